@@ -1,0 +1,46 @@
+/** The architecture, as rules: domain <- adapters <- handlers; src knows nothing of sandbox, test, bench or deploy. */
+module.exports = {
+  forbidden: [
+    {
+      name: 'domain-imports-nothing-from-outside',
+      comment: 'Time, I/O and libraries reach the domain through its ports.',
+      severity: 'error',
+      from: { path: '^src/domain' },
+      to: { pathNot: '^src/domain' },
+    },
+    {
+      name: 'adapters-know-only-the-domain',
+      severity: 'error',
+      from: { path: '^src/adapters' },
+      to: { path: '^src/(?!domain|adapters)' },
+    },
+    {
+      name: 'the-service-does-not-know-what-surrounds-it',
+      severity: 'error',
+      from: { path: '^src' },
+      to: { path: '^(sandbox|test|bench|deploy)' },
+    },
+    {
+      name: 'only-the-shipped-packages-in-src',
+      comment: 'What src imports is bundled: it belongs in dependencies.',
+      severity: 'error',
+      from: { path: '^src' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'unknown'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'the-sandbox-is-not-a-test',
+      severity: 'error',
+      from: { path: '^(sandbox|bench|deploy)' },
+      to: { path: '^test' },
+    },
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'nothing-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    parser: 'swc', // TypeScript 7 has no JavaScript compiler API for the cruiser to call
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    moduleSystems: ['es6', 'cjs'],
+    detectJSDocImports: false,
+  },
+};

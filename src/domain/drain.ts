@@ -1,0 +1,188 @@
+/**
+ * The vocabulary: what a drain is, what ECS says about it, and how it can end.
+ * Instants are epoch milliseconds (`…AtMs`), durations carry their unit in the name.
+ */
+
+/** The Auto Scaling group's pending decision on one instance. */
+export interface LifecycleAction {
+  readonly autoScalingGroup: string;
+  readonly lifecycleHook: string;
+  readonly instanceId: string;
+  /** One for each lifecycle action: also the drain's id. */
+  readonly token: string;
+}
+
+/** What completing a lifecycle action tells Auto Scaling; on termination both terminate (facts 19). */
+export type LifecycleResult = 'CONTINUE' | 'ABANDON';
+
+/** How long Auto Scaling holds the instance for us (facts 18). */
+export interface HookLimits {
+  /** Time to the next heartbeat before Auto Scaling decides without us, 30 to 7200. */
+  readonly heartbeatTimeoutSeconds: number;
+  /** Time after which it decides whatever is beaten: the lesser of 48 hours and 100 heartbeat timeouts. */
+  readonly globalTimeoutSeconds: number;
+}
+
+/** Our work on one lifecycle action. All of it travels in a continuation, so it holds nothing that AWS can tell us again. */
+export interface Drain {
+  readonly action: LifecycleAction;
+  /** The cluster that the hook's notification metadata names: searched before the others. */
+  readonly namedCluster?: string | undefined;
+  /** Where the instance was found last; for reports only, never for a decision. */
+  readonly cluster?: string | undefined;
+  /** When Auto Scaling began to hold the instance. */
+  readonly startedAtMs: number;
+  /** Undefined until it matters: a drain with nothing to wait for never asks. */
+  readonly hook?: HookLimits | undefined;
+  /** The last restart of the heartbeat timeout; the hold itself is the first. */
+  readonly lastHeartbeatAtMs: number;
+  readonly heartbeats: number;
+  /** How often it was handed over to a further invocation. */
+  readonly continuations: number;
+  /** Time to the next look while nothing changes. */
+  readonly pollIntervalSeconds: number;
+  /** Since when every agent that could tell of the holding tasks has been silent. */
+  readonly agentDisconnectedSinceMs?: number | undefined;
+}
+
+/** One registration of the EC2 instance in a cluster; an agent that re-registered leaves several (facts 14). */
+export interface ContainerInstance {
+  readonly arn: string;
+  readonly cluster: string;
+  /** ECS's word: REGISTERING, ACTIVE, DRAINING, DEREGISTERING, INACTIVE or REGISTRATION_FAILED. */
+  readonly status: string;
+  readonly agentConnected: boolean;
+}
+
+/** Who started a task: a replica service, a daemon service, or somebody with RunTask. */
+export type TaskClass = 'service' | 'daemon' | 'standalone';
+
+/** A task that was on the instance and has not stopped: the instance must not go while there is one. */
+export interface HoldingTask {
+  readonly kind: 'holding';
+  readonly arn: string;
+  readonly cluster: string;
+  readonly containerInstanceArn: string;
+  readonly class: TaskClass;
+  /** Whose it is, for people: `service:web`, or what RunTask was given. */
+  readonly group: string;
+  readonly lastStatus: string;
+  /** Somebody has asked ECS to stop it already. */
+  readonly stopRequested: boolean;
+  /** SIGTERM to SIGKILL, the longest of its containers. */
+  readonly stopTimeoutSeconds: number;
+}
+
+/** A task that was on the instance and has stopped. */
+export interface StoppedTask {
+  readonly kind: 'stopped';
+  readonly arn: string;
+  readonly stoppedAtMs: number | undefined;
+}
+
+export type Task = HoldingTask | StoppedTask;
+
+/**
+ * Whether a task with this `lastStatus` still runs on the instance. Neither the running count nor the desired status
+ * tells: a task that is DEACTIVATING, STOPPING or DEPROVISIONING has left both and still serves requests (facts 13).
+ */
+export function holdsInstance(lastStatus: string): boolean {
+  return lastStatus !== 'STOPPED' && lastStatus !== 'DELETED';
+}
+
+/** What ECS says now. */
+export type Observation =
+  /** AWS could not be asked; nothing may be concluded. */
+  | { readonly kind: 'unavailable'; readonly reason: string }
+  /** No cluster that may be looked in has a live registration of the instance. */
+  | { readonly kind: 'absent'; readonly clusters: readonly string[] }
+  /** Some registrations take tasks still; there is no use in counting tasks before that ends. */
+  | { readonly kind: 'active'; readonly containerInstances: readonly ContainerInstance[] }
+  /** None takes tasks now. */
+  | {
+      readonly kind: 'draining';
+      /** One is still registering: it can be drained only when it has become ACTIVE, and may have tasks by then. */
+      readonly registering: boolean;
+      readonly containerInstances: readonly ContainerInstance[];
+      readonly holdingTasks: readonly HoldingTask[];
+      /** When the last of the stopped ones stopped. */
+      readonly lastTaskStoppedAtMs: number | undefined;
+    };
+
+/** The observation of an instance that is draining. */
+export type DrainingObservation = Extract<Observation, { kind: 'draining' }>;
+
+/** How we end a drain. */
+export type Verdict =
+  | { readonly kind: 'drained'; readonly lastTaskStoppedAtMs: number | undefined }
+  | { readonly kind: 'gone'; readonly clusters: readonly string[] }
+  | {
+      readonly kind: 'timed-out';
+      readonly deadlineAtMs: number;
+      readonly result: LifecycleResult;
+      readonly killedTasks: readonly HoldingTask[];
+    }
+  | {
+      readonly kind: 'agent-lost';
+      readonly disconnectedSinceMs: number;
+      readonly result: LifecycleResult;
+      readonly killedTasks: readonly HoldingTask[];
+    };
+
+/** How a drain ended: by our verdict, or because the action was no longer pending when we spoke. */
+export type Outcome = Verdict | { readonly kind: 'already-completed'; readonly holdingTasks: readonly HoldingTask[] };
+
+/** A drain that begins now, with the first heartbeat timeout running since `startedAtMs`. */
+export function newDrain(
+  action: LifecycleAction,
+  startedAtMs: number,
+  namedCluster: string | undefined,
+  pollIntervalSeconds: number,
+): Drain {
+  return {
+    action,
+    namedCluster,
+    cluster: namedCluster,
+    startedAtMs,
+    lastHeartbeatAtMs: startedAtMs,
+    heartbeats: 0,
+    continuations: 0,
+    pollIntervalSeconds,
+  };
+}
+
+/** What the registrations and their tasks amount to; as long as one is ACTIVE the tasks do not matter. */
+export function observationOf(
+  containerInstances: readonly ContainerInstance[],
+  searchedClusters: readonly string[],
+  tasks: readonly Task[],
+): Observation {
+  const live = containerInstances.filter(({ status }) => ['REGISTERING', 'ACTIVE', 'DRAINING'].includes(status));
+  if (live.length === 0) return { kind: 'absent', clusters: searchedClusters };
+  if (live.some(({ status }) => status === 'ACTIVE')) return { kind: 'active', containerInstances: live };
+  const stopTimesMs = tasks.flatMap((task) => (task.kind === 'stopped' ? (task.stoppedAtMs ?? []) : []));
+  return {
+    kind: 'draining',
+    registering: live.some(({ status }) => status === 'REGISTERING'),
+    containerInstances: live,
+    holdingTasks: tasks.filter((task) => task.kind === 'holding'),
+    lastTaskStoppedAtMs: stopTimesMs.length > 0 ? Math.max(...stopTimesMs) : undefined,
+  };
+}
+
+/**
+ * The drain with what the observation says of its agents: silent since now, still silent, or heard again. Agents flap
+ * in normal operation (facts 15), and a registration without holding tasks has nothing to tell.
+ */
+export function withAgents(drain: Drain, observation: Observation, nowMs: number): Drain {
+  if (observation.kind !== 'draining') return drain;
+  const holders = new Set(observation.holdingTasks.map((task) => task.containerInstanceArn));
+  const tellers = observation.containerInstances.filter(({ arn }) => holders.has(arn));
+  const silent = tellers.length > 0 && tellers.every(({ agentConnected }) => !agentConnected);
+  return { ...drain, agentDisconnectedSinceMs: silent ? (drain.agentDisconnectedSinceMs ?? nowMs) : undefined };
+}
+
+/** Tells the compiler that every case was handled. */
+export function unreachable(value: never): never {
+  throw new Error(`Unhandled case: ${JSON.stringify(value)}`);
+}

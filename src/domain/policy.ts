@@ -1,0 +1,138 @@
+/** What the operator wants of a drain, and the instants that follow from it. */
+
+import type { Drain, HoldingTask, HookLimits, LifecycleResult } from './drain.ts';
+
+/** The operator's choices for every drain. */
+export interface Policy {
+  /** Every cluster an instance may be in; each is searched before it is called gone. */
+  readonly clusters: readonly string[];
+  /** The longest a drain may take, from the moment Auto Scaling began to hold the instance. */
+  readonly deadlineSeconds: number;
+  /** What Auto Scaling is told when tasks still hold the instance at the deadline. */
+  readonly deadlineResult: LifecycleResult;
+  /** Which tasks are stopped ahead of the deadline rather than killed at it. */
+  readonly stopStragglers: 'none' | 'standalone' | 'all';
+  /** What a service's task needs before its stop timeout begins: the load balancer's deregistration delay. */
+  readonly deregistrationDelaySeconds: number;
+  /** How long the agent may be silent before the drain gives up on it. */
+  readonly agentGraceSeconds: number;
+  /** When a heartbeat is due, as a share of the hook's heartbeat timeout. */
+  readonly heartbeatFraction: number;
+  readonly pollMinSeconds: number;
+  readonly pollMaxSeconds: number;
+  /** Kept free at the end of an invocation: half for a look that was late, half to hand over. */
+  readonly marginSeconds: number;
+}
+
+/**
+ * Kept between our deadline and the hook's global timeout. Lambda retries a crashed invocation after one and after two
+ * minutes (facts 7): both retries still come before Auto Scaling decides.
+ */
+export const COMPLETION_RESERVE_SECONDS = 180;
+
+/** Kept between StopTask and the task's stop timeout: for the agent to hear of it, and for us to see it stopped. */
+const STOP_RESERVE_SECONDS = 10;
+
+/** The agent's own stop timeout where the task definition names none (facts 13). */
+export const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
+
+/** Nothing in AWS stops a PutEvents loop (facts 8). Enough for 48 hours in invocations of two minutes. */
+export const MAX_CONTINUATIONS = 2_000;
+
+const POLL_BACKOFF_FACTOR = 1.5;
+
+/** When the drain ends whatever holds the instance: by the policy, or early enough that the hook does not end it first. */
+export function deadlineAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
+  const hookAllowsSeconds = hook.globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
+  return drain.startedAtMs + Math.min(policy.deadlineSeconds, hookAllowsSeconds) * 1000;
+}
+
+/** When the next heartbeat is due. */
+export function heartbeatDueAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
+  return drain.lastHeartbeatAtMs + hook.heartbeatTimeoutSeconds * policy.heartbeatFraction * 1000;
+}
+
+/** When the silence of the agents outlasts the policy's grace. */
+export function agentLostAtMs(disconnectedSinceMs: number, policy: Policy): number {
+  return disconnectedSinceMs + policy.agentGraceSeconds * 1000;
+}
+
+/** When the task must be told to stop to have its whole grace before the deadline; undefined if the policy leaves it alone. */
+export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Policy): number | undefined {
+  if (policy.stopStragglers === 'none' || task.stopRequested) return undefined;
+  if (policy.stopStragglers === 'standalone' && task.class !== 'standalone') return undefined;
+  const deregistrationSeconds = task.class === 'service' ? policy.deregistrationDelaySeconds : 0;
+  return deadlineMs - (deregistrationSeconds + task.stopTimeoutSeconds + STOP_RESERVE_SECONDS) * 1000;
+}
+
+/** The interval after one look: short again when something changed, longer each time nothing did. */
+export function nextPollIntervalSeconds(currentSeconds: number, changed: boolean, policy: Policy): number {
+  if (changed) return policy.pollMinSeconds;
+  const longer = currentSeconds * POLL_BACKOFF_FACTOR;
+  return Math.min(policy.pollMaxSeconds, Math.max(policy.pollMinSeconds, longer));
+}
+
+/** What a policy has to work with: the invocation, and the hook where it is ours to create. */
+export interface Surroundings {
+  readonly functionTimeoutSeconds: number;
+  readonly hook: HookLimits | undefined;
+}
+
+/** A sentence for each pair of settings that cannot work together, with the arithmetic; none when all is well. */
+export function conflictsIn(policy: Policy, { functionTimeoutSeconds, hook }: Surroundings): string[] {
+  const conflicts: string[] = [];
+  const { deadlineSeconds, pollMinSeconds, pollMaxSeconds, marginSeconds, heartbeatFraction } = policy;
+
+  if (pollMinSeconds > pollMaxSeconds) {
+    conflicts.push(
+      `pollMinSeconds ${pollMinSeconds} is above pollMaxSeconds ${pollMaxSeconds}: lower the first or raise the second.`,
+    );
+  }
+  if (deadlineSeconds < pollMinSeconds) {
+    conflicts.push(
+      `deadlineSeconds ${deadlineSeconds} is below one poll of pollMinSeconds ${pollMinSeconds}: the drain would end before it looked twice; raise deadlineSeconds.`,
+    );
+  }
+
+  const watchSeconds = functionTimeoutSeconds - marginSeconds;
+  if (watchSeconds < pollMinSeconds) {
+    conflicts.push(
+      `functionTimeoutSeconds ${functionTimeoutSeconds} - marginSeconds ${marginSeconds} = ${watchSeconds} s leaves no room for one poll of pollMinSeconds ${pollMinSeconds}; lower marginSeconds or raise functionTimeoutSeconds.`,
+    );
+  } else {
+    const continuations = Math.ceil(deadlineSeconds / watchSeconds);
+    if (continuations > MAX_CONTINUATIONS) {
+      conflicts.push(
+        `deadlineSeconds ${deadlineSeconds} / (functionTimeoutSeconds ${functionTimeoutSeconds} - marginSeconds ${marginSeconds}) = ${continuations} continuations, above the cap of ${MAX_CONTINUATIONS}; raise functionTimeoutSeconds or lower deadlineSeconds.`,
+      );
+    }
+  }
+
+  if (heartbeatFraction >= 1) {
+    const timeoutSeconds = hook?.heartbeatTimeoutSeconds;
+    const example =
+      timeoutSeconds === undefined
+        ? `a heartbeat would come after ${heartbeatFraction} of the hook's timeout`
+        : `heartbeatFraction ${heartbeatFraction} × heartbeatTimeoutSeconds ${timeoutSeconds} = a heartbeat every ${heartbeatFraction * timeoutSeconds} s, and the hook times out after ${timeoutSeconds} s`;
+    conflicts.push(`heartbeatFraction ${heartbeatFraction} is not below 1: ${example}; set it to 0.5, say.`);
+  }
+  if (hook) {
+    const allowedSeconds = hook.globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
+    if (deadlineSeconds > allowedSeconds) {
+      conflicts.push(
+        `deadlineSeconds ${deadlineSeconds} is above the hook's global timeout ${hook.globalTimeoutSeconds} s (the lesser of 48 hours and 100 × heartbeatTimeoutSeconds ${hook.heartbeatTimeoutSeconds}) - ${COMPLETION_RESERVE_SECONDS} s of reserve = ${allowedSeconds} s; lower deadlineSeconds or raise heartbeatTimeoutSeconds.`,
+      );
+    }
+  }
+
+  if (policy.stopStragglers !== 'none') {
+    const delaySeconds = policy.stopStragglers === 'all' ? policy.deregistrationDelaySeconds : 0;
+    const graceSeconds = delaySeconds + DEFAULT_STOP_TIMEOUT_SECONDS + STOP_RESERVE_SECONDS;
+    if (graceSeconds >= deadlineSeconds) {
+      conflicts.push(
+        `stopStragglers ${policy.stopStragglers} would stop tasks at once: deregistrationDelaySeconds ${delaySeconds} + the default stop timeout ${DEFAULT_STOP_TIMEOUT_SECONDS} + ${STOP_RESERVE_SECONDS} s of reserve = ${graceSeconds} s, not below deadlineSeconds ${deadlineSeconds}; raise deadlineSeconds.`,
+      );
+    }
+  }
+  return conflicts;
+}

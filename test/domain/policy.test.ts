@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest';
+import { conflictsIn, nextPollIntervalSeconds, type Policy } from '../../src/domain/policy.ts';
+import { HOOK, POLICY } from '../fakes.ts';
+
+const conflicts = (policy: Partial<Policy>, functionTimeoutSeconds = 300, heartbeatTimeoutSeconds?: number) =>
+  conflictsIn(
+    { ...POLICY, ...policy },
+    {
+      functionTimeoutSeconds,
+      hook:
+        heartbeatTimeoutSeconds === undefined
+          ? undefined
+          : { heartbeatTimeoutSeconds, globalTimeoutSeconds: Math.min(172_800, heartbeatTimeoutSeconds * 100) },
+    },
+  );
+
+describe('settings that work together', () => {
+  it('are the ones we ship, with our hook and with another’s', () => {
+    expect(conflictsIn(POLICY, { functionTimeoutSeconds: 300, hook: HOOK })).toEqual([]);
+    expect(conflictsIn(POLICY, { functionTimeoutSeconds: 300, hook: undefined })).toEqual([]);
+  });
+
+  it.each([
+    ['one poll fits exactly beside the margin', { pollMinSeconds: 10 }, 30],
+    ['the deadline is one poll', { deadlineSeconds: 2, stopStragglers: 'none' as const }, 300],
+  ])('are those where %s', (_, policy, functionTimeoutSeconds) => {
+    expect(conflicts(policy, functionTimeoutSeconds)).toEqual([]);
+  });
+
+  it('include a deadline that leaves just the reserve to the hook', () => {
+    expect(conflicts({ deadlineSeconds: 2_820 }, 300, 30)).toEqual([]);
+  });
+});
+
+describe('settings that cannot work together are refused with the arithmetic', () => {
+  it.each<[string, Partial<Policy>, number, number | undefined, RegExp]>([
+    [
+      'polls the wrong way round',
+      { pollMinSeconds: 30 },
+      300,
+      undefined,
+      /pollMinSeconds 30 is above pollMaxSeconds 20/,
+    ],
+    [
+      'a deadline below one poll',
+      { deadlineSeconds: 1 },
+      300,
+      undefined,
+      /deadlineSeconds 1 is below one poll of pollMinSeconds 2/,
+    ],
+    [
+      'a margin above the function’s timeout',
+      {},
+      10,
+      undefined,
+      /functionTimeoutSeconds 10 - marginSeconds 20 = -10 s/,
+    ],
+    ['a margin that leaves no poll', {}, 21, undefined, /functionTimeoutSeconds 21 - marginSeconds 20 = 1 s/],
+    [
+      'more continuations than the cap',
+      { deadlineSeconds: 172_800 },
+      100,
+      undefined,
+      /172800 \/ \(functionTimeoutSeconds 100 - marginSeconds 20\) = 2160 continuations, above the cap of 2000/,
+    ],
+    [
+      'a heartbeat interval above the hook’s timeout',
+      { heartbeatFraction: 1.5 },
+      300,
+      3_600,
+      /1\.5 × heartbeatTimeoutSeconds 3600 = a heartbeat every 5400 s, and the hook times out after 3600 s/,
+    ],
+    [
+      'a heartbeat no sooner than the timeout of any hook',
+      { heartbeatFraction: 1 },
+      300,
+      undefined,
+      /heartbeatFraction 1 is not below 1/,
+    ],
+    [
+      'a deadline above the hook’s global timeout',
+      { deadlineSeconds: 2_821 },
+      300,
+      30,
+      /deadlineSeconds 2821 is above the hook's global timeout 3000 s .* - 180 s of reserve = 2820 s/,
+    ],
+    [
+      'stragglers stopped as soon as the drain begins',
+      { stopStragglers: 'all', deadlineSeconds: 340 },
+      300,
+      undefined,
+      /deregistrationDelaySeconds 300 \+ the default stop timeout 30 \+ 10 s of reserve = 340 s, not below deadlineSeconds 340/,
+    ],
+    [
+      'standalone stragglers stopped as soon as the drain begins',
+      { stopStragglers: 'standalone', deadlineSeconds: 40 },
+      300,
+      undefined,
+      /= 40 s, not below deadlineSeconds 40/,
+    ],
+  ])('%s', (_, policy, functionTimeoutSeconds, heartbeatTimeoutSeconds, sentence) => {
+    const found = conflicts(policy, functionTimeoutSeconds, heartbeatTimeoutSeconds);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(sentence);
+  });
+});
+
+describe('the poll interval', () => {
+  it('grows by half while nothing changes, up to the longest', () => {
+    const intervals = [2];
+    for (let i = 0; i < 8; i++) intervals.push(nextPollIntervalSeconds(intervals.at(-1) ?? 0, false, POLICY));
+    expect(intervals).toEqual([2, 3, 4.5, 6.75, 10.125, 15.1875, 20, 20, 20]);
+  });
+
+  it('is the shortest again after a change', () => {
+    expect(nextPollIntervalSeconds(20, true, POLICY)).toBe(2);
+  });
+
+  it('stays within the bounds of the policy, whatever a continuation brought', () => {
+    expect(nextPollIntervalSeconds(0, false, POLICY)).toBe(2);
+    expect(nextPollIntervalSeconds(300, false, POLICY)).toBe(20);
+  });
+});

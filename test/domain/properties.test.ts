@@ -1,0 +1,242 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decide } from '../../src/domain/decide.ts';
+import type { Observation } from '../../src/domain/drain.ts';
+import { conflictsIn, deadlineAtMs, heartbeatDueAtMs, type Policy } from '../../src/domain/policy.ts';
+import {
+  type ApiGroup,
+  containerInstanceOf,
+  drainOf,
+  type FakeTask,
+  fakeAws,
+  holdingTaskOf,
+  POLICY,
+  START_MS,
+  type World,
+} from '../fakes.ts';
+
+const seconds = (max: number) => fc.integer({ min: 0, max });
+const span = (max: number) =>
+  fc.tuple(seconds(max), seconds(2_000)).map(([from, length]): [number, number] => [from, from + length]);
+
+const task: fc.Arbitrary<Omit<FakeTask, 'id'>> = fc.record({
+  stopsAtSeconds: fc.oneof(seconds(9_000), fc.constant(Infinity)),
+  deactivatesAtSeconds: seconds(9_000),
+  class: fc.constantFrom('service', 'daemon', 'standalone'),
+  stopTimeoutSeconds: fc.integer({ min: 2, max: 120 }),
+});
+
+const hook = fc.integer({ min: 30, max: 7_200 }).map((heartbeatTimeoutSeconds) => ({
+  heartbeatTimeoutSeconds,
+  globalTimeoutSeconds: Math.min(172_800, 100 * heartbeatTimeoutSeconds),
+}));
+
+const outagesOf = (...groups: ApiGroup[]) =>
+  fc.array(fc.record({ of: fc.constantFrom(...groups), span: span(9_000) }), { maxLength: 4 });
+
+const world = (outages: ReturnType<typeof outagesOf>): fc.Arbitrary<World> =>
+  fc.record({
+    instances: fc
+      .array(
+        fc.record({
+          status: fc.constantFrom('ACTIVE', 'DRAINING', 'REGISTERING'),
+          activeAtSeconds: seconds(600),
+          silences: fc.array(span(9_000), { maxLength: 3 }),
+        }),
+        { minLength: 1, maxLength: 2 },
+      )
+      // The tasks are on the first, so it has registered.
+      .map((instances) =>
+        instances.map((each, i) => {
+          const status = i === 0 && each.status === 'REGISTERING' ? 'ACTIVE' : each.status;
+          return { ...each, status, id: `ci${i}` };
+        }),
+      ),
+    tasks: fc
+      .array(task, { maxLength: 6 })
+      .map((tasks) => tasks.map((each, i) => ({ ...each, id: `task${i}`, containerInstance: 'ci0' }))),
+    hook,
+    outages,
+  });
+
+/** Any policy that the service would accept. */
+const policy: fc.Arbitrary<Policy> = fc
+  .record({
+    clusters: fc.constant(['prod']),
+    deadlineSeconds: fc.integer({ min: 60, max: 9_000 }),
+    deadlineResult: fc.constantFrom('CONTINUE', 'ABANDON'),
+    stopStragglers: fc.constantFrom('none', 'standalone', 'all'),
+    deregistrationDelaySeconds: seconds(300),
+    agentGraceSeconds: fc.integer({ min: 60, max: 3_600 }),
+    heartbeatFraction: fc.constantFrom(0.25, 0.5, 0.9),
+    pollMinSeconds: fc.integer({ min: 1, max: 10 }),
+    pollMaxSeconds: fc.integer({ min: 10, max: 60 }),
+    marginSeconds: fc.integer({ min: 5, max: 30 }),
+  })
+  .filter((candidate) => conflictsIn(candidate, { functionTimeoutSeconds: 60, hook: undefined }).length === 0);
+
+const invocationSeconds = fc.integer({ min: 60, max: 900 });
+
+describe('whatever the tasks, the agents, the policy and the outages are', () => {
+  it('a drain ends, and never before its deadline while a task holds the instance', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        world(outagesOf('ecs-reads', 'ecs-changes', 'auto-scaling')),
+        policy,
+        invocationSeconds,
+        async (chosenWorld, chosenPolicy, invocation) => {
+          const aws = fakeAws(chosenWorld);
+          const outcome = await aws.runToEnd({ policy: chosenPolicy, invocationSeconds: invocation });
+          const held = aws.holding();
+          const completion = aws.completion();
+          switch (outcome.kind) {
+            case 'drained':
+              expect(held).toEqual([]);
+              expect(completion?.result).toBe('CONTINUE');
+              break;
+            case 'timed-out':
+              expect(outcome.killedTasks.map(({ arn }) => arn)).toEqual(held);
+              expect(START_MS + (completion?.atSeconds ?? 0) * 1000).toBeGreaterThanOrEqual(outcome.deadlineAtMs);
+              expect(completion?.result).toBe(chosenPolicy.deadlineResult);
+              break;
+            case 'agent-lost': {
+              const silentSeconds = (START_MS + aws.now() * 1000 - outcome.disconnectedSinceMs) / 1000;
+              expect(silentSeconds).toBeGreaterThanOrEqual(chosenPolicy.agentGraceSeconds);
+              expect(completion?.result).toBe(chosenPolicy.deadlineResult);
+              break;
+            }
+            case 'already-completed':
+              expect(completion).toBeUndefined();
+              break;
+            case 'gone':
+              throw new Error('The instance was there all the time.');
+          }
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
+
+  it('heartbeats are never later than due, and the hook never decides before we do, while Auto Scaling answers', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        world(outagesOf('ecs-reads', 'ecs-changes')),
+        policy,
+        invocationSeconds,
+        async (chosenWorld, chosenPolicy, invocation) => {
+          const outages = (chosenWorld.outages ?? []).map(({ span: [from, to] }) => [from, to]);
+          const aws = fakeAws(chosenWorld);
+          const outcome = await aws.runToEnd({ policy: chosenPolicy, invocationSeconds: invocation });
+          const timeoutSeconds = chosenWorld.hook?.heartbeatTimeoutSeconds ?? Number.NaN;
+          const dueSeconds = timeoutSeconds * chosenPolicy.heartbeatFraction;
+          const beats = [0, ...aws.callsNamed('recordHeartbeat').map(({ atSeconds }) => atSeconds), aws.now()];
+          beats.slice(1).forEach((beat, i) => {
+            expect(beat - (beats[i] ?? 0)).toBeLessThanOrEqual(dueSeconds + 1e-9);
+          });
+          // The one case where the hook goes first: nothing could be seen of the instance until its global timeout.
+          if (outcome.kind === 'already-completed') {
+            const globalTimeoutSeconds = chosenWorld.hook?.globalTimeoutSeconds ?? Number.NaN;
+            expect(outages.some(([, to = 0]) => to >= globalTimeoutSeconds - 180)).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('the number of calls is bounded by the time and the tasks', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        world(fc.constant([])),
+        policy,
+        invocationSeconds,
+        async (chosenWorld, chosenPolicy, invocation) => {
+          const aws = fakeAws(chosenWorld);
+          await aws.runToEnd({ policy: chosenPolicy, invocationSeconds: invocation });
+          const changes = 2 * (chosenWorld.tasks?.length ?? 0) + 6 * 3 + 2;
+          const looks = aws.now() / chosenPolicy.pollMaxSeconds + 20 * changes;
+          const beats = aws.callsNamed('recordHeartbeat').length;
+          const handOvers = aws.callsNamed('continueNow').length;
+          expect(aws.calls.length).toBeLessThanOrEqual(5 * (looks + beats + 2 * handOvers + 5));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+const anyObservation: fc.Arbitrary<Observation> = fc.oneof(
+  fc.constant<Observation>({ kind: 'unavailable', reason: 'throttled' }),
+  fc.constant<Observation>({ kind: 'active', containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] }),
+  fc.array(fc.constantFrom('service', 'daemon', 'standalone'), { maxLength: 5 }).map(
+    (classes): Observation => ({
+      kind: 'draining',
+      registering: classes.length === 4,
+      containerInstances: [containerInstanceOf()],
+      holdingTasks: classes.map((each, i) => holdingTaskOf({ arn: `task${i}`, class: each })),
+      lastTaskStoppedAtMs: undefined,
+    }),
+  ),
+);
+
+describe('any single decision', () => {
+  it('lets go only of an instance that nothing holds, or at the deadline, or of a lost agent', () => {
+    fc.assert(
+      fc.property(
+        anyObservation,
+        policy,
+        hook,
+        seconds(20_000),
+        fc.option(seconds(20_000), { nil: undefined }),
+        (observation, chosenPolicy, limits, nowSeconds, silentSince) => {
+          const nowMs = START_MS + nowSeconds * 1000;
+          const drain = drainOf({
+            hook: limits,
+            agentDisconnectedSinceMs: silentSince === undefined ? undefined : START_MS + silentSince * 1000,
+          });
+          const decision = decide({
+            drain,
+            observation,
+            policy: chosenPolicy,
+            nowMs,
+            invocationEndsAtMs: nowMs + 60_000,
+          });
+          if (decision.kind !== 'complete') return;
+          expect(observation.kind).toBe('draining');
+          const nothingHolds = observation.kind === 'draining' && observation.holdingTasks.length === 0;
+          const overdue = nowMs >= deadlineAtMs(drain, limits, chosenPolicy);
+          const lost = silentSince !== undefined && nowSeconds - silentSince >= chosenPolicy.agentGraceSeconds;
+          expect(nothingHolds || overdue || lost).toBe(true);
+        },
+      ),
+    );
+  });
+
+  it('to watch ends in the future, before the margin, and sleeps through nothing that falls due', () => {
+    fc.assert(
+      fc.property(
+        anyObservation,
+        policy,
+        hook,
+        seconds(20_000),
+        seconds(900),
+        fc.integer({ min: 1, max: 60 }),
+        (observation, chosenPolicy, limits, nowSeconds, leftSeconds, pollIntervalSeconds) => {
+          const nowMs = START_MS + nowSeconds * 1000;
+          const drain = drainOf({ hook: limits, lastHeartbeatAtMs: nowMs - 1000, pollIntervalSeconds });
+          const invocationEndsAtMs = nowMs + leftSeconds * 1000;
+          const decision = decide({ drain, observation, policy: chosenPolicy, nowMs, invocationEndsAtMs });
+          if (decision.kind !== 'watch') return;
+          expect(decision.untilMs).toBeGreaterThan(nowMs);
+          expect(decision.untilMs).toBeLessThanOrEqual(invocationEndsAtMs - chosenPolicy.marginSeconds * 1000);
+          expect(decision.untilMs).toBeLessThanOrEqual(nowMs + pollIntervalSeconds * 1000);
+          for (const dueMs of [deadlineAtMs(drain, limits, chosenPolicy), heartbeatDueAtMs(drain, limits, POLICY)]) {
+            if (dueMs > nowMs && chosenPolicy.heartbeatFraction === POLICY.heartbeatFraction) {
+              expect(decision.untilMs).toBeLessThanOrEqual(dueMs);
+            }
+          }
+        },
+      ),
+    );
+  });
+});

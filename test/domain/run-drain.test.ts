@@ -1,0 +1,297 @@
+import { describe, expect, it } from 'vitest';
+import { MAX_CONTINUATIONS } from '../../src/domain/policy.ts';
+import { runDrain } from '../../src/domain/run-drain.ts';
+import { drainOf, fakeAws, HOOK, POLICY, START_MS } from '../fakes.ts';
+
+describe('a drain', () => {
+  it('of an instance whose tasks are gone asks for nothing it does not need', async () => {
+    const aws = fakeAws({});
+    expect(await aws.runToEnd()).toEqual({ kind: 'drained', lastTaskStoppedAtMs: undefined });
+    expect(aws.calls.map(({ name }) => name)).toEqual(['find', 'setDraining', 'listTasks', 'complete']);
+    expect(aws.completion()).toEqual({ atSeconds: 0, result: 'CONTINUE' });
+  });
+
+  it('waits for tasks that have left the running count and still serve', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'web', deactivatesAtSeconds: 5, stopsAtSeconds: 335 }] });
+    expect(await aws.runToEnd()).toEqual({ kind: 'drained', lastTaskStoppedAtMs: START_MS + 335_000 });
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(335);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(335 + POLICY.pollMaxSeconds);
+  });
+
+  it('does not take an instance for drained because it is DRAINING already', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', status: 'DRAINING' }], tasks: [{ id: 'web', stopsAtSeconds: 60 }] });
+    await aws.runToEnd();
+    expect(aws.callsNamed('setDraining')).toEqual([]);
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(60);
+  });
+
+  it('asks only after the tasks it saw last, and lists them all once more before it lets go', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'web', stopsAtSeconds: 60 }] });
+    await aws.runToEnd();
+    expect(aws.callsNamed('listTasks')).toHaveLength(2);
+    expect(aws.callsNamed('listTasks').at(-1)?.atSeconds).toBe(aws.completion()?.atSeconds);
+  });
+
+  it('waits for a task that was placed just before the draining and listed only later', async () => {
+    const aws = fakeAws({
+      tasks: [
+        { id: 'early', stopsAtSeconds: 30 },
+        { id: 'late', listedAtSeconds: 5, stopsAtSeconds: 100 },
+      ],
+    });
+    await aws.runToEnd();
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(100);
+  });
+
+  it('drains every registration that the agent left', async () => {
+    const aws = fakeAws({
+      instances: [{ id: 'old', silences: [[0, Infinity]] }, { id: 'new' }],
+      tasks: [{ id: 'web', containerInstance: 'new', stopsAtSeconds: 40 }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.callsNamed('setDraining')[0]?.detail).toHaveLength(2);
+  });
+
+  it('waits until an instance has registered, then drains it', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', status: 'REGISTERING', activeAtSeconds: 50 }] });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.callsNamed('setDraining')[0]?.atSeconds).toBeGreaterThanOrEqual(50);
+  });
+});
+
+describe('clusters', () => {
+  const policy = { ...POLICY, clusters: ['prod', 'batch', 'edge'] };
+
+  it('are all searched before the instance is called gone', async () => {
+    const aws = fakeAws({ instances: [] });
+    expect(await aws.runToEnd({ policy })).toEqual({ kind: 'gone', clusters: ['prod', 'batch', 'edge'] });
+    expect(aws.callsNamed('find').map(({ detail }) => detail)).toEqual(['prod', 'batch', 'edge']);
+  });
+
+  it('are not searched beyond the one that the hook names if the instance is there', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', cluster: 'batch' }] });
+    await aws.runToEnd({ policy, drain: drainOf({ namedCluster: 'batch' }) });
+    expect(aws.callsNamed('find').map(({ detail }) => detail)).toEqual(['batch']);
+  });
+
+  it('are searched beyond the one that the hook names if it is not', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', cluster: 'edge' }] });
+    expect((await aws.runToEnd({ policy, drain: drainOf({ namedCluster: 'batch' }) })).kind).toBe('drained');
+    expect(aws.callsNamed('find').map(({ detail }) => detail)).toEqual(['batch', 'prod', 'edge']);
+  });
+
+  it('that have the instance are told to the journal', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', cluster: 'edge' }] });
+    await aws.runToEnd({ policy });
+    expect(aws.journal.at(-1)?.drain.cluster).toBe('edge');
+  });
+});
+
+describe('a drain longer than the invocation', () => {
+  it('is handed over before the margin, as often as it takes, and loses nothing on the way', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: 2_400 }] });
+    expect((await aws.runToEnd({ invocationSeconds: 300 })).kind).toBe('drained');
+    const handOvers = aws.callsNamed('continueNow').map(({ atSeconds }) => atSeconds);
+    expect(handOvers).toEqual([280, 560, 840, 1_120, 1_400, 1_680, 1_960, 2_240]);
+    expect(aws.journal.at(-1)?.drain).toMatchObject({ continuations: 8, heartbeats: 1, startedAtMs: START_MS });
+  });
+
+  it('is not handed over beyond the cap, and says so', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
+    const drain = drainOf({ continuations: MAX_CONTINUATIONS });
+    await expect(runDrain(drain, POLICY, aws.ports(300))).rejects.toThrow(/handed over 2000 times, the cap/);
+    expect(aws.callsNamed('continueNow')).toEqual([]);
+    expect(aws.completion()).toBeUndefined();
+  });
+
+  it('fails loudly when it cannot be handed over, so that Lambda tries the event again', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
+    const ports = aws.ports(300);
+    const continuations = {
+      continueNow: async () => {
+        throw new Error('PutEvents was refused');
+      },
+    };
+    await expect(runDrain(drainOf(), POLICY, { ...ports, continuations })).rejects.toThrow('PutEvents was refused');
+  });
+});
+
+describe('the deadline', () => {
+  it('ends the drain on time, by name of every task that still held the instance', async () => {
+    const aws = fakeAws({
+      tasks: [
+        { id: 'web', stopsAtSeconds: 100 },
+        { id: 'job', class: 'standalone', stopsAtSeconds: Infinity },
+      ],
+    });
+    const policy = { ...POLICY, deadlineResult: 'ABANDON' } as const;
+    expect(await aws.runToEnd({ policy })).toMatchObject({ kind: 'timed-out', killedTasks: [{ arn: 'job' }] });
+    expect(aws.completion()).toEqual({ atSeconds: 7_200, result: 'ABANDON' });
+  });
+
+  it('stops the stragglers that the policy names, in time for their whole grace, and once', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'job', class: 'standalone', stopsAtSeconds: Infinity, stopTimeoutSeconds: 120 }],
+    });
+    const outcome = await aws.runToEnd({ policy: { ...POLICY, stopStragglers: 'standalone' } });
+    expect(outcome.kind).toBe('drained');
+    expect(aws.callsNamed('stopTask')).toEqual([{ name: 'stopTask', atSeconds: 7_070, detail: 'job' }]);
+  });
+
+  it('of an event that came too late still counts the tasks before it kills them', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
+    const drain = drainOf({ startedAtMs: START_MS - 9_000_000, lastHeartbeatAtMs: START_MS });
+    expect(await aws.runToEnd({ drain })).toMatchObject({ kind: 'timed-out', killedTasks: [{ arn: 'job' }] });
+    expect(aws.callsNamed('setDraining')).toHaveLength(1);
+  });
+});
+
+describe('agents', () => {
+  it('may flap as they do in normal operation', async () => {
+    const aws = fakeAws({
+      instances: [
+        {
+          id: 'one',
+          silences: [
+            [0, 800],
+            [900, 1_700],
+          ],
+        },
+      ],
+      tasks: [{ id: 'web', stopsAtSeconds: 2_000 }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+  });
+
+  it('are given up after the grace, across invocations', async () => {
+    const aws = fakeAws({
+      instances: [{ id: 'one', silences: [[100, Infinity]] }],
+      tasks: [{ id: 'web', stopsAtSeconds: Infinity }],
+    });
+    const outcome = await aws.runToEnd();
+    expect(outcome).toMatchObject({ kind: 'agent-lost', killedTasks: [{ arn: 'web' }] });
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(1_000);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(1_000 + POLICY.pollMaxSeconds);
+  });
+});
+
+describe('an action that somebody else completed', () => {
+  it('is a success when the tasks had stopped', async () => {
+    const aws = fakeAws({ completedAtSeconds: 0 });
+    expect(await aws.runToEnd()).toEqual({ kind: 'already-completed', holdingTasks: [] });
+  });
+
+  it('is noticed by the next heartbeat, and the tasks it cost are named', async () => {
+    const aws = fakeAws({ completedAtSeconds: 100, tasks: [{ id: 'web', stopsAtSeconds: Infinity }] });
+    const outcome = await aws.runToEnd();
+    expect(outcome).toMatchObject({ kind: 'already-completed', holdingTasks: [{ arn: 'web' }] });
+    expect(aws.now()).toBe(1_800);
+  });
+
+  it('is the second of two deliveries of one event', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'web', stopsAtSeconds: 60 }] });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect((await aws.runToEnd()).kind).toBe('already-completed');
+  });
+});
+
+describe('an outage', () => {
+  it('of ECS is waited out at the pace of the policy, never taken for an answer', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'web', stopsAtSeconds: 100 }],
+      outages: [{ of: 'ecs-reads', span: [50, 1_000] }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(1_000);
+    expect(aws.calls.filter(({ atSeconds }) => atSeconds > 100 && atSeconds < 1_000).length).toBeLessThan(200);
+  });
+
+  it('of ECS from the first call on loses nothing, and the hook is kept by heartbeats', async () => {
+    const aws = fakeAws({
+      hook: { heartbeatTimeoutSeconds: 60, globalTimeoutSeconds: 6_000 },
+      tasks: [{ id: 'web', stopsAtSeconds: 100 }],
+      outages: [{ of: 'ecs-reads', span: [0, 1_000] }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.callsNamed('recordHeartbeat').length).toBeGreaterThan(30);
+  });
+
+  it('of the ECS changes alone keeps the hook by heartbeats until the instance can be set to DRAINING', async () => {
+    const aws = fakeAws({
+      hook: { heartbeatTimeoutSeconds: 60, globalTimeoutSeconds: 6_000 },
+      tasks: [{ id: 'web', stopsAtSeconds: 2_000 }],
+      outages: [{ of: 'ecs-changes', span: [0, 1_000] }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(2_000);
+  });
+
+  it('past the deadline does not let go of what it cannot see', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'web', stopsAtSeconds: 7_500 }],
+      outages: [{ of: 'ecs-reads', span: [7_000, 8_000] }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(8_000);
+  });
+
+  it('of Auto Scaling delays the completion and nothing else', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'web', stopsAtSeconds: 30 }],
+      outages: [{ of: 'auto-scaling', span: [30, 500] }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(500);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(500 + POLICY.pollMaxSeconds);
+  });
+
+  it('is told to the journal once, not at every look', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'web', stopsAtSeconds: 200 }],
+      outages: [{ of: 'ecs-reads', span: [50, 150] }],
+    });
+    await aws.runToEnd();
+    const told = aws.journal.filter(
+      ({ entry }) => entry.kind === 'decided' && entry.observation.kind === 'unavailable',
+    );
+    expect(told).toHaveLength(1);
+  });
+
+  it('is not what a mistake is: that ends the invocation at once', async () => {
+    const ports = fakeAws({}).ports(300);
+    const containerInstances = {
+      ...ports.containerInstances,
+      find: async () => {
+        throw new Error('not authorized');
+      },
+    };
+    await expect(runDrain(drainOf(), POLICY, { ...ports, containerInstances })).rejects.toThrow('not authorized');
+  });
+});
+
+describe('the journal', () => {
+  it('has one entry for each change, not one for each look', async () => {
+    const aws = fakeAws({
+      tasks: [
+        { id: 'a', deactivatesAtSeconds: 20, stopsAtSeconds: 90 },
+        { id: 'b', stopsAtSeconds: 120 },
+      ],
+    });
+    await aws.runToEnd();
+    const told = aws.journal.map(({ entry }) => (entry.kind === 'decided' ? entry.decision.kind : entry.kind));
+    expect(told).toEqual(['set-draining', 'read-hook', 'watch', 'watch', 'watch', 'complete', 'finished']);
+    expect(aws.callsNamed('refreshTasks').length).toBeGreaterThan(6);
+  });
+});
+
+describe('heartbeats', () => {
+  it('come at half of the hook’s timeout, to the second', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'job', stopsAtSeconds: 7_000 }],
+      hook: { ...HOOK, heartbeatTimeoutSeconds: 600 },
+    });
+    await aws.runToEnd();
+    const beats = aws.callsNamed('recordHeartbeat').map(({ atSeconds }) => atSeconds);
+    expect(beats).toEqual(Array.from({ length: 23 }, (_, i) => (i + 1) * 300));
+  });
+});

@@ -1,0 +1,265 @@
+import type { ContainerInstance, Drain, HoldingTask, HookLimits, LifecycleResult, Task } from '../src/domain/drain.ts';
+import { newDrain } from '../src/domain/drain.ts';
+import type { Policy } from '../src/domain/policy.ts';
+import { type ActionAnswer, type JournalEntry, type Ports, Unavailable } from '../src/domain/ports.ts';
+import { type DrainResult, runDrain } from '../src/domain/run-drain.ts';
+
+/** An instant for tests to count from: 2026-01-01T00:00:00Z. */
+export const START_MS = Date.UTC(2026, 0, 1);
+
+export const ACTION = {
+  autoScalingGroup: 'web',
+  lifecycleHook: 'ecs-drain',
+  instanceId: 'i-0123456789abcdef0',
+  token: '87654321-4321-4321-4321-210987654321',
+} as const;
+
+export const HOOK: HookLimits = { heartbeatTimeoutSeconds: 3_600, globalTimeoutSeconds: 172_800 };
+
+export const POLICY: Policy = {
+  clusters: ['prod'],
+  deadlineSeconds: 7_200,
+  deadlineResult: 'CONTINUE',
+  stopStragglers: 'none',
+  deregistrationDelaySeconds: 300,
+  agentGraceSeconds: 900,
+  heartbeatFraction: 0.5,
+  pollMinSeconds: 2,
+  pollMaxSeconds: 20,
+  marginSeconds: 20,
+};
+
+export function drainOf(overrides: Partial<Drain> = {}): Drain {
+  return { ...newDrain(ACTION, START_MS, undefined, POLICY.pollMinSeconds), ...overrides };
+}
+
+export function containerInstanceOf(overrides: Partial<ContainerInstance> = {}): ContainerInstance {
+  return {
+    arn: 'arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/one',
+    cluster: 'prod',
+    status: 'DRAINING',
+    agentConnected: true,
+    ...overrides,
+  };
+}
+
+export function holdingTaskOf(overrides: Partial<HoldingTask> = {}): HoldingTask {
+  return {
+    kind: 'holding',
+    arn: 'arn:aws:ecs:eu-west-1:123456789012:task/prod/a',
+    cluster: 'prod',
+    containerInstanceArn: containerInstanceOf().arn,
+    class: 'service',
+    group: 'service:web',
+    lastStatus: 'RUNNING',
+    stopRequested: false,
+    stopTimeoutSeconds: 30,
+    ...overrides,
+  };
+}
+
+/** A task in the fake world: holding until `stopsAtSeconds` after the start; never stopping if that is Infinity. */
+export interface FakeTask {
+  readonly id: string;
+  readonly stopsAtSeconds: number;
+  /** When ECS begins to list it; 0 unless told. */
+  readonly listedAtSeconds?: number;
+  /** When it leaves the running count for DEACTIVATING; never, unless told. */
+  readonly deactivatesAtSeconds?: number;
+  readonly class?: HoldingTask['class'];
+  readonly stopTimeoutSeconds?: number;
+  readonly containerInstance?: string;
+}
+
+/** A registration in the fake world. */
+export interface FakeInstance {
+  readonly id: string;
+  readonly cluster?: string;
+  readonly status?: string;
+  /** When a REGISTERING one becomes ACTIVE. */
+  readonly activeAtSeconds?: number;
+  /** When it is deregistered. */
+  readonly goneAtSeconds?: number;
+  /** Spans of seconds in which its agent is silent. */
+  readonly silences?: readonly (readonly [number, number])[];
+}
+
+/** What fails together: ECS throttles its reads and its changes apart (facts 17). */
+export type ApiGroup = 'ecs-reads' | 'ecs-changes' | 'auto-scaling';
+
+/** What the fake world is like; all instants in seconds after the start. */
+export interface World {
+  readonly instances?: readonly FakeInstance[];
+  readonly tasks?: readonly FakeTask[];
+  readonly hook?: HookLimits;
+  /** Spans of seconds in which a port throws Unavailable. */
+  readonly outages?: readonly { readonly of: ApiGroup; readonly span: readonly [number, number] }[];
+  /** When somebody else completes the action. */
+  readonly completedAtSeconds?: number;
+}
+
+/** One call of a port, and when. */
+export interface Call {
+  readonly name: string;
+  readonly atSeconds: number;
+  readonly detail?: unknown;
+}
+
+/**
+ * ECS and Auto Scaling in virtual time: the ports of one drain, faked. Time passes only while the drain sleeps. The hook
+ * times out as the real one does, and what it then does to the tasks is for the test to judge.
+ */
+export function fakeAws(world: World) {
+  const { instances = [{ id: 'one' }], tasks = [], hook = HOOK, outages = [] } = world;
+  const calls: Call[] = [];
+  const journal: { drain: Drain; entry: JournalEntry; atSeconds: number }[] = [];
+  const draining = new Set(instances.filter(({ status }) => status === 'DRAINING').map(({ id }) => id));
+  const stopAskedAtSeconds = new Map<string, number>();
+  let nowMs = START_MS;
+  let heldSinceSeconds = 0;
+  let completion: { atSeconds: number; result: LifecycleResult } | undefined;
+  let handedOver: Drain | undefined;
+
+  const now = () => (nowMs - START_MS) / 1000;
+  const within = ([from, to]: readonly [number, number]) => now() >= from && now() < to;
+  const called = (name: string, of: ApiGroup, detail?: unknown) => {
+    calls.push({ name, atSeconds: now(), detail });
+    if (outages.some((outage) => outage.of === of && within(outage.span))) throw new Unavailable(`${name}: throttled`);
+  };
+
+  const arnOf = (id: string) => `arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/${id}`;
+  const idOf = (arn: string) => arn.split('/').at(-1) ?? '';
+  const clusterOf = ({ cluster = 'prod' }: FakeInstance) => cluster;
+  const described = (instance: FakeInstance): ContainerInstance => ({
+    arn: arnOf(instance.id),
+    cluster: clusterOf(instance),
+    status: draining.has(instance.id)
+      ? 'DRAINING'
+      : instance.status === 'REGISTERING' && now() >= (instance.activeAtSeconds ?? Infinity)
+        ? 'ACTIVE'
+        : (instance.status ?? 'ACTIVE'),
+    agentConnected: !(instance.silences ?? []).some(within),
+  });
+  const registered = () => instances.filter(({ goneAtSeconds = Infinity }) => now() < goneAtSeconds);
+
+  const stopsAt = (task: FakeTask) => {
+    const asked = stopAskedAtSeconds.get(task.id);
+    return Math.min(task.stopsAtSeconds, asked === undefined ? Infinity : asked + (task.stopTimeoutSeconds ?? 30));
+  };
+  const holds = (task: FakeTask) => now() < stopsAt(task);
+  const listed = () => tasks.filter(({ listedAtSeconds = 0 }) => now() >= listedAtSeconds);
+  const seen = (task: FakeTask): Task => {
+    const leaving = now() >= (task.deactivatesAtSeconds ?? Infinity);
+    if (!holds(task)) return { kind: 'stopped', arn: task.id, stoppedAtMs: START_MS + stopsAt(task) * 1000 };
+    return holdingTaskOf({
+      arn: task.id,
+      containerInstanceArn: arnOf(task.containerInstance ?? instances[0]?.id ?? 'one'),
+      class: task.class ?? 'service',
+      lastStatus: leaving ? 'DEACTIVATING' : 'RUNNING',
+      stopRequested: leaving || stopAskedAtSeconds.has(task.id),
+      stopTimeoutSeconds: task.stopTimeoutSeconds ?? 30,
+    });
+  };
+
+  const pending = (): boolean =>
+    completion === undefined &&
+    now() < (world.completedAtSeconds ?? Infinity) &&
+    now() < Math.min(heldSinceSeconds + hook.heartbeatTimeoutSeconds, hook.globalTimeoutSeconds);
+  const answer = (accept: () => void): ActionAnswer => {
+    if (!pending()) return 'already-completed';
+    accept();
+    return 'accepted';
+  };
+
+  /** The ports of one invocation of so many seconds. */
+  const ports = (invocationSeconds: number): Ports => ({
+    containerInstances: {
+      async find(cluster) {
+        called('find', 'ecs-reads', cluster);
+        return registered()
+          .filter((instance) => clusterOf(instance) === cluster)
+          .map(described);
+      },
+      async refresh(containerInstances) {
+        called('refresh', 'ecs-reads');
+        return registered()
+          .filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id)))
+          .map(described);
+      },
+      async setDraining(containerInstances) {
+        called('setDraining', 'ecs-changes', containerInstances);
+        for (const { arn } of containerInstances) draining.add(idOf(arn));
+        return instances.filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id))).map(described);
+      },
+      async listTasks() {
+        called('listTasks', 'ecs-reads');
+        return listed().map(seen);
+      },
+      async refreshTasks(holding) {
+        called('refreshTasks', 'ecs-reads');
+        return listed()
+          .filter(({ id }) => holding.some(({ arn }) => arn === id))
+          .map(seen);
+      },
+      async stopTask({ arn }) {
+        called('stopTask', 'ecs-changes', arn);
+        stopAskedAtSeconds.set(arn, now());
+      },
+    },
+    lifecycleActions: {
+      async hookLimits() {
+        called('hookLimits', 'auto-scaling');
+        return hook;
+      },
+      async recordHeartbeat() {
+        called('recordHeartbeat', 'auto-scaling');
+        return answer(() => {
+          heldSinceSeconds = now();
+        });
+      },
+      async complete(_action, result) {
+        called('complete', 'auto-scaling', result);
+        return answer(() => {
+          completion = { atSeconds: now(), result };
+        });
+      },
+    },
+    continuations: {
+      async continueNow(drain) {
+        calls.push({ name: 'continueNow', atSeconds: now() });
+        // What crosses the bus is JSON.
+        handedOver = JSON.parse(JSON.stringify(drain));
+      },
+    },
+    clock: {
+      nowMs: () => nowMs,
+      async sleepUntil(instantMs) {
+        if (instantMs <= nowMs) throw new Error('The drain would look again without waiting.');
+        nowMs = instantMs;
+      },
+    },
+    invocation: { endsAtMs: nowMs + invocationSeconds * 1000 },
+    journal: { record: (drain, entry) => journal.push({ drain, entry, atSeconds: now() }) },
+  });
+
+  return {
+    calls,
+    journal,
+    ports,
+    now,
+    /** Ids of the tasks that hold the instance now. */
+    holding: () => tasks.filter(holds).map(({ id }) => id),
+    completion: () => completion,
+    callsNamed: (name: string) => calls.filter((call) => call.name === name),
+
+    /** Runs the drain through as many invocations as it takes. */
+    async runToEnd({ policy = POLICY, drain = drainOf(), invocationSeconds = 300 } = {}) {
+      let next = drain;
+      for (;;) {
+        const result: DrainResult = await runDrain(next, policy, ports(invocationSeconds));
+        if (result.kind === 'finished') return result.outcome;
+        next = handedOver ?? next;
+      }
+    },
+  };
+}
