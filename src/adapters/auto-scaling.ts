@@ -1,0 +1,82 @@
+import {
+  type AutoScalingClient,
+  CompleteLifecycleActionCommand,
+  DescribeLifecycleHooksCommand,
+  RecordLifecycleActionHeartbeatCommand,
+} from '@aws-sdk/client-auto-scaling';
+import type { LifecycleAction } from '../domain/drain.ts';
+import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
+import { awsCall } from './aws-call.ts';
+
+/** The whole wait ends after so many heartbeat timeouts, or after 48 hours (facts 18). */
+const MAX_HEARTBEAT_TIMEOUTS = 100;
+const MAX_WAIT_SECONDS = 48 * 60 * 60;
+
+/** Lifecycle actions as Auto Scaling has them. */
+export function autoScalingLifecycleActions(client: AutoScalingClient, signal: AbortSignal): LifecycleActions {
+  const sending = { abortSignal: signal };
+
+  return {
+    async hookLimits({ autoScalingGroup, lifecycleHook }) {
+      const { LifecycleHooks: hooks } = await awsCall(`describe hook ${lifecycleHook} of ${autoScalingGroup}`, () =>
+        client.send(
+          new DescribeLifecycleHooksCommand({
+            AutoScalingGroupName: autoScalingGroup,
+            LifecycleHookNames: [lifecycleHook],
+          }),
+          sending,
+        ),
+      );
+      const heartbeatTimeoutSeconds = hooks?.[0]?.HeartbeatTimeout;
+      if (heartbeatTimeoutSeconds === undefined) {
+        throw new Error(
+          `Auto Scaling has no hook ${lifecycleHook} on group ${autoScalingGroup}, though it sent its event: somebody deleted the hook. Deploy again to create it.`,
+        );
+      }
+      const globalTimeoutSeconds =
+        hooks?.[0]?.GlobalTimeout ?? Math.min(MAX_WAIT_SECONDS, MAX_HEARTBEAT_TIMEOUTS * heartbeatTimeoutSeconds);
+      return { heartbeatTimeoutSeconds, globalTimeoutSeconds };
+    },
+
+    recordHeartbeat: (action) =>
+      awsCall(`record a heartbeat for ${action.instanceId}`, () =>
+        answerTo(client.send(new RecordLifecycleActionHeartbeatCommand(naming(action)), sending)),
+      ),
+
+    complete: (action, result) =>
+      awsCall(`complete the lifecycle action of ${action.instanceId} with ${result}`, () =>
+        answerTo(
+          client.send(
+            new CompleteLifecycleActionCommand({ ...naming(action), LifecycleActionResult: result }),
+            sending,
+          ),
+        ),
+      ),
+  };
+}
+
+function naming(action: LifecycleAction) {
+  return {
+    AutoScalingGroupName: action.autoScalingGroup,
+    LifecycleHookName: action.lifecycleHook,
+    InstanceId: action.instanceId,
+    LifecycleActionToken: action.token,
+  };
+}
+
+/** Tells the one ValidationError that means success from those that mean a mistake (facts 20). */
+async function answerTo(sent: Promise<unknown>): Promise<ActionAnswer> {
+  try {
+    await sent;
+    return 'accepted';
+  } catch (error) {
+    if (
+      error instanceof Error &&
+      error.name === 'ValidationError' &&
+      /no active lifecycle action/i.test(error.message)
+    ) {
+      return 'already-completed';
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,242 @@
+import {
+  DescribeContainerInstancesCommand,
+  DescribeServicesCommand,
+  DescribeTaskDefinitionCommand,
+  DescribeTasksCommand,
+  type ECSClient,
+  type ContainerInstance as EcsContainerInstance,
+  type Task as EcsTask,
+  type Failure,
+  paginateListContainerInstances,
+  paginateListTasks,
+  StopTaskCommand,
+  UpdateContainerInstancesStateCommand,
+} from '@aws-sdk/client-ecs';
+import { type ContainerInstance, holdsInstance, type Task, type TaskClass } from '../domain/drain.ts';
+import { DEFAULT_STOP_TIMEOUT_SECONDS } from '../domain/policy.ts';
+import { type ContainerInstances, Unavailable } from '../domain/ports.ts';
+import { awsCall } from './aws-call.ts';
+
+/** The most that one call takes (facts 11, 13, 14; DescribeServices: ECS API reference). */
+const DESCRIBE_BATCH = 100;
+const UPDATE_BATCH = 10;
+const SERVICES_BATCH = 10;
+
+export interface EcsOptions {
+  /** Ends every call when the invocation's time for looking is up. */
+  readonly signal: AbortSignal;
+  /** Whether to read task definitions for their stop timeouts: needless where the policy stops nothing. */
+  readonly readStopTimeouts: boolean;
+}
+
+/** Container instances and their tasks as ECS has them. Build one for each invocation. */
+export function ecsContainerInstances(client: ECSClient, options: EcsOptions): ContainerInstances {
+  const { signal, readStopTimeouts } = options;
+  const sending = { abortSignal: signal };
+  /** What does not change while an invocation lasts, by cluster and service, and by task definition. */
+  const strategies = new Map<string, string>();
+  const stopTimeoutsSeconds = new Map<string, number>();
+
+  async function describeInstances(cluster: string, arns: readonly string[]) {
+    const found: ContainerInstance[] = [];
+    for (const batch of batches(arns, DESCRIBE_BATCH)) {
+      const what = `describe ${batch.length} container instances of cluster ${cluster}`;
+      const answer = await awsCall(what, () =>
+        client.send(new DescribeContainerInstancesCommand({ cluster, containerInstances: batch }), sending),
+      );
+      found.push(...(answer.containerInstances ?? []).map((instance) => toContainerInstance(cluster, instance)));
+      refuseFailures(answer.failures, what);
+    }
+    return { found, missing: absentFrom(arns, found) };
+  }
+
+  async function describeTasks(cluster: string, arns: readonly string[]) {
+    const found: EcsTask[] = [];
+    for (const batch of batches(arns, DESCRIBE_BATCH)) {
+      const what = `describe ${batch.length} tasks of cluster ${cluster}`;
+      const answer = await awsCall(what, () =>
+        client.send(new DescribeTasksCommand({ cluster, tasks: batch }), sending),
+      );
+      found.push(...(answer.tasks ?? []));
+      refuseFailures(answer.failures, what);
+    }
+    const holding = found.filter(({ lastStatus = '' }) => holdsInstance(lastStatus));
+    await learnStrategies(cluster, holding);
+    if (readStopTimeouts) await learnStopTimeouts(holding);
+    const tasks = found.map((task) => toTask(cluster, task));
+    return { found: tasks, missing: absentFrom(arns, tasks) };
+  }
+
+  async function learnStrategies(cluster: string, tasks: readonly EcsTask[]) {
+    const names = new Set(tasks.flatMap(({ group }) => serviceOf(group) ?? []));
+    const unknown = [...names].filter((name) => !strategies.has(`${cluster}/${name}`));
+    for (const services of batches(unknown, SERVICES_BATCH)) {
+      const what = `describe the services ${services.join(', ')} of cluster ${cluster}`;
+      const answer = await awsCall(what, () =>
+        client.send(new DescribeServicesCommand({ cluster, services }), sending),
+      );
+      refuseFailures(answer.failures, what);
+      for (const name of services) {
+        const service = answer.services?.find(({ serviceName }) => serviceName === name);
+        // A service deleted while its last tasks stop is missing here; they were a service's all the same.
+        strategies.set(`${cluster}/${name}`, service?.schedulingStrategy ?? 'REPLICA');
+      }
+    }
+  }
+
+  async function learnStopTimeouts(tasks: readonly EcsTask[]) {
+    for (const taskDefinition of new Set(tasks.flatMap(({ taskDefinitionArn }) => taskDefinitionArn ?? []))) {
+      if (stopTimeoutsSeconds.has(taskDefinition)) continue;
+      const answer = await awsCall(`describe the task definition ${taskDefinition}`, () =>
+        client.send(new DescribeTaskDefinitionCommand({ taskDefinition }), sending),
+      );
+      const timeouts = (answer.taskDefinition?.containerDefinitions ?? []).map(
+        ({ stopTimeout }) => stopTimeout ?? DEFAULT_STOP_TIMEOUT_SECONDS,
+      );
+      stopTimeoutsSeconds.set(taskDefinition, Math.max(...timeouts));
+    }
+  }
+
+  function classOf(cluster: string, group: string | undefined): TaskClass {
+    const service = serviceOf(group);
+    if (service === undefined) return 'standalone';
+    return strategies.get(`${cluster}/${service}`) === 'DAEMON' ? 'daemon' : 'service';
+  }
+
+  function toTask(cluster: string, task: EcsTask): Task {
+    const { taskArn = '', containerInstanceArn = '', group, lastStatus = '', desiredStatus, taskDefinitionArn } = task;
+    if (!holdsInstance(lastStatus)) return { kind: 'stopped', arn: taskArn, stoppedAtMs: task.stoppedAt?.getTime() };
+    return {
+      kind: 'holding',
+      arn: taskArn,
+      cluster,
+      containerInstanceArn,
+      class: classOf(cluster, group),
+      group: group ?? 'no group',
+      lastStatus,
+      stopRequested: desiredStatus === 'STOPPED',
+      stopTimeoutSeconds: stopTimeoutsSeconds.get(taskDefinitionArn ?? '') ?? DEFAULT_STOP_TIMEOUT_SECONDS,
+    };
+  }
+
+  return {
+    async find(cluster, ec2InstanceId) {
+      const arns = await awsCall(`find ${ec2InstanceId} in cluster ${cluster}`, async () => {
+        const filter = `ec2InstanceId == ${ec2InstanceId}`;
+        const pages = paginateListContainerInstances({ client, pageSize: 100 }, { cluster, filter }, sending);
+        return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
+      });
+      if (arns.length === 0) return [];
+      const { found, missing } = await describeInstances(cluster, arns);
+      if (missing.length > 0) throw new Unavailable(`ECS lists ${missing.join(', ')} but does not describe them yet.`);
+      return found;
+    },
+
+    async refresh(containerInstances) {
+      const perCluster = Map.groupBy(containerInstances, ({ cluster }) => cluster);
+      const described = [...perCluster].map(([cluster, instances]) =>
+        describeInstances(
+          cluster,
+          instances.map(({ arn }) => arn),
+        ),
+      );
+      return (await Promise.all(described)).flatMap(({ found }) => found);
+    },
+
+    async setDraining(containerInstances) {
+      const draining: ContainerInstance[] = [];
+      for (const [cluster, instances] of Map.groupBy(containerInstances, (instance) => instance.cluster)) {
+        for (const batch of batches(instances, UPDATE_BATCH)) {
+          const arns = batch.map(({ arn }) => arn);
+          const what = `set ${arns.join(', ')} to DRAINING`;
+          const answer = await awsCall(what, () =>
+            client.send(
+              new UpdateContainerInstancesStateCommand({ cluster, containerInstances: arns, status: 'DRAINING' }),
+              sending,
+            ),
+          );
+          refuseFailures(answer.failures, what);
+          const now = (answer.containerInstances ?? []).map((instance) => toContainerInstance(cluster, instance));
+          const followed = now.filter(({ status }) => status !== 'ACTIVE');
+          const others = absentFrom(arns, followed);
+          if (others.length > 0) throw new Unavailable(`Could not ${what}: ${others.join(', ')} did not follow.`);
+          draining.push(...now);
+        }
+      }
+      return draining;
+    },
+
+    async listTasks(containerInstances) {
+      const tasks: Task[] = [];
+      for (const { arn: containerInstance, cluster } of containerInstances) {
+        const arns = new Set<string>();
+        // In this order, one after the other: a task that ECS stops meanwhile leaves the first list for the second.
+        for (const desiredStatus of ['RUNNING', 'STOPPED'] as const) {
+          await awsCall(`list the ${desiredStatus} tasks on ${containerInstance}`, async () => {
+            const input = { cluster, containerInstance, desiredStatus };
+            for await (const page of paginateListTasks({ client, pageSize: 100 }, input, sending)) {
+              for (const arn of page.taskArns ?? []) arns.add(arn);
+            }
+          });
+        }
+        const { found, missing } = await describeTasks(cluster, [...arns]);
+        if (missing.length > 0) throw new Unavailable(`ECS lists ${missing.join(', ')} but does not describe them.`);
+        tasks.push(...found);
+      }
+      return tasks;
+    },
+
+    async refreshTasks(holding) {
+      const perCluster = Map.groupBy(holding, ({ cluster }) => cluster);
+      const described = [...perCluster].map(([cluster, tasks]) =>
+        describeTasks(
+          cluster,
+          tasks.map(({ arn }) => arn),
+        ),
+      );
+      return (await Promise.all(described)).flatMap(({ found }) => found);
+    },
+
+    async stopTask({ cluster, arn: task }, reason) {
+      await awsCall(`stop task ${task}`, async () => {
+        try {
+          await client.send(new StopTaskCommand({ cluster, task, reason }), sending);
+        } catch (error) {
+          // It is gone already, which is what we wanted.
+          if (error instanceof Error && /referenced task was not found/i.test(error.message)) return;
+          throw error;
+        }
+      });
+    },
+  };
+}
+
+/**
+ * A failure in an answer of 200 is an error like any other (facts 11), but for what ECS does not have: that is absent
+ * from what it found as well.
+ */
+function refuseFailures(failures: readonly Failure[] | undefined, what: string): void {
+  for (const { arn = 'unnamed', reason, detail = '' } of failures ?? []) {
+    if (reason !== 'MISSING') throw new Error(`Could not ${what}: ECS failed ${arn} with ${reason}. ${detail}`.trim());
+  }
+}
+
+/** What was asked for and not found, whether or not ECS says so. */
+function absentFrom(asked: readonly string[], found: readonly { readonly arn: string }[]): string[] {
+  const arns = new Set(found.map(({ arn }) => arn));
+  return asked.filter((arn) => !arns.has(arn));
+}
+
+function toContainerInstance(cluster: string, instance: EcsContainerInstance): ContainerInstance {
+  const { containerInstanceArn = '', status = '', agentConnected = false } = instance;
+  return { arn: containerInstanceArn, cluster, status, agentConnected };
+}
+
+/** The service that a task's group names (ECS API reference: `service:` and the service's name). */
+function serviceOf(group: string | undefined): string | undefined {
+  return group?.startsWith('service:') ? group.slice('service:'.length) : undefined;
+}
+
+function batches<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}

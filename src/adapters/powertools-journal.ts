@@ -1,0 +1,165 @@
+import type { Logger } from '@aws-lambda-powertools/logger';
+import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { Decision } from '../domain/decide.ts';
+import { type Drain, type HoldingTask, type Observation, type Outcome, unreachable } from '../domain/drain.ts';
+import type { Journal, JournalEntry } from '../domain/ports.ts';
+
+/** Structured logs, and the metrics of each drain when it ends. */
+export function powertoolsJournal(logger: Logger, metrics: Metrics): Journal {
+  return {
+    record(drain, entry) {
+      logger.appendKeys(drainKeys(drain));
+      const { level, message, ...fields } = lineOf(drain, entry);
+      logger[level](message, fields);
+      if (entry.kind === 'finished') publishMetrics(metrics, drain, entry.outcome, entry.finishedAtMs);
+    },
+  };
+}
+
+/** A log line: its level, a sentence for people, and what a query can filter by. */
+interface Line {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+/** The keys that every log line of a drain carries. */
+export function drainKeys({ action, cluster }: Drain) {
+  return {
+    drainId: action.token,
+    instanceId: action.instanceId,
+    autoScalingGroup: action.autoScalingGroup,
+    lifecycleHook: action.lifecycleHook,
+    cluster: cluster ?? 'unknown',
+  };
+}
+
+function lineOf(drain: Drain, entry: JournalEntry): Line {
+  switch (entry.kind) {
+    case 'decided':
+      return decisionLine(entry.decision, entry.observation);
+    case 'unavailable':
+      return { level: 'warn', message: 'AWS did not take the action: deciding afresh later', reason: entry.reason };
+    case 'finished':
+      return outcomeLine(drain, entry.outcome, entry.finishedAtMs);
+    default:
+      return unreachable(entry);
+  }
+}
+
+function decisionLine(decision: Decision, observation: Observation): Line {
+  const seen = { decision: decision.kind, observation: observation.kind };
+  switch (observation.kind) {
+    case 'unavailable':
+      return {
+        level: 'warn',
+        message: 'AWS could not be asked: looking again later',
+        ...seen,
+        reason: observation.reason,
+      };
+    case 'draining': {
+      const holdingTasks = observation.holdingTasks.map(taskForPeople);
+      const message = `${sentenceOn(decision)}; holding tasks: ${holdingTasks.length}`;
+      return { level: 'info', message, ...seen, holdingTasks };
+    }
+    case 'absent':
+    case 'active':
+      return { level: 'info', message: sentenceOn(decision), ...seen };
+    default:
+      return unreachable(observation);
+  }
+}
+
+function sentenceOn(decision: Decision): string {
+  switch (decision.kind) {
+    case 'complete':
+      return `Completing the lifecycle action: ${decision.verdict.kind}`;
+    case 'set-draining':
+      return 'Setting the container instance to DRAINING';
+    case 'read-hook':
+      return 'Reading how long the lifecycle hook holds';
+    case 'stop-tasks':
+      return `Stopping ${decision.tasks.length} stragglers so that each has its grace before the deadline`;
+    case 'heartbeat':
+      return 'Recording a heartbeat';
+    case 'watch':
+      return 'Watching';
+    case 'hand-over':
+      return 'Handing over to the next invocation';
+    default:
+      return unreachable(decision);
+  }
+}
+
+function outcomeLine(drain: Drain, outcome: Outcome, finishedAtMs: number): Line {
+  const ending = {
+    outcome: outcome.kind,
+    durationSeconds: secondsBetween(drain.startedAtMs, finishedAtMs),
+    continuations: drain.continuations,
+    heartbeats: drain.heartbeats,
+  };
+  switch (outcome.kind) {
+    case 'drained':
+      return { level: 'info', message: 'Drained: every task has stopped', ...ending };
+    case 'gone':
+      return {
+        level: 'warn',
+        message: `Gone: none of the clusters ${outcome.clusters.join(', ')} has a live registration of the instance; if one should, check the setting cluster for its name`,
+        ...ending,
+      };
+    case 'timed-out':
+      return {
+        level: 'error',
+        message: `Timed out: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks had not stopped`,
+        ...ending,
+        deadlineAt: new Date(outcome.deadlineAtMs).toISOString(),
+        killedTasks: outcome.killedTasks.map(taskForPeople),
+      };
+    case 'agent-lost':
+      return {
+        level: 'error',
+        message: `Agent lost: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks were not known to have stopped`,
+        ...ending,
+        agentDisconnectedSince: new Date(outcome.disconnectedSinceMs).toISOString(),
+        killedTasks: outcome.killedTasks.map(taskForPeople),
+      };
+    case 'already-completed':
+      return {
+        level: outcome.holdingTasks.length > 0 ? 'warn' : 'info',
+        message: `Somebody completed the lifecycle action before us; ${outcome.holdingTasks.length} tasks had not stopped`,
+        ...ending,
+        holdingTasks: outcome.holdingTasks.map(taskForPeople),
+      };
+    default:
+      return unreachable(outcome);
+  }
+}
+
+/** One EMF line a drain, published at once: Powertools' middleware would warn after each invocation that ends none. */
+function publishMetrics(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
+  metrics.addDimensions({
+    cluster: drain.cluster ?? 'unknown',
+    group: drain.action.autoScalingGroup,
+    outcome: outcome.kind,
+  });
+  const killed = outcome.kind === 'timed-out' || outcome.kind === 'agent-lost' ? outcome.killedTasks.length : 0;
+  metrics.addMetric('Drains', MetricUnit.Count, 1);
+  metrics.addMetric('DrainDuration', MetricUnit.Seconds, secondsBetween(drain.startedAtMs, finishedAtMs));
+  metrics.addMetric('Continuations', MetricUnit.Count, drain.continuations);
+  metrics.addMetric('Heartbeats', MetricUnit.Count, drain.heartbeats);
+  metrics.addMetric('TasksKilledAtDeadline', MetricUnit.Count, killed);
+  if (outcome.kind === 'drained') {
+    // Tasks that stopped before the drain began kept nobody waiting.
+    const idleSinceMs = Math.max(drain.startedAtMs, outcome.lastTaskStoppedAtMs ?? drain.startedAtMs);
+    metrics.addMetric('DrainSlack', MetricUnit.Seconds, secondsBetween(idleSinceMs, finishedAtMs));
+  }
+  metrics.publishStoredMetrics();
+}
+
+function taskForPeople({ arn, class: taskClass, group, lastStatus, stopRequested }: HoldingTask) {
+  return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, stopRequested };
+}
+
+function secondsBetween(fromMs: number, toMs: number): number {
+  return Math.max(0, toMs - fromMs) / 1000;
+}

@@ -1,0 +1,75 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
+import { Metrics } from '@aws-lambda-powertools/metrics';
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import middy from '@middy/core';
+import type { Context } from 'aws-lambda';
+import { autoScalingLifecycleActions } from '../adapters/auto-scaling.ts';
+import { SDK_BOUNDS } from '../adapters/aws-call.ts';
+import { ecsContainerInstances } from '../adapters/ecs.ts';
+import { eventBridgeContinuations } from '../adapters/event-bridge.ts';
+import { drainKeys, powertoolsJournal } from '../adapters/powertools-journal.ts';
+import { systemClock } from '../adapters/system-clock.ts';
+import type { Clock } from '../domain/ports.ts';
+import { type DrainResult, runDrain } from '../domain/run-drain.ts';
+import { receive } from './events.ts';
+import { settingsFrom } from './settings.ts';
+
+/** What an invocation came to. */
+export type HandlerResult = DrainResult | { readonly kind: 'ignored'; readonly reason: string };
+
+/**
+ * Builds the Lambda handler with all that lasts as long as its container. The clock is its one seam: where AWS is, the
+ * SDK's own configuration says.
+ * @throws InvalidSettings if the environment cannot be used.
+ */
+export function createDrainHandler(
+  env: Readonly<Record<string, string | undefined>>,
+  { clock = systemClock }: { clock?: Clock } = {},
+) {
+  const settings = settingsFrom(env);
+  const logger = new Logger();
+  const journal = powertoolsJournal(logger, new Metrics());
+  const ecs = new ECSClient(SDK_BOUNDS);
+  const autoScaling = new AutoScalingClient(SDK_BOUNDS);
+  const continuations = eventBridgeContinuations(new EventBridgeClient(SDK_BOUNDS), settings.eventSource);
+
+  const handle = async (event: unknown, context: Context): Promise<HandlerResult> => {
+    const received = receive(event, settings);
+    if (received.kind === 'ignored') {
+      logger.info(`Ignored: ${received.reason}`);
+      return received;
+    }
+    const { drain } = received;
+    logger.appendKeys(drainKeys(drain));
+
+    const remainingMs = context.getRemainingTimeInMillis();
+    // The first half of the margin is for a last look that comes late; the second must be left to hand over.
+    const signal = AbortSignal.timeout(Math.max(0, remainingMs - (settings.policy.marginSeconds * 1000) / 2));
+    return runDrain(drain, settings.policy, {
+      containerInstances: ecsContainerInstances(ecs, {
+        signal,
+        readStopTimeouts: settings.policy.stopStragglers !== 'none',
+      }),
+      lifecycleActions: autoScalingLifecycleActions(autoScaling, signal),
+      continuations,
+      clock,
+      invocation: { endsAtMs: clock.nowMs() + remainingMs },
+      journal,
+    });
+  };
+
+  // Lambda's own timeout ends the invocation; the domain hands over well before it.
+  return middy({ timeoutEarlyInMillis: 0 })
+    .use(injectLambdaContext(logger, { resetKeys: true }))
+    .use({
+      onError: ({ error }) => {
+        logger.error('The invocation failed; Lambda retries the event, then sends it to the dead-letter queue', {
+          error,
+        });
+      },
+    })
+    .handler(handle);
+}

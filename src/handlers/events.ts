@@ -1,0 +1,197 @@
+import * as v from 'valibot';
+import { CONTINUATION_DETAIL_TYPE, CONTINUATION_VERSION } from '../adapters/event-bridge.ts';
+import { type Drain, newDrain } from '../domain/drain.ts';
+import { MAX_CONTINUATIONS } from '../domain/policy.ts';
+import { sentenceOf } from './sentence.ts';
+import { clusterName, type Settings } from './settings.ts';
+
+/** What an event asks of us: a drain to start or go on with, or nothing. */
+export type Received =
+  | { readonly kind: 'drain'; readonly drain: Drain }
+  | { readonly kind: 'ignored'; readonly reason: string };
+
+/** An event that should have been ours and cannot be understood; the message names the field and the value. */
+export class RejectedEvent extends Error {
+  override readonly name = 'RejectedEvent';
+}
+
+const TERMINATION_SOURCE = 'aws.autoscaling';
+const TERMINATION_DETAIL_TYPE = 'EC2 Instance-terminate Lifecycle Action';
+const TERMINATING = 'autoscaling:EC2_INSTANCE_TERMINATING';
+
+const name = (what: string) =>
+  v.pipe(
+    v.string(`expected ${what}`),
+    v.minLength(1, `expected ${what}`),
+    v.maxLength(255, `expected ${what}, 255 characters at most`),
+  );
+
+const instanceId = matching(/^i-([0-9a-f]{8}|[0-9a-f]{17})$/, 'an EC2 instance id such as i-0123456789abcdef0');
+const token = matching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'a lifecycle action token of 36 characters');
+const count = v.pipe(v.number('expected a count'), v.integer('expected a count'), v.minValue(0, 'expected a count'));
+const instantMs = v.pipe(count, v.maxValue(8.64e15, 'expected epoch milliseconds'));
+
+const TIME_EXPECTED = 'expected an ISO 8601 time';
+
+/** What EventBridge puts around every event; AWS may add fields, so unknown ones are let through. */
+const envelope = v.looseObject(
+  {
+    source: name('the source of an EventBridge event'),
+    'detail-type': name('the detail-type of an EventBridge event'),
+    account: matching(/^\d{12}$/, 'an AWS account id of 12 digits'),
+    time: v.pipe(
+      v.string(TIME_EXPECTED),
+      v.isoTimestamp(TIME_EXPECTED),
+      v.check((time) => Date.parse(time) >= 0, TIME_EXPECTED),
+    ),
+    detail: v.looseObject({}, 'expected an object'),
+  },
+  'expected an EventBridge event',
+);
+
+/** The detail of a terminate lifecycle action (facts 1). */
+const terminationDetail = v.looseObject({
+  LifecycleActionToken: token,
+  AutoScalingGroupName: name('the name of an Auto Scaling group'),
+  LifecycleHookName: name('the name of a lifecycle hook'),
+  EC2InstanceId: instanceId,
+  LifecycleTransition: name('a lifecycle transition'),
+  NotificationMetadata: v.optional(v.string('expected text')),
+  Destination: v.optional(v.string('expected EC2, AutoScalingGroup or WarmPool')),
+});
+
+/** The detail of our own continuation: nothing in it that we did not write. */
+const continuationDetail = object({
+  version: v.literal(CONTINUATION_VERSION, `expected version ${CONTINUATION_VERSION}, which this function speaks`),
+  drain: object({
+    action: object({
+      autoScalingGroup: name('the name of an Auto Scaling group'),
+      lifecycleHook: name('the name of a lifecycle hook'),
+      instanceId,
+      token,
+    }),
+    namedCluster: v.optional(clusterName),
+    cluster: v.optional(clusterName),
+    startedAtMs: instantMs,
+    hook: v.optional(
+      object({
+        heartbeatTimeoutSeconds: between(30, 7_200, 'seconds'),
+        globalTimeoutSeconds: between(1, 172_800, 'seconds'),
+      }),
+    ),
+    lastHeartbeatAtMs: instantMs,
+    heartbeats: count,
+    continuations: v.pipe(
+      count,
+      v.maxValue(MAX_CONTINUATIONS, `expected ${MAX_CONTINUATIONS} at most: something sends the drain round in a loop`),
+    ),
+    pollIntervalSeconds: between(0, 300, 'seconds'),
+    agentDisconnectedSinceMs: v.optional(instantMs),
+  }),
+});
+
+/**
+ * Reads an event of EventBridge.
+ * @throws RejectedEvent if it is malformed; not being ours is no error.
+ */
+export function receive(event: unknown, settings: Settings): Received {
+  if (isTestNotification(event)) return ignored('it is the test notification of a new lifecycle hook');
+  const { source, 'detail-type': detailType, time, detail } = parsed(envelope, event, 'The event');
+
+  if (source === TERMINATION_SOURCE && detailType === TERMINATION_DETAIL_TYPE) {
+    if (isTestNotification(detail)) return ignored('it is the test notification of a new lifecycle hook');
+    return receiveTermination(detail, Date.parse(time), settings);
+  }
+  if (source === settings.eventSource && detailType === CONTINUATION_DETAIL_TYPE) {
+    return receiveContinuation(detail, settings);
+  }
+  return ignored(`nobody here waits for ${detailType} from ${source}`);
+}
+
+function receiveTermination(detail: unknown, startedAtMs: number, settings: Settings): Received {
+  const termination = parsed(terminationDetail, detail, 'The lifecycle event', 'detail');
+  const action = {
+    autoScalingGroup: termination.AutoScalingGroupName,
+    lifecycleHook: termination.LifecycleHookName,
+    instanceId: termination.EC2InstanceId,
+    token: termination.LifecycleActionToken,
+  };
+  if (termination.LifecycleTransition !== TERMINATING) {
+    return ignored(`the transition is ${termination.LifecycleTransition}, not ${TERMINATING}`);
+  }
+  if (termination.Destination === 'WarmPool') return ignored('the instance returns to its warm pool');
+  const notOurs = whyNotOurs(action, settings);
+  if (notOurs) return ignored(notOurs);
+
+  const namedCluster = clusterIn(termination.NotificationMetadata, action.lifecycleHook, settings);
+  return {
+    kind: 'drain',
+    drain: newDrain(action, startedAtMs, namedCluster, settings.policy.pollMinSeconds),
+  };
+}
+
+function receiveContinuation(detail: unknown, settings: Settings): Received {
+  const { drain } = parsed(continuationDetail, detail, 'The continuation event', 'detail');
+  const notOurs = whyNotOurs(drain.action, settings);
+  if (notOurs) return ignored(notOurs);
+  return { kind: 'drain', drain };
+}
+
+/** Hooks of others send the same events, ECS's managed draining among them (facts 22); theirs are not ours to complete. */
+function whyNotOurs(action: Drain['action'], { autoScalingGroups, lifecycleHooks }: Settings): string | undefined {
+  if (!autoScalingGroups.includes(action.autoScalingGroup)) {
+    return `the group ${action.autoScalingGroup} is not among autoScalingGroups`;
+  }
+  if (!lifecycleHooks.includes(action.lifecycleHook)) {
+    return `the hook ${action.lifecycleHook} is not ours (lifecycleHook)`;
+  }
+  return undefined;
+}
+
+/** The cluster that the hook's metadata names, if it names one. Metadata with other keys may be for somebody else. */
+function clusterIn(metadata: string | undefined, hook: string, { policy }: Settings): string | undefined {
+  if (metadata === undefined || metadata.trim() === '') return undefined;
+  const expected = 'expected a JSON object such as {"cluster": "prod"}';
+  const schema = v.pipe(
+    v.string(),
+    v.parseJson(undefined, 'expected JSON such as {"cluster": "prod"}'),
+    v.check((value) => !Array.isArray(value), expected),
+    v.looseObject({ cluster: v.optional(clusterName) }, expected),
+  );
+  const { cluster } = parsed(schema, metadata, `The NotificationMetadata of hook ${hook}`);
+  if (cluster !== undefined && !policy.clusters.includes(cluster)) {
+    throw new RejectedEvent(
+      `The NotificationMetadata of hook ${hook} names the cluster ${cluster}, and the setting cluster allows only ${policy.clusters.join(', ')}: add it there and deploy again.`,
+    );
+  }
+  return cluster;
+}
+
+function parsed<S extends v.GenericSchema>(schema: S, input: unknown, what: string, prefix?: string) {
+  const result = v.safeParse(schema, input, { abortPipeEarly: true });
+  if (!result.success) throw new RejectedEvent(`${what} cannot be understood: ${sentenceOf(result.issues, prefix)}`);
+  return result.output;
+}
+
+/** Sent once to the target of a new hook, bare or in an envelope (facts 2). */
+function isTestNotification(event: unknown): boolean {
+  return v.is(v.looseObject({ Event: v.literal('autoscaling:TEST_NOTIFICATION') }), event);
+}
+
+function ignored(reason: string): Received {
+  return { kind: 'ignored', reason };
+}
+
+function object<const E extends v.ObjectEntries>(entries: E) {
+  return v.strictObject(entries, 'expected an object');
+}
+
+function between(min: number, max: number, unit: string) {
+  const message = `expected ${unit} from ${min} to ${max}`;
+  return v.pipe(v.number(message), v.minValue(min, message), v.maxValue(max, message));
+}
+
+function matching(pattern: RegExp, expected: string) {
+  const message = `expected ${expected}`;
+  return v.pipe(v.string(message), v.regex(pattern, message));
+}

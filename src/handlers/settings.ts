@@ -1,0 +1,103 @@
+import * as v from 'valibot';
+import { conflictsIn, type Policy } from '../domain/policy.ts';
+import { sentenceOf } from './sentence.ts';
+
+/** What the operator set, as the handler uses it. */
+export interface Settings {
+  readonly policy: Policy;
+  /** The groups and hooks whose events we act on; all others are somebody else's. */
+  readonly autoScalingGroups: readonly string[];
+  readonly lifecycleHooks: readonly string[];
+  /** The `source` of our own events: another deployment in the same account has another. */
+  readonly eventSource: string;
+}
+
+/** Settings that cannot be used; the message names each, its value and how to mend it. */
+export class InvalidSettings extends Error {
+  override readonly name = 'InvalidSettings';
+}
+
+/** ECS: up to 255 letters, digits, hyphens and underscores. */
+export const clusterName = text(/^[\w-]{1,255}$/, 'the name (not the ARN) of an ECS cluster');
+
+/** Auto Scaling: up to 255 printable characters; a comma would end it in our lists, a colon or `*` would widen an ARN. */
+const groupName = text(/^[^,:*?]{1,255}$/, 'the name (not the ARN) of an Auto Scaling group');
+
+/** Auto Scaling: up to 255 letters, digits, hyphens, underscores and slashes. */
+const hookName = text(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook');
+
+/** Every setting the running function needs, under the name that `serverless.yml` gives it; all arrive as text. */
+export const settingsEntries = {
+  cluster: listOf(clusterName),
+  autoScalingGroups: listOf(groupName),
+  lifecycleHook: listOf(hookName),
+  deadlineSeconds: seconds(1, 172_800),
+  deadlineResult: oneOf('CONTINUE', 'ABANDON'),
+  stopStragglers: oneOf('none', 'standalone', 'all'),
+  deregistrationDelaySeconds: seconds(0, 3_600),
+  agentGraceSeconds: seconds(60, 172_800),
+  heartbeatFraction: decimal(0.1, 10),
+  pollMinSeconds: seconds(1, 60),
+  pollMaxSeconds: seconds(1, 300),
+  marginSeconds: seconds(5, 120),
+  functionTimeoutSeconds: seconds(1, 900),
+  eventSource: text(/^(?!aws\.)[\w./-]{1,256}$/, 'an event source that does not begin with aws.'),
+};
+
+/** The settings of the running function, from its environment: `deadlineSeconds` is in `DEADLINE_SECONDS`. */
+export function settingsFrom(env: Readonly<Record<string, string | undefined>>): Settings {
+  const given = Object.keys(settingsEntries).map((name) => [name, env[variableOf(name)]]);
+  const parsed = checked(v.object(settingsEntries), Object.fromEntries(given));
+  const policy: Policy = { ...parsed, clusters: parsed.cluster };
+  refuseConflicts(conflictsIn(policy, { functionTimeoutSeconds: parsed.functionTimeoutSeconds, hook: undefined }));
+  return {
+    policy,
+    autoScalingGroups: parsed.autoScalingGroups,
+    lifecycleHooks: parsed.lifecycleHook,
+    eventSource: parsed.eventSource,
+  };
+}
+
+/** The environment variable that carries a setting. */
+export function variableOf(setting: string): string {
+  return setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+/** @throws InvalidSettings with a sentence for each setting that is missing, unknown or out of bounds. */
+export function checked<S extends v.GenericSchema>(schema: S, given: unknown): v.InferOutput<S> {
+  const result = v.safeParse(schema, given, { abortPipeEarly: true });
+  if (!result.success) throw new InvalidSettings(sentenceOf(result.issues));
+  return result.output;
+}
+
+/** @throws InvalidSettings if there is any conflict. */
+export function refuseConflicts(conflicts: readonly string[]): void {
+  if (conflicts.length > 0) throw new InvalidSettings(conflicts.join(' '));
+}
+
+function text(pattern: RegExp, expected: string) {
+  const message = `expected ${expected}`;
+  return v.pipe(v.string(message), v.regex(pattern, message));
+}
+
+function listOf<S extends v.GenericSchema<string>>(name: S) {
+  const split = v.transform((list: string) => list.split(',').map((item) => item.trim()));
+  return v.pipe(v.string('expected names, separated by commas'), split, v.array(name));
+}
+
+export function oneOf<const T extends readonly string[]>(...choices: T) {
+  return v.picklist(choices, `expected one of ${choices.join(', ')}`);
+}
+
+export function seconds(min: number, max: number) {
+  return number(/^\d+$/, `a whole number of seconds from ${min} to ${max}`, min, max);
+}
+
+function decimal(min: number, max: number) {
+  return number(/^\d+(\.\d+)?$/, `a number from ${min} to ${max}`, min, max);
+}
+
+function number(pattern: RegExp, expected: string, min: number, max: number) {
+  const message = `expected ${expected}`;
+  return v.pipe(text(pattern, expected), v.transform(Number), v.minValue(min, message), v.maxValue(max, message));
+}

@@ -1,0 +1,558 @@
+import { ECSClient, type Task as EcsTask } from '@aws-sdk/client-ecs';
+import { describe, expect, it } from 'vitest';
+import { ecsContainerInstances } from '../../src/adapters/ecs.ts';
+import type { ContainerInstance, HoldingTask, Task } from '../../src/domain/drain.ts';
+import { type ContainerInstances, Unavailable } from '../../src/domain/ports.ts';
+import {
+  CLUSTER,
+  containerInstanceArn,
+  holdingTask,
+  INSTANCE_ID,
+  recordedInstance,
+  recordedService,
+  recordedTask,
+  taskArn,
+  taskDefinitionArn,
+} from './samples.ts';
+import { type AwsEndpoint, accessDenied, aws, fault, hang, type Script, throttled, type Wire } from './wire.ts';
+
+/** The adapter of one invocation, talking to the endpoint through the real SDK client. */
+function ecsAt({ config }: AwsEndpoint, { readStopTimeouts = false, signal = new AbortController().signal } = {}) {
+  return ecsContainerInstances(new ECSClient(config), { readStopTimeouts, signal });
+}
+
+/** A registration as the domain knows it. */
+function registration(n = 1, changes: Partial<ContainerInstance> = {}): ContainerInstance {
+  return { arn: containerInstanceArn(n), cluster: CLUSTER, status: 'ACTIVE', agentConnected: true, ...changes };
+}
+
+/** ECS with these tasks on the instance: it lists each by its desired status and describes what it is asked for. */
+function ecsWith(tasks: readonly Wire<EcsTask>[]) {
+  return {
+    ListTasks: ({ desiredStatus }) => ({
+      taskArns: tasks.filter((task) => task.desiredStatus === desiredStatus).map(({ taskArn = '' }) => taskArn),
+    }),
+    DescribeTasks: ({ tasks: asked = [] }) => ({
+      tasks: tasks.filter(({ taskArn = '' }) => asked.includes(taskArn)),
+      failures: [],
+    }),
+    DescribeServices: ({ services = [] }) => ({
+      services: services.map((name) => recordedService(name)),
+      failures: [],
+    }),
+  } satisfies Script;
+}
+
+function range(length: number) {
+  return Array.from({ length }, (_, i) => i + 1);
+}
+
+function arnsOf(items: readonly { readonly arn: string }[]) {
+  return items.map(({ arn }) => arn);
+}
+
+describe('finding an EC2 instance', () => {
+  it('asks for it by its id, in one call, and describes what it found', async () => {
+    const endpoint = await aws({
+      ListContainerInstances: { containerInstanceArns: [containerInstanceArn()] },
+      DescribeContainerInstances: { containerInstances: [recordedInstance()], failures: [] },
+    });
+    expect(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID)).toEqual([registration()]);
+    expect(endpoint.inputsOf('ListContainerInstances')).toEqual([
+      { cluster: CLUSTER, filter: `ec2InstanceId == ${INSTANCE_ID}`, maxResults: 100 },
+    ]);
+    expect(endpoint.inputsOf('DescribeContainerInstances')).toEqual([
+      { cluster: CLUSTER, containerInstances: [containerInstanceArn()] },
+    ]);
+  });
+
+  it('finds nothing where there is nothing, and describes nothing', async () => {
+    const endpoint = await aws({ ListContainerInstances: { containerInstanceArns: [] } });
+    expect(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID)).toEqual([]);
+    expect(endpoint.actions).toEqual(['ListContainerInstances']);
+  });
+
+  it('returns every registration that an agent left behind', async () => {
+    const endpoint = await aws({
+      ListContainerInstances: { containerInstanceArns: [containerInstanceArn(1), containerInstanceArn(2)] },
+      DescribeContainerInstances: {
+        containerInstances: [
+          recordedInstance({
+            containerInstanceArn: containerInstanceArn(1),
+            status: 'DRAINING',
+            agentConnected: false,
+          }),
+          recordedInstance({ containerInstanceArn: containerInstanceArn(2) }),
+        ],
+        failures: [],
+      },
+    });
+    expect(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID)).toEqual([
+      registration(1, { status: 'DRAINING', agentConnected: false }),
+      registration(2),
+    ]);
+  });
+
+  it('follows the pages, and describes a hundred at a time', async () => {
+    const arns = range(150).map((n) => containerInstanceArn(n));
+    const endpoint = await aws({
+      ListContainerInstances: [
+        { containerInstanceArns: arns.slice(0, 100), nextToken: 'page-2' },
+        { containerInstanceArns: arns.slice(100) },
+      ],
+      DescribeContainerInstances: ({ containerInstances = [] }) => ({
+        containerInstances: containerInstances.map((arn) => recordedInstance({ containerInstanceArn: arn })),
+      }),
+    });
+    expect(arnsOf(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID))).toEqual(arns);
+    expect(endpoint.inputsOf('ListContainerInstances').map(({ nextToken }) => nextToken)).toEqual([
+      undefined,
+      'page-2',
+    ]);
+    expect(endpoint.inputsOf('DescribeContainerInstances')).toHaveLength(2);
+  });
+
+  it.each([
+    ['says that it misses it', [{ arn: containerInstanceArn(), reason: 'MISSING' }]],
+    ['says nothing of it', []],
+  ])('does not take an instance for gone that ECS lists, but, asked for it, %s', async (_, failures) => {
+    const endpoint = await aws({
+      ListContainerInstances: { containerInstanceArns: [containerInstanceArn()] },
+      DescribeContainerInstances: { containerInstances: [], failures },
+    });
+    const found = ecsAt(endpoint).find(CLUSTER, INSTANCE_ID);
+    await expect(found).rejects.toThrow(Unavailable);
+    await expect(found).rejects.toThrow(containerInstanceArn());
+  });
+});
+
+describe('looking at registrations again', () => {
+  it('asks each cluster for its own', async () => {
+    const endpoint = await aws({
+      DescribeContainerInstances: ({ containerInstances = [] }) => ({
+        containerInstances: containerInstances.map((arn) =>
+          recordedInstance({ containerInstanceArn: arn, status: 'DRAINING' }),
+        ),
+      }),
+    });
+    const inProd = registration(1);
+    const inStaging = registration(2, { cluster: 'staging', arn: containerInstanceArn(2, 'staging') });
+    expect(await ecsAt(endpoint).refresh([inProd, inStaging])).toEqual([
+      { ...inProd, status: 'DRAINING' },
+      { ...inStaging, status: 'DRAINING' },
+    ]);
+    expect(endpoint.inputsOf('DescribeContainerInstances')).toEqual([
+      { cluster: CLUSTER, containerInstances: [inProd.arn] },
+      { cluster: 'staging', containerInstances: [inStaging.arn] },
+    ]);
+  });
+
+  it('leaves out one that ECS has forgotten', async () => {
+    const endpoint = await aws({
+      DescribeContainerInstances: {
+        containerInstances: [recordedInstance()],
+        failures: [{ arn: containerInstanceArn(2), reason: 'MISSING' }],
+      },
+    });
+    expect(await ecsAt(endpoint).refresh([registration(1), registration(2)])).toEqual([registration(1)]);
+  });
+});
+
+describe('setting instances to DRAINING', () => {
+  it('sets ten at a time, and returns them as ECS has them now', async () => {
+    const endpoint = await aws({
+      UpdateContainerInstancesState: ({ containerInstances = [], status = 'ACTIVE' }) => ({
+        containerInstances: containerInstances.map((arn) => recordedInstance({ containerInstanceArn: arn, status })),
+        failures: [],
+      }),
+    });
+    const instances = range(12).map((n) => registration(n));
+    expect(await ecsAt(endpoint).setDraining(instances)).toEqual(
+      instances.map((instance) => ({ ...instance, status: 'DRAINING' })),
+    );
+    expect(endpoint.inputsOf('UpdateContainerInstancesState')).toEqual([
+      { cluster: CLUSTER, containerInstances: arnsOf(instances.slice(0, 10)), status: 'DRAINING' },
+      { cluster: CLUSTER, containerInstances: arnsOf(instances.slice(10)), status: 'DRAINING' },
+    ]);
+  });
+
+  it.each([
+    ['they are ACTIVE still', [recordedInstance()], []],
+    ['it misses them', [], [{ arn: containerInstanceArn(), reason: 'MISSING' }]],
+    ['nothing of them', [], []],
+  ])('does not believe an answer that says %s', async (_, containerInstances, failures) => {
+    const endpoint = await aws({ UpdateContainerInstancesState: { containerInstances, failures } });
+    const set = ecsAt(endpoint).setDraining([registration()]);
+    await expect(set).rejects.toThrow(Unavailable);
+    await expect(set).rejects.toThrow(containerInstanceArn());
+  });
+});
+
+describe('listing the tasks on an instance', () => {
+  it('asks each registration for both desired statuses', async () => {
+    const endpoint = await aws(ecsWith([]));
+    expect(await ecsAt(endpoint).listTasks([registration(1), registration(2)])).toEqual([]);
+    expect(endpoint.inputsOf('ListTasks')).toEqual(
+      [1, 2].flatMap((n) =>
+        ['RUNNING', 'STOPPED'].map((desiredStatus) => ({
+          cluster: CLUSTER,
+          containerInstance: containerInstanceArn(n),
+          desiredStatus,
+          maxResults: 100,
+        })),
+      ),
+    );
+    expect(endpoint.actions).not.toContain('DescribeTasks');
+  });
+
+  it.each(['PROVISIONING', 'PENDING', 'ACTIVATING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING'])(
+    'counts a task as holding that was told to stop and is %s',
+    async (lastStatus) => {
+      const endpoint = await aws(ecsWith([recordedTask({ lastStatus, desiredStatus: 'STOPPED' })]));
+      expect(await ecsAt(endpoint).listTasks([registration()])).toEqual([
+        holdingTask({ lastStatus, stopRequested: true }),
+      ]);
+    },
+  );
+
+  it('tells a task that nobody has told to stop', async () => {
+    const endpoint = await aws(ecsWith([recordedTask()]));
+    expect(await ecsAt(endpoint).listTasks([registration()])).toEqual([holdingTask({ stopRequested: false })]);
+  });
+
+  it.each(['STOPPED', 'DELETED'])('counts a task as stopped that is %s, and knows since when', async (lastStatus) => {
+    const endpoint = await aws(
+      ecsWith([
+        recordedTask({
+          lastStatus,
+          desiredStatus: 'STOPPED',
+          stopCode: 'ServiceSchedulerInitiated',
+          stoppedReason: 'Scaling activity initiated by deployment ecs-svc/1234567890123456789',
+          stoppingAt: 1772355900.5,
+          stoppedAt: 1772355931.25,
+        }),
+      ]),
+    );
+    expect(await ecsAt(endpoint).listTasks([registration()])).toEqual([
+      { kind: 'stopped', arn: taskArn(), stoppedAtMs: 1772355931250 },
+    ]);
+  });
+
+  it('does not miss a task that is told to stop while it lists', async () => {
+    let toldToStop = false;
+    const endpoint = await aws({
+      ...ecsWith([recordedTask({ lastStatus: 'DEACTIVATING', desiredStatus: 'STOPPED' })]),
+      ListTasks: ({ desiredStatus, nextToken }) => {
+        if (desiredStatus === 'STOPPED') return { taskArns: toldToStop ? [taskArn()] : [] };
+        // The task is on the second page, and leaves the list between the two.
+        toldToStop = nextToken !== undefined;
+        return toldToStop ? { taskArns: [] } : { taskArns: [], nextToken: 'page-2' };
+      },
+    });
+    expect(arnsOf(await ecsAt(endpoint).listTasks([registration()]))).toEqual([taskArn()]);
+  });
+
+  it('counts a task once that is in both lists', async () => {
+    const endpoint = await aws({ ...ecsWith([recordedTask()]), ListTasks: { taskArns: [taskArn()] } });
+    expect(await ecsAt(endpoint).listTasks([registration()])).toEqual([holdingTask()]);
+  });
+
+  it('follows the pages of both lists, and describes a hundred at a time', async () => {
+    const tasks = range(250).map((n) =>
+      recordedTask({ taskArn: taskArn(n), desiredStatus: n <= 120 ? 'RUNNING' : 'STOPPED' }),
+    );
+    const { ListTasks: list, ...rest } = ecsWith(tasks);
+    const endpoint = await aws({
+      ...rest,
+      ListTasks: (input) => {
+        const { taskArns } = list(input);
+        return input.nextToken
+          ? { taskArns: taskArns.slice(100) }
+          : { taskArns: taskArns.slice(0, 100), nextToken: `${input.desiredStatus}-2` };
+      },
+    });
+    const listed = await ecsAt(endpoint).listTasks([registration()]);
+    expect(arnsOf(listed)).toEqual(tasks.map((task) => task.taskArn));
+    expect(endpoint.inputsOf('ListTasks').map(({ nextToken }) => nextToken)).toEqual([
+      undefined,
+      'RUNNING-2',
+      undefined,
+      'STOPPED-2',
+    ]);
+    expect(endpoint.inputsOf('DescribeTasks').map(({ tasks: asked }) => asked?.length)).toEqual([100, 100, 50]);
+  });
+
+  it.each([
+    ['says that it misses it', [{ arn: taskArn(2), reason: 'MISSING' }]],
+    ['says nothing of it', []],
+  ])('does not take a task for stopped that ECS lists, but, asked for it, %s', async (_, failures) => {
+    const endpoint = await aws({
+      ...ecsWith([recordedTask()]),
+      ListTasks: { taskArns: [taskArn(1), taskArn(2)] },
+      DescribeTasks: { tasks: [recordedTask()], failures },
+    });
+    const listed = ecsAt(endpoint).listTasks([registration()]);
+    await expect(listed).rejects.toThrow(Unavailable);
+    await expect(listed).rejects.toThrow(taskArn(2));
+  });
+});
+
+describe('whose a task is', () => {
+  it('tells services, daemons and standalone tasks apart', async () => {
+    const endpoint = await aws({
+      ...ecsWith([
+        recordedTask({ taskArn: taskArn(1), group: 'service:web' }),
+        recordedTask({ taskArn: taskArn(2), group: 'service:log-router' }),
+        recordedTask({ taskArn: taskArn(3), group: 'family:migrate', startedBy: 'deploy' }),
+      ]),
+      DescribeServices: {
+        // ECS keeps to no order.
+        services: [recordedService('log-router', { schedulingStrategy: 'DAEMON' }), recordedService('web')],
+        failures: [],
+      },
+    });
+    const tasks = (await ecsAt(endpoint).listTasks([registration()])) as readonly HoldingTask[];
+    expect(tasks.map((task) => [task.group, task.class])).toEqual([
+      ['service:web', 'service'],
+      ['service:log-router', 'daemon'],
+      ['family:migrate', 'standalone'],
+    ]);
+  });
+
+  it('takes a task without a group for standalone', async () => {
+    const { group: _, ...ungrouped } = recordedTask();
+    const endpoint = await aws(ecsWith([ungrouped]));
+    expect(await ecsAt(endpoint).listTasks([registration()])).toEqual([
+      holdingTask({ class: 'standalone', group: 'no group' }),
+    ]);
+    expect(endpoint.actions).not.toContain('DescribeServices');
+  });
+
+  it('takes a task for a service’s though the service was deleted meanwhile', async () => {
+    const endpoint = await aws({
+      ...ecsWith([recordedTask({ desiredStatus: 'STOPPED' })]),
+      DescribeServices: {
+        services: [],
+        failures: [{ arn: 'arn:aws:ecs:eu-west-1:123456789012:service/prod/web', reason: 'MISSING' }],
+      },
+    });
+    expect(await ecsAt(endpoint).listTasks([registration()])).toMatchObject([{ class: 'service' }]);
+  });
+
+  it('asks for ten services at a time, and for each once in an invocation', async () => {
+    const endpoint = await aws(
+      ecsWith(range(12).map((n) => recordedTask({ taskArn: taskArn(n), group: `service:web-${n}` }))),
+    );
+    const ecs = ecsAt(endpoint);
+    const tasks = await ecs.listTasks([registration()]);
+    await ecs.listTasks([registration()]);
+    await ecs.refreshTasks(tasks as readonly HoldingTask[]);
+    expect(endpoint.inputsOf('DescribeServices')).toEqual([
+      { cluster: CLUSTER, services: range(10).map((n) => `web-${n}`) },
+      { cluster: CLUSTER, services: ['web-11', 'web-12'] },
+    ]);
+  });
+
+  it('is not confused by two clusters with services of one name', async () => {
+    const other = { arn: containerInstanceArn(1, 'staging'), cluster: 'staging' };
+    const endpoint = await aws({
+      ...ecsWith([recordedTask()]),
+      DescribeServices: ({ cluster }) => ({
+        services: [recordedService('web', { schedulingStrategy: cluster === 'staging' ? 'DAEMON' : 'REPLICA' })],
+      }),
+    });
+    const tasks = await ecsAt(endpoint).listTasks([registration(), registration(1, other)]);
+    expect(tasks).toMatchObject([{ class: 'service' }, { class: 'daemon' }]);
+  });
+
+  it('does not ask for the services of tasks that have stopped', async () => {
+    const endpoint = await aws(ecsWith([recordedTask({ lastStatus: 'STOPPED', desiredStatus: 'STOPPED' })]));
+    await ecsAt(endpoint).listTasks([registration()]);
+    expect(endpoint.actions).toEqual(['ListTasks', 'ListTasks', 'DescribeTasks']);
+  });
+});
+
+describe('how long a task takes to stop', () => {
+  /** A task definition whose containers have these stop timeouts. */
+  function withStopTimeouts(...stopTimeouts: (number | undefined)[]): Script {
+    return {
+      ...ecsWith([recordedTask(), recordedTask({ taskArn: taskArn(2) })]),
+      DescribeTaskDefinition: ({ taskDefinition = '' }) => ({
+        taskDefinition: {
+          taskDefinitionArn: taskDefinition,
+          family: 'web',
+          revision: 7,
+          status: 'ACTIVE',
+          containerDefinitions: stopTimeouts.map((stopTimeout, i) => ({
+            name: `container-${i}`,
+            image: 'web:1',
+            essential: i === 0,
+            ...(stopTimeout === undefined ? {} : { stopTimeout }),
+          })),
+        },
+        tags: [],
+      }),
+    };
+  }
+
+  it.each([
+    ['the longest of its containers', [20, 120, 60], 120],
+    ['30 seconds where a container names none', [5, undefined], 30],
+    ['less than 30 seconds where every container says so', [5, 2], 5],
+  ])('is %s', async (_, stopTimeouts, stopTimeoutSeconds) => {
+    const endpoint = await aws(withStopTimeouts(...stopTimeouts));
+    const tasks = await ecsAt(endpoint, { readStopTimeouts: true }).listTasks([registration()]);
+    expect(tasks).toMatchObject([{ stopTimeoutSeconds }, { stopTimeoutSeconds }]);
+  });
+
+  it('is asked for once for each task definition in an invocation', async () => {
+    const endpoint = await aws(withStopTimeouts(90));
+    const ecs = ecsAt(endpoint, { readStopTimeouts: true });
+    await ecs.listTasks([registration()]);
+    await ecs.listTasks([registration()]);
+    expect(endpoint.inputsOf('DescribeTaskDefinition')).toEqual([{ taskDefinition: taskDefinitionArn('web') }]);
+  });
+
+  it('is not asked for where nobody wants to know: 30 seconds will do', async () => {
+    const endpoint = await aws(withStopTimeouts(90));
+    const tasks = await ecsAt(endpoint, { readStopTimeouts: false }).listTasks([registration()]);
+    expect(tasks).toMatchObject([{ stopTimeoutSeconds: 30 }, { stopTimeoutSeconds: 30 }]);
+    expect(endpoint.actions).not.toContain('DescribeTaskDefinition');
+  });
+
+  it('is not asked for a task that has stopped', async () => {
+    const endpoint = await aws(ecsWith([recordedTask({ lastStatus: 'STOPPED', desiredStatus: 'STOPPED' })]));
+    await ecsAt(endpoint, { readStopTimeouts: true }).listTasks([registration()]);
+    expect(endpoint.actions).not.toContain('DescribeTaskDefinition');
+  });
+});
+
+describe('looking at tasks again', () => {
+  it('asks only for them, each in its cluster', async () => {
+    const endpoint = await aws(
+      ecsWith([
+        recordedTask({ lastStatus: 'STOPPED', desiredStatus: 'STOPPED', stoppedAt: 1772355931.25 }),
+        recordedTask({ taskArn: taskArn(2, 'staging'), group: 'family:migrate' }),
+      ]),
+    );
+    const standalone = holdingTask({
+      arn: taskArn(2, 'staging'),
+      cluster: 'staging',
+      class: 'standalone',
+      group: 'family:migrate',
+    });
+    expect(await ecsAt(endpoint).refreshTasks([holdingTask(), standalone])).toEqual([
+      { kind: 'stopped', arn: taskArn(), stoppedAtMs: 1772355931250 },
+      standalone,
+    ]);
+    expect(endpoint.inputsOf('DescribeTasks')).toEqual([
+      { cluster: CLUSTER, tasks: [taskArn()] },
+      { cluster: 'staging', tasks: [taskArn(2, 'staging')] },
+    ]);
+  });
+
+  it('leaves out one that ECS has forgotten', async () => {
+    const endpoint = await aws({
+      DescribeTasks: { tasks: [], failures: [{ arn: taskArn(), reason: 'MISSING' }] },
+    });
+    expect(await ecsAt(endpoint).refreshTasks([holdingTask()])).toEqual([]);
+  });
+
+  it('asks nothing when there is none', async () => {
+    const endpoint = await aws({});
+    expect(await ecsAt(endpoint).refreshTasks([])).toEqual([]);
+    expect(endpoint.actions).toEqual([]);
+  });
+});
+
+describe('stopping a task', () => {
+  it('tells ECS why', async () => {
+    const endpoint = await aws({ StopTask: { task: recordedTask({ desiredStatus: 'STOPPED' }) } });
+    await ecsAt(endpoint).stopTask(holdingTask(), 'its instance is terminating');
+    expect(endpoint.inputsOf('StopTask')).toEqual([
+      { cluster: CLUSTER, task: taskArn(), reason: 'its instance is terminating' },
+    ]);
+  });
+
+  it('is done when the task is gone already', async () => {
+    const endpoint = await aws({
+      StopTask: fault('InvalidParameterException', 'The referenced task was not found.'),
+    });
+    await expect(ecsAt(endpoint).stopTask(holdingTask(), 'why')).resolves.toBeUndefined();
+  });
+
+  it('fails when ECS has another objection', async () => {
+    const endpoint = await aws({
+      StopTask: fault('InvalidParameterException', 'The referenced cluster was inactive.'),
+    });
+    await expect(ecsAt(endpoint).stopTask(holdingTask(), 'why')).rejects.toThrow(
+      `Could not stop task ${taskArn()}: InvalidParameterException: The referenced cluster was inactive.`,
+    );
+  });
+});
+
+/** The actions of ECS that the adapter sends, each with a request that comes to it after the others have succeeded. */
+const calls: [keyof Script, (ecs: ContainerInstances) => Promise<unknown>][] = [
+  ['ListContainerInstances', (ecs) => ecs.find(CLUSTER, INSTANCE_ID)],
+  ['DescribeContainerInstances', (ecs) => ecs.find(CLUSTER, INSTANCE_ID)],
+  ['UpdateContainerInstancesState', (ecs) => ecs.setDraining([registration()])],
+  ['ListTasks', (ecs) => ecs.listTasks([registration()])],
+  ['DescribeTasks', (ecs) => ecs.listTasks([registration()])],
+  ['DescribeServices', (ecs) => ecs.listTasks([registration()])],
+  ['DescribeTaskDefinition', (ecs) => ecs.listTasks([registration()])],
+  ['StopTask', (ecs) => ecs.stopTask(holdingTask(), 'why')],
+];
+
+describe('each call of ECS', () => {
+  /** ECS in which every other call succeeds. */
+  const working: Script = {
+    ...ecsWith([recordedTask()]),
+    ListContainerInstances: { containerInstanceArns: [containerInstanceArn()] },
+    DescribeTaskDefinition: { taskDefinition: { containerDefinitions: [{ name: 'app' }] } },
+  };
+
+  it.each(calls)('is tried again, then unavailable, when throttled: %s', async (action, request) => {
+    const endpoint = await aws({ ...working, [action]: throttled });
+    await expect(request(ecsAt(endpoint, { readStopTimeouts: true }))).rejects.toThrow(Unavailable);
+    expect(endpoint.actions.filter((sent) => sent === action)).toHaveLength(4);
+  });
+
+  it.each(calls)('says which permission it lacks: %s', async (action, request) => {
+    const endpoint = await aws({ ...working, [action]: accessDenied(`ecs:${action}`) });
+    const asked = request(ecsAt(endpoint, { readStopTimeouts: true }));
+    await expect(asked).rejects.toThrow(`is not authorized to perform: ecs:${action}`);
+    await expect(asked).rejects.not.toThrow(Unavailable);
+  });
+
+  it.each(calls)('ends when the time for looking is up: %s', { timeout: 2_000 }, async (action, request) => {
+    const outOfTime = new AbortController();
+    const answer = () => {
+      setImmediate(() => outOfTime.abort());
+      return hang;
+    };
+    const endpoint = await aws({ ...working, [action]: answer });
+    const asked = request(ecsAt(endpoint, { readStopTimeouts: true, signal: outOfTime.signal }));
+    await expect(asked).rejects.toThrow(Unavailable);
+    expect(endpoint.actions.filter((sent) => sent === action)).toHaveLength(1);
+  });
+
+  it('names the settings when there is no such cluster', async () => {
+    const endpoint = await aws({ ListContainerInstances: fault('ClusterNotFoundException', 'Cluster not found.') });
+    await expect(ecsAt(endpoint).find('pord', INSTANCE_ID)).rejects.toThrow(
+      `Could not find ${INSTANCE_ID} in cluster pord: ClusterNotFoundException: Cluster not found. Mend the setting \`cluster\``,
+    );
+  });
+
+  it.each([
+    ['DescribeContainerInstances', (ecs: ContainerInstances) => ecs.refresh([registration()])],
+    ['UpdateContainerInstancesState', (ecs: ContainerInstances) => ecs.setDraining([registration()])],
+    ['DescribeTasks', (ecs: ContainerInstances) => ecs.refreshTasks([holdingTask()])],
+    ['DescribeServices', (ecs: ContainerInstances) => ecs.listTasks([registration()])],
+  ] as const)('reads the failures in a 200, and fails on any but MISSING: %s', async (action, request) => {
+    const failures = [{ arn: containerInstanceArn(), reason: 'INACTIVE', detail: 'It left the cluster.' }];
+    const endpoint = await aws({ ...working, [action]: { failures } });
+    const asked = request(ecsAt(endpoint)) as Promise<readonly (Task | ContainerInstance)[]>;
+    await expect(asked).rejects.toThrow(`ECS failed ${containerInstanceArn()} with INACTIVE. It left the cluster.`);
+    await expect(asked).rejects.not.toThrow(Unavailable);
+  });
+});

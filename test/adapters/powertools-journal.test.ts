@@ -1,0 +1,291 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import { Metrics } from '@aws-lambda-powertools/metrics';
+import { describe, expect, it, vi } from 'vitest';
+import { powertoolsJournal } from '../../src/adapters/powertools-journal.ts';
+import type { Decision } from '../../src/domain/decide.ts';
+import type { Drain, Observation, Outcome } from '../../src/domain/drain.ts';
+import type { Journal, JournalEntry } from '../../src/domain/ports.ts';
+import { CLUSTER, drain, holdingTask, INSTANCE_ID, taskArn } from './samples.ts';
+
+/** What the journal writes to the process's own streams, where Lambda reads it, line by line. */
+function linesOf(write: (journal: Journal) => void): Record<string, unknown>[] {
+  const written: string[] = [];
+  const capture = (chunk: unknown) => written.push(String(chunk)) > 0;
+  const spies = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write').mockImplementation(capture));
+  try {
+    write(
+      powertoolsJournal(
+        new Logger({ serviceName: 'ecs-drain' }),
+        new Metrics({ namespace: 'EcsDrain', serviceName: 'ecs-drain' }),
+      ),
+    );
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  // EMF and our queries want one object of pure JSON on each line.
+  return written.flatMap((text) => text.trimEnd().split('\n')).map((line) => JSON.parse(line));
+}
+
+/** The lines of one entry: the log line, and the metrics if it has any. */
+function linesFor(entry: JournalEntry, of: Drain = drain) {
+  const lines = linesOf((journal) => journal.record(of, entry));
+  return { log: lines.find((line) => 'message' in line) ?? {}, emf: lines.find((line) => '_aws' in line) };
+}
+
+const SECOND = 1000;
+const finishedAtMs = drain.startedAtMs + 600 * SECOND;
+const killedTasks = [holdingTask(), holdingTask({ arn: taskArn(2), class: 'standalone', group: 'family:migrate' })];
+
+const outcomes = {
+  drained: { kind: 'drained', lastTaskStoppedAtMs: finishedAtMs - 4 * SECOND },
+  gone: { kind: 'gone', clusters: [CLUSTER, 'staging'] },
+  'timed-out': { kind: 'timed-out', deadlineAtMs: finishedAtMs - SECOND, result: 'ABANDON', killedTasks },
+  'agent-lost': {
+    kind: 'agent-lost',
+    disconnectedSinceMs: drain.startedAtMs + 60 * SECOND,
+    result: 'CONTINUE',
+    killedTasks,
+  },
+  'already-completed': { kind: 'already-completed', holdingTasks: [] },
+} satisfies { readonly [K in Outcome['kind']]: Outcome };
+
+const finished = (outcome: Outcome): JournalEntry => ({ kind: 'finished', outcome, finishedAtMs });
+const everyOutcome = Object.values(outcomes).map((outcome): [string, Outcome] => [outcome.kind, outcome]);
+
+const draining: Observation = {
+  kind: 'draining',
+  registering: false,
+  containerInstances: [],
+  holdingTasks: [holdingTask({ lastStatus: 'DEACTIVATING', stopRequested: true })],
+  lastTaskStoppedAtMs: undefined,
+};
+const absent: Observation = { kind: 'absent', clusters: [CLUSTER] };
+const watch: Decision = { kind: 'watch', untilMs: finishedAtMs };
+
+describe('a log line', () => {
+  const entries: [string, JournalEntry][] = [
+    ['a decision', { kind: 'decided', decision: watch, observation: draining }],
+    ['a failure that passes', { kind: 'unavailable', reason: 'Rate exceeded' }],
+    ...everyOutcome.map(([kind, outcome]): [string, JournalEntry] => [kind, finished(outcome)]),
+  ];
+
+  it.each(entries)('says whose drain it is: %s', (_, entry) => {
+    expect(linesFor(entry).log).toMatchObject({
+      service: 'ecs-drain',
+      drainId: drain.action.token,
+      instanceId: INSTANCE_ID,
+      autoScalingGroup: 'web',
+      lifecycleHook: 'ecs-drain',
+      cluster: CLUSTER,
+    });
+  });
+
+  it('owns up to a cluster that is not known yet', () => {
+    const entry: JournalEntry = { kind: 'decided', decision: watch, observation: absent };
+    expect(linesFor(entry, { ...drain, cluster: undefined }).log).toMatchObject({ cluster: 'unknown' });
+  });
+
+  it('is the drain’s own when a container runs one drain after the other', () => {
+    const other = { ...drain, action: { ...drain.action, instanceId: 'i-0fedcba9876543210' }, cluster: 'staging' };
+    const lines = linesOf((journal) => {
+      journal.record(drain, { kind: 'unavailable', reason: 'Rate exceeded' });
+      journal.record(other, { kind: 'unavailable', reason: 'Rate exceeded' });
+    });
+    expect(lines).toMatchObject([
+      { instanceId: INSTANCE_ID, cluster: CLUSTER },
+      { instanceId: 'i-0fedcba9876543210', cluster: 'staging' },
+    ]);
+  });
+});
+
+describe('a decision', () => {
+  const decided = (decision: Decision, observation: Observation) =>
+    linesFor({ kind: 'decided', decision, observation }).log;
+
+  it('is told with the tasks that hold the instance, for people and for queries', () => {
+    expect(decided(watch, draining)).toMatchObject({
+      level: 'INFO',
+      message: 'Watching; holding tasks: 1',
+      decision: 'watch',
+      observation: 'draining',
+      holdingTasks: [
+        {
+          task: taskArn().split('/').at(-1),
+          class: 'service',
+          group: 'service:web',
+          lastStatus: 'DEACTIVATING',
+          stopRequested: true,
+        },
+      ],
+    });
+  });
+
+  it.each([
+    [{ kind: 'complete', verdict: outcomes.gone }, 'Completing the lifecycle action: gone'],
+    [{ kind: 'set-draining', containerInstances: [] }, 'Setting the container instance to DRAINING'],
+    [{ kind: 'read-hook' }, 'Reading how long the lifecycle hook holds'],
+    [{ kind: 'stop-tasks', tasks: killedTasks }, 'Stopping 2 stragglers'],
+    [{ kind: 'heartbeat' }, 'Recording a heartbeat'],
+    [watch, 'Watching'],
+    [{ kind: 'hand-over' }, 'Handing over to the next invocation'],
+  ] satisfies [Decision, string][])('is told in words: %o', (decision, words) => {
+    const line = decided(decision, absent);
+    expect(line).toMatchObject({ level: 'INFO', decision: decision.kind, observation: 'absent' });
+    expect(line['message']).toContain(words);
+  });
+
+  it('is a warning, with the reason, when AWS could not be asked', () => {
+    expect(decided(watch, { kind: 'unavailable', reason: 'Could not find it: Rate exceeded' })).toMatchObject({
+      level: 'WARN',
+      message: 'AWS could not be asked: looking again later',
+      reason: 'Could not find it: Rate exceeded',
+    });
+  });
+
+  it('is a warning, with the reason, when AWS did not take the action', () => {
+    const { log, emf } = linesFor({ kind: 'unavailable', reason: 'Could not set it to DRAINING: Rate exceeded' });
+    expect(log).toMatchObject({ level: 'WARN', reason: 'Could not set it to DRAINING: Rate exceeded' });
+    expect(emf).toBeUndefined();
+  });
+
+  it('moves no metric', () => {
+    expect(linesFor({ kind: 'decided', decision: watch, observation: draining }).emf).toBeUndefined();
+  });
+});
+
+describe('the end of a drain', () => {
+  const ended = (outcome: Outcome) => linesFor(finished(outcome)).log;
+
+  it.each([
+    ['drained', 'INFO', 'Drained: every task has stopped'],
+    ['gone', 'WARN', 'none of the clusters prod, staging has a live registration'],
+    ['timed-out', 'ERROR', 'Timed out: completed with ABANDON while 2 tasks had not stopped'],
+    ['agent-lost', 'ERROR', 'Agent lost: completed with CONTINUE while 2 tasks were not known to have stopped'],
+    ['already-completed', 'INFO', 'Somebody completed the lifecycle action before us'],
+  ] as const)('is as grave as it is: %s', (kind, level, words) => {
+    const line = ended(outcomes[kind]);
+    expect(line).toMatchObject({ level, outcome: kind, durationSeconds: 600, continuations: 1, heartbeats: 2 });
+    expect(line['message']).toContain(words);
+  });
+
+  it('is a warning when somebody completed the action over the heads of tasks', () => {
+    expect(ended({ kind: 'already-completed', holdingTasks: [holdingTask()] })).toMatchObject({
+      level: 'WARN',
+      holdingTasks: [{ group: 'service:web', lastStatus: 'RUNNING' }],
+    });
+  });
+
+  it.each(['timed-out', 'agent-lost'] as const)('names each task that was killed, and why: %s', (kind) => {
+    expect(ended(outcomes[kind])).toMatchObject({
+      killedTasks: [
+        { class: 'service', group: 'service:web', lastStatus: 'RUNNING', stopRequested: false },
+        { class: 'standalone', group: 'family:migrate', lastStatus: 'RUNNING', stopRequested: false },
+      ],
+    });
+  });
+
+  it('says when the deadline was, and since when the agent was silent', () => {
+    expect(ended(outcomes['timed-out'])).toMatchObject({ deadlineAt: '2026-03-01T09:09:59.000Z' });
+    expect(ended(outcomes['agent-lost'])).toMatchObject({ agentDisconnectedSince: '2026-03-01T09:01:00.000Z' });
+  });
+});
+
+describe('the metrics of a drain', () => {
+  /** What CloudWatch extracts from an EMF line: the definitions and the values they point to. */
+  function metricsOf(outcome: Outcome, of: Drain = drain) {
+    const { emf = {} } = linesFor(finished(outcome), of);
+    const [definition, ...others] = (emf['_aws'] as { CloudWatchMetrics: Definition[] }).CloudWatchMetrics;
+    expect(others).toEqual([]);
+    if (!definition) throw new Error('no metrics are defined');
+    const { Namespace: namespace, Dimensions: dimensionSets, Metrics: metrics } = definition;
+    return {
+      emf,
+      namespace,
+      dimensionSets: dimensionSets.map((set) => set.toSorted()),
+      units: Object.fromEntries(metrics.map(({ Name, Unit }) => [Name, Unit])),
+      values: Object.fromEntries(metrics.map(({ Name }) => [Name, emf[Name]])),
+    };
+  }
+
+  interface Definition {
+    readonly Namespace: string;
+    readonly Dimensions: readonly (readonly string[])[];
+    readonly Metrics: readonly { readonly Name: string; readonly Unit: string }[];
+  }
+
+  it('are those of the whole drain, not of its last invocation', () => {
+    const { namespace, units, values } = metricsOf(outcomes.drained);
+    expect(namespace).toBe('EcsDrain');
+    expect(units).toEqual({
+      Drains: 'Count',
+      DrainDuration: 'Seconds',
+      DrainSlack: 'Seconds',
+      TasksKilledAtDeadline: 'Count',
+      Continuations: 'Count',
+      Heartbeats: 'Count',
+    });
+    expect(values).toEqual({
+      Drains: 1,
+      DrainDuration: 600,
+      DrainSlack: 4,
+      TasksKilledAtDeadline: 0,
+      Continuations: 1,
+      Heartbeats: 2,
+    });
+  });
+
+  it.each(everyOutcome)('have few dimensions, none of an instance: %s', (kind, outcome) => {
+    const { dimensionSets, emf } = metricsOf(outcome);
+    expect(dimensionSets).toEqual([['cluster', 'group', 'outcome', 'service']]);
+    expect(emf).toMatchObject({ service: 'ecs-drain', cluster: CLUSTER, group: 'web', outcome: kind });
+    expect(JSON.stringify(emf)).not.toContain(INSTANCE_ID);
+    expect(JSON.stringify(emf)).not.toContain(drain.action.token);
+  });
+
+  it('put a drain whose cluster was never found under a cluster of that name', () => {
+    const lost = { ...drain, cluster: undefined };
+    expect(metricsOf(outcomes.gone, lost).emf).toMatchObject({ cluster: 'unknown' });
+  });
+
+  it.each([
+    ['drained', 0],
+    ['gone', 0],
+    ['timed-out', 2],
+    ['agent-lost', 2],
+    ['already-completed', 0],
+  ] as const)('count the tasks killed at the deadline: %s', (kind, killed) => {
+    expect(metricsOf(outcomes[kind]).values).toMatchObject({ Drains: 1, TasksKilledAtDeadline: killed });
+  });
+
+  it.each(everyOutcome.filter(([kind]) => kind !== 'drained'))(
+    'know slack only of a drain that drained: %s',
+    (_, outcome) => {
+      expect(metricsOf(outcome).units).not.toHaveProperty('DrainSlack');
+    },
+  );
+
+  it.each([
+    ['the last task stopped before it', drain.startedAtMs - 60 * SECOND],
+    ['there was no task', undefined],
+  ])('count slack from the beginning of the drain where %s', (_, lastTaskStoppedAtMs) => {
+    expect(metricsOf({ kind: 'drained', lastTaskStoppedAtMs }).values).toMatchObject({ DrainSlack: 600 });
+  });
+
+  it('are never negative, whatever the clocks of two machines say', () => {
+    const ahead = { ...drain, startedAtMs: finishedAtMs + SECOND };
+    const outcome: Outcome = { kind: 'drained', lastTaskStoppedAtMs: finishedAtMs + 2 * SECOND };
+    expect(metricsOf(outcome, ahead).values).toMatchObject({ DrainDuration: 0, DrainSlack: 0 });
+  });
+
+  it('are one line for each drain, with nothing of the one before', () => {
+    const lines = linesOf((journal) => {
+      journal.record(drain, finished(outcomes.drained));
+      journal.record({ ...drain, cluster: 'staging', heartbeats: 9 }, finished(outcomes.gone));
+    }).filter((line) => '_aws' in line);
+    expect(lines).toMatchObject([
+      { cluster: CLUSTER, outcome: 'drained', Drains: 1, Heartbeats: 2 },
+      { cluster: 'staging', outcome: 'gone', Drains: 1, Heartbeats: 9 },
+    ]);
+    expect(lines[1]).not.toHaveProperty('DrainSlack');
+  });
+});

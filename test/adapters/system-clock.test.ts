@@ -1,0 +1,19 @@
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/adapters/system-clock.ts';
+
+describe('the clock of the machine', () => {
+  it('tells epoch milliseconds', () => {
+    const before = Date.now();
+    const now = systemClock.nowMs();
+    expect(now).toBeGreaterThanOrEqual(before);
+    expect(now).toBeLessThanOrEqual(Date.now());
+  });
+
+  it('sleeps until an instant that is ahead, and not at all for one that is past', async () => {
+    const woken: string[] = [];
+    const ahead = systemClock.sleepUntil(Date.now() + 30).then(() => woken.push('ahead'));
+    const past = systemClock.sleepUntil(Date.now() - 60_000).then(() => woken.push('past'));
+    await Promise.all([ahead, past]);
+    expect(woken).toEqual(['past', 'ahead']);
+  });
+});

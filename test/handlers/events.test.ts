@@ -1,0 +1,609 @@
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
+import type { Drain } from '../../src/domain/drain.ts';
+import { RejectedEvent, receive } from '../../src/handlers/events.ts';
+import type { Settings } from '../../src/handlers/settings.ts';
+import { drain } from '../adapters/samples.ts';
+import { aws } from '../adapters/wire.ts';
+
+const settings: Settings = {
+  policy: {
+    clusters: ['prod', 'staging'],
+    deadlineSeconds: 3600,
+    deadlineResult: 'CONTINUE',
+    stopStragglers: 'none',
+    deregistrationDelaySeconds: 300,
+    agentGraceSeconds: 600,
+    heartbeatFraction: 0.5,
+    pollMinSeconds: 5,
+    pollMaxSeconds: 30,
+    marginSeconds: 20,
+  },
+  autoScalingGroups: ['web', 'My Workers/2'],
+  lifecycleHooks: ['ecs-drain', 'team/old_hook'],
+  eventSource: 'ecs-drain.blue',
+};
+
+type Json = Record<string, unknown>;
+
+/** An event as EventBridge delivers it: the documented sample, with some fields otherwise. */
+function eventBridgeEvent(envelope: Json, detail: Json): Json {
+  return {
+    version: '0',
+    id: '12345678-1234-1234-1234-123456789012',
+    'detail-type': 'EC2 Instance-terminate Lifecycle Action',
+    source: 'aws.autoscaling',
+    account: '123456789012',
+    time: '2026-03-01T09:00:00Z',
+    region: 'eu-west-1',
+    resources: [
+      'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:f9d5f9d5-1234-1234-1234-123456789012:autoScalingGroupName/web',
+    ],
+    ...envelope,
+    detail,
+  };
+}
+
+/** The detail that is documented, without its optional fields (facts 1). */
+const terminationDetail = {
+  LifecycleActionToken: '87654321-4321-4321-4321-210987654321',
+  AutoScalingGroupName: 'web',
+  LifecycleHookName: 'ecs-drain',
+  EC2InstanceId: 'i-0123456789abcdef0',
+  LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+};
+
+function termination(detail: Json = {}, envelope: Json = {}) {
+  return eventBridgeEvent(envelope, { ...terminationDetail, ...detail });
+}
+
+/** Our own event, as the adapter writes it, with some fields of the drain otherwise. */
+function continuation(changes: Json = {}, detail: Json = {}, envelope: Json = {}) {
+  return eventBridgeEvent(
+    { source: 'ecs-drain.blue', 'detail-type': 'ECS Drain Continuation', resources: [], ...envelope },
+    { version: 1, drain: { ...drain, ...changes }, ...detail },
+  );
+}
+
+/** The same value without one key. */
+function without(value: object, key: string): Json {
+  return Object.fromEntries(Object.entries(value).filter(([name]) => name !== key));
+}
+
+/** The sentence with which an event is rejected. */
+function rejectionOf(event: unknown): string {
+  try {
+    return `not rejected: ${JSON.stringify(receive(event, settings))}`;
+  } catch (error) {
+    expect(error).toBeInstanceOf(RejectedEvent);
+    return (error as RejectedEvent).message;
+  }
+}
+
+const withMetadata = (NotificationMetadata: unknown) => termination({ NotificationMetadata });
+
+describe('a termination', () => {
+  it('begins a drain of the instance, from the moment Auto Scaling began to hold it', () => {
+    expect(receive(termination(), settings)).toEqual({
+      kind: 'drain',
+      drain: {
+        action: {
+          autoScalingGroup: 'web',
+          lifecycleHook: 'ecs-drain',
+          instanceId: 'i-0123456789abcdef0',
+          token: '87654321-4321-4321-4321-210987654321',
+        },
+        startedAtMs: Date.UTC(2026, 2, 1, 9),
+        lastHeartbeatAtMs: Date.UTC(2026, 2, 1, 9),
+        heartbeats: 0,
+        continuations: 0,
+        pollIntervalSeconds: settings.policy.pollMinSeconds,
+      },
+    });
+  });
+
+  it.each([
+    [
+      'the optional fields',
+      { NotificationMetadata: '{"cluster":"staging"}', Origin: 'AutoScalingGroup', Destination: 'EC2' },
+    ],
+    [
+      'a field that AWS adds',
+      { NotificationMetadata: ' { "cluster": "staging" } ', LifecycleActionReason: { code: 1 } },
+    ],
+  ])('begins it with %s too', (_, fields) => {
+    expect(receive(termination(fields, { 'replay-name': 'again' }), settings)).toMatchObject({
+      kind: 'drain',
+      drain: { namedCluster: 'staging', cluster: 'staging' },
+    });
+  });
+
+  it.each(['i-1234abcd', 'i-0123456789abcdef0'])('takes both forms of an instance id: %s', (instanceId) => {
+    expect(receive(termination({ EC2InstanceId: instanceId }), settings)).toMatchObject({
+      drain: { action: { instanceId } },
+    });
+  });
+
+  it('is ours in every group and with every hook of the settings', () => {
+    const event = termination({ AutoScalingGroupName: 'My Workers/2', LifecycleHookName: 'team/old_hook' });
+    expect(receive(event, settings)).toMatchObject({ kind: 'drain' });
+  });
+});
+
+describe('an event that is not ours', () => {
+  it.each<[string, unknown, string]>([
+    ['another group', termination({ AutoScalingGroupName: 'db' }), 'the group db is not among autoScalingGroups'],
+    ['another hook', termination({ LifecycleHookName: 'backup' }), 'the hook backup is not ours'],
+    [
+      'the hook of managed draining',
+      termination({ LifecycleHookName: 'ecs-managed-draining-termination-hook' }),
+      'the hook ecs-managed-draining-termination-hook is not ours',
+    ],
+    [
+      'another hook with metadata of its own',
+      termination({ LifecycleHookName: 'backup', NotificationMetadata: 'additional-info' }),
+      'the hook backup is not ours',
+    ],
+    [
+      'a launch',
+      termination(
+        { LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING' },
+        { 'detail-type': 'EC2 Instance-launch Lifecycle Action' },
+      ),
+      'nobody here waits for EC2 Instance-launch Lifecycle Action',
+    ],
+    [
+      'a launch under the wrong name',
+      termination({ LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING' }),
+      'the transition is autoscaling:EC2_INSTANCE_LAUNCHING',
+    ],
+    [
+      'an instance that returns to its warm pool',
+      termination({ Origin: 'AutoScalingGroup', Destination: 'WarmPool' }),
+      'returns to its warm pool',
+    ],
+    [
+      'a test notification',
+      {
+        AccountId: '123456789012',
+        RequestId: '5f9c6a8e-1111-2222-3333-444455556666',
+        AutoScalingGroupARN:
+          'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:f9d5:autoScalingGroupName/web',
+        AutoScalingGroupName: 'web',
+        Service: 'AWS Auto Scaling',
+        Event: 'autoscaling:TEST_NOTIFICATION',
+        Time: '2026-03-01T09:00:00.000Z',
+      },
+      'test notification',
+    ],
+    [
+      'a test notification in an envelope',
+      eventBridgeEvent({}, { AutoScalingGroupName: 'web', Event: 'autoscaling:TEST_NOTIFICATION' }),
+      'test notification',
+    ],
+    [
+      'a state change of ECS',
+      eventBridgeEvent({ source: 'aws.ecs', 'detail-type': 'ECS Task State Change' }, { lastStatus: 'STOPPED' }),
+      'nobody here waits for ECS Task State Change from aws.ecs',
+    ],
+    [
+      'the continuation of another deployment',
+      continuation({}, {}, { source: 'ecs-drain.green' }),
+      'nobody here waits for ECS Drain Continuation from ecs-drain.green',
+    ],
+    [
+      'the continuation of a newer deployment beside ours',
+      continuation({}, { version: 2 }, { source: 'ecs-drain.green' }),
+      'nobody here waits for ECS Drain Continuation from ecs-drain.green',
+    ],
+    [
+      'a continuation for another group',
+      continuation({ action: { ...drain.action, autoScalingGroup: 'db' } }),
+      'the group db is not among autoScalingGroups',
+    ],
+    [
+      'a continuation for another hook',
+      continuation({ action: { ...drain.action, lifecycleHook: 'backup' } }),
+      'the hook backup is not ours',
+    ],
+    [
+      'a termination under our own name',
+      termination({}, { source: 'ecs-drain.blue' }),
+      'nobody here waits for EC2 Instance-terminate Lifecycle Action from ecs-drain.blue',
+    ],
+  ])('is ignored, and the reason is told: %s', (_, event, reason) => {
+    const received = receive(event, settings);
+    expect(received).toEqual({ kind: 'ignored', reason: expect.stringContaining(reason) });
+  });
+});
+
+describe('an event that cannot be understood', () => {
+  it.each<[unknown, string]>([
+    ['not JSON', 'it is "not JSON"'],
+    [null, 'it is null'],
+    [42, 'it is 42'],
+    [true, 'it is true'],
+    [undefined, 'it is missing'],
+  ])('is rejected: %j', (event, words) => {
+    expect(rejectionOf(event)).toBe(`The event cannot be understood: ${words}: expected an EventBridge event.`);
+  });
+
+  it.each([
+    ['an array', []],
+    ['an object without a field', {}],
+  ])('is rejected with all that it lacks: %s', (_, event) => {
+    const rejection = rejectionOf(event);
+    for (const field of ['source', 'detail-type', 'account', 'time', 'detail']) {
+      expect(rejection).toContain(`${field} is missing`);
+    }
+  });
+
+  it.each(['source', 'detail-type', 'account', 'time', 'detail'])('names the field that is missing: %s', (field) => {
+    expect(rejectionOf(without(termination(), field))).toContain(`${field} is missing`);
+  });
+
+  it.each(Object.keys(terminationDetail))('names the field that is missing: detail.%s', (field) => {
+    const rejection = rejectionOf(eventBridgeEvent({}, without(terminationDetail, field)));
+    expect(rejection).toContain(`The lifecycle event cannot be understood: detail.${field} is missing`);
+  });
+
+  it('says no more of a field that is missing', () => {
+    expect(rejectionOf(eventBridgeEvent({}, without(terminationDetail, 'EC2InstanceId')))).toBe(
+      'The lifecycle event cannot be understood: detail.EC2InstanceId is missing.',
+    );
+  });
+
+  it.each<[string, unknown, string]>([
+    ['account', '12345678901', 'an AWS account id of 12 digits'],
+    ['account', 123456789012, 'an AWS account id of 12 digits'],
+    ['account', 'arn:aws:iam::123456789012:root', 'an AWS account id of 12 digits'],
+    ['time', 'yesterday', 'an ISO 8601 time'],
+    ['time', '2026-13-01T09:00:00Z', 'an ISO 8601 time'],
+    ['time', 1772355600, 'an ISO 8601 time'],
+    ['source', 7, 'the source of an EventBridge event'],
+    ['detail-type', '', 'the detail-type of an EventBridge event'],
+  ])('names the field, the value and what is expected: %s %j', (field, value, expected) => {
+    expect(rejectionOf(termination({}, { [field]: value }))).toContain(
+      `The event cannot be understood: ${field} is ${JSON.stringify(value)}: expected ${expected}`,
+    );
+  });
+
+  it.each(['text', 5, null])('needs a detail that is an object: %j', (detail) => {
+    const event = { ...termination(), detail };
+    expect(rejectionOf(event)).toContain(`detail is ${JSON.stringify(detail)}: expected an object`);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['EC2InstanceId', 'web-1', 'an EC2 instance id'],
+    ['EC2InstanceId', 'i-0123456789ABCDEF0', 'an EC2 instance id'],
+    ['EC2InstanceId', 'i-0123456789abcdef', 'an EC2 instance id'],
+    ['EC2InstanceId', 'i-0123456789abcdef0 || true', 'an EC2 instance id'],
+    ['EC2InstanceId', 'i-0123456789abcdef0\n', 'an EC2 instance id'],
+    ['EC2InstanceId', ['i-0123456789abcdef0'], 'an EC2 instance id'],
+    ['LifecycleActionToken', '87654321', 'a lifecycle action token of 36 characters'],
+    ['LifecycleActionToken', '8765432143214321432121098765432100000', 'a lifecycle action token of 36 characters'],
+    ['AutoScalingGroupName', '', 'the name of an Auto Scaling group'],
+    ['AutoScalingGroupName', { name: 'web' }, 'the name of an Auto Scaling group'],
+    ['LifecycleHookName', null, 'the name of a lifecycle hook'],
+    ['LifecycleTransition', 5, 'a lifecycle transition'],
+    ['NotificationMetadata', { cluster: 'prod' }, 'text'],
+    ['Destination', 5, 'EC2, AutoScalingGroup or WarmPool'],
+  ])('names the field, the value and what is expected: detail.%s %j', (field, value, expected) => {
+    expect(rejectionOf(termination({ [field]: value }))).toContain(
+      `The lifecycle event cannot be understood: detail.${field} is ${JSON.stringify(value)}: expected ${expected}`,
+    );
+  });
+
+  it.each(['2026-03-01T10:00:00+01', '1969-12-31T23:59:59Z'])(
+    'is never a drain that began at no instant a continuation could carry: %s',
+    (time) => {
+      const began = rejectionOf(termination({}, { time }));
+      expect(began).not.toMatch(/"startedAtMs":(null|-)/);
+    },
+  );
+});
+
+describe('the metadata of our hook', () => {
+  it.each([
+    ['nothing', ''],
+    ['blanks', '  '],
+    ['an empty object', '{}'],
+    ['keys for somebody else', '{"Cluster":"staging","team":{"cluster":"staging"}}'],
+  ])('may name no cluster: %s', (_, metadata) => {
+    const received = receive(withMetadata(metadata), settings);
+    expect(received).toMatchObject({ kind: 'drain' });
+    expect(received).not.toHaveProperty('drain.namedCluster', expect.anything());
+  });
+
+  it('may have other keys beside the cluster', () => {
+    const metadata = JSON.stringify({ cluster: 'staging', team: 'blue', cluster2: ['x'] });
+    expect(receive(withMetadata(metadata), settings)).toMatchObject({ drain: { namedCluster: 'staging' } });
+  });
+
+  it.each([
+    ['additional-info', 'it is "additional-info": expected JSON such as {"cluster": "prod"}'],
+    ['{"cluster": "prod"', 'it is "{\\"cluster\\": \\"prod\\"": expected JSON such as {"cluster": "prod"}'],
+    ['["prod"]', 'it is ["prod"]: expected a JSON object such as {"cluster": "prod"}'],
+    ['"prod"', 'it is "prod": expected a JSON object such as {"cluster": "prod"}'],
+    ['null', 'it is null: expected a JSON object such as {"cluster": "prod"}'],
+    ['{"cluster": 5}', 'cluster is 5: expected the name (not the ARN) of an ECS cluster'],
+    ['{"cluster": ""}', 'cluster is "": expected the name (not the ARN) of an ECS cluster'],
+    ['{"cluster": null}', 'cluster is null: expected the name (not the ARN) of an ECS cluster'],
+    [
+      '{"cluster": "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"}',
+      'cluster is "arn:aws:ecs:eu-west-1:123456789012:cluster/prod": expected the name (not the ARN) of an ECS cluster',
+    ],
+  ])('is rejected, and told what it should be: %s', (metadata, words) => {
+    expect(rejectionOf(withMetadata(metadata))).toBe(
+      `The NotificationMetadata of hook ecs-drain cannot be understood: ${words}.`,
+    );
+  });
+
+  it('cannot name a cluster that the settings do not allow', () => {
+    expect(rejectionOf(withMetadata('{"cluster":"db"}'))).toBe(
+      'The NotificationMetadata of hook ecs-drain names the cluster db, and the setting cluster allows only prod, staging: add it there and deploy again.',
+    );
+  });
+});
+
+describe('a continuation', () => {
+  it('goes on with the drain that it carries, whenever it comes', () => {
+    expect(receive(continuation({}, {}, { time: '2026-03-01T11:11:11Z' }), settings)).toEqual({ kind: 'drain', drain });
+  });
+
+  it('goes on with a drain that knows little yet', () => {
+    const { action, startedAtMs, lastHeartbeatAtMs, heartbeats, continuations, pollIntervalSeconds } = drain;
+    const young = { action, startedAtMs, lastHeartbeatAtMs, heartbeats, continuations, pollIntervalSeconds };
+    expect(receive(continuation({}, { drain: young }), settings)).toEqual({ kind: 'drain', drain: young });
+  });
+
+  it.each([2, 0, '1', null])('of another version is rejected: %j', (version) => {
+    expect(rejectionOf(continuation({}, { version }))).toBe(
+      `The continuation event cannot be understood: detail.version is ${JSON.stringify(version)}: expected version 1, which this function speaks.`,
+    );
+  });
+
+  it('of no version is rejected', () => {
+    expect(
+      rejectionOf(eventBridgeEvent({ source: 'ecs-drain.blue', 'detail-type': 'ECS Drain Continuation' }, { drain })),
+    ).toContain('detail.version is missing');
+  });
+
+  it('is rejected that was handed over ten thousand times', () => {
+    expect(rejectionOf(continuation({ continuations: 10_000 }))).toBe(
+      'The continuation event cannot be understood: detail.drain.continuations is 10000: expected 2000 at most: something sends the drain round in a loop.',
+    );
+    expect(rejectionOf(continuation({ continuations: 2_001 }))).toContain('detail.drain.continuations is 2001');
+    expect(receive(continuation({ continuations: 2_000 }), settings)).toMatchObject({ kind: 'drain' });
+  });
+
+  it.each([
+    ...['action', 'startedAtMs', 'lastHeartbeatAtMs', 'heartbeats', 'continuations', 'pollIntervalSeconds'].map(
+      (field): [string, Json] => [`detail.drain.${field}`, without(drain, field)],
+    ),
+    ...Object.keys(drain.action).map((field): [string, Json] => [
+      `detail.drain.action.${field}`,
+      { ...drain, action: without(drain.action, field) },
+    ]),
+    ...Object.keys(drain.hook ?? {}).map((field): [string, Json] => [
+      `detail.drain.hook.${field}`,
+      { ...drain, hook: without(drain.hook ?? {}, field) },
+    ]),
+  ])('names the field that is missing: %s', (field, drainWithout) => {
+    expect(rejectionOf(continuation({}, { drain: drainWithout }))).toContain(`${field} is missing`);
+  });
+
+  it.each<[string, Json]>([
+    ['detail.drain is null', { drain: null }],
+    ['detail.drain is "later"', { drain: 'later' }],
+    ['detail.drain.action is "i-0123456789abcdef0"', { drain: { ...drain, action: 'i-0123456789abcdef0' } }],
+    ...(
+      [
+        ['action', 'instanceId', 'web-1'],
+        ['action', 'token', ''],
+        ['action', 'autoScalingGroup', ''],
+        ['action', 'lifecycleHook', 5],
+        ['hook', 'heartbeatTimeoutSeconds', 29],
+        ['hook', 'heartbeatTimeoutSeconds', 7201],
+        ['hook', 'globalTimeoutSeconds', 172801],
+        ['hook', 'globalTimeoutSeconds', 0.5],
+      ] as const
+    ).map(([part, field, value]): [string, Json] => [
+      `detail.drain.${part}.${field} is ${JSON.stringify(value)}`,
+      { drain: { ...drain, [part]: { ...drain[part], [field]: value } } },
+    ]),
+    ...Object.entries({
+      startedAtMs: ['2026-03-01T09:00:00Z', -1, 0.5, 9e15, null],
+      lastHeartbeatAtMs: [-1, '1'],
+      heartbeats: [-1, 1.5, '2', null],
+      continuations: [-1, 0.5, '1'],
+      pollIntervalSeconds: [-1, 301, '5', null],
+      agentDisconnectedSinceMs: [-1, 'now', null],
+      cluster: ['', 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod', 5],
+      namedCluster: ['a b', null],
+    }).flatMap(([field, values]) =>
+      values.map((value): [string, Json] => [
+        `detail.drain.${field} is ${JSON.stringify(value)}`,
+        { drain: { ...drain, [field]: value } },
+      ]),
+    ),
+  ])('names the field and the value that cannot be: %s', (words, detail) => {
+    expect(rejectionOf(continuation({}, detail))).toContain(`The continuation event cannot be understood: ${words}: `);
+  });
+
+  it.each<[string, Json]>([
+    ['detail.extra', { extra: 7 }],
+    ['detail.drain.extra', { drain: { ...drain, extra: 7 } }],
+    ['detail.drain.action.extra', { drain: { ...drain, action: { ...drain.action, extra: 7 } } }],
+    ['detail.drain.hook.extra', { drain: { ...drain, hook: { ...drain.hook, extra: 7 } } }],
+  ])('may carry nothing that we did not write: %s', (field, detail) => {
+    expect(rejectionOf(continuation({}, detail))).toBe(
+      `The continuation event cannot be understood: ${field} is not a field that is known here.`,
+    );
+  });
+
+  it('shows a number as large as it is, though JSON cannot write it', () => {
+    expect(rejectionOf(continuation({ heartbeats: JSON.parse('1e999') }))).toContain(
+      'detail.drain.heartbeats is Infinity',
+    );
+  });
+});
+
+describe('the sentence of a rejection', () => {
+  const huge = 'x'.repeat(200_000);
+
+  it.each<[string, unknown]>([
+    ['text in place of an event', huge],
+    ['a field of the envelope', termination({}, { account: huge })],
+    ['a field of the detail', termination({ EC2InstanceId: { nested: [huge] } })],
+    ['metadata', withMetadata(huge)],
+    ['a cluster in metadata', withMetadata(JSON.stringify({ cluster: huge }))],
+    ['a field of a continuation', continuation({ heartbeats: huge })],
+    ['the name of a field', continuation({ [huge]: 1 })],
+    ['many fields', continuation({}, { drain: Object.fromEntries(Object.keys(drain).map((key) => [key, huge])) })],
+  ])('stays short, however much there was: %s', (_, event) => {
+    const rejection = rejectionOf(event);
+    expect(rejection).toContain('cannot be understood');
+    expect(rejection).toContain('…');
+    expect(rejection.length).toBeLessThan(1_500);
+  });
+
+  it('counts what it does not tell', () => {
+    expect(rejectionOf(continuation({}, { drain: {} }))).toMatch(/; and 1 more\.$/);
+  });
+
+  it('can be made of the deepest nesting', () => {
+    const deep = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000));
+    expect(() => receive(termination({ EC2InstanceId: deep }), settings)).toThrow(RejectedEvent);
+  });
+});
+
+describe('keys that reach for the prototype', () => {
+  const poison = '"__proto__":{"polluted":true,"cluster":"staging"},"constructor":{"prototype":{"polluted":true}}';
+
+  /** The event with the keys at the beginning of the object under `field`; JSON.parse makes them the object's own. */
+  function poisoned(event: unknown, field?: string) {
+    const before = field ? `"${field}":{` : '{';
+    return JSON.parse(JSON.stringify(event).replace(before, `${before}${poison},`));
+  }
+
+  it.each<[string, unknown, unknown]>([
+    ['the envelope of a termination', poisoned(termination()), termination()],
+    ['its detail', poisoned(termination(), 'detail'), termination()],
+    ['its metadata', withMetadata(`{${poison}}`), termination()],
+    ['the envelope of a continuation', poisoned(continuation()), continuation()],
+    ['its detail', poisoned(continuation(), 'detail'), continuation()],
+  ])('do nothing in %s', (_, event, clean) => {
+    expect(receive(event, settings)).toEqual(receive(clean, settings));
+    expect(Reflect.get({}, 'polluted')).toBeUndefined();
+  });
+
+  it.each(['drain', 'action', 'hook'])('are nothing that we wrote: in the %s of a continuation', (part) => {
+    expect(rejectionOf(poisoned(continuation(), part))).toContain('The continuation event cannot be understood');
+    expect(Reflect.get({}, 'polluted')).toBeUndefined();
+  });
+
+  it('do not stand in for fields that are missing', () => {
+    const detail = JSON.parse(`{"__proto__":${JSON.stringify(terminationDetail)}}`);
+    expect(rejectionOf(eventBridgeEvent({}, detail))).toContain('detail.EC2InstanceId is missing');
+  });
+});
+
+describe('whatever comes', () => {
+  const instantMs = fc.integer({ min: 0, max: 8.64e15 });
+  const clusterName = fc.stringMatching(/^[A-Za-z0-9_-]{1,255}$/);
+  const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+
+  /** Every drain that the service can have. */
+  const drains: fc.Arbitrary<Drain> = fc.record({
+    action: fc.record({
+      autoScalingGroup: fc.constantFrom(...settings.autoScalingGroups),
+      lifecycleHook: fc.constantFrom(...settings.lifecycleHooks),
+      instanceId: fc.stringMatching(/^i-([0-9a-f]{8}|[0-9a-f]{17})$/),
+      token: fc.uuid(),
+    }),
+    namedCluster: maybe(clusterName),
+    cluster: maybe(clusterName),
+    startedAtMs: instantMs,
+    hook: maybe(
+      fc.record({
+        heartbeatTimeoutSeconds: fc.integer({ min: 30, max: 7_200 }),
+        globalTimeoutSeconds: fc.integer({ min: 3_000, max: 172_800 }),
+      }),
+    ),
+    lastHeartbeatAtMs: instantMs,
+    heartbeats: fc.nat(),
+    continuations: fc.integer({ min: 0, max: 2_000 }),
+    pollIntervalSeconds: fc.double({ min: 1, max: 300, noNaN: true }),
+    agentDisconnectedSinceMs: maybe(instantMs),
+  });
+
+  it('any drain that we hand over, we take up again as it was', async () => {
+    const endpoint = await aws({ PutEvents: () => ({ FailedEntryCount: 0, Entries: [{ EventId: '1' }] }) });
+    const { continueNow } = eventBridgeContinuations(new EventBridgeClient(endpoint.config), settings.eventSource);
+    await fc.assert(
+      fc.asyncProperty(drains, async (handedOver) => {
+        await continueNow(handedOver);
+        const { Source, DetailType, Detail = '' } = endpoint.inputsOf('PutEvents').at(-1)?.Entries?.[0] ?? {};
+        const event = eventBridgeEvent({ source: Source, 'detail-type': DetailType }, JSON.parse(Detail));
+        expect(receive(event, settings)).toEqual({ kind: 'drain', drain: handedOver });
+      }),
+    );
+  });
+
+  const REMOVED = Symbol('removed');
+
+  /** Where the fields of a value are, at any depth. */
+  function pathsIn(value: unknown, path: readonly string[] = []): (readonly string[])[] {
+    if (typeof value !== 'object' || value === null) return [path];
+    return [path, ...Object.entries(value).flatMap(([key, inner]) => pathsIn(inner, [...path, key]))];
+  }
+
+  /** A copy with the field at the path set, or removed. */
+  function changed(value: unknown, [key, ...rest]: readonly string[], to: unknown): unknown {
+    if (key === undefined) return to;
+    const fields = Object(value) as Json;
+    const inner = changed(fields[key], rest, to);
+    return inner === REMOVED ? without(fields, key) : { ...fields, [key]: inner };
+  }
+
+  /** One of our events, changed in a place or two. */
+  const almostOurs = fc.constantFrom(withMetadata('{"cluster":"prod"}'), continuation()).chain((event) => {
+    const path = fc.oneof(
+      fc.constantFrom(...pathsIn(event)),
+      fc.tuple(fc.constantFrom(...pathsIn(event)), fc.string()).map(([parent, key]) => [...parent, key]),
+    );
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom(REMOVED, 0, -1, 1e308, '', 'x'.repeat(1_000), { Event: 'autoscaling:TEST_NOTIFICATION' }),
+    );
+    return fc
+      .array(fc.tuple(path, value), { minLength: 1, maxLength: 2 })
+      .map((changes) => changes.reduce<unknown>((before, [at, to]) => changed(before, at, to), event));
+  });
+
+  it('it is a drain of ours, ignored, or rejected in a sentence: nothing else', () => {
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(fc.oneof({ weight: 1, arbitrary: fc.jsonValue() }, { weight: 9, arbitrary: almostOurs }), (event) => {
+        try {
+          const received = receive(event, settings);
+          seen.add(received.kind);
+          if (received.kind === 'drain') {
+            expect(settings.autoScalingGroups).toContain(received.drain.action.autoScalingGroup);
+            expect(settings.lifecycleHooks).toContain(received.drain.action.lifecycleHook);
+            expect(received.drain.action.instanceId).toMatch(/^i-[0-9a-f]+$/);
+          }
+        } catch (error) {
+          seen.add('rejected');
+          expect(error).toBeInstanceOf(RejectedEvent);
+          expect((error as RejectedEvent).message).toContain('The ');
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+    expect([...seen].toSorted()).toEqual(['drain', 'ignored', 'rejected']);
+  });
+});

@@ -1,0 +1,213 @@
+import { describe, expect, it } from 'vitest';
+import { InvalidSettings, settingsFrom } from '../../src/handlers/settings.ts';
+
+/** The environment of a function that can run. */
+const env = {
+  CLUSTER: 'prod',
+  AUTO_SCALING_GROUPS: 'web',
+  LIFECYCLE_HOOK: 'ecs-drain',
+  DEADLINE_SECONDS: '3600',
+  DEADLINE_RESULT: 'CONTINUE',
+  STOP_STRAGGLERS: 'none',
+  DEREGISTRATION_DELAY_SECONDS: '300',
+  AGENT_GRACE_SECONDS: '600',
+  HEARTBEAT_FRACTION: '0.5',
+  POLL_MIN_SECONDS: '5',
+  POLL_MAX_SECONDS: '30',
+  MARGIN_SECONDS: '20',
+  FUNCTION_TIMEOUT_SECONDS: '900',
+  EVENT_SOURCE: 'ecs-drain.blue',
+};
+
+type Variable = keyof typeof env;
+
+/** What is wrong with the environment when these variables are set otherwise, or not at all. */
+function complaintOf(changes: Partial<Record<Variable, string | undefined>>): string {
+  try {
+    settingsFrom({ ...env, ...changes });
+  } catch (error) {
+    expect(error).toBeInstanceOf(InvalidSettings);
+    return (error as InvalidSettings).message;
+  }
+  return 'none';
+}
+
+/** The setting of serverless.yml that a variable carries. */
+const settingIn: Record<Variable, string> = {
+  CLUSTER: 'cluster',
+  AUTO_SCALING_GROUPS: 'autoScalingGroups',
+  LIFECYCLE_HOOK: 'lifecycleHook',
+  DEADLINE_SECONDS: 'deadlineSeconds',
+  DEADLINE_RESULT: 'deadlineResult',
+  STOP_STRAGGLERS: 'stopStragglers',
+  DEREGISTRATION_DELAY_SECONDS: 'deregistrationDelaySeconds',
+  AGENT_GRACE_SECONDS: 'agentGraceSeconds',
+  HEARTBEAT_FRACTION: 'heartbeatFraction',
+  POLL_MIN_SECONDS: 'pollMinSeconds',
+  POLL_MAX_SECONDS: 'pollMaxSeconds',
+  MARGIN_SECONDS: 'marginSeconds',
+  FUNCTION_TIMEOUT_SECONDS: 'functionTimeoutSeconds',
+  EVENT_SOURCE: 'eventSource',
+};
+const everySetting = Object.entries(settingIn) as [Variable, string][];
+
+describe('settings that can be used', () => {
+  it('are read from the environment', () => {
+    expect(settingsFrom(env)).toEqual({
+      policy: expect.objectContaining({
+        clusters: ['prod'],
+        deadlineSeconds: 3600,
+        deadlineResult: 'CONTINUE',
+        stopStragglers: 'none',
+        deregistrationDelaySeconds: 300,
+        agentGraceSeconds: 600,
+        heartbeatFraction: 0.5,
+        pollMinSeconds: 5,
+        pollMaxSeconds: 30,
+        marginSeconds: 20,
+      }),
+      autoScalingGroups: ['web'],
+      lifecycleHooks: ['ecs-drain'],
+      eventSource: 'ecs-drain.blue',
+    });
+  });
+
+  it('list names with commas, and with spaces if one likes', () => {
+    const settings = settingsFrom({
+      ...env,
+      CLUSTER: 'prod, staging',
+      AUTO_SCALING_GROUPS: ' web ,My Workers/2',
+      LIFECYCLE_HOOK: 'ecs-drain,\tteam/old_hook',
+    });
+    expect(settings.policy.clusters).toEqual(['prod', 'staging']);
+    expect(settings.autoScalingGroups).toEqual(['web', 'My Workers/2']);
+    expect(settings.lifecycleHooks).toEqual(['ecs-drain', 'team/old_hook']);
+  });
+
+  it.each([
+    ['DEADLINE_SECONDS', ['172800']],
+    ['DEREGISTRATION_DELAY_SECONDS', ['0', '3600']],
+    ['AGENT_GRACE_SECONDS', ['60', '172800']],
+    ['HEARTBEAT_FRACTION', ['0.1', '0.99']],
+    ['POLL_MIN_SECONDS', ['1', '30']],
+    ['POLL_MAX_SECONDS', ['5', '300']],
+    ['MARGIN_SECONDS', ['5', '120']],
+    ['DEADLINE_RESULT', ['CONTINUE', 'ABANDON']],
+    ['STOP_STRAGGLERS', ['none', 'standalone', 'all']],
+    ['CLUSTER', ['a', 'A_b-1', 'c'.repeat(255)]],
+    ['EVENT_SOURCE', ['ecs-drain', 'com.example/drain_1', 'awsome.drain']],
+  ] as const)('reach to their bounds: %s', (variable, values) => {
+    expect(values.map((value) => complaintOf({ [variable]: value }))).toEqual(values.map(() => 'none'));
+  });
+});
+
+describe('settings that cannot be used', () => {
+  it.each(everySetting)('are refused when one is missing: %s', (variable, setting) => {
+    expect(complaintOf({ [variable]: undefined })).toMatch(new RegExp(`^${setting} is missing: expected `));
+  });
+
+  it.each(everySetting)('are refused when one is empty: %s', (variable, setting) => {
+    expect(complaintOf({ [variable]: '' })).toMatch(new RegExp(`^${setting}(\\.0)? is "": expected `));
+  });
+
+  it.each([
+    [
+      'DEADLINE_SECONDS',
+      ['0', '172801', '-1', '1.5', '1e3', '0x10', ' 60', '60s'],
+      'a whole number of seconds from 1 to 172800',
+    ],
+    ['DEREGISTRATION_DELAY_SECONDS', ['3601', 'none'], 'a whole number of seconds from 0 to 3600'],
+    ['AGENT_GRACE_SECONDS', ['59', '172801', 'five'], 'a whole number of seconds from 60 to 172800'],
+    ['HEARTBEAT_FRACTION', ['0', '0.05', '10.1', '.5', '50%', 'half'], 'a number from 0.1 to 10'],
+    ['POLL_MIN_SECONDS', ['0', '61', 'x'], 'a whole number of seconds from 1 to 60'],
+    ['POLL_MAX_SECONDS', ['0', '301', 'x'], 'a whole number of seconds from 1 to 300'],
+    ['MARGIN_SECONDS', ['4', '121', 'x'], 'a whole number of seconds from 5 to 120'],
+    ['FUNCTION_TIMEOUT_SECONDS', ['0', '901', 'x'], 'a whole number of seconds from 1 to 900'],
+    ['DEADLINE_RESULT', ['continue', 'RETRY'], 'one of CONTINUE, ABANDON'],
+    ['STOP_STRAGGLERS', ['true', 'ALL', 'daemon'], 'one of none, standalone, all'],
+    ['EVENT_SOURCE', ['aws.ecs', 'a b', 'x'.repeat(257)], 'an event source that does not begin with aws.'],
+  ] as const)('are refused with the value and what is expected: %s', (variable, values, expected) => {
+    for (const value of values) {
+      const complaint = complaintOf({ [variable]: value });
+      expect(complaint).toMatch(new RegExp(`^${settingIn[variable]} is `));
+      expect(complaint).toContain(value.slice(0, 70));
+      expect(complaint).toContain(`: expected ${expected}`);
+    }
+  });
+
+  it.each([
+    ['CLUSTER', 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod', 'the name (not the ARN) of an ECS cluster'],
+    [
+      'AUTO_SCALING_GROUPS',
+      'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:f9d5:autoScalingGroupName/web',
+      'the name (not the ARN) of an Auto Scaling group',
+    ],
+    ['AUTO_SCALING_GROUPS', 'web-*', 'the name (not the ARN) of an Auto Scaling group'],
+    ['LIFECYCLE_HOOK', 'ecs drain', 'the name of a lifecycle hook'],
+    ['CLUSTER', 'c'.repeat(256), 'the name (not the ARN) of an ECS cluster'],
+  ] as const)('are refused with the one name in a list that is none: %s', (variable, value, expected) => {
+    const complaint = complaintOf({ [variable]: `${env[variable]}, ${value}` });
+    expect(complaint).toMatch(new RegExp(`^${settingIn[variable]}\\.1 is "`));
+    expect(complaint).toContain(value.slice(0, 70));
+    expect(complaint).toContain(`: expected ${expected}.`);
+  });
+
+  it.each(['CLUSTER', 'AUTO_SCALING_GROUPS', 'LIFECYCLE_HOOK'] as const)(
+    'are refused when a list has a name too few: %s',
+    (variable) => {
+      const setting = settingIn[variable];
+      expect(complaintOf({ [variable]: 'web,' })).toContain(`${setting}.1 is "": expected the name`);
+      expect(complaintOf({ [variable]: ',web' })).toContain(`${setting}.0 is "": expected the name`);
+    },
+  );
+
+  it('are all named at once', () => {
+    const complaint = complaintOf({ CLUSTER: undefined, DEADLINE_SECONDS: 'soon', STOP_STRAGGLERS: 'some' });
+    expect(complaint).toBe(
+      'cluster is missing: expected names, separated by commas; ' +
+        'deadlineSeconds is "soon": expected a whole number of seconds from 1 to 172800; ' +
+        'stopStragglers is "some": expected one of none, standalone, all.',
+    );
+  });
+
+  it('are shown cut short where they are long', () => {
+    const complaint = complaintOf({ CLUSTER: 'x'.repeat(100_000) });
+    expect(complaint.length).toBeLessThan(300);
+    expect(complaint).toContain('…');
+  });
+
+  it('are shown as they were given, though no number of JSON is as large', () => {
+    expect(complaintOf({ DEADLINE_SECONDS: '9'.repeat(400) })).not.toContain('null');
+  });
+});
+
+describe('settings that cannot work together', () => {
+  it.each([
+    ['a shortest poll above the longest', { POLL_MIN_SECONDS: '60' }, 'pollMinSeconds 60 is above pollMaxSeconds 30'],
+    ['a deadline below one poll', { DEADLINE_SECONDS: '4' }, 'deadlineSeconds 4 is below one poll of pollMinSeconds 5'],
+    [
+      'a margin that leaves no room',
+      { FUNCTION_TIMEOUT_SECONDS: '24' },
+      'functionTimeoutSeconds 24 - marginSeconds 20 = 4 s leaves no room for one poll of pollMinSeconds 5',
+    ],
+    [
+      'more continuations than the cap',
+      { DEADLINE_SECONDS: '172800', FUNCTION_TIMEOUT_SECONDS: '60' },
+      'deadlineSeconds 172800 / (functionTimeoutSeconds 60 - marginSeconds 20) = 4320 continuations, above the cap of 2000',
+    ],
+    ['a heartbeat after the timeout', { HEARTBEAT_FRACTION: '1' }, 'heartbeatFraction 1 is not below 1'],
+    [
+      'stragglers stopped at once',
+      { STOP_STRAGGLERS: 'all', DEADLINE_SECONDS: '340' },
+      'deregistrationDelaySeconds 300 + the default stop timeout 30 + 10 s of reserve = 340 s, not below deadlineSeconds 340',
+    ],
+  ])('are refused with the arithmetic: %s', (_, changes, arithmetic) => {
+    expect(complaintOf(changes)).toContain(arithmetic);
+  });
+
+  it('are all named at once', () => {
+    const complaint = complaintOf({ POLL_MIN_SECONDS: '60', HEARTBEAT_FRACTION: '2' });
+    expect(complaint).toContain('pollMinSeconds 60 is above pollMaxSeconds 30');
+    expect(complaint).toContain('heartbeatFraction 2 is not below 1');
+  });
+});
