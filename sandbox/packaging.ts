@@ -1,0 +1,127 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { unzipSync } from 'fflate';
+import type { HookSpec } from './auto-scaling.ts';
+
+const REPOSITORY = resolve(import.meta.dirname, '..');
+
+export interface Resource {
+  readonly Type: string;
+  readonly DependsOn?: string[];
+  readonly Properties: Readonly<Record<string, unknown>>;
+}
+
+/** What `serverless package` leaves for CloudFormation, with its intrinsic functions filled in. */
+export interface Package {
+  readonly resources: Readonly<Record<string, Resource>>;
+  readonly outputs: Readonly<Record<string, { readonly Value: string }>>;
+  readonly zip: Buffer;
+}
+
+export interface PackageOptions {
+  /** Further words of the command line. */
+  readonly args?: readonly string[];
+  /** What the user changed in serverless.yml. */
+  readonly edit?: (yaml: string) => string;
+}
+
+/**
+ * Runs `serverless package` on this repository, in a folder of its own: two at once would share their work folders.
+ * The environment has nothing of AWS in it.
+ * @throws what the command printed, if it fails.
+ */
+export async function packaged({ args = [], edit = (yaml) => yaml }: PackageOptions): Promise<Package> {
+  const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-package-'));
+  try {
+    for (const name of ['deploy', 'src', 'node_modules', 'package.json']) {
+      await symlink(join(REPOSITORY, name), join(folder, name));
+    }
+    await writeFile(join(folder, 'serverless.yml'), edit(await readFile(join(REPOSITORY, 'serverless.yml'), 'utf8')));
+
+    const serverless = join(folder, 'node_modules/serverless/bin/serverless.js');
+    const env = { PATH: process.env['PATH'], HOME: folder, TMPDIR: folder };
+    await promisify(execFile)(process.execPath, [serverless, 'package', ...args], { cwd: folder, env }).catch(
+      ({ stdout, stderr }) => {
+        throw new Error(`${stdout}${stderr}`);
+      },
+    );
+
+    const output = join(folder, '.serverless');
+    const template = JSON.parse(await readFile(join(output, 'cloudformation-template-update-stack.json'), 'utf8'));
+    const { Resources: resources, Outputs: outputs } = filledIn(template) as {
+      Resources: Package['resources'];
+      Outputs: Package['outputs'];
+    };
+    return { resources, outputs, zip: await readFile(join(output, 'ecs-drain.zip')) };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+const PSEUDO_PARAMETERS: Readonly<Record<string, string>> = {
+  'AWS::AccountId': '123456789012',
+  'AWS::Partition': 'aws',
+  'AWS::Region': 'eu-west-1',
+};
+
+/** The template as CloudFormation reads it; another resource stands as its logical id, its ARN as `<logical id>.Arn`. */
+function filledIn(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(filledIn);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value);
+  const [[name, operand] = ['', undefined]] = entries;
+  switch (name) {
+    case 'Ref':
+      return PSEUDO_PARAMETERS[operand] ?? operand;
+    case 'Fn::Sub':
+      return operand.replace(/\$\{(AWS::\w+)\}/g, (_: string, parameter: string) => filledIn({ Ref: parameter }));
+    case 'Fn::GetAtt':
+      return operand.join('.');
+    case 'Fn::Join':
+      return operand[1].map(filledIn).join(operand[0]);
+    default:
+      return Object.fromEntries(entries.map(([key, inner]) => [key, filledIn(inner)]));
+  }
+}
+
+/** What of a package the local Region plays. */
+export interface Deployment {
+  readonly functionName: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly timeoutSeconds: number;
+  readonly rules: readonly { readonly name: string; readonly pattern: Readonly<Record<string, unknown>> }[];
+  readonly hooks: readonly HookSpec[];
+}
+
+/** The function, rules and hooks of a package. */
+export function deploymentIn({ resources }: Package): Deployment {
+  // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
+  const ofType = (type: string): any[] =>
+    Object.values(resources).flatMap((resource) => (resource.Type === type ? [resource.Properties] : []));
+  const [lambda] = ofType('AWS::Lambda::Function');
+  return {
+    functionName: lambda.FunctionName,
+    environment: lambda.Environment.Variables,
+    timeoutSeconds: lambda.Timeout,
+    rules: ofType('AWS::Events::Rule').map(({ Name, EventPattern }) => ({ name: Name, pattern: EventPattern })),
+    hooks: ofType('AWS::AutoScaling::LifecycleHook').map((hook) => ({
+      name: hook.LifecycleHookName,
+      group: hook.AutoScalingGroupName,
+      heartbeatTimeoutSeconds: hook.HeartbeatTimeout,
+      defaultResult: hook.DefaultResult,
+    })),
+  };
+}
+
+/** Unpacks the zip that would be uploaded into a folder; returns the path of the function's module. */
+export async function unpack({ zip }: Package, folder: string): Promise<string> {
+  const files = Object.entries(unzipSync(zip));
+  for (const [path, content] of files) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), content);
+  }
+  return join(folder, 'src/handlers/lambda.mjs');
+}
