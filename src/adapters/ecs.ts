@@ -93,7 +93,7 @@ export function ecsContainerInstances(client: ECSClient, options: EcsOptions): C
       const timeouts = (answer.taskDefinition?.containerDefinitions ?? []).map(
         ({ stopTimeout }) => stopTimeout ?? DEFAULT_STOP_TIMEOUT_SECONDS,
       );
-      stopTimeoutsSeconds.set(taskDefinition, Math.max(...timeouts));
+      stopTimeoutsSeconds.set(taskDefinition, Math.max(0, ...timeouts));
     }
   }
 

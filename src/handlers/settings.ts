@@ -81,7 +81,8 @@ function text(pattern: RegExp, expected: string) {
 }
 
 function listOf<S extends v.GenericSchema<string>>(name: S) {
-  const split = v.transform((list: string) => list.split(',').map((item) => item.trim()));
+  // A name given twice would be searched, set and counted twice.
+  const split = v.transform((list: string) => [...new Set(list.split(',').map((item) => item.trim()))]);
   return v.pipe(v.string('expected names, separated by commas'), split, v.array(name));
 }
 
