@@ -132,16 +132,7 @@ export function ecsContainerInstances(client: ECSClient, options: EcsOptions): C
       return found;
     },
 
-    async refresh(containerInstances) {
-      const perCluster = Map.groupBy(containerInstances, ({ cluster }) => cluster);
-      const described = [...perCluster].map(([cluster, instances]) =>
-        describeInstances(
-          cluster,
-          instances.map(({ arn }) => arn),
-        ),
-      );
-      return (await Promise.all(described)).flatMap(({ found }) => found);
-    },
+    refresh: (containerInstances) => foundPerCluster(containerInstances, describeInstances),
 
     async setDraining(containerInstances) {
       const draining: ContainerInstance[] = [];
@@ -186,16 +177,7 @@ export function ecsContainerInstances(client: ECSClient, options: EcsOptions): C
       return tasks;
     },
 
-    async refreshTasks(holding) {
-      const perCluster = Map.groupBy(holding, ({ cluster }) => cluster);
-      const described = [...perCluster].map(([cluster, tasks]) =>
-        describeTasks(
-          cluster,
-          tasks.map(({ arn }) => arn),
-        ),
-      );
-      return (await Promise.all(described)).flatMap(({ found }) => found);
-    },
+    refreshTasks: (holding) => foundPerCluster(holding, describeTasks),
 
     async stopTask({ cluster, arn: task }, reason) {
       await awsCall(`stop task ${task}`, async () => {
@@ -209,6 +191,21 @@ export function ecsContainerInstances(client: ECSClient, options: EcsOptions): C
       });
     },
   };
+}
+
+/** What ECS still has of the items, described cluster by cluster. */
+async function foundPerCluster<T>(
+  items: readonly { readonly arn: string; readonly cluster: string }[],
+  describe: (cluster: string, arns: readonly string[]) => Promise<{ readonly found: readonly T[] }>,
+): Promise<T[]> {
+  const clusters = Map.groupBy(items, ({ cluster }) => cluster);
+  const described = [...clusters].map(([cluster, group]) =>
+    describe(
+      cluster,
+      group.map(({ arn }) => arn),
+    ),
+  );
+  return (await Promise.all(described)).flatMap(({ found }) => found);
 }
 
 /**

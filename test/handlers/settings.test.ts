@@ -84,6 +84,10 @@ describe('settings that can be used', () => {
     expect(settings.lifecycleHooks).toEqual(['ecs-drain', 'team/old_hook']);
   });
 
+  it('count a name that is given twice once', () => {
+    expect(settingsFrom({ ...env, CLUSTER: 'prod,batch, prod' }).policy.clusters).toEqual(['prod', 'batch']);
+  });
+
   it.each([
     ['DEADLINE_SECONDS', ['172800']],
     ['DEREGISTRATION_DELAY_SECONDS', ['0', '3600']],
