@@ -5,7 +5,7 @@ import { parseArgs, styleText } from 'node:util';
 import type { Context } from 'aws-lambda';
 import { captureLogs, type LogLine } from './logs.ts';
 import { deploymentIn, packaged, unpack } from './packaging.ts';
-import { type Happening, startRegion } from './region.ts';
+import { type Happening, startRegion } from './region/region.ts';
 
 /** `npm run drill`: one instance is terminated under load; see what becomes of its tasks. */
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
-import type { HookSpec } from './auto-scaling.ts';
+import type { HookSpec } from './region/auto-scaling.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '..');
 

@@ -1,8 +1,8 @@
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { LambdaModel } from '../../sandbox/lambda.ts';
+import type { LambdaModel } from '../../sandbox/region/lambda.ts';
 import { captureLogs, type LogLine } from '../../sandbox/logs.ts';
-import { type Region, startRegion } from '../../sandbox/region.ts';
+import { type Region, startRegion } from '../../sandbox/region/region.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { START_MS } from '../fakes.ts';
 

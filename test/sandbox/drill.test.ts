@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type DrillSummary, drill } from '../../sandbox/drill.ts';
-import type { Happening } from '../../sandbox/region.ts';
+import type { Happening } from '../../sandbox/region/region.ts';
 
 describe('the drill', () => {
   const happenings: Happening[] = [];

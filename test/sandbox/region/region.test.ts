@@ -16,8 +16,8 @@ import {
 } from '@aws-sdk/client-ecs';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Region, startRegion } from '../../sandbox/region.ts';
-import { START_MS } from '../fakes.ts';
+import { type Region, startRegion } from '../../../sandbox/region/region.ts';
+import { START_MS } from '../../fakes.ts';
 
 const A = 'i-0aaaaaaaaaaaaaaaa';
 const B = 'i-0bbbbbbbbbbbbbbbb';

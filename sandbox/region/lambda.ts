@@ -1,5 +1,5 @@
 import type { Context } from 'aws-lambda';
-import type { Clock } from '../src/domain/ports.ts';
+import type { Clock } from '../../src/domain/ports.ts';
 import type { Place } from './place.ts';
 import type { VirtualTime } from './virtual-time.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { VirtualTime } from '../../sandbox/virtual-time.ts';
+import { VirtualTime } from '../../../sandbox/region/virtual-time.ts';
 
 const never = () => false;
 

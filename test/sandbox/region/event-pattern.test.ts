@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { matches } from '../../sandbox/event-pattern.ts';
+import { matches } from '../../../sandbox/region/event-pattern.ts';
 
 /** The event of the EventBridge user guide and of aws/event-ruler's README. */
 const event = {

@@ -1,0 +1,64 @@
+/** What happens in a Region, as it is told to whoever draws, prints or counts it. Instants are epoch milliseconds. */
+
+/** The states of an EC2 instance as Auto Scaling has them, as far as the model goes. */
+export type InstanceState =
+  | 'Pending'
+  | 'InService'
+  | 'Terminating'
+  | 'Terminating:Wait'
+  | 'Terminating:Proceed'
+  | 'Terminated';
+
+export type Happening = { readonly atMs: number } & (
+  | { readonly kind: 'instance'; readonly instanceId: string; readonly group: string; readonly state: InstanceState }
+  | {
+      readonly kind: 'container-instance';
+      readonly instanceId: string;
+      readonly status: string;
+      readonly agentConnected: boolean;
+    }
+  | {
+      readonly kind: 'task';
+      /** The last part of its ARN. */
+      readonly taskId: string;
+      readonly instanceId: string;
+      /** `service:web`, or what RunTask was given. */
+      readonly group: string;
+      readonly status: string;
+      readonly reason?: string;
+      /** Its instance was terminated before it had stopped. */
+      readonly killed?: boolean;
+    }
+  /** ECS tells something of a service, such as that it cannot place a task. */
+  | { readonly kind: 'service'; readonly service: string; readonly message: string }
+  | {
+      readonly kind: 'lifecycle';
+      readonly instanceId: string;
+      readonly hook: string;
+      readonly what: 'held' | 'heartbeat' | 'completed' | 'timed out';
+      /** CONTINUE or ABANDON, when it is over. */
+      readonly result?: string;
+    }
+  | { readonly kind: 'deployment'; readonly group: string; readonly message: string }
+  | {
+      readonly kind: 'event';
+      readonly source: string;
+      readonly detailType: string;
+      readonly rules: readonly string[];
+      readonly fate?: 'lost' | 'duplicated' | 'delayed';
+    }
+  | {
+      readonly kind: 'invocation';
+      readonly functionName: string;
+      readonly what: 'started' | 'ended' | 'failed' | 'throttled';
+      readonly message?: string;
+    }
+  /** A line of the function's log. */
+  | { readonly kind: 'log'; readonly line: Readonly<Record<string, unknown>> }
+);
+
+/** A happening without its instant, which the model that tells it adds. */
+export type News = Happening extends infer H ? (H extends { atMs: number } ? Omit<H, 'atMs'> : never) : never;
+
+/** How a model tells what happens. */
+export type Tell = (news: News) => void;
