@@ -1,9 +1,11 @@
+import { currentStrand } from './region/virtual-time.ts';
+
 /** A structured line that a function wrote to its log. */
 export type LogLine = Readonly<Record<string, unknown>>;
 
 /**
- * Takes what the functions in this process print, as CloudWatch Logs would: a line of JSON goes to `onLine`, all else
- * to the terminal. Returns how to end it.
+ * Takes what functions of a Region print, as CloudWatch Logs would, and leaves the terminal to everybody else. Returns
+ * how to end it.
  */
 export function captureLogs(onLine: (line: LogLine) => void): () => void {
   const streams = [process.stdout, process.stderr];
@@ -11,9 +13,8 @@ export function captureLogs(onLine: (line: LogLine) => void): () => void {
   for (const stream of streams) {
     const write = stream.write.bind(stream);
     stream.write = ((chunk: string | Uint8Array, ...rest: []) => {
-      const line = jsonIn(String(chunk));
-      if (!line) return write(chunk, ...rest);
-      onLine(line);
+      if (!currentStrand.getStore()) return write(chunk, ...rest);
+      for (const text of String(chunk).split('\n').filter(Boolean)) onLine(lineIn(text));
       return true;
     }) as typeof stream.write;
   }
@@ -24,11 +25,10 @@ export function captureLogs(onLine: (line: LogLine) => void): () => void {
   };
 }
 
-function jsonIn(text: string): LogLine | undefined {
-  if (!text.startsWith('{')) return undefined;
+function lineIn(text: string): LogLine {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined;
+    return { message: text };
   }
 }

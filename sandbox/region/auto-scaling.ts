@@ -1,13 +1,35 @@
-import type {
-  CompleteLifecycleActionType,
-  DescribeLifecycleHooksAnswer,
-  DescribeLifecycleHooksType,
-  RecordLifecycleActionHeartbeatType,
-} from '@aws-sdk/client-auto-scaling';
 import { AwsError } from './aws-error.ts';
 import type { BusEvent } from './event-bridge.ts';
+import type { InstanceState, Tell } from './happenings.ts';
 import type { Place } from './place.ts';
+import type { Random } from './random.ts';
 import type { VirtualTime } from './virtual-time.ts';
+
+/** What this model needs of the rest of the Region. */
+export interface AutoScalingOptions {
+  readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
+  readonly place: Place;
+  readonly random: Random;
+  readonly tell: Tell;
+  readonly publish: (event: BusEvent) => void;
+  /** The instance has booted: it registers with ECS. Called for the instances of a new, running group too. */
+  readonly launched: (ec2InstanceId: string, group: GroupSpec) => void;
+  /** EC2 ends the instance; one that never booted was never `launched`. */
+  readonly terminate: (ec2InstanceId: string) => void;
+}
+
+/** An Auto Scaling group of instances that are all alike. */
+export interface GroupSpec {
+  readonly name: string;
+  readonly minSize: number;
+  readonly maxSize: number;
+  readonly desiredCapacity: number;
+  readonly cluster: string;
+  readonly memoryMiB: number;
+  readonly cpuUnits: number;
+  /** From the launch until the instance registers with ECS, give or take a tenth. */
+  readonly launchSeconds: number;
+}
 
 /** A lifecycle hook on the termination of a group's instances. */
 export interface HookSpec {
@@ -18,172 +40,503 @@ export interface HookSpec {
   readonly notificationMetadata?: string;
 }
 
-/** What a terminating instance waits for. */
-interface Action {
-  readonly hook: HookSpec;
-  readonly instanceId: string;
-  readonly token: string;
-  readonly heldSinceMs: number;
-  timesOutAtMs: number;
-}
+export type LifecycleResult = HookSpec['defaultResult'];
 
 /** How a lifecycle action ended. */
 export interface Completion {
   readonly instanceId: string;
-  readonly result: string;
-  readonly by: 'us' | 'the hook’s timeout';
+  readonly hook: string;
+  readonly result: LifecycleResult;
+  readonly by: 'completion' | 'timeout';
   readonly atMs: number;
+  readonly heldSinceMs: number;
+  readonly heartbeats: number;
+}
+
+export interface TerminateOptions {
+  /** As a direct EC2 terminate and a Spot interruption do (facts 21). */
+  readonly skipHooks?: boolean;
+  /** The group gets smaller instead of launching a replacement. */
+  readonly decrementDesiredCapacity?: boolean;
+  readonly origin?: 'EC2' | 'AutoScalingGroup' | 'WarmPool';
+  /** Only the event tells: an instance that is stopped into a warm pool loses its tasks as a terminated one does. */
+  readonly destination?: 'EC2' | 'WarmPool';
+}
+
+/** What a group is now. */
+export interface GroupView extends GroupSpec {
+  readonly arn: string;
+  readonly availabilityZone: string;
+  readonly createdAtMs: number;
+}
+
+/** What an instance is now. */
+export interface InstanceView {
+  readonly instanceId: string;
+  readonly group: string;
+  readonly state: InstanceState;
+  readonly launchedAtMs: number;
+  readonly inServiceAtMs: number | undefined;
+}
+
+/** What a terminating instance waits for, for one hook. */
+export interface PendingAction {
+  readonly token: string;
+  readonly hook: HookSpec;
+  readonly instanceId: string;
+  readonly heldSinceMs: number;
+  readonly timesOutAtMs: number;
+  readonly heartbeats: number;
+}
+
+/** Names a lifecycle action as the API does: by its token, or by its instance. */
+export interface ActionName {
+  readonly group: string;
+  readonly hook: string;
+  readonly token: string | undefined;
+  readonly instanceId: string | undefined;
+}
+
+/** A launch or a termination, in the history of its group. */
+export interface ScalingActivity {
+  readonly id: string;
+  readonly group: string;
+  readonly description: string;
+  readonly cause: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | undefined;
+  readonly status: ActivityStatus;
+}
+
+type ActivityStatus = 'PreInService' | 'InProgress' | 'MidLifecycleAction' | 'Successful' | 'Cancelled';
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Activity = Mutable<ScalingActivity>;
+
+interface Action extends Mutable<PendingAction> {
+  readonly instance: Instance;
+}
+
+interface Instance extends Omit<Mutable<InstanceView>, 'group'> {
+  readonly group: Group;
+  /** By the name of the hook. */
+  readonly actions: Map<string, Action>;
+  activity: Activity | undefined;
+}
+
+interface Group {
+  readonly spec: GroupSpec;
+  readonly arn: string;
+  readonly createdAtMs: number;
+  desiredCapacity: number;
+  readonly hooks: Map<string, HookSpec>;
+  /** Pending or InService: what counts towards the desired capacity. The oldest comes first. */
+  readonly active: Map<string, Instance>;
+  /** On the way out. */
+  readonly leaving: Map<string, Instance>;
+  readonly activities: Activity[];
 }
 
 /** Facts 18. */
+const HEARTBEAT_TIMEOUT_SECONDS = { min: 30, max: 7_200 };
 const MAX_HEARTBEAT_TIMEOUTS = 100;
 const MAX_WAIT_SECONDS = 48 * 60 * 60;
 
-/** What this model needs of the rest of the Region. */
-interface Surroundings {
-  readonly place: Place;
-  readonly publish: (event: BusEvent) => void;
-  readonly terminate: (instanceId: string) => void;
-  readonly tell: (what: string) => void;
-}
+/** The status of the activity that brought an instance into its state (API reference, Activity). */
+const ACTIVITY_STATUS: Readonly<Record<InstanceState, ActivityStatus>> = {
+  Pending: 'PreInService',
+  InService: 'Successful',
+  Terminating: 'InProgress',
+  'Terminating:Wait': 'MidLifecycleAction',
+  'Terminating:Proceed': 'InProgress',
+  Terminated: 'Successful',
+};
 
-/** Auto Scaling in virtual time: termination held by lifecycle hooks. */
+/** Auto Scaling in virtual time: groups that keep their desired capacity, and hooks that hold what leaves them. */
 export class AutoScalingModel {
-  readonly #time: VirtualTime;
-  readonly #around: Surroundings;
-  readonly #hooks: HookSpec[] = [];
-  readonly #actions: Action[] = [];
-  /** Every action that ended, in order. */
-  readonly completions: Completion[] = [];
+  readonly #options: AutoScalingOptions;
+  readonly #groups = new Map<string, Group>();
+  readonly #instances = new Map<string, Instance>();
+  readonly #actionsByToken = new Map<string, Action>();
+  readonly #completions: Completion[] = [];
 
-  constructor(time: VirtualTime, around: Surroundings) {
-    this.#time = time;
-    this.#around = around;
+  constructor(options: AutoScalingOptions) {
+    this.#options = options;
+  }
+
+  // --- What operators do --------------------------------------------------------------------------------------------
+
+  /** Creates a group whose instances are InService at once: the world before the drill begins. Returns their ids. */
+  createGroup(spec: GroupSpec, _world: { readonly running: true }): readonly string[] {
+    if (this.#groups.has(spec.name))
+      throw new AwsError('AlreadyExists', `AutoScalingGroup ${spec.name} exists already`);
+    const { region, account, newId } = this.#options.place;
+    const group: Group = {
+      spec,
+      arn: `arn:aws:autoscaling:${region}:${account}:autoScalingGroup:${newId()}:autoScalingGroupName/${spec.name}`,
+      createdAtMs: this.#nowMs(),
+      desiredCapacity: spec.desiredCapacity,
+      hooks: new Map(),
+      active: new Map(),
+      leaving: new Map(),
+      activities: [],
+    };
+    checkCapacity(group, spec.desiredCapacity);
+    this.#groups.set(spec.name, group);
+    const instances = Array.from({ length: spec.desiredCapacity }, () => this.#newInstance(group));
+    for (const instance of instances) this.#enterService(instance);
+    return instances.map(({ instanceId }) => instanceId);
   }
 
   putLifecycleHook(hook: HookSpec): void {
-    this.#hooks.push(hook);
+    const { min, max } = HEARTBEAT_TIMEOUT_SECONDS;
+    if (hook.heartbeatTimeoutSeconds < min || hook.heartbeatTimeoutSeconds > max) {
+      throw invalid(`Heartbeat timeout must be between ${min} and ${max} seconds.`);
+    }
+    this.#group(hook.group).hooks.set(hook.name, hook);
   }
 
-  /** Terminates an instance of the group: held in Terminating:Wait by its hooks, if there are any. */
-  terminateInstance(group: string, instanceId: string): void {
-    const hooks = this.#hooks.filter((hook) => hook.group === group);
+  /** What it still holds is completed with CONTINUE first (API reference, DeleteLifecycleHook). */
+  deleteLifecycleHook(group: string, name: string): void {
+    const { hooks, leaving } = this.#group(group);
+    if (!hooks.delete(name)) throw hookNotFound(group, name);
+    for (const { actions } of [...leaving.values()]) {
+      const action = actions.get(name);
+      if (action) this.#complete(action, 'CONTINUE', 'completion');
+    }
+  }
+
+  /** Raises the desired capacity by one; returns the id of the instance that is Pending now. */
+  launchInstance(name: string): string {
+    const group = this.#group(name);
+    checkCapacity(group, group.desiredCapacity + 1);
+    group.desiredCapacity += 1;
+    return this.#launch(group).instanceId;
+  }
+
+  /** Launches what is missing, or scales in the oldest first. */
+  setDesiredCapacity(name: string, desiredCapacity: number): void {
+    const group = this.#group(name);
+    checkCapacity(group, desiredCapacity);
+    const message = `desired capacity set from ${group.desiredCapacity} to ${desiredCapacity}`;
+    group.desiredCapacity = desiredCapacity;
+    this.#options.tell({ kind: 'deployment', group: name, message });
+    this.#keepDesiredCapacity(group);
+  }
+
+  /**
+   * Terminates an instance: held in Terminating:Wait by the hooks of its group, and replaced at once. One that is
+   * leaving already is left to it, unless hooks are to be skipped.
+   * @throws AwsError if no group has it, or its group cannot get smaller.
+   */
+  terminateInstance(instanceId: string, options: TerminateOptions = {}): void {
+    const instance = this.#managedInstance(instanceId);
+    const { group } = instance;
+    const leaves = group.active.has(instanceId);
+    if (leaves && options.decrementDesiredCapacity) decrementDesiredCapacity(group);
+    const reason = options.skipHooks
+      ? 'an EC2 health check indicating it has been terminated or stopped.'
+      : `a user request${options.decrementDesiredCapacity ? `, ${shrinking(group)}` : '.'}`;
+    if (leaves) this.#startTerminating(instance, reason);
+    if (options.skipHooks) this.#end(instance);
+    else if (leaves) this.#hold(instance, options);
+    this.#keepDesiredCapacity(group);
+  }
+
+  // --- What the owners of hooks do ----------------------------------------------------------------------------------
+
+  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20). */
+  recordHeartbeat(name: ActionName): void {
+    const action = this.#pendingAction(name);
+    action.heartbeats += 1;
+    const { instanceId, hook } = action;
+    this.#options.tell({ kind: 'lifecycle', instanceId, hook: hook.name, what: 'heartbeat' });
+    this.#restartTimeout(action);
+  }
+
+  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20). */
+  completeAction(name: ActionName, result: LifecycleResult): void {
+    this.#complete(this.#pendingAction(name), result, 'completion');
+  }
+
+  // --- What there is ------------------------------------------------------------------------------------------------
+
+  groups(): readonly GroupView[] {
+    return [...this.#groups.keys()].map((name) => this.group(name));
+  }
+
+  /** @throws AwsError if there is none of this name. */
+  group(name: string): GroupView {
+    const { spec, desiredCapacity, arn, createdAtMs } = this.#group(name);
+    return { ...spec, desiredCapacity, arn, createdAtMs, availabilityZone: `${this.#options.place.region}a` };
+  }
+
+  hooksOf(group: string): readonly HookSpec[] {
+    return [...this.#group(group).hooks.values()];
+  }
+
+  /** The instances that a group has, the oldest first among those that stay and those that leave. */
+  instancesOf(group: string): readonly InstanceView[] {
+    const { active, leaving } = this.#group(group);
+    return [...active.values(), ...leaving.values()].map(viewOf);
+  }
+
+  /** An instance that a group has or had. */
+  instance(instanceId: string): InstanceView | undefined {
+    const instance = this.#instances.get(instanceId);
+    return instance && viewOf(instance);
+  }
+
+  /** The newest first. */
+  activitiesOf(group: string): readonly ScalingActivity[] {
+    return this.#group(group).activities.toReversed();
+  }
+
+  /** The launch or termination that an instance is in, or was in last. */
+  lastActivityOf(instanceId: string): ScalingActivity | undefined {
+    return this.#instances.get(instanceId)?.activity;
+  }
+
+  /** Every action that was completed or timed out, in order; one that is dropped with its instance is not here. */
+  get completions(): readonly Completion[] {
+    return this.#completions;
+  }
+
+  /** What waits. */
+  pendingActions(): readonly PendingAction[] {
+    return [...this.#actionsByToken.values()].map(({ instance: _, ...action }) => action);
+  }
+
+  // --- Launching ----------------------------------------------------------------------------------------------------
+
+  #keepDesiredCapacity(group: Group): void {
+    while (group.active.size < group.desiredCapacity) this.#launch(group);
+    while (group.active.size > group.desiredCapacity) this.#scaleInOldest(group);
+  }
+
+  #scaleInOldest(group: Group): void {
+    const [oldest] = group.active.values();
+    if (!oldest) return;
+    this.#startTerminating(oldest, `a difference between desired and actual capacity, ${shrinking(group)}`);
+    this.#hold(oldest, {});
+  }
+
+  #launch(group: Group): Instance {
+    const instance = this.#newInstance(group);
+    const size = group.active.size;
+    const why = `an instance was started in response to a difference between desired and actual capacity, increasing the capacity from ${size - 1} to ${size}.`;
+    this.#startActivity(instance, `Launching a new EC2 instance: ${instance.instanceId}`, why);
+    this.#become(instance, 'Pending');
+    const launchMs = Math.round(group.spec.launchSeconds * 1000 * this.#options.random.between(0.9, 1.1));
+    this.#options.time.after(launchMs / 1000, () => {
+      if (instance.state === 'Pending') this.#enterService(instance);
+    });
+    return instance;
+  }
+
+  #newInstance(group: Group): Instance {
+    const instance: Instance = {
+      instanceId: `i-${(this.#instances.size + 1).toString(16).padStart(17, '0')}`,
+      group,
+      state: 'Pending',
+      launchedAtMs: this.#nowMs(),
+      inServiceAtMs: undefined,
+      actions: new Map(),
+      activity: undefined,
+    };
+    this.#instances.set(instance.instanceId, instance);
+    group.active.set(instance.instanceId, instance);
+    return instance;
+  }
+
+  #enterService(instance: Instance): void {
+    instance.inServiceAtMs = this.#nowMs();
+    this.#options.launched(instance.instanceId, instance.group.spec);
+    this.#become(instance, 'InService');
+  }
+
+  // --- Terminating --------------------------------------------------------------------------------------------------
+
+  /** It counts no more towards the desired capacity, whatever holds it. */
+  #startTerminating(instance: Instance, reason: string): void {
+    const { instanceId, group, activity } = instance;
+    if (instance.state === 'Pending' && activity) activity.status = 'Cancelled';
+    group.active.delete(instanceId);
+    group.leaving.set(instanceId, instance);
+    const why = `instance ${instanceId} was taken out of service in response to ${reason}`;
+    this.#startActivity(instance, `Terminating EC2 instance: ${instanceId}`, why);
+    this.#become(instance, 'Terminating');
+  }
+
+  /** Facts 21: its hooks hold it side by side, each with a token of its own; a group without hooks holds nothing. */
+  #hold(instance: Instance, { origin = 'AutoScalingGroup', destination = 'EC2' }: TerminateOptions): void {
+    const hooks = [...instance.group.hooks.values()];
     if (hooks.length === 0) {
-      this.#around.tell(`${instanceId} of ${group} is Terminating: no hook holds it`);
-      this.#around.terminate(instanceId);
+      this.#end(instance);
+      return;
     }
-    for (const hook of hooks) {
-      const token = this.#around.place.newId();
-      const heldSinceMs = this.#time.nowMs();
-      const action = { hook, instanceId, token, heldSinceMs, timesOutAtMs: 0 };
-      this.#actions.push(action);
-      this.#around.tell(`${instanceId} of ${group} is Terminating:Wait, held by the hook ${hook.name}`);
-      this.#restartTimeout(action);
-      this.#around.publish(this.#eventOf(action));
-    }
+    this.#become(instance, 'Terminating:Wait');
+    const actions = hooks.map((hook) => this.#newAction(instance, hook));
+    for (const action of actions) this.#options.publish(this.#eventOf(action, origin, destination));
+  }
+
+  #newAction(instance: Instance, hook: HookSpec): Action {
+    const { instanceId } = instance;
+    const token = this.#options.place.newId();
+    const heldSinceMs = this.#nowMs();
+    const action: Action = { token, hook, instance, instanceId, heldSinceMs, timesOutAtMs: heldSinceMs, heartbeats: 0 };
+    this.#actionsByToken.set(token, action);
+    instance.actions.set(hook.name, action);
+    this.#options.tell({ kind: 'lifecycle', instanceId, hook: hook.name, what: 'held' });
+    this.#restartTimeout(action);
+    return action;
   }
 
   /** Facts 1, field by field. */
-  #eventOf({ hook, instanceId, token }: Action): BusEvent {
-    const { region, account } = this.#around.place;
+  #eventOf({ hook, instance, token }: Action, origin: string, destination: string): BusEvent {
     return {
       source: 'aws.autoscaling',
       'detail-type': 'EC2 Instance-terminate Lifecycle Action',
-      resources: [
-        `arn:aws:autoscaling:${region}:${account}:autoScalingGroup:00000000-0000-4000-8000-000000000000:autoScalingGroupName/${hook.group}`,
-      ],
+      resources: [instance.group.arn],
       detail: {
         LifecycleActionToken: token,
         AutoScalingGroupName: hook.group,
         LifecycleHookName: hook.name,
-        EC2InstanceId: instanceId,
+        EC2InstanceId: instance.instanceId,
         LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
         ...(hook.notificationMetadata !== undefined && { NotificationMetadata: hook.notificationMetadata }),
-        Origin: 'AutoScalingGroup',
-        Destination: 'EC2',
+        Origin: origin,
+        Destination: destination,
       },
     };
   }
 
+  /** Facts 18: a heartbeat restarts the timeout, but the whole wait has an end of its own. */
   #restartTimeout(action: Action): void {
-    const { hook, heldSinceMs } = action;
+    const { hook, heldSinceMs, token } = action;
+    const nowMs = this.#nowMs();
     const globalEndMs = heldSinceMs + globalTimeoutSeconds(hook) * 1000;
-    const timesOutAtMs = Math.min(this.#time.nowMs() + hook.heartbeatTimeoutSeconds * 1000, globalEndMs);
+    const timesOutAtMs = Math.min(nowMs + hook.heartbeatTimeoutSeconds * 1000, globalEndMs);
     action.timesOutAtMs = timesOutAtMs;
-    this.#time.after((timesOutAtMs - this.#time.nowMs()) / 1000, () => {
-      if (this.#actions.includes(action) && action.timesOutAtMs === timesOutAtMs) {
-        this.#complete(action, hook.defaultResult, 'the hook’s timeout');
-      }
+    this.#options.time.after((timesOutAtMs - nowMs) / 1000, () => {
+      const overtaken = !this.#actionsByToken.has(token) || action.timesOutAtMs !== timesOutAtMs;
+      if (!overtaken) this.#complete(action, hook.defaultResult, 'timeout');
     });
   }
 
-  #complete(action: Action, result: string, by: Completion['by']): void {
-    const { instanceId } = action;
-    this.#actions.splice(this.#actions.indexOf(action), 1);
-    this.completions.push({ instanceId, result, by, atMs: this.#time.nowMs() });
-    this.#around.tell(`the lifecycle action of ${instanceId} is completed with ${result} by ${by}`);
-    // Facts 19: CONTINUE lets the other hooks finish, ABANDON stops them.
-    if (result === 'ABANDON') {
-      for (const other of this.#actions.filter((each) => each.instanceId === instanceId)) {
-        this.#actions.splice(this.#actions.indexOf(other), 1);
-      }
-    }
-    if (!this.#actions.some((each) => each.instanceId === instanceId)) this.#around.terminate(instanceId);
+  /** Facts 19: CONTINUE lets the other hooks finish, ABANDON stops them; the instance ends either way. */
+  #complete(action: Action, result: LifecycleResult, by: Completion['by']): void {
+    const { instance, instanceId, hook, heldSinceMs, heartbeats } = action;
+    this.#drop(action);
+    this.#completions.push({ instanceId, hook: hook.name, result, by, atMs: this.#nowMs(), heldSinceMs, heartbeats });
+    const what = by === 'timeout' ? 'timed out' : 'completed';
+    this.#options.tell({ kind: 'lifecycle', instanceId, hook: hook.name, what, result });
+    if (result === 'ABANDON') for (const other of [...instance.actions.values()]) this.#drop(other);
+    if (instance.actions.size > 0) return;
+    this.#become(instance, 'Terminating:Proceed');
+    this.#end(instance);
   }
 
-  /** The operations of the Auto Scaling API that this model answers, by name. */
-  readonly operations = {
-    DescribeLifecycleHooks: (input: DescribeLifecycleHooksType): DescribeLifecycleHooksAnswer => ({
-      LifecycleHooks: this.#hooks
-        .filter(({ group, name }) => {
-          const wanted = input.LifecycleHookNames ?? [];
-          return group === input.AutoScalingGroupName && (wanted.length === 0 || wanted.includes(name));
-        })
-        .map((hook) => ({
-          LifecycleHookName: hook.name,
-          AutoScalingGroupName: hook.group,
-          LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
-          HeartbeatTimeout: hook.heartbeatTimeoutSeconds,
-          GlobalTimeout: globalTimeoutSeconds(hook),
-          DefaultResult: hook.defaultResult,
-          ...(hook.notificationMetadata !== undefined && { NotificationMetadata: hook.notificationMetadata }),
-        })),
-    }),
+  #drop({ token, hook, instance }: Action): void {
+    this.#actionsByToken.delete(token);
+    instance.actions.delete(hook.name);
+  }
 
-    RecordLifecycleActionHeartbeat: (input: RecordLifecycleActionHeartbeatType): object => {
-      const action = this.#pending(input);
-      this.#around.tell(`${action.instanceId} is held for ${action.hook.heartbeatTimeoutSeconds} s more: heartbeat`);
-      this.#restartTimeout(action);
-      return {};
-    },
+  #end(instance: Instance): void {
+    for (const action of [...instance.actions.values()]) this.#drop(action);
+    instance.group.leaving.delete(instance.instanceId);
+    this.#options.terminate(instance.instanceId);
+    this.#become(instance, 'Terminated');
+  }
 
-    CompleteLifecycleAction: (input: CompleteLifecycleActionType): object => {
-      const result = input.LifecycleActionResult;
-      if (result !== 'CONTINUE' && result !== 'ABANDON') {
-        throw new AwsError('ValidationError', `Invalid lifecycle action result: ${result}`);
-      }
-      this.#complete(this.#pending(input), result, 'us');
-      return {};
-    },
-  };
+  // --- Small things -------------------------------------------------------------------------------------------------
 
-  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20). */
-  #pending(input: RecordLifecycleActionHeartbeatType): Action {
-    const action = this.#actions.find(
-      ({ hook, instanceId, token }) =>
-        hook.group === input.AutoScalingGroupName &&
-        hook.name === input.LifecycleHookName &&
-        (input.LifecycleActionToken === undefined || token === input.LifecycleActionToken) &&
-        (input.InstanceId === undefined || instanceId === input.InstanceId),
-    );
-    if (action) return action;
-    const named = input.LifecycleActionToken
-      ? `token ${input.LifecycleActionToken}`
-      : `instance ID ${input.InstanceId}`;
-    throw new AwsError('ValidationError', `No active Lifecycle Action found with ${named}`);
+  #nowMs(): number {
+    return this.#options.time.nowMs();
+  }
+
+  #become(instance: Instance, state: InstanceState): void {
+    const { instanceId, group, activity } = instance;
+    instance.state = state;
+    if (activity) {
+      activity.status = ACTIVITY_STATUS[state];
+      if (activity.status === 'Successful') activity.endedAtMs = this.#nowMs();
+    }
+    this.#options.tell({ kind: 'instance', instanceId, group: group.spec.name, state });
+  }
+
+  #startActivity(instance: Instance, description: string, why: string): void {
+    const startedAtMs = this.#nowMs();
+    instance.activity = {
+      id: this.#options.place.newId(),
+      group: instance.group.spec.name,
+      description,
+      cause: `At ${new Date(startedAtMs).toISOString().slice(0, 19)}Z ${why}`,
+      startedAtMs,
+      endedAtMs: undefined,
+      status: 'InProgress',
+    };
+    instance.group.activities.push(instance.activity);
+  }
+
+  #group(name: string): Group {
+    const group = this.#groups.get(name);
+    if (!group) throw invalid(`AutoScalingGroup name not found - AutoScalingGroup ${name} not found`);
+    return group;
+  }
+
+  #managedInstance(instanceId: string): Instance {
+    const instance = this.#instances.get(instanceId);
+    if (instance && instance.state !== 'Terminated') return instance;
+    throw invalid(`Instance Id not found - No managed instance found for instance ID ${instanceId}`);
+  }
+
+  #pendingAction({ group, hook, token, instanceId }: ActionName): Action {
+    if (!this.#group(group).hooks.has(hook)) throw hookNotFound(group, hook);
+    const action =
+      token !== undefined ? this.#actionsByToken.get(token) : this.#instances.get(instanceId ?? '')?.actions.get(hook);
+    const isMeant =
+      action?.hook.group === group &&
+      action.hook.name === hook &&
+      (instanceId === undefined || action.instanceId === instanceId);
+    if (action && isMeant) return action;
+    const named = token !== undefined ? `token ${token}` : `instance ID ${instanceId}`;
+    throw invalid(`No active Lifecycle Action found with ${named}`);
   }
 }
 
-function globalTimeoutSeconds({ heartbeatTimeoutSeconds }: HookSpec): number {
+/** How long a hook can hold an instance, whatever is beaten (facts 18). */
+export function globalTimeoutSeconds({ heartbeatTimeoutSeconds }: HookSpec): number {
   return Math.min(MAX_WAIT_SECONDS, MAX_HEARTBEAT_TIMEOUTS * heartbeatTimeoutSeconds);
+}
+
+function viewOf({ instanceId, group, state, launchedAtMs, inServiceAtMs }: Instance): InstanceView {
+  return { instanceId, group: group.spec.name, state, launchedAtMs, inServiceAtMs };
+}
+
+function checkCapacity({ spec: { minSize, maxSize } }: Group, capacity: number): void {
+  const broken =
+    capacity > maxSize ? `above max value ${maxSize}` : capacity < minSize ? `below min value ${minSize}` : undefined;
+  if (broken) throw invalid(`New SetDesiredCapacity value ${capacity} is ${broken} for the AutoScalingGroup.`);
+}
+
+function decrementDesiredCapacity(group: Group): void {
+  const { minSize } = group.spec;
+  if (group.desiredCapacity <= minSize) {
+    throw invalid(
+      `Currently, desiredSize equals minSize (${minSize}). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.`,
+    );
+  }
+  group.desiredCapacity -= 1;
+}
+
+function shrinking({ active }: Group): string {
+  return `shrinking the capacity from ${active.size} to ${active.size - 1}.`;
+}
+
+function hookNotFound(group: string, name: string): AwsError {
+  return invalid(`No Lifecycle Hook found with name '${name}' for group '${group}'`);
+}
+
+function invalid(message: string): AwsError {
+  return new AwsError('ValidationError', message);
 }

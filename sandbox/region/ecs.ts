@@ -1,398 +1,919 @@
-import type {
-  ContainerInstance,
-  DescribeContainerInstancesRequest,
-  DescribeContainerInstancesResponse,
-  DescribeServicesRequest,
-  DescribeServicesResponse,
-  DescribeTaskDefinitionRequest,
-  DescribeTaskDefinitionResponse,
-  DescribeTasksRequest,
-  DescribeTasksResponse,
-  Failure,
-  ListContainerInstancesRequest,
-  ListContainerInstancesResponse,
-  ListTasksRequest,
-  ListTasksResponse,
-  StopTaskRequest,
-  StopTaskResponse,
-  Task,
-  UpdateContainerInstancesStateRequest,
-  UpdateContainerInstancesStateResponse,
-} from '@aws-sdk/client-ecs';
-import { AwsError } from './aws-error.ts';
+import type { ContainerInstance as EcsContainerInstance, Task as EcsTask, Resource } from '@aws-sdk/client-ecs';
+import TinyQueue from 'tinyqueue';
+import type { BusEvent } from './event-bridge.ts';
+import type { Tell } from './happenings.ts';
+import { LoadBalancer } from './load-balancer.ts';
 import type { Place } from './place.ts';
+import type { Random } from './random.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** A service to run: replicas spread over the ACTIVE instances, or a daemon on each. */
-export interface ServiceSpec {
+export interface EcsOptions {
+  readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
+  readonly place: Place;
+  readonly random: Random;
+  readonly tell: Tell;
+  /** Puts an event on the default bus. */
+  readonly publish: (event: BusEvent) => void;
+}
+
+/** A service to keep running: replicas spread over the instances, or a daemon on each. */
+export interface ServiceSpec extends Readonly<Resources> {
+  readonly cluster: string;
   readonly name: string;
   readonly strategy: 'REPLICA' | 'DAEMON';
+  /** Of replicas; daemons go by the instances. */
   readonly desiredCount: number;
-  /** How long the load balancer goes on sending requests to a task it deregisters; 0 without a load balancer. */
-  readonly deregistrationDelaySeconds: number;
+  readonly minimumHealthyPercent: number;
+  readonly maximumPercent: number;
+  /** From PROVISIONING to RUNNING, give or take a tenth. */
   readonly startSeconds: number;
+  /** From SIGTERM to SIGKILL. */
   readonly stopTimeoutSeconds: number;
+  /** How long its tasks take to end after SIGTERM, if SIGKILL does not come first. Default: a third of the timeout. */
+  readonly stopsAfterSeconds?: number;
+  /** A fault: not even SIGKILL ends its tasks. */
+  readonly neverStops?: boolean;
+  readonly loadBalancer?: { readonly deregistrationDelaySeconds: number; readonly requestsPerSecond: number };
+  readonly protectedFromScaleIn?: boolean;
 }
 
-interface ModelInstance {
+/** A task of no service, which ends by itself. */
+export interface StandaloneTaskSpec extends Readonly<Resources> {
+  readonly cluster: string;
+  readonly name: string;
+  /** Where to run it; without it, where most memory is free. */
+  readonly ec2InstanceId?: string;
+  readonly runsForSeconds: number;
+  readonly stopTimeoutSeconds: number;
+  readonly startedBy?: string;
+}
+
+/** A task whose instance was terminated before it had stopped. */
+export interface KilledTask {
+  readonly arn: string;
+  readonly group: string;
+  readonly lastStatus: string;
+  readonly ec2InstanceId: string;
+}
+
+// --- What the model keeps ---------------------------------------------------------------------------------------------
+
+export interface Resources {
+  memoryMiB: number;
+  cpuUnits: number;
+}
+
+/** Facts 13, the counting trap: only tasks whose desired status is RUNNING are counted, so those that leave are not. */
+export interface Tally {
+  /** RUNNING already. */
+  running: number;
+  /** Not yet RUNNING. */
+  pending: number;
+}
+
+export interface Cluster {
+  readonly name: string;
+  readonly arn: string;
+  /** By id, INACTIVE ones too. */
+  readonly instances: Map<string, ContainerInstance>;
+  /** Those that are not INACTIVE. */
+  readonly registered: Set<ContainerInstance>;
+  readonly services: Map<string, Service>;
+  readonly daemons: Set<Service>;
+  /** Services that wait for room. */
+  readonly stuck: Set<Service>;
+  /** Those that are listed, by id. */
+  readonly tasks: Map<string, Task>;
+  readonly tally: Tally;
+  readonly capacity: Resources;
+  readonly reserved: Resources;
+}
+
+export interface ContainerInstance {
+  readonly id: string;
   readonly arn: string;
   readonly ec2InstanceId: string;
+  readonly cluster: Cluster;
+  readonly capacity: Readonly<Resources>;
+  readonly reserved: Resources;
+  readonly registeredAtMs: number;
+  /** Those that are listed. */
+  readonly tasks: Set<Task>;
+  /** Those that have not stopped. */
+  readonly holding: Set<Task>;
+  readonly tally: Tally;
+  /** What passes between ECS and the agent when it is connected again. */
+  readonly undelivered: (() => void)[];
   status: 'ACTIVE' | 'DRAINING' | 'INACTIVE';
   agentConnected: boolean;
+  version: number;
 }
 
-interface ModelTask {
+export interface Service {
   readonly arn: string;
-  readonly instance: ModelInstance;
-  readonly group: string;
-  readonly service: ServiceSpec | undefined;
-  readonly stopTimeoutSeconds: number;
-  lastStatus: string;
-  desiredStatus: 'RUNNING' | 'STOPPED';
-  stoppedAtMs: number | undefined;
-  stoppedReason: string | undefined;
+  readonly deploymentId: string;
+  readonly spec: ServiceSpec;
+  readonly cluster: Cluster;
+  readonly definition: TaskDefinition;
+  readonly loadBalancer: LoadBalancer | undefined;
+  readonly createdAtMs: number;
+  /** Those that are listed. */
+  readonly tasks: Set<Task>;
+  /** Those that are to run. */
+  readonly wanted: Set<Task>;
+  /** Those of them that are on a DRAINING instance. */
+  readonly leaving: Set<Task>;
+  /** How many of them are on an instance. */
+  readonly spread: Map<ContainerInstance, number>;
+  readonly tally: Tally;
+  /** The newest first. */
+  readonly events: { readonly id: string; readonly createdAtMs: number; readonly message: string }[];
+  desiredCount: number;
+  /** How many tasks have not stopped. */
+  holding: number;
+  /** The scheduler is about to look at it. */
+  due: boolean;
 }
 
+export interface TaskDefinition extends Readonly<Resources> {
+  readonly arn: string;
+  readonly family: string;
+  readonly revision: number;
+  readonly stopTimeoutSeconds: number;
+  readonly registeredAtMs: number;
+}
+
+/** Facts 13, in their order. */
+export type TaskStatus =
+  | 'PROVISIONING'
+  | 'PENDING'
+  | 'ACTIVATING'
+  | 'RUNNING'
+  | 'DEACTIVATING'
+  | 'STOPPING'
+  | 'DEPROVISIONING'
+  | 'STOPPED';
+
+/** A status and how long it lasts. */
+type Stage = readonly [status: TaskStatus, seconds: number];
+
+export interface Task {
+  readonly id: string;
+  readonly arn: string;
+  readonly instance: ContainerInstance;
+  readonly service: Service | undefined;
+  readonly group: string;
+  readonly startedBy: string | undefined;
+  readonly definition: TaskDefinition;
+  /** From SIGTERM to the end of its containers. */
+  readonly stopSeconds: number;
+  readonly runsForSeconds: number;
+  readonly createdAtMs: number;
+  lastStatus: TaskStatus;
+  desiredStatus: 'RUNNING' | 'STOPPED';
+  version: number;
+  /** What it goes through next. */
+  route: readonly Stage[];
+  startedAtMs: number | undefined;
+  stoppingAtMs: number | undefined;
+  executionStoppedAtMs: number | undefined;
+  stoppedAtMs: number | undefined;
+  stop: Stop | undefined;
+}
+
+/** Why a task stops. */
+export interface Stop {
+  readonly code: 'EssentialContainerExited' | 'ServiceSchedulerInitiated' | 'TerminationNotice' | 'UserInitiated';
+  readonly reason: string;
+}
+
+/** What a task is started with. */
+type Launch = Pick<Task, 'service' | 'group' | 'startedBy' | 'definition' | 'stopSeconds' | 'runsForSeconds'>;
+
+/** The scheduler looks at a service this long after something changed. */
+const SCHEDULER_SECONDS = 1;
+const STANDALONE_START_SECONDS = 5;
+/** Detaching what a task held, network and volumes. */
+const DEPROVISIONING_SECONDS = 2;
 /** Stopped tasks stay listed for about an hour (facts 13). */
 const STOPPED_TASKS_LISTED_SECONDS = 3_600;
-const PAGE_SIZE = 100;
+/** DescribeServices shows the last hundred. */
+const SERVICE_EVENTS_KEPT = 100;
 
-/** One ECS cluster in virtual time: what the service scheduler and the agents do, and the API to ask and change it. */
+/**
+ * Amazon ECS in virtual time: what the service scheduler, the agents and the load balancers do. The operations of its
+ * API are in ecs-api.ts.
+ */
 export class EcsModel {
-  readonly #time: VirtualTime;
-  readonly #place: Place;
-  readonly #cluster: string;
-  readonly #instances: ModelInstance[] = [];
-  readonly #services: ServiceSpec[] = [];
-  readonly #tasks: ModelTask[] = [];
-  readonly #tell: (what: string) => void;
+  readonly #options: EcsOptions;
+  /** All of them, by name. */
+  readonly clusters = new Map<string, Cluster>();
+  /** The container instances of an EC2 instance, the newest last (facts 14). */
+  readonly #registrations = new Map<string, ContainerInstance[]>();
+  /** The revisions of each family. */
+  readonly #definitions = new Map<string, TaskDefinition[]>();
+  readonly #loadBalancers: LoadBalancer[] = [];
   #ids = 0;
 
-  constructor(time: VirtualTime, place: Place, cluster: string, tell: (what: string) => void) {
-    this.#time = time;
-    this.#place = place;
-    this.#cluster = cluster;
-    this.#tell = tell;
+  constructor(options: EcsOptions) {
+    this.#options = options;
   }
 
-  // --- The world: what operators, agents and EC2 do -----------------------------------------------------------------
+  // --- The world: what operators, agents and EC2 do -------------------------------------------------------------------
 
-  registerInstance(ec2InstanceId: string): void {
-    const arn = this.#arn('container-instance');
-    this.#instances.push({ arn, ec2InstanceId, status: 'ACTIVE', agentConnected: true });
+  createCluster(name: string): void {
+    this.clusters.set(name, {
+      name,
+      arn: this.arnOf('cluster', name),
+      instances: new Map(),
+      registered: new Set(),
+      services: new Map(),
+      daemons: new Set(),
+      stuck: new Set(),
+      tasks: new Map(),
+      tally: { running: 0, pending: 0 },
+      capacity: { memoryMiB: 0, cpuUnits: 0 },
+      reserved: { memoryMiB: 0, cpuUnits: 0 },
+    });
   }
 
-  /** Starts a service with its tasks running already: replicas round robin, daemons on every instance. */
-  startService(service: ServiceSpec): void {
-    this.#services.push(service);
-    const hosts = service.strategy === 'DAEMON' ? this.#active() : this.#roundRobin(service.desiredCount);
-    for (const host of hosts) this.#addTask(host, service, 'RUNNING');
+  /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */
+  registerInstance(instance: Resources & { readonly cluster: string; readonly ec2InstanceId: string }): string {
+    const { ec2InstanceId, memoryMiB, cpuUnits } = instance;
+    return this.#register(this.#cluster(instance.cluster), ec2InstanceId, { memoryMiB, cpuUnits });
   }
 
-  /** Runs a standalone task that ends by itself. */
-  runTask(ec2InstanceId: string, name: string, runsForSeconds: number): void {
-    const host = this.#instances.find((instance) => instance.ec2InstanceId === ec2InstanceId);
-    if (!host) throw new Error(`No container instance is on ${ec2InstanceId}.`);
-    const task = this.#addTask(host, undefined, 'RUNNING', `family:${name}`);
-    this.#time.after(runsForSeconds, () => this.#stop(task, 'Essential container in task exited', 0));
+  /** The agent lost its state and registers anew: what was, stays, ACTIVE and disconnected, with its tasks (facts 14). */
+  reRegisterAgent(ec2InstanceId: string): string {
+    const old = this.#newestRegistration(ec2InstanceId);
+    this.#connect(old, false);
+    return this.#register(old.cluster, ec2InstanceId, old.capacity);
   }
 
-  /** EC2 terminates the instance: whatever runs on it is gone at once. Returns the tasks that had not stopped. */
-  terminateInstance(ec2InstanceId: string): readonly { arn: string; group: string; lastStatus: string }[] {
-    const gone = this.#instances.filter((instance) => instance.ec2InstanceId === ec2InstanceId);
-    const killed = this.#tasks.filter((task) => gone.includes(task.instance) && task.lastStatus !== 'STOPPED');
-    const victims = killed.map(({ arn, group, lastStatus }) => ({ arn, group, lastStatus }));
-    for (const instance of gone) instance.status = 'INACTIVE';
-    for (const task of killed) this.#becomes(task, 'STOPPED', `Host EC2 (instance ${ec2InstanceId}) terminated.`);
+  /** Facts 15: an agent's connection comes and goes; its tasks go on. */
+  setAgentConnected(ec2InstanceId: string, connected: boolean): void {
+    this.#connect(this.#newestRegistration(ec2InstanceId), connected);
+  }
+
+  createService(spec: ServiceSpec): void {
+    const cluster = this.#cluster(spec.cluster);
+    const service: Service = {
+      arn: this.arnOf('service', `${cluster.name}/${spec.name}`),
+      deploymentId: `ecs-svc/${String(++this.#ids).padStart(19, '0')}`,
+      spec,
+      cluster,
+      definition: this.#define(spec),
+      loadBalancer: this.#balance(spec.loadBalancer),
+      createdAtMs: this.nowMs(),
+      tasks: new Set(),
+      wanted: new Set(),
+      leaving: new Set(),
+      spread: new Map(),
+      tally: { running: 0, pending: 0 },
+      events: [],
+      desiredCount: spec.desiredCount,
+      holding: 0,
+      due: false,
+    };
+    cluster.services.set(spec.name, service);
+    if (spec.strategy === 'REPLICA') this.#lookSoon(service);
+    else {
+      cluster.daemons.add(service);
+      for (const instance of cluster.registered) this.#reconcileDaemons(instance);
+    }
+  }
+
+  updateService(cluster: string, name: string, { desiredCount }: { readonly desiredCount: number }): void {
+    const service = this.#cluster(cluster).services.get(name);
+    if (!service) throw new Error(`There is no service ${name} in cluster ${cluster}.`);
+    service.desiredCount = desiredCount;
+    this.#lookSoon(service);
+  }
+
+  /** @throws Error if there is no room for it. */
+  runTask(spec: StandaloneTaskSpec): void {
+    const { name, startedBy, ec2InstanceId, runsForSeconds } = spec;
+    const hosts = ec2InstanceId ? [this.#newestRegistration(ec2InstanceId)] : this.#cluster(spec.cluster).registered;
+    const host = roomiest(hosts, spec);
+    if (!host) throw new Error(`No container instance of cluster ${spec.cluster} has room for the task ${name}.`);
+    const definition = this.#define(spec);
+    const stopSeconds = stopSecondsOf(spec);
+    const launch = { service: undefined, group: `family:${name}`, startedBy, definition, stopSeconds, runsForSeconds };
+    this.#start(host, launch, STANDALONE_START_SECONDS);
+  }
+
+  /** EC2 terminates the instance: it is deregistered (facts 15), and what had not stopped on it is killed. */
+  terminateInstance(ec2InstanceId: string): readonly KilledTask[] {
+    const gone = (this.#registrations.get(ec2InstanceId) ?? []).filter(({ status }) => status !== 'INACTIVE');
+    const killed = gone.flatMap((instance) => [...instance.holding]);
+    const victims = killed.map(({ arn, group, lastStatus }) => ({ arn, group, lastStatus, ec2InstanceId }));
+    for (const instance of gone) this.#deregister(instance);
+    for (const task of killed) this.#kill(task);
     return victims;
   }
 
-  /** What holds the instance, beside what the API's counts say of it. */
+  // --- What there is to see -------------------------------------------------------------------------------------------
+
+  /** What the tasks reserve of what the instances have, as CloudWatch's MemoryReservation and CPUReservation show it. */
+  reservation(cluster: string): { readonly memoryPercent: number; readonly cpuPercent: number } {
+    const { reserved, capacity } = this.#cluster(cluster);
+    return {
+      memoryPercent: percentOf(reserved.memoryMiB, capacity.memoryMiB),
+      cpuPercent: percentOf(reserved.cpuUnits, capacity.cpuUnits),
+    };
+  }
+
+  /** How many tasks are on the instance as the API counts them, and how many really (facts 13). */
   accountOf(ec2InstanceId: string): { readonly counted: number; readonly holding: number } {
-    const instances = this.#instances.filter((instance) => instance.ec2InstanceId === ec2InstanceId);
-    const described = instances.map((instance) => this.#describedInstance(instance));
-    return {
-      counted: described.reduce((sum, d) => sum + (d.runningTasksCount ?? 0) + (d.pendingTasksCount ?? 0), 0),
-      holding: instances.reduce((sum, instance) => sum + this.#holding(instance).length, 0),
-    };
-  }
-
-  // --- The scheduler and the agent ----------------------------------------------------------------------------------
-
-  /** Facts 12: replicas are replaced first and stopped then; daemons follow the replicas; standalone tasks are left alone. */
-  #drain(instance: ModelInstance): void {
-    for (const task of this.#holding(instance)) {
-      if (task.service?.strategy !== 'REPLICA') continue;
-      const host = this.#roundRobin(1)[0];
-      if (!host) continue; // No capacity for the replacement: the task stays.
-      const replacement = this.#addTask(host, task.service, 'PROVISIONING');
-      this.#time.after(task.service.startSeconds / 2, () => this.#becomes(replacement, 'PENDING'));
-      this.#time.after(task.service.startSeconds, () => {
-        this.#becomes(replacement, 'RUNNING');
-        this.#stop(task, `(service ${task.service?.name}) was drained from its instance`);
-      });
+    const account = { counted: 0, holding: 0 };
+    for (const { tally, holding } of this.registrationsOf(ec2InstanceId)) {
+      account.counted += tally.running + tally.pending;
+      account.holding += holding.size;
     }
-    this.#stopDaemonsWhenAlone(instance);
+    return account;
   }
 
-  #stopDaemonsWhenAlone(instance: ModelInstance): void {
-    if (instance.status !== 'DRAINING') return;
-    const holding = this.#holding(instance);
-    if (holding.some(({ service }) => service?.strategy === 'REPLICA')) return;
-    for (const task of holding) if (task.service) this.#stop(task, 'The instance is draining');
+  /** By all services behind a load balancer, so far. */
+  requestsLost(): number {
+    return this.#loadBalancers.reduce((sum, loadBalancer) => sum + loadBalancer.requestsLost(), 0);
   }
 
-  /** Facts 13: out of the running count at once, serving until the load balancer lets go, stopped after SIGTERM's grace. */
-  #stop(task: ModelTask, reason: string, stopSeconds = task.stopTimeoutSeconds): void {
-    if (task.desiredStatus === 'STOPPED') return;
-    task.desiredStatus = 'STOPPED';
-    const deregistrationSeconds = task.service?.deregistrationDelaySeconds ?? 0;
-    const stages: [string, number][] = [
-      ['DEACTIVATING', deregistrationSeconds],
-      ['STOPPING', stopSeconds],
-      ['DEPROVISIONING', 2],
-      ['STOPPED', 0],
-    ];
-    const next = () => {
-      const stage = stages.shift();
-      if (!stage || task.lastStatus === 'STOPPED') return;
-      const [status, seconds] = stage;
-      if (status === 'DEACTIVATING' && seconds === 0) return next();
-      this.#becomes(task, status, reason);
-      this.#time.after(seconds, next);
-    };
-    next();
+  /** The container instances of an EC2 instance, in every cluster and state. */
+  registrationsOf(ec2InstanceId: string): readonly ContainerInstance[] {
+    return this.#registrations.get(ec2InstanceId) ?? [];
   }
 
-  #becomes(task: ModelTask, status: string, reason?: string): void {
-    if (task.lastStatus === 'STOPPED') return;
-    task.lastStatus = status;
-    this.#tell(`task ${idOf(task.arn)} of ${task.group} on ${task.instance.ec2InstanceId} is ${status}`);
-    if (status !== 'STOPPED') return;
-    task.desiredStatus = 'STOPPED';
-    task.stoppedAtMs = this.#time.nowMs();
-    task.stoppedReason = reason;
-    this.#stopDaemonsWhenAlone(task.instance);
+  /** The revisions of a family, in order. */
+  revisionsOf(family: string): readonly TaskDefinition[] {
+    return this.#definitions.get(family) ?? [];
   }
 
-  #addTask(instance: ModelInstance, service: ServiceSpec | undefined, lastStatus: string, group?: string): ModelTask {
-    const task: ModelTask = {
-      arn: this.#arn('task'),
-      instance,
-      service,
-      group: group ?? `service:${service?.name}`,
-      stopTimeoutSeconds: service?.stopTimeoutSeconds ?? 30,
-      lastStatus,
-      desiredStatus: 'RUNNING',
-      stoppedAtMs: undefined,
-      stoppedReason: undefined,
-    };
-    this.#tasks.push(task);
-    return task;
+  /** Epoch milliseconds. */
+  nowMs(): number {
+    return this.#options.time.nowMs();
   }
 
-  #active(): ModelInstance[] {
-    return this.#instances.filter(({ status }) => status === 'ACTIVE');
+  // --- What the API changes -------------------------------------------------------------------------------------------
+
+  /** Facts 12: pending tasks of services are stopped at once; the scheduler sees to the others. */
+  setInstanceStatus(instance: ContainerInstance, status: 'ACTIVE' | 'DRAINING'): void {
+    instance.status = status;
+    this.#tellInstance(instance); // Facts 5: no event.
+    for (const task of instance.holding) {
+      const { service } = task;
+      if (!service?.wanted.has(task)) continue;
+      if (status === 'ACTIVE') service.leaving.delete(task);
+      else if (task.lastStatus === 'RUNNING') service.leaving.add(task);
+      else this.#stop(task, scaling(service));
+      this.#lookSoon(service);
+    }
+    this.#offerRoom(instance);
   }
 
-  /** The ACTIVE instances with the fewest tasks, one for each task to place. */
-  #roundRobin(count: number): ModelInstance[] {
-    const load = new Map(this.#active().map((instance) => [instance, this.#holding(instance).length]));
-    return Array.from({ length: count }, () => {
-      const [least] = [...load].sort(([, a], [, b]) => a - b);
-      if (least) load.set(least[0], least[1] + 1);
-      return least?.[0];
-    }).filter((instance) => instance !== undefined);
+  /** Stops a task because somebody asks for it. */
+  stopTask(task: Task, reason: string): void {
+    this.#stop(task, { code: 'UserInitiated', reason });
   }
 
-  #holding(instance: ModelInstance): ModelTask[] {
-    return this.#tasks.filter((task) => task.instance === instance && task.lastStatus !== 'STOPPED');
+  // --- The service scheduler ------------------------------------------------------------------------------------------
+
+  /** Lets the scheduler look at a service of replicas, once for all that changes until then. */
+  #lookSoon(service: Service): void {
+    if (service.due || service.spec.strategy === 'DAEMON') return;
+    service.due = true;
+    this.#options.time.after(SCHEDULER_SECONDS, () => {
+      service.due = false;
+      this.#reconcileReplicas(service);
+    });
   }
 
-  // --- The API --------------------------------------------------------------------------------------------------------
+  /**
+   * Facts 12. Tasks on DRAINING instances are to be replaced, within two bounds: never fewer than the minimum that are
+   * RUNNING, never more than the maximum that have not stopped.
+   */
+  #reconcileReplicas(service: Service): void {
+    const { desiredCount, spec, tally, wanted, leaving } = service;
+    const fewestRunning = Math.ceil((desiredCount * spec.minimumHealthyPercent) / 100);
+    const mostHolding = Math.floor((desiredCount * spec.maximumPercent) / 100);
+    const missing = desiredCount - (wanted.size - leaving.size);
+    if (missing < 0) this.#scaleIn(service, -missing);
+    this.#stopLeaving(service, tally.running - fewestRunning);
+    const startable = Math.min(missing, mostHolding - service.holding);
+    if (startable > 0) this.#startReplicas(service, startable);
+    else service.cluster.stuck.delete(service);
+  }
 
-  /** The operations of the ECS API that this model answers, by name. */
-  readonly operations = {
-    ListContainerInstances: (input: ListContainerInstancesRequest): ListContainerInstancesResponse => {
-      this.#requireCluster(input.cluster);
-      const wanted = /^\s*ec2InstanceId\s*==\s*(\S+)\s*$/.exec(input.filter ?? '')?.[1];
-      if (input.filter && !wanted) throw new AwsError('InvalidParameterException', `Invalid filter: ${input.filter}`);
-      const matching = this.#instances.filter(
-        ({ ec2InstanceId, status }) =>
-          (wanted === undefined || wanted === ec2InstanceId) &&
-          (input.status ? status === input.status : status !== 'INACTIVE'), // Facts 14.
-      );
-      const { page, nextToken } = paged(matching, input);
-      return { containerInstanceArns: page.map(({ arn }) => arn), ...nextToken };
-    },
+  /** Facts 16: protection keeps a task from scaling in, but here not from draining (unverified). */
+  #scaleIn(service: Service, count: number): void {
+    if (service.spec.protectedFromScaleIn) return;
+    const crowd = (task: Task) => service.spread.get(task.instance) ?? 0;
+    const staying = [...service.wanted].filter((task) => !service.leaving.has(task));
+    // First those that do not run yet, then those of the instance that has most, the newest first.
+    const order = (a: Task, b: Task) => isRunning(a) - isRunning(b) || crowd(b) - crowd(a) || (a.id < b.id ? 1 : -1);
+    for (const task of staying.sort(order).slice(0, count)) this.#stop(task, scaling(service));
+  }
 
-    DescribeContainerInstances: (input: DescribeContainerInstancesRequest): DescribeContainerInstancesResponse => {
-      this.#requireCluster(input.cluster);
-      const { found, failures } = this.#pick(this.#instances, input.containerInstances, 'container-instance');
-      return { containerInstances: found.map((instance) => this.#describedInstance(instance)), failures };
-    },
+  #stopLeaving(service: Service, count: number): void {
+    let left = count;
+    for (const task of service.leaving) {
+      if (left-- <= 0) return;
+      this.#stop(task, scaling(service));
+    }
+  }
 
-    UpdateContainerInstancesState: (
-      input: UpdateContainerInstancesStateRequest,
-    ): UpdateContainerInstancesStateResponse => {
-      this.#requireCluster(input.cluster);
-      if (input.status !== 'DRAINING')
-        throw new AwsError('InvalidParameterException', 'Container instance status should be one of [DRAINING].');
-      const { found, failures } = this.#pick(this.#instances, input.containerInstances, 'container-instance');
-      const refused = found.filter(({ status }) => status !== 'ACTIVE'); // Facts 11.
-      const accepted = found.filter(({ status }) => status === 'ACTIVE');
-      for (const instance of accepted) {
-        instance.status = 'DRAINING';
-        this.#tell(`container instance ${idOf(instance.arn)} on ${instance.ec2InstanceId} is DRAINING`);
+  /** Spread: each on the instance with the fewest tasks of the service, then with the most memory free. */
+  #startReplicas(service: Service, count: number): void {
+    const { cluster, spread, spec } = service;
+    const crowd = (instance: ContainerInstance) => spread.get(instance) ?? 0;
+    const hosts = new TinyQueue(
+      [...cluster.registered].filter((instance) => hasRoom(instance, spec)),
+      (a, b) => crowd(a) - crowd(b) || byFreeMemory(a, b),
+    );
+    for (let left = count; left > 0; left--) {
+      const host = hosts.pop();
+      if (!host) {
+        this.#cannotPlace(service);
+        return;
       }
-      for (const instance of accepted) this.#drain(instance);
-      return {
-        containerInstances: accepted.map((instance) => this.#describedInstance(instance)),
-        failures: [...failures, ...refused.map(({ arn, status }) => ({ arn, reason: status }))],
-      };
-    },
-
-    ListTasks: (input: ListTasksRequest): ListTasksResponse => {
-      this.#requireCluster(input.cluster);
-      const desiredStatus = input.desiredStatus ?? 'RUNNING'; // Facts 13: the default hides the tasks that are stopping.
-      const forgottenBeforeMs = this.#time.nowMs() - STOPPED_TASKS_LISTED_SECONDS * 1000;
-      const matching = this.#tasks.filter(
-        (task) =>
-          (!input.containerInstance || idOf(task.instance.arn) === idOf(input.containerInstance)) &&
-          task.desiredStatus === desiredStatus &&
-          (task.stoppedAtMs ?? Infinity) > forgottenBeforeMs,
-      );
-      const { page, nextToken } = paged(matching, input);
-      return { taskArns: page.map(({ arn }) => arn), ...nextToken };
-    },
-
-    DescribeTasks: (input: DescribeTasksRequest): DescribeTasksResponse => {
-      this.#requireCluster(input.cluster);
-      const { found, failures } = this.#pick(this.#tasks, input.tasks, 'task');
-      return { tasks: found.map((task) => this.#describedTask(task)), failures };
-    },
-
-    DescribeServices: (input: DescribeServicesRequest): DescribeServicesResponse => {
-      this.#requireCluster(input.cluster);
-      const names = (input.services ?? []).map(idOf);
-      return {
-        services: this.#services
-          .filter(({ name }) => names.includes(name))
-          .map(({ name, strategy, desiredCount }) => ({
-            serviceName: name,
-            serviceArn: this.#arnOf('service', name),
-            clusterArn: this.#clusterArn(),
-            schedulingStrategy: strategy,
-            status: 'ACTIVE',
-            desiredCount,
-          })),
-        failures: names
-          .filter((name) => !this.#services.some((service) => service.name === name))
-          .map((name) => ({ arn: this.#arnOf('service', name), reason: 'MISSING' })),
-      };
-    },
-
-    DescribeTaskDefinition: (input: DescribeTaskDefinitionRequest): DescribeTaskDefinitionResponse => {
-      const family = idOf(input.taskDefinition ?? '').split(':')[0] ?? '';
-      const service = this.#services.find(({ name }) => name === family);
-      const stopTimeout = service && { stopTimeout: service.stopTimeoutSeconds };
-      return {
-        taskDefinition: {
-          taskDefinitionArn: this.#taskDefinitionArn(family),
-          family,
-          revision: 1,
-          containerDefinitions: [{ name: family, essential: true, ...stopTimeout }],
-        },
-      };
-    },
-
-    StopTask: (input: StopTaskRequest): StopTaskResponse => {
-      this.#requireCluster(input.cluster);
-      const task = this.#tasks.find(({ arn }) => idOf(arn) === idOf(input.task ?? ''));
-      if (!task) throw new AwsError('InvalidParameterException', 'The referenced task was not found.');
-      this.#stop(task, input.reason ?? 'Task stopped by user');
-      return { task: this.#describedTask(task) };
-    },
-  };
-
-  #requireCluster(cluster = 'default'): void {
-    if (idOf(cluster) !== this.#cluster) throw new AwsError('ClusterNotFoundException', 'Cluster not found.');
-  }
-
-  #pick<T extends { arn: string }>(items: readonly T[], wanted: readonly string[] | undefined, type: string) {
-    if (!wanted?.length) throw new AwsError('InvalidParameterException', `No ${type} was named.`);
-    if (wanted.length > PAGE_SIZE)
-      throw new AwsError('InvalidParameterException', `At most ${PAGE_SIZE} can be named.`);
-    const found: T[] = [];
-    const failures: Failure[] = [];
-    for (const name of wanted) {
-      const item = items.find(({ arn }) => idOf(arn) === idOf(name));
-      if (item) found.push(item);
-      else failures.push({ arn: this.#arnOf(type, `${this.#cluster}/${idOf(name)}`), reason: 'MISSING' });
+      this.#startOf(service, host);
+      if (hasRoom(host, spec)) hosts.push(host);
     }
-    return { found, failures };
   }
 
-  #describedInstance(instance: ModelInstance): ContainerInstance {
-    const { arn, ec2InstanceId, status, agentConnected } = instance;
-    const tasks = this.#tasks.filter((task) => task.instance === instance);
-    return {
-      containerInstanceArn: arn,
+  /** Told once, until all have found a place. */
+  #cannotPlace(service: Service): void {
+    const { cluster, spec, events } = service;
+    if (cluster.stuck.has(service)) return;
+    cluster.stuck.add(service);
+    const why = 'no container instance met all of its requirements';
+    const message = `(service ${spec.name}) was unable to place a task because ${why}.`;
+    events.unshift({ id: this.#options.place.newId(), createdAtMs: this.nowMs(), message });
+    events.splice(SERVICE_EVENTS_KEPT);
+    this.#options.tell({ kind: 'service', service: spec.name, message });
+  }
+
+  /** Daemons are the first on an instance, before the scheduler looks for replicas, and the last to leave it (facts 12). */
+  #reconcileDaemons(instance: ContainerInstance): void {
+    const { cluster, holding } = instance;
+    if (cluster.daemons.size === 0 || instance.status === 'INACTIVE') return;
+    const tasks = [...holding];
+    const hasReplicas = tasks.some(({ service }) => service?.spec.strategy === 'REPLICA');
+    for (const daemon of cluster.daemons) {
+      const task = tasks.find(({ service }) => service === daemon);
+      if (instance.status === 'DRAINING') {
+        if (task && !hasReplicas) this.#stop(task, scaling(daemon));
+      } else if (!task && instance.agentConnected) this.#startDaemon(daemon, instance);
+    }
+  }
+
+  #startDaemon(daemon: Service, instance: ContainerInstance): void {
+    if (hasRoom(instance, daemon.spec)) {
+      daemon.cluster.stuck.delete(daemon);
+      this.#startOf(daemon, instance);
+    } else this.#cannotPlace(daemon);
+  }
+
+  #startOf(service: Service, instance: ContainerInstance): void {
+    const { spec, definition, deploymentId } = service;
+    this.#start(
+      instance,
+      {
+        service,
+        group: `service:${spec.name}`,
+        startedBy: deploymentId,
+        definition,
+        stopSeconds: stopSecondsOf(spec),
+        runsForSeconds: Number.POSITIVE_INFINITY,
+      },
+      spec.startSeconds,
+    );
+  }
+
+  /** There may be room on the instance: for its daemons first, then for the services that wait. */
+  #offerRoom(instance: ContainerInstance): void {
+    this.#reconcileDaemons(instance);
+    if (!isOpen(instance)) return;
+    for (const service of instance.cluster.stuck) this.#lookSoon(service);
+  }
+
+  // --- Container instances and their agents ---------------------------------------------------------------------------
+
+  #register(cluster: Cluster, ec2InstanceId: string, capacity: Readonly<Resources>): string {
+    const id = this.#newId();
+    const instance: ContainerInstance = {
+      id,
+      arn: this.arnOf('container-instance', `${cluster.name}/${id}`),
       ec2InstanceId,
-      status,
-      agentConnected,
-      // Facts 13, the counting trap: by desired status, so tasks that are leaving do not count.
-      runningTasksCount: tasks.filter((t) => t.desiredStatus === 'RUNNING' && t.lastStatus === 'RUNNING').length,
-      pendingTasksCount: tasks.filter((t) => t.desiredStatus === 'RUNNING' && t.lastStatus !== 'RUNNING').length,
+      cluster,
+      capacity,
+      reserved: { memoryMiB: 0, cpuUnits: 0 },
+      registeredAtMs: this.nowMs(),
+      tasks: new Set(),
+      holding: new Set(),
+      tally: { running: 0, pending: 0 },
+      undelivered: [],
+      status: 'ACTIVE',
+      agentConnected: true,
+      version: 0,
     };
+    cluster.instances.set(id, instance);
+    cluster.registered.add(instance);
+    add(cluster.capacity, capacity, 1);
+    this.#registrations.set(ec2InstanceId, [...this.registrationsOf(ec2InstanceId), instance]);
+    this.#tellInstance(instance);
+    this.#publishInstance(instance);
+    this.#offerRoom(instance);
+    return instance.arn;
   }
 
-  #describedTask(task: ModelTask): Task {
-    const { arn, instance, group, service, lastStatus, desiredStatus, stoppedAtMs, stoppedReason } = task;
-    return {
-      taskArn: arn,
-      clusterArn: this.#clusterArn(),
-      containerInstanceArn: instance.arn,
-      taskDefinitionArn: this.#taskDefinitionArn(group.split(':')[1] ?? group),
+  #deregister(instance: ContainerInstance): void {
+    instance.status = 'INACTIVE';
+    instance.agentConnected = false;
+    instance.cluster.registered.delete(instance);
+    add(instance.cluster.capacity, instance.capacity, -1);
+    this.#tellInstance(instance);
+    this.#publishInstance(instance);
+  }
+
+  #connect(instance: ContainerInstance, connected: boolean): void {
+    if (instance.status === 'INACTIVE' || instance.agentConnected === connected) return;
+    instance.agentConnected = connected;
+    this.#tellInstance(instance);
+    this.#publishInstance(instance);
+    if (!connected) return;
+    for (const deliver of instance.undelivered.splice(0)) deliver();
+    this.#offerRoom(instance);
+  }
+
+  /** Facts 15: nothing passes between ECS and an agent that is not connected; all of it does when it is again. */
+  #throughAgent(instance: ContainerInstance, deliver: () => void): void {
+    if (instance.agentConnected) deliver();
+    else instance.undelivered.push(deliver);
+  }
+
+  // --- Tasks ----------------------------------------------------------------------------------------------------------
+
+  #start(instance: ContainerInstance, launch: Launch, startSeconds: number): void {
+    const id = this.#newId();
+    const task: Task = {
+      ...launch,
+      id,
+      arn: this.arnOf('task', `${instance.cluster.name}/${id}`),
+      instance,
+      createdAtMs: this.nowMs(),
+      lastStatus: 'PROVISIONING',
+      desiredStatus: 'RUNNING',
+      version: 0,
+      route: [],
+      startedAtMs: undefined,
+      stoppingAtMs: undefined,
+      executionStoppedAtMs: undefined,
+      stoppedAtMs: undefined,
+      stop: undefined,
+    };
+    this.#admit(task);
+    this.#publishInstance(instance);
+    const isTarget = launch.service?.loadBalancer !== undefined;
+    this.#send(task, startingRoute(startSeconds * this.#options.random.between(0.9, 1.1), isTarget));
+  }
+
+  /** Facts 13: it leaves every count now, and its instance much later. */
+  #stop(task: Task, stop: Stop, stopSeconds = task.stopSeconds): void {
+    if (task.desiredStatus === 'STOPPED') return;
+    this.#dismiss(task, stop);
+    this.#publishInstance(task.instance);
+    this.#throughAgent(task.instance, () => this.#send(task, stoppingRoute(task, stopSeconds)));
+  }
+
+  /** Its host is gone, and with it the agent that would tell more of it. */
+  #kill(task: Task): void {
+    this.#dismiss(task, {
+      code: 'TerminationNotice',
+      reason: `Host EC2 (instance ${task.instance.ec2InstanceId}) terminated.`,
+    });
+    task.service?.loadBalancer?.kill(task.id);
+    this.#becomes(task, 'STOPPED', true);
+  }
+
+  /** Sends a task through the stages of a route, whatever it was on before. */
+  #send(task: Task, route: readonly Stage[]): void {
+    const [stage, ...later] = route;
+    if (!stage) return;
+    const [status, seconds] = stage;
+    task.route = later;
+    this.#becomes(task, status);
+    if (later.length === 0 || seconds === Number.POSITIVE_INFINITY) return;
+    this.#options.time.after(seconds, () => {
+      const goOn = () => task.route === later && this.#send(task, later);
+      this.#throughAgent(task.instance, goOn);
+    });
+  }
+
+  #becomes(task: Task, status: TaskStatus, killed = false): void {
+    this.#recount(task, () => {
+      task.lastStatus = status;
+    });
+    const { service } = task;
+    if (status === 'RUNNING') this.#hasStarted(task);
+    if (status === 'DEACTIVATING') service?.loadBalancer?.deregister(task.id);
+    if (status === 'DEPROVISIONING') task.executionStoppedAtMs = this.nowMs();
+    if (status === 'STOPPED') task.stoppedAtMs = this.nowMs();
+    this.#tellTask(task, killed);
+    this.#publishTask(task);
+    if (status === 'STOPPED') this.#hasStopped(task);
+    if (service) this.#lookSoon(service);
+  }
+
+  #hasStarted(task: Task): void {
+    task.startedAtMs = this.nowMs();
+    task.service?.loadBalancer?.register(task.id);
+    if (task.runsForSeconds === Number.POSITIVE_INFINITY) return;
+    const exit: Stop = { code: 'EssentialContainerExited', reason: 'Essential container in task exited' };
+    this.#options.time.after(task.runsForSeconds, () =>
+      this.#throughAgent(task.instance, () => this.#stop(task, exit, 0)),
+    );
+  }
+
+  #hasStopped(task: Task): void {
+    const { instance, service, definition } = task;
+    service?.loadBalancer?.release(task.id);
+    if (service) service.holding -= 1;
+    instance.holding.delete(task);
+    for (const { reserved } of [instance, instance.cluster]) add(reserved, definition, -1);
+    this.#options.time.after(STOPPED_TASKS_LISTED_SECONDS, () => this.#forget(task));
+    if (instance.status === 'INACTIVE') return;
+    this.#publishInstance(instance);
+    this.#offerRoom(instance);
+  }
+
+  // --- The indexes: all that is counted is counted where it changes ---------------------------------------------------
+
+  #admit(task: Task): void {
+    const { instance, service, definition } = task;
+    instance.cluster.tasks.set(task.id, task);
+    instance.tasks.add(task);
+    instance.holding.add(task);
+    for (const { reserved } of [instance, instance.cluster]) add(reserved, definition, 1);
+    count(task, 1);
+    if (!service) return;
+    service.tasks.add(task);
+    service.holding += 1;
+    service.wanted.add(task);
+    service.spread.set(instance, (service.spread.get(instance) ?? 0) + 1);
+  }
+
+  /** It is no longer to run. */
+  #dismiss(task: Task, stop: Stop): void {
+    task.stop = stop;
+    if (task.desiredStatus === 'STOPPED') return;
+    this.#recount(task, () => {
+      task.desiredStatus = 'STOPPED';
+    });
+    task.stoppingAtMs = this.nowMs();
+    const { instance, service } = task;
+    if (!service) return;
+    service.wanted.delete(task);
+    service.leaving.delete(task);
+    service.spread.set(instance, (service.spread.get(instance) ?? 0) - 1);
+    this.#lookSoon(service);
+  }
+
+  #forget(task: Task): void {
+    task.instance.cluster.tasks.delete(task.id);
+    task.instance.tasks.delete(task);
+    task.service?.tasks.delete(task);
+  }
+
+  #recount(task: Task, change: () => void): void {
+    count(task, -1);
+    change();
+    count(task, 1);
+  }
+
+  // --- News and events ------------------------------------------------------------------------------------------------
+
+  #tellInstance({ ec2InstanceId, status, agentConnected }: ContainerInstance): void {
+    this.#options.tell({ kind: 'container-instance', instanceId: ec2InstanceId, status, agentConnected });
+  }
+
+  #tellTask({ id, instance, group, lastStatus, stop }: Task, killed: boolean): void {
+    this.#options.tell({
+      kind: 'task',
+      taskId: id,
+      instanceId: instance.ec2InstanceId,
       group,
-      lastStatus,
-      desiredStatus,
-      launchType: 'EC2',
-      ...(service && { startedBy: `ecs-svc/${service.name}` }),
-      ...(stoppedAtMs !== undefined && { stoppedAt: new Date(stoppedAtMs) }),
-      ...(stoppedReason !== undefined && { stoppedReason }),
-    };
+      status: lastStatus,
+      ...(stop && { reason: stop.reason }),
+      ...(killed && { killed }),
+    });
   }
 
-  #arn(type: string): string {
-    this.#ids += 1;
-    return this.#arnOf(type, `${this.#cluster}/${this.#ids.toString(16).padStart(32, '0')}`);
+  /** Facts 4. */
+  #publishTask(task: Task): void {
+    task.version += 1;
+    this.#publish('ECS Task State Change', task.arn, describeTask(task));
   }
 
-  #clusterArn(): string {
-    return this.#arnOf('cluster', this.#cluster);
+  /** Facts 5: when tasks start or stop, when the agent connects or disconnects, on (de)registration. */
+  #publishInstance(instance: ContainerInstance): void {
+    instance.version += 1;
+    const detail = { clusterArn: instance.cluster.arn, ...describeInstance(instance) };
+    this.#publish('ECS Container Instance State Change', instance.arn, detail);
   }
 
-  #taskDefinitionArn(family: string): string {
-    return this.#arnOf('task-definition', `${family}:1`);
+  #publish(detailType: string, resource: string, description: object): void {
+    const detail = withIsoDates({ ...description, updatedAt: new Date(this.nowMs()) });
+    this.#options.publish({ source: 'aws.ecs', 'detail-type': detailType, resources: [resource], detail });
   }
 
-  #arnOf(type: string, name: string): string {
-    return `arn:aws:ecs:${this.#place.region}:${this.#place.account}:${type}/${name}`;
+  // --- Names ----------------------------------------------------------------------------------------------------------
+
+  /** A new revision of the family, unless the last one is the same. */
+  #define({ name, memoryMiB, cpuUnits, stopTimeoutSeconds }: ServiceSpec | StandaloneTaskSpec): TaskDefinition {
+    const revisions = this.revisionsOf(name);
+    const last = revisions.at(-1);
+    const same = last?.memoryMiB === memoryMiB && last.cpuUnits === cpuUnits;
+    if (same && last.stopTimeoutSeconds === stopTimeoutSeconds) return last;
+    const revision = revisions.length + 1;
+    const arn = this.arnOf('task-definition', `${name}:${revision}`);
+    const registeredAtMs = this.nowMs();
+    const definition = { arn, family: name, revision, memoryMiB, cpuUnits, stopTimeoutSeconds, registeredAtMs };
+    this.#definitions.set(name, [...revisions, definition]);
+    return definition;
+  }
+
+  #balance(spec: ServiceSpec['loadBalancer']): LoadBalancer | undefined {
+    if (!spec) return undefined;
+    const loadBalancer = new LoadBalancer({ time: this.#options.time, ...spec });
+    this.#loadBalancers.push(loadBalancer);
+    return loadBalancer;
+  }
+
+  #cluster(name: string): Cluster {
+    const cluster = this.clusters.get(name);
+    if (!cluster) throw new Error(`There is no cluster ${name}.`);
+    return cluster;
+  }
+
+  #newestRegistration(ec2InstanceId: string): ContainerInstance {
+    const instance = this.registrationsOf(ec2InstanceId).at(-1);
+    if (!instance) throw new Error(`No container instance is on ${ec2InstanceId}.`);
+    return instance;
+  }
+
+  #newId(): string {
+    return (++this.#ids).toString(16).padStart(32, '0');
+  }
+
+  arnOf(type: string, name: string): string {
+    const { region, account } = this.#options.place;
+    return `arn:aws:ecs:${region}:${account}:${type}/${name}`;
   }
 }
 
-/** The last part of an ARN, which ECS takes in its place. */
-function idOf(arn: string): string {
-  return arn.split('/').at(-1) ?? arn;
+// --- As AWS describes them, in answers and in events ------------------------------------------------------------------
+
+export function describeTask(task: Task): EcsTask {
+  const { instance, definition, lastStatus, startedBy, stop } = task;
+  const isOver = lastStatus === 'DEPROVISIONING' || lastStatus === 'STOPPED';
+  return {
+    taskArn: task.arn,
+    clusterArn: instance.cluster.arn,
+    containerInstanceArn: instance.arn,
+    taskDefinitionArn: definition.arn,
+    group: task.group,
+    launchType: 'EC2',
+    lastStatus,
+    desiredStatus: task.desiredStatus,
+    cpu: String(definition.cpuUnits),
+    memory: String(definition.memoryMiB),
+    containers: [
+      {
+        taskArn: task.arn,
+        name: definition.family,
+        lastStatus: isOver ? 'STOPPED' : task.startedAtMs === undefined ? 'PENDING' : 'RUNNING',
+        cpu: String(definition.cpuUnits),
+        memory: String(definition.memoryMiB),
+      },
+    ],
+    version: task.version,
+    createdAt: new Date(task.createdAtMs),
+    ...(startedBy !== undefined && { startedBy }),
+    ...(task.startedAtMs !== undefined && { startedAt: new Date(task.startedAtMs) }),
+    ...(task.stoppingAtMs !== undefined && { stoppingAt: new Date(task.stoppingAtMs) }),
+    ...(task.executionStoppedAtMs !== undefined && { executionStoppedAt: new Date(task.executionStoppedAtMs) }),
+    ...(task.stoppedAtMs !== undefined && { stoppedAt: new Date(task.stoppedAtMs) }),
+    ...(stop && { stopCode: stop.code, stoppedReason: stop.reason }),
+  };
 }
 
-function paged<T>(
-  items: readonly T[],
-  { nextToken = '0', maxResults = PAGE_SIZE }: { nextToken?: string | undefined; maxResults?: number | undefined },
-) {
-  const from = Number(nextToken);
-  if (!Number.isInteger(from)) throw new AwsError('InvalidParameterException', 'Invalid token.');
-  const to = from + Math.min(maxResults, PAGE_SIZE);
-  return { page: items.slice(from, to), nextToken: to < items.length ? { nextToken: String(to) } : {} };
+export function describeInstance(instance: ContainerInstance): EcsContainerInstance {
+  const { capacity, tally } = instance;
+  return {
+    containerInstanceArn: instance.arn,
+    ec2InstanceId: instance.ec2InstanceId,
+    status: instance.status,
+    agentConnected: instance.agentConnected,
+    version: instance.version,
+    versionInfo: { agentVersion: '1.90.0', agentHash: '00000000', dockerVersion: 'DockerVersion: 25.0.8' },
+    registeredResources: describeResources(capacity),
+    remainingResources: describeResources(freeOf(instance)),
+    runningTasksCount: tally.running,
+    pendingTasksCount: tally.pending,
+    registeredAt: new Date(instance.registeredAtMs),
+    attributes: [],
+    attachments: [],
+  };
+}
+
+function describeResources({ memoryMiB, cpuUnits }: Readonly<Resources>): Resource[] {
+  const integer = { type: 'INTEGER', doubleValue: 0, longValue: 0 };
+  return [
+    { name: 'CPU', ...integer, integerValue: cpuUnits },
+    { name: 'MEMORY', ...integer, integerValue: memoryMiB },
+  ];
+}
+
+/** Events write instants as ISO 8601. */
+function withIsoDates(detail: object): object {
+  const entries = Object.entries(detail);
+  return Object.fromEntries(entries.map(([key, value]) => [key, value instanceof Date ? value.toISOString() : value]));
+}
+
+// --- Small things -----------------------------------------------------------------------------------------------------
+
+/** Facts 13: a task behind a load balancer becomes its target before it is RUNNING. */
+function startingRoute(seconds: number, isTarget: boolean): readonly Stage[] {
+  const activating: Stage[] = isTarget ? [['ACTIVATING', seconds * 0.3]] : [];
+  const pendingSeconds = seconds * (isTarget ? 0.6 : 0.9);
+  return [['PROVISIONING', seconds * 0.1], ['PENDING', pendingSeconds], ...activating, ['RUNNING', 0]];
+}
+
+/** Facts 13: serving until the load balancer lets go, then SIGTERM; what never ran just goes. */
+function stoppingRoute(task: Task, stopSeconds: number): readonly Stage[] {
+  const { lastStatus, service } = task;
+  const end: Stage[] = [
+    ['DEPROVISIONING', DEPROVISIONING_SECONDS],
+    ['STOPPED', 0],
+  ];
+  if (lastStatus === 'PROVISIONING' || lastStatus === 'PENDING') return end;
+  const delaySeconds = service?.spec.loadBalancer?.deregistrationDelaySeconds;
+  const isTarget = lastStatus === 'RUNNING' && delaySeconds !== undefined;
+  const deactivating: Stage[] = isTarget ? [['DEACTIVATING', delaySeconds]] : [];
+  return [...deactivating, ['STOPPING', stopSeconds], ...end];
+}
+
+/** SIGKILL comes at the timeout. */
+function stopSecondsOf(spec: Partial<ServiceSpec> & { readonly stopTimeoutSeconds: number }): number {
+  if (spec.neverStops) return Number.POSITIVE_INFINITY;
+  return Math.min(spec.stopsAfterSeconds ?? spec.stopTimeoutSeconds / 3, spec.stopTimeoutSeconds);
+}
+
+/** As ECS words it. */
+function scaling({ deploymentId }: Service): Stop {
+  return { code: 'ServiceSchedulerInitiated', reason: `Scaling activity initiated by (deployment ${deploymentId})` };
+}
+
+function count(task: Task, by: 1 | -1): void {
+  if (task.desiredStatus === 'STOPPED') return;
+  const which = task.lastStatus === 'RUNNING' ? 'running' : 'pending';
+  task.instance.tally[which] += by;
+  task.instance.cluster.tally[which] += by;
+  if (task.service) task.service.tally[which] += by;
+}
+
+function isRunning({ lastStatus }: Task): number {
+  return lastStatus === 'RUNNING' ? 1 : 0;
+}
+
+/** Takes new tasks. */
+function isOpen({ status, agentConnected }: ContainerInstance): boolean {
+  return status === 'ACTIVE' && agentConnected;
+}
+
+function hasRoom(instance: ContainerInstance, { memoryMiB, cpuUnits }: Readonly<Resources>): boolean {
+  const free = freeOf(instance);
+  return isOpen(instance) && free.memoryMiB >= memoryMiB && free.cpuUnits >= cpuUnits;
+}
+
+function freeOf({ capacity, reserved }: ContainerInstance): Resources {
+  return { memoryMiB: capacity.memoryMiB - reserved.memoryMiB, cpuUnits: capacity.cpuUnits - reserved.cpuUnits };
+}
+
+/** The one with the most memory free first, then the eldest. */
+function byFreeMemory(a: ContainerInstance, b: ContainerInstance): number {
+  return freeOf(b).memoryMiB - freeOf(a).memoryMiB || (a.id < b.id ? -1 : 1);
+}
+
+function roomiest(instances: Iterable<ContainerInstance>, task: Readonly<Resources>): ContainerInstance | undefined {
+  return [...instances].filter((instance) => hasRoom(instance, task)).sort(byFreeMemory)[0];
+}
+
+function add(to: Resources, amount: Readonly<Resources>, sign: 1 | -1): void {
+  to.memoryMiB += sign * amount.memoryMiB;
+  to.cpuUnits += sign * amount.cpuUnits;
+}
+
+function percentOf(part: number, whole: number): number {
+  return whole === 0 ? 0 : (100 * part) / whole;
 }

@@ -1,7 +1,9 @@
 import type { Context } from 'aws-lambda';
 import type { Clock } from '../../src/domain/ports.ts';
+import type { Tell } from './happenings.ts';
 import type { Place } from './place.ts';
-import type { VirtualTime } from './virtual-time.ts';
+import type { Random } from './random.ts';
+import { currentStrand, type Strand, type VirtualTime } from './virtual-time.ts';
 
 /** A handler as Lambda calls it. */
 export type Handler = (event: unknown, context: Context) => Promise<unknown>;
@@ -16,88 +18,153 @@ export interface FunctionSpec {
 
 /** What became of one invocation. */
 export interface Invocation {
+  readonly event: unknown;
+  /** Its calls can be told from others' by this. */
+  readonly strand: Strand;
   readonly startedAtMs: number;
   readonly billedSeconds: number;
   readonly result: unknown;
   readonly error: string | undefined;
 }
 
+/** What the model needs of the rest of the Region. */
+export interface LambdaOptions {
+  readonly time: VirtualTime;
+  readonly place: Place;
+  readonly random: Random;
+  readonly tell: Tell;
+  /** The account's concurrent executions; 1,000 unless AWS gave it fewer (facts 9). */
+  readonly concurrencyLimit: number;
+}
+
 /** Lambda's own retries of an asynchronous invocation that failed (facts 7). */
 const RETRY_AFTER_SECONDS = [60, 120];
+/** A throttled asynchronous invocation is tried again for six hours, ever more seldom (facts 7). */
+const THROTTLE_RETRY_SECONDS = { first: 1, longest: 300, giveUpAfter: 6 * 60 * 60 };
+/** From a new container to its first invocation: start, import and initialisation; billed like the rest. */
+const COLD_START_SECONDS = 0.35;
 
 /** One Lambda function in virtual time. */
 export class LambdaModel {
-  readonly #time: VirtualTime;
-  readonly #place: Place;
+  readonly #options: LambdaOptions;
   readonly #spec: FunctionSpec;
-  readonly #tell: (what: string) => void;
   /** Containers that wait, warm, for the next invocation. */
-  readonly #idle: ((event: unknown) => Promise<Invocation>)[] = [];
+  readonly #idle: Handler[] = [];
+  readonly #running = new Set<Strand>();
   readonly invocations: Invocation[] = [];
   /** Events that failed for good. */
   readonly deadLetters: unknown[] = [];
+  peakConcurrency = 0;
 
-  constructor(time: VirtualTime, place: Place, spec: FunctionSpec, tell: (what: string) => void) {
-    this.#time = time;
-    this.#place = place;
+  constructor(options: LambdaOptions, spec: FunctionSpec) {
+    this.#options = options;
     this.#spec = spec;
-    this.#tell = tell;
   }
 
   /** Invokes the function as EventBridge does: nobody waits for the answer, and a failure is tried again. */
-  invokeAsync(event: unknown, attempt = 0): void {
-    this.#time.work(async () => {
-      const container = this.#idle.pop() ?? this.#newContainer();
-      const invocation = await container(event);
-      this.invocations.push(invocation);
-      if (invocation.error === undefined) {
-        this.#idle.push(container);
-        return;
+  invokeAsync(event: unknown, attempt = 0, throttledForSeconds = 0): void {
+    const { time, concurrencyLimit } = this.#options;
+    if (this.#running.size >= concurrencyLimit) {
+      this.#throttled(event, attempt, throttledForSeconds);
+      return;
+    }
+    const startedAtMs = time.nowMs();
+    this.#tell('started');
+
+    let over = false;
+    const end = (strand: Strand, result: unknown, error: string | undefined, handler?: Handler) => {
+      if (over) return;
+      over = true;
+      this.#running.delete(strand);
+      const billedSeconds = Math.ceil(time.nowMs() - startedAtMs) / 1000;
+      this.invocations.push({ event, strand, startedAtMs, billedSeconds, result, error });
+      // A container outlives an error of its code, not a crash.
+      if (handler) this.#idle.push(handler);
+      if (error === undefined) {
+        this.#tell('ended');
+      } else {
+        this.#tell('failed', error);
+        this.#retry(event, attempt);
       }
-      this.#tell(`the invocation failed: ${invocation.error}`);
-      const retrySeconds = RETRY_AFTER_SECONDS[attempt];
-      if (retrySeconds === undefined) this.deadLetters.push(event);
-      else this.#time.after(retrySeconds, () => this.invokeAsync(event, attempt + 1));
+    };
+
+    const strand = time.start(async () => {
+      const self = currentStrand.getStore() as Strand;
+      let handler = this.#idle.pop();
+      if (!handler) {
+        await self.waitUntil(time.nowMs() + COLD_START_SECONDS * 1000);
+        handler = this.#load();
+      }
+      try {
+        const endsAtMs = startedAtMs + this.#spec.timeoutSeconds * 1000;
+        const result = await handler(structuredClone(event), this.#contextUntil(endsAtMs));
+        if (!self.ended) end(self, result, undefined, handler);
+      } catch (error) {
+        if (!self.ended) end(self, undefined, error instanceof Error ? error.message : String(error), handler);
+      }
+    });
+    this.#running.add(strand);
+    this.peakConcurrency = Math.max(this.peakConcurrency, this.#running.size);
+    this.#crashes.set(strand, (error) => end(strand, undefined, error));
+    time.after(this.#spec.timeoutSeconds, () => {
+      if (over) return;
+      strand.end();
+      end(strand, undefined, `Task timed out after ${this.#spec.timeoutSeconds} seconds`);
     });
   }
 
-  /** A container runs one invocation at a time; its code is loaded once. */
-  #newContainer() {
-    const handler = this.#spec.load({
-      nowMs: () => this.#time.nowMs(),
-      sleepUntil: (instantMs) => this.#time.sleepUntil(instantMs),
+  /** What to do about an invocation that dies. */
+  readonly #crashes = new WeakMap<Strand, (error: string) => void>();
+
+  /** Ends the invocation that calls this, as a crash of its container would. */
+  crash(strand: Strand): void {
+    strand.end();
+    this.#crashes.get(strand)?.('Runtime exited with error: signal: killed');
+  }
+
+  #load(): Handler {
+    const { time } = this.#options;
+    return this.#spec.load({
+      nowMs: () => time.nowMs(),
+      sleepUntil: (instantMs) => (currentStrand.getStore() as Strand).waitUntil(instantMs),
     });
-    return async (event: unknown): Promise<Invocation> => {
-      const startedAtMs = this.#time.nowMs();
-      const endsAtMs = startedAtMs + this.#spec.timeoutSeconds * 1000;
-      const ended = (result: unknown, error: string | undefined): Invocation => {
-        const endedAtMs = Math.min(this.#time.nowMs(), endsAtMs);
-        return { startedAtMs, billedSeconds: (endedAtMs - startedAtMs) / 1000, result, error };
-      };
-      try {
-        const result = await handler(structuredClone(event), this.#contextUntil(endsAtMs));
-        if (this.#time.nowMs() > endsAtMs)
-          return ended(undefined, `Task timed out after ${this.#spec.timeoutSeconds} seconds`);
-        return ended(result, undefined);
-      } catch (error) {
-        return ended(undefined, error instanceof Error ? error.message : String(error));
-      }
-    };
+  }
+
+  #retry(event: unknown, attempt: number): void {
+    const seconds = RETRY_AFTER_SECONDS[attempt];
+    if (seconds === undefined) this.deadLetters.push(event);
+    else this.#options.time.after(seconds, () => this.invokeAsync(event, attempt + 1));
+  }
+
+  #throttled(event: unknown, attempt: number, forSeconds: number): void {
+    this.#tell('throttled');
+    if (forSeconds >= THROTTLE_RETRY_SECONDS.giveUpAfter) {
+      this.deadLetters.push(event);
+      return;
+    }
+    const { first, longest } = THROTTLE_RETRY_SECONDS;
+    const waitSeconds = Math.min(longest, Math.max(first, forSeconds)) * this.#options.random.between(0.5, 1);
+    this.#options.time.after(waitSeconds, () => this.invokeAsync(event, attempt, forSeconds + waitSeconds));
+  }
+
+  #tell(what: 'started' | 'ended' | 'failed' | 'throttled', message?: string): void {
+    const functionName = this.#spec.name;
+    this.#options.tell({ kind: 'invocation', functionName, what, ...(message !== undefined && { message }) });
   }
 
   #contextUntil(endsAtMs: number): Context {
     const { name } = this.#spec;
-    const { region, account } = this.#place;
+    const { time, place } = this.#options;
     return {
-      awsRequestId: this.#place.newId(),
+      awsRequestId: place.newId(),
       functionName: name,
       functionVersion: '$LATEST',
-      invokedFunctionArn: `arn:aws:lambda:${region}:${account}:function:${name}`,
+      invokedFunctionArn: `arn:aws:lambda:${place.region}:${place.account}:function:${name}`,
       memoryLimitInMB: '256',
       logGroupName: `/aws/lambda/${name}`,
-      logStreamName: 'drill',
+      logStreamName: 'local',
       callbackWaitsForEmptyEventLoop: true,
-      getRemainingTimeInMillis: () => endsAtMs - this.#time.nowMs(),
+      getRemainingTimeInMillis: () => endsAtMs - time.nowMs(),
       done: () => {},
       fail: () => {},
       succeed: () => {},

@@ -1,80 +1,156 @@
-import { AutoScalingModel } from './auto-scaling.ts';
-import { EcsModel } from './ecs.ts';
+import { AutoScalingModel, type GroupSpec } from './auto-scaling.ts';
+import { autoScalingOperations } from './auto-scaling-api.ts';
+import { AwsError } from './aws-error.ts';
+import { EcsModel, type KilledTask } from './ecs.ts';
+import { ecsOperations } from './ecs-api.ts';
 import { EventBridgeModel } from './event-bridge.ts';
+import type { Faults } from './faults.ts';
+import { NO_FAULTS } from './faults.ts';
+import type { Happening, Tell } from './happenings.ts';
 import { type FunctionSpec, LambdaModel } from './lambda.ts';
 import type { Place } from './place.ts';
-import { VirtualTime } from './virtual-time.ts';
-import { listen, type WireCall } from './wire.ts';
+import { Random } from './random.ts';
+import { Throttling } from './throttling.ts';
+import { type Transport, transportTo } from './transport.ts';
+import { currentStrand, type Strand, VirtualTime } from './virtual-time.ts';
+import { answerTo, type ServiceName, type Services, type WireAnswer, type WireCall, type WireRequest } from './wire.ts';
 
-/** Something that happened, for people. */
-export interface Happening {
+/** A call that a client made, and what it was refused with if it was. */
+export interface Call extends WireCall {
   readonly atMs: number;
-  readonly where: 'ec2' | 'ecs' | 'autoscaling' | 'eventbridge' | 'lambda';
-  readonly what: string;
+  /** The invocation that made it; undefined if it came from outside. */
+  readonly strand: Strand | undefined;
+  readonly failedWith: string | undefined;
 }
 
-/** A task whose instance was terminated before it had stopped. */
-export type KilledTask = ReturnType<EcsModel['terminateInstance']>[number];
+export interface RegionOptions {
+  readonly startMs: number;
+  readonly seed: number;
+  readonly faults?: Faults;
+  readonly concurrencyLimit?: number;
+  readonly onHappening?: (happening: Happening) => void;
+}
 
-/** A small AWS Region in this process: one cluster, the groups and hooks around it, a bus, and one function. */
+/** A small AWS Region in this process. */
 export interface Region {
   readonly time: VirtualTime;
+  readonly random: Random;
   readonly ecs: EcsModel;
   readonly autoScaling: AutoScalingModel;
   readonly eventBridge: EventBridgeModel;
-  /** Where SDK clients reach it: the value for AWS_ENDPOINT_URL. */
-  readonly url: string;
-  readonly calls: readonly WireCall[];
+  /** How SDK clients in this process reach it. */
+  readonly transport: Transport;
+  readonly calls: readonly Call[];
   readonly killedTasks: readonly KilledTask[];
+  /** The EC2 instances that are no more. */
   readonly terminated: ReadonlySet<string>;
+  readonly tell: Tell;
+  /** What is behind the wire. */
+  readonly services: Services;
+  /** Answers what came over HTTP. */
+  answer(request: WireRequest): WireAnswer;
   deploy(spec: FunctionSpec): LambdaModel;
-  close(): void;
 }
 
-/** Starts a Region on a free port of 127.0.0.1. */
-export async function startRegion(options: {
-  readonly cluster: string;
-  readonly startMs: number;
-  readonly onHappening: (happening: Happening) => void;
-}): Promise<Region> {
-  const time = new VirtualTime(options.startMs);
+/** What AWS answers a throttled call with (facts 17, 20). */
+const THROTTLED_AS: Readonly<Record<ServiceName, string>> = {
+  ecs: 'ThrottlingException',
+  events: 'ThrottlingException',
+  autoScaling: 'Throttling',
+};
+
+/** One call to AWS within the Region, there and back. */
+const LATENCY_SECONDS = { min: 0.02, max: 0.06 };
+
+/** Builds a Region in which nothing exists yet. */
+export function createRegion(options: RegionOptions): Region {
+  const { startMs, seed, faults = NO_FAULTS, concurrencyLimit = 1_000, onHappening = () => {} } = options;
+  const time = new VirtualTime(startMs);
+  const random = new Random(seed);
   let ids = 0;
   const place: Place = {
     region: 'eu-west-1',
     account: '123456789012',
     newId: () => `00000000-0000-4000-8000-${(++ids).toString(16).padStart(12, '0')}`,
   };
-  const teller = (where: Happening['where']) => (what: string) =>
-    options.onHappening({ atMs: time.nowMs(), where, what });
+  const tell: Tell = (news) => onHappening({ atMs: time.nowMs(), ...news });
 
-  const calls: WireCall[] = [];
+  const calls: Call[] = [];
   const killedTasks: KilledTask[] = [];
   const terminated = new Set<string>();
-  const ecs = new EcsModel(time, place, options.cluster, teller('ecs'));
-  const eventBridge = new EventBridgeModel(time, place, teller('eventbridge'));
-  const autoScaling = new AutoScalingModel(time, {
+  const functions: LambdaModel[] = [];
+  const throttling = new Throttling();
+  const chance = random.fork('faults');
+
+  const eventBridge = new EventBridgeModel({ time, place, random: random.fork('events'), tell, faults });
+  const publish = eventBridge.publish.bind(eventBridge);
+  const ecs = new EcsModel({ time, place, random: random.fork('ecs'), tell, publish });
+  const autoScaling = new AutoScalingModel({
+    time,
     place,
-    publish: (event) => eventBridge.publish(event),
-    tell: teller('autoscaling'),
-    terminate: (instanceId) => {
-      terminated.add(instanceId);
-      killedTasks.push(...ecs.terminateInstance(instanceId));
-      teller('ec2')(`${instanceId} is terminated`);
+    random: random.fork('auto-scaling'),
+    tell,
+    publish,
+    launched: (ec2InstanceId, { cluster, memoryMiB, cpuUnits }: GroupSpec) => {
+      ecs.registerInstance({ cluster, ec2InstanceId, memoryMiB, cpuUnits });
+    },
+    terminate: (ec2InstanceId) => {
+      terminated.add(ec2InstanceId);
+      killedTasks.push(...ecs.terminateInstance(ec2InstanceId));
     },
   });
-  const services = { ecs: ecs.operations, events: eventBridge.operations, autoScaling: autoScaling.operations };
-  const { url, close } = await listen(services, (call) => calls.push(call));
+
+  const services: Services = {
+    ecs: ecsOperations(ecs),
+    events: eventBridge.operations,
+    autoScaling: autoScalingOperations(autoScaling),
+  };
+  const answer = (request: WireRequest): WireAnswer => {
+    let failedWith: string | undefined;
+    let understood: WireCall | undefined;
+    const refuse = (code: string, message: string, status?: number) => {
+      failedWith = code;
+      throw new AwsError(code, message, status);
+    };
+    const answered = answerTo(request, services, (call) => {
+      understood = call;
+      if (chance.chance(faults.serverErrors)) refuse('InternalFailure', 'Internal failure.', 500);
+      if (chance.chance(faults.throttles) || !throttling.admits(call.operation, time.nowMs())) {
+        refuse(THROTTLED_AS[call.service], 'Rate exceeded');
+      }
+    });
+    if (understood) calls.push({ ...understood, atMs: time.nowMs(), strand: currentStrand.getStore(), failedWith });
+    return answered;
+  };
+
+  const latency = random.fork('latency');
+  const transport = transportTo({
+    answer,
+    nowMs: () => time.nowMs(),
+    latencySeconds: () => latency.between(LATENCY_SECONDS.min, LATENCY_SECONDS.max),
+    mayCrash: () => {
+      const strand = currentStrand.getStore();
+      if (strand && chance.chance(faults.crashes)) for (const each of functions) each.crash(strand);
+    },
+  });
 
   return {
     time,
+    random,
     ecs,
     autoScaling,
     eventBridge,
-    url,
+    transport,
     calls,
     killedTasks,
     terminated,
-    deploy: (spec) => new LambdaModel(time, place, spec, teller('lambda')),
-    close,
+    tell,
+    services,
+    answer,
+    deploy: (spec) => {
+      const deployed = new LambdaModel({ time, place, random: random.fork(spec.name), tell, concurrencyLimit }, spec);
+      functions.push(deployed);
+      return deployed;
+    },
   };
 }

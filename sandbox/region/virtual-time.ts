@@ -1,22 +1,32 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import TinyQueue from 'tinyqueue';
 
-/** An event of the model: what happens, when, and in which order among those of the same instant. */
+/** Something that is to happen. Events of one instant happen by strand, and within a strand as they were made. */
 interface Scheduled {
   readonly atMs: number;
+  /** The strand that made it; the models' own events are strand 0. */
+  readonly strand: number;
   readonly order: number;
   readonly happen: () => void;
+  cancelled: boolean;
+  /** Alone it keeps no run going. */
+  background: boolean;
 }
 
 /**
- * Time that passes only when nobody works: a discrete-event clock. Code under it runs at full speed, and an hour of
- * waiting costs nothing. The same events in the same order always give the same run.
+ * Time that passes only when nobody works: a discrete-event clock. An hour of waiting costs nothing, and the same code
+ * with the same chance always gives the same run, however the machine interleaves what happens at one instant.
  */
 export class VirtualTime {
   #nowMs: number;
   #order = 0;
-  #working = 0;
-  #allIdle: (() => void) | undefined;
-  readonly #queue = new TinyQueue<Scheduled>([], (a, b) => a.atMs - b.atMs || a.order - b.order);
+  #strands = 0;
+  #running = 0;
+  #foreground = 0;
+  /** Strands may have gone on since the last event: they must come to rest before the next. */
+  #stirred = false;
+  #allAtRest: (() => void) | undefined;
+  readonly #queue = new TinyQueue<Scheduled>([], (a, b) => a.atMs - b.atMs || a.strand - b.strand || a.order - b.order);
 
   constructor(startMs: number) {
     this.#nowMs = startMs;
@@ -29,44 +39,158 @@ export class VirtualTime {
 
   /** Lets something happen later. */
   after(seconds: number, happen: () => void): void {
-    this.#queue.push({ atMs: this.#nowMs + seconds * 1000, order: this.#order++, happen });
+    this.schedule(this.#nowMs + seconds * 1000, 0, happen);
   }
 
-  /** Waits without working. Only for code inside `work`. */
-  sleepUntil(instantMs: number): Promise<void> {
-    return new Promise((wake) => {
-      this.after(Math.max(0, instantMs - this.#nowMs) / 1000, () => {
-        this.#working += 1;
-        wake();
-      });
-      this.#stopWorking();
-    });
+  /** Runs code in a strand of its own: time stands still while it works, and passes while it waits. */
+  start(task: () => Promise<void>): Strand {
+    this.#strands += 1;
+    const strand = new Strand(this, this.#strands);
+    this.noteRunning(1);
+    currentStrand.run(strand, task).finally(() => strand.end());
+    return strand;
   }
 
-  /** Runs code that does real input and output: time stands still until it ends or sleeps. */
-  work(task: () => Promise<void>): void {
-    this.#working += 1;
-    task().finally(() => this.#stopWorking());
-  }
-
-  /** Lets events happen, one after the other, until `done` or until none is left. */
-  async runUntil(done: () => boolean): Promise<void> {
-    while (!done()) {
-      if (this.#working > 0) {
-        await new Promise<void>((resolve) => {
-          this.#allIdle = resolve;
-        });
-        continue;
+  /**
+   * Lets events happen, one after the other, until `done` or until nothing is left to happen: as fast as the machine can,
+   * or so many virtual seconds in each second of the wall clock.
+   */
+  async runUntil(done: () => boolean, speed = Number.POSITIVE_INFINITY): Promise<void> {
+    const paced = { fromMs: this.#nowMs, sinceMs: performance.now() };
+    for (;;) {
+      await this.#settled();
+      if (done() || this.#foreground === 0) return;
+      const dueMs = paced.fromMs + (performance.now() - paced.sinceMs) * speed;
+      if (speed === Number.POSITIVE_INFINITY || (this.#queue.peek()?.atMs ?? 0) <= dueMs) this.#happenNext();
+      else {
+        this.#nowMs = Math.max(this.#nowMs, dueMs);
+        await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      const next = this.#queue.pop();
-      if (!next) return;
-      this.#nowMs = next.atMs;
-      next.happen();
     }
   }
 
-  #stopWorking(): void {
-    this.#working -= 1;
-    if (this.#working === 0) this.#allIdle?.();
+  #happenNext(): void {
+    const next = this.#queue.pop();
+    if (!next) return;
+    if (!next.background && !next.cancelled) this.#foreground -= 1;
+    if (next.cancelled) return;
+    next.cancelled = true; // It has happened: cancelling it later changes nothing.
+    this.#nowMs = Math.max(this.#nowMs, next.atMs);
+    next.happen();
+  }
+
+  /** For strands: an event that keeps its place among those of the same instant. */
+  schedule(atMs: number, strand: number, happen: () => void): Scheduled {
+    const scheduled = { atMs, strand, order: this.#order++, happen, cancelled: false, background: false };
+    this.#queue.push(scheduled);
+    this.#foreground += 1;
+    return scheduled;
+  }
+
+  cancel(scheduled: Scheduled): void {
+    if (!scheduled.cancelled && !scheduled.background) this.#foreground -= 1;
+    scheduled.cancelled = true;
+  }
+
+  toBackground(scheduled: Scheduled): void {
+    if (!scheduled.cancelled && !scheduled.background) this.#foreground -= 1;
+    scheduled.background = true;
+  }
+
+  noteRunning(change: 1 | -1): void {
+    this.#running += change;
+    this.#stirred = true;
+    if (this.#running === 0) this.#allAtRest?.();
+  }
+
+  /** Until every strand waits. A strand may go on in several places: each gets its turn to reach its own wait. */
+  async #settled(): Promise<void> {
+    while (this.#stirred || this.#running > 0) {
+      this.#stirred = false;
+      if (this.#running > 0) {
+        await new Promise<void>((resolve) => {
+          this.#allAtRest = resolve;
+        });
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 }
+
+/** A strand of code in virtual time, such as one invocation. */
+export class Strand {
+  readonly #time: VirtualTime;
+  readonly #number: number;
+  #waits = 0;
+  #ended = false;
+
+  constructor(time: VirtualTime, number: number) {
+    this.#time = time;
+    this.#number = number;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Waits without working; never comes back if the strand is ended meanwhile. */
+  waitUntil(instantMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.timer(instantMs, resolve);
+    });
+  }
+
+  /** Calls back at an instant, in this strand, which waits for it unless told that it need not. */
+  timer(instantMs: number, callback: () => void): Timer {
+    if (this.#ended) return { cancel: () => {}, unref: () => {} };
+    this.#waitMore();
+    let counts = true;
+    const waitLess = () => {
+      if (counts) this.#waitLess();
+      counts = false;
+    };
+    const scheduled = this.#time.schedule(Math.max(instantMs, this.#time.nowMs()), this.#number, () => {
+      if (this.#ended) return;
+      waitLess();
+      currentStrand.run(this, callback);
+    });
+    return {
+      cancel: () => {
+        this.#time.cancel(scheduled);
+        waitLess();
+      },
+      unref: () => {
+        this.#time.toBackground(scheduled);
+        waitLess();
+      },
+    };
+  }
+
+  /** Ends it for good, done or not: what it waits for never comes. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#waits === 0) this.#time.noteRunning(-1);
+  }
+
+  #waitMore(): void {
+    this.#waits += 1;
+    if (this.#waits === 1) this.#time.noteRunning(-1);
+  }
+
+  #waitLess(): void {
+    if (this.#ended) return;
+    this.#waits -= 1;
+    if (this.#waits === 0) this.#time.noteRunning(1);
+  }
+}
+
+/** A pending callback of a strand. */
+export interface Timer {
+  cancel(): void;
+  /** Lets the strand, and the run, go on as if it were not there. */
+  unref(): void;
+}
+
+/** The strand that the running code belongs to. */
+export const currentStrand = new AsyncLocalStorage<Strand>();

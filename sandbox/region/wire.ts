@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { XMLBuilder } from 'fast-xml-parser';
@@ -18,86 +18,111 @@ export interface Services {
   readonly autoScaling: Operations;
 }
 
-/** One call that came over the wire. */
-export interface WireCall {
-  readonly operation: string;
-  readonly failedWith: string | undefined;
+export type ServiceName = keyof Services;
+
+/** What is asked on the wire. */
+export interface WireRequest {
+  readonly target: string | undefined;
+  readonly body: string;
 }
 
-const JSON_TARGETS: Readonly<Record<string, 'ecs' | 'events'>> = {
+/** What is answered on the wire. */
+export interface WireAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** A call that the wire has understood, for whoever admits it or counts it. */
+export interface WireCall {
+  readonly service: ServiceName;
+  readonly operation: string;
+}
+
+/** Lets a call through, or throws what AWS answers instead. */
+export type Admit = (call: WireCall) => void;
+
+const JSON_TARGETS: Readonly<Record<string, ServiceName>> = {
   AmazonEC2ContainerServiceV20141113: 'ecs',
   AWSEvents: 'events',
 };
 
-/** The AWS protocols on a free port of 127.0.0.1, in front of the models. */
+/** Answers one request in its own protocol; whatever goes wrong is answered as AWS would, never thrown. */
+export function answerTo(request: WireRequest, services: Services, admit: Admit): WireAnswer {
+  const speech = request.target === undefined ? query(request.body) : json(request.target, request.body);
+  try {
+    const { service, operation, input } = speech.understood();
+    const handle = Object.hasOwn(services[service], operation) ? services[service][operation] : undefined;
+    if (!handle) {
+      throw new AwsError(speech.unknownOperation, `The operation ${operation} is not one that the local Region knows.`);
+    }
+    admit({ service, operation });
+    return { status: 200, contentType: speech.contentType, body: speech.success(handle(input)) };
+  } catch (error) {
+    const failure = error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
+    return { status: failure.status, contentType: speech.contentType, body: speech.failure(failure) };
+  }
+}
+
+/** The wire on HTTP, on 127.0.0.1: on the given port, or on a free one. */
 export async function listen(
-  services: Services,
-  onCall: (call: WireCall) => void,
-): Promise<{ url: string; close: () => void }> {
-  const server: Server = createServer((request, response) => {
-    text(request).then((body) => answer(request, body, response, services, onCall));
+  answer: (request: WireRequest) => WireAnswer,
+  port = 0,
+): Promise<{ readonly url: string; close(): void }> {
+  const server = createServer(async (request, response) => {
+    const target = request.headers['x-amz-target'];
+    const body = await text(request);
+    const {
+      status,
+      contentType,
+      body: answered,
+    } = answer({ target: typeof target === 'string' ? target : undefined, body });
+    response.writeHead(status, { 'content-type': contentType }).end(answered);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  const { port: actual } = server.address() as AddressInfo;
   const close = () => {
     server.close();
     server.closeAllConnections();
   };
-  return { url: `http://127.0.0.1:${port}`, close };
+  return { url: `http://127.0.0.1:${actual}`, close };
 }
 
-function answer(
-  request: IncomingMessage,
-  body: string,
-  response: ServerResponse,
-  services: Services,
-  onCall: (call: WireCall) => void,
-): void {
-  const target = request.headers['x-amz-target'];
-  const speak = typeof target === 'string' ? jsonCall(target, body, services) : queryCall(body, services.autoScaling);
-  let failure: AwsError | undefined;
-  try {
-    const output = speak.call();
-    response.writeHead(200, { 'content-type': speak.contentType }).end(speak.success(output));
-  } catch (error) {
-    failure = error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
-    response.writeHead(failure.status, { 'content-type': speak.contentType }).end(speak.failure(failure));
-  }
-  onCall({ operation: speak.operation, failedWith: failure?.code });
-}
-
-/** A call in one of the protocols: how to make it, and how to write what came of it. */
+/** A request in one of the protocols: what it asks, and how to write what comes of it. */
 interface Speech {
-  readonly operation: string;
   readonly contentType: string;
-  readonly call: () => object;
-  readonly success: (output: object) => string;
-  readonly failure: (error: AwsError) => string;
+  readonly unknownOperation: string;
+  understood(): WireCall & { readonly input: unknown };
+  success(output: object): string;
+  failure(error: AwsError): string;
 }
 
-function jsonCall(target: string, body: string, services: Services): Speech {
-  const [service = '', operation = ''] = target.split('.');
-  const operations = services[JSON_TARGETS[service] ?? 'ecs'];
+function json(target: string, body: string): Speech {
   return {
-    operation,
     contentType: 'application/x-amz-json-1.1',
-    call: () => {
-      if (!JSON_TARGETS[service]) throw new AwsError('UnknownOperationException', `Unknown target ${target}`);
-      return named(operations, operation, 'UnknownOperationException')(parsedJson(body));
+    unknownOperation: 'UnknownOperationException',
+    understood: () => {
+      const [prefix = '', operation = ''] = target.split('.');
+      const service = Object.hasOwn(JSON_TARGETS, prefix) ? JSON_TARGETS[prefix] : undefined;
+      if (!service) throw new AwsError('UnknownOperationException', `There is no service behind ${target}.`);
+      return { service, operation, input: parsedJson(body) };
     },
     success: (output) => JSON.stringify(output, epochSeconds),
     failure: ({ code, message }) => JSON.stringify({ __type: code, message }),
   };
 }
 
-function queryCall(body: string, operations: Operations): Speech {
+function query(body: string): Speech {
   const parameters = new URLSearchParams(body);
   const operation = parameters.get('Action') ?? '';
   const xml = new XMLBuilder();
   return {
-    operation,
     contentType: 'text/xml',
-    call: () => named(operations, operation, 'InvalidAction')(fromQuery(parameters)),
+    unknownOperation: 'InvalidAction',
+    understood: () => ({ service: 'autoScaling', operation, input: fromQuery(parameters) }),
     success: (output) => xml.build({ [`${operation}Response`]: { [`${operation}Result`]: withMembers(output) } }),
     failure: ({ code, message, status }) =>
       xml.build({
@@ -106,18 +131,15 @@ function queryCall(body: string, operations: Operations): Speech {
   };
 }
 
-function named(operations: Operations, operation: string, code: string) {
-  const found = Object.hasOwn(operations, operation) ? operations[operation] : undefined;
-  if (!found) throw new AwsError(code, `The operation ${operation} is not one that the local Region knows.`);
-  return found;
-}
-
 function parsedJson(body: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(body);
+    value = JSON.parse(body);
   } catch {
     throw new AwsError('SerializationException', 'The request body is not JSON.');
   }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new AwsError('SerializationException', 'The request body is not a JSON object.');
 }
 
 /** JSON 1.1 writes an instant as seconds since the epoch. */
@@ -128,17 +150,19 @@ function epochSeconds(this: Record<string, unknown>, key: string, value: unknown
 
 /** Query writes a list as `Name.member.1`, `Name.member.2`, … */
 function fromQuery(parameters: URLSearchParams): Record<string, string | string[]> {
-  const input: Record<string, string | string[]> = {};
+  const lists = new Map<string, string[]>();
+  const scalars: [string, string][] = [];
   for (const [key, value] of parameters) {
     const [name = '', member] = key.split('.');
-    if (member === undefined) input[name] = value;
-    else input[name] = [...(input[name] ?? []), value];
+    if (member === undefined) scalars.push([name, value]);
+    else lists.set(name, [...(lists.get(name) ?? []), value]);
   }
-  return input;
+  return Object.fromEntries<string | string[]>([...scalars, ...lists]);
 }
 
-/** Its XML wraps the items of a list in `member`. */
+/** Its XML wraps the items of a list in `member`, and writes an instant as ISO 8601. */
 function withMembers(value: unknown): unknown {
+  if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return { member: value.map(withMembers) };
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withMembers(item)]));

@@ -2,7 +2,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
 import { Metrics } from '@aws-lambda-powertools/metrics';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
-import { ECSClient } from '@aws-sdk/client-ecs';
+import { ECSClient, type ECSClientConfig } from '@aws-sdk/client-ecs';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
@@ -11,7 +11,7 @@ import { SDK_BOUNDS } from '../adapters/aws-call.ts';
 import { ecsContainerInstances } from '../adapters/ecs.ts';
 import { eventBridgeContinuations } from '../adapters/event-bridge.ts';
 import { drainKeys, powertoolsJournal } from '../adapters/powertools-journal.ts';
-import { systemClock } from '../adapters/system-clock.ts';
+import { abortAfter, systemClock } from '../adapters/system-clock.ts';
 import type { Clock } from '../domain/ports.ts';
 import { type DrainResult, runDrain } from '../domain/run-drain.ts';
 import { receive } from './events.ts';
@@ -20,21 +20,28 @@ import { settingsFrom } from './settings.ts';
 /** What an invocation came to. */
 export type HandlerResult = DrainResult | { readonly kind: 'ignored'; readonly reason: string };
 
+/** What a rehearsal may put in place of the machine's own: nothing else of the handler differs there. */
+export interface Seams {
+  readonly clock?: Clock;
+  /** How requests reach AWS; where AWS is, the SDK's own configuration says. */
+  readonly transport?: NonNullable<ECSClientConfig['requestHandler']>;
+}
+
 /**
- * Builds the Lambda handler with all that lasts as long as its container. The clock is its one seam: where AWS is, the
- * SDK's own configuration says.
+ * Builds the Lambda handler with all that lasts as long as its container.
  * @throws InvalidSettings if the environment cannot be used.
  */
 export function createDrainHandler(
   env: Readonly<Record<string, string | undefined>>,
-  { clock = systemClock }: { clock?: Clock } = {},
+  { clock = systemClock, transport = SDK_BOUNDS.requestHandler }: Seams = {},
 ) {
   const settings = settingsFrom(env);
   const logger = new Logger();
   const journal = powertoolsJournal(logger, new Metrics());
-  const ecs = new ECSClient(SDK_BOUNDS);
-  const autoScaling = new AutoScalingClient(SDK_BOUNDS);
-  const continuations = eventBridgeContinuations(new EventBridgeClient(SDK_BOUNDS), settings.eventSource);
+  const configuration = { ...SDK_BOUNDS, requestHandler: transport };
+  const ecs = new ECSClient(configuration);
+  const autoScaling = new AutoScalingClient(configuration);
+  const continuations = eventBridgeContinuations(new EventBridgeClient(configuration), settings.eventSource);
 
   const handle = async (event: unknown, context: Context): Promise<HandlerResult> => {
     const received = receive(event, settings);
@@ -47,7 +54,7 @@ export function createDrainHandler(
 
     const remainingMs = context.getRemainingTimeInMillis();
     // The first half of the margin is for a last look that comes late; the second must be left to hand over.
-    const signal = AbortSignal.timeout(Math.max(0, remainingMs - (settings.policy.marginSeconds * 1000) / 2));
+    const signal = abortAfter(remainingMs - (settings.policy.marginSeconds * 1000) / 2);
     return runDrain(drain, settings.policy, {
       containerInstances: ecsContainerInstances(ecs, {
         signal,

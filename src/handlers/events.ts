@@ -29,7 +29,7 @@ const name = (what: string) =>
 const instanceId = matching(/^i-([0-9a-f]{8}|[0-9a-f]{17})$/, 'an EC2 instance id such as i-0123456789abcdef0');
 const token = matching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'a lifecycle action token of 36 characters');
 const count = v.pipe(v.number('expected a count'), v.integer('expected a count'), v.minValue(0, 'expected a count'));
-const instantMs = v.pipe(count, v.maxValue(8.64e15, 'expected epoch milliseconds'));
+const instantMs = between(0, 8.64e15, 'epoch milliseconds');
 
 const TIME_EXPECTED = 'expected an ISO 8601 time';
 

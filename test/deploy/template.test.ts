@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import type { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { deploymentOf } from '../../deploy/template.ts';
-import { matches } from '../../sandbox/region/event-pattern.ts';
 import { type Package, packaged, unpack } from '../../sandbox/packaging.ts';
+import { matches } from '../../sandbox/region/event-pattern.ts';
 import { CONTINUATION_VERSION, eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
 import { newDrain } from '../../src/domain/drain.ts';
 

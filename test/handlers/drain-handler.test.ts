@@ -1,13 +1,12 @@
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { LambdaModel } from '../../sandbox/region/lambda.ts';
 import { captureLogs, type LogLine } from '../../sandbox/logs.ts';
-import { type Region, startRegion } from '../../sandbox/region/region.ts';
-import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
+import { playGlobals } from '../../sandbox/region/globals.ts';
+import type { LambdaModel } from '../../sandbox/region/lambda.ts';
+import { createRegion, type Region } from '../../sandbox/region/region.ts';
+import { listen } from '../../sandbox/region/wire.ts';
+import { createDrainHandler, type Seams } from '../../src/handlers/drain-handler.ts';
 import { START_MS } from '../fakes.ts';
-
-const INSTANCE = 'i-0123456789abcdef0';
-const OTHER_INSTANCE = 'i-0fedcba9876543210';
 
 const ENVIRONMENT = {
   CLUSTER: 'prod',
@@ -26,13 +25,17 @@ const ENVIRONMENT = {
   EVENT_SOURCE: 'ecs-drain.test',
 };
 
+const TASK = { cluster: 'prod', memoryMiB: 512, cpuUnits: 128, stopTimeoutSeconds: 30 };
+
 const WEB = {
+  ...TASK,
   name: 'web',
   strategy: 'REPLICA',
   desiredCount: 2,
-  deregistrationDelaySeconds: 300,
+  minimumHealthyPercent: 100,
+  maximumPercent: 200,
   startSeconds: 20,
-  stopTimeoutSeconds: 30,
+  loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 10 },
 } as const;
 
 const HOOK = { name: 'ecs-drain', group: 'web', heartbeatTimeoutSeconds: 3_600, defaultResult: 'CONTINUE' } as const;
@@ -40,22 +43,30 @@ const HOOK = { name: 'ecs-drain', group: 'web', heartbeatTimeoutSeconds: 3_600, 
 let region: Region;
 let lambda: LambdaModel;
 let logs: LogLine[];
-let stopCapture: () => void;
+/** The instance to terminate, of the group web; and one of each other group. */
+let INSTANCE: string;
+let instanceOf: Record<string, string>;
+let ends: (() => void)[];
 
-beforeEach(async () => {
-  logs = [];
-  region = await startRegion({ cluster: 'prod', startMs: START_MS, onHappening: () => {} });
+beforeEach(() => {
   Object.assign(process.env, {
-    AWS_ENDPOINT_URL: region.url,
     AWS_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'local',
     AWS_SECRET_ACCESS_KEY: 'local',
     POWERTOOLS_SERVICE_NAME: 'ecs-drain',
     POWERTOOLS_METRICS_NAMESPACE: 'ECSDrain',
   });
-  stopCapture = captureLogs((line) => logs.push(line));
-  region.ecs.registerInstance(INSTANCE);
-  region.ecs.registerInstance(OTHER_INSTANCE);
+  logs = [];
+  region = createRegion({ startMs: START_MS, seed: 1 });
+  ends = [playGlobals(region.time, region.random), captureLogs((line) => logs.push(line))];
+  region.ecs.createCluster('prod');
+  const group = { minSize: 0, maxSize: 4, desiredCapacity: 2, cluster: 'prod', memoryMiB: 4_096, cpuUnits: 2_048 };
+  instanceOf = {};
+  for (const name of ['web', 'workers', 'others']) {
+    const [first = ''] = region.autoScaling.createGroup({ ...group, name, launchSeconds: 60 }, { running: true });
+    instanceOf[name] = first;
+  }
+  INSTANCE = instanceOf['web'] ?? '';
   region.autoScaling.putLifecycleHook(HOOK);
   lambda = deploy(ENVIRONMENT);
   // A rule that lets everything through: what to do with it is the handler's to decide.
@@ -64,31 +75,46 @@ beforeEach(async () => {
 });
 
 afterEach(() => {
-  stopCapture();
-  region.close();
+  for (const end of ends) end();
 });
 
 /** Loads the handler into a function of the Region. */
-function deploy(environment: Record<string, string>): LambdaModel {
+function deploy(environment: Record<string, string>, seams: Seams = { transport: region.transport }): LambdaModel {
   return region.deploy({
     name: 'ecs-drain',
     timeoutSeconds: 300,
     load: (clock) => {
-      const handler = createDrainHandler(environment, { clock });
+      const handler = createDrainHandler(environment, { clock, ...seams });
       return (event: unknown, context: Context) => handler(event, context);
     },
   });
 }
 
+/** A task that ends by itself. */
+function runTask(name: string, runsForSeconds: number, ec2InstanceId = INSTANCE): void {
+  region.ecs.runTask({ ...TASK, name, ec2InstanceId, runsForSeconds });
+}
+
+/** Lets the services come up. */
+async function minutes(count: number): Promise<void> {
+  const untilMs = region.time.nowMs() + count * 60_000;
+  region.time.after(count * 60, () => {});
+  await region.time.runUntil(() => region.time.nowMs() >= untilMs);
+}
+
 const settle = () => region.time.runUntil(() => false);
+const terminate = () => region.autoScaling.terminateInstance(INSTANCE);
 const callsNamed = (name: string) => region.calls.filter(({ operation }) => operation === name).length;
 
 describe('the deployed handler, with its SDK clients, against a Region', () => {
   it('drains an instance behind a load balancer through a continuation, and kills no task', async () => {
-    region.ecs.startService(WEB);
-    region.autoScaling.terminateInstance('web', INSTANCE);
+    region.ecs.createService(WEB);
+    await minutes(5);
+    terminate();
     await settle();
-    expect(region.autoScaling.completions).toMatchObject([{ instanceId: INSTANCE, result: 'CONTINUE', by: 'us' }]);
+    expect(region.autoScaling.completions).toMatchObject([
+      { instanceId: INSTANCE, result: 'CONTINUE', by: 'completion' },
+    ]);
     expect(region.killedTasks).toEqual([]);
     expect(lambda.invocations.map(({ result }) => result)).toMatchObject([
       { kind: 'handed-over' },
@@ -98,9 +124,9 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
   });
 
   it('spends at most seven calls on an instance whose tasks are gone, though ECS still lists them', async () => {
-    region.ecs.runTask(INSTANCE, 'migration', 10);
-    await region.time.runUntil(() => false);
-    region.autoScaling.terminateInstance('web', INSTANCE);
+    runTask('migration', 10);
+    await minutes(10);
+    terminate();
     await settle();
     expect(lambda.invocations).toMatchObject([{ result: { kind: 'finished', outcome: { kind: 'drained' } } }]);
     expect(region.calls.map(({ operation }) => operation)).toEqual([
@@ -116,17 +142,18 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
 
   it('heartbeats a hook that times out sooner than the tasks stop', async () => {
     region.autoScaling.putLifecycleHook({ ...HOOK, group: 'workers', heartbeatTimeoutSeconds: 60 });
-    region.ecs.runTask(INSTANCE, 'report', 600);
-    region.autoScaling.terminateInstance('workers', INSTANCE);
+    runTask('report', 600, instanceOf['workers']);
+    await minutes(1);
+    region.autoScaling.terminateInstance(instanceOf['workers'] ?? '');
     await settle();
-    expect(region.autoScaling.completions).toMatchObject([{ result: 'CONTINUE', by: 'us' }]);
+    expect(region.autoScaling.completions).toMatchObject([{ result: 'CONTINUE', by: 'completion', heartbeats: 18 }]);
     expect(region.killedTasks).toEqual([]);
-    expect(callsNamed('RecordLifecycleActionHeartbeat')).toBe(20);
   });
 
   it('names the tasks it gives up at the deadline, in the log and in the metric', async () => {
-    region.ecs.runTask(INSTANCE, 'endless', Infinity);
-    region.autoScaling.terminateInstance('web', INSTANCE);
+    runTask('endless', Infinity);
+    await minutes(1);
+    terminate();
     await region.time.runUntil(() => region.terminated.has(INSTANCE));
     await region.time.runUntil(() => logs.some((line) => '_aws' in line));
     expect(region.killedTasks).toMatchObject([{ group: 'family:endless' }]);
@@ -142,22 +169,25 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
 
   it('stops stragglers in time for their grace when the settings say so', async () => {
     lambda = deploy({ ...ENVIRONMENT, STOP_STRAGGLERS: 'standalone' });
-    region.ecs.runTask(INSTANCE, 'endless', 1_000_000);
-    region.autoScaling.terminateInstance('web', INSTANCE);
+    runTask('endless', 1_000_000);
+    await minutes(1);
+    terminate();
     await region.time.runUntil(() => region.terminated.has(INSTANCE));
     expect(region.killedTasks).toEqual([]);
     expect(callsNamed('StopTask')).toBe(1);
-    expect(region.time.nowMs()).toBeLessThanOrEqual(START_MS + 1_800_000);
+    const [{ atMs = 0, heldSinceMs = 0 } = {}] = region.autoScaling.completions;
+    expect((atMs - heldSinceMs) / 1000).toBeLessThanOrEqual(1_800.1);
   });
 
   it('is harmless when the same event comes twice', async () => {
-    region.ecs.startService(WEB);
+    region.ecs.createService(WEB);
+    await minutes(5);
     region.eventBridge.putRule({
       name: 'again',
       pattern: { source: ['aws.autoscaling'] },
       target: (event) => lambda.invokeAsync(event),
     });
-    region.autoScaling.terminateInstance('web', INSTANCE);
+    terminate();
     await settle();
     expect(region.killedTasks).toEqual([]);
     expect(region.autoScaling.completions).toHaveLength(1);
@@ -167,8 +197,9 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
   });
 
   it('says on every line which drain it speaks of', async () => {
-    region.ecs.startService(WEB);
-    region.autoScaling.terminateInstance('web', INSTANCE);
+    region.ecs.createService(WEB);
+    await minutes(5);
+    terminate();
     await settle();
     const lines = logs.filter((line) => !('_aws' in line));
     expect(lines.length).toBeGreaterThan(5);
@@ -185,7 +216,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
   });
 
   it('does not carry the keys of one drain into the log of the next', async () => {
-    region.autoScaling.terminateInstance('web', INSTANCE);
+    terminate();
     await settle();
     lambda.invokeAsync({ Event: 'autoscaling:TEST_NOTIFICATION' });
     await settle();
@@ -197,7 +228,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
 describe('events', () => {
   it('that are not ours cost one log line at info, and no AWS call', async () => {
     region.autoScaling.putLifecycleHook({ ...HOOK, group: 'others' });
-    region.autoScaling.terminateInstance('others', INSTANCE);
+    region.autoScaling.terminateInstance(instanceOf['others'] ?? '');
     await region.time.runUntil(() => lambda.invocations.length > 0);
     expect(lambda.invocations).toMatchObject([{ result: { kind: 'ignored' }, error: undefined }]);
     expect(logs).toMatchObject([{ level: 'INFO', message: expect.stringContaining('the group others') }]);
@@ -222,10 +253,23 @@ describe('events', () => {
 
   it('of an instance in a cluster that does not exist fail with the sentence that mends it', async () => {
     lambda = deploy({ ...ENVIRONMENT, CLUSTER: 'prd' });
-    region.autoScaling.terminateInstance('web', INSTANCE);
+    terminate();
     await region.time.runUntil(() => lambda.invocations.length > 0);
     expect(lambda.invocations[0]?.error).toMatch(/Cluster not found.*Mend the setting `cluster`/);
     expect(callsNamed('CompleteLifecycleAction')).toBe(0);
+  });
+});
+
+describe('where AWS is', () => {
+  it('is what the SDK’s own configuration says', async () => {
+    ends.shift()?.(); // Real sockets have real time-outs.
+    const { url, close } = await listen(region.answer);
+    process.env['AWS_ENDPOINT_URL'] = url;
+    ends.push(close, () => delete process.env['AWS_ENDPOINT_URL']);
+    lambda = deploy(ENVIRONMENT, {});
+    terminate();
+    await region.time.runUntil(() => region.terminated.has(INSTANCE));
+    expect(region.autoScaling.completions).toMatchObject([{ result: 'CONTINUE', by: 'completion' }]);
   });
 });
 

@@ -1,27 +1,86 @@
-import { beforeAll, describe, expect, it } from 'vitest';
-import { type DrillSummary, drill } from '../../sandbox/drill.ts';
-import type { Happening } from '../../sandbox/region/region.ts';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { DrillResult } from '../../sandbox/result.ts';
 
-describe('the drill', () => {
-  const happenings: Happening[] = [];
-  let summary: DrillSummary;
-  beforeAll(async () => {
-    summary = await drill((happening) => happenings.push(happening));
-  }, 60_000);
+const ROOT = resolve(import.meta.dirname, '../..');
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
 
-  it('ends with CONTINUE, through a continuation, and kills no task', () => {
-    expect(summary).toMatchObject({ completedWith: 'CONTINUE', completedBy: 'us', tasksKilled: 0, invocations: 2 });
-    expect(summary.metrics).toMatchObject({ outcome: 'drained', Continuations: 1, TasksKilledAtDeadline: 0 });
+/** Runs a command of the sandbox as `npm run` does; its exit status, and what it printed. */
+function command(script: string, ...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  return new Promise((done) => {
+    execFile(
+      process.execPath,
+      [join(ROOT, 'sandbox', script), ...args],
+      { maxBuffer: 1e9 },
+      (error, stdout, stderr) => {
+        done({ status: error ? Number(error.code) : 0, stdout, stderr });
+      },
+    );
+  });
+}
+
+describe('npm run drill', { timeout: 60_000 }, () => {
+  it('prints one object with --json', async () => {
+    const { status, stdout } = await command('drill.ts', '--scenario', 'book', '--json', '--seed', '7');
+    expect(status).toBe(0);
+    const result: DrillResult = JSON.parse(stdout);
+    expect(result).toMatchObject({ scenario: 'book', seed: 7, drainer: 'ecs-drain', tasksKilled: 0 });
+    expect(result.drains).toMatchObject([{ outcome: 'drained', heartbeats: 0 }]);
   });
 
-  it('completes after the last task of the instance has stopped', () => {
-    const lastIndexOf = (what: RegExp) => happenings.findLastIndex((happening) => what.test(happening.what));
-    const lastStop = lastIndexOf(/on i-0aaaaaaaaaaaaaaaa is STOPPED/);
-    expect(lastStop).toBeGreaterThan(0);
-    expect(lastIndexOf(/is completed with CONTINUE/)).toBeGreaterThan(lastStop);
+  it('prints plain lines where nobody watches, and ends with what came of it', async () => {
+    const { status, stdout } = await command('drill.ts', '--scenario', 'book', '--drainer', 'none');
+    expect(status).toBe(0);
+    expect(stdout).toContain('KILLED');
+    expect(stdout).toMatch(/book, seed number 1, without a drain: 1 instances terminated, 2 tasks killed/);
   });
 
-  it('shows when the running count would have let the instance go, tasks and all', () => {
-    expect(summary.trap).toMatchObject({ holding: 3 });
+  it('writes a report that compares the drainers', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-report-'));
+    ends.push(() => rm(folder, { recursive: true }));
+    const report = join(folder, 'drill.html');
+    expect((await command('drill.ts', '--scenario', 'book', '--report', report)).status).toBe(0);
+    const page = await readFile(report, 'utf8');
+    for (const drainer of ['ecs-drain', 'none', 'seed']) expect(page).toContain(drainer);
+  });
+
+  it.each([
+    [['--scenario', 'coffee'], 'There is no scenario coffee; there are book, rolling-update,'],
+    [['--drainer', 'hope'], 'There is no drainer hope; there are ecs-drain, none, seed.'],
+    [['--seed', 'x'], '--seed x is not a whole number from 0 to 999999999.'],
+    [['--seed', '1.5'], '--seed 1.5 is not a whole number'],
+    [['--speed', '0'], '--speed 0 is not a number of virtual seconds in a second, such as 60.'],
+    [['--report', '/nowhere/at/all.html'], '--report /nowhere/at/all.html cannot be written: ENOENT'],
+    [['--fast'], "Unknown option '--fast'"],
+    [['rolling-update'], "Unexpected argument 'rolling-update'"],
+  ])('refuses %j in a sentence, with exit status 2', async (args, sentence) => {
+    const { status, stdout, stderr } = await command('drill.ts', ...args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(sentence);
+    expect(stderr).not.toContain('    at ');
+  });
+});
+
+describe('npm run region', { timeout: 60_000 }, () => {
+  it('refuses a port that is in use, in a sentence, with exit status 2', async () => {
+    const other = createServer();
+    await new Promise<void>((listening) => other.listen(0, '127.0.0.1', listening));
+    ends.push(() => other.close());
+    const { port } = other.address() as { port: number };
+    const { status, stderr } = await command('region-server.ts', '--port', String(port), '--drainer', 'none');
+    expect(status).toBe(2);
+    expect(stderr).toBe(`Port ${port} is in use: name another with --port, or leave it out for a free one.\n`);
+  });
+
+  it('refuses a port that is none', async () => {
+    const { status, stderr } = await command('region-server.ts', '--port', '70000');
+    expect({ status, stderr }).toEqual({ status: 2, stderr: '--port 70000 is not a whole number from 0 to 65535.\n' });
   });
 });

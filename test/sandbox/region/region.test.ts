@@ -1,383 +1,150 @@
-import {
-  AutoScalingClient,
-  CompleteLifecycleActionCommand,
-  DescribeLifecycleHooksCommand,
-  RecordLifecycleActionHeartbeatCommand,
-} from '@aws-sdk/client-auto-scaling';
-import {
-  DescribeContainerInstancesCommand,
-  DescribeTasksCommand,
-  ECSClient,
-  ListContainerInstancesCommand,
-  ListTasksCommand,
-  paginateListTasks,
-  StopTaskCommand,
-  UpdateContainerInstancesStateCommand,
-} from '@aws-sdk/client-ecs';
+import { ECSClient, ListClustersCommand, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Region, startRegion } from '../../../sandbox/region/region.ts';
+import { datapointsIn, sampleByTheMinute } from '../../../sandbox/region/cloudwatch.ts';
+import { type Faults, NO_FAULTS } from '../../../sandbox/region/faults.ts';
+import { playGlobals } from '../../../sandbox/region/globals.ts';
+import type { Happening } from '../../../sandbox/region/happenings.ts';
+import { createRegion, type Region } from '../../../sandbox/region/region.ts';
+import { currentStrand, type Strand } from '../../../sandbox/region/virtual-time.ts';
+import { listen } from '../../../sandbox/region/wire.ts';
 import { START_MS } from '../../fakes.ts';
 
-const A = 'i-0aaaaaaaaaaaaaaaa';
-const B = 'i-0bbbbbbbbbbbbbbbb';
-const HOOK = { name: 'ecs-drain', group: 'web', heartbeatTimeoutSeconds: 60, defaultResult: 'CONTINUE' } as const;
 const cluster = 'prod';
+let happenings: Happening[];
+let ends: (() => void)[];
 
-let region: Region;
-let ecs: ECSClient;
-let autoScaling: AutoScalingClient;
-let events: EventBridgeClient;
-
-beforeEach(async () => {
-  region = await startRegion({ cluster, startMs: START_MS, onHappening: () => {} });
-  const configuration = {
-    endpoint: region.url,
-    region: 'eu-west-1',
-    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-    maxAttempts: 1,
-  };
-  ecs = new ECSClient(configuration);
-  autoScaling = new AutoScalingClient(configuration);
-  events = new EventBridgeClient(configuration);
-  region.ecs.registerInstance(A);
-  region.ecs.registerInstance(B);
+beforeEach(() => {
+  happenings = [];
+  ends = [];
+});
+afterEach(() => {
+  for (const end of ends) end();
 });
 
-afterEach(() => region.close());
-
-const nowSeconds = () => (region.time.nowMs() - START_MS) / 1000;
-const until = (seconds: number) => {
-  region.time.after(seconds - nowSeconds(), () => {});
-  return region.time.runUntil(() => nowSeconds() >= seconds);
-};
-
-async function instanceArn(ec2InstanceId: string): Promise<string> {
-  const filter = `ec2InstanceId == ${ec2InstanceId}`;
-  const { containerInstanceArns } = await ecs.send(new ListContainerInstancesCommand({ cluster, filter }));
-  return containerInstanceArns?.[0] ?? 'none';
+function regionWith(faults: Partial<Faults> = {}, options: { seed?: number; concurrencyLimit?: number } = {}): Region {
+  const region = createRegion({
+    startMs: START_MS,
+    seed: 1,
+    faults: { ...NO_FAULTS, ...faults },
+    onHappening: (happening) => happenings.push(happening),
+    ...options,
+  });
+  ends.push(playGlobals(region.time, region.random.fork('globals')));
+  region.ecs.createCluster(cluster);
+  return region;
 }
 
-async function drain(ec2InstanceId: string) {
-  const containerInstances = [await instanceArn(ec2InstanceId)];
-  return ecs.send(new UpdateContainerInstancesStateCommand({ cluster, containerInstances, status: 'DRAINING' }));
-}
-
-async function tasksOn(ec2InstanceId: string) {
-  const containerInstance = await instanceArn(ec2InstanceId);
-  const arns: string[] = [];
-  for (const desiredStatus of ['RUNNING', 'STOPPED'] as const) {
-    for await (const page of paginateListTasks({ client: ecs }, { cluster, containerInstance, desiredStatus })) {
-      arns.push(...(page.taskArns ?? []));
-    }
-  }
-  if (arns.length === 0) return [];
-  const { tasks } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: arns }));
-  return (tasks ?? []).map(({ group, lastStatus, desiredStatus }) => `${group} ${lastStatus} ${desiredStatus}`);
-}
-
-const web = (deregistrationDelaySeconds: number, desiredCount = 2) =>
-  ({
-    name: 'web',
-    strategy: 'REPLICA',
-    desiredCount,
-    deregistrationDelaySeconds,
-    startSeconds: 20,
-    stopTimeoutSeconds: 30,
-  }) as const;
-
-describe('ECS in the local Region', () => {
-  it('finds one instance by the filter on its EC2 id (facts 14)', async () => {
-    const all = await ecs.send(new ListContainerInstancesCommand({ cluster }));
-    expect(all.containerInstanceArns).toHaveLength(2);
-    const { containerInstances } = await ecs.send(
-      new DescribeContainerInstancesCommand({ cluster, containerInstances: [await instanceArn(B)] }),
-    );
-    expect(containerInstances).toMatchObject([{ ec2InstanceId: B, status: 'ACTIVE', agentConnected: true }]);
-  });
-
-  it('pages through what it lists', async () => {
-    region.ecs.startService(web(0, 250));
-    const pages: number[] = [];
-    for await (const page of paginateListTasks({ client: ecs, pageSize: 100 }, { cluster })) {
-      pages.push(page.taskArns?.length ?? 0);
-    }
-    expect(pages).toEqual([100, 100, 50]);
-  });
-
-  it('sets only ACTIVE instances to DRAINING, and refuses the rest inside a 200 (facts 11)', async () => {
-    expect((await drain(A)).containerInstances).toMatchObject([{ status: 'DRAINING' }]);
-    const again = await drain(A);
-    expect(again.containerInstances).toEqual([]);
-    expect(again.failures).toMatchObject([{ reason: 'DRAINING' }]);
-  });
-
-  it('replaces a service’s tasks first, and stops the old ones through their whole lifecycle (facts 12, 13)', async () => {
-    region.ecs.startService(web(300));
-    await drain(A);
-    expect(await tasksOn(A)).toEqual(['service:web RUNNING RUNNING']);
-    await until(20);
-    expect(await tasksOn(B)).toEqual(['service:web RUNNING RUNNING', 'service:web RUNNING RUNNING']);
-    expect(await tasksOn(A)).toEqual(['service:web DEACTIVATING STOPPED']);
-    await until(320);
-    expect(await tasksOn(A)).toEqual(['service:web STOPPING STOPPED']);
-    await until(350);
-    expect(await tasksOn(A)).toEqual(['service:web DEPROVISIONING STOPPED']);
-    await until(352);
-    expect(await tasksOn(A)).toEqual(['service:web STOPPED STOPPED']);
-  });
-
-  it('sets the counting trap: a task that is leaving is in no count and not in the default list (facts 13)', async () => {
-    region.ecs.startService(web(300));
-    await drain(A);
-    await until(30);
-    const containerInstance = await instanceArn(A);
-    const { containerInstances } = await ecs.send(
-      new DescribeContainerInstancesCommand({ cluster, containerInstances: [containerInstance] }),
-    );
-    expect(containerInstances).toMatchObject([{ runningTasksCount: 0, pendingTasksCount: 0 }]);
-    expect((await ecs.send(new ListTasksCommand({ cluster, containerInstance }))).taskArns).toEqual([]);
-    expect(region.ecs.accountOf(A)).toEqual({ counted: 0, holding: 1 });
-  });
-
-  it('stops daemons after the replicas, and leaves standalone tasks alone (facts 12)', async () => {
-    region.ecs.startService(web(60));
-    region.ecs.startService({ ...web(0), name: 'logs', strategy: 'DAEMON' });
-    region.ecs.runTask(A, 'job', 1_000);
-    await drain(A);
-    await until(100);
-    expect(await tasksOn(A)).toContain('service:logs RUNNING RUNNING');
-    await until(120);
-    expect(await tasksOn(A)).toContain('service:logs STOPPING STOPPED');
-    expect(await tasksOn(A)).toContain('family:job RUNNING RUNNING');
-    await until(1_010);
-    expect(await tasksOn(A)).toContain('family:job STOPPED STOPPED');
-  });
-
-  it('keeps a task where it is when no ACTIVE instance has room for its replacement', async () => {
-    region.ecs.startService(web(0));
-    await drain(A);
-    await drain(B);
-    await until(600);
-    expect(await tasksOn(B)).toContain('service:web RUNNING RUNNING');
-  });
-
-  it('forgets a stopped task after an hour (facts 13)', async () => {
-    region.ecs.runTask(A, 'job', 10);
-    await until(3_600);
-    expect(await tasksOn(A)).toEqual(['family:job STOPPED STOPPED']);
-    await until(3_700);
-    expect(await tasksOn(A)).toEqual([]);
-  });
-
-  it('stops a task with its grace when asked', async () => {
-    region.ecs.runTask(A, 'job', 10_000);
-    const { taskArns } = await ecs.send(new ListTasksCommand({ cluster }));
-    await ecs.send(new StopTaskCommand({ cluster, task: taskArns?.[0] }));
-    expect(await tasksOn(A)).toEqual(['family:job STOPPING STOPPED']);
-    await until(33);
-    expect(await tasksOn(A)).toEqual(['family:job STOPPED STOPPED']);
-  });
-
-  it('names what it does not have as MISSING inside a 200, and words its errors as AWS does', async () => {
-    const { failures } = await ecs.send(new DescribeTasksCommand({ cluster, tasks: ['nope'] }));
-    expect(failures).toMatchObject([{ reason: 'MISSING', arn: expect.stringContaining('task/prod/nope') }]);
-    await expect(ecs.send(new ListTasksCommand({ cluster: 'other' }))).rejects.toMatchObject({
-      name: 'ClusterNotFoundException',
-      message: 'Cluster not found.',
-      $metadata: { httpStatusCode: 400 },
-    });
-    await expect(ecs.send(new StopTaskCommand({ cluster, task: 'nope' }))).rejects.toMatchObject({
-      name: 'InvalidParameterException',
-      message: 'The referenced task was not found.',
-    });
-  });
-
-  it('counts what still ran on an instance that EC2 terminates as killed', async () => {
-    region.ecs.startService(web(300));
-    region.autoScaling.terminateInstance('web', A);
-    expect(region.killedTasks).toMatchObject([{ group: 'service:web', lastStatus: 'RUNNING' }]);
-    expect(await instanceArn(A)).toBe('none');
-  });
-});
-
-describe('Auto Scaling in the local Region', () => {
-  let published: { detail: { LifecycleActionToken: string }; [field: string]: unknown }[];
-  beforeEach(() => {
-    published = [];
-    const target = (event: unknown) => published.push(event as (typeof published)[number]);
-    region.eventBridge.putRule({ name: 'all', pattern: { source: ['aws.autoscaling'] }, target });
-    region.autoScaling.putLifecycleHook(HOOK);
-    region.autoScaling.terminateInstance('web', A);
-  });
-
-  const action = () => ({
-    AutoScalingGroupName: 'web',
-    LifecycleHookName: 'ecs-drain',
-    InstanceId: A,
-    LifecycleActionToken: published[0]?.detail.LifecycleActionToken,
-  });
-
-  it('sends the event as AWS documents it (facts 1)', async () => {
-    await until(1);
-    expect(published).toEqual([
-      {
-        version: '0',
-        id: expect.stringMatching(/^[0-9a-f-]{36}$/),
-        account: '123456789012',
-        time: '2026-01-01T00:00:00Z',
-        region: 'eu-west-1',
-        source: 'aws.autoscaling',
-        'detail-type': 'EC2 Instance-terminate Lifecycle Action',
-        resources: [expect.stringMatching(/^arn:aws:autoscaling:.*:autoScalingGroupName\/web$/)],
-        detail: {
-          LifecycleActionToken: expect.stringMatching(/^[0-9a-f-]{36}$/),
-          AutoScalingGroupName: 'web',
-          LifecycleHookName: 'ecs-drain',
-          EC2InstanceId: A,
-          LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
-          Origin: 'AutoScalingGroup',
-          Destination: 'EC2',
-        },
-      },
-    ]);
-  });
-
-  it('holds the instance until the action is completed, once (facts 20)', async () => {
-    await until(10);
-    expect(region.terminated.has(A)).toBe(false);
-    const completing = { ...action(), LifecycleActionResult: 'CONTINUE' };
-    await autoScaling.send(new CompleteLifecycleActionCommand(completing));
-    expect(region.terminated.has(A)).toBe(true);
-    const again = { name: 'ValidationError', $metadata: { httpStatusCode: 400 } };
-    await expect(autoScaling.send(new CompleteLifecycleActionCommand(completing))).rejects.toMatchObject({
-      ...again,
-      message: `No active Lifecycle Action found with token ${action().LifecycleActionToken}`,
-    });
-    const { LifecycleActionToken: _, ...byInstance } = action();
-    await expect(autoScaling.send(new RecordLifecycleActionHeartbeatCommand(byInstance))).rejects.toMatchObject({
-      ...again,
-      message: `No active Lifecycle Action found with instance ID ${A}`,
-    });
-  });
-
-  it('decides by itself at the heartbeat timeout, which a heartbeat restarts (facts 18)', async () => {
-    await until(50);
-    await autoScaling.send(new RecordLifecycleActionHeartbeatCommand(action()));
-    await until(109);
-    expect(region.terminated.has(A)).toBe(false);
-    await until(110);
-    expect(region.autoScaling.completions).toMatchObject([{ result: 'CONTINUE', by: 'the hook’s timeout' }]);
-  });
-
-  it('ends the whole wait after a hundred heartbeat timeouts, whatever is beaten (facts 18)', async () => {
-    await until(1);
-    for (let at = 50; at < 6_000; at += 50) {
-      await until(at);
-      await autoScaling.send(new RecordLifecycleActionHeartbeatCommand(action()));
-    }
-    expect(region.terminated.has(A)).toBe(false);
-    await until(6_000);
-    expect(region.terminated.has(A)).toBe(true);
-  });
-
-  it('waits for every hook after CONTINUE, and for none after ABANDON (facts 19)', async () => {
-    region.autoScaling.putLifecycleHook({ ...HOOK, name: 'other' });
-    region.autoScaling.terminateInstance('web', B);
-    const onB = { AutoScalingGroupName: 'web', InstanceId: B };
-    const complete = (LifecycleHookName: string, LifecycleActionResult: string) =>
-      autoScaling.send(new CompleteLifecycleActionCommand({ ...onB, LifecycleHookName, LifecycleActionResult }));
-    await complete('other', 'CONTINUE');
-    expect(region.terminated.has(B)).toBe(false);
-    await complete('ecs-drain', 'ABANDON');
-    expect(region.terminated.has(B)).toBe(true);
-  });
-
-  it('tells how long a hook holds', async () => {
-    const answer = await autoScaling.send(
-      new DescribeLifecycleHooksCommand({ AutoScalingGroupName: 'web', LifecycleHookNames: ['ecs-drain'] }),
-    );
-    expect(answer.LifecycleHooks).toMatchObject([
-      { LifecycleHookName: 'ecs-drain', HeartbeatTimeout: 60, GlobalTimeout: 6_000, DefaultResult: 'CONTINUE' },
-    ]);
-  });
-});
+const nowSeconds = (region: Region) => (region.time.nowMs() - START_MS) / 1000;
+const settle = (region: Region) => region.time.runUntil(() => false);
+const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
+const ecsOf = (region: Region, maxAttempts = 1) =>
+  new ECSClient({ requestHandler: region.transport, region: 'eu-west-1', credentials, maxAttempts });
+const sleepUntil = (ms: number) => (currentStrand.getStore() as Strand).waitUntil(ms);
 
 describe('EventBridge in the local Region', () => {
-  it('delivers to the targets of the rules that match, and refuses a bad entry alone inside a 200 (facts 7)', async () => {
+  const rule = (source: string, delivered: unknown[]) => ({
+    name: source,
+    pattern: { source: [source] },
+    target: (event: unknown) => delivered.push(event),
+  });
+  const event = (source: string) => ({ source, 'detail-type': 'Test', resources: [], detail: { n: 1 } });
+
+  it('delivers to the targets of the rules that match', async () => {
+    const region = regionWith();
+    const [mine, others]: [unknown[], unknown[]] = [[], []];
+    region.eventBridge.putRule(rule('mine', mine));
+    region.eventBridge.putRule(rule('others', others));
+    region.eventBridge.publish(event('mine'));
+    await settle(region);
+    expect(mine).toMatchObject([
+      { version: '0', source: 'mine', 'detail-type': 'Test', account: '123456789012', detail: { n: 1 } },
+    ]);
+    expect(others).toEqual([]);
+  });
+
+  it('facts 7: refuses a bad entry alone, inside a 200', async () => {
+    const region = regionWith();
     const delivered: unknown[] = [];
-    const rule = (source: string) => ({
-      name: source,
-      pattern: { source: [source] },
-      target: (event: unknown) => delivered.push(event),
-    });
-    region.eventBridge.putRule(rule('mine'));
-    region.eventBridge.putRule(rule('other'));
-    const answer = await events.send(
-      new PutEventsCommand({
-        Entries: [
-          { Source: 'mine', DetailType: 'Good', Detail: '{"n":1}' },
-          { Source: 'mine', DetailType: 'Bad', Detail: '{' },
-        ],
-      }),
-    );
+    region.eventBridge.putRule(rule('mine', delivered));
+    const client = new EventBridgeClient({ requestHandler: region.transport, region: 'eu-west-1', credentials });
+    const entries = ['{"n":1}', '{', '[]'].map((Detail) => ({ Source: 'mine', DetailType: 'Test', Detail }));
+    const answer = await client.send(new PutEventsCommand({ Entries: entries }));
     expect(answer).toMatchObject({
-      FailedEntryCount: 1,
-      Entries: [{ EventId: expect.any(String) }, { ErrorCode: 'MalformedDetail' }],
+      FailedEntryCount: 2,
+      Entries: [{ EventId: expect.any(String) }, { ErrorCode: 'MalformedDetail' }, { ErrorCode: 'MalformedDetail' }],
     });
-    await until(1);
-    expect(delivered).toMatchObject([{ source: 'mine', 'detail-type': 'Good', detail: { n: 1 } }]);
-  });
-});
-
-describe('the wire', () => {
-  const post = (headers: Record<string, string>, body: string) => fetch(region.url, { method: 'POST', headers, body });
-
-  it('answers an operation it does not know as AWS does', async () => {
-    const json = await post({ 'x-amz-target': 'AmazonEC2ContainerServiceV20141113.MakeTea' }, '{}');
-    expect([json.status, await json.json()]).toMatchObject([400, { __type: 'UnknownOperationException' }]);
-    const inherited = await post({ 'x-amz-target': 'AmazonEC2ContainerServiceV20141113.constructor' }, '{}');
-    expect(inherited.status).toBe(400);
-    const query = await post({}, 'Action=MakeTea&Version=2011-01-01');
-    expect([query.status, await query.text()]).toEqual([400, expect.stringContaining('<Code>InvalidAction</Code>')]);
+    await settle(region);
+    expect(delivered).toHaveLength(1);
   });
 
-  it('answers a malformed request, and goes on', async () => {
-    const broken = await post({ 'x-amz-target': 'AWSEvents.PutEvents' }, '{');
-    expect([broken.status, await broken.json()]).toMatchObject([400, { __type: 'SerializationException' }]);
-    expect(await instanceArn(A)).toMatch(/^arn:/);
+  it('facts 3: may lose the events of Auto Scaling, and no others', async () => {
+    const region = regionWith({ lostEvents: 1 });
+    const delivered: unknown[] = [];
+    region.eventBridge.putRule(rule('aws.autoscaling', delivered));
+    region.eventBridge.putRule(rule('aws.ecs', delivered));
+    region.eventBridge.publish(event('aws.autoscaling'));
+    region.eventBridge.publish(event('aws.ecs'));
+    await settle(region);
+    expect(delivered).toMatchObject([{ source: 'aws.ecs' }]);
+    expect(happenings).toContainEqual(expect.objectContaining({ kind: 'event', fate: 'lost' }));
+  });
+
+  it('facts 3: may deliver twice, late and out of order', async () => {
+    const region = regionWith({ duplicatedEvents: 1, delayedEvents: 1, delaySeconds: 600 });
+    const delivered: { n: number; at: number }[] = [];
+    region.eventBridge.putRule({
+      name: 'all',
+      pattern: { source: ['mine'] },
+      target: (each) => delivered.push({ n: (each as { detail: { n: number } }).detail.n, at: nowSeconds(region) }),
+    });
+    for (let n = 0; n < 10; n++) region.eventBridge.publish({ ...event('mine'), detail: { n } });
+    await settle(region);
+    const order = delivered.map(({ n }) => n);
+    expect(order).toHaveLength(20);
+    expect(order).not.toEqual(order.toSorted((a, b) => a - b));
+    expect(Math.max(...delivered.map(({ at }) => at))).toBeGreaterThan(60);
   });
 });
 
 describe('Lambda in the local Region', () => {
-  it('retries a failed invocation after one and after two minutes, then gives the event up (facts 7)', async () => {
+  it('facts 7: tries a failed invocation again after one and after two minutes, then gives the event up', async () => {
+    const region = regionWith();
     const startedAt: number[] = [];
     const lambda = region.deploy({
       name: 'failing',
       timeoutSeconds: 10,
       load: () => async () => {
-        startedAt.push(nowSeconds());
+        startedAt.push(Math.floor(nowSeconds(region)));
         throw new Error('no');
       },
     });
     lambda.invokeAsync({ n: 1 });
-    await region.time.runUntil(() => false);
+    await settle(region);
     expect(startedAt).toEqual([0, 60, 180]);
     expect(lambda.deadLetters).toEqual([{ n: 1 }]);
   });
 
-  it('ends an invocation that outlasts its timeout as a failure, billed to the limit', async () => {
+  it('ends an invocation that outlasts its timeout, bills it to the limit, and lets it do no more', async () => {
+    const region = regionWith();
+    const reached: string[] = [];
     const lambda = region.deploy({
       name: 'slow',
       timeoutSeconds: 10,
-      load: (clock) => () => clock.sleepUntil(clock.nowMs() + 60_000),
+      load: () => async () => {
+        await sleepUntil(region.time.nowMs() + 60_000);
+        reached.push('the end');
+      },
     });
     lambda.invokeAsync({});
-    await until(61);
+    await region.time.runUntil(() => lambda.invocations.length > 0);
     expect(lambda.invocations).toMatchObject([{ billedSeconds: 10, error: 'Task timed out after 10 seconds' }]);
+    await settle(region);
+    expect(reached).toEqual([]);
   });
 
   it('gives the time that is left, and loads the code once for invocations that follow each other', async () => {
+    const region = regionWith();
     const left: number[] = [];
     let loads = 0;
     const lambda = region.deploy({
@@ -386,17 +153,168 @@ describe('Lambda in the local Region', () => {
       load: (clock) => {
         loads += 1;
         return async (_event, context) => {
-          left.push(context.getRemainingTimeInMillis());
           await clock.sleepUntil(clock.nowMs() + 4_000);
-          left.push(context.getRemainingTimeInMillis());
+          left.push(Math.round(context.getRemainingTimeInMillis()));
         };
       },
     });
     lambda.invokeAsync({});
-    await until(5);
+    await settle(region);
     lambda.invokeAsync({});
-    await until(10);
-    expect(left).toEqual([10_000, 6_000, 10_000, 6_000]);
+    await settle(region);
+    expect(left).toEqual([5_650, 6_000]); // the first start was cold
     expect(loads).toBe(1);
+  });
+
+  it('facts 9: runs no more at once than the account may, and takes the rest later', async () => {
+    const region = regionWith({}, { concurrencyLimit: 2 });
+    const lambda = region.deploy({
+      name: 'busy',
+      timeoutSeconds: 60,
+      load: (clock) => () => clock.sleepUntil(clock.nowMs() + 10_000),
+    });
+    for (let n = 0; n < 6; n++) lambda.invokeAsync({ n });
+    await settle(region);
+    expect(lambda.peakConcurrency).toBe(2);
+    expect(lambda.invocations.filter(({ error }) => error === undefined)).toHaveLength(6);
+  });
+
+  it('can crash at any await, before AWS did what was asked or after', async () => {
+    const ends = new Set<string>();
+    for (let seed = 0; seed < 40; seed++) {
+      const region = regionWith({ crashes: 0.3 }, { seed });
+      const ecs = ecsOf(region);
+      const reached: string[] = [];
+      const lambda = region.deploy({
+        name: 'crashing',
+        timeoutSeconds: 60,
+        load: () => async () => {
+          await ecs.send(new ListClustersCommand({}));
+          reached.push('answered');
+        },
+      });
+      lambda.invokeAsync({});
+      await region.time.runUntil(() => lambda.invocations.length > 0);
+      const [invocation] = lambda.invocations;
+      ends.add(`${region.calls.length} calls, ${reached.length} answered, ${invocation?.error ?? 'well'}`);
+    }
+    expect([...ends].toSorted()).toEqual([
+      '0 calls, 0 answered, Runtime exited with error: signal: killed',
+      '1 calls, 0 answered, Runtime exited with error: signal: killed',
+      '1 calls, 1 answered, well',
+    ]);
+  });
+});
+
+describe('the limits of ECS', () => {
+  it('facts 17: reads share a burst of 100, then 20 a second', async () => {
+    const region = regionWith();
+    const ecs = ecsOf(region);
+    let refused = 0;
+    const read = () =>
+      ecs.send(new ListTasksCommand({ cluster })).catch((error) => {
+        expect(error).toMatchObject({
+          name: 'ThrottlingException',
+          message: 'Rate exceeded',
+          $metadata: { httpStatusCode: 400 },
+        });
+        refused += 1;
+      });
+    for (let n = 0; n < 110; n++) await read();
+    expect(refused).toBe(10);
+    region.time.after(1, () => {});
+    await settle(region);
+    for (let n = 0; n < 30; n++) await read();
+    expect(refused).toBe(20);
+  });
+
+  it('are waited out by the SDK’s own backoff, in virtual time', async () => {
+    const region = regionWith({ throttles: 0.5 });
+    const ecs = ecsOf(region, 10);
+    let answered = 0;
+    region.time.start(async () => {
+      for (let n = 0; n < 20; n++) await ecs.send(new ListTasksCommand({ cluster }));
+      answered = 20;
+    });
+    await settle(region);
+    expect(answered).toBe(20);
+    expect(nowSeconds(region)).toBeGreaterThan(2);
+  });
+});
+
+describe('CloudWatch in the local Region', () => {
+  it('takes the metrics out of a line in the embedded metric format, and none out of another', () => {
+    const line = {
+      _aws: {
+        Timestamp: 1,
+        CloudWatchMetrics: [
+          { Namespace: 'N', Dimensions: [['service', 'outcome']], Metrics: [{ Name: 'Drains', Unit: 'Count' }] },
+        ],
+      },
+      service: 's',
+      outcome: 'drained',
+      Drains: 1,
+      other: 2,
+    };
+    expect(datapointsIn(line)).toEqual([
+      { namespace: 'N', name: 'Drains', unit: 'Count', value: 1, dimensions: { service: 's', outcome: 'drained' } },
+    ]);
+    expect(datapointsIn({ message: 'Drained' })).toEqual([]);
+  });
+
+  it('samples by the minute', async () => {
+    const region = regionWith();
+    const samples = sampleByTheMinute(region.time, () => nowSeconds(region));
+    await region.time.runUntil(() => samples.length === 4);
+    expect(samples).toEqual([0, 1, 2, 3].map((minute) => ({ minute, value: minute * 60 })));
+  });
+});
+
+describe('the wire', () => {
+  const posted = async (region: Region, headers: Record<string, string>, body: string) => {
+    const { url, close } = await listen(region.answer);
+    ends.push(close);
+    return fetch(url, { method: 'POST', headers, body });
+  };
+  const target = (name: string) => ({ 'x-amz-target': name });
+
+  it.each([
+    [
+      'an operation that ECS does not have',
+      target('AmazonEC2ContainerServiceV20141113.MakeTea'),
+      '{}',
+      'UnknownOperationException',
+    ],
+    [
+      'an operation that JavaScript has',
+      target('AmazonEC2ContainerServiceV20141113.constructor'),
+      '{}',
+      'UnknownOperationException',
+    ],
+    ['a service that is not there', target('AmazonSQS.SendMessage'), '{}', 'UnknownOperationException'],
+    ['a body that is not JSON', target('AWSEvents.PutEvents'), '{', 'SerializationException'],
+    ['a body that is no object', target('AWSEvents.PutEvents'), '[]', 'SerializationException'],
+  ])('answers %s as AWS does', async (_, headers, body, type) => {
+    const response = await posted(regionWith(), headers, body);
+    expect([response.status, await response.json()]).toMatchObject([400, { __type: type }]);
+  });
+
+  it('answers an action that Auto Scaling does not have as AWS does', async () => {
+    const response = await posted(regionWith(), {}, 'Action=MakeTea&Version=2011-01-01');
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      expect.stringContaining('<Code>InvalidAction</Code>'),
+    ]);
+  });
+
+  it('goes on after a request that made no sense', async () => {
+    const region = regionWith();
+    await posted(
+      region,
+      target('AmazonEC2ContainerServiceV20141113.ListTasks'),
+      '{"cluster":{"a":1},"maxResults":"x"}',
+    );
+    const response = await posted(region, target('AmazonEC2ContainerServiceV20141113.ListClusters'), '{}');
+    expect(await response.json()).toEqual({ clusterArns: ['arn:aws:ecs:eu-west-1:123456789012:cluster/prod'] });
   });
 });

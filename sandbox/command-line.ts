@@ -1,0 +1,56 @@
+import { DRAINERS, type Drainer } from './result.ts';
+import { SCENARIOS, type ScenarioName } from './scenarios.ts';
+
+/** What was typed cannot be understood; the message is the sentence that mends it, and the exit status is 2. */
+export class UsageError extends Error {}
+
+/** The scenarios, one line each. */
+export const SCENARIO_LINES = Object.entries(SCENARIOS)
+  .map(([name, { description }]) => `  ${name.padEnd(16)} ${description}`)
+  .join('\n');
+
+export function scenarioNamed(value: string): ScenarioName {
+  return oneOf('scenario', value, Object.keys(SCENARIOS) as ScenarioName[]);
+}
+
+export function drainerNamed(value: string): Drainer {
+  return oneOf('drainer', value, DRAINERS);
+}
+
+export function seedFrom(value: string): number {
+  return wholeNumber('seed', value, 999_999_999);
+}
+
+export function portFrom(value: string): number {
+  return wholeNumber('port', value, 65_535);
+}
+
+/** Virtual seconds in a second of the wall clock. */
+export function speedFrom(value: string): number {
+  const speed = Number(value);
+  if (speed > 0 && speed <= 1e6) return speed;
+  throw new UsageError(`--speed ${value} is not a number of virtual seconds in a second, such as 60.`);
+}
+
+/** Runs a command: what it throws is told in a sentence, with exit status 2 for a mistake in what was typed, else 1. */
+export async function run(command: (args: readonly string[]) => Promise<void>, usage: string): Promise<void> {
+  try {
+    await command(process.argv.slice(2));
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const misparsed = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+    process.stderr.write(misparsed ? `${message}\n${usage}\n` : `${message}\n`);
+    process.exitCode = misparsed || error instanceof UsageError ? 2 : 1;
+  }
+}
+
+function oneOf<T extends string>(option: string, value: string, known: readonly T[]): T {
+  const found = known.find((each) => each === value);
+  if (found !== undefined) return found;
+  throw new UsageError(`There is no ${option} ${value}; there are ${known.join(', ')}.`);
+}
+
+function wholeNumber(option: string, value: string, max: number): number {
+  if (/^\d+$/.test(value) && Number(value) <= max) return Number(value);
+  throw new UsageError(`--${option} ${value} is not a whole number from 0 to ${max}.`);
+}

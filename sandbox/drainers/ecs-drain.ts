@@ -1,0 +1,58 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Context } from 'aws-lambda';
+import { deploymentIn, type Package, packaged, unpack } from '../packaging.ts';
+import { CLUSTER, GROUP } from '../scenarios.ts';
+import type { Install } from './drainer.ts';
+
+type Bundle = typeof import('../../src/handlers/lambda.ts');
+
+/** This service, as `serverless deploy` would install it: the packaged bundle, by the template's own rules and settings. */
+export const ecsDrain: Install = async (region, { params }) => {
+  const uploaded = await packagedOnce({ cluster: CLUSTER, autoScalingGroups: GROUP, ...params });
+  const deployment = deploymentIn(uploaded);
+  const { createDrainHandler } = await bundleIn(uploaded, deployment.environment);
+  const lambda = region.deploy({
+    name: deployment.functionName,
+    timeoutSeconds: deployment.timeoutSeconds,
+    load: (clock) => {
+      const handler = createDrainHandler(deployment.environment, { clock, transport: region.transport });
+      return (event: unknown, context: Context) => handler(event, context);
+    },
+  });
+  for (const rule of deployment.rules) {
+    region.eventBridge.putRule({ ...rule, target: (event) => lambda.invokeAsync(event) });
+  }
+  for (const hook of deployment.hooks) region.autoScaling.putLifecycleHook(hook);
+  return { lambda, instanceOf };
+};
+
+/** From the detail of a lifecycle event, or from that of a continuation. */
+function instanceOf(event: unknown): string | undefined {
+  const { detail } = event as {
+    detail?: { EC2InstanceId?: string; drain?: { action: { instanceId: string } } };
+  };
+  return detail?.EC2InstanceId ?? detail?.drain?.action.instanceId;
+}
+
+const packages = new Map<string, Promise<Package>>();
+
+function packagedOnce(params: Readonly<Record<string, string | number>>): Promise<Package> {
+  const args = Object.entries(params).map(([name, value]) => `--param=${name}=${value}`);
+  const key = args.join(' ');
+  const made = packages.get(key) ?? packaged({ args });
+  packages.set(key, made);
+  return made;
+}
+
+/** Loads the zip's own module, with the environment that Lambda would give it. */
+async function bundleIn(uploaded: Package, environment: Readonly<Record<string, string>>): Promise<Bundle> {
+  Object.assign(process.env, environment);
+  const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-drill-'));
+  try {
+    return await import(await unpack(uploaded, folder));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}

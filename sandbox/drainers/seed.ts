@@ -1,0 +1,122 @@
+import { AutoScalingClient, CompleteLifecycleActionCommand } from '@aws-sdk/client-auto-scaling';
+import {
+  DescribeContainerInstancesCommand,
+  ECSClient,
+  ListContainerInstancesCommand,
+  UpdateContainerInstancesStateCommand,
+} from '@aws-sdk/client-ecs';
+import type { Context } from 'aws-lambda';
+import type { Clock } from '../../src/domain/ports.ts';
+import { CLUSTER, GROUP } from '../scenarios.ts';
+import type { Install } from './drainer.ts';
+
+/**
+ * The book's function ("Docker on Amazon Web Services", chapter on ECS auto scaling), told again in TypeScript with its
+ * errors: it lists the first page only, believes the running count, never heartbeats, answers any error with ABANDON and
+ * republishes itself to SNS when time runs out.
+ */
+export const seed: Install = async (region) => {
+  const hook = {
+    name: 'lifecycle-hook',
+    group: GROUP,
+    heartbeatTimeoutSeconds: 900,
+    defaultResult: 'CONTINUE',
+  } as const;
+  region.autoScaling.putLifecycleHook(hook);
+  const lambda = region.deploy({
+    name: 'lifecycleHooks',
+    timeoutSeconds: 300,
+    load: (clock) => bookHandler(clock, region.transport, publish),
+  });
+
+  const published = new Map<string, number>();
+  /** The topic. AWS stops a loop of a function and its own topic after about 16 rounds (facts 8). */
+  function publish(message: string): void {
+    const rounds = (published.get(message) ?? 0) + 1;
+    published.set(message, rounds);
+    if (rounds > 16) {
+      region.tell({
+        kind: 'invocation',
+        functionName: 'lifecycleHooks',
+        what: 'throttled',
+        message: 'stopped as a recursive loop',
+      });
+      return;
+    }
+    region.time.after(0.3, () =>
+      lambda.invokeAsync({ Records: [{ Sns: { TopicArn: 'lifecycle-hook', Message: message } }] }),
+    );
+  }
+
+  // The hook's notification target is the topic; its message is the detail of the event.
+  region.eventBridge.putRule({
+    name: 'the topic of the hook',
+    pattern: { source: ['aws.autoscaling'], detail: { LifecycleHookName: [hook.name] } },
+    target: (event) => publish(JSON.stringify((event as { detail: unknown }).detail)),
+  });
+  return { lambda, instanceOf: (event) => messagesIn(event)[0]?.EC2InstanceId };
+};
+
+interface Message {
+  readonly LifecycleTransition: string;
+  readonly LifecycleHookName: string;
+  readonly AutoScalingGroupName: string;
+  readonly EC2InstanceId: string;
+}
+
+function messagesIn(event: unknown): Message[] {
+  const { Records } = event as { Records: { Sns: { Message: string } }[] };
+  return Records.map(({ Sns }) => JSON.parse(Sns.Message));
+}
+
+function bookHandler(
+  clock: Clock,
+  requestHandler: NonNullable<ConstructorParameters<typeof ECSClient>[0]>['requestHandler'],
+  publish: (message: string) => void,
+) {
+  // boto3's own default: five attempts in all.
+  const configuration = { maxAttempts: 5, requestHandler: requestHandler ?? {} };
+  const ecs = new ECSClient(configuration);
+  const autoScaling = new AutoScalingClient(configuration);
+
+  return async (event: unknown, context: Context): Promise<void> => {
+    for (const message of messagesIn(event)) {
+      if (message.LifecycleTransition !== 'autoscaling:EC2_INSTANCE_TERMINATING') return;
+      const complete = (LifecycleActionResult: string) =>
+        autoScaling.send(
+          new CompleteLifecycleActionCommand({
+            LifecycleHookName: message.LifecycleHookName,
+            AutoScalingGroupName: message.AutoScalingGroupName,
+            InstanceId: message.EC2InstanceId,
+            LifecycleActionResult,
+          }),
+        );
+      try {
+        const listed = await ecs.send(new ListContainerInstancesCommand({ cluster: CLUSTER }));
+        const described = await ecs.send(
+          new DescribeContainerInstancesCommand({ cluster: CLUSTER, containerInstances: listed.containerInstanceArns }),
+        );
+        const instance = described.containerInstances?.find(
+          ({ ec2InstanceId }) => ec2InstanceId === message.EC2InstanceId,
+        );
+        if (!instance?.containerInstanceArn) throw new Error('Could not locate ECS instance');
+        const containerInstances = [instance.containerInstanceArn];
+        await ecs.send(
+          new UpdateContainerInstancesStateCommand({ cluster: CLUSTER, containerInstances, status: 'DRAINING' }),
+        );
+        let count = 1;
+        while (count > 0 && context.getRemainingTimeInMillis() > 10_000) {
+          const status = await ecs.send(
+            new DescribeContainerInstancesCommand({ cluster: CLUSTER, containerInstances }),
+          );
+          count = status.containerInstances?.[0]?.runningTasksCount ?? 0;
+          await clock.sleepUntil(clock.nowMs() + 5_000);
+        }
+        if (count === 0) await complete('CONTINUE');
+        else publish(JSON.stringify(message));
+      } catch {
+        await complete('ABANDON');
+      }
+    }
+  };
+}

@@ -1,0 +1,249 @@
+import type {
+  ActivitiesType,
+  Activity,
+  ActivityType,
+  AutoScalingGroup,
+  AutoScalingGroupNamesType,
+  AutoScalingGroupsType,
+  AutoScalingInstanceDetails,
+  AutoScalingInstancesType,
+  CompleteLifecycleActionAnswer,
+  CompleteLifecycleActionType,
+  DescribeAutoScalingInstancesType,
+  DescribeLifecycleHooksAnswer,
+  DescribeLifecycleHooksType,
+  DescribeScalingActivitiesType,
+  Instance,
+  LifecycleHook,
+  LifecycleState,
+  RecordLifecycleActionHeartbeatAnswer,
+  RecordLifecycleActionHeartbeatType,
+  SetDesiredCapacityType,
+  TerminateInstanceInAutoScalingGroupType,
+} from '@aws-sdk/client-auto-scaling';
+import {
+  type ActionName,
+  type AutoScalingModel,
+  type GroupView,
+  globalTimeoutSeconds,
+  type HookSpec,
+  type InstanceView,
+  type LifecycleResult,
+  type ScalingActivity,
+} from './auto-scaling.ts';
+import { AwsError } from './aws-error.ts';
+import type { Operations } from './wire.ts';
+
+/** An input as the Query protocol delivers it: every scalar is text. */
+type AsText<T> = {
+  readonly [K in keyof T]?: NonNullable<T[K]> extends readonly unknown[] ? readonly string[] : string;
+};
+
+/** How many items a page has: by default, and at most (API reference, MaxRecords). */
+const GROUPS_PER_PAGE = { default: 50, max: 100 };
+const INSTANCES_PER_PAGE = { default: 50, max: 50 };
+const ACTIVITIES_PER_PAGE = { default: 100, max: 100 };
+
+/** The operations of the Auto Scaling API, over the model. */
+export function autoScalingOperations(model: AutoScalingModel): Operations {
+  return {
+    DescribeAutoScalingGroups: (input: AsText<AutoScalingGroupNamesType>): AutoScalingGroupsType => {
+      refuse(input, 'Filters');
+      const names = input.AutoScalingGroupNames;
+      const found = model.groups().filter(({ name }) => !names?.length || names.includes(name));
+      const { items, NextToken } = page(found, input, GROUPS_PER_PAGE);
+      const withInstances = flag(input, 'IncludeInstances') ?? true;
+      return {
+        AutoScalingGroups: items.map((group) => describedGroup(group, withInstances ? instancesOf(group.name) : [])),
+        ...NextToken,
+      };
+    },
+
+    DescribeAutoScalingInstances: (input: AsText<DescribeAutoScalingInstancesType>): AutoScalingInstancesType => {
+      const zones = new Map(model.groups().map(({ name, availabilityZone }) => [name, availabilityZone]));
+      const wanted = input.InstanceIds?.length
+        ? input.InstanceIds.flatMap(existing)
+        : [...zones.keys()].flatMap(instancesOf);
+      const { items, NextToken } = page(wanted, input, INSTANCES_PER_PAGE);
+      const AutoScalingInstances = items.map((instance) => ({
+        ...describedInstance(instance, zones.get(instance.group) ?? ''),
+        AutoScalingGroupName: instance.group,
+        HealthStatus: 'HEALTHY',
+      }));
+      return { AutoScalingInstances: AutoScalingInstances satisfies AutoScalingInstanceDetails[], ...NextToken };
+    },
+
+    DescribeLifecycleHooks: (input: AsText<DescribeLifecycleHooksType>): DescribeLifecycleHooksAnswer => {
+      const names = input.LifecycleHookNames;
+      const hooks = model.hooksOf(text(input, 'AutoScalingGroupName'));
+      return { LifecycleHooks: hooks.filter(({ name }) => !names?.length || names.includes(name)).map(describedHook) };
+    },
+
+    DescribeScalingActivities: (input: AsText<DescribeScalingActivitiesType>): ActivitiesType => {
+      refuse(input, 'Filters');
+      const { ActivityIds: ids, AutoScalingGroupName: name } = input;
+      const found = (name === undefined ? model.groups() : [model.group(name)])
+        .flatMap((group) => model.activitiesOf(group.name).map((activity) => ({ activity, arn: group.arn })))
+        .filter(({ activity }) => !ids?.length || ids.includes(activity.id));
+      const { items, NextToken } = page(found, input, ACTIVITIES_PER_PAGE);
+      return { Activities: items.map(({ activity, arn }) => describedActivity(activity, arn)), ...NextToken };
+    },
+
+    RecordLifecycleActionHeartbeat: (
+      input: AsText<RecordLifecycleActionHeartbeatType>,
+    ): RecordLifecycleActionHeartbeatAnswer => {
+      model.recordHeartbeat(actionName(input));
+      return {};
+    },
+
+    CompleteLifecycleAction: (input: AsText<CompleteLifecycleActionType>): CompleteLifecycleActionAnswer => {
+      model.completeAction(actionName(input), lifecycleResult(text(input, 'LifecycleActionResult')));
+      return {};
+    },
+
+    TerminateInstanceInAutoScalingGroup: (input: AsText<TerminateInstanceInAutoScalingGroupType>): ActivityType => {
+      refuse(input, 'InstanceIds');
+      const instanceId = text(input, 'InstanceId');
+      text(input, 'ShouldDecrementDesiredCapacity');
+      const decrementDesiredCapacity = flag(input, 'ShouldDecrementDesiredCapacity') === true;
+      model.terminateInstance(instanceId, { decrementDesiredCapacity });
+      const activity = model.lastActivityOf(instanceId);
+      return activity ? { Activity: describedActivity(activity, model.group(activity.group).arn) } : {};
+    },
+
+    SetDesiredCapacity: (input: AsText<SetDesiredCapacityType>): object => {
+      text(input, 'DesiredCapacity');
+      model.setDesiredCapacity(text(input, 'AutoScalingGroupName'), whole(input, 'DesiredCapacity') ?? 0);
+      return {};
+    },
+  };
+
+  function existing(instanceId: string): readonly InstanceView[] {
+    const instance = model.instance(instanceId);
+    return instance && instance.state !== 'Terminated' ? [instance] : [];
+  }
+
+  function instancesOf(group: string): readonly InstanceView[] {
+    return model.instancesOf(group);
+  }
+}
+
+// --- What is answered -----------------------------------------------------------------------------------------------
+
+function describedGroup(group: GroupView, instances: readonly InstanceView[]): AutoScalingGroup {
+  return {
+    AutoScalingGroupName: group.name,
+    AutoScalingGroupARN: group.arn,
+    MinSize: group.minSize,
+    MaxSize: group.maxSize,
+    DesiredCapacity: group.desiredCapacity,
+    DefaultCooldown: 300,
+    AvailabilityZones: [group.availabilityZone],
+    HealthCheckType: 'EC2',
+    HealthCheckGracePeriod: 0,
+    Instances: instances.map((instance) => describedInstance(instance, group.availabilityZone)),
+    CreatedTime: new Date(group.createdAtMs),
+    TerminationPolicies: ['OldestInstance'],
+    NewInstancesProtectedFromScaleIn: false,
+  };
+}
+
+function describedInstance({ instanceId, state }: InstanceView, AvailabilityZone: string) {
+  return {
+    InstanceId: instanceId,
+    AvailabilityZone,
+    LifecycleState: state satisfies LifecycleState,
+    HealthStatus: 'Healthy',
+    ProtectedFromScaleIn: false,
+  } satisfies Instance;
+}
+
+function describedHook(hook: HookSpec): LifecycleHook {
+  return {
+    LifecycleHookName: hook.name,
+    AutoScalingGroupName: hook.group,
+    LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+    HeartbeatTimeout: hook.heartbeatTimeoutSeconds,
+    GlobalTimeout: globalTimeoutSeconds(hook),
+    DefaultResult: hook.defaultResult,
+    ...(hook.notificationMetadata !== undefined && { NotificationMetadata: hook.notificationMetadata }),
+  };
+}
+
+function describedActivity(activity: ScalingActivity, AutoScalingGroupARN: string): Activity {
+  return {
+    ActivityId: activity.id,
+    AutoScalingGroupName: activity.group,
+    AutoScalingGroupARN,
+    Description: activity.description,
+    Cause: activity.cause,
+    StartTime: new Date(activity.startedAtMs),
+    ...(activity.endedAtMs !== undefined && { EndTime: new Date(activity.endedAtMs) }),
+    StatusCode: activity.status,
+  };
+}
+
+/** A page of what was found; its token is the place of the next one. */
+function page<T>(
+  all: readonly T[],
+  input: { readonly NextToken?: string; readonly MaxRecords?: string },
+  limits: { readonly default: number; readonly max: number },
+): { readonly items: readonly T[]; readonly NextToken: { readonly NextToken?: string } } {
+  const size = whole(input, 'MaxRecords') ?? limits.default;
+  if (size < 1 || size > limits.max) throw invalid(`MaxRecords must be between 1 and ${limits.max}`);
+  const start = Number(input.NextToken ?? 0);
+  if (!Number.isInteger(start) || start < 0)
+    throw new AwsError('InvalidNextToken', 'The NextToken value is not valid.');
+  const end = start + size;
+  return { items: all.slice(start, end), NextToken: end < all.length ? { NextToken: String(end) } : {} };
+}
+
+// --- What is asked --------------------------------------------------------------------------------------------------
+
+function actionName(input: AsText<RecordLifecycleActionHeartbeatType>): ActionName {
+  const { LifecycleActionToken: token, InstanceId: instanceId } = input;
+  if (token === undefined && instanceId === undefined) {
+    throw invalid('Either LifecycleActionToken or InstanceId must be specified');
+  }
+  return { group: text(input, 'AutoScalingGroupName'), hook: text(input, 'LifecycleHookName'), token, instanceId };
+}
+
+function lifecycleResult(result: string): LifecycleResult {
+  if (result === 'CONTINUE' || result === 'ABANDON') return result;
+  throw invalid(`Invalid lifecycle action result: ${result}`);
+}
+
+type Input<K extends string> = { readonly [P in K]?: string };
+
+/** AWS's words for a required parameter that is missing. */
+function text<K extends string>(input: Input<K>, name: K): string {
+  const value = input[name];
+  if (value) return value;
+  const member = name.charAt(0).toLowerCase() + name.slice(1);
+  throw invalid(
+    `1 validation error detected: Value null at '${member}' failed to satisfy constraint: Member must not be null`,
+  );
+}
+
+function whole<K extends string>(input: Input<K>, name: K): number | undefined {
+  const value = input[name];
+  if (value === undefined) return undefined;
+  if (!/^-?\d+$/.test(value)) throw new AwsError('MalformedInput', `${name} must be a whole number, not ${value}`);
+  return Number(value);
+}
+
+function flag<K extends string>(input: Input<K>, name: K): boolean | undefined {
+  const value = input[name];
+  if (value === undefined) return undefined;
+  if (value !== 'true' && value !== 'false') throw new AwsError('MalformedInput', `${name} must be true or false`);
+  return value === 'true';
+}
+
+/** A parameter that is not known here is an error: to pass over it would answer another question. */
+function refuse<K extends string>(input: { readonly [P in K]?: unknown }, name: K): void {
+  if (input[name] !== undefined) throw invalid(`The local Region does not know ${name}.`);
+}
+
+function invalid(message: string): AwsError {
+  return new AwsError('ValidationError', message);
+}

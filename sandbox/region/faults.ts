@@ -1,0 +1,27 @@
+/** What can be made to go wrong; each is a probability from 0 to 1 where nothing else is said. */
+export interface Faults {
+  /** An Auto Scaling event never arrives: its delivery is best effort (facts 3). */
+  readonly lostEvents: number;
+  /** An event arrives twice (facts 3). */
+  readonly duplicatedEvents: number;
+  /** An event arrives up to `delaySeconds` late, and so out of order. */
+  readonly delayedEvents: number;
+  readonly delaySeconds: number;
+  /** A call is throttled whatever its bucket says. */
+  readonly throttles: number;
+  /** A call is answered with HTTP 500. */
+  readonly serverErrors: number;
+  /** An invocation dies at an await: with this probability at each. */
+  readonly crashes: number;
+}
+
+/** Nothing goes wrong. */
+export const NO_FAULTS: Faults = {
+  lostEvents: 0,
+  duplicatedEvents: 0,
+  delayedEvents: 0,
+  delaySeconds: 0,
+  throttles: 0,
+  serverErrors: 0,
+  crashes: 0,
+};

@@ -1,0 +1,64 @@
+import type { Random } from './random.ts';
+import { currentStrand, type Timer, type VirtualTime } from './virtual-time.ts';
+
+/**
+ * Gives the code of strands the Region's time and chance where it asks the language for them: the SDK's backoff sleeps
+ * with `setTimeout` and draws its jitter from `Math.random`, and loggers write `new Date()`. All other code keeps the
+ * real ones. Returns how to end it.
+ */
+export function playGlobals(time: VirtualTime, random: Random): () => void {
+  const real = { setTimeout, clearTimeout, Date, mathRandom: Math.random };
+  const inStrand = () => currentStrand.getStore() !== undefined;
+
+  const virtualSetTimeout = (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
+    const strand = currentStrand.getStore();
+    if (!strand) return real.setTimeout(callback, ms, ...args);
+    return new VirtualTimeout(strand.timer(time.nowMs() + ms, () => callback(...args)));
+  };
+  const virtualClearTimeout = (timeout: unknown) => {
+    if (timeout instanceof VirtualTimeout) timeout.timer.cancel();
+    else real.clearTimeout(timeout as Parameters<typeof clearTimeout>[0]);
+  };
+  class StrandDate extends real.Date {
+    constructor(...args: [] | [string | number | Date]) {
+      if (args.length === 0) super(StrandDate.now());
+      else super(...(args as [string]));
+    }
+    static override now(): number {
+      return inStrand() ? Math.floor(time.nowMs()) : real.Date.now();
+    }
+  }
+
+  globalThis.setTimeout = virtualSetTimeout as unknown as typeof setTimeout;
+  globalThis.clearTimeout = virtualClearTimeout;
+  globalThis.Date = StrandDate as DateConstructor;
+  Math.random = () => (inStrand() ? random.between(0, 1) : real.mathRandom());
+  return () => {
+    globalThis.setTimeout = real.setTimeout;
+    globalThis.clearTimeout = real.clearTimeout;
+    globalThis.Date = real.Date;
+    Math.random = real.mathRandom;
+  };
+}
+
+/** What Node's own timers offer, as far as libraries use it. */
+class VirtualTimeout {
+  readonly timer: Timer;
+
+  constructor(timer: Timer) {
+    this.timer = timer;
+  }
+
+  unref(): this {
+    this.timer.unref();
+    return this;
+  }
+
+  ref(): this {
+    return this;
+  }
+
+  hasRef(): boolean {
+    return true;
+  }
+}

@@ -1,0 +1,53 @@
+import { Readable } from 'node:stream';
+import { HttpResponse } from '@smithy/core/transport';
+import type { HttpHandlerOptions, HttpRequest } from '@smithy/types';
+import { currentStrand } from './virtual-time.ts';
+import type { WireAnswer, WireRequest } from './wire.ts';
+
+/** What an SDK client takes as its `requestHandler`. */
+export type Transport = ReturnType<typeof transportTo>;
+
+/** What the transport needs of the Region. */
+export interface Far {
+  answer(request: WireRequest): WireAnswer;
+  nowMs(): number;
+  /** How long this call takes. */
+  latencySeconds(): number;
+  /** Called before and after each call: the invocation may die there. */
+  mayCrash(): void;
+}
+
+/**
+ * Carries the SDK's requests to the Region in this process, byte for byte what HTTP would carry, and takes the time in
+ * virtual seconds that the network and AWS would.
+ */
+export function transportTo(far: Far) {
+  async function carry(request: HttpRequest): Promise<{ response: HttpResponse }> {
+    const strand = currentStrand.getStore();
+    far.mayCrash();
+    await strand?.waitUntil(far.nowMs() + far.latencySeconds() * 1000);
+    const target = request.headers['x-amz-target'];
+    const { status, contentType, body } = far.answer({ target, body: textOf(request.body) });
+    far.mayCrash();
+    if (strand?.ended) await new Promise(() => {}); // What AWS did is done; nobody is left to hear of it.
+    const headers = { 'content-type': contentType };
+    return { response: new HttpResponse({ statusCode: status, headers, body: Readable.from([Buffer.from(body)]) }) };
+  }
+
+  return {
+    async handle(request: HttpRequest, { abortSignal }: HttpHandlerOptions = {}) {
+      if (!abortSignal) return carry(request);
+      const { promise: aborted, reject } = Promise.withResolvers<never>();
+      const abort = () => reject(Object.assign(new Error('Request aborted'), { name: 'AbortError' }));
+      if (abortSignal.aborted) abort();
+      const signal = abortSignal as AbortSignal;
+      signal.addEventListener('abort', abort, { once: true });
+      return Promise.race([carry(request), aborted]).finally(() => signal.removeEventListener('abort', abort));
+    },
+  };
+}
+
+function textOf(body: unknown): string {
+  if (typeof body === 'string') return body;
+  return body instanceof Uint8Array ? new TextDecoder().decode(body) : '';
+}

@@ -1,0 +1,47 @@
+import type { Happening } from './region/happenings.ts';
+
+/** Who drains: this service, nobody (a group without a hook), or the book's function. */
+export const DRAINERS = ['ecs-drain', 'none', 'seed'] as const;
+export type Drainer = (typeof DRAINERS)[number];
+
+/** What became of one instance's lifecycle action. */
+export interface DrainResult {
+  readonly instanceId: string;
+  /** The drainer's own word where it has one (`drained`, `timed-out`, …), else how the action ended. */
+  readonly outcome: string;
+  /** From the hold to the completion. */
+  readonly seconds: number;
+  /** From the last task's stop to the completion; 0 if tasks were killed. */
+  readonly slackSeconds: number;
+  readonly billedSeconds: number;
+  readonly apiCalls: number;
+  readonly heartbeats: number;
+  readonly continuations: number;
+}
+
+/** A happening on the drill's own clock. */
+export type DrillEvent = Happening extends infer H
+  ? H extends { atMs: number }
+    ? Omit<H, 'atMs'> & { readonly second: number }
+    : never
+  : never;
+
+/** One drill, whole: what `--json` prints and what the report draws. The same scenario, drainer and seed number give the same, but for `wallSeconds`. */
+export interface DrillResult {
+  readonly scenario: string;
+  readonly seed: number;
+  readonly drainer: Drainer;
+  readonly instancesTerminated: number;
+  /** Tasks whose instance was terminated before they had stopped. */
+  readonly tasksKilled: number;
+  readonly requestsLost: number;
+  /** The cluster's MemoryReservation by the minute, as CloudWatch has it. */
+  readonly memoryReservation: {
+    readonly min: number;
+    readonly series: readonly { readonly minute: number; readonly percent: number }[];
+  };
+  readonly drains: readonly DrainResult[];
+  readonly events: readonly DrillEvent[];
+  readonly virtualSeconds: number;
+  readonly wallSeconds: number;
+}

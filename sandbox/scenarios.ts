@@ -1,0 +1,169 @@
+import type { GroupSpec } from './region/auto-scaling.ts';
+import { instanceRefresh, rollingUpdate, scaleIn } from './region/deployments.ts';
+import type { ServiceSpec, StandaloneTaskSpec } from './region/ecs.ts';
+import type { Region } from './region/region.ts';
+
+/** A cluster, what runs on it, and what happens to it. */
+export interface Scenario {
+  readonly description: string;
+  readonly group: GroupSpec;
+  readonly services: readonly ServiceSpec[];
+  /** Standalone tasks, by the place in the group of the instance they are put on. */
+  readonly jobs: readonly (Omit<StandaloneTaskSpec, 'cluster'> & { readonly on: number })[];
+  /** What to deploy ecs-drain with, beyond the cluster and the group. */
+  readonly params: Readonly<Record<string, string | number>>;
+  /** Sets it going. */
+  readonly begin: (region: Region, instanceIds: readonly string[]) => void;
+}
+
+export const CLUSTER = 'prod';
+export const GROUP = 'web';
+
+const group = (desiredCapacity: number, spare = 1): GroupSpec => ({
+  name: GROUP,
+  minSize: 0,
+  maxSize: desiredCapacity + spare,
+  desiredCapacity,
+  cluster: CLUSTER,
+  memoryMiB: 7_680,
+  cpuUnits: 2_048,
+  launchSeconds: 90,
+});
+
+const replicas = (name: string, desiredCount: number, more: Partial<ServiceSpec> = {}): ServiceSpec => ({
+  cluster: CLUSTER,
+  name,
+  strategy: 'REPLICA',
+  desiredCount,
+  minimumHealthyPercent: 100,
+  maximumPercent: 200,
+  memoryMiB: 1_024,
+  cpuUnits: 256,
+  startSeconds: 40,
+  stopTimeoutSeconds: 30,
+  ...more,
+});
+
+const behindLoadBalancer = { loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 50 } };
+
+const logRouter: ServiceSpec = {
+  ...replicas('log-router', 0),
+  strategy: 'DAEMON',
+  memoryMiB: 256,
+  cpuUnits: 64,
+  startSeconds: 10,
+  stopTimeoutSeconds: 10,
+};
+
+const threeServices = [
+  replicas('web', 8, behindLoadBalancer),
+  replicas('api', 6, { loadBalancer: { deregistrationDelaySeconds: 120, requestsPerSecond: 100 } }),
+  replicas('worker', 4, { stopTimeoutSeconds: 120, stopsAfterSeconds: 90 }),
+];
+
+const terminateFirst: Scenario['begin'] = ({ autoScaling }, [first = '']) => autoScaling.terminateInstance(first);
+
+export const SCENARIOS = {
+  book: {
+    description: 'the book’s: the one instance of a cluster is replaced by a CloudFormation rolling update',
+    group: group(1),
+    // The image is pulled anew on the new instance: a minute passes before the replacement runs.
+    services: [replicas('todobackend', 2, { ...behindLoadBalancer, startSeconds: 100, minimumHealthyPercent: 50 })],
+    jobs: [],
+    params: {},
+    begin: ({ autoScaling, time, tell }) =>
+      rollingUpdate(
+        autoScaling,
+        time,
+        GROUP,
+        { minInstancesInService: 1, maxBatchSize: 1, pauseTimeSeconds: 900, waitForSignals: true },
+        tell,
+      ),
+  },
+  'rolling-update': {
+    description: 'a CloudFormation rolling update of 6 instances with 24 tasks of 4 services, one a daemon',
+    group: group(6),
+    services: [...threeServices, logRouter],
+    jobs: [],
+    params: {},
+    begin: ({ autoScaling, time, tell }) =>
+      rollingUpdate(
+        autoScaling,
+        time,
+        GROUP,
+        { minInstancesInService: 6, maxBatchSize: 1, pauseTimeSeconds: 300, waitForSignals: true },
+        tell,
+      ),
+  },
+  'scale-in': {
+    description: 'a group of 6 instances scales in to 4',
+    group: group(6),
+    services: [...threeServices, logRouter],
+    jobs: [],
+    params: {},
+    begin: ({ autoScaling }) => scaleIn(autoScaling, GROUP, 2),
+  },
+  'instance-refresh': {
+    description: 'an instance refresh of 6 instances, at least 66 % of them healthy at any time',
+    group: group(6),
+    services: [...threeServices, logRouter],
+    jobs: [],
+    params: {},
+    begin: ({ autoScaling, time, tell }) =>
+      instanceRefresh(autoScaling, time, GROUP, { minHealthyPercentage: 66, instanceWarmupSeconds: 60 }, tell),
+  },
+  'long-drain': {
+    description: 'a drain of 40 minutes, on a hook that times out after 5 without a heartbeat',
+    group: group(2),
+    services: [replicas('web', 4, behindLoadBalancer)],
+    jobs: [{ name: 'report', on: 0, memoryMiB: 1_024, cpuUnits: 256, runsForSeconds: 2_400, stopTimeoutSeconds: 30 }],
+    params: { heartbeatTimeoutSeconds: 300 },
+    begin: terminateFirst,
+  },
+  stuck: {
+    description: 'a service with minimum = maximum = 100 % can never drain: the deadline decides',
+    group: group(2),
+    services: [replicas('web', 4, { ...behindLoadBalancer, maximumPercent: 100 })],
+    jobs: [],
+    params: { deadlineSeconds: 1_800 },
+    begin: terminateFirst,
+  },
+  standalone: {
+    description: 'a RunTask job of an hour is left to finish',
+    group: group(2),
+    services: [replicas('web', 4, behindLoadBalancer)],
+    jobs: [{ name: 'import', on: 0, memoryMiB: 2_048, cpuUnits: 512, runsForSeconds: 3_600, stopTimeoutSeconds: 120 }],
+    params: {},
+    begin: terminateFirst,
+  },
+  'agent-lost': {
+    description: 'the instance’s agent goes silent a minute into the drain and never comes back',
+    group: group(2),
+    services: [replicas('web', 4, behindLoadBalancer)],
+    jobs: [],
+    params: {},
+    begin: (region, [first = '']) => {
+      region.autoScaling.terminateInstance(first);
+      region.time.after(60, () => region.ecs.setAgentConnected(first, false));
+    },
+  },
+  fleet: {
+    description: '300 of 360 instances are terminated at once, under the real throttling limits',
+    group: group(360, 0),
+    services: [
+      replicas('web', 1_500, {
+        loadBalancer: { deregistrationDelaySeconds: 120, requestsPerSecond: 10_000 },
+        memoryMiB: 128,
+        cpuUnits: 32,
+      }),
+      replicas('worker', 1_500, { memoryMiB: 128, cpuUnits: 32 }),
+    ],
+    jobs: [],
+    params: {},
+    begin: ({ autoScaling }, instanceIds) => {
+      for (const instanceId of instanceIds.slice(0, 300)) autoScaling.terminateInstance(instanceId);
+    },
+  },
+} as const satisfies Readonly<Record<string, Scenario>>;
+
+export type ScenarioName = keyof typeof SCENARIOS;

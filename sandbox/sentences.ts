@@ -1,0 +1,64 @@
+import type { DrillEvent, DrillResult } from './result.ts';
+
+/** Where something happened, for a reader who scans the left edge. */
+export type Where = 'ec2' | 'ecs' | 'autoscaling' | 'eventbridge' | 'lambda';
+
+/** What happened, in a few words; undefined if it is not worth a line. */
+export function sentenceOf(event: DrillEvent): { readonly where: Where; readonly what: string } | undefined {
+  switch (event.kind) {
+    case 'instance':
+      return { where: 'autoscaling', what: `${event.instanceId} of ${event.group} is ${event.state}` };
+    case 'container-instance':
+      return {
+        where: 'ecs',
+        what: `${event.instanceId} is ${event.status}${event.agentConnected ? '' : ', its agent silent'}`,
+      };
+    case 'task': {
+      const what = `task ${event.taskId.slice(-6)} of ${event.group} on ${event.instanceId} is ${event.status}`;
+      return event.killed ? { where: 'ec2', what: `${what}: KILLED` } : { where: 'ecs', what };
+    }
+    case 'service':
+      return { where: 'ecs', what: event.message };
+    case 'lifecycle':
+      return {
+        where: 'autoscaling',
+        what: `${event.instanceId}: ${event.what}${event.result ? ` with ${event.result}` : ''} (hook ${event.hook})`,
+      };
+    case 'deployment':
+      return { where: 'autoscaling', what: event.message };
+    case 'event':
+      return {
+        where: 'eventbridge',
+        what: `${event.detailType} → ${event.rules.join(', ')}${event.fate ? `, ${event.fate}` : ''}`,
+      };
+    case 'invocation':
+      return event.message === undefined ? undefined : { where: 'lambda', what: `${event.what}: ${event.message}` };
+    case 'log': {
+      const { message, instanceId } = event.line;
+      return typeof message === 'string'
+        ? { where: 'lambda', what: `${instanceId ?? ''} ${message}`.trim() }
+        : undefined;
+    }
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Hours, minutes and seconds of the drill's own clock. */
+export function clockFace(second: number): string {
+  return new Date(second * 1000).toISOString().slice(11, 19);
+}
+
+/** How a drill ended, in a sentence. */
+export function headlineOf({
+  drainer,
+  scenario,
+  seed,
+  instancesTerminated,
+  tasksKilled,
+  requestsLost,
+  memoryReservation,
+}: DrillResult): string {
+  const by = drainer === 'none' ? 'without a drain' : `drained by ${drainer}`;
+  return `${scenario}, seed number ${seed}, ${by}: ${instancesTerminated} instances terminated, ${tasksKilled} tasks killed, ${requestsLost} requests lost, MemoryReservation never below ${memoryReservation.min} %.`;
+}

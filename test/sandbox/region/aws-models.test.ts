@@ -1,0 +1,120 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createRegion, type Region } from '../../../sandbox/region/region.ts';
+import type { ServiceName } from '../../../sandbox/region/wire.ts';
+import { START_MS } from '../../fakes.ts';
+import { misfits } from './aws-models.ts';
+
+/** A Region in the middle of things: a drain going on, a daemon, a job, something of each kind to describe. */
+let region: Region;
+let inputs: Record<ServiceName, Record<string, object>>;
+
+beforeAll(async () => {
+  region = createRegion({ startMs: START_MS, seed: 1 });
+  const cluster = 'prod';
+  const task = { cluster, memoryMiB: 256, cpuUnits: 64, stopTimeoutSeconds: 30 };
+  const service = { ...task, desiredCount: 4, minimumHealthyPercent: 100, maximumPercent: 200, startSeconds: 10 };
+  const loadBalancer = { deregistrationDelaySeconds: 300, requestsPerSecond: 10 };
+  region.ecs.createCluster(cluster);
+  const [instanceId = ''] = region.autoScaling.createGroup(
+    {
+      name: 'web',
+      minSize: 0,
+      maxSize: 5,
+      desiredCapacity: 2,
+      cluster,
+      memoryMiB: 4_096,
+      cpuUnits: 2_048,
+      launchSeconds: 60,
+    },
+    { running: true },
+  );
+  region.autoScaling.putLifecycleHook({
+    name: 'ecs-drain',
+    group: 'web',
+    heartbeatTimeoutSeconds: 300,
+    defaultResult: 'CONTINUE',
+    notificationMetadata: '{"cluster":"prod"}',
+  });
+  region.ecs.createService({ ...service, name: 'web', strategy: 'REPLICA', loadBalancer });
+  region.ecs.createService({ ...service, name: 'logs', strategy: 'DAEMON' });
+  region.ecs.createService({ ...service, name: 'huge', strategy: 'REPLICA', memoryMiB: 100_000 });
+  region.ecs.runTask({ ...task, name: 'job', ec2InstanceId: instanceId, runsForSeconds: 10_000 });
+  region.time.after(300, () => region.autoScaling.terminateInstance(instanceId));
+  await region.time.runUntil(() => region.time.nowMs() >= START_MS + 300_000);
+
+  const ask = (name: string, input: object) => region.services.ecs[name]?.(input) as Record<string, string[]>;
+  const containerInstances = ask('ListContainerInstances', { cluster })['containerInstanceArns'] ?? [];
+  const tasks = ask('ListTasks', { cluster })['taskArns'] ?? [];
+  const action = { AutoScalingGroupName: 'web', LifecycleHookName: 'ecs-drain', InstanceId: instanceId };
+  inputs = {
+    ecs: {
+      ListClusters: {},
+      DescribeClusters: { clusters: [cluster, 'none'] },
+      ListContainerInstances: { cluster, filter: `ec2InstanceId == ${instanceId}`, maxResults: 10 },
+      DescribeContainerInstances: { cluster, containerInstances: [...containerInstances, 'none'] },
+      UpdateContainerInstancesState: {
+        cluster,
+        containerInstances: containerInstances.slice(0, 1),
+        status: 'DRAINING',
+      },
+      ListTasks: { cluster, containerInstance: containerInstances[0], desiredStatus: 'RUNNING' },
+      DescribeTasks: { cluster, tasks: [...tasks, 'none'] },
+      ListServices: { cluster },
+      DescribeServices: { cluster, services: ['web', 'logs', 'huge', 'none'] },
+      DescribeTaskDefinition: { taskDefinition: 'web:1' },
+      GetTaskProtection: { cluster, tasks: tasks.slice(0, 2) },
+      StopTask: { cluster, task: tasks[0], reason: 'because' },
+    },
+    autoScaling: {
+      DescribeAutoScalingGroups: { AutoScalingGroupNames: ['web'] },
+      DescribeAutoScalingInstances: {},
+      DescribeLifecycleHooks: { AutoScalingGroupName: 'web' },
+      DescribeScalingActivities: { AutoScalingGroupName: 'web' },
+      RecordLifecycleActionHeartbeat: action,
+      CompleteLifecycleAction: { ...action, LifecycleActionResult: 'CONTINUE' },
+      SetDesiredCapacity: { AutoScalingGroupName: 'web', DesiredCapacity: '3' },
+      TerminateInstanceInAutoScalingGroup: { InstanceId: '', ShouldDecrementDesiredCapacity: 'true' },
+    },
+    events: { PutEvents: { Entries: [{ Source: 'a', DetailType: 'b', Detail: '{}', Resources: [] }] } },
+  };
+});
+
+describe('every operation of the local Region', () => {
+  it('is one that these tests call', () => {
+    for (const service of ['ecs', 'autoScaling', 'events'] as const) {
+      expect(Object.keys(region.services[service]).toSorted()).toEqual(Object.keys(inputs[service]).toSorted());
+    }
+  });
+
+  it('takes and gives only what AWS’s own models have, of the types they have', () => {
+    const group = region.autoScaling.instancesOf('web').find(({ state }) => state === 'InService');
+    inputs.autoScaling['TerminateInstanceInAutoScalingGroup'] = {
+      InstanceId: group?.instanceId,
+      ShouldDecrementDesiredCapacity: 'true',
+    };
+    for (const service of ['ecs', 'autoScaling', 'events'] as const) {
+      for (const [operation, input] of Object.entries(inputs[service])) {
+        const output = region.services[service][operation]?.(input);
+        // Query carries every scalar as text, so only JSON has types to check going in.
+        if (service !== 'autoScaling') expect(misfits(service, operation, 'input', input)).toEqual([]);
+        expect(misfits(service, operation, 'output', output)).toEqual([]);
+        const empty = output === undefined || Object.values(output).flat().length === 0;
+        const answersNothing = /^(Record|Complete|SetDesired)/.test(operation);
+        expect([operation, empty]).toEqual([operation, answersNothing]);
+      }
+    }
+  });
+});
+
+describe('the check against AWS’s models', () => {
+  it('finds a field that AWS does not have, and a value of another type', () => {
+    expect(misfits('ecs', 'DescribeTasks', 'output', { tasks: [{ taskArm: 'x' }] })).toEqual([
+      'DescribeTasks output.tasks[0].taskArm is not a field that AWS has',
+    ]);
+    expect(misfits('ecs', 'DescribeTasks', 'output', { tasks: [{ stoppedAt: 5, taskArn: new Date() }] })).toEqual([
+      'DescribeTasks output.tasks[0].stoppedAt is number, not what AWS has there',
+      'DescribeTasks output.tasks[0].taskArn is a date, not what AWS has there',
+    ]);
+    expect(() => misfits('ecs', 'MakeTea', 'output', {})).toThrow('AWS has no operation MakeTea in ecs.');
+  });
+});
