@@ -86,6 +86,7 @@ export interface Cluster {
   readonly tasks: Map<string, Task>;
   readonly tally: Tally;
   readonly capacity: Resources;
+  /** By tasks that have started and not stopped. */
   readonly reserved: Resources;
 }
 
@@ -314,7 +315,10 @@ export class EcsModel {
 
   // --- What there is to see -------------------------------------------------------------------------------------------
 
-  /** What the tasks reserve of what the instances have, as CloudWatch's MemoryReservation and CPUReservation show it. */
+  /**
+   * What running tasks reserve of what the instances have: CloudWatch's MemoryReservation and CPUReservation (ECS
+   * developer guide, "available metrics"). A task that is still starting is in neither.
+   */
   reservation(cluster: string): { readonly memoryPercent: number; readonly cpuPercent: number } {
     const { reserved, capacity } = this.#cluster(cluster);
     return {
@@ -626,6 +630,7 @@ export class EcsModel {
 
   #hasStarted(task: Task): void {
     task.startedAtMs = this.nowMs();
+    add(task.instance.cluster.reserved, task.definition, 1);
     task.service?.loadBalancer?.register(task.id);
     if (task.runsForSeconds === Number.POSITIVE_INFINITY) return;
     const exit: Stop = { code: 'EssentialContainerExited', reason: 'Essential container in task exited' };
@@ -639,7 +644,8 @@ export class EcsModel {
     service?.loadBalancer?.release(task.id);
     if (service) service.holding -= 1;
     instance.holding.delete(task);
-    for (const { reserved } of [instance, instance.cluster]) add(reserved, definition, -1);
+    add(instance.reserved, definition, -1);
+    if (task.startedAtMs !== undefined) add(instance.cluster.reserved, definition, -1);
     this.#options.time.after(STOPPED_TASKS_LISTED_SECONDS, () => this.#forget(task));
     if (instance.status === 'INACTIVE') return;
     this.#publishInstance(instance);
@@ -653,7 +659,7 @@ export class EcsModel {
     instance.cluster.tasks.set(task.id, task);
     instance.tasks.add(task);
     instance.holding.add(task);
-    for (const { reserved } of [instance, instance.cluster]) add(reserved, definition, 1);
+    add(instance.reserved, definition, 1);
     count(task, 1);
     if (!service) return;
     service.tasks.add(task);

@@ -623,10 +623,12 @@ describe('termination', () => {
 });
 
 describe('reservation', () => {
-  it('is what tasks that have not stopped reserve, of what registered instances have', async () => {
+  it('is what tasks that have started and not stopped reserve, of what registered instances have', async () => {
     expect(ecs.reservation(CLUSTER)).toEqual({ memoryPercent: 0, cpuPercent: 0 });
     register(A, B);
     ecs.createService(service({ memoryMiB: 1_024, cpuUnits: 1_024, ...behindLoadBalancer }));
+    await until(2); // both are placed, and start
+    expect(ecs.reservation(CLUSTER)).toEqual({ memoryPercent: 0, cpuPercent: 0 });
     await until(100);
     expect(ecs.reservation(CLUSTER)).toEqual({ memoryPercent: 25, cpuPercent: 50 });
     ecs.updateService(CLUSTER, 'web', { desiredCount: 1 });
