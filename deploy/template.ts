@@ -2,13 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import { hookLimits } from '../src/domain/drain.ts';
 import { conflictsIn } from '../src/domain/policy.ts';
 import {
   checked,
   InvalidSettings,
   oneOf,
   refuseConflicts,
-  seconds,
   settingsEntries,
   variableOf,
 } from '../src/handlers/settings.ts';
@@ -17,7 +17,6 @@ import {
 const entries = {
   ...settingsEntries,
   createLifecycleHooks: oneOf('true', 'false'),
-  heartbeatTimeoutSeconds: seconds(30, 7_200),
   hookDefaultResult: oneOf('CONTINUE', 'ABANDON'),
   logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR'),
 };
@@ -28,10 +27,6 @@ type Settings = v.InferOutput<typeof schema>;
 
 /** The params that serverless.yml knows: the event source is not one, for the stage decides it. */
 export const paramNames = Object.keys(entries).filter((name) => name !== 'eventSource');
-
-/** Auto Scaling ends the whole wait after so many heartbeat timeouts, or after 48 hours (facts 18). */
-const MAX_HEARTBEAT_TIMEOUTS = 100;
-const MAX_WAIT_SECONDS = 172_800;
 
 /** A text in which CloudFormation fills in `${AWS::…}`. */
 interface Sub {
@@ -101,8 +96,7 @@ function conflictsAmong(settings: Settings): string[] {
   const policy = { ...settings, clusters };
   if (!createsHooks(settings)) return conflictsIn(policy, { functionTimeoutSeconds, hook: undefined });
 
-  const globalTimeoutSeconds = Math.min(MAX_WAIT_SECONDS, MAX_HEARTBEAT_TIMEOUTS * heartbeatTimeoutSeconds);
-  const hook = { heartbeatTimeoutSeconds, globalTimeoutSeconds };
+  const hook = hookLimits(heartbeatTimeoutSeconds);
   const conflicts = conflictsIn(policy, { functionTimeoutSeconds, hook });
   if (hooks.length > 1) {
     conflicts.push(

@@ -23,6 +23,7 @@ export const POLICY: Policy = {
   stopStragglers: 'none',
   deregistrationDelaySeconds: 300,
   agentGraceSeconds: 900,
+  heartbeatTimeoutSeconds: 3_600,
   heartbeatFraction: 0.5,
   pollMinSeconds: 2,
   pollMaxSeconds: 20,
@@ -191,9 +192,12 @@ export function fakeAws(world: World) {
         for (const { arn } of containerInstances) draining.add(idOf(arn));
         return instances.filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id))).map(described);
       },
-      async listTasks() {
+      async listTasks(containerInstances) {
         called('listTasks', 'ecs-reads');
-        return listed().map(seen);
+        const arns = new Set(containerInstances.map(({ arn }) => arn));
+        return listed()
+          .filter(({ containerInstance = instances[0]?.id ?? '' }) => arns.has(arnOf(containerInstance)))
+          .map(seen);
       },
       async refreshTasks(holding) {
         called('refreshTasks', 'ecs-reads');

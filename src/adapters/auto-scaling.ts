@@ -4,13 +4,9 @@ import {
   DescribeLifecycleHooksCommand,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
-import type { LifecycleAction } from '../domain/drain.ts';
+import { hookLimits, type LifecycleAction } from '../domain/drain.ts';
 import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
-
-/** The whole wait ends after so many heartbeat timeouts, or after 48 hours (facts 18). */
-const MAX_HEARTBEAT_TIMEOUTS = 100;
-const MAX_WAIT_SECONDS = 48 * 60 * 60;
 
 /** Lifecycle actions as Auto Scaling has them. */
 export function autoScalingLifecycleActions(client: AutoScalingClient, signal: AbortSignal): LifecycleActions {
@@ -33,9 +29,8 @@ export function autoScalingLifecycleActions(client: AutoScalingClient, signal: A
           `Auto Scaling has no hook ${lifecycleHook} on group ${autoScalingGroup}, though it sent its event: somebody deleted the hook. Deploy again to create it.`,
         );
       }
-      const globalTimeoutSeconds =
-        hooks?.[0]?.GlobalTimeout ?? Math.min(MAX_WAIT_SECONDS, MAX_HEARTBEAT_TIMEOUTS * heartbeatTimeoutSeconds);
-      return { heartbeatTimeoutSeconds, globalTimeoutSeconds };
+      const limits = hookLimits(heartbeatTimeoutSeconds);
+      return { ...limits, globalTimeoutSeconds: hooks?.[0]?.GlobalTimeout ?? limits.globalTimeoutSeconds };
     },
 
     recordHeartbeat: (action) =>

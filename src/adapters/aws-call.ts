@@ -13,6 +13,18 @@ export const SDK_BOUNDS = {
   },
 } as const;
 
+/** Tighter for PutEvents: three attempts fit into the half of the shortest margin that is kept for handing over. */
+export const HAND_OVER_BOUNDS = {
+  ...SDK_BOUNDS,
+  maxAttempts: 3,
+  requestHandler: {
+    connectionTimeout: 1_000,
+    requestTimeout: 2_000,
+    socketTimeout: 2_000,
+    throwOnRequestTimeout: true,
+  },
+} as const;
+
 /**
  * Makes one AWS call for the domain; `what` says what is being tried, for people.
  * @throws Unavailable when the same call may succeed later: throttled, overloaded, timed out or out of time.

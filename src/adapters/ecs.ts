@@ -140,17 +140,22 @@ export function ecsContainerInstances(client: ECSClient, options: EcsOptions): C
         for (const batch of batches(instances, UPDATE_BATCH)) {
           const arns = batch.map(({ arn }) => arn);
           const what = `set ${arns.join(', ')} to DRAINING`;
+          const update = { cluster, containerInstances: arns, status: 'DRAINING' } as const;
+          // Not the state to be set to DRAINING from: another delivery of the event may have been faster, or the
+          // instance deregistered. The next look tells.
           const answer = await awsCall(what, () =>
-            client.send(
-              new UpdateContainerInstancesStateCommand({ cluster, containerInstances: arns, status: 'DRAINING' }),
-              sending,
-            ),
+            client.send(new UpdateContainerInstancesStateCommand(update), sending).catch((error: Error) => {
+              if (!/^(InvalidParameter|Client)Exception$/.test(error.name)) throw error;
+              throw new Unavailable(`Could not ${what}: ${error.name}: ${error.message}`, { cause: error });
+            }),
           );
-          refuseFailures(answer.failures, what);
           const now = (answer.containerInstances ?? []).map((instance) => toContainerInstance(cluster, instance));
           const followed = now.filter(({ status }) => status !== 'ACTIVE');
           const others = absentFrom(arns, followed);
-          if (others.length > 0) throw new Unavailable(`Could not ${what}: ${others.join(', ')} did not follow.`);
+          if (others.length > 0) {
+            const reasons = (answer.failures ?? []).map(({ arn, reason }) => `${arn} ${reason}`).join(', ');
+            throw new Unavailable(`Could not ${what}: ${others.join(', ')} did not follow. ${reasons}`.trim());
+          }
           draining.push(...now);
         }
       }
@@ -160,18 +165,20 @@ export function ecsContainerInstances(client: ECSClient, options: EcsOptions): C
     async listTasks(containerInstances) {
       const tasks: Task[] = [];
       for (const { arn: containerInstance, cluster } of containerInstances) {
-        const arns = new Set<string>();
+        const arns = { RUNNING: new Set<string>(), STOPPED: new Set<string>() };
         // In this order, one after the other: a task that ECS stops meanwhile leaves the first list for the second.
         for (const desiredStatus of ['RUNNING', 'STOPPED'] as const) {
           await awsCall(`list the ${desiredStatus} tasks on ${containerInstance}`, async () => {
             const input = { cluster, containerInstance, desiredStatus };
             for await (const page of paginateListTasks({ client, pageSize: 100 }, input, sending)) {
-              for (const arn of page.taskArns ?? []) arns.add(arn);
+              for (const arn of page.taskArns ?? []) arns[desiredStatus].add(arn);
             }
           });
         }
-        const { found, missing } = await describeTasks(cluster, [...arns]);
-        if (missing.length > 0) throw new Unavailable(`ECS lists ${missing.join(', ')} but does not describe them.`);
+        const { found, missing } = await describeTasks(cluster, [...arns.RUNNING.union(arns.STOPPED)]);
+        // One that was to stop and is forgotten since it was listed has stopped; one that is to run is not known yet.
+        const unknown = missing.filter((arn) => arns.RUNNING.has(arn));
+        if (unknown.length > 0) throw new Unavailable(`ECS lists ${unknown.join(', ')} but does not describe them.`);
         tasks.push(...found);
       }
       return tasks;

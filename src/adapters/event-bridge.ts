@@ -30,7 +30,8 @@ export function eventBridgeContinuations(client: EventBridgeClient, source: stri
       // A refused entry is answered with 200 (facts 7).
       if (answer.FailedEntryCount) {
         const { ErrorCode, ErrorMessage } = answer.Entries?.[0] ?? {};
-        throw new Unavailable(`Could not ${what}: ${ErrorCode}: ${ErrorMessage}`);
+        const sentence = `Could not ${what}: ${ErrorCode}: ${ErrorMessage}`;
+        throw /throttl|internal/i.test(ErrorCode ?? '') ? new Unavailable(sentence) : new Error(sentence);
       }
     },
   };

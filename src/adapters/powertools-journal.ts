@@ -38,8 +38,13 @@ function lineOf(drain: Drain, entry: JournalEntry): Line {
   switch (entry.kind) {
     case 'decided':
       return decisionLine(entry.decision, entry.observation);
-    case 'unavailable':
-      return { level: 'warn', message: 'AWS did not take the action: deciding afresh later', reason: entry.reason };
+    case 'refused':
+      return {
+        level: 'warn',
+        message: `AWS did not take it: ${entry.doing}; deciding afresh`,
+        decision: entry.doing,
+        reason: entry.reason,
+      };
     case 'finished':
       return outcomeLine(drain, entry.outcome, entry.finishedAtMs);
     default:

@@ -1,15 +1,23 @@
 /** What to do next. Pure: the same drain, observation, policy and instants always give the same decision. */
 
-import type {
-  ContainerInstance,
-  Drain,
-  DrainingObservation,
-  HoldingTask,
-  HookLimits,
-  Observation,
-  Verdict,
+import {
+  type ContainerInstance,
+  type Drain,
+  type DrainingObservation,
+  type HoldingTask,
+  type HookLimits,
+  hookLimits,
+  type Observation,
+  type Verdict,
 } from './drain.ts';
-import { agentLostAtMs, deadlineAtMs, heartbeatDueAtMs, type Policy, stopDueAtMs } from './policy.ts';
+import {
+  agentLostAtMs,
+  deadlineAtMs,
+  HAND_OVER_SECONDS,
+  heartbeatDueAtMs,
+  type Policy,
+  stopDueAtMs,
+} from './policy.ts';
 
 export type Decision =
   | { readonly kind: 'complete'; readonly verdict: Verdict }
@@ -26,6 +34,8 @@ export type Decision =
 /** All that a decision depends on. */
 export interface Situation {
   readonly drain: Drain;
+  /** Auto Scaling was asked for the hook's limits just now and did not tell: go by those that the policy assumes. */
+  readonly hookRefused?: boolean;
   readonly observation: Observation;
   readonly policy: Policy;
   readonly nowMs: number;
@@ -39,20 +49,30 @@ export function decide(situation: Situation): Decision {
   if (observation.kind === 'absent') {
     return { kind: 'complete', verdict: { kind: 'gone', clusters: observation.clusters } };
   }
-  if (observation.kind === 'active') {
+  const beatIsDue = drain.hook !== undefined && nowMs >= heartbeatDueAtMs(drain, drain.hook, policy);
+  if (observation.kind === 'active' && !beatIsDue) {
     const taking = observation.containerInstances.filter(({ status }) => status === 'ACTIVE');
     return { kind: 'set-draining', containerInstances: taking };
   }
   if (observation.kind === 'draining' && observation.holdingTasks.length === 0 && !observation.registering) {
     return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: observation.lastTaskStoppedAtMs } };
   }
-  if (!drain.hook) return { kind: 'read-hook' };
+  if (!drain.hook && !situation.hookRefused) return { kind: 'read-hook' };
+  const hook = hookOf(situation);
 
   // An observation that could not be made is never a reason to let go: only heartbeats go on.
-  const lastResort = observation.kind === 'draining' && lastResortFor(observation, drain, drain.hook, policy, nowMs);
+  const lastResort = observation.kind === 'draining' && lastResortFor(observation, drain, hook, policy, nowMs);
   if (lastResort) return lastResort;
-  if (nowMs >= heartbeatDueAtMs(drain, drain.hook, policy)) return { kind: 'heartbeat' };
-  return watchOrHandOver(situation);
+  const waiting = watchOrHandOver(situation);
+  const dueAtMs = heartbeatDueAtMs(drain, hook, policy);
+  // What falls due on the way to the next invocation is done before it, once: a short timeout is soon due again.
+  const justBeaten = nowMs - drain.lastHeartbeatAtMs < policy.pollMinSeconds * 1000;
+  const dueOnTheWay = waiting.kind === 'hand-over' && !justBeaten && dueAtMs <= nowMs + HAND_OVER_SECONDS * 1000;
+  return nowMs >= dueAtMs || dueOnTheWay ? { kind: 'heartbeat' } : waiting;
+}
+
+function hookOf({ drain, policy }: Situation): HookLimits {
+  return drain.hook ?? hookLimits(policy.heartbeatTimeoutSeconds);
 }
 
 /**
@@ -69,16 +89,16 @@ export function watchOrHandOver(situation: Situation): Decision {
 }
 
 /** The next poll, or what comes before it: nothing that falls due may be slept through. */
-function nextLook({ drain, observation, policy, nowMs }: Situation): number {
+function nextLook(situation: Situation): number {
+  const { drain, observation, policy, nowMs } = situation;
   const pollAtMs = nowMs + drain.pollIntervalSeconds * 1000;
-  if (!drain.hook) return pollAtMs;
-  const deadlineMs = deadlineAtMs(drain, drain.hook, policy);
+  const hook = hookOf(situation);
+  const deadlineMs = deadlineAtMs(drain, hook, policy);
   const holding = observation.kind === 'draining' ? observation.holdingTasks : [];
-  const silentSinceMs = drain.agentDisconnectedSinceMs;
   const dueAtMs = [
     deadlineMs,
-    heartbeatDueAtMs(drain, drain.hook, policy),
-    silentSinceMs === undefined ? Infinity : agentLostAtMs(silentSinceMs, policy),
+    heartbeatDueAtMs(drain, hook, policy),
+    drain.agentSilence ? agentLostAtMs(drain.agentSilence, policy) : Infinity,
     ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy) ?? Infinity),
   ];
   return Math.min(pollAtMs, ...dueAtMs.filter((instantMs) => instantMs > nowMs));
@@ -99,8 +119,9 @@ function lastResortFor(
     return { kind: 'complete', verdict };
   }
 
-  const disconnectedSinceMs = drain.agentDisconnectedSinceMs;
-  if (disconnectedSinceMs !== undefined && nowMs >= agentLostAtMs(disconnectedSinceMs, policy)) {
+  const { agentSilence } = drain;
+  if (agentSilence && nowMs >= agentLostAtMs(agentSilence, policy)) {
+    const disconnectedSinceMs = agentSilence.sinceMs;
     const verdict = { kind: 'agent-lost', disconnectedSinceMs, result, killedTasks: holdingTasks } as const;
     return { kind: 'complete', verdict };
   }

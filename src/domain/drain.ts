@@ -23,7 +23,19 @@ export interface HookLimits {
   readonly globalTimeoutSeconds: number;
 }
 
-/** Our work on one lifecycle action. All of it travels in a continuation, so it holds nothing that AWS can tell us again. */
+const MAX_HEARTBEAT_TIMEOUTS = 100;
+const MAX_WAIT_SECONDS = 48 * 60 * 60;
+
+/** The limits of a hook with this heartbeat timeout (facts 18). */
+export function hookLimits(heartbeatTimeoutSeconds: number): HookLimits {
+  const globalTimeoutSeconds = Math.min(MAX_WAIT_SECONDS, MAX_HEARTBEAT_TIMEOUTS * heartbeatTimeoutSeconds);
+  return { heartbeatTimeoutSeconds, globalTimeoutSeconds };
+}
+
+/**
+ * Our work on one lifecycle action. All of it travels in a continuation, so nothing in it says what is on the instance:
+ * that is asked of ECS again.
+ */
 export interface Drain {
   readonly action: LifecycleAction;
   /** The cluster that the hook's notification metadata names: searched before the others. */
@@ -41,8 +53,13 @@ export interface Drain {
   readonly continuations: number;
   /** Time to the next look while nothing changes. */
   readonly pollIntervalSeconds: number;
-  /** Since when every agent that could tell of the holding tasks has been silent. */
-  readonly agentDisconnectedSinceMs?: number | undefined;
+  readonly agentSilence?: AgentSilence | undefined;
+}
+
+/** The silence of every agent that could tell of the holding tasks: seen again and again from one instant to another. */
+export interface AgentSilence {
+  readonly sinceMs: number;
+  readonly seenLastAtMs: number;
 }
 
 /** One registration of the EC2 instance in a cluster; an agent that re-registered leaves several (facts 14). */
@@ -172,14 +189,18 @@ export function observationOf(
 
 /**
  * The drain with what the observation says of its agents: silent since now, still silent, or heard again. Agents flap
- * in normal operation (facts 15), and a registration without holding tasks has nothing to tell.
+ * in normal operation (facts 15): silence that nobody looked at for longer than `maxGapSeconds` begins anew. A
+ * registration without holding tasks has nothing to tell.
  */
-export function withAgents(drain: Drain, observation: Observation, nowMs: number): Drain {
+export function withAgents(drain: Drain, observation: Observation, nowMs: number, maxGapSeconds: number): Drain {
   if (observation.kind !== 'draining') return drain;
   const holders = new Set(observation.holdingTasks.map((task) => task.containerInstanceArn));
   const tellers = observation.containerInstances.filter(({ arn }) => holders.has(arn));
   const silent = tellers.length > 0 && tellers.every(({ agentConnected }) => !agentConnected);
-  return { ...drain, agentDisconnectedSinceMs: silent ? (drain.agentDisconnectedSinceMs ?? nowMs) : undefined };
+  if (!silent) return { ...drain, agentSilence: undefined };
+  const { sinceMs, seenLastAtMs } = drain.agentSilence ?? { sinceMs: nowMs, seenLastAtMs: nowMs };
+  const unbroken = nowMs - seenLastAtMs <= maxGapSeconds * 1000;
+  return { ...drain, agentSilence: { sinceMs: unbroken ? sinceMs : nowMs, seenLastAtMs: nowMs } };
 }
 
 /** Tells the compiler that every case was handled. */

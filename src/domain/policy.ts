@@ -1,6 +1,6 @@
 /** What the operator wants of a drain, and the instants that follow from it. */
 
-import type { Drain, HoldingTask, HookLimits, LifecycleResult } from './drain.ts';
+import type { AgentSilence, Drain, HoldingTask, HookLimits, LifecycleResult } from './drain.ts';
 
 /** The operator's choices for every drain. */
 export interface Policy {
@@ -16,6 +16,8 @@ export interface Policy {
   readonly deregistrationDelaySeconds: number;
   /** How long the agent may be silent before the drain gives up on it. */
   readonly agentGraceSeconds: number;
+  /** What is assumed of a hook that Auto Scaling does not describe just now: its heartbeat timeout. */
+  readonly heartbeatTimeoutSeconds: number;
   /** When a heartbeat is due, as a share of the hook's heartbeat timeout. */
   readonly heartbeatFraction: number;
   readonly pollMinSeconds: number;
@@ -25,10 +27,13 @@ export interface Policy {
 }
 
 /**
- * Kept between our deadline and the hook's global timeout. Lambda retries a crashed invocation after one and after two
- * minutes (facts 7): both retries still come before Auto Scaling decides.
+ * Kept between our deadline and the hook's global timeout. Lambda retries a crashed invocation after one minute and after
+ * two more (facts 7): both retries come, and have a minute to work, before Auto Scaling decides.
  */
-export const COMPLETION_RESERVE_SECONDS = 180;
+export const COMPLETION_RESERVE_SECONDS = 240;
+
+/** From the last look of one invocation to the first of the next: PutEvents, the way over the bus, a cold start. */
+export const HAND_OVER_SECONDS = 15;
 
 /** Kept between StopTask and the task's stop timeout: for the agent to hear of it, and for us to see it stopped. */
 const STOP_RESERVE_SECONDS = 10;
@@ -53,8 +58,13 @@ export function heartbeatDueAtMs(drain: Drain, hook: HookLimits, policy: Policy)
 }
 
 /** When the silence of the agents outlasts the policy's grace. */
-export function agentLostAtMs(disconnectedSinceMs: number, policy: Policy): number {
-  return disconnectedSinceMs + policy.agentGraceSeconds * 1000;
+export function agentLostAtMs({ sinceMs }: AgentSilence, policy: Policy): number {
+  return sinceMs + policy.agentGraceSeconds * 1000;
+}
+
+/** The longest that agents may go unwatched for their silence to count as one. */
+export function maxSilenceGapSeconds(policy: Policy): number {
+  return 2 * policy.pollMaxSeconds + 60;
 }
 
 /** When the task must be told to stop to have its whole grace before the deadline; undefined if the policy leaves it alone. */
@@ -109,12 +119,16 @@ export function conflictsIn(policy: Policy, { functionTimeoutSeconds, hook }: Su
   }
 
   if (heartbeatFraction >= 1) {
-    const timeoutSeconds = hook?.heartbeatTimeoutSeconds;
-    const example =
-      timeoutSeconds === undefined
-        ? `a heartbeat would come after ${heartbeatFraction} of the hook's timeout`
-        : `heartbeatFraction ${heartbeatFraction} × heartbeatTimeoutSeconds ${timeoutSeconds} = a heartbeat every ${heartbeatFraction * timeoutSeconds} s, and the hook times out after ${timeoutSeconds} s`;
-    conflicts.push(`heartbeatFraction ${heartbeatFraction} is not below 1: ${example}; set it to 0.5, say.`);
+    conflicts.push(
+      `heartbeatFraction ${heartbeatFraction} is not below 1: ${hook ? `heartbeatFraction ${heartbeatFraction} × heartbeatTimeoutSeconds ${hook.heartbeatTimeoutSeconds} = a heartbeat every ${heartbeatFraction * hook.heartbeatTimeoutSeconds} s, and the hook times out after ${hook.heartbeatTimeoutSeconds} s` : 'every heartbeat would come after the timeout of its hook'}; set it to 0.5, say.`,
+    );
+  } else if (hook) {
+    const slackSeconds = Math.round(hook.heartbeatTimeoutSeconds * (1 - heartbeatFraction) * 10) / 10;
+    if (slackSeconds < HAND_OVER_SECONDS) {
+      conflicts.push(
+        `heartbeatTimeoutSeconds ${hook.heartbeatTimeoutSeconds} × (1 - heartbeatFraction ${heartbeatFraction}) = ${slackSeconds} s from a heartbeat that is due to the hook's timeout, less than the ${HAND_OVER_SECONDS} s that handing over may take; lower heartbeatFraction or raise heartbeatTimeoutSeconds.`,
+      );
+    }
   }
   if (hook) {
     const allowedSeconds = hook.globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;

@@ -66,7 +66,8 @@ export interface Invocation {
 /** What is worth telling: a change of mind, a failure that passes, the end. */
 export type JournalEntry =
   | { readonly kind: 'decided'; readonly decision: Decision; readonly observation: Observation }
-  | { readonly kind: 'unavailable'; readonly reason: string }
+  /** An action that AWS did not take. */
+  | { readonly kind: 'refused'; readonly doing: Decision['kind']; readonly reason: string }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly finishedAtMs: number };
 
 /** Logs and metrics. */

@@ -12,8 +12,8 @@ import {
   type Verdict,
   withAgents,
 } from './drain.ts';
-import { MAX_CONTINUATIONS, nextPollIntervalSeconds, type Policy } from './policy.ts';
-import { type Ports, Unavailable } from './ports.ts';
+import { MAX_CONTINUATIONS, maxSilenceGapSeconds, nextPollIntervalSeconds, type Policy } from './policy.ts';
+import { type Journal, type Ports, Unavailable } from './ports.ts';
 
 /** How one invocation's part of a drain ended. */
 export type DrainResult =
@@ -28,35 +28,60 @@ type Step = { readonly result: DrainResult } | { readonly drain: Drain; readonly
 
 /**
  * Runs the drain until it has an outcome or was handed over. Starting it twice, or again after a crash, is harmless:
- * it believes only what ECS and Auto Scaling say now.
+ * of what is on the instance it believes only what ECS says now.
  * @throws whatever a port throws that is not `Unavailable`, and any failure to hand over.
  */
 export async function runDrain(drain: Drain, policy: Policy, ports: Ports): Promise<DrainResult> {
+  const toldOnce = { ...ports, journal: tellingChanges(ports.journal) };
   const looks = looksThrough(ports, policy);
   let state: { drain: Drain; look: Look } = { drain, look: looks.full };
-  let told: string | undefined;
-  let tasks: string | undefined;
+  let lastSeen: DrainingObservation | undefined;
 
   for (;;) {
     const observation = await observed(state.look, state.drain);
     const nowMs = ports.clock.nowMs();
-    const seen = located(withAgents(state.drain, observation, nowMs), observation);
+    const seen = located(withAgents(state.drain, observation, nowMs, maxSilenceGapSeconds(policy)), observation);
     const situation = { drain: seen, observation, policy, nowMs, invocationEndsAtMs: ports.invocation.endsAtMs };
     const decision = decide(situation);
+    toldOnce.journal.record(seen, { kind: 'decided', decision, observation });
 
-    const tasksBefore = tasks;
-    tasks = taskStates(observation) ?? tasks;
-    const changed = tasksBefore !== undefined && tasks !== tasksBefore;
+    const draining = observation.kind === 'draining' ? observation : undefined;
+    const changed = draining && lastSeen ? taskStates(draining) !== taskStates(lastSeen) : false;
+    lastSeen = draining ?? lastSeen;
 
-    // The instant of the next look is no news: only what is done, and about what.
-    const telling = [decision.kind, observation.kind, tasks].join();
-    if (telling !== told) ports.journal.record(seen, { kind: 'decided', decision, observation });
-    told = telling;
-
-    const step = await attempted(decision, { ...situation, changed }, ports, looks);
+    const step = await attempted(decision, { ...situation, changed, lastSeen }, toldOnce, looks);
     if ('result' in step) return step.result;
     state = step;
   }
+}
+
+/** Tells only what differs from the last of its kind: not each look, nor each time that AWS refuses the same. */
+function tellingChanges(journal: Journal): Journal {
+  let decided: string | undefined;
+  let refused: string | undefined;
+  return {
+    record(drain, entry) {
+      switch (entry.kind) {
+        case 'decided': {
+          // The instant of the next look is no news: only what is done, and about what.
+          const gist = [entry.decision.kind, entry.observation.kind, taskStates(entry.observation)].join();
+          if (gist === decided) return;
+          decided = gist;
+          refused = undefined;
+          break;
+        }
+        case 'refused':
+          if (entry.doing === refused) return;
+          refused = entry.doing;
+          break;
+        case 'finished':
+          break;
+        default:
+          unreachable(entry);
+      }
+      journal.record(drain, entry);
+    },
+  };
 }
 
 type Looks = ReturnType<typeof looksThrough>;
@@ -108,22 +133,30 @@ async function observed(look: Look, drain: Drain): Promise<Observation> {
   }
 }
 
-/** A situation, and whether the holding tasks differ from the last ones seen in this invocation. */
-type Turn = Situation & { readonly changed: boolean };
+/** A situation, and what this invocation saw before it. */
+type Turn = Situation & {
+  /** The holding tasks are others, or elsewhere in their lives, than at the look before. */
+  readonly changed: boolean;
+  /** The last observation of the instance that could be made while it was draining. */
+  readonly lastSeen: DrainingObservation | undefined;
+};
 
 /**
- * Does what was decided. Where AWS cannot do it now, does what can be decided without knowing anything of the
- * instance: ECS may be down for hours, and the hook is kept all the same.
+ * Does what was decided. Where AWS cannot do it now, does what can be decided without it: ECS may be down for hours, and
+ * the hook is kept all the same.
  */
 async function attempted(decision: Decision, turn: Turn, ports: Ports, looks: Looks): Promise<Step> {
   try {
     return await act(decision, turn, ports, looks);
   } catch (error) {
     if (!(error instanceof Unavailable) || decision.kind === 'hand-over') throw error;
-    ports.journal.record(turn.drain, { kind: 'unavailable', reason: error.message });
+    ports.journal.record(turn.drain, { kind: 'refused', doing: decision.kind, reason: error.message });
+    if (decision.kind === 'read-hook') {
+      const assuming = { ...turn, hookRefused: true };
+      return attempted(decide(assuming), assuming, ports, looks);
+    }
     const blind: Turn = { ...turn, observation: { kind: 'unavailable', reason: error.message }, changed: false };
-    const keepsHook = decision.kind === 'heartbeat' || decision.kind === 'read-hook';
-    return attempted(keepsHook ? watchOrHandOver(blind) : decide(blind), blind, ports, looks);
+    return attempted(decision.kind === 'heartbeat' ? watchOrHandOver(blind) : decide(blind), blind, ports, looks);
   }
 }
 
@@ -136,28 +169,33 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
   switch (decision.kind) {
     case 'complete': {
       const answer = await lifecycleActions.complete(drain.action, resultOf(decision.verdict));
-      return answer === 'accepted' ? finish(drain, decision.verdict, ports) : overtaken(drain, observation, ports);
+      return answer === 'accepted' ? finish(drain, decision.verdict, ports) : overtaken(turn, ports);
     }
     case 'set-draining': {
       const others = observation.kind === 'active' ? observation.containerInstances : [];
       const untouched = others.filter((other) => !decision.containerInstances.includes(other));
       const drained = await ecs.setDraining(decision.containerInstances);
-      return { drain, look: looks.tasksOn([...untouched, ...drained]) };
+      // ECS's lists lag behind its changes: a task placed just before may not be in them yet.
+      const soon = { ...turn, drain: { ...drain, pollIntervalSeconds: policy.pollMinSeconds } };
+      const step = await act(watchOrHandOver(soon), soon, ports, looks);
+      return 'result' in step ? step : { ...step, look: looks.tasksOn([...untouched, ...drained]) };
     }
     case 'read-hook':
       return { drain: { ...drain, hook: await lifecycleActions.hookLimits(drain.action) }, look: unchanged };
     case 'stop-tasks': {
-      for (const task of decision.tasks) {
-        await ecs.stopTask(
-          task,
-          `ecs-drain: ${drain.action.instanceId} is terminating and its drain is near its deadline`,
-        );
+      const reason = `ecs-drain: ${drain.action.instanceId} is terminating and its drain is near its deadline`;
+      const refusals = (await Promise.allSettled(decision.tasks.map((task) => ecs.stopTask(task, reason)))).filter(
+        ({ status }) => status === 'rejected',
+      );
+      // One task that cannot be stopped must not cost the others their grace, nor the drain its end.
+      for (const { reason: why } of refusals as PromiseRejectedResult[]) {
+        ports.journal.record(drain, { kind: 'refused', doing: 'stop-tasks', reason: String(why) });
       }
       return { drain, look: async () => withStopRequested(observation, decision.tasks) };
     }
     case 'heartbeat': {
       if ((await lifecycleActions.recordHeartbeat(drain.action)) === 'already-completed') {
-        return overtaken(drain, observation, ports);
+        return overtaken(turn, ports);
       }
       const beaten = { ...drain, lastHeartbeatAtMs: turn.nowMs, heartbeats: drain.heartbeats + 1 };
       return { drain: beaten, look: unchanged };
@@ -188,10 +226,12 @@ function finish(drain: Drain, outcome: Outcome, { journal, clock }: Ports): Step
   return { result: { kind: 'finished', outcome } };
 }
 
-/** Somebody completed the action before us: another delivery of the same event, an operator, or the hook's timeout. */
-function overtaken(drain: Drain, observation: Observation, ports: Ports): Step {
-  const holdingTasks = observation.kind === 'draining' ? observation.holdingTasks : [];
-  return finish(drain, { kind: 'already-completed', holdingTasks }, ports);
+/**
+ * Somebody completed the action before us: another delivery of the same event, an operator, or the hook's timeout. The
+ * tasks seen last tell what that cost, for the instance may be gone by now.
+ */
+function overtaken({ drain, lastSeen }: Turn, ports: Ports): Step {
+  return finish(drain, { kind: 'already-completed', holdingTasks: lastSeen?.holdingTasks ?? [] }, ports);
 }
 
 function resultOf(verdict: Verdict) {

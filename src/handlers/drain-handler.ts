@@ -7,7 +7,7 @@ import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { autoScalingLifecycleActions } from '../adapters/auto-scaling.ts';
-import { SDK_BOUNDS } from '../adapters/aws-call.ts';
+import { HAND_OVER_BOUNDS, SDK_BOUNDS } from '../adapters/aws-call.ts';
 import { ecsContainerInstances } from '../adapters/ecs.ts';
 import { eventBridgeContinuations } from '../adapters/event-bridge.ts';
 import { drainKeys, powertoolsJournal } from '../adapters/powertools-journal.ts';
@@ -33,15 +33,16 @@ export interface Seams {
  */
 export function createDrainHandler(
   env: Readonly<Record<string, string | undefined>>,
-  { clock = systemClock, transport = SDK_BOUNDS.requestHandler }: Seams = {},
+  { clock = systemClock, transport }: Seams = {},
 ) {
   const settings = settingsFrom(env);
   const logger = new Logger();
   const journal = powertoolsJournal(logger, new Metrics());
-  const configuration = { ...SDK_BOUNDS, requestHandler: transport };
+  const configuration = { ...SDK_BOUNDS, ...(transport && { requestHandler: transport }) };
   const ecs = new ECSClient(configuration);
   const autoScaling = new AutoScalingClient(configuration);
-  const continuations = eventBridgeContinuations(new EventBridgeClient(configuration), settings.eventSource);
+  const handOver = { ...HAND_OVER_BOUNDS, ...(transport && { requestHandler: transport }) };
+  const continuations = eventBridgeContinuations(new EventBridgeClient(handOver), settings.eventSource);
 
   const handle = async (event: unknown, context: Context): Promise<HandlerResult> => {
     const received = receive(event, settings);
@@ -49,8 +50,9 @@ export function createDrainHandler(
       logger.info(`Ignored: ${received.reason}`);
       return received;
     }
-    const { drain } = received;
+    const { drain, warning } = received;
     logger.appendKeys(drainKeys(drain));
+    if (warning !== undefined) logger.warn(warning);
 
     const remainingMs = context.getRemainingTimeInMillis();
     // The first half of the margin is for a last look that comes late; the second must be left to hand over.

@@ -2,12 +2,12 @@ import * as v from 'valibot';
 import { CONTINUATION_DETAIL_TYPE, CONTINUATION_VERSION } from '../adapters/event-bridge.ts';
 import { type Drain, newDrain } from '../domain/drain.ts';
 import { MAX_CONTINUATIONS } from '../domain/policy.ts';
-import { sentenceOf } from './sentence.ts';
+import { sentenceOf, shown } from './sentence.ts';
 import { clusterName, type Settings } from './settings.ts';
 
 /** What an event asks of us: a drain to start or go on with, or nothing. */
 export type Received =
-  | { readonly kind: 'drain'; readonly drain: Drain }
+  | { readonly kind: 'drain'; readonly drain: Drain; readonly warning?: string }
   | { readonly kind: 'ignored'; readonly reason: string };
 
 /** An event that should have been ours and cannot be understood; the message names the field and the value. */
@@ -18,6 +18,9 @@ export class RejectedEvent extends Error {
 const TERMINATION_SOURCE = 'aws.autoscaling';
 const TERMINATION_DETAIL_TYPE = 'EC2 Instance-terminate Lifecycle Action';
 const TERMINATING = 'autoscaling:EC2_INSTANCE_TERMINATING';
+
+/** How far the clocks of Lambda and of EventBridge may be apart. */
+const CLOCK_SKEW_MS = 60_000;
 
 const name = (what: string) =>
   v.pipe(
@@ -86,7 +89,7 @@ const continuationDetail = object({
       v.maxValue(MAX_CONTINUATIONS, `expected ${MAX_CONTINUATIONS} at most: something sends the drain round in a loop`),
     ),
     pollIntervalSeconds: between(0, 300, 'seconds'),
-    agentDisconnectedSinceMs: v.optional(instantMs),
+    agentSilence: v.optional(object({ sinceMs: instantMs, seenLastAtMs: instantMs })),
   }),
 });
 
@@ -103,7 +106,7 @@ export function receive(event: unknown, settings: Settings): Received {
     return receiveTermination(detail, Date.parse(time), settings);
   }
   if (source === settings.eventSource && detailType === CONTINUATION_DETAIL_TYPE) {
-    return receiveContinuation(detail, settings);
+    return receiveContinuation(detail, Date.parse(time), settings);
   }
   return ignored(`nobody here waits for ${detailType} from ${source}`);
 }
@@ -123,17 +126,20 @@ function receiveTermination(detail: unknown, startedAtMs: number, settings: Sett
   const notOurs = whyNotOurs(action, settings);
   if (notOurs) return ignored(notOurs);
 
-  const namedCluster = clusterIn(termination.NotificationMetadata, action.lifecycleHook, settings);
-  return {
-    kind: 'drain',
-    drain: newDrain(action, startedAtMs, namedCluster, settings.policy.pollMinSeconds),
-  };
+  const { cluster, warning } = clusterIn(termination.NotificationMetadata, action.lifecycleHook, settings);
+  const drain = newDrain(action, startedAtMs, cluster, settings.policy.pollMinSeconds);
+  return { kind: 'drain', drain, ...(warning !== undefined && { warning }) };
 }
 
-function receiveContinuation(detail: unknown, settings: Settings): Received {
+function receiveContinuation(detail: unknown, sentAtMs: number, settings: Settings): Received {
   const { drain } = parsed(continuationDetail, detail, 'The continuation event', 'detail');
   const notOurs = whyNotOurs(drain.action, settings);
-  if (notOurs) return ignored(notOurs);
+  // It is our own event: somebody's drain ends here, and must not end in silence.
+  if (notOurs) throw new RejectedEvent(`The drain of ${drain.action.instanceId} cannot go on: ${notOurs} any more.`);
+  for (const field of ['startedAtMs', 'lastHeartbeatAtMs'] as const) {
+    if (drain[field] <= sentAtMs + CLOCK_SKEW_MS) continue;
+    throw new RejectedEvent(`The continuation event cannot be understood: detail.drain.${field} is after it was sent.`);
+  }
   return { kind: 'drain', drain };
 }
 
@@ -148,23 +154,42 @@ function whyNotOurs(action: Drain['action'], { autoScalingGroups, lifecycleHooks
   return undefined;
 }
 
-/** The cluster that the hook's metadata names, if it names one. Metadata with other keys may be for somebody else. */
-function clusterIn(metadata: string | undefined, hook: string, { policy }: Settings): string | undefined {
-  if (metadata === undefined || metadata.trim() === '') return undefined;
+/**
+ * The cluster that the hook's metadata names, if it names one. Metadata is free text, and may be for somebody else: what
+ * is not JSON is no reason to let the instance go undrained.
+ */
+function clusterIn(
+  metadata: string | undefined,
+  hook: string,
+  { policy }: Settings,
+): { readonly cluster?: string | undefined; readonly warning?: string } {
+  const what = `The NotificationMetadata of hook ${hook}`;
+  const value = jsonIn(metadata);
+  if (value === undefined) {
+    if (metadata === undefined || metadata.trim() === '') return {};
+    return { warning: `${what} is ignored: it is ${shown(metadata)}, not JSON such as {"cluster": "prod"}.` };
+  }
   const expected = 'expected a JSON object such as {"cluster": "prod"}';
   const schema = v.pipe(
-    v.string(),
-    v.parseJson(undefined, 'expected JSON such as {"cluster": "prod"}'),
-    v.check((value) => !Array.isArray(value), expected),
+    v.unknown(),
+    v.check((given) => !Array.isArray(given), expected),
     v.looseObject({ cluster: v.optional(clusterName) }, expected),
   );
-  const { cluster } = parsed(schema, metadata, `The NotificationMetadata of hook ${hook}`);
+  const { cluster } = parsed(schema, value, what);
   if (cluster !== undefined && !policy.clusters.includes(cluster)) {
     throw new RejectedEvent(
-      `The NotificationMetadata of hook ${hook} names the cluster ${cluster}, and the setting cluster allows only ${policy.clusters.join(', ')}: add it there and deploy again.`,
+      `${what} names the cluster ${cluster}, and the setting cluster allows only ${policy.clusters.join(', ')}: add it there and deploy again.`,
     );
   }
-  return cluster;
+  return { cluster };
+}
+
+function jsonIn(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function parsed<S extends v.GenericSchema>(schema: S, input: unknown, what: string, prefix?: string) {

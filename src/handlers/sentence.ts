@@ -19,7 +19,8 @@ function clauseOf(issue: v.BaseIssue<unknown>, prefix: string | undefined): stri
   return `${field} is ${issue.input === undefined ? 'missing' : shown(issue.input)}: ${issue.message}`;
 }
 
-function shown(value: unknown): string {
+/** A value as a sentence can hold it: short, whatever it is. */
+export function shown(value: unknown): string {
   if (typeof value === 'number') return String(value); // JSON has no word for Infinity
   try {
     return cut(JSON.stringify(value) ?? String(value));

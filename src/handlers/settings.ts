@@ -24,7 +24,13 @@ export const clusterName = text(/^[\w-]{1,255}$/, 'the name (not the ARN) of an 
 const groupName = text(/^[^,:*?]{1,255}$/, 'the name (not the ARN) of an Auto Scaling group');
 
 /** Auto Scaling: up to 255 letters, digits, hyphens, underscores and slashes. */
-const hookName = text(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook');
+const hookName = v.pipe(
+  text(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
+  v.notValue(
+    'ecs-managed-draining-termination-hook',
+    'expected a hook of ours: this one ECS completes itself (facts 22)',
+  ),
+);
 
 /** Every setting the running function needs, under the name that `serverless.yml` gives it; all arrive as text. */
 export const settingsEntries = {
@@ -36,10 +42,12 @@ export const settingsEntries = {
   stopStragglers: oneOf('none', 'standalone', 'all'),
   deregistrationDelaySeconds: seconds(0, 3_600),
   agentGraceSeconds: seconds(60, 172_800),
+  heartbeatTimeoutSeconds: seconds(30, 7_200),
   heartbeatFraction: decimal(0.1, 10),
   pollMinSeconds: seconds(1, 60),
   pollMaxSeconds: seconds(1, 300),
-  marginSeconds: seconds(5, 120),
+  // Half of it has to hold three attempts at PutEvents: see HAND_OVER_BOUNDS.
+  marginSeconds: seconds(20, 120),
   functionTimeoutSeconds: seconds(1, 900),
   eventSource: text(/^(?!aws\.)[\w./-]{1,256}$/, 'an event source that does not begin with aws.'),
 };

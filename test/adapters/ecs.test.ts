@@ -180,11 +180,21 @@ describe('setting instances to DRAINING', () => {
     ['they are ACTIVE still', [recordedInstance()], []],
     ['it misses them', [], [{ arn: containerInstanceArn(), reason: 'MISSING' }]],
     ['nothing of them', [], []],
+    ['somebody was faster', [], [{ arn: containerInstanceArn(), reason: 'DRAINING' }]],
   ])('does not believe an answer that says %s', async (_, containerInstances, failures) => {
     const endpoint = await aws({ UpdateContainerInstancesState: { containerInstances, failures } });
     const set = ecsAt(endpoint).setDraining([registration()]);
     await expect(set).rejects.toThrow(Unavailable);
     await expect(set).rejects.toThrow(containerInstanceArn());
+  });
+});
+
+describe('setting instances to DRAINING that somebody else has set meanwhile', () => {
+  it.each(['InvalidParameterException', 'ClientException'])('is looked at again, not failed: %s', async (code) => {
+    const endpoint = await aws({ UpdateContainerInstancesState: fault(code, 'The container instance is not ACTIVE.') });
+    const set = ecsAt(endpoint).setDraining([registration()]);
+    await expect(set).rejects.toThrow(Unavailable);
+    await expect(set).rejects.toThrow('The container instance is not ACTIVE.');
   });
 });
 
@@ -294,6 +304,18 @@ describe('listing the tasks on an instance', () => {
     const listed = ecsAt(endpoint).listTasks([registration()]);
     await expect(listed).rejects.toThrow(Unavailable);
     await expect(listed).rejects.toThrow(taskArn(2));
+  });
+});
+
+describe('a task that was to stop', () => {
+  it('has stopped when ECS lists it and then forgets it', async () => {
+    const endpoint = await aws({
+      ...ecsWith([recordedTask()]),
+      ListTasks: ({ desiredStatus }) => ({ taskArns: [desiredStatus === 'RUNNING' ? taskArn(1) : taskArn(2)] }),
+      DescribeTasks: { tasks: [recordedTask()], failures: [{ arn: taskArn(2), reason: 'MISSING' }] },
+    });
+    const listed = await ecsAt(endpoint).listTasks([registration()]);
+    expect(listed).toMatchObject([{ kind: 'holding', arn: taskArn(1) }]);
   });
 });
 
@@ -545,7 +567,6 @@ describe('each call of ECS', () => {
 
   it.each([
     ['DescribeContainerInstances', (ecs: ContainerInstances) => ecs.refresh([registration()])],
-    ['UpdateContainerInstancesState', (ecs: ContainerInstances) => ecs.setDraining([registration()])],
     ['DescribeTasks', (ecs: ContainerInstances) => ecs.refreshTasks([holdingTask()])],
     ['DescribeServices', (ecs: ContainerInstances) => ecs.listTasks([registration()])],
   ] as const)('reads the failures in a 200, and fails on any but MISSING: %s', async (action, request) => {

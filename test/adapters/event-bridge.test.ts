@@ -42,6 +42,17 @@ describe('handing a drain over', () => {
   });
 
   it.each([
+    ['InternalFailure', true],
+    ['ThrottlingException', true],
+    ['NotAuthorizedForSourceException', false],
+    ['MalformedDetail', false],
+  ])('tells an entry that may be taken later from one that never will: %s', async (ErrorCode, later) => {
+    const endpoint = await aws({ PutEvents: { FailedEntryCount: 1, Entries: [{ ErrorCode, ErrorMessage: '…' }] } });
+    const error = await handOver(endpoint, drain).catch((each: unknown) => each);
+    expect(error instanceof Unavailable).toBe(later);
+  });
+
+  it.each([
     ['throttled', throttled],
     ['an error inside the service', fault('InternalException', 'This exception occurs due to unexpected causes.', 500)],
     ['a gateway without a service', badGateway],

@@ -65,7 +65,7 @@ const watch: Decision = { kind: 'watch', untilMs: finishedAtMs };
 describe('a log line', () => {
   const entries: [string, JournalEntry][] = [
     ['a decision', { kind: 'decided', decision: watch, observation: draining }],
-    ['a failure that passes', { kind: 'unavailable', reason: 'Rate exceeded' }],
+    ['a failure that passes', { kind: 'refused', doing: 'complete', reason: 'Rate exceeded' }],
     ...everyOutcome.map(([kind, outcome]): [string, JournalEntry] => [kind, finished(outcome)]),
   ];
 
@@ -88,8 +88,8 @@ describe('a log line', () => {
   it('is the drain’s own when a container runs one drain after the other', () => {
     const other = { ...drain, action: { ...drain.action, instanceId: 'i-0fedcba9876543210' }, cluster: 'staging' };
     const lines = linesOf((journal) => {
-      journal.record(drain, { kind: 'unavailable', reason: 'Rate exceeded' });
-      journal.record(other, { kind: 'unavailable', reason: 'Rate exceeded' });
+      journal.record(drain, { kind: 'refused', doing: 'complete', reason: 'Rate exceeded' });
+      journal.record(other, { kind: 'refused', doing: 'complete', reason: 'Rate exceeded' });
     });
     expect(lines).toMatchObject([
       { instanceId: INSTANCE_ID, cluster: CLUSTER },
@@ -143,7 +143,11 @@ describe('a decision', () => {
   });
 
   it('is a warning, with the reason, when AWS did not take the action', () => {
-    const { log, emf } = linesFor({ kind: 'unavailable', reason: 'Could not set it to DRAINING: Rate exceeded' });
+    const { log, emf } = linesFor({
+      kind: 'refused',
+      doing: 'complete',
+      reason: 'Could not set it to DRAINING: Rate exceeded',
+    });
     expect(log).toMatchObject({ level: 'WARN', reason: 'Could not set it to DRAINING: Rate exceeded' });
     expect(emf).toBeUndefined();
   });

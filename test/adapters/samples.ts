@@ -126,7 +126,7 @@ export const drain: Drain = {
   heartbeats: 2,
   continuations: 1,
   pollIntervalSeconds: 7.5,
-  agentDisconnectedSinceMs: Date.parse('2026-03-01T09:06:00Z'),
+  agentSilence: { sinceMs: Date.parse('2026-03-01T09:06:00Z'), seenLastAtMs: Date.parse('2026-03-01T09:06:00Z') },
 };
 
 /** A task of the domain that holds the instance. */

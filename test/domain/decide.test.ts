@@ -45,7 +45,13 @@ describe('an instance that still takes tasks', () => {
 
   it('is set to DRAINING even past the deadline, so that its tasks are counted before they are killed', () => {
     const observation = { kind: 'active', containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] } as const;
-    expect(decide(situation({ observation, nowMs: at(9_000) })).kind).toBe('set-draining');
+    const drain = drainOf({ hook: HOOK, lastHeartbeatAtMs: at(8_000) });
+    expect(decide(situation({ drain, observation, nowMs: at(9_000) })).kind).toBe('set-draining');
+  });
+
+  it('is kept by a heartbeat that is due before it is set to DRAINING', () => {
+    const observation = { kind: 'active', containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] } as const;
+    expect(decide(situation({ observation, nowMs: at(1_800) }))).toEqual({ kind: 'heartbeat' });
   });
 
   it('is looked at again later while its agent is registering, and is not drained though it has no task', () => {
@@ -103,11 +109,11 @@ describe('the deadline', () => {
     expect(decide(situation({ drain, nowMs: at(7_200) - 1 })).kind).toBe('watch');
   });
 
-  it('is brought forward so that the hook does not decide first: three minutes before its global timeout', () => {
+  it('is brought forward so that the hook does not decide first: four minutes before its global timeout', () => {
     const hook = { heartbeatTimeoutSeconds: 30, globalTimeoutSeconds: 3_000 };
-    const drain = drainOf({ hook, lastHeartbeatAtMs: at(2_810) });
-    expect(decide(situation({ drain, nowMs: at(2_820) - 1 })).kind).toBe('watch');
-    expect(decide(situation({ drain, nowMs: at(2_820) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
+    const drain = drainOf({ hook, lastHeartbeatAtMs: at(2_750) });
+    expect(decide(situation({ drain, nowMs: at(2_760) - 1 })).kind).toBe('watch');
+    expect(decide(situation({ drain, nowMs: at(2_760) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
   });
 
   it('never lets go of an instance that cannot be observed', () => {
@@ -118,7 +124,7 @@ describe('the deadline', () => {
 });
 
 describe('a silent agent', () => {
-  const drain = drainOf({ hook: HOOK, agentDisconnectedSinceMs: at(100) });
+  const drain = drainOf({ hook: HOOK, agentSilence: { sinceMs: at(100), seenLastAtMs: at(990) } });
 
   it('is given the whole grace of the policy', () => {
     expect(decide(situation({ drain, nowMs: at(1_000) - 1 })).kind).toBe('watch');
@@ -160,6 +166,18 @@ describe('stragglers', () => {
     expect(stoppedAt(7_130, 'standalone')).toEqual({ kind: 'stop-tasks', tasks: [job] });
   });
 
+  it('of a daemon get their stop timeout and no deregistration delay', () => {
+    const decided = decide(
+      situation({
+        drain: drainOf({ hook: HOOK, lastHeartbeatAtMs: at(7_100) }),
+        observation: draining(daemon),
+        policy: { ...POLICY, stopStragglers: 'all' },
+        nowMs: at(7_159),
+      }),
+    );
+    expect(decided.kind).toBe('watch');
+  });
+
   it('of a service get the deregistration delay of their load balancer as well', () => {
     expect(stoppedAt(6_770 - 0.001, 'all').kind).toBe('watch');
     expect(stoppedAt(6_770, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service] });
@@ -186,13 +204,51 @@ describe('a heartbeat', () => {
   });
 });
 
+describe('a heartbeat that falls due on the way to the next invocation', () => {
+  const handingOver = (lastHeartbeatAt: number) =>
+    decide(
+      situation({
+        drain: drainOf({ hook: { ...HOOK, heartbeatTimeoutSeconds: 60 }, lastHeartbeatAtMs: at(lastHeartbeatAt) }),
+        nowMs: at(1_000),
+        invocationEndsAtMs: at(1_010),
+      }),
+    ).kind;
+
+  it('is recorded before it', () => {
+    expect(handingOver(985)).toBe('heartbeat');
+    expect(handingOver(985.001)).toBe('hand-over');
+  });
+
+  it('is recorded once, however short the hook’s timeout is', () => {
+    const hook = { heartbeatTimeoutSeconds: 30, globalTimeoutSeconds: 3_000 };
+    const drain = drainOf({ hook, lastHeartbeatAtMs: at(999) });
+    const soon = situation({ drain, nowMs: at(1_000), invocationEndsAtMs: at(1_010) });
+    expect(decide({ ...soon, policy: { ...POLICY, heartbeatFraction: 0.25 } }).kind).toBe('hand-over');
+  });
+});
+
+describe('a hook that Auto Scaling does not describe', () => {
+  it('is assumed to be the policy’s, for deadline and heartbeats alike', () => {
+    const policy = { ...POLICY, heartbeatTimeoutSeconds: 60 };
+    const unread = { drain: drainOf(), policy, hookRefused: true };
+    expect(decide(situation({ ...unread, nowMs: at(29.999) })).kind).toBe('watch');
+    expect(decide(situation({ ...unread, nowMs: at(30) }))).toEqual({ kind: 'heartbeat' });
+    expect(decide(situation({ ...unread, nowMs: at(5_760) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
+  });
+});
+
 describe('the next look', () => {
   const drain = drainOf({ hook: HOOK, pollIntervalSeconds: 20 });
   it.each([
     ['one poll interval away', {}, at(10), at(30)],
     ['no later than the deadline', { lastHeartbeatAtMs: at(7_000) }, at(7_190), at(7_200)],
     ['no later than the heartbeat', {}, at(1_790), at(1_800)],
-    ['no later than the end of the agent’s grace', { agentDisconnectedSinceMs: at(0) }, at(890), at(900)],
+    [
+      'no later than the end of the agent’s grace',
+      { agentSilence: { sinceMs: at(0), seenLastAtMs: at(880) } },
+      at(890),
+      at(900),
+    ],
   ])('is %s', (_, change, nowMs, untilMs) => {
     expect(decide(situation({ drain: { ...drain, ...change }, nowMs }))).toEqual({ kind: 'watch', untilMs });
   });

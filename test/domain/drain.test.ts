@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { holdsInstance, observationOf, withAgents } from '../../src/domain/drain.ts';
+import { type AgentSilence, holdsInstance, hookLimits, observationOf, withAgents } from '../../src/domain/drain.ts';
 import { containerInstanceOf, drainOf, holdingTaskOf, START_MS } from '../fakes.ts';
 
 describe('a task holds its instance', () => {
@@ -63,8 +63,8 @@ describe('the silence of agents', () => {
   const silenceOf = (
     containerInstances: readonly (typeof silent)[],
     taskOn: readonly string[],
-    before?: number,
-  ): number | undefined => {
+    before?: AgentSilence,
+  ): AgentSilence | undefined => {
     const holdingTasks = taskOn.map((containerInstanceArn) => holdingTaskOf({ containerInstanceArn }));
     const observation = {
       kind: 'draining',
@@ -73,16 +73,28 @@ describe('the silence of agents', () => {
       holdingTasks,
       lastTaskStoppedAtMs: undefined,
     } as const;
-    return withAgents(drainOf({ agentDisconnectedSinceMs: before }), observation, START_MS).agentDisconnectedSinceMs;
+    return withAgents(drainOf({ agentSilence: before }), observation, START_MS, 100).agentSilence;
   };
 
+  const begun = { sinceMs: START_MS, seenLastAtMs: START_MS };
+  const forAMinute = { sinceMs: START_MS - 60_000, seenLastAtMs: START_MS - 20_000 };
+
   it('counts from the first look that notices it', () => {
-    expect(silenceOf([silent], ['silent'])).toBe(START_MS);
-    expect(silenceOf([silent], ['silent'], START_MS - 60_000)).toBe(START_MS - 60_000);
+    expect(silenceOf([silent], ['silent'])).toEqual(begun);
+    expect(silenceOf([silent], ['silent'], forAMinute)).toEqual({ ...forAMinute, seenLastAtMs: START_MS });
   });
 
   it('ends when the agent is heard', () => {
-    expect(silenceOf([heard], ['heard'], START_MS - 60_000)).toBeUndefined();
+    expect(silenceOf([heard], ['heard'], forAMinute)).toBeUndefined();
+  });
+
+  it('counts anew when nobody looked for too long: the agent may have been heard meanwhile', () => {
+    const lastSeen = (secondsAgo: number) => ({
+      sinceMs: START_MS - 900_000,
+      seenLastAtMs: START_MS - secondsAgo * 1000,
+    });
+    expect(silenceOf([silent], ['silent'], lastSeen(100))?.sinceMs).toBe(START_MS - 900_000);
+    expect(silenceOf([silent], ['silent'], lastSeen(100.001))).toEqual(begun);
   });
 
   it('of a registration that the agent left behind does not count while the new one has tasks', () => {
@@ -91,11 +103,25 @@ describe('the silence of agents', () => {
   });
 
   it('counts when only the registration left behind has tasks', () => {
-    expect(silenceOf([silent, heard], ['silent'])).toBe(START_MS);
+    expect(silenceOf([silent, heard], ['silent'])).toEqual(begun);
+  });
+
+  it('of an instance without tasks is no matter', () => {
+    expect(silenceOf([silent], [])).toBeUndefined();
   });
 
   it('is neither begun nor ended by a look that failed', () => {
-    const drain = drainOf({ agentDisconnectedSinceMs: START_MS });
-    expect(withAgents(drain, { kind: 'unavailable', reason: '' }, START_MS + 1)).toEqual(drain);
+    const drain = drainOf({ agentSilence: begun });
+    expect(withAgents(drain, { kind: 'unavailable', reason: '' }, START_MS + 1, 100)).toEqual(drain);
+  });
+});
+
+describe('the limits of a hook', () => {
+  it.each([
+    [30, 3_000],
+    [1_728, 172_800],
+    [7_200, 172_800],
+  ])('facts 18: with a heartbeat timeout of %i s end the wait after %i s', (heartbeatTimeoutSeconds, seconds) => {
+    expect(hookLimits(heartbeatTimeoutSeconds)).toEqual({ heartbeatTimeoutSeconds, globalTimeoutSeconds: seconds });
   });
 });

@@ -28,7 +28,7 @@ describe('settings that work together', () => {
   });
 
   it('include a deadline that leaves just the reserve to the hook', () => {
-    expect(conflicts({ deadlineSeconds: 2_820 }, 300, 30)).toEqual([]);
+    expect(conflicts({ deadlineSeconds: 2_760 }, 300, 30)).toEqual([]);
   });
 });
 
@@ -71,6 +71,13 @@ describe('settings that cannot work together are refused with the arithmetic', (
       /1\.5 × heartbeatTimeoutSeconds 3600 = a heartbeat every 5400 s, and the hook times out after 3600 s/,
     ],
     [
+      'a heartbeat too late to be handed over',
+      { heartbeatFraction: 0.51, deadlineSeconds: 60 },
+      300,
+      30,
+      /heartbeatTimeoutSeconds 30 × \(1 - heartbeatFraction 0\.51\) = 14\.7 s .* less than the 15 s that handing over may take/,
+    ],
+    [
       'a heartbeat no sooner than the timeout of any hook',
       { heartbeatFraction: 1 },
       300,
@@ -79,10 +86,10 @@ describe('settings that cannot work together are refused with the arithmetic', (
     ],
     [
       'a deadline above the hook’s global timeout',
-      { deadlineSeconds: 2_821 },
+      { deadlineSeconds: 2_761 },
       300,
       30,
-      /deadlineSeconds 2821 is above the hook's global timeout 3000 s .* - 180 s of reserve = 2820 s/,
+      /deadlineSeconds 2761 is above the hook's global timeout 3000 s .* - 240 s of reserve = 2760 s/,
     ],
     [
       'stragglers stopped as soon as the drain begins',
@@ -102,6 +109,13 @@ describe('settings that cannot work together are refused with the arithmetic', (
     const found = conflicts(policy, functionTimeoutSeconds, heartbeatTimeoutSeconds);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(sentence);
+  });
+});
+
+describe('bounds that just hold', () => {
+  it('are equal polls, and as many continuations as the cap', () => {
+    expect(conflicts({ pollMinSeconds: 20 })).toEqual([]);
+    expect(conflicts({ deadlineSeconds: 160_000 }, 100)).toEqual([]);
   });
 });
 

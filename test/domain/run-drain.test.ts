@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_CONTINUATIONS } from '../../src/domain/policy.ts';
+import { Unavailable } from '../../src/domain/ports.ts';
 import { runDrain } from '../../src/domain/run-drain.ts';
 import { drainOf, fakeAws, HOOK, POLICY, START_MS } from '../fakes.ts';
 
@@ -8,7 +9,7 @@ describe('a drain', () => {
     const aws = fakeAws({});
     expect(await aws.runToEnd()).toEqual({ kind: 'drained', lastTaskStoppedAtMs: undefined });
     expect(aws.calls.map(({ name }) => name)).toEqual(['find', 'setDraining', 'listTasks', 'complete']);
-    expect(aws.completion()).toEqual({ atSeconds: 0, result: 'CONTINUE' });
+    expect(aws.completion()).toEqual({ atSeconds: POLICY.pollMinSeconds, result: 'CONTINUE' });
   });
 
   it('waits for tasks that have left the running count and still serve', async () => {
@@ -41,6 +42,23 @@ describe('a drain', () => {
     });
     await aws.runToEnd();
     expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(100);
+  });
+
+  it('does not believe the first list after the draining: a task placed just before it may come late', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'late', listedAtSeconds: 1, stopsAtSeconds: 100 }] });
+    await aws.runToEnd();
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(100);
+  });
+
+  it('waits for the tasks of every registration, those drained before and those drained now', async () => {
+    for (const containerInstance of ['before', 'now']) {
+      const aws = fakeAws({
+        instances: [{ id: 'before', status: 'DRAINING' }, { id: 'now' }],
+        tasks: [{ id: 'web', containerInstance, stopsAtSeconds: 40 }],
+      });
+      expect((await aws.runToEnd()).kind).toBe('drained');
+      expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(40);
+    }
   });
 
   it('drains every registration that the agent left', async () => {
@@ -104,12 +122,15 @@ describe('a drain longer than the invocation', () => {
     expect(aws.completion()).toBeUndefined();
   });
 
-  it('fails loudly when it cannot be handed over, so that Lambda tries the event again', async () => {
+  it.each([
+    ['refused', new Error('PutEvents was refused')],
+    ['throttled', new Unavailable('PutEvents was refused')],
+  ])('fails loudly when handing over is %s, so that Lambda tries the event again', async (_, error) => {
     const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
     const ports = aws.ports(300);
     const continuations = {
       continueNow: async () => {
-        throw new Error('PutEvents was refused');
+        throw error;
       },
     };
     await expect(runDrain(drainOf(), POLICY, { ...ports, continuations })).rejects.toThrow('PutEvents was refused');
@@ -163,6 +184,32 @@ describe('agents', () => {
     expect((await aws.runToEnd()).kind).toBe('drained');
   });
 
+  it('are not given up for two short silences with nobody looking in between', async () => {
+    const aws = fakeAws({
+      instances: [
+        {
+          id: 'one',
+          silences: [
+            [100, 125],
+            [1_140, 1_200],
+          ],
+        },
+      ],
+      tasks: [{ id: 'web', stopsAtSeconds: 2_000 }],
+      outages: [{ of: 'ecs-reads', span: [125, 1_150] }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+  });
+
+  it('are not given up on the word of an old continuation', async () => {
+    const aws = fakeAws({
+      instances: [{ id: 'one', status: 'DRAINING', silences: [[0, 30]] }],
+      tasks: [{ id: 'web', stopsAtSeconds: 200 }],
+    });
+    const agentSilence = { sinceMs: START_MS - 1_000_000, seenLastAtMs: START_MS - 500_000 };
+    expect((await aws.runToEnd({ drain: drainOf({ agentSilence }) })).kind).toBe('drained');
+  });
+
   it('are given up after the grace, across invocations', async () => {
     const aws = fakeAws({
       instances: [{ id: 'one', silences: [[100, Infinity]] }],
@@ -186,6 +233,16 @@ describe('an action that somebody else completed', () => {
     const outcome = await aws.runToEnd();
     expect(outcome).toMatchObject({ kind: 'already-completed', holdingTasks: [{ arn: 'web' }] });
     expect(aws.now()).toBe(1_800);
+  });
+
+  it('names the tasks seen last when the instance is gone already', async () => {
+    const aws = fakeAws({
+      instances: [{ id: 'one', goneAtSeconds: 160 }],
+      completedAtSeconds: 100,
+      tasks: [{ id: 'web', stopsAtSeconds: Infinity }],
+    });
+    expect(await aws.runToEnd()).toMatchObject({ kind: 'already-completed', holdingTasks: [{ arn: 'web' }] });
+    expect(aws.now()).toBeLessThan(200);
   });
 
   it('is the second of two deliveries of one event', async () => {
@@ -257,15 +314,69 @@ describe('an outage', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('is not what a mistake is: that ends the invocation at once', async () => {
-    const ports = fakeAws({}).ports(300);
-    const containerInstances = {
-      ...ports.containerInstances,
-      find: async () => {
-        throw new Error('not authorized');
-      },
+  it('of Auto Scaling’s descriptions alone: heartbeats go by what the policy assumes of the hook', async () => {
+    const aws = fakeAws({
+      hook: { heartbeatTimeoutSeconds: 60, globalTimeoutSeconds: 6_000 },
+      tasks: [{ id: 'web', stopsAtSeconds: 1_000 }],
+    });
+    const ports = aws.ports;
+    const unread = (invocationSeconds: number) => {
+      const each = ports(invocationSeconds);
+      const hookLimits = async () => {
+        throw new Unavailable('Rate exceeded');
+      };
+      return { ...each, lifecycleActions: { ...each.lifecycleActions, hookLimits } };
     };
-    await expect(runDrain(drainOf(), POLICY, { ...ports, containerInstances })).rejects.toThrow('not authorized');
+    const policy = { ...POLICY, heartbeatTimeoutSeconds: 60 };
+    const outcome = await runDrain(drainOf(), policy, unread(100_000));
+    expect(outcome).toMatchObject({ kind: 'finished', outcome: { kind: 'drained' } });
+    expect(aws.callsNamed('recordHeartbeat').length).toBeGreaterThan(30);
+  });
+
+  it('past which Auto Scaling refuses the same again and again is told once', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'web', stopsAtSeconds: 30 }],
+      outages: [{ of: 'auto-scaling', span: [30, 1_200] }],
+    });
+    await aws.runToEnd({ invocationSeconds: 100_000 });
+    const refusals = aws.journal.filter(({ entry }) => entry.kind === 'refused');
+    expect(refusals.map(({ entry }) => entry.kind === 'refused' && entry.doing)).toEqual(['complete']);
+  });
+
+  it.each(['find', 'setDraining', 'listTasks', 'hookLimits', 'recordHeartbeat', 'complete'] as const)(
+    'is not what a mistake is: one in %s ends the invocation at once',
+    async (name) => {
+      const aws = fakeAws({ tasks: name === 'complete' ? [] : [{ id: 'web', stopsAtSeconds: Infinity }] });
+      const ports = aws.ports(100_000);
+      const refuse = async () => {
+        throw new Error('not authorized');
+      };
+      const refusing = {
+        ...ports,
+        containerInstances: {
+          ...ports.containerInstances,
+          ...(name in ports.containerInstances && { [name]: refuse }),
+        },
+        lifecycleActions: { ...ports.lifecycleActions, ...(name in ports.lifecycleActions && { [name]: refuse }) },
+      };
+      await expect(runDrain(drainOf(), POLICY, refusing)).rejects.toThrow('not authorized');
+      expect(aws.completion()).toBeUndefined();
+    },
+  );
+
+  it('of StopTask for one straggler costs the others nothing', async () => {
+    const aws = fakeAws({
+      tasks: ['a', 'b', 'c'].map((id) => ({ id, class: 'standalone', stopsAtSeconds: Infinity }) as const),
+    });
+    const ports = aws.ports(100_000);
+    const stopTask: typeof ports.containerInstances.stopTask = async (task, reason) => {
+      if (task.arn === 'a') throw new Error('not authorized');
+      await ports.containerInstances.stopTask(task, reason);
+    };
+    const policy = { ...POLICY, stopStragglers: 'all' } as const;
+    const refusing = { ...ports, containerInstances: { ...ports.containerInstances, stopTask } };
+    const result = await runDrain(drainOf(), policy, refusing);
+    expect(result).toMatchObject({ outcome: { kind: 'timed-out', killedTasks: [{ arn: 'a' }] } });
   });
 });
 

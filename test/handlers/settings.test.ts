@@ -11,6 +11,7 @@ const env = {
   STOP_STRAGGLERS: 'none',
   DEREGISTRATION_DELAY_SECONDS: '300',
   AGENT_GRACE_SECONDS: '600',
+  HEARTBEAT_TIMEOUT_SECONDS: '3600',
   HEARTBEAT_FRACTION: '0.5',
   POLL_MIN_SECONDS: '5',
   POLL_MAX_SECONDS: '30',
@@ -42,6 +43,7 @@ const settingIn: Record<Variable, string> = {
   STOP_STRAGGLERS: 'stopStragglers',
   DEREGISTRATION_DELAY_SECONDS: 'deregistrationDelaySeconds',
   AGENT_GRACE_SECONDS: 'agentGraceSeconds',
+  HEARTBEAT_TIMEOUT_SECONDS: 'heartbeatTimeoutSeconds',
   HEARTBEAT_FRACTION: 'heartbeatFraction',
   POLL_MIN_SECONDS: 'pollMinSeconds',
   POLL_MAX_SECONDS: 'pollMaxSeconds',
@@ -61,6 +63,7 @@ describe('settings that can be used', () => {
         stopStragglers: 'none',
         deregistrationDelaySeconds: 300,
         agentGraceSeconds: 600,
+        heartbeatTimeoutSeconds: 3600,
         heartbeatFraction: 0.5,
         pollMinSeconds: 5,
         pollMaxSeconds: 30,
@@ -95,7 +98,8 @@ describe('settings that can be used', () => {
     ['HEARTBEAT_FRACTION', ['0.1', '0.99']],
     ['POLL_MIN_SECONDS', ['1', '30']],
     ['POLL_MAX_SECONDS', ['5', '300']],
-    ['MARGIN_SECONDS', ['5', '120']],
+    ['MARGIN_SECONDS', ['20', '120']],
+    ['HEARTBEAT_TIMEOUT_SECONDS', ['30', '7200']],
     ['DEADLINE_RESULT', ['CONTINUE', 'ABANDON']],
     ['STOP_STRAGGLERS', ['none', 'standalone', 'all']],
     ['CLUSTER', ['a', 'A_b-1', 'c'.repeat(255)]],
@@ -125,7 +129,8 @@ describe('settings that cannot be used', () => {
     ['HEARTBEAT_FRACTION', ['0', '0.05', '10.1', '.5', '50%', 'half'], 'a number from 0.1 to 10'],
     ['POLL_MIN_SECONDS', ['0', '61', 'x'], 'a whole number of seconds from 1 to 60'],
     ['POLL_MAX_SECONDS', ['0', '301', 'x'], 'a whole number of seconds from 1 to 300'],
-    ['MARGIN_SECONDS', ['4', '121', 'x'], 'a whole number of seconds from 5 to 120'],
+    ['MARGIN_SECONDS', ['19', '121', 'x'], 'a whole number of seconds from 20 to 120'],
+    ['HEARTBEAT_TIMEOUT_SECONDS', ['29', '7201', ''], 'a whole number of seconds from 30 to 7200'],
     ['FUNCTION_TIMEOUT_SECONDS', ['0', '901', 'x'], 'a whole number of seconds from 1 to 900'],
     ['DEADLINE_RESULT', ['continue', 'RETRY'], 'one of CONTINUE, ABANDON'],
     ['STOP_STRAGGLERS', ['true', 'ALL', 'daemon'], 'one of none, standalone, all'],
@@ -164,6 +169,12 @@ describe('settings that cannot be used', () => {
       expect(complaintOf({ [variable]: ',web' })).toContain(`${setting}.0 is "": expected the name`);
     },
   );
+
+  it('are refused when they name the hook of ECS’s own managed draining (facts 22)', () => {
+    expect(complaintOf({ LIFECYCLE_HOOK: 'ecs-drain,ecs-managed-draining-termination-hook' })).toBe(
+      'lifecycleHook.1 is "ecs-managed-draining-termination-hook": expected a hook of ours: this one ECS completes itself (facts 22).',
+    );
+  });
 
   it('are all named at once', () => {
     const complaint = complaintOf({ CLUSTER: undefined, DEADLINE_SECONDS: 'soon', STOP_STRAGGLERS: 'some' });
