@@ -34,6 +34,11 @@ export function speedFrom(value: string): number {
 
 /** Runs a command: what it throws is told in a sentence, with exit status 2 for a mistake in what was typed, else 1. */
 export async function run(command: (args: readonly string[]) => Promise<void>, usage: string): Promise<void> {
+  // Whoever reads has had enough, as `head` has.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
   try {
     await command(process.argv.slice(2));
   } catch (error) {

@@ -41,15 +41,13 @@ async function drill(args: readonly string[]): Promise<void> {
   const speed = values.speed === undefined ? undefined : speedFrom(values.speed);
   if (report !== undefined) await refuseUnwritable(report);
 
-  // The Region takes over the streams for what its functions print.
-  const write = process.stdout.write.bind(process.stdout);
-  const view = watched ? liveView(process.stdout) : plainView(json ? () => {} : write);
+  const write = (text: string) => process.stdout.write(text);
+  const view = watched ? liveView(process.stdout, speed ?? WATCHED_SPEED) : plainView(json ? () => {} : write);
   const result = await rehearse({
     ...rehearsal,
     speed: speed ?? (watched ? WATCHED_SPEED : undefined),
     onEvent: view.show,
-  });
-  view.end();
+  }).finally(view.end);
   write(json ? `${JSON.stringify(result)}\n` : `\n${summaryOf(result)}\n`);
 
   if (report === undefined) return;

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import type { HookSpec } from './region/auto-scaling.ts';
+import type { Rule } from './region/event-bridge.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '..');
 
@@ -92,7 +93,7 @@ export interface Deployment {
   readonly functionName: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly timeoutSeconds: number;
-  readonly rules: readonly { readonly name: string; readonly pattern: Readonly<Record<string, unknown>> }[];
+  readonly rules: readonly Pick<Rule, 'name' | 'pattern' | 'retryPolicy'>[];
   readonly hooks: readonly HookSpec[];
 }
 
@@ -106,7 +107,14 @@ export function deploymentIn({ resources }: Package): Deployment {
     functionName: lambda.FunctionName,
     environment: lambda.Environment.Variables,
     timeoutSeconds: lambda.Timeout,
-    rules: ofType('AWS::Events::Rule').map(({ Name, EventPattern }) => ({ name: Name, pattern: EventPattern })),
+    rules: ofType('AWS::Events::Rule').map(({ Name, EventPattern, Targets: [{ RetryPolicy }] }) => ({
+      name: Name,
+      pattern: EventPattern,
+      retryPolicy: {
+        maximumEventAgeSeconds: RetryPolicy.MaximumEventAgeInSeconds,
+        maximumRetryAttempts: RetryPolicy.MaximumRetryAttempts,
+      },
+    })),
     hooks: ofType('AWS::AutoScaling::LifecycleHook').map((hook) => ({
       name: hook.LifecycleHookName,
       group: hook.AutoScalingGroupName,

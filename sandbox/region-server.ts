@@ -44,12 +44,9 @@ async function serve(args: readonly string[]): Promise<void> {
     drainer: drainerNamed(values.drainer),
     seed: seedFrom(values.seed),
   };
-  const write = process.stdout.write.bind(process.stdout);
+  const write = (text: string) => process.stdout.write(text);
   const view = plainView(write);
-  let startMs = Number.POSITIVE_INFINITY;
-  const { region, begin, close } = await stage(rehearsal, ({ atMs, ...what }) => {
-    if (atMs >= startMs) view.show({ second: (atMs - startMs) / 1000, ...what });
-  });
+  const { region, begin, close } = await stage(rehearsal, view.show);
   const { url, close: closeServer } = await listen(region.answer, port).catch((error: NodeJS.ErrnoException) => {
     close();
     if (error.code !== 'EADDRINUSE') throw error;
@@ -58,7 +55,8 @@ async function serve(args: readonly string[]): Promise<void> {
 
   write(`The Region listens on ${url}, ${speed} virtual seconds a second. Look into it, in another terminal, with:
 
-  export AWS_ENDPOINT_URL=${url} AWS_REGION=eu-west-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
+  export AWS_ENDPOINT_URL=${url} AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
   aws ecs list-container-instances --cluster ${CLUSTER}
   aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names ${GROUP}
 
@@ -71,7 +69,6 @@ Ctrl-C ends it.
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
-  startMs = region.time.nowMs();
   begin();
   // The Region goes on when the scenario is over, until somebody ends it.
   const goOn = () => region.time.after(60, goOn);

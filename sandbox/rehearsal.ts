@@ -8,6 +8,7 @@ import { sampleByTheMinute } from './region/cloudwatch.ts';
 import { playGlobals } from './region/globals.ts';
 import type { Happening } from './region/happenings.ts';
 import { createRegion, type Region } from './region/region.ts';
+import { currentStrand } from './region/virtual-time.ts';
 import type { Drainer, DrainResult, DrillEvent, DrillResult } from './result.ts';
 import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
 
@@ -16,25 +17,32 @@ export interface Rehearsal {
   readonly scenario: ScenarioName;
   readonly drainer: Drainer;
   readonly seed: number;
-  /** Hears of everything as it happens. */
-  readonly onEvent?: (event: DrillEvent) => void;
+  /** A variant of the scenario, to be played instead of it. */
+  readonly variant?: Scenario;
+  /** Hears of everything as it happens, and before it of what was there when the drill began. */
+  readonly onEvent?: OnEvent;
   /** Virtual seconds in one real second; as fast as the machine can if undefined. */
   readonly speed?: number | undefined;
 }
 
 const INSTALL: Readonly<Record<Drainer, Install>> = { 'ecs-drain': ecsDrain, none, seed: book };
 
+/** Hears of an event, and whether it only tells how things stood when the drill began. */
+export type OnEvent = (event: DrillEvent, stood: boolean) => void;
+
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 /** What every service needs to come up before the drill begins. */
 const SETTLING_SECONDS = 900;
-/** The drill is over when nothing has happened for so long. */
-const QUIET_SECONDS = 900;
+/** The drill is over when nothing has happened for so long: a load balancer's deregistration passes in silence. */
+const QUIET_SECONDS = 360;
 
 /** A Region with its cluster running and its drainer installed, in which nothing has happened yet. */
 export interface Stage {
   readonly region: Region;
   readonly installed: Installed;
-  /** Sets the scenario going. */
+  /** When the drill begins, in epoch milliseconds. */
+  readonly startMs: number;
+  /** Tells how things stand, and sets the scenario going. */
   begin(): void;
   /** Gives the process its own clock and streams back. */
   close(): void;
@@ -42,21 +50,20 @@ export interface Stage {
 
 /** Sets the stage for a scenario: every service runs, and whoever drains is deployed. */
 export async function stage(
-  { scenario: name, drainer, seed }: Pick<Rehearsal, 'scenario' | 'drainer' | 'seed'>,
-  onHappening: (happening: Happening) => void,
+  { scenario: name, variant, drainer, seed }: Pick<Rehearsal, 'scenario' | 'variant' | 'drainer' | 'seed'>,
+  onEvent: OnEvent,
 ): Promise<Stage> {
-  const scenario: Scenario = SCENARIOS[name];
-  const region = createRegion({ startMs: EPOCH_MS, seed, onHappening });
+  const scenario: Scenario = variant ?? SCENARIOS[name];
+  const standing = new Map<string, Happening>();
+  let tell = (happening: Happening) => noteStanding(standing, happening);
+  const region = createRegion({ startMs: EPOCH_MS, seed, onHappening: (happening) => tell(happening) });
   // What Lambda gives every function: where it is, and credentials.
   Object.assign(process.env, {
     AWS_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'local',
     AWS_SECRET_ACCESS_KEY: 'local',
   });
-  const stops = [
-    playGlobals(region.time, region.random.fork('globals')),
-    captureLogs((line) => region.tell({ kind: 'log', line })),
-  ];
+  const stops = [playGlobals(region.time, region.random.fork('globals')), captureLogs(region.log)];
   const close = () => {
     for (const stop of stops) stop();
   };
@@ -67,55 +74,60 @@ export async function stage(
     region.time.after(SETTLING_SECONDS, () => {});
     await region.time.runUntil(() => region.time.nowMs() >= EPOCH_MS + SETTLING_SECONDS * 1000);
     const installed = await INSTALL[drainer](region, scenario);
+    const startMs = region.time.nowMs();
+    const eventOf = ({ atMs, ...what }: Happening) => ({ second: (atMs - startMs) / 1000, ...what }) as DrillEvent;
     const begin = () => {
+      for (const happening of standing.values()) onEvent(eventOf({ ...happening, atMs: startMs }), true);
+      // Who listens is no part of the function that runs: what it prints is not the function's log.
+      tell = (happening) => currentStrand.exit(() => onEvent(eventOf(happening), false));
       for (const { on, ...job } of scenario.jobs) {
         region.ecs.runTask({ ...job, cluster: CLUSTER, ec2InstanceId: instanceIds[on] ?? '' });
       }
       scenario.begin(region, instanceIds);
     };
-    return { region, installed, begin, close };
+    return { region, installed, startMs, begin, close };
   } catch (error) {
     close();
     throw error;
   }
 }
 
-/** Runs one drill in virtual time. The same rehearsal gives the same result, but for the seconds of the wall clock. */
-export async function rehearse({ scenario, drainer, seed, onEvent, speed }: Rehearsal): Promise<DrillResult> {
-  const events: DrillEvent[] = [];
-  let startMs = Number.POSITIVE_INFINITY;
-  let lastChangeMs = 0;
+/** Keeps the last that was told of each instance and task, which is how they stand. */
+function noteStanding(standing: Map<string, Happening>, happening: Happening): void {
+  const { kind } = happening;
+  if (kind === 'instance' || kind === 'container-instance') standing.set(`${kind} ${happening.instanceId}`, happening);
+  if (kind === 'task') standing.set(`${kind} ${happening.taskId}`, happening);
+}
 
-  const onHappening = ({ atMs, ...what }: Happening) => {
-    if (atMs < startMs) return;
-    if (!['log', 'invocation', 'event'].includes(what.kind)) lastChangeMs = atMs;
-    const event = { second: (atMs - startMs) / 1000, ...what } as DrillEvent;
+/** Runs one drill in virtual time. The same rehearsal gives the same result, but for the seconds of the wall clock. */
+export async function rehearse({ onEvent, speed, ...rehearsal }: Rehearsal): Promise<DrillResult> {
+  const events: DrillEvent[] = [];
+  let lastChange = 0;
+  const { region, installed, startMs, begin, close } = await stage(rehearsal, (event, stood) => {
+    if (!['log', 'invocation', 'event'].includes(event.kind)) lastChange = event.second;
     events.push(event);
-    onEvent?.(event);
-  };
-  const { region, installed, begin, close } = await stage({ scenario, drainer, seed }, onHappening);
+    onEvent?.(event, stood);
+  });
   try {
     const wallStartMs = performance.now();
-    startMs = region.time.nowMs();
-    lastChangeMs = startMs;
-    const quiet = () =>
-      region.autoScaling.pendingActions().length === 0 && region.time.nowMs() - lastChangeMs > QUIET_SECONDS * 1000;
+    const second = () => (region.time.nowMs() - startMs) / 1000;
+    const quiet = () => second() - lastChange > QUIET_SECONDS && region.autoScaling.pendingActions().length === 0;
     const series = sampleByTheMinute(region.time, () => region.ecs.reservation(CLUSTER).memoryPercent);
     begin();
     await region.time.runUntil(quiet, speed);
 
     const memory = series.map(({ minute, value }) => ({ minute, percent: Math.round(value * 10) / 10 }));
     return {
-      scenario,
-      seed,
-      drainer,
+      scenario: rehearsal.scenario,
+      seed: rehearsal.seed,
+      drainer: rehearsal.drainer,
       instancesTerminated: region.terminated.size,
       tasksKilled: region.killedTasks.length,
       requestsLost: region.ecs.requestsLost(),
       memoryReservation: { min: Math.min(...memory.map(({ percent }) => percent)), series: memory },
       drains: drainsOf(region, installed, events, startMs),
       events,
-      virtualSeconds: (region.time.nowMs() - startMs) / 1000,
+      virtualSeconds: second(),
       wallSeconds: (performance.now() - wallStartMs) / 1000,
     };
   } finally {

@@ -201,7 +201,7 @@ function detailOf(instance: InstanceLife, drain: DrainResult | undefined): strin
   if (killed) return `${count(killed, 'task')} killed`;
   if (drain) return `${drain.outcome} in ${duration(drain.seconds)}`;
   if (instance.terminatedAt !== undefined) return `terminated at ${minute(instance.terminatedAt)}`;
-  return instance.from > 0 ? `new at ${minute(instance.from)}` : 'stays';
+  return instance.isNew ? `new at ${minute(instance.from)}` : 'stays';
 }
 
 function taskRow(instance: InstanceLife, { taskId, group, stretches, endedAt, killed }: InstanceLife['tasks'][number]) {

@@ -61,6 +61,32 @@ const threeServices = [
   replicas('worker', 4, { stopTimeoutSeconds: 120, stopsAfterSeconds: 90 }),
 ];
 
+/** A fleet that loses most of its instances, as large as one likes: all at once, or one every so many seconds. */
+export function fleetOf(size: {
+  readonly instances: number;
+  readonly terminated: number;
+  readonly tasks: number;
+  readonly everySeconds?: number;
+}): Scenario {
+  const { instances, terminated, tasks, everySeconds } = size;
+  const small = { memoryMiB: 128, cpuUnits: 32 };
+  const loadBalancer = { deregistrationDelaySeconds: 120, requestsPerSecond: 10_000 };
+  return {
+    description: everySeconds
+      ? `${terminated} of ${instances} instances are terminated, one every ${everySeconds} s`
+      : `${terminated} of ${instances} instances are terminated at once, under the real throttling limits`,
+    group: group(instances, 0),
+    services: [replicas('web', tasks / 2, { ...small, loadBalancer }), replicas('worker', tasks / 2, small)],
+    jobs: [],
+    params: {},
+    begin: ({ autoScaling, time }, instanceIds) =>
+      instanceIds.slice(0, terminated).forEach((instanceId, i) => {
+        if (everySeconds) time.after(i * everySeconds, () => autoScaling.terminateInstance(instanceId));
+        else autoScaling.terminateInstance(instanceId);
+      }),
+  };
+}
+
 const terminateFirst: Scenario['begin'] = ({ autoScaling }, [first = '']) => autoScaling.terminateInstance(first);
 
 export const SCENARIOS = {
@@ -68,7 +94,14 @@ export const SCENARIOS = {
     description: 'the book’s: the one instance of a cluster is replaced by a CloudFormation rolling update',
     group: group(1),
     // The image is pulled anew on the new instance: a minute passes before the replacement runs.
-    services: [replicas('todobackend', 2, { ...behindLoadBalancer, startSeconds: 100, minimumHealthyPercent: 50 })],
+    services: [
+      replicas('todobackend', 2, {
+        ...behindLoadBalancer,
+        memoryMiB: 3_072,
+        startSeconds: 100,
+        minimumHealthyPercent: 50,
+      }),
+    ],
     jobs: [],
     params: {},
     begin: ({ autoScaling, time, tell }) =>
@@ -147,23 +180,7 @@ export const SCENARIOS = {
       region.time.after(60, () => region.ecs.setAgentConnected(first, false));
     },
   },
-  fleet: {
-    description: '300 of 360 instances are terminated at once, under the real throttling limits',
-    group: group(360, 0),
-    services: [
-      replicas('web', 1_500, {
-        loadBalancer: { deregistrationDelaySeconds: 120, requestsPerSecond: 10_000 },
-        memoryMiB: 128,
-        cpuUnits: 32,
-      }),
-      replicas('worker', 1_500, { memoryMiB: 128, cpuUnits: 32 }),
-    ],
-    jobs: [],
-    params: {},
-    begin: ({ autoScaling }, instanceIds) => {
-      for (const instanceId of instanceIds.slice(0, 300)) autoScaling.terminateInstance(instanceId);
-    },
-  },
+  fleet: fleetOf({ instances: 360, terminated: 300, tasks: 3_000 }),
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioName = keyof typeof SCENARIOS;

@@ -6,7 +6,8 @@ import { clockFace, headlineOf, sentenceOf, type Where } from './sentences.ts';
 
 /** Shows a drill as it goes on. */
 export interface View {
-  show(event: DrillEvent): void;
+  /** Shows an event; one that only tells how things stood when the drill began is worth no line. */
+  show(event: DrillEvent, stood: boolean): void;
   end(): void;
 }
 
@@ -14,47 +15,78 @@ type Write = (text: string) => unknown;
 
 const COLOURS = { ec2: 'red', ecs: 'cyan', autoscaling: 'yellow', eventbridge: 'magenta', lambda: 'green' } as const;
 const FRAME_MS = 50;
-const LAST_LINES = 12;
-const SHOWN_INSTANCES = 20;
+const MOST_INSTANCES = 20;
+const MOST_LINES = 12;
+/** A table without lines: it fits a terminal of 80 columns by 24 rows. */
+const PLAIN_TABLE = {
+  style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+  chars: Object.fromEntries(
+    'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid middle'
+      .split(' ')
+      .map((name) => [name, '']),
+  ),
+};
 
 /** One line for each thing worth one. */
 export function plainView(write: Write): View {
   return {
-    show: (event) => {
-      const line = lineOf(event);
-      if (line !== undefined) write(`${line}\n`);
+    show: (event, stood) => {
+      const line = stood ? undefined : lineOf(event);
+      if (line !== undefined) write(`${coloured(line)}\n`);
     },
     end: () => {},
   };
 }
 
-/** A screen that redraws itself: every instance with its tasks, and what happened last. */
-export function liveView(stream: NodeJS.WriteStream): View {
+/** A screen that redraws itself: every instance with its tasks, and what happened last. Its clock runs at the drill's speed. */
+export function liveView(stream: NodeJS.WriteStream, speed: number): View {
   const update = createLogUpdate(stream);
   const instances = new Map<string, { state: string; status: string; tasks: Map<string, string> }>();
-  const last: string[] = [];
-  let drawnAtMs = 0;
+  const last: Line[] = [];
+  let latest = { second: 0, atMs: performance.now() };
 
   const of = (instanceId: string) => {
-    const known = instances.get(instanceId) ?? { state: 'InService', status: '', tasks: new Map() };
+    const known = instances.get(instanceId) ?? { state: '', status: '', tasks: new Map() };
     instances.set(instanceId, known);
     return known;
   };
-  const draw = (second: number) => {
-    const table = new Table({ head: ['instance', 'Auto Scaling', 'ECS', 'tasks'] });
-    const shown = [...instances].filter(([, { state }]) => state !== 'Terminated').slice(-SHOWN_INSTANCES);
+  const draw = () => {
+    if (instances.size === 0) return update('The function is being packaged and deployed …');
+    const { columns = 80, rows = 24 } = stream;
+    const room = rows - 4;
+    const there = [...instances].filter(([, { state }]) => state !== 'Terminated');
+    // Those that leave are what to look at.
+    const [leaving, staying] = [true, false].map((leaves) =>
+      there.filter(([, { state }]) => state.startsWith('Terminating') === leaves),
+    );
+    const shown = [...(leaving ?? []), ...(staying ?? [])].slice(0, Math.min(MOST_INSTANCES, Math.ceil(room / 2)));
+    const table = new Table({ ...PLAIN_TABLE, head: ['instance', 'Auto Scaling', 'ECS', 'tasks'] });
     for (const [instanceId, { state, status, tasks }] of shown) {
       const counts = Object.entries(Object.groupBy(tasks.values(), (each) => each));
-      table.push([instanceId, state, status, counts.map(([each, all]) => `${all?.length} ${each}`).join(', ')]);
+      table.push([
+        shortIds(instanceId),
+        state,
+        status,
+        counts.map(([each, all]) => `${all?.length} ${each}`).join(', '),
+      ]);
     }
-    const hidden = instances.size - shown.length;
+    const second = latest.second + ((performance.now() - latest.atMs) / 1000) * speed;
+    const head = `${clockFace(second)}   ${instances.size - there.length} terminated, ${there.length - shown.length} not shown`;
+    const lines = last.slice(-Math.min(MOST_LINES, room - shown.length));
     update(
-      `${styleText('bold', clockFace(second))}   ${hidden} terminated or not shown\n${table.toString()}\n${last.join('\n')}`,
+      [
+        styleText('bold', cut(head, columns)),
+        ...rowsOf(table).map((row) => cut(row, columns)),
+        '',
+        ...lines.map(({ what, ...line }) => coloured({ ...line, what: cut(shortIds(what), columns - 22) })),
+      ].join('\n'),
     );
   };
+  const frames = setInterval(draw, FRAME_MS);
 
   return {
-    show: (event) => {
+    show: (event, stood) => {
+      latest = { second: event.second, atMs: performance.now() };
       if (event.kind === 'instance') of(event.instanceId).state = event.state;
       if (event.kind === 'container-instance') of(event.instanceId).status = event.status;
       if (event.kind === 'task') {
@@ -62,42 +94,69 @@ export function liveView(stream: NodeJS.WriteStream): View {
         if (event.status === 'STOPPED') tasks.delete(event.taskId);
         else tasks.set(event.taskId, event.status);
       }
-      const line = lineOf(event);
+      const line = stood ? undefined : lineOf(event);
       if (line !== undefined) last.push(line);
-      if (last.length > LAST_LINES) last.shift();
-      if (performance.now() - drawnAtMs < FRAME_MS) return;
-      drawnAtMs = performance.now();
-      draw(event.second);
+      if (last.length > MOST_LINES) last.shift();
     },
-    end: () => update.done(),
+    end: () => {
+      clearInterval(frames);
+      draw();
+      update.done();
+    },
   };
+}
+
+/** The cells are padded, which would wrap in a narrow terminal. */
+function rowsOf(table: { toString(): string }): string[] {
+  return table
+    .toString()
+    .split('\n')
+    .map((row) => row.trimEnd());
+}
+
+/** As much of a text as there are columns for. */
+function cut(text: string, columns: number): string {
+  return text.length <= columns ? text : `${text.slice(0, columns - 1)}…`;
+}
+
+/** The ends of the ids of EC2 instances are what tells them apart. */
+function shortIds(text: string): string {
+  return text.replace(/\bi-[0-9a-f]{12}(?=[0-9a-f]{5}\b)/g, 'i-…');
 }
 
 /** What came of it: the headline, and a row for each drain. */
 export function summaryOf(result: DrillResult): string {
   const { drains } = result;
   const table = new Table({
-    head: ['instance', 'outcome', 'seconds', 'slack', 'billed', 'AWS calls', 'heartbeats', 'continuations'],
+    ...PLAIN_TABLE,
+    head: ['instance', 'outcome', 'seconds', 'slack', 'billed', 'calls', 'beats', 'continued'],
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right'],
   });
-  for (const drain of drains.slice(0, SHOWN_INSTANCES)) {
+  for (const drain of drains.slice(0, MOST_INSTANCES)) {
     const { instanceId, outcome, seconds, slackSeconds, billedSeconds, apiCalls, heartbeats, continuations } = drain;
     const figures = [seconds, slackSeconds, billedSeconds].map((figure) => figure.toFixed(1));
     table.push([instanceId, outcome, ...figures, apiCalls, heartbeats, continuations]);
   }
   const more =
-    drains.length > SHOWN_INSTANCES ? `\nand ${drains.length - SHOWN_INSTANCES} more drains: --json has them all` : '';
+    drains.length > MOST_INSTANCES ? `\nand ${drains.length - MOST_INSTANCES} more drains: --json has them all` : '';
   return [
-    headlineOf(result),
-    ...(drains.length > 0 ? [`${table.toString()}${more}`] : []),
+    `${headlineOf(result)}\n`,
+    ...(drains.length > 0 ? [`${rowsOf(table).join('\n')}${more}\n`] : []),
     `${clockFace(result.virtualSeconds)} of virtual time in ${result.wallSeconds.toFixed(1)} s`,
   ].join('\n');
 }
 
-function lineOf(event: DrillEvent): string | undefined {
-  const told = sentenceOf(event);
-  return told && `${clockFace(event.second)}  ${coloured(told.where)} ${told.what}`;
+interface Line {
+  readonly clock: string;
+  readonly where: Where;
+  readonly what: string;
 }
 
-function coloured(where: Where): string {
-  return styleText(COLOURS[where], where.padEnd(11));
+function lineOf(event: DrillEvent): Line | undefined {
+  const told = sentenceOf(event);
+  return told && { clock: clockFace(event.second), ...told };
+}
+
+function coloured({ clock, where, what }: Line): string {
+  return `${clock}  ${styleText(COLOURS[where], where.padEnd(11))} ${what}`;
 }

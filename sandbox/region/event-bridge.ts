@@ -19,7 +19,16 @@ export interface Rule {
   readonly name: string;
   readonly pattern: Readonly<Record<string, unknown>>;
   readonly target: (event: unknown) => void;
+  /** EventBridge's own retries of the target: 24 hours and 185 attempts unless the rule says otherwise (facts 7). */
+  readonly retryPolicy?: RetryPolicy;
 }
+
+export interface RetryPolicy {
+  readonly maximumEventAgeSeconds: number;
+  readonly maximumRetryAttempts: number;
+}
+
+const DEFAULT_RETRY_POLICY: RetryPolicy = { maximumEventAgeSeconds: 24 * 60 * 60, maximumRetryAttempts: 185 };
 
 /** What the model needs of the rest of the Region. */
 export interface EventBridgeOptions {
@@ -30,6 +39,9 @@ export interface EventBridgeOptions {
   readonly faults: Faults;
 }
 
+/** EventBridge says only that it backs off exponentially with jitter; this is where the model stops growing. */
+const LONGEST_RETRY_SECONDS = 900;
+
 /** At most so many entries in one PutEvents (facts 7). */
 const MAX_ENTRIES = 10;
 
@@ -37,6 +49,8 @@ const MAX_ENTRIES = 10;
 export class EventBridgeModel {
   readonly #options: EventBridgeOptions;
   readonly #rules: Rule[] = [];
+  /** Events that no target would take, in the dead-letter queues of their rules. */
+  readonly deadLetters: unknown[] = [];
 
   constructor(options: EventBridgeOptions) {
     this.#options = options;
@@ -69,13 +83,29 @@ export class EventBridgeModel {
     const duplicated = random.chance(faults.duplicatedEvents);
     const delayed = random.chance(faults.delayedEvents);
     tell({ ...news, ...(duplicated ? { fate: 'duplicated' } : delayed ? { fate: 'delayed' } : {}) });
-    for (const { target } of matching) {
+    for (const rule of matching) {
       for (let delivery = 0; delivery < (duplicated ? 2 : 1); delivery++) {
         // EventBridge's usual latency is around half a second.
         const late = delayed ? random.between(0, faults.delaySeconds) : 0;
-        time.after(random.between(0.3, 0.7) + late, () => target(delivered));
+        time.after(random.between(0.3, 0.7) + late, () => this.#deliver(rule, delivered));
       }
     }
+  }
+
+  /** Brings an event to a rule's target; a refusal is followed by another attempt, after ever longer waits. */
+  #deliver(rule: Rule, event: unknown, attempt = 0, ageSeconds = 0): void {
+    const { time, random, faults } = this.#options;
+    if (!random.chance(faults.refusedDeliveries)) {
+      rule.target(event);
+      return;
+    }
+    const { maximumEventAgeSeconds, maximumRetryAttempts } = rule.retryPolicy ?? DEFAULT_RETRY_POLICY;
+    const waitSeconds = Math.min(LONGEST_RETRY_SECONDS, 2 ** attempt) * random.between(0.5, 1);
+    if (attempt >= maximumRetryAttempts || ageSeconds + waitSeconds > maximumEventAgeSeconds) {
+      this.deadLetters.push(event);
+      return;
+    }
+    time.after(waitSeconds, () => this.#deliver(rule, event, attempt + 1, ageSeconds + waitSeconds));
   }
 
   /** The operations of the EventBridge API that this model answers, by name. */

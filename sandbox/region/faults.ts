@@ -7,6 +7,8 @@ export interface Faults {
   /** An event arrives up to `delaySeconds` late, and so out of order. */
   readonly delayedEvents: number;
   readonly delaySeconds: number;
+  /** A target does not take what EventBridge brings, and is tried again. */
+  readonly refusedDeliveries: number;
   /** A call is throttled whatever its bucket says. */
   readonly throttles: number;
   /** A call is answered with HTTP 500. */
@@ -21,6 +23,7 @@ export const NO_FAULTS: Faults = {
   duplicatedEvents: 0,
   delayedEvents: 0,
   delaySeconds: 0,
+  refusedDeliveries: 0,
   throttles: 0,
   serverErrors: 0,
   crashes: 0,

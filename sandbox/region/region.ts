@@ -1,6 +1,7 @@
 import { AutoScalingModel, type GroupSpec } from './auto-scaling.ts';
 import { autoScalingOperations } from './auto-scaling-api.ts';
 import { AwsError } from './aws-error.ts';
+import { type Datapoint, datapointsIn } from './cloudwatch.ts';
 import { EcsModel, type KilledTask } from './ecs.ts';
 import { ecsOperations } from './ecs-api.ts';
 import { EventBridgeModel } from './event-bridge.ts';
@@ -45,6 +46,10 @@ export interface Region {
   /** The EC2 instances that are no more. */
   readonly terminated: ReadonlySet<string>;
   readonly tell: Tell;
+  /** Every value that the functions' logs gave to CloudWatch. */
+  readonly metrics: readonly Datapoint[];
+  /** A line of a function's log. */
+  log(line: Readonly<Record<string, unknown>>): void;
   /** What is behind the wire. */
   readonly services: Services;
   /** Answers what came over HTTP. */
@@ -77,6 +82,7 @@ export function createRegion(options: RegionOptions): Region {
 
   const calls: Call[] = [];
   const killedTasks: KilledTask[] = [];
+  const metrics: Datapoint[] = [];
   const terminated = new Set<string>();
   const functions: LambdaModel[] = [];
   const throttling = new Throttling();
@@ -145,6 +151,11 @@ export function createRegion(options: RegionOptions): Region {
     killedTasks,
     terminated,
     tell,
+    metrics,
+    log: (line) => {
+      metrics.push(...datapointsIn(line));
+      tell({ kind: 'log', line });
+    },
     services,
     answer,
     deploy: (spec) => {

@@ -22,6 +22,8 @@ export interface TaskLife {
 export interface InstanceLife {
   readonly instanceId: string;
   readonly from: number;
+  /** It was launched during the drill. */
+  readonly isNew: boolean;
   terminatingAt?: number;
   terminatedAt?: number;
   readonly tasks: TaskLife[];
@@ -39,7 +41,8 @@ export function timelineOf({ events, virtualSeconds }: DrillResult): readonly In
     if (!instanceId) continue;
     let instance = instances.get(instanceId);
     if (!instance) {
-      instance = { instanceId, from: event.second, tasks: [], holds: [], marks: [] };
+      const isNew = event.kind === 'instance' && event.state === 'Pending';
+      instance = { instanceId, from: event.second, isNew, tasks: [], holds: [], marks: [] };
       instances.set(instanceId, instance);
     }
     if (event.kind === 'task') tellOfTask(instance, tasks, event);

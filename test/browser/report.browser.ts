@@ -6,11 +6,12 @@ import { pathToFileURL } from 'node:url';
 import axe from 'axe-core';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rehearse } from '../../sandbox/rehearsal.ts';
 import { reportOf } from '../../sandbox/report.ts';
+import { DRAINERS, type DrillResult } from '../../sandbox/result.ts';
 import { drillResult } from '../sandbox/report-samples.ts';
+import { CHROMIUM, CHROMIUM_ARGS } from './chromium.ts';
 
-const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run'];
 const SCHEMES = ['light', 'dark'] as const;
 
 const found = existsSync(CHROMIUM);
@@ -21,6 +22,7 @@ describe.skipIf(!found)('the report in a browser', () => {
   let context: BrowserContext;
   let address: string;
   let page: Page;
+  let real: string | undefined;
   /** What a page should not do: complain, or ask for anything but itself. */
   const faults: string[] = [];
 
@@ -32,7 +34,7 @@ describe.skipIf(!found)('the report in a browser', () => {
     address = pathToFileURL(file).href;
     context = await chromium.launchPersistentContext(join(folder, 'profile'), {
       executablePath: CHROMIUM,
-      args: ARGS,
+      args: CHROMIUM_ARGS,
       viewport: { width: 1280, height: 900 },
     });
     page = context.pages()[0] ?? (await context.newPage());
@@ -67,13 +69,7 @@ describe.skipIf(!found)('the report in a browser', () => {
   it.each(SCHEMES)('breaks no rule of axe, contrast included, when %s', async (colorScheme) => {
     await page.emulateMedia({ colorScheme });
     await openAll(page);
-    await page.evaluate(axe.source);
-    const violations = await page.evaluate(async () => {
-      const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
-      const results = await axe.run();
-      return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(', ')}`);
-    });
-    expect(violations).toEqual([]);
+    expect(await violationsIn(page)).toEqual([]);
   });
 
   // axe does not look into SVG.
@@ -168,7 +164,39 @@ describe.skipIf(!found)('the report in a browser', () => {
     await expect.poll(() => chart.evaluate(({ scrollLeft }) => scrollLeft)).toBeGreaterThan(0);
     await page.setViewportSize({ width: 1280, height: 900 });
   });
+
+  it.each(SCHEMES)('breaks no rule and complains of nothing with a real drill in it when %s', async (colorScheme) => {
+    real ??= await realReport(folder);
+    address = real;
+    await page.emulateMedia({ colorScheme });
+    await page.goto(address);
+    expect(await page.title()).toBe('book with ecs-drain: ecs-drain drill report');
+    await openAll(page);
+    expect(await violationsIn(page)).toEqual([]);
+    // The old instance with its two tasks, and the new one with theirs, each running for a while.
+    expect(await page.getByRole('img').nth(1).locator('[fill="url(#running)"]').count()).toBe(4);
+    expect(faults).toEqual([]);
+  });
 });
+
+/** The report on `book`, by all drainers. */
+async function realReport(folder: string): Promise<string> {
+  const runs: DrillResult[] = [];
+  for (const drainer of DRAINERS) runs.push(await rehearse({ scenario: 'book', drainer, seed: 1 }));
+  const file = join(folder, 'book.html');
+  await writeFile(file, reportOf(runs));
+  return pathToFileURL(file).href;
+}
+
+/** What axe finds in the page. */
+async function violationsIn(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
+    const results = await axe.run();
+    return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(', ')}`);
+  });
+}
 
 async function openAll(page: Page): Promise<void> {
   await page.locator('details').evaluateAll((all) => {

@@ -1,8 +1,10 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DrillResult } from '../../sandbox/result.ts';
 
@@ -39,7 +41,7 @@ describe('npm run drill', { timeout: 60_000 }, () => {
     const { status, stdout } = await command('drill.ts', '--scenario', 'book', '--drainer', 'none');
     expect(status).toBe(0);
     expect(stdout).toContain('KILLED');
-    expect(stdout).toMatch(/book, seed number 1, without a drain: 1 instances terminated, 2 tasks killed/);
+    expect(stdout).toMatch(/book, seed number 1, without a drain: 1 instance terminated, 2 tasks killed/);
   });
 
   it('writes a report that compares the drainers', async () => {
@@ -49,6 +51,13 @@ describe('npm run drill', { timeout: 60_000 }, () => {
     expect((await command('drill.ts', '--scenario', 'book', '--report', report)).status).toBe(0);
     const page = await readFile(report, 'utf8');
     for (const drainer of ['ecs-drain', 'none', 'seed']) expect(page).toContain(drainer);
+  });
+
+  it('ends in silence when whoever reads has had enough', async () => {
+    const child = spawn(process.execPath, [join(ROOT, 'sandbox/drill.ts'), '--drainer', 'none']);
+    child.stdout.once('data', () => child.stdout.destroy());
+    const [complaints, [status]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    expect({ status, complaints }).toEqual({ status: 0, complaints: '' });
   });
 
   it.each([

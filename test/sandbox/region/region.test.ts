@@ -2,6 +2,7 @@ import { ECSClient, ListClustersCommand, ListTasksCommand } from '@aws-sdk/clien
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { datapointsIn, sampleByTheMinute } from '../../../sandbox/region/cloudwatch.ts';
+import type { RetryPolicy } from '../../../sandbox/region/event-bridge.ts';
 import { type Faults, NO_FAULTS } from '../../../sandbox/region/faults.ts';
 import { playGlobals } from '../../../sandbox/region/globals.ts';
 import type { Happening } from '../../../sandbox/region/happenings.ts';
@@ -104,6 +105,43 @@ describe('EventBridge in the local Region', () => {
     expect(order).toHaveLength(20);
     expect(order).not.toEqual(order.toSorted((a, b) => a - b));
     expect(Math.max(...delivered.map(({ at }) => at))).toBeGreaterThan(60);
+  });
+});
+
+describe('a target that refuses what EventBridge brings', () => {
+  const refused = (refusedDeliveries: number, retryPolicy?: RetryPolicy) => {
+    const region = regionWith({ refusedDeliveries });
+    const delivered: unknown[] = [];
+    region.eventBridge.putRule({
+      name: 'mine',
+      pattern: { source: ['mine'] },
+      target: (event) => delivered.push(event),
+      ...(retryPolicy && { retryPolicy }),
+    });
+    for (let n = 0; n < 20; n++) {
+      region.eventBridge.publish({ source: 'mine', 'detail-type': 'Test', resources: [], detail: { n } });
+    }
+    return { region, delivered };
+  };
+
+  it('facts 7: is tried again until it takes it', async () => {
+    const { region, delivered } = refused(0.8);
+    await settle(region);
+    expect(delivered).toHaveLength(20);
+    expect(region.eventBridge.deadLetters).toEqual([]);
+  });
+
+  it('facts 7: is given up after the attempts and the age of its rule, and the event kept in the dead-letter queue', async () => {
+    const few = refused(1, { maximumEventAgeSeconds: 86_400, maximumRetryAttempts: 3 });
+    await settle(few.region);
+    expect(few.region.eventBridge.deadLetters).toHaveLength(20);
+    expect(nowSeconds(few.region)).toBeLessThan(20);
+
+    const old = refused(1, { maximumEventAgeSeconds: 7_200, maximumRetryAttempts: 185 });
+    await settle(old.region);
+    expect(old.region.eventBridge.deadLetters).toHaveLength(20);
+    expect(nowSeconds(old.region)).toBeGreaterThan(5_000);
+    expect(nowSeconds(old.region)).toBeLessThan(7_201);
   });
 });
 
@@ -260,6 +298,15 @@ describe('CloudWatch in the local Region', () => {
       { namespace: 'N', name: 'Drains', unit: 'Count', value: 1, dimensions: { service: 's', outcome: 'drained' } },
     ]);
     expect(datapointsIn({ message: 'Drained' })).toEqual([]);
+  });
+
+  it('keeps the metrics of what the functions log', () => {
+    const region = regionWith();
+    const CloudWatchMetrics = [{ Namespace: 'N', Dimensions: [[]], Metrics: [{ Name: 'Drains', Unit: 'Count' }] }];
+    region.log({ message: 'Drained' });
+    region.log({ _aws: { CloudWatchMetrics }, Drains: 1 });
+    expect(region.metrics).toMatchObject([{ name: 'Drains', value: 1 }]);
+    expect(happenings.filter(({ kind }) => kind === 'log')).toHaveLength(2);
   });
 
   it('samples by the minute', async () => {

@@ -1,0 +1,298 @@
+import { execFile } from 'node:child_process';
+import { resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { rehearse, stage } from '../../sandbox/rehearsal.ts';
+import { DRAINERS, type Drainer, type DrillEvent, type DrillResult } from '../../sandbox/result.ts';
+import { fleetOf, SCENARIOS, type Scenario, type ScenarioName } from '../../sandbox/scenarios.ts';
+
+const DRILL = resolve(import.meta.dirname, '../../sandbox/drill.ts');
+const SEED = 1;
+/** The whole fleet takes a while: `npm run drill -- --scenario fleet`; a small one is below. */
+const NAMES = (Object.keys(SCENARIOS) as ScenarioName[]).filter((name) => name !== 'fleet');
+const EVERY_RUN = NAMES.flatMap((scenario) => DRAINERS.map((drainer) => [scenario, drainer] as const));
+
+const results = new Map<string, DrillResult>();
+/** What other processes print for the rolling update. */
+const elsewhere = new Map<Drainer, string>();
+
+/** Each is rehearsed once, one after the other: a rehearsal takes over the process's globals while it goes on. */
+beforeAll(async () => {
+  const others = Promise.all(DRAINERS.map(async (drainer) => elsewhere.set(drainer, await printedBy(drainer))));
+  for (const [scenario, drainer] of EVERY_RUN) {
+    results.set(`${scenario} ${drainer}`, await rehearse({ scenario, drainer, seed: SEED }));
+  }
+  await others;
+}, 60_000);
+
+async function printedBy(drainer: Drainer): Promise<string> {
+  const args = [DRILL, '--scenario', 'rolling-update', '--drainer', drainer, '--seed', String(SEED), '--json'];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1e9 });
+  return stdout;
+}
+
+function run(scenario: ScenarioName, drainer: Drainer = 'ecs-drain'): DrillResult {
+  return results.get(`${scenario} ${drainer}`) as DrillResult;
+}
+
+describe('the book’s result', () => {
+  it('without a drain MemoryReservation falls to 0 %; with ecs-drain it never does', () => {
+    expect(run('book', 'none').memoryReservation.min).toBe(0);
+    expect(run('book', 'ecs-drain').memoryReservation.min).toBeGreaterThan(0);
+  });
+
+  it('the book’s function lets the instance go while its tasks are DEACTIVATING; ecs-drain kills none', () => {
+    expect(fatesOf(run('book', 'seed'))).toEqual(['DEACTIVATING', 'DEACTIVATING']);
+    expect(fatesOf(run('book', 'none'))).toEqual(['RUNNING', 'RUNNING']);
+    expect(fatesOf(run('book', 'ecs-drain'))).toEqual([]);
+  });
+
+  it('requests are lost where tasks are killed: all while nobody serves, and what was in flight', () => {
+    const outage = run('book', 'none');
+    const killedAt = found(tasksOf(outage, ({ killed }) => killed === true)[0]).second;
+    const servedAgainAt = found(tasksOf(outage, ({ status, second }) => status === 'RUNNING' && second > 0)[0]).second;
+    const requestsPerSecond = SCENARIOS.book.services[0]?.loadBalancer?.requestsPerSecond ?? 0;
+    expect(outage.requestsLost).toBeGreaterThan((servedAgainAt - killedAt) * requestsPerSecond);
+    expect(run('book', 'seed').requestsLost).toBeGreaterThan(0);
+    expect(run('book', 'seed').requestsLost).toBeLessThan(outage.requestsLost);
+    expect(run('book', 'ecs-drain').requestsLost).toBe(0);
+  });
+
+  it('the book’s function never heartbeats: its hook times out under a long job, which is killed', () => {
+    for (const scenario of ['long-drain', 'standalone'] as const) {
+      const { drains, tasksKilled } = run(scenario, 'seed');
+      expect(drains).toMatchObject([{ outcome: 'left to the hook’s timeout', heartbeats: 0 }]);
+      expect(tasksKilled).toBe(1);
+    }
+  });
+});
+
+describe('with ecs-drain', () => {
+  it.each([
+    ['book', 1],
+    ['rolling-update', 6],
+    ['scale-in', 2],
+    ['instance-refresh', 6],
+    ['long-drain', 1],
+    ['standalone', 1],
+  ] as const)(
+    '%s ends with each of its %i instances drained, no task killed and no request lost',
+    (scenario, count) => {
+      const { drains, instancesTerminated, tasksKilled, requestsLost } = run(scenario);
+      expect(drains.map(({ outcome }) => outcome)).toEqual(Array(count).fill('drained'));
+      expect({ instancesTerminated, tasksKilled, requestsLost }).toEqual({
+        instancesTerminated: count,
+        tasksKilled: 0,
+        requestsLost: 0,
+      });
+    },
+  );
+
+  it('long-drain is kept by heartbeats, in time each, and handed from invocation to invocation', () => {
+    const result = run('long-drain');
+    const { heartbeatTimeoutSeconds } = SCENARIOS['long-drain'].params;
+    const beats = result.events.filter((event) => event.kind === 'lifecycle').map(({ second }) => second);
+    const gaps = beats.slice(1).map((second, i) => second - (beats[i] ?? 0));
+    expect(Math.max(...gaps)).toBeLessThan(heartbeatTimeoutSeconds);
+    const [drain] = result.drains;
+    expect(drain?.seconds).toBeGreaterThan(2_400);
+    expect(drain?.heartbeats).toBe(beats.length - 2);
+    // No invocation may last longer than 300 s.
+    expect(drain?.continuations).toBeGreaterThanOrEqual(8);
+  });
+
+  it('standalone waits until the job has finished by itself', () => {
+    const result = run('standalone');
+    const [job] = SCENARIOS.standalone.jobs;
+    const end = found(
+      tasksOf(result, ({ group, status }) => group === `family:${job.name}` && status === 'STOPPED')[0],
+    );
+    expect(end.second).toBeGreaterThan(job.runsForSeconds);
+    expect(end.reason).toBe('Essential container in task exited');
+    expect(completionsOf(result)[0]?.second).toBeGreaterThan(end.second);
+  });
+
+  it('stuck ends at its deadline, and the log names the tasks that held the instance', () => {
+    const result = run('stuck');
+    const { deadlineSeconds } = SCENARIOS.stuck.params;
+    expect(result.drains).toMatchObject([{ outcome: 'timed-out' }]);
+    expect(result.drains[0]?.seconds).toBeGreaterThanOrEqual(deadlineSeconds);
+    expect(result.drains[0]?.seconds).toBeLessThan(deadlineSeconds + 1);
+
+    const killed = tasksOf(result, (task) => task.killed === true).map(({ taskId }) => taskId);
+    expect(killed).toHaveLength(2);
+    const said = logOf(result).find(({ outcome, level }) => outcome === 'timed-out' && level !== undefined);
+    expect(said).toMatchObject({
+      level: 'ERROR',
+      killedTasks: killed.map((task) => ({ task, lastStatus: 'RUNNING' })),
+    });
+  });
+
+  it('agent-lost gives up when the agent has been silent for its grace', () => {
+    const result = run('agent-lost');
+    expect(result.drains).toMatchObject([{ outcome: 'agent-lost' }]);
+    const lost = result.events.find((event) => event.kind === 'container-instance' && !event.agentConnected);
+    const graceSeconds = 900;
+    const silence = (completionsOf(result)[0]?.second ?? 0) - (lost?.second ?? 0);
+    expect(silence).toBeGreaterThanOrEqual(graceSeconds);
+    expect(silence).toBeLessThan(graceSeconds + 30);
+  });
+
+  it.each(NAMES)(
+    '%s lets no instance go over a task that has not stopped, unless it says that it gave up',
+    (scenario) => {
+      const result = run(scenario);
+      const outcomes = new Map(result.drains.map(({ instanceId, outcome }) => [instanceId, outcome]));
+      for (const { instanceId, second } of completionsOf(result)) {
+        const gaveUp = ['timed-out', 'agent-lost'].includes(outcomes.get(instanceId) ?? '');
+        const tasks = [...tasksAt(result, second).values()].filter((task) => task.instanceId === instanceId);
+        expect(tasks.length).toBeGreaterThan(0);
+        expect(tasks.some(({ status }) => status !== 'STOPPED')).toBe(gaveUp);
+      }
+    },
+  );
+
+  it.each(NAMES)(
+    '%s ends every drain before its deadline or at it, and leaves none to the hook’s timeout',
+    (scenario) => {
+      const params: Scenario['params'] = SCENARIOS[scenario].params;
+      const { drains, events } = run(scenario);
+      for (const { seconds } of drains) expect(seconds).toBeLessThan(Number(params['deadlineSeconds'] ?? 7_200) + 1);
+      expect(events.filter((event) => event.kind === 'lifecycle' && event.what === 'timed out')).toEqual([]);
+    },
+  );
+
+  it('a fleet at once is throttled, and yet no task is killed and no instance left to the hook’s timeout', async () => {
+    const variant = fleetOf({ instances: 60, terminated: 50, tasks: 500 });
+    const { region, begin, close } = await stage(
+      { scenario: 'fleet', variant, drainer: 'ecs-drain', seed: SEED },
+      () => {},
+    );
+    try {
+      begin();
+      await region.time.runUntil(() => region.terminated.size === 50);
+    } finally {
+      close();
+    }
+    const throttled = region.calls.filter(({ failedWith }) => failedWith === 'ThrottlingException');
+    expect(throttled.length).toBeGreaterThan(50);
+    expect(region.killedTasks).toEqual([]);
+    expect(region.autoScaling.completions.map(({ by }) => by)).toEqual(Array(50).fill('completion'));
+  }, 30_000);
+});
+
+describe.each(EVERY_RUN)('%s with %s', (scenario, drainer) => {
+  it('counts what its events tell', () => {
+    const { events, ...result } = run(scenario, drainer);
+    const terminated = events.filter((event) => event.kind === 'instance' && event.state === 'Terminated');
+    expect(result.instancesTerminated).toBe(terminated.length);
+    expect(result.tasksKilled).toBe(fatesOf({ ...result, events }).length);
+    const released = events.filter((event) => event.kind === 'lifecycle').filter(({ result }) => result !== undefined);
+    expect(result.drains.map(({ instanceId }) => instanceId)).toEqual(released.map(({ instanceId }) => instanceId));
+    expect(released).toHaveLength(drainer === 'none' ? 0 : result.instancesTerminated);
+  });
+
+  it('tells its events in order, after how everything stood', () => {
+    const { events } = run(scenario, drainer);
+    const seconds = events.map(({ second }) => second);
+    expect(seconds).toEqual(seconds.toSorted((a, b) => a - b));
+    const known = new Set<string>();
+    for (const event of events) {
+      if (event.kind !== 'task') continue;
+      if (event.status === 'STOPPED') expect(known).toContain(event.taskId);
+      known.add(event.taskId);
+    }
+  });
+
+  it('has a MemoryReservation for each minute from 0 on', () => {
+    const { memoryReservation, virtualSeconds } = run(scenario, drainer);
+    const { min, series } = memoryReservation;
+    expect(series.map(({ minute }) => minute)).toEqual(
+      Array.from({ length: Math.floor(virtualSeconds / 60) + 1 }, (_, i) => i),
+    );
+    for (const { percent } of series) expect(percent >= 0 && percent <= 100).toBe(true);
+    expect(min).toBe(Math.min(...series.map(({ percent }) => percent)));
+  });
+
+  it('has the documented fields, and no others', () => {
+    const result = run(scenario, drainer);
+    expect(Object.keys(result)).toEqual(
+      'scenario seed drainer instancesTerminated tasksKilled requestsLost memoryReservation drains events virtualSeconds wallSeconds'.split(
+        ' ',
+      ),
+    );
+    expect(Object.keys(result.memoryReservation)).toEqual(['min', 'series']);
+    for (const drain of result.drains) {
+      expect(Object.keys(drain)).toEqual(
+        'instanceId outcome seconds slackSeconds billedSeconds apiCalls heartbeats continuations'.split(' '),
+      );
+    }
+  });
+});
+
+describe('the same scenario, drainer and seed number', () => {
+  it.each(DRAINERS)('give the same bytes with %s, and another seed number others', async (drainer) => {
+    const again = await rehearse({ scenario: 'rolling-update', drainer, seed: SEED });
+    const other = await rehearse({ scenario: 'rolling-update', drainer, seed: SEED + 1 });
+    expect(bytesOf(again)).toBe(bytesOf(run('rolling-update', drainer)));
+    expect(bytesOf({ ...other, seed: SEED })).not.toBe(bytesOf(again));
+  });
+
+  it.each(DRAINERS)('give the same bytes in a process of its own with %s', (drainer) => {
+    expect(bytesOf(JSON.parse(elsewhere.get(drainer) ?? ''))).toBe(bytesOf(run('rolling-update', drainer)));
+  });
+
+  it('give the same bytes whether somebody watches and prints or not', async () => {
+    const written: unknown[] = [];
+    const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(text) > 0);
+    const watched = await rehearse({
+      scenario: 'book',
+      drainer: 'ecs-drain',
+      seed: SEED,
+      onEvent: ({ kind }) => process.stdout.write(`${kind}\n`),
+    }).finally(() => spy.mockRestore());
+    expect(bytesOf(watched)).toBe(bytesOf(run('book')));
+    expect(written).toEqual(watched.events.map(({ kind }) => `${kind}\n`));
+  });
+});
+
+type TaskEvent = Extract<DrillEvent, { kind: 'task' }>;
+
+function tasksOf({ events }: DrillResult, which: (task: TaskEvent) => boolean): TaskEvent[] {
+  return events.filter((event): event is TaskEvent => event.kind === 'task' && which(event));
+}
+
+/** The status in which each killed task was caught. */
+function fatesOf(result: DrillResult): string[] {
+  const before = new Map<string, string>();
+  const fates: string[] = [];
+  for (const { taskId, status, killed } of tasksOf(result, () => true)) {
+    if (killed) fates.push(before.get(taskId) ?? 'unknown');
+    before.set(taskId, status);
+  }
+  return fates;
+}
+
+/** The last that was told of each task before an instance was let go at that second, which is when it kills them. */
+function tasksAt(result: DrillResult, second: number): Map<string, TaskEvent> {
+  const told = tasksOf(result, (task) => task.second < second || (task.second === second && !task.killed));
+  return new Map(told.map((task) => [task.taskId, task]));
+}
+
+function completionsOf({ events }: DrillResult) {
+  return events.filter((event) => event.kind === 'lifecycle').filter(({ what }) => what === 'completed');
+}
+
+function logOf({ events }: DrillResult) {
+  return events.filter((event) => event.kind === 'log').map(({ line }) => line);
+}
+
+function found<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('Nothing of the kind happened.');
+  return value;
+}
+
+/** All but how long it took. */
+function bytesOf({ wallSeconds: _, ...result }: DrillResult): string {
+  return JSON.stringify(result);
+}
