@@ -60,7 +60,7 @@ export function headlineOf({
   memoryReservation,
 }: DrillResult): string {
   const by = drainer === 'none' ? 'without a drain' : `drained by ${drainer}`;
-  return `${scenario}, seed number ${seed}, ${by}: ${count(instancesTerminated, 'instance')} terminated, ${count(tasksKilled, 'task')} killed, ${count(requestsLost, 'request')} lost, MemoryReservation never below ${memoryReservation.min} %.`;
+  return `${scenario}, seed number ${seed}, ${by}: ${count(instancesTerminated, 'instance')} terminated, ${count(tasksKilled, 'task')} killed, ${count(requestsLost, 'request')} lost, MemoryReservation down to ${memoryReservation.min} %.`;
 }
 
 function count(amount: number, noun: string): string {
