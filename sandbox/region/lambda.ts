@@ -35,6 +35,8 @@ export interface LambdaOptions {
   readonly tell: Tell;
   /** The account's concurrent executions; 1,000 unless AWS gave it fewer (facts 9). */
   readonly concurrencyLimit: number;
+  /** Called around each await of a function: its invocation may die there. */
+  readonly mayCrash: () => void;
 }
 
 /** Lambda's own retries of an asynchronous invocation that failed (facts 7). */
@@ -51,6 +53,8 @@ export class LambdaModel {
   /** Containers that wait, warm, for the next invocation. */
   readonly #idle: Handler[] = [];
   readonly #running = new Set<Strand>();
+  /** What to do about an invocation that dies. */
+  readonly #crashes = new WeakMap<Strand, (error: string) => void>();
   readonly invocations: Invocation[] = [];
   /** Events that failed for good. */
   readonly deadLetters: unknown[] = [];
@@ -90,6 +94,8 @@ export class LambdaModel {
 
     const strand = time.start(async () => {
       const self = currentStrand.getStore() as Strand;
+      this.#running.add(self);
+      this.#crashes.set(self, (error) => end(self, undefined, error));
       let handler = this.#idle.pop();
       if (!handler) {
         await self.waitUntil(time.nowMs() + COLD_START_SECONDS * 1000);
@@ -103,18 +109,13 @@ export class LambdaModel {
         if (!self.ended) end(self, undefined, error instanceof Error ? error.message : String(error), handler);
       }
     });
-    this.#running.add(strand);
     this.peakConcurrency = Math.max(this.peakConcurrency, this.#running.size);
-    this.#crashes.set(strand, (error) => end(strand, undefined, error));
     time.after(this.#spec.timeoutSeconds, () => {
       if (over) return;
       strand.end();
       end(strand, undefined, `Task timed out after ${this.#spec.timeoutSeconds} seconds`);
     });
   }
-
-  /** What to do about an invocation that dies. */
-  readonly #crashes = new WeakMap<Strand, (error: string) => void>();
 
   /** Ends the invocation that calls this, as a crash of its container would. */
   crash(strand: Strand): void {
@@ -123,10 +124,14 @@ export class LambdaModel {
   }
 
   #load(): Handler {
-    const { time } = this.#options;
+    const { time, mayCrash } = this.#options;
     return this.#spec.load({
       nowMs: () => time.nowMs(),
-      sleepUntil: (instantMs) => (currentStrand.getStore() as Strand).waitUntil(instantMs),
+      sleepUntil: (instantMs) => {
+        const strand = currentStrand.getStore() as Strand;
+        mayCrash();
+        return strand.waitUntil(instantMs); // never comes back to one that has died
+      },
     });
   }
 

@@ -129,15 +129,16 @@ export function createRegion(options: RegionOptions): Region {
     return answered;
   };
 
+  const mayCrash = () => {
+    const strand = currentStrand.getStore();
+    if (strand && chance.chance(faults.crashes)) for (const each of functions) each.crash(strand);
+  };
   const latency = random.fork('latency');
   const transport = transportTo({
     answer,
     nowMs: () => time.nowMs(),
     latencySeconds: () => latency.between(LATENCY_SECONDS.min, LATENCY_SECONDS.max),
-    mayCrash: () => {
-      const strand = currentStrand.getStore();
-      if (strand && chance.chance(faults.crashes)) for (const each of functions) each.crash(strand);
-    },
+    mayCrash,
   });
 
   return {
@@ -159,7 +160,8 @@ export function createRegion(options: RegionOptions): Region {
     services,
     answer,
     deploy: (spec) => {
-      const deployed = new LambdaModel({ time, place, random: random.fork(spec.name), tell, concurrencyLimit }, spec);
+      const options = { time, place, random: random.fork(spec.name), tell, concurrencyLimit, mayCrash };
+      const deployed = new LambdaModel(options, spec);
       functions.push(deployed);
       return deployed;
     },

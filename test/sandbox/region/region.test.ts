@@ -244,6 +244,27 @@ describe('Lambda in the local Region', () => {
   });
 });
 
+describe('an invocation that sleeps', () => {
+  it('can crash there, and is then tried again', async () => {
+    const region = regionWith({ crashes: 0.5 });
+    const reached: number[] = [];
+    const lambda = region.deploy({
+      name: 'sleeping',
+      timeoutSeconds: 60,
+      load: (clock) => async () => {
+        await clock.sleepUntil(clock.nowMs() + 1_000);
+        reached.push(1);
+      },
+    });
+    for (let n = 0; n < 40; n++) lambda.invokeAsync({ n });
+    await settle(region);
+    const crashed = lambda.invocations.filter(({ error }) => error?.includes('Runtime exited'));
+    expect(crashed.length).toBeGreaterThan(10);
+    expect(reached.length).toBe(lambda.invocations.length - crashed.length);
+    expect(reached.length + lambda.deadLetters.length).toBe(40);
+  });
+});
+
 describe('the limits of ECS', () => {
   it('facts 17: reads share a burst of 100, then 20 a second', async () => {
     const region = regionWith();
