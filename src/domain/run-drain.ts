@@ -175,7 +175,7 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       const others = observation.kind === 'active' ? observation.containerInstances : [];
       const untouched = others.filter((other) => !decision.containerInstances.includes(other));
       const drained = await ecs.setDraining(decision.containerInstances);
-      // ECS's lists lag behind its changes: a task placed just before may not be in them yet.
+      // ECS's lists lag behind its changes (facts 23): a task placed just before may not be in them yet.
       const soon = { ...turn, drain: { ...drain, pollIntervalSeconds: policy.pollMinSeconds } };
       const step = await act(watchOrHandOver(soon), soon, ports, looks);
       return 'result' in step ? step : { ...step, look: looks.tasksOn([...untouched, ...drained]) };
