@@ -256,13 +256,21 @@ export function fakeAws(world: World) {
     completion: () => completion,
     callsNamed: (name: string) => calls.filter((call) => call.name === name),
 
-    /** Runs the drain through as many invocations as it takes. */
-    async runToEnd({ policy = POLICY, drain = drainOf(), invocationSeconds = 300 } = {}) {
-      let next = drain;
+    /**
+     * Runs the drain through as many invocations as it takes. `pick` chooses the continuation that the next one gets: the
+     * newest, unless told that an older one comes again.
+     */
+    async runToEnd({
+      policy = POLICY,
+      drain = drainOf(),
+      invocationSeconds = 300,
+      pick = (continuations: readonly Drain[]) => continuations.at(-1),
+    } = {}) {
+      const continuations = [drain];
       for (;;) {
-        const result: DrainResult = await runDrain(next, policy, ports(invocationSeconds));
+        const result: DrainResult = await runDrain(pick(continuations) ?? drain, policy, ports(invocationSeconds));
         if (result.kind === 'finished') return result.outcome;
-        next = handedOver ?? next;
+        if (handedOver) continuations.push(handedOver);
       }
     },
   };

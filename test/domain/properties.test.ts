@@ -123,6 +123,38 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
     );
   });
 
+  it('an old continuation that comes again, as after a crash, ends no drain early either', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        world(outagesOf('ecs-reads', 'ecs-changes')),
+        policy,
+        fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 10 }),
+        async (chosenWorld, chosenPolicy, ages) => {
+          const aws = fakeAws(chosenWorld);
+          let invocations = 0;
+          const outcome = await aws.runToEnd({
+            policy: chosenPolicy,
+            invocationSeconds: 120,
+            pick: (continuations) => {
+              const age = ages[invocations++ % ages.length] ?? 0;
+              return continuations.at(Math.max(-continuations.length, -1 - age));
+            },
+          });
+          const completion = aws.completion();
+          if (outcome.kind === 'drained') expect(aws.holding()).toEqual([]);
+          if (outcome.kind === 'timed-out') {
+            expect(START_MS + (completion?.atSeconds ?? 0) * 1000).toBeGreaterThanOrEqual(outcome.deadlineAtMs);
+          }
+          if (outcome.kind === 'agent-lost') {
+            expect(aws.now()).toBeGreaterThanOrEqual(chosenPolicy.agentGraceSeconds);
+          }
+          expect(outcome.kind).not.toBe('gone');
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
   it('heartbeats are never later than due, and the hook never decides before we do, while Auto Scaling answers', async () => {
     await fc.assert(
       fc.asyncProperty(
