@@ -33,6 +33,13 @@ module.exports = {
       from: { path: '^(sandbox|bench|deploy)' },
       to: { path: '^test' },
     },
+    {
+      name: 'only-listed-packages',
+      comment: 'A package that is there only because another brought it may be gone tomorrow.',
+      severity: 'error',
+      from: {},
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+    },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     { name: 'nothing-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],

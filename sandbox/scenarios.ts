@@ -87,6 +87,17 @@ export function fleetOf(size: {
   };
 }
 
+/** CloudFormation replaces one instance after the other, and keeps as many in service. */
+const byRollingUpdate =
+  (minInstancesInService: number, pauseTimeSeconds: number): Scenario['begin'] =>
+  ({ autoScaling, time, tell }) => {
+    const policy = { minInstancesInService, maxBatchSize: 1, pauseTimeSeconds, waitForSignals: true };
+    rollingUpdate(autoScaling, time, GROUP, policy, tell);
+  };
+
+/** Six instances with all kinds of services. */
+const sixInstances = { group: group(6), services: [...threeServices, logRouter], jobs: [], params: {} };
+
 const terminateFirst: Scenario['begin'] = ({ autoScaling }, [first = '']) => autoScaling.terminateInstance(first);
 
 export const SCENARIOS = {
@@ -104,44 +115,21 @@ export const SCENARIOS = {
     ],
     jobs: [],
     params: {},
-    begin: ({ autoScaling, time, tell }) =>
-      rollingUpdate(
-        autoScaling,
-        time,
-        GROUP,
-        { minInstancesInService: 1, maxBatchSize: 1, pauseTimeSeconds: 900, waitForSignals: true },
-        tell,
-      ),
+    begin: byRollingUpdate(1, 900),
   },
   'rolling-update': {
     description: 'a CloudFormation rolling update of 6 instances with 24 tasks of 4 services, one a daemon',
-    group: group(6),
-    services: [...threeServices, logRouter],
-    jobs: [],
-    params: {},
-    begin: ({ autoScaling, time, tell }) =>
-      rollingUpdate(
-        autoScaling,
-        time,
-        GROUP,
-        { minInstancesInService: 6, maxBatchSize: 1, pauseTimeSeconds: 300, waitForSignals: true },
-        tell,
-      ),
+    ...sixInstances,
+    begin: byRollingUpdate(6, 300),
   },
   'scale-in': {
     description: 'a group of 6 instances scales in to 4',
-    group: group(6),
-    services: [...threeServices, logRouter],
-    jobs: [],
-    params: {},
+    ...sixInstances,
     begin: ({ autoScaling }) => scaleIn(autoScaling, GROUP, 2),
   },
   'instance-refresh': {
     description: 'an instance refresh of 6 instances, at least 66 % of them healthy at any time',
-    group: group(6),
-    services: [...threeServices, logRouter],
-    jobs: [],
-    params: {},
+    ...sixInstances,
     begin: ({ autoScaling, time, tell }) =>
       instanceRefresh(autoScaling, time, GROUP, { minHealthyPercentage: 66, instanceWarmupSeconds: 60 }, tell),
   },

@@ -7,7 +7,7 @@ import { type DrainResult, runDrain } from '../src/domain/run-drain.ts';
 /** An instant for tests to count from: 2026-01-01T00:00:00Z. */
 export const START_MS = Date.UTC(2026, 0, 1);
 
-export const ACTION = {
+const ACTION = {
   autoScalingGroup: 'web',
   lifecycleHook: 'ecs-drain',
   instanceId: 'i-0123456789abcdef0',

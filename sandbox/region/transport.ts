@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
-import { HttpResponse } from '@smithy/core/transport';
-import type { HttpHandlerOptions, HttpRequest } from '@smithy/types';
+import { type HttpRequest, HttpResponse } from '@smithy/core/transport';
 import { currentStrand } from './virtual-time.ts';
 import type { WireAnswer, WireRequest } from './wire.ts';
 
@@ -35,14 +34,13 @@ export function transportTo(far: Far) {
   }
 
   return {
-    async handle(request: HttpRequest, { abortSignal }: HttpHandlerOptions = {}) {
+    async handle(request: HttpRequest, { abortSignal }: { readonly abortSignal?: AbortSignal } = {}) {
       if (!abortSignal) return carry(request);
       const { promise: aborted, reject } = Promise.withResolvers<never>();
       const abort = () => reject(Object.assign(new Error('Request aborted'), { name: 'AbortError' }));
       if (abortSignal.aborted) abort();
-      const signal = abortSignal as AbortSignal;
-      signal.addEventListener('abort', abort, { once: true });
-      return Promise.race([carry(request), aborted]).finally(() => signal.removeEventListener('abort', abort));
+      abortSignal.addEventListener('abort', abort, { once: true });
+      return Promise.race([carry(request), aborted]).finally(() => abortSignal.removeEventListener('abort', abort));
     },
   };
 }

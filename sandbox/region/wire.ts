@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { XMLBuilder } from 'fast-xml-parser';
 import { AwsError } from './aws-error.ts';
+import { misfits } from './aws-models.ts';
 
 /** The operations of one service, by name: input to answer, as AWS documents both. */
 // biome-ignore lint/suspicious/noExplicitAny: what comes over the wire has the type its operation declares.
@@ -56,12 +57,19 @@ export function answerTo(request: WireRequest, services: Services, admit: Admit)
     if (!handle) {
       throw new AwsError(speech.unknownOperation, `The operation ${operation} is not one that the local Region knows.`);
     }
+    if (service !== 'autoScaling') refuseOtherTypes(service, operation, input);
     admit({ service, operation });
     return { status: 200, contentType: speech.contentType, body: speech.success(handle(input)) };
   } catch (error) {
     const failure = error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
     return { status: failure.status, contentType: speech.contentType, body: speech.failure(failure) };
   }
+}
+
+/** JSON has types, and AWS's models say which; a field that AWS does not know it overlooks. Query has text only. */
+function refuseOtherTypes(service: ServiceName, operation: string, input: unknown): void {
+  const misfit = misfits(service, operation, 'input', input).find(({ kind }) => kind === 'other type');
+  if (misfit) throw new AwsError('SerializationException', `${misfit.sentence}.`);
 }
 
 /** The wire on HTTP, on 127.0.0.1: on the given port, or on a free one. */
@@ -71,7 +79,8 @@ export async function listen(
 ): Promise<{ readonly url: string; close(): void }> {
   const server = createServer(async (request, response) => {
     const target = request.headers['x-amz-target'];
-    const body = await text(request);
+    const body = await text(request).catch(() => undefined);
+    if (body === undefined) return; // the client has gone away in the middle
     const {
       status,
       contentType,

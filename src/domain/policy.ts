@@ -30,7 +30,7 @@ export interface Policy {
  * Kept between our deadline and the hook's global timeout. Lambda retries a crashed invocation after one minute and after
  * two more (facts 7): both retries come, and have a minute to work, before Auto Scaling decides.
  */
-export const COMPLETION_RESERVE_SECONDS = 240;
+const COMPLETION_RESERVE_SECONDS = 240;
 
 /** From the last look of one invocation to the first of the next: PutEvents, the way over the bus, a cold start. */
 export const HAND_OVER_SECONDS = 15;

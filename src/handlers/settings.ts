@@ -98,7 +98,7 @@ export function oneOf<const T extends readonly string[]>(...choices: T) {
   return v.picklist(choices, `expected one of ${choices.join(', ')}`);
 }
 
-export function seconds(min: number, max: number) {
+function seconds(min: number, max: number) {
   return number(/^\d+$/, `a whole number of seconds from ${min} to ${max}`, min, max);
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { HAND_OVER_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { InvalidSettings, settingsFrom } from '../../src/handlers/settings.ts';
 
 /** The environment of a function that can run. */
@@ -169,6 +170,15 @@ describe('settings that cannot be used', () => {
       expect(complaintOf({ [variable]: ',web' })).toContain(`${setting}.0 is "": expected the name`);
     },
   );
+
+  it('leave, with the shortest margin, half of it to every attempt at handing over', () => {
+    const { maxAttempts, requestHandler } = HAND_OVER_BOUNDS;
+    const longestMs = maxAttempts * (requestHandler.connectionTimeout + requestHandler.requestTimeout);
+    const shortestMarginSeconds = [...Array(121).keys()].find(
+      (s) => complaintOf({ MARGIN_SECONDS: `${s}` }) === 'none',
+    );
+    expect(longestMs).toBeLessThan(((shortestMarginSeconds ?? 0) * 1000) / 2);
+  });
 
   it('are refused when they name the hook of ECS’s own managed draining (facts 22)', () => {
     expect(complaintOf({ LIFECYCLE_HOOK: 'ecs-drain,ecs-managed-draining-termination-hook' })).toBe(

@@ -134,7 +134,7 @@ export function instanceId(n: number): string {
   return `i-0${(n * 0x9e3779b1 + 0xabcdef12345).toString(16).padStart(16, '4').slice(-16)}`;
 }
 
-export function taskId(instance: number, task: number): string {
+function taskId(instance: number, task: number): string {
   return ((instance * 100 + task) * 0x85ebca6b + 0x123456789ab).toString(16).padStart(32, 'e');
 }
 

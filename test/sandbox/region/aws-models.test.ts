@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { misfits } from '../../../sandbox/region/aws-models.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
 import type { ServiceName } from '../../../sandbox/region/wire.ts';
 import { START_MS } from '../../fakes.ts';
-import { misfits } from './aws-models.ts';
 
 /** A Region in the middle of things: a drain going on, a daemon, a job, something of each kind to describe. */
 let region: Region;
@@ -108,13 +108,16 @@ describe('every operation of the local Region', () => {
 
 describe('the check against AWS’s models', () => {
   it('finds a field that AWS does not have, and a value of another type', () => {
-    expect(misfits('ecs', 'DescribeTasks', 'output', { tasks: [{ taskArm: 'x' }] })).toEqual([
-      'DescribeTasks output.tasks[0].taskArm is not a field that AWS has',
+    const inTasks = (...tasks: object[]) => misfits('ecs', 'DescribeTasks', 'output', { tasks });
+    expect(inTasks({ taskArm: 'x' })).toEqual([
+      { kind: 'unknown field', sentence: 'DescribeTasks output.tasks[0].taskArm is not a field that AWS has' },
     ]);
-    expect(misfits('ecs', 'DescribeTasks', 'output', { tasks: [{ stoppedAt: 5, taskArn: new Date() }] })).toEqual([
-      'DescribeTasks output.tasks[0].stoppedAt is number, not what AWS has there',
-      'DescribeTasks output.tasks[0].taskArn is a date, not what AWS has there',
-    ]);
+    expect(inTasks({ stoppedAt: 5, taskArn: new Date(), containers: {} })).toEqual(
+      ['stoppedAt is number', 'taskArn is a date', 'containers is object'].map((words) => ({
+        kind: 'other type',
+        sentence: `DescribeTasks output.tasks[0].${words}, not what AWS has there`,
+      })),
+    );
     expect(() => misfits('ecs', 'MakeTea', 'output', {})).toThrow('AWS has no operation MakeTea in ecs.');
   });
 });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { ECSClient, ListClustersCommand, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -362,6 +364,18 @@ describe('the wire', () => {
     ['a service that is not there', target('AmazonSQS.SendMessage'), '{}', 'UnknownOperationException'],
     ['a body that is not JSON', target('AWSEvents.PutEvents'), '{', 'SerializationException'],
     ['a body that is no object', target('AWSEvents.PutEvents'), '[]', 'SerializationException'],
+    [
+      'a value of another type than AWS has there',
+      target('AmazonEC2ContainerServiceV20141113.ListTasks'),
+      '{"cluster":{"a":1}}',
+      'SerializationException',
+    ],
+    [
+      'a list that is none',
+      target('AmazonEC2ContainerServiceV20141113.DescribeTasks'),
+      '{"cluster":"prod","tasks":"all"}',
+      'SerializationException',
+    ],
   ])('answers %s as AWS does', async (_, headers, body, type) => {
     const response = await posted(regionWith(), headers, body);
     expect([response.status, await response.json()]).toMatchObject([400, { __type: type }]);
@@ -373,6 +387,19 @@ describe('the wire', () => {
       400,
       expect.stringContaining('<Code>InvalidAction</Code>'),
     ]);
+  });
+
+  it('goes on after a client that went away in the middle of its request', async () => {
+    const region = regionWith();
+    const { url, close } = await listen(region.answer);
+    ends.push(close);
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    socket.write('POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{"cluster":');
+    await once(socket, 'ready');
+    socket.destroy();
+    const headers = target('AmazonEC2ContainerServiceV20141113.ListClusters');
+    expect((await fetch(url, { method: 'POST', headers, body: '{}' })).status).toBe(200);
   });
 
   it('goes on after a request that made no sense', async () => {
