@@ -205,6 +205,7 @@ describe('Lambda in the local Region', () => {
     lambda.invokeAsync({});
     await settle(region);
     expect(left).toEqual([5_650, 6_000]); // the first start was cold
+    expect(lambda.invocations.map(({ coldStart }) => coldStart)).toEqual([true, false]);
     expect(loads).toBe(1);
   });
 
@@ -219,6 +220,70 @@ describe('Lambda in the local Region', () => {
     await settle(region);
     expect(lambda.peakConcurrency).toBe(2);
     expect(lambda.invocations.filter(({ error }) => error === undefined)).toHaveLength(6);
+  });
+
+  it('runs no more at once than is reserved for the function', async () => {
+    const region = regionWith();
+    const lambda = region.deploy({
+      name: 'reserved',
+      timeoutSeconds: 60,
+      reservedConcurrency: 3,
+      load: (clock) => () => clock.sleepUntil(clock.nowMs() + 10_000),
+    });
+    for (let n = 0; n < 6; n++) lambda.invokeAsync({ n });
+    await settle(region);
+    expect(lambda.peakConcurrency).toBe(3);
+    expect(lambda.invocations).toHaveLength(6);
+  });
+
+  it('facts 31: tries a throttled event again after a second, then at twice the interval each time, up to 5 minutes', async () => {
+    const region = regionWith();
+    const throttledAt = () =>
+      happenings
+        .filter((happening) => happening.kind === 'invocation' && happening.what === 'throttled')
+        .map(({ atMs }) => (atMs - START_MS) / 1000);
+    region
+      .deploy({ name: 'throttled', timeoutSeconds: 10, reservedConcurrency: 0, load: () => async () => {} })
+      .invokeAsync({});
+    await region.time.runUntil(() => nowSeconds(region) >= 1_200);
+    expect(throttledAt()).toEqual([0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 811, 1_111, 1_411]);
+  });
+
+  it.each([
+    ['six hours', {}, 21_600],
+    ['the age that is set for the function', { maximumEventAgeSeconds: 3_600 }, 3_600],
+  ])('gives a throttled event up after %s', async (_, settings, ageSeconds) => {
+    const region = regionWith();
+    const lambda = region.deploy({
+      name: 'throttled',
+      timeoutSeconds: 10,
+      reservedConcurrency: 0,
+      load: () => async () => {},
+      ...settings,
+    });
+    lambda.invokeAsync({ n: 1 });
+    await settle(region);
+    expect(lambda.deadLetters).toEqual([{ n: 1 }]);
+    expect(nowSeconds(region)).toBeLessThanOrEqual(ageSeconds);
+    expect(nowSeconds(region)).toBeGreaterThan(ageSeconds - 300);
+  });
+
+  it('tries a failed event no more that is too old by then', async () => {
+    const region = regionWith();
+    let runs = 0;
+    const lambda = region.deploy({
+      name: 'failing',
+      timeoutSeconds: 10,
+      maximumEventAgeSeconds: 120,
+      load: () => async () => {
+        runs += 1;
+        throw new Error('no');
+      },
+    });
+    lambda.invokeAsync({ n: 1 });
+    await settle(region);
+    expect(runs).toBe(2); // the third would come after 180 s
+    expect(lambda.deadLetters).toEqual([{ n: 1 }]);
   });
 
   it('can crash at any await, before AWS did what was asked or after', async () => {
