@@ -265,6 +265,7 @@ describe('names', () => {
         expect(ListSchedules({}).Schedules?.map(({ Name }) => Name)).toEqual(well ? [name] : []);
         if (well) DeleteSchedule({ Name: name });
       }),
+      { numRuns: 30 },
     );
   });
 });
