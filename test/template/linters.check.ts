@@ -9,41 +9,48 @@ import { pythonLinters } from './tools.ts';
 const run = promisify(execFile);
 const commands = await pythonLinters();
 
-describe.skipIf(!commands)('the linters', () => {
+const EXAMPLE = join(import.meta.dirname, '../../examples/rolling-update/template.yaml');
+
+describe.skipIf(!commands).each([
+  { what: 'the packaged templates', config: 'checkov.yaml' },
+  { what: "the example's template", config: 'checkov.example.yaml', files: [EXAMPLE] },
+])('in $what', ({ config, files: given }) => {
+  const configFile = join(import.meta.dirname, config);
   let folder: string;
   let files: string[];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ecs-drain-templates-'));
-    const writing = Object.entries(inject('packages')).map(async ([set, { template }]) => {
-      const file = join(folder, `${set}.json`);
-      await writeFile(file, JSON.stringify(template));
-      return file;
-    });
-    files = await Promise.all(writing);
+    files = given ?? (await writtenTo(folder));
   });
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('cfn-lint finds nothing', async () => {
-    expect(await printed('cfn-lint', [...files])).toBe('');
+    expect(await printed('cfn-lint', files)).toBe('');
   });
 
-  describe('checkov', () => {
-    const config = join(import.meta.dirname, 'checkov.yaml');
+  it('checkov finds nothing but what is suppressed', async () => {
+    expect(await failed(configFile, files)).toEqual([]);
+  });
 
-    it('finds nothing but what is suppressed', async () => {
-      expect(await failed(config, files)).toEqual([]);
-    });
-
-    it('finds all that is suppressed, and each suppression has its reason', async () => {
-      const list = (await readFile(config, 'utf8')).split('skip-check:\n')[1]?.trimEnd().split('\n') ?? [];
-      const suppressed = list.map((line) => /^ {2}- (CKV\w+) # .{20,}$/.exec(line)?.[1] ?? `no reason: ${line}`);
-      // A check that does not exist stands in for the configured list.
-      expect(await failed(config, files, ['--skip-check', 'CKV_NO_SUCH_CHECK'])).toEqual(suppressed.toSorted());
-    });
+  it('checkov finds all that is suppressed, and each suppression has its reason', async () => {
+    const list = (await readFile(configFile, 'utf8')).split('skip-check:\n')[1]?.trimEnd().split('\n') ?? [];
+    const suppressed = list.map((line) => /^ {2}- (CKV\w+) # .{20,}$/.exec(line)?.[1] ?? `no reason: ${line}`);
+    // A check that does not exist stands in for the configured list.
+    expect(await failed(configFile, files, ['--skip-check', 'CKV_NO_SUCH_CHECK'])).toEqual(suppressed.toSorted());
   });
 });
+
+/** The packaged templates, as files. */
+async function writtenTo(folder: string): Promise<string[]> {
+  const writing = Object.entries(inject('packages')).map(async ([set, { template }]) => {
+    const file = join(folder, `${set}.json`);
+    await writeFile(file, JSON.stringify(template));
+    return file;
+  });
+  return Promise.all(writing);
+}
 
 /** The ids of the checks that fail. */
 async function failed(config: string, files: readonly string[], more: readonly string[] = []): Promise<string[]> {
