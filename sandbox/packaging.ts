@@ -16,8 +16,10 @@ export interface Resource {
   readonly Properties: Readonly<Record<string, unknown>>;
 }
 
-/** What `serverless package` leaves for CloudFormation, with its intrinsic functions filled in. */
+/** What `serverless package` leaves for CloudFormation; resources and outputs with their intrinsic functions filled in. */
 export interface Package {
+  /** The whole template, as it is uploaded. */
+  readonly template: unknown;
   readonly resources: Readonly<Record<string, Resource>>;
   readonly outputs: Readonly<Record<string, { readonly Value: string }>>;
   readonly zip: Buffer;
@@ -57,7 +59,7 @@ export async function packaged({ args = [], edit = (yaml) => yaml }: PackageOpti
       Resources: Package['resources'];
       Outputs: Package['outputs'];
     };
-    return { resources, outputs, zip: await readFile(join(output, 'ecs-drain.zip')) };
+    return { template, resources, outputs, zip: await readFile(join(output, 'ecs-drain.zip')) };
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -100,7 +102,7 @@ export interface Deployment {
 }
 
 /** The function, rules, hooks and schedule groups of a package. */
-export function deploymentIn({ resources }: Package): Deployment {
+export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deployment {
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
   const ofType = (type: string): any[] =>
     Object.values(resources).flatMap((resource) => (resource.Type === type ? [resource.Properties] : []));

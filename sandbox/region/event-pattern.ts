@@ -5,17 +5,20 @@
  */
 
 /** What a field of an event is tested with; `undefined` is a field that the event does not have. */
-type Test = (value: unknown) => boolean;
+type Test = (value: unknown, event: unknown) => boolean;
 
 /** What a field with the given values is tested with: more than one where the event has an array. */
-type LeafTest = (leaves: readonly unknown[]) => boolean;
+type LeafTest = (leaves: readonly unknown[], event: unknown) => boolean;
+
+type ScalarTest = (leaf: unknown) => boolean;
 
 /**
  * Whether the pattern matches the event.
- * @throws Error naming the place, if EventBridge would refuse the pattern or this file does not know its operator.
+ * @throws Error naming the place, if EventBridge would refuse the pattern, or this file does not know its operator or what
+ * that means in this event.
  */
 export function matches(pattern: unknown, event: unknown): boolean {
-  return fieldsTest(pattern, [])(event);
+  return fieldsTest(pattern, [])(event, event);
 }
 
 function fieldsTest(pattern: unknown, path: readonly string[]): Test {
@@ -24,19 +27,19 @@ function fieldsTest(pattern: unknown, path: readonly string[]): Test {
     const at = [...path, name];
     if (name.startsWith('$')) throw invalid(at, 'is not known here');
     const test = Array.isArray(inner) ? valuesTest(inner, at) : fieldsTest(inner, at);
-    return (event: Record<string, unknown>) => test(event[name]);
+    return (object: Record<string, unknown>, event: unknown) => test(object[name], event);
   });
   if (tests.length === 0) throw invalid(path, 'has no fields');
   // Where the event has an array of objects, one of them has to pass every test.
-  return (value) => objectsIn(value).some((event) => tests.every((test) => test(event)));
+  return (value, event) => objectsIn(value).some((object) => tests.every((test) => test(object, event)));
 }
 
 function valuesTest(values: readonly unknown[], path: readonly string[]): Test {
   if (values.length === 0) throw invalid(path, 'is an empty list');
   const tests = values.map((value) => (isScalar(value) ? oneIs((leaf) => leaf === value) : operatorTest(value, path)));
-  return (value) => {
+  return (value, event) => {
     const leaves = leavesIn(value);
-    return tests.some((test) => test(leaves));
+    return tests.some((test) => test(leaves, event));
   };
 }
 
@@ -46,7 +49,12 @@ function operatorTest(value: unknown, path: readonly string[]): LeafTest {
   switch (operator) {
     case 'exists':
       if (typeof operand !== 'boolean') throw invalid(at, 'takes true or false');
-      return (leaves) => leaves.length > 0 === operand;
+      return (leaves, event) => {
+        // Event Ruler's answer depends on the order of the fields' names, which is not played here.
+        if (!operand && inList(path, event))
+          throw invalid(at, 'is false in a list of objects, which is not known here');
+        return leaves.length > 0 === operand;
+      };
     case 'prefix':
     case 'suffix':
       return oneIs(affixTest(operator, operand, at));
@@ -57,16 +65,17 @@ function operatorTest(value: unknown, path: readonly string[]): LeafTest {
   }
 }
 
-function affixTest(operator: 'prefix' | 'suffix', affix: unknown, path: readonly string[]): Test {
+function affixTest(operator: 'prefix' | 'suffix', affix: unknown, path: readonly string[]): ScalarTest {
   if (typeof affix !== 'string') throw invalid(path, 'takes text');
   return (leaf) => typeof leaf === 'string' && (operator === 'prefix' ? leaf.startsWith(affix) : leaf.endsWith(affix));
 }
 
-function anythingButTest(operand: unknown, path: readonly string[]): Test {
+function anythingButTest(operand: unknown, path: readonly string[]): ScalarTest {
   if (isObject(operand)) {
     const [operator, affix] = onlyEntryOf(operand, path);
     const at = [...path, String(operator)];
     if (operator !== 'prefix' && operator !== 'suffix') throw invalid(at, 'is an operator that is not known here');
+    if (affix === '') throw invalid(at, 'takes text that is not empty');
     const excluded = affixTest(operator, affix, at);
     return (leaf) => !excluded(leaf);
   }
@@ -76,7 +85,7 @@ function anythingButTest(operand: unknown, path: readonly string[]): Test {
   return (leaf) => !excluded.includes(leaf);
 }
 
-function oneIs(test: Test): LeafTest {
+function oneIs(test: ScalarTest): LeafTest {
   return (leaves) => leaves.some(test);
 }
 
@@ -89,6 +98,14 @@ function leavesIn(value: unknown): unknown[] {
 function objectsIn(value: unknown): Record<string, unknown>[] {
   const objects = [value].flat(Number.POSITIVE_INFINITY).filter(isObject);
   return objects.length > 0 ? objects : [{}];
+}
+
+/** Whether the event has more than one object in which the path's last field may be. */
+function inList(path: readonly string[], event: unknown): boolean {
+  const around = path.slice(0, -1);
+  return (
+    around.reduce((objects, name) => objectsIn(objects.map((object) => object[name])), objectsIn(event)).length > 1
+  );
 }
 
 function isScalar(value: unknown): boolean {

@@ -3,13 +3,12 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { deploymentOf } from '../../deploy/template.ts';
-import { type Package, packaged, unpack } from '../../sandbox/packaging.ts';
+import { type Deployment, deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-pattern.ts';
-import { CONTINUATION_VERSION, eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
-import { newDrain } from '../../src/domain/drain.ts';
+import { settingsFrom } from '../../src/handlers/settings.ts';
+import { sampleEvents } from './sample-events.ts';
 
 /** What a user types, with two groups. */
 const TYPED = ['--param=cluster=prod', '--param=autoScalingGroups=web,workers'];
@@ -37,61 +36,17 @@ beforeAll(async () => {
   ]);
 }, 60_000);
 
-describe('the termination rule', () => {
-  it('matches the event that AWS documents', () => {
-    expect(matches(rule('termination').EventPattern, terminationEvent())).toBe(true);
-  });
-
-  it.each(['Origin', 'Destination', 'NotificationMetadata'])('matches it without the optional %s', (field) => {
-    const event = terminationEvent();
-    delete event.detail[field];
-    expect(matches(rule('termination').EventPattern, event)).toBe(true);
-  });
-
+describe('the rules', () => {
   it.each([
-    ['a launch', {}, { LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING' }],
-    ['the detail-type of a launch', { 'detail-type': 'EC2 Instance-launch Lifecycle Action' }, {}],
-    ['another source', { source: 'aws.ec2' }, {}],
-    ['another account', { account: '210987654321' }, {}],
-    ['another group', {}, { AutoScalingGroupName: 'web-2' }],
-    ['another hook', {}, { LifecycleHookName: 'my-hook' }],
-    ["ECS's managed draining", {}, { LifecycleHookName: 'ecs-managed-draining-termination-hook' }],
-    ['a return to the warm pool', {}, { Destination: 'WarmPool' }],
-  ])('refuses %s', (_, envelope, detail) => {
-    expect(matches(rule('termination').EventPattern, terminationEvent(envelope, detail))).toBe(false);
-  });
-
-  it('refuses the test notification of a new hook', () => {
-    const event = { ...terminationEvent(), detail: { Event: 'autoscaling:TEST_NOTIFICATION' } };
-    expect(matches(rule('termination').EventPattern, event)).toBe(false);
-  });
-
-  it('matches each of the hooks that are managed elsewhere', () => {
-    const { EventPattern } = rule('termination', hookless);
-    for (const LifecycleHookName of ['first', 'second']) {
-      expect(matches(EventPattern, terminationEvent({}, { LifecycleHookName }))).toBe(true);
-    }
-    expect(matches(EventPattern, terminationEvent())).toBe(false);
-  });
-});
-
-describe('the continuation rule', () => {
-  it('matches what the function puts on the bus', async () => {
-    expect(matches(rule('continuation').EventPattern, await continuationEvent())).toBe(true);
-  });
-
-  it.each([
-    ['another account', { account: '210987654321' }],
-    ["another stage's", { source: 'ecs-drain.blue-green' }],
-    ['another detail-type', { 'detail-type': 'ECS Task State Change' }],
-  ])('refuses that of %s', async (_, envelope) => {
-    expect(matches(rule('continuation').EventPattern, { ...(await continuationEvent()), ...envelope })).toBe(false);
-  });
-
-  it('matches that of another version, for the function to reject it into the dead-letter queue', async () => {
-    const event = await continuationEvent();
-    const other = { ...event, detail: { ...event.detail, version: CONTINUATION_VERSION + 1 } };
-    expect(matches(rule('continuation').EventPattern, other)).toBe(true);
+    ['as typed', () => typical],
+    ['for another stage', () => edited],
+    ['with hooks that are managed elsewhere', () => hookless],
+  ])('take each sample event or leave it, %s', async (_, from) => {
+    const { rules, environment } = deploymentIn(from());
+    const samples = await sampleEvents(settingsFrom(environment));
+    expect(samples.map(({ what, event }) => [what, takersAmong(rules, event)])).toEqual(
+      samples.map(({ what, takenBy }) => [what, takenBy === undefined ? [] : [takenBy]]),
+    );
   });
 });
 
@@ -345,58 +300,9 @@ describe('params', () => {
   });
 });
 
-/** The event reference of the EC2 Auto Scaling user guide, for a group and a hook of ours. */
-function terminationEvent(envelope: Record<string, string> = {}, detail: Record<string, string> = {}) {
-  const fields: Record<string, string> = {
-    LifecycleActionToken: '87654321-4321-4321-4321-210987654321',
-    AutoScalingGroupName: 'web',
-    LifecycleHookName: 'ecs-drain',
-    EC2InstanceId: 'i-1234567890abcdef0',
-    LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
-    NotificationMetadata: 'additional-info',
-    Origin: 'AutoScalingGroup',
-    Destination: 'EC2',
-  };
-  return {
-    version: '0',
-    id: '12345678-1234-1234-1234-123456789012',
-    'detail-type': 'EC2 Instance-terminate Lifecycle Action',
-    source: 'aws.autoscaling',
-    account: '123456789012',
-    time: '2026-01-01T00:00:00Z',
-    region: 'eu-west-1',
-    resources: [groupArn('web')],
-    ...envelope,
-    detail: { ...fields, ...detail },
-  };
-}
-
-/** What the adapter of the deployed function sends, in the envelope that EventBridge puts around it. */
-async function continuationEvent() {
-  const sent: PutEventsCommand['input'][] = [];
-  const send = async ({ input }: PutEventsCommand) => {
-    sent.push(input);
-    return { FailedEntryCount: 0 };
-  };
-  const [lambda] = ofType<{ Environment: { Variables: { EVENT_SOURCE: string } } }>('AWS::Lambda::Function');
-  const source = lambda?.Environment.Variables.EVENT_SOURCE ?? '';
-  const action = {
-    autoScalingGroup: 'web',
-    lifecycleHook: 'ecs-drain',
-    instanceId: 'i-1234567890abcdef0',
-    token: '87654321-4321-4321-4321-210987654321',
-  };
-  const drain = newDrain(action, 0, undefined, 2);
-  await eventBridgeContinuations({ send } as unknown as EventBridgeClient, source).continueNow(drain);
-  const [entry] = sent[0]?.Entries ?? [];
-  const { id, account, region } = terminationEvent();
-  const envelope = { version: '0', id, account, region, time: '2026-01-01T00:00:00Z', resources: [] };
-  return {
-    ...envelope,
-    source: entry?.Source,
-    'detail-type': entry?.DetailType,
-    detail: JSON.parse(entry?.Detail ?? ''),
-  };
+/** The last words of the names of the rules that take the event. */
+function takersAmong(rules: Deployment['rules'], event: unknown): (string | undefined)[] {
+  return rules.filter(({ pattern }) => matches(pattern, event)).map(({ name }) => name.split('-').at(-1));
 }
 
 interface Rule {

@@ -74,6 +74,14 @@ describe('an event pattern', () => {
     expect(matches({ employees: { firstName: ['Anna'], lastName: ['Jones'] } }, { employees })).toBe(false);
   });
 
+  it('does not guess what is missing in a list of objects', () => {
+    const pattern = { detail: { employees: { lastName: [{ exists: false }] } } };
+    expect(() => matches(pattern, { detail: { employees: [{ lastName: 'Smith' }, {}] } })).toThrow(
+      'detail.employees.lastName.exists is false in a list of objects, which is not known here',
+    );
+    expect(matches(pattern, { detail: { employees: [{ firstName: 'Anna' }] } })).toBe(true);
+  });
+
   it.each([
     [
       { detail: { 'c-count': [{ numeric: ['>', 0] }] } },
@@ -85,6 +93,7 @@ describe('an event pattern', () => {
     [{ source: [] }, 'source is an empty list'],
     [{ source: [{ prefix: 'a', suffix: 'b' }] }, 'source takes plain values, and objects with one operator'],
     [{ source: [{ prefix: 5 }] }, 'source.prefix takes text'],
+    [{ source: [{ 'anything-but': { prefix: '' } }] }, 'source.anything-but.prefix takes text that is not empty'],
     [{ source: [{ exists: 'true' }] }, 'source.exists takes true or false'],
     [{ source: [{ 'anything-but': ['a', 5] }] }, 'source.anything-but takes texts, or numbers'],
     [{ detail: {} }, 'detail has no fields'],

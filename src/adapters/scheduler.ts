@@ -1,0 +1,127 @@
+import {
+  ConflictException,
+  CreateScheduleCommand,
+  type CreateScheduleCommandInput,
+  DeleteScheduleCommand,
+  GetScheduleCommand,
+  type GetScheduleCommandOutput,
+  ResourceNotFoundException,
+  type SchedulerClient,
+  UpdateScheduleCommand,
+} from '@aws-sdk/client-scheduler';
+import type { Drain } from '../domain/drain.ts';
+import type { Clock, ParkingPlaces } from '../domain/ports.ts';
+import { awsCall } from './aws-call.ts';
+import { CONTINUATION_DETAIL_TYPE, continuationDetail } from './event-bridge.ts';
+
+/** What the deployment made for the schedules of its drains. */
+export interface SchedulerPlace {
+  readonly scheduleGroup: string;
+  /** What EventBridge Scheduler puts the continuation on the bus as. */
+  readonly scheduleRoleArn: string;
+  readonly eventBusArn: string;
+  readonly deadLetterQueueArn: string;
+  /** The `source` of the continuation events. */
+  readonly eventSource: string;
+}
+
+export interface SchedulerOptions {
+  readonly client: SchedulerClient;
+  readonly place: SchedulerPlace;
+  readonly clock: Clock;
+  /** Reads the `detail` of a continuation event; throws if it cannot be understood. */
+  readonly read: (detail: unknown) => Drain;
+}
+
+/**
+ * Parks drains as one-time schedules: one for each container instance, named after it, so that an ECS event finds it and
+ * no drain has two. When it comes, a schedule puts the same continuation event on the bus as handing over does.
+ */
+export function schedulerParkingPlaces({ client, place, clock, read }: SchedulerOptions) {
+  const { scheduleGroup: GroupName, scheduleRoleArn: RoleArn, eventBusArn, deadLetterQueueArn, eventSource } = place;
+
+  const scheduleOf = (drain: Drain, untilMs: number): CreateScheduleCommandInput => ({
+    GroupName,
+    Name: nameFor(drain.containerInstance),
+    ScheduleExpression: `at(${new Date(untilMs).toISOString().slice(0, 19)})`,
+    FlexibleTimeWindow: { Mode: 'OFF' },
+    // The drain deletes it when it ends. AWS would do so some time after it came, and by then it may be the next one:
+    // see docs/decisions/0007.
+    ActionAfterCompletion: 'NONE',
+    Target: {
+      Arn: eventBusArn,
+      RoleArn,
+      EventBridgeParameters: { Source: eventSource, DetailType: CONTINUATION_DETAIL_TYPE },
+      Input: continuationDetail(drain),
+      DeadLetterConfig: { Arn: deadLetterQueueArn },
+    },
+  });
+
+  const drainIn = (schedule: GetScheduleCommandOutput | undefined) => read(JSON.parse(schedule?.Target?.Input ?? ''));
+
+  /** The places, for one invocation: every call ends with the signal. */
+  return (signal: AbortSignal): ParkingPlaces => {
+    const sending = { abortSignal: signal };
+
+    const scheduleNamed = async (Name: string) => {
+      try {
+        return await client.send(new GetScheduleCommand({ GroupName, Name }), sending);
+      } catch (error) {
+        if (error instanceof ResourceNotFoundException) return undefined;
+        throw error;
+      }
+    };
+
+    /** Whether the drain waits there already. One whose time has come waits no more: it is on its way, or lost. */
+    const isParked = async ({ action, containerInstance }: Drain): Promise<boolean> => {
+      const existing = await scheduleNamed(nameFor(containerInstance));
+      const comesAtMs = Date.parse(`${existing?.ScheduleExpression?.slice('at('.length, -1)}Z`);
+      return comesAtMs > clock.nowMs() && drainIn(existing).action.token === action.token;
+    };
+
+    return {
+      park: (drain, untilMs, onPlace) =>
+        awsCall(`park the drain of ${drain.action.instanceId}`, async () => {
+          const schedule = scheduleOf(drain, untilMs);
+          const create = () => client.send(new CreateScheduleCommand(schedule), sending);
+          const update = () => client.send(new UpdateScheduleCommand(schedule), sending);
+          if (onPlace === 'own') {
+            await update().catch((error) => {
+              if (!(error instanceof ResourceNotFoundException)) throw error;
+              return create();
+            });
+            return 'parked';
+          }
+          try {
+            await create();
+          } catch (error) {
+            if (!(error instanceof ConflictException)) throw error;
+            if (await isParked(drain)) return 'taken';
+            await update(); // What was left by a drain that came to no end.
+          }
+          return 'parked';
+        }),
+
+      parkedOn: (containerInstanceArn) =>
+        awsCall(`look for a drain that is parked on ${containerInstanceArn}`, async () => {
+          const schedule = await scheduleNamed(nameFor(containerInstanceArn));
+          return schedule && drainIn(schedule);
+        }),
+
+      release: ({ action, containerInstance }) =>
+        awsCall(`delete the schedule of ${action.instanceId}`, async () => {
+          try {
+            const Name = nameFor(containerInstance);
+            await client.send(new DeleteScheduleCommand({ GroupName, Name }), sending);
+          } catch (error) {
+            if (!(error instanceof ResourceNotFoundException)) throw error;
+          }
+        }),
+    };
+  };
+}
+
+/** The last part of its ARN: unique, and in the letters that a schedule's name may have. */
+function nameFor(containerInstanceArn = ''): string {
+  return containerInstanceArn.split('/').at(-1) ?? '';
+}

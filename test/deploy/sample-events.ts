@@ -1,0 +1,172 @@
+import type { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
+import { newDrain } from '../../src/domain/drain.ts';
+import type { Settings } from '../../src/handlers/settings.ts';
+
+/** An event on the bus of the account and Region that packaging.ts fills in. */
+export interface SampleEvent {
+  readonly what: string;
+  /** The rule that takes it, by the last word of its name; `undefined` is none. */
+  readonly takenBy: string | undefined;
+  readonly event: Readonly<Record<string, unknown>>;
+}
+
+type Names = Pick<Settings, 'autoScalingGroups' | 'lifecycleHooks' | 'eventSource'>;
+type Fields = Readonly<Record<string, unknown>>;
+type Row = [what: string, takenBy: string | undefined, event: Fields];
+
+const INSTANCE = 'i-1234567890abcdef0';
+const TOKEN = '87654321-4321-4321-4321-210987654321';
+const ENVELOPE = {
+  version: '0',
+  id: '12345678-1234-1234-1234-123456789012',
+  account: '123456789012',
+  time: '2026-01-01T00:00:00Z',
+  region: 'eu-west-1',
+};
+
+/** What AWS documents and what a deployment of these names sends, each with its near misses. A new rule adds its rows. */
+export async function sampleEvents(names: Names): Promise<SampleEvent[]> {
+  const [group = '', hook = ''] = [names.autoScalingGroups[0], names.lifecycleHooks[0]];
+  const termination = (envelope: Fields = {}, detail: Fields = {}) =>
+    lifecycleEvent(envelope, { AutoScalingGroupName: group, LifecycleHookName: hook, ...detail });
+  const continuation = await continuationEvent(names);
+
+  const rows: Row[] = [
+    ...names.autoScalingGroups.flatMap((AutoScalingGroupName) =>
+      names.lifecycleHooks.map(
+        (LifecycleHookName): Row => [
+          `a termination in ${AutoScalingGroupName} that ${LifecycleHookName} holds`,
+          'termination',
+          termination({}, { AutoScalingGroupName, LifecycleHookName }),
+        ],
+      ),
+    ),
+    ...['Origin', 'Destination', 'NotificationMetadata'].map(
+      (field): Row => [
+        `a termination without the optional ${field}`,
+        'termination',
+        termination({}, { [field]: undefined }),
+      ],
+    ),
+    ['a termination out of the warm pool', 'termination', termination({}, { Origin: 'WarmPool' })],
+    ['a return to the warm pool', undefined, termination({}, { Destination: 'WarmPool' })],
+    ['a launch', undefined, launchEvent({ AutoScalingGroupName: group, LifecycleHookName: hook })],
+    [
+      "a launch's transition",
+      undefined,
+      termination({}, { LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING' }),
+    ],
+    ["a launch's detail-type", undefined, termination({ 'detail-type': 'EC2 Instance-launch Lifecycle Action' })],
+    ['a success', undefined, termination({ 'detail-type': 'EC2 Instance Terminate Successful' })],
+    ['a termination from another source', undefined, termination({ source: 'aws.ec2' })],
+    ['a termination in another account', undefined, termination({ account: '210987654321' })],
+    ['a termination in another group', undefined, termination({}, { AutoScalingGroupName: `${group}-2` })],
+    ['a termination in a part of a name', undefined, termination({}, { AutoScalingGroupName: group.slice(0, -1) })],
+    ['a termination in another case', undefined, termination({}, { AutoScalingGroupName: otherCase(group) })],
+    ['a termination that another hook holds', undefined, termination({}, { LifecycleHookName: 'my-hook' })],
+    [
+      "a termination that ECS's managed draining holds",
+      undefined,
+      termination({}, { LifecycleHookName: 'ecs-managed-draining-termination-hook' }),
+    ],
+    [
+      'the test notification of a new hook',
+      undefined,
+      { ...termination(), detail: { Event: 'autoscaling:TEST_NOTIFICATION', AutoScalingGroupName: group } },
+    ],
+
+    ['a continuation', 'continuation', continuation],
+    [
+      'a continuation of another version, for the function to reject it into the dead-letter queue',
+      'continuation',
+      { ...continuation, detail: { version: 999 } },
+    ],
+    ["another account's continuation", undefined, { ...continuation, account: '210987654321' }],
+    ["another stage's continuation", undefined, { ...continuation, source: `${names.eventSource}-2` }],
+    ['another event of ours', undefined, { ...continuation, 'detail-type': 'ECS Drain Ended' }],
+
+    ['a task that changed its state', undefined, ecsEvent('ECS Task State Change', { lastStatus: 'STOPPED' })],
+    [
+      'a container instance that changed its state',
+      undefined,
+      ecsEvent('ECS Container Instance State Change', { status: 'DRAINING', ec2InstanceId: INSTANCE }),
+    ],
+  ];
+  // As JSON carries it: without what is undefined.
+  return rows.map(([what, takenBy, event]) => ({ what, takenBy, event: JSON.parse(JSON.stringify(event)) }));
+}
+
+/** A scale-in, from the event reference of the EC2 Auto Scaling user guide. */
+function lifecycleEvent(envelope: Fields, detail: Fields): Fields {
+  return {
+    ...ENVELOPE,
+    'detail-type': 'EC2 Instance-terminate Lifecycle Action',
+    source: 'aws.autoscaling',
+    resources: ['arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:11111111:autoScalingGroupName/my-asg'],
+    ...envelope,
+    detail: {
+      LifecycleActionToken: TOKEN,
+      EC2InstanceId: INSTANCE,
+      LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+      NotificationMetadata: 'additional-info',
+      Origin: 'AutoScalingGroup',
+      Destination: 'EC2',
+      ...detail,
+    },
+  };
+}
+
+/** A scale-out, from the same page. */
+function launchEvent(detail: Fields): Fields {
+  return lifecycleEvent(
+    { 'detail-type': 'EC2 Instance-launch Lifecycle Action' },
+    {
+      LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING',
+      Origin: 'EC2',
+      Destination: 'AutoScalingGroup',
+      ...detail,
+    },
+  );
+}
+
+/** The fields that matter of ECS's event reference (facts 4 and 5). */
+function ecsEvent(detailType: string, detail: Fields): Fields {
+  const clusterArn = 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod';
+  return {
+    ...ENVELOPE,
+    'detail-type': detailType,
+    source: 'aws.ecs',
+    resources: [],
+    detail: { clusterArn, containerInstanceArn: `${clusterArn.replace('cluster', 'container-instance')}/1`, ...detail },
+  };
+}
+
+/** What the adapter of the deployed function sends, in the envelope that EventBridge puts around it. */
+async function continuationEvent({ autoScalingGroups, lifecycleHooks, eventSource }: Names): Promise<Fields> {
+  const sent: PutEventsCommand['input'][] = [];
+  const send = async ({ input }: PutEventsCommand) => {
+    sent.push(input);
+    return { FailedEntryCount: 0 };
+  };
+  const action = {
+    autoScalingGroup: autoScalingGroups[0] ?? '',
+    lifecycleHook: lifecycleHooks[0] ?? '',
+    instanceId: INSTANCE,
+    token: TOKEN,
+  };
+  const drain = newDrain(action, 0, undefined, 2);
+  await eventBridgeContinuations({ send } as unknown as EventBridgeClient, eventSource).continueNow(drain);
+  const [entry] = sent[0]?.Entries ?? [];
+  return {
+    ...ENVELOPE,
+    resources: [],
+    source: entry?.Source,
+    'detail-type': entry?.DetailType,
+    detail: JSON.parse(entry?.Detail ?? ''),
+  };
+}
+
+function otherCase(text: string): string {
+  return text === text.toUpperCase() ? text.toLowerCase() : text.toUpperCase();
+}

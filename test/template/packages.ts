@@ -1,0 +1,32 @@
+import type { TestProject } from 'vitest/node';
+import { type Package, packaged } from '../../sandbox/packaging.ts';
+
+/** The command lines whose templates are checked. */
+const PARAMETER_SETS = {
+  'the defaults': ['--param=autoScalingGroups=web'],
+  'many groups': [`--param=autoScalingGroups=${Array.from({ length: 40 }, (_, index) => `workers-${index}`)}`],
+  'hooks created elsewhere': [
+    '--param=autoScalingGroups=web,workers',
+    '--param=createLifecycleHooks=false',
+    '--param=lifecycleHook=first,team/second',
+  ],
+  'every straggler stopped': ['--param=autoScalingGroups=web', '--param=stopStragglers=all'],
+  'a stage': ['--param=autoScalingGroups=web', '--stage=blue-green'],
+  'odd group names': ['--param=autoScalingGroups=Web tier (blue),team/web,größe,"quoted" \\ $5'],
+};
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The package of each parameter set, by the set's name. */
+    packages: Record<string, Omit<Package, 'zip'>>;
+  }
+}
+
+/** Packages once for all test files. */
+export default async function setup({ provide }: TestProject): Promise<void> {
+  const packages = Object.entries(PARAMETER_SETS).map(async ([name, args]) => {
+    const { template, resources, outputs } = await packaged({ args: ['--param=cluster=prod', ...args] });
+    return [name, { template, resources, outputs }] as const;
+  });
+  provide('packages', Object.fromEntries(await Promise.all(packages)));
+}

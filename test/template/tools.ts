@@ -1,0 +1,81 @@
+import { execFile, spawn } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+/** The tools of other languages: pinned beside this file, installed into a cache that goes with node_modules. */
+
+const HERE = import.meta.dirname;
+const CACHE = resolve(HERE, '../../node_modules/.cache/ecs-drain-template');
+
+/** What pip and Maven say where their registry cannot be reached; a version that does not exist reads otherwise. */
+const UNREACHABLE =
+  /connection broken|unknown host|unreachable|name or service|name resolution|connection refused|connect timed out/i;
+/** What Debian's python3 says without python3-venv. */
+const NO_VENV = /ensurepip is not available/;
+
+/** The folder of the Python linters' commands; undefined, with the reason printed, where they cannot be had. */
+export async function pythonLinters(): Promise<string | undefined> {
+  const venv = join(CACHE, 'venv');
+  const commands = join(venv, 'bin');
+  const here = await installed('the linters', [
+    ['python3', '-m', 'venv', venv],
+    [join(commands, 'python'), '-m', 'pip', 'install', '--quiet', '--requirement', join(HERE, 'requirements.txt')],
+  ]);
+  return here ? commands : undefined;
+}
+
+/** AWS's own matcher of event patterns, in a Java process of its own. */
+export interface EventRuler {
+  /** @throws Error with its sentence, if it refuses the pattern. */
+  matches(pattern: unknown, event: unknown): Promise<boolean>;
+  end(): void;
+}
+
+/** Starts it; undefined, with the reason printed, where it cannot be had. */
+export async function eventRuler(): Promise<EventRuler | undefined> {
+  const jars = join(CACHE, 'jars');
+  // By its whole name: of a plugin's short one Maven does not say why it cannot be had.
+  const copy = 'org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies';
+  const here = await installed("AWS's matcher", [
+    ['javac', '-version'],
+    ['mvn', '-B', '-q', '-f', join(HERE, 'pom.xml'), copy, `-DoutputDirectory=${jars}`],
+  ]);
+  if (!here) return undefined;
+
+  const java = spawn('java', ['-cp', join(jars, '*'), join(HERE, 'RulerMatches.java')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const answers = createInterface({ input: java.stdout })[Symbol.asyncIterator]();
+  return {
+    async matches(pattern, event) {
+      java.stdin.write(`${JSON.stringify({ pattern, event })}\n`);
+      const { value, done } = await answers.next();
+      if (done) throw new Error('RulerMatches.java has ended before its answer.');
+      const answer: boolean | string = JSON.parse(value);
+      if (typeof answer === 'string') throw new Error(answer);
+      return answer;
+    },
+    end: () => java.stdin.end(),
+  };
+}
+
+/** Whether every step went well; a command or a registry that is not there is a reason to skip, and no failure. */
+async function installed(what: string, steps: readonly (readonly [string, ...string[]])[]): Promise<boolean> {
+  for (const [command, ...args] of steps) {
+    try {
+      await promisify(execFile)(command, args);
+    } catch (error) {
+      const { code, stdout = '', stderr = '' } = error as { code?: unknown; stdout?: string; stderr?: string };
+      const lines = `${stdout}\n${stderr}`.split('\n');
+      const reason =
+        code === 'ENOENT'
+          ? `there is no ${command}`
+          : lines.find((line) => UNREACHABLE.test(line) || NO_VENV.test(line))?.trim();
+      if (reason === undefined) throw error;
+      console.warn(`Skipped: ${what} cannot be installed: ${reason}`);
+      return false;
+    }
+  }
+  return true;
+}
