@@ -40,8 +40,10 @@ export interface Emulator {
 export async function install(): Promise<string | undefined> {
   const isNew = await run('python3', ['-c', 'import sys; print(sys.version_info >= (3, 10))']).catch(() => '');
   if (isNew.trim() !== 'True') return 'there is no python3 of version 3.10 or later';
-  const venv = await run('python3', ['-m', 'venv', VENV]).catch(String);
-  if (/ensurepip|No module named venv/.test(venv)) {
+  try {
+    await run('python3', ['-m', 'venv', VENV]);
+  } catch (error) {
+    if (!/ensurepip|No module named venv/.test(String(error))) throw error;
     return 'python3 cannot create virtual environments (Debian: apt-get install python3-venv)';
   }
   try {
@@ -49,8 +51,8 @@ export async function install(): Promise<string | undefined> {
     await run(PYTHON, ['-m', 'pip', 'install', '--retries', '2', '--requirement', requirements]);
   } catch (error) {
     // An index that can be reached names the versions that it does have.
-    if (/from versions: none/.test(String(error))) return 'PyPI cannot be reached';
-    throw error;
+    if (!/from versions: none/.test(String(error))) throw error;
+    return 'PyPI cannot be reached';
   }
   return undefined;
 }
