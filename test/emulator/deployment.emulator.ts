@@ -50,6 +50,8 @@ const LISTS: Readonly<Record<string, Question>> = {
   'AWS::Logs::LogGroup': ['logs', 'describe_log_groups', {}, 'logGroups[].logGroupName'],
   'AWS::S3::Bucket': ['s3', 'list_buckets', {}, 'Buckets[].Name'],
   'AWS::SQS::Queue': ['sqs', 'list_queues', {}, 'QueueUrls'],
+  'AWS::Scheduler::Schedule': ['scheduler', 'list_schedules', {}, 'Schedules[].Name'],
+  'AWS::Scheduler::ScheduleGroup': ['scheduler', 'list_schedule_groups', {}, 'ScheduleGroups[].Name'],
 };
 /** Types that exist as a part of another only. */
 const PARTS = [
