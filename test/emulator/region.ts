@@ -1,0 +1,95 @@
+import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import type { HookSpec } from '../../sandbox/region/auto-scaling.ts';
+import type { BusEvent } from '../../sandbox/region/event-bridge.ts';
+import { createRegion, type Region } from '../../sandbox/region/region.ts';
+import type { Emulator } from './ministack.ts';
+
+/** Our Region in real time, as the part of AWS that no emulator plays, and what connects it with one. */
+
+export const CLUSTER = 'prod';
+/** The group that the deployment drains. */
+export const OURS = 'web';
+/** A group in the same cluster that it has nothing to do with. */
+export const ANOTHERS = 'batch';
+
+const SETTLING_SECONDS = 60;
+
+/** A Region where a service is up on two groups of two instances, and the instances of each group. */
+export async function settledRegion() {
+  const region = createRegion({ startMs: Date.now() - SETTLING_SECONDS * 1000, seed: 1 });
+  const { ecs, autoScaling, time } = region;
+  ecs.createCluster(CLUSTER);
+  const group = { cluster: CLUSTER, minSize: 0, maxSize: 3, desiredCapacity: 2, launchSeconds: 5 };
+  const [ours, anothers] = [OURS, ANOTHERS].map((name) =>
+    autoScaling.createGroup({ ...group, name, memoryMiB: 7_680, cpuUnits: 2_048 }, { running: true }),
+  );
+  ecs.createService({
+    cluster: CLUSTER,
+    name: 'todobackend',
+    strategy: 'REPLICA',
+    desiredCount: 8,
+    minimumHealthyPercent: 100,
+    maximumPercent: 200,
+    memoryMiB: 512,
+    cpuUnits: 128,
+    startSeconds: 2,
+    stopTimeoutSeconds: 30,
+    stopsAfterSeconds: 2,
+  });
+  let settled = false;
+  time.after(SETTLING_SECONDS, () => {
+    settled = true;
+  });
+  await time.runUntil(() => settled);
+  return { region, ours: ours ?? [], anothers: anothers ?? [] };
+}
+
+/** Lets the Region go on by the wall clock; returns how to end it. */
+export function goOn({ time }: Region): () => Promise<void> {
+  let ended = false;
+  const tick = () => time.after(1, tick);
+  tick();
+  const running = time.runUntil(() => ended, 1);
+  return () => {
+    ended = true;
+    return running;
+  };
+}
+
+/** Puts all that the Region puts on its own bus on the emulator's; returns how to end it. */
+export function forwardEvents({ eventBridge }: Region, { env }: Emulator): () => void {
+  const client = new EventBridgeClient({
+    endpoint: env.AWS_ENDPOINT_URL,
+    region: env.AWS_REGION,
+    credentials: { accessKeyId: env.AWS_ACCESS_KEY_ID, secretAccessKey: env.AWS_SECRET_ACCESS_KEY },
+  });
+  let ended = false;
+  const forward = async ({ source, resources, detail, 'detail-type': type }: BusEvent) => {
+    const entry = { Source: source, DetailType: type, Resources: [...resources], Detail: JSON.stringify(detail) };
+    const { Entries: [taken] = [] } = await client.send(new PutEventsCommand({ Entries: [entry] }));
+    if (taken?.ErrorCode) throw new Error(`The emulator refuses ${type} of ${source}: ${taken.ErrorCode}.`);
+  };
+  eventBridge.putRule({
+    name: 'forward',
+    pattern: { source: [{ exists: true }] },
+    target: (event) => {
+      if (ended) return;
+      forward(event as BusEvent).catch((error) => {
+        if (!ended) throw error;
+      });
+    },
+  });
+  return () => {
+    ended = true;
+    client.destroy();
+  };
+}
+
+/** Puts the hooks that the stack created on our group in the Region; the other group has the same, by somebody else. */
+export async function bringHooks({ autoScaling }: Region, emulator: Emulator): Promise<void> {
+  const hook = '{name: LifecycleHookName, heartbeatTimeoutSeconds: HeartbeatTimeout, defaultResult: DefaultResult}';
+  const [hooks = []] = await emulator.ask<Omit<HookSpec, 'group'>[]>([
+    ['autoscaling', 'describe_lifecycle_hooks', { AutoScalingGroupName: OURS }, `LifecycleHooks[].${hook}`],
+  ]);
+  for (const group of [OURS, ANOTHERS]) for (const hook of hooks) autoScaling.putLifecycleHook({ ...hook, group });
+}
