@@ -93,6 +93,7 @@ export interface Deployment {
   readonly functionName: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly timeoutSeconds: number;
+  readonly memoryMb: number;
   readonly rules: readonly Pick<Rule, 'name' | 'pattern' | 'retryPolicy'>[];
   readonly hooks: readonly HookSpec[];
 }
@@ -107,6 +108,7 @@ export function deploymentIn({ resources }: Package): Deployment {
     functionName: lambda.FunctionName,
     environment: lambda.Environment.Variables,
     timeoutSeconds: lambda.Timeout,
+    memoryMb: lambda.MemorySize,
     rules: ofType('AWS::Events::Rule').map(({ Name, EventPattern, Targets: [{ RetryPolicy }] }) => ({
       name: Name,
       pattern: EventPattern,

@@ -16,6 +16,7 @@ export const ecsDrain: Install = async (region, { params }) => {
   const lambda = region.deploy({
     name: deployment.functionName,
     timeoutSeconds: deployment.timeoutSeconds,
+    memoryMb: deployment.memoryMb,
     load: (clock) => {
       const handler = createDrainHandler(deployment.environment, { clock, transport: region.transport });
       return (event: unknown, context: Context) => handler(event, context);

@@ -12,6 +12,10 @@ export type Handler = (event: unknown, context: Context) => Promise<unknown>;
 export interface FunctionSpec {
   readonly name: string;
   readonly timeoutSeconds: number;
+  /** 128 if undefined, as Lambda has it. */
+  readonly memoryMb?: number;
+  /** What it may have running at once, whatever the account may. */
+  readonly reservedConcurrency?: number;
   /** Loads the code into a new container, whose clock is the Region's. */
   readonly load: (clock: Clock) => Handler;
 }
@@ -65,12 +69,29 @@ export class LambdaModel {
     this.#spec = spec;
   }
 
+  get name(): string {
+    return this.#spec.name;
+  }
+
+  /** What each second of it is billed by. */
+  get memoryMb(): number {
+    return this.#spec.memoryMb ?? 128;
+  }
+
   /** Invokes the function as EventBridge does: nobody waits for the answer, and a failure is tried again. */
   invokeAsync(event: unknown, attempt = 0, throttledForSeconds = 0): void {
+    const started = this.invoke(event, (error) => {
+      if (error !== undefined) this.#retry(event, attempt);
+    });
+    if (!started) this.#throttled(event, attempt, throttledForSeconds);
+  }
+
+  /** Invokes the function for somebody who waits to hear its error, or that it has none; false if it is throttled. */
+  invoke(event: unknown, ended: (error: string | undefined) => void): boolean {
     const { time, concurrencyLimit } = this.#options;
-    if (this.#running.size >= concurrencyLimit) {
-      this.#throttled(event, attempt, throttledForSeconds);
-      return;
+    if (this.#running.size >= (this.#spec.reservedConcurrency ?? concurrencyLimit)) {
+      this.#tell('throttled');
+      return false;
     }
     const startedAtMs = time.nowMs();
     this.#tell('started');
@@ -88,8 +109,8 @@ export class LambdaModel {
         this.#tell('ended');
       } else {
         this.#tell('failed', error);
-        this.#retry(event, attempt);
       }
+      ended(error);
     };
 
     const strand = time.start(async () => {
@@ -115,6 +136,7 @@ export class LambdaModel {
       strand.end();
       end(strand, undefined, `Task timed out after ${this.#spec.timeoutSeconds} seconds`);
     });
+    return true;
   }
 
   /** Ends the invocation that calls this, as a crash of its container would. */
@@ -142,7 +164,6 @@ export class LambdaModel {
   }
 
   #throttled(event: unknown, attempt: number, forSeconds: number): void {
-    this.#tell('throttled');
     if (forSeconds >= THROTTLE_RETRY_SECONDS.giveUpAfter) {
       this.deadLetters.push(event);
       return;
@@ -165,7 +186,7 @@ export class LambdaModel {
       functionName: name,
       functionVersion: '$LATEST',
       invokedFunctionArn: `arn:aws:lambda:${place.region}:${place.account}:function:${name}`,
-      memoryLimitInMB: '256',
+      memoryLimitInMB: String(this.memoryMb),
       logGroupName: `/aws/lambda/${name}`,
       logStreamName: 'local',
       callbackWaitsForEmptyEventLoop: true,
