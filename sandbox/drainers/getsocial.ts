@@ -8,6 +8,7 @@ import {
   paginateListContainerInstances,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
+import { ConfiguredRetryStrategy } from '@smithy/core/retry';
 import type { Clock } from '../../src/domain/ports.ts';
 import type { Region } from '../region/region.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
@@ -56,8 +57,9 @@ function detailIn(event: unknown): Detail {
 }
 
 function handleRequest(clock: Clock, { transport, call, terminated }: Region) {
-  // The Go SDK's own default: three retries.
-  const configuration = { maxAttempts: 4, requestHandler: transport };
+  // The Go SDK's own default: three retries, after at least 0.5, 1 and 2 s and less than twice that when throttled.
+  const waitMs = (retry: number) => (500 + Math.random() * 500) * 2 ** (retry - 1);
+  const configuration = { retryStrategy: new ConfiguredRetryStrategy(4, waitMs), requestHandler: transport };
   const ecs = new ECSClient(configuration);
   const autoScaling = new AutoScalingClient(configuration);
 
