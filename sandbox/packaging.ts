@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import type { HookSpec } from './region/auto-scaling.ts';
 import type { Rule } from './region/event-bridge.ts';
+import type { FunctionSpec } from './region/lambda.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '..');
 
@@ -90,32 +91,40 @@ function filledIn(value: unknown): unknown {
 
 /** What of a package the local Region plays. */
 export interface Deployment {
-  readonly functionName: string;
+  readonly lambda: Omit<FunctionSpec, 'load'>;
   readonly environment: Readonly<Record<string, string>>;
-  readonly timeoutSeconds: number;
-  readonly memoryMb: number;
   readonly rules: readonly Pick<Rule, 'name' | 'pattern' | 'retryPolicy'>[];
   readonly hooks: readonly HookSpec[];
+  /** The names of EventBridge Scheduler's groups. */
+  readonly scheduleGroups: readonly string[];
 }
 
-/** The function, rules and hooks of a package. */
+/** The function, rules, hooks and schedule groups of a package. */
 export function deploymentIn({ resources }: Package): Deployment {
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
   const ofType = (type: string): any[] =>
     Object.values(resources).flatMap((resource) => (resource.Type === type ? [resource.Properties] : []));
   const [lambda] = ofType('AWS::Lambda::Function');
+  const [{ MaximumEventAgeInSeconds: maximumEventAgeSeconds } = {}] = ofType('AWS::Lambda::EventInvokeConfig');
+  const { ReservedConcurrentExecutions: reservedConcurrency } = lambda;
   return {
-    functionName: lambda.FunctionName,
+    lambda: {
+      name: lambda.FunctionName,
+      timeoutSeconds: lambda.Timeout,
+      memoryMb: lambda.MemorySize,
+      ...(reservedConcurrency !== undefined && { reservedConcurrency }),
+      ...(maximumEventAgeSeconds !== undefined && { maximumEventAgeSeconds }),
+    },
     environment: lambda.Environment.Variables,
-    timeoutSeconds: lambda.Timeout,
-    memoryMb: lambda.MemorySize,
     rules: ofType('AWS::Events::Rule').map(({ Name, EventPattern, Targets: [{ RetryPolicy }] }) => ({
       name: Name,
       pattern: EventPattern,
-      retryPolicy: {
-        maximumEventAgeSeconds: RetryPolicy.MaximumEventAgeInSeconds,
-        maximumRetryAttempts: RetryPolicy.MaximumRetryAttempts,
-      },
+      ...(RetryPolicy && {
+        retryPolicy: {
+          maximumEventAgeSeconds: RetryPolicy.MaximumEventAgeInSeconds,
+          maximumRetryAttempts: RetryPolicy.MaximumRetryAttempts,
+        },
+      }),
     })),
     hooks: ofType('AWS::AutoScaling::LifecycleHook').map((hook) => ({
       name: hook.LifecycleHookName,
@@ -123,6 +132,7 @@ export function deploymentIn({ resources }: Package): Deployment {
       heartbeatTimeoutSeconds: hook.HeartbeatTimeout,
       defaultResult: hook.DefaultResult,
     })),
+    scheduleGroups: ofType('AWS::Scheduler::ScheduleGroup').map(({ Name }) => Name),
   };
 }
 

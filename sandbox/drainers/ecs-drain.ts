@@ -14,9 +14,7 @@ export const ecsDrain: Install = async (region, { params }) => {
   const deployment = deploymentIn(uploaded);
   const { createDrainHandler } = await bundleIn(uploaded, deployment.environment);
   const lambda = region.deploy({
-    name: deployment.functionName,
-    timeoutSeconds: deployment.timeoutSeconds,
-    memoryMb: deployment.memoryMb,
+    ...deployment.lambda,
     load: (clock) => {
       const handler = createDrainHandler(deployment.environment, { clock, transport: region.transport });
       return (event: unknown, context: Context) => handler(event, context);
@@ -25,6 +23,7 @@ export const ecsDrain: Install = async (region, { params }) => {
   for (const rule of deployment.rules) {
     region.eventBridge.putRule({ ...rule, target: (event) => lambda.invokeAsync(event) });
   }
+  for (const Name of deployment.scheduleGroups) region.scheduler.operations.CreateScheduleGroup({ Name });
   for (const hook of deployment.hooks) region.autoScaling.putLifecycleHook(hook);
   return { lambda, instanceOf };
 };

@@ -1,3 +1,6 @@
+import type { AwsError } from './aws-error.ts';
+import type { WireCall } from './wire.ts';
+
 /** What can be made to go wrong; each is a probability from 0 to 1 where nothing else is said. */
 export interface Faults {
   /** An Auto Scaling event never arrives: its delivery is best effort (facts 3). */
@@ -15,6 +18,8 @@ export interface Faults {
   readonly serverErrors: number;
   /** An invocation dies at an await: with this probability at each. */
   readonly crashes: number;
+  /** What a call is refused with, such as every call of one service; undefined lets it through. */
+  readonly failing: (call: WireCall) => AwsError | undefined;
 }
 
 /** Nothing goes wrong. */
@@ -27,4 +32,5 @@ export const NO_FAULTS: Faults = {
   throttles: 0,
   serverErrors: 0,
   crashes: 0,
+  failing: () => undefined,
 };

@@ -12,10 +12,12 @@ export type Handler = (event: unknown, context: Context) => Promise<unknown>;
 export interface FunctionSpec {
   readonly name: string;
   readonly timeoutSeconds: number;
-  /** 128 if undefined, as Lambda has it. */
+  /** 128 unless set. */
   readonly memoryMb?: number;
-  /** What it may have running at once, whatever the account may. */
+  /** How many of its invocations may run at once, where that is fewer than the account may run. */
   readonly reservedConcurrency?: number;
+  /** How long an event may wait for an invocation that succeeds, 60 s to 6 hours; 6 hours unless set. */
+  readonly maximumEventAgeSeconds?: number;
   /** Loads the code into a new container, whose clock is the Region's. */
   readonly load: (clock: Clock) => Handler;
 }
@@ -27,6 +29,8 @@ export interface Invocation {
   readonly strand: Strand;
   readonly startedAtMs: number;
   readonly billedSeconds: number;
+  /** It ran in a new container. */
+  readonly coldStart: boolean;
   readonly result: unknown;
   readonly error: string | undefined;
 }
@@ -45,10 +49,21 @@ export interface LambdaOptions {
 
 /** Lambda's own retries of an asynchronous invocation that failed (facts 7). */
 const RETRY_AFTER_SECONDS = [60, 120];
-/** A throttled asynchronous invocation is tried again for six hours, ever more seldom (facts 7). */
-const THROTTLE_RETRY_SECONDS = { first: 1, longest: 300, giveUpAfter: 6 * 60 * 60 };
+/** A throttled asynchronous invocation is tried again after a second, then ever more seldom (facts 31). */
+const THROTTLE_RETRY_SECONDS = { first: 1, longest: 300 };
+const LARGEST_EVENT_AGE_SECONDS = 6 * 60 * 60;
 /** From a new container to its first invocation: start, import and initialisation; billed like the rest. */
 const COLD_START_SECONDS = 0.35;
+
+/** An event in the queue of asynchronous invocations. */
+interface Queued {
+  readonly event: unknown;
+  readonly queuedAtMs: number;
+  /** How often the function has failed with it. */
+  readonly failures: number;
+  /** How often in succession there was no room to run it. */
+  readonly throttles: number;
+}
 
 /** One Lambda function in virtual time. */
 export class LambdaModel {
@@ -79,17 +94,21 @@ export class LambdaModel {
   }
 
   /** Invokes the function as EventBridge does: nobody waits for the answer, and a failure is tried again. */
-  invokeAsync(event: unknown, attempt = 0, throttledForSeconds = 0): void {
-    const started = this.invoke(event, (error) => {
-      if (error !== undefined) this.#retry(event, attempt);
+  invokeAsync(event: unknown): void {
+    this.#attempt({ event, queuedAtMs: this.#options.time.nowMs(), failures: 0, throttles: 0 });
+  }
+
+  #attempt(queued: Queued): void {
+    const started = this.invoke(queued.event, (error) => {
+      if (error !== undefined) this.#failed(queued);
     });
-    if (!started) this.#throttled(event, attempt, throttledForSeconds);
+    if (!started) this.#throttled(queued);
   }
 
   /** Invokes the function for somebody who waits to hear its error, or that it has none; false if it is throttled. */
   invoke(event: unknown, ended: (error: string | undefined) => void): boolean {
     const { time, concurrencyLimit } = this.#options;
-    if (this.#running.size >= (this.#spec.reservedConcurrency ?? concurrencyLimit)) {
+    if (this.#running.size >= Math.min(concurrencyLimit, this.#spec.reservedConcurrency ?? concurrencyLimit)) {
       this.#tell('throttled');
       return false;
     }
@@ -97,12 +116,13 @@ export class LambdaModel {
     this.#tell('started');
 
     let over = false;
+    let coldStart = false;
     const end = (strand: Strand, result: unknown, error: string | undefined, handler?: Handler) => {
       if (over) return;
       over = true;
       this.#running.delete(strand);
       const billedSeconds = Math.ceil(time.nowMs() - startedAtMs) / 1000;
-      this.invocations.push({ event, strand, startedAtMs, billedSeconds, result, error });
+      this.invocations.push({ event, strand, startedAtMs, billedSeconds, coldStart, result, error });
       // A container outlives an error of its code, not a crash.
       if (handler) this.#idle.push(handler);
       if (error === undefined) {
@@ -119,6 +139,7 @@ export class LambdaModel {
       this.#crashes.set(self, (error) => end(self, undefined, error));
       let handler = this.#idle.pop();
       if (!handler) {
+        coldStart = true;
         await self.waitUntil(time.nowMs() + COLD_START_SECONDS * 1000);
         handler = this.#load();
       }
@@ -157,20 +178,25 @@ export class LambdaModel {
     });
   }
 
-  #retry(event: unknown, attempt: number): void {
-    const seconds = RETRY_AFTER_SECONDS[attempt];
-    if (seconds === undefined) this.deadLetters.push(event);
-    else this.#options.time.after(seconds, () => this.invokeAsync(event, attempt + 1));
+  #failed(queued: Queued): void {
+    const seconds = RETRY_AFTER_SECONDS[queued.failures];
+    if (seconds === undefined) this.deadLetters.push(queued.event);
+    else this.#retryAfter(seconds, { ...queued, failures: queued.failures + 1, throttles: 0 });
   }
 
-  #throttled(event: unknown, attempt: number, forSeconds: number): void {
-    if (forSeconds >= THROTTLE_RETRY_SECONDS.giveUpAfter) {
-      this.deadLetters.push(event);
-      return;
-    }
+  #throttled(queued: Queued): void {
     const { first, longest } = THROTTLE_RETRY_SECONDS;
-    const waitSeconds = Math.min(longest, Math.max(first, forSeconds)) * this.#options.random.between(0.5, 1);
-    this.#options.time.after(waitSeconds, () => this.invokeAsync(event, attempt, forSeconds + waitSeconds));
+    const seconds = Math.min(longest, first * 2 ** queued.throttles);
+    this.#retryAfter(seconds, { ...queued, throttles: queued.throttles + 1 });
+  }
+
+  /** Lets an event wait in the queue for its next attempt; one that would be too old by then is given up. */
+  #retryAfter(seconds: number, queued: Queued): void {
+    const { time } = this.#options;
+    const { maximumEventAgeSeconds = LARGEST_EVENT_AGE_SECONDS } = this.#spec;
+    const ageSeconds = (time.nowMs() - queued.queuedAtMs) / 1000 + seconds;
+    if (ageSeconds > maximumEventAgeSeconds) this.deadLetters.push(queued.event);
+    else time.after(seconds, () => this.#attempt(queued));
   }
 
   #tell(what: 'started' | 'ended' | 'failed' | 'throttled', message?: string): void {

@@ -11,6 +11,7 @@ import type { Happening, Tell } from './happenings.ts';
 import { type FunctionSpec, LambdaModel } from './lambda.ts';
 import type { Place } from './place.ts';
 import { Random } from './random.ts';
+import { SchedulerModel } from './scheduler.ts';
 import { Throttling } from './throttling.ts';
 import { type Transport, transportTo } from './transport.ts';
 import { currentStrand, type Strand, VirtualTime } from './virtual-time.ts';
@@ -44,6 +45,7 @@ export interface Region {
   readonly ecs: EcsModel;
   readonly autoScaling: AutoScalingModel;
   readonly eventBridge: EventBridgeModel;
+  readonly scheduler: SchedulerModel;
   /** How SDK clients in this process reach it. */
   readonly transport: Transport;
   readonly calls: readonly Call[];
@@ -66,11 +68,12 @@ export interface Region {
   deploy(spec: FunctionSpec): LambdaModel;
 }
 
-/** What AWS answers a throttled call with (facts 17, 20). */
-const THROTTLED_AS: Readonly<Record<ServiceName, string>> = {
-  ecs: 'ThrottlingException',
-  events: 'ThrottlingException',
-  autoScaling: 'Throttling',
+/** What AWS answers a throttled call with: code and HTTP status (facts 17, 20, 28). */
+const THROTTLED_AS: Readonly<Record<ServiceName, readonly [string, number]>> = {
+  ecs: ['ThrottlingException', 400],
+  events: ['ThrottlingException', 400],
+  autoScaling: ['Throttling', 400],
+  scheduler: ['ThrottlingException', 429],
 };
 
 /** One call to AWS within the Region, there and back. */
@@ -99,6 +102,7 @@ export function createRegion(options: RegionOptions): Region {
 
   const eventBridge = new EventBridgeModel({ time, place, random: random.fork('events'), tell, faults });
   const publish = eventBridge.publish.bind(eventBridge);
+  const scheduler = new SchedulerModel({ time, place, random: random.fork('scheduler'), publish });
   const ecs = new EcsModel({ time, place, random: random.fork('ecs'), tell, publish });
   const autoScaling = new AutoScalingModel({
     time,
@@ -119,19 +123,23 @@ export function createRegion(options: RegionOptions): Region {
     ecs: ecsOperations(ecs),
     events: eventBridge.operations,
     autoScaling: autoScalingOperations(autoScaling),
+    scheduler: scheduler.operations,
   };
   const answer = (request: WireRequest): WireAnswer => {
     let failedWith: string | undefined;
     let understood: WireCall | undefined;
-    const refuse = (code: string, message: string, status?: number) => {
-      failedWith = code;
-      throw new AwsError(code, message, status);
+    const refuse = (error: AwsError) => {
+      failedWith = error.code;
+      throw error;
     };
     const answered = answerTo(request, services, (call) => {
       understood = call;
-      if (chance.chance(faults.serverErrors)) refuse('InternalFailure', 'Internal failure.', 500);
+      const failure = faults.failing(call);
+      if (failure) refuse(failure);
+      if (chance.chance(faults.serverErrors)) refuse(new AwsError('InternalFailure', 'Internal failure.', 500));
       if (chance.chance(faults.throttles) || !throttling.admits(call.operation, time.nowMs())) {
-        refuse(THROTTLED_AS[call.service], 'Rate exceeded');
+        const [code, status] = THROTTLED_AS[call.service];
+        refuse(new AwsError(code, 'Rate exceeded', status));
       }
     });
     if (understood) note(understood, failedWith);
@@ -155,6 +163,7 @@ export function createRegion(options: RegionOptions): Region {
     ecs,
     autoScaling,
     eventBridge,
+    scheduler,
     transport,
     calls,
     call: async (service, operation, answer) => {

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { buildQueryString } from '@smithy/core/protocols';
 import { type HttpRequest, HttpResponse } from '@smithy/core/transport';
 import { currentStrand } from './virtual-time.ts';
 import type { WireAnswer, WireRequest } from './wire.ts';
@@ -25,12 +26,22 @@ export function transportTo(far: Far) {
     const strand = currentStrand.getStore();
     far.mayCrash();
     await strand?.waitUntil(far.nowMs() + far.latencySeconds() * 1000);
-    const target = request.headers['x-amz-target'];
-    const { status, contentType, body } = far.answer({ target, body: textOf(request.body) });
+    const { status, headers, body } = far.answer({
+      method: request.method,
+      path: request.path,
+      query: new URLSearchParams(buildQueryString(request.query)),
+      target: request.headers['x-amz-target'],
+      body: textOf(request.body),
+    });
     far.mayCrash();
     if (strand?.ended) await new Promise(() => {}); // What AWS did is done; nobody is left to hear of it.
-    const headers = { 'content-type': contentType };
-    return { response: new HttpResponse({ statusCode: status, headers, body: Readable.from([Buffer.from(body)]) }) };
+    return {
+      response: new HttpResponse({
+        statusCode: status,
+        headers: { ...headers },
+        body: Readable.from([Buffer.from(body)]),
+      }),
+    };
   }
 
   return {

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import TinyQueue from 'tinyqueue';
 
 /** Something that is to happen. Events of one instant happen by strand, and within a strand as they were made. */
-interface Scheduled {
+export interface Scheduled {
   readonly atMs: number;
   /** The strand that made it; the models' own events are strand 0. */
   readonly strand: number;
@@ -37,9 +37,9 @@ export class VirtualTime {
     return this.#nowMs;
   }
 
-  /** Lets something happen later. */
-  after(seconds: number, happen: () => void): void {
-    this.schedule(this.#nowMs + seconds * 1000, 0, happen);
+  /** Lets something happen later, unless what it returns is cancelled before. */
+  after(seconds: number, happen: () => void): Scheduled {
+    return this.schedule(this.#nowMs + seconds * 1000, 0, happen);
   }
 
   /** Runs code in a strand of its own: time stands still while it works, and passes while it waits. */

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { XMLBuilder } from 'fast-xml-parser';
 import { AwsError } from './aws-error.ts';
-import { misfits } from './aws-models.ts';
+import { misfits, restCall } from './aws-models.ts';
 
 /** The operations of one service, by name: input to answer, as AWS documents both. */
 // biome-ignore lint/suspicious/noExplicitAny: what comes over the wire has the type its operation declares.
@@ -17,12 +17,19 @@ export interface Services {
   readonly events: Operations;
   /** Query with XML answers, `Action=…&Version=2011-01-01` */
   readonly autoScaling: Operations;
+  /** REST with JSON bodies, `POST /schedules/{Name}` */
+  readonly scheduler: Operations;
 }
 
 export type ServiceName = keyof Services;
 
 /** What is asked on the wire. */
 export interface WireRequest {
+  readonly method: string;
+  /** Without the query, its escapes as they came. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** The header `X-Amz-Target`. */
   readonly target: string | undefined;
   readonly body: string;
 }
@@ -30,7 +37,7 @@ export interface WireRequest {
 /** What is answered on the wire. */
 export interface WireAnswer {
   readonly status: number;
-  readonly contentType: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
@@ -50,7 +57,8 @@ const JSON_TARGETS: Readonly<Record<string, ServiceName>> = {
 
 /** Answers one request in its own protocol; whatever goes wrong is answered as AWS would, never thrown. */
 export function answerTo(request: WireRequest, services: Services, admit: Admit): WireAnswer {
-  const speech = request.target === undefined ? query(request.body) : json(request.target, request.body);
+  const speech = speechOf(request);
+  const headers = { 'content-type': speech.contentType };
   try {
     const { service, operation, input } = speech.understood();
     const handle = Object.hasOwn(services[service], operation) ? services[service][operation] : undefined;
@@ -59,11 +67,18 @@ export function answerTo(request: WireRequest, services: Services, admit: Admit)
     }
     if (service !== 'autoScaling') refuseOtherTypes(service, operation, input);
     admit({ service, operation });
-    return { status: 200, contentType: speech.contentType, body: speech.success(handle(input)) };
+    return { status: 200, headers, body: speech.success(handle(input)) };
   } catch (error) {
     const failure = error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
-    return { status: failure.status, contentType: speech.contentType, body: speech.failure(failure) };
+    const { body, headers: more } = speech.failure(failure);
+    return { status: failure.status, headers: { ...headers, ...more }, body };
   }
+}
+
+/** Each protocol is known by what only it has: a target, a path, or neither. */
+function speechOf({ method, path, query, target, body }: WireRequest): Speech {
+  if (target !== undefined) return json(target, body);
+  return path === '/' ? queryAndXml(body) : restJson({ method, path, query }, body);
 }
 
 /** JSON has types, and AWS's models say which; a field that AWS does not know it overlooks. Query has text only. */
@@ -81,12 +96,15 @@ export async function listen(
     const target = request.headers['x-amz-target'];
     const body = await text(request).catch(() => undefined);
     if (body === undefined) return; // the client has gone away in the middle
-    const {
-      status,
-      contentType,
-      body: answered,
-    } = answer({ target: typeof target === 'string' ? target : undefined, body });
-    response.writeHead(status, { 'content-type': contentType }).end(answered);
+    const [path = '/', query = ''] = (request.url ?? '/').split(/\?(.*)/s);
+    const answered = answer({
+      method: request.method ?? 'GET',
+      path,
+      query: new URLSearchParams(query),
+      target: typeof target === 'string' ? target : undefined,
+      body,
+    });
+    response.writeHead(answered.status, answered.headers).end(answered.body);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -106,7 +124,7 @@ interface Speech {
   readonly unknownOperation: string;
   understood(): WireCall & { readonly input: unknown };
   success(output: object): string;
-  failure(error: AwsError): string;
+  failure(error: AwsError): Pick<WireAnswer, 'body'> & Partial<Pick<WireAnswer, 'headers'>>;
 }
 
 function json(target: string, body: string): Speech {
@@ -120,11 +138,28 @@ function json(target: string, body: string): Speech {
       return { service, operation, input: parsedJson(body) };
     },
     success: (output) => JSON.stringify(output, epochSeconds),
-    failure: ({ code, message }) => JSON.stringify({ __type: code, message }),
+    failure: ({ code, message }) => ({ body: JSON.stringify({ __type: code, message }) }),
   };
 }
 
-function query(body: string): Speech {
+function restJson(request: Pick<WireRequest, 'method' | 'path' | 'query'>, body: string): Speech {
+  return {
+    contentType: 'application/json',
+    unknownOperation: 'UnknownOperationException',
+    understood: () => {
+      const call = restCall('scheduler', { ...request, body: body === '' ? {} : parsedJson(body) });
+      if (call) return { service: 'scheduler', ...call };
+      throw new AwsError('UnknownOperationException', `There is nothing at ${request.method} ${request.path}.`, 404);
+    },
+    success: (output) => JSON.stringify(output, epochSeconds),
+    failure: ({ code, message }) => ({
+      headers: { 'x-amzn-errortype': code },
+      body: JSON.stringify({ Message: message }),
+    }),
+  };
+}
+
+function queryAndXml(body: string): Speech {
   const parameters = new URLSearchParams(body);
   const operation = parameters.get('Action') ?? '';
   const xml = new XMLBuilder();
@@ -133,25 +168,26 @@ function query(body: string): Speech {
     unknownOperation: 'InvalidAction',
     understood: () => ({ service: 'autoScaling', operation, input: fromQuery(parameters) }),
     success: (output) => xml.build({ [`${operation}Response`]: { [`${operation}Result`]: withMembers(output) } }),
-    failure: ({ code, message, status }) =>
-      xml.build({
+    failure: ({ code, message, status }) => ({
+      body: xml.build({
         ErrorResponse: { Error: { Type: status < 500 ? 'Sender' : 'Receiver', Code: code, Message: message } },
       }),
+    }),
   };
 }
 
-function parsedJson(body: string): unknown {
+function parsedJson(body: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch {
     throw new AwsError('SerializationException', 'The request body is not JSON.');
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new AwsError('SerializationException', 'The request body is not a JSON object.');
 }
 
-/** JSON 1.1 writes an instant as seconds since the epoch. */
+/** JSON writes an instant as seconds since the epoch. */
 function epochSeconds(this: Record<string, unknown>, key: string, value: unknown): unknown {
   const original = this[key];
   return original instanceof Date ? original.getTime() / 1000 : value;

@@ -46,6 +46,18 @@ beforeAll(async () => {
   const containerInstances = ask('ListContainerInstances', { cluster })['containerInstanceArns'] ?? [];
   const tasks = ask('ListTasks', { cluster })['taskArns'] ?? [];
   const action = { AutoScalingGroupName: 'web', LifecycleHookName: 'ecs-drain', InstanceId: instanceId };
+  const schedule = {
+    Name: 'a',
+    GroupName: 'drains',
+    ScheduleExpression: 'at(2026-02-01T00:00:00)',
+    FlexibleTimeWindow: { Mode: 'OFF' },
+    Target: {
+      Arn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+      RoleArn: 'arn:aws:iam::123456789012:role/scheduler',
+      EventBridgeParameters: { Source: 'ecs-drain.dev', DetailType: 'ECS Drain Continuation' },
+      Input: '{}',
+    },
+  };
   inputs = {
     ecs: {
       ListClusters: {},
@@ -76,12 +88,22 @@ beforeAll(async () => {
       TerminateInstanceInAutoScalingGroup: { InstanceId: '', ShouldDecrementDesiredCapacity: 'true' },
     },
     events: { PutEvents: { Entries: [{ Source: 'a', DetailType: 'b', Detail: '{}', Resources: [] }] } },
+    scheduler: {
+      CreateScheduleGroup: { Name: 'drains' },
+      GetScheduleGroup: { Name: 'drains' },
+      CreateSchedule: schedule,
+      UpdateSchedule: { ...schedule, Description: 'later', ScheduleExpression: 'at(2026-03-01T00:00:00)' },
+      GetSchedule: { Name: 'a', GroupName: 'drains' },
+      ListSchedules: { GroupName: 'drains', NamePrefix: 'a', State: 'ENABLED', MaxResults: 10 },
+      DeleteSchedule: { Name: 'a', GroupName: 'drains' },
+      DeleteScheduleGroup: { Name: 'drains' },
+    },
   };
 });
 
 describe('every operation of the local Region', () => {
   it('is one that these tests call', () => {
-    for (const service of ['ecs', 'autoScaling', 'events'] as const) {
+    for (const service of ['ecs', 'autoScaling', 'events', 'scheduler'] as const) {
       expect(Object.keys(region.services[service]).toSorted()).toEqual(Object.keys(inputs[service]).toSorted());
     }
   });
@@ -92,14 +114,14 @@ describe('every operation of the local Region', () => {
       InstanceId: group?.instanceId,
       ShouldDecrementDesiredCapacity: 'true',
     };
-    for (const service of ['ecs', 'autoScaling', 'events'] as const) {
+    for (const service of ['ecs', 'autoScaling', 'events', 'scheduler'] as const) {
       for (const [operation, input] of Object.entries(inputs[service])) {
         const output = region.services[service][operation]?.(input);
         // Query carries every scalar as text, so only JSON has types to check going in.
         if (service !== 'autoScaling') expect(misfits(service, operation, 'input', input)).toEqual([]);
         expect(misfits(service, operation, 'output', output)).toEqual([]);
         const empty = output === undefined || Object.values(output).flat().length === 0;
-        const answersNothing = /^(Record|Complete|SetDesired)/.test(operation);
+        const answersNothing = /^(Record|Complete|SetDesired|Delete)/.test(operation);
         expect([operation, empty]).toEqual([operation, answersNothing]);
       }
     }
@@ -118,6 +140,9 @@ describe('the check against AWS’s models', () => {
         sentence: `DescribeTasks output.tasks[0].${words}, not what AWS has there`,
       })),
     );
+    const asked = (StartDate: unknown) => misfits('scheduler', 'CreateSchedule', 'input', { StartDate });
+    expect(asked(1_767_225_600)).toEqual([]);
+    expect(asked('tomorrow')).toMatchObject([{ kind: 'other type' }]);
     expect(() => misfits('ecs', 'MakeTea', 'output', {})).toThrow('AWS has no operation MakeTea in ecs.');
   });
 });

@@ -111,7 +111,7 @@ describe('a load balancer', () => {
       nowMs: () => time.nowMs(),
       after: (seconds: number, happen: () => void) => {
         made += 1;
-        time.after(seconds, happen);
+        return time.after(seconds, happen);
       },
     };
     loadBalancer = new LoadBalancer({ time: counting, requestsPerSecond: 1, deregistrationDelaySeconds: 300 });

@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { ECSClient, ListClustersCommand, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { GetScheduleGroupCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AwsError } from '../../../sandbox/region/aws-error.ts';
 import { datapointsIn, sampleByTheMinute } from '../../../sandbox/region/cloudwatch.ts';
 import type { RetryPolicy } from '../../../sandbox/region/event-bridge.ts';
 import { type Faults, NO_FAULTS } from '../../../sandbox/region/faults.ts';
@@ -203,6 +205,7 @@ describe('Lambda in the local Region', () => {
     lambda.invokeAsync({});
     await settle(region);
     expect(left).toEqual([5_650, 6_000]); // the first start was cold
+    expect(lambda.invocations.map(({ coldStart }) => coldStart)).toEqual([true, false]);
     expect(loads).toBe(1);
   });
 
@@ -217,6 +220,70 @@ describe('Lambda in the local Region', () => {
     await settle(region);
     expect(lambda.peakConcurrency).toBe(2);
     expect(lambda.invocations.filter(({ error }) => error === undefined)).toHaveLength(6);
+  });
+
+  it('runs no more at once than is reserved for the function', async () => {
+    const region = regionWith();
+    const lambda = region.deploy({
+      name: 'reserved',
+      timeoutSeconds: 60,
+      reservedConcurrency: 3,
+      load: (clock) => () => clock.sleepUntil(clock.nowMs() + 10_000),
+    });
+    for (let n = 0; n < 6; n++) lambda.invokeAsync({ n });
+    await settle(region);
+    expect(lambda.peakConcurrency).toBe(3);
+    expect(lambda.invocations).toHaveLength(6);
+  });
+
+  it('facts 31: tries a throttled event again after a second, then at twice the interval each time, up to 5 minutes', async () => {
+    const region = regionWith();
+    const throttledAt = () =>
+      happenings
+        .filter((happening) => happening.kind === 'invocation' && happening.what === 'throttled')
+        .map(({ atMs }) => (atMs - START_MS) / 1000);
+    region
+      .deploy({ name: 'throttled', timeoutSeconds: 10, reservedConcurrency: 0, load: () => async () => {} })
+      .invokeAsync({});
+    await region.time.runUntil(() => nowSeconds(region) >= 1_200);
+    expect(throttledAt()).toEqual([0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 811, 1_111, 1_411]);
+  });
+
+  it.each([
+    ['six hours', {}, 21_600],
+    ['the age that is set for the function', { maximumEventAgeSeconds: 3_600 }, 3_600],
+  ])('gives a throttled event up after %s', async (_, settings, ageSeconds) => {
+    const region = regionWith();
+    const lambda = region.deploy({
+      name: 'throttled',
+      timeoutSeconds: 10,
+      reservedConcurrency: 0,
+      load: () => async () => {},
+      ...settings,
+    });
+    lambda.invokeAsync({ n: 1 });
+    await settle(region);
+    expect(lambda.deadLetters).toEqual([{ n: 1 }]);
+    expect(nowSeconds(region)).toBeLessThanOrEqual(ageSeconds);
+    expect(nowSeconds(region)).toBeGreaterThan(ageSeconds - 300);
+  });
+
+  it('tries a failed event no more that is too old by then', async () => {
+    const region = regionWith();
+    let runs = 0;
+    const lambda = region.deploy({
+      name: 'failing',
+      timeoutSeconds: 10,
+      maximumEventAgeSeconds: 120,
+      load: () => async () => {
+        runs += 1;
+        throw new Error('no');
+      },
+    });
+    lambda.invokeAsync({ n: 1 });
+    await settle(region);
+    expect(runs).toBe(2); // the third would come after 180 s
+    expect(lambda.deadLetters).toEqual([{ n: 1 }]);
   });
 
   it('can crash at any await, before AWS did what was asked or after', async () => {
@@ -303,6 +370,34 @@ describe('the limits of ECS', () => {
   });
 });
 
+describe('a fault that picks its calls', () => {
+  it('refuses them, as the test has it, and no others', async () => {
+    const denied = new AwsError('AccessDeniedException', 'User is not authorized', 403);
+    const region = regionWith({ failing: ({ service }) => (service === 'scheduler' ? denied : undefined) });
+    const { transport: requestHandler } = region;
+    const scheduler = new SchedulerClient({ requestHandler, region: 'eu-west-1', credentials, maxAttempts: 1 });
+    await expect(scheduler.send(new GetScheduleGroupCommand({ Name: 'default' }))).rejects.toMatchObject({
+      name: 'AccessDeniedException',
+      message: 'User is not authorized',
+      $metadata: { httpStatusCode: 403 },
+    });
+    await ecsOf(region).send(new ListClustersCommand({}));
+    expect(region.calls.map(({ operation, failedWith }) => [operation, failedWith])).toEqual([
+      ['GetScheduleGroup', 'AccessDeniedException'],
+      ['ListClusters', undefined],
+    ]);
+  });
+
+  it.each([
+    ['throttles', { throttles: 1 }, { name: 'ThrottlingException', $metadata: { httpStatusCode: 429 } }],
+    ['serverErrors', { serverErrors: 1 }, { name: 'InternalFailure', $metadata: { httpStatusCode: 500 } }],
+  ])('is not needed for %s: they befall EventBridge Scheduler too', async (_, faults, error) => {
+    const { transport: requestHandler } = regionWith(faults);
+    const scheduler = new SchedulerClient({ requestHandler, region: 'eu-west-1', credentials, maxAttempts: 1 });
+    await expect(scheduler.send(new GetScheduleGroupCommand({ Name: 'default' }))).rejects.toMatchObject(error);
+  });
+});
+
 describe('CloudWatch in the local Region', () => {
   it('takes the metrics out of a line in the embedded metric format, and none out of another', () => {
     const line = {
@@ -386,6 +481,35 @@ describe('the wire', () => {
     expect([response.status, await response.text()]).toEqual([
       400,
       expect.stringContaining('<Code>InvalidAction</Code>'),
+    ]);
+  });
+
+  it.each([
+    ['a path that EventBridge Scheduler does not have', 'GET', '/tea', undefined, 404, 'UnknownOperationException'],
+    ['a method that the path does not have', 'DELETE', '/schedules', undefined, 404, 'UnknownOperationException'],
+    ['a path that is no URL', 'GET', '//', undefined, 404, 'UnknownOperationException'],
+    [
+      'an operation that the Region does not know',
+      'GET',
+      '/schedule-groups',
+      undefined,
+      400,
+      'UnknownOperationException',
+    ],
+    ['a name that is not there', 'POST', '/schedules/', '{}', 400, 'ValidationException'],
+    ['an escape that is none', 'GET', '/schedules/%zz', undefined, 400, 'ValidationException'],
+    ['a REST body that is not JSON', 'POST', '/schedules/a', '{', 400, 'SerializationException'],
+    ['a REST value of another type', 'POST', '/schedules/a', '{"Target":1}', 400, 'SerializationException'],
+    ['a query of another type', 'GET', '/schedules?MaxResults=many', undefined, 400, 'SerializationException'],
+    ['a query out of its range', 'GET', '/schedules?MaxResults=101', undefined, 400, 'ValidationException'],
+  ])('answers %s as AWS does', async (_, method, path, body, status, type) => {
+    const { url, close } = await listen(regionWith().answer);
+    ends.push(close);
+    const response = await fetch(`${url}${path}`, { method, ...(body !== undefined && { body }) });
+    expect([response.status, response.headers.get('x-amzn-errortype'), await response.json()]).toEqual([
+      status,
+      type,
+      { Message: expect.any(String) },
     ]);
   });
 

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { deploymentIn, type Resource } from '../../sandbox/packaging.ts';
+
+/** A package of a function and of what else a test has. */
+function deploymentOf(properties: object, others: Readonly<Record<string, Resource>> = {}) {
+  const lambda = {
+    FunctionName: 'drain',
+    Timeout: 300,
+    Environment: { Variables: { CLUSTER: 'prod' } },
+    ...properties,
+  };
+  const resources = { Drain: { Type: 'AWS::Lambda::Function', Properties: lambda }, ...others };
+  return deploymentIn({ resources, outputs: {}, zip: Buffer.alloc(0) });
+}
+
+describe('what the local Region plays of a package', () => {
+  it('is the function with no more than the template says of it', () => {
+    expect(deploymentOf({})).toEqual({
+      lambda: { name: 'drain', timeoutSeconds: 300 },
+      environment: { CLUSTER: 'prod' },
+      rules: [],
+      hooks: [],
+      scheduleGroups: [],
+    });
+  });
+
+  it('has the limits of the function: those that are set', () => {
+    const invokeConfig = { Type: 'AWS::Lambda::EventInvokeConfig', Properties: { MaximumEventAgeInSeconds: 7_200 } };
+    const { lambda } = deploymentOf({ ReservedConcurrentExecutions: 50 }, { invokeConfig });
+    expect(lambda).toMatchObject({ reservedConcurrency: 50, maximumEventAgeSeconds: 7_200 });
+  });
+
+  it('has the rules, with the retry policy of their target or with EventBridge’s own', () => {
+    const rule = (Name: string, target: object) => ({
+      Type: 'AWS::Events::Rule',
+      Properties: { Name, EventPattern: { source: [Name] }, Targets: [{ Arn: 'Drain.Arn', ...target }] },
+    });
+    const RetryPolicy = { MaximumEventAgeInSeconds: 7_200, MaximumRetryAttempts: 3 };
+    expect(deploymentOf({}, { a: rule('a', { RetryPolicy }), b: rule('b', {}) }).rules).toEqual([
+      {
+        name: 'a',
+        pattern: { source: ['a'] },
+        retryPolicy: { maximumEventAgeSeconds: 7_200, maximumRetryAttempts: 3 },
+      },
+      { name: 'b', pattern: { source: ['b'] } },
+    ]);
+  });
+
+  it('has the schedule groups, by name', () => {
+    const group = { Type: 'AWS::Scheduler::ScheduleGroup', Properties: { Name: 'ecs-drain-dev' } };
+    expect(deploymentOf({}, { group }).scheduleGroups).toEqual(['ecs-drain-dev']);
+  });
+});
