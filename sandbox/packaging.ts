@@ -113,6 +113,7 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
     lambda: {
       name: lambda.FunctionName,
       timeoutSeconds: lambda.Timeout,
+      memoryMb: lambda.MemorySize,
       ...(reservedConcurrency !== undefined && { reservedConcurrency }),
       ...(maximumEventAgeSeconds !== undefined && { maximumEventAgeSeconds }),
     },

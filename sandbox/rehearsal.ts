@@ -1,7 +1,10 @@
+import { cdk } from './drainers/cdk.ts';
 import type { Install, Installed } from './drainers/drainer.ts';
 import { ecsDrain } from './drainers/ecs-drain.ts';
+import { getsocial } from './drainers/getsocial.ts';
 import { none } from './drainers/none.ts';
 import { seed as book } from './drainers/seed.ts';
+import { widdix } from './drainers/widdix.ts';
 import { captureLogs } from './logs.ts';
 import type { Completion } from './region/auto-scaling.ts';
 import { sampleByTheMinute } from './region/cloudwatch.ts';
@@ -9,13 +12,13 @@ import { playGlobals } from './region/globals.ts';
 import type { Happening } from './region/happenings.ts';
 import { createRegion, type Region } from './region/region.ts';
 import { currentStrand } from './region/virtual-time.ts';
-import type { Drainer, DrainResult, DrillEvent, DrillResult } from './result.ts';
+import type { Benchmarked, Drainer, DrainResult, DrillEvent, DrillResult } from './result.ts';
 import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
 
 /** What to rehearse. */
-export interface Rehearsal {
+export interface Rehearsal<D extends Benchmarked = Drainer> {
   readonly scenario: ScenarioName;
-  readonly drainer: Drainer;
+  readonly drainer: D;
   readonly seed: number;
   /** A variant of the scenario, to be played instead of it. */
   readonly variant?: Scenario;
@@ -25,7 +28,14 @@ export interface Rehearsal {
   readonly speed?: number | undefined;
 }
 
-const INSTALL: Readonly<Record<Drainer, Install>> = { 'ecs-drain': ecsDrain, none, seed: book };
+const INSTALL: Readonly<Record<Benchmarked, Install>> = {
+  'ecs-drain': ecsDrain,
+  none,
+  seed: book,
+  cdk,
+  widdix,
+  getsocial,
+};
 
 /** Hears of an event, and whether it only tells how things stood when the drill began. */
 export type OnEvent = (event: DrillEvent, stood: boolean) => void;
@@ -50,7 +60,7 @@ export interface Stage {
 
 /** Sets the stage for a scenario: every service runs, and whoever drains is deployed. */
 export async function stage(
-  { scenario: name, variant, drainer, seed }: Pick<Rehearsal, 'scenario' | 'variant' | 'drainer' | 'seed'>,
+  { scenario: name, variant, drainer, seed }: Pick<Rehearsal<Benchmarked>, 'scenario' | 'variant' | 'drainer' | 'seed'>,
   onEvent: OnEvent,
 ): Promise<Stage> {
   const scenario: Scenario = variant ?? SCENARIOS[name];
@@ -100,7 +110,11 @@ function noteStanding(standing: Map<string, Happening>, happening: Happening): v
 }
 
 /** Runs one drill in virtual time. The same rehearsal gives the same result, but for the seconds of the wall clock. */
-export async function rehearse({ onEvent, speed, ...rehearsal }: Rehearsal): Promise<DrillResult> {
+export async function rehearse<D extends Benchmarked = Drainer>({
+  onEvent,
+  speed,
+  ...rehearsal
+}: Rehearsal<D>): Promise<DrillResult<D>> {
   const events: DrillEvent[] = [];
   let lastChange = 0;
   const { region, installed, startMs, begin, close } = await stage(rehearsal, (event, stood) => {

@@ -4,6 +4,10 @@ import type { Happening } from './region/happenings.ts';
 export const DRAINERS = ['ecs-drain', 'none', 'seed'] as const;
 export type Drainer = (typeof DRAINERS)[number];
 
+/** Who can be rehearsed: these, and the rivals that only a benchmark compares them with (docs/rivals.md). */
+export const BENCHMARKED = [...DRAINERS, 'cdk', 'widdix', 'getsocial'] as const;
+export type Benchmarked = (typeof BENCHMARKED)[number];
+
 /** What became of one instance's lifecycle action. */
 export interface DrainResult {
   readonly instanceId: string;
@@ -27,10 +31,10 @@ export type DrillEvent = Happening extends infer H
   : never;
 
 /** One drill, whole: what `--json` prints and what the report draws. The same scenario, drainer and seed number give the same, but for `wallSeconds`. */
-export interface DrillResult {
+export interface DrillResult<D extends Benchmarked = Drainer> {
   readonly scenario: string;
   readonly seed: number;
-  readonly drainer: Drainer;
+  readonly drainer: D;
   readonly instancesTerminated: number;
   /** Tasks whose instance was terminated before they had stopped. */
   readonly tasksKilled: number;

@@ -7,8 +7,10 @@ import {
 } from '@aws-sdk/client-ecs';
 import type { Context } from 'aws-lambda';
 import type { Clock } from '../../src/domain/ports.ts';
+import { TopicModel } from '../region/sns.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
+import { type Notification, putNotifyingHook } from './notification.ts';
 
 /**
  * The book's function ("Docker on Amazon Web Services", chapter on ECS auto scaling), told again in TypeScript with its
@@ -22,49 +24,20 @@ export const seed: Install = async (region) => {
     heartbeatTimeoutSeconds: 900,
     defaultResult: 'CONTINUE',
   } as const;
-  region.autoScaling.putLifecycleHook(hook);
   const lambda = region.deploy({
     name: 'lifecycleHooks',
     timeoutSeconds: 300,
-    load: (clock) => bookHandler(clock, region.transport, publish),
+    load: (clock) => {
+      const publish = (message: string) => region.call('sns', 'Publish', () => topic.publish(message));
+      return bookHandler(clock, region.transport, publish);
+    },
   });
-
-  const published = new Map<string, number>();
-  /** The topic. AWS stops a loop of a function and its own topic after about 16 rounds (facts 8). */
-  function publish(message: string): void {
-    const rounds = (published.get(message) ?? 0) + 1;
-    published.set(message, rounds);
-    if (rounds > 16) {
-      region.tell({
-        kind: 'invocation',
-        functionName: 'lifecycleHooks',
-        what: 'throttled',
-        message: 'stopped as a recursive loop',
-      });
-      return;
-    }
-    region.time.after(0.3, () =>
-      lambda.invokeAsync({ Records: [{ Sns: { TopicArn: 'lifecycle-hook', Message: message } }] }),
-    );
-  }
-
-  // The hook's notification target is the topic; its message is the detail of the event.
-  region.eventBridge.putRule({
-    name: 'the topic of the hook',
-    pattern: { source: ['aws.autoscaling'], detail: { LifecycleHookName: [hook.name] } },
-    target: (event) => publish(JSON.stringify((event as { detail: unknown }).detail)),
-  });
+  const topic = new TopicModel(region, 'lifecycle-hook', lambda);
+  putNotifyingHook(region, hook, (notification) => topic.publish(JSON.stringify(notification)));
   return { lambda, instanceOf: (event) => messagesIn(event)[0]?.EC2InstanceId };
 };
 
-interface Message {
-  readonly LifecycleTransition: string;
-  readonly LifecycleHookName: string;
-  readonly AutoScalingGroupName: string;
-  readonly EC2InstanceId: string;
-}
-
-function messagesIn(event: unknown): Message[] {
+function messagesIn(event: unknown): Notification[] {
   const { Records } = event as { Records: { Sns: { Message: string } }[] };
   return Records.map(({ Sns }) => JSON.parse(Sns.Message));
 }
@@ -72,7 +45,7 @@ function messagesIn(event: unknown): Message[] {
 function bookHandler(
   clock: Clock,
   requestHandler: NonNullable<ConstructorParameters<typeof ECSClient>[0]>['requestHandler'],
-  publish: (message: string) => void,
+  publish: (message: string) => Promise<void>,
 ) {
   // boto3's own default: five attempts in all.
   const configuration = { maxAttempts: 5, requestHandler: requestHandler ?? {} };
@@ -113,7 +86,7 @@ function bookHandler(
           await clock.sleepUntil(clock.nowMs() + 5_000);
         }
         if (count === 0) await complete('CONTINUE');
-        else publish(JSON.stringify(message));
+        else await publish(JSON.stringify(message));
       } catch {
         await complete('ABANDON');
       }

@@ -367,7 +367,7 @@ function filterIn(filter: string | undefined): { ec2InstanceId?: string; agentCo
   const wanted: { ec2InstanceId?: string; agentConnected?: boolean } = {};
   if (!filter) return wanted;
   for (const clause of filter.split(/\s+and\s+/i)) {
-    const [, key, value] = /^\s*(\w+)\s*==\s*(\S+)\s*$/.exec(clause) ?? [];
+    const [, key, value] = /^\s*(\w+)\s*==\s*'?([^\s']+)'?\s*$/.exec(clause) ?? [];
     if (key === 'ec2InstanceId' && value) wanted.ec2InstanceId = value;
     else if (key === 'agentConnected' && /^(true|false)$/.test(value ?? '')) wanted.agentConnected = value === 'true';
     else throw invalid(`Invalid filter: ${filter}`);

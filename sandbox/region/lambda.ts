@@ -12,6 +12,8 @@ export type Handler = (event: unknown, context: Context) => Promise<unknown>;
 export interface FunctionSpec {
   readonly name: string;
   readonly timeoutSeconds: number;
+  /** 128 unless set. */
+  readonly memoryMb?: number;
   /** How many of its invocations may run at once, where that is fewer than the account may run. */
   readonly reservedConcurrency?: number;
   /** How long an event may wait for an invocation that succeeds, 60 s to 6 hours; 6 hours unless set. */
@@ -82,17 +84,33 @@ export class LambdaModel {
     this.#spec = spec;
   }
 
+  get name(): string {
+    return this.#spec.name;
+  }
+
+  /** What each second of it is billed by. */
+  get memoryMb(): number {
+    return this.#spec.memoryMb ?? 128;
+  }
+
   /** Invokes the function as EventBridge does: nobody waits for the answer, and a failure is tried again. */
   invokeAsync(event: unknown): void {
     this.#attempt({ event, queuedAtMs: this.#options.time.nowMs(), failures: 0, throttles: 0 });
   }
 
   #attempt(queued: Queued): void {
+    const started = this.invoke(queued.event, (error) => {
+      if (error !== undefined) this.#failed(queued);
+    });
+    if (!started) this.#throttled(queued);
+  }
+
+  /** Invokes the function for somebody who waits to hear its error, or that it has none; false if it is throttled. */
+  invoke(event: unknown, ended: (error: string | undefined) => void): boolean {
     const { time, concurrencyLimit } = this.#options;
-    const { event } = queued;
     if (this.#running.size >= Math.min(concurrencyLimit, this.#spec.reservedConcurrency ?? concurrencyLimit)) {
-      this.#throttled(queued);
-      return;
+      this.#tell('throttled');
+      return false;
     }
     const startedAtMs = time.nowMs();
     this.#tell('started');
@@ -111,8 +129,8 @@ export class LambdaModel {
         this.#tell('ended');
       } else {
         this.#tell('failed', error);
-        this.#failed(queued);
       }
+      ended(error);
     };
 
     const strand = time.start(async () => {
@@ -139,6 +157,7 @@ export class LambdaModel {
       strand.end();
       end(strand, undefined, `Task timed out after ${this.#spec.timeoutSeconds} seconds`);
     });
+    return true;
   }
 
   /** Ends the invocation that calls this, as a crash of its container would. */
@@ -166,7 +185,6 @@ export class LambdaModel {
   }
 
   #throttled(queued: Queued): void {
-    this.#tell('throttled');
     const { first, longest } = THROTTLE_RETRY_SECONDS;
     const seconds = Math.min(longest, first * 2 ** queued.throttles);
     this.#retryAfter(seconds, { ...queued, throttles: queued.throttles + 1 });
@@ -194,7 +212,7 @@ export class LambdaModel {
       functionName: name,
       functionVersion: '$LATEST',
       invokedFunctionArn: `arn:aws:lambda:${place.region}:${place.account}:function:${name}`,
-      memoryLimitInMB: '256',
+      memoryLimitInMB: String(this.memoryMb),
       logGroupName: `/aws/lambda/${name}`,
       logStreamName: 'local',
       callbackWaitsForEmptyEventLoop: true,

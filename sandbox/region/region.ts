@@ -17,8 +17,13 @@ import { type Transport, transportTo } from './transport.ts';
 import { currentStrand, type Strand, VirtualTime } from './virtual-time.ts';
 import { answerTo, type ServiceName, type Services, type WireAnswer, type WireCall, type WireRequest } from './wire.ts';
 
+/** Services that have no client here: calls of them are counted and take their time, and are never refused. */
+export type WirelessService = 'ec2' | 'sns' | 'sqs';
+
 /** A call that a client made, and what it was refused with if it was. */
-export interface Call extends WireCall {
+export interface Call {
+  readonly service: ServiceName | WirelessService;
+  readonly operation: string;
   readonly atMs: number;
   /** The invocation that made it; undefined if it came from outside. */
   readonly strand: Strand | undefined;
@@ -44,6 +49,10 @@ export interface Region {
   /** How SDK clients in this process reach it. */
   readonly transport: Transport;
   readonly calls: readonly Call[];
+  /** A function's call of a service that is not on the wire. */
+  call<T>(service: WirelessService, operation: string, answer: () => T): Promise<T>;
+  /** Counts a call of one that AWS makes by itself, on behalf of no invocation. */
+  count(service: WirelessService, operation: string): void;
   readonly killedTasks: readonly KilledTask[];
   /** The EC2 instances that are no more. */
   readonly terminated: ReadonlySet<string>;
@@ -133,21 +142,20 @@ export function createRegion(options: RegionOptions): Region {
         refuse(new AwsError(code, 'Rate exceeded', status));
       }
     });
-    if (understood) calls.push({ ...understood, atMs: time.nowMs(), strand: currentStrand.getStore(), failedWith });
+    if (understood) note(understood, failedWith);
     return answered;
   };
+  const note = ({ service, operation }: Pick<Call, 'service' | 'operation'>, failedWith?: string) =>
+    calls.push({ service, operation, atMs: time.nowMs(), strand: currentStrand.getStore(), failedWith });
+  const count = (service: WirelessService, operation: string) => currentStrand.exit(() => note({ service, operation }));
 
   const mayCrash = () => {
     const strand = currentStrand.getStore();
     if (strand && chance.chance(faults.crashes)) for (const each of functions) each.crash(strand);
   };
   const latency = random.fork('latency');
-  const transport = transportTo({
-    answer,
-    nowMs: () => time.nowMs(),
-    latencySeconds: () => latency.between(LATENCY_SECONDS.min, LATENCY_SECONDS.max),
-    mayCrash,
-  });
+  const latencySeconds = () => latency.between(LATENCY_SECONDS.min, LATENCY_SECONDS.max);
+  const transport = transportTo({ answer, nowMs: () => time.nowMs(), latencySeconds, mayCrash });
 
   return {
     time,
@@ -158,6 +166,17 @@ export function createRegion(options: RegionOptions): Region {
     scheduler,
     transport,
     calls,
+    call: async (service, operation, answer) => {
+      const strand = currentStrand.getStore();
+      mayCrash();
+      await strand?.waitUntil(time.nowMs() + latencySeconds() * 1000);
+      note({ service, operation });
+      const answered = answer();
+      mayCrash();
+      if (strand?.ended) await new Promise(() => {});
+      return answered;
+    },
+    count,
     killedTasks,
     terminated,
     tell,

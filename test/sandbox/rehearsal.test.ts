@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { rehearse, stage } from '../../sandbox/rehearsal.ts';
-import { DRAINERS, type Drainer, type DrillEvent, type DrillResult } from '../../sandbox/result.ts';
+import { DRAINERS, type Drainer, type DrillResult } from '../../sandbox/result.ts';
 import { fleetOf, SCENARIOS, type Scenario, type ScenarioName } from '../../sandbox/scenarios.ts';
+import { fatesOf, type TaskEvent, tasksOf } from './tasks.ts';
 
 const DRILL = resolve(import.meta.dirname, '../../sandbox/drill.ts');
 const SEED = 1;
@@ -255,23 +256,6 @@ describe('the same scenario, drainer and seed number', () => {
     expect(written).toEqual(watched.events.map(({ kind }) => `${kind}\n`));
   });
 });
-
-type TaskEvent = Extract<DrillEvent, { kind: 'task' }>;
-
-function tasksOf({ events }: DrillResult, which: (task: TaskEvent) => boolean): TaskEvent[] {
-  return events.filter((event): event is TaskEvent => event.kind === 'task' && which(event));
-}
-
-/** The status in which each killed task was caught. */
-function fatesOf(result: DrillResult): string[] {
-  const before = new Map<string, string>();
-  const fates: string[] = [];
-  for (const { taskId, status, killed } of tasksOf(result, () => true)) {
-    if (killed) fates.push(before.get(taskId) ?? 'unknown');
-    before.set(taskId, status);
-  }
-  return fates;
-}
 
 /** The last that was told of each task before an instance was let go at that second, which is when it kills them. */
 function tasksAt(result: DrillResult, second: number): Map<string, TaskEvent> {

@@ -137,6 +137,7 @@ describe('container instances in the ECS API', () => {
     expect(list('ListContainerInstances')).toEqual([arnOfA, arnOfB]);
     expect(list('ListContainerInstances', { filter: `ec2InstanceId == ${B}` })).toEqual([arnOfB]);
     expect(list('ListContainerInstances', { filter: `ec2InstanceId==${A}` })).toEqual([arnOfA]);
+    expect(list('ListContainerInstances', { filter: `ec2InstanceId == '${B}'` })).toEqual([arnOfB]);
     expect(list('ListContainerInstances', { filter: 'ec2InstanceId == i-nope' })).toEqual([]);
   });
 

@@ -1,0 +1,98 @@
+import { AutoScalingClient, CompleteLifecycleActionCommand } from '@aws-sdk/client-auto-scaling';
+import {
+  DescribeContainerInstancesCommand,
+  DescribeTasksCommand,
+  ECSClient,
+  ListContainerInstancesCommand,
+  ListTasksCommand,
+  UpdateContainerInstancesStateCommand,
+} from '@aws-sdk/client-ecs';
+import type { Clock } from '../../src/domain/ports.ts';
+import { TopicModel } from '../region/sns.ts';
+import type { Transport } from '../region/transport.ts';
+import { CLUSTER, GROUP } from '../scenarios.ts';
+import type { Install } from './drainer.ts';
+import { type Notification, putNotifyingHook } from './notification.ts';
+
+/** The construct's `drainTime`, which its code sets to 5 minutes; its own documentation says 15. */
+const DRAIN_SECONDS = 300;
+
+/**
+ * The AWS CDK's `InstanceDrainHook` at its defaults, told again in TypeScript: a hook with an SNS topic, and a function
+ * that lists the instance's tasks once, before it drains, and looks at those every ten seconds until all have stopped. It
+ * sends no heartbeat, and its time limit is that of the hook.
+ *
+ * Source: aws/aws-cdk, `packages/aws-cdk-lib/aws-ecs/lib/drain-hook/instance-drain-hook.ts` and
+ * `packages/@aws-cdk/custom-resource-handlers/lib/aws-ecs/lambda-source/index.py`.
+ */
+export const cdk: Install = async (region) => {
+  const lambda = region.deploy({
+    name: 'InstanceDrainHook',
+    timeoutSeconds: Math.min(DRAIN_SECONDS + 10, 900),
+    load: (clock) => drainHook(clock, region.transport),
+  });
+  const topic = new TopicModel(region, 'DrainHookTopic', lambda);
+  const hook = {
+    name: 'DrainHook',
+    group: GROUP,
+    heartbeatTimeoutSeconds: DRAIN_SECONDS,
+    defaultResult: 'CONTINUE',
+  } as const;
+  putNotifyingHook(region, hook, (notification) => topic.publish(JSON.stringify(notification)));
+  return { lambda, instanceOf: (event) => messageIn(event).EC2InstanceId };
+};
+
+function messageIn(event: unknown): Notification {
+  const { Records } = event as { Records: [{ Sns: { Message: string } }] };
+  return JSON.parse(Records[0].Sns.Message);
+}
+
+function drainHook(clock: Clock, requestHandler: Transport) {
+  // boto3's own default: five attempts in all.
+  const configuration = { maxAttempts: 5, requestHandler };
+  const ecs = new ECSClient(configuration);
+  const autoScaling = new AutoScalingClient(configuration);
+  const cluster = CLUSTER;
+
+  return async (event: unknown): Promise<void> => {
+    const { EC2InstanceId, ...action } = messageIn(event);
+    if (!EC2InstanceId) return;
+    const filter = `ec2InstanceId==${EC2InstanceId}`;
+    const registered = await ecs.send(new ListContainerInstancesCommand({ cluster, filter }));
+    const instance = registered.containerInstanceArns?.[0];
+    if (!instance) return; // the hook is left to its timeout
+    // One page, of tasks that are to run: what is leaving already is not on it.
+    const listed = await ecs.send(new ListTasksCommand({ cluster, containerInstance: instance }));
+    const tasks = listed.taskArns ?? [];
+    while (await hasTasks(instance, tasks)) await clock.sleepUntil(clock.nowMs() + 10_000);
+    try {
+      const { LifecycleHookName, LifecycleActionToken, AutoScalingGroupName } = action;
+      await autoScaling.send(
+        new CompleteLifecycleActionCommand({
+          LifecycleHookName,
+          LifecycleActionToken,
+          AutoScalingGroupName,
+          LifecycleActionResult: 'CONTINUE',
+        }),
+      );
+    } catch {
+      // The hook may have timed out; the function says no more of it.
+    }
+  };
+
+  async function hasTasks(arn: string, tasks: string[]): Promise<boolean> {
+    const containerInstances = [arn];
+    const described = await ecs.send(new DescribeContainerInstancesCommand({ cluster, containerInstances }));
+    const instance = described.containerInstances?.[0];
+    if (!instance) return false;
+    if (instance.status === 'ACTIVE') {
+      await ecs.send(new UpdateContainerInstancesStateCommand({ cluster, containerInstances, status: 'DRAINING' }));
+      return true;
+    }
+    const { runningTasksCount = 0, pendingTasksCount = 0 } = instance;
+    const known = tasks.length > 0 ? (await ecs.send(new DescribeTasksCommand({ cluster, tasks }))).tasks : undefined;
+    const notStopped = known?.filter(({ lastStatus }) => lastStatus !== 'STOPPED').length ?? 0;
+    const fromTasks = known?.length ? notStopped + pendingTasksCount : 0;
+    return (fromTasks || runningTasksCount + pendingTasksCount) > 0;
+  }
+}

@@ -1,0 +1,104 @@
+import {
+  AutoScalingClient,
+  CompleteLifecycleActionCommand,
+  RecordLifecycleActionHeartbeatCommand,
+} from '@aws-sdk/client-auto-scaling';
+import {
+  ECSClient,
+  ListContainerInstancesCommand,
+  ListTasksCommand,
+  UpdateContainerInstancesStateCommand,
+} from '@aws-sdk/client-ecs';
+import type { Clock } from '../../src/domain/ports.ts';
+import type { Region } from '../region/region.ts';
+import { QueueModel } from '../region/sqs.ts';
+import { CLUSTER, GROUP } from '../scenarios.ts';
+import type { Install } from './drainer.ts';
+import { type Notification, putNotifyingHook } from './notification.ts';
+
+/** The template's `DrainingTimeoutInSeconds`. */
+const DRAINING_TIMEOUT_SECONDS = 600;
+/** Between two looks. */
+const REQUEUE_SECONDS = 60;
+
+/** What the function sends to its own queue until its next look. */
+interface Wait {
+  readonly Service: 'DrainInstance';
+  readonly ContainerInstanceArn: string;
+  readonly AutoScalingGroupName: string;
+  readonly LifecycleHookName: string;
+  readonly LifecycleActionToken: string;
+  readonly TerminateTime: string;
+}
+
+/**
+ * The drain of widdix's ECS cluster template at its defaults, told again in TypeScript: a hook with an SQS queue, whose
+ * messages a function takes one at a time; it drains, and sends a message to its own queue to look again a minute later,
+ * with a heartbeat, for ten minutes at most. It believes the list of tasks that are to run.
+ *
+ * Source: widdix/aws-cf-templates, `ecs/cluster.yaml` (`DrainInstanceLambda` and what is around it).
+ */
+export const widdix: Install = async (region) => {
+  const queue = new QueueModel(region, { name: 'lifecycle-hook', visibilityTimeoutSeconds: 60, maxReceiveCount: 5 });
+  const lambda = region.deploy({
+    name: 'DrainInstanceLambda',
+    timeoutSeconds: 30,
+    memoryMb: 128,
+    reservedConcurrency: 1,
+    load: (clock) => drainInstance(clock, region, queue),
+  });
+  queue.mapTo(lambda);
+  const hook = { name: 'terminating', group: GROUP, heartbeatTimeoutSeconds: 600, defaultResult: 'CONTINUE' } as const;
+  const instances = new Map<string, string>();
+  putNotifyingHook(region, hook, (notification) => {
+    instances.set(notification.LifecycleActionToken, notification.EC2InstanceId);
+    queue.send(JSON.stringify(notification));
+  });
+  return { lambda, instanceOf: (event) => instances.get(messageIn(event).LifecycleActionToken) };
+};
+
+function messageIn(event: unknown): Notification | Wait {
+  const { Records } = event as { Records: [{ body: string }] };
+  return JSON.parse(Records[0].body);
+}
+
+function drainInstance(clock: Clock, { transport, call }: Region, queue: QueueModel) {
+  // The default of the JavaScript SDK: three attempts in all.
+  const configuration = { requestHandler: transport };
+  const ecs = new ECSClient(configuration);
+  const autoScaling = new AutoScalingClient(configuration);
+  const cluster = CLUSTER;
+
+  return async (event: unknown): Promise<void> => {
+    const message = messageIn(event);
+    const { AutoScalingGroupName, LifecycleHookName, LifecycleActionToken } = message;
+    const action = { AutoScalingGroupName, LifecycleHookName, LifecycleActionToken };
+    const complete = () =>
+      autoScaling.send(new CompleteLifecycleActionCommand({ ...action, LifecycleActionResult: 'CONTINUE' }));
+    const lookLater = (ContainerInstanceArn: string, TerminateTime: string) => {
+      const wait: Wait = { Service: 'DrainInstance', ContainerInstanceArn, ...action, TerminateTime };
+      return call('sqs', 'SendMessage', () => queue.send(JSON.stringify(wait), REQUEUE_SECONDS));
+    };
+
+    if (message.Service === 'AWS Auto Scaling') {
+      const filter = `ec2InstanceId == '${message.EC2InstanceId}'`;
+      const { containerInstanceArns } = await ecs.send(new ListContainerInstancesCommand({ cluster, filter }));
+      // An instance that is not registered has none: ECS refuses that, and the message fails.
+      const arn = containerInstanceArns?.[0] as string;
+      await ecs.send(
+        new UpdateContainerInstancesStateCommand({ cluster, containerInstances: [arn], status: 'DRAINING' }),
+      );
+      await lookLater(arn, message.Time);
+      return;
+    }
+    const { ContainerInstanceArn, TerminateTime } = message;
+    const { taskArns } = await ecs.send(new ListTasksCommand({ cluster, containerInstance: ContainerInstanceArn }));
+    const waitedSeconds = (clock.nowMs() - Date.parse(TerminateTime)) / 1000;
+    if (taskArns?.length === 0 || waitedSeconds >= DRAINING_TIMEOUT_SECONDS) {
+      await complete();
+      return;
+    }
+    await autoScaling.send(new RecordLifecycleActionHeartbeatCommand(action));
+    await lookLater(ContainerInstanceArn, TerminateTime);
+  };
+}

@@ -1,0 +1,151 @@
+import type { LambdaModel } from './lambda.ts';
+import { inRound, isStopped, nextRound } from './recursion.ts';
+import type { Region } from './region.ts';
+
+/** A standard queue with a dead-letter queue. */
+export interface QueueSpec {
+  readonly name: string;
+  /** A message that was received and not deleted is seen again after this time. */
+  readonly visibilityTimeoutSeconds: number;
+  /** A message received so often goes to the dead-letter queue instead of being received again. */
+  readonly maxReceiveCount: number;
+}
+
+/** What the model needs of the rest of the Region. */
+export type QueueOptions = Pick<Region, 'time' | 'random' | 'tell' | 'count'>;
+
+interface Message {
+  readonly id: string;
+  readonly body: string;
+  /** Its place in a chain of requests, for Lambda's recursion detection. */
+  readonly round: number;
+  receives: number;
+  deleted: boolean;
+}
+
+/** An event source mapping of a standard queue begins with five pollers (Lambda developer guide, "SQS scaling"). */
+const POLLERS = 5;
+/** One long poll (SQS developer guide). */
+const LONG_POLL_SECONDS = 20;
+/** From a message that can be seen to the poller that has it. */
+const RECEIVE_SECONDS = { min: 0.01, max: 0.05 };
+/** A poller whose invocation is throttled tries again, ever more seldom; AWS does not say how seldom. */
+const THROTTLE_RETRY_SECONDS = { first: 0.1, longest: 5 };
+
+/** An SQS standard queue in virtual time, and the event source mapping that brings its messages to a function. */
+export class QueueModel {
+  readonly #options: QueueOptions;
+  readonly #spec: QueueSpec;
+  readonly #random: QueueOptions['random'];
+  readonly #visible: Message[] = [];
+  /** Long polls that wait for a message, the oldest first. */
+  readonly #polls = new Set<(message: Message | undefined) => void>();
+  #messages = 0;
+  /** The bodies of the messages that were received too often. */
+  readonly deadLetters: string[] = [];
+
+  constructor(options: QueueOptions, spec: QueueSpec) {
+    this.#options = options;
+    this.#spec = spec;
+    this.#random = options.random.fork(spec.name);
+  }
+
+  /** Takes a message, to be seen after a delay. */
+  send(body: string, delaySeconds = 0): void {
+    const id = `${this.#spec.name}-${++this.#messages}`;
+    const message: Message = { id, body, round: nextRound(), receives: 0, deleted: false };
+    this.#options.time.after(delaySeconds, () => this.#show(message));
+  }
+
+  /**
+   * An event source mapping with a batch size of 1. Its number of pollers stays what AWS begins with: with more of them a
+   * function of little concurrency would only be throttled more.
+   */
+  mapTo(lambda: LambdaModel): void {
+    for (let poller = 0; poller < POLLERS; poller++) this.#poll(lambda);
+  }
+
+  /** One long poll after the other. Each is a call that AWS bills, and so is each deletion. */
+  #poll(lambda: LambdaModel): void {
+    this.#options.count('sqs', 'ReceiveMessage');
+    this.#receive((message) => {
+      if (message) this.#bring(message, lambda, () => this.#poll(lambda));
+      else this.#poll(lambda);
+    });
+  }
+
+  #receive(answer: (message: Message | undefined) => void): void {
+    const message = this.#visible.shift();
+    if (message) {
+      this.#hand(message, answer);
+      return;
+    }
+    this.#polls.add(answer);
+    this.#options.time.after(LONG_POLL_SECONDS, () => {
+      if (this.#polls.delete(answer)) answer(undefined);
+    });
+  }
+
+  #show(message: Message): void {
+    if (message.deleted) return;
+    if (message.receives >= this.#spec.maxReceiveCount) {
+      this.deadLetters.push(message.body);
+      return;
+    }
+    const [waiting] = this.#polls;
+    if (!waiting) {
+      this.#visible.push(message);
+      return;
+    }
+    this.#polls.delete(waiting);
+    this.#hand(message, waiting);
+  }
+
+  #hand(message: Message, answer: (message: Message) => void): void {
+    const { time } = this.#options;
+    message.receives += 1;
+    time.after(this.#spec.visibilityTimeoutSeconds, () => this.#show(message));
+    time.after(this.#random.between(RECEIVE_SECONDS.min, RECEIVE_SECONDS.max), () => answer(message));
+  }
+
+  /** Invokes the function with a message; one that is not deleted in the end is seen again in its time. */
+  #bring(message: Message, lambda: LambdaModel, done: () => void): void {
+    const { time, tell, count } = this.#options;
+    const { id, body, round, receives } = message;
+    if (isStopped(round, lambda.name, tell)) {
+      done();
+      return;
+    }
+    const event = {
+      Records: [
+        {
+          messageId: id,
+          body,
+          attributes: { ApproximateReceiveCount: String(receives) },
+          eventSource: 'aws:sqs',
+          eventSourceARN: this.#spec.name,
+        },
+      ],
+    };
+    const seenAgainAtMs = time.nowMs() + this.#spec.visibilityTimeoutSeconds * 1000;
+    const attempt = (waitSeconds: number): void => {
+      if (time.nowMs() >= seenAgainAtMs) {
+        done();
+        return;
+      }
+      const started = inRound(round, () =>
+        lambda.invoke(event, (error) => {
+          if (error === undefined) {
+            count('sqs', 'DeleteMessage');
+            message.deleted = true;
+          }
+          done();
+        }),
+      );
+      if (started) return;
+      const { longest } = THROTTLE_RETRY_SECONDS;
+      time.after(waitSeconds * this.#random.between(0.5, 1), () => attempt(Math.min(longest, waitSeconds * 2)));
+    };
+    attempt(THROTTLE_RETRY_SECONDS.first);
+  }
+}

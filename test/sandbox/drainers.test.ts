@@ -1,0 +1,178 @@
+import { describe, expect, it } from 'vitest';
+import { drainerNamed, UsageError } from '../../sandbox/command-line.ts';
+import { rehearse, stage } from '../../sandbox/rehearsal.ts';
+import { BENCHMARKED, type Benchmarked, DRAINERS, type DrillResult } from '../../sandbox/result.ts';
+import { CLUSTER, fleetOf, SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';
+import { fatesOf } from './tasks.ts';
+
+const RIVALS = ['cdk', 'widdix', 'getsocial'] as const;
+
+/** Half the tasks are behind a load balancer that takes its leave for two minutes. */
+const fewInstances = fleetOf({ instances: 6, terminated: 2, tasks: 24 });
+
+const run = (drainer: Benchmarked, variant: Scenario) => rehearse({ scenario: 'fleet', variant, drainer, seed: 1 });
+
+const outcomesOf = ({ drains }: DrillResult<Benchmarked>) => drains.map(({ outcome }) => outcome);
+
+function invocationsOf({ events }: DrillResult<Benchmarked>, what: 'started' | 'failed') {
+  return events.filter((event) => event.kind === 'invocation').filter((event) => event.what === what);
+}
+
+/** The same, but Auto Scaling's first event comes again. */
+function comesAgain(scenario: Scenario, afterSeconds: number): Scenario {
+  return {
+    ...scenario,
+    begin: (region, instanceIds) => {
+      const { eventBridge, time } = region;
+      let repeated = false;
+      eventBridge.putRule({
+        name: 'again',
+        pattern: { source: ['aws.autoscaling'] },
+        target: (event) => {
+          if (!repeated) time.after(afterSeconds, () => eventBridge.publish(event as never));
+          repeated = true;
+        },
+      });
+      scenario.begin(region, instanceIds);
+    },
+  };
+}
+
+describe('the rivals', () => {
+  it('are for the benchmark: the command line offers the three drainers of the drill', () => {
+    expect(BENCHMARKED).toEqual([...DRAINERS, ...RIVALS]);
+    for (const rival of RIVALS) expect(() => drainerNamed(rival)).toThrow(UsageError);
+  });
+
+  it.each([
+    ['ecs-drain', 256],
+    ['seed', 128],
+    ['cdk', 128],
+    ['widdix', 128],
+    ['getsocial', 128],
+  ] as const)(
+    '%s is billed for the %i MB of its source',
+    async (drainer, memoryMb) => {
+      const { installed, close } = await stage({ scenario: 'book', drainer, seed: 1 }, () => {});
+      close();
+      expect(installed.lambda?.memoryMb).toBe(memoryMb);
+    },
+    60_000,
+  );
+
+  it.each(RIVALS)('the same seed number gives %s the same result', async (drainer) => {
+    const { wallSeconds: _, ...once } = await run(drainer, fewInstances);
+    const { wallSeconds: __, ...again } = await run(drainer, fewInstances);
+    expect(again).toEqual(once);
+  });
+
+  it.each(['cdk', 'getsocial'] as const)(
+    '%s waits until each task that it listed has stopped, DEACTIVATING or not',
+    async (drainer) => {
+      const result = await run(drainer, fewInstances);
+      expect(outcomesOf(result)).toEqual(['CONTINUE', 'CONTINUE']);
+      expect(result.tasksKilled).toBe(0);
+    },
+  );
+
+  it.each(RIVALS)('%s kills the tasks that were DEACTIVATING before it came', async (drainer) => {
+    const result = await run(drainer, {
+      ...SCENARIOS['long-drain'],
+      jobs: [],
+      begin: ({ autoScaling, ecs, time }, [first = '']) => {
+        ecs.updateService(CLUSTER, 'web', { desiredCount: 0 });
+        time.after(5, () => autoScaling.terminateInstance(first));
+      },
+    });
+    expect(outcomesOf(result)).toEqual(['CONTINUE']);
+    expect(fatesOf(result)).toEqual(['DEACTIVATING', 'DEACTIVATING']);
+  });
+});
+
+describe('cdk', () => {
+  it('sends no heartbeat: a drain of more than five minutes is left to the hook’s timeout', async () => {
+    const result = await run('cdk', SCENARIOS.book);
+    expect(result.drains).toMatchObject([{ outcome: 'left to the hook’s timeout', seconds: 300, heartbeats: 0 }]);
+    expect(fatesOf(result)).toEqual(['DEACTIVATING', 'DEACTIVATING']);
+  });
+
+  it('swallows what Auto Scaling says when the hook has timed out', async () => {
+    expect(invocationsOf(await run('cdk', SCENARIOS.book), 'failed')).toEqual([]);
+  });
+
+  it('completes too early when a notification comes again: what is DEACTIVATING by then is not on the second list', async () => {
+    const result = await run('cdk', comesAgain(fewInstances, 90));
+    expect(result.tasksKilled).toBeGreaterThan(0);
+    expect(new Set(fatesOf(result))).toEqual(new Set(['DEACTIVATING']));
+  });
+});
+
+describe('widdix', () => {
+  it('believes the list of tasks that are to run: those behind a load balancer are killed', async () => {
+    const result = await run('widdix', SCENARIOS.book);
+    expect(outcomesOf(result)).toEqual(['CONTINUE']);
+    expect(fatesOf(result)).toEqual(['DEACTIVATING', 'DEACTIVATING']);
+  });
+
+  it('requeues and heartbeats through a long drain, a minute at a time, up to its ten minutes', async () => {
+    const result = await run('widdix', SCENARIOS['long-drain']);
+    const [drain] = result.drains;
+    expect(drain).toMatchObject({ outcome: 'CONTINUE', heartbeats: 9, continuations: 10 });
+    expect(drain?.seconds).toBeGreaterThanOrEqual(600);
+    expect(drain?.seconds).toBeLessThan(660);
+    expect(fatesOf(result)).toEqual(['RUNNING']);
+  });
+
+  it('takes the instances one at a time, each look a message that is received, deleted and sent anew', async () => {
+    const { region, installed, startMs, begin, close } = await stage(
+      { scenario: 'fleet', variant: fleetOf({ instances: 24, terminated: 20, tasks: 96 }), drainer: 'widdix', seed: 1 },
+      () => {},
+    );
+    try {
+      begin();
+      await region.time.runUntil(() => region.time.nowMs() > startMs + 600_000);
+    } finally {
+      close();
+    }
+    const { peakConcurrency = 0, invocations = [] } = installed.lambda ?? {};
+    expect(region.terminated.size).toBe(20);
+    expect(peakConcurrency).toBe(1);
+    expect(invocations.length).toBeGreaterThanOrEqual(40);
+    const made = (operation: string) => region.calls.filter((call) => call.operation === operation);
+    expect(made('SendMessage')).toHaveLength(invocations.length - 20); // the last of each instance completes
+    expect(made('DeleteMessage')).toHaveLength(invocations.length);
+    expect(new Set(made('ReceiveMessage').map(({ service, strand }) => `${service} ${strand}`))).toEqual(
+      new Set(['sqs undefined']),
+    );
+  });
+
+  it('fails on a stale token until the message has been received five times', async () => {
+    const result = await run('widdix', comesAgain(fewInstances, 30));
+    expect(invocationsOf(result, 'failed').map(({ message }) => message)).toEqual(
+      Array(5).fill(expect.stringContaining('No active Lifecycle Action found')),
+    );
+  });
+});
+
+describe('getsocial', () => {
+  it('completes at once when an event comes again: an instance that is DRAINING already has no task, it says', async () => {
+    const result = await run('getsocial', comesAgain(SCENARIOS.standalone, 60));
+    expect(outcomesOf(result)).toEqual(['CONTINUE']);
+    expect(result.drains[0]?.seconds).toBeLessThan(70);
+    expect(fatesOf(result)).toContain('RUNNING');
+  });
+
+  it('ends at its fifteen minutes, and leaves the instance to the hook', async () => {
+    const result = await run('getsocial', SCENARIOS['long-drain']);
+    expect(result.drains).toMatchObject([{ outcome: 'left to the hook’s timeout', seconds: 900, heartbeats: 0 }]);
+    expect(fatesOf(result)).toEqual(['RUNNING']);
+    expect(invocationsOf(result, 'failed').map(({ message }) => message)).toContain('Task timed out after 900 seconds');
+  });
+
+  it('kills tasks where a fleet at once is throttled: what Lambda tries again finds the instance DRAINING', async () => {
+    const result = await run('getsocial', fleetOf({ instances: 60, terminated: 50, tasks: 500 }));
+    expect(invocationsOf(result, 'failed').length).toBeGreaterThan(0);
+    expect(result.drains).toHaveLength(50);
+    expect(fatesOf(result).length).toBeGreaterThan(0);
+  }, 30_000);
+});
