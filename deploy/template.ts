@@ -8,14 +8,20 @@ import {
   checked,
   InvalidSettings,
   oneOf,
+  type parkingEntries,
   refuseConflicts,
   settingsEntries,
   variableOf,
+  wholeNumber,
 } from '../src/handlers/settings.ts';
 
 /** The function's own settings, and those that only the deployment needs. */
 const entries = {
   ...settingsEntries,
+  reservedConcurrency: v.union(
+    [v.picklist(['auto', 'none']), wholeNumber(10, 1_000)],
+    'expected auto, none, or a whole number from 10 to 1000',
+  ),
   createLifecycleHooks: oneOf('true', 'false'),
   hookDefaultResult: oneOf('CONTINUE', 'ABANDON'),
   logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR'),
@@ -39,10 +45,16 @@ interface Resource {
   readonly Properties: Readonly<Record<string, unknown>>;
 }
 
+/** A value that CloudFormation fills in. */
+type Intrinsic = Sub | { readonly 'Fn::GetAtt': readonly [string, string] } | { readonly Ref: string };
+
 /** What serverless.yml reads as `${self:custom.deployment.…}`. */
 export interface Deployment {
-  readonly environment: Readonly<Record<string, string>>;
+  readonly environment: Readonly<Record<string, string | Intrinsic>>;
   readonly functionTimeoutSeconds: number;
+  /** Null where the function takes what the account has left. */
+  readonly reservedConcurrency: number | null;
+  readonly waiting: 'park' | 'watch';
   readonly stopStragglers: string;
   readonly groups: readonly string[];
   readonly hooks: readonly string[];
@@ -75,10 +87,13 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
   const { cluster: clusters, autoScalingGroups: groups } = settings;
   const ecsArns = (resource: (cluster: string) => string) => clusters.map((cluster) => arn('ecs', resource(cluster)));
   return {
-    environment: Object.fromEntries(
-      Object.keys(settingsEntries).map((name) => [variableOf(name), String(texts[name])]),
-    ),
+    environment: {
+      ...Object.fromEntries(Object.keys(settingsEntries).map((name) => [variableOf(name), String(texts[name])])),
+      ...(settings.waiting === 'park' && parkingEnvironment),
+    },
     functionTimeoutSeconds: settings.functionTimeoutSeconds,
+    reservedConcurrency: reservedConcurrencyOf(settings),
+    waiting: settings.waiting,
     stopStragglers: settings.stopStragglers,
     groups,
     hooks: settings.lifecycleHook,
@@ -89,6 +104,25 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
     groupArns: groups.map((group) => arn('autoscaling', `autoScalingGroup:*:autoScalingGroupName/${group}`)),
     lifecycleHooks: createsHooks(settings) ? hookResources(settings, names.functionName) : {},
   };
+}
+
+/** What deploy/parking.yml makes, for the function to use. */
+const parkingEnvironment = Object.fromEntries(
+  Object.entries({
+    scheduleGroup: { Ref: 'ScheduleGroup' },
+    scheduleRoleArn: { 'Fn::GetAtt': ['ParkingRole', 'Arn'] },
+    eventBusArn: arn('events', 'event-bus/default'),
+    deadLetterQueueArn: { 'Fn::GetAtt': ['DeadLetterQueue', 'Arn'] },
+  } satisfies Record<keyof typeof parkingEntries, Intrinsic>).map(([name, value]) => [variableOf(name), value]),
+);
+
+/** Parked drains need an execution for moments only: more at once would only be throttled by ECS (facts 17). */
+const CONCURRENCY_TO_PARK = 50;
+
+function reservedConcurrencyOf({ reservedConcurrency, waiting }: Settings): number | null {
+  if (reservedConcurrency === 'none') return null;
+  if (reservedConcurrency !== 'auto') return reservedConcurrency;
+  return waiting === 'park' ? CONCURRENCY_TO_PARK : null;
 }
 
 function conflictsAmong(settings: Settings): string[] {
@@ -116,7 +150,10 @@ function hookResources(settings: Settings, functionName: string): Record<string,
     {
       Type: 'AWS::AutoScaling::LifecycleHook',
       // Created last and deleted first: a hook without a rule that listens holds an instance until it times out.
-      DependsOn: [1, 2].flatMap((index) => ruleIds(functionName, index)),
+      DependsOn: [
+        ...[1, 2].flatMap((index) => ruleIds(functionName, index)),
+        ...(settings.waiting === 'park' ? ['ParkingPolicy', 'WakeUpRule', 'WakeUpPermission'] : []),
+      ],
       Properties: {
         AutoScalingGroupName: group,
         LifecycleHookName: settings.lifecycleHook[0],

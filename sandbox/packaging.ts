@@ -55,7 +55,7 @@ export async function packaged({ args = [], edit = (yaml) => yaml }: PackageOpti
 
     const output = join(folder, '.serverless');
     const template = JSON.parse(await readFile(join(output, 'cloudformation-template-update-stack.json'), 'utf8'));
-    const { Resources: resources, Outputs: outputs } = filledIn(template) as {
+    const { Resources: resources, Outputs: outputs } = filledIn(template, template.Resources) as {
       Resources: Package['resources'];
       Outputs: Package['outputs'];
     };
@@ -71,23 +71,27 @@ const PSEUDO_PARAMETERS: Readonly<Record<string, string>> = {
   'AWS::Region': 'eu-west-1',
 };
 
-/** The template as CloudFormation reads it; another resource stands as its logical id, its ARN as `<logical id>.Arn`. */
-function filledIn(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(filledIn);
+/**
+ * The template as CloudFormation reads it. Another resource stands as its logical id, or as its name if it is one that has
+ * `Name`; its ARN as `<logical id>.Arn`.
+ */
+function filledIn(value: unknown, resources: Package['resources']): unknown {
+  const inner = (each: unknown): unknown => filledIn(each, resources);
+  if (Array.isArray(value)) return value.map(inner);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value);
   const [[name, operand] = ['', undefined]] = entries;
   switch (name) {
     case 'Ref':
-      return PSEUDO_PARAMETERS[operand] ?? operand;
+      return PSEUDO_PARAMETERS[operand] ?? resources[operand]?.Properties['Name'] ?? operand;
     case 'Fn::Sub':
-      return operand.replace(/\$\{(AWS::\w+)\}/g, (_: string, parameter: string) => filledIn({ Ref: parameter }));
+      return operand.replace(/\$\{(AWS::\w+)\}/g, (_: string, parameter: string) => inner({ Ref: parameter }));
     case 'Fn::GetAtt':
       return operand.join('.');
     case 'Fn::Join':
-      return operand[1].map(filledIn).join(operand[0]);
+      return operand[1].map(inner).join(operand[0]);
     default:
-      return Object.fromEntries(entries.map(([key, inner]) => [key, filledIn(inner)]));
+      return Object.fromEntries(entries.map(([key, each]) => [key, inner(each)]));
   }
 }
 

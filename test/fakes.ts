@@ -2,7 +2,7 @@ import type { ContainerInstance, Drain, HoldingTask, HookLimits, LifecycleResult
 import { newDrain } from '../src/domain/drain.ts';
 import type { Policy } from '../src/domain/policy.ts';
 import { type ActionAnswer, type JournalEntry, type Ports, Unavailable } from '../src/domain/ports.ts';
-import { type DrainResult, runDrain } from '../src/domain/run-drain.ts';
+import { type DrainResult, type NotContinued, runDrain, wakeDrain } from '../src/domain/run-drain.ts';
 
 /** An instant for tests to count from: 2026-01-01T00:00:00Z. */
 export const START_MS = Date.UTC(2026, 0, 1);
@@ -40,6 +40,7 @@ export function containerInstanceOf(overrides: Partial<ContainerInstance> = {}):
     cluster: 'prod',
     status: 'DRAINING',
     agentConnected: true,
+    countedTasks: 1,
     ...overrides,
   };
 }
@@ -86,7 +87,7 @@ export interface FakeInstance {
 }
 
 /** What fails together: ECS throttles its reads and its changes apart (facts 17). */
-export type ApiGroup = 'ecs-reads' | 'ecs-changes' | 'auto-scaling';
+export type ApiGroup = 'ecs-reads' | 'ecs-changes' | 'auto-scaling' | 'scheduler';
 
 /** What the fake world is like; all instants in seconds after the start. */
 export interface World {
@@ -95,9 +96,18 @@ export interface World {
   readonly hook?: HookLimits;
   /** Spans of seconds in which a port throws Unavailable. */
   readonly outages?: readonly { readonly of: ApiGroup; readonly span: readonly [number, number] }[];
+  /** What else Auto Scaling holds in the group. */
+  readonly heldInstances?: readonly string[];
+  /** ECS throttled others lately. */
+  readonly busy?: boolean;
   /** When somebody else completes the action. */
   readonly completedAtSeconds?: number;
+  /** Where drains are parked: how late a schedule comes, and whether the stop of a task wakes them. Nowhere, unless told. */
+  readonly parking?: { readonly lateSeconds: number; readonly wakeUps: boolean } | undefined;
 }
+
+/** From a task's stop to the wake-up that it causes. */
+const WAKE_UP_SECONDS = 0.5;
 
 /** One call of a port, and when. */
 export interface Call {
@@ -120,6 +130,8 @@ export function fakeAws(world: World) {
   let heldSinceSeconds = 0;
   let completion: { atSeconds: number; result: LifecycleResult } | undefined;
   let handedOver: Drain | undefined;
+  const woken = new Set<string>();
+  let parkedDrain: { drain: Drain; untilMs: number } | undefined;
 
   const now = () => (nowMs - START_MS) / 1000;
   const within = ([from, to]: readonly [number, number]) => now() >= from && now() < to;
@@ -129,7 +141,6 @@ export function fakeAws(world: World) {
   };
 
   const arnOf = (id: string) => `arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/${id}`;
-  const idOf = (arn: string) => arn.split('/').at(-1) ?? '';
   const clusterOf = ({ cluster = 'prod' }: FakeInstance) => cluster;
   const described = (instance: FakeInstance): ContainerInstance => ({
     arn: arnOf(instance.id),
@@ -140,6 +151,12 @@ export function fakeAws(world: World) {
         ? 'ACTIVE'
         : (instance.status ?? 'ACTIVE'),
     agentConnected: !(instance.silences ?? []).some(within),
+    countedTasks: listed().filter(
+      (task) =>
+        (task.containerInstance ?? instances[0]?.id) === instance.id &&
+        holds(task) &&
+        now() < (task.deactivatesAtSeconds ?? Infinity),
+    ).length,
   });
   const registered = () => instances.filter(({ goneAtSeconds = Infinity }) => now() < goneAtSeconds);
 
@@ -179,7 +196,7 @@ export function fakeAws(world: World) {
         called('find', 'ecs-reads', cluster);
         return registered()
           .filter((instance) => clusterOf(instance) === cluster)
-          .map(described);
+          .map(({ id }) => ({ arn: arnOf(id), cluster }));
       },
       async refresh(containerInstances) {
         called('refresh', 'ecs-reads');
@@ -189,8 +206,16 @@ export function fakeAws(world: World) {
       },
       async setDraining(containerInstances) {
         called('setDraining', 'ecs-changes', containerInstances);
-        for (const { arn } of containerInstances) draining.add(idOf(arn));
-        return instances.filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id))).map(described);
+        const asked = registered().filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id)));
+        const active = asked.filter((instance) => described(instance).status === 'ACTIVE');
+        for (const { id } of active) draining.add(id);
+        // Facts 11: only ACTIVE ones become DRAINING.
+        const refusal = active.length < containerInstances.length ? 'some are not ACTIVE' : undefined;
+        return { draining: active.map(described), refusal };
+      },
+      async findActive(cluster, ec2InstanceIds) {
+        called('findActive', 'ecs-reads', ec2InstanceIds);
+        return ec2InstanceIds.map((id) => ({ arn: arnOf(id), cluster }));
       },
       async listTasks(containerInstances) {
         called('listTasks', 'ecs-reads');
@@ -209,11 +234,16 @@ export function fakeAws(world: World) {
         called('stopTask', 'ecs-changes', arn);
         stopAskedAtSeconds.set(arn, now());
       },
+      isBusy: () => world.busy ?? false,
     },
     lifecycleActions: {
       async hookLimits() {
         called('hookLimits', 'auto-scaling');
         return hook;
+      },
+      async heldInstances() {
+        called('heldInstances', 'auto-scaling');
+        return world.heldInstances ?? [];
       },
       async recordHeartbeat() {
         called('recordHeartbeat', 'auto-scaling');
@@ -235,6 +265,22 @@ export function fakeAws(world: World) {
         handedOver = JSON.parse(JSON.stringify(drain));
       },
     },
+    parkingPlaces: world.parking && {
+      async park(drain, untilMs) {
+        called('park', 'scheduler', drain.parked?.awaitedTask);
+        parkedDrain = { drain: JSON.parse(JSON.stringify(drain)), untilMs };
+        return 'parked';
+      },
+      async parkedOn() {
+        called('parkedOn', 'scheduler');
+        return parkedDrain?.drain;
+      },
+      async release() {
+        called('release', 'scheduler');
+        parkedDrain = undefined;
+      },
+    },
+    random: () => 0.5,
     clock: {
       nowMs: () => nowMs,
       async sleepUntil(instantMs) {
@@ -267,11 +313,47 @@ export function fakeAws(world: World) {
       pick = (continuations: readonly Drain[]) => continuations.at(-1),
     } = {}) {
       const continuations = [drain];
+      let result: DrainResult | NotContinued = await runDrain(drain, policy, ports(invocationSeconds));
       for (;;) {
-        const result: DrainResult = await runDrain(pick(continuations) ?? drain, policy, ports(invocationSeconds));
-        if (result.kind === 'finished') return result.outcome;
-        if (handedOver) continuations.push(handedOver);
+        switch (result.kind) {
+          case 'finished':
+            return result.outcome;
+          case 'handed-over':
+            if (handedOver) continuations.push(handedOver);
+            result = await runDrain(pick(continuations) ?? drain, policy, ports(invocationSeconds));
+            break;
+          case 'parked':
+          case 'not-awaited':
+          case 'unavailable':
+            result = await goOn(policy, invocationSeconds);
+            break;
+          case 'superseded':
+            throw new Error('There is no other delivery.');
+        }
       }
     },
+
+    /** Lets time pass until the schedule of the parked drain comes, or until a stop that wakes it. */
+    goOn: (policy = POLICY, invocationSeconds = 300) => goOn(policy, invocationSeconds),
   };
+
+  async function goOn(policy: Policy, invocationSeconds: number): Promise<DrainResult | NotContinued> {
+    if (!parkedDrain) throw new Error('No drain is parked.');
+    const { drain, untilMs } = parkedDrain;
+    const dueMs = untilMs + (world.parking?.lateSeconds ?? 0) * 1000;
+    const [wakeUp] = tasks
+      .map((task) => ({ task, atMs: START_MS + (stopsAt(task) + WAKE_UP_SECONDS) * 1000 }))
+      .filter(({ task, atMs }) => atMs > nowMs && !woken.has(task.id))
+      .sort((a, b) => a.atMs - b.atMs);
+    if (wakeUp && wakeUp.atMs <= dueMs && world.parking?.wakeUps) {
+      woken.add(wakeUp.task.id);
+      nowMs = wakeUp.atMs;
+      const { parkingPlaces, ...others } = ports(invocationSeconds);
+      if (!parkingPlaces) throw new Error('There is nowhere to park.');
+      const containerInstanceArn = arnOf(wakeUp.task.containerInstance ?? instances[0]?.id ?? 'one');
+      return wakeDrain({ containerInstanceArn, taskArn: wakeUp.task.id }, policy, { ...others, parkingPlaces });
+    }
+    nowMs = Math.max(nowMs, dueMs);
+    return runDrain(drain, policy, ports(invocationSeconds));
+  }
 }

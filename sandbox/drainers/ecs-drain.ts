@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from 'aws-lambda';
 import { deploymentIn, type Package, packaged, unpack } from '../packaging.ts';
+import type { Region } from '../region/region.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 
@@ -25,15 +26,25 @@ export const ecsDrain: Install = async (region, { params }) => {
   }
   for (const Name of deployment.scheduleGroups) region.scheduler.operations.CreateScheduleGroup({ Name });
   for (const hook of deployment.hooks) region.autoScaling.putLifecycleHook(hook);
-  return { lambda, instanceOf };
+  return { lambda, instanceOf: (event) => instanceOf(event, region) };
 };
 
-/** From the detail of a lifecycle event, or from that of a continuation. */
-function instanceOf(event: unknown): string | undefined {
+/** From the detail of a lifecycle event, of a continuation, or of a task's change of state. */
+function instanceOf(event: unknown, { ecs }: Region): string | undefined {
   const { detail } = event as {
-    detail?: { EC2InstanceId?: string; drain?: { action: { instanceId: string } } };
+    detail?: {
+      EC2InstanceId?: string;
+      drain?: { action: { instanceId: string } };
+      containerInstanceArn?: string;
+    };
   };
-  return detail?.EC2InstanceId ?? detail?.drain?.action.instanceId;
+  const registration = detail?.containerInstanceArn?.split('/').at(-1) ?? '';
+  const registered = () => [...ecs.clusters.values()].find(({ instances }) => instances.has(registration));
+  return (
+    detail?.EC2InstanceId ??
+    detail?.drain?.action.instanceId ??
+    registered()?.instances.get(registration)?.ec2InstanceId
+  );
 }
 
 const packages = new Map<string, Promise<Package>>();

@@ -71,9 +71,9 @@ export function ecsOperations(model: EcsModel): Operations {
 
     ListContainerInstances: (input: ListContainerInstancesRequest): ListContainerInstancesResponse => {
       const cluster = clusterIn(model, input.cluster);
-      const { ec2InstanceId, agentConnected } = filterIn(input.filter);
+      const { ec2InstanceIds, agentConnected } = filterIn(input.filter);
       // Facts 14: one EC2 instance costs one look, and may have more than one registration.
-      const candidates = ec2InstanceId === undefined ? cluster.registered : model.registrationsOf(ec2InstanceId);
+      const candidates = ec2InstanceIds?.flatMap((id) => model.registrationsOf(id)) ?? cluster.registered;
       const matching = [...candidates].filter(
         (instance) =>
           instance.cluster === cluster &&
@@ -362,14 +362,15 @@ function idIn({ name }: Cluster, arn: string): string {
   return idOf(arn);
 }
 
-/** The part of ECS's cluster query language that asks for these two. */
-function filterIn(filter: string | undefined): { ec2InstanceId?: string; agentConnected?: boolean } {
-  const wanted: { ec2InstanceId?: string; agentConnected?: boolean } = {};
+/** The part of ECS's cluster query language that asks for these two; values may stand in quotes. */
+function filterIn(filter: string | undefined): { ec2InstanceIds?: string[]; agentConnected?: boolean } {
+  const wanted: { ec2InstanceIds?: string[]; agentConnected?: boolean } = {};
   if (!filter) return wanted;
   for (const clause of filter.split(/\s+and\s+/i)) {
-    const [, key, value] = /^\s*(\w+)\s*==\s*'?([^\s']+)'?\s*$/.exec(clause) ?? [];
-    if (key === 'ec2InstanceId' && value) wanted.ec2InstanceId = value;
-    else if (key === 'agentConnected' && /^(true|false)$/.test(value ?? '')) wanted.agentConnected = value === 'true';
+    const [, key, value = '', list] = /^\s*(\w+)\s*(?:==\s*(\S+)|in\s*\[(.*)\])\s*$/i.exec(clause) ?? [];
+    const values = (list?.split(',') ?? [value]).map((each) => each.trim().replace(/^(['"])(.*)\1$/, '$2'));
+    if (key === 'ec2InstanceId' && values.every(Boolean)) wanted.ec2InstanceIds = values;
+    else if (key === 'agentConnected' && /^(true|false)$/.test(value)) wanted.agentConnected = value === 'true';
     else throw invalid(`Invalid filter: ${filter}`);
   }
   return wanted;

@@ -186,7 +186,8 @@ export class LambdaModel {
 
   #throttled(queued: Queued): void {
     const { first, longest } = THROTTLE_RETRY_SECONDS;
-    const seconds = Math.min(longest, first * 2 ** queued.throttles);
+    // AWS documents the interval; that many events do not all come back in the same moment is ours (unverified).
+    const seconds = Math.min(longest, first * 2 ** queued.throttles) * this.#options.random.between(0.5, 1.5);
     this.#retryAfter(seconds, { ...queued, throttles: queued.throttles + 1 });
   }
 

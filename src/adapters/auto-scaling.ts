@@ -1,6 +1,7 @@
 import {
   type AutoScalingClient,
   CompleteLifecycleActionCommand,
+  DescribeAutoScalingGroupsCommand,
   DescribeLifecycleHooksCommand,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
@@ -31,6 +32,17 @@ export function autoScalingLifecycleActions(client: AutoScalingClient, signal: A
       }
       const limits = hookLimits(heartbeatTimeoutSeconds);
       return { ...limits, globalTimeoutSeconds: hooks?.[0]?.GlobalTimeout ?? limits.globalTimeoutSeconds };
+    },
+
+    async heldInstances(autoScalingGroup) {
+      const { AutoScalingGroups: groups } = await awsCall(`describe group ${autoScalingGroup}`, () =>
+        client.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [autoScalingGroup] }), sending),
+      );
+      const [{ Instances: instances = [], WarmPoolConfiguration: warmPool } = {}] = groups ?? [];
+      if (warmPool) return [];
+      return instances.flatMap(({ InstanceId: id, LifecycleState: state }) =>
+        state === 'Terminating:Wait' && id !== undefined ? id : [],
+      );
     },
 
     recordHeartbeat: (action) =>

@@ -23,19 +23,40 @@ const UPDATE_BATCH = 10;
 const SERVICES_BATCH = 10;
 
 export interface EcsOptions {
-  /** Ends every call when the invocation's time for looking is up. */
-  readonly signal: AbortSignal;
   /** Whether to read task definitions for their stop timeouts: needless where the policy stops nothing. */
   readonly readStopTimeouts: boolean;
 }
 
-/** Container instances and their tasks as ECS has them. Build one for each invocation. */
-export function ecsContainerInstances(client: ECSClient, options: EcsOptions): ContainerInstances {
-  const { signal, readStopTimeouts } = options;
+/** What one invocation leaves to the next. */
+interface Lore {
+  /** What never changes, and so is asked once: by cluster and service, and by task definition. */
+  readonly strategies: Map<string, string>;
+  readonly stopTimeoutsSeconds: Map<string, number>;
+  readonly isBusy: () => boolean;
+}
+
+/** How long after a call that had to be tried again ECS counts as busy. */
+const BUSY_SECONDS = 30;
+
+/**
+ * Container instances and their tasks as ECS has them. Build it once; it gives what one invocation uses, whose calls all
+ * end with the signal: when the invocation's time for looking is up.
+ */
+export function ecsContainerInstances(
+  client: ECSClient,
+  options: EcsOptions,
+): (signal: AbortSignal) => ContainerInstances {
+  const lore = { strategies: new Map(), stopTimeoutsSeconds: new Map(), isBusy: noticingRetries(client) };
+  return (signal) => containerInstancesUntil(signal, client, options, lore);
+}
+
+function containerInstancesUntil(
+  signal: AbortSignal,
+  client: ECSClient,
+  { readStopTimeouts }: EcsOptions,
+  { strategies, stopTimeoutsSeconds, isBusy }: Lore,
+): ContainerInstances {
   const sending = { abortSignal: signal };
-  /** What does not change while an invocation lasts, by cluster and service, and by task definition. */
-  const strategies = new Map<string, string>();
-  const stopTimeoutsSeconds = new Map<string, number>();
 
   async function describeInstances(cluster: string, arns: readonly string[]) {
     const found: ContainerInstance[] = [];
@@ -126,40 +147,51 @@ export function ecsContainerInstances(client: ECSClient, options: EcsOptions): C
         const pages = paginateListContainerInstances({ client, pageSize: 100 }, { cluster, filter }, sending);
         return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
       });
-      if (arns.length === 0) return [];
-      const { found, missing } = await describeInstances(cluster, arns);
-      if (missing.length > 0) throw new Unavailable(`ECS lists ${missing.join(', ')} but does not describe them yet.`);
-      return found;
+      return arns.map((arn) => ({ arn, cluster }));
     },
 
     refresh: (containerInstances) => foundPerCluster(containerInstances, describeInstances),
 
+    async findActive(cluster, ec2InstanceIds) {
+      const arns = await awsCall(`find ${ec2InstanceIds.length} instances in cluster ${cluster}`, async () => {
+        const filter = `ec2InstanceId in [${ec2InstanceIds.join(', ')}]`;
+        const pages = paginateListContainerInstances(
+          { client, pageSize: 100 },
+          { cluster, filter, status: 'ACTIVE' },
+          sending,
+        );
+        return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
+      });
+      return arns.map((arn) => ({ arn, cluster }));
+    },
+
     async setDraining(containerInstances) {
       const draining: ContainerInstance[] = [];
+      const refusals: string[] = [];
       for (const [cluster, instances] of Map.groupBy(containerInstances, (instance) => instance.cluster)) {
         for (const batch of batches(instances, UPDATE_BATCH)) {
           const arns = batch.map(({ arn }) => arn);
           const what = `set ${arns.join(', ')} to DRAINING`;
           const update = { cluster, containerInstances: arns, status: 'DRAINING' } as const;
-          // Not the state to be set to DRAINING from: another delivery of the event may have been faster, or the
-          // instance deregistered. The next look tells.
           const answer = await awsCall(what, () =>
             client.send(new UpdateContainerInstancesStateCommand(update), sending).catch((error: Error) => {
+              // Not the state to be set to DRAINING from: another delivery of the event may have been faster, or the
+              // instance deregistered.
               if (!/^(InvalidParameter|Client)Exception$/.test(error.name)) throw error;
-              throw new Unavailable(`Could not ${what}: ${error.name}: ${error.message}`, { cause: error });
+              return { containerInstances: [], failures: arns.map((arn) => ({ arn, reason: error.message })) };
             }),
           );
           const now = (answer.containerInstances ?? []).map((instance) => toContainerInstance(cluster, instance));
           const followed = now.filter(({ status }) => status !== 'ACTIVE');
+          draining.push(...followed);
           const others = absentFrom(arns, followed);
           if (others.length > 0) {
             const reasons = (answer.failures ?? []).map(({ arn, reason }) => `${arn} ${reason}`).join(', ');
-            throw new Unavailable(`Could not ${what}: ${others.join(', ')} did not follow. ${reasons}`.trim());
+            refusals.push(`Could not ${what}: ${others.join(', ')} did not follow. ${reasons}`.trim());
           }
-          draining.push(...now);
         }
       }
-      return draining;
+      return { draining, refusal: refusals.length > 0 ? refusals.join(' ') : undefined };
     },
 
     async listTasks(containerInstances) {
@@ -186,6 +218,8 @@ export function ecsContainerInstances(client: ECSClient, options: EcsOptions): C
 
     refreshTasks: (holding) => foundPerCluster(holding, describeTasks),
 
+    isBusy,
+
     async stopTask({ cluster, arn: task }, reason) {
       await awsCall(`stop task ${task}`, async () => {
         try {
@@ -198,6 +232,28 @@ export function ecsContainerInstances(client: ECSClient, options: EcsOptions): C
       });
     },
   };
+}
+
+/** Tells whether the client had to try a call again lately. */
+function noticingRetries(client: ECSClient): () => boolean {
+  let busyUntilMs = 0;
+  const note = (attempts = 1) => {
+    if (attempts > 1) busyUntilMs = Date.now() + BUSY_SECONDS * 1000;
+  };
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        const result = await next(args);
+        note(result.output.$metadata.attempts);
+        return result;
+      } catch (error) {
+        note((error as { $metadata?: { attempts?: number } }).$metadata?.attempts);
+        throw error;
+      }
+    },
+    { step: 'initialize', name: 'noticingRetries' },
+  );
+  return () => Date.now() < busyUntilMs;
 }
 
 /** What ECS still has of the items, described cluster by cluster. */
@@ -233,7 +289,8 @@ function absentFrom(asked: readonly string[], found: readonly { readonly arn: st
 
 function toContainerInstance(cluster: string, instance: EcsContainerInstance): ContainerInstance {
   const { containerInstanceArn = '', status = '', agentConnected = false } = instance;
-  return { arn: containerInstanceArn, cluster, status, agentConnected };
+  const countedTasks = (instance.runningTasksCount ?? 0) + (instance.pendingTasksCount ?? 0);
+  return { arn: containerInstanceArn, cluster, status, agentConnected, countedTasks };
 }
 
 /** The service that a task's group names (ECS API reference: `service:` and the service's name). */

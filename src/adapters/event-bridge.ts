@@ -6,24 +6,22 @@ import { awsCall } from './aws-call.ts';
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
 /** Raise it with every change of `Drain` that an older function could not read. */
-export const CONTINUATION_VERSION = 1;
+export const CONTINUATION_VERSION = 2;
 
-/** What a continuation event carries. */
-export interface ContinuationDetail {
-  readonly version: typeof CONTINUATION_VERSION;
-  readonly drain: Drain;
+/** The `detail` of a continuation event, as JSON. */
+export function continuationDetail(drain: Drain): string {
+  return JSON.stringify({ version: CONTINUATION_VERSION, drain });
 }
 
 /** Continues drains through events on the default bus; `source` tells this deployment's events from another's. */
 export function eventBridgeContinuations(client: EventBridgeClient, source: string): Continuations {
   return {
     async continueNow(drain) {
-      const detail: ContinuationDetail = { version: CONTINUATION_VERSION, drain };
       const what = `put the continuation of ${drain.action.instanceId} on the bus`;
       const answer = await awsCall(what, () =>
         client.send(
           new PutEventsCommand({
-            Entries: [{ Source: source, DetailType: CONTINUATION_DETAIL_TYPE, Detail: JSON.stringify(detail) }],
+            Entries: [{ Source: source, DetailType: CONTINUATION_DETAIL_TYPE, Detail: continuationDetail(drain) }],
           }),
         ),
       );

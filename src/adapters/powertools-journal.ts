@@ -41,10 +41,12 @@ function lineOf(drain: Drain, entry: JournalEntry): Line {
     case 'refused':
       return {
         level: 'warn',
-        message: `AWS did not take it: ${entry.doing}; deciding afresh`,
+        message: `AWS did not take it: ${entry.doing}`,
         decision: entry.doing,
         reason: entry.reason,
       };
+    case 'superseded':
+      return { level: 'info', message: 'Another delivery of the same event has parked this drain: it goes on there' };
     case 'finished':
       return outcomeLine(drain, entry.outcome, entry.finishedAtMs);
     default:
@@ -68,7 +70,9 @@ function decisionLine(decision: Decision, observation: Observation): Line {
       return { level: 'info', message, ...seen, holdingTasks };
     }
     case 'absent':
+    case 'listed':
     case 'active':
+    case 'leaving':
       return { level: 'info', message: sentenceOn(decision), ...seen };
     default:
       return unreachable(observation);
@@ -91,6 +95,8 @@ function sentenceOn(decision: Decision): string {
       return 'Watching';
     case 'hand-over':
       return 'Handing over to the next invocation';
+    case 'park':
+      return `Parking until ${new Date(decision.untilMs).toISOString()} at the latest`;
     default:
       return unreachable(decision);
   }

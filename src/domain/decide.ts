@@ -1,13 +1,15 @@
 /** What to do next. Pure: the same drain, observation, policy and instants always give the same decision. */
 
 import {
-  type ContainerInstance,
   type Drain,
   type DrainingObservation,
   type HoldingTask,
   type HookLimits,
   hookLimits,
+  isEnding,
+  type Located,
   type Observation,
+  unreachable,
   type Verdict,
 } from './drain.ts';
 import {
@@ -15,31 +17,43 @@ import {
   deadlineAtMs,
   HAND_OVER_SECONDS,
   heartbeatDueAtMs,
+  PARK_MIN_SECONDS,
+  PARKED_LATE_SECONDS,
+  type ParkedLook,
   type Policy,
+  parkedLookAtMs,
   stopDueAtMs,
 } from './policy.ts';
 
 export type Decision =
   | { readonly kind: 'complete'; readonly verdict: Verdict }
-  | { readonly kind: 'set-draining'; readonly containerInstances: readonly ContainerInstance[] }
+  | { readonly kind: 'set-draining'; readonly containerInstances: readonly Located[] }
   /** Ask Auto Scaling how long the hook holds: there is something to wait for. */
   | { readonly kind: 'read-hook' }
   | { readonly kind: 'stop-tasks'; readonly tasks: readonly HoldingTask[] }
   | { readonly kind: 'heartbeat' }
   /** Stay in this invocation and look again then. */
   | { readonly kind: 'watch'; readonly untilMs: number }
-  /** End this invocation and go on in the next. */
-  | { readonly kind: 'hand-over' };
+  /** End this invocation and go on in the next, at once. */
+  | { readonly kind: 'hand-over' }
+  /** End this invocation and go on then, or when a task's stop wakes the drain. */
+  | { readonly kind: 'park'; readonly untilMs: number };
 
 /** All that a decision depends on. */
 export interface Situation {
   readonly drain: Drain;
   /** Auto Scaling was asked for the hook's limits just now and did not tell: go by those that the policy assumes. */
   readonly hookRefused?: boolean;
+  /** Whether there is somewhere to wait outside an invocation, and it did not refuse just now. */
+  readonly mayPark: boolean;
+  /** The task whose stop woke the drain; what ECS says of it may be older. */
+  readonly stoppedTask?: string | undefined;
   readonly observation: Observation;
   readonly policy: Policy;
   readonly nowMs: number;
   readonly invocationEndsAtMs: number;
+  /** From 0 to 1, without 1. */
+  readonly random: number;
 }
 
 /** The first that applies, in the order of docs/decisions/0002. */
@@ -50,6 +64,9 @@ export function decide(situation: Situation): Decision {
     return { kind: 'complete', verdict: { kind: 'gone', clusters: observation.clusters } };
   }
   const beatIsDue = drain.hook !== undefined && nowMs >= heartbeatDueAtMs(drain, drain.hook, policy);
+  if (observation.kind === 'listed' && !beatIsDue) {
+    return { kind: 'set-draining', containerInstances: observation.containerInstances };
+  }
   if (observation.kind === 'active' && !beatIsDue) {
     const taking = observation.containerInstances.filter(({ status }) => status === 'ACTIVE');
     return { kind: 'set-draining', containerInstances: taking };
@@ -63,12 +80,8 @@ export function decide(situation: Situation): Decision {
   // An observation that could not be made is never a reason to let go: only heartbeats go on.
   const lastResort = observation.kind === 'draining' && lastResortFor(observation, drain, hook, policy, nowMs);
   if (lastResort) return lastResort;
-  const waiting = watchOrHandOver(situation);
-  const dueAtMs = heartbeatDueAtMs(drain, hook, policy);
-  // What falls due on the way to the next invocation is done before it, once: a short timeout is soon due again.
-  const justBeaten = nowMs - drain.lastHeartbeatAtMs < policy.pollMinSeconds * 1000;
-  const dueOnTheWay = waiting.kind === 'hand-over' && !justBeaten && dueAtMs <= nowMs + HAND_OVER_SECONDS * 1000;
-  return nowMs >= dueAtMs || dueOnTheWay ? { kind: 'heartbeat' } : waiting;
+  const waiting = waitingFor(situation);
+  return nowMs >= beatByMs(situation, hook, waiting) ? { kind: 'heartbeat' } : waiting;
 }
 
 function hookOf({ drain, policy }: Situation): HookLimits {
@@ -76,22 +89,69 @@ function hookOf({ drain, policy }: Situation): HookLimits {
 }
 
 /**
- * The timeout decision: watch until the next look if the invocation lasts that long, else until its end if that is
- * worth a poll, else hand over.
+ * When the next heartbeat is recorded: when it is due, or so much before that it does not fall due on the way to the next
+ * invocation. Once: where heartbeats are due more often than that, they come when they are due.
  */
-export function watchOrHandOver(situation: Situation): Decision {
+function beatByMs({ drain, policy, mayPark }: Situation, hook: HookLimits, waiting: Decision): number {
+  const dueAtMs = heartbeatDueAtMs(drain, hook, policy);
+  const parkedMs = (PARK_MIN_SECONDS + PARKED_LATE_SECONDS) * 1000;
+  if (mayPark && dueAtMs - drain.lastHeartbeatAtMs > parkedMs) return dueAtMs - parkedMs;
+  const onTheWayMs = waiting.kind === 'hand-over' ? HAND_OVER_SECONDS * 1000 : 0;
+  return Math.max(dueAtMs - onTheWayMs, Math.min(dueAtMs, drain.lastHeartbeatAtMs + policy.pollMinSeconds * 1000));
+}
+
+/**
+ * The timeout decision. Park, if the next useful moment is far. Otherwise watch until the next look if the invocation
+ * lasts that long, else until its end if that is worth a poll, else hand over.
+ */
+export function waitingFor(situation: Situation): Decision {
   const { policy, nowMs, invocationEndsAtMs } = situation;
+  const parked = parkedFor(situation);
+  if (parked) return parked;
+
   const windowEndsAtMs = invocationEndsAtMs - policy.marginSeconds * 1000;
-  const nextLookAtMs = nextLook(situation);
+  const nextLookAtMs = Math.min(pollAtMs(situation), ...whatFallsDue(situation));
   if (nextLookAtMs <= windowEndsAtMs) return { kind: 'watch', untilMs: nextLookAtMs };
   if (nowMs + policy.pollMinSeconds * 1000 <= windowEndsAtMs) return { kind: 'watch', untilMs: windowEndsAtMs };
   return { kind: 'hand-over' };
 }
 
-/** The next poll, or what comes before it: nothing that falls due may be slept through. */
-function nextLook(situation: Situation): number {
+function parkedFor(situation: Situation): Decision | undefined {
+  const { nowMs, random } = situation;
+  const look = situation.mayPark ? parkedLookIn(situation) : undefined;
+  if (look === undefined) return undefined;
+  // What falls due must not come while the schedule is late.
+  const inTimeMs = whatFallsDue(situation).map((instantMs) => instantMs - PARKED_LATE_SECONDS * 1000);
+  const untilMs = Math.min(parkedLookAtMs(look, nowMs, random), ...inTimeMs);
+  return untilMs >= nowMs + PARK_MIN_SECONDS * 1000 ? { kind: 'park', untilMs } : undefined;
+}
+
+/** What the next look at the drain would be, were it parked; undefined where it must not be. */
+function parkedLookIn({ drain, observation, stoppedTask }: Situation): ParkedLook | undefined {
+  switch (observation.kind) {
+    case 'leaving':
+      return 'listing';
+    case 'unavailable':
+      // Never parked means never yet DRAINING: an instance that may be given tasks still is not left alone.
+      return drain.parked ? 'listing' : undefined;
+    case 'draining': {
+      const { holdingTasks, registering } = observation;
+      // ECS tells of its stop before its answers do: it will not be told again.
+      if (holdingTasks.length > 0 && holdingTasks.every(({ arn }) => arn === stoppedTask)) return undefined;
+      return registering || drain.agentSilence || holdingTasks.every(isEnding) ? 'closely' : 'safely';
+    }
+    case 'listed':
+    case 'active':
+    case 'absent':
+      return undefined;
+    default:
+      return unreachable(observation);
+  }
+}
+
+/** Nothing that falls due may be slept through. */
+function whatFallsDue(situation: Situation): number[] {
   const { drain, observation, policy, nowMs } = situation;
-  const pollAtMs = nowMs + drain.pollIntervalSeconds * 1000;
   const hook = hookOf(situation);
   const deadlineMs = deadlineAtMs(drain, hook, policy);
   const holding = observation.kind === 'draining' ? observation.holdingTasks : [];
@@ -101,7 +161,13 @@ function nextLook(situation: Situation): number {
     drain.agentSilence ? agentLostAtMs(drain.agentSilence, policy) : Infinity,
     ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy) ?? Infinity),
   ];
-  return Math.min(pollAtMs, ...dueAtMs.filter((instantMs) => instantMs > nowMs));
+  return dueAtMs.filter((instantMs) => instantMs > nowMs);
+}
+
+/** Drains that AWS throttles together do not ask again together. */
+function pollAtMs({ drain, observation, nowMs, random }: Situation): number {
+  const jitter = observation.kind === 'unavailable' ? 0.5 + random : 1;
+  return nowMs + Math.round(drain.pollIntervalSeconds * jitter * 1000);
 }
 
 /** What the deadline, a silent agent or a straggler calls for, if anything yet. */

@@ -42,6 +42,8 @@ export interface Drain {
   readonly namedCluster?: string | undefined;
   /** Where the instance was found last; for reports only, never for a decision. */
   readonly cluster?: string | undefined;
+  /** The ARN of the first registration that was found: what the drain's parking place is named after. */
+  readonly containerInstance?: string | undefined;
   /** When Auto Scaling began to hold the instance. */
   readonly startedAtMs: number;
   /** Undefined until it matters: a drain with nothing to wait for never asks. */
@@ -54,6 +56,23 @@ export interface Drain {
   /** Time to the next look while nothing changes. */
   readonly pollIntervalSeconds: number;
   readonly agentSilence?: AgentSilence | undefined;
+  /** Undefined if it was never parked. */
+  readonly parked?: Parked | undefined;
+}
+
+/** What a parked drain knew when it was parked: where to look first when it goes on. Its end is never decided by it. */
+export interface Parked {
+  readonly containerInstances: readonly Located[];
+  /** Empty where they were not listed yet. */
+  readonly holdingTasks: readonly Located[];
+  /** The one whose stop wakes the drain; any, where it is undefined. */
+  readonly awaitedTask?: string | undefined;
+}
+
+/** What it takes to ask ECS about something. */
+export interface Located {
+  readonly arn: string;
+  readonly cluster: string;
 }
 
 /** The silence of every agent that could tell of the holding tasks: seen again and again from one instant to another. */
@@ -63,22 +82,20 @@ export interface AgentSilence {
 }
 
 /** One registration of the EC2 instance in a cluster; an agent that re-registered leaves several (facts 14). */
-export interface ContainerInstance {
-  readonly arn: string;
-  readonly cluster: string;
+export interface ContainerInstance extends Located {
   /** ECS's word: REGISTERING, ACTIVE, DRAINING, DEREGISTERING, INACTIVE or REGISTRATION_FAILED. */
   readonly status: string;
   readonly agentConnected: boolean;
+  /** Tasks that are to run: there may be none of them and others still hold the instance (facts 13). */
+  readonly countedTasks: number;
 }
 
 /** Who started a task: a replica service, a daemon service, or somebody with RunTask. */
 export type TaskClass = 'service' | 'daemon' | 'standalone';
 
 /** A task that was on the instance and has not stopped: the instance must not go while there is one. */
-export interface HoldingTask {
+export interface HoldingTask extends Located {
   readonly kind: 'holding';
-  readonly arn: string;
-  readonly cluster: string;
   readonly containerInstanceArn: string;
   readonly class: TaskClass;
   /** Whose it is, for people: `service:web`, or what RunTask was given. */
@@ -111,10 +128,14 @@ export function holdsInstance(lastStatus: string): boolean {
 export type Observation =
   /** AWS could not be asked; nothing may be concluded. */
   | { readonly kind: 'unavailable'; readonly reason: string }
+  /** It is registered; its state was not asked, for a new drain sets it to DRAINING in any case. */
+  | { readonly kind: 'listed'; readonly containerInstances: readonly Located[] }
   /** No cluster that may be looked in has a live registration of the instance. */
   | { readonly kind: 'absent'; readonly clusters: readonly string[] }
   /** Some registrations take tasks still; there is no use in counting tasks before that ends. */
   | { readonly kind: 'active'; readonly containerInstances: readonly ContainerInstance[] }
+  /** It was just set to DRAINING, and has tasks that ECS has yet to move: there is no use in listing them yet. */
+  | { readonly kind: 'leaving'; readonly containerInstances: readonly ContainerInstance[] }
   /** None takes tasks now. */
   | {
       readonly kind: 'draining';
@@ -201,6 +222,22 @@ export function withAgents(drain: Drain, observation: Observation, nowMs: number
   const { sinceMs, seenLastAtMs } = drain.agentSilence ?? { sinceMs: nowMs, seenLastAtMs: nowMs };
   const unbroken = nowMs - seenLastAtMs <= maxGapSeconds * 1000;
   return { ...drain, agentSilence: { sinceMs: unbroken ? sinceMs : nowMs, seenLastAtMs: nowMs } };
+}
+
+/**
+ * How far a task is in its life, as ECS names the stages (facts 13): the one that is least far is likely to stop last.
+ */
+const STAGES = ['PROVISIONING', 'PENDING', 'ACTIVATING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING'];
+
+/** Whether its containers were told to stop, or have: it is a matter of its stop timeout now. */
+export function isEnding({ lastStatus }: HoldingTask): boolean {
+  return STAGES.indexOf(lastStatus) >= STAGES.indexOf('STOPPING');
+}
+
+/** The task that is likely to stop last: the least far in its life, then the one with the longest stop timeout. */
+export function lastToStop(tasks: readonly HoldingTask[]): HoldingTask | undefined {
+  const stage = ({ lastStatus }: HoldingTask) => STAGES.indexOf(lastStatus);
+  return tasks.toSorted((a, b) => stage(a) - stage(b) || b.stopTimeoutSeconds - a.stopTimeoutSeconds)[0];
 }
 
 /** Tells the compiler that every case was handled. */

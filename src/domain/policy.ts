@@ -35,6 +35,12 @@ const COMPLETION_RESERVE_SECONDS = 240;
 /** From the last look of one invocation to the first of the next: PutEvents, the way over the bus, a cold start. */
 export const HAND_OVER_SECONDS = 15;
 
+/** A schedule comes within the minute after its time (facts 10), and then has the same way to go. */
+export const PARKED_LATE_SECONDS = 60 + HAND_OVER_SECONDS;
+
+/** Parking for less than this is not worth the calls. */
+export const PARK_MIN_SECONDS = 30;
+
 /** Kept between StopTask and the task's stop timeout: for the agent to hear of it, and for us to see it stopped. */
 const STOP_RESERVE_SECONDS = 10;
 
@@ -45,6 +51,26 @@ export const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
 export const MAX_CONTINUATIONS = 2_000;
 
 const POLL_BACKOFF_FACTOR = 1.5;
+
+/**
+ * When to look at a parked drain that nothing has woken. `listing`: its tasks were not listed yet; that is spread over a
+ * minute, for a fleet has as many drains at once. `closely`: what may happen now sends no event, or a task is about to
+ * stop. `safely`: only a lost event makes it useful.
+ */
+const PARKED_LOOKS_SECONDS = {
+  listing: { from: 60, spread: 60 },
+  closely: { from: 45, spread: 0 },
+  safely: { from: 300, spread: 60 },
+} as const;
+
+/** Which of the looks at a parked drain comes next. */
+export type ParkedLook = keyof typeof PARKED_LOOKS_SECONDS;
+
+/** When that look is due; `random` spreads the looks of many drains. */
+export function parkedLookAtMs(look: ParkedLook, nowMs: number, random: number): number {
+  const { from, spread } = PARKED_LOOKS_SECONDS[look];
+  return nowMs + Math.round((from + spread * random) * 1000);
+}
 
 /** When the drain ends whatever holds the instance: by the policy, or early enough that the hook does not end it first. */
 export function deadlineAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
@@ -64,7 +90,7 @@ export function agentLostAtMs({ sinceMs }: AgentSilence, policy: Policy): number
 
 /** The longest that agents may go unwatched for their silence to count as one. */
 export function maxSilenceGapSeconds(policy: Policy): number {
-  return 2 * policy.pollMaxSeconds + 60;
+  return Math.max(2 * policy.pollMaxSeconds + 60, PARKED_LOOKS_SECONDS.closely.from + PARKED_LATE_SECONDS + 30);
 }
 
 /** When the task must be told to stop to have its whole grace before the deadline; undefined if the policy leaves it alone. */

@@ -8,14 +8,15 @@ import type {
   HookLimits,
   LifecycleAction,
   LifecycleResult,
+  Located,
   Observation,
   Outcome,
   Task,
 } from './drain.ts';
 
 /**
- * The outside cannot answer now, and may later: throttled, overloaded, timed out. Every port but the clock and the
- * journal may throw it; the drain waits and asks again. Any other error ends the invocation.
+ * The outside cannot answer now, and may later: throttled, overloaded, timed out. Every port but the clock, chance
+ * and the journal may throw it; the drain waits and asks again. Any other error ends the invocation.
  */
 export class Unavailable extends Error {
   override readonly name = 'Unavailable';
@@ -24,17 +25,29 @@ export class Unavailable extends Error {
 /** What ECS knows of one EC2 instance, and the two things we may ask of it. */
 export interface ContainerInstances {
   /** Every registration of the EC2 instance in the cluster that ECS lists; empty if there is none. */
-  find(cluster: string, ec2InstanceId: string): Promise<readonly ContainerInstance[]>;
-  /** The same registrations as they are now; one that ECS has forgotten is left out. */
-  refresh(containerInstances: readonly ContainerInstance[]): Promise<readonly ContainerInstance[]>;
-  /** Sets ACTIVE ones to DRAINING and returns them as ECS answers. */
-  setDraining(containerInstances: readonly ContainerInstance[]): Promise<readonly ContainerInstance[]>;
+  find(cluster: string, ec2InstanceId: string): Promise<readonly Located[]>;
+  /** The registrations as they are now; one that ECS has forgotten is left out. */
+  refresh(containerInstances: readonly Located[]): Promise<readonly ContainerInstance[]>;
+  /** Those of the EC2 instances that take tasks in the cluster, found together. */
+  findActive(cluster: string, ec2InstanceIds: readonly string[]): Promise<readonly Located[]>;
+  /** Sets ACTIVE ones to DRAINING; others, such as one that is DRAINING already, ECS refuses. */
+  setDraining(containerInstances: readonly Located[]): Promise<DrainingAnswer>;
   /** Every task ECS still lists for them, whatever its desired status. */
   listTasks(containerInstances: readonly ContainerInstance[]): Promise<readonly Task[]>;
   /** The same tasks as they are now; one that ECS has forgotten is left out. */
-  refreshTasks(tasks: readonly HoldingTask[]): Promise<readonly Task[]>;
+  refreshTasks(tasks: readonly Located[]): Promise<readonly Task[]>;
   /** Asks ECS to stop the task with its usual grace; `reason` is shown to whoever looks at the task. */
   stopTask(task: HoldingTask, reason: string): Promise<void>;
+  /** Whether ECS did not answer at the first attempt lately: then it is asked for nothing that can wait. */
+  isBusy(): boolean;
+}
+
+/** What ECS made of setting container instances to DRAINING. */
+export interface DrainingAnswer {
+  /** Those that take no tasks now. */
+  readonly draining: readonly ContainerInstance[];
+  /** Why not the others; undefined if there are none. */
+  readonly refusal: string | undefined;
 }
 
 /** Whether Auto Scaling took our word, or had no such action pending any more (facts 20). */
@@ -43,6 +56,11 @@ export type ActionAnswer = 'accepted' | 'already-completed';
 /** The lifecycle actions of Auto Scaling. */
 export interface LifecycleActions {
   hookLimits(action: LifecycleAction): Promise<HookLimits>;
+  /**
+   * The EC2 instances of the group that a terminating hook holds; none of a group with a warm pool, for Auto Scaling may
+   * hold one there only to put it back.
+   */
+  heldInstances(autoScalingGroup: string): Promise<readonly string[]>;
   recordHeartbeat(action: LifecycleAction): Promise<ActionAnswer>;
   complete(action: LifecycleAction, result: LifecycleResult): Promise<ActionAnswer>;
 }
@@ -50,6 +68,19 @@ export interface LifecycleActions {
 /** Where a drain goes on when this invocation cannot. */
 export interface Continuations {
   continueNow(drain: Drain): Promise<void>;
+}
+
+/** Where a drain waits outside any invocation: one place for each container instance, so that no drain waits twice. */
+export interface ParkingPlaces {
+  /**
+   * Lets the drain go on at that instant or up to a minute later (facts 10), unless it is woken before: on a place that is
+   * new to it, or on its own again. `taken`: another delivery of the same event has parked it on the new place already.
+   */
+  park(drain: Drain, untilMs: number, place: 'new' | 'own'): Promise<'parked' | 'taken'>;
+  /** The drain that waits on this container instance, as it was parked. */
+  parkedOn(containerInstanceArn: string): Promise<Drain | undefined>;
+  /** Gives the place up; that it is empty already is no error. */
+  release(drain: Drain): Promise<void>;
 }
 
 export interface Clock {
@@ -67,7 +98,9 @@ export interface Invocation {
 export type JournalEntry =
   | { readonly kind: 'decided'; readonly decision: Decision; readonly observation: Observation }
   /** An action that AWS did not take. */
-  | { readonly kind: 'refused'; readonly doing: Decision['kind']; readonly reason: string }
+  | { readonly kind: 'refused'; readonly doing: Decision['kind'] | 'release'; readonly reason: string }
+  /** Another delivery of the same event has this drain. */
+  | { readonly kind: 'superseded' }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly finishedAtMs: number };
 
 /** Logs and metrics. */
@@ -79,7 +112,11 @@ export interface Ports {
   readonly containerInstances: ContainerInstances;
   readonly lifecycleActions: LifecycleActions;
   readonly continuations: Continuations;
+  /** Undefined where drains wait within their invocations. */
+  readonly parkingPlaces: ParkingPlaces | undefined;
   readonly clock: Clock;
+  /** From 0 to 1, without 1: so that many drains do not do the same at the same time. */
+  readonly random: () => number;
   readonly invocation: Invocation;
   readonly journal: Journal;
 }

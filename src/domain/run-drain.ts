@@ -1,47 +1,112 @@
 /** The use case: observe, decide, act, until the drain ends or the invocation does. */
 
-import { type Decision, decide, type Situation, watchOrHandOver } from './decide.ts';
+import { type Decision, decide, type Situation, waitingFor } from './decide.ts';
 import {
   type ContainerInstance,
   type Drain,
   type DrainingObservation,
+  type Located,
+  lastToStop,
   type Observation,
   type Outcome,
   observationOf,
+  type Parked,
   unreachable,
   type Verdict,
   withAgents,
 } from './drain.ts';
 import { MAX_CONTINUATIONS, maxSilenceGapSeconds, nextPollIntervalSeconds, type Policy } from './policy.ts';
-import { type Journal, type Ports, Unavailable } from './ports.ts';
+import { type Journal, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
 
 /** How one invocation's part of a drain ended. */
 export type DrainResult =
   | { readonly kind: 'finished'; readonly outcome: Outcome }
-  | { readonly kind: 'handed-over'; readonly drain: Drain };
+  | { readonly kind: 'handed-over'; readonly drain: Drain }
+  | { readonly kind: 'parked'; readonly drain: Drain; readonly untilMs: number }
+  /** Another delivery of the same event has this drain, and goes on with it. */
+  | { readonly kind: 'superseded' };
+
+/** A wake-up that continues no drain, and why: a drain that awaited it, if one did, looks for itself before long. */
+export interface NotContinued {
+  readonly kind: 'not-awaited' | 'unavailable';
+  readonly reason: string;
+}
+
+/** ECS's word that a task has stopped. */
+export interface WakeUp {
+  readonly containerInstanceArn: string;
+  readonly taskArn: string;
+}
 
 /** How the next observation is made. */
 type Look = (drain: Drain) => Promise<Observation>;
 
+/** The drain between two decisions. */
+interface State {
+  readonly drain: Drain;
+  readonly look: Look;
+  /** What is known without looking: AWS was told something, and what it said of the instance is no older for that. */
+  readonly observation?: Observation;
+}
+
 /** What an action leads to: the end, or another round. */
-type Step = { readonly result: DrainResult } | { readonly drain: Drain; readonly look: Look };
+type Step = { readonly result: DrainResult } | State;
 
 /**
- * Runs the drain until it has an outcome or was handed over. Starting it twice, or again after a crash, is harmless:
- * of what is on the instance it believes only what ECS says now.
+ * Continues the drain that is parked on the container instance, if it awaits this task. For every other stop in the
+ * cluster that is one look-up and nothing more.
+ * @throws as `runDrain` does.
+ */
+export async function wakeDrain(
+  { containerInstanceArn, taskArn }: WakeUp,
+  policy: Policy,
+  ports: Ports & { readonly parkingPlaces: ParkingPlaces },
+): Promise<DrainResult | NotContinued> {
+  let drain: Drain | undefined;
+  try {
+    drain = await ports.parkingPlaces.parkedOn(containerInstanceArn);
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    return { kind: 'unavailable', reason: error.message };
+  }
+  if (!drain) return { kind: 'not-awaited', reason: 'no drain is parked on its container instance' };
+  const awaitedTask = drain.parked?.awaitedTask;
+  if (awaitedTask !== undefined && awaitedTask !== taskArn) {
+    return { kind: 'not-awaited', reason: `the drain of ${drain.action.instanceId} awaits ${awaitedTask}` };
+  }
+  if (awaitedTask === undefined && ports.containerInstances.isBusy()) {
+    const { instanceId } = drain.action;
+    return { kind: 'not-awaited', reason: `the tasks on ${instanceId} are not listed yet, and ECS is busy` };
+  }
+  return runDrain(drain, policy, ports, taskArn);
+}
+
+/**
+ * Runs the drain until it has an outcome, was handed over or is parked. Starting it twice, or again after a crash, is
+ * harmless: of what is on the instance it believes only what ECS says now.
+ * @param stoppedTask the task whose stop woke it, if one did
  * @throws whatever a port throws that is not `Unavailable`, and any failure to hand over.
  */
-export async function runDrain(drain: Drain, policy: Policy, ports: Ports): Promise<DrainResult> {
+export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stoppedTask?: string): Promise<DrainResult> {
   const toldOnce = { ...ports, journal: tellingChanges(ports.journal) };
   const looks = looksThrough(ports, policy);
-  let state: { drain: Drain; look: Look } = { drain, look: looks.full };
+  let state: State = { drain, look: firstLookAt(drain, looks, stoppedTask) };
   let lastSeen: DrainingObservation | undefined;
 
   for (;;) {
-    const observation = await observed(state.look, state.drain);
+    const observation = state.observation ?? (await observed(state.look, state.drain));
     const nowMs = ports.clock.nowMs();
     const seen = located(withAgents(state.drain, observation, nowMs, maxSilenceGapSeconds(policy)), observation);
-    const situation = { drain: seen, observation, policy, nowMs, invocationEndsAtMs: ports.invocation.endsAtMs };
+    const situation = {
+      drain: seen,
+      mayPark: ports.parkingPlaces !== undefined && seen.containerInstance !== undefined,
+      stoppedTask,
+      observation,
+      policy,
+      nowMs,
+      invocationEndsAtMs: ports.invocation.endsAtMs,
+      random: ports.random(),
+    };
     const decision = decide(situation);
     toldOnce.journal.record(seen, { kind: 'decided', decision, observation });
 
@@ -49,7 +114,7 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports): Prom
     const changed = draining && lastSeen ? taskStates(draining) !== taskStates(lastSeen) : false;
     lastSeen = draining ?? lastSeen;
 
-    const step = await attempted(decision, { ...situation, changed, lastSeen }, toldOnce, looks);
+    const step = await attempted(decision, { ...situation, look: state.look, changed, lastSeen }, toldOnce, looks);
     if ('result' in step) return step.result;
     state = step;
   }
@@ -75,6 +140,7 @@ function tellingChanges(journal: Journal): Journal {
           refused = entry.doing;
           break;
         case 'finished':
+        case 'superseded':
           break;
         default:
           unreachable(entry);
@@ -86,33 +152,63 @@ function tellingChanges(journal: Journal): Journal {
 
 type Looks = ReturnType<typeof looksThrough>;
 
-/** The three ways to look, from the dearest to the cheapest. */
-function looksThrough({ containerInstances: ecs }: Ports, policy: Policy) {
+/** The ways to look, from the dearest to the cheapest. */
+function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy: Policy) {
   const search = async (clusters: readonly string[], instanceId: string) =>
     (await Promise.all(clusters.map((cluster) => ecs.find(cluster, instanceId)))).flat();
 
-  /** Finds the instance in every cluster it may be in, and lists its tasks once it takes no more. */
-  const full: Look = async ({ namedCluster, action }) => {
+  const found = async ({ namedCluster, action }: Drain) => {
     const named = policy.clusters.filter((cluster) => cluster === namedCluster);
     const others = policy.clusters.filter((cluster) => cluster !== namedCluster);
     const inNamed = await search(named, action.instanceId);
-    const found = observationOf(inNamed, policy.clusters, []);
-    const standing =
-      found.kind === 'absent' ? observationOf(await search(others, action.instanceId), policy.clusters, []) : found;
-    return standing.kind === 'draining' ? tasksOn(standing.containerInstances)() : standing;
+    return inNamed.length > 0 ? inNamed : search(others, action.instanceId);
+  };
+
+  /** Finds the instance in every cluster it may be in, and lists its tasks once it takes no more. */
+  const full: Look = async (drain) => {
+    const listed = await found(drain);
+    const described = await ecs.refresh(listed);
+    if (described.length < listed.length) {
+      throw new Unavailable(`ECS lists ${listed.length} registrations and describes ${described.length} of them.`);
+    }
+    const standing = observationOf(described, policy.clusters, []);
+    if (standing.kind !== 'draining') return standing;
+    // Drained by another drain of its fleet.
+    const isLeaving =
+      drain.continuations === 0 && standing.containerInstances.some(({ countedTasks }) => countedTasks > 0);
+    if (isLeaving && parkingPlaces && ecs.isBusy()) {
+      return { kind: 'leaving', containerInstances: standing.containerInstances };
+    }
+    return tasksOn(standing.containerInstances)();
+  };
+
+  /** Only finds it: all that a new drain needs to set it to DRAINING. */
+  const finding: Look = async (drain) => {
+    const containerInstances = await found(drain);
+    return containerInstances.length > 0
+      ? { kind: 'listed', containerInstances }
+      : { kind: 'absent', clusters: policy.clusters };
   };
 
   /** Lists the tasks of registrations that ECS has just described. */
   const tasksOn = (containerInstances: readonly ContainerInstance[]) => async (): Promise<Observation> =>
     observationOf(containerInstances, policy.clusters, await ecs.listTasks(containerInstances));
 
+  /** Lists the tasks just after the draining. An empty list is not believed: ECS's lists lag behind its changes (facts 23). */
+  const early = (containerInstances: readonly ContainerInstance[]) => async (): Promise<Observation> => {
+    const seen = await tasksOn(containerInstances)();
+    const isEmpty = seen.kind === 'draining' && seen.holdingTasks.length === 0;
+    return isEmpty ? { kind: 'leaving', containerInstances } : seen;
+  };
+
   /**
    * Asks only after the tasks seen last: a DRAINING instance is given no new ones. When none of them is left, a full
    * look has the last word, for ECS may have placed a task just before it heard of the draining.
    */
   const again =
-    ({ containerInstances, holdingTasks }: DrainingObservation): Look =>
+    (containerInstances: readonly Located[], holdingTasks: readonly Located[]): Look =>
     async (drain) => {
+      if (holdingTasks.length === 0) return full(drain);
       const [instancesNow, tasksNow] = await Promise.all([
         ecs.refresh(containerInstances),
         ecs.refreshTasks(holdingTasks),
@@ -121,7 +217,17 @@ function looksThrough({ containerInstances: ecs }: Ports, policy: Policy) {
       return observation.kind === 'draining' && observation.holdingTasks.length > 0 ? observation : full(drain);
     };
 
-  return { full, tasksOn, again };
+  return { full, finding, tasksOn, early, again };
+}
+
+/** Goes by what the drain knew when it was parked; for the task whose stop woke it there is no need to ask. */
+function firstLookAt({ continuations, parked }: Drain, looks: Looks, stoppedTask: string | undefined): Look {
+  if (continuations === 0) return looks.finding;
+  if (!parked) return looks.full;
+  return looks.again(
+    parked.containerInstances,
+    parked.holdingTasks.filter(({ arn }) => arn !== stoppedTask),
+  );
 }
 
 async function observed(look: Look, drain: Drain): Promise<Observation> {
@@ -135,6 +241,7 @@ async function observed(look: Look, drain: Drain): Promise<Observation> {
 
 /** A situation, and what this invocation saw before it. */
 type Turn = Situation & {
+  readonly look: Look;
   /** The holding tasks are others, or elsewhere in their lives, than at the look before. */
   readonly changed: boolean;
   /** The last observation of the instance that could be made while it was draining. */
@@ -149,22 +256,31 @@ async function attempted(decision: Decision, turn: Turn, ports: Ports, looks: Lo
   try {
     return await act(decision, turn, ports, looks);
   } catch (error) {
+    if (decision.kind === 'park') {
+      // Whatever the reason: without a place to wait the drain goes on as it would in a Region that has none.
+      ports.journal.record(turn.drain, { kind: 'refused', doing: 'park', reason: reasonOf(error) });
+      const staying = { ...turn, mayPark: false };
+      return attempted(waitingFor(staying), staying, ports, looks);
+    }
     if (!(error instanceof Unavailable) || decision.kind === 'hand-over') throw error;
     ports.journal.record(turn.drain, { kind: 'refused', doing: decision.kind, reason: error.message });
     if (decision.kind === 'read-hook') {
       const assuming = { ...turn, hookRefused: true };
       return attempted(decide(assuming), assuming, ports, looks);
     }
-    const blind: Turn = { ...turn, observation: { kind: 'unavailable', reason: error.message }, changed: false };
-    return attempted(decision.kind === 'heartbeat' ? watchOrHandOver(blind) : decide(blind), blind, ports, looks);
+    const blind: Turn = {
+      ...turn,
+      observation: { kind: 'unavailable', reason: error.message },
+      mayPark: false, // What is to be done now is not put off.
+      changed: false,
+    };
+    return attempted(decision.kind === 'heartbeat' ? waitingFor(blind) : decide(blind), blind, ports, looks);
   }
 }
 
 async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): Promise<Step> {
-  const { drain, observation, policy } = turn;
+  const { drain, observation, policy, look } = turn;
   const { containerInstances: ecs, lifecycleActions, continuations, clock } = ports;
-  /** The same observation again: AWS was told something, and nothing it says of the instance is older for it. */
-  const unchanged: Look = async () => observation;
 
   switch (decision.kind) {
     case 'complete': {
@@ -174,14 +290,26 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
     case 'set-draining': {
       const others = observation.kind === 'active' ? observation.containerInstances : [];
       const untouched = others.filter((other) => !decision.containerInstances.includes(other));
-      const drained = await ecs.setDraining(decision.containerInstances);
+      const { draining, refusal } = await ecs.setDraining(decision.containerInstances);
+      if (refusal !== undefined) {
+        // It was not known to be ACTIVE: a full look tells what it is.
+        if (observation.kind === 'listed') return { drain, look: looks.full };
+        throw new Unavailable(refusal);
+      }
+      if (observation.kind === 'listed') await drainNeighbours(turn, ports);
+      const drained = [...untouched, ...draining];
+      // What ECS has to move first takes its time: which tasks those are is good to know, and can wait.
+      if (turn.mayPark && drained.some(({ countedTasks }) => countedTasks > 0)) {
+        if (!ecs.isBusy()) return { drain, look: looks.early(drained) };
+        return { drain, look: looks.tasksOn(drained), observation: { kind: 'leaving', containerInstances: drained } };
+      }
       // ECS's lists lag behind its changes (facts 23): a task placed just before may not be in them yet.
-      const soon = { ...turn, drain: { ...drain, pollIntervalSeconds: policy.pollMinSeconds } };
-      const step = await act(watchOrHandOver(soon), soon, ports, looks);
-      return 'result' in step ? step : { ...step, look: looks.tasksOn([...untouched, ...drained]) };
+      const soon = { ...turn, mayPark: false, drain: { ...drain, pollIntervalSeconds: policy.pollMinSeconds } };
+      const step = await act(waitingFor(soon), soon, ports, looks);
+      return 'result' in step ? step : { ...step, look: looks.tasksOn(drained) };
     }
     case 'read-hook':
-      return { drain: { ...drain, hook: await lifecycleActions.hookLimits(drain.action) }, look: unchanged };
+      return { drain: { ...drain, hook: await lifecycleActions.hookLimits(drain.action) }, look, observation };
     case 'stop-tasks': {
       const reason = `ecs-drain: ${drain.action.instanceId} is terminating and its drain is near its deadline`;
       const refusals = (await Promise.allSettled(decision.tasks.map((task) => ecs.stopTask(task, reason)))).filter(
@@ -189,40 +317,138 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       );
       // One task that cannot be stopped must not cost the others their grace, nor the drain its end.
       for (const { reason: why } of refusals as PromiseRejectedResult[]) {
-        ports.journal.record(drain, { kind: 'refused', doing: 'stop-tasks', reason: String(why) });
+        ports.journal.record(drain, { kind: 'refused', doing: 'stop-tasks', reason: reasonOf(why) });
       }
-      return { drain, look: async () => withStopRequested(observation, decision.tasks) };
+      return { drain, look, observation: withStopRequested(observation, decision.tasks) };
     }
     case 'heartbeat': {
       if ((await lifecycleActions.recordHeartbeat(drain.action)) === 'already-completed') {
         return overtaken(turn, ports);
       }
       const beaten = { ...drain, lastHeartbeatAtMs: turn.nowMs, heartbeats: drain.heartbeats + 1 };
-      return { drain: beaten, look: unchanged };
+      return { drain: beaten, look, observation };
     }
     case 'watch': {
       const pollIntervalSeconds = nextPollIntervalSeconds(drain.pollIntervalSeconds, turn.changed, policy);
       await clock.sleepUntil(decision.untilMs);
-      const look = observation.kind === 'draining' ? looks.again(observation) : looks.full;
-      return { drain: { ...drain, pollIntervalSeconds }, look };
+      return { drain: { ...drain, pollIntervalSeconds }, look: nextLookAfter(turn, looks) };
     }
     case 'hand-over': {
-      const next = { ...drain, continuations: drain.continuations + 1 };
-      if (next.continuations > MAX_CONTINUATIONS) {
-        throw new Error(
-          `The drain of ${drain.action.instanceId} was handed over ${MAX_CONTINUATIONS} times, the cap: something sends it round without waiting. Its hook now runs into its own timeout; complete the lifecycle action by hand or send the event again.`,
-        );
-      }
+      const next = continued(drain);
       await continuations.continueNow(next);
       return { result: { kind: 'handed-over', drain: next } };
+    }
+    case 'park': {
+      const { untilMs } = decision;
+      const pollIntervalSeconds = policy.pollMinSeconds;
+      const next = { ...continued(drain), pollIntervalSeconds, parked: parkedAs(turn) };
+      const answer = await ports.parkingPlaces?.park(next, untilMs, drain.parked ? 'own' : 'new');
+      switch (answer) {
+        case 'parked':
+          return { result: { kind: 'parked', drain: next, untilMs } };
+        case 'taken':
+          ports.journal.record(drain, { kind: 'superseded' });
+          return { result: { kind: 'superseded' } };
+        case undefined:
+          throw new Error('There is nowhere to park.');
+        default:
+          return unreachable(answer);
+      }
     }
     default:
       return unreachable(decision);
   }
 }
 
-function finish(drain: Drain, outcome: Outcome, { journal, clock }: Ports): Step {
+/** How many others one drain asks after, and how many it sets to DRAINING: many drains, each beginning elsewhere, reach all. */
+const NEIGHBOURS = { asked: 100, set: 20 };
+
+/**
+ * Sets others of the group that Auto Scaling holds to DRAINING, all in three or four calls. When ECS throttles, a fleet is
+ * going: each of its drains would wait for its turn, while ECS moves the tasks of the first to instances that go as well.
+ */
+async function drainNeighbours({ drain, random }: Turn, ports: Ports): Promise<void> {
+  const { action, cluster } = drain;
+  try {
+    const held = (await ports.lifecycleActions.heldInstances(action.autoScalingGroup)).filter(
+      (instanceId) => instanceId !== action.instanceId,
+    );
+    const asked = fromThere(held, random).slice(0, NEIGHBOURS.asked);
+    if (asked.length === 0 || cluster === undefined) return;
+    const active = await ports.containerInstances.findActive(cluster, asked);
+    if (active.length === 0) return;
+    await ports.containerInstances.setDraining(fromThere(active, random).slice(0, NEIGHBOURS.set));
+  } catch (error) {
+    // Each of them has a drain of its own, which does the same in its turn.
+    ports.journal.record(drain, { kind: 'refused', doing: 'set-draining', reason: reasonOf(error) });
+  }
+}
+
+/** The items in a circle, beginning somewhere. */
+function fromThere<T>(items: readonly T[], random: number): T[] {
+  const from = Math.floor(random * items.length);
+  return [...items.slice(from), ...items.slice(0, from)];
+}
+
+function nextLookAfter({ observation, look }: Turn, looks: Looks): Look {
+  switch (observation.kind) {
+    case 'draining':
+      return looks.again(observation.containerInstances, observation.holdingTasks);
+    case 'leaving':
+      return looks.tasksOn(observation.containerInstances);
+    case 'unavailable':
+      return look;
+    case 'listed':
+    case 'active':
+    case 'absent':
+      return looks.full;
+    default:
+      return unreachable(observation);
+  }
+}
+
+/** @throws Error beyond the cap. */
+function continued(drain: Drain): Drain {
+  const next = { ...drain, continuations: drain.continuations + 1 };
+  if (next.continuations <= MAX_CONTINUATIONS) return next;
+  throw new Error(
+    `The drain of ${drain.action.instanceId} was handed over ${MAX_CONTINUATIONS} times, the cap: something sends it round without waiting. Its hook now runs into its own timeout; complete the lifecycle action by hand or send the event again.`,
+  );
+}
+
+/** What is worth knowing when the drain goes on: what was seen, or else what was known before. */
+function parkedAs({ drain, observation, stoppedTask }: Turn): Parked {
+  const located = ({ arn, cluster }: Located) => ({ arn, cluster });
+  switch (observation.kind) {
+    case 'draining': {
+      const { containerInstances, holdingTasks } = observation;
+      const awaitedTask = lastToStop(holdingTasks.filter(({ arn }) => arn !== stoppedTask))?.arn;
+      return {
+        containerInstances: containerInstances.map(located),
+        holdingTasks: holdingTasks.map(located),
+        awaitedTask,
+      };
+    }
+    case 'leaving':
+      return { containerInstances: observation.containerInstances.map(located), holdingTasks: [] };
+    case 'unavailable':
+    case 'listed':
+    case 'active':
+    case 'absent':
+      return drain.parked ?? { containerInstances: [], holdingTasks: [] };
+    default:
+      return unreachable(observation);
+  }
+}
+
+async function finish(drain: Drain, outcome: Outcome, { journal, clock, parkingPlaces }: Ports): Promise<Step> {
   journal.record(drain, { kind: 'finished', outcome, finishedAtMs: clock.nowMs() });
+  if (drain.parked) {
+    // A schedule that stays wakes a drain that is over, which is harmless.
+    await parkingPlaces?.release(drain).catch((error: unknown) => {
+      journal.record(drain, { kind: 'refused', doing: 'release', reason: reasonOf(error) });
+    });
+  }
   return { result: { kind: 'finished', outcome } };
 }
 
@@ -230,7 +456,7 @@ function finish(drain: Drain, outcome: Outcome, { journal, clock }: Ports): Step
  * Somebody completed the action before us: another delivery of the same event, an operator, or the hook's timeout. The
  * tasks seen last tell what that cost, for the instance may be gone by now.
  */
-function overtaken({ drain, lastSeen }: Turn, ports: Ports): Step {
+function overtaken({ drain, lastSeen }: Turn, ports: Ports): Promise<Step> {
   return finish(drain, { kind: 'already-completed', holdingTasks: lastSeen?.holdingTasks ?? [] }, ports);
 }
 
@@ -258,8 +484,13 @@ function withStopRequested(observation: Observation, asked: Extract<Decision, { 
 }
 
 function located(drain: Drain, observation: Observation): Drain {
-  const found = 'containerInstances' in observation ? observation.containerInstances[0]?.cluster : undefined;
-  return found === undefined ? drain : { ...drain, cluster: found };
+  const found = 'containerInstances' in observation ? observation.containerInstances[0] : undefined;
+  if (!found) return drain;
+  return { ...drain, cluster: found.cluster, containerInstance: drain.containerInstance ?? found.arn };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The holding tasks and how far each has come; undefined where the observation does not tell. */

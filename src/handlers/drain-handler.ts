@@ -4,6 +4,7 @@ import { Metrics } from '@aws-lambda-powertools/metrics';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { ECSClient, type ECSClientConfig } from '@aws-sdk/client-ecs';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { autoScalingLifecycleActions } from '../adapters/auto-scaling.ts';
@@ -11,10 +12,12 @@ import { HAND_OVER_BOUNDS, SDK_BOUNDS } from '../adapters/aws-call.ts';
 import { ecsContainerInstances } from '../adapters/ecs.ts';
 import { eventBridgeContinuations } from '../adapters/event-bridge.ts';
 import { drainKeys, powertoolsJournal } from '../adapters/powertools-journal.ts';
+import { schedulerParkingPlaces } from '../adapters/scheduler.ts';
 import { abortAfter, systemClock } from '../adapters/system-clock.ts';
-import type { Clock } from '../domain/ports.ts';
-import { type DrainResult, runDrain } from '../domain/run-drain.ts';
-import { receive } from './events.ts';
+import { unreachable } from '../domain/drain.ts';
+import type { Clock, Ports } from '../domain/ports.ts';
+import { type DrainResult, runDrain, type WakeUp, wakeDrain } from '../domain/run-drain.ts';
+import { drainIn, receive } from './events.ts';
 import { settingsFrom } from './settings.ts';
 
 /** What an invocation came to. */
@@ -39,35 +42,68 @@ export function createDrainHandler(
   const logger = new Logger();
   const journal = powertoolsJournal(logger, new Metrics());
   const configuration = { ...SDK_BOUNDS, ...(transport && { requestHandler: transport }) };
-  const ecs = new ECSClient(configuration);
+  const containerInstances = ecsContainerInstances(new ECSClient(configuration), {
+    readStopTimeouts: settings.policy.stopStragglers !== 'none',
+  });
   const autoScaling = new AutoScalingClient(configuration);
   const handOver = { ...HAND_OVER_BOUNDS, ...(transport && { requestHandler: transport }) };
   const continuations = eventBridgeContinuations(new EventBridgeClient(handOver), settings.eventSource);
+  const parkingPlaces =
+    settings.parking &&
+    schedulerParkingPlaces({
+      client: new SchedulerClient(configuration),
+      place: settings.parking,
+      clock,
+      read: (detail) => drainIn(detail, settings).drain,
+    });
 
-  const handle = async (event: unknown, context: Context): Promise<HandlerResult> => {
-    const received = receive(event, settings);
-    if (received.kind === 'ignored') {
-      logger.info(`Ignored: ${received.reason}`);
-      return received;
-    }
-    const { drain, warning } = received;
-    logger.appendKeys(drainKeys(drain));
-    if (warning !== undefined) logger.warn(warning);
-
+  const portsOf = (context: Context): Ports => {
     const remainingMs = context.getRemainingTimeInMillis();
     // The first half of the margin is for a last look that comes late; the second must be left to hand over.
     const signal = abortAfter(remainingMs - (settings.policy.marginSeconds * 1000) / 2);
-    return runDrain(drain, settings.policy, {
-      containerInstances: ecsContainerInstances(ecs, {
-        signal,
-        readStopTimeouts: settings.policy.stopStragglers !== 'none',
-      }),
+    return {
+      containerInstances: containerInstances(signal),
       lifecycleActions: autoScalingLifecycleActions(autoScaling, signal),
       continuations,
+      parkingPlaces: parkingPlaces?.(signal),
       clock,
+      random: Math.random,
       invocation: { endsAtMs: clock.nowMs() + remainingMs },
       journal,
-    });
+    };
+  };
+
+  const handle = async (event: unknown, context: Context): Promise<HandlerResult> => {
+    const received = receive(event, settings);
+    switch (received.kind) {
+      case 'drain':
+        logger.appendKeys(drainKeys(received.drain));
+        if (received.warning !== undefined) logger.warn(received.warning);
+        return runDrain(received.drain, settings.policy, portsOf(context));
+      case 'wake-up':
+        return wake(received.wakeUp, portsOf(context));
+      case 'ignored':
+        logger.info(`Ignored: ${received.reason}`);
+        return received;
+      default:
+        return unreachable(received);
+    }
+  };
+
+  const wake = async (wakeUp: WakeUp, { parkingPlaces: places, ...ports }: Ports): Promise<HandlerResult> => {
+    if (!places) return { kind: 'ignored', reason: 'there are no parking places' };
+    const result = await wakeDrain(wakeUp, settings.policy, { ...ports, parkingPlaces: places });
+    switch (result.kind) {
+      case 'not-awaited':
+        // Most stops in a cluster are no news: a line for each would cost more than it tells.
+        logger.debug(`Ignored: ${result.reason}`, { ...wakeUp });
+        return { kind: 'ignored', reason: result.reason };
+      case 'unavailable':
+        logger.warn(`Ignored, though a parked drain may have awaited it: ${result.reason}`, { ...wakeUp });
+        return { kind: 'ignored', reason: result.reason };
+      default:
+        return result;
+    }
   };
 
   // Lambda's own timeout ends the invocation; the domain hands over well before it.

@@ -2,12 +2,14 @@ import * as v from 'valibot';
 import { CONTINUATION_DETAIL_TYPE, CONTINUATION_VERSION } from '../adapters/event-bridge.ts';
 import { type Drain, newDrain } from '../domain/drain.ts';
 import { MAX_CONTINUATIONS } from '../domain/policy.ts';
+import type { WakeUp } from '../domain/run-drain.ts';
 import { sentenceOf, shown } from './sentence.ts';
 import { clusterName, type Settings } from './settings.ts';
 
-/** What an event asks of us: a drain to start or go on with, or nothing. */
+/** What an event asks of us: a drain to start or go on with, one that may be parked, or nothing. */
 export type Received =
   | { readonly kind: 'drain'; readonly drain: Drain; readonly warning?: string }
+  | { readonly kind: 'wake-up'; readonly wakeUp: WakeUp }
   | { readonly kind: 'ignored'; readonly reason: string };
 
 /** An event that should have been ours and cannot be understood; the message names the field and the value. */
@@ -18,6 +20,9 @@ export class RejectedEvent extends Error {
 const TERMINATION_SOURCE = 'aws.autoscaling';
 const TERMINATION_DETAIL_TYPE = 'EC2 Instance-terminate Lifecycle Action';
 const TERMINATING = 'autoscaling:EC2_INSTANCE_TERMINATING';
+
+const TASK_SOURCE = 'aws.ecs';
+const TASK_DETAIL_TYPE = 'ECS Task State Change';
 
 /** How far the clocks of Lambda and of EventBridge may be apart. */
 const CLOCK_SKEW_MS = 60_000;
@@ -63,19 +68,43 @@ const terminationDetail = v.looseObject({
   Destination: v.optional(v.string('expected EC2, AutoScalingGroup or WarmPool')),
 });
 
-/** The detail of our own continuation: nothing in it that we did not write. */
+const arn = (what: string) => matching(/^arn:[^:]+:ecs:[^:]+:\d{12}:.+$/, `the ARN of ${what}`);
+
+/** The detail of a task's change of state, as far as it matters here (facts 4). */
+const taskDetail = v.looseObject({
+  clusterArn: arn('a cluster'),
+  taskArn: arn('a task'),
+  lastStatus: name('a task status'),
+  containerInstanceArn: v.optional(arn('a container instance')),
+});
+
+const located = object({ arn: name('an ARN'), cluster: clusterName });
+
+/** The part of a continuation that every version has, and from which a drain can begin anew. */
+const drainBasis = {
+  action: object({
+    autoScalingGroup: name('the name of an Auto Scaling group'),
+    lifecycleHook: name('the name of a lifecycle hook'),
+    instanceId,
+    token,
+  }),
+  startedAtMs: instantMs,
+  continuations: v.pipe(
+    count,
+    v.maxValue(MAX_CONTINUATIONS, `expected ${MAX_CONTINUATIONS} at most: something sends the drain round in a loop`),
+  ),
+};
+
+const VERSION_EXPECTED = `expected version 1 to ${CONTINUATION_VERSION}, which this function speaks`;
+
+/** The detail of our own continuation, of this version or of an older one: nothing in it that we did not write. */
 const continuationDetail = object({
-  version: v.literal(CONTINUATION_VERSION, `expected version ${CONTINUATION_VERSION}, which this function speaks`),
+  version: v.picklist([1, CONTINUATION_VERSION], VERSION_EXPECTED),
   drain: object({
-    action: object({
-      autoScalingGroup: name('the name of an Auto Scaling group'),
-      lifecycleHook: name('the name of a lifecycle hook'),
-      instanceId,
-      token,
-    }),
+    ...drainBasis,
     namedCluster: v.optional(clusterName),
     cluster: v.optional(clusterName),
-    startedAtMs: instantMs,
+    containerInstance: v.optional(name('an ARN')),
     hook: v.optional(
       object({
         heartbeatTimeoutSeconds: between(30, 7_200, 'seconds'),
@@ -84,13 +113,22 @@ const continuationDetail = object({
     ),
     lastHeartbeatAtMs: instantMs,
     heartbeats: count,
-    continuations: v.pipe(
-      count,
-      v.maxValue(MAX_CONTINUATIONS, `expected ${MAX_CONTINUATIONS} at most: something sends the drain round in a loop`),
-    ),
     pollIntervalSeconds: between(0, 300, 'seconds'),
     agentSilence: v.optional(object({ sinceMs: instantMs, seenLastAtMs: instantMs })),
+    parked: v.optional(
+      object({
+        containerInstances: v.array(located, 'expected a list'),
+        holdingTasks: v.array(located, 'expected a list'),
+        awaitedTask: v.optional(name('an ARN')),
+      }),
+    ),
   }),
+});
+
+/** What can be understood of a continuation that a version of the future wrote, before the deployment was rolled back. */
+const continuationBasis = v.looseObject({
+  version: v.pipe(count, v.gtValue(CONTINUATION_VERSION, VERSION_EXPECTED)),
+  drain: v.looseObject(drainBasis, 'expected an object'),
 });
 
 /**
@@ -108,6 +146,7 @@ export function receive(event: unknown, settings: Settings): Received {
   if (source === settings.eventSource && detailType === CONTINUATION_DETAIL_TYPE) {
     return receiveContinuation(detail, Date.parse(time), settings);
   }
+  if (source === TASK_SOURCE && detailType === TASK_DETAIL_TYPE) return receiveTask(detail, settings);
   return ignored(`nobody here waits for ${detailType} from ${source}`);
 }
 
@@ -132,15 +171,46 @@ function receiveTermination(detail: unknown, startedAtMs: number, settings: Sett
 }
 
 function receiveContinuation(detail: unknown, sentAtMs: number, settings: Settings): Received {
-  const { drain } = parsed(continuationDetail, detail, 'The continuation event', 'detail');
-  const notOurs = whyNotOurs(drain.action, settings);
-  // It is our own event: somebody's drain ends here, and must not end in silence.
-  if (notOurs) throw new RejectedEvent(`The drain of ${drain.action.instanceId} cannot go on: ${notOurs} any more.`);
+  const { drain, warning } = drainIn(detail, settings);
   for (const field of ['startedAtMs', 'lastHeartbeatAtMs'] as const) {
     if (drain[field] <= sentAtMs + CLOCK_SKEW_MS) continue;
     throw new RejectedEvent(`The continuation event cannot be understood: detail.drain.${field} is after it was sent.`);
   }
-  return { kind: 'drain', drain };
+  return { kind: 'drain', drain, ...(warning !== undefined && { warning }) };
+}
+
+/**
+ * The drain that a continuation carries, on the bus or in a schedule.
+ * @throws RejectedEvent if it cannot be understood, or is of a group or hook that is not ours any more.
+ */
+export function drainIn(detail: unknown, settings: Settings): { readonly drain: Drain; readonly warning?: string } {
+  const read = v.is(continuationBasis, detail)
+    ? begunAnew(detail, settings)
+    : { drain: parsed(continuationDetail, detail, 'The continuation event', 'detail').drain };
+  const { action } = read.drain;
+  const notOurs = whyNotOurs(action, settings);
+  // It is our own event: somebody's drain ends here, and must not end in silence.
+  if (notOurs) throw new RejectedEvent(`The drain of ${action.instanceId} cannot go on: ${notOurs} any more.`);
+  return read;
+}
+
+/** ECS and Auto Scaling know the rest: a drain is told what it is about and since when, and looks for itself. */
+function begunAnew({ version, drain }: v.InferOutput<typeof continuationBasis>, { policy }: Settings) {
+  const { action, startedAtMs, continuations } = drain;
+  return {
+    drain: { ...newDrain(action, startedAtMs, undefined, policy.pollMinSeconds), continuations },
+    warning: `The continuation is of version ${version}, which this function does not speak: the drain begins anew with what it says of the lifecycle action.`,
+  };
+}
+
+function receiveTask(detail: unknown, { policy, parking }: Settings): Received {
+  if (!parking) return ignored('no drain is ever parked here (waiting)');
+  const task = parsed(taskDetail, detail, 'The task event', 'detail');
+  const cluster = task.clusterArn.split('/').at(-1) ?? '';
+  if (task.lastStatus !== 'STOPPED') return ignored(`the task is ${task.lastStatus}, not STOPPED`);
+  if (!policy.clusters.includes(cluster)) return ignored(`the cluster ${cluster} is not among ours (cluster)`);
+  if (task.containerInstanceArn === undefined) return ignored('the task was not on a container instance');
+  return { kind: 'wake-up', wakeUp: { containerInstanceArn: task.containerInstanceArn, taskArn: task.taskArn } };
 }
 
 /** Hooks of others send the same events, ECS's managed draining among them (facts 22); theirs are not ours to complete. */

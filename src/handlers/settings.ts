@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { SchedulerPlace } from '../adapters/scheduler.ts';
 import { conflictsIn, type Policy } from '../domain/policy.ts';
 import { sentenceOf } from './sentence.ts';
 
@@ -10,6 +11,8 @@ export interface Settings {
   readonly lifecycleHooks: readonly string[];
   /** The `source` of our own events: another deployment in the same account has another. */
   readonly eventSource: string;
+  /** Where drains are parked; undefined if they wait within their invocations. */
+  readonly parking: SchedulerPlace | undefined;
 }
 
 /** Settings that cannot be used; the message names each, its value and how to mend it. */
@@ -44,6 +47,7 @@ export const settingsEntries = {
   agentGraceSeconds: seconds(60, 172_800),
   heartbeatTimeoutSeconds: seconds(30, 7_200),
   heartbeatFraction: decimal(0.1, 10),
+  waiting: oneOf('park', 'watch'),
   pollMinSeconds: seconds(1, 60),
   pollMaxSeconds: seconds(1, 300),
   // Half of it has to hold three attempts at PutEvents: see HAND_OVER_BOUNDS.
@@ -52,10 +56,21 @@ export const settingsEntries = {
   eventSource: text(/^(?!aws\.)[\w./-]{1,256}$/, 'an event source that does not begin with aws.'),
 };
 
+const setByTheDeployment = text(/./, 'what the deployment sets');
+
+/** What the deployment adds where drains are parked: no choice of the user's. */
+export const parkingEntries = {
+  scheduleGroup: setByTheDeployment,
+  scheduleRoleArn: setByTheDeployment,
+  eventBusArn: setByTheDeployment,
+  deadLetterQueueArn: setByTheDeployment,
+};
+
 /** The settings of the running function, from its environment: `deadlineSeconds` is in `DEADLINE_SECONDS`. */
 export function settingsFrom(env: Readonly<Record<string, string | undefined>>): Settings {
-  const given = Object.keys(settingsEntries).map((name) => [name, env[variableOf(name)]]);
-  const parsed = checked(v.object(settingsEntries), Object.fromEntries(given));
+  const given = (entries: object) =>
+    Object.fromEntries(Object.keys(entries).map((name) => [name, env[variableOf(name)]]));
+  const parsed = checked(v.object(settingsEntries), given(settingsEntries));
   const policy: Policy = { ...parsed, clusters: parsed.cluster };
   refuseConflicts(conflictsIn(policy, { functionTimeoutSeconds: parsed.functionTimeoutSeconds, hook: undefined }));
   return {
@@ -63,6 +78,10 @@ export function settingsFrom(env: Readonly<Record<string, string | undefined>>):
     autoScalingGroups: parsed.autoScalingGroups,
     lifecycleHooks: parsed.lifecycleHook,
     eventSource: parsed.eventSource,
+    parking:
+      parsed.waiting === 'park'
+        ? { ...checked(v.object(parkingEntries), given(parkingEntries)), eventSource: parsed.eventSource }
+        : undefined,
   };
 }
 
@@ -99,7 +118,12 @@ export function oneOf<const T extends readonly string[]>(...choices: T) {
 }
 
 function seconds(min: number, max: number) {
-  return number(/^\d+$/, `a whole number of seconds from ${min} to ${max}`, min, max);
+  return wholeNumber(min, max, 'a whole number of seconds');
+}
+
+/** A whole number that arrives as text; `what` is what the sentence calls it. */
+export function wholeNumber(min: number, max: number, what = 'a whole number') {
+  return number(/^\d+$/, `${what} from ${min} to ${max}`, min, max);
 }
 
 function decimal(min: number, max: number) {

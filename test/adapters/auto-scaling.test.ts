@@ -46,7 +46,22 @@ function hookWith(timeouts: string) {
   );
 }
 
+/** DescribeAutoScalingGroups that answers with the group; `more` are further elements of it. */
+function groupWith(states: readonly string[], more = '') {
+  const members = states.map(
+    (state, i) => `<member><InstanceId>i-${i}</InstanceId><LifecycleState>${state}</LifecycleState></member>`,
+  );
+  return document(
+    'DescribeAutoScalingGroups',
+    `<AutoScalingGroups><member>
+      <AutoScalingGroupName>web</AutoScalingGroupName>
+      <Instances>${members.join('')}</Instances>${more}
+    </member></AutoScalingGroups>`,
+  );
+}
+
 const accepted = {
+  DescribeAutoScalingGroups: groupWith(['InService']),
   CompleteLifecycleAction: document('CompleteLifecycleAction', ''),
   RecordLifecycleActionHeartbeat: document('RecordLifecycleActionHeartbeat', ''),
   DescribeLifecycleHooks: hookWith('<HeartbeatTimeout>300</HeartbeatTimeout><GlobalTimeout>20000</GlobalTimeout>'),
@@ -57,6 +72,7 @@ const requests: [Action, (actions: LifecycleActions) => Promise<unknown>][] = [
   ['CompleteLifecycleAction', (actions) => actions.complete(action, 'CONTINUE')],
   ['RecordLifecycleActionHeartbeat', (actions) => actions.recordHeartbeat(action)],
   ['DescribeLifecycleHooks', (actions) => actions.hookLimits(action)],
+  ['DescribeAutoScalingGroups', (actions) => actions.heldInstances('web')],
 ];
 const answering = requests.slice(0, 2);
 
@@ -134,6 +150,28 @@ describe('how long the hook holds', () => {
       'Auto Scaling has no hook ecs-drain on group web, though it sent its event: somebody deleted the hook.',
     );
     await expect(asked).rejects.not.toThrow(Unavailable);
+  });
+});
+
+describe('the instances that are held', () => {
+  it('are those of the group that wait for a terminating hook', async () => {
+    const states = ['InService', 'Terminating:Wait', 'Terminating:Proceed', 'Pending:Wait', 'Terminating:Wait'];
+    const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(states) });
+    expect(await autoScalingAt(endpoint).heldInstances('web')).toEqual(['i-1', 'i-4']);
+    expect(endpoint.inputsOf('DescribeAutoScalingGroups')).toMatchObject([{ 'AutoScalingGroupNames.member.1': 'web' }]);
+  });
+
+  it('are none where a warm pool may take them back', async () => {
+    const warmPool = '<WarmPoolConfiguration><MinSize>1</MinSize></WarmPoolConfiguration>';
+    const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(['Terminating:Wait'], warmPool) });
+    expect(await autoScalingAt(endpoint).heldInstances('web')).toEqual([]);
+  });
+
+  it('are none of a group that is gone', async () => {
+    const endpoint = await aws({
+      DescribeAutoScalingGroups: document('DescribeAutoScalingGroups', '<AutoScalingGroups/>'),
+    });
+    expect(await autoScalingAt(endpoint).heldInstances('web')).toEqual([]);
   });
 });
 

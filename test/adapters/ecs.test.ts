@@ -18,12 +18,19 @@ import { type AwsEndpoint, accessDenied, aws, fault, hang, type Script, throttle
 
 /** The adapter of one invocation, talking to the endpoint through the real SDK client. */
 function ecsAt({ config }: AwsEndpoint, { readStopTimeouts = false, signal = new AbortController().signal } = {}) {
-  return ecsContainerInstances(new ECSClient(config), { readStopTimeouts, signal });
+  return ecsContainerInstances(new ECSClient(config), { readStopTimeouts })(signal);
 }
 
 /** A registration as the domain knows it. */
 function registration(n = 1, changes: Partial<ContainerInstance> = {}): ContainerInstance {
-  return { arn: containerInstanceArn(n), cluster: CLUSTER, status: 'ACTIVE', agentConnected: true, ...changes };
+  return {
+    arn: containerInstanceArn(n),
+    cluster: CLUSTER,
+    status: 'ACTIVE',
+    agentConnected: true,
+    countedTasks: 2,
+    ...changes,
+  };
 }
 
 /** ECS with these tasks on the instance: it lists each by its desired status and describes what it is asked for. */
@@ -52,77 +59,35 @@ function arnsOf(items: readonly { readonly arn: string }[]) {
 }
 
 describe('finding an EC2 instance', () => {
-  it('asks for it by its id, in one call, and describes what it found', async () => {
-    const endpoint = await aws({
-      ListContainerInstances: { containerInstanceArns: [containerInstanceArn()] },
-      DescribeContainerInstances: { containerInstances: [recordedInstance()], failures: [] },
-    });
-    expect(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID)).toEqual([registration()]);
+  it('asks for it by its id, in one call, and describes nothing', async () => {
+    const endpoint = await aws({ ListContainerInstances: { containerInstanceArns: [containerInstanceArn()] } });
+    expect(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID)).toEqual([
+      { arn: containerInstanceArn(), cluster: CLUSTER },
+    ]);
     expect(endpoint.inputsOf('ListContainerInstances')).toEqual([
       { cluster: CLUSTER, filter: `ec2InstanceId == ${INSTANCE_ID}`, maxResults: 100 },
     ]);
-    expect(endpoint.inputsOf('DescribeContainerInstances')).toEqual([
-      { cluster: CLUSTER, containerInstances: [containerInstanceArn()] },
-    ]);
-  });
-
-  it('finds nothing where there is nothing, and describes nothing', async () => {
-    const endpoint = await aws({ ListContainerInstances: { containerInstanceArns: [] } });
-    expect(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID)).toEqual([]);
     expect(endpoint.actions).toEqual(['ListContainerInstances']);
   });
 
-  it('returns every registration that an agent left behind', async () => {
-    const endpoint = await aws({
-      ListContainerInstances: { containerInstanceArns: [containerInstanceArn(1), containerInstanceArn(2)] },
-      DescribeContainerInstances: {
-        containerInstances: [
-          recordedInstance({
-            containerInstanceArn: containerInstanceArn(1),
-            status: 'DRAINING',
-            agentConnected: false,
-          }),
-          recordedInstance({ containerInstanceArn: containerInstanceArn(2) }),
-        ],
-        failures: [],
-      },
-    });
-    expect(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID)).toEqual([
-      registration(1, { status: 'DRAINING', agentConnected: false }),
-      registration(2),
-    ]);
+  it('finds nothing where there is nothing', async () => {
+    const endpoint = await aws({ ListContainerInstances: { containerInstanceArns: [] } });
+    expect(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID)).toEqual([]);
   });
 
-  it('follows the pages, and describes a hundred at a time', async () => {
+  it('finds every registration that an agent left behind, on every page', async () => {
     const arns = range(150).map((n) => containerInstanceArn(n));
     const endpoint = await aws({
       ListContainerInstances: [
         { containerInstanceArns: arns.slice(0, 100), nextToken: 'page-2' },
         { containerInstanceArns: arns.slice(100) },
       ],
-      DescribeContainerInstances: ({ containerInstances = [] }) => ({
-        containerInstances: containerInstances.map((arn) => recordedInstance({ containerInstanceArn: arn })),
-      }),
     });
     expect(arnsOf(await ecsAt(endpoint).find(CLUSTER, INSTANCE_ID))).toEqual(arns);
     expect(endpoint.inputsOf('ListContainerInstances').map(({ nextToken }) => nextToken)).toEqual([
       undefined,
       'page-2',
     ]);
-    expect(endpoint.inputsOf('DescribeContainerInstances')).toHaveLength(2);
-  });
-
-  it.each([
-    ['says that it misses it', [{ arn: containerInstanceArn(), reason: 'MISSING' }]],
-    ['says nothing of it', []],
-  ])('does not take an instance for gone that ECS lists, but, asked for it, %s', async (_, failures) => {
-    const endpoint = await aws({
-      ListContainerInstances: { containerInstanceArns: [containerInstanceArn()] },
-      DescribeContainerInstances: { containerInstances: [], failures },
-    });
-    const found = ecsAt(endpoint).find(CLUSTER, INSTANCE_ID);
-    await expect(found).rejects.toThrow(Unavailable);
-    await expect(found).rejects.toThrow(containerInstanceArn());
   });
 });
 
@@ -167,9 +132,10 @@ describe('setting instances to DRAINING', () => {
       }),
     });
     const instances = range(12).map((n) => registration(n));
-    expect(await ecsAt(endpoint).setDraining(instances)).toEqual(
-      instances.map((instance) => ({ ...instance, status: 'DRAINING' })),
-    );
+    expect(await ecsAt(endpoint).setDraining(instances)).toEqual({
+      draining: instances.map((instance) => ({ ...instance, status: 'DRAINING' })),
+      refusal: undefined,
+    });
     expect(endpoint.inputsOf('UpdateContainerInstancesState')).toEqual([
       { cluster: CLUSTER, containerInstances: arnsOf(instances.slice(0, 10)), status: 'DRAINING' },
       { cluster: CLUSTER, containerInstances: arnsOf(instances.slice(10)), status: 'DRAINING' },
@@ -183,18 +149,77 @@ describe('setting instances to DRAINING', () => {
     ['somebody was faster', [], [{ arn: containerInstanceArn(), reason: 'DRAINING' }]],
   ])('does not believe an answer that says %s', async (_, containerInstances, failures) => {
     const endpoint = await aws({ UpdateContainerInstancesState: { containerInstances, failures } });
-    const set = ecsAt(endpoint).setDraining([registration()]);
-    await expect(set).rejects.toThrow(Unavailable);
-    await expect(set).rejects.toThrow(containerInstanceArn());
+    const { draining, refusal } = await ecsAt(endpoint).setDraining([registration()]);
+    expect(draining).toEqual([]);
+    expect(refusal).toContain(containerInstanceArn());
+  });
+
+  it.each(['InvalidParameterException', 'ClientException'])(
+    'takes the answer that they are not ACTIVE for a refusal, not for a failure: %s',
+    async (code) => {
+      const endpoint = await aws({
+        UpdateContainerInstancesState: fault(code, 'The container instance is not ACTIVE.'),
+      });
+      const { draining, refusal } = await ecsAt(endpoint).setDraining([registration()]);
+      expect(draining).toEqual([]);
+      expect(refusal).toContain('The container instance is not ACTIVE.');
+    },
+  );
+
+  it('tells those that followed from those that did not', async () => {
+    const endpoint = await aws({
+      UpdateContainerInstancesState: {
+        containerInstances: [recordedInstance({ status: 'DRAINING' })],
+        failures: [{ arn: containerInstanceArn(2), reason: 'DRAINING' }],
+      },
+    });
+    const { draining, refusal } = await ecsAt(endpoint).setDraining([registration(1), registration(2)]);
+    expect(arnsOf(draining)).toEqual([containerInstanceArn(1)]);
+    expect(refusal).toContain(containerInstanceArn(2));
+    expect(refusal).not.toContain(`${containerInstanceArn(1)} did not`);
   });
 });
 
-describe('setting instances to DRAINING that somebody else has set meanwhile', () => {
-  it.each(['InvalidParameterException', 'ClientException'])('is looked at again, not failed: %s', async (code) => {
-    const endpoint = await aws({ UpdateContainerInstancesState: fault(code, 'The container instance is not ACTIVE.') });
-    const set = ecsAt(endpoint).setDraining([registration()]);
-    await expect(set).rejects.toThrow(Unavailable);
-    await expect(set).rejects.toThrow('The container instance is not ACTIVE.');
+describe('finding those that take tasks among many instances', () => {
+  it('asks for all of them in one call', async () => {
+    const endpoint = await aws({ ListContainerInstances: { containerInstanceArns: [containerInstanceArn(2)] } });
+    const ids = ['i-0123456789abcdef0', 'i-0123456789abcdef1'];
+    expect(await ecsAt(endpoint).findActive(CLUSTER, ids)).toEqual([
+      { arn: containerInstanceArn(2), cluster: CLUSTER },
+    ]);
+    expect(endpoint.inputsOf('ListContainerInstances')).toEqual([
+      {
+        cluster: CLUSTER,
+        filter: 'ec2InstanceId in [i-0123456789abcdef0, i-0123456789abcdef1]',
+        status: 'ACTIVE',
+        maxResults: 100,
+      },
+    ]);
+  });
+});
+
+describe('whether ECS is busy', () => {
+  const fromNowOn = new AbortController().signal;
+
+  it('is told for a while by a call that had to be tried again, to every later invocation', async () => {
+    const endpoint = await aws({ ListContainerInstances: [throttled, { containerInstanceArns: [] }] });
+    const invocations = ecsContainerInstances(new ECSClient(endpoint.config), { readStopTimeouts: false });
+    expect(invocations(fromNowOn).isBusy()).toBe(false);
+    await invocations(fromNowOn).find(CLUSTER, INSTANCE_ID);
+    expect(invocations(fromNowOn).isBusy()).toBe(true);
+  });
+
+  it('is told by a call that failed for good as well', async () => {
+    const endpoint = await aws({ ListContainerInstances: throttled });
+    const ecs = ecsAt(endpoint);
+    await expect(ecs.find(CLUSTER, INSTANCE_ID)).rejects.toThrow(Unavailable);
+    expect(ecs.isBusy()).toBe(true);
+  });
+
+  it('is not told by calls that succeed', async () => {
+    const ecs = ecsAt(await aws({ ListContainerInstances: { containerInstanceArns: [] } }));
+    await ecs.find(CLUSTER, INSTANCE_ID);
+    expect(ecs.isBusy()).toBe(false);
   });
 });
 
@@ -516,7 +541,7 @@ describe('stopping a task', () => {
 /** The actions of ECS that the adapter sends, each with a request that comes to it after the others have succeeded. */
 const calls: [keyof Script, (ecs: ContainerInstances) => Promise<unknown>][] = [
   ['ListContainerInstances', (ecs) => ecs.find(CLUSTER, INSTANCE_ID)],
-  ['DescribeContainerInstances', (ecs) => ecs.find(CLUSTER, INSTANCE_ID)],
+  ['DescribeContainerInstances', (ecs) => ecs.refresh([registration()])],
   ['UpdateContainerInstancesState', (ecs) => ecs.setDraining([registration()])],
   ['ListTasks', (ecs) => ecs.listTasks([registration()])],
   ['DescribeTasks', (ecs) => ecs.listTasks([registration()])],

@@ -120,6 +120,7 @@ export const drain: Drain = {
   },
   namedCluster: CLUSTER,
   cluster: CLUSTER,
+  containerInstance: containerInstanceArn(),
   startedAtMs: Date.parse('2026-03-01T09:00:00Z'),
   hook: { heartbeatTimeoutSeconds: 300, globalTimeoutSeconds: 30_000 },
   lastHeartbeatAtMs: Date.parse('2026-03-01T09:05:00Z'),
@@ -127,6 +128,11 @@ export const drain: Drain = {
   continuations: 1,
   pollIntervalSeconds: 7.5,
   agentSilence: { sinceMs: Date.parse('2026-03-01T09:06:00Z'), seenLastAtMs: Date.parse('2026-03-01T09:06:00Z') },
+  parked: {
+    containerInstances: [{ arn: containerInstanceArn(), cluster: CLUSTER }],
+    holdingTasks: [{ arn: taskArn(), cluster: CLUSTER }],
+    awaitedTask: taskArn(),
+  },
 };
 
 /** A task of the domain that holds the instance. */

@@ -50,6 +50,7 @@ interface Actions {
   UpdateContainerInstancesState: [UpdateContainerInstancesStateRequest, UpdateContainerInstancesStateResponse];
   PutEvents: [PutEventsRequest, PutEventsResponse];
   CompleteLifecycleAction: Query;
+  DescribeAutoScalingGroups: Query;
   DescribeLifecycleHooks: Query;
   RecordLifecycleActionHeartbeat: Query;
 }

@@ -20,6 +20,8 @@ function situation(overrides: Partial<Situation> = {}): Situation {
     drain: drainOf({ hook: HOOK }),
     observation: draining(holdingTaskOf()),
     policy: POLICY,
+    mayPark: false,
+    random: 0.5,
     nowMs,
     invocationEndsAtMs: nowMs + 300_000,
     ...overrides,

@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/domain/decide.ts';
 import type { Observation } from '../../src/domain/drain.ts';
-import { conflictsIn, deadlineAtMs, heartbeatDueAtMs, type Policy } from '../../src/domain/policy.ts';
+import {
+  conflictsIn,
+  deadlineAtMs,
+  heartbeatDueAtMs,
+  PARKED_LATE_SECONDS,
+  type Policy,
+} from '../../src/domain/policy.ts';
 import {
   type ApiGroup,
   containerInstanceOf,
@@ -10,7 +16,6 @@ import {
   type FakeTask,
   fakeAws,
   holdingTaskOf,
-  POLICY,
   START_MS,
   type World,
 } from '../fakes.ts';
@@ -34,6 +39,7 @@ const hook = fc.integer({ min: 30, max: 7_200 }).map((heartbeatTimeoutSeconds) =
 const outagesOf = (...groups: ApiGroup[]) =>
   fc.array(fc.record({ of: fc.constantFrom(...groups), span: span(9_000) }), { maxLength: 4 });
 
+/** With or without parking places; their schedules come as late as they may, and stops wake drains or are all lost. */
 const world = (outages: ReturnType<typeof outagesOf>): fc.Arbitrary<World> =>
   fc.record({
     instances: fc
@@ -57,6 +63,9 @@ const world = (outages: ReturnType<typeof outagesOf>): fc.Arbitrary<World> =>
       .map((tasks) => tasks.map((each, i) => ({ ...each, id: `task${i}`, containerInstance: 'ci0' }))),
     hook,
     outages,
+    parking: fc.option(fc.record({ lateSeconds: seconds(PARKED_LATE_SECONDS), wakeUps: fc.boolean() }), {
+      nil: undefined,
+    }),
   });
 
 /** Any policy that the service would accept. */
@@ -82,7 +91,7 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
   it('a drain ends, and never before its deadline while a task holds the instance', async () => {
     await fc.assert(
       fc.asyncProperty(
-        world(outagesOf('ecs-reads', 'ecs-changes', 'auto-scaling')),
+        world(outagesOf('ecs-reads', 'ecs-changes', 'auto-scaling', 'scheduler')),
         policy,
         invocationSeconds,
         async (chosenWorld, chosenPolicy, invocation) => {
@@ -126,7 +135,7 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
   it('an old continuation that comes again, as after a crash, ends no drain early either', async () => {
     await fc.assert(
       fc.asyncProperty(
-        world(outagesOf('ecs-reads', 'ecs-changes')),
+        world(outagesOf('ecs-reads', 'ecs-changes', 'scheduler')),
         policy,
         fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 10 }),
         async (chosenWorld, chosenPolicy, ages) => {
@@ -158,7 +167,7 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
   it('heartbeats are never later than due, and the hook never decides before we do, while Auto Scaling answers', async () => {
     await fc.assert(
       fc.asyncProperty(
-        world(outagesOf('ecs-reads', 'ecs-changes')),
+        world(outagesOf('ecs-reads', 'ecs-changes', 'scheduler')),
         policy,
         invocationSeconds,
         async (chosenWorld, chosenPolicy, invocation) => {
@@ -206,6 +215,8 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
 
 const anyObservation: fc.Arbitrary<Observation> = fc.oneof(
   fc.constant<Observation>({ kind: 'unavailable', reason: 'throttled' }),
+  fc.constant<Observation>({ kind: 'listed', containerInstances: [containerInstanceOf()] }),
+  fc.constant<Observation>({ kind: 'leaving', containerInstances: [containerInstanceOf()] }),
   fc.constant<Observation>({ kind: 'active', containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] }),
   fc.array(fc.constantFrom('service', 'daemon', 'standalone'), { maxLength: 5 }).map(
     (classes): Observation => ({
@@ -227,7 +238,8 @@ describe('any single decision', () => {
         hook,
         seconds(20_000),
         fc.option(seconds(20_000), { nil: undefined }),
-        (observation, chosenPolicy, limits, nowSeconds, silentSince) => {
+        fc.boolean(),
+        (observation, chosenPolicy, limits, nowSeconds, silentSince, mayPark) => {
           const nowMs = START_MS + nowSeconds * 1000;
           const drain = drainOf({
             hook: limits,
@@ -242,6 +254,8 @@ describe('any single decision', () => {
             policy: chosenPolicy,
             nowMs,
             invocationEndsAtMs: nowMs + 60_000,
+            mayPark,
+            random: 0.5,
           });
           if (decision.kind !== 'complete') return;
           expect(observation.kind).toBe('draining');
@@ -254,7 +268,7 @@ describe('any single decision', () => {
     );
   });
 
-  it('to watch ends in the future, before the margin, and sleeps through nothing that falls due', () => {
+  it('to wait ends in the future, in time, and sleeps through nothing that falls due', () => {
     fc.assert(
       fc.property(
         anyObservation,
@@ -263,20 +277,54 @@ describe('any single decision', () => {
         seconds(20_000),
         seconds(900),
         fc.integer({ min: 1, max: 60 }),
-        (observation, chosenPolicy, limits, nowSeconds, leftSeconds, pollIntervalSeconds) => {
+        fc.boolean(),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (observation, chosenPolicy, limits, nowSeconds, leftSeconds, pollIntervalSeconds, mayPark, random) => {
           const nowMs = START_MS + nowSeconds * 1000;
           const drain = drainOf({ hook: limits, lastHeartbeatAtMs: nowMs - 1000, pollIntervalSeconds });
           const invocationEndsAtMs = nowMs + leftSeconds * 1000;
-          const decision = decide({ drain, observation, policy: chosenPolicy, nowMs, invocationEndsAtMs });
-          if (decision.kind !== 'watch') return;
+          const policy = chosenPolicy;
+          const decision = decide({ drain, observation, policy, nowMs, invocationEndsAtMs, mayPark, random });
+          if (decision.kind !== 'watch' && decision.kind !== 'park') return;
+          // A parked drain may go on so much later than it asked for.
+          const lateMs = decision.kind === 'park' ? PARKED_LATE_SECONDS * 1000 : 0;
+          const longestSeconds = decision.kind === 'park' ? 360 : pollIntervalSeconds * 1.5;
           expect(decision.untilMs).toBeGreaterThan(nowMs);
-          expect(decision.untilMs).toBeLessThanOrEqual(invocationEndsAtMs - chosenPolicy.marginSeconds * 1000);
-          expect(decision.untilMs).toBeLessThanOrEqual(nowMs + pollIntervalSeconds * 1000);
-          for (const dueMs of [deadlineAtMs(drain, limits, chosenPolicy), heartbeatDueAtMs(drain, limits, POLICY)]) {
-            if (dueMs > nowMs && chosenPolicy.heartbeatFraction === POLICY.heartbeatFraction) {
-              expect(decision.untilMs).toBeLessThanOrEqual(dueMs);
-            }
+          expect(decision.untilMs).toBeLessThanOrEqual(nowMs + longestSeconds * 1000);
+          if (decision.kind === 'watch') {
+            expect(decision.untilMs).toBeLessThanOrEqual(invocationEndsAtMs - policy.marginSeconds * 1000);
           }
+          for (const dueMs of [deadlineAtMs(drain, limits, policy), heartbeatDueAtMs(drain, limits, policy)]) {
+            if (dueMs > nowMs) expect(decision.untilMs + lateMs).toBeLessThanOrEqual(dueMs);
+          }
+        },
+      ),
+    );
+  });
+
+  it('to park is made only where there is a place, and never of an instance that may be given tasks', () => {
+    fc.assert(
+      fc.property(
+        anyObservation,
+        policy,
+        hook,
+        seconds(9_000),
+        fc.boolean(),
+        (observation, policy, limits, at, mayPark) => {
+          const nowMs = START_MS + at * 1000;
+          const drain = drainOf({ hook: limits, lastHeartbeatAtMs: nowMs });
+          const decision = decide({
+            drain,
+            observation,
+            policy,
+            nowMs,
+            invocationEndsAtMs: nowMs + 60_000,
+            mayPark,
+            random: 0.5,
+          });
+          if (decision.kind !== 'park') return;
+          expect(mayPark).toBe(true);
+          expect(['draining', 'leaving']).toContain(observation.kind);
         },
       ),
     );

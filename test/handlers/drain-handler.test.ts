@@ -24,6 +24,7 @@ const ENVIRONMENT = {
   MARGIN_SECONDS: '20',
   FUNCTION_TIMEOUT_SECONDS: '300',
   EVENT_SOURCE: 'ecs-drain.test',
+  WAITING: 'watch',
 };
 
 const TASK = { cluster: 'prod', memoryMiB: 512, cpuUnits: 128, stopTimeoutSeconds: 30 };
@@ -132,8 +133,8 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     expect(lambda.invocations).toMatchObject([{ result: { kind: 'finished', outcome: { kind: 'drained' } } }]);
     expect(region.calls.map(({ operation }) => operation)).toEqual([
       'ListContainerInstances',
-      'DescribeContainerInstances',
       'UpdateContainerInstancesState',
+      'DescribeAutoScalingGroups',
       'ListTasks',
       'ListTasks',
       'DescribeTasks',

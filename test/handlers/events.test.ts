@@ -2,10 +2,10 @@ import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
-import type { Drain } from '../../src/domain/drain.ts';
+import { type Drain, newDrain } from '../../src/domain/drain.ts';
 import { RejectedEvent, receive } from '../../src/handlers/events.ts';
 import type { Settings } from '../../src/handlers/settings.ts';
-import { drain } from '../adapters/samples.ts';
+import { containerInstanceArn, drain, taskArn } from '../adapters/samples.ts';
 import { aws } from '../adapters/wire.ts';
 
 const settings: Settings = {
@@ -25,6 +25,13 @@ const settings: Settings = {
   autoScalingGroups: ['web', 'My Workers/2'],
   lifecycleHooks: ['ecs-drain', 'team/old_hook'],
   eventSource: 'ecs-drain.blue',
+  parking: {
+    scheduleGroup: 'ecs-drain-blue',
+    scheduleRoleArn: 'arn:aws:iam::123456789012:role/parking',
+    eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+    deadLetterQueueArn: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
+    eventSource: 'ecs-drain.blue',
+  },
 };
 
 type Json = Record<string, unknown>;
@@ -70,7 +77,25 @@ function continuation(changes: Json = {}, detail: Json = {}, envelope: Json = {}
       time: '2026-03-01T12:00:00Z',
       ...envelope,
     },
-    { version: 1, drain: { ...drain, ...changes }, ...detail },
+    { version: 2, drain: { ...drain, ...changes }, ...detail },
+  );
+}
+
+/** A task's change of state, as ECS sends it (facts 4), with some fields otherwise. */
+function taskEvent(changes: Json = {}) {
+  return eventBridgeEvent(
+    { source: 'aws.ecs', 'detail-type': 'ECS Task State Change', resources: [taskArn()] },
+    {
+      clusterArn: 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod',
+      containerInstanceArn: containerInstanceArn(),
+      taskArn: taskArn(),
+      lastStatus: 'STOPPED',
+      desiredStatus: 'STOPPED',
+      group: 'service:web',
+      stopCode: 'ServiceSchedulerInitiated',
+      version: 7,
+      ...changes,
+    },
   );
 }
 
@@ -192,8 +217,8 @@ describe('an event that is not ours', () => {
     ],
     [
       'a state change of ECS',
-      eventBridgeEvent({ source: 'aws.ecs', 'detail-type': 'ECS Task State Change' }, { lastStatus: 'STOPPED' }),
-      'nobody here waits for ECS Task State Change from aws.ecs',
+      eventBridgeEvent({ source: 'aws.ecs', 'detail-type': 'ECS Container Instance State Change' }, {}),
+      'nobody here waits for ECS Container Instance State Change from aws.ecs',
     ],
     [
       'the continuation of another deployment',
@@ -358,6 +383,34 @@ describe('the metadata of our hook', () => {
   });
 });
 
+describe('the stop of a task', () => {
+  it('is a wake-up for whatever is parked on its container instance', () => {
+    expect(receive(taskEvent(), settings)).toEqual({
+      kind: 'wake-up',
+      wakeUp: { containerInstanceArn: containerInstanceArn(), taskArn: taskArn() },
+    });
+  });
+
+  it.each([
+    ['in a cluster that is not ours', { clusterArn: 'arn:aws:ecs:eu-west-1:123456789012:cluster/other' }, 'other'],
+    ['that has not come yet', { lastStatus: 'STOPPING' }, 'the task is STOPPING, not STOPPED'],
+    ['on Fargate', { containerInstanceArn: undefined }, 'was not on a container instance'],
+  ])('is ignored %s', (_, changes, reason) => {
+    const received = receive(taskEvent(changes), settings);
+    expect(received).toEqual({ kind: 'ignored', reason: expect.stringContaining(reason) });
+  });
+
+  it('is ignored where no drain is ever parked', () => {
+    expect(receive(taskEvent(), { ...settings, parking: undefined })).toMatchObject({ kind: 'ignored' });
+  });
+
+  it('is rejected if it does not say where it was', () => {
+    expect(rejectionOf(taskEvent({ containerInstanceArn: 'here' }))).toBe(
+      'The task event cannot be understood: detail.containerInstanceArn is "here": expected the ARN of a container instance.',
+    );
+  });
+});
+
 describe('a continuation', () => {
   it('goes on with the drain that it carries, whenever it comes', () => {
     expect(receive(continuation({}, {}, { time: '2026-03-01T11:11:11Z' }), settings)).toEqual({ kind: 'drain', drain });
@@ -389,10 +442,29 @@ describe('a continuation', () => {
     );
   });
 
-  it.each([2, 0, '1', null])('of another version is rejected: %j', (version) => {
+  it.each([0, '1', null])('of a version that never was is rejected: %j', (version) => {
     expect(rejectionOf(continuation({}, { version }))).toBe(
-      `The continuation event cannot be understood: detail.version is ${JSON.stringify(version)}: expected version 1, which this function speaks.`,
+      `The continuation event cannot be understood: detail.version is ${JSON.stringify(version)}: expected version 1 to 2, which this function speaks.`,
     );
+  });
+
+  it('of version 1, which knew nothing of parking, goes on', () => {
+    const old = without(without(drain, 'parked'), 'containerInstance');
+    expect(receive(continuation({}, { version: 1, drain: old }), settings)).toEqual({ kind: 'drain', drain: old });
+  });
+
+  it('of a newer version, sent before a deployment was rolled back, begins the drain anew and says so', () => {
+    const { action, startedAtMs, continuations } = drain;
+    const newer = { version: 3, drain: { action, startedAtMs, continuations, moods: ['new'] }, more: true };
+    expect(receive(continuation({}, newer), settings)).toEqual({
+      kind: 'drain',
+      drain: { ...newDrain(action, startedAtMs, undefined, settings.policy.pollMinSeconds), continuations },
+      warning: expect.stringContaining('The continuation is of version 3, which this function does not speak'),
+    });
+  });
+
+  it('of a newer version that does not even say whose drain it is, is rejected', () => {
+    expect(rejectionOf(continuation({ action: 'web' }, { version: 3 }))).toContain('detail.version is 3');
   });
 
   it('of no version is rejected', () => {
@@ -602,7 +674,8 @@ describe('whatever comes', () => {
   }
 
   /** One of our events, changed in a place or two. */
-  const almostOurs = fc.constantFrom(withMetadata('{"cluster":"prod"}'), continuation()).chain((event) => {
+  const ours = fc.constantFrom(withMetadata('{"cluster":"prod"}'), continuation(), taskEvent());
+  const almostOurs = ours.chain((event) => {
     const path = fc.oneof(
       fc.constantFrom(...pathsIn(event)),
       fc.tuple(fc.constantFrom(...pathsIn(event)), fc.string()).map(([parent, key]) => [...parent, key]),
@@ -628,6 +701,7 @@ describe('whatever comes', () => {
             expect(settings.lifecycleHooks).toContain(received.drain.action.lifecycleHook);
             expect(received.drain.action.instanceId).toMatch(/^i-[0-9a-f]+$/);
           }
+          if (received.kind === 'wake-up') expect(received.wakeUp.containerInstanceArn).toMatch(/^arn:/);
         } catch (error) {
           seen.add('rejected');
           expect(error).toBeInstanceOf(RejectedEvent);
@@ -636,6 +710,6 @@ describe('whatever comes', () => {
       }),
       { numRuns: 2_000 },
     );
-    expect([...seen].toSorted()).toEqual(['drain', 'ignored', 'rejected']);
+    expect([...seen].toSorted()).toEqual(['drain', 'ignored', 'rejected', 'wake-up']);
   });
 });

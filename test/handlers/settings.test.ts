@@ -19,6 +19,7 @@ const env = {
   MARGIN_SECONDS: '20',
   FUNCTION_TIMEOUT_SECONDS: '900',
   EVENT_SOURCE: 'ecs-drain.blue',
+  WAITING: 'watch',
 };
 
 type Variable = keyof typeof env;
@@ -51,6 +52,7 @@ const settingIn: Record<Variable, string> = {
   MARGIN_SECONDS: 'marginSeconds',
   FUNCTION_TIMEOUT_SECONDS: 'functionTimeoutSeconds',
   EVENT_SOURCE: 'eventSource',
+  WAITING: 'waiting',
 };
 const everySetting = Object.entries(settingIn) as [Variable, string][];
 
