@@ -154,40 +154,55 @@ type Looks = ReturnType<typeof looksThrough>;
 
 /** The ways to look, from the dearest to the cheapest. */
 function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy: Policy) {
-  const search = async (clusters: readonly string[], instanceId: string) =>
-    (await Promise.all(clusters.map((cluster) => ecs.find(cluster, instanceId)))).flat();
+  const listed = async ({ action }: Drain, clusters: readonly string[]) =>
+    (await Promise.all(clusters.map((cluster) => ecs.find(cluster, action.instanceId)))).flat();
 
-  const found = async ({ namedCluster, action }: Drain) => {
-    const named = policy.clusters.filter((cluster) => cluster === namedCluster);
-    const others = policy.clusters.filter((cluster) => cluster !== namedCluster);
-    const inNamed = await search(named, action.instanceId);
-    return inNamed.length > 0 ? inNamed : search(others, action.instanceId);
+  /** The cluster that the hook names is enough where the instance is there. */
+  const searches = ({ namedCluster }: Drain) => [
+    policy.clusters.filter((cluster) => cluster === namedCluster),
+    policy.clusters.filter((cluster) => cluster !== namedCluster),
+  ];
+
+  /** Only finds it: all that a new drain needs to set it to DRAINING. */
+  const finding: Look = async (drain) => {
+    for (const clusters of searches(drain)) {
+      const containerInstances = await listed(drain, clusters);
+      if (containerInstances.length > 0) return { kind: 'listed', containerInstances };
+    }
+    return { kind: 'absent', clusters: policy.clusters };
   };
 
   /** Finds the instance in every cluster it may be in, and lists its tasks once it takes no more. */
   const full: Look = async (drain) => {
-    const listed = await found(drain);
-    const described = await ecs.refresh(listed);
-    if (described.length < listed.length) {
-      throw new Unavailable(`ECS lists ${listed.length} registrations and describes ${described.length} of them.`);
+    for (const clusters of searches(drain)) {
+      const found = await listed(drain, clusters);
+      const described = await ecs.refresh(found);
+      if (described.length < found.length) {
+        throw new Unavailable(`ECS lists ${found.length} registrations and describes ${described.length} of them.`);
+      }
+      const seen = await settled(drain, described);
+      if (seen.kind !== 'absent') return seen;
     }
-    const standing = observationOf(described, policy.clusters, []);
-    if (standing.kind !== 'draining') return standing;
-    // Drained by another drain of its fleet.
-    const isLeaving =
-      drain.continuations === 0 && standing.containerInstances.some(({ countedTasks }) => countedTasks > 0);
-    if (isLeaving && parkingPlaces && ecs.isBusy()) {
-      return { kind: 'leaving', containerInstances: standing.containerInstances };
-    }
-    return tasksOn(standing.containerInstances)();
+    return { kind: 'absent', clusters: policy.clusters };
   };
 
-  /** Only finds it: all that a new drain needs to set it to DRAINING. */
-  const finding: Look = async (drain) => {
-    const containerInstances = await found(drain);
-    return containerInstances.length > 0
-      ? { kind: 'listed', containerInstances }
-      : { kind: 'absent', clusters: policy.clusters };
+  /** The same of registrations that are known, unless that leaves a doubt. */
+  const standing =
+    (containerInstances: readonly Located[]): Look =>
+    async (drain) => {
+      const described = await ecs.refresh(containerInstances);
+      if (described.length < containerInstances.length) return full(drain);
+      const seen = await settled(drain, described);
+      return seen.kind === 'absent' ? full(drain) : seen;
+    };
+
+  const settled = async (drain: Drain, described: readonly ContainerInstance[]): Promise<Observation> => {
+    const seen = observationOf(described, policy.clusters, []);
+    if (seen.kind !== 'draining') return seen;
+    // Another drain of its fleet was faster.
+    const isLeaving = drain.continuations === 0 && described.some(({ countedTasks }) => countedTasks > 0);
+    if (isLeaving && parkingPlaces && ecs.isBusy()) return { kind: 'leaving', containerInstances: described };
+    return tasksOn(seen.containerInstances)();
   };
 
   /** Lists the tasks of registrations that ECS has just described. */
@@ -217,13 +232,22 @@ function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy:
       return observation.kind === 'draining' && observation.holdingTasks.length > 0 ? observation : full(drain);
     };
 
-  return { full, finding, tasksOn, early, again };
+  /** Lists the tasks of a drain that was parked before they were. */
+  const late =
+    (containerInstances: readonly Located[]): Look =>
+    async (drain) => {
+      const seen = await standing(containerInstances)(drain);
+      return seen.kind === 'draining' && seen.holdingTasks.length > 0 ? seen : full(drain);
+    };
+
+  return { full, standing, finding, tasksOn, early, late, again };
 }
 
 /** Goes by what the drain knew when it was parked; for the task whose stop woke it there is no need to ask. */
 function firstLookAt({ continuations, parked }: Drain, looks: Looks, stoppedTask: string | undefined): Look {
   if (continuations === 0) return looks.finding;
   if (!parked) return looks.full;
+  if (parked.holdingTasks.length === 0) return looks.late(parked.containerInstances);
   return looks.again(
     parked.containerInstances,
     parked.holdingTasks.filter(({ arn }) => arn !== stoppedTask),
@@ -292,8 +316,8 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       const untouched = others.filter((other) => !decision.containerInstances.includes(other));
       const { draining, refusal } = await ecs.setDraining(decision.containerInstances);
       if (refusal !== undefined) {
-        // It was not known to be ACTIVE: a full look tells what it is.
-        if (observation.kind === 'listed') return { drain, look: looks.full };
+        // It was not known to be ACTIVE.
+        if (observation.kind === 'listed') return { drain, look: looks.standing(observation.containerInstances) };
         throw new Unavailable(refusal);
       }
       if (observation.kind === 'listed') await drainNeighbours(turn, ports);
@@ -360,8 +384,8 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
   }
 }
 
-/** How many others one drain asks after, and how many it sets to DRAINING: many drains, each beginning elsewhere, reach all. */
-const NEIGHBOURS = { asked: 100, set: 20 };
+/** How many others one drain asks after: a page of what ECS lists. Many drains, each beginning elsewhere, reach all. */
+const NEIGHBOURS = 100;
 
 /**
  * Sets others of the group that Auto Scaling holds to DRAINING, all in three or four calls. When ECS throttles, a fleet is
@@ -373,11 +397,11 @@ async function drainNeighbours({ drain, random }: Turn, ports: Ports): Promise<v
     const held = (await ports.lifecycleActions.heldInstances(action.autoScalingGroup)).filter(
       (instanceId) => instanceId !== action.instanceId,
     );
-    const asked = fromThere(held, random).slice(0, NEIGHBOURS.asked);
+    const asked = fromThere(held, random).slice(0, NEIGHBOURS);
     if (asked.length === 0 || cluster === undefined) return;
     const active = await ports.containerInstances.findActive(cluster, asked);
     if (active.length === 0) return;
-    await ports.containerInstances.setDraining(fromThere(active, random).slice(0, NEIGHBOURS.set));
+    await ports.containerInstances.setDraining(fromThere(active, random));
   } catch (error) {
     // Each of them has a drain of its own, which does the same in its turn.
     ports.journal.record(drain, { kind: 'refused', doing: 'set-draining', reason: reasonOf(error) });

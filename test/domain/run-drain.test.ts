@@ -103,6 +103,22 @@ describe('clusters', () => {
     expect(aws.callsNamed('find').map(({ detail }) => detail)).toEqual(['batch', 'prod', 'edge']);
   });
 
+  it.each([0, 1])(
+    'are searched beyond one that is only taking leave of the instance, after %i hand-overs',
+    async (continuations) => {
+      const aws = fakeAws({
+        instances: [
+          { id: 'left', cluster: 'batch', status: 'DEREGISTERING' },
+          { id: 'live', cluster: 'edge' },
+        ],
+        tasks: [{ id: 'web', containerInstance: 'live', stopsAtSeconds: 40 }],
+      });
+      const drain = drainOf({ namedCluster: 'batch', continuations });
+      expect((await aws.runToEnd({ policy, drain })).kind).toBe('drained');
+      expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(40);
+    },
+  );
+
   it('that have the instance are told to the journal', async () => {
     const aws = fakeAws({ instances: [{ id: 'one', cluster: 'edge' }] });
     await aws.runToEnd({ policy });
