@@ -6,6 +6,7 @@ import { hookLimits } from '../src/domain/drain.ts';
 import { conflictsIn } from '../src/domain/policy.ts';
 import {
   checked,
+  clustersOf,
   InvalidSettings,
   oneOf,
   type parkingEntries,
@@ -22,7 +23,10 @@ const entries = {
     [v.picklist(['auto', 'none']), wholeNumber(10, 1_000)],
     'expected auto, none, or a whole number from 10 to 1000',
   ),
-  createLifecycleHooks: oneOf('true', 'false'),
+  createLifecycleHooks: v.union(
+    [v.picklist(['true', 'false']), settingsEntries.autoScalingGroups],
+    'expected true, false, or the names of the groups to create a hook for',
+  ),
   hookDefaultResult: oneOf('CONTINUE', 'ABANDON'),
   logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR'),
 };
@@ -41,7 +45,7 @@ interface Sub {
 
 interface Resource {
   readonly Type: string;
-  readonly DependsOn: readonly string[];
+  readonly DependsOn?: readonly string[];
   readonly Properties: Readonly<Record<string, unknown>>;
 }
 
@@ -63,6 +67,8 @@ export interface Deployment {
   readonly taskArns: readonly Sub[];
   readonly serviceArns: readonly Sub[];
   readonly groupArns: readonly Sub[];
+  /** What only some deployments have, by logical id: rules for EC2's notices, the guard of a dry run. */
+  readonly options: Readonly<Record<string, Resource>>;
   /** The hook resources by logical id; none where they are managed elsewhere. */
   readonly lifecycleHooks: Readonly<Record<string, Resource>>;
 }
@@ -81,14 +87,18 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
   refuseUnknown(Object.keys(params));
   const given: Record<string, unknown> = { ...params, eventSource: names.eventSource };
   const texts = Object.fromEntries(Object.keys(entries).map((name) => [name, textOf(given[name])]));
+  // Where every group has its own cluster there is none for all of them.
+  texts['cluster'] ??= clustersIn(texts['autoScalingGroups']);
   const settings = checked(schema, texts);
   refuseConflicts(conflictsAmong(settings));
 
-  const { cluster: clusters, autoScalingGroups: groups } = settings;
+  const clusters = clustersOf(settings);
+  const groups = settings.autoScalingGroups.map(({ name }) => name);
   const ecsArns = (resource: (cluster: string) => string) => clusters.map((cluster) => arn('ecs', resource(cluster)));
   return {
     environment: {
       ...Object.fromEntries(Object.keys(settingsEntries).map((name) => [variableOf(name), String(texts[name])])),
+      POWERTOOLS_METRICS_NAMESPACE: settings.dryRun === 'true' ? 'ECSDrainDryRun' : 'ECSDrain',
       ...(settings.waiting === 'park' && parkingEnvironment),
     },
     functionTimeoutSeconds: settings.functionTimeoutSeconds,
@@ -102,7 +112,12 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
     taskArns: ecsArns((cluster) => `task/${cluster}/*`),
     serviceArns: ecsArns((cluster) => `service/${cluster}/*`),
     groupArns: groups.map((group) => arn('autoscaling', `autoScalingGroup:*:autoScalingGroupName/${group}`)),
-    lifecycleHooks: createsHooks(settings) ? hookResources(settings, names.functionName) : {},
+    options: {
+      ...(settings.spotInterruptions === 'true' && noticeRule('SpotInterruption', names)),
+      ...(settings.rebalanceRecommendations === 'true' && noticeRule('RebalanceRecommendation', names)),
+      ...(settings.dryRun === 'true' && dryRunGuard),
+    },
+    lifecycleHooks: hookResources(settings, names.functionName),
   };
 }
 
@@ -126,12 +141,25 @@ function reservedConcurrencyOf({ reservedConcurrency, waiting }: Settings): numb
 }
 
 function conflictsAmong(settings: Settings): string[] {
-  const { cluster: clusters, lifecycleHook: hooks, heartbeatTimeoutSeconds, functionTimeoutSeconds } = settings;
-  const policy = { ...settings, clusters };
-  if (!createsHooks(settings)) return conflictsIn(policy, { functionTimeoutSeconds, hook: undefined });
+  const { lifecycleHook: hooks, heartbeatTimeoutSeconds, functionTimeoutSeconds } = settings;
+  const policy = { ...settings, clusters: clustersOf(settings) };
+  const withHooks = groupsWithHooks(settings);
+  const hook = withHooks.length > 0 ? hookLimits(heartbeatTimeoutSeconds) : undefined;
+  const conflicts = [...conflictsIn(policy, { functionTimeoutSeconds, hook }), ...sizesBeyondLimits(settings)];
+  if (!hook) return conflicts;
 
-  const hook = hookLimits(heartbeatTimeoutSeconds);
-  const conflicts = conflictsIn(policy, { functionTimeoutSeconds, hook });
+  const groups = settings.autoScalingGroups.map(({ name }) => name);
+  const unknown = withHooks.filter((group) => !groups.includes(group));
+  if (unknown.length > 0) {
+    conflicts.push(
+      `createLifecycleHooks names ${unknown.join(', ')}, which autoScalingGroups (${groups.join(', ')}) does not have: mend one of them.`,
+    );
+  }
+  if (settings.dryRun === 'true') {
+    conflicts.push(
+      `dryRun completes nothing, and createLifecycleHooks ${settings.createLifecycleHooks === 'true' ? 'true ' : ''}would hold every instance for heartbeatTimeoutSeconds ${heartbeatTimeoutSeconds} s: set createLifecycleHooks to false, and lifecycleHook to the hook of whoever drains the groups now.`,
+    );
+  }
   if (hooks.length > 1) {
     conflicts.push(
       `lifecycleHook names ${hooks.length} hooks (${hooks.join(', ')}), and createLifecycleHooks gives each group one: name one, or set createLifecycleHooks to false if they are created elsewhere.`,
@@ -140,12 +168,14 @@ function conflictsAmong(settings: Settings): string[] {
   return conflicts;
 }
 
-function createsHooks({ createLifecycleHooks }: Settings): boolean {
-  return createLifecycleHooks === 'true';
+/** The groups whose hook is the stack's. */
+function groupsWithHooks({ createLifecycleHooks, autoScalingGroups }: Settings): string[] {
+  if (createLifecycleHooks === 'false') return [];
+  return (createLifecycleHooks === 'true' ? autoScalingGroups : createLifecycleHooks).map(({ name }) => name);
 }
 
 function hookResources(settings: Settings, functionName: string): Record<string, Resource> {
-  const resources = settings.autoScalingGroups.map((group): [string, Resource] => [
+  const resources = groupsWithHooks(settings).map((group): [string, Resource] => [
     hookId(group),
     {
       Type: 'AWS::AutoScaling::LifecycleHook',
@@ -166,6 +196,118 @@ function hookResources(settings: Settings, functionName: string): Record<string,
   return Object.fromEntries(resources);
 }
 
+const NOTICES = {
+  // News older than the notice itself is none.
+  SpotInterruption: {
+    name: 'spot-interruption',
+    detailType: 'EC2 Spot Instance Interruption Warning',
+    maximumAgeSeconds: 120,
+  },
+  RebalanceRecommendation: {
+    name: 'rebalance-recommendation',
+    detailType: 'EC2 Instance Rebalance Recommendation',
+    maximumAgeSeconds: 600,
+  },
+} as const;
+
+/** The rule for a notice of EC2 (facts 6), and its permission to invoke the function. */
+function noticeRule(id: keyof typeof NOTICES, { functionName }: Names): Record<string, Resource> {
+  const { name, detailType, maximumAgeSeconds } = NOTICES[id];
+  const Arn = { 'Fn::GetAtt': ['DrainLambdaFunction', 'Arn'] };
+  return {
+    [`${id}Rule`]: {
+      Type: 'AWS::Events::Rule',
+      Properties: {
+        Name: functionName.replace(/drain$/, name),
+        Description: `${detailType}: the instance may be one of ours`,
+        EventPattern: { source: ['aws.ec2'], 'detail-type': [detailType], account: [{ Ref: 'AWS::AccountId' }] },
+        Targets: [
+          {
+            Id: 'drain',
+            Arn,
+            RetryPolicy: { MaximumEventAgeInSeconds: maximumAgeSeconds, MaximumRetryAttempts: 185 },
+          },
+        ],
+      },
+    },
+    [`${id}Permission`]: {
+      Type: 'AWS::Lambda::Permission',
+      Properties: {
+        FunctionName: Arn,
+        Action: 'lambda:InvokeFunction',
+        Principal: 'events.amazonaws.com',
+        SourceArn: { 'Fn::GetAtt': [`${id}Rule`, 'Arn'] },
+      },
+    },
+  };
+}
+
+/** A dry run changes nothing, and IAM sees to it. */
+const dryRunGuard: Record<string, Resource> = {
+  DryRunGuard: {
+    Type: 'AWS::IAM::Policy',
+    Properties: {
+      PolicyName: 'dry-run',
+      Roles: [{ Ref: 'IamRoleLambdaExecution' }],
+      PolicyDocument: {
+        Version: '2012-10-17',
+        Statement: [
+          {
+            Effect: 'Deny',
+            Action: [
+              'ecs:UpdateContainerInstancesState',
+              'ecs:StopTask',
+              'autoscaling:CompleteLifecycleAction',
+              'autoscaling:RecordLifecycleActionHeartbeat',
+            ],
+            Resource: '*',
+          },
+        ],
+      },
+    },
+  },
+};
+
+/** What CloudFormation would refuse only after it has begun: EventBridge's and Lambda's quotas, and IAM's. */
+const LARGEST_PATTERN_CHARACTERS = 2_048;
+const LARGEST_ENVIRONMENT_BYTES = 4_096;
+const LARGEST_ROLE_CHARACTERS = 10_240;
+/** What the rest of each takes, with room to spare. */
+const OTHERS = { pattern: 400, environment: 1_500, role: 5_000 };
+
+function sizesBeyondLimits({ autoScalingGroups, lifecycleHook, ...settings }: Settings): string[] {
+  const groups = autoScalingGroups.map(({ name }) => name);
+  const clusters = clustersOf({ ...settings, autoScalingGroups });
+  const sizes = [
+    ["the rule's pattern", JSON.stringify([groups, lifecycleHook]).length + OTHERS.pattern, LARGEST_PATTERN_CHARACTERS],
+    [
+      "the function's environment",
+      [...groups, ...clusters].join().length + OTHERS.environment,
+      LARGEST_ENVIRONMENT_BYTES,
+    ],
+    [
+      "the role's policy",
+      JSON.stringify(groups.map((group) => arn('autoscaling', `autoScalingGroup:*:autoScalingGroupName/${group}`)))
+        .length +
+        6 * JSON.stringify(clusters.map((cluster) => arn('ecs', `cluster/${cluster}`))).length +
+        OTHERS.role,
+      LARGEST_ROLE_CHARACTERS,
+    ],
+  ] as const;
+  return sizes
+    .filter(([, size, largest]) => size > largest)
+    .map(
+      ([what, size, largest]) =>
+        `autoScalingGroups has ${groups.length} groups: with them ${what} is about ${size} characters long, and AWS takes ${largest}; deploy some of them as another stage.`,
+    );
+}
+
+/** The clusters that the groups name, if each names one. */
+function clustersIn(groups: unknown): string | undefined {
+  const clusters = typeof groups === 'string' ? groups.split(',').map((group) => group.split('@')[1]) : [undefined];
+  return clusters.includes(undefined) ? undefined : clusters.join(',');
+}
+
 function refuseUnknown(names: readonly string[]): void {
   const unknown = names.filter((name) => !paramNames.includes(name));
   if (unknown.length > 0) {
@@ -173,9 +315,10 @@ function refuseUnknown(names: readonly string[]): void {
   }
 }
 
-/** YAML reads 300 as a number and true as a boolean; the command line gives both as text. */
+/** YAML reads 300 as a number, true as a boolean, and has lists; the command line gives all of them as text. */
 function textOf(value: unknown): unknown {
   if (value === null) return undefined;
+  if (Array.isArray(value)) return value.join(',');
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value;
 }
 

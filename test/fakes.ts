@@ -1,7 +1,7 @@
 import type { ContainerInstance, Drain, HoldingTask, HookLimits, LifecycleResult, Task } from '../src/domain/drain.ts';
 import { newDrain } from '../src/domain/drain.ts';
 import type { Policy } from '../src/domain/policy.ts';
-import { type ActionAnswer, type JournalEntry, type Ports, Unavailable } from '../src/domain/ports.ts';
+import { type ActionAnswer, type JournalEntry, type News, type Ports, Unavailable } from '../src/domain/ports.ts';
 import { type DrainResult, type NotContinued, runDrain, wakeDrain } from '../src/domain/run-drain.ts';
 
 /** An instant for tests to count from: 2026-01-01T00:00:00Z. */
@@ -20,6 +20,7 @@ export const POLICY: Policy = {
   clusters: ['prod'],
   deadlineSeconds: 7_200,
   deadlineResult: 'CONTINUE',
+  stuckFraction: 0.5,
   stopStragglers: 'none',
   deregistrationDelaySeconds: 300,
   agentGraceSeconds: 900,
@@ -123,6 +124,7 @@ export interface Call {
 export function fakeAws(world: World) {
   const { instances = [{ id: 'one' }], tasks = [], hook = HOOK, outages = [] } = world;
   const calls: Call[] = [];
+  const announced: { news: News; atSeconds: number }[] = [];
   const journal: { drain: Drain; entry: JournalEntry; atSeconds: number }[] = [];
   const draining = new Set(instances.filter(({ status }) => status === 'DRAINING').map(({ id }) => id));
   const stopAskedAtSeconds = new Map<string, number>();
@@ -265,6 +267,11 @@ export function fakeAws(world: World) {
         handedOver = JSON.parse(JSON.stringify(drain));
       },
     },
+    announcements: {
+      async announce(_drain, news) {
+        announced.push({ news, atSeconds: now() });
+      },
+    },
     parkingPlaces: world.parking && {
       async park(drain, untilMs) {
         called('park', 'scheduler', drain.parked?.awaitedTask);
@@ -295,6 +302,7 @@ export function fakeAws(world: World) {
   return {
     calls,
     journal,
+    announced,
     ports,
     now,
     /** Ids of the tasks that hold the instance now. */

@@ -9,29 +9,30 @@ import { hookLimits, type LifecycleAction } from '../domain/drain.ts';
 import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 
+/** The hook that ECS completes itself (facts 22). */
+export const MANAGED_DRAINING_HOOK = 'ecs-managed-draining-termination-hook';
+
 /** Lifecycle actions as Auto Scaling has them. */
 export function autoScalingLifecycleActions(client: AutoScalingClient, signal: AbortSignal): LifecycleActions {
   const sending = { abortSignal: signal };
 
   return {
     async hookLimits({ autoScalingGroup, lifecycleHook }) {
-      const { LifecycleHooks: hooks } = await awsCall(`describe hook ${lifecycleHook} of ${autoScalingGroup}`, () =>
-        client.send(
-          new DescribeLifecycleHooksCommand({
-            AutoScalingGroupName: autoScalingGroup,
-            LifecycleHookNames: [lifecycleHook],
-          }),
-          sending,
-        ),
+      const { LifecycleHooks: hooks = [] } = await awsCall(`describe the hooks of ${autoScalingGroup}`, () =>
+        client.send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: autoScalingGroup }), sending),
       );
-      const heartbeatTimeoutSeconds = hooks?.[0]?.HeartbeatTimeout;
-      if (heartbeatTimeoutSeconds === undefined) {
+      const ours = hooks.find(({ LifecycleHookName: name }) => name === lifecycleHook);
+      if (ours?.HeartbeatTimeout === undefined) {
         throw new Error(
           `Auto Scaling has no hook ${lifecycleHook} on group ${autoScalingGroup}, though it sent its event: somebody deleted the hook. Deploy again to create it.`,
         );
       }
-      const limits = hookLimits(heartbeatTimeoutSeconds);
-      return { ...limits, globalTimeoutSeconds: hooks?.[0]?.GlobalTimeout ?? limits.globalTimeoutSeconds };
+      const limits = hookLimits(ours.HeartbeatTimeout);
+      return {
+        ...limits,
+        globalTimeoutSeconds: ours.GlobalTimeout ?? limits.globalTimeoutSeconds,
+        ...(hooks.some(({ LifecycleHookName: name }) => name === MANAGED_DRAINING_HOOK) && { managedDraining: true }),
+      };
     },
 
     async heldInstances(autoScalingGroup) {

@@ -1,8 +1,9 @@
 import type { Logger } from '@aws-lambda-powertools/logger';
 import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Decision } from '../domain/decide.ts';
-import { type Drain, type HoldingTask, type Observation, type Outcome, unreachable } from '../domain/drain.ts';
+import { type Drain, type Observation, type Outcome, unreachable } from '../domain/drain.ts';
 import type { Journal, JournalEntry } from '../domain/ports.ts';
+import { taskForPeople } from './event-bridge.ts';
 
 /** Structured logs, and the metrics of each drain when it ends. */
 export function powertoolsJournal(logger: Logger, metrics: Metrics): Journal {
@@ -28,8 +29,9 @@ export function drainKeys({ action, cluster }: Drain) {
   return {
     drainId: action.token,
     instanceId: action.instanceId,
-    autoScalingGroup: action.autoScalingGroup,
-    lifecycleHook: action.lifecycleHook,
+    ...('notice' in action
+      ? { notice: action.notice }
+      : { autoScalingGroup: action.autoScalingGroup, lifecycleHook: action.lifecycleHook }),
     cluster: cluster ?? 'unknown',
   };
 }
@@ -47,6 +49,12 @@ function lineOf(drain: Drain, entry: JournalEntry): Line {
       };
     case 'superseded':
       return { level: 'info', message: 'Another delivery of the same event has parked this drain: it goes on there' };
+    case 'managed-draining':
+      return {
+        level: 'warn',
+        message:
+          "ECS's managed draining holds the instances of this group as well: turn it off on the capacity provider, or take the group out of autoScalingGroups",
+      };
     case 'finished':
       return outcomeLine(drain, entry.outcome, entry.finishedAtMs);
     default:
@@ -67,7 +75,8 @@ function decisionLine(decision: Decision, observation: Observation): Line {
     case 'draining': {
       const holdingTasks = observation.holdingTasks.map(taskForPeople);
       const message = `${sentenceOn(decision)}; holding tasks: ${holdingTasks.length}`;
-      return { level: 'info', message, ...seen, holdingTasks };
+      const isStuck = decision.kind === 'announce' && decision.news === 'stuck';
+      return { level: isStuck ? 'warn' : 'info', message, ...seen, holdingTasks };
     }
     case 'absent':
     case 'listed':
@@ -89,6 +98,12 @@ function sentenceOn(decision: Decision): string {
       return 'Reading how long the lifecycle hook holds';
     case 'stop-tasks':
       return `Stopping ${decision.tasks.length} stragglers so that each has its grace before the deadline`;
+    case 'announce': {
+      const deadlineAt = new Date(decision.deadlineAtMs).toISOString();
+      return decision.news === 'stuck'
+        ? `Stuck: what holds the instance may hold it until the deadline, ${deadlineAt}`
+        : `Waiting, until ${deadlineAt} at the latest`;
+    }
     case 'heartbeat':
       return 'Recording a heartbeat';
     case 'watch':
@@ -150,7 +165,7 @@ function outcomeLine(drain: Drain, outcome: Outcome, finishedAtMs: number): Line
 function publishMetrics(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
   metrics.addDimensions({
     cluster: drain.cluster ?? 'unknown',
-    group: drain.action.autoScalingGroup,
+    group: 'notice' in drain.action ? drain.action.notice : drain.action.autoScalingGroup,
     outcome: outcome.kind,
   });
   const killed = outcome.kind === 'timed-out' || outcome.kind === 'agent-lost' ? outcome.killedTasks.length : 0;
@@ -165,10 +180,6 @@ function publishMetrics(metrics: Metrics, drain: Drain, outcome: Outcome, finish
     metrics.addMetric('DrainSlack', MetricUnit.Seconds, secondsBetween(idleSinceMs, finishedAtMs));
   }
   metrics.publishStoredMetrics();
-}
-
-function taskForPeople({ arn, class: taskClass, group, lastStatus, stopRequested }: HoldingTask) {
-  return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, stopRequested };
 }
 
 function secondsBetween(fromMs: number, toMs: number): number {

@@ -42,7 +42,7 @@ export function schedulerParkingPlaces({ client, place, clock, read }: Scheduler
 
   const scheduleOf = (drain: Drain, untilMs: number): CreateScheduleCommandInput => ({
     GroupName,
-    Name: nameFor(drain.containerInstance),
+    Name: nameOf(drain),
     ScheduleExpression: `at(${new Date(untilMs).toISOString().slice(0, 19)})`,
     FlexibleTimeWindow: { Mode: 'OFF' },
     // The drain deletes it when it ends. AWS would do so some time after it came, and by then it may be the next one:
@@ -73,10 +73,10 @@ export function schedulerParkingPlaces({ client, place, clock, read }: Scheduler
     };
 
     /** Whether the drain waits there already. One whose time has come waits no more: it is on its way, or lost. */
-    const isParked = async ({ action, containerInstance }: Drain): Promise<boolean> => {
-      const existing = await scheduleNamed(nameFor(containerInstance));
+    const isParked = async (drain: Drain): Promise<boolean> => {
+      const existing = await scheduleNamed(nameOf(drain));
       const comesAtMs = Date.parse(`${existing?.ScheduleExpression?.slice('at('.length, -1)}Z`);
-      return comesAtMs > clock.nowMs() && drainIn(existing).action.token === action.token;
+      return comesAtMs > clock.nowMs() && drainIn(existing).action.token === drain.action.token;
     };
 
     return {
@@ -108,17 +108,21 @@ export function schedulerParkingPlaces({ client, place, clock, read }: Scheduler
           return schedule && drainIn(schedule);
         }),
 
-      release: ({ action, containerInstance }) =>
-        awsCall(`delete the schedule of ${action.instanceId}`, async () => {
+      release: (drain) =>
+        awsCall(`delete the schedule of ${drain.action.instanceId}`, async () => {
           try {
-            const Name = nameFor(containerInstance);
-            await client.send(new DeleteScheduleCommand({ GroupName, Name }), sending);
+            await client.send(new DeleteScheduleCommand({ GroupName, Name: nameOf(drain) }), sending);
           } catch (error) {
             if (!(error instanceof ResourceNotFoundException)) throw error;
           }
         }),
     };
   };
+}
+
+/** A drain on a notice has a place of its own: the drain of a lifecycle action must never be overwritten by it. */
+function nameOf({ action, containerInstance }: Drain): string {
+  return `${nameFor(containerInstance)}${'notice' in action ? '-notice' : ''}`;
 }
 
 /** The last part of its ARN: unique, and in the letters that a schedule's name may have. */

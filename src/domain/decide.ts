@@ -23,6 +23,7 @@ import {
   type Policy,
   parkedLookAtMs,
   stopDueAtMs,
+  stuckAtMs,
 } from './policy.ts';
 
 export type Decision =
@@ -31,6 +32,8 @@ export type Decision =
   /** Ask Auto Scaling how long the hook holds: there is something to wait for. */
   | { readonly kind: 'read-hook' }
   | { readonly kind: 'stop-tasks'; readonly tasks: readonly HoldingTask[] }
+  /** Tell the bus that the drain has begun to wait, or that it waits for too long. */
+  | { readonly kind: 'announce'; readonly news: 'started' | 'stuck'; readonly deadlineAtMs: number }
   | { readonly kind: 'heartbeat' }
   /** Stay in this invocation and look again then. */
   | { readonly kind: 'watch'; readonly untilMs: number }
@@ -74,14 +77,21 @@ export function decide(situation: Situation): Decision {
   if (observation.kind === 'draining' && observation.holdingTasks.length === 0 && !observation.registering) {
     return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: observation.lastTaskStoppedAtMs } };
   }
-  if (!drain.hook && !situation.hookRefused) return { kind: 'read-hook' };
+  if (!drain.hook && !situation.hookRefused && !('notice' in drain.action)) return { kind: 'read-hook' };
   const hook = hookOf(situation);
 
   // An observation that could not be made is never a reason to let go: only heartbeats go on.
   const lastResort = observation.kind === 'draining' && lastResortFor(observation, drain, hook, policy, nowMs);
   if (lastResort) return lastResort;
   const waiting = waitingFor(situation);
-  return nowMs >= beatByMs(situation, hook, waiting) ? { kind: 'heartbeat' } : waiting;
+  if (nowMs >= beatByMs(situation, hook, waiting)) return { kind: 'heartbeat' };
+  const news = newsOf(situation, hook);
+  return news ? { kind: 'announce', news, deadlineAtMs: deadlineAtMs(drain, hook, policy) } : waiting;
+}
+
+function newsOf({ drain, policy, nowMs }: Situation, hook: HookLimits): 'started' | 'stuck' | undefined {
+  if (drain.announced === undefined) return 'started';
+  return drain.announced === 'started' && nowMs >= stuckAtMs(drain, hook, policy) ? 'stuck' : undefined;
 }
 
 function hookOf({ drain, policy }: Situation): HookLimits {
@@ -110,7 +120,7 @@ export function waitingFor(situation: Situation): Decision {
   if (parked) return parked;
 
   const windowEndsAtMs = invocationEndsAtMs - policy.marginSeconds * 1000;
-  const nextLookAtMs = Math.min(pollAtMs(situation), ...whatFallsDue(situation));
+  const nextLookAtMs = Math.min(pollAtMs(situation), stuckNewsAtMs(situation), ...whatFallsDue(situation));
   if (nextLookAtMs <= windowEndsAtMs) return { kind: 'watch', untilMs: nextLookAtMs };
   if (nowMs + policy.pollMinSeconds * 1000 <= windowEndsAtMs) return { kind: 'watch', untilMs: windowEndsAtMs };
   return { kind: 'hand-over' };
@@ -120,9 +130,9 @@ function parkedFor(situation: Situation): Decision | undefined {
   const { nowMs, random } = situation;
   const look = situation.mayPark ? parkedLookIn(situation) : undefined;
   if (look === undefined) return undefined;
-  // What falls due must not come while the schedule is late.
+  // What falls due must not come while the schedule is late; the news that a drain is stuck may.
   const inTimeMs = whatFallsDue(situation).map((instantMs) => instantMs - PARKED_LATE_SECONDS * 1000);
-  const untilMs = Math.min(parkedLookAtMs(look, nowMs, random), ...inTimeMs);
+  const untilMs = Math.min(parkedLookAtMs(look, nowMs, random), stuckNewsAtMs(situation), ...inTimeMs);
   return untilMs >= nowMs + PARK_MIN_SECONDS * 1000 ? { kind: 'park', untilMs } : undefined;
 }
 
@@ -162,6 +172,12 @@ function whatFallsDue(situation: Situation): number[] {
     ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy) ?? Infinity),
   ];
   return dueAtMs.filter((instantMs) => instantMs > nowMs);
+}
+
+function stuckNewsAtMs(situation: Situation): number {
+  const { drain, policy, nowMs } = situation;
+  const atMs = stuckAtMs(drain, hookOf(situation), policy);
+  return drain.announced === 'stuck' || atMs <= nowMs ? Infinity : atMs;
 }
 
 /** Drains that AWS throttles together do not ask again together. */

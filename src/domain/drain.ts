@@ -12,6 +12,17 @@ export interface LifecycleAction {
   readonly token: string;
 }
 
+/** EC2's word that it may take an instance, whatever Auto Scaling does: there is nothing to hold and nothing to complete. */
+export interface Notice {
+  readonly notice: NoticeKind;
+  readonly instanceId: string;
+  /** The id of the event: also the drain's id. */
+  readonly token: string;
+}
+
+/** A Spot interruption comes two minutes after its warning; a rebalance recommendation only says that one is likelier (facts 6). */
+export type NoticeKind = 'spot-interruption' | 'rebalance-recommendation';
+
 /** What completing a lifecycle action tells Auto Scaling; on termination both terminate (facts 19). */
 export type LifecycleResult = 'CONTINUE' | 'ABANDON';
 
@@ -21,6 +32,8 @@ export interface HookLimits {
   readonly heartbeatTimeoutSeconds: number;
   /** Time after which it decides whatever is beaten: the lesser of 48 hours and 100 heartbeat timeouts. */
   readonly globalTimeoutSeconds: number;
+  /** ECS's managed draining has a hook of its own on the group, and holds each instance as well (facts 22). */
+  readonly managedDraining?: boolean | undefined;
 }
 
 const MAX_HEARTBEAT_TIMEOUTS = 100;
@@ -33,18 +46,18 @@ export function hookLimits(heartbeatTimeoutSeconds: number): HookLimits {
 }
 
 /**
- * Our work on one lifecycle action. All of it travels in a continuation, so nothing in it says what is on the instance:
+ * Our work on one lifecycle action, or on a notice. All of it travels in a continuation, so nothing in it says what is on the instance:
  * that is asked of ECS again.
  */
 export interface Drain {
-  readonly action: LifecycleAction;
+  readonly action: LifecycleAction | Notice;
   /** The cluster that the hook's notification metadata names: searched before the others. */
   readonly namedCluster?: string | undefined;
   /** Where the instance was found last; for reports only, never for a decision. */
   readonly cluster?: string | undefined;
   /** The ARN of the first registration that was found: what the drain's parking place is named after. */
   readonly containerInstance?: string | undefined;
-  /** When Auto Scaling began to hold the instance. */
+  /** When Auto Scaling began to hold the instance, or EC2 gave notice. */
   readonly startedAtMs: number;
   /** Undefined until it matters: a drain with nothing to wait for never asks. */
   readonly hook?: HookLimits | undefined;
@@ -56,6 +69,8 @@ export interface Drain {
   /** Time to the next look while nothing changes. */
   readonly pollIntervalSeconds: number;
   readonly agentSilence?: AgentSilence | undefined;
+  /** What the bus was told last of its course; undefined as long as there was nothing to wait for. */
+  readonly announced?: 'started' | 'stuck' | undefined;
   /** Undefined if it was never parked. */
   readonly parked?: Parked | undefined;
 }
@@ -172,7 +187,7 @@ export type Outcome = Verdict | { readonly kind: 'already-completed'; readonly h
 
 /** A drain that begins now, with the first heartbeat timeout running since `startedAtMs`. */
 export function newDrain(
-  action: LifecycleAction,
+  action: LifecycleAction | Notice,
   startedAtMs: number,
   namedCluster: string | undefined,
   pollIntervalSeconds: number,

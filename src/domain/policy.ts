@@ -10,6 +10,8 @@ export interface Policy {
   readonly deadlineSeconds: number;
   /** What Auto Scaling is told when tasks still hold the instance at the deadline. */
   readonly deadlineResult: LifecycleResult;
+  /** After which share of the time to the deadline a drain that still waits counts as stuck. */
+  readonly stuckFraction: number;
   /** Which tasks are stopped ahead of the deadline rather than killed at it. */
   readonly stopStragglers: 'none' | 'standalone' | 'all';
   /** What a service's task needs before its stop timeout begins: the load balancer's deregistration delay. */
@@ -31,6 +33,9 @@ export interface Policy {
  * two more (facts 7): both retries come, and have a minute to work, before Auto Scaling decides.
  */
 const COMPLETION_RESERVE_SECONDS = 240;
+
+/** From the warning to the interruption (facts 6). */
+const SPOT_NOTICE_SECONDS = 120;
 
 /** From the last look of one invocation to the first of the next: PutEvents, the way over the bus, a cold start. */
 export const HAND_OVER_SECONDS = 15;
@@ -72,14 +77,28 @@ export function parkedLookAtMs(look: ParkedLook, nowMs: number, random: number):
   return nowMs + Math.round((from + spread * random) * 1000);
 }
 
-/** When the drain ends whatever holds the instance: by the policy, or early enough that the hook does not end it first. */
+/**
+ * When the drain ends whatever holds the instance: by the policy, or early enough that the hook does not end it first; a
+ * Spot interruption ends it after two minutes.
+ */
 export function deadlineAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
+  if ('notice' in drain.action) {
+    const allowedSeconds = drain.action.notice === 'spot-interruption' ? SPOT_NOTICE_SECONDS : Infinity;
+    return drain.startedAtMs + Math.min(policy.deadlineSeconds, allowedSeconds) * 1000;
+  }
   const hookAllowsSeconds = hook.globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
   return drain.startedAtMs + Math.min(policy.deadlineSeconds, hookAllowsSeconds) * 1000;
 }
 
-/** When the next heartbeat is due. */
+/** When a drain that still waits is told to be stuck. */
+export function stuckAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
+  const wholeMs = deadlineAtMs(drain, hook, policy) - drain.startedAtMs;
+  return drain.startedAtMs + wholeMs * policy.stuckFraction;
+}
+
+/** When the next heartbeat is due; never, where nothing is held. */
 export function heartbeatDueAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
+  if ('notice' in drain.action) return Infinity;
   return drain.lastHeartbeatAtMs + hook.heartbeatTimeoutSeconds * policy.heartbeatFraction * 1000;
 }
 

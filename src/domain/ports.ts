@@ -83,6 +83,16 @@ export interface ParkingPlaces {
   release(drain: Drain): Promise<void>;
 }
 
+/** News of a drain, for whoever listens on the bus. */
+export type News =
+  | { readonly kind: 'started'; readonly deadlineAtMs: number; readonly holdingTasks: readonly HoldingTask[] }
+  | { readonly kind: 'stuck'; readonly deadlineAtMs: number; readonly holdingTasks: readonly HoldingTask[] }
+  | { readonly kind: 'finished'; readonly outcome: Outcome; readonly finishedAtMs: number };
+
+export interface Announcements {
+  announce(drain: Drain, news: News): Promise<void>;
+}
+
 export interface Clock {
   nowMs(): number;
   sleepUntil(instantMs: number): Promise<void>;
@@ -101,6 +111,8 @@ export type JournalEntry =
   | { readonly kind: 'refused'; readonly doing: Decision['kind'] | 'release'; readonly reason: string }
   /** Another delivery of the same event has this drain. */
   | { readonly kind: 'superseded' }
+  /** ECS drains the instances of this group as well. */
+  | { readonly kind: 'managed-draining' }
   | { readonly kind: 'finished'; readonly outcome: Outcome; readonly finishedAtMs: number };
 
 /** Logs and metrics. */
@@ -112,6 +124,7 @@ export interface Ports {
   readonly containerInstances: ContainerInstances;
   readonly lifecycleActions: LifecycleActions;
   readonly continuations: Continuations;
+  readonly announcements: Announcements;
   /** Undefined where drains wait within their invocations. */
   readonly parkingPlaces: ParkingPlaces | undefined;
   readonly clock: Clock;

@@ -5,6 +5,7 @@ import {
   type ContainerInstance,
   type Drain,
   type DrainingObservation,
+  type LifecycleAction,
   type Located,
   lastToStop,
   type Observation,
@@ -16,7 +17,7 @@ import {
   withAgents,
 } from './drain.ts';
 import { MAX_CONTINUATIONS, maxSilenceGapSeconds, nextPollIntervalSeconds, type Policy } from './policy.ts';
-import { type Journal, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
+import { type Journal, type News, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
 
 /** How one invocation's part of a drain ended. */
 export type DrainResult =
@@ -24,7 +25,9 @@ export type DrainResult =
   | { readonly kind: 'handed-over'; readonly drain: Drain }
   | { readonly kind: 'parked'; readonly drain: Drain; readonly untilMs: number }
   /** Another delivery of the same event has this drain, and goes on with it. */
-  | { readonly kind: 'superseded' };
+  | { readonly kind: 'superseded' }
+  /** A notice for an instance that is in none of the clusters. */
+  | { readonly kind: 'not-ours' };
 
 /** A wake-up that continues no drain, and why: a drain that awaited it, if one did, looks for itself before long. */
 export interface NotContinued {
@@ -141,6 +144,7 @@ function tellingChanges(journal: Journal): Journal {
           break;
         case 'finished':
         case 'superseded':
+        case 'managed-draining':
           break;
         default:
           unreachable(entry);
@@ -308,8 +312,13 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
 
   switch (decision.kind) {
     case 'complete': {
-      const answer = await lifecycleActions.complete(drain.action, resultOf(decision.verdict));
-      return answer === 'accepted' ? finish(drain, decision.verdict, ports) : overtaken(turn, ports);
+      const { verdict } = decision;
+      if ('notice' in drain.action) {
+        const isForeign = verdict.kind === 'gone' && drain.continuations === 0;
+        return isForeign ? { result: { kind: 'not-ours' } } : finish(drain, verdict, ports);
+      }
+      const answer = await lifecycleActions.complete(drain.action, resultOf(verdict));
+      return answer === 'accepted' ? finish(drain, verdict, ports) : overtaken(turn, ports);
     }
     case 'set-draining': {
       const others = observation.kind === 'active' ? observation.containerInstances : [];
@@ -320,10 +329,11 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
         if (observation.kind === 'listed') return { drain, look: looks.standing(observation.containerInstances) };
         throw new Unavailable(refusal);
       }
-      if (observation.kind === 'listed') await drainNeighbours(turn, ports);
       const drained = [...untouched, ...draining];
+      const hasTasks = drained.some(({ countedTasks }) => countedTasks > 0);
+      if (hasTasks && observation.kind === 'listed') await drainNeighbours(turn, ports);
       // What ECS has to move first takes its time: which tasks those are is good to know, and can wait.
-      if (turn.mayPark && drained.some(({ countedTasks }) => countedTasks > 0)) {
+      if (turn.mayPark && hasTasks) {
         if (!ecs.isBusy()) return { drain, look: looks.early(drained) };
         return { drain, look: looks.tasksOn(drained), observation: { kind: 'leaving', containerInstances: drained } };
       }
@@ -332,8 +342,17 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       const step = await act(waitingFor(soon), soon, ports, looks);
       return 'result' in step ? step : { ...step, look: looks.tasksOn(drained) };
     }
-    case 'read-hook':
-      return { drain: { ...drain, hook: await lifecycleActions.hookLimits(drain.action) }, look, observation };
+    case 'read-hook': {
+      const hook = await lifecycleActions.hookLimits(lifecycleActionOf(drain));
+      if (hook.managedDraining) ports.journal.record(drain, { kind: 'managed-draining' });
+      return { drain: { ...drain, hook }, look, observation };
+    }
+    case 'announce': {
+      const { news: kind, deadlineAtMs } = decision;
+      const holdingTasks = observation.kind === 'draining' ? observation.holdingTasks : [];
+      await told(drain, { kind, deadlineAtMs, holdingTasks }, ports);
+      return { drain: { ...drain, announced: kind }, look, observation };
+    }
     case 'stop-tasks': {
       const reason = `ecs-drain: ${drain.action.instanceId} is terminating and its drain is near its deadline`;
       const refusals = (await Promise.allSettled(decision.tasks.map((task) => ecs.stopTask(task, reason)))).filter(
@@ -346,7 +365,7 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       return { drain, look, observation: withStopRequested(observation, decision.tasks) };
     }
     case 'heartbeat': {
-      if ((await lifecycleActions.recordHeartbeat(drain.action)) === 'already-completed') {
+      if ((await lifecycleActions.recordHeartbeat(lifecycleActionOf(drain))) === 'already-completed') {
         return overtaken(turn, ports);
       }
       const beaten = { ...drain, lastHeartbeatAtMs: turn.nowMs, heartbeats: drain.heartbeats + 1 };
@@ -393,6 +412,7 @@ const NEIGHBOURS = 100;
  */
 async function drainNeighbours({ drain, random }: Turn, ports: Ports): Promise<void> {
   const { action, cluster } = drain;
+  if ('notice' in action) return;
   try {
     const held = (await ports.lifecycleActions.heldInstances(action.autoScalingGroup)).filter(
       (instanceId) => instanceId !== action.instanceId,
@@ -465,8 +485,25 @@ function parkedAs({ drain, observation, stoppedTask }: Turn): Parked {
   }
 }
 
-async function finish(drain: Drain, outcome: Outcome, { journal, clock, parkingPlaces }: Ports): Promise<Step> {
-  journal.record(drain, { kind: 'finished', outcome, finishedAtMs: clock.nowMs() });
+/** Nobody's instance is held because nobody could be told. */
+async function told(drain: Drain, news: News, { announcements, journal }: Ports): Promise<void> {
+  await announcements.announce(drain, news).catch((error: unknown) => {
+    journal.record(drain, { kind: 'refused', doing: 'announce', reason: reasonOf(error) });
+  });
+}
+
+/** @throws Error if it is on a notice: what is decided only of a lifecycle action was decided of it. */
+function lifecycleActionOf({ action }: Drain): LifecycleAction {
+  if ('notice' in action)
+    throw new Error(`Nothing is held of ${action.instanceId}: the drain is on a ${action.notice}.`);
+  return action;
+}
+
+async function finish(drain: Drain, outcome: Outcome, ports: Ports): Promise<Step> {
+  const { journal, clock, parkingPlaces } = ports;
+  const finishedAtMs = clock.nowMs();
+  journal.record(drain, { kind: 'finished', outcome, finishedAtMs });
+  await told(drain, { kind: 'finished', outcome, finishedAtMs }, ports);
   if (drain.parked) {
     // A schedule that stays wakes a drain that is over, which is harmless.
     await parkingPlaces?.release(drain).catch((error: unknown) => {

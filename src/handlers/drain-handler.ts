@@ -9,12 +9,13 @@ import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { autoScalingLifecycleActions } from '../adapters/auto-scaling.ts';
 import { HAND_OVER_BOUNDS, SDK_BOUNDS } from '../adapters/aws-call.ts';
+import { dryContainerInstances, dryLifecycleActions } from '../adapters/dry-run.ts';
 import { ecsContainerInstances } from '../adapters/ecs.ts';
-import { eventBridgeContinuations } from '../adapters/event-bridge.ts';
+import { eventBridgeAnnouncements, eventBridgeContinuations } from '../adapters/event-bridge.ts';
 import { drainKeys, powertoolsJournal } from '../adapters/powertools-journal.ts';
 import { schedulerParkingPlaces } from '../adapters/scheduler.ts';
 import { abortAfter, systemClock } from '../adapters/system-clock.ts';
-import { unreachable } from '../domain/drain.ts';
+import { type Drain, unreachable } from '../domain/drain.ts';
 import type { Clock, Ports } from '../domain/ports.ts';
 import { type DrainResult, runDrain, type WakeUp, wakeDrain } from '../domain/run-drain.ts';
 import { drainIn, receive } from './events.ts';
@@ -40,6 +41,7 @@ export function createDrainHandler(
 ) {
   const settings = settingsFrom(env);
   const logger = new Logger();
+  if (settings.dryRun) logger.appendPersistentKeys({ dryRun: true });
   const journal = powertoolsJournal(logger, new Metrics());
   const configuration = { ...SDK_BOUNDS, ...(transport && { requestHandler: transport }) };
   const containerInstances = ecsContainerInstances(new ECSClient(configuration), {
@@ -47,7 +49,9 @@ export function createDrainHandler(
   });
   const autoScaling = new AutoScalingClient(configuration);
   const handOver = { ...HAND_OVER_BOUNDS, ...(transport && { requestHandler: transport }) };
-  const continuations = eventBridgeContinuations(new EventBridgeClient(handOver), settings.eventSource);
+  const eventBridge = new EventBridgeClient(handOver);
+  const continuations = eventBridgeContinuations(eventBridge, settings.eventSource);
+  const announcements = eventBridgeAnnouncements(eventBridge, settings.eventSource, settings.dryRun);
   const parkingPlaces =
     settings.parking &&
     schedulerParkingPlaces({
@@ -61,10 +65,13 @@ export function createDrainHandler(
     const remainingMs = context.getRemainingTimeInMillis();
     // The first half of the margin is for a last look that comes late; the second must be left to hand over.
     const signal = abortAfter(remainingMs - (settings.policy.marginSeconds * 1000) / 2);
+    const ecs = containerInstances(signal);
+    const lifecycleActions = autoScalingLifecycleActions(autoScaling, signal);
     return {
-      containerInstances: containerInstances(signal),
-      lifecycleActions: autoScalingLifecycleActions(autoScaling, signal),
+      containerInstances: settings.dryRun ? dryContainerInstances(ecs) : ecs,
+      lifecycleActions: settings.dryRun ? dryLifecycleActions(lifecycleActions) : lifecycleActions,
       continuations,
+      announcements,
       parkingPlaces: parkingPlaces?.(signal),
       clock,
       random: Math.random,
@@ -79,7 +86,7 @@ export function createDrainHandler(
       case 'drain':
         logger.appendKeys(drainKeys(received.drain));
         if (received.warning !== undefined) logger.warn(received.warning);
-        return runDrain(received.drain, settings.policy, portsOf(context));
+        return drainNow(received.drain, portsOf(context));
       case 'wake-up':
         return wake(received.wakeUp, portsOf(context));
       case 'ignored':
@@ -88,6 +95,12 @@ export function createDrainHandler(
       default:
         return unreachable(received);
     }
+  };
+
+  const drainNow = async (drain: Drain, ports: Ports): Promise<HandlerResult> => {
+    const result = await runDrain(drain, settings.policy, ports);
+    if (result.kind === 'not-ours') logger.info(`Ignored: ${drain.action.instanceId} is in none of our clusters`);
+    return result;
   };
 
   const wake = async (wakeUp: WakeUp, { parkingPlaces: places, ...ports }: Ports): Promise<HandlerResult> => {

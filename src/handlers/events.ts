@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { CONTINUATION_DETAIL_TYPE, CONTINUATION_VERSION } from '../adapters/event-bridge.ts';
-import { type Drain, newDrain } from '../domain/drain.ts';
+import { type Drain, type LifecycleAction, type NoticeKind, newDrain } from '../domain/drain.ts';
 import { MAX_CONTINUATIONS } from '../domain/policy.ts';
 import type { WakeUp } from '../domain/run-drain.ts';
 import { sentenceOf, shown } from './sentence.ts';
@@ -20,6 +20,12 @@ export class RejectedEvent extends Error {
 const TERMINATION_SOURCE = 'aws.autoscaling';
 const TERMINATION_DETAIL_TYPE = 'EC2 Instance-terminate Lifecycle Action';
 const TERMINATING = 'autoscaling:EC2_INSTANCE_TERMINATING';
+
+const NOTICE_SOURCE = 'aws.ec2';
+const NOTICES: Readonly<Record<string, NoticeKind>> = {
+  'EC2 Spot Instance Interruption Warning': 'spot-interruption',
+  'EC2 Instance Rebalance Recommendation': 'rebalance-recommendation',
+};
 
 const TASK_SOURCE = 'aws.ecs';
 const TASK_DETAIL_TYPE = 'ECS Task State Change';
@@ -68,6 +74,12 @@ const terminationDetail = v.looseObject({
   Destination: v.optional(v.string('expected EC2, AutoScalingGroup or WarmPool')),
 });
 
+/** Both of EC2's notices, as far as they matter here (facts 6). */
+const noticeEvent = v.looseObject({
+  id: name('the id of an EventBridge event'),
+  detail: v.looseObject({ 'instance-id': instanceId }),
+});
+
 const arn = (what: string) => matching(/^arn:[^:]+:ecs:[^:]+:\d{12}:.+$/, `the ARN of ${what}`);
 
 /** The detail of a task's change of state, as far as it matters here (facts 4). */
@@ -80,14 +92,22 @@ const taskDetail = v.looseObject({
 
 const located = object({ arn: name('an ARN'), cluster: clusterName });
 
+const ofLifecycleAction = object({
+  autoScalingGroup: name('the name of an Auto Scaling group'),
+  lifecycleHook: name('the name of a lifecycle hook'),
+  instanceId,
+  token,
+});
+
+const ofNotice = object({
+  notice: v.picklist(Object.values(NOTICES), `expected one of ${Object.values(NOTICES).join(', ')}`),
+  instanceId,
+  token: name('the id of an event'),
+});
+
 /** The part of a continuation that every version has, and from which a drain can begin anew. */
 const drainBasis = {
-  action: object({
-    autoScalingGroup: name('the name of an Auto Scaling group'),
-    lifecycleHook: name('the name of a lifecycle hook'),
-    instanceId,
-    token,
-  }),
+  action: v.lazy((action) => (v.is(v.looseObject({ notice: v.unknown() }), action) ? ofNotice : ofLifecycleAction)),
   startedAtMs: instantMs,
   continuations: v.pipe(
     count,
@@ -105,10 +125,12 @@ const continuationDetail = object({
     namedCluster: v.optional(clusterName),
     cluster: v.optional(clusterName),
     containerInstance: v.optional(name('an ARN')),
+    announced: v.optional(v.picklist(['started', 'stuck'], 'expected started or stuck')),
     hook: v.optional(
       object({
         heartbeatTimeoutSeconds: between(30, 7_200, 'seconds'),
         globalTimeoutSeconds: between(1, 172_800, 'seconds'),
+        managedDraining: v.optional(v.boolean('expected true or false')),
       }),
     ),
     lastHeartbeatAtMs: instantMs,
@@ -146,6 +168,8 @@ export function receive(event: unknown, settings: Settings): Received {
   if (source === settings.eventSource && detailType === CONTINUATION_DETAIL_TYPE) {
     return receiveContinuation(detail, Date.parse(time), settings);
   }
+  const notice = source === NOTICE_SOURCE && Object.hasOwn(NOTICES, detailType) ? NOTICES[detailType] : undefined;
+  if (notice) return receiveNotice(notice, event, Date.parse(time), settings);
   if (source === TASK_SOURCE && detailType === TASK_DETAIL_TYPE) return receiveTask(detail, settings);
   return ignored(`nobody here waits for ${detailType} from ${source}`);
 }
@@ -166,7 +190,8 @@ function receiveTermination(detail: unknown, startedAtMs: number, settings: Sett
   if (notOurs) return ignored(notOurs);
 
   const { cluster, warning } = clusterIn(termination.NotificationMetadata, action.lifecycleHook, settings);
-  const drain = newDrain(action, startedAtMs, cluster, settings.policy.pollMinSeconds);
+  const namedCluster = cluster ?? settings.clusterOfGroup.get(action.autoScalingGroup);
+  const drain = newDrain(action, startedAtMs, namedCluster, settings.policy.pollMinSeconds);
   return { kind: 'drain', drain, ...(warning !== undefined && { warning }) };
 }
 
@@ -203,6 +228,19 @@ function begunAnew({ version, drain }: v.InferOutput<typeof continuationBasis>, 
   };
 }
 
+function receiveNotice(
+  notice: NoticeKind,
+  event: unknown,
+  startedAtMs: number,
+  { notices, policy }: Settings,
+): Received {
+  if (!notices.includes(notice)) return ignored(`no ${notice} is acted on here`);
+  const { id: token, detail } = parsed(noticeEvent, event, 'The notice of EC2');
+  const { 'instance-id': instanceId } = detail;
+  const action = { notice, instanceId, token };
+  return { kind: 'drain', drain: newDrain(action, startedAtMs, undefined, policy.pollMinSeconds) };
+}
+
 function receiveTask(detail: unknown, { policy, parking }: Settings): Received {
   if (!parking) return ignored('no drain is ever parked here (waiting)');
   const task = parsed(taskDetail, detail, 'The task event', 'detail');
@@ -214,13 +252,21 @@ function receiveTask(detail: unknown, { policy, parking }: Settings): Received {
 }
 
 /** Hooks of others send the same events, ECS's managed draining among them (facts 22); theirs are not ours to complete. */
-function whyNotOurs(action: Drain['action'], { autoScalingGroups, lifecycleHooks }: Settings): string | undefined {
-  if (!autoScalingGroups.includes(action.autoScalingGroup)) {
-    return `the group ${action.autoScalingGroup} is not among autoScalingGroups`;
-  }
-  if (!lifecycleHooks.includes(action.lifecycleHook)) {
-    return `the hook ${action.lifecycleHook} is not ours (lifecycleHook)`;
-  }
+function whyNotOurs(
+  action: Drain['action'],
+  { autoScalingGroups, lifecycleHooks, notices }: Settings,
+): string | undefined {
+  if ('notice' in action) return notices.includes(action.notice) ? undefined : `no ${action.notice} is acted on here`;
+  return whyNotHeldByUs(action, autoScalingGroups, lifecycleHooks);
+}
+
+function whyNotHeldByUs(
+  { autoScalingGroup, lifecycleHook }: LifecycleAction,
+  groups: readonly string[],
+  hooks: readonly string[],
+): string | undefined {
+  if (!groups.includes(autoScalingGroup)) return `the group ${autoScalingGroup} is not among autoScalingGroups`;
+  if (!hooks.includes(lifecycleHook)) return `the hook ${lifecycleHook} is not ours (lifecycleHook)`;
   return undefined;
 }
 

@@ -1,5 +1,7 @@
 import * as v from 'valibot';
+import { MANAGED_DRAINING_HOOK } from '../adapters/auto-scaling.ts';
 import type { SchedulerPlace } from '../adapters/scheduler.ts';
+import type { NoticeKind } from '../domain/drain.ts';
 import { conflictsIn, type Policy } from '../domain/policy.ts';
 import { sentenceOf } from './sentence.ts';
 
@@ -8,7 +10,13 @@ export interface Settings {
   readonly policy: Policy;
   /** The groups and hooks whose events we act on; all others are somebody else's. */
   readonly autoScalingGroups: readonly string[];
+  /** The cluster of a group, where it was said. */
+  readonly clusterOfGroup: ReadonlyMap<string, string>;
   readonly lifecycleHooks: readonly string[];
+  /** The notices of EC2 on which we drain as well. */
+  readonly notices: readonly NoticeKind[];
+  /** Whether AWS is only looked at. */
+  readonly dryRun: boolean;
   /** The `source` of our own events: another deployment in the same account has another. */
   readonly eventSource: string;
   /** Where drains are parked; undefined if they wait within their invocations. */
@@ -23,31 +31,44 @@ export class InvalidSettings extends Error {
 /** ECS: up to 255 letters, digits, hyphens and underscores. */
 export const clusterName = text(/^[\w-]{1,255}$/, 'the name (not the ARN) of an ECS cluster');
 
-/** Auto Scaling: up to 255 printable characters; a comma would end it in our lists, a colon or `*` would widen an ARN. */
-const groupName = text(/^[^,:*?]{1,255}$/, 'the name (not the ARN) of an Auto Scaling group');
+/**
+ * Auto Scaling: up to 255 printable characters; a comma would end it in our lists, a colon or `*` would widen an ARN, a `$`
+ * would be CloudFormation's, and an `@` separates the group from its cluster.
+ */
+const group = v.pipe(
+  text(/^[^,:*?@$]{1,255}(@[\w-]{1,255})?$/, 'the name (not the ARN) of an Auto Scaling group, or group@cluster'),
+  v.transform((text) => {
+    const [name = '', cluster] = text.split('@');
+    return { name, cluster };
+  }),
+);
 
 /** Auto Scaling: up to 255 letters, digits, hyphens, underscores and slashes. */
 const hookName = v.pipe(
   text(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
-  v.notValue(
-    'ecs-managed-draining-termination-hook',
-    'expected a hook of ours: this one ECS completes itself (facts 22)',
-  ),
+  v.notValue(MANAGED_DRAINING_HOOK, 'expected a hook of ours: this one ECS completes itself (facts 22)'),
 );
 
 /** Every setting the running function needs, under the name that `serverless.yml` gives it; all arrive as text. */
 export const settingsEntries = {
   cluster: listOf(clusterName),
-  autoScalingGroups: listOf(groupName),
+  autoScalingGroups: v.pipe(
+    listOf(group),
+    v.check((groups) => new Set(groups.map(({ name }) => name)).size === groups.length, 'expected each group once'),
+  ),
   lifecycleHook: listOf(hookName),
   deadlineSeconds: seconds(1, 172_800),
   deadlineResult: oneOf('CONTINUE', 'ABANDON'),
+  stuckFraction: decimal(0.05, 1),
   stopStragglers: oneOf('none', 'standalone', 'all'),
   deregistrationDelaySeconds: seconds(0, 3_600),
   agentGraceSeconds: seconds(60, 172_800),
   heartbeatTimeoutSeconds: seconds(30, 7_200),
   heartbeatFraction: decimal(0.1, 10),
   waiting: oneOf('park', 'watch'),
+  spotInterruptions: oneOf('true', 'false'),
+  rebalanceRecommendations: oneOf('true', 'false'),
+  dryRun: oneOf('true', 'false'),
   pollMinSeconds: seconds(1, 60),
   pollMaxSeconds: seconds(1, 300),
   // Half of it has to hold three attempts at PutEvents: see HAND_OVER_BOUNDS.
@@ -71,18 +92,34 @@ export function settingsFrom(env: Readonly<Record<string, string | undefined>>):
   const given = (entries: object) =>
     Object.fromEntries(Object.keys(entries).map((name) => [name, env[variableOf(name)]]));
   const parsed = checked(v.object(settingsEntries), given(settingsEntries));
-  const policy: Policy = { ...parsed, clusters: parsed.cluster };
+  const policy: Policy = { ...parsed, clusters: clustersOf(parsed) };
   refuseConflicts(conflictsIn(policy, { functionTimeoutSeconds: parsed.functionTimeoutSeconds, hook: undefined }));
   return {
     policy,
-    autoScalingGroups: parsed.autoScalingGroups,
+    autoScalingGroups: parsed.autoScalingGroups.map(({ name }) => name),
+    clusterOfGroup: new Map(
+      parsed.autoScalingGroups.flatMap(({ name, cluster }) => (cluster ? [[name, cluster]] : [])),
+    ),
     lifecycleHooks: parsed.lifecycleHook,
+    notices: [
+      ...(parsed.spotInterruptions === 'true' ? (['spot-interruption'] as const) : []),
+      ...(parsed.rebalanceRecommendations === 'true' ? (['rebalance-recommendation'] as const) : []),
+    ],
+    dryRun: parsed.dryRun === 'true',
     eventSource: parsed.eventSource,
     parking:
       parsed.waiting === 'park'
         ? { ...checked(v.object(parkingEntries), given(parkingEntries)), eventSource: parsed.eventSource }
         : undefined,
   };
+}
+
+/** Every cluster that an instance may be in: those for all groups, and those of single ones. */
+export function clustersOf(settings: {
+  readonly cluster: readonly string[];
+  readonly autoScalingGroups: readonly { readonly cluster: string | undefined }[];
+}): string[] {
+  return [...new Set([...settings.cluster, ...settings.autoScalingGroups.flatMap(({ cluster }) => cluster ?? [])])];
 }
 
 /** The environment variable that carries a setting. */
@@ -107,7 +144,7 @@ function text(pattern: RegExp, expected: string) {
   return v.pipe(v.string(message), v.regex(pattern, message));
 }
 
-function listOf<S extends v.GenericSchema<string>>(name: S) {
+function listOf<S extends v.GenericSchema<string, unknown>>(name: S) {
   // A name given twice would be searched, set and counted twice.
   const split = v.transform((list: string) => [...new Set(list.split(',').map((item) => item.trim()))]);
   return v.pipe(v.string('expected names, separated by commas'), split, v.array(name));

@@ -129,9 +129,20 @@ describe('how long the hook holds', () => {
       heartbeatTimeoutSeconds: 300,
       globalTimeoutSeconds: 20_000,
     });
-    expect(endpoint.inputsOf('DescribeLifecycleHooks')).toEqual([
-      { AutoScalingGroupName: 'web', 'LifecycleHookNames.member.1': 'ecs-drain' },
-    ]);
+    expect(endpoint.inputsOf('DescribeLifecycleHooks')).toEqual([{ AutoScalingGroupName: 'web' }]);
+  });
+
+  it('is that of our hook, whatever others hold, and tells if ECS drains the group as well', async () => {
+    const others = (name: string) => `<member>
+      <LifecycleHookName>${name}</LifecycleHookName><HeartbeatTimeout>60</HeartbeatTimeout>
+    </member>`;
+    const withOthers = (...names: string[]) =>
+      accepted.DescribeLifecycleHooks.replace('<LifecycleHooks>', `<LifecycleHooks>${names.map(others).join('')}`);
+    const limits = { heartbeatTimeoutSeconds: 300, globalTimeoutSeconds: 20_000 };
+    const plain = await aws({ DescribeLifecycleHooks: withOthers('logs', 'archive') });
+    expect(await autoScalingAt(plain).hookLimits(action)).toEqual(limits);
+    const managed = await aws({ DescribeLifecycleHooks: withOthers('ecs-managed-draining-termination-hook') });
+    expect(await autoScalingAt(managed).hookLimits(action)).toEqual({ ...limits, managedDraining: true });
   });
 
   it.each([

@@ -1,7 +1,7 @@
 /** What AWS was recorded to answer, and a drain to go with it. */
 
 import type { ContainerInstance, Service, Task } from '@aws-sdk/client-ecs';
-import type { Drain, HoldingTask } from '../../src/domain/drain.ts';
+import type { Drain, HoldingTask, LifecycleAction } from '../../src/domain/drain.ts';
 import type { Wire } from './wire.ts';
 
 export const INSTANCE_ID = 'i-0123456789abcdef0';
@@ -111,7 +111,7 @@ export function recordedService(serviceName: string, changes: Partial<Wire<Servi
 }
 
 /** A drain under way, with all that it can carry. */
-export const drain: Drain = {
+export const drain: Drain & { readonly action: LifecycleAction } = {
   action: {
     autoScalingGroup: 'web',
     lifecycleHook: 'ecs-drain',

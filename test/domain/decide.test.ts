@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decide, type Situation } from '../../src/domain/decide.ts';
-import type { DrainingObservation, HoldingTask } from '../../src/domain/drain.ts';
-import { containerInstanceOf, drainOf, HOOK, holdingTaskOf, POLICY, START_MS } from '../fakes.ts';
+import type { Drain, DrainingObservation, HoldingTask, NoticeKind } from '../../src/domain/drain.ts';
+import { drainOf as anyDrainOf, containerInstanceOf, HOOK, holdingTaskOf, POLICY, START_MS } from '../fakes.ts';
 
 const at = (seconds: number) => START_MS + seconds * 1000;
 
@@ -12,6 +12,9 @@ const draining = (...holdingTasks: HoldingTask[]): DrainingObservation => ({
   holdingTasks,
   lastTaskStoppedAtMs: undefined,
 });
+
+/** A drain of which there is no news. */
+const drainOf = (overrides: Partial<Drain> = {}) => anyDrainOf({ announced: 'stuck', ...overrides });
 
 /** A drain that waits for one task, its hook known, with the whole invocation ahead. */
 function situation(overrides: Partial<Situation> = {}): Situation {
@@ -274,5 +277,55 @@ describe('the next look', () => {
     const decision = decide(situation({ drain, invocationEndsAtMs: at(10 + leftSeconds) }));
     expect(decision.kind).toBe(kind);
     if (decision.kind === 'watch') expect(decision.untilMs).toBe(at(untilSeconds ?? Number.NaN));
+  });
+});
+
+describe('news of a drain', () => {
+  const half = 3_600;
+
+  it('is that it has begun to wait, as soon as it does, and until when', () => {
+    const drain = anyDrainOf({ hook: HOOK });
+    expect(decide(situation({ drain }))).toEqual({ kind: 'announce', news: 'started', deadlineAtMs: at(7_200) });
+  });
+
+  it('is none where nothing holds the instance: the end comes at once', () => {
+    const drain = anyDrainOf({ hook: HOOK });
+    expect(decide(situation({ drain, observation: draining() })).kind).toBe('complete');
+  });
+
+  it('is that it is stuck, once, after the policy’s share of the time to the deadline', () => {
+    const drain = anyDrainOf({ hook: HOOK, announced: 'started', lastHeartbeatAtMs: at(half - 60) });
+    expect(decide(situation({ drain, nowMs: at(half) - 1 })).kind).toBe('watch');
+    expect(decide(situation({ drain, nowMs: at(half) }))).toMatchObject({ kind: 'announce', news: 'stuck' });
+    expect(decide(situation({ drain: { ...drain, announced: 'stuck' }, nowMs: at(half) })).kind).toBe('watch');
+  });
+
+  it('is not slept through, and never delays a heartbeat', () => {
+    const drain = anyDrainOf({ hook: HOOK, announced: 'started', lastHeartbeatAtMs: at(half - 60) });
+    const soon = situation({ drain, nowMs: at(half - 1) });
+    expect(decide(soon)).toEqual({ kind: 'watch', untilMs: at(half) });
+    const due = { ...drain, lastHeartbeatAtMs: at(half - 1_800) };
+    expect(decide(situation({ drain: due, nowMs: at(half) })).kind).toBe('heartbeat');
+  });
+});
+
+describe('a drain on a notice of EC2', () => {
+  const notice = (kind: NoticeKind) =>
+    drainOf({ action: { notice: kind, instanceId: 'i-0123456789abcdef0', token: 'event' }, hook: undefined });
+
+  it('reads no hook and beats no heart: nothing is held', () => {
+    const decision = decide(situation({ drain: notice('rebalance-recommendation'), nowMs: at(7_000) }));
+    expect(decision.kind).toBe('watch');
+  });
+
+  it('ends two minutes after the warning of a Spot interruption', () => {
+    const drain = notice('spot-interruption');
+    expect(decide(situation({ drain, nowMs: at(120) - 1 })).kind).toBe('watch');
+    expect(decide(situation({ drain, nowMs: at(120) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
+  });
+
+  it('ends at the policy’s deadline after a recommendation to rebalance', () => {
+    const drain = notice('rebalance-recommendation');
+    expect(decide(situation({ drain, nowMs: at(7_200) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
   });
 });

@@ -74,6 +74,7 @@ const policy: fc.Arbitrary<Policy> = fc
     clusters: fc.constant(['prod']),
     deadlineSeconds: fc.integer({ min: 60, max: 9_000 }),
     deadlineResult: fc.constantFrom('CONTINUE', 'ABANDON'),
+    stuckFraction: fc.constantFrom(0.1, 0.5, 1),
     stopStragglers: fc.constantFrom('none', 'standalone', 'all'),
     deregistrationDelaySeconds: seconds(300),
     agentGraceSeconds: fc.integer({ min: 60, max: 3_600 }),

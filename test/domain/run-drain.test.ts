@@ -8,13 +8,7 @@ describe('a drain', () => {
   it('of an instance whose tasks are gone asks for nothing it does not need', async () => {
     const aws = fakeAws({});
     expect(await aws.runToEnd()).toEqual({ kind: 'drained', lastTaskStoppedAtMs: undefined });
-    expect(aws.calls.map(({ name }) => name)).toEqual([
-      'find',
-      'setDraining',
-      'heldInstances',
-      'listTasks',
-      'complete',
-    ]);
+    expect(aws.calls.map(({ name }) => name)).toEqual(['find', 'setDraining', 'listTasks', 'complete']);
     expect(aws.completion()).toEqual({ atSeconds: POLICY.pollMinSeconds, result: 'CONTINUE' });
   });
 
@@ -411,7 +405,7 @@ describe('the journal', () => {
     });
     await aws.runToEnd();
     const told = aws.journal.map(({ entry }) => (entry.kind === 'decided' ? entry.decision.kind : entry.kind));
-    expect(told).toEqual(['set-draining', 'read-hook', 'watch', 'watch', 'watch', 'complete', 'finished']);
+    expect(told).toEqual(['set-draining', 'read-hook', 'announce', 'watch', 'watch', 'watch', 'complete', 'finished']);
     expect(aws.callsNamed('refreshTasks').length).toBeGreaterThan(6);
   });
 });

@@ -25,6 +25,10 @@ const ENVIRONMENT = {
   FUNCTION_TIMEOUT_SECONDS: '300',
   EVENT_SOURCE: 'ecs-drain.test',
   WAITING: 'watch',
+  STUCK_FRACTION: '0.5',
+  SPOT_INTERRUPTIONS: 'false',
+  REBALANCE_RECOMMENDATIONS: 'false',
+  DRY_RUN: 'false',
 };
 
 const TASK = { cluster: 'prod', memoryMiB: 512, cpuUnits: 128, stopTimeoutSeconds: 30 };
@@ -72,7 +76,10 @@ beforeEach(() => {
   region.autoScaling.putLifecycleHook(HOOK);
   lambda = deploy(ENVIRONMENT);
   // A rule that lets everything through: what to do with it is the handler's to decide.
-  const pattern = { source: ['aws.autoscaling', 'ecs-drain.test'] };
+  const pattern = {
+    source: ['aws.autoscaling', 'ecs-drain.test'],
+    'detail-type': ['EC2 Instance-terminate Lifecycle Action', 'ECS Drain Continuation'],
+  };
   region.eventBridge.putRule({ name: 'all', pattern, target: (event) => lambda.invokeAsync(event) });
 });
 
@@ -134,11 +141,11 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     expect(region.calls.map(({ operation }) => operation)).toEqual([
       'ListContainerInstances',
       'UpdateContainerInstancesState',
-      'DescribeAutoScalingGroups',
       'ListTasks',
       'ListTasks',
       'DescribeTasks',
       'CompleteLifecycleAction',
+      'PutEvents', // the news that it has finished
     ]);
   });
 

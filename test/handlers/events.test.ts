@@ -13,6 +13,7 @@ const settings: Settings = {
     clusters: ['prod', 'staging'],
     deadlineSeconds: 3600,
     deadlineResult: 'CONTINUE',
+    stuckFraction: 0.5,
     stopStragglers: 'none',
     deregistrationDelaySeconds: 300,
     agentGraceSeconds: 600,
@@ -23,6 +24,9 @@ const settings: Settings = {
     marginSeconds: 20,
   },
   autoScalingGroups: ['web', 'My Workers/2'],
+  clusterOfGroup: new Map(),
+  notices: [],
+  dryRun: false,
   lifecycleHooks: ['ecs-drain', 'team/old_hook'],
   eventSource: 'ecs-drain.blue',
   parking: {
@@ -383,6 +387,51 @@ describe('the metadata of our hook', () => {
   });
 });
 
+describe('a notice of EC2', () => {
+  const notice = (detailType: string, detail: Json = { 'instance-id': 'i-0123456789abcdef0' }) =>
+    eventBridgeEvent({ source: 'aws.ec2', 'detail-type': detailType, resources: [] }, detail);
+  const SPOT = 'EC2 Spot Instance Interruption Warning';
+  const REBALANCE = 'EC2 Instance Rebalance Recommendation';
+  const acting: Settings = { ...settings, notices: ['spot-interruption', 'rebalance-recommendation'] };
+
+  it.each([
+    [SPOT, 'spot-interruption'],
+    [REBALANCE, 'rebalance-recommendation'],
+  ])('drains the instance where that is switched on: %s', (detailType, kind) => {
+    expect(receive(notice(detailType), acting)).toMatchObject({
+      kind: 'drain',
+      drain: {
+        action: { notice: kind, instanceId: 'i-0123456789abcdef0', token: '12345678-1234-1234-1234-123456789012' },
+        startedAtMs: Date.parse('2026-03-01T09:00:00Z'),
+      },
+    });
+    expect(receive(notice(detailType), settings)).toEqual({
+      kind: 'ignored',
+      reason: `no ${kind} is acted on here`,
+    });
+  });
+
+  it('is rejected if it does not say of which instance', () => {
+    try {
+      receive(notice(SPOT, { 'instance-id': 'mine' }), acting);
+      expect.unreachable();
+    } catch (error) {
+      expect((error as Error).message).toBe(
+        'The notice of EC2 cannot be understood: detail.instance-id is "mine": expected an EC2 instance id such as i-0123456789abcdef0.',
+      );
+    }
+  });
+
+  it('goes on in a continuation like any drain, and nowhere once it is switched off', () => {
+    const action = { notice: 'spot-interruption', instanceId: 'i-0123456789abcdef0', token: 'an-event' };
+    expect(receive(continuation({ action }), acting)).toMatchObject({ kind: 'drain', drain: { action } });
+    expect(rejectionOf(continuation({ action }))).toContain('no spot-interruption is acted on here any more');
+    expect(rejectionOf(continuation({ action: { ...action, notice: 'retirement' } }))).toContain(
+      'detail.drain.action.notice is "retirement": expected one of spot-interruption, rebalance-recommendation',
+    );
+  });
+});
+
 describe('the stop of a task', () => {
   it('is a wake-up for whatever is parked on its container instance', () => {
     expect(receive(taskEvent(), settings)).toEqual({
@@ -697,9 +746,10 @@ describe('whatever comes', () => {
           const received = receive(event, settings);
           seen.add(received.kind);
           if (received.kind === 'drain') {
-            expect(settings.autoScalingGroups).toContain(received.drain.action.autoScalingGroup);
-            expect(settings.lifecycleHooks).toContain(received.drain.action.lifecycleHook);
-            expect(received.drain.action.instanceId).toMatch(/^i-[0-9a-f]+$/);
+            const { action } = received.drain;
+            expect(settings.autoScalingGroups).toContain('autoScalingGroup' in action && action.autoScalingGroup);
+            expect(settings.lifecycleHooks).toContain('lifecycleHook' in action && action.lifecycleHook);
+            expect(action.instanceId).toMatch(/^i-[0-9a-f]+$/);
           }
           if (received.kind === 'wake-up') expect(received.wakeUp.containerInstanceArn).toMatch(/^arn:/);
         } catch (error) {
