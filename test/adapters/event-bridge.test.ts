@@ -1,9 +1,9 @@
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { describe, expect, it } from 'vitest';
-import { eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
-import { type Drain, newDrain } from '../../src/domain/drain.ts';
-import { Unavailable } from '../../src/domain/ports.ts';
-import { drain, INSTANCE_ID } from './samples.ts';
+import { eventBridgeAnnouncements, eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
+import { type Drain, newDrain, type Outcome } from '../../src/domain/drain.ts';
+import { type News, Unavailable } from '../../src/domain/ports.ts';
+import { CLUSTER, drain, holdingTask, INSTANCE_ID } from './samples.ts';
 import { type AwsEndpoint, accessDenied, aws, badGateway, fault, reset, throttled } from './wire.ts';
 
 const SOURCE = 'ecs-drain.blue';
@@ -68,5 +68,93 @@ describe('handing a drain over', () => {
     const handedOver = handOver(endpoint, drain);
     await expect(handedOver).rejects.toThrow('is not authorized to perform: events:PutEvents');
     await expect(handedOver).rejects.not.toThrow(Unavailable);
+  });
+});
+
+describe('news of a drain', () => {
+  /** Tells the news through the real SDK client; what it put on the bus. */
+  async function put(news: News, { about = drain, dryRun = false }: { about?: Drain; dryRun?: boolean } = {}) {
+    const endpoint = await aws({ PutEvents: accepted });
+    await eventBridgeAnnouncements(new EventBridgeClient(endpoint.config), SOURCE, dryRun).announce(about, news);
+    const [entry] = endpoint.inputsOf('PutEvents')[0]?.Entries ?? [];
+    return { source: entry?.Source, detailType: entry?.DetailType, detail: JSON.parse(entry?.Detail ?? '') };
+  }
+
+  const deadlineAtMs = Date.parse('2026-03-01T11:00:00Z');
+  const finishedAtMs = Date.parse('2026-03-01T09:06:40Z');
+  const shown = {
+    task: holdingTask().arn.split('/').at(-1),
+    class: 'service',
+    group: 'service:web',
+    lastStatus: 'RUNNING',
+    stopRequested: false,
+  };
+
+  it.each([
+    ['started', 'ECS Drain Started'],
+    ['stuck', 'ECS Drain Stuck'],
+  ] as const)('says whose drain it is, since when, until when, and what holds the instance: %s', async (kind, type) => {
+    expect(await put({ kind, deadlineAtMs, holdingTasks: [holdingTask()] })).toEqual({
+      source: SOURCE,
+      detailType: type,
+      detail: {
+        version: 1,
+        drainId: drain.action.token,
+        instanceId: INSTANCE_ID,
+        trigger: 'lifecycle-action',
+        autoScalingGroup: 'web',
+        lifecycleHook: 'ecs-drain',
+        cluster: CLUSTER,
+        startedAt: '2026-03-01T09:00:00.000Z',
+        deadlineAt: '2026-03-01T11:00:00.000Z',
+        holdingTasks: [shown],
+      },
+    });
+  });
+
+  it.each<[Outcome, string, readonly object[]]>([
+    [{ kind: 'drained', lastTaskStoppedAtMs: undefined }, 'every task has stopped', []],
+    [{ kind: 'gone', clusters: ['prod', 'batch'] }, 'no live registration in prod, batch', []],
+    [
+      { kind: 'timed-out', deadlineAtMs, result: 'CONTINUE', killedTasks: [holdingTask()] },
+      'tasks still held the instance at the deadline, 2026-03-01T11:00:00.000Z',
+      [shown],
+    ],
+    [
+      { kind: 'agent-lost', disconnectedSinceMs: deadlineAtMs, result: 'ABANDON', killedTasks: [holdingTask()] },
+      "the instance's ECS agent has been silent since 2026-03-01T11:00:00.000Z",
+      [shown],
+    ],
+    [
+      { kind: 'already-completed', holdingTasks: [holdingTask()] },
+      'the lifecycle action was completed by somebody else, or the hook timed out',
+      [shown],
+    ],
+  ])('says how it ended, why, and what had not stopped: $kind', async (outcome, reason, holdingTasks) => {
+    const { detailType, detail } = await put({ kind: 'finished', outcome, finishedAtMs });
+    expect(detailType).toBe('ECS Drain Finished');
+    expect(detail).toMatchObject({
+      outcome: outcome.kind,
+      reason,
+      holdingTasks,
+      finishedAt: '2026-03-01T09:06:40.000Z',
+      durationSeconds: 400,
+      continuations: 1,
+      heartbeats: 2,
+    });
+  });
+
+  it('of a notice has no group and no hook, and tells what the notice was', async () => {
+    const action = { notice: 'spot-interruption', instanceId: INSTANCE_ID, token: 'an-event' } as const;
+    const about = newDrain(action, drain.startedAtMs, undefined, 2);
+    const { detail } = await put({ kind: 'started', deadlineAtMs, holdingTasks: [] }, { about });
+    expect(detail).toMatchObject({ trigger: 'spot-interruption', drainId: 'an-event', instanceId: INSTANCE_ID });
+    expect(Object.keys(detail)).not.toContain('autoScalingGroup');
+  });
+
+  it('of a dry run says that nothing was done', async () => {
+    const news: News = { kind: 'started', deadlineAtMs, holdingTasks: [] };
+    expect((await put(news, { dryRun: true })).detail).toMatchObject({ dryRun: true });
+    expect((await put(news)).detail).not.toHaveProperty('dryRun');
   });
 });
