@@ -129,7 +129,7 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
           }
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -189,7 +189,7 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
