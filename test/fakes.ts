@@ -2,7 +2,7 @@ import type { ContainerInstance, Drain, HoldingTask, HookLimits, LifecycleResult
 import { newDrain } from '../src/domain/drain.ts';
 import type { Policy } from '../src/domain/policy.ts';
 import { type ActionAnswer, type JournalEntry, type News, type Ports, Unavailable } from '../src/domain/ports.ts';
-import { type DrainResult, type NotContinued, runDrain, wakeDrain } from '../src/domain/run-drain.ts';
+import { type DrainResult, type NotContinued, runDrain, type WakeUp, wakeDrain } from '../src/domain/run-drain.ts';
 
 /** An instant for tests to count from: 2026-01-01T00:00:00Z. */
 export const START_MS = Date.UTC(2026, 0, 1);
@@ -95,8 +95,10 @@ export interface World {
   readonly instances?: readonly FakeInstance[];
   readonly tasks?: readonly FakeTask[];
   readonly hook?: HookLimits;
-  /** Spans of seconds in which a port throws Unavailable. */
-  readonly outages?: readonly { readonly of: ApiGroup; readonly span: readonly [number, number] }[];
+  /** Spans of seconds in which a port throws Unavailable; another error, if it is denied. */
+  readonly outages?: readonly { readonly of: ApiGroup; readonly span: readonly [number, number]; denied?: boolean }[];
+  /** How old what ECS says of tasks is. */
+  readonly lagSeconds?: number;
   /** What else Auto Scaling holds in the group. */
   readonly heldInstances?: readonly string[];
   /** ECS throttled others lately. */
@@ -110,6 +112,14 @@ export interface World {
 /** From a task's stop to the wake-up that it causes. */
 const WAKE_UP_SECONDS = 0.5;
 
+/** From the end of one invocation to the begin of the next that it was handed over to. */
+const ON_THE_BUS_SECONDS = 0.5;
+
+/** What EventBridge brings. */
+type Delivery =
+  | { readonly kind: 'drain'; readonly drain: Drain }
+  | { readonly kind: 'wake-up'; readonly wakeUp: WakeUp };
+
 /** One call of a port, and when. */
 export interface Call {
   readonly name: string;
@@ -118,8 +128,9 @@ export interface Call {
 }
 
 /**
- * ECS and Auto Scaling in virtual time: the ports of one drain, faked. Time passes only while the drain sleeps. The hook
- * times out as the real one does, and what it then does to the tasks is for the test to judge.
+ * ECS, Auto Scaling and EventBridge Scheduler in virtual time: the ports of one drain, faked. Time passes only while the
+ * drain sleeps or is parked. The hook times out as the real one does, and what it then does to the tasks is for the test
+ * to judge.
  */
 export function fakeAws(world: World) {
   const { instances = [{ id: 'one' }], tasks = [], hook = HOOK, outages = [] } = world;
@@ -133,13 +144,19 @@ export function fakeAws(world: World) {
   let completion: { atSeconds: number; result: LifecycleResult } | undefined;
   let handedOver: Drain | undefined;
   const woken = new Set<string>();
-  let parkedDrain: { drain: Drain; untilMs: number } | undefined;
+  /** By container instance; one whose time has come stays until it is released, as schedules do. */
+  const places = new Map<string, { readonly drain: Drain; readonly untilMs: number; hasCome: boolean }>();
+  /** What is to happen, where invocations run side by side. */
+  let agenda: { readonly atMs: number; readonly happen: () => void }[] | undefined;
+  let deliver: (delivery: Delivery) => void = () => {};
 
   const now = () => (nowMs - START_MS) / 1000;
   const within = ([from, to]: readonly [number, number]) => now() >= from && now() < to;
   const called = (name: string, of: ApiGroup, detail?: unknown) => {
     calls.push({ name, atSeconds: now(), detail });
-    if (outages.some((outage) => outage.of === of && within(outage.span))) throw new Unavailable(`${name}: throttled`);
+    const outage = outages.find((each) => each.of === of && within(each.span));
+    if (outage?.denied) throw new Error(`${name}: not authorized`);
+    if (outage) throw new Unavailable(`${name}: throttled`);
   };
 
   const arnOf = (id: string) => `arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/${id}`;
@@ -156,8 +173,7 @@ export function fakeAws(world: World) {
     countedTasks: listed().filter(
       (task) =>
         (task.containerInstance ?? instances[0]?.id) === instance.id &&
-        holds(task) &&
-        now() < (task.deactivatesAtSeconds ?? Infinity),
+        told() < Math.min(stopsAt(task), task.deactivatesAtSeconds ?? Infinity),
     ).length,
   });
   const registered = () => instances.filter(({ goneAtSeconds = Infinity }) => now() < goneAtSeconds);
@@ -167,10 +183,12 @@ export function fakeAws(world: World) {
     return Math.min(task.stopsAtSeconds, asked === undefined ? Infinity : asked + (task.stopTimeoutSeconds ?? 30));
   };
   const holds = (task: FakeTask) => now() < stopsAt(task);
+  /** The instant of which ECS speaks. */
+  const told = () => now() - (world.lagSeconds ?? 0);
   const listed = () => tasks.filter(({ listedAtSeconds = 0 }) => now() >= listedAtSeconds);
   const seen = (task: FakeTask): Task => {
-    const leaving = now() >= (task.deactivatesAtSeconds ?? Infinity);
-    if (!holds(task)) return { kind: 'stopped', arn: task.id, stoppedAtMs: START_MS + stopsAt(task) * 1000 };
+    const leaving = told() >= (task.deactivatesAtSeconds ?? Infinity);
+    if (told() >= stopsAt(task)) return { kind: 'stopped', arn: task.id, stoppedAtMs: START_MS + stopsAt(task) * 1000 };
     return holdingTaskOf({
       arn: task.id,
       containerInstanceArn: arnOf(task.containerInstance ?? instances[0]?.id ?? 'one'),
@@ -189,6 +207,22 @@ export function fakeAws(world: World) {
     if (!pending()) return 'already-completed';
     accept();
     return 'accepted';
+  };
+
+  const lateMs = (world.parking?.lateSeconds ?? 0) * 1000;
+  const later = (atMs: number, happen: () => void) => agenda?.push({ atMs, happen });
+  const wakeUpOf = (task: FakeTask): WakeUp => ({
+    containerInstanceArn: arnOf(task.containerInstance ?? instances[0]?.id ?? 'one'),
+    taskArn: task.id,
+  });
+  /** ECS tells of a task's stop, when it comes. */
+  const stopComes = (task: FakeTask) => {
+    const atSeconds = stopsAt(task);
+    if (!world.parking?.wakeUps || atSeconds === Infinity) return;
+    later(START_MS + (atSeconds + WAKE_UP_SECONDS) * 1000, () => {
+      if (!woken.has(task.id)) deliver({ kind: 'wake-up', wakeUp: wakeUpOf(task) });
+      woken.add(task.id);
+    });
   };
 
   /** The ports of one invocation of so many seconds. */
@@ -235,6 +269,7 @@ export function fakeAws(world: World) {
       async stopTask({ arn }) {
         called('stopTask', 'ecs-changes', arn);
         stopAskedAtSeconds.set(arn, now());
+        for (const task of tasks) if (task.id === arn) stopComes(task);
       },
       isBusy: () => world.busy ?? false,
     },
@@ -263,8 +298,8 @@ export function fakeAws(world: World) {
     continuations: {
       async continueNow(drain) {
         calls.push({ name: 'continueNow', atSeconds: now() });
-        // What crosses the bus is JSON.
-        handedOver = JSON.parse(JSON.stringify(drain));
+        handedOver = overTheWire(drain);
+        later(nowMs + ON_THE_BUS_SECONDS * 1000, () => deliver({ kind: 'drain', drain: overTheWire(drain) }));
       },
     },
     announcements: {
@@ -273,18 +308,28 @@ export function fakeAws(world: World) {
       },
     },
     parkingPlaces: world.parking && {
-      async park(drain, untilMs) {
+      async park(drain, untilMs, place) {
         called('park', 'scheduler', drain.parked?.awaitedTask);
-        parkedDrain = { drain: JSON.parse(JSON.stringify(drain)), untilMs };
+        const name = drain.containerInstance ?? '';
+        const there = places.get(name);
+        const waits = there && there.untilMs > nowMs && there.drain.action.token === drain.action.token;
+        if (place === 'new' && waits) return 'taken';
+        const parked = { drain: overTheWire(drain), untilMs, hasCome: false };
+        places.set(name, parked);
+        later(untilMs + lateMs, () => {
+          if (places.get(name) !== parked) return;
+          parked.hasCome = true;
+          deliver({ kind: 'drain', drain: parked.drain });
+        });
         return 'parked';
       },
-      async parkedOn() {
-        called('parkedOn', 'scheduler');
-        return parkedDrain?.drain;
+      async parkedOn(containerInstanceArn) {
+        called('parkedOn', 'scheduler', containerInstanceArn);
+        return places.get(containerInstanceArn)?.drain;
       },
-      async release() {
+      async release({ containerInstance = '' }) {
         called('release', 'scheduler');
-        parkedDrain = undefined;
+        places.delete(containerInstance);
       },
     },
     random: () => 0.5,
@@ -292,6 +337,7 @@ export function fakeAws(world: World) {
       nowMs: () => nowMs,
       async sleepUntil(instantMs) {
         if (instantMs <= nowMs) throw new Error('The drain would look again without waiting.');
+        if (agenda) return new Promise((awake) => later(instantMs, awake));
         nowMs = instantMs;
       },
     },
@@ -343,12 +389,64 @@ export function fakeAws(world: World) {
 
     /** Lets time pass until the schedule of the parked drain comes, or until a stop that wakes it. */
     goOn: (policy = POLICY, invocationSeconds = 300) => goOn(policy, invocationSeconds),
+
+    /** The drains that wait on places, those included whose time has come. */
+    places: () => [...places.values()],
+
+    /**
+     * Delivers the drain's event and all that follows, to invocations that run side by side, until nothing is left to
+     * happen. `again` delivers the nth delivery a second time, so many seconds later.
+     */
+    async runAll({
+      policy = POLICY,
+      drain = drainOf(),
+      invocationSeconds = 300,
+      again = [] as readonly { readonly nth: number; readonly afterSeconds: number }[],
+      onMoment = () => {},
+    } = {}) {
+      const results: (DrainResult | NotContinued)[] = [];
+      const failures: unknown[] = [];
+      let deliveries = 0;
+      const invoke = async (delivery: Delivery) => {
+        const { parkingPlaces, ...others } = ports(invocationSeconds);
+        if (delivery.kind === 'drain') return runDrain(delivery.drain, policy, { ...others, parkingPlaces });
+        if (!parkingPlaces) throw new Error('There is nowhere to park.');
+        return wakeDrain(delivery.wakeUp, policy, { ...others, parkingPlaces });
+      };
+      const start = (delivery: Delivery) => {
+        invoke(delivery).then(
+          (result) => results.push(result),
+          (error) => failures.push(error),
+        );
+      };
+      deliver = (delivery) => {
+        for (const { nth, afterSeconds } of again) {
+          if (nth === deliveries) later(nowMs + afterSeconds * 1000, () => start(delivery));
+        }
+        deliveries += 1;
+        start(delivery);
+      };
+      agenda = [];
+      for (const task of tasks) stopComes(task);
+      later(nowMs, () => deliver({ kind: 'drain', drain }));
+      for (;;) {
+        agenda.sort((a, b) => a.atMs - b.atMs);
+        const next = agenda.shift();
+        if (!next) break;
+        nowMs = Math.max(nowMs, next.atMs);
+        next.happen();
+        await new Promise((settled) => setImmediate(settled));
+        if (failures.length > 0) throw failures[0];
+        onMoment();
+      }
+      return results;
+    },
   };
 
   async function goOn(policy: Policy, invocationSeconds: number): Promise<DrainResult | NotContinued> {
-    if (!parkedDrain) throw new Error('No drain is parked.');
-    const { drain, untilMs } = parkedDrain;
-    const dueMs = untilMs + (world.parking?.lateSeconds ?? 0) * 1000;
+    const place = [...places.values()].find(({ hasCome }) => !hasCome);
+    if (!place) throw new Error('No drain is parked.');
+    const dueMs = place.untilMs + lateMs;
     const [wakeUp] = tasks
       .map((task) => ({ task, atMs: START_MS + (stopsAt(task) + WAKE_UP_SECONDS) * 1000 }))
       .filter(({ task, atMs }) => atMs > nowMs && !woken.has(task.id))
@@ -358,10 +456,15 @@ export function fakeAws(world: World) {
       nowMs = wakeUp.atMs;
       const { parkingPlaces, ...others } = ports(invocationSeconds);
       if (!parkingPlaces) throw new Error('There is nowhere to park.');
-      const containerInstanceArn = arnOf(wakeUp.task.containerInstance ?? instances[0]?.id ?? 'one');
-      return wakeDrain({ containerInstanceArn, taskArn: wakeUp.task.id }, policy, { ...others, parkingPlaces });
+      return wakeDrain(wakeUpOf(wakeUp.task), policy, { ...others, parkingPlaces });
     }
     nowMs = Math.max(nowMs, dueMs);
-    return runDrain(drain, policy, ports(invocationSeconds));
+    place.hasCome = true;
+    return runDrain(place.drain, policy, ports(invocationSeconds));
   }
+}
+
+/** What crosses the bus, or waits in a schedule, is JSON. */
+function overTheWire(drain: Drain): Drain {
+  return JSON.parse(JSON.stringify(drain));
 }

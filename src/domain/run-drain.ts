@@ -180,6 +180,7 @@ function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy:
   const full: Look = async (drain) => {
     for (const clusters of searches(drain)) {
       const found = await listed(drain, clusters);
+      if (found.length === 0) continue;
       const described = await ecs.refresh(found);
       if (described.length < found.length) {
         throw new Unavailable(`ECS lists ${found.length} registrations and describes ${described.length} of them.`);

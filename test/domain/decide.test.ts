@@ -329,3 +329,163 @@ describe('a drain on a notice of EC2', () => {
     expect(decide(situation({ drain, nowMs: at(7_200) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
   });
 });
+
+describe('parking', () => {
+  const MINUTES = 60;
+  const web = holdingTaskOf({ arn: 'web' });
+  const job = holdingTaskOf({ arn: 'job', class: 'standalone', stopTimeoutSeconds: 60 });
+  const stopping = holdingTaskOf({ arn: 'stopping', lastStatus: 'STOPPING' });
+  const deprovisioning = holdingTaskOf({ arn: 'deprovisioning', lastStatus: 'DEPROVISIONING' });
+  const stopStragglers = { ...POLICY, stopStragglers: 'standalone' } as const;
+  /** The last heartbeat was at this second, and no other is near. */
+  const beatenAt = (seconds: number) => drainOf({ hook: HOOK, lastHeartbeatAtMs: at(seconds) });
+  const silentSince = (seconds: number, seenLast: number) =>
+    drainOf({ hook: HOOK, agentSilence: { sinceMs: at(seconds), seenLastAtMs: at(seenLast) } });
+  const shortlyHeld = drainOf({
+    hook: { heartbeatTimeoutSeconds: 3_000, globalTimeoutSeconds: 3_000 },
+    lastHeartbeatAtMs: at(2_599),
+  });
+  const leaving = { kind: 'leaving', containerInstances: [containerInstanceOf()] } as const;
+  const unavailable = { kind: 'unavailable', reason: 'throttled' } as const;
+  const parkedBefore = drainOf({ hook: HOOK, parked: { containerInstances: [], holdingTasks: [] } });
+  const parkable = (overrides: Partial<Situation> = {}) => situation({ mayPark: true, ...overrides });
+
+  describe('a drain whose next useful moment is far', () => {
+    it.each<[string, number, number, Partial<Situation>]>([
+      ['the safety look, after 5 minutes', 10, 10 + 5 * MINUTES, { random: 0 }],
+      ['the safety look, spread over the minute after them', 10, 10 + 5.5 * MINUTES, { random: 0.5 }],
+      ['the heartbeat that is due at 1800 s', 1_500, 1_725, {}],
+      ['the moment to stop a straggler, 7130 s', 6_900, 7_055, { observation: draining(job), policy: stopStragglers }],
+      ['the end of the agent’s grace at 900 s', 790, 825, { drain: silentSince(0, 750) }],
+      ['the deadline at 7200 s', 7_000, 7_125, {}],
+      ['the deadline that the hook’s global timeout allows', 2_600, 2_685, { drain: shortlyHeld }],
+    ])('is parked until %s, less 75 s for a schedule that comes late', (_, now, until, overrides) => {
+      const drain = beatenAt(now > 1_800 ? now - 1 : 0);
+      expect(decide(parkable({ drain, nowMs: at(now), ...overrides }))).toEqual({ kind: 'park', untilMs: at(until) });
+    });
+
+    it('is parked rather than handed over, however little is left of the invocation', () => {
+      const leaving = { nowMs: at(10), invocationEndsAtMs: at(11) };
+      expect(decide(situation(leaving)).kind).toBe('hand-over');
+      expect(decide(parkable(leaving)).kind).toBe('park');
+    });
+
+    it('is watched where there is nowhere to park, or it was refused just now', () => {
+      expect(decide(parkable({ mayPark: false }))).toEqual({ kind: 'watch', untilMs: at(12) });
+    });
+  });
+
+  describe('a drain whose next useful moment is near', () => {
+    it.each<[string, number, Partial<Situation>]>([
+      ['the deadline', 7_200, {}],
+      ['the moment to stop a straggler', 7_130, { observation: draining(job), policy: stopStragglers }],
+      ['the end of the agent’s grace', 6_900, { drain: { ...beatenAt(6_700), ...silentSince(6_000, 6_750) } }],
+    ])(
+      'is watched from 105 s before %s on: less than half a minute of parking is not worth its calls',
+      (_, due, more) => {
+        const last = { lastHeartbeatAtMs: at(due - 200) };
+        const near = (nowMs: number) => {
+          const overridden = parkable({ drain: beatenAt(0), nowMs, ...more });
+          return decide({ ...overridden, drain: { ...overridden.drain, ...last } });
+        };
+        expect(near(at(due - 105))).toEqual({ kind: 'park', untilMs: at(due - 75) });
+        expect(near(at(due - 105) + 1)).toEqual({ kind: 'watch', untilMs: at(due - 103) + 1 });
+      },
+    );
+  });
+
+  describe('a heartbeat', () => {
+    it('that would fall due while the drain is parked is recorded before, once', () => {
+      expect(decide(parkable({ nowMs: at(1_695) - 1 }))).toEqual({ kind: 'park', untilMs: at(1_725) });
+      expect(decide(parkable({ nowMs: at(1_695) }))).toEqual({ kind: 'heartbeat' });
+      const beaten = { drain: beatenAt(1_695), nowMs: at(1_695) };
+      expect(decide(parkable(beaten))).toEqual({ kind: 'park', untilMs: at(1_695 + 5.5 * MINUTES) });
+    });
+
+    it('comes early also for what is watched until then, such as a drain near its deadline', () => {
+      const drain = beatenAt(5_400 - 20);
+      expect(decide(parkable({ drain, nowMs: at(7_110) }))).toEqual({ kind: 'heartbeat' });
+    });
+
+    it.each([30, 60, 200, 208])(
+      'of a hook of %i s comes when it is due, and the drain is watched: parking takes longer',
+      (heartbeatTimeoutSeconds) => {
+        const hook = { ...HOOK, heartbeatTimeoutSeconds };
+        const drain = drainOf({ hook, lastHeartbeatAtMs: at(100) });
+        const dueMs = at(100 + heartbeatTimeoutSeconds / 2);
+        expect(decide(parkable({ drain, nowMs: at(100) }))).toEqual({ kind: 'watch', untilMs: at(102) });
+        expect(decide(parkable({ drain, nowMs: dueMs - 1 })).kind).toBe('watch');
+        expect(decide(parkable({ drain, nowMs: dueMs }))).toEqual({ kind: 'heartbeat' });
+      },
+    );
+  });
+
+  describe('what is looked at', () => {
+    it.each<[string, number, Partial<Situation>]>([
+      [
+        'closely, after 45 s, when only tasks are left that have been told to stop',
+        45,
+        { observation: draining(stopping, deprovisioning) },
+      ],
+      ['closely while an agent is silent: it sends no event', 45, { drain: silentSince(5, 10) }],
+      [
+        'closely while an instance is registering: it may be given tasks',
+        45,
+        { observation: { ...draining(web), registering: true } },
+      ],
+      [
+        'closely while an instance without tasks is registering',
+        45,
+        { observation: { ...draining(), registering: true } },
+      ],
+      ['for safety when one of several has still to be told to stop', 330, { observation: draining(stopping, web) }],
+      ['for its tasks, after 60 to 120 s, when they were not listed yet', 90, { observation: leaving }],
+      ['after 60 to 120 s when ECS did not answer', 90, { observation: unavailable, drain: parkedBefore }],
+    ])('is looked at %s', (_, seconds, overrides) => {
+      expect(decide(parkable({ nowMs: at(10), ...overrides }))).toEqual({ kind: 'park', untilMs: at(10 + seconds) });
+    });
+
+    it('many drains together is spread by chance: the listing over a minute, the safety look over another', () => {
+      const parkedFor = (random: number, overrides: Partial<Situation>) => {
+        const decision = decide(parkable({ nowMs: at(0), random, ...overrides }));
+        return decision.kind === 'park' ? (decision.untilMs - at(0)) / 1000 : decision.kind;
+      };
+      expect([0, 0.25, 0.75].map((random) => parkedFor(random, { observation: leaving }))).toEqual([60, 75, 105]);
+      expect([0, 0.25, 0.75].map((random) => parkedFor(random, {}))).toEqual([300, 315, 345]);
+    });
+  });
+
+  describe('a drain woken by the stop of a task', () => {
+    it('is watched while ECS still shows that task, and it alone: its event will not come again', () => {
+      const woken = { stoppedTask: web.arn, observation: draining(web) };
+      expect(decide(parkable(woken))).toEqual({ kind: 'watch', untilMs: at(12) });
+      expect(decide(parkable({ ...woken, observation: draining({ ...web, lastStatus: 'DEPROVISIONING' }) })).kind).toBe(
+        'watch',
+      );
+    });
+
+    it('is parked again while another task is left', () => {
+      const woken = { stoppedTask: web.arn, observation: draining(web, job) };
+      expect(decide(parkable(woken))).toMatchObject({ kind: 'park' });
+    });
+  });
+
+  describe('an instance that may be given tasks', () => {
+    it.each<[string, Partial<Situation>, string]>([
+      [
+        'was only found',
+        { observation: { kind: 'listed', containerInstances: [containerInstanceOf()] } },
+        'set-draining',
+      ],
+      [
+        'is ACTIVE',
+        { observation: { kind: 'active', containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] } },
+        'set-draining',
+      ],
+      ['was never seen at all', { observation: unavailable }, 'watch'],
+    ])('is never parked: one that %s', (_, overrides, kind) => {
+      expect(decide(parkable(overrides)).kind).toBe(kind);
+      expect(decide(parkable({ ...overrides, nowMs: at(1_695) })).kind).not.toBe('park');
+    });
+  });
+});

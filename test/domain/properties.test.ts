@@ -15,6 +15,7 @@ import {
   drainOf,
   type FakeTask,
   fakeAws,
+  HOOK,
   holdingTaskOf,
   START_MS,
   type World,
@@ -129,7 +130,7 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
           }
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -189,7 +190,7 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -210,6 +211,71 @@ describe('whatever the tasks, the agents, the policy and the outages are', () =>
         },
       ),
       { numRuns: 200 },
+    );
+  });
+});
+
+/** Which deliveries come a second time, and how long after the first: at once, or hours later. */
+const again = fc.array(fc.record({ nth: fc.nat({ max: 30 }), afterSeconds: fc.oneof(seconds(120), seconds(9_000)) }), {
+  minLength: 1,
+  maxLength: 5,
+});
+
+const alwaysParking = (outages: ReturnType<typeof outagesOf>) =>
+  fc
+    .tuple(world(outages), fc.record({ lateSeconds: seconds(PARKED_LATE_SECONDS), wakeUps: fc.boolean() }))
+    .map(([chosenWorld, parking]) => ({ ...chosenWorld, parking }));
+
+describe('whatever is delivered twice: a termination, a continuation, a schedule’s event or a wake-up', () => {
+  it('the drain has one schedule at most at any time, ends once, and leaves no schedule behind', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        alwaysParking(outagesOf('ecs-reads', 'ecs-changes')),
+        policy,
+        invocationSeconds,
+        again,
+        async (chosenWorld, chosenPolicy, invocation, chosenAgain) => {
+          const aws = fakeAws(chosenWorld);
+          let holding: string[] | undefined;
+          const results = await aws.runAll({
+            policy: chosenPolicy,
+            invocationSeconds: invocation,
+            again: chosenAgain,
+            onMoment: () => {
+              expect(aws.places().length).toBeLessThanOrEqual(1);
+              if (aws.completion()) holding ??= aws.holding();
+            },
+          });
+          const outcomes = results.flatMap((result) => (result.kind === 'finished' ? [result.outcome.kind] : []));
+          const ours = outcomes.filter((outcome) => outcome !== 'already-completed');
+          expect(outcomes.length).toBeGreaterThanOrEqual(1);
+          expect(ours).toHaveLength(aws.completion() ? 1 : 0);
+          if (ours[0] === 'drained') expect(holding).toEqual([]);
+          expect(ours).not.toContain('gone');
+          expect(aws.places()).toEqual([]);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it('costs one more invocation each, and no second chain, where heartbeats are far apart', async () => {
+    await fc.assert(
+      fc.asyncProperty(alwaysParking(fc.constant([])), again, async (chosenWorld, chosenAgain) => {
+        // An agent's silence, or a late registration, lasts as long as the looks happen to see it.
+        const calm = { ...chosenWorld, hook: HOOK, instances: [{ id: 'ci0' }] };
+        const once = fakeAws(calm);
+        const resultsOnce = await once.runAll();
+        const twice = fakeAws(calm);
+        const resultsTwice = await twice.runAll({ again: chosenAgain });
+        expect(twice.callsNamed('continueNow')).toEqual([]);
+        // A look before the time puts the next one off, so the others come a few more times or fewer.
+        const more = resultsTwice.length - resultsOnce.length;
+        expect(more).toBeLessThanOrEqual(3 * chosenAgain.length);
+        expect(twice.calls.length).toBeLessThanOrEqual(once.calls.length + 40 * chosenAgain.length);
+        expect(twice.completion()?.atSeconds).toBeLessThanOrEqual((once.completion()?.atSeconds ?? 0) + 435);
+      }),
+      { numRuns: 150 },
     );
   });
 });

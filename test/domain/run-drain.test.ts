@@ -395,6 +395,86 @@ describe('an outage', () => {
   });
 });
 
+describe('an instance that could not be looked at before the hook was read', () => {
+  it.each([
+    ['parked', { lateSeconds: 0, wakeUps: true }],
+    ['watched', undefined],
+  ])('is looked at again within seconds of the end of the outage, in the same invocation: %s', async (_, parking) => {
+    const aws = fakeAws({
+      parking,
+      tasks: [{ id: 'web', stopsAtSeconds: 100 }],
+      outages: [{ of: 'ecs-reads', span: [0, 5] }],
+    });
+    await runDrain(drainOf(), POLICY, aws.ports(100_000));
+    const looks = aws.callsNamed('find').map(({ atSeconds }) => atSeconds);
+    expect(looks.length).toBeGreaterThanOrEqual(2);
+    expect(looks.at(1)).toBeLessThanOrEqual(1.5 * POLICY.pollMinSeconds);
+    expect(aws.callsNamed('setDraining')[0]?.atSeconds).toBeLessThanOrEqual(15);
+  });
+});
+
+describe('the others of its group', () => {
+  const OTHERS = ['i-00000000000000001', 'i-00000000000000002'];
+  const heldInstances = [drainOf().action.instanceId, ...OTHERS];
+  const tasks = [{ id: 'web', stopsAtSeconds: 60 }];
+
+  it('that Auto Scaling holds as well are set to DRAINING with it', async () => {
+    const aws = fakeAws({ heldInstances, tasks });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.callsNamed('findActive').map(({ detail }) => new Set(detail as string[]))).toEqual([new Set(OTHERS)]);
+    const [own, others, ...more] = aws.callsNamed('setDraining').map(({ detail }) => detail as unknown[]);
+    expect([own?.length, others?.length, more]).toEqual([1, 2, []]);
+  });
+
+  it('are not asked after where Auto Scaling holds none of them', async () => {
+    const aws = fakeAws({ heldInstances: [drainOf().action.instanceId], tasks });
+    await aws.runToEnd();
+    expect(aws.callsNamed('findActive')).toEqual([]);
+    expect(aws.callsNamed('setDraining')).toHaveLength(1);
+  });
+
+  it('are left to their own drains once this one goes on', async () => {
+    const aws = fakeAws({ heldInstances, tasks: [{ id: 'web', stopsAtSeconds: 1_000 }] });
+    await aws.runToEnd({ invocationSeconds: 300 });
+    expect(aws.callsNamed('continueNow').length).toBeGreaterThan(0);
+    expect(aws.callsNamed('heldInstances')).toHaveLength(1);
+  });
+
+  it.each([
+    ['Auto Scaling does not tell which', 'heldInstances', new Unavailable('Rate exceeded')],
+    ['the function may not ask for them', 'heldInstances', new Error('not authorized')],
+    ['ECS does not find them', 'findActive', new Unavailable('Rate exceeded')],
+    ['ECS does not find them, for good', 'findActive', new Error('not authorized')],
+    ['ECS does not set them', 'setDraining', new Unavailable('Rate exceeded')],
+  ])('cost this drain nothing when %s', async (_, name, error) => {
+    const aws = fakeAws({ heldInstances, tasks });
+    const ports = aws.ports(100_000);
+    let first = true;
+    const refuse = async () => {
+      throw error;
+    };
+    const setDraining: typeof ports.containerInstances.setDraining = async (containerInstances) => {
+      if (!first) throw error;
+      first = false;
+      return ports.containerInstances.setDraining(containerInstances);
+    };
+    const result = await runDrain(drainOf(), POLICY, {
+      ...ports,
+      containerInstances: {
+        ...ports.containerInstances,
+        ...(name === 'findActive' && { findActive: refuse }),
+        ...(name === 'setDraining' && { setDraining }),
+      },
+      lifecycleActions: { ...ports.lifecycleActions, ...(name === 'heldInstances' && { heldInstances: refuse }) },
+    });
+    expect(result).toMatchObject({ kind: 'finished', outcome: { kind: 'drained' } });
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(60 + POLICY.pollMaxSeconds);
+    expect(aws.journal.flatMap(({ entry }) => (entry.kind === 'refused' ? [entry] : []))).toEqual([
+      { kind: 'refused', doing: 'set-draining', reason: error.message },
+    ]);
+  });
+});
+
 describe('the journal', () => {
   it('has one entry for each change, not one for each look', async () => {
     const aws = fakeAws({

@@ -1,10 +1,14 @@
+import type { UpdateScheduleInput } from '@aws-sdk/client-scheduler';
 import type { Context } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { captureLogs, type LogLine } from '../../sandbox/logs.ts';
+import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import { playGlobals } from '../../sandbox/region/globals.ts';
 import type { LambdaModel } from '../../sandbox/region/lambda.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
-import { listen } from '../../sandbox/region/wire.ts';
+import { listen, type WireCall } from '../../sandbox/region/wire.ts';
+import type { Drain } from '../../src/domain/drain.ts';
 import { createDrainHandler, type Seams } from '../../src/handlers/drain-handler.ts';
 import { START_MS } from '../fakes.ts';
 
@@ -31,6 +35,15 @@ const ENVIRONMENT = {
   DRY_RUN: 'false',
 };
 
+const PARKING = {
+  ...ENVIRONMENT,
+  WAITING: 'park',
+  SCHEDULE_GROUP: 'ecs-drain-test',
+  SCHEDULE_ROLE_ARN: 'arn:aws:iam::123456789012:role/parking',
+  EVENT_BUS_ARN: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+  DEAD_LETTER_QUEUE_ARN: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
+};
+
 const TASK = { cluster: 'prod', memoryMiB: 512, cpuUnits: 128, stopTimeoutSeconds: 30 };
 
 const WEB = {
@@ -53,6 +66,8 @@ let logs: LogLine[];
 let INSTANCE: string;
 let instanceOf: Record<string, string>;
 let ends: (() => void)[];
+/** What AWS refuses. */
+let failing: (call: WireCall) => AwsError | undefined;
 
 beforeEach(() => {
   Object.assign(process.env, {
@@ -63,7 +78,8 @@ beforeEach(() => {
     POWERTOOLS_METRICS_NAMESPACE: 'ECSDrain',
   });
   logs = [];
-  region = createRegion({ startMs: START_MS, seed: 1 });
+  failing = () => undefined;
+  region = createRegion({ startMs: START_MS, seed: 1, faults: { ...NO_FAULTS, failing: (call) => failing(call) } });
   ends = [playGlobals(region.time, region.random), captureLogs((line) => logs.push(line))];
   region.ecs.createCluster('prod');
   const group = { minSize: 0, maxSize: 4, desiredCapacity: 2, cluster: 'prod', memoryMiB: 4_096, cpuUnits: 2_048 };
@@ -231,6 +247,180 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     await settle();
     expect(logs.at(-1)).toMatchObject({ message: expect.stringMatching(/^Ignored/) });
     expect(logs.at(-1)).not.toHaveProperty('instanceId');
+  });
+});
+
+describe('drains that are parked', () => {
+  const GroupName = PARKING.SCHEDULE_GROUP;
+  const schedules = () => region.scheduler.operations.ListSchedules({ GroupName }).Schedules ?? [];
+  const theSchedule = () => region.scheduler.operations.GetSchedule({ GroupName, Name: schedules()[0]?.Name });
+  const results = () => lambda.invocations.map(({ result }) => (result as { kind: string } | undefined)?.kind);
+  const outcomes = () =>
+    lambda.invocations.flatMap(({ result }) => (result as { outcome?: { kind: string } })?.outcome?.kind ?? []);
+  /** The calls that invocations made. */
+  const calls = () => region.calls.filter(({ strand }) => strand).map(({ operation }) => operation);
+  const parked = () => region.time.runUntil(() => schedules().length > 0);
+
+  beforeEach(() => {
+    lambda = deploy(PARKING);
+    region.scheduler.operations.CreateScheduleGroup({ Name: GroupName });
+    const pattern = {
+      source: ['aws.ecs'],
+      'detail-type': ['ECS Task State Change'],
+      detail: { lastStatus: ['STOPPED'], containerInstanceArn: [{ exists: true }] },
+    };
+    region.eventBridge.putRule({ name: 'wake-up', pattern, target: (event) => lambda.invokeAsync(event) });
+  });
+
+  it('cost at most 3 billed seconds and 40 calls with ten of 60 tasks behind a load balancer, and kill none', async () => {
+    region.ecs.createService({ ...WEB, desiredCount: 60, memoryMiB: 128, cpuUnits: 64 });
+    await minutes(5);
+    terminate();
+    await parked();
+    expect(JSON.parse(theSchedule().Target?.Input ?? '').drain.parked.holdingTasks).toHaveLength(10);
+    await settle();
+    expect(outcomes()).toEqual(['drained']);
+    expect(region.killedTasks).toEqual([]);
+    expect(lambda.invocations.reduce((sum, { billedSeconds }) => sum + billedSeconds, 0)).toBeLessThanOrEqual(3);
+    expect(calls().length).toBeLessThanOrEqual(40);
+    expect(schedules()).toEqual([]);
+  });
+
+  it('are one though the termination comes twice: the second delivery ends at once', async () => {
+    region.ecs.createService(WEB);
+    region.eventBridge.putRule({
+      name: 'again',
+      pattern: { source: ['aws.autoscaling'] },
+      target: (event) => region.time.after(20, () => lambda.invokeAsync(event)),
+    });
+    await minutes(5);
+    terminate();
+    await settle();
+    expect(results().filter((kind) => kind === 'superseded')).toHaveLength(1);
+    expect(outcomes()).toEqual(['drained']);
+    expect(region.killedTasks).toEqual([]);
+    expect(lambda.deadLetters).toEqual([]);
+    expect(schedules()).toEqual([]);
+    expect(callsNamed('PutEvents')).toBe(3); // both say that it has started, one that it has finished
+  });
+
+  it('are one though both deliveries of the termination run side by side', async () => {
+    region.ecs.createService(WEB);
+    region.eventBridge.putRule({
+      name: 'again',
+      pattern: { source: ['aws.autoscaling'] },
+      target: (event) => lambda.invokeAsync(event),
+    });
+    await minutes(5);
+    terminate();
+    await settle();
+    expect(results().filter((kind) => kind === 'superseded')).toHaveLength(1);
+    expect(outcomes()).toEqual(['drained']);
+    expect(schedules()).toEqual([]);
+  });
+
+  it('are one though every event comes twice', async () => {
+    region.ecs.createService(WEB);
+    for (const source of ['aws.autoscaling', 'ecs-drain.test', 'aws.ecs']) {
+      const detail = source === 'aws.ecs' ? { lastStatus: ['STOPPED'] } : {};
+      const pattern = { source: [source], ...(source === 'aws.ecs' && { detail }) };
+      region.eventBridge.putRule({ name: source, pattern, target: (event) => lambda.invokeAsync(event) });
+    }
+    await minutes(5);
+    terminate();
+    await settle();
+    expect(outcomes().filter((kind) => kind !== 'already-completed')).toEqual(['drained']);
+    expect(region.killedTasks).toEqual([]);
+    expect(region.autoScaling.completions).toHaveLength(1);
+    expect(schedules()).toEqual([]);
+    expect(lambda.invocations.every(({ error }) => error === undefined)).toBe(true);
+  });
+
+  it('are not there for the stop of a task on an instance that goes on: one call', async () => {
+    runTask('migration', 10);
+    await settle();
+    expect(lambda.invocations).toMatchObject([
+      { result: { kind: 'ignored', reason: 'no drain is parked on its container instance' } },
+    ]);
+    expect(calls()).toEqual(['GetSchedule']);
+    expect(logs).toEqual([]);
+  });
+
+  it('are not looked for when a task of another cluster stops: no call', async () => {
+    const ecs = 'arn:aws:ecs:eu-west-1:123456789012';
+    lambda.invokeAsync({
+      source: 'aws.ecs',
+      'detail-type': 'ECS Task State Change',
+      account: '123456789012',
+      time: '2026-01-01T00:00:00Z',
+      detail: {
+        clusterArn: `${ecs}:cluster/staging`,
+        taskArn: `${ecs}:task/staging/1`,
+        containerInstanceArn: `${ecs}:container-instance/staging/1`,
+        lastStatus: 'STOPPED',
+      },
+    });
+    await settle();
+    expect(lambda.invocations).toMatchObject([
+      { result: { kind: 'ignored', reason: 'the cluster staging is not among ours (cluster)' } },
+    ]);
+    expect(calls()).toEqual([]);
+  });
+
+  it.each([
+    ['throttles', new AwsError('ThrottlingException', 'Rate exceeded', 429)],
+    ['denies', new AwsError('AccessDeniedException', 'not authorized', 403)],
+  ])('wait in their invocations where Scheduler %s everything', async (_, error) => {
+    failing = ({ service }) => (service === 'scheduler' ? error : undefined);
+    region.ecs.createService(WEB);
+    await minutes(5);
+    terminate();
+    await settle();
+    expect(outcomes()).toEqual(['drained']);
+    expect(results()).toContain('handed-over');
+    expect(region.killedTasks).toEqual([]);
+    expect(logs.filter(({ level }) => level === 'WARN')[0]).toMatchObject({ decision: 'park' });
+  });
+
+  it.each([
+    ['of version 1', ({ parked: _, containerInstance: __, ...drain }: Drain) => ({ version: 1, drain })],
+    [
+      'of version 3',
+      ({ action, startedAtMs, continuations }: Drain) => ({
+        version: 3,
+        drain: { action, startedAtMs, continuations, parked: ['otherwise'], mood: 'new' },
+      }),
+    ],
+  ])('go on from a continuation %s that another deployment left in their schedule', async (_, rewritten) => {
+    runTask('import', 900);
+    await minutes(1);
+    terminate();
+    await parked();
+    const { ScheduleExpression, FlexibleTimeWindow, ...schedule } = theSchedule();
+    const { drain } = JSON.parse(schedule.Target?.Input ?? '');
+    const Target = { ...schedule.Target, Input: JSON.stringify(rewritten(drain)) };
+    const update = { GroupName, Name: schedule.Name, ScheduleExpression, FlexibleTimeWindow, Target };
+    region.scheduler.operations.UpdateSchedule(update as UpdateScheduleInput);
+    await settle();
+    expect(outcomes()).toEqual(['drained']);
+    expect(region.killedTasks).toEqual([]);
+    expect(lambda.deadLetters).toEqual([]);
+    expect(schedules()).toEqual([]);
+  });
+
+  it('go on in their invocations when their schedule comes to a deployment that watches', async () => {
+    region.ecs.createService(WEB);
+    await minutes(5);
+    terminate();
+    await parked();
+    const { invocations } = lambda;
+    lambda = deploy(ENVIRONMENT);
+    await settle();
+    expect(invocations).toMatchObject([{ result: { kind: 'parked' } }]);
+    expect(outcomes()).toEqual(['drained']);
+    expect(region.killedTasks).toEqual([]);
+    expect(region.autoScaling.completions).toMatchObject([{ result: 'CONTINUE', by: 'completion' }]);
+    expect(results()).toContain('ignored'); // the stops of its tasks
   });
 });
 

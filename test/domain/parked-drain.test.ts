@@ -1,0 +1,354 @@
+import { describe, expect, it } from 'vitest';
+import { PARKED_LATE_SECONDS } from '../../src/domain/policy.ts';
+import { runDrain } from '../../src/domain/run-drain.ts';
+import { drainOf, type FakeTask, fakeAws, HOOK, POLICY, START_MS, type World } from '../fakes.ts';
+
+/** Schedules come as late as they may; stops wake drains. */
+const parking = { lateSeconds: PARKED_LATE_SECONDS, wakeUps: true };
+const deaf = { ...parking, wakeUps: false };
+
+/** From a look at the instance to the next, if nothing wakes the drain. */
+const LONGEST_SILENCE_SECONDS = 360 + PARKED_LATE_SECONDS;
+
+const web: FakeTask = { id: 'web', deactivatesAtSeconds: 20, stopsAtSeconds: 335 };
+const endless: FakeTask = { id: 'job', class: 'standalone', stopsAtSeconds: Infinity };
+
+function parkedIn(world: World) {
+  return fakeAws({ parking, ...world });
+}
+
+type FakeAws = ReturnType<typeof fakeAws>;
+
+/** The names of the calls made by what is done. */
+async function callsOf(aws: FakeAws, does: () => Promise<unknown>): Promise<string[]> {
+  const before = aws.calls.length;
+  await does();
+  return aws.calls.slice(before).map(({ name }) => name);
+}
+
+const refusalsIn = (aws: FakeAws) =>
+  aws.journal.flatMap(({ entry }) => (entry.kind === 'refused' ? [entry.doing] : []));
+
+describe('a parked drain', () => {
+  it('sets the instance to DRAINING, lists its tasks, and waits outside its invocation', async () => {
+    const aws = parkedIn({ tasks: [web] });
+    const result = await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(aws.calls.map(({ name }) => name)).toEqual([
+      'find',
+      'setDraining',
+      'heldInstances',
+      'listTasks',
+      'hookLimits',
+      'park',
+    ]);
+    expect(aws.now()).toBe(0);
+    expect(result).toMatchObject({
+      kind: 'parked',
+      untilMs: START_MS + 330_000,
+      drain: { continuations: 1, parked: { awaitedTask: 'web', holdingTasks: [{ arn: 'web', cluster: 'prod' }] } },
+    });
+  });
+
+  it('completes as soon as its last task has stopped', async () => {
+    const aws = parkedIn({ tasks: [web] });
+    expect(await aws.runToEnd()).toEqual({ kind: 'drained', lastTaskStoppedAtMs: START_MS + 335_000 });
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(336);
+    expect(aws.callsNamed('continueNow')).toEqual([]);
+  });
+
+  it.each<[string, (i: number) => Partial<FakeTask>]>([
+    ['together', () => ({ stopsAtSeconds: 320 })],
+    ['in the order in which ECS lists them', (i) => ({ stopsAtSeconds: 100 + 10 * i })],
+    ['in the other order', (i) => ({ stopsAtSeconds: 200 - 10 * i })],
+    ['the longest stop timeout last', (i) => ({ stopsAtSeconds: 100 + 10 * i, stopTimeoutSeconds: 30 + i })],
+  ])('of ten tasks that stop %s costs at most 5 reads and 2 for each stop that it awaited', async (_, stops) => {
+    const tasks = Array.from({ length: 10 }, (_, i) => ({ ...web, id: `web${i}`, ...stops(i) })) as FakeTask[];
+    const aws = parkedIn({ tasks });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    const reads = ['find', 'refresh', 'listTasks', 'refreshTasks'].map((name) => aws.callsNamed(name).length);
+    const awaited = new Set(aws.callsNamed('park').map(({ detail }) => detail));
+    expect(reads.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(5 + 2 * awaited.size);
+    expect(aws.callsNamed('parkedOn').length).toBeLessThanOrEqual(tasks.length);
+    const lastStopSeconds = Math.max(...tasks.map(({ stopsAtSeconds }) => stopsAtSeconds));
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(lastStopSeconds + 1);
+  });
+
+  it('asks ECS nothing about the task whose stop woke it: one full look has the last word', async () => {
+    const aws = parkedIn({ tasks: [web] });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    const expected = ['parkedOn', 'find', 'refresh', 'listTasks', 'complete', 'release'];
+    expect(await callsOf(aws, () => aws.goOn())).toEqual(expected);
+  });
+
+  it('awaits no task twice, though ECS still shows it beside one that was listed late', async () => {
+    const late = { id: 'late', listedAtSeconds: 5, stopsAtSeconds: 600, stopTimeoutSeconds: 10 };
+    const aws = parkedIn({ tasks: [{ id: 'web', stopsAtSeconds: 335 }, late], lagSeconds: 6 });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(await aws.goOn()).toMatchObject({ kind: 'parked', drain: { parked: { awaitedTask: 'late' } } });
+  });
+
+  it('awaits the task that is least far in its life', async () => {
+    const leaving = { ...web, id: 'leaving', deactivatesAtSeconds: 0, stopTimeoutSeconds: 120 };
+    const aws = parkedIn({ tasks: [leaving, web] });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(aws.callsNamed('park')).toMatchObject([{ detail: 'web' }]);
+  });
+
+  it('awaits the task that is likely to stop last: its stop timeout is the longest', async () => {
+    const tasks = [
+      { ...web, id: 'a', stopTimeoutSeconds: 30 },
+      { ...web, id: 'b', stopTimeoutSeconds: 120 },
+    ];
+    const aws = parkedIn({ tasks });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(aws.callsNamed('park')).toMatchObject([{ detail: 'b' }]);
+  });
+
+  it('pays one look-up for the stop of a task that it does not await', async () => {
+    const aws = parkedIn({
+      tasks: [
+        { ...web, id: 'awaited', stopTimeoutSeconds: 120 },
+        { ...web, id: 'other', stopsAtSeconds: 60 },
+      ],
+    });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(
+      await callsOf(aws, async () => {
+        expect(await aws.goOn()).toEqual({
+          kind: 'not-awaited',
+          reason: 'the drain of i-0123456789abcdef0 awaits awaited',
+        });
+      }),
+    ).toEqual(['parkedOn']);
+  });
+
+  it('finds the end at a safety look when every wake-up is lost', async () => {
+    const aws = parkedIn({ parking: deaf, tasks: [web] });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeGreaterThan(335);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(335 + LONGEST_SILENCE_SECONDS);
+  });
+
+  it('is watched after the last stop until ECS’s answers know of it too: no other event will come', async () => {
+    const aws = parkedIn({ tasks: [web], lagSeconds: 6 });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(341);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(341 + 2 * POLICY.pollMinSeconds);
+  });
+
+  it('that cannot look is parked with what it knew, and looks again a minute or two later', async () => {
+    const aws = parkedIn({ parking: deaf, tasks: [endless], outages: [{ of: 'ecs-reads', span: [300, 500] }] });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(await aws.goOn()).toMatchObject({ kind: 'parked', drain: { parked: { awaitedTask: 'job' } } });
+    expect(await callsOf(aws, () => aws.goOn())).toEqual(['refresh', 'refreshTasks', 'park']);
+    expect(aws.now()).toBe(330 + 90 + 2 * PARKED_LATE_SECONDS);
+  });
+
+  it('lists all tasks once more before it lets go: one may have been placed just before the draining', async () => {
+    const aws = parkedIn({ tasks: [web, { id: 'late', listedAtSeconds: 5, stopsAtSeconds: 600 }] });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(600);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(601);
+  });
+
+  it('is kept by heartbeats, each in time though its schedule comes late', async () => {
+    const hook = { ...HOOK, heartbeatTimeoutSeconds: 600 };
+    const aws = parkedIn({ hook, tasks: [{ id: 'job', stopsAtSeconds: 7_000 }] });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    const beats = [0, ...aws.callsNamed('recordHeartbeat').map(({ atSeconds }) => atSeconds)];
+    const gaps = beats.slice(1).map((second, i) => second - (beats[i] ?? 0));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(300);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(300 - 105);
+  });
+
+  it('ends at its deadline to the second, though its schedule comes late', async () => {
+    const aws = parkedIn({ tasks: [web, endless] });
+    expect(await aws.runToEnd()).toMatchObject({ kind: 'timed-out', killedTasks: [{ arn: 'job' }] });
+    expect(aws.completion()).toEqual({ atSeconds: 7_200, result: 'CONTINUE' });
+  });
+
+  it('stops stragglers in time for their whole grace, once, and ends as they stop', async () => {
+    const aws = parkedIn({ tasks: [{ ...endless, stopTimeoutSeconds: 120 }] });
+    const outcome = await aws.runToEnd({ policy: { ...POLICY, stopStragglers: 'standalone' } });
+    expect(outcome.kind).toBe('drained');
+    expect(aws.callsNamed('stopTask')).toEqual([{ name: 'stopTask', atSeconds: 7_070, detail: 'job' }]);
+  });
+
+  it('gives a silent agent up after its grace since the look that noticed it', async () => {
+    const aws = parkedIn({ instances: [{ id: 'one', silences: [[100, Infinity]] }], tasks: [endless] });
+    expect(await aws.runToEnd()).toMatchObject({ kind: 'agent-lost', killedTasks: [{ arn: 'job' }] });
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(100 + POLICY.agentGraceSeconds);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(100 + POLICY.agentGraceSeconds + LONGEST_SILENCE_SECONDS);
+  });
+
+  it('does not give up an agent that is heard at a look of its grace: one comes every two minutes', async () => {
+    const silences = [
+      [100, 900],
+      [1_020, 1_820],
+    ] as const;
+    const aws = parkedIn({ instances: [{ id: 'one', silences }], tasks: [{ ...web, stopsAtSeconds: 2_500 }] });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+  });
+
+  it('whose action somebody else completed ends at its next heartbeat, and gives its place up', async () => {
+    const aws = parkedIn({ completedAtSeconds: 100, tasks: [endless] });
+    expect(await aws.runToEnd()).toMatchObject({ kind: 'already-completed', holdingTasks: [{ arn: 'job' }] });
+    expect(aws.now()).toBeLessThanOrEqual(1_800);
+    expect(aws.places()).toEqual([]);
+  });
+});
+
+describe('the place of a drain', () => {
+  it('is given up when it ends', async () => {
+    const aws = parkedIn({ tasks: [web] });
+    await aws.runToEnd();
+    expect(aws.callsNamed('release')).toHaveLength(1);
+    expect(aws.places()).toEqual([]);
+  });
+
+  it('is not asked for by a drain that had none', async () => {
+    const aws = parkedIn({});
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.calls.map(({ name }) => name)).not.toContain('release');
+  });
+
+  it.each([true, false])(
+    'that cannot be given up is told, and costs the drain nothing (denied: %s)',
+    async (denied) => {
+      const aws = parkedIn({
+        tasks: [web],
+        outages: [{ of: 'scheduler', span: [336, Infinity], denied }],
+        lagSeconds: 1,
+      });
+      expect((await aws.runToEnd()).kind).toBe('drained');
+      expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(340);
+      expect(refusalsIn(aws)).toEqual(['release']);
+    },
+  );
+
+  it('that was not given up lets the drain go on once more, and is then', async () => {
+    const aws = parkedIn({ parking: deaf, tasks: [web] });
+    await aws.runToEnd({ policy: POLICY });
+    const stale = drainOf({
+      continuations: 1,
+      containerInstance: 'arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/one',
+      parked: { containerInstances: [], holdingTasks: [] },
+    });
+    const again = await runDrain(stale, POLICY, aws.ports(300));
+    expect(again).toMatchObject({ kind: 'finished', outcome: { kind: 'already-completed' } });
+    expect(aws.callsNamed('release')).toHaveLength(2);
+  });
+
+  it('that another delivery of the event has taken ends this one, which does nothing more', async () => {
+    const aws = parkedIn({ tasks: [web] });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    const [first] = aws.places();
+    expect(await runDrain(drainOf(), POLICY, aws.ports(300))).toEqual({ kind: 'superseded' });
+    expect(aws.calls.at(-1)?.name).toBe('park');
+    expect(aws.journal.at(-1)?.entry).toEqual({ kind: 'superseded' });
+    expect(aws.places()).toEqual([first]);
+    expect(aws.callsNamed('continueNow')).toEqual([]);
+    expect(refusalsIn(aws)).toEqual([]);
+  });
+});
+
+describe('a place that is refused', () => {
+  const long: FakeTask = { id: 'job', stopsAtSeconds: 2_400 };
+
+  it.each([
+    ['throttled', false],
+    ['denied', true],
+  ])('lets the drain wait in its invocations instead: %s', async (_, denied) => {
+    const aws = parkedIn({ tasks: [long], outages: [{ of: 'scheduler', span: [0, Infinity], denied }] });
+    expect((await aws.runToEnd({ invocationSeconds: 300 })).kind).toBe('drained');
+    expect(aws.callsNamed('continueNow').length).toBeGreaterThanOrEqual(8);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(2_400 + POLICY.pollMaxSeconds);
+    // Told once an invocation, or between two heartbeats, though each look asks for it again.
+    const tellings = aws.callsNamed('continueNow').length + 1 + aws.callsNamed('recordHeartbeat').length;
+    expect(refusalsIn(aws).filter((doing) => doing === 'park').length).toBeLessThanOrEqual(tellings);
+    expect(aws.callsNamed('park').length).toBeGreaterThan(5 * tellings);
+  });
+
+  it('is asked for again at each look, and taken when it is given', async () => {
+    const aws = parkedIn({ tasks: [long], outages: [{ of: 'scheduler', span: [0, 100] }] });
+    const result = await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(result).toMatchObject({ kind: 'parked', drain: { pollIntervalSeconds: POLICY.pollMinSeconds } });
+    expect(aws.now()).toBeGreaterThanOrEqual(100);
+    expect(aws.now()).toBeLessThanOrEqual(100 + POLICY.pollMaxSeconds);
+  });
+
+  it('after it was given before: the drain goes on in the invocation that woke it', async () => {
+    const aws = parkedIn({
+      parking: deaf,
+      tasks: [long],
+      outages: [{ of: 'scheduler', span: [1, Infinity], denied: true }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(2_400 + POLICY.pollMaxSeconds);
+  });
+
+  it('leaves a wake-up unanswered, which its safety look makes good', async () => {
+    const aws = parkedIn({ tasks: [web], outages: [{ of: 'scheduler', span: [330, 340] }] });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(await aws.goOn()).toEqual({ kind: 'unavailable', reason: 'parkedOn: throttled' });
+    expect(await aws.goOn()).toMatchObject({ kind: 'finished', outcome: { kind: 'drained' } });
+  });
+
+  it('for a reason that does not pass fails the wake-up, so that Lambda tries it again', async () => {
+    const aws = parkedIn({ tasks: [web], outages: [{ of: 'scheduler', span: [330, 340], denied: true }] });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    await expect(aws.goOn()).rejects.toThrow('parkedOn: not authorized');
+  });
+});
+
+describe('tasks just after the draining', () => {
+  it('of which ECS lists none, though it counts some, are listed again a minute or two later', async () => {
+    const aws = parkedIn({ tasks: [web] });
+    const ports = aws.ports(300);
+    const containerInstances = { ...ports.containerInstances, listTasks: async () => [] };
+    const result = await runDrain(drainOf(), POLICY, { ...ports, containerInstances });
+    expect(result).toMatchObject({
+      kind: 'parked',
+      untilMs: START_MS + 90_000,
+      drain: { parked: { holdingTasks: [] } },
+    });
+    expect(aws.completion()).toBeUndefined();
+    expect((await aws.goOn()).kind).toBe('parked');
+    expect(aws.callsNamed('park').at(-1)?.detail).toBe('web');
+  });
+
+  it('are not listed while ECS is busy, and their stops are ignored until they are', async () => {
+    const world = { busy: true, parking, tasks: [{ ...web, id: 'early', stopsAtSeconds: 30 }, web] };
+    const aws = fakeAws(world);
+    expect(await callsOf(aws, () => runDrain(drainOf(), POLICY, aws.ports(300)))).not.toContain('listTasks');
+    expect(
+      await callsOf(aws, async () => {
+        expect(await aws.goOn()).toEqual({
+          kind: 'not-awaited',
+          reason: 'the tasks on i-0123456789abcdef0 are not listed yet, and ECS is busy',
+        });
+      }),
+    ).toEqual(['parkedOn']);
+    expect(await callsOf(aws, () => aws.goOn())).toContain('listTasks');
+    expect(aws.now()).toBe(90 + PARKED_LATE_SECONDS);
+    expect(aws.callsNamed('park').at(-1)?.detail).toBe('web');
+  });
+
+  it('that were not listed and stop while ECS is not busy are a reason to list them', async () => {
+    const world = { busy: true, parking, tasks: [{ ...web, id: 'early', stopsAtSeconds: 30 }, web] };
+    const aws = fakeAws(world);
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    world.busy = false;
+    expect(await callsOf(aws, () => aws.goOn())).toContain('listTasks');
+    expect(aws.now()).toBeLessThan(31);
+  });
+
+  it('of an instance that another drain of its fleet set to DRAINING are not listed either while ECS is busy', async () => {
+    const aws = parkedIn({ busy: true, instances: [{ id: 'one', status: 'DRAINING' }], tasks: [web] });
+    expect((await runDrain(drainOf(), POLICY, aws.ports(300))).kind).toBe('parked');
+    expect(aws.callsNamed('listTasks')).toEqual([]);
+    expect((await aws.goOn()).kind).toBe('parked');
+    expect(aws.callsNamed('park').at(-1)?.detail).toBe('web');
+    expect(await aws.goOn()).toMatchObject({ kind: 'finished', outcome: { kind: 'drained' } });
+  });
+});
