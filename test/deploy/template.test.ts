@@ -258,7 +258,7 @@ describe('parking', () => {
     ]);
   });
 
-  it('is woken by no other rule and no other account', () => {
+  it('lets EventBridge invoke the function by that rule', () => {
     expect(ofType('AWS::Lambda::Permission')).toContainEqual({
       FunctionName: 'DrainLambdaFunction.Arn',
       Action: 'lambda:InvokeFunction',
