@@ -20,7 +20,7 @@ import {
 const entries = {
   ...settingsEntries,
   reservedConcurrency: v.union(
-    [v.picklist(['auto', 'none']), wholeNumber(10, 1_000)],
+    [v.picklist(['auto', 'none']), wholeNumber(10, 1_000, 'auto, none, or a whole number')],
     'expected auto, none, or a whole number from 10 to 1000',
   ),
   createLifecycleHooks: v.union(

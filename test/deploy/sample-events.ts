@@ -3,17 +3,19 @@ import { eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
 import { newDrain } from '../../src/domain/drain.ts';
 import type { Settings } from '../../src/handlers/settings.ts';
 
+/** What a rule is for, as its name says after the deployment's own. */
+export type Purpose = 'termination' | 'continuation' | 'wake-up';
+
 /** An event on the bus of the account and Region that packaging.ts fills in. */
 export interface SampleEvent {
   readonly what: string;
-  /** The rule that takes it, by the last word of its name; `undefined` is none. */
-  readonly takenBy: string | undefined;
+  /** The rule that takes it; `undefined` is none. */
+  readonly takenBy: Purpose | undefined;
   readonly event: Readonly<Record<string, unknown>>;
 }
 
-type Names = Pick<Settings, 'autoScalingGroups' | 'lifecycleHooks' | 'eventSource'>;
 type Fields = Readonly<Record<string, unknown>>;
-type Row = [what: string, takenBy: string | undefined, event: Fields];
+type Row = [what: string, takenBy: Purpose | undefined, event: Fields];
 
 const INSTANCE = 'i-1234567890abcdef0';
 const TOKEN = '87654321-4321-4321-4321-210987654321';
@@ -25,16 +27,18 @@ const ENVELOPE = {
   region: 'eu-west-1',
 };
 
-/** What AWS documents and what a deployment of these names sends, each with its near misses. A new rule adds its rows. */
-export async function sampleEvents(names: Names): Promise<SampleEvent[]> {
-  const [group = '', hook = ''] = [names.autoScalingGroups[0], names.lifecycleHooks[0]];
+/** What AWS documents and what a deployment of these settings sends, each with its near misses. A new rule adds its rows. */
+export async function sampleEvents(settings: Settings): Promise<SampleEvent[]> {
+  const { autoScalingGroups, lifecycleHooks, eventSource, policy } = settings;
+  const [group = '', hook = '', cluster = ''] = [autoScalingGroups[0], lifecycleHooks[0], policy.clusters[0]];
   const termination = (envelope: Fields = {}, detail: Fields = {}) =>
     lifecycleEvent(envelope, { AutoScalingGroupName: group, LifecycleHookName: hook, ...detail });
-  const continuation = await continuationEvent(names);
+  const continuation = await continuationEvent(settings);
+  const wakeUp = settings.parking && 'wake-up';
 
   const rows: Row[] = [
-    ...names.autoScalingGroups.flatMap((AutoScalingGroupName) =>
-      names.lifecycleHooks.map(
+    ...autoScalingGroups.flatMap((AutoScalingGroupName) =>
+      lifecycleHooks.map(
         (LifecycleHookName): Row => [
           `a termination in ${AutoScalingGroupName} that ${LifecycleHookName} holds`,
           'termination',
@@ -83,14 +87,27 @@ export async function sampleEvents(names: Names): Promise<SampleEvent[]> {
       { ...continuation, detail: { version: 999 } },
     ],
     ["another account's continuation", undefined, { ...continuation, account: '210987654321' }],
-    ["another stage's continuation", undefined, { ...continuation, source: `${names.eventSource}-2` }],
+    ["another stage's continuation", undefined, { ...continuation, source: `${eventSource}-2` }],
     ['another event of ours', undefined, { ...continuation, 'detail-type': 'ECS Drain Ended' }],
 
-    ['a task that changed its state', undefined, ecsEvent('ECS Task State Change', { lastStatus: 'STOPPED' })],
+    ...policy.clusters.map((name): Row => [`a task that has stopped in ${name}`, wakeUp, taskEvent(name)]),
+    ['a task that has stopped on Fargate', undefined, taskEvent(cluster, { containerInstanceArn: undefined })],
+    ['a task that has stopped in another cluster', undefined, taskEvent(`${cluster}-2`)],
+    ['a task that has stopped in a part of a name', undefined, taskEvent(cluster.slice(0, -1))],
+    [
+      'a task that has stopped in a cluster of that name in another Region',
+      undefined,
+      taskEvent(cluster, { clusterArn: `arn:aws:ecs:eu-west-2:123456789012:cluster/${cluster}` }),
+    ],
+    ["another account's task that has stopped", undefined, { ...taskEvent(cluster), account: '210987654321' }],
+    ['a task that has stopped, by another source', undefined, { ...taskEvent(cluster), source: 'my.ecs' }],
+    ...['RUNNING', 'STOPPING', 'DEPROVISIONING', 'DELETED'].map(
+      (lastStatus): Row => [`a task that is ${lastStatus}`, undefined, taskEvent(cluster, { lastStatus })],
+    ),
     [
       'a container instance that changed its state',
       undefined,
-      ecsEvent('ECS Container Instance State Change', { status: 'DRAINING', ec2InstanceId: INSTANCE }),
+      ecsEvent('ECS Container Instance State Change', cluster, { status: 'DRAINING', ec2InstanceId: INSTANCE }),
     ],
   ];
   // As JSON carries it: without what is undefined.
@@ -130,20 +147,33 @@ function launchEvent(detail: Fields): Fields {
   );
 }
 
+/** A task that has stopped on a container instance (facts 4). */
+function taskEvent(cluster: string, detail: Fields = {}): Fields {
+  const stopped = { group: 'service:web', desiredStatus: 'STOPPED', lastStatus: 'STOPPED', version: 7 };
+  return ecsEvent('ECS Task State Change', cluster, { taskArn: ecsArn(`task/${cluster}/1`), ...stopped, ...detail });
+}
+
 /** The fields that matter of ECS's event reference (facts 4 and 5). */
-function ecsEvent(detailType: string, detail: Fields): Fields {
-  const clusterArn = 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod';
+function ecsEvent(detailType: string, cluster: string, detail: Fields): Fields {
   return {
     ...ENVELOPE,
     'detail-type': detailType,
     source: 'aws.ecs',
     resources: [],
-    detail: { clusterArn, containerInstanceArn: `${clusterArn.replace('cluster', 'container-instance')}/1`, ...detail },
+    detail: {
+      clusterArn: ecsArn(`cluster/${cluster}`),
+      containerInstanceArn: ecsArn(`container-instance/${cluster}/1`),
+      ...detail,
+    },
   };
 }
 
+function ecsArn(resource: string): string {
+  return `arn:aws:ecs:eu-west-1:123456789012:${resource}`;
+}
+
 /** What the adapter of the deployed function sends, in the envelope that EventBridge puts around it. */
-async function continuationEvent({ autoScalingGroups, lifecycleHooks, eventSource }: Names): Promise<Fields> {
+async function continuationEvent({ autoScalingGroups, lifecycleHooks, eventSource }: Settings): Promise<Fields> {
   const sent: PutEventsCommand['input'][] = [];
   const send = async ({ input }: PutEventsCommand) => {
     sent.push(input);
@@ -169,4 +199,10 @@ async function continuationEvent({ autoScalingGroups, lifecycleHooks, eventSourc
 
 function otherCase(text: string): string {
   return text === text.toUpperCase() ? text.toLowerCase() : text.toUpperCase();
+}
+
+/** The purpose of a rule of the deployment that has this event source; all of its name, if it is not one of those. */
+export function purposeOf(ruleName: string, { eventSource }: Settings): string {
+  const prefix = `${eventSource.replace('.', '-')}-`;
+  return ruleName.startsWith(prefix) ? ruleName.slice(prefix.length) : ruleName;
 }

@@ -5,21 +5,22 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { deploymentOf } from '../../deploy/template.ts';
-import { type Deployment, deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
+import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-pattern.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
-import { sampleEvents } from './sample-events.ts';
+import { purposeOf, sampleEvents } from './sample-events.ts';
 
 /** What a user types, with two groups. */
 const TYPED = ['--param=cluster=prod', '--param=autoScalingGroups=web,workers'];
 
-/** As typed; edited in the YAML, for another stage; with hooks that are managed elsewhere. */
+/** As typed; edited in the YAML, for another stage; with hooks that are managed elsewhere; without parking. */
 let typical: Package;
 let edited: Package;
 let hookless: Package;
+let watching: Package;
 
 beforeAll(async () => {
-  [typical, edited, hookless] = await Promise.all([
+  [typical, edited, hookless, watching] = await Promise.all([
     packaged({ args: TYPED }),
     packaged({
       args: ['--stage=blue-green'],
@@ -33,6 +34,7 @@ beforeAll(async () => {
           .replace('stopStragglers: none', 'stopStragglers: all'),
     }),
     packaged({ args: [...TYPED, '--param=createLifecycleHooks=false', '--param=lifecycleHook=first,second'] }),
+    packaged({ args: [...TYPED, '--param=waiting=watch'] }),
   ]);
 }, 60_000);
 
@@ -41,28 +43,39 @@ describe('the rules', () => {
     ['as typed', () => typical],
     ['for another stage', () => edited],
     ['with hooks that are managed elsewhere', () => hookless],
+    ['without parking', () => watching],
   ])('take each sample event or leave it, %s', async (_, from) => {
     const { rules, environment } = deploymentIn(from());
-    const samples = await sampleEvents(settingsFrom(environment));
-    expect(samples.map(({ what, event }) => [what, takersAmong(rules, event)])).toEqual(
+    const settings = settingsFrom(environment);
+    const takersOf = (event: unknown) =>
+      rules.filter(({ pattern }) => matches(pattern, event)).map(({ name }) => purposeOf(name, settings));
+    const samples = await sampleEvents(settings);
+    expect(samples.map(({ what, event }) => [what, takersOf(event)])).toEqual(
       samples.map(({ what, takenBy }) => [what, takenBy === undefined ? [] : [takenBy]]),
     );
   });
 });
 
-describe('the role', () => {
-  it('allows exactly the actions that the adapters send', async () => {
-    expect(actionsOf(edited).toSorted()).toEqual(await adapterActions());
+/** What IAM gives no resource. */
+const UNSCOPED = [
+  'autoscaling:DescribeAutoScalingGroups',
+  'autoscaling:DescribeLifecycleHooks',
+  'ecs:DescribeTaskDefinition',
+];
+
+describe("the function's role", () => {
+  it('allows exactly the actions that the adapters send, and to pass on what schedules run as', async () => {
+    expect(actionsOf(edited).toSorted()).toEqual([...(await adapterActions()), 'iam:PassRole'].toSorted());
   });
 
   it('allows neither StopTask nor what only StopTask needs where no task is stopped', async () => {
     const stopping = ['ecs:DescribeTaskDefinition', 'ecs:StopTask'];
-    const others = (await adapterActions()).filter((action) => !stopping.includes(action));
-    expect(actionsOf(typical).toSorted()).toEqual(others);
-    expect(actionsOf(hookless).toSorted()).toEqual(others);
+    const others = [...(await adapterActions()), 'iam:PassRole'].filter((action) => !stopping.includes(action));
+    expect(actionsOf(typical).toSorted()).toEqual(others.toSorted());
+    expect(actionsOf(hookless).toSorted()).toEqual(others.toSorted());
   });
 
-  it.each([
+  it.each<[action: string, resources: string[], condition: unknown]>([
     ['ecs:ListContainerInstances', [ecs('cluster/prod'), ecs('cluster/staging')], undefined],
     ['ecs:DescribeContainerInstances', ecsOf('container-instance'), inOurClusters()],
     ['ecs:UpdateContainerInstancesState', ecsOf('container-instance'), inOurClusters()],
@@ -77,26 +90,35 @@ describe('the role', () => {
       ['arn:aws:events:eu-west-1:123456789012:event-bus/default'],
       { StringEquals: { 'events:source': 'ecs-drain.blue-green', 'events:detail-type': 'ECS Drain Continuation' } },
     ],
-    // IAM gives these no resource.
-    ['autoscaling:DescribeLifecycleHooks', ['*'], undefined],
-    ['ecs:DescribeTaskDefinition', ['*'], undefined],
+    ['scheduler:CreateSchedule', [schedules('ecs-drain-blue-green')], undefined],
+    ['scheduler:UpdateSchedule', [schedules('ecs-drain-blue-green')], undefined],
+    ['scheduler:GetSchedule', [schedules('ecs-drain-blue-green')], undefined],
+    ['scheduler:DeleteSchedule', [schedules('ecs-drain-blue-green')], undefined],
+    ['iam:PassRole', ['ParkingRole.Arn'], { StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } }],
+    ...UNSCOPED.map((action): [string, string[], undefined] => [action, ['*'], undefined]),
   ])('allows %s on what it needs alone', (action, resources, condition) => {
-    const allowing = statementsOf(edited).filter(({ Action }) => Action.includes(action));
+    const allowing = functionStatements(edited).filter(({ Action }) => Action.includes(action));
     expect(allowing.map(({ Resource }) => Resource)).toEqual([resources]);
     expect(allowing.map(({ Condition }) => Condition)).toEqual([condition]);
   });
 
   it("may, for Lambda's sake, write this function's logs and dead letters", () => {
     const logGroups = 'arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecs-drain-dev*:*';
-    expect(statementsOf(typical).filter(isForLambda)).toEqual([
+    expect(functionStatements(typical).filter(isForLambda)).toEqual([
       statement(['logs:CreateLogStream', 'logs:CreateLogGroup', 'logs:TagResource'], logGroups),
       statement(['logs:PutLogEvents'], `${logGroups}:*`),
       statement(['sqs:SendMessage'], 'DeadLetterQueue.Arn'),
     ]);
   });
 
+  it('allows nothing on every resource but what IAM gives none', () => {
+    const unscoped = functionStatements(edited).filter(({ Resource }) => Resource.includes('*'));
+    expect(unscoped.flatMap(({ Action }) => Action).toSorted()).toEqual(UNSCOPED);
+  });
+
   it('knows nothing of SNS', () => {
-    for (const { resources } of [typical, edited, hookless]) expect(JSON.stringify(resources)).not.toMatch(/\bsns\b/i);
+    const packages = [typical, edited, hookless, watching];
+    for (const { resources } of packages) expect(JSON.stringify(resources)).not.toMatch(/\bsns\b/i);
   });
 });
 
@@ -106,11 +128,11 @@ describe('the dead-letter queue', () => {
     expect(queue).toEqual({ SqsManagedSseEnabled: true, MessageRetentionPeriod: 14 * 24 * 60 * 60 });
   });
 
-  it('takes messages from the two rules only, and over TLS only', () => {
+  it('takes messages from the rules whose events must not be lost, and over TLS only', () => {
     const [policy] = ofType<{ PolicyDocument: { Statement: unknown[] } }>('AWS::SQS::QueuePolicy');
     expect(policy?.PolicyDocument.Statement).toEqual([
       {
-        Sid: 'OnlyTheTwoRules',
+        Sid: 'OnlyOurRules',
         Effect: 'Allow',
         Principal: { Service: 'events.amazonaws.com' },
         Action: 'sqs:SendMessage',
@@ -171,12 +193,17 @@ describe('the lifecycle hooks', () => {
     expect(ofType('AWS::AutoScaling::LifecycleHook', hookless)).toEqual([]);
   });
 
-  it.each(['dev', 'blue-green'])('come after both rules and their permissions in stage %s', (stage) => {
-    const { resources } = stage === 'dev' ? typical : edited;
-    const types = ['AWS::Events::Rule', 'AWS::Lambda::Permission'];
+  it.each([
+    ['as typed', () => typical, 7],
+    ['for another stage', () => edited, 7],
+    ['without parking', () => watching, 4],
+  ])('come after every rule, its permission, and the right to park, %s', (_, from, count) => {
+    const { resources } = from();
+    const types = ['AWS::Events::Rule', 'AWS::Lambda::Permission', 'AWS::IAM::Policy'];
     const listening = Object.keys(resources).filter((id) => types.includes(resources[id]?.Type ?? ''));
     const hooks = Object.values(resources).filter(({ Type }) => Type === 'AWS::AutoScaling::LifecycleHook');
-    expect(listening).toHaveLength(4);
+    expect(listening).toHaveLength(count);
+    expect(hooks).not.toEqual([]);
     for (const { DependsOn } of hooks) expect(DependsOn?.toSorted()).toEqual(listening.toSorted());
   });
 
@@ -186,6 +213,80 @@ describe('the lifecycle hooks', () => {
     expect(idOf('workers,web')).toContain(ofWeb);
     expect(new Set(idOf('my-asg,my.asg,myasg')).size).toBe(3);
     for (const id of idOf('my asg/1,ü')) expect(id).toMatch(/^[A-Za-z0-9]+$/);
+  });
+});
+
+describe('parking', () => {
+  it('has a group of schedules that is the deployment’s own', () => {
+    expect(ofType('AWS::Scheduler::ScheduleGroup')).toEqual([{ Name: 'ecs-drain-dev' }]);
+    expect(ofType('AWS::Scheduler::ScheduleGroup', edited)).toEqual([{ Name: 'ecs-drain-blue-green' }]);
+  });
+
+  it('has a role that only the schedules of this group may assume', () => {
+    expect(parkingRole(typical).AssumeRolePolicyDocument.Statement).toEqual([
+      {
+        Effect: 'Allow',
+        Principal: { Service: 'scheduler.amazonaws.com' },
+        Action: 'sts:AssumeRole',
+        Condition: {
+          StringEquals: { 'aws:SourceAccount': '123456789012' },
+          ArnEquals: { 'aws:SourceArn': 'ScheduleGroup.Arn' },
+        },
+      },
+    ]);
+  });
+
+  it('has a role that may continue drains of this deployment, and keep what it could not', () => {
+    expect(inlineStatements(parkingRole(edited))).toEqual([
+      {
+        ...statement(['events:PutEvents'], 'arn:aws:events:eu-west-1:123456789012:event-bus/default'),
+        Condition: {
+          StringEquals: { 'events:source': 'ecs-drain.blue-green', 'events:detail-type': 'ECS Drain Continuation' },
+        },
+      },
+      statement(['sqs:SendMessage'], 'DeadLetterQueue.Arn'),
+    ]);
+  });
+
+  it('is woken by a rule whose news is dropped when a drain has looked for itself since', () => {
+    expect(rule('wake-up').Targets).toEqual([
+      {
+        Id: 'drain',
+        Arn: 'DrainLambdaFunction.Arn',
+        RetryPolicy: { MaximumEventAgeInSeconds: 360, MaximumRetryAttempts: 185 },
+      },
+    ]);
+  });
+
+  it('lets EventBridge invoke the function by that rule', () => {
+    expect(ofType('AWS::Lambda::Permission')).toContainEqual({
+      FunctionName: 'DrainLambdaFunction.Arn',
+      Action: 'lambda:InvokeFunction',
+      Principal: 'events.amazonaws.com',
+      SourceArn: 'WakeUpRule.Arn',
+    });
+  });
+
+  it('is told to the function by its environment', () => {
+    expect(settingsFrom(deploymentIn(edited).environment).parking).toEqual({
+      scheduleGroup: 'ecs-drain-blue-green',
+      scheduleRoleArn: 'ParkingRole.Arn',
+      eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+      deadLetterQueueArn: 'DeadLetterQueue.Arn',
+      eventSource: 'ecs-drain.blue-green',
+    });
+  });
+
+  it('leaves no trace in a deployment whose drains are watched', async () => {
+    expect(JSON.stringify(watching.template)).not.toMatch(/schedule|park|wake|PassRole/i);
+    const parking = /^scheduler:|^ecs:(StopTask|DescribeTaskDefinition)$/;
+    const others = (await adapterActions()).filter((action) => !parking.test(action));
+    expect(actionsOf(watching).toSorted()).toEqual(others);
+    expect(ofType('AWS::IAM::Role', watching)).toHaveLength(1);
+    expect(ofType('AWS::Events::Rule', watching)).toHaveLength(2);
+    const { environment } = deploymentIn(watching);
+    expect(environment).toMatchObject({ WAITING: 'watch' });
+    expect(settingsFrom(environment).parking).toBeUndefined();
   });
 });
 
@@ -202,6 +303,25 @@ describe('the function', () => {
       { Timeout: 900, Environment: { Variables: { FUNCTION_TIMEOUT_SECONDS: '900' } } },
     ]);
   });
+
+  it('has executions of its own where drains are parked, and takes what there is where they are watched', () => {
+    expect(ofType('AWS::Lambda::Function')).toMatchObject([{ ReservedConcurrentExecutions: 50 }]);
+    expect(ofType('AWS::Lambda::Function', watching)[0]).not.toHaveProperty('ReservedConcurrentExecutions');
+  });
+
+  it.each([
+    ['park', 'auto', 50],
+    ['watch', 'auto', null],
+    ['park', 'none', null],
+    ['watch', 'none', null],
+    ['park', 10, 10],
+    ['watch', '1000', 1_000],
+  ])(
+    'has, with waiting=%s and reservedConcurrency=%s, %s executions of its own',
+    (waiting, reservedConcurrency, own) => {
+      expect(deployed({ waiting, reservedConcurrency }).reservedConcurrency).toBe(own);
+    },
+  );
 
   it('has its logs kept for 7 days', () => {
     expect(ofType('AWS::Logs::LogGroup')).toEqual([
@@ -265,6 +385,14 @@ describe('params', () => {
     [{ deadlineSeconds: '2h' }, 'deadlineSeconds is "2h": expected a whole number of seconds from 1 to 172800.'],
     [{ deadlineResult: 'STOP' }, 'deadlineResult is "STOP": expected one of CONTINUE, ABANDON.'],
     [{ stopStragglers: true }, 'stopStragglers is "true": expected one of none, standalone, all.'],
+    [{ waiting: 'sleep' }, 'waiting is "sleep": expected one of park, watch.'],
+    [{ waiting: true }, 'waiting is "true": expected one of park, watch.'],
+    ...Object.entries({ 9: '9', 1001: '1001', 12.5: '"12.5"', all: '"all"' }).map(
+      ([reservedConcurrency, shown]): [Record<string, unknown>, string] => [
+        { reservedConcurrency },
+        `reservedConcurrency is ${shown}: expected auto, none, or a whole number from 10 to 1000.`,
+      ],
+    ),
     [{ logLevel: 'LOUD' }, 'logLevel is "LOUD": expected one of DEBUG, INFO, WARN, ERROR.'],
     [{ clutser: 'prod' }, 'There is no param clutser; there are cluster, autoScalingGroups, '],
     [{ eventSource: 'mine' }, 'There is no param eventSource; there are cluster, autoScalingGroups, '],
@@ -300,11 +428,6 @@ describe('params', () => {
   });
 });
 
-/** The last words of the names of the rules that take the event. */
-function takersAmong(rules: Deployment['rules'], event: unknown): (string | undefined)[] {
-  return rules.filter(({ pattern }) => matches(pattern, event)).map(({ name }) => name.split('-').at(-1));
-}
-
 interface Rule {
   readonly Name: string;
   readonly EventPattern: unknown;
@@ -333,13 +456,41 @@ function statement(Action: string[], resource: string): Statement {
   return { Effect: 'Allow', Action, Resource: [resource] };
 }
 
-/** The statements of the only role, with a list wherever IAM takes one or a list. */
-function statementsOf(from: Package): Statement[] {
-  type Policy = { PolicyDocument: { Statement: { Effect: string; Action: string; Resource: string }[] } };
-  const policies = ofType<{ Policies: Policy[] }>('AWS::IAM::Role', from).flatMap(({ Policies }) => Policies);
-  return policies
-    .flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
-    .map((each) => ({ ...each, Action: [each.Action].flat(), Resource: [each.Resource].flat() }));
+type Statements = { readonly Statement: readonly { Effect: string; Action: string; Resource: string }[] };
+
+interface Role {
+  readonly AssumeRolePolicyDocument: { readonly Statement: readonly unknown[] };
+  readonly Policies: readonly { readonly PolicyDocument: Statements }[];
+}
+
+/** What the function may do: by its role, and by the policies that are put on it. */
+function functionStatements(from: Package): Statement[] {
+  const attached = ofType<{ Roles: string[]; PolicyDocument: Statements }>('AWS::IAM::Policy', from);
+  expect(attached.flatMap(({ Roles }) => Roles)).toEqual(attached.map(() => 'IamRoleLambdaExecution'));
+  return [...inlineStatements(roleOf('IamRoleLambdaExecution', from)), ...attached.flatMap(listsIn)];
+}
+
+/** What EventBridge Scheduler assumes. */
+function parkingRole(from: Package): Role {
+  return roleOf('ParkingRole', from);
+}
+
+function roleOf(id: string, { resources }: Package): Role {
+  const properties: unknown = resources[id]?.Properties;
+  return properties as Role;
+}
+
+function inlineStatements({ Policies }: Role): Statement[] {
+  return Policies.flatMap(listsIn);
+}
+
+/** The statements, with a list wherever IAM takes one or a list. */
+function listsIn({ PolicyDocument }: { readonly PolicyDocument: Statements }): Statement[] {
+  return PolicyDocument.Statement.map((each) => ({
+    ...each,
+    Action: [each.Action].flat(),
+    Resource: [each.Resource].flat(),
+  }));
 }
 
 /** Lambda itself, not the adapters, sends these with the function's role. */
@@ -348,7 +499,7 @@ function isForLambda({ Action }: Statement): boolean {
 }
 
 function actionsOf(from: Package): string[] {
-  return statementsOf(from)
+  return functionStatements(from)
     .filter((each) => !isForLambda(each))
     .flatMap(({ Action }) => Action);
 }
@@ -379,6 +530,10 @@ function inOurClusters() {
   return { ArnEquals: { 'ecs:cluster': [ecs('cluster/prod'), ecs('cluster/staging')] } };
 }
 
+function schedules(group: string): string {
+  return `arn:aws:scheduler:eu-west-1:123456789012:schedule/${group}/*`;
+}
+
 function groupArn(name: string): string {
   return `arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/${name}`;
 }
@@ -406,6 +561,8 @@ function deployed(params: Record<string, unknown>) {
     pollMaxSeconds: 20,
     marginSeconds: 20,
     functionTimeoutSeconds: 300,
+    waiting: 'park',
+    reservedConcurrency: 'auto',
     logLevel: 'INFO',
   };
   const surroundings = { eventSource: 'ecs-drain.dev', functionName: 'ecs-drain-dev-drain' };

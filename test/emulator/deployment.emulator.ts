@@ -12,22 +12,29 @@ import { bringHooks, CLUSTER, forwardEvents, goOn, OURS, settledRegion } from '.
  * - The function's calls to ECS and Auto Scaling go to the Region, by endpoints in the environment that the emulator
  *   gives to functions. Its other calls go to the emulator.
  * - The hooks of the stack come into being in the emulator's Auto Scaling, and are put on the Region's groups.
- * - What the Region puts on its bus is put on the emulator's, which takes events of `aws.…` from nobody: see emulator.py.
+ * - What the Region puts on its bus, ECS's changes of tasks too, is put on the emulator's, which takes events of `aws.…`
+ *   from nobody: see emulator.py.
+ * - Drains are parked in the emulator's own EventBridge Scheduler, which looks every ten seconds for schedules whose time
+ *   has come. Of a schedule's event it knows neither source nor type, and one that has come is not updated to come again:
+ *   see emulator.py.
  *
  * What the emulator leaves undone, and this test so cannot see: it does not ask IAM (its AUTH=true does not know the
  * condition keys events:source and events:detail-type), and it never repeats a delivery that failed nor sends it to a
  * dead-letter queue.
  */
 
-/** Invocations end soon: a drain of half a minute takes several. */
-const PARAMS = {
+/** Drains are parked, by default. The log tells of every wake-up, also of those that no drain awaits. */
+const PARKING = {
   cluster: CLUSTER,
   autoScalingGroups: OURS,
-  functionTimeoutSeconds: 30,
-  marginSeconds: 20,
   pollMinSeconds: 1,
   pollMaxSeconds: 2,
+  logLevel: 'DEBUG',
 };
+/** Drains are watched, and invocations end soon: a drain of half a minute takes several. */
+const WATCHING = { ...PARKING, waiting: 'watch', functionTimeoutSeconds: 30, marginSeconds: 20 };
+/** What no service replaces, and ECS leaves alone on a draining instance. */
+const JOB = { cluster: CLUSTER, name: 'report', memoryMiB: 256, cpuUnits: 64, stopTimeoutSeconds: 30 };
 const STACK = 'ecs-drain-dev';
 
 /** How to list what there is of each type of resource, by CloudFormation's ids. */
@@ -55,6 +62,7 @@ const LISTS: Readonly<Record<string, Question>> = {
 };
 /** Types that exist as a part of another only. */
 const PARTS = [
+  'AWS::IAM::Policy',
   'AWS::Lambda::EventInvokeConfig',
   'AWS::Lambda::Permission',
   'AWS::S3::BucketPolicy',
@@ -82,60 +90,103 @@ describe.skipIf(missing)('the deployed stack', () => {
     started.defer(forwardEvents(region, emulator));
     before = await inventoryOf(emulator);
 
-    await serverless('deploy', emulator);
+    await serverless('deploy', emulator, PARKING);
     await bringHooks(region, emulator);
   });
 
   afterAll(() => started.disposeAsync());
 
   it('is all there', async () => {
-    const resource = '{type: ResourceType, id: PhysicalResourceId}';
-    const [resources = []] = await emulator.ask<{ type: string; id: string }[]>([
-      ['cloudformation', 'list_stack_resources', { StackName: STACK }, `StackResourceSummaries[].${resource}`],
-    ]);
-    const inventory = await inventoryOf(emulator);
-    expect(inventory['AWS::CloudFormation::Stack']).toContain(STACK);
-    expect(resources.length).toBeGreaterThan(10);
-    for (const { type, id } of resources.filter((resource) => !PARTS.includes(resource.type))) {
-      expect(Object.keys(LISTS), 'LISTS or PARTS needs it').toContain(type);
-      expect(inventory[type]).toContain(id);
-    }
+    const types = await typesThatAreThere();
+    expect(types.length).toBeGreaterThan(15);
+    expect(types).toContain('AWS::Scheduler::ScheduleGroup');
   });
 
-  it('drains an instance of its group to CONTINUE, and is not invoked for another group', async () => {
+  it('parks a drain of its group until the tasks that it awaits stop, and begins none for another group', async () => {
     const [instanceId = ''] = ours;
     const [other = ''] = anothers;
     region.autoScaling.terminateInstance(other);
     region.autoScaling.terminateInstance(instanceId);
 
     const log = await drained(instanceId);
-    expect(log.invocations).toEqual(invocationsFor(instanceId, log));
+    const parkings = parkingsOf(instanceId, log);
+    expect(parkings).not.toEqual([]);
+    for (const { untilMs, wentOnAtMs } of parkings) expect(wentOnAtMs).toBeLessThan(untilMs);
+    expect(new Set(log.invocations)).toEqual(new Set([...invocationsFor(instanceId, log), ...vainWakeUps(log)]));
     expect(region.autoScaling.instance(other)?.state).toBe('Terminating:Wait');
   });
 
-  it('hands a drain over from invocation to invocation', async () => {
+  it('lets a parked drain go on each time that its schedule comes', async () => {
     const [, instanceId = ''] = ours;
-    const job = { cluster: CLUSTER, name: 'report', memoryMiB: 256, cpuUnits: 64, stopTimeoutSeconds: 30 };
-    region.ecs.runTask({ ...job, ec2InstanceId: instanceId, runsForSeconds: 25 });
+    region.ecs.runTask({ ...JOB, ec2InstanceId: instanceId, runsForSeconds: 3_600 });
+    const [registration] = region.ecs.registrationsOf(instanceId);
+    const running = [...(registration?.holding ?? [])].find(({ group }) => group === 'family:report');
+    await vi.waitFor(() => expect(running?.lastStatus).toBe('RUNNING'), { timeout: 20_000 });
+
+    // ECS hears nothing of its tasks: no stop of one can wake the drain.
+    region.ecs.setAgentConnected(instanceId, false);
+    region.autoScaling.terminateInstance(instanceId);
+    await vi.waitFor(async () => expect(parkingsOf(instanceId, await logOf(emulator))).toHaveLength(3), {
+      timeout: 180_000,
+      interval: 1_000,
+    });
+    expect((await inventoryOf(emulator))['AWS::Scheduler::Schedule']).toEqual([registration?.id]);
+    region.ecs.setAgentConnected(instanceId, true);
+    if (running) region.ecs.stopTask(running, 'The report is not needed any more');
+
+    const parkings = parkingsOf(instanceId, await drained(instanceId));
+    for (const { untilMs, wentOnAtMs } of parkings.slice(0, 2)) expect(wentOnAtMs).toBeGreaterThanOrEqual(untilMs);
+  });
+
+  it('has nothing of parking left when it is deployed again without', async () => {
+    await serverless('deploy', emulator, WATCHING);
+    expect(await typesThatAreThere()).not.toContain('AWS::Scheduler::ScheduleGroup');
+    expect((await inventoryOf(emulator))['AWS::Events::Rule']).toHaveLength(2);
+  });
+
+  it('then hands a drain over from invocation to invocation, and is invoked for nothing else', async () => {
+    const [, , instanceId = ''] = ours;
+    const { invocations: earlier } = await logOf(emulator);
+    region.ecs.runTask({ ...JOB, ec2InstanceId: instanceId, runsForSeconds: 25 });
     region.autoScaling.terminateInstance(instanceId);
 
     const log = await drained(instanceId);
     expect(invocationsFor(instanceId, log).length).toBeGreaterThan(1);
+    expect(parkingsOf(instanceId, log)).toEqual([]);
+    expect(log.invocations.filter((id) => !earlier.includes(id))).toEqual(invocationsFor(instanceId, log));
   });
 
   it('leaves nothing behind when it is removed', async () => {
-    await serverless('remove', emulator);
+    await serverless('remove', emulator, WATCHING);
     expect(await inventoryOf(emulator)).toEqual(before);
   });
 
-  /** Waits until Auto Scaling has let the instance go, which must be because we told it, and until the log says so. */
+  /** The types of the resources that CloudFormation reports, each of which must be found. */
+  async function typesThatAreThere(): Promise<string[]> {
+    const resource = '{type: ResourceType, id: PhysicalResourceId}';
+    const [resources = []] = await emulator.ask<{ type: string; id: string }[]>([
+      ['cloudformation', 'list_stack_resources', { StackName: STACK }, `StackResourceSummaries[].${resource}`],
+    ]);
+    const inventory = await inventoryOf(emulator);
+    expect(inventory['AWS::CloudFormation::Stack']).toContain(STACK);
+    for (const { type, id } of resources.filter((resource) => !PARTS.includes(resource.type))) {
+      expect(Object.keys(LISTS), 'LISTS or PARTS needs it').toContain(type);
+      expect(inventory[type]).toContain(id);
+    }
+    return resources.map(({ type }) => type);
+  }
+
+  /**
+   * Waits until Auto Scaling has let the instance go, which must be because we told it, and until the log says so. Nothing
+   * is parked any more then.
+   */
   async function drained(instanceId: string): Promise<FunctionLog> {
     onTestFailed(async () => console.error(emulator.log(), await logOf(emulator)));
     await vi.waitFor(() => expect(region.terminated).toContain(instanceId), { timeout: 120_000, interval: 200 });
     const completions = region.autoScaling.completions.filter((completion) => completion.instanceId === instanceId);
     expect(completions).toMatchObject([{ hook: 'ecs-drain', result: 'CONTINUE', by: 'completion' }]);
     expect(region.killedTasks).toEqual([]);
-    return vi.waitFor(
+    const log = await vi.waitFor(
       async () => {
         const log = await logOf(emulator);
         expect(log.lines).toContainEqual(expect.objectContaining({ instanceId, outcome: 'drained' }));
@@ -143,11 +194,17 @@ describe.skipIf(missing)('the deployed stack', () => {
       },
       { timeout: 30_000, interval: 500 },
     );
+    expect((await inventoryOf(emulator))['AWS::Scheduler::Schedule']).toEqual([]);
+    return log;
   }
 });
 
-async function serverless(command: 'deploy' | 'remove', { env }: Emulator): Promise<void> {
-  const params = Object.entries(PARAMS).map(([name, value]) => `--param=${name}=${value}`);
+async function serverless(
+  command: 'deploy' | 'remove',
+  { env }: Emulator,
+  given: typeof PARKING | typeof WATCHING,
+): Promise<void> {
+  const params = Object.entries(given).map(([name, value]) => `--param=${name}=${value}`);
   await run('npx', ['serverless', command, ...params], env);
 }
 
@@ -180,4 +237,20 @@ async function logOf(emulator: Emulator): Promise<FunctionLog> {
 function invocationsFor(instanceId: string, { lines }: FunctionLog): unknown[] {
   const about = lines.filter((line) => line['instanceId'] === instanceId);
   return [...new Set(about.map((line) => line['function_request_id']))];
+}
+
+/** The invocations whose task no drain awaited. */
+function vainWakeUps({ lines }: FunctionLog): unknown[] {
+  const ignored = lines.filter(({ level, taskArn }) => level === 'DEBUG' && taskArn !== undefined);
+  return ignored.map((line) => line['function_request_id']);
+}
+
+/** How the drain of an instance was parked: until when, in whole seconds as schedules are, and when it went on. */
+function parkingsOf(instanceId: string, { lines }: FunctionLog) {
+  const about = lines.filter((line) => line['instanceId'] === instanceId);
+  return about.flatMap(({ message }, i) => {
+    const [, until] = /^Parking until (\S+)\.\d+Z /.exec(String(message)) ?? [];
+    if (until === undefined) return [];
+    return [{ untilMs: Date.parse(`${until}Z`), wentOnAtMs: Date.parse(String(about[i + 1]?.['timestamp'])) }];
+  });
 }

@@ -14,12 +14,12 @@ export const ANOTHERS = 'batch';
 
 const SETTLING_SECONDS = 60;
 
-/** A Region where a service is up on two groups of two instances, and the instances of each group. */
+/** A Region where a service is up on two groups of three instances, and the instances of each group. */
 export async function settledRegion() {
   const region = createRegion({ startMs: Date.now() - SETTLING_SECONDS * 1000, seed: 1 });
   const { ecs, autoScaling, time } = region;
   ecs.createCluster(CLUSTER);
-  const group = { cluster: CLUSTER, minSize: 0, maxSize: 3, desiredCapacity: 2, launchSeconds: 5 };
+  const group = { cluster: CLUSTER, minSize: 0, maxSize: 4, desiredCapacity: 3, launchSeconds: 5 };
   const [ours, anothers] = [OURS, ANOTHERS].map((name) =>
     autoScaling.createGroup({ ...group, name, memoryMiB: 7_680, cpuUnits: 2_048 }, { running: true }),
   );
@@ -27,7 +27,7 @@ export async function settledRegion() {
     cluster: CLUSTER,
     name: 'todobackend',
     strategy: 'REPLICA',
-    desiredCount: 8,
+    desiredCount: 12,
     minimumHealthyPercent: 100,
     maximumPercent: 200,
     memoryMiB: 512,

@@ -22,10 +22,18 @@ const env = {
   WAITING: 'watch',
 };
 
+/** What the deployment adds where drains are parked. */
+const parkingEnv = {
+  SCHEDULE_GROUP: 'ecs-drain-blue',
+  SCHEDULE_ROLE_ARN: 'arn:aws:iam::123456789012:role/parking',
+  EVENT_BUS_ARN: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+  DEAD_LETTER_QUEUE_ARN: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
+};
+
 type Variable = keyof typeof env;
 
 /** What is wrong with the environment when these variables are set otherwise, or not at all. */
-function complaintOf(changes: Partial<Record<Variable, string | undefined>>): string {
+function complaintOf(changes: Partial<Record<Variable | keyof typeof parkingEnv, string | undefined>>): string {
   try {
     settingsFrom({ ...env, ...changes });
   } catch (error) {
@@ -75,7 +83,20 @@ describe('settings that can be used', () => {
       autoScalingGroups: ['web'],
       lifecycleHooks: ['ecs-drain'],
       eventSource: 'ecs-drain.blue',
+      parking: undefined,
     });
+  });
+
+  it('say where drains are parked, if they are', () => {
+    const expected = {
+      scheduleGroup: 'ecs-drain-blue',
+      scheduleRoleArn: 'arn:aws:iam::123456789012:role/parking',
+      eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+      deadLetterQueueArn: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
+      eventSource: 'ecs-drain.blue',
+    };
+    expect(settingsFrom({ ...env, ...parkingEnv, WAITING: 'park' }).parking).toEqual(expected);
+    expect(settingsFrom({ ...env, ...parkingEnv, WAITING: 'watch' }).parking).toBeUndefined();
   });
 
   it('list names with commas, and with spaces if one likes', () => {
@@ -137,6 +158,7 @@ describe('settings that cannot be used', () => {
     ['FUNCTION_TIMEOUT_SECONDS', ['0', '901', 'x'], 'a whole number of seconds from 1 to 900'],
     ['DEADLINE_RESULT', ['continue', 'RETRY'], 'one of CONTINUE, ABANDON'],
     ['STOP_STRAGGLERS', ['true', 'ALL', 'daemon'], 'one of none, standalone, all'],
+    ['WAITING', ['Park', 'true', 'none'], 'one of park, watch'],
     ['EVENT_SOURCE', ['aws.ecs', 'a b', 'x'.repeat(257)], 'an event source that does not begin with aws.'],
   ] as const)('are refused with the value and what is expected: %s', (variable, values, expected) => {
     for (const value of values) {
@@ -172,6 +194,20 @@ describe('settings that cannot be used', () => {
       expect(complaintOf({ [variable]: ',web' })).toContain(`${setting}.0 is "": expected the name`);
     },
   );
+
+  it.each([
+    ['SCHEDULE_GROUP', 'scheduleGroup'],
+    ['SCHEDULE_ROLE_ARN', 'scheduleRoleArn'],
+    ['EVENT_BUS_ARN', 'eventBusArn'],
+    ['DEAD_LETTER_QUEUE_ARN', 'deadLetterQueueArn'],
+  ] as const)('are refused where drains are parked and the deployment does not say where: %s', (variable, setting) => {
+    const parking = { ...parkingEnv, WAITING: 'park' };
+    expect(complaintOf(parking)).toBe('none');
+    expect(complaintOf({ ...parking, [variable]: undefined })).toBe(
+      `${setting} is missing: expected what the deployment sets.`,
+    );
+    expect(complaintOf({ ...parking, [variable]: '' })).toBe(`${setting} is "": expected what the deployment sets.`);
+  });
 
   it('leave, with the shortest margin, half of it to every attempt at handing over', () => {
     const { maxAttempts, requestHandler } = HAND_OVER_BOUNDS;

@@ -10,7 +10,7 @@ function deploymentOf(properties: object, others: Readonly<Record<string, Resour
     ...properties,
   };
   const resources = { Drain: { Type: 'AWS::Lambda::Function', Properties: lambda }, ...others };
-  return deploymentIn({ resources, zip: Buffer.alloc(0) });
+  return deploymentIn({ resources });
 }
 
 describe('what the local Region plays of a package', () => {

@@ -4,6 +4,13 @@ import { type Package, packaged } from '../../sandbox/packaging.ts';
 /** The command lines whose templates are checked. */
 const PARAMETER_SETS = {
   'the defaults': ['--param=autoScalingGroups=web'],
+  'drains that are parked, in two clusters': [
+    '--param=cluster=prod,staging',
+    '--param=autoScalingGroups=web',
+    '--param=waiting=park',
+    '--param=reservedConcurrency=none',
+  ],
+  'drains that are watched': ['--param=autoScalingGroups=web', '--param=waiting=watch'],
   'many groups': [`--param=autoScalingGroups=${Array.from({ length: 40 }, (_, index) => `workers-${index}`)}`],
   'hooks created elsewhere': [
     '--param=autoScalingGroups=web,workers',

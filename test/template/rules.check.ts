@@ -3,7 +3,7 @@ import { afterAll, describe, expect, inject, it } from 'vitest';
 import { deploymentIn } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-pattern.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
-import { sampleEvents } from '../deploy/sample-events.ts';
+import { purposeOf, sampleEvents } from '../deploy/sample-events.ts';
 import { eventRuler } from './tools.ts';
 
 const packages = inject('packages');
@@ -15,9 +15,9 @@ describe.skipIf(!ruler)("AWS's matcher of event patterns and the sandbox's", () 
   it.each(Object.entries(packages))('give each sample event to its rule and to no other with %s', async (_, each) => {
     const { rules, samples } = await deployed(each);
     for (const { what, takenBy, event } of samples) {
-      for (const { name, pattern } of rules) {
-        const expected = takenBy !== undefined && name.endsWith(`-${takenBy}`);
-        expect(await byBoth(pattern, event), `${name} takes ${what}`).toEqual({ aws: expected, sandbox: expected });
+      for (const { purpose, pattern } of rules) {
+        const expected = takenBy === purpose;
+        expect(await byBoth(pattern, event), `${purpose} takes ${what}`).toEqual({ aws: expected, sandbox: expected });
       }
     }
   });
@@ -25,7 +25,7 @@ describe.skipIf(!ruler)("AWS's matcher of event patterns and the sandbox's", () 
   it.each(Object.entries(packages))('have a sample event for every rule with %s', async (_, each) => {
     const { rules, samples } = await deployed(each);
     const takers = new Set(samples.flatMap(({ takenBy }) => takenBy ?? []));
-    expect([...takers].toSorted()).toEqual(rules.map(({ name }) => name.split('-').at(-1)).toSorted());
+    expect([...takers].toSorted()).toEqual(rules.map(({ purpose }) => purpose).toSorted());
   });
 
   it('agree on sample events in which anything is changed', async () => {
@@ -49,7 +49,11 @@ describe.skipIf(!ruler)("AWS's matcher of event patterns and the sandbox's", () 
 async function deployed(from: (typeof packages)[string] | undefined) {
   if (!from) throw new Error('There is no package of that parameter set.');
   const { rules, environment } = deploymentIn(from);
-  return { rules, samples: await sampleEvents(settingsFrom(environment)) };
+  const settings = settingsFrom(environment);
+  return {
+    rules: rules.map(({ name, pattern }) => ({ purpose: purposeOf(name, settings), pattern })),
+    samples: await sampleEvents(settings),
+  };
 }
 
 /** Whether each matches them, or that it refuses the pattern. */
@@ -80,10 +84,13 @@ const name = fc.constantFrom('x', 'y', 'z');
 const change: fc.Arbitrary<(event: Fields) => Fields> = fc
   .tuple(
     fc.constantFrom('source', 'detail-type', 'account', 'detail'),
-    fc.constantFrom('LifecycleTransition', 'AutoScalingGroupName', 'LifecycleHookName', 'Destination'),
+    fc.constantFrom(
+      ...['LifecycleTransition', 'AutoScalingGroupName', 'LifecycleHookName', 'Destination'],
+      ...['clusterArn', 'lastStatus', 'containerInstanceArn'],
+    ),
     fc.boolean(),
     fc.oneof(
-      fc.constantFrom(undefined, {}, [], 'WarmPool', 'EC2', 'workers').map((value) => () => value),
+      fc.constantFrom(undefined, {}, [], 'WarmPool', 'EC2', 'workers', 'STOPPED').map((value) => () => value),
       scalar.map((value) => () => value),
       fc.constantFrom<(value: unknown) => unknown>(
         (value) => [value],
