@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { deploymentOf } from '../../deploy/template.ts';
 import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-pattern.ts';
+import { CONTINUATION_DETAIL_TYPE, NEWS_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { purposeOf, sampleEvents } from './sample-events.ts';
 
@@ -88,7 +89,12 @@ describe("the function's role", () => {
     [
       'events:PutEvents',
       ['arn:aws:events:eu-west-1:123456789012:event-bus/default'],
-      { StringEquals: { 'events:source': 'ecs-drain.blue-green', 'events:detail-type': 'ECS Drain Continuation' } },
+      {
+        StringEquals: {
+          'events:source': 'ecs-drain.blue-green',
+          'events:detail-type': [CONTINUATION_DETAIL_TYPE, ...Object.values(NEWS_DETAIL_TYPES)],
+        },
+      },
     ],
     ['scheduler:CreateSchedule', [schedules('ecs-drain-blue-green')], undefined],
     ['scheduler:UpdateSchedule', [schedules('ecs-drain-blue-green')], undefined],
@@ -375,7 +381,23 @@ describe('params', () => {
     [{ autoScalingGroups: 'web,,workers' }, 'autoScalingGroups.1 is "": expected the name (not the ARN) of an Auto'],
     [{ autoScalingGroups: 'web*' }, 'autoScalingGroups.0 is "web*": expected the name (not the ARN) of an Auto'],
     [{ lifecycleHook: 'ecs drain' }, 'lifecycleHook.0 is "ecs drain": expected the name of a lifecycle hook.'],
-    [{ createLifecycleHooks: 'yes' }, 'createLifecycleHooks is "yes": expected one of true, false.'],
+    [{ createLifecycleHooks: 'yes' }, 'createLifecycleHooks names yes, which autoScalingGroups (web) does not have'],
+    [{ createLifecycleHooks: 'a*' }, 'createLifecycleHooks is "a*": expected true, false, or the names of the groups'],
+    [{ autoScalingGroups: 'web@prod,web@batch' }, 'expected each group once.'],
+    [{ cluster: null, autoScalingGroups: 'web@prod,workers' }, 'cluster is missing'],
+    [{ dryRun: true }, 'dryRun completes nothing, and createLifecycleHooks true would hold every instance for'],
+    [{ stuckFraction: 0 }, 'stuckFraction is 0: expected a number from 0.05 to 1.'],
+    [{ spotInterruptions: 'yes' }, 'spotInterruptions is "yes": expected one of true, false.'],
+    [
+      {
+        autoScalingGroups: Array.from({ length: 12 }, (_, i) => `${'a-group-with-a-long-name-'.repeat(8)}${i}`).join(),
+      },
+      "autoScalingGroups has 12 groups: with them the rule's pattern is about",
+    ],
+    [
+      { autoScalingGroups: Array.from({ length: 100 }, (_, i) => `g${i}`).join() },
+      "autoScalingGroups has 100 groups: with them the role's policy is about",
+    ],
     [
       { heartbeatTimeoutSeconds: 29 },
       'heartbeatTimeoutSeconds is 29: expected a whole number of seconds from 30 to 7200.',
@@ -408,6 +430,60 @@ describe('params', () => {
     const typed = deployed({ deadlineSeconds: '600', heartbeatFraction: '0.25', createLifecycleHooks: 'true' });
     const written = deployed({ deadlineSeconds: 600, heartbeatFraction: 0.25, createLifecycleHooks: true });
     expect(written).toEqual(typed);
+  });
+
+  it('name a cluster for each group, or one for those that have none', () => {
+    const each = deployed({ cluster: null, autoScalingGroups: ['web@prod', 'workers@batch'] });
+    expect(each.groups).toEqual(['web', 'workers']);
+    expect(each.environment).toMatchObject({ CLUSTER: 'prod,batch', AUTO_SCALING_GROUPS: 'web@prod,workers@batch' });
+    expect(JSON.stringify(each.clusterArns)).toMatch(/cluster\/prod.*cluster\/batch/);
+    const some = deployed({ cluster: 'prod', autoScalingGroups: 'web,workers@batch' });
+    expect(JSON.stringify(some.taskArns)).toMatch(/task\/prod.*task\/batch/);
+  });
+
+  it('may leave some groups the hooks they have', () => {
+    const { lifecycleHooks } = deployed({ autoScalingGroups: 'web,workers', createLifecycleHooks: 'workers' });
+    expect(Object.values(lifecycleHooks)).toMatchObject([{ Properties: { AutoScalingGroupName: 'workers' } }]);
+  });
+
+  it('switch each notice of EC2 on by itself', () => {
+    expect(Object.keys(deployed({ spotInterruptions: true }).options)).toEqual([
+      'SpotInterruptionRule',
+      'SpotInterruptionPermission',
+    ]);
+    expect(deployed({ rebalanceRecommendations: true }).options).toMatchObject({
+      RebalanceRecommendationRule: {
+        Properties: {
+          Name: 'ecs-drain-dev-rebalance-recommendation',
+          EventPattern: { source: ['aws.ec2'], 'detail-type': ['EC2 Instance Rebalance Recommendation'] },
+        },
+      },
+    });
+    expect(deployed({}).options).toEqual({});
+  });
+
+  it('deny a dry run every change, and keep its metrics apart', () => {
+    const dry = deployed({ dryRun: true, createLifecycleHooks: false, lifecycleHook: 'theirs' });
+    expect(dry.environment).toMatchObject({ DRY_RUN: 'true', POWERTOOLS_METRICS_NAMESPACE: 'ECSDrainDryRun' });
+    expect(dry.options).toMatchObject({
+      DryRunGuard: {
+        Properties: {
+          PolicyDocument: {
+            Statement: [
+              {
+                Effect: 'Deny',
+                Action: [
+                  'ecs:UpdateContainerInstancesState',
+                  'ecs:StopTask',
+                  'autoscaling:CompleteLifecycleAction',
+                  'autoscaling:RecordLifecycleActionHeartbeat',
+                ],
+              },
+            ],
+          },
+        },
+      },
+    });
   });
 
   it('may ask more of a hook that is managed elsewhere', () => {
@@ -553,6 +629,7 @@ function deployed(params: Record<string, unknown>) {
     hookDefaultResult: 'CONTINUE',
     deadlineSeconds: 7_200,
     deadlineResult: 'CONTINUE',
+    stuckFraction: 0.5,
     stopStragglers: 'none',
     deregistrationDelaySeconds: 300,
     agentGraceSeconds: 900,
@@ -563,6 +640,9 @@ function deployed(params: Record<string, unknown>) {
     functionTimeoutSeconds: 300,
     waiting: 'park',
     reservedConcurrency: 'auto',
+    spotInterruptions: false,
+    rebalanceRecommendations: false,
+    dryRun: false,
     logLevel: 'INFO',
   };
   const surroundings = { eventSource: 'ecs-drain.dev', functionName: 'ecs-drain-dev-drain' };

@@ -20,6 +20,10 @@ const env = {
   FUNCTION_TIMEOUT_SECONDS: '900',
   EVENT_SOURCE: 'ecs-drain.blue',
   WAITING: 'watch',
+  STUCK_FRACTION: '0.5',
+  SPOT_INTERRUPTIONS: 'false',
+  REBALANCE_RECOMMENDATIONS: 'false',
+  DRY_RUN: 'false',
 };
 
 /** What the deployment adds where drains are parked. */
@@ -61,6 +65,10 @@ const settingIn: Record<Variable, string> = {
   FUNCTION_TIMEOUT_SECONDS: 'functionTimeoutSeconds',
   EVENT_SOURCE: 'eventSource',
   WAITING: 'waiting',
+  STUCK_FRACTION: 'stuckFraction',
+  SPOT_INTERRUPTIONS: 'spotInterruptions',
+  REBALANCE_RECOMMENDATIONS: 'rebalanceRecommendations',
+  DRY_RUN: 'dryRun',
 };
 const everySetting = Object.entries(settingIn) as [Variable, string][];
 
@@ -81,10 +89,31 @@ describe('settings that can be used', () => {
         marginSeconds: 20,
       }),
       autoScalingGroups: ['web'],
+      clusterOfGroup: new Map(),
+      notices: [],
+      dryRun: false,
       lifecycleHooks: ['ecs-drain'],
       eventSource: 'ecs-drain.blue',
       parking: undefined,
     });
+  });
+
+  it('say of which notices of EC2, and whether AWS is only looked at', () => {
+    const switched = { ...env, SPOT_INTERRUPTIONS: 'true', REBALANCE_RECOMMENDATIONS: 'true', DRY_RUN: 'true' };
+    expect(settingsFrom(switched)).toMatchObject({
+      notices: ['spot-interruption', 'rebalance-recommendation'],
+      dryRun: true,
+    });
+  });
+
+  it('give a group a cluster of its own, which is searched like the others', () => {
+    const { autoScalingGroups, clusterOfGroup, policy } = settingsFrom({
+      ...env,
+      AUTO_SCALING_GROUPS: 'web, jobs@batch',
+    });
+    expect(autoScalingGroups).toEqual(['web', 'jobs']);
+    expect([...clusterOfGroup]).toEqual([['jobs', 'batch']]);
+    expect(policy.clusters).toEqual(['prod', 'batch']);
   });
 
   it('say where drains are parked, if they are', () => {
@@ -174,9 +203,9 @@ describe('settings that cannot be used', () => {
     [
       'AUTO_SCALING_GROUPS',
       'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:f9d5:autoScalingGroupName/web',
-      'the name (not the ARN) of an Auto Scaling group',
+      'the name (not the ARN) of an Auto Scaling group, or group@cluster',
     ],
-    ['AUTO_SCALING_GROUPS', 'web-*', 'the name (not the ARN) of an Auto Scaling group'],
+    ['AUTO_SCALING_GROUPS', 'web-*', 'the name (not the ARN) of an Auto Scaling group, or group@cluster'],
     ['LIFECYCLE_HOOK', 'ecs drain', 'the name of a lifecycle hook'],
     ['CLUSTER', 'c'.repeat(256), 'the name (not the ARN) of an ECS cluster'],
   ] as const)('are refused with the one name in a list that is none: %s', (variable, value, expected) => {
