@@ -84,7 +84,8 @@ export function decide(situation: Situation): Decision {
   return nowMs >= beatByMs(situation, hook, waiting) ? { kind: 'heartbeat' } : waiting;
 }
 
-function hookOf({ drain, policy }: Situation): HookLimits {
+/** The hook's limits, or those that the policy assumes while they are not known. */
+export function hookOf({ drain, policy }: Pick<Situation, 'drain' | 'policy'>): HookLimits {
   return drain.hook ?? hookLimits(policy.heartbeatTimeoutSeconds);
 }
 
