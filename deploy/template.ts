@@ -25,6 +25,14 @@ const entries = {
   createLifecycleHooks: oneOf('true', 'false'),
   hookDefaultResult: oneOf('CONTINUE', 'ABANDON'),
   logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR'),
+  alarmTopicArn: v.pipe(
+    v.string(),
+    v.regex(
+      // An alarm cannot publish to a FIFO topic, whose name ends in .fifo.
+      /^(none|arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256})$/,
+      'expected none, or the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:123456789012:alarms',
+    ),
+  ),
 };
 
 const schema = v.object(entries);
@@ -63,6 +71,8 @@ export interface Deployment {
   readonly taskArns: readonly Sub[];
   readonly serviceArns: readonly Sub[];
   readonly groupArns: readonly Sub[];
+  /** Whom an alarm tells. */
+  readonly alarmActions: readonly string[];
   /** The hook resources by logical id; none where they are managed elsewhere. */
   readonly lifecycleHooks: Readonly<Record<string, Resource>>;
 }
@@ -102,6 +112,7 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
     taskArns: ecsArns((cluster) => `task/${cluster}/*`),
     serviceArns: ecsArns((cluster) => `service/${cluster}/*`),
     groupArns: groups.map((group) => arn('autoscaling', `autoScalingGroup:*:autoScalingGroupName/${group}`)),
+    alarmActions: settings.alarmTopicArn === 'none' ? [] : [settings.alarmTopicArn],
     lifecycleHooks: createsHooks(settings) ? hookResources(settings, names.functionName) : {},
   };
 }

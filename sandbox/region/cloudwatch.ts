@@ -1,17 +1,23 @@
 import type { VirtualTime } from './virtual-time.ts';
 
-/** One value of a metric, as CloudWatch would take it from an EMF line. */
-export interface Datapoint {
+/** What CloudWatch tells metrics apart by. */
+export interface Metric {
   readonly namespace: string;
   readonly name: string;
+  readonly dimensions: Readonly<Record<string, string>>;
+}
+
+/** One value of a metric. */
+export interface Datapoint extends Metric {
   readonly unit: string;
   readonly value: number;
-  readonly dimensions: Readonly<Record<string, string>>;
+  readonly atMs: number;
 }
 
 /** The part of an EMF line that says what of it is a metric. */
 interface Emf {
   readonly _aws: {
+    readonly Timestamp: number;
     readonly CloudWatchMetrics: readonly {
       readonly Namespace: string;
       readonly Dimensions: readonly (readonly string[])[];
@@ -34,9 +40,49 @@ export function datapointsIn(line: Readonly<Record<string, unknown>>): Datapoint
         unit: Unit,
         value: Number(emf[Name]),
         dimensions,
+        atMs: emf._aws.Timestamp,
       }));
     }),
   );
+}
+
+/** A metric by the period: the start of each period that has values, and their statistic. */
+export type Series = readonly { readonly atMs: number; readonly value: number }[];
+
+/** What CloudWatch shows of a metric; periods are counted from the epoch. */
+export function seriesOf(
+  datapoints: readonly Datapoint[],
+  metric: Metric,
+  stat: string,
+  periodSeconds: number,
+): Series {
+  const key = keyOf(metric);
+  const periodMs = periodSeconds * 1000;
+  const own = datapoints.filter((datapoint) => keyOf(datapoint) === key);
+  return [...Map.groupBy(own, ({ atMs }) => Math.floor(atMs / periodMs) * periodMs)]
+    .map(([atMs, all]) => ({
+      atMs,
+      value: statisticOf(
+        all.map(({ value }) => value),
+        stat,
+      ),
+    }))
+    .sort((a, b) => a.atMs - b.atMs);
+}
+
+/** The same for the same metric, in whatever order its dimensions are. */
+export function keyOf({ namespace, name, dimensions }: Metric): string {
+  return JSON.stringify([namespace, name, Object.entries(dimensions).sort()]);
+}
+
+/** @throws Error for a statistic that is neither Sum nor Maximum nor a percentile such as p90. */
+function statisticOf(values: readonly number[], stat: string): number {
+  if (stat === 'Sum') return values.reduce((sum, value) => sum + value, 0);
+  if (stat === 'Maximum') return Math.max(...values);
+  const percent = Number(/^p(\d+)$/.exec(stat)?.[1] ?? Number.NaN);
+  const ranked = values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil((percent / 100) * values.length) - 1)];
+  if (ranked === undefined) throw new Error(`The local Region knows no statistic ${stat}.`);
+  return ranked;
 }
 
 /** Samples a value now and at every full minute from now on, as ECS reports its reservations. */

@@ -413,7 +413,14 @@ describe('CloudWatch in the local Region', () => {
       other: 2,
     };
     expect(datapointsIn(line)).toEqual([
-      { namespace: 'N', name: 'Drains', unit: 'Count', value: 1, dimensions: { service: 's', outcome: 'drained' } },
+      {
+        namespace: 'N',
+        name: 'Drains',
+        unit: 'Count',
+        value: 1,
+        dimensions: { service: 's', outcome: 'drained' },
+        atMs: 1,
+      },
     ]);
     expect(datapointsIn({ message: 'Drained' })).toEqual([]);
   });
