@@ -28,7 +28,7 @@ const entries = {
   alarmTopicArn: v.pipe(
     v.string(),
     v.regex(
-      // An alarm cannot publish to a FIFO topic, whose name ends in .fifo.
+      // A FIFO topic, NAME.fifo, wants a message group with each message, which an alarm does not give (unverified).
       /^(none|arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256})$/,
       'expected none, or the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:123456789012:alarms',
     ),

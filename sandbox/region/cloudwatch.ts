@@ -56,31 +56,32 @@ export function seriesOf(
   stat: string,
   periodSeconds: number,
 ): Series {
-  const key = keyOf(metric);
   const periodMs = periodSeconds * 1000;
-  const own = datapoints.filter((datapoint) => keyOf(datapoint) === key);
-  return [...Map.groupBy(own, ({ atMs }) => Math.floor(atMs / periodMs) * periodMs)]
-    .map(([atMs, all]) => ({
-      atMs,
-      value: statisticOf(
-        all.map(({ value }) => value),
-        stat,
-      ),
-    }))
-    .sort((a, b) => a.atMs - b.atMs);
+  const periods = Map.groupBy(ofMetric(datapoints, metric), ({ atMs }) => Math.floor(atMs / periodMs) * periodMs);
+  const series = [...periods].map(([atMs, within]) => ({ atMs, value: statisticOf(within, stat) }));
+  return series.sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Those of one metric: of its dimensions, no more and no fewer. */
+export function ofMetric(datapoints: readonly Datapoint[], metric: Metric): Datapoint[] {
+  const key = keyOf(metric);
+  return datapoints.filter((datapoint) => keyOf(datapoint) === key);
 }
 
 /** The same for the same metric, in whatever order its dimensions are. */
-export function keyOf({ namespace, name, dimensions }: Metric): string {
+function keyOf({ namespace, name, dimensions }: Metric): string {
   return JSON.stringify([namespace, name, Object.entries(dimensions).sort()]);
 }
 
-/** @throws Error for a statistic that is neither Sum nor Maximum nor a percentile such as p90. */
-function statisticOf(values: readonly number[], stat: string): number {
+/**
+ * A statistic of datapoints, of which there is one at least.
+ * @throws Error for one that is neither Sum nor Maximum nor a percentile such as p90.
+ */
+export function statisticOf(datapoints: readonly Datapoint[], stat: string): number {
+  const values = datapoints.map(({ value }) => value).sort((a, b) => a - b);
   if (stat === 'Sum') return values.reduce((sum, value) => sum + value, 0);
-  if (stat === 'Maximum') return Math.max(...values);
-  const percent = Number(/^p(\d+)$/.exec(stat)?.[1] ?? Number.NaN);
-  const ranked = values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil((percent / 100) * values.length) - 1)];
+  const percent = stat === 'Maximum' ? 100 : Number(/^p(\d+)$/.exec(stat)?.[1]);
+  const ranked = values[Math.max(0, Math.ceil((percent / 100) * values.length) - 1)];
   if (ranked === undefined) throw new Error(`The local Region knows no statistic ${stat}.`);
   return ranked;
 }

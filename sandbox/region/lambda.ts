@@ -156,6 +156,7 @@ export class LambdaModel {
       }
     });
     this.peakConcurrency = Math.max(this.peakConcurrency, this.#running.size);
+    this.#measure('Throttles', 0);
     this.#measure('ConcurrentExecutions', this.#running.size);
     time.after(this.#spec.timeoutSeconds, () => {
       if (over) return;

@@ -158,8 +158,8 @@ function publishLook(metrics: Metrics, drain: Drain, deadlineUsedPercent: number
 }
 
 /**
- * Two EMF lines a drain, for an alarm can neither add up groups nor search for them: by outcome alone, and by cluster and
- * group. Published at once: Powertools' middleware would warn after each invocation that ends none.
+ * Two EMF lines a drain, for an alarm cannot search for the groups (facts 32): by outcome alone, and by cluster and group
+ * too. Published at once: Powertools' middleware would warn after each invocation that ends none.
  */
 function publishEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
   const group = { cluster: drain.cluster ?? 'unknown', group: drain.action.autoScalingGroup };

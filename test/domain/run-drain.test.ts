@@ -421,7 +421,10 @@ describe('the journal', () => {
   });
 
   it('has a sign of life of a parked drain at least every eight minutes, for an alarm looks back ten', async () => {
-    const aws = fakeAws({ tasks: [{ id: 'stuck', stopsAtSeconds: 20_000 }], parking: { lateSeconds: 60, wakeUps: true } });
+    const aws = fakeAws({
+      tasks: [{ id: 'stuck', stopsAtSeconds: 20_000 }],
+      parking: { lateSeconds: 60, wakeUps: true },
+    });
     await aws.runToEnd({ policy: { ...POLICY, deadlineSeconds: 7_000, stopStragglers: 'none' } });
     const told = signsOfLife(aws).map(({ atSeconds }) => atSeconds);
     const gaps = told.slice(1).map((atSeconds, i) => atSeconds - (told[i] ?? 0));
