@@ -29,6 +29,14 @@ const entries = {
   ),
   hookDefaultResult: oneOf('CONTINUE', 'ABANDON'),
   logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR'),
+  alarmTopicArn: v.pipe(
+    v.string(),
+    v.regex(
+      // A FIFO topic, NAME.fifo, wants a message group with each message, which an alarm does not give (unverified).
+      /^(none|arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256})$/,
+      'expected none, or the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:123456789012:alarms',
+    ),
+  ),
 };
 
 const schema = v.object(entries);
@@ -69,6 +77,8 @@ export interface Deployment {
   readonly groupArns: readonly Sub[];
   /** What only some deployments have, by logical id: rules for EC2's notices, the guard of a dry run. */
   readonly options: Readonly<Record<string, Resource>>;
+  /** Whom an alarm tells. */
+  readonly alarmActions: readonly string[];
   /** The hook resources by logical id; none where they are managed elsewhere. */
   readonly lifecycleHooks: Readonly<Record<string, Resource>>;
 }
@@ -112,6 +122,7 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
     taskArns: ecsArns((cluster) => `task/${cluster}/*`),
     serviceArns: ecsArns((cluster) => `service/${cluster}/*`),
     groupArns: groups.map((group) => arn('autoscaling', `autoScalingGroup:*:autoScalingGroupName/${group}`)),
+    alarmActions: settings.alarmTopicArn === 'none' ? [] : [settings.alarmTopicArn],
     options: {
       ...(settings.spotInterruptions === 'true' && noticeRule('SpotInterruption', names)),
       ...(settings.rebalanceRecommendations === 'true' && noticeRule('RebalanceRecommendation', names)),

@@ -85,7 +85,9 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
     case 'Ref':
       return PSEUDO_PARAMETERS[operand] ?? resources[operand]?.Properties['Name'] ?? operand;
     case 'Fn::Sub':
-      return operand.replace(/\$\{(AWS::\w+)\}/g, (_: string, parameter: string) => inner({ Ref: parameter }));
+      return operand.replace(/\$\{([\w:]+)(?:\.(\w+))?\}/g, (_: string, name: string, attribute: string | undefined) =>
+        inner(attribute === undefined ? { Ref: name } : { 'Fn::GetAtt': [name, attribute] }),
+      );
     case 'Fn::GetAtt':
       return operand.join('.');
     case 'Fn::Join':

@@ -26,8 +26,20 @@ export const ecsDrain: Install = async (region, { params }) => {
   }
   for (const Name of deployment.scheduleGroups) region.scheduler.operations.CreateScheduleGroup({ Name });
   for (const hook of deployment.hooks) region.autoScaling.putLifecycleHook(hook);
+  measureByTheMinute(region, () => lambda.deadLetters.length + region.eventBridge.deadLetters.length);
   return { lambda, instanceOf: (event) => instanceOf(event, region) };
 };
+
+/** What SQS tells of the dead-letter queue, which here is where each service keeps what it gave up. */
+function measureByTheMinute({ time, measure }: Region, deadLetters: () => number): void {
+  const name = 'ApproximateNumberOfMessagesVisible';
+  const dimensions = { QueueName: 'DeadLetterQueue.QueueName' }; // as packaging.ts fills it in
+  const sample = () => {
+    measure({ namespace: 'AWS/SQS', name, dimensions, unit: 'Count', value: deadLetters(), atMs: time.nowMs() });
+    time.toBackground(time.after(60, sample));
+  };
+  sample();
+}
 
 /** From the detail of a lifecycle event, of a continuation, or of a task's change of state. */
 function instanceOf(event: unknown, { ecs }: Region): string | undefined {

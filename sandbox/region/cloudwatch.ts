@@ -1,17 +1,23 @@
 import type { VirtualTime } from './virtual-time.ts';
 
-/** One value of a metric, as CloudWatch would take it from an EMF line. */
-export interface Datapoint {
+/** What CloudWatch tells metrics apart by. */
+export interface Metric {
   readonly namespace: string;
   readonly name: string;
+  readonly dimensions: Readonly<Record<string, string>>;
+}
+
+/** One value of a metric. */
+export interface Datapoint extends Metric {
   readonly unit: string;
   readonly value: number;
-  readonly dimensions: Readonly<Record<string, string>>;
+  readonly atMs: number;
 }
 
 /** The part of an EMF line that says what of it is a metric. */
 interface Emf {
   readonly _aws: {
+    readonly Timestamp: number;
     readonly CloudWatchMetrics: readonly {
       readonly Namespace: string;
       readonly Dimensions: readonly (readonly string[])[];
@@ -34,9 +40,50 @@ export function datapointsIn(line: Readonly<Record<string, unknown>>): Datapoint
         unit: Unit,
         value: Number(emf[Name]),
         dimensions,
+        atMs: emf._aws.Timestamp,
       }));
     }),
   );
+}
+
+/** A metric by the period: the start of each period that has values, and their statistic. */
+export type Series = readonly { readonly atMs: number; readonly value: number }[];
+
+/** What CloudWatch shows of a metric; periods are counted from the epoch. */
+export function seriesOf(
+  datapoints: readonly Datapoint[],
+  metric: Metric,
+  stat: string,
+  periodSeconds: number,
+): Series {
+  const periodMs = periodSeconds * 1000;
+  const periods = Map.groupBy(ofMetric(datapoints, metric), ({ atMs }) => Math.floor(atMs / periodMs) * periodMs);
+  const series = [...periods].map(([atMs, within]) => ({ atMs, value: statisticOf(within, stat) }));
+  return series.sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Those of one metric: of its dimensions, no more and no fewer. */
+export function ofMetric(datapoints: readonly Datapoint[], metric: Metric): Datapoint[] {
+  const key = keyOf(metric);
+  return datapoints.filter((datapoint) => keyOf(datapoint) === key);
+}
+
+/** The same for the same metric, in whatever order its dimensions are. */
+function keyOf({ namespace, name, dimensions }: Metric): string {
+  return JSON.stringify([namespace, name, Object.entries(dimensions).sort()]);
+}
+
+/**
+ * A statistic of datapoints, of which there is one at least.
+ * @throws Error for one that is neither Sum nor Maximum nor a percentile such as p90.
+ */
+export function statisticOf(datapoints: readonly Datapoint[], stat: string): number {
+  const values = datapoints.map(({ value }) => value).sort((a, b) => a - b);
+  if (stat === 'Sum') return values.reduce((sum, value) => sum + value, 0);
+  const percent = stat === 'Maximum' ? 100 : Number(/^p(\d+)$/.exec(stat)?.[1]);
+  const ranked = values[Math.max(0, Math.ceil((percent / 100) * values.length) - 1)];
+  if (ranked === undefined) throw new Error(`The local Region knows no statistic ${stat}.`);
+  return ranked;
 }
 
 /** Samples a value now and at every full minute from now on, as ECS reports its reservations. */

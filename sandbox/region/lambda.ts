@@ -1,5 +1,6 @@
 import type { Context } from 'aws-lambda';
 import type { Clock } from '../../src/domain/ports.ts';
+import type { Datapoint } from './cloudwatch.ts';
 import type { Tell } from './happenings.ts';
 import type { Place } from './place.ts';
 import type { Random } from './random.ts';
@@ -45,6 +46,7 @@ export interface LambdaOptions {
   readonly concurrencyLimit: number;
   /** Called around each await of a function: its invocation may die there. */
   readonly mayCrash: () => void;
+  readonly measure: (datapoint: Datapoint) => void;
 }
 
 /** Lambda's own retries of an asynchronous invocation that failed (facts 7). */
@@ -110,6 +112,7 @@ export class LambdaModel {
     const { time, concurrencyLimit } = this.#options;
     if (this.#running.size >= Math.min(concurrencyLimit, this.#spec.reservedConcurrency ?? concurrencyLimit)) {
       this.#tell('throttled');
+      this.#measure('Throttles', 1);
       return false;
     }
     const startedAtMs = time.nowMs();
@@ -122,6 +125,7 @@ export class LambdaModel {
       over = true;
       this.#running.delete(strand);
       const billedSeconds = Math.ceil(time.nowMs() - startedAtMs) / 1000;
+      this.#measure('Errors', error === undefined ? 0 : 1, startedAtMs);
       this.invocations.push({ event, strand, startedAtMs, billedSeconds, coldStart, result, error });
       // A container outlives an error of its code, not a crash.
       if (handler) this.#idle.push(handler);
@@ -152,6 +156,8 @@ export class LambdaModel {
       }
     });
     this.peakConcurrency = Math.max(this.peakConcurrency, this.#running.size);
+    this.#measure('Throttles', 0);
+    this.#measure('ConcurrentExecutions', this.#running.size);
     time.after(this.#spec.timeoutSeconds, () => {
       if (over) return;
       strand.end();
@@ -203,6 +209,16 @@ export class LambdaModel {
   #tell(what: 'started' | 'ended' | 'failed' | 'throttled', message?: string): void {
     const functionName = this.#spec.name;
     this.#options.tell({ kind: 'invocation', functionName, what, ...(message !== undefined && { message }) });
+  }
+
+  /** Lambda dates a metric by when the function was invoked (Lambda developer guide, "Types of metrics"). */
+  #measure(
+    name: 'Errors' | 'Throttles' | 'ConcurrentExecutions',
+    value: number,
+    atMs = this.#options.time.nowMs(),
+  ): void {
+    const dimensions = { FunctionName: this.#spec.name };
+    this.#options.measure({ namespace: 'AWS/Lambda', name, dimensions, unit: 'Count', value, atMs });
   }
 
   #contextUntil(endsAtMs: number): Context {

@@ -57,8 +57,10 @@ export interface Region {
   /** The EC2 instances that are no more. */
   readonly terminated: ReadonlySet<string>;
   readonly tell: Tell;
-  /** Every value that the functions' logs gave to CloudWatch. */
+  /** Every value that CloudWatch was given, by the functions' logs and by AWS itself. */
   readonly metrics: readonly Datapoint[];
+  /** A value that AWS itself gives to CloudWatch. */
+  measure(datapoint: Datapoint): void;
   /** A line of a function's log. */
   log(line: Readonly<Record<string, unknown>>): void;
   /** What is behind the wire. */
@@ -95,6 +97,7 @@ export function createRegion(options: RegionOptions): Region {
   const calls: Call[] = [];
   const killedTasks: KilledTask[] = [];
   const metrics: Datapoint[] = [];
+  const measure = (datapoint: Datapoint) => void metrics.push(datapoint);
   const terminated = new Set<string>();
   const functions: LambdaModel[] = [];
   const throttling = new Throttling();
@@ -181,6 +184,7 @@ export function createRegion(options: RegionOptions): Region {
     terminated,
     tell,
     metrics,
+    measure,
     log: (line) => {
       metrics.push(...datapointsIn(line));
       tell({ kind: 'log', line });
@@ -188,7 +192,7 @@ export function createRegion(options: RegionOptions): Region {
     services,
     answer,
     deploy: (spec) => {
-      const options = { time, place, random: random.fork(spec.name), tell, concurrencyLimit, mayCrash };
+      const options = { time, place, random: random.fork(spec.name), tell, concurrencyLimit, mayCrash, measure };
       const deployed = new LambdaModel(options, spec);
       functions.push(deployed);
       return deployed;

@@ -1,6 +1,6 @@
 import { CustomChart, type CustomSeriesOption, LineChart, type LineSeriesOption } from 'echarts/charts';
 import { GridComponent, type GridComponentOption, MarkPointComponent } from 'echarts/components';
-import { type ComposeOption, init, use } from 'echarts/core';
+import { type ComposeOption, type EChartsCoreOption, init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import type { Drainer, DrillResult } from '../result.ts';
 import { escaped, Html, html } from './html.ts';
@@ -16,7 +16,7 @@ use([CustomChart, GridComponent, LineChart, MarkPointComponent, SVGRenderer]);
 
 type Option = ComposeOption<LineSeriesOption | CustomSeriesOption | GridComponentOption>;
 
-const WIDTH = 1080;
+export const WIDTH = 1080;
 
 /** How each drainer's line is drawn. */
 const LINES = {
@@ -386,7 +386,12 @@ function minutesAxis(end: number) {
 }
 
 /** Renders to SVG: an image of that name for a screen reader, and a tooltip on each shape that has a title. */
-function svgOf(option: Option, height: number, name: string, titleOf?: (index: number) => string | undefined): Html {
+export function svgOf(
+  option: EChartsCoreOption,
+  height: number,
+  name: string,
+  titleOf?: (index: number) => string | undefined,
+): Html {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
   try {
     chart.setOption(option);

@@ -5,14 +5,18 @@ import { type Drain, type Observation, type Outcome, unreachable } from '../doma
 import type { Journal, JournalEntry } from '../domain/ports.ts';
 import { taskForPeople } from './event-bridge.ts';
 
-/** Structured logs, and the metrics of each drain when it ends. */
+/** Structured logs; the metrics of each drain while it goes on, and when it ends. */
 export function powertoolsJournal(logger: Logger, metrics: Metrics): Journal {
   return {
     record(drain, entry) {
       logger.appendKeys(drainKeys(drain));
+      if (entry.kind === 'looked') {
+        publishLook(metrics, drain, entry.deadlineUsedPercent);
+        return;
+      }
       const { level, message, ...fields } = lineOf(drain, entry);
       logger[level](message, fields);
-      if (entry.kind === 'finished') publishMetrics(metrics, drain, entry.outcome, entry.finishedAtMs);
+      if (entry.kind === 'finished') publishEnd(metrics, drain, entry.outcome, entry.finishedAtMs);
     },
   };
 }
@@ -36,7 +40,7 @@ export function drainKeys({ action, cluster }: Drain) {
   };
 }
 
-function lineOf(drain: Drain, entry: JournalEntry): Line {
+function lineOf(drain: Drain, entry: Exclude<JournalEntry, { kind: 'looked' }>): Line {
   switch (entry.kind) {
     case 'decided':
       return decisionLine(entry.decision, entry.observation);
@@ -161,13 +165,30 @@ function outcomeLine(drain: Drain, outcome: Outcome, finishedAtMs: number): Line
   }
 }
 
-/** One EMF line a drain, published at once: Powertools' middleware would warn after each invocation that ends none. */
-function publishMetrics(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
-  metrics.addDimensions({
+/** An EMF line for a look. Whose drain it is are no dimensions, but fields for queries of the log, which can count drains. */
+function publishLook(metrics: Metrics, drain: Drain, deadlineUsedPercent: number): void {
+  for (const [key, value] of Object.entries(drainKeys(drain))) metrics.addMetadata(key, value);
+  metrics.addMetric('DeadlineUsed', MetricUnit.Percent, deadlineUsedPercent);
+  metrics.publishStoredMetrics();
+}
+
+/**
+ * Two EMF lines a drain, for an alarm cannot search for the groups (facts 34): by outcome alone, and by cluster and group
+ * too. Published at once: Powertools' middleware would warn after each invocation that ends none.
+ */
+function publishEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
+  const group = {
     cluster: drain.cluster ?? 'unknown',
     group: 'notice' in drain.action ? drain.action.notice : drain.action.autoScalingGroup,
-    outcome: outcome.kind,
-  });
+  };
+  for (const where of [{}, group]) {
+    metrics.addDimensions({ ...where, outcome: outcome.kind });
+    addEnd(metrics, drain, outcome, finishedAtMs);
+    metrics.publishStoredMetrics();
+  }
+}
+
+function addEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
   const killed = outcome.kind === 'timed-out' || outcome.kind === 'agent-lost' ? outcome.killedTasks.length : 0;
   metrics.addMetric('Drains', MetricUnit.Count, 1);
   metrics.addMetric('DrainDuration', MetricUnit.Seconds, secondsBetween(drain.startedAtMs, finishedAtMs));
@@ -179,7 +200,6 @@ function publishMetrics(metrics: Metrics, drain: Drain, outcome: Outcome, finish
     const idleSinceMs = Math.max(drain.startedAtMs, outcome.lastTaskStoppedAtMs ?? drain.startedAtMs);
     metrics.addMetric('DrainSlack', MetricUnit.Seconds, secondsBetween(idleSinceMs, finishedAtMs));
   }
-  metrics.publishStoredMetrics();
 }
 
 function secondsBetween(fromMs: number, toMs: number): number {

@@ -94,7 +94,8 @@ function newsOf({ drain, policy, nowMs }: Situation, hook: HookLimits): 'started
   return drain.announced === 'started' && nowMs >= stuckAtMs(drain, hook, policy) ? 'stuck' : undefined;
 }
 
-function hookOf({ drain, policy }: Situation): HookLimits {
+/** The hook's limits, or those that the policy assumes while they are not known. */
+export function hookOf({ drain, policy }: Pick<Situation, 'drain' | 'policy'>): HookLimits {
   return drain.hook ?? hookLimits(policy.heartbeatTimeoutSeconds);
 }
 

@@ -90,6 +90,12 @@ export function deadlineAtMs(drain: Drain, hook: HookLimits, policy: Policy): nu
   return drain.startedAtMs + Math.min(policy.deadlineSeconds, hookAllowsSeconds) * 1000;
 }
 
+/** How much of the time to its deadline a drain has used; above 100 where AWS keeps it from ending. */
+export function deadlineUsedPercent(drain: Drain, hook: HookLimits, policy: Policy, nowMs: number): number {
+  const usedMs = Math.max(0, nowMs - drain.startedAtMs);
+  return (100 * usedMs) / (deadlineAtMs(drain, hook, policy) - drain.startedAtMs);
+}
+
 /** When a drain that still waits is told to be stuck. */
 export function stuckAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
   const wholeMs = deadlineAtMs(drain, hook, policy) - drain.startedAtMs;

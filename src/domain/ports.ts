@@ -104,9 +104,11 @@ export interface Invocation {
   readonly endsAtMs: number;
 }
 
-/** What is worth telling: a change of mind, a failure that passes, the end. */
+/** What is worth telling: a change of mind, a sign of life, a failure that passes, the end. */
 export type JournalEntry =
   | { readonly kind: 'decided'; readonly decision: Decision; readonly observation: Observation }
+  /** A sign of life, of a drain that goes on and of one that ends: how near it is to its deadline. */
+  | { readonly kind: 'looked'; readonly atMs: number; readonly deadlineUsedPercent: number }
   /** An action that AWS did not take. */
   | { readonly kind: 'refused'; readonly doing: Decision['kind'] | 'release'; readonly reason: string }
   /** Another delivery of the same event has this drain. */

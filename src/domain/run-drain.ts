@@ -1,6 +1,6 @@
 /** The use case: observe, decide, act, until the drain ends or the invocation does. */
 
-import { type Decision, decide, type Situation, waitingFor } from './decide.ts';
+import { type Decision, decide, hookOf, type Situation, waitingFor } from './decide.ts';
 import {
   type ContainerInstance,
   type Drain,
@@ -16,7 +16,13 @@ import {
   type Verdict,
   withAgents,
 } from './drain.ts';
-import { MAX_CONTINUATIONS, maxSilenceGapSeconds, nextPollIntervalSeconds, type Policy } from './policy.ts';
+import {
+  deadlineUsedPercent,
+  MAX_CONTINUATIONS,
+  maxSilenceGapSeconds,
+  nextPollIntervalSeconds,
+  type Policy,
+} from './policy.ts';
 import { type Journal, type News, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
 
 /** How one invocation's part of a drain ended. */
@@ -112,6 +118,8 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
     };
     const decision = decide(situation);
     toldOnce.journal.record(seen, { kind: 'decided', decision, observation });
+    const usedPercent = deadlineUsedPercent(seen, hookOf(situation), policy, nowMs);
+    toldOnce.journal.record(seen, { kind: 'looked', atMs: nowMs, deadlineUsedPercent: usedPercent });
 
     const draining = observation.kind === 'draining' ? observation : undefined;
     const changed = draining && lastSeen ? taskStates(draining) !== taskStates(lastSeen) : false;
@@ -123,10 +131,14 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
   }
 }
 
+/** Signs of life are for metrics, which are kept by the minute. */
+const SIGN_OF_LIFE_MS = 60_000;
+
 /** Tells only what differs from the last of its kind: not each look, nor each time that AWS refuses the same. */
 function tellingChanges(journal: Journal): Journal {
   let decided: string | undefined;
   let refused: string | undefined;
+  let lookedAtMs = Number.NEGATIVE_INFINITY;
   return {
     record(drain, entry) {
       switch (entry.kind) {
@@ -138,6 +150,10 @@ function tellingChanges(journal: Journal): Journal {
           refused = undefined;
           break;
         }
+        case 'looked':
+          if (entry.atMs < lookedAtMs + SIGN_OF_LIFE_MS) return;
+          lookedAtMs = entry.atMs;
+          break;
         case 'refused':
           if (entry.doing === refused) return;
           refused = entry.doing;

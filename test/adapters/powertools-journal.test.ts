@@ -26,10 +26,30 @@ function linesOf(write: (journal: Journal) => void): Record<string, unknown>[] {
   return written.flatMap((text) => text.trimEnd().split('\n')).map((line) => JSON.parse(line));
 }
 
-/** The lines of one entry: the log line, and the metrics if it has any. */
+/** The lines of one entry: the log line, and those of metrics if it has any. */
 function linesFor(entry: JournalEntry, of: Drain = drain) {
   const lines = linesOf((journal) => journal.record(of, entry));
-  return { log: lines.find((line) => 'message' in line) ?? {}, emf: lines.find((line) => '_aws' in line) };
+  return { log: lines.find((line) => 'message' in line) ?? {}, emf: lines.filter((line) => '_aws' in line), lines };
+}
+
+interface Definition {
+  readonly Namespace: string;
+  readonly Dimensions: readonly (readonly string[])[];
+  readonly Metrics: readonly { readonly Name: string; readonly Unit: string }[];
+}
+
+/** What CloudWatch extracts from an EMF line: the definitions and the values they point to. */
+function extracted(emf: Readonly<Record<string, unknown>>) {
+  const [definition, ...others] = (emf['_aws'] as { CloudWatchMetrics: Definition[] }).CloudWatchMetrics;
+  expect(others).toEqual([]);
+  if (!definition) throw new Error('no metrics are defined');
+  const { Namespace: namespace, Dimensions: dimensionSets, Metrics: metrics } = definition;
+  return {
+    namespace,
+    dimensionSets: dimensionSets.map((set) => set.toSorted()),
+    units: Object.fromEntries(metrics.map(({ Name, Unit }) => [Name, Unit])),
+    values: Object.fromEntries(metrics.map(({ Name }) => [Name, emf[Name]])),
+  };
 }
 
 const SECOND = 1000;
@@ -149,11 +169,48 @@ describe('a decision', () => {
       reason: 'Could not set it to DRAINING: Rate exceeded',
     });
     expect(log).toMatchObject({ level: 'WARN', reason: 'Could not set it to DRAINING: Rate exceeded' });
-    expect(emf).toBeUndefined();
+    expect(emf).toEqual([]);
   });
 
   it('moves no metric', () => {
-    expect(linesFor({ kind: 'decided', decision: watch, observation: draining }).emf).toBeUndefined();
+    expect(linesFor({ kind: 'decided', decision: watch, observation: draining }).emf).toEqual([]);
+  });
+});
+
+describe('a look at a drain', () => {
+  const look: JournalEntry = { kind: 'looked', atMs: finishedAtMs, deadlineUsedPercent: 42.5 };
+
+  it('is a metric over all drains of the service, and no line for people', () => {
+    const { emf, lines } = linesFor(look);
+    expect(emf.map(extracted)).toEqual([
+      {
+        namespace: 'EcsDrain',
+        dimensionSets: [['service']],
+        units: { DeadlineUsed: 'Percent' },
+        values: { DeadlineUsed: 42.5 },
+      },
+    ]);
+    expect(lines).toEqual(emf);
+  });
+
+  it('tells queries of the log whose drain it is, and the drains that end after it no more', () => {
+    expect(linesFor(look).emf).toMatchObject([
+      {
+        service: 'ecs-drain',
+        drainId: drain.action.token,
+        instanceId: INSTANCE_ID,
+        autoScalingGroup: 'web',
+        lifecycleHook: 'ecs-drain',
+        cluster: CLUSTER,
+      },
+    ]);
+    const both = linesOf((journal) => {
+      journal.record(drain, look);
+      journal.record(drain, finished(outcomes.drained));
+    });
+    const ends = both.filter((line) => 'Drains' in line);
+    expect(ends).toHaveLength(2);
+    for (const end of ends) expect(end).not.toHaveProperty('drainId');
   });
 });
 
@@ -195,26 +252,13 @@ describe('the end of a drain', () => {
 });
 
 describe('the metrics of a drain', () => {
-  /** What CloudWatch extracts from an EMF line: the definitions and the values they point to. */
+  /** The metrics by outcome alone; those by cluster and group too are the same. */
   function metricsOf(outcome: Outcome, of: Drain = drain) {
-    const { emf = {} } = linesFor(finished(outcome), of);
-    const [definition, ...others] = (emf['_aws'] as { CloudWatchMetrics: Definition[] }).CloudWatchMetrics;
+    const [byOutcome = {}, byGroup = {}, ...others] = linesFor(finished(outcome), of).emf;
     expect(others).toEqual([]);
-    if (!definition) throw new Error('no metrics are defined');
-    const { Namespace: namespace, Dimensions: dimensionSets, Metrics: metrics } = definition;
-    return {
-      emf,
-      namespace,
-      dimensionSets: dimensionSets.map((set) => set.toSorted()),
-      units: Object.fromEntries(metrics.map(({ Name, Unit }) => [Name, Unit])),
-      values: Object.fromEntries(metrics.map(({ Name }) => [Name, emf[Name]])),
-    };
-  }
-
-  interface Definition {
-    readonly Namespace: string;
-    readonly Dimensions: readonly (readonly string[])[];
-    readonly Metrics: readonly { readonly Name: string; readonly Unit: string }[];
+    const { dimensionSets: _, ...metrics } = extracted(byOutcome);
+    expect(extracted(byGroup)).toMatchObject(metrics);
+    return metrics;
   }
 
   it('are those of the whole drain, not of its last invocation', () => {
@@ -239,16 +283,22 @@ describe('the metrics of a drain', () => {
   });
 
   it.each(everyOutcome)('have few dimensions, none of an instance: %s', (kind, outcome) => {
-    const { dimensionSets, emf } = metricsOf(outcome);
-    expect(dimensionSets).toEqual([['cluster', 'group', 'outcome', 'service']]);
-    expect(emf).toMatchObject({ service: 'ecs-drain', cluster: CLUSTER, group: 'web', outcome: kind });
+    const { emf } = linesFor(finished(outcome));
+    expect(emf.flatMap((line) => extracted(line).dimensionSets)).toEqual([
+      ['outcome', 'service'],
+      ['cluster', 'group', 'outcome', 'service'],
+    ]);
+    expect(emf).toMatchObject([
+      { service: 'ecs-drain', outcome: kind },
+      { service: 'ecs-drain', cluster: CLUSTER, group: 'web', outcome: kind },
+    ]);
     expect(JSON.stringify(emf)).not.toContain(INSTANCE_ID);
     expect(JSON.stringify(emf)).not.toContain(drain.action.token);
   });
 
   it('put a drain whose cluster was never found under a cluster of that name', () => {
     const lost = { ...drain, cluster: undefined };
-    expect(metricsOf(outcomes.gone, lost).emf).toMatchObject({ cluster: 'unknown' });
+    expect(linesFor(finished(outcomes.gone), lost).emf[1]).toMatchObject({ cluster: 'unknown' });
   });
 
   it.each([
@@ -281,15 +331,18 @@ describe('the metrics of a drain', () => {
     expect(metricsOf(outcome, ahead).values).toMatchObject({ DrainDuration: 0, DrainSlack: 0 });
   });
 
-  it('are one line for each drain, with nothing of the one before', () => {
+  it('have nothing of the drain before', () => {
     const lines = linesOf((journal) => {
       journal.record(drain, finished(outcomes.drained));
       journal.record({ ...drain, cluster: 'staging', heartbeats: 9 }, finished(outcomes.gone));
     }).filter((line) => '_aws' in line);
     expect(lines).toMatchObject([
+      { outcome: 'drained', Drains: 1, Heartbeats: 2 },
       { cluster: CLUSTER, outcome: 'drained', Drains: 1, Heartbeats: 2 },
+      { outcome: 'gone', Drains: 1, Heartbeats: 9 },
       { cluster: 'staging', outcome: 'gone', Drains: 1, Heartbeats: 9 },
     ]);
-    expect(lines[1]).not.toHaveProperty('DrainSlack');
+    for (const line of lines.slice(2)) expect(line).not.toHaveProperty('DrainSlack');
+    expect(lines[2]).not.toHaveProperty('cluster');
   });
 });

@@ -3,13 +3,16 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
+import { packaged } from '../../sandbox/packaging.ts';
 import { rehearse } from '../../sandbox/rehearsal.ts';
+import { dashboardOf } from '../../sandbox/report/dashboard.ts';
 import { reportOf } from '../../sandbox/report.ts';
 import { DRAINERS, type DrillResult } from '../../sandbox/result.ts';
-import type { ScenarioName } from '../../sandbox/scenarios.ts';
+import { CLUSTER, GROUP, SCENARIOS, type Scenario, type ScenarioName } from '../../sandbox/scenarios.ts';
+import { hear } from '../../sandbox/watching.ts';
 import { CHROMIUM, CHROMIUM_ARGS } from './chromium.ts';
 
-/** `npm run pictures`: the pictures of docs/images, from the reports of real drills. */
+/** `npm run pictures`: the pictures of docs/images, from the reports of real drills and what CloudWatch hears of one. */
 
 const IMAGES = resolve(import.meta.dirname, '../../docs/images');
 /** Wide enough for a README on a screen of two pixels a point, and small enough to load at once. */
@@ -22,10 +25,20 @@ const PICTURES = [
   { file: 'timeline.png', scenario: 'rolling-update', figure: 1, colorScheme: 'light' },
 ] as const;
 
+/** A rolling update whose last instance has a job that outlasts the deadline of half an hour. */
+const WATCHED: Scenario = {
+  ...SCENARIOS['rolling-update'],
+  jobs: [{ name: 'import', on: 5, memoryMiB: 1_024, cpuUnits: 256, runsForSeconds: 36_000, stopTimeoutSeconds: 30 }],
+  params: { deadlineSeconds: 1_800 },
+};
+/** Until a minute after the deadline, when two alarms are on. */
+const WATCHED_SECONDS = 3_780;
+
 const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-pictures-'));
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS });
 try {
   await mkdir(IMAGES, { recursive: true });
+  await drawDashboard(join(IMAGES, 'dashboard.svg'));
   const addresses = new Map<ScenarioName, string>();
   for (const { file, scenario, figure, colorScheme } of PICTURES) {
     const address = addresses.get(scenario) ?? (await reportedAt(scenario));
@@ -43,11 +56,22 @@ try {
     const clip = { x: x - MARGIN, y: y - MARGIN, width: width + 2 * MARGIN, height: height + 2 * MARGIN };
     await page.screenshot({ path, fullPage: true, clip });
     await page.close();
-    console.log(`${path}: ${Math.round((await stat(path)).size / 1024)} KiB`);
+    await tell(path);
   }
 } finally {
   await browser.close();
   await rm(folder, { recursive: true });
+}
+
+async function drawDashboard(path: string): Promise<void> {
+  const { resources } = await packaged({ args: [`--param=cluster=${CLUSTER}`, `--param=autoScalingGroups=${GROUP}`] });
+  const heard = await hear({ scenario: 'rolling-update', variant: WATCHED, seed: 1 }, WATCHED_SECONDS);
+  await writeFile(path, dashboardOf(resources, heard, 'The dashboard at the end of a drill'));
+  await tell(path);
+}
+
+async function tell(path: string): Promise<void> {
+  console.log(`${path}: ${Math.round((await stat(path)).size / 1024)} KiB`);
 }
 
 async function reportedAt(scenario: ScenarioName): Promise<string> {

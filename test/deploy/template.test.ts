@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { deploymentOf } from '../../deploy/template.ts';
 import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-pattern.ts';
 import { CONTINUATION_DETAIL_TYPE, NEWS_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
+import { deployed } from './deployed.ts';
 import { purposeOf, sampleEvents } from './sample-events.ts';
 
 /** What a user types, with two groups. */
@@ -616,35 +616,4 @@ function groupArn(name: string): string {
 
 function ruleArn(name: string): string {
   return `arn:aws:events:eu-west-1:123456789012:rule/ecs-drain-dev-${name}`;
-}
-
-/** The deployment of the defaults in serverless.yml with these params. */
-function deployed(params: Record<string, unknown>) {
-  const defaults = {
-    cluster: 'prod',
-    autoScalingGroups: 'web',
-    lifecycleHook: 'ecs-drain',
-    createLifecycleHooks: true,
-    heartbeatTimeoutSeconds: 3_600,
-    hookDefaultResult: 'CONTINUE',
-    deadlineSeconds: 7_200,
-    deadlineResult: 'CONTINUE',
-    stuckFraction: 0.5,
-    stopStragglers: 'none',
-    deregistrationDelaySeconds: 300,
-    agentGraceSeconds: 900,
-    heartbeatFraction: 0.5,
-    pollMinSeconds: 2,
-    pollMaxSeconds: 20,
-    marginSeconds: 20,
-    functionTimeoutSeconds: 300,
-    waiting: 'park',
-    reservedConcurrency: 'auto',
-    spotInterruptions: false,
-    rebalanceRecommendations: false,
-    dryRun: false,
-    logLevel: 'INFO',
-  };
-  const surroundings = { eventSource: 'ecs-drain.dev', functionName: 'ecs-drain-dev-drain' };
-  return deploymentOf({ ...defaults, ...params }, surroundings);
 }

@@ -484,9 +484,51 @@ describe('the journal', () => {
       ],
     });
     await aws.runToEnd();
-    const told = aws.journal.map(({ entry }) => (entry.kind === 'decided' ? entry.decision.kind : entry.kind));
+    const told = aws.journal
+      .filter(({ entry }) => entry.kind !== 'looked')
+      .map(({ entry }) => (entry.kind === 'decided' ? entry.decision.kind : entry.kind));
     expect(told).toEqual(['set-draining', 'read-hook', 'announce', 'watch', 'watch', 'watch', 'complete', 'finished']);
     expect(aws.callsNamed('refreshTasks').length).toBeGreaterThan(6);
+  });
+
+  /** When a sign of life was told, and how much of the time to the deadline had passed. */
+  const signsOfLife = ({ journal }: ReturnType<typeof fakeAws>) =>
+    journal.flatMap(({ entry, atSeconds }) =>
+      entry.kind === 'looked' ? [{ atSeconds, percent: entry.deadlineUsedPercent }] : [],
+    );
+
+  it('has a sign of life for each minute in which the drain is watched, up to its deadline', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'stuck', stopsAtSeconds: 20_000 }] });
+    await aws.runToEnd({ policy: { ...POLICY, deadlineSeconds: 1_000, stopStragglers: 'none' } });
+    const told = signsOfLife(aws);
+    for (const { atSeconds, percent } of told) expect(percent).toBeCloseTo(atSeconds / 10);
+    const [first, ...later] = told.map(({ atSeconds }) => atSeconds);
+    expect(first).toBe(0);
+    expect(told.at(-1)?.percent).toBeGreaterThan(90);
+    // Each invocation begins with one of its own.
+    expect(later.length).toBeGreaterThanOrEqual(10);
+    expect(later.length).toBeLessThan(20);
+  });
+
+  it('has a sign of life of a parked drain at least every eight minutes, for an alarm looks back ten', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'stuck', stopsAtSeconds: 20_000 }],
+      parking: { lateSeconds: 60, wakeUps: true },
+    });
+    await aws.runToEnd({ policy: { ...POLICY, deadlineSeconds: 7_000, stopStragglers: 'none' } });
+    const told = signsOfLife(aws).map(({ atSeconds }) => atSeconds);
+    const gaps = told.slice(1).map((atSeconds, i) => atSeconds - (told[i] ?? 0));
+    expect(Math.max(...gaps)).toBeGreaterThan(300);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(480);
+  });
+
+  it('has signs of life while AWS cannot be asked', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'web', stopsAtSeconds: 30 }],
+      outages: [{ of: 'ecs-reads', span: [10, 7_100] }],
+    });
+    await aws.runToEnd();
+    expect(signsOfLife(aws).filter(({ percent }) => percent >= 80 && percent < 98).length).toBeGreaterThan(10);
   });
 });
 

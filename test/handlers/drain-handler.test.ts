@@ -129,6 +129,8 @@ async function minutes(count: number): Promise<void> {
 
 const settle = () => region.time.runUntil(() => false);
 const terminate = () => region.autoScaling.terminateInstance(INSTANCE);
+/** The metrics of a drain that has ended. */
+const isOfTheEnd = (line: LogLine) => '_aws' in line && 'outcome' in line;
 const callsNamed = (name: string) => region.calls.filter(({ operation }) => operation === name).length;
 
 describe('the deployed handler, with its SDK clients, against a Region', () => {
@@ -180,7 +182,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     await minutes(1);
     terminate();
     await region.time.runUntil(() => region.terminated.has(INSTANCE));
-    await region.time.runUntil(() => logs.some((line) => '_aws' in line));
+    await region.time.runUntil(() => logs.some(isOfTheEnd));
     expect(region.killedTasks).toMatchObject([{ group: 'family:endless' }]);
     expect(logs).toContainEqual(
       expect.objectContaining({
@@ -189,7 +191,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
         killedTasks: [expect.objectContaining({ group: 'family:endless', class: 'standalone', lastStatus: 'RUNNING' })],
       }),
     );
-    expect(logs.find((line) => '_aws' in line)).toMatchObject({ outcome: 'timed-out', TasksKilledAtDeadline: 1 });
+    expect(logs.find(isOfTheEnd)).toMatchObject({ outcome: 'timed-out', TasksKilledAtDeadline: 1 });
   });
 
   it('stops stragglers in time for their grace when the settings say so', async () => {

@@ -5,7 +5,7 @@ import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge
 import { GetScheduleGroupCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AwsError } from '../../../sandbox/region/aws-error.ts';
-import { datapointsIn, sampleByTheMinute } from '../../../sandbox/region/cloudwatch.ts';
+import { datapointsIn, sampleByTheMinute, seriesOf } from '../../../sandbox/region/cloudwatch.ts';
 import type { RetryPolicy } from '../../../sandbox/region/event-bridge.ts';
 import { type Faults, NO_FAULTS } from '../../../sandbox/region/faults.ts';
 import { playGlobals } from '../../../sandbox/region/globals.ts';
@@ -419,7 +419,14 @@ describe('CloudWatch in the local Region', () => {
       other: 2,
     };
     expect(datapointsIn(line)).toEqual([
-      { namespace: 'N', name: 'Drains', unit: 'Count', value: 1, dimensions: { service: 's', outcome: 'drained' } },
+      {
+        namespace: 'N',
+        name: 'Drains',
+        unit: 'Count',
+        value: 1,
+        dimensions: { service: 's', outcome: 'drained' },
+        atMs: 1,
+      },
     ]);
     expect(datapointsIn({ message: 'Drained' })).toEqual([]);
   });
@@ -431,6 +438,67 @@ describe('CloudWatch in the local Region', () => {
     region.log({ _aws: { CloudWatchMetrics }, Drains: 1 });
     expect(region.metrics).toMatchObject([{ name: 'Drains', value: 1 }]);
     expect(happenings.filter(({ kind }) => kind === 'log')).toHaveLength(2);
+  });
+
+  it('shows a statistic of each period that has values, of the metric with exactly these dimensions', () => {
+    const metric = { namespace: 'N', name: 'Slack', dimensions: { a: '1', b: '2' } };
+    const given = [
+      [0, 5],
+      [59, 1],
+      [60, 3],
+      [200, 7],
+    ].map(([second = 0, value = 0]) => ({
+      ...metric,
+      dimensions: { b: '2', a: '1' },
+      unit: 'Seconds',
+      value,
+      atMs: second * 1000,
+    }));
+    const others = [{ a: '1' }, { a: '1', b: '3' }, { a: '1', b: '2', c: '3' }].map((dimensions) => ({
+      ...metric,
+      dimensions,
+      unit: 'Seconds',
+      value: 100,
+      atMs: 0,
+    }));
+    const shown = (stat: string, periodSeconds: number) =>
+      seriesOf([...others, ...given], metric, stat, periodSeconds).map(({ atMs, value }) => [atMs / 1000, value]);
+    expect(shown('Sum', 60)).toEqual([
+      [0, 6],
+      [60, 3],
+      [180, 7],
+    ]);
+    expect(shown('Maximum', 120)).toEqual([
+      [0, 5],
+      [120, 7],
+    ]);
+    expect(shown('p50', 300)).toEqual([[0, 3]]);
+    expect(shown('p90', 300)).toEqual([[0, 7]]);
+    expect(() => shown('Median', 300)).toThrow('knows no statistic Median');
+  });
+
+  it('hears of each invocation, as Lambda tells it: how many ran at once, failed and were throttled', async () => {
+    const region = regionWith();
+    const lambda = region.deploy({
+      name: 'twice',
+      timeoutSeconds: 10,
+      reservedConcurrency: 1,
+      load: () => async (event) => {
+        if (event === 'bad') throw new Error('bad');
+      },
+    });
+    lambda.invoke('good', () => {});
+    expect(lambda.invoke('refused', () => {})).toBe(false);
+    await region.time.runUntil(() => lambda.invocations.length === 1);
+    lambda.invoke('bad', () => {});
+    await region.time.runUntil(() => lambda.invocations.length === 2);
+    const sums = Object.fromEntries(
+      ['Errors', 'Throttles', 'ConcurrentExecutions'].map((name) => {
+        const metric = { namespace: 'AWS/Lambda', name, dimensions: { FunctionName: 'twice' } };
+        return [name, seriesOf(region.metrics, metric, 'Sum', 1e9).map(({ value }) => value)];
+      }),
+    );
+    expect(sums).toEqual({ Errors: [1], Throttles: [1], ConcurrentExecutions: [2] });
   });
 
   it('samples by the minute', async () => {

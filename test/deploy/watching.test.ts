@@ -1,0 +1,255 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Package, packaged } from '../../sandbox/packaging.ts';
+import type { Metric } from '../../sandbox/region/cloudwatch.ts';
+import { dashboardOf } from '../../sandbox/report/dashboard.ts';
+import { SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';
+import { alarmsIn, answerTo, type Heard, hear, isOn, type Widget, widgetsIn } from '../../sandbox/watching.ts';
+import { deployed } from './deployed.ts';
+
+const TYPED = ['--param=cluster=prod', '--param=autoScalingGroups=web'];
+const TOPIC = 'arn:aws:sns:eu-west-1:123456789012:alarms';
+const RUNBOOKS = join(import.meta.dirname, '../../docs/operations.md');
+const SEED = 1;
+
+/** An instance that no cluster knows any more when Auto Scaling terminates it. */
+const forgotten: Scenario = {
+  ...SCENARIOS.stuck,
+  params: {},
+  begin: ({ ecs, autoScaling }, [first = '']) => {
+    ecs.terminateInstance(first);
+    autoScaling.terminateInstance(first);
+  },
+};
+
+/** A continuation that the function cannot read. */
+const unreadable = { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', detail: {} };
+
+let quiet: Package;
+let wired: Package;
+let drills: Record<'rolling-update' | 'stuck' | 'agent-lost' | 'forgotten' | 'unreadable' | 'late', Heard>;
+
+beforeAll(async () => {
+  [quiet, wired] = await Promise.all([
+    packaged({ args: TYPED }),
+    packaged({ args: [...TYPED, `--param=alarmTopicArn=${TOPIC}`, '--stage=blue'] }),
+  ]);
+  // One after the other: a rehearsal takes over the process's globals while it goes on.
+  drills = {
+    'rolling-update': await hear({ scenario: 'rolling-update', seed: SEED }, 5_400),
+    stuck: await hear({ scenario: 'stuck', seed: SEED }, 3_600),
+    'agent-lost': await hear({ scenario: 'agent-lost', seed: SEED }, 3_600),
+    forgotten: await hear({ scenario: 'stuck', variant: forgotten, seed: SEED }, 1_200),
+    unreadable: await hear({ scenario: 'scale-in', seed: SEED }, 2_400, ({ installed }) => {
+      installed.lambda?.invokeAsync(unreadable);
+    }),
+    late: await hear({ scenario: 'scale-in', seed: SEED }, 1_200, ({ installed }) => {
+      installed.lambda?.invokeAsync(terminationOf('i-0000000000000dead'));
+    }),
+  };
+}, 120_000);
+
+/** The event of a lifecycle action that nobody waits for any more. */
+function terminationOf(instanceId: string) {
+  return {
+    version: '0',
+    id: '00000000-0000-4000-8000-00000000dead',
+    source: 'aws.autoscaling',
+    'detail-type': 'EC2 Instance-terminate Lifecycle Action',
+    account: '123456789012',
+    region: 'eu-west-1',
+    time: '2026-01-01T00:15:00Z',
+    resources: [],
+    detail: {
+      LifecycleActionToken: '00000000-0000-4000-8000-00000000beef',
+      AutoScalingGroupName: 'web',
+      LifecycleHookName: 'ecs-drain',
+      EC2InstanceId: instanceId,
+      LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+    },
+  };
+}
+
+/** The ids of the alarms that were on during a drill, in the order in which they came on. */
+function alarmsDuring(heard: Heard): string[] {
+  const on = new Set<string>();
+  for (let atMs = heard.startMs; atMs <= heard.endMs; atMs += 60_000) {
+    for (const alarm of alarmsIn(quiet.resources)) if (isOn(alarm, heard.datapoints, atMs)) on.add(alarm.id);
+  }
+  return [...on];
+}
+
+describe('an alarm', () => {
+  it('is on for what it is there for, and for nothing else', () => {
+    expect(alarmsDuring(drills['rolling-update'])).toEqual([]);
+    expect(alarmsDuring(drills.stuck)).toEqual(['NearDeadlineAlarm', 'TimedOutAlarm']);
+    expect(alarmsDuring(drills['agent-lost'])).toEqual(['AgentLostAlarm']);
+    expect(alarmsDuring(drills.forgotten)).toEqual([]);
+    expect(alarmsDuring(drills.unreadable)).toEqual(['FunctionErrorsAlarm', 'DeadLettersAlarm']);
+  });
+
+  it('goes off when there is no more of it, but for letters that nobody has read', () => {
+    const still = ({ datapoints, endMs }: Heard) =>
+      alarmsIn(quiet.resources).flatMap((alarm) => (isOn(alarm, datapoints, endMs) ? [alarm.id] : []));
+    expect(still(drills.stuck)).toEqual([]);
+    expect(still(drills['agent-lost'])).toEqual([]);
+    expect(still(drills.unreadable)).toEqual(['DeadLettersAlarm']);
+  });
+
+  it('tells nobody, unless a topic is given: then that one', () => {
+    expect(actionsIn(quiet)).toEqual(Array(5).fill([]));
+    expect(actionsIn(wired)).toEqual(Array(5).fill([TOPIC]));
+  });
+
+  it('has a runbook under the name that its description gives', async () => {
+    const runbooks = await readFile(RUNBOOKS, 'utf8');
+    const sections = propertiesOf<{ AlarmDescription: string }>('AWS::CloudWatch::Alarm', quiet).map(
+      ({ AlarmDescription }) => /Runbook - docs\/operations\.md, (.+)\.$/.exec(AlarmDescription)?.[1],
+    );
+    expect(sections).toHaveLength(5);
+    for (const section of sections) expect(runbooks).toMatch(new RegExp(`^### ${section}$`, 'm'));
+  });
+
+  it('is another deployment’s own', () => {
+    const names = (of: Package) => alarmsIn(of.resources).map(({ name }) => name);
+    expect(names(quiet)).toContain('ecs-drain-dev-timed-out');
+    expect(names(wired)).toEqual(names(quiet).map((name) => name.replace('-dev-', '-blue-')));
+    const services = alarmsIn(wired.resources).flatMap(({ metric }) => metric.dimensions['service'] ?? []);
+    expect(services).toEqual(Array(3).fill('ecs-drain-blue'));
+  });
+});
+
+describe('the topic', () => {
+  it.each(['alarms', 'arn:aws:sqs:eu-west-1:123456789012:alarms', `${TOPIC}.fifo`, `${TOPIC}:subscription`, ''])(
+    'that is none is refused with a sentence: %s',
+    (alarmTopicArn) => {
+      expect(() => deployed({ alarmTopicArn })).toThrow(
+        `alarmTopicArn is ${JSON.stringify(alarmTopicArn)}: expected none, or the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:123456789012:alarms.`,
+      );
+    },
+  );
+
+  it.each([TOPIC, 'arn:aws-us-gov:sns:us-gov-west-1:123456789012:On_call-2'])('is taken: %s', (alarmTopicArn) => {
+    expect(deployed({ alarmTopicArn }).alarmActions).toEqual([alarmTopicArn]);
+  });
+});
+
+describe('the dashboard', () => {
+  it('is JSON that has nothing left to fill in, and is another deployment’s own', () => {
+    for (const [stage, of] of [['dev', quiet] as const, ['blue', wired] as const]) {
+      const [dashboard] = propertiesOf<{ DashboardName: string; DashboardBody: string }>(
+        'AWS::CloudWatch::Dashboard',
+        of,
+      );
+      expect(dashboard?.DashboardName).toBe(`ecs-drain-${stage}`);
+      expect(() => JSON.parse(dashboard?.DashboardBody ?? '')).not.toThrow();
+      expect(dashboard?.DashboardBody).not.toContain('${');
+      expect(dashboard?.DashboardBody).not.toContain(`ecs-drain-${stage === 'dev' ? 'blue' : 'dev'}`);
+    }
+  });
+
+  it('shows every alarm, and refers to no resource that is not there', () => {
+    const shown = widgetsIn(quiet.resources).flatMap((widget) => (widget.kind === 'alarms' ? widget.alarms : []));
+    expect(shown.toSorted()).toEqual(
+      alarmsIn(quiet.resources)
+        .map(({ id }) => `${id}.Arn`)
+        .toSorted(),
+    );
+    const { Resources } = quiet.template as { Resources: { Dashboard: { Properties: { DashboardBody: unknown } } } };
+    const body = JSON.stringify(Resources.Dashboard.Properties.DashboardBody);
+    const referred = [...body.matchAll(/\$\{(?!AWS::Region\})(\w+)[^}]*\}/g)].map(([, id]) => id);
+    expect(referred).toContain('DeadLetterQueue');
+    expect(Object.keys(quiet.resources)).toEqual(expect.arrayContaining(referred));
+  });
+
+  it('has no widget upon another, or beyond the 24 columns', () => {
+    const cells = widgetsIn(quiet.resources).flatMap(({ x, y, width, height }) => {
+      expect(x + width).toBeLessThanOrEqual(24);
+      return Array.from({ length: width * height }, (_, i) => `${x + (i % width)},${y + Math.floor(i / width)}`);
+    });
+    expect(new Set(cells).size).toBe(cells.length);
+  });
+
+  it('draws the alarm’s threshold where it is', () => {
+    const near = alarmsIn(quiet.resources).find(({ id }) => id === 'NearDeadlineAlarm');
+    const thresholds = graphsOf(quiet).flatMap((graph) => graph.thresholds);
+    expect(thresholds).toMatchObject([{ value: near?.threshold }]);
+  });
+
+  it('counts the drains in progress by the log: as many as were in their ten minutes', () => {
+    const queries = widgetsIn(quiet.resources).flatMap((widget) => (widget.kind === 'query' ? [widget.query] : []));
+    expect(queries).toHaveLength(1);
+    const counts = (heard: Heard) => answerTo(queries[0] ?? '', heard).series.map(({ value }) => value);
+    // Half an hour, begun within ten minutes and ended within ten.
+    expect(counts(drills.stuck)).toEqual([1, 1, 1, 1]);
+    expect(Math.max(...counts(drills['unreadable']))).toBe(2);
+  });
+});
+
+describe('the picture of the dashboard', () => {
+  /** What can be read in it. */
+  const textsIn = (svg: string) =>
+    [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text = '']) => text.replaceAll('&#39;', '’').trim());
+
+  it('has every widget with its lines, and the alarms as they stand', () => {
+    const texts = textsIn(dashboardOf(quiet.resources, drills.unreadable, 'dashboard'));
+    const titles = widgetsIn(quiet.resources).map(({ title }) => title.replaceAll("'", '’'));
+    const labels = graphsOf(quiet).flatMap(({ lines }) => lines.map(({ label }) => label));
+    expect(texts).toEqual(expect.arrayContaining([...titles, ...labels, 'drains']));
+    const states = texts.filter((text) => /^(OK|ALARM)\b/.test(text)).map((text) => text.split(/\s+/));
+    expect(states.toSorted()).toEqual([
+      ['ALARM', 'ecs-drain-dev-dead-letters'],
+      ...['agent-lost', 'function-errors', 'near-deadline', 'timed-out'].map((name) => ['OK', `ecs-drain-dev-${name}`]),
+    ]);
+  });
+
+  it('is the same for the same drill', () => {
+    const draw = () => dashboardOf(quiet.resources, drills.stuck, 'dashboard');
+    expect(draw()).toBe(draw());
+  });
+});
+
+describe('a metric', () => {
+  const named = () => [
+    ...alarmsIn(quiet.resources).map(({ id, metric }) => ({ by: id, metric })),
+    ...graphsOf(quiet).flatMap(({ title, lines }) => lines.map(({ metric }) => ({ by: title, metric }))),
+  ];
+
+  it('that an alarm or the dashboard names is published, with these dimensions', () => {
+    const published = new Set(
+      Object.values(drills).flatMap(({ datapoints }) => datapoints.map((datapoint) => identityOf(datapoint))),
+    );
+    expect(named().filter(({ metric }) => !published.has(identityOf(metric)))).toEqual([]);
+    expect(named().length).toBeGreaterThan(20);
+  });
+
+  it('of an outcome is on the dashboard for every outcome there is', () => {
+    const published = Object.values(drills).flatMap(({ datapoints }) =>
+      datapoints.flatMap(({ name, dimensions }) => (name === 'Drains' ? (dimensions['outcome'] ?? []) : [])),
+    );
+    const shown = named().flatMap(({ metric }) =>
+      metric.name === 'Drains' ? (metric.dimensions['outcome'] ?? []) : [],
+    );
+    expect([...new Set(shown)].toSorted()).toEqual([...new Set(published)].toSorted());
+    expect(new Set(shown).size).toBe(5);
+  });
+});
+
+function graphsOf({ resources }: Package) {
+  return widgetsIn(resources).filter((widget): widget is Extract<Widget, { kind: 'graph' }> => widget.kind === 'graph');
+}
+
+function identityOf({ namespace, name, dimensions }: Metric): string {
+  return JSON.stringify([namespace, name, Object.entries(dimensions).sort()]);
+}
+
+function propertiesOf<Properties>(type: string, { resources }: Package): Properties[] {
+  return Object.values(resources).flatMap((each) => (each.Type === type ? [each.Properties as Properties] : []));
+}
+
+function actionsIn(from: Package) {
+  return propertiesOf<{ AlarmActions: unknown }>('AWS::CloudWatch::Alarm', from).map(
+    ({ AlarmActions }) => AlarmActions,
+  );
+}
