@@ -157,7 +157,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     await minutes(1);
     terminate();
     await region.time.runUntil(() => region.terminated.has(INSTANCE));
-    await region.time.runUntil(() => logs.some((line) => '_aws' in line));
+    await region.time.runUntil(() => logs.some((line) => 'Drains' in line));
     expect(region.killedTasks).toMatchObject([{ group: 'family:endless' }]);
     expect(logs).toContainEqual(
       expect.objectContaining({
@@ -166,7 +166,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
         killedTasks: [expect.objectContaining({ group: 'family:endless', class: 'standalone', lastStatus: 'RUNNING' })],
       }),
     );
-    expect(logs.find((line) => '_aws' in line)).toMatchObject({ outcome: 'timed-out', TasksKilledAtDeadline: 1 });
+    expect(logs.find((line) => 'Drains' in line)).toMatchObject({ outcome: 'timed-out', TasksKilledAtDeadline: 1 });
   });
 
   it('stops stragglers in time for their grace when the settings say so', async () => {
