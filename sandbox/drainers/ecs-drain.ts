@@ -38,7 +38,8 @@ function measureByTheMinute({ time, measure }: Region, deadLetters: () => number
     measure({ namespace: 'AWS/SQS', name, dimensions, unit: 'Count', value: deadLetters(), atMs: time.nowMs() });
     time.toBackground(time.after(60, sample));
   };
-  sample();
+  // Half a minute after ECS, which reports at the full ones: a drill may end with either.
+  time.toBackground(time.after(30, sample));
 }
 
 /** From the detail of a lifecycle event, of a continuation, or of a task's change of state. */

@@ -51,6 +51,8 @@ const LISTS: Readonly<Record<string, Question>> = {
     {},
     "StackSummaries[?StackStatus != 'DELETE_COMPLETE'].StackName",
   ],
+  'AWS::CloudWatch::Alarm': ['cloudwatch', 'describe_alarms', {}, 'MetricAlarms[].AlarmName'],
+  'AWS::CloudWatch::Dashboard': ['cloudwatch', 'list_dashboards', {}, 'DashboardEntries[].DashboardName'],
   'AWS::Events::Rule': ['events', 'list_rules', {}, 'Rules[].Name'],
   'AWS::IAM::Role': ['iam', 'list_roles', {}, 'Roles[].RoleName'],
   'AWS::Lambda::Function': ['lambda', 'list_functions', {}, 'Functions[].FunctionName'],

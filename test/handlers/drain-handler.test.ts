@@ -129,8 +129,6 @@ async function minutes(count: number): Promise<void> {
 
 const settle = () => region.time.runUntil(() => false);
 const terminate = () => region.autoScaling.terminateInstance(INSTANCE);
-/** The metrics of a drain that has ended. */
-const isOfTheEnd = (line: LogLine) => '_aws' in line && 'outcome' in line;
 const callsNamed = (name: string) => region.calls.filter(({ operation }) => operation === name).length;
 
 describe('the deployed handler, with its SDK clients, against a Region', () => {
@@ -182,7 +180,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     await minutes(1);
     terminate();
     await region.time.runUntil(() => region.terminated.has(INSTANCE));
-    await region.time.runUntil(() => logs.some(isOfTheEnd));
+    await region.time.runUntil(() => logs.some((line) => 'Drains' in line));
     expect(region.killedTasks).toMatchObject([{ group: 'family:endless' }]);
     expect(logs).toContainEqual(
       expect.objectContaining({
@@ -191,7 +189,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
         killedTasks: [expect.objectContaining({ group: 'family:endless', class: 'standalone', lastStatus: 'RUNNING' })],
       }),
     );
-    expect(logs.find(isOfTheEnd)).toMatchObject({ outcome: 'timed-out', TasksKilledAtDeadline: 1 });
+    expect(logs.find((line) => 'Drains' in line)).toMatchObject({ outcome: 'timed-out', TasksKilledAtDeadline: 1 });
   });
 
   it('stops stragglers in time for their grace when the settings say so', async () => {
