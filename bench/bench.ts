@@ -78,6 +78,7 @@ async function bench(args: readonly string[]): Promise<void> {
     console.log(USAGE);
     return;
   }
+  if (values.write) await refuseUnwritable();
   const figures = await measured();
   const tables = tablesOf(figures);
   console.log(values.json ? JSON.stringify(figures) : tables.map(inTerminal).join('\n'));
@@ -191,7 +192,14 @@ function tablesOf({ goals, coldStart, summaries }: Figures): FigureTable[] {
 }
 
 /** What stands between these in docs/benchmark.md is written by this command. */
-const WRITTEN = /(<!-- npm run bench -- --write -->\n)[\s\S]*(\n<!-- end -->)/;
+const WRITTEN = /(<!-- npm run bench -- --write -->\n)[\s\S]*(<!-- end -->)/;
+const PAGE = join(DOCS, 'benchmark.md');
+
+/** Before the runs, not after them. */
+async function refuseUnwritable(): Promise<void> {
+  if (WRITTEN.test(await readFile(PAGE, 'utf8'))) return;
+  throw new Error(`${PAGE} has no place for the tables: they stand between two comments, ${WRITTEN.source}.`);
+}
 
 async function write({ summaries }: Figures, tables: readonly FigureTable[]): Promise<void> {
   const page = join(DOCS, 'benchmark.md');
@@ -205,7 +213,7 @@ async function write({ summaries }: Figures, tables: readonly FigureTable[]): Pr
   const everybody = (trial: Trial) => CONTESTANTS.map(({ name }) => summaryIn(summaries, trial, name));
   const charts = chartsOf(everybody(withTasks(TASKS)), everybody(fleetOf(500)));
   for (const [file, svg] of Object.entries(charts)) await writeFile(join(DOCS, 'images', file), svg);
-  console.error(`Written: ${page}, ${Object.keys(charts).join(', ')}`);
+  console.error(`Written: ${PAGE}, ${Object.keys(charts).join(', ')}`);
 }
 
 await run(bench, USAGE);

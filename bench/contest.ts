@@ -35,7 +35,8 @@ export interface Trial {
 /** As it is called in the tables. */
 export function titleOf({ kind, instances, tasksAnInstance }: Trial): string {
   if (kind !== 'at once') return `a drain of ${kind}, ${tasksAnInstance} tasks`;
-  return `${instances.toLocaleString('en')} instances at once, ${tasksAnInstance} tasks on each`;
+  const what = instances === 1 ? '1 instance' : `${instances.toLocaleString('en')} instances at once`;
+  return `${what}, ${tasksAnInstance} tasks on each`;
 }
 
 export function scenarioOf({ kind, instances, tasksAnInstance }: Trial): Omit<Scenario, 'params'> {

@@ -47,7 +47,7 @@ export function contestTable(summaries: readonly Summary[]): FigureTable {
       'left to timeout',
     ],
     rows: summaries.map((summary) => {
-      const { contestant, drains, trial, slackSeconds: slack } = summary;
+      const { contestant, drains, slackSeconds: slack } = summary;
       return [
         contestant,
         figure(summary.billedSeconds),
@@ -59,7 +59,7 @@ export function contestTable(summaries: readonly Summary[]): FigureTable {
         figure(slack.max),
         summary.dollarsAThousandDrains.toFixed(4),
         figure(summary.peakConcurrency),
-        `${figure(summary.tasksKilledInAll)} of ${figure(drains * trial.tasksAnInstance)}`,
+        figure(summary.tasksKilledInAll),
         `${figure(summary.leftToTimeoutInAll)} of ${figure(drains)}`,
       ];
     }),
