@@ -149,7 +149,8 @@ export async function rehearse<D extends Benchmarked = Drainer>({
   }
 }
 
-function drainsOf(
+/** What became of each lifecycle action, from what the Region kept and from the events of the drill. */
+export function drainsOf(
   region: Region,
   { lambda, instanceOf }: Installed,
   events: readonly DrillEvent[],

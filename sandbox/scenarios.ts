@@ -19,7 +19,8 @@ export interface Scenario {
 export const CLUSTER = 'prod';
 export const GROUP = 'web';
 
-const group = (desiredCapacity: number, spare = 1): GroupSpec => ({
+/** A group of small instances, with room for so many more. */
+export const group = (desiredCapacity: number, spare = 1): GroupSpec => ({
   name: GROUP,
   minSize: 0,
   maxSize: desiredCapacity + spare,
@@ -30,7 +31,8 @@ const group = (desiredCapacity: number, spare = 1): GroupSpec => ({
   launchSeconds: 90,
 });
 
-const replicas = (name: string, desiredCount: number, more: Partial<ServiceSpec> = {}): ServiceSpec => ({
+/** A service that replaces its tasks before it stops them, unless told otherwise. */
+export const replicas = (name: string, desiredCount: number, more: Partial<ServiceSpec> = {}): ServiceSpec => ({
   cluster: CLUSTER,
   name,
   strategy: 'REPLICA',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deploymentIn, type Resource } from '../../sandbox/packaging.ts';
+import { deploymentIn, packaged, type Resource } from '../../sandbox/packaging.ts';
 
 /** A package of a function and of what else a test has. */
 function deploymentOf(properties: object, others: Readonly<Record<string, Resource>> = {}) {
@@ -50,4 +50,11 @@ describe('what the local Region plays of a package', () => {
     const group = { Type: 'AWS::Scheduler::ScheduleGroup', Properties: { Name: 'ecs-drain-dev' } };
     expect(deploymentOf({}, { group }).scheduleGroups).toEqual(['ecs-drain-dev']);
   });
+
+  it('has no reserved concurrency and no schedules where drains are watched', async () => {
+    const watching = ['--param=cluster=prod', '--param=autoScalingGroups=web', '--param=waiting=watch'];
+    const { lambda, scheduleGroups } = deploymentIn(await packaged({ args: watching }));
+    expect(lambda).not.toHaveProperty('reservedConcurrency');
+    expect(scheduleGroups).toEqual([]);
+  }, 60_000);
 });

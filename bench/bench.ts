@@ -1,0 +1,219 @@
+import { fork } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { run } from '../sandbox/command-line.ts';
+import { chartsOf } from './chart.ts';
+import { type ColdStart, measureColdStart } from './cold-start.ts';
+import { CONTESTANTS, type Contestant, KINDS, type Trial, titleOf } from './contest.ts';
+import {
+  atMost,
+  drainGoals,
+  drainingBoundSeconds,
+  type Goal,
+  PRICES,
+  type Run,
+  type Summary,
+  summaryOf,
+} from './figures.ts';
+import type { Job } from './run.ts';
+import {
+  callsTable,
+  coldStartTable,
+  contestTable,
+  drainingTable,
+  type FigureTable,
+  goalsTable,
+  growthTable,
+  inMarkdown,
+  inTerminal,
+  kilobytes,
+} from './tables.ts';
+
+/** `npm run bench`: ecs-drain beside the seed and three rivals, on the same Region; and what a cold start costs. */
+
+const USAGE = `npm run bench -- [--json] [--write]
+--json   print all figures, each run of them, as one JSON object, and nothing else
+--write  write the tables into docs/benchmark.md and the charts into docs/images`;
+
+const DOCS = resolve(import.meta.dirname, '../docs');
+/** A p99 needs as many drains: a fleet has them in one run, an instance in as many. */
+const DRAINS = 100;
+const TASKS = 10;
+const FLEETS = [1, 100, 500, 1_000];
+const GROWING_FLEETS = [1, 10, 100, 500];
+const GROWING_TASKS = [5, 10, 20, 50];
+
+const LONE_TRIALS = KINDS.filter((kind) => kind !== 'at once').map(
+  (kind): Trial => ({ kind, instances: 1, tasksAnInstance: TASKS }),
+);
+const withTasks = (tasksAnInstance: number): Trial => ({ kind: '6 minutes', instances: 1, tasksAnInstance });
+const fleetOf = (instances: number): Trial => ({ kind: 'at once', instances, tasksAnInstance: TASKS });
+
+/** Everybody does these; ecs-drain alone shows how its figures grow. */
+const TRIALS = [...LONE_TRIALS, ...FLEETS.map(fleetOf)];
+const GROWTH_TRIALS = [...GROWING_TASKS.map(withTasks), ...GROWING_FLEETS.map(fleetOf)];
+
+interface Figures {
+  readonly node: string;
+  readonly cores: number;
+  readonly pricesInDollars: typeof PRICES;
+  readonly goals: readonly Goal[];
+  readonly coldStart: ColdStart;
+  readonly summaries: readonly Summary[];
+  readonly runs: readonly Run[];
+}
+
+async function bench(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      json: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return;
+  }
+  if (values.write) await refuseUnwritable();
+  const figures = await measured();
+  const tables = tablesOf(figures);
+  console.log(values.json ? JSON.stringify(figures) : tables.map(inTerminal).join('\n'));
+  if (values.write) await write(figures, tables);
+}
+
+async function measured(): Promise<Figures> {
+  console.error('Measuring the cold start');
+  const coldStart = await measureColdStart(); // alone, for it is of the real clock
+  const runs = await runsOf(jobs());
+  const summaries = [...Map.groupBy(runs, keyOf).values()].map(summaryOf);
+  return {
+    node: process.version,
+    cores: availableParallelism(),
+    pricesInDollars: PRICES,
+    goals: [
+      ...drainGoals(
+        summaryIn(summaries, withTasks(TASKS), 'ecs-drain'),
+        [500, 1_000].map((instances) => summaryIn(summaries, fleetOf(instances), 'ecs-drain')),
+      ),
+      atMost('cold start: import and initialisation, median', Math.round(coldStart.bundled.medianMs), 100, ' ms'),
+      atMost('package, zipped', kilobytes(coldStart.zipBytes), 220, ' KB'),
+    ],
+    coldStart,
+    summaries,
+    runs,
+  };
+}
+
+/** The longest first, so that in the end no process waits for another. */
+function jobs(): Job[] {
+  const all = CONTESTANTS.flatMap((contestant) => {
+    const growth = contestant.drainer === 'ecs-drain' ? GROWTH_TRIALS : [];
+    const trials = new Map([...TRIALS, ...growth].map((trial) => [titleOf(trial), trial]));
+    return [...trials.values()].map((trial) => ({ contestant, trial, seeds: seedsOf(trial) }));
+  });
+  const isOurs = ({ contestant }: Job) => Number(contestant.drainer === 'ecs-drain');
+  return all.toSorted((a, b) => b.trial.instances - a.trial.instances || isOurs(b) - isOurs(a));
+}
+
+function seedsOf({ instances }: Trial): number[] {
+  return Array.from({ length: Math.max(1, Math.ceil(DRAINS / instances)) }, (_, i) => i + 1);
+}
+
+/** A process for each job, two at a time where there are as many cores; the runs in the order of the jobs. */
+async function runsOf(all: readonly Job[]): Promise<Run[]> {
+  const runs: Run[][] = [];
+  const left = [...all.entries()];
+  const work = async () => {
+    for (let next = left.shift(); next; next = left.shift()) {
+      const [index, job] = next;
+      const fromMs = performance.now();
+      runs[index] = await ran(job);
+      const seconds = ((performance.now() - fromMs) / 1000).toFixed(1);
+      console.error(`${job.contestant.name}: ${titleOf(job.trial)}, ${job.seeds.length} × (${seconds} s)`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, work));
+  return runs.flat();
+}
+
+function ran(job: Job): Promise<Run[]> {
+  return new Promise((resolve, reject) => {
+    const runs: Run[] = [];
+    const script = join(import.meta.dirname, 'run.ts');
+    const child = fork(script, [JSON.stringify(job)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    child.on('message', (message) => runs.push(message as Run));
+    child.on('error', reject);
+    child.on('exit', (code) => {
+      if (code === 0 && runs.length === job.seeds.length) resolve(runs);
+      else reject(new Error(`${job.contestant.name}: ${titleOf(job.trial)} failed; what it printed is above.`));
+    });
+  });
+}
+
+function keyOf({ trial, contestant }: Pick<Run, 'trial' | 'contestant'>): string {
+  return `${contestant}: ${titleOf(trial)}`;
+}
+
+function summaryIn(summaries: readonly Summary[], trial: Trial, contestant: string): Summary {
+  const key = keyOf({ trial, contestant });
+  const found = summaries.find((summary) => keyOf(summary) === key);
+  if (!found) throw new Error(`There is no run of ${key}.`);
+  return found;
+}
+
+function tablesOf({ goals, coldStart, summaries }: Figures): FigureTable[] {
+  const of = (trial: Trial, { name }: Contestant) => summaryIn(summaries, trial, name);
+  const everybody = (trial: Trial) => CONTESTANTS.map((contestant) => of(trial, contestant));
+  const ours = CONTESTANTS.filter(({ drainer }) => drainer === 'ecs-drain');
+  return [
+    goalsTable(goals),
+    ...TRIALS.map((trial) => contestTable(everybody(trial))),
+    drainingTable(
+      FLEETS.map((instances) => everybody(fleetOf(instances))),
+      FLEETS.map(drainingBoundSeconds),
+    ),
+    ...[withTasks(TASKS), fleetOf(500)].map((trial) => callsTable(everybody(trial))),
+    ...ours.flatMap((contestant) => [
+      growthTable(
+        'tasks an instance',
+        GROWING_TASKS.map((tasks) => of(withTasks(tasks), contestant)),
+      ),
+      growthTable(
+        'instances at once',
+        GROWING_FLEETS.map((instances) => of(fleetOf(instances), contestant)),
+      ),
+    ]),
+    coldStartTable(coldStart),
+  ];
+}
+
+/** What stands between these in docs/benchmark.md is written by this command. */
+const WRITTEN = /(<!-- npm run bench -- --write -->\n)[\s\S]*(<!-- end -->)/;
+const PAGE = join(DOCS, 'benchmark.md');
+
+/** Before the runs, not after them. */
+async function refuseUnwritable(): Promise<void> {
+  if (WRITTEN.test(await readFile(PAGE, 'utf8'))) return;
+  throw new Error(`${PAGE} has no place for the tables: they stand between two comments, ${WRITTEN.source}.`);
+}
+
+async function write({ summaries }: Figures, tables: readonly FigureTable[]): Promise<void> {
+  const page = join(DOCS, 'benchmark.md');
+  const text = await readFile(page, 'utf8');
+  if (!WRITTEN.test(text)) throw new Error(`${page} has no place for the tables: ${WRITTEN.source}.`);
+  const written = tables.map(inMarkdown).join('\n\n');
+  await writeFile(
+    page,
+    text.replace(WRITTEN, (_, from, to) => `${from}\n${written}\n${to}`),
+  );
+  const everybody = (trial: Trial) => CONTESTANTS.map(({ name }) => summaryIn(summaries, trial, name));
+  const charts = chartsOf(everybody(withTasks(TASKS)), everybody(fleetOf(500)));
+  for (const [file, svg] of Object.entries(charts)) await writeFile(join(DOCS, 'images', file), svg);
+  console.error(`Written: ${PAGE}, ${Object.keys(charts).join(', ')}`);
+}
+
+await run(bench, USAGE);

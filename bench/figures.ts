@@ -1,0 +1,206 @@
+import type { Contestant, Trial } from './contest.ts';
+
+/** What the benchmark computes from its runs. */
+
+/** Calls by kind, such as `ecs ListTasks`; those that AWS refused, nearly all throttled, are among those made. */
+export type CallCounts = Readonly<Record<string, { readonly made: number; readonly refused: number }>>;
+
+/** One run: a trial of one contestant with one seed number. */
+export interface Run {
+  readonly trial: Trial;
+  readonly contestant: string;
+  readonly drainer: Contestant['drainer'];
+  readonly params: Contestant['params'];
+  readonly seed: number;
+  /** Lifecycle actions: a drain each. */
+  readonly held: number;
+  /** How many of them nobody completed before the hook timed out. */
+  readonly leftToTimeout: number;
+  /** Those, and what ended in no way at all. */
+  readonly lost: number;
+  /** Tasks whose instance was terminated before they had stopped. */
+  readonly tasksKilled: number;
+  /** Of those, the ones whose drain had not come to a deadline of the drainer's own that it reports. */
+  readonly killedBeforeDeadline: number;
+  /** From hold to completion, a figure a drain. */
+  readonly drainSeconds: readonly number[];
+  /** From the last task's stop to the completion, of the drains of which no task was killed. */
+  readonly slackSeconds: readonly number[];
+  /** From the terminations to the last instance's DRAINING; null if not all were set to it. */
+  readonly allDrainingAfterSeconds: number | null;
+  readonly invocations: number;
+  /** How often there was no room for one. */
+  readonly throttledInvocations: number;
+  readonly peakConcurrency: number;
+  readonly billedSeconds: number;
+  /** Made by the function. */
+  readonly calls: CallCounts;
+  /** Made by an event source mapping, day and night. */
+  readonly polls: CallCounts;
+  readonly billed: Quantities;
+}
+
+/** What AWS bills. */
+export interface Quantities {
+  /** Of Lambda. */
+  readonly requests: number;
+  readonly gbSeconds: number;
+  /** Put on the bus by the function or by a schedule. */
+  readonly customEvents: number;
+  /** Invocations of EventBridge Scheduler. */
+  readonly schedules: number;
+  readonly sqsRequests: number;
+  readonly snsPublishes: number;
+}
+
+/**
+ * Dollars for one of each, us-east-1 on arm64 (docs/aws-facts.md); free quotas are left out. SQS and SNS are assumptions:
+ * the list prices of a standard queue's request and of a publish, whose delivery to Lambda is free.
+ */
+export const PRICES: Quantities = {
+  requests: 0.2e-6,
+  gbSeconds: 0.0000133334,
+  customEvents: 1e-6,
+  schedules: 1e-6,
+  sqsRequests: 0.4e-6,
+  snsPublishes: 0.5e-6,
+};
+
+export function dollarsFor(quantities: Quantities): number {
+  return sum((Object.keys(PRICES) as (keyof Quantities)[]).map((what) => quantities[what] * PRICES[what]));
+}
+
+/** The smallest of the values that so many percent do not exceed (nearest rank); NaN of none. */
+export function percentile(values: readonly number[], percent: number): number {
+  const rank = Math.max(1, Math.ceil((percent / 100) * values.length));
+  return values.toSorted((a, b) => a - b)[rank - 1] ?? Number.NaN;
+}
+
+/**
+ * Within how many seconds so many instances can be DRAINING at best, by the buckets of the ECS API (facts 17), with one
+ * read and one change for each: 100 at once, then 20 reads and 40 changes a second. Calls for several instances at a time,
+ * which the API has, can beat it.
+ */
+export function drainingBoundSeconds(instances: number): number {
+  const beyondBurst = Math.max(0, instances - 100);
+  return Math.max(beyondBurst / 20, beyondBurst / 40);
+}
+
+/** The runs of one trial of one contestant, in all. Figures that are not of a drain say so in their names. */
+export interface Summary {
+  readonly trial: Trial;
+  readonly contestant: string;
+  readonly runs: number;
+  readonly drains: number;
+  readonly billedSeconds: number;
+  readonly mostBilledSecondsOfARun: number;
+  readonly invocations: number;
+  readonly peakConcurrency: number;
+  readonly calls: number;
+  readonly refusedCalls: number;
+  readonly mostCallsOfARun: number;
+  readonly callsByKind: Readonly<Record<string, number>>;
+  /** Of how many drains it is, for a killed task leaves none to measure. */
+  readonly slackSeconds: { readonly of: number; readonly p50: number; readonly p99: number; readonly max: number };
+  readonly tasksKilledInAll: number;
+  readonly killedBeforeDeadlineInAll: number;
+  readonly leftToTimeoutInAll: number;
+  readonly lostInAll: number;
+  /** Null if not all were set to it in each run. */
+  readonly allDrainingAfterSeconds: number | null;
+  readonly dollarsAThousandDrains: number;
+}
+
+/** Sums up runs of one trial of one contestant. */
+export function summaryOf(runs: readonly Run[]): Summary {
+  const [first] = runs;
+  if (!first) throw new Error('There are no runs to sum up.');
+  const total = (figure: (run: Run) => number) => sum(runs.map(figure));
+  const drains = total(({ held }) => held);
+  const slack = runs.flatMap(({ slackSeconds }) => slackSeconds);
+  const kinds = [...new Set(runs.flatMap(({ calls }) => Object.keys(calls)))].sort();
+  const draining = runs.map(({ allDrainingAfterSeconds }) => allDrainingAfterSeconds ?? Number.NaN);
+  const slowest = Math.max(...draining);
+  return {
+    trial: first.trial,
+    contestant: first.contestant,
+    runs: runs.length,
+    drains,
+    billedSeconds: total(({ billedSeconds }) => billedSeconds) / drains,
+    mostBilledSecondsOfARun: Math.max(...runs.map(({ billedSeconds }) => billedSeconds)),
+    invocations: total(({ invocations }) => invocations) / drains,
+    peakConcurrency: Math.max(...runs.map(({ peakConcurrency }) => peakConcurrency)),
+    calls: total(callsOf) / drains,
+    refusedCalls: total(({ calls }) => sum(Object.values(calls).map(({ refused }) => refused))) / drains,
+    mostCallsOfARun: Math.max(...runs.map(callsOf)),
+    callsByKind: Object.fromEntries(
+      kinds.map((kind) => [kind, total(({ calls }) => calls[kind]?.made ?? 0) / drains] as const),
+    ),
+    slackSeconds: {
+      of: slack.length,
+      p50: percentile(slack, 50),
+      p99: percentile(slack, 99),
+      max: percentile(slack, 100),
+    },
+    tasksKilledInAll: total(({ tasksKilled }) => tasksKilled),
+    killedBeforeDeadlineInAll: total(({ killedBeforeDeadline }) => killedBeforeDeadline),
+    leftToTimeoutInAll: total(({ leftToTimeout }) => leftToTimeout),
+    lostInAll: total(({ lost }) => lost),
+    allDrainingAfterSeconds: Number.isNaN(slowest) ? null : slowest,
+    dollarsAThousandDrains: (total(({ billed }) => dollarsFor(billed)) / drains) * 1000,
+  };
+}
+
+/** Every call that a run's function made, whether AWS refused it or not. */
+function callsOf({ calls }: Run): number {
+  return sum(Object.values(calls).map(({ made }) => made));
+}
+
+/** A figure to reach. */
+export interface Goal {
+  readonly what: string;
+  readonly limit: string;
+  readonly seen: string;
+  readonly reached: boolean;
+}
+
+/** A figure to stay under, with its unit. */
+export function atMost(what: string, seen: number | null, limit: number, unit: string): Goal {
+  return {
+    what,
+    limit: limit === 0 ? '0' : `≤ ${figure(limit)}${unit}`,
+    seen: seen === null ? 'never' : `${figure(seen)}${unit}`,
+    reached: seen !== null && seen <= limit,
+  };
+}
+
+/** What the drains of ecs-drain are to reach: one of 6 minutes, and fleets. */
+export function drainGoals(lone: Summary, fleets: readonly Summary[]): Goal[] {
+  return [
+    atMost('6-minute drain: most billed seconds', lone.mostBilledSecondsOfARun, 3, ' s'),
+    atMost('6-minute drain: most AWS calls', lone.mostCallsOfARun, 40, ''),
+    atMost('6-minute drain: slack, p99', lone.slackSeconds.p99, 2, ' s'),
+    ...fleets.flatMap((fleet) => {
+      const { instances } = fleet.trial;
+      const at = `${figure(instances)} instances`;
+      const bound = drainingBoundSeconds(instances);
+      return [
+        atMost(`${at}: tasks killed before the deadline`, fleet.killedBeforeDeadlineInAll, 0, ''),
+        atMost(`${at}: drains lost`, fleet.lostInAll, 0, ''),
+        atMost(`${at}: peak concurrent executions`, fleet.peakConcurrency, 60, ''),
+        atMost(`${at}: all DRAINING, within twice ${figure(bound)} s`, fleet.allDrainingAfterSeconds, 2 * bound, ' s'),
+      ];
+    }),
+  ];
+}
+
+/** A number as the tables have it: three digits that count, thousands set apart; a dash where there is none. */
+export function figure(value: number): string {
+  if (!Number.isFinite(value)) return '–';
+  const digits = Math.abs(value) >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 };
+  return value.toLocaleString('en', digits);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
