@@ -137,14 +137,20 @@ function parkedFor(situation: Situation): Decision | undefined {
   return untilMs >= nowMs + PARK_MIN_SECONDS * 1000 ? { kind: 'park', untilMs } : undefined;
 }
 
+/** As long as the polls of an invocation have not grown beyond this, it waits for ECS to answer: about 20 s. */
+const PATIENCE_SECONDS = 8;
+
 /** What the next look at the drain would be, were it parked; undefined where it must not be. */
 function parkedLookIn({ drain, observation, stoppedTask }: Situation): ParkedLook | undefined {
   switch (observation.kind) {
     case 'leaving':
       return 'listing';
-    case 'unavailable':
+    case 'unavailable': {
+      // The task that was awaited has stopped: it may be over, and is worth some patience.
+      const isNear = stoppedTask !== undefined && drain.pollIntervalSeconds <= PATIENCE_SECONDS;
       // Never parked means never yet DRAINING: an instance that may be given tasks still is not left alone.
-      return drain.parked ? 'listing' : undefined;
+      return drain.parked && !isNear ? 'listing' : undefined;
+    }
     case 'draining': {
       const { holdingTasks, registering } = observation;
       // ECS tells of its stop before its answers do: it will not be told again.

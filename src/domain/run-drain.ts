@@ -242,16 +242,22 @@ function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy:
    * look has the last word, for ECS may have placed a task just before it heard of the draining.
    */
   const again =
-    (containerInstances: readonly Located[], holdingTasks: readonly Located[]): Look =>
+    (containerInstances: readonly Located[], holdingTasks: readonly Located[], describe = ecs.refresh): Look =>
     async (drain) => {
       if (holdingTasks.length === 0) return full(drain);
       const [instancesNow, tasksNow] = await Promise.all([
-        ecs.refresh(containerInstances),
+        describe(containerInstances),
         ecs.refreshTasks(holdingTasks),
       ]);
       const observation = observationOf(instancesNow, policy.clusters, tasksNow);
       return observation.kind === 'draining' && observation.holdingTasks.length > 0 ? observation : full(drain);
     };
+
+  /** The same just after the agent told of a stop: it is there, and a DRAINING instance stays so. */
+  const woken = (containerInstances: readonly Located[], holdingTasks: readonly Located[]): Look => {
+    const spoken = { status: 'DRAINING', agentConnected: true, countedTasks: 0 };
+    return again(containerInstances, holdingTasks, async (known) => known.map((each) => ({ ...each, ...spoken })));
+  };
 
   /** Lists the tasks of a drain that was parked before they were. */
   const late =
@@ -261,7 +267,7 @@ function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy:
       return seen.kind === 'draining' && seen.holdingTasks.length > 0 ? seen : full(drain);
     };
 
-  return { full, standing, finding, tasksOn, early, late, again };
+  return { full, standing, finding, tasksOn, early, late, again, woken };
 }
 
 /** Goes by what the drain knew when it was parked; for the task whose stop woke it there is no need to ask. */
@@ -269,10 +275,10 @@ function firstLookAt({ continuations, parked }: Drain, looks: Looks, stoppedTask
   if (continuations === 0) return looks.finding;
   if (!parked) return looks.full;
   if (parked.holdingTasks.length === 0) return looks.late(parked.containerInstances);
-  return looks.again(
-    parked.containerInstances,
-    parked.holdingTasks.filter(({ arn }) => arn !== stoppedTask),
-  );
+  const others = parked.holdingTasks.filter(({ arn }) => arn !== stoppedTask);
+  return stoppedTask === undefined
+    ? looks.again(parked.containerInstances, others)
+    : looks.woken(parked.containerInstances, others);
 }
 
 async function observed(look: Look, drain: Drain): Promise<Observation> {
