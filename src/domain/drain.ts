@@ -77,6 +77,8 @@ export interface Drain {
 
 /** What a parked drain knew when it was parked: where to look first when it goes on. Its end is never decided by it. */
 export interface Parked {
+  /** When its schedule was to come. */
+  readonly untilMs: number;
   readonly containerInstances: readonly Located[];
   /** Empty where they were not listed yet. */
   readonly holdingTasks: readonly Located[];

@@ -74,9 +74,10 @@ export interface Continuations {
 export interface ParkingPlaces {
   /**
    * Lets the drain go on at that instant or up to a minute later (facts 10), unless it is woken before: on a place that is
-   * new to it, or on its own again. `taken`: another delivery of the same event has parked it on the new place already.
+   * new to it, on its own again, or on its own whose schedule has come. `taken`: another delivery of the same event has
+   * parked it on the new place already.
    */
-  park(drain: Drain, untilMs: number, place: 'new' | 'own'): Promise<'parked' | 'taken'>;
+  park(drain: Drain, untilMs: number, place: 'new' | 'own' | 'spent'): Promise<'parked' | 'taken'>;
   /** The drain that waits on this container instance, as it was parked. */
   parkedOn(containerInstanceArn: string): Promise<Drain | undefined>;
   /** Gives the place up; that it is empty already is no error. */

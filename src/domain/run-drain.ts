@@ -407,8 +407,8 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
     case 'park': {
       const { untilMs } = decision;
       const pollIntervalSeconds = policy.pollMinSeconds;
-      const next = { ...continued(drain), pollIntervalSeconds, parked: parkedAs(turn) };
-      const answer = await ports.parkingPlaces?.park(next, untilMs, drain.parked ? 'own' : 'new');
+      const next = { ...continued(drain), pollIntervalSeconds, parked: parkedAs(turn, untilMs) };
+      const answer = await ports.parkingPlaces?.park(next, untilMs, placeOf(turn));
       switch (answer) {
         case 'parked':
           return { result: { kind: 'parked', drain: next, untilMs } };
@@ -483,26 +483,32 @@ function continued(drain: Drain): Drain {
   );
 }
 
+function placeOf({ drain, nowMs }: Turn): 'new' | 'own' | 'spent' {
+  if (!drain.parked) return 'new';
+  return drain.parked.untilMs <= nowMs ? 'spent' : 'own';
+}
+
 /** What is worth knowing when the drain goes on: what was seen, or else what was known before. */
-function parkedAs({ drain, observation, stoppedTask }: Turn): Parked {
+function parkedAs({ drain, observation, stoppedTask }: Turn, untilMs: number): Parked {
   const located = ({ arn, cluster }: Located) => ({ arn, cluster });
   switch (observation.kind) {
     case 'draining': {
       const { containerInstances, holdingTasks } = observation;
       const awaitedTask = lastToStop(holdingTasks.filter(({ arn }) => arn !== stoppedTask))?.arn;
       return {
+        untilMs,
         containerInstances: containerInstances.map(located),
         holdingTasks: holdingTasks.map(located),
         awaitedTask,
       };
     }
     case 'leaving':
-      return { containerInstances: observation.containerInstances.map(located), holdingTasks: [] };
+      return { untilMs, containerInstances: observation.containerInstances.map(located), holdingTasks: [] };
     case 'unavailable':
     case 'listed':
     case 'active':
     case 'absent':
-      return drain.parked ?? { containerInstances: [], holdingTasks: [] };
+      return { ...(drain.parked ?? { containerInstances: [], holdingTasks: [] }), untilMs };
     default:
       return unreachable(observation);
   }

@@ -139,6 +139,7 @@ const continuationDetail = object({
     agentSilence: v.optional(object({ sinceMs: instantMs, seenLastAtMs: instantMs })),
     parked: v.optional(
       object({
+        untilMs: instantMs,
         containerInstances: v.array(located, 'expected a list'),
         holdingTasks: v.array(located, 'expected a list'),
         awaitedTask: v.optional(name('an ARN')),

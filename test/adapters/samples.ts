@@ -129,6 +129,7 @@ export const drain: Drain & { readonly action: LifecycleAction } = {
   pollIntervalSeconds: 7.5,
   agentSilence: { sinceMs: Date.parse('2026-03-01T09:06:00Z'), seenLastAtMs: Date.parse('2026-03-01T09:06:00Z') },
   parked: {
+    untilMs: Date.parse('2026-03-01T09:12:00Z'),
     containerInstances: [{ arn: containerInstanceArn(), cluster: CLUSTER }],
     holdingTasks: [{ arn: taskArn(), cluster: CLUSTER }],
     awaitedTask: taskArn(),

@@ -202,15 +202,32 @@ describe('a new place on which a schedule is already', () => {
     expect(stored()).toEqual(before);
   });
 
-  it('that is given up meanwhile is refused, and free the next time', async () => {
+  it('that is given up meanwhile is free', async () => {
     await places.park(drain, LATER_MS, 'new');
     failing = ({ operation }) => {
       if (operation === 'GetSchedule') region.scheduler.operations.DeleteSchedule({ GroupName, Name: NAME });
       return undefined;
     };
-    await expect(places.park(drain, LATER_MS, 'new')).rejects.toThrow(/ResourceNotFoundException/);
-    failing = () => undefined;
     expect(await places.park(drain, LATER_MS, 'new')).toBe('parked');
+  });
+});
+
+describe('a place whose schedule has come', () => {
+  it('is made anew, for an update may not let it come again, and comes again', async () => {
+    await places.park(drain, LATER_MS, 'new');
+    await settle();
+    expect(delivered).toHaveLength(1);
+    const callsBefore = region.calls.length;
+    const againMs = region.time.nowMs() + 300_000;
+    expect(await places.park(drain, againMs, 'spent')).toBe('parked');
+    expect(operations().slice(callsBefore)).toEqual(['DeleteSchedule', 'CreateSchedule']);
+    await settle();
+    expect(delivered).toHaveLength(2);
+  });
+
+  it('is made anew also where an invocation died after it had deleted it', async () => {
+    expect(await places.park(drain, LATER_MS, 'spent')).toBe('parked');
+    expect(names()).toEqual([NAME]);
   });
 });
 

@@ -347,7 +347,7 @@ describe('parking', () => {
   });
   const leaving = { kind: 'leaving', containerInstances: [containerInstanceOf()] } as const;
   const unavailable = { kind: 'unavailable', reason: 'throttled' } as const;
-  const parkedBefore = drainOf({ hook: HOOK, parked: { containerInstances: [], holdingTasks: [] } });
+  const parkedBefore = drainOf({ hook: HOOK, parked: { untilMs: START_MS, containerInstances: [], holdingTasks: [] } });
   const parkable = (overrides: Partial<Situation> = {}) => situation({ mayPark: true, ...overrides });
 
   describe('a drain whose next useful moment is far', () => {

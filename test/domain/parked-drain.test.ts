@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Drain, Parked } from '../../src/domain/drain.ts';
 import { PARKED_LATE_SECONDS } from '../../src/domain/policy.ts';
 import { runDrain } from '../../src/domain/run-drain.ts';
 import { drainOf, type FakeTask, fakeAws, HOOK, POLICY, START_MS, type World } from '../fakes.ts';
@@ -232,7 +233,7 @@ describe('the place of a drain', () => {
     const stale = drainOf({
       continuations: 1,
       containerInstance: 'arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/one',
-      parked: { containerInstances: [], holdingTasks: [] },
+      parked: { untilMs: START_MS, containerInstances: [], holdingTasks: [] },
     });
     const again = await runDrain(stale, POLICY, aws.ports(300));
     expect(again).toMatchObject({ kind: 'finished', outcome: { kind: 'already-completed' } });
@@ -350,5 +351,29 @@ describe('tasks just after the draining', () => {
     expect((await aws.goOn()).kind).toBe('parked');
     expect(aws.callsNamed('park').at(-1)?.detail).toBe('web');
     expect(await aws.goOn()).toMatchObject({ kind: 'finished', outcome: { kind: 'drained' } });
+  });
+});
+
+describe('the place that a drain is parked on again', () => {
+  it('is its own when it was woken, and spent when its schedule has come', async () => {
+    const aws = parkedIn({ tasks: [web, { ...web, id: 'job', stopsAtSeconds: 1_200, stopTimeoutSeconds: 10 }] });
+    const places: string[] = [];
+    const ports = () => {
+      const given = aws.ports(300);
+      const parkingPlaces = given.parkingPlaces && {
+        ...given.parkingPlaces,
+        park: async (drain: Drain, untilMs: number, place: 'new' | 'own' | 'spent') => {
+          places.push(place);
+          return 'parked' as const;
+        },
+      };
+      return { ...given, parkingPlaces };
+    };
+    const first = await runDrain(drainOf(), POLICY, ports());
+    if (first.kind !== 'parked') throw new Error(`It is ${first.kind}.`);
+    await runDrain(first.drain, POLICY, ports(), 'web');
+    const overdue = { ...first.drain, parked: { ...first.drain.parked, untilMs: START_MS } as Parked };
+    await runDrain(overdue, POLICY, ports());
+    expect(places).toEqual(['new', 'own', 'spent']);
   });
 });

@@ -24,7 +24,7 @@ beforeAll(async () => {
     results.set(`${scenario} ${drainer}`, await rehearse({ scenario, drainer, seed: SEED }));
   }
   await others;
-}, 60_000);
+}, 120_000);
 
 async function printedBy(drainer: Drainer): Promise<string> {
   const args = [DRILL, '--scenario', 'rolling-update', '--drainer', drainer, '--seed', String(SEED), '--json'];
