@@ -283,8 +283,9 @@ const dryRunGuard: Record<string, Resource> = {
 const LARGEST_PATTERN_CHARACTERS = 2_048;
 const LARGEST_ENVIRONMENT_BYTES = 4_096;
 const LARGEST_ROLE_CHARACTERS = 10_240;
-/** What the rest of each takes, with room to spare. */
-const OTHERS = { pattern: 400, environment: 1_500, role: 5_000 };
+/** What the rest of each takes, and an ARN without its name, with room to spare. */
+const OTHERS = { pattern: 400, environment: 1_500, role: 3_000 };
+const ARN_CHARACTERS = 105;
 
 function sizesBeyondLimits({ autoScalingGroups, lifecycleHook, ...settings }: Settings): string[] {
   const groups = autoScalingGroups.map(({ name }) => name);
@@ -298,9 +299,8 @@ function sizesBeyondLimits({ autoScalingGroups, lifecycleHook, ...settings }: Se
     ],
     [
       "the role's policy",
-      JSON.stringify(groups.map((group) => arn('autoscaling', `autoScalingGroup:*:autoScalingGroupName/${group}`)))
-        .length +
-        6 * JSON.stringify(clusters.map((cluster) => arn('ecs', `cluster/${cluster}`))).length +
+      [...groups, ...clusters.flatMap((cluster) => Array(6).fill(cluster))].join().length +
+        ARN_CHARACTERS * (groups.length + 6 * clusters.length) +
         OTHERS.role,
       LARGEST_ROLE_CHARACTERS,
     ],

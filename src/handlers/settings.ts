@@ -32,11 +32,14 @@ export class InvalidSettings extends Error {
 export const clusterName = text(/^[\w-]{1,255}$/, 'the name (not the ARN) of an ECS cluster');
 
 /**
- * Auto Scaling: up to 255 printable characters; a comma would end it in our lists, a colon or `*` would widen an ARN, a `$`
+ * Auto Scaling: up to 255 printable characters; a comma would end it in our lists, a colon or `*` would widen an ARN, `${`
  * would be CloudFormation's, and an `@` separates the group from its cluster.
  */
 const group = v.pipe(
-  text(/^[^,:*?@$]{1,255}(@[\w-]{1,255})?$/, 'the name (not the ARN) of an Auto Scaling group, or group@cluster'),
+  text(
+    /^(?!.*\$\{)[^,:*?@]{1,255}(@[\w-]{1,255})?$/,
+    'the name (not the ARN) of an Auto Scaling group, or group@cluster',
+  ),
   v.transform((text) => {
     const [name = '', cluster] = text.split('@');
     return { name, cluster };

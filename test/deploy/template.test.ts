@@ -395,8 +395,8 @@ describe('params', () => {
       "autoScalingGroups has 12 groups: with them the rule's pattern is about",
     ],
     [
-      { autoScalingGroups: Array.from({ length: 100 }, (_, i) => `g${i}`).join() },
-      "autoScalingGroups has 100 groups: with them the role's policy is about",
+      { autoScalingGroups: Array.from({ length: 80 }, (_, i) => `g${i}`).join() },
+      "autoScalingGroups has 80 groups: with them the role's policy is about",
     ],
     [
       { heartbeatTimeoutSeconds: 29 },

@@ -362,7 +362,7 @@ describe('the place that a drain is parked on again', () => {
       const given = aws.ports(300);
       const parkingPlaces = given.parkingPlaces && {
         ...given.parkingPlaces,
-        park: async (drain: Drain, untilMs: number, place: 'new' | 'own' | 'spent') => {
+        park: async (_drain: Drain, _untilMs: number, place: 'new' | 'own' | 'spent') => {
           places.push(place);
           return 'parked' as const;
         },

@@ -9,11 +9,13 @@ import { pythonLinters } from './tools.ts';
 const run = promisify(execFile);
 const commands = await pythonLinters();
 
-const EXAMPLE = join(import.meta.dirname, '../../examples/rolling-update/template.yaml');
+const EXAMPLES = ['rolling-update', 'notify'].map((name) =>
+  join(import.meta.dirname, `../../examples/${name}/template.yaml`),
+);
 
 describe.skipIf(!commands).each([
   { what: 'the packaged templates', config: 'checkov.yaml' },
-  { what: "the example's template", config: 'checkov.example.yaml', files: [EXAMPLE] },
+  { what: "the examples' templates", config: 'checkov.example.yaml', files: EXAMPLES },
 ])('in $what', ({ config, files: given }) => {
   const configFile = join(import.meta.dirname, config);
   let folder: string;
