@@ -10,7 +10,7 @@ from ministack.services import eventbridge, scheduler
 
 put_events = eventbridge._put_events
 invoke_target = eventbridge._invoke_target
-update_schedule = scheduler._update_schedule
+create_schedule = scheduler._create_schedule
 
 
 def put_events_of_aws_too(data):
@@ -26,9 +26,9 @@ def invoke_target_with_named_event(target, event, rule, view=None):
     invoke_target(target, event, rule, view)
 
 
-def update_schedule_to_come_again(name, body):
-    """A one-time schedule that has come comes again at the time that it is updated to; here it is done with for ever."""
-    answer = update_schedule(name, body)
+def create_schedule_anew(name, body):
+    """A one-time schedule that is created under the name of one that came and was deleted comes too; here it never does."""
+    answer = create_schedule(name, body)
     for key in [key for key in scheduler._schedule_last_fired if key[-1] == f"{body['GroupName']}/{name}"]:
         del scheduler._schedule_last_fired[key]
     return answer
@@ -42,6 +42,6 @@ def end_with_standard_input():
 
 eventbridge._put_events = put_events_of_aws_too
 eventbridge._invoke_target = invoke_target_with_named_event
-scheduler._update_schedule = update_schedule_to_come_again
+scheduler._create_schedule = create_schedule_anew
 threading.Thread(target=end_with_standard_input, daemon=True).start()
 main()
