@@ -139,15 +139,12 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
       },
     });
     const sources = ['aws.autoscaling', 'aws.ecs', EVENT_SOURCE];
+    let hasBegun = false; // With rules and without, the world is the same until then.
     const target = (event: unknown) => {
       events.push(event);
-      if (rules) lambda.invokeAsync(event);
+      if (rules && hasBegun) lambda.invokeAsync(event);
     };
-    const detailTypes = [
-      'EC2 Instance-terminate Lifecycle Action',
-      'ECS Task State Change',
-      'ECS Drain Continuation',
-    ];
+    const detailTypes = ['EC2 Instance-terminate Lifecycle Action', 'ECS Task State Change', 'ECS Drain Continuation'];
     eventBridge.putRule({ name: 'all', pattern: { source: sources, 'detail-type': detailTypes }, target });
 
     const seconds = async (count: number) => {
@@ -156,6 +153,7 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
       await time.runUntil(() => time.nowMs() >= untilMs);
     };
     await seconds(20);
+    hasBegun = true;
     autoScaling.terminateInstance(held);
     const arnsOf = (instanceId: string) => {
       const [instance] = ecs.registrationsOf(instanceId);
@@ -220,27 +218,30 @@ function callIn({ method, path, headers, body }: WireRequest): Omit<Mutation, 'a
 }
 
 /** What an invocation may at most write: CloudWatch bills by the byte, and people read it. */
-export const LONGEST_SENTENCE = 1_500;
-export const LONGEST_LOG_LINE = 8_000;
+const LONGEST_SENTENCE = 1_500;
+const LONGEST_LOG_LINE = 8_000;
 
-/** How a termination or a continuation reaches whom: `touchable` are the EC2 instances that it may set to DRAINING. */
-export function misdeedsIn(world: HostileWorld, touchable: readonly string[]): string[] {
-  const { region, mutations, errors, logs, heldSinceMs, held } = world;
-  const registered = touchable.flatMap((id) => region.ecs.registrationsOf(id));
-  const instanceArns = new Set(registered.map(({ arn }) => arn));
-  const names = new Set(registered.flatMap(({ id }) => [id, `${id}-notice`]));
-  const taskArns = new Set(registered.flatMap(({ tasks }) => [...tasks].map(({ arn }) => arn)));
+/** A standalone task is told to stop by its stop timeout and 10 s of reserve before the deadline. */
+const STOPS_BEFORE_MS = (TASK.stopTimeoutSeconds + 10) * 1000;
 
-  const isFine = ({ operation, input }: Mutation): boolean => {
+/** What went wrong, a sentence each: `touchable` are those whose container instances and tasks may be drained. */
+export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof HostileWorld['arns'])[]): string[] {
+  const { region, mutations, errors, logs, heldSinceMs, held, arns } = world;
+  const deadlineMs = heldSinceMs + DEADLINE_SECONDS * 1000;
+  const instanceArns = touchable.map((one) => arns[one].instance);
+  const taskArns = touchable.map((one) => arns[one].task);
+  const names = instanceArns.map((arn) => arn.split('/').at(-1)).flatMap((name) => [name, `${name}-notice`]);
+
+  const isFine = ({ operation, input, atMs }: Mutation): boolean => {
     switch (operation) {
       case 'UpdateContainerInstancesState':
         return (
           input.cluster === 'prod' &&
           input.status === 'DRAINING' &&
-          input.containerInstances.every((arn: string) => instanceArns.has(arn))
+          input.containerInstances.every((arn: string) => instanceArns.includes(arn))
         );
       case 'StopTask':
-        return input.cluster === 'prod' && taskArns.has(input.task);
+        return input.cluster === 'prod' && taskArns.includes(input.task) && atMs >= deadlineMs - STOPS_BEFORE_MS;
       case 'CompleteLifecycleAction':
       case 'RecordLifecycleActionHeartbeat':
         return ['web', 'workers'].includes(input.AutoScalingGroupName) && input.LifecycleHookName === OUR_HOOK;
@@ -248,13 +249,13 @@ export function misdeedsIn(world: HostileWorld, touchable: readonly string[]): s
       case 'UpdateSchedule':
         return (
           input.GroupName === SCHEDULE_GROUP &&
-          names.has(input.Name) &&
+          names.includes(input.Name) &&
           input.Target.Arn === ENVIRONMENT.EVENT_BUS_ARN &&
           input.Target.RoleArn === ENVIRONMENT.SCHEDULE_ROLE_ARN &&
           input.Target.EventBridgeParameters.Source === EVENT_SOURCE
         );
       case 'DeleteSchedule':
-        return names.has(input.Name);
+        return names.includes(input.Name);
       case 'PutEvents':
         return input.Entries.every(({ Source, DetailType }: Record<string, string>) => {
           return Source === EVENT_SOURCE && /^ECS Drain (Continuation|Started|Stuck|Finished)$/.test(DetailType ?? '');
@@ -263,26 +264,29 @@ export function misdeedsIn(world: HostileWorld, touchable: readonly string[]): s
         return false;
     }
   };
-  const deadlineMs = heldSinceMs + DEADLINE_SECONDS * 1000;
   const early = region.autoScaling.completions.filter(({ atMs }) => atMs < deadlineMs);
   return [
     ...mutations.filter((each) => !isFine(each)).map((each) => `it may not: ${JSON.stringify(each).slice(0, 600)}`),
     ...region.killedTasks
       .filter(() => early.length > 0)
       .map(({ arn, lastStatus }) => `killed before the deadline: ${arn}, ${lastStatus}`),
-    ...early.filter(({ by, instanceId }) => by === 'timeout' || instanceId !== held).map((each) => `let go: ${each.by}`),
+    ...early
+      .filter(({ by, instanceId }) => by === 'timeout' || instanceId !== held)
+      .map((each) => `let go: ${each.by}`),
     ...errors.flatMap((error) => (isSentence(error) ? [] : [`no sentence: ${String(error).slice(0, 600)}`])),
     ...logs.flatMap((line) => {
       const { length } = JSON.stringify(line);
-      return length > LONGEST_LOG_LINE ? [`a log line of ${length} characters: ${JSON.stringify(line).slice(0, 600)}`] : [];
+      return length > LONGEST_LOG_LINE
+        ? [`a log line of ${length} characters: ${JSON.stringify(line).slice(0, 600)}`]
+        : [];
     }),
     ...('polluted' in {} ? ['the prototype of all objects is polluted'] : []),
   ];
 }
 
-/** A rejection, or what AWS refuses, in words for people: nothing that the machine throws by itself. */
+/** A rejection, or what AWS refuses, in words for people: nothing that the machine throws by itself, such as a TypeError. */
 function isSentence(error: unknown): boolean {
   if (!(error instanceof Error) || error.message.length > LONGEST_SENTENCE) return false;
   if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(error.message)) return false;
-  return error.name === 'RejectedEvent' || (error.name === 'Error' && /^Could not \S+ .+/.test(error.message));
+  return ['RejectedEvent', 'Error'].includes(error.name) && /^[A-Z]\w* .*\w/.test(error.message);
 }
