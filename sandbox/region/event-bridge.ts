@@ -42,6 +42,9 @@ export interface EventBridgeOptions {
 /** EventBridge says only that it backs off exponentially with jitter; this is where the model stops growing. */
 const LONGEST_RETRY_SECONDS = 900;
 
+/** Whose events may be lost (facts 3): Auto Scaling's, and EC2's notices. */
+const BEST_EFFORT = ['aws.autoscaling', 'aws.ec2'];
+
 /** At most so many entries in one PutEvents (facts 7). */
 const MAX_ENTRIES = 10;
 
@@ -75,8 +78,8 @@ export class EventBridgeModel {
       detailType: event['detail-type'],
       rules: matching.map(({ name }) => name),
     } as const;
-    // Facts 3: Auto Scaling's events may be lost; events of our own are at least once.
-    if (event.source === 'aws.autoscaling' && random.chance(faults.lostEvents)) {
+    // Facts 3: events of our own, and ECS's, are at least once.
+    if (BEST_EFFORT.includes(event.source) && random.chance(faults.lostEvents)) {
       tell({ ...news, fate: 'lost' });
       return;
     }

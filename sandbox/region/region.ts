@@ -59,6 +59,8 @@ export interface Region {
   readonly tell: Tell;
   /** Every value that CloudWatch was given, by the functions' logs and by AWS itself. */
   readonly metrics: readonly Datapoint[];
+  /** Hands over the calls and values since the last time, and forgets them: those of a month would fill the memory. */
+  takeRecords(): { readonly calls: readonly Call[]; readonly metrics: readonly Datapoint[] };
   /** A value that AWS itself gives to CloudWatch. */
   measure(datapoint: Datapoint): void;
   /** A line of a function's log. */
@@ -184,6 +186,7 @@ export function createRegion(options: RegionOptions): Region {
     terminated,
     tell,
     metrics,
+    takeRecords: () => ({ calls: calls.splice(0), metrics: metrics.splice(0) }),
     measure,
     log: (line) => {
       metrics.push(...datapointsIn(line));

@@ -223,7 +223,16 @@ describe('an event that somebody has meddled with', () => {
     await fc.assert(
       fc.asyncProperty(mutated, (event) =>
         inHostileWorld({}, async (world) => {
-          const t0 = performance.now(); const result = await invokedWith(event, world); if (performance.now()-t0>400) console.log(performance.now()-t0, result, world.lambda.invocations.length, world.region.calls.length, JSON.stringify(event).slice(0,1500));
+          const t0 = performance.now();
+          const result = await invokedWith(event, world);
+          if (performance.now() - t0 > 400)
+            console.log(
+              performance.now() - t0,
+              result,
+              world.lambda.invocations.length,
+              world.region.calls.length,
+              JSON.stringify(event).slice(0, 1500),
+            );
           seen.add(result);
           expect(misdeedsIn(world, ['held', 'free', 'foreign'])).toEqual([]);
           expect(world.logs.filter(({ message }) => message === 'forged')).toEqual([]);
