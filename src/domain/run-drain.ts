@@ -5,6 +5,7 @@ import {
   type ContainerInstance,
   type Drain,
   type DrainingObservation,
+  isSameDrain,
   type LifecycleAction,
   type Located,
   lastToStop,
@@ -91,6 +92,73 @@ export async function wakeDrain(
 }
 
 /**
+ * Goes on with the drain of a continuation. Whoever may put events on the bus can write one, so it is not believed: what
+ * the drain left at its place is, for only the function writes there; without a place, only what Auto Scaling confirms.
+ * @throws as `runDrain` does.
+ */
+export async function continueDrain(claimed: Drain, policy: Policy, ports: Ports): Promise<DrainResult> {
+  const drain = (await keptOf(claimed, ports)) ?? (await confirmed(claimed, policy, ports));
+  if (drain) return runDrain(drain, policy, ports);
+  const seen = await observed(looksThrough(ports, policy).full, claimed);
+  const holdingTasks = seen.kind === 'draining' ? seen.holdingTasks : [];
+  return (await finish(claimed, { kind: 'already-completed', holdingTasks }, ports)).result;
+}
+
+/** The drain as it left itself at its place; undefined if there is none, or none that can be read now. */
+async function keptOf(claimed: Drain, { parkingPlaces, journal }: Ports): Promise<Drain | undefined> {
+  const { action, containerInstance } = claimed;
+  if (!parkingPlaces || containerInstance === undefined) return undefined;
+  try {
+    const on = 'notice' in action ? 'notice' : 'lifecycle-action';
+    const kept = await parkingPlaces.parkedOn(containerInstance, on);
+    return kept && isSameDrain(kept, claimed) ? kept : undefined;
+  } catch (error) {
+    journal.record(claimed, { kind: 'refused', doing: 'park', reason: reasonOf(error) });
+    return undefined;
+  }
+}
+
+/** What Auto Scaling confirms of the drain; undefined if it waits for no such action. */
+async function confirmed(claimed: Drain, policy: Policy, ports: Ports): Promise<Drain | undefined> {
+  const bare = {
+    ...claimed,
+    hook: undefined,
+    parked: undefined,
+    containerInstance: undefined,
+    pollIntervalSeconds: policy.pollMinSeconds,
+    // Where drains are never parked nobody else remembers it; it still takes an agent that is silent now.
+    agentSilence: ports.parkingPlaces ? undefined : claimed.agentSilence,
+  };
+  if ('notice' in claimed.action) return bare;
+  try {
+    // It tells whether the action is pending; and then it does not matter when the last one was.
+    if ((await ports.lifecycleActions.recordHeartbeat(claimed.action)) === 'already-completed') return undefined;
+    const beaten = { ...bare, lastHeartbeatAtMs: ports.clock.nowMs(), heartbeats: bare.heartbeats + 1 };
+    return (await withActualStart(beaten, ports)) ?? beaten;
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    ports.journal.record(bare, { kind: 'refused', doing: 'heartbeat', reason: error.message });
+    return bare; // Its start is asked for again before tasks are to die for it.
+  }
+}
+
+/** An event may come from a clock that is ahead... */
+const START_TOO_EARLY_SECONDS = 60;
+/** ...and a load balancer of the group may deregister the instance before its hook holds it, for an hour at most. */
+const START_TOO_LATE_SECONDS = 3_600;
+
+/** The drain with the start that Auto Scaling tells, where the two cannot both be true. */
+async function withActualStart(drain: Drain, { lifecycleActions, journal }: Ports): Promise<Drain | undefined> {
+  const { autoScalingGroup, instanceId } = lifecycleActionOf(drain);
+  const startedAtMs = (await lifecycleActions.terminatingSinceMs(autoScalingGroup)).get(instanceId);
+  if (startedAtMs === undefined) return undefined;
+  const laterBySeconds = (drain.startedAtMs - startedAtMs) / 1000;
+  if (laterBySeconds >= -START_TOO_EARLY_SECONDS && laterBySeconds <= START_TOO_LATE_SECONDS) return undefined;
+  journal.record(drain, { kind: 'corrected', claimedStartAtMs: drain.startedAtMs });
+  return { ...drain, startedAtMs, agentSilence: undefined };
+}
+
+/**
  * Runs the drain until it has an outcome, was handed over or is parked. Starting it twice, or again after a crash, is
  * harmless: of what is on the instance it believes only what ECS says now.
  * @param stoppedTask the task whose stop woke it, if one did
@@ -161,6 +229,8 @@ function tellingChanges(journal: Journal): Journal {
         case 'finished':
         case 'superseded':
         case 'managed-draining':
+        case 'corrected':
+        case 'found':
           break;
         default:
           unreachable(entry);
@@ -340,6 +410,11 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
         const isForeign = verdict.kind === 'gone' && drain.continuations === 0;
         return isForeign ? { result: { kind: 'not-ours' } } : finish(drain, verdict, ports);
       }
+      if (verdict.kind === 'timed-out' || verdict.kind === 'agent-lost') {
+        // Tasks are to die for an instant that an event gave.
+        const corrected = await withActualStart(drain, ports);
+        if (corrected) return { drain: corrected, look, observation };
+      }
       const answer = await lifecycleActions.complete(drain.action, resultOf(verdict));
       return answer === 'accepted' ? finish(drain, verdict, ports) : overtaken(turn, ports);
     }
@@ -437,9 +512,9 @@ async function drainNeighbours({ drain, random }: Turn, ports: Ports): Promise<v
   const { action, cluster } = drain;
   if ('notice' in action) return;
   try {
-    const held = (await ports.lifecycleActions.heldInstances(action.autoScalingGroup)).filter(
-      (instanceId) => instanceId !== action.instanceId,
-    );
+    const held = (await ports.lifecycleActions.heldInstances([action.autoScalingGroup]))
+      .map(({ instanceId }) => instanceId)
+      .filter((instanceId) => instanceId !== action.instanceId);
     const asked = fromThere(held, random).slice(0, NEIGHBOURS);
     if (asked.length === 0 || cluster === undefined) return;
     const active = await ports.containerInstances.findActive(cluster, asked);
@@ -528,7 +603,7 @@ function lifecycleActionOf({ action }: Drain): LifecycleAction {
   return action;
 }
 
-async function finish(drain: Drain, outcome: Outcome, ports: Ports): Promise<Step> {
+async function finish(drain: Drain, outcome: Outcome, ports: Ports): Promise<{ readonly result: DrainResult }> {
   const { journal, clock, parkingPlaces } = ports;
   const finishedAtMs = clock.nowMs();
   journal.record(drain, { kind: 'finished', outcome, finishedAtMs });
