@@ -101,7 +101,9 @@ export async function continueDrain(claimed: Drain, policy: Policy, ports: Ports
   if (drain) return runDrain(drain, policy, ports);
   const seen = await observed(looksThrough(ports, policy).full, claimed);
   const holdingTasks = seen.kind === 'draining' ? seen.holdingTasks : [];
-  return (await finish(claimed, { kind: 'already-completed', holdingTasks }, ports)).result;
+  // The place that it names may be another drain's.
+  const placeless = { ...claimed, parked: undefined };
+  return (await finish(placeless, { kind: 'already-completed', holdingTasks }, ports)).result;
 }
 
 /** The drain as it left itself at its place; undefined if there is none, or none that can be read now. */
@@ -482,8 +484,11 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
     case 'park': {
       const { untilMs } = decision;
       const pollIntervalSeconds = policy.pollMinSeconds;
-      const next = { ...continued(drain), pollIntervalSeconds, parked: parkedAs(turn, untilMs) };
-      const answer = await ports.parkingPlaces?.park(next, untilMs, placeOf(turn));
+      const place = placeOf(turn);
+      // Where it has never been it counts anew: how often it was handed over until then may be a forged event's claim.
+      const counted = place === 'new' ? { ...drain, continuations: 1 } : continued(drain);
+      const next = { ...counted, pollIntervalSeconds, parked: parkedAs(turn, untilMs) };
+      const answer = await ports.parkingPlaces?.park(next, untilMs, place);
       switch (answer) {
         case 'parked':
           return { result: { kind: 'parked', drain: next, untilMs } };
