@@ -311,9 +311,12 @@ export class AutoScalingModel {
     return instance && viewOf(instance);
   }
 
-  /** The newest first. */
+  /** Those in progress first (facts 37), and of either the newest first. */
   activitiesOf(group: string): readonly ScalingActivity[] {
-    return this.#group(group).activities.toReversed();
+    const { over = [], going = [] } = Object.groupBy(this.#group(group).activities.toReversed(), ({ endedAtMs }) =>
+      endedAtMs === undefined ? 'going' : 'over',
+    );
+    return [...going, ...over];
   }
 
   /** The launch or termination that an instance is in, or was in last. */
@@ -389,7 +392,10 @@ export class AutoScalingModel {
   /** It counts no more towards the desired capacity, whatever holds it. */
   #startTerminating(instance: Instance, reason: string): void {
     const { instanceId, group, activity } = instance;
-    if (instance.state === 'Pending' && activity) activity.status = 'Cancelled';
+    if (instance.state === 'Pending' && activity) {
+      activity.status = 'Cancelled';
+      activity.endedAtMs = this.#nowMs();
+    }
     group.active.delete(instanceId);
     group.leaving.set(instanceId, instance);
     const why = `instance ${instanceId} was taken out of service in response to ${reason}`;

@@ -393,6 +393,25 @@ describe('the model', () => {
   });
 });
 
+describe('the activities of a group', () => {
+  it('are those in progress first, though others are newer (facts 37)', async () => {
+    model.createGroup(GROUP, { running: true });
+    model.putLifecycleHook({ ...HOOK, heartbeatTimeoutSeconds: 7_200 });
+    model.terminateInstance(A);
+    await until(10);
+    model.setDesiredCapacity('web', 3);
+    model.terminateInstance('i-00000000000000004'); // still Pending
+    await until(300);
+    expect(model.activitiesOf('web').map(({ description, status }) => [description.split(' ')[0], status])).toEqual([
+      ['Terminating', 'MidLifecycleAction'], // the second, held
+      ['Terminating', 'MidLifecycleAction'],
+      ['Launching', 'Successful'],
+      ['Launching', 'Cancelled'],
+      ['Launching', 'Successful'],
+    ]);
+  });
+});
+
 describe('a Spot instance that EC2 takes', () => {
   beforeEach(() => {
     model.createGroup(GROUP, { running: true });
