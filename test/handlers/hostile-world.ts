@@ -172,8 +172,8 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
       errors,
       events,
       seconds,
-      // The tasks of the others run for a day: an hour after the deadline all is over that was about the held one.
-      settle: () => seconds(2 * DEADLINE_SECONDS + 3_600),
+      // The tasks of the others run for a day: some time after the deadline all is over that was about the held one.
+      settle: () => seconds(DEADLINE_SECONDS + 1_200),
     });
   } finally {
     for (const stop of stops) stop();
@@ -224,10 +224,13 @@ const LONGEST_LOG_LINE = 8_000;
 /** A standalone task is told to stop by its stop timeout and 10 s of reserve before the deadline. */
 const STOPS_BEFORE_MS = (TASK.stopTimeoutSeconds + 10) * 1000;
 
+/** So much earlier than Auto Scaling says a drain may claim to have begun: clocks differ. */
+const CLOCK_SKEW_SECONDS = 60;
+
 /** What went wrong, a sentence each: `touchable` are those whose container instances and tasks may be drained. */
 export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof HostileWorld['arns'])[]): string[] {
   const { region, mutations, errors, logs, heldSinceMs, held, arns } = world;
-  const deadlineMs = heldSinceMs + DEADLINE_SECONDS * 1000;
+  const deadlineMs = heldSinceMs + (DEADLINE_SECONDS - CLOCK_SKEW_SECONDS) * 1000;
   const instanceArns = touchable.map((one) => arns[one].instance);
   const taskArns = touchable.map((one) => arns[one].task);
   const names = instanceArns.map((arn) => arn.split('/').at(-1)).flatMap((name) => [name, `${name}-notice`]);
