@@ -28,7 +28,7 @@ export const RATES = {
 /** What goes wrong all the time. */
 export const FAULTS: Faults = {
   ...NO_FAULTS,
-  lostEvents: 0,
+  lostEvents: 0.002,
   duplicatedEvents: 0.002,
   delayedEvents: 0.002,
   delaySeconds: 120,
