@@ -12,7 +12,7 @@ export function explanationForPeople({ atMs, blockers, unknown }: Explanation) {
   return {
     blockers: blockers.slice(0, MAX_BLOCKERS).map((blocker) => blockerForPeople(blocker, atMs)),
     ...(blockers.length > MAX_BLOCKERS && { moreBlockers: blockers.length - MAX_BLOCKERS }),
-    ...(unknown.length > 0 && { unknown: unknown.map(quoted) }),
+    ...(unknown.length > 0 && { unknown: unknown.map(cut) }),
   };
 }
 
@@ -28,7 +28,7 @@ export function blockerForPeople(blocker: Blocker, atMs: number) {
       lastStatus,
       since: statusSinceMs === undefined ? undefined : isoTime(statusSinceMs),
     })),
-    causes: causes.map((cause) => ({ cause: cause.kind, ...fieldsOf(cause), sentence: sentenceOnCause(cause, atMs) })),
+    causes: causes.map((cause) => ({ cause: cause.kind, ...fieldsOf(cause) })),
     sentence: sentenceOnBlocker(blocker, atMs),
   };
 }
@@ -55,11 +55,11 @@ export function sentenceOnCause(cause: Cause, atMs: number): string {
     case 'starting':
       return 'it has not started yet';
     case 'cannot-replace':
-      return `its service can never be drained: of ${cause.desiredCount}, minimumHealthyPercent ${cause.minimumHealthyPercent} lets none stop first and maximumPercent ${cause.maximumPercent} lets none start first; change one of them`;
+      return `its service can never be drained, for of ${cause.desiredCount} tasks its minimumHealthyPercent of ${cause.minimumHealthyPercent} lets none stop first and its maximumPercent of ${cause.maximumPercent} lets none start first: change one of them`;
     case 'no-room':
-      return `ECS could not place a replacement, ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
+      return `ECS found no place for a task of its service, ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
     case 'replacements-fail':
-      return `its service's tasks do not stay or get healthy, ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
+      return `tasks of its service do not stay or do not get healthy, ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
     case 'protected':
       return `its scale-in protection is on${cause.untilMs === undefined ? '' : ` until ${isoTime(cause.untilMs)}`}`;
     case 'deployment':
@@ -88,7 +88,7 @@ function fieldsOf(cause: Cause): Readonly<Record<string, unknown>> {
       return { startedBy: cause.startedBy };
     case 'no-room':
     case 'replacements-fail':
-      return { at: isoTime(cause.atMs) };
+      return { at: isoTime(cause.atMs), message: cut(cause.message) };
     case 'protected':
       return cause.untilMs === undefined ? {} : { until: isoTime(cause.untilMs) };
     case 'deployment':
@@ -117,7 +117,12 @@ function span(ms: number): string {
   return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** AWS's words without its reference to its own guide. */
 function quoted(message: string): string {
+  return `"${cut(message.replace(/ For more information, see .*$/, '').replace(/\.$/, ''))}"`;
+}
+
+function cut(message: string): string {
   return message.length > MAX_QUOTED_CHARACTERS ? `${message.slice(0, MAX_QUOTED_CHARACTERS)}…` : message;
 }
 

@@ -111,7 +111,7 @@ describe('news of a drain', () => {
       group: 'service:web',
       class: 'service',
       tasks: [{ task: shown.task, lastStatus: 'RUNNING', since: shown.since }],
-      causes: [{ cause: 'protected', until: '2026-03-01T11:00:00.000Z', sentence }],
+      causes: [{ cause: 'protected', until: '2026-03-01T11:00:00.000Z' }],
       sentence: `1 task of service:web, RUNNING for 40 min: ${sentence}`,
     },
   ];
