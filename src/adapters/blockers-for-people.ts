@@ -5,20 +5,20 @@ import { unreachable } from '../domain/drain.ts';
 
 /** Events and log lines have a limit; so many different blockers nobody reads. */
 const MAX_BLOCKERS = 50;
+const MAX_SENTENCES = 5;
 const MAX_QUOTED_CHARACTERS = 400;
 
 /** What is told of an explanation, the first so many of its blockers. */
-export function explanationForPeople({ atMs, blockers, unknown }: Explanation) {
+export function explanationForPeople({ blockers, unknown }: Explanation) {
   return {
-    blockers: blockers.slice(0, MAX_BLOCKERS).map((blocker) => blockerForPeople(blocker, atMs)),
+    blockers: blockers.slice(0, MAX_BLOCKERS).map(blockerForPeople),
     ...(blockers.length > MAX_BLOCKERS && { moreBlockers: blockers.length - MAX_BLOCKERS }),
     ...(unknown.length > 0 && { unknown: unknown.map(cut) }),
   };
 }
 
-/** A blocker at an instant: which tasks, in which status since when, and why. */
-export function blockerForPeople(blocker: Blocker, atMs: number) {
-  const { cluster, group, class: taskClass, tasks, causes } = blocker;
+/** A blocker: which tasks, in which status since when, and why. */
+export function blockerForPeople({ cluster, group, class: taskClass, tasks, causes }: Blocker) {
   return {
     cluster,
     group,
@@ -29,8 +29,19 @@ export function blockerForPeople(blocker: Blocker, atMs: number) {
       since: statusSinceMs === undefined ? undefined : isoTime(statusSinceMs),
     })),
     causes: causes.map((cause) => ({ cause: cause.kind, ...fieldsOf(cause) })),
-    sentence: sentenceOnBlocker(blocker, atMs),
   };
+}
+
+/**
+ * The first blockers in words, and what is not known: what a person reads first. Without straight double quotes, which a
+ * rule's input transformer may put unescaped into a text of its own.
+ */
+export function inSentences({ atMs, blockers, unknown }: Explanation): string {
+  const known = blockers.slice(0, MAX_SENTENCES).map((blocker) => `${sentenceOnBlocker(blocker, atMs)}.`);
+  const more = blockers.length > MAX_SENTENCES ? [`And ${blockers.length - MAX_SENTENCES} more.`] : [];
+  return [...known, ...more, ...(unknown.length > 0 ? [`Not known: ${unknown.map(cut).join(' ')}`] : [])]
+    .join(' ')
+    .replaceAll('"', "'");
 }
 
 /** `2 tasks of service:web, RUNNING for 31 min: ECS found no room …; scale-in protection is on …`. */
@@ -119,7 +130,7 @@ function span(ms: number): string {
 
 /** AWS's words without its reference to its own guide. */
 function quoted(message: string): string {
-  return `"${cut(message.replace(/ For more information, see .*$/, '').replace(/\.$/, ''))}"`;
+  return `“${cut(message.replace(/ For more information, see .*$/, '').replace(/\.$/, ''))}”`;
 }
 
 function cut(message: string): string {

@@ -542,6 +542,7 @@ async function explained({ drain, observation, policy, nowMs }: Turn, ports: Por
     return { atMs: nowMs, blockers: [], unknown: [reason] };
   }
   const { containerInstances, holdingTasks } = observation;
+  if (holdingTasks.length === 0) return { atMs: nowMs, blockers: [], unknown: ['The instance is still registering.'] };
   const facts = await ports.containerInstances
     .factsAbout(holdingTasks)
     .catch((error: unknown) => ({ ...NO_FACTS, unknown: [reasonOf(error)] }));

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { explanationForPeople, sentenceOnBlocker, sentenceOnCause } from '../../src/adapters/blockers-for-people.ts';
+import {
+  explanationForPeople,
+  inSentences,
+  sentenceOnBlocker,
+  sentenceOnCause,
+} from '../../src/adapters/blockers-for-people.ts';
 import type { Blocker, Cause, CauseKind } from '../../src/domain/blockers.ts';
 import { CLUSTER, holdingTask, taskArn } from './samples.ts';
 
@@ -35,12 +40,12 @@ const causes: { readonly [K in CauseKind]: readonly [Extract<Cause, { kind: K }>
         at: '2026-03-01T09:48:00.000Z',
         message: '(service web) was unable to place a task. For more information, see the Troubleshooting section.',
       },
-      'ECS found no place for a task of its service, 12 min ago: "(service web) was unable to place a task"',
+      'ECS found no place for a task of its service, 12 min ago: “(service web) was unable to place a task”',
     ],
     'replacements-fail': [
       { kind: 'replacements-fail', atMs: minutesAgo(1), message: '(service web) is unhealthy in (target-group web)' },
       { at: '2026-03-01T09:59:00.000Z', message: '(service web) is unhealthy in (target-group web)' },
-      'tasks of its service do not stay or do not get healthy, 60 s ago: "(service web) is unhealthy in (target-group web)"',
+      'tasks of its service do not stay or do not get healthy, 60 s ago: “(service web) is unhealthy in (target-group web)”',
     ],
     protected: [
       { kind: 'protected', untilMs: atMs },
@@ -99,6 +104,16 @@ describe('a cause', () => {
   });
 });
 
+describe('an explanation in words', () => {
+  it('has no straight double quotes, whatever AWS says: an input transformer may not escape them', () => {
+    const message = '(service web) was unable to place a task. The closest one encountered error "AGENT".';
+    const blockers = [blockerOf({ causes: [{ kind: 'no-room', message, atMs }] })];
+    expect(inSentences({ atMs, blockers, unknown: ['Could not ask: "why"'] })).toBe(
+      "1 task of service:web, RUNNING for 31 min: ECS found no place for a task of its service, 0 s ago: “(service web) was unable to place a task. The closest one encountered error 'AGENT'”. Not known: Could not ask: 'why'",
+    );
+  });
+});
+
 describe('a blocker', () => {
   it('is which tasks, in which status since when', () => {
     const tasks = [
@@ -116,10 +131,12 @@ describe('a blocker', () => {
             { task: taskArn(2).split('/').at(-1), lastStatus: 'STOPPING', since: undefined },
           ],
           causes: [],
-          sentence: '2 tasks of service:web, 1 RUNNING for 31 min, 1 STOPPING: AWS tells no cause',
         },
       ],
     });
+    expect(sentenceOnBlocker(blockerOf({ tasks }), atMs)).toBe(
+      '2 tasks of service:web, 1 RUNNING for 31 min, 1 STOPPING: AWS tells no cause',
+    );
   });
 
   it.each([

@@ -254,6 +254,14 @@ describe('why it is stuck', () => {
     },
   );
 
+  it('says that an instance which never comes to register is what it waits for', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', status: 'REGISTERING' }] });
+    await aws.runToEnd();
+    const unknown = ['The instance is still registering.'];
+    expect(news(aws, 'stuck')).toMatchObject({ explanation: { blockers: [], unknown } });
+    expect(aws.callsNamed('factsAbout')).toEqual([]);
+  });
+
   it('says why nothing is known where the tasks cannot be seen', async () => {
     const aws = fakeAws({ tasks, facts, outages: [{ of: 'ecs-reads', span: [3_000, 6_000] }] });
     await aws.runToEnd();
