@@ -1,3 +1,4 @@
+import { type Facts, NO_FACTS } from '../src/domain/blockers.ts';
 import type { ContainerInstance, Drain, HoldingTask, HookLimits, LifecycleResult, Task } from '../src/domain/drain.ts';
 import { isSameDrain, newDrain } from '../src/domain/drain.ts';
 import type { Policy } from '../src/domain/policy.ts';
@@ -95,7 +96,7 @@ export interface FakeInstance {
 }
 
 /** What fails together: ECS throttles its reads and its changes apart (facts 17). */
-export type ApiGroup = 'ecs-reads' | 'ecs-changes' | 'auto-scaling' | 'scheduler';
+export type ApiGroup = 'ecs-reads' | 'ecs-facts' | 'ecs-changes' | 'auto-scaling' | 'scheduler';
 
 /** What the fake world is like; all instants in seconds after the start. */
 export interface World {
@@ -110,6 +111,8 @@ export interface World {
   readonly heldInstances?: readonly string[];
   /** ECS throttled others lately. */
   readonly busy?: boolean;
+  /** What ECS tells of why tasks stay; nothing, unless told. */
+  readonly facts?: Facts;
   /** When somebody else completes the action. */
   readonly completedAtSeconds?: number;
   /** Where drains are parked: how late a schedule comes, and whether the stop of a task wakes them. Nowhere, unless told. */
@@ -282,6 +285,14 @@ export function fakeAws(world: World) {
         return listed()
           .filter(({ id }) => holding.some(({ arn }) => arn === id))
           .map(seen);
+      },
+      async factsAbout(tasks) {
+        called(
+          'factsAbout',
+          'ecs-facts',
+          tasks.map(({ arn }) => arn),
+        );
+        return world.facts ?? NO_FACTS;
       },
       async stopTask({ arn }) {
         called('stopTask', 'ecs-changes', arn);

@@ -57,7 +57,7 @@ export function autoScalingLifecycleActions(client: AutoScalingClient, signal: A
         const pages = paginateDescribeScalingActivities({ client, pageSize: 100 }, input, sending);
         for await (const { Activities: activities = [] } of pages) {
           for (const { Description: description = '', StartTime: startedAt, EndTime: endedAt } of activities) {
-            // Those in progress come first (facts 37).
+            // Those in progress come first (facts 42).
             if (endedAt !== undefined) return since;
             const [instanceId] = /^Terminating EC2 instance: (i-\w+)/.exec(description)?.slice(1) ?? [];
             if (instanceId !== undefined && startedAt) since.set(instanceId, startedAt.getTime());

@@ -1,7 +1,9 @@
 import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
+import type { Explanation } from '../domain/blockers.ts';
 import { type Drain, drainIdOf, type HoldingTask, type Outcome, unreachable } from '../domain/drain.ts';
 import { type Announcements, type Continuations, type News, Unavailable } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
+import { explanationForPeople, inSentences } from './blockers-for-people.ts';
 
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
@@ -65,8 +67,13 @@ function aboutDrain(drain: Drain) {
 function aboutNews(drain: Drain, news: News) {
   switch (news.kind) {
     case 'started':
-    case 'stuck':
       return { deadlineAt: isoTime(news.deadlineAtMs), holdingTasks: news.holdingTasks.map(taskForPeople) };
+    case 'stuck':
+      return {
+        deadlineAt: isoTime(news.deadlineAtMs),
+        holdingTasks: news.holdingTasks.map(taskForPeople),
+        ...aboutExplanation(news.explanation),
+      };
     case 'finished':
       return {
         finishedAt: isoTime(news.finishedAtMs),
@@ -74,10 +81,15 @@ function aboutNews(drain: Drain, news: News) {
         continuations: drain.continuations,
         heartbeats: drain.heartbeats,
         ...aboutOutcome(news.outcome),
+        ...(news.explanation && aboutExplanation(news.explanation)),
       };
     default:
       return unreachable(news);
   }
+}
+
+function aboutExplanation(explanation: Explanation) {
+  return { why: inSentences(explanation), ...explanationForPeople(explanation) };
 }
 
 function aboutOutcome(outcome: Outcome) {
@@ -114,8 +126,10 @@ function aboutOutcome(outcome: Outcome) {
 }
 
 /** A task as logs and events show it. */
-export function taskForPeople({ arn, class: taskClass, group, lastStatus, stopRequested }: HoldingTask) {
-  return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, stopRequested };
+export function taskForPeople({ arn, class: taskClass, group, lastStatus, stopRequested, ...task }: HoldingTask) {
+  const { statusSinceMs } = task;
+  const since = statusSinceMs === undefined ? undefined : isoTime(statusSinceMs);
+  return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, since, stopRequested };
 }
 
 function isoTime(instantMs: number): string {

@@ -1,5 +1,6 @@
 /** The use case: observe, decide, act, until the drain ends or the invocation does. */
 
+import { type Explanation, explanationOf, NO_FACTS } from './blockers.ts';
 import { type Decision, decide, hookOf, type Situation, waitingFor } from './decide.ts';
 import {
   type ContainerInstance,
@@ -18,13 +19,14 @@ import {
   withAgents,
 } from './drain.ts';
 import {
+  deadlineAtMs,
   deadlineUsedPercent,
   MAX_CONTINUATIONS,
   maxSilenceGapSeconds,
   nextPollIntervalSeconds,
   type Policy,
 } from './policy.ts';
-import { type Journal, type News, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
+import { type Ending, type Journal, type News, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
 
 /** How one invocation's part of a drain ended. */
 export type DrainResult =
@@ -101,9 +103,9 @@ export async function continueDrain(claimed: Drain, policy: Policy, ports: Ports
   if (drain) return runDrain(drain, policy, ports);
   const seen = await observed(looksThrough(ports, policy).full, claimed);
   const holdingTasks = seen.kind === 'draining' ? seen.holdingTasks : [];
-  // The place that it names may be another drain's.
-  const placeless = { ...claimed, parked: undefined };
-  return (await finish(placeless, { kind: 'already-completed', holdingTasks }, ports)).result;
+  const outcome = { kind: 'already-completed', holdingTasks } as const;
+  const placeless = { ...claimed, parked: undefined }; // The place that it names may be another drain's.
+  return (await finish(placeless, { outcome, finishedAtMs: ports.clock.nowMs() }, ports)).result;
 }
 
 /** The drain as it left itself at its place; undefined if there is none, or none that can be read now. */
@@ -229,6 +231,7 @@ function tellingChanges(journal: Journal): Journal {
           refused = entry.doing;
           break;
         case 'finished':
+        case 'stuck':
         case 'superseded':
         case 'managed-draining':
         case 'corrected':
@@ -410,15 +413,15 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       const { verdict } = decision;
       if ('notice' in drain.action) {
         const isForeign = verdict.kind === 'gone' && drain.continuations === 0;
-        return isForeign ? { result: { kind: 'not-ours' } } : finish(drain, verdict, ports);
+        return isForeign ? { result: { kind: 'not-ours' } } : concluded(turn, verdict, ports);
       }
-      if (verdict.kind === 'timed-out' || verdict.kind === 'agent-lost') {
+      if (isLethal(verdict)) {
         // Tasks are to die for an instant that an event gave.
         const corrected = await withActualStart(drain, ports);
         if (corrected) return { drain: corrected, look, observation };
       }
       const answer = await lifecycleActions.complete(drain.action, resultOf(verdict));
-      return answer === 'accepted' ? finish(drain, verdict, ports) : overtaken(turn, ports);
+      return answer === 'accepted' ? concluded(turn, verdict, ports) : overtaken(turn, ports);
     }
     case 'set-draining': {
       const others = observation.kind === 'active' ? observation.containerInstances : [];
@@ -450,7 +453,11 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
     case 'announce': {
       const { news: kind, deadlineAtMs } = decision;
       const holdingTasks = observation.kind === 'draining' ? observation.holdingTasks : [];
-      await told(drain, { kind, deadlineAtMs, holdingTasks }, ports);
+      if (kind === 'stuck') {
+        const explanation = await explained(turn, ports);
+        ports.journal.record(drain, { kind, deadlineAtMs, explanation });
+        await told(drain, { kind, deadlineAtMs, holdingTasks, explanation }, ports);
+      } else await told(drain, { kind, deadlineAtMs, holdingTasks }, ports);
       return { drain: { ...drain, announced: kind }, look, observation };
     }
     case 'stop-tasks': {
@@ -608,18 +615,52 @@ function lifecycleActionOf({ action }: Drain): LifecycleAction {
   return action;
 }
 
-async function finish(drain: Drain, outcome: Outcome, ports: Ports): Promise<{ readonly result: DrainResult }> {
-  const { journal, clock, parkingPlaces } = ports;
-  const finishedAtMs = clock.nowMs();
-  journal.record(drain, { kind: 'finished', outcome, finishedAtMs });
-  await told(drain, { kind: 'finished', outcome, finishedAtMs }, ports);
+/** Why the tasks stay: ECS is asked for more than the tasks only here, once a drain is stuck or has let tasks die. */
+async function explained({ drain, observation, policy, nowMs }: Turn, ports: Ports): Promise<Explanation> {
+  if (observation.kind !== 'draining') {
+    const reason = observation.kind === 'unavailable' ? observation.reason : 'The tasks were not listed yet.';
+    return { atMs: nowMs, blockers: [], unknown: [reason] };
+  }
+  const { containerInstances, holdingTasks } = observation;
+  if (holdingTasks.length === 0) return { atMs: nowMs, blockers: [], unknown: ['The instance is still registering.'] };
+  const facts = await ports.containerInstances
+    .factsAbout(holdingTasks)
+    .catch((error: unknown) => ({ ...NO_FACTS, unknown: [reasonOf(error)] }));
+  return explanationOf(holdingTasks, {
+    facts,
+    containerInstances,
+    agentSilence: drain.agentSilence,
+    startedAtMs: drain.startedAtMs,
+    deadlineAtMs: deadlineAtMs(drain, hookOf({ drain, policy }), policy),
+    nowMs,
+  });
+}
+
+function isLethal({ kind }: Verdict): boolean {
+  return kind === 'timed-out' || kind === 'agent-lost';
+}
+
+/** What was decided has been done: an explanation of the tasks that die for it delays nothing but the news. */
+async function concluded(turn: Turn, outcome: Verdict, ports: Ports): Promise<Step> {
+  const ending = { outcome, finishedAtMs: ports.clock.nowMs() };
+  return finish(
+    turn.drain,
+    isLethal(outcome) ? { ...ending, explanation: await explained(turn, ports) } : ending,
+    ports,
+  );
+}
+
+async function finish(drain: Drain, ending: Ending, ports: Ports): Promise<{ readonly result: DrainResult }> {
+  const { journal, parkingPlaces } = ports;
+  journal.record(drain, { kind: 'finished', ...ending });
+  await told(drain, { kind: 'finished', ...ending }, ports);
   if (drain.parked) {
     // A schedule that stays wakes a drain that is over, which is harmless.
     await parkingPlaces?.release(drain).catch((error: unknown) => {
       journal.record(drain, { kind: 'refused', doing: 'release', reason: reasonOf(error) });
     });
   }
-  return { result: { kind: 'finished', outcome } };
+  return { result: { kind: 'finished', outcome: ending.outcome } };
 }
 
 /**
@@ -627,7 +668,8 @@ async function finish(drain: Drain, outcome: Outcome, ports: Ports): Promise<{ r
  * tasks seen last tell what that cost, for the instance may be gone by now.
  */
 function overtaken({ drain, lastSeen }: Turn, ports: Ports): Promise<Step> {
-  return finish(drain, { kind: 'already-completed', holdingTasks: lastSeen?.holdingTasks ?? [] }, ports);
+  const outcome = { kind: 'already-completed', holdingTasks: lastSeen?.holdingTasks ?? [] } as const;
+  return finish(drain, { outcome, finishedAtMs: ports.clock.nowMs() }, ports);
 }
 
 function resultOf(verdict: Verdict) {
