@@ -101,7 +101,7 @@ function pathsIn(value: unknown, path: Path = []): Path[] {
 function changed(value: unknown, [key, ...rest]: Path, to: unknown): unknown {
   if (key === undefined) return to === REMOVED ? undefined : to;
   if (Array.isArray(value)) return value.map((item, i) => (String(i) === key ? changed(item, rest, to) : item));
-  const fields = Object(value) as Json;
+  const fields = (typeof value === 'object' ? (value ?? {}) : {}) as Json; // a text's characters are no fields
   const others = Object.entries(fields).filter(([name]) => name !== key);
   if (rest.length === 0 && to === REMOVED) return Object.fromEntries(others);
   const inner = changed(Object.hasOwn(fields, key) ? fields[key] : undefined, rest, to);
@@ -223,23 +223,14 @@ describe('an event that somebody has meddled with', { timeout: 60_000 }, () => {
     await fc.assert(
       fc.asyncProperty(mutated, (event) =>
         inHostileWorld({}, async (world) => {
-          const t0 = performance.now();
           const result = await invokedWith(event, world);
-          if (performance.now() - t0 > 400)
-            console.log(
-              performance.now() - t0,
-              result,
-              world.lambda.invocations.length,
-              world.region.calls.length,
-              JSON.stringify(event).slice(0, 1500),
-            );
           seen.add(result);
           expect(misdeedsIn(world, ['held', 'free', 'foreign'])).toEqual([]);
           expect(world.logs.filter(({ message }) => message === 'forged')).toEqual([]);
           if (['ignored', 'rejected'].includes(result)) expect(world.mutations).toEqual([]);
         }),
       ),
-      { numRuns: 2000 },
+      { numRuns: 300 },
     );
     expect([...seen]).toEqual(expect.arrayContaining(['ignored', 'rejected', 'parked']));
   });
