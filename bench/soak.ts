@@ -59,7 +59,7 @@ function tablesOf(drained: Soak, undrained: Soak): FigureTable[] {
       rows: [
         both('instances terminated', ({ instancesTerminated }) => instancesTerminated),
         both('tasks that stopped', ({ tasksStopped }) => tasksStopped),
-        both('**tasks killed before a deadline**', ({ tasksKilled }) => tasksKilled.early),
+        both('tasks killed before a deadline', ({ tasksKilled }) => tasksKilled.early),
         both('tasks killed at a deadline', ({ tasksKilled }) => tasksKilled.atDeadline),
         both('requests lost', ({ requestsLost }) => requestsLost),
         both('Spot interruptions', ({ spot }) => spot.interruptions),
