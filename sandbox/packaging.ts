@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import type { HookSpec } from './region/auto-scaling.ts';
 import type { Rule } from './region/event-bridge.ts';
+import type { Statement } from './region/iam.ts';
 import type { FunctionSpec } from './region/lambda.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '..');
@@ -101,10 +102,12 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
 export interface Deployment {
   readonly lambda: Omit<FunctionSpec, 'load'>;
   readonly environment: Readonly<Record<string, string>>;
-  readonly rules: readonly Pick<Rule, 'name' | 'pattern' | 'retryPolicy'>[];
+  readonly rules: readonly (Pick<Rule, 'name' | 'pattern' | 'retryPolicy'> & { readonly deadLettered?: true })[];
   readonly hooks: readonly HookSpec[];
   /** The names of EventBridge Scheduler's groups. */
   readonly scheduleGroups: readonly string[];
+  /** The function's role, by its logical id, and all that its policies say. */
+  readonly role: { readonly name: string; readonly statements: readonly Statement[] };
 }
 
 /** The function, rules, hooks and schedule groups of a package. */
@@ -114,7 +117,13 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
     Object.values(resources).flatMap((resource) => (resource.Type === type ? [resource.Properties] : []));
   const [lambda] = ofType('AWS::Lambda::Function');
   const [{ MaximumEventAgeInSeconds: maximumEventAgeSeconds } = {}] = ofType('AWS::Lambda::EventInvokeConfig');
-  const { ReservedConcurrentExecutions: reservedConcurrency } = lambda;
+  const { ReservedConcurrentExecutions: reservedConcurrency, Role: roleArn } = lambda;
+  const role: string = roleArn?.split('.')[0] ?? '';
+  const policies = [
+    ...((resources[role]?.Properties['Policies'] ?? []) as object[]),
+    ...ofType('AWS::IAM::Policy').filter(({ Roles }) => Roles.includes(role)),
+  ] as { PolicyDocument: { Statement: Statement[] } }[];
+  const statements = policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
   return {
     lambda: {
       name: lambda.FunctionName,
@@ -124,7 +133,7 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
       ...(maximumEventAgeSeconds !== undefined && { maximumEventAgeSeconds }),
     },
     environment: lambda.Environment.Variables,
-    rules: ofType('AWS::Events::Rule').map(({ Name, EventPattern, Targets: [{ RetryPolicy }] }) => ({
+    rules: ofType('AWS::Events::Rule').map(({ Name, EventPattern, Targets: [{ RetryPolicy, DeadLetterConfig }] }) => ({
       name: Name,
       pattern: EventPattern,
       ...(RetryPolicy && {
@@ -133,6 +142,7 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
           maximumRetryAttempts: RetryPolicy.MaximumRetryAttempts,
         },
       }),
+      ...(DeadLetterConfig && { deadLettered: true }),
     })),
     hooks: ofType('AWS::AutoScaling::LifecycleHook').map((hook) => ({
       name: hook.LifecycleHookName,
@@ -141,6 +151,7 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
       defaultResult: hook.DefaultResult,
     })),
     scheduleGroups: ofType('AWS::Scheduler::ScheduleGroup').map(({ Name }) => Name),
+    role: { name: role, statements },
   };
 }
 

@@ -1,4 +1,10 @@
-import type { PutEventsRequest, PutEventsResponse } from '@aws-sdk/client-eventbridge';
+import type {
+  DescribeRuleRequest,
+  DescribeRuleResponse,
+  PutEventsRequest,
+  PutEventsResponse,
+} from '@aws-sdk/client-eventbridge';
+import { AwsError } from './aws-error.ts';
 import { matches } from './event-pattern.ts';
 import type { Faults } from './faults.ts';
 import type { Tell } from './happenings.ts';
@@ -21,6 +27,8 @@ export interface Rule {
   readonly target: (event: unknown) => void;
   /** EventBridge's own retries of the target: 24 hours and 185 attempts unless the rule says otherwise (facts 7). */
   readonly retryPolicy?: RetryPolicy;
+  /** Takes what the target would not, with the attributes that the message has. */
+  readonly deadLetterQueue?: (event: unknown, attributes: Readonly<Record<string, string>>) => void;
 }
 
 export interface RetryPolicy {
@@ -103,13 +111,40 @@ export class EventBridgeModel {
     const waitSeconds = Math.min(LONGEST_RETRY_SECONDS, 2 ** attempt) * random.between(0.5, 1);
     if (attempt >= maximumRetryAttempts || ageSeconds + waitSeconds > maximumEventAgeSeconds) {
       this.deadLetters.push(event);
+      rule.deadLetterQueue?.(event, {
+        RULE_ARN: this.#arnOf(rule),
+        ERROR_CODE: 'SDK_CLIENT_ERROR',
+        ERROR_MESSAGE: 'The target could not be invoked.',
+        EXHAUSTED_RETRY_CONDITION:
+          attempt >= maximumRetryAttempts ? 'MaximumRetryAttempts' : 'MaximumEventAgeInSeconds',
+        RETRY_ATTEMPTS: String(attempt),
+      });
       return;
     }
     time.after(waitSeconds, () => this.#deliver(rule, event, attempt + 1, ageSeconds + waitSeconds));
   }
 
+  #arnOf({ name }: Rule): string {
+    const { region, account } = this.#options.place;
+    return `arn:aws:events:${region}:${account}:rule/${name}`;
+  }
+
   /** The operations of the EventBridge API that this model answers, by name. */
   readonly operations = {
+    DescribeRule: ({ Name }: DescribeRuleRequest): DescribeRuleResponse => {
+      const rule = this.#rules.find(({ name }) => name === Name);
+      if (!rule) {
+        throw new AwsError('ResourceNotFoundException', `Rule ${Name} does not exist on EventBus default.`);
+      }
+      return {
+        Name: rule.name,
+        Arn: this.#arnOf(rule),
+        EventPattern: JSON.stringify(rule.pattern),
+        State: 'ENABLED',
+        EventBusName: 'default',
+      };
+    },
+
     PutEvents: (input: PutEventsRequest): PutEventsResponse => {
       const entries = input.Entries ?? [];
       const Entries = entries.map(({ Source = '', DetailType = '', Detail = '', Resources = [] }, i) => {
