@@ -1,3 +1,4 @@
+import { type Facts, NO_FACTS } from '../src/domain/blockers.ts';
 import type { ContainerInstance, Drain, HoldingTask, HookLimits, LifecycleResult, Task } from '../src/domain/drain.ts';
 import { newDrain } from '../src/domain/drain.ts';
 import type { Policy } from '../src/domain/policy.ts';
@@ -103,6 +104,8 @@ export interface World {
   readonly heldInstances?: readonly string[];
   /** ECS throttled others lately. */
   readonly busy?: boolean;
+  /** What ECS tells of why tasks stay; nothing, unless told. */
+  readonly facts?: Facts;
   /** When somebody else completes the action. */
   readonly completedAtSeconds?: number;
   /** Where drains are parked: how late a schedule comes, and whether the stop of a task wakes them. Nowhere, unless told. */
@@ -265,6 +268,10 @@ export function fakeAws(world: World) {
         return listed()
           .filter(({ id }) => holding.some(({ arn }) => arn === id))
           .map(seen);
+      },
+      async factsAbout(tasks) {
+        calls.push({ name: 'factsAbout', atSeconds: now(), detail: tasks });
+        return world.facts ?? NO_FACTS;
       },
       async stopTask({ arn }) {
         called('stopTask', 'ecs-changes', arn);

@@ -2,6 +2,7 @@ import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } 
 import { type Drain, type HoldingTask, type Outcome, unreachable } from '../domain/drain.ts';
 import { type Announcements, type Continuations, type News, Unavailable } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
+import { explanationForPeople } from './blockers-for-people.ts';
 
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
@@ -64,8 +65,13 @@ function aboutDrain({ action, cluster, startedAtMs }: Drain) {
 function aboutNews(drain: Drain, news: News) {
   switch (news.kind) {
     case 'started':
-    case 'stuck':
       return { deadlineAt: isoTime(news.deadlineAtMs), holdingTasks: news.holdingTasks.map(taskForPeople) };
+    case 'stuck':
+      return {
+        deadlineAt: isoTime(news.deadlineAtMs),
+        holdingTasks: news.holdingTasks.map(taskForPeople),
+        ...explanationForPeople(news.explanation),
+      };
     case 'finished':
       return {
         finishedAt: isoTime(news.finishedAtMs),
@@ -73,6 +79,7 @@ function aboutNews(drain: Drain, news: News) {
         continuations: drain.continuations,
         heartbeats: drain.heartbeats,
         ...aboutOutcome(news.outcome),
+        ...(news.explanation && explanationForPeople(news.explanation)),
       };
     default:
       return unreachable(news);
@@ -113,8 +120,10 @@ function aboutOutcome(outcome: Outcome) {
 }
 
 /** A task as logs and events show it. */
-export function taskForPeople({ arn, class: taskClass, group, lastStatus, stopRequested }: HoldingTask) {
-  return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, stopRequested };
+export function taskForPeople({ arn, class: taskClass, group, lastStatus, stopRequested, ...task }: HoldingTask) {
+  const { statusSinceMs } = task;
+  const since = statusSinceMs === undefined ? undefined : isoTime(statusSinceMs);
+  return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, since, stopRequested };
 }
 
 function isoTime(instantMs: number): string {

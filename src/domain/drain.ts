@@ -122,6 +122,10 @@ export interface HoldingTask extends Located {
   readonly stopRequested: boolean;
   /** SIGTERM to SIGKILL, the longest of its containers. */
   readonly stopTimeoutSeconds: number;
+  /** Since when it is where it is, as near as ECS tells: of one that is leaving, since it was told to. */
+  readonly statusSinceMs?: number | undefined;
+  /** A deployment's id, or what RunTask was given. */
+  readonly startedBy?: string | undefined;
 }
 
 /** A task that was on the instance and has stopped. */
@@ -245,6 +249,16 @@ export function withAgents(drain: Drain, observation: Observation, nowMs: number
  * How far a task is in its life, as ECS names the stages (facts 13): the one that is least far is likely to stop last.
  */
 const STAGES = ['PROVISIONING', 'PENDING', 'ACTIVATING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING'];
+
+/** Whether it has yet to become RUNNING. */
+export function hasYetToStart({ lastStatus }: HoldingTask): boolean {
+  return STAGES.slice(0, STAGES.indexOf('RUNNING')).includes(lastStatus);
+}
+
+/** Whether it runs no longer: its load balancer lets go of it, or its containers end. */
+export function isLeaving({ lastStatus }: HoldingTask): boolean {
+  return STAGES.indexOf(lastStatus) > STAGES.indexOf('RUNNING');
+}
 
 /** Whether its containers were told to stop, or have: it is a matter of its stop timeout now. */
 export function isEnding({ lastStatus }: HoldingTask): boolean {

@@ -1,5 +1,6 @@
 /** What the domain needs from outside. Adapters implement these; tests fake them. */
 
+import type { Explanation, Facts } from './blockers.ts';
 import type { Decision } from './decide.ts';
 import type {
   ContainerInstance,
@@ -36,6 +37,11 @@ export interface ContainerInstances {
   listTasks(containerInstances: readonly ContainerInstance[]): Promise<readonly Task[]>;
   /** The same tasks as they are now; one that ECS has forgotten is left out. */
   refreshTasks(tasks: readonly Located[]): Promise<readonly Task[]>;
+  /**
+   * What ECS knows of why the tasks stay. It takes a few seconds at most and never throws: what ECS does not tell is
+   * among the unknown.
+   */
+  factsAbout(tasks: readonly HoldingTask[]): Promise<Facts>;
   /** Asks ECS to stop the task with its usual grace; `reason` is shown to whoever looks at the task. */
   stopTask(task: HoldingTask, reason: string): Promise<void>;
   /** Whether ECS did not answer at the first attempt lately: then it is asked for nothing that can wait. */
@@ -87,8 +93,21 @@ export interface ParkingPlaces {
 /** News of a drain, for whoever listens on the bus. */
 export type News =
   | { readonly kind: 'started'; readonly deadlineAtMs: number; readonly holdingTasks: readonly HoldingTask[] }
-  | { readonly kind: 'stuck'; readonly deadlineAtMs: number; readonly holdingTasks: readonly HoldingTask[] }
-  | { readonly kind: 'finished'; readonly outcome: Outcome; readonly finishedAtMs: number };
+  | {
+      readonly kind: 'stuck';
+      readonly deadlineAtMs: number;
+      readonly holdingTasks: readonly HoldingTask[];
+      readonly explanation: Explanation;
+    }
+  | ({ readonly kind: 'finished' } & Ending);
+
+/** How a drain ended, and when. */
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly finishedAtMs: number;
+  /** Of an end that let tasks die. */
+  readonly explanation?: Explanation | undefined;
+}
 
 export interface Announcements {
   announce(drain: Drain, news: News): Promise<void>;
@@ -116,7 +135,9 @@ export type JournalEntry =
   | { readonly kind: 'superseded' }
   /** ECS drains the instances of this group as well. */
   | { readonly kind: 'managed-draining' }
-  | { readonly kind: 'finished'; readonly outcome: Outcome; readonly finishedAtMs: number };
+  /** What holds the instance for so long, and why. */
+  | { readonly kind: 'stuck'; readonly deadlineAtMs: number; readonly explanation: Explanation }
+  | ({ readonly kind: 'finished' } & Ending);
 
 /** Logs and metrics. */
 export interface Journal {

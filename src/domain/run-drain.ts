@@ -1,5 +1,6 @@
 /** The use case: observe, decide, act, until the drain ends or the invocation does. */
 
+import { type Explanation, explanationOf, NO_FACTS } from './blockers.ts';
 import { type Decision, decide, hookOf, type Situation, waitingFor } from './decide.ts';
 import {
   type ContainerInstance,
@@ -17,6 +18,7 @@ import {
   withAgents,
 } from './drain.ts';
 import {
+  deadlineAtMs,
   deadlineUsedPercent,
   MAX_CONTINUATIONS,
   maxSilenceGapSeconds,
@@ -159,6 +161,7 @@ function tellingChanges(journal: Journal): Journal {
           refused = entry.doing;
           break;
         case 'finished':
+        case 'stuck':
         case 'superseded':
         case 'managed-draining':
           break;
@@ -338,10 +341,10 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       const { verdict } = decision;
       if ('notice' in drain.action) {
         const isForeign = verdict.kind === 'gone' && drain.continuations === 0;
-        return isForeign ? { result: { kind: 'not-ours' } } : finish(drain, verdict, ports);
+        return isForeign ? { result: { kind: 'not-ours' } } : finish(turn, verdict, ports);
       }
       const answer = await lifecycleActions.complete(drain.action, resultOf(verdict));
-      return answer === 'accepted' ? finish(drain, verdict, ports) : overtaken(turn, ports);
+      return answer === 'accepted' ? finish(turn, verdict, ports) : overtaken(turn, ports);
     }
     case 'set-draining': {
       const others = observation.kind === 'active' ? observation.containerInstances : [];
@@ -373,7 +376,11 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
     case 'announce': {
       const { news: kind, deadlineAtMs } = decision;
       const holdingTasks = observation.kind === 'draining' ? observation.holdingTasks : [];
-      await told(drain, { kind, deadlineAtMs, holdingTasks }, ports);
+      if (kind === 'stuck') {
+        const explanation = await explained(turn, ports);
+        ports.journal.record(drain, { kind, deadlineAtMs, explanation });
+        await told(drain, { kind, deadlineAtMs, holdingTasks, explanation }, ports);
+      } else await told(drain, { kind, deadlineAtMs, holdingTasks }, ports);
       return { drain: { ...drain, announced: kind }, look, observation };
     }
     case 'stop-tasks': {
@@ -528,11 +535,32 @@ function lifecycleActionOf({ action }: Drain): LifecycleAction {
   return action;
 }
 
-async function finish(drain: Drain, outcome: Outcome, ports: Ports): Promise<Step> {
+/** Why the tasks stay: ECS is asked for more than the tasks only here, once a drain is stuck or has let tasks die. */
+async function explained({ drain, observation, policy, nowMs }: Turn, ports: Ports): Promise<Explanation> {
+  if (observation.kind !== 'draining') {
+    const reason = observation.kind === 'unavailable' ? observation.reason : 'The tasks were not listed yet.';
+    return { atMs: nowMs, blockers: [], unknown: [reason] };
+  }
+  const { containerInstances, holdingTasks } = observation;
+  return explanationOf(holdingTasks, {
+    facts: holdingTasks.length > 0 ? await ports.containerInstances.factsAbout(holdingTasks) : NO_FACTS,
+    containerInstances,
+    agentSilence: drain.agentSilence,
+    startedAtMs: drain.startedAtMs,
+    deadlineAtMs: deadlineAtMs(drain, hookOf({ drain, policy }), policy),
+    nowMs,
+  });
+}
+
+/** The completion is behind us: an explanation delays nothing but the news of it. */
+async function finish(turn: Turn, outcome: Outcome, ports: Ports): Promise<Step> {
+  const { drain } = turn;
   const { journal, clock, parkingPlaces } = ports;
   const finishedAtMs = clock.nowMs();
-  journal.record(drain, { kind: 'finished', outcome, finishedAtMs });
-  await told(drain, { kind: 'finished', outcome, finishedAtMs }, ports);
+  const isLethal = outcome.kind === 'timed-out' || outcome.kind === 'agent-lost';
+  const ending = { outcome, finishedAtMs, ...(isLethal && { explanation: await explained(turn, ports) }) };
+  journal.record(drain, { kind: 'finished', ...ending });
+  await told(drain, { kind: 'finished', ...ending }, ports);
   if (drain.parked) {
     // A schedule that stays wakes a drain that is over, which is harmless.
     await parkingPlaces?.release(drain).catch((error: unknown) => {
@@ -546,8 +574,8 @@ async function finish(drain: Drain, outcome: Outcome, ports: Ports): Promise<Ste
  * Somebody completed the action before us: another delivery of the same event, an operator, or the hook's timeout. The
  * tasks seen last tell what that cost, for the instance may be gone by now.
  */
-function overtaken({ drain, lastSeen }: Turn, ports: Ports): Promise<Step> {
-  return finish(drain, { kind: 'already-completed', holdingTasks: lastSeen?.holdingTasks ?? [] }, ports);
+function overtaken(turn: Turn, ports: Ports): Promise<Step> {
+  return finish(turn, { kind: 'already-completed', holdingTasks: turn.lastSeen?.holdingTasks ?? [] }, ports);
 }
 
 function resultOf(verdict: Verdict) {

@@ -82,6 +82,7 @@ describe("the function's role", () => {
     ['ecs:UpdateContainerInstancesState', ecsOf('container-instance'), inOurClusters()],
     ['ecs:ListTasks', ecsOf('container-instance'), inOurClusters()],
     ['ecs:DescribeTasks', ecsOf('task'), inOurClusters()],
+    ['ecs:GetTaskProtection', ecsOf('task'), inOurClusters()],
     ['ecs:StopTask', ecsOf('task'), inOurClusters()],
     ['ecs:DescribeServices', ecsOf('service'), inOurClusters()],
     ['autoscaling:CompleteLifecycleAction', [groupArn('web')], undefined],
