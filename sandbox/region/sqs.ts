@@ -1,7 +1,8 @@
+import type { Tell } from './happenings.ts';
 import type { LambdaModel } from './lambda.ts';
+import type { Random } from './random.ts';
 import { inRound, isStopped, nextRound } from './recursion.ts';
-import type { Region } from './region.ts';
-import type { Scheduled } from './virtual-time.ts';
+import type { Scheduled, VirtualTime } from './virtual-time.ts';
 
 /** A standard queue. */
 export interface QueueSpec {
@@ -24,7 +25,13 @@ export interface ReceivedMessage {
 }
 
 /** What the model needs of the rest of the Region. */
-export type QueueOptions = Pick<Region, 'time' | 'random' | 'tell' | 'count'>;
+export interface QueueOptions {
+  readonly time: VirtualTime;
+  readonly random: Random;
+  readonly tell: Tell;
+  /** Counts a call that AWS makes by itself. */
+  readonly count: (service: 'sqs', operation: string) => void;
+}
 
 interface Message {
   readonly id: string;
