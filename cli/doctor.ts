@@ -61,9 +61,10 @@ export async function doctor(target: Target, { print, printJson }: Output): Prom
   const { autoScalingGroups, policy } = deployment.settings;
 
   findings.push(...settingsFindings(deployment));
-  await check('the function’s role', async () => findings.push(...(await permissionFindings(deployment))));
+  await check("the function's role", async () => findings.push(...(await permissionFindings(deployment))));
+  const eventBridge = new EventBridgeClient(deployment.config);
   for (const rule of rulesOf(deployment)) {
-    await check(`rule ${rule}`, async () => findings.push(await ruleFinding(rule, deployment)));
+    await check(`rule ${rule}`, async () => findings.push(await ruleFinding(rule, eventBridge)));
   }
   await check('the dead-letter queue', async () => findings.push(await deadLetterFinding(deployment)));
 
@@ -99,12 +100,16 @@ export async function doctor(target: Target, { print, printJson }: Output): Prom
   }
 
   const time = { deadlineSeconds: shortestSeconds, heartbeatSeconds: shortestHeartbeatSeconds };
+  const clients = {
+    ecs: new ECSClient(deployment.config),
+    loadBalancing: new ElasticLoadBalancingV2Client(deployment.config),
+  };
   for (const cluster of policy.clusters) {
     const where = `cluster ${cluster}`;
-    const ecs = new ECSClient(deployment.config);
+    const { ecs } = clients;
     const services = await check(where, () => servicesOf(ecs, cluster));
     for (const service of services ?? []) {
-      findings.push(...(await serviceFindings(service, time, deployment, ecs, target)));
+      findings.push(...(await serviceFindings(service, time, deployment, clients, target)));
     }
     await check(`${where}: room for replacements`, async () => {
       if (services) findings.push(...(await roomFindings(cluster, await hostsOf(ecs, cluster), services, ecs)));
@@ -253,11 +258,11 @@ function rulesOf({ functionName, settings }: Deployment): string[] {
   return ['termination', 'continuation', ...(settings.parking ? ['wake-up'] : [])].map((rule) => `${prefix}-${rule}`);
 }
 
-async function ruleFinding(name: string, { config }: Deployment): Promise<Finding> {
+async function ruleFinding(name: string, eventBridge: EventBridgeClient): Promise<Finding> {
   const where = `rule ${name}`;
   try {
     const { State: state } = await awsCall(`describe ${where}`, () =>
-      new EventBridgeClient(config).send(new DescribeRuleCommand({ Name: name })),
+      eventBridge.send(new DescribeRuleCommand({ Name: name })),
     );
     if (state !== 'DISABLED') return { level: 'ok', where, what: 'it is enabled.' };
     const what = 'it is disabled: its events do not reach the function.';
@@ -366,8 +371,8 @@ interface Time {
 async function serviceFindings(
   service: Service,
   { deadlineSeconds, heartbeatSeconds }: Time,
-  { config, settings }: Deployment,
-  ecs: ECSClient,
+  { settings }: Deployment,
+  { ecs, loadBalancing }: { readonly ecs: ECSClient; readonly loadBalancing: ElasticLoadBalancingV2Client },
   target: Target,
 ): Promise<Finding[]> {
   const { serviceName: name = '', clusterArn = '', schedulingStrategy, desiredCount = 0, taskDefinition } = service;
@@ -394,7 +399,7 @@ async function serviceFindings(
   );
   const targetGroups = (service.loadBalancers ?? []).flatMap(({ targetGroupArn }) => targetGroupArn ?? []);
   const assumedSeconds = settings.policy.deregistrationDelaySeconds;
-  const delaySeconds = await deregistrationDelayOf(config, targetGroups).catch(
+  const delaySeconds = await deregistrationDelayOf(loadBalancing, targetGroups).catch(
     assuming(assumedSeconds, 'deregistration delay'),
   );
 
@@ -440,11 +445,13 @@ async function stopTimeoutOf(ecs: ECSClient, taskDefinition: string | undefined)
 }
 
 /** The longest of the target groups; 0 where there is none. */
-async function deregistrationDelayOf(config: Deployment['config'], targetGroups: readonly string[]): Promise<number> {
-  const elb = new ElasticLoadBalancingV2Client(config);
+async function deregistrationDelayOf(
+  loadBalancing: ElasticLoadBalancingV2Client,
+  targetGroups: readonly string[],
+): Promise<number> {
   const delays = targetGroups.map(async (TargetGroupArn) => {
     const { Attributes: attributes = [] } = await awsCall(`describe the target group ${TargetGroupArn}`, () =>
-      elb.send(new DescribeTargetGroupAttributesCommand({ TargetGroupArn })),
+      loadBalancing.send(new DescribeTargetGroupAttributesCommand({ TargetGroupArn })),
     );
     // 300 s unless it was changed (Elastic Load Balancing user guide, "Deregistration delay").
     return Number(attributes.find(({ Key }) => Key === 'deregistration_delay.timeout_seconds')?.Value ?? 300);
