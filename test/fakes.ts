@@ -89,7 +89,7 @@ export interface FakeInstance {
 }
 
 /** What fails together: ECS throttles its reads and its changes apart (facts 17). */
-export type ApiGroup = 'ecs-reads' | 'ecs-changes' | 'auto-scaling' | 'scheduler';
+export type ApiGroup = 'ecs-reads' | 'ecs-facts' | 'ecs-changes' | 'auto-scaling' | 'scheduler';
 
 /** What the fake world is like; all instants in seconds after the start. */
 export interface World {
@@ -270,7 +270,11 @@ export function fakeAws(world: World) {
           .map(seen);
       },
       async factsAbout(tasks) {
-        calls.push({ name: 'factsAbout', atSeconds: now(), detail: tasks });
+        called(
+          'factsAbout',
+          'ecs-facts',
+          tasks.map(({ arn }) => arn),
+        );
         return world.facts ?? NO_FACTS;
       },
       async stopTask({ arn }) {

@@ -5,20 +5,20 @@ import { unreachable } from '../domain/drain.ts';
 
 /** Events and log lines have a limit; so many different blockers nobody reads. */
 const MAX_BLOCKERS = 50;
+const MAX_SENTENCES = 5;
 const MAX_QUOTED_CHARACTERS = 400;
 
 /** What is told of an explanation, the first so many of its blockers. */
-export function explanationForPeople({ atMs, blockers, unknown }: Explanation) {
+export function explanationForPeople({ blockers, unknown }: Explanation) {
   return {
-    blockers: blockers.slice(0, MAX_BLOCKERS).map((blocker) => blockerForPeople(blocker, atMs)),
+    blockers: blockers.slice(0, MAX_BLOCKERS).map(blockerForPeople),
     ...(blockers.length > MAX_BLOCKERS && { moreBlockers: blockers.length - MAX_BLOCKERS }),
-    ...(unknown.length > 0 && { unknown: unknown.map(quoted) }),
+    ...(unknown.length > 0 && { unknown: unknown.map(cut) }),
   };
 }
 
-/** A blocker at an instant: which tasks, in which status since when, and why. */
-export function blockerForPeople(blocker: Blocker, atMs: number) {
-  const { cluster, group, class: taskClass, tasks, causes } = blocker;
+/** A blocker: which tasks, in which status since when, and why. */
+export function blockerForPeople({ cluster, group, class: taskClass, tasks, causes }: Blocker) {
   return {
     cluster,
     group,
@@ -28,9 +28,20 @@ export function blockerForPeople(blocker: Blocker, atMs: number) {
       lastStatus,
       since: statusSinceMs === undefined ? undefined : isoTime(statusSinceMs),
     })),
-    causes: causes.map((cause) => ({ cause: cause.kind, ...fieldsOf(cause), sentence: sentenceOnCause(cause, atMs) })),
-    sentence: sentenceOnBlocker(blocker, atMs),
+    causes: causes.map((cause) => ({ cause: cause.kind, ...fieldsOf(cause) })),
   };
+}
+
+/**
+ * The first blockers in words, and what is not known: what a person reads first. Without straight double quotes, which a
+ * rule's input transformer may put unescaped into a text of its own.
+ */
+export function inSentences({ atMs, blockers, unknown }: Explanation): string {
+  const known = blockers.slice(0, MAX_SENTENCES).map((blocker) => `${sentenceOnBlocker(blocker, atMs)}.`);
+  const more = blockers.length > MAX_SENTENCES ? [`And ${blockers.length - MAX_SENTENCES} more.`] : [];
+  return [...known, ...more, ...(unknown.length > 0 ? [`Not known: ${unknown.map(cut).join(' ')}`] : [])]
+    .join(' ')
+    .replaceAll('"', "'");
 }
 
 /** `2 tasks of service:web, RUNNING for 31 min: ECS found no room …; scale-in protection is on …`. */
@@ -55,11 +66,11 @@ export function sentenceOnCause(cause: Cause, atMs: number): string {
     case 'starting':
       return 'it has not started yet';
     case 'cannot-replace':
-      return `its service can never be drained: of ${cause.desiredCount}, minimumHealthyPercent ${cause.minimumHealthyPercent} lets none stop first and maximumPercent ${cause.maximumPercent} lets none start first; change one of them`;
+      return `its service can never be drained, for of ${cause.desiredCount} tasks its minimumHealthyPercent of ${cause.minimumHealthyPercent} lets none stop first and its maximumPercent of ${cause.maximumPercent} lets none start first: change one of them`;
     case 'no-room':
-      return `ECS could not place a replacement, ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
+      return `ECS found no place for a task of its service, ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
     case 'replacements-fail':
-      return `its service's tasks do not stay or get healthy, ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
+      return `tasks of its service do not stay or do not get healthy, ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
     case 'protected':
       return `its scale-in protection is on${cause.untilMs === undefined ? '' : ` until ${isoTime(cause.untilMs)}`}`;
     case 'deployment':
@@ -88,7 +99,7 @@ function fieldsOf(cause: Cause): Readonly<Record<string, unknown>> {
       return { startedBy: cause.startedBy };
     case 'no-room':
     case 'replacements-fail':
-      return { at: isoTime(cause.atMs) };
+      return { at: isoTime(cause.atMs), message: cut(cause.message) };
     case 'protected':
       return cause.untilMs === undefined ? {} : { until: isoTime(cause.untilMs) };
     case 'deployment':
@@ -117,7 +128,12 @@ function span(ms: number): string {
   return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** AWS's words without its reference to its own guide. */
 function quoted(message: string): string {
+  return `“${cut(message.replace(/ For more information, see .*$/, '').replace(/\.$/, ''))}”`;
+}
+
+function cut(message: string): string {
   return message.length > MAX_QUOTED_CHARACTERS ? `${message.slice(0, MAX_QUOTED_CHARACTERS)}…` : message;
 }
 

@@ -160,7 +160,7 @@ function containerInstancesUntil(
 
   /** Only a service's tasks have any; ECS fails others. */
   async function protectionOf(cluster: string, tasks: string[], abortSignal: AbortSignal) {
-    const what = `ask for the protection of ${tasks.length} tasks of cluster ${cluster}`;
+    const what = `ask for the scale-in protection of ${tasks.length} tasks of cluster ${cluster}`;
     const answer = await awsCall(what, () =>
       client.send(new GetTaskProtectionCommand({ cluster, tasks }), { abortSignal }),
     );

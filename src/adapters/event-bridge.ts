@@ -1,8 +1,9 @@
 import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
+import type { Explanation } from '../domain/blockers.ts';
 import { type Drain, type HoldingTask, type Outcome, unreachable } from '../domain/drain.ts';
 import { type Announcements, type Continuations, type News, Unavailable } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
-import { explanationForPeople } from './blockers-for-people.ts';
+import { explanationForPeople, inSentences } from './blockers-for-people.ts';
 
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
@@ -70,7 +71,7 @@ function aboutNews(drain: Drain, news: News) {
       return {
         deadlineAt: isoTime(news.deadlineAtMs),
         holdingTasks: news.holdingTasks.map(taskForPeople),
-        ...explanationForPeople(news.explanation),
+        ...aboutExplanation(news.explanation),
       };
     case 'finished':
       return {
@@ -79,11 +80,15 @@ function aboutNews(drain: Drain, news: News) {
         continuations: drain.continuations,
         heartbeats: drain.heartbeats,
         ...aboutOutcome(news.outcome),
-        ...(news.explanation && explanationForPeople(news.explanation)),
+        ...(news.explanation && aboutExplanation(news.explanation)),
       };
     default:
       return unreachable(news);
   }
+}
+
+function aboutExplanation(explanation: Explanation) {
+  return { why: inSentences(explanation), ...explanationForPeople(explanation) };
 }
 
 function aboutOutcome(outcome: Outcome) {

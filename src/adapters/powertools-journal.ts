@@ -4,7 +4,7 @@ import type { Explanation } from '../domain/blockers.ts';
 import type { Decision } from '../domain/decide.ts';
 import { type Drain, type Observation, type Outcome, unreachable } from '../domain/drain.ts';
 import type { Ending, Journal, JournalEntry } from '../domain/ports.ts';
-import { explanationForPeople, sentenceOnBlocker } from './blockers-for-people.ts';
+import { explanationForPeople, inSentences } from './blockers-for-people.ts';
 import { taskForPeople } from './event-bridge.ts';
 
 /** Structured logs; the metrics of each drain while it goes on, and when it ends. */
@@ -138,15 +138,6 @@ function sentenceOn(decision: Decision): string {
       return unreachable(decision);
   }
 }
-
-/** The blockers in words: what a person reads first. */
-function inSentences({ atMs, blockers, unknown }: Explanation): string {
-  const known = blockers.slice(0, MAX_SENTENCES).map((blocker) => `${sentenceOnBlocker(blocker, atMs)}.`);
-  const more = blockers.length > MAX_SENTENCES ? [`And ${blockers.length - MAX_SENTENCES} more.`] : [];
-  return [...known, ...more, ...(unknown.length > 0 ? [`Not known: ${unknown.join(' ')}`] : [])].join(' ');
-}
-
-const MAX_SENTENCES = 5;
 
 function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Ending): Line {
   const ending = {

@@ -111,18 +111,23 @@ export function explanationOf(tasks: readonly HoldingTask[], circumstances: Circ
   return { atMs: nowMs, blockers: blockersOf(tasks, circumstances), unknown: facts.unknown };
 }
 
-/** What holds the instance: each task in exactly one blocker. */
+/** What holds the instance: each task in exactly one blocker, those that only wait for others last. */
 export function blockersOf(tasks: readonly HoldingTask[], circumstances: Circumstances): Blocker[] {
   const explained = tasks.map((task) => ({ task, causes: causesOf(task, tasks, circumstances) }));
   const alike = Map.groupBy(explained, ({ task: { cluster, group }, causes }) =>
     JSON.stringify([cluster, group, causes]),
   );
-  return [...alike.values()].flatMap((members) => {
+  const blockers = [...alike.values()].flatMap((members) => {
     const [first] = members;
     if (!first) return [];
     const { cluster, group, class: taskClass } = first.task;
     return [{ cluster, group, class: taskClass, tasks: members.map(({ task }) => task), causes: first.causes }];
   });
+  return blockers.toSorted((a, b) => Number(onlyWaits(a)) - Number(onlyWaits(b)));
+}
+
+function onlyWaits({ causes }: Blocker): boolean {
+  return causes.some(({ kind }) => kind === 'daemon-last');
 }
 
 function causesOf(task: HoldingTask, tasks: readonly HoldingTask[], circumstances: Circumstances): Cause[] {

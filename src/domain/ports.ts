@@ -38,8 +38,7 @@ export interface ContainerInstances {
   /** The same tasks as they are now; one that ECS has forgotten is left out. */
   refreshTasks(tasks: readonly Located[]): Promise<readonly Task[]>;
   /**
-   * What ECS knows of why the tasks stay. It takes a few seconds at most and never throws: what ECS does not tell is
-   * among the unknown.
+   * What ECS knows of why the tasks stay. It takes a few seconds at most, and what ECS does not tell is among the unknown.
    */
   factsAbout(tasks: readonly HoldingTask[]): Promise<Facts>;
   /** Asks ECS to stop the task with its usual grace; `reason` is shown to whoever looks at the task. */

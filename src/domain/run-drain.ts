@@ -542,8 +542,12 @@ async function explained({ drain, observation, policy, nowMs }: Turn, ports: Por
     return { atMs: nowMs, blockers: [], unknown: [reason] };
   }
   const { containerInstances, holdingTasks } = observation;
+  if (holdingTasks.length === 0) return { atMs: nowMs, blockers: [], unknown: ['The instance is still registering.'] };
+  const facts = await ports.containerInstances
+    .factsAbout(holdingTasks)
+    .catch((error: unknown) => ({ ...NO_FACTS, unknown: [reasonOf(error)] }));
   return explanationOf(holdingTasks, {
-    facts: holdingTasks.length > 0 ? await ports.containerInstances.factsAbout(holdingTasks) : NO_FACTS,
+    facts,
     containerInstances,
     agentSilence: drain.agentSilence,
     startedAtMs: drain.startedAtMs,

@@ -104,15 +104,15 @@ describe('news of a drain', () => {
     ],
     unknown: [],
   };
-  const sentence = 'its scale-in protection is on until 2026-03-01T11:00:00.000Z';
+  const why =
+    '1 task of service:web, RUNNING for 40 min: its scale-in protection is on until 2026-03-01T11:00:00.000Z.';
   const blockers = [
     {
       cluster: CLUSTER,
       group: 'service:web',
       class: 'service',
       tasks: [{ task: shown.task, lastStatus: 'RUNNING', since: shown.since }],
-      causes: [{ cause: 'protected', until: '2026-03-01T11:00:00.000Z', sentence }],
-      sentence: `1 task of service:web, RUNNING for 40 min: ${sentence}`,
+      causes: [{ cause: 'protected', until: '2026-03-01T11:00:00.000Z' }],
     },
   ];
 
@@ -120,7 +120,7 @@ describe('news of a drain', () => {
 
   it.each<[News, string, object]>([
     [{ kind: 'started', deadlineAtMs, holdingTasks }, 'ECS Drain Started', {}],
-    [{ kind: 'stuck', deadlineAtMs, holdingTasks, explanation }, 'ECS Drain Stuck', { blockers }],
+    [{ kind: 'stuck', deadlineAtMs, holdingTasks, explanation }, 'ECS Drain Stuck', { why, blockers }],
   ])('says whose drain it is, since when, until when, and what holds the instance: $kind', async (news, type, more) => {
     expect(await put(news)).toEqual({
       source: SOURCE,
@@ -143,7 +143,10 @@ describe('news of a drain', () => {
 
   it('says why tasks held the instance to the end', async () => {
     const outcome: Outcome = { kind: 'timed-out', deadlineAtMs, result: 'CONTINUE', killedTasks: holdingTasks };
-    expect((await put({ kind: 'finished', outcome, finishedAtMs, explanation })).detail).toMatchObject({ blockers });
+    expect((await put({ kind: 'finished', outcome, finishedAtMs, explanation })).detail).toMatchObject({
+      why,
+      blockers,
+    });
   });
 
   it('says what ECS did not tell, and leaves out what nobody would read', async () => {
@@ -153,6 +156,7 @@ describe('news of a drain', () => {
     const { detail } = await put({ kind: 'stuck', deadlineAtMs, holdingTasks, explanation: vast });
     expect(detail.blockers).toHaveLength(50);
     expect(detail.moreBlockers).toBe(10);
+    expect(detail.why.length).toBeLessThan(2_000);
     expect(detail.unknown[0]).toMatch(/^Could not ask: x+…$/);
     expect(detail.unknown[0].length).toBeLessThan(500);
   });
