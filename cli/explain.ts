@@ -30,7 +30,7 @@ export async function explain(instanceId: string, target: Target, { print, print
     throw new UsageError(`${instanceId} is not the id of an EC2 instance, such as i-0123456789abcdef0.`);
   }
   const deployment = await deploymentOf(target);
-  const aws = awsOf(deployment);
+  const aws = awsOf(deployment, true);
   const [group, lifecycleState] = await placeOf(instanceId, aws);
   if (group === undefined || lifecycleState !== HELD || !deployment.settings.autoScalingGroups.includes(group)) {
     const registrations = await registrationsOf(instanceId, deployment.settings, aws);

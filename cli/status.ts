@@ -75,11 +75,12 @@ export interface Aws {
   readonly parkingPlaces: Pick<ParkingPlaces, 'parkedOn'> | undefined;
 }
 
-export function awsOf({ config, settings, nowMs }: Deployment): Aws {
+/** Task definitions are read only for who asks for their stop timeouts. */
+export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
   const { parking } = settings;
   return {
     autoScaling: new AutoScalingClient(config),
-    containerInstances: ecsContainerInstances(new ECSClient(config), { readStopTimeouts: true })(NEVER),
+    containerInstances: ecsContainerInstances(new ECSClient(config), { readStopTimeouts })(NEVER),
     parkingPlaces:
       parking &&
       schedulerParkingPlaces({
