@@ -190,6 +190,8 @@ export function needsOf({ functionArn, settings }: Pick<Deployment, 'functionArn
       actions: [
         'autoscaling:DescribeAutoScalingGroups',
         'autoscaling:DescribeLifecycleHooks',
+        'autoscaling:DescribeScalingActivities',
+        ...(parking ? ['scheduler:ListSchedules'] : []),
         ...(stops ? ['ecs:DescribeTaskDefinition'] : []),
       ],
       resources: ['*'],
@@ -255,7 +257,9 @@ function contextEntry([ContextKeyName, value]: [string, string]): ContextEntry {
 /** The rules of the deployment, by the names that serverless.yml gives them. */
 function rulesOf({ functionName, settings }: Deployment): string[] {
   const prefix = functionName.replace(/-drain$/, '');
-  return ['termination', 'continuation', ...(settings.parking ? ['wake-up'] : [])].map((rule) => `${prefix}-${rule}`);
+  return ['termination', 'continuation', 'sweep', ...(settings.parking ? ['wake-up'] : [])].map(
+    (rule) => `${prefix}-${rule}`,
+  );
 }
 
 async function ruleFinding(name: string, eventBridge: EventBridgeClient): Promise<Finding> {
@@ -330,7 +334,7 @@ function hookFindings(group: string, hooks: readonly LifecycleHook[], { settings
       const what = `it holds an instance for ${heartbeatTimeoutSeconds} s without a heartbeat, and for ${globalTimeoutSeconds} s at most.`;
       found.push({ level: 'ok', where, what });
     }
-    const action = { autoScalingGroup: group, lifecycleHook: '', instanceId: '', token: '' };
+    const action = { autoScalingGroup: group, lifecycleHook: '', instanceId: '' };
     const deadlineMs = deadlineAtMs(newDrain(action, 0, undefined, 0), limits, policy);
     deadlineSeconds = Math.min(deadlineSeconds, deadlineMs / 1000);
     heartbeatSeconds = Math.min(heartbeatSeconds, heartbeatTimeoutSeconds);

@@ -10,7 +10,7 @@ import * as v from 'valibot';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../src/adapters/event-bridge.ts';
 import { unreachable } from '../src/domain/drain.ts';
-import { RejectedEvent, receive } from '../src/handlers/events.ts';
+import { type Received, RejectedEvent, receive } from '../src/handlers/events.ts';
 import {
   counted,
   type DeadLetterQueue,
@@ -70,7 +70,7 @@ interface Letter {
   /** Why it is a dead letter, as far as it says. */
   readonly reason: string | undefined;
   readonly event: unknown;
-  readonly verdict: 'drain' | 'wake-up' | 'ignored' | 'rejected';
+  readonly verdict: Received['kind'] | 'rejected';
   readonly sentence: string;
   /** What is to be done once it is sent. */
   readonly sent?: () => Promise<void>;
@@ -229,12 +229,15 @@ function judged(event: unknown, { settings }: Deployment): Pick<Letter, 'verdict
   try {
     const received = receive(event, settings);
     switch (received.kind) {
-      case 'drain': {
-        const { action, continuations } = received.drain;
+      case 'drain':
+      case 'continuation': {
+        const { action } = received.drain;
         const where = 'notice' in action ? `on a ${action.notice}` : `of group ${action.autoScalingGroup}`;
-        const course = continuations === 0 ? 'begin the drain' : 'go on with the drain';
-        return { verdict: 'drain', sentence: `${course} of ${action.instanceId} ${where}.` };
+        const course = received.kind === 'drain' ? 'begin the drain' : 'go on with the drain';
+        return { verdict: received.kind, sentence: `${course} of ${action.instanceId} ${where}.` };
       }
+      case 'sweep':
+        return { verdict: 'sweep', sentence: 'look for drains that were lost.' };
       case 'wake-up':
         return {
           verdict: 'wake-up',

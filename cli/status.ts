@@ -3,11 +3,11 @@ import {
   DescribeLifecycleHooksCommand,
   type LifecycleHook,
   paginateDescribeAutoScalingGroups,
-  paginateDescribeScalingActivities,
 } from '@aws-sdk/client-auto-scaling';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import Table from 'cli-table3';
+import { autoScalingLifecycleActions } from '../src/adapters/auto-scaling.ts';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { ecsContainerInstances } from '../src/adapters/ecs.ts';
 import { taskForPeople } from '../src/adapters/event-bridge.ts';
@@ -22,8 +22,8 @@ import {
   newDrain,
 } from '../src/domain/drain.ts';
 import { deadlineAtMs, heartbeatDueAtMs, PARKED_LATE_SECONDS } from '../src/domain/policy.ts';
-import type { ContainerInstances, ParkingPlaces } from '../src/domain/ports.ts';
-import { drainIn } from '../src/handlers/events.ts';
+import type { ContainerInstances, LifecycleActions, ParkingPlaces } from '../src/domain/ports.ts';
+import { drainIn, RejectedEvent } from '../src/handlers/events.ts';
 import {
   counted,
   type Deployment,
@@ -70,6 +70,7 @@ export const HELD = 'Terminating:Wait';
 /** What the commands ask of AWS about instances. */
 export interface Aws {
   readonly autoScaling: AutoScalingClient;
+  readonly lifecycleActions: Pick<LifecycleActions, 'terminatingSinceMs'>;
   readonly containerInstances: ContainerInstances;
   /** Undefined where drains wait within their invocations. */
   readonly parkingPlaces: Pick<ParkingPlaces, 'parkedOn'> | undefined;
@@ -78,8 +79,10 @@ export interface Aws {
 /** Task definitions are read only for who asks for their stop timeouts. */
 export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
   const { parking } = settings;
+  const autoScaling = new AutoScalingClient(config);
   return {
-    autoScaling: new AutoScalingClient(config),
+    autoScaling,
+    lifecycleActions: autoScalingLifecycleActions(autoScaling, NEVER),
     containerInstances: ecsContainerInstances(new ECSClient(config), { readStopTimeouts })(NEVER),
     parkingPlaces:
       parking &&
@@ -153,17 +156,18 @@ export async function statusOf(
   const remarks: string[] = [];
   const containerInstances = await registrationsOf(instanceId, settings, aws);
   const tasks = await aws.containerInstances.listTasks(containerInstances);
-  const parked = await parkedDrain(containerInstances, aws);
+  const { parked, unreadable } = await parkedDrain(containerInstances, aws);
+  if (unreadable !== undefined) remarks.push(`what is parked for it cannot be read, and does not go on: ${unreadable}`);
   const hooks = await hooksOf(aws, group.name);
   const action = parked && !('notice' in parked.action) ? parked.action : undefined;
   const hook = hooks.find(({ LifecycleHookName: name = '' }) =>
     action ? name === action.lifecycleHook : settings.lifecycleHooks.includes(name),
   );
   const limits = hook?.HeartbeatTimeout === undefined ? undefined : hookLimits(hook.HeartbeatTimeout);
-  const sinceMs = parked?.startedAtMs ?? (await heldSinceMs(instanceId, group.name, aws));
+  const sinceMs = parked?.startedAtMs ?? (await aws.lifecycleActions.terminatingSinceMs(group.name)).get(instanceId);
 
   const lifecycleHook = action?.lifecycleHook ?? hook?.LifecycleHookName;
-  const lifecycleAction = { autoScalingGroup: group.name, lifecycleHook: lifecycleHook ?? '', instanceId, token: '' };
+  const lifecycleAction = { autoScalingGroup: group.name, lifecycleHook: lifecycleHook ?? '', instanceId };
   const drain = parked ?? (sinceMs === undefined ? undefined : newDrain(lifecycleAction, sinceMs, undefined, 0));
   const inForce = limits && { ...limits, globalTimeoutSeconds: hook?.GlobalTimeout ?? limits.globalTimeoutSeconds };
   const overdueMs = parked?.parked ? nowMs() - parked.parked.untilMs - PARKED_LATE_SECONDS * 1000 : 0;
@@ -172,7 +176,7 @@ export async function statusOf(
     remarks.push(
       `none of our hooks (${settings.lifecycleHooks.join(', ')}) is on group ${group.name}: another holds it.`,
     );
-  else if (!parked && settings.parking) {
+  else if (!parked && unreadable === undefined && settings.parking) {
     remarks.push(
       group.warmPool
         ? 'its group has a warm pool, so it may only return there, and is not drained.'
@@ -224,29 +228,18 @@ export async function registrationsOf(
 async function parkedDrain(
   containerInstances: readonly ContainerInstance[],
   { parkingPlaces }: Aws,
-): Promise<Drain | undefined> {
+): Promise<{ readonly parked?: Drain; readonly unreadable?: string }> {
   for (const { arn } of containerInstances) {
-    const drain = await parkingPlaces?.parkedOn(arn);
-    if (drain) return drain;
-  }
-  return undefined;
-}
-
-/** When the activity began that terminates the instance: some seconds before it was held. */
-async function heldSinceMs(instanceId: string, group: string, { autoScaling }: Aws): Promise<number | undefined> {
-  return awsCall(`describe the activities of group ${group}`, async () => {
-    const pages = paginateDescribeScalingActivities({ client: autoScaling }, { AutoScalingGroupName: group });
-    for await (const { Activities: activities = [] } of pages) {
-      const own = activities.find(
-        ({ Description = '', EndTime }) =>
-          EndTime === undefined && Description === `Terminating EC2 instance: ${instanceId}`,
-      );
-      if (own) return own.StartTime?.getTime();
-      // Those that go on come first.
-      if (activities.some(({ EndTime }) => EndTime !== undefined)) return undefined;
+    try {
+      const parked = await parkingPlaces?.parkedOn(arn);
+      if (parked) return { parked };
+    } catch (error) {
+      const { cause } = error as Error;
+      if (cause instanceof RejectedEvent || cause instanceof SyntaxError) return { unreadable: cause.message };
+      throw error;
     }
-    return undefined;
-  });
+  }
+  return {};
 }
 
 // --- What is told -----------------------------------------------------------------------------------------------------

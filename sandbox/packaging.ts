@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import type { HookSpec } from './region/auto-scaling.ts';
-import type { Rule } from './region/event-bridge.ts';
+import type { Rule, ScheduledRule } from './region/event-bridge.ts';
 import type { Statement } from './region/iam.ts';
 import type { FunctionSpec } from './region/lambda.ts';
 
@@ -102,7 +102,8 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
 export interface Deployment {
   readonly lambda: Omit<FunctionSpec, 'load'>;
   readonly environment: Readonly<Record<string, string>>;
-  readonly rules: readonly (Pick<Rule, 'name' | 'pattern' | 'retryPolicy'> & { readonly deadLettered?: true })[];
+  readonly rules: readonly (Omit<Rule, 'target' | 'deadLetterQueue'> & { readonly deadLettered?: true })[];
+  readonly scheduledRules: readonly Omit<ScheduledRule, 'target' | 'deadLetterQueue'>[];
   readonly hooks: readonly HookSpec[];
   /** The names of EventBridge Scheduler's groups. */
   readonly scheduleGroups: readonly string[];
@@ -115,6 +116,16 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
   const ofType = (type: string): any[] =>
     Object.values(resources).flatMap((resource) => (resource.Type === type ? [resource.Properties] : []));
+  const rules = ofType('AWS::Events::Rule');
+  const ruleOf = ({ Name: name, Targets: [{ RetryPolicy: retries }] }: (typeof rules)[number]) => ({
+    name,
+    ...(retries && {
+      retryPolicy: {
+        maximumEventAgeSeconds: retries.MaximumEventAgeInSeconds,
+        maximumRetryAttempts: retries.MaximumRetryAttempts,
+      },
+    }),
+  });
   const [lambda] = ofType('AWS::Lambda::Function');
   const [{ MaximumEventAgeInSeconds: maximumEventAgeSeconds } = {}] = ofType('AWS::Lambda::EventInvokeConfig');
   const { ReservedConcurrentExecutions: reservedConcurrency, Role: roleArn } = lambda;
@@ -133,17 +144,13 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
       ...(maximumEventAgeSeconds !== undefined && { maximumEventAgeSeconds }),
     },
     environment: lambda.Environment.Variables,
-    rules: ofType('AWS::Events::Rule').map(({ Name, EventPattern, Targets: [{ RetryPolicy, DeadLetterConfig }] }) => ({
-      name: Name,
-      pattern: EventPattern,
-      ...(RetryPolicy && {
-        retryPolicy: {
-          maximumEventAgeSeconds: RetryPolicy.MaximumEventAgeInSeconds,
-          maximumRetryAttempts: RetryPolicy.MaximumRetryAttempts,
-        },
-      }),
-      ...(DeadLetterConfig && { deadLettered: true }),
-    })),
+    rules: rules.flatMap(({ EventPattern: pattern, ...rule }) => {
+      const deadLettered = rule.Targets[0].DeadLetterConfig !== undefined;
+      return pattern ? { pattern, ...ruleOf(rule), ...(deadLettered && { deadLettered }) } : [];
+    }),
+    scheduledRules: rules.flatMap(({ ScheduleExpression: rate, ...rule }) =>
+      rate ? { everySeconds: secondsIn(rate), ...ruleOf(rule) } : [],
+    ),
     hooks: ofType('AWS::AutoScaling::LifecycleHook').map((hook) => ({
       name: hook.LifecycleHookName,
       group: hook.AutoScalingGroupName,
@@ -153,6 +160,13 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
     scheduleGroups: ofType('AWS::Scheduler::ScheduleGroup').map(({ Name }) => Name),
     role: { name: role, statements },
   };
+}
+
+/** The interval of a rule's `rate(5 minutes)`. */
+function secondsIn(rate: string): number {
+  const minutes = Number(/^rate\((\d+) minutes?\)$/.exec(rate)?.[1]);
+  if (!minutes) throw new Error(`The local Region knows no schedule expression ${rate}: only rate(… minutes).`);
+  return minutes * 60;
 }
 
 /** Unpacks the zip that would be uploaded into a folder; returns the path of the function's module. */

@@ -40,6 +40,9 @@ export const ecsDrain: Install = async (region, { params }) => {
       }),
     });
   }
+  for (const rule of deployment.scheduledRules) {
+    region.eventBridge.putScheduledRule({ ...rule, target: (event) => lambda.invokeAsync(event) });
+  }
   for (const Name of deployment.scheduleGroups) region.scheduler.operations.CreateScheduleGroup({ Name });
   for (const hook of deployment.hooks) region.autoScaling.putLifecycleHook(hook);
   measureByTheMinute(region, () => lambda.deadLetters.length + region.eventBridge.deadLetters.length);

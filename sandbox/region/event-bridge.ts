@@ -31,6 +31,11 @@ export interface Rule {
   readonly deadLetterQueue?: (event: unknown, attributes: Readonly<Record<string, string>>) => void;
 }
 
+/** A rule whose target gets an event at a fixed rate. */
+export interface ScheduledRule extends Omit<Rule, 'pattern'> {
+  readonly everySeconds: number;
+}
+
 export interface RetryPolicy {
   readonly maximumEventAgeSeconds: number;
   readonly maximumRetryAttempts: number;
@@ -57,6 +62,7 @@ const MAX_ENTRIES = 10;
 export class EventBridgeModel {
   readonly #options: EventBridgeOptions;
   readonly #rules: Rule[] = [];
+  readonly #scheduledRules = new Map<string, ScheduledRule>();
   /** Events that no target would take, in the dead-letter queues of their rules. */
   readonly deadLetters: unknown[] = [];
 
@@ -68,12 +74,31 @@ export class EventBridgeModel {
     this.#rules.push(rule);
   }
 
-  /** Puts an event on the bus; the targets of the rules it matches get it a little later, unless a fault has it otherwise. */
-  publish(event: BusEvent): void {
-    const { place, time, random, faults, tell } = this.#options;
+  /** It goes on for ever, and keeps no run going by itself. */
+  putScheduledRule(rule: ScheduledRule): void {
+    const { time, place } = this.#options;
+    this.#scheduledRules.set(rule.name, rule);
+    const happen = () => {
+      this.putScheduledRule(rule);
+      const resources = [`arn:aws:events:${place.region}:${place.account}:rule/${rule.name}`];
+      const event = { source: 'aws.events', 'detail-type': 'Scheduled Event', resources, detail: {} };
+      this.#deliver(rule, this.#enveloped(event));
+    };
+    time.toBackground(time.after(rule.everySeconds, happen));
+  }
+
+  /** What the bus adds to an event. */
+  #enveloped(event: BusEvent) {
+    const { place, time } = this.#options;
     const { account, region } = place;
     const at = `${new Date(time.nowMs()).toISOString().slice(0, 19)}Z`;
-    const delivered = { version: '0', id: place.newId(), account, time: at, region, ...event };
+    return { version: '0', id: place.newId(), account, time: at, region, ...event };
+  }
+
+  /** Puts an event on the bus; the targets of the rules it matches get it a little later, unless a fault has it otherwise. */
+  publish(event: BusEvent): void {
+    const { time, random, faults, tell } = this.#options;
+    const delivered = this.#enveloped(event);
     const matching = this.#rules.filter(({ pattern }) => matches(pattern, delivered));
     if (matching.length === 0) return;
 
@@ -101,7 +126,7 @@ export class EventBridgeModel {
   }
 
   /** Brings an event to a rule's target; a refusal is followed by another attempt, after ever longer waits. */
-  #deliver(rule: Rule, event: unknown, attempt = 0, ageSeconds = 0): void {
+  #deliver(rule: Omit<Rule, 'pattern'>, event: unknown, attempt = 0, ageSeconds = 0): void {
     const { time, random, faults } = this.#options;
     if (!random.chance(faults.refusedDeliveries)) {
       rule.target(event);
@@ -124,7 +149,7 @@ export class EventBridgeModel {
     time.after(waitSeconds, () => this.#deliver(rule, event, attempt + 1, ageSeconds + waitSeconds));
   }
 
-  #arnOf({ name }: Rule): string {
+  #arnOf({ name }: Pick<Rule, 'name'>): string {
     const { region, account } = this.#options.place;
     return `arn:aws:events:${region}:${account}:rule/${name}`;
   }
@@ -132,14 +157,16 @@ export class EventBridgeModel {
   /** The operations of the EventBridge API that this model answers, by name. */
   readonly operations = {
     DescribeRule: ({ Name }: DescribeRuleRequest): DescribeRuleResponse => {
-      const rule = this.#rules.find(({ name }) => name === Name);
+      const rule = [...this.#rules, ...this.#scheduledRules.values()].find(({ name }) => name === Name);
       if (!rule) {
         throw new AwsError('ResourceNotFoundException', `Rule ${Name} does not exist on EventBus default.`);
       }
       return {
         Name: rule.name,
         Arn: this.#arnOf(rule),
-        EventPattern: JSON.stringify(rule.pattern),
+        ...('pattern' in rule
+          ? { EventPattern: JSON.stringify(rule.pattern) }
+          : { ScheduleExpression: rateOf(rule.everySeconds) }),
         State: 'ENABLED',
         EventBusName: 'default',
       };
@@ -158,6 +185,12 @@ export class EventBridgeModel {
       return { Entries, FailedEntryCount: Entries.filter((entry) => 'ErrorCode' in entry).length };
     },
   };
+}
+
+/** As EventBridge writes it, in minutes. */
+function rateOf(everySeconds: number): string {
+  const minutes = everySeconds / 60;
+  return `rate(${minutes} ${minutes === 1 ? 'minute' : 'minutes'})`;
 }
 
 function parsed(json: string): object | undefined {

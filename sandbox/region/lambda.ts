@@ -4,7 +4,7 @@ import type { Datapoint } from './cloudwatch.ts';
 import type { Tell } from './happenings.ts';
 import type { Place } from './place.ts';
 import type { Random } from './random.ts';
-import { currentStrand, type Strand, type VirtualTime } from './virtual-time.ts';
+import { currentStrand, type Scheduled, type Strand, type VirtualTime } from './virtual-time.ts';
 
 /** A handler as Lambda calls it. */
 export type Handler = (event: unknown, context: Context) => Promise<unknown>;
@@ -129,9 +129,11 @@ export class LambdaModel {
 
     let over = false;
     let coldStart = false;
+    let timeout: Scheduled | undefined;
     const end = (strand: Strand, result: unknown, error: string | undefined, handler?: Handler) => {
       if (over) return;
       over = true;
+      if (timeout) time.cancel(timeout);
       this.#running.delete(strand);
       const billedSeconds = Math.ceil(time.nowMs() - startedAtMs) / 1000;
       this.#measure('Errors', error === undefined ? 0 : 1, startedAtMs);
@@ -167,11 +169,12 @@ export class LambdaModel {
     this.peakConcurrency = Math.max(this.peakConcurrency, this.#running.size);
     this.#measure('Throttles', 0);
     this.#measure('ConcurrentExecutions', this.#running.size);
-    time.after(this.#spec.timeoutSeconds, () => {
-      if (over) return;
-      strand.end();
-      end(strand, undefined, `Task timed out after ${this.#spec.timeoutSeconds} seconds`);
-    });
+    if (!over) {
+      timeout = time.after(this.#spec.timeoutSeconds, () => {
+        strand.end();
+        end(strand, undefined, `Task timed out after ${this.#spec.timeoutSeconds} seconds`);
+      });
+    }
     return true;
   }
 

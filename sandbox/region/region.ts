@@ -165,8 +165,7 @@ export function createRegion(options: RegionOptions): Region {
       }
     });
     if (understood) note(understood, failedWith);
-    // Whoever is told the time by AWS is told the Region's.
-    return { ...answered, headers: { ...answered.headers, date: new Date(time.nowMs()).toUTCString() } };
+    return answered;
   };
   const note = ({ service, operation }: Pick<Call, 'service' | 'operation'>, failedWith?: string) =>
     calls.push({ service, operation, atMs: time.nowMs(), strand: currentStrand.getStore(), failedWith });

@@ -105,10 +105,11 @@ function refuseOtherTypes(service: ServiceName, operation: string, input: unknow
   if (misfit) throw new AwsError('SerializationException', `${misfit.sentence}.`);
 }
 
-/** The wire on HTTP, on 127.0.0.1: on the given port, or on a free one. */
+/** The wire on HTTP, on 127.0.0.1: on the given port, or on a free one; its answers are dated by the clock. */
 export async function listen(
   answer: (request: WireRequest) => WireAnswer,
   port = 0,
+  nowMs = () => Date.now(),
 ): Promise<{ readonly url: string; close(): void }> {
   const server = createServer(async (request, response) => {
     const body = await text(request).catch(() => undefined);
@@ -121,7 +122,8 @@ export async function listen(
       headers: request.headers,
       body,
     });
-    response.writeHead(answered.status, answered.headers).end(answered.body);
+    const date = new Date(nowMs()).toUTCString();
+    response.writeHead(answered.status, { date, ...answered.headers }).end(answered.body);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -15,7 +15,14 @@ import {
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
 import type { Service } from '../domain/blockers.ts';
-import { type ContainerInstance, type HoldingTask, holdsInstance, type Task, type TaskClass } from '../domain/drain.ts';
+import {
+  type ContainerInstance,
+  type HoldingTask,
+  holdsInstance,
+  type Registration,
+  type Task,
+  type TaskClass,
+} from '../domain/drain.ts';
 import { DEFAULT_STOP_TIMEOUT_SECONDS } from '../domain/policy.ts';
 import { type ContainerInstances, Unavailable } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
@@ -66,7 +73,7 @@ function containerInstancesUntil(
   const sending = { abortSignal: signal };
 
   async function describeInstances(cluster: string, arns: readonly string[]) {
-    const found: ContainerInstance[] = [];
+    const found: Registration[] = [];
     for (const batch of batches(arns, DESCRIBE_BATCH)) {
       const what = `describe ${batch.length} container instances of cluster ${cluster}`;
       const answer = await awsCall(what, () =>
@@ -76,6 +83,18 @@ function containerInstancesUntil(
       refuseFailures(answer.failures, what);
     }
     return { found, missing: absentFrom(arns, found) };
+  }
+
+  function listRegistrations(
+    cluster: string,
+    ec2InstanceIds: readonly string[],
+    only: { readonly status?: 'ACTIVE' } = {},
+  ): Promise<string[]> {
+    return awsCall(`find ${ec2InstanceIds.length} instances in cluster ${cluster}`, async () => {
+      const filter = `ec2InstanceId in [${ec2InstanceIds.join(', ')}]`;
+      const pages = paginateListContainerInstances({ client, pageSize: 100 }, { cluster, filter, ...only }, sending);
+      return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
+    });
   }
 
   async function describeTasks(cluster: string, arns: readonly string[]) {
@@ -210,16 +229,17 @@ function containerInstancesUntil(
 
     refresh: (containerInstances) => foundPerCluster(containerInstances, describeInstances),
 
+    async registrations(cluster, ec2InstanceIds) {
+      const found: Registration[] = [];
+      for (const batch of batches(ec2InstanceIds, DESCRIBE_BATCH)) {
+        const arns = await listRegistrations(cluster, batch);
+        found.push(...(await describeInstances(cluster, arns)).found);
+      }
+      return found;
+    },
+
     async findActive(cluster, ec2InstanceIds) {
-      const arns = await awsCall(`find ${ec2InstanceIds.length} instances in cluster ${cluster}`, async () => {
-        const filter = `ec2InstanceId in [${ec2InstanceIds.join(', ')}]`;
-        const pages = paginateListContainerInstances(
-          { client, pageSize: 100 },
-          { cluster, filter, status: 'ACTIVE' },
-          sending,
-        );
-        return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
-      });
+      const arns = await listRegistrations(cluster, ec2InstanceIds, { status: 'ACTIVE' });
       return arns.map((arn) => ({ arn, cluster }));
     },
 
@@ -347,10 +367,10 @@ function absentFrom(asked: readonly string[], found: readonly { readonly arn: st
   return asked.filter((arn) => !arns.has(arn));
 }
 
-function toContainerInstance(cluster: string, instance: EcsContainerInstance): ContainerInstance {
-  const { containerInstanceArn = '', status = '', agentConnected = false } = instance;
+function toContainerInstance(cluster: string, instance: EcsContainerInstance): Registration {
+  const { containerInstanceArn = '', status = '', agentConnected = false, ec2InstanceId = '' } = instance;
   const countedTasks = (instance.runningTasksCount ?? 0) + (instance.pendingTasksCount ?? 0);
-  return { arn: containerInstanceArn, cluster, status, agentConnected, countedTasks };
+  return { arn: containerInstanceArn, cluster, ec2InstanceId, status, agentConnected, countedTasks };
 }
 
 /** What comes first, a task has been since then: `stoppingAt` is when it was told to stop (ECS API reference, Task). */

@@ -1,6 +1,6 @@
 import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
 import type { Explanation } from '../domain/blockers.ts';
-import { type Drain, type HoldingTask, type Outcome, unreachable } from '../domain/drain.ts';
+import { type Drain, drainIdOf, type HoldingTask, type Outcome, unreachable } from '../domain/drain.ts';
 import { type Announcements, type Continuations, type News, Unavailable } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { explanationForPeople, inSentences } from './blockers-for-people.ts';
@@ -8,7 +8,7 @@ import { explanationForPeople, inSentences } from './blockers-for-people.ts';
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
 /** Raise it with every change of `Drain` that an older function could not read. */
-export const CONTINUATION_VERSION = 2;
+export const CONTINUATION_VERSION = 3;
 
 /** The `detail` of a continuation event, as JSON. */
 export function continuationDetail(drain: Drain): string {
@@ -54,13 +54,14 @@ export function eventBridgeAnnouncements(client: EventBridgeClient, source: stri
   };
 }
 
-function aboutDrain({ action, cluster, startedAtMs }: Drain) {
-  const { instanceId, token: drainId } = action;
+function aboutDrain(drain: Drain) {
+  const { action, cluster, startedAtMs } = drain;
+  const { instanceId } = action;
   const trigger =
     'notice' in action
       ? { trigger: action.notice }
       : { trigger: 'lifecycle-action', autoScalingGroup: action.autoScalingGroup, lifecycleHook: action.lifecycleHook };
-  return { drainId, instanceId, ...trigger, cluster, startedAt: isoTime(startedAtMs) };
+  return { drainId: drainIdOf(drain), instanceId, ...trigger, cluster, startedAt: isoTime(startedAtMs) };
 }
 
 function aboutNews(drain: Drain, news: News) {

@@ -2,7 +2,7 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Explanation } from '../domain/blockers.ts';
 import type { Decision } from '../domain/decide.ts';
-import { type Drain, type Observation, type Outcome, unreachable } from '../domain/drain.ts';
+import { type Drain, drainIdOf, type Observation, type Outcome, unreachable } from '../domain/drain.ts';
 import type { Ending, Journal, JournalEntry } from '../domain/ports.ts';
 import { explanationForPeople, inSentences } from './blockers-for-people.ts';
 import { taskForPeople } from './event-bridge.ts';
@@ -18,6 +18,7 @@ export function powertoolsJournal(logger: Logger, metrics: Metrics): Journal {
       }
       const { level, message, ...fields } = lineOf(drain, entry);
       logger[level](message, fields);
+      if (entry.kind === 'found') publishFound(metrics);
       if (entry.kind === 'stuck') publishStuck(metrics, drain, entry.explanation);
       if (entry.kind === 'finished') {
         publishEnd(metrics, drain, entry.outcome, entry.finishedAtMs);
@@ -35,9 +36,10 @@ interface Line {
 }
 
 /** The keys that every log line of a drain carries. */
-export function drainKeys({ action, cluster }: Drain) {
+export function drainKeys(drain: Drain) {
+  const { action, cluster } = drain;
   return {
-    drainId: action.token,
+    drainId: drainIdOf(drain),
     instanceId: action.instanceId,
     ...('notice' in action
       ? { notice: action.notice }
@@ -59,6 +61,18 @@ function lineOf(drain: Drain, entry: Exclude<JournalEntry, { kind: 'looked' }>):
       };
     case 'superseded':
       return { level: 'info', message: 'Another delivery of the same event has parked this drain: it goes on there' };
+    case 'corrected':
+      return {
+        level: 'warn',
+        message: 'The start that the event gave is not the one that Auto Scaling knows: its is taken',
+        claimedStart: new Date(entry.claimedStartAtMs).toISOString(),
+      };
+    case 'found':
+      return {
+        level: 'warn',
+        message: `Nobody went on with this drain, whose ${entry.lost} must have been lost: it goes on now`,
+        lost: entry.lost,
+      };
     case 'managed-draining':
       return {
         level: 'warn',
@@ -191,6 +205,12 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
 function publishLook(metrics: Metrics, drain: Drain, deadlineUsedPercent: number): void {
   for (const [key, value] of Object.entries(drainKeys(drain))) metrics.addMetadata(key, value);
   metrics.addMetric('DeadlineUsed', MetricUnit.Percent, deadlineUsedPercent);
+  metrics.publishStoredMetrics();
+}
+
+/** An EMF line for a drain that was lost. */
+function publishFound(metrics: Metrics): void {
+  metrics.addMetric('LostDrainsFound', MetricUnit.Count, 1);
   metrics.publishStoredMetrics();
 }
 

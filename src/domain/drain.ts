@@ -8,15 +8,15 @@ export interface LifecycleAction {
   readonly autoScalingGroup: string;
   readonly lifecycleHook: string;
   readonly instanceId: string;
-  /** One for each lifecycle action: also the drain's id. */
-  readonly token: string;
+  /** One for each lifecycle action; only its event tells it, so it is undefined where the event was lost. */
+  readonly token?: string | undefined;
 }
 
 /** EC2's word that it may take an instance, whatever Auto Scaling does: there is nothing to hold and nothing to complete. */
 export interface Notice {
   readonly notice: NoticeKind;
   readonly instanceId: string;
-  /** The id of the event: also the drain's id. */
+  /** The id of the event. */
   readonly token: string;
 }
 
@@ -105,6 +105,17 @@ export interface ContainerInstance extends Located {
   readonly agentConnected: boolean;
   /** Tasks that are to run: there may be none of them and others still hold the instance (facts 13). */
   readonly countedTasks: number;
+}
+
+/** A registration, and the EC2 instance that it is of. */
+export interface Registration extends ContainerInstance {
+  readonly ec2InstanceId: string;
+}
+
+/** An instance that a terminating hook of its group holds: ours, or another's. */
+export interface HeldInstance {
+  readonly autoScalingGroup: string;
+  readonly instanceId: string;
 }
 
 /** Who started a task: a replica service, a daemon service, or somebody with RunTask. */
@@ -208,6 +219,20 @@ export function newDrain(
     continuations: 0,
     pollIntervalSeconds,
   };
+}
+
+/** The drain's id, for people: the token of its action, or its instance where that is not known. */
+export function drainIdOf({ action }: Drain): string {
+  return action.token ?? action.instanceId;
+}
+
+/** Whether both are drains of the same lifecycle action, or on the same notice. */
+export function isSameDrain({ action: a }: Drain, { action: b }: Drain): boolean {
+  if ('notice' in a || 'notice' in b) return a.token === b.token;
+  const isSameHold =
+    a.instanceId === b.instanceId && a.autoScalingGroup === b.autoScalingGroup && a.lifecycleHook === b.lifecycleHook;
+  // A group may hold an instance again that went back to its warm pool.
+  return isSameHold && (a.token === b.token || a.token === undefined || b.token === undefined);
 }
 
 /** What the registrations and their tasks amount to; as long as one is ACTIVE the tasks do not matter. */

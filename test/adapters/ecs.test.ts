@@ -1,7 +1,7 @@
 import { ECSClient, type Task as EcsTask } from '@aws-sdk/client-ecs';
 import { describe, expect, it } from 'vitest';
 import { ecsContainerInstances } from '../../src/adapters/ecs.ts';
-import type { ContainerInstance, HoldingTask, Task } from '../../src/domain/drain.ts';
+import type { HoldingTask, Registration, Task } from '../../src/domain/drain.ts';
 import { type ContainerInstances, Unavailable } from '../../src/domain/ports.ts';
 import {
   CLUSTER,
@@ -22,12 +22,13 @@ function ecsAt({ config }: AwsEndpoint, { readStopTimeouts = false, signal = new
 }
 
 /** A registration as the domain knows it. */
-function registration(n = 1, changes: Partial<ContainerInstance> = {}): ContainerInstance {
+function registration(n = 1, changes: Partial<Registration> = {}): Registration {
   return {
     arn: containerInstanceArn(n),
     cluster: CLUSTER,
     status: 'ACTIVE',
     agentConnected: true,
+    ec2InstanceId: INSTANCE_ID,
     countedTasks: 2,
     ...changes,
   };
@@ -195,6 +196,44 @@ describe('finding those that take tasks among many instances', () => {
         maxResults: 100,
       },
     ]);
+  });
+});
+
+describe('finding out which registrations EC2 instances have', () => {
+  it('asks for a hundred at a time, whatever their status, and describes them', async () => {
+    const endpoint = await aws({
+      ListContainerInstances: [
+        { containerInstanceArns: [containerInstanceArn(1)] },
+        { containerInstanceArns: [containerInstanceArn(2)] },
+      ],
+      DescribeContainerInstances: [
+        { containerInstances: [recordedInstance()], failures: [] },
+        {
+          containerInstances: [
+            recordedInstance({
+              containerInstanceArn: containerInstanceArn(2),
+              ec2InstanceId: 'i-0123456789abcdef1',
+            }),
+          ],
+          failures: [],
+        },
+      ],
+    });
+    const ids = Array.from({ length: 101 }, (_, i) => `i-${String(i).padStart(17, '0')}`);
+    expect(await ecsAt(endpoint).registrations(CLUSTER, ids)).toMatchObject([
+      { arn: containerInstanceArn(1), cluster: CLUSTER, ec2InstanceId: INSTANCE_ID, status: 'ACTIVE' },
+      { arn: containerInstanceArn(2), cluster: CLUSTER, ec2InstanceId: 'i-0123456789abcdef1' },
+    ]);
+    const asked = endpoint.inputsOf('ListContainerInstances');
+    expect(asked).toEqual([
+      { cluster: CLUSTER, filter: `ec2InstanceId in [${ids.slice(0, 100).join(', ')}]`, maxResults: 100 },
+      { cluster: CLUSTER, filter: `ec2InstanceId in [${ids[100]}]`, maxResults: 100 },
+    ]);
+  });
+
+  it('describes nothing where ECS lists nothing', async () => {
+    const endpoint = await aws({ ListContainerInstances: { containerInstanceArns: [] } });
+    expect(await ecsAt(endpoint).registrations(CLUSTER, [INSTANCE_ID])).toEqual([]);
   });
 });
 
@@ -745,7 +784,7 @@ describe('each call of ECS', () => {
   ] as const)('reads the failures in a 200, and fails on any but MISSING: %s', async (action, request) => {
     const failures = [{ arn: containerInstanceArn(), reason: 'INACTIVE', detail: 'It left the cluster.' }];
     const endpoint = await aws({ ...working, [action]: { failures } });
-    const asked = request(ecsAt(endpoint)) as Promise<readonly (Task | ContainerInstance)[]>;
+    const asked = request(ecsAt(endpoint)) as Promise<readonly (Task | Registration)[]>;
     await expect(asked).rejects.toThrow(`ECS failed ${containerInstanceArn()} with INACTIVE. It left the cluster.`);
     await expect(asked).rejects.not.toThrow(Unavailable);
   });

@@ -55,6 +55,7 @@ interface Actions {
   CompleteLifecycleAction: Query;
   DescribeAutoScalingGroups: Query;
   DescribeLifecycleHooks: Query;
+  DescribeScalingActivities: Query;
   RecordLifecycleActionHeartbeat: Query;
 }
 

@@ -20,7 +20,7 @@ export interface World {
   readonly hooks?: readonly Partial<HookSpec>[];
   readonly services?: readonly (Partial<ServiceSpec> & { readonly name: string })[];
   /** The purposes of the rules that there are. */
-  readonly rules?: readonly ('termination' | 'continuation' | 'wake-up')[];
+  readonly rules?: readonly (keyof typeof RULES | 'sweep')[];
   readonly statements?: readonly Statement[];
   readonly instances?: number;
 }
@@ -112,9 +112,10 @@ export async function deployedRegion(world: World = {}) {
   });
   region.roles.set('drain', world.statements ?? [{ Effect: 'Allow', Action: '*', Resource: '*' }]);
   region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-dev' });
-  for (const purpose of world.rules ?? (['termination', 'continuation', 'wake-up'] as const)) {
-    const target = (event: unknown) => lambda.invokeAsync(event);
-    eventBridge.putRule({ name: `ecs-drain-dev-${purpose}`, pattern: RULES[purpose], target });
+  for (const purpose of world.rules ?? (['termination', 'continuation', 'wake-up', 'sweep'] as const)) {
+    const rule = { name: `ecs-drain-dev-${purpose}`, target: (event: unknown) => lambda.invokeAsync(event) };
+    if (purpose === 'sweep') eventBridge.putScheduledRule({ ...rule, everySeconds: 60 });
+    else eventBridge.putRule({ ...rule, pattern: RULES[purpose] });
   }
 
   const pass = async (seconds: number) => {
@@ -124,7 +125,7 @@ export async function deployedRegion(world: World = {}) {
   };
   await pass(300);
 
-  const { url, close } = await listen(region.answer);
+  const { url, close } = await listen(region.answer, 0, () => time.nowMs());
   onTestFinished(() => {
     close();
     for (const end of ends) end();

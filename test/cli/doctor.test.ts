@@ -97,7 +97,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
   ],
   [
     'a rule that is missing',
-    { rules: ['termination', 'continuation'] },
+    { rules: ['termination', 'continuation', 'sweep'] },
     { level: 'error', where: 'rule ecs-drain-dev-wake-up', what: 'EventBridge has no such rule on the default bus.' },
   ],
   [
@@ -132,13 +132,14 @@ describe('ecs-drain doctor', () => {
       ['ok', 'role drain'],
       ['ok', 'rule ecs-drain-dev-termination'],
       ['ok', 'rule ecs-drain-dev-continuation'],
+      ['ok', 'rule ecs-drain-dev-sweep'],
       ['ok', 'rule ecs-drain-dev-wake-up'],
       ['ok', 'dead-letter queue dead-letters'],
       ['ok', 'hook ecs-drain of group web'],
       ['ok', 'service web of cluster prod'],
       ['ok', 'cluster prod'],
     ]);
-    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 9 ok, 0 not checked\.\n$/);
+    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 10 ok, 0 not checked\.\n$/);
   });
 
   it.each(CHANGED)('finds %s, and nothing else', async (_, world, trouble) => {

@@ -124,7 +124,7 @@ describe('ecs-drain replay FILE', () => {
     expect(answer.events).toMatchObject([
       {
         event: { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', account: '123456789012' },
-        verdict: 'drain',
+        verdict: 'continuation',
         sentence: `go on with the drain of ${instanceIds[0]} of group web.`,
       },
     ]);

@@ -1,3 +1,4 @@
+import type { UpdateScheduleInput } from '@aws-sdk/client-scheduler';
 import { describe, expect, it } from 'vitest';
 import { deployedRegion, FUNCTION } from './deployed-region.ts';
 
@@ -99,5 +100,19 @@ describe('ecs-drain status', () => {
     const [drain] = (await json('status')).answer.drains;
     expect(drain).toMatchObject({ since: STARTED, parked: false, containerInstances: [{ status: 'DRAINING' }] });
     expect(drain.remarks).toEqual([expect.stringContaining('waits within its invocations')]);
+  });
+
+  it('notes that what is parked cannot be read', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion();
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const { ListSchedules, GetSchedule, UpdateSchedule } = region.scheduler.operations;
+    const [{ Name = '' } = {}] = ListSchedules({ GroupName: 'ecs-drain-dev' }).Schedules ?? [];
+    const { Target, ScheduleExpression, FlexibleTimeWindow } = GetSchedule({ GroupName: 'ecs-drain-dev', Name });
+    const target = { ...Target, Input: '{"version": 1}' } as UpdateScheduleInput['Target'];
+    UpdateSchedule({ GroupName: 'ecs-drain-dev', Name, ScheduleExpression, FlexibleTimeWindow, Target: target });
+    const [drain] = (await json('status')).answer.drains;
+    expect(drain).toMatchObject({ parked: false, since: STARTED });
+    expect(drain.remarks).toEqual([expect.stringMatching(/^what is parked for it cannot be read, .*drain is missing/)]);
   });
 });

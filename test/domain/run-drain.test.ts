@@ -127,7 +127,7 @@ describe('a drain longer than the invocation', () => {
     expect((await aws.runToEnd({ invocationSeconds: 300 })).kind).toBe('drained');
     const handOvers = aws.callsNamed('continueNow').map(({ atSeconds }) => atSeconds);
     expect(handOvers).toEqual([280, 560, 840, 1_120, 1_400, 1_680, 1_960, 2_240]);
-    expect(aws.journal.at(-1)?.drain).toMatchObject({ continuations: 8, heartbeats: 1, startedAtMs: START_MS });
+    expect(aws.journal.at(-1)?.drain).toMatchObject({ continuations: 8, heartbeats: 8, startedAtMs: START_MS });
   });
 
   it('is not handed over beyond the cap, and says so', async () => {
@@ -333,11 +333,11 @@ describe('an action that somebody else completed', () => {
     expect(await aws.runToEnd()).toEqual({ kind: 'already-completed', holdingTasks: [] });
   });
 
-  it('is noticed by the next heartbeat, and the tasks it cost are named', async () => {
+  it('is noticed when the drain is handed over, and the tasks it cost are named', async () => {
     const aws = fakeAws({ completedAtSeconds: 100, tasks: [{ id: 'web', stopsAtSeconds: Infinity }] });
     const outcome = await aws.runToEnd();
     expect(outcome).toMatchObject({ kind: 'already-completed', holdingTasks: [{ arn: 'web' }] });
-    expect(aws.now()).toBe(1_800);
+    expect(aws.now()).toBe(280);
   });
 
   it('names the tasks seen last when the instance is gone already', async () => {
@@ -628,7 +628,7 @@ describe('heartbeats', () => {
       tasks: [{ id: 'job', stopsAtSeconds: 7_000 }],
       hook: { ...HOOK, heartbeatTimeoutSeconds: 600 },
     });
-    await aws.runToEnd();
+    await aws.runToEnd({ invocationSeconds: 7_200 });
     const beats = aws.callsNamed('recordHeartbeat').map(({ atSeconds }) => atSeconds);
     expect(beats).toEqual(Array.from({ length: 23 }, (_, i) => (i + 1) * 300));
   });
