@@ -33,7 +33,7 @@ import {
   sentenceOf,
   type Target,
 } from './common.ts';
-import { awsOf, groupsOf, hooksOf } from './status.ts';
+import { awsOf, type Group, groupsOf, hooksOf } from './status.ts';
 
 /** What a check came to: `unchecked` where AWS did not tell. */
 export interface Finding {
@@ -74,24 +74,8 @@ export async function doctor(target: Target, { print, printJson }: Output): Prom
   for (const name of groups ? autoScalingGroups : []) {
     const where = `group ${name}`;
     const group = groups?.find((each) => each.name === name);
-    if (!group) {
-      findings.push({
-        level: 'error',
-        where,
-        what: 'Auto Scaling has no such group.',
-        mend: 'Mend its name in autoScalingGroups, or take it out, and deploy again.',
-      });
-      continue;
-    }
-    if (group.warmPool) {
-      findings.push({
-        level: 'warning',
-        where,
-        what: 'it has a warm pool; an instance that returns there waits until the hook times out.',
-        mend: 'Take the group out of autoScalingGroups, or its instances out of the pool.',
-      });
-    }
-    const hooks = await check(where, () => hooksOf(aws, name));
+    findings.push(...groupFindings(where, group));
+    const hooks = group && (await check(where, () => hooksOf(aws, name)));
     if (!hooks) continue;
     const { found, deadlineSeconds, heartbeatSeconds } = hookFindings(name, hooks, deployment);
     findings.push(...found);
@@ -107,7 +91,14 @@ export async function doctor(target: Target, { print, printJson }: Output): Prom
   for (const cluster of policy.clusters) {
     const where = `cluster ${cluster}`;
     const { ecs } = clients;
-    const services = await check(where, () => servicesOf(ecs, cluster));
+    const services = await check(where, () =>
+      servicesOf(ecs, cluster).catch((error) => {
+        if (!isNamed('ClusterNotFoundException', error)) throw error;
+        const mend = 'Mend its name in cluster or in autoScalingGroups, and deploy again.';
+        findings.push({ level: 'error', where, what: 'ECS has no such cluster.', mend });
+        return undefined;
+      }),
+    );
     for (const service of services ?? []) {
       findings.push(...(await serviceFindings(service, time, deployment, clients, target)));
     }
@@ -121,6 +112,11 @@ export async function doctor(target: Target, { print, printJson }: Output): Prom
   for (const finding of findings) print(linesOn(finding));
   print(`\n${summaryOf(findings)}`);
   return errors > 0 ? 1 : 0;
+}
+
+/** Whether this is what AWS answered. */
+function isNamed(name: string, error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof Error && error.cause.name === name;
 }
 
 // --- The deployment ---------------------------------------------------------------------------------------------------
@@ -272,7 +268,7 @@ async function ruleFinding(name: string, eventBridge: EventBridgeClient): Promis
     const what = 'it is disabled: its events do not reach the function.';
     return { level: 'error', where, what, mend: `Enable it: aws events enable-rule --name ${name}` };
   } catch (error) {
-    if (((error as Error).cause as Error | undefined)?.name !== 'ResourceNotFoundException') throw error;
+    if (!isNamed('ResourceNotFoundException', error)) throw error;
     return { level: 'error', where, what: 'EventBridge has no such rule on the default bus.', mend: 'Deploy again.' };
   }
 }
@@ -299,6 +295,17 @@ async function deadLetterFinding(deployment: Deployment): Promise<Finding> {
 }
 
 // --- The groups -------------------------------------------------------------------------------------------------------
+
+function groupFindings(where: string, group: Group | undefined): Finding[] {
+  if (!group) {
+    const mend = 'Mend its name in autoScalingGroups, or take it out, and deploy again.';
+    return [{ level: 'error', where, what: 'Auto Scaling has no such group.', mend }];
+  }
+  if (!group.warmPool) return [];
+  const what = 'it has a warm pool; an instance that returns there waits until the hook times out.';
+  const mend = 'Take the group out of autoScalingGroups, or its instances out of the pool.';
+  return [{ level: 'warning', where, what, mend }];
+}
 
 function hookFindings(group: string, hooks: readonly LifecycleHook[], { settings, timeoutSeconds }: Deployment) {
   const { lifecycleHooks, policy } = settings;

@@ -61,6 +61,7 @@ async function serve(args: readonly string[]): Promise<void> {
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
   aws ecs list-container-instances --cluster ${CLUSTER}
   aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names ${GROUP}
+  npx ecs-drain status
 
 Ctrl-C ends it.
 
