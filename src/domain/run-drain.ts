@@ -36,7 +36,9 @@ export type DrainResult =
   /** Another delivery of the same event has this drain, and goes on with it. */
   | { readonly kind: 'superseded' }
   /** A notice for an instance that is in none of the clusters. */
-  | { readonly kind: 'not-ours' };
+  | { readonly kind: 'not-ours' }
+  /** A continuation of a notice that left nothing at its place: nobody can confirm it, and nothing is held for it. */
+  | { readonly kind: 'unconfirmed' };
 
 /** A wake-up that continues no drain, and why: a drain that awaited it, if one did, looks for itself before long. */
 export interface NotContinued {
@@ -99,7 +101,9 @@ export async function wakeDrain(
  * @throws as `runDrain` does.
  */
 export async function continueDrain(claimed: Drain, policy: Policy, ports: Ports): Promise<DrainResult> {
-  const drain = (await keptOf(claimed, ports)) ?? (await confirmed(claimed, policy, ports));
+  const kept = await keptOf(claimed, ports);
+  if (!kept && 'notice' in claimed.action && ports.parkingPlaces) return { kind: 'unconfirmed' };
+  const drain = kept ?? (await confirmed(claimed, policy, ports));
   if (drain) return runDrain(drain, policy, ports);
   const seen = await observed(looksThrough(ports, policy).full, claimed);
   const holdingTasks = seen.kind === 'draining' ? seen.holdingTasks : [];

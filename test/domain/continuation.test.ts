@@ -119,9 +119,18 @@ describe('a continuation of a drain that has no place', () => {
     });
   });
 
-  it('on a notice goes on as it says: nothing is held, and nothing can be completed', async () => {
+  const action = { notice: 'spot-interruption', instanceId: 'i-0123456789abcdef0', token: 'event-1' } as const;
+
+  it('on a notice ends, where drains have places: nobody can confirm it, and it touches nothing', async () => {
+    const aws = fakeAws({ parking, tasks: [endless] });
+    const forged = drainOf({ action, continuations: 1, containerInstance: one });
+    const result = await continueDrain(forged, { ...POLICY, stopStragglers: 'all' }, aws.ports(300));
+    expect(result).toEqual({ kind: 'unconfirmed' });
+    expect(aws.calls.map(({ name }) => name)).toEqual(['parkedOn']);
+  });
+
+  it('on a notice goes on as it says, where there are none: nothing is held, and nothing can be completed', async () => {
     const aws = fakeAws({ instances: [{ id: 'one', status: 'DRAINING' }], tasks: [{ id: 'web', stopsAtSeconds: 10 }] });
-    const action = { notice: 'spot-interruption', instanceId: 'i-0123456789abcdef0', token: 'event-1' } as const;
     const result = await continueDrain(drainOf({ action, continuations: 1 }), POLICY, aws.ports(300));
     expect(result).toMatchObject({ kind: 'finished', outcome: { kind: 'drained' } });
     expect(aws.callsNamed('recordHeartbeat')).toEqual([]);
