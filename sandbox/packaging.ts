@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -33,18 +34,70 @@ export interface PackageOptions {
   readonly edit?: (yaml: string) => string;
 }
 
+/** `npm ci` empties it. */
+const KEPT = join(REPOSITORY, 'node_modules/.cache/ecs-drain');
+/** All that a package is made from, beside serverless.yml and the command line. */
+const SOURCES = ['deploy', 'src', 'package.json', 'package-lock.json'];
+
 /**
- * Runs `serverless package` on this repository, in a folder of its own: two at once would share their work folders.
- * The environment has nothing of AWS in it.
+ * What `serverless package` makes of this repository. It takes seconds, so what was made is kept by what it was made from:
+ * the same sources, settings and words are packaged once.
  * @throws what the command printed, if it fails.
  */
 export async function packaged({ args = [], edit = (yaml) => yaml }: PackageOptions): Promise<Package> {
+  const yaml = edit(await readFile(join(REPOSITORY, 'serverless.yml'), 'utf8'));
+  const path = join(KEPT, `${await digestOf([process.version, ...args, yaml])}.json`);
+  const kept = await readFile(path, 'utf8').catch(() => undefined);
+  if (kept === undefined) {
+    const made = await madeOf(yaml, args);
+    await mkdir(KEPT, { recursive: true });
+    const unfinished = `${path}.${process.pid}`; // Others may read, or make the same.
+    await writeFile(unfinished, JSON.stringify(made));
+    await rename(unfinished, path);
+    return packageOf(made);
+  }
+  return packageOf(JSON.parse(kept));
+}
+
+/** What is kept of a package: its template and the zip in base 64. */
+interface Made {
+  readonly template: { readonly Resources: Package['resources']; readonly Outputs: unknown };
+  readonly zip: string;
+}
+
+function packageOf({ template, zip }: Made): Package {
+  const { Resources: resources, Outputs: outputs } = filledIn(template, template.Resources) as {
+    Resources: Package['resources'];
+    Outputs: Package['outputs'];
+  };
+  return { template, resources, outputs, zip: Buffer.from(zip, 'base64') };
+}
+
+async function digestOf(words: readonly string[]): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(words));
+  for (const source of SOURCES) {
+    for (const file of await filesIn(join(REPOSITORY, source))) hash.update(file).update(await readFile(file));
+  }
+  return hash.digest('hex');
+}
+
+async function filesIn(path: string): Promise<string[]> {
+  if (!(await stat(path)).isDirectory()) return [path];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isFile() ? join(entry.parentPath, entry.name) : [])).sort();
+}
+
+/**
+ * Runs the command in a folder of its own: two at once would share their work folders. The environment has nothing of AWS
+ * in it.
+ */
+async function madeOf(yaml: string, args: readonly string[]): Promise<Made> {
   const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-package-'));
   try {
     for (const name of ['deploy', 'src', 'node_modules', 'package.json']) {
       await symlink(join(REPOSITORY, name), join(folder, name));
     }
-    await writeFile(join(folder, 'serverless.yml'), edit(await readFile(join(REPOSITORY, 'serverless.yml'), 'utf8')));
+    await writeFile(join(folder, 'serverless.yml'), yaml);
 
     const serverless = join(folder, 'node_modules/serverless/bin/serverless.js');
     const env = { PATH: process.env['PATH'], HOME: folder, TMPDIR: folder };
@@ -56,11 +109,7 @@ export async function packaged({ args = [], edit = (yaml) => yaml }: PackageOpti
 
     const output = join(folder, '.serverless');
     const template = JSON.parse(await readFile(join(output, 'cloudformation-template-update-stack.json'), 'utf8'));
-    const { Resources: resources, Outputs: outputs } = filledIn(template, template.Resources) as {
-      Resources: Package['resources'];
-      Outputs: Package['outputs'];
-    };
-    return { template, resources, outputs, zip: await readFile(join(output, 'ecs-drain.zip')) };
+    return { template, zip: await readFile(join(output, 'ecs-drain.zip'), 'base64') };
   } finally {
     await rm(folder, { recursive: true });
   }
