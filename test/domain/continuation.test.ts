@@ -118,6 +118,7 @@ describe('a continuation of a drain that has no place', () => {
   it('ends at once where Auto Scaling may not be asked: that is a mistake to mend', async () => {
     const aws = await later({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [0, 9_999], denied: true }] });
     await expect(continueDrain(handedOver, POLICY, aws.ports(300))).rejects.toThrow('not authorized');
+    expect(aws.calls.map(({ name }) => name)).toEqual(['recordHeartbeat']);
   });
 
   it('goes on by its own start where Auto Scaling holds the instance and its history does not tell since when', async () => {

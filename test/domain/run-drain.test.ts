@@ -89,10 +89,7 @@ describe('a drain', () => {
         { id: 'before', status: 'DRAINING' },
         { id: 'late', status: 'REGISTERING', activeAtSeconds: 50 },
       ],
-      tasks: [
-        { id: 'web', containerInstance: 'before', stopsAtSeconds: 200 },
-        { id: 'job', containerInstance: 'late', stopsAtSeconds: 100 },
-      ],
+      tasks: [{ id: 'web', containerInstance: 'before', stopsAtSeconds: 200 }],
       heldInstances: ['i-00000000000000001'],
     });
     expect((await aws.runToEnd()).kind).toBe('drained');
