@@ -25,6 +25,10 @@ export function portFrom(value: string): number {
   return wholeNumber('port', value, 65_535);
 }
 
+export function daysFrom(value: string): number {
+  return wholeNumber('days', value, 366, 1);
+}
+
 /** Virtual seconds in a second of the wall clock. */
 export function speedFrom(value: string): number {
   const speed = Number(value);
@@ -55,7 +59,7 @@ function oneOf<T extends string>(option: string, value: string, known: readonly 
   throw new UsageError(`There is no ${option} ${value}; there are ${known.join(', ')}.`);
 }
 
-function wholeNumber(option: string, value: string, max: number): number {
-  if (/^\d+$/.test(value) && Number(value) <= max) return Number(value);
-  throw new UsageError(`--${option} ${value} is not a whole number from 0 to ${max}.`);
+function wholeNumber(option: string, value: string, max: number, min = 0): number {
+  if (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
+  throw new UsageError(`--${option} ${value} is not a whole number from ${min} to ${max}.`);
 }

@@ -66,7 +66,13 @@ export async function stage(
   const scenario: Scenario = variant ?? SCENARIOS[name];
   const standing = new Map<string, Happening>();
   let tell = (happening: Happening) => noteStanding(standing, happening);
-  const region = createRegion({ startMs: EPOCH_MS, seed, onHappening: (happening) => tell(happening) });
+  const second = () => (region.time.nowMs() - EPOCH_MS) / 1000 - SETTLING_SECONDS;
+  const region: Region = createRegion({
+    startMs: EPOCH_MS,
+    seed,
+    onHappening: (happening) => tell(happening),
+    ...(scenario.faults && { faults: scenario.faults(second) }),
+  });
   // What Lambda gives every function: where it is, and credentials.
   Object.assign(process.env, {
     AWS_REGION: 'eu-west-1',

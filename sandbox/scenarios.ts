@@ -1,6 +1,7 @@
 import type { GroupSpec } from './region/auto-scaling.ts';
 import { instanceRefresh, rollingUpdate, scaleIn } from './region/deployments.ts';
 import type { ServiceSpec, StandaloneTaskSpec } from './region/ecs.ts';
+import type { Faults } from './region/faults.ts';
 import type { Region } from './region/region.ts';
 
 /** A cluster, what runs on it, and what happens to it. */
@@ -12,6 +13,8 @@ export interface Scenario {
   readonly jobs: readonly (Omit<StandaloneTaskSpec, 'cluster'> & { readonly on: number })[];
   /** What to deploy ecs-drain with, beyond the cluster and the group. */
   readonly params: Readonly<Record<string, string | number>>;
+  /** What goes wrong, by the seconds since it was set going; nothing where it is left out. */
+  readonly faults?: (second: () => number) => Faults;
   /** Sets it going. */
   readonly begin: (region: Region, instanceIds: readonly string[]) => void;
 }

@@ -13,16 +13,32 @@ type Bundle = typeof import('../../src/handlers/lambda.ts');
 export const ecsDrain: Install = async (region, { params }) => {
   const uploaded = await packagedOnce({ cluster: CLUSTER, autoScalingGroups: GROUP, ...params });
   const deployment = deploymentIn(uploaded);
-  const { createDrainHandler } = await bundleIn(uploaded, deployment.environment);
+  const environment = withArns(deployment.environment);
+  const { createDrainHandler } = await bundleIn(uploaded, environment);
+  const deadLetters = region.createQueue({
+    name: DEAD_LETTER_QUEUE,
+    visibilityTimeoutSeconds: 30,
+    maxReceiveCount: Infinity,
+  });
   const lambda = region.deploy({
     ...deployment.lambda,
+    environment,
+    roleArn: `arn:aws:iam::123456789012:role/${deployment.role.name}`,
+    onFailure: { arn: ARNS['DeadLetterQueue.Arn'], send: (record) => deadLetters.send(JSON.stringify(record)) },
     load: (clock) => {
-      const handler = createDrainHandler(deployment.environment, { clock, transport: region.transport });
+      const handler = createDrainHandler(environment, { clock, transport: region.transport });
       return (event: unknown, context: Context) => handler(event, context);
     },
   });
-  for (const rule of deployment.rules) {
-    region.eventBridge.putRule({ ...rule, target: (event) => lambda.invokeAsync(event) });
+  region.roles.set(deployment.role.name, deployment.role.statements);
+  for (const { deadLettered, ...rule } of deployment.rules) {
+    region.eventBridge.putRule({
+      ...rule,
+      target: (event) => lambda.invokeAsync(event),
+      ...(deadLettered && {
+        deadLetterQueue: (event, attributes) => deadLetters.send(JSON.stringify(event), 0, attributes),
+      }),
+    });
   }
   for (const rule of deployment.scheduledRules) {
     region.eventBridge.putScheduledRule({ ...rule, target: (event) => lambda.invokeAsync(event) });
@@ -32,6 +48,16 @@ export const ecsDrain: Install = async (region, { params }) => {
   measureByTheMinute(region, () => lambda.deadLetters.length + region.eventBridge.deadLetters.length);
   return { lambda, instanceOf: (event) => instanceOf(event, region) };
 };
+
+const DEAD_LETTER_QUEUE = 'ecs-drain-dev-DeadLetterQueue';
+
+/** What packaging.ts leaves as `<logical id>.Arn`, where the function hands it to somebody who looks at it. */
+const ARNS = { 'DeadLetterQueue.Arn': `arn:aws:sqs:eu-west-1:123456789012:${DEAD_LETTER_QUEUE}` } as const;
+
+function withArns(environment: Readonly<Record<string, string>>): Record<string, string> {
+  const arns: Readonly<Record<string, string>> = ARNS;
+  return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, arns[value] ?? value]));
+}
 
 /** What SQS tells of the dead-letter queue, which here is where each service keeps what it gave up. */
 function measureByTheMinute({ time, measure }: Region, deadLetters: () => number): void {

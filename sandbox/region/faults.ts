@@ -3,7 +3,7 @@ import type { WireCall } from './wire.ts';
 
 /** What can be made to go wrong; each is a probability from 0 to 1 where nothing else is said. */
 export interface Faults {
-  /** An Auto Scaling event never arrives: its delivery is best effort (facts 3). */
+  /** An event of Auto Scaling, or a notice of EC2, never arrives: its delivery is best effort (facts 3). */
   readonly lostEvents: number;
   /** An event arrives twice (facts 3). */
   readonly duplicatedEvents: number;
