@@ -438,10 +438,8 @@ export function fakeAws(world: World) {
           case 'unavailable':
             result = await goOn(policy, invocationSeconds);
             break;
-          case 'superseded':
-            throw new Error('There is no other delivery.');
-          case 'not-ours':
-            throw new Error('The instance is in none of the clusters.');
+          default:
+            throw new Error(`The drain went on nowhere: it is ${result.kind}.`);
         }
       }
     },

@@ -14,5 +14,6 @@ export default {
   reporters: ['clear-text', 'progress'],
   clearTextReporter: { allowColor: false, reportTests: false, logTests: false },
   concurrency: availableParallelism(),
+  timeoutMS: 15_000, // A busy machine is slow, and what never ends is mostly noticed by its hits.
   tempDirName: 'node_modules/.cache/stryker',
 };
