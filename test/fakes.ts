@@ -119,6 +119,9 @@ export interface World {
   readonly parking?: { readonly lateSeconds: number; readonly wakeUps: boolean } | undefined;
 }
 
+/** How often no drain of a test calls its ports: one that does would never end. */
+const MOST_STEPS = 100_000;
+
 /** From a task's stop to the wake-up that it causes. */
 const WAKE_UP_SECONDS = 0.5;
 
@@ -154,19 +157,27 @@ export function fakeAws(world: World) {
   let completion: { atSeconds: number; result: LifecycleResult } | undefined;
   let handedOver: Drain | undefined;
   const woken = new Set<string>();
-  /** By container instance; one whose time has come stays until it is released, as schedules do. */
+  /** By what is drained for, and container instance; one whose time has come stays until it is released, as schedules do. */
   const places = new Map<
     string,
     { readonly drain: Drain; readonly untilMs: number; readonly parkedAtMs: number; hasCome: boolean }
   >();
+  const placeOf = ({ action, containerInstance }: Drain) =>
+    `${'notice' in action ? 'notice' : 'lifecycle-action'} ${containerInstance}`;
   /** What is to happen, where invocations run side by side. */
   let agenda: { readonly atMs: number; readonly happen: () => void }[] | undefined;
   let deliver: (delivery: Delivery) => void = () => {};
 
   const now = () => (nowMs - START_MS) / 1000;
   const within = ([from, to]: readonly [number, number]) => now() >= from && now() < to;
+  let steps = 0;
+  const goesOn = () => {
+    steps += 1;
+    if (steps > MOST_STEPS) throw new Error('The drain goes round and round.');
+  };
   const called = (name: string, of: ApiGroup, detail?: unknown) => {
     calls.push({ name, atSeconds: now(), detail });
+    goesOn();
     const outage = outages.find((each) => each.of === of && within(each.span));
     if (outage?.denied) throw new Error(`${name}: not authorized`);
     if (outage) throw new Unavailable(`${name}: throttled`);
@@ -306,13 +317,13 @@ export function fakeAws(world: World) {
         called('hookLimits', 'auto-scaling');
         return hook;
       },
-      async heldInstances() {
-        called('heldInstances', 'auto-scaling');
+      async heldInstances(autoScalingGroups) {
+        called('heldInstances', 'auto-scaling', autoScalingGroups);
         const { autoScalingGroup } = ACTION;
         return (world.heldInstances ?? []).map((instanceId) => ({ autoScalingGroup, instanceId }));
       },
-      async terminatingSinceMs() {
-        called('terminatingSinceMs', 'auto-scaling');
+      async terminatingSinceMs(autoScalingGroup) {
+        called('terminatingSinceMs', 'auto-scaling', autoScalingGroup);
         return new Map(pending() ? [[ACTION.instanceId, START_MS]] : []);
       },
       async recordHeartbeat(action) {
@@ -344,7 +355,7 @@ export function fakeAws(world: World) {
     parkingPlaces: world.parking && {
       async park(drain, untilMs, place) {
         called('park', 'scheduler', drain.parked?.awaitedTask);
-        const name = drain.containerInstance ?? '';
+        const name = placeOf(drain);
         const there = places.get(name);
         const waits = there && there.untilMs > nowMs && isSameDrain(there.drain, drain);
         if (place === 'new' && waits) return 'taken';
@@ -357,22 +368,25 @@ export function fakeAws(world: World) {
         });
         return 'parked';
       },
-      async parkedOn(containerInstanceArn) {
+      async parkedOn(containerInstanceArn, on = 'lifecycle-action') {
         called('parkedOn', 'scheduler', containerInstanceArn);
-        return places.get(containerInstanceArn)?.drain;
+        return places.get(`${on} ${containerInstanceArn}`)?.drain;
       },
       async parkedAtMs() {
         called('parkedAtMs', 'scheduler');
-        return (containerInstanceArn) => places.get(containerInstanceArn)?.parkedAtMs;
+        return (containerInstanceArn) => places.get(`lifecycle-action ${containerInstanceArn}`)?.parkedAtMs;
       },
-      async release({ containerInstance = '' }) {
+      async release(drain) {
         called('release', 'scheduler');
-        places.delete(containerInstance);
+        places.delete(placeOf(drain));
       },
     },
     random: () => 0.5,
     clock: {
-      nowMs: () => nowMs,
+      nowMs: () => {
+        goesOn();
+        return nowMs;
+      },
       async sleepUntil(instantMs) {
         if (instantMs <= nowMs) throw new Error('The drain would look again without waiting.');
         if (agenda) return new Promise((awake) => later(instantMs, awake));
@@ -380,7 +394,12 @@ export function fakeAws(world: World) {
       },
     },
     invocation: { endsAtMs: nowMs + invocationSeconds * 1000 },
-    journal: { record: (drain, entry) => journal.push({ drain, entry, atSeconds: now() }) },
+    journal: {
+      record: (drain, entry) => {
+        goesOn();
+        journal.push({ drain, entry, atSeconds: now() });
+      },
+    },
   });
 
   return {
@@ -419,8 +438,8 @@ export function fakeAws(world: World) {
           case 'unavailable':
             result = await goOn(policy, invocationSeconds);
             break;
-          case 'superseded':
-            throw new Error('There is no other delivery.');
+          default:
+            throw new Error(`The drain went on nowhere: it is ${result.kind}.`);
         }
       }
     },

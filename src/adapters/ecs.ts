@@ -191,8 +191,7 @@ function containerInstancesUntil(
   /** Everything at once, each apart from the others: what one call does not tell another may. */
   async function factsAbout(tasks: readonly HoldingTask[]) {
     const abortSignal = AbortSignal.any([signal, abortAfter(FACTS_SECONDS * 1000)]);
-    const ofServices = tasks.filter((task) => task.class !== 'standalone');
-    const clusters = [...Map.groupBy(ofServices, ({ cluster }) => cluster)];
+    const clusters = [...Map.groupBy(tasks, ({ cluster }) => cluster)];
     const described = clusters.flatMap(([cluster, group]) =>
       batches([...new Set(group.flatMap((task) => serviceOf(task.group) ?? []))], SERVICES_BATCH).map((names) =>
         describeServices(cluster, names, abortSignal),
@@ -255,7 +254,7 @@ function containerInstancesUntil(
             client.send(new UpdateContainerInstancesStateCommand(update), sending).catch((error: Error) => {
               // Not the state to be set to DRAINING from: another delivery of the event may have been faster, or the
               // instance deregistered.
-              if (!/^(InvalidParameter|Client)Exception$/.test(error.name)) throw error;
+              if (!['InvalidParameterException', 'ClientException'].includes(error.name)) throw error;
               return { containerInstances: [], failures: arns.map((arn) => ({ arn, reason: error.message })) };
             }),
           );

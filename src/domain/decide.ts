@@ -184,7 +184,7 @@ function whatFallsDue(situation: Situation): number[] {
 function stuckNewsAtMs(situation: Situation): number {
   const { drain, policy, nowMs } = situation;
   const atMs = stuckAtMs(drain, hookOf(situation), policy);
-  return drain.announced === 'stuck' || atMs <= nowMs ? Infinity : atMs;
+  return atMs > nowMs ? atMs : Infinity;
 }
 
 /** Drains that AWS throttles together do not ask again together. */

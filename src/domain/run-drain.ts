@@ -445,7 +445,7 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
         return { drain, look: looks.tasksOn(drained), observation: { kind: 'leaving', containerInstances: drained } };
       }
       // ECS's lists lag behind its changes (facts 23): a task placed just before may not be in them yet.
-      const soon = { ...turn, mayPark: false, drain: { ...drain, pollIntervalSeconds: policy.pollMinSeconds } };
+      const soon = { ...turn, drain: { ...drain, pollIntervalSeconds: policy.pollMinSeconds } };
       const step = await act(waitingFor(soon), soon, ports, looks);
       return 'result' in step ? step : { ...step, look: looks.tasksOn(drained) };
     }

@@ -68,13 +68,25 @@ const accepted = {
   DescribeLifecycleHooks: hookWith('<HeartbeatTimeout>300</HeartbeatTimeout><GlobalTimeout>20000</GlobalTimeout>'),
 };
 
-/** What can be asked of the adapter, and the action it sends for it. */
-const requests: [Action, (actions: LifecycleActions) => Promise<unknown>][] = [
-  ['CompleteLifecycleAction', (actions) => actions.complete(action, 'CONTINUE')],
-  ['RecordLifecycleActionHeartbeat', (actions) => actions.recordHeartbeat(action)],
-  ['DescribeLifecycleHooks', (actions) => actions.hookLimits(action)],
-  ['DescribeScalingActivities', (actions) => actions.terminatingSinceMs('web')],
-  ['DescribeAutoScalingGroups', (actions) => actions.heldInstances(['web'])],
+/** What can be asked of the adapter, the action it sends for it, and what it says that it could not do. */
+const requests: [Action, (actions: LifecycleActions) => Promise<unknown>, what: string][] = [
+  [
+    'CompleteLifecycleAction',
+    (actions) => actions.complete(action, 'CONTINUE'),
+    `complete the lifecycle action of ${INSTANCE_ID} with CONTINUE`,
+  ],
+  [
+    'RecordLifecycleActionHeartbeat',
+    (actions) => actions.recordHeartbeat(action),
+    `record a heartbeat for ${INSTANCE_ID}`,
+  ],
+  ['DescribeLifecycleHooks', (actions) => actions.hookLimits(action), 'describe the hooks of web'],
+  [
+    'DescribeScalingActivities',
+    (actions) => actions.terminatingSinceMs('web'),
+    'describe the scaling activities of web',
+  ],
+  ['DescribeAutoScalingGroups', (actions) => actions.heldInstances(['web', 'workers']), 'describe group web, workers'],
 ];
 const answering = requests.slice(0, 2);
 
@@ -156,8 +168,8 @@ describe('how long the hook holds', () => {
     expect(await autoScalingAt(endpoint).hookLimits(action)).toEqual({ heartbeatTimeoutSeconds, globalTimeoutSeconds });
   });
 
-  it('is asked in vain of a hook that somebody deleted', async () => {
-    const endpoint = await aws({ DescribeLifecycleHooks: document('DescribeLifecycleHooks', '<LifecycleHooks/>') });
+  it.each(['<LifecycleHooks/>', ''])('is asked in vain of a hook that somebody deleted: "%s"', async (hooks) => {
+    const endpoint = await aws({ DescribeLifecycleHooks: document('DescribeLifecycleHooks', hooks) });
     const asked = autoScalingAt(endpoint).hookLimits(action);
     await expect(asked).rejects.toThrow(
       'Auto Scaling has no hook ecs-drain on group web, though it sent its event: somebody deleted the hook.',
@@ -181,7 +193,19 @@ describe('the instances that are held', () => {
 
   it('are none where a warm pool may take them back', async () => {
     const warmPool = '<WarmPoolConfiguration><MinSize>1</MinSize></WarmPoolConfiguration>';
-    const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(['Terminating:Wait'], warmPool) });
+    const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(['InService', 'Terminating:Wait'], warmPool) });
+    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual([]);
+  });
+
+  it.each([
+    ['without its groups', ''],
+    ['of a group without instances', '<AutoScalingGroups><member/></AutoScalingGroups>'],
+    [
+      'of an instance without its id',
+      '<AutoScalingGroups><member><Instances><member><LifecycleState>Terminating:Wait</LifecycleState></member></Instances></member></AutoScalingGroups>',
+    ],
+  ])('are none in an answer %s', async (_, result) => {
+    const endpoint = await aws({ DescribeAutoScalingGroups: document('DescribeAutoScalingGroups', result) });
     expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual([]);
   });
 
@@ -194,6 +218,22 @@ describe('the instances that are held', () => {
 });
 
 describe('since when instances are being terminated', () => {
+  it.each([
+    ['without activities', ''],
+    ['of an activity that says nothing', '<Activities><member/></Activities>'],
+    [
+      'that does not say when it began',
+      '<Activities><member><Description>Terminating EC2 instance: i-0123456789abcdef0</Description></member></Activities>',
+    ],
+    [
+      'that only mentions it',
+      '<Activities><member><Description>After Terminating EC2 instance: i-0123456789abcdef0</Description><StartTime>2026-03-01T09:00:00Z</StartTime></member></Activities>',
+    ],
+  ])('is told of none by an answer %s', async (_, result) => {
+    const endpoint = await aws({ DescribeScalingActivities: document('DescribeScalingActivities', result) });
+    expect(await autoScalingAt(endpoint).terminatingSinceMs('web')).toEqual(new Map());
+  });
+
   const activity = (description: string, startedAt: string, endedAt?: string) =>
     `<member><ActivityId>1</ActivityId><AutoScalingGroupName>web</AutoScalingGroupName><Cause>x</Cause>
       <Description>${description}</Description><StartTime>${startedAt}</StartTime>
@@ -245,9 +285,10 @@ describe('each call of Auto Scaling', () => {
     expect(endpoint.actions).toHaveLength(4);
   });
 
-  it.each(requests)('says which permission it lacks: %s', async (name, request) => {
+  it.each(requests)('says what it tried, and which permission it lacks: %s', async (name, request, what) => {
     const endpoint = await aws({ [name]: accessDenied(`autoscaling:${name}`) });
     const asked = request(autoScalingAt(endpoint));
+    await expect(asked).rejects.toThrow(`Could not ${what}: AccessDenied: `);
     await expect(asked).rejects.toThrow(`is not authorized to perform: autoscaling:${name}`);
     await expect(asked).rejects.toThrow("Grant the function's role this action");
     await expect(asked).rejects.not.toThrow(Unavailable);

@@ -156,9 +156,9 @@ describe('a call that cannot succeed', () => {
   });
 
   it('says where a cluster is named', async () => {
-    const endpoint = await aws({ ListTasks: fault('ClusterNotFoundException', 'Cluster not found.') });
+    const endpoint = await aws({ ListTasks: fault('ClusterNotFoundException', 'See v1.2. Cluster not found.') });
     const { message } = await errorOf(listTasks(endpoint));
-    expect(message).toContain('ClusterNotFoundException: Cluster not found. Mend the setting `cluster`');
+    expect(message).toContain('ClusterNotFoundException: See v1.2. Cluster not found. Mend the setting `cluster`');
     expect(message).toContain('NotificationMetadata');
   });
 

@@ -80,6 +80,33 @@ const blockerOf = (overrides: Partial<Blocker> = {}): Blocker => ({
   ...overrides,
 });
 
+const explanationWith = (blockerCount: number, unknown: readonly string[] = []) => ({
+  atMs,
+  blockers: Array.from({ length: blockerCount }, () => blockerOf({ causes: [{ kind: 'starting' }] })),
+  unknown,
+});
+
+describe('much to tell', () => {
+  it('is cut after fifty blockers for rules, and says how many more there are', () => {
+    expect(explanationForPeople(explanationWith(50))).not.toHaveProperty('moreBlockers');
+    expect(explanationForPeople(explanationWith(51))).toMatchObject({ moreBlockers: 1 });
+  });
+
+  it('is cut after five sentences for people, and says how many more there are', () => {
+    expect(inSentences(explanationWith(5))).not.toContain('more');
+    expect(inSentences(explanationWith(6))).toMatch(/ it has not started yet\. And 1 more\.$/);
+  });
+
+  it('is cut after 400 characters of AWS’s words', () => {
+    const told = explanationForPeople(explanationWith(0, ['x'.repeat(400), 'x'.repeat(401)]));
+    expect(told.unknown).toEqual(['x'.repeat(400), `${'x'.repeat(400)}…`]);
+  });
+
+  it('has everything that is not known, one after the other', () => {
+    expect(inSentences(explanationWith(0, ['This.', 'That.']))).toBe('Not known: This. That.');
+  });
+});
+
 describe('a cause', () => {
   it.each(Object.values(causes))('is a sentence for people: %o', (cause, _, sentence) => {
     expect(sentenceOnCause(cause, atMs).replaceAll("'", '’')).toBe(sentence);
@@ -94,6 +121,14 @@ describe('a cause', () => {
     expect(sentenceOnCause({ kind: 'agent-silent', sinceMs: undefined }, atMs)).toMatch(/is not connected$/);
     expect(sentenceOnCause({ kind: 'standalone', startedBy: undefined }, atMs)).toMatch(/somebody stops it$/);
     expect(sentenceOnCause({ kind: 'protected', untilMs: undefined }, atMs)).toMatch(/protection is on$/);
+  });
+
+  it.each<Cause>([
+    { kind: 'agent-silent', sinceMs: undefined },
+    { kind: 'protected', untilMs: undefined },
+  ])('is no more data than is known: %o', (cause) => {
+    const told = explanationForPeople({ atMs, blockers: [blockerOf({ causes: [cause] })], unknown: [] });
+    expect(told.blockers[0]?.causes).toEqual([{ cause: cause.kind }]);
   });
 
   it('tells a deployment that failed from one under way', () => {
@@ -144,6 +179,7 @@ describe('a blocker', () => {
     [1.99, 'RUNNING for 119 s'],
     [2, 'RUNNING for 2 min'],
     [119, 'RUNNING for 119 min'],
+    [120, 'RUNNING for 2 h 0 min'],
     [125, 'RUNNING for 2 h 5 min'],
     [-1, 'RUNNING for 0 s'],
   ])('tells for how long its tasks have been there: %f min', (minutes, words) => {

@@ -21,6 +21,24 @@ async function dryRunIn(world: World, policy = POLICY) {
 }
 
 describe('a dry run', () => {
+  it('shows an instance that takes tasks as DRAINING, and any other as it is', async () => {
+    const instances = ['ACTIVE', 'REGISTERING', 'DRAINING'].map((status) => ({ id: status, status }));
+    const ecs = dryContainerInstances(fakeAws({ instances }).ports(300).containerInstances);
+    const registered = await ecs.refresh(await ecs.find('prod', 'i-1'));
+    expect(registered.map(({ status }) => status)).toEqual(['DRAINING', 'REGISTERING', 'DRAINING']);
+  });
+
+  it('leaves the others of the group alone, and says of everything that it was done', async () => {
+    const { containerInstances, lifecycleActions } = fakeAws({ heldInstances: ['i-2'] }).ports(300);
+    const dryEcs = dryContainerInstances(containerInstances);
+    const dryAutoScaling = dryLifecycleActions(lifecycleActions);
+    const action = { autoScalingGroup: 'web', lifecycleHook: 'theirs', instanceId: 'i-1' };
+    expect(await dryAutoScaling.heldInstances(['web'])).toEqual([]);
+    expect(await dryEcs.findActive('prod', ['i-2'])).toEqual([]);
+    expect(await dryAutoScaling.recordHeartbeat(action)).toBe('accepted');
+    expect(await dryAutoScaling.complete(action, 'CONTINUE')).toBe('accepted');
+  });
+
   it('follows the drain of somebody else to its end, and changes nothing', async () => {
     const { aws, result, changes } = await dryRunIn({ tasks: [{ id: 'web', stopsAtSeconds: 300 }] });
     expect(result).toEqual({

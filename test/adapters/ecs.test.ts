@@ -92,6 +92,106 @@ describe('finding an EC2 instance', () => {
   });
 });
 
+describe('a registration', () => {
+  it('counts the tasks that are to run, those included that have yet to start', async () => {
+    const endpoint = await aws({
+      DescribeContainerInstances: {
+        containerInstances: [recordedInstance({ runningTasksCount: 2, pendingTasksCount: 3 })],
+      },
+    });
+    expect(await ecsAt(endpoint).refresh([registration()])).toEqual([registration(1, { countedTasks: 5 })]);
+  });
+});
+
+describe('an answer of ECS that leaves something out', () => {
+  it('is an answer of none where it is the list', async () => {
+    const endpoint = await aws({
+      ListContainerInstances: {},
+      DescribeContainerInstances: {},
+      UpdateContainerInstancesState: {},
+      ListTasks: {},
+      DescribeTasks: {},
+    });
+    const ecs = ecsAt(endpoint);
+    expect(await ecs.find(CLUSTER, INSTANCE_ID)).toEqual([]);
+    expect(await ecs.findActive(CLUSTER, [INSTANCE_ID])).toEqual([]);
+    expect(await ecs.refresh([registration()])).toEqual([]);
+    expect(await ecs.listTasks([registration()])).toEqual([]);
+    expect(await ecs.refreshTasks([holdingTask()])).toEqual([]);
+    expect(await ecs.setDraining([registration()])).toEqual({
+      draining: [],
+      refusal: `Could not set ${containerInstanceArn()} to DRAINING: ${containerInstanceArn()} did not follow.`,
+    });
+  });
+
+  it('leaves whose a task is, and how long it takes to stop, at what is usual', async () => {
+    const endpoint = await aws({ ...ecsWith([recordedTask()]), DescribeServices: {} });
+    expect(await ecsAt(endpoint).listTasks([registration()])).toMatchObject([{ class: 'service' }]);
+    const { taskDefinitionArn: _, ...undefinedTask } = recordedTask();
+    const asked = await aws(ecsWith([undefinedTask]));
+    expect(await ecsAt(asked, { readStopTimeouts: true }).listTasks([registration()])).toMatchObject([
+      { stopTimeoutSeconds: 30 },
+    ]);
+    expect(asked.actions).not.toContain('DescribeTaskDefinition');
+  });
+
+  it('is taken for the worst where it is what matters: a task holds its instance, an agent is silent', async () => {
+    const endpoint = await aws({
+      DescribeContainerInstances: { containerInstances: [{}] },
+      DescribeTasks: { tasks: [{}] },
+    });
+    expect(await ecsAt(endpoint).refresh([registration()])).toEqual([
+      { arn: '', cluster: CLUSTER, ec2InstanceId: '', status: '', agentConnected: false, countedTasks: 0 },
+    ]);
+    expect(await ecsAt(endpoint).refreshTasks([holdingTask()])).toEqual([
+      holdingTask({
+        arn: '',
+        containerInstanceArn: '',
+        class: 'standalone',
+        group: 'no group',
+        lastStatus: '',
+        statusSinceMs: undefined,
+        startedBy: undefined,
+      }),
+    ]);
+  });
+
+  it('tells no facts', async () => {
+    const none = { services: [], protectedTasks: new Map(), unknown: [] };
+    expect(await ecsAt(await aws({ DescribeServices: {}, GetTaskProtection: {} })).factsAbout([holdingTask()])).toEqual(
+      none,
+    );
+    const bare = await aws({
+      DescribeServices: {
+        services: [{}, { events: [{}], deployments: [{ status: 'PRIMARY', rolloutState: 'FAILED' }] }],
+      },
+      GetTaskProtection: { protectedTasks: [{}, { protectionEnabled: true }] },
+    });
+    const service = {
+      cluster: CLUSTER,
+      name: '',
+      desiredCount: 0,
+      minimumHealthyPercent: 100,
+      maximumPercent: 200,
+      events: [],
+      deployment: undefined,
+    };
+    expect(await ecsAt(bare).factsAbout([holdingTask()])).toEqual({
+      services: [
+        service,
+        { ...service, events: [{ atMs: 0, message: '' }], deployment: { state: 'FAILED', sinceMs: 0 } },
+      ],
+      protectedTasks: new Map([['', undefined]]),
+      unknown: [],
+    });
+  });
+
+  it('is told of as far as it goes where it is a failure', async () => {
+    const endpoint = await aws({ DescribeContainerInstances: { failures: [{ reason: 'INACTIVE' }] } });
+    await expect(ecsAt(endpoint).refresh([registration()])).rejects.toThrow(/: ECS failed unnamed with INACTIVE\.$/);
+  });
+});
+
 describe('looking at registrations again', () => {
   it('asks each cluster for its own', async () => {
     const endpoint = await aws({
@@ -166,6 +266,22 @@ describe('setting instances to DRAINING', () => {
       expect(refusal).toContain('The container instance is not ACTIVE.');
     },
   );
+
+  it('tells of all that did not follow, cluster by cluster, and of what ECS says of each', async () => {
+    const endpoint = await aws({
+      UpdateContainerInstancesState: ({ containerInstances = [] }) => ({
+        failures: containerInstances.map((arn) => ({ arn, reason: 'DRAINING' })),
+      }),
+    });
+    const arns = [containerInstanceArn(1), containerInstanceArn(2), containerInstanceArn(1, 'staging')] as const;
+    const instances = arns.map((arn) =>
+      registration(1, { arn, cluster: arn.includes('staging') ? 'staging' : CLUSTER }),
+    );
+    const [a, b, c] = arns;
+    expect((await ecsAt(endpoint).setDraining(instances)).refusal).toBe(
+      `Could not set ${a}, ${b} to DRAINING: ${a}, ${b} did not follow. ${a} DRAINING, ${b} DRAINING Could not set ${c} to DRAINING: ${c} did not follow. ${c} DRAINING`,
+    );
+  });
 
   it('tells those that followed from those that did not', async () => {
     const endpoint = await aws({
@@ -362,12 +478,12 @@ describe('listing the tasks on an instance', () => {
   ])('does not take a task for stopped that ECS lists, but, asked for it, %s', async (_, failures) => {
     const endpoint = await aws({
       ...ecsWith([recordedTask()]),
-      ListTasks: { taskArns: [taskArn(1), taskArn(2)] },
+      ListTasks: { taskArns: [taskArn(1), taskArn(2), taskArn(3)] },
       DescribeTasks: { tasks: [recordedTask()], failures },
     });
     const listed = ecsAt(endpoint).listTasks([registration()]);
     await expect(listed).rejects.toThrow(Unavailable);
-    await expect(listed).rejects.toThrow(taskArn(2));
+    await expect(listed).rejects.toThrow(`ECS lists ${taskArn(2)}, ${taskArn(3)} but does not describe them.`);
   });
 });
 
@@ -589,6 +705,7 @@ describe('since when a task is where it is', () => {
     ['RUNNING', { startedAt: instants.startedAt }, instants.startedAt],
     ['DEACTIVATING', { stoppingAt: instants.stoppingAt }, instants.stoppingAt],
     ['STOPPING', { stoppingAt: instants.stoppingAt }, instants.stoppingAt],
+    ['STOPPING', instants, instants.stoppingAt],
     ['DEPROVISIONING', instants, instants.executionStoppedAt],
     ['RUNNING', { startedAt: undefined, createdAt: undefined }, undefined],
   ])('is the last that ECS tells of it: %s', async (lastStatus, changes, seconds) => {
@@ -642,6 +759,35 @@ describe('asking why tasks stay', () => {
       protectedTasks: new Map(),
       unknown: [],
     });
+  });
+
+  it('reads a deployment that has failed, and takes one that is over for none', async () => {
+    const deployments = (rolloutState: 'FAILED' | 'COMPLETED') => [
+      { status: 'PRIMARY', rolloutState, createdAt: 1772355700 },
+    ];
+    const endpoint = await aws({
+      ...none,
+      DescribeServices: {
+        services: (['FAILED', 'COMPLETED'] as const).map((state) =>
+          recordedService('web', { deployments: deployments(state) }),
+        ),
+      },
+    });
+    expect((await ecsAt(endpoint).factsAbout([holdingTask()])).services).toMatchObject([
+      { deployment: { state: 'FAILED', sinceMs: 1772355700000 } },
+      { deployment: undefined },
+    ]);
+  });
+
+  it('says which services it was not told of, and passes over one that is gone', async () => {
+    const failed = (reason: string) => ({ DescribeServices: { failures: [{ arn: 'web', reason }] } });
+    const tasks = ['web', 'api'].map((name, i) => taskOf(i, { group: `service:${name}` }));
+    const broken = await ecsAt(await aws({ ...none, ...failed('BROKEN') })).factsAbout(tasks);
+    expect(broken.unknown).toEqual([
+      `Could not describe the services web, api of cluster ${CLUSTER}: ECS failed web with BROKEN.`,
+    ]);
+    const gone = await ecsAt(await aws({ ...none, ...failed('MISSING') })).factsAbout(tasks);
+    expect(gone.unknown).toEqual([]);
   });
 
   it.each([
@@ -711,36 +857,57 @@ describe('asking why tasks stay', () => {
     expect(facts.unknown).toEqual([expect.stringContaining(`is not authorized to perform: ecs:${action}`)]);
   });
 
-  it('says what it was not told in time', async () => {
+  it.each([
+    ['GetTaskProtection', 'Could not ask for the scale-in protection of 1 tasks'],
+    ['DescribeServices', `Could not describe the services web of cluster ${CLUSTER}`],
+  ] as const)('says what it was not told in time: %s', { timeout: 2_000 }, async (action, sentence) => {
     const outOfTime = new AbortController();
     const answer = () => {
       setImmediate(() => outOfTime.abort());
       return hang;
     };
-    const endpoint = await aws({ ...none, GetTaskProtection: answer });
+    const endpoint = await aws({ ...none, [action]: answer });
     const facts = await ecsAt(endpoint, { signal: outOfTime.signal }).factsAbout([holdingTask()]);
-    expect(facts.unknown).toContainEqual(
-      expect.stringContaining('Could not ask for the scale-in protection of 1 tasks'),
-    );
+    expect(facts.unknown).toContainEqual(expect.stringContaining(sentence));
   });
 });
 
-/** The actions of ECS that the adapter sends, each with a request that comes to it after the others have succeeded. */
-const calls: [keyof Script, (ecs: ContainerInstances) => Promise<unknown>][] = [
-  ['ListContainerInstances', (ecs) => ecs.find(CLUSTER, INSTANCE_ID)],
-  ['DescribeContainerInstances', (ecs) => ecs.refresh([registration()])],
-  ['UpdateContainerInstancesState', (ecs) => ecs.setDraining([registration()])],
-  ['ListTasks', (ecs) => ecs.listTasks([registration()])],
-  ['DescribeTasks', (ecs) => ecs.listTasks([registration()])],
-  ['DescribeServices', (ecs) => ecs.listTasks([registration()])],
-  ['DescribeTaskDefinition', (ecs) => ecs.listTasks([registration()])],
-  ['StopTask', (ecs) => ecs.stopTask(holdingTask(), 'why')],
+/**
+ * The actions of ECS that the adapter sends, each with a request that comes to it after the others have succeeded, and
+ * what it says that it could not do.
+ */
+const calls: [keyof Script, (ecs: ContainerInstances) => Promise<unknown>, what: string][] = [
+  ['ListContainerInstances', (ecs) => ecs.find(CLUSTER, INSTANCE_ID), `find ${INSTANCE_ID} in cluster prod`],
+  [
+    'ListContainerInstances',
+    (ecs) => ecs.findActive(CLUSTER, [INSTANCE_ID, 'i-2']),
+    'find 2 instances in cluster prod',
+  ],
+  [
+    'DescribeContainerInstances',
+    (ecs) => ecs.refresh([registration()]),
+    'describe 1 container instances of cluster prod',
+  ],
+  [
+    'UpdateContainerInstancesState',
+    (ecs) => ecs.setDraining([registration()]),
+    `set ${containerInstanceArn()} to DRAINING`,
+  ],
+  ['ListTasks', (ecs) => ecs.listTasks([registration()]), `list the RUNNING tasks on ${containerInstanceArn()}`],
+  ['DescribeTasks', (ecs) => ecs.listTasks([registration()]), 'describe 2 tasks of cluster prod'],
+  ['DescribeServices', (ecs) => ecs.listTasks([registration()]), 'describe the services web, api of cluster prod'],
+  [
+    'DescribeTaskDefinition',
+    (ecs) => ecs.listTasks([registration()]),
+    `describe the task definition ${taskDefinitionArn('web')}`,
+  ],
+  ['StopTask', (ecs) => ecs.stopTask(holdingTask(), 'why'), `stop task ${taskArn()}`],
 ];
 
 describe('each call of ECS', () => {
   /** ECS in which every other call succeeds. */
   const working: Script = {
-    ...ecsWith([recordedTask()]),
+    ...ecsWith([recordedTask(), recordedTask({ taskArn: taskArn(2), group: 'service:api' })]),
     ListContainerInstances: { containerInstanceArns: [containerInstanceArn()] },
     DescribeTaskDefinition: { taskDefinition: { containerDefinitions: [{ name: 'app' }] } },
   };
@@ -751,9 +918,10 @@ describe('each call of ECS', () => {
     expect(endpoint.actions.filter((sent) => sent === action)).toHaveLength(4);
   });
 
-  it.each(calls)('says which permission it lacks: %s', async (action, request) => {
+  it.each(calls)('says what it tried, and which permission it lacks: %s', async (action, request, what) => {
     const endpoint = await aws({ ...working, [action]: accessDenied(`ecs:${action}`) });
     const asked = request(ecsAt(endpoint, { readStopTimeouts: true }));
+    await expect(asked).rejects.toThrow(`Could not ${what}: AccessDeniedException: `);
     await expect(asked).rejects.toThrow(`is not authorized to perform: ecs:${action}`);
     await expect(asked).rejects.not.toThrow(Unavailable);
   });

@@ -43,6 +43,16 @@ describe('handing a drain over', () => {
   });
 
   it.each([
+    ['nothing of it', {}],
+    ['not why', { Entries: [{}] }],
+  ])('notices an entry that was refused in a 200 which says %s', async (_, answer) => {
+    const endpoint = await aws({ PutEvents: { FailedEntryCount: 1, ...answer } });
+    const handedOver = handOver(endpoint, drain);
+    await expect(handedOver).rejects.toThrow(`Could not put the continuation of ${INSTANCE_ID} on the bus`);
+    await expect(handedOver).rejects.not.toThrow(Unavailable);
+  });
+
+  it.each([
     ['InternalFailure', true],
     ['ThrottlingException', true],
     ['NotAuthorizedForSourceException', false],
@@ -199,6 +209,20 @@ describe('news of a drain', () => {
     const { detail } = await put({ kind: 'started', deadlineAtMs, holdingTasks: [] }, { about });
     expect(detail).toMatchObject({ trigger: 'spot-interruption', drainId: 'an-event', instanceId: INSTANCE_ID });
     expect(Object.keys(detail)).not.toContain('autoScalingGroup');
+  });
+
+  it('of a task tells since when it is where it is only if ECS did', async () => {
+    const holdingTasks = [holdingTask({ statusSinceMs: undefined })];
+    const { detail } = await put({ kind: 'started', deadlineAtMs, holdingTasks });
+    expect(detail.holdingTasks).toEqual([{ ...shown, since: undefined }]);
+  });
+
+  it('that the bus does not take says what it was', async () => {
+    const { config } = await aws({ PutEvents: { FailedEntryCount: 1, Entries: [{ ErrorCode: 'MalformedDetail' }] } });
+    const announcements = eventBridgeAnnouncements(new EventBridgeClient(config), SOURCE, false);
+    await expect(announcements.announce(drain, { kind: 'started', deadlineAtMs, holdingTasks })).rejects.toThrow(
+      `Could not tell the bus that the drain of ${INSTANCE_ID} is started: MalformedDetail`,
+    );
   });
 
   it('of a dry run says that nothing was done', async () => {

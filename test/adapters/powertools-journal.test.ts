@@ -39,6 +39,12 @@ interface Definition {
   readonly Metrics: readonly { readonly Name: string; readonly Unit: string }[];
 }
 
+/** A drain that no lifecycle action asked for. */
+const noticed: Drain = {
+  ...drain,
+  action: { notice: 'spot-interruption', instanceId: INSTANCE_ID, token: 'an-event' },
+};
+
 /** What CloudWatch extracts from an EMF line: the definitions and the values they point to. */
 function extracted(emf: Readonly<Record<string, unknown>>) {
   const [definition, ...others] = (emf['_aws'] as { CloudWatchMetrics: Definition[] }).CloudWatchMetrics;
@@ -101,6 +107,13 @@ describe('a log line', () => {
     });
   });
 
+  it('says what the notice was of a drain that has neither group nor hook', () => {
+    const { log } = linesFor({ kind: 'refused', doing: 'park', reason: 'Rate exceeded' }, noticed);
+    expect(log).toMatchObject({ drainId: 'an-event', instanceId: INSTANCE_ID, notice: 'spot-interruption' });
+    expect(log).not.toHaveProperty('autoScalingGroup');
+    expect(log).not.toHaveProperty('lifecycleHook');
+  });
+
   it('owns up to a cluster that is not known yet', () => {
     const entry: JournalEntry = { kind: 'decided', decision: watch, observation: absent };
     expect(linesFor(entry, { ...drain, cluster: undefined }).log).toMatchObject({ cluster: 'unknown' });
@@ -149,10 +162,22 @@ describe('a decision', () => {
     [{ kind: 'heartbeat' }, 'Recording a heartbeat'],
     [watch, 'Watching'],
     [{ kind: 'hand-over' }, 'Handing over to the next invocation'],
+    [{ kind: 'park', untilMs: finishedAtMs }, 'Parking until 2026-03-01T09:10:00.000Z at the latest'],
+    [
+      { kind: 'announce', news: 'started', deadlineAtMs: finishedAtMs },
+      'Waiting, until 2026-03-01T09:10:00.000Z at the latest',
+    ],
+    [{ kind: 'announce', news: 'stuck', deadlineAtMs: finishedAtMs }, 'Telling that the drain is stuck'],
   ] satisfies [Decision, string][])('is told in words: %o', (decision, words) => {
     const line = decided(decision, absent);
     expect(line).toMatchObject({ level: 'INFO', decision: decision.kind, observation: 'absent' });
     expect(line['message']).toContain(words);
+  });
+
+  it.each(['listed', 'active', 'leaving'] as const)('is told in words of an instance that is %s as well', (kind) => {
+    const line = decided(watch, { kind, containerInstances: [] });
+    expect(line).toMatchObject({ level: 'INFO', message: 'Watching', decision: 'watch', observation: kind });
+    expect(line).not.toHaveProperty('holdingTasks');
   });
 
   it('is a warning, with the reason, when AWS could not be asked', () => {
@@ -175,6 +200,37 @@ describe('a decision', () => {
 
   it('moves no metric', () => {
     expect(linesFor({ kind: 'decided', decision: watch, observation: draining }).emf).toEqual([]);
+  });
+});
+
+describe('what else is worth telling', () => {
+  it.each<[JournalEntry, level: string, words: RegExp, fields: object]>([
+    [{ kind: 'superseded' }, 'INFO', /^Another delivery of the same event has parked this drain/, {}],
+    [
+      { kind: 'corrected', claimedStartAtMs: finishedAtMs },
+      'WARN',
+      /^The start that the event gave is not the one that Auto Scaling knows/,
+      { claimedStart: '2026-03-01T09:10:00.000Z' },
+    ],
+    [{ kind: 'found', lost: 'event' }, 'WARN', /whose event must have been lost: it goes on now$/, { lost: 'event' }],
+    [{ kind: 'found', lost: 'continuation' }, 'WARN', /whose continuation must/, { lost: 'continuation' }],
+    [{ kind: 'managed-draining' }, 'WARN', /managed draining holds .* turn it off on the capacity provider/, {}],
+    [
+      { kind: 'refused', doing: 'park', reason: 'Rate exceeded' },
+      'WARN',
+      /^AWS did not take it: park$/,
+      { decision: 'park', reason: 'Rate exceeded' },
+    ],
+  ])('is a line of its own: %o', (entry, level, words, fields) => {
+    const { log } = linesFor(entry);
+    expect(log).toMatchObject({ level, message: expect.stringMatching(words), ...fields });
+  });
+
+  it('is counted where a drain was lost: an alarm watches for it', () => {
+    expect(linesFor({ kind: 'found', lost: 'event' }).emf.map(extracted)).toMatchObject([
+      { dimensionSets: [['service']], units: { LostDrainsFound: 'Count' }, values: { LostDrainsFound: 1 } },
+    ]);
+    expect(linesFor({ kind: 'superseded' }).emf).toEqual([]);
   });
 });
 
@@ -228,6 +284,10 @@ describe('the end of a drain', () => {
     const line = ended(outcomes[kind]);
     expect(line).toMatchObject({ level, outcome: kind, durationSeconds: 600, continuations: 1, heartbeats: 2 });
     expect(line['message']).toContain(words);
+  });
+
+  it('ends its sentence where nothing was asked about the tasks', () => {
+    expect(ended(outcomes['timed-out'])['message']).toMatch(/ 2 tasks had not stopped$/);
   });
 
   it('is a warning when somebody completed the action over the heads of tasks', () => {
@@ -308,6 +368,10 @@ describe('why a drain is stuck', () => {
     expect(log['blockers']).toHaveLength(7);
   });
 
+  it('is counted with whose drain it is, for queries of the log', () => {
+    expect(linesFor(stuck).emf[0]).toMatchObject({ drainId: drain.action.token, instanceId: INSTANCE_ID });
+  });
+
   it('is counted: the drain, and its tasks by cause', () => {
     const metrics = linesFor(stuck).emf.map((line) => ({ ...extracted(line), cause: line['cause'] }));
     const byCause = { dimensionSets: [['cause', 'service']], units: { BlockingTasks: 'Count' } };
@@ -375,6 +439,10 @@ describe('the metrics of a drain', () => {
     ]);
     expect(JSON.stringify(emf)).not.toContain(INSTANCE_ID);
     expect(JSON.stringify(emf)).not.toContain(drain.action.token);
+  });
+
+  it('put a drain on a notice under the notice’s name instead of a group’s', () => {
+    expect(linesFor(finished(outcomes.drained), noticed).emf[1]).toMatchObject({ group: 'spot-interruption' });
   });
 
   it('put a drain whose cluster was never found under a cluster of that name', () => {

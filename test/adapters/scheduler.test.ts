@@ -1,5 +1,10 @@
 import { Readable } from 'node:stream';
-import { SchedulerClient, type SchedulerClientConfig, type UpdateScheduleInput } from '@aws-sdk/client-scheduler';
+import {
+  type CreateScheduleInput,
+  SchedulerClient,
+  type SchedulerClientConfig,
+  type UpdateScheduleInput,
+} from '@aws-sdk/client-scheduler';
 import { ConfiguredRetryStrategy } from '@smithy/core/retry';
 import { HttpResponse } from '@smithy/core/transport';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -234,7 +239,37 @@ describe('a place whose schedule has come', () => {
   });
 });
 
+describe('the place of a drain on a notice', () => {
+  const noticed: Drain = {
+    ...drain,
+    action: { notice: 'spot-interruption', instanceId: INSTANCE_ID, token: 'an-event' },
+  };
+  it('is its own, beside that of a lifecycle action on the same container instance', async () => {
+    expect(await places.park(drain, LATER_MS, 'new')).toBe('parked');
+    expect(await places.park(noticed, LATER_MS, 'new')).toBe('parked');
+    expect(names()).toEqual([NAME, `${NAME}-notice`]);
+    expect(JSON.parse(stored(`${NAME}-notice`).Target?.Input ?? '')).toMatchObject({
+      drain: { action: noticed.action },
+    });
+    expect(await places.parkedOn(containerInstanceArn())).toEqual(drain);
+    await places.release(noticed);
+    expect(names()).toEqual([NAME]);
+    expect(await places.parkedOn(containerInstanceArn(), 'notice')).toBeUndefined();
+  });
+});
+
 describe('when the places were taken', () => {
+  it('is told of this deployment’s own', async () => {
+    region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-green' });
+    await places.park(drain, LATER_MS, 'new');
+    const { Name: _, GroupName: __, ...schedule } = stored();
+    const others = { ...schedule, GroupName: 'ecs-drain-green', Name: '00000000000000000000000000000002' };
+    region.scheduler.operations.CreateSchedule(others as CreateScheduleInput);
+    const parkedAtMs = await places.parkedAtMs();
+    expect(parkedAtMs(containerInstanceArn(1))).toBeDefined();
+    expect(parkedAtMs(containerInstanceArn(2))).toBeUndefined();
+  });
+
   it('is told of all of them by one call', async () => {
     const second = { ...drain, containerInstance: containerInstanceArn(2) };
     await places.park(drain, LATER_MS, 'new');
@@ -343,6 +378,7 @@ describe('what EventBridge Scheduler refuses', () => {
       () => places.parkedOn(containerInstanceArn()),
       `Could not look for a drain that is parked on ${containerInstanceArn()}: `,
     ],
+    ListSchedules: [() => places.parkedAtMs(), 'Could not list the schedules of ecs-drain-blue: '],
     DeleteSchedule: [() => places.release(drain), `Could not delete the schedule of ${INSTANCE_ID}: `],
   };
   const refusing = (operation: string, error: AwsError) => {

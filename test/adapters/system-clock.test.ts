@@ -1,5 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/adapters/system-clock.ts';
+import { abortAfter, systemClock } from '../../src/adapters/system-clock.ts';
+
+it('a signal aborts after its time, at once if that is past', async () => {
+  for (const ms of [10, -1]) {
+    const signal = abortAfter(ms);
+    expect(signal.aborted).toBe(false);
+    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
+    // The signal's own timer keeps no process alive.
+    const alive = setInterval(() => {}, 1_000);
+    await aborted;
+    clearInterval(alive);
+    expect(signal.aborted).toBe(true);
+  }
+});
 
 describe('the clock of the machine', () => {
   it('tells epoch milliseconds', () => {

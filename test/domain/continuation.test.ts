@@ -12,6 +12,11 @@ const [one] = [containerInstanceOf().arn];
 /** What an honest drain would say of itself after 1,000 seconds. */
 const handedOver = drainOf({ continuations: 3, announced: 'started', hook: HOOK, lastHeartbeatAtMs: AT_MS - 1 });
 
+const notice = { notice: 'rebalance-recommendation', instanceId: 'i-0123456789abcdef0', token: 'event-1' } as const;
+
+const refusalsIn = ({ journal }: ReturnType<typeof fakeAws>) =>
+  journal.flatMap(({ entry: { kind, ...refused } }) => (kind === 'refused' ? [refused] : []));
+
 /** A world in which 1,000 seconds have passed. */
 async function later(world: Parameters<typeof fakeAws>[0]) {
   const aws = fakeAws({ instances: [{ id: 'one', status: 'DRAINING' }], ...world });
@@ -68,10 +73,36 @@ describe('a continuation of a drain that left itself at its place', () => {
     await aws.ports(1).clock.sleepUntil(AT_MS);
     const result = await continueDrain({ ...kept, heartbeats: 50 }, POLICY, aws.ports(300));
     expect(result).toMatchObject({ kind: 'handed-over', drain: { heartbeats: 51, startedAtMs: START_MS } });
+    expect(refusalsIn(aws)[0]).toEqual({ doing: 'park', reason: 'parkedOn: throttled' });
+  });
+});
+
+describe('a continuation of a drain on a notice', () => {
+  it('finds what it left at a place of its own, which is not the place of a lifecycle action', async () => {
+    const aws = fakeAws({ parking, tasks: [endless] });
+    const parked = await runDrain(drainOf({ action: notice }), POLICY, aws.ports(300));
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    if (parked.kind !== 'parked') throw new Error(`It is ${parked.kind}.`);
+    const forged = { ...parked.drain, startedAtMs: 0, continuations: 1_000 };
+    const result = await continueDrain(forged, POLICY, aws.ports(300));
+    expect(result).toMatchObject({
+      kind: 'parked',
+      drain: { action: notice, startedAtMs: START_MS, continuations: 2 },
+    });
   });
 });
 
 describe('a continuation of a drain that has no place', () => {
+  it.each([
+    ['where there are none', undefined, one],
+    ['of a container instance that was never found', parking, undefined],
+  ])('does not ask for one %s', async (_, parking, containerInstance) => {
+    const aws = await later({ tasks: [endless], ...(parking && { parking }) });
+    await continueDrain({ ...handedOver, containerInstance }, POLICY, aws.ports(300));
+    expect(aws.callsNamed('parkedOn')).toEqual([]);
+    expect(refusalsIn(aws)).toEqual([]);
+  });
+
   it('is believed only as far as Auto Scaling confirms it: the hook is read, and a heartbeat recorded', async () => {
     const aws = await later({ tasks: [endless] });
     const forged = { ...handedOver, hook: { heartbeatTimeoutSeconds: 7_200, globalTimeoutSeconds: 172_800 } };
@@ -92,7 +123,10 @@ describe('a continuation of a drain that has no place', () => {
 
   it('touches nothing of an instance that Auto Scaling does not hold on this hook', async () => {
     const aws = fakeAws({ completedAtSeconds: 0, tasks: [endless] });
-    expect(await continueDrain(handedOver, POLICY, aws.ports(300))).toMatchObject({ kind: 'finished' });
+    expect(await continueDrain(handedOver, POLICY, aws.ports(300))).toMatchObject({
+      kind: 'finished',
+      outcome: { kind: 'already-completed', holdingTasks: [] },
+    });
     expect(aws.callsNamed('setDraining')).toEqual([]);
     expect(aws.callsNamed('complete')).toEqual([]);
   });
@@ -104,7 +138,37 @@ describe('a continuation of a drain that has no place', () => {
     expect(result).toMatchObject({ kind: 'handed-over', drain: { startedAtMs: START_MS } });
     expect(aws.completion()).toBeUndefined();
     expect(aws.journal.some(({ entry }) => entry.kind === 'corrected')).toBe(true);
+    expect(refusalsIn(aws)[0]).toEqual({ doing: 'heartbeat', reason: 'recordHeartbeat: throttled' });
   });
+
+  it('ends at once where Auto Scaling may not be asked: that is a mistake to mend', async () => {
+    const aws = await later({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [0, 9_999], denied: true }] });
+    await expect(continueDrain(handedOver, POLICY, aws.ports(300))).rejects.toThrow('not authorized');
+    expect(aws.calls.map(({ name }) => name)).toEqual(['recordHeartbeat']);
+  });
+
+  it('goes on by its own start where Auto Scaling holds the instance and its history does not tell since when', async () => {
+    const aws = await later({ tasks: [endless] });
+    const ports = aws.ports(300);
+    const lifecycleActions = { ...ports.lifecycleActions, terminatingSinceMs: async () => new Map() };
+    const result = await continueDrain(handedOver, POLICY, { ...ports, lifecycleActions });
+    expect(result).toMatchObject({ kind: 'handed-over', drain: { startedAtMs: START_MS } });
+    expect(aws.journal.some(({ entry }) => entry.kind === 'corrected')).toBe(false);
+  });
+
+  it.each([
+    [-60_001, START_MS],
+    [-60_000, START_MS - 60_000],
+    [3_600_000, START_MS + 3_600_000],
+    [3_600_001, START_MS],
+  ])(
+    'began %i ms after its hold, which is believed from a minute before it to an hour after',
+    async (ms, startedAtMs) => {
+      const aws = await later({ tasks: [endless] });
+      const claimed = { ...handedOver, startedAtMs: START_MS + ms };
+      expect(await continueDrain(claimed, POLICY, aws.ports(300))).toMatchObject({ drain: { startedAtMs } });
+    },
+  );
 
   it('keeps the silence of an agent where nobody else can remember it', async () => {
     const world = { tasks: [endless], instances: [{ id: 'one', status: 'DRAINING', silences: [[0, 9_999]] as const }] };

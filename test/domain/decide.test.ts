@@ -268,6 +268,15 @@ describe('the next look', () => {
     });
   });
 
+  it('is in this invocation when it falls on the last instant before the margin, however near', () => {
+    const late = situation({
+      drain: { ...drain, lastHeartbeatAtMs: at(7_000) },
+      nowMs: at(7_199),
+      invocationEndsAtMs: at(7_200 + POLICY.marginSeconds),
+    });
+    expect(decide(late)).toEqual({ kind: 'watch', untilMs: at(7_200) });
+  });
+
   it.each([
     ['at the end of the invocation less its margin, if it would come later', 35, 'watch', 25],
     ['there still when that leaves time for one shortest poll', 22, 'watch', 12],
@@ -277,6 +286,23 @@ describe('the next look', () => {
     const decision = decide(situation({ drain, invocationEndsAtMs: at(10 + leftSeconds) }));
     expect(decision.kind).toBe(kind);
     if (decision.kind === 'watch') expect(decision.untilMs).toBe(at(untilSeconds ?? Number.NaN));
+  });
+});
+
+describe('the next look of many drains together', () => {
+  const looks = (observation: Situation['observation']) =>
+    [0, 0.5, 0.75].map((random) => {
+      const drain = drainOf({ hook: HOOK, pollIntervalSeconds: 20 });
+      const decision = decide(situation({ drain, observation, random, nowMs: at(10) }));
+      return decision.kind === 'watch' && (decision.untilMs - at(10)) / 1000;
+    });
+
+  it('is spread by half an interval to either side where AWS throttles them together', () => {
+    expect(looks({ kind: 'unavailable', reason: 'throttled' })).toEqual([10, 20, 25]);
+  });
+
+  it('is not spread where AWS answers', () => {
+    expect(looks(draining(holdingTaskOf()))).toEqual([20, 20, 20]);
   });
 });
 
@@ -297,7 +323,8 @@ describe('news of a drain', () => {
     const drain = anyDrainOf({ hook: HOOK, announced: 'started', lastHeartbeatAtMs: at(half - 60) });
     expect(decide(situation({ drain, nowMs: at(half) - 1 })).kind).toBe('watch');
     expect(decide(situation({ drain, nowMs: at(half) }))).toMatchObject({ kind: 'announce', news: 'stuck' });
-    expect(decide(situation({ drain: { ...drain, announced: 'stuck' }, nowMs: at(half) })).kind).toBe('watch');
+    const told = situation({ drain: { ...drain, announced: 'stuck' }, nowMs: at(half) });
+    expect(decide(told)).toEqual({ kind: 'watch', untilMs: at(half + POLICY.pollMinSeconds) });
   });
 
   it('is not slept through, and never delays a heartbeat', () => {
@@ -420,6 +447,12 @@ describe('parking', () => {
     );
   });
 
+  it('of half a minute is just worth it between two heartbeats, which come when they are due', () => {
+    const drain = drainOf({ hook: { ...HOOK, heartbeatTimeoutSeconds: 210 }, lastHeartbeatAtMs: at(100) });
+    expect(decide(parkable({ drain, nowMs: at(100) }))).toEqual({ kind: 'park', untilMs: at(130) });
+    expect(decide(parkable({ drain, nowMs: at(205) }))).toEqual({ kind: 'heartbeat' });
+  });
+
   describe('what is looked at', () => {
     it.each<[string, number, Partial<Situation>]>([
       [
@@ -464,6 +497,18 @@ describe('parking', () => {
       );
     });
 
+    it.each([
+      [8, 'watch'],
+      [8.1, 'park'],
+    ])(
+      'waits for an ECS that does not answer while its polls come at most every 8 s: at %d s it is to %s',
+      (s, kind) => {
+        const drain = { ...parkedBefore, pollIntervalSeconds: s };
+        const woken = { stoppedTask: web.arn, observation: unavailable };
+        expect(decide(parkable({ ...woken, drain })).kind).toBe(kind);
+      },
+    );
+
     it('is parked again while another task is left', () => {
       const woken = { stoppedTask: web.arn, observation: draining(web, job) };
       expect(decide(parkable(woken))).toMatchObject({ kind: 'park' });
@@ -486,6 +531,7 @@ describe('parking', () => {
     ])('is never parked: one that %s', (_, overrides, kind) => {
       expect(decide(parkable(overrides)).kind).toBe(kind);
       expect(decide(parkable({ ...overrides, nowMs: at(1_695) })).kind).not.toBe('park');
+      expect(decide(parkable({ ...overrides, nowMs: at(1_800) })).kind).toBe('heartbeat');
     });
   });
 });

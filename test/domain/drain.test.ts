@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { type AgentSilence, holdsInstance, hookLimits, observationOf, withAgents } from '../../src/domain/drain.ts';
+import {
+  type AgentSilence,
+  drainIdOf,
+  holdsInstance,
+  hookLimits,
+  isSameDrain,
+  observationOf,
+  unreachable,
+  withAgents,
+} from '../../src/domain/drain.ts';
 import { containerInstanceOf, drainOf, holdingTaskOf, START_MS } from '../fakes.ts';
 
 describe('a task holds its instance', () => {
@@ -124,4 +133,39 @@ describe('the limits of a hook', () => {
   ])('facts 18: with a heartbeat timeout of %i s end the wait after %i s', (heartbeatTimeoutSeconds, seconds) => {
     expect(hookLimits(heartbeatTimeoutSeconds)).toEqual({ heartbeatTimeoutSeconds, globalTimeoutSeconds: seconds });
   });
+});
+
+describe('two drains are the same', () => {
+  const action = { autoScalingGroup: 'web', lifecycleHook: 'ecs-drain', instanceId: 'i-1', token: 'one' } as const;
+  const notice = { notice: 'spot-interruption', instanceId: 'i-1', token: 'one' } as const;
+  const unnamed = { ...action, token: undefined };
+
+  it.each([
+    ['the same lifecycle action', action, action, true],
+    ['another action on the same instance', action, { ...action, token: 'two' }, false],
+    ['an action whose event was lost, and the same', unnamed, action, true],
+    ['an action, and the same whose event was lost', action, unnamed, true],
+    ['another instance', unnamed, { ...unnamed, instanceId: 'i-2' }, false],
+    ['another group', unnamed, { ...unnamed, autoScalingGroup: 'batch' }, false],
+    ['another hook', unnamed, { ...unnamed, lifecycleHook: 'another' }, false],
+    ['the same notice', notice, notice, true],
+    ['another notice of the same instance', notice, { ...notice, token: 'two' }, false],
+    ['a notice, and an action', notice, { ...action, token: 'two' }, false],
+    ['an action, and a notice', unnamed, notice, false],
+  ])('or not: %s', (_, a, b, same) => {
+    expect(isSameDrain(drainOf({ action: a }), drainOf({ action: b }))).toBe(same);
+  });
+});
+
+describe('the id of a drain', () => {
+  const action = { autoScalingGroup: 'web', lifecycleHook: 'ecs-drain', instanceId: 'i-1', token: 'one' };
+
+  it('is the token of its action, or its instance where the event that has it was lost', () => {
+    expect(drainIdOf(drainOf({ action }))).toBe('one');
+    expect(drainIdOf(drainOf({ action: { ...action, token: undefined } }))).toBe('i-1');
+  });
+});
+
+it('a case that nobody thought of is an error that shows it', () => {
+  expect(() => unreachable({ kind: 'new' } as never)).toThrow('Unhandled case: {"kind":"new"}');
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Drain, Parked } from '../../src/domain/drain.ts';
 import { PARKED_LATE_SECONDS } from '../../src/domain/policy.ts';
-import { runDrain } from '../../src/domain/run-drain.ts';
-import { drainOf, type FakeTask, fakeAws, HOOK, POLICY, START_MS, type World } from '../fakes.ts';
+import { runDrain, wakeDrain } from '../../src/domain/run-drain.ts';
+import { containerInstanceOf, drainOf, type FakeTask, fakeAws, HOOK, POLICY, START_MS, type World } from '../fakes.ts';
 
 /** Schedules come as late as they may; stops wake drains. */
 const parking = { lateSeconds: PARKED_LATE_SECONDS, wakeUps: true };
@@ -79,6 +79,95 @@ describe('a parked drain', () => {
     await runDrain(drainOf(), POLICY, aws.ports(300));
     const expected = ['parkedOn', 'find', 'refresh', 'listTasks', 'complete', 'release'];
     expect(await callsOf(aws, () => aws.goOn())).toEqual(expected);
+  });
+
+  it('asks ECS about the other tasks alone when one stop wakes it: its agent has just spoken', async () => {
+    const aws = parkedIn({
+      instances: [{ id: 'one', silences: [[330, 340]] }],
+      tasks: [
+        { ...web, stopTimeoutSeconds: 120 },
+        { ...web, id: 'job', stopsAtSeconds: 900 },
+      ],
+    });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    let woken: unknown;
+    expect(
+      await callsOf(aws, async () => {
+        woken = await aws.goOn();
+      }),
+    ).toEqual(['parkedOn', 'refreshTasks', 'park']);
+    expect(woken).toMatchObject({ kind: 'parked', drain: { agentSilence: undefined } });
+  });
+
+  it('that is gone when a task stops is awaited by nobody', async () => {
+    const aws = parkedIn({ tasks: [web] });
+    const { parkingPlaces, ...ports } = aws.ports(300);
+    if (!parkingPlaces) throw new Error('There is nowhere to park.');
+    const wakeUp = { containerInstanceArn: 'one', taskArn: 'web' };
+    expect(await wakeDrain(wakeUp, POLICY, { ...ports, parkingPlaces })).toEqual({
+      kind: 'not-awaited',
+      reason: 'no drain is parked on its container instance',
+    });
+    expect(aws.calls.map(({ name }) => name)).toEqual(['parkedOn']);
+  });
+
+  it('is told as one whose tasks are not known, where they are not listed yet', async () => {
+    const aws = parkedIn({ busy: true, tasks: [web] });
+    const result = await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(aws.announced.map(({ news }) => news)).toMatchObject([{ kind: 'started', holdingTasks: [] }]);
+    expect(result.kind === 'parked' && result.drain.parked).toEqual({
+      untilMs: START_MS + 90_000,
+      containerInstances: [{ arn: containerInstanceOf().arn, cluster: 'prod' }],
+      holdingTasks: [],
+    });
+  });
+
+  it('is stuck for a reason that is not known, where they are not listed yet', async () => {
+    const aws = parkedIn({ busy: true, tasks: [web] });
+    const late = { startedAtMs: START_MS - 4_000_000, lastHeartbeatAtMs: START_MS };
+    await runDrain(drainOf({ ...late, announced: 'started' }), POLICY, aws.ports(300));
+    expect(aws.announced.map(({ news }) => news)).toMatchObject([
+      { kind: 'stuck', holdingTasks: [], explanation: { blockers: [], unknown: ['The tasks were not listed yet.'] } },
+    ]);
+  });
+
+  it('awaits no task where the instance has none, and is still registering', async () => {
+    const aws = parkedIn({ instances: [{ id: 'one', status: 'REGISTERING' }] });
+    const result = await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(result).toMatchObject({ kind: 'parked', drain: { parked: { holdingTasks: [], awaitedTask: undefined } } });
+  });
+
+  it('does not wait outside its invocation for an Auto Scaling that cannot take its end', async () => {
+    const aws = parkedIn({
+      parking: deaf,
+      tasks: [web],
+      outages: [{ of: 'auto-scaling', span: [400, 420] }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(420);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(420 + POLICY.pollMaxSeconds);
+    expect(aws.callsNamed('park')).toHaveLength(1);
+  });
+
+  it('is ended where drains are no longer parked', async () => {
+    const aws = parkedIn({ parking: deaf, tasks: [] });
+    const parked = { untilMs: START_MS, containerInstances: [], holdingTasks: [] };
+    const ports = { ...aws.ports(300), parkingPlaces: undefined };
+    const result = await runDrain(drainOf({ continuations: 1, parked }), POLICY, ports);
+    expect(result).toMatchObject({ kind: 'finished', outcome: { kind: 'drained' } });
+  });
+
+  it('that has stopped its stragglers awaits the last of them', async () => {
+    const tasks = [{ ...endless, stopTimeoutSeconds: 600 }];
+    const aws = parkedIn({ tasks });
+    await aws.runToEnd({ policy: { ...POLICY, stopStragglers: 'standalone' } });
+    expect(aws.callsNamed('park')).toContainEqual({ name: 'park', atSeconds: 6_590, detail: 'job' });
+  });
+
+  it('cannot be, and beats its heart when that is due, where its instance was never seen', async () => {
+    const aws = parkedIn({ tasks: [web], outages: [{ of: 'ecs-reads', span: [0, 5_000] }] });
+    await runDrain(drainOf(), POLICY, aws.ports(10_000));
+    expect(aws.callsNamed('recordHeartbeat')[0]?.atSeconds).toBe(1_800);
   });
 
   it('awaits no task twice, though ECS still shows it beside one that was listed late', async () => {
@@ -274,6 +363,7 @@ describe('a place that is refused', () => {
     const aws = parkedIn({ tasks: [long], outages: [{ of: 'scheduler', span: [0, 100] }] });
     const result = await runDrain(drainOf(), POLICY, aws.ports(300));
     expect(result).toMatchObject({ kind: 'parked', drain: { pollIntervalSeconds: POLICY.pollMinSeconds } });
+    expect(new Set(refusalsIn(aws))).toEqual(new Set(['park']));
     expect(aws.now()).toBeGreaterThanOrEqual(100);
     expect(aws.now()).toBeLessThanOrEqual(100 + POLICY.pollMaxSeconds);
   });
@@ -303,6 +393,40 @@ describe('a place that is refused', () => {
 });
 
 describe('tasks just after the draining', () => {
+  it('that are listed late are asked for without a search, once and with the last word where there are none', async () => {
+    const aws = parkedIn({ busy: true, tasks: [{ id: 'web', stopsAtSeconds: 600 }] });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    expect(await callsOf(aws, () => aws.goOn())).toEqual(['parkedOn', 'refresh', 'listTasks', 'park']);
+
+    const done = parkedIn({ busy: true, parking: deaf, tasks: [{ id: 'web', stopsAtSeconds: 30 }] });
+    await runDrain(drainOf(), POLICY, done.ports(300));
+    const [, ...calls] = await callsOf(done, () => done.goOn());
+    expect(calls).toEqual(['refresh', 'listTasks', 'find', 'refresh', 'listTasks', 'complete', 'release']);
+  });
+
+  it('are listed at once where ECS counts none, however busy it is', async () => {
+    const aws = parkedIn({ busy: true, instances: [{ id: 'one', status: 'DRAINING' }], tasks: [] });
+    expect(await runDrain(drainOf(), POLICY, aws.ports(300))).toMatchObject({ outcome: { kind: 'drained' } });
+  });
+
+  it('are not listed while ECS is busy as long as any registration has some', async () => {
+    const instances = ['old', 'one'].map((id) => ({ id, status: 'DRAINING' }));
+    const aws = parkedIn({ busy: true, instances, tasks: [{ ...web, containerInstance: 'one' }] });
+    expect((await runDrain(drainOf(), POLICY, aws.ports(300))).kind).toBe('parked');
+    expect(aws.callsNamed('listTasks')).toEqual([]);
+  });
+
+  it.each(['ACTIVE', 'DRAINING'])(
+    'of an instance that was %s are listed a moment later in the same invocation where there is nowhere to park',
+    async (status) => {
+      const outages = [{ of: 'scheduler', span: [0, 9_999] }] as const;
+      const aws = parkedIn({ busy: true, instances: [{ id: 'one', status }], tasks: [web], outages });
+      expect((await aws.runToEnd()).kind).toBe('drained');
+      const moment = aws.calls.filter(({ atSeconds }) => atSeconds > 0).slice(0, 2);
+      expect(moment).toMatchObject([{ name: 'listTasks', atSeconds: POLICY.pollMinSeconds }, { name: 'park' }]);
+    },
+  );
+
   it('of which ECS lists none, though it counts some, are listed again a minute or two later', async () => {
     const aws = parkedIn({ tasks: [web] });
     const ports = aws.ports(300);

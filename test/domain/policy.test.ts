@@ -88,7 +88,7 @@ describe('settings that cannot work together are refused with the arithmetic', (
       { heartbeatFraction: 1 },
       300,
       undefined,
-      /heartbeatFraction 1 is not below 1/,
+      /heartbeatFraction 1 is not below 1: every heartbeat would come after the timeout of its hook; set it to 0\.5/,
     ],
     [
       'a deadline above the hook’s global timeout',

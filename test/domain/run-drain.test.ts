@@ -5,6 +5,13 @@ import { type News, Unavailable } from '../../src/domain/ports.ts';
 import { runDrain } from '../../src/domain/run-drain.ts';
 import { drainOf, fakeAws, HOOK, POLICY, START_MS } from '../fakes.ts';
 
+type Aws = ReturnType<typeof fakeAws>;
+
+const refusalsIn = ({ journal }: Aws) =>
+  journal.flatMap(({ entry: { kind, ...refused } }) => (kind === 'refused' ? [refused] : []));
+
+const whenCalled = (aws: Aws, name: string) => aws.callsNamed(name).map(({ atSeconds }) => atSeconds);
+
 describe('a drain', () => {
   it('of an instance whose tasks are gone asks for nothing it does not need', async () => {
     const aws = fakeAws({});
@@ -75,6 +82,106 @@ describe('a drain', () => {
     expect((await aws.runToEnd()).kind).toBe('drained');
     expect(aws.callsNamed('setDraining').at(-1)?.atSeconds).toBeGreaterThanOrEqual(50);
   });
+
+  it('that meets a registration late sets it alone to DRAINING, and waits for the tasks of both', async () => {
+    const aws = fakeAws({
+      instances: [
+        { id: 'before', status: 'DRAINING' },
+        { id: 'late', status: 'REGISTERING', activeAtSeconds: 50 },
+      ],
+      tasks: [{ id: 'web', containerInstance: 'before', stopsAtSeconds: 200 }],
+      heldInstances: ['i-00000000000000001'],
+    });
+    expect((await aws.runToEnd()).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(200);
+    const [, late, ...more] = aws.callsNamed('setDraining').map(({ detail }) => detail);
+    expect(late).toMatchObject([{ arn: expect.stringMatching('late$') }]);
+    expect(more).toEqual([]);
+    // Its fleet was set to DRAINING long ago, if there is one.
+    expect(aws.callsNamed('heldInstances')).toEqual([]);
+  });
+
+  it('tries again where ECS does not set a registration that it calls ACTIVE', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', status: 'REGISTERING', activeAtSeconds: 10 }] });
+    const ports = aws.ports(300);
+    let refusals = 2;
+    const setDraining: typeof ports.containerInstances.setDraining = async (containerInstances) => {
+      const answer = await ports.containerInstances.setDraining(containerInstances);
+      return aws.now() >= 10 && refusals-- > 0 ? { draining: [], refusal: 'it did not follow' } : answer;
+    };
+    const result = await runDrain(drainOf(), POLICY, {
+      ...ports,
+      containerInstances: { ...ports.containerInstances, setDraining },
+    });
+    expect(result).toMatchObject({ outcome: { kind: 'drained' } });
+    expect(refusalsIn(aws)).toEqual([{ doing: 'set-draining', reason: 'it did not follow' }]);
+  });
+
+  it('of an instance that is DRAINING already does not search for it again', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', status: 'DRAINING' }] });
+    await aws.runToEnd();
+    expect(aws.calls.map(({ name }) => name)).toEqual(['find', 'setDraining', 'refresh', 'listTasks', 'complete']);
+  });
+
+  it.each([0, 1])(
+    'waits while ECS lists a registration that it does not describe, after %i hand-overs',
+    async (continuations) => {
+      const instances = ['old', 'new'].map((id) => ({ id, status: 'DRAINING' }));
+      const aws = fakeAws({ instances, tasks: [{ id: 'web', containerInstance: 'new', stopsAtSeconds: 100 }] });
+      const ports = aws.ports(10_000);
+      const refresh: typeof ports.containerInstances.refresh = async (known) =>
+        (await ports.containerInstances.refresh(known)).slice(0, aws.now() < 50 ? 1 : 2);
+      const refreshing = { ...ports, containerInstances: { ...ports.containerInstances, refresh } };
+      const result = await runDrain(drainOf({ continuations }), POLICY, refreshing);
+      expect(result).toMatchObject({ outcome: { kind: 'drained', lastTaskStoppedAtMs: START_MS + 100_000 } });
+      expect(aws.journal.flatMap(({ entry }) => ('observation' in entry ? [entry.observation] : []))).toContainEqual({
+        kind: 'unavailable',
+        reason: 'ECS lists 2 registrations and describes 1 of them.',
+      });
+    },
+  );
+});
+
+describe('the looks at an instance that is watched', () => {
+  const tasks = [
+    { id: 'early', stopsAtSeconds: 100 },
+    { id: 'late', stopsAtSeconds: 400 },
+  ];
+
+  it('grow rarer while nothing changes, and are frequent again when something has', async () => {
+    const aws = fakeAws({ tasks });
+    await aws.runToEnd({ invocationSeconds: 10_000 });
+    const looks = whenCalled(aws, 'refreshTasks');
+    const gaps = looks.slice(1).map((second, i) => second - (looks[i] ?? 0));
+    const firstAfterTheStop = looks.findIndex((second) => second >= 100);
+    expect(gaps[firstAfterTheStop - 1]).toBe(POLICY.pollMaxSeconds);
+    expect(gaps.slice(firstAfterTheStop, firstAfterTheStop + 2)).toContain(POLICY.pollMinSeconds);
+  });
+
+  it('do not take another order of the tasks for a change', async () => {
+    const aws = fakeAws({ tasks: tasks.map(({ id }) => ({ id, stopsAtSeconds: 200 })) });
+    const ports = aws.ports(10_000);
+    let looks = 0;
+    const refreshTasks: typeof ports.containerInstances.refreshTasks = async (known) => {
+      const seen = await ports.containerInstances.refreshTasks(known);
+      looks += 1;
+      return looks % 2 === 0 ? seen : seen.toReversed();
+    };
+    await runDrain(drainOf(), POLICY, {
+      ...ports,
+      containerInstances: { ...ports.containerInstances, refreshTasks },
+    });
+    const watched = aws.journal.filter(({ entry }) => entry.kind === 'decided' && entry.decision.kind === 'watch');
+    expect(watched).toHaveLength(1);
+    expect(looks).toBeLessThan(25);
+  });
+
+  it('go on where they were after one that failed', async () => {
+    const aws = fakeAws({ tasks, outages: [{ of: 'ecs-reads', span: [50, 80] }] });
+    await aws.runToEnd({ invocationSeconds: 10_000 });
+    const during = aws.calls.filter(({ atSeconds }) => atSeconds > 80 && atSeconds < 400).map(({ name }) => name);
+    expect(new Set(during)).toEqual(new Set(['refresh', 'refreshTasks']));
+  });
 });
 
 describe('clusters', () => {
@@ -130,6 +237,12 @@ describe('a drain longer than the invocation', () => {
     expect(aws.journal.at(-1)?.drain).toMatchObject({ continuations: 8, heartbeats: 8, startedAtMs: START_MS });
   });
 
+  it('is handed over as often as the cap allows', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
+    const result = await runDrain(drainOf({ continuations: MAX_CONTINUATIONS - 1 }), POLICY, aws.ports(300));
+    expect(result).toMatchObject({ kind: 'handed-over', drain: { continuations: MAX_CONTINUATIONS } });
+  });
+
   it('is not handed over beyond the cap, and says so', async () => {
     const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
     const drain = drainOf({ continuations: MAX_CONTINUATIONS });
@@ -175,11 +288,70 @@ describe('the deadline', () => {
     expect(aws.callsNamed('stopTask')).toEqual([{ name: 'stopTask', atSeconds: 7_070, detail: 'job' }]);
   });
 
+  it('tells whoever looks at a straggler why it was stopped', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'job', class: 'standalone', stopsAtSeconds: Infinity }] });
+    const ports = aws.ports(10_000);
+    const reasons: string[] = [];
+    const stopTask: typeof ports.containerInstances.stopTask = async (task, reason) => {
+      reasons.push(reason);
+      await ports.containerInstances.stopTask(task, reason);
+    };
+    const stopping = { ...ports, containerInstances: { ...ports.containerInstances, stopTask } };
+    await runDrain(drainOf(), { ...POLICY, stopStragglers: 'all' }, stopping);
+    expect(reasons).toEqual(['ecs-drain: i-0123456789abcdef0 is terminating and its drain is near its deadline']);
+  });
+
   it('of an event that came too late still counts the tasks before it kills them', async () => {
     const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
     const drain = drainOf({ startedAtMs: START_MS - 9_000_000, lastHeartbeatAtMs: START_MS });
     expect(await aws.runToEnd({ drain })).toMatchObject({ kind: 'timed-out', killedTasks: [{ arn: 'job' }] });
     expect(aws.callsNamed('setDraining')).toHaveLength(1);
+  });
+});
+
+describe('the bus', () => {
+  const tasks = [{ id: 'web', stopsAtSeconds: Infinity }];
+  const deadlineAtMs = START_MS + 7_200_000;
+
+  it('is told that a drain has begun to wait, that it is stuck, and how it ended', async () => {
+    const aws = fakeAws({ tasks });
+    await aws.runToEnd({ policy: { ...POLICY, deadlineResult: 'ABANDON' } });
+    expect(aws.announced).toMatchObject([
+      { atSeconds: 2, news: { kind: 'started', deadlineAtMs, holdingTasks: [{ arn: 'web' }] } },
+      { atSeconds: 3_600, news: { kind: 'stuck', deadlineAtMs, holdingTasks: [{ arn: 'web' }] } },
+      {
+        atSeconds: 7_200,
+        news: { kind: 'finished', outcome: { kind: 'timed-out', result: 'ABANDON' }, finishedAtMs: deadlineAtMs },
+      },
+    ]);
+  });
+
+  it('is told of a drain that begins before its tasks are listed, without them', async () => {
+    const aws = fakeAws({ tasks, outages: [{ of: 'ecs-reads', span: [0, 5] }] });
+    await aws.runToEnd();
+    expect(aws.announced[0]?.news).toEqual({ kind: 'started', deadlineAtMs, holdingTasks: [] });
+  });
+
+  it('is told only the end of a drain that has nothing to wait for', async () => {
+    const aws = fakeAws({});
+    await aws.runToEnd();
+    expect(aws.announced.map(({ news }) => news)).toEqual([
+      {
+        kind: 'finished',
+        outcome: { kind: 'drained', lastTaskStoppedAtMs: undefined },
+        finishedAtMs: START_MS + 1_000 * POLICY.pollMinSeconds,
+      },
+    ]);
+  });
+
+  it('that takes nothing costs the drain nothing, and the journal says so', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'web', stopsAtSeconds: 100 }] });
+    const announce = async () => {
+      throw new Error('not authorized');
+    };
+    const result = await runDrain(drainOf(), POLICY, { ...aws.ports(10_000), announcements: { announce } });
+    expect(result).toMatchObject({ outcome: { kind: 'drained' } });
+    expect(refusalsIn(aws)).toContainEqual({ doing: 'announce', reason: 'not authorized' });
   });
 });
 
@@ -327,7 +499,33 @@ describe('agents', () => {
   });
 });
 
+describe('before tasks are to die, Auto Scaling is asked since when it holds the instance', () => {
+  const early = START_MS - 100_000;
+
+  it('for the deadline, which then counts from its hold', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
+    const result = await runDrain(drainOf({ startedAtMs: early }), POLICY, aws.ports(10_000));
+    expect(result).toMatchObject({ outcome: { kind: 'timed-out', deadlineAtMs: START_MS + 7_200_000 } });
+    expect(aws.journal.map(({ entry }) => entry)).toContainEqual({ kind: 'corrected', claimedStartAtMs: early });
+    expect(aws.callsNamed('terminatingSinceMs')[0]?.detail).toBe('web');
+  });
+
+  it('for an agent that is silent, which then has its whole grace again', async () => {
+    const instances = [{ id: 'one', silences: [[0, Infinity]] as const }];
+    const aws = fakeAws({ instances, tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
+    const result = await runDrain(drainOf({ startedAtMs: early }), POLICY, aws.ports(10_000));
+    expect(result).toMatchObject({ outcome: { kind: 'agent-lost' } });
+    expect(whenCalled(aws, 'terminatingSinceMs')).toHaveLength(2);
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(2 * POLICY.agentGraceSeconds);
+  });
+});
+
 describe('an action that somebody else completed', () => {
+  it('while the instance went as well cost no task that was ever seen', async () => {
+    const aws = fakeAws({ instances: [], completedAtSeconds: 0 });
+    expect(await aws.runToEnd()).toEqual({ kind: 'already-completed', holdingTasks: [] });
+  });
+
   it('is a success when the tasks had stopped', async () => {
     const aws = fakeAws({ completedAtSeconds: 0 });
     expect(await aws.runToEnd()).toEqual({ kind: 'already-completed', holdingTasks: [] });
@@ -407,6 +605,29 @@ describe('an outage', () => {
     expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(500 + POLICY.pollMaxSeconds);
   });
 
+  it('of Auto Scaling is waited out at the pace of the policy as well', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'web', stopsAtSeconds: 30 }],
+      outages: [{ of: 'auto-scaling', span: [30, 500] }],
+    });
+    await aws.runToEnd({ invocationSeconds: 10_000 });
+    expect(aws.callsNamed('complete').length).toBeLessThan(40);
+  });
+
+  it('of Auto Scaling when a heartbeat is due is tried again with each look, and costs nothing else', async () => {
+    const aws = fakeAws({
+      tasks: [{ id: 'web', stopsAtSeconds: 2_500 }],
+      outages: [{ of: 'auto-scaling', span: [1_700, 2_000] }],
+    });
+    expect((await aws.runToEnd({ invocationSeconds: 10_000 })).kind).toBe('drained');
+    const beats = whenCalled(aws, 'recordHeartbeat');
+    expect(beats[0]).toBe(1_800);
+    expect(beats.at(-1)).toBeGreaterThanOrEqual(2_000);
+    expect(beats.at(-1)).toBeLessThanOrEqual(2_000 + POLICY.pollMaxSeconds);
+    expect(beats.length).toBeLessThan(30);
+    expect(refusalsIn(aws)).toEqual([{ doing: 'heartbeat', reason: 'recordHeartbeat: throttled' }]);
+  });
+
   it('is told to the journal once, not at every look', async () => {
     const aws = fakeAws({
       tasks: [{ id: 'web', stopsAtSeconds: 200 }],
@@ -475,13 +696,16 @@ describe('an outage', () => {
     });
     const ports = aws.ports(100_000);
     const stopTask: typeof ports.containerInstances.stopTask = async (task, reason) => {
-      if (task.arn === 'a') throw new Error('not authorized');
+      if (task.arn === 'b') throw new Error('not authorized');
       await ports.containerInstances.stopTask(task, reason);
     };
     const policy = { ...POLICY, stopStragglers: 'all' } as const;
     const refusing = { ...ports, containerInstances: { ...ports.containerInstances, stopTask } };
     const result = await runDrain(drainOf(), policy, refusing);
-    expect(result).toMatchObject({ outcome: { kind: 'timed-out', killedTasks: [{ arn: 'a' }] } });
+    expect(result).toMatchObject({ outcome: { kind: 'timed-out', killedTasks: [{ arn: 'b' }] } });
+    const refusals = refusalsIn(aws);
+    expect(refusals.length).toBeGreaterThan(0);
+    for (const refusal of refusals) expect(refusal).toEqual({ doing: 'stop-tasks', reason: 'not authorized' });
   });
 });
 
@@ -514,6 +738,42 @@ describe('the others of its group', () => {
     expect(aws.callsNamed('findActive').map(({ detail }) => new Set(detail as string[]))).toEqual([new Set(OTHERS)]);
     const [own, others, ...more] = aws.callsNamed('setDraining').map(({ detail }) => detail as unknown[]);
     expect([own?.length, others?.length, more]).toEqual([1, 2, []]);
+  });
+
+  it('are those of its own group', async () => {
+    const aws = fakeAws({ heldInstances, tasks });
+    await aws.runToEnd();
+    expect(aws.callsNamed('heldInstances').map(({ detail }) => detail)).toEqual([['web']]);
+  });
+
+  it.each([
+    [0, ['a', 'b', 'c', 'd']],
+    [0.5, ['c', 'd', 'a', 'b']],
+    [0.99, ['d', 'a', 'b', 'c']],
+  ])('come in another order for each drain: by chance %d, %j', async (random, order) => {
+    const aws = fakeAws({ heldInstances: ['a', 'b', 'c', 'd'], tasks });
+    await runDrain(drainOf(), POLICY, { ...aws.ports(300), random: () => random });
+    expect(aws.callsNamed('findActive')[0]?.detail).toEqual(order);
+  });
+
+  it('are a hundred at most', async () => {
+    const aws = fakeAws({ heldInstances: Array.from({ length: 150 }, (_, i) => `i-${i}`), tasks });
+    await aws.runToEnd();
+    expect(aws.callsNamed('findActive')[0]?.detail).toHaveLength(100);
+  });
+
+  it('are left alone where none of them takes tasks', async () => {
+    const aws = fakeAws({ heldInstances, tasks });
+    const ports = aws.ports(300);
+    const containerInstances = { ...ports.containerInstances, findActive: async () => [] };
+    await runDrain(drainOf(), POLICY, { ...ports, containerInstances });
+    expect(aws.callsNamed('setDraining')).toHaveLength(1);
+  });
+
+  it('are asked after when any registration has tasks', async () => {
+    const aws = fakeAws({ heldInstances, instances: [{ id: 'old' }, { id: 'one' }], tasks });
+    await aws.runToEnd();
+    expect(aws.callsNamed('findActive')).toHaveLength(1);
   });
 
   it('are not asked after where Auto Scaling holds none of them', async () => {
@@ -612,6 +872,20 @@ describe('the journal', () => {
     expect(Math.max(...gaps)).toBeLessThanOrEqual(480);
   });
 
+  it('has a sign of life at each full minute, where looks come then', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'web', stopsAtSeconds: 250 }] });
+    const policy = { ...POLICY, pollMinSeconds: 20 };
+    await aws.runToEnd({ policy, invocationSeconds: 10_000 });
+    expect(signsOfLife(aws).map(({ atSeconds }) => atSeconds)).toEqual([0, 60, 120, 180, 240]);
+  });
+
+  it('has a word of ECS’s managed draining, where the group has its hook', async () => {
+    const aws = fakeAws({ hook: { ...HOOK, managedDraining: true }, tasks: [{ id: 'web', stopsAtSeconds: 100 }] });
+    await aws.runToEnd({ invocationSeconds: 10_000 });
+    const told = aws.journal.filter(({ entry }) => entry.kind === 'managed-draining');
+    expect(told).toMatchObject([{ entry: { kind: 'managed-draining' } }]);
+  });
+
   it('has signs of life while AWS cannot be asked', async () => {
     const aws = fakeAws({
       tasks: [{ id: 'web', stopsAtSeconds: 30 }],
@@ -631,5 +905,6 @@ describe('heartbeats', () => {
     await aws.runToEnd({ invocationSeconds: 7_200 });
     const beats = aws.callsNamed('recordHeartbeat').map(({ atSeconds }) => atSeconds);
     expect(beats).toEqual(Array.from({ length: 23 }, (_, i) => (i + 1) * 300));
+    expect(aws.journal.at(-1)?.drain.heartbeats).toBe(23);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Drain } from '../../src/domain/drain.ts';
 import { lostAtMs, ON_THE_WAY_SECONDS } from '../../src/domain/policy.ts';
-import { Unavailable } from '../../src/domain/ports.ts';
+import { type ParkingPlaces, Unavailable } from '../../src/domain/ports.ts';
 import { continueDrain, runDrain } from '../../src/domain/run-drain.ts';
 import { sweep, type Territory } from '../../src/domain/sweep.ts';
 import { containerInstanceOf, drainOf, fakeAws, POLICY, START_MS, type World } from '../fakes.ts';
@@ -28,6 +28,14 @@ async function sweepAt(aws: Aws, seconds: number, territory = TERRITORY) {
   return { ...result, calls: aws.calls.slice(before).map(({ name }) => name) };
 }
 
+/** A sweep after so many seconds, where the parking places do something else. */
+async function sweepWith(aws: Aws, places: Partial<ParkingPlaces>, seconds = 200) {
+  const { parkingPlaces, ...ports } = aws.ports(300);
+  if (!parkingPlaces) throw new Error('There is nowhere to park.');
+  await ports.clock.sleepUntil(START_MS + seconds * 1000);
+  return sweep(TERRITORY, POLICY, { ...ports, parkingPlaces: { ...parkingPlaces, ...places } });
+}
+
 describe('a sweep', () => {
   it('is one call where no instance is held', async () => {
     const { calls, ...result } = await sweepAt(forgotten({ heldInstances: [] }), 1_000);
@@ -50,6 +58,27 @@ describe('a sweep', () => {
   });
 });
 
+describe('the groups', () => {
+  it('are asked together for what they hold, and each for its history', async () => {
+    const aws = forgotten();
+    const ports = aws.ports(300);
+    await ports.clock.sleepUntil(START_MS + 200_000);
+    const held = [
+      { autoScalingGroup: 'web', instanceId },
+      { autoScalingGroup: 'batch', instanceId: 'i-00000000000000001' },
+      { autoScalingGroup: 'web', instanceId: 'i-00000000000000002' },
+    ];
+    const lifecycleActions = { ...ports.lifecycleActions, heldInstances: async () => held };
+    const result = await sweep(TERRITORY, POLICY, { ...ports, lifecycleActions });
+    expect(aws.callsNamed('terminatingSinceMs').map(({ detail }) => detail)).toEqual(['web', 'batch']);
+    expect(aws.callsNamed('registrations').map(({ detail }) => detail)).toEqual([
+      [instanceId, 'i-00000000000000002'],
+      ['i-00000000000000001'],
+    ]);
+    expect(result).toMatchObject({ kind: 'swept', held: 3 });
+  });
+});
+
 describe('an instance whose event was lost', () => {
   it('is drained by the same path, as of when Auto Scaling began to hold it', async () => {
     const aws = forgotten();
@@ -62,8 +91,13 @@ describe('an instance whose event was lost', () => {
       },
     ]);
     expect(aws.journal.at(-1)?.entry).toEqual({ kind: 'found', lost: 'event' });
-    const [result] = [await aws.goOn()];
-    expect(result).toMatchObject({ kind: 'parked' });
+    expect(aws.places()).toMatchObject([{ untilMs: START_MS + (ON_THE_WAY_SECONDS + 5) * 1000 }]);
+    expect(aws.places()[0]?.drain.parked).toEqual({
+      untilMs: START_MS + (ON_THE_WAY_SECONDS + 5) * 1000,
+      containerInstances: [{ arn: containerInstanceOf().arn, cluster: 'prod' }],
+      holdingTasks: [],
+    });
+    expect(await aws.goOn()).toMatchObject({ kind: 'parked' });
     expect(aws.callsNamed('setDraining')).toHaveLength(1);
   });
 
@@ -98,7 +132,18 @@ describe('an instance whose event was lost', () => {
   it('is drained in the group’s own cluster, where that was said', async () => {
     const aws = forgotten({ instances: [{ id: 'one', cluster: 'batch' }] });
     const { found } = await sweepAt(aws, 200, { ...TERRITORY, clusterOfGroup: new Map([['web', 'batch']]) });
-    expect(found).toMatchObject([{ namedCluster: 'batch', cluster: 'batch' }]);
+    expect(found).toMatchObject([
+      { namedCluster: 'batch', cluster: 'batch', containerInstance: containerInstanceOf().arn },
+    ]);
+  });
+
+  it.each([
+    ['REGISTERING', 'park'],
+    ['INACTIVE', 'continueNow'],
+    ['DEREGISTERING', 'continueNow'],
+  ])('waits at the place of a registration that is alive: one that is %s is a reason to %s', async (status, call) => {
+    const { calls } = await sweepAt(forgotten({ instances: [{ id: 'one', status }] }), 200);
+    expect(calls.at(-1)).toBe(call);
   });
 
   it('and that ECS does not know is let go at once, without a place to wait', async () => {
@@ -117,6 +162,13 @@ describe('an instance whose event was lost', () => {
     const lifecycleActions = { ...ports.lifecycleActions, terminatingSinceMs };
     const { found } = await sweep(TERRITORY, POLICY, { ...ports, lifecycleActions });
     expect(found).toMatchObject([{ startedAtMs: START_MS }]);
+  });
+
+  it('is not found where its event came at the same moment, and took the place', async () => {
+    const aws = forgotten();
+    const { found } = await sweepWith(aws, { park: async () => 'taken' });
+    expect(found).toEqual([]);
+    expect(aws.journal).toEqual([]);
   });
 });
 
@@ -142,7 +194,8 @@ describe('a drain whose continuation was lost', () => {
 
   it('is alive until whatever would have continued it must have come', async () => {
     const aws = await parkedAndForgotten();
-    expect((await sweepAt(aws, lost - 1)).found).toEqual([]);
+    expect((await sweepAt(aws, lost - 0.001)).found).toEqual([]);
+    expect((await sweepAt(aws, lost)).found).toHaveLength(1);
   });
 
   it('goes on from where it was, at its own place', async () => {
@@ -150,21 +203,41 @@ describe('a drain whose continuation was lost', () => {
     const { found } = await sweepAt(aws, lost + 1);
     expect(found).toMatchObject([{ action: drainOf().action, startedAtMs: START_MS, heartbeats: 2, continuations: 1 }]);
     expect(aws.journal.at(-1)?.entry).toEqual({ kind: 'found', lost: 'continuation' });
-    expect(aws.places()).toMatchObject([{ hasCome: false }]);
+    expect(aws.places()).toMatchObject([{ hasCome: false, drain: { parked: { holdingTasks: [{ arn: 'job' }] } } }]);
     expect(await aws.goOn()).toMatchObject({ kind: 'parked', drain: { parked: { awaitedTask: 'job' } } });
   });
 
   it('begins anew where what it left cannot be read', async () => {
-    const aws = await parkedAndForgotten();
-    const { parkingPlaces, ...ports } = aws.ports(300);
-    if (!parkingPlaces) throw new Error('There is nowhere to park.');
-    await ports.clock.sleepUntil(START_MS + (lost + 1) * 1000);
     const parkedOn = async () => {
       throw new Error('The continuation event cannot be understood');
     };
-    const { found } = await sweep(TERRITORY, POLICY, { ...ports, parkingPlaces: { ...parkingPlaces, parkedOn } });
+    const { found } = await sweepWith(await parkedAndForgotten(), { parkedOn }, lost + 1);
     expect(found).toMatchObject([{ continuations: 0, containerInstance: containerInstanceOf().arn }]);
     expect(found[0]?.action.token).toBeUndefined();
+  });
+
+  it('is left for the next sweep where what it left cannot be read now', async () => {
+    const parkedOn = async () => {
+      throw new Unavailable('throttled');
+    };
+    await expect(sweepWith(await parkedAndForgotten(), { parkedOn }, lost + 1)).rejects.toThrow(Unavailable);
+  });
+
+  it('begins anew where another instance’s drain is at its place', async () => {
+    const other = drainOf({ action: { ...drainOf().action, instanceId: 'i-00000000000000001' }, continuations: 7 });
+    const { found } = await sweepWith(await parkedAndForgotten(), { parkedOn: async () => other }, lost + 1);
+    expect(found).toMatchObject([{ action: { instanceId }, continuations: 0 }]);
+  });
+
+  it('takes its own place again, whose schedule has come; one whose event was lost takes a new one', async () => {
+    const taken: string[] = [];
+    const park: ParkingPlaces['park'] = async (_drain, _untilMs, place) => {
+      taken.push(place);
+      return 'parked';
+    };
+    await sweepWith(await parkedAndForgotten(), { park }, lost + 1);
+    await sweepWith(forgotten(), { park });
+    expect(taken).toEqual(['spent', 'new']);
   });
 });
 
@@ -176,6 +249,16 @@ describe('where drains wait within their invocations', () => {
     const { found, calls } = await sweepAt(aws, 200);
     expect(found).toMatchObject([{ continuations: 0 }]);
     expect(calls.at(-1)).toBe('continueNow');
+  });
+
+  it('an instance that ECS does not know has lost its event as well', async () => {
+    const { found } = await sweepAt(forgotten({ ...watching, instances: [] }), 200);
+    expect(found).toHaveLength(1);
+  });
+
+  it('an instance of which one registration still takes tasks has lost its event', async () => {
+    const aws = forgotten({ ...watching, instances: [{ id: 'old', status: 'DRAINING' }, { id: 'one' }] });
+    expect((await sweepAt(aws, 200)).found).toHaveLength(1);
   });
 
   it('an instance that takes none may have a drain that waits: nothing tells', async () => {
@@ -194,19 +277,22 @@ describe('an AWS that does not answer', () => {
     },
   );
 
-  it('for one instance costs the others nothing, and is told when they are done', async () => {
+  it.each([
+    ['the failure that does not pass before one that does', new Error('not authorized'), 'not authorized'],
+    ['one that passes where all do', new Unavailable('throttled too'), 'throttled'],
+  ])('for one instance costs the others nothing, and is told when they are done: %s', async (_, failure, told) => {
     const others = ['i-00000000000000001', 'i-00000000000000002'];
     const aws = forgotten({ heldInstances: [...others, instanceId] });
     const ports = aws.ports(300);
     await ports.clock.sleepUntil(START_MS + 200_000);
     const { recordHeartbeat } = ports.lifecycleActions;
     const failing = async (action: Parameters<typeof recordHeartbeat>[0]) => {
-      if (action.instanceId === others[0]) throw new Error('not authorized');
-      if (action.instanceId === others[1]) throw new Unavailable('throttled');
+      if (action.instanceId === others[0]) throw new Unavailable('throttled');
+      if (action.instanceId === others[1]) throw failure;
       return recordHeartbeat(action);
     };
     const lifecycleActions = { ...ports.lifecycleActions, recordHeartbeat: failing };
-    await expect(sweep(TERRITORY, POLICY, { ...ports, lifecycleActions })).rejects.toThrow('not authorized');
+    await expect(sweep(TERRITORY, POLICY, { ...ports, lifecycleActions })).rejects.toThrow(told);
     expect(aws.places()).toHaveLength(1);
   });
 });
