@@ -22,6 +22,8 @@ export interface Rehearsal<D extends Benchmarked = Drainer> {
   readonly seed: number;
   /** A variant of the scenario, to be played instead of it. */
   readonly variant?: Scenario;
+  /** How the drainer is installed, where that is not the usual way. */
+  readonly install?: Install;
   /** Hears of everything as it happens, and before it of what was there when the drill began. */
   readonly onEvent?: OnEvent;
   /** Virtual seconds in one real second; as fast as the machine can if undefined. */
@@ -60,13 +62,25 @@ export interface Stage {
 
 /** Sets the stage for a scenario: every service runs, and whoever drains is deployed. */
 export async function stage(
-  { scenario: name, variant, drainer, seed }: Pick<Rehearsal<Benchmarked>, 'scenario' | 'variant' | 'drainer' | 'seed'>,
+  {
+    scenario: name,
+    variant,
+    drainer,
+    seed,
+    install = INSTALL[drainer],
+  }: Pick<Rehearsal<Benchmarked>, 'scenario' | 'variant' | 'drainer' | 'seed' | 'install'>,
   onEvent: OnEvent,
 ): Promise<Stage> {
   const scenario: Scenario = variant ?? SCENARIOS[name];
   const standing = new Map<string, Happening>();
   let tell = (happening: Happening) => noteStanding(standing, happening);
-  const region = createRegion({ startMs: EPOCH_MS, seed, onHappening: (happening) => tell(happening) });
+  const second = () => (region.time.nowMs() - EPOCH_MS) / 1000 - SETTLING_SECONDS;
+  const region: Region = createRegion({
+    startMs: EPOCH_MS,
+    seed,
+    onHappening: (happening) => tell(happening),
+    ...(scenario.faults && { faults: scenario.faults(second) }),
+  });
   // What Lambda gives every function: where it is, and credentials.
   Object.assign(process.env, {
     AWS_REGION: 'eu-west-1',
@@ -83,7 +97,7 @@ export async function stage(
     for (const service of scenario.services) region.ecs.createService(service);
     region.time.after(SETTLING_SECONDS, () => {});
     await region.time.runUntil(() => region.time.nowMs() >= EPOCH_MS + SETTLING_SECONDS * 1000);
-    const installed = await INSTALL[drainer](region, scenario);
+    const installed = await install(region, scenario);
     const startMs = region.time.nowMs();
     const eventOf = ({ atMs, ...what }: Happening) => ({ second: (atMs - startMs) / 1000, ...what }) as DrillEvent;
     const begin = () => {

@@ -75,8 +75,8 @@ export class EventBridgeModel {
       detailType: event['detail-type'],
       rules: matching.map(({ name }) => name),
     } as const;
-    // Facts 3: Auto Scaling's events may be lost; events of our own are at least once.
-    if (event.source === 'aws.autoscaling' && random.chance(faults.lostEvents)) {
+    // Facts 3: Auto Scaling's events may be lost; others are at least once, or should be.
+    if (random.chance(event.source === 'aws.autoscaling' ? faults.lostEvents : faults.lostDurableEvents)) {
       tell({ ...news, fate: 'lost' });
       return;
     }

@@ -46,6 +46,8 @@ export interface LambdaOptions {
   readonly concurrencyLimit: number;
   /** Called around each await of a function: its invocation may die there. */
   readonly mayCrash: () => void;
+  /** Called for each new container: whether it starts. */
+  readonly starts: () => boolean;
   readonly measure: (datapoint: Datapoint) => void;
 }
 
@@ -70,9 +72,11 @@ interface Queued {
 /** One Lambda function in virtual time. */
 export class LambdaModel {
   readonly #options: LambdaOptions;
-  readonly #spec: FunctionSpec;
+  #spec: FunctionSpec;
   /** Containers that wait, warm, for the next invocation. */
-  readonly #idle: Handler[] = [];
+  #idle: Handler[] = [];
+  /** Events that wait for another attempt. */
+  #waiting = 0;
   readonly #running = new Set<Strand>();
   /** What to do about an invocation that dies. */
   readonly #crashes = new WeakMap<Strand, (error: string) => void>();
@@ -93,6 +97,17 @@ export class LambdaModel {
   /** What each second of it is billed by. */
   get memoryMb(): number {
     return this.#spec.memoryMb ?? 128;
+  }
+
+  /** Whether no invocation runs and none is to be tried again. */
+  get isIdle(): boolean {
+    return this.#running.size === 0 && this.#waiting === 0;
+  }
+
+  /** Deploys another version: what runs goes on to its end as it was. */
+  update(spec: FunctionSpec): void {
+    this.#spec = spec;
+    this.#idle = [];
   }
 
   /** Invokes the function as EventBridge does: nobody waits for the answer, and a failure is tried again. */
@@ -116,6 +131,7 @@ export class LambdaModel {
       return false;
     }
     const startedAtMs = time.nowMs();
+    const spec = this.#spec;
     this.#tell('started');
 
     let over = false;
@@ -128,7 +144,7 @@ export class LambdaModel {
       this.#measure('Errors', error === undefined ? 0 : 1, startedAtMs);
       this.invocations.push({ event, strand, startedAtMs, billedSeconds, coldStart, result, error });
       // A container outlives an error of its code, not a crash.
-      if (handler) this.#idle.push(handler);
+      if (handler && spec === this.#spec) this.#idle.push(handler);
       if (error === undefined) {
         this.#tell('ended');
       } else {
@@ -145,10 +161,10 @@ export class LambdaModel {
       if (!handler) {
         coldStart = true;
         await self.waitUntil(time.nowMs() + COLD_START_SECONDS * 1000);
-        handler = this.#load();
       }
       try {
-        const endsAtMs = startedAtMs + this.#spec.timeoutSeconds * 1000;
+        handler ??= this.#load(spec);
+        const endsAtMs = startedAtMs + spec.timeoutSeconds * 1000;
         const result = await handler(structuredClone(event), this.#contextUntil(endsAtMs));
         if (!self.ended) end(self, result, undefined, handler);
       } catch (error) {
@@ -158,10 +174,10 @@ export class LambdaModel {
     this.peakConcurrency = Math.max(this.peakConcurrency, this.#running.size);
     this.#measure('Throttles', 0);
     this.#measure('ConcurrentExecutions', this.#running.size);
-    time.after(this.#spec.timeoutSeconds, () => {
+    time.after(spec.timeoutSeconds, () => {
       if (over) return;
       strand.end();
-      end(strand, undefined, `Task timed out after ${this.#spec.timeoutSeconds} seconds`);
+      end(strand, undefined, `Task timed out after ${spec.timeoutSeconds} seconds`);
     });
     return true;
   }
@@ -172,9 +188,10 @@ export class LambdaModel {
     this.#crashes.get(strand)?.('Runtime exited with error: signal: killed');
   }
 
-  #load(): Handler {
-    const { time, mayCrash } = this.#options;
-    return this.#spec.load({
+  #load({ load }: FunctionSpec): Handler {
+    const { time, mayCrash, starts } = this.#options;
+    if (!starts()) throw new Error('Runtime.ExitError: the container did not start');
+    return load({
       nowMs: () => time.nowMs(),
       sleepUntil: (instantMs) => {
         const strand = currentStrand.getStore() as Strand;
@@ -203,7 +220,13 @@ export class LambdaModel {
     const { maximumEventAgeSeconds = LARGEST_EVENT_AGE_SECONDS } = this.#spec;
     const ageSeconds = (time.nowMs() - queued.queuedAtMs) / 1000 + seconds;
     if (ageSeconds > maximumEventAgeSeconds) this.deadLetters.push(queued.event);
-    else time.after(seconds, () => this.#attempt(queued));
+    else {
+      this.#waiting += 1;
+      time.after(seconds, () => {
+        this.#waiting -= 1;
+        this.#attempt(queued);
+      });
+    }
   }
 
   #tell(what: 'started' | 'ended' | 'failed' | 'throttled', message?: string): void {

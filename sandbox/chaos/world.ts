@@ -1,0 +1,366 @@
+import fc from 'fast-check';
+import { CONTINUATION_VERSION } from '../../src/adapters/event-bridge.ts';
+import { AwsError } from '../region/aws-error.ts';
+import { type Faults, NO_FAULTS } from '../region/faults.ts';
+import { Random } from '../region/random.ts';
+import type { Region } from '../region/region.ts';
+import { CLUSTER, group, type Params, replicas, type Scenario } from '../scenarios.ts';
+
+/**
+ * All that a run of a Region depends on, as plain JSON: the drill plays it from a file. Instants are seconds since it was set
+ * going; `on` is an instance by its place in the group, counted round.
+ */
+export interface World {
+  readonly seed: number;
+  readonly waiting: 'park' | 'watch';
+  readonly instances: number;
+  /** Whether a second cluster, which is empty, has to be searched as well. */
+  readonly searchesEmptyCluster: boolean;
+  readonly settings: Settings;
+  readonly services: readonly WorldService[];
+  readonly jobs: readonly Job[];
+  readonly terminations: readonly (Strike & { readonly shrinks: boolean })[];
+  /** EC2 takes an instance, whatever holds it. */
+  readonly losses: readonly Strike[];
+  /** The agent loses its state and registers anew. */
+  readonly registrations: readonly Strike[];
+  readonly silences: readonly (Strike & { readonly forSeconds: number })[];
+  readonly outages: readonly Outage[];
+  readonly deliveries: Deliveries;
+  readonly listLagSeconds: number;
+  readonly releases: readonly WorldRelease[];
+  /** The invocation dies that comes to this await, of all that there are: counted from 1. */
+  readonly crashAtAwait?: number;
+}
+
+/** What ecs-drain is deployed with, under the names of its params. */
+export interface Settings {
+  readonly deadlineSeconds: number;
+  readonly heartbeatTimeoutSeconds: number;
+  readonly stopStragglers: 'none' | 'standalone' | 'all';
+  readonly agentGraceSeconds: number;
+  readonly functionTimeoutSeconds: number;
+  readonly pollMaxSeconds: number;
+}
+
+interface WorldService {
+  readonly strategy: 'REPLICA' | 'DAEMON';
+  readonly desiredCount: number;
+  /** minimumHealthyPercent and maximumPercent. */
+  readonly percents: readonly [number, number];
+  readonly startSeconds: number;
+  readonly stopTimeoutSeconds: number;
+  readonly stopping: 'on SIGTERM' | 'on SIGKILL' | 'never';
+  readonly deregistrationDelaySeconds: number | null;
+}
+
+interface Strike {
+  readonly on: number;
+  readonly atSecond: number;
+}
+
+type Job = Strike & { readonly runsForSeconds: number; readonly stopTimeoutSeconds: number };
+
+export const OUTAGES = [
+  'ECS throttles',
+  'ECS is down',
+  'Auto Scaling throttles',
+  'Auto Scaling is down',
+  'EventBridge is down',
+  'Scheduler throttles',
+  'Scheduler is down',
+  'answers are lost',
+  'calls are slow',
+  'invocations crash',
+  'containers fail to start',
+  'deliveries are refused',
+] as const;
+
+export interface Outage {
+  readonly what: (typeof OUTAGES)[number];
+  readonly fromSecond: number;
+  readonly forSeconds: number;
+}
+
+/** Each is a probability, at any time. */
+export interface Deliveries {
+  readonly lostTerminations: number;
+  readonly lostOthers: number;
+  readonly duplicated: number;
+  readonly delayed: number;
+  readonly delaySeconds: number;
+}
+
+interface WorldRelease {
+  readonly atSecond: number;
+  readonly settings: Omit<Settings, 'heartbeatTimeoutSeconds'>;
+  readonly continuations: 'of an older version' | 'of this version' | 'of a newer version';
+}
+
+export const NO_DELIVERY_FAULTS: Deliveries = {
+  lostTerminations: 0,
+  lostOthers: 0,
+  duplicated: 0,
+  delayed: 0,
+  delaySeconds: 0,
+};
+
+// --- Worlds to be played ----------------------------------------------------------------------------------------------
+
+/** The world as the drill plays it. */
+export function scenarioOf(world: World): Scenario {
+  const { instances, waiting, settings, searchesEmptyCluster, releases } = world;
+  return {
+    description: 'a world of the chaos',
+    group: group(instances, instances),
+    services: world.services.map((service, i) => serviceOf(service, `service-${i + 1}`)),
+    jobs: [],
+    params: { ...paramsOf(settings), waiting, cluster: searchesEmptyCluster ? `${EMPTY_CLUSTER},${CLUSTER}` : CLUSTER },
+    releases: releases.map(({ atSecond, settings, continuations }) => ({
+      atSecond,
+      params: paramsOf(settings),
+      continuationVersion: CONTINUATION_VERSION + VERSION_STEP[continuations],
+    })),
+    faults: (second) => faultsOf(world, second),
+    begin: (region, instanceIds) => begin(world, region, instanceIds),
+  };
+}
+
+const EMPTY_CLUSTER = 'empty';
+const VERSION_STEP = { 'of an older version': -1, 'of this version': 0, 'of a newer version': 1 } as const;
+
+/** The stragglers' grace must fit before any deadline here. */
+const paramsOf = (settings: Partial<Settings>): Params => ({ ...settings, deregistrationDelaySeconds: 60 });
+
+function serviceOf({ percents, stopping, deregistrationDelaySeconds, ...service }: WorldService, name: string) {
+  const [minimumHealthyPercent, maximumPercent] = percents;
+  return replicas(name, service.desiredCount, {
+    ...service,
+    minimumHealthyPercent,
+    maximumPercent,
+    memoryMiB: 512,
+    cpuUnits: 128,
+    ...(stopping === 'on SIGKILL' && { stopsAfterSeconds: service.stopTimeoutSeconds }),
+    ...(stopping === 'never' && { neverStops: true }),
+    ...(deregistrationDelaySeconds !== null && {
+      loadBalancer: { deregistrationDelaySeconds, requestsPerSecond: 10 },
+    }),
+  });
+}
+
+function begin(world: World, region: Region, instanceIds: readonly string[]): void {
+  const { ecs, autoScaling, time } = region;
+  const strike = ({ on, atSecond }: Strike, what: (instanceId: string) => void) => {
+    const instanceId = instanceIds[on % instanceIds.length] ?? '';
+    time.after(atSecond, () => what(instanceId));
+  };
+  const isThere = (instanceId: string) => !region.terminated.has(instanceId);
+
+  if (world.searchesEmptyCluster) ecs.createCluster(EMPTY_CLUSTER);
+  world.jobs.forEach(({ on, atSecond, ...job }, i) => {
+    const spec = { ...job, cluster: CLUSTER, name: `job-${i + 1}`, memoryMiB: 256, cpuUnits: 64 };
+    strike({ on, atSecond }, (ec2InstanceId) => {
+      if (isOpen(region, ec2InstanceId)) ecs.runTask({ ...spec, ec2InstanceId });
+    });
+  });
+  for (const termination of world.terminations) {
+    strike(termination, (instanceId) => {
+      if (isThere(instanceId)) terminate(region, instanceId, termination.shrinks);
+    });
+  }
+  for (const loss of world.losses) {
+    strike(loss, (instanceId) => {
+      if (isThere(instanceId)) autoScaling.terminateInstance(instanceId, { skipHooks: true });
+    });
+  }
+  for (const registration of world.registrations) {
+    strike(registration, (instanceId) => {
+      if (isThere(instanceId)) ecs.reRegisterAgent(instanceId);
+    });
+  }
+  for (const { on, atSecond, forSeconds } of world.silences) {
+    strike({ on, atSecond }, (instanceId) => ecs.setAgentConnected(instanceId, false));
+    strike({ on, atSecond: atSecond + forSeconds }, (instanceId) => ecs.setAgentConnected(instanceId, true));
+  }
+}
+
+/** Whether it has room for a job: ECS would refuse to place it elsewhere. */
+function isOpen({ ecs }: Region, ec2InstanceId: string): boolean {
+  const newest = ecs.registrationsOf(ec2InstanceId).at(-1);
+  if (newest?.status !== 'ACTIVE' || !newest.agentConnected) return false;
+  return newest.capacity.memoryMiB - newest.reserved.memoryMiB >= 256;
+}
+
+function terminate({ autoScaling }: Region, instanceId: string, shrinks: boolean): void {
+  try {
+    autoScaling.terminateInstance(instanceId, { decrementDesiredCapacity: shrinks });
+  } catch (error) {
+    if (!(error instanceof AwsError)) throw error; // the group cannot get smaller
+  }
+}
+
+// --- What goes wrong in them ------------------------------------------------------------------------------------------
+
+const DOWN = new AwsError('ServiceUnavailableException', 'The service is unavailable.', 503);
+
+const OUTAGE_OF_SERVICE: Partial<Record<Outage['what'], readonly [service: string, share: number, error: AwsError]>> = {
+  'ECS throttles': ['ecs', 0.8, new AwsError('ThrottlingException', 'Rate exceeded')],
+  'ECS is down': ['ecs', 1, DOWN],
+  'Auto Scaling throttles': ['autoScaling', 0.8, new AwsError('Throttling', 'Rate exceeded')],
+  'Auto Scaling is down': ['autoScaling', 1, DOWN],
+  'EventBridge is down': ['events', 1, DOWN],
+  'Scheduler throttles': ['scheduler', 0.8, new AwsError('ThrottlingException', 'Rate exceeded', 429)],
+  'Scheduler is down': ['scheduler', 1, DOWN],
+};
+
+function faultsOf({ seed, outages, deliveries, listLagSeconds, crashAtAwait }: World, second: () => number): Faults {
+  const random = new Random(seed).fork('outages');
+  let awaits = 0;
+  const has = (what: Outage['what']) =>
+    outages.some(
+      (each) => each.what === what && each.fromSecond <= second() && second() < each.fromSecond + each.forSeconds,
+    );
+  const during = (what: Outage['what'], value: number) => (has(what) ? value : 0);
+  const begun = (value: number) => (second() >= 0 ? value : 0);
+  return {
+    ...NO_FAULTS,
+    get lostEvents() {
+      return begun(deliveries.lostTerminations);
+    },
+    get lostDurableEvents() {
+      return begun(deliveries.lostOthers);
+    },
+    get duplicatedEvents() {
+      return begun(deliveries.duplicated);
+    },
+    get delayedEvents() {
+      return begun(deliveries.delayed);
+    },
+    delaySeconds: deliveries.delaySeconds,
+    get refusedDeliveries() {
+      return during('deliveries are refused', 0.7);
+    },
+    get lostAnswers() {
+      return during('answers are lost', 0.3);
+    },
+    get slownessSeconds() {
+      return during('calls are slow', 3);
+    },
+    listLagSeconds,
+    get crashes() {
+      awaits += 1;
+      return awaits === crashAtAwait ? 1 : during('invocations crash', 0.2);
+    },
+    get failedStarts() {
+      return during('containers fail to start', 1);
+    },
+    failing: ({ service }) => {
+      for (const { what } of outages) {
+        const [struck, share, error] = OUTAGE_OF_SERVICE[what] ?? [];
+        if (struck === service && has(what) && random.chance(share ?? 0)) return error;
+      }
+      return undefined;
+    },
+  };
+}
+
+// --- Random worlds ----------------------------------------------------------------------------------------------------
+
+const on = fc.nat(5);
+const atSecond = (max: number) => fc.nat(max);
+const few = <T>(arbitrary: fc.Arbitrary<T>, maxLength = 2) => fc.array(arbitrary, { maxLength });
+
+const laterSettings = fc.record({
+  deadlineSeconds: fc.integer({ min: 300, max: 1_200 }),
+  stopStragglers: fc.constantFrom('none', 'none', 'standalone', 'all'),
+  agentGraceSeconds: fc.constantFrom(60, 240, 600),
+  functionTimeoutSeconds: fc.constantFrom(300, 300, 120),
+  pollMaxSeconds: fc.constantFrom(60, 60, 20),
+});
+
+const settings: fc.Arbitrary<Settings> = fc
+  .tuple(laterSettings, fc.constantFrom(3_600, 1_800, 600, 600, 300, 300, 120))
+  .map(([later, heartbeatTimeoutSeconds]) => ({ ...later, heartbeatTimeoutSeconds }));
+
+const service: fc.Arbitrary<WorldService> = fc.record({
+  strategy: fc.constantFrom('REPLICA', 'REPLICA', 'REPLICA', 'DAEMON'),
+  desiredCount: fc.integer({ min: 0, max: 6 }),
+  percents: fc.constantFrom<[number, number][]>([100, 200], [100, 150], [50, 100], [0, 100], [100, 100]),
+  startSeconds: fc.integer({ min: 5, max: 60 }),
+  stopTimeoutSeconds: fc.integer({ min: 2, max: 120 }),
+  stopping: fc.constantFrom(
+    'on SIGTERM',
+    'on SIGTERM',
+    'on SIGTERM',
+    'on SIGTERM',
+    'on SIGKILL',
+    'on SIGKILL',
+    'on SIGKILL',
+    'never',
+  ),
+  deregistrationDelaySeconds: fc.constantFrom(null, null, 0, 30, 120, 300),
+});
+
+const job: fc.Arbitrary<Job> = fc.record({
+  on,
+  // On a termination, more often than not: a task that is placed late.
+  atSecond: fc.constantFrom(0, 0, 1, 2, 5, 30),
+  runsForSeconds: fc.integer({ min: 10, max: 1_200 }),
+  stopTimeoutSeconds: fc.integer({ min: 2, max: 120 }),
+});
+
+/** The longest outage; of the function itself, none that outlasts Lambda's own retries: what is lost then is another matter. */
+const OUTAGE_SECONDS = { function: 120, any: 400 };
+const OF_THE_FUNCTION: readonly Outage['what'][] = ['invocations crash', 'containers fail to start'];
+
+const outage: fc.Arbitrary<Outage> = fc
+  .record({
+    what: fc.constantFrom(...OUTAGES),
+    fromSecond: atSecond(900),
+    forSeconds: fc.integer({ min: 5, max: OUTAGE_SECONDS.any }),
+  })
+  .map(({ what, fromSecond, forSeconds }) => ({
+    what,
+    fromSecond,
+    forSeconds: OF_THE_FUNCTION.includes(what) ? Math.min(forSeconds, OUTAGE_SECONDS.function) : forSeconds,
+  }));
+
+const deliveries = (duplicated: fc.Arbitrary<number>): fc.Arbitrary<Deliveries> =>
+  fc.record({
+    lostTerminations: fc.constant(0),
+    lostOthers: fc.constant(0),
+    duplicated,
+    delayed: fc.constantFrom(0, 0.3, 1),
+    delaySeconds: fc.integer({ min: 0, max: 60 }),
+  });
+
+const release: fc.Arbitrary<WorldRelease> = fc.record({
+  atSecond: atSecond(900),
+  settings: laterSettings,
+  continuations: fc.constantFrom('of this version', 'of an older version', 'of a newer version'),
+});
+
+/** Any world in which drains wait so. */
+export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
+  return fc.record({
+    seed: fc.nat(999_999),
+    waiting: fc.constant(waiting),
+    instances: fc.integer({ min: 1, max: 4 }),
+    searchesEmptyCluster: fc.boolean(),
+    settings,
+    services: few(service),
+    jobs: few(job),
+    terminations: fc.array(fc.record({ on, atSecond: fc.constantFrom(0, 0, 1, 20, 90), shrinks: fc.boolean() }), {
+      minLength: 1,
+      maxLength: 2,
+    }),
+    losses: few(fc.record({ on, atSecond: atSecond(600) }), 1),
+    registrations: few(fc.record({ on, atSecond: atSecond(300) }), 1),
+    silences: few(fc.record({ on, atSecond: atSecond(600), forSeconds: fc.integer({ min: 5, max: 1_500 }) })),
+    outages: few(outage),
+    // A drain that watches has no place of its own: each copy of a continuation goes on by itself.
+    deliveries: deliveries(waiting === 'park' ? fc.constantFrom(0, 0.2, 0.2) : fc.constantFrom(0, 0, 0.1)),
+    listLagSeconds: fc.constantFrom(0, 0, 1, 1.5),
+    releases: few(release),
+  });
+}
