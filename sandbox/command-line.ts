@@ -21,6 +21,11 @@ export function seedFrom(value: string): number {
   return wholeNumber('seed', value, 999_999_999);
 }
 
+/** How many worlds to play. */
+export function worldsFrom(value: string): number {
+  return wholeNumber('worlds', value, 10_000_000, 1);
+}
+
 export function portFrom(value: string): number {
   return wholeNumber('port', value, 65_535);
 }
@@ -55,7 +60,7 @@ function oneOf<T extends string>(option: string, value: string, known: readonly 
   throw new UsageError(`There is no ${option} ${value}; there are ${known.join(', ')}.`);
 }
 
-function wholeNumber(option: string, value: string, max: number): number {
-  if (/^\d+$/.test(value) && Number(value) <= max) return Number(value);
-  throw new UsageError(`--${option} ${value} is not a whole number from 0 to ${max}.`);
+function wholeNumber(option: string, value: string, max: number, min = 0): number {
+  if (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
+  throw new UsageError(`--${option} ${value} is not a whole number from ${min} to ${max}.`);
 }

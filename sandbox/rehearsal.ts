@@ -17,10 +17,10 @@ import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenario
 
 /** What to rehearse. */
 export interface Rehearsal<D extends Benchmarked = Drainer> {
-  readonly scenario: ScenarioName;
+  readonly scenario: ScenarioName | 'world';
   readonly drainer: D;
   readonly seed: number;
-  /** A variant of the scenario, to be played instead of it. */
+  /** A variant of the scenario, to be played instead of it; a world of the chaos is nothing else. */
   readonly variant?: Scenario;
   /** How the drainer is installed, where that is not the usual way. */
   readonly install?: Install;
@@ -71,7 +71,7 @@ export async function stage(
   }: Pick<Rehearsal<Benchmarked>, 'scenario' | 'variant' | 'drainer' | 'seed' | 'install'>,
   onEvent: OnEvent,
 ): Promise<Stage> {
-  const scenario: Scenario = variant ?? SCENARIOS[name];
+  const scenario = variant ?? scenarioNamed(name);
   const standing = new Map<string, Happening>();
   let tell = (happening: Happening) => noteStanding(standing, happening);
   const second = () => (region.time.nowMs() - EPOCH_MS) / 1000 - SETTLING_SECONDS;
@@ -114,6 +114,11 @@ export async function stage(
     close();
     throw error;
   }
+}
+
+function scenarioNamed(name: ScenarioName | 'world'): Scenario {
+  if (name === 'world') throw new Error('A world has to be said.');
+  return SCENARIOS[name];
 }
 
 /** Keeps the last that was told of each instance and task, which is how they stand. */

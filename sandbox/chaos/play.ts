@@ -68,7 +68,7 @@ const LONGEST_WORLD_SECONDS = 20_000;
 export async function play(world: World, build: Build = fromSource): Promise<Played> {
   const { region, installed, begin, close } = await stage(
     {
-      scenario: 'book',
+      scenario: 'world',
       variant: scenarioOf(world),
       drainer: 'ecs-drain',
       seed: world.seed,

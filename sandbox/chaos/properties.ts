@@ -1,5 +1,5 @@
 import type { Held, Played, Work } from './play.ts';
-import type { Outage, Settings, World } from './world.ts';
+import { type Outage, parksAlways, type Settings, type World } from './world.ts';
 
 /** Something that holds of every world that was played. */
 export interface Property {
@@ -92,31 +92,43 @@ function overlapSeconds({ fromSecond, forSeconds }: Outage, from: number, until:
 // --- One chain --------------------------------------------------------------------------------------------------------
 
 /**
- * How long copies of a parked drain may run side by side: what falls due within this they wait for, rather than park, and
- * an invocation that was about to look does so.
+ * How long copies of a parked drain may run side by side: what falls due within this they wait for, rather than park (75 + 30
+ * s), and then for a last look.
  */
 const SIDE_BY_SIDE_SECONDS = 75 + 30 + 30;
+/** From a straggler's stop to the deadline: 60 s of deregistration, the longest stop timeout, and the reserve. */
+const STRAGGLING_SECONDS = 60 + 120 + 10;
 
-function crowded({ held, works, world, deliveries }: Played): string[] {
-  const failures = works.filter(({ result }) => result === 'failed').length;
-  // A wake-up and a schedule may come together; every other copy has its cause.
-  const most = (world.waiting === 'park' ? 2 : 1) + deliveries.duplicated + failures;
+function crowded(played: Played): string[] {
+  const { held, works, world } = played;
+  // Beside one that waits for something due a wake-up and a schedule may come; every other copy has its cause.
+  const most = (world.waiting === 'park' ? 3 : 1) + copiesIn(played);
   return held.flatMap((action) => {
     const own = worksOf(action, works);
-    const breaches: string[] = [];
-    const crowd = Math.max(
-      0,
-      ...own.map(({ from }) => own.filter((each) => each.from <= from && from < each.until).length),
-    );
-    if (crowd > most) breaches.push(`${action.instanceId} had ${crowd} invocations at once, for ${most} causes.`);
+    const crowd = crowdOf(own);
+    if (crowd > most) return [`${action.instanceId} had ${crowd} invocations at once, for ${most} causes.`];
     // What is handed over by an event has no place of its own: a copy of the event is another chain, until the drain ends.
-    if (world.waiting === 'watch' || own.some(({ result }) => result === 'handed-over')) return breaches;
+    if (!parksAlways(world) || own.some(({ result }) => result === 'handed-over')) return [];
+    const stragglers = settingsAt(world, action.until ?? Infinity).some(
+      ({ stopStragglers }) => stopStragglers !== 'none',
+    );
     const sharedSeconds = longestSharedSeconds(own, world);
-    if (sharedSeconds > SIDE_BY_SIDE_SECONDS) {
-      breaches.push(`${action.instanceId} had invocations side by side for ${Math.round(sharedSeconds)} s.`);
-    }
-    return breaches;
+    if (sharedSeconds <= SIDE_BY_SIDE_SECONDS + (stragglers ? STRAGGLING_SECONDS : 0)) return [];
+    return [`${action.instanceId} had invocations side by side for ${Math.round(sharedSeconds)} s.`];
   });
+}
+
+/** How often something was done once more than it was told: by EventBridge, by Lambda, or by the SDK that heard no answer. */
+function copiesIn({ works, deliveries, calls }: Played): number {
+  const failures = works.filter(({ result }) => result === 'failed').length;
+  const unheard = calls.filter(
+    ({ operation, failedWith }) => operation === 'PutEvents' && failedWith !== undefined,
+  ).length;
+  return deliveries.duplicated + failures + unheard;
+}
+
+function crowdOf(works: readonly Work[]): number {
+  return Math.max(0, ...works.map(({ from }) => works.filter((each) => each.from <= from && from < each.until).length));
 }
 
 function worksOf({ instanceId }: Held, works: readonly Work[]): readonly Work[] {
@@ -168,7 +180,7 @@ function restless({ held, works, world, schedulesLeft }: Played): string[] {
 
 /** Nothing in the bound is a rate of more than one look in so many seconds. */
 const LOOK_SECONDS = 20;
-const CALLS = { perDrain: 30, perLook: 3, perTask: 8, perCopy: 12, perStoppedTask: 1, perRefusal: 4 };
+const CALLS = { perDrain: 40, perLook: 4, perTask: 12, perCopy: 12, perStoppedTask: 1, perRefusal: 4 };
 
 function busy(played: Played): string[] {
   const most = mostCalls(played);
@@ -177,16 +189,20 @@ function busy(played: Played): string[] {
 }
 
 /** So many calls may a world cost. */
-export function mostCalls({ held, works, world, deliveries, stoppedTasks }: Played): number {
-  const drains = held.reduce((sum, { since, until = since, tasks }) => {
-    return sum + CALLS.perDrain + CALLS.perTask * tasks + (CALLS.perLook * (until - since)) / LOOK_SECONDS;
-  }, 0);
-  const copies = deliveries.duplicated + works.filter(({ result }) => result === 'failed').length;
+export function mostCalls(played: Played): number {
+  const { held, works, world, stoppedTasks } = played;
+  const drains = held.map((action) => {
+    const { since, until = since, tasks } = action;
+    const looks = (until - since) / LOOK_SECONDS;
+    return (
+      CALLS.perDrain + CALLS.perTask * tasks + CALLS.perLook * looks * Math.max(1, crowdOf(worksOf(action, works)))
+    );
+  });
   const troubledSeconds = world.outages.reduce((sum, { forSeconds }) => sum + forSeconds, 0);
   return (
-    drains +
+    drains.reduce((sum, each) => sum + each, 0) +
     CALLS.perStoppedTask * stoppedTasks +
-    CALLS.perCopy * copies +
+    CALLS.perCopy * copiesIn(played) +
     (CALLS.perRefusal * held.length * troubledSeconds) / LOOK_SECONDS
   );
 }

@@ -1,65 +1,25 @@
 import fc from 'fast-check';
+import * as v from 'valibot';
 import { CONTINUATION_VERSION } from '../../src/adapters/event-bridge.ts';
+import { sentenceOf } from '../../src/handlers/sentence.ts';
 import { AwsError } from '../region/aws-error.ts';
 import { type Faults, NO_FAULTS } from '../region/faults.ts';
 import { Random } from '../region/random.ts';
 import type { Region } from '../region/region.ts';
 import { CLUSTER, group, type Params, replicas, type Scenario } from '../scenarios.ts';
 
-/**
- * All that a run of a Region depends on, as plain JSON: the drill plays it from a file. Instants are seconds since it was set
- * going; `on` is an instance by its place in the group, counted round.
- */
-export interface World {
-  readonly seed: number;
-  readonly waiting: 'park' | 'watch';
-  readonly instances: number;
-  /** Whether a second cluster, which is empty, has to be searched as well. */
-  readonly searchesEmptyCluster: boolean;
-  readonly settings: Settings;
-  readonly services: readonly WorldService[];
-  readonly jobs: readonly Job[];
-  readonly terminations: readonly (Strike & { readonly shrinks: boolean })[];
-  /** EC2 takes an instance, whatever holds it. */
-  readonly losses: readonly Strike[];
-  /** The agent loses its state and registers anew. */
-  readonly registrations: readonly Strike[];
-  readonly silences: readonly (Strike & { readonly forSeconds: number })[];
-  readonly outages: readonly Outage[];
-  readonly deliveries: Deliveries;
-  readonly listLagSeconds: number;
-  readonly releases: readonly WorldRelease[];
-  /** The invocation dies that comes to this await, of all that there are: counted from 1. */
-  readonly crashAtAwait?: number;
-}
+const seconds = (max = 1e6) => between(0, max, 'seconds');
+const on = between(0, 1_000, 'the place of an instance in its group', true);
+const strike = { on, atSecond: seconds() };
 
-/** What ecs-drain is deployed with, under the names of its params. */
-export interface Settings {
-  readonly deadlineSeconds: number;
-  readonly heartbeatTimeoutSeconds: number;
-  readonly stopStragglers: 'none' | 'standalone' | 'all';
-  readonly agentGraceSeconds: number;
-  readonly functionTimeoutSeconds: number;
-  readonly pollMaxSeconds: number;
-}
-
-interface WorldService {
-  readonly strategy: 'REPLICA' | 'DAEMON';
-  readonly desiredCount: number;
-  /** minimumHealthyPercent and maximumPercent. */
-  readonly percents: readonly [number, number];
-  readonly startSeconds: number;
-  readonly stopTimeoutSeconds: number;
-  readonly stopping: 'on SIGTERM' | 'on SIGKILL' | 'never';
-  readonly deregistrationDelaySeconds: number | null;
-}
-
-interface Strike {
-  readonly on: number;
-  readonly atSecond: number;
-}
-
-type Job = Strike & { readonly runsForSeconds: number; readonly stopTimeoutSeconds: number };
+/** What ecs-drain is deployed with, under the names of its params: all that a later release may set anew. */
+const laterSettings = {
+  deadlineSeconds: between(1, 172_800, 'whole seconds', true),
+  stopStragglers: oneOf('none', 'standalone', 'all'),
+  agentGraceSeconds: between(60, 172_800, 'whole seconds', true),
+  functionTimeoutSeconds: between(60, 900, 'whole seconds', true),
+  pollMaxSeconds: between(2, 300, 'whole seconds', true),
+};
 
 export const OUTAGES = [
   'ECS throttles',
@@ -76,34 +36,85 @@ export const OUTAGES = [
   'deliveries are refused',
 ] as const;
 
-export interface Outage {
-  readonly what: (typeof OUTAGES)[number];
-  readonly fromSecond: number;
-  readonly forSeconds: number;
+const service = object({
+  strategy: oneOf('REPLICA', 'DAEMON'),
+  desiredCount: between(0, 100, 'a count', true),
+  /** minimumHealthyPercent and maximumPercent. */
+  percents: v.tuple([between(0, 200, 'percent'), between(0, 200, 'percent')]),
+  startSeconds: seconds(),
+  stopTimeoutSeconds: seconds(),
+  stopping: oneOf('on SIGTERM', 'on SIGKILL', 'never'),
+  deregistrationDelaySeconds: v.nullable(seconds()),
+});
+const job = object({ ...strike, runsForSeconds: seconds(), stopTimeoutSeconds: seconds() });
+const outage = object({ what: oneOf(...OUTAGES), fromSecond: seconds(), forSeconds: seconds() });
+const release = object({
+  atSecond: seconds(),
+  settings: object(laterSettings),
+  continuations: oneOf('of this version', 'of an older version', 'of a newer version'),
+});
+const probability = between(0, 1, 'a probability');
+
+/**
+ * All that a run of a Region depends on, as plain JSON: the drill plays it from a file. Instants are seconds since it was set
+ * going; `on` is an instance by its place in the group, counted round.
+ */
+const world = object({
+  seed: between(0, 999_999_999, 'a seed number', true),
+  waiting: oneOf('park', 'watch'),
+  instances: between(1, 100, 'a count', true),
+  /** Whether a second cluster, which is empty, has to be searched as well. */
+  searchesEmptyCluster: v.boolean('expected true or false'),
+  settings: object({ ...laterSettings, heartbeatTimeoutSeconds: between(30, 7_200, 'whole seconds', true) }),
+  services: v.array(service),
+  jobs: v.array(job),
+  terminations: v.array(object({ ...strike, shrinks: v.boolean('expected true or false') })),
+  /** EC2 takes an instance, whatever holds it. */
+  losses: v.array(object(strike)),
+  /** The agent loses its state and registers anew. */
+  registrations: v.array(object(strike)),
+  /** The agent is not heard. */
+  silences: v.array(object({ ...strike, forSeconds: seconds() })),
+  outages: v.array(outage),
+  /** What befalls events at any time. */
+  deliveries: object({
+    lostTerminations: probability,
+    lostOthers: probability,
+    duplicated: probability,
+    delayed: probability,
+    delaySeconds: seconds(),
+  }),
+  listLagSeconds: seconds(),
+  releases: v.array(release),
+  /** The invocation dies that comes to this await, of all that there are: counted from 1. */
+  crashAtAwait: v.optional(between(1, 1e9, 'a count', true)),
+});
+
+export type World = v.InferOutput<typeof world>;
+export type Settings = World['settings'];
+export type Outage = World['outages'][number];
+type Strike = World['losses'][number];
+
+/** @throws Error with a sentence that names the field and the value. */
+export function worldFrom(json: unknown): World {
+  const result = v.safeParse(world, json, { abortPipeEarly: true });
+  if (!result.success) throw new Error(`The world cannot be understood: ${sentenceOf(result.issues)}`);
+  return result.output;
 }
 
-/** Each is a probability, at any time. */
-export interface Deliveries {
-  readonly lostTerminations: number;
-  readonly lostOthers: number;
-  readonly duplicated: number;
-  readonly delayed: number;
-  readonly delaySeconds: number;
+function object<const E extends v.ObjectEntries>(entries: E) {
+  return v.strictObject(entries, 'expected an object');
 }
 
-interface WorldRelease {
-  readonly atSecond: number;
-  readonly settings: Omit<Settings, 'heartbeatTimeoutSeconds'>;
-  readonly continuations: 'of an older version' | 'of this version' | 'of a newer version';
+function oneOf<const T extends readonly string[]>(...choices: T) {
+  return v.picklist(choices, `expected one of ${choices.join(', ')}`);
 }
 
-export const NO_DELIVERY_FAULTS: Deliveries = {
-  lostTerminations: 0,
-  lostOthers: 0,
-  duplicated: 0,
-  delayed: 0,
-  delaySeconds: 0,
-};
+function between(min: number, max: number, what: string, whole = false) {
+  const message = `expected ${what} from ${min} to ${max}`;
+  const number = v.pipe(v.number(message), v.minValue(min, message), v.maxValue(max, message));
+  return whole ? v.pipe(number, v.integer(message)) : number;
+}
 
 // --- Worlds to be played ----------------------------------------------------------------------------------------------
 
@@ -132,7 +143,10 @@ const VERSION_STEP = { 'of an older version': -1, 'of this version': 0, 'of a ne
 /** The stragglers' grace must fit before any deadline here. */
 const paramsOf = (settings: Partial<Settings>): Params => ({ ...settings, deregistrationDelaySeconds: 60 });
 
-function serviceOf({ percents, stopping, deregistrationDelaySeconds, ...service }: WorldService, name: string) {
+function serviceOf(
+  { percents, stopping, deregistrationDelaySeconds, ...service }: World['services'][number],
+  name: string,
+) {
   const [minimumHealthyPercent, maximumPercent] = percents;
   return replicas(name, service.desiredCount, {
     ...service,
@@ -266,11 +280,11 @@ function faultsOf({ seed, outages, deliveries, listLagSeconds, crashAtAwait }: W
 
 // --- Random worlds ----------------------------------------------------------------------------------------------------
 
-const on = fc.nat(5);
-const atSecond = (max: number) => fc.nat(max);
+const anyInstance = fc.nat(5);
+const anySecond = (max: number) => fc.nat(max);
 const few = <T>(arbitrary: fc.Arbitrary<T>, maxLength = 2) => fc.array(arbitrary, { maxLength });
 
-const laterSettings = fc.record({
+const anyLaterSettings = fc.record({
   deadlineSeconds: fc.integer({ min: 300, max: 1_200 }),
   stopStragglers: fc.constantFrom('none', 'none', 'standalone', 'all'),
   agentGraceSeconds: fc.constantFrom(60, 240, 600),
@@ -278,11 +292,11 @@ const laterSettings = fc.record({
   pollMaxSeconds: fc.constantFrom(60, 60, 20),
 });
 
-const settings: fc.Arbitrary<Settings> = fc
-  .tuple(laterSettings, fc.constantFrom(3_600, 1_800, 600, 600, 300, 300, 120))
+const anySettings: fc.Arbitrary<Settings> = fc
+  .tuple(anyLaterSettings, fc.constantFrom(3_600, 1_800, 600, 600, 300, 300, 120))
   .map(([later, heartbeatTimeoutSeconds]) => ({ ...later, heartbeatTimeoutSeconds }));
 
-const service: fc.Arbitrary<WorldService> = fc.record({
+const anyService: fc.Arbitrary<World['services'][number]> = fc.record({
   strategy: fc.constantFrom('REPLICA', 'REPLICA', 'REPLICA', 'DAEMON'),
   desiredCount: fc.integer({ min: 0, max: 6 }),
   percents: fc.constantFrom<[number, number][]>([100, 200], [100, 150], [50, 100], [0, 100], [100, 100]),
@@ -301,8 +315,8 @@ const service: fc.Arbitrary<WorldService> = fc.record({
   deregistrationDelaySeconds: fc.constantFrom(null, null, 0, 30, 120, 300),
 });
 
-const job: fc.Arbitrary<Job> = fc.record({
-  on,
+const anyJob: fc.Arbitrary<World['jobs'][number]> = fc.record({
+  on: anyInstance,
   // On a termination, more often than not: a task that is placed late.
   atSecond: fc.constantFrom(0, 0, 1, 2, 5, 30),
   runsForSeconds: fc.integer({ min: 10, max: 1_200 }),
@@ -313,10 +327,10 @@ const job: fc.Arbitrary<Job> = fc.record({
 const OUTAGE_SECONDS = { function: 120, any: 400 };
 const OF_THE_FUNCTION: readonly Outage['what'][] = ['invocations crash', 'containers fail to start'];
 
-const outage: fc.Arbitrary<Outage> = fc
+const anyOutage: fc.Arbitrary<Outage> = fc
   .record({
     what: fc.constantFrom(...OUTAGES),
-    fromSecond: atSecond(900),
+    fromSecond: anySecond(900),
     forSeconds: fc.integer({ min: 5, max: OUTAGE_SECONDS.any }),
   })
   .map(({ what, fromSecond, forSeconds }) => ({
@@ -325,42 +339,57 @@ const outage: fc.Arbitrary<Outage> = fc
     forSeconds: OF_THE_FUNCTION.includes(what) ? Math.min(forSeconds, OUTAGE_SECONDS.function) : forSeconds,
   }));
 
-const deliveries = (duplicated: fc.Arbitrary<number>): fc.Arbitrary<Deliveries> =>
-  fc.record({
-    lostTerminations: fc.constant(0),
-    lostOthers: fc.constant(0),
-    duplicated,
-    delayed: fc.constantFrom(0, 0.3, 1),
-    delaySeconds: fc.integer({ min: 0, max: 60 }),
-  });
+const anyDeliveries: fc.Arbitrary<World['deliveries']> = fc.record({
+  lostTerminations: fc.constant(0),
+  lostOthers: fc.constant(0),
+  duplicated: fc.constantFrom(0, 0.2, 1),
+  delayed: fc.constantFrom(0, 0.3, 1),
+  delaySeconds: fc.integer({ min: 0, max: 60 }),
+});
 
-const release: fc.Arbitrary<WorldRelease> = fc.record({
-  atSecond: atSecond(900),
-  settings: laterSettings,
+const anyRelease: fc.Arbitrary<World['releases'][number]> = fc.record({
+  atSecond: anySecond(900),
+  settings: anyLaterSettings,
   continuations: fc.constantFrom('of this version', 'of an older version', 'of a newer version'),
 });
 
 /** Any world in which drains wait so. */
 export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
-  return fc.record({
-    seed: fc.nat(999_999),
-    waiting: fc.constant(waiting),
-    instances: fc.integer({ min: 1, max: 4 }),
-    searchesEmptyCluster: fc.boolean(),
-    settings,
-    services: few(service),
-    jobs: few(job),
-    terminations: fc.array(fc.record({ on, atSecond: fc.constantFrom(0, 0, 1, 20, 90), shrinks: fc.boolean() }), {
-      minLength: 1,
-      maxLength: 2,
-    }),
-    losses: few(fc.record({ on, atSecond: atSecond(600) }), 1),
-    registrations: few(fc.record({ on, atSecond: atSecond(300) }), 1),
-    silences: few(fc.record({ on, atSecond: atSecond(600), forSeconds: fc.integer({ min: 5, max: 1_500 }) })),
-    outages: few(outage),
-    // A drain that watches has no place of its own: each copy of a continuation goes on by itself.
-    deliveries: deliveries(waiting === 'park' ? fc.constantFrom(0, 0.2, 0.2) : fc.constantFrom(0, 0, 0.1)),
-    listLagSeconds: fc.constantFrom(0, 0, 1, 1.5),
-    releases: few(release),
+  const termination = fc.record({ on: anyInstance, atSecond: fc.constantFrom(0, 0, 1, 20, 90), shrinks: fc.boolean() });
+  const silence = fc.record({
+    on: anyInstance,
+    atSecond: anySecond(600),
+    forSeconds: fc.integer({ min: 5, max: 1_500 }),
   });
+  return fc
+    .record({
+      seed: fc.nat(999_999),
+      waiting: fc.constant(waiting),
+      instances: fc.integer({ min: 1, max: 4 }),
+      searchesEmptyCluster: fc.boolean(),
+      settings: anySettings,
+      services: few(anyService),
+      jobs: few(anyJob),
+      terminations: fc.array(termination, { minLength: 1, maxLength: 2 }),
+      losses: few(fc.record({ on: anyInstance, atSecond: anySecond(600) }), 1),
+      registrations: few(fc.record({ on: anyInstance, atSecond: anySecond(300) }), 1),
+      silences: few(silence),
+      outages: few(anyOutage),
+      deliveries: anyDeliveries,
+      listLagSeconds: fc.constantFrom(0, 0, 1, 1.5),
+      releases: few(anyRelease),
+    })
+    .map(withFewCopies);
+}
+
+/** A drain that is handed over by events has no place of its own: each copy of an event would have copies in its turn. */
+function withFewCopies(world: World): World {
+  if (parksAlways(world)) return world;
+  const { deliveries } = world;
+  return { ...world, deliveries: { ...deliveries, duplicated: Math.min(deliveries.duplicated, 0.1) } };
+}
+
+/** Whether heartbeats are due so seldom that a drain parks between two. */
+export function parksAlways({ waiting, settings }: Pick<World, 'waiting' | 'settings'>): boolean {
+  return waiting === 'park' && settings.heartbeatTimeoutSeconds >= 300;
 }
