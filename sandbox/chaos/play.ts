@@ -1,3 +1,4 @@
+import type { Drain } from '../../src/domain/drain.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { variableOf } from '../../src/handlers/settings.ts';
 import { type Build, installedFrom, packagedOnce } from '../drainers/ecs-drain.ts';
@@ -31,6 +32,8 @@ export interface Held {
   readonly outcomes: string[];
   /** Tasks that were ever on the instance. */
   tasks: number;
+  /** The most schedules that were to come at once for it. */
+  places: number;
 }
 
 /** What the function did in one invocation. */
@@ -89,6 +92,7 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
     begin();
     await region.time.runUntil(() => {
       if (isBusy()) busyAt = Math.max(busyAt, second());
+      witness.countPlaces();
       return second() > busyAt + AFTERMATH_SECONDS || second() > LONGEST_WORLD_SECONDS;
     });
     const calls = region.calls.slice(callsBefore).filter(({ strand }) => strand !== undefined);
@@ -165,6 +169,7 @@ function witnessOf(region: Region) {
             victims: [],
             outcomes: [],
             tasks: 0,
+            places: 0,
           };
           held.push(action);
           holding.set(instanceId, action);
@@ -195,8 +200,16 @@ function witnessOf(region: Region) {
       }
     }
   };
+  const countPlaces = () => {
+    const details = [...region.scheduler.pending().values()] as { readonly drain: Drain }[];
+    for (const action of holding.values()) {
+      const own = details.filter(({ drain }) => drain.action.instanceId === action.instanceId);
+      action.places = Math.max(action.places, own.length);
+    }
+  };
   return {
     see,
+    countPlaces,
     get told() {
       return { held, deliveries, stoppedTasks };
     },

@@ -17,7 +17,7 @@ export const PROPERTIES: readonly Property[] = [
     name: 'we complete every lifecycle action before Auto Scaling decides by timeout, but for outages',
     breaches: late,
   },
-  { name: 'a drain has one live chain, and copies of it end when it parks', breaches: crowded },
+  { name: 'a drain has one place to wait and one live chain, and copies of it end when it parks', breaches: crowded },
   { name: 'nothing goes on after an outcome', breaches: restless },
   { name: 'calls are bounded by tasks, time and faults', breaches: busy },
 ];
@@ -105,6 +105,7 @@ function crowded(played: Played): string[] {
   const most = (world.waiting === 'park' ? 3 : 1) + copiesIn(played);
   return held.flatMap((action) => {
     const own = worksOf(action, works);
+    if (action.places > 1) return [`${action.instanceId} had ${action.places} places to wait at once.`];
     const crowd = crowdOf(own);
     if (crowd > most) return [`${action.instanceId} had ${crowd} invocations at once, for ${most} causes.`];
     // What is handed over by an event has no place of its own: a copy of the event is another chain, until the drain ends.

@@ -195,11 +195,11 @@ export class SchedulerModel {
     },
   };
 
-  /** Every schedule that is still to come, by name: when it was set to. */
-  pending(): ReadonlyMap<string, number> {
+  /** Every schedule that is still to come, by name, and the detail of the event that it puts on the bus. */
+  pending(): ReadonlyMap<string, unknown> {
     const schedules = [...this.#groups.values()].flatMap((group) => [...group.schedules.values()]);
     const armed = schedules.filter(({ firing }) => firing && !firing.cancelled);
-    return new Map(armed.map(({ name, settings }) => [name, settings.atMs]));
+    return new Map(armed.map(({ name, settings }) => [name, settings.event.detail]));
   }
 
   #createGroup(name: string): void {
