@@ -64,9 +64,12 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
     const killedOn = new Set(region.killedTasks.map(({ ec2InstanceId }) => ec2InstanceId));
     const timedOut = new Set(drains.filter(({ outcome }) => outcome === 'timed-out').map((drain) => drain.instanceId));
     const leftToTimeout = region.autoScaling.completions.filter(({ by }) => by === 'timeout').length;
-    const calls = countsOf(region.calls.filter(({ strand }) => strand));
+    // Sweeps come whether anything drains or not: they are no drain's.
+    const sweeps = new Set(lambda.invocations.flatMap(({ event, strand }) => (isScheduled(event) ? strand : [])));
+    const calls = countsOf(region.calls.filter(({ strand }) => strand && !sweeps.has(strand)));
     const polls = countsOf(region.calls.filter(({ strand, service }) => !strand && service === 'sqs'));
-    const { invocations, peakConcurrency, memoryMb } = lambda;
+    const { peakConcurrency, memoryMb } = lambda;
+    const invocations = lambda.invocations.filter(({ strand }) => !sweeps.has(strand));
     const billedSeconds = invocations.reduce((sum, invocation) => sum + invocation.billedSeconds, 0);
     const made = (kind: string) => (calls[kind]?.made ?? 0) - (calls[kind]?.refused ?? 0);
     return {
@@ -106,6 +109,10 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
   } finally {
     close();
   }
+}
+
+function isScheduled(event: unknown): boolean {
+  return (event as { readonly source?: unknown }).source === 'aws.events';
 }
 
 function countsOf(

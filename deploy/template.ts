@@ -28,6 +28,7 @@ const entries = {
     'expected true, false, or the names of the groups to create a hook for',
   ),
   hookDefaultResult: oneOf('CONTINUE', 'ABANDON'),
+  sweepMinutes: wholeNumber(1, 60, 'a whole number of minutes'),
   logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR'),
   alarmTopicArn: v.pipe(
     v.string(),
@@ -67,6 +68,8 @@ export interface Deployment {
   /** Null where the function takes what the account has left. */
   readonly reservedConcurrency: number | null;
   readonly waiting: 'park' | 'watch';
+  /** As EventBridge writes it. */
+  readonly sweepRate: string;
   readonly stopStragglers: string;
   readonly groups: readonly string[];
   readonly hooks: readonly string[];
@@ -114,6 +117,7 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
     functionTimeoutSeconds: settings.functionTimeoutSeconds,
     reservedConcurrency: reservedConcurrencyOf(settings),
     waiting: settings.waiting,
+    sweepRate: `rate(${settings.sweepMinutes} ${settings.sweepMinutes === 1 ? 'minute' : 'minutes'})`,
     stopStragglers: settings.stopStragglers,
     groups,
     hooks: settings.lifecycleHook,
@@ -192,7 +196,7 @@ function hookResources(settings: Settings, functionName: string): Record<string,
       Type: 'AWS::AutoScaling::LifecycleHook',
       // Created last and deleted first: a hook without a rule that listens holds an instance until it times out.
       DependsOn: [
-        ...[1, 2].flatMap((index) => ruleIds(functionName, index)),
+        ...[1, 2, 3].flatMap((index) => ruleIds(functionName, index)),
         ...(settings.waiting === 'park' ? ['ParkingPolicy', 'WakeUpRule', 'WakeUpPermission'] : []),
       ],
       Properties: {

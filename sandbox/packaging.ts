@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import type { HookSpec } from './region/auto-scaling.ts';
-import type { Rule } from './region/event-bridge.ts';
+import type { Rule, ScheduledRule } from './region/event-bridge.ts';
 import type { FunctionSpec } from './region/lambda.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '..');
@@ -101,7 +101,8 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
 export interface Deployment {
   readonly lambda: Omit<FunctionSpec, 'load'>;
   readonly environment: Readonly<Record<string, string>>;
-  readonly rules: readonly Pick<Rule, 'name' | 'pattern' | 'retryPolicy'>[];
+  readonly rules: readonly Omit<Rule, 'target'>[];
+  readonly scheduledRules: readonly Omit<ScheduledRule, 'target'>[];
   readonly hooks: readonly HookSpec[];
   /** The names of EventBridge Scheduler's groups. */
   readonly scheduleGroups: readonly string[];
@@ -112,6 +113,16 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
   const ofType = (type: string): any[] =>
     Object.values(resources).flatMap((resource) => (resource.Type === type ? [resource.Properties] : []));
+  const rules = ofType('AWS::Events::Rule');
+  const ruleOf = ({ Name: name, Targets: [{ RetryPolicy: retries }] }: (typeof rules)[number]) => ({
+    name,
+    ...(retries && {
+      retryPolicy: {
+        maximumEventAgeSeconds: retries.MaximumEventAgeInSeconds,
+        maximumRetryAttempts: retries.MaximumRetryAttempts,
+      },
+    }),
+  });
   const [lambda] = ofType('AWS::Lambda::Function');
   const [{ MaximumEventAgeInSeconds: maximumEventAgeSeconds } = {}] = ofType('AWS::Lambda::EventInvokeConfig');
   const { ReservedConcurrentExecutions: reservedConcurrency } = lambda;
@@ -124,16 +135,10 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
       ...(maximumEventAgeSeconds !== undefined && { maximumEventAgeSeconds }),
     },
     environment: lambda.Environment.Variables,
-    rules: ofType('AWS::Events::Rule').map(({ Name, EventPattern, Targets: [{ RetryPolicy }] }) => ({
-      name: Name,
-      pattern: EventPattern,
-      ...(RetryPolicy && {
-        retryPolicy: {
-          maximumEventAgeSeconds: RetryPolicy.MaximumEventAgeInSeconds,
-          maximumRetryAttempts: RetryPolicy.MaximumRetryAttempts,
-        },
-      }),
-    })),
+    rules: rules.flatMap(({ EventPattern: pattern, ...rule }) => (pattern ? { pattern, ...ruleOf(rule) } : [])),
+    scheduledRules: rules.flatMap(({ ScheduleExpression: rate, ...rule }) =>
+      rate ? { everySeconds: secondsIn(rate), ...ruleOf(rule) } : [],
+    ),
     hooks: ofType('AWS::AutoScaling::LifecycleHook').map((hook) => ({
       name: hook.LifecycleHookName,
       group: hook.AutoScalingGroupName,
@@ -142,6 +147,13 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
     })),
     scheduleGroups: ofType('AWS::Scheduler::ScheduleGroup').map(({ Name }) => Name),
   };
+}
+
+/** The interval of a rule's `rate(5 minutes)`. */
+function secondsIn(rate: string): number {
+  const minutes = Number(/^rate\((\d+) minutes?\)$/.exec(rate)?.[1]);
+  if (!minutes) throw new Error(`The local Region knows no schedule expression ${rate}: only rate(… minutes).`);
+  return minutes * 60;
 }
 
 /** Unpacks the zip that would be uploaded into a folder; returns the path of the function's module. */

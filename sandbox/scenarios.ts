@@ -160,12 +160,26 @@ export const SCENARIOS = {
     begin: terminateFirst,
   },
   stuck: {
-    description: 'a service with minimum = maximum = 100 % can never drain: the deadline decides',
+    description: 'tasks stay, each for a reason of its own: the deadline decides',
     group: group(2),
-    services: [replicas('web', 4, { ...behindLoadBalancer, maximumPercent: 100 })],
-    jobs: [],
+    services: [
+      replicas('web', 4, { ...behindLoadBalancer, maximumPercent: 100 }), // It can never be drained.
+      replicas('search', 2, { memoryMiB: 4_096, protectedFromScaleIn: true }), // There is no room for another.
+      logRouter,
+    ],
+    jobs: [
+      {
+        name: 'report',
+        on: 0,
+        memoryMiB: 1_024,
+        cpuUnits: 256,
+        runsForSeconds: 7_200,
+        stopTimeoutSeconds: 120,
+        startedBy: 'nightly-reports',
+      },
+    ],
     params: { deadlineSeconds: 1_800 },
-    begin: terminateFirst,
+    begin: ({ autoScaling }) => scaleIn(autoScaling, GROUP, 1), // Nothing replaces the instance.
   },
   standalone: {
     description: 'a RunTask job of an hour is left to finish',

@@ -1,8 +1,16 @@
+import { type Facts, NO_FACTS } from '../src/domain/blockers.ts';
 import type { ContainerInstance, Drain, HoldingTask, HookLimits, LifecycleResult, Task } from '../src/domain/drain.ts';
-import { newDrain } from '../src/domain/drain.ts';
+import { isSameDrain, newDrain } from '../src/domain/drain.ts';
 import type { Policy } from '../src/domain/policy.ts';
 import { type ActionAnswer, type JournalEntry, type News, type Ports, Unavailable } from '../src/domain/ports.ts';
-import { type DrainResult, type NotContinued, runDrain, type WakeUp, wakeDrain } from '../src/domain/run-drain.ts';
+import {
+  continueDrain,
+  type DrainResult,
+  type NotContinued,
+  runDrain,
+  type WakeUp,
+  wakeDrain,
+} from '../src/domain/run-drain.ts';
 
 /** An instant for tests to count from: 2026-01-01T00:00:00Z. */
 export const START_MS = Date.UTC(2026, 0, 1);
@@ -88,7 +96,7 @@ export interface FakeInstance {
 }
 
 /** What fails together: ECS throttles its reads and its changes apart (facts 17). */
-export type ApiGroup = 'ecs-reads' | 'ecs-changes' | 'auto-scaling' | 'scheduler';
+export type ApiGroup = 'ecs-reads' | 'ecs-facts' | 'ecs-changes' | 'auto-scaling' | 'scheduler';
 
 /** What the fake world is like; all instants in seconds after the start. */
 export interface World {
@@ -103,6 +111,8 @@ export interface World {
   readonly heldInstances?: readonly string[];
   /** ECS throttled others lately. */
   readonly busy?: boolean;
+  /** What ECS tells of why tasks stay; nothing, unless told. */
+  readonly facts?: Facts;
   /** When somebody else completes the action. */
   readonly completedAtSeconds?: number;
   /** Where drains are parked: how late a schedule comes, and whether the stop of a task wakes them. Nowhere, unless told. */
@@ -117,7 +127,7 @@ const ON_THE_BUS_SECONDS = 0.5;
 
 /** What EventBridge brings. */
 type Delivery =
-  | { readonly kind: 'drain'; readonly drain: Drain }
+  | { readonly kind: 'drain' | 'continuation'; readonly drain: Drain }
   | { readonly kind: 'wake-up'; readonly wakeUp: WakeUp };
 
 /** One call of a port, and when. */
@@ -145,7 +155,10 @@ export function fakeAws(world: World) {
   let handedOver: Drain | undefined;
   const woken = new Set<string>();
   /** By container instance; one whose time has come stays until it is released, as schedules do. */
-  const places = new Map<string, { readonly drain: Drain; readonly untilMs: number; hasCome: boolean }>();
+  const places = new Map<
+    string,
+    { readonly drain: Drain; readonly untilMs: number; readonly parkedAtMs: number; hasCome: boolean }
+  >();
   /** What is to happen, where invocations run side by side. */
   let agenda: { readonly atMs: number; readonly happen: () => void }[] | undefined;
   let deliver: (delivery: Delivery) => void = () => {};
@@ -240,6 +253,13 @@ export function fakeAws(world: World) {
           .filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id)))
           .map(described);
       },
+      async registrations(cluster, ec2InstanceIds) {
+        called('registrations', 'ecs-reads', ec2InstanceIds);
+        if (!ec2InstanceIds.includes(ACTION.instanceId)) return [];
+        return registered()
+          .filter((instance) => clusterOf(instance) === cluster)
+          .map((instance) => ({ ...described(instance), ec2InstanceId: ACTION.instanceId }));
+      },
       async setDraining(containerInstances) {
         called('setDraining', 'ecs-changes', containerInstances);
         const asked = registered().filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id)));
@@ -266,6 +286,14 @@ export function fakeAws(world: World) {
           .filter(({ id }) => holding.some(({ arn }) => arn === id))
           .map(seen);
       },
+      async factsAbout(tasks) {
+        called(
+          'factsAbout',
+          'ecs-facts',
+          tasks.map(({ arn }) => arn),
+        );
+        return world.facts ?? NO_FACTS;
+      },
       async stopTask({ arn }) {
         called('stopTask', 'ecs-changes', arn);
         stopAskedAtSeconds.set(arn, now());
@@ -280,10 +308,16 @@ export function fakeAws(world: World) {
       },
       async heldInstances() {
         called('heldInstances', 'auto-scaling');
-        return world.heldInstances ?? [];
+        const { autoScalingGroup } = ACTION;
+        return (world.heldInstances ?? []).map((instanceId) => ({ autoScalingGroup, instanceId }));
       },
-      async recordHeartbeat() {
+      async terminatingSinceMs() {
+        called('terminatingSinceMs', 'auto-scaling');
+        return new Map(pending() ? [[ACTION.instanceId, START_MS]] : []);
+      },
+      async recordHeartbeat(action) {
         called('recordHeartbeat', 'auto-scaling');
+        if (action.lifecycleHook !== ACTION.lifecycleHook) return 'already-completed';
         return answer(() => {
           heldSinceSeconds = now();
         });
@@ -299,7 +333,7 @@ export function fakeAws(world: World) {
       async continueNow(drain) {
         calls.push({ name: 'continueNow', atSeconds: now() });
         handedOver = overTheWire(drain);
-        later(nowMs + ON_THE_BUS_SECONDS * 1000, () => deliver({ kind: 'drain', drain: overTheWire(drain) }));
+        later(nowMs + ON_THE_BUS_SECONDS * 1000, () => deliver({ kind: 'continuation', drain: overTheWire(drain) }));
       },
     },
     announcements: {
@@ -312,20 +346,24 @@ export function fakeAws(world: World) {
         called('park', 'scheduler', drain.parked?.awaitedTask);
         const name = drain.containerInstance ?? '';
         const there = places.get(name);
-        const waits = there && there.untilMs > nowMs && there.drain.action.token === drain.action.token;
+        const waits = there && there.untilMs > nowMs && isSameDrain(there.drain, drain);
         if (place === 'new' && waits) return 'taken';
-        const parked = { drain: overTheWire(drain), untilMs, hasCome: false };
+        const parked = { drain: overTheWire(drain), untilMs, parkedAtMs: nowMs, hasCome: false };
         places.set(name, parked);
         later(untilMs + lateMs, () => {
           if (places.get(name) !== parked) return;
           parked.hasCome = true;
-          deliver({ kind: 'drain', drain: parked.drain });
+          deliver({ kind: 'continuation', drain: parked.drain });
         });
         return 'parked';
       },
       async parkedOn(containerInstanceArn) {
         called('parkedOn', 'scheduler', containerInstanceArn);
         return places.get(containerInstanceArn)?.drain;
+      },
+      async parkedAtMs() {
+        called('parkedAtMs', 'scheduler');
+        return (containerInstanceArn) => places.get(containerInstanceArn)?.parkedAtMs;
       },
       async release({ containerInstance = '' }) {
         called('release', 'scheduler');
@@ -374,7 +412,7 @@ export function fakeAws(world: World) {
             return result.outcome;
           case 'handed-over':
             if (handedOver) continuations.push(handedOver);
-            result = await runDrain(pick(continuations) ?? drain, policy, ports(invocationSeconds));
+            result = await continueDrain(pick(continuations) ?? drain, policy, ports(invocationSeconds));
             break;
           case 'parked':
           case 'not-awaited':
@@ -409,7 +447,11 @@ export function fakeAws(world: World) {
       let deliveries = 0;
       const invoke = async (delivery: Delivery) => {
         const { parkingPlaces, ...others } = ports(invocationSeconds);
-        if (delivery.kind === 'drain') return runDrain(delivery.drain, policy, { ...others, parkingPlaces });
+        const all = { ...others, parkingPlaces };
+        if ('drain' in delivery) {
+          const run = delivery.kind === 'continuation' ? continueDrain : runDrain;
+          return run(delivery.drain, policy, all);
+        }
         if (!parkingPlaces) throw new Error('There is nowhere to park.');
         return wakeDrain(delivery.wakeUp, policy, { ...others, parkingPlaces });
       };
@@ -460,7 +502,7 @@ export function fakeAws(world: World) {
     }
     nowMs = Math.max(nowMs, dueMs);
     place.hasCome = true;
-    return runDrain(place.drain, policy, ports(invocationSeconds));
+    return continueDrain(place.drain, policy, ports(invocationSeconds));
   }
 }
 

@@ -26,7 +26,7 @@ export interface Breach {
 export type Tally = Readonly<Record<string, number>>;
 
 /** Shrinking goes on as long as there is a smaller world, or so many have been tried. */
-const MOST_SHRINKS = 200;
+const MOST_SHRINKS = 80;
 
 /** Plays random worlds until a property does not hold in one, which is shrunk then. The same seed number gives the same worlds. */
 export async function explore({

@@ -65,7 +65,7 @@ export interface Played {
 const HEARD_SECONDS = 240;
 /** How long nothing may be held before a world is over: late deliveries and Lambda's retries come in that time. */
 const AFTERMATH_SECONDS = 400;
-const LONGEST_WORLD_SECONDS = 20_000;
+const LONGEST_WORLD_SECONDS = 6_000;
 
 /** Plays a world, with the function from its source; `build` puts another in its place. */
 export async function play(world: World, build: Build = fromSource): Promise<Played> {

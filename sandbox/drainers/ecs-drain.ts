@@ -6,7 +6,7 @@ import { CONTINUATION_VERSION } from '../../src/adapters/event-bridge.ts';
 import { type Deployment, deploymentIn, type Package, packaged, unpack } from '../packaging.ts';
 import type { FunctionSpec, LambdaModel } from '../region/lambda.ts';
 import type { Region } from '../region/region.ts';
-import type { Transport } from '../region/transport.ts';
+import { type Transport, textOf } from '../region/transport.ts';
 import { CLUSTER, GROUP, type Params } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 
@@ -53,6 +53,9 @@ function putEverythingElse(region: Region, deployment: Deployment, lambda: Lambd
   for (const rule of deployment.rules) {
     region.eventBridge.putRule({ ...rule, target: (event) => lambda.invokeAsync(event) });
   }
+  for (const rule of deployment.scheduledRules) {
+    region.eventBridge.putScheduledRule({ ...rule, target: (event) => lambda.invokeAsync(event) });
+  }
   for (const Name of deployment.scheduleGroups) region.scheduler.operations.CreateScheduleGroup({ Name });
   for (const hook of deployment.hooks) region.autoScaling.putLifecycleHook(hook);
 }
@@ -65,8 +68,7 @@ function writingVersion(version: number, transport: Transport): Transport {
   const theirs = head(version, version > CONTINUATION_VERSION ? String.raw`\"novelty\":true,` : '');
   return {
     handle: (request, options) => {
-      const body =
-        typeof request.body === 'string' ? request.body.replace(head(CONTINUATION_VERSION), theirs) : request.body;
+      const body = textOf(request.body).replace(head(CONTINUATION_VERSION), theirs);
       return transport.handle(Object.assign(request, { body }), options);
     },
   };

@@ -28,6 +28,8 @@ import type {
   StopTaskResponse,
   UpdateContainerInstancesStateRequest,
   UpdateContainerInstancesStateResponse,
+  UpdateTaskProtectionRequest,
+  UpdateTaskProtectionResponse,
 } from '@aws-sdk/client-ecs';
 import { AwsError } from './aws-error.ts';
 import {
@@ -50,8 +52,8 @@ const INSTANCES_UPDATED_AT_ONCE = 10;
 const LARGEST_PAGE = 100;
 const USUAL_PAGE_OF_SERVICES = 10;
 
-/** Protection lasts two hours unless the task asks for more; the model's tasks renew theirs all the time. */
-const PROTECTION_MS = 2 * 60 * 60 * 1000;
+const PROTECTED_AT_ONCE = 10;
+const LONGEST_PROTECTION_MINUTES = 2_880;
 
 /** The operations of the ECS API over the model, by name. */
 export function ecsOperations(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'> = NO_FAULTS): Operations {
@@ -148,9 +150,23 @@ export function ecsOperations(model: EcsModel, faults: Pick<Faults, 'listLagSeco
       const cluster = clusterIn(model, input.cluster);
       const { found, failures } = pickTasks(model, cluster, input.tasks);
       const [ofServices, others] = parted(found, ({ service }) => service !== undefined);
-      const expirationDate = new Date(model.nowMs() + PROTECTION_MS);
       return {
-        protectedTasks: ofServices.map((task) => describeProtection(task, expirationDate)),
+        protectedTasks: ofServices.map((task) => describeProtection(model, task)),
+        failures: [...failures, ...others.map(({ arn }) => ({ arn, reason: 'TASK_NOT_VALID' }))],
+      };
+    },
+
+    UpdateTaskProtection: (input: UpdateTaskProtectionRequest): UpdateTaskProtectionResponse => {
+      const cluster = clusterIn(model, input.cluster);
+      const { protectionEnabled = false, expiresInMinutes = 120 } = input;
+      if (expiresInMinutes < 1 || expiresInMinutes > LONGEST_PROTECTION_MINUTES) {
+        throw invalid(`expiresInMinutes must be between 1 and ${LONGEST_PROTECTION_MINUTES}.`);
+      }
+      const { found, failures } = pickTasks(model, cluster, input.tasks, PROTECTED_AT_ONCE);
+      const [ofServices, others] = parted(found, ({ service }) => service !== undefined);
+      for (const task of ofServices) model.setTaskProtection(task, protectionEnabled, expiresInMinutes * 60);
+      return {
+        protectedTasks: ofServices.map((task) => describeProtection(model, task)),
         failures: [...failures, ...others.map(({ arn }) => ({ arn, reason: 'TASK_NOT_VALID' }))],
       };
     },
@@ -288,9 +304,10 @@ function describeTaskDefinition(definition: TaskDefinition): DescribeTaskDefinit
   };
 }
 
-function describeProtection({ arn, service }: Task, expirationDate: Date): ProtectedTask {
-  const protectionEnabled = service?.spec.protectedFromScaleIn ?? false;
-  return { taskArn: arn, protectionEnabled, ...(protectionEnabled && { expirationDate }) };
+function describeProtection(model: EcsModel, task: Task): ProtectedTask {
+  const untilMs = model.protectedUntilMs(task);
+  if (untilMs === undefined) return { taskArn: task.arn, protectionEnabled: false };
+  return { taskArn: task.arn, protectionEnabled: true, expirationDate: new Date(untilMs) };
 }
 
 // --- What requests name -----------------------------------------------------------------------------------------------
@@ -329,8 +346,8 @@ function pickInstances(model: EcsModel, cluster: Cluster, names: readonly string
   });
 }
 
-function pickTasks(model: EcsModel, cluster: Cluster, names: readonly string[] | undefined) {
-  return pick('Tasks', names, DESCRIBED_AT_ONCE, {
+function pickTasks(model: EcsModel, cluster: Cluster, names: readonly string[] | undefined, most = DESCRIBED_AT_ONCE) {
+  return pick('Tasks', names, most, {
     find: (name) => cluster.tasks.get(idIn(cluster, name)),
     arnOf: (name) => model.arnOf('task', `${cluster.name}/${idOf(name)}`),
   });

@@ -34,6 +34,7 @@ export interface ServiceSpec extends Readonly<Resources> {
   /** A fault: not even SIGKILL ends its tasks. */
   readonly neverStops?: boolean;
   readonly loadBalancer?: { readonly deregistrationDelaySeconds: number; readonly requestsPerSecond: number };
+  /** Its tasks ask for protection from scale-in, and renew it all the time. */
   readonly protectedFromScaleIn?: boolean;
 }
 
@@ -179,6 +180,8 @@ export interface Task {
   stoppingAtMs: number | undefined;
   executionStoppedAtMs: number | undefined;
   stoppedAtMs: number | undefined;
+  /** Scale-in protection that somebody has given it. */
+  protectedUntilMs: number | undefined;
   stop: Stop | undefined;
 }
 
@@ -198,6 +201,8 @@ const STANDALONE_START_SECONDS = 5;
 const DEPROVISIONING_SECONDS = 2;
 /** Stopped tasks stay listed for about an hour (facts 13). */
 const STOPPED_TASKS_LISTED_SECONDS = 3_600;
+/** Protection lasts two hours, unless its duration is told. */
+const PROTECTION_SECONDS = 2 * 60 * 60;
 /** DescribeServices shows the last hundred. */
 const SERVICE_EVENTS_KEPT = 100;
 
@@ -379,6 +384,18 @@ export class EcsModel {
     this.#stop(task, { code: 'UserInitiated', reason });
   }
 
+  /** Until when a task is spared when its service scales in or is deployed; undefined if it is not (facts 16). */
+  protectedUntilMs({ service, protectedUntilMs = 0 }: Task): number | undefined {
+    const renewedMs = service?.spec.protectedFromScaleIn ? this.nowMs() + PROTECTION_SECONDS * 1000 : 0;
+    const untilMs = Math.max(protectedUntilMs, renewedMs);
+    return untilMs > this.nowMs() ? untilMs : undefined;
+  }
+
+  /** Protects a task for so long, or no longer. */
+  setTaskProtection(task: Task, enabled: boolean, seconds = PROTECTION_SECONDS): void {
+    task.protectedUntilMs = enabled ? this.nowMs() + seconds * 1000 : undefined;
+  }
+
   // --- The service scheduler ------------------------------------------------------------------------------------------
 
   /** Lets the scheduler look at a service of replicas, once for all that changes until then. */
@@ -404,14 +421,15 @@ export class EcsModel {
     this.#stopLeaving(service, tally.running - fewestRunning);
     const startable = Math.min(missing, mostHolding - service.holding);
     if (startable > 0) this.#startReplicas(service, startable);
-    else service.cluster.stuck.delete(service);
+    else this.#hasPlaced(service);
   }
 
-  /** Facts 16: protection keeps a task from scaling in, but here not from draining (unverified). */
+  /** Facts 39: protection keeps a task from scaling in, but here not from draining (unverified). */
   #scaleIn(service: Service, count: number): void {
-    if (service.spec.protectedFromScaleIn) return;
     const crowd = (task: Task) => service.spread.get(task.instance) ?? 0;
-    const staying = [...service.wanted].filter((task) => !service.leaving.has(task));
+    const staying = [...service.wanted].filter(
+      (task) => !service.leaving.has(task) && this.protectedUntilMs(task) === undefined,
+    );
     // First those that do not run yet, then those of the instance that has most, the newest first.
     const order = (a: Task, b: Task) => isRunning(a) - isRunning(b) || crowd(b) - crowd(a) || (a.id < b.id ? 1 : -1);
     for (const task of staying.sort(order).slice(0, count)) this.#stop(task, scaling(service));
@@ -444,13 +462,22 @@ export class EcsModel {
     }
   }
 
-  /** Told once, until all have found a place. */
+  /** Told once, until all have found a place (facts 38). */
   #cannotPlace(service: Service): void {
-    const { cluster, spec, events } = service;
+    const { cluster, spec } = service;
     if (cluster.stuck.has(service)) return;
     cluster.stuck.add(service);
     const why = 'no container instance met all of its requirements';
-    const message = `(service ${spec.name}) was unable to place a task because ${why}.`;
+    this.#tellService(service, `was unable to place a task because ${why}.${closestMatch(cluster, spec)}`);
+  }
+
+  /** All have found a place. */
+  #hasPlaced(service: Service): void {
+    if (service.cluster.stuck.delete(service)) this.#tellService(service, 'has reached a steady state.');
+  }
+
+  #tellService({ spec, events }: Service, what: string): void {
+    const message = `(service ${spec.name}) ${what}`;
     events.unshift({ id: this.#options.place.newId(), createdAtMs: this.nowMs(), message });
     events.splice(SERVICE_EVENTS_KEPT);
     this.#options.tell({ kind: 'service', service: spec.name, message });
@@ -472,7 +499,7 @@ export class EcsModel {
 
   #startDaemon(daemon: Service, instance: ContainerInstance): void {
     if (hasRoom(instance, daemon.spec)) {
-      daemon.cluster.stuck.delete(daemon);
+      this.#hasPlaced(daemon);
       this.#startOf(daemon, instance);
     } else this.#cannotPlace(daemon);
   }
@@ -573,6 +600,7 @@ export class EcsModel {
       stoppingAtMs: undefined,
       executionStoppedAtMs: undefined,
       stoppedAtMs: undefined,
+      protectedUntilMs: undefined,
       stop: undefined,
     };
     this.#admit(task);
@@ -873,6 +901,14 @@ function stoppingRoute(task: Task, stopSeconds: number): readonly Stage[] {
 function stopSecondsOf(spec: Partial<ServiceSpec> & { readonly stopTimeoutSeconds: number }): number {
   if (spec.neverStops) return Number.POSITIVE_INFINITY;
   return Math.min(spec.stopsAfterSeconds ?? spec.stopTimeoutSeconds / 3, spec.stopTimeoutSeconds);
+}
+
+/** Of the open instances, the one with most memory free, and what it lacks; nothing where there is none (facts 38). */
+function closestMatch({ registered }: Cluster, wanted: Readonly<Resources>): string {
+  const [closest] = [...registered].filter(isOpen).sort(byFreeMemory);
+  if (!closest) return '';
+  const lacks = freeOf(closest).memoryMiB < wanted.memoryMiB ? 'memory' : 'CPU units';
+  return ` The closest matching (container-instance ${closest.id}) has insufficient ${lacks} available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.`;
 }
 
 /** As ECS words it. */

@@ -23,6 +23,11 @@ export interface Rule {
   readonly retryPolicy?: RetryPolicy;
 }
 
+/** A rule whose target gets an event at a fixed rate. */
+export interface ScheduledRule extends Pick<Rule, 'name' | 'target' | 'retryPolicy'> {
+  readonly everySeconds: number;
+}
+
 export interface RetryPolicy {
   readonly maximumEventAgeSeconds: number;
   readonly maximumRetryAttempts: number;
@@ -60,12 +65,30 @@ export class EventBridgeModel {
     this.#rules.push(rule);
   }
 
-  /** Puts an event on the bus; the targets of the rules it matches get it a little later, unless a fault has it otherwise. */
-  publish(event: BusEvent): void {
-    const { place, time, random, faults, tell } = this.#options;
+  /** It goes on for ever, and keeps no run going by itself. */
+  putScheduledRule(rule: ScheduledRule): void {
+    const { time, place } = this.#options;
+    const happen = () => {
+      this.putScheduledRule(rule);
+      const resources = [`arn:aws:events:${place.region}:${place.account}:rule/${rule.name}`];
+      const event = { source: 'aws.events', 'detail-type': 'Scheduled Event', resources, detail: {} };
+      this.#deliver(rule, this.#enveloped(event));
+    };
+    time.toBackground(time.after(rule.everySeconds, happen));
+  }
+
+  /** What the bus adds to an event. */
+  #enveloped(event: BusEvent) {
+    const { place, time } = this.#options;
     const { account, region } = place;
     const at = `${new Date(time.nowMs()).toISOString().slice(0, 19)}Z`;
-    const delivered = { version: '0', id: place.newId(), account, time: at, region, ...event };
+    return { version: '0', id: place.newId(), account, time: at, region, ...event };
+  }
+
+  /** Puts an event on the bus; the targets of the rules it matches get it a little later, unless a fault has it otherwise. */
+  publish(event: BusEvent): void {
+    const { time, random, faults, tell } = this.#options;
+    const delivered = this.#enveloped(event);
     const matching = this.#rules.filter(({ pattern }) => matches(pattern, delivered));
     if (matching.length === 0) return;
 
@@ -93,7 +116,7 @@ export class EventBridgeModel {
   }
 
   /** Brings an event to a rule's target; a refusal is followed by another attempt, after ever longer waits. */
-  #deliver(rule: Rule, event: unknown, attempt = 0, ageSeconds = 0): void {
+  #deliver(rule: Pick<Rule, 'target' | 'retryPolicy'>, event: unknown, attempt = 0, ageSeconds = 0): void {
     const { time, random, faults } = this.#options;
     if (!random.chance(faults.refusedDeliveries)) {
       rule.target(event);

@@ -4,7 +4,7 @@ import type { Datapoint } from './cloudwatch.ts';
 import type { Tell } from './happenings.ts';
 import type { Place } from './place.ts';
 import type { Random } from './random.ts';
-import { currentStrand, type Strand, type VirtualTime } from './virtual-time.ts';
+import { currentStrand, type Scheduled, type Strand, type VirtualTime } from './virtual-time.ts';
 
 /** A handler as Lambda calls it. */
 export type Handler = (event: unknown, context: Context) => Promise<unknown>;
@@ -136,9 +136,11 @@ export class LambdaModel {
 
     let over = false;
     let coldStart = false;
+    let timeout: Scheduled | undefined;
     const end = (strand: Strand, result: unknown, error: string | undefined, handler?: Handler) => {
       if (over) return;
       over = true;
+      if (timeout) time.cancel(timeout);
       this.#running.delete(strand);
       const billedSeconds = Math.ceil(time.nowMs() - startedAtMs) / 1000;
       this.#measure('Errors', error === undefined ? 0 : 1, startedAtMs);
@@ -174,11 +176,12 @@ export class LambdaModel {
     this.peakConcurrency = Math.max(this.peakConcurrency, this.#running.size);
     this.#measure('Throttles', 0);
     this.#measure('ConcurrentExecutions', this.#running.size);
-    time.after(spec.timeoutSeconds, () => {
-      if (over) return;
-      strand.end();
-      end(strand, undefined, `Task timed out after ${spec.timeoutSeconds} seconds`);
-    });
+    if (!over) {
+      timeout = time.after(spec.timeoutSeconds, () => {
+        strand.end();
+        end(strand, undefined, `Task timed out after ${spec.timeoutSeconds} seconds`);
+      });
+    }
     return true;
   }
 

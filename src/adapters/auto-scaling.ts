@@ -1,8 +1,9 @@
 import {
   type AutoScalingClient,
   CompleteLifecycleActionCommand,
-  DescribeAutoScalingGroupsCommand,
   DescribeLifecycleHooksCommand,
+  paginateDescribeAutoScalingGroups,
+  paginateDescribeScalingActivities,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { hookLimits, type LifecycleAction } from '../domain/drain.ts';
@@ -35,16 +36,35 @@ export function autoScalingLifecycleActions(client: AutoScalingClient, signal: A
       };
     },
 
-    async heldInstances(autoScalingGroup) {
-      const { AutoScalingGroups: groups } = await awsCall(`describe group ${autoScalingGroup}`, () =>
-        client.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [autoScalingGroup] }), sending),
-      );
-      const [{ Instances: instances = [], WarmPoolConfiguration: warmPool } = {}] = groups ?? [];
-      if (warmPool) return [];
-      return instances.flatMap(({ InstanceId: id, LifecycleState: state }) =>
-        state === 'Terminating:Wait' && id !== undefined ? id : [],
+    async heldInstances(autoScalingGroups) {
+      const groups = await awsCall(`describe group ${autoScalingGroups.join(', ')}`, async () => {
+        const input = { AutoScalingGroupNames: [...autoScalingGroups] };
+        const pages = paginateDescribeAutoScalingGroups({ client, pageSize: 100 }, input, sending);
+        return (await Array.fromAsync(pages)).flatMap((page) => page.AutoScalingGroups ?? []);
+      });
+      return groups.flatMap(
+        ({ AutoScalingGroupName: group = '', Instances: instances, WarmPoolConfiguration: warmPool }) =>
+          (warmPool ? [] : (instances ?? [])).flatMap(({ InstanceId: instanceId, LifecycleState: state }) =>
+            state === 'Terminating:Wait' && instanceId !== undefined ? { autoScalingGroup: group, instanceId } : [],
+          ),
       );
     },
+
+    terminatingSinceMs: (autoScalingGroup) =>
+      awsCall(`describe the scaling activities of ${autoScalingGroup}`, async () => {
+        const since = new Map<string, number>();
+        const input = { AutoScalingGroupName: autoScalingGroup };
+        const pages = paginateDescribeScalingActivities({ client, pageSize: 100 }, input, sending);
+        for await (const { Activities: activities = [] } of pages) {
+          for (const { Description: description = '', StartTime: startedAt, EndTime: endedAt } of activities) {
+            // Those in progress come first (facts 42).
+            if (endedAt !== undefined) return since;
+            const [instanceId] = /^Terminating EC2 instance: (i-\w+)/.exec(description)?.slice(1) ?? [];
+            if (instanceId !== undefined && startedAt) since.set(instanceId, startedAt.getTime());
+          }
+        }
+        return since;
+      }),
 
     recordHeartbeat: (action) =>
       awsCall(`record a heartbeat for ${action.instanceId}`, () =>
@@ -68,7 +88,7 @@ function naming(action: LifecycleAction) {
     AutoScalingGroupName: action.autoScalingGroup,
     LifecycleHookName: action.lifecycleHook,
     InstanceId: action.instanceId,
-    LifecycleActionToken: action.token,
+    LifecycleActionToken: action.token, // where it is not known, the instance's id is enough
   };
 }
 

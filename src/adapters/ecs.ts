@@ -5,17 +5,28 @@ import {
   DescribeTasksCommand,
   type ECSClient,
   type ContainerInstance as EcsContainerInstance,
+  type Service as EcsService,
   type Task as EcsTask,
   type Failure,
+  GetTaskProtectionCommand,
   paginateListContainerInstances,
   paginateListTasks,
   StopTaskCommand,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
-import { type ContainerInstance, holdsInstance, type Task, type TaskClass } from '../domain/drain.ts';
+import type { Service } from '../domain/blockers.ts';
+import {
+  type ContainerInstance,
+  type HoldingTask,
+  holdsInstance,
+  type Registration,
+  type Task,
+  type TaskClass,
+} from '../domain/drain.ts';
 import { DEFAULT_STOP_TIMEOUT_SECONDS } from '../domain/policy.ts';
 import { type ContainerInstances, Unavailable } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
+import { abortAfter } from './system-clock.ts';
 
 /** The most that one call takes (facts 11, 13, 14; DescribeServices: ECS API reference). */
 const DESCRIBE_BATCH = 100;
@@ -34,6 +45,9 @@ interface Lore {
   readonly stopTimeoutsSeconds: Map<string, number>;
   readonly isBusy: () => boolean;
 }
+
+/** How long ECS may take to tell why tasks stay: people wait for it, a drain does not. */
+const FACTS_SECONDS = 5;
 
 /** How long after a call that had to be tried again ECS counts as busy. */
 const BUSY_SECONDS = 30;
@@ -59,7 +73,7 @@ function containerInstancesUntil(
   const sending = { abortSignal: signal };
 
   async function describeInstances(cluster: string, arns: readonly string[]) {
-    const found: ContainerInstance[] = [];
+    const found: Registration[] = [];
     for (const batch of batches(arns, DESCRIBE_BATCH)) {
       const what = `describe ${batch.length} container instances of cluster ${cluster}`;
       const answer = await awsCall(what, () =>
@@ -69,6 +83,18 @@ function containerInstancesUntil(
       refuseFailures(answer.failures, what);
     }
     return { found, missing: absentFrom(arns, found) };
+  }
+
+  function listRegistrations(
+    cluster: string,
+    ec2InstanceIds: readonly string[],
+    only: { readonly status?: 'ACTIVE' } = {},
+  ): Promise<string[]> {
+    return awsCall(`find ${ec2InstanceIds.length} instances in cluster ${cluster}`, async () => {
+      const filter = `ec2InstanceId in [${ec2InstanceIds.join(', ')}]`;
+      const pages = paginateListContainerInstances({ client, pageSize: 100 }, { cluster, filter, ...only }, sending);
+      return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
+    });
   }
 
   async function describeTasks(cluster: string, arns: readonly string[]) {
@@ -137,6 +163,57 @@ function containerInstancesUntil(
       lastStatus,
       stopRequested: desiredStatus === 'STOPPED',
       stopTimeoutSeconds: stopTimeoutsSeconds.get(taskDefinitionArn ?? '') ?? DEFAULT_STOP_TIMEOUT_SECONDS,
+      statusSinceMs: statusSinceMs(task),
+      startedBy: task.startedBy,
+    };
+  }
+
+  async function describeServices(cluster: string, services: string[], abortSignal: AbortSignal) {
+    const what = `describe the services ${services.join(', ')} of cluster ${cluster}`;
+    const answer = await awsCall(what, () =>
+      client.send(new DescribeServicesCommand({ cluster, services }), { abortSignal }),
+    );
+    refuseFailures(answer.failures, what);
+    return (answer.services ?? []).map((service) => toService(cluster, service));
+  }
+
+  /** Only a service's tasks have any; ECS fails others. */
+  async function protectionOf(cluster: string, tasks: string[], abortSignal: AbortSignal) {
+    const what = `ask for the scale-in protection of ${tasks.length} tasks of cluster ${cluster}`;
+    const answer = await awsCall(what, () =>
+      client.send(new GetTaskProtectionCommand({ cluster, tasks }), { abortSignal }),
+    );
+    return (answer.protectedTasks ?? [])
+      .filter(({ protectionEnabled }) => protectionEnabled)
+      .map(({ taskArn = '', expirationDate }) => [taskArn, expirationDate?.getTime()] as const);
+  }
+
+  /** Everything at once, each apart from the others: what one call does not tell another may. */
+  async function factsAbout(tasks: readonly HoldingTask[]) {
+    const abortSignal = AbortSignal.any([signal, abortAfter(FACTS_SECONDS * 1000)]);
+    const ofServices = tasks.filter((task) => task.class !== 'standalone');
+    const clusters = [...Map.groupBy(ofServices, ({ cluster }) => cluster)];
+    const described = clusters.flatMap(([cluster, group]) =>
+      batches([...new Set(group.flatMap((task) => serviceOf(task.group) ?? []))], SERVICES_BATCH).map((names) =>
+        describeServices(cluster, names, abortSignal),
+      ),
+    );
+    const protection = clusters.flatMap(([cluster, group]) =>
+      batches(
+        group.filter((task) => task.class === 'service').map(({ arn }) => arn),
+        DESCRIBE_BATCH,
+      ).map((arns) => protectionOf(cluster, arns, abortSignal)),
+    );
+    const [services, protectedTasks] = await Promise.all([
+      Promise.allSettled(described),
+      Promise.allSettled(protection),
+    ]);
+    return {
+      services: services.flatMap((each) => (each.status === 'fulfilled' ? each.value : [])),
+      protectedTasks: new Map(protectedTasks.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))),
+      unknown: [...services, ...protectedTasks].flatMap((each) =>
+        each.status === 'rejected' ? (each.reason as Error).message : [],
+      ),
     };
   }
 
@@ -152,16 +229,17 @@ function containerInstancesUntil(
 
     refresh: (containerInstances) => foundPerCluster(containerInstances, describeInstances),
 
+    async registrations(cluster, ec2InstanceIds) {
+      const found: Registration[] = [];
+      for (const batch of batches(ec2InstanceIds, DESCRIBE_BATCH)) {
+        const arns = await listRegistrations(cluster, batch);
+        found.push(...(await describeInstances(cluster, arns)).found);
+      }
+      return found;
+    },
+
     async findActive(cluster, ec2InstanceIds) {
-      const arns = await awsCall(`find ${ec2InstanceIds.length} instances in cluster ${cluster}`, async () => {
-        const filter = `ec2InstanceId in [${ec2InstanceIds.join(', ')}]`;
-        const pages = paginateListContainerInstances(
-          { client, pageSize: 100 },
-          { cluster, filter, status: 'ACTIVE' },
-          sending,
-        );
-        return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
-      });
+      const arns = await listRegistrations(cluster, ec2InstanceIds, { status: 'ACTIVE' });
       return arns.map((arn) => ({ arn, cluster }));
     },
 
@@ -217,6 +295,8 @@ function containerInstancesUntil(
     },
 
     refreshTasks: (holding) => foundPerCluster(holding, describeTasks),
+
+    factsAbout,
 
     isBusy,
 
@@ -287,10 +367,35 @@ function absentFrom(asked: readonly string[], found: readonly { readonly arn: st
   return asked.filter((arn) => !arns.has(arn));
 }
 
-function toContainerInstance(cluster: string, instance: EcsContainerInstance): ContainerInstance {
-  const { containerInstanceArn = '', status = '', agentConnected = false } = instance;
+function toContainerInstance(cluster: string, instance: EcsContainerInstance): Registration {
+  const { containerInstanceArn = '', status = '', agentConnected = false, ec2InstanceId = '' } = instance;
   const countedTasks = (instance.runningTasksCount ?? 0) + (instance.pendingTasksCount ?? 0);
-  return { arn: containerInstanceArn, cluster, status, agentConnected, countedTasks };
+  return { arn: containerInstanceArn, cluster, ec2InstanceId, status, agentConnected, countedTasks };
+}
+
+/** What comes first, a task has been since then: `stoppingAt` is when it was told to stop (ECS API reference, Task). */
+function statusSinceMs({ lastStatus, ...task }: EcsTask): number | undefined {
+  const ended = lastStatus === 'DEPROVISIONING' ? task.executionStoppedAt : undefined;
+  return (ended ?? task.stoppingAt ?? task.startedAt ?? task.createdAt)?.getTime();
+}
+
+function toService(cluster: string, service: EcsService): Service {
+  const { serviceName: name = '', desiredCount = 0, deploymentConfiguration = {}, events = [] } = service;
+  const isDaemon = service.schedulingStrategy === 'DAEMON';
+  // What ECS assumes where a service says nothing (ECS API reference, DeploymentConfiguration).
+  const { minimumHealthyPercent = isDaemon ? 0 : 100, maximumPercent = isDaemon ? 100 : 200 } = deploymentConfiguration;
+  const newest = service.deployments?.find(({ status }) => status === 'PRIMARY');
+  const state = newest?.rolloutState;
+  return {
+    cluster,
+    name,
+    desiredCount,
+    minimumHealthyPercent,
+    maximumPercent,
+    events: events.map(({ createdAt, message = '' }) => ({ atMs: createdAt?.getTime() ?? 0, message })),
+    deployment:
+      state === 'IN_PROGRESS' || state === 'FAILED' ? { state, sinceMs: newest?.createdAt?.getTime() ?? 0 } : undefined,
+  };
 }
 
 /** The service that a task's group names (ECS API reference: `service:` and the service's name). */

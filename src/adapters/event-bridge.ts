@@ -1,12 +1,14 @@
 import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
-import { type Drain, type HoldingTask, type Outcome, unreachable } from '../domain/drain.ts';
+import type { Explanation } from '../domain/blockers.ts';
+import { type Drain, drainIdOf, type HoldingTask, type Outcome, unreachable } from '../domain/drain.ts';
 import { type Announcements, type Continuations, type News, Unavailable } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
+import { explanationForPeople, inSentences } from './blockers-for-people.ts';
 
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
 /** Raise it with every change of `Drain` that an older function could not read. */
-export const CONTINUATION_VERSION = 2;
+export const CONTINUATION_VERSION = 3;
 
 /** The `detail` of a continuation event, as JSON. */
 export function continuationDetail(drain: Drain): string {
@@ -52,20 +54,26 @@ export function eventBridgeAnnouncements(client: EventBridgeClient, source: stri
   };
 }
 
-function aboutDrain({ action, cluster, startedAtMs }: Drain) {
-  const { instanceId, token: drainId } = action;
+function aboutDrain(drain: Drain) {
+  const { action, cluster, startedAtMs } = drain;
+  const { instanceId } = action;
   const trigger =
     'notice' in action
       ? { trigger: action.notice }
       : { trigger: 'lifecycle-action', autoScalingGroup: action.autoScalingGroup, lifecycleHook: action.lifecycleHook };
-  return { drainId, instanceId, ...trigger, cluster, startedAt: isoTime(startedAtMs) };
+  return { drainId: drainIdOf(drain), instanceId, ...trigger, cluster, startedAt: isoTime(startedAtMs) };
 }
 
 function aboutNews(drain: Drain, news: News) {
   switch (news.kind) {
     case 'started':
-    case 'stuck':
       return { deadlineAt: isoTime(news.deadlineAtMs), holdingTasks: news.holdingTasks.map(taskForPeople) };
+    case 'stuck':
+      return {
+        deadlineAt: isoTime(news.deadlineAtMs),
+        holdingTasks: news.holdingTasks.map(taskForPeople),
+        ...aboutExplanation(news.explanation),
+      };
     case 'finished':
       return {
         finishedAt: isoTime(news.finishedAtMs),
@@ -73,10 +81,15 @@ function aboutNews(drain: Drain, news: News) {
         continuations: drain.continuations,
         heartbeats: drain.heartbeats,
         ...aboutOutcome(news.outcome),
+        ...(news.explanation && aboutExplanation(news.explanation)),
       };
     default:
       return unreachable(news);
   }
+}
+
+function aboutExplanation(explanation: Explanation) {
+  return { why: inSentences(explanation), ...explanationForPeople(explanation) };
 }
 
 function aboutOutcome(outcome: Outcome) {
@@ -113,8 +126,10 @@ function aboutOutcome(outcome: Outcome) {
 }
 
 /** A task as logs and events show it. */
-export function taskForPeople({ arn, class: taskClass, group, lastStatus, stopRequested }: HoldingTask) {
-  return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, stopRequested };
+export function taskForPeople({ arn, class: taskClass, group, lastStatus, stopRequested, ...task }: HoldingTask) {
+  const { statusSinceMs } = task;
+  const since = statusSinceMs === undefined ? undefined : isoTime(statusSinceMs);
+  return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, since, stopRequested };
 }
 
 function isoTime(instantMs: number): string {

@@ -1,8 +1,10 @@
 import type { Logger } from '@aws-lambda-powertools/logger';
 import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { Explanation } from '../domain/blockers.ts';
 import type { Decision } from '../domain/decide.ts';
-import { type Drain, type Observation, type Outcome, unreachable } from '../domain/drain.ts';
-import type { Journal, JournalEntry } from '../domain/ports.ts';
+import { type Drain, drainIdOf, type Observation, type Outcome, unreachable } from '../domain/drain.ts';
+import type { Ending, Journal, JournalEntry } from '../domain/ports.ts';
+import { explanationForPeople, inSentences } from './blockers-for-people.ts';
 import { taskForPeople } from './event-bridge.ts';
 
 /** Structured logs; the metrics of each drain while it goes on, and when it ends. */
@@ -16,7 +18,12 @@ export function powertoolsJournal(logger: Logger, metrics: Metrics): Journal {
       }
       const { level, message, ...fields } = lineOf(drain, entry);
       logger[level](message, fields);
-      if (entry.kind === 'finished') publishEnd(metrics, drain, entry.outcome, entry.finishedAtMs);
+      if (entry.kind === 'found') publishFound(metrics);
+      if (entry.kind === 'stuck') publishStuck(metrics, drain, entry.explanation);
+      if (entry.kind === 'finished') {
+        publishEnd(metrics, drain, entry.outcome, entry.finishedAtMs);
+        if (entry.explanation) publishByCause(metrics, 'TasksKilledAtDeadline', entry.explanation);
+      }
     },
   };
 }
@@ -29,9 +36,10 @@ interface Line {
 }
 
 /** The keys that every log line of a drain carries. */
-export function drainKeys({ action, cluster }: Drain) {
+export function drainKeys(drain: Drain) {
+  const { action, cluster } = drain;
   return {
-    drainId: action.token,
+    drainId: drainIdOf(drain),
     instanceId: action.instanceId,
     ...('notice' in action
       ? { notice: action.notice }
@@ -53,14 +61,35 @@ function lineOf(drain: Drain, entry: Exclude<JournalEntry, { kind: 'looked' }>):
       };
     case 'superseded':
       return { level: 'info', message: 'Another delivery of the same event has parked this drain: it goes on there' };
+    case 'corrected':
+      return {
+        level: 'warn',
+        message: 'The start that the event gave is not the one that Auto Scaling knows: its is taken',
+        claimedStart: new Date(entry.claimedStartAtMs).toISOString(),
+      };
+    case 'found':
+      return {
+        level: 'warn',
+        message: `Nobody went on with this drain, whose ${entry.lost} must have been lost: it goes on now`,
+        lost: entry.lost,
+      };
     case 'managed-draining':
       return {
         level: 'warn',
         message:
           "ECS's managed draining holds the instances of this group as well: turn it off on the capacity provider, or take the group out of autoScalingGroups",
       };
+    case 'stuck': {
+      const deadlineAt = new Date(entry.deadlineAtMs).toISOString();
+      return {
+        level: 'warn',
+        message: `Stuck: what holds the instance may hold it until the deadline, ${deadlineAt}. ${inSentences(entry.explanation)}`,
+        deadlineAt,
+        ...explanationForPeople(entry.explanation),
+      };
+    }
     case 'finished':
-      return outcomeLine(drain, entry.outcome, entry.finishedAtMs);
+      return outcomeLine(drain, entry);
     default:
       return unreachable(entry);
   }
@@ -78,9 +107,12 @@ function decisionLine(decision: Decision, observation: Observation): Line {
       };
     case 'draining': {
       const holdingTasks = observation.holdingTasks.map(taskForPeople);
-      const message = `${sentenceOn(decision)}; holding tasks: ${holdingTasks.length}`;
-      const isStuck = decision.kind === 'announce' && decision.news === 'stuck';
-      return { level: isStuck ? 'warn' : 'info', message, ...seen, holdingTasks };
+      return {
+        level: 'info',
+        message: `${sentenceOn(decision)}; holding tasks: ${holdingTasks.length}`,
+        ...seen,
+        holdingTasks,
+      };
     }
     case 'absent':
     case 'listed':
@@ -105,7 +137,7 @@ function sentenceOn(decision: Decision): string {
     case 'announce': {
       const deadlineAt = new Date(decision.deadlineAtMs).toISOString();
       return decision.news === 'stuck'
-        ? `Stuck: what holds the instance may hold it until the deadline, ${deadlineAt}`
+        ? 'Telling that the drain is stuck'
         : `Waiting, until ${deadlineAt} at the latest`;
     }
     case 'heartbeat':
@@ -121,13 +153,15 @@ function sentenceOn(decision: Decision): string {
   }
 }
 
-function outcomeLine(drain: Drain, outcome: Outcome, finishedAtMs: number): Line {
+function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Ending): Line {
   const ending = {
     outcome: outcome.kind,
     durationSeconds: secondsBetween(drain.startedAtMs, finishedAtMs),
     continuations: drain.continuations,
     heartbeats: drain.heartbeats,
   };
+  const because = explanation ? `. ${inSentences(explanation)}` : '';
+  const why = explanation && explanationForPeople(explanation);
   switch (outcome.kind) {
     case 'drained':
       return { level: 'info', message: 'Drained: every task has stopped', ...ending };
@@ -140,18 +174,20 @@ function outcomeLine(drain: Drain, outcome: Outcome, finishedAtMs: number): Line
     case 'timed-out':
       return {
         level: 'error',
-        message: `Timed out: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks had not stopped`,
+        message: `Timed out: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks had not stopped${because}`,
         ...ending,
         deadlineAt: new Date(outcome.deadlineAtMs).toISOString(),
         killedTasks: outcome.killedTasks.map(taskForPeople),
+        ...why,
       };
     case 'agent-lost':
       return {
         level: 'error',
-        message: `Agent lost: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks were not known to have stopped`,
+        message: `Agent lost: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks were not known to have stopped${because}`,
         ...ending,
         agentDisconnectedSince: new Date(outcome.disconnectedSinceMs).toISOString(),
         killedTasks: outcome.killedTasks.map(taskForPeople),
+        ...why,
       };
     case 'already-completed':
       return {
@@ -170,6 +206,35 @@ function publishLook(metrics: Metrics, drain: Drain, deadlineUsedPercent: number
   for (const [key, value] of Object.entries(drainKeys(drain))) metrics.addMetadata(key, value);
   metrics.addMetric('DeadlineUsed', MetricUnit.Percent, deadlineUsedPercent);
   metrics.publishStoredMetrics();
+}
+
+/** An EMF line for a drain that was lost. */
+function publishFound(metrics: Metrics): void {
+  metrics.addMetric('LostDrainsFound', MetricUnit.Count, 1);
+  metrics.publishStoredMetrics();
+}
+
+/** An EMF line for a drain that is stuck, as for a look, and one for each cause. */
+function publishStuck(metrics: Metrics, drain: Drain, explanation: Explanation): void {
+  for (const [key, value] of Object.entries(drainKeys(drain))) metrics.addMetadata(key, value);
+  metrics.addMetric('StuckDrains', MetricUnit.Count, 1);
+  metrics.publishStoredMetrics();
+  publishByCause(metrics, 'BlockingTasks', explanation);
+}
+
+/** A task counts for each of its causes. The cause is all that tells the series apart: there are a dozen at most. */
+function publishByCause(metrics: Metrics, metric: string, { blockers }: Explanation): void {
+  const counts = new Map<string, number>();
+  for (const { causes, tasks } of blockers) {
+    for (const cause of causes.length > 0 ? causes.map(({ kind }) => kind) : ['unknown']) {
+      counts.set(cause, (counts.get(cause) ?? 0) + tasks.length);
+    }
+  }
+  for (const [cause, count] of counts) {
+    metrics.addDimensions({ cause });
+    metrics.addMetric(metric, MetricUnit.Count, count);
+    metrics.publishStoredMetrics();
+  }
 }
 
 /**

@@ -5,11 +5,12 @@ import {
   DeleteScheduleCommand,
   GetScheduleCommand,
   type GetScheduleCommandOutput,
+  paginateListSchedules,
   ResourceNotFoundException,
   type SchedulerClient,
   UpdateScheduleCommand,
 } from '@aws-sdk/client-scheduler';
-import { type Drain, unreachable } from '../domain/drain.ts';
+import { type Drain, isSameDrain, unreachable } from '../domain/drain.ts';
 import type { Clock, ParkingPlaces } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, continuationDetail } from './event-bridge.ts';
@@ -84,7 +85,15 @@ export function schedulerParkingPlaces({ client, place, clock, read }: Scheduler
     const isParked = async (drain: Drain): Promise<boolean> => {
       const existing = await scheduleNamed(nameOf(drain));
       const comesAtMs = Date.parse(`${existing?.ScheduleExpression?.slice('at('.length, -1)}Z`);
-      return comesAtMs > clock.nowMs() && drainIn(existing).action.token === drain.action.token;
+      return comesAtMs > clock.nowMs() && isOf(drain, existing);
+    };
+
+    const isOf = (drain: Drain, schedule: GetScheduleCommandOutput | undefined): boolean => {
+      try {
+        return isSameDrain(drainIn(schedule), drain);
+      } catch {
+        return false; // What cannot be read cannot go on either.
+      }
     };
 
     return {
@@ -122,10 +131,20 @@ export function schedulerParkingPlaces({ client, place, clock, read }: Scheduler
           }
         }),
 
-      parkedOn: (containerInstanceArn) =>
+      parkedOn: (containerInstanceArn, on = 'lifecycle-action') =>
         awsCall(`look for a drain that is parked on ${containerInstanceArn}`, async () => {
-          const schedule = await scheduleNamed(nameFor(containerInstanceArn));
+          const schedule = await scheduleNamed(nameFor(containerInstanceArn, on === 'notice'));
           return schedule && drainIn(schedule);
+        }),
+
+      parkedAtMs: () =>
+        awsCall(`list the schedules of ${GroupName}`, async () => {
+          const pages = paginateListSchedules({ client, pageSize: 100 }, { GroupName }, sending);
+          const schedules = (await Array.fromAsync(pages)).flatMap((page) => page.Schedules ?? []);
+          const changedAtMs = new Map(
+            schedules.map(({ Name, LastModificationDate: changedAt }) => [Name, changedAt?.getTime()]),
+          );
+          return (containerInstanceArn) => changedAtMs.get(nameFor(containerInstanceArn));
         }),
 
       release: (drain) => awsCall(`delete the schedule of ${drain.action.instanceId}`, () => remove(nameOf(drain))),
@@ -135,10 +154,10 @@ export function schedulerParkingPlaces({ client, place, clock, read }: Scheduler
 
 /** A drain on a notice has a place of its own: the drain of a lifecycle action must never be overwritten by it. */
 function nameOf({ action, containerInstance }: Drain): string {
-  return `${nameFor(containerInstance)}${'notice' in action ? '-notice' : ''}`;
+  return nameFor(containerInstance, 'notice' in action);
 }
 
 /** The last part of its ARN: unique, and in the letters that a schedule's name may have. */
-function nameFor(containerInstanceArn = ''): string {
-  return containerInstanceArn.split('/').at(-1) ?? '';
+function nameFor(containerInstanceArn = '', isOnNotice = false): string {
+  return `${containerInstanceArn.split('/').at(-1)}${isOnNotice ? '-notice' : ''}`;
 }

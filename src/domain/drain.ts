@@ -8,15 +8,15 @@ export interface LifecycleAction {
   readonly autoScalingGroup: string;
   readonly lifecycleHook: string;
   readonly instanceId: string;
-  /** One for each lifecycle action: also the drain's id. */
-  readonly token: string;
+  /** One for each lifecycle action; only its event tells it, so it is undefined where the event was lost. */
+  readonly token?: string | undefined;
 }
 
 /** EC2's word that it may take an instance, whatever Auto Scaling does: there is nothing to hold and nothing to complete. */
 export interface Notice {
   readonly notice: NoticeKind;
   readonly instanceId: string;
-  /** The id of the event: also the drain's id. */
+  /** The id of the event. */
   readonly token: string;
 }
 
@@ -107,6 +107,17 @@ export interface ContainerInstance extends Located {
   readonly countedTasks: number;
 }
 
+/** A registration, and the EC2 instance that it is of. */
+export interface Registration extends ContainerInstance {
+  readonly ec2InstanceId: string;
+}
+
+/** An instance that a terminating hook of its group holds: ours, or another's. */
+export interface HeldInstance {
+  readonly autoScalingGroup: string;
+  readonly instanceId: string;
+}
+
 /** Who started a task: a replica service, a daemon service, or somebody with RunTask. */
 export type TaskClass = 'service' | 'daemon' | 'standalone';
 
@@ -122,6 +133,10 @@ export interface HoldingTask extends Located {
   readonly stopRequested: boolean;
   /** SIGTERM to SIGKILL, the longest of its containers. */
   readonly stopTimeoutSeconds: number;
+  /** Since when it is where it is, as near as ECS tells: of one that is leaving, since it was told to. */
+  readonly statusSinceMs?: number | undefined;
+  /** A deployment's id, or what RunTask was given. */
+  readonly startedBy?: string | undefined;
 }
 
 /** A task that was on the instance and has stopped. */
@@ -206,6 +221,20 @@ export function newDrain(
   };
 }
 
+/** The drain's id, for people: the token of its action, or its instance where that is not known. */
+export function drainIdOf({ action }: Drain): string {
+  return action.token ?? action.instanceId;
+}
+
+/** Whether both are drains of the same lifecycle action, or on the same notice. */
+export function isSameDrain({ action: a }: Drain, { action: b }: Drain): boolean {
+  if ('notice' in a || 'notice' in b) return a.token === b.token;
+  const isSameHold =
+    a.instanceId === b.instanceId && a.autoScalingGroup === b.autoScalingGroup && a.lifecycleHook === b.lifecycleHook;
+  // A group may hold an instance again that went back to its warm pool.
+  return isSameHold && (a.token === b.token || a.token === undefined || b.token === undefined);
+}
+
 /** What the registrations and their tasks amount to; as long as one is ACTIVE the tasks do not matter. */
 export function observationOf(
   containerInstances: readonly ContainerInstance[],
@@ -245,6 +274,16 @@ export function withAgents(drain: Drain, observation: Observation, nowMs: number
  * How far a task is in its life, as ECS names the stages (facts 13): the one that is least far is likely to stop last.
  */
 const STAGES = ['PROVISIONING', 'PENDING', 'ACTIVATING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING'];
+
+/** Whether it has yet to become RUNNING. */
+export function hasYetToStart({ lastStatus }: HoldingTask): boolean {
+  return STAGES.slice(0, STAGES.indexOf('RUNNING')).includes(lastStatus);
+}
+
+/** Whether it runs no longer: its load balancer lets go of it, or its containers end. */
+export function isLeaving({ lastStatus }: HoldingTask): boolean {
+  return STAGES.indexOf(lastStatus) > STAGES.indexOf('RUNNING');
+}
 
 /** Whether its containers were told to stop, or have: it is a matter of its stop timeout now. */
 export function isEnding({ lastStatus }: HoldingTask): boolean {

@@ -43,6 +43,9 @@ export const HAND_OVER_SECONDS = 15;
 /** A schedule comes within the minute after its time (facts 10), and then has the same way to go. */
 export const PARKED_LATE_SECONDS = 60 + HAND_OVER_SECONDS;
 
+/** How long an event may be on its way: Lambda tries a crashed invocation again after one minute and after two more (facts 7). */
+export const ON_THE_WAY_SECONDS = 180;
+
 /** Parking for less than this is not worth the calls. */
 export const PARK_MIN_SECONDS = 30;
 
@@ -75,6 +78,13 @@ export type ParkedLook = keyof typeof PARKED_LOOKS_SECONDS;
 export function parkedLookAtMs(look: ParkedLook, nowMs: number, random: number): number {
   const { from, spread } = PARKED_LOOKS_SECONDS[look];
   return nowMs + Math.round((from + spread * random) * 1000);
+}
+
+/** When a drain that was parked at that instant, and not since, must have lost what would have continued it. */
+export function lostAtMs(parkedAtMs: number, { heartbeatTimeoutSeconds, heartbeatFraction }: Policy): number {
+  const { from, spread } = PARKED_LOOKS_SECONDS.safely;
+  const longestSeconds = Math.min(from + spread, heartbeatTimeoutSeconds * heartbeatFraction);
+  return parkedAtMs + (longestSeconds + PARKED_LATE_SECONDS + ON_THE_WAY_SECONDS) * 1000;
 }
 
 /**

@@ -1,9 +1,11 @@
 /** What the domain needs from outside. Adapters implement these; tests fake them. */
 
+import type { Explanation, Facts } from './blockers.ts';
 import type { Decision } from './decide.ts';
 import type {
   ContainerInstance,
   Drain,
+  HeldInstance,
   HoldingTask,
   HookLimits,
   LifecycleAction,
@@ -11,6 +13,7 @@ import type {
   Located,
   Observation,
   Outcome,
+  Registration,
   Task,
 } from './drain.ts';
 
@@ -30,12 +33,18 @@ export interface ContainerInstances {
   refresh(containerInstances: readonly Located[]): Promise<readonly ContainerInstance[]>;
   /** Those of the EC2 instances that take tasks in the cluster, found together. */
   findActive(cluster: string, ec2InstanceIds: readonly string[]): Promise<readonly Located[]>;
+  /** Every registration of the EC2 instances in the cluster as it is now, found together. */
+  registrations(cluster: string, ec2InstanceIds: readonly string[]): Promise<readonly Registration[]>;
   /** Sets ACTIVE ones to DRAINING; others, such as one that is DRAINING already, ECS refuses. */
   setDraining(containerInstances: readonly Located[]): Promise<DrainingAnswer>;
   /** Every task ECS still lists for them, whatever its desired status. */
   listTasks(containerInstances: readonly ContainerInstance[]): Promise<readonly Task[]>;
   /** The same tasks as they are now; one that ECS has forgotten is left out. */
   refreshTasks(tasks: readonly Located[]): Promise<readonly Task[]>;
+  /**
+   * What ECS knows of why the tasks stay. It takes a few seconds at most, and what ECS does not tell is among the unknown.
+   */
+  factsAbout(tasks: readonly HoldingTask[]): Promise<Facts>;
   /** Asks ECS to stop the task with its usual grace; `reason` is shown to whoever looks at the task. */
   stopTask(task: HoldingTask, reason: string): Promise<void>;
   /** Whether ECS did not answer at the first attempt lately: then it is asked for nothing that can wait. */
@@ -57,10 +66,12 @@ export type ActionAnswer = 'accepted' | 'already-completed';
 export interface LifecycleActions {
   hookLimits(action: LifecycleAction): Promise<HookLimits>;
   /**
-   * The EC2 instances of the group that a terminating hook holds; none of a group with a warm pool, for Auto Scaling may
+   * The EC2 instances of the groups that a terminating hook holds; none of a group with a warm pool, for Auto Scaling may
    * hold one there only to put it back.
    */
-  heldInstances(autoScalingGroup: string): Promise<readonly string[]>;
+  heldInstances(autoScalingGroups: readonly string[]): Promise<readonly HeldInstance[]>;
+  /** Since when Auto Scaling is terminating those of the group's instances that it is terminating now, in epoch milliseconds. */
+  terminatingSinceMs(autoScalingGroup: string): Promise<ReadonlyMap<string, number>>;
   recordHeartbeat(action: LifecycleAction): Promise<ActionAnswer>;
   complete(action: LifecycleAction, result: LifecycleResult): Promise<ActionAnswer>;
 }
@@ -78,8 +89,13 @@ export interface ParkingPlaces {
    * parked it on the new place already.
    */
   park(drain: Drain, untilMs: number, place: 'new' | 'own' | 'spent'): Promise<'parked' | 'taken'>;
-  /** The drain that waits on this container instance, as it was parked. */
-  parkedOn(containerInstanceArn: string): Promise<Drain | undefined>;
+  /**
+   * The drain of a lifecycle action that waits on this container instance, or that on a notice, as it was parked.
+   * @throws Error if what is there cannot be understood.
+   */
+  parkedOn(containerInstanceArn: string, on?: 'lifecycle-action' | 'notice'): Promise<Drain | undefined>;
+  /** When each container instance's place was taken or changed last, in epoch milliseconds; undefined where there is none. */
+  parkedAtMs(): Promise<(containerInstanceArn: string) => number | undefined>;
   /** Gives the place up; that it is empty already is no error. */
   release(drain: Drain): Promise<void>;
 }
@@ -87,8 +103,21 @@ export interface ParkingPlaces {
 /** News of a drain, for whoever listens on the bus. */
 export type News =
   | { readonly kind: 'started'; readonly deadlineAtMs: number; readonly holdingTasks: readonly HoldingTask[] }
-  | { readonly kind: 'stuck'; readonly deadlineAtMs: number; readonly holdingTasks: readonly HoldingTask[] }
-  | { readonly kind: 'finished'; readonly outcome: Outcome; readonly finishedAtMs: number };
+  | {
+      readonly kind: 'stuck';
+      readonly deadlineAtMs: number;
+      readonly holdingTasks: readonly HoldingTask[];
+      readonly explanation: Explanation;
+    }
+  | ({ readonly kind: 'finished' } & Ending);
+
+/** How a drain ended, and when. */
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly finishedAtMs: number;
+  /** Of an end that let tasks die. */
+  readonly explanation?: Explanation | undefined;
+}
 
 export interface Announcements {
   announce(drain: Drain, news: News): Promise<void>;
@@ -114,9 +143,15 @@ export type JournalEntry =
   | { readonly kind: 'refused'; readonly doing: Decision['kind'] | 'release'; readonly reason: string }
   /** Another delivery of the same event has this drain. */
   | { readonly kind: 'superseded' }
+  /** A continuation that is at no place of ours claims what Auto Scaling does not say. */
+  | { readonly kind: 'corrected'; readonly claimedStartAtMs: number }
+  /** The sweep found that nobody goes on with it. */
+  | { readonly kind: 'found'; readonly lost: 'event' | 'continuation' }
   /** ECS drains the instances of this group as well. */
   | { readonly kind: 'managed-draining' }
-  | { readonly kind: 'finished'; readonly outcome: Outcome; readonly finishedAtMs: number };
+  /** What holds the instance for so long, and why. */
+  | { readonly kind: 'stuck'; readonly deadlineAtMs: number; readonly explanation: Explanation }
+  | ({ readonly kind: 'finished' } & Ending);
 
 /** Logs and metrics. */
 export interface Journal {

@@ -1,10 +1,12 @@
 /** The use case: observe, decide, act, until the drain ends or the invocation does. */
 
+import { type Explanation, explanationOf, NO_FACTS } from './blockers.ts';
 import { type Decision, decide, hookOf, type Situation, waitingFor } from './decide.ts';
 import {
   type ContainerInstance,
   type Drain,
   type DrainingObservation,
+  isSameDrain,
   type LifecycleAction,
   type Located,
   lastToStop,
@@ -17,13 +19,14 @@ import {
   withAgents,
 } from './drain.ts';
 import {
+  deadlineAtMs,
   deadlineUsedPercent,
   MAX_CONTINUATIONS,
   maxSilenceGapSeconds,
   nextPollIntervalSeconds,
   type Policy,
 } from './policy.ts';
-import { type Journal, type News, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
+import { type Ending, type Journal, type News, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
 
 /** How one invocation's part of a drain ended. */
 export type DrainResult =
@@ -88,6 +91,74 @@ export async function wakeDrain(
     return { kind: 'not-awaited', reason: `the tasks on ${instanceId} are not listed yet, and ECS is busy` };
   }
   return runDrain(drain, policy, ports, taskArn);
+}
+
+/**
+ * Goes on with the drain of a continuation. Whoever may put events on the bus can write one, so it is not believed: what
+ * the drain left at its place is, for only the function writes there; without a place, only what Auto Scaling confirms.
+ * @throws as `runDrain` does.
+ */
+export async function continueDrain(claimed: Drain, policy: Policy, ports: Ports): Promise<DrainResult> {
+  const drain = (await keptOf(claimed, ports)) ?? (await confirmed(claimed, policy, ports));
+  if (drain) return runDrain(drain, policy, ports);
+  const seen = await observed(looksThrough(ports, policy).full, claimed);
+  const holdingTasks = seen.kind === 'draining' ? seen.holdingTasks : [];
+  const outcome = { kind: 'already-completed', holdingTasks } as const;
+  return (await finish(claimed, { outcome, finishedAtMs: ports.clock.nowMs() }, ports)).result;
+}
+
+/** The drain as it left itself at its place; undefined if there is none, or none that can be read now. */
+async function keptOf(claimed: Drain, { parkingPlaces, journal }: Ports): Promise<Drain | undefined> {
+  const { action, containerInstance } = claimed;
+  if (!parkingPlaces || containerInstance === undefined) return undefined;
+  try {
+    const on = 'notice' in action ? 'notice' : 'lifecycle-action';
+    const kept = await parkingPlaces.parkedOn(containerInstance, on);
+    return kept && isSameDrain(kept, claimed) ? kept : undefined;
+  } catch (error) {
+    journal.record(claimed, { kind: 'refused', doing: 'park', reason: reasonOf(error) });
+    return undefined;
+  }
+}
+
+/** What Auto Scaling confirms of the drain; undefined if it waits for no such action. */
+async function confirmed(claimed: Drain, policy: Policy, ports: Ports): Promise<Drain | undefined> {
+  const bare = {
+    ...claimed,
+    hook: undefined,
+    parked: undefined,
+    containerInstance: undefined,
+    pollIntervalSeconds: policy.pollMinSeconds,
+    // Where drains are never parked nobody else remembers it; it still takes an agent that is silent now.
+    agentSilence: ports.parkingPlaces ? undefined : claimed.agentSilence,
+  };
+  if ('notice' in claimed.action) return bare;
+  try {
+    // It tells whether the action is pending; and then it does not matter when the last one was.
+    if ((await ports.lifecycleActions.recordHeartbeat(claimed.action)) === 'already-completed') return undefined;
+    const beaten = { ...bare, lastHeartbeatAtMs: ports.clock.nowMs(), heartbeats: bare.heartbeats + 1 };
+    return (await withActualStart(beaten, ports)) ?? beaten;
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    ports.journal.record(bare, { kind: 'refused', doing: 'heartbeat', reason: error.message });
+    return bare; // Its start is asked for again before tasks are to die for it.
+  }
+}
+
+/** An event may come from a clock that is ahead... */
+const START_TOO_EARLY_SECONDS = 60;
+/** ...and a load balancer of the group may deregister the instance before its hook holds it, for an hour at most. */
+const START_TOO_LATE_SECONDS = 3_600;
+
+/** The drain with the start that Auto Scaling tells, where the two cannot both be true. */
+async function withActualStart(drain: Drain, { lifecycleActions, journal }: Ports): Promise<Drain | undefined> {
+  const { autoScalingGroup, instanceId } = lifecycleActionOf(drain);
+  const startedAtMs = (await lifecycleActions.terminatingSinceMs(autoScalingGroup)).get(instanceId);
+  if (startedAtMs === undefined) return undefined;
+  const laterBySeconds = (drain.startedAtMs - startedAtMs) / 1000;
+  if (laterBySeconds >= -START_TOO_EARLY_SECONDS && laterBySeconds <= START_TOO_LATE_SECONDS) return undefined;
+  journal.record(drain, { kind: 'corrected', claimedStartAtMs: drain.startedAtMs });
+  return { ...drain, startedAtMs, agentSilence: undefined };
 }
 
 /**
@@ -159,8 +230,11 @@ function tellingChanges(journal: Journal): Journal {
           refused = entry.doing;
           break;
         case 'finished':
+        case 'stuck':
         case 'superseded':
         case 'managed-draining':
+        case 'corrected':
+        case 'found':
           break;
         default:
           unreachable(entry);
@@ -346,10 +420,15 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       const { verdict } = decision;
       if ('notice' in drain.action) {
         const isForeign = verdict.kind === 'gone' && drain.continuations === 0;
-        return isForeign ? { result: { kind: 'not-ours' } } : finish(drain, verdict, ports);
+        return isForeign ? { result: { kind: 'not-ours' } } : concluded(turn, verdict, ports);
+      }
+      if (isLethal(verdict)) {
+        // Tasks are to die for an instant that an event gave.
+        const corrected = await withActualStart(drain, ports);
+        if (corrected) return { drain: corrected, look, observation };
       }
       const answer = await lifecycleActions.complete(drain.action, resultOf(verdict));
-      return answer === 'accepted' ? finish(drain, verdict, ports) : overtaken(turn, ports);
+      return answer === 'accepted' ? concluded(turn, verdict, ports) : overtaken(turn, ports);
     }
     case 'set-draining': {
       const others = observation.kind === 'active' ? observation.containerInstances : [];
@@ -381,7 +460,11 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
     case 'announce': {
       const { news: kind, deadlineAtMs } = decision;
       const holdingTasks = observation.kind === 'draining' ? observation.holdingTasks : [];
-      await told(drain, { kind, deadlineAtMs, holdingTasks }, ports);
+      if (kind === 'stuck') {
+        const explanation = await explained(turn, ports);
+        ports.journal.record(drain, { kind, deadlineAtMs, explanation });
+        await told(drain, { kind, deadlineAtMs, holdingTasks, explanation }, ports);
+      } else await told(drain, { kind, deadlineAtMs, holdingTasks }, ports);
       return { drain: { ...drain, announced: kind }, look, observation };
     }
     case 'stop-tasks': {
@@ -445,9 +528,9 @@ async function drainNeighbours({ drain, random }: Turn, ports: Ports): Promise<v
   const { action, cluster } = drain;
   if ('notice' in action) return;
   try {
-    const held = (await ports.lifecycleActions.heldInstances(action.autoScalingGroup)).filter(
-      (instanceId) => instanceId !== action.instanceId,
-    );
+    const held = (await ports.lifecycleActions.heldInstances([action.autoScalingGroup]))
+      .map(({ instanceId }) => instanceId)
+      .filter((instanceId) => instanceId !== action.instanceId);
     const asked = fromThere(held, random).slice(0, NEIGHBOURS);
     if (asked.length === 0 || cluster === undefined) return;
     const active = await ports.containerInstances.findActive(cluster, asked);
@@ -536,18 +619,52 @@ function lifecycleActionOf({ action }: Drain): LifecycleAction {
   return action;
 }
 
-async function finish(drain: Drain, outcome: Outcome, ports: Ports): Promise<Step> {
-  const { journal, clock, parkingPlaces } = ports;
-  const finishedAtMs = clock.nowMs();
-  journal.record(drain, { kind: 'finished', outcome, finishedAtMs });
-  await told(drain, { kind: 'finished', outcome, finishedAtMs }, ports);
+/** Why the tasks stay: ECS is asked for more than the tasks only here, once a drain is stuck or has let tasks die. */
+async function explained({ drain, observation, policy, nowMs }: Turn, ports: Ports): Promise<Explanation> {
+  if (observation.kind !== 'draining') {
+    const reason = observation.kind === 'unavailable' ? observation.reason : 'The tasks were not listed yet.';
+    return { atMs: nowMs, blockers: [], unknown: [reason] };
+  }
+  const { containerInstances, holdingTasks } = observation;
+  if (holdingTasks.length === 0) return { atMs: nowMs, blockers: [], unknown: ['The instance is still registering.'] };
+  const facts = await ports.containerInstances
+    .factsAbout(holdingTasks)
+    .catch((error: unknown) => ({ ...NO_FACTS, unknown: [reasonOf(error)] }));
+  return explanationOf(holdingTasks, {
+    facts,
+    containerInstances,
+    agentSilence: drain.agentSilence,
+    startedAtMs: drain.startedAtMs,
+    deadlineAtMs: deadlineAtMs(drain, hookOf({ drain, policy }), policy),
+    nowMs,
+  });
+}
+
+function isLethal({ kind }: Verdict): boolean {
+  return kind === 'timed-out' || kind === 'agent-lost';
+}
+
+/** What was decided has been done: an explanation of the tasks that die for it delays nothing but the news. */
+async function concluded(turn: Turn, outcome: Verdict, ports: Ports): Promise<Step> {
+  const ending = { outcome, finishedAtMs: ports.clock.nowMs() };
+  return finish(
+    turn.drain,
+    isLethal(outcome) ? { ...ending, explanation: await explained(turn, ports) } : ending,
+    ports,
+  );
+}
+
+async function finish(drain: Drain, ending: Ending, ports: Ports): Promise<{ readonly result: DrainResult }> {
+  const { journal, parkingPlaces } = ports;
+  journal.record(drain, { kind: 'finished', ...ending });
+  await told(drain, { kind: 'finished', ...ending }, ports);
   if (drain.parked) {
     // A schedule that stays wakes a drain that is over, which is harmless.
     await parkingPlaces?.release(drain).catch((error: unknown) => {
       journal.record(drain, { kind: 'refused', doing: 'release', reason: reasonOf(error) });
     });
   }
-  return { result: { kind: 'finished', outcome } };
+  return { result: { kind: 'finished', outcome: ending.outcome } };
 }
 
 /**
@@ -555,7 +672,8 @@ async function finish(drain: Drain, outcome: Outcome, ports: Ports): Promise<Ste
  * tasks seen last tell what that cost, for the instance may be gone by now.
  */
 function overtaken({ drain, lastSeen }: Turn, ports: Ports): Promise<Step> {
-  return finish(drain, { kind: 'already-completed', holdingTasks: lastSeen?.holdingTasks ?? [] }, ports);
+  const outcome = { kind: 'already-completed', holdingTasks: lastSeen?.holdingTasks ?? [] } as const;
+  return finish(drain, { outcome, finishedAtMs: ports.clock.nowMs() }, ports);
 }
 
 function resultOf(verdict: Verdict) {

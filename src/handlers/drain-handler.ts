@@ -15,14 +15,18 @@ import { eventBridgeAnnouncements, eventBridgeContinuations } from '../adapters/
 import { drainKeys, powertoolsJournal } from '../adapters/powertools-journal.ts';
 import { schedulerParkingPlaces } from '../adapters/scheduler.ts';
 import { abortAfter, systemClock } from '../adapters/system-clock.ts';
-import { type Drain, unreachable } from '../domain/drain.ts';
-import type { Clock, Ports } from '../domain/ports.ts';
-import { type DrainResult, runDrain, type WakeUp, wakeDrain } from '../domain/run-drain.ts';
-import { drainIn, receive } from './events.ts';
+import { unreachable } from '../domain/drain.ts';
+import { type Clock, type Ports, Unavailable } from '../domain/ports.ts';
+import { continueDrain, type DrainResult, runDrain, type WakeUp, wakeDrain } from '../domain/run-drain.ts';
+import { type SweepResult, sweep } from '../domain/sweep.ts';
+import { drainIn, type Received, receive } from './events.ts';
 import { settingsFrom } from './settings.ts';
 
 /** What an invocation came to. */
-export type HandlerResult = DrainResult | { readonly kind: 'ignored'; readonly reason: string };
+export type HandlerResult = DrainResult | SweepResult | { readonly kind: 'ignored'; readonly reason: string };
+
+/** An event that is about one drain. */
+type ToDrain = Extract<Received, { kind: 'drain' | 'continuation' }>;
 
 /** What a rehearsal may put in place of the machine's own: nothing else of the handler differs there. */
 export interface Seams {
@@ -84,9 +88,12 @@ export function createDrainHandler(
     const received = receive(event, settings);
     switch (received.kind) {
       case 'drain':
+      case 'continuation':
         logger.appendKeys(drainKeys(received.drain));
         if (received.warning !== undefined) logger.warn(received.warning);
-        return drainNow(received.drain, portsOf(context));
+        return drainNow(received, portsOf(context));
+      case 'sweep':
+        return sweepNow(portsOf(context));
       case 'wake-up':
         return wake(received.wakeUp, portsOf(context));
       case 'ignored':
@@ -97,10 +104,21 @@ export function createDrainHandler(
     }
   };
 
-  const drainNow = async (drain: Drain, ports: Ports): Promise<HandlerResult> => {
-    const result = await runDrain(drain, settings.policy, ports);
+  const drainNow = async ({ kind, drain }: ToDrain, ports: Ports): Promise<HandlerResult> => {
+    const run = kind === 'continuation' ? continueDrain : runDrain;
+    const result = await run(drain, settings.policy, ports);
     if (result.kind === 'not-ours') logger.info(`Ignored: ${drain.action.instanceId} is in none of our clusters`);
     return result;
+  };
+
+  const sweepNow = async (ports: Ports): Promise<HandlerResult> => {
+    try {
+      return await sweep(settings, settings.policy, ports);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      logger.warn(`Looking for lost drains again in the next sweep: ${error.message}`);
+      return { kind: 'ignored', reason: error.message };
+    }
   };
 
   const wake = async (wakeUp: WakeUp, { parkingPlaces: places, ...ports }: Ports): Promise<HandlerResult> => {

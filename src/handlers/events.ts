@@ -6,9 +6,11 @@ import type { WakeUp } from '../domain/run-drain.ts';
 import { sentenceOf, shown } from './sentence.ts';
 import { clusterName, type Settings } from './settings.ts';
 
-/** What an event asks of us: a drain to start or go on with, one that may be parked, or nothing. */
+/** What an event asks of us: a drain to start, one to go on with, one that may be parked, to look for lost ones, or nothing. */
 export type Received =
   | { readonly kind: 'drain'; readonly drain: Drain; readonly warning?: string }
+  | { readonly kind: 'continuation'; readonly drain: Drain; readonly warning?: string }
+  | { readonly kind: 'sweep' }
   | { readonly kind: 'wake-up'; readonly wakeUp: WakeUp }
   | { readonly kind: 'ignored'; readonly reason: string };
 
@@ -26,6 +28,9 @@ const NOTICES: Readonly<Record<string, NoticeKind>> = {
   'EC2 Spot Instance Interruption Warning': 'spot-interruption',
   'EC2 Instance Rebalance Recommendation': 'rebalance-recommendation',
 };
+
+const SCHEDULE_SOURCE = 'aws.events';
+const SCHEDULE_DETAIL_TYPE = 'Scheduled Event';
 
 const TASK_SOURCE = 'aws.ecs';
 const TASK_DETAIL_TYPE = 'ECS Task State Change';
@@ -96,7 +101,7 @@ const ofLifecycleAction = object({
   autoScalingGroup: name('the name of an Auto Scaling group'),
   lifecycleHook: name('the name of a lifecycle hook'),
   instanceId,
-  token,
+  token: v.optional(token),
 });
 
 const ofNotice = object({
@@ -119,7 +124,7 @@ const VERSION_EXPECTED = `expected version 1 to ${CONTINUATION_VERSION}, which t
 
 /** The detail of our own continuation, of this version or of an older one: nothing in it that we did not write. */
 const continuationDetail = object({
-  version: v.picklist([1, CONTINUATION_VERSION], VERSION_EXPECTED),
+  version: v.picklist([1, 2, CONTINUATION_VERSION], VERSION_EXPECTED),
   drain: object({
     ...drainBasis,
     namedCluster: v.optional(clusterName),
@@ -171,6 +176,10 @@ export function receive(event: unknown, settings: Settings): Received {
   }
   const notice = source === NOTICE_SOURCE && Object.hasOwn(NOTICES, detailType) ? NOTICES[detailType] : undefined;
   if (notice) return receiveNotice(notice, event, Date.parse(time), settings);
+  if (source === SCHEDULE_SOURCE && detailType === SCHEDULE_DETAIL_TYPE) {
+    // It would find again and again what it only drains as if.
+    return settings.dryRun ? ignored('a dry run looks for no lost drains') : { kind: 'sweep' };
+  }
   if (source === TASK_SOURCE && detailType === TASK_DETAIL_TYPE) return receiveTask(detail, settings);
   return ignored(`nobody here waits for ${detailType} from ${source}`);
 }
@@ -202,7 +211,7 @@ function receiveContinuation(detail: unknown, sentAtMs: number, settings: Settin
     if (drain[field] <= sentAtMs + CLOCK_SKEW_MS) continue;
     throw new RejectedEvent(`The continuation event cannot be understood: detail.drain.${field} is after it was sent.`);
   }
-  return { kind: 'drain', drain, ...(warning !== undefined && { warning }) };
+  return { kind: 'continuation', drain, ...(warning !== undefined && { warning }) };
 }
 
 /**

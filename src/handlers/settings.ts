@@ -3,16 +3,12 @@ import { MANAGED_DRAINING_HOOK } from '../adapters/auto-scaling.ts';
 import type { SchedulerPlace } from '../adapters/scheduler.ts';
 import type { NoticeKind } from '../domain/drain.ts';
 import { conflictsIn, type Policy } from '../domain/policy.ts';
+import type { Territory } from '../domain/sweep.ts';
 import { sentenceOf } from './sentence.ts';
 
-/** What the operator set, as the handler uses it. */
-export interface Settings {
+/** What the operator set, as the handler uses it: the events of other groups and hooks are somebody else's. */
+export interface Settings extends Territory {
   readonly policy: Policy;
-  /** The groups and hooks whose events we act on; all others are somebody else's. */
-  readonly autoScalingGroups: readonly string[];
-  /** The cluster of a group, where it was said. */
-  readonly clusterOfGroup: ReadonlyMap<string, string>;
-  readonly lifecycleHooks: readonly string[];
   /** The notices of EC2 on which we drain as well. */
   readonly notices: readonly NoticeKind[];
   /** Whether AWS is only looked at. */

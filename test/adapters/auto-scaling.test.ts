@@ -61,6 +61,7 @@ function groupWith(states: readonly string[], more = '') {
 }
 
 const accepted = {
+  DescribeScalingActivities: document('DescribeScalingActivities', '<Activities/>'),
   DescribeAutoScalingGroups: groupWith(['InService']),
   CompleteLifecycleAction: document('CompleteLifecycleAction', ''),
   RecordLifecycleActionHeartbeat: document('RecordLifecycleActionHeartbeat', ''),
@@ -72,7 +73,8 @@ const requests: [Action, (actions: LifecycleActions) => Promise<unknown>][] = [
   ['CompleteLifecycleAction', (actions) => actions.complete(action, 'CONTINUE')],
   ['RecordLifecycleActionHeartbeat', (actions) => actions.recordHeartbeat(action)],
   ['DescribeLifecycleHooks', (actions) => actions.hookLimits(action)],
-  ['DescribeAutoScalingGroups', (actions) => actions.heldInstances('web')],
+  ['DescribeScalingActivities', (actions) => actions.terminatingSinceMs('web')],
+  ['DescribeAutoScalingGroups', (actions) => actions.heldInstances(['web'])],
 ];
 const answering = requests.slice(0, 2);
 
@@ -165,24 +167,72 @@ describe('how long the hook holds', () => {
 });
 
 describe('the instances that are held', () => {
-  it('are those of the group that wait for a terminating hook', async () => {
+  it('are those of the groups that wait for a terminating hook', async () => {
     const states = ['InService', 'Terminating:Wait', 'Terminating:Proceed', 'Pending:Wait', 'Terminating:Wait'];
     const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(states) });
-    expect(await autoScalingAt(endpoint).heldInstances('web')).toEqual(['i-1', 'i-4']);
-    expect(endpoint.inputsOf('DescribeAutoScalingGroups')).toMatchObject([{ 'AutoScalingGroupNames.member.1': 'web' }]);
+    expect(await autoScalingAt(endpoint).heldInstances(['web', 'workers'])).toEqual([
+      { autoScalingGroup: 'web', instanceId: 'i-1' },
+      { autoScalingGroup: 'web', instanceId: 'i-4' },
+    ]);
+    expect(endpoint.inputsOf('DescribeAutoScalingGroups')).toMatchObject([
+      { 'AutoScalingGroupNames.member.1': 'web', 'AutoScalingGroupNames.member.2': 'workers' },
+    ]);
   });
 
   it('are none where a warm pool may take them back', async () => {
     const warmPool = '<WarmPoolConfiguration><MinSize>1</MinSize></WarmPoolConfiguration>';
     const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(['Terminating:Wait'], warmPool) });
-    expect(await autoScalingAt(endpoint).heldInstances('web')).toEqual([]);
+    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual([]);
   });
 
   it('are none of a group that is gone', async () => {
     const endpoint = await aws({
       DescribeAutoScalingGroups: document('DescribeAutoScalingGroups', '<AutoScalingGroups/>'),
     });
-    expect(await autoScalingAt(endpoint).heldInstances('web')).toEqual([]);
+    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual([]);
+  });
+});
+
+describe('since when instances are being terminated', () => {
+  const activity = (description: string, startedAt: string, endedAt?: string) =>
+    `<member><ActivityId>1</ActivityId><AutoScalingGroupName>web</AutoScalingGroupName><Cause>x</Cause>
+      <Description>${description}</Description><StartTime>${startedAt}</StartTime>
+      ${endedAt ? `<EndTime>${endedAt}</EndTime>` : ''}<StatusCode>MidTerminatingLifecycleAction</StatusCode></member>`;
+  const page = (activities: readonly string[], next = '') =>
+    document('DescribeScalingActivities', `<Activities>${activities.join('')}</Activities>${next}`);
+
+  it('is told by the activities in progress, which come first', async () => {
+    const endpoint = await aws({
+      DescribeScalingActivities: [
+        page(
+          [
+            activity('Terminating EC2 instance: i-0123456789abcdef0', '2026-03-01T09:00:00Z'),
+            activity('Launching a new EC2 instance: i-0123456789abcdef9', '2026-03-01T09:01:00Z'),
+          ],
+          '<NextToken>more</NextToken>',
+        ),
+        page(
+          [
+            activity(
+              'Terminating EC2 instance: i-0123456789abcdef1 - WaitingForLifecycleAction',
+              '2026-03-01T08:00:00Z',
+            ),
+            activity('Terminating EC2 instance: i-0123456789abcdef2', '2026-03-01T07:00:00Z', '2026-03-01T07:05:00Z'),
+          ],
+          '<NextToken>old</NextToken>',
+        ),
+      ],
+    });
+    expect(await autoScalingAt(endpoint).terminatingSinceMs('web')).toEqual(
+      new Map([
+        ['i-0123456789abcdef0', Date.UTC(2026, 2, 1, 9)],
+        ['i-0123456789abcdef1', Date.UTC(2026, 2, 1, 8)],
+      ]),
+    );
+    expect(endpoint.inputsOf('DescribeScalingActivities')).toMatchObject([
+      { AutoScalingGroupName: 'web' },
+      { AutoScalingGroupName: 'web', NextToken: 'more' },
+    ]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { ECSClient, type Task as EcsTask } from '@aws-sdk/client-ecs';
 import { describe, expect, it } from 'vitest';
 import { ecsContainerInstances } from '../../src/adapters/ecs.ts';
-import type { ContainerInstance, HoldingTask, Task } from '../../src/domain/drain.ts';
+import type { HoldingTask, Registration, Task } from '../../src/domain/drain.ts';
 import { type ContainerInstances, Unavailable } from '../../src/domain/ports.ts';
 import {
   CLUSTER,
@@ -22,12 +22,13 @@ function ecsAt({ config }: AwsEndpoint, { readStopTimeouts = false, signal = new
 }
 
 /** A registration as the domain knows it. */
-function registration(n = 1, changes: Partial<ContainerInstance> = {}): ContainerInstance {
+function registration(n = 1, changes: Partial<Registration> = {}): Registration {
   return {
     arn: containerInstanceArn(n),
     cluster: CLUSTER,
     status: 'ACTIVE',
     agentConnected: true,
+    ec2InstanceId: INSTANCE_ID,
     countedTasks: 2,
     ...changes,
   };
@@ -195,6 +196,44 @@ describe('finding those that take tasks among many instances', () => {
         maxResults: 100,
       },
     ]);
+  });
+});
+
+describe('finding out which registrations EC2 instances have', () => {
+  it('asks for a hundred at a time, whatever their status, and describes them', async () => {
+    const endpoint = await aws({
+      ListContainerInstances: [
+        { containerInstanceArns: [containerInstanceArn(1)] },
+        { containerInstanceArns: [containerInstanceArn(2)] },
+      ],
+      DescribeContainerInstances: [
+        { containerInstances: [recordedInstance()], failures: [] },
+        {
+          containerInstances: [
+            recordedInstance({
+              containerInstanceArn: containerInstanceArn(2),
+              ec2InstanceId: 'i-0123456789abcdef1',
+            }),
+          ],
+          failures: [],
+        },
+      ],
+    });
+    const ids = Array.from({ length: 101 }, (_, i) => `i-${String(i).padStart(17, '0')}`);
+    expect(await ecsAt(endpoint).registrations(CLUSTER, ids)).toMatchObject([
+      { arn: containerInstanceArn(1), cluster: CLUSTER, ec2InstanceId: INSTANCE_ID, status: 'ACTIVE' },
+      { arn: containerInstanceArn(2), cluster: CLUSTER, ec2InstanceId: 'i-0123456789abcdef1' },
+    ]);
+    const asked = endpoint.inputsOf('ListContainerInstances');
+    expect(asked).toEqual([
+      { cluster: CLUSTER, filter: `ec2InstanceId in [${ids.slice(0, 100).join(', ')}]`, maxResults: 100 },
+      { cluster: CLUSTER, filter: `ec2InstanceId in [${ids[100]}]`, maxResults: 100 },
+    ]);
+  });
+
+  it('describes nothing where ECS lists nothing', async () => {
+    const endpoint = await aws({ ListContainerInstances: { containerInstanceArns: [] } });
+    expect(await ecsAt(endpoint).registrations(CLUSTER, [INSTANCE_ID])).toEqual([]);
   });
 });
 
@@ -538,6 +577,154 @@ describe('stopping a task', () => {
   });
 });
 
+describe('since when a task is where it is', () => {
+  const instants = {
+    createdAt: 1772355600,
+    startedAt: 1772355700,
+    stoppingAt: 1772355800,
+    executionStoppedAt: 1772355900,
+  };
+  it.each<[string, Partial<Wire<EcsTask>>, number | undefined]>([
+    ['PENDING', { startedAt: undefined, createdAt: instants.createdAt }, instants.createdAt],
+    ['RUNNING', { startedAt: instants.startedAt }, instants.startedAt],
+    ['DEACTIVATING', { stoppingAt: instants.stoppingAt }, instants.stoppingAt],
+    ['STOPPING', { stoppingAt: instants.stoppingAt }, instants.stoppingAt],
+    ['DEPROVISIONING', instants, instants.executionStoppedAt],
+    ['RUNNING', { startedAt: undefined, createdAt: undefined }, undefined],
+  ])('is the last that ECS tells of it: %s', async (lastStatus, changes, seconds) => {
+    const endpoint = await aws(ecsWith([recordedTask({ lastStatus, ...changes } as Partial<Wire<EcsTask>>)]));
+    expect(await ecsAt(endpoint).listTasks([registration()])).toMatchObject([
+      { statusSinceMs: seconds === undefined ? undefined : seconds * 1000 },
+    ]);
+  });
+});
+
+describe('asking why tasks stay', () => {
+  const none: Script = {
+    DescribeServices: ({ services = [] }) => ({
+      services: services.map((name) => recordedService(name)),
+      failures: [],
+    }),
+    GetTaskProtection: { protectedTasks: [], failures: [] },
+  };
+  const taskOf = (n: number, changes: Partial<HoldingTask> = {}) => holdingTask({ arn: taskArn(n), ...changes });
+
+  it('reads what a service is configured with, what it said, and its deployment', async () => {
+    const message =
+      '(service web) was unable to place a task because no container instance met all of its requirements.';
+    const endpoint = await aws({
+      ...none,
+      DescribeServices: {
+        services: [
+          recordedService('web', {
+            deploymentConfiguration: { minimumHealthyPercent: 100, maximumPercent: 150 },
+            events: [{ id: 'one', createdAt: 1772355800.25, message }],
+            deployments: [
+              { status: 'ACTIVE', rolloutState: 'COMPLETED', createdAt: 1772355000 },
+              { status: 'PRIMARY', rolloutState: 'IN_PROGRESS', createdAt: 1772355700 },
+            ],
+          }),
+        ],
+      },
+    });
+    expect(await ecsAt(endpoint).factsAbout([holdingTask()])).toEqual({
+      services: [
+        {
+          cluster: CLUSTER,
+          name: 'web',
+          desiredCount: 2,
+          minimumHealthyPercent: 100,
+          maximumPercent: 150,
+          events: [{ atMs: 1772355800250, message }],
+          deployment: { state: 'IN_PROGRESS', sinceMs: 1772355700000 },
+        },
+      ],
+      protectedTasks: new Map(),
+      unknown: [],
+    });
+  });
+
+  it.each([
+    ['REPLICA', 100, 200],
+    ['DAEMON', 0, 100],
+  ] as const)('assumes what ECS assumes where a service says nothing: %s', async (schedulingStrategy, min, max) => {
+    const endpoint = await aws({
+      ...none,
+      DescribeServices: { services: [recordedService('web', { schedulingStrategy })] },
+    });
+    const { services } = await ecsAt(endpoint).factsAbout([holdingTask()]);
+    expect(services).toMatchObject([{ minimumHealthyPercent: min, maximumPercent: max, deployment: undefined }]);
+  });
+
+  it('reads which tasks are protected, and until when', async () => {
+    const endpoint = await aws({
+      ...none,
+      GetTaskProtection: {
+        protectedTasks: [
+          { taskArn: taskArn(1), protectionEnabled: true, expirationDate: 1772359200 },
+          { taskArn: taskArn(2), protectionEnabled: false },
+        ],
+        failures: [{ arn: taskArn(3), reason: 'TASK_NOT_VALID' }],
+      },
+    });
+    const { protectedTasks, unknown } = await ecsAt(endpoint).factsAbout([1, 2, 3].map((n) => taskOf(n)));
+    expect(protectedTasks).toEqual(new Map([[taskArn(1), 1772359200000]]));
+    expect(unknown).toEqual([]);
+  });
+
+  it('asks in as few calls as it takes, each cluster for its own, and nothing about tasks of no service', async () => {
+    const endpoint = await aws(none);
+    const many = range(120).map((n) => taskOf(n, { group: `service:s${n % 12}` }));
+    const daemon = taskOf(121, { class: 'daemon', group: 'service:logs', cluster: 'staging' });
+    const job = taskOf(122, { class: 'standalone', group: 'family:job', cluster: 'batch' });
+    const { services } = await ecsAt(endpoint).factsAbout([...many, daemon, job]);
+    expect(services).toHaveLength(13);
+    const described = endpoint
+      .inputsOf('DescribeServices')
+      .map(({ cluster, services: names }) => [cluster, names?.length]);
+    expect(described.toSorted()).toEqual([
+      [CLUSTER, 10],
+      [CLUSTER, 2],
+      ['staging', 1],
+    ]);
+    const asked = endpoint.inputsOf('GetTaskProtection').map(({ cluster, tasks }) => [cluster, tasks?.length]);
+    expect(asked.toSorted()).toEqual([
+      [CLUSTER, 100],
+      [CLUSTER, 20],
+    ]);
+  });
+
+  it('asks nothing where all tasks are of no service', async () => {
+    const endpoint = await aws({});
+    const facts = await ecsAt(endpoint).factsAbout([taskOf(1, { class: 'standalone', group: 'family:job' })]);
+    expect(facts).toEqual({ services: [], protectedTasks: new Map(), unknown: [] });
+    expect(endpoint.actions).toEqual([]);
+  });
+
+  it.each([
+    ['GetTaskProtection', { services: [{ name: 'web' }] }],
+    ['DescribeServices', { services: [] }],
+  ] as const)('says what it may not read, and tells the rest: %s', async (action, rest) => {
+    const endpoint = await aws({ ...none, [action]: accessDenied(`ecs:${action}`) });
+    const facts = await ecsAt(endpoint).factsAbout([holdingTask()]);
+    expect(facts).toMatchObject(rest);
+    expect(facts.unknown).toEqual([expect.stringContaining(`is not authorized to perform: ecs:${action}`)]);
+  });
+
+  it('says what it was not told in time', async () => {
+    const outOfTime = new AbortController();
+    const answer = () => {
+      setImmediate(() => outOfTime.abort());
+      return hang;
+    };
+    const endpoint = await aws({ ...none, GetTaskProtection: answer });
+    const facts = await ecsAt(endpoint, { signal: outOfTime.signal }).factsAbout([holdingTask()]);
+    expect(facts.unknown).toContainEqual(
+      expect.stringContaining('Could not ask for the scale-in protection of 1 tasks'),
+    );
+  });
+});
+
 /** The actions of ECS that the adapter sends, each with a request that comes to it after the others have succeeded. */
 const calls: [keyof Script, (ecs: ContainerInstances) => Promise<unknown>][] = [
   ['ListContainerInstances', (ecs) => ecs.find(CLUSTER, INSTANCE_ID)],
@@ -597,7 +784,7 @@ describe('each call of ECS', () => {
   ] as const)('reads the failures in a 200, and fails on any but MISSING: %s', async (action, request) => {
     const failures = [{ arn: containerInstanceArn(), reason: 'INACTIVE', detail: 'It left the cluster.' }];
     const endpoint = await aws({ ...working, [action]: { failures } });
-    const asked = request(ecsAt(endpoint)) as Promise<readonly (Task | ContainerInstance)[]>;
+    const asked = request(ecsAt(endpoint)) as Promise<readonly (Task | Registration)[]>;
     await expect(asked).rejects.toThrow(`ECS failed ${containerInstanceArn()} with INACTIVE. It left the cluster.`);
     await expect(asked).rejects.not.toThrow(Unavailable);
   });

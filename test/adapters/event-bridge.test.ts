@@ -1,6 +1,7 @@
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { describe, expect, it } from 'vitest';
 import { eventBridgeAnnouncements, eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
+import type { Blocker, Explanation } from '../../src/domain/blockers.ts';
 import { type Drain, newDrain, type Outcome } from '../../src/domain/drain.ts';
 import { type News, Unavailable } from '../../src/domain/ports.ts';
 import { CLUSTER, drain, holdingTask, INSTANCE_ID } from './samples.ts';
@@ -22,7 +23,7 @@ describe('handing a drain over', () => {
     expect(input).toEqual({
       Entries: [{ Source: SOURCE, DetailType: 'ECS Drain Continuation', Detail: expect.any(String) }],
     });
-    expect(JSON.parse(input?.Entries?.[0]?.Detail ?? '')).toEqual({ version: 2, drain });
+    expect(JSON.parse(input?.Entries?.[0]?.Detail ?? '')).toEqual({ version: 3, drain });
   });
 
   it('loses nothing of a drain that knows little yet', async () => {
@@ -87,14 +88,41 @@ describe('news of a drain', () => {
     class: 'service',
     group: 'service:web',
     lastStatus: 'RUNNING',
+    since: '2026-03-01T09:01:45.900Z',
     stopRequested: false,
   };
+  const explanation: Explanation = {
+    atMs: Date.parse('2026-03-01T09:41:45.900Z'),
+    blockers: [
+      {
+        cluster: CLUSTER,
+        group: 'service:web',
+        class: 'service',
+        tasks: [holdingTask()],
+        causes: [{ kind: 'protected', untilMs: deadlineAtMs }],
+      },
+    ],
+    unknown: [],
+  };
+  const why =
+    '1 task of service:web, RUNNING for 40 min: its scale-in protection is on until 2026-03-01T11:00:00.000Z.';
+  const blockers = [
+    {
+      cluster: CLUSTER,
+      group: 'service:web',
+      class: 'service',
+      tasks: [{ task: shown.task, lastStatus: 'RUNNING', since: shown.since }],
+      causes: [{ cause: 'protected', until: '2026-03-01T11:00:00.000Z' }],
+    },
+  ];
 
-  it.each([
-    ['started', 'ECS Drain Started'],
-    ['stuck', 'ECS Drain Stuck'],
-  ] as const)('says whose drain it is, since when, until when, and what holds the instance: %s', async (kind, type) => {
-    expect(await put({ kind, deadlineAtMs, holdingTasks: [holdingTask()] })).toEqual({
+  const holdingTasks = [holdingTask()];
+
+  it.each<[News, string, object]>([
+    [{ kind: 'started', deadlineAtMs, holdingTasks }, 'ECS Drain Started', {}],
+    [{ kind: 'stuck', deadlineAtMs, holdingTasks, explanation }, 'ECS Drain Stuck', { why, blockers }],
+  ])('says whose drain it is, since when, until when, and what holds the instance: $kind', async (news, type, more) => {
+    expect(await put(news)).toEqual({
       source: SOURCE,
       detailType: type,
       detail: {
@@ -108,8 +136,29 @@ describe('news of a drain', () => {
         startedAt: '2026-03-01T09:00:00.000Z',
         deadlineAt: '2026-03-01T11:00:00.000Z',
         holdingTasks: [shown],
+        ...more,
       },
     });
+  });
+
+  it('says why tasks held the instance to the end', async () => {
+    const outcome: Outcome = { kind: 'timed-out', deadlineAtMs, result: 'CONTINUE', killedTasks: holdingTasks };
+    expect((await put({ kind: 'finished', outcome, finishedAtMs, explanation })).detail).toMatchObject({
+      why,
+      blockers,
+    });
+  });
+
+  it('says what ECS did not tell, and leaves out what nobody would read', async () => {
+    const [blocker] = explanation.blockers;
+    const many = Array.from({ length: 60 }, () => blocker as Blocker);
+    const vast = { ...explanation, blockers: many, unknown: [`Could not ask: ${'x'.repeat(10_000)}`] };
+    const { detail } = await put({ kind: 'stuck', deadlineAtMs, holdingTasks, explanation: vast });
+    expect(detail.blockers).toHaveLength(50);
+    expect(detail.moreBlockers).toBe(10);
+    expect(detail.why.length).toBeLessThan(2_000);
+    expect(detail.unknown[0]).toMatch(/^Could not ask: x+…$/);
+    expect(detail.unknown[0].length).toBeLessThan(500);
   });
 
   it.each<[Outcome, string, readonly object[]]>([

@@ -2,6 +2,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics } from '@aws-lambda-powertools/metrics';
 import { describe, expect, it, vi } from 'vitest';
 import { powertoolsJournal } from '../../src/adapters/powertools-journal.ts';
+import type { Blocker, Explanation } from '../../src/domain/blockers.ts';
 import type { Decision } from '../../src/domain/decide.ts';
 import type { Drain, Observation, Outcome } from '../../src/domain/drain.ts';
 import type { Journal, JournalEntry } from '../../src/domain/ports.ts';
@@ -248,6 +249,86 @@ describe('the end of a drain', () => {
   it('says when the deadline was, and since when the agent was silent', () => {
     expect(ended(outcomes['timed-out'])).toMatchObject({ deadlineAt: '2026-03-01T09:09:59.000Z' });
     expect(ended(outcomes['agent-lost'])).toMatchObject({ agentDisconnectedSince: '2026-03-01T09:01:00.000Z' });
+  });
+});
+
+describe('why a drain is stuck', () => {
+  const explanation: Explanation = {
+    atMs: drain.startedAtMs + 40 * 60 * SECOND,
+    blockers: [
+      {
+        cluster: CLUSTER,
+        group: 'service:web',
+        class: 'service',
+        tasks: [holdingTask(), holdingTask({ arn: taskArn(2) })],
+        causes: [{ kind: 'protected', untilMs: finishedAtMs }, { kind: 'starting' }],
+      },
+      {
+        cluster: CLUSTER,
+        group: 'family:migrate',
+        class: 'standalone',
+        tasks: [holdingTask({ arn: taskArn(3) })],
+        causes: [{ kind: 'starting' }],
+      },
+      {
+        cluster: CLUSTER,
+        group: 'service:api',
+        class: 'service',
+        tasks: [holdingTask({ arn: taskArn(4) })],
+        causes: [],
+      },
+    ],
+    unknown: ['Could not ask: Rate exceeded'],
+  };
+  const stuck: JournalEntry = { kind: 'stuck', deadlineAtMs: finishedAtMs, explanation };
+  const blockers = [
+    { group: 'service:web', causes: [{ cause: 'protected' }, { cause: 'starting' }] },
+    { group: 'family:migrate', causes: [{ cause: 'starting' }] },
+    { group: 'service:api', causes: [] },
+  ];
+
+  it('is a warning: what holds the instance, why, and what is not known, for people and for queries', () => {
+    const { log } = linesFor(stuck);
+    expect(log).toMatchObject({
+      level: 'WARN',
+      instanceId: INSTANCE_ID,
+      deadlineAt: '2026-03-01T09:10:00.000Z',
+      blockers,
+      unknown: explanation.unknown,
+    });
+    expect(log['message']).toBe(
+      'Stuck: what holds the instance may hold it until the deadline, 2026-03-01T09:10:00.000Z. 2 tasks of service:web, RUNNING for 38 min: its scale-in protection is on until 2026-03-01T09:10:00.000Z; it has not started yet. 1 task of family:migrate, RUNNING for 38 min: it has not started yet. 1 task of service:api, RUNNING for 38 min: AWS tells no cause. Not known: Could not ask: Rate exceeded',
+    );
+  });
+
+  it('is cut short in words where there is much of it', () => {
+    const many = Array.from({ length: 7 }, () => explanation.blockers[2] as Blocker);
+    const { log } = linesFor({ ...stuck, explanation: { ...explanation, blockers: many, unknown: [] } });
+    expect(log['message']).toMatch(/AWS tells no cause\. And 2 more\.$/);
+    expect(log['blockers']).toHaveLength(7);
+  });
+
+  it('is counted: the drain, and its tasks by cause', () => {
+    const metrics = linesFor(stuck).emf.map((line) => ({ ...extracted(line), cause: line['cause'] }));
+    const byCause = { dimensionSets: [['cause', 'service']], units: { BlockingTasks: 'Count' } };
+    expect(metrics).toMatchObject([
+      { dimensionSets: [['service']], units: { StuckDrains: 'Count' }, values: { StuckDrains: 1 } },
+      { ...byCause, cause: 'protected', values: { BlockingTasks: 2 } },
+      { ...byCause, cause: 'starting', values: { BlockingTasks: 3 } },
+      { ...byCause, cause: 'unknown', values: { BlockingTasks: 1 } },
+    ]);
+  });
+
+  it.each(['timed-out', 'agent-lost'] as const)('is said once more of tasks that died: %s', (kind) => {
+    const { log, emf } = linesFor({ kind: 'finished', outcome: outcomes[kind], finishedAtMs, explanation });
+    expect(log).toMatchObject({ level: 'ERROR', outcome: kind, blockers });
+    expect(log['message']).toContain('stopped. 2 tasks of service:web, RUNNING for 38 min: its scale-in protection');
+    const byCause = emf.filter((line) => 'cause' in line);
+    expect(byCause.map((line) => [line['cause'], extracted(line).values])).toEqual([
+      ['protected', { TasksKilledAtDeadline: 2 }],
+      ['starting', { TasksKilledAtDeadline: 3 }],
+      ['unknown', { TasksKilledAtDeadline: 1 }],
+    ]);
   });
 });
 

@@ -148,6 +148,8 @@ export function holdingTask(changes: Partial<HoldingTask> = {}): HoldingTask {
     lastStatus: 'RUNNING',
     stopRequested: false,
     stopTimeoutSeconds: 30,
+    statusSinceMs: 1772355705900,
+    startedBy: 'ecs-svc/1234567890123456789',
     ...changes,
   };
 }

@@ -9,7 +9,7 @@ import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import type { WireCall } from '../../sandbox/region/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { type SchedulerPlace, schedulerParkingPlaces } from '../../src/adapters/scheduler.ts';
-import type { Drain } from '../../src/domain/drain.ts';
+import type { Drain, LifecycleAction } from '../../src/domain/drain.ts';
 import { type ParkingPlaces, Unavailable } from '../../src/domain/ports.ts';
 import { drainIn } from '../../src/handlers/events.ts';
 import { POLICY, START_MS } from '../fakes.ts';
@@ -108,14 +108,14 @@ describe('a drain that parks', () => {
       EventBridgeParameters: { Source: 'ecs-drain.blue', DetailType: 'ECS Drain Continuation' },
       DeadLetterConfig: { Arn: PLACE.deadLetterQueueArn },
     });
-    expect(JSON.parse(Input)).toEqual({ version: 2, drain });
+    expect(JSON.parse(Input)).toEqual({ version: 3, drain });
   });
 
   it('goes on with the same event as one that is handed over', async () => {
     await places.park(drain, LATER_MS, 'new');
     await settle();
     expect(delivered).toMatchObject([
-      { source: 'ecs-drain.blue', 'detail-type': 'ECS Drain Continuation', detail: { version: 2, drain } },
+      { source: 'ecs-drain.blue', 'detail-type': 'ECS Drain Continuation', detail: { version: 3, drain } },
     ]);
     expect(region.time.nowMs()).toBeGreaterThanOrEqual(LATER_MS);
   });
@@ -188,18 +188,21 @@ describe('a new place on which a schedule is already', () => {
   it('is taken if the same drain waits there as another version of this function left it', async () => {
     await places.park(drain, LATER_MS, 'new');
     const { action, startedAtMs, continuations } = drain;
-    leave({ version: 3, drain: { action, startedAtMs, continuations, moods: [] } });
+    leave({ version: 4, drain: { action, startedAtMs, continuations, moods: [] } });
     expect(await places.park(drain, LATER_MS, 'new')).toBe('taken');
   });
 
-  it('is refused, and left alone, if what waits there cannot be understood', async () => {
+  it('is taken over if what waits there cannot be understood: it could not go on either', async () => {
     await places.park(drain, LATER_MS, 'new');
     leave({ n: 1 });
-    const before = stored();
-    await expect(places.park(drain, LATER_MS, 'new')).rejects.toThrow(
-      `Could not park the drain of ${INSTANCE_ID}: RejectedEvent: The continuation event cannot be understood: detail.version is missing`,
-    );
-    expect(stored()).toEqual(before);
+    expect(await places.park(drain, LATER_MS, 'new')).toBe('parked');
+    expect(await places.parkedOn(containerInstanceArn())).toEqual(drain);
+  });
+
+  it('is taken if the same drain was found there without its event, and so without its token', async () => {
+    const { token: _, ...action } = drain.action as LifecycleAction;
+    await places.park({ ...drain, action }, LATER_MS, 'new');
+    expect(await places.park(drain, LATER_MS, 'new')).toBe('taken');
   });
 
   it('that is given up meanwhile is free', async () => {
@@ -228,6 +231,30 @@ describe('a place whose schedule has come', () => {
   it('is made anew also where an invocation died after it had deleted it', async () => {
     expect(await places.park(drain, LATER_MS, 'spent')).toBe('parked');
     expect(names()).toEqual([NAME]);
+  });
+});
+
+describe('when the places were taken', () => {
+  it('is told of all of them by one call', async () => {
+    const second = { ...drain, containerInstance: containerInstanceArn(2) };
+    await places.park(drain, LATER_MS, 'new');
+    await places.park(second, LATER_MS, 'new');
+    const callsBefore = region.calls.length;
+    const parkedAtMs = await places.parkedAtMs();
+    expect(operations().slice(callsBefore)).toEqual(['ListSchedules']);
+    expect([1, 2, 3].map((n) => parkedAtMs(containerInstanceArn(n)))).toEqual([
+      expect.closeTo(region.time.nowMs(), -3),
+      expect.closeTo(region.time.nowMs(), -3),
+      undefined,
+    ]);
+  });
+
+  it('is when they were taken last', async () => {
+    await places.park(drain, LATER_MS, 'new');
+    const before = (await places.parkedAtMs())(containerInstanceArn()) ?? Infinity;
+    await settle();
+    await places.park(drain, LATER_MS + 3_600_000, 'own');
+    expect((await places.parkedAtMs())(containerInstanceArn())).toBeGreaterThan(before);
   });
 });
 
@@ -262,7 +289,7 @@ describe('the drain that is parked on a container instance', () => {
   it('begins anew if a newer version wrote it', async () => {
     await places.park(drain, LATER_MS, 'new');
     const { action, startedAtMs } = drain;
-    leave({ version: 3, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
+    leave({ version: 4, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
     const found = await places.parkedOn(containerInstanceArn());
     expect(found).toMatchObject({ action, startedAtMs, continuations: 7, heartbeats: 0 });
     expect(found?.parked).toBeUndefined();

@@ -12,6 +12,8 @@ import type {
   DescribeTaskDefinitionResponse,
   DescribeTasksRequest,
   DescribeTasksResponse,
+  GetTaskProtectionRequest,
+  GetTaskProtectionResponse,
   ListContainerInstancesRequest,
   ListContainerInstancesResponse,
   ListTasksRequest,
@@ -44,6 +46,7 @@ interface Actions {
   DescribeServices: [DescribeServicesRequest, DescribeServicesResponse];
   DescribeTaskDefinition: [DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse];
   DescribeTasks: [DescribeTasksRequest, DescribeTasksResponse];
+  GetTaskProtection: [GetTaskProtectionRequest, GetTaskProtectionResponse];
   ListContainerInstances: [ListContainerInstancesRequest, ListContainerInstancesResponse];
   ListTasks: [ListTasksRequest, ListTasksResponse];
   StopTask: [StopTaskRequest, StopTaskResponse];
@@ -52,6 +55,7 @@ interface Actions {
   CompleteLifecycleAction: Query;
   DescribeAutoScalingGroups: Query;
   DescribeLifecycleHooks: Query;
+  DescribeScalingActivities: Query;
   RecordLifecycleActionHeartbeat: Query;
 }
 

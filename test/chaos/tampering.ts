@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { HttpResponse } from '@smithy/core/transport';
 import { fromSource } from '../../sandbox/chaos/play.ts';
 import type { Build } from '../../sandbox/drainers/ecs-drain.ts';
-import type { Transport } from '../../sandbox/region/transport.ts';
+import { type Transport, textOf } from '../../sandbox/region/transport.ts';
 
 type Request = Parameters<Transport['handle']>[0];
 
@@ -42,5 +42,5 @@ export function withBug(tamper: (call: Call) => Promise<{ status: number; body: 
 
 function operationOf({ headers, body, method, path }: Request): string {
   const target = headers['x-amz-target']?.split('.').at(-1);
-  return target ?? new URLSearchParams(String(body)).get('Action') ?? `${method} ${path}`;
+  return target ?? new URLSearchParams(textOf(body)).get('Action') ?? `${method} ${path}`;
 }

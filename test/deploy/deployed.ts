@@ -25,6 +25,7 @@ export function deployed(params: Record<string, unknown>) {
     spotInterruptions: false,
     rebalanceRecommendations: false,
     dryRun: false,
+    sweepMinutes: 1,
     logLevel: 'INFO',
     alarmTopicArn: 'none',
   };

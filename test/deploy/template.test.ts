@@ -61,7 +61,9 @@ describe('the rules', () => {
 const UNSCOPED = [
   'autoscaling:DescribeAutoScalingGroups',
   'autoscaling:DescribeLifecycleHooks',
+  'autoscaling:DescribeScalingActivities',
   'ecs:DescribeTaskDefinition',
+  'scheduler:ListSchedules',
 ];
 
 describe("the function's role", () => {
@@ -82,6 +84,7 @@ describe("the function's role", () => {
     ['ecs:UpdateContainerInstancesState', ecsOf('container-instance'), inOurClusters()],
     ['ecs:ListTasks', ecsOf('container-instance'), inOurClusters()],
     ['ecs:DescribeTasks', ecsOf('task'), inOurClusters()],
+    ['ecs:GetTaskProtection', ecsOf('task'), inOurClusters()],
     ['ecs:StopTask', ecsOf('task'), inOurClusters()],
     ['ecs:DescribeServices', ecsOf('service'), inOurClusters()],
     ['autoscaling:CompleteLifecycleAction', [groupArn('web')], undefined],
@@ -125,6 +128,25 @@ describe("the function's role", () => {
   it('knows nothing of SNS', () => {
     const packages = [typical, edited, hookless, watching];
     for (const { resources } of packages) expect(JSON.stringify(resources)).not.toMatch(/\bsns\b/i);
+  });
+});
+
+describe('the sweep', () => {
+  it('comes every minute, and is not tried again for long: the next one comes', () => {
+    expect(deploymentIn(typical).scheduledRules).toEqual([
+      {
+        name: 'ecs-drain-dev-sweep',
+        everySeconds: 60,
+        retryPolicy: { maximumEventAgeSeconds: 60, maximumRetryAttempts: 1 },
+      },
+    ]);
+  });
+
+  it.each([
+    [1, 'rate(1 minute)'],
+    ['5', 'rate(5 minutes)'],
+  ])('comes every so many minutes: %s', (sweepMinutes, rate) => {
+    expect(deployed({ sweepMinutes }).sweepRate).toBe(rate);
   });
 });
 
@@ -200,9 +222,9 @@ describe('the lifecycle hooks', () => {
   });
 
   it.each([
-    ['as typed', () => typical, 7],
-    ['for another stage', () => edited, 7],
-    ['without parking', () => watching, 4],
+    ['as typed', () => typical, 9],
+    ['for another stage', () => edited, 9],
+    ['without parking', () => watching, 6],
   ])('come after every rule, its permission, and the right to park, %s', (_, from, count) => {
     const { resources } = from();
     const types = ['AWS::Events::Rule', 'AWS::Lambda::Permission', 'AWS::IAM::Policy'];
@@ -284,12 +306,12 @@ describe('parking', () => {
   });
 
   it('leaves no trace in a deployment whose drains are watched', async () => {
-    expect(JSON.stringify(watching.template)).not.toMatch(/schedule|park|wake|PassRole/i);
+    expect(JSON.stringify(watching.template)).not.toMatch(/schedule(?!Expression)|park|wake|PassRole/i);
     const parking = /^scheduler:|^ecs:(StopTask|DescribeTaskDefinition)$/;
     const others = (await adapterActions()).filter((action) => !parking.test(action));
     expect(actionsOf(watching).toSorted()).toEqual(others);
     expect(ofType('AWS::IAM::Role', watching)).toHaveLength(1);
-    expect(ofType('AWS::Events::Rule', watching)).toHaveLength(2);
+    expect(ofType('AWS::Events::Rule', watching)).toHaveLength(3);
     const { environment } = deploymentIn(watching);
     expect(environment).toMatchObject({ WAITING: 'watch' });
     expect(settingsFrom(environment).parking).toBeUndefined();

@@ -141,7 +141,7 @@ describe('a parked drain', () => {
     const aws = parkedIn({ parking: deaf, tasks: [endless], outages: [{ of: 'ecs-reads', span: [300, 500] }] });
     await runDrain(drainOf(), POLICY, aws.ports(300));
     expect(await aws.goOn()).toMatchObject({ kind: 'parked', drain: { parked: { awaitedTask: 'job' } } });
-    expect(await callsOf(aws, () => aws.goOn())).toEqual(['refresh', 'refreshTasks', 'park']);
+    expect(await callsOf(aws, () => aws.goOn())).toEqual(['parkedOn', 'refresh', 'refreshTasks', 'park']);
     expect(aws.now()).toBe(330 + 90 + 2 * PARKED_LATE_SECONDS);
   });
 

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { conflictsIn, nextPollIntervalSeconds, type Policy } from '../../src/domain/policy.ts';
+import {
+  conflictsIn,
+  lostAtMs,
+  maxSilenceGapSeconds,
+  nextPollIntervalSeconds,
+  type Policy,
+} from '../../src/domain/policy.ts';
 import { HOOK, POLICY } from '../fakes.ts';
 
 const conflicts = (policy: Partial<Policy>, functionTimeoutSeconds = 300, heartbeatTimeoutSeconds?: number) =>
@@ -116,6 +122,30 @@ describe('bounds that just hold', () => {
   it('are equal polls, and as many continuations as the cap', () => {
     expect(conflicts({ pollMinSeconds: 20 })).toEqual([]);
     expect(conflicts({ deadlineSeconds: 160_000 }, 100)).toEqual([]);
+  });
+
+  it('are stragglers that have one second before they are stopped', () => {
+    expect(conflicts({ stopStragglers: 'all', deadlineSeconds: 341 })).toEqual([]);
+    expect(conflicts({ stopStragglers: 'standalone', deadlineSeconds: 41 })).toEqual([]);
+  });
+});
+
+describe('a parked drain has lost what would have continued it', () => {
+  it('after its longest look, the schedule’s minute and the way, and Lambda’s attempts: 615 seconds', () => {
+    expect(lostAtMs(1_000, POLICY)).toBe(1_000 + (360 + 75 + 180) * 1000);
+  });
+
+  it('sooner where its heartbeats come sooner', () => {
+    expect(lostAtMs(0, { ...POLICY, heartbeatTimeoutSeconds: 300, heartbeatFraction: 0.5 })).toBe(
+      (150 + 75 + 180) * 1000,
+    );
+  });
+});
+
+describe('the silence of an agent is one', () => {
+  it('as long as it is looked at every two polls and a minute, and from one close look to the next', () => {
+    expect(maxSilenceGapSeconds({ ...POLICY, pollMaxSeconds: 300 })).toBe(660);
+    expect(maxSilenceGapSeconds({ ...POLICY, pollMaxSeconds: 5 })).toBe(45 + 75 + 30);
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { NO_FACTS } from '../../src/domain/blockers.ts';
 import { MAX_CONTINUATIONS } from '../../src/domain/policy.ts';
-import { Unavailable } from '../../src/domain/ports.ts';
+import { type News, Unavailable } from '../../src/domain/ports.ts';
 import { runDrain } from '../../src/domain/run-drain.ts';
 import { drainOf, fakeAws, HOOK, POLICY, START_MS } from '../fakes.ts';
 
@@ -126,7 +127,7 @@ describe('a drain longer than the invocation', () => {
     expect((await aws.runToEnd({ invocationSeconds: 300 })).kind).toBe('drained');
     const handOvers = aws.callsNamed('continueNow').map(({ atSeconds }) => atSeconds);
     expect(handOvers).toEqual([280, 560, 840, 1_120, 1_400, 1_680, 1_960, 2_240]);
-    expect(aws.journal.at(-1)?.drain).toMatchObject({ continuations: 8, heartbeats: 1, startedAtMs: START_MS });
+    expect(aws.journal.at(-1)?.drain).toMatchObject({ continuations: 8, heartbeats: 8, startedAtMs: START_MS });
   });
 
   it('is not handed over beyond the cap, and says so', async () => {
@@ -179,6 +180,95 @@ describe('the deadline', () => {
     const drain = drainOf({ startedAtMs: START_MS - 9_000_000, lastHeartbeatAtMs: START_MS });
     expect(await aws.runToEnd({ drain })).toMatchObject({ kind: 'timed-out', killedTasks: [{ arn: 'job' }] });
     expect(aws.callsNamed('setDraining')).toHaveLength(1);
+  });
+});
+
+describe('why it is stuck', () => {
+  const service = {
+    cluster: 'prod',
+    name: 'web',
+    desiredCount: 1,
+    minimumHealthyPercent: 100,
+    maximumPercent: 100,
+    events: [],
+    deployment: undefined,
+  };
+  const facts = { ...NO_FACTS, services: [service] };
+  const tasks = [{ id: 'web', stopsAtSeconds: Infinity }];
+  const causes = [{ kind: 'cannot-replace', desiredCount: 1, minimumHealthyPercent: 100, maximumPercent: 100 }];
+  const news = ({ announced }: ReturnType<typeof fakeAws>, wanted: News['kind']) =>
+    announced.find(({ news: { kind } }) => kind === wanted)?.news;
+
+  it('is told to the bus and to the journal when it is, and again when it lets tasks die', async () => {
+    const aws = fakeAws({ tasks, facts });
+    await aws.runToEnd();
+    const explanation = { blockers: [{ group: 'service:web', tasks: [{ arn: 'web' }], causes }], unknown: [] };
+    for (const kind of ['stuck', 'finished'] as const) {
+      expect(news(aws, kind)).toMatchObject({ explanation });
+      expect(aws.journal.map(({ entry }) => entry).filter((entry) => entry.kind === kind)).toMatchObject([
+        { explanation },
+      ]);
+    }
+  });
+
+  it('is asked of ECS then and at no other time, and at the end only when that is over', async () => {
+    const aws = fakeAws({ tasks, facts });
+    await aws.runToEnd();
+    expect(aws.callsNamed('factsAbout')).toEqual([
+      { name: 'factsAbout', atSeconds: 3_600, detail: ['web'] },
+      { name: 'factsAbout', atSeconds: 7_200, detail: ['web'] },
+    ]);
+    expect(aws.calls.slice(-2).map(({ name }) => name)).toEqual(['complete', 'factsAbout']);
+  });
+
+  it('is asked of no drain that ends well in time', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'web', stopsAtSeconds: 3_000 }], facts });
+    await aws.runToEnd();
+    expect(aws.callsNamed('factsAbout')).toEqual([]);
+    expect(news(aws, 'finished')).not.toHaveProperty('explanation');
+  });
+
+  it('says since when the agent is silent, at the end of a drain that gave up on it', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', silences: [[100, 20_000]] }], tasks, facts });
+    await aws.runToEnd();
+    const finished = news(aws, 'finished');
+    const sinceMs =
+      finished?.kind === 'finished' && finished.outcome.kind === 'agent-lost' && finished.outcome.disconnectedSinceMs;
+    expect(finished).toMatchObject({
+      explanation: { blockers: [{ causes: [{ kind: 'agent-silent', sinceMs }, ...causes] }] },
+    });
+  });
+
+  it.each([false, true])(
+    'says what is known where ECS does not answer, and that it did not: denied: %s',
+    async (denied) => {
+      const aws = fakeAws({ tasks, facts, outages: [{ of: 'ecs-facts', span: [0, 10_000], denied }] });
+      await aws.runToEnd();
+      const explanation = {
+        blockers: [{ group: 'service:web', tasks: [{ arn: 'web' }], causes: [] }],
+        unknown: [`factsAbout: ${denied ? 'not authorized' : 'throttled'}`],
+      };
+      expect(news(aws, 'stuck')).toMatchObject({ explanation });
+      expect(news(aws, 'finished')).toMatchObject({ explanation });
+      expect(aws.completion()).toEqual({ atSeconds: 7_200, result: 'CONTINUE' });
+    },
+  );
+
+  it('says that an instance which never comes to register is what it waits for', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', status: 'REGISTERING' }] });
+    await aws.runToEnd();
+    const unknown = ['The instance is still registering.'];
+    expect(news(aws, 'stuck')).toMatchObject({ explanation: { blockers: [], unknown } });
+    expect(aws.callsNamed('factsAbout')).toEqual([]);
+  });
+
+  it('says why nothing is known where the tasks cannot be seen', async () => {
+    const aws = fakeAws({ tasks, facts, outages: [{ of: 'ecs-reads', span: [3_000, 6_000] }] });
+    await aws.runToEnd();
+    expect(news(aws, 'stuck')).toMatchObject({
+      holdingTasks: [],
+      explanation: { blockers: [], unknown: [expect.stringContaining('throttled')] },
+    });
   });
 });
 
@@ -243,11 +333,11 @@ describe('an action that somebody else completed', () => {
     expect(await aws.runToEnd()).toEqual({ kind: 'already-completed', holdingTasks: [] });
   });
 
-  it('is noticed by the next heartbeat, and the tasks it cost are named', async () => {
+  it('is noticed when the drain is handed over, and the tasks it cost are named', async () => {
     const aws = fakeAws({ completedAtSeconds: 100, tasks: [{ id: 'web', stopsAtSeconds: Infinity }] });
     const outcome = await aws.runToEnd();
     expect(outcome).toMatchObject({ kind: 'already-completed', holdingTasks: [{ arn: 'web' }] });
-    expect(aws.now()).toBe(1_800);
+    expect(aws.now()).toBe(280);
   });
 
   it('names the tasks seen last when the instance is gone already', async () => {
@@ -538,7 +628,7 @@ describe('heartbeats', () => {
       tasks: [{ id: 'job', stopsAtSeconds: 7_000 }],
       hook: { ...HOOK, heartbeatTimeoutSeconds: 600 },
     });
-    await aws.runToEnd();
+    await aws.runToEnd({ invocationSeconds: 7_200 });
     const beats = aws.callsNamed('recordHeartbeat').map(({ atSeconds }) => atSeconds);
     expect(beats).toEqual(Array.from({ length: 23 }, (_, i) => (i + 1) * 300));
   });

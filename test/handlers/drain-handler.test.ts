@@ -68,6 +68,8 @@ let instanceOf: Record<string, string>;
 let ends: (() => void)[];
 /** What AWS refuses. */
 let failing: (call: WireCall) => AwsError | undefined;
+/** The share of Auto Scaling's events that get lost. */
+let lostEvents: number;
 
 beforeEach(() => {
   Object.assign(process.env, {
@@ -79,7 +81,15 @@ beforeEach(() => {
   });
   logs = [];
   failing = () => undefined;
-  region = createRegion({ startMs: START_MS, seed: 1, faults: { ...NO_FAULTS, failing: (call) => failing(call) } });
+  lostEvents = 0;
+  const faults = {
+    ...NO_FAULTS,
+    failing: (call: WireCall) => failing(call),
+    get lostEvents() {
+      return lostEvents;
+    },
+  };
+  region = createRegion({ startMs: START_MS, seed: 1, faults });
   ends = [playGlobals(region.time, region.random), captureLogs((line) => logs.push(line))];
   region.ecs.createCluster('prod');
   const group = { minSize: 0, maxSize: 4, desiredCapacity: 2, cluster: 'prod', memoryMiB: 4_096, cpuUnits: 2_048 };
@@ -286,6 +296,69 @@ describe('drains that are parked', () => {
     expect(schedules()).toEqual([]);
   });
 
+  describe('with a sweep', () => {
+    beforeEach(() => {
+      region.eventBridge.putScheduledRule({
+        name: 'sweep',
+        everySeconds: 60,
+        target: (event) => lambda.invokeAsync(event),
+      });
+    });
+
+    it('begin though the termination event is lost, and kill none', async () => {
+      region.ecs.createService(WEB);
+      await minutes(5);
+      lostEvents = 1;
+      terminate();
+      await settle();
+      expect(outcomes()).toEqual(['drained']);
+      expect(region.killedTasks).toEqual([]);
+      expect(region.autoScaling.completions).toMatchObject([{ by: 'completion' }]);
+      expect(schedules()).toEqual([]);
+      expect(logs.filter(({ lost }) => lost === 'event')).toHaveLength(1);
+      expect(logs.filter(({ LostDrainsFound }) => LostDrainsFound === 1)).toHaveLength(1);
+    });
+
+    it('go on though what would have continued them is lost', async () => {
+      runTask('import', 1_500);
+      terminate();
+      await parked();
+      const Name = schedules()[0]?.Name;
+      const { ScheduleExpression, FlexibleTimeWindow, Target } = theSchedule();
+      const unarmed = { GroupName, Name, ScheduleExpression, FlexibleTimeWindow, Target } as const;
+      region.scheduler.operations.UpdateSchedule({ ...unarmed, State: 'DISABLED' });
+      await settle();
+      expect(logs.filter(({ lost }) => lost === 'continuation')).toHaveLength(1);
+      expect(outcomes()).toEqual(['drained']);
+      expect(region.killedTasks).toEqual([]);
+      expect(schedules()).toEqual([]);
+    });
+
+    it('are one though it comes every minute', async () => {
+      runTask('import', 1_500);
+      terminate();
+      await settle();
+      expect(logs.filter(({ lost }) => lost !== undefined)).toEqual([]);
+      expect(outcomes()).toEqual(['drained']);
+      const sweeps = lambda.invocations.filter(({ result }) => (result as { kind: string }).kind === 'swept');
+      expect(sweeps.length).toBeGreaterThan(20);
+      expect(callsNamed('ListSchedules') + callsNamed('DescribeScalingActivities')).toBeLessThanOrEqual(
+        2 * sweeps.length,
+      );
+    });
+
+    it('are looked for again in the next sweep when AWS does not answer', async () => {
+      failing = ({ operation }) =>
+        operation === 'DescribeAutoScalingGroups' ? new AwsError('Throttling', 'Rate exceeded', 400) : undefined;
+      await minutes(2);
+      expect(results().every((kind) => kind === 'ignored')).toBe(true);
+      expect(lambda.deadLetters).toEqual([]);
+      expect(logs.map(({ message }) => message)).toContainEqual(
+        expect.stringContaining('Looking for lost drains again in the next sweep: Could not describe group web'),
+      );
+    });
+  });
+
   it('are one though the termination comes twice: the second delivery ends at once', async () => {
     region.ecs.createService(WEB);
     region.eventBridge.putRule({
@@ -385,9 +458,9 @@ describe('drains that are parked', () => {
   it.each([
     ['of version 1', ({ parked: _, containerInstance: __, ...drain }: Drain) => ({ version: 1, drain })],
     [
-      'of version 3',
+      'of version 4',
       ({ action, startedAtMs, continuations }: Drain) => ({
-        version: 3,
+        version: 4,
         drain: { action, startedAtMs, continuations, parked: ['otherwise'], mood: 'new' },
       }),
     ],

@@ -81,7 +81,7 @@ function continuation(changes: Json = {}, detail: Json = {}, envelope: Json = {}
       time: '2026-03-01T12:00:00Z',
       ...envelope,
     },
-    { version: 2, drain: { ...drain, ...changes }, ...detail },
+    { version: 3, drain: { ...drain, ...changes }, ...detail },
   );
 }
 
@@ -387,6 +387,18 @@ describe('the metadata of our hook', () => {
   });
 });
 
+describe('a scheduled event', () => {
+  const scheduled = eventBridgeEvent({ source: 'aws.events', 'detail-type': 'Scheduled Event' }, {});
+
+  it('is the time to look for lost drains, but in a dry run', () => {
+    expect(receive(scheduled, settings)).toEqual({ kind: 'sweep' });
+    expect(receive(scheduled, { ...settings, dryRun: true })).toEqual({
+      kind: 'ignored',
+      reason: 'a dry run looks for no lost drains',
+    });
+  });
+});
+
 describe('a notice of EC2', () => {
   const notice = (detailType: string, detail: Json = { 'instance-id': 'i-0123456789abcdef0' }) =>
     eventBridgeEvent({ source: 'aws.ec2', 'detail-type': detailType, resources: [] }, detail);
@@ -424,7 +436,7 @@ describe('a notice of EC2', () => {
 
   it('goes on in a continuation like any drain, and nowhere once it is switched off', () => {
     const action = { notice: 'spot-interruption', instanceId: 'i-0123456789abcdef0', token: 'an-event' };
-    expect(receive(continuation({ action }), acting)).toMatchObject({ kind: 'drain', drain: { action } });
+    expect(receive(continuation({ action }), acting)).toMatchObject({ kind: 'continuation', drain: { action } });
     expect(rejectionOf(continuation({ action }))).toContain('no spot-interruption is acted on here any more');
     expect(rejectionOf(continuation({ action: { ...action, notice: 'retirement' } }))).toContain(
       'detail.drain.action.notice is "retirement": expected one of spot-interruption, rebalance-recommendation',
@@ -462,20 +474,23 @@ describe('the stop of a task', () => {
 
 describe('a continuation', () => {
   it('goes on with the drain that it carries, whenever it comes', () => {
-    expect(receive(continuation({}, {}, { time: '2026-03-01T11:11:11Z' }), settings)).toEqual({ kind: 'drain', drain });
+    expect(receive(continuation({}, {}, { time: '2026-03-01T11:11:11Z' }), settings)).toEqual({
+      kind: 'continuation',
+      drain,
+    });
   });
 
   it('goes on with a drain that knows little yet', () => {
     const { action, startedAtMs, lastHeartbeatAtMs, heartbeats, continuations, pollIntervalSeconds } = drain;
     const young = { action, startedAtMs, lastHeartbeatAtMs, heartbeats, continuations, pollIntervalSeconds };
-    expect(receive(continuation({}, { drain: young }), settings)).toEqual({ kind: 'drain', drain: young });
+    expect(receive(continuation({}, { drain: young }), settings)).toEqual({ kind: 'continuation', drain: young });
   });
 
   it.each(['startedAtMs', 'lastHeartbeatAtMs'])(
     'cannot come from the future, or it would have no deadline: %s',
     (field) => {
       const sentAtMs = Date.UTC(2026, 2, 1, 12);
-      expect(receive(continuation({ [field]: sentAtMs + 60_000 }), settings)).toMatchObject({ kind: 'drain' });
+      expect(receive(continuation({ [field]: sentAtMs + 60_000 }), settings)).toMatchObject({ kind: 'continuation' });
       expect(rejectionOf(continuation({ [field]: sentAtMs + 60_001 }))).toBe(
         `The continuation event cannot be understood: detail.drain.${field} is after it was sent.`,
       );
@@ -493,27 +508,35 @@ describe('a continuation', () => {
 
   it.each([0, '1', null])('of a version that never was is rejected: %j', (version) => {
     expect(rejectionOf(continuation({}, { version }))).toBe(
-      `The continuation event cannot be understood: detail.version is ${JSON.stringify(version)}: expected version 1 to 2, which this function speaks.`,
+      `The continuation event cannot be understood: detail.version is ${JSON.stringify(version)}: expected version 1 to 3, which this function speaks.`,
     );
+  });
+
+  it('of a drain that was found goes on, though nobody knows the token of its action', () => {
+    const action = without(drain.action, 'token');
+    expect(receive(continuation({ action }), settings)).toMatchObject({ kind: 'continuation', drain: { action } });
   });
 
   it('of version 1, which knew nothing of parking, goes on', () => {
     const old = without(without(drain, 'parked'), 'containerInstance');
-    expect(receive(continuation({}, { version: 1, drain: old }), settings)).toEqual({ kind: 'drain', drain: old });
+    expect(receive(continuation({}, { version: 1, drain: old }), settings)).toEqual({
+      kind: 'continuation',
+      drain: old,
+    });
   });
 
   it('of a newer version, sent before a deployment was rolled back, begins the drain anew and says so', () => {
     const { action, startedAtMs, continuations } = drain;
-    const newer = { version: 3, drain: { action, startedAtMs, continuations, moods: ['new'] }, more: true };
+    const newer = { version: 4, drain: { action, startedAtMs, continuations, moods: ['new'] }, more: true };
     expect(receive(continuation({}, newer), settings)).toEqual({
-      kind: 'drain',
+      kind: 'continuation',
       drain: { ...newDrain(action, startedAtMs, undefined, settings.policy.pollMinSeconds), continuations },
-      warning: expect.stringContaining('The continuation is of version 3, which this function does not speak'),
+      warning: expect.stringContaining('The continuation is of version 4, which this function does not speak'),
     });
   });
 
   it('of a newer version that does not even say whose drain it is, is rejected', () => {
-    expect(rejectionOf(continuation({ action: 'web' }, { version: 3 }))).toContain('detail.version is 3');
+    expect(rejectionOf(continuation({ action: 'web' }, { version: 4 }))).toContain('detail.version is 4');
   });
 
   it('of no version is rejected', () => {
@@ -527,14 +550,14 @@ describe('a continuation', () => {
       'The continuation event cannot be understood: detail.drain.continuations is 10000: expected 2000 at most: something sends the drain round in a loop.',
     );
     expect(rejectionOf(continuation({ continuations: 2_001 }))).toContain('detail.drain.continuations is 2001');
-    expect(receive(continuation({ continuations: 2_000 }), settings)).toMatchObject({ kind: 'drain' });
+    expect(receive(continuation({ continuations: 2_000 }), settings)).toMatchObject({ kind: 'continuation' });
   });
 
   it.each([
     ...['action', 'startedAtMs', 'lastHeartbeatAtMs', 'heartbeats', 'continuations', 'pollIntervalSeconds'].map(
       (field): [string, Json] => [`detail.drain.${field}`, without(drain, field)],
     ),
-    ...Object.keys(drain.action).map((field): [string, Json] => [
+    ...['autoScalingGroup', 'lifecycleHook', 'instanceId'].map((field): [string, Json] => [
       `detail.drain.action.${field}`,
       { ...drain, action: without(drain.action, field) },
     ]),
@@ -701,7 +724,7 @@ describe('whatever comes', () => {
         const { Source, DetailType, Detail = '' } = endpoint.inputsOf('PutEvents').at(-1)?.Entries?.[0] ?? {};
         const envelope = { source: Source, 'detail-type': DetailType, time: '2100-01-01T00:00:00Z' };
         const event = eventBridgeEvent(envelope, JSON.parse(Detail));
-        expect(receive(event, settings)).toEqual({ kind: 'drain', drain: handedOver });
+        expect(receive(event, settings)).toEqual({ kind: 'continuation', drain: handedOver });
       }),
     );
   });
@@ -745,7 +768,7 @@ describe('whatever comes', () => {
         try {
           const received = receive(event, settings);
           seen.add(received.kind);
-          if (received.kind === 'drain') {
+          if (received.kind === 'drain' || received.kind === 'continuation') {
             const { action } = received.drain;
             expect(settings.autoScalingGroups).toContain('autoScalingGroup' in action && action.autoScalingGroup);
             expect(settings.lifecycleHooks).toContain('lifecycleHook' in action && action.lifecycleHook);
@@ -760,6 +783,6 @@ describe('whatever comes', () => {
       }),
       { numRuns: 2_000 },
     );
-    expect([...seen].toSorted()).toEqual(['drain', 'ignored', 'rejected', 'wake-up']);
+    expect([...seen].toSorted()).toEqual(['continuation', 'drain', 'ignored', 'rejected', 'wake-up']);
   });
 });

@@ -20,6 +20,7 @@ describe('what the local Region plays of a package', () => {
       environment: { CLUSTER: 'prod' },
       rules: [],
       hooks: [],
+      scheduledRules: [],
       scheduleGroups: [],
     });
   });

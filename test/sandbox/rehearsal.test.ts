@@ -121,12 +121,44 @@ describe('with ecs-drain', () => {
     expect(result.drains[0]?.seconds).toBeLessThan(deadlineSeconds + 1);
 
     const killed = tasksOf(result, (task) => task.killed === true).map(({ taskId }) => taskId);
-    expect(killed).toHaveLength(2);
+    expect(killed).toHaveLength(5);
     const said = logOf(result).find(({ outcome, level }) => outcome === 'timed-out' && level !== undefined);
     expect(said).toMatchObject({
       level: 'ERROR',
       killedTasks: killed.map((task) => ({ task, lastStatus: 'RUNNING' })),
     });
+  });
+
+  it('stuck says why: half-way, and again of the tasks that die', () => {
+    const result = run('stuck');
+    const explained = logOf(result).filter(({ blockers }) => blockers !== undefined);
+    expect(explained.map(({ level, outcome }) => [level, outcome])).toEqual([
+      ['WARN', undefined],
+      ['ERROR', 'timed-out'],
+    ]);
+    for (const { blockers, message } of explained) {
+      expect(blockers).toMatchObject([
+        { group: 'service:web', causes: [{ cause: 'cannot-replace', desiredCount: 4, maximumPercent: 100 }] },
+        {
+          group: 'service:search',
+          causes: [
+            { cause: 'no-room', message: expect.stringContaining('has insufficient memory available') },
+            { cause: 'protected', until: expect.any(String) },
+          ],
+        },
+        { group: 'family:report', causes: [{ cause: 'standalone', startedBy: 'nightly-reports' }] },
+        { group: 'service:log-router', causes: [{ cause: 'daemon-last' }] },
+      ]);
+      expect(message).toContain('2 tasks of service:web, RUNNING for');
+    }
+    const counted = logOf(result).filter((line) => 'BlockingTasks' in line);
+    expect(counted.map(({ cause, BlockingTasks }) => [cause, BlockingTasks])).toEqual([
+      ['cannot-replace', 2],
+      ['no-room', 1],
+      ['protected', 1],
+      ['standalone', 1],
+      ['daemon-last', 1],
+    ]);
   });
 
   it('agent-lost gives up when the agent has been silent for its grace since the look that noticed it', () => {

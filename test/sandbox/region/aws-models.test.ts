@@ -74,6 +74,7 @@ beforeAll(async () => {
       ListServices: { cluster },
       DescribeServices: { cluster, services: ['web', 'logs', 'huge', 'none'] },
       DescribeTaskDefinition: { taskDefinition: 'web:1' },
+      UpdateTaskProtection: { cluster, tasks: tasks.slice(0, 2), protectionEnabled: true, expiresInMinutes: 30 },
       GetTaskProtection: { cluster, tasks: tasks.slice(0, 2) },
       StopTask: { cluster, task: tasks[0], reason: 'because' },
     },

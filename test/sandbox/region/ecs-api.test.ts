@@ -7,6 +7,7 @@ import type {
   GetTaskProtectionResponse,
   StopTaskResponse,
   UpdateContainerInstancesStateResponse,
+  UpdateTaskProtectionResponse,
 } from '@aws-sdk/client-ecs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EcsModel, type ServiceSpec } from '../../../sandbox/region/ecs.ts';
@@ -393,7 +394,7 @@ describe('tasks in the ECS API', () => {
     );
   });
 
-  it('facts 16: tell whether they are protected from scaling in', async () => {
+  it('facts 39: tell whether they are protected from scaling in', async () => {
     ecs.createService(service({ desiredCount: 1, protectedFromScaleIn: true }));
     ecs.createService(service({ name: 'api', desiredCount: 1 }));
     ecs.runTask(job);
@@ -407,6 +408,44 @@ describe('tasks in the ECS API', () => {
       ],
       failures: [{ arn: tasks[2], reason: 'TASK_NOT_VALID' }],
     });
+  });
+
+  it('facts 39: can be protected from scaling in for a while, one by one', async () => {
+    ecs.createService(service({ desiredCount: 2 }));
+    ecs.runTask(job);
+    await until(100);
+    const [older, newer] = list('ListTasks', { serviceName: 'web' });
+    const [standalone] = list('ListTasks', { family: 'job' });
+    const protect = (changes: object) => ask<UpdateTaskProtectionResponse>('UpdateTaskProtection', changes);
+    const expirationDate = new Date(START_MS + 100_000 + 600_000);
+    expect(protect({ tasks: [newer, standalone], protectionEnabled: true, expiresInMinutes: 10 })).toEqual({
+      protectedTasks: [{ taskArn: newer, protectionEnabled: true, expirationDate }],
+      failures: [{ arn: standalone, reason: 'TASK_NOT_VALID' }],
+    });
+    ecs.updateService('prod', 'web', { desiredCount: 1 });
+    await until(200);
+    expect(list('ListTasks', { serviceName: 'web' })).toEqual([newer]);
+    ecs.updateService('prod', 'web', { desiredCount: 0 });
+    await until(300);
+    expect(list('ListTasks', { serviceName: 'web' })).toEqual([newer]);
+    expect(protect({ tasks: [newer], protectionEnabled: false }).protectedTasks).toEqual([
+      { taskArn: newer, protectionEnabled: false },
+    ]);
+    expect(older).not.toBe(newer);
+    expect(() => protect({ tasks: [newer], protectionEnabled: true, expiresInMinutes: 2_881 })).toThrow(
+      'expiresInMinutes must be between 1 and 2880.',
+    );
+  });
+
+  it('facts 39: are unprotected when the time is over', async () => {
+    ecs.createService(service({ desiredCount: 1 }));
+    await until(100);
+    const tasks = list('ListTasks', { serviceName: 'web' });
+    ask('UpdateTaskProtection', { tasks, protectionEnabled: true, expiresInMinutes: 1 });
+    await until(161);
+    expect(ask<GetTaskProtectionResponse>('GetTaskProtection', { tasks }).protectedTasks).toEqual([
+      { taskArn: tasks[0], protectionEnabled: false },
+    ]);
   });
 });
 

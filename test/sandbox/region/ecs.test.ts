@@ -239,12 +239,12 @@ describe('placement', () => {
     await until(2_000);
     expect(on(B)).toHaveLength(2);
     const message =
-      '(service web) was unable to place a task because no container instance met all of its requirements.';
+      '(service web) was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance 00000000000000000000000000000001) has insufficient CPU units available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.';
     expect(messages()).toEqual([message]);
     expect(webService().events).toMatchObject([{ message, createdAtMs: START_MS + 1_000 }]);
   });
 
-  it('says so again when it comes to that again', async () => {
+  it('facts 38: says so again when it has been steady and comes to that again', async () => {
     ecs.createService(service());
     await until(10);
     register(A);
@@ -252,7 +252,9 @@ describe('placement', () => {
     expect(on(A)).toEqual(['web RUNNING', 'web RUNNING']);
     ecs.terminateInstance(A);
     await until(200);
-    expect(messages()).toHaveLength(2);
+    const unable =
+      '(service web) was unable to place a task because no container instance met all of its requirements.';
+    expect(messages()).toEqual([unable, '(service web) has reached a steady state.', unable]);
   });
 
   it('uses the room that a stopped task leaves', async () => {
@@ -309,7 +311,7 @@ describe('placement', () => {
     expect([on(A), on(B)]).toEqual([['web RUNNING', 'web RUNNING'], []]);
   });
 
-  it('facts 16: protection keeps tasks from scaling in, not from draining', async () => {
+  it('facts 39: protection keeps tasks from scaling in, not from draining', async () => {
     register(A, B);
     ecs.createService(service({ protectedFromScaleIn: true }));
     await until(100);

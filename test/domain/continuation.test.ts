@@ -1,0 +1,139 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Drain } from '../../src/domain/drain.ts';
+import { continueDrain, runDrain } from '../../src/domain/run-drain.ts';
+import { containerInstanceOf, drainOf, fakeAws, HOOK, POLICY, START_MS } from '../fakes.ts';
+
+const endless = { id: 'job', stopsAtSeconds: Infinity };
+const parking = { lateSeconds: 0, wakeUps: false };
+const AT_MS = START_MS + 1_000_000;
+const [one] = [containerInstanceOf().arn];
+
+/** What an honest drain would say of itself after 1,000 seconds. */
+const handedOver = drainOf({ continuations: 3, announced: 'started', hook: HOOK, lastHeartbeatAtMs: AT_MS - 1 });
+
+/** A world in which 1,000 seconds have passed. */
+async function later(world: Parameters<typeof fakeAws>[0]) {
+  const aws = fakeAws({ instances: [{ id: 'one', status: 'DRAINING' }], ...world });
+  await aws.ports(1).clock.sleepUntil(AT_MS);
+  return aws;
+}
+
+describe('a continuation of a drain that left itself at its place', () => {
+  it('only says whose turn it is: the drain goes on as it left itself', async () => {
+    const aws = fakeAws({ parking, tasks: [endless] });
+    const parked = await runDrain(drainOf(), POLICY, aws.ports(300));
+    const kept = parked.kind === 'parked' ? parked.drain : drainOf();
+    const forged = { ...kept, startedAtMs: 0, continuations: 1_999, heartbeats: 77, parked: undefined };
+    const result = await continueDrain(forged, POLICY, aws.ports(300));
+    expect(result).toMatchObject({ kind: 'parked', drain: { startedAtMs: START_MS, continuations: 2, heartbeats: 0 } });
+    expect(aws.completion()).toBeUndefined();
+  });
+
+  it('is not helped by naming the place of another drain', async () => {
+    const aws = fakeAws({ parking, tasks: [endless] });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    const other = { ...drainOf().action, lifecycleHook: 'somebody-elses' };
+    const forged = drainOf({ action: other, continuations: 1, containerInstance: one, startedAtMs: 0 });
+    expect(await continueDrain(forged, POLICY, aws.ports(300))).toMatchObject({
+      kind: 'finished',
+      outcome: { kind: 'already-completed' },
+    });
+    expect(aws.places()).toHaveLength(1);
+    expect(aws.callsNamed('complete')).toEqual([]);
+  });
+
+  it('goes on with what Auto Scaling confirms while the place cannot be read', async () => {
+    const aws = fakeAws({ parking, tasks: [endless], outages: [{ of: 'scheduler', span: [200, 9_999] }] });
+    const parked = await runDrain(drainOf(), POLICY, aws.ports(300));
+    const kept = parked.kind === 'parked' ? parked.drain : drainOf();
+    await aws.ports(1).clock.sleepUntil(AT_MS);
+    const result = await continueDrain({ ...kept, heartbeats: 50 }, POLICY, aws.ports(300));
+    expect(result).toMatchObject({ kind: 'handed-over', drain: { heartbeats: 51, startedAtMs: START_MS } });
+  });
+});
+
+describe('a continuation of a drain that has no place', () => {
+  it('is believed only as far as Auto Scaling confirms it: the hook is read, and a heartbeat recorded', async () => {
+    const aws = await later({ tasks: [endless] });
+    const forged = { ...handedOver, hook: { heartbeatTimeoutSeconds: 7_200, globalTimeoutSeconds: 172_800 } };
+    expect(await continueDrain(forged, POLICY, aws.ports(300))).toMatchObject({
+      kind: 'handed-over',
+      drain: { hook: HOOK, lastHeartbeatAtMs: AT_MS, heartbeats: 1, startedAtMs: START_MS },
+    });
+    expect(aws.calls.slice(0, 2).map(({ name }) => name)).toEqual(['recordHeartbeat', 'terminatingSinceMs']);
+  });
+
+  it('touches nothing of an instance that Auto Scaling does not hold on this hook', async () => {
+    const aws = fakeAws({ completedAtSeconds: 0, tasks: [endless] });
+    expect(await continueDrain(handedOver, POLICY, aws.ports(300))).toMatchObject({ kind: 'finished' });
+    expect(aws.callsNamed('setDraining')).toEqual([]);
+    expect(aws.callsNamed('complete')).toEqual([]);
+  });
+
+  it('goes on where Auto Scaling cannot be asked, and asks again before tasks die', async () => {
+    const aws = await later({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [1_000, 1_100] }] });
+    const forged = { ...handedOver, startedAtMs: 0 };
+    const result = await continueDrain(forged, POLICY, aws.ports(300));
+    expect(result).toMatchObject({ kind: 'handed-over', drain: { startedAtMs: START_MS } });
+    expect(aws.completion()).toBeUndefined();
+    expect(aws.journal.some(({ entry }) => entry.kind === 'corrected')).toBe(true);
+  });
+
+  it('keeps the silence of an agent where nobody else can remember it', async () => {
+    const world = { tasks: [endless], instances: [{ id: 'one', status: 'DRAINING', silences: [[0, 9_999]] as const }] };
+    const agentSilence = { sinceMs: AT_MS - 890_000, seenLastAtMs: AT_MS };
+    const inInvocations = await later(world);
+    expect(await continueDrain({ ...handedOver, agentSilence }, POLICY, inInvocations.ports(300))).toMatchObject({
+      outcome: { kind: 'agent-lost' },
+    });
+    const parked = await later({ ...world, parking });
+    expect(await continueDrain({ ...handedOver, agentSilence }, POLICY, parked.ports(300))).toMatchObject({
+      kind: 'parked',
+    });
+  });
+
+  it('on a notice goes on as it says: nothing is held, and nothing can be completed', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', status: 'DRAINING' }], tasks: [{ id: 'web', stopsAtSeconds: 10 }] });
+    const action = { notice: 'spot-interruption', instanceId: 'i-0123456789abcdef0', token: 'event-1' } as const;
+    const result = await continueDrain(drainOf({ action, continuations: 1 }), POLICY, aws.ports(300));
+    expect(result).toMatchObject({ kind: 'finished', outcome: { kind: 'drained' } });
+    expect(aws.callsNamed('recordHeartbeat')).toEqual([]);
+  });
+});
+
+it('no claim of a continuation ends a drain before its deadline while a task runs', async () => {
+  const instantMs = fc.integer({ min: 0, max: AT_MS + 10_000_000 });
+  const located = fc.constantFrom([], [{ arn: one, cluster: 'prod' }], [{ arn: `${one}-forged`, cluster: 'prod' }]);
+  const claims: fc.Arbitrary<Partial<Drain>> = fc.record(
+    {
+      startedAtMs: instantMs,
+      lastHeartbeatAtMs: instantMs,
+      heartbeats: fc.nat(),
+      continuations: fc.nat(1_900),
+      pollIntervalSeconds: fc.integer({ min: 0, max: 300 }),
+      containerInstance: fc.constantFrom(one, `${one}-forged`),
+      cluster: fc.constantFrom('prod', 'other'),
+      namedCluster: fc.constantFrom('prod', 'other'),
+      announced: fc.constantFrom('started' as const, 'stuck' as const),
+      hook: fc.record({
+        heartbeatTimeoutSeconds: fc.integer({ min: 30, max: 7_200 }),
+        globalTimeoutSeconds: fc.integer({ min: 1, max: 172_800 }),
+      }),
+      agentSilence: fc.record({ sinceMs: instantMs, seenLastAtMs: instantMs }),
+      parked: fc.record({ untilMs: instantMs, containerInstances: located, holdingTasks: located }),
+    },
+    { requiredKeys: [] },
+  );
+  await fc.assert(
+    fc.asyncProperty(claims, fc.boolean(), fc.boolean(), async (claimed, mayPark, wasParked) => {
+      const aws = await later({ tasks: [endless], ...(mayPark && { parking }) });
+      if (mayPark && wasParked) await runDrain(drainOf(), POLICY, aws.ports(300));
+      const forged = { ...drainOf({ continuations: 1 }), ...claimed };
+      await continueDrain(forged, { ...POLICY, stopStragglers: 'all' }, aws.ports(300));
+      expect(aws.completion()).toBeUndefined();
+      expect(aws.callsNamed('stopTask')).toEqual([]);
+    }),
+    { numRuns: 300 },
+  );
+});
