@@ -91,7 +91,7 @@ function countIn(tally: Record<string, number>, { world, held, works, calls, fai
   add('calls', calls.length);
   add('calls refused or unheard', failedCalls);
   add('invocations that failed', works.filter(({ result }) => result === 'failed').length);
-  add('events lost', deliveries.lost);
+  add('events lost', deliveries.lostAt.length);
   add('events duplicated', deliveries.duplicated);
   add('events delayed', deliveries.delayed);
   for (const what of OUTAGES) add(`outages: ${what}`, world.outages.filter((outage) => outage.what === what).length);

@@ -55,7 +55,8 @@ export interface Played {
   readonly failedCalls: number;
   /** Awaits of the function: places where it may die. */
   readonly stoppedTasks: number;
-  readonly deliveries: { readonly lost: number; readonly duplicated: number; readonly delayed: number };
+  /** When events were lost, and how many befell what else. */
+  readonly deliveries: { readonly lostAt: readonly number[]; readonly duplicated: number; readonly delayed: number };
   /** Names of the schedules that are still to come when all is over. */
   readonly schedulesLeft: readonly string[];
   readonly seconds: number;
@@ -64,7 +65,7 @@ export interface Played {
 /** An agent that is heard for less than this may not have been seen: nobody looks all the time. */
 const HEARD_SECONDS = 240;
 /** How long nothing may be held before a world is over: late deliveries and Lambda's retries come in that time. */
-const AFTERMATH_SECONDS = 400;
+const AFTERMATH_SECONDS = 300;
 const LONGEST_WORLD_SECONDS = 6_000;
 
 /** Plays a world, with the function from its source; `build` puts another in its place. */
@@ -84,10 +85,7 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
     const callsBefore = region.calls.length;
     const startMs = region.time.nowMs();
     const second = () => (region.time.nowMs() - startMs) / 1000;
-    const isBusy = () =>
-      region.autoScaling.pendingActions().length > 0 ||
-      region.scheduler.pending().size > 0 ||
-      !installed.lambda?.isIdle;
+    const isBusy = () => region.autoScaling.pendingActions().length > 0 || region.scheduler.pending().size > 0;
     let busyAt = Math.max(...world.terminations.map(({ atSecond }) => atSecond));
     begin();
     await region.time.runUntil(() => {
@@ -123,7 +121,7 @@ function witnessOf(region: Region) {
   const held: Held[] = [];
   const holding = new Map<string, Held>();
   const silences = new Map<string, { since: number; heardAt: number | undefined }>();
-  const deliveries = { lost: 0, duplicated: 0, delayed: 0 };
+  const deliveries = { lostAt: [] as number[], duplicated: 0, delayed: 0 };
   const tasksOf = new Map<string, Set<string>>();
   let stoppedTasks = 0;
 
@@ -190,7 +188,8 @@ function witnessOf(region: Region) {
         return;
       }
       case 'event':
-        if (event.fate) deliveries[event.fate] += 1;
+        if (event.fate === 'lost') deliveries.lostAt.push(second);
+        else if (event.fate) deliveries[event.fate] += 1;
         return;
       case 'log': {
         const { outcome, instanceId } = event.line;

@@ -1,5 +1,5 @@
 import type { Held, Played, Work } from './play.ts';
-import { type Outage, parksAlways, type Settings, type World } from './world.ts';
+import { type Outage, parksAlways, RETRIED_SECONDS, type Settings, STOPS_THE_FUNCTION, type World } from './world.ts';
 
 /** Something that holds of every world that was played. */
 export interface Property {
@@ -65,19 +65,26 @@ function hookAllows({ settings }: World): number {
 
 /** Lambda tries again after one minute and two more (facts 7), a schedule comes a minute late (facts 10). */
 const RECOVERY_SECONDS = 60 + 120 + 60 + 15;
+/** After that the chain is lost. A sweep takes a drain for lost so long after it was parked at most, comes by the minute, and parks it. */
+const FINDING_SECONDS = 360 + 75 + 180 + 60 + 65;
 
-function late({ held, world }: Played): string[] {
+function late({ held, world, deliveries }: Played): string[] {
   return held.flatMap(({ instanceId, since, until, endedBy, beats }) => {
     if (until === undefined) return [`${instanceId}, held since ${since} s, was never let go.`];
     if (endedBy !== 'timeout' || hasTrouble(world, until - recoverySeconds(world), until)) return [];
+    const findingSince = until - FINDING_SECONDS - RECOVERY_SECONDS - world.deliveries.delaySeconds;
+    if (deliveries.lostAt.some((second) => second >= findingSince)) return [];
     return [`${instanceId}, held since ${since} s, timed out at ${until} s, after the heartbeat at ${beats.at(-1)} s.`];
   });
 }
 
 /** How long after the last fault everything is as it was: what EventBridge could not deliver it tries ever more seldom. */
 function recoverySeconds({ outages, deliveries }: World): number {
+  const breaks = outages.some(
+    ({ what, forSeconds }) => STOPS_THE_FUNCTION.includes(what) && forSeconds > RETRIED_SECONDS,
+  );
   const refused = outages.filter(({ what }) => what === 'deliveries are refused').map(({ forSeconds }) => forSeconds);
-  return RECOVERY_SECONDS + deliveries.delaySeconds + Math.max(0, ...refused);
+  return RECOVERY_SECONDS + (breaks ? FINDING_SECONDS : 0) + deliveries.delaySeconds + Math.max(0, ...refused);
 }
 
 /** Calls that are slow keep nobody from completing. */
@@ -120,12 +127,22 @@ function crowded(played: Played): string[] {
 }
 
 /** How often something was done once more than it was told: by EventBridge, by Lambda, or by the SDK that heard no answer. */
-function copiesIn({ works, deliveries, calls }: Played): number {
+function copiesIn({ world, works, deliveries, calls }: Played): number {
   const failures = works.filter(({ result }) => result === 'failed').length;
   const unheard = calls.filter(
     ({ operation, failedWith }) => operation === 'PutEvents' && failedWith !== undefined,
   ).length;
-  return deliveries.duplicated + failures + unheard;
+  return deliveries.duplicated + failures + unheard + mistakenSweeps(world);
+}
+
+/**
+ * How often a sweep may take a drain for lost that is alive: where drains watch, one whose instance registered anew; and one
+ * that has no place, for its heartbeats are due too often to park, or the Scheduler refused.
+ */
+function mistakenSweeps(world: World): number {
+  if (world.waiting === 'watch') return world.registrations.length;
+  const neverParks = !parksAlways(world) || world.outages.some(({ what }) => what.startsWith('Scheduler'));
+  return neverParks ? 3 : 0;
 }
 
 function crowdOf(works: readonly Work[]): number {
@@ -181,7 +198,16 @@ function restless({ held, works, world, schedulesLeft }: Played): string[] {
 
 /** Nothing in the bound is a rate of more than one look in so many seconds. */
 const LOOK_SECONDS = 20;
-const CALLS = { perDrain: 40, perLook: 4, perTask: 12, perCopy: 12, perStoppedTask: 1, perRefusal: 4 };
+const CALLS = {
+  perDrain: 50,
+  perLook: 4,
+  perTask: 12,
+  perCopy: 12,
+  perStoppedTask: 1,
+  perRefusal: 6,
+  perSweep: 1,
+  perSuspect: 8,
+};
 
 function busy(played: Played): string[] {
   const most = mostCalls(played);
@@ -191,19 +217,19 @@ function busy(played: Played): string[] {
 
 /** So many calls may a world cost. */
 export function mostCalls(played: Played): number {
-  const { held, works, world, stoppedTasks } = played;
+  const { held, works, world, stoppedTasks, seconds } = played;
+  const troubledSeconds = world.outages.reduce((sum, { forSeconds }) => sum + forSeconds, 0);
   const drains = held.map((action) => {
     const { since, until = since, tasks } = action;
-    const looks = (until - since) / LOOK_SECONDS;
-    return (
-      CALLS.perDrain + CALLS.perTask * tasks + CALLS.perLook * looks * Math.max(1, crowdOf(worksOf(action, works)))
-    );
+    const chains = Math.max(1, crowdOf(worksOf(action, works)));
+    const looks = CALLS.perLook * (until - since) + CALLS.perRefusal * troubledSeconds;
+    const sweeps = (CALLS.perSuspect * (until - since)) / 60;
+    return CALLS.perDrain + CALLS.perTask * tasks + (chains * looks) / LOOK_SECONDS + sweeps;
   });
-  const troubledSeconds = world.outages.reduce((sum, { forSeconds }) => sum + forSeconds, 0);
   return (
     drains.reduce((sum, each) => sum + each, 0) +
     CALLS.perStoppedTask * stoppedTasks +
     CALLS.perCopy * copiesIn(played) +
-    (CALLS.perRefusal * held.length * troubledSeconds) / LOOK_SECONDS
+    (CALLS.perSweep * seconds) / 60
   );
 }

@@ -323,25 +323,21 @@ const anyJob: fc.Arbitrary<World['jobs'][number]> = fc.record({
   stopTimeoutSeconds: fc.integer({ min: 2, max: 120 }),
 });
 
-/** The longest outage; of the function itself, none that outlasts Lambda's own retries: what is lost then is another matter. */
-const OUTAGE_SECONDS = { function: 120, any: 400 };
-const OF_THE_FUNCTION: readonly Outage['what'][] = ['invocations crash', 'containers fail to start'];
+const LONGEST_OUTAGE_SECONDS = 400;
+/** What keeps the function from working at all... */
+export const STOPS_THE_FUNCTION: readonly Outage['what'][] = ['invocations crash', 'containers fail to start'];
+/** ...for no longer than this is made good by Lambda's own retries. */
+export const RETRIED_SECONDS = 120;
 
-const anyOutage: fc.Arbitrary<Outage> = fc
-  .record({
-    what: fc.constantFrom(...OUTAGES),
-    fromSecond: anySecond(900),
-    forSeconds: fc.integer({ min: 5, max: OUTAGE_SECONDS.any }),
-  })
-  .map(({ what, fromSecond, forSeconds }) => ({
-    what,
-    fromSecond,
-    forSeconds: OF_THE_FUNCTION.includes(what) ? Math.min(forSeconds, OUTAGE_SECONDS.function) : forSeconds,
-  }));
+const anyOutage: fc.Arbitrary<Outage> = fc.record({
+  what: fc.constantFrom(...OUTAGES),
+  fromSecond: anySecond(900),
+  forSeconds: fc.integer({ min: 5, max: LONGEST_OUTAGE_SECONDS }),
+});
 
 const anyDeliveries: fc.Arbitrary<World['deliveries']> = fc.record({
-  lostTerminations: fc.constant(0),
-  lostOthers: fc.constant(0),
+  lostTerminations: fc.constantFrom(0, 0, 0.3, 1),
+  lostOthers: fc.constantFrom(0, 0, 0.1, 0.3),
   duplicated: fc.constantFrom(0, 0.2, 1),
   delayed: fc.constantFrom(0, 0.3, 1),
   delaySeconds: fc.integer({ min: 0, max: 60 }),
@@ -379,7 +375,8 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
       listLagSeconds: fc.constantFrom(0, 0, 1, 1.5),
       releases: few(anyRelease),
     })
-    .map(withFewCopies);
+    .map(withFewCopies)
+    .map(withoutLostChains);
 }
 
 /** A drain that is handed over by events has no place of its own: each copy of an event would have copies in its turn. */
@@ -387,6 +384,18 @@ function withFewCopies(world: World): World {
   if (parksAlways(world)) return world;
   const { deliveries } = world;
   return { ...world, deliveries: { ...deliveries, duplicated: Math.min(deliveries.duplicated, 0.1) } };
+}
+
+/** Of a drain that watches nothing shows whether it is alive: its sweep finds those only that have not begun. */
+function withoutLostChains(world: World): World {
+  if (world.waiting === 'park') return world;
+  const { deliveries, outages } = world;
+  const short = (outage: Outage) => ({ ...outage, forSeconds: Math.min(outage.forSeconds, RETRIED_SECONDS) });
+  return {
+    ...world,
+    deliveries: { ...deliveries, lostOthers: 0 },
+    outages: outages.map((outage) => (STOPS_THE_FUNCTION.includes(outage.what) ? short(outage) : outage)),
+  };
 }
 
 /** Whether heartbeats are due so seldom that a drain parks between two. */

@@ -286,9 +286,12 @@ export class AutoScalingModel {
     return instance && viewOf(instance);
   }
 
-  /** The newest first. */
+  /** Those in progress first (facts 42), then the newest. */
   activitiesOf(group: string): readonly ScalingActivity[] {
-    return this.#group(group).activities.toReversed();
+    const isOver = ({ endedAtMs }: ScalingActivity) => (endedAtMs === undefined ? 0 : 1);
+    return this.#group(group)
+      .activities.toReversed()
+      .toSorted((a, b) => isOver(a) - isOver(b));
   }
 
   /** The launch or termination that an instance is in, or was in last. */

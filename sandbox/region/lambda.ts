@@ -75,8 +75,6 @@ export class LambdaModel {
   #spec: FunctionSpec;
   /** Containers that wait, warm, for the next invocation. */
   #idle: Handler[] = [];
-  /** Events that wait for another attempt. */
-  #waiting = 0;
   readonly #running = new Set<Strand>();
   /** What to do about an invocation that dies. */
   readonly #crashes = new WeakMap<Strand, (error: string) => void>();
@@ -97,11 +95,6 @@ export class LambdaModel {
   /** What each second of it is billed by. */
   get memoryMb(): number {
     return this.#spec.memoryMb ?? 128;
-  }
-
-  /** Whether no invocation runs and none is to be tried again. */
-  get isIdle(): boolean {
-    return this.#running.size === 0 && this.#waiting === 0;
   }
 
   /** Deploys another version: what runs goes on to its end as it was. */
@@ -223,13 +216,7 @@ export class LambdaModel {
     const { maximumEventAgeSeconds = LARGEST_EVENT_AGE_SECONDS } = this.#spec;
     const ageSeconds = (time.nowMs() - queued.queuedAtMs) / 1000 + seconds;
     if (ageSeconds > maximumEventAgeSeconds) this.deadLetters.push(queued.event);
-    else {
-      this.#waiting += 1;
-      time.after(seconds, () => {
-        this.#waiting -= 1;
-        this.#attempt(queued);
-      });
-    }
+    else time.after(seconds, () => this.#attempt(queued));
   }
 
   #tell(what: 'started' | 'ended' | 'failed' | 'throttled', message?: string): void {

@@ -297,7 +297,12 @@ function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy:
     // Another drain of its fleet was faster.
     const isLeaving = drain.continuations === 0 && described.some(({ countedTasks }) => countedTasks > 0);
     if (isLeaving && parkingPlaces && ecs.isBusy()) return { kind: 'leaving', containerInstances: described };
-    return tasksOn(seen.containerInstances)();
+    const withTasks = await tasksOn(seen.containerInstances)();
+    const isEmpty = withTasks.kind === 'draining' && withTasks.holdingTasks.length === 0;
+    if (isEmpty && seen.containerInstances.some(({ countedTasks }) => countedTasks > 0)) {
+      throw new Unavailable('ECS counts tasks on the instance and lists none: its lists lag behind (facts 23).');
+    }
+    return withTasks;
   };
 
   /** Lists the tasks of registrations that ECS has just described. */
