@@ -20,13 +20,15 @@ export interface Breach {
   readonly property: string;
   readonly world: World;
   readonly sentence: string;
+  /** The world in which it was found first. */
+  readonly foundIn: World;
 }
 
 /** How much was played: worlds, what went on in them, and what went wrong. */
 export type Tally = Readonly<Record<string, number>>;
 
 /** Shrinking goes on as long as there is a smaller world, or so many have been tried. */
-const MOST_SHRINKS = 80;
+const MOST_SHRINKS = 50;
 
 /** Plays random worlds until a property does not hold in one, which is shrunk then. The same seed number gives the same worlds. */
 export async function explore({
@@ -52,7 +54,7 @@ export async function explore({
       // While it shrinks, the world is not to become one of another problem.
       const [sentence] = found && found.property !== name ? [] : breaches(played);
       if (sentence !== undefined) {
-        breach = { property: name, world, sentence };
+        breach = { property: name, world, sentence, foundIn: found?.foundIn ?? world };
         return false;
       }
     }

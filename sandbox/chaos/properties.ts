@@ -200,7 +200,7 @@ function restless({ held, works, world, schedulesLeft }: Played): string[] {
 const LOOK_SECONDS = 20;
 const CALLS = {
   perDrain: 50,
-  perLook: 4,
+  perLook: 5,
   perTask: 12,
   perCopy: 12,
   perStoppedTask: 1,

@@ -362,7 +362,10 @@ export class AutoScalingModel {
   /** It counts no more towards the desired capacity, whatever holds it. */
   #startTerminating(instance: Instance, reason: string): void {
     const { instanceId, group, activity } = instance;
-    if (instance.state === 'Pending' && activity) activity.status = 'Cancelled';
+    if (instance.state === 'Pending' && activity) {
+      activity.status = 'Cancelled';
+      activity.endedAtMs = this.#nowMs();
+    }
     group.active.delete(instanceId);
     group.leaving.set(instanceId, instance);
     const why = `instance ${instanceId} was taken out of service in response to ${reason}`;

@@ -5,8 +5,8 @@ import { rehearse } from '../../sandbox/rehearsal.ts';
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('park', 500);
-describeDeliveries('park', 30);
+describeWorlds('park', 400);
+describeDeliveries('park', 25);
 
 const brief = { ...CALM.settings, deadlineSeconds: 240, agentGraceSeconds: 60 };
 const never = [{ ...SERVICE, desiredCount: 1, stopping: 'never' as const }];

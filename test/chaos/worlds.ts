@@ -35,7 +35,14 @@ export function describeWorlds(waiting: World['waiting'], count: number): void {
 function clearCut(waiting: World['waiting']): fc.Arbitrary<World> {
   return worlds(waiting).map((world) => ({
     ...world,
-    settings: { ...world.settings, deadlineSeconds: 3_000, heartbeatTimeoutSeconds: 3_600, agentGraceSeconds: 240 },
+    settings: {
+      ...world.settings,
+      deadlineSeconds: 3_000,
+      heartbeatTimeoutSeconds: 3_600,
+      agentGraceSeconds: 240,
+      functionTimeoutSeconds: 300,
+      pollMaxSeconds: 60,
+    },
     losses: [],
     registrations: [],
     outages: [],
