@@ -108,9 +108,10 @@ const STRAGGLING_SECONDS = 60 + 120 + 10;
 
 function crowded(played: Played): string[] {
   const { held, works, world } = played;
-  // Beside one that waits for something due a wake-up and a schedule may come; every other copy has its cause.
-  const most = (world.waiting === 'park' ? 3 : 1) + copiesIn(played);
   return held.flatMap((action) => {
+    // Beside one that waits for something due a schedule may come, and a wake-up for each task whose stop may be the last:
+    // which one is awaited is not known before the tasks are listed. Every other copy has its cause.
+    const most = (world.waiting === 'park' ? 2 + Math.max(1, action.tasks) : 1) + copiesIn(played);
     const own = worksOf(action, works);
     if (action.places > 1) return [`${action.instanceId} had ${action.places} places to wait at once.`];
     const crowd = crowdOf(own);
@@ -196,11 +197,11 @@ function restless({ held, works, world, schedulesLeft }: Played): string[] {
 
 // --- Calls ------------------------------------------------------------------------------------------------------------
 
-/** Nothing in the bound is a rate of more than one look in so many seconds. */
+/** One look in so many seconds, of at most so many calls: the dearest is at an agent that is silent, in two clusters. */
 const LOOK_SECONDS = 20;
 const CALLS = {
   perDrain: 50,
-  perLook: 5,
+  perLook: 6,
   perTask: 12,
   perCopy: 12,
   perStoppedTask: 1,

@@ -8,6 +8,9 @@ import { type World, worlds } from '../../sandbox/chaos/world.ts';
 /** Another gives other worlds: `npm run chaos` takes any. */
 const SEED = 6;
 
+/** Worlds play in virtual time; a machine that is busy takes its own. */
+export const TIMEOUT_MS = 600_000;
+
 /** So many worlds in which drains wait so, and what holds in each. */
 export function describeWorlds(waiting: World['waiting'], count: number): void {
   describe(`in ${count} worlds in which drains ${waiting}`, () => {
@@ -16,7 +19,7 @@ export function describeWorlds(waiting: World['waiting'], count: number): void {
 
     beforeAll(async () => {
       ({ tally, breach } = await explore({ among: worlds(waiting), worlds: count, seed: SEED }));
-    }, 120_000);
+    }, TIMEOUT_MS);
     afterAll(() => console.log(`Drains ${waiting}, seed number ${SEED}:\n${linesOf(tally)}`));
 
     it.each(PROPERTIES)('$name', ({ name }) => {
@@ -59,26 +62,30 @@ function clearCut(waiting: World['waiting']): fc.Arbitrary<World> {
 
 /** The same worlds twice: as they are, and with deliveries that come twice, late and in another order. */
 export function describeDeliveries(waiting: World['waiting'], count: number): void {
-  it(`duplicated, reordered and delayed deliveries change no outcome, in ${count} worlds in which drains ${waiting}`, async () => {
-    const outcomes = new Map<string, number>();
-    const property = fc.asyncProperty(
-      clearCut(waiting),
-      fc.integer({ min: 1, max: 60 }),
-      async (world, delaySeconds) => {
-        const duplicated = waiting === 'park' ? 1 : 0.1;
-        const deliveries = { ...world.deliveries, duplicated, delayed: 0.5, delaySeconds };
-        const undisturbed = outcomesOf((await play(world)).held);
-        const disturbed = outcomesOf((await play({ ...world, deliveries })).held);
-        for (const [, outcome] of undisturbed) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-        expect(disturbed).toEqual(undisturbed);
-      },
-    );
-    await fc.assert(property, { numRuns: count, seed: SEED });
-    console.log(
-      `Drains ${waiting}, deliveries disturbed in ${count} worlds, outcomes: ${JSON.stringify([...outcomes])}`,
-    );
-    for (const outcome of ['drained', 'timed-out', 'agent-lost']) expect(outcomes.get(outcome)).toBeGreaterThan(0);
-  }, 120_000);
+  it(
+    `duplicated, reordered and delayed deliveries change no outcome, in ${count} worlds in which drains ${waiting}`,
+    async () => {
+      const outcomes = new Map<string, number>();
+      const property = fc.asyncProperty(
+        clearCut(waiting),
+        fc.integer({ min: 1, max: 60 }),
+        async (world, delaySeconds) => {
+          const duplicated = waiting === 'park' ? 1 : 0.1;
+          const deliveries = { ...world.deliveries, duplicated, delayed: 0.5, delaySeconds };
+          const undisturbed = outcomesOf((await play(world)).held);
+          const disturbed = outcomesOf((await play({ ...world, deliveries })).held);
+          for (const [, outcome] of undisturbed) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+          expect(disturbed).toEqual(undisturbed);
+        },
+      );
+      await fc.assert(property, { numRuns: count, seed: SEED });
+      console.log(
+        `Drains ${waiting}, deliveries disturbed in ${count} worlds, outcomes: ${JSON.stringify([...outcomes])}`,
+      );
+      for (const outcome of ['drained', 'timed-out', 'agent-lost']) expect(outcomes.get(outcome)).toBeGreaterThan(0);
+    },
+    TIMEOUT_MS,
+  );
 }
 
 /** How each instance was let go, by what its drain said first. */
@@ -91,21 +98,25 @@ function outcomesOf(held: readonly Held[]): [instanceId: string, outcome: string
 
 /** Plays the world again and again, and lets an invocation die at one await after the other: before and after each call. */
 export function describeCrashes(name: string, world: World): void {
-  it(`a crash at every single await is survived: ${name}`, async () => {
-    const undisturbed = await play(world);
-    let awaits = 0;
-    for (;;) {
-      const crashed = await play({ ...world, crashAtAwait: awaits + 1 });
-      if (!crashed.works.some(({ result }) => result === 'failed')) break;
-      awaits += 1;
-      const at = { crashAtAwait: awaits };
-      const breaches = PROPERTIES.flatMap(({ breaches }) => breaches(crashed));
-      expect({ ...at, breaches }).toEqual({ ...at, breaches: [] });
-      expect({ ...at, ends: endsOf(crashed.held) }).toEqual({ ...at, ends: endsOf(undisturbed.held) });
-    }
-    console.log(`${name}: a crash at each of ${awaits} awaits`);
-    expect(awaits).toBeGreaterThan(20);
-  }, 120_000);
+  it(
+    `a crash at every single await is survived: ${name}`,
+    async () => {
+      const undisturbed = await play(world);
+      let awaits = 0;
+      for (;;) {
+        const crashed = await play({ ...world, crashAtAwait: awaits + 1 });
+        if (!crashed.works.some(({ result }) => result === 'failed')) break;
+        awaits += 1;
+        const at = { crashAtAwait: awaits };
+        const breaches = PROPERTIES.flatMap(({ breaches }) => breaches(crashed));
+        expect({ ...at, breaches }).toEqual({ ...at, breaches: [] });
+        expect({ ...at, ends: endsOf(crashed.held) }).toEqual({ ...at, ends: endsOf(undisturbed.held) });
+      }
+      console.log(`${name}: a crash at each of ${awaits} awaits`);
+      expect(awaits).toBeGreaterThan(20);
+    },
+    TIMEOUT_MS,
+  );
 }
 
 /** Who let each instance go, and over how many tasks: what the drain said may have died with it. */
