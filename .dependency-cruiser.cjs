@@ -1,4 +1,4 @@
-/** The architecture, as rules: domain <- adapters <- handlers; src knows nothing of sandbox, test, bench or deploy. */
+/** The architecture, as rules: domain <- adapters <- handlers; src knows nothing of what surrounds it; cli knows src alone. */
 module.exports = {
   forbidden: [
     {
@@ -18,6 +18,13 @@ module.exports = {
       name: 'the-service-does-not-know-what-surrounds-it',
       severity: 'error',
       from: { path: '^src' },
+      to: { path: '^(cli|sandbox|test|bench|deploy)' },
+    },
+    {
+      name: 'the-commands-know-only-the-service',
+      comment: 'They look at AWS, or at a Region that looks like it from outside.',
+      severity: 'error',
+      from: { path: '^cli' },
       to: { path: '^(sandbox|test|bench|deploy)' },
     },
     {

@@ -19,7 +19,7 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
   const { drainer, params, notifiedBy } = contestant;
   const events: DrillEvent[] = [];
   const drainingAt = new Map<string, number>();
-  let [held, running, throttledInvocations, customEvents, lastChange] = [0, 0, 0, 0, 0];
+  let [held, running, throttledInvocations, continuations, lastChange] = [0, 0, 0, 0, 0];
   const variant = { ...scenarioOf(trial), params };
   const { region, installed, startMs, begin, close } = await stage(
     { scenario: 'fleet', variant, drainer, seed },
@@ -31,7 +31,8 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
           else running -= 1;
           return;
         case 'event':
-          if (!event.source.startsWith('aws.')) customEvents += 1;
+          // The Region tells only of events that a rule matches, and so of none of our news.
+          if (!event.source.startsWith('aws.')) continuations += 1;
           return;
         case 'log':
           events.push(event);
@@ -70,6 +71,10 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
     const polls = countsOf(region.calls.filter(({ strand, service }) => !strand && service === 'sqs'));
     const { peakConcurrency, memoryMb } = lambda;
     const invocations = lambda.invocations.filter(({ strand }) => !sweeps.has(strand));
+    const handedOver = invocations.filter(
+      ({ result }) => (result as { kind?: string } | undefined)?.kind === 'handed-over',
+    );
+    const schedules = continuations - handedOver.length;
     const billedSeconds = invocations.reduce((sum, invocation) => sum + invocation.billedSeconds, 0);
     const made = (kind: string) => (calls[kind]?.made ?? 0) - (calls[kind]?.refused ?? 0);
     return {
@@ -97,8 +102,8 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
       billed: {
         requests: invocations.length,
         gbSeconds: thousandths((billedSeconds * memoryMb) / 1024),
-        customEvents,
-        schedules: customEvents - made('events PutEvents'),
+        customEvents: schedules + made('events PutEvents'),
+        schedules,
         sqsRequests:
           notifiedBy === 'sqs'
             ? held + made('sqs SendMessage') + invocations.length + (polls['sqs DeleteMessage']?.made ?? 0)

@@ -30,6 +30,10 @@ export function portFrom(value: string): number {
   return wholeNumber('port', value, 65_535);
 }
 
+export function daysFrom(value: string): number {
+  return wholeNumber('days', value, 366, 1);
+}
+
 /** Virtual seconds in a second of the wall clock. */
 export function speedFrom(value: string): number {
   const speed = Number(value);

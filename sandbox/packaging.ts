@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import type { HookSpec } from './region/auto-scaling.ts';
 import type { Rule, ScheduledRule } from './region/event-bridge.ts';
+import type { Statement } from './region/iam.ts';
 import type { FunctionSpec } from './region/lambda.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '..');
@@ -101,11 +102,13 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
 export interface Deployment {
   readonly lambda: Omit<FunctionSpec, 'load'>;
   readonly environment: Readonly<Record<string, string>>;
-  readonly rules: readonly Omit<Rule, 'target'>[];
-  readonly scheduledRules: readonly Omit<ScheduledRule, 'target'>[];
+  readonly rules: readonly (Omit<Rule, 'target' | 'deadLetterQueue'> & { readonly deadLettered?: true })[];
+  readonly scheduledRules: readonly Omit<ScheduledRule, 'target' | 'deadLetterQueue'>[];
   readonly hooks: readonly HookSpec[];
   /** The names of EventBridge Scheduler's groups. */
   readonly scheduleGroups: readonly string[];
+  /** The function's role, by its logical id, and all that its policies say. */
+  readonly role: { readonly name: string; readonly statements: readonly Statement[] };
 }
 
 /** The function, rules, hooks and schedule groups of a package. */
@@ -125,7 +128,13 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
   });
   const [lambda] = ofType('AWS::Lambda::Function');
   const [{ MaximumEventAgeInSeconds: maximumEventAgeSeconds } = {}] = ofType('AWS::Lambda::EventInvokeConfig');
-  const { ReservedConcurrentExecutions: reservedConcurrency } = lambda;
+  const { ReservedConcurrentExecutions: reservedConcurrency, Role: roleArn } = lambda;
+  const role: string = roleArn?.split('.')[0] ?? '';
+  const policies = [
+    ...((resources[role]?.Properties['Policies'] ?? []) as object[]),
+    ...ofType('AWS::IAM::Policy').filter(({ Roles }) => Roles.includes(role)),
+  ] as { PolicyDocument: { Statement: Statement[] } }[];
+  const statements = policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
   return {
     lambda: {
       name: lambda.FunctionName,
@@ -135,7 +144,10 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
       ...(maximumEventAgeSeconds !== undefined && { maximumEventAgeSeconds }),
     },
     environment: lambda.Environment.Variables,
-    rules: rules.flatMap(({ EventPattern: pattern, ...rule }) => (pattern ? { pattern, ...ruleOf(rule) } : [])),
+    rules: rules.flatMap(({ EventPattern: pattern, ...rule }) => {
+      const deadLettered = rule.Targets[0].DeadLetterConfig !== undefined;
+      return pattern ? { pattern, ...ruleOf(rule), ...(deadLettered && { deadLettered }) } : [];
+    }),
     scheduledRules: rules.flatMap(({ ScheduleExpression: rate, ...rule }) =>
       rate ? { everySeconds: secondsIn(rate), ...ruleOf(rule) } : [],
     ),
@@ -146,6 +158,7 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
       defaultResult: hook.DefaultResult,
     })),
     scheduleGroups: ofType('AWS::Scheduler::ScheduleGroup').map(({ Name }) => Name),
+    role: { name: role, statements },
   };
 }
 

@@ -47,11 +47,13 @@ async function serve(args: readonly string[]): Promise<void> {
   const write = (text: string) => process.stdout.write(text);
   const view = plainView(write);
   const { region, begin, close } = await stage(rehearsal, view.show);
-  const { url, close: closeServer } = await listen(region.answer, port).catch((error: NodeJS.ErrnoException) => {
-    close();
-    if (error.code !== 'EADDRINUSE') throw error;
-    throw new UsageError(`Port ${port} is in use: name another with --port, or leave it out for a free one.`);
-  });
+  const { url, close: closeServer } = await listen(region.answer, port, () => region.time.nowMs()).catch(
+    (error: NodeJS.ErrnoException) => {
+      close();
+      if (error.code !== 'EADDRINUSE') throw error;
+      throw new UsageError(`Port ${port} is in use: name another with --port, or leave it out for a free one.`);
+    },
+  );
 
   write(`The Region listens on ${url}, ${speed} virtual seconds a second. Look into it, in another terminal, with:
 
@@ -59,6 +61,7 @@ async function serve(args: readonly string[]): Promise<void> {
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
   aws ecs list-container-instances --cluster ${CLUSTER}
   aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names ${GROUP}
+  npx ecs-drain status
 
 Ctrl-C ends it.
 

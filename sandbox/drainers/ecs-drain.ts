@@ -21,21 +21,33 @@ export type Build = (
 export const ecsDrain = installedFrom(async (params) => {
   const uploaded = await packagedOnce(params);
   const deployment = deploymentIn(uploaded);
-  const { createDrainHandler } = await bundleIn(uploaded, deployment.environment);
+  const { createDrainHandler } = await bundleIn(uploaded, withArns(deployment.environment));
   return { deployment, createDrainHandler };
 });
 
 /** Installs what was built in a Region; a later release replaces the code and its settings, and leaves the rest alone. */
 export function installedFrom(build: Build): Install {
   return async (region, { params, releases = [] }) => {
+    const deadLetters = region.createQueue({
+      name: DEAD_LETTER_QUEUE,
+      visibilityTimeoutSeconds: 30,
+      maxReceiveCount: Infinity,
+    });
     const specOf = async (more: Params, continuationVersion = CONTINUATION_VERSION) => {
       const { deployment, createDrainHandler } = await build({ cluster: CLUSTER, autoScalingGroups: GROUP, ...more });
+      const environment = withArns(deployment.environment);
       const transport = writingVersion(continuationVersion, region.transport);
-      const load: FunctionSpec['load'] = (clock) => {
-        const handler = createDrainHandler(deployment.environment, { clock, transport });
-        return (event: unknown, context: Context) => handler(event, context);
+      const spec: FunctionSpec = {
+        ...deployment.lambda,
+        environment,
+        roleArn: `arn:aws:iam::123456789012:role/${deployment.role.name}`,
+        onFailure: { arn: ARNS['DeadLetterQueue.Arn'], send: (record) => deadLetters.send(JSON.stringify(record)) },
+        load: (clock) => {
+          const handler = createDrainHandler(environment, { clock, transport });
+          return (event: unknown, context: Context) => handler(event, context);
+        },
       };
-      return { deployment, spec: { ...deployment.lambda, load } };
+      return { deployment, spec };
     };
     const { deployment, spec } = await specOf(params);
     const lambda = region.deploy(spec);
@@ -43,15 +55,27 @@ export function installedFrom(build: Build): Install {
       const { spec } = await specOf({ ...params, ...release.params }, release.continuationVersion);
       region.time.after(release.atSecond, () => lambda.update(spec));
     }
-    putEverythingElse(region, deployment, lambda);
+    putEverythingElse(region, deployment, lambda, deadLetters);
     measureByTheMinute(region, () => lambda.deadLetters.length + region.eventBridge.deadLetters.length);
     return { lambda, instanceOf: (event) => instanceOf(event, region) };
   };
 }
 
-function putEverythingElse(region: Region, deployment: Deployment, lambda: LambdaModel): void {
-  for (const rule of deployment.rules) {
-    region.eventBridge.putRule({ ...rule, target: (event) => lambda.invokeAsync(event) });
+function putEverythingElse(
+  region: Region,
+  deployment: Deployment,
+  lambda: LambdaModel,
+  deadLetters: ReturnType<Region['createQueue']>,
+): void {
+  region.roles.set(deployment.role.name, deployment.role.statements);
+  for (const { deadLettered, ...rule } of deployment.rules) {
+    region.eventBridge.putRule({
+      ...rule,
+      target: (event) => lambda.invokeAsync(event),
+      ...(deadLettered && {
+        deadLetterQueue: (event, attributes) => deadLetters.send(JSON.stringify(event), 0, attributes),
+      }),
+    });
   }
   for (const rule of deployment.scheduledRules) {
     region.eventBridge.putScheduledRule({ ...rule, target: (event) => lambda.invokeAsync(event) });
@@ -72,6 +96,16 @@ function writingVersion(version: number, transport: Transport): Transport {
       return transport.handle(Object.assign(request, { body }), options);
     },
   };
+}
+
+const DEAD_LETTER_QUEUE = 'ecs-drain-dev-DeadLetterQueue';
+
+/** What packaging.ts leaves as `<logical id>.Arn`, where the function hands it to somebody who looks at it. */
+const ARNS = { 'DeadLetterQueue.Arn': `arn:aws:sqs:eu-west-1:123456789012:${DEAD_LETTER_QUEUE}` } as const;
+
+function withArns(environment: Readonly<Record<string, string>>): Record<string, string> {
+  const arns: Readonly<Record<string, string>> = ARNS;
+  return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, arns[value] ?? value]));
 }
 
 /** What SQS tells of the dead-letter queue, which here is where each service keeps what it gave up. */

@@ -141,6 +141,9 @@ const HEARTBEAT_TIMEOUT_SECONDS = { min: 30, max: 7_200 };
 const MAX_HEARTBEAT_TIMEOUTS = 100;
 const MAX_WAIT_SECONDS = 48 * 60 * 60;
 
+/** From the warning to the interruption (facts 6). */
+const SPOT_NOTICE_SECONDS = 120;
+
 /** The status of the activity that brought an instance into its state (API reference, Activity). */
 const ACTIVITY_STATUS: Readonly<Record<InstanceState, ActivityStatus>> = {
   Pending: 'PreInService',
@@ -158,6 +161,7 @@ export class AutoScalingModel {
   readonly #instances = new Map<string, Instance>();
   readonly #actionsByToken = new Map<string, Action>();
   readonly #completions: Completion[] = [];
+  readonly #interrupted = new Set<string>();
 
   constructor(options: AutoScalingOptions) {
     this.#options = options;
@@ -242,6 +246,27 @@ export class AutoScalingModel {
     this.#keepDesiredCapacity(group);
   }
 
+  /**
+   * EC2 takes a Spot instance: it warns two minutes ahead (facts 6), and then the instance goes, held or not (facts 21). One
+   * that has gone by then was not taken.
+   * @throws AwsError if no group has it.
+   */
+  interruptSpotInstance(instanceId: string): void {
+    const instance = this.#managedInstance(instanceId);
+    const { region } = this.#options.place;
+    this.#options.publish({
+      source: 'aws.ec2',
+      'detail-type': 'EC2 Spot Instance Interruption Warning',
+      resources: [`arn:aws:ec2:${region}a:instance/${instanceId}`],
+      detail: { 'instance-id': instanceId, 'instance-action': 'terminate' },
+    });
+    this.#options.time.after(SPOT_NOTICE_SECONDS, () => {
+      if (instance.state === 'Terminated') return;
+      this.#interrupted.add(instanceId);
+      this.terminateInstance(instanceId, { skipHooks: true });
+    });
+  }
+
   // --- What the owners of hooks do ----------------------------------------------------------------------------------
 
   /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20). */
@@ -286,12 +311,12 @@ export class AutoScalingModel {
     return instance && viewOf(instance);
   }
 
-  /** Those in progress first (facts 42), then the newest. */
+  /** Those in progress first (facts 37), and of either the newest first. */
   activitiesOf(group: string): readonly ScalingActivity[] {
-    const isOver = ({ endedAtMs }: ScalingActivity) => (endedAtMs === undefined ? 0 : 1);
-    return this.#group(group)
-      .activities.toReversed()
-      .toSorted((a, b) => isOver(a) - isOver(b));
+    const { over = [], going = [] } = Object.groupBy(this.#group(group).activities.toReversed(), ({ endedAtMs }) =>
+      endedAtMs === undefined ? 'going' : 'over',
+    );
+    return [...going, ...over];
   }
 
   /** The launch or termination that an instance is in, or was in last. */
@@ -302,6 +327,11 @@ export class AutoScalingModel {
   /** Every action that was completed or timed out, in order; one that is dropped with its instance is not here. */
   get completions(): readonly Completion[] {
     return this.#completions;
+  }
+
+  /** The Spot instances that EC2 has taken. */
+  get interrupted(): ReadonlySet<string> {
+    return this.#interrupted;
   }
 
   /** What waits. */

@@ -1,11 +1,24 @@
 import * as autoScaling from '@aws-sdk/client-auto-scaling';
 import * as ecs from '@aws-sdk/client-ecs';
+import * as elasticLoadBalancing from '@aws-sdk/client-elastic-load-balancing-v2';
 import * as events from '@aws-sdk/client-eventbridge';
+import * as iam from '@aws-sdk/client-iam';
+import * as lambda from '@aws-sdk/client-lambda';
 import * as scheduler from '@aws-sdk/client-scheduler';
+import * as sqs from '@aws-sdk/client-sqs';
 import { NormalizedSchema } from '@smithy/core/schema';
 
 /** AWS's own models of its services, as the SDK's packages ship them. */
-const MODELS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = { ecs, autoScaling, events, scheduler };
+const MODELS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  ecs,
+  autoScaling,
+  events,
+  scheduler,
+  lambda,
+  sqs,
+  elasticLoadBalancing,
+  iam,
+};
 
 /** The static schema of an operation: kind, namespace, name, traits, input and output. */
 type OperationSchema = readonly [number, string, string, OperationTraits, () => never, () => never];
@@ -57,7 +70,8 @@ function misfitsIn(schema: NormalizedSchema, value: unknown, path: string, side:
     (schema.isTimestampSchema() && (side === 'input' ? typeof value === 'number' : value instanceof Date)) ||
     (schema.isBooleanSchema() && typeof value === 'boolean') ||
     (schema.isNumericSchema() && typeof value === 'number') ||
-    (schema.isStringSchema() && typeof value === 'string');
+    // What travels as the body itself is text here.
+    ((schema.isStringSchema() || schema.isBlobSchema()) && typeof value === 'string');
   return fits ? [] : [otherType(path, value)];
 }
 
@@ -66,21 +80,24 @@ function otherType(path: string, value: unknown): Misfit {
   return { kind: 'other type', sentence: `${path} is ${type}, not what AWS has there` };
 }
 
-/** A request of a REST protocol: what it asks stands in its method and path, what it says in path, query and body. */
+/** A request of a REST protocol: what it asks stands in its method and path, what it says there and in all the rest. */
 export interface RestRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 /**
- * The operation that a REST request asks for, and its input: AWS's model says which member travels where.
+ * The operation that a REST request asks for, and its input: AWS's model says which member travels where, and whether the
+ * body is JSON or a member itself.
  * Undefined if the service has no operation there.
  */
 export function restCall(
   service: string,
   request: RestRequest,
+  body: string,
+  parsed: (json: string) => Readonly<Record<string, unknown>>,
 ): { readonly operation: string; readonly input: Readonly<Record<string, unknown>> } | undefined {
   for (const schema of Object.values(MODELS[service] ?? {}) as OperationSchema[]) {
     if (schema[0] !== OPERATION || typeof schema[3] !== 'object' || !schema[3].http) continue;
@@ -88,9 +105,11 @@ export function restCall(
     const labels = method === request.method ? labelsIn(pattern, request.path) : undefined;
     if (!labels) continue;
     const members = [...NormalizedSchema.of(schema[4]).structIterator()];
+    const payload = members.find(([, member]) => member.getMergedTraits().httpPayload)?.[0];
+    const said = payload === undefined ? (body === '' ? {} : parsed(body)) : { [payload]: body };
     return {
       operation: schema[2],
-      input: Object.fromEntries(members.flatMap((member) => bound(member, labels, request))),
+      input: Object.fromEntries(members.flatMap((member) => bound(member, labels, request, said))),
     };
   }
   return undefined;
@@ -122,11 +141,16 @@ function decoded(text: string): string {
 function bound(
   [name, schema]: [string, NormalizedSchema],
   labels: ReadonlyMap<string, string>,
-  { query, body }: RestRequest,
+  { query, headers }: RestRequest,
+  said: Readonly<Record<string, unknown>>,
 ): [string, unknown][] {
-  const { httpLabel, httpQuery } = schema.getMergedTraits();
+  const { httpLabel, httpQuery, httpHeader } = schema.getMergedTraits();
   if (httpLabel) return [[name, labels.get(name)]];
-  if (httpQuery === undefined) return name in body ? [[name, body[name]]] : [];
+  if (httpHeader !== undefined) {
+    const header = headers[httpHeader.toLowerCase()];
+    return header === undefined ? [] : [[name, header]];
+  }
+  if (httpQuery === undefined) return name in said ? [[name, said[name]]] : [];
   const text = query.get(httpQuery);
   if (text === null) return [];
   // A query is text: what is no number stays text, and does not fit.

@@ -268,7 +268,8 @@ function hostsOfDaemons({ registered }: Cluster): number {
   return [...registered].filter(({ status }) => status === 'ACTIVE').length;
 }
 
-function targetGroupArn({ arn, spec }: Service): string {
+/** The target group of a service behind a load balancer. */
+export function targetGroupArn({ arn, spec }: Service): string {
   const [, , , region, account] = arn.split(':');
   return `arn:aws:elasticloadbalancing:${region}:${account}:targetgroup/${spec.name}/0000000000000001`;
 }

@@ -1,4 +1,10 @@
-import type { PutEventsRequest, PutEventsResponse } from '@aws-sdk/client-eventbridge';
+import type {
+  DescribeRuleRequest,
+  DescribeRuleResponse,
+  PutEventsRequest,
+  PutEventsResponse,
+} from '@aws-sdk/client-eventbridge';
+import { AwsError } from './aws-error.ts';
 import { matches } from './event-pattern.ts';
 import type { Faults } from './faults.ts';
 import type { Tell } from './happenings.ts';
@@ -21,10 +27,12 @@ export interface Rule {
   readonly target: (event: unknown) => void;
   /** EventBridge's own retries of the target: 24 hours and 185 attempts unless the rule says otherwise (facts 7). */
   readonly retryPolicy?: RetryPolicy;
+  /** Takes what the target would not, with the attributes that the message has. */
+  readonly deadLetterQueue?: (event: unknown, attributes: Readonly<Record<string, string>>) => void;
 }
 
 /** A rule whose target gets an event at a fixed rate. */
-export interface ScheduledRule extends Pick<Rule, 'name' | 'target' | 'retryPolicy'> {
+export interface ScheduledRule extends Omit<Rule, 'pattern'> {
   readonly everySeconds: number;
 }
 
@@ -47,6 +55,9 @@ export interface EventBridgeOptions {
 /** EventBridge says only that it backs off exponentially with jitter; this is where the model stops growing. */
 const LONGEST_RETRY_SECONDS = 900;
 
+/** Whose events may be lost (facts 3): Auto Scaling's, and EC2's notices. */
+const BEST_EFFORT = ['aws.autoscaling', 'aws.ec2'];
+
 /** At most so many entries in one PutEvents (facts 7). */
 const MAX_ENTRIES = 10;
 
@@ -54,6 +65,7 @@ const MAX_ENTRIES = 10;
 export class EventBridgeModel {
   readonly #options: EventBridgeOptions;
   readonly #rules: Rule[] = [];
+  readonly #scheduledRules = new Map<string, ScheduledRule>();
   /** Events that no target would take, in the dead-letter queues of their rules. */
   readonly deadLetters: unknown[] = [];
 
@@ -68,6 +80,7 @@ export class EventBridgeModel {
   /** It goes on for ever, and keeps no run going by itself. */
   putScheduledRule(rule: ScheduledRule): void {
     const { time, place } = this.#options;
+    this.#scheduledRules.set(rule.name, rule);
     const happen = () => {
       this.putScheduledRule(rule);
       const resources = [`arn:aws:events:${place.region}:${place.account}:rule/${rule.name}`];
@@ -98,8 +111,8 @@ export class EventBridgeModel {
       detailType: event['detail-type'],
       rules: matching.map(({ name }) => name),
     } as const;
-    // Facts 3: Auto Scaling's events may be lost; others are at least once, or should be.
-    if (random.chance(event.source === 'aws.autoscaling' ? faults.lostEvents : faults.lostDurableEvents)) {
+    // Facts 3: these may be lost; events of our own, and ECS's, are at least once, or should be.
+    if (random.chance(BEST_EFFORT.includes(event.source) ? faults.lostEvents : faults.lostDurableEvents)) {
       tell({ ...news, fate: 'lost' });
       return;
     }
@@ -116,7 +129,7 @@ export class EventBridgeModel {
   }
 
   /** Brings an event to a rule's target; a refusal is followed by another attempt, after ever longer waits. */
-  #deliver(rule: Pick<Rule, 'target' | 'retryPolicy'>, event: unknown, attempt = 0, ageSeconds = 0): void {
+  #deliver(rule: Omit<Rule, 'pattern'>, event: unknown, attempt = 0, ageSeconds = 0): void {
     const { time, random, faults } = this.#options;
     if (!random.chance(faults.refusedDeliveries)) {
       rule.target(event);
@@ -126,13 +139,42 @@ export class EventBridgeModel {
     const waitSeconds = Math.min(LONGEST_RETRY_SECONDS, 2 ** attempt) * random.between(0.5, 1);
     if (attempt >= maximumRetryAttempts || ageSeconds + waitSeconds > maximumEventAgeSeconds) {
       this.deadLetters.push(event);
+      rule.deadLetterQueue?.(event, {
+        RULE_ARN: this.#arnOf(rule),
+        ERROR_CODE: 'SDK_CLIENT_ERROR',
+        ERROR_MESSAGE: 'The target could not be invoked.',
+        EXHAUSTED_RETRY_CONDITION:
+          attempt >= maximumRetryAttempts ? 'MaximumRetryAttempts' : 'MaximumEventAgeInSeconds',
+        RETRY_ATTEMPTS: String(attempt),
+      });
       return;
     }
     time.after(waitSeconds, () => this.#deliver(rule, event, attempt + 1, ageSeconds + waitSeconds));
   }
 
+  #arnOf({ name }: Pick<Rule, 'name'>): string {
+    const { region, account } = this.#options.place;
+    return `arn:aws:events:${region}:${account}:rule/${name}`;
+  }
+
   /** The operations of the EventBridge API that this model answers, by name. */
   readonly operations = {
+    DescribeRule: ({ Name }: DescribeRuleRequest): DescribeRuleResponse => {
+      const rule = [...this.#rules, ...this.#scheduledRules.values()].find(({ name }) => name === Name);
+      if (!rule) {
+        throw new AwsError('ResourceNotFoundException', `Rule ${Name} does not exist on EventBus default.`);
+      }
+      return {
+        Name: rule.name,
+        Arn: this.#arnOf(rule),
+        ...('pattern' in rule
+          ? { EventPattern: JSON.stringify(rule.pattern) }
+          : { ScheduleExpression: rateOf(rule.everySeconds) }),
+        State: 'ENABLED',
+        EventBusName: 'default',
+      };
+    },
+
     PutEvents: (input: PutEventsRequest): PutEventsResponse => {
       const entries = input.Entries ?? [];
       const Entries = entries.map(({ Source = '', DetailType = '', Detail = '', Resources = [] }, i) => {
@@ -146,6 +188,12 @@ export class EventBridgeModel {
       return { Entries, FailedEntryCount: Entries.filter((entry) => 'ErrorCode' in entry).length };
     },
   };
+}
+
+/** As EventBridge writes it, in minutes. */
+function rateOf(everySeconds: number): string {
+  const minutes = everySeconds / 60;
+  return `rate(${minutes} ${minutes === 1 ? 'minute' : 'minutes'})`;
 }
 
 function parsed(json: string): object | undefined {

@@ -6,7 +6,7 @@ import type { WireCall } from './wire.ts';
  * anew: a getter makes a fault of an hour.
  */
 export interface Faults {
-  /** An Auto Scaling event never arrives: its delivery is best effort (facts 3). */
+  /** An event of Auto Scaling, or a notice of EC2, never arrives: its delivery is best effort (facts 3). */
   readonly lostEvents: number;
   /** Any other event never arrives: worse than what EventBridge promises (facts 3). */
   readonly lostDurableEvents: number;

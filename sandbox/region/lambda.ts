@@ -19,6 +19,11 @@ export interface FunctionSpec {
   readonly reservedConcurrency?: number;
   /** How long an event may wait for an invocation that succeeds, 60 s to 6 hours; 6 hours unless set. */
   readonly maximumEventAgeSeconds?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** What the function runs as. */
+  readonly roleArn?: string;
+  /** Where the record of an asynchronous invocation goes that failed for good. */
+  readonly onFailure?: { readonly arn: string; readonly send: (record: object) => void };
   /** Loads the code into a new container, whose clock is the Region's. */
   readonly load: (clock: Clock) => Handler;
 }
@@ -55,7 +60,7 @@ export interface LambdaOptions {
 const RETRY_AFTER_SECONDS = [60, 120];
 /** A throttled asynchronous invocation is tried again after a second, then ever more seldom (facts 31). */
 const THROTTLE_RETRY_SECONDS = { first: 1, longest: 300 };
-const LARGEST_EVENT_AGE_SECONDS = 6 * 60 * 60;
+export const LARGEST_EVENT_AGE_SECONDS = 6 * 60 * 60;
 /** From a new container to its first invocation: start, import and initialisation; billed like the rest. */
 const COLD_START_SECONDS = 0.35;
 
@@ -92,6 +97,10 @@ export class LambdaModel {
     return this.#spec.name;
   }
 
+  get spec(): FunctionSpec {
+    return this.#spec;
+  }
+
   /** What each second of it is billed by. */
   get memoryMb(): number {
     return this.#spec.memoryMb ?? 128;
@@ -110,7 +119,7 @@ export class LambdaModel {
 
   #attempt(queued: Queued): void {
     const started = this.invoke(queued.event, (error) => {
-      if (error !== undefined) this.#failed(queued);
+      if (error !== undefined) this.#failed(queued, error);
     });
     if (!started) this.#throttled(queued);
   }
@@ -197,9 +206,9 @@ export class LambdaModel {
     });
   }
 
-  #failed(queued: Queued): void {
+  #failed(queued: Queued, error: string): void {
     const seconds = RETRY_AFTER_SECONDS[queued.failures];
-    if (seconds === undefined) this.deadLetters.push(queued.event);
+    if (seconds === undefined) this.#giveUp(queued, 'RetriesExhausted', error);
     else this.#retryAfter(seconds, { ...queued, failures: queued.failures + 1, throttles: 0 });
   }
 
@@ -215,8 +224,29 @@ export class LambdaModel {
     const { time } = this.#options;
     const { maximumEventAgeSeconds = LARGEST_EVENT_AGE_SECONDS } = this.#spec;
     const ageSeconds = (time.nowMs() - queued.queuedAtMs) / 1000 + seconds;
-    if (ageSeconds > maximumEventAgeSeconds) this.deadLetters.push(queued.event);
+    if (ageSeconds > maximumEventAgeSeconds) this.#giveUp(queued, 'EventAgeExceeded');
     else time.after(seconds, () => this.#attempt(queued));
+  }
+
+  /** Lambda developer guide, "Capturing records of Lambda asynchronous invocations": the record of a failure. */
+  #giveUp({ event, failures }: Queued, condition: string, error?: string): void {
+    const { time, place } = this.#options;
+    this.deadLetters.push(event);
+    this.#spec.onFailure?.send({
+      version: '1.0',
+      timestamp: new Date(time.nowMs()).toISOString(),
+      requestContext: {
+        requestId: place.newId(),
+        functionArn: `arn:aws:lambda:${place.region}:${place.account}:function:${this.name}:$LATEST`,
+        condition,
+        approximateInvokeCount: failures + 1,
+      },
+      requestPayload: event,
+      ...(error !== undefined && {
+        responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: 'Unhandled' },
+        responsePayload: { errorType: 'Error', errorMessage: error },
+      }),
+    });
   }
 
   #tell(what: 'started' | 'ended' | 'failed' | 'throttled', message?: string): void {

@@ -4,20 +4,25 @@ import { AwsError } from './aws-error.ts';
 import { type Datapoint, datapointsIn } from './cloudwatch.ts';
 import { EcsModel, type KilledTask } from './ecs.ts';
 import { ecsOperations } from './ecs-api.ts';
+import { elasticLoadBalancingOperations } from './elastic-load-balancing.ts';
 import { EventBridgeModel } from './event-bridge.ts';
 import type { Faults } from './faults.ts';
 import { NO_FAULTS } from './faults.ts';
 import type { Happening, Tell } from './happenings.ts';
+import { iamOperations, type Statement } from './iam.ts';
 import { type FunctionSpec, LambdaModel } from './lambda.ts';
+import { lambdaOperations } from './lambda-api.ts';
 import type { Place } from './place.ts';
 import { Random } from './random.ts';
 import { SchedulerModel } from './scheduler.ts';
+import { QueueModel, type QueueSpec } from './sqs.ts';
+import { sqsOperations } from './sqs-api.ts';
 import { Throttling } from './throttling.ts';
 import { type Transport, transportTo } from './transport.ts';
 import { currentStrand, type Strand, VirtualTime } from './virtual-time.ts';
 import { answerTo, type ServiceName, type Services, type WireAnswer, type WireCall, type WireRequest } from './wire.ts';
 
-/** Services that have no client here: calls of them are counted and take their time, and are never refused. */
+/** Services that functions here have no client for: their calls are counted and take their time, and are never refused. */
 export type WirelessService = 'ec2' | 'sns' | 'sqs';
 
 /** A call that a client made, and what it was refused with if it was. */
@@ -46,6 +51,10 @@ export interface Region {
   readonly autoScaling: AutoScalingModel;
   readonly eventBridge: EventBridgeModel;
   readonly scheduler: SchedulerModel;
+  /** The statements of each role of IAM, by its name. */
+  readonly roles: Map<string, readonly Statement[]>;
+  /** A queue that the wire knows by its name. */
+  createQueue(spec: QueueSpec): QueueModel;
   /** How SDK clients in this process reach it. */
   readonly transport: Transport;
   readonly calls: readonly Call[];
@@ -59,6 +68,8 @@ export interface Region {
   readonly tell: Tell;
   /** Every value that CloudWatch was given, by the functions' logs and by AWS itself. */
   readonly metrics: readonly Datapoint[];
+  /** Hands over the calls and values since the last time, and forgets them: those of a month would fill the memory. */
+  takeRecords(): { readonly calls: readonly Call[]; readonly metrics: readonly Datapoint[] };
   /** A value that AWS itself gives to CloudWatch. */
   measure(datapoint: Datapoint): void;
   /** A line of a function's log. */
@@ -76,6 +87,10 @@ const THROTTLED_AS: Readonly<Record<ServiceName, readonly [string, number]>> = {
   events: ['ThrottlingException', 400],
   autoScaling: ['Throttling', 400],
   scheduler: ['ThrottlingException', 429],
+  lambda: ['TooManyRequestsException', 429],
+  sqs: ['com.amazonaws.sqs#RequestThrottled', 403],
+  elasticLoadBalancing: ['Throttling', 400],
+  iam: ['Throttling', 400],
 };
 
 const internalFailure = () => new AwsError('InternalFailure', 'Internal failure.', 500);
@@ -124,11 +139,17 @@ export function createRegion(options: RegionOptions): Region {
     },
   });
 
+  const roles = new Map<string, readonly Statement[]>();
+  const queues = new Map<string, QueueModel>();
   const services: Services = {
     ecs: ecsOperations(ecs, faults),
     events: eventBridge.operations,
     autoScaling: autoScalingOperations(autoScaling),
     scheduler: scheduler.operations,
+    lambda: lambdaOperations(functions, place),
+    sqs: sqsOperations(queues, place),
+    elasticLoadBalancing: elasticLoadBalancingOperations(ecs),
+    iam: iamOperations(roles),
   };
   const answer = (request: WireRequest): WireAnswer => {
     let failedWith: string | undefined;
@@ -154,7 +175,6 @@ export function createRegion(options: RegionOptions): Region {
   };
   const note = ({ service, operation }: Pick<Call, 'service' | 'operation'>, failedWith?: string) =>
     calls.push({ service, operation, atMs: time.nowMs(), strand: currentStrand.getStore(), failedWith });
-  const count = (service: WirelessService, operation: string) => currentStrand.exit(() => note({ service, operation }));
 
   const mayCrash = () => {
     const strand = currentStrand.getStore();
@@ -168,6 +188,8 @@ export function createRegion(options: RegionOptions): Region {
   };
   const transport = transportTo({ answer, nowMs: () => time.nowMs(), latencySeconds, mayCrash });
 
+  const count = (service: WirelessService, operation: string) => currentStrand.exit(() => note({ service, operation }));
+
   return {
     time,
     random,
@@ -175,6 +197,12 @@ export function createRegion(options: RegionOptions): Region {
     autoScaling,
     eventBridge,
     scheduler,
+    roles,
+    createQueue: (spec) => {
+      const queue = new QueueModel({ time, random, tell, count }, spec);
+      queues.set(spec.name, queue);
+      return queue;
+    },
     transport,
     calls,
     call: async (service, operation, answer) => {
@@ -192,6 +220,7 @@ export function createRegion(options: RegionOptions): Region {
     terminated,
     tell,
     metrics,
+    takeRecords: () => ({ calls: calls.splice(0), metrics: metrics.splice(0) }),
     measure,
     log: (line) => {
       metrics.push(...datapointsIn(line));

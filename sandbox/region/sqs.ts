@@ -1,8 +1,10 @@
+import type { Tell } from './happenings.ts';
 import type { LambdaModel } from './lambda.ts';
+import type { Random } from './random.ts';
 import { inRound, isStopped, nextRound } from './recursion.ts';
-import type { Region } from './region.ts';
+import type { Scheduled, VirtualTime } from './virtual-time.ts';
 
-/** A standard queue with a dead-letter queue. */
+/** A standard queue. */
 export interface QueueSpec {
   readonly name: string;
   /** A message that was received and not deleted is seen again after this time. */
@@ -11,16 +13,37 @@ export interface QueueSpec {
   readonly maxReceiveCount: number;
 }
 
+/** A message as whoever receives it has it. */
+export interface ReceivedMessage {
+  readonly id: string;
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly sentAtMs: number;
+  readonly receives: number;
+  /** By which it can be deleted, until it is received again. */
+  readonly receiptHandle: string;
+}
+
 /** What the model needs of the rest of the Region. */
-export type QueueOptions = Pick<Region, 'time' | 'random' | 'tell' | 'count'>;
+export interface QueueOptions {
+  readonly time: VirtualTime;
+  readonly random: Random;
+  readonly tell: Tell;
+  /** Counts a call that AWS makes by itself. */
+  readonly count: (service: 'sqs', operation: string) => void;
+}
 
 interface Message {
   readonly id: string;
   readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly sentAtMs: number;
   /** Its place in a chain of requests, for Lambda's recursion detection. */
   readonly round: number;
   receives: number;
   deleted: boolean;
+  /** When it is seen again; undefined if nobody has it. */
+  seenAgain: Scheduled | undefined;
 }
 
 /** An event source mapping of a standard queue begins with five pollers (Lambda developer guide, "SQS scaling"). */
@@ -40,6 +63,8 @@ export class QueueModel {
   readonly #visible: Message[] = [];
   /** Long polls that wait for a message, the oldest first. */
   readonly #polls = new Set<(message: Message | undefined) => void>();
+  /** What somebody has received and not deleted, by receipt handle. */
+  readonly #inFlight = new Map<string, Message>();
   #messages = 0;
   /** The bodies of the messages that were received too often. */
   readonly deadLetters: string[] = [];
@@ -51,10 +76,49 @@ export class QueueModel {
   }
 
   /** Takes a message, to be seen after a delay. */
-  send(body: string, delaySeconds = 0): void {
-    const id = `${this.#spec.name}-${++this.#messages}`;
-    const message: Message = { id, body, round: nextRound(), receives: 0, deleted: false };
-    this.#options.time.after(delaySeconds, () => this.#show(message));
+  send(body: string, delaySeconds = 0, attributes: Readonly<Record<string, string>> = {}): void {
+    const { time } = this.#options;
+    const message: Message = {
+      id: `${this.#spec.name}-${++this.#messages}`,
+      body,
+      attributes,
+      sentAtMs: time.nowMs(),
+      round: nextRound(),
+      receives: 0,
+      deleted: false,
+      seenAgain: undefined,
+    };
+    time.after(delaySeconds, () => this.#show(message));
+  }
+
+  /** How many messages can be received, and how many somebody has. */
+  get counts(): { readonly visible: number; readonly inFlight: number } {
+    return { visible: this.#visible.length, inFlight: this.#inFlight.size };
+  }
+
+  /** Hands out what can be seen, at once; the queue's own visibility timeout unless told otherwise. */
+  receive(most: number, visibilityTimeoutSeconds = this.#spec.visibilityTimeoutSeconds): ReceivedMessage[] {
+    const messages = this.#visible.splice(0, most);
+    return messages.map((message) => {
+      this.#hide(message, visibilityTimeoutSeconds);
+      return { ...message, receiptHandle: handleOf(message) };
+    });
+  }
+
+  /** Deletes a message; that its handle is an old one is no error, and nothing happens. */
+  delete(receiptHandle: string): void {
+    const message = this.#inFlight.get(receiptHandle);
+    if (message) this.#delete(message);
+  }
+
+  /** Lets a message be seen again after so many seconds from now; false if nobody has it by this handle. */
+  changeVisibility(receiptHandle: string, seconds: number): boolean {
+    const message = this.#inFlight.get(receiptHandle);
+    if (!message) return false;
+    if (message.seenAgain) this.#options.time.cancel(message.seenAgain);
+    if (seconds === 0) this.#show(message);
+    else message.seenAgain = this.#options.time.after(seconds, () => this.#show(message));
+    return true;
   }
 
   /**
@@ -86,7 +150,19 @@ export class QueueModel {
     });
   }
 
+  #hide(message: Message, seconds: number): void {
+    message.receives += 1;
+    this.#inFlight.set(handleOf(message), message);
+    message.seenAgain = this.#options.time.after(seconds, () => this.#show(message));
+  }
+
+  #delete(message: Message): void {
+    this.#inFlight.delete(handleOf(message));
+    message.deleted = true;
+  }
+
   #show(message: Message): void {
+    this.#inFlight.delete(handleOf(message));
     if (message.deleted) return;
     if (message.receives >= this.#spec.maxReceiveCount) {
       this.deadLetters.push(message.body);
@@ -103,8 +179,7 @@ export class QueueModel {
 
   #hand(message: Message, answer: (message: Message) => void): void {
     const { time } = this.#options;
-    message.receives += 1;
-    time.after(this.#spec.visibilityTimeoutSeconds, () => this.#show(message));
+    this.#hide(message, this.#spec.visibilityTimeoutSeconds);
     time.after(this.#random.between(RECEIVE_SECONDS.min, RECEIVE_SECONDS.max), () => answer(message));
   }
 
@@ -137,7 +212,7 @@ export class QueueModel {
         lambda.invoke(event, (error) => {
           if (error === undefined) {
             count('sqs', 'DeleteMessage');
-            message.deleted = true;
+            this.#delete(message);
           }
           done();
         }),
@@ -148,4 +223,9 @@ export class QueueModel {
     };
     attempt(THROTTLE_RETRY_SECONDS.first);
   }
+}
+
+/** A new one each time that the message is received. */
+function handleOf({ id, receives }: Message): string {
+  return `${id}/${receives}`;
 }

@@ -30,7 +30,7 @@ export function transportTo(far: Far) {
       method: request.method,
       path: request.path,
       query: new URLSearchParams(buildQueryString(request.query)),
-      target: request.headers['x-amz-target'],
+      headers: request.headers,
       body: textOf(request.body),
     });
     far.mayCrash();

@@ -19,6 +19,14 @@ export interface Services {
   readonly autoScaling: Operations;
   /** REST with JSON bodies, `POST /schedules/{Name}` */
   readonly scheduler: Operations;
+  /** The same, `POST /2015-03-31/functions/{FunctionName}/invocations` */
+  readonly lambda: Operations;
+  /** JSON 1.0, `X-Amz-Target: AmazonSQS.…` */
+  readonly sqs: Operations;
+  /** Query as well, `Version=2015-12-01` */
+  readonly elasticLoadBalancing: Operations;
+  /** Query as well, `Version=2010-05-08` */
+  readonly iam: Operations;
 }
 
 export type ServiceName = keyof Services;
@@ -29,8 +37,8 @@ export interface WireRequest {
   /** Without the query, its escapes as they came. */
   readonly path: string;
   readonly query: URLSearchParams;
-  /** The header `X-Amz-Target`. */
-  readonly target: string | undefined;
+  /** By their names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
 }
 
@@ -53,6 +61,14 @@ export type Admit = (call: WireCall) => void;
 const JSON_TARGETS: Readonly<Record<string, ServiceName>> = {
   AmazonEC2ContainerServiceV20141113: 'ecs',
   AWSEvents: 'events',
+  AmazonSQS: 'sqs',
+};
+
+/** Query names no service: each has the version of its API. */
+const QUERY_VERSIONS: Readonly<Record<string, ServiceName>> = {
+  '2011-01-01': 'autoScaling',
+  '2015-12-01': 'elasticLoadBalancing',
+  '2010-05-08': 'iam',
 };
 
 /** Answers one request in its own protocol; whatever goes wrong is answered as AWS would, never thrown. */
@@ -65,9 +81,10 @@ export function answerTo(request: WireRequest, services: Services, admit: Admit)
     if (!handle) {
       throw new AwsError(speech.unknownOperation, `The operation ${operation} is not one that the local Region knows.`);
     }
-    if (service !== 'autoScaling') refuseOtherTypes(service, operation, input);
+    if (!Object.values(QUERY_VERSIONS).includes(service)) refuseOtherTypes(service, operation, input);
     admit({ service, operation });
-    return { status: 200, headers, body: speech.success(handle(input)) };
+    const output = handle(input);
+    return { status: speech.statusOf?.(output) ?? 200, headers, body: speech.success(output) };
   } catch (error) {
     const failure = error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
     const { body, headers: more } = speech.failure(failure);
@@ -76,9 +93,10 @@ export function answerTo(request: WireRequest, services: Services, admit: Admit)
 }
 
 /** Each protocol is known by what only it has: a target, a path, or neither. */
-function speechOf({ method, path, query, target, body }: WireRequest): Speech {
-  if (target !== undefined) return json(target, body);
-  return path === '/' ? queryAndXml(body) : restJson({ method, path, query }, body);
+function speechOf({ body, ...request }: WireRequest): Speech {
+  const target = request.headers['x-amz-target'];
+  if (typeof target === 'string') return json(target, body);
+  return request.path === '/' ? queryAndXml(body) : restJson(request, body);
 }
 
 /** JSON has types, and AWS's models say which; a field that AWS does not know it overlooks. Query has text only. */
@@ -87,13 +105,13 @@ function refuseOtherTypes(service: ServiceName, operation: string, input: unknow
   if (misfit) throw new AwsError('SerializationException', `${misfit.sentence}.`);
 }
 
-/** The wire on HTTP, on 127.0.0.1: on the given port, or on a free one. */
+/** The wire on HTTP, on 127.0.0.1: on the given port, or on a free one; its answers are dated by the clock. */
 export async function listen(
   answer: (request: WireRequest) => WireAnswer,
   port = 0,
+  nowMs = () => Date.now(),
 ): Promise<{ readonly url: string; close(): void }> {
   const server = createServer(async (request, response) => {
-    const target = request.headers['x-amz-target'];
     const body = await text(request).catch(() => undefined);
     if (body === undefined) return; // the client has gone away in the middle
     const [path = '/', query = ''] = (request.url ?? '/').split(/\?(.*)/s);
@@ -101,10 +119,11 @@ export async function listen(
       method: request.method ?? 'GET',
       path,
       query: new URLSearchParams(query),
-      target: typeof target === 'string' ? target : undefined,
+      headers: request.headers,
       body,
     });
-    response.writeHead(answered.status, answered.headers).end(answered.body);
+    const date = new Date(nowMs()).toUTCString();
+    response.writeHead(answered.status, { date, ...answered.headers }).end(answered.body);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -123,13 +142,15 @@ interface Speech {
   readonly contentType: string;
   readonly unknownOperation: string;
   understood(): WireCall & { readonly input: unknown };
+  /** The HTTP status of a success, where it is not 200. */
+  statusOf?(output: { readonly StatusCode?: number }): number | undefined;
   success(output: object): string;
   failure(error: AwsError): Pick<WireAnswer, 'body'> & Partial<Pick<WireAnswer, 'headers'>>;
 }
 
 function json(target: string, body: string): Speech {
   return {
-    contentType: 'application/x-amz-json-1.1',
+    contentType: `application/x-amz-json-${target.startsWith('AmazonSQS.') ? '1.0' : '1.1'}`,
     unknownOperation: 'UnknownOperationException',
     understood: () => {
       const [prefix = '', operation = ''] = target.split('.');
@@ -142,15 +163,18 @@ function json(target: string, body: string): Speech {
   };
 }
 
-function restJson(request: Pick<WireRequest, 'method' | 'path' | 'query'>, body: string): Speech {
+function restJson(request: Omit<WireRequest, 'body'>, body: string): Speech {
+  // The paths of Lambda's API begin with the date of a version.
+  const service = /^\/\d{4}-/.test(request.path) ? 'lambda' : 'scheduler';
   return {
     contentType: 'application/json',
     unknownOperation: 'UnknownOperationException',
     understood: () => {
-      const call = restCall('scheduler', { ...request, body: body === '' ? {} : parsedJson(body) });
-      if (call) return { service: 'scheduler', ...call };
+      const call = restCall(service, request, body, parsedJson);
+      if (call) return { service, ...call };
       throw new AwsError('UnknownOperationException', `There is nothing at ${request.method} ${request.path}.`, 404);
     },
+    statusOf: ({ StatusCode }) => StatusCode,
     success: (output) => JSON.stringify(output, epochSeconds),
     failure: ({ code, message }) => ({
       headers: { 'x-amzn-errortype': code },
@@ -166,7 +190,12 @@ function queryAndXml(body: string): Speech {
   return {
     contentType: 'text/xml',
     unknownOperation: 'InvalidAction',
-    understood: () => ({ service: 'autoScaling', operation, input: fromQuery(parameters) }),
+    understood: () => {
+      const version = parameters.get('Version') ?? '';
+      const service = Object.hasOwn(QUERY_VERSIONS, version) ? QUERY_VERSIONS[version] : undefined;
+      if (!service) throw new AwsError('NoSuchVersion', `The API version ${version} is unknown.`);
+      return { service, operation, input: fromQuery(parameters) };
+    },
     success: (output) => xml.build({ [`${operation}Response`]: { [`${operation}Result`]: withMembers(output) } }),
     failure: ({ code, message, status }) => ({
       body: xml.build({
@@ -193,16 +222,30 @@ function epochSeconds(this: Record<string, unknown>, key: string, value: unknown
   return original instanceof Date ? original.getTime() / 1000 : value;
 }
 
-/** Query writes a list as `Name.member.1`, `Name.member.2`, … */
-function fromQuery(parameters: URLSearchParams): Record<string, string | string[]> {
-  const lists = new Map<string, string[]>();
-  const scalars: [string, string][] = [];
+/** A value of the Query protocol: text, a list, or a structure. */
+type QueryValue = string | QueryValue[] | { [name: string]: QueryValue };
+
+/** Query writes a list as `Name.member.1`, `Name.member.2`, …, and a field of a structure as `Name.Field`. */
+function fromQuery(parameters: URLSearchParams): QueryValue {
+  const root: { [name: string]: QueryValue } = {};
   for (const [key, value] of parameters) {
-    const [name = '', member] = key.split('.');
-    if (member === undefined) scalars.push([name, value]);
-    else lists.set(name, [...(lists.get(name) ?? []), value]);
+    const path = key.split('.');
+    const last = path.pop() ?? '';
+    let place = root;
+    for (const name of path) {
+      if (!Object.hasOwn(place, name)) place[name] = {};
+      place = place[name] as typeof root;
+    }
+    place[last] = value;
   }
-  return Object.fromEntries<string | string[]>([...scalars, ...lists]);
+  return withoutMembers(root);
+}
+
+function withoutMembers(value: QueryValue): QueryValue {
+  if (typeof value !== 'object' || Array.isArray(value)) return value;
+  const { member } = value;
+  if (member !== undefined) return Object.values(member).map(withoutMembers);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutMembers(inner)]));
 }
 
 /** Its XML wraps the items of a list in `member`, and writes an instant as ISO 8601. */

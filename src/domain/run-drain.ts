@@ -36,7 +36,9 @@ export type DrainResult =
   /** Another delivery of the same event has this drain, and goes on with it. */
   | { readonly kind: 'superseded' }
   /** A notice for an instance that is in none of the clusters. */
-  | { readonly kind: 'not-ours' };
+  | { readonly kind: 'not-ours' }
+  /** A continuation of a notice that left nothing at its place: nobody can confirm it, and nothing is held for it. */
+  | { readonly kind: 'unconfirmed' };
 
 /** A wake-up that continues no drain, and why: a drain that awaited it, if one did, looks for itself before long. */
 export interface NotContinued {
@@ -99,12 +101,15 @@ export async function wakeDrain(
  * @throws as `runDrain` does.
  */
 export async function continueDrain(claimed: Drain, policy: Policy, ports: Ports): Promise<DrainResult> {
-  const drain = (await keptOf(claimed, ports)) ?? (await confirmed(claimed, policy, ports));
+  const kept = await keptOf(claimed, ports);
+  if (!kept && 'notice' in claimed.action && ports.parkingPlaces) return { kind: 'unconfirmed' };
+  const drain = kept ?? (await confirmed(claimed, policy, ports));
   if (drain) return runDrain(drain, policy, ports);
   const seen = await observed(looksThrough(ports, policy).full, claimed);
   const holdingTasks = seen.kind === 'draining' ? seen.holdingTasks : [];
   const outcome = { kind: 'already-completed', holdingTasks } as const;
-  return (await finish(claimed, { outcome, finishedAtMs: ports.clock.nowMs() }, ports)).result;
+  const placeless = { ...claimed, parked: undefined }; // The place that it names may be another drain's.
+  return (await finish(placeless, { outcome, finishedAtMs: ports.clock.nowMs() }, ports)).result;
 }
 
 /** The drain as it left itself at its place; undefined if there is none, or none that can be read now. */
@@ -503,8 +508,11 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
     case 'park': {
       const { untilMs } = decision;
       const pollIntervalSeconds = policy.pollMinSeconds;
-      const next = { ...continued(drain), pollIntervalSeconds, parked: parkedAs(turn, untilMs) };
-      const answer = await ports.parkingPlaces?.park(next, untilMs, placeOf(turn));
+      const place = placeOf(turn);
+      // Where it has never been it counts anew: how often it was handed over until then may be a forged event's claim.
+      const counted = place === 'new' ? { ...drain, continuations: 1 } : continued(drain);
+      const next = { ...counted, pollIntervalSeconds, parked: parkedAs(turn, untilMs) };
+      const answer = await ports.parkingPlaces?.park(next, untilMs, place);
       switch (answer) {
         case 'parked':
           return { result: { kind: 'parked', drain: next, untilMs } };

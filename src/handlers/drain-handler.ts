@@ -108,6 +108,8 @@ export function createDrainHandler(
     const run = kind === 'continuation' ? continueDrain : runDrain;
     const result = await run(drain, settings.policy, ports);
     if (result.kind === 'not-ours') logger.info(`Ignored: ${drain.action.instanceId} is in none of our clusters`);
+    if (result.kind === 'unconfirmed')
+      logger.warn('Ignored: a continuation of a notice that left nothing at its place');
     return result;
   };
 

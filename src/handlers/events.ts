@@ -3,7 +3,7 @@ import { CONTINUATION_DETAIL_TYPE, CONTINUATION_VERSION } from '../adapters/even
 import { type Drain, type LifecycleAction, type NoticeKind, newDrain } from '../domain/drain.ts';
 import { MAX_CONTINUATIONS } from '../domain/policy.ts';
 import type { WakeUp } from '../domain/run-drain.ts';
-import { sentenceOf, shown } from './sentence.ts';
+import { sentenceOf, shown, visible } from './sentence.ts';
 import { clusterName, type Settings } from './settings.ts';
 
 /** What an event asks of us: a drain to start, one to go on with, one that may be parked, to look for lost ones, or nothing. */
@@ -17,6 +17,10 @@ export type Received =
 /** An event that should have been ours and cannot be understood; the message names the field and the value. */
 export class RejectedEvent extends Error {
   override readonly name = 'RejectedEvent';
+
+  constructor(sentence: string) {
+    super(visible(sentence));
+  }
 }
 
 const TERMINATION_SOURCE = 'aws.autoscaling';
@@ -85,17 +89,23 @@ const noticeEvent = v.looseObject({
   detail: v.looseObject({ 'instance-id': instanceId }),
 });
 
-const arn = (what: string) => matching(/^arn:[^:]+:ecs:[^:]+:\d{12}:.+$/, `the ARN of ${what}`);
+/** ECS names its clusters with up to 255 letters, digits, hyphens and underscores, its tasks and instances with an id. */
+const arn = (type: string, resource: RegExp, what: string) =>
+  matching(new RegExp(`^arn:[\\w-]{1,20}:ecs:[\\w-]{1,30}:\\d{12}:${type}/${resource.source}$`), `the ARN of ${what}`);
+const inCluster = /([\w-]{1,255}\/)?[\w-]{1,64}/; // without its cluster, as they were in the short format of old
+const clusterArn = arn('cluster', /[\w-]{1,255}/, 'a cluster');
+const taskArn = arn('task', inCluster, 'a task');
+const containerInstanceArn = arn('container-instance', inCluster, 'a container instance');
 
 /** The detail of a task's change of state, as far as it matters here (facts 4). */
 const taskDetail = v.looseObject({
-  clusterArn: arn('a cluster'),
-  taskArn: arn('a task'),
+  clusterArn,
+  taskArn,
   lastStatus: name('a task status'),
-  containerInstanceArn: v.optional(arn('a container instance')),
+  containerInstanceArn: v.optional(containerInstanceArn),
 });
 
-const located = object({ arn: name('an ARN'), cluster: clusterName });
+const located = (arn: typeof taskArn) => object({ arn, cluster: clusterName });
 
 const ofLifecycleAction = object({
   autoScalingGroup: name('the name of an Auto Scaling group'),
@@ -129,7 +139,7 @@ const continuationDetail = object({
     ...drainBasis,
     namedCluster: v.optional(clusterName),
     cluster: v.optional(clusterName),
-    containerInstance: v.optional(name('an ARN')),
+    containerInstance: v.optional(containerInstanceArn),
     announced: v.optional(v.picklist(['started', 'stuck'], 'expected started or stuck')),
     hook: v.optional(
       object({
@@ -145,9 +155,9 @@ const continuationDetail = object({
     parked: v.optional(
       object({
         untilMs: instantMs,
-        containerInstances: v.array(located, 'expected a list'),
-        holdingTasks: v.array(located, 'expected a list'),
-        awaitedTask: v.optional(name('an ARN')),
+        containerInstances: v.array(located(containerInstanceArn), 'expected a list'),
+        holdingTasks: v.array(located(taskArn), 'expected a list'),
+        awaitedTask: v.optional(taskArn),
       }),
     ),
   }),
@@ -330,7 +340,7 @@ function isTestNotification(event: unknown): boolean {
 }
 
 function ignored(reason: string): Received {
-  return { kind: 'ignored', reason };
+  return { kind: 'ignored', reason: visible(reason) };
 }
 
 function object<const E extends v.ObjectEntries>(entries: E) {

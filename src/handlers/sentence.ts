@@ -29,6 +29,14 @@ export function shown(value: unknown): string {
   }
 }
 
+/**
+ * Text with what cannot be seen written out: line breaks, escape sequences, changes of direction, halves of a character. Who
+ * reads it in a terminal or a queue sees the words that were sent, and nothing that they do.
+ */
+export function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (it) => `\\u{${it.codePointAt(0)?.toString(16)}}`);
+}
+
 function cut(text: string): string {
   return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text;
 }

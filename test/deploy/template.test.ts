@@ -3,9 +3,12 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { SimulatePolicyResponse } from '@aws-sdk/client-iam';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { needsOf } from '../../cli/doctor.ts';
 import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-pattern.ts';
+import { iamOperations } from '../../sandbox/region/iam.ts';
 import { CONTINUATION_DETAIL_TYPE, NEWS_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { deployed } from './deployed.ts';
@@ -69,6 +72,30 @@ const UNSCOPED = [
 describe("the function's role", () => {
   it('allows exactly the actions that the adapters send, and to pass on what schedules run as', async () => {
     expect(actionsOf(edited).toSorted()).toEqual([...(await adapterActions()), 'iam:PassRole'].toSorted());
+  });
+
+  it.each([
+    ['as typed', () => typical],
+    ['for another stage', () => edited],
+    ['without parking', () => watching],
+  ])('allows exactly what the doctor has IAM simulate, %s', (_, from) => {
+    const { environment, role } = deploymentIn(from());
+    const functionArn = 'arn:aws:lambda:eu-west-1:123456789012:function:drain';
+    const needs = needsOf({ functionArn, settings: settingsFrom(environment) });
+    const simulated = new Set(needs.flatMap(({ actions }) => actions));
+    expect([...simulated].toSorted()).toEqual(actionsOf(from()).toSorted());
+
+    const { SimulatePrincipalPolicy: simulate } = iamOperations(new Map([[role.name, role.statements]]));
+    const decisions = needs.map(({ actions, resources, context }) => {
+      const ContextEntries = Object.entries(context ?? {}).map(([ContextKeyName, value]) => ({
+        ContextKeyName,
+        ContextKeyValues: [value],
+      }));
+      const asked = { PolicySourceArn: role.name, ActionNames: actions, ResourceArns: resources, ContextEntries };
+      const { EvaluationResults: results = [] }: SimulatePolicyResponse = simulate?.(asked) ?? {};
+      return results.map(({ EvalDecision }) => EvalDecision);
+    });
+    expect(new Set(decisions.flat())).toEqual(new Set(['allowed']));
   });
 
   it('allows neither StopTask nor what only StopTask needs where no task is stopped', async () => {

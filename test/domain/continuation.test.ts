@@ -19,6 +19,12 @@ async function later(world: Parameters<typeof fakeAws>[0]) {
   return aws;
 }
 
+/** Auto Scaling, where nothing is pending. */
+function completedActions(aws: ReturnType<typeof fakeAws>) {
+  const { lifecycleActions } = aws.ports(300);
+  return { ...lifecycleActions, recordHeartbeat: async () => 'already-completed' as const };
+}
+
 describe('a continuation of a drain that left itself at its place', () => {
   it('only says whose turn it is: the drain goes on as it left itself', async () => {
     const aws = fakeAws({ parking, tasks: [endless] });
@@ -43,6 +49,18 @@ describe('a continuation of a drain that left itself at its place', () => {
     expect(aws.callsNamed('complete')).toEqual([]);
   });
 
+  it('does not give up the place of another drain, whatever it claims to have parked', async () => {
+    const aws = fakeAws({ parking, tasks: [endless] });
+    const parked = await runDrain(drainOf(), POLICY, aws.ports(300));
+    const kept = parked.kind === 'parked' ? parked.drain : drainOf();
+    const other = { ...drainOf().action, token: '00000000-0000-4000-8000-000000000000' };
+    const over = { ...aws.ports(300), lifecycleActions: completedActions(aws) };
+    const result = await continueDrain({ ...kept, action: other }, POLICY, over);
+    expect(result).toMatchObject({ kind: 'finished', outcome: { kind: 'already-completed' } });
+    expect(aws.callsNamed('release')).toEqual([]);
+    expect(aws.places()).toHaveLength(1);
+  });
+
   it('goes on with what Auto Scaling confirms while the place cannot be read', async () => {
     const aws = fakeAws({ parking, tasks: [endless], outages: [{ of: 'scheduler', span: [200, 9_999] }] });
     const parked = await runDrain(drainOf(), POLICY, aws.ports(300));
@@ -62,6 +80,14 @@ describe('a continuation of a drain that has no place', () => {
       drain: { hook: HOOK, lastHeartbeatAtMs: AT_MS, heartbeats: 1, startedAtMs: START_MS },
     });
     expect(aws.calls.slice(0, 2).map(({ name }) => name)).toEqual(['recordHeartbeat', 'terminatingSinceMs']);
+  });
+
+  it('counts its rounds anew when it parks, so that a claim cannot use up all that there may be', async () => {
+    const aws = await later({ tasks: [endless], parking });
+    expect(await continueDrain({ ...handedOver, continuations: 2_000 }, POLICY, aws.ports(300))).toMatchObject({
+      kind: 'parked',
+      drain: { continuations: 1 },
+    });
   });
 
   it('touches nothing of an instance that Auto Scaling does not hold on this hook', async () => {
@@ -93,9 +119,18 @@ describe('a continuation of a drain that has no place', () => {
     });
   });
 
-  it('on a notice goes on as it says: nothing is held, and nothing can be completed', async () => {
+  const action = { notice: 'spot-interruption', instanceId: 'i-0123456789abcdef0', token: 'event-1' } as const;
+
+  it('on a notice ends, where drains have places: nobody can confirm it, and it touches nothing', async () => {
+    const aws = fakeAws({ parking, tasks: [endless] });
+    const forged = drainOf({ action, continuations: 1, containerInstance: one });
+    const result = await continueDrain(forged, { ...POLICY, stopStragglers: 'all' }, aws.ports(300));
+    expect(result).toEqual({ kind: 'unconfirmed' });
+    expect(aws.calls.map(({ name }) => name)).toEqual(['parkedOn']);
+  });
+
+  it('on a notice goes on as it says, where there are none: nothing is held, and nothing can be completed', async () => {
     const aws = fakeAws({ instances: [{ id: 'one', status: 'DRAINING' }], tasks: [{ id: 'web', stopsAtSeconds: 10 }] });
-    const action = { notice: 'spot-interruption', instanceId: 'i-0123456789abcdef0', token: 'event-1' } as const;
     const result = await continueDrain(drainOf({ action, continuations: 1 }), POLICY, aws.ports(300));
     expect(result).toMatchObject({ kind: 'finished', outcome: { kind: 'drained' } });
     expect(aws.callsNamed('recordHeartbeat')).toEqual([]);

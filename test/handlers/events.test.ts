@@ -465,10 +465,24 @@ describe('the stop of a task', () => {
     expect(receive(taskEvent(), { ...settings, parking: undefined })).toMatchObject({ kind: 'ignored' });
   });
 
-  it('is rejected if it does not say where it was', () => {
-    expect(rejectionOf(taskEvent({ containerInstanceArn: 'here' }))).toBe(
-      'The task event cannot be understood: detail.containerInstanceArn is "here": expected the ARN of a container instance.',
+  it.each([
+    'here',
+    'arn:aws:ecs:eu-west-1:123456789012:container-instance/',
+    'arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/..',
+    'arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/a/b',
+    'arn:aws:ecs:eu-west-1:123456789012:task/prod/one',
+    'arn:aws:ecs:eu\n:123456789012:container-instance/prod/one',
+  ])('is rejected if it does not say where it was: %j', (containerInstanceArn) => {
+    expect(rejectionOf(taskEvent({ containerInstanceArn }))).toBe(
+      `The task event cannot be understood: detail.containerInstanceArn is ${JSON.stringify(containerInstanceArn)}: expected the ARN of a container instance.`,
     );
+  });
+
+  it('may say it as ECS did before clusters were in its ARNs', () => {
+    const old = 'arn:aws-us-gov:ecs:us-gov-west-1:123456789012:container-instance/4c8ac2a4-1e9a-4e0e-b3a5-1d2f5f3f9a11';
+    expect(receive(taskEvent({ containerInstanceArn: old }), settings)).toMatchObject({
+      wakeUp: { containerInstanceArn: old },
+    });
   });
 });
 
@@ -643,6 +657,16 @@ describe('the sentence of a rejection', () => {
     expect(rejection).toContain('cannot be understood');
     expect(rejection).toContain('…');
     expect(rejection.length).toBeLessThan(1_500);
+  });
+
+  it('shows what cannot be seen, and does not do it', () => {
+    expect(rejectionOf(continuation({ 'a\nb\u202Ec\uD800': 1 }))).toContain(
+      'detail.drain.a\\u{a}b\\u{202e}c\\u{d800} is not',
+    );
+    expect(receive(termination({ LifecycleTransition: 'a\u001B[31m\u2028b' }), settings)).toEqual({
+      kind: 'ignored',
+      reason: 'the transition is a\\u{1b}[31m\\u{2028}b, not autoscaling:EC2_INSTANCE_TERMINATING',
+    });
   });
 
   it('counts what it does not tell', () => {

@@ -22,6 +22,21 @@ describe('what the local Region plays of a package', () => {
       hooks: [],
       scheduledRules: [],
       scheduleGroups: [],
+      role: { name: '', statements: [] },
+    });
+  });
+
+  it('has what the policies of the function’s role say, and those that others hang on it', () => {
+    const statement = (Action: string) => ({ Effect: 'Allow', Action: [Action], Resource: '*' });
+    const document = (Action: string) => ({ PolicyDocument: { Statement: [statement(Action)] } });
+    const others = {
+      Role: { Type: 'AWS::IAM::Role', Properties: { Policies: [document('ecs:ListTasks')] } },
+      More: { Type: 'AWS::IAM::Policy', Properties: { Roles: ['Role'], ...document('ecs:StopTask') } },
+      Anothers: { Type: 'AWS::IAM::Policy', Properties: { Roles: ['Other'], ...document('ecs:RunTask') } },
+    };
+    expect(deploymentOf({ Role: 'Role.Arn' }, others).role).toEqual({
+      name: 'Role',
+      statements: [statement('ecs:ListTasks'), statement('ecs:StopTask')],
     });
   });
 
@@ -37,13 +52,15 @@ describe('what the local Region plays of a package', () => {
       Properties: { Name, EventPattern: { source: [Name] }, Targets: [{ Arn: 'Drain.Arn', ...target }] },
     });
     const RetryPolicy = { MaximumEventAgeInSeconds: 7_200, MaximumRetryAttempts: 3 };
-    expect(deploymentOf({}, { a: rule('a', { RetryPolicy }), b: rule('b', {}) }).rules).toEqual([
+    const dead = rule('dead', { DeadLetterConfig: { Arn: 'Queue.Arn' } });
+    expect(deploymentOf({}, { a: rule('a', { RetryPolicy }), b: rule('b', {}), dead }).rules).toEqual([
       {
         name: 'a',
         pattern: { source: ['a'] },
         retryPolicy: { maximumEventAgeSeconds: 7_200, maximumRetryAttempts: 3 },
       },
       { name: 'b', pattern: { source: ['b'] } },
+      { name: 'dead', pattern: { source: ['dead'] }, deadLettered: true },
     ]);
   });
 

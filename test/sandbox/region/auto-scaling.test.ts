@@ -392,3 +392,70 @@ describe('the model', () => {
     expect(performance.now() - startedAt).toBeLessThan(5_000);
   });
 });
+
+describe('the activities of a group', () => {
+  it('are those in progress first, though others are newer (facts 37)', async () => {
+    model.createGroup(GROUP, { running: true });
+    model.putLifecycleHook({ ...HOOK, heartbeatTimeoutSeconds: 7_200 });
+    model.terminateInstance(A);
+    await until(10);
+    model.setDesiredCapacity('web', 3);
+    model.terminateInstance('i-00000000000000004'); // still Pending
+    await until(300);
+    expect(model.activitiesOf('web').map(({ description, status }) => [description.split(' ')[0], status])).toEqual([
+      ['Terminating', 'MidLifecycleAction'], // the second, held
+      ['Terminating', 'MidLifecycleAction'],
+      ['Launching', 'Successful'],
+      ['Launching', 'Cancelled'],
+      ['Launching', 'Successful'],
+    ]);
+  });
+});
+
+describe('a Spot instance that EC2 takes', () => {
+  beforeEach(() => {
+    model.createGroup(GROUP, { running: true });
+    model.putLifecycleHook(HOOK);
+  });
+
+  it('is warned of two minutes ahead, then goes without asking a hook, and is replaced', async () => {
+    model.interruptSpotInstance(A);
+    expect(published).toEqual([
+      {
+        source: 'aws.ec2',
+        'detail-type': 'EC2 Spot Instance Interruption Warning',
+        resources: [`arn:aws:ec2:eu-west-1a:instance/${A}`],
+        detail: { 'instance-id': A, 'instance-action': 'terminate' },
+      },
+    ]);
+    await until(119);
+    expect(states()).toEqual({ [A]: 'InService', [B]: 'InService' });
+    await until(121);
+    expect(states()).toEqual({ [B]: 'InService', [C]: 'Pending' });
+    expect(ended).toEqual([A]);
+    expect([...model.interrupted]).toEqual([A]);
+  });
+
+  it('goes though a hook holds it', async () => {
+    model.terminateInstance(A);
+    model.interruptSpotInstance(A);
+    model.recordHeartbeat(onA());
+    await until(59);
+    model.recordHeartbeat(onA());
+    await until(118);
+    model.recordHeartbeat(onA());
+    await until(121);
+    expect(ended).toEqual([A]);
+    expect(model.pendingActions()).toEqual([]);
+    expect(model.completions).toEqual([]);
+  });
+
+  it('was not taken if it has gone by then', async () => {
+    model.terminateInstance(A);
+    model.interruptSpotInstance(A);
+    model.completeAction(onA(), 'CONTINUE');
+    await until(121);
+    expect(ended).toEqual([A]);
+    expect(model.interrupted.size).toBe(0);
+  });
+});

@@ -4,6 +4,17 @@ import { createRegion, type Region } from '../../../sandbox/region/region.ts';
 import type { ServiceName } from '../../../sandbox/region/wire.ts';
 import { START_MS } from '../../fakes.ts';
 
+const SERVICES = [
+  'ecs',
+  'autoScaling',
+  'events',
+  'scheduler',
+  'lambda',
+  'sqs',
+  'elasticLoadBalancing',
+  'iam',
+] as const satisfies ServiceName[];
+
 /** A Region in the middle of things: a drain going on, a daemon, a job, something of each kind to describe. */
 let region: Region;
 let inputs: Record<ServiceName, Record<string, object>>;
@@ -58,6 +69,20 @@ beforeAll(async () => {
       Input: '{}',
     },
   };
+  region.eventBridge.putRule({ name: 'rule', pattern: { source: ['none'] }, target: () => {} });
+  const deadLetters = region.createQueue({ name: 'dead-letters', visibilityTimeoutSeconds: 30, maxReceiveCount: 3 });
+  deadLetters.send('{}', 0, { ERROR_CODE: 'NO_PERMISSIONS' });
+  region.deploy({
+    name: 'drain',
+    timeoutSeconds: 300,
+    environment: { CLUSTER: cluster },
+    onFailure: { arn: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters', send: () => {} },
+    load: () => async () => {},
+  });
+  region.roles.set('drain', [{ Effect: 'Allow', Action: 'ecs:*', Resource: '*' }]);
+  region.time.after(1, () => {});
+  await region.time.runUntil(() => deadLetters.counts.visible === 1);
+  const queue = { QueueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters' };
   inputs = {
     ecs: {
       ListClusters: {},
@@ -88,7 +113,10 @@ beforeAll(async () => {
       SetDesiredCapacity: { AutoScalingGroupName: 'web', DesiredCapacity: '3' },
       TerminateInstanceInAutoScalingGroup: { InstanceId: '', ShouldDecrementDesiredCapacity: 'true' },
     },
-    events: { PutEvents: { Entries: [{ Source: 'a', DetailType: 'b', Detail: '{}', Resources: [] }] } },
+    events: {
+      PutEvents: { Entries: [{ Source: 'a', DetailType: 'b', Detail: '{}', Resources: [] }] },
+      DescribeRule: { Name: 'rule' },
+    },
     scheduler: {
       CreateScheduleGroup: { Name: 'drains' },
       GetScheduleGroup: { Name: 'drains' },
@@ -99,12 +127,43 @@ beforeAll(async () => {
       DeleteSchedule: { Name: 'a', GroupName: 'drains' },
       DeleteScheduleGroup: { Name: 'drains' },
     },
+    lambda: {
+      GetFunctionConfiguration: { FunctionName: 'drain' },
+      GetFunctionEventInvokeConfig: { FunctionName: 'drain' },
+      Invoke: { FunctionName: 'drain', InvocationType: 'Event', Payload: '{}' },
+    },
+    sqs: {
+      GetQueueUrl: { QueueName: 'dead-letters' },
+      GetQueueAttributes: { ...queue, AttributeNames: ['All'] },
+      ReceiveMessage: {
+        ...queue,
+        MaxNumberOfMessages: 10,
+        VisibilityTimeout: 30,
+        MessageAttributeNames: ['All'],
+        MessageSystemAttributeNames: ['All'],
+      },
+      ChangeMessageVisibility: { ...queue, ReceiptHandle: 'dead-letters-1/1', VisibilityTimeout: 10 },
+      DeleteMessage: { ...queue, ReceiptHandle: 'dead-letters-1/1' },
+    },
+    elasticLoadBalancing: {
+      DescribeTargetGroupAttributes: {
+        TargetGroupArn: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0000000000000001',
+      },
+    },
+    iam: {
+      SimulatePrincipalPolicy: {
+        PolicySourceArn: 'arn:aws:iam::123456789012:role/drain',
+        ActionNames: ['ecs:ListTasks'],
+        ResourceArns: ['a', 'b'],
+        ContextEntries: [{ ContextKeyName: 'ecs:cluster', ContextKeyType: 'string', ContextKeyValues: ['prod'] }],
+      },
+    },
   };
 });
 
 describe('every operation of the local Region', () => {
   it('is one that these tests call', () => {
-    for (const service of ['ecs', 'autoScaling', 'events', 'scheduler'] as const) {
+    for (const service of SERVICES) {
       expect(Object.keys(region.services[service]).toSorted()).toEqual(Object.keys(inputs[service]).toSorted());
     }
   });
@@ -115,14 +174,14 @@ describe('every operation of the local Region', () => {
       InstanceId: group?.instanceId,
       ShouldDecrementDesiredCapacity: 'true',
     };
-    for (const service of ['ecs', 'autoScaling', 'events', 'scheduler'] as const) {
+    for (const service of SERVICES) {
       for (const [operation, input] of Object.entries(inputs[service])) {
         const output = region.services[service][operation]?.(input);
         // Query carries every scalar as text, so only JSON has types to check going in.
         if (service !== 'autoScaling') expect(misfits(service, operation, 'input', input)).toEqual([]);
         expect(misfits(service, operation, 'output', output)).toEqual([]);
         const empty = output === undefined || Object.values(output).flat().length === 0;
-        const answersNothing = /^(Record|Complete|SetDesired|Delete)/.test(operation);
+        const answersNothing = /^(Record|Complete|SetDesired|Delete|ChangeMessage)/.test(operation);
         expect([operation, empty]).toEqual([operation, answersNothing]);
       }
     }

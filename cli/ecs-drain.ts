@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+import { main } from './program.ts';
+
+/** `npx ecs-drain`: the operator's commands. */
+
+// Whoever reads has had enough, as `head` has.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+process.exitCode = await main(process.argv.slice(2), process);

@@ -1,0 +1,297 @@
+import { readFile } from 'node:fs/promises';
+import { InvokeCommand } from '@aws-sdk/client-lambda';
+import {
+  ChangeMessageVisibilityCommand,
+  DeleteMessageCommand,
+  type Message,
+  ReceiveMessageCommand,
+} from '@aws-sdk/client-sqs';
+import * as v from 'valibot';
+import { awsCall } from '../src/adapters/aws-call.ts';
+import { CONTINUATION_DETAIL_TYPE } from '../src/adapters/event-bridge.ts';
+import { unreachable } from '../src/domain/drain.ts';
+import { type Received, RejectedEvent, receive } from '../src/handlers/events.ts';
+import {
+  counted,
+  type DeadLetterQueue,
+  type Deployment,
+  deadLetterQueueOf,
+  deploymentOf,
+  isoTime,
+  type Output,
+  sentenceOf,
+  type Target,
+  UsageError,
+} from './common.ts';
+
+interface Options {
+  readonly deadLetter?: boolean;
+  readonly yes?: boolean;
+}
+
+/** `ecs-drain replay`: tells what would be sent and what the function would make of it; with `--yes`, sends it. */
+export async function replay(
+  file: string | undefined,
+  { deadLetter = false, yes = false }: Options,
+  target: Target,
+  output: Output,
+): Promise<number> {
+  if ((file !== undefined) === deadLetter) throw new UsageError('Name a FILE, or --dead-letter, and not both.');
+  // Before anything is asked of AWS.
+  const text = file === undefined ? undefined : await textIn(file);
+  const deployment = await deploymentOf(target);
+  if (file !== undefined && text !== undefined) {
+    return replayed([letterOf(file, text, deployment)], yes, deployment, target, output);
+  }
+
+  const queue = await deadLetterQueueOf(deployment);
+  const messages = await messagesIn(queue);
+  const kept = new Set(messages);
+  const letters = messages.map((message) => ({
+    ...letterOf(`message ${message.MessageId}`, message.Body ?? '', deployment, message),
+    sent: async () => {
+      await awsCall(`delete message ${message.MessageId} from ${queue.name}`, () =>
+        queue.sqs.send(new DeleteMessageCommand({ QueueUrl: queue.url, ReceiptHandle: message.ReceiptHandle })),
+      );
+      kept.delete(message);
+    },
+  }));
+  if (letters.length === 0) output.print(`The dead-letter queue ${queue.name} is empty.`);
+  try {
+    return await replayed(letters, yes, deployment, target, output);
+  } finally {
+    await showAgain(queue, [...kept]);
+  }
+}
+
+/** What is to be sent, and what the function would make of it. */
+interface Letter {
+  readonly from: string;
+  /** Why it is a dead letter, as far as it says. */
+  readonly reason: string | undefined;
+  readonly event: unknown;
+  readonly verdict: Received['kind'] | 'rejected';
+  readonly sentence: string;
+  /** What is to be done once it is sent. */
+  readonly sent?: () => Promise<void>;
+}
+
+type Fate = 'would be sent' | 'sent' | 'sent, and not deleted' | 'not sent';
+
+/** One by one: a failure ends it, and what was sent is told with what was not. */
+async function replayed(
+  letters: readonly Letter[],
+  yes: boolean,
+  deployment: Deployment,
+  target: Target,
+  { print, printJson }: Output,
+): Promise<number> {
+  for (const { from, reason, event, verdict, sentence } of letters) {
+    print(`${from}: ${titleOf(event)}`);
+    if (reason !== undefined) print(`  it failed with: ${reason}`);
+    print(`  ${verdict === 'rejected' ? 'it is never sent' : 'the function would'}: ${sentence}`);
+  }
+  const fates: Fate[] = [];
+  let failure: string | undefined;
+  for (const letter of letters) {
+    if (letter.verdict === 'rejected' || failure !== undefined) {
+      fates.push('not sent');
+    } else if (!yes) {
+      fates.push('would be sent');
+    } else {
+      const { fate, error } = await send(letter, deployment);
+      fates.push(fate);
+      if (error !== undefined) failure = sentenceOf(error, target);
+    }
+  }
+
+  const count = (fate: Fate) => fates.filter((each) => each === fate).length;
+  const rejected = letters.filter(({ verdict }) => verdict === 'rejected').length;
+  printJson({
+    function: deployment.functionName,
+    events: letters.map(({ sent: _, ...letter }, i) => ({ ...letter, fate: fates[i] })),
+    ...(failure !== undefined && { failure }),
+  });
+  if (letters.length > 0) print('');
+  if (count('would be sent') > 0) {
+    print(
+      `${counted(count('would be sent'), 'event')} would be sent to ${deployment.functionName}. Nothing was: add --yes to send.`,
+    );
+  }
+  if (count('sent') > 0)
+    print(`${counted(count('sent'), 'event')} sent to ${deployment.functionName}; its log tells what became of it.`);
+  if (count('sent, and not deleted') > 0)
+    print('1 event was sent and is still in the queue: to send it again is harmless.');
+  if (rejected > 0)
+    print(`${counted(rejected, 'event')} cannot be understood and ${rejected === 1 ? 'is' : 'are'} never sent.`);
+  const left = count('not sent') - rejected;
+  if (failure !== undefined) print(`${left > 0 ? `${counted(left, 'event')} not sent. ` : ''}${failure}`);
+  return failure !== undefined || rejected > 0 ? 1 : 0;
+}
+
+/** Sends a letter, and then does what is to be done once it is sent. */
+async function send(
+  letter: Letter,
+  deployment: Deployment,
+): Promise<{ readonly fate: Fate; readonly error?: unknown }> {
+  try {
+    await invoke(letter.event, deployment);
+  } catch (error) {
+    return { fate: 'not sent', error };
+  }
+  try {
+    await letter.sent?.();
+    return { fate: 'sent' };
+  } catch (error) {
+    return { fate: 'sent, and not deleted', error };
+  }
+}
+
+/** As EventBridge invokes it: Lambda tries it again, and what fails for good is a dead letter again. */
+async function invoke(event: unknown, { lambda, functionName }: Deployment): Promise<void> {
+  await awsCall(`invoke ${functionName}`, () =>
+    lambda.send(
+      new InvokeCommand({
+        FunctionName: functionName,
+        InvocationType: 'Event',
+        Payload: new TextEncoder().encode(JSON.stringify(event)),
+      }),
+    ),
+  );
+}
+
+// --- What there is to send --------------------------------------------------------------------------------------------
+
+async function textIn(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(
+      `${file} cannot be read: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}.`,
+    );
+  });
+  parsedIn(file, text);
+  return text;
+}
+
+function parsedIn(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`${file} is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Lambda's record of an event with which the function failed (Lambda developer guide, "Asynchronous invocation"). */
+const record = v.looseObject({
+  requestContext: v.looseObject({ condition: v.optional(v.string()) }),
+  requestPayload: v.unknown(),
+  responsePayload: v.optional(v.unknown()),
+});
+
+/** What a schedule puts on the bus is the detail alone, and so is its dead letter. */
+const continuation = v.strictObject({ version: v.number(), drain: v.looseObject({}) });
+
+function letterOf(from: string, text: string, deployment: Deployment, message?: Message): Letter {
+  let found: unknown;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    return { from, reason: reasonIn(message), event: text, verdict: 'rejected', sentence: 'it is not JSON.' };
+  }
+  const reason = reasonIn(message, found);
+  const event = eventIn(found, deployment);
+  return { from, reason, event, ...judged(event, deployment) };
+}
+
+/** The event itself, out of whatever it was put into. */
+function eventIn(found: unknown, { settings, functionArn, nowMs }: Deployment): unknown {
+  if (v.is(record, found)) return found.requestPayload;
+  if (!v.is(continuation, found)) return found;
+  return {
+    source: settings.eventSource,
+    'detail-type': CONTINUATION_DETAIL_TYPE,
+    account: functionArn.split(':')[4],
+    time: isoTime(nowMs()),
+    detail: found,
+  };
+}
+
+function reasonIn(message: Message | undefined, found?: unknown): string | undefined {
+  if (v.is(record, found)) {
+    const { errorMessage } = (found.responsePayload ?? {}) as { errorMessage?: string };
+    return errorMessage ?? found.requestContext.condition;
+  }
+  const { ERROR_CODE: code, ERROR_MESSAGE: words } = message?.MessageAttributes ?? {};
+  return words?.StringValue ?? code?.StringValue;
+}
+
+/** What the deployed function would make of the event, as its own code and settings say. */
+function judged(event: unknown, { settings }: Deployment): Pick<Letter, 'verdict' | 'sentence'> {
+  try {
+    const received = receive(event, settings);
+    switch (received.kind) {
+      case 'drain':
+      case 'continuation': {
+        const { action } = received.drain;
+        const where = 'notice' in action ? `on a ${action.notice}` : `of group ${action.autoScalingGroup}`;
+        const course = received.kind === 'drain' ? 'begin the drain' : 'go on with the drain';
+        return { verdict: received.kind, sentence: `${course} of ${action.instanceId} ${where}.` };
+      }
+      case 'sweep':
+        return { verdict: 'sweep', sentence: 'look for drains that were lost.' };
+      case 'wake-up':
+        return {
+          verdict: 'wake-up',
+          sentence: `wake the drain that waits on ${received.wakeUp.containerInstanceArn}, if there is one.`,
+        };
+      case 'ignored':
+        return { verdict: 'ignored', sentence: `ignore it: ${received.reason}.` };
+      default:
+        return unreachable(received);
+    }
+  } catch (error) {
+    if (!(error instanceof RejectedEvent)) throw error;
+    return { verdict: 'rejected', sentence: error.message };
+  }
+}
+
+function titleOf(event: unknown): string {
+  const { source, 'detail-type': type, time } = (event ?? {}) as Record<string, unknown>;
+  return typeof source === 'string'
+    ? `${type} from ${source}${typeof time === 'string' ? `, ${time}` : ''}`
+    : 'no event';
+}
+
+// --- The dead-letter queue --------------------------------------------------------------------------------------------
+
+/** What is received stays hidden for so long: from the commands of others, until it is sent or shown again. */
+const HIDDEN_SECONDS = 120;
+const RECEIVED_AT_ONCE = 10;
+
+/** All messages that can be seen. */
+async function messagesIn({ sqs, url, name }: DeadLetterQueue): Promise<Message[]> {
+  const messages: Message[] = [];
+  for (;;) {
+    const { Messages: some = [] } = await awsCall(`receive from ${name}`, () =>
+      sqs.send(
+        new ReceiveMessageCommand({
+          QueueUrl: url,
+          MaxNumberOfMessages: RECEIVED_AT_ONCE,
+          VisibilityTimeout: HIDDEN_SECONDS,
+          WaitTimeSeconds: 1, // a long poll asks every server of SQS
+          MessageAttributeNames: ['All'],
+        }),
+      ),
+    );
+    if (some.length === 0) return messages;
+    messages.push(...some);
+  }
+}
+
+/** Where this cannot be done, they are seen again by themselves. */
+async function showAgain({ sqs, url }: DeadLetterQueue, messages: readonly Message[]): Promise<void> {
+  await Promise.allSettled(
+    messages.map(({ ReceiptHandle }) =>
+      sqs.send(new ChangeMessageVisibilityCommand({ QueueUrl: url, ReceiptHandle, VisibilityTimeout: 0 })),
+    ),
+  );
+}

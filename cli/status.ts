@@ -1,0 +1,303 @@
+import {
+  AutoScalingClient,
+  DescribeLifecycleHooksCommand,
+  type LifecycleHook,
+  paginateDescribeAutoScalingGroups,
+} from '@aws-sdk/client-auto-scaling';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { SchedulerClient } from '@aws-sdk/client-scheduler';
+import Table from 'cli-table3';
+import { autoScalingLifecycleActions } from '../src/adapters/auto-scaling.ts';
+import { awsCall } from '../src/adapters/aws-call.ts';
+import { ecsContainerInstances } from '../src/adapters/ecs.ts';
+import { taskForPeople } from '../src/adapters/event-bridge.ts';
+import { schedulerParkingPlaces } from '../src/adapters/scheduler.ts';
+import { systemClock } from '../src/adapters/system-clock.ts';
+import {
+  type ContainerInstance,
+  type Drain,
+  type HoldingTask,
+  hookLimits,
+  type Located,
+  newDrain,
+} from '../src/domain/drain.ts';
+import { deadlineAtMs, heartbeatDueAtMs, PARKED_LATE_SECONDS } from '../src/domain/policy.ts';
+import type { ContainerInstances, LifecycleActions, ParkingPlaces } from '../src/domain/ports.ts';
+import { drainIn, RejectedEvent } from '../src/handlers/events.ts';
+import {
+  counted,
+  type Deployment,
+  deploymentOf,
+  duration,
+  isoTime,
+  NEVER,
+  type Output,
+  relativeTo,
+  type Target,
+} from './common.ts';
+
+/** `ecs-drain status`: every instance that the configured groups hold on our hook. */
+export async function status(target: Target, { print, printJson }: Output): Promise<number> {
+  const deployment = await deploymentOf(target);
+  const aws = awsOf(deployment);
+  const groups = await groupsOf(aws, deployment.settings.autoScalingGroups);
+  const drains: DrainStatus[] = [];
+  for (const group of groups) {
+    const held = group.instances.filter(({ lifecycleState }) => lifecycleState === HELD);
+    for (const { instanceId } of held) drains.push(await statusOf(instanceId, group, deployment, aws));
+  }
+  const nowMs = deployment.nowMs();
+  printJson({ function: deployment.functionName, at: isoTime(nowMs), drains: drains.map(statusForPrograms) });
+  if (drains.length === 0) {
+    print(
+      `Nothing is draining: Auto Scaling holds no instance of ${deployment.settings.autoScalingGroups.join(', ')}.`,
+    );
+    return 0;
+  }
+  const table = new Table({
+    head: ['instance', 'held since', 'what holds it', 'next look', 'deadline', 'heartbeat'],
+    style: { head: [], border: [], compact: true },
+  });
+  table.push(...drains.map((drain) => rowOf(drain, nowMs)));
+  print(`${table}`);
+  for (const { instanceId, remarks } of drains) for (const remark of remarks) print(`${instanceId}: ${remark}`);
+  return 0;
+}
+
+/** The state of an instance that a terminating hook holds. */
+export const HELD = 'Terminating:Wait';
+
+/** What the commands ask of AWS about instances. */
+export interface Aws {
+  readonly autoScaling: AutoScalingClient;
+  readonly lifecycleActions: Pick<LifecycleActions, 'terminatingSinceMs'>;
+  readonly containerInstances: ContainerInstances;
+  /** Undefined where drains wait within their invocations. */
+  readonly parkingPlaces: Pick<ParkingPlaces, 'parkedOn'> | undefined;
+}
+
+/** Task definitions are read only for who asks for their stop timeouts. */
+export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
+  const { parking } = settings;
+  const autoScaling = new AutoScalingClient(config);
+  return {
+    autoScaling,
+    lifecycleActions: autoScalingLifecycleActions(autoScaling, NEVER),
+    containerInstances: ecsContainerInstances(new ECSClient(config), { readStopTimeouts })(NEVER),
+    parkingPlaces:
+      parking &&
+      schedulerParkingPlaces({
+        client: new SchedulerClient(config),
+        place: parking,
+        clock: { ...systemClock, nowMs },
+        read: (detail) => drainIn(detail, settings).drain,
+      })(NEVER),
+  };
+}
+
+/** A group as Auto Scaling has it. */
+export interface Group {
+  readonly name: string;
+  readonly arn: string;
+  readonly warmPool: boolean;
+  readonly instances: readonly { readonly instanceId: string; readonly lifecycleState: string }[];
+}
+
+/** Those of the groups that there are. */
+export async function groupsOf({ autoScaling }: Pick<Aws, 'autoScaling'>, names: readonly string[]): Promise<Group[]> {
+  const groups = await awsCall(`describe the groups ${names.join(', ')}`, async () => {
+    const pages = paginateDescribeAutoScalingGroups({ client: autoScaling }, { AutoScalingGroupNames: [...names] });
+    return (await Array.fromAsync(pages)).flatMap((page) => page.AutoScalingGroups ?? []);
+  });
+  return groups.map((group) => ({
+    name: group.AutoScalingGroupName ?? '',
+    arn: group.AutoScalingGroupARN ?? '',
+    warmPool: group.WarmPoolConfiguration !== undefined,
+    instances: (group.Instances ?? []).map(({ InstanceId = '', LifecycleState = '' }) => ({
+      instanceId: InstanceId,
+      lifecycleState: LifecycleState,
+    })),
+  }));
+}
+
+export async function hooksOf({ autoScaling }: Pick<Aws, 'autoScaling'>, group: string): Promise<LifecycleHook[]> {
+  const { LifecycleHooks: hooks = [] } = await awsCall(`describe the hooks of group ${group}`, () =>
+    autoScaling.send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: group })),
+  );
+  return hooks;
+}
+
+/** How the drain of one instance stands; undefined is what nobody tells. */
+export interface DrainStatus {
+  readonly instanceId: string;
+  readonly autoScalingGroup: string;
+  readonly lifecycleHook: string | undefined;
+  readonly containerInstances: readonly ContainerInstance[];
+  readonly holdingTasks: readonly HoldingTask[];
+  /** Since when Auto Scaling holds it. */
+  readonly sinceMs: number | undefined;
+  readonly deadlineAtMs: number | undefined;
+  /** The drain as it is parked. */
+  readonly drain: Drain | undefined;
+  readonly nextLookAtMs: number | undefined;
+  readonly heartbeat:
+    | { readonly lastAtMs: number; readonly dueAtMs: number; readonly timesOutAtMs: number; readonly count: number }
+    | undefined;
+  /** What does not fit into a table: a sentence each. */
+  readonly remarks: readonly string[];
+}
+
+export async function statusOf(
+  instanceId: string,
+  group: Pick<Group, 'name' | 'warmPool'>,
+  { settings, nowMs }: Deployment,
+  aws: Aws,
+): Promise<DrainStatus> {
+  const remarks: string[] = [];
+  const containerInstances = await registrationsOf(instanceId, settings, aws);
+  const tasks = await aws.containerInstances.listTasks(containerInstances);
+  const { parked, unreadable } = await parkedDrain(containerInstances, aws);
+  if (unreadable !== undefined) remarks.push(`what is parked for it cannot be read, and does not go on: ${unreadable}`);
+  const hooks = await hooksOf(aws, group.name);
+  const action = parked && !('notice' in parked.action) ? parked.action : undefined;
+  const hook = hooks.find(({ LifecycleHookName: name = '' }) =>
+    action ? name === action.lifecycleHook : settings.lifecycleHooks.includes(name),
+  );
+  const limits = hook?.HeartbeatTimeout === undefined ? undefined : hookLimits(hook.HeartbeatTimeout);
+  const sinceMs = parked?.startedAtMs ?? (await aws.lifecycleActions.terminatingSinceMs(group.name)).get(instanceId);
+
+  const lifecycleHook = action?.lifecycleHook ?? hook?.LifecycleHookName;
+  const lifecycleAction = { autoScalingGroup: group.name, lifecycleHook: lifecycleHook ?? '', instanceId };
+  const drain = parked ?? (sinceMs === undefined ? undefined : newDrain(lifecycleAction, sinceMs, undefined, 0));
+  const inForce = limits && { ...limits, globalTimeoutSeconds: hook?.GlobalTimeout ?? limits.globalTimeoutSeconds };
+  const overdueMs = parked?.parked ? nowMs() - parked.parked.untilMs - PARKED_LATE_SECONDS * 1000 : 0;
+
+  if (!hook)
+    remarks.push(
+      `none of our hooks (${settings.lifecycleHooks.join(', ')}) is on group ${group.name}: another holds it.`,
+    );
+  else if (!parked && unreadable === undefined && settings.parking) {
+    remarks.push(
+      group.warmPool
+        ? 'its group has a warm pool, so it may only return there, and is not drained.'
+        : 'no drain is parked for it: one is at work this minute, has yet to begin, or another hook holds it.',
+    );
+  }
+  if (!settings.parking)
+    remarks.push('its drain waits within its invocations: when it looks next is not seen from here.');
+  if (overdueMs > 0)
+    remarks.push(`its drain should have gone on ${duration(overdueMs)} ago: its continuation may be lost.`);
+  if (containerInstances.length === 0) {
+    remarks.push(`ECS has no live registration of it in ${settings.policy.clusters.join(', ')}.`);
+  }
+  if (settings.dryRun) remarks.push('the function is in a dry run: it only watches.');
+
+  return {
+    instanceId,
+    autoScalingGroup: group.name,
+    lifecycleHook,
+    containerInstances,
+    holdingTasks: tasks.filter((task) => task.kind === 'holding'),
+    sinceMs,
+    deadlineAtMs: drain && inForce && deadlineAtMs(drain, inForce, settings.policy),
+    drain: parked,
+    nextLookAtMs: parked?.parked?.untilMs,
+    heartbeat: parked &&
+      inForce && {
+        lastAtMs: parked.lastHeartbeatAtMs,
+        dueAtMs: heartbeatDueAtMs(parked, inForce, settings.policy),
+        timesOutAtMs: parked.lastHeartbeatAtMs + inForce.heartbeatTimeoutSeconds * 1000,
+        count: parked.heartbeats,
+      },
+    remarks,
+  };
+}
+
+/** The live registrations of the instance in the configured clusters. */
+export async function registrationsOf(
+  instanceId: string,
+  { policy }: Deployment['settings'],
+  { containerInstances }: Pick<Aws, 'containerInstances'>,
+): Promise<readonly ContainerInstance[]> {
+  const found: Located[] = [];
+  for (const cluster of policy.clusters) found.push(...(await containerInstances.find(cluster, instanceId)));
+  const described = found.length > 0 ? await containerInstances.refresh(found) : [];
+  return described.filter(({ status }) => status !== 'INACTIVE');
+}
+
+async function parkedDrain(
+  containerInstances: readonly ContainerInstance[],
+  { parkingPlaces }: Aws,
+): Promise<{ readonly parked?: Drain; readonly unreadable?: string }> {
+  for (const { arn } of containerInstances) {
+    try {
+      const parked = await parkingPlaces?.parkedOn(arn);
+      if (parked) return { parked };
+    } catch (error) {
+      const { cause } = error as Error;
+      if (cause instanceof RejectedEvent || cause instanceof SyntaxError) return { unreadable: cause.message };
+      throw error;
+    }
+  }
+  return {};
+}
+
+// --- What is told -----------------------------------------------------------------------------------------------------
+
+/** The same for programs: instants as ISO 8601, what is not known left out. */
+export function statusForPrograms(status: DrainStatus) {
+  const { drain, heartbeat, sinceMs, nextLookAtMs, ...rest } = status;
+  const time = (instantMs: number | undefined) => (instantMs === undefined ? undefined : isoTime(instantMs));
+  return {
+    drainId: drain?.action.token,
+    instanceId: rest.instanceId,
+    autoScalingGroup: rest.autoScalingGroup,
+    lifecycleHook: rest.lifecycleHook,
+    since: time(sinceMs),
+    deadlineAt: time(rest.deadlineAtMs),
+    parked: drain !== undefined,
+    nextLookAt: time(nextLookAtMs),
+    heartbeat: heartbeat && {
+      count: heartbeat.count,
+      lastAt: isoTime(heartbeat.lastAtMs),
+      dueAt: isoTime(heartbeat.dueAtMs),
+      timesOutAt: isoTime(heartbeat.timesOutAtMs),
+    },
+    containerInstances: rest.containerInstances.map(({ arn, cluster, status, agentConnected }) => ({
+      arn,
+      cluster,
+      status,
+      agentConnected,
+    })),
+    holdingTasks: rest.holdingTasks.map(taskForPeople),
+    remarks: rest.remarks,
+  };
+}
+
+function rowOf(drain: DrainStatus, nowMs: number): string[] {
+  const { instanceId, autoScalingGroup, containerInstances, sinceMs, nextLookAtMs, heartbeat } = drain;
+  const registered = containerInstances.map(
+    ({ cluster, status, agentConnected }) => `${cluster}: ${status}${agentConnected ? '' : ', agent silent'}`,
+  );
+  return [
+    [instanceId, `group ${autoScalingGroup}`, ...registered].join('\n'),
+    at(sinceMs, nowMs),
+    tasksInWords(drain.holdingTasks),
+    at(nextLookAtMs, nowMs),
+    at(drain.deadlineAtMs, nowMs),
+    heartbeat === undefined
+      ? 'not known'
+      : `due ${relativeTo(nowMs, heartbeat.dueAtMs)}\ntimes out ${relativeTo(nowMs, heartbeat.timesOutAtMs)}`,
+  ];
+}
+
+function at(instantMs: number | undefined, nowMs: number): string {
+  return instantMs === undefined ? 'not known' : `${isoTime(instantMs)}\n${relativeTo(nowMs, instantMs)}`;
+}
+
+/** `3 tasks` and, a line each, `service:web RUNNING (2)`. */
+export function tasksInWords(tasks: readonly HoldingTask[]): string {
+  const alike = Map.groupBy(tasks, ({ group, lastStatus }) => `${group} ${lastStatus}`);
+  const lines = [...alike].map(([what, members]) => (members.length > 1 ? `${what} (${members.length})` : what));
+  return [tasks.length === 0 ? 'no tasks' : counted(tasks.length, 'task'), ...lines].join('\n');
+}

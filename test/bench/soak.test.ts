@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Soak, soaked } from '../../bench/soaked.ts';
+
+const SHORT = { instances: 20, days: 1, seed: 1 } as const;
+
+describe('a day of twenty instances', () => {
+  let soak: Soak;
+  beforeAll(async () => {
+    soak = await soaked({ ...SHORT, drainer: 'ecs-drain' });
+  }, 60_000);
+
+  it('has every instance replaced, some scaled in, some taken by EC2, and faults all along', () => {
+    expect(soak.held).toBeGreaterThanOrEqual(22);
+    expect(soak.spot.interruptions).toBeGreaterThan(0);
+    expect(soak.faults['agents silent']).toBeGreaterThan(50);
+    expect(Object.keys(soak.faults).filter((fault) => fault.startsWith('calls refused')).length).toBeGreaterThan(0);
+  });
+
+  it('kills no task before a deadline, and completes every action that EC2 leaves it time for', () => {
+    const { outcomes, held, takenWhileHeld } = soak;
+    expect(soak.tasksKilled.early).toBe(0);
+    expect(soak.leftToTimeout).toBe(0);
+    expect(Object.values(outcomes).reduce((sum, count) => sum + count, 0) + takenWhileHeld).toBe(held);
+    expect(Object.keys(outcomes)).toEqual(['drained']);
+  });
+
+  it('leaves nothing behind: no action, no schedule, no dead letter, no instance that drains', () => {
+    expect(soak.leftBehind).toEqual({ lifecycleActions: 0, schedules: 0, deadLetters: 0, drainingInstances: 0 });
+  });
+
+  it('counts all that is billed', () => {
+    const { invocations, calls, billed } = soak;
+    expect(billed.requests).toBe(Object.values(invocations).reduce((sum, count) => sum + count, 0));
+    expect(billed.gbSeconds).toBeCloseTo(soak.billedSeconds / 4); // 256 MB
+    expect(billed.schedules).toBeGreaterThan(0);
+    expect(billed.customEvents).toBe(billed.schedules + (calls['events PutEvents'] ?? 0));
+    expect(soak.dollars).toBeGreaterThan(0);
+  });
+});
+
+it('the same day with nobody who drains kills what was on its instances', async () => {
+  const soak = await soaked({ ...SHORT, drainer: 'none' });
+  expect(soak.tasksKilled.early).toBeGreaterThan(50);
+  expect(soak.tasksKilled.bySpot).toBeGreaterThan(0);
+  expect(soak.requestsLost).toBeGreaterThan(0);
+  expect(soak.dollars).toBe(0);
+});
+
+describe('npm run soak', () => {
+  const soakCommand = (...args: string[]) =>
+    new Promise<{ status: number; stderr: string }>((done) => {
+      const script = join(resolve(import.meta.dirname, '../..'), 'bench/soak.ts');
+      execFile(process.execPath, [script, ...args], (error, _, stderr) => {
+        done({ status: error ? Number(error.code) : 0, stderr });
+      });
+    });
+
+  it.each([
+    [['--days', '0'], '--days 0 is not a whole number from 1 to 366.'],
+    [['--days', 'x'], '--days x is not a whole number from 1 to 366.'],
+    [['--seed', '1.5'], '--seed 1.5 is not a whole number from 0 to 999999999.'],
+    [['--hours', '1'], "Unknown option '--hours'"],
+  ])('refuses %j in a sentence', async (args, sentence) => {
+    const { status, stderr } = await soakCommand(...args);
+    expect(status).toBe(2);
+    expect(stderr).toContain(sentence);
+  });
+});

@@ -1,0 +1,126 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { deployedRegion, run } from './deployed-region.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+/** Runs a command as a shell does, with nothing of AWS in its environment but what is given. */
+function child(env: Record<string, string>, ...args: string[]): Promise<{ status: number; stderr: string }> {
+  return new Promise((done) => {
+    execFile(
+      process.execPath,
+      [join(ROOT, 'cli/ecs-drain.ts'), ...args],
+      { env: { PATH: process.env['PATH'] ?? '', HOME: tmpdir(), AWS_EC2_METADATA_DISABLED: 'true', ...env } },
+      (error, _, stderr) => done({ status: error ? Number(error.code) : 0, stderr }),
+    );
+  });
+}
+
+describe('npx ecs-drain, typed wrongly', () => {
+  it.each([
+    ['an unknown command', ['sing'], "Unknown command 'sing'. npx ecs-drain --help lists what there is."],
+    ['an unknown option', ['status', '--loud'], "Unknown option '--loud'. npx ecs-drain --help lists what there is."],
+    ['no instance', ['explain'], "Missing required argument 'instance'. npx ecs-drain --help lists what there is."],
+    ['no instance id', ['explain', 'web-1'], 'web-1 is not the id of an EC2 instance, such as i-0123456789abcdef0.'],
+    ['neither file nor queue', ['replay'], 'Name a FILE, or --dead-letter, and not both.'],
+    ['both', ['replay', 'a.json', '--dead-letter'], 'Name a FILE, or --dead-letter, and not both.'],
+    ['a file that is not there', ['replay', '/none/a.json'], '/none/a.json cannot be read: there is no such file.'],
+    [
+      'no URL',
+      ['status', '--endpoint-url', 'localhost:4566'],
+      '--endpoint-url localhost:4566 is not a URL such as http://127.0.0.1:4566.',
+    ],
+  ])('is told of %s in a sentence, with exit status 2', async (_, args, sentence) => {
+    expect(await run(...args)).toEqual({ status: 2, stdout: '', stderr: `${sentence}\n` });
+  });
+
+  it('is told of a file that is not JSON', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-cli-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'event.json');
+    await writeFile(file, '{');
+    const { status, stderr } = await run('replay', file);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^.*event\.json is not JSON: .*\n$/);
+  });
+
+  it('is shown what there is, and told when it was not asked for', async () => {
+    expect(await run('--help')).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('doctor') });
+    expect(await run()).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('doctor') });
+  });
+});
+
+describe('npx ecs-drain, where AWS does not answer as it should', () => {
+  it('says that a function is not deployed, and how to name another', async () => {
+    const deployed = await deployedRegion();
+    const { status, stderr } = await deployed.run('status', '--stage', 'prod');
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      'Function not found: arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-prod-drain. Deploy it, or name another stage with --stage, another function with --function, or another Region with --region.\n',
+    );
+    expect((await deployed.run('status', '--function', 'ecs-drain-dev-drain')).status).toBe(0);
+  });
+
+  it('says that it cannot read the settings of a function that is another', async () => {
+    const deployed = await deployedRegion();
+    deployed.region.deploy({ name: 'other', timeoutSeconds: 3, load: () => async () => {} });
+    const { status, stderr } = await deployed.run('status', '--function', 'other');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^The function other has settings that cannot be read: cluster is missing.*Deploy it again/);
+  });
+
+  it.each([
+    ['lambda', 'GetFunctionConfiguration', 'lambda:GetFunctionConfiguration'],
+    ['autoScaling', 'DescribeAutoScalingGroups', 'autoscaling:DescribeAutoScalingGroups'],
+  ])('names the action of %s that is not permitted', async (service, operation, action) => {
+    const deployed = await deployedRegion();
+    deployed.fail((call) =>
+      call.service === service && call.operation === operation
+        ? new AwsError('AccessDeniedException', `User: me is not authorized to perform: ${action} on resource: it`, 403)
+        : undefined,
+    );
+    const { status, stdout, stderr } = await deployed.run('status');
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain(`not authorized to perform: ${action} on resource: it. docs/operations.md lists`);
+    expect(stderr).not.toContain("function's role");
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('says that an endpoint refuses', async () => {
+    const server = createServer();
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const { port } = server.address() as { port: number };
+    await new Promise((closed) => server.close(closed));
+    await deployedRegion();
+    const { status, stderr } = await run('status', '--endpoint-url', `http://127.0.0.1:${port}`);
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      `http://127.0.0.1:${port} does not answer (ECONNREFUSED): check --endpoint-url, --region and the network.\n`,
+    );
+  });
+
+  it('says that AWS does not take the credentials', async () => {
+    const deployed = await deployedRegion();
+    deployed.fail(
+      () => new AwsError('ExpiredTokenException', 'The security token included in the request is expired', 403),
+    );
+    const { status, stderr } = await deployed.run('status');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^AWS does not take these credentials: .* is expired\. Sign in again/);
+  });
+
+  it('ends a process with a sentence and exit status 1 where there are no credentials, and 2 for a usage error', async () => {
+    const unsigned = await child({ AWS_REGION: 'eu-west-1' }, 'status', '--endpoint-url', 'http://127.0.0.1:9');
+    expect(unsigned.status).toBe(1);
+    expect(unsigned.stderr).toMatch(/^There are no AWS credentials: .* Set AWS_PROFILE or --profile.*\n$/);
+    const nowhere = await child({ AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' }, 'status');
+    expect(nowhere.status).toBe(1);
+    expect(nowhere.stderr).toBe('No AWS Region is named: name it with --region, or set AWS_REGION.\n');
+    expect((await child({}, 'sing')).status).toBe(2);
+  });
+});

@@ -1,0 +1,164 @@
+import type { Context } from 'aws-lambda';
+import { onTestFinished, vi } from 'vitest';
+import { main } from '../../cli/program.ts';
+import { captureLogs } from '../../sandbox/logs.ts';
+import type { HookSpec } from '../../sandbox/region/auto-scaling.ts';
+import type { AwsError } from '../../sandbox/region/aws-error.ts';
+import type { ServiceSpec } from '../../sandbox/region/ecs.ts';
+import { NO_FAULTS } from '../../sandbox/region/faults.ts';
+import { playGlobals } from '../../sandbox/region/globals.ts';
+import type { Statement } from '../../sandbox/region/iam.ts';
+import { createRegion } from '../../sandbox/region/region.ts';
+import { listen, type WireCall } from '../../sandbox/region/wire.ts';
+import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
+import { deployed } from '../deploy/deployed.ts';
+import { START_MS } from '../fakes.ts';
+
+/** What a test changes of a deployment in which all is well. */
+export interface World {
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly hooks?: readonly Partial<HookSpec>[];
+  readonly services?: readonly (Partial<ServiceSpec> & { readonly name: string })[];
+  /** The purposes of the rules that there are. */
+  readonly rules?: readonly (keyof typeof RULES | 'sweep')[];
+  readonly statements?: readonly Statement[];
+  readonly instances?: number;
+}
+
+export const QUEUE = 'dead-letters';
+export const FUNCTION = 'ecs-drain-dev-drain';
+const QUEUE_ARN = `arn:aws:sqs:eu-west-1:123456789012:${QUEUE}`;
+
+const RULES = {
+  termination: {
+    source: ['aws.autoscaling'],
+    'detail-type': ['EC2 Instance-terminate Lifecycle Action'],
+    detail: { LifecycleHookName: ['ecs-drain'] },
+  },
+  continuation: { source: ['ecs-drain.dev'], 'detail-type': ['ECS Drain Continuation'] },
+  'wake-up': {
+    source: ['aws.ecs'],
+    'detail-type': ['ECS Task State Change'],
+    detail: { lastStatus: ['STOPPED'] },
+  },
+};
+
+export const WEB: ServiceSpec = {
+  cluster: 'prod',
+  name: 'web',
+  strategy: 'REPLICA',
+  desiredCount: 4,
+  minimumHealthyPercent: 100,
+  maximumPercent: 200,
+  memoryMiB: 512,
+  cpuUnits: 128,
+  startSeconds: 20,
+  stopTimeoutSeconds: 30,
+  loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 10 },
+};
+
+/**
+ * A Region over HTTP in which the service is deployed, on a group of two instances whose services are up. Its time passes
+ * only when the test says so. It ends with the test.
+ */
+export async function deployedRegion(world: World = {}) {
+  vi.stubEnv('AWS_REGION', 'eu-west-1');
+  for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(name, 'local');
+  /** What AWS refuses, beside what it would. */
+  let failing: (call: WireCall) => AwsError | undefined = () => undefined;
+  const region = createRegion({
+    startMs: START_MS,
+    seed: 1,
+    faults: { ...NO_FAULTS, failing: (call) => failing(call) },
+  });
+  const ends = [playGlobals(region.time, region.random), captureLogs(() => {})];
+
+  const { ecs, autoScaling, eventBridge, time } = region;
+  ecs.createCluster('prod');
+  const group = { cluster: 'prod', minSize: 0, maxSize: 4, memoryMiB: 4_096, cpuUnits: 2_048, launchSeconds: 60 };
+  const instanceIds = autoScaling.createGroup(
+    { ...group, name: 'web', desiredCapacity: world.instances ?? 2 },
+    { running: true },
+  );
+  for (const hook of world.hooks ?? [{}]) {
+    autoScaling.putLifecycleHook({
+      name: 'ecs-drain',
+      group: 'web',
+      heartbeatTimeoutSeconds: 3_600,
+      defaultResult: 'CONTINUE',
+      ...hook,
+    });
+  }
+  for (const service of world.services ?? [WEB]) ecs.createService({ ...WEB, ...service });
+
+  const environment = {
+    ...(deployed(world.params ?? {}).environment as Record<string, string>),
+    SCHEDULE_GROUP: 'ecs-drain-dev',
+    SCHEDULE_ROLE_ARN: 'arn:aws:iam::123456789012:role/parking',
+    EVENT_BUS_ARN: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+    DEAD_LETTER_QUEUE_ARN: QUEUE_ARN,
+  };
+  const queue = region.createQueue({ name: QUEUE, visibilityTimeoutSeconds: 30, maxReceiveCount: Infinity });
+  const lambda = region.deploy({
+    name: FUNCTION,
+    timeoutSeconds: 300,
+    environment,
+    roleArn: 'arn:aws:iam::123456789012:role/drain',
+    onFailure: { arn: QUEUE_ARN, send: (record) => queue.send(JSON.stringify(record)) },
+    load: (clock) => {
+      const handler = createDrainHandler(environment, { clock, transport: region.transport });
+      return (event: unknown, context: Context) => handler(event, context);
+    },
+  });
+  region.roles.set('drain', world.statements ?? [{ Effect: 'Allow', Action: '*', Resource: '*' }]);
+  region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-dev' });
+  for (const purpose of world.rules ?? (['termination', 'continuation', 'wake-up', 'sweep'] as const)) {
+    const rule = { name: `ecs-drain-dev-${purpose}`, target: (event: unknown) => lambda.invokeAsync(event) };
+    if (purpose === 'sweep') eventBridge.putScheduledRule({ ...rule, everySeconds: 60 });
+    else eventBridge.putRule({ ...rule, pattern: RULES[purpose] });
+  }
+
+  const pass = async (seconds: number) => {
+    const untilMs = time.nowMs() + seconds * 1000;
+    time.after(seconds, () => {});
+    await time.runUntil(() => time.nowMs() >= untilMs);
+  };
+  await pass(300);
+
+  const { url, close } = await listen(region.answer, 0, () => time.nowMs());
+  onTestFinished(() => {
+    close();
+    for (const end of ends) end();
+    vi.unstubAllEnvs();
+  });
+  return {
+    region,
+    lambda,
+    queue,
+    instanceIds,
+    url,
+    pass,
+    fail: (how: typeof failing) => {
+      failing = how;
+    },
+    /** Runs a command against the Region. */
+    run: (...args: string[]) => run(...args, '--endpoint-url', url),
+    /** The same with `--json`; what it printed must be one object. */
+    async json(...args: string[]) {
+      const { status, stdout, stderr } = await run(...args, '--json', '--endpoint-url', url);
+      // biome-ignore lint/suspicious/noExplicitAny: each command has its own.
+      return { status, stderr, answer: JSON.parse(stdout) as any };
+    },
+  };
+}
+
+/** Runs a command in this process. */
+export async function run(...args: string[]) {
+  let stdout = '';
+  let stderr = '';
+  const status = await main(args, {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+  });
+  return { status, stdout, stderr };
+}

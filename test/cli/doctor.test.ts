@@ -1,0 +1,218 @@
+import { describe, expect, it } from 'vitest';
+import type { Finding } from '../../cli/doctor.ts';
+import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { deployedRegion, type World } from './deployed-region.ts';
+
+/** What the doctor finds beside what is well. */
+async function troublesIn(world: World) {
+  const { json } = await deployedRegion(world);
+  const { status, answer } = await json('doctor');
+  const findings: Finding[] = answer.findings;
+  return { status, healthy: answer.healthy, troubles: findings.filter(({ level }) => level !== 'ok') };
+}
+
+/** Lets its targets go at once. */
+const QUICK = { deregistrationDelaySeconds: 0, requestsPerSecond: 1 };
+
+const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
+  [
+    'a group that does not exist',
+    { params: { autoScalingGroups: 'web,workers' } },
+    { level: 'error', where: 'group workers', what: 'Auto Scaling has no such group.' },
+  ],
+  [
+    'a group without our hook',
+    { hooks: [{ name: 'another' }] },
+    {
+      level: 'error',
+      where: 'group web',
+      what: 'it has no hook ecs-drain: its instances are terminated undrained.',
+    },
+  ],
+  [
+    'managed draining',
+    { hooks: [{}, { name: 'ecs-managed-draining-termination-hook' }] },
+    { level: 'warning', where: 'group web', what: "ECS's managed draining holds its instances as well." },
+  ],
+  [
+    'a hook whose global timeout ends before the deadline',
+    { hooks: [{ heartbeatTimeoutSeconds: 60 }], services: [{ name: 'web', loadBalancer: QUICK }] },
+    { level: 'warning', where: 'hook ecs-drain of group web', what: expect.stringContaining('global timeout 6000 s') },
+  ],
+  [
+    'a hook whose heartbeat timeout is shorter than a drain of the service',
+    { hooks: [{ heartbeatTimeoutSeconds: 300 }] },
+    {
+      level: 'warning',
+      where: 'service web of cluster prod',
+      what: expect.stringContaining(
+        '300 s of deregistration + 30 s of stop timeout = 330 s, and a hook times out after 300 s',
+      ),
+    },
+  ],
+  [
+    'a deadline that is too short for the service',
+    { params: { deadlineSeconds: 330 } },
+    {
+      level: 'error',
+      where: 'service web of cluster prod',
+      what: expect.stringContaining('= 330 s, and a drain has 330 s to its deadline'),
+    },
+  ],
+  [
+    'stragglers that would be stopped too late',
+    { params: { stopStragglers: 'all', deregistrationDelaySeconds: 60 } },
+    {
+      level: 'warning',
+      where: 'service web of cluster prod',
+      what: expect.stringContaining('setting deregistrationDelaySeconds is 60'),
+    },
+  ],
+  [
+    'a service that can never drain',
+    { services: [{ name: 'web', maximumPercent: 100 }] },
+    {
+      level: 'error',
+      where: 'service web of cluster prod',
+      what: expect.stringContaining('it can never drain: of 4 tasks'),
+    },
+  ],
+  [
+    'a service of one task whose maximum allows no second',
+    { services: [{ name: 'web', desiredCount: 1, maximumPercent: 150 }] },
+    {
+      level: 'error',
+      where: 'service web of cluster prod',
+      what: expect.stringContaining('it can never drain: of 1 task'),
+    },
+  ],
+  [
+    'no room for replacements',
+    { services: [{ name: 'web', memoryMiB: 1_500 }] },
+    {
+      level: 'warning',
+      where: 'cluster prod',
+      what: expect.stringContaining('of the 2 service tasks on its fullest instance'),
+    },
+  ],
+  [
+    'a rule that is missing',
+    { rules: ['termination', 'continuation', 'sweep'] },
+    { level: 'error', where: 'rule ecs-drain-dev-wake-up', what: 'EventBridge has no such rule on the default bus.' },
+  ],
+  [
+    'a dry run',
+    { params: { dryRun: true, createLifecycleHooks: false } },
+    { level: 'warning', where: 'function ecs-drain-dev-drain', what: 'it is in a dry run, and drains nothing.' },
+  ],
+  [
+    'a permission that a boundary takes away',
+    {
+      statements: [
+        { Effect: 'Allow', Action: '*', Resource: '*' },
+        { Effect: 'Deny', Action: 'ecs:UpdateContainerInstancesState', Resource: '*' },
+      ],
+    },
+    {
+      level: 'error',
+      where: 'role drain',
+      what: 'ecs:UpdateContainerInstancesState is not allowed on arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/any.',
+    },
+  ],
+];
+
+describe('ecs-drain doctor', () => {
+  it('finds nothing where all is well', async () => {
+    const { run, json } = await deployedRegion();
+    const { status, answer } = await json('doctor');
+    expect(status).toBe(0);
+    expect(answer.healthy).toBe(true);
+    expect(answer.findings.map(({ level, where }: Finding) => [level, where])).toEqual([
+      ['ok', 'function ecs-drain-dev-drain'],
+      ['ok', 'role drain'],
+      ['ok', 'rule ecs-drain-dev-termination'],
+      ['ok', 'rule ecs-drain-dev-continuation'],
+      ['ok', 'rule ecs-drain-dev-sweep'],
+      ['ok', 'rule ecs-drain-dev-wake-up'],
+      ['ok', 'dead-letter queue dead-letters'],
+      ['ok', 'hook ecs-drain of group web'],
+      ['ok', 'service web of cluster prod'],
+      ['ok', 'cluster prod'],
+    ]);
+    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 10 ok, 0 not checked\.\n$/);
+  });
+
+  it.each(CHANGED)('finds %s, and nothing else', async (_, world, trouble) => {
+    const { status, healthy, troubles } = await troublesIn(world);
+    expect(troubles).toEqual([expect.objectContaining(trouble)]);
+    expect({ status, healthy }).toEqual(
+      trouble.level === 'error' ? { status: 1, healthy: false } : { status: 0, healthy: true },
+    );
+  });
+
+  it('goes by the global timeout of the hook where that ends before the deadline', async () => {
+    const { status, troubles } = await troublesIn({
+      hooks: [{ heartbeatTimeoutSeconds: 30 }],
+      services: [{ name: 'web', stopTimeoutSeconds: 2_600 }],
+    });
+    expect(status).toBe(1);
+    expect(troubles).toMatchObject([
+      { level: 'warning', where: 'hook ecs-drain of group web' },
+      {
+        level: 'error',
+        where: 'service web of cluster prod',
+        what: expect.stringContaining('= 2900 s, and a drain has 2760 s to its deadline'),
+      },
+    ]);
+  });
+
+  it('says of each error and warning how to mend it, in text as well', async () => {
+    const { run } = await deployedRegion({ hooks: [] });
+    const { status, stdout } = await run('doctor');
+    expect(status).toBe(1);
+    expect(stdout).toContain(
+      'ERROR       group web: it has no hook ecs-drain: its instances are terminated undrained.\n            -> Deploy with',
+    );
+  });
+
+  it('finds messages in the dead-letter queue', async () => {
+    const { queue, pass, json } = await deployedRegion();
+    queue.send('{}');
+    await pass(1);
+    const { status, answer } = await json('doctor');
+    expect(status).toBe(1);
+    expect(answer.findings).toContainEqual(
+      expect.objectContaining({ level: 'error', what: expect.stringContaining('it has 1 message') }),
+    );
+  });
+
+  it('finds a cluster that does not exist, and checks the rest', async () => {
+    const { status, troubles } = await troublesIn({ params: { cluster: 'prod,gone' } });
+    expect(status).toBe(1);
+    expect(troubles).toMatchObject([{ level: 'error', where: 'cluster gone', what: 'ECS has no such cluster.' }]);
+  });
+
+  it('goes on without what it may not ask, assumes the setting for it, and does not fail', async () => {
+    const { fail, json } = await deployedRegion();
+    fail(({ service, operation }) => {
+      if (service !== 'iam' && service !== 'elasticLoadBalancing') return undefined;
+      return new AwsError('AccessDenied', `User: me is not authorized to perform: ${service}:${operation}`, 403);
+    });
+    const { status, answer } = await json('doctor');
+    expect(status).toBe(0);
+    expect(answer.findings.filter(({ level }: Finding) => level === 'unchecked')).toEqual([
+      {
+        level: 'unchecked',
+        where: "the function's role",
+        what: 'Could not simulate what role drain may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. docs/operations.md lists the permissions that the commands need.',
+      },
+      {
+        level: 'unchecked',
+        where: 'service web of cluster prod',
+        what: expect.stringMatching(
+          /elasticLoadBalancing:DescribeTargetGroupAttributes.*A deregistration delay of 300 s is assumed\.$/,
+        ),
+      },
+    ]);
+  });
+});

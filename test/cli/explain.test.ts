@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { deployedRegion } from './deployed-region.ts';
+
+describe('ecs-drain explain', () => {
+  it('names what blocks a drain, and why', async () => {
+    const { region, instanceIds, pass, run, json } = await deployedRegion({
+      services: [{ name: 'web', maximumPercent: 100 }],
+    });
+    const [first = ''] = instanceIds;
+    const job = { cluster: 'prod', name: 'import', memoryMiB: 64, cpuUnits: 16, stopTimeoutSeconds: 30 };
+    region.ecs.runTask({ ...job, ec2InstanceId: first, runsForSeconds: 10_000, startedBy: 'cron' });
+    await pass(60);
+    region.autoScaling.terminateInstance(first);
+    await pass(120);
+
+    const { status, stdout } = await run('explain', first);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`${first} is draining: the group web holds it on the hook ecs-drain.`);
+    expect(stdout).toContain('3 tasks hold it:');
+    expect(stdout).toMatch(/2 tasks of service:web, RUNNING for \d+ min: its service can never be drained/);
+    expect(stdout).toMatch(/1 task of family:import, RUNNING.*started by cron/);
+
+    const { answer } = await json('explain', first);
+    expect(answer).toMatchObject({ state: 'draining', instanceId: first, parked: true });
+    const causes = answer.blockers.map(({ group, causes }: { group: string; causes: { cause: string }[] }) => [
+      group,
+      causes.map(({ cause }) => cause),
+    ]);
+    expect(new Map(causes)).toEqual(
+      new Map([
+        ['service:web', ['cannot-replace']],
+        ['family:import', ['standalone']],
+      ]),
+    );
+  });
+
+  it('says of an instance that is not draining how it is', async () => {
+    const { instanceIds, json } = await deployedRegion();
+    const { status, answer } = await json('explain', instanceIds[0] ?? '');
+    expect(status).toBe(0);
+    expect(answer).toEqual({
+      instanceId: instanceIds[0],
+      state: 'not draining',
+      sentence: `${instanceIds[0]} is not draining: in the group web it is InService. In ECS it is ACTIVE in prod with 2 tasks.`,
+    });
+  });
+
+  it('says of an instance of another group that it is none of ours', async () => {
+    const { region, run } = await deployedRegion();
+    const spec = { name: 'batch', cluster: 'prod', minSize: 0, maxSize: 1, desiredCapacity: 1 };
+    const [other = ''] = region.autoScaling.createGroup(
+      { ...spec, memoryMiB: 512, cpuUnits: 256, launchSeconds: 5 },
+      { running: true },
+    );
+    const { status, stdout } = await run('explain', other);
+    expect(status).toBe(0);
+    expect(stdout).toContain('is in the group batch, which is not among autoScalingGroups (web)');
+  });
+
+  it('says of an instance in no group that nothing holds it', async () => {
+    const { region, run } = await deployedRegion();
+    const alone = 'i-0123456789abcdef0';
+    region.ecs.registerInstance({ cluster: 'prod', ec2InstanceId: alone, memoryMiB: 512, cpuUnits: 256 });
+    expect((await run('explain', alone)).stdout).toContain('is in no Auto Scaling group, so nothing holds it');
+  });
+
+  it('fails with a sentence for an instance that nobody knows', async () => {
+    const { run, json } = await deployedRegion();
+    const { status, stdout } = await run('explain', 'i-0123456789abcdef0');
+    expect(status).toBe(1);
+    expect(stdout).toBe(
+      'Neither Auto Scaling nor ECS (prod) knows i-0123456789abcdef0: it is gone, or of another account or Region.\n',
+    );
+    expect((await json('explain', 'i-0123456789abcdef0')).answer).toMatchObject({ state: 'unknown' });
+  });
+});

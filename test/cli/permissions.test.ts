@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Call } from '../../sandbox/region/region.ts';
+import { deployedRegion, type World } from './deployed-region.ts';
+
+const COMMANDS = ['status', 'explain', 'doctor', 'replay'] as const;
+
+/** The permissions of each command in docs/operations.md. */
+async function documented(): Promise<Map<string, string[]>> {
+  const page = await readFile(join(resolve(import.meta.dirname, '../..'), 'docs/operations.md'), 'utf8');
+  const [, table = ''] = page.split('| permission |');
+  const rows = table
+    .split('\n\n')[0]
+    ?.split('\n')
+    .slice(2)
+    .map((line) => line.split('|').map((cell) => cell.trim()));
+  return new Map(
+    COMMANDS.map((command, i) => [
+      command,
+      (rows ?? [])
+        .flatMap(([, name = '', ...marks]) => (marks[i] === 'x' ? (name.split('`')[1] ?? []) : []))
+        .toSorted(),
+    ]),
+  );
+}
+
+/** A call as IAM names it. */
+function permissionOf({ service, operation }: Call): string {
+  return `${service.toLowerCase()}:${operation === 'Invoke' ? 'InvokeFunction' : operation}`;
+}
+
+/** What a command asks of AWS in the middle of a drain, with a message in the dead-letter queue. */
+async function askedBy(world: World, ...commands: ((instanceId: string) => string[])[]): Promise<Set<string>> {
+  const { region, queue, instanceIds, pass, run } = await deployedRegion(world);
+  const [first = ''] = instanceIds;
+  region.autoScaling.terminateInstance(first);
+  queue.send(
+    '{"source": "aws.ec2", "detail-type": "none", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "detail": {}}',
+  );
+  await pass(60);
+  const before = region.calls.length;
+  for (const command of commands) await run(...command(first));
+  return new Set(region.calls.slice(before).map(permissionOf));
+}
+
+describe('the permissions in docs/operations.md', () => {
+  it.each([
+    ['status', [() => ['status']]],
+    ['explain', [(instanceId: string) => ['explain', instanceId]]],
+    ['doctor', [() => ['doctor']]],
+    ['replay', [() => ['replay', '--dead-letter'], () => ['replay', '--dead-letter', '--yes']]],
+  ])('are all that %s needs, and no others', async (command, runs) => {
+    const asked = [await askedBy({}, ...runs), await askedBy({ params: { waiting: 'watch' } }, ...runs)];
+    expect([...new Set(asked.flatMap((each) => [...each]))].toSorted()).toEqual((await documented()).get(command));
+  });
+});

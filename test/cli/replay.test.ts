@@ -1,0 +1,244 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { deployedRegion, FUNCTION } from './deployed-region.ts';
+
+const TOKEN = '00000000-0000-4000-8000-00000000000';
+
+/** What Auto Scaling sends when it holds an instance. */
+function termination(instanceId: string | undefined, more: object = {}) {
+  return {
+    version: '0',
+    id: 'an-event',
+    source: 'aws.autoscaling',
+    'detail-type': 'EC2 Instance-terminate Lifecycle Action',
+    account: '123456789012',
+    time: '2026-01-01T00:05:00Z',
+    region: 'eu-west-1',
+    resources: [],
+    detail: {
+      LifecycleActionToken: `${TOKEN}1`,
+      AutoScalingGroupName: 'web',
+      LifecycleHookName: 'ecs-drain',
+      EC2InstanceId: instanceId,
+      LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+      ...more,
+    },
+  };
+}
+
+/** What Lambda puts around an event with which the function failed. */
+const recordOf = (requestPayload: unknown) => ({
+  version: '1.0',
+  requestContext: { requestId: 'a-request', condition: 'RetriesExhausted', approximateInvokeCount: 3 },
+  requestPayload,
+  responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: 'Unhandled' },
+  responsePayload: { errorType: 'Error', errorMessage: 'It broke' },
+});
+
+const UNREADABLE = termination('i-none');
+
+async function fileOf(content: unknown): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-replay-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'event.json');
+  await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content));
+  return file;
+}
+
+/** A Region in which the events of two instances got lost, and whatever else is in the dead-letter queue. */
+async function regionWith(...letters: [body: unknown, attributes?: Record<string, string>][]) {
+  const deployed = await deployedRegion({ rules: ['continuation', 'wake-up'] });
+  for (const [body, attributes] of letters) {
+    deployed.queue.send(typeof body === 'string' ? body : JSON.stringify(body), 0, attributes);
+    await deployed.pass(1);
+  }
+  return deployed;
+}
+
+const INSTANCES = ['i-00000000000000001', 'i-00000000000000002'] as const;
+/** Both shapes: EventBridge's, with its reason in the attributes, and Lambda's. */
+const BOTH: [unknown, Record<string, string>?][] = [
+  [termination(INSTANCES[0]), { ERROR_CODE: 'NO_PERMISSIONS', ERROR_MESSAGE: 'No permission to invoke' }],
+  [recordOf(termination(INSTANCES[1]))],
+];
+
+describe('ecs-drain replay FILE', () => {
+  it('tells what it would send and what the function would make of it, and sends nothing', async () => {
+    const { run, json, region, instanceIds } = await regionWith();
+    const file = await fileOf(termination(instanceIds[0]));
+    const { status, stdout } = await run('replay', file);
+    expect(status).toBe(0);
+    expect(stdout).toBe(
+      `${file}: EC2 Instance-terminate Lifecycle Action from aws.autoscaling, 2026-01-01T00:05:00Z
+  the function would: begin the drain of ${instanceIds[0]} of group web.
+
+1 event would be sent to ${FUNCTION}. Nothing was: add --yes to send.
+`,
+    );
+    expect((await json('replay', file)).answer).toEqual({
+      function: FUNCTION,
+      events: [
+        {
+          from: file,
+          event: termination(instanceIds[0]),
+          verdict: 'drain',
+          sentence: `begin the drain of ${instanceIds[0]} of group web.`,
+          fate: 'would be sent',
+        },
+      ],
+    });
+    expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toEqual([]);
+  });
+
+  it('sends it with --yes, and the function drains the instance', async () => {
+    const { run, region, lambda, instanceIds, pass } = await regionWith();
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    const [pending] = region.autoScaling.pendingActions();
+    const event = termination(first, { LifecycleActionToken: pending?.token });
+    const { status, stdout } = await run('replay', await fileOf(event), '--yes');
+    expect(status).toBe(0);
+    expect(stdout).toContain(`1 event sent to ${FUNCTION}`);
+    await pass(1_200);
+    expect(lambda.invocations[0]?.event).toEqual(event);
+    expect(region.autoScaling.completions).toMatchObject([{ instanceId: first, by: 'completion', result: 'CONTINUE' }]);
+  });
+
+  it('takes the event out of Lambda’s record of its failure', async () => {
+    const { json, instanceIds } = await regionWith();
+    const { answer } = await json('replay', await fileOf(recordOf(termination(instanceIds[0]))));
+    expect(answer.events).toMatchObject([{ event: termination(instanceIds[0]), reason: 'It broke', verdict: 'drain' }]);
+  });
+
+  it('puts the detail of a continuation, which a schedule leaves behind, into an event', async () => {
+    const { json, region, instanceIds, pass } = await deployedRegion();
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const [{ Name = '' } = {}] =
+      region.scheduler.operations.ListSchedules({ GroupName: 'ecs-drain-dev' }).Schedules ?? [];
+    const schedule = region.scheduler.operations.GetSchedule({ GroupName: 'ecs-drain-dev', Name });
+    const { answer } = await json('replay', await fileOf(schedule.Target?.Input ?? ''));
+    expect(answer.events).toMatchObject([
+      {
+        event: { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', account: '123456789012' },
+        verdict: 'continuation',
+        sentence: `go on with the drain of ${instanceIds[0]} of group web.`,
+      },
+    ]);
+  });
+
+  it.each([
+    [
+      'nobody waits for',
+      { ...termination(INSTANCES[0]), source: 'aws.ec2' },
+      'ignored',
+      /^ignore it: nobody here waits for/,
+    ],
+    [
+      'is of another group',
+      termination(INSTANCES[0], { AutoScalingGroupName: 'batch' }),
+      'ignored',
+      /group batch is not among/,
+    ],
+  ])('says that the function would ignore what %s', async (_, event, verdict, sentence) => {
+    const { json } = await regionWith();
+    const { status, answer } = await json('replay', await fileOf(event));
+    expect(status).toBe(0);
+    expect(answer.events).toMatchObject([{ verdict, sentence: expect.stringMatching(sentence) }]);
+  });
+
+  it('never sends what the function cannot understand', async () => {
+    const { json, region } = await regionWith();
+    for (const content of [UNREADABLE, {}, [], 'null', '"text"', '1']) {
+      const { status, answer } = await json('replay', await fileOf(content), '--yes');
+      expect(status).toBe(1);
+      expect(answer.events).toMatchObject([{ verdict: 'rejected', fate: 'not sent' }]);
+    }
+    expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toEqual([]);
+  });
+});
+
+describe('ecs-drain replay --dead-letter', () => {
+  it('says that the queue is empty', async () => {
+    const { run } = await regionWith();
+    expect(await run('replay', '--dead-letter')).toEqual({
+      status: 0,
+      stdout: 'The dead-letter queue dead-letters is empty.\n',
+      stderr: '',
+    });
+  });
+
+  it('tells of each message, in both shapes, why it is there; and leaves all of them to be seen at once', async () => {
+    const { json, region, queue } = await regionWith(...BOTH);
+    for (let time = 0; time < 2; time++) {
+      const { status, answer } = await json('replay', '--dead-letter');
+      expect(status).toBe(0);
+      expect(answer.events).toMatchObject([
+        { event: termination(INSTANCES[0]), reason: 'No permission to invoke', fate: 'would be sent' },
+        { event: termination(INSTANCES[1]), reason: 'It broke', fate: 'would be sent' },
+      ]);
+      expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+    }
+    expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toEqual([]);
+  });
+
+  it('sends and deletes them with --yes, but for what can never be sent', async () => {
+    const { json, queue, lambda, pass } = await regionWith(...BOTH, [UNREADABLE], ['no JSON']);
+    const { status, answer } = await json('replay', '--dead-letter', '--yes');
+    expect(status).toBe(1);
+    expect(answer.events.map(({ fate }: { fate: string }) => fate)).toEqual(['sent', 'sent', 'not sent', 'not sent']);
+    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+    await pass(10);
+    const drained = lambda.invocations.map(
+      ({ event }) => (event as ReturnType<typeof termination>).detail.EC2InstanceId,
+    );
+    expect(drained.slice(0, 2).toSorted()).toEqual(INSTANCES);
+  });
+
+  it('takes more messages than SQS gives at once', async () => {
+    const { json, queue } = await regionWith(...Array.from({ length: 23 }, () => BOTH[0] as [unknown]));
+    const { answer } = await json('replay', '--dead-letter', '--yes');
+    expect(answer.events).toHaveLength(23);
+    expect(queue.counts).toEqual({ visible: 0, inFlight: 0 });
+  });
+
+  it('says after a failure in the middle what was sent and what not, and keeps that', async () => {
+    const { run, queue, fail, region } = await regionWith(...BOTH, BOTH[0] as [unknown]);
+    let invoked = 0;
+    fail(({ operation }) =>
+      operation === 'Invoke' && ++invoked > 1
+        ? new AwsError('AccessDeniedException', 'User: me is not authorized to perform: lambda:InvokeFunction', 403)
+        : undefined,
+    );
+    const { status, stdout } = await run('replay', '--dead-letter', '--yes');
+    expect(status).toBe(1);
+    expect(stdout).toContain(`1 event sent to ${FUNCTION}`);
+    expect(stdout).toContain(
+      `2 events not sent. Could not invoke ${FUNCTION}: User: me is not authorized to perform: lambda:InvokeFunction.`,
+    );
+    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+    expect(region.calls.filter(({ operation }) => operation === 'DeleteMessage')).toHaveLength(1);
+  });
+
+  it('says of an event that it was sent and could not be deleted', async () => {
+    const { json, queue, fail } = await regionWith(...BOTH);
+    fail(({ operation }) =>
+      operation === 'DeleteMessage'
+        ? new AwsError('AccessDeniedException', 'not authorized to perform: sqs:DeleteMessage')
+        : undefined,
+    );
+    const { status, answer } = await json('replay', '--dead-letter', '--yes');
+    expect(status).toBe(1);
+    expect(answer.events.map(({ fate }: { fate: string }) => fate)).toEqual(['sent, and not deleted', 'not sent']);
+    expect(answer.failure).toContain('sqs:DeleteMessage');
+    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+  });
+
+  it('finds the queue by the function’s destination where nothing is parked', async () => {
+    const { run } = await deployedRegion({ params: { waiting: 'watch' } });
+    expect((await run('replay', '--dead-letter')).stdout).toContain('The dead-letter queue dead-letters is empty.');
+  });
+});

@@ -1,0 +1,118 @@
+import type { UpdateScheduleInput } from '@aws-sdk/client-scheduler';
+import { describe, expect, it } from 'vitest';
+import { deployedRegion, FUNCTION } from './deployed-region.ts';
+
+const STARTED = '2026-01-01T00:05:00Z';
+
+describe('ecs-drain status', () => {
+  it('says in a sentence that nothing is draining', async () => {
+    const { run, json } = await deployedRegion();
+    expect(await run('status')).toEqual({
+      status: 0,
+      stdout: 'Nothing is draining: Auto Scaling holds no instance of web.\n',
+      stderr: '',
+    });
+    expect((await json('status')).answer).toEqual({ function: FUNCTION, at: STARTED, drains: [] });
+  });
+
+  it('tells of a parked drain since when, what holds it, when it is looked at, its deadline and its heartbeat', async () => {
+    const { region, instanceIds, pass, json, run } = await deployedRegion();
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(100);
+    const { status, answer } = await json('status');
+    expect(status).toBe(0);
+    expect(answer.drains).toMatchObject([
+      {
+        instanceId: instanceIds[0],
+        autoScalingGroup: 'web',
+        lifecycleHook: 'ecs-drain',
+        since: STARTED,
+        deadlineAt: '2026-01-01T02:05:00Z',
+        parked: true,
+        heartbeat: { count: 0, lastAt: STARTED, dueAt: '2026-01-01T00:35:00Z', timesOutAt: '2026-01-01T01:05:00Z' },
+        containerInstances: [{ cluster: 'prod', status: 'DRAINING', agentConnected: true }],
+        holdingTasks: [
+          { group: 'service:web', class: 'service' },
+          { group: 'service:web', class: 'service' },
+        ],
+        remarks: [],
+      },
+    ]);
+    const nextLookSeconds = (Date.parse(answer.drains[0].nextLookAt) - region.time.nowMs()) / 1000;
+    expect(nextLookSeconds).toBeGreaterThan(0);
+    expect(nextLookSeconds).toBeLessThan(360);
+
+    const { stdout } = await run('status');
+    for (const words of [
+      instanceIds[0],
+      'group web',
+      'prod: DRAINING',
+      '2 tasks',
+      'service:web',
+      '100 s ago',
+      'in 118 min',
+    ]) {
+      expect(stdout).toContain(words);
+    }
+  });
+
+  it('tells of an instance that is held and has no drain, since when by the group’s activities', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({ rules: [] });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const { answer } = await json('status');
+    expect(answer.drains).toMatchObject([
+      {
+        parked: false,
+        since: STARTED,
+        deadlineAt: '2026-01-01T02:05:00Z',
+        containerInstances: [{ status: 'ACTIVE' }],
+        remarks: [expect.stringContaining('no drain is parked for it')],
+      },
+    ]);
+    expect(answer.drains[0]).not.toHaveProperty('heartbeat');
+  });
+
+  it('notes that a drain should have gone on, when its schedule came and nothing followed', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({
+      rules: ['termination'],
+      services: [{ name: 'web', maximumPercent: 100 }],
+    });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(900);
+    const [drain] = (await json('status')).answer.drains;
+    expect(drain.remarks).toEqual([expect.stringMatching(/^its drain should have gone on \d+ min ago/)]);
+  });
+
+  it('notes that another hook holds the instance where none of ours is on the group', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({ hooks: [{ name: 'another' }] });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const [drain] = (await json('status')).answer.drains;
+    expect(drain.remarks).toEqual(['none of our hooks (ecs-drain) is on group web: another holds it.']);
+    expect(drain).not.toHaveProperty('deadlineAt');
+  });
+
+  it('notes what cannot be seen of drains that wait within their invocations', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({ params: { waiting: 'watch' } });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const [drain] = (await json('status')).answer.drains;
+    expect(drain).toMatchObject({ since: STARTED, parked: false, containerInstances: [{ status: 'DRAINING' }] });
+    expect(drain.remarks).toEqual([expect.stringContaining('waits within its invocations')]);
+  });
+
+  it('notes that what is parked cannot be read', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion();
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const { ListSchedules, GetSchedule, UpdateSchedule } = region.scheduler.operations;
+    const [{ Name = '' } = {}] = ListSchedules({ GroupName: 'ecs-drain-dev' }).Schedules ?? [];
+    const { Target, ScheduleExpression, FlexibleTimeWindow } = GetSchedule({ GroupName: 'ecs-drain-dev', Name });
+    const target = { ...Target, Input: '{"version": 1}' } as UpdateScheduleInput['Target'];
+    UpdateSchedule({ GroupName: 'ecs-drain-dev', Name, ScheduleExpression, FlexibleTimeWindow, Target: target });
+    const [drain] = (await json('status')).answer.drains;
+    expect(drain).toMatchObject({ parked: false, since: STARTED });
+    expect(drain.remarks).toEqual([expect.stringMatching(/^what is parked for it cannot be read, .*drain is missing/)]);
+  });
+});
