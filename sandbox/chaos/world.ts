@@ -296,7 +296,7 @@ const anySettings: fc.Arbitrary<Settings> = fc
   .tuple(anyLaterSettings, fc.constantFrom(3_600, 1_800, 600, 600, 300, 300, 120))
   .map(([later, heartbeatTimeoutSeconds]) => ({ ...later, heartbeatTimeoutSeconds }));
 
-const anyService: fc.Arbitrary<World['services'][number]> = fc.record({
+export const anyService: fc.Arbitrary<World['services'][number]> = fc.record({
   strategy: fc.constantFrom('REPLICA', 'REPLICA', 'REPLICA', 'DAEMON'),
   desiredCount: fc.integer({ min: 0, max: 6 }),
   percents: fc.constantFrom<[number, number][]>([100, 200], [100, 150], [50, 100], [0, 100], [100, 100]),
@@ -315,7 +315,7 @@ const anyService: fc.Arbitrary<World['services'][number]> = fc.record({
   deregistrationDelaySeconds: fc.constantFrom(null, null, 0, 30, 120, 300),
 });
 
-const anyJob: fc.Arbitrary<World['jobs'][number]> = fc.record({
+export const anyJob: fc.Arbitrary<World['jobs'][number]> = fc.record({
   on: anyInstance,
   // On a termination, more often than not: a task that is placed late.
   atSecond: fc.constantFrom(0, 0, 1, 2, 5, 30),
