@@ -21,6 +21,11 @@ export function seedFrom(value: string): number {
   return wholeNumber('seed', value, 999_999_999);
 }
 
+/** How many worlds to play. */
+export function worldsFrom(value: string): number {
+  return wholeNumber('worlds', value, 10_000_000, 1);
+}
+
 export function portFrom(value: string): number {
   return wholeNumber('port', value, 65_535);
 }

@@ -1,5 +1,6 @@
-import { open, writeFile } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { scenarioOf, type World, worldFrom } from './chaos/world.ts';
 import { drainerNamed, run, SCENARIO_LINES, scenarioNamed, seedFrom, speedFrom, UsageError } from './command-line.ts';
 import { rehearse } from './rehearsal.ts';
 import { DRAINERS, type DrillResult } from './result.ts';
@@ -7,7 +8,7 @@ import { liveView, plainView, summaryOf } from './view.ts';
 
 /** `npm run drill`: rehearse the termination of instances on the local Region, and see what becomes of their tasks. */
 
-const USAGE = `npm run drill -- [--scenario NAME] [--drainer ${DRAINERS.join('|')}] [--seed N] [--speed X] [--json] [--report FILE]
+const USAGE = `npm run drill -- [--scenario NAME | --world FILE|JSON] [--drainer ${DRAINERS.join('|')}] [--seed N] [--speed X] [--json] [--report FILE]
 scenarios:
 ${SCENARIO_LINES}`;
 
@@ -18,9 +19,10 @@ async function drill(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      scenario: { type: 'string', default: 'rolling-update' },
+      scenario: { type: 'string' },
+      world: { type: 'string' },
       drainer: { type: 'string', default: 'ecs-drain' },
-      seed: { type: 'string', default: '1' },
+      seed: { type: 'string' },
       speed: { type: 'string' },
       json: { type: 'boolean', default: false },
       report: { type: 'string' },
@@ -32,10 +34,18 @@ async function drill(args: readonly string[]): Promise<void> {
     return;
   }
   const { json, report } = values;
+  const world = values.world === undefined ? undefined : await worldIn(values.world);
+  if (world && values.scenario !== undefined) {
+    throw new UsageError(
+      `--scenario ${values.scenario} cannot be played together with a --world: leave out one of them.`,
+    );
+  }
   const rehearsal = {
-    scenario: scenarioNamed(values.scenario),
+    ...(world
+      ? { scenario: 'world' as const, variant: scenarioOf(world) }
+      : { scenario: scenarioNamed(values.scenario ?? 'rolling-update') }),
     drainer: drainerNamed(values.drainer),
-    seed: seedFrom(values.seed),
+    seed: values.seed === undefined ? (world?.seed ?? 1) : seedFrom(values.seed),
   };
   const watched = process.stdout.isTTY && !json;
   const speed = values.speed === undefined ? undefined : speedFrom(values.speed);
@@ -58,6 +68,15 @@ async function drill(args: readonly string[]): Promise<void> {
   const { reportOf } = await import('./report.ts'); // the charting library takes a second to load
   await writeFile(report, reportOf(runs));
   if (!json) write(`The report is in ${report}.\n`);
+}
+
+/** What `npm run chaos` has printed, or a file with it. */
+async function worldIn(value: string): Promise<World> {
+  try {
+    return worldFrom(JSON.parse(value.startsWith('{') ? value : await readFile(value, 'utf8')));
+  } catch (error) {
+    throw new UsageError(`--world ${value} cannot be played: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 /** Before the drill, not after it. */

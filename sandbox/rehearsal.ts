@@ -17,11 +17,13 @@ import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenario
 
 /** What to rehearse. */
 export interface Rehearsal<D extends Benchmarked = Drainer> {
-  readonly scenario: ScenarioName;
+  readonly scenario: ScenarioName | 'world';
   readonly drainer: D;
   readonly seed: number;
-  /** A variant of the scenario, to be played instead of it. */
+  /** A variant of the scenario, to be played instead of it; a world of the chaos is nothing else. */
   readonly variant?: Scenario;
+  /** How the drainer is installed, where that is not the usual way. */
+  readonly install?: Install;
   /** Hears of everything as it happens, and before it of what was there when the drill began. */
   readonly onEvent?: OnEvent;
   /** Virtual seconds in one real second; as fast as the machine can if undefined. */
@@ -60,10 +62,16 @@ export interface Stage {
 
 /** Sets the stage for a scenario: every service runs, and whoever drains is deployed. */
 export async function stage(
-  { scenario: name, variant, drainer, seed }: Pick<Rehearsal<Benchmarked>, 'scenario' | 'variant' | 'drainer' | 'seed'>,
+  {
+    scenario: name,
+    variant,
+    drainer,
+    seed,
+    install = INSTALL[drainer],
+  }: Pick<Rehearsal<Benchmarked>, 'scenario' | 'variant' | 'drainer' | 'seed' | 'install'>,
   onEvent: OnEvent,
 ): Promise<Stage> {
-  const scenario: Scenario = variant ?? SCENARIOS[name];
+  const scenario = variant ?? scenarioNamed(name);
   const standing = new Map<string, Happening>();
   let tell = (happening: Happening) => noteStanding(standing, happening);
   const second = () => (region.time.nowMs() - EPOCH_MS) / 1000 - SETTLING_SECONDS;
@@ -89,7 +97,7 @@ export async function stage(
     for (const service of scenario.services) region.ecs.createService(service);
     region.time.after(SETTLING_SECONDS, () => {});
     await region.time.runUntil(() => region.time.nowMs() >= EPOCH_MS + SETTLING_SECONDS * 1000);
-    const installed = await INSTALL[drainer](region, scenario);
+    const installed = await install(region, scenario);
     const startMs = region.time.nowMs();
     const eventOf = ({ atMs, ...what }: Happening) => ({ second: (atMs - startMs) / 1000, ...what }) as DrillEvent;
     const begin = () => {
@@ -106,6 +114,11 @@ export async function stage(
     close();
     throw error;
   }
+}
+
+function scenarioNamed(name: ScenarioName | 'world'): Scenario {
+  if (name === 'world') throw new Error('A world has to be said.');
+  return SCENARIOS[name];
 }
 
 /** Keeps the last that was told of each instance and task, which is how they stand. */

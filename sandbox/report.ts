@@ -282,10 +282,11 @@ ${scrolling('Figures', tableOf('The same scenario and seed number, by drainer', 
 }
 
 function againSection({ scenario, drainer, seed }: DrillResult): Html {
+  const what = scenario === 'world' ? '--world world.json' : `--scenario ${scenario}`;
   return html`<section aria-labelledby="again">
 <h2 id="again">Run it yourself</h2>
 <p>The drill needs no AWS account, and the same seed number gives the same result again.</p>
-<pre><code>npm run drill -- --scenario ${scenario} --drainer ${drainer} --seed ${seed} --report drill.html</code></pre>
+<pre><code>npm run drill -- ${what} --drainer ${drainer} --seed ${seed} --report drill.html</code></pre>
 </section>`;
 }
 

@@ -4,6 +4,17 @@ import type { ServiceSpec, StandaloneTaskSpec } from './region/ecs.ts';
 import type { Faults } from './region/faults.ts';
 import type { Region } from './region/region.ts';
 
+export type Params = Readonly<Record<string, string | number>>;
+
+/** Another version of ecs-drain that is deployed. */
+export interface Release {
+  readonly atSecond: number;
+  /** What it is deployed with, beyond the cluster and the group. */
+  readonly params: Params;
+  /** The version of continuations that it writes, where that is another than this repository's. */
+  readonly continuationVersion?: number | undefined;
+}
+
 /** A cluster, what runs on it, and what happens to it. */
 export interface Scenario {
   readonly description: string;
@@ -12,7 +23,9 @@ export interface Scenario {
   /** Standalone tasks, by the place in the group of the instance they are put on. */
   readonly jobs: readonly (Omit<StandaloneTaskSpec, 'cluster'> & { readonly on: number })[];
   /** What to deploy ecs-drain with, beyond the cluster and the group. */
-  readonly params: Readonly<Record<string, string | number>>;
+  readonly params: Params;
+  /** Deployments of ecs-drain while it goes on. */
+  readonly releases?: readonly Release[];
   /** What goes wrong, by the seconds since it was set going; nothing where it is left out. */
   readonly faults?: (second: () => number) => Faults;
   /** Sets it going. */

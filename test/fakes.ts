@@ -89,6 +89,8 @@ export interface FakeInstance {
   readonly status?: string;
   /** When a REGISTERING one becomes ACTIVE. */
   readonly activeAtSeconds?: number;
+  /** When it is registered; before the start, unless told. */
+  readonly comesAtSeconds?: number;
   /** When it is deregistered. */
   readonly goneAtSeconds?: number;
   /** Spans of seconds in which its agent is silent. */
@@ -200,7 +202,10 @@ export function fakeAws(world: World) {
         told() < Math.min(stopsAt(task), task.deactivatesAtSeconds ?? Infinity),
     ).length,
   });
-  const registered = () => instances.filter(({ goneAtSeconds = Infinity }) => now() < goneAtSeconds);
+  const registered = () =>
+    instances.filter(
+      ({ comesAtSeconds = 0, goneAtSeconds = Infinity }) => now() >= comesAtSeconds && now() < goneAtSeconds,
+    );
 
   const stopsAt = (task: FakeTask) => {
     const asked = stopAskedAtSeconds.get(task.id);

@@ -42,6 +42,7 @@ import {
   type Task,
   type TaskDefinition,
 } from './ecs.ts';
+import { type Faults, NO_FAULTS } from './faults.ts';
 import type { Operations } from './wire.ts';
 
 /** The most that one call takes (facts 11, 13, 14; ECS API reference). */
@@ -55,7 +56,7 @@ const PROTECTED_AT_ONCE = 10;
 const LONGEST_PROTECTION_MINUTES = 2_880;
 
 /** The operations of the ECS API over the model, by name. */
-export function ecsOperations(model: EcsModel): Operations {
+export function ecsOperations(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'> = NO_FAULTS): Operations {
   return {
     ListClusters: (input: ListClustersRequest): ListClustersResponse => {
       const { page, nextToken } = paged([...model.clusters.values()], ({ name }) => name, input);
@@ -117,9 +118,12 @@ export function ecsOperations(model: EcsModel): Operations {
       const { family, startedBy, launchType = 'EC2' } = input;
       // Facts 13: the default hides the tasks that are leaving.
       const desiredStatus = input.desiredStatus ?? 'RUNNING';
+      const listedAsOfMs = model.nowMs() - faults.listLagSeconds * 1000;
       const matching = narrowest(cluster, input).filter(
         (task) =>
-          task.desiredStatus === desiredStatus &&
+          task.createdAtMs <= listedAsOfMs &&
+          (task.stoppingAtMs !== undefined && task.stoppingAtMs <= listedAsOfMs ? 'STOPPED' : 'RUNNING') ===
+            desiredStatus &&
           launchType === 'EC2' &&
           (family === undefined || task.definition.family === family) &&
           (startedBy === undefined || task.startedBy === startedBy),

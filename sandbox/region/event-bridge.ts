@@ -111,8 +111,8 @@ export class EventBridgeModel {
       detailType: event['detail-type'],
       rules: matching.map(({ name }) => name),
     } as const;
-    // Facts 3: events of our own, and ECS's, are at least once.
-    if (BEST_EFFORT.includes(event.source) && random.chance(faults.lostEvents)) {
+    // Facts 3: these may be lost; events of our own, and ECS's, are at least once, or should be.
+    if (random.chance(BEST_EFFORT.includes(event.source) ? faults.lostEvents : faults.lostDurableEvents)) {
       tell({ ...news, fate: 'lost' });
       return;
     }

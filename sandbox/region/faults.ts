@@ -1,10 +1,15 @@
 import type { AwsError } from './aws-error.ts';
 import type { WireCall } from './wire.ts';
 
-/** What can be made to go wrong; each is a probability from 0 to 1 where nothing else is said. */
+/**
+ * What can be made to go wrong; each is a probability from 0 to 1 where nothing else is said. The Region reads them each time
+ * anew: a getter makes a fault of an hour.
+ */
 export interface Faults {
   /** An event of Auto Scaling, or a notice of EC2, never arrives: its delivery is best effort (facts 3). */
   readonly lostEvents: number;
+  /** Any other event never arrives: worse than what EventBridge promises (facts 3). */
+  readonly lostDurableEvents: number;
   /** An event arrives twice (facts 3). */
   readonly duplicatedEvents: number;
   /** An event arrives up to `delaySeconds` late, and so out of order. */
@@ -16,8 +21,16 @@ export interface Faults {
   readonly throttles: number;
   /** A call is answered with HTTP 500. */
   readonly serverErrors: number;
+  /** A call is done, and its answer never arrives: HTTP 500 comes instead. */
+  readonly lostAnswers: number;
+  /** Every call takes up to so much longer. */
+  readonly slownessSeconds: number;
+  /** What ListTasks lists is how things were so many seconds ago (facts 23). */
+  readonly listLagSeconds: number;
   /** An invocation dies at an await: with this probability at each. */
   readonly crashes: number;
+  /** A new container of a function fails to start. */
+  readonly failedStarts: number;
   /** What a call is refused with, such as every call of one service; undefined lets it through. */
   readonly failing: (call: WireCall) => AwsError | undefined;
 }
@@ -25,12 +38,17 @@ export interface Faults {
 /** Nothing goes wrong. */
 export const NO_FAULTS: Faults = {
   lostEvents: 0,
+  lostDurableEvents: 0,
   duplicatedEvents: 0,
   delayedEvents: 0,
   delaySeconds: 0,
   refusedDeliveries: 0,
   throttles: 0,
   serverErrors: 0,
+  lostAnswers: 0,
+  slownessSeconds: 0,
+  listLagSeconds: 0,
   crashes: 0,
+  failedStarts: 0,
   failing: () => undefined,
 };

@@ -51,6 +51,8 @@ export interface LambdaOptions {
   readonly concurrencyLimit: number;
   /** Called around each await of a function: its invocation may die there. */
   readonly mayCrash: () => void;
+  /** Called for each new container: whether it starts. */
+  readonly starts: () => boolean;
   readonly measure: (datapoint: Datapoint) => void;
 }
 
@@ -75,9 +77,9 @@ interface Queued {
 /** One Lambda function in virtual time. */
 export class LambdaModel {
   readonly #options: LambdaOptions;
-  readonly #spec: FunctionSpec;
+  #spec: FunctionSpec;
   /** Containers that wait, warm, for the next invocation. */
-  readonly #idle: Handler[] = [];
+  #idle: Handler[] = [];
   readonly #running = new Set<Strand>();
   /** What to do about an invocation that dies. */
   readonly #crashes = new WeakMap<Strand, (error: string) => void>();
@@ -104,6 +106,12 @@ export class LambdaModel {
     return this.#spec.memoryMb ?? 128;
   }
 
+  /** Deploys another version: what runs goes on to its end as it was. */
+  update(spec: FunctionSpec): void {
+    this.#spec = spec;
+    this.#idle = [];
+  }
+
   /** Invokes the function as EventBridge does: nobody waits for the answer, and a failure is tried again. */
   invokeAsync(event: unknown): void {
     this.#attempt({ event, queuedAtMs: this.#options.time.nowMs(), failures: 0, throttles: 0 });
@@ -125,6 +133,7 @@ export class LambdaModel {
       return false;
     }
     const startedAtMs = time.nowMs();
+    const spec = this.#spec;
     this.#tell('started');
 
     let over = false;
@@ -139,7 +148,7 @@ export class LambdaModel {
       this.#measure('Errors', error === undefined ? 0 : 1, startedAtMs);
       this.invocations.push({ event, strand, startedAtMs, billedSeconds, coldStart, result, error });
       // A container outlives an error of its code, not a crash.
-      if (handler) this.#idle.push(handler);
+      if (handler && spec === this.#spec) this.#idle.push(handler);
       if (error === undefined) {
         this.#tell('ended');
       } else {
@@ -156,10 +165,10 @@ export class LambdaModel {
       if (!handler) {
         coldStart = true;
         await self.waitUntil(time.nowMs() + COLD_START_SECONDS * 1000);
-        handler = this.#load();
       }
       try {
-        const endsAtMs = startedAtMs + this.#spec.timeoutSeconds * 1000;
+        handler ??= this.#load(spec);
+        const endsAtMs = startedAtMs + spec.timeoutSeconds * 1000;
         const result = await handler(structuredClone(event), this.#contextUntil(endsAtMs));
         if (!self.ended) end(self, result, undefined, handler);
       } catch (error) {
@@ -170,9 +179,9 @@ export class LambdaModel {
     this.#measure('Throttles', 0);
     this.#measure('ConcurrentExecutions', this.#running.size);
     if (!over) {
-      timeout = time.after(this.#spec.timeoutSeconds, () => {
+      timeout = time.after(spec.timeoutSeconds, () => {
         strand.end();
-        end(strand, undefined, `Task timed out after ${this.#spec.timeoutSeconds} seconds`);
+        end(strand, undefined, `Task timed out after ${spec.timeoutSeconds} seconds`);
       });
     }
     return true;
@@ -184,9 +193,10 @@ export class LambdaModel {
     this.#crashes.get(strand)?.('Runtime exited with error: signal: killed');
   }
 
-  #load(): Handler {
-    const { time, mayCrash } = this.#options;
-    return this.#spec.load({
+  #load({ load }: FunctionSpec): Handler {
+    const { time, mayCrash, starts } = this.#options;
+    if (!starts()) throw new Error('Runtime.ExitError: the container did not start');
+    return load({
       nowMs: () => time.nowMs(),
       sleepUntil: (instantMs) => {
         const strand = currentStrand.getStore() as Strand;

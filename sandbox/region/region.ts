@@ -93,6 +93,8 @@ const THROTTLED_AS: Readonly<Record<ServiceName, readonly [string, number]>> = {
   iam: ['Throttling', 400],
 };
 
+const internalFailure = () => new AwsError('InternalFailure', 'Internal failure.', 500);
+
 /** One call to AWS within the Region, there and back. */
 const LATENCY_SECONDS = { min: 0.02, max: 0.06 };
 
@@ -140,7 +142,7 @@ export function createRegion(options: RegionOptions): Region {
   const roles = new Map<string, readonly Statement[]>();
   const queues = new Map<string, QueueModel>();
   const services: Services = {
-    ecs: ecsOperations(ecs),
+    ecs: ecsOperations(ecs, faults),
     events: eventBridge.operations,
     autoScaling: autoScalingOperations(autoScaling),
     scheduler: scheduler.operations,
@@ -160,14 +162,16 @@ export function createRegion(options: RegionOptions): Region {
       understood = call;
       const failure = faults.failing(call);
       if (failure) refuse(failure);
-      if (chance.chance(faults.serverErrors)) refuse(new AwsError('InternalFailure', 'Internal failure.', 500));
+      if (chance.chance(faults.serverErrors)) refuse(internalFailure());
       if (chance.chance(faults.throttles) || !throttling.admits(call.operation, time.nowMs())) {
         const [code, status] = THROTTLED_AS[call.service];
         refuse(new AwsError(code, 'Rate exceeded', status));
       }
     });
+    const isLost = answered.status === 200 && chance.chance(faults.lostAnswers);
+    const arriving = isLost ? answerTo(request, services, () => refuse(internalFailure())) : answered;
     if (understood) note(understood, failedWith);
-    return answered;
+    return arriving;
   };
   const note = ({ service, operation }: Pick<Call, 'service' | 'operation'>, failedWith?: string) =>
     calls.push({ service, operation, atMs: time.nowMs(), strand: currentStrand.getStore(), failedWith });
@@ -177,7 +181,11 @@ export function createRegion(options: RegionOptions): Region {
     if (strand && chance.chance(faults.crashes)) for (const each of functions) each.crash(strand);
   };
   const latency = random.fork('latency');
-  const latencySeconds = () => latency.between(LATENCY_SECONDS.min, LATENCY_SECONDS.max);
+  const latencySeconds = () => {
+    const { slownessSeconds } = faults;
+    const slowness = slownessSeconds > 0 ? latency.between(0, slownessSeconds) : 0;
+    return latency.between(LATENCY_SECONDS.min, LATENCY_SECONDS.max) + slowness;
+  };
   const transport = transportTo({ answer, nowMs: () => time.nowMs(), latencySeconds, mayCrash });
 
   const count = (service: WirelessService, operation: string) => currentStrand.exit(() => note({ service, operation }));
@@ -221,7 +229,17 @@ export function createRegion(options: RegionOptions): Region {
     services,
     answer,
     deploy: (spec) => {
-      const options = { time, place, random: random.fork(spec.name), tell, concurrencyLimit, mayCrash, measure };
+      const starts = () => !chance.chance(faults.failedStarts);
+      const options = {
+        time,
+        place,
+        random: random.fork(spec.name),
+        tell,
+        concurrencyLimit,
+        mayCrash,
+        starts,
+        measure,
+      };
       const deployed = new LambdaModel(options, spec);
       functions.push(deployed);
       return deployed;

@@ -47,6 +47,7 @@ interface Schedule {
   readonly group: string;
   readonly arn: string;
   readonly createdAtMs: number;
+  readonly clientToken: string | undefined;
   modifiedAtMs: number;
   settings: Settings;
   /** Undefined if it never fires as it is set now. */
@@ -83,8 +84,7 @@ const RETRY_POLICY = { ageSeconds: { min: 60, max: 86_400 }, attempts: { min: 0,
 
 /**
  * EventBridge Scheduler in virtual time, as far as one-time schedules go whose target is the default event bus (facts
- * 10, 27 to 30). What else AWS can do is refused, with a sentence that says so. Roles and queues are names here. It knows
- * no ClientToken: no answer gets lost on its way to a client that lives to ask again.
+ * 10, 27 to 30). What else AWS can do is refused, with a sentence that says so. Roles and queues are names here.
  */
 export class SchedulerModel {
   readonly #options: SchedulerOptions;
@@ -101,13 +101,18 @@ export class SchedulerModel {
       const name = nameOf(input.Name);
       const settings = this.#settings(input);
       const group = this.#group(input.GroupName);
-      if (group.schedules.has(name)) throw conflict(`Schedule ${name}`);
+      const existing = group.schedules.get(name);
+      // The same request again, by a client that did not hear the answer.
+      if (existing && existing.clientToken === input.ClientToken && input.ClientToken)
+        return { ScheduleArn: existing.arn };
+      if (existing) throw conflict(`Schedule ${name}`);
       const nowMs = this.#options.time.nowMs();
       const schedule: Schedule = {
         name,
         group: group.name,
         arn: this.#arn(`schedule/${group.name}/${name}`),
         createdAtMs: nowMs,
+        clientToken: input.ClientToken,
         modifiedAtMs: nowMs,
         settings,
         firing: this.#arm(settings, () => this.#fire(schedule)),
@@ -189,6 +194,13 @@ export class SchedulerModel {
       return {};
     },
   };
+
+  /** Every schedule that is still to come, by name, and the detail of the event that it puts on the bus. */
+  pending(): ReadonlyMap<string, unknown> {
+    const schedules = [...this.#groups.values()].flatMap((group) => [...group.schedules.values()]);
+    const armed = schedules.filter(({ firing }) => firing && !firing.cancelled);
+    return new Map(armed.map(({ name, settings }) => [name, settings.event.detail]));
+  }
 
   #createGroup(name: string): void {
     this.#groups.set(name, { name, createdAtMs: this.#options.time.nowMs(), schedules: new Map() });

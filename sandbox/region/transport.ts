@@ -56,7 +56,8 @@ export function transportTo(far: Far) {
   };
 }
 
-function textOf(body: unknown): string {
+/** The body of a request, which the SDK writes as text or as bytes. */
+export function textOf(body: unknown): string {
   if (typeof body === 'string') return body;
   return body instanceof Uint8Array ? new TextDecoder().decode(body) : '';
 }

@@ -302,7 +302,12 @@ function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy:
     // Another drain of its fleet was faster.
     const isLeaving = drain.continuations === 0 && described.some(({ countedTasks }) => countedTasks > 0);
     if (isLeaving && parkingPlaces && ecs.isBusy()) return { kind: 'leaving', containerInstances: described };
-    return tasksOn(seen.containerInstances)();
+    const withTasks = await tasksOn(seen.containerInstances)();
+    const isEmpty = withTasks.kind === 'draining' && withTasks.holdingTasks.length === 0;
+    if (isEmpty && seen.containerInstances.some(({ countedTasks }) => countedTasks > 0)) {
+      throw new Unavailable('ECS counts tasks on the instance and lists none: its lists lag behind (facts 23).');
+    }
+    return withTasks;
   };
 
   /** Lists the tasks of registrations that ECS has just described. */
@@ -329,8 +334,16 @@ function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy:
         ecs.refreshTasks(holdingTasks),
       ]);
       const observation = observationOf(instancesNow, policy.clusters, tasksNow);
-      return observation.kind === 'draining' && observation.holdingTasks.length > 0 ? observation : full(drain);
+      const isWorthMore = observation.kind !== 'draining' || observation.holdingTasks.length === 0;
+      return isWorthMore || (await hasRegisteredAnew(drain, instancesNow)) ? full(drain) : observation;
     };
+
+  /** An agent that is silent may have lost its state, and take tasks under another registration (facts 14). */
+  const hasRegisteredAnew = async (drain: Drain, known: readonly ContainerInstance[]): Promise<boolean> => {
+    if (known.every(({ agentConnected }) => agentConnected)) return false;
+    const found = await listed(drain, [...new Set(known.map(({ cluster }) => cluster))]);
+    return found.some(({ arn }) => known.every((each) => each.arn !== arn));
+  };
 
   /** The same just after the agent told of a stop: it is there, and a DRAINING instance stays so. */
   const woken = (containerInstances: readonly Located[], holdingTasks: readonly Located[]): Look => {

@@ -280,6 +280,18 @@ describe('a parked drain', () => {
     expect((await aws.runToEnd()).kind).toBe('drained');
   });
 
+  it('does not give up on an agent that lost its state and registered anew: tasks run there', async () => {
+    const aws = parkedIn({
+      instances: [
+        { id: 'one', silences: [[30, Infinity]] },
+        { id: 'two', comesAtSeconds: 30 },
+      ],
+      tasks: [endless, { id: 'anew', containerInstance: 'two', listedAtSeconds: 40, stopsAtSeconds: 3_000 }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('agent-lost');
+    expect(aws.completion()?.atSeconds).toBeGreaterThan(3_000);
+  });
+
   it('whose action somebody else completed ends at its next heartbeat, and gives its place up', async () => {
     const aws = parkedIn({ completedAtSeconds: 100, tasks: [endless] });
     expect(await aws.runToEnd()).toMatchObject({ kind: 'already-completed', holdingTasks: [{ arn: 'job' }] });
@@ -439,6 +451,18 @@ describe('tasks just after the draining', () => {
     });
     expect(aws.completion()).toBeUndefined();
     expect((await aws.goOn()).kind).toBe('parked');
+    expect(aws.callsNamed('park').at(-1)?.detail).toBe('web');
+  });
+
+  it('of which ECS lists none, though it counts some, are not believed to have stopped by another delivery either', async () => {
+    const aws = parkedIn({ instances: [{ id: 'one', status: 'DRAINING' }], tasks: [web] });
+    const ports = aws.ports(300);
+    let lists = 0;
+    const listTasks = (...asked: Parameters<typeof ports.containerInstances.listTasks>) =>
+      lists++ === 0 ? Promise.resolve([]) : ports.containerInstances.listTasks(...asked);
+    const containerInstances = { ...ports.containerInstances, listTasks };
+    expect((await runDrain(drainOf(), POLICY, { ...ports, containerInstances })).kind).toBe('parked');
+    expect(aws.completion()).toBeUndefined();
     expect(aws.callsNamed('park').at(-1)?.detail).toBe('web');
   });
 

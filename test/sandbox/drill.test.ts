@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DrillResult } from '../../sandbox/result.ts';
+import { CALM } from '../chaos/samples.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const ends: (() => unknown)[] = [];
@@ -53,6 +54,13 @@ describe('npm run drill', { timeout: 60_000 }, () => {
     for (const drainer of ['ecs-drain', 'none', 'seed']) expect(page).toContain(drainer);
   });
 
+  it('plays a world of the chaos, by its own seed number', async () => {
+    const world = JSON.stringify({ ...CALM, seed: 9 });
+    const { status, stdout } = await command('drill.ts', '--world', world, '--drainer', 'none', '--json');
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ scenario: 'world', seed: 9, instancesTerminated: 1, tasksKilled: 1 });
+  });
+
   it('ends in silence when whoever reads has had enough', async () => {
     const child = spawn(process.execPath, [join(ROOT, 'sandbox/drill.ts'), '--drainer', 'none']);
     child.stdout.once('data', () => child.stdout.destroy());
@@ -67,10 +75,42 @@ describe('npm run drill', { timeout: 60_000 }, () => {
     [['--seed', '1.5'], '--seed 1.5 is not a whole number'],
     [['--speed', '0'], '--speed 0 is not a number of virtual seconds in a second, such as 60.'],
     [['--report', '/nowhere/at/all.html'], '--report /nowhere/at/all.html cannot be written: ENOENT'],
+    [['--world', '/nowhere.json'], '--world /nowhere.json cannot be played: ENOENT'],
+    [['--world', '{"seed":'], '--world {"seed": cannot be played: '],
+    [['--world', '{"seed":-1}'], 'seed is -1: expected a seed number from 0 to 999999999; waiting is missing'],
+    [
+      ['--world', JSON.stringify(CALM), '--scenario', 'book'],
+      '--scenario book cannot be played together with a --world',
+    ],
     [['--fast'], "Unknown option '--fast'"],
     [['rolling-update'], "Unexpected argument 'rolling-update'"],
   ])('refuses %j in a sentence, with exit status 2', async (args, sentence) => {
     const { status, stdout, stderr } = await command('drill.ts', ...args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(sentence);
+    expect(stderr).not.toContain('    at ');
+  });
+});
+
+describe('npm run chaos', { timeout: 60_000 }, () => {
+  it('plays worlds, and tells how many, what went wrong in them, and what held', async () => {
+    const { status, stdout } = await command('chaos.ts', '--worlds', '3', '--seed', '2');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^seed number 2\n +3 worlds\n +\d+ drains\n +\d+ invocations\n +\d+ calls\n/);
+    expect(stdout).toContain('outages: ECS throttles');
+    expect(stdout).toContain('In each of them:\n  we let no instance go before');
+  });
+
+  it.each([
+    [['--worlds', 'many'], '--worlds many is not a whole number from 1 to 10000000.'],
+    [['--worlds', '0'], '--worlds 0 is not a whole number from 1 to 10000000.'],
+    [['--worlds=-5'], '--worlds -5 is not a whole number from 1 to 10000000.'],
+    [['--worlds', '1.5'], '--worlds 1.5 is not a whole number'],
+    [['--seed', 'x'], '--seed x is not a whole number from 0 to 999999999.'],
+    [['--world', '5'], "Unknown option '--world'"],
+    [['5'], "Unexpected argument '5'"],
+  ])('refuses %j in a sentence, with exit status 2', async (args, sentence) => {
+    const { status, stdout, stderr } = await command('chaos.ts', ...args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(sentence);
     expect(stderr).not.toContain('    at ');

@@ -306,6 +306,17 @@ describe('DescribeScalingActivities', () => {
     expect(wanted.Activities).toEqual([Activities[1]]);
   });
 
+  it('lists those in progress first (facts 42): a launch that is over comes after a termination that began before it', async () => {
+    model.terminateInstance(A);
+    time.after(50, () => call('RecordLifecycleActionHeartbeat', ON_A));
+    await time.runUntil(() => model.instance(C)?.state === 'InService');
+    const { Activities } = call('DescribeScalingActivities', { AutoScalingGroupName: 'web' });
+    expect(Activities.map(({ Description }: Record<string, string>) => Description)).toEqual([
+      `Terminating EC2 instance: ${A}`,
+      `Launching a new EC2 instance: ${C}`,
+    ]);
+  });
+
   it('ends a termination when the instance is gone, and cancels a launch that is terminated', () => {
     model.launchInstance('web');
     model.terminateInstance(C, { skipHooks: true });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { ECSClient, ListClustersCommand, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { GetScheduleGroupCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { CreateScheduleGroupCommand, GetScheduleGroupCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AwsError } from '../../../sandbox/region/aws-error.ts';
 import { datapointsIn, sampleByTheMinute, seriesOf } from '../../../sandbox/region/cloudwatch.ts';
@@ -31,7 +31,8 @@ function regionWith(faults: Partial<Faults> = {}, options: { seed?: number; conc
   const region = createRegion({
     startMs: START_MS,
     seed: 1,
-    faults: { ...NO_FAULTS, ...faults },
+    // A fault may be a getter.
+    faults: Object.defineProperties({ ...NO_FAULTS }, Object.getOwnPropertyDescriptors(faults)),
     onHappening: (happening) => happenings.push(happening),
     ...options,
   });
@@ -401,6 +402,124 @@ describe('a fault that picks its calls', () => {
     const { transport: requestHandler } = regionWith(faults);
     const scheduler = new SchedulerClient({ requestHandler, region: 'eu-west-1', credentials, maxAttempts: 1 });
     await expect(scheduler.send(new GetScheduleGroupCommand({ Name: 'default' }))).rejects.toMatchObject(error);
+  });
+});
+
+describe('worse faults', () => {
+  const calls = async (region: Region) => {
+    const answer = await ecsOf(region)
+      .send(new ListClustersCommand({}))
+      .catch((error: Error) => error.name);
+    return { answer, failedWith: region.calls.map(({ failedWith }) => failedWith) };
+  };
+
+  it('answers are lost: what was asked is done, and HTTP 500 arrives', async () => {
+    const region = regionWith({ lostAnswers: 1 });
+    const scheduler = new SchedulerClient({ requestHandler: region.transport, region: 'eu-west-1', credentials });
+    await expect(scheduler.send(new CreateScheduleGroupCommand({ Name: 'ours' }))).rejects.toThrow();
+    expect(() => region.scheduler.operations.GetScheduleGroup({ Name: 'ours' })).not.toThrow();
+    expect(region.calls[0]).toMatchObject({ operation: 'CreateScheduleGroup', failedWith: 'InternalFailure' });
+  });
+
+  it('a fault is read each time anew: it may be one of an hour', async () => {
+    let share = 1;
+    const region = regionWith({
+      get serverErrors() {
+        return share;
+      },
+    });
+    expect((await calls(region)).answer).toBe('InternalFailure');
+    share = 0;
+    expect((await calls(region)).failedWith).toEqual(['InternalFailure', undefined]);
+  });
+
+  it('calls are slow by so much at most', async () => {
+    const region = regionWith({ slownessSeconds: 3 });
+    const seconds: number[] = [];
+    region.time.start(async () => {
+      for (let i = 0; i < 20; i++) {
+        const before = nowSeconds(region);
+        await ecsOf(region).send(new ListClustersCommand({}));
+        seconds.push(nowSeconds(region) - before);
+      }
+    });
+    await settle(region);
+    expect(Math.max(...seconds)).toBeGreaterThan(1);
+    expect(Math.max(...seconds)).toBeLessThan(3.1);
+  });
+
+  it('an event that should be durable is lost, and an Auto Scaling event is not', async () => {
+    const region = regionWith({ lostDurableEvents: 1 });
+    const delivered: unknown[] = [];
+    for (const source of ['mine', 'aws.autoscaling']) {
+      region.eventBridge.putRule({ name: source, pattern: { source: [source] }, target: () => delivered.push(source) });
+      region.eventBridge.publish({ source, 'detail-type': 'Test', resources: [], detail: {} });
+    }
+    await settle(region);
+    expect(delivered).toEqual(['aws.autoscaling']);
+  });
+
+  it('a container does not start: the event is tried again', async () => {
+    let share = 1;
+    const region = regionWith({
+      get failedStarts() {
+        return share;
+      },
+    });
+    const lambda = region.deploy({ name: 'drain', timeoutSeconds: 60, load: () => async () => 'done' });
+    lambda.invokeAsync({});
+    region.time.after(30, () => {
+      share = 0;
+    });
+    await settle(region);
+    expect(lambda.invocations.map(({ result, error }) => error ?? result)).toEqual([
+      'Runtime.ExitError: the container did not start',
+      'done',
+    ]);
+  });
+
+  it('ListTasks lists how things were', async () => {
+    const region = regionWith({ listLagSeconds: 3 });
+    const ec2InstanceId = 'i-00000000000000001';
+    region.ecs.registerInstance({ cluster, ec2InstanceId, memoryMiB: 1_000, cpuUnits: 1_000 });
+    const sizes = { memoryMiB: 1, cpuUnits: 1, stopTimeoutSeconds: 1 };
+    region.ecs.runTask({ cluster, name: 'job', ec2InstanceId, runsForSeconds: 10, ...sizes });
+    const [task] = region.ecs.clusters.get(cluster)?.tasks.values() ?? [];
+    const listed = (desiredStatus: string) =>
+      (region.services.ecs['ListTasks']?.({ cluster, desiredStatus }) as { taskArns?: string[] })?.taskArns?.length ??
+      0;
+    const seen: number[][] = [];
+    if (task) region.time.after(5, () => region.ecs.stopTask(task, 'enough'));
+    for (const second of [1, 4, 6, 9]) {
+      region.time.after(second, () => seen.push([second, listed('RUNNING'), listed('STOPPED')]));
+    }
+    await settle(region);
+    expect(seen).toEqual([
+      [1, 0, 0],
+      [4, 1, 0],
+      [6, 1, 0],
+      [9, 0, 1],
+    ]);
+  });
+});
+
+describe('another version of a function', () => {
+  it('takes the events from then on; what runs goes on to its end as it was', async () => {
+    const region = regionWith();
+    const version = (name: string) => ({
+      name: 'drain',
+      timeoutSeconds: 60,
+      load: () => async () => {
+        await sleepUntil(region.time.nowMs() + 10_000);
+        return name;
+      },
+    });
+    const lambda = region.deploy(version('first'));
+    lambda.invokeAsync({});
+    region.time.after(5, () => lambda.update(version('second')));
+    for (const second of [6, 30]) region.time.after(second, () => lambda.invokeAsync({}));
+    await settle(region);
+    expect(lambda.invocations.map(({ result }) => result)).toEqual(['first', 'second', 'second']);
   });
 });
 

@@ -1,0 +1,243 @@
+import type { Drain } from '../../src/domain/drain.ts';
+import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
+import { variableOf } from '../../src/handlers/settings.ts';
+import { type Build, installedFrom, packagedOnce } from '../drainers/ecs-drain.ts';
+import { deploymentIn } from '../packaging.ts';
+import type { Invocation } from '../region/lambda.ts';
+import type { Call, Region } from '../region/region.ts';
+import { stage } from '../rehearsal.ts';
+import type { DrillEvent } from '../result.ts';
+import { CLUSTER, GROUP } from '../scenarios.ts';
+import { scenarioOf, type World } from './world.ts';
+
+/** A task that had not stopped when its instance was let go. */
+export interface Victim {
+  readonly group: string;
+  readonly status: string;
+  /** Since when its agent had been silent, but for moments; undefined if it was not. */
+  readonly silentSince: number | undefined;
+}
+
+/** One lifecycle action, from the hold to its end. Instants are seconds of the drill. */
+export interface Held {
+  readonly instanceId: string;
+  readonly since: number;
+  /** When it began, and each heartbeat. */
+  readonly beats: number[];
+  until: number | undefined;
+  /** Us, Auto Scaling's own decision, or EC2, which took the instance. */
+  endedBy: 'completion' | 'timeout' | 'loss' | undefined;
+  victims: readonly Victim[];
+  /** What its drain said when it ended, and each further delivery of it. */
+  readonly outcomes: string[];
+  /** Tasks that were ever on the instance. */
+  tasks: number;
+  /** The most schedules that were to come at once for it. */
+  places: number;
+}
+
+/** What the function did in one invocation. */
+export interface Work {
+  readonly from: number;
+  readonly until: number;
+  readonly about: string | undefined;
+  /** `parked`, `finished`, …; `failed` if it died. */
+  readonly result: string;
+}
+
+/** All that is known of a world that was played. */
+export interface Played {
+  readonly world: World;
+  readonly held: readonly Held[];
+  readonly works: readonly Work[];
+  /** The function's own. */
+  readonly calls: readonly Call[];
+  readonly failedCalls: number;
+  /** Awaits of the function: places where it may die. */
+  readonly stoppedTasks: number;
+  /** When events were lost, and how many befell what else. */
+  readonly deliveries: { readonly lostAt: readonly number[]; readonly duplicated: number; readonly delayed: number };
+  /** Names of the schedules that are still to come when all is over. */
+  readonly schedulesLeft: readonly string[];
+  readonly seconds: number;
+}
+
+/** An agent that is heard for less than this may not have been seen: nobody looks all the time. */
+const HEARD_SECONDS = 240;
+/** How long nothing may be held before a world is over: late deliveries and Lambda's retries come in that time. */
+const AFTERMATH_SECONDS = 300;
+const LONGEST_WORLD_SECONDS = 6_000;
+
+/** Plays a world, with the function from its source; `build` puts another in its place. */
+export async function play(world: World, build: Build = fromSource): Promise<Played> {
+  const { region, installed, begin, close } = await stage(
+    {
+      scenario: 'world',
+      variant: scenarioOf(world),
+      drainer: 'ecs-drain',
+      seed: world.seed,
+      install: installedFrom(build),
+    },
+    (event) => witness.see(event),
+  );
+  const witness = witnessOf(region);
+  try {
+    const callsBefore = region.calls.length;
+    const startMs = region.time.nowMs();
+    const second = () => (region.time.nowMs() - startMs) / 1000;
+    const isBusy = () => region.autoScaling.pendingActions().length > 0 || region.scheduler.pending().size > 0;
+    let busyAt = Math.max(...world.terminations.map(({ atSecond }) => atSecond));
+    begin();
+    await region.time.runUntil(() => {
+      if (isBusy()) busyAt = Math.max(busyAt, second());
+      witness.countPlaces();
+      return second() > busyAt + AFTERMATH_SECONDS || second() > LONGEST_WORLD_SECONDS;
+    });
+    const calls = region.calls.slice(callsBefore).filter(({ strand }) => strand !== undefined);
+    return {
+      world,
+      ...witness.told,
+      works: (installed.lambda?.invocations ?? []).map((each) =>
+        workOf(each, installed.instanceOf(each.event), startMs),
+      ),
+      calls,
+      failedCalls: calls.filter(({ failedWith }) => failedWith !== undefined).length,
+      schedulesLeft: [...region.scheduler.pending().keys()],
+      seconds: second(),
+    };
+  } finally {
+    close();
+  }
+}
+
+function workOf({ startedAtMs, billedSeconds, result, error }: Invocation, about: string | undefined, startMs: number) {
+  const from = (startedAtMs - startMs) / 1000;
+  const kind = (result as { kind?: string } | undefined)?.kind ?? 'nothing';
+  return { from, until: from + billedSeconds, about, result: error === undefined ? kind : 'failed' };
+}
+
+/** Sees what happens, at the moment it does: the Region tells of a completion before it takes the instance. */
+function witnessOf(region: Region) {
+  const held: Held[] = [];
+  const holding = new Map<string, Held>();
+  const silences = new Map<string, { since: number; heardAt: number | undefined }>();
+  const deliveries = { lostAt: [] as number[], duplicated: 0, delayed: 0 };
+  const tasksOf = new Map<string, Set<string>>();
+  let stoppedTasks = 0;
+
+  const end = (instanceId: string, endedBy: Held['endedBy'], second: number) => {
+    const action = holding.get(instanceId);
+    if (!action) return;
+    holding.delete(instanceId);
+    action.until = second;
+    action.endedBy = endedBy;
+    action.tasks = tasksOf.get(instanceId)?.size ?? 0;
+    action.victims = region.ecs
+      .registrationsOf(instanceId)
+      .flatMap(({ id, holding: tasks }) =>
+        [...tasks].map(({ group, lastStatus: status }) => ({ group, status, silentSince: silentSince(id) })),
+      );
+  };
+  const silentSince = (id: string) => {
+    const silence = silences.get(id);
+    return silence?.heardAt === undefined ? silence?.since : undefined;
+  };
+  const noteAgents = (instanceId: string, second: number) => {
+    for (const { id, agentConnected } of region.ecs.registrationsOf(instanceId)) {
+      const known = silences.get(id);
+      if (!agentConnected) {
+        const goesOn = known && (known.heardAt === undefined || second - known.heardAt < HEARD_SECONDS);
+        silences.set(id, { since: goesOn ? known.since : second, heardAt: undefined });
+      } else if (known && known.heardAt === undefined) silences.set(id, { ...known, heardAt: second });
+    }
+  };
+
+  const see = (event: DrillEvent) => {
+    const { second } = event;
+    switch (event.kind) {
+      case 'lifecycle': {
+        const { instanceId, what } = event;
+        if (what === 'held') {
+          const action: Held = {
+            instanceId,
+            since: second,
+            beats: [second],
+            until: undefined,
+            endedBy: undefined,
+            victims: [],
+            outcomes: [],
+            tasks: 0,
+            places: 0,
+          };
+          held.push(action);
+          holding.set(instanceId, action);
+        } else if (what === 'heartbeat') holding.get(instanceId)?.beats.push(second);
+        else end(instanceId, what === 'completed' ? 'completion' : 'timeout', second);
+        return;
+      }
+      case 'instance':
+        if (event.state === 'Terminated') end(event.instanceId, 'loss', second);
+        return;
+      case 'container-instance':
+        noteAgents(event.instanceId, second);
+        return;
+      case 'task': {
+        const tasks = tasksOf.get(event.instanceId) ?? new Set();
+        tasksOf.set(event.instanceId, tasks.add(event.taskId));
+        if (event.status === 'STOPPED') stoppedTasks += 1;
+        return;
+      }
+      case 'event':
+        if (event.fate === 'lost') deliveries.lostAt.push(second);
+        else if (event.fate) deliveries[event.fate] += 1;
+        return;
+      case 'log': {
+        const { outcome, instanceId } = event.line;
+        if (typeof outcome !== 'string' || '_aws' in event.line) return;
+        held.findLast((action) => action.instanceId === instanceId)?.outcomes.push(outcome);
+        return;
+      }
+    }
+  };
+  const countPlaces = () => {
+    const details = [...region.scheduler.pending().values()] as { readonly drain: Drain }[];
+    for (const action of holding.values()) {
+      const own = details.filter(({ drain }) => drain.action.instanceId === action.instanceId);
+      action.places = Math.max(action.places, own.length);
+    }
+  };
+  return {
+    see,
+    countPlaces,
+    get told() {
+      return { held, deliveries, stoppedTasks };
+    },
+  };
+}
+
+/** The rules and the rest of a package, which is made once, with the code as it is here and the settings of the world. */
+export const fromSource: Build = async ({ waiting = 'park', ...params }) => {
+  const deployment = await packagedFor(waiting);
+  const environment = { ...deployment.environment };
+  for (const [name, value] of Object.entries(params)) environment[variableOf(name)] = String(value);
+  const { heartbeatTimeoutSeconds, functionTimeoutSeconds } = params;
+  return {
+    createDrainHandler,
+    deployment: {
+      ...deployment,
+      environment,
+      lambda: {
+        ...deployment.lambda,
+        timeoutSeconds: Number(functionTimeoutSeconds ?? deployment.lambda.timeoutSeconds),
+      },
+      hooks: deployment.hooks.map((hook) => ({
+        ...hook,
+        heartbeatTimeoutSeconds: Number(heartbeatTimeoutSeconds ?? hook.heartbeatTimeoutSeconds),
+      })),
+    },
+  };
+};
+
+async function packagedFor(waiting: string | number) {
+  return deploymentIn(await packagedOnce({ cluster: CLUSTER, autoScalingGroups: GROUP, waiting }));
+}

@@ -1,0 +1,411 @@
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { CONTINUATION_VERSION } from '../../src/adapters/event-bridge.ts';
+import { sentenceOf } from '../../src/handlers/sentence.ts';
+import { AwsError } from '../region/aws-error.ts';
+import { type Faults, NO_FAULTS } from '../region/faults.ts';
+import { Random } from '../region/random.ts';
+import type { Region } from '../region/region.ts';
+import { CLUSTER, group, type Params, replicas, type Scenario } from '../scenarios.ts';
+
+const seconds = (max = 1e6) => between(0, max, 'seconds');
+const on = between(0, 1_000, 'the place of an instance in its group', true);
+const strike = { on, atSecond: seconds() };
+
+/** What ecs-drain is deployed with, under the names of its params: all that a later release may set anew. */
+const laterSettings = {
+  deadlineSeconds: between(1, 172_800, 'whole seconds', true),
+  stopStragglers: oneOf('none', 'standalone', 'all'),
+  agentGraceSeconds: between(60, 172_800, 'whole seconds', true),
+  functionTimeoutSeconds: between(60, 900, 'whole seconds', true),
+  pollMaxSeconds: between(2, 300, 'whole seconds', true),
+};
+
+export const OUTAGES = [
+  'ECS throttles',
+  'ECS is down',
+  'Auto Scaling throttles',
+  'Auto Scaling is down',
+  'EventBridge is down',
+  'Scheduler throttles',
+  'Scheduler is down',
+  'answers are lost',
+  'calls are slow',
+  'invocations crash',
+  'containers fail to start',
+  'deliveries are refused',
+] as const;
+
+const service = object({
+  strategy: oneOf('REPLICA', 'DAEMON'),
+  desiredCount: between(0, 100, 'a count', true),
+  /** minimumHealthyPercent and maximumPercent. */
+  percents: v.tuple([between(0, 200, 'percent'), between(0, 200, 'percent')]),
+  startSeconds: seconds(),
+  stopTimeoutSeconds: seconds(),
+  stopping: oneOf('on SIGTERM', 'on SIGKILL', 'never'),
+  deregistrationDelaySeconds: v.nullable(seconds()),
+});
+const job = object({ ...strike, runsForSeconds: seconds(), stopTimeoutSeconds: seconds() });
+const outage = object({ what: oneOf(...OUTAGES), fromSecond: seconds(), forSeconds: seconds() });
+const release = object({
+  atSecond: seconds(),
+  settings: object(laterSettings),
+  continuations: oneOf('of this version', 'of an older version', 'of a newer version'),
+});
+const probability = between(0, 1, 'a probability');
+
+/**
+ * All that a run of a Region depends on, as plain JSON: the drill plays it from a file. Instants are seconds since it was set
+ * going; `on` is an instance by its place in the group, counted round.
+ */
+const world = object({
+  seed: between(0, 999_999_999, 'a seed number', true),
+  waiting: oneOf('park', 'watch'),
+  instances: between(1, 100, 'a count', true),
+  /** Whether a second cluster, which is empty, has to be searched as well. */
+  searchesEmptyCluster: v.boolean('expected true or false'),
+  settings: object({ ...laterSettings, heartbeatTimeoutSeconds: between(30, 7_200, 'whole seconds', true) }),
+  services: v.array(service),
+  jobs: v.array(job),
+  terminations: v.array(object({ ...strike, shrinks: v.boolean('expected true or false') })),
+  /** EC2 takes an instance, whatever holds it. */
+  losses: v.array(object(strike)),
+  /** The agent loses its state and registers anew. */
+  registrations: v.array(object(strike)),
+  /** The agent is not heard. */
+  silences: v.array(object({ ...strike, forSeconds: seconds() })),
+  outages: v.array(outage),
+  /** What befalls events at any time. */
+  deliveries: object({
+    lostTerminations: probability,
+    lostOthers: probability,
+    duplicated: probability,
+    delayed: probability,
+    delaySeconds: seconds(),
+  }),
+  listLagSeconds: seconds(),
+  releases: v.array(release),
+  /** The invocation dies that comes to this await, of all that there are: counted from 1. */
+  crashAtAwait: v.optional(between(1, 1e9, 'a count', true)),
+});
+
+export type World = v.InferOutput<typeof world>;
+export type Settings = World['settings'];
+export type Outage = World['outages'][number];
+type Strike = World['losses'][number];
+
+/** @throws Error with a sentence that names the field and the value. */
+export function worldFrom(json: unknown): World {
+  const result = v.safeParse(world, json, { abortPipeEarly: true });
+  if (!result.success) throw new Error(`The world cannot be understood: ${sentenceOf(result.issues)}`);
+  return result.output;
+}
+
+function object<const E extends v.ObjectEntries>(entries: E) {
+  return v.strictObject(entries, 'expected an object');
+}
+
+function oneOf<const T extends readonly string[]>(...choices: T) {
+  return v.picklist(choices, `expected one of ${choices.join(', ')}`);
+}
+
+function between(min: number, max: number, what: string, whole = false) {
+  const message = `expected ${what} from ${min} to ${max}`;
+  const number = v.pipe(v.number(message), v.minValue(min, message), v.maxValue(max, message));
+  return whole ? v.pipe(number, v.integer(message)) : number;
+}
+
+// --- Worlds to be played ----------------------------------------------------------------------------------------------
+
+/** The world as the drill plays it. */
+export function scenarioOf(world: World): Scenario {
+  const { instances, waiting, settings, searchesEmptyCluster, releases } = world;
+  return {
+    description: 'a world of the chaos',
+    group: group(instances, instances),
+    services: world.services.map((service, i) => serviceOf(service, `service-${i + 1}`)),
+    jobs: [],
+    params: { ...paramsOf(settings), waiting, cluster: searchesEmptyCluster ? `${EMPTY_CLUSTER},${CLUSTER}` : CLUSTER },
+    releases: releases.map(({ atSecond, settings, continuations }) => ({
+      atSecond,
+      params: paramsOf(settings),
+      continuationVersion: CONTINUATION_VERSION + VERSION_STEP[continuations],
+    })),
+    faults: (second) => faultsOf(world, second),
+    begin: (region, instanceIds) => begin(world, region, instanceIds),
+  };
+}
+
+const EMPTY_CLUSTER = 'empty';
+const VERSION_STEP = { 'of an older version': -1, 'of this version': 0, 'of a newer version': 1 } as const;
+
+/** The stragglers' grace must fit before any deadline here. */
+const paramsOf = (settings: Partial<Settings>): Params => ({ ...settings, deregistrationDelaySeconds: 60 });
+
+function serviceOf(
+  { percents, stopping, deregistrationDelaySeconds, ...service }: World['services'][number],
+  name: string,
+) {
+  const [minimumHealthyPercent, maximumPercent] = percents;
+  return replicas(name, service.desiredCount, {
+    ...service,
+    minimumHealthyPercent,
+    maximumPercent,
+    memoryMiB: 512,
+    cpuUnits: 128,
+    ...(stopping === 'on SIGKILL' && { stopsAfterSeconds: service.stopTimeoutSeconds }),
+    ...(stopping === 'never' && { neverStops: true }),
+    ...(deregistrationDelaySeconds !== null && {
+      loadBalancer: { deregistrationDelaySeconds, requestsPerSecond: 10 },
+    }),
+  });
+}
+
+function begin(world: World, region: Region, instanceIds: readonly string[]): void {
+  const { ecs, autoScaling, time } = region;
+  const strike = ({ on, atSecond }: Strike, what: (instanceId: string) => void) => {
+    const instanceId = instanceIds[on % instanceIds.length] ?? '';
+    time.after(atSecond, () => what(instanceId));
+  };
+  const isThere = (instanceId: string) => !region.terminated.has(instanceId);
+
+  if (world.searchesEmptyCluster) ecs.createCluster(EMPTY_CLUSTER);
+  world.jobs.forEach(({ on, atSecond, ...job }, i) => {
+    const spec = { ...job, cluster: CLUSTER, name: `job-${i + 1}`, memoryMiB: 256, cpuUnits: 64 };
+    strike({ on, atSecond }, (ec2InstanceId) => {
+      if (isOpen(region, ec2InstanceId)) ecs.runTask({ ...spec, ec2InstanceId });
+    });
+  });
+  for (const termination of world.terminations) {
+    strike(termination, (instanceId) => {
+      if (isThere(instanceId)) terminate(region, instanceId, termination.shrinks);
+    });
+  }
+  for (const loss of world.losses) {
+    strike(loss, (instanceId) => {
+      if (isThere(instanceId)) autoScaling.terminateInstance(instanceId, { skipHooks: true });
+    });
+  }
+  for (const registration of world.registrations) {
+    strike(registration, (instanceId) => {
+      if (isThere(instanceId)) ecs.reRegisterAgent(instanceId);
+    });
+  }
+  for (const { on, atSecond, forSeconds } of world.silences) {
+    strike({ on, atSecond }, (instanceId) => ecs.setAgentConnected(instanceId, false));
+    strike({ on, atSecond: atSecond + forSeconds }, (instanceId) => ecs.setAgentConnected(instanceId, true));
+  }
+}
+
+/** Whether it has room for a job: ECS would refuse to place it elsewhere. */
+function isOpen({ ecs }: Region, ec2InstanceId: string): boolean {
+  const newest = ecs.registrationsOf(ec2InstanceId).at(-1);
+  if (newest?.status !== 'ACTIVE' || !newest.agentConnected) return false;
+  return newest.capacity.memoryMiB - newest.reserved.memoryMiB >= 256;
+}
+
+function terminate({ autoScaling }: Region, instanceId: string, shrinks: boolean): void {
+  try {
+    autoScaling.terminateInstance(instanceId, { decrementDesiredCapacity: shrinks });
+  } catch (error) {
+    if (!(error instanceof AwsError)) throw error; // the group cannot get smaller
+  }
+}
+
+// --- What goes wrong in them ------------------------------------------------------------------------------------------
+
+const DOWN = new AwsError('ServiceUnavailableException', 'The service is unavailable.', 503);
+
+const OUTAGE_OF_SERVICE: Partial<Record<Outage['what'], readonly [service: string, share: number, error: AwsError]>> = {
+  'ECS throttles': ['ecs', 0.8, new AwsError('ThrottlingException', 'Rate exceeded')],
+  'ECS is down': ['ecs', 1, DOWN],
+  'Auto Scaling throttles': ['autoScaling', 0.8, new AwsError('Throttling', 'Rate exceeded')],
+  'Auto Scaling is down': ['autoScaling', 1, DOWN],
+  'EventBridge is down': ['events', 1, DOWN],
+  'Scheduler throttles': ['scheduler', 0.8, new AwsError('ThrottlingException', 'Rate exceeded', 429)],
+  'Scheduler is down': ['scheduler', 1, DOWN],
+};
+
+function faultsOf({ seed, outages, deliveries, listLagSeconds, crashAtAwait }: World, second: () => number): Faults {
+  const random = new Random(seed).fork('outages');
+  let awaits = 0;
+  const has = (what: Outage['what']) =>
+    outages.some(
+      (each) => each.what === what && each.fromSecond <= second() && second() < each.fromSecond + each.forSeconds,
+    );
+  const during = (what: Outage['what'], value: number) => (has(what) ? value : 0);
+  const begun = (value: number) => (second() >= 0 ? value : 0);
+  return {
+    ...NO_FAULTS,
+    get lostEvents() {
+      return begun(deliveries.lostTerminations);
+    },
+    get lostDurableEvents() {
+      return begun(deliveries.lostOthers);
+    },
+    get duplicatedEvents() {
+      return begun(deliveries.duplicated);
+    },
+    get delayedEvents() {
+      return begun(deliveries.delayed);
+    },
+    delaySeconds: deliveries.delaySeconds,
+    get refusedDeliveries() {
+      return during('deliveries are refused', 0.7);
+    },
+    get lostAnswers() {
+      return during('answers are lost', 0.3);
+    },
+    get slownessSeconds() {
+      return during('calls are slow', 3);
+    },
+    listLagSeconds,
+    get crashes() {
+      awaits += 1;
+      return awaits === crashAtAwait ? 1 : during('invocations crash', 0.2);
+    },
+    get failedStarts() {
+      return during('containers fail to start', 1);
+    },
+    failing: ({ service }) => {
+      for (const { what } of outages) {
+        const [struck, share, error] = OUTAGE_OF_SERVICE[what] ?? [];
+        if (struck === service && has(what) && random.chance(share ?? 0)) return error;
+      }
+      return undefined;
+    },
+  };
+}
+
+// --- Random worlds ----------------------------------------------------------------------------------------------------
+
+const anyInstance = fc.nat(5);
+const anySecond = (max: number) => fc.nat(max);
+const few = <T>(arbitrary: fc.Arbitrary<T>, maxLength = 2) => fc.array(arbitrary, { maxLength });
+
+const anyLaterSettings = fc.record({
+  deadlineSeconds: fc.integer({ min: 300, max: 1_200 }),
+  stopStragglers: fc.constantFrom('none', 'none', 'standalone', 'all'),
+  agentGraceSeconds: fc.constantFrom(60, 240, 600),
+  functionTimeoutSeconds: fc.constantFrom(300, 300, 120),
+  pollMaxSeconds: fc.constantFrom(60, 60, 20),
+});
+
+const anySettings: fc.Arbitrary<Settings> = fc
+  .tuple(anyLaterSettings, fc.constantFrom(3_600, 1_800, 600, 600, 300, 300, 120))
+  .map(([later, heartbeatTimeoutSeconds]) => ({ ...later, heartbeatTimeoutSeconds }));
+
+export const anyService: fc.Arbitrary<World['services'][number]> = fc.record({
+  strategy: fc.constantFrom('REPLICA', 'REPLICA', 'REPLICA', 'DAEMON'),
+  desiredCount: fc.integer({ min: 0, max: 6 }),
+  percents: fc.constantFrom<[number, number][]>([100, 200], [100, 150], [50, 100], [0, 100], [100, 100]),
+  startSeconds: fc.integer({ min: 5, max: 60 }),
+  stopTimeoutSeconds: fc.integer({ min: 2, max: 120 }),
+  stopping: fc.constantFrom(
+    'on SIGTERM',
+    'on SIGTERM',
+    'on SIGTERM',
+    'on SIGTERM',
+    'on SIGKILL',
+    'on SIGKILL',
+    'on SIGKILL',
+    'never',
+  ),
+  deregistrationDelaySeconds: fc.constantFrom(null, null, 0, 30, 120, 300),
+});
+
+export const anyJob: fc.Arbitrary<World['jobs'][number]> = fc.record({
+  on: anyInstance,
+  // On a termination, more often than not: a task that is placed late.
+  atSecond: fc.constantFrom(0, 0, 1, 2, 5, 30),
+  runsForSeconds: fc.integer({ min: 10, max: 1_200 }),
+  stopTimeoutSeconds: fc.integer({ min: 2, max: 120 }),
+});
+
+const LONGEST_OUTAGE_SECONDS = 400;
+/** What keeps the function from working at all... */
+export const STOPS_THE_FUNCTION: readonly Outage['what'][] = ['invocations crash', 'containers fail to start'];
+/** ...for no longer than this is made good by Lambda's own retries. */
+export const RETRIED_SECONDS = 120;
+
+const anyOutage: fc.Arbitrary<Outage> = fc.record({
+  what: fc.constantFrom(...OUTAGES),
+  fromSecond: anySecond(900),
+  forSeconds: fc.integer({ min: 5, max: LONGEST_OUTAGE_SECONDS }),
+});
+
+const anyDeliveries: fc.Arbitrary<World['deliveries']> = fc.record({
+  lostTerminations: fc.constantFrom(0, 0, 0.3, 1),
+  lostOthers: fc.constantFrom(0, 0, 0.1, 0.3),
+  duplicated: fc.constantFrom(0, 0.2, 1),
+  delayed: fc.constantFrom(0, 0.3, 1),
+  delaySeconds: fc.integer({ min: 0, max: 60 }),
+});
+
+const anyRelease: fc.Arbitrary<World['releases'][number]> = fc.record({
+  atSecond: anySecond(900),
+  settings: anyLaterSettings,
+  continuations: fc.constantFrom('of this version', 'of an older version', 'of a newer version'),
+});
+
+/** Any world in which drains wait so. */
+export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
+  const termination = fc.record({ on: anyInstance, atSecond: fc.constantFrom(0, 0, 1, 20, 90), shrinks: fc.boolean() });
+  const silence = fc.record({
+    on: anyInstance,
+    atSecond: anySecond(600),
+    forSeconds: fc.integer({ min: 5, max: 1_500 }),
+  });
+  return fc
+    .record({
+      seed: fc.nat(999_999),
+      waiting: fc.constant(waiting),
+      instances: fc.integer({ min: 1, max: 4 }),
+      searchesEmptyCluster: fc.boolean(),
+      settings: anySettings,
+      services: few(anyService),
+      jobs: few(anyJob),
+      terminations: fc.array(termination, { minLength: 1, maxLength: 2 }),
+      losses: few(fc.record({ on: anyInstance, atSecond: anySecond(600) }), 1),
+      registrations: few(fc.record({ on: anyInstance, atSecond: anySecond(300) }), 1),
+      silences: few(silence),
+      outages: few(anyOutage),
+      deliveries: anyDeliveries,
+      listLagSeconds: fc.constantFrom(0, 0, 1, 1.5),
+      releases: few(anyRelease),
+    })
+    .map(withFewCopies)
+    .map(withoutLostChains);
+}
+
+/** A drain that is handed over by events has no place of its own: each copy of an event would have copies in its turn. */
+function withFewCopies(world: World): World {
+  if (parksAlways(world)) return world;
+  const { deliveries } = world;
+  return { ...world, deliveries: { ...deliveries, duplicated: Math.min(deliveries.duplicated, 0.1) } };
+}
+
+/**
+ * Of a drain that watches nothing shows whether it is alive: its sweep finds those only whose instance still takes tasks, and
+ * the drain of another one may have ended that.
+ */
+function withoutLostChains(world: World): World {
+  if (world.waiting === 'park') return world;
+  const { deliveries, outages } = world;
+  const short = (outage: Outage) => ({ ...outage, forSeconds: Math.min(outage.forSeconds, RETRIED_SECONDS) });
+  return {
+    ...world,
+    deliveries: {
+      ...deliveries,
+      lostTerminations: world.terminations.length > 1 ? 0 : deliveries.lostTerminations,
+      lostOthers: 0,
+    },
+    outages: outages.map((outage) => (STOPS_THE_FUNCTION.includes(outage.what) ? short(outage) : outage)),
+  };
+}
+
+/** Whether heartbeats are due so seldom that a drain parks between two. */
+export function parksAlways({ waiting, settings }: Pick<World, 'waiting' | 'settings'>): boolean {
+  return waiting === 'park' && settings.heartbeatTimeoutSeconds >= 300;
+}

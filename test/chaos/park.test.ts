@@ -1,0 +1,55 @@
+import { expect, it } from 'vitest';
+import { play } from '../../sandbox/chaos/play.ts';
+import { scenarioOf, type World } from '../../sandbox/chaos/world.ts';
+import { rehearse } from '../../sandbox/rehearsal.ts';
+import { describeBugs } from './bugs.ts';
+import { CALM, SERVICE } from './samples.ts';
+import { describeCrashes, describeDeliveries, describeWorlds, TIMEOUT_MS } from './worlds.ts';
+
+describeBugs('park');
+describeWorlds('park', 250);
+describeDeliveries('park', 25);
+
+const brief = { ...CALM.settings, deadlineSeconds: 120, agentGraceSeconds: 60 };
+const never = [{ ...SERVICE, desiredCount: 1, stopping: 'never' as const }];
+describeCrashes('a drain that is parked, and woken by its last task', CALM);
+describeCrashes('a drain that ends at its deadline', { ...CALM, settings: brief, services: never });
+describeCrashes('a drain whose agent is silent', {
+  ...CALM,
+  settings: brief,
+  silences: [{ on: 0, atSecond: 0, forSeconds: 9_000 }],
+});
+
+const { heartbeatTimeoutSeconds: _, ...later } = CALM.settings;
+const eventful: World = {
+  ...CALM,
+  deliveries: { ...CALM.deliveries, duplicated: 0.2, delayed: 0.3, delaySeconds: 20, lostOthers: 0.1 },
+  outages: [{ what: 'ECS throttles', fromSecond: 10, forSeconds: 60 }],
+  releases: [
+    { atSecond: 40, settings: later, continuations: 'of a newer version' },
+    { atSecond: 80, settings: later, continuations: 'of this version' },
+  ],
+};
+
+it('the same world gives the same again', async () => {
+  expect(JSON.stringify(await play(eventful))).toBe(JSON.stringify(await play(eventful)));
+});
+
+it(
+  'the drill plays the same world, with what would be deployed',
+  async () => {
+    const world = CALM;
+    const played = await play(world);
+    const { drains } = await rehearse({
+      scenario: 'world',
+      variant: scenarioOf(world),
+      drainer: 'ecs-drain',
+      seed: world.seed,
+    });
+    const ends = played.held.map(({ instanceId, since, until = Infinity }) => ({ instanceId, seconds: until - since }));
+    expect(drains.map(({ instanceId, seconds }) => ({ instanceId, seconds: seconds.toFixed(3) }))).toEqual(
+      ends.map(({ instanceId, seconds }) => ({ instanceId, seconds: seconds.toFixed(3) })),
+    );
+  },
+  TIMEOUT_MS,
+);

@@ -1,0 +1,15 @@
+import { describeBugs } from './bugs.ts';
+import { CALM, SERVICE } from './samples.ts';
+import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
+
+describeBugs('watch');
+describeWorlds('watch', 100);
+describeDeliveries('watch', 15);
+
+const watching = { ...CALM, waiting: 'watch' } as const;
+describeCrashes('a drain that watches', watching);
+describeCrashes('a drain that is handed over, and ends at its deadline', {
+  ...watching,
+  settings: { ...CALM.settings, functionTimeoutSeconds: 60, deadlineSeconds: 60 },
+  services: [{ ...SERVICE, desiredCount: 1, stopping: 'never' }],
+});

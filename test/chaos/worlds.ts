@@ -1,0 +1,125 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Breach, explore, linesOf, sentenceOfBreach, type Tally } from '../../sandbox/chaos/explore.ts';
+import { type Held, play } from '../../sandbox/chaos/play.ts';
+import { PROPERTIES } from '../../sandbox/chaos/properties.ts';
+import { type World, worlds } from '../../sandbox/chaos/world.ts';
+
+/** Another gives other worlds: `npm run chaos` takes any. */
+const SEED = 6;
+
+/** Worlds play in virtual time; a machine that is busy takes its own. */
+export const TIMEOUT_MS = 600_000;
+
+/** So many worlds in which drains wait so, and what holds in each. */
+export function describeWorlds(waiting: World['waiting'], count: number): void {
+  describe(`in ${count} worlds in which drains ${waiting}`, () => {
+    let breach: Breach | undefined;
+    let tally: Tally = {};
+
+    beforeAll(async () => {
+      ({ tally, breach } = await explore({ among: worlds(waiting), worlds: count, seed: SEED }));
+    }, TIMEOUT_MS);
+    afterAll(() => console.log(`Drains ${waiting}, seed number ${SEED}:\n${linesOf(tally)}`));
+
+    it.each(PROPERTIES)('$name', ({ name }) => {
+      expect(breach?.property === name ? sentenceOfBreach(breach) : undefined).toBeUndefined();
+    });
+
+    it('drains, faults of every kind and ends of every kind are among them', () => {
+      const possible = Object.entries(tally).filter(([what]) => waiting === 'park' || what !== 'events lost');
+      expect(possible.filter(([, number]) => number === 0)).toEqual([]);
+      expect(tally['worlds']).toBe(count);
+    });
+  });
+}
+
+/** Worlds whose drains end so whenever their events come, if they come within a minute. */
+function clearCut(waiting: World['waiting']): fc.Arbitrary<World> {
+  return worlds(waiting).map((world) => ({
+    ...world,
+    settings: {
+      ...world.settings,
+      deadlineSeconds: 3_000,
+      heartbeatTimeoutSeconds: 3_600,
+      agentGraceSeconds: 240,
+      functionTimeoutSeconds: 300,
+      pollMaxSeconds: 60,
+    },
+    losses: [],
+    registrations: [],
+    outages: [],
+    releases: [],
+    // Never heard at all, or silent for less than its grace.
+    silences: world.silences.map(({ on, forSeconds }) => ({
+      on,
+      atSecond: 0,
+      forSeconds: forSeconds < 300 ? 20 : 9_000,
+    })),
+    deliveries: { lostTerminations: 0, lostOthers: 0, duplicated: 0, delayed: 0, delaySeconds: 0 },
+  }));
+}
+
+/** The same worlds twice: as they are, and with deliveries that come twice, late and in another order. */
+export function describeDeliveries(waiting: World['waiting'], count: number): void {
+  it(
+    `duplicated, reordered and delayed deliveries change no outcome, in ${count} worlds in which drains ${waiting}`,
+    async () => {
+      const outcomes = new Map<string, number>();
+      const property = fc.asyncProperty(
+        clearCut(waiting),
+        fc.integer({ min: 1, max: 60 }),
+        async (world, delaySeconds) => {
+          const duplicated = waiting === 'park' ? 1 : 0.1;
+          const deliveries = { ...world.deliveries, duplicated, delayed: 0.5, delaySeconds };
+          const undisturbed = outcomesOf((await play(world)).held);
+          const disturbed = outcomesOf((await play({ ...world, deliveries })).held);
+          for (const [, outcome] of undisturbed) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+          expect(disturbed).toEqual(undisturbed);
+        },
+      );
+      await fc.assert(property, { numRuns: count, seed: SEED });
+      console.log(
+        `Drains ${waiting}, deliveries disturbed in ${count} worlds, outcomes: ${JSON.stringify([...outcomes])}`,
+      );
+      for (const outcome of ['drained', 'timed-out', 'agent-lost']) expect(outcomes.get(outcome)).toBeGreaterThan(0);
+    },
+    TIMEOUT_MS,
+  );
+}
+
+/** How each instance was let go, by what its drain said first. */
+function outcomesOf(held: readonly Held[]): [instanceId: string, outcome: string][] {
+  return held.map(({ instanceId, outcomes, endedBy }): [string, string] => {
+    const verdict = outcomes.find((outcome) => outcome !== 'already-completed');
+    return [instanceId, verdict ?? `ended by ${endedBy}`];
+  });
+}
+
+/** Plays the world again and again, and lets an invocation die at one await after the other: before and after each call. */
+export function describeCrashes(name: string, world: World): void {
+  it(
+    `a crash at every single await is survived: ${name}`,
+    async () => {
+      const undisturbed = await play(world);
+      let awaits = 0;
+      for (;;) {
+        const crashed = await play({ ...world, crashAtAwait: awaits + 1 });
+        if (!crashed.works.some(({ result }) => result === 'failed')) break;
+        awaits += 1;
+        const at = { crashAtAwait: awaits };
+        const breaches = PROPERTIES.flatMap(({ breaches }) => breaches(crashed));
+        expect({ ...at, breaches }).toEqual({ ...at, breaches: [] });
+        expect({ ...at, ends: endsOf(crashed.held) }).toEqual({ ...at, ends: endsOf(undisturbed.held) });
+      }
+      console.log(`${name}: a crash at each of ${awaits} awaits`);
+      expect(awaits).toBeGreaterThan(20);
+    },
+    TIMEOUT_MS,
+  );
+}
+
+/** Who let each instance go, and over how many tasks: what the drain said may have died with it. */
+function endsOf(held: readonly Held[]) {
+  return held.map(({ instanceId, endedBy, victims }) => ({ instanceId, endedBy, victims: victims.length }));
+}
