@@ -386,21 +386,14 @@ function withFewCopies(world: World): World {
   return { ...world, deliveries: { ...deliveries, duplicated: Math.min(deliveries.duplicated, 0.1) } };
 }
 
-/**
- * Of a drain that watches nothing shows whether it is alive: its sweep finds those only whose instance still takes tasks, and
- * the drain of another one may have ended that.
- */
+/** Of a drain that watches nothing shows whether it is alive: its sweep finds those only whose instance still takes tasks. */
 function withoutLostChains(world: World): World {
   if (world.waiting === 'park') return world;
   const { deliveries, outages } = world;
   const short = (outage: Outage) => ({ ...outage, forSeconds: Math.min(outage.forSeconds, RETRIED_SECONDS) });
   return {
     ...world,
-    deliveries: {
-      ...deliveries,
-      lostTerminations: world.terminations.length > 1 ? 0 : deliveries.lostTerminations,
-      lostOthers: 0,
-    },
+    deliveries: { ...deliveries, lostOthers: 0 },
     outages: outages.map((outage) => (STOPS_THE_FUNCTION.includes(outage.what) ? short(outage) : outage)),
   };
 }

@@ -451,7 +451,8 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       }
       const drained = [...untouched, ...draining];
       const hasTasks = drained.some(({ countedTasks }) => countedTasks > 0);
-      if (hasTasks && observation.kind === 'listed') await drainNeighbours(turn, ports);
+      // Where drains are not parked, an instance that takes tasks still is all that shows the sweep a lost event.
+      if (hasTasks && observation.kind === 'listed' && ports.parkingPlaces) await drainNeighbours(turn, ports);
       // What ECS has to move first takes its time: which tasks those are is good to know, and can wait.
       if (turn.mayPark && hasTasks) {
         if (!ecs.isBusy()) return { drain, look: looks.early(drained) };
