@@ -80,6 +80,11 @@ export function parkedLookAtMs(look: ParkedLook, nowMs: number, random: number):
   return nowMs + Math.round((from + spread * random) * 1000);
 }
 
+/** Whether there is time to park between two heartbeats of the hook that the policy assumes. */
+export function parksBetweenHeartbeats({ heartbeatTimeoutSeconds, heartbeatFraction }: Policy): boolean {
+  return heartbeatTimeoutSeconds * heartbeatFraction > PARK_MIN_SECONDS + PARKED_LATE_SECONDS;
+}
+
 /** When a drain that was parked at that instant, and not since, must have lost what would have continued it. */
 export function lostAtMs(parkedAtMs: number, { heartbeatTimeoutSeconds, heartbeatFraction }: Policy): number {
   const { from, spread } = PARKED_LOOKS_SECONDS.safely;

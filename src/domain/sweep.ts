@@ -1,7 +1,7 @@
 /** The second use case: finds the drains that nobody goes on with. Events are best effort (facts 3), and queues have ends. */
 
 import { type Drain, type HeldInstance, type LifecycleAction, newDrain, type Registration } from './drain.ts';
-import { lostAtMs, ON_THE_WAY_SECONDS, type Policy } from './policy.ts';
+import { lostAtMs, ON_THE_WAY_SECONDS, type Policy, parksBetweenHeartbeats } from './policy.ts';
 import { type Ports, Unavailable } from './ports.ts';
 
 /** Where we drain. */
@@ -104,7 +104,8 @@ async function rescued(
   if (place && nowMs < lostAtMs(parkedAtMs(place.arn) ?? nowMs, policy)) return undefined;
   // Where drains wait within their invocations nothing shows that one is alive, but that its instance takes no more tasks.
   const isTaken = registrations.length > 0 && registrations.every(({ status }) => status !== 'ACTIVE');
-  if (!parkingPlaces && isTaken) return undefined;
+  const leaveTraces = parkingPlaces !== undefined && parksBetweenHeartbeats(policy);
+  if (!leaveTraces && isTaken) return undefined;
 
   const parked = place && (await parkedOn(place.arn, ports));
   const isItsOwn = parked !== undefined && parked.action.instanceId === instanceId;

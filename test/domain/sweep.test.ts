@@ -267,6 +267,17 @@ describe('where drains wait within their invocations', () => {
   });
 });
 
+describe('where heartbeats are due too often to park between them', () => {
+  const policy = { ...POLICY, heartbeatTimeoutSeconds: 210 };
+
+  it('an instance that takes no tasks may have a drain that waits: nothing tells', async () => {
+    const aws = forgotten({ instances: [{ id: 'one', status: 'DRAINING' }] });
+    await aws.ports(1).clock.sleepUntil(START_MS + 200_000);
+    expect((await sweep(TERRITORY, policy, aws.ports(300))).found).toEqual([]);
+    expect((await sweep(TERRITORY, { ...policy, heartbeatTimeoutSeconds: 212 }, aws.ports(300))).found).toHaveLength(1);
+  });
+});
+
 describe('an AWS that does not answer', () => {
   it.each(['auto-scaling', 'ecs-reads', 'scheduler'] as const)(
     '(%s) ends the sweep, and starts nothing',
