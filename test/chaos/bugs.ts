@@ -73,9 +73,9 @@ const BUGS: readonly (readonly [property: string, bug: string, waiting: World['w
 function calm(waiting: World['waiting']): fc.Arbitrary<World> {
   const settings = { ...CALM.settings, deadlineSeconds: 420, heartbeatTimeoutSeconds: 300 };
   const deliveries = { ...CALM.deliveries, duplicated: waiting === 'park' ? 0.5 : 0 };
-  const few = { maxLength: 2 };
+  const few = { maxLength: 1 };
   return fc
-    .record({ seed: fc.nat(999), services: fc.array(anyService, few), jobs: fc.array(anyJob, few) })
+    .record({ seed: fc.nat(99), services: fc.array(anyService, few), jobs: fc.array(anyJob, few) })
     .map((drawn) => ({ ...CALM, waiting, settings, deliveries, ...drawn }));
 }
 

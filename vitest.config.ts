@@ -1,0 +1,27 @@
+import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** The longest first, or one worker is left alone with the last: how long each takes vitest knows only from a run before. */
+const LONGEST = [
+  'chaos/park',
+  'sandbox/rehearsal',
+  'sandbox/drill',
+  'deploy/template',
+  'chaos/watch',
+  'deploy/watching',
+  'bench/soak',
+  'handlers/forged',
+  'handlers/hostile',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) =>
+      LONGEST.findIndex((name) => moduleId.endsWith(`${name}.test.ts`));
+    const rank = (file: TestSpecification) => (place(file) + LONGEST.length + 1) % (LONGEST.length + 1);
+    return files.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
+/** `npm test`; what needs more than Node has a config of its own, in test/. */
+export default defineConfig({ test: { sequence: { sequencer: LongestFirst } } });
