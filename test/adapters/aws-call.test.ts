@@ -42,6 +42,7 @@ describe('a call that AWS cannot take now', () => {
     const endpoint = await aws({ ListTasks: answer });
     const error = await errorOf(listTasks(endpoint));
     expect(error).toBeInstanceOf(Unavailable);
+    expect(error.name).toBe('Unavailable');
     expect(error.message).toContain('Could not list the tasks: ');
     expect(error.message).toContain(reason);
     expect(error.cause).toBeInstanceOf(Error);

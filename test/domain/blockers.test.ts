@@ -116,6 +116,17 @@ describe('a replacement that finds no place', () => {
     expect(causesOf({}, withEvents(at(nowMs - 6 * HOUR + 1)))).toMatchObject([{ kind: 'no-room' }]);
   });
 
+  it('is one since the drain began, though the service was steady since', () => {
+    for (const atMs of [START_MS, START_MS + MINUTE]) {
+      expect(causesOf({}, withEvents(at(nowMs, steady), at(atMs)))).toMatchObject([{ kind: 'no-room', atMs }]);
+    }
+    expect(causesOf({}, withEvents(at(nowMs, steady), at(START_MS - 1)))).toEqual([]);
+  });
+
+  it('is not over by a word of the same instant that the service was steady', () => {
+    expect(causesOf({}, withEvents(at(START_MS - 1, steady), at(START_MS - 1)))).toMatchObject([{ kind: 'no-room' }]);
+  });
+
   it.each([
     '(service web) was unable to reach steady state. Reason: No Container Instances were found in your capacity provider.',
     "(service web) was unable to place a task. Reason: You've reached the limit on the number of tasks you can run concurrently.",
@@ -131,6 +142,7 @@ describe('a replacement that does not stay', () => {
   ])('is told in ECS’s words, if that was since the drain began: %s', (message) => {
     const atMs = START_MS + MINUTE;
     expect(causesOf({}, withEvents({ atMs, message }))).toEqual([{ kind: 'replacements-fail', message, atMs }]);
+    expect(causesOf({}, withEvents({ atMs: START_MS, message }))).toHaveLength(1);
     expect(causesOf({}, withEvents({ atMs: START_MS - 1, message }))).toEqual([]);
   });
 
@@ -192,6 +204,11 @@ describe('other causes', () => {
       { group: 'service:logs', causes: [{ kind: 'daemon-last' }] },
     ]);
     expect(blockersOf([daemon], circumstancesOf())).toMatchObject([{ group: 'service:logs', causes: [] }]);
+    const starting = holdingTaskOf({ lastStatus: 'PENDING' });
+    expect(blockersOf([daemon, starting], circumstancesOf())).toMatchObject([
+      { group: 'service:web', causes: [{ kind: 'starting' }] },
+      { group: 'service:logs' },
+    ]);
   });
 
   it.each([
@@ -199,6 +216,7 @@ describe('other causes', () => {
     ['DEACTIVATING', true, 'deregistering'],
     ['STOPPING', true, 'stopping'],
     ['DEPROVISIONING', true, 'stopping'],
+    ['PROVISIONING', false, 'starting'],
     ['ACTIVATING', false, 'starting'],
   ])('are where it is on its way: %s', (lastStatus, stopRequested, kind) => {
     expect(causesOf({ lastStatus, stopRequested })).toEqual([{ kind }]);
@@ -213,11 +231,14 @@ describe('a stop timeout that is longer than what is left', () => {
   it('is told of a task that runs: not even stopping it now would help', () => {
     expect(causesOf(long)).toEqual([isLate]);
     expect(causesOf({ stopTimeoutSeconds: 3_600 })).toEqual([]);
+    expect(causesOf({ ...long, statusSinceMs: START_MS })).toEqual([isLate]);
   });
 
   it('counts from when the task was told to stop', () => {
     expect(causesOf({ ...told, ...long, statusSinceMs: nowMs - 2_000 })).toEqual([{ kind: 'stopping' }]);
     expect(causesOf({ ...told, ...long, statusSinceMs: nowMs })).toEqual([{ kind: 'stopping' }, isLate]);
+    const leaving = { ...long, lastStatus: 'DEACTIVATING', stopRequested: false, statusSinceMs: nowMs - 2_000 };
+    expect(causesOf(leaving)).toEqual([{ kind: 'deregistering' }]);
   });
 
   it('is none of a task whose containers have ended', () => {

@@ -127,6 +127,7 @@ describe('a continuation of a drain that has no place', () => {
       kind: 'finished',
       outcome: { kind: 'already-completed', holdingTasks: [] },
     });
+    expect(aws.journal.at(-1)?.drain).toEqual({ ...handedOver, parked: undefined });
     expect(aws.callsNamed('setDraining')).toEqual([]);
     expect(aws.callsNamed('complete')).toEqual([]);
   });
