@@ -7,7 +7,7 @@ import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds, TIMEOUT_MS } from './worlds.ts';
 
 describeBugs('park');
-describeWorlds('park', 250);
+describeWorlds('park', 220);
 describeDeliveries('park', 25);
 
 const brief = { ...CALM.settings, deadlineSeconds: 120, agentGraceSeconds: 60 };
