@@ -1,14 +1,11 @@
 import { expect, it } from 'vitest';
 import { play } from '../../sandbox/chaos/play.ts';
-import { scenarioOf, type World } from '../../sandbox/chaos/world.ts';
-import { rehearse } from '../../sandbox/rehearsal.ts';
-import { describeBugs } from './bugs.ts';
+import type { World } from '../../sandbox/chaos/world.ts';
 import { CALM, SERVICE } from './samples.ts';
-import { describeCrashes, describeDeliveries, describeWorlds, TIMEOUT_MS } from './worlds.ts';
+import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeBugs('park');
-describeWorlds('park', 220);
-describeDeliveries('park', 25);
+describeWorlds('park', 300);
+describeDeliveries('park', 30);
 
 const brief = { ...CALM.settings, deadlineSeconds: 120, agentGraceSeconds: 60 };
 const never = [{ ...SERVICE, desiredCount: 1, stopping: 'never' as const }];
@@ -34,22 +31,3 @@ const eventful: World = {
 it('the same world gives the same again', async () => {
   expect(JSON.stringify(await play(eventful))).toBe(JSON.stringify(await play(eventful)));
 });
-
-it(
-  'the drill plays the same world, with what would be deployed',
-  async () => {
-    const world = CALM;
-    const played = await play(world);
-    const { drains } = await rehearse({
-      scenario: 'world',
-      variant: scenarioOf(world),
-      drainer: 'ecs-drain',
-      seed: world.seed,
-    });
-    const ends = played.held.map(({ instanceId, since, until = Infinity }) => ({ instanceId, seconds: until - since }));
-    expect(drains.map(({ instanceId, seconds }) => ({ instanceId, seconds: seconds.toFixed(3) }))).toEqual(
-      ends.map(({ instanceId, seconds }) => ({ instanceId, seconds: seconds.toFixed(3) })),
-    );
-  },
-  TIMEOUT_MS,
-);

@@ -1,10 +1,8 @@
-import { describeBugs } from './bugs.ts';
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeBugs('watch');
 describeWorlds('watch', 100);
-describeDeliveries('watch', 15);
+describeDeliveries('watch', 20);
 
 const watching = { ...CALM, waiting: 'watch' } as const;
 describeCrashes('a drain that watches', watching);

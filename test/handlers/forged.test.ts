@@ -156,7 +156,7 @@ describe('a continuation that somebody has forged or sent again', () => {
           expect(region.killedTasks.length).toBe(taskSeconds > DEADLINE_SECONDS && stopStragglers === 'none' ? 1 : 0);
         });
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   }, 120_000);
 
@@ -175,7 +175,7 @@ describe('a continuation that somebody has forged or sent again', () => {
           expect(played.region.killedTasks).toEqual([]);
         }),
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   }, 120_000);
 });
