@@ -31,8 +31,8 @@ const PARKING = {
   pollMaxSeconds: 2,
   logLevel: 'DEBUG',
 };
-/** Drains are watched, and invocations end soon: a drain of half a minute takes several. */
-const WATCHING = { ...PARKING, waiting: 'watch', functionTimeoutSeconds: 30, marginSeconds: 20 };
+/** Drains are watched, and invocations end soon: a drain of half a minute takes several. No sweep comes meanwhile. */
+const WATCHING = { ...PARKING, waiting: 'watch', functionTimeoutSeconds: 30, marginSeconds: 20, sweepMinutes: 60 };
 /** What no service replaces, and ECS leaves alone on a draining instance. */
 const JOB = { cluster: CLUSTER, name: 'report', memoryMiB: 256, cpuUnits: 64, stopTimeoutSeconds: 30 };
 const STACK = 'ecs-drain-dev';
@@ -143,7 +143,7 @@ describe.skipIf(missing)('the deployed stack', () => {
   it('has nothing of parking left when it is deployed again without', async () => {
     await serverless('deploy', emulator, WATCHING);
     expect(await typesThatAreThere()).not.toContain('AWS::Scheduler::ScheduleGroup');
-    expect((await inventoryOf(emulator))['AWS::Events::Rule']).toHaveLength(2);
+    expect((await inventoryOf(emulator))['AWS::Events::Rule']).toHaveLength(3);
   });
 
   it('then hands a drain over from invocation to invocation, and is invoked for nothing else', async () => {
