@@ -4,8 +4,8 @@ import type { World } from '../../sandbox/chaos/world.ts';
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('park', 300);
-describeDeliveries('park', 30);
+describeWorlds('park', 200);
+describeDeliveries('park', 20);
 
 const brief = { ...CALM.settings, deadlineSeconds: 120, agentGraceSeconds: 60 };
 const never = [{ ...SERVICE, desiredCount: 1, stopping: 'never' as const }];

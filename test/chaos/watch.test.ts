@@ -1,8 +1,8 @@
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('watch', 100);
-describeDeliveries('watch', 20);
+describeWorlds('watch', 60);
+describeDeliveries('watch', 12);
 
 const watching = { ...CALM, waiting: 'watch' } as const;
 describeCrashes('a drain that watches', watching);
