@@ -207,6 +207,7 @@ const CALLS = {
   perStoppedTask: 1,
   perRefusal: 6,
   perSweep: 1,
+  perRefusedSweep: 3,
   perSuspect: 8,
 };
 
@@ -231,6 +232,7 @@ export function mostCalls(played: Played): number {
     drains.reduce((sum, each) => sum + each, 0) +
     CALLS.perStoppedTask * stoppedTasks +
     CALLS.perCopy * copiesIn(played) +
-    (CALLS.perSweep * seconds) / 60
+    (CALLS.perSweep * seconds) / 60 +
+    CALLS.perRefusedSweep * (troubledSeconds / 60 + world.outages.length)
   );
 }

@@ -141,11 +141,14 @@ export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Polic
   return deadlineMs - (deregistrationSeconds + task.stopTimeoutSeconds + STOP_RESERVE_SECONDS) * 1000;
 }
 
-/** The interval after one look: short again when something changed, longer each time nothing did. */
-export function nextPollIntervalSeconds(currentSeconds: number, changed: boolean, policy: Policy): number {
-  if (changed) return policy.pollMinSeconds;
-  const longer = currentSeconds * POLL_BACKOFF_FACTOR;
-  return Math.min(policy.pollMaxSeconds, Math.max(policy.pollMinSeconds, longer));
+/** The interval after one look at which nothing had changed. */
+export function longerPollIntervalSeconds(currentSeconds: number, policy: Policy): number {
+  return pollIntervalWithin(policy, currentSeconds * POLL_BACKOFF_FACTOR);
+}
+
+/** The nearest to it that the policy allows. */
+export function pollIntervalWithin({ pollMinSeconds, pollMaxSeconds }: Policy, intervalSeconds: number): number {
+  return Math.min(pollMaxSeconds, Math.max(pollMinSeconds, intervalSeconds));
 }
 
 /** What a policy has to work with: the invocation, and the hook where it is ours to create. */

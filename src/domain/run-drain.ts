@@ -21,10 +21,11 @@ import {
 import {
   deadlineAtMs,
   deadlineUsedPercent,
+  longerPollIntervalSeconds,
   MAX_CONTINUATIONS,
   maxSilenceGapSeconds,
-  nextPollIntervalSeconds,
   type Policy,
+  pollIntervalWithin,
 } from './policy.ts';
 import { type Ending, type Journal, type News, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
 
@@ -61,6 +62,8 @@ interface State {
   readonly look: Look;
   /** What is known without looking: AWS was told something, and what it said of the instance is no older for that. */
   readonly observation?: Observation;
+  /** What is to be done at once could not be done: it is not put off by parking. */
+  readonly staying?: boolean;
 }
 
 /** What an action leads to: the end, or another round. */
@@ -100,7 +103,8 @@ export async function wakeDrain(
  * the drain left at its place is, for only the function writes there; without a place, only what Auto Scaling confirms.
  * @throws as `runDrain` does.
  */
-export async function continueDrain(claimed: Drain, policy: Policy, ports: Ports): Promise<DrainResult> {
+export async function continueDrain(event: Drain, policy: Policy, ports: Ports): Promise<DrainResult> {
+  const claimed = { ...event, pollIntervalSeconds: pollIntervalWithin(policy, event.pollIntervalSeconds) };
   const kept = await keptOf(claimed, ports);
   if (!kept && 'notice' in claimed.action && ports.parkingPlaces) return { kind: 'unconfirmed' };
   const drain = kept ?? (await confirmed(claimed, policy, ports));
@@ -119,7 +123,8 @@ async function keptOf(claimed: Drain, { parkingPlaces, journal }: Ports): Promis
   try {
     const on = 'notice' in action ? 'notice' : 'lifecycle-action';
     const kept = await parkingPlaces.parkedOn(containerInstance, on);
-    return kept && isSameDrain(kept, claimed) ? kept : undefined;
+    if (!kept || !isSameDrain(kept, claimed)) return undefined;
+    return { ...kept, pollIntervalSeconds: claimed.pollIntervalSeconds };
   } catch (error) {
     journal.record(claimed, { kind: 'refused', doing: 'park', reason: reasonOf(error) });
     return undefined;
@@ -133,7 +138,6 @@ async function confirmed(claimed: Drain, policy: Policy, ports: Ports): Promise<
     hook: undefined,
     parked: undefined,
     containerInstance: undefined,
-    pollIntervalSeconds: policy.pollMinSeconds,
     // Where drains are never parked nobody else remembers it; it still takes an agent that is silent now.
     agentSilence: ports.parkingPlaces ? undefined : claimed.agentSilence,
   };
@@ -181,10 +185,15 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
   for (;;) {
     const observation = state.observation ?? (await observed(state.look, state.drain));
     const nowMs = ports.clock.nowMs();
-    const seen = located(withAgents(state.drain, observation, nowMs, maxSilenceGapSeconds(policy)), observation);
+    const draining = observation.kind === 'draining' ? observation : undefined;
+    const changed = draining && lastSeen ? taskStates(draining) !== taskStates(lastSeen) : false;
+    lastSeen = draining ?? lastSeen;
+    const pollIntervalSeconds = changed ? policy.pollMinSeconds : state.drain.pollIntervalSeconds;
+    const polling = { ...state.drain, pollIntervalSeconds };
+    const seen = located(withAgents(polling, observation, nowMs, maxSilenceGapSeconds(policy)), observation);
     const situation = {
       drain: seen,
-      mayPark: ports.parkingPlaces !== undefined && seen.containerInstance !== undefined,
+      mayPark: ports.parkingPlaces !== undefined && seen.containerInstance !== undefined && !state.staying,
       stoppedTask,
       observation,
       policy,
@@ -197,11 +206,7 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
     const usedPercent = deadlineUsedPercent(seen, hookOf(situation), policy, nowMs);
     toldOnce.journal.record(seen, { kind: 'looked', atMs: nowMs, deadlineUsedPercent: usedPercent });
 
-    const draining = observation.kind === 'draining' ? observation : undefined;
-    const changed = draining && lastSeen ? taskStates(draining) !== taskStates(lastSeen) : false;
-    lastSeen = draining ?? lastSeen;
-
-    const step = await attempted(decision, { ...situation, look: state.look, changed, lastSeen }, toldOnce, looks);
+    const step = await attempted(decision, { ...situation, look: state.look, lastSeen }, toldOnce, looks);
     if ('result' in step) return step.result;
     state = step;
   }
@@ -385,8 +390,6 @@ async function observed(look: Look, drain: Drain): Promise<Observation> {
 /** A situation, and what this invocation saw before it. */
 type Turn = Situation & {
   readonly look: Look;
-  /** The holding tasks are others, or elsewhere in their lives, than at the look before. */
-  readonly changed: boolean;
   /** The last observation of the instance that could be made while it was draining. */
   readonly lastSeen: DrainingObservation | undefined;
 };
@@ -411,13 +414,10 @@ async function attempted(decision: Decision, turn: Turn, ports: Ports, looks: Lo
       const assuming = { ...turn, hookRefused: true };
       return attempted(decide(assuming), assuming, ports, looks);
     }
-    const blind: Turn = {
-      ...turn,
-      observation: { kind: 'unavailable', reason: error.message },
-      mayPark: false, // What is to be done now is not put off.
-      changed: false,
-    };
-    return attempted(decision.kind === 'heartbeat' ? waitingFor(blind) : decide(blind), blind, ports, looks);
+    const blind: Turn = { ...turn, observation: { kind: 'unavailable', reason: error.message }, mayPark: false };
+    const next = decision.kind === 'heartbeat' ? waitingFor(blind) : decide(blind);
+    const step = await attempted(next, blind, ports, looks);
+    return 'result' in step || !step.observation ? step : { ...step, staying: true };
   }
 }
 
@@ -497,7 +497,7 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       return { drain: beaten, look, observation };
     }
     case 'watch': {
-      const pollIntervalSeconds = nextPollIntervalSeconds(drain.pollIntervalSeconds, turn.changed, policy);
+      const pollIntervalSeconds = longerPollIntervalSeconds(drain.pollIntervalSeconds, policy);
       await clock.sleepUntil(decision.untilMs);
       return { drain: { ...drain, pollIntervalSeconds }, look: nextLookAfter(turn, looks) };
     }

@@ -41,6 +41,21 @@ describe('a continuation of a drain that left itself at its place', () => {
     expect(aws.completion()).toBeUndefined();
   });
 
+  it('looks at the pace that it had reached, within the bounds of the policy', async () => {
+    const looksAfter = async (pollIntervalSeconds: number) => {
+      const aws = fakeAws({ parking, tasks: [endless], outages: [{ of: 'auto-scaling', span: [880, 9_999] }] });
+      const parked = await runDrain(drainOf(), POLICY, aws.ports(300));
+      const kept = parked.kind === 'parked' ? parked.drain : drainOf();
+      await aws.ports(1).clock.sleepUntil(AT_MS);
+      const before = aws.calls.length;
+      await continueDrain({ ...kept, pollIntervalSeconds }, { ...POLICY, deadlineSeconds: 900 }, aws.ports(300));
+      return aws.calls.slice(before).filter(({ name }) => name === 'refreshTasks').length;
+    };
+    expect(await looksAfter(POLICY.pollMinSeconds)).toBeGreaterThan(await looksAfter(POLICY.pollMaxSeconds));
+    expect(await looksAfter(300)).toBe(await looksAfter(POLICY.pollMaxSeconds));
+    expect(await looksAfter(0)).toBe(await looksAfter(POLICY.pollMinSeconds));
+  });
+
   it('is not helped by naming the place of another drain', async () => {
     const aws = fakeAws({ parking, tasks: [endless] });
     await runDrain(drainOf(), POLICY, aws.ports(300));

@@ -149,6 +149,14 @@ describe('a parked drain', () => {
     expect(aws.callsNamed('park')).toHaveLength(1);
   });
 
+  it('does not do so either when there is news to tell before its end can be tried again', async () => {
+    const aws = parkedIn({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [890, 920] }] });
+    const { kind } = await aws.runToEnd({ policy: { ...POLICY, deadlineSeconds: 900, stuckFraction: 1 } });
+    expect(kind).toBe('timed-out');
+    expect(aws.announced.map(({ news, atSeconds }) => [news.kind, atSeconds])).toContainEqual(['stuck', 900]);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(920 + POLICY.pollMaxSeconds);
+  });
+
   it('is ended where drains are no longer parked', async () => {
     const aws = parkedIn({ parking: deaf, tasks: [] });
     const parked = { untilMs: START_MS, containerInstances: [], holdingTasks: [] };

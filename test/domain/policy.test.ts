@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
   conflictsIn,
+  longerPollIntervalSeconds,
   lostAtMs,
   maxSilenceGapSeconds,
-  nextPollIntervalSeconds,
   type Policy,
+  pollIntervalWithin,
 } from '../../src/domain/policy.ts';
 import { HOOK, POLICY } from '../fakes.ts';
 
@@ -152,16 +153,11 @@ describe('the silence of an agent is one', () => {
 describe('the poll interval', () => {
   it('grows by half while nothing changes, up to the longest', () => {
     const intervals = [2];
-    for (let i = 0; i < 8; i++) intervals.push(nextPollIntervalSeconds(intervals.at(-1) ?? 0, false, POLICY));
+    for (let i = 0; i < 8; i++) intervals.push(longerPollIntervalSeconds(intervals.at(-1) ?? 0, POLICY));
     expect(intervals).toEqual([2, 3, 4.5, 6.75, 10.125, 15.1875, 20, 20, 20]);
   });
 
-  it('is the shortest again after a change', () => {
-    expect(nextPollIntervalSeconds(20, true, POLICY)).toBe(2);
-  });
-
   it('stays within the bounds of the policy, whatever a continuation brought', () => {
-    expect(nextPollIntervalSeconds(0, false, POLICY)).toBe(2);
-    expect(nextPollIntervalSeconds(300, false, POLICY)).toBe(20);
+    expect([0, 2, 7, 20, 300].map((seconds) => pollIntervalWithin(POLICY, seconds))).toEqual([2, 2, 7, 20, 20]);
   });
 });
