@@ -16,7 +16,7 @@ const USAGE = `npm run soak -- [--days N] [--seed S] [--json] [--write]
 
 const INSTANCES = 200;
 
-async function soak(args: readonly string[]): Promise<void> {
+export async function soak(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -161,4 +161,4 @@ async function write(tables: readonly FigureTable[]): Promise<void> {
   console.error(`Written: ${PAGE}`);
 }
 
-await run(soak, USAGE);
+if (import.meta.main) await run(soak, USAGE);

@@ -9,7 +9,7 @@ import { run, seedFrom, worldsFrom } from './command-line.ts';
 
 const USAGE = 'npm run chaos -- [--worlds N] [--seed S]';
 
-async function chaos(args: readonly string[]): Promise<void> {
+export async function chaos(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -36,4 +36,4 @@ async function chaos(args: readonly string[]): Promise<void> {
   console.log(`In each of them:\n${PROPERTIES.map(({ name }) => `  ${name}`).join('\n')}`);
 }
 
-await run(chaos, USAGE);
+if (import.meta.main) await run(chaos, USAGE);

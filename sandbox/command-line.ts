@@ -51,11 +51,18 @@ export async function run(command: (args: readonly string[]) => Promise<void>, u
   try {
     await command(process.argv.slice(2));
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const misparsed = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    process.stderr.write(misparsed ? `${message}\n${usage}\n` : `${message}\n`);
-    process.exitCode = misparsed || error instanceof UsageError ? 2 : 1;
+    const { status, complaint } = failureOf(error, usage);
+    process.stderr.write(`${complaint}\n`);
+    process.exitCode = status;
   }
+}
+
+/** How a command ends that has thrown this. */
+export function failureOf(error: unknown, usage: string): { readonly status: 1 | 2; readonly complaint: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  const misparsed = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+  if (misparsed) return { status: 2, complaint: `${message}\n${usage}` };
+  return { status: error instanceof UsageError ? 2 : 1, complaint: message };
 }
 
 function oneOf<T extends string>(option: string, value: string, known: readonly T[]): T {

@@ -15,7 +15,7 @@ ${SCENARIO_LINES}`;
 /** Virtual seconds in a second, where somebody watches. */
 const WATCHED_SPEED = 120;
 
-async function drill(args: readonly string[]): Promise<void> {
+export async function drill(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -88,4 +88,4 @@ async function refuseUnwritable(path: string): Promise<void> {
   }
 }
 
-await run(drill, USAGE);
+if (import.meta.main) await run(drill, USAGE);

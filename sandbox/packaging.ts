@@ -100,7 +100,9 @@ async function madeOf(yaml: string, args: readonly string[]): Promise<Made> {
     await writeFile(join(folder, 'serverless.yml'), yaml);
 
     const serverless = join(folder, 'node_modules/serverless/bin/serverless.js');
-    const env = { PATH: process.env['PATH'], HOME: folder, TMPDIR: folder };
+    // Half of its time goes into what it would find again at home: its compiled schema, and what Node has compiled.
+    const home = join(KEPT, 'home');
+    const env = { PATH: process.env['PATH'], HOME: home, TMPDIR: folder, NODE_COMPILE_CACHE: join(home, 'compiled') };
     await promisify(execFile)(process.execPath, [serverless, 'package', ...args], { cwd: folder, env }).catch(
       ({ stdout, stderr }) => {
         throw new Error(`${stdout}${stderr}`);

@@ -21,7 +21,7 @@ const USAGE = `npm run region -- [--port N] [--scenario NAME] [--drainer ${DRAIN
 scenarios:
 ${SCENARIO_LINES}`;
 
-async function serve(args: readonly string[]): Promise<void> {
+export async function serve(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -81,4 +81,4 @@ Ctrl-C ends it.
   close();
 }
 
-await run(serve, USAGE);
+if (import.meta.main) await run(serve, USAGE);

@@ -6,7 +6,7 @@ import { CONTINUATION_VERSION } from '../../src/adapters/event-bridge.ts';
 import { type Deployment, deploymentIn, type Package, packaged, unpack } from '../packaging.ts';
 import type { FunctionSpec, LambdaModel } from '../region/lambda.ts';
 import type { Region } from '../region/region.ts';
-import { type Transport, textOf } from '../region/transport.ts';
+import { type Transport, textOf, UNSIGNED } from '../region/transport.ts';
 import { CLUSTER, GROUP, type Params } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 
@@ -36,14 +36,14 @@ export function installedFrom(build: Build): Install {
     const specOf = async (more: Params, continuationVersion = CONTINUATION_VERSION) => {
       const { deployment, createDrainHandler } = await build({ cluster: CLUSTER, autoScalingGroups: GROUP, ...more });
       const environment = withArns(deployment.environment);
-      const transport = writingVersion(continuationVersion, region.transport);
+      const sdk = { requestHandler: writingVersion(continuationVersion, region.transport), signer: UNSIGNED };
       const spec: FunctionSpec = {
         ...deployment.lambda,
         environment,
         roleArn: `arn:aws:iam::123456789012:role/${deployment.role.name}`,
         onFailure: { arn: ARNS['DeadLetterQueue.Arn'], send: (record) => deadLetters.send(JSON.stringify(record)) },
         load: (clock) => {
-          const handler = createDrainHandler(environment, { clock, transport });
+          const handler = createDrainHandler(environment, { clock, sdk });
           return (event: unknown, context: Context) => handler(event, context);
         },
       };

@@ -107,7 +107,7 @@ export async function continueDrain(event: Drain, policy: Policy, ports: Ports):
   const claimed = { ...event, pollIntervalSeconds: pollIntervalWithin(policy, event.pollIntervalSeconds) };
   const kept = await keptOf(claimed, ports);
   if (!kept && 'notice' in claimed.action && ports.parkingPlaces) return { kind: 'unconfirmed' };
-  const drain = kept ?? (await confirmed(claimed, policy, ports));
+  const drain = kept ?? (await confirmed(claimed, ports));
   if (drain) return runDrain(drain, policy, ports);
   const seen = await observed(looksThrough(ports, policy).full, claimed);
   const holdingTasks = seen.kind === 'draining' ? seen.holdingTasks : [];
@@ -132,7 +132,7 @@ async function keptOf(claimed: Drain, { parkingPlaces, journal }: Ports): Promis
 }
 
 /** What Auto Scaling confirms of the drain; undefined if it waits for no such action. */
-async function confirmed(claimed: Drain, policy: Policy, ports: Ports): Promise<Drain | undefined> {
+async function confirmed(claimed: Drain, ports: Ports): Promise<Drain | undefined> {
   const bare = {
     ...claimed,
     hook: undefined,

@@ -31,8 +31,8 @@ type ToDrain = Extract<Received, { kind: 'drain' | 'continuation' }>;
 /** What a rehearsal may put in place of the machine's own: nothing else of the handler differs there. */
 export interface Seams {
   readonly clock?: Clock;
-  /** How requests reach AWS; where AWS is, the SDK's own configuration says. */
-  readonly transport?: NonNullable<ECSClientConfig['requestHandler']>;
+  /** How the SDK's clients sign requests, and how these reach AWS; where AWS is, the SDK's own configuration says. */
+  readonly sdk?: Pick<ECSClientConfig, 'requestHandler' | 'signer'>;
 }
 
 /**
@@ -41,19 +41,18 @@ export interface Seams {
  */
 export function createDrainHandler(
   env: Readonly<Record<string, string | undefined>>,
-  { clock = systemClock, transport }: Seams = {},
+  { clock = systemClock, sdk }: Seams = {},
 ) {
   const settings = settingsFrom(env);
   const logger = new Logger();
   if (settings.dryRun) logger.appendPersistentKeys({ dryRun: true });
   const journal = powertoolsJournal(logger, new Metrics());
-  const configuration = { ...SDK_BOUNDS, ...(transport && { requestHandler: transport }) };
+  const configuration = { ...SDK_BOUNDS, ...sdk };
   const containerInstances = ecsContainerInstances(new ECSClient(configuration), {
     readStopTimeouts: settings.policy.stopStragglers !== 'none',
   });
   const autoScaling = new AutoScalingClient(configuration);
-  const handOver = { ...HAND_OVER_BOUNDS, ...(transport && { requestHandler: transport }) };
-  const eventBridge = new EventBridgeClient(handOver);
+  const eventBridge = new EventBridgeClient({ ...HAND_OVER_BOUNDS, ...sdk });
   const continuations = eventBridgeContinuations(eventBridge, settings.eventSource);
   const announcements = eventBridgeAnnouncements(eventBridge, settings.eventSource, settings.dryRun);
   const parkingPlaces =

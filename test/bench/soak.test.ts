@@ -1,7 +1,7 @@
-import { execFile } from 'node:child_process';
-import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { soak as soakCommand } from '../../bench/soak.ts';
 import { type Soak, soaked } from '../../bench/soaked.ts';
+import { failureOf } from '../../sandbox/command-line.ts';
 
 const SHORT = { instances: 20, days: 1, seed: 1 } as const;
 
@@ -49,22 +49,16 @@ it('the same day with nobody who drains kills what was on its instances', async 
 });
 
 describe('npm run soak', () => {
-  const soakCommand = (...args: string[]) =>
-    new Promise<{ status: number; stderr: string }>((done) => {
-      const script = join(resolve(import.meta.dirname, '../..'), 'bench/soak.ts');
-      execFile(process.execPath, [script, ...args], (error, _, stderr) => {
-        done({ status: error ? Number(error.code) : 0, stderr });
-      });
-    });
-
   it.each([
     [['--days', '0'], '--days 0 is not a whole number from 1 to 366.'],
     [['--days', 'x'], '--days x is not a whole number from 1 to 366.'],
     [['--seed', '1.5'], '--seed 1.5 is not a whole number from 0 to 999999999.'],
     [['--hours', '1'], "Unknown option '--hours'"],
   ])('refuses %j in a sentence', async (args, sentence) => {
-    const { status, stderr } = await soakCommand(...args);
-    expect(status).toBe(2);
-    expect(stderr).toContain(sentence);
+    const failure = await soakCommand(args).then(
+      () => undefined,
+      (error: unknown) => failureOf(error, ''),
+    );
+    expect(failure).toMatchObject({ status: 2, complaint: expect.stringContaining(sentence) });
   });
 });

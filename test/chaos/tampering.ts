@@ -20,8 +20,8 @@ export function withBug(tamper: (call: Call) => Promise<{ status: number; body: 
     const { deployment, createDrainHandler } = await fromSource(params);
     return {
       deployment,
-      createDrainHandler: (env, { transport: handler, ...seams } = {}) => {
-        const transport = handler as Transport;
+      createDrainHandler: (env, { sdk, ...seams } = {}) => {
+        const transport = sdk?.requestHandler as Transport;
         const handle: Transport['handle'] = async (request, options) => {
           let headers = {};
           const carry = async () => {
@@ -34,7 +34,7 @@ export function withBug(tamper: (call: Call) => Promise<{ status: number; body: 
             response: new HttpResponse({ statusCode: status, headers, body: Readable.from([Buffer.from(body)]) }),
           };
         };
-        return createDrainHandler(env, { ...seams, transport: { handle } });
+        return createDrainHandler(env, { ...seams, sdk: { ...sdk, requestHandler: { handle } } });
       },
     };
   };

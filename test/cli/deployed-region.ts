@@ -106,7 +106,7 @@ export async function deployedRegion(world: World = {}) {
     roleArn: 'arn:aws:iam::123456789012:role/drain',
     onFailure: { arn: QUEUE_ARN, send: (record) => queue.send(JSON.stringify(record)) },
     load: (clock) => {
-      const handler = createDrainHandler(environment, { clock, transport: region.transport });
+      const handler = createDrainHandler(environment, { clock, sdk: { requestHandler: region.transport } });
       return (event: unknown, context: Context) => handler(event, context);
     },
   });

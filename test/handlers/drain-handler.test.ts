@@ -114,7 +114,10 @@ afterEach(() => {
 });
 
 /** Loads the handler into a function of the Region. */
-function deploy(environment: Record<string, string>, seams: Seams = { transport: region.transport }): LambdaModel {
+function deploy(
+  environment: Record<string, string>,
+  seams: Seams = { sdk: { requestHandler: region.transport } },
+): LambdaModel {
   return region.deploy({
     name: 'ecs-drain',
     timeoutSeconds: 300,

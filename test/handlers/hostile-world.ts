@@ -4,6 +4,7 @@ import { captureLogs, type LogLine } from '../../sandbox/logs.ts';
 import { playGlobals } from '../../sandbox/region/globals.ts';
 import type { LambdaModel } from '../../sandbox/region/lambda.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
+import { UNSIGNED } from '../../sandbox/region/transport.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { START_MS } from '../fakes.ts';
 
@@ -127,7 +128,10 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
       name: 'ecs-drain',
       timeoutSeconds: 300,
       load: (clock) => {
-        const handler = createDrainHandler({ ...ENVIRONMENT, ...environment }, { clock, transport });
+        const handler = createDrainHandler(
+          { ...ENVIRONMENT, ...environment },
+          { clock, sdk: { requestHandler: transport, signer: UNSIGNED } },
+        );
         return async (event: unknown, context: Context) => {
           try {
             return await handler(event, context);

@@ -6,6 +6,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
+import { chaos } from '../../sandbox/chaos.ts';
+import { failureOf } from '../../sandbox/command-line.ts';
+import { drill } from '../../sandbox/drill.ts';
+import { serve } from '../../sandbox/region-server.ts';
 import type { DrillResult } from '../../sandbox/result.ts';
 import { CALM } from '../chaos/samples.ts';
 
@@ -27,6 +31,15 @@ function command(script: string, ...args: string[]): Promise<{ status: number; s
       },
     );
   });
+}
+
+/** What the command would end with, had it been called. */
+async function expectRefusal(refused: Promise<void>, sentence: string): Promise<void> {
+  const failure = await refused.then(
+    () => undefined,
+    (error: unknown) => failureOf(error, ''),
+  );
+  expect(failure).toMatchObject({ status: 2, complaint: expect.stringContaining(sentence) });
 }
 
 describe('npm run drill', { timeout: 60_000 }, () => {
@@ -84,11 +97,11 @@ describe('npm run drill', { timeout: 60_000 }, () => {
     ],
     [['--fast'], "Unknown option '--fast'"],
     [['rolling-update'], "Unexpected argument 'rolling-update'"],
-  ])('refuses %j in a sentence, with exit status 2', async (args, sentence) => {
-    const { status, stdout, stderr } = await command('drill.ts', ...args);
-    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    expect(stderr).toContain(sentence);
-    expect(stderr).not.toContain('    at ');
+  ])('refuses %j in a sentence, with exit status 2', (args, sentence) => expectRefusal(drill(args), sentence));
+
+  it('says what it refuses on stderr, and nothing else anywhere', async () => {
+    const stderr = '--seed x is not a whole number from 0 to 999999999.\n';
+    expect(await command('drill.ts', '--seed', 'x')).toEqual({ status: 2, stdout: '', stderr });
   });
 });
 
@@ -109,11 +122,12 @@ describe('npm run chaos', { timeout: 60_000 }, () => {
     [['--seed', 'x'], '--seed x is not a whole number from 0 to 999999999.'],
     [['--world', '5'], "Unknown option '--world'"],
     [['5'], "Unexpected argument '5'"],
-  ])('refuses %j in a sentence, with exit status 2', async (args, sentence) => {
-    const { status, stdout, stderr } = await command('chaos.ts', ...args);
+  ])('refuses %j in a sentence, with exit status 2', (args, sentence) => expectRefusal(chaos(args), sentence));
+
+  it('says how it is called where it is called with what it does not know', async () => {
+    const { status, stdout, stderr } = await command('chaos.ts', '--world', '5');
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    expect(stderr).toContain(sentence);
-    expect(stderr).not.toContain('    at ');
+    expect(stderr).toMatch(/^Unknown option '--world'.*\nnpm run chaos -- /);
   });
 });
 
@@ -128,8 +142,6 @@ describe('npm run region', { timeout: 60_000 }, () => {
     expect(stderr).toBe(`Port ${port} is in use: name another with --port, or leave it out for a free one.\n`);
   });
 
-  it('refuses a port that is none', async () => {
-    const { status, stderr } = await command('region-server.ts', '--port', '70000');
-    expect({ status, stderr }).toEqual({ status: 2, stderr: '--port 70000 is not a whole number from 0 to 65535.\n' });
-  });
+  it('refuses a port that is none', () =>
+    expectRefusal(serve(['--port', '70000']), '--port 70000 is not a whole number from 0 to 65535.'));
 });
