@@ -65,19 +65,14 @@ interface Figures {
   readonly runs: readonly Run[];
 }
 
-async function bench(args: readonly string[]): Promise<void> {
+async function bench(args: string[]): Promise<void> {
   const { values } = parseArgs({
-    args: [...args],
+    args,
     options: {
       json: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(USAGE);
-    return;
-  }
   if (values.write) await refuseUnwritable();
   const figures = await measured();
   const tables = tablesOf(figures);

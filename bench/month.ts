@@ -2,7 +2,7 @@ import { AwsError } from '../sandbox/region/aws-error.ts';
 import { rollingUpdate } from '../sandbox/region/deployments.ts';
 import { type Faults, NO_FAULTS } from '../sandbox/region/faults.ts';
 import type { Region } from '../sandbox/region/region.ts';
-import { CLUSTER, GROUP, group, replicas, type Scenario } from '../sandbox/scenarios.ts';
+import { CLUSTER, GROUP, group, logRouter, replicas, type Scenario } from '../sandbox/scenarios.ts';
 
 /** What a cluster goes through in a month: the world of the soak. docs/soak.md says how realistic that is. */
 
@@ -68,14 +68,7 @@ export function month({ instances, days }: Span, onWarning: (warned: Warned) => 
       replicas('api', instances, { ...behind(120), memoryMiB: 768 }),
       replicas('legacy', Math.round(instances / 2), { ...behind(300), memoryMiB: 768 }),
       replicas('worker', instances, { memoryMiB: 512, stopTimeoutSeconds: 120, stopsAfterSeconds: 90 }),
-      {
-        ...replicas('log-router', 0),
-        strategy: 'DAEMON',
-        memoryMiB: 256,
-        cpuUnits: 64,
-        startSeconds: 10,
-        stopTimeoutSeconds: 10,
-      },
+      logRouter,
     ],
     jobs: [],
     params: { spotInterruptions: 'true' },

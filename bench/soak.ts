@@ -16,21 +16,16 @@ const USAGE = `npm run soak -- [--days N] [--seed S] [--json] [--write]
 
 const INSTANCES = 200;
 
-export async function soak(args: readonly string[]): Promise<void> {
+export async function soak(args: string[]): Promise<void> {
   const { values } = parseArgs({
-    args: [...args],
+    args,
     options: {
       days: { type: 'string', default: '30' },
       seed: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(USAGE);
-    return;
-  }
   const span = { instances: INSTANCES, days: daysFrom(values.days), seed: seedFrom(values.seed) };
   if (values.write) await refuseUnwritable();
   const undrained = await soaked({ ...span, drainer: 'none' });

@@ -9,19 +9,14 @@ import { run, seedFrom, worldsFrom } from './command-line.ts';
 
 const USAGE = 'npm run chaos -- [--worlds N] [--seed S]';
 
-export async function chaos(args: readonly string[]): Promise<void> {
+export async function chaos(args: string[]): Promise<void> {
   const { values } = parseArgs({
-    args: [...args],
+    args,
     options: {
       worlds: { type: 'string', default: '1000' },
       seed: { type: 'string', default: '1' },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(USAGE);
-    return;
-  }
   const [most, seed] = [worldsFrom(values.worlds), seedFrom(values.seed)];
   const among = fc.oneof({ arbitrary: worlds('park'), weight: 2 }, { arbitrary: worlds('watch'), weight: 1 });
   let played = 0;

@@ -41,15 +41,23 @@ export function speedFrom(value: string): number {
   throw new UsageError(`--speed ${value} is not a number of virtual seconds in a second, such as 60.`);
 }
 
-/** Runs a command: what it throws is told in a sentence, with exit status 2 for a mistake in what was typed, else 1. */
-export async function run(command: (args: readonly string[]) => Promise<void>, usage: string): Promise<void> {
+/**
+ * Runs a command, or tells its usage where `--help` is asked for. What it throws is told in a sentence, with exit status 2 for
+ * a mistake in what was typed, else 1.
+ */
+export async function run(command: (args: string[]) => Promise<void>, usage: string): Promise<void> {
   // Whoever reads has had enough, as `head` has.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     process.exit();
   });
+  const args = process.argv.slice(2);
+  if (args.includes('--help')) {
+    console.log(usage);
+    return;
+  }
   try {
-    await command(process.argv.slice(2));
+    await command(args);
   } catch (error) {
     const { status, complaint } = failureOf(error, usage);
     process.stderr.write(`${complaint}\n`);

@@ -15,9 +15,9 @@ ${SCENARIO_LINES}`;
 /** Virtual seconds in a second, where somebody watches. */
 const WATCHED_SPEED = 120;
 
-export async function drill(args: readonly string[]): Promise<void> {
+export async function drill(args: string[]): Promise<void> {
   const { values } = parseArgs({
-    args: [...args],
+    args,
     options: {
       scenario: { type: 'string' },
       world: { type: 'string' },
@@ -26,13 +26,8 @@ export async function drill(args: readonly string[]): Promise<void> {
       speed: { type: 'string' },
       json: { type: 'boolean', default: false },
       report: { type: 'string' },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(USAGE);
-    return;
-  }
   const { json, report } = values;
   const world = values.world === undefined ? undefined : await worldIn(values.world);
   if (world && values.scenario !== undefined) {

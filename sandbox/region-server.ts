@@ -21,22 +21,17 @@ const USAGE = `npm run region -- [--port N] [--scenario NAME] [--drainer ${DRAIN
 scenarios:
 ${SCENARIO_LINES}`;
 
-export async function serve(args: readonly string[]): Promise<void> {
+export async function serve(args: string[]): Promise<void> {
   const { values } = parseArgs({
-    args: [...args],
+    args,
     options: {
       port: { type: 'string', default: '0' },
       scenario: { type: 'string', default: 'rolling-update' },
       drainer: { type: 'string', default: 'ecs-drain' },
       seed: { type: 'string', default: '1' },
       speed: { type: 'string', default: '1' },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    console.log(USAGE);
-    return;
-  }
   const port = portFrom(values.port);
   const speed = speedFrom(values.speed);
   const rehearsal = {

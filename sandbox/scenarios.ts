@@ -64,7 +64,7 @@ export const replicas = (name: string, desiredCount: number, more: Partial<Servi
 
 const behindLoadBalancer = { loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 50 } };
 
-const logRouter: ServiceSpec = {
+export const logRouter: ServiceSpec = {
   ...replicas('log-router', 0),
   strategy: 'DAEMON',
   memoryMiB: 256,

@@ -11,38 +11,7 @@ import { listen, type WireCall } from '../../sandbox/region/wire.ts';
 import type { Drain } from '../../src/domain/drain.ts';
 import { createDrainHandler, type Seams } from '../../src/handlers/drain-handler.ts';
 import { START_MS } from '../fakes.ts';
-
-const ENVIRONMENT = {
-  CLUSTER: 'prod',
-  AUTO_SCALING_GROUPS: 'web,workers',
-  LIFECYCLE_HOOK: 'ecs-drain',
-  DEADLINE_SECONDS: '1800',
-  DEADLINE_RESULT: 'CONTINUE',
-  STOP_STRAGGLERS: 'none',
-  DEREGISTRATION_DELAY_SECONDS: '300',
-  AGENT_GRACE_SECONDS: '900',
-  HEARTBEAT_TIMEOUT_SECONDS: '3600',
-  HEARTBEAT_FRACTION: '0.5',
-  POLL_MIN_SECONDS: '2',
-  POLL_MAX_SECONDS: '20',
-  MARGIN_SECONDS: '20',
-  FUNCTION_TIMEOUT_SECONDS: '300',
-  EVENT_SOURCE: 'ecs-drain.test',
-  WAITING: 'watch',
-  STUCK_FRACTION: '0.5',
-  SPOT_INTERRUPTIONS: 'false',
-  REBALANCE_RECOMMENDATIONS: 'false',
-  DRY_RUN: 'false',
-};
-
-const PARKING = {
-  ...ENVIRONMENT,
-  WAITING: 'park',
-  SCHEDULE_GROUP: 'ecs-drain-test',
-  SCHEDULE_ROLE_ARN: 'arn:aws:iam::123456789012:role/parking',
-  EVENT_BUS_ARN: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
-  DEAD_LETTER_QUEUE_ARN: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
-};
+import { PARKING, WATCHING } from './environment.ts';
 
 const TASK = { cluster: 'prod', memoryMiB: 512, cpuUnits: 128, stopTimeoutSeconds: 30 };
 
@@ -100,7 +69,7 @@ beforeEach(() => {
   }
   INSTANCE = instanceOf['web'] ?? '';
   region.autoScaling.putLifecycleHook(HOOK);
-  lambda = deploy(ENVIRONMENT);
+  lambda = deploy(WATCHING);
   // A rule that lets everything through: what to do with it is the handler's to decide.
   const pattern = {
     source: ['aws.autoscaling', 'ecs-drain.test'],
@@ -206,7 +175,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
   });
 
   it('stops stragglers in time for their grace when the settings say so', async () => {
-    lambda = deploy({ ...ENVIRONMENT, STOP_STRAGGLERS: 'standalone' });
+    lambda = deploy({ ...WATCHING, STOP_STRAGGLERS: 'standalone' });
     runTask('endless', 1_000_000);
     await minutes(1);
     terminate();
@@ -490,7 +459,7 @@ describe('drains that are parked', () => {
     terminate();
     await parked();
     const { invocations } = lambda;
-    lambda = deploy(ENVIRONMENT);
+    lambda = deploy(WATCHING);
     await settle();
     expect(invocations).toMatchObject([{ result: { kind: 'parked' } }]);
     expect(outcomes()).toEqual(['drained']);
@@ -527,7 +496,7 @@ describe('events', () => {
   );
 
   it('of an instance in a cluster that does not exist fail with the sentence that mends it', async () => {
-    lambda = deploy({ ...ENVIRONMENT, CLUSTER: 'prd' });
+    lambda = deploy({ ...WATCHING, CLUSTER: 'prd' });
     terminate();
     await region.time.runUntil(() => lambda.invocations.length > 0);
     expect(lambda.invocations[0]?.error).toMatch(/Cluster not found.*Mend the setting `cluster`/);
@@ -541,7 +510,7 @@ describe('where AWS is', () => {
     const { url, close } = await listen(region.answer);
     process.env['AWS_ENDPOINT_URL'] = url;
     ends.push(close, () => delete process.env['AWS_ENDPOINT_URL']);
-    lambda = deploy(ENVIRONMENT, {});
+    lambda = deploy(WATCHING, {});
     terminate();
     await region.time.runUntil(() => region.terminated.has(INSTANCE));
     expect(region.autoScaling.completions).toMatchObject([{ result: 'CONTINUE', by: 'completion' }]);
@@ -550,7 +519,7 @@ describe('where AWS is', () => {
 
 describe('settings that cannot be used', () => {
   it('fail before any event is taken', () => {
-    expect(() => createDrainHandler({ ...ENVIRONMENT, MARGIN_SECONDS: '120', FUNCTION_TIMEOUT_SECONDS: '60' })).toThrow(
+    expect(() => createDrainHandler({ ...WATCHING, MARGIN_SECONDS: '120', FUNCTION_TIMEOUT_SECONDS: '60' })).toThrow(
       /functionTimeoutSeconds 60 - marginSeconds 120 = -60 s/,
     );
   });

@@ -1,13 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  DEADLINE_SECONDS,
-  type ENVIRONMENT,
-  EVENT_SOURCE,
-  type HostileWorld,
-  inHostileWorld,
-  misdeedsIn,
-} from './hostile-world.ts';
+import { DEADLINE_SECONDS, EVENT_SOURCE } from './environment.ts';
+import { type ENVIRONMENT, type HostileWorld, inHostileWorld, misdeedsIn } from './hostile-world.ts';
 
 /** Who may put events on the bus can write a continuation of their own, or send an old one again. */
 

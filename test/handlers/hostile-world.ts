@@ -7,40 +7,11 @@ import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import { UNSIGNED } from '../../sandbox/region/transport.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { START_MS } from '../fakes.ts';
+import { DEADLINE_SECONDS, EVENT_SOURCE, OUR_HOOK, PARKING, SCHEDULE_GROUP } from './environment.ts';
 
 /** The deployed function in a small Region of which it may touch only a part, and all that it tries to change. */
 
-export const DEADLINE_SECONDS = 1_800;
-export const EVENT_SOURCE = 'ecs-drain.test';
-export const SCHEDULE_GROUP = 'ecs-drain-test';
-export const OUR_HOOK = 'ecs-drain';
-
-export const ENVIRONMENT = {
-  CLUSTER: 'prod',
-  AUTO_SCALING_GROUPS: 'web,workers',
-  LIFECYCLE_HOOK: OUR_HOOK,
-  DEADLINE_SECONDS: String(DEADLINE_SECONDS),
-  DEADLINE_RESULT: 'CONTINUE',
-  STOP_STRAGGLERS: 'none',
-  DEREGISTRATION_DELAY_SECONDS: '300',
-  AGENT_GRACE_SECONDS: '900',
-  HEARTBEAT_TIMEOUT_SECONDS: '3600',
-  HEARTBEAT_FRACTION: '0.5',
-  POLL_MIN_SECONDS: '2',
-  POLL_MAX_SECONDS: '20',
-  MARGIN_SECONDS: '20',
-  FUNCTION_TIMEOUT_SECONDS: '300',
-  EVENT_SOURCE,
-  WAITING: 'park',
-  STUCK_FRACTION: '0.5',
-  SPOT_INTERRUPTIONS: 'true',
-  REBALANCE_RECOMMENDATIONS: 'true',
-  DRY_RUN: 'false',
-  SCHEDULE_GROUP,
-  SCHEDULE_ROLE_ARN: 'arn:aws:iam::123456789012:role/parking',
-  EVENT_BUS_ARN: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
-  DEAD_LETTER_QUEUE_ARN: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
-};
+export const ENVIRONMENT = { ...PARKING, SPOT_INTERRUPTIONS: 'true', REBALANCE_RECOMMENDATIONS: 'true' };
 
 const TASK = { memoryMiB: 512, cpuUnits: 128, stopTimeoutSeconds: 30 };
 const GROUP = { minSize: 0, maxSize: 4, desiredCapacity: 2, memoryMiB: 4_096, cpuUnits: 2_048, launchSeconds: 60 };

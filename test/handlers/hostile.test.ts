@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { RejectedEvent } from '../../src/handlers/events.ts';
 import { START_MS } from '../fakes.ts';
-import { EVENT_SOURCE, type HostileWorld, inHostileWorld, misdeedsIn } from './hostile-world.ts';
+import { EVENT_SOURCE } from './environment.ts';
+import { type HostileWorld, inHostileWorld, misdeedsIn } from './hostile-world.ts';
 
 type Json = Record<string, unknown>;
 type Path = readonly string[];
