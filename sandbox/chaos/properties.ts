@@ -137,11 +137,15 @@ function copiesIn({ world, works, deliveries, calls }: Played): number {
 }
 
 /**
- * How often a sweep may take a drain for lost that is alive: where drains watch, one whose instance registered anew; and one
- * that has no place, for its heartbeats are due too often to park, or the Scheduler refused.
+ * How often a sweep may take a drain for lost that is alive: where drains watch, one whose instance is ACTIVE, for it registered
+ * anew, or the drain could not come to setting it to DRAINING; and one that has no place, for its heartbeats are due too often to park, or the
+ * Scheduler refused.
  */
 function mistakenSweeps(world: World): number {
-  if (world.waiting === 'watch') return world.registrations.length;
+  if (world.waiting === 'watch') {
+    const untold = world.outages.filter(({ what }) => what.startsWith('ECS') || what === 'deliveries are refused');
+    return world.registrations.length + untold.reduce((sum, { forSeconds }) => sum + 1 + Math.ceil(forSeconds / 60), 0);
+  }
   const neverParks = !parksAlways(world) || world.outages.some(({ what }) => what.startsWith('Scheduler'));
   return neverParks ? 3 : 0;
 }
