@@ -1,5 +1,13 @@
 import { type Facts, NO_FACTS } from '../src/domain/blockers.ts';
-import type { ContainerInstance, Drain, HoldingTask, HookLimits, LifecycleResult, Task } from '../src/domain/drain.ts';
+import type {
+  ContainerInstance,
+  Drain,
+  HoldingTask,
+  HookLimits,
+  LifecycleHook,
+  LifecycleResult,
+  Task,
+} from '../src/domain/drain.ts';
 import { isSameDrain, newDrain } from '../src/domain/drain.ts';
 import type { Policy } from '../src/domain/policy.ts';
 import { type ActionAnswer, type JournalEntry, type News, type Ports, Unavailable } from '../src/domain/ports.ts';
@@ -105,6 +113,8 @@ export interface World {
   readonly instances?: readonly FakeInstance[];
   readonly tasks?: readonly FakeTask[];
   readonly hook?: HookLimits;
+  /** What else Auto Scaling says of the group's two hooks: ours, and another of ours. */
+  readonly hooks?: Partial<LifecycleHook>;
   /** Spans of seconds in which a port throws Unavailable; another error, if it is denied. */
   readonly outages?: readonly { readonly of: ApiGroup; readonly span: readonly [number, number]; denied?: boolean }[];
   /** How old what ECS says of tasks is. */
@@ -321,6 +331,10 @@ export function fakeAws(world: World) {
       async hookLimits() {
         called('hookLimits', 'auto-scaling');
         return hook;
+      },
+      async hooksOf() {
+        called('hooksOf', 'auto-scaling');
+        return ['another-of-ours', ACTION.lifecycleHook].map((name) => ({ name, limits: hook, ...world.hooks }));
       },
       async heldInstances(autoScalingGroups) {
         called('heldInstances', 'auto-scaling', autoScalingGroups);

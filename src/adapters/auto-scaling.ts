@@ -17,24 +17,34 @@ export const MANAGED_DRAINING_HOOK = 'ecs-managed-draining-termination-hook';
 export function autoScalingLifecycleActions(client: AutoScalingClient, signal: AbortSignal): LifecycleActions {
   const sending = { abortSignal: signal };
 
+  const hooksOf = async (autoScalingGroup: string) => {
+    const { LifecycleHooks: hooks = [] } = await awsCall(`describe the hooks of ${autoScalingGroup}`, () =>
+      client.send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: autoScalingGroup }), sending),
+    );
+    return hooks.flatMap(({ LifecycleHookName: name = '', HeartbeatTimeout, GlobalTimeout, NotificationMetadata }) => {
+      if (HeartbeatTimeout === undefined) return [];
+      const limits = hookLimits(HeartbeatTimeout);
+      const globalTimeoutSeconds = GlobalTimeout ?? limits.globalTimeoutSeconds;
+      return { name, limits: { ...limits, globalTimeoutSeconds }, notificationMetadata: NotificationMetadata };
+    });
+  };
+
   return {
     async hookLimits({ autoScalingGroup, lifecycleHook }) {
-      const { LifecycleHooks: hooks = [] } = await awsCall(`describe the hooks of ${autoScalingGroup}`, () =>
-        client.send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: autoScalingGroup }), sending),
-      );
-      const ours = hooks.find(({ LifecycleHookName: name }) => name === lifecycleHook);
-      if (ours?.HeartbeatTimeout === undefined) {
+      const hooks = await hooksOf(autoScalingGroup);
+      const ours = hooks.find(({ name }) => name === lifecycleHook);
+      if (!ours) {
         throw new Error(
           `Auto Scaling has no hook ${lifecycleHook} on group ${autoScalingGroup}, though it sent its event: somebody deleted the hook. Deploy again to create it.`,
         );
       }
-      const limits = hookLimits(ours.HeartbeatTimeout);
       return {
-        ...limits,
-        globalTimeoutSeconds: ours.GlobalTimeout ?? limits.globalTimeoutSeconds,
-        ...(hooks.some(({ LifecycleHookName: name }) => name === MANAGED_DRAINING_HOOK) && { managedDraining: true }),
+        ...ours.limits,
+        ...(hooks.some(({ name }) => name === MANAGED_DRAINING_HOOK) && { managedDraining: true }),
       };
     },
+
+    hooksOf,
 
     async heldInstances(autoScalingGroups) {
       const groups = await awsCall(`describe group ${autoScalingGroups.join(', ')}`, async () => {

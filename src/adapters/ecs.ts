@@ -162,7 +162,7 @@ function containerInstancesUntil(
       group: group ?? 'no group',
       lastStatus,
       stopRequested: desiredStatus === 'STOPPED',
-      stopTimeoutSeconds: stopTimeoutsSeconds.get(taskDefinitionArn ?? '') ?? DEFAULT_STOP_TIMEOUT_SECONDS,
+      stopTimeoutSeconds: stopTimeoutsSeconds.get(taskDefinitionArn ?? ''),
       statusSinceMs: statusSinceMs(task),
       startedBy: task.startedBy,
     };
@@ -182,6 +182,10 @@ function containerInstancesUntil(
     const what = `ask for the scale-in protection of ${tasks.length} tasks of cluster ${cluster}`;
     const answer = await awsCall(what, () =>
       client.send(new GetTaskProtectionCommand({ cluster, tasks }), { abortSignal }),
+    );
+    refuseFailures(
+      answer.failures?.filter(({ reason }) => reason !== 'TASK_NOT_VALID'),
+      what,
     );
     return (answer.protectedTasks ?? [])
       .filter(({ protectionEnabled }) => protectionEnabled)

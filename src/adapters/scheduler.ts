@@ -100,32 +100,37 @@ export function schedulerParkingPlaces({ client, place, clock, read }: Scheduler
       park: (drain, untilMs, onPlace) =>
         awsCall(`park the drain of ${drain.action.instanceId}`, async () => {
           const schedule = scheduleOf(drain, untilMs);
-          const create = () => client.send(new CreateScheduleCommand(schedule), sending);
+          // Whoever was faster goes on with the drain.
+          const created = async () => {
+            try {
+              await client.send(new CreateScheduleCommand(schedule), sending);
+              return 'parked';
+            } catch (error) {
+              if (error instanceof ConflictException) return 'taken';
+              throw error;
+            }
+          };
           // Whether an update makes one come again that has come is nowhere said (facts 36). A crash between the two is
           // made good by Lambda, which tries the event again.
-          const createAnew = async () => {
+          const createdAnew = async () => {
             await remove(nameOf(drain));
-            await create();
+            return created();
           };
           switch (onPlace) {
             case 'new':
-              try {
-                await create();
-              } catch (error) {
-                if (!(error instanceof ConflictException)) throw error;
-                if (await isParked(drain)) return 'taken';
-                await createAnew(); // What is there was left by a drain that came to no end.
-              }
-              return 'parked';
+              if ((await created()) === 'parked') return 'parked';
+              // Or what is there was left by a drain that came to no end.
+              return (await isParked(drain)) ? 'taken' : createdAnew();
             case 'own':
-              await client.send(new UpdateScheduleCommand(schedule), sending).catch((error) => {
+              try {
+                await client.send(new UpdateScheduleCommand(schedule), sending);
+                return 'parked';
+              } catch (error) {
                 if (!(error instanceof ResourceNotFoundException)) throw error;
-                return create();
-              });
-              return 'parked';
+                return created();
+              }
             case 'spent':
-              await createAnew();
-              return 'parked';
+              return createdAnew();
             default:
               return unreachable(onPlace);
           }

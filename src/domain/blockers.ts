@@ -105,10 +105,14 @@ export interface Explanation {
   readonly unknown: readonly string[];
 }
 
+const STOP_TIMEOUTS_UNREAD = 'Stop timeouts are read only where stopStragglers is on.';
+
 /** The explanation, from what ECS said. */
 export function explanationOf(tasks: readonly HoldingTask[], circumstances: Circumstances): Explanation {
   const { nowMs, facts } = circumstances;
-  return { atMs: nowMs, blockers: blockersOf(tasks, circumstances), unknown: facts.unknown };
+  const unread = tasks.some((task) => task.stopTimeoutSeconds === undefined && isTold(task));
+  const unknown = unread ? [...facts.unknown, STOP_TIMEOUTS_UNREAD] : facts.unknown;
+  return { atMs: nowMs, blockers: blockersOf(tasks, circumstances), unknown };
 }
 
 /** What holds the instance: each task in exactly one blocker, those that only wait for others last. */
@@ -225,15 +229,18 @@ function newest(events: readonly ServiceEvent[], about: RegExp): ServiceEvent | 
   return events.filter(({ message }) => about.test(message)).toSorted((a, b) => b.atMs - a.atMs)[0];
 }
 
+function isTold(task: HoldingTask): boolean {
+  return task.stopRequested || isLeaving(task);
+}
+
 /**
  * A task that was told to stop has its timeout from then on, or from later: ECS does not tell when SIGTERM came. After the
  * deadline every task that runs is late, which says nothing of its timeout.
  */
 function timeoutCause(task: HoldingTask, { nowMs, deadlineAtMs }: Circumstances): Cause[] {
   const { lastStatus, stopTimeoutSeconds } = task;
-  if (lastStatus === 'DEPROVISIONING') return []; // Its containers have ended.
-  const isTold = task.stopRequested || isLeaving(task);
-  const toldAtMs = isTold ? (task.statusSinceMs ?? nowMs) : nowMs;
+  if (stopTimeoutSeconds === undefined || lastStatus === 'DEPROVISIONING') return []; // Its containers have ended.
+  const toldAtMs = isTold(task) ? (task.statusSinceMs ?? nowMs) : nowMs;
   const isLate = toldAtMs + stopTimeoutSeconds * 1000 > deadlineAtMs && toldAtMs < deadlineAtMs;
   return isLate ? [{ kind: 'stop-timeout', stopTimeoutSeconds }] : [];
 }

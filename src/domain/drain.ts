@@ -36,6 +36,14 @@ export interface HookLimits {
   readonly managedDraining?: boolean | undefined;
 }
 
+/** A lifecycle hook of a group. */
+export interface LifecycleHook {
+  readonly name: string;
+  readonly limits: HookLimits;
+  /** Free text of whoever created it. */
+  readonly notificationMetadata?: string | undefined;
+}
+
 const MAX_HEARTBEAT_TIMEOUTS = 100;
 const MAX_WAIT_SECONDS = 48 * 60 * 60;
 
@@ -131,8 +139,8 @@ export interface HoldingTask extends Located {
   readonly lastStatus: string;
   /** Somebody has asked ECS to stop it already. */
   readonly stopRequested: boolean;
-  /** SIGTERM to SIGKILL, the longest of its containers. */
-  readonly stopTimeoutSeconds: number;
+  /** SIGTERM to SIGKILL, the longest of its containers; undefined where nobody asked for it. */
+  readonly stopTimeoutSeconds: number | undefined;
   /** Since when it is where it is, as near as ECS tells: of one that is leaving, since it was told to. */
   readonly statusSinceMs?: number | undefined;
   /** A deployment's id, or what RunTask was given. */
@@ -293,7 +301,8 @@ export function isEnding({ lastStatus }: HoldingTask): boolean {
 /** The task that is likely to stop last: the least far in its life, then the one with the longest stop timeout. */
 export function lastToStop(tasks: readonly HoldingTask[]): HoldingTask | undefined {
   const stage = ({ lastStatus }: HoldingTask) => STAGES.indexOf(lastStatus);
-  return tasks.toSorted((a, b) => stage(a) - stage(b) || b.stopTimeoutSeconds - a.stopTimeoutSeconds)[0];
+  const timeout = ({ stopTimeoutSeconds = 0 }: HoldingTask) => stopTimeoutSeconds;
+  return tasks.toSorted((a, b) => stage(a) - stage(b) || timeout(b) - timeout(a))[0];
 }
 
 /** Tells the compiler that every case was handled. */

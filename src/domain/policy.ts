@@ -80,13 +80,20 @@ export function parkedLookAtMs(look: ParkedLook, nowMs: number, random: number):
   return nowMs + Math.round((from + spread * random) * 1000);
 }
 
-/** Whether there is time to park between two heartbeats of the hook that the policy assumes. */
-export function parksBetweenHeartbeats({ heartbeatTimeoutSeconds, heartbeatFraction }: Policy): boolean {
+/** Whether there is time to park between two heartbeats of the hook. */
+export function parksBetweenHeartbeats(
+  { heartbeatTimeoutSeconds }: HookLimits,
+  { heartbeatFraction }: Policy,
+): boolean {
   return heartbeatTimeoutSeconds * heartbeatFraction > PARK_MIN_SECONDS + PARKED_LATE_SECONDS;
 }
 
 /** When a drain that was parked at that instant, and not since, must have lost what would have continued it. */
-export function lostAtMs(parkedAtMs: number, { heartbeatTimeoutSeconds, heartbeatFraction }: Policy): number {
+export function lostAtMs(
+  parkedAtMs: number,
+  { heartbeatTimeoutSeconds }: HookLimits,
+  { heartbeatFraction }: Policy,
+): number {
   const { from, spread } = PARKED_LOOKS_SECONDS.safely;
   const longestSeconds = Math.min(from + spread, heartbeatTimeoutSeconds * heartbeatFraction);
   return parkedAtMs + (longestSeconds + PARKED_LATE_SECONDS + ON_THE_WAY_SECONDS) * 1000;
@@ -103,6 +110,14 @@ export function deadlineAtMs(drain: Drain, hook: HookLimits, policy: Policy): nu
   }
   const hookAllowsSeconds = hook.globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
   return drain.startedAtMs + Math.min(policy.deadlineSeconds, hookAllowsSeconds) * 1000;
+}
+
+/**
+ * When a drain is left to the hook's own timeout: had nothing but an outage kept it from ending at its deadline, it would have
+ * been found and ended since. One that fails whenever it is tried must not be kept for ever.
+ */
+export function givenUpAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
+  return lostAtMs(deadlineAtMs(drain, hook, policy), hook, policy) + hook.heartbeatTimeoutSeconds * 1000;
 }
 
 /** How much of the time to its deadline a drain has used; above 100 where AWS keeps it from ending. */
@@ -138,7 +153,8 @@ export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Polic
   if (policy.stopStragglers === 'none' || task.stopRequested) return undefined;
   if (policy.stopStragglers === 'standalone' && task.class !== 'standalone') return undefined;
   const deregistrationSeconds = task.class === 'service' ? policy.deregistrationDelaySeconds : 0;
-  return deadlineMs - (deregistrationSeconds + task.stopTimeoutSeconds + STOP_RESERVE_SECONDS) * 1000;
+  const stopTimeoutSeconds = task.stopTimeoutSeconds ?? DEFAULT_STOP_TIMEOUT_SECONDS;
+  return deadlineMs - (deregistrationSeconds + stopTimeoutSeconds + STOP_RESERVE_SECONDS) * 1000;
 }
 
 /** The interval after one look at which nothing had changed. */

@@ -9,6 +9,7 @@ import type {
   HoldingTask,
   HookLimits,
   LifecycleAction,
+  LifecycleHook,
   LifecycleResult,
   Located,
   Observation,
@@ -65,6 +66,7 @@ export type ActionAnswer = 'accepted' | 'already-completed';
 /** The lifecycle actions of Auto Scaling. */
 export interface LifecycleActions {
   hookLimits(action: LifecycleAction): Promise<HookLimits>;
+  hooksOf(autoScalingGroup: string): Promise<readonly LifecycleHook[]>;
   /**
    * The EC2 instances of the groups that a terminating hook holds; none of a group with a warm pool, for Auto Scaling may
    * hold one there only to put it back.

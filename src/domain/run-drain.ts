@@ -6,6 +6,7 @@ import {
   type ContainerInstance,
   type Drain,
   type DrainingObservation,
+  hookLimits,
   isSameDrain,
   type LifecycleAction,
   type Located,
@@ -25,7 +26,9 @@ import {
   MAX_CONTINUATIONS,
   maxSilenceGapSeconds,
   type Policy,
+  parksBetweenHeartbeats,
   pollIntervalWithin,
+  stuckAtMs,
 } from './policy.ts';
 import { type Ending, type Journal, type News, type ParkingPlaces, type Ports, Unavailable } from './ports.ts';
 
@@ -107,8 +110,13 @@ export async function continueDrain(event: Drain, policy: Policy, ports: Ports):
   const claimed = { ...event, pollIntervalSeconds: pollIntervalWithin(policy, event.pollIntervalSeconds) };
   const kept = await keptOf(claimed, ports);
   if (!kept && 'notice' in claimed.action && ports.parkingPlaces) return { kind: 'unconfirmed' };
-  const drain = kept ?? (await confirmed(claimed, ports));
-  if (drain) return runDrain(drain, policy, ports);
+  const drain = kept ?? (await confirmedInTime(claimed, policy, ports));
+  if (drain === 'not in time') {
+    const next = continued(claimed);
+    await ports.continuations.continueNow(next);
+    return { kind: 'handed-over', drain: next };
+  }
+  if (drain) return runDrain({ ...drain, announced: announcedOf(drain, claimed, policy, ports) }, policy, ports);
   const seen = await observed(looksThrough(ports, policy).full, claimed);
   const holdingTasks = seen.kind === 'draining' ? seen.holdingTasks : [];
   const outcome = { kind: 'already-completed', holdingTasks } as const;
@@ -131,27 +139,58 @@ async function keptOf(claimed: Drain, { parkingPlaces, journal }: Ports): Promis
   }
 }
 
-/** What Auto Scaling confirms of the drain; undefined if it waits for no such action. */
-async function confirmed(claimed: Drain, ports: Ports): Promise<Drain | undefined> {
+/** What the bus was told already, as far as it can be true: a claim must not keep it from being told that a drain is stuck. */
+function announcedOf(drain: Drain, { announced }: Drain, policy: Policy, { clock }: Ports): Drain['announced'] {
+  if (announced !== 'stuck') return drain.announced ?? announced;
+  return clock.nowMs() >= stuckAtMs(drain, hookOf({ drain, policy }), policy) ? 'stuck' : 'started';
+}
+
+/** The same as soon as Auto Scaling can tell: until then nothing is touched, for nobody may hold the instance. */
+async function confirmedInTime(
+  claimed: Drain,
+  policy: Policy,
+  ports: Ports,
+): Promise<Drain | 'not in time' | undefined> {
+  const { clock, invocation, random } = ports;
+  const journal = tellingChanges(ports.journal);
+  const windowEndsAtMs = invocation.endsAtMs - policy.marginSeconds * 1000;
+  for (
+    let { pollIntervalSeconds } = claimed;
+    ;
+    pollIntervalSeconds = longerPollIntervalSeconds(pollIntervalSeconds, policy)
+  ) {
+    try {
+      return await confirmed({ ...claimed, pollIntervalSeconds }, policy, ports);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      journal.record(claimed, { kind: 'refused', doing: 'heartbeat', reason: error.message });
+    }
+    const nextMs = clock.nowMs() + Math.round(pollIntervalSeconds * (0.5 + random()) * 1000);
+    await clock.sleepUntil(Math.min(nextMs, Math.max(clock.nowMs(), windowEndsAtMs)));
+    if (nextMs > windowEndsAtMs) return 'not in time';
+  }
+}
+
+/**
+ * What Auto Scaling confirms of the drain; undefined if it waits for no such action.
+ * @throws Unavailable if it does not tell.
+ */
+async function confirmed(claimed: Drain, policy: Policy, ports: Ports): Promise<Drain | undefined> {
+  // Where drains are never parked nobody else remembers it; it still takes an agent that is silent now.
+  const assumed = hookLimits(policy.heartbeatTimeoutSeconds);
+  const isRemembered = ports.parkingPlaces && parksBetweenHeartbeats(assumed, policy);
   const bare = {
     ...claimed,
     hook: undefined,
     parked: undefined,
     containerInstance: undefined,
-    // Where drains are never parked nobody else remembers it; it still takes an agent that is silent now.
-    agentSilence: ports.parkingPlaces ? undefined : claimed.agentSilence,
+    agentSilence: isRemembered ? undefined : claimed.agentSilence,
   };
   if ('notice' in claimed.action) return bare;
-  try {
-    // It tells whether the action is pending; and then it does not matter when the last one was.
-    if ((await ports.lifecycleActions.recordHeartbeat(claimed.action)) === 'already-completed') return undefined;
-    const beaten = { ...bare, lastHeartbeatAtMs: ports.clock.nowMs(), heartbeats: bare.heartbeats + 1 };
-    return (await withActualStart(beaten, ports)) ?? beaten;
-  } catch (error) {
-    if (!(error instanceof Unavailable)) throw error;
-    ports.journal.record(bare, { kind: 'refused', doing: 'heartbeat', reason: error.message });
-    return bare; // Its start is asked for again before tasks are to die for it.
-  }
+  // It tells whether the action is pending; and then it does not matter when the last one was.
+  if ((await ports.lifecycleActions.recordHeartbeat(claimed.action)) === 'already-completed') return undefined;
+  const beaten = { ...bare, lastHeartbeatAtMs: ports.clock.nowMs(), heartbeats: bare.heartbeats + 1 };
+  return (await withActualStart(beaten, ports)) ?? beaten;
 }
 
 /** An event may come from a clock that is ahead... */
@@ -511,7 +550,8 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
       const pollIntervalSeconds = policy.pollMinSeconds;
       const place = placeOf(turn);
       // Where it has never been it counts anew: how often it was handed over until then may be a forged event's claim.
-      const counted = place === 'new' ? { ...drain, continuations: 1 } : continued(drain);
+      const counted =
+        place === 'new' ? { ...drain, continuations: 1 } : isRepeated(turn, place) ? drain : continued(drain);
       const next = { ...counted, pollIntervalSeconds, parked: parkedAs(turn, untilMs) };
       const answer = await ports.parkingPlaces?.park(next, untilMs, place);
       switch (answer) {
@@ -591,6 +631,11 @@ function continued(drain: Drain): Drain {
 function placeOf({ drain, nowMs }: Turn): 'new' | 'own' | 'spent' {
   if (!drain.parked) return 'new';
   return drain.parked.untilMs <= nowMs ? 'spent' : 'own';
+}
+
+/** Whether neither its schedule nor a task's stop made it go on: whoever repeats its continuation must not use up its rounds. */
+function isRepeated({ stoppedTask }: Turn, place: ReturnType<typeof placeOf>): boolean {
+  return place === 'own' && stoppedTask === undefined;
 }
 
 /** What is worth knowing when the drain goes on: what was seen, or else what was known before. */

@@ -1,7 +1,16 @@
 /** The second use case: finds the drains that nobody goes on with. Events are best effort (facts 3), and queues have ends. */
 
-import { type Drain, type HeldInstance, type LifecycleAction, newDrain, type Registration } from './drain.ts';
-import { lostAtMs, ON_THE_WAY_SECONDS, type Policy, parksBetweenHeartbeats } from './policy.ts';
+import {
+  type Drain,
+  type HeldInstance,
+  type HookLimits,
+  hookLimits,
+  type LifecycleAction,
+  type LifecycleHook,
+  newDrain,
+  type Registration,
+} from './drain.ts';
+import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy, parksBetweenHeartbeats } from './policy.ts';
 import { type Ports, Unavailable } from './ports.ts';
 
 /** Where we drain. */
@@ -10,6 +19,8 @@ export interface Territory {
   /** The cluster of a group, where it was said; the others' instances may be in any. */
   readonly clusterOfGroup: ReadonlyMap<string, string>;
   readonly lifecycleHooks: readonly string[];
+  /** What the metadata of a hook says; undefined if its events are rejected for it. */
+  readonly readMetadata: (hook: LifecycleHook) => { readonly cluster?: string | undefined } | undefined;
 }
 
 /** What a sweep came to. */
@@ -42,57 +53,78 @@ const STARTS_IN_SECONDS = 5;
  */
 export async function sweep(territory: Territory, policy: Policy, ports: SweepPorts): Promise<SweepResult> {
   const held = await ports.lifecycleActions.heldInstances(territory.autoScalingGroups);
-  const suspects = await suspectsAmong(held, territory, policy, ports);
-  if (suspects.length === 0) return { kind: 'swept', held: held.length, found: [] };
-
-  const parkedAtMs = (await ports.parkingPlaces?.parkedAtMs()) ?? (() => undefined);
-  const found: Drain[] = [];
   const failures: unknown[] = [];
-  for (const suspect of suspects) {
-    try {
-      const drain = await rescued(suspect, parkedAtMs, territory, policy, ports);
+  // What fails of one must not cost the others their drains.
+  const attempted = async <T>(what: () => Promise<T>): Promise<T | undefined> => what().catch(noted);
+  const noted = (error: unknown) => {
+    failures.push(error);
+    return undefined;
+  };
+
+  const suspects: Suspect[] = [];
+  for (const [group, instances] of Map.groupBy(held, ({ autoScalingGroup }) => autoScalingGroup)) {
+    suspects.push(...((await attempted(() => suspectsAmong(group, instances, territory, policy, ports))) ?? []));
+  }
+  const found: Drain[] = [];
+  if (suspects.length > 0) {
+    const parkedAtMs = (await ports.parkingPlaces?.parkedAtMs()) ?? (() => undefined);
+    const hooksOf = asked(ports.lifecycleActions.hooksOf);
+    for (const suspect of suspects) {
+      const drain = await attempted(() => rescued(suspect, parkedAtMs, hooksOf, territory, policy, ports));
       if (drain) found.push(drain);
-    } catch (error) {
-      failures.push(error); // What fails of one must not cost the others their drains.
     }
   }
   if (failures.length > 0) throw failures.find((error) => !(error instanceof Unavailable)) ?? failures[0];
   return { kind: 'swept', held: held.length, found };
 }
 
+/** Asks about each group once. */
+function asked<T>(ask: (group: string) => Promise<T>): (group: string) => Promise<T> {
+  const answers = new Map<string, Promise<T>>();
+  return (group) => {
+    const answer = answers.get(group) ?? ask(group);
+    answers.set(group, answer);
+    return answer;
+  };
+}
+
 async function suspectsAmong(
-  held: readonly HeldInstance[],
+  group: string,
+  instances: readonly HeldInstance[],
   { clusterOfGroup }: Territory,
   policy: Policy,
   { lifecycleActions, containerInstances, clock }: SweepPorts,
 ): Promise<Suspect[]> {
-  const suspects: Suspect[] = [];
-  for (const [group, instances] of Map.groupBy(held, ({ autoScalingGroup }) => autoScalingGroup)) {
-    const since = await lifecycleActions.terminatingSinceMs(group);
-    const nowMs = clock.nowMs();
-    const isOld = (sinceMs: number) => nowMs - sinceMs >= ON_THE_WAY_SECONDS * 1000;
-    const old = instances.filter(({ instanceId }) => isOld(since.get(instanceId) ?? 0));
-    if (old.length === 0) continue;
-    const named = clusterOfGroup.get(group);
-    const ids = old.map(({ instanceId }) => instanceId);
-    const clusters = named === undefined ? policy.clusters : [named];
+  const since = await lifecycleActions.terminatingSinceMs(group);
+  const nowMs = clock.nowMs();
+  const isOld = (sinceMs: number) => nowMs - sinceMs >= ON_THE_WAY_SECONDS * 1000;
+  const old = instances.filter(({ instanceId }) => isOld(since.get(instanceId) ?? 0));
+
+  const registrationsOf = new Map<string, Registration[]>();
+  const named = clusterOfGroup.get(group);
+  // An instance may be elsewhere than its group: the cluster that was said is only where it is looked for first.
+  for (const clusters of named === undefined
+    ? [policy.clusters]
+    : [[named], policy.clusters.filter((each) => each !== named)]) {
+    const ids = old.map(({ instanceId }) => instanceId).filter((id) => !registrationsOf.has(id));
+    if (ids.length === 0) break;
     const registered = await Promise.all(clusters.map((cluster) => containerInstances.registrations(cluster, ids)));
     const live = registered.flat().filter(({ status }) => ['REGISTERING', 'ACTIVE', 'DRAINING'].includes(status));
-    const registrationsOf = Map.groupBy(live, ({ ec2InstanceId }) => ec2InstanceId);
-    for (const instance of old) {
-      const { instanceId } = instance;
-      const registrations = registrationsOf.get(instanceId) ?? [];
-      suspects.push({ ...instance, sinceMs: since.get(instanceId) ?? nowMs, registrations });
-    }
+    for (const [id, own] of Map.groupBy(live, ({ ec2InstanceId }) => ec2InstanceId)) registrationsOf.set(id, own);
   }
-  return suspects;
+  return old.map((instance) => ({
+    ...instance,
+    sinceMs: since.get(instance.instanceId) ?? nowMs,
+    registrations: registrationsOf.get(instance.instanceId) ?? [],
+  }));
 }
 
 /** The suspect's drain, if nobody went on with it: it goes on now. */
 async function rescued(
   suspect: Suspect,
   parkedAtMs: (containerInstanceArn: string) => number | undefined,
-  { clusterOfGroup, lifecycleHooks }: Territory,
+  hooksOf: (autoScalingGroup: string) => Promise<readonly LifecycleHook[]>,
+  territory: Territory,
   policy: Policy,
   ports: SweepPorts,
 ): Promise<Drain | undefined> {
@@ -101,26 +133,40 @@ async function rescued(
   const nowMs = clock.nowMs();
 
   const place = registrations.find(({ arn }) => parkedAtMs(arn) !== undefined);
-  if (place && nowMs < lostAtMs(parkedAtMs(place.arn) ?? nowMs, policy)) return undefined;
-  // Where drains wait within their invocations nothing shows that one is alive, but that its instance takes no more tasks.
+  const placeSinceMs = place && parkedAtMs(place.arn);
   const isTaken = registrations.length > 0 && registrations.every(({ status }) => status !== 'ACTIVE');
-  const leaveTraces = parkingPlaces !== undefined && parksBetweenHeartbeats(policy);
-  if (!leaveTraces && isTaken) return undefined;
+  const isAlive = (hook: HookLimits) => placeSinceMs !== undefined && nowMs < lostAtMs(placeSinceMs, hook, policy);
+  // Where drains wait within their invocations nothing shows that one is alive, but that its instance takes no more tasks.
+  if (isAlive(hookLimits(policy.heartbeatTimeoutSeconds)) || (isTaken && !parkingPlaces)) return undefined;
 
   const parked = place && (await parkedOn(place.arn, ports));
-  const isItsOwn = parked !== undefined && parked.action.instanceId === instanceId;
-  const actions = isItsOwn
-    ? [parked.action]
-    : lifecycleHooks.map((lifecycleHook) => ({ autoScalingGroup, lifecycleHook, instanceId }));
-  const action = await pendingAmong(actions, lifecycleActions);
-  if (!action) return undefined;
+  const own = parked?.action.instanceId === instanceId ? parked : undefined;
+  for (const hook of await hooksOf(autoScalingGroup)) {
+    const lost = own ? asOwn(own, hook) : asNew(hook);
+    if (!lost || 'notice' in lost.action || isAlive(hook.limits)) continue;
+    if (isTaken && !parksBetweenHeartbeats(hook.limits, policy)) continue;
+    if (nowMs >= givenUpAtMs(lost, hook.limits, policy)) continue;
+    // The hook that holds the instance may be another's, long after ours was completed. A heartbeat tells, and gives time.
+    if ((await lifecycleActions.recordHeartbeat(lost.action)) === 'already-completed') continue;
+    const beaten = { ...lost, lastHeartbeatAtMs: nowMs, heartbeats: lost.heartbeats + 1 };
+    const next = await started(beaten, place ?? registrations[0], place !== undefined);
+    if (next) journal.record(next, { kind: 'found', lost: own ? 'continuation' : 'event' });
+    return next;
+  }
+  return undefined;
 
-  const begun = newDrain(action, sinceMs, clusterOfGroup.get(autoScalingGroup), policy.pollMinSeconds);
-  const drain = isItsOwn ? parked : begun;
-  const beaten = { ...drain, lastHeartbeatAtMs: nowMs, heartbeats: drain.heartbeats + 1 };
-  const next = await started(beaten, place ?? registrations[0], place !== undefined);
-  if (next) journal.record(next, { kind: 'found', lost: isItsOwn ? 'continuation' : 'event' });
-  return next;
+  function asOwn(drain: Drain, { name }: LifecycleHook): Drain | undefined {
+    return 'lifecycleHook' in drain.action && drain.action.lifecycleHook === name ? drain : undefined;
+  }
+
+  function asNew(hook: LifecycleHook): Drain | undefined {
+    if (!territory.lifecycleHooks.includes(hook.name)) return undefined;
+    const metadata = territory.readMetadata(hook);
+    if (!metadata) return undefined;
+    const action: LifecycleAction = { autoScalingGroup, lifecycleHook: hook.name, instanceId };
+    const cluster = metadata.cluster ?? territory.clusterOfGroup.get(autoScalingGroup);
+    return newDrain(action, sinceMs, cluster, policy.pollMinSeconds);
+  }
 
   async function started(drain: Drain, on: Registration | undefined, hasPlace: boolean): Promise<Drain | undefined> {
     if (!parkingPlaces || !on) {
@@ -143,18 +189,4 @@ async function parkedOn(containerInstanceArn: string, { parkingPlaces }: SweepPo
     if (error instanceof Unavailable) throw error;
     return undefined;
   }
-}
-
-/**
- * The first of the actions that Auto Scaling waits for: a heartbeat tells, and gives the drain time. The hook that holds
- * the instance may be another's, long after ours was completed.
- */
-async function pendingAmong(
-  actions: readonly Drain['action'][],
-  { recordHeartbeat }: SweepPorts['lifecycleActions'],
-): Promise<LifecycleAction | undefined> {
-  for (const action of actions) {
-    if (!('notice' in action) && (await recordHeartbeat(action)) === 'accepted') return action;
-  }
-  return undefined;
 }

@@ -15,15 +15,18 @@ import { eventBridgeAnnouncements, eventBridgeContinuations } from '../adapters/
 import { drainKeys, powertoolsJournal } from '../adapters/powertools-journal.ts';
 import { schedulerParkingPlaces } from '../adapters/scheduler.ts';
 import { abortAfter, systemClock } from '../adapters/system-clock.ts';
-import { unreachable } from '../domain/drain.ts';
+import { type LifecycleHook, unreachable } from '../domain/drain.ts';
 import { type Clock, type Ports, Unavailable } from '../domain/ports.ts';
 import { continueDrain, type DrainResult, runDrain, type WakeUp, wakeDrain } from '../domain/run-drain.ts';
 import { type SweepResult, sweep } from '../domain/sweep.ts';
-import { drainIn, type Received, receive } from './events.ts';
+import { CLOCK_SKEW_MS, clusterIn, drainIn, type Received, RejectedEvent, receive } from './events.ts';
 import { settingsFrom } from './settings.ts';
 
 /** What an invocation came to. */
 export type HandlerResult = DrainResult | SweepResult | { readonly kind: 'ignored'; readonly reason: string };
+
+/** What a fleet's events have kept in Lambda's queue for longer others have done since. */
+const SWEEP_STALE_MS = 120_000;
 
 /** An event that is about one drain. */
 type ToDrain = Extract<Received, { kind: 'drain' | 'continuation' }>;
@@ -89,10 +92,17 @@ export function createDrainHandler(
       case 'drain':
       case 'continuation':
         logger.appendKeys(drainKeys(received.drain));
+        if (received.drain.startedAtMs > clock.nowMs() + CLOCK_SKEW_MS) {
+          throw new RejectedEvent(
+            `The event cannot be understood: time is ${new Date(received.drain.startedAtMs).toISOString()}, which is to come.`,
+          );
+        }
         if (received.warning !== undefined) logger.warn(received.warning);
         return drainNow(received, portsOf(context));
       case 'sweep':
-        return sweepNow(portsOf(context));
+        return clock.nowMs() - received.scheduledAtMs > SWEEP_STALE_MS
+          ? { kind: 'ignored', reason: 'a newer sweep has come' }
+          : sweepNow(portsOf(context));
       case 'wake-up':
         return wake(received.wakeUp, portsOf(context));
       case 'ignored':
@@ -112,9 +122,19 @@ export function createDrainHandler(
     return result;
   };
 
+  const readMetadata = ({ name, notificationMetadata }: LifecycleHook) => {
+    try {
+      return clusterIn(notificationMetadata, name, settings);
+    } catch (error) {
+      if (!(error instanceof RejectedEvent)) throw error;
+      logger.warn(`Held instances are left alone: ${error.message}`);
+      return undefined;
+    }
+  };
+
   const sweepNow = async (ports: Ports): Promise<HandlerResult> => {
     try {
-      return await sweep(settings, settings.policy, ports);
+      return await sweep({ ...settings, readMetadata }, settings.policy, ports);
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       logger.warn(`Looking for lost drains again in the next sweep: ${error.message}`);

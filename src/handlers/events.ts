@@ -10,7 +10,7 @@ import { clusterName, type Settings } from './settings.ts';
 export type Received =
   | { readonly kind: 'drain'; readonly drain: Drain; readonly warning?: string }
   | { readonly kind: 'continuation'; readonly drain: Drain; readonly warning?: string }
-  | { readonly kind: 'sweep' }
+  | { readonly kind: 'sweep'; readonly scheduledAtMs: number }
   | { readonly kind: 'wake-up'; readonly wakeUp: WakeUp }
   | { readonly kind: 'ignored'; readonly reason: string };
 
@@ -40,7 +40,7 @@ const TASK_SOURCE = 'aws.ecs';
 const TASK_DETAIL_TYPE = 'ECS Task State Change';
 
 /** How far the clocks of Lambda and of EventBridge may be apart. */
-const CLOCK_SKEW_MS = 60_000;
+export const CLOCK_SKEW_MS = 60_000;
 
 const name = (what: string) =>
   v.pipe(
@@ -188,7 +188,9 @@ export function receive(event: unknown, settings: Settings): Received {
   if (notice) return receiveNotice(notice, event, Date.parse(time), settings);
   if (source === SCHEDULE_SOURCE && detailType === SCHEDULE_DETAIL_TYPE) {
     // It would find again and again what it only drains as if.
-    return settings.dryRun ? ignored('a dry run looks for no lost drains') : { kind: 'sweep' };
+    return settings.dryRun
+      ? ignored('a dry run looks for no lost drains')
+      : { kind: 'sweep', scheduledAtMs: Date.parse(time) };
   }
   if (source === TASK_SOURCE && detailType === TASK_DETAIL_TYPE) return receiveTask(detail, settings);
   return ignored(`nobody here waits for ${detailType} from ${source}`);
@@ -294,7 +296,7 @@ function whyNotHeldByUs(
  * The cluster that the hook's metadata names, if it names one. Metadata is free text, and may be for somebody else: what
  * is not JSON is no reason to let the instance go undrained.
  */
-function clusterIn(
+export function clusterIn(
   metadata: string | undefined,
   hook: string,
   { policy }: Settings,

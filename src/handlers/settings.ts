@@ -7,7 +7,7 @@ import type { Territory } from '../domain/sweep.ts';
 import { sentenceOf } from './sentence.ts';
 
 /** What the operator set, as the handler uses it: the events of other groups and hooks are somebody else's. */
-export interface Settings extends Territory {
+export interface Settings extends Omit<Territory, 'readMetadata'> {
   readonly policy: Policy;
   /** The notices of EC2 on which we drain as well. */
   readonly notices: readonly NoticeKind[];

@@ -124,13 +124,13 @@ describe('an answer of ECS that leaves something out', () => {
     });
   });
 
-  it('leaves whose a task is, and how long it takes to stop, at what is usual', async () => {
+  it('leaves whose a task is at what is usual, and how long it takes to stop open', async () => {
     const endpoint = await aws({ ...ecsWith([recordedTask()]), DescribeServices: {} });
     expect(await ecsAt(endpoint).listTasks([registration()])).toMatchObject([{ class: 'service' }]);
     const { taskDefinitionArn: _, ...undefinedTask } = recordedTask();
     const asked = await aws(ecsWith([undefinedTask]));
     expect(await ecsAt(asked, { readStopTimeouts: true }).listTasks([registration()])).toMatchObject([
-      { stopTimeoutSeconds: 30 },
+      { stopTimeoutSeconds: undefined },
     ]);
     expect(asked.actions).not.toContain('DescribeTaskDefinition');
   });
@@ -615,10 +615,10 @@ describe('how long a task takes to stop', () => {
     expect(endpoint.inputsOf('DescribeTaskDefinition')).toEqual([{ taskDefinition: taskDefinitionArn('web') }]);
   });
 
-  it('is not asked for where nobody wants to know: 30 seconds will do', async () => {
+  it('is not asked for where nobody wants to know', async () => {
     const endpoint = await aws(withStopTimeouts(90));
     const tasks = await ecsAt(endpoint, { readStopTimeouts: false }).listTasks([registration()]);
-    expect(tasks).toMatchObject([{ stopTimeoutSeconds: 30 }, { stopTimeoutSeconds: 30 }]);
+    expect(tasks).toMatchObject([{ stopTimeoutSeconds: undefined }, { stopTimeoutSeconds: undefined }]);
     expect(endpoint.actions).not.toContain('DescribeTaskDefinition');
   });
 
@@ -816,6 +816,13 @@ describe('asking why tasks stay', () => {
     const { protectedTasks, unknown } = await ecsAt(endpoint).factsAbout([1, 2, 3].map((n) => taskOf(n)));
     expect(protectedTasks).toEqual(new Map([[taskArn(1), 1772359200000]]));
     expect(unknown).toEqual([]);
+  });
+
+  it('says of which tasks ECS does not tell whether they are protected', async () => {
+    const failures = [{ arn: taskArn(1), reason: 'ACCESS_LOST' }];
+    const endpoint = await aws({ ...none, GetTaskProtection: { protectedTasks: [], failures } });
+    const { unknown } = await ecsAt(endpoint).factsAbout([taskOf(1)]);
+    expect(unknown).toEqual([expect.stringContaining(`ECS failed ${taskArn(1)} with ACCESS_LOST`)]);
   });
 
   it('asks in as few calls as it takes, each cluster for its own, and nothing about tasks of no service', async () => {

@@ -147,7 +147,7 @@ export function holdingTask(changes: Partial<HoldingTask> = {}): HoldingTask {
     group: 'service:web',
     lastStatus: 'RUNNING',
     stopRequested: false,
-    stopTimeoutSeconds: 30,
+    stopTimeoutSeconds: undefined,
     statusSinceMs: 1772355705900,
     startedBy: 'ecs-svc/1234567890123456789',
     ...changes,

@@ -233,6 +233,19 @@ describe('a place whose schedule has come', () => {
     expect(delivered).toHaveLength(2);
   });
 
+  it('belongs to whoever makes it anew first', async () => {
+    await places.park(drain, LATER_MS, 'new');
+    await settle();
+    const { GroupName, Name, ScheduleExpression, FlexibleTimeWindow, Target } = stored();
+    const faster = { GroupName, Name, ScheduleExpression, FlexibleTimeWindow, Target } as CreateScheduleInput;
+    failing = ({ operation }) => {
+      if (operation === 'CreateSchedule') region.scheduler.operations.CreateSchedule(faster);
+      return undefined;
+    };
+    expect(await places.park(drain, region.time.nowMs() + 300_000, 'spent')).toBe('taken');
+    expect(names()).toEqual([NAME]);
+  });
+
   it('is made anew also where an invocation died after it had deleted it', async () => {
     expect(await places.park(drain, LATER_MS, 'spent')).toBe('parked');
     expect(names()).toEqual([NAME]);

@@ -241,6 +241,16 @@ describe('a stop timeout that is longer than what is left', () => {
     expect(causesOf(leaving)).toEqual([{ kind: 'deregistering' }]);
   });
 
+  it('is not known where nobody asked for it, which is told of a task that was told to stop', () => {
+    const unread = holdingTaskOf({ ...told, stopTimeoutSeconds: undefined });
+    expect(explanationOf([unread], circumstancesOf())).toMatchObject({
+      blockers: [{ causes: [{ kind: 'stopping' }] }],
+      unknown: ['Stop timeouts are read only where stopStragglers is on.'],
+    });
+    const running = holdingTaskOf({ stopTimeoutSeconds: undefined });
+    expect(explanationOf([running], circumstancesOf()).unknown).toEqual([]);
+  });
+
   it('is none of a task whose containers have ended', () => {
     expect(causesOf({ ...told, ...long, lastStatus: 'DEPROVISIONING' })).toEqual([{ kind: 'stopping' }]);
   });

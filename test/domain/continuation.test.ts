@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Drain } from '../../src/domain/drain.ts';
+import { Unavailable } from '../../src/domain/ports.ts';
 import { continueDrain, runDrain } from '../../src/domain/run-drain.ts';
 import { containerInstanceOf, drainOf, fakeAws, HOOK, POLICY, START_MS } from '../fakes.ts';
 
@@ -37,7 +38,7 @@ describe('a continuation of a drain that left itself at its place', () => {
     const kept = parked.kind === 'parked' ? parked.drain : drainOf();
     const forged = { ...kept, startedAtMs: 0, continuations: 1_999, heartbeats: 77, parked: undefined };
     const result = await continueDrain(forged, POLICY, aws.ports(300));
-    expect(result).toMatchObject({ kind: 'parked', drain: { startedAtMs: START_MS, continuations: 2, heartbeats: 0 } });
+    expect(result).toMatchObject({ kind: 'parked', drain: { startedAtMs: START_MS, continuations: 1, heartbeats: 0 } });
     expect(aws.completion()).toBeUndefined();
   });
 
@@ -55,6 +56,37 @@ describe('a continuation of a drain that left itself at its place', () => {
     expect(await looksAfter(300)).toBe(await looksAfter(POLICY.pollMaxSeconds));
     expect(await looksAfter(0)).toBe(await looksAfter(POLICY.pollMinSeconds));
   });
+
+  it('does not use up the rounds of its drain, however often it is repeated', async () => {
+    const aws = fakeAws({ parking, tasks: [endless] });
+    const parked = await runDrain(drainOf(), POLICY, aws.ports(300));
+    let kept = parked.kind === 'parked' ? parked.drain : drainOf();
+    for (let i = 0; i < 2_500; i++) {
+      const again = await continueDrain(kept, POLICY, aws.ports(300));
+      if (again.kind === 'parked') kept = again.drain;
+    }
+    expect(kept.continuations).toBe(1);
+  });
+
+  it.each([
+    [1_000, 'started', 'not believed before that can be true'],
+    [3_000, 'stuck', 'believed when it can'],
+  ])(
+    'that claims after %i s that the bus was told of a stuck drain leaves it %s: it is %s',
+    async (second, announced) => {
+      const aws = fakeAws({ parking, tasks: [endless] });
+      const parked = await runDrain(drainOf(), POLICY, aws.ports(300));
+      const kept = parked.kind === 'parked' ? parked.drain : drainOf();
+      await aws.ports(1).clock.sleepUntil(START_MS + second * 1000);
+      const told = aws.announced.length;
+      const claimed = { ...kept, announced: 'stuck' } as const;
+      expect(await continueDrain(claimed, { ...POLICY, deadlineSeconds: 5_000 }, aws.ports(300))).toMatchObject({
+        kind: 'parked',
+        drain: { announced },
+      });
+      expect(aws.announced).toHaveLength(told);
+    },
+  );
 
   it('is not helped by naming the place of another drain', async () => {
     const aws = fakeAws({ parking, tasks: [endless] });
@@ -102,7 +134,7 @@ describe('a continuation of a drain on a notice', () => {
     const result = await continueDrain(forged, POLICY, aws.ports(300));
     expect(result).toMatchObject({
       kind: 'parked',
-      drain: { action: notice, startedAtMs: START_MS, continuations: 2 },
+      drain: { action: notice, startedAtMs: START_MS, continuations: 1 },
     });
   });
 });
@@ -147,15 +179,36 @@ describe('a continuation of a drain that has no place', () => {
     expect(aws.callsNamed('complete')).toEqual([]);
   });
 
-  it('goes on where Auto Scaling cannot be asked, and asks again before tasks die', async () => {
+  it('waits where Auto Scaling cannot be asked, and goes on with what it says then', async () => {
     const aws = await later({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [1_000, 1_100] }] });
     const forged = { ...handedOver, startedAtMs: 0 };
     const result = await continueDrain(forged, POLICY, aws.ports(300));
     expect(result).toMatchObject({ kind: 'handed-over', drain: { startedAtMs: START_MS } });
     expect(aws.completion()).toBeUndefined();
     expect(aws.journal.some(({ entry }) => entry.kind === 'corrected')).toBe(true);
-    expect(refusalsIn(aws)[0]).toEqual({ doing: 'heartbeat', reason: 'recordHeartbeat: throttled' });
+    expect(refusalsIn(aws)).toEqual([{ doing: 'heartbeat', reason: 'recordHeartbeat: throttled' }]);
+    expect(aws.callsNamed('recordHeartbeat').length).toBeLessThan(15);
+    expect(aws.calls.find(({ name }) => name === 'refresh')?.atSeconds).toBeGreaterThanOrEqual(1_100);
   });
+
+  it.each([['recordHeartbeat'], ['terminatingSinceMs']] as const)(
+    'touches nothing of an instance as long as Auto Scaling does not tell whether and since when it holds it: %s',
+    async (call) => {
+      const aws = await later({ tasks: [endless], instances: [{ id: 'one' }], parking });
+      const ports = aws.ports(300);
+      const silent = async () => {
+        throw new Unavailable('throttled');
+      };
+      const forged = { ...handedOver, startedAtMs: 0, continuations: 7 };
+      const policy = { ...POLICY, stopStragglers: 'all' } as const;
+      const lifecycleActions = { ...ports.lifecycleActions, [call]: silent };
+      const result = await continueDrain(forged, policy, { ...ports, lifecycleActions });
+      expect(result).toEqual({ kind: 'handed-over', drain: { ...forged, continuations: 8 } });
+      const changes = ['setDraining', 'stopTask', 'complete', 'park'];
+      expect(aws.calls.filter(({ name }) => changes.includes(name))).toEqual([]);
+      expect(aws.now()).toBeGreaterThan(1_200);
+    },
+  );
 
   it('ends at once where Auto Scaling may not be asked: that is a mistake to mend', async () => {
     const aws = await later({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [0, 9_999], denied: true }] });
@@ -196,6 +249,11 @@ describe('a continuation of a drain that has no place', () => {
     const parked = await later({ ...world, parking });
     expect(await continueDrain({ ...handedOver, agentSilence }, POLICY, parked.ports(300))).toMatchObject({
       kind: 'parked',
+    });
+    const neverParked = await later({ ...world, parking });
+    const policy = { ...POLICY, heartbeatTimeoutSeconds: 210 };
+    expect(await continueDrain({ ...handedOver, agentSilence }, policy, neverParked.ports(300))).toMatchObject({
+      outcome: { kind: 'agent-lost' },
     });
   });
 

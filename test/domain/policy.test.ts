@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { hookLimits } from '../../src/domain/drain.ts';
 import {
   conflictsIn,
   longerPollIntervalSeconds,
@@ -133,13 +134,11 @@ describe('bounds that just hold', () => {
 
 describe('a parked drain has lost what would have continued it', () => {
   it('after its longest look, the schedule’s minute and the way, and Lambda’s attempts: 615 seconds', () => {
-    expect(lostAtMs(1_000, POLICY)).toBe(1_000 + (360 + 75 + 180) * 1000);
+    expect(lostAtMs(1_000, HOOK, POLICY)).toBe(1_000 + (360 + 75 + 180) * 1000);
   });
 
   it('sooner where its heartbeats come sooner', () => {
-    expect(lostAtMs(0, { ...POLICY, heartbeatTimeoutSeconds: 300, heartbeatFraction: 0.5 })).toBe(
-      (150 + 75 + 180) * 1000,
-    );
+    expect(lostAtMs(0, hookLimits(300), { ...POLICY, heartbeatFraction: 0.5 })).toBe((150 + 75 + 180) * 1000);
   });
 });
 

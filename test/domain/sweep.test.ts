@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import type { Drain } from '../../src/domain/drain.ts';
+import { type Drain, hookLimits, type LifecycleAction } from '../../src/domain/drain.ts';
 import { lostAtMs, ON_THE_WAY_SECONDS } from '../../src/domain/policy.ts';
 import { type ParkingPlaces, Unavailable } from '../../src/domain/ports.ts';
 import { continueDrain, runDrain } from '../../src/domain/run-drain.ts';
 import { sweep, type Territory } from '../../src/domain/sweep.ts';
-import { containerInstanceOf, drainOf, fakeAws, POLICY, START_MS, type World } from '../fakes.ts';
+import { containerInstanceOf, drainOf, fakeAws, HOOK, POLICY, START_MS, type World } from '../fakes.ts';
 
 const { instanceId } = drainOf().action;
 const TERRITORY: Territory = {
   autoScalingGroups: ['web'],
   lifecycleHooks: ['another-of-ours', 'ecs-drain'],
   clusterOfGroup: new Map(),
+  readMetadata: () => ({}),
 };
 const endless = { id: 'job', stopsAtSeconds: Infinity };
 const parking = { lateSeconds: 0, wakeUps: false };
@@ -137,6 +138,46 @@ describe('an instance whose event was lost', () => {
     ]);
   });
 
+  it('is found in another cluster than its group’s own too, and its drain there is seen to be alive', async () => {
+    const territory = { ...TERRITORY, clusterOfGroup: new Map([['web', 'batch']]) };
+    const policy = { ...POLICY, clusters: ['batch', 'prod'] };
+    const aws = forgotten();
+    await runDrain(drainOf({ namedCluster: 'batch' }), policy, aws.ports(300));
+    await aws.ports(1).clock.sleepUntil(START_MS + 300_000);
+    expect((await sweep(territory, policy, aws.ports(300))).found).toEqual([]);
+  });
+
+  it('is drained in the cluster that its hook’s metadata names, as its event would have been', async () => {
+    const readMetadata: Territory['readMetadata'] = ({ notificationMetadata = '{}' }) =>
+      JSON.parse(notificationMetadata);
+    const aws = forgotten({ hooks: { notificationMetadata: '{"cluster":"prod"}' } });
+    const territory = { ...TERRITORY, readMetadata, clusterOfGroup: new Map([['web', 'batch']]) };
+    expect((await sweepAt(aws, 200, territory)).found).toMatchObject([{ namedCluster: 'prod' }]);
+  });
+
+  it('is left alone where its event would have been rejected for the metadata of its hook', async () => {
+    const { found, calls } = await sweepAt(forgotten(), 200, { ...TERRITORY, readMetadata: () => undefined });
+    expect(found).toEqual([]);
+    expect(calls).not.toContain('recordHeartbeat');
+  });
+
+  it('is left to its hook’s own timeout one such after a drain that was lost would have ended', async () => {
+    const policy = { ...POLICY, deadlineSeconds: 500 };
+    const hook = hookLimits(600);
+    const foundAt = async (instantMs: number) => {
+      const aws = forgotten({ hook });
+      for (let second = 500; second <= 1_500; second += 500) {
+        await aws.ports(1).clock.sleepUntil(START_MS + second * 1000);
+        await aws.ports(1).lifecycleActions.recordHeartbeat(drainOf().action as LifecycleAction);
+      }
+      await aws.ports(1).clock.sleepUntil(instantMs);
+      return (await sweep(TERRITORY, policy, aws.ports(300))).found;
+    };
+    const overMs = START_MS + (500 + 300 + 75 + 180 + 600) * 1000;
+    expect(await foundAt(overMs)).toEqual([]);
+    expect(await foundAt(overMs - 1)).toHaveLength(1);
+  });
+
   it.each([
     ['REGISTERING', 'park'],
     ['INACTIVE', 'continueNow'],
@@ -183,7 +224,7 @@ describe('an instance that another’s hook holds', () => {
 });
 
 describe('a drain whose continuation was lost', () => {
-  const lost = lostAtMs(0, POLICY) / 1000;
+  const lost = lostAtMs(0, HOOK, POLICY) / 1000;
 
   async function parkedAndForgotten(world: World = {}) {
     const aws = forgotten({ tasks: [endless], ...world });
@@ -268,13 +309,20 @@ describe('where drains wait within their invocations', () => {
 });
 
 describe('where heartbeats are due too often to park between them', () => {
-  const policy = { ...POLICY, heartbeatTimeoutSeconds: 210 };
-
   it('an instance that takes no tasks may have a drain that waits: nothing tells', async () => {
-    const aws = forgotten({ instances: [{ id: 'one', status: 'DRAINING' }] });
+    const foundWith = async (heartbeatTimeoutSeconds: number) => {
+      const hook = hookLimits(heartbeatTimeoutSeconds);
+      return sweepAt(forgotten({ hook, instances: [{ id: 'one', status: 'DRAINING' }] }), 200);
+    };
+    expect((await foundWith(210)).found).toEqual([]);
+    expect((await foundWith(212)).found).toHaveLength(1);
+  });
+
+  it('that is so of the hook itself, whatever the settings assume of it', async () => {
+    const aws = forgotten({ hook: hookLimits(3_600), instances: [{ id: 'one', status: 'DRAINING' }] });
     await aws.ports(1).clock.sleepUntil(START_MS + 200_000);
-    expect((await sweep(TERRITORY, policy, aws.ports(300))).found).toEqual([]);
-    expect((await sweep(TERRITORY, { ...policy, heartbeatTimeoutSeconds: 212 }, aws.ports(300))).found).toHaveLength(1);
+    const { found } = await sweep(TERRITORY, { ...POLICY, heartbeatTimeoutSeconds: 210 }, aws.ports(300));
+    expect(found).toHaveLength(1);
   });
 });
 
@@ -287,6 +335,30 @@ describe('an AWS that does not answer', () => {
       expect(aws.places()).toEqual([]);
     },
   );
+
+  it('about one group costs the others nothing', async () => {
+    const aws = forgotten();
+    const ports = aws.ports(300);
+    await ports.clock.sleepUntil(START_MS + 200_000);
+    const lifecycleActions = {
+      ...ports.lifecycleActions,
+      heldInstances: async () => [
+        { autoScalingGroup: 'batch', instanceId: 'i-00000000000000001' },
+        { autoScalingGroup: 'web', instanceId },
+      ],
+    };
+    const { registrations } = ports.containerInstances;
+    const containerInstances = {
+      ...ports.containerInstances,
+      registrations: async (cluster: string, ids: readonly string[]) => {
+        if (!ids.includes(instanceId)) throw new Error('ClusterNotFoundException');
+        return registrations(cluster, ids);
+      },
+    };
+    const swept = sweep(TERRITORY, POLICY, { ...ports, lifecycleActions, containerInstances });
+    await expect(swept).rejects.toThrow('ClusterNotFound');
+    expect(aws.places()).toMatchObject([{ drain: { action: { instanceId } } }]);
+  });
 
   it.each([
     ['the failure that does not pass before one that does', new Error('not authorized'), 'not authorized'],

@@ -147,6 +147,18 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     ]);
   });
 
+  it('rejects an event of a time that is to come: its deadline would be as late', async () => {
+    terminate();
+    await settle();
+    const event = lambda.invocations[0]?.event as { time: string };
+    const before = region.calls.length;
+    lambda.invokeAsync({ ...event, time: new Date(region.time.nowMs() + 600_000).toISOString() });
+    await settle();
+    expect(lambda.deadLetters).toHaveLength(1);
+    expect(JSON.stringify(logs)).toContain('which is to come');
+    expect(region.calls.length).toBe(before);
+  });
+
   it('heartbeats a hook that times out sooner than the tasks stop', async () => {
     region.autoScaling.putLifecycleHook({ ...HOOK, group: 'workers', heartbeatTimeoutSeconds: 60 });
     runTask('report', 600, instanceOf['workers']);
@@ -317,6 +329,26 @@ describe('drains that are parked', () => {
       expect(callsNamed('ListSchedules') + callsNamed('DescribeScalingActivities')).toBeLessThanOrEqual(
         2 * sweeps.length,
       );
+    });
+
+    it('are not begun where their event was rejected for the metadata of the hook: the hook keeps the instance', async () => {
+      region.autoScaling.putLifecycleHook({ ...HOOK, notificationMetadata: '{"cluster":"secret"}' });
+      runTask('import', 3_000);
+      terminate();
+      await minutes(30);
+      expect(region.autoScaling.completions).toEqual([]);
+      expect(region.killedTasks).toEqual([]);
+      expect(logs.map(({ message }) => message)).toContainEqual(
+        expect.stringContaining('Held instances are left alone: The NotificationMetadata of hook ecs-drain names the'),
+      );
+    });
+
+    it('are not looked for by a sweep that comes late: a newer one has come', async () => {
+      await minutes(5);
+      lambda.invokeAsync(lambda.invocations[0]?.event);
+      await minutes(1);
+      expect(results().filter((kind) => kind === 'ignored')).toHaveLength(1);
+      expect(callsNamed('DescribeAutoScalingGroups')).toBe(results().filter((kind) => kind === 'swept').length);
     });
 
     it('are looked for again in the next sweep when AWS does not answer', async () => {

@@ -391,7 +391,10 @@ describe('a scheduled event', () => {
   const scheduled = eventBridgeEvent({ source: 'aws.events', 'detail-type': 'Scheduled Event' }, {});
 
   it('is the time to look for lost drains, but in a dry run', () => {
-    expect(receive(scheduled, settings)).toEqual({ kind: 'sweep' });
+    expect(receive(scheduled, settings)).toEqual({
+      kind: 'sweep',
+      scheduledAtMs: Date.parse(String(scheduled['time'])),
+    });
     expect(receive(scheduled, { ...settings, dryRun: true })).toEqual({
       kind: 'ignored',
       reason: 'a dry run looks for no lost drains',
