@@ -250,12 +250,11 @@ function contextEntry([ContextKeyName, value]: [string, string]): ContextEntry {
   return { ContextKeyName, ContextKeyType: 'string', ContextKeyValues: [value] };
 }
 
-/** The rules of the deployment, by the names that serverless.yml gives them. */
+/** The rules of the deployment, by the names that serverless.yml, deploy/parking.yml and deploy/template.ts give them. */
 function rulesOf({ functionName, settings }: Deployment): string[] {
   const prefix = functionName.replace(/-drain$/, '');
-  return ['termination', 'continuation', 'sweep', ...(settings.parking ? ['wake-up'] : [])].map(
-    (rule) => `${prefix}-${rule}`,
-  );
+  const rules = ['termination', 'continuation', 'sweep', ...(settings.parking ? ['wake-up'] : []), ...settings.notices];
+  return rules.map((rule) => `${prefix}-${rule}`);
 }
 
 async function ruleFinding(name: string, eventBridge: EventBridgeClient): Promise<Finding> {

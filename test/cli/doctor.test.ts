@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../cli/doctor.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { deployed } from '../deploy/deployed.ts';
 import { deployedRegion, type World } from './deployed-region.ts';
 
 /** What the doctor finds beside what is well. */
@@ -173,6 +174,31 @@ describe('ecs-drain doctor', () => {
     expect(stdout).toContain(
       'ERROR       group web: it has no hook ecs-drain: its instances are terminated undrained.\n            -> Deploy with',
     );
+  });
+
+  it('looks for the rules of EC2’s notices by the names that they are deployed with', async () => {
+    const params = { spotInterruptions: true, rebalanceRecommendations: true };
+    const { region, json } = await deployedRegion({ params });
+    const names = Object.values(deployed(params).options).flatMap(({ Type, Properties }) =>
+      Type === 'AWS::Events::Rule' ? [String(Properties['Name'])] : [],
+    );
+    expect(names).toHaveLength(2);
+    const missing = await json('doctor');
+    expect(missing.status).toBe(1);
+    expect(missing.answer.findings.filter(({ level }: Finding) => level !== 'ok')).toEqual(
+      names.map((name) =>
+        expect.objectContaining({
+          level: 'error',
+          where: `rule ${name}`,
+          what: 'EventBridge has no such rule on the default bus.',
+        }),
+      ),
+    );
+
+    for (const name of names) {
+      region.eventBridge.putRule({ name, pattern: { source: ['aws.ec2'] }, target: () => undefined });
+    }
+    expect(await json('doctor')).toMatchObject({ status: 0, answer: { healthy: true } });
   });
 
   it('finds messages in the dead-letter queue', async () => {

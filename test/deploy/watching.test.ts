@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Package, packaged } from '../../sandbox/packaging.ts';
 import type { Metric } from '../../sandbox/region/cloudwatch.ts';
+import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import { dashboardOf } from '../../sandbox/report/dashboard.ts';
 import { SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';
 import { alarmsIn, answerTo, type Heard, hear, isOn, type Widget, widgetsIn } from '../../sandbox/watching.ts';
@@ -23,12 +24,15 @@ const forgotten: Scenario = {
   },
 };
 
+/** Instances whose events never come. */
+const unheard: Scenario = { ...SCENARIOS['scale-in'], faults: () => ({ ...NO_FAULTS, lostEvents: 1 }) };
+
 /** A continuation that the function cannot read. */
 const unreadable = { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', detail: {} };
 
 let quiet: Package;
 let wired: Package;
-let drills: Record<'rolling-update' | 'stuck' | 'agent-lost' | 'forgotten' | 'unreadable' | 'late', Heard>;
+let drills: Record<'rolling-update' | 'stuck' | 'agent-lost' | 'forgotten' | 'unheard' | 'unreadable' | 'late', Heard>;
 
 beforeAll(async () => {
   [quiet, wired] = await Promise.all([
@@ -41,6 +45,7 @@ beforeAll(async () => {
     stuck: await hear({ scenario: 'stuck', seed: SEED }, 3_600),
     'agent-lost': await hear({ scenario: 'agent-lost', seed: SEED }, 3_600),
     forgotten: await hear({ scenario: 'stuck', variant: forgotten, seed: SEED }, 1_200),
+    unheard: await hear({ scenario: 'scale-in', variant: unheard, seed: SEED }, 1_200),
     unreadable: await hear({ scenario: 'scale-in', seed: SEED }, 2_400, ({ installed }) => {
       installed.lambda?.invokeAsync(unreadable);
     }),
@@ -86,6 +91,7 @@ describe('an alarm', () => {
     expect(alarmsDuring(drills.stuck)).toEqual(['NearDeadlineAlarm', 'TimedOutAlarm']);
     expect(alarmsDuring(drills['agent-lost'])).toEqual(['AgentLostAlarm']);
     expect(alarmsDuring(drills.forgotten)).toEqual([]);
+    expect(alarmsDuring(drills.unheard)).toEqual([]);
     expect(alarmsDuring(drills.unreadable)).toEqual(['FunctionErrorsAlarm', 'DeadLettersAlarm']);
   });
 
