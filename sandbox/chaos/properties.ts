@@ -103,6 +103,8 @@ function overlapSeconds({ fromSecond, forSeconds }: Outage, from: number, until:
  * s), and then for a last look.
  */
 const SIDE_BY_SIDE_SECONDS = 75 + 30 + 30;
+/** An agent that is heard again just before its grace is over: the next that falls due may be as near. */
+const HEARD_AGAIN_SECONDS = 75 + 30;
 /** From a straggler's stop to the deadline: 60 s of deregistration, the longest stop timeout, and the reserve. */
 const STRAGGLING_SECONDS = 60 + 120 + 10;
 
@@ -122,7 +124,8 @@ function crowded(played: Played): string[] {
       ({ stopStragglers }) => stopStragglers !== 'none',
     );
     const sharedSeconds = longestSharedSeconds(own, world);
-    if (sharedSeconds <= SIDE_BY_SIDE_SECONDS + (stragglers ? STRAGGLING_SECONDS : 0)) return [];
+    const heardAgain = world.silences.length > 0 ? HEARD_AGAIN_SECONDS : 0;
+    if (sharedSeconds <= SIDE_BY_SIDE_SECONDS + heardAgain + (stragglers ? STRAGGLING_SECONDS : 0)) return [];
     return [`${action.instanceId} had invocations side by side for ${Math.round(sharedSeconds)} s.`];
   });
 }
@@ -138,8 +141,8 @@ function copiesIn({ world, works, deliveries, calls }: Played): number {
 
 /**
  * How often a sweep may take a drain for lost that is alive: where drains watch, one whose instance is ACTIVE, for it registered
- * anew, or the drain could not come to setting it to DRAINING; and one that has no place, for its heartbeats are due too often to park, or the
- * Scheduler refused.
+ * anew, or the drain could not come to setting it to DRAINING; and one that has no place, for its heartbeats are due too often
+ * to park, or the Scheduler refused.
  */
 function mistakenSweeps(world: World): number {
   if (world.waiting === 'watch') {
