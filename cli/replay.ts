@@ -86,6 +86,11 @@ async function replayed(
   target: Target,
   { print, printJson }: Output,
 ): Promise<number> {
+  const { functionName, settings } = deployment;
+  /** A dead letter is the last trace of its event: it is given up only for something that is done. */
+  const isKept = ({ verdict, sent }: Letter) =>
+    sent !== undefined && verdict !== 'rejected' && (verdict === 'ignored' || settings.dryRun);
+  if (settings.dryRun) print(`The function ${functionName} is in a dry run: it would change nothing.`);
   for (const { from, reason, event, verdict, sentence } of letters) {
     print(`${from}: ${titleOf(event)}`);
     if (reason !== undefined) print(`  it failed with: ${reason}`);
@@ -94,7 +99,7 @@ async function replayed(
   const fates: Fate[] = [];
   let failure: string | undefined;
   for (const letter of letters) {
-    if (letter.verdict === 'rejected' || failure !== undefined) {
+    if (letter.verdict === 'rejected' || isKept(letter) || failure !== undefined) {
       fates.push('not sent');
     } else if (!yes) {
       fates.push('would be sent');
@@ -107,26 +112,34 @@ async function replayed(
 
   const count = (fate: Fate) => fates.filter((each) => each === fate).length;
   const rejected = letters.filter(({ verdict }) => verdict === 'rejected').length;
+  const kept = letters.filter(isKept).length;
   printJson({
-    function: deployment.functionName,
+    function: functionName,
+    ...(settings.dryRun && { dryRun: true }),
     events: letters.map(({ sent: _, ...letter }, i) => ({ ...letter, fate: fates[i] })),
     ...(failure !== undefined && { failure }),
   });
   if (letters.length > 0) print('');
   if (count('would be sent') > 0) {
     print(
-      `${counted(count('would be sent'), 'event')} would be sent to ${deployment.functionName}. Nothing was: add --yes to send.`,
+      `${counted(count('would be sent'), 'event')} would be sent to ${functionName}. Nothing was: add --yes to send.`,
     );
   }
   if (count('sent') > 0)
-    print(`${counted(count('sent'), 'event')} sent to ${deployment.functionName}; its log tells what became of it.`);
+    print(`${counted(count('sent'), 'event')} sent to ${functionName}; its log tells what became of it.`);
   if (count('sent, and not deleted') > 0)
     print('1 event was sent and is still in the queue: to send it again is harmless.');
   if (rejected > 0)
     print(`${counted(rejected, 'event')} cannot be understood and ${rejected === 1 ? 'is' : 'are'} never sent.`);
-  const left = count('not sent') - rejected;
+  if (kept > 0)
+    print(
+      `${counted(kept, 'event')} would drain nothing and ${kept === 1 ? 'is' : 'are'} kept: not sent, not deleted.`,
+    );
+  if (letters.some((letter) => letter.verdict === 'ignored' && !isKept(letter)))
+    print('The function ignores it: nothing is drained by it.');
+  const left = count('not sent') - rejected - kept;
   if (failure !== undefined) print(`${left > 0 ? `${counted(left, 'event')} not sent. ` : ''}${failure}`);
-  return failure !== undefined || rejected > 0 ? 1 : 0;
+  return failure !== undefined || rejected + kept > 0 ? 1 : 0;
 }
 
 /** Sends a letter, and then does what is to be done once it is sent. */

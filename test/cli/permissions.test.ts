@@ -36,7 +36,7 @@ async function askedBy(world: World, ...commands: ((instanceId: string) => strin
   const [first = ''] = instanceIds;
   region.autoScaling.terminateInstance(first);
   queue.send(
-    '{"source": "aws.ec2", "detail-type": "none", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "detail": {}}',
+    '{"source": "aws.events", "detail-type": "Scheduled Event", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "detail": {}}',
   );
   await pass(60);
   const before = region.calls.length;

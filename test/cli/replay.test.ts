@@ -58,6 +58,7 @@ async function regionWith(...letters: [body: unknown, attributes?: Record<string
   return deployed;
 }
 
+const DRY_RUN = { params: { dryRun: true, createLifecycleHooks: false } };
 const INSTANCES = ['i-00000000000000001', 'i-00000000000000002'] as const;
 /** Both shapes: EventBridge's, with its reason in the attributes, and Lambda's. */
 const BOTH: [unknown, Record<string, string>?][] = [
@@ -144,10 +145,24 @@ describe('ecs-drain replay FILE', () => {
       /group batch is not among/,
     ],
   ])('says that the function would ignore what %s', async (_, event, verdict, sentence) => {
-    const { json } = await regionWith();
+    const { json, run } = await regionWith();
     const { status, answer } = await json('replay', await fileOf(event));
     expect(status).toBe(0);
     expect(answer.events).toMatchObject([{ verdict, sentence: expect.stringMatching(sentence) }]);
+    expect((await run('replay', await fileOf(event))).stdout).toMatch(
+      /\nThe function ignores it: nothing is drained by it\.\n$/,
+    );
+  });
+
+  it('says that the function is in a dry run, and sends it all the same', async () => {
+    const { run, json, instanceIds } = await deployedRegion(DRY_RUN);
+    const file = await fileOf(termination(instanceIds[0]));
+    expect((await run('replay', file)).stdout).toMatch(
+      /^The function ecs-drain-dev-drain is in a dry run: it would change nothing\.\n/,
+    );
+    const { status, answer } = await json('replay', file, '--yes');
+    expect(status).toBe(0);
+    expect(answer).toMatchObject({ dryRun: true, events: [{ fate: 'sent' }] });
   });
 
   it('never sends what the function cannot understand', async () => {
@@ -196,6 +211,32 @@ describe('ecs-drain replay --dead-letter', () => {
       ({ event }) => (event as ReturnType<typeof termination>).detail.EC2InstanceId,
     );
     expect(drained.slice(0, 2).toSorted()).toEqual(INSTANCES);
+  });
+
+  it('keeps what the function would ignore', async () => {
+    const { json, run, queue, region } = await regionWith(...BOTH, [
+      termination(INSTANCES[0], { AutoScalingGroupName: 'batch' }),
+    ]);
+    const { status, answer } = await json('replay', '--dead-letter', '--yes');
+    expect(status).toBe(1);
+    expect(answer.events.map(({ fate }: { fate: string }) => fate)).toEqual(['sent', 'sent', 'not sent']);
+    expect(queue.counts).toEqual({ visible: 1, inFlight: 0 });
+    expect((await run('replay', '--dead-letter', '--yes')).stdout).toMatch(
+      /ignore it: the group batch .*\n\n1 event would drain nothing and is kept: not sent, not deleted\.\n$/,
+    );
+    expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toHaveLength(2);
+  });
+
+  it('keeps all letters of a function in a dry run', async () => {
+    const { run, queue, region, pass } = await deployedRegion({ ...DRY_RUN, rules: [] });
+    queue.send(JSON.stringify(termination(INSTANCES[0])));
+    await pass(1);
+    const { status, stdout } = await run('replay', '--dead-letter', '--yes');
+    expect(status).toBe(1);
+    expect(stdout).toContain('is in a dry run: it would change nothing.');
+    expect(stdout).toContain('1 event would drain nothing and is kept');
+    expect(queue.counts).toEqual({ visible: 1, inFlight: 0 });
+    expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toEqual([]);
   });
 
   it('takes more messages than SQS gives at once', async () => {
