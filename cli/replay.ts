@@ -3,6 +3,7 @@ import { InvokeCommand } from '@aws-sdk/client-lambda';
 import {
   ChangeMessageVisibilityCommand,
   DeleteMessageCommand,
+  GetQueueAttributesCommand,
   type Message,
   ReceiveMessageCommand,
 } from '@aws-sdk/client-sqs';
@@ -17,6 +18,7 @@ import {
   type Deployment,
   deadLetterQueueOf,
   deploymentOf,
+  duration,
   isoTime,
   type Output,
   sentenceOf,
@@ -45,22 +47,26 @@ export async function replay(
   }
 
   const queue = await deadLetterQueueOf(deployment);
-  const messages = await messagesIn(queue);
-  const kept = new Set(messages);
-  const letters = messages.map((message) => ({
-    ...letterOf(`message ${message.MessageId}`, message.Body ?? '', deployment, message),
-    sent: async () => {
-      await awsCall(`delete message ${message.MessageId} from ${queue.name}`, () =>
-        queue.sqs.send(new DeleteMessageCommand({ QueueUrl: queue.url, ReceiptHandle: message.ReceiptHandle })),
-      );
-      kept.delete(message);
-    },
-  }));
-  if (letters.length === 0) output.print(`The dead-letter queue ${queue.name} is empty.`);
+  const kept = new Set<Message>();
+  const showKept = () => showAgain(queue, [...kept]);
+  const interrupted = (signal: NodeJS.Signals) => void showKept().finally(() => process.kill(process.pid, signal));
+  for (const signal of INTERRUPTIONS) process.once(signal, interrupted);
   try {
+    await receiveInto(kept, queue);
+    if (kept.size === 0) return await nothingToReplay(queue, deployment, output);
+    const letters = [...kept].map((message) => ({
+      ...letterOf(`message ${message.MessageId}`, message.Body ?? '', deployment, message),
+      sent: async () => {
+        await awsCall(`delete message ${message.MessageId} from ${queue.name}`, () =>
+          queue.sqs.send(new DeleteMessageCommand({ QueueUrl: queue.url, ReceiptHandle: message.ReceiptHandle })),
+        );
+        kept.delete(message);
+      },
+    }));
     return await replayed(letters, yes, deployment, target, output);
   } finally {
-    await showAgain(queue, [...kept]);
+    await showKept();
+    for (const signal of INTERRUPTIONS) process.off(signal, interrupted);
   }
 }
 
@@ -280,9 +286,10 @@ function titleOf(event: unknown): string {
 const HIDDEN_SECONDS = 120;
 const RECEIVED_AT_ONCE = 10;
 
+const INTERRUPTIONS = ['SIGINT', 'SIGTERM'] as const;
+
 /** All messages that can be seen. */
-async function messagesIn({ sqs, url, name }: DeadLetterQueue): Promise<Message[]> {
-  const messages: Message[] = [];
+async function receiveInto(messages: Set<Message>, { sqs, url, name }: DeadLetterQueue): Promise<void> {
   for (;;) {
     const { Messages: some = [] } = await awsCall(`receive from ${name}`, () =>
       sqs.send(
@@ -295,9 +302,33 @@ async function messagesIn({ sqs, url, name }: DeadLetterQueue): Promise<Message[
         }),
       ),
     );
-    if (some.length === 0) return messages;
-    messages.push(...some);
+    if (some.length === 0) return;
+    for (const message of some) messages.add(message);
   }
+}
+
+/** A queue of which nothing can be seen is not empty while somebody has received from it. */
+async function nothingToReplay(
+  { sqs, url, name }: DeadLetterQueue,
+  { functionName }: Deployment,
+  { print, printJson }: Output,
+): Promise<number> {
+  const { Attributes: attributes } = await awsCall(`ask how full ${name} is`, () =>
+    sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['ApproximateNumberOfMessagesNotVisible'] }),
+    ),
+  );
+  const hidden = Number(attributes?.ApproximateNumberOfMessagesNotVisible ?? 0);
+  printJson({ function: functionName, events: [], ...(hidden > 0 && { hidden }) });
+  if (hidden === 0) {
+    print(`The dead-letter queue ${name} is empty.`);
+    return 0;
+  }
+  const are = hidden === 1 ? 'message is' : 'messages are';
+  print(
+    `No message of the dead-letter queue ${name} can be seen, and ${hidden} ${are} hidden for up to ${duration(HIDDEN_SECONDS * 1000)}: somebody else is looking, or was interrupted. Try again then.`,
+  );
+  return 1;
 }
 
 /** Where this cannot be done, they are seen again by themselves. */

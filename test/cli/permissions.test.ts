@@ -49,7 +49,14 @@ describe('the permissions in docs/operations.md', () => {
     ['status', [() => ['status']]],
     ['explain', [(instanceId: string) => ['explain', instanceId]]],
     ['doctor', [() => ['doctor']]],
-    ['replay', [() => ['replay', '--dead-letter'], () => ['replay', '--dead-letter', '--yes']]],
+    [
+      'replay',
+      [
+        () => ['replay', '--dead-letter'],
+        () => ['replay', '--dead-letter', '--yes'],
+        () => ['replay', '--dead-letter'],
+      ],
+    ],
   ])('are all that %s needs, and no others', async (command, runs) => {
     const asked = [await askedBy({}, ...runs), await askedBy({ params: { waiting: 'watch' } }, ...runs)];
     expect([...new Set(asked.flatMap((each) => [...each]))].toSorted()).toEqual((await documented()).get(command));

@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { deployedRegion, FUNCTION } from './deployed-region.ts';
 
+const CLI = resolve(import.meta.dirname, '../../cli/ecs-drain.ts');
 const TOKEN = '00000000-0000-4000-8000-00000000000';
 
 /** What Auto Scaling sends when it holds an instance. */
@@ -184,6 +187,41 @@ describe('ecs-drain replay --dead-letter', () => {
       stdout: 'The dead-letter queue dead-letters is empty.\n',
       stderr: '',
     });
+  });
+
+  it('does not call a queue empty while somebody else has its messages', async () => {
+    const { run, json, queue } = await regionWith(...BOTH);
+    queue.receive(10, 120);
+    const { status, stdout } = await run('replay', '--dead-letter');
+    expect(status).toBe(1);
+    expect(stdout).toBe(
+      'No message of the dead-letter queue dead-letters can be seen, and 2 messages are hidden for up to 2 min: somebody else is looking, or was interrupted. Try again then.\n',
+    );
+    expect((await json('replay', '--dead-letter')).answer).toEqual({ function: FUNCTION, events: [], hidden: 2 });
+  });
+
+  it('shows what it has received again when it cannot receive the rest', async () => {
+    const { run, queue, fail } = await regionWith(...BOTH);
+    let received = 0;
+    fail(({ operation }) =>
+      operation === 'ReceiveMessage' && ++received > 1 ? new AwsError('AccessDenied', 'No more') : undefined,
+    );
+    expect((await run('replay', '--dead-letter')).status).toBe(1);
+    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+  });
+
+  it('shows what it has received again when it is interrupted', async () => {
+    const { url, queue, fail } = await regionWith(...BOTH);
+    const command = spawn(process.execPath, [CLI, 'replay', '--dead-letter', '--endpoint-url', url]);
+    const ended = once(command, 'exit');
+    let received = 0;
+    fail(({ operation }) => {
+      if (operation !== 'ReceiveMessage' || ++received === 1) return undefined;
+      command.kill('SIGINT');
+      return new AwsError('ServiceUnavailable', 'Not now', 503);
+    });
+    expect(await ended).toEqual([null, 'SIGINT']);
+    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
   });
 
   it('tells of each message, in both shapes, why it is there; and leaves all of them to be seen at once', async () => {
