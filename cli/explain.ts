@@ -19,6 +19,7 @@ import {
   type DrainStatus,
   groupsOf,
   HELD,
+  hasDoubtfulDeadline,
   registrationsOf,
   statusForPrograms,
   statusOf,
@@ -96,20 +97,21 @@ async function explanationOn(drain: DrainStatus, { nowMs }: Deployment, aws: Aws
 }
 
 function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
-  const { instanceId, autoScalingGroup, lifecycleHook, containerInstances, heartbeat } = drain;
+  const { instanceId, autoScalingGroup, lifecycleHook, terminatingHooks, containerInstances, heartbeat } = drain;
   const { atMs: nowMs, blockers, unknown } = explanation;
   const at = (instantMs: number | undefined) =>
     instantMs === undefined ? 'not known' : `${isoTime(instantMs)}, ${relativeTo(nowMs, instantMs)}`;
+  const onOne = terminatingHooks.length > 0 ? ` on one of its terminating hooks (${terminatingHooks.join(', ')})` : '';
   const registered = containerInstances.map(
     ({ cluster, status, agentConnected }) =>
       `${status} in ${cluster}, agent ${agentConnected ? 'connected' : 'silent'}`,
   );
   return [
-    `${instanceId} is draining: the group ${autoScalingGroup} holds it${lifecycleHook ? ` on the hook ${lifecycleHook}` : ''}.`,
+    `${instanceId} is draining: the group ${autoScalingGroup} holds it${lifecycleHook ? ` on the hook ${lifecycleHook}` : onOne}.`,
     `  in ECS      ${registered.join('; ') || 'not registered'}`,
     `  held since  ${at(drain.sinceMs)}`,
     `  next look   ${at(drain.nextLookAtMs)}`,
-    `  deadline    ${at(drain.deadlineAtMs)}`,
+    `  deadline    ${at(drain.deadlineAtMs)}${hasDoubtfulDeadline(drain) ? ', if our hook holds it' : ''}`,
     `  heartbeat   ${heartbeat === undefined ? 'not known' : `due ${at(heartbeat.dueAtMs)}; the hook times out ${at(heartbeat.timesOutAtMs)}`}`,
     ...drain.remarks.map((remark) => `  note        ${remark}`),
     '',

@@ -131,7 +131,10 @@ export async function hooksOf({ autoScaling }: Pick<Aws, 'autoScaling'>, group: 
 export interface DrainStatus {
   readonly instanceId: string;
   readonly autoScalingGroup: string;
+  /** Undefined where several may. */
   readonly lifecycleHook: string | undefined;
+  /** The group's terminating hooks, of which any may hold it where no drain of ours is seen. */
+  readonly terminatingHooks: readonly string[];
   readonly containerInstances: readonly ContainerInstance[];
   readonly holdingTasks: readonly HoldingTask[];
   /** Since when Auto Scaling holds it. */
@@ -158,7 +161,9 @@ export async function statusOf(
   const tasks = await aws.containerInstances.listTasks(containerInstances);
   const { parked, unreadable } = await parkedDrain(containerInstances, aws);
   if (unreadable !== undefined) remarks.push(`what is parked for it cannot be read, and does not go on: ${unreadable}`);
-  const hooks = await hooksOf(aws, group.name);
+  const hooks = (await hooksOf(aws, group.name)).filter(
+    ({ LifecycleTransition: transition }) => transition === 'autoscaling:EC2_INSTANCE_TERMINATING',
+  );
   const action = parked && !('notice' in parked.action) ? parked.action : undefined;
   const hook = hooks.find(({ LifecycleHookName: name = '' }) =>
     action ? name === action.lifecycleHook : settings.lifecycleHooks.includes(name),
@@ -166,7 +171,9 @@ export async function statusOf(
   const limits = hook?.HeartbeatTimeout === undefined ? undefined : hookLimits(hook.HeartbeatTimeout);
   const sinceMs = parked?.startedAtMs ?? (await aws.lifecycleActions.terminatingSinceMs(group.name)).get(instanceId);
 
-  const lifecycleHook = action?.lifecycleHook ?? hook?.LifecycleHookName;
+  const terminatingHooks = hooks.flatMap(({ LifecycleHookName: name }) => name ?? []);
+  const mayBeAnothers = !action && terminatingHooks.length > 1;
+  const lifecycleHook = action?.lifecycleHook ?? (mayBeAnothers ? undefined : terminatingHooks[0]);
   const lifecycleAction = { autoScalingGroup: group.name, lifecycleHook: lifecycleHook ?? '', instanceId };
   const drain = parked ?? (sinceMs === undefined ? undefined : newDrain(lifecycleAction, sinceMs, undefined, 0));
   const inForce = limits && { ...limits, globalTimeoutSeconds: hook?.GlobalTimeout ?? limits.globalTimeoutSeconds };
@@ -180,7 +187,7 @@ export async function statusOf(
     remarks.push(
       group.warmPool
         ? 'its group has a warm pool, so it may only return there, and is not drained.'
-        : 'no drain is parked for it: one is at work this minute, has yet to begin, or another hook holds it.',
+        : `no drain is parked for it: one is at work this minute, has yet to begin${mayBeAnothers ? `, or is over, for any of the group's terminating hooks (${terminatingHooks.join(', ')}) may hold it` : ''}.`,
     );
   }
   if (!settings.parking)
@@ -192,14 +199,19 @@ export async function statusOf(
   }
   if (settings.dryRun) remarks.push('the function is in a dry run: it only watches.');
 
+  const holdingTasks = tasks.filter((task) => task.kind === 'holding');
+  // Where no task is left, the hook that still holds it is hardly ours.
+  const hasDeadline = !mayBeAnothers || holdingTasks.length > 0;
+
   return {
     instanceId,
     autoScalingGroup: group.name,
     lifecycleHook,
+    terminatingHooks,
     containerInstances,
-    holdingTasks: tasks.filter((task) => task.kind === 'holding'),
+    holdingTasks,
     sinceMs,
-    deadlineAtMs: drain && inForce && deadlineAtMs(drain, inForce, settings.policy),
+    deadlineAtMs: hasDeadline && drain && inForce ? deadlineAtMs(drain, inForce, settings.policy) : undefined,
     drain: parked,
     nextLookAtMs: parked?.parked?.untilMs,
     heartbeat: parked &&
@@ -253,6 +265,7 @@ export function statusForPrograms(status: DrainStatus) {
     instanceId: rest.instanceId,
     autoScalingGroup: rest.autoScalingGroup,
     lifecycleHook: rest.lifecycleHook,
+    terminatingHooks: rest.terminatingHooks,
     since: time(sinceMs),
     deadlineAt: time(rest.deadlineAtMs),
     parked: drain !== undefined,
@@ -284,11 +297,16 @@ function rowOf(drain: DrainStatus, nowMs: number): string[] {
     at(sinceMs, nowMs),
     tasksInWords(drain.holdingTasks),
     at(nextLookAtMs, nowMs),
-    at(drain.deadlineAtMs, nowMs),
+    at(drain.deadlineAtMs, nowMs) + (hasDoubtfulDeadline(drain) ? '\nif our hook holds it' : ''),
     heartbeat === undefined
       ? 'not known'
       : `due ${relativeTo(nowMs, heartbeat.dueAtMs)}\ntimes out ${relativeTo(nowMs, heartbeat.timesOutAtMs)}`,
   ];
+}
+
+/** Our hook may be through with it, and its deadline with it. */
+export function hasDoubtfulDeadline({ lifecycleHook, deadlineAtMs }: DrainStatus): boolean {
+  return lifecycleHook === undefined && deadlineAtMs !== undefined;
 }
 
 function at(instantMs: number | undefined, nowMs: number): string {

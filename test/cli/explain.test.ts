@@ -34,6 +34,44 @@ describe('ecs-drain explain', () => {
     );
   });
 
+  it('does not say that our hook holds an instance when another may, and gives it no deadline when no task does', async () => {
+    const { region, instanceIds, pass, run, json } = await deployedRegion({ hooks: [{}, { name: 'other' }] });
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    await pass(1_200);
+    expect(region.autoScaling.pendingActions()).toMatchObject([{ instanceId: first, hook: { name: 'other' } }]);
+
+    const { stdout } = await run('explain', first);
+    expect(stdout).toContain(
+      `${first} is draining: the group web holds it on one of its terminating hooks (ecs-drain, other).`,
+    );
+    expect(stdout).toMatch(/deadline +not known\n/);
+    expect(stdout).toContain('No task holds it.');
+    const { answer } = await json('explain', first);
+    expect(answer).toMatchObject({ terminatingHooks: ['ecs-drain', 'other'] });
+    expect(answer).not.toHaveProperty('lifecycleHook');
+    expect(answer).not.toHaveProperty('deadlineAt');
+    expect((await json('status')).answer.drains[0]).not.toHaveProperty('deadlineAt');
+  });
+
+  it('marks the deadline of an instance with tasks that another hook may hold, and names the hook of a parked drain', async () => {
+    const hooks = [{}, { name: 'other' }];
+    const lost = await deployedRegion({ hooks, rules: [] });
+    lost.region.autoScaling.terminateInstance(lost.instanceIds[0] ?? '');
+    await lost.pass(60);
+    expect((await lost.run('explain', lost.instanceIds[0] ?? '')).stdout).toMatch(
+      /deadline .*, in 119 min, if our hook holds it\n/,
+    );
+    expect((await lost.run('status')).stdout).toContain('if our hook holds it');
+
+    const parked = await deployedRegion({ hooks });
+    parked.region.autoScaling.terminateInstance(parked.instanceIds[0] ?? '');
+    await parked.pass(60);
+    const { stdout } = await parked.run('explain', parked.instanceIds[0] ?? '');
+    expect(stdout).toContain('holds it on the hook ecs-drain.');
+    expect(stdout).toMatch(/deadline .*, in 119 min\n/);
+  });
+
   it('says of an instance that is not draining how it is', async () => {
     const { instanceIds, json } = await deployedRegion();
     const { status, answer } = await json('explain', instanceIds[0] ?? '');
