@@ -40,28 +40,35 @@ import {
 export async function status(target: Target, { print, printJson }: Output): Promise<number> {
   const deployment = await deploymentOf(target);
   const aws = awsOf(deployment);
-  const groups = await groupsOf(aws, deployment.settings.autoScalingGroups);
+  const { autoScalingGroups } = deployment.settings;
+  const groups = await groupsOf(aws, autoScalingGroups);
+  const missingGroups = autoScalingGroups.filter((name) => groups.every((group) => group.name !== name));
   const drains: DrainStatus[] = [];
   for (const group of groups) {
     const held = group.instances.filter(({ lifecycleState }) => lifecycleState === HELD);
     for (const { instanceId } of held) drains.push(await statusOf(instanceId, group, deployment, aws));
   }
   const nowMs = deployment.nowMs();
-  printJson({ function: deployment.functionName, at: isoTime(nowMs), drains: drains.map(statusForPrograms) });
-  if (drains.length === 0) {
-    print(
-      `Nothing is draining: Auto Scaling holds no instance of ${deployment.settings.autoScalingGroups.join(', ')}.`,
-    );
-    return 0;
-  }
-  const table = new Table({
-    head: ['instance', 'held since', 'what holds it', 'next look', 'deadline', 'heartbeat'],
-    style: { head: [], border: [], compact: true },
+  printJson({
+    function: deployment.functionName,
+    at: isoTime(nowMs),
+    missingGroups,
+    drains: drains.map(statusForPrograms),
   });
-  table.push(...drains.map((drain) => rowOf(drain, nowMs)));
-  print(`${table}`);
-  for (const { instanceId, remarks } of drains) for (const remark of remarks) print(`${instanceId}: ${remark}`);
-  return 0;
+  for (const name of missingGroups)
+    print(`Auto Scaling has no group ${name}: mend its name in autoScalingGroups, and deploy again.`);
+  if (drains.length > 0) {
+    const table = new Table({
+      head: ['instance', 'held since', 'what holds it', 'next look', 'deadline', 'heartbeat'],
+      style: { head: [], border: [], compact: true },
+    });
+    table.push(...drains.map((drain) => rowOf(drain, nowMs)));
+    print(`${table}`);
+    for (const { instanceId, remarks } of drains) for (const remark of remarks) print(`${instanceId}: ${remark}`);
+  } else if (groups.length > 0) {
+    print(`Nothing is draining: Auto Scaling holds no instance of ${groups.map(({ name }) => name).join(', ')}.`);
+  }
+  return missingGroups.length > 0 ? 1 : 0;
 }
 
 /** The state of an instance that a terminating hook holds. */

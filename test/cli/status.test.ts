@@ -12,7 +12,24 @@ describe('ecs-drain status', () => {
       stdout: 'Nothing is draining: Auto Scaling holds no instance of web.\n',
       stderr: '',
     });
-    expect((await json('status')).answer).toEqual({ function: FUNCTION, at: STARTED, drains: [] });
+    expect((await json('status')).answer).toEqual({
+      function: FUNCTION,
+      at: STARTED,
+      missingGroups: [],
+      drains: [],
+    });
+  });
+
+  it('names a group that Auto Scaling does not have, instead of saying that nothing of it is held', async () => {
+    const { region, instanceIds, pass, json, run } = await deployedRegion({ params: { autoScalingGroups: 'webb' } });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    expect(await run('status')).toEqual({
+      status: 1,
+      stdout: 'Auto Scaling has no group webb: mend its name in autoScalingGroups, and deploy again.\n',
+      stderr: '',
+    });
+    expect(await json('status')).toMatchObject({ status: 1, answer: { missingGroups: ['webb'], drains: [] } });
   });
 
   it('tells of a parked drain since when, what holds it, when it is looked at, its deadline and its heartbeat', async () => {
