@@ -20,6 +20,9 @@ import {
   groupsOf,
   HELD,
   hasDoubtfulDeadline,
+  noticeStatusOf,
+  notKnown,
+  parkedDrain,
   registrationsOf,
   statusForPrograms,
   statusOf,
@@ -35,17 +38,29 @@ export async function explain(instanceId: string, target: Target, { print, print
   const [group, lifecycleState] = await placeOf(instanceId, aws);
   if (group === undefined || lifecycleState !== HELD || !deployment.settings.autoScalingGroups.includes(group)) {
     const registrations = await registrationsOf(instanceId, deployment.settings, aws);
+    const { parked } = deployment.settings.notices.length > 0 ? await parkedDrain(registrations, aws, 'notice') : {};
+    const drain = parked && (await noticeStatusOf(parked, deployment, aws));
+    if (drain) return told(drain, deployment, aws, { print, printJson });
     const isKnown = group !== undefined || registrations.length > 0;
     const sentence = isKnown
-      ? notDraining(instanceId, group, lifecycleState, registrations, deployment)
+      ? notHeld(instanceId, group, lifecycleState, registrations, deployment)
       : `Neither Auto Scaling nor ECS (${deployment.settings.policy.clusters.join(', ')}) knows ${instanceId}: it is gone, or of another account or Region.`;
-    printJson({ instanceId, state: isKnown ? 'not draining' : 'unknown', sentence });
+    const state = registrations.some(isDraining) ? 'draining in ECS only' : isKnown ? 'not draining' : 'unknown';
+    printJson({ instanceId, state, sentence });
     print(sentence);
     return isKnown ? 0 : 1;
   }
 
   const [described = { name: group, warmPool: false }] = await groupsOf(aws, [group]);
-  const drain = await statusOf(instanceId, described, deployment, aws);
+  return told(await statusOf(instanceId, described, deployment, aws), deployment, aws, { print, printJson });
+}
+
+async function told(
+  drain: DrainStatus,
+  deployment: Deployment,
+  aws: Aws,
+  { print, printJson }: Output,
+): Promise<number> {
   const explanation = await explanationOn(drain, deployment, aws);
   printJson({ ...statusForPrograms(drain), state: 'draining', ...explanationForPeople(explanation) });
   for (const line of linesOn(drain, explanation)) print(line);
@@ -62,7 +77,11 @@ async function placeOf(instanceId: string, { autoScaling }: Aws): Promise<[strin
     : [instance.AutoScalingGroupName, instance.LifecycleState ?? ''];
 }
 
-function notDraining(
+function isDraining({ status }: ContainerInstance): boolean {
+  return status === 'DRAINING';
+}
+
+function notHeld(
   instanceId: string,
   group: string | undefined,
   lifecycleState: string | undefined,
@@ -79,6 +98,9 @@ function notDraining(
   const groups = settings.autoScalingGroups;
   if (!groups.includes(group)) {
     return `${instanceId} is in the group ${group}, which is not among autoScalingGroups (${groups.join(', ')}): ecs-drain does not drain it. ${inEcs}`;
+  }
+  if (registrations.some(isDraining)) {
+    return `${instanceId} is not held by Auto Scaling: in the group ${group} it is ${lifecycleState}. ${inEcs} Its drain is at work this minute, is over, or is somebody else's.`;
   }
   return `${instanceId} is not draining: in the group ${group} it is ${lifecycleState}. ${inEcs}`;
 }
@@ -97,7 +119,8 @@ async function explanationOn(drain: DrainStatus, { nowMs }: Deployment, aws: Aws
 }
 
 function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
-  const { instanceId, autoScalingGroup, lifecycleHook, terminatingHooks, containerInstances, heartbeat } = drain;
+  const { instanceId, autoScalingGroup, notice, lifecycleHook, terminatingHooks, containerInstances, heartbeat } =
+    drain;
   const { atMs: nowMs, blockers, unknown } = explanation;
   const at = (instantMs: number | undefined) =>
     instantMs === undefined ? 'not known' : `${isoTime(instantMs)}, ${relativeTo(nowMs, instantMs)}`;
@@ -107,12 +130,14 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
       `${status} in ${cluster}, agent ${agentConnected ? 'connected' : 'silent'}`,
   );
   return [
-    `${instanceId} is draining: the group ${autoScalingGroup} holds it${lifecycleHook ? ` on the hook ${lifecycleHook}` : onOne}.`,
+    notice
+      ? `${instanceId} is draining on a ${notice} of EC2: nothing holds it.`
+      : `${instanceId} is draining: the group ${autoScalingGroup} holds it${lifecycleHook ? ` on the hook ${lifecycleHook}` : onOne}.`,
     `  in ECS      ${registered.join('; ') || 'not registered'}`,
-    `  held since  ${at(drain.sinceMs)}`,
+    `  ${notice ? 'since     ' : 'held since'}  ${at(drain.sinceMs)}`,
     `  next look   ${at(drain.nextLookAtMs)}`,
     `  deadline    ${at(drain.deadlineAtMs)}${hasDoubtfulDeadline(drain) ? ', if our hook holds it' : ''}`,
-    `  heartbeat   ${heartbeat === undefined ? 'not known' : `due ${at(heartbeat.dueAtMs)}; the hook times out ${at(heartbeat.timesOutAtMs)}`}`,
+    `  heartbeat   ${heartbeat === undefined ? notKnown(drain) : `due ${at(heartbeat.dueAtMs)}; the hook times out ${at(heartbeat.timesOutAtMs)}`}`,
     ...drain.remarks.map((remark) => `  note        ${remark}`),
     '',
     blockers.length === 0

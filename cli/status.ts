@@ -4,7 +4,7 @@ import {
   type LifecycleHook,
   paginateDescribeAutoScalingGroups,
 } from '@aws-sdk/client-auto-scaling';
-import { ECSClient } from '@aws-sdk/client-ecs';
+import { ECSClient, paginateListContainerInstances } from '@aws-sdk/client-ecs';
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import Table from 'cli-table3';
 import { autoScalingLifecycleActions } from '../src/adapters/auto-scaling.ts';
@@ -19,6 +19,7 @@ import {
   type HoldingTask,
   hookLimits,
   type Located,
+  type NoticeKind,
   newDrain,
 } from '../src/domain/drain.ts';
 import { deadlineAtMs, heartbeatDueAtMs, PARKED_LATE_SECONDS } from '../src/domain/policy.ts';
@@ -48,11 +49,23 @@ export async function status(target: Target, { print, printJson }: Output): Prom
     const held = group.instances.filter(({ lifecycleState }) => lifecycleState === HELD);
     for (const { instanceId } of held) drains.push(await statusOf(instanceId, group, deployment, aws));
   }
+  const remarks: string[] = [];
+  if (deployment.settings.notices.length > 0) {
+    for (const cluster of deployment.settings.policy.clusters) {
+      const { onNotice, others } = await drainingIn(cluster, drains, deployment, aws);
+      drains.push(...onNotice);
+      if (others.length === 0) continue;
+      remarks.push(
+        `In ${cluster} no group holds, and no drain is parked on, ${counted(others.length, 'container instance')} that ${others.length === 1 ? 'is' : 'are'} DRAINING (${others.join(', ')}): a drain is at work this minute, or somebody else drains.`,
+      );
+    }
+  }
   const nowMs = deployment.nowMs();
   printJson({
     function: deployment.functionName,
     at: isoTime(nowMs),
     missingGroups,
+    remarks,
     drains: drains.map(statusForPrograms),
   });
   for (const name of missingGroups)
@@ -65,9 +78,10 @@ export async function status(target: Target, { print, printJson }: Output): Prom
     table.push(...drains.map((drain) => rowOf(drain, nowMs)));
     print(`${table}`);
     for (const { instanceId, remarks } of drains) for (const remark of remarks) print(`${instanceId}: ${remark}`);
-  } else if (groups.length > 0) {
+  } else if (groups.length > 0 && remarks.length === 0) {
     print(`Nothing is draining: Auto Scaling holds no instance of ${groups.map(({ name }) => name).join(', ')}.`);
   }
+  for (const remark of remarks) print(remark);
   return missingGroups.length > 0 ? 1 : 0;
 }
 
@@ -77,6 +91,7 @@ export const HELD = 'Terminating:Wait';
 /** What the commands ask of AWS about instances. */
 export interface Aws {
   readonly autoScaling: AutoScalingClient;
+  readonly ecs: ECSClient;
   readonly lifecycleActions: Pick<LifecycleActions, 'terminatingSinceMs'>;
   readonly containerInstances: ContainerInstances;
   /** Undefined where drains wait within their invocations. */
@@ -87,10 +102,12 @@ export interface Aws {
 export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
   const { parking } = settings;
   const autoScaling = new AutoScalingClient(config);
+  const ecs = new ECSClient(config);
   return {
     autoScaling,
+    ecs,
     lifecycleActions: autoScalingLifecycleActions(autoScaling, NEVER),
-    containerInstances: ecsContainerInstances(new ECSClient(config), { readStopTimeouts })(NEVER),
+    containerInstances: ecsContainerInstances(ecs, { readStopTimeouts })(NEVER),
     parkingPlaces:
       parking &&
       schedulerParkingPlaces({
@@ -137,7 +154,9 @@ export async function hooksOf({ autoScaling }: Pick<Aws, 'autoScaling'>, group: 
 /** How the drain of one instance stands; undefined is what nobody tells. */
 export interface DrainStatus {
   readonly instanceId: string;
-  readonly autoScalingGroup: string;
+  /** Undefined where nothing is held: EC2 gave notice that it may take the instance. */
+  readonly autoScalingGroup: string | undefined;
+  readonly notice?: NoticeKind;
   /** Undefined where several may. */
   readonly lifecycleHook: string | undefined;
   /** The group's terminating hooks, of which any may hold it where no drain of ours is seen. */
@@ -184,7 +203,6 @@ export async function statusOf(
   const lifecycleAction = { autoScalingGroup: group.name, lifecycleHook: lifecycleHook ?? '', instanceId };
   const drain = parked ?? (sinceMs === undefined ? undefined : newDrain(lifecycleAction, sinceMs, undefined, 0));
   const inForce = limits && { ...limits, globalTimeoutSeconds: hook?.GlobalTimeout ?? limits.globalTimeoutSeconds };
-  const overdueMs = parked?.parked ? nowMs() - parked.parked.untilMs - PARKED_LATE_SECONDS * 1000 : 0;
 
   if (!hook)
     remarks.push(
@@ -199,12 +217,11 @@ export async function statusOf(
   }
   if (!settings.parking)
     remarks.push('its drain waits within its invocations: when it looks next is not seen from here.');
-  if (overdueMs > 0)
-    remarks.push(`its drain should have gone on ${duration(overdueMs)} ago: its continuation may be lost.`);
+  remarks.push(...lateness(parked, nowMs()));
   if (containerInstances.length === 0) {
     remarks.push(`ECS has no live registration of it in ${settings.policy.clusters.join(', ')}.`);
   }
-  if (settings.dryRun) remarks.push('the function is in a dry run: it only watches.');
+  if (settings.dryRun) remarks.push(DRY_RUN);
 
   const holdingTasks = tasks.filter((task) => task.kind === 'holding');
   // Where no task is left, the hook that still holds it is hardly ours.
@@ -232,6 +249,65 @@ export async function statusOf(
   };
 }
 
+const DRY_RUN = 'the function is in a dry run: it only watches.';
+
+function lateness(drain: Drain | undefined, nowMs: number): string[] {
+  const overdueMs = drain?.parked ? nowMs - drain.parked.untilMs - PARKED_LATE_SECONDS * 1000 : 0;
+  return overdueMs > 0
+    ? [`its drain should have gone on ${duration(overdueMs)} ago: its continuation may be lost.`]
+    : [];
+}
+
+/** The drains on a notice that are parked in a cluster, and the ids of container instances that others drain. */
+async function drainingIn(
+  cluster: string,
+  known: readonly DrainStatus[],
+  deployment: Deployment,
+  aws: Aws,
+): Promise<{ readonly onNotice: DrainStatus[]; readonly others: string[] }> {
+  const draining = await awsCall(`list the container instances of cluster ${cluster} that are DRAINING`, async () => {
+    const pages = paginateListContainerInstances({ client: aws.ecs, pageSize: 100 }, { cluster, status: 'DRAINING' });
+    return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
+  });
+  const told = new Set(known.flatMap(({ containerInstances }) => containerInstances.map(({ arn }) => arn)));
+  const onNotice: DrainStatus[] = [];
+  const others: string[] = [];
+  for (const arn of draining.filter((each) => !told.has(each))) {
+    const { parked } = await parkedDrain([{ arn }], aws, 'notice');
+    const drain = parked && (await noticeStatusOf(parked, deployment, aws));
+    if (drain) onNotice.push(drain);
+    else others.push(arn.split('/').at(-1) ?? arn);
+  }
+  return { onNotice, others };
+}
+
+/** How a drain on a notice stands; undefined of a drain that is on none. */
+export async function noticeStatusOf(
+  drain: Drain,
+  { settings, nowMs }: Deployment,
+  aws: Aws,
+): Promise<DrainStatus | undefined> {
+  const { action } = drain;
+  if (!('notice' in action)) return undefined;
+  const containerInstances = await registrationsOf(action.instanceId, settings, aws);
+  const tasks = await aws.containerInstances.listTasks(containerInstances);
+  return {
+    instanceId: action.instanceId,
+    autoScalingGroup: undefined,
+    notice: action.notice,
+    lifecycleHook: undefined,
+    terminatingHooks: [],
+    containerInstances,
+    holdingTasks: tasks.filter((task) => task.kind === 'holding'),
+    sinceMs: drain.startedAtMs,
+    deadlineAtMs: deadlineAtMs(drain, hookLimits(settings.policy.heartbeatTimeoutSeconds), settings.policy),
+    drain,
+    nextLookAtMs: drain.parked?.untilMs,
+    heartbeat: undefined,
+    remarks: [...lateness(drain, nowMs()), ...(settings.dryRun ? [DRY_RUN] : [])],
+  };
+}
+
 /** The live registrations of the instance in the configured clusters. */
 export async function registrationsOf(
   instanceId: string,
@@ -244,13 +320,14 @@ export async function registrationsOf(
   return described.filter(({ status }) => status !== 'INACTIVE');
 }
 
-async function parkedDrain(
-  containerInstances: readonly ContainerInstance[],
+export async function parkedDrain(
+  containerInstances: readonly Pick<ContainerInstance, 'arn'>[],
   { parkingPlaces }: Aws,
+  on: 'lifecycle-action' | 'notice' = 'lifecycle-action',
 ): Promise<{ readonly parked?: Drain; readonly unreadable?: string }> {
   for (const { arn } of containerInstances) {
     try {
-      const parked = await parkingPlaces?.parkedOn(arn);
+      const parked = await parkingPlaces?.parkedOn(arn, on);
       if (parked) return { parked };
     } catch (error) {
       const { cause } = error as Error;
@@ -271,6 +348,7 @@ export function statusForPrograms(status: DrainStatus) {
     drainId: drain?.action.token,
     instanceId: rest.instanceId,
     autoScalingGroup: rest.autoScalingGroup,
+    notice: rest.notice,
     lifecycleHook: rest.lifecycleHook,
     terminatingHooks: rest.terminatingHooks,
     since: time(sinceMs),
@@ -295,20 +373,25 @@ export function statusForPrograms(status: DrainStatus) {
 }
 
 function rowOf(drain: DrainStatus, nowMs: number): string[] {
-  const { instanceId, autoScalingGroup, containerInstances, sinceMs, nextLookAtMs, heartbeat } = drain;
+  const { instanceId, autoScalingGroup, notice, containerInstances, sinceMs, nextLookAtMs, heartbeat } = drain;
   const registered = containerInstances.map(
     ({ cluster, status, agentConnected }) => `${cluster}: ${status}${agentConnected ? '' : ', agent silent'}`,
   );
   return [
-    [instanceId, `group ${autoScalingGroup}`, ...registered].join('\n'),
+    [instanceId, notice ? `on a ${notice}` : `group ${autoScalingGroup}`, ...registered].join('\n'),
     at(sinceMs, nowMs),
     tasksInWords(drain.holdingTasks),
     at(nextLookAtMs, nowMs),
     at(drain.deadlineAtMs, nowMs) + (hasDoubtfulDeadline(drain) ? '\nif our hook holds it' : ''),
     heartbeat === undefined
-      ? 'not known'
+      ? notKnown(drain)
       : `due ${relativeTo(nowMs, heartbeat.dueAtMs)}\ntimes out ${relativeTo(nowMs, heartbeat.timesOutAtMs)}`,
   ];
+}
+
+/** What there is instead of a heartbeat that is due. */
+export function notKnown({ notice }: DrainStatus): string {
+  return notice ? 'none: nothing is held' : 'not known';
 }
 
 /** Our hook may be through with it, and its deadline with it. */

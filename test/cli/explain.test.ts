@@ -72,6 +72,36 @@ describe('ecs-drain explain', () => {
     expect(stdout).toMatch(/deadline .*, in 119 min\n/);
   });
 
+  it('explains a drain on a notice of EC2', async () => {
+    const { region, instanceIds, pass, run, json } = await deployedRegion({
+      params: { spotInterruptions: true },
+      rules: ['continuation', 'wake-up', 'spot-interruption'],
+    });
+    const [first = ''] = instanceIds;
+    region.autoScaling.interruptSpotInstance(first);
+    await pass(30);
+    const { stdout } = await run('explain', first);
+    expect(stdout).toContain(`${first} is draining on a spot-interruption of EC2: nothing holds it.`);
+    expect(stdout).toContain('2 tasks hold it:');
+    expect(await json('explain', first)).toMatchObject({
+      status: 0,
+      answer: { state: 'draining', notice: 'spot-interruption', parked: true },
+    });
+  });
+
+  it('never says that an instance is not draining that ECS says is', async () => {
+    const { region, instanceIds, json } = await deployedRegion();
+    const [first = ''] = instanceIds;
+    for (const registration of region.ecs.registrationsOf(first)) {
+      region.ecs.setInstanceStatus(registration, 'DRAINING');
+    }
+    expect((await json('explain', first)).answer).toEqual({
+      instanceId: first,
+      state: 'draining in ECS only',
+      sentence: `${first} is not held by Auto Scaling: in the group web it is InService. In ECS it is DRAINING in prod with 2 tasks. Its drain is at work this minute, is over, or is somebody else's.`,
+    });
+  });
+
   it('says of an instance that is not draining how it is', async () => {
     const { instanceIds, json } = await deployedRegion();
     const { status, answer } = await json('explain', instanceIds[0] ?? '');

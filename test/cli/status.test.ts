@@ -1,7 +1,12 @@
 import type { UpdateScheduleInput } from '@aws-sdk/client-scheduler';
 import { describe, expect, it } from 'vitest';
-import { deployedRegion, FUNCTION } from './deployed-region.ts';
+import { deployedRegion, FUNCTION, type World } from './deployed-region.ts';
 
+/** Drains when EC2 takes a Spot instance, too. */
+const ON_NOTICE: World = {
+  params: { spotInterruptions: true },
+  rules: ['continuation', 'wake-up', 'spot-interruption'],
+};
 const STARTED = '2026-01-01T00:05:00Z';
 
 describe('ecs-drain status', () => {
@@ -16,6 +21,7 @@ describe('ecs-drain status', () => {
       function: FUNCTION,
       at: STARTED,
       missingGroups: [],
+      remarks: [],
       drains: [],
     });
   });
@@ -88,6 +94,45 @@ describe('ecs-drain status', () => {
       },
     ]);
     expect(answer.drains[0]).not.toHaveProperty('heartbeat');
+  });
+
+  it('tells of a drain on a notice of EC2, which no group holds', async () => {
+    const { region, instanceIds, pass, json, run } = await deployedRegion(ON_NOTICE);
+    region.autoScaling.interruptSpotInstance(instanceIds[0] ?? '');
+    await pass(30);
+    const { status, answer } = await json('status');
+    expect(status).toBe(0);
+    expect(answer.drains).toMatchObject([
+      {
+        instanceId: instanceIds[0],
+        notice: 'spot-interruption',
+        since: STARTED,
+        deadlineAt: '2026-01-01T00:07:00Z',
+        parked: true,
+        containerInstances: [{ status: 'DRAINING' }],
+        holdingTasks: [{ group: 'service:web' }, { group: 'service:web' }],
+        remarks: [],
+      },
+    ]);
+    expect(answer.drains[0]).not.toHaveProperty('autoScalingGroup');
+    const { stdout } = await run('status');
+    for (const words of ['on a spot-interruption', 'none: nothing is held']) expect(stdout).toContain(words);
+    expect(stdout).not.toContain('Nothing is draining');
+  });
+
+  it('notes container instances that are DRAINING and that it knows no drain of', async () => {
+    const { region, instanceIds, pass, json, run } = await deployedRegion({ ...ON_NOTICE, rules: [] });
+    for (const registration of region.ecs.registrationsOf(instanceIds[0] ?? '')) {
+      region.ecs.setInstanceStatus(registration, 'DRAINING');
+    }
+    await pass(1);
+    expect((await json('status')).answer).toMatchObject({
+      drains: [],
+      remarks: [expect.stringMatching(/^In prod no group holds.* 1 container instance that is DRAINING \(\w+\)/)],
+    });
+    const { stdout } = await run('status');
+    expect(stdout).toContain('1 container instance that is DRAINING');
+    expect(stdout).not.toContain('Nothing is draining');
   });
 
   it('notes that a drain should have gone on, when its schedule came and nothing followed', async () => {
