@@ -50,10 +50,8 @@ export const NEVER = new AbortController().signal;
 
 /** Reads how the function is configured: its settings are those that its drains go by. */
 export async function deploymentOf(target: Target): Promise<Deployment> {
+  checkTyped(target);
   const { stage, region, profile, endpointUrl } = target;
-  if (endpointUrl !== undefined && !/^https?:$/.test(URL.parse(endpointUrl)?.protocol ?? '')) {
-    throw new UsageError(`--endpoint-url ${endpointUrl} is not a URL such as http://127.0.0.1:4566.`);
-  }
   const config = {
     ...SDK_BOUNDS,
     ...(region !== undefined && { region }),
@@ -79,6 +77,21 @@ export async function deploymentOf(target: Target): Promise<Deployment> {
     lambda,
     nowMs: () => Date.now() + lambda.config.systemClockOffset,
   };
+}
+
+function checkTyped({ endpointUrl, region, ...names }: Target): void {
+  for (const [option, value] of Object.entries({ region, ...names })) {
+    if (value === '') throw new UsageError(`--${option} is empty: name one, or leave it out.`);
+  }
+  if (region !== undefined && !/^[a-z\d]+(-[a-z\d]+)*$/.test(region)) {
+    throw new UsageError(`--region ${region} is not a Region of AWS such as eu-west-1.`);
+  }
+  const fromEnvironment = process.env['AWS_ENDPOINT_URL'] || undefined; // empty, the SDK takes it for unset
+  const [from, url] =
+    endpointUrl === undefined ? ['AWS_ENDPOINT_URL', fromEnvironment] : ['--endpoint-url', endpointUrl];
+  if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
+    throw new UsageError(`${from} ${url} is not a URL such as http://127.0.0.1:4566.`);
+  }
 }
 
 function settingsIn(functionName: string, environment: Readonly<Record<string, string>>): Settings {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { deployedRegion, run } from './deployed-region.ts';
 
@@ -35,8 +35,24 @@ describe('npx ecs-drain, typed wrongly', () => {
       ['status', '--endpoint-url', 'localhost:4566'],
       '--endpoint-url localhost:4566 is not a URL such as http://127.0.0.1:4566.',
     ],
+    ['no Region', ['status', '--region', 'mars west'], '--region mars west is not a Region of AWS such as eu-west-1.'],
+    ...['region', 'profile', 'stage', 'function'].map((option): [string, string[], string] => [
+      `an empty ${option}`,
+      ['status', `--${option}`, ''],
+      `--${option} is empty: name one, or leave it out.`,
+    ]),
   ])('is told of %s in a sentence, with exit status 2', async (_, args, sentence) => {
     expect(await run(...args)).toEqual({ status: 2, stdout: '', stderr: `${sentence}\n` });
+  });
+
+  it.each(['127.0.0.1:4566', 'localhost:4566'])('is told that AWS_ENDPOINT_URL=%s is no URL', async (url) => {
+    vi.stubEnv('AWS_ENDPOINT_URL', url);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(await run('status')).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: `AWS_ENDPOINT_URL ${url} is not a URL such as http://127.0.0.1:4566.\n`,
+    });
   });
 
   it('is told of a file that is not JSON', async () => {
