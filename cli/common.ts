@@ -153,6 +153,8 @@ export function sentenceOf(thrown: unknown, target: Target): string {
   const where = target.endpointUrl || process.env['AWS_ENDPOINT_URL'] || 'AWS';
 
   if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
+    const profile = target.profile ?? process.env['AWS_PROFILE'];
+    if (profile) return `The profile ${profile} gives no credentials: is it in ~/.aws/config? ${message}`;
     return `There are no AWS credentials: ${message} Set AWS_PROFILE or --profile, sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`;
   }
   if (CREDENTIALS_REFUSED.test(error.name)) {

@@ -134,6 +134,13 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     const unsigned = await child({ AWS_REGION: 'eu-west-1' }, 'status', '--endpoint-url', 'http://127.0.0.1:9');
     expect(unsigned.status).toBe(1);
     expect(unsigned.stderr).toMatch(/^There are no AWS credentials: .* Set AWS_PROFILE or --profile.*\n$/);
+    for (const [env, ...options] of [[{}, '--profile', 'nope'], [{ AWS_PROFILE: 'nope' }]] as const) {
+      const nobody = await child({ AWS_REGION: 'eu-west-1', ...env }, 'status', ...options);
+      expect(nobody.status).toBe(1);
+      expect(nobody.stderr).toMatch(
+        /^The profile nope gives no credentials: is it in ~\/\.aws\/config\? Could not .*\.\n$/,
+      );
+    }
     const nowhere = await child({ AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' }, 'status');
     expect(nowhere.status).toBe(1);
     expect(nowhere.stderr).toBe('No AWS Region is named: name it with --region, or set AWS_REGION.\n');
