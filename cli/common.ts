@@ -141,6 +141,8 @@ const REFUSED = /^(AccessDenied|UnauthorizedOperation|NotAuthorized|Authorizatio
 const CREDENTIALS_REFUSED =
   /^(ExpiredToken|InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|InvalidSignature|IncompleteSignature|InvalidAccessKeyId)/;
 const UNREACHABLE = /^(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE)$/;
+/** What the SDK makes of an answer that AWS never gives: a proxy's page, another server's error, no HTTP at all. */
+const NOT_OF_AWS = /^Unknown(Error)?$|Deserialization error|EPROTO|^HPE_/;
 
 /** A failure as one sentence or two that say what to do. */
 export function sentenceOf(thrown: unknown, target: Target): string {
@@ -150,7 +152,7 @@ export function sentenceOf(thrown: unknown, target: Target): string {
   const [tried = ''] = thrown === error ? [] : thrown.message.split(`: ${error.name}: `, 1);
   const message = error.message.trim().replace(/([^.])$/, '$1.');
   const code = (error as { code?: string }).code ?? '';
-  const where = target.endpointUrl || process.env['AWS_ENDPOINT_URL'] || 'AWS';
+  const endpoint = target.endpointUrl || process.env['AWS_ENDPOINT_URL'];
 
   if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
     const profile = target.profile ?? process.env['AWS_PROFILE'];
@@ -170,7 +172,12 @@ export function sentenceOf(thrown: unknown, target: Target): string {
     return `${message} Deploy it, or name another stage with --stage, another function with --function, or another Region with --region.`;
   }
   if (UNREACHABLE.test(code) || error.name === 'TimeoutError') {
-    return `${where} does not answer (${code || error.message}): check --endpoint-url, --region and the network.`;
+    return `${endpoint || 'AWS'} does not answer (${code || error.message}): check --endpoint-url, --region and the network.`;
+  }
+  if ([error.name, error.message, code].some((word) => NOT_OF_AWS.test(word))) {
+    const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+    const how = status === undefined ? code : `HTTP ${status}`;
+    return `${endpoint || "AWS's endpoint"} does not answer as AWS does (${how}): check --endpoint-url / AWS_ENDPOINT_URL and proxies.`;
   }
   return tried === '' ? message : thrown.message.replace(/([^.])$/, '$1.');
 }

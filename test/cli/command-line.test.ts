@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -118,6 +119,25 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     expect(stderr).toBe(
       `http://127.0.0.1:${port} does not answer (ECONNREFUSED): check --endpoint-url, --region and the network.\n`,
     );
+  });
+
+  it.each([
+    ['a page', 'http', 200, '<html><body>Please sign in</body></html>', 'HTTP 200'],
+    ['a page that refuses', 'http', 403, '<html><body>Blocked</body></html>', 'HTTP 403'],
+    ['a text', 'http', 501, 'never heard of it', 'HTTP 501'],
+    ['nothing', 'http', 404, '', 'HTTP 404'],
+    ['no TLS', 'https', 200, '', 'EPROTO'],
+  ])('says that what answers with %s is not AWS', async (_, protocol, httpStatus, body, how) => {
+    const server = createHttpServer((_, response) => response.writeHead(httpStatus).end(body));
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    onTestFinished(() => void server.close());
+    await deployedRegion();
+    const url = `${protocol}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    expect(await run('status', '--endpoint-url', url)).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: `${url} does not answer as AWS does (${how}): check --endpoint-url / AWS_ENDPOINT_URL and proxies.\n`,
+    });
   });
 
   it('says that AWS does not take the credentials', async () => {
