@@ -5,6 +5,7 @@ import {
 } from '@aws-sdk/client-lambda';
 import { GetQueueUrlCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { awsCall, SDK_BOUNDS } from '../src/adapters/aws-call.ts';
+import { Unavailable } from '../src/domain/ports.ts';
 import { type Settings, settingsFrom } from '../src/handlers/settings.ts';
 
 /** What was typed cannot be understood; the message is the sentence that mends it, and the exit status is 2. */
@@ -27,6 +28,7 @@ export interface Output {
 
 /** A function that drains, as it is deployed. */
 export interface Deployment {
+  readonly target: Target;
   readonly functionName: string;
   readonly functionArn: string;
   readonly roleArn: string;
@@ -48,6 +50,32 @@ type ClientConfig = typeof SDK_BOUNDS & {
 /** Nothing of a command ends before the command does. */
 export const NEVER = new AbortController().signal;
 
+/** No answer, or one that says that there will be none; a throttled call is answered. */
+function isSilence(error: unknown): boolean {
+  if (!(error instanceof Unavailable)) return false;
+  return (httpStatusOf(error.cause) ?? 500) >= 500;
+}
+
+function httpStatusOf(error: unknown): number | undefined {
+  return (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+}
+
+/** Asks no more once there was no answer: each question more would be waited for as long. */
+export function untilSilent<Q extends unknown[], A>(
+  ask: (...question: Q) => Promise<A>,
+): (...question: Q) => Promise<A> {
+  let silence: unknown;
+  return async (...question) => {
+    if (silence) throw silence;
+    try {
+      return await ask(...question);
+    } catch (error) {
+      if (isSilence(error)) silence = error;
+      throw error;
+    }
+  };
+}
+
 /** Reads how the function is configured: its settings are those that its drains go by. */
 export async function deploymentOf(target: Target): Promise<Deployment> {
   checkTyped(target);
@@ -68,6 +96,7 @@ export async function deploymentOf(target: Target): Promise<Deployment> {
     );
   }
   return {
+    target,
     functionName: FunctionName ?? functionName,
     functionArn: FunctionArn,
     roleArn: Role,
@@ -175,7 +204,7 @@ export function sentenceOf(thrown: unknown, target: Target): string {
     return `${endpoint || 'AWS'} does not answer (${code || error.message}): check --endpoint-url, --region and the network.`;
   }
   if ([error.name, error.message, code].some((word) => NOT_OF_AWS.test(word))) {
-    const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+    const status = httpStatusOf(error);
     const how = status === undefined ? code : `HTTP ${status}`;
     return `${endpoint || "AWS's endpoint"} does not answer as AWS does (${how}): check --endpoint-url / AWS_ENDPOINT_URL and proxies.`;
   }

@@ -24,7 +24,6 @@ import { CONTINUATION_DETAIL_TYPE } from '../src/adapters/event-bridge.ts';
 import { canReplace } from '../src/domain/blockers.ts';
 import { hookLimits, newDrain } from '../src/domain/drain.ts';
 import { conflictsIn, DEFAULT_STOP_TIMEOUT_SECONDS, deadlineAtMs } from '../src/domain/policy.ts';
-import { Unavailable } from '../src/domain/ports.ts';
 import {
   counted,
   type Deployment,
@@ -33,6 +32,7 @@ import {
   type Output,
   sentenceOf,
   type Target,
+  untilSilent,
 } from './common.ts';
 import { awsOf, type Group, groupsOf, hooksOf } from './status.ts';
 
@@ -424,20 +424,6 @@ async function clusterFindings(
     roomFindings(cluster, await hostsOf(ecs, cluster), services, ecs),
   );
   return [...findings, ...room];
-}
-
-/** Asks no more once there was no answer: each question more would be waited for as long. */
-function untilSilent<Q, A>(ask: (question: Q) => Promise<A>): (question: Q) => Promise<A> {
-  let silence: Unavailable | undefined;
-  return async (question) => {
-    if (silence) throw silence;
-    try {
-      return await ask(question);
-    } catch (error) {
-      if (error instanceof Unavailable) silence = error;
-      throw error;
-    }
-  };
 }
 
 async function serviceFindings(

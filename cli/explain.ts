@@ -37,18 +37,20 @@ export async function explain(instanceId: string, target: Target, { print, print
   const aws = awsOf(deployment, true);
   const [group, lifecycleState] = await placeOf(instanceId, aws);
   if (group === undefined || lifecycleState !== HELD || !deployment.settings.autoScalingGroups.includes(group)) {
-    const registrations = await registrationsOf(instanceId, deployment.settings, aws);
-    const { parked } = deployment.settings.notices.length > 0 ? await parkedDrain(registrations, aws, 'notice') : {};
+    const { registrations, searched, failures } = await registrationsOf(instanceId, deployment, aws);
+    const { parked, failure } =
+      deployment.settings.notices.length > 0 ? await parkedDrain(registrations, deployment, aws, 'notice') : {};
     const drain = parked && (await noticeStatusOf(parked, deployment, aws));
     if (drain) return told(drain, deployment, aws, { print, printJson });
     const isKnown = group !== undefined || registrations.length > 0;
     const sentence = isKnown
-      ? notHeld(instanceId, group, lifecycleState, registrations, deployment)
-      : `Neither Auto Scaling nor ECS (${deployment.settings.policy.clusters.join(', ')}) knows ${instanceId}: it is gone, or of another account or Region.`;
+      ? notHeld(instanceId, group, lifecycleState, registrations, searched, deployment)
+      : `Neither Auto Scaling nor ECS (${searched.join(', ') || 'in no cluster that answers'}) knows ${instanceId}: it is gone, or of another account or Region.`;
     const state = registrations.some(isDraining) ? 'draining in ECS only' : isKnown ? 'not draining' : 'unknown';
-    printJson({ instanceId, state, sentence });
-    print(sentence);
-    return isKnown ? 0 : 1;
+    const untold = failure === undefined ? failures : [...failures, failure];
+    printJson({ instanceId, state, sentence, failures: untold });
+    for (const line of [sentence, ...untold]) print(line);
+    return isKnown && untold.length === 0 ? 0 : 1;
   }
 
   const [described = { name: group, warmPool: false }] = await groupsOf(aws, [group]);
@@ -64,7 +66,7 @@ async function told(
   const explanation = await explanationOn(drain, deployment, aws);
   printJson({ ...statusForPrograms(drain), state: 'draining', ...explanationForPeople(explanation) });
   for (const line of linesOn(drain, explanation)) print(line);
-  return 0;
+  return drain.failures.length > 0 ? 1 : 0;
 }
 
 /** The instance's group and where it is in its life; undefined if it is in none. */
@@ -86,13 +88,13 @@ function notHeld(
   group: string | undefined,
   lifecycleState: string | undefined,
   registrations: readonly ContainerInstance[],
+  searched: readonly string[],
   { settings }: Deployment,
 ): string {
-  const clusters = settings.policy.clusters.join(', ');
   const registered =
     registrations
       .map(({ cluster, status, countedTasks }) => `${status} in ${cluster} with ${counted(countedTasks, 'task')}`)
-      .join(', ') || `not registered in ${clusters}`;
+      .join(', ') || `not registered in ${searched.join(', ') || 'any cluster that answers'}`;
   const inEcs = `In ECS it is ${registered}.`;
   if (group === undefined) return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}`;
   const groups = settings.autoScalingGroups;
@@ -139,6 +141,7 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
     `  deadline    ${at(drain.deadlineAtMs)}${hasDoubtfulDeadline(drain) ? ', if our hook holds it' : ''}`,
     `  heartbeat   ${heartbeat === undefined ? notKnown(drain) : `due ${at(heartbeat.dueAtMs)}; the hook times out ${at(heartbeat.timesOutAtMs)}`}`,
     ...drain.remarks.map((remark) => `  note        ${remark}`),
+    ...drain.failures.map((sentence) => `  not known   ${sentence}`),
     '',
     blockers.length === 0
       ? 'No task holds it.'

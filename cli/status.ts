@@ -34,7 +34,9 @@ import {
   NEVER,
   type Output,
   relativeTo,
+  sentenceOf,
   type Target,
+  untilSilent,
 } from './common.ts';
 
 /** `ecs-drain status`: every instance that the configured groups hold on our hook. */
@@ -50,10 +52,12 @@ export async function status(target: Target, { print, printJson }: Output): Prom
     for (const { instanceId } of held) drains.push(await statusOf(instanceId, group, deployment, aws));
   }
   const remarks: string[] = [];
+  const failures: string[] = [];
   if (deployment.settings.notices.length > 0) {
     for (const cluster of deployment.settings.policy.clusters) {
-      const { onNotice, others } = await drainingIn(cluster, drains, deployment, aws);
+      const { onNotice, others, failure } = await drainingIn(cluster, drains, deployment, aws);
       drains.push(...onNotice);
+      if (failure !== undefined) failures.push(failure);
       if (others.length === 0) continue;
       remarks.push(
         `In ${cluster} no group holds, and no drain is parked on, ${counted(others.length, 'container instance')} that ${others.length === 1 ? 'is' : 'are'} DRAINING (${others.join(', ')}): a drain is at work this minute, or somebody else drains.`,
@@ -66,6 +70,7 @@ export async function status(target: Target, { print, printJson }: Output): Prom
     at: isoTime(nowMs),
     missingGroups,
     remarks,
+    failures,
     drains: drains.map(statusForPrograms),
   });
   for (const name of missingGroups)
@@ -77,12 +82,15 @@ export async function status(target: Target, { print, printJson }: Output): Prom
     });
     table.push(...drains.map((drain) => rowOf(drain, nowMs)));
     print(`${table}`);
-    for (const { instanceId, remarks } of drains) for (const remark of remarks) print(`${instanceId}: ${remark}`);
-  } else if (groups.length > 0 && remarks.length === 0) {
+    for (const { instanceId, remarks, failures } of drains) {
+      for (const sentence of [...remarks, ...failures]) print(`${instanceId}: ${sentence}`);
+    }
+  } else if (groups.length > 0 && remarks.length + failures.length === 0) {
     print(`Nothing is draining: Auto Scaling holds no instance of ${groups.map(({ name }) => name).join(', ')}.`);
   }
-  for (const remark of remarks) print(remark);
-  return missingGroups.length > 0 ? 1 : 0;
+  for (const sentence of [...remarks, ...failures]) print(sentence);
+  const isWhole = missingGroups.length + failures.length === 0 && drains.every((drain) => drain.failures.length === 0);
+  return isWhole ? 0 : 1;
 }
 
 /** The state of an instance that a terminating hook holds. */
@@ -103,19 +111,21 @@ export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts 
   const { parking } = settings;
   const autoScaling = new AutoScalingClient(config);
   const ecs = new ECSClient(config);
+  const containerInstances = ecsContainerInstances(ecs, { readStopTimeouts })(NEVER);
+  const parkingPlaces =
+    parking &&
+    schedulerParkingPlaces({
+      client: new SchedulerClient(config),
+      place: parking,
+      clock: { ...systemClock, nowMs },
+      read: (detail) => drainIn(detail, settings).drain,
+    })(NEVER);
   return {
     autoScaling,
     ecs,
     lifecycleActions: autoScalingLifecycleActions(autoScaling, NEVER),
-    containerInstances: ecsContainerInstances(ecs, { readStopTimeouts })(NEVER),
-    parkingPlaces:
-      parking &&
-      schedulerParkingPlaces({
-        client: new SchedulerClient(config),
-        place: parking,
-        clock: { ...systemClock, nowMs },
-        read: (detail) => drainIn(detail, settings).drain,
-      })(NEVER),
+    containerInstances: { ...containerInstances, find: untilSilent(containerInstances.find) },
+    parkingPlaces: parkingPlaces && { parkedOn: untilSilent(parkingPlaces.parkedOn) },
   };
 }
 
@@ -174,18 +184,21 @@ export interface DrainStatus {
     | undefined;
   /** What does not fit into a table: a sentence each. */
   readonly remarks: readonly string[];
+  /** What AWS did not tell: a sentence each. */
+  readonly failures: readonly string[];
 }
 
 export async function statusOf(
   instanceId: string,
   group: Pick<Group, 'name' | 'warmPool'>,
-  { settings, nowMs }: Deployment,
+  deployment: Deployment,
   aws: Aws,
 ): Promise<DrainStatus> {
+  const { settings, nowMs } = deployment;
   const remarks: string[] = [];
-  const containerInstances = await registrationsOf(instanceId, settings, aws);
+  const { registrations: containerInstances, searched, failures } = await registrationsOf(instanceId, deployment, aws);
   const tasks = await aws.containerInstances.listTasks(containerInstances);
-  const { parked, unreadable } = await parkedDrain(containerInstances, aws);
+  const { parked, unreadable, failure } = await parkedDrain(containerInstances, deployment, aws);
   if (unreadable !== undefined) remarks.push(`what is parked for it cannot be read, and does not go on: ${unreadable}`);
   const hooks = (await hooksOf(aws, group.name)).filter(
     ({ LifecycleTransition: transition }) => transition === 'autoscaling:EC2_INSTANCE_TERMINATING',
@@ -208,7 +221,7 @@ export async function statusOf(
     remarks.push(
       `none of our hooks (${settings.lifecycleHooks.join(', ')}) is on group ${group.name}: another holds it.`,
     );
-  else if (!parked && unreadable === undefined && settings.parking) {
+  else if (!parked && unreadable === undefined && failure === undefined && settings.parking) {
     remarks.push(
       group.warmPool
         ? 'its group has a warm pool, so it may only return there, and is not drained.'
@@ -218,8 +231,8 @@ export async function statusOf(
   if (!settings.parking)
     remarks.push('its drain waits within its invocations: when it looks next is not seen from here.');
   remarks.push(...lateness(parked, nowMs()));
-  if (containerInstances.length === 0) {
-    remarks.push(`ECS has no live registration of it in ${settings.policy.clusters.join(', ')}.`);
+  if (containerInstances.length === 0 && searched.length > 0) {
+    remarks.push(`ECS has no live registration of it in ${searched.join(', ')}.`);
   }
   if (settings.dryRun) remarks.push(DRY_RUN);
 
@@ -246,6 +259,7 @@ export async function statusOf(
         count: parked.heartbeats,
       },
     remarks,
+    failures: failure === undefined ? failures : [...failures, failure],
   };
 }
 
@@ -264,16 +278,22 @@ async function drainingIn(
   known: readonly DrainStatus[],
   deployment: Deployment,
   aws: Aws,
-): Promise<{ readonly onNotice: DrainStatus[]; readonly others: string[] }> {
-  const draining = await awsCall(`list the container instances of cluster ${cluster} that are DRAINING`, async () => {
-    const pages = paginateListContainerInstances({ client: aws.ecs, pageSize: 100 }, { cluster, status: 'DRAINING' });
-    return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
-  });
+): Promise<{ readonly onNotice: DrainStatus[]; readonly others: string[]; readonly failure?: string }> {
+  let draining: string[];
+  try {
+    draining = await awsCall(`list the container instances of cluster ${cluster} that are DRAINING`, async () => {
+      const pages = paginateListContainerInstances({ client: aws.ecs, pageSize: 100 }, { cluster, status: 'DRAINING' });
+      return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
+    });
+  } catch (error) {
+    return { onNotice: [], others: [], failure: sentenceOf(error, deployment.target) };
+  }
   const told = new Set(known.flatMap(({ containerInstances }) => containerInstances.map(({ arn }) => arn)));
   const onNotice: DrainStatus[] = [];
   const others: string[] = [];
   for (const arn of draining.filter((each) => !told.has(each))) {
-    const { parked } = await parkedDrain([{ arn }], aws, 'notice');
+    const { parked, failure } = await parkedDrain([{ arn }], deployment, aws, 'notice');
+    if (failure !== undefined) return { onNotice, others, failure };
     const drain = parked && (await noticeStatusOf(parked, deployment, aws));
     if (drain) onNotice.push(drain);
     else others.push(arn.split('/').at(-1) ?? arn);
@@ -282,14 +302,11 @@ async function drainingIn(
 }
 
 /** How a drain on a notice stands; undefined of a drain that is on none. */
-export async function noticeStatusOf(
-  drain: Drain,
-  { settings, nowMs }: Deployment,
-  aws: Aws,
-): Promise<DrainStatus | undefined> {
+export async function noticeStatusOf(drain: Drain, deployment: Deployment, aws: Aws): Promise<DrainStatus | undefined> {
+  const { settings, nowMs } = deployment;
   const { action } = drain;
   if (!('notice' in action)) return undefined;
-  const containerInstances = await registrationsOf(action.instanceId, settings, aws);
+  const { registrations: containerInstances, failures } = await registrationsOf(action.instanceId, deployment, aws);
   const tasks = await aws.containerInstances.listTasks(containerInstances);
   return {
     instanceId: action.instanceId,
@@ -305,26 +322,42 @@ export async function noticeStatusOf(
     nextLookAtMs: drain.parked?.untilMs,
     heartbeat: undefined,
     remarks: [...lateness(drain, nowMs()), ...(settings.dryRun ? [DRY_RUN] : [])],
+    failures,
   };
 }
 
-/** The live registrations of the instance in the configured clusters. */
+/** The live registrations of the instance in the configured clusters, as far as they can be searched. */
 export async function registrationsOf(
   instanceId: string,
-  { policy }: Deployment['settings'],
+  { settings, target }: Deployment,
   { containerInstances }: Pick<Aws, 'containerInstances'>,
-): Promise<readonly ContainerInstance[]> {
+): Promise<{
+  readonly registrations: readonly ContainerInstance[];
+  readonly searched: readonly string[];
+  readonly failures: readonly string[];
+}> {
   const found: Located[] = [];
-  for (const cluster of policy.clusters) found.push(...(await containerInstances.find(cluster, instanceId)));
+  const searched: string[] = [];
+  const failures: string[] = [];
+  for (const cluster of settings.policy.clusters) {
+    try {
+      found.push(...(await containerInstances.find(cluster, instanceId)));
+      searched.push(cluster);
+    } catch (error) {
+      failures.push(sentenceOf(error, target));
+    }
+  }
   const described = found.length > 0 ? await containerInstances.refresh(found) : [];
-  return described.filter(({ status }) => status !== 'INACTIVE');
+  return { registrations: described.filter(({ status }) => status !== 'INACTIVE'), searched, failures };
 }
 
+/** The drain that is parked on one of them, or why that cannot be told. */
 export async function parkedDrain(
   containerInstances: readonly Pick<ContainerInstance, 'arn'>[],
+  { target }: Deployment,
   { parkingPlaces }: Aws,
   on: 'lifecycle-action' | 'notice' = 'lifecycle-action',
-): Promise<{ readonly parked?: Drain; readonly unreadable?: string }> {
+): Promise<{ readonly parked?: Drain; readonly unreadable?: string; readonly failure?: string }> {
   for (const { arn } of containerInstances) {
     try {
       const parked = await parkingPlaces?.parkedOn(arn, on);
@@ -332,7 +365,7 @@ export async function parkedDrain(
     } catch (error) {
       const { cause } = error as Error;
       if (cause instanceof RejectedEvent || cause instanceof SyntaxError) return { unreadable: cause.message };
-      throw error;
+      return { failure: sentenceOf(error, target) };
     }
   }
   return {};
@@ -369,6 +402,7 @@ export function statusForPrograms(status: DrainStatus) {
     })),
     holdingTasks: rest.holdingTasks.map(taskForPeople),
     remarks: rest.remarks,
+    failures: rest.failures,
   };
 }
 

@@ -99,6 +99,7 @@ describe('ecs-drain explain', () => {
       instanceId: first,
       state: 'draining in ECS only',
       sentence: `${first} is not held by Auto Scaling: in the group web it is InService. In ECS it is DRAINING in prod with 2 tasks. Its drain is at work this minute, is over, or is somebody else's.`,
+      failures: [],
     });
   });
 
@@ -110,6 +111,7 @@ describe('ecs-drain explain', () => {
       instanceId: instanceIds[0],
       state: 'not draining',
       sentence: `${instanceIds[0]} is not draining: in the group web it is InService. In ECS it is ACTIVE in prod with 2 tasks.`,
+      failures: [],
     });
   });
 

@@ -1,5 +1,7 @@
 import type { UpdateScheduleInput } from '@aws-sdk/client-scheduler';
 import { describe, expect, it } from 'vitest';
+import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { deployedRegion, FUNCTION, type World } from './deployed-region.ts';
 
 /** Drains when EC2 takes a Spot instance, too. */
@@ -22,6 +24,7 @@ describe('ecs-drain status', () => {
       at: STARTED,
       missingGroups: [],
       remarks: [],
+      failures: [],
       drains: [],
     });
   });
@@ -162,6 +165,68 @@ describe('ecs-drain status', () => {
     const [drain] = (await json('status')).answer.drains;
     expect(drain).toMatchObject({ since: STARTED, parked: false, containerInstances: [{ status: 'DRAINING' }] });
     expect(drain.remarks).toEqual([expect.stringContaining('waits within its invocations')]);
+  });
+
+  it('tells what it can of a drain whose schedule it may not read', async () => {
+    const { region, instanceIds, pass, json, run, fail } = await deployedRegion();
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    fail(({ operation }) =>
+      operation === 'GetSchedule' ? new AwsError('AccessDeniedException', 'not authorized', 403) : undefined,
+    );
+    const { status, answer } = await json('status');
+    expect(status).toBe(1);
+    expect(answer.drains).toMatchObject([
+      {
+        instanceId: instanceIds[0],
+        since: STARTED,
+        deadlineAt: '2026-01-01T02:05:00Z',
+        parked: false,
+        holdingTasks: [{ group: 'service:web' }, { group: 'service:web' }],
+        remarks: [],
+        failures: [expect.stringMatching(/^Could not look for a drain .*: not authorized\. docs\/operations\.md/)],
+      },
+    ]);
+    expect((await run('status')).stdout).toContain(`${instanceIds[0]}: Could not look for a drain`);
+    expect(await run('explain', instanceIds[0] ?? '')).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining('  not known   Could not look for a drain'),
+    });
+  });
+
+  it('tells what it can where one of the clusters does not exist', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({ params: { cluster: 'gone,prod' } });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const { status, answer } = await json('status');
+    expect(status).toBe(1);
+    expect(answer.drains).toMatchObject([
+      {
+        instanceId: instanceIds[0],
+        containerInstances: [{ cluster: 'prod' }],
+        failures: [expect.stringContaining('cluster gone')],
+      },
+    ]);
+    expect(await json('explain', instanceIds[1] ?? '')).toMatchObject({
+      status: 1,
+      answer: { sentence: expect.stringContaining('In ECS it is ACTIVE'), failures: [expect.stringContaining('gone')] },
+    });
+  });
+
+  it('waits only once for what does not answer', async () => {
+    const { region, instanceIds, pass, json, fail } = await deployedRegion();
+    for (const instanceId of instanceIds) region.autoScaling.terminateInstance(instanceId);
+    await pass(60);
+    let asked = 0;
+    fail(({ operation }) => {
+      if (operation !== 'GetSchedule') return undefined;
+      asked += 1;
+      return new AwsError('ServiceUnavailable', 'It will never answer', 503);
+    });
+    const { status, answer } = await json('status');
+    expect(status).toBe(1);
+    expect(answer.drains).toHaveLength(2);
+    expect(asked).toBe(SDK_BOUNDS.maxAttempts);
   });
 
   it('notes that what is parked cannot be read', async () => {
