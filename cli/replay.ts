@@ -43,7 +43,11 @@ export async function replay(
   const text = file === undefined ? undefined : await textIn(file);
   const deployment = await deploymentOf(target);
   if (file !== undefined && text !== undefined) {
-    return replayed([letterOf(file, text, deployment)], yes, deployment, target, output);
+    const messages = messagesOf(JSON.parse(text));
+    const letters = messages?.map((message) =>
+      letterOf(`${file}, message ${message.MessageId}`, message.Body, deployment, message),
+    ) ?? [letterOf(file, text, deployment)];
+    return replayed(letters, yes, deployment, target, output);
   }
 
   const queue = await deadLetterQueueOf(deployment);
@@ -206,10 +210,25 @@ const record = v.looseObject({
   responsePayload: v.optional(v.unknown()),
 });
 
+/** A message as SQS gives it. */
+const sqsMessage = v.looseObject({
+  MessageId: v.string(),
+  Body: v.string(),
+  MessageAttributes: v.optional(v.record(v.string(), v.looseObject({ StringValue: v.optional(v.string()) }))),
+});
+
+/** What `aws sqs receive-message` prints. */
+const sqsMessages = v.looseObject({ Messages: v.pipe(v.array(sqsMessage), v.minLength(1)) });
+
+function messagesOf(found: unknown): v.InferOutput<typeof sqsMessage>[] | undefined {
+  if (v.is(sqsMessages, found)) return found.Messages;
+  return v.is(sqsMessage, found) ? [found] : undefined;
+}
+
 /** What a schedule puts on the bus is the detail alone, and so is its dead letter. */
 const continuation = v.strictObject({ version: v.number(), drain: v.looseObject({}) });
 
-function letterOf(from: string, text: string, deployment: Deployment, message?: Message): Letter {
+function letterOf(from: string, text: string, deployment: Deployment, message?: Attributed): Letter {
   let found: unknown;
   try {
     found = JSON.parse(text);
@@ -234,7 +253,12 @@ function eventIn(found: unknown, { settings, functionArn, nowMs }: Deployment): 
   };
 }
 
-function reasonIn(message: Message | undefined, found?: unknown): string | undefined {
+/** What EventBridge says of a dead letter is in its attributes. */
+interface Attributed {
+  readonly MessageAttributes?: Readonly<Record<string, { readonly StringValue?: string | undefined }>> | undefined;
+}
+
+function reasonIn(message: Attributed | undefined, found?: unknown): string | undefined {
   if (v.is(record, found)) {
     const { errorMessage } = (found.responsePayload ?? {}) as { errorMessage?: string };
     return errorMessage ?? found.requestContext.condition;

@@ -117,6 +117,32 @@ describe('ecs-drain replay FILE', () => {
     expect(answer.events).toMatchObject([{ event: termination(instanceIds[0]), reason: 'It broke', verdict: 'drain' }]);
   });
 
+  it('takes messages as SQS gives them: one, or what receive-message prints', async () => {
+    const { json } = await regionWith();
+    const [first, second] = BOTH.map(([body, attributes = {}], i) => ({
+      MessageId: `letter-${i}`,
+      ReceiptHandle: 'a-handle',
+      MD5OfBody: '0',
+      Body: JSON.stringify(body),
+      MessageAttributes: Object.fromEntries(
+        Object.entries(attributes).map(([name, StringValue]) => [name, { StringValue, DataType: 'String' }]),
+      ),
+    }));
+    const one = await fileOf(first);
+    expect((await json('replay', one)).answer.events).toMatchObject([
+      {
+        from: `${one}, message letter-0`,
+        event: termination(INSTANCES[0]),
+        reason: 'No permission to invoke',
+        verdict: 'drain',
+      },
+    ]);
+    expect((await json('replay', await fileOf({ Messages: [first, second] }))).answer.events).toMatchObject([
+      { event: termination(INSTANCES[0]), reason: 'No permission to invoke', verdict: 'drain' },
+      { event: termination(INSTANCES[1]), reason: 'It broke', verdict: 'drain' },
+    ]);
+  });
+
   it('puts the detail of a continuation, which a schedule leaves behind, into an event', async () => {
     const { json, region, instanceIds, pass } = await deployedRegion();
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
