@@ -376,7 +376,7 @@ function hookFindings(group: string, hooks: readonly LifecycleHook[], { settings
 
 // --- The services -----------------------------------------------------------------------------------------------------
 
-/** The services that run on container instances. */
+/** The services that run on container instances of ours. */
 async function servicesOf(ecs: ECSClient, cluster: string): Promise<Service[]> {
   return awsCall(`describe the services of cluster ${cluster}`, async () => {
     const services: Service[] = [];
@@ -386,8 +386,14 @@ async function servicesOf(ecs: ECSClient, cluster: string): Promise<Service[]> {
       const answer = await ecs.send(new DescribeServicesCommand({ cluster, services: serviceArns }));
       services.push(...(answer.services ?? []));
     }
-    return services.filter(({ launchType, status }) => launchType !== 'FARGATE' && status === 'ACTIVE');
+    return services.filter((service) => service.status === 'ACTIVE' && runsOnContainerInstances(service));
   });
+}
+
+/** A service with a strategy has no launch type: it is Fargate's if all its capacity providers are. */
+export function runsOnContainerInstances({ launchType, capacityProviderStrategy: strategy = [] }: Service): boolean {
+  if (strategy.length === 0) return launchType !== 'FARGATE' && launchType !== 'EXTERNAL';
+  return strategy.some(({ capacityProvider }) => capacityProvider !== 'FARGATE' && capacityProvider !== 'FARGATE_SPOT');
 }
 
 interface Clients {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Finding } from '../../cli/doctor.ts';
+import { type Finding, runsOnContainerInstances } from '../../cli/doctor.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import type { WireCall } from '../../sandbox/region/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
@@ -246,6 +246,24 @@ describe('ecs-drain doctor', () => {
     expect(status).toBe(1);
     expect(answer.findings.filter(({ level }: Finding) => level === 'unchecked')).toHaveLength(2);
     expect(asked).toBe(SDK_BOUNDS.maxAttempts);
+  });
+});
+
+describe('the services that the doctor judges', () => {
+  const by = (...providers: string[]) => ({
+    capacityProviderStrategy: providers.map((capacityProvider) => ({ capacityProvider })),
+  });
+
+  it.each([
+    ['launched on EC2', { launchType: 'EC2' }, true],
+    ['launched on Fargate', { launchType: 'FARGATE' }, false],
+    ['launched elsewhere', { launchType: 'EXTERNAL' }, false],
+    ['of an external deployment, without a launch type', {}, true],
+    ['placed by a capacity provider of a group', by('web'), true],
+    ['placed by Fargate', by('FARGATE'), false],
+    ['placed by both of Fargate', by('FARGATE', 'FARGATE_SPOT'), false],
+  ] as const)('are right about one %s', (_, service, isJudged) => {
+    expect(runsOnContainerInstances(service)).toBe(isJudged);
   });
 });
 
