@@ -50,13 +50,14 @@ type ClientConfig = typeof SDK_BOUNDS & {
 /** Nothing of a command ends before the command does. */
 export const NEVER = new AbortController().signal;
 
-/** No answer, or one that says that there will be none; a throttled call is answered. */
+/** No answer, or a server's error; a call that is throttled is answered. */
 function isSilence(error: unknown): boolean {
   if (!(error instanceof Unavailable)) return false;
   return (httpStatusOf(error.cause) ?? 500) >= 500;
 }
 
-function httpStatusOf(error: unknown): number | undefined {
+/** What was answered, if anything was. */
+export function httpStatusOf(error: unknown): number | undefined {
   return (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
 }
 

@@ -67,6 +67,7 @@ export async function doctor(target: Target, { print, printJson }: Output): Prom
 
   // All at the same time: what does not answer is waited for once, and not by each in turn.
   const groups = groupsChecked(deployment, check);
+  const time = groups.then((checked) => checked.time);
   const parts = await Promise.all([
     settingsFindings(deployment),
     check(ROLE, () => permissionFindings(deployment)),
@@ -74,16 +75,7 @@ export async function doctor(target: Target, { print, printJson }: Output): Prom
     check('the dead-letter queue', async () => [await deadLetterFinding(deployment)]),
     groups.then(({ findings }) => findings),
     ...settings.policy.clusters.map((cluster) =>
-      check(`cluster ${cluster}`, () =>
-        clusterFindings(
-          cluster,
-          groups.then(({ time }) => time),
-          deployment,
-          clients,
-          target,
-          check,
-        ),
-      ),
+      check(`cluster ${cluster}`, () => clusterFindings(cluster, time, deployment, clients, check)),
     ),
   ]);
   const findings = parts.flat();
@@ -406,7 +398,6 @@ async function clusterFindings(
   time: Promise<Time>,
   deployment: Deployment,
   { ecs, loadBalancing }: Clients,
-  target: Target,
   check: Check,
 ): Promise<Finding[]> {
   const where = `cluster ${cluster}`;
@@ -424,7 +415,7 @@ async function clusterFindings(
   };
   const findings: Finding[] = [];
   for (const service of services) {
-    findings.push(...(await serviceFindings(service, await time, deployment, ask, target)));
+    findings.push(...(await serviceFindings(service, await time, deployment, ask)));
   }
   const room = await check(`${where}: room for replacements`, async () =>
     roomFindings(cluster, await hostsOf(ecs, cluster), services, ecs),
@@ -435,12 +426,11 @@ async function clusterFindings(
 async function serviceFindings(
   service: Service,
   { deadlineSeconds, heartbeatSeconds }: Time,
-  { settings }: Deployment,
+  { settings, target }: Deployment,
   ask: {
     stopTimeoutSeconds(taskDefinition: string | undefined): Promise<number>;
     delaySeconds(targetGroups: readonly string[]): Promise<number>;
   },
-  target: Target,
 ): Promise<Finding[]> {
   const { serviceName: name = '', clusterArn = '', schedulingStrategy, desiredCount = 0, taskDefinition } = service;
   const where = `service ${name} of cluster ${clusterArn.split('/').at(-1)}`;

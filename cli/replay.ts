@@ -145,8 +145,8 @@ async function replayed(
     print(
       `${counted(kept, 'event')} would drain nothing and ${kept === 1 ? 'is' : 'are'} kept: not sent, not deleted.`,
     );
-  if (letters.some((letter) => letter.verdict === 'ignored' && !isKept(letter)))
-    print('The function ignores it: nothing is drained by it.');
+  const ignored = letters.filter((letter) => letter.verdict === 'ignored' && !isKept(letter)).length;
+  if (ignored > 0) print(`The function ignores ${counted(ignored, 'event')}: nothing is drained by that.`);
   const left = count('not sent') - rejected - kept;
   if (failure !== undefined) print(`${left > 0 ? `${counted(left, 'event')} not sent. ` : ''}${failure}`);
   return failure !== undefined || rejected + kept > 0 ? 1 : 0;

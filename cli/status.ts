@@ -30,6 +30,7 @@ import {
   type Deployment,
   deploymentOf,
   duration,
+  httpStatusOf,
   isoTime,
   NEVER,
   type Output,
@@ -225,9 +226,11 @@ export async function statusOf(
     remarks.push(
       group.warmPool
         ? 'its group has a warm pool, so it may only return there, and is not drained.'
-        : `no drain is parked for it: one is at work this minute, has yet to begin${mayBeAnothers ? `, or is over, for any of the group's terminating hooks (${terminatingHooks.join(', ')}) may hold it` : ''}.`,
+        : `no drain is parked for it: one is at work this minute, ${mayBeAnothers ? 'has yet to begin, or is over' : 'or has yet to begin'}.`,
     );
   }
+  if (hook && mayBeAnothers)
+    remarks.push(`it is held on one of its group's terminating hooks (${terminatingHooks.join(', ')}).`);
   if (!settings.parking)
     remarks.push('its drain waits within its invocations: when it looks next is not seen from here.');
   remarks.push(...lateness(parked, nowMs()));
@@ -364,7 +367,9 @@ export async function parkedDrain(
       if (parked) return { parked };
     } catch (error) {
       const { cause } = error as Error;
-      if (cause instanceof RejectedEvent || cause instanceof SyntaxError) return { unreadable: cause.message };
+      // The SDK throws a SyntaxError as well, where what answers is not AWS.
+      const isOfSchedule = cause instanceof SyntaxError && httpStatusOf(cause) === undefined;
+      if (cause instanceof RejectedEvent || isOfSchedule) return { unreadable: cause.message };
       return { failure: sentenceOf(error, target) };
     }
   }
@@ -429,8 +434,8 @@ export function notKnown({ notice }: DrainStatus): string {
 }
 
 /** Our hook may be through with it, and its deadline with it. */
-export function hasDoubtfulDeadline({ lifecycleHook, deadlineAtMs }: DrainStatus): boolean {
-  return lifecycleHook === undefined && deadlineAtMs !== undefined;
+export function hasDoubtfulDeadline({ notice, lifecycleHook, deadlineAtMs }: DrainStatus): boolean {
+  return notice === undefined && lifecycleHook === undefined && deadlineAtMs !== undefined;
 }
 
 function at(instantMs: number | undefined, nowMs: number): string {

@@ -51,7 +51,9 @@ describe('ecs-drain explain', () => {
     expect(answer).toMatchObject({ terminatingHooks: ['ecs-drain', 'other'] });
     expect(answer).not.toHaveProperty('lifecycleHook');
     expect(answer).not.toHaveProperty('deadlineAt');
-    expect((await json('status')).answer.drains[0]).not.toHaveProperty('deadlineAt');
+    const [drain] = (await json('status')).answer.drains;
+    expect(drain).not.toHaveProperty('deadlineAt');
+    expect(drain.remarks).toContain("it is held on one of its group's terminating hooks (ecs-drain, other).");
   });
 
   it('marks the deadline of an instance with tasks that another hook may hold, and names the hook of a parked drain', async () => {
@@ -83,6 +85,7 @@ describe('ecs-drain explain', () => {
     const { stdout } = await run('explain', first);
     expect(stdout).toContain(`${first} is draining on a spot-interruption of EC2: nothing holds it.`);
     expect(stdout).toContain('2 tasks hold it:');
+    expect(stdout).toMatch(/deadline .*, in 90 s\n/);
     expect(await json('explain', first)).toMatchObject({
       status: 0,
       answer: { state: 'draining', notice: 'spot-interruption', parked: true },

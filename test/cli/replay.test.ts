@@ -179,7 +179,7 @@ describe('ecs-drain replay FILE', () => {
     expect(status).toBe(0);
     expect(answer.events).toMatchObject([{ verdict, sentence: expect.stringMatching(sentence) }]);
     expect((await run('replay', await fileOf(event))).stdout).toMatch(
-      /\nThe function ignores it: nothing is drained by it\.\n$/,
+      /\nThe function ignores 1 event: nothing is drained by that\.\n$/,
     );
   });
 
