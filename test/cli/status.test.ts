@@ -1,8 +1,10 @@
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { UpdateScheduleInput } from '@aws-sdk/client-scheduler';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
-import { deployedRegion, FUNCTION, type World } from './deployed-region.ts';
+import { deployedRegion, FUNCTION, run, type World } from './deployed-region.ts';
 
 /** Drains when EC2 takes a Spot instance, too. */
 const ON_NOTICE: World = {
@@ -192,6 +194,30 @@ describe('ecs-drain status', () => {
       status: 1,
       stdout: expect.stringContaining('  not known   Could not look for a drain'),
     });
+  });
+
+  it('does not take the page of a proxy for a schedule that cannot be read', async () => {
+    const { region, instanceIds, pass, url } = await deployedRegion();
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const proxy = createServer((incoming, answer) => {
+      if (incoming.url?.startsWith('/schedules')) return answer.writeHead(403).end('<html>Blocked</html>');
+      const { method, headers } = incoming;
+      return incoming.pipe(
+        request(`${url}${incoming.url}`, { method, headers }, (passedOn) => {
+          answer.writeHead(passedOn.statusCode ?? 500, passedOn.headers);
+          passedOn.pipe(answer);
+        }),
+      );
+    });
+    await new Promise<void>((listening) => proxy.listen(0, '127.0.0.1', listening));
+    onTestFinished(() => void proxy.close());
+    const { port } = proxy.address() as AddressInfo;
+    const { status, stdout } = await run('status', '--json', '--endpoint-url', `http://127.0.0.1:${port}`);
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout).drains).toMatchObject([
+      { remarks: [], failures: [expect.stringContaining('does not answer as AWS does (HTTP 403)')] },
+    ]);
   });
 
   it('tells what it can where one of the clusters does not exist', async () => {
