@@ -5,6 +5,7 @@ import {
 } from '@aws-sdk/client-lambda';
 import { GetQueueUrlCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { awsCall, SDK_BOUNDS } from '../src/adapters/aws-call.ts';
+import { Unavailable } from '../src/domain/ports.ts';
 import { type Settings, settingsFrom } from '../src/handlers/settings.ts';
 
 /** What was typed cannot be understood; the message is the sentence that mends it, and the exit status is 2. */
@@ -27,6 +28,7 @@ export interface Output {
 
 /** A function that drains, as it is deployed. */
 export interface Deployment {
+  readonly target: Target;
   readonly functionName: string;
   readonly functionArn: string;
   readonly roleArn: string;
@@ -48,12 +50,37 @@ type ClientConfig = typeof SDK_BOUNDS & {
 /** Nothing of a command ends before the command does. */
 export const NEVER = new AbortController().signal;
 
+/** No answer, or a server's error; a call that is throttled is answered. */
+function isSilence(error: unknown): boolean {
+  if (!(error instanceof Unavailable)) return false;
+  return (httpStatusOf(error.cause) ?? 500) >= 500;
+}
+
+/** What was answered, if anything was. */
+export function httpStatusOf(error: unknown): number | undefined {
+  return (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+}
+
+/** Asks no more once there was no answer: each question more would be waited for as long. */
+export function untilSilent<Q extends unknown[], A>(
+  ask: (...question: Q) => Promise<A>,
+): (...question: Q) => Promise<A> {
+  let silence: unknown;
+  return async (...question) => {
+    if (silence) throw silence;
+    try {
+      return await ask(...question);
+    } catch (error) {
+      if (isSilence(error)) silence = error;
+      throw error;
+    }
+  };
+}
+
 /** Reads how the function is configured: its settings are those that its drains go by. */
 export async function deploymentOf(target: Target): Promise<Deployment> {
+  checkTyped(target);
   const { stage, region, profile, endpointUrl } = target;
-  if (endpointUrl !== undefined && !/^https?:$/.test(URL.parse(endpointUrl)?.protocol ?? '')) {
-    throw new UsageError(`--endpoint-url ${endpointUrl} is not a URL such as http://127.0.0.1:4566.`);
-  }
   const config = {
     ...SDK_BOUNDS,
     ...(region !== undefined && { region }),
@@ -70,6 +97,7 @@ export async function deploymentOf(target: Target): Promise<Deployment> {
     );
   }
   return {
+    target,
     functionName: FunctionName ?? functionName,
     functionArn: FunctionArn,
     roleArn: Role,
@@ -79,6 +107,21 @@ export async function deploymentOf(target: Target): Promise<Deployment> {
     lambda,
     nowMs: () => Date.now() + lambda.config.systemClockOffset,
   };
+}
+
+function checkTyped({ endpointUrl, region, ...names }: Target): void {
+  for (const [option, value] of Object.entries({ region, ...names })) {
+    if (value === '') throw new UsageError(`--${option} is empty: name one, or leave it out.`);
+  }
+  if (region !== undefined && !/^[a-z\d]+(-[a-z\d]+)*$/.test(region)) {
+    throw new UsageError(`--region ${region} is not a Region of AWS such as eu-west-1.`);
+  }
+  const fromEnvironment = process.env['AWS_ENDPOINT_URL'] || undefined; // empty, the SDK takes it for unset
+  const [from, url] =
+    endpointUrl === undefined ? ['AWS_ENDPOINT_URL', fromEnvironment] : ['--endpoint-url', endpointUrl];
+  if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
+    throw new UsageError(`${from} ${url} is not a URL such as http://127.0.0.1:4566.`);
+  }
 }
 
 function settingsIn(functionName: string, environment: Readonly<Record<string, string>>): Settings {
@@ -128,6 +171,8 @@ const REFUSED = /^(AccessDenied|UnauthorizedOperation|NotAuthorized|Authorizatio
 const CREDENTIALS_REFUSED =
   /^(ExpiredToken|InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|InvalidSignature|IncompleteSignature|InvalidAccessKeyId)/;
 const UNREACHABLE = /^(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE)$/;
+/** What the SDK makes of an answer that AWS never gives: a proxy's page, another server's error, no HTTP at all. */
+const NOT_OF_AWS = /^Unknown(Error)?$|Deserialization error|EPROTO|^HPE_/;
 
 /** A failure as one sentence or two that say what to do. */
 export function sentenceOf(thrown: unknown, target: Target): string {
@@ -137,9 +182,11 @@ export function sentenceOf(thrown: unknown, target: Target): string {
   const [tried = ''] = thrown === error ? [] : thrown.message.split(`: ${error.name}: `, 1);
   const message = error.message.trim().replace(/([^.])$/, '$1.');
   const code = (error as { code?: string }).code ?? '';
-  const where = target.endpointUrl || process.env['AWS_ENDPOINT_URL'] || 'AWS';
+  const endpoint = target.endpointUrl || process.env['AWS_ENDPOINT_URL'];
 
   if (error.name === 'CredentialsProviderError' || error.name === 'TokenProviderError') {
+    const profile = target.profile ?? process.env['AWS_PROFILE'];
+    if (profile) return `The profile ${profile} gives no credentials: is it in ~/.aws/config? ${message}`;
     return `There are no AWS credentials: ${message} Set AWS_PROFILE or --profile, sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`;
   }
   if (CREDENTIALS_REFUSED.test(error.name)) {
@@ -155,7 +202,12 @@ export function sentenceOf(thrown: unknown, target: Target): string {
     return `${message} Deploy it, or name another stage with --stage, another function with --function, or another Region with --region.`;
   }
   if (UNREACHABLE.test(code) || error.name === 'TimeoutError') {
-    return `${where} does not answer (${code || error.message}): check --endpoint-url, --region and the network.`;
+    return `${endpoint || 'AWS'} does not answer (${code || error.message}): check --endpoint-url, --region and the network.`;
+  }
+  if ([error.name, error.message, code].some((word) => NOT_OF_AWS.test(word))) {
+    const status = httpStatusOf(error);
+    const how = status === undefined ? code : `HTTP ${status}`;
+    return `${endpoint || "AWS's endpoint"} does not answer as AWS does (${how}): check --endpoint-url / AWS_ENDPOINT_URL and proxies.`;
   }
   return tried === '' ? message : thrown.message.replace(/([^.])$/, '$1.');
 }

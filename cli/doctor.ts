@@ -32,6 +32,7 @@ import {
   type Output,
   sentenceOf,
   type Target,
+  untilSilent,
 } from './common.ts';
 import { awsOf, type Group, groupsOf, hooksOf } from './status.ts';
 
@@ -44,74 +45,48 @@ export interface Finding {
   readonly mend?: string;
 }
 
+/** One check: what it cannot find out is told, and keeps no other from being made. */
+type Check = (where: string, look: () => Promise<readonly Finding[]>) => Promise<readonly Finding[]>;
+
+/** What most operators may not simulate, so that it alone may stay unchecked. */
+const ROLE = "the function's role";
+
 /** `ecs-drain doctor`: what will be in the way of the next drain. */
 export async function doctor(target: Target, { print, printJson }: Output): Promise<number> {
   const deployment = await deploymentOf(target);
-  const findings: Finding[] = [];
-  /** One check more; what it cannot find out is told, and keeps no other from being made. */
-  const check = async <T>(where: string, look: () => Promise<T>): Promise<T | undefined> => {
+  const check: Check = async (where, look) => {
     try {
       return await look();
     } catch (error) {
-      findings.push({ level: 'unchecked', where, what: sentenceOf(error, target) });
-      return undefined;
+      return [{ level: 'unchecked', where, what: sentenceOf(error, target) }];
     }
   };
-  const aws = awsOf(deployment);
-  const { autoScalingGroups, policy } = deployment.settings;
+  const { config, settings } = deployment;
+  const eventBridge = new EventBridgeClient(config);
+  const clients = { ecs: new ECSClient(config), loadBalancing: new ElasticLoadBalancingV2Client(config) };
 
-  findings.push(...settingsFindings(deployment));
-  await check("the function's role", async () => findings.push(...(await permissionFindings(deployment))));
-  const eventBridge = new EventBridgeClient(deployment.config);
-  for (const rule of rulesOf(deployment)) {
-    await check(`rule ${rule}`, async () => findings.push(await ruleFinding(rule, eventBridge)));
-  }
-  await check('the dead-letter queue', async () => findings.push(await deadLetterFinding(deployment)));
+  // All at the same time: what does not answer is waited for once, and not by each in turn.
+  const groups = groupsChecked(deployment, check);
+  const time = groups.then((checked) => checked.time);
+  const parts = await Promise.all([
+    settingsFindings(deployment),
+    check(ROLE, () => permissionFindings(deployment)),
+    ...rulesOf(deployment).map((rule) => check(`rule ${rule}`, async () => [await ruleFinding(rule, eventBridge)])),
+    check('the dead-letter queue', async () => [await deadLetterFinding(deployment)]),
+    groups.then(({ findings }) => findings),
+    ...settings.policy.clusters.map((cluster) =>
+      check(`cluster ${cluster}`, () => clusterFindings(cluster, time, deployment, clients, check)),
+    ),
+  ]);
+  const findings = parts.flat();
 
-  const groups = await check('the groups', () => groupsOf(aws, autoScalingGroups));
-  let shortestSeconds = policy.deadlineSeconds;
-  let shortestHeartbeatSeconds = Number.POSITIVE_INFINITY;
-  for (const name of groups ? autoScalingGroups : []) {
-    const where = `group ${name}`;
-    const group = groups?.find((each) => each.name === name);
-    findings.push(...groupFindings(where, group));
-    const hooks = group && (await check(where, () => hooksOf(aws, name)));
-    if (!hooks) continue;
-    const { found, deadlineSeconds, heartbeatSeconds } = hookFindings(name, hooks, deployment);
-    findings.push(...found);
-    shortestSeconds = Math.min(shortestSeconds, deadlineSeconds);
-    shortestHeartbeatSeconds = Math.min(shortestHeartbeatSeconds, heartbeatSeconds);
-  }
-
-  const time = { deadlineSeconds: shortestSeconds, heartbeatSeconds: shortestHeartbeatSeconds };
-  const clients = {
-    ecs: new ECSClient(deployment.config),
-    loadBalancing: new ElasticLoadBalancingV2Client(deployment.config),
-  };
-  for (const cluster of policy.clusters) {
-    const where = `cluster ${cluster}`;
-    const { ecs } = clients;
-    const services = await check(where, () =>
-      servicesOf(ecs, cluster).catch((error) => {
-        if (!isNamed('ClusterNotFoundException', error)) throw error;
-        const mend = 'Mend its name in cluster or in autoScalingGroups, and deploy again.';
-        findings.push({ level: 'error', where, what: 'ECS has no such cluster.', mend });
-        return undefined;
-      }),
-    );
-    for (const service of services ?? []) {
-      findings.push(...(await serviceFindings(service, time, deployment, clients, target)));
-    }
-    await check(`${where}: room for replacements`, async () => {
-      if (services) findings.push(...(await roomFindings(cluster, await hostsOf(ecs, cluster), services, ecs)));
-    });
-  }
-
-  const errors = findings.filter(({ level }) => level === 'error').length;
-  printJson({ function: deployment.functionName, healthy: errors === 0, findings });
+  const missed = findings.filter(({ level, where }) => level === 'unchecked' && where !== ROLE).length;
+  const healthy = missed === 0 && findings.every(({ level }) => level !== 'error');
+  printJson({ function: deployment.functionName, healthy, findings });
   for (const finding of findings) print(linesOn(finding));
   print(`\n${summaryOf(findings)}`);
-  return errors > 0 ? 1 : 0;
+  if (missed > 0) print('What was not checked may be in the way as well: the exit status is 1.');
+  return healthy ? 0 : 1;
 }
 
 /** Whether this is what AWS answered. */
@@ -295,6 +270,40 @@ async function deadLetterFinding(deployment: Deployment): Promise<Finding> {
 
 // --- The groups -------------------------------------------------------------------------------------------------------
 
+/** How long a drain may take, of the group that allows least. */
+interface Time {
+  readonly deadlineSeconds: number;
+  readonly heartbeatSeconds: number;
+}
+
+async function groupsChecked(
+  deployment: Deployment,
+  check: Check,
+): Promise<{ readonly findings: readonly Finding[]; readonly time: Time }> {
+  const { autoScalingGroups, policy } = deployment.settings;
+  const aws = awsOf(deployment);
+  const times: Time[] = [];
+  const findings = await check('the groups', async () => {
+    const groups = await groupsOf(aws, autoScalingGroups);
+    const each = autoScalingGroups.map(async (name) => {
+      const where = `group ${name}`;
+      const group = groups.find((one) => one.name === name);
+      const onHooks = async () => {
+        const { found, ...time } = hookFindings(name, await hooksOf(aws, name), deployment);
+        times.push(time);
+        return found;
+      };
+      return [...groupFindings(where, group), ...(group ? await check(where, onHooks) : [])];
+    });
+    return (await Promise.all(each)).flat();
+  });
+  const time = {
+    deadlineSeconds: Math.min(policy.deadlineSeconds, ...times.map(({ deadlineSeconds }) => deadlineSeconds)),
+    heartbeatSeconds: Math.min(...times.map(({ heartbeatSeconds }) => heartbeatSeconds)),
+  };
+  return { findings, time };
+}
+
 function groupFindings(where: string, group: Group | undefined): Finding[] {
   if (!group) {
     const mend = 'Mend its name in autoScalingGroups, or take it out, and deploy again.';
@@ -358,7 +367,7 @@ function hookFindings(group: string, hooks: readonly LifecycleHook[], { settings
 
 // --- The services -----------------------------------------------------------------------------------------------------
 
-/** The services that run on container instances. */
+/** The services that run on container instances of ours. */
 async function servicesOf(ecs: ECSClient, cluster: string): Promise<Service[]> {
   return awsCall(`describe the services of cluster ${cluster}`, async () => {
     const services: Service[] = [];
@@ -368,22 +377,59 @@ async function servicesOf(ecs: ECSClient, cluster: string): Promise<Service[]> {
       const answer = await ecs.send(new DescribeServicesCommand({ cluster, services: serviceArns }));
       services.push(...(answer.services ?? []));
     }
-    return services.filter(({ launchType, status }) => launchType !== 'FARGATE' && status === 'ACTIVE');
+    return services.filter((service) => service.status === 'ACTIVE' && runsOnContainerInstances(service));
   });
 }
 
-/** How long a drain may take, of the group that allows least. */
-interface Time {
-  readonly deadlineSeconds: number;
-  readonly heartbeatSeconds: number;
+/** A service with a strategy has no launch type: it is Fargate's if all its capacity providers are. */
+export function runsOnContainerInstances({ launchType, capacityProviderStrategy: strategy = [] }: Service): boolean {
+  if (strategy.length === 0) return launchType !== 'FARGATE' && launchType !== 'EXTERNAL';
+  return strategy.some(({ capacityProvider }) => capacityProvider !== 'FARGATE' && capacityProvider !== 'FARGATE_SPOT');
+}
+
+interface Clients {
+  readonly ecs: ECSClient;
+  readonly loadBalancing: ElasticLoadBalancingV2Client;
+}
+
+async function clusterFindings(
+  cluster: string,
+  time: Promise<Time>,
+  deployment: Deployment,
+  { ecs, loadBalancing }: Clients,
+  check: Check,
+): Promise<Finding[]> {
+  const where = `cluster ${cluster}`;
+  let services: Service[];
+  try {
+    services = await servicesOf(ecs, cluster);
+  } catch (error) {
+    if (!isNamed('ClusterNotFoundException', error)) throw error;
+    const mend = 'Mend its name in cluster or in autoScalingGroups, and deploy again.';
+    return [{ level: 'error', where, what: 'ECS has no such cluster.', mend }];
+  }
+  const ask = {
+    stopTimeoutSeconds: untilSilent((taskDefinition: string | undefined) => stopTimeoutOf(ecs, taskDefinition)),
+    delaySeconds: untilSilent((targetGroups: readonly string[]) => deregistrationDelayOf(loadBalancing, targetGroups)),
+  };
+  const findings: Finding[] = [];
+  for (const service of services) {
+    findings.push(...(await serviceFindings(service, await time, deployment, ask)));
+  }
+  const room = await check(`${where}: room for replacements`, async () =>
+    roomFindings(cluster, await hostsOf(ecs, cluster), services, ecs),
+  );
+  return [...findings, ...room];
 }
 
 async function serviceFindings(
   service: Service,
   { deadlineSeconds, heartbeatSeconds }: Time,
-  { settings }: Deployment,
-  { ecs, loadBalancing }: { readonly ecs: ECSClient; readonly loadBalancing: ElasticLoadBalancingV2Client },
-  target: Target,
+  { settings, target }: Deployment,
+  ask: {
+    stopTimeoutSeconds(taskDefinition: string | undefined): Promise<number>;
+    delaySeconds(targetGroups: readonly string[]): Promise<number>;
+  },
 ): Promise<Finding[]> {
   const { serviceName: name = '', clusterArn = '', schedulingStrategy, desiredCount = 0, taskDefinition } = service;
   const where = `service ${name} of cluster ${clusterArn.split('/').at(-1)}`;
@@ -404,14 +450,12 @@ async function serviceFindings(
     findings.push({ level: 'unchecked', where, what: `${reason} A ${what} of ${seconds} s is assumed.` });
     return seconds;
   };
-  const stopSeconds = await stopTimeoutOf(ecs, taskDefinition).catch(
-    assuming(DEFAULT_STOP_TIMEOUT_SECONDS, 'stop timeout'),
-  );
+  const stopSeconds = await ask
+    .stopTimeoutSeconds(taskDefinition)
+    .catch(assuming(DEFAULT_STOP_TIMEOUT_SECONDS, 'stop timeout'));
   const targetGroups = (service.loadBalancers ?? []).flatMap(({ targetGroupArn }) => targetGroupArn ?? []);
   const assumedSeconds = settings.policy.deregistrationDelaySeconds;
-  const delaySeconds = await deregistrationDelayOf(loadBalancing, targetGroups).catch(
-    assuming(assumedSeconds, 'deregistration delay'),
-  );
+  const delaySeconds = await ask.delaySeconds(targetGroups).catch(assuming(assumedSeconds, 'deregistration delay'));
 
   const neededSeconds = delaySeconds + stopSeconds;
   const arithmetic = `its tasks may need ${delaySeconds} s of deregistration + ${stopSeconds} s of stop timeout = ${neededSeconds} s`;

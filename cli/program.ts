@@ -76,7 +76,9 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
 
   whole
     .command('doctor')
-    .description('what will be in the way of the next drain; its exit status is 1 if there is any error')
+    .description(
+      'what will be in the way of the next drain; its exit status is 1 if there is an error, or what it could not check',
+    )
     .action((_, command) => run(command, async (...to) => (await import('./doctor.ts')).doctor(...to)));
 
   whole

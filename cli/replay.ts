@@ -3,6 +3,7 @@ import { InvokeCommand } from '@aws-sdk/client-lambda';
 import {
   ChangeMessageVisibilityCommand,
   DeleteMessageCommand,
+  GetQueueAttributesCommand,
   type Message,
   ReceiveMessageCommand,
 } from '@aws-sdk/client-sqs';
@@ -17,6 +18,7 @@ import {
   type Deployment,
   deadLetterQueueOf,
   deploymentOf,
+  duration,
   isoTime,
   type Output,
   sentenceOf,
@@ -41,26 +43,34 @@ export async function replay(
   const text = file === undefined ? undefined : await textIn(file);
   const deployment = await deploymentOf(target);
   if (file !== undefined && text !== undefined) {
-    return replayed([letterOf(file, text, deployment)], yes, deployment, target, output);
+    const messages = messagesOf(JSON.parse(text));
+    const letters = messages?.map((message) =>
+      letterOf(`${file}, message ${message.MessageId}`, message.Body, deployment, message),
+    ) ?? [letterOf(file, text, deployment)];
+    return replayed(letters, yes, deployment, target, output);
   }
 
   const queue = await deadLetterQueueOf(deployment);
-  const messages = await messagesIn(queue);
-  const kept = new Set(messages);
-  const letters = messages.map((message) => ({
-    ...letterOf(`message ${message.MessageId}`, message.Body ?? '', deployment, message),
-    sent: async () => {
-      await awsCall(`delete message ${message.MessageId} from ${queue.name}`, () =>
-        queue.sqs.send(new DeleteMessageCommand({ QueueUrl: queue.url, ReceiptHandle: message.ReceiptHandle })),
-      );
-      kept.delete(message);
-    },
-  }));
-  if (letters.length === 0) output.print(`The dead-letter queue ${queue.name} is empty.`);
+  const kept = new Set<Message>();
+  const showKept = () => showAgain(queue, [...kept]);
+  const interrupted = (signal: NodeJS.Signals) => void showKept().finally(() => process.kill(process.pid, signal));
+  for (const signal of INTERRUPTIONS) process.once(signal, interrupted);
   try {
+    await receiveInto(kept, queue);
+    if (kept.size === 0) return await nothingToReplay(queue, deployment, output);
+    const letters = [...kept].map((message) => ({
+      ...letterOf(`message ${message.MessageId}`, message.Body ?? '', deployment, message),
+      sent: async () => {
+        await awsCall(`delete message ${message.MessageId} from ${queue.name}`, () =>
+          queue.sqs.send(new DeleteMessageCommand({ QueueUrl: queue.url, ReceiptHandle: message.ReceiptHandle })),
+        );
+        kept.delete(message);
+      },
+    }));
     return await replayed(letters, yes, deployment, target, output);
   } finally {
-    await showAgain(queue, [...kept]);
+    await showKept();
+    for (const signal of INTERRUPTIONS) process.off(signal, interrupted);
   }
 }
 
@@ -86,6 +96,11 @@ async function replayed(
   target: Target,
   { print, printJson }: Output,
 ): Promise<number> {
+  const { functionName, settings } = deployment;
+  /** A dead letter is the last trace of its event: it is given up only for something that is done. */
+  const isKept = ({ verdict, sent }: Letter) =>
+    sent !== undefined && verdict !== 'rejected' && (verdict === 'ignored' || settings.dryRun);
+  if (settings.dryRun) print(`The function ${functionName} is in a dry run: it would change nothing.`);
   for (const { from, reason, event, verdict, sentence } of letters) {
     print(`${from}: ${titleOf(event)}`);
     if (reason !== undefined) print(`  it failed with: ${reason}`);
@@ -94,7 +109,7 @@ async function replayed(
   const fates: Fate[] = [];
   let failure: string | undefined;
   for (const letter of letters) {
-    if (letter.verdict === 'rejected' || failure !== undefined) {
+    if (letter.verdict === 'rejected' || isKept(letter) || failure !== undefined) {
       fates.push('not sent');
     } else if (!yes) {
       fates.push('would be sent');
@@ -107,26 +122,34 @@ async function replayed(
 
   const count = (fate: Fate) => fates.filter((each) => each === fate).length;
   const rejected = letters.filter(({ verdict }) => verdict === 'rejected').length;
+  const kept = letters.filter(isKept).length;
   printJson({
-    function: deployment.functionName,
+    function: functionName,
+    ...(settings.dryRun && { dryRun: true }),
     events: letters.map(({ sent: _, ...letter }, i) => ({ ...letter, fate: fates[i] })),
     ...(failure !== undefined && { failure }),
   });
   if (letters.length > 0) print('');
   if (count('would be sent') > 0) {
     print(
-      `${counted(count('would be sent'), 'event')} would be sent to ${deployment.functionName}. Nothing was: add --yes to send.`,
+      `${counted(count('would be sent'), 'event')} would be sent to ${functionName}. Nothing was: add --yes to send.`,
     );
   }
   if (count('sent') > 0)
-    print(`${counted(count('sent'), 'event')} sent to ${deployment.functionName}; its log tells what became of it.`);
+    print(`${counted(count('sent'), 'event')} sent to ${functionName}; its log tells what became of it.`);
   if (count('sent, and not deleted') > 0)
     print('1 event was sent and is still in the queue: to send it again is harmless.');
   if (rejected > 0)
     print(`${counted(rejected, 'event')} cannot be understood and ${rejected === 1 ? 'is' : 'are'} never sent.`);
-  const left = count('not sent') - rejected;
+  if (kept > 0)
+    print(
+      `${counted(kept, 'event')} would drain nothing and ${kept === 1 ? 'is' : 'are'} kept: not sent, not deleted.`,
+    );
+  const ignored = letters.filter((letter) => letter.verdict === 'ignored' && !isKept(letter)).length;
+  if (ignored > 0) print(`The function ignores ${counted(ignored, 'event')}: nothing is drained by that.`);
+  const left = count('not sent') - rejected - kept;
   if (failure !== undefined) print(`${left > 0 ? `${counted(left, 'event')} not sent. ` : ''}${failure}`);
-  return failure !== undefined || rejected > 0 ? 1 : 0;
+  return failure !== undefined || rejected + kept > 0 ? 1 : 0;
 }
 
 /** Sends a letter, and then does what is to be done once it is sent. */
@@ -187,10 +210,25 @@ const record = v.looseObject({
   responsePayload: v.optional(v.unknown()),
 });
 
+/** A message as SQS gives it. */
+const sqsMessage = v.looseObject({
+  MessageId: v.string(),
+  Body: v.string(),
+  MessageAttributes: v.optional(v.record(v.string(), v.looseObject({ StringValue: v.optional(v.string()) }))),
+});
+
+/** What `aws sqs receive-message` prints. */
+const sqsMessages = v.looseObject({ Messages: v.pipe(v.array(sqsMessage), v.minLength(1)) });
+
+function messagesOf(found: unknown): v.InferOutput<typeof sqsMessage>[] | undefined {
+  if (v.is(sqsMessages, found)) return found.Messages;
+  return v.is(sqsMessage, found) ? [found] : undefined;
+}
+
 /** What a schedule puts on the bus is the detail alone, and so is its dead letter. */
 const continuation = v.strictObject({ version: v.number(), drain: v.looseObject({}) });
 
-function letterOf(from: string, text: string, deployment: Deployment, message?: Message): Letter {
+function letterOf(from: string, text: string, deployment: Deployment, message?: Attributed): Letter {
   let found: unknown;
   try {
     found = JSON.parse(text);
@@ -215,7 +253,12 @@ function eventIn(found: unknown, { settings, functionArn, nowMs }: Deployment): 
   };
 }
 
-function reasonIn(message: Message | undefined, found?: unknown): string | undefined {
+/** What EventBridge says of a dead letter is in its attributes. */
+interface Attributed {
+  readonly MessageAttributes?: Readonly<Record<string, { readonly StringValue?: string | undefined }>> | undefined;
+}
+
+function reasonIn(message: Attributed | undefined, found?: unknown): string | undefined {
   if (v.is(record, found)) {
     const { errorMessage } = (found.responsePayload ?? {}) as { errorMessage?: string };
     return errorMessage ?? found.requestContext.condition;
@@ -267,9 +310,10 @@ function titleOf(event: unknown): string {
 const HIDDEN_SECONDS = 120;
 const RECEIVED_AT_ONCE = 10;
 
+const INTERRUPTIONS = ['SIGINT', 'SIGTERM'] as const;
+
 /** All messages that can be seen. */
-async function messagesIn({ sqs, url, name }: DeadLetterQueue): Promise<Message[]> {
-  const messages: Message[] = [];
+async function receiveInto(messages: Set<Message>, { sqs, url, name }: DeadLetterQueue): Promise<void> {
   for (;;) {
     const { Messages: some = [] } = await awsCall(`receive from ${name}`, () =>
       sqs.send(
@@ -282,9 +326,33 @@ async function messagesIn({ sqs, url, name }: DeadLetterQueue): Promise<Message[
         }),
       ),
     );
-    if (some.length === 0) return messages;
-    messages.push(...some);
+    if (some.length === 0) return;
+    for (const message of some) messages.add(message);
   }
+}
+
+/** A queue of which nothing can be seen is not empty while somebody has received from it. */
+async function nothingToReplay(
+  { sqs, url, name }: DeadLetterQueue,
+  { functionName }: Deployment,
+  { print, printJson }: Output,
+): Promise<number> {
+  const { Attributes: attributes } = await awsCall(`ask how full ${name} is`, () =>
+    sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['ApproximateNumberOfMessagesNotVisible'] }),
+    ),
+  );
+  const hidden = Number(attributes?.ApproximateNumberOfMessagesNotVisible ?? 0);
+  printJson({ function: functionName, events: [], ...(hidden > 0 && { hidden }) });
+  if (hidden === 0) {
+    print(`The dead-letter queue ${name} is empty.`);
+    return 0;
+  }
+  const are = hidden === 1 ? 'message is' : 'messages are';
+  print(
+    `No message of the dead-letter queue ${name} can be seen, and ${hidden} ${are} hidden for up to ${duration(HIDDEN_SECONDS * 1000)}: somebody else is looking, or was interrupted. Try again then.`,
+  );
+  return 1;
 }
 
 /** Where this cannot be done, they are seen again by themselves. */

@@ -4,7 +4,7 @@ import {
   type LifecycleHook,
   paginateDescribeAutoScalingGroups,
 } from '@aws-sdk/client-auto-scaling';
-import { ECSClient } from '@aws-sdk/client-ecs';
+import { ECSClient, paginateListContainerInstances } from '@aws-sdk/client-ecs';
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import Table from 'cli-table3';
 import { autoScalingLifecycleActions } from '../src/adapters/auto-scaling.ts';
@@ -19,6 +19,7 @@ import {
   type HoldingTask,
   hookLimits,
   type Located,
+  type NoticeKind,
   newDrain,
 } from '../src/domain/drain.ts';
 import { deadlineAtMs, heartbeatDueAtMs, PARKED_LATE_SECONDS } from '../src/domain/policy.ts';
@@ -29,39 +30,68 @@ import {
   type Deployment,
   deploymentOf,
   duration,
+  httpStatusOf,
   isoTime,
   NEVER,
   type Output,
   relativeTo,
+  sentenceOf,
   type Target,
+  untilSilent,
 } from './common.ts';
 
 /** `ecs-drain status`: every instance that the configured groups hold on our hook. */
 export async function status(target: Target, { print, printJson }: Output): Promise<number> {
   const deployment = await deploymentOf(target);
   const aws = awsOf(deployment);
-  const groups = await groupsOf(aws, deployment.settings.autoScalingGroups);
+  const { autoScalingGroups } = deployment.settings;
+  const groups = await groupsOf(aws, autoScalingGroups);
+  const missingGroups = autoScalingGroups.filter((name) => groups.every((group) => group.name !== name));
   const drains: DrainStatus[] = [];
   for (const group of groups) {
     const held = group.instances.filter(({ lifecycleState }) => lifecycleState === HELD);
     for (const { instanceId } of held) drains.push(await statusOf(instanceId, group, deployment, aws));
   }
-  const nowMs = deployment.nowMs();
-  printJson({ function: deployment.functionName, at: isoTime(nowMs), drains: drains.map(statusForPrograms) });
-  if (drains.length === 0) {
-    print(
-      `Nothing is draining: Auto Scaling holds no instance of ${deployment.settings.autoScalingGroups.join(', ')}.`,
-    );
-    return 0;
+  const remarks: string[] = [];
+  const failures: string[] = [];
+  if (deployment.settings.notices.length > 0) {
+    for (const cluster of deployment.settings.policy.clusters) {
+      const { onNotice, others, failure } = await drainingIn(cluster, drains, deployment, aws);
+      drains.push(...onNotice);
+      if (failure !== undefined) failures.push(failure);
+      if (others.length === 0) continue;
+      remarks.push(
+        `In ${cluster} no group holds, and no drain is parked on, ${counted(others.length, 'container instance')} that ${others.length === 1 ? 'is' : 'are'} DRAINING (${others.join(', ')}): a drain is at work this minute, or somebody else drains.`,
+      );
+    }
   }
-  const table = new Table({
-    head: ['instance', 'held since', 'what holds it', 'next look', 'deadline', 'heartbeat'],
-    style: { head: [], border: [], compact: true },
+  const nowMs = deployment.nowMs();
+  printJson({
+    function: deployment.functionName,
+    at: isoTime(nowMs),
+    missingGroups,
+    remarks,
+    failures,
+    drains: drains.map(statusForPrograms),
   });
-  table.push(...drains.map((drain) => rowOf(drain, nowMs)));
-  print(`${table}`);
-  for (const { instanceId, remarks } of drains) for (const remark of remarks) print(`${instanceId}: ${remark}`);
-  return 0;
+  for (const name of missingGroups)
+    print(`Auto Scaling has no group ${name}: mend its name in autoScalingGroups, and deploy again.`);
+  if (drains.length > 0) {
+    const table = new Table({
+      head: ['instance', 'held since', 'what holds it', 'next look', 'deadline', 'heartbeat'],
+      style: { head: [], border: [], compact: true },
+    });
+    table.push(...drains.map((drain) => rowOf(drain, nowMs)));
+    print(`${table}`);
+    for (const { instanceId, remarks, failures } of drains) {
+      for (const sentence of [...remarks, ...failures]) print(`${instanceId}: ${sentence}`);
+    }
+  } else if (groups.length > 0 && remarks.length + failures.length === 0) {
+    print(`Nothing is draining: Auto Scaling holds no instance of ${groups.map(({ name }) => name).join(', ')}.`);
+  }
+  for (const sentence of [...remarks, ...failures]) print(sentence);
+  const isWhole = missingGroups.length + failures.length === 0 && drains.every((drain) => drain.failures.length === 0);
+  return isWhole ? 0 : 1;
 }
 
 /** The state of an instance that a terminating hook holds. */
@@ -70,6 +100,7 @@ export const HELD = 'Terminating:Wait';
 /** What the commands ask of AWS about instances. */
 export interface Aws {
   readonly autoScaling: AutoScalingClient;
+  readonly ecs: ECSClient;
   readonly lifecycleActions: Pick<LifecycleActions, 'terminatingSinceMs'>;
   readonly containerInstances: ContainerInstances;
   /** Undefined where drains wait within their invocations. */
@@ -80,18 +111,22 @@ export interface Aws {
 export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
   const { parking } = settings;
   const autoScaling = new AutoScalingClient(config);
+  const ecs = new ECSClient(config);
+  const containerInstances = ecsContainerInstances(ecs, { readStopTimeouts })(NEVER);
+  const parkingPlaces =
+    parking &&
+    schedulerParkingPlaces({
+      client: new SchedulerClient(config),
+      place: parking,
+      clock: { ...systemClock, nowMs },
+      read: (detail) => drainIn(detail, settings).drain,
+    })(NEVER);
   return {
     autoScaling,
+    ecs,
     lifecycleActions: autoScalingLifecycleActions(autoScaling, NEVER),
-    containerInstances: ecsContainerInstances(new ECSClient(config), { readStopTimeouts })(NEVER),
-    parkingPlaces:
-      parking &&
-      schedulerParkingPlaces({
-        client: new SchedulerClient(config),
-        place: parking,
-        clock: { ...systemClock, nowMs },
-        read: (detail) => drainIn(detail, settings).drain,
-      })(NEVER),
+    containerInstances: { ...containerInstances, find: untilSilent(containerInstances.find) },
+    parkingPlaces: parkingPlaces && { parkedOn: untilSilent(parkingPlaces.parkedOn) },
   };
 }
 
@@ -130,8 +165,13 @@ export async function hooksOf({ autoScaling }: Pick<Aws, 'autoScaling'>, group: 
 /** How the drain of one instance stands; undefined is what nobody tells. */
 export interface DrainStatus {
   readonly instanceId: string;
-  readonly autoScalingGroup: string;
+  /** Undefined where nothing is held: EC2 gave notice that it may take the instance. */
+  readonly autoScalingGroup: string | undefined;
+  readonly notice?: NoticeKind;
+  /** Undefined where several may. */
   readonly lifecycleHook: string | undefined;
+  /** The group's terminating hooks, of which any may hold it where no drain of ours is seen. */
+  readonly terminatingHooks: readonly string[];
   readonly containerInstances: readonly ContainerInstance[];
   readonly holdingTasks: readonly HoldingTask[];
   /** Since when Auto Scaling holds it. */
@@ -145,20 +185,25 @@ export interface DrainStatus {
     | undefined;
   /** What does not fit into a table: a sentence each. */
   readonly remarks: readonly string[];
+  /** What AWS did not tell: a sentence each. */
+  readonly failures: readonly string[];
 }
 
 export async function statusOf(
   instanceId: string,
   group: Pick<Group, 'name' | 'warmPool'>,
-  { settings, nowMs }: Deployment,
+  deployment: Deployment,
   aws: Aws,
 ): Promise<DrainStatus> {
+  const { settings, nowMs } = deployment;
   const remarks: string[] = [];
-  const containerInstances = await registrationsOf(instanceId, settings, aws);
+  const { registrations: containerInstances, searched, failures } = await registrationsOf(instanceId, deployment, aws);
   const tasks = await aws.containerInstances.listTasks(containerInstances);
-  const { parked, unreadable } = await parkedDrain(containerInstances, aws);
+  const { parked, unreadable, failure } = await parkedDrain(containerInstances, deployment, aws);
   if (unreadable !== undefined) remarks.push(`what is parked for it cannot be read, and does not go on: ${unreadable}`);
-  const hooks = await hooksOf(aws, group.name);
+  const hooks = (await hooksOf(aws, group.name)).filter(
+    ({ LifecycleTransition: transition }) => transition === 'autoscaling:EC2_INSTANCE_TERMINATING',
+  );
   const action = parked && !('notice' in parked.action) ? parked.action : undefined;
   const hook = hooks.find(({ LifecycleHookName: name = '' }) =>
     action ? name === action.lifecycleHook : settings.lifecycleHooks.includes(name),
@@ -166,40 +211,47 @@ export async function statusOf(
   const limits = hook?.HeartbeatTimeout === undefined ? undefined : hookLimits(hook.HeartbeatTimeout);
   const sinceMs = parked?.startedAtMs ?? (await aws.lifecycleActions.terminatingSinceMs(group.name)).get(instanceId);
 
-  const lifecycleHook = action?.lifecycleHook ?? hook?.LifecycleHookName;
+  const terminatingHooks = hooks.flatMap(({ LifecycleHookName: name }) => name ?? []);
+  const mayBeAnothers = !action && terminatingHooks.length > 1;
+  const lifecycleHook = action?.lifecycleHook ?? (mayBeAnothers ? undefined : terminatingHooks[0]);
   const lifecycleAction = { autoScalingGroup: group.name, lifecycleHook: lifecycleHook ?? '', instanceId };
   const drain = parked ?? (sinceMs === undefined ? undefined : newDrain(lifecycleAction, sinceMs, undefined, 0));
   const inForce = limits && { ...limits, globalTimeoutSeconds: hook?.GlobalTimeout ?? limits.globalTimeoutSeconds };
-  const overdueMs = parked?.parked ? nowMs() - parked.parked.untilMs - PARKED_LATE_SECONDS * 1000 : 0;
 
   if (!hook)
     remarks.push(
       `none of our hooks (${settings.lifecycleHooks.join(', ')}) is on group ${group.name}: another holds it.`,
     );
-  else if (!parked && unreadable === undefined && settings.parking) {
+  else if (!parked && unreadable === undefined && failure === undefined && settings.parking) {
     remarks.push(
       group.warmPool
         ? 'its group has a warm pool, so it may only return there, and is not drained.'
-        : 'no drain is parked for it: one is at work this minute, has yet to begin, or another hook holds it.',
+        : `no drain is parked for it: one is at work this minute, ${mayBeAnothers ? 'has yet to begin, or is over' : 'or has yet to begin'}.`,
     );
   }
+  if (hook && mayBeAnothers)
+    remarks.push(`it is held on one of its group's terminating hooks (${terminatingHooks.join(', ')}).`);
   if (!settings.parking)
     remarks.push('its drain waits within its invocations: when it looks next is not seen from here.');
-  if (overdueMs > 0)
-    remarks.push(`its drain should have gone on ${duration(overdueMs)} ago: its continuation may be lost.`);
-  if (containerInstances.length === 0) {
-    remarks.push(`ECS has no live registration of it in ${settings.policy.clusters.join(', ')}.`);
+  remarks.push(...lateness(parked, nowMs()));
+  if (containerInstances.length === 0 && searched.length > 0) {
+    remarks.push(`ECS has no live registration of it in ${searched.join(', ')}.`);
   }
-  if (settings.dryRun) remarks.push('the function is in a dry run: it only watches.');
+  if (settings.dryRun) remarks.push(DRY_RUN);
+
+  const holdingTasks = tasks.filter((task) => task.kind === 'holding');
+  // Where no task is left, the hook that still holds it is hardly ours.
+  const hasDeadline = !mayBeAnothers || holdingTasks.length > 0;
 
   return {
     instanceId,
     autoScalingGroup: group.name,
     lifecycleHook,
+    terminatingHooks,
     containerInstances,
-    holdingTasks: tasks.filter((task) => task.kind === 'holding'),
+    holdingTasks,
     sinceMs,
-    deadlineAtMs: drain && inForce && deadlineAtMs(drain, inForce, settings.policy),
+    deadlineAtMs: hasDeadline && drain && inForce ? deadlineAtMs(drain, inForce, settings.policy) : undefined,
     drain: parked,
     nextLookAtMs: parked?.parked?.untilMs,
     heartbeat: parked &&
@@ -210,33 +262,115 @@ export async function statusOf(
         count: parked.heartbeats,
       },
     remarks,
+    failures: failure === undefined ? failures : [...failures, failure],
   };
 }
 
-/** The live registrations of the instance in the configured clusters. */
-export async function registrationsOf(
-  instanceId: string,
-  { policy }: Deployment['settings'],
-  { containerInstances }: Pick<Aws, 'containerInstances'>,
-): Promise<readonly ContainerInstance[]> {
-  const found: Located[] = [];
-  for (const cluster of policy.clusters) found.push(...(await containerInstances.find(cluster, instanceId)));
-  const described = found.length > 0 ? await containerInstances.refresh(found) : [];
-  return described.filter(({ status }) => status !== 'INACTIVE');
+const DRY_RUN = 'the function is in a dry run: it only watches.';
+
+function lateness(drain: Drain | undefined, nowMs: number): string[] {
+  const overdueMs = drain?.parked ? nowMs - drain.parked.untilMs - PARKED_LATE_SECONDS * 1000 : 0;
+  return overdueMs > 0
+    ? [`its drain should have gone on ${duration(overdueMs)} ago: its continuation may be lost.`]
+    : [];
 }
 
-async function parkedDrain(
-  containerInstances: readonly ContainerInstance[],
+/** The drains on a notice that are parked in a cluster, and the ids of container instances that others drain. */
+async function drainingIn(
+  cluster: string,
+  known: readonly DrainStatus[],
+  deployment: Deployment,
+  aws: Aws,
+): Promise<{ readonly onNotice: DrainStatus[]; readonly others: string[]; readonly failure?: string }> {
+  let draining: string[];
+  try {
+    draining = await awsCall(`list the container instances of cluster ${cluster} that are DRAINING`, async () => {
+      const pages = paginateListContainerInstances({ client: aws.ecs, pageSize: 100 }, { cluster, status: 'DRAINING' });
+      return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
+    });
+  } catch (error) {
+    return { onNotice: [], others: [], failure: sentenceOf(error, deployment.target) };
+  }
+  const told = new Set(known.flatMap(({ containerInstances }) => containerInstances.map(({ arn }) => arn)));
+  const onNotice: DrainStatus[] = [];
+  const others: string[] = [];
+  for (const arn of draining.filter((each) => !told.has(each))) {
+    const { parked, failure } = await parkedDrain([{ arn }], deployment, aws, 'notice');
+    if (failure !== undefined) return { onNotice, others, failure };
+    const drain = parked && (await noticeStatusOf(parked, deployment, aws));
+    if (drain) onNotice.push(drain);
+    else others.push(arn.split('/').at(-1) ?? arn);
+  }
+  return { onNotice, others };
+}
+
+/** How a drain on a notice stands; undefined of a drain that is on none. */
+export async function noticeStatusOf(drain: Drain, deployment: Deployment, aws: Aws): Promise<DrainStatus | undefined> {
+  const { settings, nowMs } = deployment;
+  const { action } = drain;
+  if (!('notice' in action)) return undefined;
+  const { registrations: containerInstances, failures } = await registrationsOf(action.instanceId, deployment, aws);
+  const tasks = await aws.containerInstances.listTasks(containerInstances);
+  return {
+    instanceId: action.instanceId,
+    autoScalingGroup: undefined,
+    notice: action.notice,
+    lifecycleHook: undefined,
+    terminatingHooks: [],
+    containerInstances,
+    holdingTasks: tasks.filter((task) => task.kind === 'holding'),
+    sinceMs: drain.startedAtMs,
+    deadlineAtMs: deadlineAtMs(drain, hookLimits(settings.policy.heartbeatTimeoutSeconds), settings.policy),
+    drain,
+    nextLookAtMs: drain.parked?.untilMs,
+    heartbeat: undefined,
+    remarks: [...lateness(drain, nowMs()), ...(settings.dryRun ? [DRY_RUN] : [])],
+    failures,
+  };
+}
+
+/** The live registrations of the instance in the configured clusters, as far as they can be searched. */
+export async function registrationsOf(
+  instanceId: string,
+  { settings, target }: Deployment,
+  { containerInstances }: Pick<Aws, 'containerInstances'>,
+): Promise<{
+  readonly registrations: readonly ContainerInstance[];
+  readonly searched: readonly string[];
+  readonly failures: readonly string[];
+}> {
+  const found: Located[] = [];
+  const searched: string[] = [];
+  const failures: string[] = [];
+  for (const cluster of settings.policy.clusters) {
+    try {
+      found.push(...(await containerInstances.find(cluster, instanceId)));
+      searched.push(cluster);
+    } catch (error) {
+      failures.push(sentenceOf(error, target));
+    }
+  }
+  const described = found.length > 0 ? await containerInstances.refresh(found) : [];
+  return { registrations: described.filter(({ status }) => status !== 'INACTIVE'), searched, failures };
+}
+
+/** The drain that is parked on one of them, or why that cannot be told. */
+export async function parkedDrain(
+  containerInstances: readonly Pick<ContainerInstance, 'arn'>[],
+  { target }: Deployment,
   { parkingPlaces }: Aws,
-): Promise<{ readonly parked?: Drain; readonly unreadable?: string }> {
+  on: 'lifecycle-action' | 'notice' = 'lifecycle-action',
+): Promise<{ readonly parked?: Drain; readonly unreadable?: string; readonly failure?: string }> {
   for (const { arn } of containerInstances) {
     try {
-      const parked = await parkingPlaces?.parkedOn(arn);
+      const parked = await parkingPlaces?.parkedOn(arn, on);
       if (parked) return { parked };
     } catch (error) {
       const { cause } = error as Error;
-      if (cause instanceof RejectedEvent || cause instanceof SyntaxError) return { unreadable: cause.message };
-      throw error;
+      // The SDK throws a SyntaxError as well, where what answers is not AWS.
+      const isOfSchedule = cause instanceof SyntaxError && httpStatusOf(cause) === undefined;
+      if (cause instanceof RejectedEvent || isOfSchedule) return { unreadable: cause.message };
+      return { failure: sentenceOf(error, target) };
     }
   }
   return {};
@@ -252,7 +386,9 @@ export function statusForPrograms(status: DrainStatus) {
     drainId: drain?.action.token,
     instanceId: rest.instanceId,
     autoScalingGroup: rest.autoScalingGroup,
+    notice: rest.notice,
     lifecycleHook: rest.lifecycleHook,
+    terminatingHooks: rest.terminatingHooks,
     since: time(sinceMs),
     deadlineAt: time(rest.deadlineAtMs),
     parked: drain !== undefined,
@@ -271,24 +407,35 @@ export function statusForPrograms(status: DrainStatus) {
     })),
     holdingTasks: rest.holdingTasks.map(taskForPeople),
     remarks: rest.remarks,
+    failures: rest.failures,
   };
 }
 
 function rowOf(drain: DrainStatus, nowMs: number): string[] {
-  const { instanceId, autoScalingGroup, containerInstances, sinceMs, nextLookAtMs, heartbeat } = drain;
+  const { instanceId, autoScalingGroup, notice, containerInstances, sinceMs, nextLookAtMs, heartbeat } = drain;
   const registered = containerInstances.map(
     ({ cluster, status, agentConnected }) => `${cluster}: ${status}${agentConnected ? '' : ', agent silent'}`,
   );
   return [
-    [instanceId, `group ${autoScalingGroup}`, ...registered].join('\n'),
+    [instanceId, notice ? `on a ${notice}` : `group ${autoScalingGroup}`, ...registered].join('\n'),
     at(sinceMs, nowMs),
     tasksInWords(drain.holdingTasks),
     at(nextLookAtMs, nowMs),
-    at(drain.deadlineAtMs, nowMs),
+    at(drain.deadlineAtMs, nowMs) + (hasDoubtfulDeadline(drain) ? '\nif our hook holds it' : ''),
     heartbeat === undefined
-      ? 'not known'
+      ? notKnown(drain)
       : `due ${relativeTo(nowMs, heartbeat.dueAtMs)}\ntimes out ${relativeTo(nowMs, heartbeat.timesOutAtMs)}`,
   ];
+}
+
+/** What there is instead of a heartbeat that is due. */
+export function notKnown({ notice }: DrainStatus): string {
+  return notice ? 'none: nothing is held' : 'not known';
+}
+
+/** Our hook may be through with it, and its deadline with it. */
+export function hasDoubtfulDeadline({ notice, lifecycleHook, deadlineAtMs }: DrainStatus): boolean {
+  return notice === undefined && lifecycleHook === undefined && deadlineAtMs !== undefined;
 }
 
 function at(instantMs: number | undefined, nowMs: number): string {

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { deployedRegion, run } from './deployed-region.ts';
 
@@ -35,8 +36,24 @@ describe('npx ecs-drain, typed wrongly', () => {
       ['status', '--endpoint-url', 'localhost:4566'],
       '--endpoint-url localhost:4566 is not a URL such as http://127.0.0.1:4566.',
     ],
+    ['no Region', ['status', '--region', 'mars west'], '--region mars west is not a Region of AWS such as eu-west-1.'],
+    ...['region', 'profile', 'stage', 'function'].map((option): [string, string[], string] => [
+      `an empty ${option}`,
+      ['status', `--${option}`, ''],
+      `--${option} is empty: name one, or leave it out.`,
+    ]),
   ])('is told of %s in a sentence, with exit status 2', async (_, args, sentence) => {
     expect(await run(...args)).toEqual({ status: 2, stdout: '', stderr: `${sentence}\n` });
+  });
+
+  it.each(['127.0.0.1:4566', 'localhost:4566'])('is told that AWS_ENDPOINT_URL=%s is no URL', async (url) => {
+    vi.stubEnv('AWS_ENDPOINT_URL', url);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(await run('status')).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: `AWS_ENDPOINT_URL ${url} is not a URL such as http://127.0.0.1:4566.\n`,
+    });
   });
 
   it('is told of a file that is not JSON', async () => {
@@ -104,6 +121,25 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     );
   });
 
+  it.each([
+    ['a page', 'http', 200, '<html><body>Please sign in</body></html>', 'HTTP 200'],
+    ['a page that refuses', 'http', 403, '<html><body>Blocked</body></html>', 'HTTP 403'],
+    ['a text', 'http', 501, 'never heard of it', 'HTTP 501'],
+    ['nothing', 'http', 404, '', 'HTTP 404'],
+    ['no TLS', 'https', 200, '', 'EPROTO'],
+  ])('says that what answers with %s is not AWS', async (_, protocol, httpStatus, body, how) => {
+    const server = createHttpServer((_, response) => response.writeHead(httpStatus).end(body));
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    onTestFinished(() => void server.close());
+    await deployedRegion();
+    const url = `${protocol}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    expect(await run('status', '--endpoint-url', url)).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: `${url} does not answer as AWS does (${how}): check --endpoint-url / AWS_ENDPOINT_URL and proxies.\n`,
+    });
+  });
+
   it('says that AWS does not take the credentials', async () => {
     const deployed = await deployedRegion();
     deployed.fail(
@@ -118,6 +154,13 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     const unsigned = await child({ AWS_REGION: 'eu-west-1' }, 'status', '--endpoint-url', 'http://127.0.0.1:9');
     expect(unsigned.status).toBe(1);
     expect(unsigned.stderr).toMatch(/^There are no AWS credentials: .* Set AWS_PROFILE or --profile.*\n$/);
+    for (const [env, ...options] of [[{}, '--profile', 'nope'], [{ AWS_PROFILE: 'nope' }]] as const) {
+      const nobody = await child({ AWS_REGION: 'eu-west-1', ...env }, 'status', ...options);
+      expect(nobody.status).toBe(1);
+      expect(nobody.stderr).toMatch(
+        /^The profile nope gives no credentials: is it in ~\/\.aws\/config\? Could not .*\.\n$/,
+      );
+    }
     const nowhere = await child({ AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' }, 'status');
     expect(nowhere.status).toBe(1);
     expect(nowhere.stderr).toBe('No AWS Region is named: name it with --region, or set AWS_REGION.\n');

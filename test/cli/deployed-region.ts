@@ -36,6 +36,7 @@ const RULES = {
     detail: { LifecycleHookName: ['ecs-drain'] },
   },
   continuation: { source: ['ecs-drain.dev'], 'detail-type': ['ECS Drain Continuation'] },
+  'spot-interruption': { source: ['aws.ec2'], 'detail-type': ['EC2 Spot Instance Interruption Warning'] },
   'wake-up': {
     source: ['aws.ecs'],
     'detail-type': ['ECS Task State Change'],

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Finding } from '../../cli/doctor.ts';
+import { type Finding, runsOnContainerInstances } from '../../cli/doctor.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
+import type { WireCall } from '../../sandbox/region/wire.ts';
+import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { deployedRegion, type World } from './deployed-region.ts';
 
@@ -218,20 +220,26 @@ describe('ecs-drain doctor', () => {
     expect(troubles).toMatchObject([{ level: 'error', where: 'cluster gone', what: 'ECS has no such cluster.' }]);
   });
 
-  it('goes on without what it may not ask, assumes the setting for it, and does not fail', async () => {
+  it('is content where nothing but the simulation of policies is not permitted', async () => {
     const { fail, json } = await deployedRegion();
-    fail(({ service, operation }) => {
-      if (service !== 'iam' && service !== 'elasticLoadBalancing') return undefined;
-      return new AwsError('AccessDenied', `User: me is not authorized to perform: ${service}:${operation}`, 403);
-    });
+    fail((call) => (call.service === 'iam' ? denied(call) : undefined));
     const { status, answer } = await json('doctor');
-    expect(status).toBe(0);
+    expect({ status, healthy: answer.healthy }).toEqual({ status: 0, healthy: true });
     expect(answer.findings.filter(({ level }: Finding) => level === 'unchecked')).toEqual([
       {
         level: 'unchecked',
         where: "the function's role",
         what: 'Could not simulate what role drain may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. docs/operations.md lists the permissions that the commands need.',
       },
+    ]);
+  });
+
+  it('goes on without what else it may not ask, assumes the setting for it, and calls that not healthy', async () => {
+    const { fail, json } = await deployedRegion();
+    fail((call) => (call.service === 'elasticLoadBalancing' ? denied(call) : undefined));
+    const { status, answer } = await json('doctor');
+    expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
+    expect(answer.findings.filter(({ level }: Finding) => level !== 'ok')).toEqual([
       {
         level: 'unchecked',
         where: 'service web of cluster prod',
@@ -241,4 +249,50 @@ describe('ecs-drain doctor', () => {
       },
     ]);
   });
+
+  it('does not call a Region healthy in which it may ask nothing but how the function is configured', async () => {
+    const { fail, json, run } = await deployedRegion();
+    fail((call) => (call.operation === 'GetFunctionConfiguration' ? undefined : denied(call)));
+    const { status, answer } = await json('doctor');
+    expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
+    expect((await run('doctor')).stdout).toMatch(
+      /0 errors, 0 warnings, 1 ok, 8 not checked\.\nWhat was not checked may be in the way as well: the exit status is 1\.\n$/,
+    );
+  });
+
+  it('asks what does not answer only once, however many services there are', async () => {
+    const { fail, json } = await deployedRegion({ services: [{ name: 'web' }, { name: 'api' }] });
+    let asked = 0;
+    fail(({ service }) => {
+      if (service !== 'elasticLoadBalancing') return undefined;
+      asked += 1;
+      return new AwsError('InvalidTargetGroup', 'It will never answer', 503);
+    });
+    const { status, answer } = await json('doctor');
+    expect(status).toBe(1);
+    expect(answer.findings.filter(({ level }: Finding) => level === 'unchecked')).toHaveLength(2);
+    expect(asked).toBe(SDK_BOUNDS.maxAttempts);
+  });
 });
+
+describe('the services that the doctor judges', () => {
+  const by = (...providers: string[]) => ({
+    capacityProviderStrategy: providers.map((capacityProvider) => ({ capacityProvider })),
+  });
+
+  it.each([
+    ['launched on EC2', { launchType: 'EC2' }, true],
+    ['launched on Fargate', { launchType: 'FARGATE' }, false],
+    ['launched elsewhere', { launchType: 'EXTERNAL' }, false],
+    ['of an external deployment, without a launch type', {}, true],
+    ['placed by a capacity provider of a group', by('web'), true],
+    ['placed by Fargate', by('FARGATE'), false],
+    ['placed by both of Fargate', by('FARGATE', 'FARGATE_SPOT'), false],
+  ] as const)('are right about one %s', (_, service, isJudged) => {
+    expect(runsOnContainerInstances(service)).toBe(isJudged);
+  });
+});
+
+function denied({ service, operation }: WireCall): AwsError {
+  return new AwsError('AccessDenied', `User: me is not authorized to perform: ${service}:${operation}`, 403);
+}

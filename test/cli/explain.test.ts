@@ -34,6 +34,78 @@ describe('ecs-drain explain', () => {
     );
   });
 
+  it('does not say that our hook holds an instance when another may, and gives it no deadline when no task does', async () => {
+    const { region, instanceIds, pass, run, json } = await deployedRegion({ hooks: [{}, { name: 'other' }] });
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    await pass(1_200);
+    expect(region.autoScaling.pendingActions()).toMatchObject([{ instanceId: first, hook: { name: 'other' } }]);
+
+    const { stdout } = await run('explain', first);
+    expect(stdout).toContain(
+      `${first} is draining: the group web holds it on one of its terminating hooks (ecs-drain, other).`,
+    );
+    expect(stdout).toMatch(/deadline +not known\n/);
+    expect(stdout).toContain('No task holds it.');
+    const { answer } = await json('explain', first);
+    expect(answer).toMatchObject({ terminatingHooks: ['ecs-drain', 'other'] });
+    expect(answer).not.toHaveProperty('lifecycleHook');
+    expect(answer).not.toHaveProperty('deadlineAt');
+    const [drain] = (await json('status')).answer.drains;
+    expect(drain).not.toHaveProperty('deadlineAt');
+    expect(drain.remarks).toContain("it is held on one of its group's terminating hooks (ecs-drain, other).");
+  });
+
+  it('marks the deadline of an instance with tasks that another hook may hold, and names the hook of a parked drain', async () => {
+    const hooks = [{}, { name: 'other' }];
+    const lost = await deployedRegion({ hooks, rules: [] });
+    lost.region.autoScaling.terminateInstance(lost.instanceIds[0] ?? '');
+    await lost.pass(60);
+    expect((await lost.run('explain', lost.instanceIds[0] ?? '')).stdout).toMatch(
+      /deadline .*, in 119 min, if our hook holds it\n/,
+    );
+    expect((await lost.run('status')).stdout).toContain('if our hook holds it');
+
+    const parked = await deployedRegion({ hooks });
+    parked.region.autoScaling.terminateInstance(parked.instanceIds[0] ?? '');
+    await parked.pass(60);
+    const { stdout } = await parked.run('explain', parked.instanceIds[0] ?? '');
+    expect(stdout).toContain('holds it on the hook ecs-drain.');
+    expect(stdout).toMatch(/deadline .*, in 119 min\n/);
+  });
+
+  it('explains a drain on a notice of EC2', async () => {
+    const { region, instanceIds, pass, run, json } = await deployedRegion({
+      params: { spotInterruptions: true },
+      rules: ['continuation', 'wake-up', 'spot-interruption'],
+    });
+    const [first = ''] = instanceIds;
+    region.autoScaling.interruptSpotInstance(first);
+    await pass(30);
+    const { stdout } = await run('explain', first);
+    expect(stdout).toContain(`${first} is draining on a spot-interruption of EC2: nothing holds it.`);
+    expect(stdout).toContain('2 tasks hold it:');
+    expect(stdout).toMatch(/deadline .*, in 90 s\n/);
+    expect(await json('explain', first)).toMatchObject({
+      status: 0,
+      answer: { state: 'draining', notice: 'spot-interruption', parked: true },
+    });
+  });
+
+  it('never says that an instance is not draining that ECS says is', async () => {
+    const { region, instanceIds, json } = await deployedRegion();
+    const [first = ''] = instanceIds;
+    for (const registration of region.ecs.registrationsOf(first)) {
+      region.ecs.setInstanceStatus(registration, 'DRAINING');
+    }
+    expect((await json('explain', first)).answer).toEqual({
+      instanceId: first,
+      state: 'draining in ECS only',
+      sentence: `${first} is not held by Auto Scaling: in the group web it is InService. In ECS it is DRAINING in prod with 2 tasks. Its drain is at work this minute, is over, or is somebody else's.`,
+      failures: [],
+    });
+  });
+
   it('says of an instance that is not draining how it is', async () => {
     const { instanceIds, json } = await deployedRegion();
     const { status, answer } = await json('explain', instanceIds[0] ?? '');
@@ -42,6 +114,7 @@ describe('ecs-drain explain', () => {
       instanceId: instanceIds[0],
       state: 'not draining',
       sentence: `${instanceIds[0]} is not draining: in the group web it is InService. In ECS it is ACTIVE in prod with 2 tasks.`,
+      failures: [],
     });
   });
 

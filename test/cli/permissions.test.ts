@@ -36,7 +36,7 @@ async function askedBy(world: World, ...commands: ((instanceId: string) => strin
   const [first = ''] = instanceIds;
   region.autoScaling.terminateInstance(first);
   queue.send(
-    '{"source": "aws.ec2", "detail-type": "none", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "detail": {}}',
+    '{"source": "aws.events", "detail-type": "Scheduled Event", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "detail": {}}',
   );
   await pass(60);
   const before = region.calls.length;
@@ -49,7 +49,14 @@ describe('the permissions in docs/operations.md', () => {
     ['status', [() => ['status']]],
     ['explain', [(instanceId: string) => ['explain', instanceId]]],
     ['doctor', [() => ['doctor']]],
-    ['replay', [() => ['replay', '--dead-letter'], () => ['replay', '--dead-letter', '--yes']]],
+    [
+      'replay',
+      [
+        () => ['replay', '--dead-letter'],
+        () => ['replay', '--dead-letter', '--yes'],
+        () => ['replay', '--dead-letter'],
+      ],
+    ],
   ])('are all that %s needs, and no others', async (command, runs) => {
     const asked = [await askedBy({}, ...runs), await askedBy({ params: { waiting: 'watch' } }, ...runs)];
     expect([...new Set(asked.flatMap((each) => [...each]))].toSorted()).toEqual((await documented()).get(command));

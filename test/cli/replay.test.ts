@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { deployedRegion, FUNCTION } from './deployed-region.ts';
 
+const CLI = resolve(import.meta.dirname, '../../cli/ecs-drain.ts');
 const TOKEN = '00000000-0000-4000-8000-00000000000';
 
 /** What Auto Scaling sends when it holds an instance. */
@@ -58,6 +61,7 @@ async function regionWith(...letters: [body: unknown, attributes?: Record<string
   return deployed;
 }
 
+const DRY_RUN = { params: { dryRun: true, createLifecycleHooks: false } };
 const INSTANCES = ['i-00000000000000001', 'i-00000000000000002'] as const;
 /** Both shapes: EventBridge's, with its reason in the attributes, and Lambda's. */
 const BOTH: [unknown, Record<string, string>?][] = [
@@ -113,6 +117,32 @@ describe('ecs-drain replay FILE', () => {
     expect(answer.events).toMatchObject([{ event: termination(instanceIds[0]), reason: 'It broke', verdict: 'drain' }]);
   });
 
+  it('takes messages as SQS gives them: one, or what receive-message prints', async () => {
+    const { json } = await regionWith();
+    const [first, second] = BOTH.map(([body, attributes = {}], i) => ({
+      MessageId: `letter-${i}`,
+      ReceiptHandle: 'a-handle',
+      MD5OfBody: '0',
+      Body: JSON.stringify(body),
+      MessageAttributes: Object.fromEntries(
+        Object.entries(attributes).map(([name, StringValue]) => [name, { StringValue, DataType: 'String' }]),
+      ),
+    }));
+    const one = await fileOf(first);
+    expect((await json('replay', one)).answer.events).toMatchObject([
+      {
+        from: `${one}, message letter-0`,
+        event: termination(INSTANCES[0]),
+        reason: 'No permission to invoke',
+        verdict: 'drain',
+      },
+    ]);
+    expect((await json('replay', await fileOf({ Messages: [first, second] }))).answer.events).toMatchObject([
+      { event: termination(INSTANCES[0]), reason: 'No permission to invoke', verdict: 'drain' },
+      { event: termination(INSTANCES[1]), reason: 'It broke', verdict: 'drain' },
+    ]);
+  });
+
   it('puts the detail of a continuation, which a schedule leaves behind, into an event', async () => {
     const { json, region, instanceIds, pass } = await deployedRegion();
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
@@ -144,10 +174,24 @@ describe('ecs-drain replay FILE', () => {
       /group batch is not among/,
     ],
   ])('says that the function would ignore what %s', async (_, event, verdict, sentence) => {
-    const { json } = await regionWith();
+    const { json, run } = await regionWith();
     const { status, answer } = await json('replay', await fileOf(event));
     expect(status).toBe(0);
     expect(answer.events).toMatchObject([{ verdict, sentence: expect.stringMatching(sentence) }]);
+    expect((await run('replay', await fileOf(event))).stdout).toMatch(
+      /\nThe function ignores 1 event: nothing is drained by that\.\n$/,
+    );
+  });
+
+  it('says that the function is in a dry run, and sends it all the same', async () => {
+    const { run, json, instanceIds } = await deployedRegion(DRY_RUN);
+    const file = await fileOf(termination(instanceIds[0]));
+    expect((await run('replay', file)).stdout).toMatch(
+      /^The function ecs-drain-dev-drain is in a dry run: it would change nothing\.\n/,
+    );
+    const { status, answer } = await json('replay', file, '--yes');
+    expect(status).toBe(0);
+    expect(answer).toMatchObject({ dryRun: true, events: [{ fate: 'sent' }] });
   });
 
   it('never sends what the function cannot understand', async () => {
@@ -169,6 +213,41 @@ describe('ecs-drain replay --dead-letter', () => {
       stdout: 'The dead-letter queue dead-letters is empty.\n',
       stderr: '',
     });
+  });
+
+  it('does not call a queue empty while somebody else has its messages', async () => {
+    const { run, json, queue } = await regionWith(...BOTH);
+    queue.receive(10, 120);
+    const { status, stdout } = await run('replay', '--dead-letter');
+    expect(status).toBe(1);
+    expect(stdout).toBe(
+      'No message of the dead-letter queue dead-letters can be seen, and 2 messages are hidden for up to 2 min: somebody else is looking, or was interrupted. Try again then.\n',
+    );
+    expect((await json('replay', '--dead-letter')).answer).toEqual({ function: FUNCTION, events: [], hidden: 2 });
+  });
+
+  it('shows what it has received again when it cannot receive the rest', async () => {
+    const { run, queue, fail } = await regionWith(...BOTH);
+    let received = 0;
+    fail(({ operation }) =>
+      operation === 'ReceiveMessage' && ++received > 1 ? new AwsError('AccessDenied', 'No more') : undefined,
+    );
+    expect((await run('replay', '--dead-letter')).status).toBe(1);
+    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+  });
+
+  it('shows what it has received again when it is interrupted', async () => {
+    const { url, queue, fail } = await regionWith(...BOTH);
+    const command = spawn(process.execPath, [CLI, 'replay', '--dead-letter', '--endpoint-url', url]);
+    const ended = once(command, 'exit');
+    let received = 0;
+    fail(({ operation }) => {
+      if (operation !== 'ReceiveMessage' || ++received === 1) return undefined;
+      command.kill('SIGINT');
+      return new AwsError('ServiceUnavailable', 'Not now', 503);
+    });
+    expect(await ended).toEqual([null, 'SIGINT']);
+    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
   });
 
   it('tells of each message, in both shapes, why it is there; and leaves all of them to be seen at once', async () => {
@@ -196,6 +275,32 @@ describe('ecs-drain replay --dead-letter', () => {
       ({ event }) => (event as ReturnType<typeof termination>).detail.EC2InstanceId,
     );
     expect(drained.slice(0, 2).toSorted()).toEqual(INSTANCES);
+  });
+
+  it('keeps what the function would ignore', async () => {
+    const { json, run, queue, region } = await regionWith(...BOTH, [
+      termination(INSTANCES[0], { AutoScalingGroupName: 'batch' }),
+    ]);
+    const { status, answer } = await json('replay', '--dead-letter', '--yes');
+    expect(status).toBe(1);
+    expect(answer.events.map(({ fate }: { fate: string }) => fate)).toEqual(['sent', 'sent', 'not sent']);
+    expect(queue.counts).toEqual({ visible: 1, inFlight: 0 });
+    expect((await run('replay', '--dead-letter', '--yes')).stdout).toMatch(
+      /ignore it: the group batch .*\n\n1 event would drain nothing and is kept: not sent, not deleted\.\n$/,
+    );
+    expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toHaveLength(2);
+  });
+
+  it('keeps all letters of a function in a dry run', async () => {
+    const { run, queue, region, pass } = await deployedRegion({ ...DRY_RUN, rules: [] });
+    queue.send(JSON.stringify(termination(INSTANCES[0])));
+    await pass(1);
+    const { status, stdout } = await run('replay', '--dead-letter', '--yes');
+    expect(status).toBe(1);
+    expect(stdout).toContain('is in a dry run: it would change nothing.');
+    expect(stdout).toContain('1 event would drain nothing and is kept');
+    expect(queue.counts).toEqual({ visible: 1, inFlight: 0 });
+    expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toEqual([]);
   });
 
   it('takes more messages than SQS gives at once', async () => {
