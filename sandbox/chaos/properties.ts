@@ -71,11 +71,18 @@ const FINDING_SECONDS = 360 + 75 + 180 + 60 + 65;
 function late({ held, world, deliveries }: Played): string[] {
   return held.flatMap(({ instanceId, since, until, endedBy, beats }) => {
     if (until === undefined) return [`${instanceId}, held since ${since} s, was never let go.`];
-    if (endedBy !== 'timeout' || hasTrouble(world, until - recoverySeconds(world), until)) return [];
-    const findingSince = until - FINDING_SECONDS - RECOVERY_SECONDS - world.deliveries.delaySeconds;
+    const triedUntil = Math.min(until, givenUpAt(since, world));
+    if (endedBy !== 'timeout' || hasTrouble(world, triedUntil - recoverySeconds(world), until)) return [];
+    const findingSince = triedUntil - FINDING_SECONDS - RECOVERY_SECONDS - world.deliveries.delaySeconds;
     if (deliveries.lostAt.some((second) => second >= findingSince)) return [];
     return [`${instanceId}, held since ${since} s, timed out at ${until} s, after the heartbeat at ${beats.at(-1)} s.`];
   });
+}
+
+/** A drain that is lost again and again is looked for so long: until it would have ended and been found, and a heartbeat's time more. */
+function givenUpAt(since: number, { settings, releases }: World): number {
+  const earliest = Math.min(settings.deadlineSeconds, ...releases.map((release) => release.settings.deadlineSeconds));
+  return since + earliest + settings.heartbeatTimeoutSeconds;
 }
 
 /** How long after the last fault everything is as it was: what EventBridge could not deliver it tries ever more seldom. */
