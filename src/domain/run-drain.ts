@@ -471,6 +471,8 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
         const isForeign = verdict.kind === 'gone' && drain.continuations === 0;
         return isForeign ? { result: { kind: 'not-ours' } } : concluded(turn, verdict, ports);
       }
+      // One that was placed just before the draining may be at work under another registration, whose agent is heard.
+      if (verdict.kind === 'agent-lost' && look !== looks.full) return { drain, look: looks.full };
       if (isLethal(verdict)) {
         // Tasks are to die for an instant that an event gave.
         const corrected = await withActualStart(drain, ports);

@@ -461,6 +461,18 @@ describe('agents', () => {
     expect((await aws.runToEnd()).kind).toBe('drained');
   });
 
+  it('are not given up before all tasks were listed anew: one may be at work under another registration', async () => {
+    const aws = fakeAws({
+      instances: [{ id: 'old', silences: [[0, Infinity]] }, { id: 'new' }],
+      tasks: [
+        { id: 'web', containerInstance: 'old', stopsAtSeconds: 10_000 },
+        { id: 'job', containerInstance: 'new', listedAtSeconds: 5, stopsAtSeconds: 3_000 },
+      ],
+    });
+    expect((await aws.runToEnd({ invocationSeconds: 10_000 })).kind).toBe('agent-lost');
+    expect(aws.completion()?.atSeconds).toBeGreaterThan(3_000);
+  });
+
   it('are not given up for two short silences with nobody looking in between', async () => {
     const aws = fakeAws({
       instances: [
