@@ -68,7 +68,7 @@ export async function sweep(territory: Territory, policy: Policy, ports: SweepPo
   const found: Drain[] = [];
   if (suspects.length > 0) {
     const parkedAtMs = (await ports.parkingPlaces?.parkedAtMs()) ?? (() => undefined);
-    const hooksOf = asked(ports.lifecycleActions.hooksOf);
+    const hooksOf = oncePerGroup(ports.lifecycleActions.hooksOf);
     for (const suspect of suspects) {
       const drain = await attempted(() => rescued(suspect, parkedAtMs, hooksOf, territory, policy, ports));
       if (drain) found.push(drain);
@@ -78,8 +78,7 @@ export async function sweep(territory: Territory, policy: Policy, ports: SweepPo
   return { kind: 'swept', held: held.length, found };
 }
 
-/** Asks about each group once. */
-function asked<T>(ask: (group: string) => Promise<T>): (group: string) => Promise<T> {
+function oncePerGroup<T>(ask: (group: string) => Promise<T>): (group: string) => Promise<T> {
   const answers = new Map<string, Promise<T>>();
   return (group) => {
     const answer = answers.get(group) ?? ask(group);
@@ -103,9 +102,9 @@ async function suspectsAmong(
   const registrationsOf = new Map<string, Registration[]>();
   const named = clusterOfGroup.get(group);
   // An instance may be elsewhere than its group: the cluster that was said is only where it is looked for first.
-  for (const clusters of named === undefined
-    ? [policy.clusters]
-    : [[named], policy.clusters.filter((each) => each !== named)]) {
+  const searches =
+    named === undefined ? [policy.clusters] : [[named], policy.clusters.filter((each) => each !== named)];
+  for (const clusters of searches) {
     const ids = old.map(({ instanceId }) => instanceId).filter((id) => !registrationsOf.has(id));
     if (ids.length === 0) break;
     const registered = await Promise.all(clusters.map((cluster) => containerInstances.registrations(cluster, ids)));
