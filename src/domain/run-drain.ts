@@ -145,7 +145,7 @@ function announcedOf(drain: Drain, { announced }: Drain, policy: Policy, { clock
   return clock.nowMs() >= stuckAtMs(drain, hookOf({ drain, policy }), policy) ? 'stuck' : 'started';
 }
 
-/** The same as soon as Auto Scaling can tell: until then nothing is touched, for nobody may hold the instance. */
+/** What Auto Scaling confirms, as soon as it can tell: until then nothing is touched, for nobody may hold the instance. */
 async function confirmedInTime(
   claimed: Drain,
   policy: Policy,
@@ -154,11 +154,8 @@ async function confirmedInTime(
   const { clock, invocation, random } = ports;
   const journal = tellingChanges(ports.journal);
   const windowEndsAtMs = invocation.endsAtMs - policy.marginSeconds * 1000;
-  for (
-    let { pollIntervalSeconds } = claimed;
-    ;
-    pollIntervalSeconds = longerPollIntervalSeconds(pollIntervalSeconds, policy)
-  ) {
+  let { pollIntervalSeconds } = claimed;
+  for (;;) {
     try {
       return await confirmed({ ...claimed, pollIntervalSeconds }, policy, ports);
     } catch (error) {
@@ -168,6 +165,7 @@ async function confirmedInTime(
     const nextMs = clock.nowMs() + Math.round(pollIntervalSeconds * (0.5 + random()) * 1000);
     await clock.sleepUntil(Math.min(nextMs, Math.max(clock.nowMs(), windowEndsAtMs)));
     if (nextMs > windowEndsAtMs) return 'not in time';
+    pollIntervalSeconds = longerPollIntervalSeconds(pollIntervalSeconds, policy);
   }
 }
 
