@@ -249,6 +249,8 @@ describe('a stop timeout that is longer than what is left', () => {
     });
     const running = holdingTaskOf({ stopTimeoutSeconds: undefined });
     expect(explanationOf([running], circumstancesOf()).unknown).toEqual([]);
+    expect(explanationOf([running, unread], circumstancesOf()).unknown).toHaveLength(1);
+    expect(explanationOf([holdingTaskOf(told)], circumstancesOf()).unknown).toEqual([]);
   });
 
   it('is none of a task whose containers have ended', () => {

@@ -88,6 +88,16 @@ describe('a continuation of a drain that left itself at its place', () => {
     },
   );
 
+  it('does not keep the bus from being told that its drain is stuck, nor tells it twice that it has begun', async () => {
+    const aws = await later({ tasks: [endless] });
+    await aws.ports(1).clock.sleepUntil(START_MS + 3_000_000);
+    await continueDrain({ ...handedOver, announced: 'started' }, { ...POLICY, deadlineSeconds: 6_000 }, aws.ports(300));
+    expect(aws.announced.map(({ news }) => news.kind)).toEqual(['stuck']);
+    const again = { ...handedOver, announced: 'stuck' } as const;
+    await continueDrain(again, { ...POLICY, deadlineSeconds: 6_000 }, aws.ports(300));
+    expect(aws.announced).toHaveLength(1);
+  });
+
   it('is not helped by naming the place of another drain', async () => {
     const aws = fakeAws({ parking, tasks: [endless] });
     await runDrain(drainOf(), POLICY, aws.ports(300));
@@ -206,7 +216,7 @@ describe('a continuation of a drain that has no place', () => {
       expect(result).toEqual({ kind: 'handed-over', drain: { ...forged, continuations: 8 } });
       const changes = ['setDraining', 'stopTask', 'complete', 'park'];
       expect(aws.calls.filter(({ name }) => changes.includes(name))).toEqual([]);
-      expect(aws.now()).toBeGreaterThan(1_200);
+      expect(aws.now()).toBe(1_300 - POLICY.marginSeconds);
     },
   );
 

@@ -288,6 +288,31 @@ describe('a parked drain', () => {
     expect((await aws.runToEnd()).kind).toBe('drained');
   });
 
+  it('sets an agent that registered anew to DRAINING at its next look, and not when the old one is given up', async () => {
+    const aws = parkedIn({
+      instances: [
+        { id: 'one', silences: [[30, Infinity]] },
+        { id: 'two', comesAtSeconds: 30 },
+      ],
+      tasks: [endless],
+    });
+    await aws.runToEnd();
+    const [, again] = aws.callsNamed('setDraining');
+    expect(again?.atSeconds).toBeLessThan(30 + LONGEST_SILENCE_SECONDS + 60);
+  });
+
+  it('waits outside its invocation again as soon as a heartbeat is taken that was refused', async () => {
+    const undisturbed = parkedIn({ tasks: [endless] });
+    await undisturbed.runToEnd();
+    const [{ atSeconds } = { atSeconds: 0 }] = undisturbed.callsNamed('recordHeartbeat');
+    const aws = parkedIn({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [atSeconds, atSeconds + 60] }] });
+    await aws.runToEnd();
+    const beats = aws.callsNamed('recordHeartbeat').map((call) => call.atSeconds);
+    const taken = beats.find((second) => second >= atSeconds + 60);
+    expect(beats[0]).toBe(atSeconds);
+    expect(aws.callsNamed('park').map((call) => call.atSeconds)).toContain(taken);
+  });
+
   it('does not give up on an agent that lost its state and registered anew: tasks run there', async () => {
     const aws = parkedIn({
       instances: [
@@ -511,6 +536,17 @@ describe('tasks just after the draining', () => {
 });
 
 describe('the place that a drain is parked on again', () => {
+  it('counts a round, whether it was woken or its schedule has come', async () => {
+    const aws = parkedIn({ tasks: [web, { ...web, id: 'job', stopsAtSeconds: 1_200, stopTimeoutSeconds: 10 }] });
+    await runDrain(drainOf(), POLICY, aws.ports(300));
+    const rounds: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const result = await aws.goOn();
+      if ('drain' in result) rounds.push(result.drain.continuations);
+    }
+    expect(rounds).toEqual([2, 3, 4]);
+  });
+
   it('is its own when it was woken, and spent when its schedule has come', async () => {
     const aws = parkedIn({ tasks: [web, { ...web, id: 'job', stopsAtSeconds: 1_200, stopTimeoutSeconds: 10 }] });
     const places: string[] = [];

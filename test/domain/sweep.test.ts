@@ -147,6 +147,23 @@ describe('an instance whose event was lost', () => {
     expect((await sweep(territory, policy, aws.ports(300))).found).toEqual([]);
   });
 
+  it('is looked for once in each cluster, and its group’s hooks are asked for once', async () => {
+    const aws = forgotten({ heldInstances: [instanceId, 'i-00000000000000001'], parking: undefined });
+    const territory = { ...TERRITORY, clusterOfGroup: new Map([['web', 'prod']]) };
+    await aws.ports(1).clock.sleepUntil(START_MS + 300_000);
+    await sweep(territory, { ...POLICY, clusters: ['prod', 'batch'] }, aws.ports(300));
+    expect(aws.callsNamed('hooksOf')).toHaveLength(1);
+    expect(aws.callsNamed('registrations').map(({ detail }) => detail)).toEqual([
+      [instanceId, 'i-00000000000000001'],
+      ['i-00000000000000001'],
+    ]);
+  });
+
+  it('is asked for on hooks of ours alone', async () => {
+    const { calls } = await sweepAt(forgotten(), 200, { ...TERRITORY, lifecycleHooks: ['ecs-drain'] });
+    expect(calls.filter((name) => name === 'recordHeartbeat')).toHaveLength(1);
+  });
+
   it('is drained in the cluster that its hook’s metadata names, as its event would have been', async () => {
     const readMetadata: Territory['readMetadata'] = ({ notificationMetadata = '{}' }) =>
       JSON.parse(notificationMetadata);
@@ -246,6 +263,11 @@ describe('a drain whose continuation was lost', () => {
     expect(aws.journal.at(-1)?.entry).toEqual({ kind: 'found', lost: 'continuation' });
     expect(aws.places()).toMatchObject([{ hasCome: false, drain: { parked: { holdingTasks: [{ arn: 'job' }] } } }]);
     expect(await aws.goOn()).toMatchObject({ kind: 'parked', drain: { parked: { awaitedTask: 'job' } } });
+  });
+
+  it('goes on on its own hook alone, though another of ours is on the group', async () => {
+    const { calls } = await sweepAt(await parkedAndForgotten(), lost + 1);
+    expect(calls.filter((name) => name === 'recordHeartbeat')).toHaveLength(1);
   });
 
   it('begins anew where what it left cannot be read', async () => {
