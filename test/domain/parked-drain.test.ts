@@ -545,6 +545,10 @@ describe('the place that a drain is parked on again', () => {
       if ('drain' in result) rounds.push(result.drain.continuations);
     }
     expect(rounds).toEqual([2, 3, 4]);
+    const woken = parkedIn({ tasks: [web, { ...web, id: 'job', stopsAtSeconds: 1_200 }] });
+    const parked = await runDrain(drainOf(), POLICY, woken.ports(300));
+    const kept = parked.kind === 'parked' ? parked.drain : drainOf();
+    expect(await runDrain(kept, POLICY, woken.ports(300), 'web')).toMatchObject({ drain: { continuations: 2 } });
   });
 
   it('is its own when it was woken, and spent when its schedule has come', async () => {
