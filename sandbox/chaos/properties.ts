@@ -71,18 +71,25 @@ const FINDING_SECONDS = 360 + 75 + 180 + 60 + 65;
 function late({ held, world, deliveries }: Played): string[] {
   return held.flatMap(({ instanceId, since, until, endedBy, beats }) => {
     if (until === undefined) return [`${instanceId}, held since ${since} s, was never let go.`];
-    const triedUntil = Math.min(until, givenUpAt(since, world));
-    if (endedBy !== 'timeout' || hasTrouble(world, triedUntil - recoverySeconds(world), until)) return [];
-    const findingSince = triedUntil - FINDING_SECONDS - RECOVERY_SECONDS - world.deliveries.delaySeconds;
-    if (deliveries.lostAt.some((second) => second >= findingSince)) return [];
+    if (endedBy !== 'timeout') return [];
+    const findingSeconds = FINDING_SECONDS + RECOVERY_SECONDS + world.deliveries.delaySeconds;
+    // What was lost was found until then; what goes on by itself does so beyond.
+    for (const end of [until, Math.min(until, givenUpAt(since, world))]) {
+      if (hasTrouble(world, end - recoverySeconds(world), end)) return [];
+      if (deliveries.lostAt.some((second) => second >= end - findingSeconds && second <= end)) return [];
+    }
     return [`${instanceId}, held since ${since} s, timed out at ${until} s, after the heartbeat at ${beats.at(-1)} s.`];
   });
 }
 
 /** A drain that is lost again and again is looked for so long: until it would have ended and been found, and a heartbeat's time more. */
-function givenUpAt(since: number, { settings, releases }: World): number {
-  const earliest = Math.min(settings.deadlineSeconds, ...releases.map((release) => release.settings.deadlineSeconds));
-  return since + earliest + settings.heartbeatTimeoutSeconds;
+function givenUpAt(since: number, world: World): number {
+  const { heartbeatTimeoutSeconds } = world.settings;
+  const deadlines = [world.settings, ...world.releases.map(({ settings }) => settings)].map(
+    (each) => each.deadlineSeconds,
+  );
+  const lostSeconds = Math.min(360, heartbeatTimeoutSeconds / 2) + 75 + 180;
+  return since + Math.min(...deadlines, hookAllows(world)) + lostSeconds + heartbeatTimeoutSeconds;
 }
 
 /** How long after the last fault everything is as it was: what EventBridge could not deliver it tries ever more seldom. */
@@ -131,7 +138,11 @@ function crowded(played: Played): string[] {
       ({ stopStragglers }) => stopStragglers !== 'none',
     );
     const sharedSeconds = longestSharedSeconds(own, world);
-    const heardAgain = world.silences.length > 0 ? HEARD_AGAIN_SECONDS : 0;
+    const isHeardAgain = world.silences.some(
+      ({ atSecond, forSeconds }) =>
+        atSecond + forSeconds > action.since && atSecond + forSeconds < (action.until ?? Infinity),
+    );
+    const heardAgain = isHeardAgain ? HEARD_AGAIN_SECONDS : 0;
     if (sharedSeconds <= SIDE_BY_SIDE_SECONDS + heardAgain + (stragglers ? STRAGGLING_SECONDS : 0)) return [];
     return [`${action.instanceId} had invocations side by side for ${Math.round(sharedSeconds)} s.`];
   });
