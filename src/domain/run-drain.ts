@@ -163,7 +163,8 @@ async function confirmedInTime(
       journal.record(claimed, { kind: 'refused', doing: 'heartbeat', reason: error.message });
     }
     const nextMs = clock.nowMs() + Math.round(pollIntervalSeconds * (0.5 + random()) * 1000);
-    await clock.sleepUntil(Math.min(nextMs, Math.max(clock.nowMs(), windowEndsAtMs)));
+    const wakesAtMs = Math.min(nextMs, windowEndsAtMs);
+    if (wakesAtMs > clock.nowMs()) await clock.sleepUntil(wakesAtMs);
     if (nextMs > windowEndsAtMs) return 'not in time';
     pollIntervalSeconds = longerPollIntervalSeconds(pollIntervalSeconds, policy);
   }

@@ -201,6 +201,13 @@ describe('a continuation of a drain that has no place', () => {
     expect(aws.calls.find(({ name }) => name === 'refresh')?.atSeconds).toBeGreaterThanOrEqual(1_100);
   });
 
+  it('is handed on at once where its invocation has no time left to wait for Auto Scaling', async () => {
+    const aws = await later({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [0, 9_999] }] });
+    const result = await continueDrain(handedOver, POLICY, aws.ports(POLICY.marginSeconds));
+    expect(result).toMatchObject({ kind: 'handed-over' });
+    expect(aws.now()).toBe(1_000);
+  });
+
   it.each([['recordHeartbeat'], ['terminatingSinceMs']] as const)(
     'touches nothing of an instance as long as Auto Scaling does not tell whether and since when it holds it: %s',
     async (call) => {
