@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import type { HookSpec } from './region/auto-scaling.ts';
 import type { Rule, ScheduledRule } from './region/event-bridge.ts';
-import type { Statement } from './region/iam.ts';
+import type { Role, Statement } from './region/iam.ts';
 import type { FunctionSpec } from './region/lambda.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '..');
@@ -117,10 +117,13 @@ async function madeOf(yaml: string, args: readonly string[]): Promise<Made> {
   }
 }
 
+const ACCOUNT = '123456789012';
+const REGION = 'eu-west-1';
+
 const PSEUDO_PARAMETERS: Readonly<Record<string, string>> = {
-  'AWS::AccountId': '123456789012',
+  'AWS::AccountId': ACCOUNT,
   'AWS::Partition': 'aws',
-  'AWS::Region': 'eu-west-1',
+  'AWS::Region': REGION,
 };
 
 /**
@@ -158,12 +161,15 @@ export interface Deployment {
   readonly hooks: readonly HookSpec[];
   /** The names of EventBridge Scheduler's groups. */
   readonly scheduleGroups: readonly string[];
-  /** The function's role, by its logical id, and all that its policies say. */
-  readonly role: { readonly name: string; readonly statements: readonly Statement[] };
+  /** By their names; the function's own among them. */
+  readonly roles: ReadonlyMap<string, Role>;
+  /** The name of the function's role. */
+  readonly role: string;
 }
 
 /** The function, rules, hooks and schedule groups of a package. */
-export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deployment {
+export function deploymentIn(made: Pick<Package, 'resources'>): Deployment {
+  const resources = withArns(made.resources);
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
   const ofType = (type: string): any[] =>
     Object.values(resources).flatMap((resource) => (resource.Type === type ? [resource.Properties] : []));
@@ -180,12 +186,6 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
   const [lambda] = ofType('AWS::Lambda::Function');
   const [{ MaximumEventAgeInSeconds: maximumEventAgeSeconds } = {}] = ofType('AWS::Lambda::EventInvokeConfig');
   const { ReservedConcurrentExecutions: reservedConcurrency, Role: roleArn } = lambda;
-  const role: string = roleArn?.split('.')[0] ?? '';
-  const policies = [
-    ...((resources[role]?.Properties['Policies'] ?? []) as object[]),
-    ...ofType('AWS::IAM::Policy').filter(({ Roles }) => Roles.includes(role)),
-  ] as { PolicyDocument: { Statement: Statement[] } }[];
-  const statements = policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
   return {
     lambda: {
       name: lambda.FunctionName,
@@ -209,8 +209,54 @@ export function deploymentIn({ resources }: Pick<Package, 'resources'>): Deploym
       defaultResult: hook.DefaultResult,
     })),
     scheduleGroups: ofType('AWS::Scheduler::ScheduleGroup').map(({ Name }) => Name),
-    role: { name: role, statements },
+    roles: new Map(
+      Object.entries(resources).flatMap(([id, { Type, Properties }]) =>
+        Type === 'AWS::IAM::Role' ? [[nameOf(id, Properties), roleIn(id, Properties, ofType('AWS::IAM::Policy'))]] : [],
+      ),
+    ),
+    role:
+      String(roleArn ?? '')
+        .split('/')
+        .at(-1) ?? '',
   };
+}
+
+/** What the role says itself, and what policies say that others hang on it. */
+function roleIn(id: string, properties: Resource['Properties'], policies: readonly Resource['Properties'][]): Role {
+  const own = (properties['Policies'] ?? []) as Resource['Properties'][];
+  const others = policies.filter(({ Roles }) => (Roles as string[]).includes(id));
+  return {
+    statements: [...own, ...others].flatMap(({ PolicyDocument }) => statementsIn(PolicyDocument)),
+    trust: statementsIn(properties['AssumeRolePolicyDocument']),
+  };
+}
+
+function statementsIn(document: unknown): readonly Statement[] {
+  return (document as { readonly Statement: readonly Statement[] } | undefined)?.Statement ?? [];
+}
+
+/** What CloudFormation would make of the name, where the template has none. */
+function nameOf(id: string, { RoleName, QueueName, FunctionName, Name }: Resource['Properties']): string {
+  return String(RoleName ?? QueueName ?? FunctionName ?? Name ?? id);
+}
+
+/** How the ARN of each type of resource goes on after the account. */
+const ARN_OF_TYPE: Readonly<Record<string, (name: string) => string>> = {
+  'AWS::IAM::Role': (name) => `arn:aws:iam::${ACCOUNT}:role/${name}`,
+  'AWS::SQS::Queue': (name) => `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`,
+  'AWS::Lambda::Function': (name) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`,
+  'AWS::Scheduler::ScheduleGroup': (name) => `arn:aws:scheduler:${REGION}:${ACCOUNT}:schedule-group/${name}`,
+};
+
+/** The resources with the ARNs that they name each other by, in place of `<logical id>.Arn`. */
+function withArns(resources: Package['resources']): Package['resources'] {
+  const arns = new Map<string, string>(
+    Object.entries(resources).flatMap(([id, { Type, Properties }]) => {
+      const arn = ARN_OF_TYPE[Type]?.(nameOf(id, Properties));
+      return arn === undefined ? [] : [[`${id}.Arn`, arn] as const];
+    }),
+  );
+  return JSON.parse(JSON.stringify(resources), (_, value) => (typeof value === 'string' && arns.get(value)) || value);
 }
 
 /** The interval of a rule's `rate(5 minutes)`. */

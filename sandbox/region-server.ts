@@ -9,7 +9,7 @@ import {
   speedFrom,
   UsageError,
 } from './command-line.ts';
-import { listen } from './region/wire.ts';
+import { listen } from './region/wire/http.ts';
 import { stage } from './rehearsal.ts';
 import { DRAINERS } from './result.ts';
 import { CLUSTER, GROUP } from './scenarios.ts';

@@ -220,8 +220,8 @@ const DOWN = new AwsError('ServiceUnavailableException', 'The service is unavail
 const OUTAGE_OF_SERVICE: Partial<Record<Outage['what'], readonly [service: string, share: number, error: AwsError]>> = {
   'ECS throttles': ['ecs', 0.8, new AwsError('ThrottlingException', 'Rate exceeded')],
   'ECS is down': ['ecs', 1, DOWN],
-  'Auto Scaling throttles': ['autoScaling', 0.8, new AwsError('Throttling', 'Rate exceeded')],
-  'Auto Scaling is down': ['autoScaling', 1, DOWN],
+  'Auto Scaling throttles': ['autoscaling', 0.8, new AwsError('Throttling', 'Rate exceeded')],
+  'Auto Scaling is down': ['autoscaling', 1, DOWN],
   'EventBridge is down': ['events', 1, DOWN],
   'Scheduler throttles': ['scheduler', 0.8, new AwsError('ThrottlingException', 'Rate exceeded', 429)],
   'Scheduler is down': ['scheduler', 1, DOWN],

@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-ecs';
 import type { Clock } from '../../src/domain/ports.ts';
 import { TopicModel } from '../region/sns.ts';
-import type { Transport } from '../region/transport.ts';
+import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';

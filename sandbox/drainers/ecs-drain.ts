@@ -6,7 +6,8 @@ import { CONTINUATION_VERSION } from '../../src/adapters/event-bridge.ts';
 import { type Deployment, deploymentIn, type Package, packaged, unpack } from '../packaging.ts';
 import type { FunctionSpec, LambdaModel } from '../region/lambda.ts';
 import type { Region } from '../region/region.ts';
-import { type Transport, textOf, UNSIGNED } from '../region/transport.ts';
+import { textOf } from '../region/wire/message.ts';
+import { type Transport, UNSIGNED } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP, type Params } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 
@@ -21,7 +22,7 @@ export type Build = (
 export const ecsDrain = installedFrom(async (params) => {
   const uploaded = await packagedOnce(params);
   const deployment = deploymentIn(uploaded);
-  const { createDrainHandler } = await bundleIn(uploaded, withArns(deployment.environment));
+  const { createDrainHandler } = await bundleIn(uploaded, deployment.environment);
   return { deployment, createDrainHandler };
 });
 
@@ -35,13 +36,16 @@ export function installedFrom(build: Build): Install {
     });
     const specOf = async (more: Params, continuationVersion = CONTINUATION_VERSION) => {
       const { deployment, createDrainHandler } = await build({ cluster: CLUSTER, autoScalingGroups: GROUP, ...more });
-      const environment = withArns(deployment.environment);
+      const { environment } = deployment;
       const sdk = { requestHandler: writingVersion(continuationVersion, region.transport), signer: UNSIGNED };
       const spec: FunctionSpec = {
         ...deployment.lambda,
         environment,
-        roleArn: `arn:aws:iam::123456789012:role/${deployment.role.name}`,
-        onFailure: { arn: ARNS['DeadLetterQueue.Arn'], send: (record) => deadLetters.send(JSON.stringify(record)) },
+        roleArn: `arn:aws:iam::123456789012:role/${deployment.role}`,
+        onFailure: {
+          arn: environment['DEAD_LETTER_QUEUE_ARN'] ?? '',
+          send: (record) => deadLetters.send(JSON.stringify(record)),
+        },
         load: (clock) => {
           const handler = createDrainHandler(environment, { clock, sdk });
           return (event: unknown, context: Context) => handler(event, context);
@@ -50,6 +54,7 @@ export function installedFrom(build: Build): Install {
       return { deployment, spec };
     };
     const { deployment, spec } = await specOf(params);
+    for (const [name, role] of deployment.roles) region.roles.set(name, role);
     const lambda = region.deploy(spec);
     for (const release of releases) {
       const { spec } = await specOf({ ...params, ...release.params }, release.continuationVersion);
@@ -67,7 +72,6 @@ function putEverythingElse(
   lambda: LambdaModel,
   deadLetters: ReturnType<Region['createQueue']>,
 ): void {
-  region.roles.set(deployment.role.name, deployment.role.statements);
   for (const { deadLettered, ...rule } of deployment.rules) {
     region.eventBridge.putRule({
       ...rule,
@@ -98,15 +102,8 @@ function writingVersion(version: number, transport: Transport): Transport {
   };
 }
 
-const DEAD_LETTER_QUEUE = 'ecs-drain-dev-DeadLetterQueue';
-
-/** What packaging.ts leaves as `<logical id>.Arn`, where the function hands it to somebody who looks at it. */
-const ARNS = { 'DeadLetterQueue.Arn': `arn:aws:sqs:eu-west-1:123456789012:${DEAD_LETTER_QUEUE}` } as const;
-
-function withArns(environment: Readonly<Record<string, string>>): Record<string, string> {
-  const arns: Readonly<Record<string, string>> = ARNS;
-  return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, arns[value] ?? value]));
-}
+/** The logical id, for the template leaves its name to CloudFormation. */
+const DEAD_LETTER_QUEUE = 'DeadLetterQueue';
 
 /** What SQS tells of the dead-letter queue, which here is where each service keeps what it gave up. */
 function measureByTheMinute({ time, measure }: Region, deadLetters: () => number): void {

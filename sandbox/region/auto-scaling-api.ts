@@ -32,34 +32,33 @@ import {
   type ScalingActivity,
 } from './auto-scaling.ts';
 import { AwsError } from './aws-error.ts';
-import type { Operations } from './wire.ts';
-
-/** An input as the Query protocol delivers it: every scalar is text. */
-type AsText<T> = {
-  readonly [K in keyof T]?: NonNullable<T[K]> extends readonly unknown[] ? readonly string[] : string;
-};
+import type { Service } from './service.ts';
 
 /** How many items a page has: by default, and at most (API reference, MaxRecords). */
 const GROUPS_PER_PAGE = { default: 50, max: 100 };
 const INSTANCES_PER_PAGE = { default: 50, max: 50 };
 const ACTIVITIES_PER_PAGE = { default: 100, max: 100 };
 
-/** The operations of the Auto Scaling API, over the model. */
-export function autoScalingOperations(model: AutoScalingModel): Operations {
+/** Auto Scaling's API over the model. */
+export function autoScalingService(model: AutoScalingModel): Service {
+  return { name: 'autoscaling', operations: operationsOf(model) };
+}
+
+function operationsOf(model: AutoScalingModel): Service['operations'] {
   return {
-    DescribeAutoScalingGroups: (input: AsText<AutoScalingGroupNamesType>): AutoScalingGroupsType => {
+    DescribeAutoScalingGroups: (input: AutoScalingGroupNamesType): AutoScalingGroupsType => {
       refuse(input, 'Filters');
       const names = input.AutoScalingGroupNames;
       const found = model.groups().filter(({ name }) => !names?.length || names.includes(name));
       const { items, NextToken } = page(found, input, GROUPS_PER_PAGE);
-      const withInstances = flag(input, 'IncludeInstances') ?? true;
+      const withInstances = input.IncludeInstances ?? true;
       return {
         AutoScalingGroups: items.map((group) => describedGroup(group, withInstances ? instancesOf(group.name) : [])),
         ...NextToken,
       };
     },
 
-    DescribeAutoScalingInstances: (input: AsText<DescribeAutoScalingInstancesType>): AutoScalingInstancesType => {
+    DescribeAutoScalingInstances: (input: DescribeAutoScalingInstancesType): AutoScalingInstancesType => {
       const zones = new Map(model.groups().map(({ name, availabilityZone }) => [name, availabilityZone]));
       const wanted = input.InstanceIds?.length
         ? input.InstanceIds.flatMap(existing)
@@ -73,13 +72,13 @@ export function autoScalingOperations(model: AutoScalingModel): Operations {
       return { AutoScalingInstances: AutoScalingInstances satisfies AutoScalingInstanceDetails[], ...NextToken };
     },
 
-    DescribeLifecycleHooks: (input: AsText<DescribeLifecycleHooksType>): DescribeLifecycleHooksAnswer => {
+    DescribeLifecycleHooks: (input: DescribeLifecycleHooksType): DescribeLifecycleHooksAnswer => {
       const names = input.LifecycleHookNames;
-      const hooks = model.hooksOf(text(input, 'AutoScalingGroupName'));
+      const hooks = model.hooksOf(input.AutoScalingGroupName ?? '');
       return { LifecycleHooks: hooks.filter(({ name }) => !names?.length || names.includes(name)).map(describedHook) };
     },
 
-    DescribeScalingActivities: (input: AsText<DescribeScalingActivitiesType>): ActivitiesType => {
+    DescribeScalingActivities: (input: DescribeScalingActivitiesType): ActivitiesType => {
       refuse(input, 'Filters');
       const { ActivityIds: ids, AutoScalingGroupName: name } = input;
       const found = (name === undefined ? model.groups() : [model.group(name)])
@@ -90,30 +89,27 @@ export function autoScalingOperations(model: AutoScalingModel): Operations {
     },
 
     RecordLifecycleActionHeartbeat: (
-      input: AsText<RecordLifecycleActionHeartbeatType>,
+      input: RecordLifecycleActionHeartbeatType,
     ): RecordLifecycleActionHeartbeatAnswer => {
       model.recordHeartbeat(actionName(input));
       return {};
     },
 
-    CompleteLifecycleAction: (input: AsText<CompleteLifecycleActionType>): CompleteLifecycleActionAnswer => {
-      model.completeAction(actionName(input), lifecycleResult(text(input, 'LifecycleActionResult')));
+    CompleteLifecycleAction: (input: CompleteLifecycleActionType): CompleteLifecycleActionAnswer => {
+      model.completeAction(actionName(input), lifecycleResult(input.LifecycleActionResult ?? ''));
       return {};
     },
 
-    TerminateInstanceInAutoScalingGroup: (input: AsText<TerminateInstanceInAutoScalingGroupType>): ActivityType => {
+    TerminateInstanceInAutoScalingGroup: (input: TerminateInstanceInAutoScalingGroupType): ActivityType => {
       refuse(input, 'InstanceIds');
-      const instanceId = text(input, 'InstanceId');
-      text(input, 'ShouldDecrementDesiredCapacity');
-      const decrementDesiredCapacity = flag(input, 'ShouldDecrementDesiredCapacity') === true;
+      const { InstanceId: instanceId = '', ShouldDecrementDesiredCapacity: decrementDesiredCapacity = false } = input;
       model.terminateInstance(instanceId, { decrementDesiredCapacity });
       const activity = model.lastActivityOf(instanceId);
       return activity ? { Activity: describedActivity(activity, model.group(activity.group).arn) } : {};
     },
 
-    SetDesiredCapacity: (input: AsText<SetDesiredCapacityType>): object => {
-      text(input, 'DesiredCapacity');
-      model.setDesiredCapacity(text(input, 'AutoScalingGroupName'), whole(input, 'DesiredCapacity') ?? 0);
+    SetDesiredCapacity: (input: SetDesiredCapacityType): object => {
+      model.setDesiredCapacity(input.AutoScalingGroupName ?? '', input.DesiredCapacity ?? 0);
       return {};
     },
   };
@@ -186,10 +182,10 @@ function describedActivity(activity: ScalingActivity, AutoScalingGroupARN: strin
 /** A page of what was found; its token is the place of the next one. */
 function page<T>(
   all: readonly T[],
-  input: { readonly NextToken?: string; readonly MaxRecords?: string },
+  input: { readonly NextToken?: string | undefined; readonly MaxRecords?: number | undefined },
   limits: { readonly default: number; readonly max: number },
 ): { readonly items: readonly T[]; readonly NextToken: { readonly NextToken?: string } } {
-  const size = whole(input, 'MaxRecords') ?? limits.default;
+  const size = input.MaxRecords ?? limits.default;
   if (size < 1 || size > limits.max) throw invalid(`MaxRecords must be between 1 and ${limits.max}`);
   const start = Number(input.NextToken ?? 0);
   if (!Number.isInteger(start) || start < 0)
@@ -200,43 +196,17 @@ function page<T>(
 
 // --- What is asked --------------------------------------------------------------------------------------------------
 
-function actionName(input: AsText<RecordLifecycleActionHeartbeatType>): ActionName {
+function actionName(input: RecordLifecycleActionHeartbeatType): ActionName {
   const { LifecycleActionToken: token, InstanceId: instanceId } = input;
   if (token === undefined && instanceId === undefined) {
     throw invalid('Either LifecycleActionToken or InstanceId must be specified');
   }
-  return { group: text(input, 'AutoScalingGroupName'), hook: text(input, 'LifecycleHookName'), token, instanceId };
+  return { group: input.AutoScalingGroupName ?? '', hook: input.LifecycleHookName ?? '', token, instanceId };
 }
 
 function lifecycleResult(result: string): LifecycleResult {
   if (result === 'CONTINUE' || result === 'ABANDON') return result;
   throw invalid(`Invalid lifecycle action result: ${result}`);
-}
-
-type Input<K extends string> = { readonly [P in K]?: string };
-
-/** AWS's words for a required parameter that is missing. */
-function text<K extends string>(input: Input<K>, name: K): string {
-  const value = input[name];
-  if (value) return value;
-  const member = name.charAt(0).toLowerCase() + name.slice(1);
-  throw invalid(
-    `1 validation error detected: Value null at '${member}' failed to satisfy constraint: Member must not be null`,
-  );
-}
-
-function whole<K extends string>(input: Input<K>, name: K): number | undefined {
-  const value = input[name];
-  if (value === undefined) return undefined;
-  if (!/^-?\d+$/.test(value)) throw new AwsError('MalformedInput', `${name} must be a whole number, not ${value}`);
-  return Number(value);
-}
-
-function flag<K extends string>(input: Input<K>, name: K): boolean | undefined {
-  const value = input[name];
-  if (value === undefined) return undefined;
-  if (value !== 'true' && value !== 'false') throw new AwsError('MalformedInput', `${name} must be true or false`);
-  return value === 'true';
 }
 
 /** A parameter that is not known here is an error: to pass over it would answer another question. */

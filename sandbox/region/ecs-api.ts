@@ -43,7 +43,8 @@ import {
   type TaskDefinition,
 } from './ecs.ts';
 import { type Faults, NO_FAULTS } from './faults.ts';
-import type { Operations } from './wire.ts';
+import type { Operations, Service as RegionService } from './service.ts';
+import type { Misfit } from './wire/shapes.ts';
 
 /** The most that one call takes (facts 11, 13, 14; ECS API reference). */
 const DESCRIBED_AT_ONCE = 100;
@@ -55,8 +56,24 @@ const USUAL_PAGE_OF_SERVICES = 10;
 const PROTECTED_AT_ONCE = 10;
 const LONGEST_PROTECTION_MINUTES = 2_880;
 
+/** ECS's API over the model. */
+export function ecsService(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'> = NO_FAULTS): RegionService {
+  return { name: 'ecs', operations: ecsOperations(model, faults), refusal };
+}
+
+/** ECS asks for what must not be left out, and names what it takes, in words of its own. */
+function refusal({ kind, member }: Misfit): AwsError | undefined {
+  const words = member.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  const what = words.charAt(0).toUpperCase() + words.slice(1);
+  if (kind === 'required') return invalid(`${what} cannot be empty.`);
+  if (kind === 'enum' && member === 'status') {
+    return invalid('Container instance status should be one of [ACTIVE, DRAINING].');
+  }
+  return undefined;
+}
+
 /** The operations of the ECS API over the model, by name. */
-export function ecsOperations(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'> = NO_FAULTS): Operations {
+function ecsOperations(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'>): Operations {
   return {
     ListClusters: (input: ListClustersRequest): ListClustersResponse => {
       const { page, nextToken } = paged([...model.clusters.values()], ({ name }) => name, input);

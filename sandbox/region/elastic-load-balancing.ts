@@ -5,10 +5,14 @@ import type {
 import { AwsError } from './aws-error.ts';
 import type { EcsModel } from './ecs.ts';
 import { targetGroupArn } from './ecs-api.ts';
-import type { Operations } from './wire.ts';
+import type { Service } from './service.ts';
 
-/** The operations of the Elastic Load Balancing API (v2) over the target groups that the services of ECS name. */
-export function elasticLoadBalancingOperations(ecs: EcsModel): Operations {
+/** Elastic Load Balancing's API (v2) over the target groups that the services of ECS name. */
+export function elasticLoadBalancingService(ecs: EcsModel): Service {
+  return { name: 'elbv2', operations: operationsOf(ecs) };
+}
+
+function operationsOf(ecs: EcsModel): Service['operations'] {
   return {
     DescribeTargetGroupAttributes: (input: DescribeTargetGroupAttributesInput): DescribeTargetGroupAttributesOutput => {
       const services = [...ecs.clusters.values()].flatMap((cluster) => [...cluster.services.values()]);

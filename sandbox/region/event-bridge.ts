@@ -2,6 +2,7 @@ import type {
   DescribeRuleRequest,
   DescribeRuleResponse,
   PutEventsRequest,
+  PutEventsRequestEntry,
   PutEventsResponse,
 } from '@aws-sdk/client-eventbridge';
 import { AwsError } from './aws-error.ts';
@@ -10,6 +11,7 @@ import type { Faults } from './faults.ts';
 import type { Tell } from './happenings.ts';
 import type { Place } from './place.ts';
 import type { Random } from './random.ts';
+import type { Service } from './service.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** What a publisher gives; the bus adds the rest of the envelope. */
@@ -18,6 +20,12 @@ export interface BusEvent {
   readonly 'detail-type': string;
   readonly resources: readonly string[];
   readonly detail: unknown;
+}
+
+/** What PutEvents has said of an event already. */
+interface Stamp {
+  readonly id?: string;
+  readonly atMs?: number;
 }
 
 /** A rule with one target. */
@@ -58,8 +66,11 @@ const LONGEST_RETRY_SECONDS = 900;
 /** Whose events may be lost (facts 3): Auto Scaling's, and EC2's notices. */
 const BEST_EFFORT = ['aws.autoscaling', 'aws.ec2'];
 
-/** At most so many entries in one PutEvents (facts 7). */
-const MAX_ENTRIES = 10;
+const DEFAULT_BUS = 'default';
+/** Of all entries of one PutEvents (facts 7). */
+const MAX_BYTES = 1024 * 1024;
+/** A detail that is nested deeper is not taken: what walks through events must come to an end. */
+const DEEPEST_DETAIL = 1_000;
 
 /** The default event bus in virtual time: at least once, in no order (facts 3). */
 export class EventBridgeModel {
@@ -91,17 +102,16 @@ export class EventBridgeModel {
   }
 
   /** What the bus adds to an event. */
-  #enveloped(event: BusEvent) {
-    const { place, time } = this.#options;
-    const { account, region } = place;
-    const at = `${new Date(time.nowMs()).toISOString().slice(0, 19)}Z`;
-    return { version: '0', id: place.newId(), account, time: at, region, ...event };
+  #enveloped(event: BusEvent, { id = this.#options.place.newId(), atMs = this.#options.time.nowMs() }: Stamp = {}) {
+    const { account, region } = this.#options.place;
+    const at = `${new Date(atMs).toISOString().slice(0, 19)}Z`;
+    return { version: '0', id, account, time: at, region, ...event };
   }
 
   /** Puts an event on the bus; the targets of the rules it matches get it a little later, unless a fault has it otherwise. */
-  publish(event: BusEvent): void {
+  publish(event: BusEvent, stamp?: Stamp): void {
     const { time, random, faults, tell } = this.#options;
-    const delivered = this.#enveloped(event);
+    const delivered = this.#enveloped(event, stamp);
     const matching = this.#rules.filter(({ pattern }) => matches(pattern, delivered));
     if (matching.length === 0) return;
 
@@ -157,37 +167,71 @@ export class EventBridgeModel {
     return `arn:aws:events:${region}:${account}:rule/${name}`;
   }
 
-  /** The operations of the EventBridge API that this model answers, by name. */
-  readonly operations = {
-    DescribeRule: ({ Name }: DescribeRuleRequest): DescribeRuleResponse => {
-      const rule = [...this.#rules, ...this.#scheduledRules.values()].find(({ name }) => name === Name);
-      if (!rule) {
-        throw new AwsError('ResourceNotFoundException', `Rule ${Name} does not exist on EventBus default.`);
-      }
-      return {
-        Name: rule.name,
-        Arn: this.#arnOf(rule),
-        ...('pattern' in rule
-          ? { EventPattern: JSON.stringify(rule.pattern) }
-          : { ScheduleExpression: rateOf(rule.everySeconds) }),
-        State: 'ENABLED',
-        EventBusName: 'default',
-      };
-    },
+  /** Its API. */
+  readonly service: Service = {
+    name: 'events',
+    operations: {
+      DescribeRule: ({ Name }: DescribeRuleRequest): DescribeRuleResponse => {
+        const rule = [...this.#rules, ...this.#scheduledRules.values()].find(({ name }) => name === Name);
+        if (!rule) {
+          throw new AwsError('ResourceNotFoundException', `Rule ${Name} does not exist on EventBus default.`);
+        }
+        return {
+          Name: rule.name,
+          Arn: this.#arnOf(rule),
+          ...('pattern' in rule
+            ? { EventPattern: JSON.stringify(rule.pattern) }
+            : { ScheduleExpression: rateOf(rule.everySeconds) }),
+          State: 'ENABLED',
+          EventBusName: 'default',
+        };
+      },
 
-    PutEvents: (input: PutEventsRequest): PutEventsResponse => {
-      const entries = input.Entries ?? [];
-      const Entries = entries.map(({ Source = '', DetailType = '', Detail = '', Resources = [] }, i) => {
-        const detail = parsed(Detail);
+      PutEvents: (input: PutEventsRequest): PutEventsResponse => {
+        const entries = input.Entries ?? [];
+        const bytes = entries.reduce((sum, entry) => sum + bytesOf(entry), 0);
+        if (bytes > MAX_BYTES) {
+          throw new AwsError('ValidationException', `Total size of the entries in the request is over the limit.`);
+        }
         // Facts 7: a bad entry is refused alone, and the answer is 200.
-        if (i >= MAX_ENTRIES) return { ErrorCode: 'InvalidArgument', ErrorMessage: 'Too many entries.' };
-        if (detail === undefined) return { ErrorCode: 'MalformedDetail', ErrorMessage: 'Detail is malformed.' };
-        this.publish({ source: Source, 'detail-type': DetailType, resources: Resources, detail });
-        return { EventId: this.#options.place.newId() };
-      });
-      return { Entries, FailedEntryCount: Entries.filter((entry) => 'ErrorCode' in entry).length };
+        const Entries = entries.map((entry) => this.#put(entry));
+        return { Entries, FailedEntryCount: Entries.filter((entry) => 'ErrorCode' in entry).length };
+      },
     },
   };
+
+  #put({ Source, DetailType, Detail, Resources = [], Time, EventBusName = DEFAULT_BUS }: PutEventsRequestEntry) {
+    for (const [name, value] of Object.entries({ Source, DetailType, Detail })) {
+      if (!value) return invalidArgument(`Parameter ${name} is not valid. Reason: ${name} is a required argument.`);
+    }
+    // Facts 26: nobody but AWS speaks for AWS.
+    if (Source?.startsWith('aws.')) {
+      const ErrorMessage = `Not authorized for the source.`;
+      return { ErrorCode: 'NotAuthorizedForSourceException', ErrorMessage };
+    }
+    const detail = parsed(Detail ?? '');
+    if (detail === undefined) return { ErrorCode: 'MalformedDetail', ErrorMessage: 'Detail is malformed.' };
+    const EventId = this.#options.place.newId();
+    const event = { source: Source ?? '', 'detail-type': DetailType ?? '', resources: Resources, detail };
+    // A bus that is not there takes an event and drops it.
+    if (this.#isDefaultBus(EventBusName)) this.publish(event, { id: EventId, ...(Time && { atMs: Time.getTime() }) });
+    return { EventId };
+  }
+
+  #isDefaultBus(name: string): boolean {
+    const { region, account } = this.#options.place;
+    return name === DEFAULT_BUS || name === `arn:aws:events:${region}:${account}:event-bus/${DEFAULT_BUS}`;
+  }
+}
+
+function invalidArgument(ErrorMessage: string) {
+  return { ErrorCode: 'InvalidArgument', ErrorMessage };
+}
+
+/** EventBridge user guide, "Calculating PutEvents event entry size". */
+function bytesOf({ Time, Source = '', DetailType = '', Detail = '', Resources = [] }: PutEventsRequestEntry): number {
+  const texts = [Source, DetailType, Detail, ...Resources];
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), Time ? 14 : 0);
 }
 
 /** As EventBridge writes it, in minutes. */
@@ -199,8 +243,14 @@ function rateOf(everySeconds: number): string {
 function parsed(json: string): object | undefined {
   try {
     const value: unknown = JSON.parse(json);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+    const isDetail = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isDetail && !isDeeperThan(value, DEEPEST_DETAIL) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1));
 }

@@ -1,5 +1,5 @@
 import type { AwsError } from './aws-error.ts';
-import type { WireCall } from './wire.ts';
+import type { WireCall } from './wire/wire.ts';
 
 /**
  * What can be made to go wrong; each is a probability from 0 to 1 where nothing else is said. The Region reads them each time

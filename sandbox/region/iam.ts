@@ -1,36 +1,69 @@
-import type {
-  ContextEntry,
-  EvaluationResult,
-  SimulatePolicyResponse,
-  SimulatePrincipalPolicyRequest,
-} from '@aws-sdk/client-iam';
+import type { EvaluationResult, SimulatePolicyResponse, SimulatePrincipalPolicyRequest } from '@aws-sdk/client-iam';
 import { AwsError } from './aws-error.ts';
-import type { Operations } from './wire.ts';
+import type { Service } from './service.ts';
 
 type OneOrMore = string | readonly string[];
 
-/** A statement of a role's policies; every resource and value as text, with `*` and `?` for what may be there. */
+/** A statement of a policy; every resource and value as text, with `*` and `?` for what may be there. */
 export interface Statement {
   readonly Effect: string;
   readonly Action: OneOrMore;
-  readonly Resource: OneOrMore;
+  readonly Resource?: OneOrMore;
+  /** Of a trust policy. */
+  readonly Principal?: { readonly Service?: OneOrMore };
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, OneOrMore>>>>;
 }
 
+/** A role: what it may do, and who may assume it. */
+export interface Role {
+  readonly statements: readonly Statement[];
+  readonly trust: readonly Statement[];
+}
+
+/** A role that a service of AWS may assume, whoever it does it for. */
+export function roleFor(service: string, statements: readonly Statement[] = []): Role {
+  return { statements, trust: [{ Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: service } }] };
+}
+
+/** The values of the condition keys of one request. */
+export type Context = Readonly<Record<string, readonly string[]>>;
+
 type Decision = 'allowed' | 'explicitDeny' | 'implicitDeny';
 
-/** The operations of the IAM API that the model answers, over the roles' statements by the roles' names. */
-export function iamOperations(roles: ReadonlyMap<string, readonly Statement[]>): Operations {
+/** The roles of the account, by name. */
+export class Roles extends Map<string, Role> {
+  /** Whether a service may assume the role, and the role may do it then. */
+  permits(arn: string, service: string, context: Context, action?: string, resource = '*'): boolean {
+    const role = this.get(nameIn(arn));
+    const trusting = role?.trust.filter(({ Principal }) => matchesAny(Principal?.Service ?? [], service)) ?? [];
+    if (!role || decide(trusting, 'sts:AssumeRole', undefined, context) !== 'allowed') return false;
+    return action === undefined || decide(role.statements, action, resource, context) === 'allowed';
+  }
+}
+
+function nameIn(arn: string): string {
+  return arn.split('/').at(-1) ?? '';
+}
+
+/** IAM's API over the roles. */
+export function iamService(roles: ReadonlyMap<string, Role>): Service {
+  return { name: 'iam', operations: operationsOf(roles) };
+}
+
+function operationsOf(roles: ReadonlyMap<string, Role>): Service['operations'] {
   return {
-    /** IAM user guide, "Policy evaluation logic": denied unless allowed, and whatever allows it, a denial counts. */
     SimulatePrincipalPolicy: (input: SimulatePrincipalPolicyRequest): SimulatePolicyResponse => {
-      const role = input.PolicySourceArn?.split('/').at(-1) ?? '';
-      const statements = roles.get(role);
-      if (!statements) throw new AwsError('NoSuchEntity', `The role with name ${role} cannot be found.`, 404);
-      const context = new Map((input.ContextEntries ?? []).map((entry) => [entry.ContextKeyName, entry]));
+      const name = nameIn(input.PolicySourceArn ?? '');
+      const role = roles.get(name);
+      if (!role) throw new AwsError('NoSuchEntityException', `The role with name ${name} cannot be found.`);
+      const entries = (input.ContextEntries ?? []).map((entry) => [entry.ContextKeyName, entry.ContextKeyValues ?? []]);
+      const context: Context = Object.fromEntries(entries);
       const resources = input.ResourceArns?.length ? input.ResourceArns : ['*'];
       const EvaluationResults = (input.ActionNames ?? []).map((action): EvaluationResult => {
-        const decided = resources.map((resource) => ({ resource, decision: decide(action, resource, context) }));
+        const decided = resources.map((resource) => ({
+          resource,
+          decision: decide(role.statements, action, resource, context),
+        }));
         const decisions = decided.map(({ decision }) => decision);
         const worst = (['explicitDeny', 'implicitDeny'] as const).find((each) => decisions.includes(each));
         return {
@@ -48,27 +81,34 @@ export function iamOperations(roles: ReadonlyMap<string, readonly Statement[]>):
         };
       });
       return { EvaluationResults, IsTruncated: false };
-
-      function decide(
-        action: string,
-        resource: string,
-        known: ReadonlyMap<string | undefined, ContextEntry>,
-      ): Decision {
-        const effects = (statements ?? [])
-          .filter(({ Action, Resource }) => matchesAny(Action, action) && matchesAny(Resource, resource))
-          .filter(({ Condition }) => holds(Condition, known))
-          .map(({ Effect }) => Effect);
-        if (effects.includes('Deny')) return 'explicitDeny';
-        return effects.includes('Allow') ? 'allowed' : 'implicitDeny';
-      }
     },
   };
 }
 
+/**
+ * Denied unless allowed, and whatever allows it, a denial counts (IAM user guide, "Policy evaluation logic"). A trust policy has
+ * no resources.
+ */
+function decide(
+  statements: readonly Statement[],
+  action: string,
+  resource: string | undefined,
+  context: Context,
+): Decision {
+  const effects = statements
+    .filter(({ Action, Resource = [] }) => {
+      return matchesAny(Action, action) && (resource === undefined || matchesAny(Resource, resource));
+    })
+    .filter(({ Condition }) => holds(Condition, context))
+    .map(({ Effect }) => Effect);
+  if (effects.includes('Deny')) return 'explicitDeny';
+  return effects.includes('Allow') ? 'allowed' : 'implicitDeny';
+}
+
 /** Every key must be known and have one of the values; of a key that is not known none of ours is true. */
-function holds(condition: Statement['Condition'], known: ReadonlyMap<string | undefined, ContextEntry>): boolean {
+function holds(condition: Statement['Condition'], context: Context): boolean {
   const tests = Object.values(condition ?? {}).flatMap((operands) => Object.entries(operands));
-  return tests.every(([key, wanted]) => known.get(key)?.ContextKeyValues?.some((value) => matchesAny(wanted, value)));
+  return tests.every(([key, wanted]) => context[key]?.some((value) => matchesAny(wanted, value)));
 }
 
 function matchesAny(patterns: OneOrMore, text: string): boolean {

@@ -8,7 +8,7 @@ import type {
 import { AwsError } from './aws-error.ts';
 import { LARGEST_EVENT_AGE_SECONDS, type LambdaModel } from './lambda.ts';
 import type { Place } from './place.ts';
-import type { Operations } from './wire.ts';
+import type { Service } from './service.ts';
 
 /** The largest event of an asynchronous invocation (Lambda quotas). */
 const LARGEST_EVENT_BYTES = 1024 * 1024;
@@ -20,14 +20,18 @@ interface InvokeInput {
   readonly Payload?: string;
 }
 
-/** The operations of the Lambda API over the deployed functions, by name. */
-export function lambdaOperations(functions: readonly LambdaModel[], { region, account }: Place): Operations {
+/** Lambda's API over the deployed functions. */
+export function lambdaService(functions: readonly LambdaModel[], place: Place): Service {
+  return { name: 'lambda', operations: operationsOf(functions, place) };
+}
+
+function operationsOf(functions: readonly LambdaModel[], { region, account }: Place): Service['operations'] {
   const arnOf = (name: string) => `arn:aws:lambda:${region}:${account}:function:${name}`;
 
   const functionIn = ({ FunctionName = '' }: { readonly FunctionName?: string | undefined }): LambdaModel => {
     const name = FunctionName.split(':').at(-1) ?? '';
     const found = functions.findLast((each) => each.name === name);
-    if (!found) throw new AwsError('ResourceNotFoundException', `Function not found: ${arnOf(name)}`, 404);
+    if (!found) throw new AwsError('ResourceNotFoundException', `Function not found: ${arnOf(name)}`);
     return found;
   };
 
@@ -52,7 +56,7 @@ export function lambdaOperations(functions: readonly LambdaModel[], { region, ac
       const { name, maximumEventAgeSeconds, onFailure } = functionIn(input).spec;
       if (maximumEventAgeSeconds === undefined && !onFailure) {
         const message = `The function ${arnOf(name)}:$LATEST doesn't have an EventInvokeConfig`;
-        throw new AwsError('ResourceNotFoundException', message, 404);
+        throw new AwsError('ResourceNotFoundException', message);
       }
       return {
         FunctionArn: `${arnOf(name)}:$LATEST`,
@@ -72,7 +76,7 @@ export function lambdaOperations(functions: readonly LambdaModel[], { region, ac
       const bytes = Buffer.byteLength(Payload);
       if (bytes > LARGEST_EVENT_BYTES) {
         const message = `${bytes} byte payload is too large for the Event invocation type (limit ${LARGEST_EVENT_BYTES} bytes)`;
-        throw new AwsError('RequestTooLargeException', message, 413);
+        throw new AwsError('RequestTooLargeException', message);
       }
       invoked.invokeAsync(eventIn(Payload));
       return { StatusCode: 202 };

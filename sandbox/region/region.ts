@@ -1,33 +1,35 @@
 import { AutoScalingModel, type GroupSpec } from './auto-scaling.ts';
-import { autoScalingOperations } from './auto-scaling-api.ts';
+import { autoScalingService } from './auto-scaling-api.ts';
 import { AwsError } from './aws-error.ts';
 import { type Datapoint, datapointsIn } from './cloudwatch.ts';
 import { EcsModel, type KilledTask } from './ecs.ts';
-import { ecsOperations } from './ecs-api.ts';
-import { elasticLoadBalancingOperations } from './elastic-load-balancing.ts';
+import { ecsService } from './ecs-api.ts';
+import { elasticLoadBalancingService } from './elastic-load-balancing.ts';
 import { EventBridgeModel } from './event-bridge.ts';
 import type { Faults } from './faults.ts';
 import { NO_FAULTS } from './faults.ts';
 import type { Happening, Tell } from './happenings.ts';
-import { iamOperations, type Statement } from './iam.ts';
+import { iamService, Roles } from './iam.ts';
 import { type FunctionSpec, LambdaModel } from './lambda.ts';
-import { lambdaOperations } from './lambda-api.ts';
+import { lambdaService } from './lambda-api.ts';
 import type { Place } from './place.ts';
 import { Random } from './random.ts';
 import { SchedulerModel } from './scheduler.ts';
+import type { Service } from './service.ts';
 import { QueueModel, type QueueSpec } from './sqs.ts';
-import { sqsOperations } from './sqs-api.ts';
+import { sqsService } from './sqs-api.ts';
 import { Throttling } from './throttling.ts';
-import { type Transport, transportTo } from './transport.ts';
 import { currentStrand, type Strand, VirtualTime } from './virtual-time.ts';
-import { answerTo, type ServiceName, type Services, type WireAnswer, type WireCall, type WireRequest } from './wire.ts';
+import type { ServiceName } from './wire/models.ts';
+import { type Transport, transportTo } from './wire/transport.ts';
+import { answerTo, called, type WireAnswer, type WireCall, type WireRequest } from './wire/wire.ts';
 
 /** Services that functions here have no client for: their calls are counted and take their time, and are never refused. */
-export type WirelessService = 'ec2' | 'sns' | 'sqs';
+export type WirelessService = Extract<ServiceName, 'ec2' | 'sns' | 'sqs'>;
 
 /** A call that a client made, and what it was refused with if it was. */
 export interface Call {
-  readonly service: ServiceName | WirelessService;
+  readonly service: ServiceName;
   readonly operation: string;
   readonly atMs: number;
   /** The invocation that made it; undefined if it came from outside. */
@@ -51,8 +53,7 @@ export interface Region {
   readonly autoScaling: AutoScalingModel;
   readonly eventBridge: EventBridgeModel;
   readonly scheduler: SchedulerModel;
-  /** The statements of each role of IAM, by its name. */
-  readonly roles: Map<string, readonly Statement[]>;
+  readonly roles: Roles;
   /** A queue that the wire knows by its name. */
   createQueue(spec: QueueSpec): QueueModel;
   /** How SDK clients in this process reach it. */
@@ -74,23 +75,30 @@ export interface Region {
   measure(datapoint: Datapoint): void;
   /** A line of a function's log. */
   log(line: Readonly<Record<string, unknown>>): void;
+  /** Asks an operation at once, as a call that nobody makes, admits or counts. */
+  ask(service: ServiceName, operation: string, input: object): object | Promise<object>;
   /** What is behind the wire. */
-  readonly services: Services;
+  readonly services: ReadonlyMap<ServiceName, Service>;
   /** Answers what came over HTTP. */
-  answer(request: WireRequest): WireAnswer;
+  answer(request: WireRequest): WireAnswer | Promise<WireAnswer>;
   deploy(spec: FunctionSpec): LambdaModel;
 }
 
-/** What AWS answers a throttled call with: code and HTTP status (facts 17, 20, 28). */
-const THROTTLED_AS: Readonly<Record<ServiceName, readonly [string, number]>> = {
-  ecs: ['ThrottlingException', 400],
-  events: ['ThrottlingException', 400],
-  autoScaling: ['Throttling', 400],
-  scheduler: ['ThrottlingException', 429],
-  lambda: ['TooManyRequestsException', 429],
-  sqs: ['com.amazonaws.sqs#RequestThrottled', 403],
-  elasticLoadBalancing: ['Throttling', 400],
-  iam: ['Throttling', 400],
+/** What AWS answers a throttled call with (facts 17, 20, 28). */
+const THROTTLED_AS: Readonly<Record<ServiceName, string>> = {
+  autoscaling: 'Throttling',
+  cloudwatch: 'Throttling',
+  ec2: 'RequestLimitExceeded',
+  ecs: 'ThrottlingException',
+  elbv2: 'Throttling',
+  events: 'ThrottlingException',
+  iam: 'Throttling',
+  lambda: 'TooManyRequestsException',
+  logs: 'ThrottlingException',
+  scheduler: 'ThrottlingException',
+  sns: 'Throttling',
+  sqs: 'RequestThrottled',
+  sts: 'Throttling',
 };
 
 const internalFailure = () => new AwsError('InternalFailure', 'Internal failure.', 500);
@@ -120,9 +128,10 @@ export function createRegion(options: RegionOptions): Region {
   const throttling = new Throttling();
   const chance = random.fork('faults');
 
+  const roles = new Roles();
   const eventBridge = new EventBridgeModel({ time, place, random: random.fork('events'), tell, faults });
   const publish = eventBridge.publish.bind(eventBridge);
-  const scheduler = new SchedulerModel({ time, place, random: random.fork('scheduler'), publish });
+  const scheduler = new SchedulerModel({ time, place, random: random.fork('scheduler'), publish, roles });
   const ecs = new EcsModel({ time, place, random: random.fork('ecs'), tell, publish });
   const autoScaling = new AutoScalingModel({
     time,
@@ -139,39 +148,44 @@ export function createRegion(options: RegionOptions): Region {
     },
   });
 
-  const roles = new Map<string, readonly Statement[]>();
   const queues = new Map<string, QueueModel>();
-  const services: Services = {
-    ecs: ecsOperations(ecs, faults),
-    events: eventBridge.operations,
-    autoScaling: autoScalingOperations(autoScaling),
-    scheduler: scheduler.operations,
-    lambda: lambdaOperations(functions, place),
-    sqs: sqsOperations(queues, place),
-    elasticLoadBalancing: elasticLoadBalancingOperations(ecs),
-    iam: iamOperations(roles),
-  };
-  const answer = (request: WireRequest): WireAnswer => {
+  const services = byName([
+    ecsService(ecs, faults),
+    eventBridge.service,
+    autoScalingService(autoScaling),
+    scheduler.service,
+    lambdaService(functions, place),
+    sqsService(queues, place),
+    elasticLoadBalancingService(ecs),
+    iamService(roles),
+  ]);
+  // Ids of their own: what is looked at from outside must not change what else happens.
+  let requests = 0;
+  const newRequestId = () => `00000000-0000-4000-9000-${(++requests).toString(16).padStart(12, '0')}`;
+  const answer = (request: WireRequest): WireAnswer | Promise<WireAnswer> => {
     let failedWith: string | undefined;
     let understood: WireCall | undefined;
     const refuse = (error: AwsError) => {
       failedWith = error.code;
       throw error;
     };
-    const answered = answerTo(request, services, (call) => {
+    const admit = (call: WireCall) => {
       understood = call;
       const failure = faults.failing(call);
       if (failure) refuse(failure);
       if (chance.chance(faults.serverErrors)) refuse(internalFailure());
       if (chance.chance(faults.throttles) || !throttling.admits(call.operation, time.nowMs())) {
-        const [code, status] = THROTTLED_AS[call.service];
-        refuse(new AwsError(code, 'Rate exceeded', status));
+        refuse(new AwsError(THROTTLED_AS[call.service], 'Rate exceeded'));
       }
-    });
-    const isLost = answered.status === 200 && chance.chance(faults.lostAnswers);
-    const arriving = isLost ? answerTo(request, services, () => refuse(internalFailure())) : answered;
-    if (understood) note(understood, failedWith);
-    return arriving;
+    };
+    const lose = () => answerTo(request, services, () => refuse(internalFailure()), newRequestId());
+    const arrives = (answered: WireAnswer): WireAnswer | Promise<WireAnswer> => {
+      const arriving = answered.status < 300 && chance.chance(faults.lostAnswers) ? lose() : answered;
+      if (understood) note(understood, failedWith);
+      return arriving;
+    };
+    const answered = answerTo(request, services, admit, newRequestId());
+    return answered instanceof Promise ? answered.then(arrives) : arrives(answered);
   };
   const note = ({ service, operation }: Pick<Call, 'service' | 'operation'>, failedWith?: string) =>
     calls.push({ service, operation, atMs: time.nowMs(), strand: currentStrand.getStore(), failedWith });
@@ -227,8 +241,14 @@ export function createRegion(options: RegionOptions): Region {
       tell({ kind: 'log', line });
     },
     services,
+    ask: (name, operation, input) => called(services.get(name) as Service, operation, { ...input }),
     answer,
     deploy: (spec) => {
+      const { roleArn } = spec;
+      if (roleArn !== undefined && !roles.permits(roleArn, 'lambda.amazonaws.com', {})) {
+        const message = 'The role defined for the function cannot be assumed by Lambda.';
+        throw new AwsError('InvalidParameterValueException', message);
+      }
       const starts = () => !chance.chance(faults.failedStarts);
       const options = {
         time,
@@ -245,4 +265,8 @@ export function createRegion(options: RegionOptions): Region {
       return deployed;
     },
   };
+}
+
+function byName(services: readonly Service[]): ReadonlyMap<ServiceName, Service> {
+  return new Map(services.map((service) => [service.name, service]));
 }

@@ -23,8 +23,10 @@ import type {
 } from '@aws-sdk/client-scheduler';
 import { AwsError } from './aws-error.ts';
 import type { BusEvent } from './event-bridge.ts';
+import type { Context, Roles } from './iam.ts';
 import type { Place } from './place.ts';
 import type { Random } from './random.ts';
+import type { Service } from './service.ts';
 import type { Scheduled, VirtualTime } from './virtual-time.ts';
 
 /** What the model needs of the rest of the Region. */
@@ -32,6 +34,7 @@ export interface SchedulerOptions {
   readonly time: VirtualTime;
   readonly place: Place;
   readonly random: Random;
+  readonly roles: Roles;
   /** Puts an event on the default bus, the one target that the model knows. */
   readonly publish: (event: BusEvent) => void;
 }
@@ -76,15 +79,15 @@ const PRECISION_SECONDS = 60;
 const DELETED_AFTER_SECONDS = { min: 1, max: 60 };
 const LARGEST_INPUT_BYTES = 256 * 1024;
 const LARGEST_PAGE = 100;
-const NAME = { pattern: /^[0-9a-zA-Z-_.]+$/, longest: 64 };
 const DEFAULT_GROUP = 'default';
-const STATES = ['ENABLED', 'DISABLED'];
-/** Facts 7 has the same limits for a rule's target. */
-const RETRY_POLICY = { ageSeconds: { min: 60, max: 86_400 }, attempts: { min: 0, max: 185 } };
+/** The principal that assumes a schedule's role. */
+const SCHEDULER = 'scheduler.amazonaws.com';
+/** Where nothing else is said, as for a rule's target (facts 7). */
+const RETRY_POLICY = { ageSeconds: 86_400, attempts: 185 };
 
 /**
  * EventBridge Scheduler in virtual time, as far as one-time schedules go whose target is the default event bus (facts
- * 10, 27 to 30). What else AWS can do is refused, with a sentence that says so. Roles and queues are names here.
+ * 10, 27 to 30). What else AWS can do is refused, with a sentence that says so. Queues are names here.
  */
 export class SchedulerModel {
   readonly #options: SchedulerOptions;
@@ -98,9 +101,9 @@ export class SchedulerModel {
   /** The operations of the EventBridge Scheduler API that this model answers, by name. */
   readonly operations = {
     CreateSchedule: (input: CreateScheduleInput): CreateScheduleOutput => {
-      const name = nameOf(input.Name);
-      const settings = this.#settings(input);
+      const name = input.Name ?? '';
       const group = this.#group(input.GroupName);
+      const settings = this.#settings(input);
       const existing = group.schedules.get(name);
       // The same request again, by a client that did not hear the answer.
       if (existing && existing.clientToken === input.ClientToken && input.ClientToken)
@@ -122,7 +125,7 @@ export class SchedulerModel {
     },
 
     UpdateSchedule: (input: UpdateScheduleInput): UpdateScheduleOutput => {
-      const name = nameOf(input.Name);
+      const name = input.Name ?? '';
       const settings = this.#settings(input);
       const schedule = this.#schedule(input.GroupName, name);
       this.#disarm(schedule);
@@ -133,19 +136,17 @@ export class SchedulerModel {
     },
 
     GetSchedule: (input: GetScheduleInput): GetScheduleOutput => {
-      const schedule = this.#schedule(input.GroupName, nameOf(input.Name));
+      const schedule = this.#schedule(input.GroupName, input.Name ?? '');
       return { ...summaryOf(schedule), ...schedule.settings.described };
     },
 
     DeleteSchedule: (input: DeleteScheduleInput): DeleteScheduleOutput => {
-      this.#delete(this.#schedule(input.GroupName, nameOf(input.Name)));
+      this.#delete(this.#schedule(input.GroupName, input.Name ?? ''));
       return {};
     },
 
     ListSchedules: (input: ListSchedulesInput): ListSchedulesOutput => {
       const { GroupName, NamePrefix = '', State, NextToken = '', MaxResults = LARGEST_PAGE } = input;
-      if (State !== undefined) oneOf(State, 'state', STATES);
-      inRange(MaxResults, 'maxResults', { min: 1, max: LARGEST_PAGE });
       const groups = GroupName === undefined ? [...this.#groups.values()] : [this.#group(GroupName)];
       // The token is the key of the last one given, so that what comes and goes meanwhile skips nothing.
       const left = groups
@@ -167,14 +168,14 @@ export class SchedulerModel {
     },
 
     CreateScheduleGroup: (input: CreateScheduleGroupInput): CreateScheduleGroupOutput => {
-      const name = nameOf(input.Name);
+      const name = input.Name ?? '';
       if (this.#groups.has(name)) throw conflict(`Schedule group ${name}`);
       this.#createGroup(name);
       return { ScheduleGroupArn: this.#arn(`schedule-group/${name}`) };
     },
 
     GetScheduleGroup: (input: GetScheduleGroupInput): GetScheduleGroupOutput => {
-      const { name, createdAtMs } = this.#group(nameOf(input.Name));
+      const { name, createdAtMs } = this.#group(input.Name ?? '');
       const created = new Date(createdAtMs);
       return {
         Arn: this.#arn(`schedule-group/${name}`),
@@ -187,13 +188,16 @@ export class SchedulerModel {
 
     /** AWS takes a while, in which the group is DELETING and its schedules may still fire; here it is gone at once. */
     DeleteScheduleGroup: (input: DeleteScheduleGroupInput): DeleteScheduleGroupOutput => {
-      const group = this.#group(nameOf(input.Name));
+      const group = this.#group(input.Name ?? '');
       if (group.name === DEFAULT_GROUP) throw invalid('The default schedule group cannot be deleted.');
       for (const schedule of [...group.schedules.values()]) this.#delete(schedule);
       this.#groups.delete(group.name);
       return {};
     },
   };
+
+  /** Its API. */
+  readonly service: Service = { name: 'scheduler', operations: this.operations };
 
   /** Every schedule that is still to come, by name, and the detail of the event that it puts on the bus. */
   pending(): ReadonlyMap<string, unknown> {
@@ -238,13 +242,32 @@ export class SchedulerModel {
   #fire(schedule: Schedule): void {
     const { time, random, publish } = this.#options;
     const { event, described } = schedule.settings;
-    publish({ ...event, resources: [schedule.arn] });
+    if (this.#mayPut(schedule)) publish({ ...event, resources: [schedule.arn] });
     if (described.ActionAfterCompletion !== 'DELETE') return;
     // Facts 30: the deletion comes later, and AWS does not say that an update in between stops it. So here it takes this
     // schedule with whatever was set meanwhile, but not one that was created anew under its name.
     time.after(random.between(DELETED_AFTER_SECONDS.min, DELETED_AFTER_SECONDS.max), () => {
       if (this.#groups.get(schedule.group)?.schedules.get(schedule.name) === schedule) this.#delete(schedule);
     });
+  }
+
+  /** What a schedule does, its role has to be allowed to do. */
+  #mayPut({ group, settings: { event, described } }: Schedule): boolean {
+    const { Arn = '', RoleArn = '' } = described.Target;
+    const context = {
+      ...this.#callFor(group),
+      'events:source': [event.source],
+      'events:detail-type': [event['detail-type']],
+    };
+    return this.#options.roles.permits(RoleArn, SCHEDULER, context, 'events:PutEvents', Arn);
+  }
+
+  /** The condition keys of Scheduler's calls on behalf of a group's schedules. */
+  #callFor(group: string): Context {
+    return {
+      'aws:SourceAccount': [this.#options.place.account],
+      'aws:SourceArn': [this.#arn(`schedule-group/${group}`)],
+    };
   }
 
   #delete(schedule: Schedule): void {
@@ -254,20 +277,18 @@ export class SchedulerModel {
 
   /** Reads what a schedule is to be; what is left out gets AWS's default, also in an update. */
   #settings(input: CreateScheduleInput | UpdateScheduleInput): Settings {
-    const ScheduleExpression = given(input.ScheduleExpression, 'scheduleExpression');
     const {
+      ScheduleExpression = '',
+      FlexibleTimeWindow = { Mode: 'OFF' },
       ScheduleExpressionTimezone = 'UTC',
       State = 'ENABLED',
       ActionAfterCompletion = 'NONE',
       Description,
     } = input;
-    const FlexibleTimeWindow = given(input.FlexibleTimeWindow, 'flexibleTimeWindow');
-    const { Target, event } = this.#target(given(input.Target, 'target'));
+    const { Target, event } = this.#target(input.Target ?? { Arn: '', RoleArn: '' }, input.GroupName ?? DEFAULT_GROUP);
     const atMs = instantIn(ScheduleExpression);
     if (ScheduleExpressionTimezone !== 'UTC') throw unknownHere(`time zone ${ScheduleExpressionTimezone}`);
-    if (given(FlexibleTimeWindow.Mode, 'flexibleTimeWindow.mode') !== 'OFF') throw unknownHere('flexible time windows');
-    oneOf(State, 'state', STATES);
-    oneOf(ActionAfterCompletion, 'actionAfterCompletion', ['NONE', 'DELETE']);
+    if (FlexibleTimeWindow.Mode !== 'OFF') throw unknownHere('flexible time windows');
     return {
       atMs,
       event,
@@ -284,29 +305,20 @@ export class SchedulerModel {
     };
   }
 
-  #target(input: Target): { readonly Target: Target; readonly event: Omit<BusEvent, 'resources'> } {
-    const { region, account } = this.#options.place;
-    const arn = given(input.Arn, 'target.arn');
-    given(input.RoleArn, 'target.roleArn');
-    if (arn !== `arn:aws:events:${region}:${account}:event-bus/default`) throw unknownHere(`target ${arn}`);
-    const { Source, DetailType } = given(input.EventBridgeParameters, 'target.eventBridgeParameters');
-    const source = given(Source, 'target.eventBridgeParameters.source');
-    const detailType = given(DetailType, 'target.eventBridgeParameters.detailType');
-    inLength(detailType, 'target.eventBridgeParameters.detailType', 128);
-    if (!/^(?!aws\.)[/.\-_A-Za-z0-9]{1,256}$/.test(source)) {
-      throw unsatisfied(
-        source,
-        'target.eventBridgeParameters.source',
-        'be up to 256 of A-Z a-z 0-9 . - _ / and not begin with aws.',
-      );
+  #target(input: Target, group: string): { readonly Target: Target; readonly event: Omit<BusEvent, 'resources'> } {
+    const { place, roles } = this.#options;
+    const { region, account } = place;
+    if (input.Arn !== `arn:aws:events:${region}:${account}:event-bus/default`) throw unknownHere(`target ${input.Arn}`);
+    if (!roles.permits(input.RoleArn ?? '', SCHEDULER, this.#callFor(group))) {
+      throw invalid('The execution role you provide must allow AWS EventBridge Scheduler to assume the role.');
     }
-    const { MaximumEventAgeInSeconds = RETRY_POLICY.ageSeconds.max, MaximumRetryAttempts = RETRY_POLICY.attempts.max } =
+    if (!input.EventBridgeParameters) throw invalid('EventBridgeParameters are missing in the target, an event bus.');
+    const { Source = '', DetailType = '' } = input.EventBridgeParameters;
+    const { MaximumEventAgeInSeconds = RETRY_POLICY.ageSeconds, MaximumRetryAttempts = RETRY_POLICY.attempts } =
       input.RetryPolicy ?? {};
-    inRange(MaximumEventAgeInSeconds, 'target.retryPolicy.maximumEventAgeInSeconds', RETRY_POLICY.ageSeconds);
-    inRange(MaximumRetryAttempts, 'target.retryPolicy.maximumRetryAttempts', RETRY_POLICY.attempts);
     return {
       Target: { ...input, RetryPolicy: { MaximumEventAgeInSeconds, MaximumRetryAttempts } },
-      event: { source, 'detail-type': detailType, detail: detailIn(input.Input) },
+      event: { source: Source, 'detail-type': DetailType, detail: detailIn(input.Input) },
     };
   }
 }
@@ -352,47 +364,10 @@ function detailIn(input: string | undefined): object {
   throw invalid('Target.Input is not a JSON object, which the detail of an event must be.');
 }
 
-/** The name of a schedule or of a group. */
-function nameOf(value: string | undefined): string {
-  const name = given(value, 'name');
-  inLength(name, 'name', NAME.longest);
-  if (!NAME.pattern.test(name)) {
-    throw unsatisfied(name, 'name', `satisfy regular expression pattern: ${NAME.pattern.source}`);
-  }
-  return name;
-}
-
-function given<T>(value: T | undefined | null, member: string): T {
-  if (value === undefined || value === null) throw unsatisfied(null, member, 'not be null');
-  return value;
-}
-
-function oneOf(value: string, member: string, known: readonly string[]): void {
-  if (!known.includes(value)) throw unsatisfied(value, member, `satisfy enum value set: [${known.join(', ')}]`);
-}
-
-function inRange(value: number, member: string, { min, max }: { readonly min: number; readonly max: number }): void {
-  if (value < min) throw unsatisfied(value, member, `have value greater than or equal to ${min}`);
-  if (value > max) throw unsatisfied(value, member, `have value less than or equal to ${max}`);
-}
-
-function inLength(value: string, member: string, max: number): void {
-  if (value.length < 1) throw unsatisfied(value, member, 'have length greater than or equal to 1');
-  if (value.length > max) throw unsatisfied(value, member, `have length less than or equal to ${max}`);
-}
-
 // --- What is answered to what cannot be ------------------------------------------------------------------------------
 
 function invalid(message: string): AwsError {
-  return new AwsError('ValidationException', message, 400);
-}
-
-/** AWS's words for a value that its model does not allow. */
-function unsatisfied(value: string | number | null, member: string, must: string): AwsError {
-  const shown = value === null ? 'null' : `'${value}'`;
-  return invalid(
-    `1 validation error detected: Value ${shown} at '${member}' failed to satisfy constraint: Member must ${must}`,
-  );
+  return new AwsError('ValidationException', message);
 }
 
 function unknownHere(what: string): AwsError {
@@ -400,9 +375,9 @@ function unknownHere(what: string): AwsError {
 }
 
 function notFound(what: string): AwsError {
-  return new AwsError('ResourceNotFoundException', `${what} does not exist.`, 404);
+  return new AwsError('ResourceNotFoundException', `${what} does not exist.`);
 }
 
 function conflict(what: string): AwsError {
-  return new AwsError('ConflictException', `${what} already exists.`, 409);
+  return new AwsError('ConflictException', `${what} already exists.`);
 }

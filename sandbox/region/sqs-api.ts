@@ -12,28 +12,32 @@ import type {
 } from '@aws-sdk/client-sqs';
 import { AwsError } from './aws-error.ts';
 import type { Place } from './place.ts';
+import type { AskedOf, Service } from './service.ts';
 import type { QueueModel, ReceivedMessage } from './sqs.ts';
-import type { Operations } from './wire.ts';
 
 /** What one call receives at most, and the longest visibility timeout (SQS API reference). */
 const RECEIVED_AT_ONCE = { min: 1, max: 10 };
 const VISIBILITY_SECONDS = { min: 0, max: 43_200 };
 
-/** The operations of the SQS API over the queues, by name. A long poll answers at once: what comes later is for the next. */
-export function sqsOperations(queues: ReadonlyMap<string, QueueModel>, { region, account }: Place): Operations {
+/** SQS's API over the queues. A long poll answers at once: what comes later is for the next. */
+export function sqsService(queues: ReadonlyMap<string, QueueModel>, place: Place): Service {
+  return { name: 'sqs', operations: operationsOf(queues, place) };
+}
+
+function operationsOf(queues: ReadonlyMap<string, QueueModel>, { account }: Place): Service['operations'] {
   const queueIn = ({ QueueUrl }: { readonly QueueUrl: string | undefined }): QueueModel =>
     queueNamed(QueueUrl?.split('/').at(-1));
 
   function queueNamed(name: string | undefined): QueueModel {
     const queue = queues.get(name ?? '');
-    if (!queue) throw new AwsError('com.amazonaws.sqs#QueueDoesNotExist', 'The specified queue does not exist.');
+    if (!queue) throw new AwsError('QueueDoesNotExist', 'The specified queue does not exist.');
     return queue;
   }
 
   return {
-    GetQueueUrl: ({ QueueName }: GetQueueUrlRequest): GetQueueUrlResult => {
+    GetQueueUrl: ({ QueueName }: GetQueueUrlRequest, { endpoint }: AskedOf): GetQueueUrlResult => {
       queueNamed(QueueName);
-      return { QueueUrl: `https://sqs.${region}.amazonaws.com/${account}/${QueueName}` };
+      return { QueueUrl: `${endpoint}/${account}/${QueueName}` };
     },
 
     GetQueueAttributes: (input: GetQueueAttributesRequest): GetQueueAttributesResult => {
@@ -64,10 +68,7 @@ export function sqsOperations(queues: ReadonlyMap<string, QueueModel>, { region,
       const { ReceiptHandle = '', VisibilityTimeout = 0 } = input;
       inRange(VisibilityTimeout, 'VisibilityTimeout', VISIBILITY_SECONDS);
       if (queueIn(input).changeVisibility(ReceiptHandle, VisibilityTimeout)) return {};
-      throw new AwsError(
-        'com.amazonaws.sqs#MessageNotInflight',
-        'The specified message is not in flight or is not available.',
-      );
+      throw new AwsError('MessageNotInflight', 'The specified message is not in flight or is not available.');
     },
   };
 }
@@ -95,7 +96,7 @@ function described(message: ReceivedMessage, input: ReceiveMessageRequest): Mess
 function inRange(value: number, name: string, { min, max }: { readonly min: number; readonly max: number }): void {
   if (Number.isInteger(value) && value >= min && value <= max) return;
   throw new AwsError(
-    'com.amazonaws.sqs#InvalidParameterValue',
+    'InvalidParameterValue',
     `Value ${value} for parameter ${name} is invalid. Reason: Must be between ${min} and ${max}, if provided.`,
   );
 }

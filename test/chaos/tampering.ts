@@ -3,7 +3,8 @@ import { text } from 'node:stream/consumers';
 import { HttpResponse } from '@smithy/core/transport';
 import { fromSource } from '../../sandbox/chaos/play.ts';
 import type { Build } from '../../sandbox/drainers/ecs-drain.ts';
-import { type Transport, textOf } from '../../sandbox/region/transport.ts';
+import { textOf } from '../../sandbox/region/wire/message.ts';
+import type { Transport } from '../../sandbox/region/wire/transport.ts';
 
 type Request = Parameters<Transport['handle']>[0];
 

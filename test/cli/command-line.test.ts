@@ -93,7 +93,7 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
 
   it.each([
     ['lambda', 'GetFunctionConfiguration', 'lambda:GetFunctionConfiguration'],
-    ['autoScaling', 'DescribeAutoScalingGroups', 'autoscaling:DescribeAutoScalingGroups'],
+    ['autoscaling', 'DescribeAutoScalingGroups', 'autoscaling:DescribeAutoScalingGroups'],
   ])('names the action of %s that is not permitted', async (service, operation, action) => {
     const deployed = await deployedRegion();
     deployed.fail((call) =>

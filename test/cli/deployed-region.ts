@@ -8,8 +8,10 @@ import type { ServiceSpec } from '../../sandbox/region/ecs.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import { playGlobals } from '../../sandbox/region/globals.ts';
 import type { Statement } from '../../sandbox/region/iam.ts';
+import { roleFor } from '../../sandbox/region/iam.ts';
 import { createRegion } from '../../sandbox/region/region.ts';
-import { listen, type WireCall } from '../../sandbox/region/wire.ts';
+import { listen } from '../../sandbox/region/wire/http.ts';
+import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { START_MS } from '../fakes.ts';
@@ -99,6 +101,9 @@ export async function deployedRegion(world: World = {}) {
     EVENT_BUS_ARN: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
     DEAD_LETTER_QUEUE_ARN: QUEUE_ARN,
   };
+  const anything = { Effect: 'Allow', Action: '*', Resource: '*' };
+  region.roles.set('drain', roleFor('lambda.amazonaws.com', world.statements ?? [anything]));
+  region.roles.set('parking', roleFor('scheduler.amazonaws.com', [anything]));
   const queue = region.createQueue({ name: QUEUE, visibilityTimeoutSeconds: 30, maxReceiveCount: Infinity });
   const lambda = region.deploy({
     name: FUNCTION,
@@ -111,7 +116,6 @@ export async function deployedRegion(world: World = {}) {
       return (event: unknown, context: Context) => handler(event, context);
     },
   });
-  region.roles.set('drain', world.statements ?? [{ Effect: 'Allow', Action: '*', Resource: '*' }]);
   region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-dev' });
   for (const purpose of world.rules ?? (['termination', 'continuation', 'wake-up', 'sweep'] as const)) {
     const rule = { name: `ecs-drain-dev-${purpose}`, target: (event: unknown) => lambda.invokeAsync(event) };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Finding, runsOnContainerInstances } from '../../cli/doctor.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
-import type { WireCall } from '../../sandbox/region/wire.ts';
+import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { deployedRegion, type World } from './deployed-region.ts';
@@ -236,7 +236,7 @@ describe('ecs-drain doctor', () => {
 
   it('goes on without what else it may not ask, assumes the setting for it, and calls that not healthy', async () => {
     const { fail, json } = await deployedRegion();
-    fail((call) => (call.service === 'elasticLoadBalancing' ? denied(call) : undefined));
+    fail((call) => (call.service === 'elbv2' ? denied(call) : undefined));
     const { status, answer } = await json('doctor');
     expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
     expect(answer.findings.filter(({ level }: Finding) => level !== 'ok')).toEqual([
@@ -244,7 +244,7 @@ describe('ecs-drain doctor', () => {
         level: 'unchecked',
         where: 'service web of cluster prod',
         what: expect.stringMatching(
-          /elasticLoadBalancing:DescribeTargetGroupAttributes.*A deregistration delay of 300 s is assumed\.$/,
+          /elbv2:DescribeTargetGroupAttributes.*A deregistration delay of 300 s is assumed\.$/,
         ),
       },
     ]);
@@ -264,7 +264,7 @@ describe('ecs-drain doctor', () => {
     const { fail, json } = await deployedRegion({ services: [{ name: 'web' }, { name: 'api' }] });
     let asked = 0;
     fail(({ service }) => {
-      if (service !== 'elasticLoadBalancing') return undefined;
+      if (service !== 'elbv2') return undefined;
       asked += 1;
       return new AwsError('InvalidTargetGroup', 'It will never answer', 503);
     });

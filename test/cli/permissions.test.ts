@@ -27,7 +27,7 @@ async function documented(): Promise<Map<string, string[]>> {
 
 /** A call as IAM names it. */
 function permissionOf({ service, operation }: Call): string {
-  return `${service.toLowerCase()}:${operation === 'Invoke' ? 'InvokeFunction' : operation}`;
+  return `${service === 'elbv2' ? 'elasticloadbalancing' : service}:${operation === 'Invoke' ? 'InvokeFunction' : operation}`;
 }
 
 /** What a command asks of AWS in the middle of a drain, with a message in the dead-letter queue. */

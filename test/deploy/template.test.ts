@@ -8,7 +8,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { needsOf } from '../../cli/doctor.ts';
 import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-pattern.ts';
-import { iamOperations } from '../../sandbox/region/iam.ts';
+import { iamService } from '../../sandbox/region/iam.ts';
+import { called } from '../../sandbox/region/wire/wire.ts';
 import { CONTINUATION_DETAIL_TYPE, NEWS_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { deployed } from './deployed.ts';
@@ -79,20 +80,26 @@ describe("the function's role", () => {
     ['for another stage', () => edited],
     ['without parking', () => watching],
   ])('allows exactly what the doctor has IAM simulate, %s', (_, from) => {
-    const { environment, role } = deploymentIn(from());
+    const { environment, role, roles } = deploymentIn(from());
     const functionArn = 'arn:aws:lambda:eu-west-1:123456789012:function:drain';
     const needs = needsOf({ functionArn, settings: settingsFrom(environment) });
     const simulated = new Set(needs.flatMap(({ actions }) => actions));
     expect([...simulated].toSorted()).toEqual(actionsOf(from()).toSorted());
 
-    const { SimulatePrincipalPolicy: simulate } = iamOperations(new Map([[role.name, role.statements]]));
+    const iam = iamService(roles);
     const decisions = needs.map(({ actions, resources, context }) => {
       const ContextEntries = Object.entries(context ?? {}).map(([ContextKeyName, value]) => ({
         ContextKeyName,
         ContextKeyValues: [value],
       }));
-      const asked = { PolicySourceArn: role.name, ActionNames: actions, ResourceArns: resources, ContextEntries };
-      const { EvaluationResults: results = [] }: SimulatePolicyResponse = simulate?.(asked) ?? {};
+      const asked = {
+        PolicySourceArn: `arn:aws:iam::123456789012:role/${role}`,
+        ActionNames: actions,
+        ResourceArns: resources,
+        ContextEntries,
+      };
+      const answer = called(iam, 'SimulatePrincipalPolicy', { ...asked }) as SimulatePolicyResponse;
+      const { EvaluationResults: results = [] } = answer;
       return results.map(({ EvalDecision }) => EvalDecision);
     });
     expect(new Set(decisions.flat())).toEqual(new Set(['allowed']));
@@ -325,9 +332,9 @@ describe('parking', () => {
   it('is told to the function by its environment', () => {
     expect(settingsFrom(deploymentIn(edited).environment).parking).toEqual({
       scheduleGroup: 'ecs-drain-blue-green',
-      scheduleRoleArn: 'ParkingRole.Arn',
+      scheduleRoleArn: 'arn:aws:iam::123456789012:role/ParkingRole',
       eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
-      deadLetterQueueArn: 'DeadLetterQueue.Arn',
+      deadLetterQueueArn: 'arn:aws:sqs:eu-west-1:123456789012:DeadLetterQueue',
       eventSource: 'ecs-drain.blue-green',
     });
   });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFailed, vi } from 'vitest';
 import type { Region } from '../../sandbox/region/region.ts';
-import { listen } from '../../sandbox/region/wire.ts';
+import { listen } from '../../sandbox/region/wire/http.ts';
 import { type Emulator, install, type Question, run, start } from './ministack.ts';
 import { bringHooks, CLUSTER, forwardEvents, goOn, OURS, settledRegion } from './region.ts';
 

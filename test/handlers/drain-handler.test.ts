@@ -5,9 +5,11 @@ import { captureLogs, type LogLine } from '../../sandbox/logs.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import { playGlobals } from '../../sandbox/region/globals.ts';
+import { roleFor } from '../../sandbox/region/iam.ts';
 import type { LambdaModel } from '../../sandbox/region/lambda.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
-import { listen, type WireCall } from '../../sandbox/region/wire.ts';
+import { listen } from '../../sandbox/region/wire/http.ts';
+import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import type { Drain } from '../../src/domain/drain.ts';
 import { createDrainHandler, type Seams } from '../../src/handlers/drain-handler.ts';
 import { START_MS } from '../fakes.ts';
@@ -258,6 +260,8 @@ describe('drains that are parked', () => {
   beforeEach(() => {
     lambda = deploy(PARKING);
     region.scheduler.operations.CreateScheduleGroup({ Name: GroupName });
+    const anything = { Effect: 'Allow', Action: '*', Resource: '*' };
+    region.roles.set('parking', roleFor('scheduler.amazonaws.com', [anything]));
     const pattern = {
       source: ['aws.ecs'],
       'detail-type': ['ECS Task State Change'],

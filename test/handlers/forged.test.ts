@@ -139,7 +139,7 @@ describe('a continuation that somebody has forged or sent again', () => {
             await played.seconds(afterSeconds);
             // Without claims, the newest genuine one comes again.
             const ours = events.filter((event) => (event as { source: string }).source === EVENT_SOURCE);
-            if (forged) region.eventBridge.operations.PutEvents({ Entries: [entryOf(forged, played)] });
+            if (forged) region.ask('events', 'PutEvents', { Entries: [entryOf(forged, played)] });
             else if (ours.length > 0) lambda.invokeAsync(ours.at(-1));
           }
           await played.settle();
@@ -162,7 +162,7 @@ describe('a continuation that somebody has forged or sent again', () => {
       fc.asyncProperty(onNotice, (claimed) =>
         inHostileWorld({ taskSeconds: 900, rules: true }, async (played) => {
           await played.seconds(20);
-          played.region.eventBridge.operations.PutEvents({ Entries: [entryOf(claimed, played)] });
+          played.region.ask('events', 'PutEvents', { Entries: [entryOf(claimed, played)] });
           await played.settle();
           // Nothing can be asked about a notice: docs/threat-model.md says what that leaves open.
           expect(misdeedsIn(played, ['held', 'free', 'foreign'])).toEqual([]);

@@ -2,9 +2,10 @@ import type { ECSClientConfig } from '@aws-sdk/client-ecs';
 import type { Context } from 'aws-lambda';
 import { captureLogs, type LogLine } from '../../sandbox/logs.ts';
 import { playGlobals } from '../../sandbox/region/globals.ts';
+import { roleFor } from '../../sandbox/region/iam.ts';
 import type { LambdaModel } from '../../sandbox/region/lambda.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
-import { UNSIGNED } from '../../sandbox/region/transport.ts';
+import { UNSIGNED } from '../../sandbox/region/wire/transport.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { START_MS } from '../fakes.ts';
 import { DEADLINE_SECONDS, EVENT_SOURCE, OUR_HOOK, PARKING, SCHEDULE_GROUP } from './environment.ts';
@@ -81,6 +82,8 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
     const hook = { heartbeatTimeoutSeconds, defaultResult: 'CONTINUE' } as const;
     for (const group of ['web', 'others', 'secrets']) autoScaling.putLifecycleHook({ ...hook, group, name: OUR_HOOK });
     scheduler.operations.CreateScheduleGroup({ Name: SCHEDULE_GROUP });
+    const anything = { Effect: 'Allow', Action: '*', Resource: '*' };
+    region.roles.set('parking', roleFor('scheduler.amazonaws.com', [anything]));
     const ids = { held, free, foreign, secret };
     for (const [name, ec2InstanceId] of Object.entries(ids)) {
       const cluster = name === 'secret' ? 'secret' : 'prod';

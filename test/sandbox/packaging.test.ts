@@ -22,7 +22,8 @@ describe('what the local Region plays of a package', () => {
       hooks: [],
       scheduledRules: [],
       scheduleGroups: [],
-      role: { name: '', statements: [] },
+      roles: new Map(),
+      role: '',
     });
   });
 
@@ -34,10 +35,9 @@ describe('what the local Region plays of a package', () => {
       More: { Type: 'AWS::IAM::Policy', Properties: { Roles: ['Role'], ...document('ecs:StopTask') } },
       Anothers: { Type: 'AWS::IAM::Policy', Properties: { Roles: ['Other'], ...document('ecs:RunTask') } },
     };
-    expect(deploymentOf({ Role: 'Role.Arn' }, others).role).toEqual({
-      name: 'Role',
-      statements: [statement('ecs:ListTasks'), statement('ecs:StopTask')],
-    });
+    const { role, roles } = deploymentOf({ Role: 'Role.Arn' }, others);
+    expect(role).toBe('Role');
+    expect(roles.get('Role')?.statements).toEqual([statement('ecs:ListTasks'), statement('ecs:StopTask')]);
   });
 
   it('has the limits of the function: those that are set', () => {

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AutoScalingModel, type GroupSpec } from '../../../sandbox/region/auto-scaling.ts';
-import { autoScalingOperations } from '../../../sandbox/region/auto-scaling-api.ts';
+import { autoScalingService } from '../../../sandbox/region/auto-scaling-api.ts';
 import { Random } from '../../../sandbox/region/random.ts';
 import { VirtualTime } from '../../../sandbox/region/virtual-time.ts';
+import { called } from '../../../sandbox/region/wire/wire.ts';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
 const GROUP: GroupSpec = {
@@ -21,18 +22,12 @@ const ON_A = { AutoScalingGroupName: 'web', LifecycleHookName: 'drain', Instance
 let time: VirtualTime;
 let model: AutoScalingModel;
 
-/** Calls an operation as the Query protocol does: scalars are text, lists are of text. */
 // biome-ignore lint/suspicious/noExplicitAny: each operation has its own answer.
-function call(operation: string, input: Record<string, string | string[]> = {}): any {
-  const found = autoScalingOperations(model)[operation];
-  if (!found) throw new Error(`There is no operation ${operation}.`);
-  return found(input);
-}
+const call = (operation: string, input: object = {}): any => called(autoScalingService(model), operation, { ...input });
 
 const refusal = (message: string | RegExp) =>
   expect.objectContaining({
     code: 'ValidationError',
-    status: 400,
     message: typeof message === 'string' ? message : expect.stringMatching(message),
   });
 
@@ -41,7 +36,7 @@ beforeEach(() => {
   let ids = 0;
   model = new AutoScalingModel({
     time,
-    place: { region: 'eu-west-1', account: '123456789012', newId: () => `uuid-${++ids}` },
+    place: { region: 'eu-west-1', account: '123456789012', newId: () => `uuid-${String(++ids).padStart(31, '0')}` },
     random: new Random(1),
     tell: () => {},
     publish: () => {},
@@ -62,7 +57,7 @@ describe('DescribeAutoScalingGroups', () => {
       {
         AutoScalingGroupName: 'web',
         AutoScalingGroupARN:
-          'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:uuid-1:autoScalingGroupName/web',
+          'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:uuid-0000000000000000000000000000001:autoScalingGroupName/web',
         MinSize: 1,
         MaxSize: 200,
         DesiredCapacity: 2,
@@ -92,7 +87,7 @@ describe('DescribeAutoScalingGroups', () => {
     model.createGroup({ ...GROUP, name: 'workers' }, { running: true });
     const answer = call('DescribeAutoScalingGroups', {
       AutoScalingGroupNames: ['workers', 'nobody'],
-      IncludeInstances: 'false',
+      IncludeInstances: false,
     });
     expect(answer.AutoScalingGroups).toMatchObject([{ AutoScalingGroupName: 'workers', Instances: [] }]);
   });
@@ -104,8 +99,8 @@ describe('DescribeAutoScalingGroups', () => {
     const second = call('DescribeAutoScalingGroups', { NextToken: first.NextToken });
     expect(second.AutoScalingGroups).toHaveLength(10);
     expect(second).not.toHaveProperty('NextToken');
-    expect(call('DescribeAutoScalingGroups', { MaxRecords: '60' })).not.toHaveProperty('NextToken');
-    expect(() => call('DescribeAutoScalingGroups', { MaxRecords: '101' })).toThrow(refusal(/MaxRecords/));
+    expect(call('DescribeAutoScalingGroups', { MaxRecords: 60 })).not.toHaveProperty('NextToken');
+    expect(() => call('DescribeAutoScalingGroups', { MaxRecords: 101 })).toThrow(refusal(/MaxRecords/));
     expect(() => call('DescribeAutoScalingGroups', { NextToken: 'no' })).toThrow(
       expect.objectContaining({ code: 'InvalidNextToken' }),
     );
@@ -217,7 +212,7 @@ describe('TerminateInstanceInAutoScalingGroup', () => {
   it('replaces the instance, and answers the activity', () => {
     const answer = call('TerminateInstanceInAutoScalingGroup', {
       InstanceId: A,
-      ShouldDecrementDesiredCapacity: 'false',
+      ShouldDecrementDesiredCapacity: false,
     });
     expect(answer).toEqual({
       Activity: {
@@ -236,7 +231,7 @@ describe('TerminateInstanceInAutoScalingGroup', () => {
 
   it('decrements the desired capacity when asked, but not below the minimum', () => {
     const terminate = (InstanceId: string) =>
-      call('TerminateInstanceInAutoScalingGroup', { InstanceId, ShouldDecrementDesiredCapacity: 'true' });
+      call('TerminateInstanceInAutoScalingGroup', { InstanceId, ShouldDecrementDesiredCapacity: true });
     expect(terminate(A).Activity.Cause).toMatch(/a user request, shrinking the capacity from 2 to 1\.$/);
     expect(model.group('web').desiredCapacity).toBe(1);
     expect(() => terminate(B)).toThrow(refusal(/will violate group's min size constraint/));
@@ -244,7 +239,7 @@ describe('TerminateInstanceInAutoScalingGroup', () => {
   });
 
   it('refuses an instance that no group has, and a request that does not say whether to decrement', () => {
-    const unknown = { InstanceId: 'i-0', ShouldDecrementDesiredCapacity: 'true' };
+    const unknown = { InstanceId: 'i-0', ShouldDecrementDesiredCapacity: true };
     expect(() => call('TerminateInstanceInAutoScalingGroup', unknown)).toThrow(
       refusal('Instance Id not found - No managed instance found for instance ID i-0'),
     );
@@ -255,14 +250,14 @@ describe('TerminateInstanceInAutoScalingGroup', () => {
 });
 
 describe('SetDesiredCapacity', () => {
-  it('takes the number as text', () => {
-    expect(call('SetDesiredCapacity', { AutoScalingGroupName: 'web', DesiredCapacity: '3' })).toEqual({});
+  it('launches what is missing', () => {
+    expect(call('SetDesiredCapacity', { AutoScalingGroupName: 'web', DesiredCapacity: 3 })).toEqual({});
     expect(model.instance(C)?.state).toBe('Pending');
   });
 
   it.each([
-    ['201', /^New SetDesiredCapacity value 201 is above max value 200 for the AutoScalingGroup\.$/],
-    ['0', /^New SetDesiredCapacity value 0 is below min value 1 for the AutoScalingGroup\.$/],
+    [201, /^New SetDesiredCapacity value 201 is above max value 200 for the AutoScalingGroup\.$/],
+    [0, /^New SetDesiredCapacity value 0 is below min value 1 for the AutoScalingGroup\.$/],
   ])('refuses %s', (DesiredCapacity, message) => {
     expect(() => call('SetDesiredCapacity', { AutoScalingGroupName: 'web', DesiredCapacity })).toThrow(
       refusal(message),
@@ -278,7 +273,7 @@ describe('SetDesiredCapacity', () => {
 
 describe('DescribeScalingActivities', () => {
   it('lists launches and terminations, the newest first, with the status that they have now', async () => {
-    call('SetDesiredCapacity', { AutoScalingGroupName: 'web', DesiredCapacity: '3' });
+    call('SetDesiredCapacity', { AutoScalingGroupName: 'web', DesiredCapacity: 3 });
     await time.runUntil(() => model.instance(C)?.state === 'InService');
     const servedAt = new Date(time.nowMs());
     model.setDesiredCapacity('web', 2);
@@ -320,7 +315,7 @@ describe('DescribeScalingActivities', () => {
   it('ends a termination when the instance is gone, and cancels a launch that is terminated', () => {
     model.launchInstance('web');
     model.terminateInstance(C, { skipHooks: true });
-    const { Activities } = call('DescribeScalingActivities', { AutoScalingGroupName: 'web', MaxRecords: '3' });
+    const { Activities } = call('DescribeScalingActivities', { AutoScalingGroupName: 'web', MaxRecords: 3 });
     expect(Activities.map(({ Description, StatusCode }: Record<string, string>) => [Description, StatusCode])).toEqual([
       ['Launching a new EC2 instance: i-00000000000000004', 'PreInService'],
       [`Terminating EC2 instance: ${C}`, 'Successful'],
@@ -336,5 +331,7 @@ describe('DescribeScalingActivities', () => {
 });
 
 it('refuses a parameter that it does not know, instead of answering another question', () => {
-  expect(() => call('DescribeAutoScalingGroups', { Filters: ['x'] })).toThrow(refusal(/Filters/));
+  expect(() => call('DescribeAutoScalingGroups', { Filters: [{ Name: 'tag-key', Values: ['x'] }] })).toThrow(
+    refusal(/Filters/),
+  );
 });

@@ -291,7 +291,6 @@ describe('a lifecycle hook', () => {
       expect(again).toThrow(
         expect.objectContaining({
           code: 'ValidationError',
-          status: 400,
           message: `No active Lifecycle Action found with token ${token}`,
         }),
       );

@@ -1,23 +1,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { misfits } from '../../../sandbox/region/aws-models.ts';
+import { roleFor } from '../../../sandbox/region/iam.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
-import type { ServiceName } from '../../../sandbox/region/wire.ts';
+import { MODELS, type ServiceName } from '../../../sandbox/region/wire/models.ts';
+import { matching, misfits } from '../../../sandbox/region/wire/shapes.ts';
 import { START_MS } from '../../fakes.ts';
-
-const SERVICES = [
-  'ecs',
-  'autoScaling',
-  'events',
-  'scheduler',
-  'lambda',
-  'sqs',
-  'elasticLoadBalancing',
-  'iam',
-] as const satisfies ServiceName[];
 
 /** A Region in the middle of things: a drain going on, a daemon, a job, something of each kind to describe. */
 let region: Region;
-let inputs: Record<ServiceName, Record<string, object>>;
+let inputs: Partial<Record<ServiceName, Record<string, object>>>;
 
 beforeAll(async () => {
   region = createRegion({ startMs: START_MS, seed: 1 });
@@ -53,7 +43,7 @@ beforeAll(async () => {
   region.time.after(300, () => region.autoScaling.terminateInstance(instanceId));
   await region.time.runUntil(() => region.time.nowMs() >= START_MS + 300_000);
 
-  const ask = (name: string, input: object) => region.services.ecs[name]?.(input) as Record<string, string[]>;
+  const ask = (name: string, input: object) => region.ask('ecs', name, input) as Record<string, string[]>;
   const containerInstances = ask('ListContainerInstances', { cluster })['containerInstanceArns'] ?? [];
   const tasks = ask('ListTasks', { cluster })['taskArns'] ?? [];
   const action = { AutoScalingGroupName: 'web', LifecycleHookName: 'ecs-drain', InstanceId: instanceId };
@@ -79,10 +69,12 @@ beforeAll(async () => {
     onFailure: { arn: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters', send: () => {} },
     load: () => async () => {},
   });
-  region.roles.set('drain', [{ Effect: 'Allow', Action: 'ecs:*', Resource: '*' }]);
+  region.roles.set('drain', roleFor('lambda.amazonaws.com', [{ Effect: 'Allow', Action: 'ecs:*', Resource: '*' }]));
+  region.roles.set('scheduler', roleFor('scheduler.amazonaws.com'));
   region.time.after(1, () => {});
   await region.time.runUntil(() => deadLetters.counts.visible === 1);
   const queue = { QueueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters' };
+  const serving = region.autoScaling.instancesOf('web').find(({ state }) => state === 'InService')?.instanceId;
   inputs = {
     ecs: {
       ListClusters: {},
@@ -103,15 +95,15 @@ beforeAll(async () => {
       GetTaskProtection: { cluster, tasks: tasks.slice(0, 2) },
       StopTask: { cluster, task: tasks[0], reason: 'because' },
     },
-    autoScaling: {
+    autoscaling: {
       DescribeAutoScalingGroups: { AutoScalingGroupNames: ['web'] },
       DescribeAutoScalingInstances: {},
       DescribeLifecycleHooks: { AutoScalingGroupName: 'web' },
       DescribeScalingActivities: { AutoScalingGroupName: 'web' },
       RecordLifecycleActionHeartbeat: action,
       CompleteLifecycleAction: { ...action, LifecycleActionResult: 'CONTINUE' },
-      SetDesiredCapacity: { AutoScalingGroupName: 'web', DesiredCapacity: '3' },
-      TerminateInstanceInAutoScalingGroup: { InstanceId: '', ShouldDecrementDesiredCapacity: 'true' },
+      SetDesiredCapacity: { AutoScalingGroupName: 'web', DesiredCapacity: 3 },
+      TerminateInstanceInAutoScalingGroup: { InstanceId: serving, ShouldDecrementDesiredCapacity: true },
     },
     events: {
       PutEvents: { Entries: [{ Source: 'a', DetailType: 'b', Detail: '{}', Resources: [] }] },
@@ -145,7 +137,7 @@ beforeAll(async () => {
       ChangeMessageVisibility: { ...queue, ReceiptHandle: 'dead-letters-1/1', VisibilityTimeout: 10 },
       DeleteMessage: { ...queue, ReceiptHandle: 'dead-letters-1/1' },
     },
-    elasticLoadBalancing: {
+    elbv2: {
       DescribeTargetGroupAttributes: {
         TargetGroupArn: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0000000000000001',
       },
@@ -163,24 +155,18 @@ beforeAll(async () => {
 
 describe('every operation of the local Region', () => {
   it('is one that these tests call', () => {
-    for (const service of SERVICES) {
-      expect(Object.keys(region.services[service]).toSorted()).toEqual(Object.keys(inputs[service]).toSorted());
+    for (const [name, { operations }] of region.services) {
+      expect(Object.keys(operations).toSorted()).toEqual(Object.keys(inputs[name] ?? {}).toSorted());
     }
   });
 
-  it('takes and gives only what AWS’s own models have, of the types they have', () => {
-    const group = region.autoScaling.instancesOf('web').find(({ state }) => state === 'InService');
-    inputs.autoScaling['TerminateInstanceInAutoScalingGroup'] = {
-      InstanceId: group?.instanceId,
-      ShouldDecrementDesiredCapacity: 'true',
-    };
-    for (const service of SERVICES) {
-      for (const [operation, input] of Object.entries(inputs[service])) {
-        const output = region.services[service][operation]?.(input);
-        // Query carries every scalar as text, so only JSON has types to check going in.
-        if (service !== 'autoScaling') expect(misfits(service, operation, 'input', input)).toEqual([]);
-        expect(misfits(service, operation, 'output', output)).toEqual([]);
-        const empty = output === undefined || Object.values(output).flat().length === 0;
+  it('takes what AWS’s own models have, and gives only what they have, of the types they have', () => {
+    for (const [service, asked] of Object.entries(inputs) as [ServiceName, Record<string, object>][]) {
+      for (const [operation, input] of Object.entries(asked)) {
+        const output = region.ask(service, operation, input);
+        const shape = MODELS[service].operations[operation]?.output;
+        expect(shape === undefined ? [] : misfits(MODELS[service], shape, output, false)).toEqual([]);
+        const empty = Object.values(output).flat().length === 0;
         const answersNothing = /^(Record|Complete|SetDesired|Delete|ChangeMessage)/.test(operation);
         expect([operation, empty]).toEqual([operation, answersNothing]);
       }
@@ -188,21 +174,39 @@ describe('every operation of the local Region', () => {
   });
 });
 
+describe('AWS’s own models', () => {
+  it('have no pattern that this machine cannot read', () => {
+    for (const { shapes } of Object.values(MODELS)) {
+      for (const { pattern } of Object.values(shapes)) if (pattern !== undefined) matching(pattern);
+    }
+  });
+});
+
 describe('the check against AWS’s models', () => {
-  it('finds a field that AWS does not have, and a value of another type', () => {
-    const inTasks = (...tasks: object[]) => misfits('ecs', 'DescribeTasks', 'output', { tasks });
-    expect(inTasks({ taskArm: 'x' })).toEqual([
-      { kind: 'unknown field', sentence: 'DescribeTasks output.tasks[0].taskArm is not a field that AWS has' },
+  const asked = (service: ServiceName, shape: string, input: unknown) =>
+    misfits(MODELS[service], shape, input).map(({ kind, path }) => `${kind}: ${path}`);
+
+  it('finds a member that AWS does not have, and a value of another type, in answers too', () => {
+    const inTasks = (...tasks: object[]) => misfits(MODELS.ecs, 'DescribeTasksResponse', { tasks }, false);
+    expect(inTasks({ taskArm: 'x' })).toMatchObject([{ kind: 'unknown', path: 'tasks.1.member.taskArm' }]);
+    expect(inTasks({ stoppedAt: 5, taskArn: new Date(), containers: {} }).map(({ sentence }) => sentence)).toEqual([
+      "NUMBER_VALUE can not be converted to a Timestamp (at 'tasks.1.member.stoppedAt')",
+      "Start of structure or map found where not expected (at 'tasks.1.member.taskArn')",
+      "Expected list or null (at 'tasks.1.member.containers')",
     ]);
-    expect(inTasks({ stoppedAt: 5, taskArn: new Date(), containers: {} })).toEqual(
-      ['stoppedAt is number', 'taskArn is a date', 'containers is object'].map((words) => ({
-        kind: 'other type',
-        sentence: `DescribeTasks output.tasks[0].${words}, not what AWS has there`,
-      })),
-    );
-    const asked = (StartDate: unknown) => misfits('scheduler', 'CreateSchedule', 'input', { StartDate });
-    expect(asked(1_767_225_600)).toEqual([]);
-    expect(asked('tomorrow')).toMatchObject([{ kind: 'other type' }]);
-    expect(() => misfits('ecs', 'MakeTea', 'output', {})).toThrow('AWS has no operation MakeTea in ecs.');
+  });
+
+  it('finds what is missing, no value of an enum, too long or short, out of bounds, of another pattern', () => {
+    expect(asked('ecs', 'StopTaskRequest', {})).toEqual(['required: task']);
+    expect(asked('ecs', 'ListTasksRequest', { desiredStatus: 'running' })).toEqual(['enum: desiredStatus']);
+    const entries = Array.from({ length: 11 }, () => ({}));
+    expect(asked('events', 'PutEventsRequest', { Entries: entries })).toContain('length: entries');
+    expect(asked('scheduler', 'ListSchedulesInput', { MaxResults: 101 })).toEqual(['range: maxResults']);
+    expect(asked('scheduler', 'GetScheduleInput', { Name: 'a b' })).toEqual(['pattern: name']);
+    expect(asked('ecs', 'DescribeTasksRequest', { tasks: ['a', null] })).toEqual(['type: tasks.2.member']);
+  });
+
+  it('asks of an answer its shape only', () => {
+    expect(misfits(MODELS.ecs, 'ListTasksRequest', { desiredStatus: 'running' }, false)).toEqual([]);
   });
 });

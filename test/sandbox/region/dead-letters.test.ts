@@ -35,7 +35,7 @@ const pass = (seconds: number) => {
   region.time.after(seconds, () => {});
   return region.time.runUntil(() => region.time.nowMs() >= untilMs);
 };
-const ask = (operation: string, input: object) => region.services.sqs[operation]?.({ QueueUrl, ...input });
+const ask = (operation: string, input: object) => region.ask('sqs', operation, { QueueUrl, ...input });
 const receive = (input: object = {}) =>
   (ask('ReceiveMessage', { MaxNumberOfMessages: 10, ...input }) as Received).Messages ?? [];
 const counts = () => (ask('GetQueueAttributes', { AttributeNames: ['All'] }) as { Attributes: object }).Attributes;
@@ -124,7 +124,7 @@ describe('the SQS API', () => {
 });
 
 describe('the Lambda API', () => {
-  const ask = (operation: string, input: object) => region.services.lambda[operation]?.(input);
+  const ask = (operation: string, input: object) => region.ask('lambda', operation, input);
 
   it('says of a function without a destination that it has no configuration of its failures', () => {
     region.deploy({ name: 'drain', timeoutSeconds: 30, load: () => async () => {} });

@@ -11,10 +11,11 @@ import type {
 } from '@aws-sdk/client-ecs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EcsModel, type ServiceSpec } from '../../../sandbox/region/ecs.ts';
-import { ecsOperations } from '../../../sandbox/region/ecs-api.ts';
+import { ecsService } from '../../../sandbox/region/ecs-api.ts';
 import { Random } from '../../../sandbox/region/random.ts';
 import { VirtualTime } from '../../../sandbox/region/virtual-time.ts';
-import type { Operations } from '../../../sandbox/region/wire.ts';
+import { MODELS } from '../../../sandbox/region/wire/models.ts';
+import { called } from '../../../sandbox/region/wire/wire.ts';
 import { START_MS } from '../../fakes.ts';
 
 const cluster = 'prod';
@@ -23,7 +24,6 @@ const ARN = 'arn:aws:ecs:eu-west-1:123456789012';
 
 let time: VirtualTime;
 let ecs: EcsModel;
-let operations: Operations;
 let arnOfA: string;
 
 beforeEach(() => {
@@ -36,7 +36,6 @@ beforeEach(() => {
     tell: () => {},
     publish: () => {},
   });
-  operations = ecsOperations(ecs);
   ecs.createCluster(cluster);
   arnOfA = ecs.registerInstance({ cluster, ec2InstanceId: A, memoryMiB: 4_096, cpuUnits: 2_048 });
 });
@@ -50,9 +49,8 @@ async function until(seconds: number) {
 
 /** What AWS answers; the caller knows the type of the answer. */
 function ask<Answer extends object>(operation: string, input: object = {}): Answer {
-  const handle = operations[operation];
-  if (!handle) throw new Error(`There is no operation ${operation}.`);
-  return handle({ cluster, ...input }) as Answer;
+  const usual = Object.hasOwn(MODELS.ecs.shapes[`${operation}Request`]?.members ?? {}, 'cluster') ? { cluster } : {};
+  return called(ecsService(ecs), operation, { ...usual, ...input }) as Answer;
 }
 
 /** The arrays of strings that the List operations answer. */

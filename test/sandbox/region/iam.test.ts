@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { iamOperations, type Statement } from '../../../sandbox/region/iam.ts';
+import { iamService, roleFor, type Statement } from '../../../sandbox/region/iam.ts';
+import { called } from '../../../sandbox/region/wire/wire.ts';
 
+const ROLE = 'arn:aws:iam::123456789012:role/drain';
 const IN_PROD: Statement = {
   Effect: 'Allow',
   Action: ['ecs:ListTasks', 'ecs:Describe*'],
@@ -14,16 +16,19 @@ function decision(
   cluster: string,
   context: Record<string, string> = { 'ecs:cluster': `cluster/${cluster}` },
 ) {
-  const { SimulatePrincipalPolicy: simulate } = iamOperations(new Map([['drain', [IN_PROD, DENIED]]]));
-  const answer = simulate?.({
-    PolicySourceArn: 'arn:aws:iam::123456789012:role/drain',
-    ActionNames: [action],
-    ResourceArns: [`arn:aws:ecs:eu-west-1:123456789012:container-instance/${cluster}/1`],
-    ContextEntries: Object.entries(context).map(([ContextKeyName, value]) => ({
-      ContextKeyName,
-      ContextKeyValues: [`arn:aws:ecs:eu-west-1:123456789012:${value}`],
-    })),
-  }) as { EvaluationResults: { EvalDecision: string }[] };
+  const answer = called(
+    iamService(new Map([['drain', roleFor('ecs-tasks.amazonaws.com', [IN_PROD, DENIED])]])),
+    'SimulatePrincipalPolicy',
+    {
+      PolicySourceArn: ROLE,
+      ActionNames: [action],
+      ResourceArns: [`arn:aws:ecs:eu-west-1:123456789012:container-instance/${cluster}/1`],
+      ContextEntries: Object.entries(context).map(([ContextKeyName, value]) => ({
+        ContextKeyName,
+        ContextKeyValues: [`arn:aws:ecs:eu-west-1:123456789012:${value}`],
+      })),
+    },
+  ) as { EvaluationResults: { EvalDecision: string }[] };
   return answer.EvaluationResults.map(({ EvalDecision }) => EvalDecision);
 }
 
@@ -45,11 +50,11 @@ describe('SimulatePrincipalPolicy', () => {
   });
 
   it('tells of each of several resources', () => {
-    const { SimulatePrincipalPolicy: simulate } = iamOperations(
-      new Map([['drain', [{ Effect: 'Allow', Action: 'a:b', Resource: 'one' }]]]),
+    const iam = iamService(
+      new Map([['drain', roleFor('ecs-tasks.amazonaws.com', [{ Effect: 'Allow', Action: 'a:b', Resource: 'one' }])]]),
     );
-    const asked = { PolicySourceArn: 'role/drain', ActionNames: ['a:b'], ResourceArns: ['one', 'two'] };
-    expect(simulate?.(asked)).toMatchObject({
+    const asked = { PolicySourceArn: ROLE, ActionNames: ['a:b'], ResourceArns: ['one', 'two'] };
+    expect(called(iam, 'SimulatePrincipalPolicy', asked)).toMatchObject({
       EvaluationResults: [
         {
           EvalDecision: 'implicitDeny',
@@ -63,7 +68,7 @@ describe('SimulatePrincipalPolicy', () => {
   });
 
   it('knows only the roles that there are', () => {
-    const { SimulatePrincipalPolicy: simulate } = iamOperations(new Map());
-    expect(() => simulate?.({ PolicySourceArn: 'role/none', ActionNames: ['a:b'] })).toThrow('cannot be found');
+    const asked = { PolicySourceArn: ROLE, ActionNames: ['a:b'] };
+    expect(() => called(iamService(new Map()), 'SimulatePrincipalPolicy', asked)).toThrow('cannot be found');
   });
 });

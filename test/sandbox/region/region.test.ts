@@ -12,7 +12,7 @@ import { playGlobals } from '../../../sandbox/region/globals.ts';
 import type { Happening } from '../../../sandbox/region/happenings.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
 import { currentStrand, type Strand } from '../../../sandbox/region/virtual-time.ts';
-import { listen } from '../../../sandbox/region/wire.ts';
+import { listen } from '../../../sandbox/region/wire/http.ts';
 import { START_MS } from '../../fakes.ts';
 
 const cluster = 'prod';
@@ -486,8 +486,7 @@ describe('worse faults', () => {
     region.ecs.runTask({ cluster, name: 'job', ec2InstanceId, runsForSeconds: 10, ...sizes });
     const [task] = region.ecs.clusters.get(cluster)?.tasks.values() ?? [];
     const listed = (desiredStatus: string) =>
-      (region.services.ecs['ListTasks']?.({ cluster, desiredStatus }) as { taskArns?: string[] })?.taskArns?.length ??
-      0;
+      (region.ask('ecs', 'ListTasks', { cluster, desiredStatus }) as { taskArns?: string[] })?.taskArns?.length ?? 0;
     const seen: number[][] = [];
     if (task) region.time.after(5, () => region.ecs.stopTask(task, 'enough'));
     for (const second of [1, 4, 6, 9]) {
@@ -649,7 +648,7 @@ describe('the wire', () => {
       '{}',
       'UnknownOperationException',
     ],
-    ['a service that is not there', target('AmazonSQS.SendMessage'), '{}', 'UnknownOperationException'],
+    ['a service that is not there', target('DynamoDB_20120810.ListTables'), '{}', 'UnknownOperationException'],
     ['a body that is not JSON', target('AWSEvents.PutEvents'), '{', 'SerializationException'],
     ['a body that is no object', target('AWSEvents.PutEvents'), '[]', 'SerializationException'],
     [

@@ -14,8 +14,9 @@ import {
 } from '@aws-sdk/client-scheduler';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { roleFor } from '../../../sandbox/region/iam.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
-import { listen } from '../../../sandbox/region/wire.ts';
+import { listen } from '../../../sandbox/region/wire/http.ts';
 import { START_MS } from '../../fakes.ts';
 
 const BUS_ARN = 'arn:aws:events:eu-west-1:123456789012:event-bus/default';
@@ -44,6 +45,7 @@ afterEach(() => {
 
 function start(seed = 1) {
   region = createRegion({ startMs: START_MS, seed });
+  region.roles.set('scheduler', roleFor('scheduler.amazonaws.com', [{ Effect: 'Allow', Action: '*', Resource: '*' }]));
   client = clientWith({ requestHandler: region.transport });
   delivered = [];
   region.eventBridge.putRule({
@@ -362,7 +364,11 @@ describe('what cannot be scheduled', () => {
     ['no target', { Target: undefined }, /Value null at 'target'/],
     ['a target without role', target({ RoleArn: undefined }), /Value null at 'target.roleArn'/],
     ['another target', target({ Arn: `${BUS_ARN}-2` }), /does not know target arn:.*default-2/],
-    ['a target without its parameters', target({ EventBridgeParameters: undefined }), /target.eventBridgeParameters'/],
+    [
+      'a target without its parameters',
+      target({ EventBridgeParameters: undefined }),
+      /EventBridgeParameters are missing/,
+    ],
     ['the source of an AWS service', event('aws.ecs'), /'target.eventBridgeParameters.source'/],
     ['an endless detail type', event('me', 'x'.repeat(129)), /less than or equal to 128/],
     ['no input', target({ Input: undefined }), /does not know schedules without Input/],

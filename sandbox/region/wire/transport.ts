@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { buildQueryString } from '@smithy/core/protocols';
 import { type HttpRequest, HttpResponse } from '@smithy/core/transport';
-import { currentStrand } from './virtual-time.ts';
-import type { WireAnswer, WireRequest } from './wire.ts';
+import { currentStrand } from '../virtual-time.ts';
+import type { WireAnswer, WireRequest } from './message.ts';
 
 /** What an SDK client takes as its `requestHandler`. */
 export type Transport = ReturnType<typeof transportTo>;
@@ -12,7 +12,7 @@ export const UNSIGNED = { sign: async <T>(request: T): Promise<T> => request };
 
 /** What the transport needs of the Region. */
 export interface Far {
-  answer(request: WireRequest): WireAnswer;
+  answer(request: WireRequest): WireAnswer | Promise<WireAnswer>;
   nowMs(): number;
   /** How long this call takes. */
   latencySeconds(): number;
@@ -29,13 +29,15 @@ export function transportTo(far: Far) {
     const strand = currentStrand.getStore();
     far.mayCrash();
     await strand?.waitUntil(far.nowMs() + far.latencySeconds() * 1000);
-    const { status, headers, body } = far.answer({
+    const answered = far.answer({
       method: request.method,
       path: request.path,
       query: new URLSearchParams(buildQueryString(request.query)),
       headers: request.headers,
-      body: textOf(request.body),
+      body: bodyOf(request.body),
     });
+    // To await what is there already would put this call behind others.
+    const { status, headers, body } = answered instanceof Promise ? await answered : answered;
     far.mayCrash();
     if (strand?.ended) await new Promise(() => {}); // What AWS did is done; nobody is left to hear of it.
     return {
@@ -59,8 +61,7 @@ export function transportTo(far: Far) {
   };
 }
 
-/** The body of a request, which the SDK writes as text or as bytes. */
-export function textOf(body: unknown): string {
-  if (typeof body === 'string') return body;
-  return body instanceof Uint8Array ? new TextDecoder().decode(body) : '';
+/** The SDK writes a body as text or as bytes. */
+function bodyOf(body: unknown): string | Uint8Array {
+  return typeof body === 'string' || body instanceof Uint8Array ? body : '';
 }

@@ -1,0 +1,94 @@
+import { AwsError } from '../aws-error.ts';
+import type { AskedOf, Service } from '../service.ts';
+import { refusalOf, statusOf, unknownOperation } from './errors.ts';
+import type { WireAnswer, WireRequest } from './message.ts';
+import { MODELS, type ServiceName } from './models.ts';
+import { type Asked, protocolOf } from './protocols.ts';
+import { misfits } from './shapes.ts';
+
+export type { WireAnswer, WireRequest } from './message.ts';
+
+/** A call that the wire has understood, for whoever admits it or counts it. */
+export interface WireCall {
+  readonly service: ServiceName;
+  readonly operation: string;
+}
+
+/** Lets a call through, or throws what AWS answers instead. */
+export type Admit = (call: WireCall) => void;
+
+/** Answers one request in its own protocol; whatever goes wrong is answered as AWS would, never thrown. */
+export function answerTo(
+  request: WireRequest,
+  services: ReadonlyMap<ServiceName, Service>,
+  admit: Admit,
+  requestId: string,
+): WireAnswer | Promise<WireAnswer> {
+  const protocol = protocolOf(request);
+  const written = (part: Partial<WireAnswer>, status = 200): WireAnswer => ({
+    status,
+    body: '',
+    ...part,
+    headers: { 'content-type': protocol.contentType, 'x-amzn-requestid': requestId, ...part.headers },
+  });
+  let asked: Asked | undefined;
+  const failed = (error: unknown): WireAnswer => {
+    const failure = error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
+    const status = statusOf(asked?.service, failure);
+    return written(protocol.failure(Object.assign(failure, { status }), requestId), status);
+  };
+  const succeeded = (output: object): WireAnswer =>
+    written(protocol.success(asked as Asked, output as Record<string, unknown>, requestId));
+  try {
+    asked = protocol.asked();
+    const output = perform(asked, services, admit, { endpoint: endpointOf(request) });
+    return output instanceof Promise ? output.then(succeeded).catch(failed) : succeeded(output);
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function perform(
+  { service: name, operation, input }: Asked,
+  services: ReadonlyMap<ServiceName, Service>,
+  admit: Admit,
+  askedOf: AskedOf,
+) {
+  const service = services.get(name);
+  if (!service || !Object.hasOwn(service.operations, operation)) throw unknownOperation(name, operation);
+  admit({ service: name, operation });
+  return called(service, operation, input(), askedOf);
+}
+
+/**
+ * Calls an operation with what it was asked, if that fits AWS's model.
+ * @throws AwsError as the service answers it.
+ */
+export function called(
+  service: Service,
+  operation: string,
+  input: Readonly<Record<string, unknown>>,
+  askedOf: AskedOf = { endpoint: 'http://localhost' },
+): object | Promise<object> {
+  const handle = Object.hasOwn(service.operations, operation) ? service.operations[operation] : undefined;
+  if (!handle) throw unknownOperation(service.name, operation);
+  refuseMisfits(service, operation, input);
+  return handle(input, askedOf);
+}
+
+/** AWS's own words where they are known, else the service's usual ones. */
+function refuseMisfits({ name, refusal }: Service, operation: string, input: Readonly<Record<string, unknown>>): void {
+  const shape = MODELS[name].operations[operation]?.input;
+  const found = shape === undefined ? [] : misfits(MODELS[name], shape, input);
+  if (found.length === 0) return;
+  for (const each of found) {
+    const own = refusal?.(each, operation);
+    if (own) throw own;
+  }
+  throw refusalOf(name, found);
+}
+
+function endpointOf({ headers }: WireRequest): string {
+  const host = String(headers['host'] ?? 'localhost');
+  return `${/^(127\.0\.0\.1|localhost)(:|$)/.test(host) ? 'http' : 'https'}://${host}`;
+}
