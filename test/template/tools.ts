@@ -25,6 +25,16 @@ export async function pythonLinters(): Promise<string | undefined> {
   return here ? commands : undefined;
 }
 
+/** The version of botocore that `npm run models` read the models from: a newer one may add operations and members. */
+const BOTOCORE = 'botocore==1.44.8';
+
+/** The folder of the models that AWS publishes; undefined, with the reason printed, where they cannot be had. */
+export async function publishedModels(): Promise<string | undefined> {
+  const target = join(CACHE, BOTOCORE);
+  const pip = ['python3', '-m', 'pip', 'install', '--quiet', '--no-deps', '--upgrade', '--target', target] as const;
+  return (await installed("AWS's models", [[...pip, BOTOCORE]])) ? join(target, 'botocore/data') : undefined;
+}
+
 /** AWS's own matcher of event patterns, in a Java process of its own. */
 export interface EventRuler {
   /** @throws Error with its sentence, if it refuses the pattern. */

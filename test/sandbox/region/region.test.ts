@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { ECSClient, ListClustersCommand, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { CreateScheduleGroupCommand, GetScheduleGroupCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
@@ -12,7 +10,6 @@ import { playGlobals } from '../../../sandbox/region/globals.ts';
 import type { Happening } from '../../../sandbox/region/happenings.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
 import { currentStrand, type Strand } from '../../../sandbox/region/virtual-time.ts';
-import { listen } from '../../../sandbox/region/wire/http.ts';
 import { START_MS } from '../../fakes.ts';
 
 const cluster = 'prod';
@@ -624,108 +621,5 @@ describe('CloudWatch in the local Region', () => {
     const samples = sampleByTheMinute(region.time, () => nowSeconds(region));
     await region.time.runUntil(() => samples.length === 4);
     expect(samples).toEqual([0, 1, 2, 3].map((minute) => ({ minute, value: minute * 60 })));
-  });
-});
-
-describe('the wire', () => {
-  const posted = async (region: Region, headers: Record<string, string>, body: string) => {
-    const { url, close } = await listen(region.answer);
-    ends.push(close);
-    return fetch(url, { method: 'POST', headers, body });
-  };
-  const target = (name: string) => ({ 'x-amz-target': name });
-
-  it.each([
-    [
-      'an operation that ECS does not have',
-      target('AmazonEC2ContainerServiceV20141113.MakeTea'),
-      '{}',
-      'UnknownOperationException',
-    ],
-    [
-      'an operation that JavaScript has',
-      target('AmazonEC2ContainerServiceV20141113.constructor'),
-      '{}',
-      'UnknownOperationException',
-    ],
-    ['a service that is not there', target('DynamoDB_20120810.ListTables'), '{}', 'UnknownOperationException'],
-    ['a body that is not JSON', target('AWSEvents.PutEvents'), '{', 'SerializationException'],
-    ['a body that is no object', target('AWSEvents.PutEvents'), '[]', 'SerializationException'],
-    [
-      'a value of another type than AWS has there',
-      target('AmazonEC2ContainerServiceV20141113.ListTasks'),
-      '{"cluster":{"a":1}}',
-      'SerializationException',
-    ],
-    [
-      'a list that is none',
-      target('AmazonEC2ContainerServiceV20141113.DescribeTasks'),
-      '{"cluster":"prod","tasks":"all"}',
-      'SerializationException',
-    ],
-  ])('answers %s as AWS does', async (_, headers, body, type) => {
-    const response = await posted(regionWith(), headers, body);
-    expect([response.status, await response.json()]).toMatchObject([400, { __type: type }]);
-  });
-
-  it('answers an action that Auto Scaling does not have as AWS does', async () => {
-    const response = await posted(regionWith(), {}, 'Action=MakeTea&Version=2011-01-01');
-    expect([response.status, await response.text()]).toEqual([
-      400,
-      expect.stringContaining('<Code>InvalidAction</Code>'),
-    ]);
-  });
-
-  it.each([
-    ['a path that EventBridge Scheduler does not have', 'GET', '/tea', undefined, 404, 'UnknownOperationException'],
-    ['a method that the path does not have', 'DELETE', '/schedules', undefined, 404, 'UnknownOperationException'],
-    ['a path that is no URL', 'GET', '//', undefined, 404, 'UnknownOperationException'],
-    [
-      'an operation that the Region does not know',
-      'GET',
-      '/schedule-groups',
-      undefined,
-      400,
-      'UnknownOperationException',
-    ],
-    ['a name that is not there', 'POST', '/schedules/', '{}', 400, 'ValidationException'],
-    ['an escape that is none', 'GET', '/schedules/%zz', undefined, 400, 'ValidationException'],
-    ['a REST body that is not JSON', 'POST', '/schedules/a', '{', 400, 'SerializationException'],
-    ['a REST value of another type', 'POST', '/schedules/a', '{"Target":1}', 400, 'SerializationException'],
-    ['a query of another type', 'GET', '/schedules?MaxResults=many', undefined, 400, 'SerializationException'],
-    ['a query out of its range', 'GET', '/schedules?MaxResults=101', undefined, 400, 'ValidationException'],
-  ])('answers %s as AWS does', async (_, method, path, body, status, type) => {
-    const { url, close } = await listen(regionWith().answer);
-    ends.push(close);
-    const response = await fetch(`${url}${path}`, { method, ...(body !== undefined && { body }) });
-    expect([response.status, response.headers.get('x-amzn-errortype'), await response.json()]).toEqual([
-      status,
-      type,
-      { Message: expect.any(String) },
-    ]);
-  });
-
-  it('goes on after a client that went away in the middle of its request', async () => {
-    const region = regionWith();
-    const { url, close } = await listen(region.answer);
-    ends.push(close);
-    const { hostname, port } = new URL(url);
-    const socket = connect(Number(port), hostname);
-    socket.write('POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{"cluster":');
-    await once(socket, 'ready');
-    socket.destroy();
-    const headers = target('AmazonEC2ContainerServiceV20141113.ListClusters');
-    expect((await fetch(url, { method: 'POST', headers, body: '{}' })).status).toBe(200);
-  });
-
-  it('goes on after a request that made no sense', async () => {
-    const region = regionWith();
-    await posted(
-      region,
-      target('AmazonEC2ContainerServiceV20141113.ListTasks'),
-      '{"cluster":{"a":1},"maxResults":"x"}',
-    );
-    const response = await posted(region, target('AmazonEC2ContainerServiceV20141113.ListClusters'), '{}');
-    expect(await response.json()).toEqual({ clusterArns: ['arn:aws:ecs:eu-west-1:123456789012:cluster/prod'] });
   });
 });
