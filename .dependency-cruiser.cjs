@@ -28,6 +28,13 @@ module.exports = {
       to: { path: '^(sandbox|test|bench|deploy)' },
     },
     {
+      name: 'the-region-knows-no-product',
+      comment: 'It is a model of AWS: what is rehearsed on it stands around it.',
+      severity: 'error',
+      from: { path: '^sandbox/region/' },
+      to: { path: '^(src|cli|deploy|bench|test|sandbox/(?!region/))' },
+    },
+    {
       name: 'only-the-shipped-packages-in-src',
       comment: 'What src imports is bundled: it belongs in dependencies.',
       severity: 'error',

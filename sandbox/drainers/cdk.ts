@@ -7,8 +7,8 @@ import {
   ListTasksCommand,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
-import type { Clock } from '../../src/domain/ports.ts';
 import { TopicModel } from '../region/sns.ts';
+import type { Clock } from '../region/virtual-time.ts';
 import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';

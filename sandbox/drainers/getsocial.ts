@@ -9,8 +9,8 @@ import {
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
 import { ConfiguredRetryStrategy } from '@smithy/core/retry';
-import type { Clock } from '../../src/domain/ports.ts';
 import type { Region } from '../region/region.ts';
+import type { Clock } from '../region/virtual-time.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 

@@ -6,8 +6,8 @@ import {
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
 import type { Context } from 'aws-lambda';
-import type { Clock } from '../../src/domain/ports.ts';
 import { TopicModel } from '../region/sns.ts';
+import type { Clock } from '../region/virtual-time.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';

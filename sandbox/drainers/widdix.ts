@@ -9,9 +9,9 @@ import {
   ListTasksCommand,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
-import type { Clock } from '../../src/domain/ports.ts';
 import type { Region } from '../region/region.ts';
 import { QueueModel } from '../region/sqs.ts';
+import type { Clock } from '../region/virtual-time.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';

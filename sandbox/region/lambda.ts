@@ -1,10 +1,9 @@
 import type { Context } from 'aws-lambda';
-import type { Clock } from '../../src/domain/ports.ts';
 import type { Datapoint } from './cloudwatch.ts';
 import type { Tell } from './happenings.ts';
 import type { Place } from './place.ts';
 import type { Random } from './random.ts';
-import { currentStrand, type Scheduled, type Strand, type VirtualTime } from './virtual-time.ts';
+import { type Clock, currentStrand, type Scheduled, type Strand, type VirtualTime } from './virtual-time.ts';
 
 /** A handler as Lambda calls it. */
 export type Handler = (event: unknown, context: Context) => Promise<unknown>;

@@ -13,6 +13,13 @@ export interface Scheduled {
   background: boolean;
 }
 
+/** Time as the code of a function has it. */
+export interface Clock {
+  /** Epoch milliseconds. */
+  nowMs(): number;
+  sleepUntil(instantMs: number): Promise<void>;
+}
+
 /**
  * Time that passes only when nobody works: a discrete-event clock. An hour of waiting costs nothing, and the same code
  * with the same chance always gives the same run, however the machine interleaves what happens at one instant.
