@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { TIME_LIMITS } from './test/time-limits.ts';
 
 /** The longest first, or one worker is left alone with the last: how long each takes vitest knows only from a run before. */
 const LONGEST = [
@@ -26,6 +27,7 @@ class LongestFirst extends BaseSequencer {
 /** `npm test`; what needs more than Node has a config of its own, in test/. */
 export default defineConfig({
   test: {
+    ...TIME_LIMITS,
     isolate: false, // Loading the SDK anew for each file would take a fifth of the time.
     experimental: { viteModuleRunner: false }, // Node runs TypeScript itself, as in every command here, and faster.
     sequence: { sequencer: LongestFirst },

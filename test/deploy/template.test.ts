@@ -41,7 +41,7 @@ beforeAll(async () => {
     packaged({ args: [...TYPED, '--param=createLifecycleHooks=false', '--param=lifecycleHook=first,second'] }),
     packaged({ args: [...TYPED, '--param=waiting=watch'] }),
   ]);
-}, 60_000);
+});
 
 describe('the rules', () => {
   it.each([

@@ -53,7 +53,7 @@ beforeAll(async () => {
       installed.lambda?.invokeAsync(terminationOf('i-0000000000000dead'));
     }),
   };
-}, 120_000);
+});
 
 /** The event of a lifecycle action that nobody waits for any more. */
 function terminationOf(instanceId: string) {

@@ -152,7 +152,7 @@ describe('a continuation that somebody has forged or sent again', () => {
       }),
       { numRuns: 25 },
     );
-  }, 120_000);
+  });
 
   it('of a notice of EC2 completes nothing and stays in our clusters', async () => {
     const onNotice = fc
@@ -171,5 +171,5 @@ describe('a continuation that somebody has forged or sent again', () => {
       ),
       { numRuns: 25 },
     );
-  }, 120_000);
+  });
 });

@@ -174,5 +174,5 @@ describe('getsocial', () => {
     expect(invocationsOf(result, 'failed').length).toBeGreaterThan(0);
     expect(result.drains).toHaveLength(50);
     expect(fatesOf(result).length).toBeGreaterThan(0);
-  }, 30_000);
+  });
 });

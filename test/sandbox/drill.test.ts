@@ -42,7 +42,7 @@ async function expectRefusal(refused: Promise<void>, sentence: string): Promise<
   expect(failure).toMatchObject({ status: 2, complaint: expect.stringContaining(sentence) });
 }
 
-describe('npm run drill', { timeout: 60_000 }, () => {
+describe('npm run drill', () => {
   it('prints one object with --json', async () => {
     const { status, stdout } = await command('drill.ts', '--scenario', 'book', '--json', '--seed', '7');
     expect(status).toBe(0);
@@ -105,7 +105,7 @@ describe('npm run drill', { timeout: 60_000 }, () => {
   });
 });
 
-describe('npm run chaos', { timeout: 60_000 }, () => {
+describe('npm run chaos', () => {
   it('plays worlds, and tells how many, what went wrong in them, and what held', async () => {
     const { status, stdout } = await command('chaos.ts', '--worlds', '3', '--seed', '2');
     expect(status).toBe(0);
@@ -131,7 +131,7 @@ describe('npm run chaos', { timeout: 60_000 }, () => {
   });
 });
 
-describe('npm run region', { timeout: 60_000 }, () => {
+describe('npm run region', () => {
   it('refuses a port that is in use, in a sentence, with exit status 2', async () => {
     const other = createServer();
     await new Promise<void>((listening) => other.listen(0, '127.0.0.1', listening));

@@ -74,5 +74,5 @@ describe('what the local Region plays of a package', () => {
     const { lambda, scheduleGroups } = deploymentIn(await packaged({ args: watching }));
     expect(lambda).not.toHaveProperty('reservedConcurrency');
     expect(scheduleGroups).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -24,7 +24,7 @@ beforeAll(async () => {
     results.set(`${scenario} ${drainer}`, await rehearse({ scenario, drainer, seed: SEED }));
   }
   await others;
-}, 120_000);
+});
 
 async function printedBy(drainer: Drainer): Promise<string> {
   const args = [DRILL, '--scenario', 'rolling-update', '--drainer', drainer, '--seed', String(SEED), '--json'];
@@ -212,7 +212,7 @@ describe('with ecs-drain', () => {
     expect(throttled.length).toBeGreaterThan(50);
     expect(region.killedTasks).toEqual([]);
     expect(region.autoScaling.completions.map(({ by }) => by)).toEqual(Array(50).fill('completion'));
-  }, 30_000);
+  });
 });
 
 describe.each(EVERY_RUN)('%s with %s', (scenario, drainer) => {

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { TIME_LIMITS } from '../time-limits.ts';
 
 /** `npm run test:template`: apart from `npm test`, which needs neither Python nor Java. */
 export default defineConfig({
@@ -6,6 +7,6 @@ export default defineConfig({
     include: ['test/template/**/*.check.ts'],
     globalSetup: ['test/template/packages.ts'],
     fileParallelism: false,
-    testTimeout: 60_000,
+    ...TIME_LIMITS,
   },
 });

@@ -259,8 +259,8 @@ it('facts 21: each of them runs the hooks of what it terminates', async () => {
 
 it('replaces a thousand instances in little time', async () => {
   start({ desiredCapacity: 1_000, maxSize: 2_000 });
-  const startedAt = performance.now();
+  const started = process.cpuUsage();
   await ends(rollingUpdate(model, time, 'web', { ...POLICY, minInstancesInService: 900, maxBatchSize: 100 }, tell));
   expect(isReplaced()).toBe(true);
-  expect(performance.now() - startedAt).toBeLessThan(5_000);
+  expect(process.cpuUsage(started).user / 1000).toBeLessThan(5_000);
 });
