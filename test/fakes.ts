@@ -1,3 +1,4 @@
+import { currentStrand, type Scheduled, VirtualTime } from '../sandbox/region/virtual-time.ts';
 import { type Facts, NO_FACTS } from '../src/domain/blockers.ts';
 import type {
   ContainerInstance,
@@ -153,9 +154,8 @@ export interface Call {
 }
 
 /**
- * ECS, Auto Scaling and EventBridge Scheduler in virtual time: the ports of one drain, faked. Time passes only while the
- * drain sleeps or is parked. The hook times out as the real one does, and what it then does to the tasks is for the test
- * to judge.
+ * Fake ports of one drain: ECS, Auto Scaling and EventBridge Scheduler in virtual time. Time passes only while the drain
+ * sleeps or is parked. The hook times out as the real one does; the test judges what that does to the tasks.
  */
 export function fakeAws(world: World) {
   const { instances = [{ id: 'one' }], tasks = [], hook = HOOK, outages = [] } = world;
@@ -164,10 +164,10 @@ export function fakeAws(world: World) {
   const journal: { drain: Drain; entry: JournalEntry; atSeconds: number }[] = [];
   const draining = new Set(instances.filter(({ status }) => status === 'DRAINING').map(({ id }) => id));
   const stopAskedAtSeconds = new Map<string, number>();
-  let nowMs = START_MS;
+  const time = new VirtualTime(START_MS);
   let heldSinceSeconds = 0;
   let completion: { atSeconds: number; result: LifecycleResult } | undefined;
-  let handedOver: Drain | undefined;
+  let handedOver: { readonly drain: Drain; readonly delivery: Scheduled } | undefined;
   const woken = new Set<string>();
   /** By what is drained for, and container instance; one whose time has come stays until it is released, as schedules do. */
   const places = new Map<
@@ -176,11 +176,10 @@ export function fakeAws(world: World) {
   >();
   const placeOf = ({ action, containerInstance }: Drain) =>
     `${'notice' in action ? 'notice' : 'lifecycle-action'} ${containerInstance}`;
-  /** What is to happen, where invocations run side by side. */
-  let agenda: { readonly atMs: number; readonly happen: () => void }[] | undefined;
+  /** Takes what EventBridge brings. */
   let deliver: (delivery: Delivery) => void = () => {};
 
-  const now = () => (nowMs - START_MS) / 1000;
+  const now = () => (time.nowMs() - START_MS) / 1000;
   const within = ([from, to]: readonly [number, number]) => now() >= from && now() < to;
   let steps = 0;
   const goesOn = () => {
@@ -249,7 +248,6 @@ export function fakeAws(world: World) {
   };
 
   const lateMs = (world.parking?.lateSeconds ?? 0) * 1000;
-  const later = (atMs: number, happen: () => void) => agenda?.push({ atMs, happen });
   const wakeUpOf = (task: FakeTask): WakeUp => ({
     containerInstanceArn: arnOf(task.containerInstance ?? instances[0]?.id ?? 'one'),
     taskArn: task.id,
@@ -258,7 +256,7 @@ export function fakeAws(world: World) {
   const stopComes = (task: FakeTask) => {
     const atSeconds = stopsAt(task);
     if (!world.parking?.wakeUps || atSeconds === Infinity) return;
-    later(START_MS + (atSeconds + WAKE_UP_SECONDS) * 1000, () => {
+    time.schedule(START_MS + (atSeconds + WAKE_UP_SECONDS) * 1000, 0, () => {
       if (!woken.has(task.id)) deliver({ kind: 'wake-up', wakeUp: wakeUpOf(task) });
       woken.add(task.id);
     });
@@ -362,8 +360,9 @@ export function fakeAws(world: World) {
     continuations: {
       async continueNow(drain) {
         calls.push({ name: 'continueNow', atSeconds: now() });
-        handedOver = overTheWire(drain);
-        later(nowMs + ON_THE_BUS_SECONDS * 1000, () => deliver({ kind: 'continuation', drain: overTheWire(drain) }));
+        const carried = overTheWire(drain);
+        const delivery = time.after(ON_THE_BUS_SECONDS, () => deliver({ kind: 'continuation', drain: carried }));
+        handedOver = { drain: carried, delivery };
       },
     },
     announcements: {
@@ -376,11 +375,11 @@ export function fakeAws(world: World) {
         called('park', 'scheduler', drain.parked?.awaitedTask);
         const name = placeOf(drain);
         const there = places.get(name);
-        const waits = there && there.untilMs > nowMs && isSameDrain(there.drain, drain);
+        const waits = there && there.untilMs > time.nowMs() && isSameDrain(there.drain, drain);
         if (place === 'new' && waits) return 'taken';
-        const parked = { drain: overTheWire(drain), untilMs, parkedAtMs: nowMs, hasCome: false };
+        const parked = { drain: overTheWire(drain), untilMs, parkedAtMs: time.nowMs(), hasCome: false };
         places.set(name, parked);
-        later(untilMs + lateMs, () => {
+        time.schedule(untilMs + lateMs, 0, () => {
           if (places.get(name) !== parked) return;
           parked.hasCome = true;
           deliver({ kind: 'continuation', drain: parked.drain });
@@ -404,15 +403,17 @@ export function fakeAws(world: World) {
     clock: {
       nowMs: () => {
         goesOn();
-        return nowMs;
+        return time.nowMs();
       },
       async sleepUntil(instantMs) {
-        if (instantMs <= nowMs) throw new Error('The drain would look again without waiting.');
-        if (agenda) return new Promise((awake) => later(instantMs, awake));
-        nowMs = instantMs;
+        if (instantMs <= time.nowMs()) throw new Error('The drain would look again without waiting.');
+        const strand = currentStrand.getStore();
+        if (strand) return strand.waitUntil(instantMs);
+        time.schedule(instantMs, 0, () => {});
+        await time.runUntil(() => time.nowMs() >= instantMs);
       },
     },
-    invocation: { endsAtMs: nowMs + invocationSeconds * 1000 },
+    invocation: { endsAtMs: time.nowMs() + invocationSeconds * 1000 },
     journal: {
       record: (drain, entry) => {
         goesOn();
@@ -421,12 +422,37 @@ export function fakeAws(world: World) {
     },
   });
 
+  for (const task of tasks) stopComes(task);
+
+  async function invoke(delivery: Delivery, policy: Policy, invocationSeconds: number) {
+    if ('drain' in delivery) {
+      const run = delivery.kind === 'continuation' ? continueDrain : runDrain;
+      return run(delivery.drain, policy, ports(invocationSeconds));
+    }
+    const { parkingPlaces, ...others } = ports(invocationSeconds);
+    if (!parkingPlaces) throw new Error('There is nowhere to park.');
+    return wakeDrain(delivery.wakeUp, policy, { ...others, parkingPlaces });
+  }
+
+  /** Lets time pass until EventBridge brings something, and invokes the function with it. */
+  async function goOn(policy = POLICY, invocationSeconds = 300): Promise<DrainResult | NotContinued> {
+    let brought: Delivery | undefined;
+    deliver = (delivery) => {
+      brought ??= delivery;
+    };
+    await time.runUntil(() => brought !== undefined);
+    deliver = () => {};
+    if (!brought) throw new Error('No drain is parked.');
+    return invoke(brought, policy, invocationSeconds);
+  }
+
   return {
     calls,
     journal,
     announced,
     ports,
     now,
+    goOn,
     /** Ids of the tasks that hold the instance now. */
     holding: () => tasks.filter(holds).map(({ id }) => id),
     completion: () => completion,
@@ -449,7 +475,9 @@ export function fakeAws(world: World) {
           case 'finished':
             return result.outcome;
           case 'handed-over':
-            if (handedOver) continuations.push(handedOver);
+            if (!handedOver) throw new Error('The drain says that it was handed over, and no continuation was sent.');
+            time.cancel(handedOver.delivery); // It is delivered here, or an older one in its place.
+            continuations.push(handedOver.drain);
             result = await continueDrain(pick(continuations) ?? drain, policy, ports(invocationSeconds));
             break;
           case 'parked':
@@ -462,9 +490,6 @@ export function fakeAws(world: World) {
         }
       }
     },
-
-    /** Lets time pass until the schedule of the parked drain comes, or until a stop that wakes it. */
-    goOn: (policy = POLICY, invocationSeconds = 300) => goOn(policy, invocationSeconds),
 
     /** The drains that wait on places, those included whose time has come. */
     places: () => [...places.values()],
@@ -483,65 +508,30 @@ export function fakeAws(world: World) {
       const results: (DrainResult | NotContinued)[] = [];
       const failures: unknown[] = [];
       let deliveries = 0;
-      const invoke = async (delivery: Delivery) => {
-        const { parkingPlaces, ...others } = ports(invocationSeconds);
-        const all = { ...others, parkingPlaces };
-        if ('drain' in delivery) {
-          const run = delivery.kind === 'continuation' ? continueDrain : runDrain;
-          return run(delivery.drain, policy, all);
-        }
-        if (!parkingPlaces) throw new Error('There is nowhere to park.');
-        return wakeDrain(delivery.wakeUp, policy, { ...others, parkingPlaces });
-      };
       const start = (delivery: Delivery) => {
-        invoke(delivery).then(
-          (result) => results.push(result),
-          (error) => failures.push(error),
+        time.start(() =>
+          invoke(delivery, policy, invocationSeconds).then(
+            (result) => void results.push(result),
+            (error) => void failures.push(error),
+          ),
         );
       };
       deliver = (delivery) => {
         for (const { nth, afterSeconds } of again) {
-          if (nth === deliveries) later(nowMs + afterSeconds * 1000, () => start(delivery));
+          if (nth === deliveries) time.after(afterSeconds, () => start(delivery));
         }
         deliveries += 1;
         start(delivery);
       };
-      agenda = [];
-      for (const task of tasks) stopComes(task);
-      later(nowMs, () => deliver({ kind: 'drain', drain }));
-      for (;;) {
-        agenda.sort((a, b) => a.atMs - b.atMs);
-        const next = agenda.shift();
-        if (!next) break;
-        nowMs = Math.max(nowMs, next.atMs);
-        next.happen();
-        await new Promise((settled) => setImmediate(settled));
-        if (failures.length > 0) throw failures[0];
+      deliver({ kind: 'drain', drain });
+      await time.runUntil(() => {
         onMoment();
-      }
+        return failures.length > 0;
+      });
+      if (failures.length > 0) throw failures[0];
       return results;
     },
   };
-
-  async function goOn(policy: Policy, invocationSeconds: number): Promise<DrainResult | NotContinued> {
-    const place = [...places.values()].find(({ hasCome }) => !hasCome);
-    if (!place) throw new Error('No drain is parked.');
-    const dueMs = place.untilMs + lateMs;
-    const [wakeUp] = tasks
-      .map((task) => ({ task, atMs: START_MS + (stopsAt(task) + WAKE_UP_SECONDS) * 1000 }))
-      .filter(({ task, atMs }) => atMs > nowMs && !woken.has(task.id))
-      .sort((a, b) => a.atMs - b.atMs);
-    if (wakeUp && wakeUp.atMs <= dueMs && world.parking?.wakeUps) {
-      woken.add(wakeUp.task.id);
-      nowMs = wakeUp.atMs;
-      const { parkingPlaces, ...others } = ports(invocationSeconds);
-      if (!parkingPlaces) throw new Error('There is nowhere to park.');
-      return wakeDrain(wakeUpOf(wakeUp.task), policy, { ...others, parkingPlaces });
-    }
-    nowMs = Math.max(nowMs, dueMs);
-    place.hasCome = true;
-    return continueDrain(place.drain, policy, ports(invocationSeconds));
-  }
 }
 
 /** What crosses the bus, or waits in a schedule, is JSON. */
