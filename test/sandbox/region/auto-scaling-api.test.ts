@@ -162,7 +162,7 @@ describe('DescribeLifecycleHooks', () => {
 });
 
 describe('the lifecycle operations', () => {
-  it('facts 18: a heartbeat names its action by token or by instance', () => {
+  it('facts 43: a heartbeat names its action by token or by instance', () => {
     model.terminateInstance(A);
     const [action] = model.pendingActions();
     expect(call('RecordLifecycleActionHeartbeat', ON_A)).toEqual({});

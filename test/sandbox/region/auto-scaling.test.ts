@@ -393,7 +393,7 @@ describe('the model', () => {
 });
 
 describe('the activities of a group', () => {
-  it('are those in progress first, though others are newer (facts 37)', async () => {
+  it('are those in progress first, though others are newer (facts 42)', async () => {
     model.createGroup(GROUP, { running: true });
     model.putLifecycleHook({ ...HOOK, heartbeatTimeoutSeconds: 7_200 });
     model.terminateInstance(A);

@@ -386,7 +386,7 @@ describe('draining', () => {
     },
   );
 
-  it('facts 12: a service of one task cannot drain at 50 % and 150 %, for both are rounded to one', async () => {
+  it('facts 37: a service of one task cannot drain at 50 % and 150 %, because both are rounded to one', async () => {
     register(A, B);
     ecs.createService(service({ desiredCount: 1, minimumHealthyPercent: 50, maximumPercent: 150 }));
     await until(100);
@@ -395,7 +395,7 @@ describe('draining', () => {
     expect([on(A), on(B)]).toEqual([['web RUNNING'], []]);
   });
 
-  it('facts 12: without room for the replacements the tasks stay, and the service says why', async () => {
+  it('facts 12, 38: without room for the replacements the tasks stay, and the service says why', async () => {
     register(A);
     ecs.createService(service());
     await until(100);
