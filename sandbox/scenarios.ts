@@ -1,6 +1,6 @@
 import type { GroupSpec } from './region/auto-scaling.ts';
 import { instanceRefresh, rollingUpdate, scaleIn } from './region/deployments.ts';
-import type { ServiceSpec, StandaloneTaskSpec } from './region/ecs.ts';
+import type { ServiceSpec, StandaloneTaskSpec } from './region/ecs/specs.ts';
 import type { Faults } from './region/faults.ts';
 import type { Region } from './region/region.ts';
 

@@ -3,8 +3,8 @@ import type {
   DescribeTargetGroupAttributesOutput,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { AwsError } from './aws-error.ts';
-import type { EcsModel } from './ecs.ts';
-import { targetGroupArn } from './ecs-api.ts';
+import { targetGroupArn } from './ecs/describe.ts';
+import type { EcsModel } from './ecs/model.ts';
 import type { Service } from './service.ts';
 
 /** Elastic Load Balancing's API (v2) over the target groups that the services of ECS name. */

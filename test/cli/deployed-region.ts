@@ -4,7 +4,7 @@ import { main } from '../../cli/program.ts';
 import { captureLogs } from '../../sandbox/logs.ts';
 import type { HookSpec } from '../../sandbox/region/auto-scaling.ts';
 import type { AwsError } from '../../sandbox/region/aws-error.ts';
-import type { ServiceSpec } from '../../sandbox/region/ecs.ts';
+import type { ServiceSpec } from '../../sandbox/region/ecs/specs.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import { playGlobals } from '../../sandbox/region/globals.ts';
 import type { Statement } from '../../sandbox/region/iam.ts';

@@ -10,8 +10,9 @@ import type {
   UpdateTaskProtectionResponse,
 } from '@aws-sdk/client-ecs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { EcsModel, type ServiceSpec } from '../../../sandbox/region/ecs.ts';
-import { ecsService } from '../../../sandbox/region/ecs-api.ts';
+import { ecsService } from '../../../sandbox/region/ecs/api.ts';
+import { EcsModel } from '../../../sandbox/region/ecs/model.ts';
+import type { ServiceSpec } from '../../../sandbox/region/ecs/specs.ts';
 import { Random } from '../../../sandbox/region/random.ts';
 import { VirtualTime } from '../../../sandbox/region/virtual-time.ts';
 import { MODELS } from '../../../sandbox/region/wire/models.ts';

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { EcsModel, type EcsOptions, type ServiceSpec, type StandaloneTaskSpec } from '../../../sandbox/region/ecs.ts';
+import { EcsModel, type EcsOptions } from '../../../sandbox/region/ecs/model.ts';
+import type { ServiceSpec, StandaloneTaskSpec } from '../../../sandbox/region/ecs/specs.ts';
 import type { BusEvent } from '../../../sandbox/region/event-bridge.ts';
 import type { News } from '../../../sandbox/region/happenings.ts';
 import { Random } from '../../../sandbox/region/random.ts';

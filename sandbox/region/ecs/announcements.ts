@@ -1,0 +1,73 @@
+import type { BusEvent } from '../event-bridge.ts';
+import type { Tell } from '../happenings.ts';
+import type { Place } from '../place.ts';
+import { describeInstance, describeTask } from './describe.ts';
+import type { ContainerInstance, Service, Task } from './state.ts';
+
+export interface AnnouncementOptions {
+  readonly nowMs: () => number;
+  readonly place: Place;
+  readonly tell: Tell;
+  /** Puts an event on the default bus. */
+  readonly publish: (event: BusEvent) => void;
+}
+
+/** DescribeServices shows the last hundred events. */
+const SERVICE_EVENTS_KEPT = 100;
+
+/** What ECS says without being asked: events on the bus, messages of services, and what a spectator is told. */
+export class Announcements {
+  readonly #options: AnnouncementOptions;
+
+  constructor(options: AnnouncementOptions) {
+    this.#options = options;
+  }
+
+  tellInstance({ ec2InstanceId, status, agentConnected }: ContainerInstance): void {
+    this.#options.tell({ kind: 'container-instance', instanceId: ec2InstanceId, status, agentConnected });
+  }
+
+  tellTask({ id, instance, group, lastStatus, stop }: Task, killed: boolean): void {
+    this.#options.tell({
+      kind: 'task',
+      taskId: id,
+      instanceId: instance.ec2InstanceId,
+      group,
+      status: lastStatus,
+      ...(stop && { reason: stop.reason }),
+      ...(killed && { killed }),
+    });
+  }
+
+  /** A message of the service scheduler, which DescribeServices shows too. */
+  tellService({ spec, events }: Service, what: string): void {
+    const message = `(service ${spec.name}) ${what}`;
+    events.unshift({ id: this.#options.place.newId(), createdAtMs: this.#options.nowMs(), message });
+    events.splice(SERVICE_EVENTS_KEPT);
+    this.#options.tell({ kind: 'service', service: spec.name, message });
+  }
+
+  /** Facts 4. */
+  publishTask(task: Task): void {
+    task.version += 1;
+    this.#publish('ECS Task State Change', task.arn, describeTask(task));
+  }
+
+  /** Facts 5: when tasks start or stop, when the agent connects or disconnects, on (de)registration. */
+  publishInstance(instance: ContainerInstance): void {
+    instance.version += 1;
+    const detail = { clusterArn: instance.cluster.arn, ...describeInstance(instance) };
+    this.#publish('ECS Container Instance State Change', instance.arn, detail);
+  }
+
+  #publish(detailType: string, resource: string, description: object): void {
+    const detail = withIsoDates({ ...description, updatedAt: new Date(this.#options.nowMs()) });
+    this.#options.publish({ source: 'aws.ecs', 'detail-type': detailType, resources: [resource], detail });
+  }
+}
+
+/** Events write instants as ISO 8601. */
+function withIsoDates(detail: object): object {
+  const entries = Object.entries(detail);
+  return Object.fromEntries(entries.map(([key, value]) => [key, value instanceof Date ? value.toISOString() : value]));
+}

@@ -1,0 +1,33 @@
+import type { AwsError } from '../aws-error.ts';
+import { type Faults, NO_FAULTS } from '../faults.ts';
+import type { Service } from '../service.ts';
+import type { Misfit } from '../wire/shapes.ts';
+import type { EcsModel } from './model.ts';
+import { clusterOperations } from './operations/clusters.ts';
+import { containerInstanceOperations } from './operations/container-instances.ts';
+import { serviceOperations } from './operations/services.ts';
+import { protectionOperations, taskOperations } from './operations/tasks.ts';
+import { invalid } from './requests.ts';
+
+/** ECS's API over the model. */
+export function ecsService(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'> = NO_FAULTS): Service {
+  const operations = {
+    ...clusterOperations(model),
+    ...containerInstanceOperations(model),
+    ...taskOperations(model, faults),
+    ...protectionOperations(model),
+    ...serviceOperations(model),
+  };
+  return { name: 'ecs', operations, refusal };
+}
+
+/** ECS asks for what must not be left out, and names what it takes, in words of its own. */
+function refusal({ kind, member }: Misfit): AwsError | undefined {
+  const words = member.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  const what = words.charAt(0).toUpperCase() + words.slice(1);
+  if (kind === 'required') return invalid(`${what} cannot be empty.`);
+  if (kind === 'enum' && member === 'status') {
+    return invalid('Container instance status should be one of [ACTIVE, DRAINING].');
+  }
+  return undefined;
+}

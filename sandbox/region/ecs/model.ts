@@ -1,0 +1,198 @@
+import type { BusEvent } from '../event-bridge.ts';
+import type { Tell } from '../happenings.ts';
+import type { Place } from '../place.ts';
+import type { Random } from '../random.ts';
+import type { VirtualTime } from '../virtual-time.ts';
+import { Agents } from './agents.ts';
+import { Announcements } from './announcements.ts';
+import { roomiest } from './room.ts';
+import { ServiceScheduler } from './service-scheduler.ts';
+import type { KilledTask, ServiceSpec, StandaloneTaskSpec } from './specs.ts';
+import { type ContainerInstance, EcsState, type Service, type Task } from './state.ts';
+import { stopSecondsOf, TaskLifecycle } from './task-lifecycle.ts';
+import type { ClusterView, InstanceView, Resources, TaskDefinition, TaskView } from './views.ts';
+
+export interface EcsOptions {
+  readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
+  readonly place: Place;
+  readonly random: Random;
+  readonly tell: Tell;
+  /** Puts an event on the default bus. */
+  readonly publish: (event: BusEvent) => void;
+}
+
+const STANDALONE_START_SECONDS = 5;
+/** Protection lasts two hours, unless its duration is given. */
+const PROTECTION_SECONDS = 2 * 60 * 60;
+
+/**
+ * Amazon ECS in virtual time: what the service scheduler, the agents and the load balancers do. The operations of its
+ * API are in api.ts.
+ */
+export class EcsModel {
+  readonly #state: EcsState;
+  readonly #announcements: Announcements;
+  readonly #agents: Agents;
+  readonly #tasks: TaskLifecycle;
+  readonly #scheduler: ServiceScheduler;
+
+  constructor({ time, place, random, tell, publish }: EcsOptions) {
+    const state = new EcsState({ time, place });
+    const announcements = new Announcements({ nowMs: () => time.nowMs(), place, tell, publish });
+    const offerRoom = (instance: ContainerInstance) => this.#scheduler.offerRoom(instance);
+    const serviceChanged = (service: Service) => this.#scheduler.lookSoon(service);
+    const agents = new Agents({ state, announcements, offerRoom });
+    const tasks = new TaskLifecycle({ time, random, state, agents, announcements, serviceChanged, offerRoom });
+    const isProtected = (task: Task) => this.protectedUntilMs(task) !== undefined;
+    this.#scheduler = new ServiceScheduler({ time, tasks, announcements, isProtected });
+    this.#state = state;
+    this.#announcements = announcements;
+    this.#agents = agents;
+    this.#tasks = tasks;
+  }
+
+  // --- The world: what operators, agents and EC2 do -------------------------------------------------------------------
+
+  createCluster(name: string): void {
+    this.#state.createCluster(name);
+  }
+
+  /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */
+  registerInstance(instance: Resources & { readonly cluster: string; readonly ec2InstanceId: string }): string {
+    const { cluster, ec2InstanceId, memoryMiB, cpuUnits } = instance;
+    return this.#agents.register(this.#state.cluster(cluster), ec2InstanceId, { memoryMiB, cpuUnits });
+  }
+
+  /**
+   * The agent lost its state and registers anew. The old registration stays ACTIVE and disconnected, with its tasks
+   * (facts 14).
+   */
+  reRegisterAgent(ec2InstanceId: string): string {
+    const old = this.#state.newestRegistration(ec2InstanceId);
+    this.#agents.connect(old, false);
+    return this.#agents.register(old.cluster, ec2InstanceId, old.capacity);
+  }
+
+  /** Facts 15: an agent's connection comes and goes; its tasks go on. */
+  setAgentConnected(ec2InstanceId: string, connected: boolean): void {
+    this.#agents.connect(this.#state.newestRegistration(ec2InstanceId), connected);
+  }
+
+  createService(spec: ServiceSpec): void {
+    this.#scheduler.begin(this.#state.createService(spec));
+  }
+
+  updateService(cluster: string, name: string, { desiredCount }: { readonly desiredCount: number }): void {
+    const service = this.#state.service(cluster, name);
+    service.desiredCount = desiredCount;
+    this.#scheduler.lookSoon(service);
+  }
+
+  /** @throws Error if there is no room for it. */
+  runTask(spec: StandaloneTaskSpec): void {
+    const { name, startedBy, ec2InstanceId, runsForSeconds } = spec;
+    const hosts = ec2InstanceId
+      ? [this.#state.newestRegistration(ec2InstanceId)]
+      : this.#state.cluster(spec.cluster).registered;
+    const host = roomiest(hosts, spec);
+    if (!host) throw new Error(`No container instance of cluster ${spec.cluster} has room for the task ${name}.`);
+    const definition = this.#state.define(spec);
+    const stopSeconds = stopSecondsOf(spec);
+    const launch = { service: undefined, group: `family:${name}`, startedBy, definition, stopSeconds, runsForSeconds };
+    this.#tasks.start(host, launch, STANDALONE_START_SECONDS);
+  }
+
+  /** EC2 terminates the instance: it is deregistered (facts 15), and what had not stopped on it is killed. */
+  terminateInstance(ec2InstanceId: string): readonly KilledTask[] {
+    const gone = this.#state.registrationsOf(ec2InstanceId).filter(({ status }) => status !== 'INACTIVE');
+    const killed = gone.flatMap((instance) => [...instance.holding]);
+    const victims = killed.map(({ arn, group, lastStatus }) => ({ arn, group, lastStatus, ec2InstanceId }));
+    for (const instance of gone) this.#agents.deregister(instance);
+    for (const task of killed) this.#tasks.kill(task);
+    return victims;
+  }
+
+  // --- What there is to see -------------------------------------------------------------------------------------------
+
+  /** All clusters, by name. */
+  get clusters(): ReadonlyMap<string, ClusterView> {
+    return this.#state.clusters;
+  }
+
+  /**
+   * What running tasks reserve of what the instances have: CloudWatch's MemoryReservation and CPUReservation (ECS
+   * developer guide, "available metrics"). A task that is still starting is in neither.
+   */
+  reservation(cluster: string): { readonly memoryPercent: number; readonly cpuPercent: number } {
+    const { reserved, capacity } = this.#state.cluster(cluster);
+    return {
+      memoryPercent: percentOf(reserved.memoryMiB, capacity.memoryMiB),
+      cpuPercent: percentOf(reserved.cpuUnits, capacity.cpuUnits),
+    };
+  }
+
+  /** How many tasks are on the instance as the API counts them, and how many really (facts 13). */
+  accountOf(ec2InstanceId: string): { readonly counted: number; readonly holding: number } {
+    const account = { counted: 0, holding: 0 };
+    for (const { tally, holding } of this.#state.registrationsOf(ec2InstanceId)) {
+      account.counted += tally.running + tally.pending;
+      account.holding += holding.size;
+    }
+    return account;
+  }
+
+  /** By all services behind a load balancer, so far. */
+  requestsLost(): number {
+    return this.#state.loadBalancers.reduce((sum, loadBalancer) => sum + loadBalancer.requestsLost(), 0);
+  }
+
+  /** The container instances of an EC2 instance, in every cluster and state, the newest last. */
+  registrationsOf(ec2InstanceId: string): readonly InstanceView[] {
+    return this.#state.registrationsOf(ec2InstanceId);
+  }
+
+  /** The revisions of a family, in order. */
+  revisionsOf(family: string): readonly TaskDefinition[] {
+    return this.#state.revisionsOf(family);
+  }
+
+  /** Epoch milliseconds. */
+  nowMs(): number {
+    return this.#state.nowMs();
+  }
+
+  arnOf(type: string, name: string): string {
+    return this.#state.arnOf(type, name);
+  }
+
+  // --- What the API changes -------------------------------------------------------------------------------------------
+
+  setInstanceStatus({ id, cluster }: InstanceView, status: 'ACTIVE' | 'DRAINING'): void {
+    const instance = this.#state.instance(cluster.name, id);
+    instance.status = status;
+    this.#announcements.tellInstance(instance); // Facts 5: no event.
+    this.#scheduler.statusChanged(instance);
+  }
+
+  /** Stops a task because somebody asks for it. */
+  stopTask({ id, instance }: TaskView, reason: string): void {
+    this.#tasks.stop(this.#state.task(instance.cluster.name, id), { code: 'UserInitiated', reason });
+  }
+
+  /** Until when a task is spared when its service scales in or is deployed; undefined if it is not (facts 16). */
+  protectedUntilMs({ service, protectedUntilMs = 0 }: TaskView): number | undefined {
+    const renewedMs = service?.spec.protectedFromScaleIn ? this.nowMs() + PROTECTION_SECONDS * 1000 : 0;
+    const untilMs = Math.max(protectedUntilMs, renewedMs);
+    return untilMs > this.nowMs() ? untilMs : undefined;
+  }
+
+  /** Protects a task for so long, or no longer. */
+  setTaskProtection({ id, instance }: TaskView, enabled: boolean, seconds = PROTECTION_SECONDS): void {
+    const task = this.#state.task(instance.cluster.name, id);
+    task.protectedUntilMs = enabled ? this.nowMs() + seconds * 1000 : undefined;
+  }
+}
+
+function percentOf(part: number, whole: number): number {
+  return whole === 0 ? 0 : (100 * part) / whole;
+}

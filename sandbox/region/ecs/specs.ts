@@ -1,0 +1,47 @@
+/** What is run on the model, in the words of whoever sets a scenario up. */
+
+interface Size {
+  readonly memoryMiB: number;
+  readonly cpuUnits: number;
+}
+
+/** A service to keep running: replicas spread over the instances, or a daemon on each. */
+export interface ServiceSpec extends Size {
+  readonly cluster: string;
+  readonly name: string;
+  readonly strategy: 'REPLICA' | 'DAEMON';
+  /** Of replicas; daemons go by the instances. */
+  readonly desiredCount: number;
+  readonly minimumHealthyPercent: number;
+  readonly maximumPercent: number;
+  /** From PROVISIONING to RUNNING, give or take a tenth. */
+  readonly startSeconds: number;
+  /** From SIGTERM to SIGKILL. */
+  readonly stopTimeoutSeconds: number;
+  /** How long its tasks take to end after SIGTERM, if SIGKILL does not come first. Default: a third of the timeout. */
+  readonly stopsAfterSeconds?: number;
+  /** A fault: not even SIGKILL ends its tasks. */
+  readonly neverStops?: boolean;
+  readonly loadBalancer?: { readonly deregistrationDelaySeconds: number; readonly requestsPerSecond: number };
+  /** Its tasks ask for protection from scale-in, and renew it all the time. */
+  readonly protectedFromScaleIn?: boolean;
+}
+
+/** A task of no service, which ends by itself. */
+export interface StandaloneTaskSpec extends Size {
+  readonly cluster: string;
+  readonly name: string;
+  /** Where to run it; without it, where most memory is free. */
+  readonly ec2InstanceId?: string;
+  readonly runsForSeconds: number;
+  readonly stopTimeoutSeconds: number;
+  readonly startedBy?: string;
+}
+
+/** A task whose instance was terminated before it had stopped. */
+export interface KilledTask {
+  readonly arn: string;
+  readonly group: string;
+  readonly lastStatus: string;
+  readonly ec2InstanceId: string;
+}

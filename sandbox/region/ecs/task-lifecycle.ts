@@ -1,0 +1,137 @@
+import type { Random } from '../random.ts';
+import type { VirtualTime } from '../virtual-time.ts';
+import type { Agents } from './agents.ts';
+import type { Announcements } from './announcements.ts';
+import type { ServiceSpec } from './specs.ts';
+import type { ContainerInstance, EcsState, Launch, Service, Stage, Task } from './state.ts';
+import type { Stop, TaskStatus } from './views.ts';
+
+export interface TaskLifecycleOptions {
+  readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
+  readonly random: Random;
+  readonly state: EcsState;
+  readonly agents: Agents;
+  readonly announcements: Announcements;
+  /** Tells the scheduler that something changed for the service. */
+  readonly serviceChanged: (service: Service) => void;
+  /** Tells the scheduler that there may be room on the instance. */
+  readonly offerRoom: (instance: ContainerInstance) => void;
+}
+
+/** Detaching what a task held, network and volumes. */
+const DEPROVISIONING_SECONDS = 2;
+/** Stopped tasks stay listed for about an hour (facts 13). */
+const STOPPED_TASKS_LISTED_SECONDS = 3_600;
+
+/** The way of a task through its statuses (facts 13). */
+export class TaskLifecycle {
+  readonly #options: TaskLifecycleOptions;
+
+  constructor(options: TaskLifecycleOptions) {
+    this.#options = options;
+  }
+
+  start(instance: ContainerInstance, launch: Launch, startSeconds: number): void {
+    const { state, announcements, random } = this.#options;
+    const task = state.addTask(instance, launch);
+    announcements.publishInstance(instance);
+    const isTarget = launch.service?.loadBalancer !== undefined;
+    this.#send(task, startingRoute(startSeconds * random.between(0.9, 1.1), isTarget));
+  }
+
+  /** Facts 13: the task leaves every count now, and its instance much later. */
+  stop(task: Task, stop: Stop, stopSeconds = task.stopSeconds): void {
+    if (task.desiredStatus === 'STOPPED') return;
+    const { agents, announcements } = this.#options;
+    this.#dismiss(task, stop);
+    announcements.publishInstance(task.instance);
+    agents.deliver(task.instance, () => this.#send(task, stoppingRoute(task, stopSeconds)));
+  }
+
+  /** The task's host is gone, and with it the agent that would tell more of the task. */
+  kill(task: Task): void {
+    this.#dismiss(task, {
+      code: 'TerminationNotice',
+      reason: `Host EC2 (instance ${task.instance.ec2InstanceId}) terminated.`,
+    });
+    task.service?.loadBalancer?.kill(task.id);
+    this.#become(task, 'STOPPED', true);
+  }
+
+  #dismiss(task: Task, stop: Stop): void {
+    const { state, serviceChanged } = this.#options;
+    if (state.dismiss(task, stop) && task.service) serviceChanged(task.service);
+  }
+
+  /** Sends a task through the stages of a route, whatever it was on before. */
+  #send(task: Task, route: readonly Stage[]): void {
+    const [stage, ...later] = route;
+    if (!stage) return;
+    const [status, seconds] = stage;
+    task.route = later;
+    this.#become(task, status);
+    if (later.length === 0 || seconds === Number.POSITIVE_INFINITY) return;
+    this.#options.time.after(seconds, () => {
+      const goOn = () => task.route === later && this.#send(task, later);
+      this.#options.agents.deliver(task.instance, goOn);
+    });
+  }
+
+  #become(task: Task, status: TaskStatus, killed = false): void {
+    const { state, announcements, serviceChanged } = this.#options;
+    state.setStatus(task, status);
+    const { service } = task;
+    if (status === 'RUNNING') this.#hasStarted(task);
+    if (status === 'DEACTIVATING') service?.loadBalancer?.deregister(task.id);
+    announcements.tellTask(task, killed);
+    announcements.publishTask(task);
+    if (status === 'STOPPED') this.#hasStopped(task);
+    if (service) serviceChanged(service);
+  }
+
+  #hasStarted(task: Task): void {
+    const { time, agents } = this.#options;
+    task.service?.loadBalancer?.register(task.id);
+    if (task.runsForSeconds === Number.POSITIVE_INFINITY) return;
+    const exit: Stop = { code: 'EssentialContainerExited', reason: 'Essential container in task exited' };
+    time.after(task.runsForSeconds, () => agents.deliver(task.instance, () => this.stop(task, exit, 0)));
+  }
+
+  #hasStopped(task: Task): void {
+    const { time, state, announcements, offerRoom } = this.#options;
+    const { instance, service } = task;
+    service?.loadBalancer?.release(task.id);
+    state.release(task);
+    time.after(STOPPED_TASKS_LISTED_SECONDS, () => state.forget(task));
+    if (instance.status === 'INACTIVE') return;
+    announcements.publishInstance(instance);
+    offerRoom(instance);
+  }
+}
+
+/** How long a task takes to end after SIGTERM: SIGKILL comes at the timeout. */
+export function stopSecondsOf(spec: Partial<ServiceSpec> & { readonly stopTimeoutSeconds: number }): number {
+  if (spec.neverStops) return Number.POSITIVE_INFINITY;
+  return Math.min(spec.stopsAfterSeconds ?? spec.stopTimeoutSeconds / 3, spec.stopTimeoutSeconds);
+}
+
+/** Facts 13: a task behind a load balancer becomes its target before it is RUNNING. */
+function startingRoute(seconds: number, isTarget: boolean): readonly Stage[] {
+  const activating: Stage[] = isTarget ? [['ACTIVATING', seconds * 0.3]] : [];
+  const pendingSeconds = seconds * (isTarget ? 0.6 : 0.9);
+  return [['PROVISIONING', seconds * 0.1], ['PENDING', pendingSeconds], ...activating, ['RUNNING', 0]];
+}
+
+/** Facts 13: serving until the load balancer lets go, then SIGTERM; what never ran just goes. */
+function stoppingRoute(task: Task, stopSeconds: number): readonly Stage[] {
+  const { lastStatus, service } = task;
+  const end: Stage[] = [
+    ['DEPROVISIONING', DEPROVISIONING_SECONDS],
+    ['STOPPED', 0],
+  ];
+  if (lastStatus === 'PROVISIONING' || lastStatus === 'PENDING') return end;
+  const delaySeconds = service?.spec.loadBalancer?.deregistrationDelaySeconds;
+  const isTarget = lastStatus === 'RUNNING' && delaySeconds !== undefined;
+  const deactivating: Stage[] = isTarget ? [['DEACTIVATING', delaySeconds]] : [];
+  return [...deactivating, ['STOPPING', stopSeconds], ...end];
+}

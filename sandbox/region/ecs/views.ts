@@ -1,0 +1,118 @@
+import type { ServiceSpec } from './specs.ts';
+
+/** The state as it is seen from outside of this folder: it can be read, and not be changed. */
+
+/** Memory and CPU, of an instance or of a task. */
+export interface Resources {
+  readonly memoryMiB: number;
+  readonly cpuUnits: number;
+}
+
+/** Facts 13, the counting trap: only tasks whose desired status is RUNNING are counted, so tasks that leave are not. */
+export interface Tally {
+  /** Tasks that are RUNNING. */
+  readonly running: number;
+  /** Tasks that are not RUNNING yet. */
+  readonly pending: number;
+}
+
+export interface ClusterView {
+  readonly name: string;
+  readonly arn: string;
+  /** By id, INACTIVE ones too. */
+  readonly instances: ReadonlyMap<string, InstanceView>;
+  /** The instances that are not INACTIVE. */
+  readonly registered: ReadonlySet<InstanceView>;
+  readonly services: ReadonlyMap<string, ServiceView>;
+  /** The tasks that are listed, by id. */
+  readonly tasks: ReadonlyMap<string, TaskView>;
+  readonly tally: Tally;
+}
+
+export interface InstanceView {
+  readonly id: string;
+  readonly arn: string;
+  readonly ec2InstanceId: string;
+  readonly cluster: ClusterView;
+  readonly capacity: Resources;
+  /** By tasks that have not stopped. */
+  readonly reserved: Resources;
+  readonly registeredAtMs: number;
+  /** The tasks that are listed. */
+  readonly tasks: ReadonlySet<TaskView>;
+  /** The tasks that have not stopped. */
+  readonly holding: ReadonlySet<TaskView>;
+  readonly tally: Tally;
+  readonly status: 'ACTIVE' | 'DRAINING' | 'INACTIVE';
+  readonly agentConnected: boolean;
+  readonly version: number;
+}
+
+export interface ServiceView {
+  readonly arn: string;
+  readonly deploymentId: string;
+  readonly spec: ServiceSpec;
+  readonly cluster: ClusterView;
+  readonly definition: TaskDefinition;
+  readonly createdAtMs: number;
+  /** The tasks that are listed. */
+  readonly tasks: ReadonlySet<TaskView>;
+  readonly tally: Tally;
+  /** The newest first. */
+  readonly events: readonly ServiceEvent[];
+  readonly desiredCount: number;
+  /** How many tasks have not stopped. */
+  readonly holding: number;
+}
+
+export interface ServiceEvent {
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly message: string;
+}
+
+export interface TaskDefinition extends Resources {
+  readonly arn: string;
+  readonly family: string;
+  readonly revision: number;
+  readonly stopTimeoutSeconds: number;
+  readonly registeredAtMs: number;
+}
+
+/** Facts 13, in their order. */
+export type TaskStatus =
+  | 'PROVISIONING'
+  | 'PENDING'
+  | 'ACTIVATING'
+  | 'RUNNING'
+  | 'DEACTIVATING'
+  | 'STOPPING'
+  | 'DEPROVISIONING'
+  | 'STOPPED';
+
+export interface TaskView {
+  readonly id: string;
+  readonly arn: string;
+  readonly instance: InstanceView;
+  readonly service: ServiceView | undefined;
+  readonly group: string;
+  readonly startedBy: string | undefined;
+  readonly definition: TaskDefinition;
+  readonly createdAtMs: number;
+  readonly lastStatus: TaskStatus;
+  readonly desiredStatus: 'RUNNING' | 'STOPPED';
+  readonly version: number;
+  readonly startedAtMs: number | undefined;
+  readonly stoppingAtMs: number | undefined;
+  readonly executionStoppedAtMs: number | undefined;
+  readonly stoppedAtMs: number | undefined;
+  /** Scale-in protection that somebody has given it. */
+  readonly protectedUntilMs: number | undefined;
+  readonly stop: Stop | undefined;
+}
+
+/** Why a task stops. */
+export interface Stop {
+  readonly code: 'EssentialContainerExited' | 'ServiceSchedulerInitiated' | 'TerminationNotice' | 'UserInitiated';
+  readonly reason: string;
+}
