@@ -2,12 +2,12 @@ import type { AwsError } from '../aws-error.ts';
 import { type Faults, NO_FAULTS } from '../faults.ts';
 import type { Service } from '../service.ts';
 import type { Misfit } from '../wire/shapes.ts';
+import { invalid } from './errors.ts';
 import type { EcsModel } from './model.ts';
 import { clusterOperations } from './operations/clusters.ts';
 import { containerInstanceOperations } from './operations/container-instances.ts';
 import { serviceOperations } from './operations/services.ts';
 import { protectionOperations, taskOperations } from './operations/tasks.ts';
-import { invalid } from './requests.ts';
 
 /** ECS's API over the model. */
 export function ecsService(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'> = NO_FAULTS): Service {

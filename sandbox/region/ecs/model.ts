@@ -161,6 +161,11 @@ export class EcsModel {
     return this.#state.nowMs();
   }
 
+  /** The Region and the account that its ARNs say. */
+  get place(): Pick<Place, 'region' | 'account'> {
+    return this.#state.place;
+  }
+
   arnOf(type: string, name: string): string {
     return this.#state.arnOf(type, name);
   }

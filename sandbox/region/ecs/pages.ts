@@ -1,4 +1,4 @@
-import { invalid } from './requests.ts';
+import { invalid } from './errors.ts';
 
 const LARGEST_PAGE = 100;
 const TOKEN_MARK = 'after ';
@@ -33,6 +33,6 @@ function tokenOf(key: string): string {
 
 function keyIn(token: string): string {
   const text = Buffer.from(token, 'base64').toString();
-  if (!text.startsWith(TOKEN_MARK)) throw invalid('Invalid token.');
+  if (!text.startsWith(TOKEN_MARK)) throw invalid(`Invalid token ${token}`); // facts 58
   return text.slice(TOKEN_MARK.length);
 }

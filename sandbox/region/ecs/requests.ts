@@ -1,39 +1,48 @@
 import type { Failure } from '@aws-sdk/client-ecs';
 import { AwsError } from '../aws-error.ts';
+import { type Kind, named } from './arns.ts';
+import { invalid } from './errors.ts';
 import type { EcsModel } from './model.ts';
-import type { ClusterView, InstanceView, ServiceView, TaskView } from './views.ts';
+import type { ClusterView, InstanceView, ServiceView, TaskDefinition, TaskView } from './views.ts';
 
-/** What requests name: clusters, container instances, tasks and services, by name or ARN. */
+/** What requests name: clusters and what is in them, by name or ARN. */
 
 /** The most that one call describes (facts 13, 14; ECS API reference). */
 export const DESCRIBED_AT_ONCE = 100;
 
 /** @throws AwsError if there is no such cluster. */
 export function clusterIn(model: EcsModel, name = 'default'): ClusterView {
-  const cluster = model.clusters.get(idOf(name));
+  const cluster = model.clusters.get(named('cluster', name, model.place).id);
   if (!cluster) throw new AwsError('ClusterNotFoundException', 'Cluster not found.');
   return cluster;
 }
 
 /** @throws AwsError if there is no such container instance. */
-export function instanceIn(cluster: ClusterView, name: string): InstanceView {
-  const instance = cluster.instances.get(idIn(cluster, name));
+export function instanceIn(model: EcsModel, cluster: ClusterView, name: string): InstanceView {
+  const instance = cluster.instances.get(idIn(model, cluster, 'container-instance', name));
   if (!instance) throw invalid('The referenced container instance was not found.');
   return instance;
 }
 
 /** @throws AwsError if there is no such service. */
-export function serviceIn(cluster: ClusterView, name: string): ServiceView {
-  const service = cluster.services.get(idIn(cluster, name));
+export function serviceIn(model: EcsModel, cluster: ClusterView, name: string): ServiceView {
+  const service = cluster.services.get(idIn(model, cluster, 'service', name));
   if (!service) throw new AwsError('ServiceNotFoundException', 'Service not found.');
   return service;
 }
 
 /** @throws AwsError if there is no such task. */
-export function taskIn(cluster: ClusterView, name: string): TaskView {
-  const task = cluster.tasks.get(idIn(cluster, name));
+export function taskIn(model: EcsModel, cluster: ClusterView, name: string): TaskView {
+  const task = cluster.tasks.get(idIn(model, cluster, 'task', name));
   if (!task) throw invalid('The referenced task was not found.');
   return task;
+}
+
+/** The revision that is named, or the latest of the family; undefined if there is none. */
+export function definitionIn(model: EcsModel, name: string): TaskDefinition | undefined {
+  const [family = '', revision] = named('task-definition', name, model.place).id.split(':');
+  const revisions = model.revisionsOf(family);
+  return revision === undefined ? revisions.at(-1) : revisions[Number(revision) - 1];
 }
 
 /** What a request names, each once; what does not exist is a failure inside a 200. */
@@ -43,6 +52,7 @@ export interface Picked<T> {
 }
 
 export function pickClusters(model: EcsModel, names: readonly string[]): Picked<ClusterView> {
+  const idOf = (name: string) => named('cluster', name, model.place).id;
   return pick('Clusters', names, DESCRIBED_AT_ONCE, {
     find: (name) => model.clusters.get(idOf(name)),
     arnOf: (name) => model.arnOf('cluster', idOf(name)),
@@ -55,10 +65,8 @@ export function pickInstances(
   names: readonly string[] | undefined,
   most: number,
 ): Picked<InstanceView> {
-  return pick('Container instances', names, most, {
-    find: (name) => cluster.instances.get(idIn(cluster, name)),
-    arnOf: (name) => model.arnOf('container-instance', `${cluster.name}/${idOf(name)}`),
-  });
+  const found = inCluster(model, cluster, 'container-instance', cluster.instances);
+  return pick('Container instances', names, most, found);
 }
 
 export function pickTasks(
@@ -67,10 +75,7 @@ export function pickTasks(
   names: readonly string[] | undefined,
   most = DESCRIBED_AT_ONCE,
 ): Picked<TaskView> {
-  return pick('Tasks', names, most, {
-    find: (name) => cluster.tasks.get(idIn(cluster, name)),
-    arnOf: (name) => model.arnOf('task', `${cluster.name}/${idOf(name)}`),
-  });
+  return pick('Tasks', names, most, inCluster(model, cluster, 'task', cluster.tasks));
 }
 
 export function pickServices(
@@ -79,17 +84,28 @@ export function pickServices(
   names: readonly string[] | undefined,
   most: number,
 ): Picked<ServiceView> {
-  return pick('Services', names, most, {
-    find: (name) => cluster.services.get(idIn(cluster, name)),
-    arnOf: (name) => model.arnOf('service', `${cluster.name}/${idOf(name)}`),
-  });
+  return pick('Services', names, most, inCluster(model, cluster, 'service', cluster.services));
 }
 
-function pick<T>(
+interface Lookup<T> {
+  readonly find: (name: string) => T | undefined;
+  /** The ARN under which a failure names what does not exist. */
+  readonly arnOf: (name: string) => string;
+}
+
+function inCluster<T>(model: EcsModel, cluster: ClusterView, kind: Kind, items: ReadonlyMap<string, T>): Lookup<T> {
+  const idOf = (name: string) => idIn(model, cluster, kind, name);
+  return {
+    find: (name) => items.get(idOf(name)),
+    arnOf: (name) => model.arnOf(kind, `${cluster.name}/${idOf(name)}`),
+  };
+}
+
+export function pick<T>(
   what: string,
   names: readonly string[] | undefined,
   most: number,
-  { find, arnOf }: { readonly find: (name: string) => T | undefined; readonly arnOf: (name: string) => string },
+  { find, arnOf }: Lookup<T>,
 ): Picked<T> {
   if (!names?.length) throw invalid(`${what} cannot be empty.`);
   if (names.length > most) throw invalid(`${what} can have at most ${most} items.`);
@@ -100,22 +116,13 @@ function pick<T>(
   };
 }
 
-/** The last part of an ARN, which ECS takes in its place. */
-export function idOf(arn: string): string {
-  return arn.slice(arn.lastIndexOf('/') + 1);
-}
-
 /** @throws AwsError if the ARN is of another cluster. */
-function idIn({ name }: ClusterView, arn: string): string {
-  const [, cluster, id] = arn.split('/');
-  if (id !== undefined && cluster !== name) {
-    throw invalid(`Identifier is for cluster ${cluster}. Your cluster is ${name}`);
+function idIn({ place }: EcsModel, { name }: ClusterView, kind: Kind, text: string): string {
+  const { cluster, id } = named(kind, text, place);
+  if (cluster !== undefined && cluster !== name) {
+    throw invalid(`Invalid identifier: Identifier is for cluster ${cluster}. Your cluster is ${name}`);
   }
-  return idOf(arn);
-}
-
-export function invalid(message: string): AwsError {
-  return new AwsError('InvalidParameterException', message);
+  return id;
 }
 
 export function arnsOf(items: readonly { readonly arn: string }[]): string[] {

@@ -340,8 +340,12 @@ export class EcsState {
   }
 
   arnOf(type: string, name: string): string {
-    const { region, account } = this.#options.place;
+    const { region, account } = this.place;
     return `arn:aws:ecs:${region}:${account}:${type}/${name}`;
+  }
+
+  get place(): Place {
+    return this.#options.place;
   }
 
   /** Epoch milliseconds. */

@@ -129,6 +129,68 @@ describe('clusters in the ECS API', () => {
   });
 });
 
+describe('ARNs in the ECS API', () => {
+  /** An ARN like the task's or another's, of somewhere or something else. */
+  const elsewhere = (arn: string, part: string, by: string) => arn.replace(part, by);
+
+  it('facts 57: of another Region are refused, and stop no task of this one', async () => {
+    ecs.runTask(job);
+    await until(100);
+    const [task = ''] = list('ListTasks');
+    expect(() => ask('StopTask', { task: elsewhere(task, 'eu-west-1', 'us-east-1') })).toThrow(
+      expect.objectContaining({ code: 'InvalidParameterException', message: 'Invalid Region in ARN' }),
+    );
+    expect(() => ask('StopTask', { task, cluster: `${ARN}:cluster/prod`.replace('eu-west-1', 'us-east-1') })).toThrow(
+      'Invalid Region in ARN',
+    );
+    expect(list('ListTasks')).toEqual([task]);
+  });
+
+  it('facts 57: of another account are refused, and stop no task of this one', async () => {
+    ecs.runTask(job);
+    await until(100);
+    const [task = ''] = list('ListTasks');
+    expect(() => ask('StopTask', { task: elsewhere(task, '123456789012', '210987654321') })).toThrow(
+      expect.objectContaining({ code: 'InvalidParameterException' }),
+    );
+    expect(list('ListTasks')).toEqual([task]);
+  });
+
+  it.each([
+    ['a cluster', 'ListTasks', 'cluster', 'service/prod'],
+    ['a task', 'StopTask', 'task', 'service/prod/web'],
+    ['a container instance', 'ListTasks', 'containerInstance', 'task/prod/0123'],
+    ['a service', 'ListTasks', 'serviceName', 'cluster/web'],
+    ['a task definition', 'DescribeTaskDefinition', 'taskDefinition', 'service/web'],
+  ])('facts 57: of another kind are refused in the place of %s', (_, operation, field, resource) => {
+    ecs.createService(service());
+    expect(() => ask(operation, { [field]: `${ARN}:${resource}` })).toThrow(
+      expect.objectContaining({
+        code: 'InvalidParameterException',
+        message: `Invalid identifier: Unexpected resource type ${resource.split('/')[0]}`,
+      }),
+    );
+    expect(() => ask(operation, { [field]: 'arn:aws:ec2:eu-west-1:123456789012:instance/i-1' })).toThrow(
+      expect.objectContaining({ code: 'InvalidParameterException' }),
+    );
+  });
+
+  it('are refused in a list as they are alone', () => {
+    const foreign = arnOfA.replace('eu-west-1', 'us-east-1');
+    expect(() => update([arnOfA, foreign], 'DRAINING')).toThrow('Invalid Region in ARN');
+    expect(list('ListContainerInstances', { status: 'ACTIVE' })).toEqual([arnOfA]);
+    expect(() => ask('DescribeClusters', { clusters: [`${ARN}:cluster/prod`.replace('eu-west', 'us-west')] })).toThrow(
+      'Invalid Region in ARN',
+    );
+  });
+
+  it('of the old format, without a cluster, are taken', () => {
+    const old = arnOfA.replace('/prod/', '/');
+    expect(list('ListTasks', { containerInstance: old })).toEqual([]);
+    expect(update([old], 'DRAINING').containerInstances).toMatchObject([{ containerInstanceArn: arnOfA }]);
+  });
+});
+
 describe('container instances in the ECS API', () => {
   it('facts 14: the filter on the EC2 id finds one instance, in this cluster only', () => {
     ecs.createCluster('test');
@@ -181,7 +243,9 @@ describe('container instances in the ECS API', () => {
     const invalid = expect.objectContaining({ code: 'InvalidParameterException' });
     expect(() => ask('ListContainerInstances', { maxResults: 101 })).toThrow(invalid);
     expect(() => ask('ListContainerInstances', { maxResults: 0 })).toThrow(invalid);
-    expect(() => ask('ListContainerInstances', { nextToken: 'nonsense' })).toThrow(invalid);
+    expect(() => ask('ListContainerInstances', { nextToken: 'nonsense' })).toThrow(
+      expect.objectContaining({ code: 'InvalidParameterException', message: 'Invalid token nonsense' }),
+    );
   });
 
   it('go on after the last page’s last item, whatever came and went since', () => {

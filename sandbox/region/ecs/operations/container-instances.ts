@@ -8,9 +8,10 @@ import type {
 } from '@aws-sdk/client-ecs';
 import type { Operations } from '../../service.ts';
 import { describeInstance } from '../describe.ts';
+import { invalid } from '../errors.ts';
 import type { EcsModel } from '../model.ts';
 import { paged } from '../pages.ts';
-import { arnsOf, clusterIn, DESCRIBED_AT_ONCE, invalid, parted, pickInstances } from '../requests.ts';
+import { arnsOf, clusterIn, DESCRIBED_AT_ONCE, parted, pickInstances } from '../requests.ts';
 
 /** Facts 11. */
 const INSTANCES_UPDATED_AT_ONCE = 10;

@@ -11,7 +11,7 @@ import type { Operations } from '../../service.ts';
 import { describeService, describeTaskDefinition } from '../describe.ts';
 import type { EcsModel } from '../model.ts';
 import { paged } from '../pages.ts';
-import { arnsOf, clusterIn, idOf, pickServices } from '../requests.ts';
+import { arnsOf, clusterIn, definitionIn, pickServices } from '../requests.ts';
 
 const SERVICES_DESCRIBED_AT_ONCE = 10;
 const USUAL_PAGE_OF_SERVICES = 10;
@@ -35,9 +35,7 @@ export function serviceOperations(model: EcsModel): Operations {
     },
 
     DescribeTaskDefinition: (input: DescribeTaskDefinitionRequest): DescribeTaskDefinitionResponse => {
-      const [family = '', revision] = idOf(input.taskDefinition ?? '').split(':');
-      const revisions = model.revisionsOf(family);
-      const definition = revision === undefined ? revisions.at(-1) : revisions[Number(revision) - 1];
+      const definition = definitionIn(model, input.taskDefinition ?? '');
       if (!definition) throw new AwsError('ClientException', 'Unable to describe task definition.');
       return { taskDefinition: describeTaskDefinition(definition), tags: [] };
     },

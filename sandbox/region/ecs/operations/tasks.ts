@@ -14,9 +14,10 @@ import type {
 import type { Faults } from '../../faults.ts';
 import type { Operations } from '../../service.ts';
 import { describeTask } from '../describe.ts';
+import { invalid } from '../errors.ts';
 import type { EcsModel } from '../model.ts';
 import { paged } from '../pages.ts';
-import { arnsOf, clusterIn, instanceIn, invalid, parted, pickTasks, serviceIn, taskIn } from '../requests.ts';
+import { arnsOf, clusterIn, instanceIn, parted, pickTasks, serviceIn, taskIn } from '../requests.ts';
 import type { ClusterView, TaskView } from '../views.ts';
 
 const PROTECTED_AT_ONCE = 10;
@@ -30,7 +31,7 @@ export function taskOperations(model: EcsModel, faults: Pick<Faults, 'listLagSec
       // Facts 13: the default hides the tasks that are leaving.
       const desiredStatus = input.desiredStatus ?? 'RUNNING';
       const listedAsOfMs = model.nowMs() - faults.listLagSeconds * 1000;
-      const matching = narrowest(cluster, input).filter(
+      const matching = narrowest(model, cluster, input).filter(
         (task) =>
           task.createdAtMs <= listedAsOfMs &&
           (task.stoppingAtMs !== undefined && task.stoppingAtMs <= listedAsOfMs ? 'STOPPED' : 'RUNNING') ===
@@ -50,7 +51,7 @@ export function taskOperations(model: EcsModel, faults: Pick<Faults, 'listLagSec
     },
 
     StopTask: (input: StopTaskRequest): StopTaskResponse => {
-      const task = taskIn(clusterIn(model, input.cluster), input.task ?? '');
+      const task = taskIn(model, clusterIn(model, input.cluster), input.task ?? '');
       model.stopTask(task, input.reason ?? 'Task stopped by user');
       return { task: describeTask(task) };
     },
@@ -87,9 +88,13 @@ export function protectionOperations(model: EcsModel): Operations {
 }
 
 /** The listed tasks of the smallest index that the request names. */
-function narrowest(cluster: ClusterView, { serviceName, containerInstance }: ListTasksRequest): TaskView[] {
-  const instance = containerInstance === undefined ? undefined : instanceIn(cluster, containerInstance);
-  const service = serviceName === undefined ? undefined : serviceIn(cluster, serviceName);
+function narrowest(
+  model: EcsModel,
+  cluster: ClusterView,
+  { serviceName, containerInstance }: ListTasksRequest,
+): TaskView[] {
+  const instance = containerInstance === undefined ? undefined : instanceIn(model, cluster, containerInstance);
+  const service = serviceName === undefined ? undefined : serviceIn(model, cluster, serviceName);
   if (!instance) return [...(service?.tasks ?? cluster.tasks.values())];
   return [...instance.tasks].filter((task) => !service || task.service === service);
 }
