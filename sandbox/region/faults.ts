@@ -25,7 +25,7 @@ export interface Faults {
   readonly lostAnswers: number;
   /** Every call takes up to so much longer. */
   readonly slownessSeconds: number;
-  /** What ListTasks lists is how things were so many seconds ago (facts 23). */
+  /** What ListTasks lists is how things were so many seconds ago, and ListContainerInstances lacks what is newer (facts 23). */
   readonly listLagSeconds: number;
   /** An invocation dies at an await: with this probability at each. */
   readonly crashes: number;

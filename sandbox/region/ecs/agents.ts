@@ -1,6 +1,6 @@
 import type { Announcements } from './announcements.ts';
 import type { Cluster, ContainerInstance, EcsState } from './state.ts';
-import type { Resources } from './views.ts';
+import type { InstanceView } from './views.ts';
 
 export interface AgentOptions {
   readonly state: EcsState;
@@ -18,9 +18,9 @@ export class Agents {
   }
 
   /** Returns the new container instance's ARN. */
-  register(cluster: Cluster, ec2InstanceId: string, capacity: Resources): string {
+  register(cluster: Cluster, host: Pick<InstanceView, 'ec2InstanceId' | 'capacity' | 'attributes'>): string {
     const { state, announcements, offerRoom } = this.#options;
-    const instance = state.addInstance(cluster, ec2InstanceId, capacity);
+    const instance = state.addInstance(cluster, host);
     announcements.tellInstance(instance);
     announcements.publishInstance(instance);
     offerRoom(instance);

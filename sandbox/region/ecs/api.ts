@@ -13,7 +13,7 @@ import { protectionOperations, taskOperations } from './operations/tasks.ts';
 export function ecsService(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'> = NO_FAULTS): Service {
   const operations = {
     ...clusterOperations(model),
-    ...containerInstanceOperations(model),
+    ...containerInstanceOperations(model, faults),
     ...taskOperations(model, faults),
     ...protectionOperations(model),
     ...serviceOperations(model),

@@ -157,13 +157,13 @@ export function describeInstance(instance: InstanceView): EcsContainerInstance {
     status: instance.status,
     agentConnected: instance.agentConnected,
     version: instance.version,
-    versionInfo: { agentVersion: '1.90.0', agentHash: '00000000', dockerVersion: 'DockerVersion: 25.0.8' },
+    versionInfo: { agentVersion: instance.agentVersion, agentHash: '00000000', dockerVersion: 'DockerVersion: 25.0.8' },
     registeredResources: describeResources(capacity),
     remainingResources: describeResources(freeOf(instance)),
     runningTasksCount: tally.running,
     pendingTasksCount: tally.pending,
     registeredAt: new Date(instance.registeredAtMs),
-    attributes: [],
+    attributes: [...instance.attributes].map(([name, value]) => ({ name, ...(value !== undefined && { value }) })),
     attachments: [],
   };
 }

@@ -7,10 +7,10 @@ import { Agents } from './agents.ts';
 import { Announcements } from './announcements.ts';
 import { roomiest } from './room.ts';
 import { ServiceScheduler } from './service-scheduler.ts';
-import type { KilledTask, ServiceSpec, StandaloneTaskSpec } from './specs.ts';
+import type { InstanceSpec, KilledTask, ServiceSpec, StandaloneTaskSpec } from './specs.ts';
 import { type ContainerInstance, EcsState, type Service, type Task } from './state.ts';
 import { stopSecondsOf, TaskLifecycle } from './task-lifecycle.ts';
-import type { ClusterView, InstanceView, Resources, TaskDefinition, TaskView } from './views.ts';
+import type { ClusterView, InstanceView, TaskDefinition, TaskView } from './views.ts';
 
 export interface EcsOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
@@ -58,9 +58,10 @@ export class EcsModel {
   }
 
   /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */
-  registerInstance(instance: Resources & { readonly cluster: string; readonly ec2InstanceId: string }): string {
-    const { cluster, ec2InstanceId, memoryMiB, cpuUnits } = instance;
-    return this.#agents.register(this.#state.cluster(cluster), ec2InstanceId, { memoryMiB, cpuUnits });
+  registerInstance(instance: InstanceSpec): string {
+    const { cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes = {} } = instance;
+    const host = { ec2InstanceId, capacity: { memoryMiB, cpuUnits }, attributes: new Map(Object.entries(attributes)) };
+    return this.#agents.register(this.#state.cluster(cluster), host);
   }
 
   /**
@@ -70,7 +71,7 @@ export class EcsModel {
   reRegisterAgent(ec2InstanceId: string): string {
     const old = this.#state.newestRegistration(ec2InstanceId);
     this.#agents.connect(old, false);
-    return this.#agents.register(old.cluster, ec2InstanceId, old.capacity);
+    return this.#agents.register(old.cluster, old);
   }
 
   /** Facts 15: an agent's connection comes and goes; its tasks go on. */

@@ -5,6 +5,14 @@ interface Size {
   readonly cpuUnits: number;
 }
 
+/** An EC2 instance whose agent registers it. */
+export interface InstanceSpec extends Size {
+  readonly cluster: string;
+  readonly ec2InstanceId: string;
+  /** Custom attributes, as `ECS_INSTANCE_ATTRIBUTES` of the agent has them. */
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
 /** A service to keep running: replicas spread over the instances, or a daemon on each. */
 export interface ServiceSpec extends Size {
   readonly cluster: string;

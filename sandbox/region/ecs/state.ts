@@ -94,6 +94,8 @@ export interface StateOptions {
   readonly place: Place;
 }
 
+const AGENT_VERSION = '1.90.0';
+
 /** The clusters of an account in a Region, with everything in them. */
 export class EcsState {
   readonly #options: StateOptions;
@@ -195,7 +197,11 @@ export class EcsState {
 
   // --- Container instances --------------------------------------------------------------------------------------------
 
-  addInstance(cluster: Cluster, ec2InstanceId: string, capacity: Resources): ContainerInstance {
+  addInstance(
+    cluster: Cluster,
+    host: Pick<InstanceView, 'ec2InstanceId' | 'capacity' | 'attributes'>,
+  ): ContainerInstance {
+    const { ec2InstanceId, capacity, attributes } = host;
     const id = this.newId();
     const instance: ContainerInstance = {
       id,
@@ -205,6 +211,8 @@ export class EcsState {
       capacity,
       reserved: { memoryMiB: 0, cpuUnits: 0 },
       registeredAtMs: this.nowMs(),
+      agentVersion: AGENT_VERSION,
+      attributes,
       tasks: new Set(),
       holding: new Set(),
       tally: { running: 0, pending: 0 },

@@ -38,6 +38,9 @@ export interface InstanceView {
   /** By tasks that have not stopped. */
   readonly reserved: Resources;
   readonly registeredAtMs: number;
+  readonly agentVersion: string;
+  /** Custom attributes; some have no value. */
+  readonly attributes: ReadonlyMap<string, string | undefined>;
   /** The tasks that are listed. */
   readonly tasks: ReadonlySet<TaskView>;
   /** The tasks that have not stopped. */

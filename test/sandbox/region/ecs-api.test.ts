@@ -13,6 +13,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ecsService } from '../../../sandbox/region/ecs/api.ts';
 import { EcsModel } from '../../../sandbox/region/ecs/model.ts';
 import type { ServiceSpec } from '../../../sandbox/region/ecs/specs.ts';
+import { type Faults, NO_FAULTS } from '../../../sandbox/region/faults.ts';
 import { Random } from '../../../sandbox/region/random.ts';
 import { VirtualTime } from '../../../sandbox/region/virtual-time.ts';
 import { MODELS } from '../../../sandbox/region/wire/models.ts';
@@ -26,6 +27,7 @@ const ARN = 'arn:aws:ecs:eu-west-1:123456789012';
 let time: VirtualTime;
 let ecs: EcsModel;
 let arnOfA: string;
+let faults: Faults;
 
 beforeEach(() => {
   time = new VirtualTime(START_MS);
@@ -37,6 +39,7 @@ beforeEach(() => {
     tell: () => {},
     publish: () => {},
   });
+  faults = NO_FAULTS;
   ecs.createCluster(cluster);
   arnOfA = ecs.registerInstance({ cluster, ec2InstanceId: A, memoryMiB: 4_096, cpuUnits: 2_048 });
 });
@@ -51,7 +54,7 @@ async function until(seconds: number) {
 /** What AWS answers; the caller knows the type of the answer. */
 function ask<Answer extends object>(operation: string, input: object = {}): Answer {
   const usual = Object.hasOwn(MODELS.ecs.shapes[`${operation}Request`]?.members ?? {}, 'cluster') ? { cluster } : {};
-  return called(ecsService(ecs), operation, { ...usual, ...input }) as Answer;
+  return called(ecsService(ecs, faults), operation, { ...usual, ...input }) as Answer;
 }
 
 /** The arrays of strings that the List operations answer. */
@@ -211,14 +214,43 @@ describe('container instances in the ECS API', () => {
     expect(list('ListContainerInstances', { filter: 'agentConnected==false' })).toEqual([arnOfA]);
   });
 
-  it.each(['color == blue', 'ec2InstanceId', 'ec2InstanceId =! i-1', 'agentConnected == maybe', 'agentConnected == '])(
-    'refuse the filter “%s”',
-    (filter) => {
-      expect(() => ask('ListContainerInstances', { filter })).toThrow(
-        expect.objectContaining({ code: 'InvalidParameterException' }),
+  it('facts 59: take the cluster query language, and refuse what is none', () => {
+    const arnOfB = register(B);
+    ecs.setAgentConnected(B, false);
+    const filter = `ec2InstanceId in [${A}, ${B}] and (agentConnected != true or runningTasksCount > 0)`;
+    expect(list('ListContainerInstances', { filter })).toEqual([arnOfB]);
+    expect(() => ask('ListContainerInstances', { filter: 'color == blue' })).toThrow(
+      expect.objectContaining({ code: 'InvalidParameterException', message: 'Invalid filter: color == blue' }),
+    );
+  });
+
+  it('facts 14: an INACTIVE one is never listed, with a filter or without', () => {
+    ecs.terminateInstance(A);
+    const filter = `ec2InstanceId == ${A}`;
+    expect(list('ListContainerInstances')).toEqual([]);
+    expect(list('ListContainerInstances', { filter })).toEqual([]);
+    for (const more of [{}, { filter }]) {
+      expect(() => ask('ListContainerInstances', { status: 'INACTIVE', ...more })).toThrow(
+        'Container instance status should be one of [ACTIVE, DRAINING].',
       );
-    },
-  );
+    }
+  });
+
+  it('facts 23: are listed late when lists lag, and described at once', async () => {
+    faults = { ...NO_FAULTS, listLagSeconds: 5 };
+    await until(100);
+    const arnOfB = register(B);
+    const filter = `ec2InstanceId == ${B}`;
+    expect(list('ListContainerInstances')).toEqual([arnOfA]);
+    expect(list('ListContainerInstances', { filter })).toEqual([]);
+    const described = ask<DescribeContainerInstancesResponse>('DescribeContainerInstances', {
+      containerInstances: [arnOfB],
+    });
+    expect(described.containerInstances).toHaveLength(1);
+    await until(105);
+    expect(list('ListContainerInstances')).toEqual([arnOfA, arnOfB]);
+    expect(list('ListContainerInstances', { filter })).toEqual([arnOfB]);
+  });
 
   it('facts 14: without a status every state is listed except INACTIVE', () => {
     const arnOfB = register(B);

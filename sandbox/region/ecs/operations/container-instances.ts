@@ -6,7 +6,9 @@ import type {
   UpdateContainerInstancesStateRequest,
   UpdateContainerInstancesStateResponse,
 } from '@aws-sdk/client-ecs';
+import type { Faults } from '../../faults.ts';
 import type { Operations } from '../../service.ts';
+import { clusterQuery } from '../cluster-query.ts';
 import { describeInstance } from '../describe.ts';
 import { invalid } from '../errors.ts';
 import type { EcsModel } from '../model.ts';
@@ -16,19 +18,22 @@ import { arnsOf, clusterIn, DESCRIBED_AT_ONCE, parted, pickInstances } from '../
 /** Facts 11. */
 const INSTANCES_UPDATED_AT_ONCE = 10;
 
-export function containerInstanceOperations(model: EcsModel): Operations {
+export function containerInstanceOperations(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'>): Operations {
   return {
     ListContainerInstances: (input: ListContainerInstancesRequest): ListContainerInstancesResponse => {
       const cluster = clusterIn(model, input.cluster);
-      const { ec2InstanceIds, agentConnected } = filterIn(input.filter);
+      const query = input.filter ? clusterQuery(input.filter) : undefined;
       // Facts 14: one EC2 instance costs one look, and may have more than one registration.
-      const candidates = ec2InstanceIds?.flatMap((id) => model.registrationsOf(id)) ?? cluster.registered;
+      const named = query?.ec2InstanceIds && new Set(query.ec2InstanceIds);
+      const candidates = named ? [...named].flatMap((id) => model.registrationsOf(id)) : cluster.registered;
+      const listedAsOfMs = model.nowMs() - faults.listLagSeconds * 1000;
       const matching = [...candidates].filter(
         (instance) =>
           instance.cluster === cluster &&
-          (agentConnected === undefined || instance.agentConnected === agentConnected) &&
-          // Facts 14: every state except INACTIVE.
-          (input.status ? instance.status === input.status : instance.status !== 'INACTIVE'),
+          instance.status !== 'INACTIVE' && // Facts 14: it is listed no longer, whatever is asked.
+          instance.registeredAtMs <= listedAsOfMs &&
+          (!input.status || instance.status === input.status) &&
+          (!query || query.matches(instance)),
       );
       const { page, nextToken } = paged(matching, ({ id }) => id, input);
       return { containerInstanceArns: arnsOf(page), ...nextToken };
@@ -59,18 +64,4 @@ export function containerInstanceOperations(model: EcsModel): Operations {
       };
     },
   };
-}
-
-/** The part of ECS's cluster query language that asks for these two; values may stand in quotes. */
-function filterIn(filter: string | undefined): { ec2InstanceIds?: string[]; agentConnected?: boolean } {
-  const wanted: { ec2InstanceIds?: string[]; agentConnected?: boolean } = {};
-  if (!filter) return wanted;
-  for (const clause of filter.split(/\s+and\s+/i)) {
-    const [, key, value = '', list] = /^\s*(\w+)\s*(?:==\s*(\S+)|in\s*\[(.*)\])\s*$/i.exec(clause) ?? [];
-    const values = (list?.split(',') ?? [value]).map((each) => each.trim().replace(/^(['"])(.*)\1$/, '$2'));
-    if (key === 'ec2InstanceId' && values.every(Boolean)) wanted.ec2InstanceIds = values;
-    else if (key === 'agentConnected' && /^(true|false)$/.test(value)) wanted.agentConnected = value === 'true';
-    else throw invalid(`Invalid filter: ${filter}`);
-  }
-  return wanted;
 }
