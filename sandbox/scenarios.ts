@@ -67,6 +67,8 @@ const behindLoadBalancer = { loadBalancer: { deregistrationDelaySeconds: 300, re
 export const logRouter: ServiceSpec = {
   ...replicas('log-router', 0),
   strategy: 'DAEMON',
+  minimumHealthyPercent: 0, // ECS's own defaults for daemons (facts 37)
+  maximumPercent: 100,
   memoryMiB: 256,
   cpuUnits: 64,
   startSeconds: 10,

@@ -27,6 +27,12 @@ export interface Faults {
   readonly slownessSeconds: number;
   /** What ListTasks lists is how things were so many seconds ago, and ListContainerInstances lacks what is newer (facts 23). */
   readonly listLagSeconds: number;
+  /** A task with scale-in protection stays on a DRAINING instance too: the other reading of facts 39, which is unverified. */
+  readonly protectionHoldsDraining: boolean;
+  /** Daemons stop together with the replicas, not after them: the other reading of facts 12, which is unverified. */
+  readonly daemonsLeaveAtOnce: boolean;
+  /** DRAINING an instance that is DRAINING is done, not refused in `failures`: the other reading of facts 61. */
+  readonly repeatedDrainingIsDone: boolean;
   /** An invocation dies at an await: with this probability at each. */
   readonly crashes: number;
   /** A new container of a function fails to start. */
@@ -48,6 +54,9 @@ export const NO_FAULTS: Faults = {
   lostAnswers: 0,
   slownessSeconds: 0,
   listLagSeconds: 0,
+  protectionHoldsDraining: false,
+  daemonsLeaveAtOnce: false,
+  repeatedDrainingIsDone: false,
   crashes: 0,
   failedStarts: 0,
   failing: () => undefined,

@@ -133,7 +133,7 @@ export function createRegion(options: RegionOptions): Region {
   const eventBridge = new EventBridgeModel({ time, place, random: random.fork('events'), tell, faults });
   const publish = eventBridge.publish.bind(eventBridge);
   const scheduler = new SchedulerModel({ time, place, random: random.fork('scheduler'), publish, roles });
-  const ecs = new EcsModel({ time, place, random: random.fork('ecs'), tell, publish });
+  const ecs = new EcsModel({ time, place, random: random.fork('ecs'), tell, publish, readings: faults });
   const autoScaling = new AutoScalingModel({
     time,
     place,

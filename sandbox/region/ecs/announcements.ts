@@ -3,6 +3,7 @@ import type { Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
 import { describeInstance, describeTask } from './describe.ts';
 import type { ContainerInstance, Service, Task } from './state.ts';
+import type { Deployment } from './views.ts';
 
 export interface AnnouncementOptions {
   readonly nowMs: () => number;
@@ -58,6 +59,24 @@ export class Announcements {
     instance.version += 1;
     const detail = { clusterArn: instance.cluster.arn, ...describeInstance(instance) };
     this.#publish('ECS Container Instance State Change', instance.arn, detail);
+  }
+
+  /** Facts 60. */
+  publishDeployment({ arn, cluster }: Service, { id, rolloutState, updatedAtMs }: Deployment): void {
+    const what = rolloutState === 'COMPLETED' ? 'completed' : 'in progress';
+    this.#options.publish({
+      source: 'aws.ecs',
+      'detail-type': 'ECS Deployment State Change',
+      resources: [arn],
+      detail: {
+        eventType: 'INFO',
+        eventName: `SERVICE_DEPLOYMENT_${rolloutState}`,
+        clusterArn: cluster.arn,
+        deploymentId: id,
+        updatedAt: new Date(updatedAtMs).toISOString(),
+        reason: `ECS deployment ${id} ${what}.`,
+      },
+    });
   }
 
   #publish(detailType: string, resource: string, description: object): void {

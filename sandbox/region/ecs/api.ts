@@ -10,7 +10,10 @@ import { serviceOperations } from './operations/services.ts';
 import { protectionOperations, taskOperations } from './operations/tasks.ts';
 
 /** ECS's API over the model. */
-export function ecsService(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'> = NO_FAULTS): Service {
+export function ecsService(
+  model: EcsModel,
+  faults: Pick<Faults, 'listLagSeconds' | 'repeatedDrainingIsDone'> = NO_FAULTS,
+): Service {
   const operations = {
     ...clusterOperations(model),
     ...containerInstanceOperations(model, faults),

@@ -1,14 +1,23 @@
 import type {
-  Deployment,
   Cluster as EcsCluster,
   ContainerInstance as EcsContainerInstance,
+  Deployment as EcsDeployment,
   Service as EcsService,
   Task as EcsTask,
   TaskDefinition as EcsTaskDefinition,
   Resource,
 } from '@aws-sdk/client-ecs';
 import { freeOf } from './room.ts';
-import type { ClusterView, InstanceView, Resources, ServiceView, TaskDefinition, TaskView } from './views.ts';
+import { desiredCountOf } from './state.ts';
+import type {
+  ClusterView,
+  Deployment,
+  InstanceView,
+  Resources,
+  ServiceView,
+  TaskDefinition,
+  TaskView,
+} from './views.ts';
 
 /** Everything as AWS describes it, in answers and in events. */
 
@@ -20,7 +29,7 @@ export function describeCluster({ name, arn, registered, services, tally }: Clus
     registeredContainerInstancesCount: registered.size,
     runningTasksCount: tally.running,
     pendingTasksCount: tally.pending,
-    activeServicesCount: services.size,
+    activeServicesCount: [...services.values()].filter(({ status }) => status === 'ACTIVE').length,
     statistics: [],
     settings: [],
     capacityProviders: [],
@@ -30,52 +39,54 @@ export function describeCluster({ name, arn, registered, services, tally }: Clus
 }
 
 export function describeService(service: ServiceView): EcsService {
-  const { spec, cluster, tally, definition } = service;
-  const createdAt = new Date(service.createdAtMs);
-  const counts = {
-    desiredCount: spec.strategy === 'DAEMON' ? hostsOfDaemons(cluster) : service.desiredCount,
-    runningCount: tally.running,
-    pendingCount: tally.pending,
-  };
-  const deployment: Deployment = {
-    id: service.deploymentId,
-    status: 'PRIMARY',
-    taskDefinition: definition.arn,
-    ...counts,
-    failedTasks: 0,
-    createdAt,
-    updatedAt: createdAt,
-    launchType: 'EC2',
-    rolloutState: 'COMPLETED',
-  };
+  const { spec, cluster, deployments } = service;
+  const [primary] = deployments;
   return {
     serviceName: spec.name,
     serviceArn: service.arn,
     clusterArn: cluster.arn,
-    status: 'ACTIVE',
+    status: service.status,
     schedulingStrategy: spec.strategy,
     launchType: 'EC2',
-    taskDefinition: definition.arn,
-    ...counts,
+    taskDefinition: primary.definition.arn,
+    desiredCount: desiredCountOf(service),
+    runningCount: service.tally.running,
+    pendingCount: service.tally.pending,
     deploymentConfiguration: {
-      minimumHealthyPercent: spec.minimumHealthyPercent,
-      maximumPercent: spec.maximumPercent,
+      minimumHealthyPercent: service.minimumHealthyPercent,
+      maximumPercent: service.maximumPercent,
     },
-    deployments: [deployment],
+    deployments: deployments.map((deployment) => describeDeployment(service, deployment)),
     loadBalancers: spec.loadBalancer
       ? [{ targetGroupArn: targetGroupArn(service), containerName: spec.name, containerPort: 80 }]
       : [],
     serviceRegistries: [],
     events: service.events.map(({ id, createdAtMs, message }) => ({ id, createdAt: new Date(createdAtMs), message })),
-    createdAt,
+    createdAt: new Date(service.createdAtMs),
     placementConstraints: [],
     placementStrategy: spec.strategy === 'REPLICA' ? [{ type: 'spread', field: 'instanceId' }] : [],
   };
 }
 
-/** A daemon is desired on every ACTIVE instance. */
-function hostsOfDaemons({ registered }: ClusterView): number {
-  return [...registered].filter(({ status }) => status === 'ACTIVE').length;
+function describeDeployment(service: ServiceView, deployment: Deployment): EcsDeployment {
+  const tasks = [...service.tasks].filter(
+    ({ startedBy, desiredStatus }) => startedBy === deployment.id && desiredStatus === 'RUNNING',
+  );
+  const runningCount = tasks.filter(({ lastStatus }) => lastStatus === 'RUNNING').length;
+  const isPrimary = deployment === service.deployments[0];
+  return {
+    id: deployment.id,
+    status: isPrimary ? 'PRIMARY' : 'ACTIVE',
+    taskDefinition: deployment.definition.arn,
+    desiredCount: isPrimary ? desiredCountOf(service) : tasks.length,
+    runningCount,
+    pendingCount: tasks.length - runningCount,
+    failedTasks: 0,
+    createdAt: new Date(deployment.createdAtMs),
+    updatedAt: new Date(deployment.updatedAtMs),
+    launchType: 'EC2',
+    rolloutState: deployment.rolloutState,
+  };
 }
 
 /** The target group of a service behind a load balancer. */

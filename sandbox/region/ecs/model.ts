@@ -1,4 +1,5 @@
 import type { BusEvent } from '../event-bridge.ts';
+import { NO_FAULTS } from '../faults.ts';
 import type { Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
 import type { Random } from '../random.ts';
@@ -6,7 +7,7 @@ import type { VirtualTime } from '../virtual-time.ts';
 import { Agents } from './agents.ts';
 import { Announcements } from './announcements.ts';
 import { roomiest } from './room.ts';
-import { ServiceScheduler } from './service-scheduler.ts';
+import { type Readings, type ServiceChange, ServiceScheduler } from './service-scheduler.ts';
 import type { InstanceSpec, KilledTask, ServiceSpec, StandaloneTaskSpec } from './specs.ts';
 import { type ContainerInstance, EcsState, type Service, type Task } from './state.ts';
 import { stopSecondsOf, TaskLifecycle } from './task-lifecycle.ts';
@@ -19,24 +20,28 @@ export interface EcsOptions {
   readonly tell: Tell;
   /** Puts an event on the default bus. */
   readonly publish: (event: BusEvent) => void;
+  /** How the model reads what AWS leaves open; by default as docs/aws-facts.md does. */
+  readonly readings?: Readings;
 }
 
 const STANDALONE_START_SECONDS = 5;
 /** Protection lasts two hours, unless its duration is given. */
 const PROTECTION_SECONDS = 2 * 60 * 60;
+const SWITCHED_OFF = Number.NEGATIVE_INFINITY;
 
 /**
  * Amazon ECS in virtual time: what the service scheduler, the agents and the load balancers do. The operations of its
  * API are in api.ts.
  */
 export class EcsModel {
+  readonly #time: EcsOptions['time'];
   readonly #state: EcsState;
   readonly #announcements: Announcements;
   readonly #agents: Agents;
   readonly #tasks: TaskLifecycle;
   readonly #scheduler: ServiceScheduler;
 
-  constructor({ time, place, random, tell, publish }: EcsOptions) {
+  constructor({ time, place, random, tell, publish, readings = NO_FAULTS }: EcsOptions) {
     const state = new EcsState({ time, place });
     const announcements = new Announcements({ nowMs: () => time.nowMs(), place, tell, publish });
     const offerRoom = (instance: ContainerInstance) => this.#scheduler.offerRoom(instance);
@@ -44,7 +49,8 @@ export class EcsModel {
     const agents = new Agents({ state, announcements, offerRoom });
     const tasks = new TaskLifecycle({ time, random, state, agents, announcements, serviceChanged, offerRoom });
     const isProtected = (task: Task) => this.protectedUntilMs(task) !== undefined;
-    this.#scheduler = new ServiceScheduler({ time, tasks, announcements, isProtected });
+    this.#scheduler = new ServiceScheduler({ time, state, tasks, announcements, isProtected, readings });
+    this.#time = time;
     this.#state = state;
     this.#announcements = announcements;
     this.#agents = agents;
@@ -83,10 +89,13 @@ export class EcsModel {
     this.#scheduler.begin(this.#state.createService(spec));
   }
 
-  updateService(cluster: string, name: string, { desiredCount }: { readonly desiredCount: number }): void {
-    const service = this.#state.service(cluster, name);
-    service.desiredCount = desiredCount;
-    this.#scheduler.lookSoon(service);
+  updateService(cluster: string, name: string, change: ServiceChange): void {
+    this.#scheduler.update(this.#state.service(cluster, name), change);
+  }
+
+  /** Stops the tasks of a service; it is INACTIVE when they have stopped. */
+  deleteService(cluster: string, name: string): void {
+    this.#scheduler.end(this.#state.service(cluster, name));
   }
 
   /** @throws Error if there is no room for it. */
@@ -185,17 +194,22 @@ export class EcsModel {
     this.#tasks.stop(this.#state.task(instance.cluster.name, id), { code: 'UserInitiated', reason });
   }
 
-  /** Until when a task is spared when its service scales in or is deployed; undefined if it is not (facts 16). */
+  /** Until when a task is spared when its service scales in or is deployed; undefined if it is not (facts 39). */
   protectedUntilMs({ service, protectedUntilMs = 0 }: TaskView): number | undefined {
+    if (protectedUntilMs === SWITCHED_OFF) return undefined;
     const renewedMs = service?.spec.protectedFromScaleIn ? this.nowMs() + PROTECTION_SECONDS * 1000 : 0;
     const untilMs = Math.max(protectedUntilMs, renewedMs);
     return untilMs > this.nowMs() ? untilMs : undefined;
   }
 
-  /** Protects a task for so long, or no longer. */
+  /** Protects a task for so long, or no longer: once it is switched off, the task does not renew it by itself. */
   setTaskProtection({ id, instance }: TaskView, enabled: boolean, seconds = PROTECTION_SECONDS): void {
     const task = this.#state.task(instance.cluster.name, id);
-    task.protectedUntilMs = enabled ? this.nowMs() + seconds * 1000 : undefined;
+    task.protectedUntilMs = enabled ? this.nowMs() + seconds * 1000 : SWITCHED_OFF;
+    const { service } = task;
+    if (!service) return;
+    if (enabled) this.#time.after(seconds, () => this.#scheduler.lookSoon(service));
+    else this.#scheduler.lookSoon(service);
   }
 }
 

@@ -1,17 +1,33 @@
 import TinyQueue from 'tinyqueue';
+import type { Faults } from '../faults.ts';
 import type { VirtualTime } from '../virtual-time.ts';
 import type { Announcements } from './announcements.ts';
 import { byFreeMemory, closestMatch, hasRoom, isOpen } from './room.ts';
-import type { ContainerInstance, Service, Task } from './state.ts';
+import { type ContainerInstance, desiredCountOf, type EcsState, type Service, type Task } from './state.ts';
 import { stopSecondsOf, type TaskLifecycle } from './task-lifecycle.ts';
-import type { Stop } from './views.ts';
+import type { Stop, TaskDefinition } from './views.ts';
 
 export interface ServiceSchedulerOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
+  readonly state: EcsState;
   readonly tasks: TaskLifecycle;
   readonly announcements: Announcements;
-  /** Whether a task is spared when its service scales in. */
+  /** Whether a task is spared when its service scales in or is deployed. */
   readonly isProtected: (task: Task) => boolean;
+  readonly readings: Readings;
+}
+
+/** How the scheduler reads what AWS leaves open. */
+export type Readings = Pick<Faults, 'daemonsLeaveAtOnce' | 'protectionHoldsDraining'>;
+
+/** What UpdateService changes; what is left out stays. */
+export interface ServiceChange {
+  readonly desiredCount?: number | undefined;
+  readonly minimumHealthyPercent?: number | undefined;
+  readonly maximumPercent?: number | undefined;
+  /** A new task definition is a new deployment. */
+  readonly definition?: TaskDefinition | undefined;
+  readonly forceNewDeployment?: boolean | undefined;
 }
 
 /** The scheduler looks at a service this long after something changed. */
@@ -31,14 +47,44 @@ export class ServiceScheduler {
     else for (const instance of service.cluster.registered) this.#reconcileDaemons(instance);
   }
 
-  /** Lets the scheduler look at a service of replicas, once for everything that changes until then. */
+  update(service: Service, change: ServiceChange): void {
+    const { definition = service.deployments[0].definition, forceNewDeployment = false } = change;
+    service.desiredCount = change.desiredCount ?? service.desiredCount;
+    service.minimumHealthyPercent = change.minimumHealthyPercent ?? service.minimumHealthyPercent;
+    service.maximumPercent = change.maximumPercent ?? service.maximumPercent;
+    if (forceNewDeployment || definition !== service.deployments[0].definition) this.#deploy(service, definition);
+    this.lookSoon(service);
+  }
+
+  /** Stops every task of a service for good, protected ones too. */
+  end(service: Service): void {
+    service.status = 'DRAINING';
+    service.desiredCount = 0;
+    service.cluster.daemons.delete(service);
+    service.cluster.stuck.delete(service);
+    for (const task of [...service.wanted]) this.#options.tasks.stop(task, scaling(service));
+    this.lookSoon(service);
+  }
+
+  /** Lets the scheduler look at a service, once for everything that changes until then. Daemons go by their instances. */
   lookSoon(service: Service): void {
-    if (service.due || service.spec.strategy === 'DAEMON') return;
+    const { spec, status } = service;
+    if (service.due || (spec.strategy === 'DAEMON' && status === 'ACTIVE' && !isRolling(service))) return;
     service.due = true;
     this.#options.time.after(SCHEDULER_SECONDS, () => {
       service.due = false;
-      this.#reconcileReplicas(service);
+      this.#look(service);
     });
+  }
+
+  #look(service: Service): void {
+    if (service.status !== 'ACTIVE') {
+      if (service.holding === 0) service.status = 'INACTIVE';
+      return;
+    }
+    if (service.spec.strategy === 'REPLICA') this.#reconcileReplicas(service);
+    else for (const instance of service.cluster.registered) this.#reconcileDaemons(instance);
+    if (isRolling(service)) this.#finishDeployment(service);
   }
 
   /** There may be room on the instance: for its daemons first, then for the services that wait. */
@@ -53,24 +99,51 @@ export class ServiceScheduler {
     for (const task of instance.holding) {
       const { service } = task;
       if (!service?.wanted.has(task)) continue;
-      if (instance.status === 'ACTIVE') service.leaving.delete(task);
-      else if (task.lastStatus === 'RUNNING') service.leaving.add(task);
+      if (instance.status === 'ACTIVE') {
+        if (!isOutdated(task)) service.leaving.delete(task);
+      } else if (task.lastStatus === 'RUNNING') service.leaving.add(task);
       else this.#options.tasks.stop(task, scaling(service));
       this.lookSoon(service);
     }
     this.offerRoom(instance);
   }
 
+  // --- Deployments ----------------------------------------------------------------------------------------------------
+
+  /** Every task is to be replaced, within the service's bounds; those that do not run yet are stopped at once. */
+  #deploy(service: Service, definition: TaskDefinition): void {
+    const { state, tasks, announcements } = this.#options;
+    const deployment = state.newDeployment(definition);
+    service.deployments = [deployment, ...service.deployments];
+    announcements.publishDeployment(service, deployment);
+    for (const task of [...service.wanted]) {
+      if (task.lastStatus === 'RUNNING') service.leaving.add(task);
+      else tasks.stop(task, scaling(service));
+    }
+  }
+
+  /** It is complete when its tasks run, and no other task is left. */
+  #finishDeployment(service: Service): void {
+    const { state, announcements } = this.#options;
+    const [primary] = service.deployments;
+    if ([...service.wanted].some(isOutdated)) return;
+    if (service.tally.running < desiredCountOf(service) || service.holding > service.wanted.size) return;
+    const completed = { ...primary, rolloutState: 'COMPLETED', updatedAtMs: state.nowMs() } as const;
+    service.deployments = [completed];
+    announcements.publishDeployment(service, completed);
+    announcements.tellService(service, 'has reached a steady state.');
+  }
+
   // --- Replicas -------------------------------------------------------------------------------------------------------
 
   /**
-   * Facts 12. Tasks on DRAINING instances are to be replaced, within two bounds: never fewer than the minimum that are
-   * RUNNING, never more than the maximum that have not stopped.
+   * Facts 12. Tasks on DRAINING instances and of earlier deployments are to be replaced, within two bounds: never fewer than
+   * the minimum that are RUNNING, never more than the maximum that have not stopped.
    */
   #reconcileReplicas(service: Service): void {
-    const { desiredCount, spec, tally, wanted, leaving } = service;
-    const fewestRunning = Math.ceil((desiredCount * spec.minimumHealthyPercent) / 100);
-    const mostHolding = Math.floor((desiredCount * spec.maximumPercent) / 100);
+    const { desiredCount, minimumHealthyPercent, maximumPercent, tally, wanted, leaving } = service;
+    const fewestRunning = Math.ceil((desiredCount * minimumHealthyPercent) / 100);
+    const mostHolding = Math.floor((desiredCount * maximumPercent) / 100);
     const missing = desiredCount - (wanted.size - leaving.size);
     if (missing < 0) this.#scaleIn(service, -missing);
     this.#stopLeaving(service, tally.running - fewestRunning);
@@ -79,31 +152,39 @@ export class ServiceScheduler {
     else this.#hasPlaced(service);
   }
 
-  /** Facts 39: protection keeps a task from scaling in, but here not from draining (unverified). */
   #scaleIn(service: Service, count: number): void {
+    const { tasks, isProtected } = this.#options;
     const crowd = (task: Task) => service.spread.get(task.instance) ?? 0;
-    const staying = [...service.wanted].filter(
-      (task) => !service.leaving.has(task) && !this.#options.isProtected(task),
-    );
+    const staying = [...service.wanted].filter((task) => !service.leaving.has(task) && !isProtected(task));
     // First those that do not run yet, then those of the instance that has most, the newest first.
     const order = (a: Task, b: Task) => isRunning(a) - isRunning(b) || crowd(b) - crowd(a) || (a.id < b.id ? 1 : -1);
-    for (const task of staying.sort(order).slice(0, count)) this.#options.tasks.stop(task, scaling(service));
+    for (const task of staying.sort(order).slice(0, count)) tasks.stop(task, scaling(service));
   }
 
   #stopLeaving(service: Service, count: number): void {
     let left = count;
     for (const task of service.leaving) {
-      if (left-- <= 0) return;
+      if (left <= 0) return;
+      if (this.#isSpared(task)) continue;
+      left -= 1;
       this.#options.tasks.stop(task, scaling(service));
     }
   }
 
+  /** Facts 39: protection keeps a task from a deployment; from draining, only if it is read so (unverified). */
+  #isSpared(task: Task): boolean {
+    const { isProtected, readings } = this.#options;
+    const mayBeSpared = task.instance.status !== 'DRAINING' || readings.protectionHoldsDraining;
+    return mayBeSpared && isProtected(task);
+  }
+
   /** Spread: each on the instance with the fewest tasks of the service, then with the most memory free. */
   #startReplicas(service: Service, count: number): void {
-    const { cluster, spread, spec } = service;
+    const { cluster, spread, deployments } = service;
+    const [{ definition }] = deployments;
     const crowd = (instance: ContainerInstance) => spread.get(instance) ?? 0;
     const hosts = new TinyQueue(
-      [...cluster.registered].filter((instance) => hasRoom(instance, spec)),
+      [...cluster.registered].filter((instance) => hasRoom(instance, definition)),
       (a, b) => crowd(a) - crowd(b) || byFreeMemory(a, b),
     );
     for (let left = count; left > 0; left--) {
@@ -113,28 +194,41 @@ export class ServiceScheduler {
         return;
       }
       this.#start(service, host);
-      if (hasRoom(host, spec)) hosts.push(host);
+      if (hasRoom(host, definition)) hosts.push(host);
     }
   }
 
   // --- Daemons --------------------------------------------------------------------------------------------------------
 
-  /** Daemons are the first on an instance, before the scheduler looks for replicas, and the last to leave it (facts 12). */
+  /**
+   * Daemons are the first on an instance, before the scheduler looks for replicas. They are the last to leave it, after the
+   * replicas have STOPPED; or together with them, if facts 12 are read so (unverified).
+   */
   #reconcileDaemons(instance: ContainerInstance): void {
     const { cluster, holding } = instance;
+    const { tasks, readings } = this.#options;
     if (cluster.daemons.size === 0 || instance.status === 'INACTIVE') return;
-    const tasks = [...holding];
-    const hasReplicas = tasks.some(({ service }) => service?.spec.strategy === 'REPLICA');
+    const present = [...holding];
+    const hasReplicas = present.some(({ service }) => service?.spec.strategy === 'REPLICA');
     for (const daemon of cluster.daemons) {
-      const task = tasks.find(({ service }) => service === daemon);
+      const task = present.find(({ service }) => service === daemon);
       if (instance.status === 'DRAINING') {
-        if (task && !hasReplicas) this.#options.tasks.stop(task, scaling(daemon));
-      } else if (!task && instance.agentConnected) this.#startDaemon(daemon, instance);
+        if (task && (!hasReplicas || readings.daemonsLeaveAtOnce)) tasks.stop(task, scaling(daemon));
+      } else if (task && isOutdated(task)) this.#replaceDaemon(daemon, task);
+      else if (!task && instance.agentConnected) this.#startDaemon(daemon, instance);
     }
   }
 
+  /** The old task stops before the new one starts: there is one of a daemon on an instance. */
+  #replaceDaemon(daemon: Service, task: Task): void {
+    const { wanted, tally, minimumHealthyPercent } = daemon;
+    const fewestRunning = Math.ceil((wanted.size * minimumHealthyPercent) / 100);
+    if (tally.running <= fewestRunning || this.#isSpared(task)) return;
+    this.#options.tasks.stop(task, scaling(daemon));
+  }
+
   #startDaemon(daemon: Service, instance: ContainerInstance): void {
-    if (hasRoom(instance, daemon.spec)) {
+    if (hasRoom(instance, daemon.deployments[0].definition)) {
       this.#hasPlaced(daemon);
       this.#start(daemon, instance);
     } else this.#cannotPlace(daemon);
@@ -143,11 +237,12 @@ export class ServiceScheduler {
   // --- Both -----------------------------------------------------------------------------------------------------------
 
   #start(service: Service, instance: ContainerInstance): void {
-    const { spec, definition, deploymentId } = service;
+    const { spec, deployments } = service;
+    const [{ id, definition }] = deployments;
     const launch = {
       service,
       group: `service:${spec.name}`,
-      startedBy: deploymentId,
+      startedBy: id,
       definition,
       stopSeconds: stopSecondsOf(spec),
       runsForSeconds: Number.POSITIVE_INFINITY,
@@ -157,11 +252,11 @@ export class ServiceScheduler {
 
   /** Said once, until all have found a place (facts 38). */
   #cannotPlace(service: Service): void {
-    const { cluster, spec } = service;
+    const { cluster, deployments } = service;
     if (cluster.stuck.has(service)) return;
     cluster.stuck.add(service);
     const why = 'no container instance met all of its requirements';
-    const what = `was unable to place a task because ${why}.${closestMatch(cluster, spec)}`;
+    const what = `was unable to place a task because ${why}.${closestMatch(cluster, deployments[0].definition)}`;
     this.#options.announcements.tellService(service, what);
   }
 
@@ -173,10 +268,22 @@ export class ServiceScheduler {
 }
 
 /** As ECS words it. */
-function scaling({ deploymentId }: Service): Stop {
-  return { code: 'ServiceSchedulerInitiated', reason: `Scaling activity initiated by (deployment ${deploymentId})` };
+function scaling({ deployments }: Service): Stop {
+  return {
+    code: 'ServiceSchedulerInitiated',
+    reason: `Scaling activity initiated by (deployment ${deployments[0].id})`,
+  };
 }
 
 function isRunning({ lastStatus }: Task): number {
   return lastStatus === 'RUNNING' ? 1 : 0;
+}
+
+/** Of an earlier deployment than the service's newest. */
+function isOutdated({ service, startedBy }: Task): boolean {
+  return service !== undefined && startedBy !== service.deployments[0].id;
+}
+
+function isRolling({ deployments }: Service): boolean {
+  return deployments[0].rolloutState === 'IN_PROGRESS';
 }

@@ -4,6 +4,7 @@ import type { VirtualTime } from '../virtual-time.ts';
 import type { ServiceSpec, StandaloneTaskSpec } from './specs.ts';
 import type {
   ClusterView,
+  Deployment,
   InstanceView,
   Resources,
   ServiceEvent,
@@ -52,13 +53,17 @@ export interface Service extends ServiceView {
   readonly tasks: Set<Task>;
   /** The tasks that are to run. */
   readonly wanted: Set<Task>;
-  /** Those of the wanted tasks that are on a DRAINING instance. */
+  /** Those of the wanted tasks that are to be replaced: on a DRAINING instance, or of an earlier deployment. */
   readonly leaving: Set<Task>;
   /** How many of the wanted tasks are on an instance. */
   readonly spread: Map<ContainerInstance, number>;
   readonly tally: Mutable<Tally>;
   readonly events: ServiceEvent[];
+  status: ServiceView['status'];
+  deployments: ServiceView['deployments'];
   desiredCount: number;
+  minimumHealthyPercent: number;
+  maximumPercent: number;
   holding: number;
   /** The scheduler is about to look at the service. */
   due: boolean;
@@ -141,10 +146,10 @@ export class EcsState {
     const cluster = this.cluster(spec.cluster);
     const service: Service = {
       arn: this.arnOf('service', `${cluster.name}/${spec.name}`),
-      deploymentId: `ecs-svc/${String(++this.#ids).padStart(19, '0')}`,
+      deployments: [this.newDeployment(this.define(spec), 'COMPLETED')],
+      status: 'ACTIVE',
       spec,
       cluster,
-      definition: this.define(spec),
       loadBalancer: this.#balance(spec.loadBalancer),
       createdAtMs: this.nowMs(),
       tasks: new Set(),
@@ -154,12 +159,19 @@ export class EcsState {
       tally: { running: 0, pending: 0 },
       events: [],
       desiredCount: spec.desiredCount,
+      minimumHealthyPercent: spec.minimumHealthyPercent,
+      maximumPercent: spec.maximumPercent,
       holding: 0,
       due: false,
     };
     cluster.services.set(spec.name, service);
     if (spec.strategy === 'DAEMON') cluster.daemons.add(service);
     return service;
+  }
+
+  newDeployment(definition: TaskDefinition, rolloutState: Deployment['rolloutState'] = 'IN_PROGRESS'): Deployment {
+    const id = `ecs-svc/${String(++this.#ids).padStart(19, '0')}`;
+    return { id, definition, createdAtMs: this.nowMs(), rolloutState, updatedAtMs: this.nowMs() };
   }
 
   /** @throws Error if there is none. */
@@ -360,6 +372,12 @@ export class EcsState {
   nowMs(): number {
     return this.#options.time.nowMs();
   }
+}
+
+/** How many tasks a service is to have: a daemon, one on every ACTIVE instance. */
+export function desiredCountOf({ spec, cluster, desiredCount }: ServiceView): number {
+  if (spec.strategy === 'REPLICA') return desiredCount;
+  return [...cluster.registered].filter(({ status }) => status === 'ACTIVE').length;
 }
 
 function recount(task: Task, change: () => void): void {

@@ -53,10 +53,12 @@ export interface InstanceView {
 
 export interface ServiceView {
   readonly arn: string;
-  readonly deploymentId: string;
+  /** DRAINING after DeleteService while tasks run, INACTIVE then. */
+  readonly status: 'ACTIVE' | 'DRAINING' | 'INACTIVE';
   readonly spec: ServiceSpec;
   readonly cluster: ClusterView;
-  readonly definition: TaskDefinition;
+  /** The newest, the PRIMARY one, first; never empty. */
+  readonly deployments: readonly [Deployment, ...Deployment[]];
   readonly createdAtMs: number;
   /** The tasks that are listed. */
   readonly tasks: ReadonlySet<TaskView>;
@@ -64,8 +66,19 @@ export interface ServiceView {
   /** The newest first. */
   readonly events: readonly ServiceEvent[];
   readonly desiredCount: number;
+  readonly minimumHealthyPercent: number;
+  readonly maximumPercent: number;
   /** How many tasks have not stopped. */
   readonly holding: number;
+}
+
+/** A version of a service that its tasks are replaced by; it is `startedBy` of its tasks. */
+export interface Deployment {
+  readonly id: string;
+  readonly definition: TaskDefinition;
+  readonly createdAtMs: number;
+  readonly rolloutState: 'IN_PROGRESS' | 'COMPLETED';
+  readonly updatedAtMs: number;
 }
 
 export interface ServiceEvent {

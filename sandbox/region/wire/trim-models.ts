@@ -44,6 +44,7 @@ const OPERATIONS: Readonly<Record<ServiceName, readonly string[]>> = {
   cloudwatch: ['GetMetricData', 'GetMetricStatistics', 'ListMetrics', 'PutMetricData'],
   ec2: ['DescribeInstanceAttribute', 'DescribeInstances', 'TerminateInstances'],
   ecs: [
+    'DeleteService',
     'DeregisterContainerInstance',
     'DescribeCapacityProviders',
     'DescribeClusters',

@@ -1,4 +1,5 @@
 import type {
+  DeleteServiceResponse,
   DescribeClustersResponse,
   DescribeContainerInstancesResponse,
   DescribeServicesResponse,
@@ -7,6 +8,7 @@ import type {
   GetTaskProtectionResponse,
   StopTaskResponse,
   UpdateContainerInstancesStateResponse,
+  UpdateServiceResponse,
   UpdateTaskProtectionResponse,
 } from '@aws-sdk/client-ecs';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -352,6 +354,17 @@ describe('container instances in the ECS API', () => {
     });
   });
 
+  it('facts 61, read the other way: DRAINING a DRAINING one is done, and changes nothing', () => {
+    faults = { ...NO_FAULTS, repeatedDrainingIsDone: true };
+    update([arnOfA], 'DRAINING');
+    expect(update([arnOfA], 'DRAINING')).toMatchObject({
+      containerInstances: [{ containerInstanceArn: arnOfA, status: 'DRAINING' }],
+      failures: [],
+    });
+    ecs.terminateInstance(A);
+    expect(update([arnOfA], 'DRAINING').failures).toEqual([{ arn: arnOfA, reason: 'INACTIVE' }]);
+  });
+
   it('facts 12: go back from DRAINING to ACTIVE, and to nothing else', () => {
     update([arnOfA], 'DRAINING');
     expect(update([arnOfA], 'ACTIVE').containerInstances).toMatchObject([{ status: 'ACTIVE' }]);
@@ -532,6 +545,21 @@ describe('tasks in the ECS API', () => {
     );
   });
 
+  it('facts 39: are no longer protected once that is switched off, however they ask for it', async () => {
+    ecs.createService(service({ desiredCount: 1, protectedFromScaleIn: true }));
+    await until(100);
+    const tasks = list('ListTasks', { serviceName: 'web' });
+    ask('UpdateTaskProtection', { tasks, protectionEnabled: false });
+    await until(200);
+    expect(ask<GetTaskProtectionResponse>('GetTaskProtection', { tasks }).protectedTasks).toEqual([
+      { taskArn: tasks[0], protectionEnabled: false },
+    ]);
+    ask('UpdateTaskProtection', { tasks, protectionEnabled: true });
+    expect(ask<GetTaskProtectionResponse>('GetTaskProtection', { tasks }).protectedTasks).toMatchObject([
+      { protectionEnabled: true },
+    ]);
+  });
+
   it('facts 39: are unprotected when the time is over', async () => {
     ecs.createService(service({ desiredCount: 1 }));
     await until(100);
@@ -585,6 +613,89 @@ describe('services in the ECS API', () => {
     ]);
     expect(answer.failures).toEqual([{ arn: `${ARN}:service/prod/nope`, reason: 'MISSING' }]);
     expect(() => ask('DescribeServices', { services: Array(11).fill('web') })).toThrow('at most 10');
+  });
+
+  it('facts 60: are updated: count, percentages, deployment', async () => {
+    ecs.createService(service());
+    await until(100);
+    const changed = ask<UpdateServiceResponse>('UpdateService', {
+      service: `${ARN}:service/prod/web`,
+      desiredCount: 3,
+      deploymentConfiguration: { minimumHealthyPercent: 50 },
+    });
+    expect(changed.service).toMatchObject({
+      desiredCount: 3,
+      runningCount: 2,
+      deploymentConfiguration: { minimumHealthyPercent: 50, maximumPercent: 200 },
+      deployments: [{ status: 'PRIMARY', rolloutState: 'COMPLETED' }],
+    });
+    await until(200);
+    const deployed = ask<UpdateServiceResponse>('UpdateService', { service: 'web', forceNewDeployment: true });
+    expect(deployed.service?.deployments).toMatchObject([
+      { status: 'PRIMARY', rolloutState: 'IN_PROGRESS', desiredCount: 3, runningCount: 0, pendingCount: 0 },
+      { status: 'ACTIVE', desiredCount: 3, runningCount: 3 },
+    ]);
+    await until(400);
+    const described = ask<DescribeServicesResponse>('DescribeServices', { services: ['web'] });
+    expect(described.services).toMatchObject([
+      { runningCount: 3, deployments: [{ status: 'PRIMARY', rolloutState: 'COMPLETED', runningCount: 3 }] },
+    ]);
+  });
+
+  it('facts 60: are deployed with another task definition, of which there must be one', async () => {
+    ecs.createService(service());
+    ecs.createService(service({ name: 'api' }));
+    await until(100);
+    const updated = ask<UpdateServiceResponse>('UpdateService', { service: 'web', taskDefinition: 'api:1' });
+    expect(updated.service).toMatchObject({
+      taskDefinition: `${ARN}:task-definition/api:1`,
+      deployments: [{ rolloutState: 'IN_PROGRESS' }, { taskDefinition: `${ARN}:task-definition/web:1` }],
+    });
+    await until(400);
+    expect(list('ListTasks', { serviceName: 'web', family: 'api' })).toHaveLength(2);
+    expect(() => ask('UpdateService', { service: 'web', taskDefinition: 'api:7' })).toThrow(
+      expect.objectContaining({ code: 'ClientException', message: 'TaskDefinition not found.' }),
+    );
+  });
+
+  it('facts 60: are refused what ECS does not do, and what the Region cannot', () => {
+    ecs.createService(service());
+    ecs.createService(service({ name: 'logs', strategy: 'DAEMON' }));
+    const refusal = (code: string, message: string) => expect.objectContaining({ code, message });
+    expect(() => ask('UpdateService', { service: 'nope', desiredCount: 1 })).toThrow(
+      refusal('ServiceNotFoundException', 'Service not found.'),
+    );
+    expect(() => ask('UpdateService', { service: 'logs', desiredCount: 1 })).toThrow(
+      'The daemon scheduling strategy does not support a desired count for services.',
+    );
+    expect(() => ask('UpdateService', { service: 'web', deploymentConfiguration: { maximumPercent: 100 } })).toThrow(
+      'Both maximumPercent and minimumHealthyPercent cannot be 100',
+    );
+    expect(() => ask('UpdateService', { service: 'web', platformVersion: '1.4.0' })).toThrow(
+      refusal('InvalidParameterException', 'The local Region cannot change platformVersion of a service.'),
+    );
+    ask('UpdateService', { service: 'logs', deploymentConfiguration: { minimumHealthyPercent: 50 } });
+  });
+
+  it('facts 60: are deleted when they are scaled to 0, or by force; INACTIVE ones are described and not updated', async () => {
+    ecs.createService(service());
+    await until(100);
+    expect(() => ask('DeleteService', { service: 'web' })).toThrow(
+      'The service cannot be stopped while it is scaled above 0.',
+    );
+    expect(ask<DeleteServiceResponse>('DeleteService', { service: 'web', force: true }).service?.status).toBe(
+      'DRAINING',
+    );
+    await until(200);
+    const described = ask<DescribeServicesResponse>('DescribeServices', { services: ['web'] });
+    expect(described.services).toMatchObject([{ status: 'INACTIVE', desiredCount: 0, runningCount: 0 }]);
+    expect(list('ListServices')).toEqual([]);
+    expect(ask<DescribeClustersResponse>('DescribeClusters', { clusters: ['prod'] }).clusters).toMatchObject([
+      { activeServicesCount: 0 },
+    ]);
+    expect(() => ask('UpdateService', { service: 'web', desiredCount: 1 })).toThrow(
+      expect.objectContaining({ code: 'ServiceNotActiveException', message: 'Service was not ACTIVE.' }),
+    );
   });
 
   it('have task definitions with the grace that their containers get', () => {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { EcsModel, type EcsOptions } from '../../../sandbox/region/ecs/model.ts';
 import type { ServiceSpec, StandaloneTaskSpec } from '../../../sandbox/region/ecs/specs.ts';
 import type { BusEvent } from '../../../sandbox/region/event-bridge.ts';
+import { NO_FAULTS } from '../../../sandbox/region/faults.ts';
 import type { News } from '../../../sandbox/region/happenings.ts';
 import { Random } from '../../../sandbox/region/random.ts';
 import { VirtualTime } from '../../../sandbox/region/virtual-time.ts';
@@ -26,7 +27,7 @@ beforeEach(() => {
   ecs = newModel();
 });
 
-function newModel(seed = 1): EcsModel {
+function newModel(seed = 1, readings: EcsOptions['readings'] = NO_FAULTS): EcsModel {
   let uuids = 0;
   const options: EcsOptions = {
     time,
@@ -37,6 +38,7 @@ function newModel(seed = 1): EcsModel {
       if (item.kind === 'task') onTask();
     },
     publish: (event) => events.push(event),
+    readings,
   };
   const model = new EcsModel(options);
   model.createCluster(CLUSTER);
@@ -471,6 +473,176 @@ describe('draining', () => {
     ecs.setInstanceStatus(instance(A), 'ACTIVE');
     await until(400);
     expect([on(A), on(B)]).toEqual([['web RUNNING'], ['web RUNNING']]);
+  });
+});
+
+describe('an update of a service', () => {
+  const deployments = () => detailsOf('ECS Deployment State Change').map(({ eventName }) => eventName);
+  const startedBy = (id: string) =>
+    ecs.registrationsOf(id).flatMap(({ holding }) => [...holding].map((t) => t.startedBy));
+
+  it('of its percentages ends a drain that could not, and is no deployment', async () => {
+    register(A, B);
+    ecs.createService(service({ desiredCount: 4, maximumPercent: 100 }));
+    await until(100);
+    drain(A);
+    await until(1_000);
+    expect(on(A)).toEqual(['web RUNNING', 'web RUNNING']);
+    ecs.updateService(CLUSTER, 'web', { maximumPercent: 150 });
+    await until(1_100);
+    expect([on(A), on(B)]).toEqual([[], Array(4).fill('web RUNNING')]);
+    expect(deployments()).toEqual([]);
+  });
+
+  it('of its minimum stops tasks of the DRAINING instance first', async () => {
+    register(A, B);
+    ecs.createService(service({ desiredCount: 4, maximumPercent: 100 }));
+    await until(100);
+    drain(A);
+    ecs.updateService(CLUSTER, 'web', { minimumHealthyPercent: 50 });
+    await until(102);
+    expect(on(A)).toEqual(['web STOPPING', 'web STOPPING']);
+  });
+
+  it('that forces a deployment replaces every task within its percentages, and says so', async () => {
+    register(A, B);
+    ecs.createService(service({ desiredCount: 4, maximumPercent: 150 }));
+    await until(100);
+    const [before] = webService().deployments;
+    const seen = { fewestRunning: 4, mostHolding: 4 };
+    onTask = () => {
+      seen.fewestRunning = Math.min(seen.fewestRunning, webService().tally.running);
+      seen.mostHolding = Math.max(seen.mostHolding, webService().holding);
+    };
+    ecs.updateService(CLUSTER, 'web', { forceNewDeployment: true });
+    await until(102);
+    expect(webService().deployments).toMatchObject([{ rolloutState: 'IN_PROGRESS' }, before]);
+    await until(500);
+    const [after, ...others] = webService().deployments;
+    expect([after.rolloutState, others]).toEqual(['COMPLETED', []]);
+    expect(seen).toEqual({ fewestRunning: 4, mostHolding: 6 });
+    expect([...startedBy(A), ...startedBy(B)]).toEqual(Array(4).fill(after.id));
+    expect(after.id).not.toBe(before.id);
+    expect(deployments()).toEqual(['SERVICE_DEPLOYMENT_IN_PROGRESS', 'SERVICE_DEPLOYMENT_COMPLETED']);
+    expect(events.find((event) => event['detail-type'] === 'ECS Deployment State Change')).toMatchObject({
+      resources: [webService().arn],
+      detail: { eventType: 'INFO', deploymentId: after.id, reason: `ECS deployment ${after.id} in progress.` },
+    });
+  });
+
+  it('that forces a deployment stops what does not run yet at once', async () => {
+    register(A);
+    ecs.createService(service({ startSeconds: 100 }));
+    await until(50);
+    ecs.updateService(CLUSTER, 'web', { forceNewDeployment: true });
+    expect(on(A)).toEqual(['web DEPROVISIONING', 'web DEPROVISIONING']);
+    await until(500);
+    expect(on(A)).toEqual(['web RUNNING', 'web RUNNING']);
+  });
+
+  it('facts 39: a deployment spares protected tasks until their protection is switched off, and it stays off', async () => {
+    register(A, B);
+    ecs.createService(service({ protectedFromScaleIn: true }));
+    await until(100);
+    const old = [A, B].flatMap((id) => [...instance(id).holding]);
+    ecs.updateService(CLUSTER, 'web', { forceNewDeployment: true });
+    await until(1_000);
+    expect(old.map(({ lastStatus }) => lastStatus)).toEqual(['RUNNING', 'RUNNING']);
+    expect(webService().deployments[0].rolloutState).toBe('IN_PROGRESS');
+    for (const task of old) ecs.setTaskProtection(task, false);
+    expect(old.map((task) => ecs.protectedUntilMs(task))).toEqual([undefined, undefined]);
+    await until(1_100);
+    expect(old.map(({ lastStatus }) => lastStatus)).toEqual(['STOPPED', 'STOPPED']);
+    expect(webService().deployments).toMatchObject([{ rolloutState: 'COMPLETED' }]);
+  });
+
+  it('facts 39: scales in as soon as a protection that was given has ended by itself', async () => {
+    register(A);
+    ecs.createService(service({ desiredCount: 1 }));
+    await until(100);
+    const [task] = instance(A).holding;
+    if (task) ecs.setTaskProtection(task, true, 60);
+    ecs.updateService(CLUSTER, 'web', { desiredCount: 0 });
+    await until(159);
+    expect(on(A)).toEqual(['web RUNNING']);
+    await until(200);
+    expect(on(A)).toEqual([]);
+  });
+
+  it('keeps a drain going in the middle of a deployment, and the old tasks outdated when it is called off', async () => {
+    register(A, B);
+    ecs.createService(service({ desiredCount: 4, startSeconds: 100 }));
+    await until(200);
+    ecs.updateService(CLUSTER, 'web', { forceNewDeployment: true });
+    drain(A);
+    await until(250);
+    ecs.setInstanceStatus(instance(A), 'ACTIVE');
+    await until(1_000);
+    expect(webService().deployments).toMatchObject([{ rolloutState: 'COMPLETED' }]);
+    expect([...startedBy(A), ...startedBy(B)]).toEqual(Array(4).fill(webService().deployments[0].id));
+  });
+
+  it.each([
+    { minimumHealthyPercent: 0, atOnce: ['logs STOPPING', 'logs STOPPING'] },
+    { minimumHealthyPercent: 50, atOnce: ['logs STOPPING', 'logs RUNNING'] },
+  ])('rolls a daemon over, at $minimumHealthyPercent %', async ({ minimumHealthyPercent, atOnce }) => {
+    register(A, B);
+    ecs.createService(daemon({ minimumHealthyPercent, maximumPercent: 100 }));
+    await until(100);
+    ecs.updateService(CLUSTER, 'logs', { forceNewDeployment: true });
+    await until(102);
+    expect([...on(A), ...on(B)]).toEqual(atOnce);
+    await until(1_000);
+    const logs = ecs.clusters.get(CLUSTER)?.services.get('logs');
+    expect([on(A), on(B)]).toEqual([['logs RUNNING'], ['logs RUNNING']]);
+    expect([...startedBy(A), ...startedBy(B)]).toEqual(Array(2).fill(logs?.deployments[0].id));
+    expect(logs?.deployments).toMatchObject([{ rolloutState: 'COMPLETED' }]);
+  });
+
+  it('that deletes it stops all its tasks for good; INACTIVE, it may be created again', async () => {
+    register(A);
+    ecs.createService(service({ protectedFromScaleIn: true }));
+    ecs.createService(daemon());
+    await until(100);
+    ecs.deleteService(CLUSTER, 'web');
+    ecs.deleteService(CLUSTER, 'logs');
+    expect(webService().status).toBe('DRAINING');
+    await until(200);
+    expect([on(A), webService().status]).toEqual([[], 'INACTIVE']);
+    expect(ecs.clusters.get(CLUSTER)?.services.get('logs')?.status).toBe('INACTIVE');
+    register(B);
+    await until(300);
+    expect(on(B)).toEqual([]);
+    ecs.createService(service());
+    await until(400);
+    expect(webService().status).toBe('ACTIVE');
+    expect(webService().tally.running).toBe(2);
+  });
+});
+
+describe('what AWS leaves open', () => {
+  it('facts 39, read the other way: a protected task stays on a DRAINING instance until it is protected no longer', async () => {
+    ecs = newModel(1, { protectionHoldsDraining: true, daemonsLeaveAtOnce: false });
+    register(A, B);
+    ecs.createService(service({ protectedFromScaleIn: true }));
+    await until(100);
+    drain(A);
+    await until(1_000);
+    expect(on(A)).toEqual(['web RUNNING']);
+    for (const task of instance(A).holding) ecs.setTaskProtection(task, false);
+    await until(1_100);
+    expect(on(A)).toEqual([]);
+  });
+
+  it('facts 12, read the other way: a daemon stops together with the replicas', async () => {
+    ecs = newModel(1, { protectionHoldsDraining: false, daemonsLeaveAtOnce: true });
+    register(A, B);
+    ecs.createService(service(behindLoadBalancer));
+    ecs.createService(daemon());
+    await until(100);
+    drain(A);
+    await until(200);
+    expect(on(A)).toEqual(['web DEACTIVATING']);
   });
 });
 

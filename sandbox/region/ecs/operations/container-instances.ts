@@ -14,11 +14,15 @@ import { invalid } from '../errors.ts';
 import type { EcsModel } from '../model.ts';
 import { paged } from '../pages.ts';
 import { arnsOf, clusterIn, DESCRIBED_AT_ONCE, parted, pickInstances } from '../requests.ts';
+import type { InstanceView } from '../views.ts';
 
 /** Facts 11. */
 const INSTANCES_UPDATED_AT_ONCE = 10;
 
-export function containerInstanceOperations(model: EcsModel, faults: Pick<Faults, 'listLagSeconds'>): Operations {
+export function containerInstanceOperations(
+  model: EcsModel,
+  faults: Pick<Faults, 'listLagSeconds' | 'repeatedDrainingIsDone'>,
+): Operations {
   return {
     ListContainerInstances: (input: ListContainerInstancesRequest): ListContainerInstancesResponse => {
       const cluster = clusterIn(model, input.cluster);
@@ -54,10 +58,12 @@ export function containerInstanceOperations(model: EcsModel, faults: Pick<Faults
         throw invalid('Container instance status should be one of [ACTIVE, DRAINING].');
       }
       const { found, failures } = pickInstances(model, cluster, input.containerInstances, INSTANCES_UPDATED_AT_ONCE);
-      // Facts 11: only from the one to the other; anything else is a row in `failures`, inside a 200.
+      // Facts 11, 61: only from the one to the other; anything else is a row in `failures`, inside a 200.
       const changeable = status === 'DRAINING' ? 'ACTIVE' : 'DRAINING';
-      const [accepted, refused] = parted(found, (instance) => instance.status === changeable);
-      for (const instance of accepted) model.setInstanceStatus(instance, status);
+      const isDone = (instance: InstanceView) =>
+        faults.repeatedDrainingIsDone && status === 'DRAINING' && instance.status === 'DRAINING';
+      const [accepted, refused] = parted(found, (each) => each.status === changeable || isDone(each));
+      for (const instance of accepted) if (!isDone(instance)) model.setInstanceStatus(instance, status);
       return {
         containerInstances: accepted.map(describeInstance),
         failures: [...failures, ...refused.map(({ arn, status: reason }) => ({ arn, reason }))],

@@ -1,17 +1,24 @@
 import type {
+  DeleteServiceRequest,
+  DeleteServiceResponse,
   DescribeServicesRequest,
   DescribeServicesResponse,
   DescribeTaskDefinitionRequest,
   DescribeTaskDefinitionResponse,
   ListServicesRequest,
   ListServicesResponse,
+  UpdateServiceRequest,
+  UpdateServiceResponse,
 } from '@aws-sdk/client-ecs';
 import { AwsError } from '../../aws-error.ts';
 import type { Operations } from '../../service.ts';
 import { describeService, describeTaskDefinition } from '../describe.ts';
+import { invalid } from '../errors.ts';
 import type { EcsModel } from '../model.ts';
 import { paged } from '../pages.ts';
-import { arnsOf, clusterIn, definitionIn, pickServices } from '../requests.ts';
+import { arnsOf, clusterIn, definitionIn, pickServices, serviceIn } from '../requests.ts';
+import type { ServiceChange } from '../service-scheduler.ts';
+import type { ClusterView, ServiceView } from '../views.ts';
 
 const SERVICES_DESCRIBED_AT_ONCE = 10;
 const USUAL_PAGE_OF_SERVICES = 10;
@@ -22,7 +29,10 @@ export function serviceOperations(model: EcsModel): Operations {
       const cluster = clusterIn(model, input.cluster);
       const { schedulingStrategy, launchType = 'EC2' } = input;
       const matching = [...cluster.services.values()].filter(
-        ({ spec }) => launchType === 'EC2' && (!schedulingStrategy || spec.strategy === schedulingStrategy),
+        ({ spec, status }) =>
+          status !== 'INACTIVE' &&
+          launchType === 'EC2' &&
+          (!schedulingStrategy || spec.strategy === schedulingStrategy),
       );
       const { page, nextToken } = paged(matching, ({ spec }) => spec.name, input, USUAL_PAGE_OF_SERVICES);
       return { serviceArns: arnsOf(page), ...nextToken };
@@ -34,10 +44,65 @@ export function serviceOperations(model: EcsModel): Operations {
       return { services: found.map(describeService), failures };
     },
 
+    UpdateService: (input: UpdateServiceRequest): UpdateServiceResponse => {
+      const cluster = clusterIn(model, input.cluster);
+      const service = activeServiceIn(model, cluster, input.service);
+      model.updateService(cluster.name, service.spec.name, changeIn(model, service, input));
+      return { service: describeService(service) };
+    },
+
+    DeleteService: (input: DeleteServiceRequest): DeleteServiceResponse => {
+      const cluster = clusterIn(model, input.cluster);
+      const service = activeServiceIn(model, cluster, input.service);
+      if (service.spec.strategy === 'REPLICA' && service.desiredCount > 0 && !input.force) {
+        throw invalid('The service cannot be stopped while it is scaled above 0.');
+      }
+      model.deleteService(cluster.name, service.spec.name);
+      return { service: describeService(service) };
+    },
+
     DescribeTaskDefinition: (input: DescribeTaskDefinitionRequest): DescribeTaskDefinitionResponse => {
       const definition = definitionIn(model, input.taskDefinition ?? '');
       if (!definition) throw new AwsError('ClientException', 'Unable to describe task definition.');
       return { taskDefinition: describeTaskDefinition(definition), tags: [] };
     },
   };
+}
+
+/** What the model can change of a service. */
+const CHANGEABLE = [
+  'cluster',
+  'service',
+  'desiredCount',
+  'deploymentConfiguration',
+  'forceNewDeployment',
+  'taskDefinition',
+];
+
+/** @throws AwsError if there is no such service, or no longer. */
+function activeServiceIn(model: EcsModel, cluster: ClusterView, name = ''): ServiceView {
+  const service = serviceIn(model, cluster, name);
+  if (service.status !== 'ACTIVE') throw new AwsError('ServiceNotActiveException', 'Service was not ACTIVE.');
+  return service;
+}
+
+/** @throws AwsError if ECS or the model cannot do it (facts 60). */
+function changeIn(model: EcsModel, service: ServiceView, input: UpdateServiceRequest): ServiceChange {
+  const unknown = Object.keys(input).find((name) => !CHANGEABLE.includes(name));
+  if (unknown) throw invalid(`The local Region cannot change ${unknown} of a service.`);
+  const { desiredCount, taskDefinition, forceNewDeployment, deploymentConfiguration = {} } = input;
+  if (service.spec.strategy === 'DAEMON' && desiredCount !== undefined) {
+    throw invalid(
+      'The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again',
+    );
+  }
+  const { minimumHealthyPercent, maximumPercent } = deploymentConfiguration;
+  const minimum = minimumHealthyPercent ?? service.minimumHealthyPercent;
+  const maximum = maximumPercent ?? service.maximumPercent;
+  if (input.deploymentConfiguration && minimum === 100 && maximum === 100) {
+    throw invalid('Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.');
+  }
+  const definition = taskDefinition === undefined ? undefined : definitionIn(model, taskDefinition);
+  if (taskDefinition !== undefined && !definition) throw new AwsError('ClientException', 'TaskDefinition not found.');
+  return { desiredCount, minimumHealthyPercent, maximumPercent, definition, forceNewDeployment };
 }
