@@ -48,6 +48,13 @@ module.exports = {
       to: { path: '^test' },
     },
     {
+      name: 'experiments-know-no-world',
+      comment: "A fact about AWS is observed through AWS's own clients, wherever they lead.",
+      severity: 'error',
+      from: { path: '^sandbox/facts/experiments' },
+      to: { path: '^(src|cli|sandbox|test|bench|deploy)/', pathNot: '^sandbox/facts/(experiment\\.ts|experiments/)' },
+    },
+    {
       name: 'only-listed-packages',
       comment: 'A package that is there only because another brought it may be gone tomorrow.',
       severity: 'error',

@@ -1,0 +1,100 @@
+import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
+import { run, UsageError } from './command-line.ts';
+import { type Account, listingOf, runOnAccount } from './facts/account.ts';
+import { clientsWith } from './facts/clients.ts';
+import type { Experiment } from './facts/experiment.ts';
+import { EXPERIMENTS } from './facts/experiments/all.ts';
+import { runOnLocalRegion } from './facts/local-region.ts';
+import { type FactsReport, isRefuted, summaryOf, tableOf } from './facts/report.ts';
+import type { Result } from './facts/run.ts';
+
+/** `npm run facts`: every fact about AWS that can be observed, as an experiment. */
+
+const USAGE = `npm run facts -- [--fact N]… [--report FILE]                  on the local Region
+npm run facts -- --aws --region R [--yes] [--disturb] [--fact N]… [--report FILE]
+                                                              on the AWS account whose credentials the environment has
+  --yes      makes the experiments; without it, says what they would create, for how long and for how much
+  --disturb  makes those too that others in the account feel`;
+
+async function facts(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      aws: { type: 'boolean', default: false },
+      region: { type: 'string' },
+      yes: { type: 'boolean', default: false },
+      disturb: { type: 'boolean', default: false },
+      fact: { type: 'string', multiple: true },
+      report: { type: 'string' },
+    },
+  });
+  const chosen = experimentsAbout(values.fact ?? []);
+  if (!values.aws) {
+    const forAws = (['region', 'yes', 'disturb'] as const).find((option) => values[option]);
+    if (forAws) throw new UsageError(`--${forAws} is for experiments on AWS: add --aws, or leave it out.`);
+    return tell('the local Region', await runOnLocalRegion(chosen), values.report);
+  }
+  const region = values.region ?? process.env['AWS_REGION'];
+  if (!region) throw new UsageError('Say in which Region of AWS: --region eu-west-1, for example.');
+  const experiments = chosen.filter(({ disturbs }) => values.disturb || !disturbs);
+  console.log(listingOf(experiments, region));
+  if (!values.yes) {
+    console.log('\nNothing is created without --yes.');
+    return;
+  }
+  const date = new Date().toISOString().slice(0, 10);
+  const results: Result[] = [];
+  const onResult = (result: Result) => {
+    results.push(result);
+    console.log(`${result.verdict}: facts ${result.facts.join(', ')}: ${result.title} ${result.saw}`);
+  };
+  try {
+    await runOnAccount(experiments, accountIn(region), onResult);
+  } finally {
+    if (results.length > 0) await tell(`AWS, ${region}`, results, values.report ?? `facts-${region}-${date}.json`);
+  }
+}
+
+/** The account of the environment's credentials. Ctrl-C cancels the experiments, and the stack is deleted all the same. */
+function accountIn(region: string): Account {
+  const cancelled = new AbortController();
+  const say = (sentence: string) => console.log(sentence);
+  const cancel = () => {
+    say(cancelled.signal.aborted ? 'The stack is being deleted: wait, or it costs money.' : 'Cancelled.');
+    cancelled.abort();
+  };
+  process.on('SIGINT', cancel);
+  process.on('SIGTERM', cancel);
+  const { signal } = cancelled;
+  return {
+    region,
+    clients: clientsWith({ region }),
+    cloudFormation: new CloudFormationClient({ region }),
+    signal,
+    now: () => Date.now(),
+    sleepUntil: (instantMs) => sleep(Math.max(0, instantMs - Date.now()), undefined, { signal }),
+    say,
+  };
+}
+
+function experimentsAbout(facts: readonly string[]): readonly Experiment[] {
+  const found = EXPERIMENTS.filter(
+    (each) => facts.length === 0 || each.facts.some((fact) => facts.includes(String(fact))),
+  );
+  if (found.length > 0) return found;
+  throw new UsageError(`No experiment observes facts ${facts.join(', ')}. docs/aws-facts.md lists those that do.`);
+}
+
+async function tell(where: string, results: readonly Result[], file: string | undefined): Promise<void> {
+  console.log(`${tableOf(results)}\n${summaryOf(results)}`);
+  if (isRefuted(results)) process.exitCode = 1;
+  if (file === undefined) return;
+  const report: FactsReport = { where, date: new Date().toISOString(), results };
+  await writeFile(file, `${JSON.stringify(report, undefined, 2)}\n`);
+  console.log(`The report is in ${file}.`);
+}
+
+if (import.meta.main) await run(facts, USAGE);

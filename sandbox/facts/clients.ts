@@ -1,0 +1,26 @@
+import { AutoScalingClient, type AutoScalingClientConfig } from '@aws-sdk/client-auto-scaling';
+import { ECSClient } from '@aws-sdk/client-ecs';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { SchedulerClient } from '@aws-sdk/client-scheduler';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import type { Clients } from './experiment.ts';
+
+/** What every client of AWS takes: a Region, and where it is not AWS itself, how to reach it. */
+export type ClientConfig = Pick<
+  AutoScalingClientConfig,
+  'region' | 'requestHandler' | 'credentials' | 'signer' | 'endpoint' | 'maxAttempts'
+>;
+
+/** The clients of an experiment. */
+export function clientsWith(config: ClientConfig): Clients {
+  return {
+    ecs: new ECSClient(config),
+    ecsWithoutRetries: new ECSClient({ ...config, maxAttempts: 1 }),
+    autoScaling: new AutoScalingClient(config),
+    events: new EventBridgeClient(config),
+    lambda: new LambdaClient(config),
+    scheduler: new SchedulerClient(config),
+    sqs: new SQSClient(config),
+  };
+}

@@ -1,0 +1,27 @@
+import type { Experiment } from '../experiment.ts';
+import { countingTrap } from './counting-trap.ts';
+import { draining } from './draining.ts';
+import { events } from './events.ts';
+import { hooks } from './hooks.ts';
+import { lambda } from './lambda.ts';
+import { lists } from './lists.ts';
+import { protection } from './protection.ts';
+import { scheduler } from './scheduler.ts';
+import { services } from './services.ts';
+
+/** Every experiment: the open questions first, which nobody has answered yet; what disturbs others last. */
+export const EXPERIMENTS: readonly Experiment[] = [
+  ...draining,
+  ...countingTrap,
+  ...lists,
+  ...protection,
+  ...services,
+  ...hooks,
+  ...events,
+  ...scheduler,
+  ...lambda,
+].sort((a, b) => rank(a) - rank(b));
+
+function rank({ open, disturbs }: Experiment): number {
+  return disturbs ? 2 : open ? 0 : 1;
+}

@@ -1,0 +1,128 @@
+import { PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
+import { type Experiment, use, type World } from '../experiment.ts';
+import { atRest, placed, stop } from './cluster.ts';
+import { type DeliveredEvent, described, receive, refusalOf } from './look.ts';
+
+const NOTHING = 'changes nothing';
+const ENTRY: PutEventsRequestEntry = { Source: 'facts', DetailType: 'Facts', Detail: '{}' };
+
+/** What EventBridge takes and delivers, and which events ECS sends. */
+export const events: readonly Experiment[] = [
+  {
+    facts: [4],
+    title: 'ECS Task State Change comes for each status of a task, and describes the task.',
+    needs: ['cluster', 'events'],
+    minutes: 6,
+    cents: 0,
+    cleansUp: 'the service replaces the task',
+    run: whichEventsATaskHas,
+  },
+  {
+    facts: [7],
+    title: 'A partial failure of PutEvents answers 200 with FailedEntryCount and the ErrorCode of the entry.',
+    needs: ['events'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const { FailedEntryCount, Entries = [] } = await put(world, [{ ...ENTRY, Detail: '{' }, ENTRY]);
+      const [bad, good] = Entries;
+      return {
+        saw: `FailedEntryCount ${FailedEntryCount}; ${bad?.ErrorCode ?? 'no ErrorCode'}; ${good?.EventId ? 'the other entry has an EventId' : 'no EventId'}`,
+        agrees: FailedEntryCount === 1 && bad?.ErrorCode === 'MalformedDetail' && good?.EventId !== undefined,
+      };
+    },
+  },
+  {
+    facts: [7],
+    title: 'PutEvents refuses more than ten entries, and publishes none of them.',
+    needs: ['events'],
+    minutes: 2,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const Resources = [`facts-${world.now()}`];
+      const refusal = await refusalOf(
+        put(
+          world,
+          Array.from({ length: 11 }, () => ({ ...ENTRY, Resources })),
+        ),
+      );
+      const isOurs = ({ resources }: DeliveredEvent) => resources.includes(Resources[0] ?? '');
+      const delivered = await receive(world, use(world, 'events').queueUrl, 20, isOurs);
+      return {
+        saw: `${described(refusal)}; ${delivered.length === 0 ? 'none' : 'some'} delivered`,
+        agrees: refusal?.code === 'ValidationException' && refusal.status === 400 && delivered.length === 0,
+      };
+    },
+  },
+  {
+    facts: [26],
+    title: 'PutEvents refuses an entry whose source begins with `aws.`.',
+    needs: ['events'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const { FailedEntryCount, Entries: [entry] = [] } = await put(world, [{ ...ENTRY, Source: 'aws.autoscaling' }]);
+      return {
+        saw: `FailedEntryCount ${FailedEntryCount}; ${entry?.ErrorCode ?? 'no ErrorCode'}`,
+        agrees: FailedEntryCount === 1 && entry?.ErrorCode === 'NotAuthorizedForSourceException',
+      };
+    },
+  },
+  {
+    facts: [44],
+    title: 'A rule with a rate sends a Scheduled Event of `aws.events` every minute.',
+    needs: ['events'],
+    minutes: 4,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const isScheduled = (event: DeliveredEvent) => event['detail-type'] === 'Scheduled Event';
+      const two = await receive(world, use(world, 'events').queueUrl, 190, isScheduled, ({ length }) => length > 1);
+      const [first, second] = two.map(({ time }) => Date.parse(time)).sort((a, b) => a - b);
+      const apartMs = (second ?? 0) - (first ?? 0);
+      return {
+        saw: `${two.length} within 190 s, from ${two[0]?.source}, ${apartMs / 1000} s apart`,
+        agrees: two.length > 1 && two[0]?.source === 'aws.events' && apartMs % 60_000 === 0 && apartMs > 0,
+      };
+    },
+  },
+];
+
+async function put(world: World, Entries: PutEventsRequestEntry[]) {
+  use(world, 'events');
+  return world.events.send(new PutEventsCommand({ Entries }));
+}
+
+async function whichEventsATaskHas(world: World) {
+  const { services } = await atRest(world);
+  const { taskArn } = await placed(world, services.web);
+  await stop(world, taskArn);
+  const isOurs = ({ detail, ...event }: DeliveredEvent) =>
+    event['detail-type'] === 'ECS Task State Change' && detail.taskArn === taskArn;
+  const isEnough = (events: readonly DeliveredEvent[]) => events.some(({ detail }) => detail.lastStatus === 'STOPPED');
+  const seen = await receive(world, use(world, 'events').queueUrl, 180, isOurs, isEnough);
+  // EventBridge keeps no order (facts 3): the version has it.
+  const ordered = seen.toSorted((a, b) => a.detail.version - b.detail.version);
+  const statuses = [...new Set(ordered.map(({ detail }) => detail.lastStatus))];
+  const last = ordered.at(-1)?.detail ?? {};
+  const fields = [
+    'taskArn',
+    'clusterArn',
+    'containerInstanceArn',
+    'group',
+    'lastStatus',
+    'desiredStatus',
+    'stopCode',
+    'stoppedReason',
+    'startedBy',
+    'version',
+  ];
+  const missing = fields.filter((field) => last[field] === undefined);
+  return {
+    saw: `${statuses.join(', ') || 'no event'}${missing.length > 0 ? `; without ${missing.join(', ')}` : ''}`,
+    agrees: statuses.at(-1) === 'STOPPED' && statuses.length > 1 && missing.length === 0,
+  };
+}

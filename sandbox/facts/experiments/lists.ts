@@ -1,0 +1,102 @@
+import { ListContainerInstancesCommand, type ListContainerInstancesRequest } from '@aws-sdk/client-ecs';
+import type { Experiment, World } from '../experiment.ts';
+import { atRest, drain, instancesOf, placed } from './cluster.ts';
+
+const NOTHING = 'changes nothing';
+
+/** What ListContainerInstances lists. */
+export const lists: readonly Experiment[] = [
+  {
+    facts: [14],
+    title: 'The filter `ec2InstanceId == i-…` finds the one instance.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      await atRest(world);
+      const [first] = await instancesOf(world);
+      const found = await list(world, { filter: `ec2InstanceId == ${first?.ec2InstanceId}` });
+      return { saw: `${found.length} found`, agrees: isEqual(found, [first?.containerInstanceArn]) };
+    },
+  },
+  {
+    facts: [32],
+    title: 'The cluster query language takes lists: `ec2InstanceId in [i-…, i-…]`.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      await atRest(world);
+      const [first, second] = await instancesOf(world);
+      const found = await list(world, {
+        filter: `ec2InstanceId in [${first?.ec2InstanceId}, ${second?.ec2InstanceId}]`,
+      });
+      const expected = [first?.containerInstanceArn, second?.containerInstanceArn];
+      return { saw: `${found.length} of 2 found`, agrees: isEqual(found, expected) };
+    },
+  },
+  {
+    facts: [14],
+    title: 'Without a status, DRAINING instances are listed beside ACTIVE ones; with one, only those.',
+    needs: ['cluster'],
+    minutes: 6,
+    cents: 0,
+    cleansUp: 'sets the instance ACTIVE again',
+    async run(world) {
+      const { services } = await atRest(world);
+      const { containerInstanceArn } = await placed(world, services.web);
+      await drain(world, containerInstanceArn);
+      await world.sleepUntil(world.now() + 5_000); // facts 23: what was just changed may not be in the next answer
+      const [all, active, drained] = [
+        await list(world, {}),
+        await list(world, { status: 'ACTIVE' }),
+        await list(world, { status: 'DRAINING' }),
+      ];
+      return {
+        saw: `${all.length} without a status, ${active.length} ACTIVE, ${drained.length} DRAINING`,
+        agrees: isEqual(drained, [containerInstanceArn]) && isEqual(all, [...active, ...drained]) && active.length > 0,
+      };
+    },
+  },
+  {
+    facts: [14],
+    title: 'Pages: maxResults limits one, and nextToken leads through all of them.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      await atRest(world);
+      const all = await list(world, {});
+      const paged: string[] = [];
+      let pages = 0;
+      let nextToken: string | undefined;
+      do {
+        const cluster = world.resources.cluster?.name;
+        const page = await world.ecs.send(new ListContainerInstancesCommand({ cluster, maxResults: 1, nextToken }));
+        paged.push(...(page.containerInstanceArns ?? []));
+        nextToken = page.nextToken;
+        pages += 1;
+      } while (nextToken && pages <= all.length);
+      return {
+        saw: `${paged.length} of ${all.length} in ${pages} pages of 1`,
+        agrees: isEqual(paged, all) && !nextToken,
+      };
+    },
+  },
+];
+
+async function list(world: World, request: ListContainerInstancesRequest): Promise<readonly string[]> {
+  const cluster = world.resources.cluster?.name;
+  const { containerInstanceArns = [] } = await world.ecs.send(
+    new ListContainerInstancesCommand({ cluster, ...request }),
+  );
+  return containerInstanceArns;
+}
+
+/** Whether two lists have the same items, in whatever order. */
+function isEqual(found: readonly string[], expected: readonly (string | undefined)[]): boolean {
+  return found.length === expected.length && new Set([...found, ...expected]).size === found.length;
+}

@@ -1,0 +1,70 @@
+import { DescribeServicesCommand, ListTasksCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
+import type { Experiment } from '../experiment.ts';
+import { atRest } from './cluster.ts';
+import { described, refusalOf, undo, until } from './look.ts';
+
+/** What services say of themselves, and how much ECS lets itself be asked. */
+export const services: readonly Experiment[] = [
+  {
+    facts: [41],
+    title: 'A service that ECS deploys by rolling update has a rolloutState.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: 'changes nothing',
+    async run(world) {
+      const { name: cluster, services } = await atRest(world);
+      const { services: [web] = [] } = await world.ecs.send(
+        new DescribeServicesCommand({ cluster, services: [services.web] }),
+      );
+      const states = web?.deployments?.map(({ rolloutState }) => rolloutState).join(', ');
+      return { saw: `rolloutState ${states}`, agrees: states === 'COMPLETED' };
+    },
+  },
+  {
+    facts: [38],
+    title: 'A service whose task fits on no instance says so in the documented words.',
+    needs: ['cluster'],
+    minutes: 6,
+    cents: 0,
+    cleansUp: 'sets the desired count of the service back to 0',
+    async run(world) {
+      const { name: cluster, services } = await atRest(world);
+      const setDesiredCount = (desiredCount: number) =>
+        world.ecs.send(new UpdateServiceCommand({ cluster, service: services.large, desiredCount }));
+      world.defer(() => undo(setDesiredCount(0)));
+      await setDesiredCount(1);
+      const words = 'was unable to place a task because no container instance met all of its requirements.';
+      const message = await until(world, 180, async () => {
+        const answer = await world.ecs.send(new DescribeServicesCommand({ cluster, services: [services.large] }));
+        const events = answer.services?.[0]?.events ?? [];
+        return events.find(({ message = '' }) => message.includes('unable to place'))?.message;
+      });
+      return {
+        saw: message?.replace(/container-instance \w+/, 'container-instance ID') ?? 'no such event within 180 s',
+        agrees: message?.startsWith(`(service ${services.large}) ${words}`) === true,
+      };
+    },
+  },
+  {
+    facts: [17],
+    title: 'ECS throttles reads of cluster resources: ThrottlingException, Rate exceeded, HTTP 400.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    disturbs: 'ECS throttles other reads of this account in the Region for some seconds',
+    cleansUp: 'changes nothing',
+    async run(world) {
+      const { name: cluster } = await atRest(world);
+      const burst = Array.from({ length: 250 }, () =>
+        refusalOf(world.ecsWithoutRetries.send(new ListTasksCommand({ cluster }))),
+      );
+      const refusals = (await Promise.all(burst)).filter((refusal) => refusal !== undefined);
+      const [first] = refusals;
+      return {
+        saw: `${refusals.length} of 250 calls at once refused; ${described(first)}`,
+        agrees: first?.code === 'ThrottlingException' && first.status === 400 && first.message === 'Rate exceeded',
+      };
+    },
+  },
+];
