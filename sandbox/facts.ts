@@ -19,7 +19,7 @@ npm run facts -- --aws --region R [--yes] [--disturb] [--fact N]… [--report FI
   --yes      makes the experiments; without it, says what they would create, for how long and for how much
   --disturb  makes those too that others in the account feel`;
 
-async function facts(args: string[]): Promise<void> {
+export async function facts(args: string[], accountOf = accountIn): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
@@ -52,7 +52,7 @@ async function facts(args: string[]): Promise<void> {
     console.log(`${result.verdict}: facts ${result.facts.join(', ')}: ${result.title} ${result.saw}`);
   };
   try {
-    await runOnAccount(experiments, accountIn(region), onResult);
+    await runOnAccount(experiments, accountOf(region), onResult);
   } finally {
     if (results.length > 0) await tell(`AWS, ${region}`, results, values.report ?? `facts-${region}-${date}.json`);
   }
@@ -97,4 +97,4 @@ async function tell(where: string, results: readonly Result[], file: string | un
   console.log(`The report is in ${file}.`);
 }
 
-if (import.meta.main) await run(facts, USAGE);
+if (import.meta.main) await run((args) => facts(args), USAGE);

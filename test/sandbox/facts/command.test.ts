@@ -1,0 +1,75 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest';
+import { UsageError } from '../../../sandbox/command-line.ts';
+import { facts } from '../../../sandbox/facts.ts';
+
+let printed: MockInstance<typeof console.log>;
+beforeEach(() => {
+  printed = vi.spyOn(console, 'log').mockImplementation(() => {});
+});
+afterEach(() => {
+  printed.mockRestore();
+  process.exitCode = undefined;
+});
+const output = () => printed.mock.calls.join('\n');
+
+const noAccount = () => {
+  throw new Error('The account is asked.');
+};
+
+describe('npm run facts', () => {
+  it('shows fact, experiment, observation and verdict, writes the report, and ends well where all agree', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'facts-'));
+    try {
+      const file = join(folder, 'report.json');
+      await facts(['--fact', '32', '--report', file], noAccount);
+      expect(output()).toMatch(/32 .*query language.* 2 of 2 found .*agrees/s);
+      expect(output()).toContain('1 experiments: 1 agree, 0 disagree');
+      expect(process.exitCode).toBeUndefined();
+      expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({
+        where: 'the local Region',
+        date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+        results: [{ facts: [32], verdict: 'agrees', saw: '2 of 2 found' }],
+      });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('with --aws lists what it would create, and touches no account without --yes', async () => {
+    await facts(['--aws', '--region', 'eu-west-1', '--fact', '29'], noAccount);
+    expect(output()).toContain('AWS::AutoScaling::AutoScalingGroup');
+    expect(output()).toContain('Nothing is created without --yes.');
+  });
+
+  it('with --yes takes the account of that Region', async () => {
+    const asked = vi.fn(noAccount);
+    await expect(facts(['--aws', '--region', 'eu-west-1', '--yes'], asked)).rejects.toThrow('The account is asked.');
+    expect(asked).toHaveBeenCalledExactlyOnceWith('eu-west-1');
+  });
+
+  it('leaves out what disturbs others in the account, unless told not to', async () => {
+    await facts(['--aws', '--region', 'eu-west-1'], noAccount);
+    expect(output()).not.toContain('ECS throttles reads');
+    await facts(['--aws', '--region', 'eu-west-1', '--disturb'], noAccount);
+    expect(output()).toContain('ECS throttles reads');
+  });
+
+  it.each([
+    { args: ['--yes'], sentence: '--yes is for experiments on AWS' },
+    { args: ['--region', 'eu-west-1'], sentence: '--region is for experiments on AWS' },
+    { args: ['--fact', '999'], sentence: 'No experiment observes facts 999' },
+  ])('refuses $args in a sentence', async ({ args, sentence }) => {
+    const refused = facts(args, noAccount);
+    await expect(refused).rejects.toThrow(UsageError);
+    await expect(refused).rejects.toThrow(sentence);
+  });
+
+  it('asks for a Region where neither the command nor the environment names one', async () => {
+    vi.stubEnv('AWS_REGION', undefined);
+    await expect(facts(['--aws'], noAccount)).rejects.toThrow('Say in which Region of AWS');
+    vi.unstubAllEnvs();
+  });
+});
