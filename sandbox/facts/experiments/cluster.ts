@@ -17,23 +17,31 @@ import { until } from './look.ts';
 /** How long a cluster may take to come to rest after an experiment: an instance is launched and its tasks start. */
 const REST_SECONDS = 900;
 
-/** Waits until every service has its tasks and no instance is DRAINING. */
-export async function atRest(world: World): Promise<ClusterResources> {
-  const cluster = use(world, 'cluster');
-  const rested = await until(world, REST_SECONDS, async () => {
+/** Waits until two or more container instances are ACTIVE, and none is DRAINING. */
+export async function withInstances(world: World): Promise<ClusterResources> {
+  const open = await until(world, REST_SECONDS, async () => {
     const instances = await instancesOf(world);
+    const isOpen = instances.every(({ status, agentConnected }) => status === 'ACTIVE' && agentConnected);
+    return isOpen && instances.length > 1 ? true : undefined;
+  });
+  if (!open)
+    throw new NotObservable('there are no two container instances that are ACTIVE and whose agents are connected');
+  return use(world, 'cluster');
+}
+
+/** Waits until every service has its tasks too. */
+export async function atRest(world: World): Promise<ClusterResources> {
+  const cluster = await withInstances(world);
+  const rested = await until(world, REST_SECONDS, async () => {
     const { services = [] } = await world.ecs.send(
       new DescribeServicesCommand({ cluster: cluster.name, services: Object.values(cluster.services) }),
     );
     const isStable = services.every(
       ({ desiredCount, runningCount, pendingCount }) => runningCount === desiredCount && pendingCount === 0,
     );
-    const isOpen =
-      instances.length > 1 && instances.every(({ status, agentConnected }) => status === 'ACTIVE' && agentConnected);
-    const withTasks = services.filter(({ runningCount = 0 }) => runningCount > 0);
-    return isStable && isOpen && withTasks.length > 3 ? true : undefined;
+    return isStable && services.filter(({ runningCount = 0 }) => runningCount > 0).length > 3 ? true : undefined;
   });
-  if (!rested) throw new NotObservable('the services of the cluster do not run on two or more container instances');
+  if (!rested) throw new NotObservable('the services of the cluster have no RUNNING tasks');
   return cluster;
 }
 
@@ -46,6 +54,13 @@ export async function instancesOf(world: World): Promise<readonly ContainerInsta
     new DescribeContainerInstancesCommand({ cluster, containerInstances: containerInstanceArns }),
   );
   return described.containerInstances ?? [];
+}
+
+/** The ARN of one of them. */
+export async function anInstance(world: World): Promise<string> {
+  const [first] = await instancesOf(world);
+  if (!first?.containerInstanceArn) throw new NotObservable('the cluster has no container instance');
+  return first.containerInstanceArn;
 }
 
 /** A container instance as it is now. */

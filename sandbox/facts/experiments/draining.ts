@@ -1,6 +1,19 @@
 import { UpdateContainerInstancesStateCommand, UpdateTaskProtectionCommand } from '@aws-sdk/client-ecs';
 import type { Experiment, World } from '../experiment.ts';
-import { atRest, drain, instance, ms, placed, runJob, setStatus, stop, task, tasksOf } from './cluster.ts';
+import {
+  anInstance,
+  atRest,
+  drain,
+  instance,
+  ms,
+  placed,
+  runJob,
+  setStatus,
+  stop,
+  task,
+  tasksOf,
+  withInstances,
+} from './cluster.ts';
 import { described, refusalOf, seconds, sleep, until } from './look.ts';
 
 const SET_BACK = 'sets the instance ACTIVE again';
@@ -16,8 +29,8 @@ export const draining: readonly Experiment[] = [
     cents: 0,
     cleansUp: SET_BACK,
     async run(world) {
-      const { services } = await atRest(world);
-      const { containerInstanceArn } = await placed(world, services.web);
+      await withInstances(world);
+      const containerInstanceArn = await anInstance(world);
       await drain(world, containerInstanceArn);
       const { containerInstances = [], failures = [] } = await setStatus(world, containerInstanceArn, 'DRAINING');
       const [failure] = failures;
@@ -55,7 +68,7 @@ export const draining: readonly Experiment[] = [
     cents: 0,
     cleansUp: 'changes nothing',
     async run(world) {
-      const { name: cluster } = await atRest(world);
+      const { name: cluster } = await withInstances(world);
       const { containerInstances = [], failures = [] } = await world.ecs.send(
         new UpdateContainerInstancesStateCommand({ cluster, containerInstances: [NO_INSTANCE], status: 'DRAINING' }),
       );
@@ -74,7 +87,7 @@ export const draining: readonly Experiment[] = [
     cents: 0,
     cleansUp: 'changes nothing',
     async run(world) {
-      const { name: cluster } = await atRest(world);
+      const { name: cluster } = await withInstances(world);
       const containerInstances = Array.from({ length: 11 }, (_, i) => NO_INSTANCE.slice(0, -2) + String(i + 10));
       const command = new UpdateContainerInstancesStateCommand({ cluster, containerInstances, status: 'DRAINING' });
       const refusal = await refusalOf(world.ecs.send(command));
@@ -137,8 +150,8 @@ export const draining: readonly Experiment[] = [
     cents: 0,
     cleansUp: SET_BACK,
     async run(world) {
-      const { services } = await atRest(world);
-      const { containerInstanceArn } = await placed(world, services.web);
+      await withInstances(world);
+      const containerInstanceArn = await anInstance(world);
       await setStatus(world, containerInstanceArn, 'DRAINING');
       const { failures = [] } = await setStatus(world, containerInstanceArn, 'ACTIVE');
       const { status } = await instance(world, containerInstanceArn);

@@ -1,6 +1,7 @@
 import {
   CompleteLifecycleActionCommand,
   DeleteLifecycleHookCommand,
+  DescribeAutoScalingGroupsCommand,
   DescribeAutoScalingInstancesCommand,
   DescribeLifecycleHooksCommand,
   DescribeScalingActivitiesCommand,
@@ -9,13 +10,14 @@ import {
   TerminateInstanceInAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { type Experiment, NotObservable, use, type World } from '../experiment.ts';
-import { atRest, instancesOf } from './cluster.ts';
+import { instancesOf, withInstances } from './cluster.ts';
 import { type DeliveredEvent, described, receive, refusalOf, seconds, sleep, undo, until } from './look.ts';
 
 const REPLACED = 'the group replaces the instance';
-const NEEDS = ['cluster', 'group'] as const;
 /** How long an instance may take to be held after it was terminated. */
 const HELD_SECONDS = 60;
+/** How long a group may take to launch an instance. */
+const LAUNCH_SECONDS = 600;
 
 /** What a terminating lifecycle hook does. */
 export const hooks: readonly Experiment[] = [
@@ -23,7 +25,7 @@ export const hooks: readonly Experiment[] = [
     facts: [42],
     title: 'Which status has the scaling activity of a termination that a hook holds?',
     open: true,
-    needs: NEEDS,
+    needs: ['group'],
     minutes: 8,
     cents: 0,
     cleansUp: REPLACED,
@@ -45,7 +47,7 @@ export const hooks: readonly Experiment[] = [
     facts: [21, 54],
     title: 'What does a Spot interruption do to a hook of the group?',
     open: true,
-    needs: [...NEEDS, 'events'],
+    needs: ['cluster', 'group', 'events'],
     minutes: 15,
     cents: 40,
     cleansUp: REPLACED,
@@ -54,7 +56,7 @@ export const hooks: readonly Experiment[] = [
   {
     facts: [1],
     title: 'The event of a terminating hook has the documented fields, and its token has 36 characters.',
-    needs: [...NEEDS, 'events'],
+    needs: ['group', 'events'],
     minutes: 8,
     cents: 0,
     cleansUp: REPLACED,
@@ -63,11 +65,12 @@ export const hooks: readonly Experiment[] = [
   {
     facts: [15],
     title: 'The container instance of a running EC2 instance that is terminated is deregistered.',
-    needs: NEEDS,
+    needs: ['cluster', 'group'],
     minutes: 8,
     cents: 0,
     cleansUp: REPLACED,
     async run(world) {
+      await withInstances(world);
       const { instanceId, letGo } = await held(world);
       await letGo();
       const goneMs = world.now();
@@ -85,7 +88,7 @@ export const hooks: readonly Experiment[] = [
   {
     facts: [18],
     title: 'Without a heartbeat the hook ends at its heartbeat timeout, and a heartbeat restarts the timeout.',
-    needs: NEEDS,
+    needs: ['group'],
     minutes: 12,
     cents: 0,
     cleansUp: REPLACED,
@@ -126,7 +129,7 @@ export const hooks: readonly Experiment[] = [
   {
     facts: [19],
     title: 'ABANDON terminates the instance as CONTINUE does.',
-    needs: NEEDS,
+    needs: ['group'],
     minutes: 8,
     cents: 0,
     cleansUp: REPLACED,
@@ -147,7 +150,7 @@ export const hooks: readonly Experiment[] = [
   {
     facts: [20, 43],
     title: 'An action that is completed by the id of its instance is gone: completing again and a heartbeat say so.',
-    needs: NEEDS,
+    needs: ['group'],
     minutes: 8,
     cents: 0,
     cleansUp: REPLACED,
@@ -156,7 +159,7 @@ export const hooks: readonly Experiment[] = [
   {
     facts: [42],
     title: 'Activities in progress come first; a termination is described as "Terminating EC2 instance: i-…".',
-    needs: NEEDS,
+    needs: ['group'],
     minutes: 8,
     cents: 0,
     cleansUp: REPLACED,
@@ -176,7 +179,7 @@ export const hooks: readonly Experiment[] = [
   {
     facts: [24],
     title: 'DeleteLifecycleHook completes what the hook holds with CONTINUE.',
-    needs: NEEDS,
+    needs: ['group'],
     minutes: 8,
     cents: 0,
     cleansUp: REPLACED,
@@ -224,9 +227,8 @@ interface Held {
 
 /** Terminates an instance through Auto Scaling and waits until the hook holds it; the group launches another. */
 async function held(world: World): Promise<Held> {
-  await atRest(world);
   const { name: AutoScalingGroupName, hook: LifecycleHookName } = use(world, 'group');
-  const instanceId = await anInstance(world);
+  const instanceId = await inService(world);
   const action = { AutoScalingGroupName, LifecycleHookName, InstanceId: instanceId };
   const letGo = (LifecycleActionResult: 'CONTINUE' | 'ABANDON' = 'CONTINUE') =>
     world.autoScaling.send(new CompleteLifecycleActionCommand({ ...action, LifecycleActionResult }));
@@ -243,10 +245,20 @@ async function held(world: World): Promise<Held> {
   return { instanceId, action, letGo };
 }
 
-async function anInstance(world: World): Promise<string> {
-  const [first] = await instancesOf(world);
-  if (!first?.ec2InstanceId) throw new NotObservable('the cluster has no container instance');
-  return first.ec2InstanceId;
+/** An instance of the group, once all of them are in service. */
+async function inService(world: World): Promise<string> {
+  const { name } = use(world, 'group');
+  const instanceId = await until(world, LAUNCH_SECONDS, async () => {
+    const { AutoScalingGroups: [group] = [] } = await world.autoScaling.send(
+      new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }),
+    );
+    const instances = group?.Instances ?? [];
+    return instances.every(({ LifecycleState }) => LifecycleState === 'InService')
+      ? instances[0]?.InstanceId
+      : undefined;
+  });
+  if (instanceId === undefined) throw new NotObservable('the group has no instances that are all in service');
+  return instanceId;
 }
 
 /** The lifecycle state of an instance; undefined once no group has it. */
@@ -330,7 +342,7 @@ async function whatIsAnsweredAfterwards(world: World) {
 
 /** Whether the hook is called at all, and how long the instance stays. */
 async function whatSpotInterruptionsDo(world: World) {
-  await atRest(world);
+  await withInstances(world);
   const { interruptSpot } = use(world, 'group');
   if (!interruptSpot) throw new NotObservable('no Spot instance of this world can be interrupted');
   const ours = new Set((await instancesOf(world)).map(({ ec2InstanceId }) => ec2InstanceId));

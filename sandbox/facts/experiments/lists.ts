@@ -1,6 +1,6 @@
 import { ListContainerInstancesCommand, type ListContainerInstancesRequest } from '@aws-sdk/client-ecs';
 import type { Experiment, World } from '../experiment.ts';
-import { atRest, drain, instancesOf, placed } from './cluster.ts';
+import { anInstance, drain, instancesOf, withInstances } from './cluster.ts';
 
 const NOTHING = 'changes nothing';
 
@@ -14,7 +14,7 @@ export const lists: readonly Experiment[] = [
     cents: 0,
     cleansUp: NOTHING,
     async run(world) {
-      await atRest(world);
+      await withInstances(world);
       const [first] = await instancesOf(world);
       const found = await list(world, { filter: `ec2InstanceId == ${first?.ec2InstanceId}` });
       return { saw: `${found.length} found`, agrees: isEqual(found, [first?.containerInstanceArn]) };
@@ -28,7 +28,7 @@ export const lists: readonly Experiment[] = [
     cents: 0,
     cleansUp: NOTHING,
     async run(world) {
-      await atRest(world);
+      await withInstances(world);
       const [first, second] = await instancesOf(world);
       const found = await list(world, {
         filter: `ec2InstanceId in [${first?.ec2InstanceId}, ${second?.ec2InstanceId}]`,
@@ -45,8 +45,8 @@ export const lists: readonly Experiment[] = [
     cents: 0,
     cleansUp: 'sets the instance ACTIVE again',
     async run(world) {
-      const { services } = await atRest(world);
-      const { containerInstanceArn } = await placed(world, services.web);
+      await withInstances(world);
+      const containerInstanceArn = await anInstance(world);
       await drain(world, containerInstanceArn);
       await world.sleepUntil(world.now() + 5_000); // facts 23: what was just changed may not be in the next answer
       const [all, active, drained] = [
@@ -68,7 +68,7 @@ export const lists: readonly Experiment[] = [
     cents: 0,
     cleansUp: NOTHING,
     async run(world) {
-      await atRest(world);
+      await withInstances(world);
       const all = await list(world, {});
       const paged: string[] = [];
       let pages = 0;
