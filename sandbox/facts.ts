@@ -5,6 +5,7 @@ import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { run, UsageError } from './command-line.ts';
 import { type Account, listingOf, runOnAccount } from './facts/account.ts';
 import { clientsWith } from './facts/clients.ts';
+import { runOnEndpoint } from './facts/endpoint.ts';
 import type { Experiment } from './facts/experiment.ts';
 import { EXPERIMENTS } from './facts/experiments/all.ts';
 import { runOnLocalRegion } from './facts/local-region.ts';
@@ -14,6 +15,7 @@ import type { Result } from './facts/run.ts';
 /** `npm run facts`: every fact about AWS that can be observed, as an experiment. */
 
 const USAGE = `npm run facts -- [--fact N]… [--report FILE]                  on the local Region
+npm run facts -- --endpoint-url URL [--fact N]… [--report FILE]   on an emulator of AWS
 npm run facts -- --aws --region R [--yes] [--disturb] [--fact N]… [--report FILE]
                                                               on the AWS account whose credentials the environment has
   --yes      makes the experiments; without it, says what they would create, for how long and for how much
@@ -25,6 +27,7 @@ export async function facts(args: string[], accountOf = accountIn): Promise<void
     options: {
       aws: { type: 'boolean', default: false },
       region: { type: 'string' },
+      'endpoint-url': { type: 'string' },
       yes: { type: 'boolean', default: false },
       disturb: { type: 'boolean', default: false },
       fact: { type: 'string', multiple: true },
@@ -35,7 +38,9 @@ export async function facts(args: string[], accountOf = accountIn): Promise<void
   if (!values.aws) {
     const forAws = (['region', 'yes', 'disturb'] as const).find((option) => values[option]);
     if (forAws) throw new UsageError(`--${forAws} is for experiments on AWS: add --aws, or leave it out.`);
-    return tell('the local Region', await runOnLocalRegion(chosen), values.report);
+    const url = values['endpoint-url'];
+    if (url === undefined) return tell('the local Region', await runOnLocalRegion(chosen), values.report);
+    return tell(url, await runOnEndpoint(chosen, url), values.report);
   }
   const region = values.region ?? process.env['AWS_REGION'];
   if (!region) throw new UsageError('Say in which Region of AWS: --region eu-west-1, for example.');

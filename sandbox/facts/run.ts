@@ -1,4 +1,4 @@
-import { type Experiment, NotObservable, type World } from './experiment.ts';
+import { type Experiment, type Need, NotObservable, type World } from './experiment.ts';
 import { isMissingOperation } from './experiments/look.ts';
 
 /**
@@ -17,7 +17,10 @@ export interface Result {
 }
 
 /** A world without what belongs to one experiment. */
-export type Place = Omit<World, 'defer'>;
+export interface Place extends Omit<World, 'defer'> {
+  /** Why a resource is not there. */
+  readonly absent?: Partial<Record<Need, string>>;
+}
 
 /** Makes the experiments one after the other; each is undone before the next begins, whatever comes of it. */
 export async function run(
@@ -38,8 +41,10 @@ export async function run(
 async function resultOf(experiment: Experiment, place: Place): Promise<Result> {
   const { facts, title, needs } = experiment;
   const missing = needs.filter((need) => !place.resources[need]);
-  if (missing.length > 0)
-    return { facts, title, verdict: 'not observable', saw: `there is no ${missing.join(', no ')}` };
+  if (missing.length > 0) {
+    const why = missing.flatMap((need) => place.absent?.[need] ?? []).map((reason) => ` (${reason})`);
+    return { facts, title, verdict: 'not observable', saw: `there is no ${missing.join(', no ')}${why.join('')}` };
+  }
   const undos: (() => Promise<unknown>)[] = [];
   const outcome = await outcomeOf(experiment, { ...place, defer: (undo) => undos.push(undo) });
   const leftBehind: string[] = [];

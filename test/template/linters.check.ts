@@ -12,10 +12,12 @@ const commands = await pythonLinters();
 const EXAMPLES = ['rolling-update', 'notify'].map((name) =>
   join(import.meta.dirname, `../../examples/${name}/template.yaml`),
 );
+const FACTS_STACK = join(import.meta.dirname, '../../sandbox/facts/stack.yaml');
 
 describe.skipIf(!commands).each([
   { what: 'the packaged templates', config: 'checkov.yaml' },
   { what: "the examples' templates", config: 'checkov.example.yaml', files: EXAMPLES },
+  { what: "the experiments' stack", config: 'checkov.facts.yaml', files: [FACTS_STACK] },
 ])('in $what', ({ config, files: given }) => {
   const configFile = join(import.meta.dirname, config);
   let folder: string;
