@@ -1,5 +1,5 @@
 import { CreateScheduleGroupCommand } from '@aws-sdk/client-scheduler';
-import type { ServiceSpec } from '../region/ecs.ts';
+import type { ServiceSpec } from '../region/ecs/specs.ts';
 import { playGlobals } from '../region/globals.ts';
 import { roleFor } from '../region/iam.ts';
 import { createRegion, type Region } from '../region/region.ts';
