@@ -4,8 +4,10 @@ import type { Service } from '../service.ts';
 import type { Misfit } from '../wire/shapes.ts';
 import { invalid } from './errors.ts';
 import type { EcsModel } from './model.ts';
+import { capacityProviderOperations } from './operations/capacity-providers.ts';
 import { clusterOperations } from './operations/clusters.ts';
 import { containerInstanceOperations } from './operations/container-instances.ts';
+import { runTaskOperations } from './operations/run-task.ts';
 import { serviceOperations } from './operations/services.ts';
 import { protectionOperations, taskOperations } from './operations/tasks.ts';
 
@@ -16,9 +18,11 @@ export function ecsService(
 ): Service {
   const operations = {
     ...clusterOperations(model),
+    ...capacityProviderOperations(model),
     ...containerInstanceOperations(model, faults),
     ...taskOperations(model, faults),
     ...protectionOperations(model),
+    ...runTaskOperations(model),
     ...serviceOperations(model),
   };
   return { name: 'ecs', operations, refusal };

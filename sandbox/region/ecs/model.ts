@@ -8,10 +8,10 @@ import { Agents } from './agents.ts';
 import { Announcements } from './announcements.ts';
 import { roomiest } from './room.ts';
 import { type Readings, type ServiceChange, ServiceScheduler } from './service-scheduler.ts';
-import type { InstanceSpec, KilledTask, ServiceSpec, StandaloneTaskSpec } from './specs.ts';
+import { behaviourOf, type InstanceSpec, type KilledTask, type ServiceSpec, type StandaloneTaskSpec } from './specs.ts';
 import { type ContainerInstance, EcsState, type Service, type Task } from './state.ts';
-import { stopSecondsOf, TaskLifecycle } from './task-lifecycle.ts';
-import type { ClusterView, InstanceView, TaskDefinition, TaskView } from './views.ts';
+import { TaskLifecycle } from './task-lifecycle.ts';
+import type { CapacityProvider, ClusterView, InstanceView, TaskDefinition, TaskView } from './views.ts';
 
 export interface EcsOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
@@ -24,7 +24,6 @@ export interface EcsOptions {
   readonly readings?: Readings;
 }
 
-const STANDALONE_START_SECONDS = 5;
 /** Protection lasts two hours, unless its duration is given. */
 const PROTECTION_SECONDS = 2 * 60 * 60;
 const SWITCHED_OFF = Number.NEGATIVE_INFINITY;
@@ -61,6 +60,11 @@ export class EcsModel {
 
   createCluster(name: string): void {
     this.#state.createCluster(name);
+  }
+
+  /** The instances of an Auto Scaling group, as a place for tasks. */
+  createCapacityProvider(name: string, autoScalingGroupArn: string): void {
+    this.#state.createCapacityProvider(name, autoScalingGroupArn);
   }
 
   /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */
@@ -100,16 +104,15 @@ export class EcsModel {
 
   /** @throws Error if there is no room for it. */
   runTask(spec: StandaloneTaskSpec): void {
-    const { name, startedBy, ec2InstanceId, runsForSeconds } = spec;
+    const { name, startedBy, ec2InstanceId } = spec;
     const hosts = ec2InstanceId
       ? [this.#state.newestRegistration(ec2InstanceId)]
       : this.#state.cluster(spec.cluster).registered;
     const host = roomiest(hosts, spec);
     if (!host) throw new Error(`No container instance of cluster ${spec.cluster} has room for the task ${name}.`);
     const definition = this.#state.define(spec);
-    const stopSeconds = stopSecondsOf(spec);
-    const launch = { service: undefined, group: `family:${name}`, startedBy, definition, stopSeconds, runsForSeconds };
-    this.#tasks.start(host, launch, STANDALONE_START_SECONDS);
+    const group = `family:${name}`;
+    this.#tasks.start(host, { service: undefined, group, startedBy, definition, behaviour: behaviourOf(spec) });
   }
 
   /** EC2 terminates the instance: it is deregistered (facts 15), and what had not stopped on it is killed. */
@@ -166,6 +169,11 @@ export class EcsModel {
     return this.#state.revisionsOf(family);
   }
 
+  /** By name, Fargate's among them. */
+  get capacityProviders(): ReadonlyMap<string, CapacityProvider> {
+    return this.#state.capacityProviders;
+  }
+
   /** Epoch milliseconds. */
   nowMs(): number {
     return this.#state.nowMs();
@@ -187,6 +195,25 @@ export class EcsModel {
     instance.status = status;
     this.#announcements.tellInstance(instance); // Facts 5: no event.
     this.#scheduler.statusChanged(instance);
+  }
+
+  /** Starts a task of no service on the instance. */
+  startTask(
+    { id, cluster }: InstanceView,
+    definition: TaskDefinition,
+    { group, startedBy }: Pick<TaskView, 'group' | 'startedBy'>,
+  ): TaskView {
+    const instance = this.#state.instance(cluster.name, id);
+    const { behaviour } = definition;
+    return this.#tasks.start(instance, { service: undefined, group, startedBy, definition, behaviour });
+  }
+
+  /** The instance is INACTIVE for good. ECS forgets the tasks that it still has, and replaces those of services. */
+  deregisterInstance({ id, cluster }: InstanceView): void {
+    const instance = this.#state.instance(cluster.name, id);
+    const orphans = [...instance.holding];
+    this.#agents.deregister(instance);
+    for (const task of orphans) this.#tasks.orphan(task);
   }
 
   /** Stops a task because somebody asks for it. */

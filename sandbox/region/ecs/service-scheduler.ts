@@ -3,8 +3,9 @@ import type { Faults } from '../faults.ts';
 import type { VirtualTime } from '../virtual-time.ts';
 import type { Announcements } from './announcements.ts';
 import { byFreeMemory, closestMatch, hasRoom, isOpen } from './room.ts';
+import { behaviourOf } from './specs.ts';
 import { type ContainerInstance, desiredCountOf, type EcsState, type Service, type Task } from './state.ts';
-import { stopSecondsOf, type TaskLifecycle } from './task-lifecycle.ts';
+import type { TaskLifecycle } from './task-lifecycle.ts';
 import type { Stop, TaskDefinition } from './views.ts';
 
 export interface ServiceSchedulerOptions {
@@ -239,15 +240,9 @@ export class ServiceScheduler {
   #start(service: Service, instance: ContainerInstance): void {
     const { spec, deployments } = service;
     const [{ id, definition }] = deployments;
-    const launch = {
-      service,
-      group: `service:${spec.name}`,
-      startedBy: id,
-      definition,
-      stopSeconds: stopSecondsOf(spec),
-      runsForSeconds: Number.POSITIVE_INFINITY,
-    };
-    this.#options.tasks.start(instance, launch, spec.startSeconds);
+    const behaviour = definition.family === spec.name ? behaviourOf(spec) : definition.behaviour;
+    const launch = { service, group: `service:${spec.name}`, startedBy: id, definition, behaviour };
+    this.#options.tasks.start(instance, launch);
   }
 
   /** Said once, until all have found a place (facts 38). */

@@ -1,5 +1,7 @@
 /** What is run on the model, in the words of whoever sets a scenario up. */
 
+const STANDALONE_START_SECONDS = 5;
+
 interface Size {
   readonly memoryMiB: number;
   readonly cpuUnits: number;
@@ -44,6 +46,28 @@ export interface StandaloneTaskSpec extends Size {
   readonly runsForSeconds: number;
   readonly stopTimeoutSeconds: number;
   readonly startedBy?: string;
+}
+
+/** What the containers of a task do, in seconds. */
+export interface Behaviour {
+  /** From PROVISIONING to RUNNING, give or take a tenth. */
+  readonly startSeconds: number;
+  /** From RUNNING until it ends by itself. */
+  readonly runsForSeconds: number;
+  /** From SIGTERM until it ends, by itself or by SIGKILL. */
+  readonly stopSeconds: number;
+}
+
+/** What the containers do that a spec describes. */
+export function behaviourOf(spec: ServiceSpec | StandaloneTaskSpec): Behaviour {
+  const { stopTimeoutSeconds } = spec;
+  if (!('startSeconds' in spec)) {
+    const { runsForSeconds } = spec;
+    return { startSeconds: STANDALONE_START_SECONDS, runsForSeconds, stopSeconds: stopTimeoutSeconds / 3 };
+  }
+  const { startSeconds, stopsAfterSeconds = stopTimeoutSeconds / 3, neverStops } = spec;
+  const stopSeconds = neverStops ? Number.POSITIVE_INFINITY : Math.min(stopsAfterSeconds, stopTimeoutSeconds);
+  return { startSeconds, runsForSeconds: Number.POSITIVE_INFINITY, stopSeconds };
 }
 
 /** A task whose instance was terminated before it had stopped. */

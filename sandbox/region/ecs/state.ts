@@ -1,8 +1,9 @@
 import { LoadBalancer } from '../load-balancer.ts';
 import type { Place } from '../place.ts';
 import type { VirtualTime } from '../virtual-time.ts';
-import type { ServiceSpec, StandaloneTaskSpec } from './specs.ts';
+import { type Behaviour, behaviourOf, type ServiceSpec, type StandaloneTaskSpec } from './specs.ts';
 import type {
+  CapacityProvider,
   ClusterView,
   Deployment,
   InstanceView,
@@ -75,9 +76,7 @@ export type Stage = readonly [status: TaskStatus, seconds: number];
 export interface Task extends TaskView {
   readonly instance: ContainerInstance;
   readonly service: Service | undefined;
-  /** From SIGTERM to the end of its containers. */
-  readonly stopSeconds: number;
-  readonly runsForSeconds: number;
+  readonly behaviour: Behaviour;
   lastStatus: TaskStatus;
   desiredStatus: TaskView['desiredStatus'];
   version: number;
@@ -92,7 +91,7 @@ export interface Task extends TaskView {
 }
 
 /** What a task is started with. */
-export type Launch = Pick<Task, 'service' | 'group' | 'startedBy' | 'definition' | 'stopSeconds' | 'runsForSeconds'>;
+export type Launch = Pick<Task, 'service' | 'group' | 'startedBy' | 'definition' | 'behaviour'>;
 
 export interface StateOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
@@ -106,6 +105,8 @@ export class EcsState {
   readonly #options: StateOptions;
   /** All of them, by name. */
   readonly clusters = new Map<string, Cluster>();
+  /** By name. Fargate's are there in every account. */
+  readonly capacityProviders = new Map<string, CapacityProvider>();
   readonly loadBalancers: LoadBalancer[] = [];
   /** The container instances of an EC2 instance, the newest last (facts 14). */
   readonly #registrations = new Map<string, ContainerInstance[]>();
@@ -115,6 +116,7 @@ export class EcsState {
 
   constructor(options: StateOptions) {
     this.#options = options;
+    for (const name of ['FARGATE', 'FARGATE_SPOT']) this.createCapacityProvider(name);
   }
 
   // --- Clusters, services and task definitions ------------------------------------------------------------------------
@@ -133,6 +135,10 @@ export class EcsState {
       capacity: { memoryMiB: 0, cpuUnits: 0 },
       reserved: { memoryMiB: 0, cpuUnits: 0 },
     });
+  }
+
+  createCapacityProvider(name: string, autoScalingGroupArn?: string): void {
+    this.capacityProviders.set(name, { name, arn: this.arnOf('capacity-provider', name), autoScalingGroupArn });
   }
 
   /** @throws Error if there is none. */
@@ -182,15 +188,24 @@ export class EcsState {
   }
 
   /** A new revision of the family, unless the last one is the same. */
-  define({ name, memoryMiB, cpuUnits, stopTimeoutSeconds }: ServiceSpec | StandaloneTaskSpec): TaskDefinition {
+  define(spec: ServiceSpec | StandaloneTaskSpec): TaskDefinition {
+    const { name, memoryMiB, cpuUnits, stopTimeoutSeconds } = spec;
     const revisions = this.revisionsOf(name);
     const last = revisions.at(-1);
     const same = last?.memoryMiB === memoryMiB && last.cpuUnits === cpuUnits;
     if (same && last.stopTimeoutSeconds === stopTimeoutSeconds) return last;
     const revision = revisions.length + 1;
     const arn = this.arnOf('task-definition', `${name}:${revision}`);
-    const registeredAtMs = this.nowMs();
-    const definition = { arn, family: name, revision, memoryMiB, cpuUnits, stopTimeoutSeconds, registeredAtMs };
+    const definition: TaskDefinition = {
+      arn,
+      family: name,
+      revision,
+      memoryMiB,
+      cpuUnits,
+      stopTimeoutSeconds,
+      registeredAtMs: this.nowMs(),
+      behaviour: behaviourOf(spec),
+    };
     this.#definitions.set(name, [...revisions, definition]);
     return definition;
   }

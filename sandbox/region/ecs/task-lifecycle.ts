@@ -2,7 +2,6 @@ import type { Random } from '../random.ts';
 import type { VirtualTime } from '../virtual-time.ts';
 import type { Agents } from './agents.ts';
 import type { Announcements } from './announcements.ts';
-import type { ServiceSpec } from './specs.ts';
 import type { ContainerInstance, EcsState, Launch, Service, Stage, Task } from './state.ts';
 import type { Stop, TaskStatus } from './views.ts';
 
@@ -31,16 +30,17 @@ export class TaskLifecycle {
     this.#options = options;
   }
 
-  start(instance: ContainerInstance, launch: Launch, startSeconds: number): void {
+  start(instance: ContainerInstance, launch: Launch): Task {
     const { state, announcements, random } = this.#options;
     const task = state.addTask(instance, launch);
     announcements.publishInstance(instance);
     const isTarget = launch.service?.loadBalancer !== undefined;
-    this.#send(task, startingRoute(startSeconds * random.between(0.9, 1.1), isTarget));
+    this.#send(task, startingRoute(launch.behaviour.startSeconds * random.between(0.9, 1.1), isTarget));
+    return task;
   }
 
   /** Facts 13: the task leaves every count now, and its instance much later. */
-  stop(task: Task, stop: Stop, stopSeconds = task.stopSeconds): void {
+  stop(task: Task, stop: Stop, stopSeconds = task.behaviour.stopSeconds): void {
     if (task.desiredStatus === 'STOPPED') return;
     const { agents, announcements } = this.#options;
     this.#dismiss(task, stop);
@@ -56,6 +56,13 @@ export class TaskLifecycle {
     });
     task.service?.loadBalancer?.kill(task.id);
     this.#become(task, 'STOPPED', true);
+  }
+
+  /** ECS forgets the task, whose containers run on (facts 62); its load balancer sends it nothing more. */
+  orphan(task: Task): void {
+    this.#dismiss(task, { code: 'UserInitiated', reason: 'Container instance deregistration forced by user' });
+    task.service?.loadBalancer?.deregister(task.id);
+    this.#become(task, 'STOPPED');
   }
 
   #dismiss(task: Task, stop: Stop): void {
@@ -92,9 +99,10 @@ export class TaskLifecycle {
   #hasStarted(task: Task): void {
     const { time, agents } = this.#options;
     task.service?.loadBalancer?.register(task.id);
-    if (task.runsForSeconds === Number.POSITIVE_INFINITY) return;
+    const { runsForSeconds } = task.behaviour;
+    if (runsForSeconds === Number.POSITIVE_INFINITY) return;
     const exit: Stop = { code: 'EssentialContainerExited', reason: 'Essential container in task exited' };
-    time.after(task.runsForSeconds, () => agents.deliver(task.instance, () => this.stop(task, exit, 0)));
+    time.after(runsForSeconds, () => agents.deliver(task.instance, () => this.stop(task, exit, 0)));
   }
 
   #hasStopped(task: Task): void {
@@ -107,12 +115,6 @@ export class TaskLifecycle {
     announcements.publishInstance(instance);
     offerRoom(instance);
   }
-}
-
-/** How long a task takes to end after SIGTERM: SIGKILL comes at the timeout. */
-export function stopSecondsOf(spec: Partial<ServiceSpec> & { readonly stopTimeoutSeconds: number }): number {
-  if (spec.neverStops) return Number.POSITIVE_INFINITY;
-  return Math.min(spec.stopsAfterSeconds ?? spec.stopTimeoutSeconds / 3, spec.stopTimeoutSeconds);
 }
 
 /** Facts 13: a task behind a load balancer becomes its target before it is RUNNING. */

@@ -1,4 +1,4 @@
-import type { ServiceSpec } from './specs.ts';
+import type { Behaviour, ServiceSpec } from './specs.ts';
 
 /** The state as it is seen from outside of this folder: it can be read, and not be changed. */
 
@@ -51,6 +51,13 @@ export interface InstanceView {
   readonly version: number;
 }
 
+/** Where tasks may be placed: Fargate, or the instances of an Auto Scaling group. */
+export interface CapacityProvider {
+  readonly name: string;
+  readonly arn: string;
+  readonly autoScalingGroupArn: string | undefined;
+}
+
 export interface ServiceView {
   readonly arn: string;
   /** DRAINING after DeleteService while tasks run, INACTIVE then. */
@@ -93,6 +100,8 @@ export interface TaskDefinition extends Resources {
   readonly revision: number;
   readonly stopTimeoutSeconds: number;
   readonly registeredAtMs: number;
+  /** What its containers do, as far as no spec says otherwise. */
+  readonly behaviour: Behaviour;
 }
 
 /** Facts 13, in their order. */

@@ -101,6 +101,9 @@ beforeAll(async () => {
         deploymentConfiguration: { minimumHealthyPercent: 50, maximumPercent: 150 },
         forceNewDeployment: true,
       },
+      RunTask: { cluster, taskDefinition: 'job', count: 2 },
+      DescribeCapacityProviders: { capacityProviders: ['FARGATE', 'none'] },
+      DeregisterContainerInstance: { cluster, containerInstance: containerInstances[0], force: true },
       DeleteService: { cluster, service: 'huge', force: true },
     },
     autoscaling: {

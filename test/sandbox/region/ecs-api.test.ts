@@ -1,11 +1,14 @@
 import type {
   DeleteServiceResponse,
+  DeregisterContainerInstanceResponse,
+  DescribeCapacityProvidersResponse,
   DescribeClustersResponse,
   DescribeContainerInstancesResponse,
   DescribeServicesResponse,
   DescribeTaskDefinitionResponse,
   DescribeTasksResponse,
   GetTaskProtectionResponse,
+  RunTaskResponse,
   StopTaskResponse,
   UpdateContainerInstancesStateResponse,
   UpdateServiceResponse,
@@ -569,6 +572,128 @@ describe('tasks in the ECS API', () => {
     expect(ask<GetTaskProtectionResponse>('GetTaskProtection', { tasks }).protectedTasks).toEqual([
       { taskArn: tasks[0], protectionEnabled: false },
     ]);
+  });
+});
+
+describe('RunTask', () => {
+  const run = (input: object) => ask<RunTaskResponse>('RunTask', { taskDefinition: 'job', ...input });
+
+  beforeEach(() => ecs.runTask({ ...job, memoryMiB: 2_048, runsForSeconds: 50 })); // registers the definition job:1
+
+  it('places tasks where most memory is free, and they do what their definition says', async () => {
+    const arnOfB = register(B);
+    const { tasks = [], failures } = run({ count: 3, startedBy: 'me' });
+    expect(failures).toEqual([]);
+    expect(tasks.map(({ containerInstanceArn }) => containerInstanceArn)).toEqual([arnOfB, arnOfA, arnOfB]);
+    expect(tasks[0]).toMatchObject({
+      taskDefinitionArn: `${ARN}:task-definition/job:1`,
+      group: 'family:job',
+      startedBy: 'me',
+      lastStatus: 'PROVISIONING',
+    });
+    await until(100);
+    expect(list('ListTasks')).toEqual([]);
+    expect(list('ListTasks', { desiredStatus: 'STOPPED', startedBy: 'me' })).toHaveLength(3);
+  });
+
+  it('facts 62: starts what fits, and says of each instance why it takes no more', () => {
+    const arnOfB = ecs.registerInstance({ cluster, ec2InstanceId: B, memoryMiB: 8_192, cpuUnits: 128 });
+    const silent = register('i-silent');
+    ecs.setAgentConnected('i-silent', false);
+    update([register('i-draining')], 'DRAINING');
+    expect(run({ count: 2 })).toMatchObject({
+      tasks: [{ containerInstanceArn: arnOfA }],
+      failures: [
+        { arn: arnOfA, reason: 'RESOURCE:MEMORY' },
+        { arn: arnOfB, reason: 'RESOURCE:CPU' },
+        { arn: silent, reason: 'AGENT' },
+      ],
+    });
+  });
+
+  it('obeys placement constraints', () => {
+    const arnOfB = register(B);
+    const placed = (placementConstraints: object[], more: object = {}) => {
+      const { tasks = [], failures = [] } = run({ placementConstraints, ...more });
+      return [tasks.map(({ containerInstanceArn }) => containerInstanceArn), failures.map(({ reason }) => reason)];
+    };
+    expect(placed([{ type: 'memberOf', expression: `ec2InstanceId == ${A}` }])).toEqual([[arnOfA], []]);
+    expect(placed([{ type: 'memberOf', expression: 'attribute:gpu exists' }])).toEqual([
+      [],
+      Array(2).fill('MemberOf placement constraint unsatisfied.'),
+    ]);
+    expect(placed([{ type: 'distinctInstance' }], { group: 'pair', count: 2 })[0]).toEqual([arnOfB]);
+  });
+
+  it('facts 62: is refused without a definition or an instance, and for what the Region cannot do', () => {
+    expect(() => run({ taskDefinition: 'nope' })).toThrow(
+      expect.objectContaining({ code: 'ClientException', message: 'TaskDefinition not found.' }),
+    );
+    expect(() => run({ count: 11 })).toThrow('count must be between 1 and 10.');
+    expect(() => run({ launchType: 'FARGATE' })).toThrow('The local Region runs tasks on EC2, not on FARGATE.');
+    expect(() => run({ enableExecuteCommand: true })).toThrow(
+      'The local Region cannot run a task with enableExecuteCommand.',
+    );
+    ecs.terminateInstance(A);
+    expect(() => run({})).toThrow(
+      expect.objectContaining({
+        code: 'InvalidParameterException',
+        message: 'No Container Instances were found in your cluster.',
+      }),
+    );
+  });
+});
+
+describe('DeregisterContainerInstance', () => {
+  const deregister = (input: object) =>
+    ask<DeregisterContainerInstanceResponse>('DeregisterContainerInstance', { containerInstance: arnOfA, ...input });
+
+  it('facts 62: is refused while tasks run, unless it is forced; ECS then forgets them and replaces those of services', async () => {
+    ecs.createService(service(behindLoadBalancer));
+    await until(100);
+    const arnOfB = register(B);
+    const tasks = list('ListTasks');
+    expect(() => deregister({})).toThrow(
+      expect.objectContaining({
+        code: 'InvalidParameterException',
+        message: 'Found running tasks on the instance.',
+      }),
+    );
+    expect(deregister({ force: true }).containerInstance).toMatchObject({ status: 'INACTIVE', runningTasksCount: 0 });
+    expect(ask<DescribeTasksResponse>('DescribeTasks', { tasks }).tasks).toMatchObject(
+      Array(2).fill({
+        lastStatus: 'STOPPED',
+        stopCode: 'UserInitiated',
+        stoppedReason: 'Container instance deregistration forced by user',
+      }),
+    );
+    await until(200);
+    expect(list('ListTasks', { containerInstance: arnOfB })).toHaveLength(2);
+    expect(list('ListContainerInstances')).toEqual([arnOfB]);
+    expect(ecs.terminateInstance(A)).toEqual([]);
+    expect(() => deregister({ force: true })).toThrow('The referenced container instance was not found.');
+  });
+
+  it('is done where no task runs', () => {
+    expect(deregister({}).containerInstance).toMatchObject({ status: 'INACTIVE', agentConnected: false });
+  });
+});
+
+describe('DescribeCapacityProviders', () => {
+  const describe = (input: object = {}) => ask<DescribeCapacityProvidersResponse>('DescribeCapacityProviders', input);
+  const names = (input: object = {}) => describe(input).capacityProviders?.map(({ name }) => name);
+
+  it('facts 63: has Fargate’s in every account, and those of Auto Scaling groups', () => {
+    const autoScalingGroupArn =
+      'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:1:autoScalingGroupName/web';
+    ecs.createCapacityProvider('web', autoScalingGroupArn);
+    expect(names()).toEqual(['FARGATE', 'FARGATE_SPOT', 'web']);
+    expect(describe({ capacityProviders: [`${ARN}:capacity-provider/web`, 'nope'] })).toMatchObject({
+      capacityProviders: [{ name: 'web', status: 'ACTIVE', autoScalingGroupProvider: { autoScalingGroupArn } }],
+      failures: [{ arn: `${ARN}:capacity-provider/nope`, reason: 'MISSING' }],
+    });
+    for (let i = 0; i < 10; i++) ecs.createCapacityProvider(`p${i}`, autoScalingGroupArn);
+    expect(pages('DescribeCapacityProviders', {}).map((page) => page.length)).toEqual([10, 3]);
   });
 });
 

@@ -1,4 +1,6 @@
 import type {
+  DeregisterContainerInstanceRequest,
+  DeregisterContainerInstanceResponse,
   DescribeContainerInstancesRequest,
   DescribeContainerInstancesResponse,
   ListContainerInstancesRequest,
@@ -13,7 +15,7 @@ import { describeInstance } from '../describe.ts';
 import { invalid } from '../errors.ts';
 import type { EcsModel } from '../model.ts';
 import { paged } from '../pages.ts';
-import { arnsOf, clusterIn, DESCRIBED_AT_ONCE, parted, pickInstances } from '../requests.ts';
+import { arnsOf, clusterIn, DESCRIBED_AT_ONCE, instanceIn, parted, pickInstances } from '../requests.ts';
 import type { InstanceView } from '../views.ts';
 
 /** Facts 11. */
@@ -47,6 +49,15 @@ export function containerInstanceOperations(
       const cluster = clusterIn(model, input.cluster);
       const { found, failures } = pickInstances(model, cluster, input.containerInstances, DESCRIBED_AT_ONCE);
       return { containerInstances: found.map(describeInstance), failures };
+    },
+
+    DeregisterContainerInstance: (input: DeregisterContainerInstanceRequest): DeregisterContainerInstanceResponse => {
+      const cluster = clusterIn(model, input.cluster);
+      const instance = instanceIn(model, cluster, input.containerInstance ?? '');
+      if (instance.status === 'INACTIVE') throw invalid('The referenced container instance was not found.');
+      if (instance.tally.running > 0 && !input.force) throw invalid('Found running tasks on the instance.');
+      model.deregisterInstance(instance);
+      return { containerInstance: describeInstance(instance) };
     },
 
     UpdateContainerInstancesState: (
