@@ -156,6 +156,8 @@ export async function rehearse<D extends Benchmarked = Drainer>({
       drainer: rehearsal.drainer,
       instancesTerminated: region.terminated.size,
       tasksKilled: region.killedTasks.length,
+      tasksCutOff: region.killedTasks.filter(({ fate }) => fate === 'cut off').length,
+      tasksToldLate: region.killedTasks.filter(({ fate }) => fate === 'told late').length,
       requestsLost: region.ecs.requestsLost(),
       memoryReservation: { min: Math.min(...memory.map(({ percent }) => percent)), series: memory },
       drains: drainsOf(region, installed, events, startMs),

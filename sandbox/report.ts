@@ -262,6 +262,8 @@ function figuresSection(runs: readonly DrillResult[]): Html {
   const rowsOf: readonly (readonly [string, (run: DrillResult) => string])[] = [
     ['Instances terminated', (run) => figure(run.instancesTerminated)],
     ['Tasks killed', (run) => figure(run.tasksKilled)],
+    ['of these cut off by the shutdown', (run) => figure(run.tasksCutOff)],
+    ['of these told late, by the shutdown', (run) => figure(run.tasksToldLate)],
     ['Requests lost', (run) => figure(run.requestsLost)],
     ['Lowest MemoryReservation', (run) => percent(run.memoryReservation.min)],
     ['Drains', (run) => figure(run.drains.length)],

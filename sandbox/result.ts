@@ -36,8 +36,12 @@ export interface DrillResult<D extends Benchmarked = Drainer> {
   readonly seed: number;
   readonly drainer: D;
   readonly instancesTerminated: number;
-  /** Tasks whose instance was terminated before they had stopped. */
+  /** Tasks whose instance was terminated before they had STOPPED. */
   readonly tasksKilled: number;
+  /** Those of them that the shutdown cut off, in the middle of their work or of their stop. */
+  readonly tasksCutOff: number;
+  /** Those of them that were told to stop by the shutdown only, and ended in time. */
+  readonly tasksToldLate: number;
   readonly requestsLost: number;
   /** The cluster's MemoryReservation by the minute, as CloudWatch has it. */
   readonly memoryReservation: {

@@ -15,7 +15,9 @@ export function sentenceOf(event: DrillEvent): { readonly where: Where; readonly
       };
     case 'task': {
       const what = `task ${event.taskId.slice(-6)} of ${event.group} on ${event.instanceId} is ${event.status}`;
-      return event.killed ? { where: 'ec2', what: `${what}: KILLED` } : { where: 'ecs', what };
+      return event.killed
+        ? { where: 'ec2', what: `${what}: KILLED${event.fate ? `, ${event.fate}` : ''}` }
+        : { where: 'ecs', what };
     }
     case 'service':
       return { where: 'ecs', what: event.message };
@@ -56,11 +58,14 @@ export function headlineOf({
   seed,
   instancesTerminated,
   tasksKilled,
+  tasksCutOff,
+  tasksToldLate,
   requestsLost,
   memoryReservation,
 }: DrillResult): string {
   const by = drainer === 'none' ? 'without a drain' : `drained by ${drainer}`;
-  return `${scenario}, seed number ${seed}, ${by}: ${count(instancesTerminated, 'instance')} terminated, ${count(tasksKilled, 'task')} killed, ${count(requestsLost, 'request')} lost, MemoryReservation down to ${memoryReservation.min} %.`;
+  const split = tasksKilled > 0 ? ` (${tasksCutOff} cut off, ${tasksToldLate} told late)` : '';
+  return `${scenario}, seed number ${seed}, ${by}: ${count(instancesTerminated, 'instance')} terminated, ${count(tasksKilled, 'task')} killed${split}, ${count(requestsLost, 'request')} lost, MemoryReservation down to ${memoryReservation.min} %.`;
 }
 
 function count(amount: number, noun: string): string {

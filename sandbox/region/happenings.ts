@@ -9,6 +9,13 @@ export type InstanceState =
   | 'Terminating:Proceed'
   | 'Terminated';
 
+/**
+ * What the shutdown of its instance did to a task (facts 64): it was cut off in the middle of its work or of its stop; it was
+ * told late, by the shutdown itself, and ended in time; or it was unharmed, because no container ran any more, or yet, or because
+ * ECS had told it before and it ended in time.
+ */
+export type Fate = 'cut off' | 'told late' | 'unharmed';
+
 export type Happening = { readonly atMs: number } & (
   | { readonly kind: 'instance'; readonly instanceId: string; readonly group: string; readonly state: InstanceState }
   | {
@@ -26,8 +33,10 @@ export type Happening = { readonly atMs: number } & (
       readonly group: string;
       readonly status: string;
       readonly reason?: string;
-      /** Its instance was terminated before it had stopped. */
+      /** Its instance was terminated before it had STOPPED. */
       readonly killed?: boolean;
+      /** What became of the containers of a killed task. */
+      readonly fate?: Fate;
     }
   /** ECS tells something of a service, such as that it cannot place a task. */
   | { readonly kind: 'service'; readonly service: string; readonly message: string }

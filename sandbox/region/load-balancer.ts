@@ -15,7 +15,7 @@ export interface LoadBalancerOptions {
 /**
  * The requests that a service loses, as simple as can be. Requests come at a steady rate and are spread evenly over the
  * registered targets. Lost are
- * - those sent to a target that was killed, until the health check notices;
+ * - those sent to a target that was killed or has vanished, until the health check notices;
  * - those that a target has in flight when it is killed; they drain away evenly over the deregistration delay;
  * - all of them while there is no target, once there has been one.
  *
@@ -59,9 +59,19 @@ export class LoadBalancer {
   /** The target is gone from one instant to the next. */
   kill(target: string): void {
     this.#account();
-    if (this.#serving.has(target)) this.#killServing(target);
+    if (this.#serving.has(target)) this.#lost += this.#inFlight();
     this.#lost += this.#leftOf(target);
-    this.#draining.delete(target);
+    this.#leave(target);
+  }
+
+  /**
+   * The target ends by itself, and nobody knows. It has answered what it had in flight, unless the deregistration that it does not
+   * wait for would have let that take longer; it answers nothing that comes.
+   */
+  vanish(target: string): void {
+    this.#account();
+    this.#lost += this.#leftOf(target);
+    this.#leave(target);
   }
 
   /** So far, in whole requests. */
@@ -70,9 +80,9 @@ export class LoadBalancer {
     return Math.round(this.#lost);
   }
 
-  #killServing(target: string): void {
-    this.#lost += this.#inFlight();
-    this.#serving.delete(target);
+  #leave(target: string): void {
+    this.#draining.delete(target);
+    if (!this.#serving.delete(target)) return;
     this.#unnoticed += 1;
     this.#options.time.after(UNNOTICED_SECONDS, () => {
       this.#account();

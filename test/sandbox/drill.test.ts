@@ -55,7 +55,9 @@ describe('npm run drill', () => {
     const { status, stdout } = await command('drill.ts', '--scenario', 'book', '--drainer', 'none');
     expect(status).toBe(0);
     expect(stdout).toContain('KILLED');
-    expect(stdout).toMatch(/book, seed number 1, without a drain: 1 instance terminated, 2 tasks killed/);
+    expect(stdout).toMatch(
+      /book, seed number 1, without a drain: 1 instance terminated, 2 tasks killed \(0 cut off, 2 told late\)/,
+    );
   });
 
   it('writes a report that compares the drainers', async () => {

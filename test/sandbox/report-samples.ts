@@ -121,6 +121,8 @@ export function drillResult({
     drainer,
     instancesTerminated: instances,
     tasksKilled,
+    tasksCutOff: Math.floor(tasksKilled / 2),
+    tasksToldLate: Math.ceil(tasksKilled / 2),
     requestsLost: tasksKilled * 41,
     memoryReservation: { min: Math.min(...series.map(({ percent }) => percent)), series },
     drains: holdSeconds ? drains : [],

@@ -109,6 +109,8 @@ describe('the report on a drill', () => {
     const row = (name: string, values: readonly unknown[]) =>
       `<th scope="row">${name}</th>${values.map((value) => `<td>${value}</td>`).join('')}`;
     expect(page).toContain(row('Tasks killed', [0, none.tasksKilled, seed.tasksKilled]));
+    expect(page).toContain(row('of these cut off by the shutdown', [0, none.tasksCutOff, seed.tasksCutOff]));
+    expect(page).toContain(row('of these told late, by the shutdown', [0, none.tasksToldLate, seed.tasksToldLate]));
     expect(page).toContain(row('Requests lost', [0, none.requestsLost, seed.requestsLost]));
     const calls = ours.drains.reduce((sum, drain) => sum + drain.apiCalls, 0);
     expect(page).toContain(row('AWS calls', [calls, 0, seed.drains.reduce((sum, drain) => sum + drain.apiCalls, 0)]));

@@ -1,5 +1,5 @@
 import type { BusEvent } from '../event-bridge.ts';
-import type { Tell } from '../happenings.ts';
+import type { Fate, Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
 import { describeInstance, describeTask } from './describe.ts';
 import type { ContainerInstance, Service, Task } from './state.ts';
@@ -28,7 +28,7 @@ export class Announcements {
     this.#options.tell({ kind: 'container-instance', instanceId: ec2InstanceId, status, agentConnected });
   }
 
-  tellTask({ id, instance, group, lastStatus, stop }: Task, killed: boolean): void {
+  tellTask({ id, instance, group, lastStatus, stop }: Task, fate?: Fate): void {
     this.#options.tell({
       kind: 'task',
       taskId: id,
@@ -36,7 +36,7 @@ export class Announcements {
       group,
       status: lastStatus,
       ...(stop && { reason: stop.reason }),
-      ...(killed && { killed }),
+      ...(fate && { killed: true, fate }),
     });
   }
 

@@ -115,14 +115,15 @@ export class EcsModel {
     this.#tasks.start(host, { service: undefined, group, startedBy, definition, behaviour: behaviourOf(spec) });
   }
 
-  /** EC2 terminates the instance: it is deregistered (facts 15), and what had not stopped on it is killed. */
+  /** EC2 terminates the instance: it is deregistered (facts 15), and so ends what had not STOPPED on it (facts 64). */
   terminateInstance(ec2InstanceId: string): readonly KilledTask[] {
     const gone = this.#state.registrationsOf(ec2InstanceId).filter(({ status }) => status !== 'INACTIVE');
     const killed = gone.flatMap((instance) => [...instance.holding]);
-    const victims = killed.map(({ arn, group, lastStatus }) => ({ arn, group, lastStatus, ec2InstanceId }));
     for (const instance of gone) this.#agents.deregister(instance);
-    for (const task of killed) this.#tasks.kill(task);
-    return victims;
+    return killed.map((task) => {
+      const { arn, group, lastStatus } = task;
+      return { arn, group, lastStatus, ec2InstanceId, fate: this.#tasks.kill(task) };
+    });
   }
 
   // --- What there is to see -------------------------------------------------------------------------------------------

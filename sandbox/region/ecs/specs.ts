@@ -1,3 +1,5 @@
+import type { Fate } from '../happenings.ts';
+
 /** What is run on the model, in the words of whoever sets a scenario up. */
 
 const STANDALONE_START_SECONDS = 5;
@@ -54,7 +56,9 @@ export interface Behaviour {
   readonly startSeconds: number;
   /** From RUNNING until it ends by itself. */
   readonly runsForSeconds: number;
-  /** From SIGTERM until it ends, by itself or by SIGKILL. */
+  /** From SIGTERM until it ends by itself. */
+  readonly endsAfterSeconds: number;
+  /** From ECS's SIGTERM until it ends, by itself or by SIGKILL. */
   readonly stopSeconds: number;
 }
 
@@ -63,17 +67,20 @@ export function behaviourOf(spec: ServiceSpec | StandaloneTaskSpec): Behaviour {
   const { stopTimeoutSeconds } = spec;
   if (!('startSeconds' in spec)) {
     const { runsForSeconds } = spec;
-    return { startSeconds: STANDALONE_START_SECONDS, runsForSeconds, stopSeconds: stopTimeoutSeconds / 3 };
+    const endsAfterSeconds = stopTimeoutSeconds / 3;
+    return { startSeconds: STANDALONE_START_SECONDS, runsForSeconds, endsAfterSeconds, stopSeconds: endsAfterSeconds };
   }
   const { startSeconds, stopsAfterSeconds = stopTimeoutSeconds / 3, neverStops } = spec;
+  const endsAfterSeconds = neverStops ? Number.POSITIVE_INFINITY : stopsAfterSeconds;
   const stopSeconds = neverStops ? Number.POSITIVE_INFINITY : Math.min(stopsAfterSeconds, stopTimeoutSeconds);
-  return { startSeconds, runsForSeconds: Number.POSITIVE_INFINITY, stopSeconds };
+  return { startSeconds, runsForSeconds: Number.POSITIVE_INFINITY, endsAfterSeconds, stopSeconds };
 }
 
-/** A task whose instance was terminated before it had stopped. */
+/** A task whose instance was terminated before it had STOPPED. */
 export interface KilledTask {
   readonly arn: string;
   readonly group: string;
   readonly lastStatus: string;
   readonly ec2InstanceId: string;
+  readonly fate: Fate;
 }

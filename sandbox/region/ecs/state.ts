@@ -82,6 +82,8 @@ export interface Task extends TaskView {
   version: number;
   /** What it goes through next. */
   route: readonly Stage[];
+  /** When its containers end, since ECS sent them SIGTERM. */
+  endsAtMs: number | undefined;
   startedAtMs: number | undefined;
   stoppingAtMs: number | undefined;
   executionStoppedAtMs: number | undefined;
@@ -297,6 +299,7 @@ export class EcsState {
       desiredStatus: 'RUNNING',
       version: 0,
       route: [],
+      endsAtMs: undefined,
       startedAtMs: undefined,
       stoppingAtMs: undefined,
       executionStoppedAtMs: undefined,

@@ -1,3 +1,4 @@
+import type { Fate } from '../happenings.ts';
 import type { Random } from '../random.ts';
 import type { VirtualTime } from '../virtual-time.ts';
 import type { Agents } from './agents.ts';
@@ -19,6 +20,8 @@ export interface TaskLifecycleOptions {
 
 /** Detaching what a task held, network and volumes. */
 const DEPROVISIONING_SECONDS = 2;
+/** What Docker gives a container between SIGTERM and SIGKILL when the machine shuts down (facts 64). */
+const SHUTDOWN_GRACE_SECONDS = 10;
 /** Stopped tasks stay listed for about an hour (facts 13). */
 const STOPPED_TASKS_LISTED_SECONDS = 3_600;
 
@@ -48,14 +51,21 @@ export class TaskLifecycle {
     agents.deliver(task.instance, () => this.#send(task, stoppingRoute(task, stopSeconds)));
   }
 
-  /** The task's host is gone, and with it the agent that would tell more of the task. */
-  kill(task: Task): void {
+  /**
+   * The task's host is terminated, and with it the agent that would tell more of the task: for ECS it has STOPPED. Its containers
+   * go on until the shutdown has ended them, or cuts them off (facts 64).
+   */
+  kill(task: Task): Fate {
+    const { fate, afterSeconds } = endOf(task, this.#options.time.nowMs());
     this.#dismiss(task, {
       code: 'TerminationNotice',
       reason: `Host EC2 (instance ${task.instance.ec2InstanceId}) terminated.`,
     });
-    task.service?.loadBalancer?.kill(task.id);
-    this.#become(task, 'STOPPED', true);
+    const loadBalancer = task.service?.loadBalancer;
+    const end = () => (fate === 'cut off' ? loadBalancer?.kill(task.id) : loadBalancer?.vanish(task.id));
+    this.#options.time.after(afterSeconds, end);
+    this.#become(task, 'STOPPED', fate);
+    return fate;
   }
 
   /** ECS forgets the task, whose containers run on (facts 62); its load balancer sends it nothing more. */
@@ -76,6 +86,7 @@ export class TaskLifecycle {
     if (!stage) return;
     const [status, seconds] = stage;
     task.route = later;
+    if (status === 'STOPPING') task.endsAtMs = this.#options.time.nowMs() + seconds * 1000;
     this.#become(task, status);
     if (later.length === 0 || seconds === Number.POSITIVE_INFINITY) return;
     this.#options.time.after(seconds, () => {
@@ -84,15 +95,18 @@ export class TaskLifecycle {
     });
   }
 
-  #become(task: Task, status: TaskStatus, killed = false): void {
+  #become(task: Task, status: TaskStatus, fate?: Fate): void {
     const { state, announcements, serviceChanged } = this.#options;
     state.setStatus(task, status);
     const { service } = task;
     if (status === 'RUNNING') this.#hasStarted(task);
     if (status === 'DEACTIVATING') service?.loadBalancer?.deregister(task.id);
-    announcements.tellTask(task, killed);
+    announcements.tellTask(task, fate);
     announcements.publishTask(task);
-    if (status === 'STOPPED') this.#hasStopped(task);
+    if (status === 'STOPPED') {
+      if (fate === undefined) service?.loadBalancer?.release(task.id);
+      this.#hasStopped(task);
+    }
     if (service) serviceChanged(service);
   }
 
@@ -107,14 +121,24 @@ export class TaskLifecycle {
 
   #hasStopped(task: Task): void {
     const { time, state, announcements, offerRoom } = this.#options;
-    const { instance, service } = task;
-    service?.loadBalancer?.release(task.id);
+    const { instance } = task;
     state.release(task);
     time.after(STOPPED_TASKS_LISTED_SECONDS, () => state.forget(task));
     if (instance.status === 'INACTIVE') return;
     announcements.publishInstance(instance);
     offerRoom(instance);
   }
+}
+
+/** What becomes of the containers of a task whose machine shuts down, and when. */
+function endOf(task: Task, nowMs: number): { readonly fate: Fate; readonly afterSeconds: number } {
+  const { lastStatus, endsAtMs, behaviour } = task;
+  const startedAtMs = task.startedAtMs ?? nowMs;
+  const runs = !['PROVISIONING', 'PENDING', 'DEPROVISIONING'].includes(lastStatus);
+  if (!runs || startedAtMs + behaviour.runsForSeconds * 1000 <= nowMs) return { fate: 'unharmed', afterSeconds: 0 };
+  const leftSeconds = endsAtMs === undefined ? behaviour.endsAfterSeconds : Math.max(0, endsAtMs - nowMs) / 1000;
+  if (leftSeconds > SHUTDOWN_GRACE_SECONDS) return { fate: 'cut off', afterSeconds: SHUTDOWN_GRACE_SECONDS };
+  return { fate: endsAtMs === undefined ? 'told late' : 'unharmed', afterSeconds: leftSeconds };
 }
 
 /** Facts 13: a task behind a load balancer becomes its target before it is RUNNING. */

@@ -749,7 +749,7 @@ describe('termination', () => {
     await until(100);
     const [task] = instance(A).holding;
     expect(ecs.terminateInstance(A)).toEqual([
-      { arn: task?.arn, group: 'service:web', lastStatus: 'RUNNING', ec2InstanceId: A },
+      { arn: task?.arn, group: 'service:web', lastStatus: 'RUNNING', ec2InstanceId: A, fate: 'told late' },
     ]);
     expect([instance(A).status, instance(A).agentConnected, on(A)]).toEqual(['INACTIVE', false, []]);
     expect(told('task').filter((item) => 'killed' in item)).toEqual([
@@ -762,6 +762,7 @@ describe('termination', () => {
         status: 'STOPPED',
         reason: `Host EC2 (instance ${A}) terminated.`,
         killed: true,
+        fate: 'told late',
       },
     ]);
     await until(200);
@@ -780,9 +781,66 @@ describe('termination', () => {
     expect(statusesOn(A).slice(-3)).toEqual(['RUNNING', 'DEACTIVATING', 'STOPPED']);
   });
 
+  /** The fate of a task that stops by itself so many seconds after SIGTERM, whose host is terminated at 200 s. */
+  const fateOf = async (stopsAfterSeconds: number, before: () => void = () => {}, spec: Partial<ServiceSpec> = {}) => {
+    register(A);
+    ecs.createService(service({ desiredCount: 1, stopTimeoutSeconds: 120, stopsAfterSeconds, ...spec }));
+    time.after(180, before);
+    await until(200);
+    return ecs.terminateInstance(A).map(({ lastStatus, fate }) => `${lastStatus}: ${fate}`);
+  };
+  const scaleToZero = () => ecs.updateService(CLUSTER, 'web', { desiredCount: 0 }); // 19 s later it is STOPPING for 18 s or more
+
+  it.each([
+    { stopsAfterSeconds: 10, fate: 'RUNNING: told late' },
+    { stopsAfterSeconds: 11, fate: 'RUNNING: cut off' },
+  ])('facts 64: a task that needs $stopsAfterSeconds s after SIGTERM is $fate', async ({ stopsAfterSeconds, fate }) => {
+    expect(await fateOf(stopsAfterSeconds)).toEqual([fate]);
+  });
+
+  it.each([
+    { stopsAfterSeconds: 28, fate: 'STOPPING: unharmed' },
+    { stopsAfterSeconds: 40, fate: 'STOPPING: cut off' },
+  ])(
+    'facts 64: a task that ECS has told in time to stop is $fate if it needs $stopsAfterSeconds s',
+    async ({ stopsAfterSeconds, fate }) => {
+      expect(await fateOf(stopsAfterSeconds, scaleToZero)).toEqual([fate]);
+    },
+  );
+
+  it('facts 64: a task that not even SIGKILL ends is cut off', async () => {
+    expect(await fateOf(5, scaleToZero, { neverStops: true })).toEqual(['STOPPING: cut off']);
+  });
+
+  it('facts 64: a task whose load balancer deregisters it is told late, however long ago it was to stop', async () => {
+    expect(await fateOf(10, scaleToZero, behindLoadBalancer)).toEqual(['DEACTIVATING: told late']);
+  });
+
+  it('facts 64: a task without a container that runs is unharmed', async () => {
+    expect(await fateOf(60, () => {}, { startSeconds: 1_000 })).toEqual(['PENDING: unharmed']);
+    register(B);
+    ecs.runTask(job({ name: 'short', ec2InstanceId: B, runsForSeconds: 10 }));
+    await until(210);
+    ecs.setAgentConnected(B, false); // so ECS does not hear of its end
+    await until(300);
+    const short = ecs.terminateInstance(B).find(({ group }) => group === 'family:short');
+    expect(short).toMatchObject({ lastStatus: 'RUNNING', fate: 'unharmed' });
+  });
+
+  it('facts 64: a task that is told late serves until it has ended', async () => {
+    register(A);
+    ecs.createService(service({ desiredCount: 1, stopsAfterSeconds: 10, ...behindLoadBalancer }));
+    await until(100);
+    ecs.terminateInstance(A);
+    await until(110);
+    expect(ecs.requestsLost()).toBe(0);
+    await until(115);
+    expect(ecs.requestsLost()).toBe(5 * 100);
+  });
+
   it('loses requests of tasks that serve or still drain, and none after a whole drain', async () => {
     register(A, B);
-    ecs.createService(service(behindLoadBalancer));
+    ecs.createService(service({ ...behindLoadBalancer, stopsAfterSeconds: 25 }));
     await until(100);
     drain(A);
     await until(600);
@@ -792,6 +850,7 @@ describe('termination', () => {
     drain(B);
     await until(700);
     ecs.terminateInstance(B); // two targets that had 250 and 333 requests in flight, about a quarter into their delay
+    await until(711); // the shutdown has cut them off
     expect(ecs.requestsLost()).toBeGreaterThan(0.7 * 583);
     expect(ecs.requestsLost()).toBeLessThan(0.8 * 583);
   });

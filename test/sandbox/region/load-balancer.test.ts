@@ -43,6 +43,24 @@ describe('a load balancer', () => {
     expect(loadBalancer.requestsLost()).toBe(250 + 20 * 25);
   });
 
+  it('loses of a target that vanishes only what comes until the health check notices', async () => {
+    register('a', 'b', 'c', 'd');
+    await pass(60);
+    loadBalancer.vanish('a');
+    expect(loadBalancer.requestsLost()).toBe(0);
+    await pass(1_000);
+    expect(loadBalancer.requestsLost()).toBe(20 * 25);
+  });
+
+  it('loses, of a deregistered target that vanishes, what had not drained away', async () => {
+    register('a', 'b');
+    loadBalancer.deregister('a');
+    await pass(75);
+    loadBalancer.vanish('a');
+    await pass(1_000);
+    expect(loadBalancer.requestsLost()).toBe(375);
+  });
+
   it('shares its requests among the living and the dead until then, whoever comes meanwhile', async () => {
     register('a', 'b');
     loadBalancer.kill('a');
