@@ -39,14 +39,18 @@ export interface ServiceSpec extends Size {
   readonly protectedFromScaleIn?: boolean;
 }
 
-/** A task of no service, which ends by itself. */
-export interface StandaloneTaskSpec extends Size {
-  readonly cluster: string;
+/** What RunTask may be given the name of. */
+export interface TaskDefinitionSpec extends Size {
   readonly name: string;
-  /** Where to run it; without it, where most memory is free. */
-  readonly ec2InstanceId?: string;
   readonly runsForSeconds: number;
   readonly stopTimeoutSeconds: number;
+}
+
+/** A task of no service, which ends by itself. */
+export interface StandaloneTaskSpec extends TaskDefinitionSpec {
+  readonly cluster: string;
+  /** Where to run it; without it, where most memory is free. */
+  readonly ec2InstanceId?: string;
   readonly startedBy?: string;
 }
 
@@ -63,7 +67,7 @@ export interface Behaviour {
 }
 
 /** What the containers do that a spec describes. */
-export function behaviourOf(spec: ServiceSpec | StandaloneTaskSpec): Behaviour {
+export function behaviourOf(spec: ServiceSpec | TaskDefinitionSpec): Behaviour {
   const { stopTimeoutSeconds } = spec;
   if (!('startSeconds' in spec)) {
     const { runsForSeconds } = spec;

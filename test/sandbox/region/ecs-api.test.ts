@@ -578,7 +578,10 @@ describe('tasks in the ECS API', () => {
 describe('RunTask', () => {
   const run = (input: object) => ask<RunTaskResponse>('RunTask', { taskDefinition: 'job', ...input });
 
-  beforeEach(() => ecs.runTask({ ...job, memoryMiB: 2_048, runsForSeconds: 50 })); // registers the definition job:1
+  beforeEach(() => {
+    ecs.registerTaskDefinition({ ...job, memoryMiB: 2_048, runsForSeconds: 50 });
+    ecs.runTask({ ...job, name: 'other', memoryMiB: 2_048, runsForSeconds: 50 });
+  });
 
   it('places tasks where most memory is free, and they do what their definition says', async () => {
     const arnOfB = register(B);
@@ -609,6 +612,17 @@ describe('RunTask', () => {
         { arn: silent, reason: 'AGENT' },
       ],
     });
+  });
+
+  it('facts 62: runs a request with the same client token once, and refuses another request with it', () => {
+    const service = ecsService(ecs);
+    const runOnce = (input: object) => called(service, 'RunTask', { cluster, taskDefinition: 'job', ...input });
+    const once = runOnce({ clientToken: 'a' }) as RunTaskResponse;
+    expect((runOnce({ clientToken: 'a' }) as RunTaskResponse).tasks).toEqual(once.tasks);
+    expect(list('ListTasks')).toHaveLength(2); // and the one from before
+    expect(() => runOnce({ clientToken: 'a', count: 2 })).toThrow(
+      expect.objectContaining({ code: 'ConflictException' }),
+    );
   });
 
   it('obeys placement constraints', () => {
