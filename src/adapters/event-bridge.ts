@@ -8,7 +8,7 @@ import { explanationForPeople, inSentences } from './blockers-for-people.ts';
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
 /** Raise it with every change of `Drain` that an older function could not read. */
-export const CONTINUATION_VERSION = 3;
+export const CONTINUATION_VERSION = 4;
 
 /** The `detail` of a continuation event, as JSON. */
 export function continuationDetail(drain: Drain): string {

@@ -1,6 +1,8 @@
 /** What to do next. Pure: the same drain, observation, policy and instants always give the same decision. */
 
 import {
+  type AgentSilence,
+  type Closed,
   type Drain,
   type DrainingObservation,
   type HoldingTask,
@@ -22,6 +24,7 @@ import {
   type ParkedLook,
   type Policy,
   parkedLookAtMs,
+  settledAtMs,
   stopDueAtMs,
   stuckAtMs,
 } from './policy.ts';
@@ -52,6 +55,8 @@ export interface Situation {
   /** The task whose stop woke the drain; what ECS says of it may be older. */
   readonly stoppedTask?: string | undefined;
   readonly observation: Observation;
+  /** The registrations that take no tasks, with what the observation says of them. */
+  readonly closed?: Closed | undefined;
   readonly policy: Policy;
   readonly nowMs: number;
   readonly invocationEndsAtMs: number;
@@ -75,13 +80,20 @@ export function decide(situation: Situation): Decision {
     return { kind: 'set-draining', containerInstances: taking };
   }
   if (observation.kind === 'draining' && observation.holdingTasks.length === 0 && !observation.registering) {
-    return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: observation.lastTaskStoppedAtMs } };
+    const settledMs = settledAtMs(situation.closed);
+    if ((observation.scannedAtMs ?? Number.NEGATIVE_INFINITY) >= settledMs) {
+      return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: observation.lastTaskStoppedAtMs } };
+    }
+    // An empty list is believed only where it was asked for when ECS had time to settle, and of every registration.
+    const untilMs = Math.max(nowMs, settledMs);
+    const beatMs = heartbeatDueAtMs(drain, hookOf(situation), policy);
+    if (untilMs <= Math.min(beatMs, windowEndsAtMs(situation))) return { kind: 'watch', untilMs };
   }
   if (!drain.hook && !situation.hookRefused && !('notice' in drain.action)) return { kind: 'read-hook' };
   const hook = hookOf(situation);
 
   // An observation that could not be made is never a reason to let go: only heartbeats go on.
-  const lastResort = observation.kind === 'draining' && lastResortFor(observation, drain, hook, policy, nowMs);
+  const lastResort = observation.kind === 'draining' && lastResortFor(observation, situation, hook);
   if (lastResort) return lastResort;
   const waiting = waitingFor(situation);
   if (nowMs >= beatByMs(situation, hook, waiting)) return { kind: 'heartbeat' };
@@ -116,15 +128,20 @@ function beatByMs({ drain, policy, mayPark }: Situation, hook: HookLimits, waiti
  * lasts that long, else until its end if that is worth a poll, else hand over.
  */
 export function waitingFor(situation: Situation): Decision {
-  const { policy, nowMs, invocationEndsAtMs } = situation;
+  const { policy, nowMs } = situation;
   const parked = parkedFor(situation);
   if (parked) return parked;
 
-  const windowEndsAtMs = invocationEndsAtMs - policy.marginSeconds * 1000;
+  const windowEndMs = windowEndsAtMs(situation);
   const nextLookAtMs = Math.min(pollAtMs(situation), stuckNewsAtMs(situation), ...whatFallsDue(situation));
-  if (nextLookAtMs <= windowEndsAtMs) return { kind: 'watch', untilMs: nextLookAtMs };
-  if (nowMs + policy.pollMinSeconds * 1000 <= windowEndsAtMs) return { kind: 'watch', untilMs: windowEndsAtMs };
+  if (nextLookAtMs <= windowEndMs) return { kind: 'watch', untilMs: nextLookAtMs };
+  if (nowMs + policy.pollMinSeconds * 1000 <= windowEndMs) return { kind: 'watch', untilMs: windowEndMs };
   return { kind: 'hand-over' };
+}
+
+/** The last instant for a look in this invocation. */
+function windowEndsAtMs({ invocationEndsAtMs, policy }: Situation): number {
+  return invocationEndsAtMs - policy.marginSeconds * 1000;
 }
 
 function parkedFor(situation: Situation): Decision | undefined {
@@ -175,7 +192,7 @@ function whatFallsDue(situation: Situation): number[] {
   const dueAtMs = [
     deadlineMs,
     heartbeatDueAtMs(drain, hook, policy),
-    drain.agentSilence ? agentLostAtMs(drain.agentSilence, policy) : Infinity,
+    drain.agentSilence ? lostForGoodAtMs(drain.agentSilence, situation) : Infinity,
     ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy) ?? Infinity),
   ];
   return dueAtMs.filter((instantMs) => instantMs > nowMs);
@@ -193,14 +210,18 @@ function pollAtMs({ drain, observation, nowMs, random }: Situation): number {
   return nowMs + Math.round(drain.pollIntervalSeconds * jitter * 1000);
 }
 
+/** When the agents count as lost: those of a registration that is new may yet tell of tasks that are not listed. */
+function lostForGoodAtMs(silence: AgentSilence, { policy, closed }: Pick<Situation, 'policy' | 'closed'>): number {
+  return Math.max(agentLostAtMs(silence, policy), settledAtMs(closed));
+}
+
 /** What the deadline, a silent agent or a straggler calls for, if anything yet. */
 function lastResortFor(
   { holdingTasks }: DrainingObservation,
-  drain: Drain,
+  situation: Situation,
   hook: HookLimits,
-  policy: Policy,
-  nowMs: number,
 ): Decision | undefined {
+  const { drain, policy, nowMs } = situation;
   const result = policy.deadlineResult;
   const deadlineMs = deadlineAtMs(drain, hook, policy);
   if (nowMs >= deadlineMs) {
@@ -209,7 +230,7 @@ function lastResortFor(
   }
 
   const { agentSilence } = drain;
-  if (agentSilence && nowMs >= agentLostAtMs(agentSilence, policy)) {
+  if (agentSilence && nowMs >= lostForGoodAtMs(agentSilence, situation)) {
     const disconnectedSinceMs = agentSilence.sinceMs;
     const verdict = { kind: 'agent-lost', disconnectedSinceMs, result, killedTasks: holdingTasks } as const;
     return { kind: 'complete', verdict };

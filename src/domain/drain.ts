@@ -92,6 +92,15 @@ export interface Parked {
   readonly holdingTasks: readonly Located[];
   /** The one whose stop wakes the drain; any, where it is undefined. */
   readonly awaitedTask?: string | undefined;
+  /** Since when none of the registrations has taken tasks, as `Closed` has it; undefined where that is not known. */
+  readonly closedSinceMs?: number | undefined;
+}
+
+/** Registrations that were seen to take no tasks, and since when: what ECS placed just before may not be listed yet (facts 23). */
+export interface Closed {
+  readonly sinceMs: number;
+  /** Their ARNs. */
+  readonly containerInstances: readonly string[];
 }
 
 /** What it takes to ask ECS about something. */
@@ -185,6 +194,11 @@ export type Observation =
       readonly holdingTasks: readonly HoldingTask[];
       /** When the last of the stopped ones stopped. */
       readonly lastTaskStoppedAtMs: number | undefined;
+      /**
+       * When the look began, where it searched every cluster for registrations and listed all their tasks; undefined where it
+       * asked only for what was known.
+       */
+      readonly scannedAtMs?: number | undefined;
     };
 
 /** The observation of an instance that is draining. */
@@ -276,6 +290,35 @@ export function withAgents(drain: Drain, observation: Observation, nowMs: number
   const { sinceMs, seenLastAtMs } = drain.agentSilence ?? { sinceMs: nowMs, seenLastAtMs: nowMs };
   const unbroken = nowMs - seenLastAtMs <= maxGapSeconds * 1000;
   return { ...drain, agentSilence: { sinceMs: unbroken ? sinceMs : nowMs, seenLastAtMs: nowMs } };
+}
+
+/**
+ * The registrations that take no tasks, with what the observation says of them. One that takes tasks, or that was not seen
+ * before, begins it anew: it may have been given a task a moment ago.
+ */
+export function closedIn(observation: Observation, before: Closed | undefined, nowMs: number): Closed | undefined {
+  switch (observation.kind) {
+    case 'unavailable':
+      return before;
+    case 'leaving':
+    case 'draining': {
+      const containerInstances = observation.containerInstances.map(({ arn }) => arn);
+      const isKnown = containerInstances.every((arn) => before?.containerInstances.includes(arn));
+      return before && isKnown ? before : { sinceMs: nowMs, containerInstances };
+    }
+    case 'listed':
+    case 'active':
+    case 'absent':
+      return undefined;
+    default:
+      return unreachable(observation);
+  }
+}
+
+/** What a parked drain knew of registrations that take no tasks. */
+export function closedWhenParked({ parked }: Drain): Closed | undefined {
+  if (parked?.closedSinceMs === undefined) return undefined;
+  return { sinceMs: parked.closedSinceMs, containerInstances: parked.containerInstances.map(({ arn }) => arn) };
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What the operator wants of a drain, and the instants that follow from it. */
 
-import type { AgentSilence, Drain, HoldingTask, HookLimits, LifecycleResult } from './drain.ts';
+import type { AgentSilence, Closed, Drain, HoldingTask, HookLimits, LifecycleResult } from './drain.ts';
 
 /** The operator's choices for every drain. */
 export interface Policy {
@@ -57,6 +57,12 @@ export const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
 
 /** Nothing in AWS stops a PutEvents loop (facts 8). Enough for 48 hours in invocations of two minutes. */
 export const MAX_CONTINUATIONS = 2_000;
+
+/**
+ * How long after an instance takes no more tasks ECS's lists may lack one that it was given before. AWS only says that its API is
+ * eventually consistent and advises to wait a few seconds (facts 23).
+ */
+export const LISTS_SETTLE_SECONDS = 10;
 
 const POLL_BACKOFF_FACTOR = 1.5;
 
@@ -141,6 +147,11 @@ export function heartbeatDueAtMs(drain: Drain, hook: HookLimits, policy: Policy)
 /** When the silence of the agents outlasts the policy's grace. */
 export function agentLostAtMs({ sinceMs }: AgentSilence, policy: Policy): number {
   return sinceMs + policy.agentGraceSeconds * 1000;
+}
+
+/** When ECS's lists tell all that is on registrations which take no tasks; never, while one may. */
+export function settledAtMs(closed: Closed | undefined): number {
+  return closed ? closed.sinceMs + LISTS_SETTLE_SECONDS * 1000 : Infinity;
 }
 
 /** The longest that agents may go unwatched for their silence to count as one. */

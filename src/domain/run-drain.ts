@@ -3,7 +3,10 @@
 import { type Explanation, explanationOf, NO_FACTS } from './blockers.ts';
 import { type Decision, decide, hookOf, type Situation, waitingFor } from './decide.ts';
 import {
+  type Closed,
   type ContainerInstance,
+  closedIn,
+  closedWhenParked,
   type Drain,
   type DrainingObservation,
   hookLimits,
@@ -22,6 +25,7 @@ import {
 import {
   deadlineAtMs,
   deadlineUsedPercent,
+  LISTS_SETTLE_SECONDS,
   longerPollIntervalSeconds,
   MAX_CONTINUATIONS,
   maxSilenceGapSeconds,
@@ -67,6 +71,10 @@ interface State {
   readonly observation?: Observation;
   /** What is to be done at once could not be done: it is not put off by parking. */
   readonly staying?: boolean;
+  /** A verdict that kills tasks was checked against Auto Scaling's own start just before this look, which confirms it or not. */
+  readonly confirming?: boolean;
+  /** Registrations that ECS has just set to DRAINING, and when. */
+  readonly closed?: Closed;
 }
 
 /** What an action leads to: the end, or another round. */
@@ -219,6 +227,7 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
   const looks = looksThrough(ports, policy);
   let state: State = { drain, look: firstLookAt(drain, looks, stoppedTask) };
   let lastSeen: DrainingObservation | undefined;
+  let closed: Closed | undefined = closedWhenParked(drain);
 
   for (;;) {
     const observation = state.observation ?? (await observed(state.look, state.drain));
@@ -226,6 +235,7 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
     const draining = observation.kind === 'draining' ? observation : undefined;
     const changed = draining && lastSeen ? taskStates(draining) !== taskStates(lastSeen) : false;
     lastSeen = draining ?? lastSeen;
+    closed = closedIn(observation, state.closed ?? closed, nowMs);
     const pollIntervalSeconds = changed ? policy.pollMinSeconds : state.drain.pollIntervalSeconds;
     const polling = { ...state.drain, pollIntervalSeconds };
     const seen = located(withAgents(polling, observation, nowMs, maxSilenceGapSeconds(policy)), observation);
@@ -234,6 +244,7 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
       mayPark: ports.parkingPlaces !== undefined && seen.containerInstance !== undefined && !state.staying,
       stoppedTask,
       observation,
+      closed,
       policy,
       nowMs,
       invocationEndsAtMs: ports.invocation.endsAtMs,
@@ -244,7 +255,8 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
     const usedPercent = deadlineUsedPercent(seen, hookOf(situation), policy, nowMs);
     toldOnce.journal.record(seen, { kind: 'looked', atMs: nowMs, deadlineUsedPercent: usedPercent });
 
-    const step = await attempted(decision, { ...situation, look: state.look, lastSeen }, toldOnce, looks);
+    const turn = { ...situation, look: state.look, lastSeen, confirming: state.confirming === true };
+    const step = await attempted(decision, turn, toldOnce, looks);
     if ('result' in step) return step.result;
     state = step;
   }
@@ -295,7 +307,7 @@ function tellingChanges(journal: Journal): Journal {
 type Looks = ReturnType<typeof looksThrough>;
 
 /** The ways to look, from the dearest to the cheapest. */
-function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy: Policy) {
+function looksThrough({ containerInstances: ecs, parkingPlaces, clock }: Ports, policy: Policy) {
   const listed = async ({ action }: Drain, clusters: readonly string[]) =>
     (await Promise.all(clusters.map((cluster) => ecs.find(cluster, action.instanceId)))).flat();
 
@@ -316,6 +328,7 @@ function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy:
 
   /** Finds the instance in every cluster it may be in, and lists its tasks once it takes no more. */
   const full: Look = async (drain) => {
+    const scannedAtMs = clock.nowMs();
     for (const clusters of searches(drain)) {
       const found = await listed(drain, clusters);
       if (found.length === 0) continue;
@@ -324,7 +337,7 @@ function looksThrough({ containerInstances: ecs, parkingPlaces }: Ports, policy:
         throw new Unavailable(`ECS lists ${found.length} registrations and describes ${described.length} of them.`);
       }
       const seen = await settled(drain, described);
-      if (seen.kind !== 'absent') return seen;
+      if (seen.kind !== 'absent') return seen.kind === 'draining' ? { ...seen, scannedAtMs } : seen;
     }
     return { kind: 'absent', clusters: policy.clusters };
   };
@@ -430,6 +443,7 @@ type Turn = Situation & {
   readonly look: Look;
   /** The last observation of the instance that could be made while it was draining. */
   readonly lastSeen: DrainingObservation | undefined;
+  readonly confirming: boolean;
 };
 
 /**
@@ -470,11 +484,11 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
         const isForeign = verdict.kind === 'gone' && drain.continuations === 0;
         return isForeign ? { result: { kind: 'not-ours' } } : concluded(turn, verdict, ports);
       }
-      // One that was placed just before the draining may be at work under another registration, whose agent is heard.
-      if (verdict.kind === 'agent-lost' && look !== looks.full) return { drain, look: looks.full };
-      if (isLethal(verdict)) {
+      if (isLethal(verdict) && !turn.confirming) {
         // Tasks are to die for an instant that an event gave.
         const corrected = await withActualStart(drain, ports);
+        // The agent may be heard again, or have registered anew and run tasks: nothing comes between that look and the end.
+        if (verdict.kind === 'agent-lost') return { drain: corrected ?? drain, look: looks.full, confirming: true };
         if (corrected) return { drain: corrected, look, observation };
       }
       const answer = await lifecycleActions.complete(drain.action, resultOf(verdict));
@@ -490,18 +504,21 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
         throw new Unavailable(refusal);
       }
       const drained = [...untouched, ...draining];
+      const closed = { sinceMs: clock.nowMs(), containerInstances: drained.map(({ arn }) => arn) };
       const hasTasks = drained.some(({ countedTasks }) => countedTasks > 0);
       // Where drains are not parked, an instance that takes tasks still is all that shows the sweep a lost event.
       if (hasTasks && observation.kind === 'listed' && ports.parkingPlaces) await drainNeighbours(turn, ports);
       // What ECS has to move first takes its time: which tasks those are is good to know, and can wait.
       if (turn.mayPark && hasTasks) {
-        if (!ecs.isBusy()) return { drain, look: looks.early(drained) };
-        return { drain, look: looks.tasksOn(drained), observation: { kind: 'leaving', containerInstances: drained } };
+        if (!ecs.isBusy()) return { drain, look: looks.early(drained), closed };
+        const leaving = { kind: 'leaving', containerInstances: drained } as const;
+        return { drain, look: looks.tasksOn(drained), observation: leaving, closed };
       }
       // ECS's lists lag behind its changes (facts 23): a task placed just before may not be in them yet.
-      const soon = { ...turn, drain: { ...drain, pollIntervalSeconds: policy.pollMinSeconds } };
+      const pollIntervalSeconds = hasTasks ? policy.pollMinSeconds : LISTS_SETTLE_SECONDS;
+      const soon = { ...turn, closed, nowMs: closed.sinceMs, drain: { ...drain, pollIntervalSeconds } };
       const step = await act(waitingFor(soon), soon, ports, looks);
-      return 'result' in step ? step : { ...step, look: looks.tasksOn(drained) };
+      return 'result' in step ? step : { ...step, look: hasTasks ? looks.tasksOn(drained) : looks.full, closed };
     }
     case 'read-hook': {
       const hook = await lifecycleActions.hookLimits(lifecycleActionOf(drain));
@@ -640,8 +657,9 @@ function isRepeated({ stoppedTask }: Turn, place: ReturnType<typeof placeOf>): b
 }
 
 /** What is worth knowing when the drain goes on: what was seen, or else what was known before. */
-function parkedAs({ drain, observation, stoppedTask }: Turn, untilMs: number): Parked {
+function parkedAs({ drain, observation, stoppedTask, closed }: Turn, untilMs: number): Parked {
   const located = ({ arn, cluster }: Located) => ({ arn, cluster });
+  const closedSinceMs = closed?.sinceMs;
   switch (observation.kind) {
     case 'draining': {
       const { containerInstances, holdingTasks } = observation;
@@ -651,15 +669,21 @@ function parkedAs({ drain, observation, stoppedTask }: Turn, untilMs: number): P
         containerInstances: containerInstances.map(located),
         holdingTasks: holdingTasks.map(located),
         awaitedTask,
+        closedSinceMs,
       };
     }
     case 'leaving':
-      return { untilMs, containerInstances: observation.containerInstances.map(located), holdingTasks: [] };
+      return {
+        untilMs,
+        containerInstances: observation.containerInstances.map(located),
+        holdingTasks: [],
+        closedSinceMs,
+      };
     case 'unavailable':
     case 'listed':
     case 'active':
     case 'absent':
-      return { ...(drain.parked ?? { containerInstances: [], holdingTasks: [] }), untilMs };
+      return { ...(drain.parked ?? { containerInstances: [], holdingTasks: [] }), untilMs, closedSinceMs };
     default:
       return unreachable(observation);
   }

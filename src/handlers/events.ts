@@ -134,7 +134,7 @@ const VERSION_EXPECTED = `expected version 1 to ${CONTINUATION_VERSION}, which t
 
 /** The detail of our own continuation, of this version or of an older one: nothing in it that we did not write. */
 const continuationDetail = object({
-  version: v.picklist([1, 2, CONTINUATION_VERSION], VERSION_EXPECTED),
+  version: v.picklist([1, 2, 3, CONTINUATION_VERSION], VERSION_EXPECTED),
   drain: object({
     ...drainBasis,
     namedCluster: v.optional(clusterName),
@@ -158,6 +158,7 @@ const continuationDetail = object({
         containerInstances: v.array(located(containerInstanceArn), 'expected a list'),
         holdingTasks: v.array(located(taskArn), 'expected a list'),
         awaitedTask: v.optional(taskArn),
+        closedSinceMs: v.optional(instantMs),
       }),
     ),
   }),

@@ -23,7 +23,7 @@ describe('handing a drain over', () => {
     expect(input).toEqual({
       Entries: [{ Source: SOURCE, DetailType: 'ECS Drain Continuation', Detail: expect.any(String) }],
     });
-    expect(JSON.parse(input?.Entries?.[0]?.Detail ?? '')).toEqual({ version: 3, drain });
+    expect(JSON.parse(input?.Entries?.[0]?.Detail ?? '')).toEqual({ version: 4, drain });
   });
 
   it('loses nothing of a drain that knows little yet', async () => {

@@ -133,6 +133,7 @@ export const drain: Drain & { readonly action: LifecycleAction } = {
     containerInstances: [{ arn: containerInstanceArn(), cluster: CLUSTER }],
     holdingTasks: [{ arn: taskArn(), cluster: CLUSTER }],
     awaitedTask: taskArn(),
+    closedSinceMs: Date.parse('2026-03-01T09:00:05Z'),
   },
 };
 

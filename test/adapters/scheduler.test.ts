@@ -116,14 +116,14 @@ describe('a drain that parks', () => {
       EventBridgeParameters: { Source: 'ecs-drain.blue', DetailType: 'ECS Drain Continuation' },
       DeadLetterConfig: { Arn: PLACE.deadLetterQueueArn },
     });
-    expect(JSON.parse(Input)).toEqual({ version: 3, drain });
+    expect(JSON.parse(Input)).toEqual({ version: 4, drain });
   });
 
   it('goes on with the same event as one that is handed over', async () => {
     await places.park(drain, LATER_MS, 'new');
     await settle();
     expect(delivered).toMatchObject([
-      { source: 'ecs-drain.blue', 'detail-type': 'ECS Drain Continuation', detail: { version: 3, drain } },
+      { source: 'ecs-drain.blue', 'detail-type': 'ECS Drain Continuation', detail: { version: 4, drain } },
     ]);
     expect(region.time.nowMs()).toBeGreaterThanOrEqual(LATER_MS);
   });
@@ -196,7 +196,7 @@ describe('a new place on which a schedule is already', () => {
   it('is taken if the same drain waits there as another version of this function left it', async () => {
     await places.park(drain, LATER_MS, 'new');
     const { action, startedAtMs, continuations } = drain;
-    leave({ version: 4, drain: { action, startedAtMs, continuations, moods: [] } });
+    leave({ version: 5, drain: { action, startedAtMs, continuations, moods: [] } });
     expect(await places.park(drain, LATER_MS, 'new')).toBe('taken');
   });
 
@@ -340,7 +340,7 @@ describe('the drain that is parked on a container instance', () => {
   it('begins anew if a newer version wrote it', async () => {
     await places.park(drain, LATER_MS, 'new');
     const { action, startedAtMs } = drain;
-    leave({ version: 4, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
+    leave({ version: 5, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
     const found = await places.parkedOn(containerInstanceArn());
     expect(found).toMatchObject({ action, startedAtMs, continuations: 7, heartbeats: 0 });
     expect(found?.parked).toBeUndefined();

@@ -13,6 +13,15 @@ const draining = (...holdingTasks: HoldingTask[]): DrainingObservation => ({
   lastTaskStoppedAtMs: undefined,
 });
 
+/** Its registrations take no tasks, and have not for long. */
+const CLOSED = { sinceMs: at(-60), containerInstances: [containerInstanceOf().arn] };
+
+/** The same, after a look that began then and went through everything. */
+const scanned = (seconds: number, ...holdingTasks: HoldingTask[]) => ({
+  ...draining(...holdingTasks),
+  scannedAtMs: at(seconds),
+});
+
 /** A drain of which there is no news. */
 const drainOf = (overrides: Partial<Drain> = {}) => anyDrainOf({ announced: 'stuck', ...overrides });
 
@@ -22,6 +31,7 @@ function situation(overrides: Partial<Situation> = {}): Situation {
   return {
     drain: drainOf({ hook: HOOK }),
     observation: draining(holdingTaskOf()),
+    closed: CLOSED,
     policy: POLICY,
     mayPark: false,
     random: 0.5,
@@ -74,12 +84,32 @@ describe('an instance that still takes tasks', () => {
 describe('a draining instance without a holding task', () => {
   it('is drained, whether or not the hook was ever read', () => {
     const verdict = { kind: 'drained', lastTaskStoppedAtMs: undefined };
-    expect(decide(situation({ observation: draining() }))).toEqual({ kind: 'complete', verdict });
-    expect(decide(situation({ observation: draining(), drain: drainOf() }))).toEqual({ kind: 'complete', verdict });
+    expect(decide(situation({ observation: scanned(10) }))).toEqual({ kind: 'complete', verdict });
+    expect(decide(situation({ observation: scanned(10), drain: drainOf() }))).toEqual({ kind: 'complete', verdict });
+  });
+
+  it('is not drained before everything was looked through, which is done at once', () => {
+    expect(decide(situation({ observation: draining() }))).toEqual({ kind: 'watch', untilMs: at(10) });
+  });
+
+  it('is not drained by a look that began less than 10 s after it took no more tasks: a list may lack one', () => {
+    const closed = { ...CLOSED, sinceMs: at(2) };
+    const early = situation({ closed, observation: { ...scanned(0), scannedAtMs: at(12) - 1 }, nowMs: at(13) });
+    expect(decide(early)).toEqual({ kind: 'watch', untilMs: at(13) });
+    expect(decide({ ...early, nowMs: at(5) })).toEqual({ kind: 'watch', untilMs: at(12) });
+    expect(decide({ ...early, observation: scanned(12) })).toMatchObject({ verdict: { kind: 'drained' } });
+  });
+
+  it('is not waited for beyond the invocation or a heartbeat', () => {
+    const closed = { ...CLOSED, sinceMs: at(2) };
+    const waiting = situation({ closed, observation: scanned(3), nowMs: at(4) });
+    expect(decide({ ...waiting, invocationEndsAtMs: at(5) })).toEqual({ kind: 'hand-over' });
+    const drain = drainOf({ hook: HOOK, lastHeartbeatAtMs: at(10 - 1_800) });
+    expect(decide({ ...waiting, drain })).toEqual({ kind: 'watch', untilMs: at(6) });
   });
 
   it('is drained, not timed out, when the deadline has passed as well', () => {
-    const decision = decide(situation({ observation: draining(), nowMs: at(7_200) }));
+    const decision = decide(situation({ observation: scanned(7_200), nowMs: at(7_200) }));
     expect(decision).toMatchObject({ verdict: { kind: 'drained' } });
   });
 });
@@ -316,7 +346,7 @@ describe('news of a drain', () => {
 
   it('is none where nothing holds the instance: the end comes at once', () => {
     const drain = anyDrainOf({ hook: HOOK });
-    expect(decide(situation({ drain, observation: draining() })).kind).toBe('complete');
+    expect(decide(situation({ drain, observation: scanned(10) })).kind).toBe('complete');
   });
 
   it('is that it is stuck, once, after the policy’s share of the time to the deadline', () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import {
   type AgentSilence,
+  closedIn,
+  closedWhenParked,
   drainIdOf,
   holdsInstance,
   hookLimits,
@@ -122,6 +124,36 @@ describe('the silence of agents', () => {
   it('is neither begun nor ended by a look that failed', () => {
     const drain = drainOf({ agentSilence: begun });
     expect(withAgents(drain, { kind: 'unavailable', reason: '' }, START_MS + 1, 100)).toEqual(drain);
+  });
+});
+
+describe('registrations that take no tasks', () => {
+  const now = START_MS + 60_000;
+  const seen = (...arns: string[]) => ({
+    kind: 'leaving' as const,
+    containerInstances: arns.map((arn) => containerInstanceOf({ arn })),
+  });
+  const before = { sinceMs: START_MS, containerInstances: ['a', 'b'] };
+
+  it('are so since the first look that sees it', () => {
+    expect(closedIn(seen('a'), undefined, now)).toEqual({ sinceMs: now, containerInstances: ['a'] });
+    expect(closedIn(seen('a'), before, now)).toBe(before);
+    expect(closedIn({ kind: 'unavailable', reason: '' }, before, now)).toBe(before);
+  });
+
+  it('begin anew with one that was not seen before, and after one that takes tasks', () => {
+    expect(closedIn(seen('a', 'new'), before, now)).toEqual({ sinceMs: now, containerInstances: ['a', 'new'] });
+    expect(closedIn({ ...seen('a'), kind: 'active' }, before, now)).toBeUndefined();
+    expect(closedIn({ ...seen('a'), kind: 'listed' }, before, now)).toBeUndefined();
+    expect(closedIn({ kind: 'absent', clusters: [] }, before, now)).toBeUndefined();
+  });
+
+  it('are remembered by a drain that was parked', () => {
+    const parked = { untilMs: now, holdingTasks: [], containerInstances: [{ arn: 'a', cluster: 'prod' }] };
+    const known = { sinceMs: START_MS, containerInstances: ['a'] };
+    expect(closedWhenParked(drainOf({ parked: { ...parked, closedSinceMs: START_MS } }))).toEqual(known);
+    expect(closedWhenParked(drainOf({ parked }))).toBeUndefined();
+    expect(closedWhenParked(drainOf())).toBeUndefined();
   });
 });
 

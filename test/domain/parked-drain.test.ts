@@ -74,6 +74,13 @@ describe('a parked drain', () => {
     expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(lastStopSeconds + 1);
   });
 
+  it('that is woken within seconds of its draining still waits for ECS’s lists: they may lack a task', async () => {
+    const late = { ...web, id: 'late', listedAtSeconds: 9, stopsAtSeconds: 335 };
+    const aws = parkedIn({ tasks: [{ id: 'job', stopsAtSeconds: 3 }, late] });
+    await aws.runToEnd();
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(335);
+  });
+
   it('asks ECS nothing about the task whose stop woke it: one full look has the last word', async () => {
     const aws = parkedIn({ tasks: [web] });
     await runDrain(drainOf(), POLICY, aws.ports(300));
@@ -119,6 +126,7 @@ describe('a parked drain', () => {
       untilMs: START_MS + 90_000,
       containerInstances: [{ arn: containerInstanceOf().arn, cluster: 'prod' }],
       holdingTasks: [],
+      closedSinceMs: START_MS,
     });
   });
 

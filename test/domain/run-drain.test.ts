@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { NO_FACTS } from '../../src/domain/blockers.ts';
-import { MAX_CONTINUATIONS } from '../../src/domain/policy.ts';
+import { LISTS_SETTLE_SECONDS, MAX_CONTINUATIONS } from '../../src/domain/policy.ts';
 import { type News, Unavailable } from '../../src/domain/ports.ts';
 import { runDrain } from '../../src/domain/run-drain.ts';
-import { drainOf, fakeAws, HOOK, POLICY, START_MS } from '../fakes.ts';
+import { drainOf, type FakeInstance, fakeAws, HOOK, POLICY, START_MS } from '../fakes.ts';
 
 type Aws = ReturnType<typeof fakeAws>;
 
@@ -16,8 +16,9 @@ describe('a drain', () => {
   it('of an instance whose tasks are gone asks for nothing it does not need', async () => {
     const aws = fakeAws({});
     expect(await aws.runToEnd()).toEqual({ kind: 'drained', lastTaskStoppedAtMs: undefined });
-    expect(aws.calls.map(({ name }) => name)).toEqual(['find', 'setDraining', 'listTasks', 'complete']);
-    expect(aws.completion()).toEqual({ atSeconds: POLICY.pollMinSeconds, result: 'CONTINUE' });
+    const looking = ['find', 'refresh', 'listTasks'];
+    expect(aws.calls.map(({ name }) => name)).toEqual(['find', 'setDraining', ...looking, 'complete']);
+    expect(aws.completion()).toEqual({ atSeconds: LISTS_SETTLE_SECONDS, result: 'CONTINUE' });
   });
 
   it('waits for tasks that have left the running count and still serve', async () => {
@@ -117,10 +118,38 @@ describe('a drain', () => {
     expect(refusalsIn(aws)).toEqual([{ doing: 'set-draining', reason: 'it did not follow' }]);
   });
 
-  it('of an instance that is DRAINING already does not search for it again', async () => {
+  it('of an instance that is DRAINING already waits as long for ECS’s lists, for it may be so since now', async () => {
     const aws = fakeAws({ instances: [{ id: 'one', status: 'DRAINING' }] });
     await aws.runToEnd();
-    expect(aws.calls.map(({ name }) => name)).toEqual(['find', 'setDraining', 'refresh', 'listTasks', 'complete']);
+    const looking = ['refresh', 'listTasks'];
+    expect(aws.calls.map(({ name }) => name)).toEqual([
+      ...['find', 'setDraining', ...looking, 'find', ...looking],
+      'complete',
+    ]);
+    expect(aws.completion()?.atSeconds).toBe(LISTS_SETTLE_SECONDS);
+  });
+
+  it.each([1, 2.5, 9.9])('waits for a task that ECS lists only %f s after the draining', async (listedAtSeconds) => {
+    for (const status of ['ACTIVE', 'DRAINING']) {
+      const aws = fakeAws({
+        instances: [{ id: 'one', status }],
+        tasks: [{ id: 'late', listedAtSeconds, stopsAtSeconds: 100 }],
+      });
+      await aws.runToEnd();
+      expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(100);
+    }
+  });
+
+  it('waits for what is placed on a registration that comes just after the draining, and is listed late', async () => {
+    const aws = fakeAws({
+      instances: [
+        { id: 'old', silences: [[1, Infinity]] },
+        { id: 'new', comesAtSeconds: 1 },
+      ],
+      tasks: [{ id: 'web', containerInstance: 'new', listedAtSeconds: 15, stopsAtSeconds: 100 }],
+    });
+    await aws.runToEnd();
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(100);
   });
 
   it.each([0, 1])(
@@ -196,13 +225,16 @@ describe('clusters', () => {
   it('are not searched beyond the one that the hook names if the instance is there', async () => {
     const aws = fakeAws({ instances: [{ id: 'one', cluster: 'batch' }] });
     await aws.runToEnd({ policy, drain: drainOf({ namedCluster: 'batch' }) });
-    expect(aws.callsNamed('find').map(({ detail }) => detail)).toEqual(['batch']);
+    expect(new Set(aws.callsNamed('find').map(({ detail }) => detail))).toEqual(new Set(['batch']));
   });
 
   it('are searched beyond the one that the hook names if it is not', async () => {
     const aws = fakeAws({ instances: [{ id: 'one', cluster: 'edge' }] });
     expect((await aws.runToEnd({ policy, drain: drainOf({ namedCluster: 'batch' }) })).kind).toBe('drained');
-    expect(aws.callsNamed('find').map(({ detail }) => detail)).toEqual(['batch', 'prod', 'edge']);
+    expect(aws.callsNamed('find').map(({ detail }) => detail)).toEqual([
+      ...['batch', 'prod', 'edge'],
+      ...['batch', 'prod', 'edge'],
+    ]);
   });
 
   it.each([0, 1])(
@@ -339,7 +371,7 @@ describe('the bus', () => {
       {
         kind: 'finished',
         outcome: { kind: 'drained', lastTaskStoppedAtMs: undefined },
-        finishedAtMs: START_MS + 1_000 * POLICY.pollMinSeconds,
+        finishedAtMs: START_MS + 1_000 * LISTS_SETTLE_SECONDS,
       },
     ]);
   });
@@ -471,6 +503,43 @@ describe('agents', () => {
     });
     expect((await aws.runToEnd({ invocationSeconds: 10_000 })).kind).toBe('agent-lost');
     expect(aws.completion()?.atSeconds).toBeGreaterThan(3_000);
+  });
+
+  it.each<[string, FakeInstance[]]>([
+    ['is heard again', [{ id: 'old', silences: [[0, 900.5]] }]],
+    [
+      'has registered anew, though ECS lists no task there yet',
+      [
+        { id: 'old', silences: [[0, Infinity]] },
+        { id: 'new', comesAtSeconds: 900.5 },
+      ],
+    ],
+  ])('are looked for once more just before they are given up: one that %s is not', async (_, instances) => {
+    const tasks = [
+      { id: 'web', containerInstance: 'old', stopsAtSeconds: 5_000 },
+      { id: 'job', containerInstance: 'new', listedAtSeconds: 905, stopsAtSeconds: 3_000 },
+    ];
+    const aws = fakeAws({ instances, tasks: instances.length > 1 ? tasks : tasks.slice(0, 1) });
+    const ports = aws.ports(10_000);
+    const terminatingSinceMs: typeof ports.lifecycleActions.terminatingSinceMs = async (group) => {
+      const since = await ports.lifecycleActions.terminatingSinceMs(group);
+      await ports.clock.sleepUntil(ports.clock.nowMs() + 1_000); // Auto Scaling is slow to answer.
+      return since;
+    };
+    const slow = { ...ports, lifecycleActions: { ...ports.lifecycleActions, terminatingSinceMs } };
+    await runDrain(drainOf(), POLICY, slow);
+    expect(aws.completion()?.atSeconds).toBeGreaterThan(3_000);
+  });
+
+  it('are given up right after a look through everything', async () => {
+    const aws = fakeAws({
+      instances: [{ id: 'one', silences: [[0, Infinity]] }],
+      tasks: [{ id: 'web', stopsAtSeconds: Infinity }],
+    });
+    expect((await aws.runToEnd()).kind).toBe('agent-lost');
+    const names = aws.calls.map(({ name }) => name);
+    const completed = names.indexOf('complete');
+    expect(names.slice(completed - 4, completed)).toEqual(['terminatingSinceMs', 'find', 'refresh', 'listTasks']);
   });
 
   it('are not given up for two short silences with nobody looking in between', async () => {

@@ -132,7 +132,7 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     expect(lambda.invocations.every(({ billedSeconds }) => billedSeconds <= 300)).toBe(true);
   });
 
-  it('spends at most seven calls on an instance whose tasks are gone, though ECS still lists them', async () => {
+  it('spends at most nine calls on an instance whose tasks are gone, though ECS still lists them', async () => {
     runTask('migration', 10);
     await minutes(10);
     terminate();
@@ -141,6 +141,8 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     expect(region.calls.map(({ operation }) => operation)).toEqual([
       'ListContainerInstances',
       'UpdateContainerInstancesState',
+      'ListContainerInstances',
+      'DescribeContainerInstances',
       'ListTasks',
       'ListTasks',
       'DescribeTasks',
@@ -466,9 +468,9 @@ describe('drains that are parked', () => {
   it.each([
     ['of version 1', ({ parked: _, containerInstance: __, ...drain }: Drain) => ({ version: 1, drain })],
     [
-      'of version 4',
+      'of a newer version',
       ({ action, startedAtMs, continuations }: Drain) => ({
-        version: 4,
+        version: 5,
         drain: { action, startedAtMs, continuations, parked: ['otherwise'], mood: 'new' },
       }),
     ],

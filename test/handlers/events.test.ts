@@ -81,7 +81,7 @@ function continuation(changes: Json = {}, detail: Json = {}, envelope: Json = {}
       time: '2026-03-01T12:00:00Z',
       ...envelope,
     },
-    { version: 3, drain: { ...drain, ...changes }, ...detail },
+    { version: 4, drain: { ...drain, ...changes }, ...detail },
   );
 }
 
@@ -525,7 +525,7 @@ describe('a continuation', () => {
 
   it.each([0, '1', null])('of a version that never was is rejected: %j', (version) => {
     expect(rejectionOf(continuation({}, { version }))).toBe(
-      `The continuation event cannot be understood: detail.version is ${JSON.stringify(version)}: expected version 1 to 3, which this function speaks.`,
+      `The continuation event cannot be understood: detail.version is ${JSON.stringify(version)}: expected version 1 to 4, which this function speaks.`,
     );
   });
 
@@ -544,16 +544,16 @@ describe('a continuation', () => {
 
   it('of a newer version, sent before a deployment was rolled back, begins the drain anew and says so', () => {
     const { action, startedAtMs, continuations } = drain;
-    const newer = { version: 4, drain: { action, startedAtMs, continuations, moods: ['new'] }, more: true };
+    const newer = { version: 5, drain: { action, startedAtMs, continuations, moods: ['new'] }, more: true };
     expect(receive(continuation({}, newer), settings)).toEqual({
       kind: 'continuation',
       drain: { ...newDrain(action, startedAtMs, undefined, settings.policy.pollMinSeconds), continuations },
-      warning: expect.stringContaining('The continuation is of version 4, which this function does not speak'),
+      warning: expect.stringContaining('The continuation is of version 5, which this function does not speak'),
     });
   });
 
   it('of a newer version that does not even say whose drain it is, is rejected', () => {
-    expect(rejectionOf(continuation({ action: 'web' }, { version: 4 }))).toContain('detail.version is 4');
+    expect(rejectionOf(continuation({ action: 'web' }, { version: 5 }))).toContain('detail.version is 5');
   });
 
   it('of no version is rejected', () => {
