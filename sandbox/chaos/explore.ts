@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { Build } from '../drainers/ecs-drain.ts';
+import { mostCalls } from './cost.ts';
 import { type Played, play } from './play.ts';
 import { PROPERTIES, type Property } from './properties.ts';
 import { OUTAGES, type World } from './world.ts';
@@ -26,6 +27,9 @@ export interface Breach {
 
 /** How much was played: worlds, what went on in them, and what went wrong. */
 export type Tally = Readonly<Record<string, number>>;
+
+/** What of the bound on calls the world used that used most of its own, in percent. */
+const DEAREST_WORLD = '% of its bound on calls in the dearest world';
 
 /** Shrinking goes on as long as there is a smaller world, or so many have been tried. */
 const MOST_SHRINKS = 50;
@@ -83,14 +87,18 @@ export function linesOf(tally: Tally): string {
     .join('\n');
 }
 
-function countIn(tally: Record<string, number>, { world, held, works, calls, failedCalls, deliveries }: Played): void {
+function countIn(tally: Record<string, number>, played: Played): void {
+  const { world, held, works, calls, failedCalls, deliveries } = played;
   const add = (what: string, count: number) => {
     tally[what] = (tally[what] ?? 0) + count;
   };
   add('worlds', 1);
   add('drains', held.length);
   add('invocations', works.length);
+  const most = mostCalls(played);
   add('calls', calls.length);
+  add('calls at most', Math.round(most));
+  tally[DEAREST_WORLD] = Math.max(tally[DEAREST_WORLD] ?? 0, Math.ceil((100 * calls.length) / most));
   add('calls refused or unheard', failedCalls);
   add('invocations that failed', works.filter(({ result }) => result === 'failed').length);
   add('events lost', deliveries.lostAt.length);

@@ -14,8 +14,9 @@ import { scenarioOf, type World } from './world.ts';
 export interface Victim {
   readonly group: string;
   readonly status: string;
-  /** Since when its agent had been silent, but for moments; undefined if it was not. */
-  readonly silentSince: number | undefined;
+  readonly placedAt: number;
+  /** Since when its agent had been silent, but for moments, and when it was heard again; undefined if it was not. */
+  readonly silence: { readonly since: number; readonly heardAt: number | undefined } | undefined;
 }
 
 /** One lifecycle action, from the hold to its end. Instants are seconds of the drill. */
@@ -28,6 +29,13 @@ export interface Held {
   /** Us, Auto Scaling's own decision, or EC2, which took the instance. */
   endedBy: 'completion' | 'timeout' | 'loss' | undefined;
   victims: readonly Victim[];
+  /** Since when nothing has held it; undefined while a task does. */
+  emptySince: number | undefined;
+  /**
+   * When the last look at it began before the invocation that completed the action did so: when ECS was asked for all the
+   * registrations of its instance. Undefined if it did not look.
+   */
+  lookedAt: number | undefined;
   /** What its drain said when it ended, and each further delivery of it. */
   readonly outcomes: string[];
   /** Tasks that were ever on the instance. */
@@ -94,9 +102,13 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
       return second() > busyAt + AFTERMATH_SECONDS || second() > LONGEST_WORLD_SECONDS;
     });
     const calls = region.calls.slice(callsBefore).filter(({ strand }) => strand !== undefined);
+    const { held, ...told } = witness.told;
+    const clusters = world.searchesEmptyCluster ? 2 : 1;
+    for (const action of held) action.lookedAt = lookBefore(action, calls, clusters, startMs);
     return {
       world,
-      ...witness.told,
+      held,
+      ...told,
       works: (installed.lambda?.invocations ?? []).map((each) =>
         workOf(each, installed.instanceOf(each.event), startMs),
       ),
@@ -108,6 +120,21 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
   } finally {
     close();
   }
+}
+
+/** When the look began that the completing invocation went by. */
+function lookBefore({ endedBy, until }: Held, calls: readonly Call[], clusters: number, startMs: number) {
+  if (endedBy !== 'completion') return undefined;
+  const secondOf = ({ atMs }: Call) => (atMs - startMs) / 1000;
+  const completing = calls.findIndex(
+    (call) => call.operation === 'CompleteLifecycleAction' && secondOf(call) === until,
+  );
+  const { strand } = calls[completing] ?? {};
+  const searches = calls
+    .slice(0, completing)
+    .filter((call) => call.strand === strand && call.operation === 'ListContainerInstances' && !call.failedWith);
+  const first = searches.at(-clusters); // It searches them side by side.
+  return first && secondOf(first);
 }
 
 function workOf({ startedAtMs, billedSeconds, result, error }: Invocation, about: string | undefined, startMs: number) {
@@ -132,15 +159,22 @@ function witnessOf(region: Region) {
     action.until = second;
     action.endedBy = endedBy;
     action.tasks = tasksOf.get(instanceId)?.size ?? 0;
-    action.victims = region.ecs
-      .registrationsOf(instanceId)
-      .flatMap(({ id, holding: tasks }) =>
-        [...tasks].map(({ group, lastStatus: status }) => ({ group, status, silentSince: silentSince(id) })),
-      );
+    action.victims = region.ecs.registrationsOf(instanceId).flatMap(({ id, holding: tasks }) =>
+      [...tasks].map(({ group, lastStatus: status, createdAtMs }) => ({
+        group,
+        status,
+        placedAt: second - (region.time.nowMs() - createdAtMs) / 1000,
+        silence: silences.get(id),
+      })),
+    );
   };
-  const silentSince = (id: string) => {
-    const silence = silences.get(id);
-    return silence?.heardAt === undefined ? silence?.since : undefined;
+  const noteEmptiness = (instanceId: string, second: number) => {
+    const action = holding.get(instanceId);
+    if (!action) return;
+    const isEmpty = region.ecs
+      .registrationsOf(instanceId)
+      .every(({ holding: tasks }) => [...tasks].every(({ lastStatus }) => lastStatus === 'STOPPED'));
+    action.emptySince = isEmpty ? (action.emptySince ?? second) : undefined;
   };
   const noteAgents = (instanceId: string, second: number) => {
     for (const { id, agentConnected } of region.ecs.registrationsOf(instanceId)) {
@@ -165,12 +199,15 @@ function witnessOf(region: Region) {
             until: undefined,
             endedBy: undefined,
             victims: [],
+            emptySince: undefined,
+            lookedAt: undefined,
             outcomes: [],
             tasks: 0,
             places: 0,
           };
           held.push(action);
           holding.set(instanceId, action);
+          noteEmptiness(instanceId, second);
         } else if (what === 'heartbeat') holding.get(instanceId)?.beats.push(second);
         else end(instanceId, what === 'completed' ? 'completion' : 'timeout', second);
         return;
@@ -185,6 +222,7 @@ function witnessOf(region: Region) {
         const tasks = tasksOf.get(event.instanceId) ?? new Set();
         tasksOf.set(event.instanceId, tasks.add(event.taskId));
         if (event.status === 'STOPPED') stoppedTasks += 1;
+        noteEmptiness(event.instanceId, second);
         return;
       }
       case 'event':

@@ -1,5 +1,6 @@
+import { mostCalls } from './cost.ts';
 import type { Held, Played, Work } from './play.ts';
-import { type Outage, parksAlways, RETRIED_SECONDS, type Settings, STOPS_THE_FUNCTION, type World } from './world.ts';
+import { faultsEndAt, parksAlways, type Settings, type World } from './world.ts';
 
 /** Something that holds of every world that was played. */
 export interface Property {
@@ -14,15 +15,15 @@ export const PROPERTIES: readonly Property[] = [
     breaches: early,
   },
   {
-    name: 'we complete every lifecycle action before Auto Scaling decides by timeout, but for outages',
+    name: 'we complete every lifecycle action, once faults have ended, and soon after nothing keeps it',
     breaches: late,
   },
   { name: 'a drain has one place to wait and one live chain, and copies of it end when it parks', breaches: crowded },
   { name: 'nothing goes on after an outcome', breaches: restless },
-  { name: 'calls are bounded by tasks, time and faults', breaches: busy },
+  { name: 'calls are bounded by what happened in the world', breaches: busy },
 ];
 
-// --- No task is killed early ------------------------------------------------------------------------------------------
+// --- Safety: no task is killed early ------------------------------------------------------------------------------------
 
 /** The time of an event has no fraction of a second: a drain may count from a second before the hold. */
 const CLOCK_SECONDS = 1;
@@ -30,18 +31,26 @@ const CLOCK_SECONDS = 1;
 const LONGEST_INVOCATION_SECONDS = 300;
 /** Kept free before the end that the hook puts to it. */
 const COMPLETION_RESERVE_SECONDS = 240;
+/** From the begin of the last look to the completion: five calls, each as slow as calls get, and tried again. */
+const LONGEST_LOOK_SECONDS = 60;
 
 function early({ held, world }: Played): string[] {
-  return held.flatMap(({ instanceId, since, until = 0, endedBy, victims }) => {
+  return held.flatMap(({ instanceId, since, until = 0, endedBy, victims, lookedAt = 0 }) => {
     if (endedBy !== 'completion') return [];
     const inForce = settingsAt(world, until);
     const deadline = since + Math.min(...inForce.map(({ deadlineSeconds }) => deadlineSeconds), hookAllows(world));
+    if (until >= deadline - CLOCK_SECONDS) return [];
     const grace = Math.min(...inForce.map(({ agentGraceSeconds }) => agentGraceSeconds));
+    // What came after the last look began, that look may not have seen: a task that was placed, an agent that was heard.
+    const seenUntil = Math.max(lookedAt, until - LONGEST_LOOK_SECONDS);
     return victims
-      .filter(({ silentSince = Infinity }) => until < deadline - CLOCK_SECONDS && until < silentSince + grace)
+      .filter(({ placedAt, silence }) => {
+        const isSilent = silence && (silence.heardAt === undefined || silence.heardAt >= seenUntil);
+        return placedAt < seenUntil && !(isSilent && until >= silence.since + grace);
+      })
       .map(
-        ({ group, status }) =>
-          `${instanceId} was let go at ${until} s with a task of ${group} ${status}: its deadline was ${deadline} s.`,
+        ({ group, status, placedAt }) =>
+          `${instanceId} was let go at ${until} s with a task of ${group} ${status}, placed at ${placedAt} s: its deadline was ${deadline} s, and the last look began at ${lookedAt} s.`,
       );
   });
 }
@@ -61,114 +70,88 @@ function hookAllows({ settings }: World): number {
   return Math.min(172_800, 100 * settings.heartbeatTimeoutSeconds) - COMPLETION_RESERVE_SECONDS;
 }
 
-// --- None is left to the hook's timeout -------------------------------------------------------------------------------
+// --- Liveness: once the faults have ended, every hold ends by us --------------------------------------------------------
 
-/** Lambda tries again after one minute and two more (facts 7), a schedule comes a minute late (facts 10). */
-const RECOVERY_SECONDS = 60 + 120 + 60 + 15;
-/** After that the chain is lost. A sweep takes a drain for lost so long after it was parked at most, comes by the minute, and parks it. */
-const FINDING_SECONDS = 360 + 75 + 180 + 60 + 65;
-
-function late({ held, world, deliveries }: Played): string[] {
-  return held.flatMap(({ instanceId, since, until, endedBy, beats }) => {
-    if (until === undefined) return [`${instanceId}, held since ${since} s, was never let go.`];
-    if (endedBy !== 'timeout') return [];
-    const findingSeconds = FINDING_SECONDS + RECOVERY_SECONDS + world.deliveries.delaySeconds;
-    // What was lost was found until then; what goes on by itself does so beyond.
-    for (const end of [until, Math.min(until, givenUpAt(since, world))]) {
-      if (hasTrouble(world, end - recoverySeconds(world), end)) return [];
-      if (deliveries.lostAt.some((second) => second >= end - findingSeconds && second <= end)) return [];
+/**
+ * Nothing is demanded of the time before the faults have ended. A hold that begins afterwards is never left to its timeout; one
+ * that began before is not, once there was time to recover. Each ends soon after nothing keeps it any more: no fault, and no
+ * task or else the deadline.
+ */
+function late({ held, world }: Played): string[] {
+  const faultsEnd = faultsEndAt(world);
+  return held.flatMap(({ instanceId, since, until, endedBy, emptySince = Infinity, beats }) => {
+    const holding = `${instanceId}, held since ${since} s,`;
+    if (until === undefined) return [`${holding} was never let go.`];
+    if (endedBy === 'loss') return [];
+    if (endedBy === 'timeout') {
+      if (since < faultsEnd && until <= faultsEnd + recoverySeconds(world)) return [];
+      return [
+        `${holding} timed out at ${until} s, after the heartbeat at ${beats.at(-1)} s: faults ended at ${faultsEnd} s.`,
+      ];
     }
-    return [`${instanceId}, held since ${since} s, timed out at ${until} s, after the heartbeat at ${beats.at(-1)} s.`];
+    const freeAt = Math.max(faultsEnd, Math.min(emptySince, since + latestDeadlineSeconds(world)));
+    const most = since < faultsEnd ? recoverySeconds(world) : noticingSeconds(world);
+    if (until <= freeAt + most) return [];
+    return [`${holding} was let go at ${until} s, though nothing kept it since ${freeAt} s.`];
   });
 }
 
-/** A drain that is lost again and again is looked for so long: until it would have ended and been found, and a heartbeat's time more. */
-function givenUpAt(since: number, world: World): number {
-  const { heartbeatTimeoutSeconds } = world.settings;
-  const deadlines = [world.settings, ...world.releases.map(({ settings }) => settings)].map(
-    (each) => each.deadlineSeconds,
-  );
-  const lostSeconds = Math.min(360, heartbeatTimeoutSeconds / 2) + 75 + 180;
-  return since + Math.min(...deadlines, hookAllows(world)) + lostSeconds + heartbeatTimeoutSeconds;
+function latestDeadlineSeconds({ settings, releases }: World): number {
+  return Math.max(...[settings, ...releases.map((release) => release.settings)].map((each) => each.deadlineSeconds));
 }
 
-/** How long after the last fault everything is as it was: what EventBridge could not deliver it tries ever more seldom. */
-function recoverySeconds({ outages, deliveries }: World): number {
-  const breaks = outages.some(
-    ({ what, forSeconds }) => STOPS_THE_FUNCTION.includes(what) && forSeconds > RETRIED_SECONDS,
-  );
-  const refused = outages.filter(({ what }) => what === 'deliveries are refused').map(({ forSeconds }) => forSeconds);
-  return RECOVERY_SECONDS + (breaks ? FINDING_SECONDS : 0) + deliveries.delaySeconds + Math.max(0, ...refused);
+/** A schedule comes up to a minute late (facts 10), and has a quarter of a minute to go. */
+const SCHEDULE_LATE_SECONDS = 60 + 15;
+/** Lambda tries a failed event again after one minute and after two more (facts 7). */
+const LAMBDA_RETRIES_SECONDS = 60 + 120;
+
+/**
+ * How long a drain may take to notice that nothing keeps its instance: a parked one gives a sign of life every 360 s, or at half its
+ * heartbeat timeout, if it is not woken; others look more often.
+ */
+export function noticingSeconds({ settings }: World): number {
+  return Math.min(360, settings.heartbeatTimeoutSeconds / 2) + SCHEDULE_LATE_SECONDS + LONGEST_LOOK_SECONDS;
 }
 
-/** Calls that are slow keep nobody from completing. */
-function hasTrouble({ outages }: World, from: number, until: number): boolean {
-  return outages.some((outage) => outage.what !== 'calls are slow' && overlapSeconds(outage, from, until) > 0);
-}
-
-function overlapSeconds({ fromSecond, forSeconds }: Outage, from: number, until: number): number {
-  return Math.max(0, Math.min(until, fromSecond + forSeconds) - Math.max(from, fromSecond));
+/**
+ * How long after the last fault every hold has somebody again who goes on with it and has looked at it. Either what the last
+ * fault stopped comes again by itself: by Lambda's retries, before which an invocation may have run to its timeout, and by
+ * EventBridge, which waits up to twice as long as the target has refused, for its waits double. Or the chain is lost, and a
+ * sweep finds it: when it should have been heard of, Lambda's retries included, in the next minute. It parks the drain 5 s ahead.
+ */
+export function recoverySeconds(world: World): number {
+  const refused = world.outages.map(({ what, forSeconds }) => (what === 'deliveries are refused' ? forSeconds : 0));
+  const comesAgain = LAMBDA_RETRIES_SECONDS + LONGEST_INVOCATION_SECONDS + 2 * Math.max(0, ...refused);
+  const isFound = noticingSeconds(world) + LAMBDA_RETRIES_SECONDS + 60 + 5 + SCHEDULE_LATE_SECONDS;
+  return LONGEST_LOOK_SECONDS + (world.waiting === 'park' ? Math.max(isFound, comesAgain) : comesAgain);
 }
 
 // --- One chain --------------------------------------------------------------------------------------------------------
 
 /**
- * How long copies of a parked drain may run side by side: what falls due within this they wait for, rather than park (75 + 30
- * s), and then for a last look.
+ * How long invocations of a parked drain may run side by side: what falls due within 105 s they wait for, rather than park, a
+ * straggler that was stopped for as long as it may take (190 s), and then for a last look.
  */
-const SIDE_BY_SIDE_SECONDS = 75 + 30 + 30;
-/** An agent that is heard again just before its grace is over: the next that falls due may be as near. */
-const HEARD_AGAIN_SECONDS = 75 + 30;
-/** From a straggler's stop to the deadline: 60 s of deregistration, the longest stop timeout, and the reserve. */
-const STRAGGLING_SECONDS = 60 + 120 + 10;
+const SIDE_BY_SIDE_SECONDS = 105 + 190 + 30;
 
-function crowded(played: Played): string[] {
-  const { held, works, world } = played;
+function crowded({ held, works, world }: Played): string[] {
+  const faultsEnd = faultsEndAt(world);
   return held.flatMap((action) => {
-    // Beside one that waits for something due a schedule may come, and a wake-up for each task whose stop may be the last:
-    // which one is awaited is not known before the tasks are listed. Every other copy has its cause.
-    const most = (world.waiting === 'park' ? 2 + Math.max(1, action.tasks) : 1) + copiesIn(played);
+    const { instanceId, since, tasks, places } = action;
+    if (places > 1) return [`${instanceId} had ${places} places to wait at once.`];
     const own = worksOf(action, works);
-    if (action.places > 1) return [`${action.instanceId} had ${action.places} places to wait at once.`];
-    const crowd = crowdOf(own);
-    if (crowd > most) return [`${action.instanceId} had ${crowd} invocations at once, for ${most} causes.`];
+    if (since >= faultsEnd) {
+      // Beside one that waits for something due a schedule may come, and a wake-up for each task whose stop may be the last.
+      const most = world.waiting === 'park' ? 2 + Math.max(1, tasks) : 1;
+      const crowd = crowdOf(own);
+      if (crowd > most) return [`${instanceId} had ${crowd} invocations at once, more than ${most}.`];
+    }
     // What is handed over by an event has no place of its own: a copy of the event is another chain, until the drain ends.
     if (!parksAlways(world) || own.some(({ result }) => result === 'handed-over')) return [];
-    const stragglers = settingsAt(world, action.until ?? Infinity).some(
-      ({ stopStragglers }) => stopStragglers !== 'none',
-    );
-    const sharedSeconds = longestSharedSeconds(own, world);
-    const isHeardAgain = world.silences.some(
-      ({ atSecond, forSeconds }) =>
-        atSecond + forSeconds > action.since && atSecond + forSeconds < (action.until ?? Infinity),
-    );
-    const heardAgain = isHeardAgain ? HEARD_AGAIN_SECONDS : 0;
-    if (sharedSeconds <= SIDE_BY_SIDE_SECONDS + heardAgain + (stragglers ? STRAGGLING_SECONDS : 0)) return [];
-    return [`${action.instanceId} had invocations side by side for ${Math.round(sharedSeconds)} s.`];
+    const sharedSeconds = longestSharedSeconds(own, Math.max(since, faultsEnd));
+    if (sharedSeconds <= SIDE_BY_SIDE_SECONDS) return [];
+    return [`${instanceId} had invocations side by side for ${Math.round(sharedSeconds)} s.`];
   });
-}
-
-/** How often something was done once more than it was told: by EventBridge, by Lambda, or by the SDK that heard no answer. */
-function copiesIn({ world, works, deliveries, calls }: Played): number {
-  const failures = works.filter(({ result }) => result === 'failed').length;
-  const unheard = calls.filter(
-    ({ operation, failedWith }) => operation === 'PutEvents' && failedWith !== undefined,
-  ).length;
-  return deliveries.duplicated + failures + unheard + mistakenSweeps(world);
-}
-
-/**
- * How often a sweep may take a drain for lost that is alive: where drains watch, one whose instance is ACTIVE, for it registered
- * anew, or the drain could not come to setting it to DRAINING; and one that has no place, for its heartbeats are due too often
- * to park, or the Scheduler refused.
- */
-function mistakenSweeps(world: World): number {
-  if (world.waiting === 'watch') {
-    const untold = world.outages.filter(({ what }) => what.startsWith('ECS') || what === 'deliveries are refused');
-    return world.registrations.length + untold.reduce((sum, { forSeconds }) => sum + 1 + Math.ceil(forSeconds / 60), 0);
-  }
-  const neverParks = !parksAlways(world) || world.outages.some(({ what }) => what.startsWith('Scheduler'));
-  return neverParks ? 3 : 0;
 }
 
 function crowdOf(works: readonly Work[]): number {
@@ -181,20 +164,18 @@ function worksOf({ instanceId }: Held, works: readonly Work[]): readonly Work[] 
     .toSorted((a, b) => a.from - b.from);
 }
 
-/** The longest stretch in which a later invocation ran beside an earlier one, without the time of outages. */
-function longestSharedSeconds(works: readonly Work[], { outages }: World): number {
+/** The longest stretch from that second on in which a later invocation ran beside an earlier one. */
+function longestSharedSeconds(works: readonly Work[], second: number): number {
   let longest = 0;
-  let busyUntil = Number.NEGATIVE_INFINITY;
-  let shared = { from: Number.NEGATIVE_INFINITY, until: Number.NEGATIVE_INFINITY };
+  let busyUntil = second;
+  let shared = { from: second, until: second };
   for (const { from, until } of works) {
+    const sharedFrom = Math.max(from, second);
     const sharedUntil = Math.min(busyUntil, until);
-    if (sharedUntil > from) {
-      shared =
-        from <= shared.until
-          ? { from: shared.from, until: Math.max(shared.until, sharedUntil) }
-          : { from, until: sharedUntil };
-      const troubled = outages.reduce((sum, outage) => sum + overlapSeconds(outage, shared.from, shared.until), 0);
-      longest = Math.max(longest, shared.until - shared.from - troubled);
+    if (sharedUntil > sharedFrom) {
+      const goesOn = sharedFrom <= shared.until;
+      shared = { from: goesOn ? shared.from : sharedFrom, until: Math.max(shared.until, sharedUntil) };
+      longest = Math.max(longest, shared.until - shared.from);
     }
     busyUntil = Math.max(busyUntil, until);
   }
@@ -207,11 +188,9 @@ function restless({ held, works, world, schedulesLeft }: Played): string[] {
   const breaches = schedulesLeft.map((name) => `The schedule ${name} is still to come when all is over.`);
   for (const action of held) {
     const { instanceId, until = Infinity } = action;
-    const after = worksOf(action, works).filter(
-      ({ from, result }) => from > until && ['parked', 'handed-over'].includes(result),
-    );
-    for (const { from, result, until: end } of after) {
-      if (world.outages.some((outage) => overlapSeconds(outage, from, end) > 0)) continue;
+    const over = Math.max(until, faultsEndAt(world));
+    for (const { from, result } of worksOf(action, works)) {
+      if (from <= over || !['parked', 'handed-over'].includes(result)) continue;
       breaches.push(
         `${instanceId} was let go at ${until} s, and its drain was ${result} by the invocation of ${from} s.`,
       );
@@ -222,42 +201,8 @@ function restless({ held, works, world, schedulesLeft }: Played): string[] {
 
 // --- Calls ------------------------------------------------------------------------------------------------------------
 
-/** One look in so many seconds, of at most so many calls: the dearest is at an agent that is silent, in two clusters. */
-const LOOK_SECONDS = 20;
-const CALLS = {
-  perDrain: 50,
-  perLook: 6,
-  perTask: 12,
-  perCopy: 12,
-  perStoppedTask: 1,
-  perRefusal: 6,
-  perSweep: 1,
-  perRefusedSweep: 3,
-  perSuspect: 8,
-};
-
 function busy(played: Played): string[] {
   const most = mostCalls(played);
   const { calls } = played;
   return calls.length > most ? [`The function made ${calls.length} calls, more than ${Math.round(most)}.`] : [];
-}
-
-/** So many calls may a world cost. */
-export function mostCalls(played: Played): number {
-  const { held, works, world, stoppedTasks, seconds } = played;
-  const troubledSeconds = world.outages.reduce((sum, { forSeconds }) => sum + forSeconds, 0);
-  const drains = held.map((action) => {
-    const { since, until = since, tasks } = action;
-    const chains = Math.max(1, crowdOf(worksOf(action, works)));
-    const looks = CALLS.perLook * (until - since) + CALLS.perRefusal * troubledSeconds;
-    const sweeps = (CALLS.perSuspect * (until - since)) / 60;
-    return CALLS.perDrain + CALLS.perTask * tasks + (chains * looks) / LOOK_SECONDS + sweeps;
-  });
-  return (
-    drains.reduce((sum, each) => sum + each, 0) +
-    CALLS.perStoppedTask * stoppedTasks +
-    CALLS.perCopy * copiesIn(played) +
-    (CALLS.perSweep * seconds) / 60 +
-    CALLS.perRefusedSweep * (troubledSeconds / 60 + world.outages.length)
-  );
 }

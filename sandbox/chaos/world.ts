@@ -73,8 +73,8 @@ const world = object({
   losses: v.array(object(strike)),
   /** The agent loses its state and registers anew. */
   registrations: v.array(object(strike)),
-  /** The agent is not heard. */
-  silences: v.array(object({ ...strike, forSeconds: seconds() })),
+  /** The agent is not heard; never again, where it is null. */
+  silences: v.array(object({ ...strike, forSeconds: v.nullable(seconds()) })),
   outages: v.array(outage),
   /** What befalls events at any time. */
   deliveries: object({
@@ -86,6 +86,11 @@ const world = object({
   }),
   listLagSeconds: seconds(),
   releases: v.array(release),
+  /**
+   * The second phase: from here on nothing goes wrong any more. Outages end, events come once and in time, lists lag no longer,
+   * agents are heard again and lose no state. Without it, what goes wrong goes on.
+   */
+  faultsEndAtSecond: v.optional(seconds()),
   /** The invocation dies that comes to this await, of all that there are: counted from 1. */
   crashAtAwait: v.optional(between(1, 1e9, 'a count', true)),
 });
@@ -94,6 +99,11 @@ export type World = v.InferOutput<typeof world>;
 export type Settings = World['settings'];
 export type Outage = World['outages'][number];
 type Strike = World['losses'][number];
+
+/** When the second phase begins; never, where it is not said. */
+export function faultsEndAt({ faultsEndAtSecond = Infinity }: World): number {
+  return faultsEndAtSecond;
+}
 
 /** @throws Error with a sentence that names the field and the value. */
 export function worldFrom(json: unknown): World {
@@ -187,14 +197,18 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
       if (isThere(instanceId)) autoScaling.terminateInstance(instanceId, { skipHooks: true });
     });
   }
-  for (const registration of world.registrations) {
+  const endsAt = faultsEndAt(world);
+  const isInTime = ({ atSecond }: Strike) => atSecond < endsAt;
+  for (const registration of world.registrations.filter(isInTime)) {
     strike(registration, (instanceId) => {
       if (isThere(instanceId)) ecs.reRegisterAgent(instanceId);
     });
   }
-  for (const { on, atSecond, forSeconds } of world.silences) {
+  for (const { on, atSecond, forSeconds } of world.silences.filter(isInTime)) {
     strike({ on, atSecond }, (instanceId) => ecs.setAgentConnected(instanceId, false));
-    strike({ on, atSecond: atSecond + forSeconds }, (instanceId) => ecs.setAgentConnected(instanceId, true));
+    if (forSeconds === null) continue;
+    const heardAt = Math.min(atSecond + forSeconds, endsAt);
+    strike({ on, atSecond: heardAt }, (instanceId) => ecs.setAgentConnected(instanceId, true));
   }
 }
 
@@ -227,28 +241,29 @@ const OUTAGE_OF_SERVICE: Partial<Record<Outage['what'], readonly [service: strin
   'Scheduler is down': ['scheduler', 1, DOWN],
 };
 
-function faultsOf({ seed, outages, deliveries, listLagSeconds, crashAtAwait }: World, second: () => number): Faults {
+function faultsOf(world: World, second: () => number): Faults {
+  const { seed, outages, deliveries, crashAtAwait } = world;
+  const endsAt = faultsEndAt(world);
   const random = new Random(seed).fork('outages');
   let awaits = 0;
-  const has = (what: Outage['what']) =>
-    outages.some(
-      (each) => each.what === what && each.fromSecond <= second() && second() < each.fromSecond + each.forSeconds,
-    );
+  const isOn = ({ fromSecond, forSeconds }: Outage) =>
+    fromSecond <= second() && second() < Math.min(fromSecond + forSeconds, endsAt);
+  const has = (what: Outage['what']) => outages.some((each) => each.what === what && isOn(each));
   const during = (what: Outage['what'], value: number) => (has(what) ? value : 0);
-  const begun = (value: number) => (second() >= 0 ? value : 0);
+  const meanwhile = (value: number) => (second() >= 0 && second() < endsAt ? value : 0);
   return {
     ...NO_FAULTS,
     get lostEvents() {
-      return begun(deliveries.lostTerminations);
+      return meanwhile(deliveries.lostTerminations);
     },
     get lostDurableEvents() {
-      return begun(deliveries.lostOthers);
+      return meanwhile(deliveries.lostOthers);
     },
     get duplicatedEvents() {
-      return begun(deliveries.duplicated);
+      return meanwhile(deliveries.duplicated);
     },
     get delayedEvents() {
-      return begun(deliveries.delayed);
+      return meanwhile(deliveries.delayed);
     },
     delaySeconds: deliveries.delaySeconds,
     get refusedDeliveries() {
@@ -260,7 +275,9 @@ function faultsOf({ seed, outages, deliveries, listLagSeconds, crashAtAwait }: W
     get slownessSeconds() {
       return during('calls are slow', 3);
     },
-    listLagSeconds,
+    get listLagSeconds() {
+      return meanwhile(world.listLagSeconds);
+    },
     get crashes() {
       awaits += 1;
       return awaits === crashAtAwait ? 1 : during('invocations crash', 0.2);
@@ -324,6 +341,8 @@ export const anyJob: fc.Arbitrary<World['jobs'][number]> = fc.record({
 });
 
 const LONGEST_OUTAGE_SECONDS = 400;
+/** The second phase begins then, at the latest. */
+const LAST_FAULT_SECOND = 600;
 /** What keeps the function from working at all... */
 export const STOPS_THE_FUNCTION: readonly Outage['what'][] = ['invocations crash', 'containers fail to start'];
 /** ...for no longer than this is made good by Lambda's own retries. */
@@ -331,7 +350,7 @@ export const RETRIED_SECONDS = 120;
 
 const anyOutage: fc.Arbitrary<Outage> = fc.record({
   what: fc.constantFrom(...OUTAGES),
-  fromSecond: anySecond(900),
+  fromSecond: anySecond(LAST_FAULT_SECOND),
   forSeconds: fc.integer({ min: 5, max: LONGEST_OUTAGE_SECONDS }),
 });
 
@@ -355,8 +374,13 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
   const silence = fc.record({
     on: anyInstance,
     atSecond: anySecond(600),
-    forSeconds: fc.integer({ min: 5, max: 1_500 }),
+    forSeconds: fc.option(fc.integer({ min: 5, max: 1_500 }), { freq: 4 }),
   });
+  const faultsEnd = fc.oneof(
+    { arbitrary: fc.constant(0), weight: 1 },
+    { arbitrary: anySecond(90), weight: 1 }, // before the last termination
+    { arbitrary: anySecond(LAST_FAULT_SECOND), weight: 4 },
+  );
   return fc
     .record({
       seed: fc.nat(999_999),
@@ -372,8 +396,9 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
       silences: few(silence),
       outages: few(anyOutage),
       deliveries: anyDeliveries,
-      listLagSeconds: fc.constantFrom(0, 0, 1, 1.5),
+      listLagSeconds: fc.constantFrom(0, 0, 1, 1.5, 4, 10),
       releases: few(anyRelease),
+      faultsEndAtSecond: faultsEnd,
     })
     .map(withFewCopies)
     .map(withoutLostChains);

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { play } from '../../sandbox/chaos/play.ts';
+import { PROPERTIES } from '../../sandbox/chaos/properties.ts';
+import { type Outage, type World, worldFrom } from '../../sandbox/chaos/world.ts';
+import { CALM, SERVICE } from './samples.ts';
+import { TIMEOUT_MS } from './worlds.ts';
+
+/** A world that random exploration has found, or one that was made of it. */
+function fixedWorld(name: string): World {
+  return worldFrom(JSON.parse(readFileSync(new URL(`fixed-worlds/${name}.json`, import.meta.url), 'utf8')));
+}
+
+/** Plays a world in which one instance is held, and everything that is claimed must hold. */
+async function heldIn(world: World) {
+  const played = await play(world);
+  expect(PROPERTIES.flatMap(({ breaches }) => breaches(played))).toEqual([]);
+  const [held, ...others] = played.held;
+  if (!held || others.length > 0) throw new Error('One instance is to be held in the world.');
+  return held;
+}
+
+describe('in worlds in which a task was killed early once', () => {
+  it('a job that starts on a registration which the agent made just after the draining is waited for', async () => {
+    const { victims, outcomes, tasks } = await heldIn(fixedWorld('registered-anew-just-after-the-draining'));
+    expect({ victims, outcomes, tasks }).toEqual({ victims: [], outcomes: ['drained'], tasks: 1 });
+  });
+
+  it('an agent that is heard again while it is given up is not: the drain ends at its deadline', async () => {
+    const { victims, outcomes, since, until } = await heldIn(fixedWorld('heard-again-as-its-agent-is-given-up'));
+    expect({ outcomes, victims: victims.length }).toEqual({ outcomes: ['timed-out'], victims: 1 });
+    expect(until).toBeGreaterThanOrEqual(since + 300);
+  });
+
+  describe.each([
+    ['agent-lost', 'registered-anew-as-its-agent-is-given-up'],
+    ['drained', 'registered-anew-during-the-last-look'],
+  ])('%s is said of an instance whose agent registers anew', (outcome, name) => {
+    /** The same world up to that moment, which is reckoned from the last look as it is without it. */
+    const registeredAnew = async (momentOf: (lookedAt: number) => number) => {
+      const world = fixedWorld(name);
+      const { lookedAt = 0, outcomes } = await heldIn({ ...world, registrations: [] });
+      expect(outcomes[0]).toBe(outcome);
+      return heldIn({ ...world, registrations: [{ on: 0, atSecond: momentOf(lookedAt) }] });
+    };
+
+    it('after the last look began: none can know', async () => {
+      const { victims, outcomes, lookedAt = Infinity, until = 0 } = await registeredAnew((lookedAt) => lookedAt + 0.1);
+      expect(outcomes[0]).toBe(outcome);
+      const unknown = victims.filter(({ silence }) => silence === undefined);
+      expect(unknown.map(({ placedAt }) => placedAt > lookedAt && placedAt < until)).toEqual([true]);
+    });
+
+    it('but not before: what is placed there is waited for', async () => {
+      const { victims, lookedAt = 0, until = 0 } = await registeredAnew((lookedAt) => lookedAt - 0.1);
+      expect(victims.filter(({ silence }) => silence === undefined)).toEqual([]);
+      expect(until).toBeGreaterThan(lookedAt);
+    });
+  });
+});
+
+describe(
+  'between two outages a drain is not late',
+  () => {
+    const outage = (what: Outage['what'], fromSecond: number, forSeconds: number) => ({ what, fromSecond, forSeconds });
+    const never = [{ ...SERVICE, desiredCount: 1, stopping: 'never' as const }];
+    const shortHook = { ...CALM.settings, heartbeatTimeoutSeconds: 300 };
+
+    // Its tasks stop at 93 s, where they are told to by then.
+    it.each<[string, number, Partial<World>]>([
+      [
+        'whose tasks stop while ECS is down: its schedule comes two minutes later at most',
+        200 + 120 + 75,
+        { outages: [outage('ECS is down', 5, 195), outage('Auto Scaling is down', 400, 400)] },
+      ],
+      [
+        'whose wake-up is lost with EventBridge: it looks by itself',
+        93 + 360 + 75,
+        { outages: [outage('deliveries are refused', 60, 60), outage('Auto Scaling is down', 530, 400)] },
+      ],
+      [
+        'that cannot be parked at first',
+        95,
+        { outages: [outage('Scheduler is down', 0, 90), outage('invocations crash', 100, 400)] },
+      ],
+      [
+        'that watches, and began late',
+        60 + 64 + 95,
+        {
+          waiting: 'watch',
+          outages: [outage('deliveries are refused', 0, 60), outage('Auto Scaling is down', 220, 400)],
+        },
+      ],
+      [
+        'whose event failed three times: the sweep finds it in the fourth minute, and its tasks have their time',
+        180 + 60 + 5 + 75 + 95,
+        { outages: [outage('containers fail to start', 0, 190), outage('EventBridge is down', 420, 400)] },
+      ],
+    ])('%s', async (_, bySecond, change) => {
+      const { endedBy, until, victims } = await heldIn({ ...CALM, ...change });
+      expect({ endedBy, victims }).toEqual({ endedBy: 'completion', victims: [] });
+      expect(until).toBeLessThanOrEqual(bySecond);
+      expect(bySecond).toBeLessThan(change.outages?.[1]?.fromSecond ?? 0);
+    });
+
+    it('and beats in time for a hook of five minutes, whatever is down before and after', async () => {
+      const outages = [
+        outage('Auto Scaling is down', 100, 60),
+        outage('Auto Scaling is down', 400, 60),
+        outage('ECS is down', 600, 200),
+      ];
+      const { endedBy, until = 0, beats } = await heldIn({ ...CALM, settings: shortHook, services: never, outages });
+      expect({ endedBy, until: Math.floor(until) }).toEqual({ endedBy: 'completion', until: 900 });
+      expect(Math.max(...beats.map((beat, i) => (beats[i + 1] ?? until) - beat))).toBeLessThanOrEqual(150 + 60);
+    });
+  },
+  TIMEOUT_MS,
+);

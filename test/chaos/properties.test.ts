@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest';
+import type { Held, Played, Victim, Work } from '../../sandbox/chaos/play.ts';
+import { noticingSeconds, PROPERTIES, recoverySeconds } from '../../sandbox/chaos/properties.ts';
+import { CALM } from './samples.ts';
+
+/** A hold of ten seconds, over by us, with nothing on the instance. */
+const HELD: Held = {
+  instanceId: 'i-00000000000000001',
+  since: 0,
+  beats: [0],
+  until: 10,
+  endedBy: 'completion',
+  victims: [],
+  emptySince: 0,
+  lookedAt: 9,
+  outcomes: ['drained'],
+  tasks: 0,
+  places: 0,
+};
+
+function playedOf(held: Partial<Held>, world: Partial<Played['world']> = {}, works: readonly Work[] = []): Played {
+  return {
+    world: { ...CALM, ...world },
+    held: [{ ...HELD, ...held }],
+    works,
+    calls: [],
+    failedCalls: 0,
+    stoppedTasks: 0,
+    deliveries: { lostAt: [], duplicated: 0, delayed: 0 },
+    schedulesLeft: [],
+    seconds: 400,
+  };
+}
+
+function breachesOf(start: string, ...played: Parameters<typeof playedOf>): string[] {
+  const property = PROPERTIES.find(({ name }) => name.startsWith(start));
+  if (!property) throw new Error(`No property begins with ${start}.`);
+  return property.breaches(playedOf(...played));
+}
+
+const work = (from: number, until: number, result = 'parked'): Work => ({
+  ...{ from, until, result },
+  about: HELD.instanceId,
+});
+
+describe('an instance is let go early', () => {
+  const victim: Victim = { group: 'service:web', status: 'RUNNING', placedAt: -100, silence: undefined };
+  const early = (held: Partial<Held>) => breachesOf('we let no instance go', { until: 500, lookedAt: 499, ...held });
+
+  it('over a task that was there when the last look began', () => {
+    expect(early({ victims: [victim] })).toEqual([
+      'i-00000000000000001 was let go at 500 s with a task of service:web RUNNING, placed at -100 s: its deadline was 900 s, and the last look began at 499 s.',
+    ]);
+    expect(early({ victims: [{ ...victim, placedAt: 498.9 }] })).toHaveLength(1);
+  });
+
+  it('not over one that was placed since: none can know', () => {
+    expect(early({ victims: [{ ...victim, placedAt: 499.1 }] })).toEqual([]);
+  });
+
+  it('over one that was placed after a look that was old, or where nobody looked', () => {
+    expect(early({ lookedAt: 430, victims: [{ ...victim, placedAt: 431 }] })).toHaveLength(1);
+    expect(early({ lookedAt: undefined, victims: [{ ...victim, placedAt: 430 }] })).toHaveLength(1);
+  });
+
+  it('not at its deadline, nor by others', () => {
+    expect(early({ until: 900, lookedAt: 899, victims: [victim] })).toEqual([]);
+    expect(early({ endedBy: 'timeout', victims: [victim] })).toEqual([]);
+  });
+
+  it('over an agent that was heard when the last look began, or not silent for its grace', () => {
+    const silent = (since: number, heardAt?: number) => ({ ...victim, silence: { since, heardAt } });
+    expect(early({ victims: [silent(260)] })).toEqual([]);
+    expect(early({ victims: [silent(261)] })).toHaveLength(1);
+    expect(early({ victims: [silent(100, 498)] })).toHaveLength(1);
+    expect(early({ victims: [silent(100, 499.5)] })).toEqual([]);
+  });
+});
+
+describe('a hold is late', () => {
+  const ended = { ...CALM, faultsEndAtSecond: 100 };
+  const recovery = recoverySeconds(ended);
+  const late = (held: Partial<Held>, world: Partial<Played['world']> = ended) =>
+    breachesOf('we complete every lifecycle action', held, world);
+
+  it('where it never ends', () => {
+    expect(late({ until: undefined, endedBy: undefined })).toHaveLength(1);
+  });
+
+  it('that began after the faults and timed out, or long enough before', () => {
+    expect(late({ since: 100, until: 101, endedBy: 'timeout' })).toHaveLength(1);
+    expect(late({ since: 99, until: 100 + recovery, endedBy: 'timeout' })).toEqual([]);
+    expect(late({ since: 99, until: 101 + recovery, endedBy: 'timeout' })).toHaveLength(1);
+  });
+
+  it('that ends long after the faults, its last task or its deadline, whichever keeps it', () => {
+    expect(late({ emptySince: 50, until: 100 + recovery })).toEqual([]);
+    expect(late({ emptySince: 50, until: 101 + recovery })).toHaveLength(1);
+    expect(late({ emptySince: 300, until: 300 + recovery })).toEqual([]);
+    expect(late({ emptySince: undefined, until: 900 + recovery })).toEqual([]);
+    expect(late({ emptySince: undefined, until: 901 + recovery })).toHaveLength(1);
+  });
+
+  it('that begins in the second phase, and does not notice in time that nothing keeps it', () => {
+    const noticing = noticingSeconds(ended);
+    expect(late({ since: 100, emptySince: 300, until: 300 + noticing })).toEqual([]);
+    expect(late({ since: 100, emptySince: 300, until: 301 + noticing })).toHaveLength(1);
+  });
+
+  it('by nothing that happens while faults go on', () => {
+    expect(late({ until: 5_000, endedBy: 'timeout' }, CALM)).toEqual([]);
+  });
+});
+
+describe('more than one chain', () => {
+  const crowded = (
+    works: Work[],
+    held: Partial<Held> = {},
+    world: Partial<Played['world']> = { faultsEndAtSecond: 0 },
+  ) => breachesOf('a drain has one place', { until: 900, ...held }, world, works);
+
+  it('waits at two places', () => {
+    expect(crowded([], { places: 2 })).toHaveLength(1);
+  });
+
+  it('works side by side for longer than something due takes, once faults have ended', () => {
+    const [short, long] = [
+      [work(0, 325), work(0, 325)],
+      [work(0, 326), work(0, 326)],
+    ];
+    expect(crowded(short)).toEqual([]);
+    expect(crowded(long)).toHaveLength(1);
+    expect(crowded(long, {}, { faultsEndAtSecond: 2 })).toEqual([]);
+    expect(crowded(long, {}, {})).toEqual([]);
+  });
+
+  it('is more than a schedule and the wake-ups, or any other where drains watch', () => {
+    const four = Array.from({ length: 4 }, () => work(0, 1));
+    expect(crowded(four, { tasks: 2 })).toEqual([]);
+    expect(crowded(four, { tasks: 1 })).toHaveLength(1);
+    expect(crowded([work(0, 1), work(0, 1)], {}, { waiting: 'watch', faultsEndAtSecond: 0 })).toHaveLength(1);
+  });
+});
+
+describe('a drain goes on after its end', () => {
+  const restless = (works: Work[], world: Partial<Played['world']> = { faultsEndAtSecond: 0 }) =>
+    breachesOf('nothing goes on', {}, world, works);
+
+  it('where an invocation that begins later parks it or hands it over, once faults have ended', () => {
+    expect(restless([work(9, 20), work(11, 12, 'finished')])).toEqual([]);
+    for (const result of ['parked', 'handed-over']) expect(restless([work(11, 12, result)])).toHaveLength(1);
+    expect(restless([work(11, 12)], { faultsEndAtSecond: 11 })).toEqual([]);
+  });
+
+  it('where a schedule is left', () => {
+    const [property] = PROPERTIES.filter(({ name }) => name.startsWith('nothing goes on'));
+    expect(property?.breaches({ ...playedOf({}), schedulesLeft: ['one'] })).toHaveLength(1);
+  });
+});
