@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { explore, linesOf, sentenceOfBreach } from './chaos/explore.ts';
 import { PROPERTIES } from './chaos/properties.ts';
 import { worlds } from './chaos/world.ts';
-import { run, seedFrom, worldsFrom } from './command-line.ts';
+import { run, seedFrom, seedOfCommit, worldsFrom } from './command-line.ts';
 
 /** `npm run chaos`: random worlds with random faults, and what must hold in each of them. */
 
-const USAGE = 'npm run chaos -- [--worlds N] [--seed S]';
+const USAGE = 'npm run chaos -- [--worlds N] [--seed S|commit]';
 
 export async function chaos(args: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -17,7 +17,8 @@ export async function chaos(args: string[]): Promise<void> {
       seed: { type: 'string', default: '1' },
     },
   });
-  const [most, seed] = [worldsFrom(values.worlds), seedFrom(values.seed)];
+  const most = worldsFrom(values.worlds);
+  const seed = values.seed === 'commit' ? seedOfCommit(import.meta.dirname) : seedFrom(values.seed);
   const among = fc.oneof({ arbitrary: worlds('park'), weight: 2 }, { arbitrary: worlds('watch'), weight: 1 });
   let played = 0;
   const onWorld = () => {

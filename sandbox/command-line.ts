@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { DRAINERS, type Drainer } from './result.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 
@@ -17,8 +18,24 @@ export function drainerNamed(value: string): Drainer {
   return oneOf('drainer', value, DRAINERS);
 }
 
+const LARGEST_SEED = 999_999_999;
+
 export function seedFrom(value: string): number {
-  return wholeNumber('seed', value, 999_999_999);
+  return wholeNumber('seed', value, LARGEST_SEED);
+}
+
+/** The seed number that the commit of a working copy has of its own, so that every commit explores other worlds. */
+export function seedOfCommit(folder: string): number {
+  try {
+    const command = ['git', ['rev-parse', 'HEAD']] as const;
+    const commit = execFileSync(...command, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    return Number.parseInt(commit.slice(0, 8), 16) % (LARGEST_SEED + 1);
+  } catch (error) {
+    const { stderr, message } = error as Error & { readonly stderr?: string };
+    throw new UsageError(
+      `--seed commit is not known, because git tells no commit of ${folder} (${stderr?.trim() || message}): name a seed number instead.`,
+    );
+  }
 }
 
 /** How many worlds to play. */

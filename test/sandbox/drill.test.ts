@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { chaos } from '../../sandbox/chaos.ts';
-import { failureOf } from '../../sandbox/command-line.ts';
+import { failureOf, seedOfCommit } from '../../sandbox/command-line.ts';
 import { drill } from '../../sandbox/drill.ts';
 import { serve } from '../../sandbox/region-server.ts';
 import type { DrillResult } from '../../sandbox/result.ts';
@@ -40,6 +40,12 @@ async function expectRefusal(refused: Promise<void>, sentence: string): Promise<
     (error: unknown) => failureOf(error, ''),
   );
   expect(failure).toMatchObject({ status: 2, complaint: expect.stringContaining(sentence) });
+}
+
+async function emptyFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-empty-'));
+  ends.push(() => rm(folder, { recursive: true }));
+  return folder;
 }
 
 describe('npm run drill', () => {
@@ -108,6 +114,26 @@ describe('npm run drill', () => {
 });
 
 describe('npm run chaos', () => {
+  it('explores worlds of its own for every commit, and says by which seed number they are played again', async () => {
+    const folder = await emptyFolder();
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: folder, encoding: 'utf8', stdio: 'pipe' });
+    git('init');
+    const seeds = ['one', 'two'].map((message) => {
+      git('-c', 'user.name=n', '-c', 'user.email=e', 'commit', '--allow-empty', '--message', message);
+      return seedOfCommit(folder);
+    });
+    expect(seeds[1]).toBe(Number.parseInt(git('rev-parse', 'HEAD').slice(0, 8), 16) % 1_000_000_000);
+    expect(seeds[0]).not.toBe(seeds[1]);
+    const { stdout } = await command('chaos.ts', '--worlds', '1', '--seed', 'commit');
+    expect(stdout).toMatch(new RegExp(`^seed number ${seedOfCommit(ROOT)}\n`));
+  });
+
+  it('refuses to explore a commit where there is none, in a sentence', async () => {
+    const folder = await emptyFolder();
+    const refusal = `--seed commit is not known, because git tells no commit of ${folder} (fatal: `;
+    await expectRefusal((async () => void seedOfCommit(folder))(), refusal);
+  });
+
   it('plays worlds, and tells how many, what went wrong in them, and what held', async () => {
     const { status, stdout } = await command('chaos.ts', '--worlds', '3', '--seed', '2');
     expect(status).toBe(0);
