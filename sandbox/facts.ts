@@ -1,9 +1,11 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { run, UsageError } from './command-line.ts';
 import { type Account, listingOf, runOnAccount } from './facts/account.ts';
+import { withTable } from './facts/catalogue.ts';
 import { clientsWith } from './facts/clients.ts';
 import { runOnEndpoint } from './facts/endpoint.ts';
 import type { Experiment } from './facts/experiment.ts';
@@ -15,6 +17,7 @@ import type { Result } from './facts/run.ts';
 /** `npm run facts`: every fact about AWS that can be observed, as an experiment. */
 
 const USAGE = `npm run facts -- [--fact N]… [--report FILE]                  on the local Region
+npm run facts -- --docs                                            writes the table of docs/aws-facts.md
 npm run facts -- --endpoint-url URL [--fact N]… [--report FILE]   on an emulator of AWS
 npm run facts -- --aws --region R [--yes] [--disturb] [--fact N]… [--report FILE]
                                                               on the AWS account whose credentials the environment has
@@ -27,6 +30,7 @@ export async function facts(args: string[], accountOf = accountIn): Promise<void
     options: {
       aws: { type: 'boolean', default: false },
       region: { type: 'string' },
+      docs: { type: 'boolean', default: false },
       'endpoint-url': { type: 'string' },
       yes: { type: 'boolean', default: false },
       disturb: { type: 'boolean', default: false },
@@ -34,6 +38,7 @@ export async function facts(args: string[], accountOf = accountIn): Promise<void
       report: { type: 'string' },
     },
   });
+  if (values.docs) return writeDocs();
   const chosen = experimentsAbout(values.fact ?? []);
   if (!values.aws) {
     const forAws = (['region', 'yes', 'disturb'] as const).find((option) => values[option]);
@@ -83,6 +88,21 @@ function accountIn(region: string): Account {
     sleepUntil: (instantMs) => sleep(Math.max(0, instantMs - Date.now()), undefined, { signal }),
     say,
   };
+}
+
+const PAGE = join(import.meta.dirname, '../docs/aws-facts.md');
+/** Reports of runs on AWS, as somebody has committed them. */
+const REPORTS = join(import.meta.dirname, '../docs/facts');
+
+/** The page of facts as it should be: with the table of what was observed where. */
+export async function pageOfFacts(): Promise<string> {
+  const files = await readdir(REPORTS).catch(() => []);
+  const reports = await Promise.all(files.map(async (file) => JSON.parse(await readFile(join(REPORTS, file), 'utf8'))));
+  return withTable(await readFile(PAGE, 'utf8'), EXPERIMENTS, await runOnLocalRegion(EXPERIMENTS), reports);
+}
+
+async function writeDocs(): Promise<void> {
+  await writeFile(PAGE, await pageOfFacts());
 }
 
 function experimentsAbout(facts: readonly string[]): readonly Experiment[] {

@@ -86,7 +86,13 @@ export async function runOnAccount(
 }
 
 function placeOf({ signal, now, sleepUntil }: Account) {
-  return { signal, now, sleepUntil, longestWaitSeconds: Number.POSITIVE_INFINITY };
+  return {
+    signal,
+    now,
+    sleepUntil,
+    longestWaitSeconds: Number.POSITIVE_INFINITY,
+    longestRestSeconds: Number.POSITIVE_INFINITY,
+  };
 }
 
 async function created(StackName: string, account: Account): Promise<Resources> {

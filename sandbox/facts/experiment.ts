@@ -117,6 +117,8 @@ export interface World extends Clients {
   sleepUntil(instantMs: number): Promise<void>;
   /** Nothing is waited for longer than this: emulators are asked in real time, and most change nothing by themselves. */
   readonly longestWaitSeconds: number;
+  /** The same, until the resources are ready for an experiment. */
+  readonly longestRestSeconds: number;
   /** Undoes something when the experiment is over, whatever comes of it; what is deferred last is undone first. */
   defer(undo: () => Promise<unknown>): void;
 }

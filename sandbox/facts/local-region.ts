@@ -52,6 +52,7 @@ function placeIn(region: Region, resources: Resources): Place {
     now: () => region.time.nowMs(),
     sleepUntil: async (instantMs) => currentStrand.getStore()?.waitUntil(instantMs),
     longestWaitSeconds: Number.POSITIVE_INFINITY,
+    longestRestSeconds: Number.POSITIVE_INFINITY,
   };
 }
 

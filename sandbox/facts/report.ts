@@ -28,7 +28,8 @@ export function tableOf(results: readonly Result[]): string {
 export function summaryOf(results: readonly Result[]): string {
   const counts = Map.groupBy(results, ({ verdict }) => verdict);
   const count = (verdict: Verdict, word: string = verdict) => `${counts.get(verdict)?.length ?? 0} ${word}`;
-  return `${results.length} experiments: ${count('agrees', 'agree')}, ${count('disagrees', 'disagree')}, ${count('failed')}, ${count('open')}, ${count('not observable')}.`;
+  const experiments = results.length === 1 ? '1 experiment' : `${results.length} experiments`;
+  return `${experiments}: ${count('agrees', 'agree')}, ${count('disagrees', 'disagree')}, ${count('failed')}, ${count('open')}, ${count('not observable')}.`;
 }
 
 /** Whether a fact and the world disagree, or an experiment says nothing because it broke off. */

@@ -12,17 +12,17 @@ import {
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
 import { type ClusterResources, NotObservable, use, type World } from '../experiment.ts';
-import { until } from './look.ts';
+import { ready } from './look.ts';
 
 /** How long a cluster may take to come to rest after an experiment: an instance is launched and its tasks start. */
 const REST_SECONDS = 900;
 
 /** Waits until two or more container instances are ACTIVE, and none is DRAINING. */
 export async function withInstances(world: World): Promise<ClusterResources> {
-  const open = await until(world, REST_SECONDS, async () => {
+  const open = await ready(world, REST_SECONDS, async () => {
     const instances = await instancesOf(world);
     const isOpen = instances.every(({ status, agentConnected }) => status === 'ACTIVE' && agentConnected);
-    return isOpen && instances.length > 1 ? true : undefined;
+    return isOpen && instances.length > 1;
   });
   if (!open)
     throw new NotObservable('there are no two container instances that are ACTIVE and whose agents are connected');
@@ -32,14 +32,14 @@ export async function withInstances(world: World): Promise<ClusterResources> {
 /** Waits until every service has its tasks too. */
 export async function atRest(world: World): Promise<ClusterResources> {
   const cluster = await withInstances(world);
-  const rested = await until(world, REST_SECONDS, async () => {
+  const rested = await ready(world, REST_SECONDS, async () => {
     const { services = [] } = await world.ecs.send(
       new DescribeServicesCommand({ cluster: cluster.name, services: Object.values(cluster.services) }),
     );
     const isStable = services.every(
       ({ desiredCount, runningCount, pendingCount }) => runningCount === desiredCount && pendingCount === 0,
     );
-    return isStable && services.filter(({ runningCount = 0 }) => runningCount > 0).length > 3 ? true : undefined;
+    return isStable && services.filter(({ runningCount = 0 }) => runningCount > 0).length > 3;
   });
   if (!rested) throw new NotObservable('the services of the cluster have no RUNNING tasks');
   return cluster;
@@ -139,9 +139,7 @@ export async function runJob(world: World): Promise<PlacedTask> {
   const { taskArn, containerInstanceArn } = started ?? {};
   if (!taskArn || !containerInstanceArn) throw new Error('RunTask starts no task.');
   world.defer(() => stop(world, taskArn));
-  const running = await until(world, 120, async () =>
-    (await task(world, taskArn)).lastStatus === 'RUNNING' ? true : undefined,
-  );
+  const running = await ready(world, 120, async () => (await task(world, taskArn)).lastStatus === 'RUNNING');
   if (!running) throw new NotObservable('a standalone task does not become RUNNING');
   return { taskArn, containerInstanceArn };
 }

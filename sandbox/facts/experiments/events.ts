@@ -1,6 +1,6 @@
 import { PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
 import { type Experiment, use, type World } from '../experiment.ts';
-import { atRest, placed, stop } from './cluster.ts';
+import { atRest, instance, placed, stop } from './cluster.ts';
 import { type DeliveredEvent, described, receive, refusalOf } from './look.ts';
 
 const NOTHING = 'changes nothing';
@@ -16,6 +16,27 @@ export const events: readonly Experiment[] = [
     cents: 0,
     cleansUp: 'the service replaces the task',
     run: whichEventsATaskHas,
+  },
+  {
+    facts: [5],
+    title: 'ECS Container Instance State Change comes when a task of the instance stops, and its version rises.',
+    needs: ['cluster', 'events'],
+    minutes: 6,
+    cents: 0,
+    cleansUp: 'the service replaces the task',
+    async run(world) {
+      const { services } = await atRest(world);
+      const { taskArn, containerInstanceArn } = await placed(world, services.web);
+      const { version: before = 0 } = await instance(world, containerInstanceArn);
+      await stop(world, taskArn);
+      const isOurs = ({ detail, ...event }: DeliveredEvent) =>
+        event['detail-type'] === 'ECS Container Instance State Change' &&
+        detail.containerInstanceArn === containerInstanceArn &&
+        detail.version > before;
+      const [event] = await receive(world, use(world, 'events').queueUrl, 120, isOurs);
+      const saw = event ? `version ${event.detail.version} after version ${before}` : 'no such event within 120 s';
+      return { saw, agrees: event !== undefined };
+    },
   },
   {
     facts: [7],

@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { type Experiment, NotObservable, use, type World } from '../experiment.ts';
 import { instancesOf, withInstances } from './cluster.ts';
-import { type DeliveredEvent, described, receive, refusalOf, seconds, sleep, undo, until } from './look.ts';
+import { type DeliveredEvent, described, ready, receive, refusalOf, seconds, sleep, undo, until } from './look.ts';
 
 const REPLACED = 'the group replaces the instance';
 /** How long an instance may take to be held after it was terminated. */
@@ -52,6 +52,20 @@ export const hooks: readonly Experiment[] = [
     cents: 40,
     cleansUp: REPLACED,
     run: whatSpotInterruptionsDo,
+  },
+  {
+    facts: [2],
+    title: 'A hook without a notification target sends no TEST_NOTIFICATION to EventBridge.',
+    needs: ['group', 'events'],
+    minutes: 2,
+    cents: 0,
+    cleansUp: 'deletes the hook',
+    async run(world) {
+      await putHook(world, {});
+      const isTest = (event: DeliveredEvent) => JSON.stringify(event).includes('TEST_NOTIFICATION');
+      const tests = await receive(world, use(world, 'events').queueUrl, 45, isTest);
+      return { saw: tests.length === 0 ? 'none within 45 s' : 'one comes', agrees: tests.length === 0 };
+    },
   },
   {
     facts: [1],
@@ -236,8 +250,8 @@ async function held(world: World): Promise<Held> {
   await world.autoScaling.send(
     new TerminateInstanceInAutoScalingGroupCommand({ InstanceId: instanceId, ShouldDecrementDesiredCapacity: false }),
   );
-  const isHeld = async () => ((await stateOf(world, instanceId)) === 'Terminating:Wait' ? true : undefined);
-  if (!(await until(world, HELD_SECONDS, isHeld))) {
+  const isHeld = async () => (await stateOf(world, instanceId)) === 'Terminating:Wait';
+  if (!(await ready(world, HELD_SECONDS, isHeld))) {
     throw new NotObservable(
       `a terminated instance is ${(await stateOf(world, instanceId)) ?? 'gone'}, not in Terminating:Wait`,
     );
@@ -248,16 +262,17 @@ async function held(world: World): Promise<Held> {
 /** An instance of the group, once all of them are in service. */
 async function inService(world: World): Promise<string> {
   const { name } = use(world, 'group');
-  const instanceId = await until(world, LAUNCH_SECONDS, async () => {
+  let instanceId: string | undefined;
+  const isReady = await ready(world, LAUNCH_SECONDS, async () => {
     const { AutoScalingGroups: [group] = [] } = await world.autoScaling.send(
       new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }),
     );
     const instances = group?.Instances ?? [];
-    return instances.every(({ LifecycleState }) => LifecycleState === 'InService')
-      ? instances[0]?.InstanceId
-      : undefined;
+    instanceId = instances[0]?.InstanceId;
+    return instances.length > 0 && instances.every(({ LifecycleState }) => LifecycleState === 'InService');
   });
-  if (instanceId === undefined) throw new NotObservable('the group has no instances that are all in service');
+  if (!isReady || instanceId === undefined)
+    throw new NotObservable('the group has no instances that are all in service');
   return instanceId;
 }
 

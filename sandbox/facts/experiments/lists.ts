@@ -1,4 +1,8 @@
-import { ListContainerInstancesCommand, type ListContainerInstancesRequest } from '@aws-sdk/client-ecs';
+import {
+  DescribeContainerInstancesCommand,
+  ListContainerInstancesCommand,
+  type ListContainerInstancesRequest,
+} from '@aws-sdk/client-ecs';
 import type { Experiment, World } from '../experiment.ts';
 import { anInstance, drain, instancesOf, withInstances } from './cluster.ts';
 
@@ -6,6 +10,30 @@ const NOTHING = 'changes nothing';
 
 /** What ListContainerInstances lists. */
 export const lists: readonly Experiment[] = [
+  {
+    facts: [49],
+    title: 'Has a container instance on plain EC2 a check AGENT_CONNECTIVITY in its health?',
+    open: true,
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const { name: cluster } = await withInstances(world);
+      const { containerInstances: [first] = [] } = await world.ecs.send(
+        new DescribeContainerInstancesCommand({
+          cluster,
+          containerInstances: [await anInstance(world)],
+          include: ['CONTAINER_INSTANCE_HEALTH'],
+        }),
+      );
+      const checks = first?.healthStatus?.details?.map(({ type, status }) => `${type} ${status}`) ?? [];
+      return {
+        saw: `${first?.healthStatus?.overallStatus ?? 'no health'}; ${checks.join(', ') || 'no checks'}`,
+        agrees: 'open',
+      };
+    },
+  },
   {
     facts: [14],
     title: 'The filter `ec2InstanceId == i-…` finds the one instance.',
@@ -82,7 +110,7 @@ export const lists: readonly Experiment[] = [
       } while (nextToken && pages <= all.length);
       return {
         saw: `${paged.length} of ${all.length} in ${pages} pages of 1`,
-        agrees: isEqual(paged, all) && !nextToken,
+        agrees: isEqual(paged, all) && !nextToken && pages >= all.length,
       };
     },
   },

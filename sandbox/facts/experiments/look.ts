@@ -42,14 +42,34 @@ export function described(refusal: Refusal | undefined): string {
   return refusal ? `${refusal.code}, HTTP ${refusal.status}: ${refusal.message}` : 'the call is accepted';
 }
 
-/** Looks again and again until there is an answer; undefined if there is none in so many seconds. */
+/**
+ * Looks again and again until there is an answer; undefined if there is none in so many seconds. A world that does not wait so
+ * long makes the experiment not observable.
+ */
 export async function until<T>(
   world: World,
   seconds: number,
   look: () => Promise<T | undefined>,
   everySeconds = LOOK_EVERY_SECONDS,
 ): Promise<T | undefined> {
-  const endMs = world.now() + Math.min(seconds, world.longestWaitSeconds) * 1000;
+  const seen = await poll(world, Math.min(seconds, world.longestWaitSeconds), look, everySeconds);
+  if (seen !== undefined || seconds <= world.longestWaitSeconds) return seen;
+  throw new NotObservable(`nothing happens within ${world.longestWaitSeconds} s, of ${seconds} s that it may take`);
+}
+
+/** Looks until a world is ready for an experiment; false if it is not in time. */
+export async function ready(world: World, seconds: number, look: () => Promise<boolean>): Promise<boolean> {
+  const most = Math.min(seconds, world.longestRestSeconds);
+  return (await poll(world, most, async () => ((await look()) ? true : undefined), LOOK_EVERY_SECONDS)) === true;
+}
+
+async function poll<T>(
+  world: World,
+  seconds: number,
+  look: () => Promise<T | undefined>,
+  everySeconds: number,
+): Promise<T | undefined> {
+  const endMs = world.now() + seconds * 1000;
   for (;;) {
     const seen = await look();
     if (seen !== undefined || world.now() >= endMs) return seen;

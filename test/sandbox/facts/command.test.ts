@@ -26,7 +26,7 @@ describe('npm run facts', () => {
       const file = join(folder, 'report.json');
       await facts(['--fact', '32', '--report', file], noAccount);
       expect(output()).toMatch(/32 .*query language.* 2 of 2 found .*agrees/s);
-      expect(output()).toContain('1 experiments: 1 agree, 0 disagree');
+      expect(output()).toContain('1 experiment: 1 agree, 0 disagree');
       expect(process.exitCode).toBeUndefined();
       expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({
         where: 'the local Region',

@@ -8,6 +8,7 @@ const PLACE = {
   now: () => 0,
   sleepUntil: async () => {},
   longestWaitSeconds: 1,
+  longestRestSeconds: 1,
 } as unknown as Place;
 
 const experiment = (run: Experiment['run'], more: Partial<Experiment> = {}): Experiment => ({

@@ -1,0 +1,91 @@
+import type { Experiment } from './experiment.ts';
+import type { FactsReport } from './report.ts';
+import type { Result, Verdict } from './run.ts';
+
+/** A fact as `docs/aws-facts.md` has it. */
+export interface Fact {
+  readonly number: number;
+  /** What stands in brackets; undefined where nothing does. */
+  readonly source: string | undefined;
+}
+
+/** Why there is no experiment about a fact. */
+const UNOBSERVED: Readonly<Record<number, string>> = {
+  3: 'a loss or a disorder cannot be provoked',
+  8: 'it takes a loop of invocations, which costs money without a bound',
+  9: 'a limit of the account',
+  16: 'see 39',
+  22: 'it takes a capacity provider with managed draining',
+  28: 'the limits are too high to be reached at little cost',
+  31: 'it takes an account whose executions are used up for hours',
+  33: 'reserving what others of the account need would disturb them',
+  35: 'a queue has to be silent for six hours',
+  47: 'it takes a group that another AWS service manages',
+  52: 'it takes a capacity provider with managed draining',
+  53: 'reserving what others of the account need would disturb them',
+  55: 'an alternative, and no behaviour that the service relies on',
+  56: 'it takes a capacity provider with managed draining',
+};
+
+const BEGIN = '<!-- written by `npm run facts -- --docs` -->';
+const END = '<!-- end of what is written by `npm run facts -- --docs` -->';
+
+/** The facts of the page, in order. */
+export function factsIn(page: string): readonly Fact[] {
+  const entries = [...page.matchAll(/^(\d+)\. ([\s\S]*?)(?=^\d+\. |^#|^<!--|^\||(?![\s\S]))/gm)];
+  return entries.map(([, number = '', text = '']) => {
+    // Code in brackets is no source, and neither is a placeholder.
+    const sources = [...text.replaceAll(/`[^`]*`/g, '').matchAll(/\[([^\][]{8,})\](?!\()/g)];
+    const source = sources.map(([, each = '']) => each.replaceAll(/\s+/g, ' ')).join('; ');
+    return { number: Number(number), source: source === '' ? undefined : source };
+  });
+}
+
+/**
+ * The page with its table written anew: of each fact its source, its experiments, and whether the local Region and AWS were
+ * seen to agree.
+ */
+export function withTable(
+  page: string,
+  experiments: readonly Experiment[],
+  local: readonly Result[],
+  reports: readonly FactsReport[],
+): string {
+  const [before, rest] = page.split(BEGIN);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined) throw new Error(`The page lacks the lines ${BEGIN} and ${END}.`);
+  const rows = factsIn(before + after).map(({ number, source }) => {
+    const own = experiments.filter(({ facts }) => facts.includes(number));
+    const titles = own.map(({ title, open }) => (open ? `*${title}*` : title).replaceAll('|', '\\|'));
+    const reason = UNOBSERVED[number];
+    const cells = [
+      String(number),
+      source ?? 'not named',
+      titles.length > 0 ? titles.join('<br>') : reason ? `none: ${reason}` : 'none yet',
+      own.length > 0 ? verdictsOf(number, local) : '',
+      own.length > 0 ? verdictsOnAws(number, reports) : '',
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  const head = [
+    '| fact | source | experiments (open questions in italics) | local Region | AWS |',
+    '|---|---|---|---|---|',
+  ];
+  return [before + BEGIN, '', ...head, ...rows, '', END + after].join('\n');
+}
+
+/** How the experiments about a fact ended, those of one kind counted. */
+function verdictsOf(fact: number, results: readonly Result[]): string {
+  const own = results.filter(({ facts }) => facts.includes(fact));
+  const kinds = Map.groupBy(own, ({ verdict }): Verdict => verdict);
+  const said = [...kinds].map(([verdict, { length }]) => (kinds.size > 1 ? `${length} ${verdict}` : verdict));
+  return said.join(', ') || 'not yet';
+}
+
+/** By the latest report that has the fact. */
+function verdictsOnAws(fact: number, reports: readonly FactsReport[]): string {
+  const latest = reports
+    .filter(({ results }) => results.some(({ facts }) => facts.includes(fact)))
+    .toSorted((a, b) => (a.date < b.date ? 1 : -1))[0];
+  return latest ? `${verdictsOf(fact, latest.results)} (${latest.where}, ${latest.date.slice(0, 10)})` : 'not yet';
+}
