@@ -12,6 +12,7 @@ export interface Fact {
 /** Why there is no experiment about a fact. */
 const UNOBSERVED: Readonly<Record<number, string>> = {
   3: 'a loss or a disorder cannot be provoked',
+  6: 'see 21, which waits for the warning',
   8: 'it takes a loop of invocations, which costs money without a bound',
   9: 'a limit of the account',
   16: 'see 39',

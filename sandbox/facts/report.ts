@@ -36,3 +36,44 @@ export function summaryOf(results: readonly Result[]): string {
 export function isRefuted(results: readonly Result[]): boolean {
   return results.some(({ verdict }) => verdict === 'disagrees' || verdict === 'failed');
 }
+
+/** What several emulators of AWS make of the facts, as a page in Markdown. */
+export function comparisonOf(
+  columns: readonly (readonly [name: string | undefined, results: readonly Result[]])[],
+): string {
+  const names = columns.map(([name]) => name);
+  const [[, first = []] = []] = columns;
+  const said = (results: readonly Result[], title: string): string => {
+    const result = results.find((each) => each.title === title);
+    if (!result) return '';
+    return `${VERDICTS[result.verdict]}: ${result.saw}`.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ');
+  };
+  const rows = first.map(({ facts, title }) => {
+    const cells = [
+      facts.join(', '),
+      title.replaceAll('|', '\\|'),
+      ...columns.map(([, results]) => said(results, title)),
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  return `# The facts elsewhere
+
+What emulators of AWS make of [the facts](aws-facts.md), by the same experiments: \`npm run facts:elsewhere -- -u\` writes this page,
+\`npm run facts -- --endpoint-url URL\` asks another one. The local Region agrees with all of them (\`npm run facts\`). An emulator is
+asked in real time: what takes it longer than 75 s, or a resource that it has not, is *not observable*.
+
+${columns.map(([name, results]) => `- **${name}**: ${summaryOf(results)}`).join('\n')}
+
+| facts | experiment | ${names.join(' | ')} |
+|---|---|${names.map(() => '---|').join('')}
+${rows.join('\n')}
+`;
+}
+
+const VERDICTS: Readonly<Record<Verdict, string>> = {
+  agrees: 'agrees',
+  disagrees: '**disagrees**',
+  open: '*open*',
+  failed: '**breaks off**',
+  'not observable': 'not observable',
+};

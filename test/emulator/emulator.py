@@ -1,4 +1,4 @@
-"""MiniStack with its gaps bridged. It ends, with the functions that it runs, when its standard input does."""
+"""MiniStack, with its gaps bridged unless --as-it-is. It ends, with the functions that it runs, when its standard input does."""
 
 import os
 import signal
@@ -40,8 +40,11 @@ def end_with_standard_input():
     os.killpg(0, signal.SIGKILL)
 
 
-eventbridge._put_events = put_events_of_aws_too
-eventbridge._invoke_target = invoke_target_with_named_event
-scheduler._create_schedule = create_schedule_anew
+if "--as-it-is" in sys.argv:
+    sys.argv.remove("--as-it-is")  # MiniStack reads the arguments too
+else:
+    eventbridge._put_events = put_events_of_aws_too
+    eventbridge._invoke_target = invoke_target_with_named_event
+    scheduler._create_schedule = create_schedule_anew
 threading.Thread(target=end_with_standard_input, daemon=True).start()
 main()

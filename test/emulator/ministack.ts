@@ -11,8 +11,8 @@ import { vi } from 'vitest';
 /** MiniStack, an emulator of AWS: its CloudFormation deploys, its EventBridge has rules, its Lambda runs Node. */
 
 const REPOSITORY = resolve(import.meta.dirname, '../..');
-const VENV = join(REPOSITORY, 'node_modules/.cache/ministack');
-const PYTHON = join(VENV, 'bin/python');
+const venvOf = (name: string) => join(REPOSITORY, 'node_modules/.cache', name);
+const PYTHON = join(venvOf('ministack'), 'bin/python');
 /** A first installation downloads some 20 MB. */
 const COMMAND_TIMEOUT_MS = 240_000;
 
@@ -37,18 +37,31 @@ export interface Emulator {
 }
 
 /** Installs the pinned emulator in a virtual environment, unless it is there. Returns why it cannot, if so. */
-export async function install(): Promise<string | undefined> {
+export function install(): Promise<string | undefined> {
+  return installed('ministack', 'requirements.txt');
+}
+
+/** The same of whatever emulator's requirements stand beside this file. */
+export async function installed(name: string, requirementsFile: string): Promise<string | undefined> {
   const isNew = await run('python3', ['-c', 'import sys; print(sys.version_info >= (3, 10))']).catch(() => '');
   if (isNew.trim() !== 'True') return 'there is no python3 of version 3.10 or later';
   try {
-    await run('python3', ['-m', 'venv', VENV]);
+    await run('python3', ['-m', 'venv', venvOf(name)]);
   } catch (error) {
     if (!/ensurepip|No module named venv/.test(String(error))) throw error;
     return 'python3 cannot create virtual environments (Debian: apt-get install python3-venv)';
   }
   try {
-    const requirements = join(import.meta.dirname, 'requirements.txt');
-    await run(PYTHON, ['-m', 'pip', 'install', '--retries', '2', '--requirement', requirements]);
+    const requirements = join(import.meta.dirname, requirementsFile);
+    await run(join(venvOf(name), 'bin/python'), [
+      '-m',
+      'pip',
+      'install',
+      '--retries',
+      '2',
+      '--requirement',
+      requirements,
+    ]);
   } catch (error) {
     // An index that can be reached names the versions that it does have.
     if (!/from versions: none/.test(String(error))) throw error;
@@ -57,14 +70,20 @@ export async function install(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Starts it on a free port of 127.0.0.1. Its functions get this environment too, which no deployment knows of. */
-export async function start(functionEnvironment: Readonly<Record<string, string>>): Promise<Emulator> {
+/**
+ * Starts it on a free port of 127.0.0.1. Its functions get this environment too, which no deployment knows of. Where `asItIs`, none
+ * of the gaps are bridged that emulator.py bridges.
+ */
+export async function start(
+  functionEnvironment: Readonly<Record<string, string>>,
+  { asItIs = false }: { readonly asItIs?: boolean } = {},
+): Promise<Emulator> {
   const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-emulator-'));
   const port = await freePort();
   // Its functions run on the first Node of the path: on this one.
   const PATH = [dirname(process.execPath), process.env['PATH']].join(delimiter);
   const shell = { PATH, HOME: folder, TMPDIR: folder };
-  const child = spawn(PYTHON, [join(import.meta.dirname, 'emulator.py')], {
+  const child = spawn(PYTHON, [join(import.meta.dirname, 'emulator.py'), ...(asItIs ? ['--as-it-is'] : [])], {
     detached: true, // in a process group with its functions, which ends as one
     env: {
       ...shell,
@@ -131,7 +150,8 @@ export async function run(
   return stdout;
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

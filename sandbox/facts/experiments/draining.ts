@@ -21,7 +21,7 @@ const SET_BACK = 'sets the instance ACTIVE again';
 /** What setting an instance to DRAINING does. */
 export const draining: readonly Experiment[] = [
   {
-    facts: [11],
+    facts: [11, 61],
     title: 'How is DRAINING answered on an instance that is DRAINING?',
     open: true,
     needs: ['cluster'],
@@ -41,7 +41,7 @@ export const draining: readonly Experiment[] = [
     },
   },
   {
-    facts: [12],
+    facts: [12, 73],
     title: 'When is the task of a daemon told to stop, while a replica is STOPPING?',
     open: true,
     needs: ['cluster'],

@@ -3,8 +3,9 @@ import {
   ListContainerInstancesCommand,
   type ListContainerInstancesRequest,
 } from '@aws-sdk/client-ecs';
-import type { Experiment, World } from '../experiment.ts';
+import { type Experiment, use, type World } from '../experiment.ts';
 import { anInstance, drain, instancesOf, withInstances } from './cluster.ts';
+import { described, refusalOf } from './look.ts';
 
 const NOTHING = 'changes nothing';
 
@@ -63,6 +64,57 @@ export const lists: readonly Experiment[] = [
       });
       const expected = [first?.containerInstanceArn, second?.containerInstanceArn];
       return { saw: `${found.length} of 2 found`, agrees: isEqual(found, expected) };
+    },
+  },
+  {
+    facts: [59],
+    title: 'The cluster query language takes `!=`, `and`, `or` and parentheses.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      await withInstances(world);
+      const [first, ...others] = await instancesOf(world);
+      const id = first?.ec2InstanceId;
+      const filter = `agentConnected == true and (ec2InstanceId != ${id} or runningTasksCount > 1000000)`;
+      const found = await list(world, { filter });
+      const expected = others.map(({ containerInstanceArn }) => containerInstanceArn);
+      return { saw: `${found.length} of ${expected.length} found`, agrees: isEqual(found, expected) };
+    },
+  },
+  {
+    facts: [58],
+    title: 'A nextToken that ECS did not give is refused.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const cluster = use(world, 'cluster').name;
+      const refusal = await refusalOf(
+        world.ecs.send(new ListContainerInstancesCommand({ cluster, nextToken: 'facts' })),
+      );
+      return {
+        saw: described(refusal),
+        agrees: refusal?.code === 'InvalidParameterException' && refusal.message.startsWith('Invalid token'),
+      };
+    },
+  },
+  {
+    facts: [57],
+    title: 'An ARN of another Region is refused in the documented words.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const cluster = `arn:aws:ecs:af-south-1:123456789012:cluster/${use(world, 'cluster').name}`;
+      const refusal = await refusalOf(world.ecs.send(new ListContainerInstancesCommand({ cluster })));
+      return {
+        saw: described(refusal),
+        agrees: refusal?.code === 'InvalidParameterException' && refusal.message === 'Invalid Region in ARN',
+      };
     },
   },
   {

@@ -1,5 +1,5 @@
 import { DescribeServicesCommand, ListTasksCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
-import type { Experiment } from '../experiment.ts';
+import { type Experiment, use } from '../experiment.ts';
 import { atRest } from './cluster.ts';
 import { described, refusalOf, undo, until } from './look.ts';
 
@@ -19,6 +19,30 @@ export const services: readonly Experiment[] = [
       );
       const states = web?.deployments?.map(({ rolloutState }) => rolloutState).join(', ');
       return { saw: `rolloutState ${states}`, agrees: states === 'COMPLETED' };
+    },
+  },
+  {
+    facts: [60],
+    title:
+      'UpdateService refuses a service that is not there, and a desired count for a daemon, in the documented words.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: 'changes nothing',
+    async run(world) {
+      const { name: cluster, services } = use(world, 'cluster');
+      const update = (service: string) =>
+        world.ecs.send(new UpdateServiceCommand({ cluster, service, desiredCount: 1 }));
+      const absent = await refusalOf(update('facts-absent'));
+      const daemon = await refusalOf(update(services.daemon));
+      return {
+        saw: `${described(absent)}; ${described(daemon)}`,
+        agrees:
+          absent?.code === 'ServiceNotFoundException' &&
+          absent.message === 'Service not found.' &&
+          daemon?.code === 'InvalidParameterException' &&
+          daemon.message.startsWith('The daemon scheduling strategy does not support a desired count for services.'),
+      };
     },
   },
   {
