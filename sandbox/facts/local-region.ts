@@ -6,7 +6,7 @@ import { createRegion, type Region } from '../region/region.ts';
 import { currentStrand } from '../region/virtual-time.ts';
 import { UNSIGNED } from '../region/wire/transport.ts';
 import { clientsWith } from './clients.ts';
-import type { Experiment, Resources } from './experiment.ts';
+import type { Clients, Experiment, Resources } from './experiment.ts';
 import { type Place, type Result, run } from './run.ts';
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
@@ -16,20 +16,23 @@ const HOOK = 'facts';
 const SCHEDULES = 'facts';
 const HEARTBEAT_TIMEOUT_SECONDS = 120;
 
-/** Makes the experiments on a local Region of their own, in virtual time, through AWS's own clients. */
+/**
+ * Makes the experiments on a local Region of their own, in virtual time, through AWS's own clients. A test may wrap the clients:
+ * what they answer then is not what the Region says.
+ */
 export async function runOnLocalRegion(
   experiments: readonly Experiment[],
-  onResult?: (result: Result) => void,
+  wrapped: (clients: Clients) => Clients = (clients) => clients,
 ): Promise<readonly Result[]> {
   const region = createRegion({ startMs: EPOCH_MS, seed: 1 });
   const endGlobals = playGlobals(region.time, region.random.fork('globals'));
   const outcome = Promise.withResolvers<readonly Result[]>();
   let over = false;
   try {
-    const place = placeIn(region, resourcesIn(region));
+    const place = placeIn(region, resourcesIn(region), wrapped);
     region.time.start(async () => {
       await place.scheduler.send(new CreateScheduleGroupCommand({ Name: SCHEDULES }));
-      await run(experiments, place, onResult).then(outcome.resolve, outcome.reject);
+      await run(experiments, place).then(outcome.resolve, outcome.reject);
       over = true;
     });
     await region.time.runUntil(() => over);
@@ -39,7 +42,7 @@ export async function runOnLocalRegion(
   return outcome.promise;
 }
 
-function placeIn(region: Region, resources: Resources): Place {
+function placeIn(region: Region, resources: Resources, wrapped: (clients: Clients) => Clients): Place {
   const clients = clientsWith({
     region: 'eu-west-1',
     requestHandler: region.transport,
@@ -47,7 +50,7 @@ function placeIn(region: Region, resources: Resources): Place {
     signer: UNSIGNED,
   });
   return {
-    ...clients,
+    ...wrapped(clients),
     resources,
     now: () => region.time.nowMs(),
     sleepUntil: async (instantMs) => currentStrand.getStore()?.waitUntil(instantMs),

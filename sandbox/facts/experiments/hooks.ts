@@ -174,15 +174,17 @@ export const hooks: readonly Experiment[] = [
     facts: [42],
     title: 'Activities in progress come first; a termination is described as "Terminating EC2 instance: i-…".',
     needs: ['group'],
-    minutes: 8,
+    minutes: 16,
     cents: 0,
     cleansUp: REPLACED,
     async run(world) {
+      const earlier = await held(world);
+      await earlier.letGo(); // So that there are activities that have ended.
       const { instanceId, letGo } = await held(world);
       const activities = await activitiesOf(world);
       await letGo();
       const ends = activities.map(({ EndTime }) => EndTime !== undefined);
-      const isOrdered = ends.lastIndexOf(false) < (ends.includes(true) ? ends.indexOf(true) : ends.length);
+      const isOrdered = ends.includes(true) && ends.lastIndexOf(false) < ends.indexOf(true);
       const own = activities.find(({ Description = '' }) => Description.includes(instanceId));
       return {
         saw: `${isOrdered ? 'those in progress first' : 'not those in progress first'}; "${own?.Description?.replace(instanceId, 'i-…')}"`,
