@@ -92,7 +92,7 @@ function resourcesIn(region: Region): Resources {
     cluster: {
       name: CLUSTER,
       services: { web: 'web', slow: 'slow', fixed: 'fixed', daemon: 'daemon', large: 'large' },
-      job: 'job',
+      job: 'web',
     },
     group: {
       name: GROUP,
