@@ -54,8 +54,21 @@ const stale = (): Detour => {
     return first;
   };
 };
-let drained = false;
 const eventsWithoutVersion = delivering(({ detail }) => delete detail?.version);
+
+/** Once an instance is drained, every task is told to stop. */
+function stoppingEveryTask(): Readonly<Record<string, Detour>> {
+  let drained = false;
+  return {
+    UpdateContainerInstancesState: (input, ask) => {
+      drained = true;
+      return ask(input);
+    },
+    DescribeTasks: answering(({ tasks }) => {
+      for (const task of tasks) if (drained) task.desiredStatus = 'STOPPED';
+    }),
+  };
+}
 
 /** By the beginning of an experiment's title: the AWS that it would disagree with. */
 const OTHER_AWS: Readonly<Record<string, Readonly<Record<string, Detour>>>> = {
@@ -72,16 +85,7 @@ const OTHER_AWS: Readonly<Record<string, Readonly<Record<string, Detour>>>> = {
   'A DRAINING instance can be set ACTIVE': {
     UpdateContainerInstancesState: async (input, ask) => (input.status === 'ACTIVE' ? { failures: [] } : ask(input)),
   },
-  'Draining leaves a standalone task': {
-    UpdateContainerInstancesState: async (input, ask) => {
-      // Whatever is drained, every task is stopped from then on.
-      drained = true;
-      return ask(input);
-    },
-    DescribeTasks: answering(({ tasks }) => {
-      for (const task of tasks) if (drained) task.desiredStatus = 'STOPPED';
-    }),
-  },
+  'Draining leaves a standalone task': stoppingEveryTask(),
   'runningTasksCount and pendingTasksCount': {
     DescribeContainerInstances: answering(({ containerInstances }) => {
       for (const each of containerInstances) each.runningTasksCount += 1;
