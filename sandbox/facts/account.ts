@@ -2,6 +2,7 @@ import {
   type CloudFormationClient,
   CreateStackCommand,
   DeleteStackCommand,
+  DescribeStackEventsCommand,
   DescribeStacksCommand,
   waitUntilStackCreateComplete,
   waitUntilStackDeleteComplete,
@@ -104,8 +105,9 @@ async function created(StackName: string, account: Account): Promise<Resources> 
     );
   } catch (error) {
     if (signal.aborted) throw new Error('The run is cancelled.');
-    const { Stacks: [stack] = [] } = await client.send(new DescribeStacksCommand({ StackName }));
-    throw new Error(`The stack cannot be created: ${stack?.StackStatusReason ?? (error as Error).message}`);
+    throw new Error(
+      `The stack cannot be created: ${(await failuresOf(client, StackName)) || (error as Error).message}`,
+    );
   }
   const { Stacks: [stack] = [] } = await client.send(new DescribeStacksCommand({ StackName }));
   const outputs = new Map(
@@ -114,6 +116,15 @@ async function created(StackName: string, account: Account): Promise<Resources> 
   return resourcesFrom(outputs, (interruption) =>
     startSpotInterruption(clients.scheduler, interruption, account.now()),
   );
+}
+
+/** Which resources could not be created, and why: the deletion of the stack takes that with it. */
+async function failuresOf(client: CloudFormationClient, StackName: string): Promise<string> {
+  const { StackEvents = [] } = await client.send(new DescribeStackEventsCommand({ StackName }));
+  return StackEvents.filter(({ ResourceStatus }) => ResourceStatus === 'CREATE_FAILED')
+    .map(({ LogicalResourceId, ResourceStatusReason }) => `${LogicalResourceId}: ${ResourceStatusReason}`)
+    .reverse() // The first to fail comes first.
+    .join('; ');
 }
 
 /** Scheduler calls AWS Fault Injection Service, a minute from now: a client of that service is not needed for one call. */

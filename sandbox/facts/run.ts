@@ -32,6 +32,7 @@ export async function run(
   for (const experiment of experiments) {
     if (place.signal?.aborted) break;
     const result = await resultOf(experiment, place);
+    if (place.signal?.aborted && result.verdict === 'failed') break; // It was cancelled, and says nothing.
     results.push(result);
     onResult(result);
   }

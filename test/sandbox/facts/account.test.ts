@@ -45,7 +45,7 @@ function fakeAccount(answers: Readonly<Record<string, () => object>> = {}) {
     constructor: { name: string };
     input: { StackName?: string };
   }) => {
-    if (name !== 'DescribeStacksCommand') calls.push(`${name} ${input.StackName}`);
+    if (!name.startsWith('Describe')) calls.push(`${name} ${input.StackName}`);
     return answered[name]?.() ?? {};
   };
   const scheduler = {
@@ -127,10 +127,22 @@ describe('a run on an account', () => {
   });
 
   it('says why the stack cannot be created, makes no experiment, and deletes what there is of it', async () => {
-    const failed = { StackStatus: 'CREATE_FAILED', StackStatusReason: 'The limit of VPCs is reached.' };
+    const failed = { StackStatus: 'CREATE_FAILED' };
+    const event = (LogicalResourceId: string, ResourceStatus: string, ResourceStatusReason?: string) => ({
+      LogicalResourceId,
+      ResourceStatus,
+      ResourceStatusReason,
+    });
     let deleted = false;
     const { account, calls } = fakeAccount({
       DescribeStacksCommand: () => ({ Stacks: [deleted ? { StackStatus: 'DELETE_COMPLETE' } : failed] }),
+      DescribeStackEventsCommand: () => ({
+        StackEvents: [
+          event('Cluster', 'CREATE_FAILED', 'Resource creation cancelled'),
+          event('Network', 'CREATE_FAILED', 'The limit of VPCs is reached.'),
+          event('Schedules', 'CREATE_COMPLETE'),
+        ],
+      }),
       DeleteStackCommand: () => {
         deleted = true;
         return {};
@@ -138,7 +150,7 @@ describe('a run on an account', () => {
     });
     const made = experiment(() => Promise.reject(new Error('made')));
     await expect(runOnAccount([made], account)).rejects.toThrow(
-      'The stack cannot be created: The limit of VPCs is reached.',
+      'The stack cannot be created: Network: The limit of VPCs is reached.; Cluster: Resource creation cancelled',
     );
     expect(calls).toEqual([CREATED, DELETED]);
   });

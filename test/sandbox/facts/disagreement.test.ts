@@ -77,7 +77,7 @@ const OTHER_AWS: Readonly<Record<string, Readonly<Record<string, Detour>>>> = {
   },
   'UpdateContainerInstancesState refuses': { UpdateContainerInstancesState: accepting },
   'With minimumHealthyPercent 100 a replacement': {
-    ListTasks: answering((out) => Object.assign(out, { taskArns: out.taskArns.slice(0, 1) })),
+    DescribeTasks: eachTask((task) => Object.assign(task, { startedAt: later(task.startedAt, 600) })),
   },
   'With minimumHealthyPercent 100 and maximumPercent 100': {
     DescribeTasks: eachTask((task) => (task.desiredStatus = 'STOPPED')),

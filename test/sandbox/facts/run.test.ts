@@ -112,6 +112,20 @@ describe('an experiment', () => {
     });
     expect(await run([cancelling, cancelling], { ...PLACE, signal: cancelled.signal })).toHaveLength(1);
   });
+
+  it('that the cancellation has broken off is no result, but it is undone', async () => {
+    const cancelled = new AbortController();
+    let undone = false;
+    const broken = experiment(async (world) => {
+      world.defer(async () => {
+        undone = true;
+      });
+      cancelled.abort();
+      throw new Error('The operation was aborted');
+    });
+    expect(await run([broken], { ...PLACE, signal: cancelled.signal })).toEqual([]);
+    expect(undone).toBe(true);
+  });
 });
 
 describe('the results', () => {
