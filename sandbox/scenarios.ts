@@ -1,5 +1,5 @@
 import type { GroupSpec } from './region/auto-scaling.ts';
-import { instanceRefresh, rollingUpdate, scaleIn } from './region/deployments.ts';
+import { rollingUpdate, scaleIn } from './region/deployments.ts';
 import type { ServiceSpec, StandaloneTaskSpec } from './region/ecs/specs.ts';
 import type { Faults } from './region/faults.ts';
 import type { Region } from './region/region.ts';
@@ -150,8 +150,9 @@ export const SCENARIOS = {
   'instance-refresh': {
     description: 'an instance refresh of 6 instances, at least 66 % of them healthy at any time',
     ...sixInstances,
-    begin: ({ autoScaling, time, tell }) =>
-      instanceRefresh(autoScaling, time, GROUP, { minHealthyPercentage: 66, instanceWarmupSeconds: 60 }, tell),
+    begin: ({ autoScaling }) => {
+      autoScaling.startInstanceRefresh(GROUP, { minHealthyPercentage: 66, instanceWarmupSeconds: 60 });
+    },
   },
   'long-drain': {
     description: 'a drain of 40 minutes, on a hook that times out after 5 without a heartbeat',

@@ -18,9 +18,11 @@ import type {
   LifecycleState,
   RecordLifecycleActionHeartbeatAnswer,
   RecordLifecycleActionHeartbeatType,
+  ScalingActivityStatusCode,
   SetDesiredCapacityType,
   TerminateInstanceInAutoScalingGroupType,
 } from '@aws-sdk/client-auto-scaling';
+import { awsTransition, transitionOf } from './auto-scaling/lifecycle-actions.ts';
 import {
   type ActionName,
   type AutoScalingModel,
@@ -67,7 +69,7 @@ function operationsOf(model: AutoScalingModel): Service['operations'] {
       const AutoScalingInstances = items.map((instance) => ({
         ...describedInstance(instance, zones.get(instance.group) ?? ''),
         AutoScalingGroupName: instance.group,
-        HealthStatus: 'HEALTHY',
+        HealthStatus: instance.healthy ? 'HEALTHY' : 'UNHEALTHY',
       }));
       return { AutoScalingInstances: AutoScalingInstances satisfies AutoScalingInstanceDetails[], ...NextToken };
     },
@@ -144,13 +146,14 @@ function describedGroup(group: GroupView, instances: readonly InstanceView[]): A
   };
 }
 
-function describedInstance({ instanceId, state }: InstanceView, AvailabilityZone: string) {
+function describedInstance(instance: InstanceView, AvailabilityZone: string) {
+  const { instanceId, state, healthy, protectedFromScaleIn } = instance;
   return {
     InstanceId: instanceId,
     AvailabilityZone,
     LifecycleState: state satisfies LifecycleState,
-    HealthStatus: 'Healthy',
-    ProtectedFromScaleIn: false,
+    HealthStatus: healthy ? 'Healthy' : 'Unhealthy',
+    ProtectedFromScaleIn: protectedFromScaleIn,
   } satisfies Instance;
 }
 
@@ -158,7 +161,7 @@ function describedHook(hook: HookSpec): LifecycleHook {
   return {
     LifecycleHookName: hook.name,
     AutoScalingGroupName: hook.group,
-    LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+    LifecycleTransition: awsTransition(transitionOf(hook)),
     HeartbeatTimeout: hook.heartbeatTimeoutSeconds,
     GlobalTimeout: globalTimeoutSeconds(hook),
     DefaultResult: hook.defaultResult,
@@ -175,7 +178,10 @@ function describedActivity(activity: ScalingActivity, AutoScalingGroupARN: strin
     Cause: activity.cause,
     StartTime: new Date(activity.startedAtMs),
     ...(activity.endedAtMs !== undefined && { EndTime: new Date(activity.endedAtMs) }),
-    StatusCode: activity.status,
+    // Facts 42: AWS answers a status that its own model does not list.
+    StatusCode: activity.status as ScalingActivityStatusCode,
+    Progress: activity.progress,
+    Details: activity.details,
   };
 }
 

@@ -1,19 +1,7 @@
-import type { AutoScalingModel, InstanceView } from './auto-scaling.ts';
+import { batchesOf, type Condition, carryOut, type Deployment, passed, type Time } from './auto-scaling/steps.ts';
+import { isActive } from './auto-scaling/views.ts';
+import type { AutoScalingModel } from './auto-scaling.ts';
 import type { Tell } from './happenings.ts';
-import type { VirtualTime } from './virtual-time.ts';
-
-type Time = Pick<VirtualTime, 'nowMs' | 'after'>;
-
-/** Something that replaces or removes instances, on its way. */
-export interface Deployment {
-  /** It has done, or given up, all it set out to do; what it terminated has gone. */
-  readonly ended: boolean;
-}
-
-export interface InstanceRefreshPreferences {
-  readonly minHealthyPercentage: number;
-  readonly instanceWarmupSeconds: number;
-}
 
 export interface RollingUpdatePolicy {
   readonly minInstancesInService: number;
@@ -22,11 +10,6 @@ export interface RollingUpdatePolicy {
   readonly waitForSignals: boolean;
 }
 
-/** What a deployment waits for before it goes on. */
-type Condition = () => boolean;
-
-/** CloudFormation and Auto Scaling look now and then, too. */
-const LOOK_EVERY_SECONDS = 5;
 /** From the registration of an instance until its cfn-signal. */
 const SIGNAL_SECONDS = 5;
 
@@ -40,42 +23,6 @@ export function scaleIn(model: AutoScalingModel, group: string, count: number): 
       return oldest.every((id) => isTerminated(model, id));
     },
   };
-}
-
-/**
- * Replaces every instance by instance refresh, in batches that leave the minimum healthy percentage, rounded up, in
- * service, but of one instance at least. MaxHealthyPercentage is omitted, and then Auto Scaling "terminates an instance
- * and launches its replacement simultaneously", with a minimum of 100 % too (API reference, RefreshPreferences). It
- * "waits before moving on" until a new instance has been InService for the warmup; it does not wait for hooks to let go
- * of the old one until its end.
- */
-export function instanceRefresh(
-  model: AutoScalingModel,
-  time: Time,
-  group: string,
-  { minHealthyPercentage, instanceWarmupSeconds }: InstanceRefreshPreferences,
-  tell: Tell,
-): Deployment {
-  if (!(minHealthyPercentage >= 0 && minHealthyPercentage <= 100)) {
-    throw new Error(`The minimum healthy percentage is ${minHealthyPercentage}; it has to be from 0 to 100.`);
-  }
-  const { desiredCapacity } = model.group(group);
-  const old = activeIn(model, group);
-  const healthy = Math.ceil((desiredCapacity * minHealthyPercentage) / 100);
-  const batchSize = Math.max(1, desiredCapacity - healthy);
-  const say = (message: string) => tell({ kind: 'deployment', group, message });
-
-  return carryOut(time, function* () {
-    const newcomers = newcomersTo(model, group);
-    say(`instance refresh started: ${old.length} instance(s) in batches of ${batchSize}`);
-    for (const batch of batchesOf(old, batchSize)) {
-      for (const id of stillActive(model, batch)) model.terminateInstance(id);
-      const added = newcomers();
-      yield () => added.every((id) => isTerminated(model, id) || isReady(model, time, id, instanceWarmupSeconds));
-    }
-    yield () => old.every((id) => isTerminated(model, id));
-    say(`instance refresh successful: ${old.length} instance(s) replaced`);
-  });
 }
 
 /**
@@ -158,26 +105,6 @@ export function rollingUpdate(
   }
 }
 
-/** Goes through the steps of a deployment, from one condition to the next. */
-function carryOut(time: Time, steps: () => Generator<Condition, void>): Deployment {
-  const deployment = { ended: false };
-  const walk = steps();
-  const look = (condition: Condition) => {
-    let next = condition;
-    while (next()) {
-      const step = walk.next();
-      if (step.done) {
-        deployment.ended = true;
-        return;
-      }
-      next = step.value;
-    }
-    time.after(LOOK_EVERY_SECONDS, () => look(next));
-  };
-  look(() => true);
-  return deployment;
-}
-
 function activeIn(model: AutoScalingModel, group: string): readonly string[] {
   return model
     .instancesOf(group)
@@ -199,10 +126,6 @@ function stillActive(model: AutoScalingModel, ids: readonly string[]): readonly 
   return ids.filter((id) => isActive(model.instance(id)?.state));
 }
 
-function isActive(state: InstanceView['state'] | undefined): boolean {
-  return state === 'Pending' || state === 'InService';
-}
-
 function isTerminated(model: AutoScalingModel, id: string): boolean {
   return model.instance(id)?.state === 'Terminated';
 }
@@ -211,13 +134,4 @@ function isTerminated(model: AutoScalingModel, id: string): boolean {
 function isReady(model: AutoScalingModel, time: Time, id: string, seconds: number): boolean {
   const { state, inServiceAtMs = Number.POSITIVE_INFINITY } = model.instance(id) ?? {};
   return state === 'InService' && time.nowMs() - inServiceAtMs >= seconds * 1000;
-}
-
-function passed(time: Time, seconds: number): Condition {
-  const endMs = time.nowMs() + seconds * 1000;
-  return () => time.nowMs() >= endMs;
-}
-
-function batchesOf<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
 }

@@ -1,13 +1,33 @@
 /** What happens in a Region, as it is told to whoever draws, prints or counts it. Instants are epoch milliseconds. */
 
-/** The states of an EC2 instance as Auto Scaling has them, as far as the model goes. */
+/** The states of an EC2 instance as Auto Scaling has them; standby and hibernation are not part of the model. */
 export type InstanceState =
   | 'Pending'
+  | 'Pending:Wait'
+  | 'Pending:Proceed'
   | 'InService'
   | 'Terminating'
   | 'Terminating:Wait'
   | 'Terminating:Proceed'
-  | 'Terminated';
+  | 'Terminating:Retained'
+  | 'Terminated'
+  | 'Detaching'
+  | 'Detached'
+  | 'ReplacingRootVolume'
+  | 'ReplacingRootVolume:Wait'
+  | 'ReplacingRootVolume:Proceed'
+  | 'RootVolumeReplaced'
+  | 'Warmed:Pending'
+  | 'Warmed:Pending:Wait'
+  | 'Warmed:Pending:Proceed'
+  | 'Warmed:Pending:Retained'
+  | 'Warmed:Stopped'
+  | 'Warmed:Running'
+  | 'Warmed:Terminating'
+  | 'Warmed:Terminating:Wait'
+  | 'Warmed:Terminating:Proceed'
+  | 'Warmed:Terminating:Retained'
+  | 'Warmed:Terminated';
 
 /**
  * What the shutdown of its instance did to a task (facts 64): it was cut off in the middle of its work or of its stop; it was

@@ -147,6 +147,11 @@ export function createRegion(options: RegionOptions): Region {
       terminated.add(ec2InstanceId);
       killedTasks.push(...ecs.terminateInstance(ec2InstanceId));
     },
+    stopped: (ec2InstanceId) => killedTasks.push(...ecs.stopHost(ec2InstanceId)),
+    restarted: (ec2InstanceId, agent) => {
+      if (agent === 'registers') ecs.reRegisterAgent(ec2InstanceId);
+      else ecs.setAgentConnected(ec2InstanceId, true);
+    },
   });
 
   const queues = new Map<string, QueueModel>();

@@ -129,12 +129,25 @@ export class EcsModel {
 
   /** EC2 terminates the instance: it is deregistered (facts 15), and so ends what had not STOPPED on it (facts 64). */
   terminateInstance(ec2InstanceId: string): readonly KilledTask[] {
-    const gone = this.#state.registrationsOf(ec2InstanceId).filter(({ status }) => status !== 'INACTIVE');
-    const killed = gone.flatMap((instance) => [...instance.holding]);
-    for (const instance of gone) this.#agents.deregister(instance);
+    return this.#endHost(ec2InstanceId, 'terminated', (instance) => this.#agents.deregister(instance));
+  }
+
+  /** EC2 stops the instance: it stays registered (facts 15), its agent is silent, and so ends what had not STOPPED on it. */
+  stopHost(ec2InstanceId: string): readonly KilledTask[] {
+    return this.#endHost(ec2InstanceId, 'stopped', (instance) => this.#agents.connect(instance, false));
+  }
+
+  #endHost(
+    ec2InstanceId: string,
+    how: 'terminated' | 'stopped',
+    endRegistration: (instance: ContainerInstance) => void,
+  ): readonly KilledTask[] {
+    const hosts = this.#state.registrationsOf(ec2InstanceId).filter(({ status }) => status !== 'INACTIVE');
+    const killed = hosts.flatMap(({ holding }) => [...holding]);
+    for (const host of hosts) endRegistration(host);
     return killed.map((task) => {
       const { arn, group, lastStatus } = task;
-      return { arn, group, lastStatus, ec2InstanceId, fate: this.#tasks.kill(task) };
+      return { arn, group, lastStatus, ec2InstanceId, fate: this.#tasks.kill(task, how) };
     });
   }
 

@@ -52,14 +52,14 @@ export class TaskLifecycle {
   }
 
   /**
-   * The task's host is terminated, and with it the agent that would tell more of the task: for ECS it has STOPPED. Its containers
-   * go on until the shutdown has ended them, or cuts them off (facts 64).
+   * The task's host ends, and with it the agent that would tell more of the task: for ECS it has STOPPED. Its containers go on
+   * until the shutdown has ended them, or cuts them off (facts 64).
    */
-  kill(task: Task): Fate {
+  kill(task: Task, host: 'terminated' | 'stopped'): Fate {
     const { fate, afterSeconds } = endOf(task, this.#options.time.nowMs());
     this.#dismiss(task, {
       code: 'TerminationNotice',
-      reason: `Host EC2 (instance ${task.instance.ec2InstanceId}) terminated.`,
+      reason: `Host EC2 (instance ${task.instance.ec2InstanceId}) ${host}.`,
     });
     const loadBalancer = task.service?.loadBalancer;
     const end = () => (fate === 'cut off' ? loadBalancer?.kill(task.id) : loadBalancer?.vanish(task.id));

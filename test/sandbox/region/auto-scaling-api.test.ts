@@ -42,6 +42,8 @@ beforeEach(() => {
     publish: () => {},
     launched: () => {},
     terminate: () => {},
+    stopped: () => {},
+    restarted: () => {},
   });
   model.createGroup(GROUP, { running: true });
   model.putLifecycleHook({ name: 'drain', group: 'web', heartbeatTimeoutSeconds: 60, defaultResult: 'CONTINUE' });
@@ -222,7 +224,9 @@ describe('TerminateInstanceInAutoScalingGroup', () => {
         Description: `Terminating EC2 instance: ${A}`,
         Cause: `At 2026-01-01T00:00:00Z instance ${A} was taken out of service in response to a user request.`,
         StartTime: new Date(START),
-        StatusCode: 'MidLifecycleAction',
+        StatusCode: 'MidTerminatingLifecycleAction',
+        Progress: 60,
+        Details: '{"Subnet ID":"subnet-00000000000000001","Availability Zone":"eu-west-1a"}',
       },
     });
     expect(model.group('web').desiredCapacity).toBe(2);
@@ -282,10 +286,10 @@ describe('DescribeScalingActivities', () => {
       {
         Description: `Terminating EC2 instance: ${A}`,
         Cause: expect.stringMatching(
-          /in response to a difference between desired and actual capacity, shrinking the capacity from 3 to 2\.$/,
+          /^At (\S+) an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from 3 to 2\. {2}At \1 instance i-00000000000000001 was selected for termination\.$/,
         ),
         StartTime: servedAt,
-        StatusCode: 'MidLifecycleAction',
+        StatusCode: 'MidTerminatingLifecycleAction',
       },
       {
         Description: `Launching a new EC2 instance: ${C}`,

@@ -1,12 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Deployment } from '../../../sandbox/region/auto-scaling/steps.ts';
 import { AutoScalingModel, type GroupSpec } from '../../../sandbox/region/auto-scaling.ts';
-import {
-  type Deployment,
-  instanceRefresh,
-  type RollingUpdatePolicy,
-  rollingUpdate,
-  scaleIn,
-} from '../../../sandbox/region/deployments.ts';
+import { type RollingUpdatePolicy, rollingUpdate, scaleIn } from '../../../sandbox/region/deployments.ts';
 import type { News, Tell } from '../../../sandbox/region/happenings.ts';
 import { Random } from '../../../sandbox/region/random.ts';
 import { VirtualTime } from '../../../sandbox/region/virtual-time.ts';
@@ -64,6 +59,8 @@ function start(group: Partial<GroupSpec> = {}): void {
     publish: () => {},
     launched: () => {},
     terminate: () => {},
+    stopped: () => {},
+    restarted: () => {},
   });
   old = model.createGroup({ ...GROUP, ...group }, { running: true });
   model.putLifecycleHook({ name: 'drain', group: 'web', heartbeatTimeoutSeconds: 600, defaultResult: 'CONTINUE' });
@@ -74,6 +71,12 @@ const tell: Tell = (news) => news.kind === 'deployment' && told.push(news.messag
 const count = (state: string) => model.instancesOf('web').filter((each) => each.state === state).length;
 const seconds = () => time.nowMs() / 1000;
 const ends = (deployment: Deployment) => time.runUntil(() => deployment.ended);
+/** The refresh that the group has or had last. */
+const theRefresh: Deployment = {
+  get ended() {
+    return model.refreshesOf('web')[0]?.ended === true;
+  },
+};
 const isReplaced = () => model.instancesOf('web').every(({ instanceId }) => !old.includes(instanceId));
 
 beforeEach(() => start());
@@ -95,8 +98,10 @@ describe('scale-in', () => {
 });
 
 describe('instance refresh', () => {
-  const refresh = (minHealthyPercentage: number, instanceWarmupSeconds = 30) =>
-    instanceRefresh(model, time, 'web', { minHealthyPercentage, instanceWarmupSeconds }, tell);
+  const refresh = (minHealthyPercentage: number, instanceWarmupSeconds = 30) => {
+    model.startInstanceRefresh('web', { minHealthyPercentage, instanceWarmupSeconds });
+    return theRefresh;
+  };
 
   it.each([
     [0, [6]],
@@ -116,6 +121,7 @@ describe('instance refresh', () => {
 
   it('launches the replacement while it terminates, and moves on when that is in service and warm', async () => {
     const deployment = refresh(90, 60);
+    await time.runUntil(() => batches.length === 1);
     expect([count('Terminating:Wait'), count('Pending'), count('InService')]).toEqual([1, 1, 5]);
     await time.runUntil(() => batches.length === 2);
     const [first] = model.instancesOf('web').filter(({ instanceId }) => !old.includes(instanceId));
@@ -246,7 +252,10 @@ describe('a CloudFormation rolling update', () => {
 it('facts 21: each of them runs the hooks of what it terminates', async () => {
   for (const run of [
     () => scaleIn(model, 'web', 1),
-    () => instanceRefresh(model, time, 'web', { minHealthyPercentage: 50, instanceWarmupSeconds: 0 }, tell),
+    () => {
+      model.startInstanceRefresh('web', { minHealthyPercentage: 50, instanceWarmupSeconds: 0 });
+      return theRefresh;
+    },
     () => rollingUpdate(model, time, 'web', POLICY, tell),
   ]) {
     start();

@@ -1,0 +1,202 @@
+import { AwsError } from '../aws-error.ts';
+import type { Fleet } from './fleet.ts';
+import { type AutoScalingOptions, type Group, type Instance, invalid } from './state.ts';
+import { batchesOf, type Condition, carryOut, passed } from './steps.ts';
+import { isActive, type RefreshPreferences, type RefreshView, type ScalingProcess } from './views.ts';
+
+type Refresh = { -readonly [K in keyof RefreshView]: RefreshView[K] } & {
+  readonly of: Group;
+  /** CancelInstanceRefresh was told not to wait for what is under way. */
+  hurried: boolean;
+};
+
+/** How long a refresh waits for instances that are protected from scale-in (API reference, RefreshPreferences). */
+const PROTECTED_WAIT_SECONDS = 3_600;
+
+/** A refresh stands still while one of these is suspended (user guide, suspend processes). */
+const NEEDED: readonly ScalingProcess[] = ['Launch', 'Terminate', 'InstanceRefresh'];
+
+/** The instance refreshes of all groups. */
+export class InstanceRefreshes {
+  readonly #options: AutoScalingOptions;
+  readonly #fleet: Fleet;
+  readonly #refreshes: Refresh[] = [];
+
+  constructor(options: AutoScalingOptions, fleet: Fleet) {
+    this.#options = options;
+    this.#fleet = fleet;
+  }
+
+  /** Begins to replace every instance of a group, or its root volume. Returns the id of the refresh. */
+  start(group: Group, strategy: RefreshView['strategy'], preferences: Partial<RefreshPreferences>): string {
+    const { name, warmPool, defaultInstanceWarmupSeconds = 0 } = group.spec;
+    const { minHealthyPercentage = 90 } = preferences;
+    if (!(minHealthyPercentage >= 0 && minHealthyPercentage <= 100)) {
+      throw invalid(`The minimum healthy percentage is ${minHealthyPercentage}; it has to be from 0 to 100.`);
+    }
+    if (this.#active(group)) {
+      const message = 'An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.';
+      throw new AwsError('InstanceRefreshInProgress', message);
+    }
+    if (strategy === 'ReplaceRootVolume' && warmPool) {
+      throw invalid(`The group ${name} has a warm pool: its instances cannot have their root volumes replaced.`);
+    }
+    const refresh: Refresh = {
+      id: this.#options.place.newId(),
+      group: name,
+      of: group,
+      strategy,
+      preferences: {
+        minHealthyPercentage,
+        instanceWarmupSeconds: preferences.instanceWarmupSeconds ?? defaultInstanceWarmupSeconds,
+        protectedInstances: preferences.protectedInstances ?? 'Wait',
+      },
+      status: 'Pending',
+      statusReason: undefined,
+      startedAtMs: this.#options.time.nowMs(),
+      endedAtMs: undefined,
+      instancesToUpdate: group.active.size,
+      percentageComplete: 0,
+      ended: false,
+      hurried: false,
+    };
+    this.#refreshes.push(refresh);
+    this.#options.time.after(0, () => carryOut(this.#options.time, () => this.#run(refresh)));
+    return refresh.id;
+  }
+
+  /** @throws AwsError if the group has no refresh that can be cancelled. */
+  cancel(group: Group, waitForTransitioningInstances: boolean): string {
+    const refresh = this.#active(group);
+    if (!refresh) {
+      throw new AwsError(
+        'ActiveInstanceRefreshNotFound',
+        `No in progress, baking, pending, or cancelling Instance Refresh found for Auto Scaling group ${group.spec.name}.`,
+      );
+    }
+    refresh.status = 'Cancelling';
+    refresh.hurried ||= !waitForTransitioningInstances;
+    return refresh.id;
+  }
+
+  /** The newest first. */
+  of(group: Group): readonly RefreshView[] {
+    return this.#refreshes.filter((refresh) => refresh.of === group).toReversed();
+  }
+
+  #active(group: Group): Refresh | undefined {
+    return this.#refreshes.find((refresh) => refresh.of === group && !refresh.ended);
+  }
+
+  /**
+   * Replaces every instance in batches that leave the minimum healthy percentage, rounded up, in service, but of one
+   * instance at least. MaxHealthyPercentage is omitted, and then Auto Scaling "terminates an instance and launches its
+   * replacement simultaneously", with a minimum of 100 % too (API reference, RefreshPreferences). It "waits before moving
+   * on" until a new instance has been InService for the warmup; it does not wait for hooks to let go of the old one
+   * until its end.
+   */
+  *#run(refresh: Refresh): Generator<Condition, void> {
+    const { of: group, strategy, preferences } = refresh;
+    const old = this.#toUpdate(refresh);
+    const healthy = Math.ceil((group.desiredCapacity * preferences.minHealthyPercentage) / 100);
+    const batchSize = Math.max(1, group.desiredCapacity - healthy);
+    const [name, done] =
+      strategy === 'Rolling' ? ['instance refresh', 'replaced'] : ['root volume replacement', 'updated'];
+    if (refresh.status === 'Pending') {
+      refresh.status = 'InProgress';
+      this.#publish(refresh, 'Started');
+      this.#say(refresh, `${name} started: ${old.length} instance(s) in batches of ${batchSize}`);
+    }
+    for (const batch of batchesOf(old, batchSize)) {
+      if (!(yield* this.#mayReplace(refresh, batch))) break;
+      const updated = this.#replace(refresh, batch);
+      yield () => refresh.hurried || updated().every((each) => isGone(each) || this.#isReady(each, preferences));
+      refresh.instancesToUpdate -= batch.length;
+      refresh.percentageComplete = Math.floor((100 * (old.length - refresh.instancesToUpdate)) / old.length);
+    }
+    yield () => refresh.hurried || old.every((each) => isGone(each) || isActive(each.state));
+    this.#finish(refresh, `${name} successful: ${old.length} instance(s) ${done}`);
+  }
+
+  /** The instances that the refresh is for; `Ignore` leaves protected ones out. */
+  #toUpdate(refresh: Refresh): readonly Instance[] {
+    const { of: group, preferences } = refresh;
+    const instances = [...group.active.values()].filter(
+      ({ state, protectedFromScaleIn }) =>
+        isActive(state) && !(protectedFromScaleIn && preferences.protectedInstances === 'Ignore'),
+    );
+    refresh.instancesToUpdate = instances.length;
+    return instances;
+  }
+
+  /** Waits until nothing prevents the next batch. Returns whether the refresh goes on. */
+  *#mayReplace(refresh: Refresh, batch: readonly Instance[]): Generator<Condition, boolean> {
+    const { of: group, preferences } = refresh;
+    const isCancelled = () => refresh.status === 'Cancelling';
+    const isSuspended = () => NEEDED.some((process) => group.suspended.has(process));
+    if (isSuspended()) yield () => isCancelled() || !isSuspended();
+    if (preferences.protectedInstances === 'Wait') {
+      const isProtected = () => batch.some((each) => each.protectedFromScaleIn && isActive(each.state));
+      const isTimeOver = passed(this.#options.time, PROTECTED_WAIT_SECONDS);
+      if (isProtected()) yield () => isCancelled() || !isProtected() || isTimeOver();
+      if (isProtected() && !isCancelled()) {
+        refresh.status = 'Failed';
+        refresh.statusReason = 'Instances stayed protected from scale-in for an hour.';
+      }
+    }
+    return refresh.status === 'InProgress';
+  }
+
+  /** Replaces a batch. Returns how to find what has to be in service, and warm, before the next one. */
+  #replace({ of: group, strategy }: Refresh, batch: readonly Instance[]): () => readonly Instance[] {
+    const active = batch.filter(({ state }) => isActive(state));
+    if (strategy === 'ReplaceRootVolume') {
+      for (const instance of active) this.#fleet.replaceRootVolume(instance);
+      return () => active;
+    }
+    const known = new Set(group.active.values());
+    for (const instance of active) {
+      this.#fleet.terminate(instance, { response: 'an instance refresh.', selected: true });
+      this.#fleet.keepCapacity(group);
+    }
+    const added = [...group.active.values()].filter((each) => isActive(each.state) && !known.has(each));
+    return () => added;
+  }
+
+  /** InService, for the warmup already. */
+  #isReady({ state, inServiceAtMs = Number.POSITIVE_INFINITY }: Instance, preferences: RefreshPreferences): boolean {
+    const { instanceWarmupSeconds } = preferences;
+    return state === 'InService' && this.#options.time.nowMs() - inServiceAtMs >= instanceWarmupSeconds * 1000;
+  }
+
+  #finish(refresh: Refresh, success: string): void {
+    if (refresh.status === 'Cancelling') {
+      refresh.status = 'Cancelled';
+      refresh.statusReason = 'Cancelled due to user request.';
+    } else if (refresh.status === 'InProgress') {
+      Object.assign(refresh, { status: 'Successful', instancesToUpdate: 0, percentageComplete: 100 });
+    }
+    refresh.endedAtMs = this.#options.time.nowMs();
+    refresh.ended = true;
+    const { status } = refresh;
+    this.#publish(refresh, status === 'Successful' ? 'Succeeded' : status);
+    this.#say(refresh, status === 'Successful' ? success : `instance refresh ${status.toLowerCase()}`);
+  }
+
+  #publish({ of: group, id }: Refresh, what: string): void {
+    this.#options.publish({
+      source: 'aws.autoscaling',
+      'detail-type': `EC2 Auto Scaling Instance Refresh ${what}`,
+      resources: [group.arn],
+      detail: { InstanceRefreshId: id, AutoScalingGroupName: group.spec.name },
+    });
+  }
+
+  #say({ group }: Refresh, message: string): void {
+    this.#options.tell({ kind: 'deployment', group, message });
+  }
+}
+
+function isGone({ state }: Instance): boolean {
+  return state === 'Terminated' || state === 'Detached' || state === 'Terminating:Retained';
+}
