@@ -9,6 +9,7 @@ import {
   type GroupView,
   type HookSpec,
   type InstanceView,
+  isGone,
   type LifecycleResult,
   type PendingAction,
   type RefreshPreferences,
@@ -21,7 +22,6 @@ import {
 } from './auto-scaling/views.ts';
 import { AwsError } from './aws-error.ts';
 
-export { globalTimeoutSeconds } from './auto-scaling/lifecycle-actions.ts';
 export type { AutoScalingOptions } from './auto-scaling/state.ts';
 export type * from './auto-scaling/views.ts';
 
@@ -215,8 +215,9 @@ export class AutoScalingModel {
     name: string,
     preferences: Partial<RefreshPreferences> = {},
     strategy: RefreshView['strategy'] = 'Rolling',
+    desiredConfiguration?: object,
   ): string {
-    return this.#refreshes.start(this.#group(name), strategy, preferences);
+    return this.#refreshes.start(this.#group(name), strategy, preferences, desiredConfiguration);
   }
 
   /** Returns the id of the refresh that is cancelled. */
@@ -384,11 +385,6 @@ export class AutoScalingModel {
 }
 
 type SizeName = 'minSize' | 'maxSize' | 'desiredCapacity';
-
-/** No group has it any more. */
-function isGone({ state }: Pick<InstanceView, 'state'>): boolean {
-  return state === 'Terminated' || state === 'Warmed:Terminated' || state === 'Detached';
-}
 
 function isWarmed({ state }: Pick<InstanceView, 'state'>): boolean {
   return state.startsWith('Warmed:');

@@ -2,7 +2,7 @@ import { AwsError } from '../aws-error.ts';
 import type { Fleet } from './fleet.ts';
 import { type AutoScalingOptions, type Group, type Instance, invalid } from './state.ts';
 import { batchesOf, type Condition, carryOut, passed } from './steps.ts';
-import { isActive, type RefreshPreferences, type RefreshView, type ScalingProcess } from './views.ts';
+import { isActive, isGone, type RefreshPreferences, type RefreshView, type ScalingProcess } from './views.ts';
 
 type Refresh = { -readonly [K in keyof RefreshView]: RefreshView[K] } & {
   readonly of: Group;
@@ -28,7 +28,12 @@ export class InstanceRefreshes {
   }
 
   /** Begins to replace every instance of a group, or its root volume. Returns the id of the refresh. */
-  start(group: Group, strategy: RefreshView['strategy'], preferences: Partial<RefreshPreferences>): string {
+  start(
+    group: Group,
+    strategy: RefreshView['strategy'],
+    preferences: Partial<RefreshPreferences>,
+    desiredConfiguration?: object,
+  ): string {
     const { name, warmPool, defaultInstanceWarmupSeconds = 0 } = group.spec;
     const { minHealthyPercentage = 90 } = preferences;
     if (!(minHealthyPercentage >= 0 && minHealthyPercentage <= 100)) {
@@ -51,6 +56,7 @@ export class InstanceRefreshes {
         instanceWarmupSeconds: preferences.instanceWarmupSeconds ?? defaultInstanceWarmupSeconds,
         protectedInstances: preferences.protectedInstances ?? 'Wait',
       },
+      desiredConfiguration,
       status: 'Pending',
       statusReason: undefined,
       startedAtMs: this.#options.time.nowMs(),
@@ -110,11 +116,11 @@ export class InstanceRefreshes {
     for (const batch of batchesOf(old, batchSize)) {
       if (!(yield* this.#mayReplace(refresh, batch))) break;
       const updated = this.#replace(refresh, batch);
-      yield () => refresh.hurried || updated().every((each) => isGone(each) || this.#isReady(each, preferences));
+      yield () => refresh.hurried || updated().every((each) => hasLeft(each) || this.#isReady(each, preferences));
       refresh.instancesToUpdate -= batch.length;
       refresh.percentageComplete = Math.floor((100 * (old.length - refresh.instancesToUpdate)) / old.length);
     }
-    yield () => refresh.hurried || old.every((each) => isGone(each) || isActive(each.state));
+    yield () => refresh.hurried || old.every((each) => hasLeft(each) || isActive(each.state));
     this.#finish(refresh, `${name} successful: ${old.length} instance(s) ${done}`);
   }
 
@@ -197,6 +203,7 @@ export class InstanceRefreshes {
   }
 }
 
-function isGone({ state }: Instance): boolean {
-  return state === 'Terminated' || state === 'Detached' || state === 'Terminating:Retained';
+/** It has left what a refresh is about. */
+function hasLeft(instance: Instance): boolean {
+  return isGone(instance) || instance.state === 'Terminating:Retained';
 }

@@ -170,6 +170,8 @@ export interface RefreshView {
   readonly group: string;
   readonly strategy: 'Rolling' | 'ReplaceRootVolume';
   readonly preferences: RefreshPreferences;
+  /** As it was given; the model's instances are alike whatever it says. */
+  readonly desiredConfiguration: object | undefined;
   readonly status: RefreshStatus;
   readonly statusReason: string | undefined;
   readonly startedAtMs: number;
@@ -178,6 +180,11 @@ export interface RefreshView {
   readonly percentageComplete: number;
   /** It has done, or given up, all it set out to do; what it terminated has gone. */
   readonly ended: boolean;
+}
+
+/** No group has it any more. */
+export function isGone({ state }: Pick<InstanceView, 'state'>): boolean {
+  return state === 'Terminated' || state === 'Warmed:Terminated' || state === 'Detached';
 }
 
 /** It counts towards the desired capacity, and will serve or does. */

@@ -17,6 +17,7 @@ const GROUP: GroupSpec = {
   launchSeconds: 100,
 };
 const [A, B, C] = ['i-00000000000000001', 'i-00000000000000002', 'i-00000000000000003'] as const;
+const WEB = { AutoScalingGroupName: 'web' };
 const ON_A = { AutoScalingGroupName: 'web', LifecycleHookName: 'drain', InstanceId: A };
 
 let time: VirtualTime;
@@ -67,9 +68,16 @@ describe('DescribeAutoScalingGroups', () => {
         AvailabilityZones: ['eu-west-1a'],
         HealthCheckType: 'EC2',
         HealthCheckGracePeriod: 0,
+        LoadBalancerNames: [],
+        TargetGroupARNs: [],
         CreatedTime: new Date(START),
+        SuspendedProcesses: [],
+        EnabledMetrics: [],
+        Tags: [],
         TerminationPolicies: ['OldestInstance'],
         NewInstancesProtectedFromScaleIn: false,
+        TrafficSources: [],
+        InstanceLifecyclePolicy: { RetentionTriggers: { TerminateHookAbandon: 'terminate' } },
         Instances: [
           [C, 'Pending'],
           ['i-00000000000000004', 'Pending'],
@@ -103,9 +111,61 @@ describe('DescribeAutoScalingGroups', () => {
     expect(second).not.toHaveProperty('NextToken');
     expect(call('DescribeAutoScalingGroups', { MaxRecords: 60 })).not.toHaveProperty('NextToken');
     expect(() => call('DescribeAutoScalingGroups', { MaxRecords: 101 })).toThrow(refusal(/MaxRecords/));
-    expect(() => call('DescribeAutoScalingGroups', { NextToken: 'no' })).toThrow(
-      expect.objectContaining({ code: 'InvalidNextToken' }),
-    );
+  });
+
+  it('refuses a token that is none, and one of another operation', () => {
+    model.setDesiredCapacity('web', 60);
+    const { NextToken: another } = call('DescribeAutoScalingInstances');
+    for (const NextToken of ['no', '50', another, `${another}=`]) {
+      expect(() => call('DescribeAutoScalingGroups', { NextToken })).toThrow(
+        expect.objectContaining({ code: 'InvalidNextToken' }),
+      );
+    }
+  });
+
+  it('facts 48: filters by tags', () => {
+    model.createGroup({ ...GROUP, name: 'workers', tags: { team: 'payments', stage: 'prod' } }, { running: true });
+    const found = (Name: string, ...Values: string[]) =>
+      call('DescribeAutoScalingGroups', { Filters: [{ Name, Values }] }).AutoScalingGroups.map(
+        (each: { AutoScalingGroupName: string }) => each.AutoScalingGroupName,
+      );
+    expect(found('tag:team', 'payments', 'search')).toEqual(['workers']);
+    expect(found('tag:team', 'prod')).toEqual([]);
+    expect(found('tag-key', 'stage')).toEqual(['workers']);
+    expect(found('tag-value', 'prod')).toEqual(['workers']);
+    expect(() => found('tags', 'prod')).toThrow(refusal(/^The filter name tags is not one/));
+  });
+
+  it('says what an operator has set', () => {
+    call('UpdateAutoScalingGroup', {
+      ...WEB,
+      MaxSize: 9,
+      CapacityRebalance: true,
+      DefaultInstanceWarmup: 40,
+      NewInstancesProtectedFromScaleIn: true,
+      InstanceLifecyclePolicy: { RetentionTriggers: { TerminateHookAbandon: 'retain' } },
+    });
+    call('SuspendProcesses', { ...WEB, ScalingProcesses: ['AZRebalance'] });
+    call('PutWarmPool', { ...WEB, MaxGroupPreparedCapacity: 3, InstanceReusePolicy: { ReuseOnScaleIn: true } });
+    expect(call('DescribeAutoScalingGroups').AutoScalingGroups).toMatchObject([
+      {
+        MaxSize: 9,
+        CapacityRebalance: true,
+        DefaultInstanceWarmup: 40,
+        NewInstancesProtectedFromScaleIn: true,
+        InstanceLifecyclePolicy: { RetentionTriggers: { TerminateHookAbandon: 'retain' } },
+        SuspendedProcesses: [
+          { ProcessName: 'AZRebalance', SuspensionReason: 'User suspended at 2026-01-01T00:00:00Z' },
+        ],
+        WarmPoolConfiguration: {
+          MinSize: 0,
+          MaxGroupPreparedCapacity: 3,
+          PoolState: 'Stopped',
+          InstanceReusePolicy: { ReuseOnScaleIn: true },
+        },
+        WarmPoolSize: 1,
+      },
+    ]);
   });
 });
 
@@ -191,6 +251,17 @@ describe('the lifecycle operations', () => {
     model.terminateInstance(A);
     expect(() => call('CompleteLifecycleAction', { ...ON_A, LifecycleActionResult: 'continue' })).toThrow(
       refusal('Invalid lifecycle action result: continue'),
+    );
+    expect(model.pendingActions()).toHaveLength(1);
+  });
+
+  it('refuses a token that is none for its length, which no completion reads as success', () => {
+    model.terminateInstance(A);
+    const { InstanceId: _, ...byToken } = { ...ON_A, LifecycleActionToken: 'none' };
+    expect(() => call('CompleteLifecycleAction', { ...byToken, LifecycleActionResult: 'CONTINUE' })).toThrow(
+      refusal(
+        "1 validation error detected: Value 'none' at 'lifecycleActionToken' failed to satisfy constraint: Member must have length greater than or equal to 36",
+      ),
     );
     expect(model.pendingActions()).toHaveLength(1);
   });
@@ -334,8 +405,218 @@ describe('DescribeScalingActivities', () => {
   });
 });
 
-it('refuses a parameter that it does not know, instead of answering another question', () => {
-  expect(() => call('DescribeAutoScalingGroups', { Filters: [{ Name: 'tag-key', Values: ['x'] }] })).toThrow(
-    refusal(/Filters/),
-  );
+describe('the filters of DescribeScalingActivities (facts 48)', () => {
+  const found = (...filters: [string, ...string[]][]) =>
+    call('DescribeScalingActivities', {
+      ...WEB,
+      Filters: filters.map(([Name, ...Values]) => ({ Name, Values })),
+    }).Activities.map(({ StartTime }: { StartTime: Date }) => (StartTime.getTime() - START) / 1000);
+
+  beforeEach(async () => {
+    model.terminateInstance(A); // held
+    time.after(30, () => call('RecordLifecycleActionHeartbeat', ON_A));
+    time.after(50, () => model.terminateInstance(B, { skipHooks: true }));
+    await time.runUntil(() => model.instance(B)?.state === 'Terminated');
+  });
+
+  it('keep what has one of the statuses', () => {
+    expect(found(['Status', 'Successful', 'Failed'])).toEqual([50]);
+    expect(found(['Status', 'MidTerminatingLifecycleAction'])).toEqual([0]);
+    expect(() => call('DescribeScalingActivities', { Filters: [{ Name: 'Status', Values: ['Successful'] }] })).toThrow(
+      refusal('The filter Status needs the parameter AutoScalingGroupName.'),
+    );
+  });
+
+  it('keep what began from one instant to another, both inclusive', () => {
+    const at = (seconds: number) => new Date(START + seconds * 1000).toISOString();
+    expect(found(['StartTimeLowerBound', at(50)])).toEqual([50, 50]);
+    expect(found(['StartTimeLowerBound', at(50.001)])).toEqual([]);
+    expect(found(['StartTimeUpperBound', at(0)])).toEqual([0, 0]);
+    expect(found(['StartTimeLowerBound', at(1)], ['StartTimeUpperBound', at(49)])).toEqual([]);
+    expect(found(['StartTimeLowerBound', '2026-01-01T01:00:50+01:00'])).toEqual([50, 50]);
+  });
+
+  it.each(['2026-01-01T00:00:00', 'yesterday', ''])('refuse the time %j, which has no zone or is none', (value) => {
+    expect(() => found(['StartTimeLowerBound', value])).toThrow(refusal(/takes one time with its zone/));
+  });
+
+  it('refuse a name that is none', () => {
+    expect(() => found(['StartTime', 'x'])).toThrow(refusal(/^The filter name StartTime is not one/));
+  });
+});
+
+describe('PutLifecycleHook', () => {
+  const put = (input: object) => call('PutLifecycleHook', { ...WEB, LifecycleHookName: 'warm-up', ...input });
+  const described = () => call('DescribeLifecycleHooks', { ...WEB, LifecycleHookNames: ['warm-up'] }).LifecycleHooks;
+
+  it('creates a hook with AWS’s defaults, and changes only what it is given', () => {
+    put({ LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING', NotificationMetadata: 'blue' });
+    const created = {
+      LifecycleHookName: 'warm-up',
+      AutoScalingGroupName: 'web',
+      LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING',
+      HeartbeatTimeout: 3_600,
+      GlobalTimeout: 172_800,
+      DefaultResult: 'ABANDON',
+      NotificationMetadata: 'blue',
+    };
+    expect(described()).toEqual([created]);
+    put({ HeartbeatTimeout: 60 });
+    expect(described()).toEqual([{ ...created, HeartbeatTimeout: 60, GlobalTimeout: 6_000 }]);
+    call('PutLifecycleHook', { ...WEB, LifecycleHookName: 'drain', HeartbeatTimeout: 30 });
+    expect(model.hooksOf('web')).toMatchObject([
+      { name: 'drain', heartbeatTimeoutSeconds: 30, defaultResult: 'CONTINUE', transition: 'terminating' },
+      { name: 'warm-up' },
+    ]);
+    call('DeleteLifecycleHook', { ...WEB, LifecycleHookName: 'warm-up' });
+    expect(described()).toEqual([]);
+  });
+
+  it.each([
+    [{}, /^The LifecycleTransition of the hook warm-up has to be/],
+    [{ LifecycleTransition: 'terminating' }, /^The LifecycleTransition of the hook warm-up has to be/],
+    [{ LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING', HeartbeatTimeout: 29 }, /between 30 and 7200/],
+    [{ LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING', DefaultResult: 'STAY' }, /STAY/],
+  ])('refuses %j', (input, message) => {
+    expect(() => put(input)).toThrow(refusal(message));
+    expect(described()).toEqual([]);
+  });
+
+  it('allows fifty hooks in a group', () => {
+    const LifecycleTransition = 'autoscaling:EC2_INSTANCE_TERMINATING';
+    for (let n = 1; n < 50; n++) put({ LifecycleHookName: `hook-${n}`, LifecycleTransition });
+    expect(() => put({ LifecycleTransition })).toThrow(expect.objectContaining({ code: 'LimitExceeded' }));
+    put({ LifecycleHookName: 'hook-1', HeartbeatTimeout: 60 });
+  });
+});
+
+describe('the operations of an instance refresh', () => {
+  const configuration = { MixedInstancesPolicy: { LaunchTemplate: { Overrides: [{ ImageId: 'ami-1' }] } } };
+
+  it('start one, describe it, and cancel it', async () => {
+    const { InstanceRefreshId } = call('StartInstanceRefresh', {
+      ...WEB,
+      Preferences: { MinHealthyPercentage: 50, InstanceWarmup: 30, ScaleInProtectedInstances: 'Ignore' },
+    });
+    const pending = {
+      InstanceRefreshId,
+      AutoScalingGroupName: 'web',
+      Strategy: 'Rolling',
+      Status: 'Pending',
+      PercentageComplete: 0,
+      InstancesToUpdate: 2,
+      Preferences: {
+        MinHealthyPercentage: 50,
+        InstanceWarmup: 30,
+        ScaleInProtectedInstances: 'Ignore',
+        SkipMatching: false,
+        AutoRollback: false,
+      },
+    };
+    expect(call('DescribeInstanceRefreshes', WEB)).toEqual({ InstanceRefreshes: [pending] });
+    await time.runUntil(() => model.pendingActions().length > 0);
+    const [going] = call('DescribeInstanceRefreshes', {
+      ...WEB,
+      InstanceRefreshIds: [InstanceRefreshId],
+    }).InstanceRefreshes;
+    expect(going).toEqual({ ...pending, Status: 'InProgress', StartTime: new Date(START) });
+    expect(call('CancelInstanceRefresh', { ...WEB, WaitForTransitioningInstances: false })).toEqual({
+      InstanceRefreshId,
+    });
+    await time.runUntil(() => model.refreshesOf('web')[0]?.ended === true);
+    expect(call('DescribeInstanceRefreshes', WEB).InstanceRefreshes).toMatchObject([
+      { Status: 'Cancelled', StatusReason: 'Cancelled due to user request.', EndTime: expect.any(Date) },
+    ]);
+    expect(call('DescribeInstanceRefreshes', { ...WEB, InstanceRefreshIds: ['another'] }).InstanceRefreshes).toEqual(
+      [],
+    );
+  });
+
+  it('facts 45: replace root volumes with a desired configuration only', () => {
+    const replacing = { ...WEB, Strategy: 'ReplaceRootVolume' };
+    expect(() => call('StartInstanceRefresh', replacing)).toThrow(
+      refusal(/The DesiredConfiguration parameter must be specified when using ReplaceRootVolume/),
+    );
+    call('StartInstanceRefresh', { ...replacing, DesiredConfiguration: configuration });
+    expect(call('DescribeInstanceRefreshes', WEB).InstanceRefreshes).toMatchObject([
+      { Strategy: 'ReplaceRootVolume', DesiredConfiguration: configuration },
+    ]);
+  });
+});
+
+describe('the operations on instances', () => {
+  it('protect from scale-in, at most fifty at once', () => {
+    call('SetInstanceProtection', { ...WEB, InstanceIds: [B], ProtectedFromScaleIn: true });
+    const described = call('DescribeAutoScalingInstances').AutoScalingInstances;
+    expect(described).toMatchObject([{ ProtectedFromScaleIn: false }, { ProtectedFromScaleIn: true }]);
+    const many = Array.from({ length: 51 }, (_, n) => `i-${n}`);
+    expect(() => call('SetInstanceProtection', { ...WEB, InstanceIds: many, ProtectedFromScaleIn: true })).toThrow(
+      expect.objectContaining({ code: 'LimitExceeded' }),
+    );
+  });
+
+  it('detach, and answer the activities', () => {
+    const detached = call('DetachInstances', { ...WEB, InstanceIds: [A], ShouldDecrementDesiredCapacity: true });
+    expect(detached.Activities).toMatchObject([
+      { Description: `Detaching EC2 instance: ${A}`, StatusCode: 'InProgress', Progress: 50 },
+    ]);
+    expect(model.group('web').desiredCapacity).toBe(1);
+  });
+
+  it('describe a warm pool, whose instances are in DescribeAutoScalingInstances too', () => {
+    expect(call('DescribeWarmPool', WEB)).toEqual({ Instances: [] });
+    call('SuspendProcesses', { ...WEB, ScalingProcesses: ['Terminate'] });
+    call('PutWarmPool', { ...WEB, MinSize: 1, MaxGroupPreparedCapacity: 2, PoolState: 'Running' });
+    expect(call('DescribeWarmPool', WEB)).toMatchObject({
+      WarmPoolConfiguration: { MinSize: 1, PoolState: 'Running', InstanceReusePolicy: { ReuseOnScaleIn: false } },
+      Instances: [{ InstanceId: C, LifecycleState: 'Warmed:Pending' }],
+    });
+    const states = call('DescribeAutoScalingInstances').AutoScalingInstances.map(
+      (each: { LifecycleState: string }) => each.LifecycleState,
+    );
+    expect(states).toEqual(['InService', 'InService', 'Warmed:Pending']);
+    expect(call('DescribeAutoScalingGroups').AutoScalingGroups[0].Instances).toHaveLength(2);
+  });
+});
+
+describe('DescribeTags', () => {
+  beforeEach(() => {
+    model.createGroup({ ...GROUP, name: 'workers', tags: { team: 'payments', stage: 'prod' } }, { running: true });
+    model.createGroup({ ...GROUP, name: 'batch', tags: { team: 'search' } }, { running: true });
+  });
+
+  it('describes the tags of all groups', () => {
+    expect(call('DescribeTags').Tags).toHaveLength(3);
+    expect(call('DescribeTags', { MaxRecords: 1 }).Tags).toEqual([
+      {
+        ResourceId: 'workers',
+        ResourceType: 'auto-scaling-group',
+        Key: 'team',
+        Value: 'payments',
+        PropagateAtLaunch: false,
+      },
+    ]);
+  });
+
+  it.each([
+    ['auto-scaling-group', 'batch', ['search']],
+    ['key', 'team', ['payments', 'search']],
+    ['value', 'prod', ['prod']],
+    ['propagate-at-launch', 'true', []],
+  ])('filters by %s', (Name, value, expected) => {
+    const { Tags } = call('DescribeTags', { Filters: [{ Name, Values: [value] }] });
+    expect(Tags.map(({ Value }: { Value: string }) => Value)).toEqual(expected);
+  });
+});
+
+describe('what the model does not know', () => {
+  it.each([
+    ['UpdateAutoScalingGroup', { PlacementGroup: 'x' }, 'PlacementGroup'],
+    ['StartInstanceRefresh', { Preferences: { CheckpointDelay: 60 } }, 'CheckpointDelay'],
+    ['StartInstanceRefresh', { DesiredConfiguration: {} }, 'DesiredConfiguration'],
+    ['PutLifecycleHook', { LifecycleHookName: 'a', RoleARN: 'arn:aws:iam::123456789012:role/a' }, 'RoleARN'],
+    ['PutWarmPool', { PoolState: 'Hibernated' }, 'the PoolState Hibernated'],
+  ])('%s refuses it by name: %j', (operation, input, name) => {
+    expect(() => call(operation, { ...WEB, ...input })).toThrow(refusal(`The local Region does not know ${name}.`));
+  });
 });

@@ -1,0 +1,166 @@
+import type {
+  Activity,
+  AutoScalingGroup,
+  Instance,
+  InstanceRefresh,
+  LifecycleHook,
+  LifecycleState,
+  ScalingActivityStatusCode,
+  TagDescription,
+  WarmPoolConfiguration,
+} from '@aws-sdk/client-auto-scaling';
+import { AwsError } from '../aws-error.ts';
+import { awsTransition, globalTimeoutSeconds, transitionOf } from './lifecycle-actions.ts';
+import { invalid } from './state.ts';
+import type { GroupView, HookSpec, InstanceView, RefreshView, ScalingActivity, WarmPoolSpec } from './views.ts';
+
+/** The model's things as AWS describes them in its answers. */
+
+export function describedGroup(group: GroupView, instances: readonly InstanceView[]): AutoScalingGroup {
+  return {
+    AutoScalingGroupName: group.name,
+    AutoScalingGroupARN: group.arn,
+    MinSize: group.minSize,
+    MaxSize: group.maxSize,
+    DesiredCapacity: group.desiredCapacity,
+    DefaultCooldown: 300,
+    AvailabilityZones: [group.availabilityZone],
+    LoadBalancerNames: [],
+    TargetGroupARNs: [],
+    HealthCheckType: 'EC2',
+    HealthCheckGracePeriod: 0,
+    Instances: instances.map((instance) => describedInstance(instance, group.availabilityZone)),
+    CreatedTime: new Date(group.createdAtMs),
+    SuspendedProcesses: [...group.suspended].map(([ProcessName, sinceMs]) => ({
+      ProcessName,
+      SuspensionReason: `User suspended at ${new Date(sinceMs).toISOString().slice(0, 19)}Z`,
+    })),
+    EnabledMetrics: [],
+    Tags: describedTags(group),
+    TerminationPolicies: ['OldestInstance'],
+    NewInstancesProtectedFromScaleIn: group.newInstancesProtected ?? false,
+    TrafficSources: [],
+    ...(group.capacityRebalance !== undefined && { CapacityRebalance: group.capacityRebalance }),
+    ...(group.defaultInstanceWarmupSeconds !== undefined && {
+      DefaultInstanceWarmup: group.defaultInstanceWarmupSeconds,
+    }),
+    InstanceLifecyclePolicy: {
+      RetentionTriggers: { TerminateHookAbandon: group.retainOnAbandon ? 'retain' : 'terminate' },
+    },
+    ...(group.warmPool && {
+      WarmPoolConfiguration: describedWarmPool(group.warmPool),
+      WarmPoolSize: group.warmPoolSize,
+    }),
+  };
+}
+
+export function describedTags({ name, tags = {} }: GroupView): TagDescription[] {
+  return Object.entries(tags).map(([Key, Value]) => ({
+    ResourceId: name,
+    ResourceType: 'auto-scaling-group',
+    Key,
+    Value,
+    PropagateAtLaunch: false,
+  }));
+}
+
+export function describedWarmPool(warmPool: WarmPoolSpec): WarmPoolConfiguration {
+  const { minSize, maxGroupPreparedCapacity, poolState, reuseOnScaleIn } = warmPool;
+  return {
+    MinSize: minSize,
+    ...(maxGroupPreparedCapacity !== undefined && { MaxGroupPreparedCapacity: maxGroupPreparedCapacity }),
+    PoolState: poolState,
+    InstanceReusePolicy: { ReuseOnScaleIn: reuseOnScaleIn },
+  };
+}
+
+export function describedInstance(instance: InstanceView, AvailabilityZone: string) {
+  const { instanceId, state, healthy, protectedFromScaleIn } = instance;
+  return {
+    InstanceId: instanceId,
+    AvailabilityZone,
+    LifecycleState: state satisfies LifecycleState,
+    HealthStatus: healthy ? 'Healthy' : 'Unhealthy',
+    ProtectedFromScaleIn: protectedFromScaleIn,
+  } satisfies Instance;
+}
+
+export function describedHook(hook: HookSpec): LifecycleHook {
+  return {
+    LifecycleHookName: hook.name,
+    AutoScalingGroupName: hook.group,
+    LifecycleTransition: awsTransition(transitionOf(hook)),
+    HeartbeatTimeout: hook.heartbeatTimeoutSeconds,
+    GlobalTimeout: globalTimeoutSeconds(hook),
+    DefaultResult: hook.defaultResult,
+    ...(hook.notificationMetadata !== undefined && { NotificationMetadata: hook.notificationMetadata }),
+  };
+}
+
+export function describedActivity(activity: ScalingActivity, AutoScalingGroupARN: string): Activity {
+  return {
+    ActivityId: activity.id,
+    AutoScalingGroupName: activity.group,
+    AutoScalingGroupARN,
+    Description: activity.description,
+    Cause: activity.cause,
+    StartTime: new Date(activity.startedAtMs),
+    ...(activity.endedAtMs !== undefined && { EndTime: new Date(activity.endedAtMs) }),
+    // Facts 42: AWS answers a status that its own model does not list.
+    StatusCode: activity.status as ScalingActivityStatusCode,
+    Progress: activity.progress,
+    Details: activity.details,
+  };
+}
+
+export function describedRefresh(refresh: RefreshView): InstanceRefresh {
+  const { preferences, status, statusReason, endedAtMs } = refresh;
+  return {
+    InstanceRefreshId: refresh.id,
+    AutoScalingGroupName: refresh.group,
+    Strategy: refresh.strategy,
+    Status: status,
+    ...(statusReason !== undefined && { StatusReason: statusReason }),
+    ...(status !== 'Pending' && { StartTime: new Date(refresh.startedAtMs) }),
+    ...(endedAtMs !== undefined && { EndTime: new Date(endedAtMs) }),
+    PercentageComplete: refresh.percentageComplete,
+    InstancesToUpdate: refresh.instancesToUpdate,
+    Preferences: {
+      MinHealthyPercentage: preferences.minHealthyPercentage,
+      InstanceWarmup: preferences.instanceWarmupSeconds,
+      ScaleInProtectedInstances: preferences.protectedInstances,
+      SkipMatching: false,
+      AutoRollback: false,
+    },
+    ...(refresh.desiredConfiguration && { DesiredConfiguration: refresh.desiredConfiguration }),
+  };
+}
+
+interface Paged {
+  readonly NextToken?: string | undefined;
+  readonly MaxRecords?: number | undefined;
+}
+
+/** A page of what an operation found. Its token names the operation and the place of the next page, and nobody else's does. */
+export function page<T>(
+  operation: string,
+  all: readonly T[],
+  { NextToken: token, MaxRecords }: Paged,
+  limits: { readonly default: number; readonly max: number },
+): { readonly items: readonly T[]; readonly NextToken: { readonly NextToken?: string } } {
+  const size = MaxRecords ?? limits.default;
+  if (size < 1 || size > limits.max) throw invalid(`MaxRecords must be between 1 and ${limits.max}`);
+  const start = token === undefined ? 0 : startOf(operation, token);
+  const end = start + size;
+  return { items: all.slice(start, end), NextToken: end < all.length ? { NextToken: tokenOf(operation, end) } : {} };
+}
+
+function tokenOf(operation: string, start: number): string {
+  return Buffer.from(`${operation} ${start}`).toString('base64');
+}
+
+function startOf(operation: string, token: string): number {
+  const [named, start] = Buffer.from(token, 'base64').toString().split(' ');
+  if (named === operation && tokenOf(operation, Number(start)) === token) return Number(start);
+  throw new AwsError('InvalidNextToken', 'The NextToken value is not valid.');
+}
