@@ -75,6 +75,9 @@ export const logRouter: ServiceSpec = {
   stopTimeoutSeconds: 10,
 };
 
+/** Its tasks leave their load balancer in 30 s, so a replacement decides how long they stay. */
+const quickToLeave = replicas('web', 6, { loadBalancer: { deregistrationDelaySeconds: 30, requestsPerSecond: 50 } });
+
 const threeServices = [
   replicas('web', 8, behindLoadBalancer),
   replicas('api', 6, { loadBalancer: { deregistrationDelaySeconds: 120, requestsPerSecond: 100 } }),
@@ -202,6 +205,59 @@ export const SCENARIOS = {
       region.autoScaling.terminateInstance(first);
       region.time.after(60, () => region.ecs.setAgentConnected(first, false));
     },
+  },
+  'spot-interruption': {
+    description: 'EC2 takes a Spot instance two minutes after its warning, while one of its services leaves slowly',
+    group: group(3),
+    services: [quickToLeave, replicas('api', 3, behindLoadBalancer)],
+    jobs: [],
+    params: { spotInterruptions: 'true' },
+    begin: ({ autoScaling }, [first = '']) => autoScaling.interruptSpotInstance(first),
+  },
+  rebalance: {
+    description:
+      'EC2 recommends to rebalance two Spot instances, the first with Capacity Rebalancing, the second without',
+    group: { ...group(3), capacityRebalance: true },
+    services: [quickToLeave],
+    jobs: [],
+    params: { rebalanceRecommendations: 'true' },
+    begin: ({ autoScaling, time }, [first = '', second = '']) => {
+      autoScaling.recommendRebalance(first);
+      time.after(400, () => {
+        autoScaling.updateGroup(GROUP, { capacityRebalance: false });
+        autoScaling.recommendRebalance(second);
+      });
+    },
+  },
+  'root-volume': {
+    description: 'an instance refresh replaces the root volumes of 3 instances, one after the other',
+    group: group(3),
+    services: [quickToLeave, logRouter],
+    jobs: [],
+    params: {},
+    begin: ({ autoScaling }) => {
+      autoScaling.startInstanceRefresh(GROUP, { minHealthyPercentage: 66 }, 'ReplaceRootVolume');
+    },
+  },
+  retained: {
+    description:
+      'a drain is abandoned at its deadline, and the group’s lifecycle policy keeps the instance and its job',
+    group: { ...group(2), retainOnAbandon: true },
+    services: [quickToLeave],
+    jobs: [{ name: 'import', on: 0, memoryMiB: 2_048, cpuUnits: 512, runsForSeconds: 1_800, stopTimeoutSeconds: 120 }],
+    params: { deadlineSeconds: 1_600, deadlineResult: 'ABANDON' },
+    begin: terminateFirst,
+  },
+  'warm-pool': {
+    description: 'a group scales in, and the instance returns to its warm pool',
+    group: {
+      ...group(3),
+      warmPool: { minSize: 1, maxGroupPreparedCapacity: 4, poolState: 'Stopped', reuseOnScaleIn: true },
+    },
+    services: [quickToLeave],
+    jobs: [],
+    params: { heartbeatTimeoutSeconds: 600 },
+    begin: ({ autoScaling }) => scaleIn(autoScaling, GROUP, 1),
   },
   fleet: fleetOf({ instances: 360, terminated: 300, tasks: 3_000 }),
 } as const satisfies Readonly<Record<string, Scenario>>;

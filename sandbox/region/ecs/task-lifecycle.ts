@@ -52,10 +52,11 @@ export class TaskLifecycle {
   }
 
   /**
-   * The task's host ends, and with it the agent that would tell more of the task: for ECS it has STOPPED. Its containers go on
-   * until the shutdown has ended them, or cuts them off (facts 64).
+   * The task's host ends, and with it the agent that would tell more of the task: for ECS it has STOPPED, though the agent of a
+   * stopped host comes back. Its containers go on until the shutdown has ended them, or cuts them off (facts 64).
    */
   kill(task: Task, host: 'terminated' | 'stopped'): Fate {
+    task.route = [];
     const { fate, afterSeconds } = endOf(task, this.#options.time.nowMs());
     this.#dismiss(task, {
       code: 'TerminationNotice',

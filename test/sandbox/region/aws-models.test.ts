@@ -198,7 +198,9 @@ describe('every operation of the local Region', () => {
         expect(shape === undefined ? [] : misfits(MODELS[service], shape, output, false)).toEqual([]);
         const empty = Object.values(output).flat().length === 0;
         const answersNothing =
-          /^(Record|Complete|Set|Delete(?!Service)|ChangeMessage|UpdateAuto|Suspend|Resume|PutWarm|PutLife)/.test(operation);
+          /^(Record|Complete|Set|Delete(?!Service)|ChangeMessage|UpdateAuto|Suspend|Resume|PutWarm|PutLife)/.test(
+            operation,
+          );
         expect([operation, empty]).toEqual([operation, answersNothing]);
       }
     }

@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { NO_FAULTS } from '../../sandbox/region/faults.ts';
+import type { InstanceState } from '../../sandbox/region/happenings.ts';
+import type { Region } from '../../sandbox/region/region.ts';
+import { stage } from '../../sandbox/rehearsal.ts';
+import type { Drainer, DrillEvent } from '../../sandbox/result.ts';
+import { GROUP, SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';
+import { fatesOf, tasksOf } from './tasks.ts';
+
+/** What becomes of each, and what ecs-drain makes of it today; `docs/rehearsal.md` says the same in a row each. */
+
+const [A, B, C, D] = [1, 2, 3, 4].map((n) => `i-${String(n).padStart(17, '0')}`) as [string, string, string, string];
+
+interface Played {
+  readonly region: Region;
+  readonly events: readonly DrillEvent[];
+  /** The states that an instance goes through. */
+  pathOf(instanceId: string): readonly InstanceState[];
+  /** The outcomes that ecs-drain has told, by instance. */
+  readonly outcomes: ReadonlyMap<string, string>;
+  /** Of each registration of an instance with ECS, the oldest first: its status, and whether its agent is there. */
+  registrationsOf(instanceId: string): readonly string[];
+}
+
+/** Plays a scenario for so many seconds. */
+async function play(variant: Scenario, seconds: number, drainer: Drainer = 'ecs-drain'): Promise<Played> {
+  const events: DrillEvent[] = [];
+  const { region, startMs, begin, close } = await stage({ scenario: 'world', variant, drainer, seed: 1 }, (event) => {
+    events.push(event);
+  });
+  try {
+    begin();
+    region.time.after(seconds, () => {});
+    await region.time.runUntil(() => region.time.nowMs() >= startMs + seconds * 1000);
+  } finally {
+    close();
+  }
+  return {
+    region,
+    events,
+    pathOf: (id) =>
+      events.flatMap((event) => (event.kind === 'instance' && event.instanceId === id ? [event.state] : [])),
+    outcomes: new Map(
+      events.flatMap((event) => {
+        if (event.kind !== 'log' || '_aws' in event.line || event.line['outcome'] === undefined) return [];
+        return [[String(event.line['instanceId']), String(event.line['outcome'])] as const];
+      }),
+    ),
+    registrationsOf: (id) =>
+      region.ecs
+        .registrationsOf(id)
+        .map(({ status, agentConnected }) => `${status}${agentConnected ? '' : ', disconnected'}`),
+  };
+}
+
+/** How many tasks an instance runs at the end. */
+const runningOn = ({ region }: Played, id: string) => region.ecs.accountOf(id).counted;
+
+describe('spot-interruption', () => {
+  it('moves what can leave within two minutes, and the rest is killed where it stands', async () => {
+    const played = await play(SCENARIOS['spot-interruption'], 300);
+    expect(played.pathOf(A)).toEqual(['InService', 'Terminating', 'Terminated']);
+    expect([...played.region.autoScaling.interrupted]).toEqual([A]);
+    expect(fatesOf(played)).toEqual(['DEACTIVATING']);
+    expect(tasksOf(played, ({ killed }) => killed === true)).toMatchObject([{ group: 'service:api' }]);
+    expect(played.outcomes).toEqual(new Map([[A, 'gone']]));
+  });
+
+  it('without the notice kills all that runs there', async () => {
+    const played = await play({ ...SCENARIOS['spot-interruption'], params: {} }, 300);
+    expect(fatesOf(played)).toEqual(['RUNNING', 'RUNNING', 'RUNNING']);
+    expect(played.outcomes.size).toBe(0);
+  });
+});
+
+describe('rebalance', () => {
+  it('drains both; with Capacity Rebalancing the instance is replaced, without it stays InService and DRAINING for good', async () => {
+    const played = await play(SCENARIOS.rebalance, 3_600);
+    expect(fatesOf(played)).toEqual([]);
+    expect(played.outcomes.get(A)).toBe('gone');
+    expect(played.outcomes.get(B)).toBe('drained');
+    expect(played.pathOf(A)).toEqual([
+      'InService',
+      'Terminating',
+      'Terminating:Wait',
+      'Terminating:Proceed',
+      'Terminated',
+    ]);
+    expect(played.pathOf(D)).toEqual(['Pending', 'InService']);
+    expect(played.pathOf(B)).toEqual(['InService']);
+    expect([played.registrationsOf(B), runningOn(played, B)]).toEqual([['DRAINING'], 0]);
+  });
+});
+
+describe('root-volume', () => {
+  const SECONDS = 900;
+
+  it('drains each instance before it is rebooted; its agent registers anew, and tasks come back', async () => {
+    const played = await play(SCENARIOS['root-volume'], SECONDS);
+    for (const id of [A, B, C]) {
+      expect(played.pathOf(id)).toEqual([
+        'InService',
+        'ReplacingRootVolume',
+        'ReplacingRootVolume:Wait',
+        'ReplacingRootVolume:Proceed',
+        'RootVolumeReplaced',
+        'Pending',
+        'InService',
+      ]);
+      expect(played.outcomes.get(id)).toBe('drained');
+      expect(played.registrationsOf(id)).toEqual(['DRAINING, disconnected', 'ACTIVE']);
+    }
+    expect(fatesOf(played)).toEqual([]);
+    expect(played.region.terminated.size).toBe(0);
+    expect(runningOn(played, A)).toBeGreaterThan(0);
+  });
+
+  it('leaves an instance whose agent keeps its registration DRAINING for good', async () => {
+    const { group, ...rest } = SCENARIOS['root-volume'];
+    const played = await play({ ...rest, group: { ...group, agentDataSurvives: true } }, SECONDS);
+    expect(played.pathOf(A).at(-1)).toBe('InService');
+    expect([played.registrationsOf(A), runningOn(played, A)]).toEqual([['DRAINING'], 0]);
+  });
+
+  it('without a drain kills every task there is', async () => {
+    const played = await play(SCENARIOS['root-volume'], SECONDS, 'none');
+    expect(fatesOf(played).length).toBeGreaterThanOrEqual(6);
+    expect(new Set(fatesOf(played))).toEqual(new Set(['RUNNING']));
+  });
+});
+
+describe('retained', () => {
+  it('keeps the instance and the job, which ecs-drain tells as killed, and leaves it DRAINING', async () => {
+    const played = await play(SCENARIOS.retained, 2_000);
+    expect(played.pathOf(A)).toEqual(['InService', 'Terminating', 'Terminating:Wait', 'Terminating:Retained']);
+    expect(played.outcomes.get(A)).toBe('timed-out');
+    const told = played.events.find((event) => event.kind === 'log' && event.line['killedTasks'] !== undefined);
+    expect(told).toMatchObject({ line: { killedTasks: [{ lastStatus: 'RUNNING' }] } });
+    expect(fatesOf(played)).toEqual([]);
+    const [job] = tasksOf(played, ({ group, status }) => group === 'family:import' && status === 'STOPPED');
+    expect(job?.reason).toBe('Essential container in task exited');
+    expect(played.registrationsOf(A)).toEqual(['DRAINING']);
+    expect(played.region.autoScaling.instancesOf(GROUP).map(({ state }) => state)).toEqual([
+      'InService',
+      'InService',
+      'Terminating:Retained',
+    ]);
+  });
+});
+
+describe('warm-pool', () => {
+  it('ignores an instance that returns to its pool: the hook times out, and the stop kills its tasks', async () => {
+    const played = await play(SCENARIOS['warm-pool'], 900);
+    expect(played.pathOf(A)).toEqual([
+      'InService',
+      'Warmed:Pending',
+      'Warmed:Pending:Wait',
+      'Warmed:Pending:Proceed',
+      'Warmed:Stopped',
+    ]);
+    expect(played.region.autoScaling.completions).toMatchObject([{ instanceId: A, by: 'timeout' }]);
+    expect(fatesOf(played)).toEqual(['RUNNING', 'RUNNING']);
+    expect(played.outcomes.size).toBe(0);
+    expect(played.registrationsOf(A)).toEqual(['ACTIVE, disconnected']);
+  });
+
+  it('without reuse drains what is scaled in, as in any group', async () => {
+    const { group, ...rest } = SCENARIOS['warm-pool'];
+    const warmPool = { ...group.warmPool, reuseOnScaleIn: false };
+    const played = await play({ ...rest, group: { ...group, warmPool } }, 900);
+    expect(played.outcomes.get(A)).toBe('drained');
+    expect(played.pathOf(A).at(-1)).toBe('Terminated');
+    expect(fatesOf(played)).toEqual([]);
+  });
+
+  it('without reuse is not found by the sweep when the event is lost, and killed', async () => {
+    const { group, ...rest } = SCENARIOS['warm-pool'];
+    const warmPool = { ...group.warmPool, reuseOnScaleIn: false };
+    const faults: NonNullable<Scenario['faults']> = () => ({ ...NO_FAULTS, lostEvents: 1 });
+    const played = await play({ ...rest, group: { ...group, warmPool }, faults }, 900);
+    expect(played.region.autoScaling.completions).toMatchObject([{ instanceId: A, by: 'timeout' }]);
+    expect(fatesOf(played)).toEqual(['RUNNING', 'RUNNING']);
+  });
+});
