@@ -43,14 +43,9 @@ export class Fleet {
   /** Launches what is missing and scales in what is too much, as far as neither is suspended. */
   keepCapacity(group: Group): void {
     const wanted = () => group.desiredCapacity + group.rebalancing.size;
-    if (!group.suspended.has('Launch')) while (group.active.size < wanted()) this.#launch(group);
+    if (!group.suspended.has('Launch')) while (group.active.size < wanted()) this.launch(group);
     if (!group.suspended.has('Terminate')) while (group.active.size > wanted() && this.#scaleIn(group));
     this.#keepPool(group);
-  }
-
-  /** Launches one more instance than the group wants now; the caller has raised what it wants. */
-  launch(group: Group): Instance {
-    return this.#launch(group);
   }
 
   /** The instance leaves its group through its hooks; an abandoned launch and a retained instance do so too. */
@@ -120,12 +115,13 @@ export class Fleet {
   rebalance(instance: Instance): void {
     const { group } = instance;
     if (!group.active.has(instance.instanceId) || [...group.rebalancing.values()].includes(instance)) return;
-    group.rebalancing.set(this.#launch(group).instanceId, instance);
+    group.rebalancing.set(this.launch(group).instanceId, instance);
   }
 
   // --- Launching ----------------------------------------------------------------------------------------------------
 
-  #launch(group: Group): Instance {
+  /** Launches an instance, from the warm pool if one is ready there; the caller sees to it that the group wants one more. */
+  launch(group: Group): Instance {
     const warm = group.pool.values().find(({ state, healthy }) => isWarm(state) && healthy);
     const instance = warm ?? this.#newInstance(group, group.active);
     const { instanceId } = instance;
@@ -192,7 +188,6 @@ export class Fleet {
     if (!replaced) return;
     group.rebalancing.delete(instanceId);
     this.terminate(replaced, { response: 'an EC2 instance rebalance recommendation.' });
-    this.keepCapacity(group);
   }
 
   // --- Terminating --------------------------------------------------------------------------------------------------
@@ -356,6 +351,7 @@ export class Fleet {
     }
     if (result === 'ABANDON' && group.spec.retainOnAbandon && passage !== 'ReplacingRootVolume') {
       this.#become(instance, `${passage}:Retained` as InstanceState);
+      this.#keepPool(group);
       return;
     }
     this.#become(instance, `${passage}:Proceed` as InstanceState);

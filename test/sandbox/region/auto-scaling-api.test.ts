@@ -579,6 +579,17 @@ describe('the operations on instances', () => {
   });
 });
 
+it('PutWarmPool changes only what it is given, and removes the limit with -1', () => {
+  const pool = () => call('DescribeWarmPool', WEB).WarmPoolConfiguration;
+  call('PutWarmPool', { ...WEB, MaxGroupPreparedCapacity: 3, InstanceReusePolicy: { ReuseOnScaleIn: true } });
+  const first = { MinSize: 0, PoolState: 'Stopped', InstanceReusePolicy: { ReuseOnScaleIn: true } };
+  expect(pool()).toEqual({ ...first, MaxGroupPreparedCapacity: 3 });
+  call('PutWarmPool', { ...WEB, PoolState: 'Running', MinSize: 1 });
+  expect(pool()).toEqual({ ...first, MaxGroupPreparedCapacity: 3, PoolState: 'Running', MinSize: 1 });
+  call('PutWarmPool', { ...WEB, MaxGroupPreparedCapacity: -1 });
+  expect(pool()).not.toHaveProperty('MaxGroupPreparedCapacity');
+});
+
 describe('DescribeTags', () => {
   beforeEach(() => {
     model.createGroup({ ...GROUP, name: 'workers', tags: { team: 'payments', stage: 'prod' } }, { running: true });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { A, autoScalingWorld, B, C, D } from './auto-scaling-world.ts';
+import { A, type AutoScalingWorld, autoScalingWorld, B, C, D } from './auto-scaling-world.ts';
 
 describe('the history of a group', () => {
-  const standing = ({ model }: ReturnType<typeof autoScalingWorld>, id: string) => {
+  const standing = ({ model }: AutoScalingWorld, id: string) => {
     const { status = '', progress = -1 } = model.lastActivityOf(id) ?? {};
     return [status, progress];
   };
@@ -145,6 +145,9 @@ describe('a suspended process', () => {
     expect([...suspended.keys()]).toEqual(expect.arrayContaining(['Launch', 'AZRebalance', 'InstanceRefresh']));
     expect(suspended.get('Launch')).toBe(10_000);
     expect(suspended.size).toBe(9);
+    await until(20);
+    model.suspendProcesses('web', ['Launch']);
+    expect(model.group('web').suspended.get('Launch')).toBe(10_000);
     model.resumeProcesses('web', ['Launch']);
     expect(model.group('web').suspended.has('Launch')).toBe(false);
     expect(() => model.suspendProcesses('web', ['Tea'])).toThrow(/^Tea is not a process of Auto Scaling/);
@@ -193,9 +196,17 @@ describe('an instance that is protected from scale-in', () => {
       `The instance ${C} is not in InService or EnteringStandby or Standby.`,
     );
     expect(model.instance(A)?.protectedFromScaleIn).toBe(false);
-    expect(() => model.setInstanceProtection('web', ['i-0'], true)).toThrow(
-      'The instance i-0 is not part of Auto Scaling group web.',
+    model.terminateInstance(B, { skipHooks: true });
+    const group = { cluster: 'prod', memoryMiB: 1, cpuUnits: 1, launchSeconds: 100 };
+    const [others = ''] = model.createGroup(
+      { ...group, name: 'workers', minSize: 0, maxSize: 1, desiredCapacity: 1 },
+      { running: true },
     );
+    for (const id of ['i-0', B, others]) {
+      expect(() => model.setInstanceProtection('web', [id], true)).toThrow(
+        `The instance ${id} is not part of Auto Scaling group web.`,
+      );
+    }
   });
 
   it('is each new one where the group says so', async () => {
@@ -225,6 +236,15 @@ describe('an instance that is detached', () => {
     expect(() => model.terminateInstance(A)).toThrow(/No managed instance found/);
   });
 
+  it('may be ended by EC2 before it has left', async () => {
+    const { model, until, told } = autoScalingWorld();
+    model.detachInstances('web', [A], false);
+    model.terminateInstance(A, { skipHooks: true });
+    await until(60);
+    expect(model.instance(A)?.state).toBe('Terminated');
+    expect(told).toEqual([`terminated ${A}`]);
+  });
+
   it('is not replaced where the capacity is decremented, but not below the minimum', async () => {
     const { model, until, states } = autoScalingWorld({ minSize: 1 });
     const [activity] = model.detachInstances('web', [A], true);
@@ -246,14 +266,13 @@ describe('an instance that is detached', () => {
 });
 
 describe('an instance refresh', () => {
-  const started = async (world: ReturnType<typeof autoScalingWorld>, ...args: [object?]) => {
+  const started = async (world: AutoScalingWorld, ...args: [object?]) => {
     const id = world.model.startInstanceRefresh('web', { minHealthyPercentage: 50, ...args[0] });
     await world.until(world.time.nowMs() / 1000 + 1);
     return id;
   };
-  const latest = ({ model }: ReturnType<typeof autoScalingWorld>) => model.refreshesOf('web')[0];
-  const ended = (world: ReturnType<typeof autoScalingWorld>) =>
-    world.time.runUntil(() => latest(world)?.ended === true);
+  const latest = ({ model }: AutoScalingWorld) => model.refreshesOf('web')[0];
+  const ended = (world: AutoScalingWorld) => world.time.runUntil(() => latest(world)?.ended === true);
 
   it('is Pending, then InProgress, and counts what is in service and warm', async () => {
     const world = autoScalingWorld();
@@ -318,8 +337,9 @@ describe('an instance refresh', () => {
     );
   });
 
-  it('that is cancelled without waiting is over at the next look', async () => {
+  it('that is cancelled without waiting is over at the next look, though a hook holds what it terminated', async () => {
     const world = autoScalingWorld();
+    world.hook('drain');
     await started(world);
     world.model.cancelInstanceRefresh('web', false);
     await ended(world);
@@ -336,6 +356,26 @@ describe('an instance refresh', () => {
     world.model.resumeProcesses('web', ['InstanceRefresh']);
     await ended(world);
     expect(Object.keys(world.states())).toEqual([C, D]);
+  });
+
+  it.each([
+    ['a process is suspended', ({ model }: AutoScalingWorld) => model.suspendProcesses('web', [])],
+    ['instances are protected', ({ model }: AutoScalingWorld) => model.setInstanceProtection('web', [A, B], true)],
+  ] as const)('is cancelled while it stands still because %s', async (_, prevent) => {
+    const world = autoScalingWorld();
+    prevent(world);
+    await started(world);
+    world.model.cancelInstanceRefresh('web');
+    await ended(world);
+    expect(latest(world)?.status).toBe('Cancelled');
+    expect(world.time.nowMs()).toBeLessThanOrEqual(6_000);
+    expect(Object.keys(world.states())).toEqual([A, B]);
+  });
+
+  it('of an empty group is successful at once', async () => {
+    const world = autoScalingWorld({ desiredCapacity: 0 });
+    await started(world);
+    expect(latest(world)).toMatchObject({ status: 'Successful', instancesToUpdate: 0, percentageComplete: 100 });
   });
 
   it.each([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { WarmPoolSpec } from '../../../sandbox/region/auto-scaling.ts';
-import { A, autoScalingWorld, B, C, D, idOf } from './auto-scaling-world.ts';
+import { A, type AutoScalingWorld, autoScalingWorld, B, C, D, idOf } from './auto-scaling-world.ts';
 
 describe('a hook on the launch', () => {
   it('holds a new instance in Pending:Wait, registered with ECS already, until it is completed', async () => {
@@ -32,6 +32,19 @@ describe('a hook on the launch', () => {
     complete('warm-up', C, 'ABANDON');
     expect(told.at(-1)).toBe(`terminated ${C}`);
     expect(states()).toEqual({ [A]: 'InService', [B]: 'InService', [D]: 'Pending' });
+  });
+
+  it('of one group that is deleted lets the hook of the same name in another group hold on', () => {
+    const { model, hook, states } = autoScalingWorld();
+    const group = { cluster: 'prod', memoryMiB: 1, cpuUnits: 1, launchSeconds: 100 };
+    model.createGroup({ ...group, name: 'workers', minSize: 0, maxSize: 1, desiredCapacity: 1 }, { running: true });
+    hook('drain');
+    hook('drain', { group: 'workers' });
+    model.terminateInstance(A);
+    model.terminateInstance(C);
+    model.deleteLifecycleHook('workers', 'drain');
+    expect(states()[A]).toBe('Terminating:Wait');
+    expect(model.instance(C)?.state).toBe('Terminated');
   });
 
   it('facts 24: that is deleted abandons what it holds', async () => {
@@ -91,6 +104,17 @@ describe('facts 46: the instance lifecycle policy', () => {
     }
   });
 
+  it('does not keep EC2 from ending a retained instance', () => {
+    const { model, states, hook, complete, told } = autoScalingWorld({ retainOnAbandon: true });
+    hook('drain');
+    model.terminateInstance(A);
+    complete('drain', A, 'ABANDON');
+    model.terminateInstance(A, { skipHooks: true });
+    expect(states()).not.toHaveProperty(A);
+    expect(told).toEqual([`terminated ${A}`]);
+    expect(model.lastActivityOf(A)).toMatchObject({ status: 'Cancelled' });
+  });
+
   it('lets a retained instance be terminated again: a new activity, a new token, and the hook decides anew', () => {
     const { model, states, hook, complete, events } = autoScalingWorld({ retainOnAbandon: true });
     hook('drain');
@@ -110,7 +134,7 @@ describe('facts 46: the instance lifecycle policy', () => {
 
 describe('facts 45: the replacement of a root volume', () => {
   const ACTION = { Origin: 'AutoScalingGroup', Destination: 'AutoScalingGroup', Action: 'ReplaceRootVolume' };
-  const start = async (world: ReturnType<typeof autoScalingWorld>) => {
+  const start = async (world: AutoScalingWorld) => {
     world.hook('drain');
     world.model.startInstanceRefresh('web', { minHealthyPercentage: 50 }, 'ReplaceRootVolume');
     await world.time.runUntil(() => world.model.pendingActions().length > 0);
@@ -172,15 +196,22 @@ describe('facts 45: the replacement of a root volume', () => {
     expect(world.model.refreshesOf('web')).toMatchObject([{ status: 'Successful', strategy: 'ReplaceRootVolume' }]);
   });
 
-  it('is not for a group with a warm pool', () => {
-    const { model } = autoScalingWorld({ warmPool: { minSize: 0, poolState: 'Stopped', reuseOnScaleIn: true } });
-    expect(() => model.startInstanceRefresh('web', {}, 'ReplaceRootVolume')).toThrow(/warm pool/);
+  it('is not for a group with a warm pool, and no group gets one meanwhile', async () => {
+    const world = autoScalingWorld();
+    const pool: WarmPoolSpec = { minSize: 0, poolState: 'Stopped', reuseOnScaleIn: true };
+    world.model.startInstanceRefresh('web', { minHealthyPercentage: 50 }, 'ReplaceRootVolume');
+    expect(() => world.model.putWarmPool('web', pool)).toThrow(/cannot get a warm pool/);
+    await world.time.runUntil(() => world.model.refreshesOf('web')[0]?.ended === true);
+    world.model.putWarmPool('web', pool);
+    expect(() => world.model.startInstanceRefresh('web', {}, 'ReplaceRootVolume')).toThrow(/warm pool/);
+    world.model.startInstanceRefresh('web');
+    world.model.putWarmPool('web', { ...pool, minSize: 1 });
   });
 });
 
 describe('a warm pool', () => {
   const POOL: WarmPoolSpec = { minSize: 0, maxGroupPreparedCapacity: 4, poolState: 'Stopped', reuseOnScaleIn: true };
-  const warm = (world: ReturnType<typeof autoScalingWorld>) =>
+  const warm = (world: AutoScalingWorld) =>
     Object.fromEntries(world.model.warmPoolOf('web').map(({ instanceId, state }) => [instanceId, state]));
 
   it('has as many instances as the group may still need, and they are not among those of the group', () => {
@@ -249,7 +280,81 @@ describe('a warm pool', () => {
     world.hook('drain');
     world.model.setDesiredCapacity('web', 1);
     world.complete('drain', A, 'ABANDON');
-    expect(warm(world)[A]).toBe('Warmed:Pending:Retained');
+    expect(warm(world)).toEqual({
+      [A]: 'Warmed:Pending:Retained',
+      [C]: 'Warmed:Stopped',
+      [D]: 'Warmed:Stopped',
+      [idOf(5)]: 'Warmed:Pending',
+    });
+  });
+
+  it('launches another where a hook abandons a launch into it', async () => {
+    const world = autoScalingWorld();
+    world.hook('warm-up', { transition: 'launching' });
+    world.model.putWarmPool('web', { ...POOL, maxGroupPreparedCapacity: 3 });
+    await world.until(120);
+    world.complete('warm-up', C, 'ABANDON');
+    expect(world.told).toEqual([`terminated ${C}`]);
+    expect(warm(world)).toEqual({ [D]: 'Warmed:Pending' });
+  });
+
+  it('stops only what has run its agent, and nothing where it keeps its instances running', async () => {
+    const world = autoScalingWorld();
+    world.model.putWarmPool('web', { ...POOL, maxGroupPreparedCapacity: 3 });
+    await world.until(120);
+    expect(warm(world)).toEqual({ [C]: 'Warmed:Stopped' });
+    world.model.putWarmPool('web', { ...POOL, poolState: 'Running' });
+    world.model.setDesiredCapacity('web', 1);
+    expect(warm(world)[A]).toBe('Warmed:Running');
+    expect(world.told).toEqual([]);
+  });
+
+  it('that is full takes no instance back', () => {
+    const world = autoScalingWorld({ warmPool: { ...POOL, minSize: 2, maxGroupPreparedCapacity: 2 } });
+    world.model.setDesiredCapacity('web', 1);
+    expect(world.told).toEqual([`terminated ${A}`]);
+    expect(Object.keys(warm(world))).toEqual([C, D]);
+  });
+
+  it('gives an instance that it had back in the meantime the whole time to start again', async () => {
+    const world = autoScalingWorld({ warmPool: { ...POOL, maxGroupPreparedCapacity: 3 } });
+    world.model.setInstanceProtection('web', [A, B], true);
+    world.model.setDesiredCapacity('web', 3);
+    await world.until(20);
+    world.model.setDesiredCapacity('web', 2);
+    expect(warm(world)).toEqual({ [C]: 'Warmed:Stopped' });
+    world.model.setDesiredCapacity('web', 3);
+    await world.until(40);
+    expect(world.states()[C]).toBe('Pending');
+    await world.until(60);
+    expect(world.states()[C]).toBe('InService');
+  });
+
+  it('that is made smaller while it fills itself ends what it has too much when that is ready', async () => {
+    const world = autoScalingWorld();
+    world.model.putWarmPool('web', { ...POOL, maxGroupPreparedCapacity: 3 });
+    world.model.putWarmPool('web', { ...POOL, maxGroupPreparedCapacity: 2 });
+    expect(warm(world)).toEqual({ [C]: 'Warmed:Pending' });
+    await world.until(120);
+    expect(warm(world)).toEqual({});
+    expect(world.told).toEqual([`terminated ${C}`]);
+  });
+
+  it('keeps what it has too much while Terminate is suspended', () => {
+    const world = autoScalingWorld({ warmPool: POOL });
+    world.model.suspendProcesses('web', ['Terminate']);
+    world.model.putWarmPool('web', { ...POOL, maxGroupPreparedCapacity: 2 });
+    expect(Object.keys(warm(world))).toEqual([C, D]);
+    world.model.resumeProcesses('web', ['Terminate']);
+    expect(warm(world)).toEqual({});
+  });
+
+  it('gives the group no instance that EC2 has ended, though nobody was to notice', () => {
+    const world = autoScalingWorld({ warmPool: POOL });
+    world.model.suspendProcesses('web', ['HealthCheck']);
+    world.model.terminateInstance(C, { skipHooks: true });
+    world.model.setDesiredCapacity('web', 3);
+    expect(Object.keys(world.states())).toEqual([A, B, D]);
   });
 
   it('that runs keeps its instances running, and fills itself through the hook on the launch', async () => {
@@ -312,6 +417,13 @@ describe('a rebalance recommendation', () => {
     complete('drain', A);
     await until(300);
     expect(states()).toEqual({ [B]: 'InService', [C]: 'InService' });
+  });
+
+  it('keeps the replacement and the instance while the one starts, whatever else happens in the group', () => {
+    const { model, states } = autoScalingWorld({ capacityRebalance: true });
+    model.recommendRebalance(A);
+    model.terminateInstance(B);
+    expect(states()).toEqual({ [A]: 'InService', [C]: 'Pending', [D]: 'Pending' });
   });
 
   it('launches no second replacement when the instance is taken before the first is there', async () => {
