@@ -87,7 +87,6 @@ function resourcesIn(region: Region): Resources {
     roleFor('scheduler.amazonaws.com', [{ Effect: 'Allow', Action: 'events:PutEvents', Resource: '*' }]),
   );
   for (const service of SERVICES) region.ecs.createService(service);
-  region.ecs.registerTaskDefinition(JOB);
   return {
     cluster: {
       name: CLUSTER,
@@ -135,8 +134,6 @@ const SERVICES = [
   service('daemon', { strategy: 'DAEMON', minimumHealthyPercent: 0, maximumPercent: 100 }),
   service('large', { desiredCount: 0, memoryMiB: 1_000_000 }),
 ];
-
-const JOB = { name: 'job', memoryMiB: 64, cpuUnits: 32, runsForSeconds: 3_600, stopTimeoutSeconds: 30 };
 
 /** A queue behind a rule for every event that an experiment looks at, and behind one with a rate. */
 function queueOfEvents(region: Region, account: string): string {

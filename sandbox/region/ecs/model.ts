@@ -8,14 +8,7 @@ import { Agents } from './agents.ts';
 import { Announcements } from './announcements.ts';
 import { roomiest } from './room.ts';
 import { type Readings, type ServiceChange, ServiceScheduler } from './service-scheduler.ts';
-import {
-  behaviourOf,
-  type InstanceSpec,
-  type KilledTask,
-  type ServiceSpec,
-  type StandaloneTaskSpec,
-  type TaskDefinitionSpec,
-} from './specs.ts';
+import { behaviourOf, type InstanceSpec, type KilledTask, type ServiceSpec, type StandaloneTaskSpec } from './specs.ts';
 import { type ContainerInstance, EcsState, type Service, type Task } from './state.ts';
 import { TaskLifecycle } from './task-lifecycle.ts';
 import type { CapacityProvider, ClusterView, InstanceView, TaskDefinition, TaskView } from './views.ts';
@@ -107,11 +100,6 @@ export class EcsModel {
   /** Stops the tasks of a service; it is INACTIVE when they have stopped. */
   deleteService(cluster: string, name: string): void {
     this.#scheduler.end(this.#state.service(cluster, name));
-  }
-
-  /** A family for RunTask; services and jobs register their own. */
-  registerTaskDefinition(spec: TaskDefinitionSpec): void {
-    this.#state.define(spec);
   }
 
   /** @throws Error if there is no room for it. */

@@ -39,18 +39,14 @@ export interface ServiceSpec extends Size {
   readonly protectedFromScaleIn?: boolean;
 }
 
-/** What RunTask may be given the name of. */
-export interface TaskDefinitionSpec extends Size {
-  readonly name: string;
-  readonly runsForSeconds: number;
-  readonly stopTimeoutSeconds: number;
-}
-
 /** A task of no service, which ends by itself. */
-export interface StandaloneTaskSpec extends TaskDefinitionSpec {
+export interface StandaloneTaskSpec extends Size {
   readonly cluster: string;
+  readonly name: string;
   /** Where to run it; without it, where most memory is free. */
   readonly ec2InstanceId?: string;
+  readonly runsForSeconds: number;
+  readonly stopTimeoutSeconds: number;
   readonly startedBy?: string;
 }
 
@@ -67,7 +63,7 @@ export interface Behaviour {
 }
 
 /** What the containers do that a spec describes. */
-export function behaviourOf(spec: ServiceSpec | TaskDefinitionSpec): Behaviour {
+export function behaviourOf(spec: ServiceSpec | StandaloneTaskSpec): Behaviour {
   const { stopTimeoutSeconds } = spec;
   if (!('startSeconds' in spec)) {
     const { runsForSeconds } = spec;

@@ -1,7 +1,7 @@
 import { LoadBalancer } from '../load-balancer.ts';
 import type { Place } from '../place.ts';
 import type { VirtualTime } from '../virtual-time.ts';
-import { type Behaviour, behaviourOf, type ServiceSpec, type TaskDefinitionSpec } from './specs.ts';
+import { type Behaviour, behaviourOf, type ServiceSpec, type StandaloneTaskSpec } from './specs.ts';
 import type {
   CapacityProvider,
   ClusterView,
@@ -190,7 +190,7 @@ export class EcsState {
   }
 
   /** A new revision of the family, unless the last one is the same. */
-  define(spec: ServiceSpec | TaskDefinitionSpec): TaskDefinition {
+  define(spec: ServiceSpec | StandaloneTaskSpec): TaskDefinition {
     const { name, memoryMiB, cpuUnits, stopTimeoutSeconds } = spec;
     const revisions = this.revisionsOf(name);
     const last = revisions.at(-1);
