@@ -7,7 +7,6 @@ import {
   ListTasksCommand,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
-import { TopicModel } from '../region/sns.ts';
 import type { Clock } from '../region/virtual-time.ts';
 import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
@@ -31,14 +30,15 @@ export const cdk: Install = async (region) => {
     timeoutSeconds: Math.min(DRAIN_SECONDS + 10, 900),
     load: (clock) => drainHook(clock, region.transport),
   });
-  const topic = new TopicModel(region, 'DrainHookTopic', lambda);
+  const topic = region.createTopic('DrainHookTopic');
+  topic.subscribe({ protocol: 'lambda', lambda });
   const hook = {
     name: 'DrainHook',
     group: GROUP,
     heartbeatTimeoutSeconds: DRAIN_SECONDS,
     defaultResult: 'CONTINUE',
   } as const;
-  putNotifyingHook(region, hook, (notification) => topic.publish(JSON.stringify(notification)));
+  putNotifyingHook(region, hook, (notification) => topic.publish({ message: JSON.stringify(notification) }));
   return { lambda, instanceOf: (event) => messageIn(event).EC2InstanceId };
 };
 

@@ -6,7 +6,6 @@ import {
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
 import type { Context } from 'aws-lambda';
-import { TopicModel } from '../region/sns.ts';
 import type { Clock } from '../region/virtual-time.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
@@ -28,12 +27,13 @@ export const seed: Install = async (region) => {
     name: 'lifecycleHooks',
     timeoutSeconds: 300,
     load: (clock) => {
-      const publish = (message: string) => region.call('sns', 'Publish', () => topic.publish(message));
+      const publish = (message: string) => region.call('sns', 'Publish', () => void topic.publish({ message }));
       return bookHandler(clock, region.transport, publish);
     },
   });
-  const topic = new TopicModel(region, 'lifecycle-hook', lambda);
-  putNotifyingHook(region, hook, (notification) => topic.publish(JSON.stringify(notification)));
+  const topic = region.createTopic('lifecycle-hook');
+  topic.subscribe({ protocol: 'lambda', lambda });
+  putNotifyingHook(region, hook, (notification) => topic.publish({ message: JSON.stringify(notification) }));
   return { lambda, instanceOf: (event) => messagesIn(event)[0]?.EC2InstanceId };
 };
 

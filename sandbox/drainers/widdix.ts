@@ -10,7 +10,7 @@ import {
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
 import type { Region } from '../region/region.ts';
-import { QueueModel } from '../region/sqs.ts';
+import type { QueueModel } from '../region/sqs.ts';
 import type { Clock } from '../region/virtual-time.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
@@ -39,7 +39,7 @@ interface Wait {
  * Source: widdix/aws-cf-templates, `ecs/cluster.yaml` (`DrainInstanceLambda` and what is around it).
  */
 export const widdix: Install = async (region) => {
-  const queue = new QueueModel(region, { name: 'lifecycle-hook', visibilityTimeoutSeconds: 60, maxReceiveCount: 5 });
+  const queue = region.createQueue({ name: 'lifecycle-hook', visibilityTimeoutSeconds: 60, maxReceiveCount: 5 });
   const lambda = region.deploy({
     name: 'DrainInstanceLambda',
     timeoutSeconds: 30,
@@ -77,7 +77,7 @@ function drainInstance(clock: Clock, { transport, call }: Region, queue: QueueMo
       autoScaling.send(new CompleteLifecycleActionCommand({ ...action, LifecycleActionResult: 'CONTINUE' }));
     const lookLater = (ContainerInstanceArn: string, TerminateTime: string) => {
       const wait: Wait = { Service: 'DrainInstance', ContainerInstanceArn, ...action, TerminateTime };
-      return call('sqs', 'SendMessage', () => queue.send(JSON.stringify(wait), REQUEUE_SECONDS));
+      return call('sqs', 'SendMessage', () => void queue.send(JSON.stringify(wait), REQUEUE_SECONDS));
     };
 
     if (message.Service === 'AWS Auto Scaling') {

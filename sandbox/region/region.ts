@@ -2,6 +2,7 @@ import { AutoScalingModel, type GroupSpec } from './auto-scaling.ts';
 import { autoScalingService } from './auto-scaling-api.ts';
 import { AwsError } from './aws-error.ts';
 import { type Datapoint, datapointsIn } from './cloudwatch.ts';
+import { ec2Service } from './ec2.ts';
 import { ecsService } from './ecs/api.ts';
 import { EcsModel } from './ecs/model.ts';
 import type { KilledTask } from './ecs/specs.ts';
@@ -17,8 +18,11 @@ import type { Place } from './place.ts';
 import { Random } from './random.ts';
 import { SchedulerModel } from './scheduler.ts';
 import type { Service } from './service.ts';
+import { TopicModel } from './sns.ts';
+import { snsService } from './sns-api.ts';
 import { QueueModel, type QueueSpec } from './sqs.ts';
 import { sqsService } from './sqs-api.ts';
+import { stsService } from './sts.ts';
 import { Throttling } from './throttling.ts';
 import { currentStrand, type Strand, VirtualTime } from './virtual-time.ts';
 import type { ServiceName } from './wire/models.ts';
@@ -49,6 +53,7 @@ export interface RegionOptions {
 /** A small AWS Region in this process. */
 export interface Region {
   readonly time: VirtualTime;
+  readonly place: Place;
   readonly random: Random;
   readonly ecs: EcsModel;
   readonly autoScaling: AutoScalingModel;
@@ -57,6 +62,8 @@ export interface Region {
   readonly roles: Roles;
   /** A queue that the wire knows by its name. */
   createQueue(spec: QueueSpec): QueueModel;
+  /** A topic that the wire knows by its ARN. */
+  createTopic(name: string): TopicModel;
   /** How SDK clients in this process reach it. */
   readonly transport: Transport;
   readonly calls: readonly Call[];
@@ -125,6 +132,7 @@ export function createRegion(options: RegionOptions): Region {
   const metrics: Datapoint[] = [];
   const measure = (datapoint: Datapoint) => void metrics.push(datapoint);
   const terminated = new Set<string>();
+  const terminatedAtMs = new Map<string, number>();
   const functions: LambdaModel[] = [];
   const throttling = new Throttling();
   const chance = random.fork('faults');
@@ -145,6 +153,7 @@ export function createRegion(options: RegionOptions): Region {
     },
     terminate: (ec2InstanceId) => {
       terminated.add(ec2InstanceId);
+      terminatedAtMs.set(ec2InstanceId, time.nowMs());
       killedTasks.push(...ecs.terminateInstance(ec2InstanceId));
     },
     stopped: (ec2InstanceId) => killedTasks.push(...ecs.stopHost(ec2InstanceId)),
@@ -155,13 +164,17 @@ export function createRegion(options: RegionOptions): Region {
   });
 
   const queues = new Map<string, QueueModel>();
+  const topics = new Map<string, TopicModel>();
   const services = byName([
     ecsService(ecs, faults),
     eventBridge.service,
     autoScalingService(autoScaling),
     scheduler.service,
     lambdaService(functions, place),
-    sqsService(queues, place),
+    sqsService({ place, queues, time }),
+    snsService({ place, topics, queues, functions }),
+    ec2Service({ place, autoScaling, terminatedAtMs, nowMs: () => time.nowMs() }),
+    stsService(place),
     elasticLoadBalancingService(ecs),
     iamService(roles),
   ]);
@@ -212,6 +225,7 @@ export function createRegion(options: RegionOptions): Region {
 
   return {
     time,
+    place,
     random,
     ecs,
     autoScaling,
@@ -222,6 +236,11 @@ export function createRegion(options: RegionOptions): Region {
       const queue = new QueueModel({ time, random, tell, count }, spec);
       queues.set(spec.name, queue);
       return queue;
+    },
+    createTopic: (name) => {
+      const topic = new TopicModel({ time, tell, place }, name);
+      topics.set(name, topic);
+      return topic;
     },
     transport,
     calls,

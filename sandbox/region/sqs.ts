@@ -11,14 +11,25 @@ export interface QueueSpec {
   readonly visibilityTimeoutSeconds: number;
   /** A message received so often goes to the dead-letter queue instead of being received again. */
   readonly maxReceiveCount: number;
+  /** Where such messages go; if it is left out they are kept apart, where no call finds them. */
+  readonly deadLetterQueue?: QueueModel;
 }
+
+/** An attribute of a message, as SQS writes it; binary data is text in base 64. */
+export interface Attribute {
+  readonly DataType: string;
+  readonly StringValue?: string;
+  readonly BinaryValue?: string;
+}
+export type Attributes = Readonly<Record<string, Attribute>>;
 
 /** A message as whoever receives it has it. */
 export interface ReceivedMessage {
   readonly id: string;
   readonly body: string;
-  readonly attributes: Readonly<Record<string, string>>;
+  readonly attributes: Attributes;
   readonly sentAtMs: number;
+  readonly firstReceivedAtMs: number;
   readonly receives: number;
   /** By which it can be deleted, until it is received again. */
   readonly receiptHandle: string;
@@ -33,11 +44,26 @@ export interface QueueOptions {
   readonly count: (service: 'sqs', operation: string) => void;
 }
 
+/** A long poll of the API. */
+export interface LongPoll {
+  readonly most: number;
+  readonly waitSeconds: number;
+  /** The queue's own unless set. */
+  readonly visibilityTimeoutSeconds?: number | undefined;
+}
+
+/** A poll that waits for a message. */
+interface Poll {
+  readonly visibilityTimeoutSeconds: number;
+  answer(message: Message | undefined): void;
+}
+
 interface Message {
   readonly id: string;
   readonly body: string;
-  readonly attributes: Readonly<Record<string, string>>;
+  readonly attributes: Attributes;
   readonly sentAtMs: number;
+  firstReceivedAtMs: number;
   /** Its place in a chain of requests, for Lambda's recursion detection. */
   readonly round: number;
   receives: number;
@@ -52,6 +78,7 @@ const POLLERS = 5;
 const LONG_POLL_SECONDS = 20;
 /** From a message that can be seen to the poller that has it. */
 const RECEIVE_SECONDS = { min: 0.01, max: 0.05 };
+const PURGE_INTERVAL_MS = 60_000;
 /** A poller whose invocation is throttled tries again, ever more seldom; AWS does not say how seldom. */
 const THROTTLE_RETRY_SECONDS = { first: 0.1, longest: 5 };
 
@@ -62,10 +89,15 @@ export class QueueModel {
   readonly #random: QueueOptions['random'];
   readonly #visible: Message[] = [];
   /** Long polls that wait for a message, the oldest first. */
-  readonly #polls = new Set<(message: Message | undefined) => void>();
+  readonly #polls = new Set<Poll>();
+  /** What was sent to be seen later. */
+  readonly #delayed = new Set<Message>();
   /** What somebody has received and not deleted, by receipt handle. */
   readonly #inFlight = new Map<string, Message>();
+  readonly #mappings: LambdaModel[] = [];
+  readonly createdAtMs: number;
   #messages = 0;
+  #purgedAtMs: number | undefined;
   /** The bodies of the messages that were received too often. */
   readonly deadLetters: string[] = [];
 
@@ -73,27 +105,44 @@ export class QueueModel {
     this.#options = options;
     this.#spec = spec;
     this.#random = options.random.fork(spec.name);
+    this.createdAtMs = options.time.nowMs();
   }
 
-  /** Takes a message, to be seen after a delay. */
-  send(body: string, delaySeconds = 0, attributes: Readonly<Record<string, string>> = {}): void {
+  get name(): string {
+    return this.#spec.name;
+  }
+
+  get spec(): QueueSpec {
+    return this.#spec;
+  }
+
+  /** The functions that its messages are brought to. */
+  get mappings(): readonly LambdaModel[] {
+    return this.#mappings;
+  }
+
+  /** Takes a message, to be seen after a delay; returns its id. An attribute that is given as text is a `String`. */
+  send(body: string, delaySeconds = 0, attributes: Readonly<Record<string, string | Attribute>> = {}): string {
     const { time } = this.#options;
     const message: Message = {
       id: `${this.#spec.name}-${++this.#messages}`,
       body,
-      attributes,
+      attributes: Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, attributeOf(value)])),
       sentAtMs: time.nowMs(),
+      firstReceivedAtMs: 0,
       round: nextRound(),
       receives: 0,
       deleted: false,
       seenAgain: undefined,
     };
+    this.#delayed.add(message);
     time.after(delaySeconds, () => this.#show(message));
+    return message.id;
   }
 
-  /** How many messages can be received, and how many somebody has. */
-  get counts(): { readonly visible: number; readonly inFlight: number } {
-    return { visible: this.#visible.length, inFlight: this.#inFlight.size };
+  /** How many messages can be received, how many somebody has, and how many are to be seen later. */
+  get counts(): { readonly visible: number; readonly inFlight: number; readonly delayed: number } {
+    return { visible: this.#visible.length, inFlight: this.#inFlight.size, delayed: this.#delayed.size };
   }
 
   /** Hands out what can be seen, at once; the queue's own visibility timeout unless told otherwise. */
@@ -101,8 +150,39 @@ export class QueueModel {
     const messages = this.#visible.splice(0, most);
     return messages.map((message) => {
       this.#hide(message, visibilityTimeoutSeconds);
-      return { ...message, receiptHandle: handleOf(message) };
+      return received(message);
     });
+  }
+
+  /** Hands out what can be seen; if that is nothing, the first message that comes within the time. */
+  poll(
+    { most, waitSeconds, visibilityTimeoutSeconds = this.#spec.visibilityTimeoutSeconds }: LongPoll,
+    answer: (messages: ReceivedMessage[]) => void,
+  ): void {
+    const messages = this.receive(most, visibilityTimeoutSeconds);
+    if (messages.length > 0) answer(messages);
+    else {
+      const handOut = (message: Message | undefined) => answer(message ? [received(message)] : []);
+      this.#wait({ visibilityTimeoutSeconds, answer: handOut }, waitSeconds);
+    }
+  }
+
+  /** Deletes all messages; false if that has been done within a minute (SQS API reference). */
+  purge(): boolean {
+    const nowMs = this.#options.time.nowMs();
+    if (this.#purgedAtMs !== undefined && nowMs - this.#purgedAtMs < PURGE_INTERVAL_MS) return false;
+    this.#purgedAtMs = nowMs;
+    for (const message of [...this.#visible, ...this.#delayed, ...this.#inFlight.values()]) message.deleted = true;
+    this.#visible.length = 0;
+    this.#delayed.clear();
+    this.#inFlight.clear();
+    return true;
+  }
+
+  /** Whether it has ever given out this receipt handle. */
+  hasGiven(receiptHandle: string): boolean {
+    const [, number, receives] = new RegExp(`^${this.#spec.name}-([0-9]+)/([0-9]+)$`).exec(receiptHandle) ?? [];
+    return number !== undefined && Number(number) <= this.#messages && Number(receives) >= 1;
   }
 
   /** Deletes a message; that its handle is an old one is no error, and nothing happens. */
@@ -126,6 +206,7 @@ export class QueueModel {
    * function of little concurrency would only be throttled more.
    */
   mapTo(lambda: LambdaModel): void {
+    this.#mappings.push(lambda);
     for (let poller = 0; poller < POLLERS; poller++) this.#poll(lambda);
   }
 
@@ -139,19 +220,25 @@ export class QueueModel {
   }
 
   #receive(answer: (message: Message | undefined) => void): void {
+    const { visibilityTimeoutSeconds } = this.#spec;
     const message = this.#visible.shift();
     if (message) {
-      this.#hand(message, answer);
+      this.#hand(message, { visibilityTimeoutSeconds, answer });
       return;
     }
-    this.#polls.add(answer);
-    this.#options.time.after(LONG_POLL_SECONDS, () => {
-      if (this.#polls.delete(answer)) answer(undefined);
+    this.#wait({ visibilityTimeoutSeconds, answer }, LONG_POLL_SECONDS);
+  }
+
+  #wait(poll: Poll, seconds: number): void {
+    this.#polls.add(poll);
+    this.#options.time.after(seconds, () => {
+      if (this.#polls.delete(poll)) poll.answer(undefined);
     });
   }
 
   #hide(message: Message, seconds: number): void {
     message.receives += 1;
+    if (message.receives === 1) message.firstReceivedAtMs = this.#options.time.nowMs();
     this.#inFlight.set(handleOf(message), message);
     message.seenAgain = this.#options.time.after(seconds, () => this.#show(message));
   }
@@ -163,9 +250,12 @@ export class QueueModel {
 
   #show(message: Message): void {
     this.#inFlight.delete(handleOf(message));
+    this.#delayed.delete(message);
     if (message.deleted) return;
     if (message.receives >= this.#spec.maxReceiveCount) {
       this.deadLetters.push(message.body);
+      // No function has sent it there: it is the same link of the chain.
+      inRound(message.round - 1, () => this.#spec.deadLetterQueue?.send(message.body, 0, message.attributes));
       return;
     }
     const [waiting] = this.#polls;
@@ -177,10 +267,10 @@ export class QueueModel {
     this.#hand(message, waiting);
   }
 
-  #hand(message: Message, answer: (message: Message) => void): void {
+  #hand(message: Message, poll: Poll): void {
     const { time } = this.#options;
-    this.#hide(message, this.#spec.visibilityTimeoutSeconds);
-    time.after(this.#random.between(RECEIVE_SECONDS.min, RECEIVE_SECONDS.max), () => answer(message));
+    this.#hide(message, poll.visibilityTimeoutSeconds);
+    time.after(this.#random.between(RECEIVE_SECONDS.min, RECEIVE_SECONDS.max), () => poll.answer(message));
   }
 
   /** Invokes the function with a message; one that is not deleted in the end is seen again in its time. */
@@ -223,6 +313,14 @@ export class QueueModel {
     };
     attempt(THROTTLE_RETRY_SECONDS.first);
   }
+}
+
+function received(message: Message): ReceivedMessage {
+  return { ...message, receiptHandle: handleOf(message) };
+}
+
+function attributeOf(value: string | Attribute): Attribute {
+  return typeof value === 'string' ? { DataType: 'String', StringValue: value } : value;
 }
 
 /** A new one each time that the message is received. */

@@ -104,6 +104,11 @@ export class VirtualTime {
     scheduled.background = true;
   }
 
+  /** Something has happened that code waits for with a promise: it gets its turn before the next event. */
+  stir(): void {
+    this.#stirred = true;
+  }
+
   noteRunning(change: 1 | -1): void {
     this.#running += change;
     this.#stirred = true;
@@ -145,6 +150,23 @@ export class Strand {
     return new Promise((resolve) => {
       this.timer(instantMs, resolve);
     });
+  }
+
+  /**
+   * Waits without working for what an event of the Region resolves; whoever resolves it calls `stir` of the time. Never comes
+   * back if the strand is ended meanwhile.
+   */
+  async waitFor<T>(promise: Promise<T>): Promise<T> {
+    this.#waitMore();
+    const settled = await promise.then(
+      (value) => () => value,
+      (error) => () => {
+        throw error;
+      },
+    );
+    if (this.#ended) await new Promise(() => {});
+    this.#waitLess();
+    return settled();
   }
 
   /** Calls back at an instant, in this strand, which waits for it unless told that it need not. */

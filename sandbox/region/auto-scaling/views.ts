@@ -13,6 +13,8 @@ export interface GroupSpec extends GroupSettings {
   readonly launchSeconds: number;
   readonly warmPool?: WarmPoolSpec;
   readonly tags?: Readonly<Record<string, string>>;
+  /** Its instances are Spot instances. */
+  readonly spot?: boolean;
   /** The agent's data is on a volume of its own: after a root volume replacement the agent keeps its registration. */
   readonly agentDataSurvives?: boolean;
 }

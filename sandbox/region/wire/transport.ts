@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { buildQueryString } from '@smithy/core/protocols';
 import { type HttpRequest, HttpResponse } from '@smithy/core/transport';
-import { currentStrand } from '../virtual-time.ts';
+import { currentStrand, type Strand } from '../virtual-time.ts';
 import type { WireAnswer, WireRequest } from './message.ts';
 
 /** What an SDK client takes as its `requestHandler`. */
@@ -37,7 +37,7 @@ export function transportTo(far: Far) {
       body: bodyOf(request.body),
     });
     // To await what is there already would put this call behind others.
-    const { status, headers, body } = answered instanceof Promise ? await answered : answered;
+    const { status, headers, body } = answered instanceof Promise ? await waitedFor(answered, strand) : answered;
     far.mayCrash();
     if (strand?.ended) await new Promise(() => {}); // What AWS did is done; nobody is left to hear of it.
     return {
@@ -59,6 +59,11 @@ export function transportTo(far: Far) {
       return Promise.race([carry(request), aborted]).finally(() => abortSignal.removeEventListener('abort', abort));
     },
   };
+}
+
+/** Time passes while an answer is waited for, such as that of a long poll. */
+function waitedFor(answer: Promise<WireAnswer>, strand: Strand | undefined): Promise<WireAnswer> {
+  return strand ? strand.waitFor(answer) : answer;
 }
 
 /** The SDK writes a body as text or as bytes. */

@@ -2,8 +2,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { playGlobals } from '../../../sandbox/region/globals.ts';
 import type { Handler } from '../../../sandbox/region/lambda.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
-import { TopicModel } from '../../../sandbox/region/sns.ts';
-import { QueueModel } from '../../../sandbox/region/sqs.ts';
 import { currentStrand, type Strand } from '../../../sandbox/region/virtual-time.ts';
 import { START_MS } from '../../fakes.ts';
 
@@ -25,7 +23,7 @@ const sleep = (seconds: number) => (currentStrand.getStore() as Strand).waitUnti
 const bodyIn = (event: unknown) => (event as { Records: [{ body: string }] }).Records[0].body;
 
 function queueTo(handler: Handler, reservedConcurrency = 1) {
-  const queue = new QueueModel(region, { name: 'work', visibilityTimeoutSeconds: 60, maxReceiveCount: 3 });
+  const queue = region.createQueue({ name: 'work', visibilityTimeoutSeconds: 60, maxReceiveCount: 3 });
   const lambda = region.deploy({ name: 'worker', timeoutSeconds: 30, reservedConcurrency, load: () => handler });
   queue.mapTo(lambda);
   return { queue, lambda };
@@ -100,10 +98,11 @@ describe('an SNS topic with a function', () => {
     const lambda = region.deploy({
       name: 'worker',
       timeoutSeconds: 30,
-      load: () => () => region.call('sns', 'Publish', () => topic.publish('again')),
+      load: () => () => region.call('sns', 'Publish', () => topic.publish({ message: 'again' })),
     });
-    const topic = new TopicModel(region, 'work', lambda);
-    topic.publish('first');
+    const topic = region.createTopic('work');
+    topic.subscribe({ protocol: 'lambda', lambda });
+    topic.publish({ message: 'first' });
     await pass(600);
     expect(lambda.invocations).toHaveLength(16);
     expect(counted().get('Publish')).toHaveLength(16);

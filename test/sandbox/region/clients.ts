@@ -1,0 +1,41 @@
+import { onTestFinished } from 'vitest';
+import { playGlobals } from '../../../sandbox/region/globals.ts';
+import { createRegion, type Region, type RegionOptions } from '../../../sandbox/region/region.ts';
+import { START_MS } from '../../fakes.ts';
+
+/** A Region for one test, whose time and chance the code of its functions has. */
+export function regionOfTest(options: Partial<RegionOptions> = {}): Region {
+  const region = createRegion({ startMs: START_MS, seed: 1, ...options });
+  onTestFinished(playGlobals(region.time, region.random.fork('globals')));
+  return region;
+}
+
+/** What makes a client of the SDK call this Region, and take its first answer. */
+export function clientOf({ transport }: Region) {
+  const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
+  return { requestHandler: transport, region: 'eu-west-1', credentials, maxAttempts: 1 };
+}
+
+/** Lets so many seconds pass. */
+export async function pass({ time }: Region, seconds: number): Promise<void> {
+  const untilMs = time.nowMs() + seconds * 1000;
+  time.after(seconds, () => {});
+  await time.runUntil(() => time.nowMs() >= untilMs);
+}
+
+/** Runs code in virtual time, where its calls take their time; returns what it returns, or throws what it throws. */
+export async function inRegion<T>({ time }: Region, task: () => Promise<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  let over = false;
+  time.start(async () => {
+    await task().then(resolve, reject);
+    over = true;
+  });
+  await time.runUntil(() => over);
+  return promise;
+}
+
+/** Seconds since the Region began. */
+export function seconds({ time }: Region): number {
+  return (time.nowMs() - START_MS) / 1000;
+}
