@@ -1,4 +1,5 @@
 import { AutoScalingClient, CompleteLifecycleActionCommand } from '@aws-sdk/client-auto-scaling';
+import { DescribeInstanceAttributeCommand, DescribeInstancesCommand, EC2Client } from '@aws-sdk/client-ec2';
 import {
   type ContainerInstance,
   DescribeContainerInstancesCommand,
@@ -9,9 +10,9 @@ import {
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
 import { ConfiguredRetryStrategy } from '@smithy/core/retry';
-import type { Region } from '../region/region.ts';
 import type { Clock } from '../region/virtual-time.ts';
-import { CLUSTER, GROUP } from '../scenarios.ts';
+import type { Transport } from '../region/wire/transport.ts';
+import { GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 
 /** The detail of the event, field for field. */
@@ -36,7 +37,7 @@ export const getsocial: Install = async (region) => {
     name: 'ecs-drain-prod-main',
     timeoutSeconds: 900,
     memoryMb: 128,
-    load: (clock) => handleRequest(clock, region),
+    load: (clock) => handleRequest(clock, region.transport),
   });
   region.autoScaling.putLifecycleHook({
     name: 'ASGTerminateHook',
@@ -56,12 +57,13 @@ function detailIn(event: unknown): Detail {
   return (event as { detail: Detail }).detail;
 }
 
-function handleRequest(clock: Clock, { transport, call, terminated }: Region) {
+function handleRequest(clock: Clock, requestHandler: Transport) {
   // The Go SDK's own default: three retries, after at least 0.5, 1 and 2 s and less than twice that when throttled.
   const waitMs = (retry: number) => (500 + Math.random() * 500) * 2 ** (retry - 1);
-  const configuration = { retryStrategy: new ConfiguredRetryStrategy(4, waitMs), requestHandler: transport };
+  const configuration = { retryStrategy: new ConfiguredRetryStrategy(4, waitMs), requestHandler };
   const ecs = new ECSClient(configuration);
   const autoScaling = new AutoScalingClient(configuration);
+  const ec2 = new EC2Client(configuration);
 
   return async (event: unknown): Promise<void> => {
     const { LifecycleActionToken, AutoScalingGroupName, LifecycleHookName, EC2InstanceId } = detailIn(event);
@@ -80,11 +82,12 @@ function handleRequest(clock: Clock, { transport, call, terminated }: Region) {
   };
 
   /** By the instance's user data; undefined if EC2 has terminated it. */
-  async function clusterOf(instanceId: string): Promise<string | undefined> {
-    if (await call('ec2', 'DescribeInstances', () => terminated.has(instanceId))) return undefined;
-    const userData = () => `#!/bin/bash\necho ECS_CLUSTER=${CLUSTER} >> /etc/ecs/ecs.config`;
-    const [, cluster] = /ECS_CLUSTER=([\w-]*)/.exec(await call('ec2', 'DescribeInstanceAttribute', userData)) ?? [];
-    return cluster;
+  async function clusterOf(InstanceId: string): Promise<string | undefined> {
+    const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [InstanceId] }));
+    if (Reservations?.[0]?.Instances?.[0]?.State?.Name === 'terminated') return undefined;
+    const { UserData } = await ec2.send(new DescribeInstanceAttributeCommand({ InstanceId, Attribute: 'userData' }));
+    const userData = Buffer.from(UserData?.Value ?? '', 'base64').toString();
+    return /ECS_CLUSTER=([\w-]*)/.exec(userData)?.[1];
   }
 
   async function drain(cluster: string, ec2InstanceId: string): Promise<void> {

@@ -5,6 +5,7 @@ import {
   ListContainerInstancesCommand,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import type { Context } from 'aws-lambda';
 import type { Clock } from '../region/virtual-time.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
@@ -23,15 +24,12 @@ export const seed: Install = async (region) => {
     heartbeatTimeoutSeconds: 900,
     defaultResult: 'CONTINUE',
   } as const;
+  const topic = region.createTopic('lifecycle-hook');
   const lambda = region.deploy({
     name: 'lifecycleHooks',
     timeoutSeconds: 300,
-    load: (clock) => {
-      const publish = (message: string) => region.call('sns', 'Publish', () => void topic.publish({ message }));
-      return bookHandler(clock, region.transport, publish);
-    },
+    load: (clock) => bookHandler(clock, region.transport, topic.arn),
   });
-  const topic = region.createTopic('lifecycle-hook');
   topic.subscribe({ protocol: 'lambda', lambda });
   putNotifyingHook(region, hook, (notification) => topic.publish({ message: JSON.stringify(notification) }));
   return { lambda, instanceOf: (event) => messagesIn(event)[0]?.EC2InstanceId };
@@ -45,12 +43,13 @@ function messagesIn(event: unknown): Notification[] {
 function bookHandler(
   clock: Clock,
   requestHandler: NonNullable<ConstructorParameters<typeof ECSClient>[0]>['requestHandler'],
-  publish: (message: string) => Promise<void>,
+  TopicArn: string,
 ) {
   // boto3's own default: five attempts in all.
   const configuration = { maxAttempts: 5, requestHandler: requestHandler ?? {} };
   const ecs = new ECSClient(configuration);
   const autoScaling = new AutoScalingClient(configuration);
+  const sns = new SNSClient(configuration);
 
   return async (event: unknown, context: Context): Promise<void> => {
     for (const message of messagesIn(event)) {
@@ -86,7 +85,7 @@ function bookHandler(
           await clock.sleepUntil(clock.nowMs() + 5_000);
         }
         if (count === 0) await complete('CONTINUE');
-        else await publish(JSON.stringify(message));
+        else await sns.send(new PublishCommand({ TopicArn, Message: JSON.stringify(message) }));
       } catch {
         await complete('ABANDON');
       }

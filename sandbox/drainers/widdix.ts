@@ -9,9 +9,9 @@ import {
   ListTasksCommand,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
-import type { Region } from '../region/region.ts';
-import type { QueueModel } from '../region/sqs.ts';
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { Clock } from '../region/virtual-time.ts';
+import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';
@@ -45,7 +45,7 @@ export const widdix: Install = async (region) => {
     timeoutSeconds: 30,
     memoryMb: 128,
     reservedConcurrency: 1,
-    load: (clock) => drainInstance(clock, region, queue),
+    load: (clock) => drainInstance(clock, region.transport, queue.url),
   });
   queue.mapTo(lambda);
   const hook = { name: 'terminating', group: GROUP, heartbeatTimeoutSeconds: 600, defaultResult: 'CONTINUE' } as const;
@@ -62,11 +62,12 @@ function messageIn(event: unknown): Notification | Wait {
   return JSON.parse(Records[0].body);
 }
 
-function drainInstance(clock: Clock, { transport, call }: Region, queue: QueueModel) {
+function drainInstance(clock: Clock, requestHandler: Transport, QueueUrl: string) {
   // The default of the JavaScript SDK: three attempts in all.
-  const configuration = { requestHandler: transport };
+  const configuration = { requestHandler };
   const ecs = new ECSClient(configuration);
   const autoScaling = new AutoScalingClient(configuration);
+  const sqs = new SQSClient(configuration);
   const cluster = CLUSTER;
 
   return async (event: unknown): Promise<void> => {
@@ -77,7 +78,8 @@ function drainInstance(clock: Clock, { transport, call }: Region, queue: QueueMo
       autoScaling.send(new CompleteLifecycleActionCommand({ ...action, LifecycleActionResult: 'CONTINUE' }));
     const lookLater = (ContainerInstanceArn: string, TerminateTime: string) => {
       const wait: Wait = { Service: 'DrainInstance', ContainerInstanceArn, ...action, TerminateTime };
-      return call('sqs', 'SendMessage', () => void queue.send(JSON.stringify(wait), REQUEUE_SECONDS));
+      const MessageBody = JSON.stringify(wait);
+      return sqs.send(new SendMessageCommand({ QueueUrl, MessageBody, DelaySeconds: REQUEUE_SECONDS }));
     };
 
     if (message.Service === 'AWS Auto Scaling') {

@@ -29,9 +29,6 @@ import type { ServiceName } from './wire/models.ts';
 import { type Transport, transportTo } from './wire/transport.ts';
 import { answerTo, called, type WireAnswer, type WireCall, type WireRequest } from './wire/wire.ts';
 
-/** Services that functions here have no client for: their calls are counted and take their time, and are never refused. */
-export type WirelessService = Extract<ServiceName, 'ec2' | 'sns' | 'sqs'>;
-
 /** A call that a client made, and what it was refused with if it was. */
 export interface Call {
   readonly service: ServiceName;
@@ -67,10 +64,6 @@ export interface Region {
   /** How SDK clients in this process reach it. */
   readonly transport: Transport;
   readonly calls: readonly Call[];
-  /** A function's call of a service that is not on the wire. */
-  call<T>(service: WirelessService, operation: string, answer: () => T): Promise<T>;
-  /** Counts a call of one that AWS makes by itself, on behalf of no invocation. */
-  count(service: WirelessService, operation: string): void;
   readonly killedTasks: readonly KilledTask[];
   /** The EC2 instances that are no more. */
   readonly terminated: ReadonlySet<string>;
@@ -221,7 +214,8 @@ export function createRegion(options: RegionOptions): Region {
   };
   const transport = transportTo({ answer, nowMs: () => time.nowMs(), latencySeconds, mayCrash });
 
-  const count = (service: WirelessService, operation: string) => currentStrand.exit(() => note({ service, operation }));
+  /** A call that AWS makes by itself, on behalf of no invocation. */
+  const count = (service: ServiceName, operation: string) => currentStrand.exit(() => note({ service, operation }));
 
   return {
     time,
@@ -233,7 +227,7 @@ export function createRegion(options: RegionOptions): Region {
     scheduler,
     roles,
     createQueue: (spec) => {
-      const queue = new QueueModel({ time, random, tell, count }, spec);
+      const queue = new QueueModel({ time, place, random, tell, count }, spec);
       queues.set(spec.name, queue);
       return queue;
     },
@@ -244,17 +238,6 @@ export function createRegion(options: RegionOptions): Region {
     },
     transport,
     calls,
-    call: async (service, operation, answer) => {
-      const strand = currentStrand.getStore();
-      mayCrash();
-      await strand?.waitUntil(time.nowMs() + latencySeconds() * 1000);
-      note({ service, operation });
-      const answered = answer();
-      mayCrash();
-      if (strand?.ended) await new Promise(() => {});
-      return answered;
-    },
-    count,
     killedTasks,
     terminated,
     tell,

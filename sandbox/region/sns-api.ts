@@ -94,7 +94,7 @@ function operationsOf(options: SnsOptions): Service['operations'] {
 function endpointOf(subscriber: Subscriber, { region, account }: Place): string {
   return subscriber.protocol === 'lambda'
     ? `arn:aws:lambda:${region}:${account}:function:${subscriber.lambda.name}`
-    : `arn:aws:sqs:${region}:${account}:${subscriber.queue.name}`;
+    : subscriber.queue.arn;
 }
 
 function subscriberIn({ Protocol, Endpoint, Attributes = {} }: SubscribeInput, options: SnsOptions): Subscriber {

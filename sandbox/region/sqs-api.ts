@@ -65,9 +65,8 @@ function named(queues: SqsOptions['queues'], name: string | undefined): QueueMod
 }
 
 function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['operations'] {
-  const { account, region } = place;
+  const { account } = place;
   const urlOf = (name: string, { endpoint }: AskedOf) => `${endpoint}/${account}/${name}`;
-  const arnOf = ({ name }: QueueModel) => `arn:aws:sqs:${region}:${account}:${name}`;
 
   return {
     ListQueues: (input: ListQueuesRequest, askedOf: AskedOf): ListQueuesResult => {
@@ -97,11 +96,11 @@ function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['
         LastModifiedTimestamp: created,
         DelaySeconds: '0',
         MaximumMessageSize: String(LARGEST_BYTES),
-        QueueArn: arnOf(queue),
+        QueueArn: queue.arn,
         ReceiveMessageWaitTimeSeconds: '0',
         VisibilityTimeout: String(spec.visibilityTimeoutSeconds),
         ...(deadLetterQueue && {
-          RedrivePolicy: JSON.stringify({ deadLetterTargetArn: arnOf(deadLetterQueue), maxReceiveCount }),
+          RedrivePolicy: JSON.stringify({ deadLetterTargetArn: deadLetterQueue.arn, maxReceiveCount }),
         }),
       };
       const names: readonly string[] = input.AttributeNames ?? [];

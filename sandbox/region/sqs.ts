@@ -1,5 +1,6 @@
 import type { Tell } from './happenings.ts';
 import type { LambdaModel } from './lambda.ts';
+import type { Place } from './place.ts';
 import type { Random } from './random.ts';
 import { inRound, isStopped, nextRound } from './recursion.ts';
 import type { Scheduled, VirtualTime } from './virtual-time.ts';
@@ -38,6 +39,7 @@ export interface ReceivedMessage {
 /** What the model needs of the rest of the Region. */
 export interface QueueOptions {
   readonly time: VirtualTime;
+  readonly place: Place;
   readonly random: Random;
   readonly tell: Tell;
   /** Counts a call that AWS makes by itself. */
@@ -110,6 +112,17 @@ export class QueueModel {
 
   get name(): string {
     return this.#spec.name;
+  }
+
+  /** As the API has it. Clients send to the address of a queue; within the Region any address is the Region's. */
+  get url(): string {
+    const { region, account } = this.#options.place;
+    return `https://sqs.${region}.amazonaws.com/${account}/${this.#spec.name}`;
+  }
+
+  get arn(): string {
+    const { region, account } = this.#options.place;
+    return `arn:aws:sqs:${region}:${account}:${this.#spec.name}`;
   }
 
   get spec(): QueueSpec {

@@ -1,9 +1,12 @@
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { playGlobals } from '../../../sandbox/region/globals.ts';
 import type { Handler } from '../../../sandbox/region/lambda.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
 import { currentStrand, type Strand } from '../../../sandbox/region/virtual-time.ts';
 import { START_MS } from '../../fakes.ts';
+import { clientOf } from './clients.ts';
 
 let region: Region;
 let giveBack: () => void;
@@ -83,9 +86,11 @@ describe('an SQS queue mapped to a function', () => {
   });
 
   it('facts 8: is stopped when the function has sent its own next message 16 times, though each body is another', async () => {
-    const { queue, lambda } = queueTo((event) =>
-      region.call('sqs', 'SendMessage', () => queue.send(`${Number(bodyIn(event)) + 1}`, 60)),
-    );
+    const { queue, lambda } = queueTo((event) => {
+      const MessageBody = `${Number(bodyIn(event)) + 1}`;
+      return sqs.send(new SendMessageCommand({ QueueUrl: queue.url, MessageBody, DelaySeconds: 60 }));
+    });
+    const sqs = new SQSClient(clientOf(region));
     queue.send('1');
     await pass(3_600);
     expect(lambda.invocations).toHaveLength(16);
@@ -98,37 +103,14 @@ describe('an SNS topic with a function', () => {
     const lambda = region.deploy({
       name: 'worker',
       timeoutSeconds: 30,
-      load: () => () => region.call('sns', 'Publish', () => topic.publish({ message: 'again' })),
+      load: () => () => sns.send(new PublishCommand({ TopicArn: topic.arn, Message: 'again' })),
     });
+    const sns = new SNSClient(clientOf(region));
     const topic = region.createTopic('work');
     topic.subscribe({ protocol: 'lambda', lambda });
     topic.publish({ message: 'first' });
     await pass(600);
     expect(lambda.invocations).toHaveLength(16);
     expect(counted().get('Publish')).toHaveLength(16);
-  });
-});
-
-describe('a call of a service that is not on the wire', () => {
-  it('takes its time, and is counted with the invocation that made it', async () => {
-    let took = 0;
-    const lambda = region.deploy({
-      name: 'worker',
-      timeoutSeconds: 30,
-      load: () => async () => {
-        const begun = region.time.nowMs();
-        const answer = await region.call('ec2', 'DescribeInstances', () => 'running');
-        took = region.time.nowMs() - begun;
-        return answer;
-      },
-    });
-    lambda.invokeAsync({});
-    await pass(10);
-    const [invocation] = lambda.invocations;
-    expect(invocation?.result).toBe('running');
-    expect(took).toBeGreaterThanOrEqual(20);
-    expect(region.calls).toMatchObject([
-      { service: 'ec2', operation: 'DescribeInstances', strand: invocation?.strand, failedWith: undefined },
-    ]);
   });
 });
