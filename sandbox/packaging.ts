@@ -174,8 +174,12 @@ export function deploymentIn(made: Pick<Package, 'resources'>): Deployment {
   const ofType = (type: string): any[] =>
     Object.values(resources).flatMap((resource) => (resource.Type === type ? [resource.Properties] : []));
   const rules = ofType('AWS::Events::Rule');
-  const ruleOf = ({ Name: name, Targets: [{ RetryPolicy: retries }] }: (typeof rules)[number]) => ({
+  const ruleOf = ({
+    Name: name,
+    Targets: [{ Id, Arn, RetryPolicy: retries, DeadLetterConfig }],
+  }: (typeof rules)[number]) => ({
     name,
+    address: { id: Id, arn: Arn, ...(DeadLetterConfig && { deadLetterArn: DeadLetterConfig.Arn }) },
     ...(retries && {
       retryPolicy: {
         maximumEventAgeSeconds: retries.MaximumEventAgeInSeconds,
@@ -191,6 +195,8 @@ export function deploymentIn(made: Pick<Package, 'resources'>): Deployment {
       name: lambda.FunctionName,
       timeoutSeconds: lambda.Timeout,
       memoryMb: lambda.MemorySize,
+      runtime: lambda.Runtime,
+      handler: lambda.Handler,
       ...(reservedConcurrency !== undefined && { reservedConcurrency }),
       ...(maximumEventAgeSeconds !== undefined && { maximumEventAgeSeconds }),
     },

@@ -1,6 +1,10 @@
 import type {
   DescribeRuleRequest,
   DescribeRuleResponse,
+  ListRulesRequest,
+  ListRulesResponse,
+  ListTargetsByRuleRequest,
+  ListTargetsByRuleResponse,
   PutEventsRequest,
   PutEventsRequestEntry,
   PutEventsResponse,
@@ -9,6 +13,7 @@ import { AwsError } from './aws-error.ts';
 import { matches } from './event-pattern.ts';
 import type { Faults } from './faults.ts';
 import type { Tell } from './happenings.ts';
+import { type Page, pageOf } from './pages.ts';
 import type { Place } from './place.ts';
 import type { Random } from './random.ts';
 import type { Service } from './service.ts';
@@ -33,10 +38,19 @@ export interface Rule {
   readonly name: string;
   readonly pattern: Readonly<Record<string, unknown>>;
   readonly target: (event: unknown) => void;
+  /** How the API names the target; if it is left out, the API lists none. */
+  readonly address?: TargetAddress;
   /** EventBridge's own retries of the target: 24 hours and 185 attempts unless the rule says otherwise (facts 7). */
   readonly retryPolicy?: RetryPolicy;
   /** Takes what the target would not, with the attributes that the message has. */
   readonly deadLetterQueue?: (event: unknown, attributes: Readonly<Record<string, string>>) => void;
+}
+
+/** A target, by the names that it has for AWS. */
+export interface TargetAddress {
+  readonly id: string;
+  readonly arn: string;
+  readonly deadLetterArn?: string;
 }
 
 /** A rule whose target gets an event at a fixed rate. */
@@ -171,19 +185,33 @@ export class EventBridgeModel {
   readonly service: Service = {
     name: 'events',
     operations: {
-      DescribeRule: ({ Name }: DescribeRuleRequest): DescribeRuleResponse => {
-        const rule = [...this.#rules, ...this.#scheduledRules.values()].find(({ name }) => name === Name);
-        if (!rule) {
-          throw new AwsError('ResourceNotFoundException', `Rule ${Name} does not exist on EventBus default.`);
-        }
+      DescribeRule: ({ Name, EventBusName }: DescribeRuleRequest): DescribeRuleResponse =>
+        this.#described(this.#rule(Name, EventBusName)),
+
+      ListRules: (input: ListRulesRequest): ListRulesResponse => {
+        const { NamePrefix = '', EventBusName } = input;
+        this.#refuseOtherBus(EventBusName);
+        const rules = this.#allRules().filter(({ name }) => name.startsWith(NamePrefix));
+        const { items, next } = pageIn(rules, input);
+        return { Rules: items.map((rule) => this.#described(rule)), ...next };
+      },
+
+      ListTargetsByRule: (input: ListTargetsByRuleRequest): ListTargetsByRuleResponse => {
+        const { address, retryPolicy } = this.#rule(input.Rule, input.EventBusName);
+        const { items, next } = pageIn(address ? [address] : [], input);
         return {
-          Name: rule.name,
-          Arn: this.#arnOf(rule),
-          ...('pattern' in rule
-            ? { EventPattern: JSON.stringify(rule.pattern) }
-            : { ScheduleExpression: rateOf(rule.everySeconds) }),
-          State: 'ENABLED',
-          EventBusName: 'default',
+          Targets: items.map(({ id, arn, deadLetterArn }) => ({
+            Id: id,
+            Arn: arn,
+            ...(retryPolicy && {
+              RetryPolicy: {
+                MaximumEventAgeInSeconds: retryPolicy.maximumEventAgeSeconds,
+                MaximumRetryAttempts: retryPolicy.maximumRetryAttempts,
+              },
+            }),
+            ...(deadLetterArn !== undefined && { DeadLetterConfig: { Arn: deadLetterArn } }),
+          })),
+          ...next,
         };
       },
 
@@ -199,6 +227,35 @@ export class EventBridgeModel {
       },
     },
   };
+
+  /** By name, as ListRules has them. */
+  #allRules(): (Rule | ScheduledRule)[] {
+    return [...this.#rules, ...this.#scheduledRules.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #rule(name: string | undefined, bus: string | undefined): Rule | ScheduledRule {
+    this.#refuseOtherBus(bus);
+    const rule = this.#allRules().find((each) => each.name === name);
+    if (!rule) throw new AwsError('ResourceNotFoundException', `Rule ${name} does not exist on EventBus default.`);
+    return rule;
+  }
+
+  #refuseOtherBus(name = DEFAULT_BUS): void {
+    if (this.#isDefaultBus(name)) return;
+    throw new AwsError('ResourceNotFoundException', `Event bus ${name} does not exist.`);
+  }
+
+  #described(rule: Rule | ScheduledRule) {
+    return {
+      Name: rule.name,
+      Arn: this.#arnOf(rule),
+      ...('pattern' in rule
+        ? { EventPattern: JSON.stringify(rule.pattern) }
+        : { ScheduleExpression: rateOf(rule.everySeconds) }),
+      State: 'ENABLED' as const,
+      EventBusName: DEFAULT_BUS,
+    };
+  }
 
   #put({ Source, DetailType, Detail, Resources = [], Time, EventBusName = DEFAULT_BUS }: PutEventsRequestEntry) {
     for (const [name, value] of Object.entries({ Source, DetailType, Detail })) {
@@ -222,6 +279,20 @@ export class EventBridgeModel {
     const { region, account } = this.#options.place;
     return name === DEFAULT_BUS || name === `arn:aws:events:${region}:${account}:event-bus/${DEFAULT_BUS}`;
   }
+}
+
+/** Of rules and of targets (EventBridge API reference). */
+const LARGEST_PAGE = 100;
+
+interface PageRequest {
+  readonly Limit?: number | undefined;
+  readonly NextToken?: string | undefined;
+}
+
+function pageIn<T>(items: readonly T[], { Limit = LARGEST_PAGE, NextToken }: PageRequest) {
+  const refusal = () => new AwsError('ValidationException', 'NextToken is not a valid token.');
+  const { items: page, next }: Page<T> = pageOf(items, { size: Limit, token: NextToken, refusal });
+  return { items: page, next: next !== undefined && { NextToken: next } };
 }
 
 function invalidArgument(ErrorMessage: string) {

@@ -12,6 +12,10 @@ export type Handler = (event: unknown, context: Context) => Promise<unknown>;
 export interface FunctionSpec {
   readonly name: string;
   readonly timeoutSeconds: number;
+  /** Of its code, such as `nodejs24.x`, which is what it is unless set. */
+  readonly runtime?: string;
+  /** Where its code begins: `index.handler` unless set. */
+  readonly handler?: string;
   /** 128 unless set. */
   readonly memoryMb?: number;
   /** How many of its invocations may run at once, where that is fewer than the account may run. */
@@ -63,6 +67,15 @@ export const LARGEST_EVENT_AGE_SECONDS = 6 * 60 * 60;
 /** From a new container to its first invocation: start, import and initialisation; billed like the rest. */
 const COLD_START_SECONDS = 0.35;
 
+/** Who waits for an invocation hears its error, or that it has none, and what the function has returned. */
+export type Ended = (error: string | undefined, result: unknown) => void;
+
+/** Where the code of a function runs, one invocation after the other. */
+interface Container {
+  readonly handler: Handler;
+  readonly logStream: string;
+}
+
 /** An event in the queue of asynchronous invocations. */
 interface Queued {
   readonly event: unknown;
@@ -78,8 +91,10 @@ export class LambdaModel {
   readonly #options: LambdaOptions;
   #spec: FunctionSpec;
   /** Containers that wait, warm, for the next invocation. */
-  #idle: Handler[] = [];
-  readonly #running = new Set<Strand>();
+  #idle: Container[] = [];
+  /** With the log stream of the container that each runs in. */
+  readonly #running = new Map<Strand, string>();
+  #containers = 0;
   /** What to do about an invocation that dies. */
   readonly #crashes = new WeakMap<Strand, (error: string) => void>();
   readonly invocations: Invocation[] = [];
@@ -98,6 +113,11 @@ export class LambdaModel {
 
   get spec(): FunctionSpec {
     return this.#spec;
+  }
+
+  /** Where an invocation of it writes its log; undefined if it is not one that runs now. */
+  logStreamOf(strand: Strand): string | undefined {
+    return this.#running.get(strand);
   }
 
   /** What each second of it is billed by. */
@@ -123,8 +143,8 @@ export class LambdaModel {
     if (!started) this.#throttled(queued);
   }
 
-  /** Invokes the function for somebody who waits to hear its error, or that it has none; false if it is throttled. */
-  invoke(event: unknown, ended: (error: string | undefined) => void): boolean {
+  /** Invokes the function for somebody who waits; false if it is throttled. */
+  invoke(event: unknown, ended: Ended): boolean {
     const { time, concurrencyLimit } = this.#options;
     if (this.#running.size >= Math.min(concurrencyLimit, this.#spec.reservedConcurrency ?? concurrencyLimit)) {
       this.#tell('throttled');
@@ -138,7 +158,7 @@ export class LambdaModel {
     let over = false;
     let coldStart = false;
     let timeout: Scheduled | undefined;
-    const end = (strand: Strand, result: unknown, error: string | undefined, handler?: Handler) => {
+    const end = (strand: Strand, result: unknown, error: string | undefined, container?: Container) => {
       if (over) return;
       over = true;
       if (timeout) time.cancel(timeout);
@@ -147,31 +167,32 @@ export class LambdaModel {
       this.#measure('Errors', error === undefined ? 0 : 1, startedAtMs);
       this.invocations.push({ event, strand, startedAtMs, billedSeconds, coldStart, result, error });
       // A container outlives an error of its code, not a crash.
-      if (handler && spec === this.#spec) this.#idle.push(handler);
+      if (container && spec === this.#spec) this.#idle.push(container);
       if (error === undefined) {
         this.#tell('ended');
       } else {
         this.#tell('failed', error);
       }
-      ended(error);
+      ended(error, result);
     };
 
     const strand = time.start(async () => {
       const self = currentStrand.getStore() as Strand;
-      this.#running.add(self);
+      let container = this.#idle.pop();
+      const logStream = container?.logStream ?? this.#newLogStream();
+      this.#running.set(self, logStream);
       this.#crashes.set(self, (error) => end(self, undefined, error));
-      let handler = this.#idle.pop();
-      if (!handler) {
+      if (!container) {
         coldStart = true;
         await self.waitUntil(time.nowMs() + COLD_START_SECONDS * 1000);
       }
       try {
-        handler ??= this.#load(spec);
+        container ??= { handler: this.#load(spec), logStream };
         const endsAtMs = startedAtMs + spec.timeoutSeconds * 1000;
-        const result = await handler(structuredClone(event), this.#contextUntil(endsAtMs));
-        if (!self.ended) end(self, result, undefined, handler);
+        const result = await container.handler(structuredClone(event), this.#contextUntil(endsAtMs, logStream));
+        if (!self.ended) end(self, result, undefined, container);
       } catch (error) {
-        if (!self.ended) end(self, undefined, error instanceof Error ? error.message : String(error), handler);
+        if (!self.ended) end(self, undefined, error instanceof Error ? error.message : String(error), container);
       }
     });
     this.peakConcurrency = Math.max(this.peakConcurrency, this.#running.size);
@@ -190,6 +211,12 @@ export class LambdaModel {
   crash(strand: Strand): void {
     strand.end();
     this.#crashes.get(strand)?.('Runtime exited with error: signal: killed');
+  }
+
+  /** Each container has a stream of its own, named by the day and the version. */
+  #newLogStream(): string {
+    const day = new Date(this.#options.time.nowMs()).toISOString().slice(0, 10).replaceAll('-', '/');
+    return `${day}/[$LATEST]${(++this.#containers).toString(16).padStart(32, '0')}`;
   }
 
   #load({ load }: FunctionSpec): Handler {
@@ -263,7 +290,7 @@ export class LambdaModel {
     this.#options.measure({ namespace: 'AWS/Lambda', name, dimensions, unit: 'Count', value, atMs });
   }
 
-  #contextUntil(endsAtMs: number): Context {
+  #contextUntil(endsAtMs: number, logStreamName: string): Context {
     const { name } = this.#spec;
     const { time, place } = this.#options;
     return {
@@ -272,8 +299,8 @@ export class LambdaModel {
       functionVersion: '$LATEST',
       invokedFunctionArn: `arn:aws:lambda:${place.region}:${place.account}:function:${name}`,
       memoryLimitInMB: String(this.memoryMb),
-      logGroupName: `/aws/lambda/${name}`,
-      logStreamName: 'local',
+      logGroupName: logGroupOf(name),
+      logStreamName,
       callbackWaitsForEmptyEventLoop: true,
       getRemainingTimeInMillis: () => endsAtMs - time.nowMs(),
       done: () => {},
@@ -281,4 +308,9 @@ export class LambdaModel {
       succeed: () => {},
     };
   }
+}
+
+/** Where a function's log goes (Lambda developer guide). */
+export function logGroupOf(functionName: string): string {
+  return `/aws/lambda/${functionName}`;
 }

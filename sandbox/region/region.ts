@@ -163,7 +163,7 @@ export function createRegion(options: RegionOptions): Region {
     eventBridge.service,
     autoScalingService(autoScaling),
     scheduler.service,
-    lambdaService(functions, place),
+    lambdaService({ place, functions, queues, time }),
     sqsService({ place, queues, time }),
     snsService({ place, topics, queues, functions }),
     ec2Service({ place, autoScaling, terminatedAtMs, nowMs: () => time.nowMs() }),

@@ -13,6 +13,8 @@ import type {
   GetScheduleGroupOutput,
   GetScheduleInput,
   GetScheduleOutput,
+  ListScheduleGroupsInput,
+  ListScheduleGroupsOutput,
   ListSchedulesInput,
   ListSchedulesOutput,
   ScheduleState,
@@ -24,6 +26,7 @@ import type {
 import { AwsError } from './aws-error.ts';
 import type { BusEvent } from './event-bridge.ts';
 import type { Context, Roles } from './iam.ts';
+import { pageOf } from './pages.ts';
 import type { Place } from './place.ts';
 import type { Random } from './random.ts';
 import type { Service } from './service.ts';
@@ -175,15 +178,18 @@ export class SchedulerModel {
     },
 
     GetScheduleGroup: (input: GetScheduleGroupInput): GetScheduleGroupOutput => {
-      const { name, createdAtMs } = this.#group(input.Name ?? '');
-      const created = new Date(createdAtMs);
-      return {
-        Arn: this.#arn(`schedule-group/${name}`),
-        Name: name,
-        State: 'ACTIVE',
-        CreationDate: created,
-        LastModificationDate: created,
-      };
+      return this.#describedGroup(this.#group(input.Name ?? ''));
+    },
+
+    ListScheduleGroups: (input: ListScheduleGroupsInput): ListScheduleGroupsOutput => {
+      const { NamePrefix = '', MaxResults = LARGEST_PAGE, NextToken } = input;
+      const groups = [...this.#groups.values()].filter(({ name }) => name.startsWith(NamePrefix));
+      const { items, next } = pageOf(
+        groups.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+        { size: MaxResults, token: NextToken, refusal: () => invalid('Invalid NextToken.') },
+      );
+      const ScheduleGroups = items.map((group) => this.#describedGroup(group));
+      return { ScheduleGroups, ...(next !== undefined && { NextToken: next }) };
     },
 
     /** AWS takes a while, in which the group is DELETING and its schedules may still fire; here it is gone at once. */
@@ -204,6 +210,17 @@ export class SchedulerModel {
     const schedules = [...this.#groups.values()].flatMap((group) => [...group.schedules.values()]);
     const armed = schedules.filter(({ firing }) => firing && !firing.cancelled);
     return new Map(armed.map(({ name, settings }) => [name, settings.event.detail]));
+  }
+
+  #describedGroup({ name, createdAtMs }: ScheduleGroup) {
+    const created = new Date(createdAtMs);
+    return {
+      Arn: this.#arn(`schedule-group/${name}`),
+      Name: name,
+      State: 'ACTIVE' as const,
+      CreationDate: created,
+      LastModificationDate: created,
+    };
   }
 
   #createGroup(name: string): void {

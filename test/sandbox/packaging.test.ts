@@ -40,6 +40,11 @@ describe('what the local Region plays of a package', () => {
     expect(roles.get('Role')?.statements).toEqual([statement('ecs:ListTasks'), statement('ecs:StopTask')]);
   });
 
+  it('has the runtime and the handler of the function', () => {
+    const { lambda } = deploymentOf({ Runtime: 'nodejs24.x', Handler: 'src/index.handler' });
+    expect(lambda).toMatchObject({ runtime: 'nodejs24.x', handler: 'src/index.handler' });
+  });
+
   it('has the limits of the function: those that are set', () => {
     const invokeConfig = { Type: 'AWS::Lambda::EventInvokeConfig', Properties: { MaximumEventAgeInSeconds: 7_200 } };
     const { lambda } = deploymentOf({ ReservedConcurrentExecutions: 50 }, { invokeConfig });
@@ -49,18 +54,26 @@ describe('what the local Region plays of a package', () => {
   it('has the rules, with the retry policy of their target or with EventBridge’s own', () => {
     const rule = (Name: string, target: object) => ({
       Type: 'AWS::Events::Rule',
-      Properties: { Name, EventPattern: { source: [Name] }, Targets: [{ Arn: 'Drain.Arn', ...target }] },
+      Properties: { Name, EventPattern: { source: [Name] }, Targets: [{ Id: 'target', Arn: 'Drain.Arn', ...target }] },
     });
     const RetryPolicy = { MaximumEventAgeInSeconds: 7_200, MaximumRetryAttempts: 3 };
     const dead = rule('dead', { DeadLetterConfig: { Arn: 'Queue.Arn' } });
-    expect(deploymentOf({}, { a: rule('a', { RetryPolicy }), b: rule('b', {}), dead }).rules).toEqual([
+    const Queue = { Type: 'AWS::SQS::Queue', Properties: {} };
+    const address = { id: 'target', arn: 'arn:aws:lambda:eu-west-1:123456789012:function:drain' };
+    expect(deploymentOf({}, { a: rule('a', { RetryPolicy }), b: rule('b', {}), dead, Queue }).rules).toEqual([
       {
         name: 'a',
+        address,
         pattern: { source: ['a'] },
         retryPolicy: { maximumEventAgeSeconds: 7_200, maximumRetryAttempts: 3 },
       },
-      { name: 'b', pattern: { source: ['b'] } },
-      { name: 'dead', pattern: { source: ['dead'] }, deadLettered: true },
+      { name: 'b', address, pattern: { source: ['b'] } },
+      {
+        name: 'dead',
+        address: { ...address, deadLetterArn: 'arn:aws:sqs:eu-west-1:123456789012:Queue' },
+        pattern: { source: ['dead'] },
+        deadLettered: true,
+      },
     ]);
   });
 

@@ -11,9 +11,19 @@ export function unknownOperation(service: ServiceName, operation: string): AwsEr
   return new AwsError(code, `${operation} of ${serviceId} ${why}. docs/rehearsal.md lists what is.`);
 }
 
+/** Whether requests that are signed for this are for a service that the Region has. */
+function isOfRegion(signingName: string): boolean {
+  return Object.hasOwn(MODELS, signingName) || ['elasticloadbalancing', 'monitoring'].includes(signingName);
+}
+
 /** A service is named by the scope of the request's signature; one that is not signed, by what was found. */
 export function unknownService(signedFor: string | undefined, found: string, status = 400): AwsError {
-  const what = signedFor === undefined ? `What ${found} belongs to` : `The service ${signedFor} (${found})`;
+  const what =
+    signedFor === undefined
+      ? `What ${found} belongs to`
+      : isOfRegion(signedFor)
+        ? `What ${found} asks of the service ${signedFor}`
+        : `The service ${signedFor} (${found})`;
   return new AwsError(
     'UnknownOperationException',
     `${what} is not part of the local Region. docs/rehearsal.md lists what is.`,

@@ -52,6 +52,8 @@ export interface ServiceModel {
   readonly shapes: Readonly<Record<string, Shape>>;
   /** What AWS has and the Region has not. */
   readonly otherOperations: readonly string[];
+  /** Of the protocol `rest-json`, where those are. */
+  readonly otherPaths?: Readonly<Record<string, Operation['http']>>;
 }
 
 export interface Operation {

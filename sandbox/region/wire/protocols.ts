@@ -6,7 +6,7 @@ import { textOf, type WireAnswer, type WireRequest } from './message.ts';
 import { MODELS, type Operation, type Protocol, type ServiceModel, type ServiceName } from './models.ts';
 import { queryInput, queryTree } from './query.ts';
 import { restInput, restOperation, restParts } from './rest.ts';
-import { xmlError, xmlOf } from './xml.ts';
+import { restXmlError, xmlError, xmlOf } from './xml.ts';
 
 /** What a request asks for. */
 export interface Asked {
@@ -25,8 +25,12 @@ export interface WireProtocol {
   failure(error: AwsError & { readonly status: number }, requestId: string): Partial<WireAnswer>;
 }
 
-/** Each protocol is known by what only it has: a header, a path, or neither. */
+/** Services that speak REST with XML, by the names that requests are signed for: the Region has none of them. */
+const REST_XML = ['cloudfront', 'route53', 's3', 's3express'];
+
+/** Each protocol is known by what only it has: a signature, a header, a path, or none of these. */
 export function protocolOf(request: WireRequest): WireProtocol {
+  if (REST_XML.includes(signedFor(request) ?? '')) return restXml(request);
   if (request.headers['smithy-protocol'] === 'rpc-v2-cbor') return rpcV2Cbor(request);
   const target = request.headers['x-amz-target'];
   if (typeof target === 'string') return json(request, target);
@@ -94,7 +98,7 @@ function rpcV2Cbor(request: WireRequest): WireProtocol {
     success: (_, output) => ({ headers, body: cbor.serialize(withCborDates(output)) }),
     failure: ({ code, message, status }) => ({
       headers: { ...headers, ...(service && { 'x-amzn-query-error': queryErrorOf(service, code, status) }) },
-      body: cbor.serialize({ __type: `com.amazonaws.${service}#${code}`, message }),
+      body: cbor.serialize({ __type: service ? `com.amazonaws.${service}#${code}` : code, message }),
     }),
   };
 }
@@ -147,12 +151,27 @@ function restJson(request: WireRequest): WireProtocol {
       const found = restOperation(request);
       if (!found) throw unknownService(signedFor(request), `${request.method} ${request.path}`, 404);
       const { service, operation } = found;
+      operationOf(service, operation);
       return { service, operation, input: () => restInput(found, request) };
     },
     success: ({ service, operation }, output) => restParts(MODELS[service], operation, output),
     failure: ({ code, message }) => ({
       headers: { 'x-amzn-errortype': code },
       body: JSON.stringify({ Message: message }),
+    }),
+  };
+}
+
+/** REST with XML: that there is no such service is all that is answered. */
+function restXml(request: WireRequest): WireProtocol {
+  return {
+    contentType: 'application/xml',
+    asked: () => {
+      throw unknownService(signedFor(request), `${request.method} ${request.path}`, 404);
+    },
+    success: () => ({}),
+    failure: (error, requestId) => ({
+      body: restXmlError(error, requestId, signedFor(request)?.startsWith('s3') ?? false),
     }),
   };
 }

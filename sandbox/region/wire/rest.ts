@@ -4,7 +4,7 @@ import { textOf, type WireAnswer, type WireRequest } from './message.ts';
 import { MODELS, type ServiceModel, type ServiceName, type Shape, shapeIn } from './models.ts';
 import { scalar } from './query.ts';
 
-/** An operation that a request's method and path ask for, with what the path says. */
+/** An operation of AWS that a request's method and path ask for, with what the path says; the Region may lack it. */
 export interface RestOperation {
   readonly service: ServiceName;
   readonly operation: string;
@@ -12,12 +12,14 @@ export interface RestOperation {
 }
 
 /** Undefined if there is none. */
-export function restOperation({ method, path }: WireRequest): RestOperation | undefined {
+export function restOperation({ method, path, query }: WireRequest): RestOperation | undefined {
   for (const [service, model] of Object.entries(MODELS) as [ServiceName, ServiceModel][]) {
     if (model.protocol !== 'rest-json') continue;
-    for (const [operation, { http }] of Object.entries(model.operations)) {
-      const [pattern = ''] = http.requestUri.split('?');
-      const labels = http.method === method ? labelsIn(pattern, path) : undefined;
+    const known = Object.entries(model.operations).map(([operation, { http }]) => [operation, http] as const);
+    for (const [operation, http] of [...known, ...Object.entries(model.otherPaths ?? {})]) {
+      const [pattern = '', constants] = http.requestUri.split('?');
+      const fits = http.method === method && [...new URLSearchParams(constants)].every(([k, v]) => query.get(k) === v);
+      const labels = fits ? labelsIn(pattern, path) : undefined;
       if (labels) return { service, operation, labels };
     }
   }

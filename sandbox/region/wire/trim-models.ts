@@ -177,6 +177,7 @@ export async function trimmed(data: string, service: ServiceName): Promise<Servi
     use(output?.shape);
     return [name, { http, input: input?.shape, output: output?.shape, wrapper: output?.resultWrapper }] as const;
   });
+  const others = Object.entries(operations).filter(([name]) => !OPERATIONS[service].includes(name));
   return {
     ...picked(metadata, [
       'protocol',
@@ -189,10 +190,16 @@ export async function trimmed(data: string, service: ServiceName): Promise<Servi
     ]),
     queryCompatible: metadata['awsQueryCompatible'] !== undefined,
     errors: { ...errorsOf(published), ...(await errorsInSchemas(service)) },
-    otherOperations: Object.keys(operations).filter((name) => !OPERATIONS[service].includes(name)),
+    otherOperations: others.map(([name]) => name),
+    ...(metadata['protocol'] === 'rest-json' && { otherPaths: Object.fromEntries(others.map(pathOf)) }),
     operations: Object.fromEntries(known),
     shapes: sorted(used),
   } as unknown as ServiceModel;
+}
+
+/** By its path an operation is known that the Region does not have. */
+function pathOf([name, { http }]: readonly [string, PublishedOperation]) {
+  return [name, { method: http.method, requestUri: http.requestUri }] as const;
 }
 
 /** By the shape's name: the code on the wire, and the HTTP status, where AWS says them. */

@@ -30,6 +30,18 @@ export function xmlError(
   return builder.build({ ErrorResponse: { ...namespace, Error: error, RequestId: requestId } });
 }
 
+/** An error in XML of the services that speak REST: S3's has nothing around it. */
+export function restXmlError(
+  { code, message }: { readonly code: string; readonly message: string },
+  requestId: string,
+  isBare: boolean,
+): string {
+  const error = { Code: code, Message: message };
+  return builder.build(
+    isBare ? { Error: { ...error, RequestId: requestId } } : { ErrorResponse: { Error: error, RequestId: requestId } },
+  );
+}
+
 /** Lists wrap their items in `member`, or as the model says; an instant is written as ISO 8601. */
 function written(model: ServiceModel, name: string, value: unknown): unknown {
   if (value === undefined || value === null) return undefined;

@@ -60,16 +60,19 @@ beforeAll(async () => {
       Input: '{}',
     },
   };
-  region.eventBridge.putRule({ name: 'rule', pattern: { source: ['none'] }, target: () => {} });
+  const address = { id: 'a', arn: 'arn:aws:lambda:eu-west-1:123456789012:function:drain' };
+  region.eventBridge.putRule({ name: 'rule', pattern: { source: ['none'] }, target: () => {}, address });
   const deadLetters = region.createQueue({ name: 'dead-letters', visibilityTimeoutSeconds: 30, maxReceiveCount: 3 });
   deadLetters.send('{}', 0, { ERROR_CODE: 'NO_PERMISSIONS' });
-  region.deploy({
+  const drain = region.deploy({
     name: 'drain',
     timeoutSeconds: 300,
+    reservedConcurrency: 5,
     environment: { CLUSTER: cluster },
     onFailure: { arn: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters', send: () => {} },
     load: () => async () => {},
   });
+  region.createQueue({ name: 'work', visibilityTimeoutSeconds: 30, maxReceiveCount: 3 }).mapTo(drain);
   region.roles.set('drain', roleFor('lambda.amazonaws.com', [{ Effect: 'Allow', Action: 'ecs:*', Resource: '*' }]));
   region.roles.set('scheduler', roleFor('scheduler.amazonaws.com'));
   region.time.after(1, () => {});
@@ -141,6 +144,8 @@ beforeAll(async () => {
     events: {
       PutEvents: { Entries: [{ Source: 'a', DetailType: 'b', Detail: '{}', Resources: [] }] },
       DescribeRule: { Name: 'rule' },
+      ListRules: { NamePrefix: 'r', Limit: 1 },
+      ListTargetsByRule: { Rule: 'rule' },
     },
     scheduler: {
       CreateScheduleGroup: { Name: 'drains' },
@@ -148,11 +153,16 @@ beforeAll(async () => {
       CreateSchedule: schedule,
       UpdateSchedule: { ...schedule, Description: 'later', ScheduleExpression: 'at(2026-03-01T00:00:00)' },
       GetSchedule: { Name: 'a', GroupName: 'drains' },
+      ListScheduleGroups: { NamePrefix: 'd' },
       ListSchedules: { GroupName: 'drains', NamePrefix: 'a', State: 'ENABLED', MaxResults: 10 },
       DeleteSchedule: { Name: 'a', GroupName: 'drains' },
       DeleteScheduleGroup: { Name: 'drains' },
     },
     lambda: {
+      GetFunction: { FunctionName: 'drain' },
+      GetFunctionConcurrency: { FunctionName: 'drain' },
+      ListFunctions: { MaxItems: 10 },
+      ListEventSourceMappings: { FunctionName: 'drain' },
       GetFunctionConfiguration: { FunctionName: 'drain' },
       GetFunctionEventInvokeConfig: { FunctionName: 'drain' },
       Invoke: { FunctionName: 'drain', InvocationType: 'Event', Payload: '{}' },
