@@ -7,14 +7,14 @@ export type LogLine = Readonly<Record<string, unknown>>;
  * Takes what functions of a Region print, as CloudWatch Logs would, and leaves the terminal to everybody else. Returns
  * how to end it.
  */
-export function captureLogs(onLine: (line: LogLine) => void): () => void {
+export function captureLogs(onLine: (line: LogLine, text: string) => void): () => void {
   const streams = [process.stdout, process.stderr];
   const originals = streams.map((stream) => stream.write);
   for (const stream of streams) {
     const write = stream.write.bind(stream);
     stream.write = ((chunk: string | Uint8Array, ...rest: []) => {
       if (!currentStrand.getStore()) return write(chunk, ...rest);
-      for (const text of String(chunk).split('\n').filter(Boolean)) onLine(lineIn(text));
+      for (const text of String(chunk).split('\n').filter(Boolean)) onLine(lineIn(text), text);
       return true;
     }) as typeof stream.write;
   }

@@ -69,21 +69,26 @@ export function ofMetric(datapoints: readonly Datapoint[], metric: Metric): Data
 }
 
 /** The same for the same metric, in whatever order its dimensions are. */
-function keyOf({ namespace, name, dimensions }: Metric): string {
+export function keyOf({ namespace, name, dimensions }: Metric): string {
   return JSON.stringify([namespace, name, Object.entries(dimensions).sort()]);
 }
 
+/** The statistics that there are: those of CloudWatch but for trimmed means and ranks. */
+export const STATISTIC = /^(Average|Maximum|Minimum|SampleCount|Sum|p\d{1,2}(\.\d+)?|p100)$/;
+
 /**
  * A statistic of datapoints, of which there is one at least.
- * @throws Error for one that is neither Sum nor Maximum nor a percentile such as p90.
+ * @throws Error for one that is not there.
  */
 export function statisticOf(datapoints: readonly Datapoint[], stat: string): number {
+  if (!STATISTIC.test(stat)) throw new Error(`The local Region knows no statistic ${stat}.`);
   const values = datapoints.map(({ value }) => value).sort((a, b) => a - b);
-  if (stat === 'Sum') return values.reduce((sum, value) => sum + value, 0);
-  const percent = stat === 'Maximum' ? 100 : Number(/^p(\d+)$/.exec(stat)?.[1]);
-  const ranked = values[Math.max(0, Math.ceil((percent / 100) * values.length) - 1)];
-  if (ranked === undefined) throw new Error(`The local Region knows no statistic ${stat}.`);
-  return ranked;
+  const sum = values.reduce((sum, value) => sum + value, 0);
+  if (stat === 'Sum') return sum;
+  if (stat === 'SampleCount') return values.length;
+  if (stat === 'Average') return sum / values.length;
+  const percent = { Minimum: 0, Maximum: 100 }[stat] ?? Number(stat.slice(1));
+  return values[Math.max(0, Math.ceil((percent / 100) * values.length) - 1)] as number;
 }
 
 /** Samples a value now and at every full minute from now on, as ECS reports its reservations. */

@@ -2,6 +2,7 @@ import { AutoScalingModel, type GroupSpec } from './auto-scaling.ts';
 import { autoScalingService } from './auto-scaling-api.ts';
 import { AwsError } from './aws-error.ts';
 import { type Datapoint, datapointsIn } from './cloudwatch.ts';
+import { cloudWatchService } from './cloudwatch-api.ts';
 import { ec2Service } from './ec2.ts';
 import { ecsService } from './ecs/api.ts';
 import { EcsModel } from './ecs/model.ts';
@@ -12,8 +13,10 @@ import type { Faults } from './faults.ts';
 import { NO_FAULTS } from './faults.ts';
 import type { Happening, Tell } from './happenings.ts';
 import { iamService, Roles } from './iam.ts';
-import { type FunctionSpec, LambdaModel } from './lambda.ts';
+import { type FunctionSpec, LambdaModel, logGroupOf } from './lambda.ts';
 import { lambdaService } from './lambda-api.ts';
+import { Logs } from './logs.ts';
+import { logsService } from './logs-api.ts';
 import type { Place } from './place.ts';
 import { Random } from './random.ts';
 import { SchedulerModel } from './scheduler.ts';
@@ -70,12 +73,12 @@ export interface Region {
   readonly tell: Tell;
   /** Every value that CloudWatch was given, by the functions' logs and by AWS itself. */
   readonly metrics: readonly Datapoint[];
-  /** Hands over the calls and values since the last time, and forgets them: those of a month would fill the memory. */
+  /** Hands over the calls and values since the last time, and forgets them and the logs: those of a month would fill the memory. */
   takeRecords(): { readonly calls: readonly Call[]; readonly metrics: readonly Datapoint[] };
   /** A value that AWS itself gives to CloudWatch. */
   measure(datapoint: Datapoint): void;
-  /** A line of a function's log. */
-  log(line: Readonly<Record<string, unknown>>): void;
+  /** A line of a function's log, and the text that it was written as. */
+  log(line: Readonly<Record<string, unknown>>, text?: string): void;
   /** Asks an operation at once, as a call that nobody makes, admits or counts. */
   ask(service: ServiceName, operation: string, input: object): object | Promise<object>;
   /** What is behind the wire. */
@@ -158,6 +161,15 @@ export function createRegion(options: RegionOptions): Region {
 
   const queues = new Map<string, QueueModel>();
   const topics = new Map<string, TopicModel>();
+  const logs = new Logs();
+  /** Keeps a line that a function writes; one that nobody runs has no log. */
+  const keep = (text: string) => {
+    const strand = currentStrand.getStore();
+    for (const lambda of strand ? functions : []) {
+      const stream = lambda.logStreamOf(strand as Strand);
+      if (stream !== undefined) logs.write(logGroupOf(lambda.name), stream, time.nowMs(), text);
+    }
+  };
   const services = byName([
     ecsService(ecs, faults),
     eventBridge.service,
@@ -170,6 +182,8 @@ export function createRegion(options: RegionOptions): Region {
     stsService(place),
     elasticLoadBalancingService(ecs),
     iamService(roles),
+    logsService(logs, place),
+    cloudWatchService({ metrics, nowMs: () => time.nowMs() }),
   ]);
   // Ids of their own: what is looked at from outside must not change what else happens.
   let requests = 0;
@@ -242,9 +256,13 @@ export function createRegion(options: RegionOptions): Region {
     terminated,
     tell,
     metrics,
-    takeRecords: () => ({ calls: calls.splice(0), metrics: metrics.splice(0) }),
+    takeRecords: () => {
+      logs.clear();
+      return { calls: calls.splice(0), metrics: metrics.splice(0) };
+    },
     measure,
-    log: (line) => {
+    log: (line, text = JSON.stringify(line)) => {
+      keep(text);
       metrics.push(...datapointsIn(line));
       tell({ kind: 'log', line });
     },
@@ -270,6 +288,7 @@ export function createRegion(options: RegionOptions): Region {
       };
       const deployed = new LambdaModel(options, spec);
       functions.push(deployed);
+      logs.createGroup(logGroupOf(spec.name), time.nowMs());
       return deployed;
     },
   };

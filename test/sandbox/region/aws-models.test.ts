@@ -70,20 +70,29 @@ beforeAll(async () => {
     reservedConcurrency: 5,
     environment: { CLUSTER: cluster },
     onFailure: { arn: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters', send: () => {} },
-    load: () => async () => {},
+    load: () => async () => region.log({ a: 1 }),
   });
+  drain.invokeAsync({});
   region.createQueue({ name: 'work', visibilityTimeoutSeconds: 30, maxReceiveCount: 3 }).mapTo(drain);
   region.roles.set('drain', roleFor('lambda.amazonaws.com', [{ Effect: 'Allow', Action: 'ecs:*', Resource: '*' }]));
   region.roles.set('scheduler', roleFor('scheduler.amazonaws.com'));
   region.time.after(1, () => {});
-  await region.time.runUntil(() => deadLetters.counts.visible === 1);
+  await region.time.runUntil(() => drain.invocations.length === 1);
   for (const name of ['a', 'b']) deadLetters.send(name);
   region.createTopic('topic');
+  const TargetGroupArn = 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0000000000000001';
+  const logGroupName = '/aws/lambda/drain';
   const TopicArn = 'arn:aws:sns:eu-west-1:123456789012:topic';
   const queue = { QueueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters' };
   const [serving, another] = region.autoScaling.instancesOf('web').map(({ instanceId: id }) => id);
   const web = { AutoScalingGroupName: 'web' };
   inputs = {
+    // Before the instances go.
+    elbv2: {
+      DescribeTargetGroupAttributes: { TargetGroupArn },
+      DescribeTargetGroups: { Names: ['web'] },
+      DescribeTargetHealth: { TargetGroupArn },
+    },
     ecs: {
       ListClusters: {},
       DescribeClusters: { clusters: [cluster, 'none'] },
@@ -209,9 +218,23 @@ beforeAll(async () => {
       TerminateInstances: { InstanceIds: [serving] },
     },
     sts: { GetCallerIdentity: {} },
-    elbv2: {
-      DescribeTargetGroupAttributes: {
-        TargetGroupArn: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0000000000000001',
+    logs: {
+      DescribeLogGroups: { logGroupNamePrefix: '/aws' },
+      DescribeLogStreams: { logGroupName },
+      FilterLogEvents: { logGroupName, filterPattern: '{ $.a = 1 }' },
+      GetLogEvents: { logGroupName, logStreamName: '2026/01/01/[$LATEST]00000000000000000000000000000001' },
+    },
+    cloudwatch: {
+      ListMetrics: { Namespace: 'AWS/Lambda' },
+      GetMetricData: {
+        StartTime: new Date(START_MS),
+        EndTime: new Date(START_MS + 3_600_000),
+        MetricDataQueries: [
+          {
+            Id: 'a',
+            MetricStat: { Metric: { Namespace: 'AWS/Lambda', MetricName: 'Errors' }, Period: 60, Stat: 'Sum' },
+          },
+        ],
       },
     },
     iam: {
