@@ -20,6 +20,7 @@ import { CreateQueueCommand, GetQueueAttributesCommand } from '@aws-sdk/client-s
 import { strToU8, zipSync } from 'fflate';
 import { type ClientConfig, clientsWith } from './clients.ts';
 import type { Clients, Experiment, Need, Resources } from './experiment.ts';
+import { isMissingOperation } from './experiments/look.ts';
 import { type Result, run } from './run.ts';
 
 /** Emulators are asked in real time: a schedule comes within its minute, and an instance is there at once or never. */
@@ -112,10 +113,7 @@ async function createGroup({ autoScaling }: Clients): Promise<Resources['group']
 async function createCluster(clients: Clients): Promise<Resources['cluster']> {
   const { ecs } = clients;
   await ecs.send(new CreateClusterCommand({ clusterName: NAME }));
-  for (const instanceId of await instanceIds(clients)) {
-    const instanceIdentityDocument = JSON.stringify({ instanceId, region: 'eu-west-1', accountId: '123456789012' });
-    await ecs.send(new RegisterContainerInstanceCommand({ cluster: NAME, instanceIdentityDocument }));
-  }
+  await registerInstances(clients);
   const define = (family: string, more: { readonly stopTimeout?: number; readonly memory?: number }) =>
     ecs.send(
       new RegisterTaskDefinitionCommand({
@@ -143,6 +141,19 @@ async function createCluster(clients: Clients): Promise<Resources['cluster']> {
   await serve('large', { desiredCount: 0, taskDefinition: 'large', ...between(100, 200) });
   const services = { web: 'web', slow: 'slow', fixed: 'fixed', daemon: 'daemon', large: 'large' };
   return { name: NAME, services, job: 'web' };
+}
+
+/** An emulator may have clusters without container instances. */
+async function registerInstances(clients: Clients): Promise<void> {
+  for (const instanceId of await instanceIds(clients)) {
+    const instanceIdentityDocument = JSON.stringify({ instanceId, region: 'eu-west-1', accountId: '123456789012' });
+    const registering = clients.ecs.send(
+      new RegisterContainerInstanceCommand({ cluster: NAME, instanceIdentityDocument }),
+    );
+    await registering.catch((error) => {
+      if (!isMissingOperation(error)) throw error;
+    });
+  }
 }
 
 /** Those of the group, or made-up ones: to ECS an instance is what its agent says. */

@@ -24,7 +24,7 @@ describe.skipIf(missing)('the page of what emulators do otherwise than AWS', () 
     if (failures.length > 0) throw new AggregateError(failures, failures.join('\n'));
     const [ministack = [], moto = []] = made.map((each) => (each.status === 'fulfilled' ? each.value : []));
     for (const results of [ministack, moto]) {
-      expect(results.filter(({ verdict }) => verdict === 'agrees').length).toBeGreaterThan(4);
+      expect(results.filter(({ verdict }) => verdict === 'agrees').length).toBeGreaterThan(2);
     }
     const columns = [
       [`MiniStack ${await versionIn('requirements.txt', 'ministack')}`, ministack],
