@@ -2,6 +2,7 @@ import type { Experiment } from '../experiment.ts';
 import { countingTrap } from './counting-trap.ts';
 import { draining } from './draining.ts';
 import { events } from './events.ts';
+import { groups } from './groups.ts';
 import { hooks } from './hooks.ts';
 import { lambda } from './lambda.ts';
 import { lists } from './lists.ts';
@@ -17,6 +18,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...protection,
   ...services,
   ...hooks,
+  ...groups,
   ...events,
   ...scheduler,
   ...lambda,

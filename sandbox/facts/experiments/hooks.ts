@@ -241,10 +241,10 @@ interface Held {
   letGo(result?: 'CONTINUE' | 'ABANDON'): Promise<unknown>;
 }
 
-/** Terminates an instance through Auto Scaling and waits until the hook holds it; the group launches another. */
-async function held(world: World): Promise<Held> {
+/** Terminates an instance, the chosen one or any, through Auto Scaling and waits until the hook holds it. */
+export async function held(world: World, chosen?: string): Promise<Held> {
   const { name: AutoScalingGroupName, hook: LifecycleHookName } = use(world, 'group');
-  const instanceId = await inService(world);
+  const instanceId = chosen ?? (await inService(world));
   const action = { AutoScalingGroupName, LifecycleHookName, InstanceId: instanceId };
   const letGo = (LifecycleActionResult: 'CONTINUE' | 'ABANDON' = 'CONTINUE') =>
     world.autoScaling.send(new CompleteLifecycleActionCommand({ ...action, LifecycleActionResult }));
@@ -262,7 +262,7 @@ async function held(world: World): Promise<Held> {
 }
 
 /** An instance of the group, once all of them are in service. */
-async function inService(world: World): Promise<string> {
+export async function inService(world: World): Promise<string> {
   const { name } = use(world, 'group');
   let instanceId: string | undefined;
   const isReady = await ready(world, LAUNCH_SECONDS, async () => {
