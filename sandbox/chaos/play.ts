@@ -15,6 +15,8 @@ export interface Victim {
   readonly group: string;
   readonly status: string;
   readonly placedAt: number;
+  /** When the registration was made that it is on. */
+  readonly registeredAt: number;
   /** Since when its agent had been silent, but for moments, and when it was heard again; undefined if it was not. */
   readonly silence: { readonly since: number; readonly heardAt: number | undefined } | undefined;
 }
@@ -159,11 +161,13 @@ function witnessOf(region: Region) {
     action.until = second;
     action.endedBy = endedBy;
     action.tasks = tasksOf.get(instanceId)?.size ?? 0;
-    action.victims = region.ecs.registrationsOf(instanceId).flatMap(({ id, holding: tasks }) =>
+    const secondOf = (atMs: number) => second - (region.time.nowMs() - atMs) / 1000;
+    action.victims = region.ecs.registrationsOf(instanceId).flatMap(({ id, holding: tasks, registeredAtMs }) =>
       [...tasks].map(({ group, lastStatus: status, createdAtMs }) => ({
         group,
         status,
-        placedAt: second - (region.time.nowMs() - createdAtMs) / 1000,
+        placedAt: secondOf(createdAtMs),
+        registeredAt: secondOf(registeredAtMs),
         silence: silences.get(id),
       })),
     );

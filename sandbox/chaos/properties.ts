@@ -41,12 +41,14 @@ function early({ held, world }: Played): string[] {
     const deadline = since + Math.min(...inForce.map(({ deadlineSeconds }) => deadlineSeconds), hookAllows(world));
     if (until >= deadline - CLOCK_SECONDS) return [];
     const grace = Math.min(...inForce.map(({ agentGraceSeconds }) => agentGraceSeconds));
-    // What came after the last look began, that look may not have seen: a task that was placed, an agent that was heard.
+    // What came after the last look began, that look may not have seen: a task that was placed, an agent that was heard; nor a
+    // registration that was not listed yet.
     const seenUntil = Math.max(lookedAt, until - LONGEST_LOOK_SECONDS);
     return victims
-      .filter(({ placedAt, silence }) => {
+      .filter(({ placedAt, registeredAt, silence }) => {
+        const isListed = Math.max(placedAt, registeredAt + world.listLagSeconds) < seenUntil;
         const isSilent = silence && (silence.heardAt === undefined || silence.heardAt >= seenUntil);
-        return placedAt < seenUntil && !(isSilent && until >= silence.since + grace);
+        return isListed && !(isSilent && until >= silence.since + grace);
       })
       .map(
         ({ group, status, placedAt }) =>

@@ -85,6 +85,8 @@ const world = object({
     delaySeconds: seconds(),
   }),
   listLagSeconds: seconds(),
+  /** Whether AWS does what nobody has verified by the other reading: of facts 12 (daemons), 39 (protection) and 61. */
+  readsOtherwise: v.optional(v.boolean('expected true or false'), false),
   releases: v.array(release),
   /**
    * The second phase: from here on nothing goes wrong any more. Outages end, events come once and in time, lists lag no longer,
@@ -266,6 +268,9 @@ function faultsOf(world: World, second: () => number): Faults {
       return meanwhile(deliveries.delayed);
     },
     delaySeconds: deliveries.delaySeconds,
+    protectionHoldsDraining: world.readsOtherwise,
+    daemonsLeaveAtOnce: world.readsOtherwise,
+    repeatedDrainingIsDone: world.readsOtherwise,
     get refusedDeliveries() {
       return during('deliveries are refused', 0.7);
     },
@@ -397,6 +402,7 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
       outages: few(anyOutage),
       deliveries: anyDeliveries,
       listLagSeconds: fc.constantFrom(0, 0, 1, 1.5, 4, 10),
+      readsOtherwise: fc.boolean(),
       releases: few(anyRelease),
       faultsEndAtSecond: faultsEnd,
     })

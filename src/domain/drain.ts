@@ -101,6 +101,8 @@ export interface Closed {
   readonly sinceMs: number;
   /** Their ARNs. */
   readonly containerInstances: readonly string[];
+  /** Those of them whose agent is silent: it may have registered anew, which ECS may not list yet either. */
+  readonly silent: readonly string[];
 }
 
 /** What it takes to ask ECS about something. */
@@ -294,7 +296,7 @@ export function withAgents(drain: Drain, observation: Observation, nowMs: number
 
 /**
  * The registrations that take no tasks, with what the observation says of them. One that takes tasks, or that was not seen
- * before, begins it anew: it may have been given a task a moment ago.
+ * before, begins it anew: it may have been given a task a moment ago. So does an agent that has just fallen silent.
  */
 export function closedIn(observation: Observation, before: Closed | undefined, nowMs: number): Closed | undefined {
   switch (observation.kind) {
@@ -302,9 +304,12 @@ export function closedIn(observation: Observation, before: Closed | undefined, n
       return before;
     case 'leaving':
     case 'draining': {
-      const containerInstances = observation.containerInstances.map(({ arn }) => arn);
-      const isKnown = containerInstances.every((arn) => before?.containerInstances.includes(arn));
-      return before && isKnown ? before : { sinceMs: nowMs, containerInstances };
+      const now = closedSince(nowMs, observation.containerInstances);
+      if (!before) return now;
+      const isKnown = now.containerInstances.every((arn) => before.containerInstances.includes(arn));
+      return isKnown && now.silent.every((arn) => before.silent.includes(arn))
+        ? { ...now, sinceMs: before.sinceMs }
+        : now;
     }
     case 'listed':
     case 'active':
@@ -315,10 +320,18 @@ export function closedIn(observation: Observation, before: Closed | undefined, n
   }
 }
 
+/** The registrations, which take no tasks from that instant on. */
+export function closedSince(sinceMs: number, containerInstances: readonly ContainerInstance[]): Closed {
+  const arnsOf = (those: readonly ContainerInstance[]) => those.map(({ arn }) => arn);
+  const silent = containerInstances.filter(({ agentConnected }) => !agentConnected);
+  return { sinceMs, containerInstances: arnsOf(containerInstances), silent: arnsOf(silent) };
+}
+
 /** What a parked drain knew of registrations that take no tasks. */
-export function closedWhenParked({ parked }: Drain): Closed | undefined {
+export function closedWhenParked({ parked, agentSilence }: Drain): Closed | undefined {
   if (parked?.closedSinceMs === undefined) return undefined;
-  return { sinceMs: parked.closedSinceMs, containerInstances: parked.containerInstances.map(({ arn }) => arn) };
+  const containerInstances = parked.containerInstances.map(({ arn }) => arn);
+  return { sinceMs: parked.closedSinceMs, containerInstances, silent: agentSilence ? containerInstances : [] };
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   type Closed,
   type ContainerInstance,
   closedIn,
+  closedSince,
   closedWhenParked,
   type Drain,
   type DrainingObservation,
@@ -504,7 +505,7 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
         throw new Unavailable(refusal);
       }
       const drained = [...untouched, ...draining];
-      const closed = { sinceMs: clock.nowMs(), containerInstances: drained.map(({ arn }) => arn) };
+      const closed = closedSince(clock.nowMs(), drained);
       const hasTasks = drained.some(({ countedTasks }) => countedTasks > 0);
       // Where drains are not parked, an instance that takes tasks still is all that shows the sweep a lost event.
       if (hasTasks && observation.kind === 'listed' && ports.parkingPlaces) await drainNeighbours(turn, ports);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { play } from '../../sandbox/chaos/play.ts';
+import { type Held, play } from '../../sandbox/chaos/play.ts';
 import { PROPERTIES } from '../../sandbox/chaos/properties.ts';
 import { type Outage, type World, worldFrom } from '../../sandbox/chaos/world.ts';
 import { CALM, SERVICE } from './samples.ts';
@@ -33,27 +33,29 @@ describe('in worlds in which a task was killed early once', () => {
   });
 
   describe.each([
-    ['agent-lost', 'registered-anew-as-its-agent-is-given-up'],
-    ['drained', 'registered-anew-during-the-last-look'],
-  ])('%s is said of an instance whose agent registers anew', (outcome, name) => {
-    /** The same world up to that moment, which is reckoned from the last look as it is without it. */
-    const registeredAnew = async (momentOf: (lookedAt: number) => number) => {
+    ['agent-lost', 'registered-anew-as-its-agent-is-given-up', 'began'],
+    ['drained', 'registered-anew-during-the-last-look', 'saw its agent'],
+  ])('%s is said of an instance whose agent registers anew', (outcome, name, since) => {
+    /** The same world up to that moment, which is reckoned from the last look and the end as they are without it. */
+    const registeredAnew = async (momentOf: (lookedAt: number, until: number) => number) => {
       const world = fixedWorld(name);
-      const { lookedAt = 0, outcomes } = await heldIn({ ...world, registrations: [] });
+      const { lookedAt = 0, until = 0, outcomes } = await heldIn({ ...world, registrations: [] });
       expect(outcomes[0]).toBe(outcome);
-      return heldIn({ ...world, registrations: [{ on: 0, atSecond: momentOf(lookedAt) }] });
+      return heldIn({ ...world, registrations: [{ on: 0, atSecond: momentOf(lookedAt, until) }] });
     };
+    const isUnknown = ({ silence }: Held['victims'][number]) => silence === undefined;
 
-    it('after the last look began: none can know', async () => {
-      const { victims, outcomes, lookedAt = Infinity, until = 0 } = await registeredAnew((lookedAt) => lookedAt + 0.1);
+    it(`after the last look ${since}: none can know`, async () => {
+      const isGivenUp = outcome === 'agent-lost'; // Its silence tells nothing new.
+      const held = await registeredAnew((lookedAt, until) => (isGivenUp ? lookedAt + 0.1 : until - 0.1));
+      const { victims, outcomes, lookedAt = Infinity, until = 0 } = held;
       expect(outcomes[0]).toBe(outcome);
-      const unknown = victims.filter(({ silence }) => silence === undefined);
-      expect(unknown.map(({ placedAt }) => placedAt > lookedAt && placedAt < until)).toEqual([true]);
+      expect(victims.filter(isUnknown).map(({ placedAt }) => placedAt > lookedAt && placedAt < until)).toEqual([true]);
     });
 
     it('but not before: what is placed there is waited for', async () => {
       const { victims, lookedAt = 0, until = 0 } = await registeredAnew((lookedAt) => lookedAt - 0.1);
-      expect(victims.filter(({ silence }) => silence === undefined)).toEqual([]);
+      expect(victims.filter(isUnknown)).toEqual([]);
       expect(until).toBeGreaterThan(lookedAt);
     });
   });

@@ -44,7 +44,13 @@ const work = (from: number, until: number, result = 'parked'): Work => ({
 });
 
 describe('an instance is let go early', () => {
-  const victim: Victim = { group: 'service:web', status: 'RUNNING', placedAt: -100, silence: undefined };
+  const victim: Victim = {
+    group: 'service:web',
+    status: 'RUNNING',
+    placedAt: -100,
+    registeredAt: -900,
+    silence: undefined,
+  };
   const early = (held: Partial<Held>) => breachesOf('we let no instance go', { until: 500, lookedAt: 499, ...held });
 
   it('over a task that was there when the last look began', () => {
@@ -56,6 +62,14 @@ describe('an instance is let go early', () => {
 
   it('not over one that was placed since: none can know', () => {
     expect(early({ victims: [{ ...victim, placedAt: 499.1 }] })).toEqual([]);
+  });
+
+  it('not over what is on a registration that ECS did not list yet when the last look began', () => {
+    const [lag, seen] = [{ listLagSeconds: 10 }, { until: 500, lookedAt: 499 }];
+    const anew = (registeredAt: number) => ({ ...seen, victims: [{ ...victim, registeredAt, placedAt: 495 }] });
+    expect(breachesOf('we let no instance go', anew(490), lag)).toEqual([]);
+    expect(breachesOf('we let no instance go', anew(488), lag)).toHaveLength(1);
+    expect(breachesOf('we let no instance go', anew(490))).toHaveLength(1);
   });
 
   it('over one that was placed after a look that was old, or where nobody looked', () => {

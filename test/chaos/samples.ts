@@ -33,5 +33,6 @@ export const CALM: World = {
   outages: [],
   deliveries: { lostTerminations: 0, lostOthers: 0, duplicated: 0, delayed: 0, delaySeconds: 0 },
   listLagSeconds: 0,
+  readsOtherwise: false,
   releases: [],
 };

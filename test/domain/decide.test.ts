@@ -14,7 +14,7 @@ const draining = (...holdingTasks: HoldingTask[]): DrainingObservation => ({
 });
 
 /** Its registrations take no tasks, and have not for long. */
-const CLOSED = { sinceMs: at(-60), containerInstances: [containerInstanceOf().arn] };
+const CLOSED = { sinceMs: at(-60), containerInstances: [containerInstanceOf().arn], silent: [] };
 
 /** The same, after a look that began then and went through everything. */
 const scanned = (seconds: number, ...holdingTasks: HoldingTask[]) => ({

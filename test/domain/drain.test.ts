@@ -129,29 +129,37 @@ describe('the silence of agents', () => {
 
 describe('registrations that take no tasks', () => {
   const now = START_MS + 60_000;
-  const seen = (...arns: string[]) => ({
+  const seen = (arns: string[], silent: string[] = []) => ({
     kind: 'leaving' as const,
-    containerInstances: arns.map((arn) => containerInstanceOf({ arn })),
+    containerInstances: arns.map((arn) => containerInstanceOf({ arn, agentConnected: !silent.includes(arn) })),
   });
-  const before = { sinceMs: START_MS, containerInstances: ['a', 'b'] };
+  const before = { sinceMs: START_MS, containerInstances: ['a', 'b'], silent: ['b'] };
 
   it('are so since the first look that sees it', () => {
-    expect(closedIn(seen('a'), undefined, now)).toEqual({ sinceMs: now, containerInstances: ['a'] });
-    expect(closedIn(seen('a'), before, now)).toBe(before);
+    expect(closedIn(seen(['a']), undefined, now)).toEqual({ sinceMs: now, containerInstances: ['a'], silent: [] });
+    expect(closedIn(seen(['a', 'b'], ['b']), before, now)).toEqual(before);
+    expect(closedIn(seen(['a', 'b']), before, now)).toEqual({ ...before, silent: [] });
     expect(closedIn({ kind: 'unavailable', reason: '' }, before, now)).toBe(before);
   });
 
   it('begin anew with one that was not seen before, and after one that takes tasks', () => {
-    expect(closedIn(seen('a', 'new'), before, now)).toEqual({ sinceMs: now, containerInstances: ['a', 'new'] });
-    expect(closedIn({ ...seen('a'), kind: 'active' }, before, now)).toBeUndefined();
-    expect(closedIn({ ...seen('a'), kind: 'listed' }, before, now)).toBeUndefined();
+    expect(closedIn(seen(['a', 'new']), before, now)).toMatchObject({ sinceMs: now, containerInstances: ['a', 'new'] });
+    expect(closedIn({ ...seen(['a']), kind: 'active' }, before, now)).toBeUndefined();
+    expect(closedIn({ ...seen(['a']), kind: 'listed' }, before, now)).toBeUndefined();
     expect(closedIn({ kind: 'absent', clusters: [] }, before, now)).toBeUndefined();
   });
 
-  it('are remembered by a drain that was parked', () => {
+  it('begin anew with an agent that falls silent: it may have registered anew, which is not listed yet', () => {
+    expect(closedIn(seen(['a'], ['a']), before, now)).toMatchObject({ sinceMs: now, silent: ['a'] });
+  });
+
+  it('are remembered by a drain that was parked, and their silence with them', () => {
     const parked = { untilMs: now, holdingTasks: [], containerInstances: [{ arn: 'a', cluster: 'prod' }] };
-    const known = { sinceMs: START_MS, containerInstances: ['a'] };
-    expect(closedWhenParked(drainOf({ parked: { ...parked, closedSinceMs: START_MS } }))).toEqual(known);
+    const known = { sinceMs: START_MS, containerInstances: ['a'], silent: [] };
+    const agentSilence = { sinceMs: START_MS, seenLastAtMs: START_MS };
+    const settled = { ...parked, closedSinceMs: START_MS };
+    expect(closedWhenParked(drainOf({ parked: settled }))).toEqual(known);
+    expect(closedWhenParked(drainOf({ parked: settled, agentSilence }))).toEqual({ ...known, silent: ['a'] });
     expect(closedWhenParked(drainOf({ parked }))).toBeUndefined();
     expect(closedWhenParked(drainOf())).toBeUndefined();
   });

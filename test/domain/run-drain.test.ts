@@ -140,6 +140,21 @@ describe('a drain', () => {
     }
   });
 
+  it('waits for a registration that is listed late where its agent has fallen silent: it may have registered anew', async () => {
+    const aws = fakeAws({
+      instances: [
+        { id: 'old', silences: [[60, Infinity]] },
+        { id: 'new', comesAtSeconds: 69 },
+      ],
+      tasks: [
+        { id: 'web', containerInstance: 'old', stopsAtSeconds: 60 },
+        { id: 'job', containerInstance: 'new', listedAtSeconds: 70, stopsAtSeconds: 200 },
+      ],
+    });
+    await aws.runToEnd();
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(200);
+  });
+
   it('waits for what is placed on a registration that comes just after the draining, and is listed late', async () => {
     const aws = fakeAws({
       instances: [
