@@ -47,7 +47,7 @@ export const widdix: Install = async (region) => {
     reservedConcurrency: 1,
     load: (clock) => drainInstance(clock, region.transport, queue.url),
   });
-  queue.mapTo(lambda);
+  region.mapQueue(queue, lambda, { batchSize: 1, windowSeconds: 0, reportsItemFailures: false });
   const hook = { name: 'terminating', group: GROUP, heartbeatTimeoutSeconds: 600, defaultResult: 'CONTINUE' } as const;
   const instances = new Map<string, string>();
   putNotifyingHook(region, hook, (notification) => {

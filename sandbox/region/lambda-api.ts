@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type {
   Concurrency,
   EventSourceMappingConfiguration,
@@ -12,18 +11,18 @@ import type {
   ListFunctionsResponse,
 } from '@aws-sdk/client-lambda';
 import { AwsError } from './aws-error.ts';
+import type { EventSourceMapping } from './event-source-mapping.ts';
 import { LARGEST_EVENT_AGE_SECONDS, type LambdaModel, logGroupOf } from './lambda.ts';
 import { pageOf } from './pages.ts';
 import type { Place } from './place.ts';
 import type { Service } from './service.ts';
-import type { QueueModel } from './sqs.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
 /** What the API needs of the rest of the Region. */
 export interface LambdaApiOptions {
   readonly place: Place;
   readonly functions: readonly LambdaModel[];
-  readonly queues: ReadonlyMap<string, QueueModel>;
+  readonly mappings: readonly EventSourceMapping[];
   readonly time: Pick<VirtualTime, 'stir'>;
 }
 
@@ -56,7 +55,10 @@ export function lambdaService(options: LambdaApiOptions): Service {
 
 type FunctionIn = (input: Named) => LambdaModel;
 
-function aboutFunctions({ place, functions, queues }: LambdaApiOptions, functionIn: FunctionIn): Service['operations'] {
+function aboutFunctions(
+  { place, functions, mappings }: LambdaApiOptions,
+  functionIn: FunctionIn,
+): Service['operations'] {
   const concurrencyOf = ({ spec: { reservedConcurrency } }: LambdaModel): Concurrency =>
     reservedConcurrency === undefined ? {} : { ReservedConcurrentExecutions: reservedConcurrency };
 
@@ -101,12 +103,11 @@ function aboutFunctions({ place, functions, queues }: LambdaApiOptions, function
     ListEventSourceMappings: (input: ListEventSourceMappingsRequest): ListEventSourceMappingsResponse => {
       const { FunctionName, EventSourceArn, Marker, MaxItems = LARGEST_PAGE.mappings } = input;
       const wanted = FunctionName === undefined ? undefined : functionIn({ FunctionName });
-      const all = [...queues.values()].flatMap((queue) => queue.mappings.map((lambda) => ({ queue, lambda })));
       const { items, next } = page(
-        all
+        mappings
           .filter(({ queue }) => EventSourceArn === undefined || queue.arn === EventSourceArn)
           .filter(({ lambda }) => wanted === undefined || lambda === wanted)
-          .map(({ queue, lambda }) => mappingOf(queue, lambda, place)),
+          .map((mapping) => mappingOf(mapping, place)),
         Math.min(MaxItems, LARGEST_PAGE.mappings),
         Marker,
       );
@@ -214,23 +215,21 @@ function configurationOf({ spec }: LambdaModel, place: Place): FunctionConfigura
   };
 }
 
-function mappingOf(queue: QueueModel, { name }: LambdaModel, place: Place): EventSourceMappingConfiguration {
+function mappingOf(mapping: EventSourceMapping, place: Place): EventSourceMappingConfiguration {
+  const { spec, queue, lambda } = mapping;
+  const { maximumConcurrency } = spec;
   return {
-    UUID: mappingId(queue.arn, name),
-    BatchSize: 1,
-    MaximumBatchingWindowInSeconds: 0,
+    UUID: mapping.id,
+    BatchSize: spec.batchSize,
+    MaximumBatchingWindowInSeconds: spec.windowSeconds,
     EventSourceArn: queue.arn,
-    FunctionArn: functionArn(place, name),
-    LastModified: new Date(queue.createdAtMs),
+    FunctionArn: functionArn(place, lambda.name),
+    LastModified: new Date(mapping.createdAtMs),
     State: 'Enabled',
     StateTransitionReason: 'USER_INITIATED',
+    FunctionResponseTypes: spec.reportsItemFailures ? ['ReportBatchItemFailures'] : [],
+    ...(maximumConcurrency !== undefined && { ScalingConfig: { MaximumConcurrency: maximumConcurrency } }),
   };
-}
-
-/** The same in every run. */
-function mappingId(queueArn: string, functionName: string): string {
-  const hash = createHash('md5').update(`${queueArn} ${functionName}`).digest('hex');
-  return hash.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 function page<T>(items: readonly T[], size: number, token: string | undefined) {

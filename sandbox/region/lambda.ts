@@ -25,6 +25,8 @@ export interface FunctionSpec {
   readonly environment?: Readonly<Record<string, string>>;
   /** What the function runs as. */
   readonly roleArn?: string;
+  /** Whether Lambda lets it invoke itself through a queue or topic again and again (facts 90); it does not unless set. */
+  readonly recursiveLoop?: 'Allow' | 'Terminate';
   /** Where the record of an asynchronous invocation goes that failed for good. */
   readonly onFailure?: { readonly arn: string; readonly send: (record: object) => void };
   /** Loads the code into a new container, whose clock is the Region's. */

@@ -4,6 +4,12 @@ import type { Tell } from './happenings.ts';
 /** The most invocations in one chain of requests; AWS says "about" (facts 8). */
 const MOST_ROUNDS = 16;
 
+/** What recursion detection has to know of a function. */
+export interface Invoked {
+  readonly name: string;
+  readonly spec: { readonly recursiveLoop?: 'Allow' | 'Terminate' };
+}
+
 /** The place in its chain of the invocation that the running code belongs to. */
 const currentRound = new AsyncLocalStorage<number>();
 
@@ -15,9 +21,9 @@ export function nextRound(): number {
   return (currentRound.getStore() ?? 0) + 1;
 }
 
-/** Whether Lambda refuses to be invoked by this message; tells so. */
-export function isStopped(round: number, functionName: string, tell: Tell): boolean {
-  const stopped = round > MOST_ROUNDS;
+/** Whether Lambda refuses to invoke the function by this message, and tells so; a function may be allowed its loops (facts 90). */
+export function isStopped(round: number, { name: functionName, spec }: Invoked, tell: Tell): boolean {
+  const stopped = round > MOST_ROUNDS && spec.recursiveLoop !== 'Allow';
   if (stopped) tell({ kind: 'invocation', functionName, what: 'throttled', message: 'stopped as a recursive loop' });
   return stopped;
 }

@@ -9,6 +9,7 @@ import { EcsModel } from './ecs/model.ts';
 import type { KilledTask } from './ecs/specs.ts';
 import { elasticLoadBalancingService } from './elastic-load-balancing.ts';
 import { EventBridgeModel } from './event-bridge.ts';
+import { EventSourceMapping, type MappingSpec } from './event-source-mapping.ts';
 import type { Faults } from './faults.ts';
 import { NO_FAULTS } from './faults.ts';
 import type { Happening, Tell } from './happenings.ts';
@@ -62,6 +63,8 @@ export interface Region {
   readonly roles: Roles;
   /** A queue that the wire knows by its name. */
   createQueue(spec: QueueSpec): QueueModel;
+  /** Lets Lambda bring the messages of a queue to a function. */
+  mapQueue(queue: QueueModel, lambda: LambdaModel, spec: MappingSpec): EventSourceMapping;
   /** A topic that the wire knows by its ARN. */
   createTopic(name: string): TopicModel;
   /** How SDK clients in this process reach it. */
@@ -160,6 +163,7 @@ export function createRegion(options: RegionOptions): Region {
   });
 
   const queues = new Map<string, QueueModel>();
+  const mappings: EventSourceMapping[] = [];
   const topics = new Map<string, TopicModel>();
   const logs = new Logs();
   /** Keeps a line that a function writes; one that nobody runs has no log. */
@@ -175,7 +179,7 @@ export function createRegion(options: RegionOptions): Region {
     eventBridge.service,
     autoScalingService(autoScaling),
     scheduler.service,
-    lambdaService({ place, functions, queues, time }),
+    lambdaService({ place, functions, mappings, time }),
     sqsService({ place, queues, time }),
     snsService({ place, topics, queues, functions }),
     ec2Service({ place, autoScaling, terminatedAtMs, nowMs: () => time.nowMs() }),
@@ -241,9 +245,14 @@ export function createRegion(options: RegionOptions): Region {
     scheduler,
     roles,
     createQueue: (spec) => {
-      const queue = new QueueModel({ time, place, random, tell, count }, spec);
+      const queue = new QueueModel({ time, place }, spec);
       queues.set(spec.name, queue);
       return queue;
+    },
+    mapQueue: (queue, lambda, spec) => {
+      const mapping = new EventSourceMapping({ time, place, random, tell, count }, queue, lambda, spec);
+      mappings.push(mapping);
+      return mapping;
     },
     createTopic: (name) => {
       const topic = new TopicModel({ time, tell, place }, name);

@@ -97,7 +97,7 @@ export class TopicModel {
     };
     if (protocol === 'lambda') {
       const { lambda } = subscriber;
-      if (isStopped(round, lambda.name, tell)) return;
+      if (isStopped(round, lambda, tell)) return;
       const Sns = { ...notification, Subject: subject ?? null, MessageAttributes: attributes };
       const event = { Records: [{ EventSource: 'aws:sns', EventVersion: '1.0', EventSubscriptionArn: arn, Sns }] };
       time.after(DELIVERY_SECONDS, () => inRound(round, () => lambda.invokeAsync(event)));

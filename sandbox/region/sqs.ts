@@ -1,8 +1,5 @@
-import type { Tell } from './happenings.ts';
-import type { LambdaModel } from './lambda.ts';
 import type { Place } from './place.ts';
-import type { Random } from './random.ts';
-import { inRound, isStopped, nextRound } from './recursion.ts';
+import { inRound, nextRound } from './recursion.ts';
 import type { Scheduled, VirtualTime } from './virtual-time.ts';
 
 /** A standard queue. */
@@ -32,6 +29,8 @@ export interface ReceivedMessage {
   readonly sentAtMs: number;
   readonly firstReceivedAtMs: number;
   readonly receives: number;
+  /** Its place in a chain of requests, for Lambda's recursion detection. */
+  readonly round: number;
   /** By which it can be deleted, until it is received again. */
   readonly receiptHandle: string;
 }
@@ -40,10 +39,6 @@ export interface ReceivedMessage {
 export interface QueueOptions {
   readonly time: VirtualTime;
   readonly place: Place;
-  readonly random: Random;
-  readonly tell: Tell;
-  /** Counts a call that AWS makes by itself. */
-  readonly count: (service: 'sqs', operation: string) => void;
 }
 
 /** A long poll of the API. */
@@ -74,21 +69,11 @@ interface Message {
   seenAgain: Scheduled | undefined;
 }
 
-/** An event source mapping of a standard queue begins with five pollers (Lambda developer guide, "SQS scaling"). */
-const POLLERS = 5;
-/** One long poll (SQS developer guide). */
-const LONG_POLL_SECONDS = 20;
-/** From a message that can be seen to the poller that has it. */
-const RECEIVE_SECONDS = { min: 0.01, max: 0.05 };
 const PURGE_INTERVAL_MS = 60_000;
-/** A poller whose invocation is throttled tries again, ever more seldom; AWS does not say how seldom. */
-const THROTTLE_RETRY_SECONDS = { first: 0.1, longest: 5 };
-
-/** An SQS standard queue in virtual time, and the event source mapping that brings its messages to a function. */
+/** An SQS standard queue in virtual time. */
 export class QueueModel {
   readonly #options: QueueOptions;
   readonly #spec: QueueSpec;
-  readonly #random: QueueOptions['random'];
   readonly #visible: Message[] = [];
   /** Long polls that wait for a message, the oldest first. */
   readonly #polls = new Set<Poll>();
@@ -96,7 +81,6 @@ export class QueueModel {
   readonly #delayed = new Set<Message>();
   /** What somebody has received and not deleted, by receipt handle. */
   readonly #inFlight = new Map<string, Message>();
-  readonly #mappings: LambdaModel[] = [];
   readonly createdAtMs: number;
   #messages = 0;
   #purgedAtMs: number | undefined;
@@ -106,7 +90,6 @@ export class QueueModel {
   constructor(options: QueueOptions, spec: QueueSpec) {
     this.#options = options;
     this.#spec = spec;
-    this.#random = options.random.fork(spec.name);
     this.createdAtMs = options.time.nowMs();
   }
 
@@ -127,11 +110,6 @@ export class QueueModel {
 
   get spec(): QueueSpec {
     return this.#spec;
-  }
-
-  /** The functions that its messages are brought to. */
-  get mappings(): readonly LambdaModel[] {
-    return this.#mappings;
   }
 
   /** Takes a message, to be seen after a delay; returns its id. An attribute that is given as text is a `String`. */
@@ -214,34 +192,6 @@ export class QueueModel {
     return true;
   }
 
-  /**
-   * An event source mapping with a batch size of 1. Its number of pollers stays what AWS begins with: with more of them a
-   * function of little concurrency would only be throttled more.
-   */
-  mapTo(lambda: LambdaModel): void {
-    this.#mappings.push(lambda);
-    for (let poller = 0; poller < POLLERS; poller++) this.#poll(lambda);
-  }
-
-  /** One long poll after the other. Each is a call that AWS bills, and so is each deletion. */
-  #poll(lambda: LambdaModel): void {
-    this.#options.count('sqs', 'ReceiveMessage');
-    this.#receive((message) => {
-      if (message) this.#bring(message, lambda, () => this.#poll(lambda));
-      else this.#poll(lambda);
-    });
-  }
-
-  #receive(answer: (message: Message | undefined) => void): void {
-    const { visibilityTimeoutSeconds } = this.#spec;
-    const message = this.#visible.shift();
-    if (message) {
-      this.#hand(message, { visibilityTimeoutSeconds, answer });
-      return;
-    }
-    this.#wait({ visibilityTimeoutSeconds, answer }, LONG_POLL_SECONDS);
-  }
-
   #wait(poll: Poll, seconds: number): void {
     this.#polls.add(poll);
     this.#options.time.after(seconds, () => {
@@ -281,50 +231,8 @@ export class QueueModel {
   }
 
   #hand(message: Message, poll: Poll): void {
-    const { time } = this.#options;
     this.#hide(message, poll.visibilityTimeoutSeconds);
-    time.after(this.#random.between(RECEIVE_SECONDS.min, RECEIVE_SECONDS.max), () => poll.answer(message));
-  }
-
-  /** Invokes the function with a message; one that is not deleted in the end is seen again in its time. */
-  #bring(message: Message, lambda: LambdaModel, done: () => void): void {
-    const { time, tell, count } = this.#options;
-    const { id, body, round, receives } = message;
-    if (isStopped(round, lambda.name, tell)) {
-      done();
-      return;
-    }
-    const event = {
-      Records: [
-        {
-          messageId: id,
-          body,
-          attributes: { ApproximateReceiveCount: String(receives) },
-          eventSource: 'aws:sqs',
-          eventSourceARN: this.#spec.name,
-        },
-      ],
-    };
-    const seenAgainAtMs = time.nowMs() + this.#spec.visibilityTimeoutSeconds * 1000;
-    const attempt = (waitSeconds: number): void => {
-      if (time.nowMs() >= seenAgainAtMs) {
-        done();
-        return;
-      }
-      const started = inRound(round, () =>
-        lambda.invoke(event, (error) => {
-          if (error === undefined) {
-            count('sqs', 'DeleteMessage');
-            this.#delete(message);
-          }
-          done();
-        }),
-      );
-      if (started) return;
-      const { longest } = THROTTLE_RETRY_SECONDS;
-      time.after(waitSeconds * this.#random.between(0.5, 1), () => attempt(Math.min(longest, waitSeconds * 2)));
-    };
-    attempt(THROTTLE_RETRY_SECONDS.first);
+    poll.answer(message);
   }
 }
 

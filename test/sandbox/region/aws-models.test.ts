@@ -73,7 +73,8 @@ beforeAll(async () => {
     load: () => async () => region.log({ a: 1 }),
   });
   drain.invokeAsync({});
-  region.createQueue({ name: 'work', visibilityTimeoutSeconds: 30, maxReceiveCount: 3 }).mapTo(drain);
+  const work = region.createQueue({ name: 'work', visibilityTimeoutSeconds: 300, maxReceiveCount: 3 });
+  region.mapQueue(work, drain, { batchSize: 1, windowSeconds: 0, reportsItemFailures: false });
   region.roles.set('drain', roleFor('lambda.amazonaws.com', [{ Effect: 'Allow', Action: 'ecs:*', Resource: '*' }]));
   region.roles.set('scheduler', roleFor('scheduler.amazonaws.com'));
   region.time.after(1, () => {});

@@ -178,14 +178,18 @@ describe('what Lambda tells of functions', () => {
 
   it('is the queues that are mapped to a function', async () => {
     const queue = region.createQueue({ name: 'work', visibilityTimeoutSeconds: 60, maxReceiveCount: 3 });
-    queue.mapTo(deploy({}));
+    const spec = { batchSize: 10, windowSeconds: 1, maximumConcurrency: 2, reportsItemFailures: true };
+    region.mapQueue(queue, deploy({}), spec);
     const list = async (input: object) =>
       (await lambda.send(new ListEventSourceMappingsCommand(input))).EventSourceMappings;
     const mapping = {
       EventSourceArn: queue.arn,
       FunctionArn: ARN.replace('echo', 'other'),
       State: 'Enabled',
-      BatchSize: 1,
+      BatchSize: 10,
+      MaximumBatchingWindowInSeconds: 1,
+      ScalingConfig: { MaximumConcurrency: 2 },
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
     };
     expect(await list({})).toMatchObject([mapping]);
     expect(await list({ FunctionName: 'other', EventSourceArn: queue.arn })).toMatchObject([mapping]);

@@ -28,7 +28,7 @@ const bodyIn = (event: unknown) => (event as { Records: [{ body: string }] }).Re
 function queueTo(handler: Handler, reservedConcurrency = 1) {
   const queue = region.createQueue({ name: 'work', visibilityTimeoutSeconds: 60, maxReceiveCount: 3 });
   const lambda = region.deploy({ name: 'worker', timeoutSeconds: 30, reservedConcurrency, load: () => handler });
-  queue.mapTo(lambda);
+  region.mapQueue(queue, lambda, { batchSize: 1, windowSeconds: 0, reportsItemFailures: false });
   return { queue, lambda };
 }
 
