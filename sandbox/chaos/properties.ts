@@ -1,5 +1,5 @@
 import { mostCalls } from './cost.ts';
-import type { Held, Played, Work } from './play.ts';
+import type { Held, Played, Victim, Work } from './play.ts';
 import { faultsEndAt, parksAlways, type Settings, type World } from './world.ts';
 
 /** Something that holds of every world that was played. */
@@ -45,16 +45,22 @@ function early({ held, world }: Played): string[] {
     // registration that was not listed yet.
     const seenUntil = Math.max(lookedAt, until - LONGEST_LOOK_SECONDS);
     return victims
-      .filter(({ placedAt, registeredAt, silence }) => {
-        const isListed = Math.max(placedAt, registeredAt + world.listLagSeconds) < seenUntil;
+      .filter((victim) => {
+        const { silence } = victim;
         const isSilent = silence && (silence.heardAt === undefined || silence.heardAt >= seenUntil);
-        return isListed && !(isSilent && until >= silence.since + grace);
+        return visibleAt(victim, world) < seenUntil && !(isSilent && until >= silence.since + grace);
       })
       .map(
         ({ group, status, placedAt }) =>
           `${instanceId} was let go at ${until} s with a task of ${group} ${status}, placed at ${placedAt} s: its deadline was ${deadline} s, and the last look began at ${lookedAt} s.`,
       );
   });
+}
+
+/** When a look could see the task: ECS lists a new registration late, until faults have ended. */
+function visibleAt({ placedAt, registeredAt }: Victim, world: World): number {
+  const listedAt = Math.min(registeredAt + world.listLagSeconds, Math.max(registeredAt, faultsEndAt(world)));
+  return Math.max(placedAt, listedAt);
 }
 
 /** All settings that an invocation may go by at that second. */

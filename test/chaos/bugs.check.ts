@@ -134,9 +134,9 @@ it('there is a bug for every property', () => {
 
 /** That the properties can fail: each does with its bug. */
 describe('with a bug', () => {
-  it.each(BUGS)(
-    '$property… does not hold where $bug: that is found, shrunk, and found again in the world that is printed',
-    async ({ property: start, waiting, build, happening = {} }) => {
+  it.each(BUGS.map((bug) => [bug.property, bug.bug, bug] as const))(
+    '%s… does not hold where %s: that is found, shrunk, and found again in the world that is printed',
+    async (start, _, { waiting, build, happening = {} }) => {
       const properties = PROPERTIES.filter(({ name }) => name.startsWith(start));
       const { breach } = await explore({
         among: calm(waiting).map((world) => ({ ...world, ...happening })),

@@ -70,6 +70,7 @@ describe('an instance is let go early', () => {
     expect(breachesOf('we let no instance go', anew(490), lag)).toEqual([]);
     expect(breachesOf('we let no instance go', anew(488), lag)).toHaveLength(1);
     expect(breachesOf('we let no instance go', anew(490))).toHaveLength(1);
+    expect(breachesOf('we let no instance go', anew(490), { ...lag, faultsEndAtSecond: 498 })).toHaveLength(1);
   });
 
   it('over one that was placed after a look that was old, or where nobody looked', () => {
