@@ -85,12 +85,12 @@ function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['
 
     GetQueueAttributes: (input: GetQueueAttributesRequest): GetQueueAttributesResult => {
       const queue = queueIn(input);
-      const { counts, createdAtMs, spec } = queue;
+      const { counts, delayed, createdAtMs, spec } = queue;
       const { deadLetterQueue, maxReceiveCount } = spec;
       const created = String(Math.floor(createdAtMs / 1000));
       const all = {
         ApproximateNumberOfMessages: String(counts.visible),
-        ApproximateNumberOfMessagesDelayed: String(counts.delayed),
+        ApproximateNumberOfMessagesDelayed: String(delayed),
         ApproximateNumberOfMessagesNotVisible: String(counts.inFlight),
         CreatedTimestamp: created,
         LastModifiedTimestamp: created,

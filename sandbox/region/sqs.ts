@@ -131,9 +131,14 @@ export class QueueModel {
     return message.id;
   }
 
-  /** How many messages can be received, how many somebody has, and how many are to be seen later. */
-  get counts(): { readonly visible: number; readonly inFlight: number; readonly delayed: number } {
-    return { visible: this.#visible.length, inFlight: this.#inFlight.size, delayed: this.#delayed.size };
+  /** How many messages can be received, and how many somebody has. */
+  get counts(): { readonly visible: number; readonly inFlight: number } {
+    return { visible: this.#visible.length, inFlight: this.#inFlight.size };
+  }
+
+  /** How many messages are to be seen later. */
+  get delayed(): number {
+    return this.#delayed.size;
   }
 
   /** Hands out what can be seen, at once; the queue's own visibility timeout unless told otherwise. */

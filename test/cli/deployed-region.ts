@@ -15,6 +15,7 @@ import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { START_MS } from '../fakes.ts';
+import { answeringInTime } from '../sandbox/region/clients.ts';
 
 /** What a test changes of a deployment in which all is well. */
 export interface World {
@@ -62,7 +63,7 @@ export const WEB: ServiceSpec = {
 
 /**
  * A Region over HTTP in which the service is deployed, on a group of two instances whose services are up. Its time passes
- * only when the test says so. It ends with the test.
+ * when the test says so, and while a long poll waits. It ends with the test.
  */
 export async function deployedRegion(world: World = {}) {
   vi.stubEnv('AWS_REGION', 'eu-west-1');
@@ -130,7 +131,7 @@ export async function deployedRegion(world: World = {}) {
   };
   await pass(300);
 
-  const { url, close } = await listen(region.answer, 0, () => time.nowMs());
+  const { url, close } = await listen(answeringInTime(region), 0, () => time.nowMs());
   onTestFinished(() => {
     close();
     for (const end of ends) end();

@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { playGlobals } from '../../../sandbox/region/globals.ts';
 import { createRegion, type Region, type RegionOptions } from '../../../sandbox/region/region.ts';
+import type { WireAnswer, WireRequest } from '../../../sandbox/region/wire/message.ts';
 import { START_MS } from '../../fakes.ts';
 
 /** A Region for one test, whose time and chance the code of its functions has. */
@@ -38,4 +39,19 @@ export async function inRegion<T>({ time }: Region, task: () => Promise<T>): Pro
 /** Seconds since the Region began. */
 export function seconds({ time }: Region): number {
   return (time.nowMs() - START_MS) / 1000;
+}
+
+/** Answers requests of clients outside of virtual time, which passes while an answer is waited for, such as a long poll's. */
+export function answeringInTime({ answer, time }: Region): (request: WireRequest) => Promise<WireAnswer> {
+  return async (request) => {
+    const answered = answer(request);
+    if (!(answered instanceof Promise)) return answered;
+    let over = false;
+    const waited = answered.finally(() => {
+      over = true;
+      time.stir();
+    });
+    await time.runUntil(() => over);
+    return waited;
+  };
 }

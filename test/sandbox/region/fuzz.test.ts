@@ -28,6 +28,7 @@ import {
   shapeIn,
 } from '../../../sandbox/region/wire/models.ts';
 import { START_MS } from '../../fakes.ts';
+import { answeringInTime } from './clients.ts';
 
 const QUEUE_URL = 'https://sqs.eu-west-1.amazonaws.com/123456789012/work';
 
@@ -301,21 +302,8 @@ beforeAll(() => {
   region = busyRegion();
 });
 
-/** Lets time pass while the answer is waited for, as it is with a long poll. */
-async function answerTo(request: WireRequest): Promise<WireAnswer> {
-  const answered = region.answer(request);
-  if (!(answered instanceof Promise)) return answered;
-  let over = false;
-  const waited = answered.finally(() => {
-    over = true;
-    region.time.stir();
-  });
-  await region.time.runUntil(() => over);
-  return waited;
-}
-
 async function expectGoodForm({ service, protocol }: Spoken, request: WireRequest): Promise<void> {
-  const answer = await answerTo(request);
+  const answer = await answeringInTime(region)(request);
   expect(answer.status === 500 ? textOf(answer.body) : '').toBe('');
   if (answer.status < 300) return;
   const { code, message } = refusalIn(protocol, answer);
@@ -324,7 +312,7 @@ async function expectGoodForm({ service, protocol }: Spoken, request: WireReques
   if (protocol !== (SPOKEN_BY_SDK[service] ?? protocol)) return;
   const error = await heardBySdk(service, answer);
   expect(error.message.length).toBeGreaterThan(0);
-  expect(code).toContain(error.name.replace(/Exception$/, ''));
+  expect(code).toContain(error.name.replace(/(Exception|Fault)$/, ''));
 }
 
 // A busy machine takes its time for some thousand requests.
