@@ -76,7 +76,7 @@ export async function runOnAccount(
       Tags: [{ Key: 'ecs-drain', Value: 'facts' }],
     }),
   );
-  say(`The stack ${name} is being created.`);
+  say(`The stack ${name} is being created: ${StackId}`);
   try {
     const resources = await created(StackId, account);
     say('The experiments begin.');

@@ -1,4 +1,5 @@
 import { AutoScalingClient, type AutoScalingClientConfig } from '@aws-sdk/client-auto-scaling';
+import { EC2Client } from '@aws-sdk/client-ec2';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -18,6 +19,7 @@ export function clientsWith(config: ClientConfig): Clients {
     ecs: new ECSClient(config),
     ecsWithoutRetries: new ECSClient({ ...config, maxAttempts: 1 }),
     autoScaling: new AutoScalingClient(config),
+    ec2: new EC2Client(config),
     events: new EventBridgeClient(config),
     lambda: new LambdaClient(config),
     scheduler: new SchedulerClient(config),

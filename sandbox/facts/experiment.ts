@@ -1,4 +1,5 @@
 import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { ECSClient } from '@aws-sdk/client-ecs';
 import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import type { LambdaClient } from '@aws-sdk/client-lambda';
@@ -100,6 +101,7 @@ export interface Clients {
   /** It tries a call once, where the refusal itself is what an experiment looks at. */
   readonly ecsWithoutRetries: ECSClient;
   readonly autoScaling: AutoScalingClient;
+  readonly ec2: EC2Client;
   readonly events: EventBridgeClient;
   readonly lambda: LambdaClient;
   readonly scheduler: SchedulerClient;

@@ -68,7 +68,7 @@ describe.skipIf(missing)('the stack of the experiments', () => {
       schedules: { roleArn: expect.stringMatching(/^arn:aws:iam::.*SchedulerRole/) },
       function: { queueUrl: expect.stringMatching(/^http.*FailuresQueue/) },
     });
-    const [, name = ''] = /^The stack (\S+) is being created/.exec(said[0] ?? '') ?? [];
+    const [, name = ''] = /^The stack (\S+) is being created: arn:/.exec(said[0] ?? '') ?? [];
     await expect(cloudFormation.send(new DescribeStacksCommand({ StackName: name }))).rejects.toThrow(/does not exist/);
   });
 });

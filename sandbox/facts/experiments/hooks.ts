@@ -9,6 +9,7 @@ import {
   RecordLifecycleActionHeartbeatCommand,
   TerminateInstanceInAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
+import { DescribeInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { type Experiment, NotObservable, use, type World } from '../experiment.ts';
 import { instancesOf, withInstances } from './cluster.ts';
 import { type DeliveredEvent, described, ready, receive, refusalOf, seconds, sleep, undo, until } from './look.ts';
@@ -65,6 +66,27 @@ export const hooks: readonly Experiment[] = [
       const isTest = (event: DeliveredEvent) => JSON.stringify(event).includes('TEST_NOTIFICATION');
       const tests = await receive(world, use(world, 'events').queueUrl, 45, isTest);
       return { saw: tests.length === 0 ? 'none within 45 s' : 'one comes', agrees: tests.length === 0 };
+    },
+  },
+  {
+    facts: [21],
+    title: 'TerminateInstances of EC2 goes past the hook: the instance ends though nobody has completed its action.',
+    needs: ['group'],
+    minutes: 8,
+    cents: 0,
+    cleansUp: REPLACED,
+    async run(world) {
+      const InstanceIds = [await inService(world)];
+      await world.ec2.send(new TerminateInstancesCommand({ InstanceIds }));
+      const ended = await until(world, 100, async () => {
+        const { Reservations = [] } = await world.ec2.send(new DescribeInstancesCommand({ InstanceIds }));
+        const state = Reservations[0]?.Instances?.[0]?.State?.Name;
+        return state === 'running' ? undefined : (state ?? 'gone');
+      });
+      return {
+        saw: ended ? `the instance is ${ended}` : 'the instance is running 100 s later',
+        agrees: ended !== undefined,
+      };
     },
   },
   {

@@ -125,6 +125,7 @@ const OTHER_AWS: Readonly<Record<string, Readonly<Record<string, Detour>>>> = {
     }),
   },
   'ECS throttles reads': { ListTasks: accepting },
+  'TerminateInstances of EC2': { TerminateInstances: async () => ({}) },
   'The event of a terminating hook': { ReceiveMessage: delivering(({ detail }) => delete detail?.LifecycleTransition) },
   'The container instance of a running EC2': { ListContainerInstances: stale() },
   'Without a heartbeat the hook ends': { RecordLifecycleActionHeartbeat: async () => ({}) },
