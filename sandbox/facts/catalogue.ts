@@ -17,15 +17,24 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   9: 'a limit of the account',
   16: 'see 39',
   22: 'it takes a capacity provider with managed draining',
+  25: 'CloudWatch has a cluster’s reservation by the minute only, which says little of an instant',
   28: 'the limits are too high to be reached at little cost',
   31: 'it takes an account whose executions are used up for hours',
   33: 'reserving what others of the account need would disturb them',
+  34: 'what an alarm may watch, CloudFormation refuses at the deployment',
   35: 'a queue has to be silent for six hours',
+  45: 'it takes an instance refresh that replaces root volumes',
+  46: 'an instance that is retained outlives the stack',
   47: 'it takes a group that another AWS service manages',
+  50: 'it takes a deployment that pauses, whose length a person decides',
   52: 'it takes a capacity provider with managed draining',
   53: 'reserving what others of the account need would disturb them',
   55: 'an alternative, and no behaviour that the service relies on',
   56: 'it takes a capacity provider with managed draining',
+  64: 'what a container hears in a shutdown is seen on the instance only, which is gone then',
+  67: 'it takes a warm pool, which would change what every other experiment terminates',
+  70: 'an instance that is detached outlives the stack',
+  71: 'it takes a rebalance recommendation, which cannot be ordered alone',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';
@@ -35,8 +44,9 @@ const END = '<!-- end of what is written by `npm run facts -- --docs` -->';
 export function factsIn(page: string): readonly Fact[] {
   const entries = [...page.matchAll(/^(\d+)\. ([\s\S]*?)(?=^\d+\. |^#|^<!--|^\||(?![\s\S]))/gm)];
   return entries.map(([, number = '', text = '']) => {
-    // Code in brackets is no source, and neither is a placeholder.
-    const sources = [...text.replaceAll(/`[^`]*`/g, '').matchAll(/\[([^\][]{8,})\](?!\()/g)];
+    // What is bracketed in code is no source.
+    const plain = text.replaceAll(/`[^`]*`/g, (code) => code.replaceAll(/[[\]]/g, ''));
+    const sources = [...plain.matchAll(/\[([^\][]{8,})\](?!\()/g)];
     const source = sources.map(([, each = '']) => each.replaceAll(/\s+/g, ' ')).join('; ');
     return { number: Number(number), source: source === '' ? undefined : source };
   });

@@ -140,7 +140,7 @@ async function createCluster(clients: Clients): Promise<Resources['cluster']> {
   await serve('daemon', { schedulingStrategy: 'DAEMON', ...between(0, 100) });
   await serve('large', { desiredCount: 0, taskDefinition: 'large', ...between(100, 200) });
   const services = { web: 'web', slow: 'slow', fixed: 'fixed', daemon: 'daemon', large: 'large' };
-  return { name: NAME, services, job: 'web' };
+  return { name: NAME, services, job: 'web', largeJob: 'large' };
 }
 
 /** An emulator may have clusters without container instances. */

@@ -53,6 +53,8 @@ export interface ClusterResources {
   };
   /** A task definition for standalone tasks that run until they are stopped. */
   readonly job: string;
+  /** The task definition of the service `large`. */
+  readonly largeJob: string;
 }
 
 /** The Auto Scaling group of the cluster's instances. */

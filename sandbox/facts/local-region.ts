@@ -92,6 +92,7 @@ function resourcesIn(region: Region): Resources {
       name: CLUSTER,
       services: { web: 'web', slow: 'slow', fixed: 'fixed', daemon: 'daemon', large: 'large' },
       job: 'web',
+      largeJob: 'large',
     },
     group: {
       name: GROUP,

@@ -48,6 +48,7 @@ export function resourcesFrom(
       name: out('Cluster'),
       services: { web: out('Web'), slow: out('Slow'), fixed: out('Fixed'), daemon: out('Daemon'), large: out('Large') },
       job: out('Job'),
+      largeJob: out('LargeJob'),
     },
     group: {
       name: out('Group'),

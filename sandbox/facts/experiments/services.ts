@@ -1,6 +1,13 @@
-import { DescribeServicesCommand, ListTasksCommand, UpdateServiceCommand } from '@aws-sdk/client-ecs';
+import {
+  DeregisterContainerInstanceCommand,
+  DescribeCapacityProvidersCommand,
+  DescribeServicesCommand,
+  ListTasksCommand,
+  RunTaskCommand,
+  UpdateServiceCommand,
+} from '@aws-sdk/client-ecs';
 import { type Experiment, use } from '../experiment.ts';
-import { atRest } from './cluster.ts';
+import { atRest, instancesOf, placed, withInstances } from './cluster.ts';
 import { described, refusalOf, undo, until } from './look.ts';
 
 /** What services say of themselves, and how much ECS lets itself be asked. */
@@ -19,6 +26,59 @@ export const services: readonly Experiment[] = [
       );
       const states = web?.deployments?.map(({ rolloutState }) => rolloutState).join(', ');
       return { saw: `rolloutState ${states}`, agrees: states === 'COMPLETED' };
+    },
+  },
+  {
+    facts: [62],
+    title: 'RunTask answers 200 with a failure RESOURCE:MEMORY where no instance has room for the task.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: 'changes nothing',
+    async run(world) {
+      const { name: cluster, largeJob: taskDefinition } = await withInstances(world);
+      const { tasks = [], failures = [] } = await world.ecs.send(new RunTaskCommand({ cluster, taskDefinition }));
+      const reasons = [...new Set(failures.map(({ reason }) => reason))].join(', ');
+      const instances = (await instancesOf(world)).length;
+      return {
+        saw: `${tasks.length} tasks; failures of ${failures.length} of ${instances} instances: ${reasons || 'none'}`,
+        agrees: tasks.length === 0 && reasons === 'RESOURCE:MEMORY',
+      };
+    },
+  },
+  {
+    facts: [62],
+    title: 'DeregisterContainerInstance without force is refused while tasks run.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: 'changes nothing; the group replaces the instance, should it be deregistered',
+    async run(world) {
+      const { name: cluster, services } = await atRest(world);
+      const { containerInstanceArn: containerInstance } = await placed(world, services.web);
+      const command = new DeregisterContainerInstanceCommand({ cluster, containerInstance });
+      const refusal = await refusalOf(world.ecs.send(command));
+      return {
+        saw: described(refusal),
+        agrees:
+          refusal?.code === 'InvalidParameterException' && refusal.message === 'Found running tasks on the instance.',
+      };
+    },
+  },
+  {
+    facts: [63],
+    title: 'FARGATE and FARGATE_SPOT are capacity providers that exist in every account.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: 'changes nothing',
+    async run(world) {
+      const { capacityProviders = [] } = await world.ecs.send(new DescribeCapacityProvidersCommand({}));
+      const active = capacityProviders.filter(({ status }) => status === 'ACTIVE').map(({ name }) => name);
+      return {
+        saw: active.join(', ') || 'none',
+        agrees: active.includes('FARGATE') && active.includes('FARGATE_SPOT'),
+      };
     },
   },
   {

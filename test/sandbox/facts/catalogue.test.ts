@@ -13,7 +13,8 @@ const PAGE = `# Facts
 
 1. **One.** It is so, \`filter: [a, b, c, d]\`.
    [API reference, Thing]
-2. Two, for 2. a reason [see](else.md).
+2. Two, for 2. a reason [see](else.md). [a repository, \`file.json\`]
+3. Three.
 
 ## More
 
@@ -55,7 +56,8 @@ describe('the page of facts', () => {
   it('names the sources of a fact in brackets, which neither code nor links are', () => {
     expect(factsIn(PAGE)).toEqual([
       { number: 1, source: 'API reference, Thing' },
-      { number: 2, source: undefined },
+      { number: 2, source: 'a repository, `file.json`' },
+      { number: 3, source: undefined },
       { number: 40, source: 'user guide, things; a report; of the model itself' },
     ]);
   });
@@ -72,7 +74,8 @@ describe('the page of facts', () => {
       .filter((line) => /^\| \d/.test(line));
     expect(rows).toEqual([
       '| 1 | API reference, Thing | A.<br>*B?* | 1 agrees, 1 open | agrees (AWS, eu-west-1, 2026-12-02) |',
-      '| 2 | not named | none yet |  |  |',
+      '| 2 | a repository, `file.json` | none yet |  |  |',
+      '| 3 | not named | none: a loss or a disorder cannot be provoked |  |  |',
       '| 40 | user guide, things; a report; of the model itself | *B?* | open | not yet |',
     ]);
   });

@@ -117,6 +117,9 @@ const OTHER_AWS: Readonly<Record<string, Readonly<Record<string, Detour>>>> = {
       for (const { deployments } of services) for (const each of deployments) delete each.rolloutState;
     }),
   },
+  'RunTask answers 200': { RunTask: answering((out) => Object.assign(out, { failures: [] })) },
+  'DeregisterContainerInstance without force': { DeregisterContainerInstance: asking(() => ({ force: true })) },
+  'FARGATE and FARGATE_SPOT': { DescribeCapacityProviders: async () => ({}) },
   'UpdateService refuses': { UpdateService: refusing('Service missing.') },
   'A service whose task fits on no instance': {
     DescribeServices: answering(({ services }) => {
