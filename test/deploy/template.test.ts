@@ -170,6 +170,10 @@ describe('the sweep', () => {
     expect(deploymentIn(typical).scheduledRules).toEqual([
       {
         name: 'ecs-drain-dev-sweep',
+        address: {
+          arn: 'arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-dev-drain',
+          id: 'ecs-drain-dev-sweep-target',
+        },
         everySeconds: 60,
         retryPolicy: { maximumEventAgeSeconds: 60, maximumRetryAttempts: 1 },
       },
