@@ -1,4 +1,4 @@
-import { cbor, tag } from '@smithy/core/cbor';
+import { cbor, tag, tagSymbol } from '@smithy/core/cbor';
 import type { AwsError } from '../aws-error.ts';
 import { malformed, unknownOperation, unknownService } from './errors.ts';
 import { epochSeconds, fromJson, mapped, parsedJson } from './json.ts';
@@ -105,15 +105,25 @@ function rpcV2Cbor(request: WireRequest): WireProtocol {
 
 function parsedCbor(body: string | Uint8Array): Record<string, unknown> {
   try {
-    return cbor.deserialize(typeof body === 'string' ? Buffer.from(body) : body);
+    const value = cbor.deserialize(typeof body === 'string' ? Buffer.from(body) : body);
+    return withDates(value) as Record<string, unknown>;
   } catch {
     throw malformed('The request body is not CBOR.');
   }
 }
 
-/** CBOR tags an instant. */
+/** CBOR's tag of an instant, in seconds since the epoch. */
+const INSTANT = 1;
+
+function withDates(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withDates);
+  if (typeof value !== 'object' || value === null) return value;
+  const isInstant = tagSymbol in value && 'tag' in value && value.tag === INSTANT && 'value' in value;
+  return isInstant ? new Date(Number(value.value) * 1000) : mapped(value, withDates);
+}
+
 function withCborDates(value: unknown): unknown {
-  if (value instanceof Date) return tag({ tag: 1, value: value.getTime() / 1000 });
+  if (value instanceof Date) return tag({ tag: INSTANT, value: value.getTime() / 1000 });
   if (Array.isArray(value)) return value.map(withCborDates);
   return typeof value === 'object' && value !== null ? mapped(value, withCborDates) : value;
 }

@@ -1,4 +1,5 @@
 import { CloudWatchClient, GetMetricDataCommand, ListMetricsCommand } from '@aws-sdk/client-cloudwatch';
+import { cbor, tag } from '@smithy/core/cbor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Region } from '../../../sandbox/region/region.ts';
 import { START_MS } from '../../fakes.ts';
@@ -110,6 +111,25 @@ describe('GetMetricData', () => {
     [[query()], { MaxDatapoints: 2 }, /There are 3 values, more than 2/],
   ])('refuses what it cannot answer (%#)', async (queries, more, message) => {
     await expect(get(queries, more)).rejects.toThrow(message);
+  });
+});
+
+describe('CloudWatch in CBOR', () => {
+  it('reads and writes instants by their tag', async () => {
+    const instant = (second: number) => tag({ tag: 1, value: START_MS / 1000 + second });
+    const asked = { MetricDataQueries: [query()], StartTime: instant(0), EndTime: instant(60) };
+    const { status, body } = await region.answer({
+      method: 'POST',
+      path: '/service/GraniteServiceVersion20100801/operation/GetMetricData',
+      query: new URLSearchParams(),
+      headers: { 'smithy-protocol': 'rpc-v2-cbor' },
+      body: cbor.serialize(asked),
+    });
+    expect(status).toBe(200);
+    expect(cbor.deserialize(body as Uint8Array).MetricDataResults[0]).toMatchObject({
+      Timestamps: [{ tag: 1, value: START_MS / 1000 }],
+      Values: [6],
+    });
   });
 });
 
