@@ -24,6 +24,7 @@ npm run facts -- --aws --region R [--yes] [--disturb] [--fact N]… [--report FI
   --yes      makes the experiments; without it, says what they would create, for how long and for how much
   --disturb  makes those too that others in the account feel`;
 
+/** Runs the command; a test gives it another account. */
 export async function facts(args: string[], accountOf = accountIn): Promise<void> {
   const { values } = parseArgs({
     args,
@@ -47,14 +48,20 @@ export async function facts(args: string[], accountOf = accountIn): Promise<void
     if (url === undefined) return tell('the local Region', await runOnLocalRegion(chosen), values.report);
     return tell(url, await runOnEndpoint(chosen, url), values.report);
   }
+  if (values['endpoint-url'] !== undefined) {
+    throw new UsageError('--endpoint-url leads to an emulator and --aws to AWS: leave out one of them.');
+  }
   const region = values.region ?? process.env['AWS_REGION'];
   if (!region) throw new UsageError('Say in which Region of AWS: --region eu-west-1, for example.');
   const experiments = chosen.filter(({ disturbs }) => values.disturb || !disturbs);
   console.log(listingOf(experiments, region));
-  if (!values.yes) {
-    console.log('\nNothing is created without --yes.');
-    return;
-  }
+  if (values.yes) return onAccount(experiments, accountOf(region), values.report);
+  console.log('\nNothing is created without --yes.');
+}
+
+/** Makes the experiments on AWS; those that were made are told and reported, whatever becomes of the rest. */
+async function onAccount(experiments: readonly Experiment[], account: Account, report?: string): Promise<void> {
+  const { region } = account;
   const date = new Date().toISOString().slice(0, 10);
   const results: Result[] = [];
   const onResult = (result: Result) => {
@@ -62,9 +69,9 @@ export async function facts(args: string[], accountOf = accountIn): Promise<void
     console.log(`${result.verdict}: facts ${result.facts.join(', ')}: ${result.title} ${result.saw}`);
   };
   try {
-    await runOnAccount(experiments, accountOf(region), onResult);
+    await runOnAccount(experiments, account, onResult);
   } finally {
-    if (results.length > 0) await tell(`AWS, ${region}`, results, values.report ?? `facts-${region}-${date}.json`);
+    if (results.length > 0) await tell(`AWS, ${region}`, results, report ?? `facts-${region}-${date}.json`);
   }
 }
 
