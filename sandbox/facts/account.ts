@@ -34,7 +34,7 @@ export interface Account {
 }
 
 /** How long CloudFormation may take for one of its two steps. */
-const LONGEST_STEP_SECONDS = 60 * 60;
+const LONGEST_STEP_SECONDS = 30 * 60;
 
 /** What the experiments would create in an account, for how long and for how much, in sentences. */
 export function listingOf(experiments: readonly Experiment[], region: string): string {

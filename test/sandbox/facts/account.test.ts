@@ -1,14 +1,8 @@
-import type { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { describe, expect, it } from 'vitest';
-import { type Account, listingOf, runOnAccount } from '../../../sandbox/facts/account.ts';
-import type { Clients, Experiment } from '../../../sandbox/facts/experiment.ts';
+import { listingOf, runOnAccount } from '../../../sandbox/facts/account.ts';
+import type { Experiment } from '../../../sandbox/facts/experiment.ts';
 import { EXPERIMENTS } from '../../../sandbox/facts/experiments/all.ts';
-import { TEMPLATE } from '../../../sandbox/facts/stack.ts';
-
-const OUTPUTS = [...TEMPLATE.slice(TEMPLATE.indexOf('\nOutputs:')).matchAll(/^ {2}(\w+):$/gm)].map(([, name = '']) => ({
-  OutputKey: name,
-  OutputValue: `the ${name}`,
-}));
+import { fakeAccount, OUTPUTS } from './fake-account.ts';
 
 const experiment = (run: Experiment['run']): Experiment => ({
   facts: [1],
@@ -20,48 +14,6 @@ const experiment = (run: Experiment['run']): Experiment => ({
   run,
 });
 const agreeing = experiment(async () => ({ saw: 'it', agrees: true }));
-
-/** An account whose CloudFormation answers at once, with the calls that it gets. */
-function fakeAccount(answers: Readonly<Record<string, () => object>> = {}) {
-  const calls: string[] = [];
-  const scheduled: Record<string, unknown>[] = [];
-  const cancelled = new AbortController();
-  let deleted = false;
-  const answered: Readonly<Record<string, () => object>> = {
-    CreateStackCommand: () => ({ StackId: 'arn:stack' }),
-    DescribeStacksCommand: () => ({
-      Stacks: [{ StackStatus: deleted ? 'DELETE_COMPLETE' : 'CREATE_COMPLETE', Outputs: OUTPUTS }],
-    }),
-    DeleteStackCommand: () => {
-      deleted = true;
-      return {};
-    },
-    ...answers,
-  };
-  const send = async ({
-    constructor: { name },
-    input,
-  }: {
-    constructor: { name: string };
-    input: { StackName?: string };
-  }) => {
-    if (!name.startsWith('Describe')) calls.push(`${name} ${input.StackName}`);
-    return answered[name]?.() ?? {};
-  };
-  const scheduler = {
-    send: async ({ input }: { input: Record<string, unknown> }) => scheduled.push(input),
-  };
-  const account: Account = {
-    region: 'eu-west-1',
-    clients: { scheduler } as unknown as Clients,
-    cloudFormation: { send } as unknown as CloudFormationClient,
-    signal: cancelled.signal,
-    now: () => Date.UTC(2026, 10, 28, 12),
-    sleepUntil: async () => {},
-    say: () => {},
-  };
-  return { account, calls, scheduled, cancelled };
-}
 
 const CREATED = 'CreateStackCommand ecs-drain-facts-20261128120000';
 const DELETED = 'DeleteStackCommand arn:stack';

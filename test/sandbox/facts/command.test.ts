@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import { UsageError } from '../../../sandbox/command-line.ts';
 import { facts } from '../../../sandbox/facts.ts';
+import { fakeAccount } from './fake-account.ts';
 
 let printed: MockInstance<typeof console.log>;
-beforeEach(() => {
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'facts-'));
   printed = vi.spyOn(console, 'log').mockImplementation(() => {});
 });
-afterEach(() => {
+afterEach(async () => {
+  await rm(folder, { recursive: true });
   printed.mockRestore();
   process.exitCode = undefined;
 });
@@ -21,21 +25,16 @@ const noAccount = () => {
 
 describe('npm run facts', () => {
   it('shows fact, experiment, observation and verdict, writes the report, and ends well where all agree', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'facts-'));
-    try {
-      const file = join(folder, 'report.json');
-      await facts(['--fact', '32', '--report', file], noAccount);
-      expect(output()).toMatch(/32 .*query language.* 2 of 2 found .*agrees/s);
-      expect(output()).toContain('1 experiment: 1 agree, 0 disagree');
-      expect(process.exitCode).toBeUndefined();
-      expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({
-        where: 'the local Region',
-        date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
-        results: [{ facts: [32], verdict: 'agrees', saw: '2 of 2 found' }],
-      });
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+    const file = join(folder, 'report.json');
+    await facts(['--fact', '32', '--report', file], noAccount);
+    expect(output()).toMatch(/32 .*query language.* 2 of 2 found .*agrees/s);
+    expect(output()).toContain('1 experiment: 1 agree, 0 disagree');
+    expect(process.exitCode).toBeUndefined();
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({
+      where: 'the local Region',
+      date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      results: [{ facts: [32], verdict: 'agrees', saw: '2 of 2 found' }],
+    });
   });
 
   it('with --aws lists what it would create, and touches no account without --yes', async () => {
@@ -48,6 +47,20 @@ describe('npm run facts', () => {
     const asked = vi.fn(noAccount);
     await expect(facts(['--aws', '--region', 'eu-west-1', '--yes'], asked)).rejects.toThrow('The account is asked.');
     expect(asked).toHaveBeenCalledExactlyOnceWith('eu-west-1');
+  });
+
+  it('reports what was observed, though the stack could not be deleted', async () => {
+    const refused = () => {
+      throw new Error('It is in use');
+    };
+    const { account } = fakeAccount({ DeleteStackCommand: refused });
+    const file = join(folder, 'report.json');
+    const args = ['--aws', '--region', 'eu-west-1', '--yes', '--fact', '29', '--report', file];
+    await expect(facts(args, () => account)).rejects.toThrow('is not deleted, and its instances cost money');
+    const report = JSON.parse(await readFile(file, 'utf8'));
+    // The account has no queue to look into.
+    expect(report).toMatchObject({ where: 'AWS, eu-west-1', results: [{ facts: [29], verdict: 'failed' }] });
+    expect(process.exitCode).toBe(1);
   });
 
   it('leaves out what disturbs others in the account, unless told not to', async () => {
