@@ -11,6 +11,7 @@ import type {
 import { AwsError } from './aws-error.ts';
 import { targetGroupArn } from './ecs/describe.ts';
 import type { EcsModel } from './ecs/model.ts';
+import type { ServiceView } from './ecs/views.ts';
 import { pageOf } from './pages.ts';
 import type { Service } from './service.ts';
 
@@ -19,7 +20,7 @@ export function elasticLoadBalancingService(ecs: EcsModel): Service {
   return { name: 'elbv2', operations: operationsOf(ecs) };
 }
 
-/** Of a target that is not simply healthy: what each status of its task means to the load balancer (facts 13). */
+/** What each status of a task means to the load balancer (facts 13, 88); a task of another status is no target. */
 const HEALTH: Readonly<Record<string, TargetHealth>> = {
   ACTIVATING: {
     State: 'initial',
@@ -45,33 +46,24 @@ const PORTS = { from: 32_768, count: 28_232 };
 const LARGEST_PAGE = 400;
 
 function operationsOf(ecs: EcsModel): Service['operations'] {
-  const targetGroups = () =>
-    [...ecs.clusters.values()]
-      .flatMap((cluster) => [...cluster.services.values()])
-      .flatMap((service) => {
-        const { loadBalancer } = service.spec;
-        return loadBalancer ? [{ arn: targetGroupArn(service), name: service.spec.name, service, loadBalancer }] : [];
-      });
   const targetGroup = (arn: string | undefined) => {
-    const found = targetGroups().find((each) => each.arn === arn);
-    if (!found) throw new AwsError('TargetGroupNotFound', 'One or more target groups not found');
+    const found = targetGroupsOf(ecs).find((each) => each.arn === arn);
+    if (!found) throw notFound();
     return found;
   };
 
   return {
     DescribeTargetGroups: (input: DescribeTargetGroupsInput): DescribeTargetGroupsOutput => {
-      const { TargetGroupArns, Names, LoadBalancerArn, PageSize = LARGEST_PAGE, Marker } = input;
+      const { TargetGroupArns = [], Names = [], LoadBalancerArn, PageSize = LARGEST_PAGE, Marker } = input;
       if (LoadBalancerArn !== undefined) {
         throw new AwsError('LoadBalancerNotFound', `Load balancer '${LoadBalancerArn}' not found`);
       }
-      const known = targetGroups();
-      const wanted = (TargetGroupArns ?? Names ?? []).map((name) =>
-        known.find((each) => [each.arn, each.name].includes(name)),
-      );
-      if (wanted.includes(undefined)) throw new AwsError('TargetGroupNotFound', 'One or more target groups not found');
+      const wanted = [...TargetGroupArns, ...Names];
+      const known = targetGroupsOf(ecs);
+      const found = known.filter(({ arn, name }) => wanted.includes(arn) || wanted.includes(name));
+      if (found.length < new Set(wanted).size) throw notFound();
       const refusal = () => new AwsError('ValidationError', 'The Marker is invalid');
-      const asked = TargetGroupArns || Names ? wanted.filter((each) => each !== undefined) : known;
-      const { items, next } = pageOf(asked, { size: PageSize, token: Marker, refusal });
+      const { items, next } = pageOf(wanted.length > 0 ? found : known, { size: PageSize, token: Marker, refusal });
       return {
         TargetGroups: items.map(({ arn, name }) => ({
           TargetGroupArn: arn,
@@ -86,24 +78,9 @@ function operationsOf(ecs: EcsModel): Service['operations'] {
     },
 
     DescribeTargetHealth: ({ TargetGroupArn, Targets }: DescribeTargetHealthInput): DescribeTargetHealthOutput => {
-      const { service } = targetGroup(TargetGroupArn);
-      const registered = [...service.tasks].flatMap(({ id, lastStatus, instance }): TargetHealthDescription[] => {
-        const health = HEALTH[lastStatus];
-        const port = portOf(id);
-        return health
-          ? [
-              {
-                Target: { Id: instance.ec2InstanceId, Port: port },
-                HealthCheckPort: String(port),
-                TargetHealth: health,
-              },
-            ]
-          : [];
-      });
+      const registered = targetsOf(targetGroup(TargetGroupArn).service);
       const asked = Targets?.flatMap(({ Id, Port }): TargetHealthDescription[] => {
-        const found = registered.filter(
-          ({ Target }) => Target?.Id === Id && (Port === undefined || Target?.Port === Port),
-        );
+        const found = registered.filter(({ Target }) => Target?.Id === Id && (Port ?? Target?.Port) === Target?.Port);
         return found.length > 0 ? found : [{ Target: { Id, Port }, TargetHealth: NOT_REGISTERED }];
       });
       return { TargetHealthDescriptions: asked ?? registered };
@@ -119,6 +96,29 @@ function operationsOf(ecs: EcsModel): Service['operations'] {
       };
     },
   };
+}
+
+/** Those of the services behind a load balancer. */
+function targetGroupsOf({ clusters }: EcsModel) {
+  return [...clusters.values()]
+    .flatMap(({ services }) => [...services.values()])
+    .flatMap((service) => {
+      const { name, loadBalancer } = service.spec;
+      return loadBalancer ? [{ arn: targetGroupArn(service), name, service, loadBalancer }] : [];
+    });
+}
+
+function targetsOf({ tasks }: ServiceView): TargetHealthDescription[] {
+  return [...tasks].flatMap(({ id, lastStatus, instance }) => {
+    const TargetHealth = HEALTH[lastStatus];
+    const Port = portOf(id);
+    const Target = { Id: instance.ec2InstanceId, Port };
+    return TargetHealth ? [{ Target, HealthCheckPort: String(Port), TargetHealth }] : [];
+  });
+}
+
+function notFound(): AwsError {
+  return new AwsError('TargetGroupNotFound', 'One or more target groups not found');
 }
 
 /** Docker gives each task on an instance a port of its own; here it follows from the id of the task. */
