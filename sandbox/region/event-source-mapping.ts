@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { AwsError } from './aws-error.ts';
 import type { Tell } from './happenings.ts';
+import { idOf } from './ids.ts';
 import type { LambdaModel } from './lambda.ts';
 import type { Place } from './place.ts';
 import type { Random } from './random.ts';
@@ -70,8 +71,7 @@ export class EventSourceMapping {
 
   /** The same in every run. */
   get id(): string {
-    const hash = createHash('md5').update(`${this.queue.arn} ${this.lambda.name}`).digest('hex');
-    return hash.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+    return idOf(`${this.queue.arn} ${this.lambda.name}`);
   }
 
   #add(count: number): void {

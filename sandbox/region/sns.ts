@@ -1,4 +1,5 @@
 import type { Tell } from './happenings.ts';
+import { idOf } from './ids.ts';
 import type { LambdaModel } from './lambda.ts';
 import type { Place } from './place.ts';
 import { inRound, isStopped, nextRound } from './recursion.ts';
@@ -62,8 +63,7 @@ export class TopicModel {
   }
 
   subscribe(subscriber: Subscriber): Subscription {
-    const id = (++this.#subscribed).toString(16).padStart(12, '0');
-    const subscription = { arn: `${this.arn}:00000000-0000-4000-a000-${id}`, subscriber };
+    const subscription = { arn: `${this.arn}:${idOf(`${this.arn} subscription ${++this.#subscribed}`)}`, subscriber };
     this.#subscriptions.push(subscription);
     return subscription;
   }
@@ -76,7 +76,7 @@ export class TopicModel {
 
   /** Takes a message, and returns its id. */
   publish(publication: Publication): string {
-    const messageId = `00000000-0000-4000-b000-${(++this.#messages).toString(16).padStart(12, '0')}`;
+    const messageId = idOf(`${this.arn} message ${++this.#messages}`);
     const round = nextRound();
     for (const subscription of this.#subscriptions) this.#deliver(subscription, publication, messageId, round);
     return messageId;
