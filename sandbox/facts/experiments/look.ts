@@ -32,9 +32,10 @@ export async function undo(call: Promise<unknown>): Promise<void> {
 
 /** Whether an error says that the world has no such operation, in the words of the Region and of the emulators. */
 export function isMissingOperation(error: unknown): boolean {
-  const { name, $metadata } = error as { name?: string; $metadata?: { httpStatusCode?: number } };
+  const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
   const codes = ['UnknownOperationException', 'InvalidAction', 'NoSuchVersion', 'NotImplemented', 'UnknownOperation'];
-  return codes.includes(name ?? '') || $metadata?.httpStatusCode === 501;
+  // moto answers with a page of HTML.
+  return codes.includes(name) || $metadata?.httpStatusCode === 501 || /Deserialization error/.test(message);
 }
 
 /** A refusal as a sentence of a report. */

@@ -57,6 +57,12 @@ describe('an experiment', () => {
       verdict: 'not observable',
       saw: /no such operation/,
     },
+    {
+      what: 'is answered with a page of HTML',
+      error: Object.assign(new Error('Deserialization error: to see the raw response, …'), { name: 'SyntaxError' }),
+      verdict: 'not observable',
+      saw: /no such operation/,
+    },
   ])('that $what is "$verdict", with the reason', async ({ error, verdict, saw }) => {
     const [result] = await run([experiment(() => Promise.reject(error))], PLACE);
     expect(result).toMatchObject({ verdict, saw: expect.stringMatching(saw) });
