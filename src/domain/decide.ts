@@ -2,7 +2,6 @@
 
 import {
   type AgentSilence,
-  type Closed,
   type Drain,
   type DrainingObservation,
   type HoldingTask,
@@ -55,8 +54,6 @@ export interface Situation {
   /** The task whose stop woke the drain; what ECS says of it may be older. */
   readonly stoppedTask?: string | undefined;
   readonly observation: Observation;
-  /** The registrations that take no tasks, with what the observation says of them. */
-  readonly closed?: Closed | undefined;
   readonly policy: Policy;
   readonly nowMs: number;
   readonly invocationEndsAtMs: number;
@@ -80,7 +77,7 @@ export function decide(situation: Situation): Decision {
     return { kind: 'set-draining', containerInstances: taking };
   }
   if (observation.kind === 'draining' && observation.holdingTasks.length === 0 && !observation.registering) {
-    const settledMs = settledAtMs(situation.closed);
+    const settledMs = settledAtMs(drain.closed);
     if ((observation.scannedAtMs ?? Number.NEGATIVE_INFINITY) >= settledMs) {
       return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: observation.lastTaskStoppedAtMs } };
     }
@@ -211,8 +208,8 @@ function pollAtMs({ drain, observation, nowMs, random }: Situation): number {
 }
 
 /** When the agents count as lost: those of a registration that is new may yet tell of tasks that are not listed. */
-function lostForGoodAtMs(silence: AgentSilence, { policy, closed }: Pick<Situation, 'policy' | 'closed'>): number {
-  return Math.max(agentLostAtMs(silence, policy), settledAtMs(closed));
+function lostForGoodAtMs(silence: AgentSilence, { policy, drain }: Pick<Situation, 'policy' | 'drain'>): number {
+  return Math.max(agentLostAtMs(silence, policy), settledAtMs(drain.closed));
 }
 
 /** What the deadline, a silent agent or a straggler calls for, if anything yet. */

@@ -77,6 +77,8 @@ export interface Drain {
   /** Time to the next look while nothing changes. */
   readonly pollIntervalSeconds: number;
   readonly agentSilence?: AgentSilence | undefined;
+  /** Undefined as long as a registration may take tasks, or nobody has looked. */
+  readonly closed?: Closed | undefined;
   /** What the bus was told last of its course; undefined as long as there was nothing to wait for. */
   readonly announced?: 'started' | 'stuck' | undefined;
   /** Undefined if it was never parked. */
@@ -92,8 +94,6 @@ export interface Parked {
   readonly holdingTasks: readonly Located[];
   /** The one whose stop wakes the drain; any, where it is undefined. */
   readonly awaitedTask?: string | undefined;
-  /** Since when none of the registrations has taken tasks, as `Closed` has it; undefined where that is not known. */
-  readonly closedSinceMs?: number | undefined;
 }
 
 /** Registrations that were seen to take no tasks, and since when: what ECS placed just before may not be listed yet (facts 23). */
@@ -325,13 +325,6 @@ export function closedSince(sinceMs: number, containerInstances: readonly Contai
   const arnsOf = (those: readonly ContainerInstance[]) => those.map(({ arn }) => arn);
   const silent = containerInstances.filter(({ agentConnected }) => !agentConnected);
   return { sinceMs, containerInstances: arnsOf(containerInstances), silent: arnsOf(silent) };
-}
-
-/** What a parked drain knew of registrations that take no tasks. */
-export function closedWhenParked({ parked, agentSilence }: Drain): Closed | undefined {
-  if (parked?.closedSinceMs === undefined) return undefined;
-  const containerInstances = parked.containerInstances.map(({ arn }) => arn);
-  return { sinceMs: parked.closedSinceMs, containerInstances, silent: agentSilence ? containerInstances : [] };
 }
 
 /**

@@ -3,11 +3,9 @@
 import { type Explanation, explanationOf, NO_FACTS } from './blockers.ts';
 import { type Decision, decide, hookOf, type Situation, waitingFor } from './decide.ts';
 import {
-  type Closed,
   type ContainerInstance,
   closedIn,
   closedSince,
-  closedWhenParked,
   type Drain,
   type DrainingObservation,
   hookLimits,
@@ -74,8 +72,6 @@ interface State {
   readonly staying?: boolean;
   /** A verdict that kills tasks was checked against Auto Scaling's own start just before this look, which confirms it or not. */
   readonly confirming?: boolean;
-  /** Registrations that ECS has just set to DRAINING, and when. */
-  readonly closed?: Closed;
 }
 
 /** What an action leads to: the end, or another round. */
@@ -192,7 +188,7 @@ async function confirmed(claimed: Drain, policy: Policy, ports: Ports): Promise<
     hook: undefined,
     parked: undefined,
     containerInstance: undefined,
-    agentSilence: isRemembered ? undefined : claimed.agentSilence,
+    ...(isRemembered && { agentSilence: undefined, closed: undefined }),
   };
   if ('notice' in claimed.action) return bare;
   // It tells whether the action is pending; and then it does not matter when the last one was.
@@ -228,7 +224,6 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
   const looks = looksThrough(ports, policy);
   let state: State = { drain, look: firstLookAt(drain, looks, stoppedTask) };
   let lastSeen: DrainingObservation | undefined;
-  let closed: Closed | undefined = closedWhenParked(drain);
 
   for (;;) {
     const observation = state.observation ?? (await observed(state.look, state.drain));
@@ -236,16 +231,15 @@ export async function runDrain(drain: Drain, policy: Policy, ports: Ports, stopp
     const draining = observation.kind === 'draining' ? observation : undefined;
     const changed = draining && lastSeen ? taskStates(draining) !== taskStates(lastSeen) : false;
     lastSeen = draining ?? lastSeen;
-    closed = closedIn(observation, state.closed ?? closed, nowMs);
+    const closed = closedIn(observation, state.drain.closed, nowMs);
     const pollIntervalSeconds = changed ? policy.pollMinSeconds : state.drain.pollIntervalSeconds;
-    const polling = { ...state.drain, pollIntervalSeconds };
+    const polling = { ...state.drain, pollIntervalSeconds, closed };
     const seen = located(withAgents(polling, observation, nowMs, maxSilenceGapSeconds(policy)), observation);
     const situation = {
       drain: seen,
       mayPark: ports.parkingPlaces !== undefined && seen.containerInstance !== undefined && !state.staying,
       stoppedTask,
       observation,
-      closed,
       policy,
       nowMs,
       invocationEndsAtMs: ports.invocation.endsAtMs,
@@ -505,21 +499,22 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
         throw new Unavailable(refusal);
       }
       const drained = [...untouched, ...draining];
-      const closed = closedSince(clock.nowMs(), drained);
+      const nowMs = clock.nowMs();
+      const closing = { ...drain, closed: closedSince(nowMs, drained) };
       const hasTasks = drained.some(({ countedTasks }) => countedTasks > 0);
       // Where drains are not parked, an instance that takes tasks still is all that shows the sweep a lost event.
       if (hasTasks && observation.kind === 'listed' && ports.parkingPlaces) await drainNeighbours(turn, ports);
       // What ECS has to move first takes its time: which tasks those are is good to know, and can wait.
       if (turn.mayPark && hasTasks) {
-        if (!ecs.isBusy()) return { drain, look: looks.early(drained), closed };
+        if (!ecs.isBusy()) return { drain: closing, look: looks.early(drained) };
         const leaving = { kind: 'leaving', containerInstances: drained } as const;
-        return { drain, look: looks.tasksOn(drained), observation: leaving, closed };
+        return { drain: closing, look: looks.tasksOn(drained), observation: leaving };
       }
       // ECS's lists lag behind its changes (facts 23): a task placed just before may not be in them yet.
       const pollIntervalSeconds = hasTasks ? policy.pollMinSeconds : LISTS_SETTLE_SECONDS;
-      const soon = { ...turn, closed, nowMs: closed.sinceMs, drain: { ...drain, pollIntervalSeconds } };
+      const soon = { ...turn, nowMs, drain: { ...closing, pollIntervalSeconds } };
       const step = await act(waitingFor(soon), soon, ports, looks);
-      return 'result' in step ? step : { ...step, look: hasTasks ? looks.tasksOn(drained) : looks.full, closed };
+      return 'result' in step ? step : { ...step, look: hasTasks ? looks.tasksOn(drained) : looks.full };
     }
     case 'read-hook': {
       const hook = await lifecycleActions.hookLimits(lifecycleActionOf(drain));
@@ -658,9 +653,8 @@ function isRepeated({ stoppedTask }: Turn, place: ReturnType<typeof placeOf>): b
 }
 
 /** What is worth knowing when the drain goes on: what was seen, or else what was known before. */
-function parkedAs({ drain, observation, stoppedTask, closed }: Turn, untilMs: number): Parked {
+function parkedAs({ drain, observation, stoppedTask }: Turn, untilMs: number): Parked {
   const located = ({ arn, cluster }: Located) => ({ arn, cluster });
-  const closedSinceMs = closed?.sinceMs;
   switch (observation.kind) {
     case 'draining': {
       const { containerInstances, holdingTasks } = observation;
@@ -670,7 +664,6 @@ function parkedAs({ drain, observation, stoppedTask, closed }: Turn, untilMs: nu
         containerInstances: containerInstances.map(located),
         holdingTasks: holdingTasks.map(located),
         awaitedTask,
-        closedSinceMs,
       };
     }
     case 'leaving':
@@ -678,13 +671,12 @@ function parkedAs({ drain, observation, stoppedTask, closed }: Turn, untilMs: nu
         untilMs,
         containerInstances: observation.containerInstances.map(located),
         holdingTasks: [],
-        closedSinceMs,
       };
     case 'unavailable':
     case 'listed':
     case 'active':
     case 'absent':
-      return { ...(drain.parked ?? { containerInstances: [], holdingTasks: [] }), untilMs, closedSinceMs };
+      return { ...(drain.parked ?? { containerInstances: [], holdingTasks: [] }), untilMs };
     default:
       return unreachable(observation);
   }

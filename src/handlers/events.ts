@@ -152,13 +152,19 @@ const continuationDetail = object({
     heartbeats: count,
     pollIntervalSeconds: between(0, 300, 'seconds'),
     agentSilence: v.optional(object({ sinceMs: instantMs, seenLastAtMs: instantMs })),
+    closed: v.optional(
+      object({
+        sinceMs: instantMs,
+        containerInstances: v.array(containerInstanceArn, 'expected a list'),
+        silent: v.array(containerInstanceArn, 'expected a list'),
+      }),
+    ),
     parked: v.optional(
       object({
         untilMs: instantMs,
         containerInstances: v.array(located(containerInstanceArn), 'expected a list'),
         holdingTasks: v.array(located(taskArn), 'expected a list'),
         awaitedTask: v.optional(taskArn),
-        closedSinceMs: v.optional(instantMs),
       }),
     ),
   }),

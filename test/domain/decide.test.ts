@@ -23,7 +23,7 @@ const scanned = (seconds: number, ...holdingTasks: HoldingTask[]) => ({
 });
 
 /** A drain of which there is no news. */
-const drainOf = (overrides: Partial<Drain> = {}) => anyDrainOf({ announced: 'stuck', ...overrides });
+const drainOf = (overrides: Partial<Drain> = {}) => anyDrainOf({ announced: 'stuck', closed: CLOSED, ...overrides });
 
 /** A drain that waits for one task, its hook known, with the whole invocation ahead. */
 function situation(overrides: Partial<Situation> = {}): Situation {
@@ -31,7 +31,6 @@ function situation(overrides: Partial<Situation> = {}): Situation {
   return {
     drain: drainOf({ hook: HOOK }),
     observation: draining(holdingTaskOf()),
-    closed: CLOSED,
     policy: POLICY,
     mayPark: false,
     random: 0.5,
@@ -94,7 +93,8 @@ describe('a draining instance without a holding task', () => {
 
   it('is not drained by a look that began less than 10 s after it took no more tasks: a list may lack one', () => {
     const closed = { ...CLOSED, sinceMs: at(2) };
-    const early = situation({ closed, observation: { ...scanned(0), scannedAtMs: at(12) - 1 }, nowMs: at(13) });
+    const drain = drainOf({ hook: HOOK, closed });
+    const early = situation({ drain, observation: { ...scanned(0), scannedAtMs: at(12) - 1 }, nowMs: at(13) });
     expect(decide(early)).toEqual({ kind: 'watch', untilMs: at(13) });
     expect(decide({ ...early, nowMs: at(5) })).toEqual({ kind: 'watch', untilMs: at(12) });
     expect(decide({ ...early, observation: scanned(12) })).toMatchObject({ verdict: { kind: 'drained' } });
@@ -102,9 +102,9 @@ describe('a draining instance without a holding task', () => {
 
   it('is not waited for beyond the invocation or a heartbeat', () => {
     const closed = { ...CLOSED, sinceMs: at(2) };
-    const waiting = situation({ closed, observation: scanned(3), nowMs: at(4) });
+    const waiting = situation({ drain: drainOf({ hook: HOOK, closed }), observation: scanned(3), nowMs: at(4) });
     expect(decide({ ...waiting, invocationEndsAtMs: at(5) })).toEqual({ kind: 'hand-over' });
-    const drain = drainOf({ hook: HOOK, lastHeartbeatAtMs: at(10 - 1_800) });
+    const drain = drainOf({ hook: HOOK, closed, lastHeartbeatAtMs: at(10 - 1_800) });
     expect(decide({ ...waiting, drain })).toEqual({ kind: 'watch', untilMs: at(6) });
   });
 
@@ -345,7 +345,7 @@ describe('news of a drain', () => {
   });
 
   it('is none where nothing holds the instance: the end comes at once', () => {
-    const drain = anyDrainOf({ hook: HOOK });
+    const drain = anyDrainOf({ hook: HOOK, closed: CLOSED });
     expect(decide(situation({ drain, observation: scanned(10) })).kind).toBe('complete');
   });
 

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import {
   type AgentSilence,
   closedIn,
-  closedWhenParked,
   drainIdOf,
   holdsInstance,
   hookLimits,
@@ -151,17 +150,6 @@ describe('registrations that take no tasks', () => {
 
   it('begin anew with an agent that falls silent: it may have registered anew, which is not listed yet', () => {
     expect(closedIn(seen(['a'], ['a']), before, now)).toMatchObject({ sinceMs: now, silent: ['a'] });
-  });
-
-  it('are remembered by a drain that was parked, and their silence with them', () => {
-    const parked = { untilMs: now, holdingTasks: [], containerInstances: [{ arn: 'a', cluster: 'prod' }] };
-    const known = { sinceMs: START_MS, containerInstances: ['a'], silent: [] };
-    const agentSilence = { sinceMs: START_MS, seenLastAtMs: START_MS };
-    const settled = { ...parked, closedSinceMs: START_MS };
-    expect(closedWhenParked(drainOf({ parked: settled }))).toEqual(known);
-    expect(closedWhenParked(drainOf({ parked: settled, agentSilence }))).toEqual({ ...known, silent: ['a'] });
-    expect(closedWhenParked(drainOf({ parked }))).toBeUndefined();
-    expect(closedWhenParked(drainOf())).toBeUndefined();
   });
 });
 

@@ -284,6 +284,12 @@ describe('a drain longer than the invocation', () => {
     expect(aws.journal.at(-1)?.drain).toMatchObject({ continuations: 8, heartbeats: 8, startedAtMs: START_MS });
   });
 
+  it('ends though each invocation looks for less than the 10 s in which ECS’s lists settle', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: 60 }] });
+    expect((await aws.runToEnd({ invocationSeconds: 26 })).kind).toBe('drained');
+    expect(aws.completion()?.atSeconds).toBeLessThan(90);
+  });
+
   it('is handed over as often as the cap allows', async () => {
     const aws = fakeAws({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
     const result = await runDrain(drainOf({ continuations: MAX_CONTINUATIONS - 1 }), POLICY, aws.ports(300));
