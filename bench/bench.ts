@@ -31,7 +31,7 @@ import {
   kilobytes,
 } from './tables.ts';
 
-/** `npm run bench`: ecs-drain beside the seed and three rivals, on the same Region; and what a cold start costs. */
+/** `npm run bench`: ecs-drain beside the book's function and three rivals, on the same Region; and what a cold start costs. */
 
 const USAGE = `npm run bench -- [--json] [--write]
 --json   print all figures, each run of them, as one JSON object, and nothing else

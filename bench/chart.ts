@@ -14,7 +14,7 @@ const THEMES = {
   'benchmark-dark.svg': { ink: '#e8eef5', muted: '#a6b4c3', ours: '#6cb2ff', others: '#6b7c8e' },
 } as const;
 
-const NAME = 'The benchmark of ecs-drain, the seed and three rivals';
+const NAME = 'The benchmark of ecs-drain, the book’s function and three rivals';
 const WIDTH = 1080;
 const PANEL = { top: 44, left: 128, height: 168, gap: 76, width: 310 } as const;
 const HEIGHT = 2 * (PANEL.top + PANEL.height) + 28;

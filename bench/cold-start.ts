@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { deploymentIn, packaged, unpack } from '../sandbox/packaging.ts';
 import { percentile } from './figures.ts';
 
-/** What a cold start of the packaged function costs, beside the same code unbundled and beside the seed's imports. */
+/** What a cold start of the packaged function costs, beside the same code unbundled and beside the book's imports. */
 
 const RUNS = 15;
 const SOURCE = resolve(import.meta.dirname, '../src/handlers/lambda.ts');
@@ -30,7 +30,7 @@ export interface ColdStart {
   readonly precompiled: Start;
   readonly unbundled: Start;
   /** The book's: boto3 and its three clients; undefined where python3 or boto3 is missing. */
-  readonly seed: Start | undefined;
+  readonly book: Start | undefined;
 }
 
 interface Sample {
@@ -55,7 +55,7 @@ export async function measureColdStart(): Promise<ColdStart> {
       builtins: () => inNode(builtins, environment),
       precompiled: () => inNode(bundle, { ...environment, ...cache }),
       unbundled: () => inNode(SOURCE, environment),
-      ...((await hasBoto3()) && { seed: inPython }),
+      ...((await hasBoto3()) && { book: inPython }),
     };
     const samples: Record<string, Sample[]> = Object.fromEntries(Object.keys(samplers).map((name) => [name, []]));
     for (let run = 0; run <= RUNS; run++) {
@@ -71,7 +71,7 @@ export async function measureColdStart(): Promise<ColdStart> {
       builtins: startOf(samples['builtins']),
       precompiled: startOf(samples['precompiled']),
       unbundled: startOf(samples['unbundled']),
-      seed: samples['seed'] && startOf(samples['seed']),
+      book: samples['book'] && startOf(samples['book']),
     };
   } finally {
     await rm(folder, { recursive: true });

@@ -15,7 +15,7 @@ export interface Contestant {
 export const CONTESTANTS: readonly Contestant[] = [
   { name: 'ecs-drain', drainer: 'ecs-drain', params: {}, notifiedBy: 'events' },
   { name: 'ecs-drain, watch', drainer: 'ecs-drain', params: { waiting: 'watch' }, notifiedBy: 'events' },
-  { name: 'seed', drainer: 'seed', params: {}, notifiedBy: 'sns' },
+  { name: 'book', drainer: 'book', params: {}, notifiedBy: 'sns' },
   { name: 'cdk', drainer: 'cdk', params: {}, notifiedBy: 'sns' },
   { name: 'widdix', drainer: 'widdix', params: {}, notifiedBy: 'sqs' },
   { name: 'getsocial', drainer: 'getsocial', params: {}, notifiedBy: 'events' },

@@ -128,9 +128,9 @@ export function coldStartTable({ runs, zipBytes, ...starts }: ColdStart): Figure
       row('of it: Node’s own modules that it imports', starts.builtins),
       row('the package, if V8 had compiled it before', starts.precompiled),
       row('the same code unbundled', starts.unbundled),
-      starts.seed
-        ? row('the seed’s: boto3 and its three clients', starts.seed)
-        : ['the seed’s: no python3 with boto3 here', '–', '–', '–'],
+      starts.book
+        ? row('the book’s: boto3 and its three clients', starts.book)
+        : ['the book’s: no python3 with boto3 here', '–', '–', '–'],
     ],
   };
 }

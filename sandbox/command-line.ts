@@ -15,6 +15,9 @@ export function scenarioNamed(value: string): ScenarioName {
 }
 
 export function drainerNamed(value: string): Drainer {
+  if (value === 'seed') {
+    throw new UsageError('The drainer seed is called book: write --drainer book. A seed number is given with --seed.');
+  }
   return oneOf('drainer', value, DRAINERS);
 }
 

@@ -1,9 +1,9 @@
+import { book } from './drainers/book.ts';
 import { cdk } from './drainers/cdk.ts';
 import type { Install, Installed } from './drainers/drainer.ts';
 import { ecsDrain } from './drainers/ecs-drain.ts';
 import { getsocial } from './drainers/getsocial.ts';
 import { none } from './drainers/none.ts';
-import { seed as book } from './drainers/seed.ts';
 import { widdix } from './drainers/widdix.ts';
 import { captureLogs } from './logs.ts';
 import type { Completion } from './region/auto-scaling.ts';
@@ -33,7 +33,7 @@ export interface Rehearsal<D extends Benchmarked = Drainer> {
 const INSTALL: Readonly<Record<Benchmarked, Install>> = {
   'ecs-drain': ecsDrain,
   none,
-  seed: book,
+  book,
   cdk,
   widdix,
   getsocial,

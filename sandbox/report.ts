@@ -18,8 +18,8 @@ const DRAINERS: Readonly<Record<Drainer, { readonly name: string; readonly how: 
     told: 'With ecs-drain',
   },
   none: { name: 'No drain (none)', how: 'Instances go at once, tasks and all', told: 'Without any drain' },
-  seed: {
-    name: 'The book’s function (seed)',
+  book: {
+    name: 'The book’s function (book)',
     how: 'Waits until ECS counts no running task',
     told: 'With the book’s function',
   },

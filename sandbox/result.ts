@@ -1,7 +1,7 @@
 import type { Happening } from './region/happenings.ts';
 
 /** Who drains: this service, nobody (a group without a hook), or the book's function. */
-export const DRAINERS = ['ecs-drain', 'none', 'seed'] as const;
+export const DRAINERS = ['ecs-drain', 'none', 'book'] as const;
 export type Drainer = (typeof DRAINERS)[number];
 
 /** Who can be rehearsed: these, and the rivals that only a benchmark compares them with (docs/rivals.md). */

@@ -22,7 +22,7 @@ export const WIDTH = 1080;
 const LINES = {
   'ecs-drain': { dash: [], width: 3, symbol: 'circle' },
   none: { dash: [9, 5], width: 2, symbol: 'rect' },
-  seed: { dash: [2, 4], width: 2.5, symbol: 'triangle' },
+  book: { dash: [2, 4], width: 2.5, symbol: 'triangle' },
 } as const satisfies Record<Drainer, unknown>;
 
 /** The signs in the timeline, each in a box of 16 by 16. */

@@ -29,7 +29,7 @@ describe.skipIf(!found)('the report in a browser', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ecs-drain-report-'));
     const file = join(folder, 'drill.html');
-    const runs = (['ecs-drain', 'none', 'seed'] as const).map((drainer) => drillResult({ drainer }));
+    const runs = (['ecs-drain', 'none', 'book'] as const).map((drainer) => drillResult({ drainer }));
     await writeFile(file, reportOf(runs));
     address = pathToFileURL(file).href;
     context = await chromium.launchPersistentContext(join(folder, 'profile'), {
@@ -93,7 +93,7 @@ describe.skipIf(!found)('the report in a browser', () => {
         expect(contrast(fill, onTask ? colours.running : colours.surface)).toBeGreaterThanOrEqual(4.5);
       }
       const drawn = painted.filter(
-        ({ line }) => /--(ecs-drain|none|seed|\w+-edge)/.test(line) && !line.includes('grid'),
+        ({ line }) => /--(ecs-drain|none|book|\w+-edge)/.test(line) && !line.includes('grid'),
       );
       expect(drawn.length).toBeGreaterThan(50);
       for (const { stroke } of drawn) {

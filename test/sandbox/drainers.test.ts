@@ -46,7 +46,7 @@ describe('the rivals', () => {
 
   it.each([
     ['ecs-drain', 256],
-    ['seed', 128],
+    ['book', 128],
     ['cdk', 128],
     ['widdix', 128],
     ['getsocial', 128],

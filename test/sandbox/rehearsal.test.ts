@@ -47,7 +47,7 @@ describe('the book’s result', () => {
   });
 
   it('the book’s function lets the instance go while its tasks are DEACTIVATING; ecs-drain kills none', () => {
-    expect(fatesOf(run('book', 'seed'))).toEqual(['DEACTIVATING', 'DEACTIVATING']);
+    expect(fatesOf(run('book', 'book'))).toEqual(['DEACTIVATING', 'DEACTIVATING']);
     expect(fatesOf(run('book', 'none'))).toEqual(['RUNNING', 'RUNNING']);
     expect(fatesOf(run('book', 'ecs-drain'))).toEqual([]);
   });
@@ -59,14 +59,14 @@ describe('the book’s result', () => {
     const requestsPerSecond = SCENARIOS.book.services[0]?.loadBalancer?.requestsPerSecond ?? 0;
     const shutdownSeconds = 10; // They serve until the shutdown has ended them (facts 64).
     expect(outage.requestsLost).toBe(Math.round((servedAgainAt - killedAt - shutdownSeconds) * requestsPerSecond));
-    expect(run('book', 'seed').requestsLost).toBeGreaterThan(0);
-    expect(run('book', 'seed').requestsLost).toBeLessThan(outage.requestsLost);
+    expect(run('book', 'book').requestsLost).toBeGreaterThan(0);
+    expect(run('book', 'book').requestsLost).toBeLessThan(outage.requestsLost);
     expect(run('book', 'ecs-drain').requestsLost).toBe(0);
   });
 
   it('the book’s function never heartbeats: its hook times out under a long job, which is killed', () => {
     for (const scenario of ['long-drain', 'standalone'] as const) {
-      const { drains, tasksKilled } = run(scenario, 'seed');
+      const { drains, tasksKilled } = run(scenario, 'book');
       expect(drains).toMatchObject([{ outcome: 'left to the hook’s timeout', heartbeats: 0 }]);
       expect(tasksKilled).toBe(1);
     }

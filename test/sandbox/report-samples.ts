@@ -10,7 +10,7 @@ const BEHIND_LOAD_BALANCER = new Set(['web', 'api']);
 const HOLDS: Record<Drainer, { holdSeconds: number; patient: boolean }> = {
   'ecs-drain': { holdSeconds: 368, patient: true },
   none: { holdSeconds: 0, patient: false },
-  seed: { holdSeconds: 62, patient: false },
+  book: { holdSeconds: 62, patient: false },
 };
 
 /** A drill of `instances`, three replicas and a daemon on each; `everySeconds` the next is replaced. */

@@ -4,11 +4,11 @@ import { reportOf } from '../../sandbox/report.ts';
 import type { DrillResult } from '../../sandbox/result.ts';
 import { drillResult, instanceId } from './report-samples.ts';
 
-const THREE = (['ecs-drain', 'none', 'seed'] as const).map((drainer) => drillResult({ drainer }));
+const THREE = (['ecs-drain', 'none', 'book'] as const).map((drainer) => drillResult({ drainer }));
 
 describe('the report on a drill', () => {
   const page = reportOf(THREE);
-  const [ours, none, seed] = THREE as [DrillResult, DrillResult, DrillResult];
+  const [ours, none, book] = THREE as [DrillResult, DrillResult, DrillResult];
 
   it('says in one sentence what happened, then what would have happened otherwise', () => {
     expect(textOf(page, 'h1')).toBe('6 instances were taken away. No task was killed and no request lost.');
@@ -16,7 +16,7 @@ describe('the report on a drill', () => {
       `Without any drain, ${none.tasksKilled} tasks were killed and ${none.requestsLost} requests lost.`,
     );
     expect(textOf(page, 'p class="lead"')).toContain(
-      `With the book’s function, ${seed.tasksKilled} tasks were killed and ${seed.requestsLost} requests lost.`,
+      `With the book’s function, ${book.tasksKilled} tasks were killed and ${book.requestsLost} requests lost.`,
     );
   });
 
@@ -108,12 +108,12 @@ describe('the report on a drill', () => {
   it('sets the figures of all runs side by side', () => {
     const row = (name: string, values: readonly unknown[]) =>
       `<th scope="row">${name}</th>${values.map((value) => `<td>${value}</td>`).join('')}`;
-    expect(page).toContain(row('Tasks killed', [0, none.tasksKilled, seed.tasksKilled]));
-    expect(page).toContain(row('of these cut off by the shutdown', [0, none.tasksCutOff, seed.tasksCutOff]));
-    expect(page).toContain(row('of these told late, by the shutdown', [0, none.tasksToldLate, seed.tasksToldLate]));
-    expect(page).toContain(row('Requests lost', [0, none.requestsLost, seed.requestsLost]));
+    expect(page).toContain(row('Tasks killed', [0, none.tasksKilled, book.tasksKilled]));
+    expect(page).toContain(row('of these cut off by the shutdown', [0, none.tasksCutOff, book.tasksCutOff]));
+    expect(page).toContain(row('of these told late, by the shutdown', [0, none.tasksToldLate, book.tasksToldLate]));
+    expect(page).toContain(row('Requests lost', [0, none.requestsLost, book.requestsLost]));
     const calls = ours.drains.reduce((sum, drain) => sum + drain.apiCalls, 0);
-    expect(page).toContain(row('AWS calls', [calls, 0, seed.drains.reduce((sum, drain) => sum + drain.apiCalls, 0)]));
+    expect(page).toContain(row('AWS calls', [calls, 0, book.drains.reduce((sum, drain) => sum + drain.apiCalls, 0)]));
   });
 
   it('says how to run the drill again', () => {

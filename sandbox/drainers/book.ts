@@ -17,7 +17,7 @@ import { type Notification, putNotifyingHook } from './notification.ts';
  * errors: it lists the first page only, believes the running count, never heartbeats, answers any error with ABANDON and
  * republishes itself to SNS when time runs out.
  */
-export const seed: Install = async (region) => {
+export const book: Install = async (region) => {
   const hook = {
     name: 'lifecycle-hook',
     group: GROUP,
