@@ -22,7 +22,7 @@ export interface Scenario {
   readonly services: readonly ServiceSpec[];
   /** Standalone tasks, by the place in the group of the instance they are put on. */
   readonly jobs: readonly (Omit<StandaloneTaskSpec, 'cluster'> & { readonly on: number })[];
-  /** What to deploy ecs-drain with, beyond the cluster and the group. */
+  /** What to deploy the drainer with, beyond the cluster and the group; each takes of them what it knows. */
   readonly params: Params;
   /** Deployments of ecs-drain while it goes on. */
   readonly releases?: readonly Release[];

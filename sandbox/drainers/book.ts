@@ -8,16 +8,24 @@ import {
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import type { Context } from 'aws-lambda';
 import type { Clock } from '../region/virtual-time.ts';
+import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
+import { boto3Retries, type RetryMode } from './boto3.ts';
 import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';
+
+/** What the function runs with. */
+export interface BookParams {
+  readonly retries?: RetryMode;
+}
 
 /**
  * The book's function ("Docker on Amazon Web Services", chapter on ECS auto scaling), told again in TypeScript with its
  * errors: it lists the first page only, believes the running count, never heartbeats, answers any error with ABANDON and
  * republishes itself to SNS when time runs out.
  */
-export const book: Install = async (region) => {
+export const book: Install = async (region, { params }) => {
+  const { retries = 'standard' } = params as BookParams;
   const hook = {
     name: 'lifecycle-hook',
     group: GROUP,
@@ -28,7 +36,7 @@ export const book: Install = async (region) => {
   const lambda = region.deploy({
     name: 'lifecycleHooks',
     timeoutSeconds: 300,
-    load: (clock) => bookHandler(clock, region.transport, topic.arn),
+    load: (clock) => bookHandler(clock, { ...boto3Retries(retries), requestHandler: region.transport }, topic.arn),
   });
   topic.subscribe({ protocol: 'lambda', lambda });
   putNotifyingHook(region, hook, (notification) => topic.publish({ message: JSON.stringify(notification) }));
@@ -42,11 +50,9 @@ function messagesIn(event: unknown): Notification[] {
 
 function bookHandler(
   clock: Clock,
-  requestHandler: NonNullable<ConstructorParameters<typeof ECSClient>[0]>['requestHandler'],
+  configuration: ReturnType<typeof boto3Retries> & { requestHandler: Transport },
   TopicArn: string,
 ) {
-  // boto3's own default: five attempts in all.
-  const configuration = { maxAttempts: 5, requestHandler: requestHandler ?? {} };
   const ecs = new ECSClient(configuration);
   const autoScaling = new AutoScalingClient(configuration);
   const sns = new SNSClient(configuration);

@@ -10,32 +10,38 @@ import {
 import type { Clock } from '../region/virtual-time.ts';
 import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
+import { boto3Retries, type RetryMode } from './boto3.ts';
 import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';
 
-/** The construct's `drainTime`, which its code sets to 5 minutes; its own documentation says 15. */
-const DRAIN_SECONDS = 300;
+/** What the construct is deployed with. */
+export interface CdkParams {
+  /** In seconds. The construct's code sets it to 5 minutes; its documentation says 15. */
+  readonly drainTime?: number;
+  readonly retries?: RetryMode;
+}
 
 /**
- * The AWS CDK's `InstanceDrainHook` at its defaults, told again in TypeScript: a hook with an SNS topic, and a function
+ * The AWS CDK's `InstanceDrainHook`, told again in TypeScript: a hook with an SNS topic, and a function
  * that lists the instance's tasks once, before it drains, and looks at those every ten seconds until all have stopped. It
  * sends no heartbeat, and its time limit is that of the hook.
  *
  * Source: aws/aws-cdk, `packages/aws-cdk-lib/aws-ecs/lib/drain-hook/instance-drain-hook.ts` and
  * `packages/@aws-cdk/custom-resource-handlers/lib/aws-ecs/lambda-source/index.py`.
  */
-export const cdk: Install = async (region) => {
+export const cdk: Install = async (region, { params }) => {
+  const { drainTime = 300, retries = 'standard' } = params as CdkParams;
   const lambda = region.deploy({
     name: 'InstanceDrainHook',
-    timeoutSeconds: Math.min(DRAIN_SECONDS + 10, 900),
-    load: (clock) => drainHook(clock, region.transport),
+    timeoutSeconds: Math.min(drainTime + 10, 900),
+    load: (clock) => drainHook(clock, { ...boto3Retries(retries), requestHandler: region.transport }),
   });
   const topic = region.createTopic('DrainHookTopic');
   topic.subscribe({ protocol: 'lambda', lambda });
   const hook = {
     name: 'DrainHook',
     group: GROUP,
-    heartbeatTimeoutSeconds: DRAIN_SECONDS,
+    heartbeatTimeoutSeconds: drainTime,
     defaultResult: 'CONTINUE',
   } as const;
   putNotifyingHook(region, hook, (notification) => topic.publish({ message: JSON.stringify(notification) }));
@@ -47,9 +53,7 @@ function messageIn(event: unknown): Notification {
   return JSON.parse(Records[0].Sns.Message);
 }
 
-function drainHook(clock: Clock, requestHandler: Transport) {
-  // boto3's own default: five attempts in all.
-  const configuration = { maxAttempts: 5, requestHandler };
+function drainHook(clock: Clock, configuration: ReturnType<typeof boto3Retries> & { requestHandler: Transport }) {
   const ecs = new ECSClient(configuration);
   const autoScaling = new AutoScalingClient(configuration);
   const cluster = CLUSTER;

@@ -16,8 +16,12 @@ import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';
 
-/** The template's `DrainingTimeoutInSeconds`. */
-const DRAINING_TIMEOUT_SECONDS = 600;
+/** The template's parameters, as far as they are of the drain. */
+export interface WiddixParams {
+  /** From 60 to 86,400; 600 unless set. */
+  readonly DrainingTimeoutInSeconds?: number;
+}
+
 /** Between two looks. */
 const REQUEUE_SECONDS = 60;
 
@@ -32,20 +36,21 @@ interface Wait {
 }
 
 /**
- * The drain of widdix's ECS cluster template at its defaults, told again in TypeScript: a hook with an SQS queue, whose
+ * The drain of widdix's ECS cluster template, told again in TypeScript: a hook with an SQS queue, whose
  * messages a function takes one at a time; it drains, and sends a message to its own queue to look again a minute later,
- * with a heartbeat, for ten minutes at most. It believes the list of tasks that are to run.
+ * with a heartbeat, for `DrainingTimeoutInSeconds` at most. It believes the list of tasks that are to run.
  *
  * Source: widdix/aws-cf-templates, `ecs/cluster.yaml` (`DrainInstanceLambda` and what is around it).
  */
-export const widdix: Install = async (region) => {
+export const widdix: Install = async (region, { params }) => {
+  const { DrainingTimeoutInSeconds = 600 } = params as WiddixParams;
   const queue = region.createQueue({ name: 'lifecycle-hook', visibilityTimeoutSeconds: 60, maxReceiveCount: 5 });
   const lambda = region.deploy({
     name: 'DrainInstanceLambda',
     timeoutSeconds: 30,
     memoryMb: 128,
     reservedConcurrency: 1,
-    load: (clock) => drainInstance(clock, region.transport, queue.url),
+    load: (clock) => drainInstance(clock, region.transport, queue.url, DrainingTimeoutInSeconds),
   });
   region.mapQueue(queue, lambda, { batchSize: 1, windowSeconds: 0, reportsItemFailures: false });
   const hook = { name: 'terminating', group: GROUP, heartbeatTimeoutSeconds: 600, defaultResult: 'CONTINUE' } as const;
@@ -62,7 +67,7 @@ function messageIn(event: unknown): Notification | Wait {
   return JSON.parse(Records[0].body);
 }
 
-function drainInstance(clock: Clock, requestHandler: Transport, QueueUrl: string) {
+function drainInstance(clock: Clock, requestHandler: Transport, QueueUrl: string, timeoutSeconds: number) {
   // The default of the JavaScript SDK: three attempts in all.
   const configuration = { requestHandler };
   const ecs = new ECSClient(configuration);
@@ -96,7 +101,7 @@ function drainInstance(clock: Clock, requestHandler: Transport, QueueUrl: string
     const { ContainerInstanceArn, TerminateTime } = message;
     const { taskArns } = await ecs.send(new ListTasksCommand({ cluster, containerInstance: ContainerInstanceArn }));
     const waitedSeconds = (clock.nowMs() - Date.parse(TerminateTime)) / 1000;
-    if (taskArns?.length === 0 || waitedSeconds >= DRAINING_TIMEOUT_SECONDS) {
+    if (taskArns?.length === 0 || waitedSeconds >= timeoutSeconds) {
       await complete();
       return;
     }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { drainerNamed, UsageError } from '../../sandbox/command-line.ts';
+import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import { rehearse, stage } from '../../sandbox/rehearsal.ts';
 import { BENCHMARKED, type Benchmarked, DRAINERS, type DrillResult } from '../../sandbox/result.ts';
 import { CLUSTER, fleetOf, SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';
@@ -89,7 +91,49 @@ describe('the rivals', () => {
   });
 });
 
+describe('boto3', () => {
+  /** Where ECS throttles every call: how long the first invocation waited before each of its attempts, after the first. */
+  async function waitsOf(drainer: 'book' | 'cdk', params: Scenario['params']): Promise<number[]> {
+    const throttled = new AwsError('ThrottlingException', 'Rate exceeded', 400);
+    const variant: Scenario = {
+      ...fewInstances,
+      params,
+      faults: () => ({ ...NO_FAULTS, failing: ({ service }) => (service === 'ecs' ? throttled : undefined) }),
+    };
+    const { region, startMs, begin, close } = await stage({ scenario: 'fleet', variant, drainer, seed: 1 }, () => {});
+    try {
+      begin();
+      await region.time.runUntil(() => region.time.nowMs() > startMs + 50_000); // before Lambda's own retry
+    } finally {
+      close();
+    }
+    const attempts = region.calls.filter(({ service }) => service === 'ecs');
+    const first = attempts.filter(({ strand }) => strand === attempts[0]?.strand);
+    return first.slice(1).map(({ atMs }, i) => (atMs - (first[i]?.atMs ?? 0)) / 1000);
+  }
+
+  it.each([
+    ['standard', {}, [1, 2]],
+    ['legacy', { retries: 'legacy' }, [1, 2, 4, 8]],
+  ] as const)('%s retries wait a random part of so many seconds when throttled', async (_, params, most) => {
+    for (const drainer of ['book', 'cdk'] as const) {
+      const waits = await waitsOf(drainer, params);
+      expect(waits).toHaveLength(most.length);
+      const latency = 0.06;
+      for (const [i, wait] of waits.entries()) expect(wait).toBeLessThanOrEqual((most[i] ?? 0) + latency);
+      // A part of a tenth of that, as after other errors, would be less.
+      expect(Math.max(...waits)).toBeGreaterThan(0.2 + latency);
+    }
+  });
+});
+
 describe('cdk', () => {
+  it('with a drainTime of 15 minutes, as documented, sees a drain of six minutes to its end', async () => {
+    const result = await run('cdk', { ...SCENARIOS.book, params: { drainTime: 900 } });
+    expect(outcomesOf(result)).toEqual(['CONTINUE']);
+    expect(result.tasksKilled).toBe(0);
+  });
+
   it('sends no heartbeat: a drain of more than five minutes is left to the hook’s timeout', async () => {
     const result = await run('cdk', SCENARIOS.book);
     expect(result.drains).toMatchObject([{ outcome: 'left to the hook’s timeout', seconds: 300, heartbeats: 0 }]);
@@ -120,6 +164,15 @@ describe('widdix', () => {
     expect(drain).toMatchObject({ outcome: 'CONTINUE', heartbeats: 9, continuations: 10 });
     expect(drain?.seconds).toBeGreaterThanOrEqual(600);
     expect(drain?.seconds).toBeLessThan(660);
+    expect(fatesOf(result)).toEqual(['RUNNING']);
+  });
+
+  it('with a longer DrainingTimeoutInSeconds is stopped by Lambda’s recursion detection, and its hook times out', async () => {
+    const variant = { ...SCENARIOS['long-drain'], params: { DrainingTimeoutInSeconds: 86_400 } };
+    const result = await run('widdix', variant);
+    const [drain] = result.drains;
+    expect(drain).toMatchObject({ outcome: 'left to the hook’s timeout' });
+    expect(drain?.continuations).toBe(15);
     expect(fatesOf(result)).toEqual(['RUNNING']);
   });
 
