@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { run } from '../sandbox/command-line.ts';
 import { chartsOf } from './chart.ts';
 import { type ColdStart, measureColdStart } from './cold-start.ts';
-import { CONTESTANTS, type Contestant, KINDS, type Trial, titleOf } from './contest.ts';
+import { CONTESTANTS, type Contestant, KINDS, LEGACY_CONTESTANTS, type Trial, titleOf } from './contest.ts';
 import {
   atMost,
   drainGoals,
@@ -38,10 +38,19 @@ const USAGE = `npm run bench -- [--json] [--write]
 --write  write the tables into docs/benchmark.md and the charts into docs/images`;
 
 const DOCS = resolve(import.meta.dirname, '../docs');
-/** A p99 needs as many drains: a fleet has them in one run, an instance in as many. */
-const DRAINS = 100;
+/** A p99 needs as many drains, and one instance has one in a run. */
+const LONE_RUNS = 100;
+/** How a figure grows is seen by fewer. */
+const GROWTH_RUNS = 20;
 const TASKS = 10;
-const FLEETS = [1, 100, 500, 1_000];
+/** How many are terminated at once, and in how many runs: the luck of the draw decides which calls are throttled. */
+const RUNS_OF_FLEET: ReadonlyMap<number, number> = new Map([
+  [1, LONE_RUNS],
+  [100, 10],
+  [500, 3],
+  [1_000, 3],
+]);
+const FLEETS = [...RUNS_OF_FLEET.keys()];
 const GROWING_FLEETS = [1, 10, 100, 500];
 const GROWING_TASKS = [5, 10, 20, 50];
 
@@ -51,8 +60,9 @@ const LONE_TRIALS = KINDS.filter((kind) => kind !== 'at once').map(
 const withTasks = (tasksAnInstance: number): Trial => ({ kind: '6 minutes', instances: 1, tasksAnInstance });
 const fleetOf = (instances: number): Trial => ({ kind: 'at once', instances, tasksAnInstance: TASKS });
 
-/** Everybody does these; ecs-drain alone shows how its figures grow. */
+/** Everybody does these; ecs-drain alone shows how its figures grow. Of one instance no call is throttled. */
 const TRIALS = [...LONE_TRIALS, ...FLEETS.map(fleetOf)];
+const OURS = CONTESTANTS.filter(({ drainer }) => drainer === 'ecs-drain');
 const GROWTH_TRIALS = [...GROWING_TASKS.map(withTasks), ...GROWING_FLEETS.map(fleetOf)];
 
 interface Figures {
@@ -105,17 +115,28 @@ async function measured(): Promise<Figures> {
 
 /** The longest first, so that in the end no process waits for another. */
 function jobs(): Job[] {
-  const all = CONTESTANTS.flatMap((contestant) => {
-    const growth = contestant.drainer === 'ecs-drain' ? GROWTH_TRIALS : [];
-    const trials = new Map([...TRIALS, ...growth].map((trial) => [titleOf(trial), trial]));
-    return [...trials.values()].map((trial) => ({ contestant, trial, seeds: seedsOf(trial) }));
-  });
+  const contest = TRIALS.flatMap((trial) =>
+    contestantsOf(trial).map((contestant) => ({ contestant, trial, seeds: seedsOf(runsOfContest(trial)) })),
+  );
+  const known = new Set(TRIALS.map(titleOf));
+  const growth = GROWTH_TRIALS.filter((trial) => !known.has(titleOf(trial))).flatMap((trial) =>
+    OURS.map((contestant) => ({ contestant, trial, seeds: seedsOf(GROWTH_RUNS) })),
+  );
+  const all: Job[] = [...contest, ...growth];
   const isOurs = ({ contestant }: Job) => Number(contestant.drainer === 'ecs-drain');
   return all.toSorted((a, b) => b.trial.instances - a.trial.instances || isOurs(b) - isOurs(a));
 }
 
-function seedsOf({ instances }: Trial): number[] {
-  return Array.from({ length: Math.max(1, Math.ceil(DRAINS / instances)) }, (_, i) => i + 1);
+function contestantsOf({ instances }: Trial): readonly Contestant[] {
+  return instances === 1 ? CONTESTANTS : [...CONTESTANTS, ...LEGACY_CONTESTANTS];
+}
+
+function runsOfContest({ instances }: Trial): number {
+  return RUNS_OF_FLEET.get(instances) ?? LONE_RUNS;
+}
+
+function seedsOf(runs: number): number[] {
+  return Array.from({ length: runs }, (_, i) => i + 1);
 }
 
 /** A process for each job, two at a time where there are as many cores; the runs in the order of the jobs. */
@@ -162,17 +183,17 @@ function summaryIn(summaries: readonly Summary[], trial: Trial, contestant: stri
 
 function tablesOf({ goals, coldStart, summaries }: Figures): FigureTable[] {
   const of = (trial: Trial, { name }: Contestant) => summaryIn(summaries, trial, name);
-  const everybody = (trial: Trial) => CONTESTANTS.map((contestant) => of(trial, contestant));
-  const ours = CONTESTANTS.filter(({ drainer }) => drainer === 'ecs-drain');
+  const everybody = (trial: Trial) => contestantsOf(trial).map((contestant) => of(trial, contestant));
+  const atDefaults = (trial: Trial) => CONTESTANTS.map((contestant) => of(trial, contestant));
   return [
     goalsTable(goals),
     ...TRIALS.map((trial) => contestTable(everybody(trial))),
     drainingTable(
-      FLEETS.map((instances) => everybody(fleetOf(instances))),
+      FLEETS.map((instances) => atDefaults(fleetOf(instances))),
       FLEETS.map(drainingBoundSeconds),
     ),
-    ...[withTasks(TASKS), fleetOf(500)].map((trial) => callsTable(everybody(trial))),
-    ...ours.flatMap((contestant) => [
+    ...[withTasks(TASKS), fleetOf(500)].map((trial) => callsTable(atDefaults(trial))),
+    ...OURS.flatMap((contestant) => [
       growthTable(
         'tasks an instance',
         GROWING_TASKS.map((tasks) => of(withTasks(tasks), contestant)),

@@ -1,28 +1,57 @@
-import type { Benchmarked } from '../sandbox/result.ts';
-import { fleetOf, group, replicas, type Scenario } from '../sandbox/scenarios.ts';
+import type { BookParams } from '../sandbox/drainers/book.ts';
+import type { CdkParams } from '../sandbox/drainers/cdk.ts';
+import type { WiddixParams } from '../sandbox/drainers/widdix.ts';
+import { fleetOf, group, logRouter, type Params, replicas, type Scenario } from '../sandbox/scenarios.ts';
 
 /** Who is compared with whom, and what each has to drain. */
 
-export interface Contestant {
+/** What each drainer can be deployed with. */
+interface ParamsOf {
+  'ecs-drain': Params;
+  book: BookParams;
+  cdk: CdkParams;
+  widdix: WiddixParams;
+  getsocial: Record<string, never>;
+}
+
+interface Deployed<D extends keyof ParamsOf> {
   readonly name: string;
-  readonly drainer: Benchmarked;
-  /** What it is deployed with. */
-  readonly params: Scenario['params'];
+  readonly drainer: D;
+  readonly params: ParamsOf[D];
   /** How it hears of a lifecycle action; what AWS bills for it depends on that. */
   readonly notifiedBy: 'events' | 'sns' | 'sqs';
 }
 
+export type Contestant = { [D in keyof ParamsOf]: Deployed<D> }[keyof ParamsOf];
+
+/** Each at its defaults, and each rival as its documentation says at best; one that is not here twice has no more to set. */
 export const CONTESTANTS: readonly Contestant[] = [
   { name: 'ecs-drain', drainer: 'ecs-drain', params: {}, notifiedBy: 'events' },
   { name: 'ecs-drain, watch', drainer: 'ecs-drain', params: { waiting: 'watch' }, notifiedBy: 'events' },
   { name: 'book', drainer: 'book', params: {}, notifiedBy: 'sns' },
   { name: 'cdk', drainer: 'cdk', params: {}, notifiedBy: 'sns' },
+  { name: 'cdk, 15 minutes', drainer: 'cdk', params: { drainTime: 900 }, notifiedBy: 'sns' },
   { name: 'widdix', drainer: 'widdix', params: {}, notifiedBy: 'sqs' },
+  { name: 'widdix, 1 day', drainer: 'widdix', params: { DrainingTimeoutInSeconds: 86_400 }, notifiedBy: 'sqs' },
   { name: 'getsocial', drainer: 'getsocial', params: {}, notifiedBy: 'events' },
 ];
 
-/** One instance's drain, three lengths of it; or a fleet at once. */
-export const KINDS = ['30 seconds', '6 minutes', '40 minutes', 'at once'] as const;
+/** Those in Python with boto3's older retry mode, where somebody is throttled; without that both modes are the same. */
+export const LEGACY_CONTESTANTS: readonly Contestant[] = [
+  { name: 'book, legacy retries', drainer: 'book', params: { retries: 'legacy' }, notifiedBy: 'sns' },
+  { name: 'cdk, legacy retries', drainer: 'cdk', params: { retries: 'legacy' }, notifiedBy: 'sns' },
+  {
+    name: 'cdk, 15 minutes, legacy retries',
+    drainer: 'cdk',
+    params: { drainTime: 900, retries: 'legacy' },
+    notifiedBy: 'sns',
+  },
+];
+
+export const WITH_DAEMON = '6 minutes with a daemon';
+
+/** One instance's drain, three lengths of it, one of them with a daemon service too; or a fleet at once. */
+export const KINDS = ['30 seconds', '6 minutes', WITH_DAEMON, '40 minutes', 'at once'] as const;
 
 /** What is to be drained. */
 export interface Trial {
@@ -34,6 +63,7 @@ export interface Trial {
 
 /** As it is called in the tables. */
 export function titleOf({ kind, instances, tasksAnInstance }: Trial): string {
+  if (kind === WITH_DAEMON) return `a drain of 6 minutes, ${tasksAnInstance} tasks and a daemon`;
   if (kind !== 'at once') return `a drain of ${kind}, ${tasksAnInstance} tasks`;
   const what = instances === 1 ? '1 instance' : `${instances.toLocaleString('en')} instances at once`;
   return `${what}, ${tasksAnInstance} tasks on each`;
@@ -77,7 +107,12 @@ const LONE = {
     services: [replicas('web', LONE_GROUP * tasks, { ...SMALL, ...LOAD_BALANCER })],
     jobs: [],
   }),
-  /** As above, and one task that nobody replaces, which has its work to finish. */
+  /** As above, and a daemon on each instance, which ECS stops after the others (facts 12). */
+  [WITH_DAEMON]: (tasks: number) => ({
+    services: [replicas('web', LONE_GROUP * tasks, { ...SMALL, ...LOAD_BALANCER }), logRouter],
+    jobs: [],
+  }),
+  /** As that of 6 minutes, and one task that nobody replaces, which has its work to finish. */
   '40 minutes': (tasks: number) => ({
     services: [replicas('web', LONE_GROUP * (tasks - 1), { ...SMALL, ...LOAD_BALANCER })],
     jobs: [{ name: 'report', on: 0, ...SMALL, runsForSeconds: 2_400, stopTimeoutSeconds: 30 }],

@@ -86,6 +86,17 @@ export function drainingBoundSeconds(instances: number): number {
   return Math.max(beyondBurst / 20, beyondBurst / 40);
 }
 
+/** How a figure of a run differs from run to run. */
+export interface Spread {
+  readonly mean: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  return { mean: sum(values) / values.length, least: Math.min(...values), most: Math.max(...values) };
+}
+
 /** The runs of one trial of one contestant, in all. Figures that are not of a drain say so in their names. */
 export interface Summary {
   readonly trial: Trial;
@@ -93,18 +104,24 @@ export interface Summary {
   readonly runs: number;
   readonly drains: number;
   readonly billedSeconds: number;
+  /** Of a drain, from run to run. */
+  readonly billedSecondsByRun: Spread;
   readonly mostBilledSecondsOfARun: number;
   readonly invocations: number;
   readonly peakConcurrency: number;
   readonly calls: number;
+  /** Of a drain, from run to run. */
+  readonly callsByRun: Spread;
   readonly refusedCalls: number;
   readonly mostCallsOfARun: number;
   readonly callsByKind: Readonly<Record<string, number>>;
   /** Of how many drains it is, for a killed task leaves none to measure. */
   readonly slackSeconds: { readonly of: number; readonly p50: number; readonly p99: number; readonly max: number };
   readonly tasksKilledInAll: number;
+  readonly tasksKilledOfARun: Spread;
   readonly killedBeforeDeadlineInAll: number;
   readonly leftToTimeoutInAll: number;
+  readonly leftToTimeoutOfARun: Spread;
   readonly lostInAll: number;
   /** Null if not all were set to it in each run. */
   readonly allDrainingAfterSeconds: number | null;
@@ -127,10 +144,12 @@ export function summaryOf(runs: readonly Run[]): Summary {
     runs: runs.length,
     drains,
     billedSeconds: total(({ billedSeconds }) => billedSeconds) / drains,
+    billedSecondsByRun: spreadOf(runs.map(({ billedSeconds, held }) => billedSeconds / held)),
     mostBilledSecondsOfARun: Math.max(...runs.map(({ billedSeconds }) => billedSeconds)),
     invocations: total(({ invocations }) => invocations) / drains,
     peakConcurrency: Math.max(...runs.map(({ peakConcurrency }) => peakConcurrency)),
     calls: total(callsOf) / drains,
+    callsByRun: spreadOf(runs.map((run) => callsOf(run) / run.held)),
     refusedCalls: total(({ calls }) => sum(Object.values(calls).map(({ refused }) => refused))) / drains,
     mostCallsOfARun: Math.max(...runs.map(callsOf)),
     callsByKind: Object.fromEntries(
@@ -143,8 +162,10 @@ export function summaryOf(runs: readonly Run[]): Summary {
       max: percentile(slack, 100),
     },
     tasksKilledInAll: total(({ tasksKilled }) => tasksKilled),
+    tasksKilledOfARun: spreadOf(runs.map(({ tasksKilled }) => tasksKilled)),
     killedBeforeDeadlineInAll: total(({ killedBeforeDeadline }) => killedBeforeDeadline),
     leftToTimeoutInAll: total(({ leftToTimeout }) => leftToTimeout),
+    leftToTimeoutOfARun: spreadOf(runs.map(({ leftToTimeout }) => leftToTimeout)),
     lostInAll: total(({ lost }) => lost),
     allDrainingAfterSeconds: Number.isNaN(slowest) ? null : slowest,
     dollarsAThousandDrains: (total(({ billed }) => dollarsFor(billed)) / drains) * 1000,
@@ -192,6 +213,12 @@ export function drainGoals(lone: Summary, fleets: readonly Summary[]): Goal[] {
       ];
     }),
   ];
+}
+
+/** The mean of a figure and the least and the most of it, such as `22 (0 to 44)`; one number where all runs have the same. */
+export function spreadFigure({ mean, least, most }: Spread): string {
+  if (least === most) return figure(mean);
+  return `${figure(mean)} (${figure(least)} to ${figure(most)})`;
 }
 
 /** A number as the tables have it: three digits that count, thousands set apart; a dash where there is none. */

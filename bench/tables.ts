@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import type { ColdStart, Start } from './cold-start.ts';
 import { titleOf } from './contest.ts';
-import { figure, type Goal, type Summary } from './figures.ts';
+import { figure, type Goal, type Summary, spreadFigure } from './figures.ts';
 
 /** The benchmark's figures as tables, for the terminal and for docs/benchmark.md. */
 
@@ -28,6 +28,11 @@ export function inMarkdown({ title, head, rows }: FigureTable): string {
 
 /** One trial: a row a contestant. */
 export function contestTable(summaries: readonly Summary[]): FigureTable {
+  return summaries[0]?.trial.instances === 1 ? loneTable(summaries) : fleetTable(summaries);
+}
+
+/** Of one instance: each run has one drain, and the runs are what there are many of. */
+function loneTable(summaries: readonly Summary[]): FigureTable {
   const [first] = summaries;
   if (!first) throw new Error('There is nobody to compare.');
   return {
@@ -61,6 +66,46 @@ export function contestTable(summaries: readonly Summary[]): FigureTable {
         figure(summary.peakConcurrency),
         figure(summary.tasksKilledInAll),
         `${figure(summary.leftToTimeoutInAll)} of ${figure(drains)}`,
+      ];
+    }),
+  };
+}
+
+/** Of a fleet: few runs of many drains, each run's luck another. */
+function fleetTable(summaries: readonly Summary[]): FigureTable {
+  const [first] = summaries;
+  if (!first) throw new Error('There is nobody to compare.');
+  return {
+    title: `${sentence(titleOf(first.trial))}, ${first.runs} runs`,
+    head: [
+      'a drain',
+      'billed s',
+      'invocations',
+      'AWS calls',
+      'refused',
+      'slack p50 s',
+      'p99 s',
+      'max s',
+      '$ a 1,000',
+      'peak concurrency',
+      'a run: tasks killed',
+      'left to timeout',
+    ],
+    rows: summaries.map((summary) => {
+      const { contestant, slackSeconds: slack } = summary;
+      return [
+        contestant,
+        spreadFigure(summary.billedSecondsByRun),
+        figure(summary.invocations),
+        spreadFigure(summary.callsByRun),
+        figure(summary.refusedCalls),
+        figure(slack.p50),
+        figure(slack.p99),
+        figure(slack.max),
+        summary.dollarsAThousandDrains.toFixed(4),
+        figure(summary.peakConcurrency),
+        spreadFigure(summary.tasksKilledOfARun),
+        spreadFigure(summary.leftToTimeoutOfARun),
       ];
     }),
   };

@@ -15,9 +15,9 @@ import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';
 
 /** What the function runs with. */
-export interface BookParams {
+export type BookParams = {
   readonly retries?: RetryMode;
-}
+};
 
 /**
  * The book's function ("Docker on Amazon Web Services", chapter on ECS auto scaling), told again in TypeScript with its

@@ -15,11 +15,11 @@ import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';
 
 /** What the construct is deployed with. */
-export interface CdkParams {
+export type CdkParams = {
   /** In seconds. The construct's code sets it to 5 minutes; its documentation says 15. */
   readonly drainTime?: number;
   readonly retries?: RetryMode;
-}
+};
 
 /**
  * The AWS CDK's `InstanceDrainHook`, told again in TypeScript: a hook with an SNS topic, and a function

@@ -17,10 +17,10 @@ import type { Install } from './drainer.ts';
 import { type Notification, putNotifyingHook } from './notification.ts';
 
 /** The template's parameters, as far as they are of the drain. */
-export interface WiddixParams {
+export type WiddixParams = {
   /** From 60 to 86,400; 600 unless set. */
   readonly DrainingTimeoutInSeconds?: number;
-}
+};
 
 /** Between two looks. */
 const REQUEUE_SECONDS = 60;

@@ -9,6 +9,8 @@ import {
   percentile,
   type Quantities,
   type Run,
+  spreadFigure,
+  spreadOf,
   summaryOf,
 } from '../../bench/figures.ts';
 
@@ -111,6 +113,13 @@ describe('the sum of several runs', () => {
     expect(both).toMatchObject({ peakConcurrency: 2, mostBilledSecondsOfARun: 6, mostCallsOfARun: 14 });
   });
 
+  it('tells how far the runs lie apart, a drain or a run', () => {
+    expect(both.tasksKilledOfARun).toEqual({ mean: 2.5, least: 0, most: 5 });
+    expect(both.leftToTimeoutOfARun).toEqual({ mean: 0.5, least: 0, most: 1 });
+    expect(both.billedSecondsByRun).toEqual({ mean: 2, least: 2, most: 2 });
+    expect(both.callsByRun).toEqual({ mean: 8, least: 2, most: 14 });
+  });
+
   it('has the slack of the drains that have one', () => {
     expect(both.slackSeconds).toEqual({ of: 2, p50: 1, p99: 3, max: 3 });
   });
@@ -139,6 +148,17 @@ describe('the figures to reach', () => {
       '500 instances: drains lost',
       '500 instances: all DRAINING, within twice 20 s',
     ]);
+  });
+});
+
+describe('a spread', () => {
+  it('is the mean with the least and the most, and one number where all runs have the same', () => {
+    expect(spreadFigure(spreadOf([44, 0, 22]))).toBe('22 (0 to 44)');
+    expect(spreadFigure(spreadOf([1_000, 1_000]))).toBe('1,000');
+  });
+
+  it('of one run is that run', () => {
+    expect(spreadFigure(spreadOf([7]))).toBe('7');
   });
 });
 
