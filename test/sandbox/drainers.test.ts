@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { scenarioOf } from '../../bench/contest.ts';
 import { drainerNamed, UsageError } from '../../sandbox/command-line.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
@@ -88,6 +89,28 @@ describe('the rivals', () => {
     });
     expect(outcomesOf(result)).toEqual(['CONTINUE']);
     expect(fatesOf(result)).toEqual(['DEACTIVATING', 'DEACTIVATING']);
+  });
+});
+
+describe('a daemon service', () => {
+  const trial = (kind: '6 minutes' | '6 minutes with a daemon') => ({
+    ...scenarioOf({ kind, instances: 1, tasksAnInstance: 10 }),
+    params: {},
+  });
+  const killedBy = async (drainer: Benchmarked, kind: '6 minutes' | '6 minutes with a daemon') => {
+    const { events } = await run(drainer, trial(kind));
+    return events.flatMap((event) => (event.kind === 'task' && event.killed ? [event.group] : []));
+  };
+  const TEN = Array(10).fill('service:web');
+
+  it('saves the tasks beside it from the book’s function, whose count stays above 0 until ECS stops the daemon', async () => {
+    expect(await killedBy('book', '6 minutes')).toEqual(TEN);
+    expect(await killedBy('book', '6 minutes with a daemon')).toEqual([]);
+  });
+
+  it('saves them from widdix too, which kills the daemon itself as soon as it is told to stop', async () => {
+    expect(await killedBy('widdix', '6 minutes')).toEqual(TEN);
+    expect(await killedBy('widdix', '6 minutes with a daemon')).toEqual(['service:log-router']);
   });
 });
 
