@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { DRAINERS, type Drainer } from './result.ts';
+import { DRAINERS, type Drainer, EXTERNAL } from './result.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 
 /** What was typed cannot be understood; the message is the sentence that mends it, and the exit status is 2. */
@@ -14,9 +14,15 @@ export function scenarioNamed(value: string): ScenarioName {
   return oneOf('scenario', value, Object.keys(SCENARIOS) as ScenarioName[]);
 }
 
+/** A drainer that can be rehearsed in this process. */
 export function drainerNamed(value: string): Drainer {
   if (value === 'seed') {
     throw new UsageError('The drainer seed is called book: write --drainer book. A seed number is given with --seed.');
+  }
+  if (value === EXTERNAL) {
+    throw new UsageError(
+      'A drain program outside cannot be run here: npm run region -- --drainer external lets it in.',
+    );
   }
   return oneOf('drainer', value, DRAINERS);
 }
@@ -52,6 +58,11 @@ export function portFrom(value: string): number {
 
 export function daysFrom(value: string): number {
   return wholeNumber('days', value, 366, 1);
+}
+
+/** Of a hook, in seconds (facts 18). */
+export function heartbeatTimeoutFrom(value: string): number {
+  return wholeNumber('heartbeat-timeout', value, 7_200, 30);
 }
 
 /** Virtual seconds in a second of the wall clock. */
@@ -93,7 +104,7 @@ export function failureOf(error: unknown, usage: string): { readonly status: 1 |
   return { status: error instanceof UsageError ? 2 : 1, complaint: message };
 }
 
-function oneOf<T extends string>(option: string, value: string, known: readonly T[]): T {
+export function oneOf<T extends string>(option: string, value: string, known: readonly T[]): T {
   const found = known.find((each) => each === value);
   if (found !== undefined) return found;
   throw new UsageError(`There is no ${option} ${value}; there are ${known.join(', ')}.`);

@@ -1,9 +1,10 @@
-import { open, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { scenarioOf, type World, worldFrom } from './chaos/world.ts';
 import { drainerNamed, run, SCENARIO_LINES, scenarioNamed, seedFrom, speedFrom, UsageError } from './command-line.ts';
+import { refuseUnwritable, writeReport } from './comparison.ts';
 import { rehearse } from './rehearsal.ts';
-import { DRAINERS, type DrillResult } from './result.ts';
+import { DRAINERS } from './result.ts';
 import { liveView, plainView, summaryOf } from './view.ts';
 
 /** `npm run drill`: rehearse the termination of instances on the local Region, and see what becomes of their tasks. */
@@ -56,12 +57,7 @@ export async function drill(args: string[]): Promise<void> {
   write(json ? `${JSON.stringify(result)}\n` : `\n${summaryOf(result)}\n`);
 
   if (report === undefined) return;
-  const runs: DrillResult[] = [result];
-  for (const drainer of DRAINERS) {
-    if (drainer !== rehearsal.drainer) runs.push(await rehearse({ ...rehearsal, drainer }));
-  }
-  const { reportOf } = await import('./report.ts'); // the charting library takes a second to load
-  await writeFile(report, reportOf(runs));
+  await writeReport(report, result, rehearsal);
   if (!json) write(`The report is in ${report}.\n`);
 }
 
@@ -71,15 +67,6 @@ async function worldIn(value: string): Promise<World> {
     return worldFrom(JSON.parse(value.startsWith('{') ? value : await readFile(value, 'utf8')));
   } catch (error) {
     throw new UsageError(`--world ${value} cannot be played: ${error instanceof Error ? error.message : error}`);
-  }
-}
-
-/** Before the drill, not after it. */
-async function refuseUnwritable(path: string): Promise<void> {
-  try {
-    await (await open(path, 'a')).close();
-  } catch (error) {
-    throw new UsageError(`--report ${path} cannot be written: ${error instanceof Error ? error.message : error}.`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { RegionClock } from './clock.ts';
 import {
   drainerNamed,
   portFrom,
@@ -9,15 +10,18 @@ import {
   speedFrom,
   UsageError,
 } from './command-line.ts';
-import { listen } from './region/wire/http.ts';
+import { CHANNELS } from './drainers/external.ts';
+import { judge, VIRTUAL } from './judge.ts';
+import { listenTo, untilStopped, welcome } from './listening.ts';
 import { stage } from './rehearsal.ts';
-import { DRAINERS } from './result.ts';
-import { CLUSTER, GROUP } from './scenarios.ts';
+import { DRAINERS, EXTERNAL } from './result.ts';
 import { plainView } from './view.ts';
 
-/** `npm run region`: a running Region that the AWS CLI or any SDK can look into. */
+/** `npm run region`: a running Region that the AWS CLI or any SDK can look into, and that judges a drain program outside. */
 
 const USAGE = `npm run region -- [--port N] [--scenario NAME] [--drainer ${DRAINERS.join('|')}] [--seed N] [--speed X]
+npm run region -- --drainer ${EXTERNAL} [--notify ${CHANNELS.join('|')}] [--heartbeat-timeout N] [--speed X|${VIRTUAL}]
+                  [--port N] [--scenario NAME] [--seed N] [--json] [--report FILE]
 scenarios:
 ${SCENARIO_LINES}`;
 
@@ -30,8 +34,17 @@ export async function serve(args: string[]): Promise<void> {
       drainer: { type: 'string', default: 'ecs-drain' },
       seed: { type: 'string', default: '1' },
       speed: { type: 'string', default: '1' },
+      notify: { type: 'string' },
+      'heartbeat-timeout': { type: 'string' },
+      json: { type: 'boolean' },
+      report: { type: 'string' },
     },
   });
+  if (values.drainer === EXTERNAL) return judge(values);
+  for (const option of ['notify', 'heartbeat-timeout', 'json', 'report'] as const) {
+    if (values[option] !== undefined) throw onlyExternal(`--${option}`);
+  }
+  if (values.speed === VIRTUAL) throw onlyExternal(`--speed ${VIRTUAL}`);
   const port = portFrom(values.port);
   const speed = speedFrom(values.speed);
   const rehearsal = {
@@ -40,40 +53,25 @@ export async function serve(args: string[]): Promise<void> {
     seed: seedFrom(values.seed),
   };
   const write = (text: string) => process.stdout.write(text);
-  const view = plainView(write);
-  const { region, begin, close } = await stage(rehearsal, view.show);
-  const { url, close: closeServer } = await listen(region.answer, port, () => region.time.nowMs()).catch(
-    (error: NodeJS.ErrnoException) => {
-      close();
-      if (error.code !== 'EADDRINUSE') throw error;
-      throw new UsageError(`Port ${port} is in use: name another with --port, or leave it out for a free one.`);
-    },
-  );
+  const { region, begin, close } = await stage(rehearsal, plainView(write).show);
+  const { url, close: closeServer } = await listenTo(region, new RegionClock(region), port).catch((error: Error) => {
+    close();
+    throw error;
+  });
 
-  write(`The Region listens on ${url}, ${speed} virtual seconds a second. Look into it, in another terminal, with:
-
-  export AWS_ENDPOINT_URL=${url} AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1
-  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
-  aws ecs list-container-instances --cluster ${CLUSTER}
-  aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names ${GROUP}
-  npx ecs-drain status
-
-Ctrl-C ends it.
-
-`);
-  let stopped = false;
-  const stop = () => {
-    stopped = true;
-  };
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  write(welcome(url, `${speed} virtual seconds a second`));
+  const stopped = untilStopped();
   begin();
   // The Region goes on when the scenario is over, until somebody ends it.
   const goOn = () => region.time.after(60, goOn);
   goOn();
-  await region.time.runUntil(() => stopped, speed);
+  await region.time.runUntil(stopped, speed);
   closeServer();
   close();
+}
+
+function onlyExternal(option: string): UsageError {
+  return new UsageError(`${option} is for a drain program outside: add --drainer ${EXTERNAL}, or leave it out.`);
 }
 
 if (import.meta.main) await run(serve, USAGE);

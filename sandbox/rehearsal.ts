@@ -1,6 +1,6 @@
 import { book } from './drainers/book.ts';
 import { cdk } from './drainers/cdk.ts';
-import type { Install, Installed } from './drainers/drainer.ts';
+import type { Install, Installed, Work } from './drainers/drainer.ts';
 import { ecsDrain } from './drainers/ecs-drain.ts';
 import { getsocial } from './drainers/getsocial.ts';
 import { none } from './drainers/none.ts';
@@ -12,22 +12,26 @@ import { playGlobals } from './region/globals.ts';
 import type { Happening } from './region/happenings.ts';
 import { createRegion, type Region } from './region/region.ts';
 import { currentStrand } from './region/virtual-time.ts';
-import type { Benchmarked, Drainer, DrainResult, DrillEvent, DrillResult } from './result.ts';
+import type { Benchmarked, Drainer, DrainResult, DrillEvent, DrillResult, Judged } from './result.ts';
 import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
 
 /** What to rehearse. */
-export interface Rehearsal<D extends Benchmarked = Drainer> {
+export interface Rehearsal<D extends Benchmarked | Judged = Drainer> {
   readonly scenario: ScenarioName | 'world';
   readonly drainer: D;
   readonly seed: number;
   /** A variant of the scenario, to be played instead of it; a world of the chaos is nothing else. */
   readonly variant?: Scenario;
-  /** How the drainer is installed, where that is not the usual way. */
+  /** How the drainer is installed, where that is not the usual way; one outside has no usual way. */
   readonly install?: Install;
   /** Hears of everything as it happens, and before it of what was there when the drill began. */
   readonly onEvent?: OnEvent;
   /** Virtual seconds in one real second; as fast as the machine can if undefined. */
   readonly speed?: number | undefined;
+  /** Lets others into the Region before it is set going; what it returns shuts them out when all is over. */
+  readonly open?: (region: Region) => Promise<() => void>;
+  /** Ends it early. */
+  readonly isEnough?: () => boolean;
 }
 
 const INSTALL: Readonly<Record<Benchmarked, Install>> = {
@@ -38,6 +42,11 @@ const INSTALL: Readonly<Record<Benchmarked, Install>> = {
   widdix,
   getsocial,
 };
+
+function installOf(drainer: Benchmarked | Judged): Install {
+  if (drainer === 'external') throw new Error('How a drainer outside is connected has to be said.');
+  return INSTALL[drainer];
+}
 
 /** Hears of an event, and whether it only tells how things stood when the drill began. */
 export type OnEvent = (event: DrillEvent, stood: boolean) => void;
@@ -67,8 +76,8 @@ export async function stage(
     variant,
     drainer,
     seed,
-    install = INSTALL[drainer],
-  }: Pick<Rehearsal<Benchmarked>, 'scenario' | 'variant' | 'drainer' | 'seed' | 'install'>,
+    install = installOf(drainer),
+  }: Pick<Rehearsal<Benchmarked | Judged>, 'scenario' | 'variant' | 'drainer' | 'seed' | 'install'>,
   onEvent: OnEvent,
 ): Promise<Stage> {
   const scenario = variant ?? scenarioNamed(name);
@@ -129,9 +138,11 @@ function noteStanding(standing: Map<string, Happening>, happening: Happening): v
 }
 
 /** Runs one drill in virtual time. The same rehearsal gives the same result, but for the seconds of the wall clock. */
-export async function rehearse<D extends Benchmarked = Drainer>({
+export async function rehearse<D extends Benchmarked | Judged = Drainer>({
   onEvent,
   speed,
+  open = async () => () => {},
+  isEnough = () => false,
   ...rehearsal
 }: Rehearsal<D>): Promise<DrillResult<D>> {
   const events: DrillEvent[] = [];
@@ -141,13 +152,15 @@ export async function rehearse<D extends Benchmarked = Drainer>({
     events.push(event);
     onEvent?.(event, stood);
   });
+  let shut = () => {};
   try {
+    shut = await open(region);
     const wallStartMs = performance.now();
     const second = () => (region.time.nowMs() - startMs) / 1000;
     const quiet = () => second() - lastChange > QUIET_SECONDS && region.autoScaling.pendingActions().length === 0;
     const series = sampleByTheMinute(region.time, () => region.ecs.reservation(CLUSTER).memoryPercent);
     begin();
-    await region.time.runUntil(quiet, speed);
+    await region.time.runUntil(() => quiet() || isEnough(), speed);
 
     const memory = series.map(({ minute, value }) => ({ minute, percent: Math.round(value * 10) / 10 }));
     return {
@@ -166,6 +179,7 @@ export async function rehearse<D extends Benchmarked = Drainer>({
       wallSeconds: (performance.now() - wallStartMs) / 1000,
     };
   } finally {
+    shut();
     close();
   }
 }
@@ -173,7 +187,7 @@ export async function rehearse<D extends Benchmarked = Drainer>({
 /** What became of each lifecycle action, from what the Region kept and from the events of the drill. */
 export function drainsOf(
   region: Region,
-  { lambda, instanceOf }: Installed,
+  installed: Installed,
   events: readonly DrillEvent[],
   startMs: number,
 ): DrainResult[] {
@@ -187,12 +201,12 @@ export function drainsOf(
       outcomes.set(String(event.line['instanceId']), event.line['outcome']);
     }
   }
-  const invocations = Map.groupBy(lambda?.invocations ?? [], ({ event }) => instanceOf(event));
+  const works = Map.groupBy(worksOf(installed), ({ instanceId }) => instanceId);
   const callsOfStrand = Map.groupBy(region.calls, ({ strand }) => strand);
 
   return region.autoScaling.completions.map((completion: Completion) => {
     const { instanceId, by, result, atMs, heldSinceMs, heartbeats } = completion;
-    const own = invocations.get(instanceId) ?? [];
+    const own = works.get(instanceId) ?? [];
     const idleSinceMs = Math.max(heldSinceMs, startMs + (lastStop.get(instanceId) ?? 0) * 1000);
     return {
       instanceId,
@@ -205,6 +219,14 @@ export function drainsOf(
       continuations: Math.max(0, own.length - 1),
     };
   });
+}
+
+function worksOf({ lambda, instanceOf, works = () => [] }: Installed): Work[] {
+  const invocations = lambda?.invocations ?? [];
+  return [
+    ...invocations.map((invocation) => ({ ...invocation, instanceId: instanceOf(invocation.event) })),
+    ...works(),
+  ];
 }
 
 function round(value: number): number {

@@ -3,7 +3,7 @@ import { lineSwatchOf, lowest, memoryChart, PATTERNS, swatchOf, timelineChart } 
 import { Html, html } from './report/html.ts';
 import { type InstanceLife, MARKS, PHASES, timelineOf } from './report/timeline.ts';
 import { count, duration, figure, minute, percent } from './report/words.ts';
-import type { Drainer, DrainResult, DrillResult } from './result.ts';
+import { type DrainResult, type DrillResult, EXTERNAL, type Judged } from './result.ts';
 
 const STYLE = new Html(readFileSync(new URL('report/report.css', import.meta.url), 'utf8'));
 
@@ -11,7 +11,7 @@ const STYLE = new Html(readFileSync(new URL('report/report.css', import.meta.url
 const MAX_INSTANCES = 40;
 const MAX_MESSAGES = 40;
 
-const DRAINERS: Readonly<Record<Drainer, { readonly name: string; readonly how: string; readonly told: string }>> = {
+const DRAINERS: Readonly<Record<Judged, { readonly name: string; readonly how: string; readonly told: string }>> = {
   'ecs-drain': {
     name: 'ecs-drain',
     how: 'Each instance is emptied before it goes',
@@ -22,6 +22,11 @@ const DRAINERS: Readonly<Record<Drainer, { readonly name: string; readonly how: 
     name: 'The book’s function (book)',
     how: 'Waits until ECS counts no running task',
     told: 'With the book’s function',
+  },
+  external: {
+    name: 'Your drain program (external)',
+    how: 'Connected to the Region from outside',
+    told: 'With your drain program',
   },
 };
 
@@ -288,7 +293,7 @@ function againSection({ scenario, drainer, seed }: DrillResult): Html {
   return html`<section aria-labelledby="again">
 <h2 id="again">Run it yourself</h2>
 <p>The drill needs no AWS account, and the same seed number gives the same result again.</p>
-<pre><code>npm run drill -- ${what} --drainer ${drainer} --seed ${seed} --report drill.html</code></pre>
+<pre><code>${drainer === EXTERNAL ? 'npm run region' : 'npm run drill'} -- ${what} --drainer ${drainer} --seed ${seed} --report drill.html</code></pre>
 </section>`;
 }
 

@@ -4,6 +4,11 @@ import type { Happening } from './region/happenings.ts';
 export const DRAINERS = ['ecs-drain', 'none', 'book'] as const;
 export type Drainer = (typeof DRAINERS)[number];
 
+/** A drain program outside this process, which can be judged like them and not be run again. */
+export const EXTERNAL = 'external';
+/** Who a report can be about. */
+export type Judged = Drainer | typeof EXTERNAL;
+
 /** Who can be rehearsed: these, and the rivals that only a benchmark compares them with (docs/rivals.md). */
 export const BENCHMARKED = [...DRAINERS, 'cdk', 'widdix', 'getsocial'] as const;
 export type Benchmarked = (typeof BENCHMARKED)[number];
@@ -31,7 +36,7 @@ export type DrillEvent = Happening extends infer H
   : never;
 
 /** One drill, whole: what `--json` prints and what the report draws. The same scenario, drainer and seed number give the same, but for `wallSeconds`. */
-export interface DrillResult<D extends Benchmarked = Drainer> {
+export interface DrillResult<D extends Benchmarked | Judged = Judged> {
   readonly scenario: string;
   readonly seed: number;
   readonly drainer: D;

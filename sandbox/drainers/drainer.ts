@@ -1,5 +1,6 @@
 import type { LambdaModel } from '../region/lambda.ts';
 import type { Region } from '../region/region.ts';
+import type { Strand } from '../region/virtual-time.ts';
 import type { Scenario } from '../scenarios.ts';
 
 /** Something that drains: installs itself in a Region; undefined if no function of its own runs there. */
@@ -10,4 +11,14 @@ export interface Installed {
   readonly lambda: LambdaModel | undefined;
   /** The EC2 instance that an event of the function is about. */
   instanceOf(event: unknown): string | undefined;
+  /** What was done outside the Region; nothing where it is left out. */
+  readonly works?: () => readonly Work[];
+}
+
+/** One stretch of work on an instance, such as an invocation. */
+export interface Work {
+  readonly instanceId: string | undefined;
+  /** Its calls can be told from others' by this. */
+  readonly strand: Strand;
+  readonly billedSeconds: number;
 }

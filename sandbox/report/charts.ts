@@ -2,7 +2,7 @@ import { CustomChart, type CustomSeriesOption, LineChart, type LineSeriesOption 
 import { GridComponent, type GridComponentOption, MarkPointComponent } from 'echarts/components';
 import { type ComposeOption, type EChartsCoreOption, init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import type { Drainer, DrillResult } from '../result.ts';
+import type { DrillResult, Judged } from '../result.ts';
 import { escaped, Html, html } from './html.ts';
 import { type InstanceLife, laneOfEach, type Mark, type Phase, type TaskLife } from './timeline.ts';
 import { count, duration, minute, percent } from './words.ts';
@@ -23,7 +23,8 @@ const LINES = {
   'ecs-drain': { dash: [], width: 3, symbol: 'circle' },
   none: { dash: [9, 5], width: 2, symbol: 'rect' },
   book: { dash: [2, 4], width: 2.5, symbol: 'triangle' },
-} as const satisfies Record<Drainer, unknown>;
+  external: { dash: [12, 3, 3, 3], width: 2.5, symbol: 'diamond' },
+} as const satisfies Record<Judged, unknown>;
 
 /** The signs in the timeline, each in a box of 16 by 16. */
 const SIGNS = {
@@ -63,12 +64,12 @@ export function swatchOf(name: Phase | keyof typeof SIGNS): Html {
 }
 
 /** A drainer's line, as the chart draws it. */
-export function lineSwatchOf(drainer: Drainer): Html {
+export function lineSwatchOf(drainer: Judged): Html {
   const { dash, width } = LINES[drainer];
   return html`<svg viewBox="0 0 36 16" width="36" height="16" aria-hidden="true" focusable="false"><path d="M0 8H36" fill="none" stroke="${colourOf(drainer)}" stroke-width="${width}" stroke-dasharray="${dash.join(' ')}"/></svg>`;
 }
 
-function colourOf(drainer: Drainer): string {
+function colourOf(drainer: Judged): string {
   return `var(--${drainer})`;
 }
 

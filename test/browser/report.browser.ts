@@ -93,7 +93,7 @@ describe.skipIf(!found)('the report in a browser', () => {
         expect(contrast(fill, onTask ? colours.running : colours.surface)).toBeGreaterThanOrEqual(4.5);
       }
       const drawn = painted.filter(
-        ({ line }) => /--(ecs-drain|none|book|\w+-edge)/.test(line) && !line.includes('grid'),
+        ({ line }) => /--(ecs-drain|none|book|external|\w+-edge)/.test(line) && !line.includes('grid'),
       );
       expect(drawn.length).toBeGreaterThan(50);
       for (const { stroke } of drawn) {

@@ -12,6 +12,7 @@ import { drill } from '../../sandbox/drill.ts';
 import { serve } from '../../sandbox/region-server.ts';
 import type { DrillResult } from '../../sandbox/result.ts';
 import { CALM } from '../chaos/samples.ts';
+import { registered } from './clock-client.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const ends: (() => unknown)[] = [];
@@ -93,6 +94,7 @@ describe('npm run drill', () => {
     [['--scenario', 'coffee'], 'There is no scenario coffee; there are book, rolling-update,'],
     [['--drainer', 'hope'], 'There is no drainer hope; there are ecs-drain, none, book.'],
     [['--drainer', 'seed'], 'The drainer seed is called book: write --drainer book.'],
+    [['--drainer', 'external'], 'A drain program outside cannot be run here: npm run region -- --drainer external'],
     [['--seed', 'x'], '--seed x is not a whole number from 0 to 999999999.'],
     [['--seed', '1.5'], '--seed 1.5 is not a whole number'],
     [['--speed', '0'], '--speed 0 is not a number of virtual seconds in a second, such as 60.'],
@@ -171,6 +173,44 @@ describe('npm run region', () => {
     expect(stderr).toBe(`Port ${port} is in use: name another with --port, or leave it out for a free one.\n`);
   });
 
-  it('refuses a port that is none', () =>
-    expectRefusal(serve(['--port', '70000']), '--port 70000 is not a whole number from 0 to 65535.'));
+  it.each([
+    [['--port', '70000'], '--port 70000 is not a whole number from 0 to 65535.'],
+    [['--drainer', 'external', '--port', '70000'], '--port 70000 is not a whole number'],
+    [['--drainer', 'external', '--notify', 'pigeon'], 'There is no --notify pigeon; there are events, sns, sqs.'],
+    [
+      ['--drainer', 'external', '--heartbeat-timeout', '10'],
+      '--heartbeat-timeout 10 is not a whole number from 30 to 7200.',
+    ],
+    [['--drainer', 'external', '--speed', 'fast'], '--speed fast is not a number'],
+    [['--drainer', 'external', '--report', '/nowhere/at/all.html'], '--report /nowhere/at/all.html cannot be written'],
+    [['--notify', 'sqs'], '--notify is for a drain program outside: add --drainer external, or leave it out.'],
+    [['--json'], '--json is for a drain program outside'],
+    [['--speed', 'virtual'], '--speed virtual is for a drain program outside'],
+  ])('refuses %j in a sentence, with exit status 2', (args, sentence) => expectRefusal(serve(args), sentence));
+
+  it('prints what came of a scenario that a program outside has drained, and writes the report', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-judge-'));
+    ends.push(() => rm(folder, { recursive: true }));
+    const report = join(folder, 'judged.html');
+    const args = ['--drainer', 'external', '--scenario', 'book', '--speed', 'virtual', '--json', '--report', report];
+    const child = spawn(process.execPath, [join(ROOT, 'sandbox/region-server.ts'), ...args]);
+    ends.push(() => child.kill());
+    const printed = text(child.stdout);
+    const url = await new Promise<string>((listens) => {
+      let told = '';
+      child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+        told += chunk;
+        const [found] = /http:[^, ]+(?=, in the virtual time of its clients)/.exec(told) ?? [];
+        if (found !== undefined) listens(found);
+      });
+    });
+    (await registered(url)).end(); // It drains nothing.
+    const result: DrillResult = JSON.parse(await printed);
+    expect(result).toMatchObject({ scenario: 'book', drainer: 'external', tasksKilled: 2 });
+    expect(result.drains).toMatchObject([{ outcome: 'left to the hook’s timeout', seconds: 900 }]);
+    const page = await readFile(report, 'utf8');
+    for (const told of ['With your drain program', 'npm run region -- --scenario book --drainer external']) {
+      expect(page).toContain(told);
+    }
+  });
 });
