@@ -1,6 +1,7 @@
 import type { BookParams } from '../sandbox/drainers/book.ts';
 import type { CdkParams } from '../sandbox/drainers/cdk.ts';
 import type { WiddixParams } from '../sandbox/drainers/widdix.ts';
+import { NO_FAULTS } from '../sandbox/region/faults.ts';
 import { fleetOf, group, logRouter, type Params, replicas, type Scenario } from '../sandbox/scenarios.ts';
 
 /** Who is compared with whom, and what each has to drain. */
@@ -48,10 +49,19 @@ export const LEGACY_CONTESTANTS: readonly Contestant[] = [
   },
 ];
 
-export const WITH_DAEMON = '6 minutes with a daemon';
+const WITH_DAEMON = '6 minutes with a daemon';
+/** The other reading of facts 12, which is unverified as well. */
+const WITH_DAEMON_THAT_LEAVES = '6 minutes with a daemon that leaves at once';
 
 /** One instance's drain, three lengths of it, one of them with a daemon service too; or a fleet at once. */
-export const KINDS = ['30 seconds', '6 minutes', WITH_DAEMON, '40 minutes', 'at once'] as const;
+export const KINDS = [
+  '30 seconds',
+  '6 minutes',
+  WITH_DAEMON,
+  WITH_DAEMON_THAT_LEAVES,
+  '40 minutes',
+  'at once',
+] as const;
 
 /** What is to be drained. */
 export interface Trial {
@@ -64,6 +74,9 @@ export interface Trial {
 /** As it is called in the tables. */
 export function titleOf({ kind, instances, tasksAnInstance }: Trial): string {
   if (kind === WITH_DAEMON) return `a drain of 6 minutes, ${tasksAnInstance} tasks and a daemon`;
+  if (kind === WITH_DAEMON_THAT_LEAVES) {
+    return `a drain of 6 minutes, ${tasksAnInstance} tasks and a daemon that leaves at once`;
+  }
   if (kind !== 'at once') return `a drain of ${kind}, ${tasksAnInstance} tasks`;
   const what = instances === 1 ? '1 instance' : `${instances.toLocaleString('en')} instances at once`;
   return `${what}, ${tasksAnInstance} tasks on each`;
@@ -79,6 +92,7 @@ export function scenarioOf({ kind, instances, tasksAnInstance }: Trial): Omit<Sc
     ...LONE[kind](tasksAnInstance),
     description: `one of ${LONE_GROUP} instances is terminated: a drain of ${kind}`,
     group: group(LONE_GROUP),
+    ...(kind === WITH_DAEMON_THAT_LEAVES && { faults: () => ({ ...NO_FAULTS, daemonsLeaveAtOnce: true }) }),
     begin: ({ autoScaling }, [first = '']) => autoScaling.terminateInstance(first),
   };
 }
@@ -88,6 +102,12 @@ const LONE_GROUP = 3;
 /** Fifty of them, and half as many again, fit on an instance. */
 const SMALL = { memoryMiB: 64, cpuUnits: 16 };
 const LOAD_BALANCER = { loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 50 } };
+
+/** As the drain of 6 minutes, and a daemon on each instance. */
+const besideDaemon = (tasks: number) => ({
+  services: [replicas('web', LONE_GROUP * tasks, { ...SMALL, ...LOAD_BALANCER }), logRouter],
+  jobs: [],
+});
 
 const LONE = {
   /** No load balancer, and the service may do without them: ECS stops them at once. */
@@ -107,11 +127,8 @@ const LONE = {
     services: [replicas('web', LONE_GROUP * tasks, { ...SMALL, ...LOAD_BALANCER })],
     jobs: [],
   }),
-  /** As above, and a daemon on each instance, which ECS stops after the others (facts 12). */
-  [WITH_DAEMON]: (tasks: number) => ({
-    services: [replicas('web', LONE_GROUP * tasks, { ...SMALL, ...LOAD_BALANCER }), logRouter],
-    jobs: [],
-  }),
+  [WITH_DAEMON]: besideDaemon,
+  [WITH_DAEMON_THAT_LEAVES]: besideDaemon,
   /** As that of 6 minutes, and one task that nobody replaces, which has its work to finish. */
   '40 minutes': (tasks: number) => ({
     services: [replicas('web', LONE_GROUP * (tasks - 1), { ...SMALL, ...LOAD_BALANCER })],

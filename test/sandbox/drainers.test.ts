@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { scenarioOf } from '../../bench/contest.ts';
+import { scenarioOf, type Trial } from '../../bench/contest.ts';
 import { drainerNamed, UsageError } from '../../sandbox/command-line.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
@@ -93,12 +93,8 @@ describe('the rivals', () => {
 });
 
 describe('a daemon service', () => {
-  const trial = (kind: '6 minutes' | '6 minutes with a daemon') => ({
-    ...scenarioOf({ kind, instances: 1, tasksAnInstance: 10 }),
-    params: {},
-  });
-  const killedBy = async (drainer: Benchmarked, kind: '6 minutes' | '6 minutes with a daemon') => {
-    const { events } = await run(drainer, trial(kind));
+  const killedBy = async (drainer: Benchmarked, kind: Trial['kind']) => {
+    const { events } = await run(drainer, { ...scenarioOf({ kind, instances: 1, tasksAnInstance: 10 }), params: {} });
     return events.flatMap((event) => (event.kind === 'task' && event.killed ? [event.group] : []));
   };
   const TEN = Array(10).fill('service:web');
@@ -111,6 +107,12 @@ describe('a daemon service', () => {
   it('saves them from widdix too, which kills the daemon itself as soon as it is told to stop', async () => {
     expect(await killedBy('widdix', '6 minutes')).toEqual(TEN);
     expect(await killedBy('widdix', '6 minutes with a daemon')).toEqual(['service:log-router']);
+  });
+
+  it('saves nobody by the other reading of facts 12, where it stops with the replicas', async () => {
+    for (const drainer of ['book', 'widdix'] as const) {
+      expect(await killedBy(drainer, '6 minutes with a daemon that leaves at once')).toEqual(TEN);
+    }
   });
 });
 
