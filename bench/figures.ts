@@ -20,7 +20,9 @@ export interface Run {
   readonly lost: number;
   /** Tasks whose instance was terminated before they had stopped. */
   readonly tasksKilled: number;
-  /** Of those, the ones whose drain had not come to a deadline of the drainer's own that it reports. */
+  /** Those of them that the shutdown cut off; the others were told to stop by the shutdown only, and ended in time. */
+  readonly tasksCutOff: number;
+  /** Of those killed, the ones whose drain had not come to a deadline of the drainer's own that it reports. */
   readonly killedBeforeDeadline: number;
   /** From hold to completion, a figure a drain. */
   readonly drainSeconds: readonly number[];
@@ -119,6 +121,8 @@ export interface Summary {
   readonly slackSeconds: { readonly of: number; readonly p50: number; readonly p99: number; readonly max: number };
   readonly tasksKilledInAll: number;
   readonly tasksKilledOfARun: Spread;
+  readonly tasksCutOffInAll: number;
+  readonly tasksCutOffOfARun: Spread;
   readonly killedBeforeDeadlineInAll: number;
   readonly leftToTimeoutInAll: number;
   readonly leftToTimeoutOfARun: Spread;
@@ -163,6 +167,8 @@ export function summaryOf(runs: readonly Run[]): Summary {
     },
     tasksKilledInAll: total(({ tasksKilled }) => tasksKilled),
     tasksKilledOfARun: spreadOf(runs.map(({ tasksKilled }) => tasksKilled)),
+    tasksCutOffInAll: total(({ tasksCutOff }) => tasksCutOff),
+    tasksCutOffOfARun: spreadOf(runs.map(({ tasksCutOff }) => tasksCutOff)),
     killedBeforeDeadlineInAll: total(({ killedBeforeDeadline }) => killedBeforeDeadline),
     leftToTimeoutInAll: total(({ leftToTimeout }) => leftToTimeout),
     leftToTimeoutOfARun: spreadOf(runs.map(({ leftToTimeout }) => leftToTimeout)),

@@ -87,6 +87,7 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
       leftToTimeout,
       lost: held - drains.length + leftToTimeout,
       tasksKilled: region.killedTasks.length,
+      tasksCutOff: region.killedTasks.filter(({ fate }) => fate === 'cut off').length,
       killedBeforeDeadline: region.killedTasks.filter(({ ec2InstanceId }) => !timedOut.has(ec2InstanceId)).length,
       drainSeconds: drains.map(({ seconds }) => thousandths(seconds)),
       slackSeconds: drains

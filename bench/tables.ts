@@ -49,6 +49,7 @@ function loneTable(summaries: readonly Summary[]): FigureTable {
       '$ a 1,000',
       'in all: peak concurrency',
       'tasks killed',
+      'of these cut off',
       'left to timeout',
     ],
     rows: summaries.map((summary) => {
@@ -65,6 +66,7 @@ function loneTable(summaries: readonly Summary[]): FigureTable {
         summary.dollarsAThousandDrains.toFixed(4),
         figure(summary.peakConcurrency),
         figure(summary.tasksKilledInAll),
+        figure(summary.tasksCutOffInAll),
         `${figure(summary.leftToTimeoutInAll)} of ${figure(drains)}`,
       ];
     }),
@@ -89,6 +91,7 @@ function fleetTable(summaries: readonly Summary[]): FigureTable {
       '$ a 1,000',
       'peak concurrency',
       'a run: tasks killed',
+      'of these cut off',
       'left to timeout',
     ],
     rows: summaries.map((summary) => {
@@ -105,6 +108,7 @@ function fleetTable(summaries: readonly Summary[]): FigureTable {
         summary.dollarsAThousandDrains.toFixed(4),
         figure(summary.peakConcurrency),
         spreadFigure(summary.tasksKilledOfARun),
+        spreadFigure(summary.tasksCutOffOfARun),
         spreadFigure(summary.leftToTimeoutOfARun),
       ];
     }),

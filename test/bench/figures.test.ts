@@ -33,6 +33,7 @@ const RUN: Run = {
   leftToTimeout: 0,
   lost: 0,
   tasksKilled: 0,
+  tasksCutOff: 0,
   killedBeforeDeadline: 0,
   drainSeconds: [360],
   slackSeconds: [1],
@@ -94,6 +95,7 @@ describe('the sum of several runs', () => {
     lost: 2,
     leftToTimeout: 1,
     tasksKilled: 5,
+    tasksCutOff: 3,
     slackSeconds: [3],
     billedSeconds: 6,
     peakConcurrency: 1,
@@ -109,12 +111,13 @@ describe('the sum of several runs', () => {
   });
 
   it('adds up what must not happen, and keeps the worst run', () => {
-    expect(both).toMatchObject({ tasksKilledInAll: 5, lostInAll: 2, leftToTimeoutInAll: 1 });
+    expect(both).toMatchObject({ tasksKilledInAll: 5, tasksCutOffInAll: 3, lostInAll: 2, leftToTimeoutInAll: 1 });
     expect(both).toMatchObject({ peakConcurrency: 2, mostBilledSecondsOfARun: 6, mostCallsOfARun: 14 });
   });
 
   it('tells how far the runs lie apart, a drain or a run', () => {
     expect(both.tasksKilledOfARun).toEqual({ mean: 2.5, least: 0, most: 5 });
+    expect(both.tasksCutOffOfARun).toEqual({ mean: 1.5, least: 0, most: 3 });
     expect(both.leftToTimeoutOfARun).toEqual({ mean: 0.5, least: 0, most: 1 });
     expect(both.billedSecondsByRun).toEqual({ mean: 2, least: 2, most: 2 });
     expect(both.callsByRun).toEqual({ mean: 8, least: 2, most: 14 });
