@@ -1,24 +1,15 @@
 """AWS's own waiters on the local Region, in its virtual time; prints how long each waited, as JSON."""
 
-import importlib.util
 import json
-import pathlib
 
 import boto3
-
-EXAMPLE = pathlib.Path(__file__).parents[2] / "examples/bring-your-own-drainer/run.py"
-spec = importlib.util.spec_from_file_location("run", EXAMPLE)
-run = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(run)
+from region_client import registered
 
 CLUSTER, GROUP = "prod", "web"
 
 
 def main():
-    run.redirect_time()
-    boto3.setup_default_session()
-    boto3.DEFAULT_SESSION.events.register("before-send", run.name_client)
-    client = run.current.client = run.ClockClient()
+    client = registered()
     ecs, ec2, autoscaling = (boto3.client(service) for service in ("ecs", "ec2", "autoscaling"))
     waited = {}
 

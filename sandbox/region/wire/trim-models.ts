@@ -137,6 +137,11 @@ const SCHEMAS: Partial<Record<ServiceName, () => Promise<object>>> = {
   sqs: () => import('@aws-sdk/client-sqs'),
 };
 
+/** Where AWS takes another shape than its model has, by service, structure and member (facts 78). */
+const CORRECTED: Partial<Record<ServiceName, Readonly<Record<string, Readonly<Record<string, string>>>>>> = {
+  sqs: { ReceiveMessageRequest: { AttributeNames: 'MessageSystemAttributeList' } },
+};
+
 interface Published {
   readonly metadata: Record<string, unknown>;
   readonly operations: Record<string, PublishedOperation>;
@@ -166,8 +171,9 @@ export async function trimmed(data: string, service: ServiceName): Promise<Servi
   const use = (name: string | undefined): void => {
     const shape = name === undefined ? undefined : shapes[name];
     if (name === undefined || !shape || used[name]) return;
-    used[name] = trimmedShape(shape);
-    for (const member of membersOf(shape)) use(member.shape);
+    const corrected = correctedShape(shape, CORRECTED[service]?.[name]);
+    used[name] = trimmedShape(corrected);
+    for (const member of membersOf(corrected)) use(member.shape);
   };
   const known = OPERATIONS[service].map((name) => {
     const operation = operations[name];
@@ -232,6 +238,14 @@ async function errorsInSchemas(service: ServiceName): Promise<ServiceModel['erro
     return [[name, { status, ...(code !== undefined && code !== name && { code }) }] as const];
   });
   return sorted(Object.fromEntries(entries));
+}
+
+function correctedShape(shape: Shape, corrections: Readonly<Record<string, string>> = {}): Shape {
+  if (!shape.members) return shape;
+  const corrected = Object.entries(shape.members).map(([name, member]) => {
+    return [name, corrections[name] === undefined ? member : { ...member, shape: corrections[name] }] as const;
+  });
+  return { ...shape, members: Object.fromEntries(corrected) };
 }
 
 function trimmedShape(shape: Shape): Shape {

@@ -53,6 +53,13 @@ describe('SQS on the wire', () => {
     await expect(names({ NextToken: 'none' })).rejects.toThrow('Invalid or expired next token.');
   });
 
+  it('takes the names of a message’s attributes in ReceiveMessage’s old parameter too (facts 78)', async () => {
+    await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'drain' }));
+    await pass(region, 1);
+    const { Messages } = await receive({ AttributeNames: ['SentTimestamp'] });
+    expect(Messages).toMatchObject([{ Attributes: { SentTimestamp: String(Date.UTC(2026, 0, 1)) } }]);
+  });
+
   it('sends a message that is received with what was asked for, its digests and its attributes', async () => {
     const MessageAttributes = {
       kind: { DataType: 'String', StringValue: 'drain' },
