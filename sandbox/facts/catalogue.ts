@@ -35,6 +35,7 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   67: 'it takes a warm pool, which would change what every other experiment terminates',
   70: 'an instance that is detached outlives the stack',
   71: 'it takes a rebalance recommendation, which cannot be ordered alone',
+  77: 'it is about a client, and not about AWS',
   89: 'it takes thousands of messages before the readers that Lambda adds can be told apart',
   90: 'it takes a loop of invocations, which costs money without a bound',
 };
