@@ -1,5 +1,5 @@
+import { rollingUpdate } from '../sandbox/region/auto-scaling/deployments.ts';
 import { AwsError } from '../sandbox/region/aws-error.ts';
-import { rollingUpdate } from '../sandbox/region/deployments.ts';
 import { type Faults, NO_FAULTS } from '../sandbox/region/faults.ts';
 import type { Region } from '../sandbox/region/region.ts';
 import { CLUSTER, GROUP, group, logRouter, replicas, type Scenario } from '../sandbox/scenarios.ts';

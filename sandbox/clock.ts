@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
-import type { Random } from './region/random.ts';
 import type { Region } from './region/region.ts';
-import { currentStrand, type Strand } from './region/virtual-time.ts';
+import type { Random } from './region/time/random.ts';
+import { currentStrand, type Strand } from './region/time/virtual-time.ts';
 import type { WireAnswer, WireRequest } from './region/wire/wire.ts';
 
 /**

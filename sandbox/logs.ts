@@ -1,4 +1,4 @@
-import { currentStrand } from './region/virtual-time.ts';
+import { currentStrand } from './region/time/virtual-time.ts';
 
 /** A structured line that a function wrote to its log. */
 export type LogLine = Readonly<Record<string, unknown>>;

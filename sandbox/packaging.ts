@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
-import type { HookSpec } from './region/auto-scaling.ts';
-import type { Rule, ScheduledRule } from './region/event-bridge.ts';
-import type { Role, Statement } from './region/iam.ts';
-import type { FunctionSpec } from './region/lambda.ts';
+import type { HookSpec } from './region/auto-scaling/model.ts';
+import type { Rule, ScheduledRule } from './region/event-bridge/model.ts';
+import type { Role, Statement } from './region/iam/api.ts';
+import type { FunctionSpec } from './region/lambda/model.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '..');
 

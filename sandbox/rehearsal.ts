@@ -6,12 +6,12 @@ import { getsocial } from './drainers/getsocial.ts';
 import { none } from './drainers/none.ts';
 import { widdix } from './drainers/widdix.ts';
 import { captureLogs } from './logs.ts';
-import type { Completion } from './region/auto-scaling.ts';
-import { sampleByTheMinute } from './region/cloudwatch.ts';
-import { playGlobals } from './region/globals.ts';
+import type { Completion } from './region/auto-scaling/model.ts';
+import { sampleByTheMinute } from './region/cloudwatch/metrics.ts';
 import type { Happening } from './region/happenings.ts';
 import { createRegion, type Region } from './region/region.ts';
-import { currentStrand } from './region/virtual-time.ts';
+import { playGlobals } from './region/time/globals.ts';
+import { currentStrand } from './region/time/virtual-time.ts';
 import type { Benchmarked, Drainer, DrainResult, DrillEvent, DrillResult, Judged } from './result.ts';
 import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
 

@@ -1,5 +1,5 @@
-import type { GroupSpec } from './region/auto-scaling.ts';
-import { rollingUpdate, scaleIn } from './region/deployments.ts';
+import { rollingUpdate, scaleIn } from './region/auto-scaling/deployments.ts';
+import type { GroupSpec } from './region/auto-scaling/model.ts';
 import type { ServiceSpec, StandaloneTaskSpec } from './region/ecs/specs.ts';
 import type { Faults } from './region/faults.ts';
 import type { Region } from './region/region.ts';

@@ -1,5 +1,12 @@
 import type { Resource } from './packaging.ts';
-import { type Datapoint, type Metric, ofMetric, type Series, seriesOf, statisticOf } from './region/cloudwatch.ts';
+import {
+  type Datapoint,
+  type Metric,
+  ofMetric,
+  type Series,
+  seriesOf,
+  statisticOf,
+} from './region/cloudwatch/metrics.ts';
 import { type Rehearsal, stage } from './rehearsal.ts';
 
 /** The dashboard and the alarms of a package, as CloudWatch would have them while a drill goes on. */

@@ -1,4 +1,4 @@
-import { currentStrand, type Scheduled, VirtualTime } from '../sandbox/region/virtual-time.ts';
+import { currentStrand, type Scheduled, VirtualTime } from '../sandbox/region/time/virtual-time.ts';
 import { type Facts, NO_FACTS } from '../src/domain/blockers.ts';
 import type {
   ContainerInstance,

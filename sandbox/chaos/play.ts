@@ -3,7 +3,7 @@ import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { variableOf } from '../../src/handlers/settings.ts';
 import { type Build, installedFrom, packagedOnce } from '../drainers/ecs-drain.ts';
 import { deploymentIn } from '../packaging.ts';
-import type { Invocation } from '../region/lambda.ts';
+import type { Invocation } from '../region/lambda/model.ts';
 import type { Call, Region } from '../region/region.ts';
 import { stage } from '../rehearsal.ts';
 import type { DrillEvent } from '../result.ts';

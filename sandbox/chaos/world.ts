@@ -4,8 +4,8 @@ import { CONTINUATION_VERSION } from '../../src/adapters/event-bridge.ts';
 import { sentenceOf } from '../../src/handlers/sentence.ts';
 import { AwsError } from '../region/aws-error.ts';
 import { type Faults, NO_FAULTS } from '../region/faults.ts';
-import { Random } from '../region/random.ts';
 import type { Region } from '../region/region.ts';
+import { Random } from '../region/time/random.ts';
 import { CLUSTER, group, type Params, replicas, type Scenario } from '../scenarios.ts';
 
 const seconds = (max = 1e6) => between(0, max, 'seconds');

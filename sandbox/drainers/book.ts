@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-ecs';
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import type { Context } from 'aws-lambda';
-import type { Clock } from '../region/virtual-time.ts';
+import type { Clock } from '../region/time/virtual-time.ts';
 import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import { boto3Retries, type RetryMode } from './boto3.ts';

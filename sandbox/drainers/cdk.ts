@@ -7,7 +7,7 @@ import {
   ListTasksCommand,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
-import type { Clock } from '../region/virtual-time.ts';
+import type { Clock } from '../region/time/virtual-time.ts';
 import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import { boto3Retries, type RetryMode } from './boto3.ts';

@@ -1,6 +1,6 @@
-import type { LambdaModel } from '../region/lambda.ts';
+import type { LambdaModel } from '../region/lambda/model.ts';
 import type { Region } from '../region/region.ts';
-import type { Strand } from '../region/virtual-time.ts';
+import type { Strand } from '../region/time/virtual-time.ts';
 import type { Scenario } from '../scenarios.ts';
 
 /** Something that drains: installs itself in a Region; undefined if no function of its own runs there. */

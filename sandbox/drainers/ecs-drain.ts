@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Context } from 'aws-lambda';
 import { CONTINUATION_VERSION } from '../../src/adapters/event-bridge.ts';
 import { type Deployment, deploymentIn, type Package, packaged, unpack } from '../packaging.ts';
-import type { FunctionSpec, LambdaModel } from '../region/lambda.ts';
+import type { FunctionSpec, LambdaModel } from '../region/lambda/model.ts';
 import type { Region } from '../region/region.ts';
 import { textOf } from '../region/wire/message.ts';
 import { type Transport, UNSIGNED } from '../region/wire/transport.ts';

@@ -1,6 +1,6 @@
-import type { HookSpec } from '../region/auto-scaling.ts';
+import type { HookSpec } from '../region/auto-scaling/model.ts';
 import type { Region } from '../region/region.ts';
-import type { QueueModel } from '../region/sqs.ts';
+import type { QueueModel } from '../region/sqs/model.ts';
 import { GROUP } from '../scenarios.ts';
 import type { Install, Work } from './drainer.ts';
 import { putNotifyingHook } from './notification.ts';

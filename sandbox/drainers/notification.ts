@@ -1,4 +1,4 @@
-import type { HookSpec } from '../region/auto-scaling.ts';
+import type { HookSpec } from '../region/auto-scaling/model.ts';
 import type { Region } from '../region/region.ts';
 
 /** What Auto Scaling tells the notification target of a hook, as far as drainers read it. */

@@ -10,7 +10,7 @@ import {
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import type { Clock } from '../region/virtual-time.ts';
+import type { Clock } from '../region/time/virtual-time.ts';
 import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';

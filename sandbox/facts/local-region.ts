@@ -1,9 +1,9 @@
 import { CreateScheduleGroupCommand } from '@aws-sdk/client-scheduler';
 import type { ServiceSpec } from '../region/ecs/specs.ts';
-import { playGlobals } from '../region/globals.ts';
-import { roleFor } from '../region/iam.ts';
+import { roleFor } from '../region/iam/api.ts';
 import { createRegion, type Region } from '../region/region.ts';
-import { currentStrand } from '../region/virtual-time.ts';
+import { playGlobals } from '../region/time/globals.ts';
+import { currentStrand } from '../region/time/virtual-time.ts';
 import { UNSIGNED } from '../region/wire/transport.ts';
 import { clientsWith } from './clients.ts';
 import type { Clients, Experiment, Resources } from './experiment.ts';

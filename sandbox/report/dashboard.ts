@@ -10,7 +10,7 @@ import {
 } from 'echarts/components';
 import { use } from 'echarts/core';
 import type { Resource } from '../packaging.ts';
-import type { Series } from '../region/cloudwatch.ts';
+import type { Series } from '../region/cloudwatch/metrics.ts';
 import { type Alarm, alarmsIn, answerTo, type Heard, isOn, seriesOfLine, type Widget, widgetsIn } from '../watching.ts';
 import { svgOf, WIDTH } from './charts.ts';
 

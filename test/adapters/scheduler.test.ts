@@ -10,7 +10,7 @@ import { HttpResponse } from '@smithy/core/transport';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
-import { roleFor } from '../../sandbox/region/iam.ts';
+import { roleFor } from '../../sandbox/region/iam/api.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';

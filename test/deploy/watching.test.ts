@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Package, packaged } from '../../sandbox/packaging.ts';
-import type { Metric } from '../../sandbox/region/cloudwatch.ts';
+import type { Metric } from '../../sandbox/region/cloudwatch/metrics.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import { dashboardOf } from '../../sandbox/report/dashboard.ts';
 import { SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';

@@ -1,6 +1,6 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import type { HookSpec } from '../../sandbox/region/auto-scaling.ts';
-import type { BusEvent } from '../../sandbox/region/event-bridge.ts';
+import type { HookSpec } from '../../sandbox/region/auto-scaling/model.ts';
+import type { BusEvent } from '../../sandbox/region/event-bridge/model.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import type { Emulator } from './ministack.ts';
 

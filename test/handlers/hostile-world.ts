@@ -1,10 +1,10 @@
 import type { ECSClientConfig } from '@aws-sdk/client-ecs';
 import type { Context } from 'aws-lambda';
 import { captureLogs, type LogLine } from '../../sandbox/logs.ts';
-import { playGlobals } from '../../sandbox/region/globals.ts';
-import { roleFor } from '../../sandbox/region/iam.ts';
-import type { LambdaModel } from '../../sandbox/region/lambda.ts';
+import { roleFor } from '../../sandbox/region/iam/api.ts';
+import type { LambdaModel } from '../../sandbox/region/lambda/model.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
+import { playGlobals } from '../../sandbox/region/time/globals.ts';
 import { UNSIGNED } from '../../sandbox/region/wire/transport.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { START_MS } from '../fakes.ts';

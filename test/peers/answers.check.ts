@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { roleFor } from '../../sandbox/region/iam.ts';
+import { roleFor } from '../../sandbox/region/iam/api.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import { listen } from '../../sandbox/region/wire/http.ts';
 import { START_MS } from '../fakes.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, inject, it } from 'vitest';
 import { deploymentIn } from '../../sandbox/packaging.ts';
-import { matches } from '../../sandbox/region/event-pattern.ts';
+import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { purposeOf, sampleEvents } from '../deploy/sample-events.ts';
 import { eventRuler } from './tools.ts';

@@ -15,11 +15,11 @@ import type {
   TerminateInstanceInAutoScalingGroupType,
   UpdateAutoScalingGroupType,
 } from '@aws-sdk/client-auto-scaling';
-import type { AutoScalingModel } from '../auto-scaling.ts';
 import { AwsError } from '../aws-error.ts';
 import type { Operations } from '../service.ts';
 import { describedActivity } from './describe.ts';
 import { awsTransition } from './lifecycle-actions.ts';
+import type { AutoScalingModel } from './model.ts';
 import { invalid } from './state.ts';
 import type { HookSpec, LifecycleResult, RefreshPreferences, Transition } from './views.ts';
 

@@ -1,9 +1,9 @@
 import { AwsError } from '../aws-error.ts';
-import type { BusEvent } from '../event-bridge.ts';
+import type { BusEvent } from '../event-bridge/model.ts';
 import type { Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
-import type { Random } from '../random.ts';
-import type { VirtualTime } from '../virtual-time.ts';
+import type { Random } from '../time/random.ts';
+import type { VirtualTime } from '../time/virtual-time.ts';
 import type { GroupSpec, HookSpec, InstanceView, PendingAction, ScalingActivity, ScalingProcess } from './views.ts';
 
 /** What this model needs of the rest of the Region. */

@@ -1,4 +1,4 @@
-import type { VirtualTime } from '../virtual-time.ts';
+import type { VirtualTime } from '../time/virtual-time.ts';
 
 export type Time = Pick<VirtualTime, 'nowMs' | 'after'>;
 

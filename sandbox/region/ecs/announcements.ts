@@ -1,4 +1,4 @@
-import type { BusEvent } from '../event-bridge.ts';
+import type { BusEvent } from '../event-bridge/model.ts';
 import type { Fate, Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
 import { describeInstance, describeTask } from './describe.ts';

@@ -1,9 +1,9 @@
-import type { BusEvent } from '../event-bridge.ts';
+import type { BusEvent } from '../event-bridge/model.ts';
 import { NO_FAULTS } from '../faults.ts';
 import type { Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
-import type { Random } from '../random.ts';
-import type { VirtualTime } from '../virtual-time.ts';
+import type { Random } from '../time/random.ts';
+import type { VirtualTime } from '../time/virtual-time.ts';
 import { Agents } from './agents.ts';
 import { Announcements } from './announcements.ts';
 import { roomiest } from './room.ts';

@@ -1,6 +1,6 @@
 import TinyQueue from 'tinyqueue';
 import type { Faults } from '../faults.ts';
-import type { VirtualTime } from '../virtual-time.ts';
+import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Announcements } from './announcements.ts';
 import { byFreeMemory, closestMatch, hasRoom, isOpen } from './room.ts';
 import { behaviourOf } from './specs.ts';

@@ -1,6 +1,6 @@
-import { LoadBalancer } from '../load-balancer.ts';
+import { LoadBalancer } from '../elastic-load-balancing/load-balancer.ts';
 import type { Place } from '../place.ts';
-import type { VirtualTime } from '../virtual-time.ts';
+import type { VirtualTime } from '../time/virtual-time.ts';
 import { type Behaviour, behaviourOf, type ServiceSpec, type StandaloneTaskSpec } from './specs.ts';
 import type {
   CapacityProvider,

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { buildQueryString } from '@smithy/core/protocols';
 import { type HttpRequest, HttpResponse } from '@smithy/core/transport';
-import { currentStrand, type Strand } from '../virtual-time.ts';
+import { currentStrand, type Strand } from '../time/virtual-time.ts';
 import type { WireAnswer, WireRequest } from './message.ts';
 
 /** What an SDK client takes as its `requestHandler`. */

@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest';
-import { playGlobals } from '../../../sandbox/region/globals.ts';
 import { createRegion, type Region, type RegionOptions } from '../../../sandbox/region/region.ts';
+import { playGlobals } from '../../../sandbox/region/time/globals.ts';
 import type { WireAnswer, WireRequest } from '../../../sandbox/region/wire/message.ts';
 import { START_MS } from '../../fakes.ts';
 

@@ -3,13 +3,13 @@ import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge
 import { CreateScheduleGroupCommand, GetScheduleGroupCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AwsError } from '../../../sandbox/region/aws-error.ts';
-import { datapointsIn, sampleByTheMinute, seriesOf } from '../../../sandbox/region/cloudwatch.ts';
-import type { RetryPolicy } from '../../../sandbox/region/event-bridge.ts';
+import { datapointsIn, sampleByTheMinute, seriesOf } from '../../../sandbox/region/cloudwatch/metrics.ts';
+import type { RetryPolicy } from '../../../sandbox/region/event-bridge/model.ts';
 import { type Faults, NO_FAULTS } from '../../../sandbox/region/faults.ts';
-import { playGlobals } from '../../../sandbox/region/globals.ts';
 import type { Happening } from '../../../sandbox/region/happenings.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
-import { currentStrand, type Strand } from '../../../sandbox/region/virtual-time.ts';
+import { playGlobals } from '../../../sandbox/region/time/globals.ts';
+import { currentStrand, type Strand } from '../../../sandbox/region/time/virtual-time.ts';
 import { START_MS } from '../../fakes.ts';
 
 const cluster = 'prod';

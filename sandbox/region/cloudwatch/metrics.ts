@@ -1,0 +1,106 @@
+import type { VirtualTime } from '../time/virtual-time.ts';
+
+/** What CloudWatch tells metrics apart by. */
+export interface Metric {
+  readonly namespace: string;
+  readonly name: string;
+  readonly dimensions: Readonly<Record<string, string>>;
+}
+
+/** One value of a metric. */
+export interface Datapoint extends Metric {
+  readonly unit: string;
+  readonly value: number;
+  readonly atMs: number;
+}
+
+/** The part of an EMF line that says what of it is a metric. */
+interface Emf {
+  readonly _aws: {
+    readonly Timestamp: number;
+    readonly CloudWatchMetrics: readonly {
+      readonly Namespace: string;
+      readonly Dimensions: readonly (readonly string[])[];
+      readonly Metrics: readonly { readonly Name: string; readonly Unit: string }[];
+    }[];
+  };
+  readonly [key: string]: unknown;
+}
+
+/** The metrics in a log line; none if it is not in the embedded metric format. */
+export function datapointsIn(line: Readonly<Record<string, unknown>>): Datapoint[] {
+  if (!('_aws' in line)) return [];
+  const emf = line as unknown as Emf;
+  return emf._aws.CloudWatchMetrics.flatMap(({ Namespace, Dimensions, Metrics }) =>
+    Dimensions.flatMap((names) => {
+      const dimensions = Object.fromEntries(names.map((name) => [name, String(emf[name])]));
+      return Metrics.map(({ Name, Unit }) => ({
+        namespace: Namespace,
+        name: Name,
+        unit: Unit,
+        value: Number(emf[Name]),
+        dimensions,
+        atMs: emf._aws.Timestamp,
+      }));
+    }),
+  );
+}
+
+/** A metric by the period: the start of each period that has values, and their statistic. */
+export type Series = readonly { readonly atMs: number; readonly value: number }[];
+
+/** What CloudWatch shows of a metric; periods are counted from the epoch. */
+export function seriesOf(
+  datapoints: readonly Datapoint[],
+  metric: Metric,
+  stat: string,
+  periodSeconds: number,
+): Series {
+  const periodMs = periodSeconds * 1000;
+  const periods = Map.groupBy(ofMetric(datapoints, metric), ({ atMs }) => Math.floor(atMs / periodMs) * periodMs);
+  const series = [...periods].map(([atMs, within]) => ({ atMs, value: statisticOf(within, stat) }));
+  return series.sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Those of one metric: of its dimensions, no more and no fewer. */
+export function ofMetric(datapoints: readonly Datapoint[], metric: Metric): Datapoint[] {
+  const key = keyOf(metric);
+  return datapoints.filter((datapoint) => keyOf(datapoint) === key);
+}
+
+/** The same for the same metric, in whatever order its dimensions are. */
+export function keyOf({ namespace, name, dimensions }: Metric): string {
+  return JSON.stringify([namespace, name, Object.entries(dimensions).sort()]);
+}
+
+/** The statistics that there are: those of CloudWatch but for trimmed means and ranks. */
+export const STATISTIC = /^(Average|Maximum|Minimum|SampleCount|Sum|p\d{1,2}(\.\d+)?|p100)$/;
+
+/**
+ * A statistic of datapoints, of which there is one at least.
+ * @throws Error for one that is not there.
+ */
+export function statisticOf(datapoints: readonly Datapoint[], stat: string): number {
+  if (!STATISTIC.test(stat)) throw new Error(`The local Region knows no statistic ${stat}.`);
+  const values = datapoints.map(({ value }) => value).sort((a, b) => a - b);
+  const sum = values.reduce((sum, value) => sum + value, 0);
+  if (stat === 'Sum') return sum;
+  if (stat === 'SampleCount') return values.length;
+  if (stat === 'Average') return sum / values.length;
+  const percent = { Minimum: 0, Maximum: 100 }[stat] ?? Number(stat.slice(1));
+  return values[Math.max(0, Math.ceil((percent / 100) * values.length) - 1)] as number;
+}
+
+/** Samples a value now and at every full minute from now on, as ECS reports its reservations. */
+export function sampleByTheMinute(
+  time: VirtualTime,
+  value: () => number,
+): { readonly minute: number; readonly value: number }[] {
+  const samples: { minute: number; value: number }[] = [];
+  const sample = () => {
+    samples.push({ minute: samples.length, value: value() });
+    time.after(60, sample);
+  };
+  sample();
+  return samples;
+}

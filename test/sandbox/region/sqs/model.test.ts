@@ -1,0 +1,116 @@
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Handler } from '../../../../sandbox/region/lambda/model.ts';
+import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
+import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
+import { currentStrand, type Strand } from '../../../../sandbox/region/time/virtual-time.ts';
+import { START_MS } from '../../../fakes.ts';
+import { clientOf } from '../clients.ts';
+
+let region: Region;
+let giveBack: () => void;
+beforeEach(() => {
+  region = createRegion({ startMs: START_MS, seed: 1 });
+  giveBack = playGlobals(region.time, region.random.fork('globals'));
+});
+afterEach(() => giveBack());
+
+const nowSeconds = () => (region.time.nowMs() - START_MS) / 1000;
+const pass = (seconds: number) => {
+  const untilMs = region.time.nowMs() + seconds * 1000;
+  region.time.after(seconds, () => {});
+  return region.time.runUntil(() => region.time.nowMs() >= untilMs);
+};
+const sleep = (seconds: number) => (currentStrand.getStore() as Strand).waitUntil(region.time.nowMs() + seconds * 1000);
+const bodyIn = (event: unknown) => (event as { Records: [{ body: string }] }).Records[0].body;
+
+function queueTo(handler: Handler, reservedConcurrency = 1) {
+  const queue = region.createQueue({ name: 'work', visibilityTimeoutSeconds: 60, maxReceiveCount: 3 });
+  const lambda = region.deploy({ name: 'worker', timeoutSeconds: 30, reservedConcurrency, load: () => handler });
+  region.mapQueue(queue, lambda, { batchSize: 1, windowSeconds: 0, reportsItemFailures: false });
+  return { queue, lambda };
+}
+
+const counted = () => Map.groupBy(region.calls, ({ operation }) => operation);
+
+describe('an SQS queue mapped to a function', () => {
+  it('brings a message as soon as it can be seen, and deletes it when the function has succeeded', async () => {
+    const seen: [second: number, body: string][] = [];
+    const { queue } = queueTo(async (event) => seen.push([Math.floor(nowSeconds()), bodyIn(event)]));
+    queue.send('now');
+    queue.send('later', 60);
+    await pass(300);
+    expect(seen).toEqual([
+      [0, 'now'],
+      [60, 'later'],
+    ]);
+    expect(counted().get('DeleteMessage')).toHaveLength(2);
+  });
+
+  it('is polled all the time, in long polls that are calls too', async () => {
+    queueTo(async () => {});
+    await pass(59);
+    expect(counted().get('ReceiveMessage')).toHaveLength(5 * 3);
+  });
+
+  it('shows a message again after its visibility timeout when the function fails, and at last puts it aside', async () => {
+    const seconds: number[] = [];
+    const { queue, lambda } = queueTo(async () => {
+      seconds.push(Math.floor(nowSeconds()));
+      throw new Error('broken');
+    });
+    queue.send('poison');
+    await pass(600);
+    expect(seconds).toEqual([0, 60, 120]);
+    expect(queue.deadLetters).toEqual(['poison']);
+    expect(lambda.deadLetters).toEqual([]); // Lambda's own retries are for those who do not wait
+    expect(counted().get('DeleteMessage')).toBeUndefined();
+  });
+
+  it('waits for a function of reserved concurrency, and loses no message that fits into the visibility timeout', async () => {
+    const { queue, lambda } = queueTo(() => sleep(2));
+    for (let i = 0; i < 10; i++) queue.send(`${i}`);
+    await pass(120);
+    expect(lambda.peakConcurrency).toBe(1);
+    expect(lambda.invocations.map(({ event }) => bodyIn(event)).sort()).toEqual([...'0123456789']);
+  });
+
+  it('puts messages aside that were throttled too often, though nothing is wrong with them', async () => {
+    const { queue, lambda } = queueTo(() => sleep(29));
+    for (let i = 0; i < 12; i++) queue.send(`${i}`);
+    await pass(900);
+    expect(queue.deadLetters.length).toBeGreaterThan(0);
+    const handled = lambda.invocations.map(({ event }) => bodyIn(event));
+    expect(new Set([...handled, ...queue.deadLetters]).size).toBe(12);
+  });
+
+  it('facts 8: is stopped when the function has sent its own next message 16 times, though each body is another', async () => {
+    const { queue, lambda } = queueTo((event) => {
+      const MessageBody = `${Number(bodyIn(event)) + 1}`;
+      return sqs.send(new SendMessageCommand({ QueueUrl: queue.url, MessageBody, DelaySeconds: 60 }));
+    });
+    const sqs = new SQSClient(clientOf(region));
+    queue.send('1');
+    await pass(3_600);
+    expect(lambda.invocations).toHaveLength(16);
+    expect(queue.deadLetters).toEqual(['17']);
+  });
+});
+
+describe('an SNS topic with a function', () => {
+  it('facts 8: is stopped when the function has published its own next message 16 times', async () => {
+    const lambda = region.deploy({
+      name: 'worker',
+      timeoutSeconds: 30,
+      load: () => () => sns.send(new PublishCommand({ TopicArn: topic.arn, Message: 'again' })),
+    });
+    const sns = new SNSClient(clientOf(region));
+    const topic = region.createTopic('work');
+    topic.subscribe({ protocol: 'lambda', lambda });
+    topic.publish({ message: 'first' });
+    await pass(600);
+    expect(lambda.invocations).toHaveLength(16);
+    expect(counted().get('Publish')).toHaveLength(16);
+  });
+});
