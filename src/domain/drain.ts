@@ -115,6 +115,8 @@ export interface Located {
 export interface AgentSilence {
   readonly sinceMs: number;
   readonly seenLastAtMs: number;
+  /** The ARNs of the registrations whose agents are silent; undefined if an older version of the function wrote it. */
+  readonly containerInstances?: readonly string[] | undefined;
 }
 
 /** One registration of the EC2 instance in a cluster; an agent that re-registered leaves several (facts 14). */
@@ -280,8 +282,8 @@ export function observationOf(
 
 /**
  * The drain with what the observation says of its agents: silent since now, still silent, or heard again. Agents flap
- * in normal operation (facts 15): silence that nobody looked at for longer than `maxGapSeconds` begins anew. A
- * registration without holding tasks has nothing to tell.
+ * in normal operation (facts 15): silence that nobody looked at for longer than `maxGapSeconds` begins anew, and so does that
+ * of another agent. A registration without holding tasks has nothing to tell.
  */
 export function withAgents(drain: Drain, observation: Observation, nowMs: number, maxGapSeconds: number): Drain {
   if (observation.kind !== 'draining') return drain;
@@ -289,9 +291,12 @@ export function withAgents(drain: Drain, observation: Observation, nowMs: number
   const tellers = observation.containerInstances.filter(({ arn }) => holders.has(arn));
   const silent = tellers.length > 0 && tellers.every(({ agentConnected }) => !agentConnected);
   if (!silent) return { ...drain, agentSilence: undefined };
-  const { sinceMs, seenLastAtMs } = drain.agentSilence ?? { sinceMs: nowMs, seenLastAtMs: nowMs };
-  const unbroken = nowMs - seenLastAtMs <= maxGapSeconds * 1000;
-  return { ...drain, agentSilence: { sinceMs: unbroken ? sinceMs : nowMs, seenLastAtMs: nowMs } };
+  const containerInstances = tellers.map(({ arn }) => arn);
+  const { sinceMs = nowMs, seenLastAtMs = nowMs, containerInstances: known = [] } = drain.agentSilence ?? {};
+  const unbroken =
+    nowMs - seenLastAtMs <= maxGapSeconds * 1000 && containerInstances.every((arn) => known.includes(arn));
+  const agentSilence = { sinceMs: unbroken ? sinceMs : nowMs, seenLastAtMs: nowMs, containerInstances };
+  return { ...drain, agentSilence };
 }
 
 /**

@@ -151,7 +151,13 @@ const continuationDetail = object({
     lastHeartbeatAtMs: instantMs,
     heartbeats: count,
     pollIntervalSeconds: between(0, 300, 'seconds'),
-    agentSilence: v.optional(object({ sinceMs: instantMs, seenLastAtMs: instantMs })),
+    agentSilence: v.optional(
+      object({
+        sinceMs: instantMs,
+        seenLastAtMs: instantMs,
+        containerInstances: v.optional(v.array(containerInstanceArn, 'expected a list')),
+      }),
+    ),
     closed: v.optional(
       object({
         sinceMs: instantMs,

@@ -127,8 +127,12 @@ export const drain: Drain & { readonly action: LifecycleAction } = {
   heartbeats: 2,
   continuations: 1,
   pollIntervalSeconds: 7.5,
+  agentSilence: {
+    sinceMs: Date.parse('2026-03-01T09:06:00Z'),
+    seenLastAtMs: Date.parse('2026-03-01T09:06:00Z'),
+    containerInstances: [containerInstanceArn()],
+  },
   closed: { sinceMs: Date.parse('2026-03-01T09:00:05Z'), containerInstances: [containerInstanceArn()], silent: [] },
-  agentSilence: { sinceMs: Date.parse('2026-03-01T09:06:00Z'), seenLastAtMs: Date.parse('2026-03-01T09:06:00Z') },
   parked: {
     untilMs: Date.parse('2026-03-01T09:12:00Z'),
     containerInstances: [{ arn: containerInstanceArn(), cluster: CLUSTER }],

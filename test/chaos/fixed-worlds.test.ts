@@ -32,6 +32,13 @@ describe('in worlds in which a task was killed early once', () => {
     expect(until).toBeGreaterThanOrEqual(since + 300);
   });
 
+  it('an agent that falls silent on a second registration has its whole grace, though the first was silent before', async () => {
+    const { victims, outcomes, until } = await heldIn(fixedWorld('silent-on-its-second-registration'));
+    expect(outcomes[0]).toBe('timed-out');
+    expect(victims.map(({ silence }) => silence?.since)).toContain(21);
+    expect(until).toBeGreaterThanOrEqual(21 + 240);
+  });
+
   describe.each([
     ['agent-lost', 'registered-anew-as-its-agent-is-given-up', 'began'],
     ['drained', 'registered-anew-during-the-last-look', 'saw its agent'],

@@ -258,7 +258,8 @@ describe('a continuation of a drain that has no place', () => {
 
   it('keeps the silence of an agent where nobody else can remember it', async () => {
     const world = { tasks: [endless], instances: [{ id: 'one', status: 'DRAINING', silences: [[0, 9_999]] as const }] };
-    const agentSilence = { sinceMs: AT_MS - 890_000, seenLastAtMs: AT_MS };
+    const containerInstances = [containerInstanceOf().arn];
+    const agentSilence = { sinceMs: AT_MS - 890_000, seenLastAtMs: AT_MS, containerInstances };
     const inInvocations = await later(world);
     expect(await continueDrain({ ...handedOver, agentSilence }, POLICY, inInvocations.ports(300))).toMatchObject({
       outcome: { kind: 'agent-lost' },

@@ -86,8 +86,8 @@ describe('the silence of agents', () => {
     return withAgents(drainOf({ agentSilence: before }), observation, START_MS, 100).agentSilence;
   };
 
-  const begun = { sinceMs: START_MS, seenLastAtMs: START_MS };
-  const forAMinute = { sinceMs: START_MS - 60_000, seenLastAtMs: START_MS - 20_000 };
+  const begun = { sinceMs: START_MS, seenLastAtMs: START_MS, containerInstances: ['silent'] };
+  const forAMinute = { ...begun, sinceMs: START_MS - 60_000, seenLastAtMs: START_MS - 20_000 };
 
   it('counts from the first look that notices it', () => {
     expect(silenceOf([silent], ['silent'])).toEqual(begun);
@@ -100,6 +100,7 @@ describe('the silence of agents', () => {
 
   it('counts anew when nobody looked for too long: the agent may have been heard meanwhile', () => {
     const lastSeen = (secondsAgo: number) => ({
+      ...begun,
       sinceMs: START_MS - 900_000,
       seenLastAtMs: START_MS - secondsAgo * 1000,
     });
@@ -114,6 +115,16 @@ describe('the silence of agents', () => {
 
   it('counts when only the registration left behind has tasks', () => {
     expect(silenceOf([silent, heard], ['silent'])).toEqual(begun);
+  });
+
+  it('counts anew with another agent that is silent, and where an older version does not say whose it was', () => {
+    const other = containerInstanceOf({ arn: 'other', agentConnected: false });
+    expect(silenceOf([silent, other], ['silent', 'other'], forAMinute)).toEqual({
+      ...begun,
+      containerInstances: ['silent', 'other'],
+    });
+    const { containerInstances: _, ...old } = forAMinute;
+    expect(silenceOf([silent], ['silent'], old)).toEqual(begun);
   });
 
   it('of an instance without tasks is no matter', () => {
