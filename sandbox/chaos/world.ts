@@ -348,10 +348,14 @@ export const anyJob: fc.Arbitrary<World['jobs'][number]> = fc.record({
 const LONGEST_OUTAGE_SECONDS = 400;
 /** The second phase begins then, at the latest. */
 const LAST_FAULT_SECOND = 600;
-/** What keeps the function from working at all... */
-export const STOPS_THE_FUNCTION: readonly Outage['what'][] = ['invocations crash', 'containers fail to start'];
+/** What keeps an invocation from being followed by the next... */
+const BREAKS_CHAINS: readonly Outage['what'][] = [
+  'invocations crash',
+  'containers fail to start',
+  'EventBridge is down',
+];
 /** ...for no longer than this is made good by Lambda's own retries. */
-export const RETRIED_SECONDS = 120;
+const RETRIED_SECONDS = 120;
 
 const anyOutage: fc.Arbitrary<Outage> = fc.record({
   what: fc.constantFrom(...OUTAGES),
@@ -417,15 +421,23 @@ function withFewCopies(world: World): World {
   return { ...world, deliveries: { ...deliveries, duplicated: Math.min(deliveries.duplicated, 0.1) } };
 }
 
-/** Of a drain that watches nothing shows whether it is alive: its sweep finds those only whose instance still takes tasks. */
+/**
+ * Of a drain that watches nothing shows whether it is alive: its sweep finds those only whose instance still takes tasks. So no
+ * event is lost there, and one outage at most breaks a chain, for no longer than Lambda's retries make good.
+ */
 function withoutLostChains(world: World): World {
   if (world.waiting === 'park') return world;
   const { deliveries, outages } = world;
-  const short = (outage: Outage) => ({ ...outage, forSeconds: Math.min(outage.forSeconds, RETRIED_SECONDS) });
+  const isBreak = ({ what }: Outage) => BREAKS_CHAINS.includes(what);
+  const [first, ...further] = outages.filter(isBreak);
   return {
     ...world,
     deliveries: { ...deliveries, lostOthers: 0 },
-    outages: outages.map((outage) => (STOPS_THE_FUNCTION.includes(outage.what) ? short(outage) : outage)),
+    outages: outages
+      .filter((outage) => !further.includes(outage))
+      .map((outage) =>
+        outage === first ? { ...outage, forSeconds: Math.min(outage.forSeconds, RETRIED_SECONDS) } : outage,
+      ),
   };
 }
 
