@@ -20,11 +20,11 @@ const COST = {
   heldMinutes: 5,
   parkedMinutes: 7,
   /** Of each chain: where drains watch, a copy of an event is one. */
-  watchedLooks: 2,
+  watchedLooks: 3,
   handOvers: 9,
   heartbeats: 2,
   /** Each look searches for further registrations. */
-  looksAtSilence: 3,
+  looksAtSilence: 6,
   registrations: 6,
   /** What falls due soon is waited for with open eyes, and what dies for it is explained. */
   deadlines: 20,
@@ -34,7 +34,7 @@ const COST = {
   tasksOfWhatWasFound: 20,
   failures: 20,
   minutesWithoutEcs: 56,
-  minutesWithoutAutoScaling: 35,
+  minutesWithoutAutoScaling: 40,
   /** A copy that cannot tell that all is over, or that has nothing left to wait for, parks nowhere. */
   minutesOfCopiesWithoutAutoScaling: 20,
   minutesWithoutScheduler: 25,
