@@ -398,7 +398,10 @@ function poolSize({ pool }: Group): number {
 }
 
 /** As many as the group may still need at once (user guide, warm pools). */
-function poolTarget({ spec: { warmPool, maxSize }, desiredCapacity }: Group): number {
+export function poolTarget({
+  spec: { warmPool, maxSize },
+  desiredCapacity,
+}: Pick<Group, 'spec' | 'desiredCapacity'>): number {
   if (!warmPool) return 0;
   return Math.max(warmPool.minSize, (warmPool.maxGroupPreparedCapacity ?? maxSize) - desiredCapacity);
 }

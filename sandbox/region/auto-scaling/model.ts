@@ -1,5 +1,5 @@
 import { AwsError } from '../aws-error.ts';
-import { Fleet } from './fleet.ts';
+import { Fleet, poolTarget } from './fleet.ts';
 import { InstanceRefreshes } from './instance-refresh.ts';
 import { type AutoScalingOptions, arnOf, type Group, type Instance, invalid, viewOf } from './state.ts';
 import {
@@ -90,6 +90,7 @@ export class AutoScalingModel {
         `Desired capacity:${wanted} must be between the specified min size:${minSize} and max size:${maxSize}`,
       );
     }
+    refuseVastness({ spec: { ...spec, desiredCapacity }, desiredCapacity: wanted });
     group.spec = { ...spec, desiredCapacity };
     if (wanted !== group.desiredCapacity) this.#noteDesired(group, wanted);
     this.#fleet.keepCapacity(group);
@@ -113,6 +114,7 @@ export class AutoScalingModel {
     if (this.#refreshes.of(group).some(({ ended, strategy }) => !ended && strategy === 'ReplaceRootVolume')) {
       throw invalid(`The group ${name} cannot get a warm pool while an instance refresh replaces its root volumes.`);
     }
+    refuseVastness({ ...group, spec: { ...group.spec, warmPool } });
     group.spec = { ...group.spec, warmPool };
     this.#fleet.keepCapacity(group);
   }
@@ -390,10 +392,24 @@ function isWarmed({ state }: Pick<InstanceView, 'state'>): boolean {
   return state.startsWith('Warmed:');
 }
 
-function checkCapacity({ spec: { minSize, maxSize } }: Group, capacity: number): void {
+function checkCapacity({ spec }: Group, capacity: number): void {
+  const { minSize, maxSize } = spec;
   const broken =
     capacity > maxSize ? `above max value ${maxSize}` : capacity < minSize ? `below min value ${minSize}` : undefined;
   if (broken) throw invalid(`New SetDesiredCapacity value ${capacity} is ${broken} for the AutoScalingGroup.`);
+  refuseVastness({ spec, desiredCapacity: capacity });
+}
+
+/** AWS has quotas for what an account may run; the Region, a bound for what it can play. */
+const MOST_INSTANCES = 20_000;
+
+/** @throws AwsError if the group and its warm pool together would have more instances than the Region can play. */
+function refuseVastness(group: Pick<Group, 'spec' | 'desiredCapacity'>): void {
+  const instances = group.desiredCapacity + poolTarget(group);
+  if (instances <= MOST_INSTANCES) return;
+  throw invalid(
+    `The local Region plays ${MOST_INSTANCES} instances of a group at most, and this would be ${instances}.`,
+  );
 }
 
 function shrinking({ active }: Group): string {

@@ -214,6 +214,14 @@ describe('a warm pool', () => {
   const warm = (world: AutoScalingWorld) =>
     Object.fromEntries(world.model.warmPoolOf('web').map(({ instanceId, state }) => [instanceId, state]));
 
+  it('is refused where it would have more instances than the Region can play, and so is such a capacity', () => {
+    const world = autoScalingWorld();
+    const refused = /plays 20000 instances of a group at most/;
+    expect(() => world.model.putWarmPool('web', { ...POOL, minSize: 2 ** 31 - 1 })).toThrow(refused);
+    expect(() => world.model.updateGroup('web', { maxSize: 1e9, desiredCapacity: 1e9 })).toThrow(refused);
+    expect(world.model.group('web').maxSize).toBeLessThan(1_000);
+  });
+
   it('has as many instances as the group may still need, and they are not among those of the group', () => {
     const world = autoScalingWorld({ warmPool: POOL });
     expect(warm(world)).toEqual({ [C]: 'Warmed:Stopped', [D]: 'Warmed:Stopped' });
