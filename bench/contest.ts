@@ -50,7 +50,7 @@ export const LEGACY_CONTESTANTS: readonly Contestant[] = [
 ];
 
 const WITH_DAEMON = '6 minutes with a daemon';
-/** The other reading of facts 12, which is unverified as well. */
+/** The other reading of facts 12 draining-rules, which is unverified as well. */
 const WITH_DAEMON_THAT_LEAVES = '6 minutes with a daemon that leaves at once';
 
 /** One instance's drain, three lengths of it, one of them with a daemon service too; or a fleet at once. */

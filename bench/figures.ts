@@ -79,9 +79,9 @@ export function percentile(values: readonly number[], percent: number): number {
 }
 
 /**
- * Within how many seconds so many instances can be DRAINING at best, by the buckets of the ECS API (facts 17), with one
- * read and one change for each: 100 at once, then 20 reads and 40 changes a second. Calls for several instances at a time,
- * which the API has, can beat it.
+ * Within how many seconds so many instances can be DRAINING at best, by the buckets of the ECS API
+ * (facts 17 ecs-throttling), with one read and one change for each: 100 at once, then 20 reads and 40 changes a second.
+ * Calls for several instances at a time, which the API has, can beat it.
  */
 export function drainingBoundSeconds(instances: number): number {
   const beyondBurst = Math.max(0, instances - 100);

@@ -146,7 +146,10 @@ const parkingEnvironment = Object.fromEntries(
   } satisfies Record<keyof typeof parkingEntries, Intrinsic>).map(([name, value]) => [variableOf(name), value]),
 );
 
-/** Parked drains need an execution for moments only: more at once would only be throttled by ECS (facts 17). */
+/**
+ * Parked drains need an execution for moments only: more at once would only be throttled by ECS
+ * (facts 17 ecs-throttling).
+ */
 const CONCURRENCY_TO_PARK = 50;
 
 function reservedConcurrencyOf({ reservedConcurrency, waiting }: Settings): number | null {
@@ -225,7 +228,7 @@ const NOTICES = {
   },
 } as const;
 
-/** The rule for a notice of EC2 (facts 6), and its permission to invoke the function. */
+/** The rule for a notice of EC2 (facts 6 ec2-notices), and its permission to invoke the function. */
 function noticeRule(id: keyof typeof NOTICES, { functionName }: Names): Record<string, Resource> {
   const { name, detailType, maximumAgeSeconds } = NOTICES[id];
   const Arn = { 'Fn::GetAtt': ['DrainLambdaFunction', 'Arn'] };

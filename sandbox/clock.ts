@@ -33,7 +33,7 @@ interface Client {
 
 /** One call to AWS within the Region, there and back. */
 const LATENCY_SECONDS = { min: 0.02, max: 0.06 };
-/** Longer than any hook lasts (facts 18). */
+/** Longer than any hook lasts (facts 18 hook-timeouts). */
 const LONGEST_SLEEP_SECONDS = 31 * 24 * 3_600;
 const ROUTES = `GET ${CLOCK_PATH}, POST ${CLOCK_PATH}/sleep and POST ${CLOCK_PATH}/clients`;
 

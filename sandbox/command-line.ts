@@ -60,7 +60,7 @@ export function daysFrom(value: string): number {
   return wholeNumber('days', value, 366, 1);
 }
 
-/** Of a hook, in seconds (facts 18). */
+/** Of a hook, in seconds (facts 18 hook-timeouts). */
 export function heartbeatTimeoutFrom(value: string): number {
   return wholeNumber('heartbeat-timeout', value, 7_200, 30);
 }

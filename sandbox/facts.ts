@@ -117,7 +117,7 @@ function experimentsAbout(facts: readonly string[]): readonly Experiment[] {
     (each) => facts.length === 0 || each.facts.some((fact) => facts.includes(String(fact))),
   );
   if (found.length > 0) return found;
-  throw new UsageError(`No experiment observes facts ${facts.join(', ')}. docs/aws-facts.md lists those that do.`);
+  throw new UsageError(`No experiment observes fact ${facts.join(', ')}. docs/aws-facts.md lists those that do.`);
 }
 
 async function tell(where: string, results: readonly Result[], file: string | undefined): Promise<void> {

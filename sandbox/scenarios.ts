@@ -67,7 +67,7 @@ const behindLoadBalancer = { loadBalancer: { deregistrationDelaySeconds: 300, re
 export const logRouter: ServiceSpec = {
   ...replicas('log-router', 0),
   strategy: 'DAEMON',
-  minimumHealthyPercent: 0, // ECS's own defaults for daemons (facts 37)
+  minimumHealthyPercent: 0, // ECS's own defaults for daemons (facts 37 undrainable-services)
   maximumPercent: 100,
   memoryMiB: 256,
   cpuUnits: 64,

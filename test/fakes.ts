@@ -106,7 +106,7 @@ export interface FakeInstance {
   readonly silences?: readonly (readonly [number, number])[];
 }
 
-/** What fails together: ECS throttles its reads and its changes apart (facts 17). */
+/** What fails together: ECS throttles its reads and its changes apart (facts 17 ecs-throttling). */
 export type ApiGroup = 'ecs-reads' | 'ecs-facts' | 'ecs-changes' | 'auto-scaling' | 'scheduler';
 
 /** What the fake world is like; all instants in seconds after the start. */
@@ -289,7 +289,7 @@ export function fakeAws(world: World) {
         const asked = registered().filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id)));
         const active = asked.filter((instance) => described(instance).status === 'ACTIVE');
         for (const { id } of active) draining.add(id);
-        // Facts 11: only ACTIVE ones become DRAINING.
+        // Facts 11 set-draining: only ACTIVE ones become DRAINING.
         const refusal = active.length < containerInstances.length ? 'some are not ACTIVE' : undefined;
         return { draining: active.map(described), refusal };
       },

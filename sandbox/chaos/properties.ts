@@ -108,9 +108,9 @@ function latestDeadlineSeconds({ settings, releases }: World): number {
   return Math.max(...[settings, ...releases.map((release) => release.settings)].map((each) => each.deadlineSeconds));
 }
 
-/** A schedule comes up to a minute late (facts 10), and has a quarter of a minute to go. */
+/** A schedule comes up to a minute late (facts 10 one-time-schedules), and has a quarter of a minute to go. */
 const SCHEDULE_LATE_SECONDS = 60 + 15;
-/** Lambda tries a failed event again after one minute and after two more (facts 7). */
+/** Lambda tries a failed event again after one minute and after two more (facts 7 event-retries). */
 const LAMBDA_RETRIES_SECONDS = 60 + 120;
 
 /**

@@ -85,7 +85,10 @@ const world = object({
     delaySeconds: seconds(),
   }),
   listLagSeconds: seconds(),
-  /** Whether AWS does what nobody has verified by the other reading: of facts 12 (daemons), 39 (protection) and 61. */
+  /**
+   * Whether AWS does what nobody has verified by the other reading: of facts 12 draining-rules (daemons), 39
+   * (protection) and 61.
+   */
   readsOtherwise: v.optional(v.boolean('expected true or false'), false),
   releases: v.array(release),
   /**

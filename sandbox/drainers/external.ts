@@ -57,7 +57,10 @@ const CONNECT: Readonly<Record<Channel, Connect>> = {
   sqs: (region, hook, queue) => notify(region, hook, (message) => queue.send(message)),
 };
 
-/** A new hook with a notification target tries that out with a message which drain programs have to ignore (facts 2). */
+/**
+ * A new hook with a notification target tries that out with a message which drain programs have to ignore
+ * (facts 2 test-notification).
+ */
 function notify(region: Region, hook: HookSpec, send: (message: string) => void): void {
   putNotifyingHook(region, hook, (notification) => send(JSON.stringify(notification)));
   send(

@@ -6,11 +6,13 @@ import type { WireCall } from './wire/wire.ts';
  * anew: a getter makes a fault of an hour.
  */
 export interface Faults {
-  /** An event of Auto Scaling, or a notice of EC2, never arrives: its delivery is best effort (facts 3). */
+  /**
+   * An event of Auto Scaling, or a notice of EC2, never arrives: its delivery is best effort (facts 3 event-delivery).
+   */
   readonly lostEvents: number;
-  /** Any other event never arrives: worse than what EventBridge promises (facts 3). */
+  /** Any other event never arrives: worse than what EventBridge promises (facts 3 event-delivery). */
   readonly lostDurableEvents: number;
-  /** An event arrives twice (facts 3). */
+  /** An event arrives twice (facts 3 event-delivery). */
   readonly duplicatedEvents: number;
   /** An event arrives up to `delaySeconds` late, and so out of order. */
   readonly delayedEvents: number;
@@ -25,13 +27,25 @@ export interface Faults {
   readonly lostAnswers: number;
   /** Every call takes up to so much longer. */
   readonly slownessSeconds: number;
-  /** What ListTasks lists is how things were so many seconds ago, and ListContainerInstances lacks what is newer (facts 23). */
+  /**
+   * What ListTasks lists is how things were so many seconds ago, and ListContainerInstances lacks what is newer
+   * (facts 23 eventual-consistency).
+   */
   readonly listLagSeconds: number;
-  /** A task with scale-in protection stays on a DRAINING instance too: the other reading of facts 39, which is unverified. */
+  /**
+   * A task with scale-in protection stays on a DRAINING instance too: the other reading of facts 39 task-protection,
+   * which is unverified.
+   */
   readonly protectionHoldsDraining: boolean;
-  /** Daemons stop together with the replicas, not after them: the other reading of facts 12, which is unverified. */
+  /**
+   * Daemons stop together with the replicas, not after them: the other reading of facts 12 draining-rules, which is
+   * unverified.
+   */
   readonly daemonsLeaveAtOnce: boolean;
-  /** DRAINING an instance that is DRAINING is done, not refused in `failures`: the other reading of facts 61. */
+  /**
+   * DRAINING an instance that is DRAINING is done, not refused in `failures`: the other reading of
+   * facts 61 draining-twice.
+   */
   readonly repeatedDrainingIsDone: boolean;
   /** An invocation dies at an await: with this probability at each. */
   readonly crashes: number;

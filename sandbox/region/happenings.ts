@@ -30,9 +30,9 @@ export type InstanceState =
   | 'Warmed:Terminated';
 
 /**
- * What the shutdown of its instance did to a task (facts 64): it was cut off in the middle of its work or of its stop; it was
- * told late, by the shutdown itself, and ended in time; or it was unharmed, because no container ran any more, or yet, or because
- * ECS had told it before and it ended in time.
+ * What the shutdown of its instance did to a task (facts 64 termination-time): it was cut off in the middle of its work
+ * or of its stop; it was told late, by the shutdown itself, and ended in time; or it was unharmed, because no container
+ * ran any more, or yet, or because ECS had told it before and it ended in time.
  */
 export type Fate = 'cut off' | 'told late' | 'unharmed';
 

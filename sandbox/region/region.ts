@@ -91,7 +91,7 @@ export interface Region {
   deploy(spec: FunctionSpec): LambdaModel;
 }
 
-/** What AWS answers a throttled call with (facts 17, 20, 28). */
+/** What AWS answers a throttled call with (facts 17 ecs-throttling, 20 no-active-action, 28 scheduler-limits). */
 const THROTTLED_AS: Readonly<Record<ServiceName, string>> = {
   autoscaling: 'Throttling',
   cloudwatch: 'Throttling',

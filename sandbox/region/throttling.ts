@@ -4,14 +4,17 @@ interface Bucket {
   readonly perSecond: number;
 }
 
-/** Facts 17: three buckets of ECS, each for the whole account in the Region. */
+/** Facts 17 ecs-throttling: three buckets of ECS, each for the whole account in the Region. */
 const ECS_BUCKETS: Readonly<Record<string, Bucket>> = {
   clusterReads: { burst: 100, perSecond: 20 },
   clusterChanges: { burst: 100, perSecond: 40 },
   serviceReads: { burst: 100, perSecond: 20 },
 };
 
-/** Which bucket an operation draws from; operations without one are not throttled by the model (facts 17, 20). */
+/**
+ * Which bucket an operation draws from; operations without one are not throttled by the model (facts 17 ecs-throttling,
+ * 20 no-active-action).
+ */
 const BUCKET_OF: Readonly<Record<string, keyof typeof ECS_BUCKETS>> = {
   DescribeContainerInstances: 'clusterReads',
   DescribeTasks: 'clusterReads',

@@ -10,7 +10,7 @@ import { hookLimits, type LifecycleAction } from '../domain/drain.ts';
 import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 
-/** The hook that ECS completes itself (facts 22). */
+/** The hook that ECS completes itself (facts 22 managed-draining-hook). */
 export const MANAGED_DRAINING_HOOK = 'ecs-managed-draining-termination-hook';
 
 /** Lifecycle actions as Auto Scaling has them. */
@@ -67,7 +67,7 @@ export function autoScalingLifecycleActions(client: AutoScalingClient, signal: A
         const pages = paginateDescribeScalingActivities({ client, pageSize: 100 }, input, sending);
         for await (const { Activities: activities = [] } of pages) {
           for (const { Description: description = '', StartTime: startedAt, EndTime: endedAt } of activities) {
-            // Those in progress come first (facts 42).
+            // Those in progress come first (facts 42 scaling-activities).
             if (endedAt !== undefined) return since;
             const [instanceId] = /^Terminating EC2 instance: (i-\w+)/.exec(description)?.slice(1) ?? [];
             if (instanceId !== undefined && startedAt) since.set(instanceId, startedAt.getTime());
@@ -102,7 +102,7 @@ function naming(action: LifecycleAction) {
   };
 }
 
-/** Tells the one ValidationError that means success from those that mean a mistake (facts 20). */
+/** Tells the one ValidationError that means success from those that mean a mistake (facts 20 no-active-action). */
 async function answerTo(sent: Promise<unknown>): Promise<ActionAnswer> {
   try {
     await sent;

@@ -28,7 +28,10 @@ import { type ContainerInstances, Unavailable } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { abortAfter } from './system-clock.ts';
 
-/** The most that one call takes (facts 11, 13, 14; DescribeServices: ECS API reference). */
+/**
+ * The most that one call takes (facts 11 set-draining, 13 counting-trap, 14 instance-lookup; DescribeServices: ECS API
+ * reference).
+ */
 const DESCRIBE_BATCH = 100;
 const UPDATE_BATCH = 10;
 const SERVICES_BATCH = 10;
@@ -355,8 +358,8 @@ async function foundPerCluster<T>(
 }
 
 /**
- * A failure in an answer of 200 is an error like any other (facts 11), but for what ECS does not have: that is absent
- * from what it found as well.
+ * A failure in an answer of 200 is an error like any other (facts 11 set-draining), but for what ECS does not have:
+ * that is absent from what it found as well.
  */
 function refuseFailures(failures: readonly Failure[] | undefined, what: string): void {
   for (const { arn = 'unnamed', reason, detail = '' } of failures ?? []) {

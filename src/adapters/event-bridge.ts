@@ -136,7 +136,7 @@ function isoTime(instantMs: number): string {
   return new Date(instantMs).toISOString();
 }
 
-/** A refused entry is answered with 200 (facts 7). */
+/** A refused entry is answered with 200 (facts 7 event-retries). */
 async function putEvent(client: EventBridgeClient, what: string, entry: PutEventsRequestEntry): Promise<void> {
   const answer = await awsCall(what, () => client.send(new PutEventsCommand({ Entries: [entry] })));
   if (!answer.FailedEntryCount) return;

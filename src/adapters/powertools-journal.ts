@@ -238,8 +238,8 @@ function publishByCause(metrics: Metrics, metric: string, { blockers }: Explanat
 }
 
 /**
- * Two EMF lines a drain, for an alarm cannot search for the groups (facts 34): by outcome alone, and by cluster and group
- * too. Published at once: Powertools' middleware would warn after each invocation that ends none.
+ * Two EMF lines a drain, for an alarm cannot search for the groups (facts 34 alarm-limits): by outcome alone, and by
+ * cluster and group too. Published at once: Powertools' middleware would warn after each invocation that ends none.
  */
 function publishEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
   const group = {

@@ -110,8 +110,8 @@ export function schedulerParkingPlaces({ client, place, clock, read }: Scheduler
               throw error;
             }
           };
-          // Whether an update makes one come again that has come is nowhere said (facts 36). A crash between the two is
-          // made good by Lambda, which tries the event again.
+          // Whether an update makes one come again that has come is nowhere said (facts 36 schedule-update). A crash
+          // between the two is made good by Lambda, which tries the event again.
           const createdAnew = async () => {
             await remove(nameOf(drain));
             return created();

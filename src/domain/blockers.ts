@@ -12,28 +12,31 @@ import {
 
 /** Why a task stays. A task may have several; which of them weighs most only a person can tell. */
 export type Cause =
-  /** The agent of its container instance is not connected: ECS can tell it nothing, and hears nothing of it (facts 15). */
+  /**
+   * The agent of its container instance is not connected: ECS can tell it nothing, and hears nothing of it
+   * (facts 15 agent-connection).
+   */
   | { readonly kind: 'agent-silent'; readonly sinceMs: number | undefined }
-  /** Started by hand or by a schedule, for no service: draining leaves it alone (facts 12). */
+  /** Started by hand or by a schedule, for no service: draining leaves it alone (facts 12 draining-rules). */
   | { readonly kind: 'standalone'; readonly startedBy: string | undefined }
   /** It has yet to become RUNNING. */
   | { readonly kind: 'starting' }
-  /** The service may neither stop a task first nor start another first (facts 37). */
+  /** The service may neither stop a task first nor start another first (facts 37 undrainable-services). */
   | {
       readonly kind: 'cannot-replace';
       readonly desiredCount: number;
       readonly minimumHealthyPercent: number;
       readonly maximumPercent: number;
     }
-  /** ECS found no room for a replacement (facts 38). */
+  /** ECS found no room for a replacement (facts 38 service-events). */
   | { readonly kind: 'no-room'; readonly message: string; readonly atMs: number }
-  /** Replacements start, and do not stay or do not get healthy (facts 38). */
+  /** Replacements start, and do not stay or do not get healthy (facts 38 service-events). */
   | { readonly kind: 'replacements-fail'; readonly message: string; readonly atMs: number }
-  /** Scale-in protection is on; that draining honours it AWS does not say (facts 39). */
+  /** Scale-in protection is on; that draining honours it AWS does not say (facts 39 task-protection). */
   | { readonly kind: 'protected'; readonly untilMs: number | undefined }
   /** The service is being deployed at the same time, or its deployment has failed. */
   | { readonly kind: 'deployment'; readonly state: 'IN_PROGRESS' | 'FAILED'; readonly sinceMs: number }
-  /** A daemon's turn comes after the replicas' (facts 12). */
+  /** A daemon's turn comes after the replicas' (facts 12 draining-rules). */
   | { readonly kind: 'daemon-last' }
   /** Its load balancer still sends it what it has begun. */
   | { readonly kind: 'deregistering' }
@@ -187,7 +190,10 @@ function replacementCauses(task: HoldingTask, { facts, startedAtMs, nowMs }: Cir
   ];
 }
 
-/** Facts 37: the minimum is rounded up, the maximum down. What is to have no tasks at all can always lose one. */
+/**
+ * Facts 37 undrainable-services: the minimum is rounded up, the maximum down. What is to have no tasks at all can
+ * always lose one.
+ */
 export function canReplace(
   service: Pick<Service, 'desiredCount' | 'minimumHealthyPercent' | 'maximumPercent'>,
 ): boolean {
@@ -205,7 +211,7 @@ const CANNOT_PLACE = /\bwas unable to place a task\b|No Container Instances were
 const CANNOT_STAY = /\bis unable to consistently start tasks successfully\b|\bis unhealthy in\b/i;
 const IS_STEADY = /\bhas reached a steady state\b/i;
 
-/** ECS does not repeat an event until its cause is gone or six hours have passed (facts 38). */
+/** ECS does not repeat an event until its cause is gone or six hours have passed (facts 38 service-events). */
 const REPEATED_AFTER_MS = 6 * 60 * 60 * 1000;
 
 /**

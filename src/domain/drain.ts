@@ -20,19 +20,25 @@ export interface Notice {
   readonly token: string;
 }
 
-/** A Spot interruption comes two minutes after its warning; a rebalance recommendation only says that one is likelier (facts 6). */
+/**
+ * A Spot interruption comes two minutes after its warning; a rebalance recommendation only says that one is likelier
+ * (facts 6 ec2-notices).
+ */
 export type NoticeKind = 'spot-interruption' | 'rebalance-recommendation';
 
-/** What completing a lifecycle action tells Auto Scaling; on termination both terminate (facts 19). */
+/** What completing a lifecycle action tells Auto Scaling; on termination both terminate (facts 19 hook-results). */
 export type LifecycleResult = 'CONTINUE' | 'ABANDON';
 
-/** How long Auto Scaling holds the instance for us (facts 18). */
+/** How long Auto Scaling holds the instance for us (facts 18 hook-timeouts). */
 export interface HookLimits {
   /** Time to the next heartbeat before Auto Scaling decides without us, 30 to 7200. */
   readonly heartbeatTimeoutSeconds: number;
   /** Time after which it decides whatever is beaten: the lesser of 48 hours and 100 heartbeat timeouts. */
   readonly globalTimeoutSeconds: number;
-  /** ECS's managed draining has a hook of its own on the group, and holds each instance as well (facts 22). */
+  /**
+   * ECS's managed draining has a hook of its own on the group, and holds each instance as well
+   * (facts 22 managed-draining-hook).
+   */
   readonly managedDraining?: boolean | undefined;
 }
 
@@ -47,7 +53,7 @@ export interface LifecycleHook {
 const MAX_HEARTBEAT_TIMEOUTS = 100;
 const MAX_WAIT_SECONDS = 48 * 60 * 60;
 
-/** The limits of a hook with this heartbeat timeout (facts 18). */
+/** The limits of a hook with this heartbeat timeout (facts 18 hook-timeouts). */
 export function hookLimits(heartbeatTimeoutSeconds: number): HookLimits {
   const globalTimeoutSeconds = Math.min(MAX_WAIT_SECONDS, MAX_HEARTBEAT_TIMEOUTS * heartbeatTimeoutSeconds);
   return { heartbeatTimeoutSeconds, globalTimeoutSeconds };
@@ -96,7 +102,10 @@ export interface Parked {
   readonly awaitedTask?: string | undefined;
 }
 
-/** Registrations that were seen to take no tasks, and since when: what ECS placed just before may not be listed yet (facts 23). */
+/**
+ * Registrations that were seen to take no tasks, and since when: what ECS placed just before may not be listed yet
+ * (facts 23 eventual-consistency).
+ */
 export interface Closed {
   readonly sinceMs: number;
   /** Their ARNs. */
@@ -119,12 +128,15 @@ export interface AgentSilence {
   readonly containerInstances?: readonly string[] | undefined;
 }
 
-/** One registration of the EC2 instance in a cluster; an agent that re-registered leaves several (facts 14). */
+/**
+ * One registration of the EC2 instance in a cluster; an agent that re-registered leaves several
+ * (facts 14 instance-lookup).
+ */
 export interface ContainerInstance extends Located {
   /** ECS's word: REGISTERING, ACTIVE, DRAINING, DEREGISTERING, INACTIVE or REGISTRATION_FAILED. */
   readonly status: string;
   readonly agentConnected: boolean;
-  /** Tasks that are to run: there may be none of them and others still hold the instance (facts 13). */
+  /** Tasks that are to run: there may be none of them and others still hold the instance (facts 13 counting-trap). */
   readonly countedTasks: number;
 }
 
@@ -171,7 +183,8 @@ export type Task = HoldingTask | StoppedTask;
 
 /**
  * Whether a task with this `lastStatus` still runs on the instance. Neither the running count nor the desired status
- * tells: a task that is DEACTIVATING, STOPPING or DEPROVISIONING has left both and still serves requests (facts 13).
+ * tells: a task that is DEACTIVATING, STOPPING or DEPROVISIONING has left both and still serves requests
+ * (facts 13 counting-trap).
  */
 export function holdsInstance(lastStatus: string): boolean {
   return lastStatus !== 'STOPPED' && lastStatus !== 'DELETED';
@@ -282,8 +295,8 @@ export function observationOf(
 
 /**
  * The drain with what the observation says of its agents: silent since now, still silent, or heard again. Agents flap
- * in normal operation (facts 15): silence that nobody looked at for longer than `maxGapSeconds` begins anew, and so does that
- * of another agent. A registration without holding tasks has nothing to tell.
+ * in normal operation (facts 15 agent-connection): silence that nobody looked at for longer than `maxGapSeconds` begins
+ * anew, and so does that of another agent. A registration without holding tasks has nothing to tell.
  */
 export function withAgents(drain: Drain, observation: Observation, nowMs: number, maxGapSeconds: number): Drain {
   if (observation.kind !== 'draining') return drain;
@@ -333,7 +346,8 @@ export function closedSince(sinceMs: number, containerInstances: readonly Contai
 }
 
 /**
- * How far a task is in its life, as ECS names the stages (facts 13): the one that is least far is likely to stop last.
+ * How far a task is in its life, as ECS names the stages (facts 13 counting-trap): the one that is least far is likely
+ * to stop last.
  */
 const STAGES = ['PROVISIONING', 'PENDING', 'ACTIVATING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING'];
 

@@ -30,20 +30,23 @@ export interface Policy {
 
 /**
  * Kept between our deadline and the hook's global timeout. Lambda retries a crashed invocation after one minute and after
- * two more (facts 7): both retries come, and have a minute to work, before Auto Scaling decides.
+ * two more (facts 7 event-retries): both retries come, and have a minute to work, before Auto Scaling decides.
  */
 const COMPLETION_RESERVE_SECONDS = 240;
 
-/** From the warning to the interruption (facts 6). */
+/** From the warning to the interruption (facts 6 ec2-notices). */
 const SPOT_NOTICE_SECONDS = 120;
 
 /** From the last look of one invocation to the first of the next: PutEvents, the way over the bus, a cold start. */
 export const HAND_OVER_SECONDS = 15;
 
-/** A schedule comes within the minute after its time (facts 10), and then has the same way to go. */
+/** A schedule comes within the minute after its time (facts 10 one-time-schedules), and then has the same way to go. */
 export const PARKED_LATE_SECONDS = 60 + HAND_OVER_SECONDS;
 
-/** How long an event may be on its way: Lambda tries a crashed invocation again after one minute and after two more (facts 7). */
+/**
+ * How long an event may be on its way: Lambda tries a crashed invocation again after one minute and after two more
+ * (facts 7 event-retries).
+ */
 export const ON_THE_WAY_SECONDS = 180;
 
 /** Parking for less than this is not worth the calls. */
@@ -52,15 +55,17 @@ export const PARK_MIN_SECONDS = 30;
 /** Kept between StopTask and the task's stop timeout: for the agent to hear of it, and for us to see it stopped. */
 const STOP_RESERVE_SECONDS = 10;
 
-/** The agent's own stop timeout where the task definition names none (facts 13). */
+/** The agent's own stop timeout where the task definition names none (facts 13 counting-trap). */
 export const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
 
-/** Nothing in AWS stops a PutEvents loop (facts 8). Enough for 48 hours in invocations of two minutes. */
+/**
+ * Nothing in AWS stops a PutEvents loop (facts 8 loop-detection). Enough for 48 hours in invocations of two minutes.
+ */
 export const MAX_CONTINUATIONS = 2_000;
 
 /**
  * How long after an instance takes no more tasks ECS's lists may lack one that it was given before. AWS only says that its API is
- * eventually consistent and advises to wait a few seconds (facts 23).
+ * eventually consistent and advises to wait a few seconds (facts 23 eventual-consistency).
  */
 export const LISTS_SETTLE_SECONDS = 10;
 

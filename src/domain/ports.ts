@@ -60,7 +60,7 @@ export interface DrainingAnswer {
   readonly refusal: string | undefined;
 }
 
-/** Whether Auto Scaling took our word, or had no such action pending any more (facts 20). */
+/** Whether Auto Scaling took our word, or had no such action pending any more (facts 20 no-active-action). */
 export type ActionAnswer = 'accepted' | 'already-completed';
 
 /** The lifecycle actions of Auto Scaling. */
@@ -86,9 +86,9 @@ export interface Continuations {
 /** Where a drain waits outside any invocation: one place for each container instance, so that no drain waits twice. */
 export interface ParkingPlaces {
   /**
-   * Lets the drain go on at that instant or up to a minute later (facts 10), unless it is woken before: on a place that is
-   * new to it, on its own again, or on its own whose schedule has come. `taken`: another delivery of the same event has
-   * parked it on the new place already.
+   * Lets the drain go on at that instant or up to a minute later (facts 10 one-time-schedules), unless it is woken
+   * before: on a place that is new to it, on its own again, or on its own whose schedule has come. `taken`: another
+   * delivery of the same event has parked it on the new place already.
    */
   park(drain: Drain, untilMs: number, place: 'new' | 'own' | 'spent'): Promise<'parked' | 'taken'>;
   /**

@@ -356,7 +356,9 @@ function looksThrough({ containerInstances: ecs, parkingPlaces, clock }: Ports, 
     const withTasks = await tasksOn(seen.containerInstances)();
     const isEmpty = withTasks.kind === 'draining' && withTasks.holdingTasks.length === 0;
     if (isEmpty && seen.containerInstances.some(({ countedTasks }) => countedTasks > 0)) {
-      throw new Unavailable('ECS counts tasks on the instance and lists none: its lists lag behind (facts 23).');
+      throw new Unavailable(
+        'ECS counts tasks on the instance and lists none: its lists lag behind (facts 23 eventual-consistency).',
+      );
     }
     return withTasks;
   };
@@ -365,7 +367,10 @@ function looksThrough({ containerInstances: ecs, parkingPlaces, clock }: Ports, 
   const tasksOn = (containerInstances: readonly ContainerInstance[]) => async (): Promise<Observation> =>
     observationOf(containerInstances, policy.clusters, await ecs.listTasks(containerInstances));
 
-  /** Lists the tasks just after the draining. An empty list is not believed: ECS's lists lag behind its changes (facts 23). */
+  /**
+   * Lists the tasks just after the draining. An empty list is not believed: ECS's lists lag behind its changes
+   * (facts 23 eventual-consistency).
+   */
   const early = (containerInstances: readonly ContainerInstance[]) => async (): Promise<Observation> => {
     const seen = await tasksOn(containerInstances)();
     const isEmpty = seen.kind === 'draining' && seen.holdingTasks.length === 0;
@@ -389,7 +394,10 @@ function looksThrough({ containerInstances: ecs, parkingPlaces, clock }: Ports, 
       return isWorthMore || (await hasRegisteredAnew(drain, instancesNow)) ? full(drain) : observation;
     };
 
-  /** An agent that is silent may have lost its state, and take tasks under another registration (facts 14). */
+  /**
+   * An agent that is silent may have lost its state, and take tasks under another registration
+   * (facts 14 instance-lookup).
+   */
   const hasRegisteredAnew = async (drain: Drain, known: readonly ContainerInstance[]): Promise<boolean> => {
     if (known.every(({ agentConnected }) => agentConnected)) return false;
     const found = await listed(drain, [...new Set(known.map(({ cluster }) => cluster))]);
@@ -510,7 +518,8 @@ async function act(decision: Decision, turn: Turn, ports: Ports, looks: Looks): 
         const leaving = { kind: 'leaving', containerInstances: drained } as const;
         return { drain: closing, look: looks.tasksOn(drained), observation: leaving };
       }
-      // ECS's lists lag behind its changes (facts 23): a task placed just before may not be in them yet.
+      // ECS's lists lag behind its changes (facts 23 eventual-consistency): a task placed just before may not be in
+      // them yet.
       const pollIntervalSeconds = hasTasks ? policy.pollMinSeconds : LISTS_SETTLE_SECONDS;
       const soon = { ...turn, nowMs, drain: { ...closing, pollIntervalSeconds } };
       const step = await act(waitingFor(soon), soon, ports, looks);

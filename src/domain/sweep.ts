@@ -1,4 +1,7 @@
-/** The second use case: finds the drains that nobody goes on with. Events are best effort (facts 3), and queues have ends. */
+/**
+ * The second use case: finds the drains that nobody goes on with. Events are best effort (facts 3 event-delivery), and
+ * queues have ends.
+ */
 
 import {
   type Drain,

@@ -72,7 +72,7 @@ const envelope = v.looseObject(
   'expected an EventBridge event',
 );
 
-/** The detail of a terminate lifecycle action (facts 1). */
+/** The detail of a terminate lifecycle action (facts 1 terminate-event). */
 const terminationDetail = v.looseObject({
   LifecycleActionToken: token,
   AutoScalingGroupName: name('the name of an Auto Scaling group'),
@@ -83,7 +83,7 @@ const terminationDetail = v.looseObject({
   Destination: v.optional(v.string('expected EC2, AutoScalingGroup or WarmPool')),
 });
 
-/** Both of EC2's notices, as far as they matter here (facts 6). */
+/** Both of EC2's notices, as far as they matter here (facts 6 ec2-notices). */
 const noticeEvent = v.looseObject({
   id: name('the id of an EventBridge event'),
   detail: v.looseObject({ 'instance-id': instanceId }),
@@ -97,7 +97,7 @@ const clusterArn = arn('cluster', /[\w-]{1,255}/, 'a cluster');
 const taskArn = arn('task', inCluster, 'a task');
 const containerInstanceArn = arn('container-instance', inCluster, 'a container instance');
 
-/** The detail of a task's change of state, as far as it matters here (facts 4). */
+/** The detail of a task's change of state, as far as it matters here (facts 4 task-event). */
 const taskDetail = v.looseObject({
   clusterArn,
   taskArn,
@@ -286,7 +286,10 @@ function receiveTask(detail: unknown, { policy, parking }: Settings): Received {
   return { kind: 'wake-up', wakeUp: { containerInstanceArn: task.containerInstanceArn, taskArn: task.taskArn } };
 }
 
-/** Hooks of others send the same events, ECS's managed draining among them (facts 22); theirs are not ours to complete. */
+/**
+ * Hooks of others send the same events, ECS's managed draining among them (facts 22 managed-draining-hook); theirs are
+ * not ours to complete.
+ */
 function whyNotOurs(
   action: Drain['action'],
   { autoScalingGroups, lifecycleHooks, notices }: Settings,
@@ -349,7 +352,7 @@ function parsed<S extends v.GenericSchema>(schema: S, input: unknown, what: stri
   return result.output;
 }
 
-/** Sent once to the target of a new hook, bare or in an envelope (facts 2). */
+/** Sent once to the target of a new hook, bare or in an envelope (facts 2 test-notification). */
 function isTestNotification(event: unknown): boolean {
   return v.is(v.looseObject({ Event: v.literal('autoscaling:TEST_NOTIFICATION') }), event);
 }

@@ -45,7 +45,10 @@ const group = v.pipe(
 /** Auto Scaling: up to 255 letters, digits, hyphens, underscores and slashes. */
 const hookName = v.pipe(
   text(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
-  v.notValue(MANAGED_DRAINING_HOOK, 'expected a hook of ours: this one ECS completes itself (facts 22)'),
+  v.notValue(
+    MANAGED_DRAINING_HOOK,
+    'expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook)',
+  ),
 );
 
 /** Every setting the running function needs, under the name that `serverless.yml` gives it; all arrive as text. */

@@ -85,7 +85,7 @@ export function fault(code: string, message: string, status = 400): Fault {
   });
 }
 
-/** Facts 17 and 20: ECS and EventBridge, then Auto Scaling. */
+/** Facts 17 ecs-throttling and 20 no-active-action: ECS and EventBridge, then Auto Scaling. */
 export const throttled = fault('ThrottlingException', 'Rate exceeded');
 export const throttledQuery = fault('Throttling', 'Rate exceeded');
 

@@ -147,13 +147,13 @@ function launchEvent(detail: Fields): Fields {
   );
 }
 
-/** A task that has stopped on a container instance (facts 4). */
+/** A task that has stopped on a container instance (facts 4 task-event). */
 function taskEvent(cluster: string, detail: Fields = {}): Fields {
   const stopped = { group: 'service:web', desiredStatus: 'STOPPED', lastStatus: 'STOPPED', version: 7 };
   return ecsEvent('ECS Task State Change', cluster, { taskArn: ecsArn(`task/${cluster}/1`), ...stopped, ...detail });
 }
 
-/** The fields that matter of ECS's event reference (facts 4 and 5). */
+/** The fields that matter of ECS's event reference (facts 4 task-event and 5 container-instance-event). */
 function ecsEvent(detailType: string, cluster: string, detail: Fields): Fields {
   return {
     ...ENVELOPE,

@@ -54,7 +54,7 @@ const withEvents = (...events: ServiceEvent[]) => circumstancesOf({ services: [s
 
 describe('a service that can never be drained', () => {
   it.each([
-    // The developer guide's own examples: facts 37.
+    // The developer guide's own examples: facts 37 undrainable-services.
     [4, 100, 100, false],
     [4, 50, 100, true],
     [4, 100, 200, true],

@@ -169,9 +169,12 @@ describe('the limits of a hook', () => {
     [30, 3_000],
     [1_728, 172_800],
     [7_200, 172_800],
-  ])('facts 18: with a heartbeat timeout of %i s end the wait after %i s', (heartbeatTimeoutSeconds, seconds) => {
-    expect(hookLimits(heartbeatTimeoutSeconds)).toEqual({ heartbeatTimeoutSeconds, globalTimeoutSeconds: seconds });
-  });
+  ])(
+    'facts 18 hook-timeouts: with a heartbeat timeout of %i s end the wait after %i s',
+    (heartbeatTimeoutSeconds, seconds) => {
+      expect(hookLimits(heartbeatTimeoutSeconds)).toEqual({ heartbeatTimeoutSeconds, globalTimeoutSeconds: seconds });
+    },
+  );
 });
 
 describe('two drains are the same', () => {

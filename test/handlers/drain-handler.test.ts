@@ -525,7 +525,7 @@ describe('events', () => {
     async (_, event, why) => {
       lambda.invokeAsync(event);
       await settle();
-      expect(lambda.invocations).toHaveLength(3); // Lambda's own two retries (facts 7)
+      expect(lambda.invocations).toHaveLength(3); // Lambda's own two retries (facts 7 event-retries)
       expect(lambda.invocations.at(-1)?.error).toMatch(why);
       expect(lambda.deadLetters).toEqual([event]);
       expect(region.calls).toEqual([]);

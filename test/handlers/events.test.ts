@@ -58,7 +58,7 @@ function eventBridgeEvent(envelope: Json, detail: Json): Json {
   };
 }
 
-/** The detail that is documented, without its optional fields (facts 1). */
+/** The detail that is documented, without its optional fields (facts 1 terminate-event). */
 const terminationDetail = {
   LifecycleActionToken: '87654321-4321-4321-4321-210987654321',
   AutoScalingGroupName: 'web',
@@ -85,7 +85,7 @@ function continuation(changes: Json = {}, detail: Json = {}, envelope: Json = {}
   );
 }
 
-/** A task's change of state, as ECS sends it (facts 4), with some fields otherwise. */
+/** A task's change of state, as ECS sends it (facts 4 task-event), with some fields otherwise. */
 function taskEvent(changes: Json = {}) {
   return eventBridgeEvent(
     { source: 'aws.ecs', 'detail-type': 'ECS Task State Change', resources: [taskArn()] },

@@ -109,7 +109,7 @@ describe('a daemon service', () => {
     expect(await killedBy('widdix', '6 minutes with a daemon')).toEqual(['service:log-router']);
   });
 
-  it('saves nobody by the other reading of facts 12, where it stops with the replicas', async () => {
+  it('saves nobody by the other reading of facts 12 draining-rules, where it stops with the replicas', async () => {
     for (const drainer of ['book', 'widdix'] as const) {
       expect(await killedBy(drainer, '6 minutes with a daemon that leaves at once')).toEqual(TEN);
     }

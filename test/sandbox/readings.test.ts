@@ -20,7 +20,7 @@ const outcomesOf = ({ drains }: Awaited<ReturnType<typeof play>>) => drains.map(
 
 describe('ecs-drain holds however AWS is to be read', () => {
   it.each([true, false])(
-    'facts 61: each event comes twice, so an instance is set to DRAINING again, which is done: %s',
+    'facts 61 draining-twice: each event comes twice, so an instance is set to DRAINING again, which is done: %s',
     async (repeatedDrainingIsDone) => {
       let updates = 0;
       const failing = ({ operation }: WireCall) => {
@@ -37,7 +37,7 @@ describe('ecs-drain holds however AWS is to be read', () => {
   );
 
   it.each([true, false])(
-    'facts 12: daemons leave at once: %s',
+    'facts 12 draining-rules: daemons leave at once: %s',
     async (daemonsLeaveAtOnce) => {
       const result = await play('scale-in', {}, { daemonsLeaveAtOnce });
       expect(outcomesOf(result)).toEqual(['drained', 'drained']);

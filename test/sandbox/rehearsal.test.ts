@@ -57,7 +57,7 @@ describe('the book’s result', () => {
     const killedAt = found(tasksOf(outage, ({ killed }) => killed === true)[0]).second;
     const servedAgainAt = found(tasksOf(outage, ({ status, second }) => status === 'RUNNING' && second > 0)[0]).second;
     const requestsPerSecond = SCENARIOS.book.services[0]?.loadBalancer?.requestsPerSecond ?? 0;
-    const shutdownSeconds = 10; // They serve until the shutdown has ended them (facts 64).
+    const shutdownSeconds = 10; // They serve until the shutdown has ended them (facts 64 termination-time).
     expect(outage.requestsLost).toBe(Math.round((servedAgainAt - killedAt - shutdownSeconds) * requestsPerSecond));
     expect(run('book', 'book').requestsLost).toBeGreaterThan(0);
     expect(run('book', 'book').requestsLost).toBeLessThan(outage.requestsLost);

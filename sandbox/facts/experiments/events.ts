@@ -101,7 +101,7 @@ export const events: readonly Experiment[] = [
     cleansUp: NOTHING,
     async run(world) {
       const isScheduled = (event: DeliveredEvent) => event['detail-type'] === 'Scheduled Event';
-      // Each comes at least once (facts 7).
+      // Each comes at least once (facts 7 event-retries).
       const timesOf = (events: readonly DeliveredEvent[]) =>
         [...new Set(events.map(({ time }) => Date.parse(time)))].sort();
       const isEnough = (events: readonly DeliveredEvent[]) => timesOf(events).length > 1;
@@ -129,7 +129,7 @@ async function whichEventsATaskHas(world: World) {
     event['detail-type'] === 'ECS Task State Change' && detail.taskArn === taskArn;
   const isEnough = (events: readonly DeliveredEvent[]) => events.some(({ detail }) => detail.lastStatus === 'STOPPED');
   const seen = await receive(world, use(world, 'events').queueUrl, 180, isOurs, isEnough);
-  // EventBridge keeps no order (facts 3): the version has it.
+  // EventBridge keeps no order (facts 3 event-delivery): the version has it.
   const ordered = seen.toSorted((a, b) => a.detail.version - b.detail.version);
   const statuses = [...new Set(ordered.map(({ detail }) => detail.lastStatus))];
   const last = ordered.at(-1)?.detail ?? {};

@@ -128,7 +128,8 @@ export const lists: readonly Experiment[] = [
       await withInstances(world);
       const containerInstanceArn = await anInstance(world);
       await drain(world, containerInstanceArn);
-      await world.sleepUntil(world.now() + 5_000); // facts 23: what was just changed may not be in the next answer
+      // facts 23 eventual-consistency: what was just changed may not be in the next answer
+      await world.sleepUntil(world.now() + 5_000);
       const [all, active, drained] = [
         await list(world, {}),
         await list(world, { status: 'ACTIVE' }),

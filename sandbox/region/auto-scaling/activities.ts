@@ -20,7 +20,10 @@ const SUCCESS_EVENT = {
   replaceRootVolume: undefined,
 } as const;
 
-/** How far an activity is when its instance is in a state (facts 42): status, and progress in percent. */
+/**
+ * How far an activity is when its instance is in a state (facts 42 scaling-activities): status, and progress in
+ * percent.
+ */
 const STANDING: Readonly<Record<InstanceState, readonly [ActivityStatus, number]>> = {
   Pending: ['PreInService', 30],
   'Pending:Wait': ['MidLifecycleAction', 40],
@@ -85,7 +88,7 @@ export class Activities {
     this.#end(activity, 'Cancelled');
   }
 
-  /** Those in progress first (facts 42), and of either the newest first. */
+  /** Those in progress first (facts 42 scaling-activities), and of either the newest first. */
   of(group: Group): readonly ScalingActivity[] {
     const { over = [], going = [] } = Object.groupBy(group.activities.toReversed(), ({ endedAtMs }) =>
       endedAtMs === undefined ? 'going' : 'over',
@@ -119,7 +122,10 @@ export class Activities {
     return { 'Subnet ID': 'subnet-00000000000000001', 'Availability Zone': `${this.#options.place.region}a` };
   }
 
-  /** As the guide's event reference has it; the request's id is the activity's, as recorded from AWS (facts 65). */
+  /**
+   * As the guide's event reference has it; the request's id is the activity's, as recorded from AWS
+   * (facts 65 activity-events).
+   */
   #publishSuccess({ instanceId, group }: Instance, activity: Activity): void {
     const { time, place, publish } = this.#options;
     const change = this.#changes.get(activity);

@@ -106,7 +106,7 @@ export function describedActivity(activity: ScalingActivity, AutoScalingGroupARN
     Cause: activity.cause,
     StartTime: new Date(activity.startedAtMs),
     ...(activity.endedAtMs !== undefined && { EndTime: new Date(activity.endedAtMs) }),
-    // Facts 42: AWS answers a status that its own model does not list.
+    // Facts 42 scaling-activities: AWS answers a status that its own model does not list.
     StatusCode: activity.status as ScalingActivityStatusCode,
     Progress: activity.progress,
     Details: activity.details,

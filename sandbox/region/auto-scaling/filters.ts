@@ -31,7 +31,7 @@ export function groupFilter(filters: readonly Filter[] | undefined): (tags: read
   });
 }
 
-/** Filters of scaling activities (facts 48). */
+/** Filters of scaling activities (facts 48 describe-filters). */
 export function activityFilter(
   filters: readonly Filter[] | undefined,
   group: string | undefined,
@@ -56,7 +56,10 @@ function allOf<T>(filters: readonly Filter[] = [], kinds: Kinds<T>): (item: T) =
   return (item) => kept.every((keeps) => keeps(item));
 }
 
-/** ISO 8601 with a zone: the service refuses a time without one, though its reference takes that for UTC (facts 48). */
+/**
+ * ISO 8601 with a zone: the service refuses a time without one, though its reference takes that for UTC
+ * (facts 48 describe-filters).
+ */
 function instantOf(name: string, values: readonly string[]): number {
   const [value = ''] = values;
   const instant = /(Z|[+-]\d{2}:?\d{2})$/i.test(value) ? Date.parse(value) : Number.NaN;

@@ -54,7 +54,7 @@ export class Fleet {
     this.#hold(instance, 'terminating', { destination: 'EC2' });
   }
 
-  /** EC2 has ended the instance, and no hook was asked (facts 21). */
+  /** EC2 has ended the instance, and no hook was asked (facts 21 when-hooks-run). */
   lose(instance: Instance): void {
     const { group, instanceId } = instance;
     if (REPLACING.some((process) => group.suspended.has(process)) && !group.leaving.has(instanceId)) {
@@ -97,7 +97,10 @@ export class Fleet {
     });
   }
 
-  /** Facts 45: the instance keeps its place in the group; its hooks are asked first, and again when it has booted. */
+  /**
+   * Facts 45 root-volume-replacement: the instance keeps its place in the group; its hooks are asked first, and again
+   * when it has booted.
+   */
   replaceRootVolume(instance: Instance): void {
     const { instanceId } = instance;
     this.activities.start(instance, {
@@ -339,7 +342,10 @@ export class Fleet {
     this.lifecycle.hold(instance, { transition, origin, ...to });
   }
 
-  /** No hook holds the instance any more. Facts 19, 46: what an ABANDON does depends on where it was going. */
+  /**
+   * No hook holds the instance any more. Facts 19 hook-results, 46 instance-lifecycle-policy: what an ABANDON does
+   * depends on where it was going.
+   */
   #released(instance: Instance, result: LifecycleResult): void {
     const { group, inServiceAtMs } = instance;
     const passage = passageOf(instance);

@@ -15,11 +15,11 @@ export interface Hold {
   readonly transition: Transition;
   readonly origin: Whereabouts;
   readonly destination: Whereabouts;
-  /** Facts 45. */
+  /** Facts 45 root-volume-replacement. */
   readonly action?: 'ReplaceRootVolume';
 }
 
-/** Facts 18. */
+/** Facts 18 hook-timeouts. */
 const MAX_HEARTBEAT_TIMEOUTS = 100;
 const MAX_WAIT_SECONDS = 48 * 60 * 60;
 /** In one group (API reference, PutLifecycleHook). */
@@ -56,7 +56,10 @@ export class LifecycleActions {
     group.hooks.set(hook.name, hook);
   }
 
-  /** What it still holds is completed first: ABANDON for launching, CONTINUE for terminating instances (facts 24). */
+  /**
+   * What it still holds is completed first: ABANDON for launching, CONTINUE for terminating instances
+   * (facts 24 delete-hook).
+   */
   deleteHook(group: Group, name: string): void {
     const hook = group.hooks.get(name);
     if (!hook) throw hookNotFound(group.spec.name, name);
@@ -71,7 +74,7 @@ export class LifecycleActions {
     return this.#hooksFor(group, transition).length > 0;
   }
 
-  /** Facts 21: the hooks hold the instance side by side, each with a token and an event of its own. */
+  /** Facts 21 when-hooks-run: the hooks hold the instance side by side, each with a token and an event of its own. */
   hold(instance: Instance, hold: Hold): void {
     const actions = this.#hooksFor(instance.group, hold.transition).map((hook) => this.#newAction(instance, hook));
     for (const action of actions) this.#publish(action, hold);
@@ -82,7 +85,7 @@ export class LifecycleActions {
     for (const action of [...instance.actions.values()]) this.#forget(action);
   }
 
-  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20). */
+  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20 no-active-action). */
   recordHeartbeat(group: Group, name: ActionName): void {
     const action = this.#pending(group, name);
     action.heartbeats += 1;
@@ -91,7 +94,7 @@ export class LifecycleActions {
     this.#restartTimeout(action);
   }
 
-  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20). */
+  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20 no-active-action). */
   complete(group: Group, name: ActionName, result: LifecycleResult): void {
     this.#end(this.#pending(group, name), result, 'completion');
   }
@@ -120,7 +123,7 @@ export class LifecycleActions {
     return action;
   }
 
-  /** Facts 1, field by field. */
+  /** Facts 1 terminate-event, field by field. */
   #publish({ hook, instance, token }: Action, { transition, origin, destination, action }: Hold): void {
     this.#options.publish({
       source: 'aws.autoscaling',
@@ -140,7 +143,7 @@ export class LifecycleActions {
     });
   }
 
-  /** Facts 18: a heartbeat restarts the timeout, but the whole wait has an end of its own. */
+  /** Facts 18 hook-timeouts: a heartbeat restarts the timeout, but the whole wait has an end of its own. */
   #restartTimeout(action: Action): void {
     const { hook, heldSinceMs, token } = action;
     const nowMs = this.#options.time.nowMs();
@@ -153,7 +156,7 @@ export class LifecycleActions {
     });
   }
 
-  /** Facts 19: CONTINUE lets the other hooks finish, ABANDON stops them. */
+  /** Facts 19 hook-results: CONTINUE lets the other hooks finish, ABANDON stops them. */
   #end(action: Action, result: LifecycleResult, by: Completion['by']): void {
     const { instance, instanceId, hook, heldSinceMs, heartbeats } = action;
     const atMs = this.#options.time.nowMs();
@@ -185,7 +188,7 @@ export class LifecycleActions {
   }
 }
 
-/** How long a hook can hold an instance, whatever is beaten (facts 18). */
+/** How long a hook can hold an instance, whatever is beaten (facts 18 hook-timeouts). */
 export function globalTimeoutSeconds({ heartbeatTimeoutSeconds }: HookSpec): number {
   return Math.min(MAX_WAIT_SECONDS, MAX_HEARTBEAT_TIMEOUTS * heartbeatTimeoutSeconds);
 }

@@ -25,10 +25,10 @@ import {
 export type { AutoScalingOptions } from './state.ts';
 export type * from './views.ts';
 
-/** Facts 18. */
+/** Facts 18 hook-timeouts. */
 const HEARTBEAT_TIMEOUT_SECONDS = { min: 30, max: 7_200 };
 
-/** From the warning to the interruption (facts 6). */
+/** From the warning to the interruption (facts 6 ec2-notices). */
 const SPOT_NOTICE_SECONDS = 120;
 
 /** Auto Scaling in virtual time: groups that keep their desired capacity, and hooks that hold what enters or leaves them. */
@@ -228,8 +228,8 @@ export class AutoScalingModel {
   }
 
   /**
-   * EC2 takes a Spot instance: it warns two minutes ahead (facts 6), and then the instance goes, held or not (facts 21). One
-   * that has gone by then was not taken.
+   * EC2 takes a Spot instance: it warns two minutes ahead (facts 6 ec2-notices), and then the instance goes, held or
+   * not (facts 21 when-hooks-run). One that has gone by then was not taken.
    * @throws AwsError if no group has it.
    */
   interruptSpotInstance(instanceId: string): void {
@@ -248,7 +248,9 @@ export class AutoScalingModel {
     });
   }
 
-  /** EC2 recommends to replace a Spot instance (facts 6); its group does so if Capacity Rebalancing is on. */
+  /**
+   * EC2 recommends to replace a Spot instance (facts 6 ec2-notices); its group does so if Capacity Rebalancing is on.
+   */
   recommendRebalance(instanceId: string): void {
     const instance = this.#managedInstance(instanceId);
     this.#options.publish({
@@ -262,12 +264,12 @@ export class AutoScalingModel {
 
   // --- What the owners of hooks do ----------------------------------------------------------------------------------
 
-  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20). */
+  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20 no-active-action). */
   recordHeartbeat(name: ActionName): void {
     this.#fleet.lifecycle.recordHeartbeat(this.#group(name.group), name);
   }
 
-  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20). */
+  /** @throws AwsError as Auto Scaling words it when there is no such action any more (facts 20 no-active-action). */
   completeAction(name: ActionName, result: LifecycleResult): void {
     this.#fleet.lifecycle.complete(this.#group(name.group), name, result);
   }
@@ -319,7 +321,7 @@ export class AutoScalingModel {
     return instance && viewOf(instance);
   }
 
-  /** Those in progress first (facts 42), and of either the newest first. */
+  /** Those in progress first (facts 42 scaling-activities), and of either the newest first. */
   activitiesOf(group: string): readonly ScalingActivity[] {
     return this.#fleet.activities.of(this.#group(group));
   }

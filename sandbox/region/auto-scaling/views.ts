@@ -21,7 +21,10 @@ export interface GroupSpec extends GroupSettings {
 
 /** What UpdateAutoScalingGroup changes besides the sizes. */
 export interface GroupSettings {
-  /** The instance lifecycle policy (facts 46): an instance whose termination is abandoned is kept. */
+  /**
+   * The instance lifecycle policy (facts 46 instance-lifecycle-policy): an instance whose termination is abandoned is
+   * kept.
+   */
   readonly retainOnAbandon?: boolean;
   /** The group replaces a Spot instance as soon as EC2 recommends it. */
   readonly capacityRebalance?: boolean;
@@ -53,7 +56,7 @@ export interface HookSpec {
 export type Transition = 'launching' | 'terminating';
 export type LifecycleResult = HookSpec['defaultResult'];
 
-/** Where an instance comes from or goes to when a hook holds it (facts 1). */
+/** Where an instance comes from or goes to when a hook holds it (facts 1 terminate-event). */
 export type Whereabouts = 'EC2' | 'AutoScalingGroup' | 'WarmPool';
 
 /** How a lifecycle action ended. */
@@ -68,7 +71,7 @@ export interface Completion {
 }
 
 export interface TerminateOptions {
-  /** As a direct EC2 terminate and a Spot interruption do (facts 21). */
+  /** As a direct EC2 terminate and a Spot interruption do (facts 21 when-hooks-run). */
   readonly skipHooks?: boolean;
   /** The group gets smaller instead of launching a replacement. */
   readonly decrementDesiredCapacity?: boolean;
@@ -133,7 +136,7 @@ export type ActivityStatus =
   | 'PreInService'
   | 'InProgress'
   | 'MidLifecycleAction'
-  /** AWS answers it for a termination, though its own model does not list it (facts 42). */
+  /** AWS answers it for a termination, though its own model does not list it (facts 42 scaling-activities). */
   | 'MidTerminatingLifecycleAction'
   | 'WaitingForInPlaceUpdateToStart'
   | 'InPlaceUpdateInProgress'

@@ -25,7 +25,7 @@ export interface Ec2Options {
   readonly terminatedAtMs: ReadonlyMap<string, number>;
 }
 
-/** Facts 84: how long a terminated instance is still described. */
+/** Facts 84 terminated-instances: how long a terminated instance is still described. */
 const TERMINATED_DESCRIBED_MS = 60 * 60 * 1000;
 /** The codes of the states (EC2 API reference, InstanceState). */
 const STATE_CODES = {
@@ -98,7 +98,7 @@ function operationsOf(options: Ec2Options): Service['operations'] {
       }
     },
 
-    /** Facts 21: past the hooks of the group. */
+    /** Facts 21 when-hooks-run: past the hooks of the group. */
     TerminateInstances: ({ InstanceIds = [], DryRun }: TerminateInstancesRequest): TerminateInstancesResult => {
       const before = InstanceIds.map(instanceOf);
       refuseDryRun(DryRun);

@@ -45,7 +45,10 @@ export class Agents {
     offerRoom(instance);
   }
 
-  /** Facts 15: nothing passes between ECS and an agent that is not connected; all of it does when it is again. */
+  /**
+   * Facts 15 agent-connection: nothing passes between ECS and an agent that is not connected; all of it does when it is
+   * again.
+   */
   deliver(instance: ContainerInstance, message: () => void): void {
     if (instance.agentConnected) message();
     else instance.undelivered.push(message);

@@ -48,20 +48,23 @@ export class Announcements {
     this.#options.tell({ kind: 'service', service: spec.name, message });
   }
 
-  /** Facts 4. */
+  /** Facts 4 task-event. */
   publishTask(task: Task): void {
     task.version += 1;
     this.#publish('ECS Task State Change', task.arn, describeTask(task));
   }
 
-  /** Facts 5: when tasks start or stop, when the agent connects or disconnects, on (de)registration. */
+  /**
+   * Facts 5 container-instance-event: when tasks start or stop, when the agent connects or disconnects, on
+   * (de)registration.
+   */
   publishInstance(instance: ContainerInstance): void {
     instance.version += 1;
     const detail = { clusterArn: instance.cluster.arn, ...describeInstance(instance) };
     this.#publish('ECS Container Instance State Change', instance.arn, detail);
   }
 
-  /** Facts 60. */
+  /** Facts 60 update-service. */
   publishDeployment({ arn, cluster }: Service, { id, rolloutState, updatedAtMs }: Deployment): void {
     const what = rolloutState === 'COMPLETED' ? 'completed' : 'in progress';
     this.#options.publish({

@@ -14,7 +14,7 @@ export interface Named {
 /**
  * Reads a name or an ARN.
  * @throws AwsError if the ARN is of another Region, account, service or kind: it never stands for something here that has
- *   the same last part (facts 57).
+ *   the same last part (facts 57 foreign-arns).
  */
 export function named(kind: Kind, text: string, place: Pick<Place, 'region' | 'account'>): Named {
   if (!text.startsWith('arn:')) return partsOf(text);

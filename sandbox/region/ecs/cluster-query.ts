@@ -2,8 +2,8 @@ import { invalid } from './errors.ts';
 import type { InstanceView } from './views.ts';
 
 /**
- * ECS's cluster query language (facts 59): `agentConnected == true and (attribute:stack exists or runningTasksCount > 3)`.
- * Grammar, loosest first: or, and, not, then `subject operator [argument]` or parentheses.
+ * ECS's cluster query language (facts 59 cluster-query-operators): `agentConnected == true and (attribute:stack exists
+ * or runningTasksCount > 3)`. Grammar, loosest first: or, and, not, then `subject operator [argument]` or parentheses.
  */
 export interface ClusterQuery {
   readonly matches: (instance: InstanceView) => boolean;
@@ -219,8 +219,8 @@ function subjectNamed(name: string): Subject | undefined {
 }
 
 /**
- * An instance without the subject matches no comparison, not even `!=` (facts 59). Undefined if the arguments are of another
- * kind than the subject.
+ * An instance without the subject matches no comparison, not even `!=` (facts 59 cluster-query-operators). Undefined if
+ * the arguments are of another kind than the subject.
  */
 function comparison(
   { valuesOf, read }: Subject,

@@ -76,7 +76,7 @@ export class EcsModel {
 
   /**
    * The agent lost its state and registers anew. The old registration stays ACTIVE and disconnected, with its tasks
-   * (facts 14).
+   * (facts 14 instance-lookup).
    */
   reRegisterAgent(ec2InstanceId: string): string {
     const old = this.#state.newestRegistration(ec2InstanceId);
@@ -84,7 +84,7 @@ export class EcsModel {
     return this.#agents.register(old.cluster, old);
   }
 
-  /** Facts 15: an agent's connection comes and goes; its tasks go on. */
+  /** Facts 15 agent-connection: an agent's connection comes and goes; its tasks go on. */
   setAgentConnected(ec2InstanceId: string, connected: boolean): void {
     this.#agents.connect(this.#state.newestRegistration(ec2InstanceId), connected);
   }
@@ -115,12 +115,18 @@ export class EcsModel {
     this.#tasks.start(host, { service: undefined, group, startedBy, definition, behaviour: behaviourOf(spec) });
   }
 
-  /** EC2 terminates the instance: it is deregistered (facts 15), and so ends what had not STOPPED on it (facts 64). */
+  /**
+   * EC2 terminates the instance: it is deregistered (facts 15 agent-connection), and so ends what had not STOPPED on it
+   * (facts 64 termination-time).
+   */
   terminateInstance(ec2InstanceId: string): readonly KilledTask[] {
     return this.#endHost(ec2InstanceId, 'terminated', (instance) => this.#agents.deregister(instance));
   }
 
-  /** EC2 stops the instance: it stays registered (facts 15), its agent is silent, and so ends what had not STOPPED on it. */
+  /**
+   * EC2 stops the instance: it stays registered (facts 15 agent-connection), its agent is silent, and so ends what had
+   * not STOPPED on it.
+   */
   stopHost(ec2InstanceId: string): readonly KilledTask[] {
     return this.#endHost(ec2InstanceId, 'stopped', (instance) => this.#agents.connect(instance, false));
   }
@@ -158,7 +164,7 @@ export class EcsModel {
     };
   }
 
-  /** How many tasks are on the instance as the API counts them, and how many really (facts 13). */
+  /** How many tasks are on the instance as the API counts them, and how many really (facts 13 counting-trap). */
   accountOf(ec2InstanceId: string): { readonly counted: number; readonly holding: number } {
     const account = { counted: 0, holding: 0 };
     for (const { tally, holding } of this.#state.registrationsOf(ec2InstanceId)) {
@@ -207,7 +213,7 @@ export class EcsModel {
   setInstanceStatus({ id, cluster }: InstanceView, status: 'ACTIVE' | 'DRAINING'): void {
     const instance = this.#state.instance(cluster.name, id);
     instance.status = status;
-    this.#announcements.tellInstance(instance); // Facts 5: no event.
+    this.#announcements.tellInstance(instance); // Facts 5 container-instance-event: no event.
     this.#scheduler.statusChanged(instance);
   }
 
@@ -235,7 +241,10 @@ export class EcsModel {
     this.#tasks.stop(this.#state.task(instance.cluster.name, id), { code: 'UserInitiated', reason });
   }
 
-  /** Until when a task is spared when its service scales in or is deployed; undefined if it is not (facts 39). */
+  /**
+   * Until when a task is spared when its service scales in or is deployed; undefined if it is not
+   * (facts 39 task-protection).
+   */
   protectedUntilMs({ service, protectedUntilMs = 0 }: TaskView): number | undefined {
     if (protectedUntilMs === SWITCHED_OFF) return undefined;
     const renewedMs = service?.spec.protectedFromScaleIn ? this.nowMs() + PROTECTION_SECONDS * 1000 : 0;

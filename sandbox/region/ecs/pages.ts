@@ -33,6 +33,6 @@ function tokenOf(key: string): string {
 
 function keyIn(token: string): string {
   const text = Buffer.from(token, 'base64').toString();
-  if (!text.startsWith(TOKEN_MARK)) throw invalid(`Invalid token ${token}`); // facts 58
+  if (!text.startsWith(TOKEN_MARK)) throw invalid(`Invalid token ${token}`); // facts 58 invalid-token
   return text.slice(TOKEN_MARK.length);
 }

@@ -7,7 +7,7 @@ import type { ClusterView, InstanceView, ServiceView, TaskDefinition, TaskView }
 
 /** What requests name: clusters and what is in them, by name or ARN. */
 
-/** The most that one call describes (facts 13, 14; ECS API reference). */
+/** The most that one call describes (facts 13 counting-trap, 14 instance-lookup; ECS API reference). */
 export const DESCRIBED_AT_ONCE = 100;
 
 /** @throws AwsError if there is no such cluster. */

@@ -26,7 +26,7 @@ export function roomiest<T extends InstanceView>(instances: Iterable<T>, task: R
   return [...instances].filter((instance) => hasRoom(instance, task)).sort(byFreeMemory)[0];
 }
 
-/** Why the instance does not take the task, in ECS's words (facts 62); undefined if it does. */
+/** Why the instance does not take the task, in ECS's words (facts 62 run-task); undefined if it does. */
 export function refusalOf(instance: InstanceView, { memoryMiB, cpuUnits }: Resources): string | undefined {
   const free = freeOf(instance);
   if (!instance.agentConnected) return 'AGENT';
@@ -34,7 +34,10 @@ export function refusalOf(instance: InstanceView, { memoryMiB, cpuUnits }: Resou
   return free.cpuUnits < cpuUnits ? 'RESOURCE:CPU' : undefined;
 }
 
-/** Of the open instances, the one with most memory free, and what it lacks; nothing where there is none (facts 38). */
+/**
+ * Of the open instances, the one with most memory free, and what it lacks; nothing where there is none
+ * (facts 38 service-events).
+ */
 export function closestMatch({ registered }: ClusterView, wanted: Resources): string {
   const [closest] = [...registered].filter(isOpen).sort(byFreeMemory);
   if (!closest) return '';

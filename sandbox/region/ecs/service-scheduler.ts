@@ -95,7 +95,10 @@ export class ServiceScheduler {
     for (const service of instance.cluster.stuck) this.lookSoon(service);
   }
 
-  /** Facts 12: pending tasks of services are stopped at once; the others are replaced within the service's bounds. */
+  /**
+   * Facts 12 draining-rules: pending tasks of services are stopped at once; the others are replaced within the
+   * service's bounds.
+   */
   statusChanged(instance: ContainerInstance): void {
     for (const task of instance.holding) {
       const { service } = task;
@@ -138,8 +141,8 @@ export class ServiceScheduler {
   // --- Replicas -------------------------------------------------------------------------------------------------------
 
   /**
-   * Facts 12. Tasks on DRAINING instances and of earlier deployments are to be replaced, within two bounds: never fewer than
-   * the minimum that are RUNNING, never more than the maximum that have not stopped.
+   * Facts 12 draining-rules. Tasks on DRAINING instances and of earlier deployments are to be replaced, within two
+   * bounds: never fewer than the minimum that are RUNNING, never more than the maximum that have not stopped.
    */
   #reconcileReplicas(service: Service): void {
     const { desiredCount, minimumHealthyPercent, maximumPercent, tally, wanted, leaving } = service;
@@ -172,7 +175,10 @@ export class ServiceScheduler {
     }
   }
 
-  /** Facts 39: protection keeps a task from a deployment; from draining, only if it is read so (unverified). */
+  /**
+   * Facts 39 task-protection: protection keeps a task from a deployment; from draining, only if it is read so
+   * (unverified).
+   */
   #isSpared(task: Task): boolean {
     const { isProtected, readings } = this.#options;
     const mayBeSpared = task.instance.status !== 'DRAINING' || readings.protectionHoldsDraining;
@@ -203,7 +209,7 @@ export class ServiceScheduler {
 
   /**
    * Daemons are the first on an instance, before the scheduler looks for replicas. They are the last to leave it, after the
-   * replicas have STOPPED; or together with them, if facts 12 are read so (unverified).
+   * replicas have STOPPED; or together with them, if facts 12 draining-rules are read so (unverified).
    */
   #reconcileDaemons(instance: ContainerInstance): void {
     const { cluster, holding } = instance;
@@ -245,7 +251,7 @@ export class ServiceScheduler {
     this.#options.tasks.start(instance, launch);
   }
 
-  /** Said once, until all have found a place (facts 38). */
+  /** Said once, until all have found a place (facts 38 service-events). */
   #cannotPlace(service: Service): void {
     const { cluster, deployments } = service;
     if (cluster.stuck.has(service)) return;

@@ -110,7 +110,7 @@ export class EcsState {
   /** By name. Fargate's are there in every account. */
   readonly capacityProviders = new Map<string, CapacityProvider>();
   readonly loadBalancers: LoadBalancer[] = [];
-  /** The container instances of an EC2 instance, the newest last (facts 14). */
+  /** The container instances of an EC2 instance, the newest last (facts 14 instance-lookup). */
   readonly #registrations = new Map<string, ContainerInstance[]>();
   /** The revisions of each family. */
   readonly #definitions = new Map<string, TaskDefinition[]>();

@@ -20,12 +20,14 @@ export interface TaskLifecycleOptions {
 
 /** Detaching what a task held, network and volumes. */
 const DEPROVISIONING_SECONDS = 2;
-/** What Docker gives a container between SIGTERM and SIGKILL when the machine shuts down (facts 64). */
+/**
+ * What Docker gives a container between SIGTERM and SIGKILL when the machine shuts down (facts 64 termination-time).
+ */
 const SHUTDOWN_GRACE_SECONDS = 10;
-/** Stopped tasks stay listed for about an hour (facts 13). */
+/** Stopped tasks stay listed for about an hour (facts 13 counting-trap). */
 const STOPPED_TASKS_LISTED_SECONDS = 3_600;
 
-/** The way of a task through its statuses (facts 13). */
+/** The way of a task through its statuses (facts 13 counting-trap). */
 export class TaskLifecycle {
   readonly #options: TaskLifecycleOptions;
 
@@ -42,7 +44,7 @@ export class TaskLifecycle {
     return task;
   }
 
-  /** Facts 13: the task leaves every count now, and its instance much later. */
+  /** Facts 13 counting-trap: the task leaves every count now, and its instance much later. */
   stop(task: Task, stop: Stop, stopSeconds = task.behaviour.stopSeconds): void {
     if (task.desiredStatus === 'STOPPED') return;
     const { agents, announcements } = this.#options;
@@ -53,7 +55,8 @@ export class TaskLifecycle {
 
   /**
    * The task's host ends, and with it the agent that would tell more of the task: for ECS it has STOPPED, though the agent of a
-   * stopped host comes back. Its containers go on until the shutdown has ended them, or cuts them off (facts 64).
+   * stopped host comes back. Its containers go on until the shutdown has ended them, or cuts them off
+   * (facts 64 termination-time).
    */
   kill(task: Task, host: 'terminated' | 'stopped'): Fate {
     task.route = [];
@@ -69,7 +72,7 @@ export class TaskLifecycle {
     return fate;
   }
 
-  /** ECS forgets the task, whose containers run on (facts 62); its load balancer sends it nothing more. */
+  /** ECS forgets the task, whose containers run on (facts 62 run-task); its load balancer sends it nothing more. */
   orphan(task: Task): void {
     this.#dismiss(task, { code: 'UserInitiated', reason: 'Container instance deregistration forced by user' });
     task.service?.loadBalancer?.deregister(task.id);
@@ -142,14 +145,14 @@ function endOf(task: Task, nowMs: number): { readonly fate: Fate; readonly after
   return { fate: endsAtMs === undefined ? 'told late' : 'unharmed', afterSeconds: leftSeconds };
 }
 
-/** Facts 13: a task behind a load balancer becomes its target before it is RUNNING. */
+/** Facts 13 counting-trap: a task behind a load balancer becomes its target before it is RUNNING. */
 function startingRoute(seconds: number, isTarget: boolean): readonly Stage[] {
   const activating: Stage[] = isTarget ? [['ACTIVATING', seconds * 0.3]] : [];
   const pendingSeconds = seconds * (isTarget ? 0.6 : 0.9);
   return [['PROVISIONING', seconds * 0.1], ['PENDING', pendingSeconds], ...activating, ['RUNNING', 0]];
 }
 
-/** Facts 13: serving until the load balancer lets go, then SIGTERM; what never ran just goes. */
+/** Facts 13 counting-trap: serving until the load balancer lets go, then SIGTERM; what never ran just goes. */
 function stoppingRoute(task: Task, stopSeconds: number): readonly Stage[] {
   const { lastStatus, service } = task;
   const end: Stage[] = [

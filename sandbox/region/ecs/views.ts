@@ -8,7 +8,7 @@ export interface Resources {
   readonly cpuUnits: number;
 }
 
-/** Facts 13, the counting trap: only tasks whose desired status is RUNNING are counted, so tasks that leave are not. */
+/** Facts 13 counting-trap: only tasks whose desired status is RUNNING are counted, so tasks that leave are not. */
 export interface Tally {
   /** Tasks that are RUNNING. */
   readonly running: number;
@@ -104,7 +104,7 @@ export interface TaskDefinition extends Resources {
   readonly behaviour: Behaviour;
 }
 
-/** Facts 13, in their order. */
+/** Facts 13 counting-trap, in their order. */
 export type TaskStatus =
   | 'PROVISIONING'
   | 'PENDING'

@@ -20,7 +20,10 @@ export function elasticLoadBalancingService(ecs: EcsModel): Service {
   return { name: 'elbv2', operations: operationsOf(ecs) };
 }
 
-/** What each status of a task means to the load balancer (facts 13, 88); a task of another status is no target. */
+/**
+ * What each status of a task means to the load balancer (facts 13 counting-trap, 88 target-health); a task of another
+ * status is no target.
+ */
 const HEALTH: Readonly<Record<string, TargetHealth>> = {
   ACTIVATING: {
     State: 'initial',

@@ -40,7 +40,10 @@ export interface Rule {
   readonly target: (event: unknown) => void;
   /** How the API names the target; if it is left out, the API lists none. */
   readonly address?: TargetAddress;
-  /** EventBridge's own retries of the target: 24 hours and 185 attempts unless the rule says otherwise (facts 7). */
+  /**
+   * EventBridge's own retries of the target: 24 hours and 185 attempts unless the rule says otherwise
+   * (facts 7 event-retries).
+   */
   readonly retryPolicy?: RetryPolicy;
   /** Takes what the target would not, with the attributes that the message has. */
   readonly deadLetterQueue?: (event: unknown, attributes: Readonly<Record<string, string>>) => void;
@@ -77,16 +80,16 @@ export interface EventBridgeOptions {
 /** EventBridge says only that it backs off exponentially with jitter; this is where the model stops growing. */
 const LONGEST_RETRY_SECONDS = 900;
 
-/** Whose events may be lost (facts 3): Auto Scaling's, and EC2's notices. */
+/** Whose events may be lost (facts 3 event-delivery): Auto Scaling's, and EC2's notices. */
 const BEST_EFFORT = ['aws.autoscaling', 'aws.ec2'];
 
 const DEFAULT_BUS = 'default';
-/** Of all entries of one PutEvents (facts 7). */
+/** Of all entries of one PutEvents (facts 7 event-retries). */
 const MAX_BYTES = 1024 * 1024;
 /** A detail that is nested deeper is not taken: what walks through events must come to an end. */
 const DEEPEST_DETAIL = 1_000;
 
-/** The default event bus in virtual time: at least once, in no order (facts 3). */
+/** The default event bus in virtual time: at least once, in no order (facts 3 event-delivery). */
 export class EventBridgeModel {
   readonly #options: EventBridgeOptions;
   readonly #rules: Rule[] = [];
@@ -135,7 +138,7 @@ export class EventBridgeModel {
       detailType: event['detail-type'],
       rules: matching.map(({ name }) => name),
     } as const;
-    // Facts 3: these may be lost; events of our own, and ECS's, are at least once, or should be.
+    // Facts 3 event-delivery: these may be lost; events of our own, and ECS's, are at least once, or should be.
     if (random.chance(BEST_EFFORT.includes(event.source) ? faults.lostEvents : faults.lostDurableEvents)) {
       tell({ ...news, fate: 'lost' });
       return;
@@ -221,7 +224,7 @@ export class EventBridgeModel {
         if (bytes > MAX_BYTES) {
           throw new AwsError('ValidationException', `Total size of the entries in the request is over the limit.`);
         }
-        // Facts 7: a bad entry is refused alone, and the answer is 200.
+        // Facts 7 event-retries: a bad entry is refused alone, and the answer is 200.
         const Entries = entries.map((entry) => this.#put(entry));
         return { Entries, FailedEntryCount: Entries.filter((entry) => 'ErrorCode' in entry).length };
       },
@@ -261,7 +264,7 @@ export class EventBridgeModel {
     for (const [name, value] of Object.entries({ Source, DetailType, Detail })) {
       if (!value) return invalidArgument(`Parameter ${name} is not valid. Reason: ${name} is a required argument.`);
     }
-    // Facts 26: nobody but AWS speaks for AWS.
+    // Facts 26 aws-source-refused: nobody but AWS speaks for AWS.
     if (Source?.startsWith('aws.')) {
       const ErrorMessage = `Not authorized for the source.`;
       return { ErrorCode: 'NotAuthorizedForSourceException', ErrorMessage };

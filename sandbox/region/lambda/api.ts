@@ -137,7 +137,10 @@ function invoking({ time }: LambdaApiOptions, functionIn: FunctionIn): Service['
   };
 }
 
-/** Runs a function for a caller who waits; what the function throws is an answer of status 200 (facts 85). */
+/**
+ * Runs a function for a caller who waits; what the function throws is an answer of status 200
+ * (facts 85 invoke-answers).
+ */
 function waitedFor(lambda: LambdaModel, event: unknown, time: Pick<VirtualTime, 'stir'>): Promise<InvocationResponse> {
   const { promise, resolve } = Promise.withResolvers<InvocationResponse>();
   const started = lambda.invoke(event, (error, result) => {

@@ -9,7 +9,7 @@ import type { VirtualTime } from '../time/virtual-time.ts';
 import type { LambdaModel } from './model.ts';
 import { inRound, isStopped } from './recursion.ts';
 
-/** How Lambda brings the messages of a standard queue to a function (facts 89). */
+/** How Lambda brings the messages of a standard queue to a function (facts 89 queue-reading). */
 export interface MappingSpec {
   /** Messages in an invocation at most: 1 to 10,000, and more than 10 only with a window. */
   readonly batchSize: number;
@@ -37,7 +37,7 @@ const LONGEST_WINDOW_SECONDS = 300;
 const MESSAGES_A_CALL = 10;
 /** The payload of an invocation. */
 const MOST_BYTES = 6 * 1024 * 1024;
-/** Facts 89: it begins with five batches at once, and reads more as long as there are messages. */
+/** Facts 89 queue-reading: it begins with five batches at once, and reads more as long as there are messages. */
 const POLLERS = { first: 5, moreAMinute: 300, most: 1_000 };
 /** One long poll (SQS developer guide). */
 const LONG_POLL_SECONDS = 20;
@@ -200,7 +200,7 @@ export class EventSourceMapping {
 
 /**
  * The ids of the messages that the function's answer says have failed: none where it lists none, and all where the answer cannot
- * be understood or names a message that is not there (facts 89).
+ * be understood or names a message that is not there (facts 89 queue-reading).
  */
 function failuresIn(result: unknown, messages: readonly ReceivedMessage[]): ReadonlySet<string> {
   const ids = new Set(messages.map(({ id }) => id));

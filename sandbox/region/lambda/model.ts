@@ -25,7 +25,10 @@ export interface FunctionSpec {
   readonly environment?: Readonly<Record<string, string>>;
   /** What the function runs as. */
   readonly roleArn?: string;
-  /** Whether Lambda lets it invoke itself through a queue or topic again and again (facts 90); it does not unless set. */
+  /**
+   * Whether Lambda lets it invoke itself through a queue or topic again and again (facts 90 loops-allowed); it does not
+   * unless set.
+   */
   readonly recursiveLoop?: 'Allow' | 'Terminate';
   /** Where the record of an asynchronous invocation goes that failed for good. */
   readonly onFailure?: { readonly arn: string; readonly send: (record: object) => void };
@@ -52,7 +55,7 @@ export interface LambdaOptions {
   readonly place: Place;
   readonly random: Random;
   readonly tell: Tell;
-  /** The account's concurrent executions; 1,000 unless AWS gave it fewer (facts 9). */
+  /** The account's concurrent executions; 1,000 unless AWS gave it fewer (facts 9 lambda-limits). */
   readonly concurrencyLimit: number;
   /** Called around each await of a function: its invocation may die there. */
   readonly mayCrash: () => void;
@@ -61,9 +64,12 @@ export interface LambdaOptions {
   readonly measure: (datapoint: Datapoint) => void;
 }
 
-/** Lambda's own retries of an asynchronous invocation that failed (facts 7). */
+/** Lambda's own retries of an asynchronous invocation that failed (facts 7 event-retries). */
 const RETRY_AFTER_SECONDS = [60, 120];
-/** A throttled asynchronous invocation is tried again after a second, then ever more seldom (facts 31). */
+/**
+ * A throttled asynchronous invocation is tried again after a second, then ever more seldom
+ * (facts 31 throttled-invocations).
+ */
 const THROTTLE_RETRY_SECONDS = { first: 1, longest: 300 };
 export const LARGEST_EVENT_AGE_SECONDS = 6 * 60 * 60;
 /** From a new container to its first invocation: start, import and initialisation; billed like the rest. */

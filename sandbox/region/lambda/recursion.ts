@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Tell } from '../happenings.ts';
 
-/** The most invocations in one chain of requests; AWS says "about" (facts 8). */
+/** The most invocations in one chain of requests; AWS says "about" (facts 8 loop-detection). */
 const MOST_ROUNDS = 16;
 
 /** What recursion detection has to know of a function. */
@@ -14,14 +14,17 @@ export interface Invoked {
 const currentRound = new AsyncLocalStorage<number>();
 
 /**
- * Lambda's recursion detection (facts 8): the place in its chain that a message has which is sent now. AWS carries it in
- * the message's trace header, so that it outlives a change of the body.
+ * Lambda's recursion detection (facts 8 loop-detection): the place in its chain that a message has which is sent now.
+ * AWS carries it in the message's trace header, so that it outlives a change of the body.
  */
 export function nextRound(): number {
   return (currentRound.getStore() ?? 0) + 1;
 }
 
-/** Whether Lambda refuses to invoke the function by this message, and tells so; a function may be allowed its loops (facts 90). */
+/**
+ * Whether Lambda refuses to invoke the function by this message, and tells so; a function may be allowed its loops
+ * (facts 90 loops-allowed).
+ */
 export function isStopped(round: number, { name: functionName, spec }: Invoked, tell: Tell): boolean {
   const stopped = round > MOST_ROUNDS && spec.recursiveLoop !== 'Allow';
   if (stopped) tell({ kind: 'invocation', functionName, what: 'throttled', message: 'stopped as a recursive loop' });

@@ -4,7 +4,8 @@ import { AwsError } from '../aws-error.ts';
 export type LogTest = (message: string) => boolean;
 
 /**
- * Reads a filter pattern of CloudWatch Logs (facts 86): terms, or the properties of a message that is JSON.
+ * Reads a filter pattern of CloudWatch Logs (facts 86 filter-patterns): terms, or the properties of a message that is
+ * JSON.
  * @throws AwsError for what CloudWatch refuses, and for what it knows and the Region does not.
  */
 export function logTest(pattern: string): LogTest {

@@ -76,21 +76,22 @@ interface Settings {
   };
 }
 
-/** Facts 10: a schedule fires within the minute that begins at its time. */
+/** Facts 10 one-time-schedules: a schedule fires within the minute that begins at its time. */
 const PRECISION_SECONDS = 60;
-/** How long after its firing a schedule is deleted that is to be; AWS says "shortly" (facts 30). */
+/** How long after its firing a schedule is deleted that is to be; AWS says "shortly" (facts 30 schedule-deletion). */
 const DELETED_AFTER_SECONDS = { min: 1, max: 60 };
 const LARGEST_INPUT_BYTES = 256 * 1024;
 const LARGEST_PAGE = 100;
 const DEFAULT_GROUP = 'default';
 /** The principal that assumes a schedule's role. */
 const SCHEDULER = 'scheduler.amazonaws.com';
-/** Where nothing else is said, as for a rule's target (facts 7). */
+/** Where nothing else is said, as for a rule's target (facts 7 event-retries). */
 const RETRY_POLICY = { ageSeconds: 86_400, attempts: 185 };
 
 /**
  * EventBridge Scheduler in virtual time, as far as one-time schedules go whose target is the default event bus (facts
- * 10, 27 to 30). What else AWS can do is refused, with a sentence that says so. Queues are names here.
+ * 10 one-time-schedules, 27 to 30). What else AWS can do is refused, with a sentence that says so. Queues are names
+ * here.
  */
 export class SchedulerModel {
   readonly #options: SchedulerOptions;
@@ -244,7 +245,10 @@ export class SchedulerModel {
     return `arn:aws:scheduler:${region}:${account}:${resource}`;
   }
 
-  /** Facts 29: a time that has passed is accepted; whether AWS fires it then nobody says, so here it does not. */
+  /**
+   * Facts 29 past-schedule: a time that has passed is accepted; whether AWS fires it then nobody says, so here it does
+   * not.
+   */
   #arm({ atMs, described: { State } }: Settings, fire: () => void): Scheduled | undefined {
     const { time, random } = this.#options;
     const inSeconds = (atMs - time.nowMs()) / 1000;
@@ -261,8 +265,8 @@ export class SchedulerModel {
     const { event, described } = schedule.settings;
     if (this.#mayPut(schedule)) publish({ ...event, resources: [schedule.arn] });
     if (described.ActionAfterCompletion !== 'DELETE') return;
-    // Facts 30: the deletion comes later, and AWS does not say that an update in between stops it. So here it takes this
-    // schedule with whatever was set meanwhile, but not one that was created anew under its name.
+    // Facts 30 schedule-deletion: the deletion comes later, and AWS does not say that an update in between stops it. So
+    // here it takes this schedule with whatever was set meanwhile, but not one that was created anew under its name.
     time.after(random.between(DELETED_AFTER_SECONDS.min, DELETED_AFTER_SECONDS.max), () => {
       if (this.#groups.get(schedule.group)?.schedules.get(schedule.name) === schedule) this.#delete(schedule);
     });

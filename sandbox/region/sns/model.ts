@@ -82,7 +82,7 @@ export class TopicModel {
     return messageId;
   }
 
-  /** Lambda stops a loop of a function and its own topic (facts 8). */
+  /** Lambda stops a loop of a function and its own topic (facts 8 loop-detection). */
   #deliver({ arn, subscriber }: Subscription, publication: Publication, messageId: string, round: number): void {
     const { time, tell } = this.#options;
     const { protocol } = subscriber;

@@ -42,7 +42,7 @@ const VISIBILITY_SECONDS = { min: 0, max: 43_200 };
 const WAIT_SECONDS = { min: 0, max: 20 };
 const DELAY_SECONDS = { min: 0, max: 900 };
 const MOST_IN_BATCH = 10;
-/** Facts 81: of one message, and of all messages of a batch. */
+/** Facts 81 sqs-messages: of one message, and of all messages of a batch. */
 const LARGEST_BYTES = 1024 * 1024;
 const LARGEST_PAGE = 1_000;
 

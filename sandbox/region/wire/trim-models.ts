@@ -137,7 +137,7 @@ const SCHEMAS: Partial<Record<ServiceName, () => Promise<object>>> = {
   sqs: () => import('@aws-sdk/client-sqs'),
 };
 
-/** Where AWS takes another shape than its model has, by service, structure and member (facts 78). */
+/** Where AWS takes another shape than its model has, by service, structure and member (facts 78 receive-attributes). */
 const CORRECTED: Partial<Record<ServiceName, Readonly<Record<string, Readonly<Record<string, string>>>>>> = {
   sqs: { ReceiveMessageRequest: { AttributeNames: 'MessageSystemAttributeList' } },
 };

@@ -74,7 +74,7 @@ describe('npm run facts', () => {
     { args: ['--yes'], sentence: '--yes is for experiments on AWS' },
     { args: ['--region', 'eu-west-1'], sentence: '--region is for experiments on AWS' },
     { args: ['--aws', '--endpoint-url', 'http://127.0.0.1:1'], sentence: 'leave out one of them' },
-    { args: ['--fact', '999'], sentence: 'No experiment observes facts 999' },
+    { args: ['--fact', '999'], sentence: 'No experiment observes fact 999' },
   ])('refuses $args in a sentence', async ({ args, sentence }) => {
     const refused = facts(args, noAccount);
     await expect(refused).rejects.toThrow(UsageError);

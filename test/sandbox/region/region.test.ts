@@ -66,7 +66,7 @@ describe('EventBridge in the local Region', () => {
     expect(others).toEqual([]);
   });
 
-  it('facts 7: refuses a bad entry alone, inside a 200', async () => {
+  it('facts 7 event-retries: refuses a bad entry alone, inside a 200', async () => {
     const region = regionWith();
     const delivered: unknown[] = [];
     region.eventBridge.putRule(rule('mine', delivered));
@@ -81,7 +81,7 @@ describe('EventBridge in the local Region', () => {
     expect(delivered).toHaveLength(1);
   });
 
-  it('facts 3: may lose the events of Auto Scaling, and no others', async () => {
+  it('facts 3 event-delivery: may lose the events of Auto Scaling, and no others', async () => {
     const region = regionWith({ lostEvents: 1 });
     const delivered: unknown[] = [];
     region.eventBridge.putRule(rule('aws.autoscaling', delivered));
@@ -93,7 +93,7 @@ describe('EventBridge in the local Region', () => {
     expect(happenings).toContainEqual(expect.objectContaining({ kind: 'event', fate: 'lost' }));
   });
 
-  it('facts 3: may deliver twice, late and out of order', async () => {
+  it('facts 3 event-delivery: may deliver twice, late and out of order', async () => {
     const region = regionWith({ duplicatedEvents: 1, delayedEvents: 1, delaySeconds: 600 });
     const delivered: { n: number; at: number }[] = [];
     region.eventBridge.putRule({
@@ -126,14 +126,14 @@ describe('a target that refuses what EventBridge brings', () => {
     return { region, delivered };
   };
 
-  it('facts 7: is tried again until it takes it', async () => {
+  it('facts 7 event-retries: is tried again until it takes it', async () => {
     const { region, delivered } = refused(0.8);
     await settle(region);
     expect(delivered).toHaveLength(20);
     expect(region.eventBridge.deadLetters).toEqual([]);
   });
 
-  it('facts 7: is given up after the attempts and the age of its rule, and the event kept in the dead-letter queue', async () => {
+  it('facts 7 event-retries: is given up after the attempts and the age of its rule, and the event kept in the dead-letter queue', async () => {
     const few = refused(1, { maximumEventAgeSeconds: 86_400, maximumRetryAttempts: 3 });
     await settle(few.region);
     expect(few.region.eventBridge.deadLetters).toHaveLength(20);
@@ -148,7 +148,7 @@ describe('a target that refuses what EventBridge brings', () => {
 });
 
 describe('Lambda in the local Region', () => {
-  it('facts 7: tries a failed invocation again after one and after two minutes, then gives the event up', async () => {
+  it('facts 7 event-retries: tries a failed invocation again after one and after two minutes, then gives the event up', async () => {
     const region = regionWith();
     const startedAt: number[] = [];
     const lambda = region.deploy({
@@ -207,7 +207,7 @@ describe('Lambda in the local Region', () => {
     expect(loads).toBe(1);
   });
 
-  it('facts 9: runs no more at once than the account may, and takes the rest later', async () => {
+  it('facts 9 lambda-limits: runs no more at once than the account may, and takes the rest later', async () => {
     const region = regionWith({}, { concurrencyLimit: 2 });
     const lambda = region.deploy({
       name: 'busy',
@@ -234,7 +234,7 @@ describe('Lambda in the local Region', () => {
     expect(lambda.invocations).toHaveLength(6);
   });
 
-  it('facts 31: tries a throttled event again after about a second, then at twice the interval each time, up to 5 minutes', async () => {
+  it('facts 31 throttled-invocations: tries a throttled event again after about a second, then at twice the interval each time, up to 5 minutes', async () => {
     const region = regionWith();
     const throttledAt = () =>
       happenings
@@ -339,7 +339,7 @@ describe('an invocation that sleeps', () => {
 });
 
 describe('the limits of ECS', () => {
-  it('facts 17: reads share a burst of 100, then 20 a second', async () => {
+  it('facts 17 ecs-throttling: reads share a burst of 100, then 20 a second', async () => {
     const region = regionWith();
     const ecs = ecsOf(region);
     let refused = 0;

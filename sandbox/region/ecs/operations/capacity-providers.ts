@@ -28,7 +28,10 @@ export function capacityProviderOperations(model: EcsModel): Operations {
   };
 }
 
-/** ECS neither scales the group nor drains its instances: that is this service's work here (facts 22). */
+/**
+ * ECS neither scales the group nor drains its instances: that is this service's work here
+ * (facts 22 managed-draining-hook).
+ */
 function describe({ name, arn, autoScalingGroupArn }: CapacityProvider): EcsCapacityProvider {
   return {
     capacityProviderArn: arn,

@@ -18,7 +18,7 @@ import { paged } from '../pages.ts';
 import { arnsOf, clusterIn, DESCRIBED_AT_ONCE, instanceIn, parted, pickInstances } from '../requests.ts';
 import type { InstanceView } from '../views.ts';
 
-/** Facts 11. */
+/** Facts 11 set-draining. */
 const INSTANCES_UPDATED_AT_ONCE = 10;
 
 export function containerInstanceOperations(
@@ -29,14 +29,14 @@ export function containerInstanceOperations(
     ListContainerInstances: (input: ListContainerInstancesRequest): ListContainerInstancesResponse => {
       const cluster = clusterIn(model, input.cluster);
       const query = input.filter ? clusterQuery(input.filter) : undefined;
-      // Facts 14: one EC2 instance costs one look, and may have more than one registration.
+      // Facts 14 instance-lookup: one EC2 instance costs one look, and may have more than one registration.
       const named = query?.ec2InstanceIds && new Set(query.ec2InstanceIds);
       const candidates = named ? [...named].flatMap((id) => model.registrationsOf(id)) : cluster.registered;
       const listedAsOfMs = model.nowMs() - faults.listLagSeconds * 1000;
       const matching = [...candidates].filter(
         (instance) =>
           instance.cluster === cluster &&
-          instance.status !== 'INACTIVE' && // Facts 14: it is listed no longer, whatever is asked.
+          instance.status !== 'INACTIVE' && // Facts 14 instance-lookup: it is listed no longer, whatever is asked.
           instance.registeredAtMs <= listedAsOfMs &&
           (!input.status || instance.status === input.status) &&
           (!query || query.matches(instance)),
@@ -69,7 +69,8 @@ export function containerInstanceOperations(
         throw invalid('Container instance status should be one of [ACTIVE, DRAINING].');
       }
       const { found, failures } = pickInstances(model, cluster, input.containerInstances, INSTANCES_UPDATED_AT_ONCE);
-      // Facts 11, 61: only from the one to the other; anything else is a row in `failures`, inside a 200.
+      // Facts 11 set-draining, 61 draining-twice: only from the one to the other; anything else is a row in `failures`,
+      // inside a 200.
       const changeable = status === 'DRAINING' ? 'ACTIVE' : 'DRAINING';
       const isDone = (instance: InstanceView) =>
         faults.repeatedDrainingIsDone && status === 'DRAINING' && instance.status === 'DRAINING';

@@ -25,7 +25,7 @@ const UNDERSTOOD = [
 
 /** Placement of standalone tasks: each where most memory is free. */
 export function runTaskOperations(model: EcsModel): Operations {
-  /** What each client token has been used for (facts 62). */
+  /** What each client token has been used for (facts 62 run-task). */
   const used = new Map<string, { readonly input: RunTaskRequest; readonly tasks: readonly TaskView[] }>();
   return {
     RunTask: (input: RunTaskRequest): RunTaskResponse => {

@@ -86,7 +86,7 @@ function activeServiceIn(model: EcsModel, cluster: ClusterView, name = ''): Serv
   return service;
 }
 
-/** @throws AwsError if ECS or the model cannot do it (facts 60). */
+/** @throws AwsError if ECS or the model cannot do it (facts 60 update-service). */
 function changeIn(model: EcsModel, service: ServiceView, input: UpdateServiceRequest): ServiceChange {
   const unknown = Object.keys(input).find((name) => !CHANGEABLE.includes(name));
   if (unknown) throw invalid(`The local Region cannot change ${unknown} of a service.`);

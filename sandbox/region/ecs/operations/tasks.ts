@@ -28,7 +28,7 @@ export function taskOperations(model: EcsModel, faults: Pick<Faults, 'listLagSec
     ListTasks: (input: ListTasksRequest): ListTasksResponse => {
       const cluster = clusterIn(model, input.cluster);
       const { family, startedBy, launchType = 'EC2' } = input;
-      // Facts 13: the default hides the tasks that are leaving.
+      // Facts 13 counting-trap: the default hides the tasks that are leaving.
       const desiredStatus = input.desiredStatus ?? 'RUNNING';
       const listedAsOfMs = model.nowMs() - faults.listLagSeconds * 1000;
       const matching = narrowest(model, cluster, input).filter(
@@ -58,7 +58,7 @@ export function taskOperations(model: EcsModel, faults: Pick<Faults, 'listLagSec
   };
 }
 
-/** Facts 39. */
+/** Facts 39 task-protection. */
 export function protectionOperations(model: EcsModel): Operations {
   return {
     GetTaskProtection: (input: GetTaskProtectionRequest): GetTaskProtectionResponse => {

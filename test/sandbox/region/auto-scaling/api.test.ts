@@ -123,7 +123,7 @@ describe('DescribeAutoScalingGroups', () => {
     }
   });
 
-  it('facts 48: filters by tags', () => {
+  it('facts 48 describe-filters: filters by tags', () => {
     model.createGroup({ ...GROUP, name: 'workers', tags: { team: 'payments', stage: 'prod' } }, { running: true });
     const found = (Name: string, ...Values: string[]) =>
       call('DescribeAutoScalingGroups', { Filters: [{ Name, Values }] }).AutoScalingGroups.map(
@@ -199,7 +199,7 @@ describe('DescribeAutoScalingInstances', () => {
 });
 
 describe('DescribeLifecycleHooks', () => {
-  it('facts 18: tells how long a hook can hold in all', () => {
+  it('facts 18 hook-timeouts: tells how long a hook can hold in all', () => {
     model.putLifecycleHook({
       name: 'other',
       group: 'web',
@@ -224,7 +224,7 @@ describe('DescribeLifecycleHooks', () => {
 });
 
 describe('the lifecycle operations', () => {
-  it('facts 43: a heartbeat names its action by token or by instance', () => {
+  it('facts 43 action-by-instance: a heartbeat names its action by token or by instance', () => {
     model.terminateInstance(A);
     const [action] = model.pendingActions();
     expect(call('RecordLifecycleActionHeartbeat', ON_A)).toEqual({});
@@ -233,7 +233,7 @@ describe('the lifecycle operations', () => {
     expect(model.pendingActions()).toMatchObject([{ heartbeats: 2 }]);
   });
 
-  it('facts 20: completes once, and words it as AWS does after that', () => {
+  it('facts 20 no-active-action: completes once, and words it as AWS does after that', () => {
     model.terminateInstance(A);
     const token = model.pendingActions()[0]?.token ?? '';
     const completing = { ...ON_A, LifecycleActionResult: 'CONTINUE' };
@@ -376,7 +376,7 @@ describe('DescribeScalingActivities', () => {
     expect(wanted.Activities).toEqual([Activities[1]]);
   });
 
-  it('lists those in progress first (facts 42): a launch that is over comes after a termination that began before it', async () => {
+  it('lists those in progress first (facts 42 scaling-activities): a launch that is over comes after a termination that began before it', async () => {
     model.terminateInstance(A);
     time.after(50, () => call('RecordLifecycleActionHeartbeat', ON_A));
     await time.runUntil(() => model.instance(C)?.state === 'InService');
@@ -405,7 +405,7 @@ describe('DescribeScalingActivities', () => {
   });
 });
 
-describe('the filters of DescribeScalingActivities (facts 48)', () => {
+describe('the filters of DescribeScalingActivities (facts 48 describe-filters)', () => {
   const found = (...filters: [string, ...string[]][]) =>
     call('DescribeScalingActivities', {
       ...WEB,
@@ -532,7 +532,7 @@ describe('the operations of an instance refresh', () => {
     );
   });
 
-  it('facts 45: replace root volumes with a desired configuration only', () => {
+  it('facts 45 root-volume-replacement: replace root volumes with a desired configuration only', () => {
     const replacing = { ...WEB, Strategy: 'ReplaceRootVolume' };
     expect(() => call('StartInstanceRefresh', replacing)).toThrow(
       refusal(/The DesiredConfiguration parameter must be specified when using ReplaceRootVolume/),

@@ -253,7 +253,7 @@ describe('a CloudFormation rolling update', () => {
   });
 });
 
-it('facts 21: each of them runs the hooks of what it terminates', async () => {
+it('facts 21 when-hooks-run: each of them runs the hooks of what it terminates', async () => {
   for (const run of [
     () => scaleIn(model, 'web', 1),
     () => {

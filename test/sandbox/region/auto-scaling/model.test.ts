@@ -149,7 +149,7 @@ describe('a lifecycle hook', () => {
     model.putLifecycleHook(HOOK);
   });
 
-  it('facts 1: is told of by an event with these fields', () => {
+  it('facts 1 terminate-event: is told of by an event with these fields', () => {
     model.terminateInstance(A);
     expect(published).toEqual([
       {
@@ -169,7 +169,7 @@ describe('a lifecycle hook', () => {
     ]);
   });
 
-  it('facts 1: the event says where the instance comes from and goes to, and the metadata if the hook has some', () => {
+  it('facts 1 terminate-event: the event says where the instance comes from and goes to, and the metadata if the hook has some', () => {
     model.putLifecycleHook({ ...HOOK, notificationMetadata: 'blue' });
     model.terminateInstance(A);
     const expected = { NotificationMetadata: 'blue', Origin: 'AutoScalingGroup', Destination: 'EC2' };
@@ -208,13 +208,13 @@ describe('a lifecycle hook', () => {
     ]);
   });
 
-  it('facts 18: its timeout is from 30 to 7200 s', () => {
+  it('facts 18 hook-timeouts: its timeout is from 30 to 7200 s', () => {
     for (const heartbeatTimeoutSeconds of [29, 7_201]) {
       expect(() => model.putLifecycleHook({ ...HOOK, heartbeatTimeoutSeconds })).toThrow(/between 30 and 7200/);
     }
   });
 
-  it('facts 18: decides by its default result when the heartbeat timeout is over', async () => {
+  it('facts 18 hook-timeouts: decides by its default result when the heartbeat timeout is over', async () => {
     model.putLifecycleHook({ ...HOOK, defaultResult: 'ABANDON' });
     model.terminateInstance(A);
     await until(59.999);
@@ -234,7 +234,7 @@ describe('a lifecycle hook', () => {
     expect(ended).toEqual([A]);
   });
 
-  it('facts 18: a heartbeat restarts the timeout', async () => {
+  it('facts 18 hook-timeouts: a heartbeat restarts the timeout', async () => {
     model.terminateInstance(A);
     await until(50);
     model.recordHeartbeat(onA());
@@ -244,7 +244,7 @@ describe('a lifecycle hook', () => {
     expect(model.completions).toMatchObject([{ by: 'timeout', atMs: 110_000, heartbeats: 1 }]);
   });
 
-  it('facts 18: the whole wait ends after a hundred heartbeat timeouts, whatever is beaten', async () => {
+  it('facts 18 hook-timeouts: the whole wait ends after a hundred heartbeat timeouts, whatever is beaten', async () => {
     model.terminateInstance(A);
     for (let at = 50; at < 6_000; at += 50) {
       await until(at);
@@ -256,7 +256,7 @@ describe('a lifecycle hook', () => {
     expect(model.completions).toMatchObject([{ by: 'timeout', atMs: 6_000_000, heartbeats: 119 }]);
   });
 
-  it('facts 18: the whole wait ends after 48 hours where a hundred timeouts are longer', async () => {
+  it('facts 18 hook-timeouts: the whole wait ends after 48 hours where a hundred timeouts are longer', async () => {
     model.putLifecycleHook({ ...HOOK, heartbeatTimeoutSeconds: 7_200 });
     model.terminateInstance(A);
     for (let at = 7_000; at < 48 * 3_600; at += 7_000) {
@@ -267,7 +267,7 @@ describe('a lifecycle hook', () => {
     expect(model.completions).toMatchObject([{ by: 'timeout', atMs: 48 * 3_600_000 }]);
   });
 
-  it('facts 19: CONTINUE lets the other hooks finish', () => {
+  it('facts 19 hook-results: CONTINUE lets the other hooks finish', () => {
     model.putLifecycleHook({ ...HOOK, name: 'other' });
     model.terminateInstance(A);
     model.completeAction(onA('other'), 'CONTINUE');
@@ -276,7 +276,7 @@ describe('a lifecycle hook', () => {
     expect(ended).toEqual([A]);
   });
 
-  it('facts 19: ABANDON stops the other hooks, by a timeout too', async () => {
+  it('facts 19 hook-results: ABANDON stops the other hooks, by a timeout too', async () => {
     model.putLifecycleHook({ ...HOOK, name: 'other', heartbeatTimeoutSeconds: 30, defaultResult: 'ABANDON' });
     model.terminateInstance(A);
     await until(30);
@@ -286,7 +286,7 @@ describe('a lifecycle hook', () => {
     expect(model.completions).toMatchObject([{ hook: 'other', result: 'ABANDON' }]);
   });
 
-  it('facts 20: is completed once; then there is no active action with that token or that instance', () => {
+  it('facts 20 no-active-action: is completed once; then there is no active action with that token or that instance', () => {
     model.terminateInstance(A);
     const token = model.pendingActions()[0]?.token;
     const byToken = { ...onA(), token, instanceId: undefined };
@@ -305,7 +305,7 @@ describe('a lifecycle hook', () => {
     expect(model.completions).toHaveLength(1);
   });
 
-  it('facts 20: a token is good for its own group, hook and instance only', () => {
+  it('facts 20 no-active-action: a token is good for its own group, hook and instance only', () => {
     model.createGroup({ ...GROUP, name: 'workers' }, { running: true });
     model.putLifecycleHook({ ...HOOK, group: 'workers' });
     model.putLifecycleHook({ ...HOOK, name: 'other' });
@@ -318,7 +318,7 @@ describe('a lifecycle hook', () => {
     model.recordHeartbeat({ ...onA(), token });
   });
 
-  it('facts 21: several run side by side, each with a token and an event of its own', () => {
+  it('facts 21 when-hooks-run: several run side by side, each with a token and an event of its own', () => {
     model.putLifecycleHook({ ...HOOK, name: 'other' });
     model.terminateInstance(A);
     const tokens = model.pendingActions().map(({ hook, token }) => ({ hook: hook.name, token }));
@@ -331,12 +331,12 @@ describe('a lifecycle hook', () => {
     expect(published).toMatchObject(tokens.map((each) => ({ detail: detail(each) })));
   });
 
-  it('facts 21: is run by scale-in too', () => {
+  it('facts 21 when-hooks-run: is run by scale-in too', () => {
     model.setDesiredCapacity('web', 1);
     expect(states()).toEqual({ [A]: 'Terminating:Wait', [B]: 'InService' });
   });
 
-  it('facts 21: a direct EC2 terminate and a Spot interruption go past it, also while it holds', async () => {
+  it('facts 21 when-hooks-run: a direct EC2 terminate and a Spot interruption go past it, also while it holds', async () => {
     model.terminateInstance(A, { skipHooks: true });
     model.terminateInstance(B);
     model.terminateInstance(B, { skipHooks: true });
@@ -397,7 +397,7 @@ describe('the model', () => {
 });
 
 describe('the activities of a group', () => {
-  it('are those in progress first, though others are newer (facts 42)', async () => {
+  it('are those in progress first, though others are newer (facts 42 scaling-activities)', async () => {
     model.createGroup(GROUP, { running: true });
     model.putLifecycleHook({ ...HOOK, heartbeatTimeoutSeconds: 7_200 });
     model.terminateInstance(A);

@@ -7,7 +7,7 @@ describe('the history of a group', () => {
     return [status, progress];
   };
 
-  it('facts 42: says how far a launch is', async () => {
+  it('facts 42 scaling-activities: says how far a launch is', async () => {
     const world = autoScalingWorld();
     world.hook('warm-up', { transition: 'launching' });
     world.model.setDesiredCapacity('web', 3);
@@ -18,7 +18,7 @@ describe('the history of a group', () => {
     expect(standing(world, C)).toEqual(['Successful', 100]);
   });
 
-  it('facts 42: says how far a termination is, and where', () => {
+  it('facts 42 scaling-activities: says how far a termination is, and where', () => {
     const world = autoScalingWorld();
     world.hook('drain');
     world.model.terminateInstance(A);
@@ -31,7 +31,7 @@ describe('the history of a group', () => {
     expect(standing(world, A)).toEqual(['Successful', 100]);
   });
 
-  it('facts 65: is told to EventBridge, launch by launch and termination by termination', async () => {
+  it('facts 65 activity-events: is told to EventBridge, launch by launch and termination by termination', async () => {
     const world = autoScalingWorld();
     world.hook('drain');
     world.model.terminateInstance(A);
@@ -289,7 +289,7 @@ describe('an instance refresh', () => {
     expect(world.states()).toEqual({ [C]: 'InService', [D]: 'InService' });
   });
 
-  it('facts 66: is told to EventBridge from its start to its end', async () => {
+  it('facts 66 instance-refresh: is told to EventBridge from its start to its end', async () => {
     const world = autoScalingWorld();
     const id = await started(world);
     await ended(world);

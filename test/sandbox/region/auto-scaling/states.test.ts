@@ -47,7 +47,7 @@ describe('a hook on the launch', () => {
     expect(model.instance(C)?.state).toBe('Terminated');
   });
 
-  it('facts 24: that is deleted abandons what it holds', async () => {
+  it('facts 24 delete-hook: that is deleted abandons what it holds', async () => {
     const { model, until, states, hook } = autoScalingWorld();
     hook('warm-up', { transition: 'launching' });
     model.setDesiredCapacity('web', 3);
@@ -70,7 +70,7 @@ describe('a hook on the launch', () => {
   });
 });
 
-describe('facts 46: the instance lifecycle policy', () => {
+describe('facts 46 instance-lifecycle-policy: the instance lifecycle policy', () => {
   it('keeps an instance whose termination is abandoned, beside the replacement that the group launched', async () => {
     const { model, until, states, hook, complete, told } = autoScalingWorld({ retainOnAbandon: true });
     hook('drain');
@@ -132,7 +132,7 @@ describe('facts 46: the instance lifecycle policy', () => {
   });
 });
 
-describe('facts 45: the replacement of a root volume', () => {
+describe('facts 45 root-volume-replacement: the replacement of a root volume', () => {
   const ACTION = { Origin: 'AutoScalingGroup', Destination: 'AutoScalingGroup', Action: 'ReplaceRootVolume' };
   const start = async (world: AutoScalingWorld) => {
     world.hook('drain');
@@ -283,7 +283,7 @@ describe('a warm pool', () => {
     expect(() => world.model.terminateInstance(D)).toThrow(/in the warm pool/);
   });
 
-  it('facts 46: keeps apart what is abandoned on its way back, where the group retains', () => {
+  it('facts 46 instance-lifecycle-policy: keeps apart what is abandoned on its way back, where the group retains', () => {
     const world = autoScalingWorld({ warmPool: POOL, retainOnAbandon: true });
     world.hook('drain');
     world.model.setDesiredCapacity('web', 1);

@@ -91,7 +91,7 @@ describe('EC2 on the wire', () => {
     expect(await found({ InstanceIds: [id] })).toMatchObject([{ State: { Name: 'running' } }]);
   });
 
-  it('facts 21: terminates past the hooks of the group', async () => {
+  it('facts 21 when-hooks-run: terminates past the hooks of the group', async () => {
     const [id = ''] = ids;
     region.autoScaling.putLifecycleHook({
       name: 'drain',

@@ -141,7 +141,7 @@ describe('ARNs in the ECS API', () => {
   /** An ARN like the task's or another's, of somewhere or something else. */
   const elsewhere = (arn: string, part: string, by: string) => arn.replace(part, by);
 
-  it('facts 57: of another Region are refused, and stop no task of this one', async () => {
+  it('facts 57 foreign-arns: of another Region are refused, and stop no task of this one', async () => {
     ecs.runTask(job);
     await until(100);
     const [task = ''] = list('ListTasks');
@@ -154,7 +154,7 @@ describe('ARNs in the ECS API', () => {
     expect(list('ListTasks')).toEqual([task]);
   });
 
-  it('facts 57: of another account are refused, and stop no task of this one', async () => {
+  it('facts 57 foreign-arns: of another account are refused, and stop no task of this one', async () => {
     ecs.runTask(job);
     await until(100);
     const [task = ''] = list('ListTasks');
@@ -170,7 +170,7 @@ describe('ARNs in the ECS API', () => {
     ['a container instance', 'ListTasks', 'containerInstance', 'task/prod/0123'],
     ['a service', 'ListTasks', 'serviceName', 'cluster/web'],
     ['a task definition', 'DescribeTaskDefinition', 'taskDefinition', 'service/web'],
-  ])('facts 57: of another kind are refused in the place of %s', (_, operation, field, resource) => {
+  ])('facts 57 foreign-arns: of another kind are refused in the place of %s', (_, operation, field, resource) => {
     ecs.createService(service());
     expect(() => ask(operation, { [field]: `${ARN}:${resource}` })).toThrow(
       expect.objectContaining({
@@ -200,7 +200,7 @@ describe('ARNs in the ECS API', () => {
 });
 
 describe('container instances in the ECS API', () => {
-  it('facts 14: the filter on the EC2 id finds one instance, in this cluster only', () => {
+  it('facts 14 instance-lookup: the filter on the EC2 id finds one instance, in this cluster only', () => {
     ecs.createCluster('test');
     const arnOfB = register(B);
     register(A, 'test');
@@ -211,7 +211,7 @@ describe('container instances in the ECS API', () => {
     expect(list('ListContainerInstances', { filter: 'ec2InstanceId == i-nope' })).toEqual([]);
   });
 
-  it('facts 14: one EC2 instance can have more than one ARN', () => {
+  it('facts 14 instance-lookup: one EC2 instance can have more than one ARN', () => {
     const anew = ecs.reRegisterAgent(A);
     const filter = `ec2InstanceId == ${A}`;
     expect(list('ListContainerInstances', { filter })).toEqual([arnOfA, anew]);
@@ -219,7 +219,7 @@ describe('container instances in the ECS API', () => {
     expect(list('ListContainerInstances', { filter: 'agentConnected==false' })).toEqual([arnOfA]);
   });
 
-  it('facts 59: take the cluster query language, and refuse what is none', () => {
+  it('facts 59 cluster-query-operators: take the cluster query language, and refuse what is none', () => {
     const arnOfB = register(B);
     ecs.setAgentConnected(B, false);
     const filter = `ec2InstanceId in [${A}, ${B}] and (agentConnected != true or runningTasksCount > 0)`;
@@ -229,7 +229,7 @@ describe('container instances in the ECS API', () => {
     );
   });
 
-  it('facts 14: an INACTIVE one is never listed, with a filter or without', () => {
+  it('facts 14 instance-lookup: an INACTIVE one is never listed, with a filter or without', () => {
     ecs.terminateInstance(A);
     const filter = `ec2InstanceId == ${A}`;
     expect(list('ListContainerInstances')).toEqual([]);
@@ -241,7 +241,7 @@ describe('container instances in the ECS API', () => {
     }
   });
 
-  it('facts 23: are listed late when lists lag, and described at once', async () => {
+  it('facts 23 eventual-consistency: are listed late when lists lag, and described at once', async () => {
     faults = { ...NO_FAULTS, listLagSeconds: 5 };
     await until(100);
     const arnOfB = register(B);
@@ -257,7 +257,7 @@ describe('container instances in the ECS API', () => {
     expect(list('ListContainerInstances', { filter })).toEqual([arnOfB]);
   });
 
-  it('facts 14: without a status every state is listed except INACTIVE', () => {
+  it('facts 14 instance-lookup: without a status every state is listed except INACTIVE', () => {
     const arnOfB = register(B);
     update([arnOfA], 'DRAINING');
     expect(list('ListContainerInstances')).toEqual([arnOfA, arnOfB]);
@@ -272,7 +272,7 @@ describe('container instances in the ECS API', () => {
     expect(answer.containerInstances).toMatchObject([{ status: 'INACTIVE', agentConnected: false }]);
   });
 
-  it('facts 14: at most 100 are on a page', () => {
+  it('facts 14 instance-lookup: at most 100 are on a page', () => {
     for (let i = 0; i < 249; i++) register(`i-${i}`);
     expect(pages('ListContainerInstances', {}).map((page) => page.length)).toEqual([100, 100, 50]);
     expect(pages('ListContainerInstances', { maxResults: 90 }).map((page) => page.length)).toEqual([90, 90, 70]);
@@ -324,7 +324,7 @@ describe('container instances in the ECS API', () => {
     });
   });
 
-  it('facts 13, the counting trap: leaving tasks are not in runningTasksCount, nor in pendingTasksCount', async () => {
+  it('facts 13 counting-trap: leaving tasks are not in runningTasksCount, nor in pendingTasksCount', async () => {
     ecs.createService(service(behindLoadBalancer));
     await until(100);
     register(B);
@@ -342,7 +342,7 @@ describe('container instances in the ECS API', () => {
     ]);
   });
 
-  it('facts 11: only ACTIVE ones become DRAINING; the rest are failures inside an answer of 200', () => {
+  it('facts 11 set-draining: only ACTIVE ones become DRAINING; the rest are failures inside an answer of 200', () => {
     const arnOfB = register(B);
     const gone = register('i-gone');
     ecs.terminateInstance('i-gone');
@@ -357,7 +357,7 @@ describe('container instances in the ECS API', () => {
     });
   });
 
-  it('facts 61, read the other way: DRAINING a DRAINING one is done, and changes nothing', () => {
+  it('facts 61 draining-twice, read the other way: DRAINING a DRAINING one is done, and changes nothing', () => {
     faults = { ...NO_FAULTS, repeatedDrainingIsDone: true };
     update([arnOfA], 'DRAINING');
     expect(update([arnOfA], 'DRAINING')).toMatchObject({
@@ -368,7 +368,7 @@ describe('container instances in the ECS API', () => {
     expect(update([arnOfA], 'DRAINING').failures).toEqual([{ arn: arnOfA, reason: 'INACTIVE' }]);
   });
 
-  it('facts 12: go back from DRAINING to ACTIVE, and to nothing else', () => {
+  it('facts 12 draining-rules: go back from DRAINING to ACTIVE, and to nothing else', () => {
     update([arnOfA], 'DRAINING');
     expect(update([arnOfA], 'ACTIVE').containerInstances).toMatchObject([{ status: 'ACTIVE' }]);
     expect(update([arnOfA], 'ACTIVE').failures).toEqual([{ arn: arnOfA, reason: 'ACTIVE' }]);
@@ -377,7 +377,7 @@ describe('container instances in the ECS API', () => {
     );
   });
 
-  it('facts 11, 14: are updated by ten and described by a hundred at most', () => {
+  it('facts 11 set-draining, 14 instance-lookup: are updated by ten and described by a hundred at most', () => {
     const ids = (count: number) => Array.from({ length: count }, (_, i) => `nope-${i}`);
     expect(update(ids(10), 'DRAINING').failures).toHaveLength(10);
     expect(() => update(ids(11), 'DRAINING')).toThrow('at most 10');
@@ -397,7 +397,7 @@ describe('container instances in the ECS API', () => {
 });
 
 describe('tasks in the ECS API', () => {
-  it('facts 13: are listed by desired status, RUNNING unless asked, by instance, service, family and starter', async () => {
+  it('facts 13 counting-trap: are listed by desired status, RUNNING unless asked, by instance, service, family and starter', async () => {
     ecs.createService(service());
     ecs.createService(service({ name: 'api', desiredCount: 1 }));
     ecs.runTask({ ...job, startedBy: 'nightly' });
@@ -423,7 +423,7 @@ describe('tasks in the ECS API', () => {
     );
   });
 
-  it('facts 13: stay listed and described for about an hour after they stopped', async () => {
+  it('facts 13 counting-trap: stay listed and described for about an hour after they stopped', async () => {
     ecs.runTask({ ...job, runsForSeconds: 10 });
     const tasks = list('ListTasks');
     await until(3_600);
@@ -505,7 +505,7 @@ describe('tasks in the ECS API', () => {
     );
   });
 
-  it('facts 39: tell whether they are protected from scaling in', async () => {
+  it('facts 39 task-protection: tell whether they are protected from scaling in', async () => {
     ecs.createService(service({ desiredCount: 1, protectedFromScaleIn: true }));
     ecs.createService(service({ name: 'api', desiredCount: 1 }));
     ecs.runTask(job);
@@ -521,7 +521,7 @@ describe('tasks in the ECS API', () => {
     });
   });
 
-  it('facts 39: can be protected from scaling in for a while, one by one', async () => {
+  it('facts 39 task-protection: can be protected from scaling in for a while, one by one', async () => {
     ecs.createService(service({ desiredCount: 2 }));
     ecs.runTask(job);
     await until(100);
@@ -548,7 +548,7 @@ describe('tasks in the ECS API', () => {
     );
   });
 
-  it('facts 39: are no longer protected once that is switched off, however they ask for it', async () => {
+  it('facts 39 task-protection: are no longer protected once that is switched off, however they ask for it', async () => {
     ecs.createService(service({ desiredCount: 1, protectedFromScaleIn: true }));
     await until(100);
     const tasks = list('ListTasks', { serviceName: 'web' });
@@ -563,7 +563,7 @@ describe('tasks in the ECS API', () => {
     ]);
   });
 
-  it('facts 39: are unprotected when the time is over', async () => {
+  it('facts 39 task-protection: are unprotected when the time is over', async () => {
     ecs.createService(service({ desiredCount: 1 }));
     await until(100);
     const tasks = list('ListTasks', { serviceName: 'web' });
@@ -596,7 +596,7 @@ describe('RunTask', () => {
     expect(list('ListTasks', { desiredStatus: 'STOPPED', startedBy: 'me' })).toHaveLength(3);
   });
 
-  it('facts 62: starts what fits, and says of each instance why it takes no more', () => {
+  it('facts 62 run-task: starts what fits, and says of each instance why it takes no more', () => {
     const arnOfB = ecs.registerInstance({ cluster, ec2InstanceId: B, memoryMiB: 8_192, cpuUnits: 128 });
     const silent = register('i-silent');
     ecs.setAgentConnected('i-silent', false);
@@ -611,7 +611,7 @@ describe('RunTask', () => {
     });
   });
 
-  it('facts 62: runs a request with the same client token once, and refuses another request with it', () => {
+  it('facts 62 run-task: runs a request with the same client token once, and refuses another request with it', () => {
     const service = ecsService(ecs);
     const runOnce = (input: object) => called(service, 'RunTask', { cluster, taskDefinition: 'job', ...input });
     const once = runOnce({ clientToken: 'a' }) as RunTaskResponse;
@@ -636,7 +636,7 @@ describe('RunTask', () => {
     expect(placed([{ type: 'distinctInstance' }], { group: 'pair', count: 2 })[0]).toEqual([arnOfB]);
   });
 
-  it('facts 62: is refused without a definition or an instance, and for what the Region cannot do', () => {
+  it('facts 62 run-task: is refused without a definition or an instance, and for what the Region cannot do', () => {
     expect(() => run({ taskDefinition: 'nope' })).toThrow(
       expect.objectContaining({ code: 'ClientException', message: 'TaskDefinition not found.' }),
     );
@@ -659,7 +659,7 @@ describe('DeregisterContainerInstance', () => {
   const deregister = (input: object) =>
     ask<DeregisterContainerInstanceResponse>('DeregisterContainerInstance', { containerInstance: arnOfA, ...input });
 
-  it('facts 62: is refused while tasks run, unless it is forced; ECS then forgets them and replaces those of services', async () => {
+  it('facts 62 run-task: is refused while tasks run, unless it is forced; ECS then forgets them and replaces those of services', async () => {
     ecs.createService(service(behindLoadBalancer));
     await until(100);
     const arnOfB = register(B);
@@ -694,7 +694,7 @@ describe('DescribeCapacityProviders', () => {
   const describe = (input: object = {}) => ask<DescribeCapacityProvidersResponse>('DescribeCapacityProviders', input);
   const names = (input: object = {}) => describe(input).capacityProviders?.map(({ name }) => name);
 
-  it('facts 63: has Fargate’s in every account, and those of Auto Scaling groups', () => {
+  it('facts 63 fargate-providers: has Fargate’s in every account, and those of Auto Scaling groups', () => {
     const autoScalingGroupArn =
       'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:1:autoScalingGroupName/web';
     ecs.createCapacityProvider('web', autoScalingGroupArn);
@@ -751,7 +751,7 @@ describe('services in the ECS API', () => {
     expect(() => ask('DescribeServices', { services: Array(11).fill('web') })).toThrow('at most 10');
   });
 
-  it('facts 60: are updated: count, percentages, deployment', async () => {
+  it('facts 60 update-service: are updated: count, percentages, deployment', async () => {
     ecs.createService(service());
     await until(100);
     const changed = ask<UpdateServiceResponse>('UpdateService', {
@@ -778,7 +778,7 @@ describe('services in the ECS API', () => {
     ]);
   });
 
-  it('facts 60: are deployed with another task definition, of which there must be one', async () => {
+  it('facts 60 update-service: are deployed with another task definition, of which there must be one', async () => {
     ecs.createService(service());
     ecs.createService(service({ name: 'api' }));
     await until(100);
@@ -794,7 +794,7 @@ describe('services in the ECS API', () => {
     );
   });
 
-  it('facts 60: are refused what ECS does not do, and what the Region cannot', () => {
+  it('facts 60 update-service: are refused what ECS does not do, and what the Region cannot', () => {
     ecs.createService(service());
     ecs.createService(service({ name: 'logs', strategy: 'DAEMON' }));
     const refusal = (code: string, message: string) => expect.objectContaining({ code, message });
@@ -813,7 +813,7 @@ describe('services in the ECS API', () => {
     ask('UpdateService', { service: 'logs', deploymentConfiguration: { minimumHealthyPercent: 50 } });
   });
 
-  it('facts 60: are deleted when they are scaled to 0, or by force; INACTIVE ones are described and not updated', async () => {
+  it('facts 60 update-service: are deleted when they are scaled to 0, or by force; INACTIVE ones are described and not updated', async () => {
     ecs.createService(service());
     await until(100);
     expect(() => ask('DeleteService', { service: 'web' })).toThrow(

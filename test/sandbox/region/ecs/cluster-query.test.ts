@@ -46,7 +46,7 @@ const found = (query: string) => {
     .join('');
 };
 
-describe('facts 59: the cluster query language', () => {
+describe('facts 59 cluster-query-operators: the cluster query language', () => {
   it.each([
     ['ec2InstanceId == i-a', 'a'],
     ['ec2InstanceId==i-a', 'a'],

@@ -121,7 +121,7 @@ function durations() {
 }
 
 describe('the lifecycle of a task', () => {
-  it('facts 13: passes every status on its way, deregistered from the load balancer for as long as that takes', async () => {
+  it('facts 13 counting-trap: passes every status on its way, deregistered from the load balancer for as long as that takes', async () => {
     register(A);
     ecs.createService(service({ desiredCount: 1, startSeconds: 100, ...behindLoadBalancer }));
     await until(1_000);
@@ -143,7 +143,7 @@ describe('the lifecycle of a task', () => {
     expect(durations().slice(4)).toEqual(['DEACTIVATING 300', 'STOPPING 10', 'DEPROVISIONING 2', 'STOPPED 0']);
   });
 
-  it('facts 13: knows no ACTIVATING and no DEACTIVATING without a load balancer', async () => {
+  it('facts 13 counting-trap: knows no ACTIVATING and no DEACTIVATING without a load balancer', async () => {
     register(A);
     ecs.runTask(job({ runsForSeconds: 600 }));
     await until(1_000);
@@ -165,7 +165,7 @@ describe('the lifecycle of a task', () => {
       spec: { stopsAfterSeconds: Number.POSITIVE_INFINITY },
       stopping: 'STOPPING 30',
     },
-  ])('facts 13: ends after SIGTERM $what', async ({ spec, stopping }) => {
+  ])('facts 13 counting-trap: ends after SIGTERM $what', async ({ spec, stopping }) => {
     register(A);
     ecs.createService(service({ desiredCount: 1, ...spec }));
     await until(100);
@@ -184,7 +184,7 @@ describe('the lifecycle of a task', () => {
     expect(on(A)).toEqual(['web STOPPING']);
   });
 
-  it('facts 13: is listed for about an hour after it stopped, and then forgotten', async () => {
+  it('facts 13 counting-trap: is listed for about an hour after it stopped, and then forgotten', async () => {
     register(A);
     ecs.runTask(job({ runsForSeconds: 10 }));
     await until(3_600);
@@ -193,7 +193,7 @@ describe('the lifecycle of a task', () => {
     expect([instance(A).tasks.size, ecs.clusters.get(CLUSTER)?.tasks.size]).toEqual([0, 0]);
   });
 
-  it('facts 13, the counting trap: a task that leaves is in no count long before it has left', async () => {
+  it('facts 13 counting-trap: a task that leaves is in no count long before it has left', async () => {
     register(A, B);
     ecs.createService(service(behindLoadBalancer));
     await until(30);
@@ -247,7 +247,7 @@ describe('placement', () => {
     expect(webService().events).toMatchObject([{ message, createdAtMs: START_MS + 1_000 }]);
   });
 
-  it('facts 38: says so again when it has been steady and comes to that again', async () => {
+  it('facts 38 service-events: says so again when it has been steady and comes to that again', async () => {
     ecs.createService(service());
     await until(10);
     register(A);
@@ -314,7 +314,7 @@ describe('placement', () => {
     expect([on(A), on(B)]).toEqual([['web RUNNING', 'web RUNNING'], []]);
   });
 
-  it('facts 39: protection keeps tasks from scaling in, not from draining', async () => {
+  it('facts 39 task-protection: protection keeps tasks from scaling in, not from draining', async () => {
     register(A, B);
     ecs.createService(service({ protectedFromScaleIn: true }));
     await until(100);
@@ -343,7 +343,7 @@ describe('draining', () => {
     return { ...seen, onA: on(A), onB: on(B) };
   }
 
-  it('facts 12: with a minimum of 100 % a replacement must be RUNNING before a task is stopped', async () => {
+  it('facts 12 draining-rules: with a minimum of 100 % a replacement must be RUNNING before a task is stopped', async () => {
     expect(await drainHalf({}, 110)).toMatchObject({
       onA: ['web RUNNING', 'web RUNNING'],
       onB: ['web RUNNING', 'web RUNNING', 'web PENDING', 'web PENDING'],
@@ -352,13 +352,13 @@ describe('draining', () => {
     expect([on(A), on(B)]).toEqual([[], Array(4).fill('web RUNNING')]);
   });
 
-  it('facts 12: with a minimum of 50 % two of four are stopped before two are started', async () => {
+  it('facts 12 draining-rules: with a minimum of 50 % two of four are stopped before two are started', async () => {
     expect(await drainHalf({ minimumHealthyPercent: 50 }, 102)).toMatchObject({
       onA: ['web STOPPING', 'web STOPPING'],
     });
   });
 
-  it('facts 12: with a maximum of 100 % nothing starts until something has stopped', async () => {
+  it('facts 12 draining-rules: with a maximum of 100 % nothing starts until something has stopped', async () => {
     const half = { minimumHealthyPercent: 50, maximumPercent: 100, ...behindLoadBalancer };
     expect(await drainHalf(half, 410)).toMatchObject({
       onA: ['web STOPPING', 'web STOPPING'],
@@ -368,7 +368,7 @@ describe('draining', () => {
     expect([on(A), on(B)]).toEqual([[], Array(4).fill('web RUNNING')]);
   });
 
-  it('facts 12: with minimum = maximum = 100 % it can never end', async () => {
+  it('facts 12 draining-rules: with minimum = maximum = 100 % it can never end', async () => {
     expect(await drainHalf({ maximumPercent: 100 }, TEN_DAYS)).toMatchObject({
       onA: ['web RUNNING', 'web RUNNING'],
       onB: ['web RUNNING', 'web RUNNING'],
@@ -382,14 +382,14 @@ describe('draining', () => {
     { minimumHealthyPercent: 51, maximumPercent: 149, fewestRunning: 3, mostHolding: 5 }, // rounded up, rounded down
     { minimumHealthyPercent: 0, maximumPercent: 100, fewestRunning: 2, mostHolding: 4 },
   ])(
-    'facts 12: keeps $fewestRunning of 4 RUNNING and at most $mostHolding in all at $minimumHealthyPercent % and $maximumPercent %',
+    'facts 12 draining-rules: keeps $fewestRunning of 4 RUNNING and at most $mostHolding in all at $minimumHealthyPercent % and $maximumPercent %',
     async ({ fewestRunning, mostHolding, ...percents }) => {
       const onB = Array(4).fill('web RUNNING');
       expect(await drainHalf(percents)).toEqual({ fewestRunning, mostHolding, onA: [], onB });
     },
   );
 
-  it('facts 37: a service of one task cannot drain at 50 % and 150 %, because both are rounded to one', async () => {
+  it('facts 37 undrainable-services: a service of one task cannot drain at 50 % and 150 %, because both are rounded to one', async () => {
     register(A, B);
     ecs.createService(service({ desiredCount: 1, minimumHealthyPercent: 50, maximumPercent: 150 }));
     await until(100);
@@ -398,7 +398,7 @@ describe('draining', () => {
     expect([on(A), on(B)]).toEqual([['web RUNNING'], []]);
   });
 
-  it('facts 12, 38: without room for the replacements the tasks stay, and the service says why', async () => {
+  it('facts 12 draining-rules, 38 service-events: without room for the replacements the tasks stay, and the service says why', async () => {
     register(A);
     ecs.createService(service());
     await until(100);
@@ -411,7 +411,7 @@ describe('draining', () => {
     expect([on(A), on(B)]).toEqual([[], ['web RUNNING', 'web RUNNING']]);
   });
 
-  it('facts 12: PENDING tasks of services are stopped at once, and placed elsewhere', async () => {
+  it('facts 12 draining-rules: PENDING tasks of services are stopped at once, and placed elsewhere', async () => {
     register(A, B);
     ecs.createService(service({ startSeconds: 100 }));
     await until(50);
@@ -423,7 +423,7 @@ describe('draining', () => {
     expect(statusesOn(A)).toEqual(['PROVISIONING', 'PENDING', 'DEPROVISIONING', 'STOPPED']);
   });
 
-  it('facts 12: standalone tasks are left alone, PENDING or RUNNING', async () => {
+  it('facts 12 draining-rules: standalone tasks are left alone, PENDING or RUNNING', async () => {
     register(A);
     ecs.runTask(job({ runsForSeconds: 5_000 }));
     await until(10);
@@ -435,7 +435,7 @@ describe('draining', () => {
     expect(on(A)).toEqual([]);
   });
 
-  it('facts 12: a daemon stops when the last replica task has stopped, standalone tasks or not', async () => {
+  it('facts 12 draining-rules: a daemon stops when the last replica task has stopped, standalone tasks or not', async () => {
     register(A, B);
     ecs.createService(service(behindLoadBalancer));
     ecs.createService(daemon());
@@ -450,7 +450,7 @@ describe('draining', () => {
     expect([on(A), on(B)]).toEqual([['job RUNNING'], ['logs RUNNING', 'web RUNNING', 'web RUNNING']]);
   });
 
-  it('facts 12: an instance stays DRAINING until it is set back, and takes tasks again then', async () => {
+  it('facts 12 draining-rules: an instance stays DRAINING until it is set back, and takes tasks again then', async () => {
     register(A, B);
     ecs.createService(service({ desiredCount: 4, cpuUnits: 128 }));
     ecs.createService(daemon());
@@ -540,7 +540,7 @@ describe('an update of a service', () => {
     expect(on(A)).toEqual(['web RUNNING', 'web RUNNING']);
   });
 
-  it('facts 39: a deployment spares protected tasks until their protection is switched off, and it stays off', async () => {
+  it('facts 39 task-protection: a deployment spares protected tasks until their protection is switched off, and it stays off', async () => {
     register(A, B);
     ecs.createService(service({ protectedFromScaleIn: true }));
     await until(100);
@@ -556,7 +556,7 @@ describe('an update of a service', () => {
     expect(webService().deployments).toMatchObject([{ rolloutState: 'COMPLETED' }]);
   });
 
-  it('facts 39: scales in as soon as a protection that was given has ended by itself', async () => {
+  it('facts 39 task-protection: scales in as soon as a protection that was given has ended by itself', async () => {
     register(A);
     ecs.createService(service({ desiredCount: 1 }));
     await until(100);
@@ -621,7 +621,7 @@ describe('an update of a service', () => {
 });
 
 describe('what AWS leaves open', () => {
-  it('facts 39, read the other way: a protected task stays on a DRAINING instance until it is protected no longer', async () => {
+  it('facts 39 task-protection, read the other way: a protected task stays on a DRAINING instance until it is protected no longer', async () => {
     ecs = newModel(1, { protectionHoldsDraining: true, daemonsLeaveAtOnce: false });
     register(A, B);
     ecs.createService(service({ protectedFromScaleIn: true }));
@@ -634,7 +634,7 @@ describe('what AWS leaves open', () => {
     expect(on(A)).toEqual([]);
   });
 
-  it('facts 12, read the other way: a daemon stops together with the replicas', async () => {
+  it('facts 12 draining-rules, read the other way: a daemon stops together with the replicas', async () => {
     ecs = newModel(1, { protectionHoldsDraining: false, daemonsLeaveAtOnce: true });
     register(A, B);
     ecs.createService(service(behindLoadBalancer));
@@ -683,7 +683,7 @@ describe('daemons', () => {
 });
 
 describe('agents', () => {
-  it('facts 15: while one is disconnected its tasks do not change for ECS; on reconnect it catches up', async () => {
+  it('facts 15 agent-connection: while one is disconnected its tasks do not change for ECS; on reconnect it catches up', async () => {
     register(A);
     ecs.runTask(job({ runsForSeconds: 100 }));
     await until(50);
@@ -696,7 +696,7 @@ describe('agents', () => {
     expect(on(A)).toEqual([]);
   });
 
-  it('facts 15: a task that starts meanwhile is RUNNING for ECS as soon as the agent tells', async () => {
+  it('facts 15 agent-connection: a task that starts meanwhile is RUNNING for ECS as soon as the agent tells', async () => {
     register(A);
     ecs.createService(service({ desiredCount: 1, startSeconds: 100 }));
     await until(20);
@@ -707,7 +707,7 @@ describe('agents', () => {
     expect(on(A)).toEqual(['web RUNNING']);
   });
 
-  it('facts 15: the order to stop waits for the agent, the end of a task that was stopping only for its report', async () => {
+  it('facts 15 agent-connection: the order to stop waits for the agent, the end of a task that was stopping only for its report', async () => {
     register(A, B);
     ecs.createService(service({ stopsAfterSeconds: 20, maximumPercent: 400 }));
     await until(100);
@@ -725,7 +725,7 @@ describe('agents', () => {
     expect([on(A), on(B)]).toEqual([['web DEPROVISIONING'], ['web STOPPING', 'web STOPPING']]);
   });
 
-  it('facts 14: one that registers anew leaves its old ARN behind, ACTIVE and disconnected, with its tasks', async () => {
+  it('facts 14 instance-lookup: one that registers anew leaves its old ARN behind, ACTIVE and disconnected, with its tasks', async () => {
     register(A);
     ecs.createService(service());
     await until(100);
@@ -743,7 +743,7 @@ describe('agents', () => {
 });
 
 describe('termination', () => {
-  it('facts 15: deregisters the instance and kills what had not stopped; services replace it elsewhere', async () => {
+  it('facts 15 agent-connection: deregisters the instance and kills what had not stopped; services replace it elsewhere', async () => {
     register(A, B);
     ecs.createService(service());
     await until(100);
@@ -794,29 +794,32 @@ describe('termination', () => {
   it.each([
     { stopsAfterSeconds: 10, fate: 'RUNNING: told late' },
     { stopsAfterSeconds: 11, fate: 'RUNNING: cut off' },
-  ])('facts 64: a task that needs $stopsAfterSeconds s after SIGTERM is $fate', async ({ stopsAfterSeconds, fate }) => {
-    expect(await fateOf(stopsAfterSeconds)).toEqual([fate]);
-  });
+  ])(
+    'facts 64 termination-time: a task that needs $stopsAfterSeconds s after SIGTERM is $fate',
+    async ({ stopsAfterSeconds, fate }) => {
+      expect(await fateOf(stopsAfterSeconds)).toEqual([fate]);
+    },
+  );
 
   it.each([
     { stopsAfterSeconds: 28, fate: 'STOPPING: unharmed' },
     { stopsAfterSeconds: 40, fate: 'STOPPING: cut off' },
   ])(
-    'facts 64: a task that ECS has told in time to stop is $fate if it needs $stopsAfterSeconds s',
+    'facts 64 termination-time: a task that ECS has told in time to stop is $fate if it needs $stopsAfterSeconds s',
     async ({ stopsAfterSeconds, fate }) => {
       expect(await fateOf(stopsAfterSeconds, scaleToZero)).toEqual([fate]);
     },
   );
 
-  it('facts 64: a task that not even SIGKILL ends is cut off', async () => {
+  it('facts 64 termination-time: a task that not even SIGKILL ends is cut off', async () => {
     expect(await fateOf(5, scaleToZero, { neverStops: true })).toEqual(['STOPPING: cut off']);
   });
 
-  it('facts 64: a task whose load balancer deregisters it is told late, however long ago it was to stop', async () => {
+  it('facts 64 termination-time: a task whose load balancer deregisters it is told late, however long ago it was to stop', async () => {
     expect(await fateOf(10, scaleToZero, behindLoadBalancer)).toEqual(['DEACTIVATING: told late']);
   });
 
-  it('facts 64: a task without a container that runs is unharmed', async () => {
+  it('facts 64 termination-time: a task without a container that runs is unharmed', async () => {
     expect(await fateOf(60, () => {}, { startSeconds: 1_000 })).toEqual(['PENDING: unharmed']);
     register(B);
     ecs.runTask(job({ name: 'short', ec2InstanceId: B, runsForSeconds: 10 }));
@@ -827,7 +830,7 @@ describe('termination', () => {
     expect(short).toMatchObject({ lastStatus: 'RUNNING', fate: 'unharmed' });
   });
 
-  it('facts 64: a task that is told late serves until it has ended', async () => {
+  it('facts 64 termination-time: a task that is told late serves until it has ended', async () => {
     register(A);
     ecs.createService(service({ desiredCount: 1, stopsAfterSeconds: 10, ...behindLoadBalancer }));
     await until(100);
@@ -879,7 +882,7 @@ describe('reservation', () => {
 });
 
 describe('events', () => {
-  it('facts 4: every change of a task’s lastStatus is an event that looks like the task, its version rising', async () => {
+  it('facts 4 task-event: every change of a task’s lastStatus is an event that looks like the task, its version rising', async () => {
     register(A);
     ecs.createService(service({ desiredCount: 1, ...behindLoadBalancer }));
     await until(100);
@@ -909,7 +912,7 @@ describe('events', () => {
     });
   });
 
-  it('facts 5: a container instance’s event comes when tasks start or stop, on (dis)connection and (de)registration', async () => {
+  it('facts 5 container-instance-event: a container instance’s event comes when tasks start or stop, on (dis)connection and (de)registration', async () => {
     const since = () => instanceEvents().length;
     register(A);
     expect(instanceEvents()).toMatchObject([
@@ -940,7 +943,7 @@ describe('events', () => {
     expect(instanceEvents().at(-1)).toMatchObject({ status: 'INACTIVE', agentConnected: false });
   });
 
-  it('facts 5: setting DRAINING is no event, though it is news', async () => {
+  it('facts 5 container-instance-event: setting DRAINING is no event, though it is news', async () => {
     register(A);
     drain(A);
     await until(100);

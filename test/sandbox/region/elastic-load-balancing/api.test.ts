@@ -44,7 +44,7 @@ const health = async (input: object = {}) => {
 const states = async () => (await health()).map(({ TargetHealth }) => TargetHealth?.State);
 
 describe('the targets of a service', () => {
-  it('facts 13: are initial, healthy and draining as their tasks start, run and leave', async () => {
+  it('facts 13 counting-trap: are initial, healthy and draining as their tasks start, run and leave', async () => {
     await pass(region, 3);
     expect(await states()).toEqual([]);
     await pass(region, 14);

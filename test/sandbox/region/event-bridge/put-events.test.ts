@@ -63,7 +63,7 @@ describe('PutEvents', () => {
     expect(await arrived()).toHaveLength(1);
   });
 
-  it('facts 26: lets nobody speak for AWS', async () => {
+  it('facts 26 aws-source-refused: lets nobody speak for AWS', async () => {
     const { Entries } = await put({ ...ENTRY, Source: 'aws.autoscaling' });
     expect(Entries).toMatchObject([{ ErrorCode: 'NotAuthorizedForSourceException' }]);
     expect(await arrived()).toEqual([]);
@@ -78,7 +78,7 @@ describe('PutEvents', () => {
     expect(Entries).toEqual([{ ErrorCode: 'MalformedDetail', ErrorMessage: 'Detail is malformed.' }]);
   });
 
-  it('facts 7: publishes nothing of eleven entries, or of more than a megabyte', async () => {
+  it('facts 7 event-retries: publishes nothing of eleven entries, or of more than a megabyte', async () => {
     await expect(put(...Array.from({ length: 11 }, () => ENTRY))).rejects.toMatchObject({
       name: 'ValidationException',
       message: expect.stringMatching(

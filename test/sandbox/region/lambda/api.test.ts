@@ -59,7 +59,7 @@ describe('an invocation that is waited for', () => {
     expect(seconds(region)).toBeLessThan(6);
   });
 
-  it('facts 85: answers what the function throws with status 200, and says that it is an error', async () => {
+  it('facts 85 invoke-answers: answers what the function throws with status 200, and says that it is an error', async () => {
     expect(await invoke({ fail: 'no' })).toEqual({
       StatusCode: 200,
       FunctionError: 'Unhandled',

@@ -47,7 +47,7 @@ const send = (queue: ReturnType<typeof mapped>['queue'], count: number) => {
   for (let i = 0; i < count; i++) queue.send(`${i}`);
 };
 
-describe('facts 89: messages of a queue', () => {
+describe('facts 89 queue-reading: messages of a queue', () => {
   it('come in batches: as many as arrive within the window', async () => {
     const batches: [second: number, size: number][] = [];
     const { queue } = mapped(async (event) => {
@@ -116,7 +116,7 @@ describe('facts 89: messages of a queue', () => {
   });
 });
 
-describe('facts 89: of a batch', () => {
+describe('facts 89 queue-reading: of a batch', () => {
   it('only those come again that the function says have failed, and at last they are put aside', async () => {
     const seen: string[] = [];
     const { queue, deadLetterQueue } = mapped(async (event) => {
@@ -160,7 +160,7 @@ describe('facts 89: of a batch', () => {
   });
 });
 
-describe('facts 90: a function that sends its own next message', () => {
+describe('facts 90 loops-allowed: a function that sends its own next message', () => {
   const looping = (recursiveLoop?: 'Allow') => {
     const { queue, lambda } = mapped(
       async () => void queue.send('again', 60),

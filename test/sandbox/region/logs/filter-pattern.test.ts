@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { logTest } from '../../../../sandbox/region/logs/filter-pattern.ts';
 
-describe('facts 86: a filter pattern of terms', () => {
+describe('facts 86 filter-patterns: a filter pattern of terms', () => {
   it.each([
     ['', 'anything', true],
     ['ERROR', 'an ERROR here', true],
@@ -33,7 +33,7 @@ describe('facts 86: a filter pattern of terms', () => {
   });
 });
 
-describe('facts 86: a filter pattern of the properties of JSON', () => {
+describe('facts 86 filter-patterns: a filter pattern of the properties of JSON', () => {
   const message = JSON.stringify({
     level: 'WARN',
     drain: { instanceId: 'i-0abc', tasks: [{ group: 'service:web' }, { group: 'job' }] },

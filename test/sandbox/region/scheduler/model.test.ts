@@ -110,7 +110,7 @@ describe('a one-time schedule', () => {
     ]);
   });
 
-  it('facts 10: fires within the minute that begins at its time, by chance', async () => {
+  it('facts 10 one-time-schedules: fires within the minute that begins at its time, by chance', async () => {
     const late: number[] = [];
     for (let seed = 0; seed < 50; seed++) {
       start(seed);
@@ -133,7 +133,7 @@ describe('a one-time schedule', () => {
     expect(delivered).toEqual([]);
   });
 
-  it('facts 29: is accepted with a time that has passed, and then never fires', async () => {
+  it('facts 29 past-schedule: is accepted with a time that has passed, and then never fires', async () => {
     await create({ ScheduleExpression: 'at(2025-12-31T23:59:59)' });
     await settle();
     expect(delivered).toEqual([]);
@@ -150,7 +150,7 @@ describe('after its firing a schedule', () => {
     await expect(get()).rejects.toMatchObject(missing('Schedule drain-1'));
   });
 
-  it('facts 30: is deleted a while later, if that is its action after completion', async () => {
+  it('facts 30 schedule-deletion: is deleted a while later, if that is its action after completion', async () => {
     await create({ ActionAfterCompletion: 'DELETE' });
     await region.time.runUntil(() => delivered.length === 1);
     await expect(create()).rejects.toMatchObject({ name: 'ConflictException' });
@@ -195,7 +195,7 @@ describe('UpdateSchedule', () => {
     expect(delivered).toHaveLength(2);
   });
 
-  it('facts 27: sets what it leaves out to AWS’s defaults', async () => {
+  it('facts 27 scheduler-api: sets what it leaves out to AWS’s defaults', async () => {
     await create({ State: 'DISABLED', Description: 'first', ActionAfterCompletion: 'DELETE' });
     await passUntil(START_MS + 1_000);
     await update();

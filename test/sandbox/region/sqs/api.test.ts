@@ -53,7 +53,7 @@ describe('SQS on the wire', () => {
     await expect(names({ NextToken: 'none' })).rejects.toThrow('Invalid or expired next token.');
   });
 
-  it('takes the names of a message’s attributes in ReceiveMessage’s old parameter too (facts 78)', async () => {
+  it('takes the names of a message’s attributes in ReceiveMessage’s old parameter too (facts 78 receive-attributes)', async () => {
     await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: 'drain' }));
     await pass(region, 1);
     const { Messages } = await receive({ AttributeNames: ['SentTimestamp'] });

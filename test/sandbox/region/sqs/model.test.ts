@@ -85,7 +85,7 @@ describe('an SQS queue mapped to a function', () => {
     expect(new Set([...handled, ...queue.deadLetters]).size).toBe(12);
   });
 
-  it('facts 8: is stopped when the function has sent its own next message 16 times, though each body is another', async () => {
+  it('facts 8 loop-detection: is stopped when the function has sent its own next message 16 times, though each body is another', async () => {
     const { queue, lambda } = queueTo((event) => {
       const MessageBody = `${Number(bodyIn(event)) + 1}`;
       return sqs.send(new SendMessageCommand({ QueueUrl: queue.url, MessageBody, DelaySeconds: 60 }));
@@ -99,7 +99,7 @@ describe('an SQS queue mapped to a function', () => {
 });
 
 describe('an SNS topic with a function', () => {
-  it('facts 8: is stopped when the function has published its own next message 16 times', async () => {
+  it('facts 8 loop-detection: is stopped when the function has published its own next message 16 times', async () => {
     const lambda = region.deploy({
       name: 'worker',
       timeoutSeconds: 30,
