@@ -9,6 +9,8 @@ const LONGEST = [
   'sandbox/drill',
   'deploy/template',
   'chaos/watch',
+  'sandbox/auto-scaling-scenarios',
+  'wire/fuzz',
   'deploy/watching',
   'bench/soak',
   'handlers/forged',

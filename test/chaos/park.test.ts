@@ -4,7 +4,7 @@ import type { World } from '../../sandbox/chaos/world.ts';
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('park', 700);
+describeWorlds('park', 350);
 describeDeliveries('park', 20);
 
 const brief = { ...CALM.settings, deadlineSeconds: 120, agentGraceSeconds: 60 };

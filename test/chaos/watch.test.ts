@@ -1,7 +1,7 @@
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('watch', 300);
+describeWorlds('watch', 150);
 describeDeliveries('watch', 12);
 
 const watching = { ...CALM, waiting: 'watch' } as const;

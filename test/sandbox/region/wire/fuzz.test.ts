@@ -315,6 +315,9 @@ async function expectGoodForm({ service, protocol }: Spoken, request: WireReques
   expect(code).toContain(error.name.replace(/(Exception|Fault)$/, ''));
 }
 
+/** The same requests in every run; another number draws others. */
+const SEED = 6;
+
 // A busy machine takes its time for some thousand requests.
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -329,7 +332,7 @@ describe('whatever is sent, the Region answers in the form of the protocol, and 
       fc.asyncProperty(requests, ({ operation, input }) =>
         expectGoodForm(spoken, requestFor(spoken, operation, input)),
       ),
-      { numRuns: 10 * operations.length },
+      { numRuns: 10 * operations.length, seed: SEED },
     );
   });
 
