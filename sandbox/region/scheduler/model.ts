@@ -151,6 +151,7 @@ export class SchedulerModel {
 
     ListSchedules: (input: ListSchedulesInput): ListSchedulesOutput => {
       const { GroupName, NamePrefix = '', State, NextToken = '', MaxResults = LARGEST_PAGE } = input;
+      if (NextToken !== '' && !NextToken.startsWith(this.#arn('schedule/'))) throw invalid('Invalid NextToken.');
       const groups = GroupName === undefined ? [...this.#groups.values()] : [this.#group(GroupName)];
       // The token is the key of the last one given, so that what comes and goes meanwhile skips nothing.
       const left = groups

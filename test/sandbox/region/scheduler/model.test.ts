@@ -23,9 +23,11 @@ const BUS_ARN = 'arn:aws:events:eu-west-1:123456789012:event-bus/default';
 const NOON = Date.UTC(2026, 0, 1, 12);
 const AT_NOON = 'at(2026-01-01T12:00:00)';
 const AT_ONE = 'at(2026-01-01T13:00:00)';
+const ROLE_ARN = 'arn:aws:iam::123456789012:role/scheduler';
+const LAMBDA_ROLE_ARN = 'arn:aws:iam::123456789012:role/lambda';
 const TARGET: Target = {
   Arn: BUS_ARN,
-  RoleArn: 'arn:aws:iam::123456789012:role/scheduler',
+  RoleArn: ROLE_ARN,
   EventBridgeParameters: { Source: 'ecs-drain.dev', DetailType: 'ECS Drain Continuation' },
   Input: '{"n":1}',
 };
@@ -45,6 +47,7 @@ afterEach(() => {
 
 function start(seed = 1) {
   region = createRegion({ startMs: START_MS, seed });
+  region.roles.set('lambda', roleFor('lambda.amazonaws.com'));
   region.roles.set('scheduler', roleFor('scheduler.amazonaws.com', [{ Effect: 'Allow', Action: '*', Resource: '*' }]));
   client = clientWith({ requestHandler: region.transport });
   delivered = [];
@@ -138,6 +141,40 @@ describe('a one-time schedule', () => {
     await settle();
     expect(delivered).toEqual([]);
     expect(await get()).toMatchObject({ State: 'ENABLED' });
+  });
+});
+
+describe('the role of a schedule', () => {
+  const allowing = (detailType: string) => [
+    {
+      Effect: 'Allow',
+      Action: ['events:PutEvents'],
+      Resource: BUS_ARN,
+      Condition: { StringEquals: { 'events:source': 'ecs-drain.dev', 'events:detail-type': detailType } },
+    },
+  ];
+
+  it.each([
+    ['ECS Drain Continuation', 1],
+    ['Another', 0],
+  ])('has to allow the event that it puts on the bus: %s', async (detailType, count) => {
+    region.roles.set('scheduler', roleFor('scheduler.amazonaws.com', allowing(detailType)));
+    await create();
+    await settle();
+    expect(delivered).toHaveLength(count);
+  });
+
+  it('may be assumed for one group alone', async () => {
+    const { statements, trust } = roleFor('scheduler.amazonaws.com', allowing('ECS Drain Continuation'));
+    const ours = 'arn:aws:scheduler:eu-west-1:123456789012:schedule-group/ours';
+    const [statement] = trust;
+    if (!statement) throw new Error('The role trusts nobody.');
+    const Condition = { ArnEquals: { 'aws:SourceArn': ours } };
+    region.roles.set('scheduler', { statements, trust: [{ ...statement, Condition }] });
+    await createGroup('ours');
+    await createGroup('others');
+    await create({ GroupName: 'ours' });
+    await expect(create({ GroupName: 'others' })).rejects.toThrow(/to assume the role/);
   });
 });
 
@@ -329,6 +366,10 @@ describe('ListSchedules', () => {
     expect(found).toEqual(all);
   });
 
+  it('refuses a token that it has not given', async () => {
+    await expect(names({ NextToken: 'none' })).rejects.toThrow('Invalid NextToken.');
+  });
+
   it('gives a hundred a page', async () => {
     for (let n = 0; n < 101; n++) await create({ Name: `drain-${n}` });
     const answer = await client.send(new ListSchedulesCommand({}));
@@ -363,6 +404,17 @@ describe('what cannot be scheduled', () => {
     ['another action', { ActionAfterCompletion: 'KEEP' }, /Value 'KEEP' at 'actionAfterCompletion'/],
     ['no target', { Target: undefined }, /Value null at 'target'/],
     ['a target without role', target({ RoleArn: undefined }), /Value null at 'target.roleArn'/],
+    ['a role that is no ARN', target({ RoleArn: 'nope' }), /Value 'nope' at 'target.roleArn'/],
+    [
+      'a role that is not there',
+      target({ RoleArn: `${ROLE_ARN}-2` }),
+      /must allow AWS EventBridge Scheduler to assume/,
+    ],
+    [
+      'a role of another service',
+      target({ RoleArn: LAMBDA_ROLE_ARN }),
+      /must allow AWS EventBridge Scheduler to assume/,
+    ],
     ['another target', target({ Arn: `${BUS_ARN}-2` }), /does not know target arn:.*default-2/],
     [
       'a target without its parameters',
