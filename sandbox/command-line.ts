@@ -5,9 +5,11 @@ import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 /** What was typed cannot be understood; the message is the sentence that mends it, and the exit status is 2. */
 export class UsageError extends Error {}
 
+const LONGEST_NAME = Math.max(...Object.keys(SCENARIOS).map((name) => name.length));
+
 /** The scenarios, one line each. */
 export const SCENARIO_LINES = Object.entries(SCENARIOS)
-  .map(([name, { description }]) => `  ${name.padEnd(16)} ${description}`)
+  .map(([name, { description }]) => `  ${name.padEnd(LONGEST_NAME)} ${description}`)
   .join('\n');
 
 export function scenarioNamed(value: string): ScenarioName {
