@@ -37,7 +37,7 @@ export const CONTESTANTS: readonly Contestant[] = [
   { name: 'getsocial', drainer: 'getsocial', params: {}, notifiedBy: 'events' },
 ];
 
-/** Those in Python with boto3's older retry mode, where somebody is throttled; without that both modes are the same. */
+/** Drainers in Python with boto3's older retry mode. Without throttling both modes behave alike. */
 export const LEGACY_CONTESTANTS: readonly Contestant[] = [
   { name: 'book, legacy retries', drainer: 'book', params: { retries: 'legacy' }, notifiedBy: 'sns' },
   { name: 'cdk, legacy retries', drainer: 'cdk', params: { retries: 'legacy' }, notifiedBy: 'sns' },

@@ -102,7 +102,7 @@ function writingVersion(version: number, transport: Transport): Transport {
   };
 }
 
-/** The logical id, for the template leaves its name to CloudFormation. */
+/** The logical id: CloudFormation names the queue. */
 const DEAD_LETTER_QUEUE = 'DeadLetterQueue';
 
 /** What SQS tells of the dead-letter queue, which here is where each service keeps what it gave up. */

@@ -33,7 +33,7 @@ export type LifecycleResult = 'CONTINUE' | 'ABANDON';
 export interface HookLimits {
   /** Time to the next heartbeat before Auto Scaling decides without us, 30 to 7200. */
   readonly heartbeatTimeoutSeconds: number;
-  /** Time after which it decides whatever is beaten: the lesser of 48 hours and 100 heartbeat timeouts. */
+  /** Time after which it decides regardless of heartbeats: the lesser of 48 hours and 100 heartbeat timeouts. */
   readonly globalTimeoutSeconds: number;
   /**
    * ECS's managed draining has a hook of its own on the group, and holds each instance as well

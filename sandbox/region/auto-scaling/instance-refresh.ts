@@ -169,7 +169,7 @@ export class InstanceRefreshes {
     return () => added;
   }
 
-  /** InService, for the warmup already. */
+  /** InService and still warming up. */
   #isReady({ state, inServiceAtMs = Number.POSITIVE_INFINITY }: Instance, preferences: RefreshPreferences): boolean {
     const { instanceWarmupSeconds } = preferences;
     return state === 'InService' && this.#options.time.nowMs() - inServiceAtMs >= instanceWarmupSeconds * 1000;

@@ -188,7 +188,7 @@ export class LifecycleActions {
   }
 }
 
-/** How long a hook can hold an instance, whatever is beaten (facts 18 hook-timeouts). */
+/** How long a hook can hold an instance regardless of heartbeats (facts 18 hook-timeouts). */
 export function globalTimeoutSeconds({ heartbeatTimeoutSeconds }: HookSpec): number {
   return Math.min(MAX_WAIT_SECONDS, MAX_HEARTBEAT_TIMEOUTS * heartbeatTimeoutSeconds);
 }

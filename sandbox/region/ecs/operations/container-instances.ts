@@ -36,7 +36,7 @@ export function containerInstanceOperations(
       const matching = [...candidates].filter(
         (instance) =>
           instance.cluster === cluster &&
-          instance.status !== 'INACTIVE' && // Facts 14 instance-lookup: it is listed no longer, whatever is asked.
+          instance.status !== 'INACTIVE' && // Facts 14 instance-lookup: it is no longer listed.
           instance.registeredAtMs <= listedAsOfMs &&
           (!input.status || instance.status === input.status) &&
           (!query || query.matches(instance)),
