@@ -33,6 +33,8 @@ const COST = {
   /** A drain that a sweep has found knows no tasks yet: each that stops wakes it, and near its deadline each stays to watch. */
   tasksOfWhatWasFound: 20,
   failures: 20,
+  /** What is refused is tried again soon at first, each time after a fresh look, and then ever more seldom. */
+  outagesMet: 15,
   minutesWithoutEcs: 56,
   minutesWithoutAutoScaling: 40,
   /** A copy that cannot tell that all is over, or that has nothing left to wait for, parks nowhere. */
@@ -90,6 +92,7 @@ function causesOf({ world, held, works, deliveries, stoppedTasks, seconds }: Pla
     lostEvents: deliveries.lostAt.length,
     tasksOfWhatWasFound: isParked && deliveries.lostAt.length > 0 ? sumOfHeld(({ tasks }) => tasks) : 0,
     failures: works.filter(({ result }) => result === 'failed').length,
+    outagesMet: sumOfHeld(({ since, until = seconds }) => outagesMetBy(world, since, until)),
     minutesWithoutEcs: minutesWithout(...ECS),
     minutesWithoutAutoScaling: minutesWithout(...AUTO_SCALING),
     minutesOfCopiesWithoutAutoScaling: deliveries.duplicated * minutesWithout(...AUTO_SCALING),
@@ -117,6 +120,12 @@ function minutesOf(world: World, kinds: readonly string[], from: number, until: 
     Math.max(0, Math.min(until, fromSecond + forSeconds, faultsEndAt(world)) - Math.max(from, fromSecond));
   const matching = world.outages.filter(({ what }) => kinds.includes(what));
   return matching.reduce((sum, outage) => sum + overlap(outage), 0) / 60;
+}
+
+/** How many outages of AWS's APIs there were between the two instants. */
+function outagesMetBy(world: World, from: number, until: number): number {
+  const kinds = [...ECS, ...AUTO_SCALING, ...SCHEDULER];
+  return world.outages.filter((outage) => minutesOf({ ...world, outages: [outage] }, kinds, from, until) > 0).length;
 }
 
 /** How long an agent was silent at most: one that registers anew leaves a registration whose agent is, for good. */
