@@ -58,14 +58,15 @@ function referenceCost(played: Played): number {
 }
 
 /** What happened in the world that calls are made for, as far as the service does not decide about it itself. */
-function causesOf({ world, held, works, deliveries, stoppedTasks, seconds }: Played): Causes {
+function causesOf({ world, held, works, calls, deliveries, stoppedTasks, seconds }: Played): Causes {
   const { waiting, settings, releases, searchesEmptyCluster, outages } = world;
   const everySettings = [settings, ...releases.map((release) => release.settings)];
   const functionTimeoutSeconds = Math.min(...everySettings.map((each) => each.functionTimeoutSeconds));
   const pollMaxSeconds = Math.min(...everySettings.map((each) => each.pollMaxSeconds));
   const isParked = parksAlways(world);
   const looksASecond = isParked ? 1 / 60 : 1 / pollMaxSeconds + LOOKS_BEFORE_THE_LONGEST_POLL / functionTimeoutSeconds;
-  const chains = isParked ? 1 : 1 + deliveries.duplicated;
+  const copies = deliveries.duplicated + putTwice(calls, world);
+  const chains = isParked ? 1 : 1 + copies;
   const heldSeconds = held.map(({ since, until = seconds }) => until - since);
   const allSeconds = heldSeconds.reduce((sum, each) => sum + each, 0);
   const earliestDeadlineSeconds = Math.min(...everySettings.map((each) => each.deadlineSeconds));
@@ -88,14 +89,14 @@ function causesOf({ world, held, works, deliveries, stoppedTasks, seconds }: Pla
     looksAtSilence: chains * looksASecond * sumOfHeld((action) => silentSeconds(world, action, seconds)),
     registrations: held.length * world.registrations.filter(({ atSecond }) => atSecond < faultsEndAt(world)).length,
     deadlines: heldSeconds.filter((each) => each > earliestDeadlineSeconds - STRAGGLING_SECONDS).length,
-    copies: deliveries.duplicated,
+    copies,
     lostEvents: deliveries.lostAt.length,
     tasksOfWhatWasFound: isParked && deliveries.lostAt.length > 0 ? sumOfHeld(({ tasks }) => tasks) : 0,
     failures: works.filter(({ result }) => result === 'failed').length,
     outagesMet: sumOfHeld(({ since, until = seconds }) => outagesMetBy(world, since, until)),
     minutesWithoutEcs: minutesWithout(...ECS),
     minutesWithoutAutoScaling: minutesWithout(...AUTO_SCALING),
-    minutesOfCopiesWithoutAutoScaling: deliveries.duplicated * minutesWithout(...AUTO_SCALING),
+    minutesOfCopiesWithoutAutoScaling: copies * minutesWithout(...AUTO_SCALING),
     minutesWithoutScheduler: minutesWithout(...SCHEDULER),
     minutesOfOtherOutages: minutesWithout(...new Set(others)),
   };
@@ -121,6 +122,15 @@ function minutesOf(world: World, kinds: readonly string[], from: number, until: 
   const matching = world.outages.filter(({ what }) => kinds.includes(what));
   return matching.reduce((sum, outage) => sum + overlap(outage), 0) / 60;
 }
+
+/** How often an event was put on the bus once more, because nobody heard that it was there already. */
+function putTwice(calls: Played['calls'], { outages }: World): number {
+  if (!outages.some(({ what }) => what === 'answers are lost')) return 0;
+  return calls.filter(({ operation, failedWith }) => operation === 'PutEvents' && failedWith === UNHEARD).length;
+}
+
+/** What the SDK has in place of an answer that was lost. */
+const UNHEARD = 'InternalFailure';
 
 /** How many outages of AWS's APIs there were between the two instants. */
 function outagesMetBy(world: World, from: number, until: number): number {
