@@ -217,11 +217,17 @@ def main():
     if "AWS_ENDPOINT_URL" not in os.environ:
         parser.error("AWS_ENDPOINT_URL is not set: export what npm run region has printed.")
 
+    if not os.path.isfile(options.file):
+        parser.error(f"{options.file} is no file: name the source of your function.")
+
     redirect_time()
     boto3.setup_default_session()
     boto3.DEFAULT_SESSION.events.register("before-send", name_client)
     try:
         current.client = ClockClient()
+    except GONE as error:
+        sys.exit(f"{os.environ['AWS_ENDPOINT_URL']} does not answer as the local Region does: {error}")
+    try:
         take_messages(options.queue, Function(options.file, options.handler, options.timeout))
     except GONE:
         print("The Region has ended.", file=sys.stderr)

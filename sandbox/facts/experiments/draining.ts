@@ -136,9 +136,10 @@ export const draining: readonly Experiment[] = [
       await drain(world, containerInstanceArn);
       await sleep(world, 120);
       const { lastStatus, desiredStatus } = await task(world, taskArn);
+      const { status } = await instance(world, containerInstanceArn);
       return {
-        saw: `after 120 s the task is ${lastStatus}, its desired status ${desiredStatus}`,
-        agrees: lastStatus === 'RUNNING' && desiredStatus === 'RUNNING',
+        saw: `after 120 s the instance is ${status}, the task ${lastStatus}, its desired status ${desiredStatus}`,
+        agrees: status === 'DRAINING' && lastStatus === 'RUNNING' && desiredStatus === 'RUNNING',
       };
     },
   },

@@ -148,6 +148,6 @@ async function whichEventsATaskHas(world: World) {
   const missing = fields.filter((field) => last[field] === undefined);
   return {
     saw: `${statuses.join(', ') || 'no event'}${missing.length > 0 ? `; without ${missing.join(', ')}` : ''}`,
-    agrees: statuses.at(-1) === 'STOPPED' && statuses.length > 1 && missing.length === 0,
+    agrees: ['STOPPING', 'STOPPED'].every((each) => statuses.includes(each)) && missing.length === 0,
   };
 }

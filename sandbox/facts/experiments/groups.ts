@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { type Experiment, use, type World } from '../experiment.ts';
 import { held, inService } from './hooks.ts';
-import { type DeliveredEvent, described, receive, refusalOf, undo } from './look.ts';
+import { type DeliveredEvent, described, receive, refusalOf, sleep, undo } from './look.ts';
 
 const NOTHING = 'changes nothing';
 const REPLACED = 'the group replaces the instance';
@@ -27,6 +27,9 @@ export const groups: readonly Experiment[] = [
     async run(world) {
       const { name: AutoScalingGroupName } = use(world, 'group');
       await inService(world);
+      await (await held(world)).letGo(); // what the filter has to leave out
+      await inService(world);
+      await sleep(world, 2);
       const beforeMs = world.now() - 1_000; // whole seconds are what a filter takes
       const { letGo } = await held(world);
       await letGo();

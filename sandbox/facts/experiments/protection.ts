@@ -41,14 +41,17 @@ export const protection: readonly Experiment[] = [
     cleansUp: CLEANS_UP,
     async run(world) {
       const { protectedTasks: [task] = [] } = await protect(world, { expiresInMinutes: 1 });
-      await sleep(world, 75);
       const cluster = world.resources.cluster?.name;
-      const { protectedTasks: [later] = [] } = await world.ecs.send(
-        new GetTaskProtectionCommand({ cluster, tasks: [task?.taskArn ?? ''] }),
-      );
+      const isProtected = async () => {
+        const asked = new GetTaskProtectionCommand({ cluster, tasks: [task?.taskArn ?? ''] });
+        return (await world.ecs.send(asked)).protectedTasks?.[0]?.protectionEnabled;
+      };
+      const atFirst = await isProtected();
+      await sleep(world, 75);
+      const later = await isProtected();
       return {
-        saw: `protected: ${task?.protectionEnabled}, 75 s later: ${later?.protectionEnabled}`,
-        agrees: task?.protectionEnabled === true && later?.protectionEnabled === false,
+        saw: `protected: ${atFirst}, 75 s later: ${later}`,
+        agrees: atFirst === true && later === false,
       };
     },
   },

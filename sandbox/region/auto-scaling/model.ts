@@ -405,8 +405,10 @@ function checkCapacity({ spec }: Group, capacity: number): void {
 /** AWS has quotas for what an account may run; the Region, a bound for what it can play. */
 const MOST_INSTANCES = 20_000;
 
-/** @throws AwsError if the group and its warm pool together would have more instances than the Region can play. */
+/** @throws AwsError if a size is negative, or the group and its warm pool together would have more instances than the Region can play. */
 function refuseVastness(group: Pick<Group, 'spec' | 'desiredCapacity'>): void {
+  const { minSize } = group.spec;
+  if (minSize < 0) throw invalid(`Min bound, ${minSize}, must be greater than or equal to zero.`);
   const instances = group.desiredCapacity + poolTarget(group);
   if (instances <= MOST_INSTANCES) return;
   throw invalid(

@@ -13,6 +13,7 @@ import type { AutoScalingModel, GroupView, InstanceView } from '../auto-scaling/
 import { isGone } from '../auto-scaling/views.ts';
 import { AwsError } from '../aws-error.ts';
 import { pageOf } from '../pages.ts';
+import { wildcards } from '../patterns.ts';
 import type { Place } from '../place.ts';
 import type { Service } from '../service.ts';
 
@@ -196,13 +197,8 @@ function testOf({ Name = '', Values = [] }: Filter): (instance: Instance) => boo
   const ofTag = ({ Tags = [] }: Instance) => Tags.flatMap(({ Key, Value }) => (Key === tag ? [Value] : []));
   const compared = tag !== undefined ? ofTag : Object.hasOwn(FILTERED, Name) ? FILTERED[Name] : undefined;
   if (!compared) throw notHere(`filter ${Name}`);
-  const patterns = Values.map(wildcard);
-  return (instance) => compared(instance).some((value) => patterns.some((pattern) => pattern.test(value ?? '')));
-}
-
-function wildcard(value: string): RegExp {
-  const escaped = value.replace(/[.+^${}()|[\]\\]/g, String.raw`\$&`);
-  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's');
+  const patterns = Values.map((value) => wildcards(value));
+  return (instance) => compared(instance).some((value) => patterns.some((matches) => matches(value ?? '')));
 }
 
 function refuseDryRun(dryRun: boolean | undefined): void {

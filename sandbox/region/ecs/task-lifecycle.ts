@@ -145,7 +145,7 @@ function endOf(task: Task, nowMs: number): { readonly fate: Fate; readonly after
   return { fate: endsAtMs === undefined ? 'told late' : 'unharmed', afterSeconds: leftSeconds };
 }
 
-/** Facts 13 counting-trap: a task behind a load balancer becomes its target before it is RUNNING. */
+/** A task behind a load balancer is ACTIVATING, which makes it a target, before it is RUNNING (ECS developer guide, task lifecycle). */
 function startingRoute(seconds: number, isTarget: boolean): readonly Stage[] {
   const activating: Stage[] = isTarget ? [['ACTIVATING', seconds * 0.3]] : [];
   const pendingSeconds = seconds * (isTarget ? 0.6 : 0.9);

@@ -1,5 +1,6 @@
 import type { EvaluationResult, SimulatePolicyResponse, SimulatePrincipalPolicyRequest } from '@aws-sdk/client-iam';
 import { AwsError } from '../aws-error.ts';
+import { wildcards } from '../patterns.ts';
 import type { Service } from '../service.ts';
 
 type OneOrMore = string | readonly string[];
@@ -34,15 +35,16 @@ type Decision = 'allowed' | 'explicitDeny' | 'implicitDeny';
 export class Roles extends Map<string, Role> {
   /** Whether a service may assume the role, and the role may do it then. */
   permits(arn: string, service: string, context: Context, action?: string, resource = '*'): boolean {
-    const role = this.get(nameIn(arn));
+    const role = this.get(roleNameIn(arn) ?? '');
     const trusting = role?.trust.filter(({ Principal }) => matchesAny(Principal?.Service ?? [], service)) ?? [];
     if (!role || decide(trusting, 'sts:AssumeRole', undefined, context) !== 'allowed') return false;
     return action === undefined || decide(role.statements, action, resource, context) === 'allowed';
   }
 }
 
-function nameIn(arn: string): string {
-  return arn.split('/').at(-1) ?? '';
+/** The roles here are of one account, and have no path: any other ARN is another role's. */
+function roleNameIn(arn: string): string | undefined {
+  return /^arn:aws:iam::123456789012:role\/([\w+=,.@-]+)$/.exec(arn)?.[1];
 }
 
 /** IAM's API over the roles. */
@@ -53,9 +55,9 @@ export function iamService(roles: ReadonlyMap<string, Role>): Service {
 function operationsOf(roles: ReadonlyMap<string, Role>): Service['operations'] {
   return {
     SimulatePrincipalPolicy: (input: SimulatePrincipalPolicyRequest): SimulatePolicyResponse => {
-      const name = nameIn(input.PolicySourceArn ?? '');
-      const role = roles.get(name);
-      if (!role) throw new AwsError('NoSuchEntityException', `The role with name ${name} cannot be found.`);
+      const { PolicySourceArn: arn = '' } = input;
+      const role = roles.get(roleNameIn(arn) ?? '');
+      if (!role) throw new AwsError('NoSuchEntityException', `The role ${arn} cannot be found.`);
       const entries = (input.ContextEntries ?? []).map((entry) => [entry.ContextKeyName, entry.ContextKeyValues ?? []]);
       const context: Context = Object.fromEntries(entries);
       const resources = input.ResourceArns?.length ? input.ResourceArns : ['*'];
@@ -112,8 +114,5 @@ function holds(condition: Statement['Condition'], context: Context): boolean {
 }
 
 function matchesAny(patterns: OneOrMore, text: string): boolean {
-  return [patterns].flat().some((pattern) => {
-    const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&');
-    return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`).test(text);
-  });
+  return [patterns].flat().some((pattern) => wildcards(pattern)(text));
 }

@@ -21,7 +21,7 @@ const LARGEST_PAGE = { events: 10_000, descriptions: 50 };
 
 /** CloudWatch Logs' API over what the functions of the Region have written. */
 export function logsService(logs: Logs, place: Place): Service {
-  return { name: 'logs', operations: { ...aboutGroups(logs, place), ...aboutEvents(logs) } };
+  return { name: 'logs', operations: { ...aboutGroups(logs, place), ...aboutEvents(logs, place) } };
 }
 
 /** A group is named by its name or by its ARN. */
@@ -30,17 +30,20 @@ interface Named {
   readonly logGroupIdentifier?: string | undefined;
 }
 
-function groupIn({ groups }: Logs, { logGroupName, logGroupIdentifier }: Named): LogGroup {
+function groupIn({ groups }: Logs, { region, account }: Place, { logGroupName, logGroupIdentifier }: Named): LogGroup {
   if ((logGroupName === undefined) === (logGroupIdentifier === undefined)) {
     throw invalid('Exactly one of logGroupName and logGroupIdentifier must be given.');
   }
-  const name = logGroupName ?? /:log-group:([^:]+)/.exec(logGroupIdentifier ?? '')?.[1] ?? logGroupIdentifier ?? '';
+  const ours = `arn:aws:logs:${region}:${account}:log-group:`;
+  const identifier = logGroupIdentifier?.replace(/:\*$/, '') ?? '';
+  const name = logGroupName ?? (identifier.startsWith(ours) ? identifier.slice(ours.length) : identifier);
   const group = groups.get(name);
   if (!group) throw new AwsError('ResourceNotFoundException', 'The specified log group does not exist.');
   return group;
 }
 
-function aboutGroups(logs: Logs, { region, account }: Place): Service['operations'] {
+function aboutGroups(logs: Logs, place: Place): Service['operations'] {
+  const { region, account } = place;
   const arnOf = ({ name }: LogGroup) => `arn:aws:logs:${region}:${account}:log-group:${name}`;
 
   return {
@@ -71,7 +74,7 @@ function aboutGroups(logs: Logs, { region, account }: Place): Service['operation
 
     DescribeLogStreams: (input: DescribeLogStreamsRequest): DescribeLogStreamsResponse => {
       const { logStreamNamePrefix, orderBy, descending = false, nextToken, limit } = input;
-      const group = groupIn(logs, input);
+      const group = groupIn(logs, place, input);
       if (orderBy === 'LastEventTime' && logStreamNamePrefix !== undefined) {
         throw invalid('Cannot order by LastEventTime with a logStreamNamePrefix.');
       }
@@ -105,7 +108,7 @@ function streamsOf({ events, streams }: LogGroup, groupArn: string): LogStream[]
   });
 }
 
-function aboutEvents(logs: Logs): Service['operations'] {
+function aboutEvents(logs: Logs, place: Place): Service['operations'] {
   return {
     FilterLogEvents: (input: FilterLogEventsRequest): FilterLogEventsResponse => {
       const { logStreamNames, logStreamNamePrefix, startTime = 0, endTime = Infinity, nextToken, limit } = input;
@@ -113,7 +116,7 @@ function aboutEvents(logs: Logs): Service['operations'] {
         throw invalid('logStreamNamePrefix and logStreamNames are mutually exclusive parameters.');
       }
       if (input.startFromHead === false) throw invalid('The local Region gives events from the oldest on only.');
-      const group = groupIn(logs, input);
+      const group = groupIn(logs, place, input);
       for (const name of logStreamNames ?? []) refuseUnknownStream(group, name);
       const matches = logTest(input.filterPattern ?? '');
       const events = group.events
@@ -130,7 +133,7 @@ function aboutEvents(logs: Logs): Service['operations'] {
 
     GetLogEvents: (input: GetLogEventsRequest): GetLogEventsResponse => {
       const { logStreamName = '', startTime = 0, endTime = Infinity } = input;
-      const group = groupIn(logs, input);
+      const group = groupIn(logs, place, input);
       refuseUnknownStream(group, logStreamName);
       const events = group.events
         .filter(({ stream }) => stream === logStreamName)

@@ -1,4 +1,5 @@
 import { AwsError } from '../aws-error.ts';
+import { wildcards } from '../patterns.ts';
 
 /** Whether a log event matches. */
 export type LogTest = (message: string) => boolean;
@@ -179,10 +180,9 @@ const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 /** Texts are compared with `*` for what may be there, numbers as numbers. A property that is not there matches nothing. */
 function comparing(path: readonly (string | number)[], operator: string, wanted: string, isNumber: boolean): Test {
   if (operator === '=' || operator === '!=') {
-    const escaped = wanted.replace(/[.+?^${}()|[\]\\]/g, String.raw`\$&`);
-    const text = new RegExp(`^${escaped.replaceAll('*', '.*')}$`, 's');
+    const matches = wildcards(wanted, { single: false });
     const equals = (value: unknown) =>
-      isNumber && typeof value === 'number' ? value === Number(wanted) : text.test(String(value));
+      isNumber && typeof value === 'number' ? value === Number(wanted) : matches(String(value));
     return (event) => {
       const value = valueAt(event, path);
       return isScalar(value) && equals(value) === (operator === '=');

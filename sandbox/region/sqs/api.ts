@@ -54,8 +54,12 @@ export function sqsService(options: SqsOptions): Service {
 
 type QueueIn = (input: { readonly QueueUrl: string | undefined }) => QueueModel;
 
-function queuesOf({ queues }: SqsOptions): QueueIn {
-  return ({ QueueUrl = '' }) => named(queues, QueueUrl.split('/').at(-1));
+/** A queue is named by its address, whose path has the account: another account's is not here. */
+function queuesOf({ queues, place }: SqsOptions): QueueIn {
+  return ({ QueueUrl = '' }) => {
+    const [name, account] = QueueUrl.split('/').reverse();
+    return named(queues, account === place.account ? name : undefined);
+  };
 }
 
 function named(queues: SqsOptions['queues'], name: string | undefined): QueueModel {
@@ -79,8 +83,9 @@ function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['
       return items.length > 0 ? { QueueUrls: items.map((name) => urlOf(name, askedOf)), ...more } : {};
     },
 
-    GetQueueUrl: ({ QueueName = '' }: GetQueueUrlRequest, askedOf: AskedOf): GetQueueUrlResult => {
-      return { QueueUrl: urlOf(named(queues, QueueName).name, askedOf) };
+    GetQueueUrl: (input: GetQueueUrlRequest, askedOf: AskedOf): GetQueueUrlResult => {
+      const { QueueName, QueueOwnerAWSAccountId: owner = account } = input;
+      return { QueueUrl: urlOf(named(queues, owner === account ? QueueName : undefined).name, askedOf) };
     },
 
     GetQueueAttributes: (input: GetQueueAttributesRequest): GetQueueAttributesResult => {

@@ -86,6 +86,9 @@ function activeServiceIn(model: EcsModel, cluster: ClusterView, name = ''): Serv
   return service;
 }
 
+/** AWS has quotas for what a service may run; the Region, a bound for what it can play. */
+const MOST_TASKS = 20_000;
+
 /** @throws AwsError if ECS or the model cannot do it (facts 60 update-service). */
 function changeIn(model: EcsModel, service: ServiceView, input: UpdateServiceRequest): ServiceChange {
   const unknown = Object.keys(input).find((name) => !CHANGEABLE.includes(name));
@@ -97,6 +100,12 @@ function changeIn(model: EcsModel, service: ServiceView, input: UpdateServiceReq
     );
   }
   const { minimumHealthyPercent, maximumPercent } = deploymentConfiguration;
+  for (const [name, value] of Object.entries({ desiredCount, minimumHealthyPercent, maximumPercent })) {
+    if (value !== undefined && value < 0) throw invalid(`${name} must be greater than or equal to 0.`);
+  }
+  if ((desiredCount ?? 0) > MOST_TASKS) {
+    throw invalid(`The local Region runs ${MOST_TASKS} tasks of a service at most, and this would be ${desiredCount}.`);
+  }
   const minimum = minimumHealthyPercent ?? service.minimumHealthyPercent;
   const maximum = maximumPercent ?? service.maximumPercent;
   if (input.deploymentConfiguration && minimum === 100 && maximum === 100) {

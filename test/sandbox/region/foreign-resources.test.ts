@@ -1,0 +1,59 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { roleFor } from '../../../sandbox/region/iam/api.ts';
+import { createRegion, type Region } from '../../../sandbox/region/region.ts';
+import { START_MS } from '../../fakes.ts';
+
+let region: Region;
+beforeEach(() => {
+  region = createRegion({ startMs: START_MS, seed: 1 });
+  region.ecs.createCluster('prod');
+  region.createQueue({ name: 'work', visibilityTimeoutSeconds: 30, maxReceiveCount: 3 });
+  region.roles.set('drain', roleFor('lambda.amazonaws.com', [{ Effect: 'Allow', Action: '*', Resource: '*' }]));
+});
+
+const simulated = (PolicySourceArn: string) => () =>
+  region.ask('iam', 'SimulatePrincipalPolicy', { PolicySourceArn, ActionNames: ['ecs:ListTasks'] });
+
+describe('what belongs to another account or partition is not taken for ours', () => {
+  it.each([
+    'arn:aws:iam::999999999999:role/drain',
+    'arn:aws-cn:iam::123456789012:role/drain',
+    'arn:aws:iam::123456789012:role/other/drain',
+  ])('the role %s', (arn) => {
+    expect(simulated('arn:aws:iam::123456789012:role/drain')).not.toThrow();
+    expect(simulated(arn)).toThrow('cannot be found');
+    expect(region.roles.permits(arn, 'lambda.amazonaws.com', {})).toBe(false);
+  });
+
+  it('a queue', () => {
+    const url = (account: string) => `https://sqs.eu-west-1.amazonaws.com/${account}/work`;
+    const received = (QueueUrl: string) => () => region.ask('sqs', 'ReceiveMessage', { QueueUrl });
+    expect(received(url('123456789012'))).not.toThrow();
+    expect(received(url('999999999999'))).toThrow('does not exist');
+    const asked = { QueueName: 'work', QueueOwnerAWSAccountId: '999999999999' };
+    expect(() => region.ask('sqs', 'GetQueueUrl', asked)).toThrow('does not exist');
+  });
+
+  it.each(['us-east-1:123456789012', 'eu-west-1:999999999999'])('a log group of %s', (owner) => {
+    region.deploy({ name: 'drain', timeoutSeconds: 3, load: () => async () => {} });
+    const logGroupIdentifier = `arn:aws:logs:${owner}:log-group:/aws/lambda/drain`;
+    expect(() => region.ask('logs', 'FilterLogEvents', { logGroupIdentifier })).toThrow('does not exist');
+  });
+});
+
+describe('a filter of ECS', () => {
+  const list = (filter: string) => () => region.ask('ecs', 'ListContainerInstances', { cluster: 'prod', filter });
+
+  it('that is nested or chained beyond all measure is refused, and does not exhaust the Region', () => {
+    expect(list(`${'('.repeat(20_000)}agentConnected == true${')'.repeat(20_000)}`)).toThrow('4096 characters at most');
+    expect(list(`agentConnected == true${' or agentConnected == true'.repeat(20_000)}`)).toThrow(
+      '4096 characters at most',
+    );
+    expect(list(`${'('.repeat(2_000)}agentConnected == true${')'.repeat(2_000)}`)).not.toThrow();
+  });
+
+  it('takes a hundred instances', () => {
+    const ids = Array.from({ length: 100 }, (_, i) => `i-${String(i).padStart(17, '0')}`);
+    expect(list(`ec2InstanceId in [${ids.join(', ')}]`)).not.toThrow();
+  });
+});
