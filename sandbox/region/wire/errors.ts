@@ -8,7 +8,8 @@ export function unknownOperation(service: ServiceName, operation: string): AwsEr
   const code = protocol === 'query' || protocol === 'ec2' ? 'InvalidAction' : 'UnknownOperationException';
   const ofAws = otherOperations.includes(operation) || Object.hasOwn(operations, operation);
   const why = ofAws ? 'is not part of the local Region' : 'is not one that AWS has';
-  return new AwsError(code, `${operation} of ${serviceId} ${why}. docs/rehearsal.md lists what is.`);
+  const what = operation === '' ? `A request of ${serviceId} without an operation` : `${operation} of ${serviceId}`;
+  return new AwsError(code, `${what} ${why}. docs/rehearsal.md lists what is.`);
 }
 
 /** Whether requests that are signed for this are for a service that the Region has. */

@@ -141,7 +141,11 @@ function query(request: WireRequest): WireProtocol {
   return {
     contentType: 'text/xml',
     asked: () => {
-      if (service === undefined || !model) throw unknownService(signedFor(request), `the API version ${version}`);
+      if (service === undefined || !model)
+        throw unknownService(
+          signedFor(request),
+          version === '' ? 'a request without an API version' : `the API version ${version}`,
+        );
       const { input } = operationOf(service, operation);
       return { service, operation, input: () => queryInput(model, input, queryTree(parameters)) };
     },
