@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { factsIn } from '../../sandbox/facts/catalogue.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FILES = [
@@ -24,13 +25,12 @@ const CITED = new RegExp(
   'g',
 );
 
+const page = readFileSync(resolve(ROOT, 'docs/aws-facts.md'), 'utf8');
 /** The facts of docs/aws-facts.md: how often each number and each name is given. */
-const facts = [...readFileSync(resolve(ROOT, 'docs/aws-facts.md'), 'utf8').matchAll(/^(\d+)\. (.*)/gm)].map(
-  ([, number = '', text = '']) => ({
-    number: Number(number),
-    name: new RegExp(`^\\*\\*(${NAME})\\.\\*\\* `).exec(text)?.[1],
-  }),
-);
+const facts = [...page.matchAll(/^(\d+)\. (.*)/gm)].map(([, number = '', text = '']) => ({
+  number: Number(number),
+  name: new RegExp(`^\\*\\*(${NAME})\\.\\*\\* `).exec(text)?.[1],
+}));
 const nameOf = new Map(facts.map(({ number, name }) => [number, name]));
 
 /** What is wrong with the citations of a text, as sentences. */
@@ -53,6 +53,12 @@ describe('the facts of docs/aws-facts.md', () => {
     expect(facts.filter(({ name }) => name === undefined)).toEqual([]);
     expect(new Set(facts.map(({ number }) => number)).size).toBe(facts.length);
     expect(new Set(facts.map(({ name }) => name)).size).toBe(facts.length);
+  });
+
+  it('name their source in brackets, each of them', () => {
+    const entries = factsIn(page);
+    expect(entries.map(({ number }) => number)).toEqual(facts.map(({ number }) => number));
+    expect(entries.filter(({ source }) => source === undefined)).toEqual([]);
   });
 });
 
