@@ -16,6 +16,7 @@ import { PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
 import { CreateRoleCommand, IAMClient } from '@aws-sdk/client-iam';
 import { CreateFunctionCommand, PutFunctionEventInvokeConfigCommand } from '@aws-sdk/client-lambda';
 import { CreateScheduleGroupCommand } from '@aws-sdk/client-scheduler';
+import { CreateTopicCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { strToU8, zipSync } from 'fflate';
 import { type ClientConfig, clientsWith } from './clients.ts';
@@ -30,6 +31,12 @@ const HEARTBEAT_TIMEOUT_SECONDS = 40;
 const NAME = 'facts';
 const INSTANCES = 3;
 const IMAGE = 'public.ecr.aws/docker/library/busybox:stable';
+/** As the stack has them. */
+const FAILING = "exports.handler = async () => { throw new Error('facts'); };";
+const ECHO = `exports.handler = async (event) => {
+  for (const line of event.lines ?? []) process.stdout.write(line + '\\n');
+  return event;
+};`;
 
 /** Makes the experiments on what answers at a URL as AWS would: an emulator, in which their resources are created first. */
 export async function runOnEndpoint(
@@ -63,7 +70,7 @@ async function created(
   iam: IAMClient,
 ): Promise<{ readonly resources: Partial<Resources>; readonly absent: Partial<Record<Need, string>> }> {
   const resources: { -readonly [K in Need]?: Resources[K] } = {};
-  const absent: Partial<Record<Need, string>> = {};
+  const absent: Partial<Record<Need, string>> = { balanced: 'the tasks of an emulator register at no load balancer' };
   const attempt = async <K extends Need>(need: K, create: () => Promise<Resources[K]>) => {
     try {
       Object.assign(resources, { [need]: await create() });
@@ -76,7 +83,10 @@ async function created(
   await attempt('cluster', () => createCluster(clients));
   await attempt('events', () => createEvents(clients));
   await attempt('schedules', () => createSchedules(clients, iam));
-  await attempt('function', () => createFunction(clients, iam));
+  await attempt('function', () => createFailingFunction(clients, iam));
+  await attempt('echo', () => createEchoFunction(clients, iam));
+  await attempt('queue', () => createQueue(clients, 'facts-messages'));
+  await attempt('topic', () => createTopic(clients));
   return { resources, absent };
 }
 
@@ -165,10 +175,7 @@ async function instanceIds({ autoScaling }: Clients): Promise<readonly string[]>
   return ids.length > 0 ? ids : Array.from({ length: INSTANCES }, (_, i) => `i-0000000000000000${i + 1}`);
 }
 
-async function createQueue(
-  { sqs }: Clients,
-  QueueName: string,
-): Promise<{ readonly url: string; readonly arn: string }> {
+async function createQueue({ sqs }: Clients, QueueName: string): Promise<Resources['queue']> {
   const { QueueUrl: url = '' } = await sqs.send(new CreateQueueCommand({ QueueName }));
   const asked = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['QueueArn'] });
   const { Attributes: { QueueArn: arn = '' } = {} } = await sqs.send(asked);
@@ -188,36 +195,47 @@ async function createEvents(clients: Clients): Promise<Resources['events']> {
   return { queueUrl: url };
 }
 
-async function createRole(iam: IAMClient, service: string): Promise<string> {
+async function createTopic({ sns }: Clients): Promise<Resources['topic']> {
+  const { TopicArn: arn = '' } = await sns.send(new CreateTopicCommand({ Name: NAME }));
+  return { arn };
+}
+
+async function createRole(iam: IAMClient, RoleName: string, service: string): Promise<string> {
   const Statement = [{ Effect: 'Allow', Principal: { Service: `${service}.amazonaws.com` }, Action: 'sts:AssumeRole' }];
   const AssumeRolePolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement });
-  const { Role } = await iam.send(new CreateRoleCommand({ RoleName: `facts-${service}`, AssumeRolePolicyDocument }));
+  const { Role } = await iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument }));
   return Role?.Arn ?? '';
 }
 
 async function createSchedules({ scheduler }: Clients, iam: IAMClient): Promise<Resources['schedules']> {
-  const roleArn = await createRole(iam, 'scheduler');
+  const roleArn = await createRole(iam, 'facts-scheduler', 'scheduler');
   await scheduler.send(new CreateScheduleGroupCommand({ Name: NAME }));
   return { group: NAME, busArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default', roleArn };
 }
 
-async function createFunction(clients: Clients, iam: IAMClient): Promise<Resources['function']> {
-  const { url, arn } = await createQueue(clients, 'facts-failures');
-  const code = "exports.handler = async () => { throw new Error('facts'); };";
-  await clients.lambda.send(
+async function createFunction({ lambda }: Clients, iam: IAMClient, FunctionName: string, code: string): Promise<void> {
+  await lambda.send(
     new CreateFunctionCommand({
-      FunctionName: 'facts-failing',
-      Role: await createRole(iam, 'lambda'),
+      FunctionName,
+      Role: await createRole(iam, FunctionName, 'lambda'),
       Runtime: 'nodejs24.x',
       Handler: 'index.handler',
       Code: { ZipFile: zipSync({ 'index.js': strToU8(code) }) },
     }),
   );
-  await clients.lambda.send(
-    new PutFunctionEventInvokeConfigCommand({
-      FunctionName: 'facts-failing',
-      DestinationConfig: { OnFailure: { Destination: arn } },
-    }),
-  );
-  return { name: 'facts-failing', queueUrl: url };
+}
+
+async function createFailingFunction(clients: Clients, iam: IAMClient): Promise<Resources['function']> {
+  const { url, arn } = await createQueue(clients, 'facts-failures');
+  const FunctionName = 'facts-failing';
+  await createFunction(clients, iam, FunctionName, FAILING);
+  const DestinationConfig = { OnFailure: { Destination: arn } };
+  await clients.lambda.send(new PutFunctionEventInvokeConfigCommand({ FunctionName, DestinationConfig }));
+  return { name: FunctionName, queueUrl: url };
+}
+
+async function createEchoFunction(clients: Clients, iam: IAMClient): Promise<Resources['echo']> {
+  const name = 'facts-echo';
+  await createFunction(clients, iam, name, ECHO);
+  return { name, logGroup: `/aws/lambda/${name}` };
 }

@@ -1,9 +1,13 @@
 import type { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
+import type { CloudWatchLogsClient } from '@aws-sdk/client-cloudwatch-logs';
 import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { ECSClient } from '@aws-sdk/client-ecs';
+import type { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import type { SchedulerClient } from '@aws-sdk/client-scheduler';
+import type { SNSClient } from '@aws-sdk/client-sns';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 
 /**
@@ -87,12 +91,39 @@ export interface FunctionResources {
   readonly queueUrl: string;
 }
 
+/** A function that writes the texts in `lines` of its event to its log, and returns the event. */
+export interface EchoResources {
+  readonly name: string;
+  readonly logGroup: string;
+}
+
+/** A service of the cluster behind a load balancer, with a desired count of 0. */
+export interface BalancedResources {
+  readonly service: string;
+  readonly deregistrationDelaySeconds: number;
+}
+
+/** A queue to which only experiments send messages. */
+export interface QueueResources {
+  readonly url: string;
+  readonly arn: string;
+}
+
+/** A topic without subscriptions. */
+export interface TopicResources {
+  readonly arn: string;
+}
+
 export interface Resources {
   readonly cluster: ClusterResources;
   readonly group: GroupResources;
   readonly events: EventResources;
   readonly schedules: ScheduleResources;
   readonly function: FunctionResources;
+  readonly echo: EchoResources;
+  readonly balanced: BalancedResources;
+  readonly queue: QueueResources;
+  readonly topic: TopicResources;
 }
 
 export type Need = keyof Resources;
@@ -103,10 +134,14 @@ export interface Clients {
   /** It tries a call once, where the refusal itself is what an experiment looks at. */
   readonly ecsWithoutRetries: ECSClient;
   readonly autoScaling: AutoScalingClient;
+  readonly cloudWatch: CloudWatchClient;
   readonly ec2: EC2Client;
+  readonly elasticLoadBalancing: ElasticLoadBalancingV2Client;
   readonly events: EventBridgeClient;
   readonly lambda: LambdaClient;
+  readonly logs: CloudWatchLogsClient;
   readonly scheduler: SchedulerClient;
+  readonly sns: SNSClient;
   readonly sqs: SQSClient;
 }
 

@@ -14,7 +14,9 @@ const CLUSTER = 'facts';
 const GROUP = 'facts';
 const HOOK = 'facts';
 const SCHEDULES = 'facts';
+const TOPIC = 'facts';
 const HEARTBEAT_TIMEOUT_SECONDS = 120;
+const DEREGISTRATION_DELAY_SECONDS = 30;
 
 /**
  * Makes the experiments on a local Region of their own, in virtual time, through AWS's own clients. A test may wrap the clients:
@@ -87,6 +89,7 @@ function resourcesIn(region: Region): Resources {
     roleFor('scheduler.amazonaws.com', [{ Effect: 'Allow', Action: 'events:PutEvents', Resource: '*' }]),
   );
   for (const service of SERVICES) region.ecs.createService(service);
+  const queue = region.createQueue({ name: 'facts-messages', visibilityTimeoutSeconds: 30, maxReceiveCount: 100 });
   return {
     cluster: {
       name: CLUSTER,
@@ -110,6 +113,10 @@ function resourcesIn(region: Region): Resources {
       roleArn: `arn:aws:iam::${account}:role/facts-scheduler`,
     },
     function: failingFunction(region, account),
+    echo: echoFunction(region),
+    balanced: { service: 'balanced', deregistrationDelaySeconds: DEREGISTRATION_DELAY_SECONDS },
+    queue: { url: `https://sqs.${name}.amazonaws.com/${account}/facts-messages`, arn: queue.arn },
+    topic: { arn: region.createTopic(TOPIC).arn },
   };
 }
 
@@ -134,6 +141,11 @@ const SERVICES = [
   service('fixed', { maximumPercent: 100 }),
   service('daemon', { strategy: 'DAEMON', minimumHealthyPercent: 0, maximumPercent: 100 }),
   service('large', { desiredCount: 0, memoryMiB: 1_000_000 }),
+  service('balanced', {
+    desiredCount: 0,
+    startSeconds: 30,
+    loadBalancer: { deregistrationDelaySeconds: DEREGISTRATION_DELAY_SECONDS, requestsPerSecond: 1 },
+  }),
 ];
 
 /** A queue behind a rule for every event that an experiment looks at, and behind one with a rate. */
@@ -163,4 +175,18 @@ function failingFunction(region: Region, account: string): Resources['function']
     name: 'facts-failing',
     queueUrl: `https://sqs.eu-west-1.amazonaws.com/${account}/facts-failures`,
   };
+}
+
+function echoFunction(region: Region): Resources['echo'] {
+  const name = 'facts-echo';
+  region.deploy({
+    name,
+    timeoutSeconds: 10,
+    load: () => async (event) => {
+      const { lines = [] } = event as { readonly lines?: readonly string[] };
+      for (const line of lines) region.log({ message: line }, line);
+      return event;
+    },
+  });
+  return { name, logGroup: `/aws/lambda/${name}` };
 }

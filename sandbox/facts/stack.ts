@@ -7,11 +7,15 @@ export const TEMPLATE = readFileSync(join(import.meta.dirname, 'stack.yaml'), 'u
 
 /** How long the stack takes to be created and to be deleted, at most. */
 export const STACK_MINUTES = 25;
-/** Three t3.small with 30 GiB and a public address each, at us-east-1's prices: the rest is free or a fraction of a cent. */
-export const STACK_CENTS_AN_HOUR = 9;
+/**
+ * Three t3.small with 30 GiB and a public address each, and a load balancer, at us-east-1's prices: the rest is free or a fraction
+ * of a cent.
+ */
+export const STACK_CENTS_AN_HOUR = 12;
 
-/** As the template has it. */
+/** As the template has them. */
 const HEARTBEAT_TIMEOUT_SECONDS = 120;
+const DEREGISTRATION_DELAY_SECONDS = 30;
 
 /** The types of the template's resources, one for each. */
 export function resourceTypes(): readonly string[] {
@@ -59,5 +63,9 @@ export function resourcesFrom(
     events: { queueUrl: out('Events') },
     schedules: { group: out('Schedules'), busArn: out('Bus'), roleArn: out('SchedulerRole') },
     function: { name: out('Failing'), queueUrl: out('Failures') },
+    echo: { name: out('Echo'), logGroup: out('FunctionLogs') },
+    balanced: { service: out('Balanced'), deregistrationDelaySeconds: DEREGISTRATION_DELAY_SECONDS },
+    queue: { url: out('Messages'), arn: out('MessagesArn') },
+    topic: { arn: out('Topic') },
   };
 }

@@ -4,11 +4,17 @@ import { draining } from './draining.ts';
 import { events } from './events.ts';
 import { groups } from './groups.ts';
 import { hooks } from './hooks.ts';
+import { instances } from './instances.ts';
 import { lambda } from './lambda.ts';
 import { lists } from './lists.ts';
+import { logs } from './logs.ts';
+import { metrics } from './metrics.ts';
 import { protection } from './protection.ts';
+import { queues } from './queues.ts';
 import { scheduler } from './scheduler.ts';
 import { services } from './services.ts';
+import { targets } from './targets.ts';
+import { topics } from './topics.ts';
 
 /** Every experiment: the open questions first, which nobody has answered yet; what disturbs others last. */
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -17,11 +23,17 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...lists,
   ...protection,
   ...services,
+  ...targets,
   ...hooks,
   ...groups,
+  ...instances,
   ...events,
   ...scheduler,
   ...lambda,
+  ...logs,
+  ...metrics,
+  ...queues,
+  ...topics,
 ].sort((a, b) => rank(a) - rank(b));
 
 function rank({ open, disturbs }: Experiment): number {

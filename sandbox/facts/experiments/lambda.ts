@@ -1,6 +1,13 @@
-import { InvokeCommand } from '@aws-sdk/client-lambda';
-import { type Experiment, use } from '../experiment.ts';
-import { receive, seconds } from './look.ts';
+import {
+  GetFunctionConfigurationCommand,
+  InvokeCommand,
+  type InvokeCommandInput,
+  type InvokeCommandOutput,
+} from '@aws-sdk/client-lambda';
+import { type Experiment, use, type World } from '../experiment.ts';
+import { described, receive, refusalOf, seconds } from './look.ts';
+
+const NOTHING = 'changes nothing';
 
 /** The record of an asynchronous invocation that failed for good. */
 interface FailureRecord {
@@ -8,7 +15,7 @@ interface FailureRecord {
   readonly requestPayload: { readonly experiment?: string };
 }
 
-/** What Lambda does with asynchronous invocations. */
+/** How Lambda answers an invocation, and what it does with one that nobody waits for. */
 export const lambda: readonly Experiment[] = [
   {
     facts: [7],
@@ -16,14 +23,11 @@ export const lambda: readonly Experiment[] = [
     needs: ['function'],
     minutes: 8,
     cents: 0,
-    cleansUp: 'changes nothing',
+    cleansUp: NOTHING,
     async run(world) {
       const { name, queueUrl } = use(world, 'function');
       const experiment = `retries-${Math.round(world.now())}`;
-      const Payload = new TextEncoder().encode(JSON.stringify({ experiment }));
-      const { StatusCode } = await world.lambda.send(
-        new InvokeCommand({ FunctionName: name, InvocationType: 'Event', Payload }),
-      );
+      const { StatusCode } = await invoke(world, name, { experiment }, 'Event');
       const invokedAtMs = world.now();
       const isOurs = ({ requestPayload }: FailureRecord) => requestPayload?.experiment === experiment;
       const [record] = await receive(world, queueUrl, 420, isOurs);
@@ -36,4 +40,102 @@ export const lambda: readonly Experiment[] = [
       };
     },
   },
+  {
+    facts: [85],
+    title: 'An invocation that waits is answered with what the function returns, HTTP 200.',
+    needs: ['echo'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const answer = await invoke(world, use(world, 'echo').name, { experiment: 'answer' });
+      return {
+        saw: shown(answer),
+        agrees:
+          answer.StatusCode === 200 &&
+          answer.FunctionError === undefined &&
+          payloadOf(answer) === '{"experiment":"answer"}',
+      };
+    },
+  },
+  {
+    facts: [85],
+    title:
+      'An invocation that waits is answered 200 though the function throws, with FunctionError and what was thrown.',
+    needs: ['function'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const answer = await invoke(world, use(world, 'function').name, {});
+      const { errorType, errorMessage } = JSON.parse(payloadOf(answer) || '{}');
+      return {
+        saw: `HTTP ${answer.StatusCode}; FunctionError ${answer.FunctionError}; ${errorType}: ${errorMessage}`,
+        agrees:
+          answer.StatusCode === 200 &&
+          answer.FunctionError === 'Unhandled' &&
+          errorType === 'Error' &&
+          errorMessage === 'facts',
+      };
+    },
+  },
+  {
+    facts: [85],
+    title: 'An asynchronous invocation is answered 202, and a dry run 204, both without a body.',
+    needs: ['echo'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const { name } = use(world, 'echo');
+      const asynchronous = await invoke(world, name, {}, 'Event');
+      const dry = await invoke(world, name, {}, 'DryRun');
+      const isBare = (answer: InvokeCommandOutput, status: number) =>
+        answer.StatusCode === status && payloadOf(answer) === '';
+      return {
+        saw: `Event: ${shown(asynchronous)}; DryRun: ${shown(dry)}`,
+        agrees: isBare(asynchronous, 202) && isBare(dry, 204),
+      };
+    },
+  },
+  {
+    facts: [85],
+    title: 'A function in another Region is refused in the documented words: ResourceNotFoundException.',
+    needs: ['echo'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const asked = new GetFunctionConfigurationCommand({ FunctionName: use(world, 'echo').name });
+      const { FunctionArn = '' } = await world.lambda.send(asked);
+      const here = FunctionArn.split(':')[3];
+      const elsewhere = here === 'us-east-1' ? 'eu-west-1' : 'us-east-1';
+      const refusal = await refusalOf(invoke(world, FunctionArn.replace(`:${here}:`, `:${elsewhere}:`), {}));
+      return {
+        saw: described(refusal),
+        agrees:
+          refusal?.code === 'ResourceNotFoundException' &&
+          refusal.message === `Functions from '${elsewhere}' are not reachable in this region ('${here}')`,
+      };
+    },
+  },
 ];
+
+/** Invokes a function, and waits for its answer unless another type is asked for. */
+export async function invoke(
+  world: World,
+  FunctionName: string,
+  event: object,
+  InvocationType: InvokeCommandInput['InvocationType'] = 'RequestResponse',
+): Promise<InvokeCommandOutput> {
+  const Payload = new TextEncoder().encode(JSON.stringify(event));
+  return world.lambda.send(new InvokeCommand({ FunctionName, InvocationType, Payload }));
+}
+
+function payloadOf({ Payload }: InvokeCommandOutput): string {
+  return Payload?.transformToString() ?? '';
+}
+
+function shown(answer: InvokeCommandOutput): string {
+  return `HTTP ${answer.StatusCode}, ${payloadOf(answer) || 'no body'}`;
+}

@@ -9,6 +9,13 @@ export interface Refusal {
   readonly code: string;
   readonly message: string;
   readonly status: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What an SDK adds to an error that a service has answered. */
+interface Answered {
+  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
 }
 
 /** What a call is refused with; undefined if it is taken. A world that lacks the operation makes the experiment not observable. */
@@ -17,9 +24,9 @@ export async function refusalOf(call: Promise<unknown>): Promise<Refusal | undef
     await call;
     return undefined;
   } catch (error) {
-    const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
+    const { name, message, $metadata, $response } = error as Error & Answered;
     if (!$metadata || isMissingOperation(error)) throw error;
-    return { code: name, message, status: $metadata.httpStatusCode };
+    return { code: name, message, status: $metadata.httpStatusCode, headers: $response?.headers ?? {} };
   }
 }
 
@@ -32,7 +39,7 @@ export async function undo(call: Promise<unknown>): Promise<void> {
 
 /** Whether an error says that the world has no such operation, in the words of the Region and of the emulators. */
 export function isMissingOperation(error: unknown): boolean {
-  const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
+  const { name, message, $metadata } = error as Error & Answered;
   const codes = ['UnknownOperationException', 'InvalidAction', 'NoSuchVersion', 'NotImplemented', 'UnknownOperation'];
   // moto answers with a page of HTML.
   return codes.includes(name) || $metadata?.httpStatusCode === 501 || /Deserialization error/.test(message);

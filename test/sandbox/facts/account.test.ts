@@ -7,7 +7,7 @@ import { fakeAccount, OUTPUTS } from './fake-account.ts';
 const experiment = (run: Experiment['run']): Experiment => ({
   facts: [1],
   title: 'A fact.',
-  needs: ['cluster', 'group', 'events', 'schedules', 'function'],
+  needs: ['cluster', 'group', 'events', 'schedules', 'function', 'echo', 'balanced', 'queue', 'topic'],
   minutes: 1,
   cents: 0,
   cleansUp: 'changes nothing',
@@ -160,14 +160,14 @@ describe('the listing of what a run would create', () => {
 
   it('has the Region, every type of resource with its number, and every experiment', () => {
     expect(listing).toContain('In eu-west-1,');
-    expect(listing).toContain('\n  5 AWS::ECS::Service\n');
+    expect(listing).toContain('\n  6 AWS::ECS::Service\n');
     expect(listing).toContain('\n  1 AWS::AutoScaling::AutoScalingGroup\n');
     for (const { title } of EXPERIMENTS) expect(listing).toContain(title);
   });
 
   it('adds up minutes and cents', () => {
     const three = Array.from({ length: 3 }, () => ({ ...agreeing, minutes: 45, cents: 7 }));
-    expect(listingOf(three, 'eu-west-1')).toContain('for 160 minutes at most and costs about 45 cents.'); // 25 + 3 × 45; 9 an hour, and 21
+    expect(listingOf(three, 'eu-west-1')).toContain('for 160 minutes at most and costs about 53 cents.'); // 25 + 3 × 45; 12 an hour, and 21
   });
 
   it('warns of what others in the account feel', () => {

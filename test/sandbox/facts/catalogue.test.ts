@@ -53,6 +53,10 @@ describe('the page of facts', () => {
     expect(EXPERIMENTS.flatMap(({ facts }) => facts).filter((fact) => !numbers.includes(fact))).toEqual([]);
   });
 
+  it('has an experiment about each fact, or the reason why there is none', async () => {
+    expect(await readFile(PAGE_FILE, 'utf8')).not.toContain('| none yet |');
+  });
+
   it('names the sources of a fact in brackets, which neither code nor links are', () => {
     expect(factsIn(PAGE)).toEqual([
       { number: 1, source: 'API reference, Thing' },
