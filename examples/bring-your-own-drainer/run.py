@@ -7,6 +7,9 @@ function reads of its own environment, such as its cluster, is there too. README
 
 The function runs as Lambda would run it: an invocation for each message of the queue, with a time limit, tried again twice
 when it fails. It is not changed; time.sleep and time.time are the Region's.
+
+The exit code is 0 when the Region has ended, whatever became of the invocations: the Region's report says that. It is 1 if
+there is no Region or no such queue, and 2 if the command is wrong.
 """
 
 import argparse
@@ -80,7 +83,7 @@ class ClockClient:
             connection.request(method, path, body and json.dumps(body), headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            raise RegionGone() from error
+            raise RegionGone(error) from error
         if response.status != 200:
             raise RuntimeError(response.read().decode())
         return response
@@ -90,7 +93,7 @@ class ClockClient:
         try:
             return json.loads(self._send(connection, method, path, body).read())
         except (OSError, http.client.HTTPException) as error:
-            raise RegionGone() from error
+            raise RegionGone(error) from error
         finally:
             connection.close()
 
@@ -198,7 +201,10 @@ def event_of(message):
 def take_messages(queue, function):
     """Brings each message of the queue to the function, until the Region is gone."""
     sqs = boto3.client("sqs")
-    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    try:
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    except sqs.exceptions.QueueDoesNotExist:
+        sys.exit(f"The Region has no queue {queue}: start it with --notify, and leave out --queue.")
     while True:
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=LONG_POLL_SECONDS)
         for message in received.get("Messages", []):
@@ -225,7 +231,7 @@ def main():
     boto3.DEFAULT_SESSION.events.register("before-send", name_client)
     try:
         current.client = ClockClient()
-    except GONE as error:
+    except (*GONE, RuntimeError) as error:
         sys.exit(f"{os.environ['AWS_ENDPOINT_URL']} does not answer as the local Region does: {error}")
     try:
         take_messages(options.queue, Function(options.file, options.handler, options.timeout))
