@@ -70,7 +70,7 @@ async function created(
   iam: IAMClient,
 ): Promise<{ readonly resources: Partial<Resources>; readonly absent: Partial<Record<Need, string>> }> {
   const resources: { -readonly [K in Need]?: Resources[K] } = {};
-  const absent: Partial<Record<Need, string>> = { balanced: 'the tasks of an emulator register at no load balancer' };
+  const absent: Partial<Record<Need, string>> = { loadBalancer: 'the tasks of an emulator register at none' };
   const attempt = async <K extends Need>(need: K, create: () => Promise<Resources[K]>) => {
     try {
       Object.assign(resources, { [need]: await create() });

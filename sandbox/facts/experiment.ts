@@ -97,8 +97,9 @@ export interface EchoResources {
   readonly logGroup: string;
 }
 
-/** A service of the cluster behind a load balancer, with a desired count of 0. */
-export interface BalancedResources {
+/** A load balancer, and what it sends to. */
+export interface LoadBalancerResources {
+  /** A service of the cluster, with a desired count of 0. */
   readonly service: string;
   readonly deregistrationDelaySeconds: number;
 }
@@ -121,7 +122,7 @@ export interface Resources {
   readonly schedules: ScheduleResources;
   readonly function: FunctionResources;
   readonly echo: EchoResources;
-  readonly balanced: BalancedResources;
+  readonly loadBalancer: LoadBalancerResources;
   readonly queue: QueueResources;
   readonly topic: TopicResources;
 }

@@ -114,7 +114,7 @@ function resourcesIn(region: Region): Resources {
     },
     function: failingFunction(region, account),
     echo: echoFunction(region),
-    balanced: { service: 'balanced', deregistrationDelaySeconds: DEREGISTRATION_DELAY_SECONDS },
+    loadBalancer: { service: 'balanced', deregistrationDelaySeconds: DEREGISTRATION_DELAY_SECONDS },
     queue: { url: `https://sqs.${name}.amazonaws.com/${account}/facts-messages`, arn: queue.arn },
     topic: { arn: region.createTopic(TOPIC).arn },
   };

@@ -64,7 +64,7 @@ export function resourcesFrom(
     schedules: { group: out('Schedules'), busArn: out('Bus'), roleArn: out('SchedulerRole') },
     function: { name: out('Failing'), queueUrl: out('Failures') },
     echo: { name: out('Echo'), logGroup: out('FunctionLogs') },
-    balanced: { service: out('Balanced'), deregistrationDelaySeconds: DEREGISTRATION_DELAY_SECONDS },
+    loadBalancer: { service: out('Balanced'), deregistrationDelaySeconds: DEREGISTRATION_DELAY_SECONDS },
     queue: { url: out('Messages'), arn: out('MessagesArn') },
     topic: { arn: out('Topic') },
   };

@@ -14,7 +14,7 @@ export const targets: readonly Experiment[] = [
     facts: [88],
     title:
       'A target is initial, healthy, draining until its deregistration delay has passed, and unused when it is not registered.',
-    needs: ['cluster', 'balanced'],
+    needs: ['cluster', 'loadBalancer'],
     minutes: 16,
     cents: 0,
     cleansUp: 'sets the desired count of the service to 0 again',
@@ -31,7 +31,7 @@ const DOCUMENTED = [
 
 async function howTargetsAre(world: World) {
   await withInstances(world);
-  const { deregistrationDelaySeconds } = use(world, 'balanced');
+  const { deregistrationDelaySeconds } = use(world, 'loadBalancer');
   const { TargetGroupArn } = await scale(world, 0);
   const states: string[] = [];
   /** Looks at one target every second until it is as it should be, and says when that was. */
@@ -74,7 +74,7 @@ function stateIn({ TargetHealth: { State, Reason } = {} }: TargetHealthDescripti
 /** Sets the desired count of the service behind the load balancer, and returns where its targets are. */
 async function scale(world: World, desiredCount: number) {
   const { name: cluster } = use(world, 'cluster');
-  const { service } = use(world, 'balanced');
+  const { service } = use(world, 'loadBalancer');
   await world.ecs.send(new UpdateServiceCommand({ cluster, service, desiredCount }));
   const { services: [described] = [] } = await world.ecs.send(
     new DescribeServicesCommand({ cluster, services: [service] }),

@@ -7,7 +7,7 @@ import { fakeAccount, OUTPUTS } from './fake-account.ts';
 const experiment = (run: Experiment['run']): Experiment => ({
   facts: [1],
   title: 'A fact.',
-  needs: ['cluster', 'group', 'events', 'schedules', 'function', 'echo', 'balanced', 'queue', 'topic'],
+  needs: ['cluster', 'group', 'events', 'schedules', 'function', 'echo', 'loadBalancer', 'queue', 'topic'],
   minutes: 1,
   cents: 0,
   cleansUp: 'changes nothing',
