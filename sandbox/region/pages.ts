@@ -1,32 +1,31 @@
-import type { AwsError } from './aws-error.ts';
-
-/** One page of a list, and the token that asks for the next page; no token on the last page. */
+/** One page of a list, and what asks for the next page; undefined on the last page. */
 export interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | undefined;
 }
 
-/**
- * Cuts a list into pages. The token names the place where the next page begins.
- * @throws what `refusal` gives, if the token is not one that this function has made.
- */
-export function pageOf<T>(
-  items: readonly T[],
-  { size, token, refusal }: { readonly size: number; readonly token: string | undefined; refusal(): AwsError },
-): Page<T> {
-  const from = token === undefined ? 0 : placeIn(token);
-  if (from === undefined || from > items.length) throw refusal();
+export interface PageRequest {
+  readonly size: number;
+  /** Of the page before: the wire gives a service only tokens that it has given for the same request. */
+  readonly token: string | undefined;
+}
+
+/** Cuts a list into pages. The token is the number of the items on the pages before. */
+export function pageOf<T>(items: readonly T[], { size, token = '0' }: PageRequest): Page<T> {
+  const from = Number(token);
   const end = from + size;
-  return { items: items.slice(from, end), next: end < items.length ? tokenFor(end) : undefined };
+  return { items: items.slice(from, end), next: end < items.length ? String(end) : undefined };
 }
 
-const TOKEN = /^from ([1-9]\d{0,8})$/;
-
-function tokenFor(place: number): string {
-  return Buffer.from(`from ${place}`).toString('base64url');
-}
-
-function placeIn(token: string): number | undefined {
-  const place = TOKEN.exec(Buffer.from(token, 'base64url').toString())?.[1];
-  return place === undefined || tokenFor(Number(place)) !== token ? undefined : Number(place);
+/**
+ * Cuts a list into pages in the order of its keys. The token is the key of the last item, so that a reader skips nothing when
+ * items come and go between two pages.
+ */
+export function pageByKey<T>(items: readonly T[], keyOf: (item: T) => string, { size, token }: PageRequest): Page<T> {
+  const left = items
+    .filter((item) => token === undefined || keyOf(item) > token)
+    .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  const page = left.slice(0, size);
+  const last = page.at(-1);
+  return { items: page, next: last && page.length < left.length ? keyOf(last) : undefined };
 }

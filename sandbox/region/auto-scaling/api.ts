@@ -58,7 +58,7 @@ function describeOperations(model: AutoScalingModel): Operations {
       const found = model
         .groups()
         .filter((group) => (!names?.length || names.includes(group.name)) && keeps(describedTags(group)));
-      const { items, NextToken } = page('DescribeAutoScalingGroups', found, input, GROUPS_PER_PAGE);
+      const { items, NextToken } = page(found, input, GROUPS_PER_PAGE);
       const withInstances = input.IncludeInstances ?? true;
       return {
         AutoScalingGroups: items.map((group) =>
@@ -73,7 +73,7 @@ function describeOperations(model: AutoScalingModel): Operations {
       const wanted = input.InstanceIds?.length
         ? input.InstanceIds.flatMap((id) => existing(model, id))
         : [...zones.keys()].flatMap(instancesOf);
-      const { items, NextToken } = page('DescribeAutoScalingInstances', wanted, input, INSTANCES_PER_PAGE);
+      const { items, NextToken } = page(wanted, input, INSTANCES_PER_PAGE);
       const AutoScalingInstances = items.map((instance) => ({
         ...describedInstance(instance, zones.get(instance.group) ?? ''),
         AutoScalingGroupName: instance.group,
@@ -94,7 +94,7 @@ function describeOperations(model: AutoScalingModel): Operations {
       const found = (name === undefined ? model.groups() : [model.group(name)])
         .flatMap((group) => model.activitiesOf(group.name).map((activity) => ({ activity, arn: group.arn })))
         .filter(({ activity }) => (!ids?.length || ids.includes(activity.id)) && keeps(activity));
-      const { items, NextToken } = page('DescribeScalingActivities', found, input, ACTIVITIES_PER_PAGE);
+      const { items, NextToken } = page(found, input, ACTIVITIES_PER_PAGE);
       return { Activities: items.map(({ activity, arn }) => describedActivity(activity, arn)), ...NextToken };
     },
 
@@ -103,19 +103,19 @@ function describeOperations(model: AutoScalingModel): Operations {
       const found = model
         .refreshesOf(input.AutoScalingGroupName ?? '')
         .filter(({ id }) => !ids?.length || ids.includes(id));
-      const { items, NextToken } = page('DescribeInstanceRefreshes', found, input, GROUPS_PER_PAGE);
+      const { items, NextToken } = page(found, input, GROUPS_PER_PAGE);
       return { InstanceRefreshes: items.map(describedRefresh), ...NextToken };
     },
 
     DescribeTags: (input: DescribeTagsType): TagsType => {
       const found = model.groups().flatMap(describedTags).filter(tagFilter(input.Filters));
-      const { items, NextToken } = page('DescribeTags', found, input, GROUPS_PER_PAGE);
+      const { items, NextToken } = page(found, input, GROUPS_PER_PAGE);
       return { Tags: [...items], ...NextToken };
     },
 
     DescribeWarmPool: (input: DescribeWarmPoolType): DescribeWarmPoolAnswer => {
       const { name, availabilityZone, warmPool } = model.group(input.AutoScalingGroupName ?? '');
-      const { items, NextToken } = page('DescribeWarmPool', model.warmPoolOf(name), input, INSTANCES_PER_PAGE);
+      const { items, NextToken } = page(model.warmPoolOf(name), input, INSTANCES_PER_PAGE);
       return {
         ...(warmPool && { WarmPoolConfiguration: describedWarmPool(warmPool) }),
         Instances: items.map((instance) => describedInstance(instance, availabilityZone)),

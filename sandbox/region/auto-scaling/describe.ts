@@ -9,7 +9,7 @@ import type {
   TagDescription,
   WarmPoolConfiguration,
 } from '@aws-sdk/client-auto-scaling';
-import { AwsError } from '../aws-error.ts';
+import { pageOf } from '../pages.ts';
 import { awsTransition, globalTimeoutSeconds, transitionOf } from './lifecycle-actions.ts';
 import { invalid } from './state.ts';
 import type { GroupView, HookSpec, InstanceView, RefreshView, ScalingActivity, WarmPoolSpec } from './views.ts';
@@ -141,26 +141,14 @@ interface Paged {
   readonly MaxRecords?: number | undefined;
 }
 
-/** A page of what an operation found. Its token names the operation and the place of the next page, and nobody else's does. */
+/** A page of what was found. */
 export function page<T>(
-  operation: string,
   all: readonly T[],
   { NextToken: token, MaxRecords }: Paged,
   limits: { readonly default: number; readonly max: number },
 ): { readonly items: readonly T[]; readonly NextToken: { readonly NextToken?: string } } {
   const size = MaxRecords ?? limits.default;
   if (size < 1 || size > limits.max) throw invalid(`MaxRecords must be between 1 and ${limits.max}`);
-  const start = token === undefined ? 0 : startOf(operation, token);
-  const end = start + size;
-  return { items: all.slice(start, end), NextToken: end < all.length ? { NextToken: tokenOf(operation, end) } : {} };
-}
-
-function tokenOf(operation: string, start: number): string {
-  return Buffer.from(`${operation} ${start}`).toString('base64');
-}
-
-function startOf(operation: string, token: string): number {
-  const [named, start] = Buffer.from(token, 'base64').toString().split(' ');
-  if (named === operation && tokenOf(operation, Number(start)) === token) return Number(start);
-  throw new AwsError('InvalidNextToken', 'The NextToken value is not valid.');
+  const { items, next } = pageOf(all, { size, token });
+  return { items, NextToken: next === undefined ? {} : { NextToken: next } };
 }

@@ -43,11 +43,7 @@ function operationsOf({ metrics, nowMs }: CloudWatchOptions): Service['operation
           }),
         );
       const distinct = [...new Map(wanted.map((datapoint) => [keyOf(datapoint), datapoint])).entries()].toSorted();
-      const { items, next } = pageOf(distinct, {
-        size: PAGE_SIZE,
-        token: NextToken,
-        refusal: () => new AwsError('InvalidParameterValue', 'The value for parameter NextToken is invalid.'),
-      });
+      const { items, next } = pageOf(distinct, { size: PAGE_SIZE, token: NextToken });
       return {
         Metrics: items.map(([, { namespace, name, dimensions }]) => ({
           Namespace: namespace,
@@ -62,7 +58,6 @@ function operationsOf({ metrics, nowMs }: CloudWatchOptions): Service['operation
       const { MetricDataQueries = [], ScanBy = 'TimestampDescending', MaxDatapoints = MOST_DATAPOINTS } = input;
       const [startMs, endMs] = [input.StartTime?.getTime() ?? 0, input.EndTime?.getTime() ?? 0];
       if (startMs >= endMs) throw invalid('The parameter StartTime must be less than the parameter EndTime.');
-      if (input.NextToken !== undefined) throw invalid('The value for parameter NextToken is invalid.');
       for (const query of MetricDataQueries) refuseQuery(query);
       refuseRepeatedId(MetricDataQueries);
       const results = MetricDataQueries.filter(({ ReturnData = true }) => ReturnData).map((query) => {

@@ -69,10 +69,9 @@ function operationsOf(options: Ec2Options): Service['operations'] {
       }
       const asked = InstanceIds.length > 0 ? InstanceIds.map(instanceOf) : allInstances(options);
       const tests = Filters.map(testOf);
-      const refusal = () => new AwsError('InvalidParameterValue', `The token '${NextToken}' is invalid`);
       const { items, next } = pageOf(
         asked.filter((instance) => tests.every((test) => test(instance))),
-        { size: MaxResults, token: NextToken, refusal },
+        { size: MaxResults, token: NextToken },
       );
       const { account } = options.place;
       // Auto Scaling launches each instance by itself, so each has a reservation of its own.

@@ -65,8 +65,7 @@ function operationsOf(ecs: EcsModel): Service['operations'] {
       const known = targetGroupsOf(ecs);
       const found = known.filter(({ arn, name }) => wanted.includes(arn) || wanted.includes(name));
       if (found.length < new Set(wanted).size) throw notFound();
-      const refusal = () => new AwsError('ValidationError', 'The Marker is invalid');
-      const { items, next } = pageOf(wanted.length > 0 ? found : known, { size: PageSize, token: Marker, refusal });
+      const { items, next } = pageOf(wanted.length > 0 ? found : known, { size: PageSize, token: Marker });
       return {
         TargetGroups: items.map(({ arn, name }) => ({
           TargetGroupArn: arn,

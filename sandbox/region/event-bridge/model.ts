@@ -293,8 +293,7 @@ interface PageRequest {
 }
 
 function pageIn<T>(items: readonly T[], { Limit = LARGEST_PAGE, NextToken }: PageRequest) {
-  const refusal = () => new AwsError('ValidationException', 'NextToken is not a valid token.');
-  const { items: page, next }: Page<T> = pageOf(items, { size: Limit, token: NextToken, refusal });
+  const { items: page, next }: Page<T> = pageOf(items, { size: Limit, token: NextToken });
   return { items: page, next: next !== undefined && { NextToken: next } };
 }
 

@@ -75,7 +75,7 @@ function aboutFunctions(
 
     ListFunctions: ({ Marker, MaxItems = LARGEST_PAGE.functions }: ListFunctionsRequest): ListFunctionsResponse => {
       const names = [...new Set(functions.map(({ name }) => name))].toSorted();
-      const { items, next } = page(names, Math.min(MaxItems, LARGEST_PAGE.functions), Marker);
+      const { items, next } = pageOf(names, { size: Math.min(MaxItems, LARGEST_PAGE.functions), token: Marker });
       return {
         Functions: items.map((FunctionName) => configurationOf(functionIn({ FunctionName }), place)),
         ...(next !== undefined && { NextMarker: next }),
@@ -103,13 +103,12 @@ function aboutFunctions(
     ListEventSourceMappings: (input: ListEventSourceMappingsRequest): ListEventSourceMappingsResponse => {
       const { FunctionName, EventSourceArn, Marker, MaxItems = LARGEST_PAGE.mappings } = input;
       const wanted = FunctionName === undefined ? undefined : functionIn({ FunctionName });
-      const { items, next } = page(
+      const { items, next } = pageOf(
         mappings
           .filter(({ queue }) => EventSourceArn === undefined || queue.arn === EventSourceArn)
           .filter(({ lambda }) => wanted === undefined || lambda === wanted)
           .map((mapping) => mappingOf(mapping, place)),
-        Math.min(MaxItems, LARGEST_PAGE.mappings),
-        Marker,
+        { size: Math.min(MaxItems, LARGEST_PAGE.mappings), token: Marker },
       );
       return { EventSourceMappings: [...items], ...(next !== undefined && { NextMarker: next }) };
     },
@@ -233,11 +232,6 @@ function mappingOf(mapping: EventSourceMapping, place: Place): EventSourceMappin
     FunctionResponseTypes: spec.reportsItemFailures ? ['ReportBatchItemFailures'] : [],
     ...(maximumConcurrency !== undefined && { ScalingConfig: { MaximumConcurrency: maximumConcurrency } }),
   };
-}
-
-function page<T>(items: readonly T[], size: number, token: string | undefined) {
-  const refusal = () => new AwsError('InvalidParameterValueException', 'Invalid pagination token');
-  return pageOf(items, { size, token, refusal });
 }
 
 function functionArn({ region, account }: Place, name: string): string {

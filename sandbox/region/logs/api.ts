@@ -57,7 +57,7 @@ function aboutGroups(logs: Logs, place: Place): Service['operations'] {
         // Only the prefix tells a capital from a small letter (CloudWatch Logs API reference).
         .filter(({ name }) => name.toLowerCase().includes(logGroupNamePattern.toLowerCase()))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-      const { items, next } = page(groups, limit ?? LARGEST_PAGE.descriptions, nextToken);
+      const { items, next } = pageOf(groups, { size: limit ?? LARGEST_PAGE.descriptions, token: nextToken });
       return {
         logGroups: items.map((group) => ({
           logGroupName: group.name,
@@ -85,7 +85,7 @@ function aboutGroups(logs: Logs, place: Place): Service['operations'] {
         streams.sort((a, b) => (a.lastEventTimestamp ?? 0) - (b.lastEventTimestamp ?? 0));
       }
       const ordered = descending ? streams.toReversed() : streams;
-      const { items, next } = page(ordered, limit ?? LARGEST_PAGE.descriptions, nextToken);
+      const { items, next } = pageOf(ordered, { size: limit ?? LARGEST_PAGE.descriptions, token: nextToken });
       return { logStreams: [...items], ...(next !== undefined && { nextToken: next }) };
     },
   };
@@ -123,7 +123,7 @@ function aboutEvents(logs: Logs, place: Place): Service['operations'] {
         .filter(({ atMs }) => atMs >= startTime && atMs <= endTime)
         .filter(({ stream }) => logStreamNames?.includes(stream) ?? stream.startsWith(logStreamNamePrefix ?? ''))
         .filter(({ message }) => matches(message));
-      const { items, next } = page(events, limit ?? LARGEST_PAGE.events, nextToken);
+      const { items, next } = pageOf(events, { size: limit ?? LARGEST_PAGE.events, token: nextToken });
       return {
         events: items.map((event) => ({ ...described(event), logStreamName: event.stream, eventId: event.id })),
         searchedLogStreams: [],
@@ -172,10 +172,6 @@ function tokenFor(direction: 'f' | 'b', place: number): string {
 
 function described({ atMs, message }: LogEvent) {
   return { timestamp: atMs, ingestionTime: atMs, message };
-}
-
-function page<T>(items: readonly T[], size: number, token: string | undefined) {
-  return pageOf(items, { size, token, refusal: () => invalid('The specified nextToken is invalid.') });
 }
 
 function invalid(message: string): AwsError {

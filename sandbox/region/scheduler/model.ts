@@ -26,7 +26,7 @@ import type {
 import { AwsError } from '../aws-error.ts';
 import type { BusEvent } from '../event-bridge/model.ts';
 import type { Context, Roles } from '../iam/api.ts';
-import { pageOf } from '../pages.ts';
+import { pageByKey, pageOf } from '../pages.ts';
 import type { Place } from '../place.ts';
 import type { Service } from '../service.ts';
 import type { Random } from '../time/random.ts';
@@ -150,25 +150,20 @@ export class SchedulerModel {
     },
 
     ListSchedules: (input: ListSchedulesInput): ListSchedulesOutput => {
-      const { GroupName, NamePrefix = '', State, NextToken = '', MaxResults = LARGEST_PAGE } = input;
-      if (NextToken !== '' && !NextToken.startsWith(this.#arn('schedule/'))) throw invalid('Invalid NextToken.');
+      const { GroupName, NamePrefix = '', State, NextToken, MaxResults = LARGEST_PAGE } = input;
       const groups = GroupName === undefined ? [...this.#groups.values()] : [this.#group(GroupName)];
-      // The token is the key of the last one given, so that what comes and goes meanwhile skips nothing.
-      const left = groups
+      const found = groups
         .flatMap(({ schedules }) => [...schedules.values()])
         .filter(({ name, settings }) => {
           return name.startsWith(NamePrefix) && (State === undefined || settings.described.State === State);
-        })
-        .filter((schedule) => schedule.arn > NextToken)
-        .sort((a, b) => (a.arn < b.arn ? -1 : 1));
-      const page = left.slice(0, MaxResults);
-      const last = page.at(-1);
+        });
+      const { items, next } = pageByKey(found, ({ arn }) => arn, { size: MaxResults, token: NextToken });
       return {
-        Schedules: page.map((schedule): ScheduleSummary => {
+        Schedules: items.map((schedule): ScheduleSummary => {
           const { State, Target } = schedule.settings.described;
           return { ...summaryOf(schedule), State, Target: { Arn: Target.Arn } };
         }),
-        ...(last && page.length < left.length && { NextToken: last.arn }),
+        ...(next !== undefined && { NextToken: next }),
       };
     },
 
@@ -188,7 +183,7 @@ export class SchedulerModel {
       const groups = [...this.#groups.values()].filter(({ name }) => name.startsWith(NamePrefix));
       const { items, next } = pageOf(
         groups.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-        { size: MaxResults, token: NextToken, refusal: () => invalid('Invalid NextToken.') },
+        { size: MaxResults, token: NextToken },
       );
       const ScheduleGroups = items.map((group) => this.#describedGroup(group));
       return { ScheduleGroups, ...(next !== undefined && { NextToken: next }) };

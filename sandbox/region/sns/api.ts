@@ -43,8 +43,7 @@ function operationsOf(options: SnsOptions): Service['operations'] {
     if (arn?.startsWith(topicArn(place, ''))) throw new AwsError('NotFound', 'Topic does not exist');
     throw invalid('TopicArn');
   };
-  const page = <T>(items: readonly T[], token: string | undefined) =>
-    pageOf(items, { size: PAGE_SIZE, token, refusal: () => invalid('NextToken') });
+  const page = <T>(items: readonly T[], token: string | undefined) => pageOf(items, { size: PAGE_SIZE, token });
 
   return {
     ListTopics: ({ NextToken }: ListTopicsInput): ListTopicsResponse => {

@@ -76,8 +76,7 @@ function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['
     ListQueues: (input: ListQueuesRequest, askedOf: AskedOf): ListQueuesResult => {
       const { QueueNamePrefix = '', MaxResults = LARGEST_PAGE, NextToken } = input;
       const names = [...queues.keys()].filter((name) => name.startsWith(QueueNamePrefix)).toSorted();
-      const refusal = () => invalidValue('Invalid or expired next token.');
-      const { items, next } = pageOf(names, { size: MaxResults, token: NextToken, refusal });
+      const { items, next } = pageOf(names, { size: MaxResults, token: NextToken });
       // SQS gives a token only to those who ask for pages.
       const more = next !== undefined && input.MaxResults !== undefined && { NextToken: next };
       return items.length > 0 ? { QueueUrls: items.map((name) => urlOf(name, askedOf)), ...more } : {};

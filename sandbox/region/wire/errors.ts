@@ -54,6 +54,28 @@ const VALIDATION_CODES: Readonly<Record<ServiceName, string>> = {
   sts: 'ValidationError',
 };
 
+/** How each service answers a page token that it has not given for the request. */
+const INVALID_TOKENS: Readonly<Record<ServiceName, (token: string) => readonly [code: string, message: string]>> = {
+  autoscaling: () => ['InvalidNextToken', 'The NextToken value is not valid.'],
+  cloudwatch: () => ['InvalidParameterValue', 'The value for parameter NextToken is invalid.'],
+  ec2: (token) => ['InvalidParameterValue', `The token '${token}' is invalid`],
+  // Facts 58 invalid-token.
+  ecs: (token) => ['InvalidParameterException', `Invalid token ${token}`],
+  elbv2: () => ['ValidationError', 'The Marker is invalid'],
+  events: () => ['ValidationException', 'NextToken is not a valid token.'],
+  iam: () => ['ValidationError', 'Invalid Marker.'],
+  lambda: () => ['InvalidParameterValueException', 'Invalid pagination token'],
+  logs: () => ['InvalidParameterException', 'The specified nextToken is invalid.'],
+  scheduler: () => ['ValidationException', 'Invalid NextToken.'],
+  sns: () => ['InvalidParameter', 'Invalid parameter: NextToken'],
+  sqs: () => ['InvalidParameterValue', 'Invalid or expired next token.'],
+  sts: () => ['ValidationError', 'Invalid token.'],
+};
+
+export function invalidToken(service: ServiceName, token: string): AwsError {
+  return new AwsError(...INVALID_TOKENS[service](token));
+}
+
 /** Services that ask for a parameter by name in words of their own. */
 const ASKS_FOR_PARAMETER: Partial<Record<ServiceName, string>> = { ec2: 'MissingParameter', sqs: 'MissingParameter' };
 

@@ -3,6 +3,7 @@ import type { AskedOf, Service } from '../service.ts';
 import { refusalOf, statusOf, unknownOperation } from './errors.ts';
 import type { WireAnswer, WireRequest } from './message.ts';
 import { MODELS, type ServiceName } from './models.ts';
+import { withPageTokens } from './page-tokens.ts';
 import { type Asked, protocolOf } from './protocols.ts';
 import { misfits } from './shapes.ts';
 
@@ -73,7 +74,7 @@ export function called(
   const handle = Object.hasOwn(service.operations, operation) ? service.operations[operation] : undefined;
   if (!handle) throw unknownOperation(service.name, operation);
   refuseMisfits(service, operation, input);
-  return handle(input, askedOf);
+  return withPageTokens(service.name, operation, input, (opened) => handle(opened, askedOf));
 }
 
 /** AWS's own words where they are known, else the service's usual ones. */
