@@ -29,19 +29,40 @@ export function runTaskOperations(model: EcsModel): Operations {
   const used = new Map<string, { readonly input: RunTaskRequest; readonly tasks: readonly TaskView[] }>();
   return {
     RunTask: (input: RunTaskRequest): RunTaskResponse => {
-      const known = used.get(input.clientToken ?? '');
+      refuseBadMembers(input);
+      const { clientToken } = input;
+      // A token is of one cluster: another cluster may be asked with it as well.
+      const key = JSON.stringify([clusterIn(model, input.cluster).arn, clientToken]);
+      const known = used.get(key);
       if (known && !isDeepStrictEqual(known.input, input)) {
         throw new AwsError(
           'ConflictException',
           'The provided clientToken is already in use with a different RunTask request.',
         );
       }
-      if (known) return { tasks: known.tasks.map(describeTask), failures: [] };
+      if (known && known.tasks.length > 0) return { tasks: known.tasks.map(describeTask), failures: [] };
       const { tasks, failures } = run(model, input);
-      if (input.clientToken !== undefined && tasks.length > 0) used.set(input.clientToken, { input, tasks });
+      if (clientToken !== undefined) used.set(key, { input, tasks });
       return { tasks: tasks.map(describeTask), failures };
     },
   };
+}
+
+/** The most characters that ECS takes (ECS API reference, RunTask; ECS developer guide, task groups). */
+const LONGEST = { startedBy: 128, clientToken: 64, group: 255 };
+
+/** @throws AwsError for members that fit AWS's model, which has no bounds for them, and that ECS refuses. */
+function refuseBadMembers(input: RunTaskRequest): void {
+  for (const [name, most] of Object.entries(LONGEST)) {
+    const { length } = input[name as keyof typeof LONGEST] ?? '';
+    // As ECS has worded the bound of startedBy, when that was 36.
+    if (length > most) throw invalid(`${name} longer than ${most}.`);
+  }
+  const { clientToken = '!', group = '' } = input;
+  if (!/^[!-~]+$/.test(clientToken)) throw invalid('clientToken has to consist of the ASCII characters 33 to 126.');
+  // ECS names the groups of services and families so. That it refuses them of a caller is unverified.
+  if (/^(service|family):/.test(group))
+    throw invalid(`group must not begin with service: or family:, as ${group} does.`);
 }
 
 /** Starts as many of the tasks as find a place. */

@@ -28,6 +28,7 @@ export function taskOperations(model: EcsModel, faults: Pick<Faults, 'listLagSec
     ListTasks: (input: ListTasksRequest): ListTasksResponse => {
       const cluster = clusterIn(model, input.cluster);
       const { family, startedBy, launchType = 'EC2' } = input;
+      refuseFilters(input);
       // Facts 13 counting-trap: the default hides the tasks that are leaving.
       const desiredStatus = input.desiredStatus ?? 'RUNNING';
       const listedAsOfMs = model.nowMs() - faults.listLagSeconds * 1000;
@@ -85,6 +86,20 @@ export function protectionOperations(model: EcsModel): Operations {
       };
     },
   };
+}
+
+/** @throws AwsError for filters that ECS does not combine. */
+function refuseFilters({ startedBy, family, serviceName, containerInstance, launchType }: ListTasksRequest): void {
+  // ECS API reference, ListTasks: startedBy must be the only filter, in the words of aws/aws-sdk-go-v2 issue 1893. Clients in use ask
+  // for a desiredStatus beside it, and are answered.
+  const others = [family, serviceName, containerInstance, launchType];
+  if (startedBy !== undefined && others.some((filter) => filter !== undefined)) {
+    throw invalid('cannot specify startedBy with other arguments');
+  }
+  // fujiwara/ecsta pull request 119, which does not have ECS's words.
+  if (family !== undefined && serviceName !== undefined) {
+    throw invalid('cannot specify both family and serviceName');
+  }
 }
 
 /** The listed tasks of the smallest index that the request names. */

@@ -397,6 +397,18 @@ describe('container instances in the ECS API', () => {
 });
 
 describe('tasks in the ECS API', () => {
+  it.each([
+    [{ startedBy: 'nightly', family: 'web' }, 'cannot specify startedBy with other arguments'],
+    [{ startedBy: 'nightly', serviceName: 'web' }, 'cannot specify startedBy with other arguments'],
+    [{ startedBy: 'nightly', containerInstance: 'a' }, 'cannot specify startedBy with other arguments'],
+    [{ startedBy: 'nightly', launchType: 'EC2' }, 'cannot specify startedBy with other arguments'],
+    [{ family: 'web', serviceName: 'web' }, 'cannot specify both family and serviceName'],
+  ])('are not listed by %j together', (filters, message) => {
+    expect(() => ask('ListTasks', filters)).toThrow(
+      expect.objectContaining({ code: 'InvalidParameterException', message }),
+    );
+  });
+
   it('facts 13 counting-trap: are listed by desired status, RUNNING unless asked, by instance, service, family and starter', async () => {
     ecs.createService(service());
     ecs.createService(service({ name: 'api', desiredCount: 1 }));
@@ -415,6 +427,7 @@ describe('tasks in the ECS API', () => {
     expect(list('ListTasks', { family: 'other' })).toHaveLength(1);
     expect(list('ListTasks', { startedBy: 'nightly' })).toHaveLength(1);
     expect(list('ListTasks', { launchType: 'FARGATE' })).toEqual([]);
+    expect(list('ListTasks', { startedBy: 'nightly', desiredStatus: 'RUNNING' })).toHaveLength(1);
     expect(() => ask('ListTasks', { serviceName: 'nope' })).toThrow(
       expect.objectContaining({ code: 'ServiceNotFoundException', message: 'Service not found.' }),
     );
@@ -622,6 +635,45 @@ describe('RunTask', () => {
     );
   });
 
+  it('facts 62 run-task: keeps a client token with its request when nothing was placed, and tries that again', () => {
+    const service = ecsService(ecs);
+    const runOnce = (input: object) =>
+      called(service, 'RunTask', { cluster, taskDefinition: 'job', clientToken: 'a', ...input }) as RunTaskResponse;
+    update([arnOfA], 'DRAINING');
+    const full = ecs.registerInstance({ cluster, ec2InstanceId: B, memoryMiB: 128, cpuUnits: 128 });
+    expect(runOnce({})).toMatchObject({ tasks: [], failures: [{ arn: full }] });
+    expect(() => runOnce({ count: 2 })).toThrow(expect.objectContaining({ code: 'ConflictException' }));
+    update([arnOfA], 'ACTIVE');
+    expect(runOnce({}).tasks).toHaveLength(1);
+  });
+
+  it('facts 62 run-task: a client token is of one cluster', () => {
+    ecs.createCluster('test');
+    register(B, 'test');
+    const service = ecsService(ecs);
+    const runIn = (name: string) =>
+      called(service, 'RunTask', { cluster: name, taskDefinition: 'job', clientToken: 'a' }) as RunTaskResponse;
+    expect(runIn(cluster).tasks).toHaveLength(1);
+    expect(runIn('test').tasks).toHaveLength(1);
+  });
+
+  it.each([
+    [{ startedBy: 'a'.repeat(129) }, 'startedBy longer than 128.'],
+    [{ clientToken: 'a'.repeat(65) }, 'clientToken longer than 64.'],
+    [{ clientToken: 'a b' }, 'clientToken has to consist of the ASCII characters 33 to 126.'],
+    [{ clientToken: '' }, 'clientToken has to consist of the ASCII characters 33 to 126.'],
+    [{ group: 'a'.repeat(256) }, 'group longer than 255.'],
+    [{ group: 'service:web' }, 'group must not begin with service: or family:, as service:web does.'],
+    [{ group: 'family:job' }, 'group must not begin with service: or family:, as family:job does.'],
+  ])('facts 62 run-task: refuses %j', (input, message) => {
+    expect(() => run(input)).toThrow(expect.objectContaining({ code: 'InvalidParameterException', message }));
+  });
+
+  it('facts 62 run-task: takes members of the greatest length', () => {
+    const longest = { startedBy: 'a'.repeat(128), clientToken: '~'.repeat(64), group: 'a'.repeat(255) };
+    expect(run(longest).tasks).toMatchObject([{ startedBy: longest.startedBy, group: longest.group }]);
+  });
+
   it('obeys placement constraints', () => {
     const arnOfB = register(B);
     const placed = (placementConstraints: object[], more: object = {}) => {
@@ -788,7 +840,8 @@ describe('services in the ECS API', () => {
       deployments: [{ rolloutState: 'IN_PROGRESS' }, { taskDefinition: `${ARN}:task-definition/web:1` }],
     });
     await until(400);
-    expect(list('ListTasks', { serviceName: 'web', family: 'api' })).toHaveLength(2);
+    expect(list('ListTasks', { serviceName: 'web' })).toHaveLength(2);
+    expect(list('ListTasks', { family: 'web' })).toEqual([]);
     expect(() => ask('UpdateService', { service: 'web', taskDefinition: 'api:7' })).toThrow(
       expect.objectContaining({ code: 'ClientException', message: 'TaskDefinition not found.' }),
     );
