@@ -14,6 +14,8 @@ export interface ClusterQuery {
 
 /** How long a query may be AWS does not say (facts 32 cluster-query): a hundred instances take half of this. */
 const LONGEST_QUERY = 4_096;
+/** How deep it may nest, so that reading it and asking it never exhaust the stack. */
+const DEEPEST_QUERY = 100;
 
 /** @throws AwsError if it is no query of the language. */
 export function clusterQuery(text: string): ClusterQuery {
@@ -131,6 +133,7 @@ class Parser {
   readonly #text: string;
   readonly #tokens: readonly Token[];
   #at = 0;
+  #depth = 0;
 
   constructor(text: string, tokens: readonly Token[]) {
     this.#text = text;
@@ -169,6 +172,15 @@ class Parser {
   }
 
   #not(): ClusterQuery {
+    if (++this.#depth > DEEPEST_QUERY) {
+      throw invalid(`The local Region reads filters that nest ${DEEPEST_QUERY} levels deep at most.`);
+    }
+    const query = this.#negated();
+    this.#depth--;
+    return query;
+  }
+
+  #negated(): ClusterQuery {
     if (this.#takes('not', '!')) {
       const { matches } = this.#not();
       return { matches: (instance) => !matches(instance), ec2InstanceIds: undefined };

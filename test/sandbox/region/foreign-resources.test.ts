@@ -49,7 +49,12 @@ describe('a filter of ECS', () => {
     expect(list(`agentConnected == true${' or agentConnected == true'.repeat(20_000)}`)).toThrow(
       '4096 characters at most',
     );
-    expect(list(`${'('.repeat(2_000)}agentConnected == true${')'.repeat(2_000)}`)).not.toThrow();
+    for (const open of ['(', 'not (']) {
+      const nested = (levels: number) => `${open.repeat(levels)}agentConnected == true${')'.repeat(levels)}`;
+      expect(list(nested(500))).toThrow('100 levels deep at most');
+      expect(list(nested(49))).not.toThrow();
+    }
+    expect(list(`${'not '.repeat(900)}agentConnected == true`)).toThrow('100 levels deep at most');
   });
 
   it('takes a hundred instances', () => {
