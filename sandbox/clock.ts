@@ -114,8 +114,8 @@ export class RegionClock {
   async #answerTo(route: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (route === `GET ${CLOCK_PATH}`) this.#tellNow(response);
     else if (route === `POST ${CLOCK_PATH}/sleep`)
-      await this.#sleep(await bodyOf(request), this.#clientOf(request), response);
-    else if (route === `POST ${CLOCK_PATH}/clients`) this.#register(await bodyOf(request), response);
+      await this.#sleep(await bodyOf(request, ['seconds', 'until']), this.#clientOf(request), response);
+    else if (route === `POST ${CLOCK_PATH}/clients`) this.#register(await bodyOf(request, ['instanceId']), response);
     else throw new Refusal(404, `There is no ${route}; there are ${ROUTES}.`);
   }
 
@@ -181,18 +181,29 @@ function unknownClient(id: unknown): string {
   return `${CLIENT_HEADER} is ${JSON.stringify(id)}: no such client is registered. Register with POST ${CLOCK_PATH}/clients, and keep that connection open.`;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Body> {
+/** @throws Refusal if the body is not a JSON object, or has another member: a mistyped one would change nothing without a word. */
+async function bodyOf(request: IncomingMessage, members: readonly string[]): Promise<Body> {
   const body = await text(request);
-  try {
-    const value: unknown = JSON.parse(body || '{}');
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Body;
-  } catch {
-    // Told below, with what came.
+  const value = parsed(body || '{}');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Refusal(
+      400,
+      `The body is ${JSON.stringify(body.slice(0, 80))}: expected a JSON object, such as {"seconds": 5}.`,
+    );
   }
-  throw new Refusal(
-    400,
-    `The body is ${JSON.stringify(body.slice(0, 80))}: expected a JSON object, such as {"seconds": 5}.`,
-  );
+  const unknown = Object.keys(value).find((name) => !members.includes(name));
+  if (unknown !== undefined) {
+    throw new Refusal(400, `The body has the member ${JSON.stringify(unknown)}: expected ${members.join(' or ')}.`);
+  }
+  return value as Body;
+}
+
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
 }
 
 /** When a sleep ends. @throws Refusal if that cannot be read from it. */

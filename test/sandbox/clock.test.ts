@@ -141,6 +141,14 @@ describe('the clock over HTTP', () => {
     ['POST', '/_clock/sleep', '', 400, 'seconds is undefined and until is undefined'],
     ['POST', '/_clock/sleep', '[5]', 400, 'The body is "[5]": expected a JSON object, such as {"seconds": 5}.'],
     ['POST', '/_clock/sleep', '{', 400, 'The body is "{"'],
+    [
+      'POST',
+      '/_clock/sleep',
+      '{"seconds":5,"minutes":1}',
+      400,
+      'The body has the member "minutes": expected seconds or',
+    ],
+    ['POST', '/_clock/clients', '{"instance":"i-1"}', 400, 'The body has the member "instance": expected instanceId.'],
     ['POST', '/_clock/clients', '{"instanceId":5}', 400, 'instanceId is 5: expected the id of the EC2 instance'],
     [
       'GET',

@@ -39,7 +39,8 @@ const STATE_CODES = {
 } as const;
 type StateName = keyof typeof STATE_CODES;
 
-const LARGEST_PAGE = 1_000;
+/** How many instances a page may have (EC2 API reference, DescribeInstances). */
+const PAGE = { min: 5, max: 1_000 };
 const INSTANCE_TYPE = 'm5.large';
 const IMAGE = 'ami-00000000000000001';
 
@@ -61,12 +62,13 @@ function operationsOf(options: Ec2Options): Service['operations'] {
 
   return {
     DescribeInstances: (input: DescribeInstancesRequest): DescribeInstancesResult => {
-      const { InstanceIds = [], Filters = [], MaxResults = LARGEST_PAGE, NextToken, DryRun } = input;
+      const { InstanceIds = [], Filters = [], MaxResults = PAGE.max, NextToken, DryRun } = input;
       refuseDryRun(DryRun);
       if (InstanceIds.length > 0 && input.MaxResults !== undefined) {
         const message = 'The parameter instancesSet cannot be used with the parameter maxResults';
         throw new AwsError('InvalidParameterCombination', message);
       }
+      refusePageSize(MaxResults);
       const asked = InstanceIds.length > 0 ? InstanceIds.map(instanceOf) : allInstances(options);
       const tests = Filters.map(testOf);
       const { items, next } = pageOf(
@@ -198,6 +200,14 @@ function testOf({ Name = '', Values = [] }: Filter): (instance: Instance) => boo
   if (!compared) throw notHere(`filter ${Name}`);
   const patterns = Values.map((value) => wildcards(value));
   return (instance) => compared(instance).some((value) => patterns.some((matches) => matches(value ?? '')));
+}
+
+/** In EC2's words, whose *greater than 5* takes 5. */
+function refusePageSize(size: number): void {
+  const bound = size < PAGE.min ? `greater than ${PAGE.min}` : size > PAGE.max ? `less than ${PAGE.max}` : undefined;
+  if (bound === undefined) return;
+  const message = `Value ( ${size} ) for parameter maxResults is invalid. Expecting a value ${bound}.`;
+  throw new AwsError('InvalidParameterValue', message);
 }
 
 function refuseDryRun(dryRun: boolean | undefined): void {

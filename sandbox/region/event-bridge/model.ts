@@ -86,6 +86,8 @@ const BEST_EFFORT = ['aws.autoscaling', 'aws.ec2'];
 const DEFAULT_BUS = 'default';
 /** Of all entries of one PutEvents (facts 7 event-retries). */
 const MAX_BYTES = 1024 * 1024;
+/** In characters (EventBridge API reference, PutEventsRequestEntry). */
+const LONGEST_DETAIL_TYPE = 128;
 /** A detail that is nested deeper is not taken: what walks through events must come to an end. */
 const DEEPEST_DETAIL = 1_000;
 
@@ -263,6 +265,10 @@ export class EventBridgeModel {
   #put({ Source, DetailType, Detail, Resources = [], Time, EventBusName = DEFAULT_BUS }: PutEventsRequestEntry) {
     for (const [name, value] of Object.entries({ Source, DetailType, Detail })) {
       if (!value) return invalidArgument(`Parameter ${name} is not valid. Reason: ${name} is a required argument.`);
+    }
+    if ((DetailType?.length ?? 0) > LONGEST_DETAIL_TYPE) {
+      const reason = `DetailType must be ${LONGEST_DETAIL_TYPE} characters or less.`;
+      return invalidArgument(`Parameter DetailType is not valid. Reason: ${reason}`);
     }
     // Facts 26 aws-source-refused: nobody but AWS speaks for AWS.
     if (Source?.startsWith('aws.')) {

@@ -304,6 +304,8 @@ export class SchedulerModel {
     } = input;
     const { Target, event } = this.#target(input.Target ?? { Arn: '', RoleArn: '' }, input.GroupName ?? DEFAULT_GROUP);
     const atMs = instantIn(ScheduleExpression);
+    const { StartDate, EndDate } = input;
+    if (StartDate && EndDate && EndDate <= StartDate) throw invalid('The EndDate must come after the StartDate.');
     if (ScheduleExpressionTimezone !== 'UTC') throw unknownHere(`time zone ${ScheduleExpressionTimezone}`);
     if (FlexibleTimeWindow.Mode !== 'OFF') throw unknownHere('flexible time windows');
     return {

@@ -44,7 +44,7 @@ const DELAY_SECONDS = { min: 0, max: 900 };
 const MOST_IN_BATCH = 10;
 /** Facts 81 sqs-messages: of one message, and of all messages of a batch. */
 const LARGEST_BYTES = 1024 * 1024;
-const LARGEST_PAGE = 1_000;
+const PAGE = { min: 1, max: 1_000 };
 
 /** SQS's API over the queues. */
 export function sqsService(options: SqsOptions): Service {
@@ -74,7 +74,8 @@ function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['
 
   return {
     ListQueues: (input: ListQueuesRequest, askedOf: AskedOf): ListQueuesResult => {
-      const { QueueNamePrefix = '', MaxResults = LARGEST_PAGE, NextToken } = input;
+      const { QueueNamePrefix = '', MaxResults = PAGE.max, NextToken } = input;
+      inRange(MaxResults, 'MaxResults', PAGE);
       const names = [...queues.keys()].filter((name) => name.startsWith(QueueNamePrefix)).toSorted();
       const { items, next } = pageOf(names, { size: MaxResults, token: NextToken });
       // SQS gives a token only to those who ask for pages.
@@ -223,6 +224,8 @@ function sent(queue: QueueModel, input: Sending) {
   };
 }
 
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
 function attributesIn(given: NonNullable<SendMessageRequest['MessageAttributes']>): Attributes {
   const entries = Object.entries(given).map(([name, value]): [string, Attribute] => {
     // The wire hands binary data over as its text in base 64.
@@ -230,6 +233,9 @@ function attributesIn(given: NonNullable<SendMessageRequest['MessageAttributes']
     if (!/^(String|Number|Binary)(\..+)?$/s.test(DataType)) {
       const reason = 'The type of message (user) attribute has to be String, Number or Binary, as its DataType says';
       throw invalidValue(`The message (user) attribute '${name}' is invalid. ${reason}.`);
+    }
+    if (DataType.startsWith('Number') && StringValue && !NUMBER.test(StringValue)) {
+      throw invalidValue(`Can't cast the value of message (user) attribute '${name}' to a number.`);
     }
     if (DataType.startsWith('Binary') && BinaryValue) return [name, { DataType, BinaryValue }];
     if (!DataType.startsWith('Binary') && StringValue) return [name, { DataType, StringValue }];

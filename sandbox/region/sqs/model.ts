@@ -1,3 +1,4 @@
+import { idOf } from '../ids.ts';
 import { inRound, nextRound } from '../lambda/recursion.ts';
 import type { Place } from '../place.ts';
 import type { Scheduled, VirtualTime } from '../time/virtual-time.ts';
@@ -57,6 +58,8 @@ interface Poll {
 
 interface Message {
   readonly id: string;
+  /** What its receipt handles begin with. */
+  readonly handle: string;
   readonly body: string;
   readonly attributes: Attributes;
   readonly sentAtMs: number;
@@ -115,8 +118,10 @@ export class QueueModel {
   /** Takes a message, to be seen after a delay; returns its id. An attribute that is given as text is a `String`. */
   send(body: string, delaySeconds = 0, attributes: Readonly<Record<string, string | Attribute>> = {}): string {
     const { time } = this.#options;
+    const number = ++this.#messages;
     const message: Message = {
-      id: `${this.#spec.name}-${++this.#messages}`,
+      id: idOf(`${this.arn} message ${number}`),
+      handle: `${this.#spec.name}-${number}`,
       body,
       attributes: Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, attributeOf(value)])),
       sentAtMs: time.nowMs(),
@@ -250,6 +255,6 @@ function attributeOf(value: string | Attribute): Attribute {
 }
 
 /** A new one each time that the message is received. */
-function handleOf({ id, receives }: Message): string {
-  return `${id}/${receives}`;
+function handleOf({ handle, receives }: Message): string {
+  return `${handle}/${receives}`;
 }

@@ -126,6 +126,16 @@ describe('EC2 on the wire', () => {
   it.each([
     [{ InstanceIds: ['web'] }, 'InvalidInstanceID.Malformed', 'Invalid id: "web"'],
     [{ DryRun: true }, 'DryRunOperation', 'Request would have succeeded, but DryRun flag is set.'],
+    [
+      { MaxResults: 4 },
+      'InvalidParameterValue',
+      'Value ( 4 ) for parameter maxResults is invalid. Expecting a value greater than 5.',
+    ],
+    [
+      { MaxResults: 1_001 },
+      'InvalidParameterValue',
+      'Value ( 1001 ) for parameter maxResults is invalid. Expecting a value less than 1000.',
+    ],
     [{ NextToken: 'none' }, 'InvalidParameterValue', "The token 'none' is invalid"],
     [{ InstanceIds: ['i-00000000000000001'], MaxResults: 5 }, 'InvalidParameterCombination', /cannot be used with/],
   ])('refuses %j', async (input, name, message) => {

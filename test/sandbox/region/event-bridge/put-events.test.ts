@@ -63,6 +63,20 @@ describe('PutEvents', () => {
     expect(await arrived()).toHaveLength(1);
   });
 
+  it('refuses an entry whose DetailType has more than 128 characters, and takes the others', async () => {
+    const { Entries, FailedEntryCount } = await put({ ...ENTRY, DetailType: 'x'.repeat(129) }, ENTRY);
+    expect(FailedEntryCount).toBe(1);
+    expect(Entries).toEqual([
+      {
+        ErrorCode: 'InvalidArgument',
+        ErrorMessage: 'Parameter DetailType is not valid. Reason: DetailType must be 128 characters or less.',
+      },
+      { EventId: expect.any(String) },
+    ]);
+    expect(await put({ ...ENTRY, DetailType: 'x'.repeat(128) })).toMatchObject({ FailedEntryCount: 0 });
+    expect(await arrived()).toHaveLength(2);
+  });
+
   it('facts 26 aws-source-refused: lets nobody speak for AWS', async () => {
     const { Entries } = await put({ ...ENTRY, Source: 'aws.autoscaling' });
     expect(Entries).toMatchObject([{ ErrorCode: 'NotAuthorizedForSourceException' }]);

@@ -47,6 +47,9 @@ const send = (queue: ReturnType<typeof mapped>['queue'], count: number) => {
   for (let i = 0; i < count; i++) queue.send(`${i}`);
 };
 
+/** SQS's ids are UUIDs. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
 describe('facts 89 queue-reading: messages of a queue', () => {
   it('come in batches: as many as arrive within the window', async () => {
     const batches: [second: number, size: number][] = [];
@@ -78,7 +81,7 @@ describe('facts 89 queue-reading: messages of a queue', () => {
     await pass(5);
     expect(recordsIn(event)).toEqual([
       {
-        messageId: 'work-1',
+        messageId: expect.stringMatching(UUID),
         receiptHandle: 'work-1/1',
         body: 'hello',
         attributes: {
@@ -148,9 +151,9 @@ describe('facts 89 queue-reading: of a batch', () => {
   it('all come again where the function fails, or does not report its failures', async () => {
     let answers = 0;
     const { queue, lambda } = mapped(
-      async () => {
+      async (event) => {
         if (++answers <= 2) throw new Error('broken'); // one poller has the first message, another the second
-        return { batchItemFailures: [{ itemIdentifier: 'work-1' }] };
+        return { batchItemFailures: recordsIn(event).map(({ messageId }) => ({ itemIdentifier: messageId })) };
       },
       { reportsItemFailures: false },
     );

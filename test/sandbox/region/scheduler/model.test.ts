@@ -399,6 +399,7 @@ describe('what cannot be scheduled', () => {
     ['another time zone', { ScheduleExpressionTimezone: 'Europe/Zurich' }, /does not know time zone Europe\/Zurich/],
     ['no expression', { ScheduleExpression: undefined }, /Value null at 'scheduleExpression'/],
     ['no time window', { FlexibleTimeWindow: undefined }, /Value null at 'flexibleTimeWindow'/],
+    ['an end before its start', { StartDate: new Date(NOON), EndDate: new Date(NOON - 1) }, /EndDate must come after/],
     ['a flexible window', { FlexibleTimeWindow: { Mode: 'FLEXIBLE' } }, /does not know flexible time windows/],
     ['another state', { State: 'TIRED' }, /Value 'TIRED' at 'state'.*\[ENABLED, DISABLED\]/],
     ['another action', { ActionAfterCompletion: 'KEEP' }, /Value 'KEEP' at 'actionAfterCompletion'/],

@@ -51,6 +51,11 @@ describe('SQS on the wire', () => {
       NextToken: undefined,
     });
     await expect(names({ NextToken: 'none' })).rejects.toThrow('Invalid or expired next token.');
+    for (const MaxResults of [0, 1_001]) {
+      await expect(names({ MaxResults })).rejects.toThrow(
+        `Value ${MaxResults} for parameter MaxResults is invalid. Reason: Must be between 1 and 1000, if provided.`,
+      );
+    }
   });
 
   it('takes the names of a message’s attributes in ReceiveMessage’s old parameter too (facts 78 receive-attributes)', async () => {
@@ -110,6 +115,16 @@ describe('SQS on the wire', () => {
       { MessageBody: 'x', MessageAttributes: { a: { DataType: 'String' } } },
       'InvalidParameterValue',
       /non-empty value/,
+    ],
+    [
+      { MessageBody: 'x', MessageAttributes: { a: { DataType: 'Number', StringValue: 'abc' } } },
+      'InvalidParameterValue',
+      "Can't cast the value of message (user) attribute 'a' to a number.",
+    ],
+    [
+      { MessageBody: 'x', MessageAttributes: { a: { DataType: 'Number.int', StringValue: '1,5' } } },
+      'InvalidParameterValue',
+      "Can't cast the value of message (user) attribute 'a' to a number.",
     ],
   ])('refuses to send what AWS refuses (%#)', async (input, name, message) => {
     await expect(sqs.send(new SendMessageCommand({ QueueUrl, ...input }))).rejects.toMatchObject({
