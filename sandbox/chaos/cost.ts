@@ -58,14 +58,15 @@ function referenceCost(played: Played): number {
 }
 
 /** What happened in the world that calls are made for, as far as the service does not decide about it itself. */
-function causesOf({ world, held, works, calls, deliveries, stoppedTasks, seconds }: Played): Causes {
+function causesOf(played: Played): Causes {
+  const { world, held, works, deliveries, stoppedTasks, seconds } = played;
   const { waiting, settings, releases, searchesEmptyCluster, outages } = world;
   const everySettings = [settings, ...releases.map((release) => release.settings)];
   const functionTimeoutSeconds = Math.min(...everySettings.map((each) => each.functionTimeoutSeconds));
   const pollMaxSeconds = Math.min(...everySettings.map((each) => each.pollMaxSeconds));
   const isParked = parksAlways(world);
   const looksASecond = isParked ? 1 / 60 : 1 / pollMaxSeconds + LOOKS_BEFORE_THE_LONGEST_POLL / functionTimeoutSeconds;
-  const copies = deliveries.duplicated + putTwice(calls, world);
+  const copies = deliveries.duplicated + continuationsPutTwice(played);
   const chains = isParked ? 1 : 1 + copies;
   const heldSeconds = held.map(({ since, until = seconds }) => until - since);
   const allSeconds = heldSeconds.reduce((sum, each) => sum + each, 0);
@@ -123,14 +124,11 @@ function minutesOf(world: World, kinds: readonly string[], from: number, until: 
   return matching.reduce((sum, outage) => sum + overlap(outage), 0) / 60;
 }
 
-/** How often an event was put on the bus once more, because nobody heard that it was there already. */
-function putTwice(calls: Played['calls'], { outages }: World): number {
-  if (!outages.some(({ what }) => what === 'answers are lost')) return 0;
-  return calls.filter(({ operation, failedWith }) => operation === 'PutEvents' && failedWith === UNHEARD).length;
+/** How often a continuation was put on the bus once more, because the answer that it was there already had been lost. */
+function continuationsPutTwice({ calls, continuedAtMs }: Played): number {
+  const unanswered = calls.filter(({ operation, failedWith }) => operation === 'PutEvents' && failedWith !== undefined);
+  return unanswered.filter(({ atMs }) => continuedAtMs.has(atMs)).length;
 }
-
-/** What the SDK has in place of an answer that was lost. */
-const UNHEARD = 'InternalFailure';
 
 /** How many outages of AWS's APIs there were between the two instants. */
 function outagesMetBy(world: World, from: number, until: number): number {

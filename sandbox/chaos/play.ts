@@ -1,3 +1,4 @@
+import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/event-bridge.ts';
 import type { Drain } from '../../src/domain/drain.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { variableOf } from '../../src/handlers/settings.ts';
@@ -67,6 +68,8 @@ export interface Played {
   readonly stoppedTasks: number;
   /** When events were lost, and how many befell what else. */
   readonly deliveries: { readonly lostAt: readonly number[]; readonly duplicated: number; readonly delayed: number };
+  /** When continuations were on the bus that were not lost, in epoch milliseconds as the calls are. */
+  readonly continuedAtMs: ReadonlySet<number>;
   /** Names of the schedules that are still to come when all is over. */
   readonly schedulesLeft: readonly string[];
   readonly seconds: number;
@@ -151,6 +154,7 @@ function witnessOf(region: Region) {
   const holding = new Map<string, Held>();
   const silences = new Map<string, { since: number; heardAt: number | undefined }>();
   const deliveries = { lostAt: [] as number[], duplicated: 0, delayed: 0 };
+  const continuedAtMs = new Set<number>();
   const tasksOf = new Map<string, Set<string>>();
   let stoppedTasks = 0;
 
@@ -232,6 +236,8 @@ function witnessOf(region: Region) {
       case 'event':
         if (event.fate === 'lost') deliveries.lostAt.push(second);
         else if (event.fate) deliveries[event.fate] += 1;
+        if (event.detailType === CONTINUATION_DETAIL_TYPE && event.fate !== 'lost')
+          continuedAtMs.add(region.time.nowMs());
         return;
       case 'log': {
         const { outcome, instanceId } = event.line;
@@ -252,7 +258,7 @@ function witnessOf(region: Region) {
     see,
     countPlaces,
     get told() {
-      return { held, deliveries, stoppedTasks };
+      return { held, deliveries, continuedAtMs, stoppedTasks };
     },
   };
 }

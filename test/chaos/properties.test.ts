@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { mostCalls } from '../../sandbox/chaos/cost.ts';
 import type { Held, Played, Victim, Work } from '../../sandbox/chaos/play.ts';
 import { noticingSeconds, PROPERTIES, recoverySeconds } from '../../sandbox/chaos/properties.ts';
 import { CALM } from './samples.ts';
@@ -27,6 +28,7 @@ function playedOf(held: Partial<Held>, world: Partial<Played['world']> = {}, wor
     failedCalls: 0,
     stoppedTasks: 0,
     deliveries: { lostAt: [], duplicated: 0, delayed: 0 },
+    continuedAtMs: new Set(),
     schedulesLeft: [],
     seconds: 400,
   };
@@ -170,5 +172,24 @@ describe('a drain goes on after its end', () => {
   it('where a schedule is left', () => {
     const [property] = PROPERTIES.filter(({ name }) => name.startsWith('nothing goes on'));
     expect(property?.breaches({ ...playedOf({}), schedulesLeft: ['one'] })).toHaveLength(1);
+  });
+});
+
+describe('what a world may cost', () => {
+  const put = (atMs: number, failedWith: string | undefined) =>
+    ({ service: 'events', operation: 'PutEvents', atMs, strand: undefined, failedWith }) as const;
+  const most = (calls: Played['calls'], continuedAtMs: readonly number[] = []) =>
+    mostCalls({ ...playedOf({}), calls, continuedAtMs: new Set(continuedAtMs) });
+
+  it('counts a continuation that was put once more, because its answer was lost', () => {
+    expect(most([put(1, 'InternalFailure'), put(2, undefined)], [1, 2])).toBeGreaterThan(
+      most([put(2, undefined)], [2]),
+    );
+  });
+
+  it('counts neither an announcement that was put once more, nor a continuation that did not come to the bus', () => {
+    const twice = [put(1, 'InternalFailure'), put(2, undefined)];
+    expect(most(twice)).toBe(most([]));
+    expect(most(twice, [2])).toBe(most([]));
   });
 });

@@ -620,6 +620,24 @@ describe('DescribeTags', () => {
   });
 });
 
+describe('a size that is negative', () => {
+  it.each([
+    ['SetDesiredCapacity', { DesiredCapacity: -1 }, /^New SetDesiredCapacity value -1 is below min value 1/],
+    ['UpdateAutoScalingGroup', { DesiredCapacity: -1 }, /^Desired capacity:-1 must be between the specified min size/],
+    ['UpdateAutoScalingGroup', { MinSize: -1 }, /^Min bound, -1, must be greater than or equal to zero\.$/],
+    ['UpdateAutoScalingGroup', { MaxSize: -1 }, /^Max bound, -1, must be greater than or equal to min bound/],
+    ['UpdateAutoScalingGroup', { MinSize: -2, MaxSize: -1, DesiredCapacity: -1 }, /^Min bound, -2,/],
+    ['PutWarmPool', { MinSize: -1 }, /'minSize' failed to satisfy constraint: Member must have value greater than/],
+    ['PutWarmPool', { MaxGroupPreparedCapacity: -2 }, /'maxGroupPreparedCapacity' failed to satisfy constraint/],
+  ])('is refused by %s, and changes nothing: %j', (operation, input, message) => {
+    const before = call('DescribeAutoScalingGroups');
+    expect(() => call(operation, { ...WEB, ...input })).toThrow(
+      expect.objectContaining({ code: 'ValidationError', message: expect.stringMatching(message) }),
+    );
+    expect(call('DescribeAutoScalingGroups')).toEqual(before);
+  });
+});
+
 describe('what the model does not know', () => {
   it.each([
     ['UpdateAutoScalingGroup', { PlacementGroup: 'x' }, 'PlacementGroup'],

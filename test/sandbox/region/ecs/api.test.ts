@@ -866,6 +866,23 @@ describe('services in the ECS API', () => {
     ask('UpdateService', { service: 'logs', deploymentConfiguration: { minimumHealthyPercent: 50 } });
   });
 
+  it.each([
+    [{ desiredCount: -1 }, 'desiredCount'],
+    [{ deploymentConfiguration: { minimumHealthyPercent: -1 } }, 'minimumHealthyPercent'],
+    [{ deploymentConfiguration: { maximumPercent: -100 } }, 'maximumPercent'],
+  ])('facts 60 update-service: are refused a negative size: %j', (change, name) => {
+    ecs.createService(service());
+    expect(() => ask('UpdateService', { service: 'web', ...change })).toThrow(
+      expect.objectContaining({
+        code: 'InvalidParameterException',
+        message: `${name} must be greater than or equal to 0.`,
+      }),
+    );
+    expect(ask<DescribeServicesResponse>('DescribeServices', { services: ['web'] }).services).toMatchObject([
+      { desiredCount: 2, deploymentConfiguration: { minimumHealthyPercent: 100, maximumPercent: 200 } },
+    ]);
+  });
+
   it('facts 60 update-service: are deleted when they are scaled to 0, or by force; INACTIVE ones are described and not updated', async () => {
     ecs.createService(service());
     await until(100);
