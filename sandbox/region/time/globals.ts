@@ -3,11 +3,18 @@ import { currentStrand, type Timer, type VirtualTime } from './virtual-time.ts';
 
 /**
  * Gives the code of strands the Region's time and chance where it asks the language for them: the SDK's backoff sleeps
- * with `setTimeout` and draws its jitter from `Math.random`, and loggers write `new Date()`. All other code keeps the
- * real ones. Returns how to end it.
+ * with `setTimeout`, draws its jitter from `Math.random` and its tokens from `crypto.randomUUID`, and loggers write
+ * `new Date()`. All other code keeps the real ones. Returns how to end it.
  */
 export function playGlobals(time: VirtualTime, random: Random): () => void {
-  const real = { setTimeout, clearTimeout, Date, mathRandom: Math.random };
+  const real = {
+    setTimeout,
+    clearTimeout,
+    Date,
+    mathRandom: Math.random,
+    randomUUID: crypto.randomUUID.bind(crypto),
+  };
+  const uuids = random.fork('uuids');
   const inStrand = () => currentStrand.getStore() !== undefined;
 
   const virtualSetTimeout = (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
@@ -33,12 +40,23 @@ export function playGlobals(time: VirtualTime, random: Random): () => void {
   globalThis.clearTimeout = virtualClearTimeout;
   globalThis.Date = StrandDate as DateConstructor;
   Math.random = () => (inStrand() ? random.between(0, 1) : real.mathRandom());
+  crypto.randomUUID = () => (inStrand() ? uuidFrom(uuids) : real.randomUUID());
   return () => {
     globalThis.setTimeout = real.setTimeout;
     globalThis.clearTimeout = real.clearTimeout;
     globalThis.Date = real.Date;
     Math.random = real.mathRandom;
+    crypto.randomUUID = real.randomUUID;
   };
+}
+
+/** Of version 4, as `crypto.randomUUID` gives them. */
+function uuidFrom(random: Random): ReturnType<typeof crypto.randomUUID> {
+  const hex = (digits: number) => {
+    const number = Math.floor(random.between(0, 16 ** digits));
+    return number.toString(16).padStart(digits, '0');
+  };
+  return `${hex(8)}-${hex(4)}-4${hex(3)}-8${hex(3)}-${hex(12)}`;
 }
 
 /** What Node's own timers offer, as far as libraries use it. */

@@ -117,6 +117,7 @@ describe('what the language offers, in a strand', () => {
           new Date(0).getTime(),
           new Date() instanceof Date,
           Math.random(),
+          crypto.randomUUID(),
         );
       });
       await time.runUntil(never);
@@ -126,6 +127,7 @@ describe('what the language offers, in a strand', () => {
         0,
         true,
         new Random(1).between(0, 1),
+        expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/),
       ]);
       expect(Date.now()).not.toBe(time.nowMs());
     } finally {
