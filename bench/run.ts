@@ -66,11 +66,11 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
     const timedOut = new Set(drains.filter(({ outcome }) => outcome === 'timed-out').map((drain) => drain.instanceId));
     const leftToTimeout = region.autoScaling.completions.filter(({ by }) => by === 'timeout').length;
     // Sweeps come whether anything drains or not: they are no drain's.
-    const sweeps = new Set(lambda.invocations.flatMap(({ event, strand }) => (isScheduled(event) ? strand : [])));
-    const calls = countsOf(region.calls.filter(({ strand }) => strand && !sweeps.has(strand)));
-    const polls = countsOf(region.calls.filter(({ strand, service }) => !strand && service === 'sqs'));
+    const sweeps = new Set(lambda.invocations.flatMap(({ event, fiber }) => (isScheduled(event) ? fiber : [])));
+    const calls = countsOf(region.calls.filter(({ fiber }) => fiber && !sweeps.has(fiber)));
+    const polls = countsOf(region.calls.filter(({ fiber, service }) => !fiber && service === 'sqs'));
     const { peakConcurrency, memoryMb } = lambda;
-    const invocations = lambda.invocations.filter(({ strand }) => !sweeps.has(strand));
+    const invocations = lambda.invocations.filter(({ fiber }) => !sweeps.has(fiber));
     const handedOver = invocations.filter(
       ({ result }) => (result as { kind?: string } | undefined)?.kind === 'handed-over',
     );

@@ -131,7 +131,7 @@ export async function soaked(
   try {
     const { lambda } = installed;
     const takeRecords = () => {
-      for (const call of region.takeRecords().calls.filter(({ strand }) => strand)) {
+      for (const call of region.takeRecords().calls.filter(({ fiber }) => fiber)) {
         calls.add(kindOf(call));
         if (call.failedWith !== undefined) refusedCalls += 1;
         if (call.failedWith !== undefined) faults.add(`calls refused with ${call.failedWith}`);

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Region } from './region/region.ts';
 import type { Random } from './region/time/random.ts';
-import { currentStrand, type Strand } from './region/time/virtual-time.ts';
+import { currentFiber, type Fiber } from './region/time/virtual-time.ts';
 import type { WireAnswer, WireRequest } from './region/wire/wire.ts';
 
 /**
@@ -16,17 +16,17 @@ import type { WireAnswer, WireRequest } from './region/wire/wire.ts';
 export const CLIENT_HEADER = 'x-region-client';
 export const CLOCK_PATH = '/_clock';
 
-/** What one client did: the time from its registration to its end, and its calls by its strand. */
+/** What one client did: the time from its registration to its end, and its calls by its fiber. */
 export interface ClientWork {
   /** The EC2 instance that it said it works for. */
   readonly instanceId: string | undefined;
-  readonly strand: Strand;
+  readonly fiber: Fiber;
   readonly billedSeconds: number;
 }
 
 interface Client {
   readonly instanceId: string | undefined;
-  readonly strand: Strand;
+  readonly fiber: Fiber;
   readonly sinceMs: number;
   endedMs: number | undefined;
 }
@@ -73,9 +73,9 @@ export class RegionClock {
   /** What each client did until now. */
   works(): readonly ClientWork[] {
     const nowMs = this.#region.time.nowMs();
-    return [...this.#clients.values()].map(({ instanceId, strand, sinceMs, endedMs = nowMs }) => ({
+    return [...this.#clients.values()].map(({ instanceId, fiber, sinceMs, endedMs = nowMs }) => ({
       instanceId,
-      strand,
+      fiber,
       billedSeconds: Math.ceil(endedMs - sinceMs) / 1000,
     }));
   }
@@ -101,14 +101,14 @@ export class RegionClock {
     const client = this.#clients.get(String(id));
     if (!client || client.endedMs !== undefined)
       return { status: 404, headers: JSON_TYPE, body: JSON.stringify({ message: unknownClient(id) }) };
-    return this.#answerLater(request, client.strand);
+    return this.#answerLater(request, client.fiber);
   }
 
-  async #answerLater(request: WireRequest, strand: Strand): Promise<WireAnswer> {
+  async #answerLater(request: WireRequest, fiber: Fiber): Promise<WireAnswer> {
     const { time } = this.#region;
-    await strand.waitUntil(time.nowMs() + this.#latency.between(LATENCY_SECONDS.min, LATENCY_SECONDS.max) * 1000);
-    const answered = currentStrand.run(strand, () => this.#region.answer(request));
-    return answered instanceof Promise ? strand.waitFor(answered) : answered;
+    await fiber.waitUntil(time.nowMs() + this.#latency.between(LATENCY_SECONDS.min, LATENCY_SECONDS.max) * 1000);
+    const answered = currentFiber.run(fiber, () => this.#region.answer(request));
+    return answered instanceof Promise ? fiber.waitFor(answered) : answered;
   }
 
   async #answerTo(route: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -132,7 +132,7 @@ export class RegionClock {
   async #sleep(body: Body, client: Client | undefined, response: ServerResponse): Promise<void> {
     const { time } = this.#region;
     const untilMs = wakeUpIn(body, time.nowMs());
-    if (client) await client.strand.waitUntil(untilMs);
+    if (client) await client.fiber.waitUntil(untilMs);
     else await new Promise<void>((resolve) => time.after(Math.max(0, untilMs - time.nowMs()) / 1000, resolve));
     this.#tellNow(response);
   }
@@ -149,7 +149,7 @@ export class RegionClock {
     const gone = Promise.withResolvers<void>();
     const client: Client = {
       instanceId,
-      strand: time.start(() => gone.promise),
+      fiber: time.start(() => gone.promise),
       sinceMs: time.nowMs(),
       endedMs: undefined,
     };

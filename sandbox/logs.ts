@@ -1,4 +1,4 @@
-import { currentStrand } from './region/time/virtual-time.ts';
+import { currentFiber } from './region/time/virtual-time.ts';
 
 /** A structured line that a function wrote to its log. */
 export type LogLine = Readonly<Record<string, unknown>>;
@@ -13,7 +13,7 @@ export function captureLogs(onLine: (line: LogLine, text: string) => void): () =
   for (const stream of streams) {
     const write = stream.write.bind(stream);
     stream.write = ((chunk: string | Uint8Array, ...rest: []) => {
-      if (!currentStrand.getStore()) return write(chunk, ...rest);
+      if (!currentFiber.getStore()) return write(chunk, ...rest);
       for (const text of String(chunk).split('\n').filter(Boolean)) onLine(lineIn(text), text);
       return true;
     }) as typeof stream.write;

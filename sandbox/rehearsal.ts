@@ -11,7 +11,7 @@ import { sampleByTheMinute } from './region/cloudwatch/metrics.ts';
 import type { Happening } from './region/happenings.ts';
 import { createRegion, type Region } from './region/region.ts';
 import { playGlobals } from './region/time/globals.ts';
-import { currentStrand } from './region/time/virtual-time.ts';
+import { currentFiber } from './region/time/virtual-time.ts';
 import type { Benchmarked, Drainer, DrainResult, DrillEvent, DrillResult, Judged } from './result.ts';
 import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
 
@@ -112,7 +112,7 @@ export async function stage(
     const begin = () => {
       for (const happening of standing.values()) onEvent(eventOf({ ...happening, atMs: startMs }), true);
       // Who listens is no part of the function that runs: what it prints is not the function's log.
-      tell = (happening) => currentStrand.exit(() => onEvent(eventOf(happening), false));
+      tell = (happening) => currentFiber.exit(() => onEvent(eventOf(happening), false));
       for (const { on, ...job } of scenario.jobs) {
         region.ecs.runTask({ ...job, cluster: CLUSTER, ec2InstanceId: instanceIds[on] ?? '' });
       }
@@ -202,7 +202,7 @@ export function drainsOf(
     }
   }
   const works = Map.groupBy(worksOf(installed), ({ instanceId }) => instanceId);
-  const callsOfStrand = Map.groupBy(region.calls, ({ strand }) => strand);
+  const callsOfFiber = Map.groupBy(region.calls, ({ fiber }) => fiber);
 
   return region.autoScaling.completions.map((completion: Completion) => {
     const { instanceId, by, result, atMs, heldSinceMs, heartbeats } = completion;
@@ -214,7 +214,7 @@ export function drainsOf(
       seconds: (atMs - heldSinceMs) / 1000,
       slackSeconds: killed.has(instanceId) ? 0 : Math.max(0, atMs - idleSinceMs) / 1000,
       billedSeconds: round(own.reduce((sum, { billedSeconds }) => sum + billedSeconds, 0)),
-      apiCalls: own.reduce((sum, { strand }) => sum + (callsOfStrand.get(strand)?.length ?? 0), 0),
+      apiCalls: own.reduce((sum, { fiber }) => sum + (callsOfFiber.get(fiber)?.length ?? 0), 0),
       heartbeats,
       continuations: Math.max(0, own.length - 1),
     };

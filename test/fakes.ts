@@ -1,4 +1,4 @@
-import { currentStrand, type Scheduled, VirtualTime } from '../sandbox/region/time/virtual-time.ts';
+import { currentFiber, type Scheduled, VirtualTime } from '../sandbox/region/time/virtual-time.ts';
 import { type Facts, NO_FACTS } from '../src/domain/blockers.ts';
 import type {
   ContainerInstance,
@@ -407,8 +407,8 @@ export function fakeAws(world: World) {
       },
       async sleepUntil(instantMs) {
         if (instantMs <= time.nowMs()) throw new Error('The drain would look again without waiting.');
-        const strand = currentStrand.getStore();
-        if (strand) return strand.waitUntil(instantMs);
+        const fiber = currentFiber.getStore();
+        if (fiber) return fiber.waitUntil(instantMs);
         time.schedule(instantMs, 0, () => {});
         await time.runUntil(() => time.nowMs() >= instantMs);
       },

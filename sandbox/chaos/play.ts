@@ -106,7 +106,7 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
       witness.countPlaces();
       return second() > busyAt + AFTERMATH_SECONDS || second() > LONGEST_WORLD_SECONDS;
     });
-    const calls = region.calls.slice(callsBefore).filter(({ strand }) => strand !== undefined);
+    const calls = region.calls.slice(callsBefore).filter(({ fiber }) => fiber !== undefined);
     const { held, ...told } = witness.told;
     const clusters = world.searchesEmptyCluster ? 2 : 1;
     for (const action of held) action.lookedAt = lookBefore(action, calls, clusters, startMs);
@@ -134,10 +134,10 @@ function lookBefore({ endedBy, until }: Held, calls: readonly Call[], clusters: 
   const completing = calls.findIndex(
     (call) => call.operation === 'CompleteLifecycleAction' && secondOf(call) === until,
   );
-  const { strand } = calls[completing] ?? {};
+  const { fiber } = calls[completing] ?? {};
   const searches = calls
     .slice(0, completing)
-    .filter((call) => call.strand === strand && call.operation === 'ListContainerInstances' && !call.failedWith);
+    .filter((call) => call.fiber === fiber && call.operation === 'ListContainerInstances' && !call.failedWith);
   const first = searches.at(-clusters); // It searches them side by side.
   return first && secondOf(first);
 }

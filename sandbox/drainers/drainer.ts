@@ -1,6 +1,6 @@
 import type { LambdaModel } from '../region/lambda/model.ts';
 import type { Region } from '../region/region.ts';
-import type { Strand } from '../region/time/virtual-time.ts';
+import type { Fiber } from '../region/time/virtual-time.ts';
 import type { Scenario } from '../scenarios.ts';
 
 /** Something that drains: installs itself in a Region; undefined if no function of its own runs there. */
@@ -19,6 +19,6 @@ export interface Installed {
 export interface Work {
   readonly instanceId: string | undefined;
   /** Its calls can be told from others' by this. */
-  readonly strand: Strand;
+  readonly fiber: Fiber;
   readonly billedSeconds: number;
 }

@@ -3,7 +3,7 @@ import type { ServiceSpec } from '../region/ecs/specs.ts';
 import { roleFor } from '../region/iam/api.ts';
 import { createRegion, type Region } from '../region/region.ts';
 import { playGlobals } from '../region/time/globals.ts';
-import { currentStrand } from '../region/time/virtual-time.ts';
+import { currentFiber } from '../region/time/virtual-time.ts';
 import { UNSIGNED } from '../region/wire/transport.ts';
 import { clientsWith } from './clients.ts';
 import type { Clients, Experiment, Resources } from './experiment.ts';
@@ -55,7 +55,7 @@ function placeIn(region: Region, resources: Resources, wrapped: (clients: Client
     ...wrapped(clients),
     resources,
     now: () => region.time.nowMs(),
-    sleepUntil: async (instantMs) => currentStrand.getStore()?.waitUntil(instantMs),
+    sleepUntil: async (instantMs) => currentFiber.getStore()?.waitUntil(instantMs),
     longestWaitSeconds: Number.POSITIVE_INFINITY,
     longestRestSeconds: Number.POSITIVE_INFINITY,
   };

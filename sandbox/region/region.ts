@@ -28,7 +28,7 @@ import { QueueModel, type QueueSpec } from './sqs/model.ts';
 import { stsService } from './sts/api.ts';
 import { Throttling } from './throttling.ts';
 import { Random } from './time/random.ts';
-import { currentStrand, type Strand, VirtualTime } from './time/virtual-time.ts';
+import { currentFiber, type Fiber, VirtualTime } from './time/virtual-time.ts';
 import type { ServiceName } from './wire/models.ts';
 import { type Transport, transportTo } from './wire/transport.ts';
 import { answerTo, called, type WireAnswer, type WireCall, type WireRequest } from './wire/wire.ts';
@@ -39,7 +39,7 @@ export interface Call {
   readonly operation: string;
   readonly atMs: number;
   /** The invocation that made it; undefined if it came from outside. */
-  readonly strand: Strand | undefined;
+  readonly fiber: Fiber | undefined;
   readonly failedWith: string | undefined;
 }
 
@@ -168,9 +168,9 @@ export function createRegion(options: RegionOptions): Region {
   const logs = new Logs();
   /** Keeps a line that a function writes; one that nobody runs has no log. */
   const keep = (text: string) => {
-    const strand = currentStrand.getStore();
-    for (const lambda of strand ? functions : []) {
-      const stream = lambda.logStreamOf(strand as Strand);
+    const fiber = currentFiber.getStore();
+    for (const lambda of fiber ? functions : []) {
+      const stream = lambda.logStreamOf(fiber as Fiber);
       if (stream !== undefined) logs.write(logGroupOf(lambda.name), stream, time.nowMs(), text);
     }
   };
@@ -218,11 +218,11 @@ export function createRegion(options: RegionOptions): Region {
     return answered instanceof Promise ? answered.then(arrives) : arrives(answered);
   };
   const note = ({ service, operation }: Pick<Call, 'service' | 'operation'>, failedWith?: string) =>
-    calls.push({ service, operation, atMs: time.nowMs(), strand: currentStrand.getStore(), failedWith });
+    calls.push({ service, operation, atMs: time.nowMs(), fiber: currentFiber.getStore(), failedWith });
 
   const mayCrash = () => {
-    const strand = currentStrand.getStore();
-    if (strand && chance.chance(faults.crashes)) for (const each of functions) each.crash(strand);
+    const fiber = currentFiber.getStore();
+    if (fiber && chance.chance(faults.crashes)) for (const each of functions) each.crash(fiber);
   };
   const latency = random.fork('latency');
   const latencySeconds = () => {
@@ -233,7 +233,7 @@ export function createRegion(options: RegionOptions): Region {
   const transport = transportTo({ answer, nowMs: () => time.nowMs(), latencySeconds, mayCrash });
 
   /** A call that AWS makes by itself, on behalf of no invocation. */
-  const count = (service: ServiceName, operation: string) => currentStrand.exit(() => note({ service, operation }));
+  const count = (service: ServiceName, operation: string) => currentFiber.exit(() => note({ service, operation }));
 
   return {
     time,

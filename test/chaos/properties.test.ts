@@ -177,7 +177,7 @@ describe('a drain goes on after its end', () => {
 
 describe('what a world may cost', () => {
   const put = (atMs: number, failedWith: string | undefined) =>
-    ({ service: 'events', operation: 'PutEvents', atMs, strand: undefined, failedWith }) as const;
+    ({ service: 'events', operation: 'PutEvents', atMs, fiber: undefined, failedWith }) as const;
   const most = (calls: Played['calls'], continuedAtMs: readonly number[] = []) =>
     mostCalls({ ...playedOf({}), calls, continuedAtMs: new Set(continuedAtMs) });
 

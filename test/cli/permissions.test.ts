@@ -42,7 +42,7 @@ async function askedBy(world: World, ...commands: ((instanceId: string) => strin
   const before = region.calls.length;
   for (const command of commands) await run(...command(first));
   // The function's own calls are not the command's.
-  const calls = region.calls.slice(before).filter(({ strand }) => strand === undefined);
+  const calls = region.calls.slice(before).filter(({ fiber }) => fiber === undefined);
   return new Set(calls.map(permissionOf));
 }
 

@@ -256,7 +256,7 @@ describe('drains that are parked', () => {
   const outcomes = () =>
     lambda.invocations.flatMap(({ result }) => (result as { outcome?: { kind: string } })?.outcome?.kind ?? []);
   /** The calls that invocations made. */
-  const calls = () => region.calls.filter(({ strand }) => strand).map(({ operation }) => operation);
+  const calls = () => region.calls.filter(({ fiber }) => fiber).map(({ operation }) => operation);
   const parked = () => region.time.runUntil(() => schedules().length > 0);
 
   beforeEach(() => {

@@ -104,7 +104,7 @@ describe('the clock over HTTP', () => {
     });
     const [work] = clock.works();
     expect(work).toMatchObject({ instanceId: 'i-1' });
-    expect(region.calls).toMatchObject([{ operation: 'ListClusters', strand: work?.strand }]);
+    expect(region.calls).toMatchObject([{ operation: 'ListClusters', fiber: work?.fiber }]);
   });
 
   it('a client’s work lasts from its registration to the end of its connection', async () => {

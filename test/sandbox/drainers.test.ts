@@ -133,7 +133,7 @@ describe('boto3', () => {
       close();
     }
     const attempts = region.calls.filter(({ service }) => service === 'ecs');
-    const first = attempts.filter(({ strand }) => strand === attempts[0]?.strand);
+    const first = attempts.filter(({ fiber }) => fiber === attempts[0]?.fiber);
     return first.slice(1).map(({ atMs }, i) => (atMs - (first[i]?.atMs ?? 0)) / 1000);
   }
 
@@ -219,7 +219,7 @@ describe('widdix', () => {
     const made = (operation: string) => region.calls.filter((call) => call.operation === operation);
     expect(made('SendMessage')).toHaveLength(invocations.length - 20); // the last of each instance completes
     expect(made('DeleteMessage')).toHaveLength(invocations.length);
-    expect(new Set(made('ReceiveMessage').map(({ service, strand }) => `${service} ${strand}`))).toEqual(
+    expect(new Set(made('ReceiveMessage').map(({ service, fiber }) => `${service} ${fiber}`))).toEqual(
       new Set(['sqs undefined']),
     );
   });

@@ -3,7 +3,7 @@ import type { Datapoint } from '../cloudwatch/metrics.ts';
 import type { Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
 import type { Random } from '../time/random.ts';
-import { type Clock, currentStrand, type Scheduled, type Strand, type VirtualTime } from '../time/virtual-time.ts';
+import { type Clock, currentFiber, type Fiber, type Scheduled, type VirtualTime } from '../time/virtual-time.ts';
 
 /** A handler as Lambda calls it. */
 export type Handler = (event: unknown, context: Context) => Promise<unknown>;
@@ -40,7 +40,7 @@ export interface FunctionSpec {
 export interface Invocation {
   readonly event: unknown;
   /** Its calls can be told from others' by this. */
-  readonly strand: Strand;
+  readonly fiber: Fiber;
   readonly startedAtMs: number;
   readonly billedSeconds: number;
   /** It ran in a new container. */
@@ -101,10 +101,10 @@ export class LambdaModel {
   /** Containers that wait, warm, for the next invocation. */
   #idle: Container[] = [];
   /** With the log stream of the container that each runs in. */
-  readonly #running = new Map<Strand, string>();
+  readonly #running = new Map<Fiber, string>();
   #containers = 0;
   /** What to do about an invocation that dies. */
-  readonly #crashes = new WeakMap<Strand, (error: string) => void>();
+  readonly #crashes = new WeakMap<Fiber, (error: string) => void>();
   readonly invocations: Invocation[] = [];
   /** Events that failed for good. */
   readonly deadLetters: unknown[] = [];
@@ -124,8 +124,8 @@ export class LambdaModel {
   }
 
   /** Where an invocation of it writes its log; undefined if it is not one that runs now. */
-  logStreamOf(strand: Strand): string | undefined {
-    return this.#running.get(strand);
+  logStreamOf(fiber: Fiber): string | undefined {
+    return this.#running.get(fiber);
   }
 
   /** What each second of it is billed by. */
@@ -166,14 +166,14 @@ export class LambdaModel {
     let over = false;
     let coldStart = false;
     let timeout: Scheduled | undefined;
-    const end = (strand: Strand, result: unknown, error: string | undefined, container?: Container) => {
+    const end = (fiber: Fiber, result: unknown, error: string | undefined, container?: Container) => {
       if (over) return;
       over = true;
       if (timeout) time.cancel(timeout);
-      this.#running.delete(strand);
+      this.#running.delete(fiber);
       const billedSeconds = Math.ceil(time.nowMs() - startedAtMs) / 1000;
       this.#measure('Errors', error === undefined ? 0 : 1, startedAtMs);
-      this.invocations.push({ event, strand, startedAtMs, billedSeconds, coldStart, result, error });
+      this.invocations.push({ event, fiber, startedAtMs, billedSeconds, coldStart, result, error });
       // A container outlives an error of its code, not a crash.
       if (container && spec === this.#spec) this.#idle.push(container);
       if (error === undefined) {
@@ -184,8 +184,8 @@ export class LambdaModel {
       ended(error, result);
     };
 
-    const strand = time.start(async () => {
-      const self = currentStrand.getStore() as Strand;
+    const fiber = time.start(async () => {
+      const self = currentFiber.getStore() as Fiber;
       let container = this.#idle.pop();
       const logStream = container?.logStream ?? this.#newLogStream();
       this.#running.set(self, logStream);
@@ -208,17 +208,17 @@ export class LambdaModel {
     this.#measure('ConcurrentExecutions', this.#running.size);
     if (!over) {
       timeout = time.after(spec.timeoutSeconds, () => {
-        strand.end();
-        end(strand, undefined, `Task timed out after ${spec.timeoutSeconds} seconds`);
+        fiber.end();
+        end(fiber, undefined, `Task timed out after ${spec.timeoutSeconds} seconds`);
       });
     }
     return true;
   }
 
   /** Ends the invocation that calls this, as a crash of its container would. */
-  crash(strand: Strand): void {
-    strand.end();
-    this.#crashes.get(strand)?.('Runtime exited with error: signal: killed');
+  crash(fiber: Fiber): void {
+    fiber.end();
+    this.#crashes.get(fiber)?.('Runtime exited with error: signal: killed');
   }
 
   /** Each container has a stream of its own, named by the day and the version. */
@@ -233,9 +233,9 @@ export class LambdaModel {
     return load({
       nowMs: () => time.nowMs(),
       sleepUntil: (instantMs) => {
-        const strand = currentStrand.getStore() as Strand;
+        const fiber = currentFiber.getStore() as Fiber;
         mayCrash();
-        return strand.waitUntil(instantMs); // never comes back to one that has died
+        return fiber.waitUntil(instantMs); // never comes back to one that has died
       },
     });
   }

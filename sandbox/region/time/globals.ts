@@ -1,8 +1,8 @@
 import type { Random } from './random.ts';
-import { currentStrand, type Timer, type VirtualTime } from './virtual-time.ts';
+import { currentFiber, type Timer, type VirtualTime } from './virtual-time.ts';
 
 /**
- * Gives the code of strands the Region's time and chance where it asks the language for them: the SDK's backoff sleeps
+ * Gives the code of fibers the Region's time and chance where it asks the language for them: the SDK's backoff sleeps
  * with `setTimeout`, draws its jitter from `Math.random` and its tokens from `crypto.randomUUID`, and loggers write
  * `new Date()`. All other code keeps the real ones. Returns how to end it.
  */
@@ -15,32 +15,32 @@ export function playGlobals(time: VirtualTime, random: Random): () => void {
     randomUUID: crypto.randomUUID.bind(crypto),
   };
   const uuids = random.fork('uuids');
-  const inStrand = () => currentStrand.getStore() !== undefined;
+  const inFiber = () => currentFiber.getStore() !== undefined;
 
   const virtualSetTimeout = (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
-    const strand = currentStrand.getStore();
-    if (!strand) return real.setTimeout(callback, ms, ...args);
-    return new VirtualTimeout(strand.timer(time.nowMs() + ms, () => callback(...args)));
+    const fiber = currentFiber.getStore();
+    if (!fiber) return real.setTimeout(callback, ms, ...args);
+    return new VirtualTimeout(fiber.timer(time.nowMs() + ms, () => callback(...args)));
   };
   const virtualClearTimeout = (timeout: unknown) => {
     if (timeout instanceof VirtualTimeout) timeout.timer.cancel();
     else real.clearTimeout(timeout as Parameters<typeof clearTimeout>[0]);
   };
-  class StrandDate extends real.Date {
+  class FiberDate extends real.Date {
     constructor(...args: [] | [string | number | Date]) {
-      if (args.length === 0) super(StrandDate.now());
+      if (args.length === 0) super(FiberDate.now());
       else super(...(args as [string]));
     }
     static override now(): number {
-      return inStrand() ? Math.floor(time.nowMs()) : real.Date.now();
+      return inFiber() ? Math.floor(time.nowMs()) : real.Date.now();
     }
   }
 
   globalThis.setTimeout = virtualSetTimeout as unknown as typeof setTimeout;
   globalThis.clearTimeout = virtualClearTimeout;
-  globalThis.Date = StrandDate as DateConstructor;
-  Math.random = () => (inStrand() ? random.between(0, 1) : real.mathRandom());
-  crypto.randomUUID = () => (inStrand() ? uuidFrom(uuids) : real.randomUUID());
+  globalThis.Date = FiberDate as DateConstructor;
+  Math.random = () => (inFiber() ? random.between(0, 1) : real.mathRandom());
+  crypto.randomUUID = () => (inFiber() ? uuidFrom(uuids) : real.randomUUID());
   return () => {
     globalThis.setTimeout = real.setTimeout;
     globalThis.clearTimeout = real.clearTimeout;

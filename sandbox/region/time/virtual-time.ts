@@ -1,11 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import TinyQueue from 'tinyqueue';
 
-/** Something that is to happen. Events of one instant happen by strand, and within a strand as they were made. */
+/** Something that is to happen. Events of one instant happen by fiber, and within a fiber as they were made. */
 export interface Scheduled {
   readonly atMs: number;
-  /** The strand that made it; the models' own events are strand 0. */
-  readonly strand: number;
+  /** The fiber that made it; the models' own events are fiber 0. */
+  readonly fiber: number;
   readonly order: number;
   readonly happen: () => void;
   cancelled: boolean;
@@ -27,13 +27,13 @@ export interface Clock {
 export class VirtualTime {
   #nowMs: number;
   #order = 0;
-  #strands = 0;
+  #fibers = 0;
   #running = 0;
   #foreground = 0;
-  /** Strands may have gone on since the last event: they must come to rest before the next. */
+  /** Fibers may have gone on since the last event: they must come to rest before the next. */
   #stirred = false;
   #allAtRest: (() => void) | undefined;
-  readonly #queue = new TinyQueue<Scheduled>([], (a, b) => a.atMs - b.atMs || a.strand - b.strand || a.order - b.order);
+  readonly #queue = new TinyQueue<Scheduled>([], (a, b) => a.atMs - b.atMs || a.fiber - b.fiber || a.order - b.order);
 
   constructor(startMs: number) {
     this.#nowMs = startMs;
@@ -49,13 +49,13 @@ export class VirtualTime {
     return this.schedule(this.#nowMs + seconds * 1000, 0, happen);
   }
 
-  /** Runs code in a strand of its own: time stands still while it works, and passes while it waits. */
-  start(task: () => Promise<void>): Strand {
-    this.#strands += 1;
-    const strand = new Strand(this, this.#strands);
+  /** Runs code in a fiber of its own: time stands still while it works, and passes while it waits. */
+  start(task: () => Promise<void>): Fiber {
+    this.#fibers += 1;
+    const fiber = new Fiber(this, this.#fibers);
     this.noteRunning(1);
-    currentStrand.run(strand, task).finally(() => strand.end());
-    return strand;
+    currentFiber.run(fiber, task).finally(() => fiber.end());
+    return fiber;
   }
 
   /**
@@ -86,9 +86,9 @@ export class VirtualTime {
     next.happen();
   }
 
-  /** For strands: an event that keeps its place among those of the same instant. */
-  schedule(atMs: number, strand: number, happen: () => void): Scheduled {
-    const scheduled = { atMs, strand, order: this.#order++, happen, cancelled: false, background: false };
+  /** For fibers: an event that keeps its place among those of the same instant. */
+  schedule(atMs: number, fiber: number, happen: () => void): Scheduled {
+    const scheduled = { atMs, fiber, order: this.#order++, happen, cancelled: false, background: false };
     this.#queue.push(scheduled);
     this.#foreground += 1;
     return scheduled;
@@ -115,7 +115,7 @@ export class VirtualTime {
     if (this.#running === 0) this.#allAtRest?.();
   }
 
-  /** Until every strand waits. A strand may go on in several places: each gets its turn to reach its own wait. */
+  /** Until every fiber waits. A fiber may go on in several places: each gets its turn to reach its own wait. */
   async #settled(): Promise<void> {
     while (this.#stirred || this.#running > 0) {
       this.#stirred = false;
@@ -129,8 +129,8 @@ export class VirtualTime {
   }
 }
 
-/** A strand of code in virtual time, such as one invocation. */
-export class Strand {
+/** A fiber of code in virtual time, such as one invocation. */
+export class Fiber {
   readonly #time: VirtualTime;
   readonly #number: number;
   #waits = 0;
@@ -145,7 +145,7 @@ export class Strand {
     return this.#ended;
   }
 
-  /** Waits without working; never comes back if the strand is ended meanwhile. */
+  /** Waits without working; never comes back if the fiber is ended meanwhile. */
   waitUntil(instantMs: number): Promise<void> {
     return new Promise((resolve) => {
       this.timer(instantMs, resolve);
@@ -154,7 +154,7 @@ export class Strand {
 
   /**
    * Waits without working for what an event of the Region resolves; whoever resolves it calls `stir` of the time. Never comes
-   * back if the strand is ended meanwhile.
+   * back if the fiber is ended meanwhile.
    */
   async waitFor<T>(promise: Promise<T>): Promise<T> {
     this.#waitMore();
@@ -169,7 +169,7 @@ export class Strand {
     return settled();
   }
 
-  /** Calls back at an instant, in this strand, which waits for it unless told that it need not. */
+  /** Calls back at an instant, in this fiber, which waits for it unless told that it need not. */
   timer(instantMs: number, callback: () => void): Timer {
     if (this.#ended) return { cancel: () => {}, unref: () => {} };
     this.#waitMore();
@@ -181,7 +181,7 @@ export class Strand {
     const scheduled = this.#time.schedule(Math.max(instantMs, this.#time.nowMs()), this.#number, () => {
       if (this.#ended) return;
       waitLess();
-      currentStrand.run(this, callback);
+      currentFiber.run(this, callback);
     });
     return {
       cancel: () => {
@@ -214,12 +214,12 @@ export class Strand {
   }
 }
 
-/** A pending callback of a strand. */
+/** A pending callback of a fiber. */
 export interface Timer {
   cancel(): void;
-  /** Lets the strand, and the run, go on as if it were not there. */
+  /** Lets the fiber, and the run, go on as if it were not there. */
   unref(): void;
 }
 
-/** The strand that the running code belongs to. */
-export const currentStrand = new AsyncLocalStorage<Strand>();
+/** The fiber that the running code belongs to. */
+export const currentFiber = new AsyncLocalStorage<Fiber>();

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { buildQueryString } from '@smithy/core/protocols';
 import { type HttpRequest, HttpResponse } from '@smithy/core/transport';
-import { currentStrand, type Strand } from '../time/virtual-time.ts';
+import { currentFiber, type Fiber } from '../time/virtual-time.ts';
 import type { WireAnswer, WireRequest } from './message.ts';
 
 /** What an SDK client takes as its `requestHandler`. */
@@ -26,9 +26,9 @@ export interface Far {
  */
 export function transportTo(far: Far) {
   async function carry(request: HttpRequest): Promise<{ response: HttpResponse }> {
-    const strand = currentStrand.getStore();
+    const fiber = currentFiber.getStore();
     far.mayCrash();
-    await strand?.waitUntil(far.nowMs() + far.latencySeconds() * 1000);
+    await fiber?.waitUntil(far.nowMs() + far.latencySeconds() * 1000);
     const answered = far.answer({
       method: request.method,
       path: request.path,
@@ -37,9 +37,9 @@ export function transportTo(far: Far) {
       body: bodyOf(request.body),
     });
     // To await what is there already would put this call behind others.
-    const { status, headers, body } = answered instanceof Promise ? await waitedFor(answered, strand) : answered;
+    const { status, headers, body } = answered instanceof Promise ? await waitedFor(answered, fiber) : answered;
     far.mayCrash();
-    if (strand?.ended) await new Promise(() => {}); // What AWS did is done; nobody is left to hear of it.
+    if (fiber?.ended) await new Promise(() => {}); // What AWS did is done; nobody is left to hear of it.
     return {
       response: new HttpResponse({
         statusCode: status,
@@ -62,8 +62,8 @@ export function transportTo(far: Far) {
 }
 
 /** Time passes while an answer is waited for, such as that of a long poll. */
-function waitedFor(answer: Promise<WireAnswer>, strand: Strand | undefined): Promise<WireAnswer> {
-  return strand ? strand.waitFor(answer) : answer;
+function waitedFor(answer: Promise<WireAnswer>, fiber: Fiber | undefined): Promise<WireAnswer> {
+  return fiber ? fiber.waitFor(answer) : answer;
 }
 
 /** The SDK writes a body as text or as bytes. */

@@ -9,7 +9,7 @@ import { type Faults, NO_FAULTS } from '../../../sandbox/region/faults.ts';
 import type { Happening } from '../../../sandbox/region/happenings.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
 import { playGlobals } from '../../../sandbox/region/time/globals.ts';
-import { currentStrand, type Strand } from '../../../sandbox/region/time/virtual-time.ts';
+import { currentFiber, type Fiber } from '../../../sandbox/region/time/virtual-time.ts';
 import { START_MS } from '../../fakes.ts';
 
 const cluster = 'prod';
@@ -43,7 +43,7 @@ const settle = (region: Region) => region.time.runUntil(() => false);
 const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
 const ecsOf = (region: Region, maxAttempts = 1) =>
   new ECSClient({ requestHandler: region.transport, region: 'eu-west-1', credentials, maxAttempts });
-const sleepUntil = (ms: number) => (currentStrand.getStore() as Strand).waitUntil(ms);
+const sleepUntil = (ms: number) => (currentFiber.getStore() as Fiber).waitUntil(ms);
 
 describe('EventBridge in the local Region', () => {
   const rule = (source: string, delivered: unknown[]) => ({

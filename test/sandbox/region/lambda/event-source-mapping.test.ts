@@ -3,7 +3,7 @@ import type { MappingSpec } from '../../../../sandbox/region/lambda/event-source
 import type { FunctionSpec, Handler } from '../../../../sandbox/region/lambda/model.ts';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
 import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
-import { currentStrand, type Strand } from '../../../../sandbox/region/time/virtual-time.ts';
+import { currentFiber, type Fiber } from '../../../../sandbox/region/time/virtual-time.ts';
 import { START_MS } from '../../../fakes.ts';
 
 let region: Region;
@@ -20,7 +20,7 @@ const pass = (seconds: number) => {
   region.time.after(seconds, () => {});
   return region.time.runUntil(() => region.time.nowMs() >= untilMs);
 };
-const sleep = (seconds: number) => (currentStrand.getStore() as Strand).waitUntil(region.time.nowMs() + seconds * 1000);
+const sleep = (seconds: number) => (currentFiber.getStore() as Fiber).waitUntil(region.time.nowMs() + seconds * 1000);
 
 interface Record {
   readonly messageId: string;

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Handler } from '../../../../sandbox/region/lambda/model.ts';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
 import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
-import { currentStrand, type Strand } from '../../../../sandbox/region/time/virtual-time.ts';
+import { currentFiber, type Fiber } from '../../../../sandbox/region/time/virtual-time.ts';
 import { START_MS } from '../../../fakes.ts';
 import { clientOf } from '../clients.ts';
 
@@ -22,7 +22,7 @@ const pass = (seconds: number) => {
   region.time.after(seconds, () => {});
   return region.time.runUntil(() => region.time.nowMs() >= untilMs);
 };
-const sleep = (seconds: number) => (currentStrand.getStore() as Strand).waitUntil(region.time.nowMs() + seconds * 1000);
+const sleep = (seconds: number) => (currentFiber.getStore() as Fiber).waitUntil(region.time.nowMs() + seconds * 1000);
 const bodyIn = (event: unknown) => (event as { Records: [{ body: string }] }).Records[0].body;
 
 function queueTo(handler: Handler, reservedConcurrency = 1) {

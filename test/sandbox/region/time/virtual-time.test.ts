@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
 import { Random } from '../../../../sandbox/region/time/random.ts';
-import { currentStrand, type Strand, VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
+import { currentFiber, type Fiber, VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
 
 const never = () => false;
-const strand = () => currentStrand.getStore() as Strand;
+const fiber = () => currentFiber.getStore() as Fiber;
 
 describe('virtual time', () => {
   it('passes from event to event, in the order of their instants and then of their making', async () => {
@@ -19,7 +19,7 @@ describe('virtual time', () => {
     expect(seen).toEqual(['nested 750', 'first 1000', 'second 1000', 'late 3600000']);
   });
 
-  it('stands still while a strand works, whatever real time the work takes', async () => {
+  it('stands still while a fiber works, whatever real time the work takes', async () => {
     const time = new VirtualTime(0);
     const seen: string[] = [];
     time.after(1, () => seen.push('event'));
@@ -31,7 +31,7 @@ describe('virtual time', () => {
     expect(seen).toEqual(['worked until 0', 'event']);
   });
 
-  it('passes while all strands wait, and wakes those of one instant in the order of their start', async () => {
+  it('passes while all fibers wait, and wakes those of one instant in the order of their start', async () => {
     const time = new VirtualTime(0);
     const seen: string[] = [];
     for (const [name, realTurns, seconds] of [
@@ -41,7 +41,7 @@ describe('virtual time', () => {
     ] as const) {
       time.start(async () => {
         for (let i = 0; i < realTurns; i++) await new Promise((resolve) => setImmediate(resolve));
-        await strand().waitUntil(seconds * 1000);
+        await fiber().waitUntil(seconds * 1000);
         seen.push(`${name} ${time.nowMs()}`);
       });
     }
@@ -49,12 +49,12 @@ describe('virtual time', () => {
     expect(seen).toEqual(['early 5000', 'slow to ask 10000', 'quick to ask 10000']);
   });
 
-  it('lets a strand wait in two places at once', async () => {
+  it('lets a fiber wait in two places at once', async () => {
     const time = new VirtualTime(0);
     const seen: number[] = [];
     time.start(async () => {
       const wait = async (ms: number) => {
-        await strand().waitUntil(ms);
+        await fiber().waitUntil(ms);
         seen.push(time.nowMs());
       };
       await Promise.all([wait(2_000), wait(1_000)]);
@@ -64,9 +64,9 @@ describe('virtual time', () => {
     expect(seen).toEqual([1_000, 2_000, 2_000]);
   });
 
-  it('does not go back for a strand that asks for the past', async () => {
+  it('does not go back for a fiber that asks for the past', async () => {
     const time = new VirtualTime(5_000);
-    time.start(() => strand().waitUntil(1_000));
+    time.start(() => fiber().waitUntil(1_000));
     await time.runUntil(never);
     expect(time.nowMs()).toBe(5_000);
   });
@@ -81,11 +81,11 @@ describe('virtual time', () => {
     expect(time.nowMs()).toBe(2_000);
   });
 
-  it('never comes back to a strand that was ended, and goes on without it', async () => {
+  it('never comes back to a fiber that was ended, and goes on without it', async () => {
     const time = new VirtualTime(0);
     const seen: string[] = [];
     const ended = time.start(async () => {
-      await strand().waitUntil(10_000);
+      await fiber().waitUntil(10_000);
       seen.push('not reached');
     });
     time.after(5, () => ended.end());
@@ -103,7 +103,7 @@ describe('virtual time', () => {
   });
 });
 
-describe('what the language offers, in a strand', () => {
+describe('what the language offers, in a fiber', () => {
   it('is the Region’s time and chance, and the real ones outside', async () => {
     const time = new VirtualTime(Date.UTC(2030, 0, 1));
     const stop = playGlobals(time, new Random(1));
