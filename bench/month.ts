@@ -78,7 +78,7 @@ export function month({ instances, days }: Span, onWarning: (warned: Warned) => 
         service === 'ecs' && isOut(second()) ? new AwsError('ServerException', 'Service Unavailable.', 500) : undefined,
     }),
     begin: (region) => {
-      const { autoScaling, time, tell } = region;
+      const { autoScaling, time, trace } = region;
       const chance = region.random.fork('month');
       const endMs = time.nowMs() + days * DAY * 1000;
 
@@ -101,7 +101,7 @@ export function month({ instances, days }: Span, onWarning: (warned: Warned) => 
       daily(1, () => {
         const minInstancesInService = autoScaling.group(GROUP).desiredCapacity - batch;
         const policy = { minInstancesInService, maxBatchSize: batch, pauseTimeSeconds: 900, waitForSignals: true };
-        rollingUpdate(autoScaling, time, GROUP, policy, tell);
+        rollingUpdate(autoScaling, time, GROUP, policy, trace);
       });
       const resize = (by: number) =>
         autoScaling.setDesiredCapacity(GROUP, autoScaling.group(GROUP).desiredCapacity + by);

@@ -8,10 +8,10 @@ import { widdix } from './drainers/widdix.ts';
 import { captureLogs } from './logs.ts';
 import type { Completion } from './region/auto-scaling/model.ts';
 import { sampleByTheMinute } from './region/cloudwatch/metrics.ts';
-import type { Happening } from './region/happenings.ts';
 import { createRegion, type Region } from './region/region.ts';
 import { playGlobals } from './region/time/globals.ts';
 import { currentFiber } from './region/time/virtual-time.ts';
+import type { TraceEvent } from './region/trace.ts';
 import type { Benchmarked, Drainer, DrainResult, DrillEvent, DrillResult, Judged } from './result.ts';
 import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
 
@@ -81,13 +81,13 @@ export async function stage(
   onEvent: OnEvent,
 ): Promise<Stage> {
   const scenario = variant ?? scenarioNamed(name);
-  const standing = new Map<string, Happening>();
-  let tell = (happening: Happening) => noteStanding(standing, happening);
+  const standing = new Map<string, TraceEvent>();
+  let trace = (event: TraceEvent) => noteStanding(standing, event);
   const second = () => (region.time.nowMs() - EPOCH_MS) / 1000 - SETTLING_SECONDS;
   const region: Region = createRegion({
     startMs: EPOCH_MS,
     seed,
-    onHappening: (happening) => tell(happening),
+    onTrace: (event) => trace(event),
     ...(scenario.faults && { faults: scenario.faults(second) }),
   });
   // What Lambda gives every function: where it is, and credentials.
@@ -108,11 +108,11 @@ export async function stage(
     await region.time.runUntil(() => region.time.nowMs() >= EPOCH_MS + SETTLING_SECONDS * 1000);
     const installed = await install(region, scenario);
     const startMs = region.time.nowMs();
-    const eventOf = ({ atMs, ...what }: Happening) => ({ second: (atMs - startMs) / 1000, ...what }) as DrillEvent;
+    const eventOf = ({ atMs, ...what }: TraceEvent) => ({ second: (atMs - startMs) / 1000, ...what }) as DrillEvent;
     const begin = () => {
-      for (const happening of standing.values()) onEvent(eventOf({ ...happening, atMs: startMs }), true);
+      for (const event of standing.values()) onEvent(eventOf({ ...event, atMs: startMs }), true);
       // Who listens is no part of the function that runs: what it prints is not the function's log.
-      tell = (happening) => currentFiber.exit(() => onEvent(eventOf(happening), false));
+      trace = (event) => currentFiber.exit(() => onEvent(eventOf(event), false));
       for (const { on, ...job } of scenario.jobs) {
         region.ecs.runTask({ ...job, cluster: CLUSTER, ec2InstanceId: instanceIds[on] ?? '' });
       }
@@ -131,10 +131,10 @@ function scenarioNamed(name: ScenarioName | 'world'): Scenario {
 }
 
 /** Keeps the last that was told of each instance and task, which is how they stand. */
-function noteStanding(standing: Map<string, Happening>, happening: Happening): void {
-  const { kind } = happening;
-  if (kind === 'instance' || kind === 'container-instance') standing.set(`${kind} ${happening.instanceId}`, happening);
-  if (kind === 'task') standing.set(`${kind} ${happening.taskId}`, happening);
+function noteStanding(standing: Map<string, TraceEvent>, event: TraceEvent): void {
+  const { kind } = event;
+  if (kind === 'instance' || kind === 'container-instance') standing.set(`${kind} ${event.instanceId}`, event);
+  if (kind === 'task') standing.set(`${kind} ${event.taskId}`, event);
 }
 
 /** Runs one drill in virtual time. The same rehearsal gives the same result, but for the seconds of the wall clock. */

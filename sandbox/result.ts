@@ -1,4 +1,4 @@
-import type { Happening } from './region/happenings.ts';
+import type { TraceEvent } from './region/trace.ts';
 
 /** Who drains: this service, nobody (a group without a hook), or the book's function. */
 export const DRAINERS = ['ecs-drain', 'none', 'book'] as const;
@@ -28,8 +28,8 @@ export interface DrainResult {
   readonly continuations: number;
 }
 
-/** A happening on the drill's own clock. */
-export type DrillEvent = Happening extends infer H
+/** An event on the drill's own clock. */
+export type DrillEvent = TraceEvent extends infer H
   ? H extends { atMs: number }
     ? Omit<H, 'atMs'> & { readonly second: number }
     : never

@@ -113,9 +113,9 @@ export function fleetOf(size: {
 /** CloudFormation replaces one instance after the other, and keeps as many in service. */
 const byRollingUpdate =
   (minInstancesInService: number, pauseTimeSeconds: number): Scenario['begin'] =>
-  ({ autoScaling, time, tell }) => {
+  ({ autoScaling, time, trace }) => {
     const policy = { minInstancesInService, maxBatchSize: 1, pauseTimeSeconds, waitForSignals: true };
-    rollingUpdate(autoScaling, time, GROUP, policy, tell);
+    rollingUpdate(autoScaling, time, GROUP, policy, trace);
   };
 
 /** Six instances with all kinds of services. */

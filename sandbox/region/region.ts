@@ -11,7 +11,6 @@ import { elasticLoadBalancingService } from './elastic-load-balancing/api.ts';
 import { EventBridgeModel } from './event-bridge/model.ts';
 import type { Faults } from './faults.ts';
 import { NO_FAULTS } from './faults.ts';
-import type { Happening, Tell } from './happenings.ts';
 import { iamService, Roles } from './iam/api.ts';
 import { lambdaService } from './lambda/api.ts';
 import { EventSourceMapping, type MappingSpec } from './lambda/event-source-mapping.ts';
@@ -29,6 +28,7 @@ import { stsService } from './sts/api.ts';
 import { Throttling } from './throttling.ts';
 import { Random } from './time/random.ts';
 import { currentFiber, type Fiber, VirtualTime } from './time/virtual-time.ts';
+import type { Trace, TraceEvent } from './trace.ts';
 import type { ServiceName } from './wire/models.ts';
 import { type Transport, transportTo } from './wire/transport.ts';
 import { answerTo, called, type WireAnswer, type WireCall, type WireRequest } from './wire/wire.ts';
@@ -48,7 +48,7 @@ export interface RegionOptions {
   readonly seed: number;
   readonly faults?: Faults;
   readonly concurrencyLimit?: number;
-  readonly onHappening?: (happening: Happening) => void;
+  readonly onTrace?: (event: TraceEvent) => void;
 }
 
 /** A small AWS Region in this process. */
@@ -73,7 +73,7 @@ export interface Region {
   readonly killedTasks: readonly KilledTask[];
   /** The EC2 instances that are no more. */
   readonly terminated: ReadonlySet<string>;
-  readonly tell: Tell;
+  readonly trace: Trace;
   /** Every value that CloudWatch was given, by the functions' logs and by AWS itself. */
   readonly metrics: readonly Datapoint[];
   /** Hands over the calls and values since the last time, and forgets them and the logs: those of a month would fill the memory. */
@@ -115,7 +115,7 @@ const LATENCY_SECONDS = { min: 0.02, max: 0.06 };
 
 /** Builds a Region in which nothing exists yet. */
 export function createRegion(options: RegionOptions): Region {
-  const { startMs, seed, faults = NO_FAULTS, concurrencyLimit = 1_000, onHappening = () => {} } = options;
+  const { startMs, seed, faults = NO_FAULTS, concurrencyLimit = 1_000, onTrace = () => {} } = options;
   const time = new VirtualTime(startMs);
   const random = new Random(seed);
   let ids = 0;
@@ -124,7 +124,7 @@ export function createRegion(options: RegionOptions): Region {
     account: '123456789012',
     newId: () => `00000000-0000-4000-8000-${(++ids).toString(16).padStart(12, '0')}`,
   };
-  const tell: Tell = (news) => onHappening({ atMs: time.nowMs(), ...news });
+  const trace: Trace = (event) => onTrace({ atMs: time.nowMs(), ...event });
 
   const calls: Call[] = [];
   const killedTasks: KilledTask[] = [];
@@ -137,15 +137,15 @@ export function createRegion(options: RegionOptions): Region {
   const chance = random.fork('faults');
 
   const roles = new Roles();
-  const eventBridge = new EventBridgeModel({ time, place, random: random.fork('events'), tell, faults });
+  const eventBridge = new EventBridgeModel({ time, place, random: random.fork('events'), trace, faults });
   const publish = eventBridge.publish.bind(eventBridge);
   const scheduler = new SchedulerModel({ time, place, random: random.fork('scheduler'), publish, roles });
-  const ecs = new EcsModel({ time, place, random: random.fork('ecs'), tell, publish, readings: faults });
+  const ecs = new EcsModel({ time, place, random: random.fork('ecs'), trace, publish, readings: faults });
   const autoScaling = new AutoScalingModel({
     time,
     place,
     random: random.fork('auto-scaling'),
-    tell,
+    trace,
     publish,
     launched: (ec2InstanceId, { cluster, memoryMiB, cpuUnits }: GroupSpec) => {
       ecs.registerInstance({ cluster, ec2InstanceId, memoryMiB, cpuUnits });
@@ -250,12 +250,12 @@ export function createRegion(options: RegionOptions): Region {
       return queue;
     },
     mapQueue: (queue, lambda, spec) => {
-      const mapping = new EventSourceMapping({ time, place, random, tell, count }, queue, lambda, spec);
+      const mapping = new EventSourceMapping({ time, place, random, trace, count }, queue, lambda, spec);
       mappings.push(mapping);
       return mapping;
     },
     createTopic: (name) => {
-      const topic = new TopicModel({ time, tell, place }, name);
+      const topic = new TopicModel({ time, trace, place }, name);
       topics.set(name, topic);
       return topic;
     },
@@ -263,7 +263,7 @@ export function createRegion(options: RegionOptions): Region {
     calls,
     killedTasks,
     terminated,
-    tell,
+    trace,
     metrics,
     takeRecords: () => {
       logs.clear();
@@ -273,7 +273,7 @@ export function createRegion(options: RegionOptions): Region {
     log: (line, text = JSON.stringify(line)) => {
       keep(text);
       metrics.push(...datapointsIn(line));
-      tell({ kind: 'log', line });
+      trace({ kind: 'log', line });
     },
     services,
     ask: (name, operation, input) => called(services.get(name) as Service, operation, { ...input }),
@@ -289,7 +289,7 @@ export function createRegion(options: RegionOptions): Region {
         time,
         place,
         random: random.fork(spec.name),
-        tell,
+        trace,
         concurrencyLimit,
         mayCrash,
         starts,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
-import type { InstanceState } from '../../sandbox/region/happenings.ts';
 import type { Region } from '../../sandbox/region/region.ts';
+import type { InstanceState } from '../../sandbox/region/trace.ts';
 import { stage } from '../../sandbox/rehearsal.ts';
 import type { Drainer, DrillEvent } from '../../sandbox/result.ts';
 import { GROUP, SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';

@@ -1,4 +1,4 @@
-import type { InstanceState } from '../happenings.ts';
+import type { InstanceState } from '../trace.ts';
 import { type Activity, type AutoScalingOptions, arnOf, type Group, type Instance } from './state.ts';
 import type { ActivityStatus, ScalingActivity, Whereabouts } from './views.ts';
 
@@ -12,7 +12,7 @@ export interface Change {
   readonly destination: Whereabouts;
 }
 
-/** What EventBridge is told when a change has succeeded. Root volume replacements have no such event. */
+/** The event of each change that succeeds. Root volume replacements have no such event. */
 const SUCCESS_EVENT = {
   launch: 'EC2 Instance Launch Successful',
   terminate: 'EC2 Instance Terminate Successful',

@@ -1,4 +1,4 @@
-import type { Tell } from '../happenings.ts';
+import type { Trace } from '../trace.ts';
 import type { AutoScalingModel } from './model.ts';
 import { batchesOf, type Condition, carryOut, type Deployment, passed, type Time } from './steps.ts';
 import { isActive } from './views.ts';
@@ -38,7 +38,7 @@ export function rollingUpdate(
   time: Time,
   group: string,
   policy: RollingUpdatePolicy,
-  tell: Tell,
+  trace: Trace,
 ): Deployment {
   const { maxSize, desiredCapacity } = model.group(group);
   const { minInstancesInService, maxBatchSize } = policy;
@@ -49,7 +49,7 @@ export function rollingUpdate(
       `MinInstancesInService (${minInstancesInService}) must be less than the group's MaxSize (${maxSize}), and MaxBatchSize (${maxBatchSize}) at least 1.`,
     );
   }
-  const say = (message: string) => tell({ kind: 'deployment', group, message });
+  const say = (message: string) => trace({ kind: 'deployment', group, message });
 
   return carryOut(time, function* () {
     const newcomers = newcomersTo(model, group);

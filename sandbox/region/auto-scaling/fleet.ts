@@ -1,4 +1,4 @@
-import type { InstanceState } from '../happenings.ts';
+import type { InstanceState } from '../trace.ts';
 import { Activities } from './activities.ts';
 import { type Hold, LifecycleActions } from './lifecycle-actions.ts';
 import type { AutoScalingOptions, Group, Instance } from './state.ts';
@@ -375,7 +375,7 @@ export class Fleet {
   #become(instance: Instance, state: InstanceState): void {
     instance.state = state;
     this.activities.follow(instance);
-    this.#options.tell({ kind: 'instance', instanceId: instance.instanceId, group: instance.group.spec.name, state });
+    this.#options.trace({ kind: 'instance', instanceId: instance.instanceId, group: instance.group.spec.name, state });
   }
 }
 

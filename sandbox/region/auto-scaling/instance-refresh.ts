@@ -199,7 +199,7 @@ export class InstanceRefreshes {
   }
 
   #say({ group }: Refresh, message: string): void {
-    this.#options.tell({ kind: 'deployment', group, message });
+    this.#options.trace({ kind: 'deployment', group, message });
   }
 }
 

@@ -90,7 +90,7 @@ export class LifecycleActions {
     const action = this.#pending(group, name);
     action.heartbeats += 1;
     const { instanceId, hook } = action;
-    this.#options.tell({ kind: 'lifecycle', instanceId, hook: hook.name, what: 'heartbeat' });
+    this.#options.trace({ kind: 'lifecycle', instanceId, hook: hook.name, what: 'heartbeat' });
     this.#restartTimeout(action);
   }
 
@@ -118,7 +118,7 @@ export class LifecycleActions {
     const action: Action = { token, hook, instance, instanceId, heldSinceMs, timesOutAtMs: heldSinceMs, heartbeats: 0 };
     this.#byToken.set(token, action);
     instance.actions.set(hook.name, action);
-    this.#options.tell({ kind: 'lifecycle', instanceId, hook: hook.name, what: 'held' });
+    this.#options.trace({ kind: 'lifecycle', instanceId, hook: hook.name, what: 'held' });
     this.#restartTimeout(action);
     return action;
   }
@@ -163,7 +163,7 @@ export class LifecycleActions {
     this.#forget(action);
     this.#completions.push({ instanceId, hook: hook.name, result, by, atMs, heldSinceMs, heartbeats });
     const what = by === 'timeout' ? 'timed out' : 'completed';
-    this.#options.tell({ kind: 'lifecycle', instanceId, hook: hook.name, what, result });
+    this.#options.trace({ kind: 'lifecycle', instanceId, hook: hook.name, what, result });
     if (result === 'ABANDON') this.drop(instance);
     if (instance.actions.size === 0) this.#released(instance, result);
   }

@@ -356,7 +356,7 @@ export class AutoScalingModel {
   #noteDesired(group: Group, desiredCapacity: number): void {
     const message = `desired capacity set from ${group.desiredCapacity} to ${desiredCapacity}`;
     group.desiredCapacity = desiredCapacity;
-    this.#options.tell({ kind: 'deployment', group: group.spec.name, message });
+    this.#options.trace({ kind: 'deployment', group: group.spec.name, message });
   }
 
   #decrement(group: Group): void {

@@ -1,9 +1,9 @@
 import { AwsError } from '../aws-error.ts';
 import type { BusEvent } from '../event-bridge/model.ts';
-import type { Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
 import type { Random } from '../time/random.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
+import type { Trace } from '../trace.ts';
 import type { GroupSpec, HookSpec, InstanceView, PendingAction, ScalingActivity, ScalingProcess } from './views.ts';
 
 /** What this model needs of the rest of the Region. */
@@ -11,7 +11,7 @@ export interface AutoScalingOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
   readonly place: Place;
   readonly random: Random;
-  readonly tell: Tell;
+  readonly trace: Trace;
   readonly publish: (event: BusEvent) => void;
   /** The instance has booted: it registers with ECS. Called for the instances of a new, running group too. */
   readonly launched: (ec2InstanceId: string, group: GroupSpec) => void;

@@ -1,4 +1,4 @@
-import type { InstanceState } from '../happenings.ts';
+import type { InstanceState } from '../trace.ts';
 
 /** An Auto Scaling group of instances that are all alike. */
 export interface GroupSpec extends GroupSettings {

@@ -1,6 +1,6 @@
 import type { BusEvent } from '../event-bridge/model.ts';
-import type { Fate, Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
+import type { Fate, Trace } from '../trace.ts';
 import { describeInstance, describeTask } from './describe.ts';
 import type { ContainerInstance, Service, Task } from './state.ts';
 import type { Deployment } from './views.ts';
@@ -8,7 +8,7 @@ import type { Deployment } from './views.ts';
 export interface AnnouncementOptions {
   readonly nowMs: () => number;
   readonly place: Place;
-  readonly tell: Tell;
+  readonly trace: Trace;
   /** Puts an event on the default bus. */
   readonly publish: (event: BusEvent) => void;
 }
@@ -16,7 +16,7 @@ export interface AnnouncementOptions {
 /** DescribeServices shows the last hundred events. */
 const SERVICE_EVENTS_KEPT = 100;
 
-/** What ECS says without being asked: events on the bus, messages of services, and what a spectator is told. */
+/** What ECS reports unasked: events on the bus, messages of services, and the trace. */
 export class Announcements {
   readonly #options: AnnouncementOptions;
 
@@ -25,11 +25,11 @@ export class Announcements {
   }
 
   tellInstance({ ec2InstanceId, status, agentConnected }: ContainerInstance): void {
-    this.#options.tell({ kind: 'container-instance', instanceId: ec2InstanceId, status, agentConnected });
+    this.#options.trace({ kind: 'container-instance', instanceId: ec2InstanceId, status, agentConnected });
   }
 
   tellTask({ id, instance, group, lastStatus, stop }: Task, fate?: Fate): void {
-    this.#options.tell({
+    this.#options.trace({
       kind: 'task',
       taskId: id,
       instanceId: instance.ec2InstanceId,
@@ -45,7 +45,7 @@ export class Announcements {
     const message = `(service ${spec.name}) ${what}`;
     events.unshift({ id: this.#options.place.newId(), createdAtMs: this.#options.nowMs(), message });
     events.splice(SERVICE_EVENTS_KEPT);
-    this.#options.tell({ kind: 'service', service: spec.name, message });
+    this.#options.trace({ kind: 'service', service: spec.name, message });
   }
 
   /** Facts 4 task-event. */

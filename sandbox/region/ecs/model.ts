@@ -1,9 +1,9 @@
 import type { BusEvent } from '../event-bridge/model.ts';
 import { NO_FAULTS } from '../faults.ts';
-import type { Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
 import type { Random } from '../time/random.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
+import type { Trace } from '../trace.ts';
 import { Agents } from './agents.ts';
 import { Announcements } from './announcements.ts';
 import { roomiest } from './room.ts';
@@ -17,7 +17,7 @@ export interface EcsOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
   readonly place: Place;
   readonly random: Random;
-  readonly tell: Tell;
+  readonly trace: Trace;
   /** Puts an event on the default bus. */
   readonly publish: (event: BusEvent) => void;
   /** How the model reads what AWS leaves open; by default as docs/aws-facts.md does. */
@@ -40,9 +40,9 @@ export class EcsModel {
   readonly #tasks: TaskLifecycle;
   readonly #scheduler: ServiceScheduler;
 
-  constructor({ time, place, random, tell, publish, readings = NO_FAULTS }: EcsOptions) {
+  constructor({ time, place, random, trace, publish, readings = NO_FAULTS }: EcsOptions) {
     const state = new EcsState({ time, place });
-    const announcements = new Announcements({ nowMs: () => time.nowMs(), place, tell, publish });
+    const announcements = new Announcements({ nowMs: () => time.nowMs(), place, trace, publish });
     const offerRoom = (instance: ContainerInstance) => this.#scheduler.offerRoom(instance);
     const serviceChanged = (service: Service) => this.#scheduler.lookSoon(service);
     const agents = new Agents({ state, announcements, offerRoom });

@@ -1,4 +1,4 @@
-import type { Fate } from '../happenings.ts';
+import type { Fate } from '../trace.ts';
 
 /** What is run on the model, in the words of whoever sets a scenario up. */
 

@@ -1,6 +1,6 @@
-import type { Fate } from '../happenings.ts';
 import type { Random } from '../time/random.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
+import type { Fate } from '../trace.ts';
 import type { Agents } from './agents.ts';
 import type { Announcements } from './announcements.ts';
 import type { ContainerInstance, EcsState, Launch, Service, Stage, Task } from './state.ts';

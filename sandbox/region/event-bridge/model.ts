@@ -11,12 +11,12 @@ import type {
 } from '@aws-sdk/client-eventbridge';
 import { AwsError } from '../aws-error.ts';
 import type { Faults } from '../faults.ts';
-import type { Tell } from '../happenings.ts';
 import { type Page, pageOf } from '../pages.ts';
 import type { Place } from '../place.ts';
 import type { Service } from '../service.ts';
 import type { Random } from '../time/random.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
+import type { Trace } from '../trace.ts';
 import { matches } from './event-pattern.ts';
 
 /** What a publisher gives; the bus adds the rest of the envelope. */
@@ -73,7 +73,7 @@ export interface EventBridgeOptions {
   readonly time: VirtualTime;
   readonly place: Place;
   readonly random: Random;
-  readonly tell: Tell;
+  readonly trace: Trace;
   readonly faults: Faults;
 }
 
@@ -129,12 +129,12 @@ export class EventBridgeModel {
 
   /** Puts an event on the bus; the targets of the rules it matches get it a little later, unless a fault has it otherwise. */
   publish(event: BusEvent, stamp?: Stamp): void {
-    const { time, random, faults, tell } = this.#options;
+    const { time, random, faults, trace } = this.#options;
     const delivered = this.#enveloped(event, stamp);
     const matching = this.#rules.filter(({ pattern }) => matches(pattern, delivered));
     if (matching.length === 0) return;
 
-    const news = {
+    const traced = {
       kind: 'event',
       source: event.source,
       detailType: event['detail-type'],
@@ -142,12 +142,12 @@ export class EventBridgeModel {
     } as const;
     // Facts 3 event-delivery: these may be lost; events of our own, and ECS's, are at least once, or should be.
     if (random.chance(BEST_EFFORT.includes(event.source) ? faults.lostEvents : faults.lostDurableEvents)) {
-      tell({ ...news, fate: 'lost' });
+      trace({ ...traced, fate: 'lost' });
       return;
     }
     const duplicated = random.chance(faults.duplicatedEvents);
     const delayed = random.chance(faults.delayedEvents);
-    tell({ ...news, ...(duplicated ? { fate: 'duplicated' } : delayed ? { fate: 'delayed' } : {}) });
+    trace({ ...traced, ...(duplicated ? { fate: 'duplicated' } : delayed ? { fate: 'delayed' } : {}) });
     for (const rule of matching) {
       for (let delivery = 0; delivery < (duplicated ? 2 : 1); delivery++) {
         // EventBridge's usual latency is around half a second.

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { AwsError } from '../aws-error.ts';
-import type { Tell } from '../happenings.ts';
 import { idOf } from '../ids.ts';
 import type { Place } from '../place.ts';
 import type { QueueModel, ReceivedMessage } from '../sqs/model.ts';
 import type { Random } from '../time/random.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
+import type { Trace } from '../trace.ts';
 import type { LambdaModel } from './model.ts';
 import { inRound, isStopped } from './recursion.ts';
 
@@ -26,7 +26,7 @@ export interface MappingOptions {
   readonly time: VirtualTime;
   readonly place: Place;
   readonly random: Random;
-  readonly tell: Tell;
+  readonly trace: Trace;
   /** Counts a call that Lambda makes by itself. */
   readonly count: (service: 'sqs', operation: string) => void;
 }
@@ -129,9 +129,9 @@ export class EventSourceMapping {
 
   /** Invokes the function with a batch; a message that is not deleted in the end is seen again in its time. */
   #bring(batch: readonly ReceivedMessage[]): void {
-    const { time, tell } = this.#options;
+    const { time, trace } = this.#options;
     // Recursion detection goes by the message: the others of the batch are brought (unverified).
-    const messages = batch.filter(({ round }) => !isStopped(round, this.lambda, tell));
+    const messages = batch.filter(({ round }) => !isStopped(round, this.lambda, trace));
     if (messages.length === 0) {
       this.#next();
       return;

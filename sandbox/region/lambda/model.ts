@@ -1,9 +1,9 @@
 import type { Context } from 'aws-lambda';
 import type { Datapoint } from '../cloudwatch/metrics.ts';
-import type { Tell } from '../happenings.ts';
 import type { Place } from '../place.ts';
 import type { Random } from '../time/random.ts';
 import { type Clock, currentFiber, type Fiber, type Scheduled, type VirtualTime } from '../time/virtual-time.ts';
+import type { Trace } from '../trace.ts';
 
 /** A handler as Lambda calls it. */
 export type Handler = (event: unknown, context: Context) => Promise<unknown>;
@@ -54,7 +54,7 @@ export interface LambdaOptions {
   readonly time: VirtualTime;
   readonly place: Place;
   readonly random: Random;
-  readonly tell: Tell;
+  readonly trace: Trace;
   /** The account's concurrent executions; 1,000 unless AWS gave it fewer (facts 9 lambda-limits). */
   readonly concurrencyLimit: number;
   /** Called around each await of a function: its invocation may die there. */
@@ -155,13 +155,13 @@ export class LambdaModel {
   invoke(event: unknown, ended: Ended): boolean {
     const { time, concurrencyLimit } = this.#options;
     if (this.#running.size >= Math.min(concurrencyLimit, this.#spec.reservedConcurrency ?? concurrencyLimit)) {
-      this.#tell('throttled');
+      this.#trace('throttled');
       this.#measure('Throttles', 1);
       return false;
     }
     const startedAtMs = time.nowMs();
     const spec = this.#spec;
-    this.#tell('started');
+    this.#trace('started');
 
     let over = false;
     let coldStart = false;
@@ -177,9 +177,9 @@ export class LambdaModel {
       // A container outlives an error of its code, not a crash.
       if (container && spec === this.#spec) this.#idle.push(container);
       if (error === undefined) {
-        this.#tell('ended');
+        this.#trace('ended');
       } else {
-        this.#tell('failed', error);
+        this.#trace('failed', error);
       }
       ended(error, result);
     };
@@ -283,9 +283,9 @@ export class LambdaModel {
     });
   }
 
-  #tell(what: 'started' | 'ended' | 'failed' | 'throttled', message?: string): void {
+  #trace(what: 'started' | 'ended' | 'failed' | 'throttled', message?: string): void {
     const functionName = this.#spec.name;
-    this.#options.tell({ kind: 'invocation', functionName, what, ...(message !== undefined && { message }) });
+    this.#options.trace({ kind: 'invocation', functionName, what, ...(message !== undefined && { message }) });
   }
 
   /** Lambda dates a metric by when the function was invoked (Lambda developer guide, "Types of metrics"). */

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Tell } from '../happenings.ts';
+import type { Trace } from '../trace.ts';
 
 /** The most invocations in one chain of requests; AWS says "about" (facts 8 loop-detection). */
 const MOST_ROUNDS = 16;
@@ -25,9 +25,9 @@ export function nextRound(): number {
  * Whether Lambda refuses to invoke the function by this message, and tells so; a function may be allowed its loops
  * (facts 90 loops-allowed).
  */
-export function isStopped(round: number, { name: functionName, spec }: Invoked, tell: Tell): boolean {
+export function isStopped(round: number, { name: functionName, spec }: Invoked, trace: Trace): boolean {
   const stopped = round > MOST_ROUNDS && spec.recursiveLoop !== 'Allow';
-  if (stopped) tell({ kind: 'invocation', functionName, what: 'throttled', message: 'stopped as a recursive loop' });
+  if (stopped) trace({ kind: 'invocation', functionName, what: 'throttled', message: 'stopped as a recursive loop' });
   return stopped;
 }
 

@@ -1,10 +1,10 @@
-import type { Tell } from '../happenings.ts';
 import { idOf } from '../ids.ts';
 import type { LambdaModel } from '../lambda/model.ts';
 import { inRound, isStopped, nextRound } from '../lambda/recursion.ts';
 import type { Place } from '../place.ts';
 import type { QueueModel } from '../sqs/model.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
+import type { Trace } from '../trace.ts';
 
 /** From a publish to the invocation of the function that subscribed. */
 const DELIVERY_SECONDS = 0.3;
@@ -13,7 +13,7 @@ const DELIVERY_SECONDS = 0.3;
 export interface TopicOptions {
   readonly time: VirtualTime;
   readonly place: Place;
-  readonly tell: Tell;
+  readonly trace: Trace;
 }
 
 /** What a publisher gives. */
@@ -84,7 +84,7 @@ export class TopicModel {
 
   /** Lambda stops a loop of a function and its own topic (facts 8 loop-detection). */
   #deliver({ arn, subscriber }: Subscription, publication: Publication, messageId: string, round: number): void {
-    const { time, tell } = this.#options;
+    const { time, trace } = this.#options;
     const { protocol } = subscriber;
     const { subject, attributes = {} } = publication;
     const message = publication.messages?.[protocol] ?? publication.message;
@@ -97,7 +97,7 @@ export class TopicModel {
     };
     if (protocol === 'lambda') {
       const { lambda } = subscriber;
-      if (isStopped(round, lambda, tell)) return;
+      if (isStopped(round, lambda, trace)) return;
       const Sns = { ...notification, Subject: subject ?? null, MessageAttributes: attributes };
       const event = { Records: [{ EventSource: 'aws:sns', EventVersion: '1.0', EventSubscriptionArn: arn, Sns }] };
       time.after(DELIVERY_SECONDS, () => inRound(round, () => lambda.invokeAsync(event)));

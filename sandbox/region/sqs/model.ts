@@ -146,7 +146,7 @@ export class QueueModel {
     return this.#delayed.size;
   }
 
-  /** Hands out what can be seen, at once; the queue's own visibility timeout unless told otherwise. */
+  /** Hands out what can be seen, at once; the queue's own visibility timeout unless another is given. */
   receive(most: number, visibilityTimeoutSeconds = this.#spec.visibilityTimeoutSeconds): ReceivedMessage[] {
     const messages = this.#visible.splice(0, most);
     return messages.map((message) => {

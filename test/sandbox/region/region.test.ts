@@ -6,18 +6,18 @@ import { AwsError } from '../../../sandbox/region/aws-error.ts';
 import { datapointsIn, sampleByTheMinute, seriesOf } from '../../../sandbox/region/cloudwatch/metrics.ts';
 import type { RetryPolicy } from '../../../sandbox/region/event-bridge/model.ts';
 import { type Faults, NO_FAULTS } from '../../../sandbox/region/faults.ts';
-import type { Happening } from '../../../sandbox/region/happenings.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
 import { playGlobals } from '../../../sandbox/region/time/globals.ts';
 import { currentFiber, type Fiber } from '../../../sandbox/region/time/virtual-time.ts';
+import type { TraceEvent } from '../../../sandbox/region/trace.ts';
 import { START_MS } from '../../fakes.ts';
 
 const cluster = 'prod';
-let happenings: Happening[];
+let traced: TraceEvent[];
 let ends: (() => void)[];
 
 beforeEach(() => {
-  happenings = [];
+  traced = [];
   ends = [];
 });
 afterEach(() => {
@@ -30,7 +30,7 @@ function regionWith(faults: Partial<Faults> = {}, options: { seed?: number; conc
     seed: 1,
     // A fault may be a getter.
     faults: Object.defineProperties({ ...NO_FAULTS }, Object.getOwnPropertyDescriptors(faults)),
-    onHappening: (happening) => happenings.push(happening),
+    onTrace: (event) => traced.push(event),
     ...options,
   });
   ends.push(playGlobals(region.time, region.random.fork('globals')));
@@ -90,7 +90,7 @@ describe('EventBridge in the local Region', () => {
     region.eventBridge.publish(event('aws.ecs'));
     await settle(region);
     expect(delivered).toMatchObject([{ source: 'aws.ecs' }]);
-    expect(happenings).toContainEqual(expect.objectContaining({ kind: 'event', fate: 'lost' }));
+    expect(traced).toContainEqual(expect.objectContaining({ kind: 'event', fate: 'lost' }));
   });
 
   it('facts 3 event-delivery: may deliver twice, late and out of order', async () => {
@@ -237,8 +237,8 @@ describe('Lambda in the local Region', () => {
   it('facts 31 throttled-invocations: tries a throttled event again after about a second, then at twice the interval each time, up to 5 minutes', async () => {
     const region = regionWith();
     const throttledAt = () =>
-      happenings
-        .filter((happening) => happening.kind === 'invocation' && happening.what === 'throttled')
+      traced
+        .filter((event) => event.kind === 'invocation' && event.what === 'throttled')
         .map(({ atMs }) => (atMs - START_MS) / 1000);
     region
       .deploy({ name: 'throttled', timeoutSeconds: 10, reservedConcurrency: 0, load: () => async () => {} })
@@ -552,7 +552,7 @@ describe('CloudWatch in the local Region', () => {
     region.log({ message: 'Drained' });
     region.log({ _aws: { CloudWatchMetrics }, Drains: 1 });
     expect(region.metrics).toMatchObject([{ name: 'Drains', value: 1 }]);
-    expect(happenings.filter(({ kind }) => kind === 'log')).toHaveLength(2);
+    expect(traced.filter(({ kind }) => kind === 'log')).toHaveLength(2);
   });
 
   it('shows a statistic of each period that has values, of the metric with exactly these dimensions', () => {

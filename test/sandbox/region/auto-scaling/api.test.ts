@@ -39,7 +39,7 @@ beforeEach(() => {
     time,
     place: { region: 'eu-west-1', account: '123456789012', newId: () => `uuid-${String(++ids).padStart(31, '0')}` },
     random: new Random(1),
-    tell: () => {},
+    trace: () => {},
     publish: () => {},
     launched: () => {},
     terminate: () => {},

@@ -6,9 +6,9 @@ import {
 } from '../../../../sandbox/region/auto-scaling/deployments.ts';
 import { AutoScalingModel, type GroupSpec } from '../../../../sandbox/region/auto-scaling/model.ts';
 import type { Deployment } from '../../../../sandbox/region/auto-scaling/steps.ts';
-import type { News, Tell } from '../../../../sandbox/region/happenings.ts';
 import { Random } from '../../../../sandbox/region/time/random.ts';
 import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
+import type { Trace, UntimedTraceEvent } from '../../../../sandbox/region/trace.ts';
 
 const GROUP: GroupSpec = {
   name: 'web',
@@ -30,7 +30,7 @@ const DRAIN_SECONDS = 240;
 
 let time: VirtualTime;
 let model: AutoScalingModel;
-let told: string[];
+let messages: string[];
 let batches: string[][];
 let inService: number[];
 let old: readonly string[];
@@ -38,28 +38,28 @@ let old: readonly string[];
 /** A group whose hook holds every instance for the time of a drain. */
 function start(group: Partial<GroupSpec> = {}): void {
   time = new VirtualTime(0);
-  told = [];
+  messages = [];
   batches = [];
   inService = [];
   let ids = 0;
   let lastAtMs = -1;
-  const note = (news: News) => {
-    if (news.kind === 'deployment') told.push(news.message);
-    if (news.kind !== 'instance') return;
+  const note = (event: UntimedTraceEvent) => {
+    if (event.kind === 'deployment') messages.push(event.message);
+    if (event.kind !== 'instance') return;
     inService.push(count('InService'));
-    if (news.state !== 'Terminating:Wait') return;
+    if (event.state !== 'Terminating:Wait') return;
     if (time.nowMs() !== lastAtMs) batches.push([]);
     lastAtMs = time.nowMs();
-    batches.at(-1)?.push(news.instanceId);
+    batches.at(-1)?.push(event.instanceId);
     time.after(DRAIN_SECONDS, () =>
-      model.completeAction({ group: 'web', hook: 'drain', token: undefined, instanceId: news.instanceId }, 'CONTINUE'),
+      model.completeAction({ group: 'web', hook: 'drain', token: undefined, instanceId: event.instanceId }, 'CONTINUE'),
     );
   };
   model = new AutoScalingModel({
     time,
     place: { region: 'eu-west-1', account: '123456789012', newId: () => `uuid-${++ids}` },
     random: new Random(1),
-    tell: note,
+    trace: note,
     publish: () => {},
     launched: () => {},
     terminate: () => {},
@@ -71,7 +71,7 @@ function start(group: Partial<GroupSpec> = {}): void {
   inService.length = 0;
 }
 
-const tell: Tell = (news) => news.kind === 'deployment' && told.push(news.message);
+const trace: Trace = (event) => event.kind === 'deployment' && messages.push(event.message);
 const count = (state: string) => model.instancesOf('web').filter((each) => each.state === state).length;
 const seconds = () => time.nowMs() / 1000;
 const ends = (deployment: Deployment) => time.runUntil(() => deployment.ended);
@@ -93,7 +93,7 @@ describe('scale-in', () => {
     await ends(deployment);
     expect(seconds()).toBe(DRAIN_SECONDS);
     expect(model.instancesOf('web').map(({ instanceId }) => instanceId)).toEqual(old.slice(2));
-    expect(told).toEqual(['desired capacity set from 6 to 4']);
+    expect(messages).toEqual(['desired capacity set from 6 to 4']);
   });
 
   it('does not go below the minimum', () => {
@@ -120,7 +120,7 @@ describe('instance refresh', () => {
     expect(isReplaced()).toBe(true);
     expect(count('InService')).toBe(6);
     expect(Math.min(...inService)).toBe(6 - (sizes[0] ?? 0));
-    expect(told.at(-1)).toBe('instance refresh successful: 6 instance(s) replaced');
+    expect(messages.at(-1)).toBe('instance refresh successful: 6 instance(s) replaced');
   });
 
   it('launches the replacement while it terminates, and moves on when that is in service and warm', async () => {
@@ -156,7 +156,7 @@ describe('instance refresh', () => {
 
 describe('a CloudFormation rolling update', () => {
   const update = (policy: Partial<RollingUpdatePolicy> = {}) =>
-    rollingUpdate(model, time, 'web', { ...POLICY, ...policy }, tell);
+    rollingUpdate(model, time, 'web', { ...POLICY, ...policy }, trace);
 
   it('replaces batch by batch, and never has fewer in service than MinInstancesInService', async () => {
     await ends(update());
@@ -164,7 +164,7 @@ describe('a CloudFormation rolling update', () => {
     expect(Math.min(...inService)).toBe(4);
     expect(isReplaced()).toBe(true);
     expect(count('InService')).toBe(6);
-    expect(told.at(-1)).toBe('Rolling update complete: 6 instance(s) replaced.');
+    expect(messages.at(-1)).toBe('Rolling update complete: 6 instance(s) replaced.');
   });
 
   it('the seed: one instance is kept in service by a second, which signals before the old one goes', async () => {
@@ -179,7 +179,7 @@ describe('a CloudFormation rolling update', () => {
     await ends(deployment);
     expect(model.instancesOf('web')).toMatchObject([{ instanceId: 'i-00000000000000002', state: 'InService' }]);
     expect(model.group('web').desiredCapacity).toBe(1);
-    expect(told).toEqual([
+    expect(messages).toEqual([
       'Rolling update initiated. Terminating 1 obsolete instance(s) in batches of 1, while keeping at least 1 instance(s) in service.',
       'Temporarily setting autoscaling group DesiredCapacity to 2.',
       'desired capacity set from 1 to 2',
@@ -237,7 +237,9 @@ describe('a CloudFormation rolling update', () => {
     await ends(deployment);
     expect(seconds()).toBe(DRAIN_SECONDS + 300);
     expect(batches).toHaveLength(1);
-    expect(told.at(-1)).toBe('Rolling update failed: Failed to receive 2 resource signal(s) for the current batch.');
+    expect(messages.at(-1)).toBe(
+      'Rolling update failed: Failed to receive 2 resource signal(s) for the current batch.',
+    );
   });
 
   it('pauses after each batch where it does not wait for signals', async () => {
@@ -260,7 +262,7 @@ it('facts 21 when-hooks-run: each of them runs the hooks of what it terminates',
       model.startInstanceRefresh('web', { minHealthyPercentage: 50, instanceWarmupSeconds: 0 });
       return theRefresh;
     },
-    () => rollingUpdate(model, time, 'web', POLICY, tell),
+    () => rollingUpdate(model, time, 'web', POLICY, trace),
   ]) {
     start();
     await ends(run());
@@ -273,7 +275,7 @@ it('facts 21 when-hooks-run: each of them runs the hooks of what it terminates',
 it('replaces a thousand instances in little time', async () => {
   start({ desiredCapacity: 1_000, maxSize: 2_000 });
   const started = process.cpuUsage();
-  await ends(rollingUpdate(model, time, 'web', { ...POLICY, minInstancesInService: 900, maxBatchSize: 100 }, tell));
+  await ends(rollingUpdate(model, time, 'web', { ...POLICY, minInstancesInService: 900, maxBatchSize: 100 }, trace));
   expect(isReplaced()).toBe(true);
   expect(process.cpuUsage(started).user / 1000).toBeLessThan(5_000);
 });

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { AutoScalingModel, type GroupSpec, type HookSpec } from '../../../../sandbox/region/auto-scaling/model.ts';
 import type { BusEvent } from '../../../../sandbox/region/event-bridge/model.ts';
-import type { News } from '../../../../sandbox/region/happenings.ts';
 import { Random } from '../../../../sandbox/region/time/random.ts';
 import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
+import type { UntimedTraceEvent } from '../../../../sandbox/region/trace.ts';
 
 const GROUP: GroupSpec = {
   name: 'web',
@@ -20,14 +20,14 @@ const [A, B, C] = ['i-00000000000000001', 'i-00000000000000002', 'i-000000000000
 
 let time: VirtualTime;
 let model: AutoScalingModel;
-let news: News[];
+let traced: UntimedTraceEvent[];
 let published: BusEvent[];
 let launched: string[];
 let ended: string[];
 
 function newModel(seed = 1): AutoScalingModel {
   time = new VirtualTime(0);
-  news = [];
+  traced = [];
   published = [];
   launched = [];
   ended = [];
@@ -36,7 +36,7 @@ function newModel(seed = 1): AutoScalingModel {
     time,
     place: { region: 'eu-west-1', account: '123456789012', newId: () => `uuid-${++ids}` },
     random: new Random(seed),
-    tell: (told) => news.push(told),
+    trace: (event) => traced.push(event),
     publish: (event) => published.push(event),
     launched: (id, group) => launched.push(`${id} in ${group.cluster}`),
     terminate: (id) => ended.push(id),
@@ -58,7 +58,7 @@ const states = () => Object.fromEntries(model.instancesOf('web').map(({ instance
 /** The events of hooks; those of launches and terminations that succeeded are tested by themselves. */
 const held = () => published.filter((event) => event['detail-type'].endsWith('Lifecycle Action'));
 const statesTold = (id: string) =>
-  news.flatMap((told) => (told.kind === 'instance' && told.instanceId === id ? [told.state] : []));
+  traced.flatMap((event) => (event.kind === 'instance' && event.instanceId === id ? [event.state] : []));
 const onA = (hook = 'drain') => ({ group: 'web', hook, token: undefined, instanceId: A });
 
 beforeEach(() => {
@@ -149,7 +149,7 @@ describe('a lifecycle hook', () => {
     model.putLifecycleHook(HOOK);
   });
 
-  it('facts 1 terminate-event: is told of by an event with these fields', () => {
+  it('facts 1 terminate-event: is published as an event with these fields', () => {
     model.terminateInstance(A);
     expect(published).toEqual([
       {
@@ -198,7 +198,7 @@ describe('a lifecycle hook', () => {
     model.completeAction(onA(), 'ABANDON');
     model.terminateInstance(B);
     await until(60);
-    const lifecycle = news.filter(({ kind }) => kind === 'lifecycle');
+    const lifecycle = traced.filter(({ kind }) => kind === 'lifecycle');
     expect(lifecycle).toEqual([
       { kind: 'lifecycle', instanceId: A, hook: 'drain', what: 'held' },
       { kind: 'lifecycle', instanceId: A, hook: 'drain', what: 'heartbeat' },
@@ -379,7 +379,7 @@ describe('the model', () => {
       model.recordHeartbeat({ group: 'web', hook: 'drain', token, instanceId: undefined });
     }
     await time.runUntil(() => false);
-    return JSON.stringify([news, published, model.instancesOf('web')]);
+    return JSON.stringify([traced, published, model.instancesOf('web')]);
   }
 
   it('gives the same run for the same seed number, and another for another', async () => {

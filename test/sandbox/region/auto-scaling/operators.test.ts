@@ -31,7 +31,7 @@ describe('the history of a group', () => {
     expect(standing(world, A)).toEqual(['Successful', 100]);
   });
 
-  it('facts 65 activity-events: is told to EventBridge, launch by launch and termination by termination', async () => {
+  it('facts 65 activity-events: is published to EventBridge, launch by launch and termination by termination', async () => {
     const world = autoScalingWorld();
     world.hook('drain');
     world.model.terminateInstance(A);
@@ -126,14 +126,14 @@ describe('a suspended process', () => {
   it.each([['HealthCheck'], ['ReplaceUnhealthy'], ['Terminate']])(
     '%s: an instance that EC2 ended stays in its group, unhealthy, until it is resumed',
     (process) => {
-      const { model, states, told } = autoScalingWorld();
+      const { model, states, effects } = autoScalingWorld();
       model.suspendProcesses('web', [process]);
       model.terminateInstance(A, { skipHooks: true });
       expect(states()).toEqual({ [A]: 'InService', [B]: 'InService' });
       expect(model.instance(A)?.healthy).toBe(false);
       model.resumeProcesses('web', [process]);
       expect(states()).toEqual({ [B]: 'InService', [C]: 'Pending' });
-      expect(told).toEqual([`terminated ${A}`]);
+      expect(effects).toEqual([`terminated ${A}`]);
     },
   );
 
@@ -219,7 +219,7 @@ describe('an instance that is protected from scale-in', () => {
 
 describe('an instance that is detached', () => {
   it('runs on outside the group, without a hook, and is replaced', async () => {
-    const { model, until, states, hook, told, events } = autoScalingWorld();
+    const { model, until, states, hook, effects, events } = autoScalingWorld();
     hook('drain');
     const [activity] = model.detachInstances('web', [A], false);
     expect(activity).toMatchObject({
@@ -231,18 +231,18 @@ describe('an instance that is detached', () => {
     expect(states()).toEqual({ [A]: 'Detaching', [B]: 'InService', [C]: 'Pending' });
     await until(60);
     expect(states()).toEqual({ [B]: 'InService', [C]: 'Pending' });
-    expect(told).toEqual([]);
+    expect(effects).toEqual([]);
     expect(events('EC2 Instance Detach Successful')).toMatchObject([{ detail: { EC2InstanceId: A } }]);
     expect(() => model.terminateInstance(A)).toThrow(/No managed instance found/);
   });
 
   it('may be ended by EC2 before it has left', async () => {
-    const { model, until, told } = autoScalingWorld();
+    const { model, until, effects } = autoScalingWorld();
     model.detachInstances('web', [A], false);
     model.terminateInstance(A, { skipHooks: true });
     await until(60);
     expect(model.instance(A)?.state).toBe('Terminated');
-    expect(told).toEqual([`terminated ${A}`]);
+    expect(effects).toEqual([`terminated ${A}`]);
   });
 
   it('is not replaced where the capacity is decremented, but not below the minimum', async () => {
@@ -289,7 +289,7 @@ describe('an instance refresh', () => {
     expect(world.states()).toEqual({ [C]: 'InService', [D]: 'InService' });
   });
 
-  it('facts 66 instance-refresh: is told to EventBridge from its start to its end', async () => {
+  it('facts 66 instance-refresh: is published to EventBridge from its start to its end', async () => {
     const world = autoScalingWorld();
     const id = await started(world);
     await ended(world);

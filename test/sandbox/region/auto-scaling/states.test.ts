@@ -4,12 +4,12 @@ import { A, type AutoScalingWorld, autoScalingWorld, B, C, D, idOf } from './wor
 
 describe('a hook on the launch', () => {
   it('holds a new instance in Pending:Wait, registered with ECS already, until it is completed', async () => {
-    const { model, until, states, events, hook, complete, pathOf, told } = autoScalingWorld();
+    const { model, until, states, events, hook, complete, pathOf, effects } = autoScalingWorld();
     hook('warm-up', { transition: 'launching' });
     model.setDesiredCapacity('web', 3);
     await until(120);
     expect(states()[C]).toBe('Pending:Wait');
-    expect(told).toEqual([`launched ${C}`]);
+    expect(effects).toEqual([`launched ${C}`]);
     expect(events('EC2 Instance-launch Lifecycle Action')).toMatchObject([
       {
         detail: {
@@ -25,12 +25,12 @@ describe('a hook on the launch', () => {
   });
 
   it('that is abandoned ends the instance, and another is launched', async () => {
-    const { model, until, states, hook, complete, told } = autoScalingWorld();
+    const { model, until, states, hook, complete, effects } = autoScalingWorld();
     hook('warm-up', { transition: 'launching' });
     model.setDesiredCapacity('web', 3);
     await until(120);
     complete('warm-up', C, 'ABANDON');
-    expect(told.at(-1)).toBe(`terminated ${C}`);
+    expect(effects.at(-1)).toBe(`terminated ${C}`);
     expect(states()).toEqual({ [A]: 'InService', [B]: 'InService', [D]: 'Pending' });
   });
 
@@ -72,13 +72,13 @@ describe('a hook on the launch', () => {
 
 describe('facts 46 instance-lifecycle-policy: the instance lifecycle policy', () => {
   it('keeps an instance whose termination is abandoned, beside the replacement that the group launched', async () => {
-    const { model, until, states, hook, complete, told } = autoScalingWorld({ retainOnAbandon: true });
+    const { model, until, states, hook, complete, effects } = autoScalingWorld({ retainOnAbandon: true });
     hook('drain');
     model.terminateInstance(A);
     complete('drain', A, 'ABANDON');
     await until(200);
     expect(states()).toEqual({ [A]: 'Terminating:Retained', [B]: 'InService', [C]: 'InService' });
-    expect(told).toEqual([`launched ${C}`]);
+    expect(effects).toEqual([`launched ${C}`]);
     expect(model.lastActivityOf(A)).toMatchObject({ status: 'Cancelled', progress: 100 });
   });
 
@@ -105,13 +105,13 @@ describe('facts 46 instance-lifecycle-policy: the instance lifecycle policy', ()
   });
 
   it('does not keep EC2 from ending a retained instance', () => {
-    const { model, states, hook, complete, told } = autoScalingWorld({ retainOnAbandon: true });
+    const { model, states, hook, complete, effects } = autoScalingWorld({ retainOnAbandon: true });
     hook('drain');
     model.terminateInstance(A);
     complete('drain', A, 'ABANDON');
     model.terminateInstance(A, { skipHooks: true });
     expect(states()).not.toHaveProperty(A);
-    expect(told).toEqual([`terminated ${A}`]);
+    expect(effects).toEqual([`terminated ${A}`]);
     expect(model.lastActivityOf(A)).toMatchObject({ status: 'Cancelled' });
   });
 
@@ -147,7 +147,7 @@ describe('facts 45 root-volume-replacement: the replacement of a root volume', (
     expect(world.events('EC2 Instance-terminate Lifecycle Action')).toMatchObject([
       { detail: { ...ACTION, EC2InstanceId: A, LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING' } },
     ]);
-    expect(world.told).toEqual([]);
+    expect(world.effects).toEqual([]);
     world.complete('drain', A);
     await world.until(200);
     expect(world.pathOf(A)).toEqual([
@@ -159,7 +159,7 @@ describe('facts 45 root-volume-replacement: the replacement of a root volume', (
       'Pending',
       'InService',
     ]);
-    expect(world.told).toEqual([`stopped ${A}`, `restarted ${A}, its agent registers`]);
+    expect(world.effects).toEqual([`stopped ${A}`, `restarted ${A}, its agent registers`]);
     expect(world.states()).toEqual({ [A]: 'InService', [B]: 'ReplacingRootVolume:Wait' });
   });
 
@@ -168,7 +168,7 @@ describe('facts 45 root-volume-replacement: the replacement of a root volume', (
     await start(world);
     world.complete('drain', A);
     await world.until(200);
-    expect(world.told).toEqual([`stopped ${A}`, `restarted ${A}, its agent reconnects`]);
+    expect(world.effects).toEqual([`stopped ${A}`, `restarted ${A}, its agent reconnects`]);
   });
 
   it('asks the hook on the launch when the instance has booted', async () => {
@@ -251,10 +251,10 @@ describe('a warm pool', () => {
     expect(world.events('EC2 Instance-terminate Lifecycle Action')).toMatchObject([
       { detail: { EC2InstanceId: A, Origin: 'AutoScalingGroup', Destination: 'WarmPool' } },
     ]);
-    expect(world.told).toEqual([]);
+    expect(world.effects).toEqual([]);
     world.complete('drain', A);
     expect(warm(world)[A]).toBe('Warmed:Stopped');
-    expect(world.told).toEqual([`stopped ${A}`]);
+    expect(world.effects).toEqual([`stopped ${A}`]);
   });
 
   it('lets the agent of an instance that comes back from it go on with its registration', async () => {
@@ -264,7 +264,7 @@ describe('a warm pool', () => {
     world.model.setDesiredCapacity('web', 2);
     await world.until(60);
     expect(world.states()).toEqual({ [A]: 'InService', [B]: 'InService' });
-    expect(world.told).toEqual([`stopped ${A}`, `restarted ${A}, its agent reconnects`]);
+    expect(world.effects).toEqual([`stopped ${A}`, `restarted ${A}, its agent reconnects`]);
   });
 
   it('without reuse, terminates what is scaled in', () => {
@@ -302,7 +302,7 @@ describe('a warm pool', () => {
     world.model.putWarmPool('web', { ...POOL, maxGroupPreparedCapacity: 3 });
     await world.until(120);
     world.complete('warm-up', C, 'ABANDON');
-    expect(world.told).toEqual([`terminated ${C}`]);
+    expect(world.effects).toEqual([`terminated ${C}`]);
     expect(warm(world)).toEqual({ [D]: 'Warmed:Pending' });
   });
 
@@ -314,13 +314,13 @@ describe('a warm pool', () => {
     world.model.putWarmPool('web', { ...POOL, poolState: 'Running' });
     world.model.setDesiredCapacity('web', 1);
     expect(warm(world)[A]).toBe('Warmed:Running');
-    expect(world.told).toEqual([]);
+    expect(world.effects).toEqual([]);
   });
 
   it('that is full takes no instance back', () => {
     const world = autoScalingWorld({ warmPool: { ...POOL, minSize: 2, maxGroupPreparedCapacity: 2 } });
     world.model.setDesiredCapacity('web', 1);
-    expect(world.told).toEqual([`terminated ${A}`]);
+    expect(world.effects).toEqual([`terminated ${A}`]);
     expect(Object.keys(warm(world))).toEqual([C, D]);
   });
 
@@ -345,7 +345,7 @@ describe('a warm pool', () => {
     expect(warm(world)).toEqual({ [C]: 'Warmed:Pending' });
     await world.until(120);
     expect(warm(world)).toEqual({});
-    expect(world.told).toEqual([`terminated ${C}`]);
+    expect(world.effects).toEqual([`terminated ${C}`]);
   });
 
   it('keeps what it has too much while Terminate is suspended', () => {
@@ -381,7 +381,7 @@ describe('a warm pool', () => {
     ]);
     world.complete('warm-up', C);
     expect(warm(world)).toEqual({ [C]: 'Warmed:Running' });
-    expect(world.told).toEqual([]);
+    expect(world.effects).toEqual([]);
   });
 
   it('terminates what it has too many of, through the hook on the termination', () => {
@@ -394,7 +394,7 @@ describe('a warm pool', () => {
     ]);
     world.complete('drain', C);
     expect(warm(world)).toEqual({ [D]: 'Warmed:Stopped' });
-    expect(world.told).toEqual([`terminated ${C}`]);
+    expect(world.effects).toEqual([`terminated ${C}`]);
   });
 });
 

@@ -22,8 +22,8 @@ const GROUP: GroupSpec = {
 export interface AutoScalingWorld {
   readonly model: AutoScalingModel;
   readonly time: VirtualTime;
-  /** What EC2 and ECS were told, in order. */
-  readonly told: readonly string[];
+  /** What the model did to EC2 instances and their agents, in order. */
+  readonly effects: readonly string[];
   /** Lets time pass to an instant, in seconds since the start. */
   until(seconds: number): Promise<void>;
   /** The instances of the group by their ids. */
@@ -38,7 +38,7 @@ export interface AutoScalingWorld {
 
 export function autoScalingWorld(group: Partial<GroupSpec> = {}): AutoScalingWorld {
   const time = new VirtualTime(0);
-  const told: string[] = [];
+  const effects: string[] = [];
   const published: BusEvent[] = [];
   const path: [string, string][] = [];
   let ids = 0;
@@ -46,19 +46,19 @@ export function autoScalingWorld(group: Partial<GroupSpec> = {}): AutoScalingWor
     time,
     place: { region: 'eu-west-1', account: '123456789012', newId: () => `uuid-${++ids}` },
     random: new Random(1),
-    tell: (news) => news.kind === 'instance' && path.push([news.instanceId, news.state]),
+    trace: (event) => event.kind === 'instance' && path.push([event.instanceId, event.state]),
     publish: (event) => published.push(event),
-    launched: (id) => told.push(`launched ${id}`),
-    terminate: (id) => told.push(`terminated ${id}`),
-    stopped: (id) => told.push(`stopped ${id}`),
-    restarted: (id, agent) => told.push(`restarted ${id}, its agent ${agent}`),
+    launched: (id) => effects.push(`launched ${id}`),
+    terminate: (id) => effects.push(`terminated ${id}`),
+    stopped: (id) => effects.push(`stopped ${id}`),
+    restarted: (id, agent) => effects.push(`restarted ${id}, its agent ${agent}`),
   });
   model.createGroup({ ...GROUP, ...group }, { running: true });
-  told.length = 0;
+  effects.length = 0;
   return {
     model,
     time,
-    told,
+    effects,
     until: async (seconds) => {
       let reached = false;
       time.after(seconds - time.nowMs() / 1000, () => {

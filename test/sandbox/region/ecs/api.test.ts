@@ -41,7 +41,7 @@ beforeEach(() => {
     time,
     place: { region: 'eu-west-1', account: '123456789012', newId: () => `uuid-${++uuids}` },
     random: new Random(1),
-    tell: () => {},
+    trace: () => {},
     publish: () => {},
   });
   faults = NO_FAULTS;

@@ -11,7 +11,7 @@ const ecs = new EcsModel({
   time,
   place: { region: 'eu-west-1', account: '123456789012', newId: () => 'id' },
   random: new Random(1),
-  tell: () => {},
+  trace: () => {},
   publish: () => {},
 });
 

@@ -3,9 +3,9 @@ import { EcsModel, type EcsOptions } from '../../../../sandbox/region/ecs/model.
 import type { ServiceSpec, StandaloneTaskSpec } from '../../../../sandbox/region/ecs/specs.ts';
 import type { BusEvent } from '../../../../sandbox/region/event-bridge/model.ts';
 import { NO_FAULTS } from '../../../../sandbox/region/faults.ts';
-import type { News } from '../../../../sandbox/region/happenings.ts';
 import { Random } from '../../../../sandbox/region/time/random.ts';
 import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
+import type { UntimedTraceEvent } from '../../../../sandbox/region/trace.ts';
 import { START_MS } from '../../../fakes.ts';
 
 const CLUSTER = 'prod';
@@ -14,14 +14,14 @@ const TEN_DAYS = 864_000;
 
 let time: VirtualTime;
 let ecs: EcsModel;
-let news: (News & { at: number })[];
+let traced: (UntimedTraceEvent & { at: number })[];
 let events: BusEvent[];
 /** Called at every change of a task. */
 let onTask: () => void;
 
 beforeEach(() => {
   time = new VirtualTime(START_MS);
-  news = [];
+  traced = [];
   events = [];
   onTask = () => {};
   ecs = newModel();
@@ -33,8 +33,8 @@ function newModel(seed = 1, readings: EcsOptions['readings'] = NO_FAULTS): EcsMo
     time,
     place: { region: 'eu-west-1', account: '123456789012', newId: () => `uuid-${++uuids}` },
     random: new Random(seed),
-    tell: (item) => {
-      news.push({ ...item, at: now() });
+    trace: (item) => {
+      traced.push({ ...item, at: now() });
       if (item.kind === 'task') onTask();
     },
     publish: (event) => events.push(event),
@@ -103,8 +103,8 @@ function webService() {
   return web;
 }
 
-const told = (kind: News['kind']) => news.filter((item) => item.kind === kind);
-const messages = () => news.flatMap((item) => (item.kind === 'service' ? item.message : []));
+const tracedOf = (kind: UntimedTraceEvent['kind']) => traced.filter((item) => item.kind === kind);
+const messages = () => traced.flatMap((item) => (item.kind === 'service' ? item.message : []));
 const detailsOf = (detailType: string) =>
   events.filter((event) => event['detail-type'] === detailType).map(({ detail }) => detail as Record<string, unknown>);
 const taskEvents = () => detailsOf('ECS Task State Change');
@@ -112,11 +112,11 @@ const instanceEvents = () => detailsOf('ECS Container Instance State Change');
 
 /** What the tasks on an instance went through. */
 const statusesOn = (id: string) =>
-  news.flatMap((item) => (item.kind === 'task' && item.instanceId === id ? item.status : []));
+  traced.flatMap((item) => (item.kind === 'task' && item.instanceId === id ? item.status : []));
 
 /** From the start to the end of each status of the only task, in whole seconds. */
 function durations() {
-  const stages = news.flatMap((item) => (item.kind === 'task' ? { status: item.status, at: item.at } : []));
+  const stages = traced.flatMap((item) => (item.kind === 'task' ? { status: item.status, at: item.at } : []));
   return stages.map(({ status, at }, i) => `${status} ${Math.round((stages[i + 1]?.at ?? at) - at)}`);
 }
 
@@ -127,7 +127,7 @@ describe('the lifecycle of a task', () => {
     await until(1_000);
     ecs.updateService(CLUSTER, 'web', { desiredCount: 0 });
     await until(2_000);
-    const total = news.findLast((item) => item.kind === 'task' && item.status === 'RUNNING')?.at ?? 0;
+    const total = traced.findLast((item) => item.kind === 'task' && item.status === 'RUNNING')?.at ?? 0;
     expect(durations().map((line) => line.split(' ')[0])).toEqual([
       'PROVISIONING',
       'PENDING',
@@ -752,7 +752,7 @@ describe('termination', () => {
       { arn: task?.arn, group: 'service:web', lastStatus: 'RUNNING', ec2InstanceId: A, fate: 'told late' },
     ]);
     expect([instance(A).status, instance(A).agentConnected, on(A)]).toEqual(['INACTIVE', false, []]);
-    expect(told('task').filter((item) => 'killed' in item)).toEqual([
+    expect(tracedOf('task').filter((item) => 'killed' in item)).toEqual([
       {
         at: 100,
         kind: 'task',
@@ -888,7 +888,7 @@ describe('events', () => {
     await until(100);
     ecs.updateService(CLUSTER, 'web', { desiredCount: 0 });
     await until(500);
-    const statuses = told('task').map((item) => ('status' in item ? item.status : ''));
+    const statuses = tracedOf('task').map((item) => ('status' in item ? item.status : ''));
     expect(statuses).toHaveLength(8);
     expect(taskEvents().map(({ lastStatus }) => lastStatus)).toEqual(statuses);
     expect(taskEvents().map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
@@ -943,13 +943,13 @@ describe('events', () => {
     expect(instanceEvents().at(-1)).toMatchObject({ status: 'INACTIVE', agentConnected: false });
   });
 
-  it('facts 5 container-instance-event: setting DRAINING is no event, though it is news', async () => {
+  it('facts 5 container-instance-event: setting DRAINING is no event, though it is traced', async () => {
     register(A);
     drain(A);
     await until(100);
     expect(events).toHaveLength(1);
     expect(instance(A).version).toBe(1);
-    expect(told('container-instance').at(-1)).toEqual({
+    expect(tracedOf('container-instance').at(-1)).toEqual({
       at: 0,
       kind: 'container-instance',
       instanceId: A,
@@ -980,7 +980,7 @@ describe('clusters', () => {
 /** Drains `count` instances at once to as many new ones: ten tasks each, of two services and a daemon. */
 async function fleet(count: number, seed = 1): Promise<string> {
   time = new VirtualTime(START_MS);
-  news = [];
+  traced = [];
   events = [];
   ecs = newModel(seed);
   const olds = Array.from({ length: count }, (_, i) => `i-old${i}`);
@@ -996,7 +996,7 @@ async function fleet(count: number, seed = 1): Promise<string> {
   await until(1_000);
   for (const id of olds) expect(ecs.terminateInstance(id)).toEqual([]);
   await until(10_000);
-  return JSON.stringify({ news, events });
+  return JSON.stringify({ traced, events });
 }
 
 /** How many items of sets and maps, in which the model keeps everything, are walked through: cost without a clock. */

@@ -5,13 +5,13 @@ import { idOf } from '../auto-scaling/world.ts';
 const [A, B] = [idOf(1), idOf(2)];
 
 async function regionWithPool() {
-  const told: string[] = [];
+  const killed: string[] = [];
   const statuses: [string, string][] = [];
   const region = createRegion({
     startMs: 0,
     seed: 1,
-    onHappening: (event) => {
-      if (event.kind === 'task' && event.killed) told.push(`${event.status}: ${event.reason}`);
+    onTrace: (event) => {
+      if (event.kind === 'task' && event.killed) killed.push(`${event.status}: ${event.reason}`);
       if (event.kind === 'task') statuses.push([event.taskId, event.status]);
     },
   });
@@ -49,13 +49,13 @@ async function regionWithPool() {
   const standing = (id: string) =>
     region.ecs.registrationsOf(id).map(({ status, agentConnected }) => [status, agentConnected]);
   await pass(300);
-  return { region, told, statuses, pass, standing };
+  return { region, killed, statuses, pass, standing };
 }
 
 it('an instance that stops into a warm pool loses its tasks, and stays registered with a silent agent', async () => {
-  const { region, told, pass, standing } = await regionWithPool();
+  const { region, killed, pass, standing } = await regionWithPool();
   region.autoScaling.setDesiredCapacity('web', 1);
-  expect(told).toEqual([`STOPPED: Host EC2 (instance ${A}) stopped.`]);
+  expect(killed).toEqual([`STOPPED: Host EC2 (instance ${A}) stopped.`]);
   expect(region.killedTasks).toMatchObject([{ ec2InstanceId: A, lastStatus: 'RUNNING', group: 'service:web' }]);
   expect(standing(A)).toEqual([['ACTIVE', false]]);
   expect(region.terminated.size).toBe(0);

@@ -1,4 +1,4 @@
-/** What happens in a Region, as it is told to whoever draws, prints or counts it. Instants are epoch milliseconds. */
+/** What happens in a Region, for whoever draws, prints or counts it. Instants are epoch milliseconds. */
 
 /** The states of an EC2 instance as Auto Scaling has them; standby and hibernation are not part of the model. */
 export type InstanceState =
@@ -36,7 +36,7 @@ export type InstanceState =
  */
 export type Fate = 'cut off' | 'told late' | 'unharmed';
 
-export type Happening = { readonly atMs: number } & (
+export type TraceEvent = { readonly atMs: number } & (
   | { readonly kind: 'instance'; readonly instanceId: string; readonly group: string; readonly state: InstanceState }
   | {
       readonly kind: 'container-instance';
@@ -58,7 +58,7 @@ export type Happening = { readonly atMs: number } & (
       /** What became of the containers of a killed task. */
       readonly fate?: Fate;
     }
-  /** ECS tells something of a service, such as that it cannot place a task. */
+  /** ECS reports something about a service, such as that it cannot place a task. */
   | { readonly kind: 'service'; readonly service: string; readonly message: string }
   | {
       readonly kind: 'lifecycle';
@@ -86,8 +86,12 @@ export type Happening = { readonly atMs: number } & (
   | { readonly kind: 'log'; readonly line: Readonly<Record<string, unknown>> }
 );
 
-/** A happening without its instant, which the model that tells it adds. */
-export type News = Happening extends infer H ? (H extends { atMs: number } ? Omit<H, 'atMs'> : never) : never;
+/** An event without its instant, which the Region adds. */
+export type UntimedTraceEvent = TraceEvent extends infer H
+  ? H extends { atMs: number }
+    ? Omit<H, 'atMs'>
+    : never
+  : never;
 
-/** How a model tells what happens. */
-export type Tell = (news: News) => void;
+/** How a model reports what happens. */
+export type Trace = (event: UntimedTraceEvent) => void;
