@@ -18,9 +18,12 @@ export const PROPERTIES: readonly Property[] = [
     name: 'we complete every lifecycle action, once faults have ended, and soon after nothing keeps it',
     breaches: late,
   },
-  { name: 'a drain has one place to wait and one live chain, and copies of it end when it parks', breaches: crowded },
-  { name: 'nothing goes on after an outcome', breaches: restless },
-  { name: 'calls are bounded by what happened in the world', breaches: busy },
+  {
+    name: 'a drain has one place to wait and one live chain, and copies of it end when it parks',
+    breaches: hasConcurrentChains,
+  },
+  { name: 'nothing goes on after an outcome', breaches: continuesAfterEnd },
+  { name: 'calls are bounded by what happened in the world', breaches: exceedsCallBudget },
 ];
 
 // --- Safety: no task is killed early ------------------------------------------------------------------------------------
@@ -142,7 +145,7 @@ export function recoverySeconds(world: World): number {
  */
 const SIDE_BY_SIDE_SECONDS = 105 + 190 + 30;
 
-function crowded({ held, works, world }: Played): string[] {
+function hasConcurrentChains({ held, works, world }: Played): string[] {
   const faultsEnd = faultsEndAt(world);
   return held.flatMap((action) => {
     const { instanceId, since, tasks, places } = action;
@@ -151,8 +154,8 @@ function crowded({ held, works, world }: Played): string[] {
     if (since >= faultsEnd) {
       // Beside one that waits for something due a schedule may come, and a wake-up for each task whose stop may be the last.
       const most = world.waiting === 'park' ? 2 + Math.max(1, tasks) : 1;
-      const crowd = crowdOf(own);
-      if (crowd > most) return [`${instanceId} had ${crowd} invocations at once, more than ${most}.`];
+      const concurrent = mostConcurrent(own);
+      if (concurrent > most) return [`${instanceId} had ${concurrent} invocations at once, more than ${most}.`];
     }
     // What is handed over by an event has no place of its own: a copy of the event is another chain, until the drain ends.
     if (!parksAlways(world) || own.some(({ result }) => result === 'handed-over')) return [];
@@ -162,7 +165,7 @@ function crowded({ held, works, world }: Played): string[] {
   });
 }
 
-function crowdOf(works: readonly Work[]): number {
+function mostConcurrent(works: readonly Work[]): number {
   return Math.max(0, ...works.map(({ from }) => works.filter((each) => each.from <= from && from < each.until).length));
 }
 
@@ -192,7 +195,7 @@ function longestSharedSeconds(works: readonly Work[], second: number): number {
 
 // --- The end is the end -----------------------------------------------------------------------------------------------
 
-function restless({ held, works, world, schedulesLeft }: Played): string[] {
+function continuesAfterEnd({ held, works, world, schedulesLeft }: Played): string[] {
   const breaches = schedulesLeft.map((name) => `The schedule ${name} is still to come when all is over.`);
   for (const action of held) {
     const { instanceId, until = Infinity } = action;
@@ -209,7 +212,7 @@ function restless({ held, works, world, schedulesLeft }: Played): string[] {
 
 // --- Calls ------------------------------------------------------------------------------------------------------------
 
-function busy(played: Played): string[] {
+function exceedsCallBudget(played: Played): string[] {
   const most = mostCalls(played);
   const { calls } = played;
   return calls.length > most ? [`The function made ${calls.length} calls, more than ${Math.round(most)}.`] : [];

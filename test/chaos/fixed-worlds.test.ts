@@ -112,7 +112,7 @@ describe(
       expect(bySecond).toBeLessThan(change.outages?.[1]?.fromSecond ?? 0);
     });
 
-    it('and beats in time for a hook of five minutes, whatever is down before and after', async () => {
+    it('and sends heartbeats in time for a hook of five minutes, regardless of outages before and after', async () => {
       const outages = [
         outage('Auto Scaling is down', 100, 60),
         outage('Auto Scaling is down', 400, 60),

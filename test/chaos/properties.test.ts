@@ -130,14 +130,14 @@ describe('a hold is late', () => {
 });
 
 describe('more than one chain', () => {
-  const crowded = (
+  const hasConcurrentChains = (
     works: Work[],
     held: Partial<Held> = {},
     world: Partial<Played['world']> = { faultsEndAtSecond: 0 },
   ) => breachesOf('a drain has one place', { until: 900, ...held }, world, works);
 
   it('waits at two places', () => {
-    expect(crowded([], { places: 2 })).toHaveLength(1);
+    expect(hasConcurrentChains([], { places: 2 })).toHaveLength(1);
   });
 
   it('works side by side for longer than something due takes, once faults have ended', () => {
@@ -145,28 +145,30 @@ describe('more than one chain', () => {
       [work(0, 325), work(0, 325)],
       [work(0, 326), work(0, 326)],
     ];
-    expect(crowded(short)).toEqual([]);
-    expect(crowded(long)).toHaveLength(1);
-    expect(crowded(long, {}, { faultsEndAtSecond: 2 })).toEqual([]);
-    expect(crowded(long, {}, {})).toEqual([]);
+    expect(hasConcurrentChains(short)).toEqual([]);
+    expect(hasConcurrentChains(long)).toHaveLength(1);
+    expect(hasConcurrentChains(long, {}, { faultsEndAtSecond: 2 })).toEqual([]);
+    expect(hasConcurrentChains(long, {}, {})).toEqual([]);
   });
 
   it('is more than a schedule and the wake-ups, or any other where drains watch', () => {
     const four = Array.from({ length: 4 }, () => work(0, 1));
-    expect(crowded(four, { tasks: 2 })).toEqual([]);
-    expect(crowded(four, { tasks: 1 })).toHaveLength(1);
-    expect(crowded([work(0, 1), work(0, 1)], {}, { waiting: 'watch', faultsEndAtSecond: 0 })).toHaveLength(1);
+    expect(hasConcurrentChains(four, { tasks: 2 })).toEqual([]);
+    expect(hasConcurrentChains(four, { tasks: 1 })).toHaveLength(1);
+    expect(hasConcurrentChains([work(0, 1), work(0, 1)], {}, { waiting: 'watch', faultsEndAtSecond: 0 })).toHaveLength(
+      1,
+    );
   });
 });
 
 describe('a drain goes on after its end', () => {
-  const restless = (works: Work[], world: Partial<Played['world']> = { faultsEndAtSecond: 0 }) =>
+  const continuesAfterEnd = (works: Work[], world: Partial<Played['world']> = { faultsEndAtSecond: 0 }) =>
     breachesOf('nothing goes on', {}, world, works);
 
   it('where an invocation that begins later parks it or hands it over, once faults have ended', () => {
-    expect(restless([work(9, 20), work(11, 12, 'finished')])).toEqual([]);
-    for (const result of ['parked', 'handed-over']) expect(restless([work(11, 12, result)])).toHaveLength(1);
-    expect(restless([work(11, 12)], { faultsEndAtSecond: 11 })).toEqual([]);
+    expect(continuesAfterEnd([work(9, 20), work(11, 12, 'finished')])).toEqual([]);
+    for (const result of ['parked', 'handed-over']) expect(continuesAfterEnd([work(11, 12, result)])).toHaveLength(1);
+    expect(continuesAfterEnd([work(11, 12)], { faultsEndAtSecond: 11 })).toEqual([]);
   });
 
   it('where a schedule is left', () => {

@@ -175,7 +175,7 @@ export interface RefreshView {
   readonly group: string;
   readonly strategy: 'Rolling' | 'ReplaceRootVolume';
   readonly preferences: RefreshPreferences;
-  /** As it was given; the model's instances are alike whatever it says. */
+  /** As it was given. It does not change the model's instances. */
   readonly desiredConfiguration: object | undefined;
   readonly status: RefreshStatus;
   readonly statusReason: string | undefined;

@@ -55,13 +55,13 @@ interface Schedule {
   readonly createdAtMs: number;
   readonly clientToken: string | undefined;
   modifiedAtMs: number;
-  settings: Settings;
+  settings: ScheduleSettings;
   /** Undefined if it never fires as it is set now. */
   firing: Scheduled | undefined;
 }
 
 /** What CreateSchedule and UpdateSchedule set, AWS's defaults filled in. */
-interface Settings {
+interface ScheduleSettings {
   readonly atMs: number;
   readonly event: Omit<BusEvent, 'resources'>;
   /** As GetSchedule answers it. */
@@ -245,7 +245,7 @@ export class SchedulerModel {
    * Facts 29 past-schedule: a time that has passed is accepted; whether AWS fires it then nobody says, so here it does
    * not.
    */
-  #arm({ atMs, described: { State } }: Settings, fire: () => void): Scheduled | undefined {
+  #arm({ atMs, described: { State } }: ScheduleSettings, fire: () => void): Scheduled | undefined {
     const { time, random } = this.#options;
     const inSeconds = (atMs - time.nowMs()) / 1000;
     if (State === 'DISABLED' || inSeconds < 0) return undefined;
@@ -262,7 +262,7 @@ export class SchedulerModel {
     if (this.#mayPut(schedule)) publish({ ...event, resources: [schedule.arn] });
     if (described.ActionAfterCompletion !== 'DELETE') return;
     // Facts 30 schedule-deletion: the deletion comes later, and AWS does not say that an update in between stops it. So
-    // here it takes this schedule with whatever was set meanwhile, but not one that was created anew under its name.
+    // here it removes this schedule with its latest settings, but not one that was created anew under its name.
     time.after(random.between(DELETED_AFTER_SECONDS.min, DELETED_AFTER_SECONDS.max), () => {
       if (this.#groups.get(schedule.group)?.schedules.get(schedule.name) === schedule) this.#delete(schedule);
     });
@@ -293,7 +293,7 @@ export class SchedulerModel {
   }
 
   /** Reads what a schedule is to be; what is left out gets AWS's default, also in an update. */
-  #settings(input: CreateScheduleInput | UpdateScheduleInput): Settings {
+  #settings(input: CreateScheduleInput | UpdateScheduleInput): ScheduleSettings {
     const {
       ScheduleExpression = '',
       FlexibleTimeWindow = { Mode: 'OFF' },

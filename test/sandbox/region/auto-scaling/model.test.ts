@@ -244,7 +244,7 @@ describe('a lifecycle hook', () => {
     expect(model.completions).toMatchObject([{ by: 'timeout', atMs: 110_000, heartbeats: 1 }]);
   });
 
-  it('facts 18 hook-timeouts: the whole wait ends after a hundred heartbeat timeouts, whatever is beaten', async () => {
+  it('facts 18 hook-timeouts: the whole wait ends after a hundred heartbeat timeouts, regardless of heartbeats', async () => {
     model.terminateInstance(A);
     for (let at = 50; at < 6_000; at += 50) {
       await until(at);

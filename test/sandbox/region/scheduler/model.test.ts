@@ -287,7 +287,7 @@ describe('names', () => {
     );
   });
 
-  it('have 1 to 64 of certain characters: whatever the name, it comes through or is refused', async () => {
+  it('have 1 to 64 of certain characters: every name is stored unchanged or refused', async () => {
     const anyName = fc.oneof(
       fc.string({ unit: 'binary', minLength: 1, maxLength: 66 }),
       fc.stringMatching(/^[0-9a-zA-Z_.-]{60,66}$/),

@@ -321,7 +321,7 @@ const SEED = 6;
 // A busy machine takes its time for some thousand requests.
 vi.setConfig({ testTimeout: 60_000 });
 
-describe('whatever is sent, the Region answers in the form of the protocol, and never with status 500', () => {
+describe('the Region answers every request in the form of its protocol, and never with status 500', () => {
   it.each(ALL)('$service in $protocol', async (spoken) => {
     const model = MODELS[spoken.service];
     const operations = Object.keys(region.services.get(spoken.service)?.operations ?? {});
