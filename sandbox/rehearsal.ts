@@ -170,7 +170,7 @@ export async function rehearse<D extends Benchmarked | Judged = Drainer>({
       instancesTerminated: region.terminated.size,
       tasksKilled: region.killedTasks.length,
       tasksCutOff: region.killedTasks.filter(({ fate }) => fate === 'cut off').length,
-      tasksToldLate: region.killedTasks.filter(({ fate }) => fate === 'told late').length,
+      tasksDelayedSigterm: region.killedTasks.filter(({ fate }) => fate === 'delayed SIGTERM').length,
       requestsLost: region.ecs.requestsLost(),
       memoryReservation: { min: Math.min(...memory.map(({ percent }) => percent)), series: memory },
       drains: drainsOf(region, installed, events, startMs),

@@ -268,7 +268,7 @@ function figuresSection(runs: readonly DrillResult[]): Html {
     ['Instances terminated', (run) => figure(run.instancesTerminated)],
     ['Tasks killed', (run) => figure(run.tasksKilled)],
     ['of these cut off by the shutdown', (run) => figure(run.tasksCutOff)],
-    ['of these told late, by the shutdown', (run) => figure(run.tasksToldLate)],
+    ['of these with a delayed SIGTERM, from the shutdown', (run) => figure(run.tasksDelayedSigterm)],
     ['Requests lost', (run) => figure(run.requestsLost)],
     ['Lowest MemoryReservation', (run) => percent(run.memoryReservation.min)],
     ['Drains', (run) => figure(run.drains.length)],

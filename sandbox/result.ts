@@ -45,8 +45,8 @@ export interface DrillResult<D extends Benchmarked | Judged = Judged> {
   readonly tasksKilled: number;
   /** Those of them that the shutdown cut off, in the middle of their work or of their stop. */
   readonly tasksCutOff: number;
-  /** Those of them that were told to stop by the shutdown only, and ended in time. */
-  readonly tasksToldLate: number;
+  /** Those of them that got their SIGTERM only from the shutdown, and ended in time. */
+  readonly tasksDelayedSigterm: number;
   readonly requestsLost: number;
   /** The cluster's MemoryReservation by the minute, as CloudWatch has it. */
   readonly memoryReservation: {

@@ -59,12 +59,12 @@ export function headlineOf({
   instancesTerminated,
   tasksKilled,
   tasksCutOff,
-  tasksToldLate,
+  tasksDelayedSigterm,
   requestsLost,
   memoryReservation,
 }: DrillResult): string {
   const by = drainer === 'none' ? 'without a drain' : `drained by ${drainer}`;
-  const split = tasksKilled > 0 ? ` (${tasksCutOff} cut off, ${tasksToldLate} told late)` : '';
+  const split = tasksKilled > 0 ? ` (${tasksCutOff} cut off, ${tasksDelayedSigterm} with a delayed SIGTERM)` : '';
   return `${scenario}, seed number ${seed}, ${by}: ${count(instancesTerminated, 'instance')} terminated, ${count(tasksKilled, 'task')} killed${split}, ${count(requestsLost, 'request')} lost, MemoryReservation down to ${memoryReservation.min} %.`;
 }
 

@@ -30,11 +30,12 @@ export type InstanceState =
   | 'Warmed:Terminated';
 
 /**
- * What the shutdown of its instance did to a task (facts 64 termination-time): it was cut off in the middle of its work
- * or of its stop; it was told late, by the shutdown itself, and ended in time; or it was unharmed, because no container
- * ran any more, or yet, or because ECS had told it before and it ended in time.
+ * What the shutdown of its instance did to a task (facts 64 termination-time):
+ * - `cut off`: it was killed in the middle of its work or of its stop;
+ * - `delayed SIGTERM`: its containers got SIGTERM only from the shutdown, and ended in time;
+ * - `unharmed`: no container ran any more, or yet, or ECS had stopped the task before and it ended in time.
  */
-export type Fate = 'cut off' | 'told late' | 'unharmed';
+export type Fate = 'cut off' | 'delayed SIGTERM' | 'unharmed';
 
 export type TraceEvent = { readonly atMs: number } & (
   | { readonly kind: 'instance'; readonly instanceId: string; readonly group: string; readonly state: InstanceState }

@@ -63,7 +63,7 @@ describe('npm run drill', () => {
     expect(status).toBe(0);
     expect(stdout).toContain('KILLED');
     expect(stdout).toMatch(
-      /book, seed number 1, without a drain: 1 instance terminated, 2 tasks killed \(0 cut off, 2 told late\)/,
+      /book, seed number 1, without a drain: 1 instance terminated, 2 tasks killed \(0 cut off, 2 with a delayed SIGTERM\)/,
     );
   });
 

@@ -227,8 +227,8 @@ describe.each(EVERY_RUN)('%s with %s', (scenario, drainer) => {
     expect(result.instancesTerminated).toBe(terminated.length);
     expect(result.tasksKilled).toBe(fatesOf({ ...result, events }).length);
     const ended = (fate: string) => tasksOf({ events }, (task) => task.fate === fate).length;
-    expect([ended('cut off'), ended('told late')]).toEqual([result.tasksCutOff, result.tasksToldLate]);
-    expect(result.tasksKilled).toBe(result.tasksCutOff + result.tasksToldLate + ended('unharmed'));
+    expect([ended('cut off'), ended('delayed SIGTERM')]).toEqual([result.tasksCutOff, result.tasksDelayedSigterm]);
+    expect(result.tasksKilled).toBe(result.tasksCutOff + result.tasksDelayedSigterm + ended('unharmed'));
     const released = events.filter((event) => event.kind === 'lifecycle').filter(({ result }) => result !== undefined);
     expect(result.drains.map(({ instanceId }) => instanceId)).toEqual(released.map(({ instanceId }) => instanceId));
     expect(released).toHaveLength(drainer === 'none' ? 0 : result.instancesTerminated);
@@ -259,7 +259,7 @@ describe.each(EVERY_RUN)('%s with %s', (scenario, drainer) => {
   it('has the documented fields, and no others', () => {
     const result = run(scenario, drainer);
     expect(Object.keys(result)).toEqual(
-      'scenario seed drainer instancesTerminated tasksKilled tasksCutOff tasksToldLate requestsLost memoryReservation drains events virtualSeconds wallSeconds'.split(
+      'scenario seed drainer instancesTerminated tasksKilled tasksCutOff tasksDelayedSigterm requestsLost memoryReservation drains events virtualSeconds wallSeconds'.split(
         ' ',
       ),
     );

@@ -122,7 +122,7 @@ export function drillResult({
     instancesTerminated: instances,
     tasksKilled,
     tasksCutOff: Math.floor(tasksKilled / 2),
-    tasksToldLate: Math.ceil(tasksKilled / 2),
+    tasksDelayedSigterm: Math.ceil(tasksKilled / 2),
     requestsLost: tasksKilled * 41,
     memoryReservation: { min: Math.min(...series.map(({ percent }) => percent)), series },
     drains: holdSeconds ? drains : [],

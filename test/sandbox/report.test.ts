@@ -110,7 +110,13 @@ describe('the report on a drill', () => {
       `<th scope="row">${name}</th>${values.map((value) => `<td>${value}</td>`).join('')}`;
     expect(page).toContain(row('Tasks killed', [0, none.tasksKilled, book.tasksKilled]));
     expect(page).toContain(row('of these cut off by the shutdown', [0, none.tasksCutOff, book.tasksCutOff]));
-    expect(page).toContain(row('of these told late, by the shutdown', [0, none.tasksToldLate, book.tasksToldLate]));
+    expect(page).toContain(
+      row('of these with a delayed SIGTERM, from the shutdown', [
+        0,
+        none.tasksDelayedSigterm,
+        book.tasksDelayedSigterm,
+      ]),
+    );
     expect(page).toContain(row('Requests lost', [0, none.requestsLost, book.requestsLost]));
     const calls = ours.drains.reduce((sum, drain) => sum + drain.apiCalls, 0);
     expect(page).toContain(row('AWS calls', [calls, 0, book.drains.reduce((sum, drain) => sum + drain.apiCalls, 0)]));

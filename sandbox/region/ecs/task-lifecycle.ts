@@ -84,7 +84,7 @@ export class TaskLifecycle {
     if (state.dismiss(task, stop) && task.service) serviceChanged(task.service);
   }
 
-  /** Sends a task through the stages of a route, whatever it was on before. */
+  /** Sends a task through the stages of a route. It leaves the route that it was on. */
   #send(task: Task, route: readonly Stage[]): void {
     const [stage, ...later] = route;
     if (!stage) return;
@@ -142,7 +142,7 @@ function endOf(task: Task, nowMs: number): { readonly fate: Fate; readonly after
   if (!runs || startedAtMs + behaviour.runsForSeconds * 1000 <= nowMs) return { fate: 'unharmed', afterSeconds: 0 };
   const leftSeconds = endsAtMs === undefined ? behaviour.endsAfterSeconds : Math.max(0, endsAtMs - nowMs) / 1000;
   if (leftSeconds > SHUTDOWN_GRACE_SECONDS) return { fate: 'cut off', afterSeconds: SHUTDOWN_GRACE_SECONDS };
-  return { fate: endsAtMs === undefined ? 'told late' : 'unharmed', afterSeconds: leftSeconds };
+  return { fate: endsAtMs === undefined ? 'delayed SIGTERM' : 'unharmed', afterSeconds: leftSeconds };
 }
 
 /** A task behind a load balancer is ACTIVATING, which makes it a target, before it is RUNNING (ECS developer guide, task lifecycle). */

@@ -749,7 +749,7 @@ describe('termination', () => {
     await until(100);
     const [task] = instance(A).holding;
     expect(ecs.terminateInstance(A)).toEqual([
-      { arn: task?.arn, group: 'service:web', lastStatus: 'RUNNING', ec2InstanceId: A, fate: 'told late' },
+      { arn: task?.arn, group: 'service:web', lastStatus: 'RUNNING', ec2InstanceId: A, fate: 'delayed SIGTERM' },
     ]);
     expect([instance(A).status, instance(A).agentConnected, on(A)]).toEqual(['INACTIVE', false, []]);
     expect(tracedOf('task').filter((item) => 'killed' in item)).toEqual([
@@ -762,7 +762,7 @@ describe('termination', () => {
         status: 'STOPPED',
         reason: `Host EC2 (instance ${A}) terminated.`,
         killed: true,
-        fate: 'told late',
+        fate: 'delayed SIGTERM',
       },
     ]);
     await until(200);
@@ -792,7 +792,7 @@ describe('termination', () => {
   const scaleToZero = () => ecs.updateService(CLUSTER, 'web', { desiredCount: 0 }); // 19 s later it is STOPPING for 18 s or more
 
   it.each([
-    { stopsAfterSeconds: 10, fate: 'RUNNING: told late' },
+    { stopsAfterSeconds: 10, fate: 'RUNNING: delayed SIGTERM' },
     { stopsAfterSeconds: 11, fate: 'RUNNING: cut off' },
   ])(
     'facts 64 termination-time: a task that needs $stopsAfterSeconds s after SIGTERM is $fate',
@@ -805,7 +805,7 @@ describe('termination', () => {
     { stopsAfterSeconds: 28, fate: 'STOPPING: unharmed' },
     { stopsAfterSeconds: 40, fate: 'STOPPING: cut off' },
   ])(
-    'facts 64 termination-time: a task that ECS has told in time to stop is $fate if it needs $stopsAfterSeconds s',
+    'facts 64 termination-time: a task that ECS has stopped in time is $fate if it needs $stopsAfterSeconds s',
     async ({ stopsAfterSeconds, fate }) => {
       expect(await fateOf(stopsAfterSeconds, scaleToZero)).toEqual([fate]);
     },
@@ -815,8 +815,8 @@ describe('termination', () => {
     expect(await fateOf(5, scaleToZero, { neverStops: true })).toEqual(['STOPPING: cut off']);
   });
 
-  it('facts 64 termination-time: a task whose load balancer deregisters it is told late, however long ago it was to stop', async () => {
-    expect(await fateOf(10, scaleToZero, behindLoadBalancer)).toEqual(['DEACTIVATING: told late']);
+  it('facts 64 termination-time: a task whose load balancer deregisters it gets a delayed SIGTERM, however long ago it was to stop', async () => {
+    expect(await fateOf(10, scaleToZero, behindLoadBalancer)).toEqual(['DEACTIVATING: delayed SIGTERM']);
   });
 
   it('facts 64 termination-time: a task without a container that runs is unharmed', async () => {
@@ -830,7 +830,7 @@ describe('termination', () => {
     expect(short).toMatchObject({ lastStatus: 'RUNNING', fate: 'unharmed' });
   });
 
-  it('facts 64 termination-time: a task that is told late serves until it has ended', async () => {
+  it('facts 64 termination-time: a task with a delayed SIGTERM serves until it has ended', async () => {
     register(A);
     ecs.createService(service({ desiredCount: 1, stopsAfterSeconds: 10, ...behindLoadBalancer }));
     await until(100);
