@@ -7,7 +7,7 @@ const compiled = new Map<string, Matches>();
 /** Callers may send ever new ones. */
 const KEPT = 1_000;
 
-/** A regular expression, which has to match the whole text; undefined if it is none. */
+/** A regular expression that has to match the whole text; undefined if it is not valid. */
 export function regularExpression(pattern: string): Matches | undefined {
   const known = compiled.get(pattern);
   if (known) return known;

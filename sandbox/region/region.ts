@@ -31,7 +31,7 @@ import { currentFiber, type Fiber, VirtualTime } from './time/virtual-time.ts';
 import type { Trace, TraceEvent } from './trace.ts';
 import type { ServiceName } from './wire/models.ts';
 import { type Transport, transportTo } from './wire/transport.ts';
-import { answerTo, called, type WireAnswer, type WireCall, type WireRequest } from './wire/wire.ts';
+import { answerTo, callOperation, type WireAnswer, type WireCall, type WireRequest } from './wire/wire.ts';
 
 /** A call that a client made, and what it was refused with if it was. */
 export interface Call {
@@ -71,7 +71,7 @@ export interface Region {
   readonly transport: Transport;
   readonly calls: readonly Call[];
   readonly killedTasks: readonly KilledTask[];
-  /** The EC2 instances that are no more. */
+  /** The EC2 instances that were terminated. */
   readonly terminated: ReadonlySet<string>;
   readonly trace: Trace;
   /** Every value that CloudWatch was given, by the functions' logs and by AWS itself. */
@@ -82,7 +82,7 @@ export interface Region {
   measure(datapoint: Datapoint): void;
   /** A line of a function's log, and the text that it was written as. */
   log(line: Readonly<Record<string, unknown>>, text?: string): void;
-  /** Asks an operation at once, as a call that nobody makes, admits or counts. */
+  /** Performs an operation at once, without throttling or faults, and without a record in `calls`. */
   ask(service: ServiceName, operation: string, input: object): object | Promise<object>;
   /** What is behind the wire. */
   readonly services: ReadonlyMap<ServiceName, Service>;
@@ -166,7 +166,7 @@ export function createRegion(options: RegionOptions): Region {
   const mappings: EventSourceMapping[] = [];
   const topics = new Map<string, TopicModel>();
   const logs = new Logs();
-  /** Keeps a line that a function writes; one that nobody runs has no log. */
+  /** Keeps a line that a function writes. Code outside of a function has no log. */
   const keep = (text: string) => {
     const fiber = currentFiber.getStore();
     for (const lambda of fiber ? functions : []) {
@@ -232,7 +232,7 @@ export function createRegion(options: RegionOptions): Region {
   };
   const transport = transportTo({ answer, nowMs: () => time.nowMs(), latencySeconds, mayCrash });
 
-  /** A call that AWS makes by itself, on behalf of no invocation. */
+  /** A call that AWS makes itself, outside of every invocation. */
   const count = (service: ServiceName, operation: string) => currentFiber.exit(() => note({ service, operation }));
 
   return {
@@ -276,7 +276,7 @@ export function createRegion(options: RegionOptions): Region {
       trace({ kind: 'log', line });
     },
     services,
-    ask: (name, operation, input) => called(services.get(name) as Service, operation, { ...input }),
+    ask: (name, operation, input) => callOperation(services.get(name) as Service, operation, { ...input }),
     answer,
     deploy: (spec) => {
       const { roleArn } = spec;

@@ -30,7 +30,7 @@ const BUCKET_OF: Readonly<Record<string, keyof typeof ECS_BUCKETS>> = {
 export class Throttling {
   readonly #levels = new Map<string, { tokens: number; atMs: number }>();
 
-  /** Takes a token for the operation; false if there is none. */
+  /** Takes a token for the operation; false if the bucket is empty. */
   admits(operation: string, nowMs: number): boolean {
     const name = BUCKET_OF[operation];
     const bucket = name === undefined ? undefined : ECS_BUCKETS[name];

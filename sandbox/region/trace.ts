@@ -1,4 +1,4 @@
-/** What happens in a Region, for whoever draws, prints or counts it. Instants are epoch milliseconds. */
+/** What happens in a Region, to be drawn, printed and counted. Instants are epoch milliseconds. */
 
 /** The states of an EC2 instance as Auto Scaling has them; standby and hibernation are not part of the model. */
 export type InstanceState =

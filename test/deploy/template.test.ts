@@ -9,7 +9,7 @@ import { needsOf } from '../../cli/doctor.ts';
 import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
 import { iamService } from '../../sandbox/region/iam/api.ts';
-import { called } from '../../sandbox/region/wire/wire.ts';
+import { callOperation } from '../../sandbox/region/wire/wire.ts';
 import { CONTINUATION_DETAIL_TYPE, NEWS_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { deployed } from './deployed.ts';
@@ -98,7 +98,7 @@ describe("the function's role", () => {
         ResourceArns: resources,
         ContextEntries,
       };
-      const answer = called(iam, 'SimulatePrincipalPolicy', { ...asked }) as SimulatePolicyResponse;
+      const answer = callOperation(iam, 'SimulatePrincipalPolicy', { ...asked }) as SimulatePolicyResponse;
       const { EvaluationResults: results = [] } = answer;
       return results.map(({ EvalDecision }) => EvalDecision);
     });

@@ -80,7 +80,7 @@ export function rollingUpdate(
       if (!(yield* settled(newcomers()))) return;
     }
 
-    // A last batch that was smaller than the others leaves instances that were needed only meanwhile.
+    // After a last batch that was smaller than the others, surplus instances are left.
     if (model.group(group).desiredCapacity !== desiredCapacity) model.setDesiredCapacity(group, desiredCapacity);
     yield () => model.instancesOf(group).every(({ state }) => isActive(state));
     say(`Rolling update complete: ${old.length} instance(s) replaced.`);

@@ -70,7 +70,7 @@ export class Fleet {
     this.#end(instance);
   }
 
-  /** Replaces what EC2 ended while nobody was to notice. */
+  /** Replaces the instances that EC2 terminated while the processes that replace them were suspended. */
   replaceUnhealthy(group: Group): void {
     if (REPLACING.some((process) => group.suspended.has(process))) return;
     const lost = [...group.active.values(), ...group.pool.values()].filter(({ healthy }) => !healthy);
@@ -215,7 +215,7 @@ export class Fleet {
     return oldest !== undefined;
   }
 
-  /** It counts no more towards the desired capacity, whatever holds it. */
+  /** It no longer counts towards the desired capacity, even while a hook holds it. */
   #startTerminating(instance: Instance, { response, selected = false }: Cause): void {
     const { instanceId, group } = instance;
     const origin = instance.state.startsWith('Warmed:') ? 'WarmPool' : IN_GROUP;
@@ -323,7 +323,7 @@ export class Fleet {
 
   // --- Hooks --------------------------------------------------------------------------------------------------------
 
-  /** The instance waits for its hooks, or goes on at once where there is none. */
+  /** The instance waits for its hooks, or goes on at once if it has none. */
   #hold(
     instance: Instance,
     transition: Transition,

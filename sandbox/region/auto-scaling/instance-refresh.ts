@@ -6,7 +6,7 @@ import { isActive, isGone, type RefreshPreferences, type RefreshView, type Scali
 
 type Refresh = { -readonly [K in keyof RefreshView]: RefreshView[K] } & {
   readonly of: Group;
-  /** CancelInstanceRefresh was told not to wait for what is under way. */
+  /** CancelInstanceRefresh asked not to wait for transitions in progress. */
   hurried: boolean;
 };
 

@@ -204,7 +204,7 @@ export class AutoScalingModel {
     }
   }
 
-  /** Resumes them, and what they would have done meanwhile. */
+  /** Resumes them, and catches up on what they would have done. */
   resumeProcesses(name: string, processes: readonly string[]): void {
     const group = this.#group(name);
     for (const process of processesNamed(processes)) group.suspended.delete(process);
@@ -280,7 +280,7 @@ export class AutoScalingModel {
     return [...this.#groups.keys()].map((name) => this.group(name));
   }
 
-  /** @throws AwsError if there is none of this name. */
+  /** @throws AwsError if there is no group of this name. */
   group(name: string): GroupView {
     const { spec, desiredCapacity, arn, createdAtMs, suspended } = this.#group(name);
     const availabilityZone = `${this.#options.place.region}a`;

@@ -62,7 +62,7 @@ export function seriesOf(
   return series.sort((a, b) => a.atMs - b.atMs);
 }
 
-/** Those of one metric: of its dimensions, no more and no fewer. */
+/** The values of one metric, which has exactly these dimensions. */
 export function ofMetric(datapoints: readonly Datapoint[], metric: Metric): Datapoint[] {
   const key = keyOf(metric);
   return datapoints.filter((datapoint) => keyOf(datapoint) === key);

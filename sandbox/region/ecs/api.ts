@@ -1,7 +1,7 @@
 import type { AwsError } from '../aws-error.ts';
 import { type Faults, NO_FAULTS } from '../faults.ts';
 import type { Service } from '../service.ts';
-import type { Misfit } from '../wire/shapes.ts';
+import type { Violation } from '../wire/shapes.ts';
 import { invalid } from './errors.ts';
 import type { EcsModel } from './model.ts';
 import { capacityProviderOperations } from './operations/capacity-providers.ts';
@@ -28,8 +28,8 @@ export function ecsService(
   return { name: 'ecs', operations, refusal };
 }
 
-/** ECS asks for what must not be left out, and names what it takes, in words of its own. */
-function refusal({ kind, member }: Misfit): AwsError | undefined {
+/** ECS's own words for a missing member and for a status that it does not know. */
+function refusal({ kind, member }: Violation): AwsError | undefined {
   const words = member.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   const what = words.charAt(0).toUpperCase() + words.slice(1);
   if (kind === 'required') return invalid(`${what} cannot be empty.`);

@@ -236,7 +236,7 @@ export class EcsModel {
     for (const task of orphans) this.#tasks.orphan(task);
   }
 
-  /** Stops a task because somebody asks for it. */
+  /** Stops a task on request. */
   stopTask({ id, instance }: TaskView, reason: string): void {
     this.#tasks.stop(this.#state.task(instance.cluster.name, id), { code: 'UserInitiated', reason });
   }

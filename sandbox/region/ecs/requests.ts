@@ -38,7 +38,7 @@ export function taskIn(model: EcsModel, cluster: ClusterView, name: string): Tas
   return task;
 }
 
-/** The revision that is named, or the latest of the family; undefined if there is none. */
+/** The named revision, or the latest of the family; undefined if it does not exist. */
 export function definitionIn(model: EcsModel, name: string): TaskDefinition | undefined {
   const [family = '', revision] = named('task-definition', name, model.place).id.split(':');
   const revisions = model.revisionsOf(family);

@@ -1,6 +1,6 @@
 import type { Fate } from '../trace.ts';
 
-/** What is run on the model, in the words of whoever sets a scenario up. */
+/** What a scenario runs on the model. */
 
 const STANDALONE_START_SECONDS = 5;
 
@@ -39,7 +39,7 @@ export interface ServiceSpec extends Size {
   readonly protectedFromScaleIn?: boolean;
 }
 
-/** A task of no service, which ends by itself. */
+/** A standalone task, which ends by itself. */
 export interface StandaloneTaskSpec extends Size {
   readonly cluster: string;
   readonly name: string;

@@ -131,7 +131,7 @@ export interface TaskView {
   readonly stoppingAtMs: number | undefined;
   readonly executionStoppedAtMs: number | undefined;
   readonly stoppedAtMs: number | undefined;
-  /** Scale-in protection that somebody has given it. */
+  /** Its scale-in protection, if UpdateTaskProtection has set it. */
   readonly protectedUntilMs: number | undefined;
   readonly stop: Stop | undefined;
 }

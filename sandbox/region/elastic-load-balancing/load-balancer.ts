@@ -65,7 +65,7 @@ export class LoadBalancer {
   }
 
   /**
-   * The target ends by itself, and nobody knows. It has answered what it had in flight, unless the deregistration that it does not
+   * The target ends by itself, without being deregistered. It has answered what it had in flight, unless the deregistration that it does not
    * wait for would have let that take longer; it answers nothing that comes.
    */
   vanish(target: string): void {

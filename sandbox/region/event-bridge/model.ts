@@ -107,7 +107,7 @@ export class EventBridgeModel {
     this.#rules.push(rule);
   }
 
-  /** It goes on for ever, and keeps no run going by itself. */
+  /** It repeats for ever. A run does not wait for it to end. */
   putScheduledRule(rule: ScheduledRule): void {
     const { time, place } = this.#options;
     this.#scheduledRules.set(rule.name, rule);
@@ -270,7 +270,7 @@ export class EventBridgeModel {
       const reason = `DetailType must be ${LONGEST_DETAIL_TYPE} characters or less.`;
       return invalidArgument(`Parameter DetailType is not valid. Reason: ${reason}`);
     }
-    // Facts 26 aws-source-refused: nobody but AWS speaks for AWS.
+    // Facts 26 aws-source-refused: only AWS publishes events from AWS.
     if (Source?.startsWith('aws.')) {
       const ErrorMessage = `Not authorized for the source.`;
       return { ErrorCode: 'NotAuthorizedForSourceException', ErrorMessage };
@@ -279,7 +279,7 @@ export class EventBridgeModel {
     if (detail === undefined) return { ErrorCode: 'MalformedDetail', ErrorMessage: 'Detail is malformed.' };
     const EventId = this.#options.place.newId();
     const event = { source: Source ?? '', 'detail-type': DetailType ?? '', resources: Resources, detail };
-    // A bus that is not there takes an event and drops it.
+    // An event for a bus that does not exist is accepted and dropped.
     if (this.#isDefaultBus(EventBusName)) this.publish(event, { id: EventId, ...(Time && { atMs: Time.getTime() }) });
     return { EventId };
   }

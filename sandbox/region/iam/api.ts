@@ -21,7 +21,7 @@ export interface Role {
   readonly trust: readonly Statement[];
 }
 
-/** A role that a service of AWS may assume, whoever it does it for. */
+/** A role that a service of AWS may assume on behalf of every resource. */
 export function roleFor(service: string, statements: readonly Statement[] = []): Role {
   return { statements, trust: [{ Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: service } }] };
 }

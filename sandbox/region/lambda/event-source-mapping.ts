@@ -27,7 +27,7 @@ export interface MappingOptions {
   readonly place: Place;
   readonly random: Random;
   readonly trace: Trace;
-  /** Counts a call that Lambda makes by itself. */
+  /** Counts a call that Lambda makes itself. */
   readonly count: (service: 'sqs', operation: string) => void;
 }
 
@@ -102,7 +102,7 @@ export class EventSourceMapping {
     });
   }
 
-  /** A poller that was added for a backlog goes when there is none any more. */
+  /** A poller that was added for a backlog ends with the backlog. */
   #next(): void {
     const isSpare = this.#pollers > POLLERS.first && this.queue.counts.visible === 0;
     if (isSpare) this.#pollers -= 1;

@@ -139,7 +139,7 @@ export class LambdaModel {
     this.#idle = [];
   }
 
-  /** Invokes the function as EventBridge does: nobody waits for the answer, and a failure is tried again. */
+  /** Invokes the function as EventBridge does: asynchronously, with retries after a failure. */
   invokeAsync(event: unknown): void {
     this.#attempt({ event, queuedAtMs: this.#options.time.nowMs(), failures: 0, throttles: 0 });
   }
@@ -151,7 +151,7 @@ export class LambdaModel {
     if (!started) this.#throttled(queued);
   }
 
-  /** Invokes the function for somebody who waits; false if it is throttled. */
+  /** Invokes the function synchronously; false if it is throttled. */
   invoke(event: unknown, ended: Ended): boolean {
     const { time, concurrencyLimit } = this.#options;
     if (this.#running.size >= Math.min(concurrencyLimit, this.#spec.reservedConcurrency ?? concurrencyLimit)) {

@@ -153,7 +153,7 @@ function refuseUnknownStream({ streams }: LogGroup, name: string): void {
   throw new AwsError('ResourceNotFoundException', 'The specified log stream does not exist.');
 }
 
-/** Both tokens go on from a place among the events, and are the same again where there is no more. */
+/** Both tokens continue from a position among the events. At the end of the stream, the answer repeats the token of the request. */
 function windowIn(count: number, { nextToken, limit = LARGEST_PAGE.events, startFromHead }: GetLogEventsRequest) {
   if (nextToken === undefined) {
     return startFromHead ? { from: 0, to: Math.min(limit, count) } : { from: Math.max(0, count - limit), to: count };

@@ -242,7 +242,7 @@ export class SchedulerModel {
   }
 
   /**
-   * Facts 29 past-schedule: a time that has passed is accepted; whether AWS fires it then nobody says, so here it does
+   * Facts 29 past-schedule: a time that has passed is accepted; whether AWS fires it is unverified, so here it does
    * not.
    */
   #arm({ atMs, described: { State } }: ScheduleSettings, fire: () => void): Scheduled | undefined {
@@ -354,7 +354,7 @@ function summaryOf({ arn, name, group, createdAtMs, modifiedAtMs }: Schedule) {
 
 // --- What is asked --------------------------------------------------------------------------------------------------
 
-/** The instant of a one-time expression, in UTC; AWS's words for one that is none. */
+/** The instant of a one-time expression, in UTC. @throws AwsError in AWS's words if it is not valid. */
 function instantIn(expression: string): number {
   if (/^(rate|cron)\(/.test(expression)) throw unknownHere(`schedule expression ${expression}: only at(…)`);
   const text = /^at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)$/.exec(expression)?.[1];

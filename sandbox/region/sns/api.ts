@@ -108,7 +108,7 @@ function subscriberIn({ Protocol, Endpoint, Attributes = {} }: SubscribeInput, o
   if (Protocol !== 'lambda' && Protocol !== 'sqs') {
     throw notHere(`subscriptions of the protocol ${Protocol}: only lambda and sqs`);
   }
-  // AWS takes the ARN of a queue that is not there, and delivers nothing; here that would only hide a mistake.
+  // AWS accepts the ARN of a queue that does not exist, and delivers nothing. The Region refuses it, because it would hide a mistake.
   const found = candidates.findLast((each) => endpointOf(each, place) === Endpoint);
   if (!found) throw notHere(`the endpoint ${Endpoint}: no ${Protocol === 'sqs' ? 'queue' : 'function'} has this ARN`);
   return found;

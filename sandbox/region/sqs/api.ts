@@ -25,7 +25,7 @@ import type {
 import { AwsError } from '../aws-error.ts';
 import { pageOf } from '../pages.ts';
 import type { Place } from '../place.ts';
-import type { AskedOf, Service } from '../service.ts';
+import type { RequestContext, Service } from '../service.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Attribute, Attributes, QueueModel, ReceivedMessage } from './model.ts';
 
@@ -70,22 +70,22 @@ function named(queues: SqsOptions['queues'], name: string | undefined): QueueMod
 
 function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['operations'] {
   const { account } = place;
-  const urlOf = (name: string, { endpoint }: AskedOf) => `${endpoint}/${account}/${name}`;
+  const urlOf = (name: string, { endpoint }: RequestContext) => `${endpoint}/${account}/${name}`;
 
   return {
-    ListQueues: (input: ListQueuesRequest, askedOf: AskedOf): ListQueuesResult => {
+    ListQueues: (input: ListQueuesRequest, context: RequestContext): ListQueuesResult => {
       const { QueueNamePrefix = '', MaxResults = PAGE.max, NextToken } = input;
       inRange(MaxResults, 'MaxResults', PAGE);
       const names = [...queues.keys()].filter((name) => name.startsWith(QueueNamePrefix)).toSorted();
       const { items, next } = pageOf(names, { size: MaxResults, token: NextToken });
       // SQS gives a token only to those who ask for pages.
       const more = next !== undefined && input.MaxResults !== undefined && { NextToken: next };
-      return items.length > 0 ? { QueueUrls: items.map((name) => urlOf(name, askedOf)), ...more } : {};
+      return items.length > 0 ? { QueueUrls: items.map((name) => urlOf(name, context)), ...more } : {};
     },
 
-    GetQueueUrl: (input: GetQueueUrlRequest, askedOf: AskedOf): GetQueueUrlResult => {
+    GetQueueUrl: (input: GetQueueUrlRequest, context: RequestContext): GetQueueUrlResult => {
       const { QueueName, QueueOwnerAWSAccountId: owner = account } = input;
-      return { QueueUrl: urlOf(named(queues, owner === account ? QueueName : undefined).name, askedOf) };
+      return { QueueUrl: urlOf(named(queues, owner === account ? QueueName : undefined).name, context) };
     },
 
     GetQueueAttributes: (input: GetQueueAttributesRequest): GetQueueAttributesResult => {
@@ -124,7 +124,7 @@ function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['
 
 function aboutMessages({ time }: SqsOptions, queueIn: QueueIn): Service['operations'] {
   return {
-    SendMessage: (input: SendMessageRequest): SendMessageResult => sent(queueIn(input), input),
+    SendMessage: (input: SendMessageRequest): SendMessageResult => sendMessage(queueIn(input), input),
 
     SendMessageBatch: (input: SendMessageBatchRequest): SendMessageBatchResult => {
       const queue = queueIn(input);
@@ -134,7 +134,7 @@ function aboutMessages({ time }: SqsOptions, queueIn: QueueIn): Service['operati
         const message = `Batch requests cannot be longer than ${LARGEST_BYTES} bytes. You have sent ${bytes} bytes.`;
         throw new AwsError('BatchRequestTooLong', message);
       }
-      const { done, Failed } = inBatch('SendMessageBatch', Entries, (entry) => sent(queue, entry));
+      const { done, Failed } = inBatch('SendMessageBatch', Entries, (entry) => sendMessage(queue, entry));
       return { Successful: done.map(({ Id, result }) => ({ Id, ...result })), Failed };
     },
 
@@ -161,31 +161,35 @@ function aboutMessages({ time }: SqsOptions, queueIn: QueueIn): Service['operati
     },
 
     DeleteMessage: (input: DeleteMessageRequest): object => {
-      deleted(queueIn(input), input);
+      deleteMessage(queueIn(input), input);
       return {};
     },
 
     DeleteMessageBatch: (input: DeleteMessageBatchRequest): DeleteMessageBatchResult => {
       const queue = queueIn(input);
-      const { done, Failed } = inBatch('DeleteMessageBatch', input.Entries ?? [], (entry) => deleted(queue, entry));
+      const { done, Failed } = inBatch('DeleteMessageBatch', input.Entries ?? [], (entry) =>
+        deleteMessage(queue, entry),
+      );
       return { Successful: done.map(({ Id }) => ({ Id })), Failed };
     },
 
     ChangeMessageVisibility: (input: ChangeMessageVisibilityRequest): object => {
-      hidden(queueIn(input), input);
+      changeVisibility(queueIn(input), input);
       return {};
     },
 
     ChangeMessageVisibilityBatch: (input: ChangeMessageVisibilityBatchRequest): ChangeMessageVisibilityBatchResult => {
       const queue = queueIn(input);
       const { Entries = [] } = input;
-      const { done, Failed } = inBatch('ChangeMessageVisibilityBatch', Entries, (entry) => hidden(queue, entry));
+      const { done, Failed } = inBatch('ChangeMessageVisibilityBatch', Entries, (entry) =>
+        changeVisibility(queue, entry),
+      );
       return { Successful: done.map(({ Id }) => ({ Id })), Failed };
     },
   };
 }
 
-type Sending = Pick<
+type NewMessage = Pick<
   SendMessageRequest,
   'MessageBody' | 'DelaySeconds' | 'MessageAttributes' | 'MessageDeduplicationId'
 >;
@@ -193,7 +197,7 @@ type Sending = Pick<
 /** What SQS takes in a body: the characters of XML 1.0 (SQS API reference, SendMessage). */
 const TAKEN = /^[\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]*$/u;
 
-function sent(queue: QueueModel, input: Sending) {
+function sendMessage(queue: QueueModel, input: NewMessage) {
   const { MessageBody = '', DelaySeconds = 0, MessageAttributes = {}, MessageDeduplicationId } = input;
   if (MessageBody === '') {
     throw new AwsError('MissingParameter', 'The request must contain the parameter MessageBody.');
@@ -251,14 +255,17 @@ function refuseForeignHandle(queue: QueueModel, handle: string): void {
   throw new AwsError('ReceiptHandleIsInvalid', `The input receipt handle "${handle}" is not a valid receipt handle.`);
 }
 
-function deleted(queue: QueueModel, { ReceiptHandle = '' }: Pick<DeleteMessageRequest, 'ReceiptHandle'>): void {
+function deleteMessage(queue: QueueModel, { ReceiptHandle = '' }: Pick<DeleteMessageRequest, 'ReceiptHandle'>): void {
   refuseForeignHandle(queue, ReceiptHandle);
   queue.delete(ReceiptHandle);
 }
 
-type Hiding = Pick<ChangeMessageVisibilityRequest, 'ReceiptHandle' | 'VisibilityTimeout'>;
+type VisibilityChange = Pick<ChangeMessageVisibilityRequest, 'ReceiptHandle' | 'VisibilityTimeout'>;
 
-function hidden(queue: QueueModel, { ReceiptHandle = '', VisibilityTimeout = 0 }: Partial<Hiding>): void {
+function changeVisibility(
+  queue: QueueModel,
+  { ReceiptHandle = '', VisibilityTimeout = 0 }: Partial<VisibilityChange>,
+): void {
   inRange(VisibilityTimeout, 'VisibilityTimeout', VISIBILITY_SECONDS);
   refuseForeignHandle(queue, ReceiptHandle);
   if (queue.changeVisibility(ReceiptHandle, VisibilityTimeout)) return;

@@ -22,7 +22,7 @@ export interface Attribute {
 }
 export type Attributes = Readonly<Record<string, Attribute>>;
 
-/** A message as whoever receives it has it. */
+/** A message as its receiver gets it. */
 export interface ReceivedMessage {
   readonly id: string;
   readonly body: string;
@@ -68,7 +68,7 @@ interface Message {
   readonly round: number;
   receives: number;
   deleted: boolean;
-  /** When it is seen again; undefined if nobody has it. */
+  /** When it becomes visible again; undefined if it is not in flight. */
   seenAgain: Scheduled | undefined;
 }
 
@@ -82,7 +82,7 @@ export class QueueModel {
   readonly #polls = new Set<Poll>();
   /** What was sent to be seen later. */
   readonly #delayed = new Set<Message>();
-  /** What somebody has received and not deleted, by receipt handle. */
+  /** Messages in flight, received and not deleted, by receipt handle. */
   readonly #inFlight = new Map<string, Message>();
   readonly createdAtMs: number;
   #messages = 0;
@@ -136,7 +136,7 @@ export class QueueModel {
     return message.id;
   }
 
-  /** How many messages can be received, and how many somebody has. */
+  /** How many messages are visible, and how many are in flight. */
   get counts(): { readonly visible: number; readonly inFlight: number } {
     return { visible: this.#visible.length, inFlight: this.#inFlight.size };
   }
@@ -192,7 +192,7 @@ export class QueueModel {
     if (message) this.#delete(message);
   }
 
-  /** Lets a message be seen again after so many seconds from now; false if nobody has it by this handle. */
+  /** Makes a message visible again after so many seconds from now; false if none is in flight under this handle. */
   changeVisibility(receiptHandle: string, seconds: number): boolean {
     const message = this.#inFlight.get(receiptHandle);
     if (!message) return false;

@@ -21,7 +21,7 @@ export interface Clock {
 }
 
 /**
- * Time that passes only when nobody works: a discrete-event clock. An hour of waiting costs nothing, and the same code
+ * Time that passes only while no fiber works: a discrete-event clock. An hour of waiting costs nothing, and the same code
  * with the same chance always gives the same run, however the machine interleaves what happens at one instant.
  */
 export class VirtualTime {
@@ -30,7 +30,7 @@ export class VirtualTime {
   #fibers = 0;
   #running = 0;
   #foreground = 0;
-  /** Fibers may have gone on since the last event: they must come to rest before the next. */
+  /** Fibers may have run since the last event: all of them must wait before the next. */
   #stirred = false;
   #allAtRest: (() => void) | undefined;
   readonly #queue = new TinyQueue<Scheduled>([], (a, b) => a.atMs - b.atMs || a.fiber - b.fiber || a.order - b.order);
@@ -153,7 +153,7 @@ export class Fiber {
   }
 
   /**
-   * Waits without working for what an event of the Region resolves; whoever resolves it calls `stir` of the time. Never comes
+   * Waits for a promise that an event of the Region resolves; that event has to call `stir` of the time. Never comes
    * back if the fiber is ended meanwhile.
    */
   async waitFor<T>(promise: Promise<T>): Promise<T> {
@@ -169,7 +169,7 @@ export class Fiber {
     return settled();
   }
 
-  /** Calls back at an instant, in this fiber, which waits for it unless told that it need not. */
+  /** Calls back at an instant, in this fiber, which waits for it unless the timer is unreferenced. */
   timer(instantMs: number, callback: () => void): Timer {
     if (this.#ended) return { cancel: () => {}, unref: () => {} };
     this.#waitMore();
@@ -217,7 +217,7 @@ export class Fiber {
 /** A pending callback of a fiber. */
 export interface Timer {
   cancel(): void;
-  /** Lets the fiber, and the run, go on as if it were not there. */
+  /** The fiber and the run do not wait for it. */
   unref(): void;
 }
 

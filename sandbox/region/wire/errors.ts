@@ -1,6 +1,6 @@
 import { AwsError } from '../aws-error.ts';
 import { MODELS, type ServiceName } from './models.ts';
-import type { Misfit } from './shapes.ts';
+import type { Violation } from './shapes.ts';
 
 /** What the service would say of an operation that AWS does not have, or that the Region has not. */
 export function unknownOperation(service: ServiceName, operation: string): AwsError {
@@ -80,7 +80,7 @@ export function invalidToken(service: ServiceName, token: string): AwsError {
 const ASKS_FOR_PARAMETER: Partial<Record<ServiceName, string>> = { ec2: 'MissingParameter', sqs: 'MissingParameter' };
 
 /** The service's usual refusal of a request that does not fit its model: all that is wrong, as AWS's framework lists it. */
-export function refusalOf(service: ServiceName, found: readonly Misfit[]): AwsError {
+export function refusalOf(service: ServiceName, found: readonly Violation[]): AwsError {
   const { protocol } = MODELS[service];
   const type = found.find(({ kind }) => kind === 'type');
   // The parser comes before the checks. Query has text only, which a check refuses.

@@ -9,7 +9,7 @@ import { restInput, restOperation, restParts } from './rest.ts';
 import { restXmlError, xmlError, xmlOf } from './xml.ts';
 
 /** What a request asks for. */
-export interface Asked {
+export interface ParsedRequest {
   readonly service: ServiceName;
   readonly operation: string;
   /** Reads the input, instants as `Date`s; a value of another type than AWS has there is left as it came. */
@@ -20,8 +20,8 @@ export interface Asked {
 export interface WireProtocol {
   readonly contentType: string;
   /** @throws AwsError if there is no such service or operation, or the request cannot be read. */
-  asked(): Asked;
-  success(asked: Asked, output: Readonly<Record<string, unknown>>, requestId: string): Partial<WireAnswer>;
+  parsed(): ParsedRequest;
+  success(parsed: ParsedRequest, output: Readonly<Record<string, unknown>>, requestId: string): Partial<WireAnswer>;
   failure(error: AwsError & { readonly status: number }, requestId: string): Partial<WireAnswer>;
 }
 
@@ -64,7 +64,7 @@ function json(request: WireRequest, target: string): WireProtocol {
   const { jsonVersion = '1.1', queryCompatible = false } = service === undefined ? {} : MODELS[service];
   return {
     contentType: `application/x-amz-json-${jsonVersion}`,
-    asked: () => {
+    parsed: () => {
       if (service === undefined) throw unknownService(signedFor(request), `the target ${target}`);
       const { input: shape } = operationOf(service, operation);
       return { service, operation, input: () => fromJson(MODELS[service], shape, parsedJson(textOf(request.body))) };
@@ -90,7 +90,7 @@ function rpcV2Cbor(request: WireRequest): WireProtocol {
   const headers = { 'smithy-protocol': 'rpc-v2-cbor' };
   return {
     contentType: 'application/cbor',
-    asked: () => {
+    parsed: () => {
       if (service === undefined) throw unknownService(signedFor(request), `the path ${request.path}`);
       const { input: shape } = operationOf(service, operation);
       return { service, operation, input: () => fromJson(MODELS[service], shape, parsedCbor(request.body)) };
@@ -140,7 +140,7 @@ function query(request: WireRequest): WireProtocol {
   const model = service && MODELS[service];
   return {
     contentType: 'text/xml',
-    asked: () => {
+    parsed: () => {
       if (service === undefined || !model)
         throw unknownService(
           signedFor(request),
@@ -161,7 +161,7 @@ function query(request: WireRequest): WireProtocol {
 function restJson(request: WireRequest): WireProtocol {
   return {
     contentType: 'application/json',
-    asked: () => {
+    parsed: () => {
       const found = restOperation(request);
       if (!found) throw unknownService(signedFor(request), `${request.method} ${request.path}`, 404);
       const { service, operation } = found;
@@ -180,7 +180,7 @@ function restJson(request: WireRequest): WireProtocol {
 function restXml(request: WireRequest): WireProtocol {
   return {
     contentType: 'application/xml',
-    asked: () => {
+    parsed: () => {
       throw unknownService(signedFor(request), `${request.method} ${request.path}`, 404);
     },
     success: () => ({}),

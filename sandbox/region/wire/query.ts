@@ -74,7 +74,7 @@ export function queryInput(model: ServiceModel, name: string | undefined, tree: 
   }
 }
 
-/** EC2 writes a member with a capital, wherever it is not told otherwise. */
+/** EC2 capitalizes the names of members, unless its model has a name for the query. */
 function onTheWire({ protocol }: ServiceModel, name: string, { queryName, locationName }: Member): string {
   if (protocol !== 'ec2') return locationName ?? name;
   const usual = locationName ?? name;

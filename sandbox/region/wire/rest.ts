@@ -41,7 +41,7 @@ function labelsIn(pattern: string, path: string): ReadonlyMap<string, string> | 
   return labels;
 }
 
-/** Text in which no `%` is an escape stays as it is: whoever reads it will refuse it. */
+/** Text whose `%` begins no valid escape stays as it is: the service refuses it. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

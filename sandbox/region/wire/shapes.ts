@@ -1,7 +1,7 @@
 import { type ServiceModel, type Shape, shapeIn } from './models.ts';
 
 /** Which of AWS's demands a value does not meet. */
-export interface Misfit {
+export interface Violation {
   readonly kind: 'required' | 'type' | 'enum' | 'length' | 'pattern' | 'range' | 'unknown';
   /** As AWS writes it, such as `entries.1.member.source`; the members of the input itself have no dot. */
   readonly path: string;
@@ -11,16 +11,16 @@ export interface Misfit {
   readonly sentence: string;
 }
 
-type At = Pick<Misfit, 'path' | 'member'>;
+type At = Pick<Violation, 'path' | 'member'>;
 
 const INTEGERS = { integer: 2 ** 31, long: 2 ** 63 };
 
 /**
- * What in a value does not fit the shape that AWS's model has for it, in the words of AWS's framework; empty if all is well.
+ * How a value violates the shape that AWS's model has for it, in the words of AWS's framework; empty if it does not.
  * Instants are `Date`s, binary data is text. Constraints are of requests: what AWS answers does not always meet its own.
  */
-export function misfits(model: ServiceModel, shape: string, value: unknown, constrained = true): Misfit[] {
-  const found: Misfit[] = [];
+export function violationsOf(model: ServiceModel, shape: string, value: unknown, constrained = true): Violation[] {
+  const found: Violation[] = [];
   visit(shape, value, { path: '', member: '' });
   return found;
 
@@ -54,7 +54,7 @@ export function misfits(model: ServiceModel, shape: string, value: unknown, cons
 
 /** What a value that has the right type does not meet. */
 function unmet({ type, enum: values, min, max, pattern }: Shape, value: unknown) {
-  const failures: { readonly kind: Misfit['kind']; readonly words: string }[] = [];
+  const failures: { readonly kind: Violation['kind']; readonly words: string }[] = [];
   if (type === 'string') {
     const text = value as string;
     if (values && !values.includes(text)) {
@@ -134,7 +134,7 @@ function typeWords({ type }: Shape, value: unknown): string {
   return `${value === null ? 'NULL' : (typeof value).toUpperCase()}_VALUE can not be converted to ${target}`;
 }
 
-function failing(at: At, value: unknown, { kind, words }: { kind: Misfit['kind']; words: string }): Misfit {
+function failing(at: At, value: unknown, { kind, words }: { kind: Violation['kind']; words: string }): Violation {
   const shown = value === undefined ? 'null' : `'${shortened(textOf(value))}'`;
   return { kind, ...at, sentence: `Value ${shown} at '${at.path}' failed to satisfy constraint: ${words}` };
 }

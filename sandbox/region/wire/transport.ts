@@ -11,7 +11,7 @@ export type Transport = ReturnType<typeof transportTo>;
 export const UNSIGNED = { sign: async <T>(request: T): Promise<T> => request };
 
 /** What the transport needs of the Region. */
-export interface Far {
+export interface TransportOptions {
   answer(request: WireRequest): WireAnswer | Promise<WireAnswer>;
   nowMs(): number;
   /** How long this call takes. */
@@ -24,12 +24,12 @@ export interface Far {
  * Carries the SDK's requests to the Region in this process, byte for byte what HTTP would carry, and takes the time in
  * virtual seconds that the network and AWS would.
  */
-export function transportTo(far: Far) {
+export function transportTo(region: TransportOptions) {
   async function carry(request: HttpRequest): Promise<{ response: HttpResponse }> {
     const fiber = currentFiber.getStore();
-    far.mayCrash();
-    await fiber?.waitUntil(far.nowMs() + far.latencySeconds() * 1000);
-    const answered = far.answer({
+    region.mayCrash();
+    await fiber?.waitUntil(region.nowMs() + region.latencySeconds() * 1000);
+    const answered = region.answer({
       method: request.method,
       path: request.path,
       query: new URLSearchParams(buildQueryString(request.query)),
@@ -38,8 +38,8 @@ export function transportTo(far: Far) {
     });
     // To await what is there already would put this call behind others.
     const { status, headers, body } = answered instanceof Promise ? await waitedFor(answered, fiber) : answered;
-    far.mayCrash();
-    if (fiber?.ended) await new Promise(() => {}); // What AWS did is done; nobody is left to hear of it.
+    region.mayCrash();
+    if (fiber?.ended) await new Promise(() => {}); // AWS has performed the call, and the invocation that made it is over.
     return {
       response: new HttpResponse({
         statusCode: status,

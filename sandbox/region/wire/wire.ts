@@ -1,15 +1,15 @@
 import { AwsError } from '../aws-error.ts';
-import type { AskedOf, Service } from '../service.ts';
+import type { RequestContext, Service } from '../service.ts';
 import { refusalOf, statusOf, unknownOperation } from './errors.ts';
 import type { WireAnswer, WireRequest } from './message.ts';
 import { MODELS, type ServiceName } from './models.ts';
 import { withPageTokens } from './page-tokens.ts';
-import { type Asked, protocolOf } from './protocols.ts';
-import { misfits } from './shapes.ts';
+import { type ParsedRequest, protocolOf } from './protocols.ts';
+import { violationsOf } from './shapes.ts';
 
 export type { WireAnswer, WireRequest } from './message.ts';
 
-/** A call that the wire has understood, for whoever admits it or counts it. */
+/** A call that the wire has parsed, as it is throttled and counted. */
 export interface WireCall {
   readonly service: ServiceName;
   readonly operation: string;
@@ -32,17 +32,17 @@ export function answerTo(
     ...part,
     headers: { 'content-type': protocol.contentType, 'x-amzn-requestid': requestId, ...part.headers },
   });
-  let asked: Asked | undefined;
+  let parsed: ParsedRequest | undefined;
   const failed = (error: unknown): WireAnswer => {
     const failure = error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);
-    const status = statusOf(asked?.service, failure);
+    const status = statusOf(parsed?.service, failure);
     return written(protocol.failure(Object.assign(failure, { status }), requestId), status);
   };
   const succeeded = (output: object): WireAnswer =>
-    written(protocol.success(asked as Asked, output as Record<string, unknown>, requestId));
+    written(protocol.success(parsed as ParsedRequest, output as Record<string, unknown>, requestId));
   try {
-    asked = protocol.asked();
-    const output = perform(asked, services, admit, { endpoint: endpointOf(request) });
+    parsed = protocol.parsed();
+    const output = perform(parsed, services, admit, { endpoint: endpointOf(request) });
     return output instanceof Promise ? output.then(succeeded).catch(failed) : succeeded(output);
   } catch (error) {
     return failed(error);
@@ -50,37 +50,41 @@ export function answerTo(
 }
 
 function perform(
-  { service: name, operation, input }: Asked,
+  { service: name, operation, input }: ParsedRequest,
   services: ReadonlyMap<ServiceName, Service>,
   admit: Admit,
-  askedOf: AskedOf,
+  context: RequestContext,
 ) {
   const service = services.get(name);
   if (!service || !Object.hasOwn(service.operations, operation)) throw unknownOperation(name, operation);
   admit({ service: name, operation });
-  return called(service, operation, input(), askedOf);
+  return callOperation(service, operation, input(), context);
 }
 
 /**
- * Calls an operation with what it was asked, if that fits AWS's model.
+ * Performs an operation, if its input meets AWS's model.
  * @throws AwsError as the service answers it.
  */
-export function called(
+export function callOperation(
   service: Service,
   operation: string,
   input: Readonly<Record<string, unknown>>,
-  askedOf: AskedOf = { endpoint: 'http://localhost' },
+  context: RequestContext = { endpoint: 'http://localhost' },
 ): object | Promise<object> {
   const handle = Object.hasOwn(service.operations, operation) ? service.operations[operation] : undefined;
   if (!handle) throw unknownOperation(service.name, operation);
-  refuseMisfits(service, operation, input);
-  return withPageTokens(service.name, operation, input, (opened) => handle(opened, askedOf));
+  refuseViolations(service, operation, input);
+  return withPageTokens(service.name, operation, input, (opened) => handle(opened, context));
 }
 
 /** AWS's own words where they are known, else the service's usual ones. */
-function refuseMisfits({ name, refusal }: Service, operation: string, input: Readonly<Record<string, unknown>>): void {
+function refuseViolations(
+  { name, refusal }: Service,
+  operation: string,
+  input: Readonly<Record<string, unknown>>,
+): void {
   const shape = MODELS[name].operations[operation]?.input;
-  const found = shape === undefined ? [] : misfits(MODELS[name], shape, input);
+  const found = shape === undefined ? [] : violationsOf(MODELS[name], shape, input);
   if (found.length === 0) return;
   for (const each of found) {
     const own = refusal?.(each, operation);

@@ -3,7 +3,7 @@ import { autoScalingService } from '../../../../sandbox/region/auto-scaling/api.
 import { AutoScalingModel, type GroupSpec } from '../../../../sandbox/region/auto-scaling/model.ts';
 import { Random } from '../../../../sandbox/region/time/random.ts';
 import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
-import { called } from '../../../../sandbox/region/wire/wire.ts';
+import { callOperation } from '../../../../sandbox/region/wire/wire.ts';
 
 const START = Date.parse('2026-01-01T00:00:00Z');
 const GROUP: GroupSpec = {
@@ -24,7 +24,8 @@ let time: VirtualTime;
 let model: AutoScalingModel;
 
 // biome-ignore lint/suspicious/noExplicitAny: each operation has its own answer.
-const call = (operation: string, input: object = {}): any => called(autoScalingService(model), operation, { ...input });
+const call = (operation: string, input: object = {}): any =>
+  callOperation(autoScalingService(model), operation, { ...input });
 
 const refusal = (message: string | RegExp) =>
   expect.objectContaining({
@@ -113,7 +114,7 @@ describe('DescribeAutoScalingGroups', () => {
     expect(() => call('DescribeAutoScalingGroups', { MaxRecords: 101 })).toThrow(refusal(/MaxRecords/));
   });
 
-  it('refuses a token that is none, and one of another operation', () => {
+  it('refuses an invalid token, and one of another operation', () => {
     model.setDesiredCapacity('web', 60);
     const { NextToken: another } = call('DescribeAutoScalingInstances');
     for (const NextToken of ['no', '50', another, `${another}=`]) {
@@ -255,7 +256,7 @@ describe('the lifecycle operations', () => {
     expect(model.pendingActions()).toHaveLength(1);
   });
 
-  it('refuses a token that is none for its length, which no completion reads as success', () => {
+  it('refuses an invalid token for its length, which no completion reads as success', () => {
     model.terminateInstance(A);
     const { InstanceId: _, ...byToken } = { ...ON_A, LifecycleActionToken: 'none' };
     expect(() => call('CompleteLifecycleAction', { ...byToken, LifecycleActionResult: 'CONTINUE' })).toThrow(
@@ -440,7 +441,7 @@ describe('the filters of DescribeScalingActivities (facts 48 describe-filters)',
     expect(() => found(['StartTimeLowerBound', value])).toThrow(refusal(/takes one time with its zone/));
   });
 
-  it('refuse a name that is none', () => {
+  it('refuse an unknown name', () => {
     expect(() => found(['StartTime', 'x'])).toThrow(refusal(/^The filter name StartTime is not one/));
   });
 });

@@ -148,7 +148,7 @@ describe('instance refresh', () => {
     expect(isReplaced()).toBe(true);
   });
 
-  it('refuses a percentage that is none', () => {
+  it('refuses an invalid percentage', () => {
     expect(() => refresh(101)).toThrow(/from 0 to 100/);
     expect(() => refresh(Number.NaN)).toThrow(/from 0 to 100/);
   });

@@ -357,7 +357,7 @@ describe('a warm pool', () => {
     expect(warm(world)).toEqual({});
   });
 
-  it('gives the group no instance that EC2 has ended, though nobody was to notice', () => {
+  it('gives the group no instance that EC2 has terminated, though the health check was suspended', () => {
     const world = autoScalingWorld({ warmPool: POOL });
     world.model.suspendProcesses('web', ['HealthCheck']);
     world.model.terminateInstance(C, { skipHooks: true });

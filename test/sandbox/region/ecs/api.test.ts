@@ -22,7 +22,7 @@ import { type Faults, NO_FAULTS } from '../../../../sandbox/region/faults.ts';
 import { Random } from '../../../../sandbox/region/time/random.ts';
 import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
 import { MODELS } from '../../../../sandbox/region/wire/models.ts';
-import { called } from '../../../../sandbox/region/wire/wire.ts';
+import { callOperation } from '../../../../sandbox/region/wire/wire.ts';
 import { START_MS } from '../../../fakes.ts';
 
 const cluster = 'prod';
@@ -59,7 +59,7 @@ async function until(seconds: number) {
 /** What AWS answers; the caller knows the type of the answer. */
 function ask<Answer extends object>(operation: string, input: object = {}): Answer {
   const usual = Object.hasOwn(MODELS.ecs.shapes[`${operation}Request`]?.members ?? {}, 'cluster') ? { cluster } : {};
-  return called(ecsService(ecs, faults), operation, { ...usual, ...input }) as Answer;
+  return callOperation(ecsService(ecs, faults), operation, { ...usual, ...input }) as Answer;
 }
 
 /** The arrays of strings that the List operations answer. */
@@ -626,7 +626,7 @@ describe('RunTask', () => {
 
   it('facts 62 run-task: runs a request with the same client token once, and refuses another request with it', () => {
     const service = ecsService(ecs);
-    const runOnce = (input: object) => called(service, 'RunTask', { cluster, taskDefinition: 'job', ...input });
+    const runOnce = (input: object) => callOperation(service, 'RunTask', { cluster, taskDefinition: 'job', ...input });
     const once = runOnce({ clientToken: 'a' }) as RunTaskResponse;
     expect((runOnce({ clientToken: 'a' }) as RunTaskResponse).tasks).toEqual(once.tasks);
     expect(list('ListTasks')).toHaveLength(2); // and the one from before
@@ -638,7 +638,12 @@ describe('RunTask', () => {
   it('facts 62 run-task: keeps a client token with its request when nothing was placed, and tries that again', () => {
     const service = ecsService(ecs);
     const runOnce = (input: object) =>
-      called(service, 'RunTask', { cluster, taskDefinition: 'job', clientToken: 'a', ...input }) as RunTaskResponse;
+      callOperation(service, 'RunTask', {
+        cluster,
+        taskDefinition: 'job',
+        clientToken: 'a',
+        ...input,
+      }) as RunTaskResponse;
     update([arnOfA], 'DRAINING');
     const full = ecs.registerInstance({ cluster, ec2InstanceId: B, memoryMiB: 128, cpuUnits: 128 });
     expect(runOnce({})).toMatchObject({ tasks: [], failures: [{ arn: full }] });
@@ -652,7 +657,7 @@ describe('RunTask', () => {
     register(B, 'test');
     const service = ecsService(ecs);
     const runIn = (name: string) =>
-      called(service, 'RunTask', { cluster: name, taskDefinition: 'job', clientToken: 'a' }) as RunTaskResponse;
+      callOperation(service, 'RunTask', { cluster: name, taskDefinition: 'job', clientToken: 'a' }) as RunTaskResponse;
     expect(runIn(cluster).tasks).toHaveLength(1);
     expect(runIn('test').tasks).toHaveLength(1);
   });

@@ -61,7 +61,7 @@ describe('a load balancer', () => {
     expect(loadBalancer.requestsLost()).toBe(375);
   });
 
-  it('shares its requests among the living and the dead until then, whoever comes meanwhile', async () => {
+  it('shares requests between the killed target and all others until then, new ones included', async () => {
     register('a', 'b');
     loadBalancer.kill('a');
     await pass(10);

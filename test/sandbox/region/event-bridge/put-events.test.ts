@@ -77,7 +77,7 @@ describe('PutEvents', () => {
     expect(await arrived()).toHaveLength(2);
   });
 
-  it('facts 26 aws-source-refused: lets nobody speak for AWS', async () => {
+  it('facts 26 aws-source-refused: refuses an event from AWS', async () => {
     const { Entries } = await put({ ...ENTRY, Source: 'aws.autoscaling' });
     expect(Entries).toMatchObject([{ ErrorCode: 'NotAuthorizedForSourceException' }]);
     expect(await arrived()).toEqual([]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { iamService, roleFor, type Statement } from '../../../../sandbox/region/iam/api.ts';
-import { called } from '../../../../sandbox/region/wire/wire.ts';
+import { callOperation } from '../../../../sandbox/region/wire/wire.ts';
 
 const ROLE = 'arn:aws:iam::123456789012:role/drain';
 const IN_PROD: Statement = {
@@ -16,7 +16,7 @@ function decision(
   cluster: string,
   context: Record<string, string> = { 'ecs:cluster': `cluster/${cluster}` },
 ) {
-  const answer = called(
+  const answer = callOperation(
     iamService(new Map([['drain', roleFor('ecs-tasks.amazonaws.com', [IN_PROD, DENIED])]])),
     'SimulatePrincipalPolicy',
     {
@@ -54,7 +54,7 @@ describe('SimulatePrincipalPolicy', () => {
       new Map([['drain', roleFor('ecs-tasks.amazonaws.com', [{ Effect: 'Allow', Action: 'a:b', Resource: 'one' }])]]),
     );
     const asked = { PolicySourceArn: ROLE, ActionNames: ['a:b'], ResourceArns: ['one', 'two'] };
-    expect(called(iam, 'SimulatePrincipalPolicy', asked)).toMatchObject({
+    expect(callOperation(iam, 'SimulatePrincipalPolicy', asked)).toMatchObject({
       EvaluationResults: [
         {
           EvalDecision: 'implicitDeny',
@@ -69,6 +69,6 @@ describe('SimulatePrincipalPolicy', () => {
 
   it('knows only the roles that there are', () => {
     const asked = { PolicySourceArn: ROLE, ActionNames: ['a:b'] };
-    expect(() => called(iamService(new Map()), 'SimulatePrincipalPolicy', asked)).toThrow('cannot be found');
+    expect(() => callOperation(iamService(new Map()), 'SimulatePrincipalPolicy', asked)).toThrow('cannot be found');
   });
 });

@@ -93,7 +93,7 @@ describe('an invocation that is waited for', () => {
 });
 
 describe('another invocation', () => {
-  it('is answered at once and with no body, if nobody waits or it is only tried', async () => {
+  it('is answered at once and without a body for the types Event and DryRun', async () => {
     const answerTo = (type: string, n: number) =>
       region.answer({
         method: 'POST',

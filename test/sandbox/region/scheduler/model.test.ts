@@ -179,7 +179,7 @@ describe('the role of a schedule', () => {
 });
 
 describe('after its firing a schedule', () => {
-  it('stays, completed, until somebody deletes it', async () => {
+  it('stays, completed, until it is deleted', async () => {
     await create();
     await passUntil(NOON + 86_400_000);
     expect(await get()).toMatchObject({ State: 'ENABLED', ActionAfterCompletion: 'NONE' });

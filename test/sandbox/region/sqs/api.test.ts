@@ -38,7 +38,7 @@ const receive = (input: object = {}) => sqs.send(new ReceiveMessageCommand({ Que
 const bodies = async (input: object = {}) => (await receive(input)).Messages?.map(({ Body }) => Body) ?? [];
 
 describe('SQS on the wire', () => {
-  it('lists queues by prefix, in pages, and refuses a token that is none', async () => {
+  it('lists queues by prefix, in pages, and refuses an invalid token', async () => {
     const names = async (input: object) => {
       const { QueueUrls = [], NextToken } = await sqs.send(new ListQueuesCommand(input));
       return { names: QueueUrls.map((url) => url.split('/').at(-1)), NextToken };

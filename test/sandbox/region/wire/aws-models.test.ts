@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { roleFor } from '../../../../sandbox/region/iam/api.ts';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
 import { MODELS, type ServiceName } from '../../../../sandbox/region/wire/models.ts';
-import { matching, misfits } from '../../../../sandbox/region/wire/shapes.ts';
+import { matching, violationsOf } from '../../../../sandbox/region/wire/shapes.ts';
 import { START_MS } from '../../../fakes.ts';
 
 /** A Region in the middle of things: a drain going on, a daemon, a job, something of each kind to describe. */
@@ -261,7 +261,7 @@ describe('every operation of the local Region', () => {
       for (const [operation, input] of Object.entries(asked)) {
         const output = region.ask(service, operation, input);
         const shape = MODELS[service].operations[operation]?.output;
-        expect(shape === undefined ? [] : misfits(MODELS[service], shape, output, false)).toEqual([]);
+        expect(shape === undefined ? [] : violationsOf(MODELS[service], shape, output, false)).toEqual([]);
         const empty = Object.values(output).flat().length === 0;
         const answersNothing =
           /^(Record|Complete|Set|Delete(?!Service|.*Batch)|ChangeMessageVisibility$|UpdateAuto|Suspend|Resume|PutWarm|PutLife|Purge|Unsubscribe)/.test(
@@ -283,10 +283,10 @@ describe('AWS’s own models', () => {
 
 describe('the check against AWS’s models', () => {
   const asked = (service: ServiceName, shape: string, input: unknown) =>
-    misfits(MODELS[service], shape, input).map(({ kind, path }) => `${kind}: ${path}`);
+    violationsOf(MODELS[service], shape, input).map(({ kind, path }) => `${kind}: ${path}`);
 
   it('finds a member that AWS does not have, and a value of another type, in answers too', () => {
-    const inTasks = (...tasks: object[]) => misfits(MODELS.ecs, 'DescribeTasksResponse', { tasks }, false);
+    const inTasks = (...tasks: object[]) => violationsOf(MODELS.ecs, 'DescribeTasksResponse', { tasks }, false);
     expect(inTasks({ taskArm: 'x' })).toMatchObject([{ kind: 'unknown', path: 'tasks.1.member.taskArm' }]);
     expect(inTasks({ stoppedAt: 5, taskArn: new Date(), containers: {} }).map(({ sentence }) => sentence)).toEqual([
       "NUMBER_VALUE can not be converted to a Timestamp (at 'tasks.1.member.stoppedAt')",
@@ -306,6 +306,6 @@ describe('the check against AWS’s models', () => {
   });
 
   it('asks of an answer its shape only', () => {
-    expect(misfits(MODELS.ecs, 'ListTasksRequest', { desiredStatus: 'running' }, false)).toEqual([]);
+    expect(violationsOf(MODELS.ecs, 'ListTasksRequest', { desiredStatus: 'running' }, false)).toEqual([]);
   });
 });

@@ -337,7 +337,7 @@ describe('the Region answers every request in the form of its protocol, and neve
   });
 
   it.each(ALL)(
-    '$service in $protocol, of the target or action of another service, or with a body that is none',
+    '$service in $protocol, of the target or action of another service, or with an unreadable body',
     async (spoken) => {
       const others = SERVICES.flatMap((other) => Object.keys(MODELS[other].operations));
       for (const operation of [...others, '', 'constructor', '__proto__', 'toString']) {

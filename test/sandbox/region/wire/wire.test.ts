@@ -51,7 +51,7 @@ describe('the wire', () => {
       'SerializationException',
     ],
     [
-      'a list that is none',
+      'a text in place of a list',
       target('AmazonEC2ContainerServiceV20141113.DescribeTasks'),
       '{"cluster":"prod","tasks":"all"}',
       'SerializationException',
@@ -75,7 +75,7 @@ describe('the wire', () => {
     ['a path that is no URL', 'GET', '//', undefined, 404, 'UnknownOperationException'],
     ['an operation that the Region does not know', 'GET', '/tags/arn', undefined, 400, 'UnknownOperationException'],
     ['a name that is not there', 'POST', '/schedules/', '{}', 400, 'ValidationException'],
-    ['an escape that is none', 'GET', '/schedules/%zz', undefined, 400, 'ValidationException'],
+    ['an invalid escape', 'GET', '/schedules/%zz', undefined, 400, 'ValidationException'],
     ['a REST body that is not JSON', 'POST', '/schedules/a', '{', 400, 'SerializationException'],
     ['a REST value of another type', 'POST', '/schedules/a', '{"Target":1}', 400, 'SerializationException'],
     ['a query of another type', 'GET', '/schedules?MaxResults=many', undefined, 400, 'SerializationException'],
@@ -157,7 +157,7 @@ describe('what the Region is asked', () => {
     ]);
   });
 
-  it('Auto Scaling refuses a token that is none for its length, and does not call the action over', async () => {
+  it('Auto Scaling refuses an invalid token for its length, and does not answer that the action is over', async () => {
     const { transport: requestHandler } = regionWith();
     const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
     const client = new AutoScalingClient({ region: 'eu-west-1', credentials, requestHandler, maxAttempts: 1 });
