@@ -43,7 +43,7 @@ const COST = {
   minutesOfOtherOutages: 2,
 };
 
-/** Five thousand worlds cost their reference at most; another may cost so much more, and none has yet. */
+/** How much more than its reference a world may cost. The dearest world of the seed numbers 1 to 5, 1,000 each, costs 1.12 times its own. */
 const MARGIN = 1.3;
 
 /** So many calls may a world cost. */
