@@ -6,9 +6,11 @@ import { parseArgs } from 'node:util';
 import { run } from '../sandbox/command-line.ts';
 import { chartsOf } from './chart.ts';
 import { type ColdStart, measureColdStart } from './cold-start.ts';
-import { CONTESTANTS, type Contestant, KINDS, LEGACY_CONTESTANTS, type Trial, titleOf } from './contest.ts';
+import { CONTESTANTS, type Contestant, LEGACY_CONTESTANTS, LONE_KINDS, type Trial, titleOf } from './contest.ts';
 import {
   atMost,
+  type Day,
+  dayOf,
   drainGoals,
   drainingBoundSeconds,
   type Goal,
@@ -22,6 +24,7 @@ import {
   callsTable,
   coldStartTable,
   contestTable,
+  dayTable,
   drainingTable,
   type FigureTable,
   goalsTable,
@@ -53,15 +56,25 @@ const RUNS_OF_FLEET: ReadonlyMap<number, number> = new Map([
 const FLEETS = [...RUNS_OF_FLEET.keys()];
 const GROWING_FLEETS = [1, 10, 100, 500];
 const GROWING_TASKS = [5, 10, 20, 50];
+const HARD_FLEET = { instances: 200, tasksAnInstance: TASKS };
+const HARD_FLEET_RUNS = 2;
 
-const LONE_TRIALS = KINDS.filter((kind) => kind !== 'at once').map(
-  (kind): Trial => ({ kind, instances: 1, tasksAnInstance: TASKS }),
-);
+const lone = (kind: Trial['kind']): Trial => ({ kind, instances: 1, tasksAnInstance: TASKS });
 const withTasks = (tasksAnInstance: number): Trial => ({ kind: '6 minutes', instances: 1, tasksAnInstance });
 const fleetOf = (instances: number): Trial => ({ kind: 'at once', instances, tasksAnInstance: TASKS });
 
 /** Everybody does these; ecs-drain alone shows how its figures grow. Of one instance no call is throttled. */
-const TRIALS = [...LONE_TRIALS, ...FLEETS.map(fleetOf)];
+const TRIALS = [...LONE_KINDS.map(lone), ...FLEETS.map(fleetOf)];
+/** What is hard for a drain that parks; the rivals do not. */
+const STUCK = lone('stuck');
+const UNPARKED: readonly Trial[] = [
+  ...[30, 60, 120, 210].map((hookSeconds) => ({ ...HARD_FLEET, kind: 'short hooks' as const, hookSeconds })),
+  { ...HARD_FLEET, kind: 'Scheduler down' },
+];
+const UNRELATED_STOPS: Trial = { kind: 'unrelated stops', instances: 0, tasksAnInstance: 0 };
+const OWN_TRIALS = [STUCK, ...UNPARKED];
+/** To watch takes no schedules: what cannot park is nothing else then. */
+const ownContestants = (trial: Trial) => (UNPARKED.includes(trial) ? OURS.slice(0, 1) : OURS);
 const OURS = CONTESTANTS.filter(({ drainer }) => drainer === 'ecs-drain');
 const GROWTH_TRIALS = [...GROWING_TASKS.map(withTasks), ...GROWING_FLEETS.map(fleetOf)];
 
@@ -72,6 +85,7 @@ interface Figures {
   readonly goals: readonly Goal[];
   readonly coldStart: ColdStart;
   readonly summaries: readonly Summary[];
+  readonly days: readonly Day[];
   readonly runs: readonly Run[];
 }
 
@@ -94,23 +108,39 @@ async function measured(): Promise<Figures> {
   console.error('Measuring the cold start');
   const coldStart = await measureColdStart(); // alone, for it is of the real clock
   const runs = await runsOf(jobs());
-  const summaries = [...Map.groupBy(runs, keyOf).values()].map(summaryOf);
+  const isDrain = ({ held }: Run) => held > 0;
+  const summaries = [...Map.groupBy(runs.filter(isDrain), keyOf).values()].map(summaryOf);
+  const days = runs.filter((run) => !isDrain(run)).map(dayOf);
   return {
     node: process.version,
     cores: availableParallelism(),
     pricesInDollars: PRICES,
     goals: [
-      ...drainGoals(
-        summaryIn(summaries, withTasks(TASKS), 'ecs-drain'),
-        [500, 1_000].map((instances) => summaryIn(summaries, fleetOf(instances), 'ecs-drain')),
-      ),
-      atMost('cold start: import and initialisation, median', Math.round(coldStart.bundled.medianMs), 100, ' ms'),
-      atMost('package, zipped', kilobytes(coldStart.zipBytes), 220, ' KB'),
+      ...goalsOf(summaries, days),
+      atMost('cold start: import and initialisation, median', Math.round(coldStart.bundled.medianMs), 88, ' ms'),
+      atMost('package, zipped', kilobytes(coldStart.zipBytes), 172, ' KB'),
     ],
     coldStart,
     summaries,
+    days,
     runs,
   };
+}
+
+function goalsOf(summaries: readonly Summary[], days: readonly Day[]): Goal[] {
+  const of = (trial: Trial) => summaryIn(summaries, trial, 'ecs-drain');
+  const unrelatedStops = days.find(({ contestant }) => contestant === 'ecs-drain');
+  if (!unrelatedStops) throw new Error('There is no run of a day without drains.');
+  const ours = new Set(OURS.map(({ name }) => name));
+  return drainGoals({
+    sixMinutes: of(withTasks(TASKS)),
+    halfAMinute: of(lone('30 seconds')),
+    stuck: of(STUCK),
+    fleets: [of(fleetOf(500)), of(fleetOf(1_000))],
+    unparked: UNPARKED.map(of),
+    unrelatedStops,
+    all: summaries.filter(({ contestant }) => ours.has(contestant)),
+  });
 }
 
 /** The longest first, so that in the end no process waits for another. */
@@ -122,7 +152,10 @@ function jobs(): Job[] {
   const growth = GROWTH_TRIALS.filter((trial) => !known.has(titleOf(trial))).flatMap((trial) =>
     OURS.map((contestant) => ({ contestant, trial, seeds: seedsOf(GROWTH_RUNS) })),
   );
-  const all: Job[] = [...contest, ...growth];
+  const own = [...OWN_TRIALS, UNRELATED_STOPS].flatMap((trial) =>
+    ownContestants(trial).map((contestant) => ({ contestant, trial, seeds: seedsOf(runsOfOwn(trial)) })),
+  );
+  const all: Job[] = [...contest, ...growth, ...own];
   const isOurs = ({ contestant }: Job) => Number(contestant.drainer === 'ecs-drain');
   return all.toSorted((a, b) => b.trial.instances - a.trial.instances || isOurs(b) - isOurs(a));
 }
@@ -133,6 +166,11 @@ function contestantsOf({ instances }: Trial): readonly Contestant[] {
 
 function runsOfContest({ instances }: Trial): number {
   return RUNS_OF_FLEET.get(instances) ?? LONE_RUNS;
+}
+
+function runsOfOwn({ kind }: Trial): number {
+  if (kind === 'unrelated stops') return 1;
+  return kind === 'stuck' ? GROWTH_RUNS : HARD_FLEET_RUNS;
 }
 
 function seedsOf(runs: number): number[] {
@@ -181,13 +219,15 @@ function summaryIn(summaries: readonly Summary[], trial: Trial, contestant: stri
   return found;
 }
 
-function tablesOf({ goals, coldStart, summaries }: Figures): FigureTable[] {
+function tablesOf({ goals, coldStart, summaries, days }: Figures): FigureTable[] {
   const of = (trial: Trial, { name }: Contestant) => summaryIn(summaries, trial, name);
   const everybody = (trial: Trial) => contestantsOf(trial).map((contestant) => of(trial, contestant));
   const atDefaults = (trial: Trial) => CONTESTANTS.map((contestant) => of(trial, contestant));
   return [
     goalsTable(goals),
     ...TRIALS.map((trial) => contestTable(everybody(trial))),
+    ...OWN_TRIALS.map((trial) => contestTable(ownContestants(trial).map((contestant) => of(trial, contestant)))),
+    dayTable(days),
     drainingTable(
       FLEETS.map((instances) => atDefaults(fleetOf(instances))),
       FLEETS.map(drainingBoundSeconds),

@@ -1,4 +1,4 @@
-import type { Contestant, Trial } from './contest.ts';
+import { type Contestant, PART_OF_DAY, type Trial, titleOf } from './contest.ts';
 
 /** What the benchmark computes from its runs. */
 
@@ -115,6 +115,8 @@ export interface Summary {
   /** Of a drain, from run to run. */
   readonly callsByRun: Spread;
   readonly refusedCalls: number;
+  /** Of all reads of ECS, from 0 to 1. */
+  readonly refusedEcsReads: number;
   readonly mostCallsOfARun: number;
   readonly callsByKind: Readonly<Record<string, number>>;
   /** Of how many drains it is, for a killed task leaves none to measure. */
@@ -155,6 +157,7 @@ export function summaryOf(runs: readonly Run[]): Summary {
     calls: total(callsOf) / drains,
     callsByRun: spreadOf(runs.map((run) => callsOf(run) / run.held)),
     refusedCalls: total(({ calls }) => sum(Object.values(calls).map(({ refused }) => refused))) / drains,
+    refusedEcsReads: total((run) => ecsReadsOf(run).refused) / total((run) => ecsReadsOf(run).made),
     mostCallsOfARun: Math.max(...runs.map(callsOf)),
     callsByKind: Object.fromEntries(
       kinds.map((kind) => [kind, total(({ calls }) => calls[kind]?.made ?? 0) / drains] as const),
@@ -183,6 +186,38 @@ function callsOf({ calls }: Run): number {
   return sum(Object.values(calls).map(({ made }) => made));
 }
 
+/** The reads of ECS that share its bucket (facts 17 ecs-throttling). */
+function ecsReadsOf({ calls }: Run): { readonly made: number; readonly refused: number } {
+  const reads = Object.entries(calls).flatMap(([kind, counts]) => (/^ecs (List|Describe)/.test(kind) ? counts : []));
+  return { made: sum(reads.map(({ made }) => made)), refused: sum(reads.map(({ refused }) => refused)) };
+}
+
+/** What a day costs on which nothing is drained; the sweeps, and the polls of an empty queue, are left out. */
+export interface Day {
+  readonly trial: Trial;
+  readonly contestant: string;
+  readonly invocations: number;
+  readonly billedSeconds: number;
+  readonly calls: number;
+  /** Of Lambda, SQS and EventBridge. */
+  readonly dollars: number;
+}
+
+export function dayOf(run: Run): Day {
+  const { trial, contestant, invocations, billedSeconds, billed } = run;
+  return {
+    trial,
+    contestant,
+    invocations: invocations / PART_OF_DAY,
+    billedSeconds: billedSeconds / PART_OF_DAY,
+    calls: callsOf(run) / PART_OF_DAY,
+    dollars: dollarsFor(billed) / PART_OF_DAY,
+  };
+}
+
+/** What a day of unrelated stops cost with version 0.1.0: an invocation, and a call of Scheduler, for each of them. */
+const DAY_BEFORE: Pick<Day, 'billedSeconds' | 'dollars'> = { billedSeconds: 4_050, dollars: 0.0335 };
+
 /** A figure to reach. */
 export interface Goal {
   readonly what: string;
@@ -201,23 +236,61 @@ export function atMost(what: string, seen: number | null, limit: number, unit: s
   };
 }
 
-/** What the drains of ecs-drain are to reach: one of 6 minutes, and fleets. */
-export function drainGoals(lone: Summary, fleets: readonly Summary[]): Goal[] {
+/** The runs by which the drains of ecs-drain are judged, all but the last at its defaults. */
+export interface Judged {
+  readonly sixMinutes: Summary;
+  readonly halfAMinute: Summary;
+  readonly stuck: Summary;
+  /** Of 500 and of 1,000 instances at once. */
+  readonly fleets: readonly [Summary, Summary];
+  /** Short hooks, and Scheduler down: drains that cannot park. */
+  readonly unparked: readonly Summary[];
+  readonly unrelatedStops: Day;
+  /** Every trial, and both ways to wait. */
+  readonly all: readonly Summary[];
+}
+
+/** What the drains of ecs-drain are to reach. */
+export function drainGoals(judged: Judged): Goal[] {
+  const { sixMinutes, halfAMinute, stuck, fleets, unparked, unrelatedStops, all } = judged;
+  const [of500, of1000] = fleets;
+  const inAll = (figure: (summary: Summary) => number) => sum(all.map(figure));
   return [
-    atMost('6-minute drain: most billed seconds', lone.mostBilledSecondsOfARun, 3, ' s'),
-    atMost('6-minute drain: most AWS calls', lone.mostCallsOfARun, 40, ''),
-    atMost('6-minute drain: slack, p99', lone.slackSeconds.p99, 2, ' s'),
-    ...fleets.flatMap((fleet) => {
-      const { instances } = fleet.trial;
-      const at = `${figure(instances)} instances`;
-      const bound = drainingBoundSeconds(instances);
-      return [
-        atMost(`${at}: tasks killed before the deadline`, fleet.killedBeforeDeadlineInAll, 0, ''),
-        atMost(`${at}: drains lost`, fleet.lostInAll, 0, ''),
-        atMost(`${at}: peak concurrent executions`, fleet.peakConcurrency, 60, ''),
-        atMost(`${at}: all DRAINING, within twice ${figure(bound)} s`, fleet.allDrainingAfterSeconds, 2 * bound, ' s'),
-      ];
-    }),
+    atMost('6-minute drain: AWS calls, mean', sixMinutes.calls, 20, ''),
+    atMost('6-minute drain: AWS calls, most', sixMinutes.mostCallsOfARun, 24, ''),
+    atMost('6-minute drain: billed seconds, mean', sixMinutes.billedSeconds, 1.5, ' s'),
+    atMost('6-minute drain: slack, p99', sixMinutes.slackSeconds.p99, 2, ' s'),
+    atMost('30-second drain: billed seconds, mean', halfAMinute.billedSeconds, 2, ' s'),
+    atMost('stuck drain, 30 minutes to its deadline: billed seconds, mean', stuck.billedSeconds, 3, ' s'),
+    atMost('500 at once: slack, p50', of500.slackSeconds.p50, 4, ' s'),
+    atMost('500 at once: slack, p99', of500.slackSeconds.p99, 10, ' s'),
+    atMost('500 at once: AWS calls a drain', of500.calls, 12, ''),
+    atMost('500 at once: ECS reads refused', 100 * of500.refusedEcsReads, 5, ' %'),
+    atMost('500 at once: billed seconds a drain', of500.billedSeconds, 1.5, ' s'),
+    atMost('1,000 at once: slack, p99', of1000.slackSeconds.p99, 20, ' s'),
+    atMost('1,000 at once: all DRAINING', of1000.allDrainingAfterSeconds, 15, ' s'),
+    atMost(
+      'everywhere: tasks killed before a deadline',
+      inAll(({ killedBeforeDeadlineInAll }) => killedBeforeDeadlineInAll),
+      0,
+      '',
+    ),
+    atMost(
+      'everywhere: drains lost',
+      inAll(({ lostInAll }) => lostInAll),
+      0,
+      '',
+    ),
+    ...unparked.map((summary) =>
+      atMost(`left to timeout: ${titleOf(summary.trial)}`, summary.leftToTimeoutInAll, 0, ''),
+    ),
+    atMost(
+      '100,000 unrelated stops: billed seconds a day',
+      unrelatedStops.billedSeconds,
+      DAY_BEFORE.billedSeconds / 10,
+      ' s',
+    ),
+    atMost('100,000 unrelated stops: dollars a day', unrelatedStops.dollars, DAY_BEFORE.dollars / 10, ' $'),
   ];
 }
 

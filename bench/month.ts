@@ -32,6 +32,7 @@ export const FAULTS: Faults = {
   duplicatedEvents: 0.002,
   delayedEvents: 0.002,
   delaySeconds: 120,
+  repeatedMessages: 0.001,
   refusedDeliveries: 0.001,
   throttles: 0.002,
   serverErrors: 0.0005,

@@ -1,7 +1,9 @@
+import type { Invocation } from '../sandbox/region/lambda/model.ts';
 import { drainsOf, stage } from '../sandbox/rehearsal.ts';
 import type { DrillEvent } from '../sandbox/result.ts';
 import { type Contestant, scenarioOf, type Trial } from './contest.ts';
 import type { CallCounts, Run } from './figures.ts';
+import { messagesOf, SWEEP, sqsRequestsFor } from './messages.ts';
 
 /** One process of the benchmark: what its argument says, run by run, each sent to the parent as it is done. */
 
@@ -19,8 +21,9 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
   const { drainer, params, notifiedBy } = contestant;
   const events: DrillEvent[] = [];
   const drainingAt = new Map<string, number>();
-  let [held, running, throttledInvocations, continuations, lastChange] = [0, 0, 0, 0, 0];
-  const variant = { ...scenarioOf(trial), params };
+  let [held, running, throttledInvocations, customEvents, lastChange] = [0, 0, 0, 0, 0];
+  const scenario = scenarioOf(trial);
+  const variant = { ...scenario, params: { ...scenario.params, ...params } };
   const { region, installed, startMs, begin, close } = await stage(
     { scenario: 'fleet', variant, drainer, seed },
     (event) => {
@@ -31,8 +34,6 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
           else running -= 1;
           return;
         case 'event':
-          // The Region tells only of events that a rule matches, and so of none of our news.
-          if (!event.source.startsWith('aws.')) continuations += 1;
           return;
         case 'log':
           events.push(event);
@@ -58,6 +59,11 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
     const second = () => (region.time.nowMs() - startMs) / 1000;
     const over = () =>
       running === 0 && second() - lastChange > QUIET_SECONDS && region.autoScaling.pendingActions().length === 0;
+    const pattern = { source: [{ 'anything-but': { prefix: 'aws.' } }] };
+    const target = () => {
+      customEvents += 1;
+    };
+    region.eventBridge.putRule({ name: 'billed', pattern, target });
     begin();
     await region.time.runUntil(over);
 
@@ -65,18 +71,21 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
     const killedOn = new Set(region.killedTasks.map(({ ec2InstanceId }) => ec2InstanceId));
     const timedOut = new Set(drains.filter(({ outcome }) => outcome === 'timed-out').map((drain) => drain.instanceId));
     const leftToTimeout = region.autoScaling.completions.filter(({ by }) => by === 'timeout').length;
-    // Sweeps come whether anything drains or not: they are no drain's.
-    const sweeps = new Set(lambda.invocations.flatMap(({ event, fiber }) => (isScheduled(event) ? fiber : [])));
-    const calls = countsOf(region.calls.filter(({ fiber }) => fiber && !sweeps.has(fiber)));
+    // Sweeps come whether anything drains or not: an invocation that a sweep alone caused is no drain's, unless it found one.
+    const isIdle = (invocation: Invocation) =>
+      messagesOf(invocation).every(({ kind }) => kind === SWEEP) && installed.instancesOf(invocation).length === 0;
+    const idle = new Set(lambda.invocations.filter(isIdle));
+    const idleFibers = new Set([...idle].map(({ fiber }) => fiber));
+    const calls = countsOf(region.calls.filter(({ fiber }) => fiber && !idleFibers.has(fiber)));
     const polls = countsOf(region.calls.filter(({ fiber, service }) => !fiber && service === 'sqs'));
     const { peakConcurrency, memoryMb } = lambda;
-    const invocations = lambda.invocations.filter(({ fiber }) => !sweeps.has(fiber));
-    const handedOver = invocations.filter(
-      ({ result }) => (result as { kind?: string } | undefined)?.kind === 'handed-over',
-    );
-    const schedules = continuations - handedOver.length;
+    const invocations = lambda.invocations.filter((invocation) => !idle.has(invocation));
     const billedSeconds = invocations.reduce((sum, invocation) => sum + invocation.billedSeconds, 0);
     const made = (kind: string) => (calls[kind]?.made ?? 0) - (calls[kind]?.refused ?? 0);
+    const messages = invocations.flatMap(messagesOf);
+    const isRead = notifiedBy === 'sqs' || notifiedBy === 'events by way of a queue';
+    const deletions =
+      (polls['sqs DeleteMessage']?.made ?? 0) + (polls['sqs DeleteMessageBatch']?.made ?? 0) - idle.size;
     return {
       trial,
       contestant: contestant.name,
@@ -93,7 +102,8 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
       slackSeconds: drains
         .filter(({ instanceId }) => !killedOn.has(instanceId))
         .map(({ slackSeconds }) => thousandths(slackSeconds)),
-      allDrainingAfterSeconds: drainingAt.size < held ? null : thousandths(Math.max(...drainingAt.values())),
+      allDrainingAfterSeconds:
+        held === 0 || drainingAt.size < held ? null : thousandths(Math.max(...drainingAt.values())),
       invocations: invocations.length,
       throttledInvocations,
       peakConcurrency,
@@ -103,22 +113,22 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
       billed: {
         requests: invocations.length,
         gbSeconds: thousandths((billedSeconds * memoryMb) / 1024),
-        customEvents: schedules + made('events PutEvents'),
-        schedules,
-        sqsRequests:
-          notifiedBy === 'sqs'
-            ? held + made('sqs SendMessage') + invocations.length + (polls['sqs DeleteMessage']?.made ?? 0)
-            : 0,
+        customEvents,
+        schedules: region.scheduler.firings,
+        sqsRequests: isRead
+          ? sqsRequestsFor(messages, {
+              schedules: region.scheduler.firings,
+              // Auto Scaling notifies a queue itself.
+              sends: made('sqs SendMessage') + made('sqs SendMessageBatch') + (notifiedBy === 'sqs' ? held : 0),
+              deletions,
+            })
+          : 0,
         snsPublishes: notifiedBy === 'sns' ? held + made('sns Publish') : 0,
       },
     };
   } finally {
     close();
   }
-}
-
-function isScheduled(event: unknown): boolean {
-  return (event as { readonly source?: unknown }).source === 'aws.events';
 }
 
 function countsOf(

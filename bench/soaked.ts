@@ -2,6 +2,7 @@ import type { Call } from '../sandbox/region/region.ts';
 import { stage } from '../sandbox/rehearsal.ts';
 import type { DrillEvent } from '../sandbox/result.ts';
 import { dollarsFor, percentile, type Quantities } from './figures.ts';
+import { messagesOf, sqsRequestsFor } from './messages.ts';
 import { month, type Span, type Warned } from './month.ts';
 
 /** One soak: the month played, and what came of it. */
@@ -32,8 +33,9 @@ export interface Soak extends Span {
   readonly drainSeconds: Spread;
   /** From the stop of the last task to the completion, of drains that ended so. */
   readonly slackSeconds: Spread;
-  /** What the function was invoked with. */
-  readonly invocations: Counts;
+  readonly invocations: number;
+  /** What the function was brought, in batches: events by their detail types, and continuations. */
+  readonly messages: Counts;
   readonly failedInvocations: number;
   readonly throttledInvocations: number;
   readonly peakConcurrency: number;
@@ -72,20 +74,19 @@ export async function soaked(
   onHour: (hour: number) => void = () => {},
 ): Promise<Soak> {
   const warned: Warned[] = [];
-  const [invocations, calls, faults] = [new Counter(), new Counter(), new Counter()];
+  const [messages, calls, faults] = [new Counter(), new Counter(), new Counter()];
   const outcomes = new Map<string, string>();
   const noticeOutcomes = new Map<string, string>();
   const heldSince = new Map<string, number>();
   const lastStop = new Map<string, number>();
   const drainSeconds: number[] = [];
   const slackOf = new Map<string, number>();
-  let [held, tasksStopped, continuations, handedOver] = [0, 0, 0, 0];
+  let [held, tasksStopped, invocations, customEvents, sqsRequests] = [0, 0, 0, 0, 0];
   let [failedInvocations, billedSeconds, refusedCalls, throttledInvocations] = [0, 0, 0, 0];
 
   const hear = (event: DrillEvent) => {
     switch (event.kind) {
       case 'event':
-        if (!event.source.startsWith('aws.')) continuations += 1;
         if (event.fate) faults.add(`events ${event.fate}`);
         return;
       case 'invocation':
@@ -131,20 +132,33 @@ export async function soaked(
   try {
     const { lambda } = installed;
     const takeRecords = () => {
-      for (const call of region.takeRecords().calls.filter(({ fiber }) => fiber)) {
+      const made = region.takeRecords().calls;
+      const countOf = (kind: string) => made.filter((call) => kindOf(call) === kind && !call.failedWith).length;
+      const brought = (lambda?.invocations ?? []).flatMap(messagesOf);
+      sqsRequests += sqsRequestsFor(brought, {
+        schedules: 0, // They are counted in the end.
+        sends: countOf('sqs SendMessage') + countOf('sqs SendMessageBatch'),
+        deletions: countOf('sqs DeleteMessageBatch'),
+      });
+      for (const { kind } of brought) messages.add(kind);
+      for (const call of made.filter(({ fiber }) => fiber)) {
         calls.add(kindOf(call));
         if (call.failedWith !== undefined) refusedCalls += 1;
         if (call.failedWith !== undefined) faults.add(`calls refused with ${call.failedWith}`);
       }
       for (const invocation of lambda?.invocations.splice(0) ?? []) {
-        invocations.add(String((invocation.event as { 'detail-type'?: string })['detail-type']));
+        invocations += 1;
         billedSeconds += invocation.billedSeconds;
         if (invocation.error !== undefined) failedInvocations += 1;
         if (invocation.error?.includes('killed')) faults.add('invocations killed');
-        if ((invocation.result as { kind?: string } | undefined)?.kind === 'handed-over') handedOver += 1;
       }
     };
     takeRecords();
+    const pattern = { source: [{ 'anything-but': { prefix: 'aws.' } }] };
+    const target = () => {
+      customEvents += 1;
+    };
+    region.eventBridge.putRule({ name: 'billed', pattern, target });
     begin();
     const hours = span.days * 24 + AFTERMATH_HOURS;
     for (let hour = 1; hour <= hours; hour++) {
@@ -160,13 +174,13 @@ export async function soaked(
     const killedOf = (isSo: (instanceId: string) => boolean) =>
       region.killedTasks.filter(({ ec2InstanceId }) => isSo(ec2InstanceId)).length;
     const isOver = (id: string) => ['timed-out', 'agent-lost'].includes(outcomes.get(id) ?? '');
-    const schedules = continuations - handedOver;
+    const schedules = region.scheduler.firings;
     const billed: Quantities = {
-      requests: invocations.total,
+      requests: invocations,
       gbSeconds: (billedSeconds * (lambda?.memoryMb ?? 0)) / 1024,
-      customEvents: schedules + (calls.counts['events PutEvents'] ?? 0),
+      customEvents,
       schedules,
-      sqsRequests: 0,
+      sqsRequests: sqsRequests + schedules,
       snsPublishes: 0,
     };
     return {
@@ -189,7 +203,8 @@ export async function soaked(
       requestsLost: region.ecs.requestsLost(),
       drainSeconds: spreadOf(drainSeconds),
       slackSeconds: spreadOf([...slackOf].flatMap(([id, slack]) => (outcomes.get(id) === 'drained' ? [slack] : []))),
-      invocations: invocations.counts,
+      invocations,
+      messages: messages.counts,
       failedInvocations,
       throttledInvocations,
       peakConcurrency: lambda?.peakConcurrency ?? 0,
@@ -202,7 +217,7 @@ export async function soaked(
       leftBehind: {
         lifecycleActions: region.autoScaling.pendingActions().length,
         schedules: region.scheduler.operations.ListSchedules({}).Schedules?.length ?? 0,
-        deadLetters: (lambda?.deadLetters.length ?? 0) + region.eventBridge.deadLetters.length,
+        deadLetters: installed.deadLetters?.() ?? 0,
         drainingInstances: [...region.ecs.clusters.values()].flatMap(({ registered }) =>
           [...registered].filter(({ status }) => status === 'DRAINING'),
         ).length,
@@ -247,9 +262,5 @@ class Counter {
 
   add(what: string): void {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
-  }
-
-  get total(): number {
-    return Object.values(this.counts).reduce((sum, count) => sum + count, 0);
   }
 }

@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import type { ColdStart, Start } from './cold-start.ts';
 import { titleOf } from './contest.ts';
-import { figure, type Goal, type Summary, spreadFigure } from './figures.ts';
+import { type Day, figure, type Goal, type Summary, spreadFigure } from './figures.ts';
 
 /** The benchmark's figures as tables, for the terminal and for docs/benchmark.md. */
 
@@ -112,6 +112,22 @@ function fleetTable(summaries: readonly Summary[]): FigureTable {
         spreadFigure(summary.leftToTimeoutOfARun),
       ];
     }),
+  };
+}
+
+/** A day without drains: a row a contestant. */
+export function dayTable(days: readonly Day[]): FigureTable {
+  const [first] = days;
+  return {
+    title: sentence(first ? titleOf(first.trial) : ''),
+    head: ['a day', 'billed s', 'invocations', 'AWS calls', '$'],
+    rows: days.map(({ contestant, billedSeconds, invocations, calls, dollars }) => [
+      contestant,
+      figure(billedSeconds),
+      figure(invocations),
+      figure(calls),
+      dollars.toFixed(4),
+    ]),
   };
 }
 

@@ -1,17 +1,11 @@
-import {
-  GetFunctionConfigurationCommand,
-  GetFunctionEventInvokeConfigCommand,
-  LambdaClient,
-} from '@aws-sdk/client-lambda';
-import { GetQueueUrlCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { awsCall, SDK_BOUNDS } from '../src/adapters/aws-call.ts';
-import { Unavailable } from '../src/domain/ports.ts';
+import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { AwsCallFailed, AwsUnavailable, awsCall, SDK_BOUNDS } from '../src/adapters/aws-call.ts';
 import { type Settings, settingsFrom } from '../src/handlers/settings.ts';
 
-/** What was typed cannot be understood; the message is the sentence that mends it, and the exit status is 2. */
+/** A mistake on the command line; the message says what to type instead, and the exit status is 2. */
 export class UsageError extends Error {}
 
-/** Which deployment is meant, and where AWS is. What is left out, the SDK finds in the environment and in profiles. */
+/** Which deployment is meant, and where AWS is. The SDK finds the rest in the environment and in profiles. */
 export interface Target {
   readonly stage: string;
   readonly function?: string;
@@ -20,13 +14,13 @@ export interface Target {
   readonly endpointUrl?: string;
 }
 
-/** Where a command says what it found: to people in text, to programs as one JSON object. */
+/** Where a command prints what it found: text for people, or one JSON object for programs. */
 export interface Output {
   print(text: string): void;
   printJson(value: object): void;
 }
 
-/** A function that drains, as it is deployed. */
+/** The deployed function, and how to call the AWS services around it. */
 export interface Deployment {
   readonly target: Target;
   readonly functionName: string;
@@ -34,10 +28,10 @@ export interface Deployment {
   readonly roleArn: string;
   readonly timeoutSeconds: number;
   readonly settings: Settings;
-  /** For every client of an AWS service. */
+  /** The configuration of every AWS client. */
   readonly config: ClientConfig;
   readonly lambda: LambdaClient;
-  /** AWS's own time, as far as this machine's is off. */
+  /** The time of AWS, whatever this machine's clock says. */
   nowMs(): number;
 }
 
@@ -47,37 +41,7 @@ type ClientConfig = typeof SDK_BOUNDS & {
   readonly endpoint?: string;
 };
 
-/** Nothing of a command ends before the command does. */
-export const NEVER = new AbortController().signal;
-
-/** No answer, or a server's error; a call that is throttled is answered. */
-function isSilence(error: unknown): boolean {
-  if (!(error instanceof Unavailable)) return false;
-  return (httpStatusOf(error.cause) ?? 500) >= 500;
-}
-
-/** What was answered, if anything was. */
-export function httpStatusOf(error: unknown): number | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
-}
-
-/** Asks no more once there was no answer: each question more would be waited for as long. */
-export function untilSilent<Q extends unknown[], A>(
-  ask: (...question: Q) => Promise<A>,
-): (...question: Q) => Promise<A> {
-  let silence: unknown;
-  return async (...question) => {
-    if (silence) throw silence;
-    try {
-      return await ask(...question);
-    } catch (error) {
-      if (isSilence(error)) silence = error;
-      throw error;
-    }
-  };
-}
-
-/** Reads how the function is configured: its settings are those that its drains go by. */
+/** Reads how the function is configured: its drains follow the settings in its environment. */
 export async function deploymentOf(target: Target): Promise<Deployment> {
   checkTyped(target);
   const { stage, region, profile, endpointUrl } = target;
@@ -89,11 +53,13 @@ export async function deploymentOf(target: Target): Promise<Deployment> {
   };
   const functionName = target.function ?? `ecs-drain-${stage}-drain`;
   const lambda = new LambdaClient(config);
-  const answer = await lambda.send(new GetFunctionConfigurationCommand({ FunctionName: functionName }));
+  const answer = await awsCall(`read the configuration of ${functionName}`, () =>
+    lambda.send(new GetFunctionConfigurationCommand({ FunctionName: functionName })),
+  );
   const { FunctionName, FunctionArn = '', Role = '', Timeout = 0, Environment } = answer;
   if (Environment?.Error) {
     throw new Error(
-      `The environment of ${functionName} cannot be read: ${Environment.Error.Message} Ask for kms:Decrypt with its key.`,
+      `The environment of ${functionName} cannot be read: ${Environment.Error.Message} You need kms:Decrypt with its key.`,
     );
   }
   return {
@@ -116,7 +82,7 @@ function checkTyped({ endpointUrl, region, ...names }: Target): void {
   if (region !== undefined && !/^[a-z\d]+(-[a-z\d]+)*$/.test(region)) {
     throw new UsageError(`--region ${region} is not a Region of AWS such as eu-west-1.`);
   }
-  const fromEnvironment = process.env['AWS_ENDPOINT_URL'] || undefined; // empty, the SDK takes it for unset
+  const fromEnvironment = process.env['AWS_ENDPOINT_URL'] || undefined; // the SDK ignores an empty one, too
   const [from, url] =
     endpointUrl === undefined ? ['AWS_ENDPOINT_URL', fromEnvironment] : ['--endpoint-url', endpointUrl];
   if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
@@ -136,51 +102,65 @@ function settingsIn(functionName: string, environment: Readonly<Record<string, s
   }
 }
 
-/** Where the events of a deployment end up that could not be handled. */
-export interface DeadLetterQueue {
-  readonly name: string;
-  readonly url: string;
-  readonly sqs: SQSClient;
+// --- Failures ---------------------------------------------------------------------------------------------------------
+
+/** The call to AWS that failed, if the failure is one. */
+export function failedCallIn(thrown: unknown): AwsCallFailed | AwsUnavailable | undefined {
+  if (thrown instanceof AwsCallFailed || thrown instanceof AwsUnavailable) return thrown;
+  return thrown instanceof Error ? failedCallIn(thrown.cause) : undefined;
 }
 
-export async function deadLetterQueueOf(deployment: Deployment): Promise<DeadLetterQueue> {
-  const { settings, lambda, functionName, config } = deployment;
-  const arn = settings.parking?.deadLetterQueueArn ?? (await onFailureOf(lambda, functionName));
-  const [, , service, , account, name] = arn?.split(':') ?? [];
-  if (service !== 'sqs' || name === undefined || account === undefined) {
-    throw new Error(`The function ${functionName} has no dead-letter queue of SQS: deploy it again.`);
-  }
-  // The queue is asked for where all of AWS is, even if its URL says otherwise.
-  const sqs = new SQSClient({ ...config, useQueueUrlAsEndpoint: false });
-  const { QueueUrl: url = '' } = await awsCall(`find the queue ${name}`, () =>
-    sqs.send(new GetQueueUrlCommand({ QueueName: name, QueueOwnerAWSAccountId: account })),
-  );
-  return { name, url, sqs };
+/** Whether AWS refused the call with this error code. */
+export function hasCode(code: string, thrown: unknown): boolean {
+  return failedCallIn(thrown)?.code === code;
 }
 
-async function onFailureOf(lambda: LambdaClient, functionName: string): Promise<string | undefined> {
-  const { DestinationConfig } = await awsCall(`ask where the failures of ${functionName} go`, () =>
-    lambda.send(new GetFunctionEventInvokeConfigCommand({ FunctionName: functionName })),
-  );
-  return DestinationConfig?.OnFailure?.Destination;
+/**
+ * Asks no more once there was no answer, because each further question would wait as long. Questions that are asked
+ * together wait for the answer to the first.
+ */
+export function untilSilent<Q extends unknown[], A>(
+  ask: (...question: Q) => Promise<A>,
+): (...question: Q) => Promise<A> {
+  let first: Promise<unknown> | undefined;
+  let silence: unknown;
+  return async (...question) => {
+    if (first) await first.catch(() => {});
+    if (silence) throw silence;
+    const asked = ask(...question);
+    first ??= asked;
+    try {
+      return await asked;
+    } catch (error) {
+      if (isSilence(error)) silence = error;
+      throw error;
+    }
+  };
 }
 
-// --- What went wrong --------------------------------------------------------------------------------------------------
+/** No answer, or a server error; a throttled call was answered. */
+function isSilence(thrown: unknown): boolean {
+  const call = failedCallIn(thrown);
+  return call instanceof AwsUnavailable && (httpStatusOf(call.cause) ?? 500) >= 500;
+}
+
+function httpStatusOf(error: unknown): number | undefined {
+  return (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+}
 
 const REFUSED = /^(AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError)/;
 const CREDENTIALS_REFUSED =
   /^(ExpiredToken|InvalidClientTokenId|UnrecognizedClient|SignatureDoesNotMatch|InvalidSignature|IncompleteSignature|InvalidAccessKeyId)/;
 const UNREACHABLE = /^(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE)$/;
-/** What the SDK makes of an answer that AWS never gives: a proxy's page, another server's error, no HTTP at all. */
+/** What the SDK reports of an answer that AWS never gives: a proxy's page, another server's error, no HTTP at all. */
 const NOT_OF_AWS = /^Unknown(Error)?$|Deserialization error|EPROTO|^HPE_/;
 
-/** A failure as one sentence or two that say what to do. */
+/** A failure in a sentence or two that say what to do. */
 export function sentenceOf(thrown: unknown, target: Target): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  // The adapters wrap what the SDK throws, with what they were trying.
-  const error = thrown.cause instanceof Error ? thrown.cause : thrown;
-  const [tried = ''] = thrown === error ? [] : thrown.message.split(`: ${error.name}: `, 1);
-  const message = error.message.trim().replace(/([^.])$/, '$1.');
+  const call = failedCallIn(thrown);
+  const error = call?.cause instanceof Error ? call.cause : thrown;
+  const message = withFullStop(error.message);
   const code = (error as { code?: string }).code ?? '';
   const endpoint = target.endpointUrl || process.env['AWS_ENDPOINT_URL'];
 
@@ -190,15 +170,15 @@ export function sentenceOf(thrown: unknown, target: Target): string {
     return `There are no AWS credentials: ${message} Set AWS_PROFILE or --profile, sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`;
   }
   if (CREDENTIALS_REFUSED.test(error.name)) {
-    return `AWS does not take these credentials: ${message} Sign in again, or use others with --profile.`;
+    return `AWS does not accept these credentials: ${message} Sign in again, or use others with --profile.`;
   }
   if (error.message === 'Region is missing') {
-    return 'No AWS Region is named: name it with --region, or set AWS_REGION.';
+    return 'No AWS Region is set: set AWS_REGION, or use --region.';
   }
   if (REFUSED.test(error.name)) {
-    return `${tried === '' ? 'AWS refuses it' : tried}: ${message} docs/operations.md lists the permissions that the commands need.`;
+    return `Could not ${call?.attempted ?? 'do this'}: ${message} docs/operations.md lists the permissions that the commands need.`;
   }
-  if (error.name === 'ResourceNotFoundException' && /function/i.test(error.message)) {
+  if (error.name === 'ResourceNotFoundException' && /function not found/i.test(error.message)) {
     return `${message} Deploy it, or name another stage with --stage, another function with --function, or another Region with --region.`;
   }
   if (UNREACHABLE.test(code) || error.name === 'TimeoutError') {
@@ -209,10 +189,14 @@ export function sentenceOf(thrown: unknown, target: Target): string {
     const how = status === undefined ? code : `HTTP ${status}`;
     return `${endpoint || "AWS's endpoint"} does not answer as AWS does (${how}): check --endpoint-url / AWS_ENDPOINT_URL and proxies.`;
   }
-  return tried === '' ? message : thrown.message.replace(/([^.])$/, '$1.');
+  return withFullStop(thrown.message);
 }
 
-// --- For people -------------------------------------------------------------------------------------------------------
+function withFullStop(sentence: string): string {
+  return sentence.trim().replace(/([^.])$/, '$1.');
+}
+
+// --- Text -------------------------------------------------------------------------------------------------------------
 
 /** To the second, as AWS writes it. */
 export function isoTime(instantMs: number): string {

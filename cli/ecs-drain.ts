@@ -3,7 +3,7 @@ import { main } from './program.ts';
 
 /** `npx ecs-drain`: the operator's commands. */
 
-// Whoever reads has had enough, as `head` has.
+// The reader has closed the pipe, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit();

@@ -1,117 +1,91 @@
-import { DescribeAutoScalingInstancesCommand } from '@aws-sdk/client-auto-scaling';
-import { awsCall } from '../src/adapters/aws-call.ts';
-import { explanationForPeople, sentenceOnBlocker } from '../src/adapters/blockers-for-people.ts';
-import { type Explanation, explanationOf } from '../src/domain/blockers.ts';
-import type { ContainerInstance } from '../src/domain/drain.ts';
+import * as v from 'valibot';
+import { isHeld } from '../src/adapters/auto-scaling.ts';
+import { presentExplanation, sentenceOnBlocker } from '../src/adapters/present-explanation.ts';
+import { instanceId as instanceIdSchema } from '../src/adapters/schemas.ts';
+import { diagnose, type Explanation } from '../src/domain/diagnose.ts';
+import type { ContainerInstance } from '../src/domain/observation.ts';
+import { type Aws, awsOf } from './aws.ts';
+import { counted, type Deployment, deploymentOf, type Output, type Target, UsageError } from './common.ts';
 import {
-  counted,
-  type Deployment,
-  deploymentOf,
-  isoTime,
-  type Output,
-  relativeTo,
-  type Target,
-  UsageError,
-} from './common.ts';
+  isScheduleOn,
+  type Registrations,
+  readHoldingGroup,
+  readParkedDrains,
+  readRegistrations,
+} from './drain-reads.ts';
 import {
-  type Aws,
-  awsOf,
   type DrainStatus,
-  groupsOf,
-  HELD,
   hasDoubtfulDeadline,
-  noticeStatusOf,
-  notKnown,
-  parkedDrain,
-  registrationsOf,
-  statusForPrograms,
-  statusOf,
-} from './status.ts';
+  heldStatuses,
+  instant,
+  noHeartbeat,
+  noticeStatus,
+  presentStatus,
+} from './drain-status.ts';
+
+/** Where Auto Scaling has an instance; undefined if it is in no group. */
+type Place = Awaited<ReturnType<Aws['groupOf']>>;
 
 /** `ecs-drain explain INSTANCE`: how its drain stands, and what blocks it and why. */
-export async function explain(instanceId: string, target: Target, { print, printJson }: Output): Promise<number> {
-  if (!/^i-([0-9a-f]{8}|[0-9a-f]{17})$/.test(instanceId)) {
+export async function explain(instanceId: string, target: Target, output: Output): Promise<number> {
+  if (!v.is(instanceIdSchema, instanceId)) {
     throw new UsageError(`${instanceId} is not the id of an EC2 instance, such as i-0123456789abcdef0.`);
   }
   const deployment = await deploymentOf(target);
   const aws = awsOf(deployment, true);
-  const [group, lifecycleState] = await placeOf(instanceId, aws);
-  if (group === undefined || lifecycleState !== HELD || !deployment.settings.autoScalingGroups.includes(group)) {
-    const { registrations, searched, failures } = await registrationsOf(instanceId, deployment, aws);
-    const { parked, failure } =
-      deployment.settings.notices.length > 0 ? await parkedDrain(registrations, deployment, aws, 'notice') : {};
-    const drain = parked && (await noticeStatusOf(parked, deployment, aws));
-    if (drain) return told(drain, deployment, aws, { print, printJson });
-    const isKnown = group !== undefined || registrations.length > 0;
-    const sentence = isKnown
-      ? notHeld(instanceId, group, lifecycleState, registrations, searched, deployment)
-      : `Neither Auto Scaling nor ECS (${searched.join(', ') || 'in no cluster that answers'}) knows ${instanceId}: it is gone, or of another account or Region.`;
-    const state = registrations.some(isDraining) ? 'draining in ECS only' : isKnown ? 'not draining' : 'unknown';
-    const untold = failure === undefined ? failures : [...failures, failure];
-    printJson({ instanceId, state, sentence, failures: untold });
-    for (const line of [sentence, ...untold]) print(line);
-    return isKnown && untold.length === 0 ? 0 : 1;
+  const place = await aws.groupOf(instanceId);
+  const registrations = await readRegistrations([instanceId], deployment, aws);
+  const parked = await readParkedDrains(deployment, aws, (schedule) =>
+    registrations.of(instanceId).some((registration) => isScheduleOn(registration, schedule)),
+  );
+  const failures = parked.failure === undefined ? [] : [parked.failure];
+  if (place && isHeld(place) && deployment.settings.autoScalingGroups.includes(place.autoScalingGroup)) {
+    const [group = { name: place.autoScalingGroup, returnsToWarmPool: false }] = await aws.groups([
+      place.autoScalingGroup,
+    ]);
+    const holder = await readHoldingGroup(group, aws);
+    const drains = await heldStatuses(instanceId, holder, registrations, parked, deployment, aws);
+    return reportDrains(drains, failures, deployment, aws, output);
   }
-
-  const [described = { name: group, warmPool: false }] = await groupsOf(aws, [group]);
-  return told(await statusOf(instanceId, described, deployment, aws), deployment, aws, { print, printJson });
+  const notice = parked.all.find(({ drain }) => drain?.kind === 'notice')?.drain;
+  if (notice?.kind === 'notice') {
+    return reportDrains(
+      [await noticeStatus(notice, registrations, deployment, aws)],
+      failures,
+      deployment,
+      aws,
+      output,
+    );
+  }
+  const unread = parked.all.flatMap(({ failure, unreadable }) => failure ?? unreadable ?? []);
+  return reportNotHeld(instanceId, place, registrations, [...failures, ...unread], deployment, output);
 }
 
-async function told(
-  drain: DrainStatus,
+/** An instance that two of our hooks hold has two drains; what blocks one blocks the other. */
+async function reportDrains(
+  [drain, ...others]: readonly DrainStatus[],
+  moreFailures: readonly string[],
   deployment: Deployment,
   aws: Aws,
   { print, printJson }: Output,
 ): Promise<number> {
-  const explanation = await explanationOn(drain, deployment, aws);
-  printJson({ ...statusForPrograms(drain), state: 'draining', ...explanationForPeople(explanation) });
-  for (const line of linesOn(drain, explanation)) print(line);
-  return drain.failures.length > 0 ? 1 : 0;
+  if (!drain) throw new Error('An instance that is held has a status.');
+  const otherHooks = others.flatMap(({ lifecycleHook }) => lifecycleHook ?? []).join(', ');
+  const complete: DrainStatus = {
+    ...drain,
+    remarks: [...drain.remarks, ...(otherHooks ? [`It has a drain for the hook ${otherHooks} as well.`] : [])],
+    failures: [...drain.failures, ...moreFailures],
+  };
+  const explanation = await explanationOf(complete, deployment, aws);
+  printJson({ ...presentStatus(complete), state: 'draining', ...presentExplanation(explanation) });
+  for (const line of linesOn(complete, explanation)) print(line);
+  return complete.failures.length > 0 ? 1 : 0;
 }
 
-/** The instance's group and where it is in its life; undefined if it is in none. */
-async function placeOf(instanceId: string, { autoScaling }: Aws): Promise<[string?, string?]> {
-  const { AutoScalingInstances: [instance] = [] } = await awsCall(`ask Auto Scaling for ${instanceId}`, () =>
-    autoScaling.send(new DescribeAutoScalingInstancesCommand({ InstanceIds: [instanceId] })),
-  );
-  return instance?.AutoScalingGroupName === undefined
-    ? []
-    : [instance.AutoScalingGroupName, instance.LifecycleState ?? ''];
-}
-
-function isDraining({ status }: ContainerInstance): boolean {
-  return status === 'DRAINING';
-}
-
-function notHeld(
-  instanceId: string,
-  group: string | undefined,
-  lifecycleState: string | undefined,
-  registrations: readonly ContainerInstance[],
-  searched: readonly string[],
-  { settings }: Deployment,
-): string {
-  const registered =
-    registrations
-      .map(({ cluster, status, countedTasks }) => `${status} in ${cluster} with ${counted(countedTasks, 'task')}`)
-      .join(', ') || `not registered in ${searched.join(', ') || 'any cluster that answers'}`;
-  const inEcs = `In ECS it is ${registered}.`;
-  if (group === undefined) return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}`;
-  const groups = settings.autoScalingGroups;
-  if (!groups.includes(group)) {
-    return `${instanceId} is in the group ${group}, which is not among autoScalingGroups (${groups.join(', ')}): ecs-drain does not drain it. ${inEcs}`;
-  }
-  if (registrations.some(isDraining)) {
-    return `${instanceId} is not held by Auto Scaling: in the group ${group} it is ${lifecycleState}. ${inEcs} Its drain is at work this minute, is over, or is somebody else's.`;
-  }
-  return `${instanceId} is not draining: in the group ${group} it is ${lifecycleState}. ${inEcs}`;
-}
-
-/** What AWS does not tell of the drain's course counts as if it began now, or as if it had all the time. */
-async function explanationOn(drain: DrainStatus, { nowMs }: Deployment, aws: Aws): Promise<Explanation> {
-  const facts = await aws.containerInstances.factsAbout(drain.holdingTasks);
-  return explanationOf(drain.holdingTasks, {
-    facts,
+/** A start that is not known counts as now, and a deadline that is not known as never. */
+async function explanationOf(drain: DrainStatus, { nowMs }: Deployment, aws: Aws): Promise<Explanation> {
+  return diagnose(drain.holdingTasks, {
+    diagnostics: await aws.containerInstances.diagnose(drain.holdingTasks),
     containerInstances: drain.containerInstances,
     agentSilence: drain.drain?.agentSilence,
     startedAtMs: drain.sinceMs ?? nowMs(),
@@ -124,12 +98,11 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
   const { instanceId, autoScalingGroup, notice, lifecycleHook, terminatingHooks, containerInstances, heartbeat } =
     drain;
   const { atMs: nowMs, blockers, unknown } = explanation;
-  const at = (instantMs: number | undefined) =>
-    instantMs === undefined ? 'not known' : `${isoTime(instantMs)}, ${relativeTo(nowMs, instantMs)}`;
+  const at = (instantMs: number | undefined) => instant(instantMs, nowMs, ', ');
   const onOne = terminatingHooks.length > 0 ? ` on one of its terminating hooks (${terminatingHooks.join(', ')})` : '';
   const registered = containerInstances.map(
     ({ cluster, status, agentConnected }) =>
-      `${status} in ${cluster}, agent ${agentConnected ? 'connected' : 'silent'}`,
+      `${status} in ${cluster}, agent ${agentConnected ? 'connected' : 'disconnected'}`,
   );
   return [
     notice
@@ -139,7 +112,7 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
     `  ${notice ? 'since     ' : 'held since'}  ${at(drain.sinceMs)}`,
     `  next look   ${at(drain.nextLookAtMs)}`,
     `  deadline    ${at(drain.deadlineAtMs)}${hasDoubtfulDeadline(drain) ? ', if our hook holds it' : ''}`,
-    `  heartbeat   ${heartbeat === undefined ? notKnown(drain) : `due ${at(heartbeat.dueAtMs)}; the hook times out ${at(heartbeat.timesOutAtMs)}`}`,
+    `  heartbeat   ${heartbeat === undefined ? noHeartbeat(drain) : `due ${at(heartbeat.dueAtMs)}; the hook times out ${at(heartbeat.timesOutAtMs)}`}`,
     ...drain.remarks.map((remark) => `  note        ${remark}`),
     ...drain.failures.map((sentence) => `  not known   ${sentence}`),
     '',
@@ -149,4 +122,51 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
     ...blockers.map((blocker) => `  ${sentenceOnBlocker(blocker, nowMs)}.`),
     ...unknown.map((sentence) => `  not known: ${sentence}`),
   ];
+}
+
+function reportNotHeld(
+  instanceId: string,
+  place: Place,
+  registrations: Registrations,
+  moreFailures: readonly string[],
+  deployment: Deployment,
+  { print, printJson }: Output,
+): number {
+  const registered = registrations.of(instanceId);
+  const isKnown = place !== undefined || registered.length > 0;
+  const sentence = isKnown
+    ? notHeldSentence(instanceId, place, registrations, deployment)
+    : `Neither Auto Scaling nor ECS (${registrations.searched.join(', ') || 'in no cluster that answers'}) knows ${instanceId}: it is gone, or of another account or Region.`;
+  const state = registered.some(isDraining) ? 'draining in ECS only' : isKnown ? 'not draining' : 'unknown';
+  const failures = [...registrations.failures, ...moreFailures];
+  printJson({ instanceId, state, sentence, failures });
+  for (const line of [sentence, ...failures]) print(line);
+  return isKnown && failures.length === 0 ? 0 : 1;
+}
+
+function notHeldSentence(
+  instanceId: string,
+  place: Place,
+  registrations: Registrations,
+  { settings }: Deployment,
+): string {
+  const registered = registrations.of(instanceId);
+  const places = registered
+    .map(({ cluster, status, countedTasks }) => `${status} in ${cluster} with ${counted(countedTasks, 'task')}`)
+    .join(', ');
+  const inEcs = `In ECS it is ${places || `not registered in ${registrations.searched.join(', ') || 'any cluster that answers'}`}.`;
+  if (!place) return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}`;
+  const { autoScalingGroup: group, lifecycleState } = place;
+  const groups = settings.autoScalingGroups;
+  if (!groups.includes(group)) {
+    return `${instanceId} is in the group ${group}, which is not among autoScalingGroups (${groups.join(', ')}): ecs-drain does not drain it. ${inEcs}`;
+  }
+  if (registered.some(isDraining)) {
+    return `${instanceId} is not held by Auto Scaling: in the group ${group} it is ${lifecycleState}. ${inEcs} Its drain is being worked on, has ended, or is somebody else's.`;
+  }
+  return `${instanceId} is not draining: in the group ${group} it is ${lifecycleState}. ${inEcs}`;
+}
+
+function isDraining({ status }: ContainerInstance): boolean {
+  return status === 'DRAINING';
 }

@@ -7,7 +7,7 @@ export interface Streams {
   readonly stderr: { write(text: string): unknown };
 }
 
-/** A command: prints what it found, and returns its exit status. */
+/** A command: prints what it found, and returns the exit status. */
 type Action = (target: Target, output: Output) => Promise<number>;
 
 interface GlobalOptions extends Target {
@@ -15,8 +15,8 @@ interface GlobalOptions extends Target {
 }
 
 /**
- * Runs a command line. Its exit status: 0, 1 for a failure, 2 for a mistake in what was typed; both are told in a sentence
- * on the standard error.
+ * Runs a command line. Its exit status is 0, 1 for a failure, or 2 for a mistake on the command line; a sentence on standard
+ * error says what to do about either.
  */
 export async function main(args: readonly string[], { stdout, stderr }: Streams): Promise<number> {
   let status = 0;
@@ -43,7 +43,7 @@ export async function main(args: readonly string[], { stdout, stderr }: Streams)
   }
 }
 
-/** What can be typed. Each command is loaded when it is run: the clients of AWS's services take their time. */
+/** The commands and their options. A command is loaded only when it runs, because the AWS clients take long to load. */
 function program({ stdout, stderr }: Streams, run: (command: Command, action: Action) => Promise<void>): Command {
   const whole = new Command('ecs-drain')
     .configureOutput({
@@ -51,7 +51,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
       writeErr: (text) => void stderr.write(text),
       outputError: (text, write) => write(sentenceOn(text)),
     })
-    .description('Looks after the drains of one deployment of ecs-drain.')
+    .description('Shows, checks and repairs the drains of one deployment of ecs-drain.')
     .option('--stage <name>', 'the stage that was deployed', 'dev')
     .option('--function <name>', 'the function that drains, if it is not ecs-drain-STAGE-drain')
     .option('--region <name>', "AWS's Region, if not that of the environment or the profile")
@@ -63,29 +63,29 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
 
   whole
     .command('status')
-    .description('what is draining: since when, what holds it, when it is looked at next, when its deadline falls')
+    .description(
+      'show what is draining: since when, which tasks hold it, its next look and its deadline; and what waits in the queue',
+    )
     .action((_, command) => run(command, async (...to) => (await import('./status.ts')).status(...to)));
 
   whole
     .command('explain')
     .argument('<instance>', 'the id of an EC2 instance')
-    .description('the same of one instance, with what blocks it and why')
+    .description('show the same for one instance, with what blocks its drain and why')
     .action((instanceId, _, command) =>
       run(command, async (...to) => (await import('./explain.ts')).explain(instanceId, ...to)),
     );
 
   whole
     .command('doctor')
-    .description(
-      'what will be in the way of the next drain; its exit status is 1 if there is an error, or what it could not check',
-    )
+    .description('find what would prevent the next drain; the exit status is 1 on any error or failed check')
     .action((_, command) => run(command, async (...to) => (await import('./doctor.ts')).doctor(...to)));
 
   whole
     .command('replay')
     .argument('[file]', 'an event, or a message of the dead-letter queue, as JSON')
-    .option('--dead-letter', 'all that is in the dead-letter queue')
-    .option('--yes', 'send it; without this, only what would be sent is told')
+    .option('--dead-letter', 'all messages of the dead-letter queue')
+    .option('--yes', 'send it; without this option, only show what would be sent')
     .description('send an event to the function again')
     .action((file, options, command) =>
       run(command, async (...to) => (await import('./replay.ts')).replay(file, options, ...to)),
@@ -94,11 +94,11 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
   return whole;
 }
 
-/** Commander's complaint as a sentence, with where to look. */
+/** Commander's complaint as a sentence that says where to look. */
 function sentenceOn(complaint: string): string {
   const words = complaint
     .replace(/^error: /, '')
     .trim()
     .replace(/\s*\n\s*/g, '. ');
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith('.') ? '' : '.'} npx ecs-drain --help lists what there is.\n`;
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith('.') ? '' : '.'} npx ecs-drain --help lists the commands.\n`;
 }

@@ -1,4 +1,4 @@
-/** Hands the params to deploy/template.ts and its answer to serverless.yml: the framework loads CommonJS only. */
+/** Passes the params to deploy/template.ts and the result to serverless.yml. The framework loads CommonJS only. */
 module.exports = async ({ options, resolveVariable, resolveConfigurationProperty }) => {
   const { deploymentOf, paramNames } = await import('./template.ts');
 
@@ -16,7 +16,7 @@ module.exports = async ({ options, resolveVariable, resolveConfigurationProperty
       functionName: `${await resolveVariable('self:service')}-${stage}-drain`,
     });
   } catch (error) {
-    // The framework prints the stack; a wrong param needs the sentence only.
+    // The framework prints the stack trace, but a wrong param needs only the sentence.
     if (error.name === 'InvalidSettings') error.stack = error.message;
     throw error;
   }

@@ -8,7 +8,9 @@ import { unzipSync } from 'fflate';
 import type { HookSpec } from './region/auto-scaling/model.ts';
 import type { Rule, ScheduledRule } from './region/event-bridge/model.ts';
 import type { Role, Statement } from './region/iam/api.ts';
+import type { MappingSpec } from './region/lambda/event-source-mapping.ts';
 import type { FunctionSpec } from './region/lambda/model.ts';
+import type { QueueSpec } from './region/sqs/model.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '..');
 
@@ -128,7 +130,7 @@ const PSEUDO_PARAMETERS: Readonly<Record<string, string>> = {
 
 /**
  * The template as CloudFormation reads it. Another resource stands as its logical id, or as its name if it is one that has
- * `Name`; its ARN as `<logical id>.Arn`.
+ * `Name`, and a queue as its URL; its ARN as `<logical id>.Arn`.
  */
 function filledIn(value: unknown, resources: Package['resources']): unknown {
   const inner = (each: unknown): unknown => filledIn(each, resources);
@@ -138,7 +140,7 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
   const [[name, operand] = ['', undefined]] = entries;
   switch (name) {
     case 'Ref':
-      return PSEUDO_PARAMETERS[operand] ?? resources[operand]?.Properties['Name'] ?? operand;
+      return PSEUDO_PARAMETERS[operand] ?? referenceTo(operand, resources[operand]);
     case 'Fn::Sub':
       return operand.replace(/\$\{([\w:]+)(?:\.(\w+))?\}/g, (_: string, name: string, attribute: string | undefined) =>
         inner(attribute === undefined ? { Ref: name } : { 'Fn::GetAtt': [name, attribute] }),
@@ -152,12 +154,29 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
   }
 }
 
+/** What `Ref` of a resource returns (CloudFormation template reference). */
+function referenceTo(id: string, resource: Resource | undefined): unknown {
+  if (resource?.Type !== 'AWS::SQS::Queue') return resource?.Properties['Name'] ?? id;
+  return `https://sqs.${REGION}.amazonaws.com/${ACCOUNT}/${nameOf(id, resource.Properties)}`;
+}
+
+/** A queue of a package. */
+export interface DeployedQueue extends Omit<QueueSpec, 'deadLetterQueue'> {
+  readonly arn: string;
+  /** The queue for what was received too often. */
+  readonly deadLetterArn?: string;
+}
+
 /** What of a package the local Region plays. */
 export interface Deployment {
   readonly lambda: Omit<FunctionSpec, 'load'>;
   readonly environment: Readonly<Record<string, string>>;
-  readonly rules: readonly (Omit<Rule, 'target' | 'deadLetterQueue'> & { readonly deadLettered?: true })[];
+  /** Their addresses name what they invoke or send to. */
+  readonly rules: readonly Omit<Rule, 'target' | 'deadLetterQueue'>[];
   readonly scheduledRules: readonly Omit<ScheduledRule, 'target' | 'deadLetterQueue'>[];
+  readonly queues: readonly DeployedQueue[];
+  /** Which queues Lambda reads for the function, and how. */
+  readonly mappings: readonly { readonly queueArn: string; readonly spec: MappingSpec }[];
   readonly hooks: readonly HookSpec[];
   /** The names of EventBridge Scheduler's groups. */
   readonly scheduleGroups: readonly string[];
@@ -167,7 +186,7 @@ export interface Deployment {
   readonly role: string;
 }
 
-/** The function, rules, hooks and schedule groups of a package. */
+/** The function, the queues, rules, hooks and schedule groups of a package. */
 export function deploymentIn(made: Pick<Package, 'resources'>): Deployment {
   const resources = withArns(made.resources);
   // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
@@ -188,8 +207,7 @@ export function deploymentIn(made: Pick<Package, 'resources'>): Deployment {
     }),
   });
   const [lambda] = ofType('AWS::Lambda::Function');
-  const [{ MaximumEventAgeInSeconds: maximumEventAgeSeconds } = {}] = ofType('AWS::Lambda::EventInvokeConfig');
-  const { ReservedConcurrentExecutions: reservedConcurrency, Role: roleArn } = lambda;
+  const { RecursiveLoop: recursiveLoop, Role: roleArn } = lambda;
   return {
     lambda: {
       name: lambda.FunctionName,
@@ -197,17 +215,17 @@ export function deploymentIn(made: Pick<Package, 'resources'>): Deployment {
       memoryMb: lambda.MemorySize,
       runtime: lambda.Runtime,
       handler: lambda.Handler,
-      ...(reservedConcurrency !== undefined && { reservedConcurrency }),
-      ...(maximumEventAgeSeconds !== undefined && { maximumEventAgeSeconds }),
+      ...(recursiveLoop !== undefined && { recursiveLoop }),
     },
     environment: lambda.Environment.Variables,
-    rules: rules.flatMap(({ EventPattern: pattern, ...rule }) => {
-      const deadLettered = rule.Targets[0].DeadLetterConfig !== undefined;
-      return pattern ? { pattern, ...ruleOf(rule), ...(deadLettered && { deadLettered }) } : [];
-    }),
+    rules: rules.flatMap(({ EventPattern: pattern, ...rule }) => (pattern ? { pattern, ...ruleOf(rule) } : [])),
     scheduledRules: rules.flatMap(({ ScheduleExpression: rate, ...rule }) =>
       rate ? { everySeconds: secondsIn(rate), ...ruleOf(rule) } : [],
     ),
+    queues: Object.entries(resources).flatMap(([id, { Type, Properties }]) =>
+      Type === 'AWS::SQS::Queue' ? [queueIn(nameOf(id, Properties), Properties)] : [],
+    ),
+    mappings: ofType('AWS::Lambda::EventSourceMapping').map(mappingIn),
     hooks: ofType('AWS::AutoScaling::LifecycleHook').map((hook) => ({
       name: hook.LifecycleHookName,
       group: hook.AutoScalingGroupName,
@@ -224,6 +242,33 @@ export function deploymentIn(made: Pick<Package, 'resources'>): Deployment {
       String(roleArn ?? '')
         .split('/')
         .at(-1) ?? '',
+  };
+}
+
+/** Left out, SQS hides a message for 30 s, and never gives one up. */
+// biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
+function queueIn(name: string, { VisibilityTimeout = 30, RedrivePolicy: redrive }: any): DeployedQueue {
+  return {
+    name,
+    arn: arnOfQueue(name),
+    visibilityTimeoutSeconds: VisibilityTimeout,
+    maxReceiveCount: redrive?.maxReceiveCount ?? Number.POSITIVE_INFINITY,
+    ...(redrive && { deadLetterArn: redrive.deadLetterTargetArn }),
+  };
+}
+
+/** Left out, Lambda reads up to ten messages of a queue at a time, and waits for none (CloudFormation template reference). */
+// biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
+function mappingIn({ EventSourceArn: queueArn, ...properties }: any): Deployment['mappings'][number] {
+  const maximumConcurrency = properties.ScalingConfig?.MaximumConcurrency;
+  return {
+    queueArn,
+    spec: {
+      batchSize: properties.BatchSize ?? 10,
+      windowSeconds: properties.MaximumBatchingWindowInSeconds ?? 0,
+      ...(maximumConcurrency !== undefined && { maximumConcurrency }),
+      reportsItemFailures: (properties.FunctionResponseTypes ?? []).includes('ReportBatchItemFailures'),
+    },
   };
 }
 
@@ -249,10 +294,14 @@ function nameOf(id: string, { RoleName, QueueName, FunctionName, Name }: Resourc
 /** How the ARN of each type of resource goes on after the account. */
 const ARN_OF_TYPE: Readonly<Record<string, (name: string) => string>> = {
   'AWS::IAM::Role': (name) => `arn:aws:iam::${ACCOUNT}:role/${name}`,
-  'AWS::SQS::Queue': (name) => `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`,
+  'AWS::SQS::Queue': arnOfQueue,
   'AWS::Lambda::Function': (name) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`,
   'AWS::Scheduler::ScheduleGroup': (name) => `arn:aws:scheduler:${REGION}:${ACCOUNT}:schedule-group/${name}`,
 };
+
+function arnOfQueue(name: string): string {
+  return `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`;
+}
 
 /** The resources with the ARNs that they name each other by, in place of `<logical id>.Arn`. */
 function withArns(resources: Package['resources']): Package['resources'] {

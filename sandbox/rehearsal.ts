@@ -184,7 +184,10 @@ export async function rehearse<D extends Benchmarked | Judged = Drainer>({
   }
 }
 
-/** What became of each lifecycle action, from what the Region kept and from the events of the drill. */
+/**
+ * What became of each lifecycle action, from what the Region kept and from the events of the drill. The billed seconds and
+ * the calls of an invocation are shared evenly among the instances that it was about.
+ */
 export function drainsOf(
   region: Region,
   installed: Installed,
@@ -198,7 +201,10 @@ export function drainsOf(
     if (event.kind === 'task' && event.status === 'STOPPED') lastStop.set(event.instanceId, event.second);
     if (event.kind === 'task' && event.killed) killed.add(event.instanceId);
     if (event.kind === 'log' && typeof event.line['outcome'] === 'string' && !('_aws' in event.line)) {
-      outcomes.set(String(event.line['instanceId']), event.line['outcome']);
+      const { instanceId, outcome } = event.line;
+      // A second delivery that comes too late says so; it has ended nothing.
+      if (outcome !== 'already-completed' || !outcomes.has(String(instanceId)))
+        outcomes.set(String(instanceId), outcome);
     }
   }
   const works = Map.groupBy(worksOf(installed), ({ instanceId }) => instanceId);
@@ -213,18 +219,24 @@ export function drainsOf(
       outcome: outcomes.get(instanceId) ?? (by === 'timeout' ? 'left to the hook’s timeout' : result),
       seconds: (atMs - heldSinceMs) / 1000,
       slackSeconds: killed.has(instanceId) ? 0 : Math.max(0, atMs - idleSinceMs) / 1000,
-      billedSeconds: round(own.reduce((sum, { billedSeconds }) => sum + billedSeconds, 0)),
-      apiCalls: own.reduce((sum, { fiber }) => sum + (callsOfFiber.get(fiber)?.length ?? 0), 0),
+      billedSeconds: round(own.reduce((sum, { billedSeconds, share = 1 }) => sum + billedSeconds * share, 0)),
+      apiCalls: round(
+        own.reduce((sum, { fiber, share = 1 }) => sum + (callsOfFiber.get(fiber)?.length ?? 0) * share, 0),
+      ),
       heartbeats,
       continuations: Math.max(0, own.length - 1),
     };
   });
 }
 
-function worksOf({ lambda, instanceOf, works = () => [] }: Installed): Work[] {
+function worksOf({ lambda, instancesOf, works = () => [] }: Installed): Work[] {
   const invocations = lambda?.invocations ?? [];
   return [
-    ...invocations.map((invocation) => ({ ...invocation, instanceId: instanceOf(invocation.event) })),
+    ...invocations.flatMap((invocation) => {
+      const instances = instancesOf(invocation);
+      const { fiber, billedSeconds } = invocation;
+      return instances.map((instanceId) => ({ instanceId, fiber, billedSeconds, share: 1 / instances.length }));
+    }),
     ...works(),
   ];
 }

@@ -1,540 +1,636 @@
-import { currentFiber, type Scheduled, VirtualTime } from '../sandbox/region/time/virtual-time.ts';
-import { type Facts, NO_FACTS } from '../src/domain/blockers.ts';
-import type {
-  ContainerInstance,
-  Drain,
-  HoldingTask,
-  HookLimits,
-  LifecycleHook,
-  LifecycleResult,
-  Task,
-} from '../src/domain/drain.ts';
-import { isSameDrain, newDrain } from '../src/domain/drain.ts';
-import type { Policy } from '../src/domain/policy.ts';
-import { type ActionAnswer, type JournalEntry, type News, type Ports, Unavailable } from '../src/domain/ports.ts';
+import { VirtualTime } from '../sandbox/region/time/virtual-time.ts';
+import { type Diagnostics, NO_DIAGNOSTICS } from '../src/domain/diagnose.ts';
 import {
-  continueDrain,
-  type DrainResult,
-  type NotContinued,
-  runDrain,
-  type WakeUp,
-  wakeDrain,
-} from '../src/domain/run-drain.ts';
+  type Drain,
+  type HookLimits,
+  instanceIdOf,
+  isSameDrain,
+  type LifecycleAction,
+  type LifecycleHook,
+  type LifecycleResult,
+  type Outcome,
+} from '../src/domain/drain.ts';
+import type { Result } from '../src/domain/evolve.ts';
+import type { Arrival } from '../src/domain/load.ts';
+import { findLostDrains, type Scope, type Swept } from '../src/domain/lost-drains.ts';
+import type { ContainerInstance, ContainerInstanceStatus, HoldingTask, Task } from '../src/domain/observation.ts';
+import type { Policy } from '../src/domain/policy.ts';
+import { ClusterMissing, type DrainEvent, type Ports, type TelemetryEntry, Unavailable } from '../src/domain/ports.ts';
+import { runRound } from '../src/domain/round.ts';
+import { containerInstanceOf, drainOf, HOOK, holdingTaskOf, INSTANCE_ID, POLICY, START_MS } from './domain/samples.ts';
 
-/** An instant for tests to count from: 2026-01-01T00:00:00Z. */
-export const START_MS = Date.UTC(2026, 0, 1);
+export { START_MS };
 
-const ACTION = {
-  autoScalingGroup: 'web',
-  lifecycleHook: 'ecs-drain',
-  instanceId: 'i-0123456789abcdef0',
-  token: '87654321-4321-4321-4321-210987654321',
-} as const;
-
-export const HOOK: HookLimits = { heartbeatTimeoutSeconds: 3_600, globalTimeoutSeconds: 172_800 };
-
-export const POLICY: Policy = {
-  clusters: ['prod'],
-  deadlineSeconds: 7_200,
-  deadlineResult: 'CONTINUE',
-  stuckFraction: 0.5,
-  stopStragglers: 'none',
-  deregistrationDelaySeconds: 300,
-  agentGraceSeconds: 900,
-  heartbeatTimeoutSeconds: 3_600,
-  heartbeatFraction: 0.5,
-  pollMinSeconds: 2,
-  pollMaxSeconds: 20,
-  marginSeconds: 20,
-};
-
-export function drainOf(overrides: Partial<Drain> = {}): Drain {
-  return { ...newDrain(ACTION, START_MS, undefined, POLICY.pollMinSeconds), ...overrides };
-}
-
-export function containerInstanceOf(overrides: Partial<ContainerInstance> = {}): ContainerInstance {
-  return {
-    arn: 'arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/one',
-    cluster: 'prod',
-    status: 'DRAINING',
-    agentConnected: true,
-    countedTasks: 1,
-    ...overrides,
-  };
-}
-
-export function holdingTaskOf(overrides: Partial<HoldingTask> = {}): HoldingTask {
-  return {
-    kind: 'holding',
-    arn: 'arn:aws:ecs:eu-west-1:123456789012:task/prod/a',
-    cluster: 'prod',
-    containerInstanceArn: containerInstanceOf().arn,
-    class: 'service',
-    group: 'service:web',
-    lastStatus: 'RUNNING',
-    stopRequested: false,
-    stopTimeoutSeconds: 30,
-    ...overrides,
-  };
-}
-
-/** A task in the fake world: holding until `stopsAtSeconds` after the start; never stopping if that is Infinity. */
+/** A task in the fake world: it holds its instance until `stopsAtSeconds` after the start. */
 export interface FakeTask {
   readonly id: string;
   readonly stopsAtSeconds: number;
-  /** When ECS begins to list it; 0 unless told. */
+  /** When ECS begins to list it; 0 by default. */
   readonly listedAtSeconds?: number;
-  /** When it leaves the running count for DEACTIVATING; never, unless told. */
+  /** When it leaves the running count for DEACTIVATING; never by default. */
   readonly deactivatesAtSeconds?: number;
   readonly class?: HoldingTask['class'];
   readonly stopTimeoutSeconds?: number;
-  readonly containerInstance?: string;
+  /** Its registration; the first by default. */
+  readonly on?: string;
 }
 
 /** A registration in the fake world. */
 export interface FakeInstance {
   readonly id: string;
+  readonly ec2InstanceId?: string;
   readonly cluster?: string;
-  readonly status?: string;
+  readonly status?: ContainerInstanceStatus;
   /** When a REGISTERING one becomes ACTIVE. */
   readonly activeAtSeconds?: number;
-  /** When it is registered; before the start, unless told. */
+  /** When ECS begins to list it; 0 by default. */
   readonly comesAtSeconds?: number;
-  /** When it is deregistered. */
   readonly goneAtSeconds?: number;
   /** Spans of seconds in which its agent is silent. */
   readonly silences?: readonly (readonly [number, number])[];
 }
 
-/** What fails together: ECS throttles its reads and its changes apart (facts 17 ecs-throttling). */
-export type ApiGroup = 'ecs-reads' | 'ecs-facts' | 'ecs-changes' | 'auto-scaling' | 'scheduler';
+/** What Auto Scaling holds. */
+export interface FakeHold {
+  readonly instanceId: string;
+  readonly autoScalingGroup?: string;
+  readonly lifecycleHook?: string;
+  /** When somebody else completes the action. */
+  readonly completedAtSeconds?: number;
+}
 
-/** What the fake world is like; all instants in seconds after the start. */
+/** What fails together. */
+export type ApiGroup = 'ecs-reads' | 'ecs-changes' | 'diagnostics' | 'auto-scaling' | 'scheduler' | 'queue' | 'bus';
+
+/** The fake world; all instants in seconds after the start. */
 export interface World {
   readonly instances?: readonly FakeInstance[];
   readonly tasks?: readonly FakeTask[];
   readonly hook?: HookLimits;
-  /** What else Auto Scaling says of the group's two hooks: ours, and another of ours. */
-  readonly hooks?: Partial<LifecycleHook>;
-  /** Spans of seconds in which a port throws Unavailable; another error, if it is denied. */
+  /** The terminating hooks of every group: `ecs-drain` by default. */
+  readonly hooks?: readonly Partial<LifecycleHook>[];
+  /** One hold of `ecs-drain` for each EC2 instance by default. */
+  readonly holds?: readonly FakeHold[];
+  readonly missingClusters?: readonly string[];
+  /** Spans in which a port throws Unavailable; another error, if it is denied. */
   readonly outages?: readonly { readonly of: ApiGroup; readonly span: readonly [number, number]; denied?: boolean }[];
-  /** How old what ECS says of tasks is. */
+  /** An error for single calls. */
+  readonly fault?: (call: Call) => Error | undefined;
+  /** The invocation ends without a trace after these calls, counted from 1. */
+  readonly crashes?: readonly number[];
+  /** How old ECS's answers about tasks are. */
   readonly lagSeconds?: number;
-  /** What else Auto Scaling holds in the group. */
-  readonly heldInstances?: readonly string[];
-  /** ECS throttled others lately. */
-  readonly busy?: boolean;
-  /** What ECS tells of why tasks stay; nothing, unless told. */
-  readonly facts?: Facts;
-  /** When somebody else completes the action. */
-  readonly completedAtSeconds?: number;
-  /** Where drains are parked: how late a schedule comes, and whether the stop of a task wakes them. Nowhere, unless told. */
-  readonly parking?: { readonly lateSeconds: number; readonly wakeUps: boolean } | undefined;
+  readonly callSeconds?: number;
+  readonly diagnostics?: Diagnostics;
+  /** How late a schedule fires. */
+  readonly lateSeconds?: number;
+  /** Which ECS events arrive. */
+  readonly events?: 'all' | 'task-stops' | 'none';
+  /** Deliveries that come a second time, so many seconds after the first. */
+  readonly again?: readonly { readonly nth: number; readonly afterSeconds: number }[];
+  readonly random?: number;
 }
 
-/** How often no drain of a test calls its ports: one that does would never end. */
-const MOST_STEPS = 100_000;
-
-/** From a task's stop to the wake-up that it causes. */
-const WAKE_UP_SECONDS = 0.5;
-
-/** From the end of one invocation to the begin of the next that it was handed over to. */
-const ON_THE_BUS_SECONDS = 0.5;
-
-/** What EventBridge brings. */
-type Delivery =
-  | { readonly kind: 'drain' | 'continuation'; readonly drain: Drain }
-  | { readonly kind: 'wake-up'; readonly wakeUp: WakeUp };
-
-/** One call of a port, and when. */
+/** One call of a port. */
 export interface Call {
   readonly name: string;
+  readonly args: readonly unknown[];
   readonly atSeconds: number;
-  readonly detail?: unknown;
+}
+
+/** One batch of the queue, and what its round came to. */
+export interface Invocation {
+  readonly atSeconds: number;
+  readonly calls: string[];
+  readonly results: Result[];
+  crashed: boolean;
+}
+
+interface Message {
+  readonly arrivals: (ports: Ports) => Arrival[] | Promise<Arrival[]>;
+  receives: number;
+}
+
+interface FakeSchedule {
+  readonly drain: Drain;
+  readonly firesAtMs: number;
+  readonly writtenAtMs: number;
+  hasFired: boolean;
+}
+
+/** A run that calls ports more often than this never ends. */
+const MOST_CALLS = 100_000;
+
+const BUS_SECONDS = 0.5;
+const VISIBILITY_SECONDS = 60;
+const MAX_RECEIVES = 5;
+
+/** What the sweep of tests looks at. */
+export const SCOPE: Scope = {
+  autoScalingGroups: ['web', 'batch'],
+  lifecycleHooks: ['ecs-drain', 'another-of-ours'],
+  clusterOfGroup: new Map(),
+  readMetadata: () => ({}),
+};
+
+interface Options {
+  readonly policy?: Policy;
+  readonly invocationSeconds?: number;
+  /** The ports of the round in place of the fakes. */
+  readonly ports?: (ports: Ports) => Ports;
 }
 
 /**
- * Fake ports of one drain: ECS, Auto Scaling and EventBridge Scheduler in virtual time. Time passes only while the drain
- * sleeps or is parked. The hook times out as the real one does; the test judges what that does to the tasks.
+ * A small AWS in virtual time: ECS, Auto Scaling, EventBridge, its Scheduler and the queue. Time passes between invocations.
+ * Hooks time out as the real ones do; the test judges what that does to the tasks.
  */
-export function fakeAws(world: World) {
-  const { instances = [{ id: 'one' }], tasks = [], hook = HOOK, outages = [] } = world;
-  const calls: Call[] = [];
-  const announced: { news: News; atSeconds: number }[] = [];
-  const journal: { drain: Drain; entry: JournalEntry; atSeconds: number }[] = [];
-  const draining = new Set(instances.filter(({ status }) => status === 'DRAINING').map(({ id }) => id));
-  const stopAskedAtSeconds = new Map<string, number>();
+export function fakeAws(world: World = {}) {
+  const { instances = [{ id: 'one' }], tasks = [], hook = HOOK, lagSeconds = 0, events = 'all' } = world;
   const time = new VirtualTime(START_MS);
-  let heldSinceSeconds = 0;
-  let completion: { atSeconds: number; result: LifecycleResult } | undefined;
-  let handedOver: { readonly drain: Drain; readonly delivery: Scheduled } | undefined;
-  const woken = new Set<string>();
-  /** By what is drained for, and container instance; one whose time has come stays until it is released, as schedules do. */
-  const places = new Map<
-    string,
-    { readonly drain: Drain; readonly untilMs: number; readonly parkedAtMs: number; hasCome: boolean }
-  >();
-  const placeOf = ({ action, containerInstance }: Drain) =>
-    `${'notice' in action ? 'notice' : 'lifecycle-action'} ${containerInstance}`;
-  /** Takes what EventBridge brings. */
-  let deliver: (delivery: Delivery) => void = () => {};
-
   const now = () => (time.nowMs() - START_MS) / 1000;
   const within = ([from, to]: readonly [number, number]) => now() >= from && now() < to;
-  let steps = 0;
-  const goesOn = () => {
-    steps += 1;
-    if (steps > MOST_STEPS) throw new Error('The drain goes round and round.');
-  };
-  const called = (name: string, of: ApiGroup, detail?: unknown) => {
-    calls.push({ name, atSeconds: now(), detail });
-    goesOn();
-    const outage = outages.find((each) => each.of === of && within(each.span));
-    if (outage?.denied) throw new Error(`${name}: not authorized`);
-    if (outage) throw new Unavailable(`${name}: throttled`);
-  };
 
-  const arnOf = (id: string) => `arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/${id}`;
+  const calls: Call[] = [];
+  const invocations: Invocation[] = [];
+  const published: { drain: Drain; event: DrainEvent; atSeconds: number }[] = [];
+  const telemetry: { drain: Drain; entry: TelemetryEntry; atSeconds: number }[] = [];
+  const deadLetters: Message[] = [];
+
+  // ECS
+  const draining = new Set(instances.filter(({ status }) => status === 'DRAINING').map(({ id }) => id));
+  const stopAskedAtSeconds = new Map<string, number>();
+  const arnOf = (id: string) => containerInstanceOf().arn.replace('one', id);
   const clusterOf = ({ cluster = 'prod' }: FakeInstance) => cluster;
-  const described = (instance: FakeInstance): ContainerInstance => ({
+  const ec2Of = ({ ec2InstanceId = INSTANCE_ID }: FakeInstance) => ec2InstanceId;
+  const hostOf = ({ on = instances[0]?.id }: FakeTask) => on ?? '';
+  const registered = () =>
+    instances.filter(({ comesAtSeconds = 0, goneAtSeconds = Infinity }) => within([comesAtSeconds, goneAtSeconds]));
+  const stopsAt = (task: FakeTask) => {
+    const asked = stopAskedAtSeconds.get(task.id) ?? Infinity;
+    return Math.min(task.stopsAtSeconds, asked + (task.stopTimeoutSeconds ?? 30));
+  };
+  const isLeaving = (task: FakeTask, seconds: number) =>
+    seconds >= (task.deactivatesAtSeconds ?? Infinity) || stopAskedAtSeconds.has(task.id);
+  const statusOf = (instance: FakeInstance): ContainerInstanceStatus => {
+    if (draining.has(instance.id)) return 'DRAINING';
+    const isActive = instance.status === 'REGISTERING' && now() >= (instance.activeAtSeconds ?? Infinity);
+    return isActive ? 'ACTIVE' : (instance.status ?? 'ACTIVE');
+  };
+  const listed = () => tasks.filter(({ listedAtSeconds = 0 }) => now() >= listedAtSeconds);
+  const described = (instance: FakeInstance, seconds = now() - lagSeconds): ContainerInstance => ({
     arn: arnOf(instance.id),
     cluster: clusterOf(instance),
-    status: draining.has(instance.id)
-      ? 'DRAINING'
-      : instance.status === 'REGISTERING' && now() >= (instance.activeAtSeconds ?? Infinity)
-        ? 'ACTIVE'
-        : (instance.status ?? 'ACTIVE'),
+    ec2InstanceId: ec2Of(instance),
+    status: statusOf(instance),
     agentConnected: !(instance.silences ?? []).some(within),
     countedTasks: listed().filter(
-      (task) =>
-        (task.containerInstance ?? instances[0]?.id) === instance.id &&
-        told() < Math.min(stopsAt(task), task.deactivatesAtSeconds ?? Infinity),
+      (task) => hostOf(task) === instance.id && seconds < stopsAt(task) && !isLeaving(task, seconds),
     ).length,
+    isEmpty: tasks.every((task) => hostOf(task) !== instance.id || seconds >= stopsAt(task)),
   });
-  const registered = () =>
-    instances.filter(
-      ({ comesAtSeconds = 0, goneAtSeconds = Infinity }) => now() >= comesAtSeconds && now() < goneAtSeconds,
-    );
-
-  const stopsAt = (task: FakeTask) => {
-    const asked = stopAskedAtSeconds.get(task.id);
-    return Math.min(task.stopsAtSeconds, asked === undefined ? Infinity : asked + (task.stopTimeoutSeconds ?? 30));
-  };
-  const holds = (task: FakeTask) => now() < stopsAt(task);
-  /** The instant of which ECS speaks. */
-  const told = () => now() - (world.lagSeconds ?? 0);
-  const listed = () => tasks.filter(({ listedAtSeconds = 0 }) => now() >= listedAtSeconds);
   const seen = (task: FakeTask): Task => {
-    const leaving = told() >= (task.deactivatesAtSeconds ?? Infinity);
-    if (told() >= stopsAt(task)) return { kind: 'stopped', arn: task.id, stoppedAtMs: START_MS + stopsAt(task) * 1000 };
+    const seconds = now() - lagSeconds;
+    const containerInstanceArn = arnOf(hostOf(task));
+    if (seconds >= stopsAt(task)) {
+      return { kind: 'stopped', arn: task.id, containerInstanceArn, stoppedAtMs: START_MS + stopsAt(task) * 1000 };
+    }
     return holdingTaskOf({
       arn: task.id,
-      containerInstanceArn: arnOf(task.containerInstance ?? instances[0]?.id ?? 'one'),
+      cluster: clusterOf(instances.find(({ id }) => id === hostOf(task)) ?? { id: '' }),
+      containerInstanceArn,
       class: task.class ?? 'service',
-      lastStatus: leaving ? 'DEACTIVATING' : 'RUNNING',
-      stopRequested: leaving || stopAskedAtSeconds.has(task.id),
+      lastStatus: !isLeaving(task, seconds) ? 'RUNNING' : seconds < stopsAt(task) - 10 ? 'DEACTIVATING' : 'STOPPING',
+      stopRequested: isLeaving(task, seconds),
       stopTimeoutSeconds: task.stopTimeoutSeconds ?? 30,
     });
   };
+  const holdingOn = (instanceId: string) =>
+    tasks.filter((task) => {
+      const host = instances.find(({ id }) => id === hostOf(task));
+      return host && ec2Of(host) === instanceId && now() < stopsAt(task);
+    });
 
-  const pending = (): boolean =>
-    completion === undefined &&
-    now() < (world.completedAtSeconds ?? Infinity) &&
-    now() < Math.min(heldSinceSeconds + hook.heartbeatTimeoutSeconds, hook.globalTimeoutSeconds);
-  const answer = (accept: () => void): ActionAnswer => {
-    if (!pending()) return 'already-completed';
-    accept();
-    return 'accepted';
+  // Auto Scaling
+  const ids = [...new Set(instances.map(ec2Of))];
+  const holds = (world.holds ?? (ids.length > 0 ? ids : [INSTANCE_ID]).map((instanceId) => ({ instanceId }))).map(
+    ({ autoScalingGroup = 'web', lifecycleHook = 'ecs-drain', ...rest }: FakeHold) => ({
+      ...rest,
+      autoScalingGroup,
+      lifecycleHook,
+      token: `token of ${rest.instanceId} on ${lifecycleHook}`,
+      heldSinceSeconds: 0,
+      completion: undefined as undefined | { atSeconds: number; result: LifecycleResult; holding: readonly string[] },
+    }),
+  );
+  type Hold = (typeof holds)[number];
+  const isPending = ({ completion, completedAtSeconds = Infinity, heldSinceSeconds }: Hold) =>
+    !completion &&
+    now() < Math.min(completedAtSeconds, heldSinceSeconds + hook.heartbeatTimeoutSeconds, hook.globalTimeoutSeconds);
+  const holdOf = (action: LifecycleAction) =>
+    holds.find(
+      (hold) =>
+        hold.instanceId === action.instanceId &&
+        hold.autoScalingGroup === action.autoScalingGroup &&
+        hold.lifecycleHook === action.lifecycleHook &&
+        isPending(hold),
+    );
+
+  // EventBridge and the queue
+  const schedules = new Map<string, FakeSchedule>();
+  let batch: Message[] = [];
+  let options: Options = {};
+  let deliveries = 0;
+  const send = (message: Message, atMs: number) => {
+    const again = (world.again ?? []).filter(({ nth }) => nth === deliveries);
+    deliveries += 1;
+    for (const seconds of [0, ...again.map(({ afterSeconds }) => afterSeconds)]) {
+      time.schedule(atMs + seconds * 1000, 0, () => {
+        batch.push(message);
+        if (batch.length === 1) time.after(0, invoke);
+      });
+    }
   };
-
-  const lateMs = (world.parking?.lateSeconds ?? 0) * 1000;
-  const wakeUpOf = (task: FakeTask): WakeUp => ({
-    containerInstanceArn: arnOf(task.containerInstance ?? instances[0]?.id ?? 'one'),
-    taskArn: task.id,
-  });
-  /** ECS tells of a task's stop, when it comes. */
-  const stopComes = (task: FakeTask) => {
+  const sendArrival = (arrival: () => Arrival, atMs: number) =>
+    send({ arrivals: () => [arrival()], receives: 0 }, atMs);
+  const continuation = (drain: Drain, isTrusted: boolean) => {
+    const carried = overTheWire(drain);
+    return (): Arrival => ({ kind: 'continuation', drain: carried, isTrusted });
+  };
+  const fire = (name: string, firesAtMs: number, schedule: FakeSchedule) => {
+    schedules.set(name, schedule);
+    time.schedule(firesAtMs + (world.lateSeconds ?? 0) * 1000, 0, () => {
+      if (schedules.get(name) !== schedule) return;
+      schedule.hasFired = true;
+      sendArrival(continuation(schedule.drain, true), time.nowMs());
+    });
+  };
+  const announceStop = (task: FakeTask) => {
     const atSeconds = stopsAt(task);
-    if (!world.parking?.wakeUps || atSeconds === Infinity) return;
-    time.schedule(START_MS + (atSeconds + WAKE_UP_SECONDS) * 1000, 0, () => {
-      if (!woken.has(task.id)) deliver({ kind: 'wake-up', wakeUp: wakeUpOf(task) });
-      woken.add(task.id);
+    if (events === 'none' || atSeconds === Infinity) return;
+    time.schedule(START_MS + (atSeconds + BUS_SECONDS) * 1000, 0, () => {
+      const instance = registered().find(({ id }) => id === hostOf(task));
+      // Only drains that are parked are woken.
+      if (!instance || stopsAt(task) !== atSeconds || options.policy?.waiting === 'watch') return;
+      const reported = described(instance, now());
+      const containerInstance = { arn: reported.arn, cluster: reported.cluster };
+      const sentAtMs = time.nowMs();
+      sendArrival(() => ({ kind: 'wake-up', containerInstance, reported: undefined, sentAtMs }), time.nowMs());
+      if (events === 'task-stops' || reported.status !== 'DRAINING' || reported.countedTasks > 0) return;
+      sendArrival(() => ({ kind: 'wake-up', containerInstance, reported, sentAtMs }), time.nowMs());
     });
   };
 
-  /** The ports of one invocation of so many seconds. */
-  const ports = (invocationSeconds: number): Ports => ({
-    containerInstances: {
-      async find(cluster) {
-        called('find', 'ecs-reads', cluster);
-        return registered()
-          .filter((instance) => clusterOf(instance) === cluster)
-          .map(({ id }) => ({ arn: arnOf(id), cluster }));
-      },
-      async refresh(containerInstances) {
-        called('refresh', 'ecs-reads');
-        return registered()
-          .filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id)))
-          .map(described);
-      },
-      async registrations(cluster, ec2InstanceIds) {
-        called('registrations', 'ecs-reads', ec2InstanceIds);
-        if (!ec2InstanceIds.includes(ACTION.instanceId)) return [];
-        return registered()
-          .filter((instance) => clusterOf(instance) === cluster)
-          .map((instance) => ({ ...described(instance), ec2InstanceId: ACTION.instanceId }));
-      },
-      async setDraining(containerInstances) {
-        called('setDraining', 'ecs-changes', containerInstances);
-        const asked = registered().filter(({ id }) => containerInstances.some(({ arn }) => arn === arnOf(id)));
-        const active = asked.filter((instance) => described(instance).status === 'ACTIVE');
-        for (const { id } of active) draining.add(id);
-        // Facts 11 set-draining: only ACTIVE ones become DRAINING.
-        const refusal = active.length < containerInstances.length ? 'some are not ACTIVE' : undefined;
-        return { draining: active.map(described), refusal };
-      },
-      async findActive(cluster, ec2InstanceIds) {
-        called('findActive', 'ecs-reads', ec2InstanceIds);
-        return ec2InstanceIds.map((id) => ({ arn: arnOf(id), cluster }));
-      },
-      async listTasks(containerInstances) {
-        called('listTasks', 'ecs-reads');
-        const arns = new Set(containerInstances.map(({ arn }) => arn));
-        return listed()
-          .filter(({ containerInstance = instances[0]?.id ?? '' }) => arns.has(arnOf(containerInstance)))
-          .map(seen);
-      },
-      async refreshTasks(holding) {
-        called('refreshTasks', 'ecs-reads');
-        return listed()
-          .filter(({ id }) => holding.some(({ arn }) => arn === id))
-          .map(seen);
-      },
-      async factsAbout(tasks) {
-        called(
-          'factsAbout',
-          'ecs-facts',
-          tasks.map(({ arn }) => arn),
-        );
-        return world.facts ?? NO_FACTS;
-      },
-      async stopTask({ arn }) {
-        called('stopTask', 'ecs-changes', arn);
-        stopAskedAtSeconds.set(arn, now());
-        for (const task of tasks) if (task.id === arn) stopComes(task);
-      },
-      isBusy: () => world.busy ?? false,
-    },
-    lifecycleActions: {
-      async hookLimits() {
-        called('hookLimits', 'auto-scaling');
-        return hook;
-      },
-      async hooksOf() {
-        called('hooksOf', 'auto-scaling');
-        return ['another-of-ours', ACTION.lifecycleHook].map((name) => ({ name, limits: hook, ...world.hooks }));
-      },
-      async heldInstances(autoScalingGroups) {
-        called('heldInstances', 'auto-scaling', autoScalingGroups);
-        const { autoScalingGroup } = ACTION;
-        return (world.heldInstances ?? []).map((instanceId) => ({ autoScalingGroup, instanceId }));
-      },
-      async terminatingSinceMs(autoScalingGroup) {
-        called('terminatingSinceMs', 'auto-scaling', autoScalingGroup);
-        return new Map(pending() ? [[ACTION.instanceId, START_MS]] : []);
-      },
-      async recordHeartbeat(action) {
-        called('recordHeartbeat', 'auto-scaling');
-        if (action.lifecycleHook !== ACTION.lifecycleHook) return 'already-completed';
-        return answer(() => {
-          heldSinceSeconds = now();
-        });
-      },
-      async complete(_action, result) {
-        called('complete', 'auto-scaling', result);
-        return answer(() => {
-          completion = { atSeconds: now(), result };
-        });
-      },
-    },
-    continuations: {
-      async continueNow(drain) {
-        calls.push({ name: 'continueNow', atSeconds: now() });
-        const carried = overTheWire(drain);
-        const delivery = time.after(ON_THE_BUS_SECONDS, () => deliver({ kind: 'continuation', drain: carried }));
-        handedOver = { drain: carried, delivery };
-      },
-    },
-    announcements: {
-      async announce(_drain, news) {
-        announced.push({ news, atSeconds: now() });
-      },
-    },
-    parkingPlaces: world.parking && {
-      async park(drain, untilMs, place) {
-        called('park', 'scheduler', drain.parked?.awaitedTask);
-        const name = placeOf(drain);
-        const there = places.get(name);
-        const waits = there && there.untilMs > time.nowMs() && isSameDrain(there.drain, drain);
-        if (place === 'new' && waits) return 'taken';
-        const parked = { drain: overTheWire(drain), untilMs, parkedAtMs: time.nowMs(), hasCome: false };
-        places.set(name, parked);
-        time.schedule(untilMs + lateMs, 0, () => {
-          if (places.get(name) !== parked) return;
-          parked.hasCome = true;
-          deliver({ kind: 'continuation', drain: parked.drain });
-        });
-        return 'parked';
-      },
-      async parkedOn(containerInstanceArn, on = 'lifecycle-action') {
-        called('parkedOn', 'scheduler', containerInstanceArn);
-        return places.get(`${on} ${containerInstanceArn}`)?.drain;
-      },
-      async parkedAtMs() {
-        called('parkedAtMs', 'scheduler');
-        return (containerInstanceArn) => places.get(`lifecycle-action ${containerInstanceArn}`)?.parkedAtMs;
-      },
-      async release(drain) {
-        called('release', 'scheduler');
-        places.delete(placeOf(drain));
-      },
-    },
-    random: () => 0.5,
-    clock: {
-      nowMs: () => {
-        goesOn();
-        return time.nowMs();
-      },
-      async sleepUntil(instantMs) {
-        if (instantMs <= time.nowMs()) throw new Error('The drain would look again without waiting.');
-        const fiber = currentFiber.getStore();
-        if (fiber) return fiber.waitUntil(instantMs);
-        time.schedule(instantMs, 0, () => {});
-        await time.runUntil(() => time.nowMs() >= instantMs);
-      },
-    },
-    invocation: { endsAtMs: time.nowMs() + invocationSeconds * 1000 },
-    journal: {
-      record: (drain, entry) => {
-        goesOn();
-        journal.push({ drain, entry, atSeconds: now() });
-      },
-    },
-  });
+  type Fiber = ReturnType<VirtualTime['start']>;
 
-  for (const task of tasks) stopComes(task);
-
-  async function invoke(delivery: Delivery, policy: Policy, invocationSeconds: number) {
-    if ('drain' in delivery) {
-      const run = delivery.kind === 'continuation' ? continueDrain : runDrain;
-      return run(delivery.drain, policy, ports(invocationSeconds));
-    }
-    const { parkingPlaces, ...others } = ports(invocationSeconds);
-    if (!parkingPlaces) throw new Error('There is nowhere to park.');
-    return wakeDrain(delivery.wakeUp, policy, { ...others, parkingPlaces });
-  }
-
-  /** Lets time pass until EventBridge brings something, and invokes the function with it. */
-  async function goOn(policy = POLICY, invocationSeconds = 300): Promise<DrainResult | NotContinued> {
-    let brought: Delivery | undefined;
-    deliver = (delivery) => {
-      brought ??= delivery;
+  /** The ports of one invocation. */
+  function portsOf(invocation: Invocation, fiber: () => Fiber | undefined): Ports {
+    const { policy = POLICY, invocationSeconds = 60 } = options;
+    const called = async (name: string, of: ApiGroup, ...args: readonly unknown[]) => {
+      if (invocation.crashed) throw new Unavailable('The invocation has crashed.');
+      if (world.callSeconds) await fiber()?.waitUntil(time.nowMs() + world.callSeconds * 1000);
+      const call = { name, args, atSeconds: now() };
+      calls.push(call);
+      invocation.calls.push(name);
+      if (world.crashes?.includes(calls.length)) invocation.crashed = true;
+      const outage = outages().find((each) => each.of === of && within(each.span));
+      if (outage?.denied) throw new Error(`${name}: not authorized`);
+      if (outage) throw new Unavailable(`${name}: throttled`);
+      const fault = world.fault?.(call);
+      if (fault) throw fault;
     };
-    await time.runUntil(() => brought !== undefined);
-    deliver = () => {};
-    if (!brought) throw new Error('No drain is parked.');
-    return invoke(brought, policy, invocationSeconds);
+    const inCluster = (cluster: string) => {
+      if (world.missingClusters?.includes(cluster)) throw new ClusterMissing(`There is no cluster ${cluster}.`);
+      return registered().filter((instance) => clusterOf(instance) === cluster);
+    };
+    const among = (cluster: string, arns: readonly string[]) =>
+      inCluster(cluster).filter(({ id }) => arns.includes(arnOf(id)));
+    return {
+      containerInstances: {
+        async list(cluster, ec2InstanceIds) {
+          await called('list', 'ecs-reads', cluster, ec2InstanceIds);
+          const own = inCluster(cluster).filter((instance) => ec2InstanceIds.includes(ec2Of(instance)));
+          return own.map(({ id }) => arnOf(id));
+        },
+        async describe(cluster, arns) {
+          await called('describe', 'ecs-reads', cluster, arns);
+          return among(cluster, arns).map((instance) => described(instance));
+        },
+        async setDraining(cluster, arns) {
+          await called('setDraining', 'ecs-changes', cluster, arns);
+          const own = among(cluster, arns);
+          // Facts 11 set-draining: only ACTIVE ones become DRAINING.
+          for (const instance of own) if (statusOf(instance) === 'ACTIVE') draining.add(instance.id);
+          return own.map((instance) => described(instance));
+        },
+        async listTasks({ arn }) {
+          await called('listTasks', 'ecs-reads', arn);
+          const own = listed().filter((task) => arnOf(hostOf(task)) === arn);
+          const stops = (task: FakeTask) => now() >= stopsAt(task) || isLeaving(task, now());
+          return {
+            running: own.filter((task) => !stops(task)).map(({ id }) => id),
+            stopped: own.filter(stops).map(({ id }) => id),
+          };
+        },
+        async describeTasks(cluster, arns) {
+          await called('describeTasks', 'ecs-reads', cluster, arns);
+          return listed()
+            .filter(({ id }) => arns.includes(id))
+            .map(seen);
+        },
+        async diagnose(holding) {
+          const arns = holding.map(({ arn }) => arn);
+          await called('diagnose', 'diagnostics', arns);
+          return world.diagnostics ?? NO_DIAGNOSTICS;
+        },
+        async stopTask({ arn }, reason) {
+          await called('stopTask', 'ecs-changes', arn, reason);
+          stopAskedAtSeconds.set(arn, stopAskedAtSeconds.get(arn) ?? now());
+          for (const task of tasks) if (task.id === arn) announceStop(task);
+        },
+      },
+      lifecycleActions: {
+        async hooksOf(group) {
+          await called('hooksOf', 'auto-scaling', group);
+          return (world.hooks ?? [{}]).map((each) => ({ name: 'ecs-drain', limits: hook, ...each }));
+        },
+        async heldInstances(groups) {
+          await called('heldInstances', 'auto-scaling', groups);
+          const own = holds.filter((hold) => groups.includes(hold.autoScalingGroup) && isPending(hold));
+          const byInstance = new Map(own.map((hold) => [hold.instanceId, hold]));
+          return [...byInstance.values()].map(({ autoScalingGroup, instanceId }) => ({ autoScalingGroup, instanceId }));
+        },
+        async terminatingSinceMs(group) {
+          await called('terminatingSinceMs', 'auto-scaling', group);
+          const own = holds.filter((hold) => hold.autoScalingGroup === group && isPending(hold));
+          return new Map(own.map(({ instanceId }) => [instanceId, START_MS]));
+        },
+        async recordHeartbeat(action) {
+          await called('recordHeartbeat', 'auto-scaling', action);
+          const hold = holdOf(action);
+          if (hold) hold.heldSinceSeconds = now();
+          return hold ? 'accepted' : 'already-completed';
+        },
+        async complete(action, result) {
+          await called('complete', 'auto-scaling', action, result);
+          const hold = holdOf(action);
+          const holding = holdingOn(action.instanceId).map(({ id }) => id);
+          if (hold) hold.completion = { atSeconds: now(), result, holding };
+          return hold ? 'accepted' : 'already-completed';
+        },
+      },
+      continuations: {
+        async continueNow(drains) {
+          await called('continueNow', 'bus', drains);
+          for (const drain of drains) sendArrival(continuation(drain, false), time.nowMs() + BUS_SECONDS * 1000);
+          return drains.map(() => undefined);
+        },
+        async continueAt(waits) {
+          await called('continueAt', 'queue', waits);
+          for (const { drain, atMs } of waits) sendArrival(continuation(drain, true), atMs);
+          return waits.map(() => undefined);
+        },
+      },
+      events: {
+        async publish(given) {
+          await called('publish', 'bus', given);
+          published.push(...given.map((each) => ({ ...each, atSeconds: now() })));
+          return given.map(() => undefined);
+        },
+      },
+      schedules:
+        policy.waiting === 'watch'
+          ? undefined
+          : {
+              nameOf: scheduleName,
+              async put(drain, name, firesAtMs, before) {
+                await called('put', 'scheduler', name, before);
+                const there = schedules.get(name);
+                const isPending = there && (there.drain.parked?.firesAtMs ?? 0) > time.nowMs();
+                if (before === 'absent' && isPending && isSameDrain(there.drain, drain)) return 'taken';
+                const schedule = {
+                  drain: overTheWire(drain),
+                  firesAtMs,
+                  writtenAtMs: time.nowMs(),
+                  hasFired: before === 'pending' && there?.hasFired === true,
+                };
+                // Facts 36 schedule-update: one that has fired may not fire again.
+                if (schedule.hasFired) schedules.set(name, schedule);
+                else fire(name, firesAtMs, schedule);
+                return 'parked';
+              },
+              async get(name) {
+                await called('get', 'scheduler', name);
+                return schedules.get(name)?.drain;
+              },
+              async parkedOn(arn) {
+                await called('parkedOn', 'scheduler', arn);
+                return [...schedules]
+                  .filter(([name]) => name.startsWith(`${arn.split('/').at(-1)}-`))
+                  .map(([, { drain }]) => drain);
+              },
+              async writtenAtMs() {
+                await called('writtenAtMs', 'scheduler');
+                return new Map([...schedules].map(([name, { writtenAtMs }]) => [name, writtenAtMs]));
+              },
+              async delete(name) {
+                await called('delete', 'scheduler', name);
+                schedules.delete(name);
+              },
+            },
+      clock: { nowMs: () => time.nowMs() },
+      random: () => world.random ?? 0.5,
+      invocation: { endsAtMs: time.nowMs() + invocationSeconds * 1000 },
+      telemetry: {
+        record(drain, entry) {
+          if (!invocation.crashed) telemetry.push({ drain, entry, atSeconds: now() });
+        },
+      },
+    };
   }
+
+  const outages = () => world.outages ?? [];
+
+  /** Begins something with the ports of an invocation of its own. */
+  function start(work: (ports: Ports, invocation: Invocation) => Promise<void>): void {
+    const invocation: Invocation = { atSeconds: now(), calls: [], results: [], crashed: false };
+    const fiber = time.start(async () => {
+      await Promise.resolve();
+      const own = portsOf(invocation, () => fiber);
+      await work(options.ports?.(own) ?? own, invocation);
+      if (invocation.crashed) invocation.results.length = 0;
+      invocations.push(invocation);
+    });
+  }
+
+  async function inInvocation<T>(work: (ports: Ports, invocation: Invocation) => Promise<T>): Promise<T> {
+    let end: { readonly value: T } | { readonly error: unknown } | undefined;
+    start(async (...given) => {
+      end = await work(...given).then(
+        (value) => ({ value }),
+        (error) => ({ error }),
+      );
+    });
+    await time.runUntil(() => end !== undefined);
+    if (end && 'value' in end) return end.value;
+    throw end?.error;
+  }
+
+  function invoke(): void {
+    const messages = batch;
+    const { policy = POLICY } = options;
+    batch = [];
+    start(async (ports, invocation) => {
+      const sources = new Map<Arrival, Message>();
+      for (const message of messages) {
+        for (const arrival of await message.arrivals(ports)) sources.set(arrival, message);
+      }
+      const results = await runRound([...sources.keys()], policy, ports);
+      invocation.results.push(...[...results.values()].flat());
+      const isFailed = (arrival: Arrival) => results.get(arrival)?.some(({ kind }) => kind === 'failed');
+      const failed = [...sources].filter(([arrival]) => isFailed(arrival)).map(([, message]) => message);
+      for (const message of new Set(invocation.crashed ? messages : failed)) comeAgain(message);
+    });
+  }
+
+  function comeAgain(message: Message): void {
+    if (Number.isNaN(message.receives)) return; // The next sweep is a message of its own.
+    message.receives += 1;
+    if (message.receives >= MAX_RECEIVES) deadLetters.push(message);
+    else send(message, time.nowMs() + VISIBILITY_SECONDS * 1000);
+  }
+
+  /** Lets time pass until then, or until nothing is left to happen. */
+  async function run(until: () => boolean = () => false): Promise<void> {
+    await time.runUntil(() => {
+      if (calls.length > MOST_CALLS) throw new Error('The drains go round and round.');
+      return until();
+    });
+  }
+
+  const finished = () =>
+    invocations.flatMap(({ results, atSeconds }) =>
+      results.flatMap((result) => (result.kind === 'finished' ? [{ ...result, atSeconds }] : [])),
+    );
+
+  const heldDrains = (): Drain[] =>
+    holds.map(({ autoScalingGroup, lifecycleHook, instanceId, token }) =>
+      drainOf({ action: { autoScalingGroup, lifecycleHook, instanceId, token } }),
+    );
+
+  for (const task of tasks) announceStop(task);
 
   return {
     calls,
-    journal,
-    announced,
-    ports,
+    invocations,
+    published,
+    telemetry,
+    deadLetters,
+    schedules,
     now,
-    goOn,
-    /** Ids of the tasks that hold the instance now. */
-    holding: () => tasks.filter(holds).map(({ id }) => id),
-    completion: () => completion,
+    run,
+    finished,
+    heldDrains,
+    inInvocation,
+    send: sendArrival,
+    containerInstance: (id: string) => described(instances.find((each) => each.id === id) ?? { id }),
     callsNamed: (name: string) => calls.filter((call) => call.name === name),
+    /** When a port was called. */
+    secondsOf: (name: string) => calls.filter((call) => call.name === name).map(({ atSeconds }) => atSeconds),
+    completions: () => holds.map(({ completion }) => completion),
+    completion: () => holds[0]?.completion,
+    /** The ids of the tasks that hold the instance now. */
+    holding: (instanceId = INSTANCE_ID) => holdingOn(instanceId).map(({ id }) => id),
+    /** What AWS refused, as the telemetry has it. */
+    refusals: () =>
+      telemetry.flatMap(({ entry }) =>
+        entry.kind === 'refused' ? [{ doing: entry.doing, reason: entry.reason }] : [],
+      ),
 
-    /**
-     * Runs the drain through as many invocations as it takes. `pick` chooses the continuation that the next one gets: the
-     * newest, unless told that an older one comes again.
-     */
-    async runToEnd({
-      policy = POLICY,
-      drain = drainOf(),
-      invocationSeconds = 300,
-      pick = (continuations: readonly Drain[]) => continuations.at(-1),
-    } = {}) {
-      const continuations = [drain];
-      let result: DrainResult | NotContinued = await runDrain(drain, policy, ports(invocationSeconds));
-      for (;;) {
-        switch (result.kind) {
-          case 'finished':
-            return result.outcome;
-          case 'handed-over':
-            if (!handedOver) throw new Error('The drain says that it was handed over, and no continuation was sent.');
-            time.cancel(handedOver.delivery); // It is delivered here, or an older one in its place.
-            continuations.push(handedOver.drain);
-            result = await continueDrain(pick(continuations) ?? drain, policy, ports(invocationSeconds));
-            break;
-          case 'parked':
-          case 'not-awaited':
-          case 'unavailable':
-            result = await goOn(policy, invocationSeconds);
-            break;
-          default:
-            throw new Error(`The drain went on nowhere: it is ${result.kind}.`);
-        }
-      }
+    /** Lets time pass until that second. */
+    async waitUntil(seconds: number) {
+      let isThere = false;
+      time.schedule(START_MS + seconds * 1000, 0, () => {
+        isThere = true;
+      });
+      await run(() => isThere);
     },
 
-    /** The drains that wait on places, those included whose time has come. */
-    places: () => [...places.values()],
-
-    /**
-     * Delivers the drain's event and all that follows, to invocations that run side by side, until nothing is left to
-     * happen. `again` delivers the nth delivery a second time, so many seconds later.
-     */
-    async runAll({
-      policy = POLICY,
-      drain = drainOf(),
-      invocationSeconds = 300,
-      again = [] as readonly { readonly nth: number; readonly afterSeconds: number }[],
-      onMoment = () => {},
-    } = {}) {
-      const results: (DrainResult | NotContinued)[] = [];
-      const failures: unknown[] = [];
-      let deliveries = 0;
-      const start = (delivery: Delivery) => {
-        time.start(() =>
-          invoke(delivery, policy, invocationSeconds).then(
-            (result) => void results.push(result),
-            (error) => void failures.push(error),
-          ),
-        );
-      };
-      deliver = (delivery) => {
-        for (const { nth, afterSeconds } of again) {
-          if (nth === deliveries) time.after(afterSeconds, () => start(delivery));
-        }
-        deliveries += 1;
-        start(delivery);
-      };
-      deliver({ kind: 'drain', drain });
-      await time.runUntil(() => {
-        onMoment();
-        return failures.length > 0;
+    /** One round on these arrivals, now; without arrivals the terminations of all that Auto Scaling holds. */
+    async round(
+      arrivals: readonly Arrival[] = heldDrains().map((drain) => ({ kind: 'drain', drain })),
+      given: Options = {},
+    ): Promise<readonly Result[]> {
+      options = { ...options, ...given };
+      return inInvocation(async (ports, invocation) => {
+        const results = [...(await runRound(arrivals, options.policy ?? POLICY, ports)).values()].flat();
+        invocation.results.push(...results);
+        return results;
       });
-      if (failures.length > 0) throw failures[0];
-      return results;
+    },
+
+    /** Lets time pass until the next invocation has ended. */
+    async next(): Promise<Invocation> {
+      const before = invocations.length;
+      await run(() => invocations.length > before);
+      const invocation = invocations[before];
+      if (!invocation) throw new Error('Nothing is left that would continue a drain.');
+      return invocation;
+    },
+
+    /** Sends the terminations of all that Auto Scaling holds, or other drains, and runs until each has ended. */
+    async runToEnd({ drains = heldDrains(), ...given }: Options & { readonly drains?: readonly Drain[] } = {}) {
+      options = { ...options, ...given };
+      const before = finished().length;
+      for (const drain of drains) sendArrival(() => ({ kind: 'drain', drain }), time.nowMs());
+      const ended = () =>
+        new Set(
+          finished()
+            .slice(before)
+            .map(({ drain }) => idOf(drain)),
+        );
+      await run(() => drains.every((drain) => ended().has(idOf(drain))));
+      const outcomes = finished().slice(before);
+      return drains.map(
+        (drain): Outcome | undefined => outcomes.find((each) => idOf(each.drain) === idOf(drain))?.outcome,
+      );
+    },
+
+    /** Looks for lost drains now; `isContinued` lets the next invocation continue what was found. */
+    async sweep(given: Options & { readonly scope?: Scope; readonly isContinued?: boolean } = {}): Promise<Swept> {
+      const { scope = SCOPE, isContinued = false, ...others } = given;
+      options = { ...options, ...others };
+      const swept = await inInvocation((ports) => findLostDrains(scope, options.policy ?? POLICY, ports));
+      if (isContinued) for (const work of swept.found) sendArrival(() => ({ kind: 'lost', work }), time.nowMs());
+      return swept;
+    },
+
+    /** Sweeps at every such interval until nothing is held any more. */
+    sweepEvery(seconds: number) {
+      time.after(seconds, () => {
+        if (!holds.some(isPending)) return;
+        const { policy = POLICY } = options;
+        const arrivals = async (ports: Ports): Promise<Arrival[]> => {
+          const { found } = await findLostDrains(SCOPE, policy, ports).catch(() => ({ found: [] }));
+          return found.map((work) => ({ kind: 'lost', work }));
+        };
+        send({ arrivals, receives: Number.NaN }, time.nowMs());
+        this.sweepEvery(seconds);
+      });
     },
   };
 }
 
-/** What crosses the bus, or waits in a schedule, is JSON. */
+/** A drain's identity in tests. */
+function idOf(drain: Drain): string {
+  return `${instanceIdOf(drain)} ${drain.kind === 'held' ? drain.action.lifecycleHook : 'notice'}`;
+}
+
+function scheduleName(containerInstanceArn: string, drain: Drain): string {
+  const what = drain.kind === 'held' ? drain.action.lifecycleHook : 'notice';
+  return `${containerInstanceArn.split('/').at(-1)}-${what}`;
+}
+
+/** What crosses the bus or the queue, or waits in a schedule, is JSON. */
 function overTheWire(drain: Drain): Drain {
   return JSON.parse(JSON.stringify(drain));
 }

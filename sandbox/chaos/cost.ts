@@ -1,49 +1,43 @@
 import type { Held, Played } from './play.ts';
-import { faultsEndAt, type Outage, parksAlways, type World } from './world.ts';
+import { faultsEndAt, type Outage, type World } from './world.ts';
 
 /** What calls are made for, and how often it happened. */
 type Causes = Readonly<Record<keyof typeof COST, number>>;
 
 /** Calls that a world may cost for each of its causes. How they were found is in docs/decisions/0014-chaos.md. */
 const COST = {
-  /** A sweep a minute asks what is held... */
-  minutes: 1.2,
-  /** ...three times more where Auto Scaling refuses, for every call is tried four times. */
-  minutesOfRefusedSweeps: 3,
-  drains: 6,
+  /** A sweep a minute asks what is held. */
+  minutes: 2,
+  drains: 9,
   /** The second cluster is searched as well. */
-  drainsInTwoClusters: 5,
-  tasks: 15,
-  /** A stop in the cluster wakes whoever is parked, if anybody is. */
-  stops: 1,
-  /** Sweeps look at what is held for long. */
-  heldMinutes: 5,
-  parkedMinutes: 7,
-  /** Of each chain: where drains watch, a copy of an event is one. */
-  watchedLooks: 3,
-  handOvers: 9,
-  heartbeats: 2,
-  /** Each look searches for further registrations. */
-  looksAtSilence: 6,
-  registrations: 6,
-  /** What falls due soon is waited for with open eyes, and what dies for it is explained. */
-  deadlines: 20,
-  copies: 16,
-  lostEvents: 8,
-  /** A drain that a sweep has found knows no tasks yet: each that stops wakes it, and near its deadline each stays to watch. */
-  tasksOfWhatWasFound: 20,
-  failures: 20,
-  /** What is refused is tried again soon at first, each time after a fresh look, and then ever more seldom. */
-  outagesMet: 15,
-  minutesWithoutEcs: 56,
-  minutesWithoutAutoScaling: 40,
-  /** A copy that cannot tell that all is over, or that has nothing left to wait for, parks nowhere. */
-  minutesOfCopiesWithoutAutoScaling: 20,
-  minutesWithoutScheduler: 25,
-  minutesOfOtherOutages: 2,
+  drainsInTwoClusters: 8,
+  /** Where drains are parked, a stop wakes them; where they watch, polls are frequent again after it. */
+  tasks: 4,
+  /** Sweeps look at what is held for long, and so does the drain itself. */
+  heldMinutes: 11,
+  heartbeats: 4,
+  /** Of drains that watch. */
+  polls: 2.2,
+  /** A copy of an event begins a drain anew, or goes on beside it... */
+  copies: 12,
+  /** ...until the drain ends, where drains watch: one that only polls has no place that says whose turn it is. */
+  pollsOfCopies: 12,
+  /** A look searches for further registrations, and comes more often. */
+  silentMinutes: 13,
+  /** What is refused is tried again within seconds at first, and every call is made four times. */
+  minutesWithoutEcs: 35,
+  minutesWithoutAutoScaling: 16,
+  /** A drain that could end tries to, after a look each time. */
+  minutesToEndWithoutAutoScaling: 40,
+  /** A parked drain waits on the queue instead. */
+  minutesWithoutScheduler: 39,
+  /** A drain that watches cannot wait then, and is handed over by events, one look after the other. */
+  watchedMinutesWithoutSqs: 260,
+  /** The copies do so as well, from the moment that they are made. */
+  watchedMinutesOfCopiesWithoutSqs: 40,
 };
 
-/** How much more than its reference a world may cost. The dearest world of the seed numbers 1 to 5, 1,000 each, costs 1.12 times its own. */
+/** How much more than its reference a world may cost: what worlds have cost that the reference was not fitted to. */
 const MARGIN = 1.3;
 
 /** So many calls may a world cost. */
@@ -59,82 +53,65 @@ function referenceCost(played: Played): number {
 
 /** What happened in the world that calls are made for, as far as the service does not decide about it itself. */
 function causesOf(played: Played): Causes {
-  const { world, held, works, deliveries, stoppedTasks, seconds } = played;
-  const { waiting, settings, releases, searchesEmptyCluster, outages } = world;
+  const { world, held, works, deliveries, seconds } = played;
+  const { waiting, settings, releases, searchesEmptyCluster } = world;
   const everySettings = [settings, ...releases.map((release) => release.settings)];
-  const functionTimeoutSeconds = Math.min(...everySettings.map((each) => each.functionTimeoutSeconds));
-  const pollMaxSeconds = Math.min(...everySettings.map((each) => each.pollMaxSeconds));
-  const isParked = parksAlways(world);
-  const looksASecond = isParked ? 1 / 60 : 1 / pollMaxSeconds + LOOKS_BEFORE_THE_LONGEST_POLL / functionTimeoutSeconds;
-  const copies = deliveries.duplicated + continuationsPutTwice(played);
-  const chains = isParked ? 1 : 1 + copies;
-  const heldSeconds = held.map(({ since, until = seconds }) => until - since);
-  const allSeconds = heldSeconds.reduce((sum, each) => sum + each, 0);
-  const earliestDeadlineSeconds = Math.min(...everySettings.map((each) => each.deadlineSeconds));
+  const pollSeconds = Math.min(...everySettings.map(({ pollMaxSeconds }) => pollMaxSeconds));
   const sumOfHeld = (of: (action: Held) => number) => held.reduce((sum, action) => sum + of(action), 0);
-  const minutesWithout = (...kinds: readonly string[]) =>
+  const heldSeconds = sumOfHeld(({ since, until = seconds }) => until - since);
+  const heldMinutesWithout = (...kinds: readonly Outage['what'][]) =>
     sumOfHeld(({ since, until = seconds }) => minutesOf(world, kinds, since, until + LOOKED_FOR_SECONDS));
-  const others = outages.map(({ what }) => what).filter((what) => !/^(ECS|Auto Scaling|Scheduler)/.test(what));
+  // What fails comes again, and may have been continued before.
+  const failures = works.filter(({ result }) => result === 'failed').length;
+  const deadlineSeconds = Math.min(...everySettings.map((each) => each.deadlineSeconds));
+  const minutesToEnd = ({ since, until = seconds, emptySince = Infinity }: Held) =>
+    minutesOf(world, AUTO_SCALING, Math.min(emptySince, since + deadlineSeconds), until);
+  // Of a drain that watches a sweep knows only that the instance takes no tasks, as it does again on a new registration.
+  const registrations = world.registrations.filter(({ atSecond }) => atSecond < faultsEndAt(world));
+  const foundAlive = waiting === 'watch' ? registrations.length : 0;
+  const copies = deliveries.duplicated + continuationsPutTwice(played) + failures + foundAlive;
+  const watchedMinutesWithoutSqs = waiting === 'watch' ? heldMinutesWithout('SQS is down') : 0;
+  const polls = waiting === 'watch' ? heldSeconds / pollSeconds : 0;
   return {
     minutes: seconds / 60,
-    minutesOfRefusedSweeps: minutesOf(world, AUTO_SCALING, 0, seconds),
     drains: held.length,
     drainsInTwoClusters: searchesEmptyCluster ? held.length : 0,
     tasks: sumOfHeld(({ tasks }) => tasks),
-    stops: waiting === 'park' ? stoppedTasks : 0,
-    heldMinutes: allSeconds / 60,
-    parkedMinutes: isParked ? allSeconds / 60 : 0,
-    watchedLooks: isParked ? 0 : chains * allSeconds * looksASecond,
-    handOvers: isParked ? 0 : (chains * allSeconds) / functionTimeoutSeconds,
-    heartbeats: (chains * allSeconds) / (settings.heartbeatTimeoutSeconds / 2),
-    looksAtSilence: chains * looksASecond * sumOfHeld((action) => silentSeconds(world, action, seconds)),
-    registrations: held.length * world.registrations.filter(({ atSecond }) => atSecond < faultsEndAt(world)).length,
-    deadlines: heldSeconds.filter((each) => each > earliestDeadlineSeconds - STRAGGLING_SECONDS).length,
+    heldMinutes: heldSeconds / 60,
+    heartbeats: heldSeconds / (settings.heartbeatTimeoutSeconds / 2),
+    polls,
     copies,
-    lostEvents: deliveries.lostAt.length,
-    tasksOfWhatWasFound: isParked && deliveries.lostAt.length > 0 ? sumOfHeld(({ tasks }) => tasks) : 0,
-    failures: works.filter(({ result }) => result === 'failed').length,
-    outagesMet: sumOfHeld(({ since, until = seconds }) => outagesMetBy(world, since, until)),
-    minutesWithoutEcs: minutesWithout(...ECS),
-    minutesWithoutAutoScaling: minutesWithout(...AUTO_SCALING),
-    minutesOfCopiesWithoutAutoScaling: copies * minutesWithout(...AUTO_SCALING),
-    minutesWithoutScheduler: minutesWithout(...SCHEDULER),
-    minutesOfOtherOutages: minutesWithout(...new Set(others)),
+    pollsOfCopies: polls * copies,
+    silentMinutes: sumOfHeld((action) => silentSeconds(world, action, seconds)) / 60,
+    minutesWithoutEcs: heldMinutesWithout('ECS throttles', 'ECS is down'),
+    minutesWithoutAutoScaling: minutesOf(world, AUTO_SCALING, 0, seconds),
+    minutesToEndWithoutAutoScaling: sumOfHeld(minutesToEnd),
+    minutesWithoutScheduler: waiting === 'park' ? heldMinutesWithout('Scheduler throttles', 'Scheduler is down') : 0,
+    watchedMinutesWithoutSqs,
+    watchedMinutesOfCopiesWithoutSqs: copies * watchedMinutesWithoutSqs,
   };
 }
 
-const ECS = ['ECS throttles', 'ECS is down'];
-const AUTO_SCALING = ['Auto Scaling throttles', 'Auto Scaling is down'];
-const SCHEDULER = ['Scheduler throttles', 'Scheduler is down'];
-
-/** Each invocation polls ever more seldom, from two seconds on. */
-const LOOKS_BEFORE_THE_LONGEST_POLL = 7;
-
-/** From a straggler's stop to the deadline. */
-const STRAGGLING_SECONDS = 190;
+const AUTO_SCALING: readonly Outage['what'][] = ['Auto Scaling throttles', 'Auto Scaling is down'];
 
 /** Copies of what has ended may still look. */
 const LOOKED_FOR_SECONDS = 60;
 
 /** How long outages of these kinds lasted between the two instants. */
-function minutesOf(world: World, kinds: readonly string[], from: number, until: number): number {
+function minutesOf(world: World, kinds: readonly Outage['what'][], from: number, until: number): number {
   const overlap = ({ fromSecond, forSeconds }: Outage) =>
     Math.max(0, Math.min(until, fromSecond + forSeconds, faultsEndAt(world)) - Math.max(from, fromSecond));
   const matching = world.outages.filter(({ what }) => kinds.includes(what));
   return matching.reduce((sum, outage) => sum + overlap(outage), 0) / 60;
 }
 
-/** How often a continuation was put on the bus once more, because the answer that it was there already had been lost. */
+/** How often a continuation was put on the bus or the queue once more, because the answer that it was there already had been lost. */
 function continuationsPutTwice({ calls, continuedAtMs }: Played): number {
-  const unanswered = calls.filter(({ operation, failedWith }) => operation === 'PutEvents' && failedWith !== undefined);
-  return unanswered.filter(({ atMs }) => continuedAtMs.has(atMs)).length;
+  const unanswered = calls.filter(({ operation, failedWith }) => PUTS.has(operation) && failedWith !== undefined);
+  return unanswered.reduce((sum, { atMs }) => sum + (continuedAtMs.get(Math.floor(atMs)) ?? 0), 0);
 }
 
-/** How many outages of AWS's APIs there were between the two instants. */
-function outagesMetBy(world: World, from: number, until: number): number {
-  const kinds = [...ECS, ...AUTO_SCALING, ...SCHEDULER];
-  return world.outages.filter((outage) => minutesOf({ ...world, outages: [outage] }, kinds, from, until) > 0).length;
-}
+const PUTS: ReadonlySet<string> = new Set(['PutEvents', 'SendMessageBatch']);
 
 /** How long an agent was silent at most: one that registers anew leaves a registration whose agent is, for good. */
 function silentSeconds(world: World, { since, until = Infinity }: Held, seconds: number): number {

@@ -1,7 +1,9 @@
-import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/event-bridge.ts';
-import type { Drain } from '../../src/domain/drain.ts';
+import type { SQSRecord } from 'aws-lambda';
+import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
+import { type Drain, instanceIdOf } from '../../src/domain/drain.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { variableOf } from '../../src/handlers/settings.ts';
+import type { Installed } from '../drainers/drainer.ts';
 import { type Build, installedFrom, packagedOnce } from '../drainers/ecs-drain.ts';
 import { deploymentIn } from '../packaging.ts';
 import type { Invocation } from '../region/lambda/model.ts';
@@ -47,12 +49,12 @@ export interface Held {
   places: number;
 }
 
-/** What the function did in one invocation. */
+/** What the function did for one drain in one invocation. */
 export interface Work {
   readonly from: number;
   readonly until: number;
   readonly about: string | undefined;
-  /** `parked`, `finished`, …; `failed` if it died. */
+  /** `parked`, `finished`, …; `failed` too if the invocation died; `nothing` where it says nothing of the drain. */
   readonly result: string;
 }
 
@@ -66,10 +68,10 @@ export interface Played {
   readonly failedCalls: number;
   /** Awaits of the function: places where it may die. */
   readonly stoppedTasks: number;
-  /** When events were lost, and how many befell what else. */
+  /** When events were lost, and how many befell what else; a message that was deleted and came again is a duplicate. */
   readonly deliveries: { readonly lostAt: readonly number[]; readonly duplicated: number; readonly delayed: number };
-  /** When continuations were on the bus that were not lost, in epoch milliseconds as the calls are. */
-  readonly continuedAtMs: ReadonlySet<number>;
+  /** How many continuations reached the bus or the queue, by the whole epoch millisecond. */
+  readonly continuedAtMs: ReadonlyMap<number, number>;
   /** Names of the schedules that are still to come when all is over. */
   readonly schedulesLeft: readonly string[];
   readonly seconds: number;
@@ -107,16 +109,19 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
       return second() > busyAt + AFTERMATH_SECONDS || second() > LONGEST_WORLD_SECONDS;
     });
     const calls = region.calls.slice(callsBefore).filter(({ fiber }) => fiber !== undefined);
-    const { held, ...told } = witness.told;
+    const { held, deliveries, continuedAtMs, stoppedTasks } = witness.told;
+    const invocations = installed.lambda?.invocations ?? [];
+    deliveries.duplicated += repeatsIn(invocations);
+    for (const atMs of sentContinuations(invocations)) countUp(continuedAtMs, atMs);
     const clusters = world.searchesEmptyCluster ? 2 : 1;
     for (const action of held) action.lookedAt = lookBefore(action, calls, clusters, startMs);
     return {
       world,
       held,
-      ...told,
-      works: (installed.lambda?.invocations ?? []).map((each) =>
-        workOf(each, installed.instanceOf(each.event), startMs),
-      ),
+      deliveries,
+      continuedAtMs,
+      stoppedTasks,
+      works: invocations.flatMap((each) => worksOf(each, installed, startMs)),
       calls,
       failedCalls: calls.filter(({ failedWith }) => failedWith !== undefined).length,
       schedulesLeft: [...region.scheduler.pending().keys()],
@@ -142,10 +147,50 @@ function lookBefore({ endedBy, until }: Held, calls: readonly Call[], clusters: 
   return first && secondOf(first);
 }
 
-function workOf({ startedAtMs, billedSeconds, result, error }: Invocation, about: string | undefined, startMs: number) {
+/** What an invocation did for each of its drains; for none, where it had none, such as most sweeps. */
+function worksOf({ startedAtMs, ...invocation }: Invocation, installed: Installed, startMs: number): Work[] {
+  const { fiber, billedSeconds, error } = invocation;
   const from = (startedAtMs - startMs) / 1000;
-  const kind = (result as { kind?: string } | undefined)?.kind ?? 'nothing';
-  return { from, until: from + billedSeconds, about, result: error === undefined ? kind : 'failed' };
+  const until = from + billedSeconds;
+  const results = installed.resultsOf?.(fiber);
+  const instances = installed.instancesOf(invocation);
+  return (instances.length > 0 ? instances : [undefined]).map((about) => {
+    const result = results?.get(about ?? '') ?? 'nothing';
+    return { from, until, about, result: error === undefined ? result : 'failed' };
+  });
+}
+
+/** How often a message came again that an invocation had dealt with. */
+function repeatsIn(invocations: readonly Invocation[]): number {
+  const done = new Set<string>();
+  let repeats = 0;
+  for (const { event, result, error } of invocations) {
+    const { Records = [] } = event as { readonly Records?: readonly { readonly messageId: string }[] };
+    const failures = (result as { readonly batchItemFailures?: readonly { itemIdentifier: string }[] } | undefined)
+      ?.batchItemFailures;
+    const failed = new Set(failures?.map(({ itemIdentifier }) => itemIdentifier));
+    for (const { messageId } of Records) {
+      if (done.has(messageId)) repeats += 1;
+      if (error === undefined && !failed.has(messageId)) done.add(messageId);
+    }
+  }
+  return repeats;
+}
+
+/** When the continuations were sent that the function or a schedule put on the queue itself: they have no envelope. */
+function sentContinuations(invocations: readonly Invocation[]): number[] {
+  const records = invocations.flatMap(
+    ({ event }) => (event as { readonly Records?: readonly SQSRecord[] }).Records ?? [],
+  );
+  const messages = new Map(records.map((record) => [record.messageId, record]));
+  return [...messages.values()]
+    .filter(({ body }) => 'drain' in JSON.parse(body))
+    .map(({ attributes }) => Number(attributes.SentTimestamp));
+}
+
+function countUp(counts: Map<number, number>, atMs: number): void {
+  const wholeMs = Math.floor(atMs);
+  counts.set(wholeMs, (counts.get(wholeMs) ?? 0) + 1);
 }
 
 /** Sees what happens, at the moment it does: the Region tells of a completion before it takes the instance. */
@@ -154,7 +199,7 @@ function witnessOf(region: Region) {
   const holding = new Map<string, Held>();
   const silences = new Map<string, { since: number; heardAt: number | undefined }>();
   const deliveries = { lostAt: [] as number[], duplicated: 0, delayed: 0 };
-  const continuedAtMs = new Set<number>();
+  const continuedAtMs = new Map<number, number>();
   const tasksOf = new Map<string, Set<string>>();
   let stoppedTasks = 0;
 
@@ -237,7 +282,7 @@ function witnessOf(region: Region) {
         if (event.fate === 'lost') deliveries.lostAt.push(second);
         else if (event.fate) deliveries[event.fate] += 1;
         if (event.detailType === CONTINUATION_DETAIL_TYPE && event.fate !== 'lost')
-          continuedAtMs.add(region.time.nowMs());
+          countUp(continuedAtMs, region.time.nowMs());
         return;
       case 'log': {
         const { outcome, instanceId } = event.line;
@@ -248,9 +293,11 @@ function witnessOf(region: Region) {
     }
   };
   const countPlaces = () => {
-    const details = [...region.scheduler.pending().values()] as { readonly drain: Drain }[];
+    const details = [...region.scheduler.pending().values()].map((input): { readonly drain: Drain } =>
+      JSON.parse(input),
+    );
     for (const action of holding.values()) {
-      const own = details.filter(({ drain }) => drain.action.instanceId === action.instanceId);
+      const own = details.filter(({ drain }) => instanceIdOf(drain) === action.instanceId);
       action.places = Math.max(action.places, own.length);
     }
   };
@@ -269,15 +316,19 @@ export const fromSource: Build = async ({ waiting = 'park', ...params }) => {
   const environment = { ...deployment.environment };
   for (const [name, value] of Object.entries(params)) environment[variableOf(name)] = String(value);
   const { heartbeatTimeoutSeconds, functionTimeoutSeconds } = params;
+  const timeoutSeconds = Number(functionTimeoutSeconds ?? deployment.lambda.timeoutSeconds);
   return {
     createDrainHandler,
     deployment: {
       ...deployment,
       environment,
-      lambda: {
-        ...deployment.lambda,
-        timeoutSeconds: Number(functionTimeoutSeconds ?? deployment.lambda.timeoutSeconds),
-      },
+      lambda: { ...deployment.lambda, timeoutSeconds },
+      // As the template has it, of the one queue that is read.
+      queues: deployment.queues.map((queue) =>
+        deployment.mappings.some(({ queueArn }) => queueArn === queue.arn)
+          ? { ...queue, visibilityTimeoutSeconds: timeoutSeconds }
+          : queue,
+      ),
       hooks: deployment.hooks.map((hook) => ({
         ...hook,
         heartbeatTimeoutSeconds: Number(heartbeatTimeoutSeconds ?? hook.heartbeatTimeoutSeconds),

@@ -1,6 +1,6 @@
 import { mostCalls } from './cost.ts';
 import type { Held, Played, Victim, Work } from './play.ts';
-import { faultsEndAt, parksAlways, type Settings, type World } from './world.ts';
+import { faultsEndAt, type Settings, type World } from './world.ts';
 
 /** Something that holds of every world that was played. */
 export interface Property {
@@ -30,11 +30,9 @@ export const PROPERTIES: readonly Property[] = [
 
 /** The time of an event has no fraction of a second: a drain may count from a second before the hold. */
 const CLOCK_SECONDS = 1;
-/** The longest invocation: settings that were replaced are in force for so long. */
-const LONGEST_INVOCATION_SECONDS = 300;
 /** Kept free before the end that the hook puts to it. */
 const COMPLETION_RESERVE_SECONDS = 240;
-/** From the begin of the last look to the completion: five calls, each as slow as calls get, and tried again. */
+/** From the beginning of the last look to the completion: five calls, each as slow as calls get, and tried again. */
 const LONGEST_LOOK_SECONDS = 60;
 
 function early({ held, world }: Played): string[] {
@@ -66,16 +64,18 @@ function visibleAt({ placedAt, registeredAt }: Victim, world: World): number {
   return Math.max(placedAt, listedAt);
 }
 
-/** All settings that an invocation may go by at that second. */
-function settingsAt({ settings, releases }: World, second: number): Omit<Settings, 'heartbeatTimeoutSeconds'>[] {
+/** All settings that an invocation may go by at that second: the last invocation with those that were replaced may still run. */
+function settingsAt({ settings, releases }: World, second: number): LaterSettings[] {
   const inOrder = [{ atSecond: 0, settings }, ...releases.toSorted((a, b) => a.atSecond - b.atSecond)];
   return inOrder
-    .filter(({ atSecond }, i) => {
+    .filter(({ atSecond, settings }, i) => {
       const replacedAt = inOrder[i + 1]?.atSecond ?? Infinity;
-      return atSecond <= second && second <= replacedAt + LONGEST_INVOCATION_SECONDS;
+      return atSecond <= second && second <= replacedAt + settings.functionTimeoutSeconds;
     })
     .map(({ settings }) => settings);
 }
+
+type LaterSettings = Omit<Settings, 'heartbeatTimeoutSeconds'>;
 
 function hookAllows({ settings }: World): number {
   return Math.min(172_800, 100 * settings.heartbeatTimeoutSeconds) - COMPLETION_RESERVE_SECONDS;
@@ -107,58 +107,90 @@ function late({ held, world }: Played): string[] {
   });
 }
 
-function latestDeadlineSeconds({ settings, releases }: World): number {
-  return Math.max(...[settings, ...releases.map((release) => release.settings)].map((each) => each.deadlineSeconds));
+function latestDeadlineSeconds(world: World): number {
+  return longestOf(world, 'deadlineSeconds');
 }
+
+/** The longest of those that any deployment of the world sets. */
+function longestOf(
+  { settings, releases }: World,
+  name: 'deadlineSeconds' | 'functionTimeoutSeconds' | 'pollMaxSeconds',
+): number {
+  return Math.max(...[settings, ...releases.map((release) => release.settings)].map((each) => each[name]));
+}
+
+/** From an event to the end of the round that works on it: the bus, the window of the queue, a cold start, two looks. */
+const ROUND_SECONDS = 5;
+/** Hints wait for each other for so long, and ECS's lists settle for so long after DRAINING. */
+const HINTS_SECONDS = 10;
+const SETTLING_SECONDS = 11;
 
 /** A schedule comes up to a minute late (facts 10 one-time-schedules), and has a quarter of a minute to go. */
 const SCHEDULE_LATE_SECONDS = 60 + 15;
-/** Lambda tries a failed event again after one minute and after two more (facts 7 event-retries). */
-const LAMBDA_RETRIES_SECONDS = 60 + 120;
+/** The schedule of a drain that waits on the queue is so much later: it is for a message that is lost. */
+const SAFETY_NET_SECONDS = 120;
 
 /**
- * How long a drain may take to notice that nothing keeps its instance: a parked one gives a sign of life every 360 s, or at half its
- * heartbeat timeout, if it is not woken; others look more often.
+ * How long a drain that began in the second phase may take to notice that nothing keeps its instance. A parked one is woken by
+ * the event about its last task; one that watches polls. Neither can end before ECS's lists have settled.
  */
-export function noticingSeconds({ settings }: World): number {
-  return Math.min(360, settings.heartbeatTimeoutSeconds / 2) + SCHEDULE_LATE_SECONDS + LONGEST_LOOK_SECONDS;
+export function noticingSeconds(world: World): number {
+  const pollSeconds = world.waiting === 'park' ? HINTS_SECONDS : longestOf(world, 'pollMaxSeconds');
+  return pollSeconds + SETTLING_SECONDS + ROUND_SECONDS + afterCrashSeconds(world);
 }
 
 /**
+ * The one fault that a second phase may have: the message of the invocation that dies comes again when its visibility timeout is
+ * over, which is the function's timeout. If its next wait was written and not yet sent, the schedule carries the drain on.
+ */
+function afterCrashSeconds(world: World): number {
+  if (world.crashAtAwait === undefined) return 0;
+  const comesAgain = longestOf(world, 'functionTimeoutSeconds');
+  return world.waiting === 'park' ? Math.max(comesAgain, SAFETY_NET_SECONDS + SCHEDULE_LATE_SECONDS) : comesAgain;
+}
+
+/** A parked drain whose wake-ups are lost looks by itself after so long, or at half its heartbeat timeout. */
+const SIGN_OF_LIFE_SECONDS = 540;
+/** A sweep leaves a hold alone before its event, or a continuation, had so long to arrive; and it comes every minute. */
+const SWEPT_SECONDS = 180 + 60;
+
+/**
  * How long after the last fault every hold has somebody again who goes on with it and has looked at it. Either what the last
- * fault stopped comes again by itself: by Lambda's retries, before which an invocation may have run to its timeout, and by
- * EventBridge, which waits up to twice as long as the target has refused, for its waits double. Or the chain is lost, and a
- * sweep finds it: when it should have been heard of, Lambda's retries included, in the next minute. It parks the drain 5 s ahead.
+ * fault stopped comes again by itself: from the queue when its visibility timeout is over, which is the function's timeout, and
+ * from EventBridge, which waits up to twice as long as the target has refused, for its waits double. Or its event is lost, or
+ * given up after the queue brought it five times: then a sweep finds it. Of a drain that was parked the sweep knows only
+ * when its schedule was written, and waits for longer than any wait takes.
  */
 export function recoverySeconds(world: World): number {
   const refused = world.outages.map(({ what, forSeconds }) => (what === 'deliveries are refused' ? forSeconds : 0));
-  const comesAgain = LAMBDA_RETRIES_SECONDS + LONGEST_INVOCATION_SECONDS + 2 * Math.max(0, ...refused);
-  const isFound = noticingSeconds(world) + LAMBDA_RETRIES_SECONDS + 60 + 5 + SCHEDULE_LATE_SECONDS;
-  return LONGEST_LOOK_SECONDS + (world.waiting === 'park' ? Math.max(isFound, comesAgain) : comesAgain);
+  const comesAgain = longestOf(world, 'functionTimeoutSeconds') + 2 * Math.max(0, ...refused);
+  const longestWait = Math.min(SIGN_OF_LIFE_SECONDS, world.settings.heartbeatTimeoutSeconds / 2);
+  const parked = world.waiting === 'park' ? longestWait + SAFETY_NET_SECONDS + SCHEDULE_LATE_SECONDS : 0;
+  return noticingSeconds(world) + Math.max(comesAgain, parked + SWEPT_SECONDS);
 }
 
 // --- One chain --------------------------------------------------------------------------------------------------------
 
-/**
- * How long invocations of a parked drain may run side by side: what falls due within 105 s they wait for, rather than park, a
- * straggler that was stopped for as long as it may take (190 s), and then for a last look.
- */
-const SIDE_BY_SIDE_SECONDS = 105 + 190 + 30;
+/** Nothing waits within an invocation: two run side by side for as long as a round takes, were its calls slow until just now. */
+const SIDE_BY_SIDE_SECONDS = 10;
+
+/** A continuation, the event about the empty instance, and the hints, which have a queue of their own. */
+const MOST_INVOCATIONS = { park: 3, watch: 1 };
 
 function hasConcurrentChains({ held, works, world }: Played): string[] {
   const faultsEnd = faultsEndAt(world);
   return held.flatMap((action) => {
-    const { instanceId, since, tasks, places } = action;
+    const { instanceId, since, places } = action;
     if (places > 1) return [`${instanceId} had ${places} places to wait at once.`];
     const own = worksOf(action, works);
     if (since >= faultsEnd) {
-      // Beside one that waits for something due a schedule may come, and a wake-up for each task whose stop may be the last.
-      const most = world.waiting === 'park' ? 2 + Math.max(1, tasks) : 1;
+      // What fails comes again, and may have been continued before.
+      const most = MOST_INVOCATIONS[world.waiting] + own.filter(({ result }) => result === 'failed').length;
       const concurrent = mostConcurrent(own);
       if (concurrent > most) return [`${instanceId} had ${concurrent} invocations at once, more than ${most}.`];
     }
-    // What is handed over by an event has no place of its own: a copy of the event is another chain, until the drain ends.
-    if (!parksAlways(world) || own.some(({ result }) => result === 'handed-over')) return [];
+    // A drain that only polls has no place of its own: a copy of its message is another chain, until the drain ends.
+    if (world.waiting === 'watch') return [];
     const sharedSeconds = longestSharedSeconds(own, Math.max(since, faultsEnd));
     if (sharedSeconds <= SIDE_BY_SIDE_SECONDS) return [];
     return [`${instanceId} had invocations side by side for ${Math.round(sharedSeconds)} s.`];

@@ -40,7 +40,7 @@ export const book: Install = async (region, { params }) => {
   });
   topic.subscribe({ protocol: 'lambda', lambda });
   putNotifyingHook(region, hook, (notification) => topic.publish({ message: JSON.stringify(notification) }));
-  return { lambda, instanceOf: (event) => messagesIn(event)[0]?.EC2InstanceId };
+  return { lambda, instancesOf: ({ event }) => messagesIn(event).map(({ EC2InstanceId }) => EC2InstanceId) };
 };
 
 function messagesIn(event: unknown): Notification[] {

@@ -45,7 +45,7 @@ export const cdk: Install = async (region, { params }) => {
     defaultResult: 'CONTINUE',
   } as const;
   putNotifyingHook(region, hook, (notification) => topic.publish({ message: JSON.stringify(notification) }));
-  return { lambda, instanceOf: (event) => messageIn(event).EC2InstanceId };
+  return { lambda, instancesOf: ({ event }) => [messageIn(event).EC2InstanceId] };
 };
 
 function messageIn(event: unknown): Notification {

@@ -32,7 +32,7 @@ export const external =
     });
     const hook = { name: HOOK, group: GROUP, heartbeatTimeoutSeconds, defaultResult: 'CONTINUE' } as const;
     CONNECT[channel](region, hook, queue);
-    return { lambda: undefined, instanceOf: () => undefined, works };
+    return { lambda: undefined, instancesOf: () => [], works };
   };
 
 type Connect = (region: Region, hook: HookSpec, queue: QueueModel) => void;

@@ -50,7 +50,7 @@ export const getsocial: Install = async (region) => {
     pattern: { source: ['aws.autoscaling'], 'detail-type': ['EC2 Instance-terminate Lifecycle Action'] },
     target: (event) => lambda.invokeAsync(event),
   });
-  return { lambda, instanceOf: (event) => detailIn(event).EC2InstanceId };
+  return { lambda, instancesOf: ({ event }) => [detailIn(event).EC2InstanceId] };
 };
 
 function detailIn(event: unknown): Detail {

@@ -59,7 +59,7 @@ export const widdix: Install = async (region, { params }) => {
     instances.set(notification.LifecycleActionToken, notification.EC2InstanceId);
     queue.send(JSON.stringify(notification));
   });
-  return { lambda, instanceOf: (event) => instances.get(messageIn(event).LifecycleActionToken) };
+  return { lambda, instancesOf: ({ event }) => [instances.get(messageIn(event).LifecycleActionToken) ?? []].flat() };
 };
 
 function messageIn(event: unknown): Notification | Wait {

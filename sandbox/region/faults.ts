@@ -17,6 +17,8 @@ export interface Faults {
   /** An event arrives up to `delaySeconds` late, and so out of order. */
   readonly delayedEvents: number;
   readonly delaySeconds: number;
+  /** A message that Lambda has deleted is seen again in its time: a queue delivers at least once (SQS developer guide). */
+  readonly repeatedMessages: number;
   /** A target does not take what EventBridge brings, and is tried again. */
   readonly refusedDeliveries: number;
   /** A call is throttled whatever its bucket says. */
@@ -62,6 +64,7 @@ export const NO_FAULTS: Faults = {
   duplicatedEvents: 0,
   delayedEvents: 0,
   delaySeconds: 0,
+  repeatedMessages: 0,
   refusedDeliveries: 0,
   throttles: 0,
   serverErrors: 0,

@@ -139,7 +139,9 @@ export function createRegion(options: RegionOptions): Region {
   const roles = new Roles();
   const eventBridge = new EventBridgeModel({ time, place, random: random.fork('events'), trace, faults });
   const publish = eventBridge.publish.bind(eventBridge);
-  const scheduler = new SchedulerModel({ time, place, random: random.fork('scheduler'), publish, roles });
+  const queues = new Map<string, QueueModel>();
+  const queueOf = (arn: string) => queues.values().find((queue) => queue.arn === arn);
+  const scheduler = new SchedulerModel({ time, place, random: random.fork('scheduler'), publish, queueOf, roles });
   const ecs = new EcsModel({ time, place, random: random.fork('ecs'), trace, publish, readings: faults });
   const autoScaling = new AutoScalingModel({
     time,
@@ -162,7 +164,6 @@ export function createRegion(options: RegionOptions): Region {
     },
   });
 
-  const queues = new Map<string, QueueModel>();
   const mappings: EventSourceMapping[] = [];
   const topics = new Map<string, TopicModel>();
   const logs = new Logs();
@@ -250,7 +251,7 @@ export function createRegion(options: RegionOptions): Region {
       return queue;
     },
     mapQueue: (queue, lambda, spec) => {
-      const mapping = new EventSourceMapping({ time, place, random, trace, count }, queue, lambda, spec);
+      const mapping = new EventSourceMapping({ time, place, random, trace, faults, count }, queue, lambda, spec);
       mappings.push(mapping);
       return mapping;
     },

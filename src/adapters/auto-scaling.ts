@@ -1,62 +1,36 @@
 import {
   type AutoScalingClient,
+  type AutoScalingGroup,
+  type LifecycleHook as AutoScalingHook,
   CompleteLifecycleActionCommand,
   DescribeLifecycleHooksCommand,
   paginateDescribeAutoScalingGroups,
   paginateDescribeScalingActivities,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { hookLimits, type LifecycleAction } from '../domain/drain.ts';
+import { hookLimits, type LifecycleAction, type LifecycleHook } from '../domain/drain.ts';
 import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
-import { awsCall } from './aws-call.ts';
+import { awsCall, batches } from './aws-call.ts';
 
-/** The hook that ECS completes itself (facts 22 managed-draining-hook). */
-export const MANAGED_DRAINING_HOOK = 'ecs-managed-draining-termination-hook';
+/** How many groups one call takes by name (W9 of the field: 50 names without `MaxRecords` are refused). */
+const GROUPS_BATCH = 50;
 
 /** Lifecycle actions as Auto Scaling has them. */
 export function autoScalingLifecycleActions(client: AutoScalingClient, signal: AbortSignal): LifecycleActions {
   const sending = { abortSignal: signal };
 
-  const hooksOf = async (autoScalingGroup: string) => {
-    const { LifecycleHooks: hooks = [] } = await awsCall(`describe the hooks of ${autoScalingGroup}`, () =>
-      client.send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: autoScalingGroup }), sending),
-    );
-    return hooks.flatMap(({ LifecycleHookName: name = '', HeartbeatTimeout, GlobalTimeout, NotificationMetadata }) => {
-      if (HeartbeatTimeout === undefined) return [];
-      const limits = hookLimits(HeartbeatTimeout);
-      const globalTimeoutSeconds = GlobalTimeout ?? limits.globalTimeoutSeconds;
-      return { name, limits: { ...limits, globalTimeoutSeconds }, notificationMetadata: NotificationMetadata };
-    });
-  };
-
   return {
-    async hookLimits({ autoScalingGroup, lifecycleHook }) {
-      const hooks = await hooksOf(autoScalingGroup);
-      const ours = hooks.find(({ name }) => name === lifecycleHook);
-      if (!ours) {
-        throw new Error(
-          `Auto Scaling has no hook ${lifecycleHook} on group ${autoScalingGroup}, though it sent its event: somebody deleted the hook. Deploy again to create it.`,
-        );
-      }
-      return {
-        ...ours.limits,
-        ...(hooks.some(({ name }) => name === MANAGED_DRAINING_HOOK) && { managedDraining: true }),
-      };
+    async hooksOf(autoScalingGroup) {
+      const { LifecycleHooks: hooks = [] } = await awsCall(`describe the hooks of ${autoScalingGroup}`, () =>
+        client.send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: autoScalingGroup }), sending),
+      );
+      return hooks.flatMap(toHook);
     },
 
-    hooksOf,
-
     async heldInstances(autoScalingGroups) {
-      const groups = await awsCall(`describe group ${autoScalingGroups.join(', ')}`, async () => {
-        const input = { AutoScalingGroupNames: [...autoScalingGroups] };
-        const pages = paginateDescribeAutoScalingGroups({ client, pageSize: 100 }, input, sending);
-        return (await Array.fromAsync(pages)).flatMap((page) => page.AutoScalingGroups ?? []);
-      });
-      return groups.flatMap(
-        ({ AutoScalingGroupName: group = '', Instances: instances, WarmPoolConfiguration: warmPool }) =>
-          (warmPool ? [] : (instances ?? [])).flatMap(({ InstanceId: instanceId, LifecycleState: state }) =>
-            state === 'Terminating:Wait' && instanceId !== undefined ? { autoScalingGroup: group, instanceId } : [],
-          ),
+      const groups = await describeGroups(client, autoScalingGroups, signal);
+      return groups.flatMap(({ name: autoScalingGroup, returnsToWarmPool, instances }) =>
+        (returnsToWarmPool ? [] : instances.filter(isHeld)).map(({ instanceId }) => ({ autoScalingGroup, instanceId })),
       );
     },
 
@@ -93,6 +67,52 @@ export function autoScalingLifecycleActions(client: AutoScalingClient, signal: A
   };
 }
 
+/** An Auto Scaling group and the instances in it. */
+export interface Group {
+  readonly name: string;
+  /** Whether an instance that the group scales in may return to its warm pool instead of being terminated. */
+  readonly returnsToWarmPool: boolean;
+  readonly instances: readonly GroupInstance[];
+}
+
+/** An instance of a group, and the state of its life that Auto Scaling reports. */
+export interface GroupInstance {
+  readonly instanceId: string;
+  readonly lifecycleState: string;
+}
+
+/** The groups with these names; one that does not exist is left out. */
+export async function describeGroups(
+  client: AutoScalingClient,
+  autoScalingGroups: readonly string[],
+  abortSignal: AbortSignal,
+): Promise<Group[]> {
+  const described = batches(autoScalingGroups, GROUPS_BATCH).map((names) =>
+    awsCall(`describe the groups ${names.join(', ')}`, async () => {
+      const input = { AutoScalingGroupNames: names };
+      const pages = paginateDescribeAutoScalingGroups({ client, pageSize: 100 }, input, { abortSignal });
+      return (await Array.fromAsync(pages)).flatMap((page) => page.AutoScalingGroups ?? []);
+    }),
+  );
+  return (await Promise.all(described)).flat().map(toGroup);
+}
+
+/** Whether a terminating hook holds the instance. */
+export function isHeld({ lifecycleState }: Pick<GroupInstance, 'lifecycleState'>): boolean {
+  return lifecycleState === 'Terminating:Wait';
+}
+
+function toGroup({ AutoScalingGroupName: name = '', WarmPoolConfiguration, Instances }: AutoScalingGroup): Group {
+  return {
+    name,
+    returnsToWarmPool: WarmPoolConfiguration?.InstanceReusePolicy?.ReuseOnScaleIn ?? false,
+    instances: (Instances ?? []).map(({ InstanceId, LifecycleState }) => ({
+      instanceId: InstanceId ?? '',
+      lifecycleState: LifecycleState ?? '',
+    })),
+  };
+}
+
 function naming(action: LifecycleAction) {
   return {
     AutoScalingGroupName: action.autoScalingGroup,
@@ -102,17 +122,23 @@ function naming(action: LifecycleAction) {
   };
 }
 
-/** Tells the one ValidationError that means success from those that mean a mistake (facts 20 no-active-action). */
+function toHook(hook: AutoScalingHook): LifecycleHook[] {
+  const { LifecycleHookName: name = '', HeartbeatTimeout, GlobalTimeout, NotificationMetadata } = hook;
+  if (HeartbeatTimeout === undefined || hook.LifecycleTransition === 'autoscaling:EC2_INSTANCE_LAUNCHING') return [];
+  const limits = hookLimits(HeartbeatTimeout);
+  const globalTimeoutSeconds = GlobalTimeout ?? limits.globalTimeoutSeconds;
+  return [{ name, limits: { ...limits, globalTimeoutSeconds }, notificationMetadata: NotificationMetadata }];
+}
+
+/** The validation errors that mean that nobody waits for us any more; all others mean a mistake (facts 20 no-active-action). */
+const NOBODY_WAITS = /no active lifecycle action|no lifecycle hook found|AutoScalingGroup name not found/i;
+
 async function answerTo(sent: Promise<unknown>): Promise<ActionAnswer> {
   try {
     await sent;
     return 'accepted';
   } catch (error) {
-    if (
-      error instanceof Error &&
-      error.name === 'ValidationError' &&
-      /no active lifecycle action/i.test(error.message)
-    ) {
+    if (error instanceof Error && error.name === 'ValidationError' && NOBODY_WAITS.test(error.message)) {
       return 'already-completed';
     }
     throw error;

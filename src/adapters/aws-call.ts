@@ -25,24 +25,55 @@ export const HAND_OVER_BOUNDS = {
   },
 } as const;
 
-/**
- * Makes one AWS call for the domain; `what` says what is being tried, for people.
- * @throws Unavailable when the same call may succeed later: throttled, overloaded, timed out or out of time.
- * @throws Error with what to mend otherwise.
- */
-export async function awsCall<T>(what: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (error instanceof Unavailable || !(error instanceof Error)) throw error;
-    const sentence = `Could not ${what}: ${error.name}: ${error.message}`;
-    if (passes(error)) throw new Unavailable(sentence, { cause: error });
-    const mend = mendOf(error);
-    throw new Error(mend ? `${sentence.replace(/\.$/, '')}. ${mend}` : sentence, { cause: error });
+/** A call that fails until somebody fixes something. */
+export class AwsCallFailed extends Error {
+  override readonly name = 'AwsCallFailed';
+  /** What was being tried, such as `describe the hooks of web`. */
+  readonly attempted: string;
+  /** AWS's error code, such as `AccessDeniedException`. */
+  readonly code: string;
+
+  constructor(attempted: string, cause: Error) {
+    const fix = fixFor(cause);
+    const sentence = sentenceOn(attempted, cause);
+    super(fix ? `${sentence.replace(/\.$/, '')}. ${fix}` : sentence, { cause });
+    this.attempted = attempted;
+    this.code = cause.name;
   }
 }
 
-function passes(error: Error): boolean {
+/** A call that may succeed later. */
+export class AwsUnavailable extends Unavailable {
+  readonly attempted: string;
+  /** AWS's error code, or the SDK's where AWS did not answer. */
+  readonly code: string;
+
+  constructor(attempted: string, cause: Error) {
+    super(sentenceOn(attempted, cause), { cause });
+    this.attempted = attempted;
+    this.code = cause.name;
+  }
+}
+
+/**
+ * Makes one AWS call for the domain; `attempted` says what is being tried.
+ * @throws Unavailable when the same call may succeed later: throttled, overloaded, timed out or out of time.
+ * @throws AwsCallFailed with how to fix it otherwise.
+ */
+export async function awsCall<T>(attempted: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof Unavailable || error instanceof AwsCallFailed || !(error instanceof Error)) throw error;
+    throw maySucceedLater(error) ? new AwsUnavailable(attempted, error) : new AwsCallFailed(attempted, error);
+  }
+}
+
+function sentenceOn(attempted: string, { name, message }: Error): string {
+  return `Could not ${attempted}: ${name}: ${message}`;
+}
+
+function maySucceedLater(error: Error): boolean {
   // An abort is ours: the invocation's time for looking was up.
   if (error.name === 'AbortError') return true;
   const sdkError = error as Parameters<typeof isThrottlingError>[0];
@@ -50,12 +81,17 @@ function passes(error: Error): boolean {
 }
 
 /** What an operator can do about it, where the error's name tells. */
-function mendOf({ name }: Error): string | undefined {
+function fixFor({ name }: Error): string | undefined {
   if (/^(AccessDenied|UnauthorizedOperation|NotAuthorized)/.test(name)) {
     return "Grant the function's role this action on this resource; serverless.yml lists what it needs.";
   }
   if (name === 'ClusterNotFoundException') {
-    return 'Mend the setting `cluster`, or the NotificationMetadata of the lifecycle hook: it names a cluster that this account and Region do not have.';
+    return 'Correct the setting `cluster`, or the NotificationMetadata of the lifecycle hook: it names a cluster that this account and Region do not have.';
   }
   return undefined;
+}
+
+/** The items in groups of at most this size. */
+export function batches<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }

@@ -1,26 +1,20 @@
-import type { ContainerInstance } from '../domain/drain.ts';
+import type { ContainerInstance } from '../domain/observation.ts';
 import type { ContainerInstances, LifecycleActions } from '../domain/ports.ts';
 
 /**
- * ECS as it would be: what takes tasks counts as DRAINING, so that a drain is observed to its end while somebody else
- * drains; nothing is set or stopped.
+ * ECS as it would be: what is ACTIVE counts as DRAINING, so that a drain is observed to its end while something else drains
+ * the instance. Nothing is set or stopped.
  */
 export function dryContainerInstances(ecs: ContainerInstances): ContainerInstances {
   const asIfDraining = (instances: readonly ContainerInstance[]) =>
-    instances.map((instance) => (instance.status === 'ACTIVE' ? { ...instance, status: 'DRAINING' } : instance));
-  return {
-    ...ecs,
-    refresh: async (containerInstances) => asIfDraining(await ecs.refresh(containerInstances)),
-    findActive: async () => [],
-    setDraining: async (containerInstances) => ({
-      draining: asIfDraining(await ecs.refresh(containerInstances)),
-      refusal: undefined,
-    }),
-    stopTask: async () => {},
-  };
+    instances.map((instance) =>
+      instance.status === 'ACTIVE' ? { ...instance, status: 'DRAINING' as const } : instance,
+    );
+  const describe = async (cluster: string, arns: readonly string[]) => asIfDraining(await ecs.describe(cluster, arns));
+  return { ...ecs, describe, setDraining: describe, stopTask: async () => {} };
 }
 
-/** Auto Scaling as it would be: it takes our word, and never hears it. */
+/** Auto Scaling as it would be: it accepts everything and is told nothing. */
 export function dryLifecycleActions(lifecycleActions: LifecycleActions): LifecycleActions {
   return {
     ...lifecycleActions,

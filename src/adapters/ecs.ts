@@ -1,59 +1,35 @@
 import {
   DescribeContainerInstancesCommand,
-  DescribeServicesCommand,
-  DescribeTaskDefinitionCommand,
   DescribeTasksCommand,
   type ECSClient,
   type ContainerInstance as EcsContainerInstance,
-  type Service as EcsService,
   type Task as EcsTask,
-  type Failure,
-  GetTaskProtectionCommand,
   paginateListContainerInstances,
   paginateListTasks,
+  type Resource,
   StopTaskCommand,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
-import type { Service } from '../domain/blockers.ts';
 import {
   type ContainerInstance,
-  type HoldingTask,
+  type ContainerInstanceStatus,
+  type EcsRef,
   holdsInstance,
-  type Registration,
   type Task,
-  type TaskClass,
-} from '../domain/drain.ts';
-import { DEFAULT_STOP_TIMEOUT_SECONDS } from '../domain/policy.ts';
-import { type ContainerInstances, Unavailable } from '../domain/ports.ts';
-import { awsCall } from './aws-call.ts';
-import { abortAfter } from './system-clock.ts';
+} from '../domain/observation.ts';
+import type { ContainerInstances, TaskList } from '../domain/ports.ts';
+import { awsCall, batches } from './aws-call.ts';
+import { callInCluster, type Ecs, refuseFailures } from './ecs-call.ts';
+import { type EcsLookups, ecsDiagnosis, ecsLookups, serviceIn } from './ecs-services.ts';
 
-/**
- * The most that one call takes (facts 11 set-draining, 13 counting-trap, 14 instance-lookup; DescribeServices: ECS API
- * reference).
- */
+/** The most that one call takes (facts 11 set-draining, 13 counting-trap, 14 instance-lookup). */
 const DESCRIBE_BATCH = 100;
 const UPDATE_BATCH = 10;
-const SERVICES_BATCH = 10;
 
 export interface EcsOptions {
-  /** Whether to read task definitions for their stop timeouts: needless where the policy stops nothing. */
+  /** Whether to read services and task definitions, for how and when tasks are stopped ahead of the deadline. */
   readonly readStopTimeouts: boolean;
 }
-
-/** What one invocation leaves to the next. */
-interface Lore {
-  /** What never changes, and so is asked once: by cluster and service, and by task definition. */
-  readonly strategies: Map<string, string>;
-  readonly stopTimeoutsSeconds: Map<string, number>;
-  readonly isBusy: () => boolean;
-}
-
-/** How long ECS may take to tell why tasks stay: people wait for it, a drain does not. */
-const FACTS_SECONDS = 5;
-
-/** How long after a call that had to be tried again ECS counts as busy. */
-const BUSY_SECONDS = 30;
 
 /**
  * Container instances and their tasks as ECS has them. Build it once; it gives what one invocation uses, whose calls all
@@ -61,354 +37,193 @@ const BUSY_SECONDS = 30;
  */
 export function ecsContainerInstances(
   client: ECSClient,
-  options: EcsOptions,
-): (signal: AbortSignal) => ContainerInstances {
-  const lore = { strategies: new Map(), stopTimeoutsSeconds: new Map(), isBusy: noticingRetries(client) };
-  return (signal) => containerInstancesUntil(signal, client, options, lore);
-}
-
-function containerInstancesUntil(
-  signal: AbortSignal,
-  client: ECSClient,
   { readStopTimeouts }: EcsOptions,
-  { strategies, stopTimeoutsSeconds, isBusy }: Lore,
-): ContainerInstances {
-  const sending = { abortSignal: signal };
-
-  async function describeInstances(cluster: string, arns: readonly string[]) {
-    const found: Registration[] = [];
-    for (const batch of batches(arns, DESCRIBE_BATCH)) {
-      const what = `describe ${batch.length} container instances of cluster ${cluster}`;
-      const answer = await awsCall(what, () =>
-        client.send(new DescribeContainerInstancesCommand({ cluster, containerInstances: batch }), sending),
-      );
-      found.push(...(answer.containerInstances ?? []).map((instance) => toContainerInstance(cluster, instance)));
-      refuseFailures(answer.failures, what);
-    }
-    return { found, missing: absentFrom(arns, found) };
-  }
-
-  function listRegistrations(
-    cluster: string,
-    ec2InstanceIds: readonly string[],
-    only: { readonly status?: 'ACTIVE' } = {},
-  ): Promise<string[]> {
-    return awsCall(`find ${ec2InstanceIds.length} instances in cluster ${cluster}`, async () => {
-      const filter = `ec2InstanceId in [${ec2InstanceIds.join(', ')}]`;
-      const pages = paginateListContainerInstances({ client, pageSize: 100 }, { cluster, filter, ...only }, sending);
-      return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
-    });
-  }
-
-  async function describeTasks(cluster: string, arns: readonly string[]) {
-    const found: EcsTask[] = [];
-    for (const batch of batches(arns, DESCRIBE_BATCH)) {
-      const what = `describe ${batch.length} tasks of cluster ${cluster}`;
-      const answer = await awsCall(what, () =>
-        client.send(new DescribeTasksCommand({ cluster, tasks: batch }), sending),
-      );
-      found.push(...(answer.tasks ?? []));
-      refuseFailures(answer.failures, what);
-    }
-    const holding = found.filter(({ lastStatus = '' }) => holdsInstance(lastStatus));
-    await learnStrategies(cluster, holding);
-    if (readStopTimeouts) await learnStopTimeouts(holding);
-    const tasks = found.map((task) => toTask(cluster, task));
-    return { found: tasks, missing: absentFrom(arns, tasks) };
-  }
-
-  async function learnStrategies(cluster: string, tasks: readonly EcsTask[]) {
-    const names = new Set(tasks.flatMap(({ group }) => serviceOf(group) ?? []));
-    const unknown = [...names].filter((name) => !strategies.has(`${cluster}/${name}`));
-    for (const services of batches(unknown, SERVICES_BATCH)) {
-      const what = `describe the services ${services.join(', ')} of cluster ${cluster}`;
-      const answer = await awsCall(what, () =>
-        client.send(new DescribeServicesCommand({ cluster, services }), sending),
-      );
-      refuseFailures(answer.failures, what);
-      for (const name of services) {
-        const service = answer.services?.find(({ serviceName }) => serviceName === name);
-        // A service deleted while its last tasks stop is missing here; they were a service's all the same.
-        strategies.set(`${cluster}/${name}`, service?.schedulingStrategy ?? 'REPLICA');
-      }
-    }
-  }
-
-  async function learnStopTimeouts(tasks: readonly EcsTask[]) {
-    for (const taskDefinition of new Set(tasks.flatMap(({ taskDefinitionArn }) => taskDefinitionArn ?? []))) {
-      if (stopTimeoutsSeconds.has(taskDefinition)) continue;
-      const answer = await awsCall(`describe the task definition ${taskDefinition}`, () =>
-        client.send(new DescribeTaskDefinitionCommand({ taskDefinition }), sending),
-      );
-      const timeouts = (answer.taskDefinition?.containerDefinitions ?? []).map(
-        ({ stopTimeout }) => stopTimeout ?? DEFAULT_STOP_TIMEOUT_SECONDS,
-      );
-      stopTimeoutsSeconds.set(taskDefinition, Math.max(0, ...timeouts));
-    }
-  }
-
-  function classOf(cluster: string, group: string | undefined): TaskClass {
-    const service = serviceOf(group);
-    if (service === undefined) return 'standalone';
-    return strategies.get(`${cluster}/${service}`) === 'DAEMON' ? 'daemon' : 'service';
-  }
-
-  function toTask(cluster: string, task: EcsTask): Task {
-    const { taskArn = '', containerInstanceArn = '', group, lastStatus = '', desiredStatus, taskDefinitionArn } = task;
-    if (!holdsInstance(lastStatus)) return { kind: 'stopped', arn: taskArn, stoppedAtMs: task.stoppedAt?.getTime() };
+): (signal: AbortSignal) => ContainerInstances {
+  const lookups = ecsLookups(client, readStopTimeouts);
+  return (abortSignal) => {
+    const ecs = { client, abortSignal };
     return {
-      kind: 'holding',
-      arn: taskArn,
-      cluster,
-      containerInstanceArn,
-      class: classOf(cluster, group),
-      group: group ?? 'no group',
-      lastStatus,
-      stopRequested: desiredStatus === 'STOPPED',
-      stopTimeoutSeconds: stopTimeoutsSeconds.get(taskDefinitionArn ?? ''),
-      statusSinceMs: statusSinceMs(task),
-      startedBy: task.startedBy,
+      list: (cluster, ec2InstanceIds) => listRegistrations(ecs, cluster, ec2InstanceIds),
+      describe: (cluster, arns) => describeRegistrations(ecs, cluster, arns),
+      setDraining: (cluster, arns) => setDraining(ecs, cluster, arns),
+      listTasks: (containerInstance) => listTasks(ecs, containerInstance),
+      describeTasks: (cluster, arns) => describeTasks(ecs, cluster, arns, lookups(abortSignal)),
+      diagnose: ecsDiagnosis(ecs),
+      stopTask: (task, reason) => stopTask(ecs, task, reason),
     };
-  }
-
-  async function describeServices(cluster: string, services: string[], abortSignal: AbortSignal) {
-    const what = `describe the services ${services.join(', ')} of cluster ${cluster}`;
-    const answer = await awsCall(what, () =>
-      client.send(new DescribeServicesCommand({ cluster, services }), { abortSignal }),
-    );
-    refuseFailures(answer.failures, what);
-    return (answer.services ?? []).map((service) => toService(cluster, service));
-  }
-
-  /** Only a service's tasks have any; ECS fails others. */
-  async function protectionOf(cluster: string, tasks: string[], abortSignal: AbortSignal) {
-    const what = `ask for the scale-in protection of ${tasks.length} tasks of cluster ${cluster}`;
-    const answer = await awsCall(what, () =>
-      client.send(new GetTaskProtectionCommand({ cluster, tasks }), { abortSignal }),
-    );
-    refuseFailures(
-      answer.failures?.filter(({ reason }) => reason !== 'TASK_NOT_VALID'),
-      what,
-    );
-    return (answer.protectedTasks ?? [])
-      .filter(({ protectionEnabled }) => protectionEnabled)
-      .map(({ taskArn = '', expirationDate }) => [taskArn, expirationDate?.getTime()] as const);
-  }
-
-  /** Everything at once, each apart from the others: what one call does not tell another may. */
-  async function factsAbout(tasks: readonly HoldingTask[]) {
-    const abortSignal = AbortSignal.any([signal, abortAfter(FACTS_SECONDS * 1000)]);
-    const clusters = [...Map.groupBy(tasks, ({ cluster }) => cluster)];
-    const described = clusters.flatMap(([cluster, group]) =>
-      batches([...new Set(group.flatMap((task) => serviceOf(task.group) ?? []))], SERVICES_BATCH).map((names) =>
-        describeServices(cluster, names, abortSignal),
-      ),
-    );
-    const protection = clusters.flatMap(([cluster, group]) =>
-      batches(
-        group.filter((task) => task.class === 'service').map(({ arn }) => arn),
-        DESCRIBE_BATCH,
-      ).map((arns) => protectionOf(cluster, arns, abortSignal)),
-    );
-    const [services, protectedTasks] = await Promise.all([
-      Promise.allSettled(described),
-      Promise.allSettled(protection),
-    ]);
-    return {
-      services: services.flatMap((each) => (each.status === 'fulfilled' ? each.value : [])),
-      protectedTasks: new Map(protectedTasks.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))),
-      unknown: [...services, ...protectedTasks].flatMap((each) =>
-        each.status === 'rejected' ? (each.reason as Error).message : [],
-      ),
-    };
-  }
-
-  return {
-    async find(cluster, ec2InstanceId) {
-      const arns = await awsCall(`find ${ec2InstanceId} in cluster ${cluster}`, async () => {
-        const filter = `ec2InstanceId == ${ec2InstanceId}`;
-        const pages = paginateListContainerInstances({ client, pageSize: 100 }, { cluster, filter }, sending);
-        return (await Array.fromAsync(pages)).flatMap((page) => page.containerInstanceArns ?? []);
-      });
-      return arns.map((arn) => ({ arn, cluster }));
-    },
-
-    refresh: (containerInstances) => foundPerCluster(containerInstances, describeInstances),
-
-    async registrations(cluster, ec2InstanceIds) {
-      const found: Registration[] = [];
-      for (const batch of batches(ec2InstanceIds, DESCRIBE_BATCH)) {
-        const arns = await listRegistrations(cluster, batch);
-        found.push(...(await describeInstances(cluster, arns)).found);
-      }
-      return found;
-    },
-
-    async findActive(cluster, ec2InstanceIds) {
-      const arns = await listRegistrations(cluster, ec2InstanceIds, { status: 'ACTIVE' });
-      return arns.map((arn) => ({ arn, cluster }));
-    },
-
-    async setDraining(containerInstances) {
-      const draining: ContainerInstance[] = [];
-      const refusals: string[] = [];
-      for (const [cluster, instances] of Map.groupBy(containerInstances, (instance) => instance.cluster)) {
-        for (const batch of batches(instances, UPDATE_BATCH)) {
-          const arns = batch.map(({ arn }) => arn);
-          const what = `set ${arns.join(', ')} to DRAINING`;
-          const update = { cluster, containerInstances: arns, status: 'DRAINING' } as const;
-          const answer = await awsCall(what, () =>
-            client.send(new UpdateContainerInstancesStateCommand(update), sending).catch((error: Error) => {
-              // Not the state to be set to DRAINING from: another delivery of the event may have been faster, or the
-              // instance deregistered.
-              if (!['InvalidParameterException', 'ClientException'].includes(error.name)) throw error;
-              return { containerInstances: [], failures: arns.map((arn) => ({ arn, reason: error.message })) };
-            }),
-          );
-          const now = (answer.containerInstances ?? []).map((instance) => toContainerInstance(cluster, instance));
-          const followed = now.filter(({ status }) => status !== 'ACTIVE');
-          draining.push(...followed);
-          const others = absentFrom(arns, followed);
-          if (others.length > 0) {
-            const reasons = (answer.failures ?? []).map(({ arn, reason }) => `${arn} ${reason}`).join(', ');
-            refusals.push(`Could not ${what}: ${others.join(', ')} did not follow. ${reasons}`.trim());
-          }
-        }
-      }
-      return { draining, refusal: refusals.length > 0 ? refusals.join(' ') : undefined };
-    },
-
-    async listTasks(containerInstances) {
-      const tasks: Task[] = [];
-      for (const { arn: containerInstance, cluster } of containerInstances) {
-        const arns = { RUNNING: new Set<string>(), STOPPED: new Set<string>() };
-        // In this order, one after the other: a task that ECS stops meanwhile leaves the first list for the second.
-        for (const desiredStatus of ['RUNNING', 'STOPPED'] as const) {
-          await awsCall(`list the ${desiredStatus} tasks on ${containerInstance}`, async () => {
-            const input = { cluster, containerInstance, desiredStatus };
-            for await (const page of paginateListTasks({ client, pageSize: 100 }, input, sending)) {
-              for (const arn of page.taskArns ?? []) arns[desiredStatus].add(arn);
-            }
-          });
-        }
-        const { found, missing } = await describeTasks(cluster, [...arns.RUNNING.union(arns.STOPPED)]);
-        // One that was to stop and is forgotten since it was listed has stopped; one that is to run is not known yet.
-        const unknown = missing.filter((arn) => arns.RUNNING.has(arn));
-        if (unknown.length > 0) throw new Unavailable(`ECS lists ${unknown.join(', ')} but does not describe them.`);
-        tasks.push(...found);
-      }
-      return tasks;
-    },
-
-    refreshTasks: (holding) => foundPerCluster(holding, describeTasks),
-
-    factsAbout,
-
-    isBusy,
-
-    async stopTask({ cluster, arn: task }, reason) {
-      await awsCall(`stop task ${task}`, async () => {
-        try {
-          await client.send(new StopTaskCommand({ cluster, task, reason }), sending);
-        } catch (error) {
-          // It is gone already, which is what we wanted.
-          if (error instanceof Error && /referenced task was not found/i.test(error.message)) return;
-          throw error;
-        }
-      });
-    },
   };
 }
 
-/** Tells whether the client had to try a call again lately. */
-function noticingRetries(client: ECSClient): () => boolean {
-  let busyUntilMs = 0;
-  const note = (attempts = 1) => {
-    if (attempts > 1) busyUntilMs = Date.now() + BUSY_SECONDS * 1000;
-  };
-  client.middlewareStack.add(
-    (next) => async (args) => {
-      try {
-        const result = await next(args);
-        note(result.output.$metadata.attempts);
-        return result;
-      } catch (error) {
-        note((error as { $metadata?: { attempts?: number } }).$metadata?.attempts);
-        throw error;
-      }
-    },
-    { step: 'initialize', name: 'noticingRetries' },
-  );
-  return () => Date.now() < busyUntilMs;
+async function listRegistrations({ client, abortSignal }: Ecs, cluster: string, ec2InstanceIds: readonly string[]) {
+  const arns: string[] = [];
+  for (const ids of batches(ec2InstanceIds, DESCRIBE_BATCH)) {
+    const filter = ids.length === 1 ? `ec2InstanceId == ${ids[0]}` : `ec2InstanceId in [${ids.join(', ')}]`;
+    await callInCluster(
+      `find ${ids.length === 1 ? ids[0] : `${ids.length} instances`} in cluster ${cluster}`,
+      async () => {
+        const pages = paginateListContainerInstances({ client, pageSize: 100 }, { cluster, filter }, { abortSignal });
+        for await (const page of pages) arns.push(...(page.containerInstanceArns ?? []));
+      },
+    );
+  }
+  return arns;
 }
 
-/** What ECS still has of the items, described cluster by cluster. */
-async function foundPerCluster<T>(
-  items: readonly { readonly arn: string; readonly cluster: string }[],
-  describe: (cluster: string, arns: readonly string[]) => Promise<{ readonly found: readonly T[] }>,
-): Promise<T[]> {
-  const clusters = Map.groupBy(items, ({ cluster }) => cluster);
-  const described = [...clusters].map(([cluster, group]) =>
-    describe(
-      cluster,
-      group.map(({ arn }) => arn),
-    ),
-  );
-  return (await Promise.all(described)).flatMap(({ found }) => found);
+async function describeRegistrations(ecs: Ecs, cluster: string, arns: readonly string[]) {
+  return (await describedInstances(ecs, cluster, arns)).map((instance) => toContainerInstance(cluster, instance));
+}
+
+/** Container instances as ECS describes them. */
+export async function describedInstances(
+  { client, abortSignal }: Ecs,
+  cluster: string,
+  arns: readonly string[],
+): Promise<EcsContainerInstance[]> {
+  const calls = batches(arns, DESCRIBE_BATCH).map(async (containerInstances) => {
+    const attempted = `describe ${containerInstances.length} container instances of cluster ${cluster}`;
+    const answer = await callInCluster(attempted, () =>
+      client.send(new DescribeContainerInstancesCommand({ cluster, containerInstances }), { abortSignal }),
+    );
+    refuseFailures(answer.failures, attempted);
+    return answer.containerInstances ?? [];
+  });
+  return (await Promise.all(calls)).flat();
 }
 
 /**
- * A failure in an answer of 200 is an error like any other (facts 11 set-draining), but for what ECS does not have:
- * that is absent from what it found as well.
+ * What ECS refuses is described: it may be DRAINING already, or still REGISTERING. Because of it ECS may have refused the
+ * others of its call too: they are set without it.
  */
-function refuseFailures(failures: readonly Failure[] | undefined, what: string): void {
-  for (const { arn = 'unnamed', reason, detail = '' } of failures ?? []) {
-    if (reason !== 'MISSING') throw new Error(`Could not ${what}: ECS failed ${arn} with ${reason}. ${detail}`.trim());
-  }
+async function setDraining(ecs: Ecs, cluster: string, arns: readonly string[]): Promise<ContainerInstance[]> {
+  const calls = batches(arns, UPDATE_BATCH).map(async (containerInstances) => {
+    const update = { cluster, containerInstances, status: 'DRAINING' } as const;
+    const answer = await callInCluster(`set ${containerInstances.join(', ')} to DRAINING`, () =>
+      ecs.client
+        .send(new UpdateContainerInstancesStateCommand(update), { abortSignal: ecs.abortSignal })
+        .catch((error: Error) => {
+          // One of them is in another state than ACTIVE (facts 11 set-draining).
+          if (!['InvalidParameterException', 'ClientException'].includes(error.name)) throw error;
+          return { containerInstances: [] };
+        }),
+    );
+    return (answer.containerInstances ?? []).map((instance) => toContainerInstance(cluster, instance));
+  });
+  const updated = (await Promise.all(calls)).flat().filter(({ status }) => status !== 'ACTIVE');
+  const others = arns.filter((arn) => updated.every((instance) => instance.arn !== arn));
+  if (others.length === 0) return updated;
+  const described = await describeRegistrations(ecs, cluster, others);
+  const active = described.filter(({ status }) => status === 'ACTIVE').map(({ arn }) => arn);
+  if (active.length === 0 || active.length === others.length) return [...updated, ...described];
+  const settled = described.filter(({ status }) => status !== 'ACTIVE');
+  return [...updated, ...settled, ...(await setDraining(ecs, cluster, active))];
 }
 
-/** What was asked for and not found, whether or not ECS says so. */
-function absentFrom(asked: readonly string[], found: readonly { readonly arn: string }[]): string[] {
-  const arns = new Set(found.map(({ arn }) => arn));
-  return asked.filter((arn) => !arns.has(arn));
+/** The ARNs of the tasks on a container instance. */
+export async function listTasks(
+  { client, abortSignal }: Ecs,
+  { arn: containerInstance, cluster }: EcsRef,
+): Promise<TaskList> {
+  const list = async (desiredStatus: 'RUNNING' | 'STOPPED') => {
+    const arns: string[] = [];
+    await awsCall(`list the ${desiredStatus} tasks on ${containerInstance}`, async () => {
+      const input = { cluster, containerInstance, desiredStatus };
+      for await (const page of paginateListTasks({ client, pageSize: 100 }, input, { abortSignal })) {
+        arns.push(...(page.taskArns ?? []));
+      }
+    });
+    return arns;
+  };
+  // In this order, one after the other: a task that ECS stops meanwhile leaves the first list for the second. Both, whatever
+  // the counts say: these may be newer than the lists.
+  const running = await list('RUNNING');
+  const stopped = await list('STOPPED');
+  return { running: running.filter((arn) => !stopped.includes(arn)), stopped };
 }
 
-function toContainerInstance(cluster: string, instance: EcsContainerInstance): Registration {
+async function describeTasks(ecs: Ecs, cluster: string, arns: readonly string[], lookups: EcsLookups): Promise<Task[]> {
+  const described = await describedTasks(ecs, cluster, arns);
+  const holding = described.filter(({ lastStatus = '' }) => holdsInstance(lastStatus));
+  await lookups.learn(cluster, holding);
+  return described.map((task) => toTask(cluster, task, lookups));
+}
+
+/** Tasks as ECS describes them. */
+export async function describedTasks(
+  { client, abortSignal }: Ecs,
+  cluster: string,
+  arns: readonly string[],
+): Promise<EcsTask[]> {
+  const calls = batches(arns, DESCRIBE_BATCH).map(async (tasks) => {
+    const attempted = `describe ${tasks.length} tasks of cluster ${cluster}`;
+    const answer = await awsCall(attempted, () =>
+      client.send(new DescribeTasksCommand({ cluster, tasks }), { abortSignal }),
+    );
+    refuseFailures(answer.failures, attempted);
+    return answer.tasks ?? [];
+  });
+  return (await Promise.all(calls)).flat();
+}
+
+async function stopTask({ client, abortSignal }: Ecs, { cluster, arn: task }: EcsRef, reason: string): Promise<void> {
+  await awsCall(`stop task ${task}`, async () => {
+    try {
+      await client.send(new StopTaskCommand({ cluster, task, reason }), { abortSignal });
+    } catch (error) {
+      // It is gone already, which is what we wanted.
+      if (error instanceof Error && /referenced task was not found/i.test(error.message)) return;
+      throw error;
+    }
+  });
+}
+
+/** A container instance as ECS describes it; its events describe it in the same way. */
+export function toContainerInstance(cluster: string, instance: EcsContainerInstance): ContainerInstance {
   const { containerInstanceArn = '', status = '', agentConnected = false, ec2InstanceId = '' } = instance;
   const countedTasks = (instance.runningTasksCount ?? 0) + (instance.pendingTasksCount ?? 0);
-  return { arn: containerInstanceArn, cluster, ec2InstanceId, status, agentConnected, countedTasks };
-}
-
-/** What comes first, a task has been since then: `stoppingAt` is when it was told to stop (ECS API reference, Task). */
-function statusSinceMs({ lastStatus, ...task }: EcsTask): number | undefined {
-  const ended = lastStatus === 'DEPROVISIONING' ? task.executionStoppedAt : undefined;
-  return (ended ?? task.stoppingAt ?? task.startedAt ?? task.createdAt)?.getTime();
-}
-
-function toService(cluster: string, service: EcsService): Service {
-  const { serviceName: name = '', desiredCount = 0, deploymentConfiguration = {}, events = [] } = service;
-  const isDaemon = service.schedulingStrategy === 'DAEMON';
-  // What ECS assumes where a service says nothing (ECS API reference, DeploymentConfiguration).
-  const { minimumHealthyPercent = isDaemon ? 0 : 100, maximumPercent = isDaemon ? 100 : 200 } = deploymentConfiguration;
-  const newest = service.deployments?.find(({ status }) => status === 'PRIMARY');
-  const state = newest?.rolloutState;
   return {
+    arn: containerInstanceArn,
     cluster,
-    name,
-    desiredCount,
-    minimumHealthyPercent,
-    maximumPercent,
-    events: events.map(({ createdAt, message = '' }) => ({ atMs: createdAt?.getTime() ?? 0, message })),
-    deployment:
-      state === 'IN_PROGRESS' || state === 'FAILED' ? { state, sinceMs: newest?.createdAt?.getTime() ?? 0 } : undefined,
+    ec2InstanceId,
+    status: status as ContainerInstanceStatus,
+    agentConnected,
+    countedTasks,
+    isEmpty: countedTasks === 0 && isAllFree(instance),
   };
 }
 
-/** The service that a task's group names (ECS API reference: `service:` and the service's name). */
-function serviceOf(group: string | undefined): string | undefined {
-  return group?.startsWith('service:') ? group.slice('service:'.length) : undefined;
+/**
+ * Whether no task holds memory: every task on EC2 reserves some (ECS developer guide, task definition parameters). When ECS
+ * frees it again is unverified, so this is a sign and no proof (facts 91 freed-resources).
+ */
+function isAllFree({ registeredResources, remainingResources }: EcsContainerInstance): boolean {
+  const memoryIn = (resources: readonly Resource[] | undefined) =>
+    resources?.find(({ name }) => name === 'MEMORY')?.integerValue;
+  const registered = memoryIn(registeredResources);
+  return registered !== undefined && memoryIn(remainingResources) === registered;
 }
 
-function batches<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+function toTask(cluster: string, task: EcsTask, { classOf, stopTimeoutSecondsOf }: EcsLookups): Task {
+  const { taskArn = '', containerInstanceArn = '', group, lastStatus = '', desiredStatus } = task;
+  if (!holdsInstance(lastStatus)) {
+    return { kind: 'stopped', arn: taskArn, containerInstanceArn, stoppedAtMs: task.stoppedAt?.getTime() };
+  }
+  return {
+    kind: 'holding',
+    arn: taskArn,
+    cluster,
+    containerInstanceArn,
+    class: serviceIn(group) === undefined ? 'standalone' : classOf(cluster, group),
+    group: group ?? 'no group',
+    lastStatus,
+    stopRequested: desiredStatus === 'STOPPED',
+    stopTimeoutSeconds: stopTimeoutSecondsOf(task),
+    statusSinceMs: statusSinceMs(task),
+    startedBy: task.startedBy,
+  };
+}
+
+/** `stoppingAt` is when the task was told to stop (ECS API reference, Task). */
+function statusSinceMs({ lastStatus, ...task }: EcsTask): number | undefined {
+  const ended = lastStatus === 'DEPROVISIONING' ? task.executionStoppedAt : undefined;
+  return (ended ?? task.stoppingAt ?? task.startedAt ?? task.createdAt)?.getTime();
 }

@@ -1,95 +1,111 @@
-import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
-import type { Explanation } from '../domain/blockers.ts';
-import { type Drain, drainIdOf, type HoldingTask, type Outcome, unreachable } from '../domain/drain.ts';
-import { type Announcements, type Continuations, type News, Unavailable } from '../domain/ports.ts';
-import { awsCall } from './aws-call.ts';
-import { explanationForPeople, inSentences } from './blockers-for-people.ts';
+import {
+  type EventBridgeClient,
+  PutEventsCommand,
+  type PutEventsRequestEntry,
+  type PutEventsResultEntry,
+} from '@aws-sdk/client-eventbridge';
+import type { Explanation } from '../domain/diagnose.ts';
+import { type Drain, drainIdOf, instanceIdOf, type Outcome, unreachable } from '../domain/drain.ts';
+import type { HoldingTask } from '../domain/observation.ts';
+import {
+  type Continuations,
+  type DrainEvent,
+  type EventPublisher,
+  type Failure,
+  Unavailable,
+} from '../domain/ports.ts';
+import { awsCall, batches } from './aws-call.ts';
+import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
+import { inSentences, presentExplanation } from './present-explanation.ts';
 
-export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
-
-/** Raise it with every change of `Drain` that an older function could not read. */
-export const CONTINUATION_VERSION = 4;
-
-/** The `detail` of a continuation event, as JSON. */
-export function continuationDetail(drain: Drain): string {
-  return JSON.stringify({ version: CONTINUATION_VERSION, drain });
-}
-
-/** The `detail-type` of each kind of news: docs/events.md describes them. */
-export const NEWS_DETAIL_TYPES = {
+/** The `detail-type` of each event about a drain: docs/events.md describes them. */
+export const DRAIN_EVENT_DETAIL_TYPES = {
   started: 'ECS Drain Started',
   stuck: 'ECS Drain Stuck',
   finished: 'ECS Drain Finished',
-} as const satisfies Record<News['kind'], string>;
+} as const satisfies Record<DrainEvent['kind'], string>;
 
-/** Raise it with every change of the news that would break a rule or a target of somebody's. */
-const NEWS_VERSION = 1;
+/** Raise it with every change of these events that would break a rule or a target of somebody's. */
+const DRAIN_EVENT_VERSION = 1;
+
+/** PutEvents takes ten entries, and 1 MB in all of them (facts 7 event-retries). */
+const ENTRIES_BATCH = 10;
 
 /** Continues drains through events on the default bus; `source` tells this deployment's events from another's. */
-export function eventBridgeContinuations(client: EventBridgeClient, source: string): Continuations {
-  return {
-    continueNow: (drain) =>
-      putEvent(client, `put the continuation of ${drain.action.instanceId} on the bus`, {
-        Source: source,
-        DetailType: CONTINUATION_DETAIL_TYPE,
-        Detail: continuationDetail(drain),
-      }),
-  };
+export function eventBridgeContinuations(client: EventBridgeClient, source: string): Continuations['continueNow'] {
+  return (drains) =>
+    putEvents(
+      client,
+      drains.map((drain) => ({
+        attempted: `put the continuation of ${instanceIdOf(drain)} on the bus`,
+        entry: { Source: source, DetailType: CONTINUATION_DETAIL_TYPE, Detail: encode(drain) },
+      })),
+    );
 }
 
-/** Tells the default bus of drains, for rules of the user's own. `dryRun` marks what only would have been done. */
-export function eventBridgeAnnouncements(client: EventBridgeClient, source: string, dryRun: boolean): Announcements {
+/** Publishes the course of drains on the default bus, for rules of the user's own. `dryRun` marks what was only rehearsed. */
+export function eventBridgePublisher(client: EventBridgeClient, source: string, dryRun: boolean): EventPublisher {
+  const detailOf = (drain: Drain, event: DrainEvent) => {
+    const about = { version: DRAIN_EVENT_VERSION, ...aboutDrain(drain), ...(dryRun && { dryRun }) };
+    return JSON.stringify({ ...about, ...aboutEvent(drain, event) });
+  };
   return {
-    announce: (drain, news) =>
-      putEvent(client, `tell the bus that the drain of ${drain.action.instanceId} is ${news.kind}`, {
-        Source: source,
-        DetailType: NEWS_DETAIL_TYPES[news.kind],
-        Detail: JSON.stringify({
-          version: NEWS_VERSION,
-          ...aboutDrain(drain),
-          ...(dryRun && { dryRun }),
-          ...aboutNews(drain, news),
-        }),
-      }),
+    publish: (events) =>
+      putEvents(
+        client,
+        events.map(({ drain, event }) => ({
+          attempted: `publish that the drain of ${instanceIdOf(drain)} has ${event.kind === 'stuck' ? 'got stuck' : event.kind}`,
+          entry: { Source: source, DetailType: DRAIN_EVENT_DETAIL_TYPES[event.kind], Detail: detailOf(drain, event) },
+        })),
+      ),
   };
 }
 
 function aboutDrain(drain: Drain) {
-  const { action, cluster, startedAtMs } = drain;
-  const { instanceId } = action;
+  const { cluster, startedAtMs } = drain;
   const trigger =
-    'notice' in action
-      ? { trigger: action.notice }
-      : { trigger: 'lifecycle-action', autoScalingGroup: action.autoScalingGroup, lifecycleHook: action.lifecycleHook };
-  return { drainId: drainIdOf(drain), instanceId, ...trigger, cluster, startedAt: isoTime(startedAtMs) };
+    drain.kind === 'notice'
+      ? { trigger: drain.notice.kind }
+      : {
+          trigger: 'lifecycle-action',
+          autoScalingGroup: drain.action.autoScalingGroup,
+          lifecycleHook: drain.action.lifecycleHook,
+        };
+  const startedAt = isoTime(startedAtMs);
+  return { drainId: drainIdOf(drain), instanceId: instanceIdOf(drain), ...trigger, cluster, startedAt };
 }
 
-function aboutNews(drain: Drain, news: News) {
-  switch (news.kind) {
+function aboutEvent(drain: Drain, event: DrainEvent) {
+  switch (event.kind) {
     case 'started':
-      return { deadlineAt: isoTime(news.deadlineAtMs), holdingTasks: news.holdingTasks.map(taskForPeople) };
+      return { deadlineAt: isoTime(event.deadlineAtMs), ...aboutTasks(event.holdingTasks) };
     case 'stuck':
       return {
-        deadlineAt: isoTime(news.deadlineAtMs),
-        holdingTasks: news.holdingTasks.map(taskForPeople),
-        ...aboutExplanation(news.explanation),
+        deadlineAt: isoTime(event.deadlineAtMs),
+        ...aboutTasks(event.holdingTasks),
+        ...aboutExplanation(event.explanation),
       };
     case 'finished':
       return {
-        finishedAt: isoTime(news.finishedAtMs),
-        durationSeconds: Math.max(0, news.finishedAtMs - drain.startedAtMs) / 1000,
+        finishedAt: isoTime(event.finishedAtMs),
+        durationSeconds: Math.max(0, event.finishedAtMs - drain.startedAtMs) / 1000,
         continuations: drain.continuations,
-        heartbeats: drain.heartbeats,
-        ...aboutOutcome(news.outcome),
-        ...(news.explanation && aboutExplanation(news.explanation)),
+        heartbeats: drain.kind === 'held' ? drain.heartbeats : 0,
+        ...aboutOutcome(event.outcome),
+        ...(event.explanation && aboutExplanation(event.explanation)),
       };
     default:
-      return unreachable(news);
+      return unreachable(event);
   }
 }
 
+/** Left out where the tasks are not known. */
+function aboutTasks(holdingTasks: readonly HoldingTask[] | undefined) {
+  return holdingTasks && { holdingTasks: holdingTasks.map(presentTask) };
+}
+
 function aboutExplanation(explanation: Explanation) {
-  return { why: inSentences(explanation), ...explanationForPeople(explanation) };
+  return { why: inSentences(explanation), ...presentExplanation(explanation) };
 }
 
 function aboutOutcome(outcome: Outcome) {
@@ -106,19 +122,19 @@ function aboutOutcome(outcome: Outcome) {
       return {
         outcome: outcome.kind,
         reason: `tasks still held the instance at the deadline, ${isoTime(outcome.deadlineAtMs)}`,
-        holdingTasks: outcome.killedTasks.map(taskForPeople),
+        ...aboutTasks(outcome.killedTasks),
       };
     case 'agent-lost':
       return {
         outcome: outcome.kind,
         reason: `the instance's ECS agent has been silent since ${isoTime(outcome.disconnectedSinceMs)}`,
-        holdingTasks: outcome.killedTasks.map(taskForPeople),
+        ...aboutTasks(outcome.killedTasks),
       };
     case 'already-completed':
       return {
         outcome: outcome.kind,
-        reason: 'the lifecycle action was completed by somebody else, or the hook timed out',
-        holdingTasks: outcome.holdingTasks.map(taskForPeople),
+        reason: 'the lifecycle action was already completed, or its hook timed out',
+        ...aboutTasks(outcome.holdingTasks),
       };
     default:
       return unreachable(outcome);
@@ -126,7 +142,7 @@ function aboutOutcome(outcome: Outcome) {
 }
 
 /** A task as logs and events show it. */
-export function taskForPeople({ arn, class: taskClass, group, lastStatus, stopRequested, ...task }: HoldingTask) {
+export function presentTask({ arn, class: taskClass, group, lastStatus, stopRequested, ...task }: HoldingTask) {
   const { statusSinceMs } = task;
   const since = statusSinceMs === undefined ? undefined : isoTime(statusSinceMs);
   return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, since, stopRequested };
@@ -136,11 +152,33 @@ function isoTime(instantMs: number): string {
   return new Date(instantMs).toISOString();
 }
 
+interface Entry {
+  readonly attempted: string;
+  readonly entry: PutEventsRequestEntry;
+}
+
+/** Puts the entries on the bus, ten at a time. What became of each, in their order. */
+async function putEvents(client: EventBridgeClient, entries: readonly Entry[]): Promise<Failure[]> {
+  const calls = batches(entries, ENTRIES_BATCH).map((batch) => putBatch(client, batch));
+  return (await Promise.all(calls)).flat();
+}
+
 /** A refused entry is answered with 200 (facts 7 event-retries). */
-async function putEvent(client: EventBridgeClient, what: string, entry: PutEventsRequestEntry): Promise<void> {
-  const answer = await awsCall(what, () => client.send(new PutEventsCommand({ Entries: [entry] })));
-  if (!answer.FailedEntryCount) return;
-  const { ErrorCode, ErrorMessage } = answer.Entries?.[0] ?? {};
-  const sentence = `Could not ${what}: ${ErrorCode}: ${ErrorMessage}`;
-  throw /throttl|internal/i.test(ErrorCode ?? '') ? new Unavailable(sentence) : new Error(sentence);
+async function putBatch(client: EventBridgeClient, batch: readonly Entry[]): Promise<Failure[]> {
+  const [{ attempted } = { attempted: '' }] = batch;
+  try {
+    const Entries = batch.map(({ entry }) => entry);
+    const answer = await awsCall(attempted, () => client.send(new PutEventsCommand({ Entries })));
+    return batch.map((each, i) => failureOf(each, answer.Entries?.[i] ?? {}));
+  } catch (error) {
+    return batch.map(() => (error instanceof Error ? error : new Error(String(error))));
+  }
+}
+
+function failureOf({ attempted }: Entry, answer: PutEventsResultEntry): Failure {
+  // An entry that was taken has an id (EventBridge API reference, PutEvents).
+  if (answer.EventId !== undefined) return undefined;
+  const { ErrorCode: code = 'unknown error', ErrorMessage: message = 'EventBridge does not say why' } = answer;
+  const sentence = `Could not ${attempted}: ${code}: ${message}`;
+  return /throttl|internal/i.test(code) ? new Unavailable(sentence) : new Error(sentence);
 }

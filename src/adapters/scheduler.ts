@@ -1,168 +1,243 @@
+import { createHash } from 'node:crypto';
 import {
   ConflictException,
   CreateScheduleCommand,
   type CreateScheduleCommandInput,
   DeleteScheduleCommand,
   GetScheduleCommand,
-  type GetScheduleCommandOutput,
   paginateListSchedules,
   ResourceNotFoundException,
   type SchedulerClient,
+  type ScheduleSummary,
   UpdateScheduleCommand,
 } from '@aws-sdk/client-scheduler';
-import { type Drain, isSameDrain, unreachable } from '../domain/drain.ts';
-import type { Clock, ParkingPlaces } from '../domain/ports.ts';
+import { type Drain, instanceIdOf, isSameDrain, unreachable } from '../domain/drain.ts';
+import type { Clock, DrainSchedules } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
-import { CONTINUATION_DETAIL_TYPE, continuationDetail } from './event-bridge.ts';
+import { decode, encode } from './continuation.ts';
 
 /** What the deployment made for the schedules of its drains. */
-export interface SchedulerPlace {
+export interface SchedulerSettings {
   readonly scheduleGroup: string;
-  /** What EventBridge Scheduler puts the continuation on the bus as. */
+  /** The role in which EventBridge Scheduler sends a continuation to the queue. */
   readonly scheduleRoleArn: string;
-  readonly eventBusArn: string;
+  readonly eventQueueArn: string;
   readonly deadLetterQueueArn: string;
-  /** The `source` of the continuation events. */
-  readonly eventSource: string;
 }
 
 export interface SchedulerOptions {
   readonly client: SchedulerClient;
-  readonly place: SchedulerPlace;
+  readonly settings: SchedulerSettings;
   readonly clock: Clock;
-  /** Reads the `detail` of a continuation event; throws if it cannot be understood. */
-  readonly read: (detail: unknown) => Drain;
+  /** The hooks whose drains are looked for on a container instance. */
+  readonly lifecycleHooks: readonly string[];
+  /** Whether drains on notices are looked for as well. */
+  readonly hasNotices: boolean;
 }
 
-/**
- * Parks drains as one-time schedules: one for each container instance, named after it, so that an ECS event finds it and
- * no drain has two. When it comes, a schedule puts the same continuation event on the bus as handing over does.
- */
-export function schedulerParkingPlaces({ client, place, clock, read }: SchedulerOptions) {
-  const { scheduleGroup: GroupName, scheduleRoleArn: RoleArn, eventBusArn, deadLetterQueueArn, eventSource } = place;
+/** Parks drains as one-time schedules that send the drain's continuation to the queue when they fire. */
+export function drainSchedules(options: SchedulerOptions): (abortSignal: AbortSignal) => DrainSchedules {
+  return (abortSignal) => schedulesUntil(abortSignal, options);
+}
 
-  const scheduleOf = (drain: Drain, untilMs: number): CreateScheduleCommandInput => ({
-    GroupName,
-    Name: nameOf(drain),
-    ScheduleExpression: `at(${new Date(untilMs).toISOString().slice(0, 19)})`,
-    FlexibleTimeWindow: { Mode: 'OFF' },
-    // The drain deletes it when it ends. AWS would do so some time after it came, and by then it may be the next one:
-    // see docs/decisions/0007.
-    ActionAfterCompletion: 'NONE',
-    Target: {
-      Arn: eventBusArn,
-      RoleArn,
-      EventBridgeParameters: { Source: eventSource, DetailType: CONTINUATION_DETAIL_TYPE },
-      Input: continuationDetail(drain),
-      DeadLetterConfig: { Arn: deadLetterQueueArn },
-    },
-  });
+function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): DrainSchedules {
+  const { client, settings, lifecycleHooks, hasNotices } = options;
+  const { scheduleGroup: GroupName } = settings;
+  const calls = scheduleCalls(abortSignal, options);
+  return {
+    nameOf: (containerInstanceArn, drain) =>
+      drain.kind === 'notice'
+        ? noticeScheduleName(containerInstanceArn)
+        : scheduleName(containerInstanceArn, drain.action.lifecycleHook),
 
-  const drainIn = (schedule: GetScheduleCommandOutput | undefined) => read(JSON.parse(schedule?.Target?.Input ?? ''));
+    put: (drain, name, firesAtMs, before) =>
+      awsCall(`park the drain of ${instanceIdOf(drain)}`, () =>
+        putSchedule(scheduleOf(drain, name, firesAtMs, settings), drain, before, calls, options.clock),
+      ),
 
-  /** The places, for one invocation: every call ends with the signal. */
-  return (signal: AbortSignal): ParkingPlaces => {
-    const sending = { abortSignal: signal };
+    get: (name) => awsCall(`read the schedule ${name}`, () => calls.get(name)),
 
-    const scheduleNamed = async (Name: string) => {
-      try {
-        return await client.send(new GetScheduleCommand({ GroupName, Name }), sending);
-      } catch (error) {
-        if (error instanceof ResourceNotFoundException) return undefined;
-        throw error;
-      }
-    };
+    parkedOn: (containerInstanceArn) =>
+      awsCall(`look for drains that are parked on ${containerInstanceArn}`, async () => {
+        const names = [
+          ...lifecycleHooks.map((hook) => scheduleName(containerInstanceArn, hook)),
+          ...(hasNotices ? [noticeScheduleName(containerInstanceArn)] : []),
+        ];
+        const answers = await Promise.allSettled(names.map(calls.get));
+        const drains = answers.flatMap((answer) => (answer.status === 'fulfilled' ? (answer.value ?? []) : []));
+        // A schedule that cannot be read must not keep the drains of other hooks asleep.
+        const refused = answers.find((answer) => answer.status === 'rejected');
+        if (refused && drains.length === 0) throw refused.reason;
+        return drains;
+      }),
 
-    const remove = async (Name: string) => {
-      try {
-        await client.send(new DeleteScheduleCommand({ GroupName, Name }), sending);
-      } catch (error) {
-        if (!(error instanceof ResourceNotFoundException)) throw error;
-      }
-    };
+    writtenAtMs: () =>
+      awsCall(`list the schedules of ${GroupName}`, async () => {
+        const pages = paginateListSchedules({ client, pageSize: 100 }, { GroupName }, { abortSignal });
+        const schedules = (await Array.fromAsync(pages)).flatMap((page) => page.Schedules ?? []);
+        return writtenAtMsIn(schedules, lifecycleHooks);
+      }),
 
-    /** Whether the drain waits there already. One whose time has come waits no more: it is on its way, or lost. */
-    const isParked = async (drain: Drain): Promise<boolean> => {
-      const existing = await scheduleNamed(nameOf(drain));
-      const comesAtMs = Date.parse(`${existing?.ScheduleExpression?.slice('at('.length, -1)}Z`);
-      return comesAtMs > clock.nowMs() && isOf(drain, existing);
-    };
-
-    const isOf = (drain: Drain, schedule: GetScheduleCommandOutput | undefined): boolean => {
-      try {
-        return isSameDrain(drainIn(schedule), drain);
-      } catch {
-        return false; // What cannot be read cannot go on either.
-      }
-    };
-
-    return {
-      park: (drain, untilMs, onPlace) =>
-        awsCall(`park the drain of ${drain.action.instanceId}`, async () => {
-          const schedule = scheduleOf(drain, untilMs);
-          // Whoever was faster goes on with the drain.
-          const created = async () => {
-            try {
-              await client.send(new CreateScheduleCommand(schedule), sending);
-              return 'parked';
-            } catch (error) {
-              if (error instanceof ConflictException) return 'taken';
-              throw error;
-            }
-          };
-          // Whether an update makes one come again that has come is nowhere said (facts 36 schedule-update). A crash
-          // between the two is made good by Lambda, which tries the event again.
-          const createdAnew = async () => {
-            await remove(nameOf(drain));
-            return created();
-          };
-          switch (onPlace) {
-            case 'new':
-              if ((await created()) === 'parked') return 'parked';
-              // Or what is there was left by a drain that came to no end.
-              return (await isParked(drain)) ? 'taken' : createdAnew();
-            case 'own':
-              try {
-                await client.send(new UpdateScheduleCommand(schedule), sending);
-                return 'parked';
-              } catch (error) {
-                if (!(error instanceof ResourceNotFoundException)) throw error;
-                return created();
-              }
-            case 'spent':
-              return createdAnew();
-            default:
-              return unreachable(onPlace);
-          }
-        }),
-
-      parkedOn: (containerInstanceArn, on = 'lifecycle-action') =>
-        awsCall(`look for a drain that is parked on ${containerInstanceArn}`, async () => {
-          const schedule = await scheduleNamed(nameFor(containerInstanceArn, on === 'notice'));
-          return schedule && drainIn(schedule);
-        }),
-
-      parkedAtMs: () =>
-        awsCall(`list the schedules of ${GroupName}`, async () => {
-          const pages = paginateListSchedules({ client, pageSize: 100 }, { GroupName }, sending);
-          const schedules = (await Array.fromAsync(pages)).flatMap((page) => page.Schedules ?? []);
-          const changedAtMs = new Map(
-            schedules.map(({ Name, LastModificationDate: changedAt }) => [Name, changedAt?.getTime()]),
-          );
-          return (containerInstanceArn) => changedAtMs.get(nameFor(containerInstanceArn));
-        }),
-
-      release: (drain) => awsCall(`delete the schedule of ${drain.action.instanceId}`, () => remove(nameOf(drain))),
-    };
+    delete: (name) => awsCall(`delete the schedule ${name}`, () => calls.remove(name)),
   };
 }
 
-/** A drain on a notice has a place of its own: the drain of a lifecycle action must never be overwritten by it. */
-function nameOf({ action, containerInstance }: Drain): string {
-  return nameFor(containerInstance, 'notice' in action);
+type ScheduleCalls = ReturnType<typeof scheduleCalls>;
+
+/** One call each, which answers where there is a schedule or is none; other errors are thrown. */
+function scheduleCalls(abortSignal: AbortSignal, { client, settings }: SchedulerOptions) {
+  const { scheduleGroup: GroupName } = settings;
+  const sending = { abortSignal };
+  return {
+    get: async (Name: string): Promise<Drain | undefined> => {
+      const answer = await orElse(ResourceNotFoundException, undefined, () =>
+        client.send(new GetScheduleCommand({ GroupName, Name }), sending),
+      );
+      return answer && drainIn(Name, answer.Target?.Input);
+    },
+
+    remove: async (Name: string): Promise<void> => {
+      await orElse(ResourceNotFoundException, undefined, () =>
+        client.send(new DeleteScheduleCommand({ GroupName, Name }), sending),
+      );
+    },
+
+    /** False if the name is taken. */
+    create: (schedule: CreateScheduleCommandInput): Promise<boolean> =>
+      orElse(ConflictException, false, async () => {
+        await client.send(new CreateScheduleCommand(schedule), sending);
+        return true;
+      }),
+
+    /** False if there is no such schedule. */
+    update: (schedule: CreateScheduleCommandInput): Promise<boolean> =>
+      orElse(ResourceNotFoundException, false, async () => {
+        await client.send(new UpdateScheduleCommand(schedule), sending);
+        return true;
+      }),
+  };
 }
 
-/** The last part of its ARN: unique, and in the letters that a schedule's name may have. */
-function nameFor(containerInstanceArn = '', isOnNotice = false): string {
-  return `${containerInstanceArn.split('/').at(-1)}${isOnNotice ? '-notice' : ''}`;
+/** What the call answers, or the other answer if it throws such an error. */
+async function orElse<T, E>(
+  errorType: typeof ConflictException | typeof ResourceNotFoundException,
+  other: E,
+  call: () => Promise<T>,
+): Promise<T | E> {
+  try {
+    return await call();
+  } catch (error) {
+    if (error instanceof errorType) return other;
+    throw error;
+  }
+}
+
+async function putSchedule(
+  schedule: CreateScheduleCommandInput,
+  drain: Drain,
+  before: Parameters<DrainSchedules['put']>[3],
+  calls: ScheduleCalls,
+  clock: Clock,
+): Promise<'parked' | 'taken'> {
+  switch (before) {
+    case 'absent':
+      return createFirst(schedule, drain, calls, clock);
+    case 'pending':
+      return (await calls.update(schedule)) ? 'parked' : createFirst(schedule, drain, calls, clock);
+    case 'fired':
+      return createAnew(schedule, calls);
+    default:
+      return unreachable(before);
+  }
+}
+
+async function createFirst(
+  schedule: CreateScheduleCommandInput,
+  drain: Drain,
+  calls: ScheduleCalls,
+  clock: Clock,
+): Promise<'parked' | 'taken'> {
+  if (await calls.create(schedule)) return 'parked';
+  // Another delivery of the same event parks the drain; or an earlier drain came to no end and left its schedule.
+  return (await isWaiting(drain, schedule.Name ?? '', calls, clock)) ? 'taken' : createAnew(schedule, calls);
+}
+
+/** Whether the drain waits there already. A schedule that has fired waits no more: its continuation is on its way, or lost. */
+async function isWaiting(drain: Drain, name: string, { get }: ScheduleCalls, clock: Clock): Promise<boolean> {
+  const stored = await get(name).catch((error: Error) => {
+    if (error instanceof UnreadableSchedule) return undefined;
+    throw error;
+  });
+  return stored !== undefined && isSameDrain(stored, drain) && (stored.parked?.firesAtMs ?? 0) > clock.nowMs();
+}
+
+/**
+ * Whether an update lets a schedule fire again is nowhere documented (facts 36 schedule-update). After a crash between the two
+ * calls the message comes again.
+ */
+async function createAnew(
+  schedule: CreateScheduleCommandInput,
+  { remove, create }: ScheduleCalls,
+): Promise<'parked' | 'taken'> {
+  await remove(schedule.Name ?? '');
+  return (await create(schedule)) ? 'parked' : 'taken';
+}
+
+/** What is in the schedule is no continuation that this version can read. */
+export class UnreadableSchedule extends Error {
+  override readonly name = 'UnreadableSchedule';
+}
+
+function drainIn(name: string, input = ''): Drain {
+  const decoded = decode(jsonIn(input), 'Target.Input');
+  if (decoded.kind !== 'unreadable') return decoded.drain;
+  throw new UnreadableSchedule(`The schedule ${name} cannot be understood: ${decoded.reason}`);
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Version 0.1.0 named a schedule of a lifecycle action after the container instance alone: it may be of any hook. */
+const IS_NAMED_AFTER_HOOK = /-([0-9a-f]{8}|notice)$/;
+
+function writtenAtMsIn(schedules: readonly ScheduleSummary[], lifecycleHooks: readonly string[]): Map<string, number> {
+  const written = schedules.flatMap(({ Name, LastModificationDate: at }) =>
+    Name && at ? [[Name, at.getTime()] as const] : [],
+  );
+  const early = written.filter(([name]) => !IS_NAMED_AFTER_HOOK.test(name));
+  const ofAnyHook = early.flatMap(([id, at]) => lifecycleHooks.map((hook) => [scheduleName(id, hook), at] as const));
+  return new Map([...ofAnyHook, ...written]);
+}
+
+function scheduleOf(
+  drain: Drain,
+  Name: string,
+  firesAtMs: number,
+  { scheduleGroup: GroupName, scheduleRoleArn: RoleArn, eventQueueArn, deadLetterQueueArn }: SchedulerSettings,
+): CreateScheduleCommandInput {
+  return {
+    GroupName,
+    Name,
+    ScheduleExpression: `at(${new Date(firesAtMs).toISOString().slice(0, 19)})`,
+    FlexibleTimeWindow: { Mode: 'OFF' },
+    // The drain deletes it when it ends: AWS would some time after it has fired, when it may hold the next wait already
+    // (docs/decisions/0007).
+    ActionAfterCompletion: 'NONE',
+    Target: { Arn: eventQueueArn, RoleArn, Input: encode(drain), DeadLetterConfig: { Arn: deadLetterQueueArn } },
+  };
+}
+
+/** Two hooks may hold one instance, each with a drain of its own; the container instance's id has 32 characters. */
+function scheduleName(containerInstanceArn: string, lifecycleHook: string): string {
+  const hook = createHash('sha256').update(lifecycleHook).digest('hex').slice(0, 8);
+  return `${containerInstanceArn.split('/').at(-1)}-${hook}`;
+}
+
+function noticeScheduleName(containerInstanceArn: string): string {
+  return `${containerInstanceArn.split('/').at(-1)}-notice`;
 }

@@ -1,238 +1,256 @@
-/** What to do next. Pure: the same drain, observation, policy and instants always give the same decision. */
+/** What happens to a drain next. Pure: the same situation always gives the same decision. */
 
+import { type Drain, type LethalVerdict, unreachable, type Verdict } from './drain.ts';
 import {
-  type AgentSilence,
-  type Drain,
-  type DrainingObservation,
+  activeIn,
   type HoldingTask,
-  type HookLimits,
-  hookLimits,
   isEnding,
-  type Located,
+  isRegistering,
   type Observation,
-  unreachable,
-  type Verdict,
-} from './drain.ts';
+  type Scope,
+  type Seen,
+} from './observation.ts';
 import {
   agentLostAtMs,
   deadlineAtMs,
-  HAND_OVER_SECONDS,
   heartbeatDueAtMs,
-  PARK_MIN_SECONDS,
-  PARKED_LATE_SECONDS,
+  isJustEmptied,
+  nearDeadlineAtMs,
   type ParkedLook,
   type Policy,
   parkedLookAtMs,
+  SCHEDULE_LATE_SECONDS,
+  SCHEDULE_MIN_SECONDS,
   settledAtMs,
   stopDueAtMs,
   stuckAtMs,
+  wholeSecond,
 } from './policy.ts';
 
 export type Decision =
-  | { readonly kind: 'complete'; readonly verdict: Verdict }
-  | { readonly kind: 'set-draining'; readonly containerInstances: readonly Located[] }
+  /** The invocation ends: the next one goes on at once. */
+  | { readonly kind: 'hand-over' }
+  /** Find the instance and set it to DRAINING; it may be DRAINING already. */
+  | { readonly kind: 'set-draining' }
+  | { readonly kind: 'look'; readonly scope: Scope }
   /** Ask Auto Scaling how long the hook holds: there is something to wait for. */
   | { readonly kind: 'read-hook' }
+  /** This verdict kills tasks and depends on a time from an event: compare it with Auto Scaling's. */
+  | { readonly kind: 'verify-start' }
   | { readonly kind: 'stop-tasks'; readonly tasks: readonly HoldingTask[] }
-  /** Tell the bus that the drain has begun to wait, or that it waits for too long. */
-  | { readonly kind: 'announce'; readonly news: 'started' | 'stuck'; readonly deadlineAtMs: number }
   | { readonly kind: 'heartbeat' }
-  /** Stay in this invocation and look again then. */
-  | { readonly kind: 'watch'; readonly untilMs: number }
-  /** End this invocation and go on in the next, at once. */
-  | { readonly kind: 'hand-over' }
-  /** End this invocation and go on then, or when a task's stop wakes the drain. */
-  | { readonly kind: 'park'; readonly untilMs: number };
+  /** Publish that the drain has begun to wait, or that it waits for too long. */
+  | { readonly kind: 'announce'; readonly event: 'started' | 'stuck'; readonly deadlineAtMs: number }
+  | { readonly kind: 'complete'; readonly verdict: Verdict }
+  /**
+   * End the work on the drain until then. A schedule holds its state where ECS events find it, and is late by up to a minute;
+   * the queue is on time. With both, the schedule is also the net under a lost message.
+   */
+  | { readonly kind: 'park'; readonly untilMs: number; readonly on: 'schedule' | 'queue' | 'both' };
 
-/** All that a decision depends on. */
+export type DecisionKind = Decision['kind'];
+
+/** Everything that a decision depends on. */
 export interface Situation {
   readonly drain: Drain;
-  /** Auto Scaling was asked for the hook's limits just now and did not tell: go by those that the policy assumes. */
-  readonly hookRefused?: boolean;
-  /** Whether there is somewhere to wait outside an invocation, and it did not refuse just now. */
-  readonly mayPark: boolean;
-  /** The task whose stop woke the drain; what ECS says of it may be older. */
-  readonly stoppedTask?: string | undefined;
-  readonly observation: Observation;
+  /** Undefined before the first look of this round. */
+  readonly observation: Observation | undefined;
+  /** What AWS did not take or answer in this round; of parking, the schedule and the queue apart. */
+  readonly refused: ReadonlySet<DecisionKind | 'queue'>;
+  /** Whether Auto Scaling has confirmed or corrected the start in this round. */
+  readonly isStartVerified: boolean;
+  /** Whether an ECS event woke the drain. */
+  readonly isWoken: boolean;
+  /** Whether many drains begin in this round. */
+  readonly isFleet: boolean;
+  readonly isOutOfTime: boolean;
   readonly policy: Policy;
   readonly nowMs: number;
-  readonly invocationEndsAtMs: number;
   /** From 0 to 1, without 1. */
   readonly random: number;
 }
 
-/** The first that applies, in the order of docs/decisions/0002. */
+/** An observation to go on from: ECS knows the instance, or does not answer. */
+type Usable = Exclude<Observation, { kind: 'absent' }>;
+
+/** The first step that applies, in the order of docs/decisions/0002. */
 export function decide(situation: Situation): Decision {
-  const { drain, observation, policy, nowMs } = situation;
-
-  if (observation.kind === 'absent') {
-    return { kind: 'complete', verdict: { kind: 'gone', clusters: observation.clusters } };
-  }
-  const beatIsDue = drain.hook !== undefined && nowMs >= heartbeatDueAtMs(drain, drain.hook, policy);
-  if (observation.kind === 'listed' && !beatIsDue) {
-    return { kind: 'set-draining', containerInstances: observation.containerInstances };
-  }
-  if (observation.kind === 'active' && !beatIsDue) {
-    const taking = observation.containerInstances.filter(({ status }) => status === 'ACTIVE');
-    return { kind: 'set-draining', containerInstances: taking };
-  }
-  if (observation.kind === 'draining' && observation.holdingTasks.length === 0 && !observation.registering) {
-    const settledMs = settledAtMs(drain.closed);
-    if ((observation.scannedAtMs ?? Number.NEGATIVE_INFINITY) >= settledMs) {
-      return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: observation.lastTaskStoppedAtMs } };
-    }
-    // An empty list is believed only where it was asked for when ECS had time to settle, and of every registration.
-    const untilMs = Math.max(nowMs, settledMs);
-    const beatMs = heartbeatDueAtMs(drain, hookOf(situation), policy);
-    if (untilMs <= Math.min(beatMs, windowEndsAtMs(situation))) return { kind: 'watch', untilMs };
-  }
-  if (!drain.hook && !situation.hookRefused && !('notice' in drain.action)) return { kind: 'read-hook' };
-  const hook = hookOf(situation);
-
-  // An observation that could not be made is never a reason to let go: only heartbeats go on.
-  const lastResort = observation.kind === 'draining' && lastResortFor(observation, situation, hook);
-  if (lastResort) return lastResort;
-  const waiting = waitingFor(situation);
-  if (nowMs >= beatByMs(situation, hook, waiting)) return { kind: 'heartbeat' };
-  const news = newsOf(situation, hook);
-  return news ? { kind: 'announce', news, deadlineAtMs: deadlineAtMs(drain, hook, policy) } : waiting;
-}
-
-function newsOf({ drain, policy, nowMs }: Situation, hook: HookLimits): 'started' | 'stuck' | undefined {
-  if (drain.announced === undefined) return 'started';
-  return drain.announced === 'started' && nowMs >= stuckAtMs(drain, hook, policy) ? 'stuck' : undefined;
-}
-
-/** The hook's limits, or those that the policy assumes while they are not known. */
-export function hookOf({ drain, policy }: Pick<Situation, 'drain' | 'policy'>): HookLimits {
-  return drain.hook ?? hookLimits(policy.heartbeatTimeoutSeconds);
-}
-
-/**
- * When the next heartbeat is recorded: when it is due, or so much before that it does not fall due on the way to the next
- * invocation. Once: where heartbeats are due more often than that, they come when they are due.
- */
-function beatByMs({ drain, policy, mayPark }: Situation, hook: HookLimits, waiting: Decision): number {
-  const dueAtMs = heartbeatDueAtMs(drain, hook, policy);
-  const parkedMs = (PARK_MIN_SECONDS + PARKED_LATE_SECONDS) * 1000;
-  if (mayPark && dueAtMs - drain.lastHeartbeatAtMs > parkedMs) return dueAtMs - parkedMs;
-  const onTheWayMs = waiting.kind === 'hand-over' ? HAND_OVER_SECONDS * 1000 : 0;
-  return Math.max(dueAtMs - onTheWayMs, Math.min(dueAtMs, drain.lastHeartbeatAtMs + policy.pollMinSeconds * 1000));
-}
-
-/**
- * The timeout decision. Park, if the next useful moment is far. Otherwise watch until the next look if the invocation
- * lasts that long, else until its end if that is worth a poll, else hand over.
- */
-export function waitingFor(situation: Situation): Decision {
-  const { policy, nowMs } = situation;
-  const parked = parkedFor(situation);
-  if (parked) return parked;
-
-  const windowEndMs = windowEndsAtMs(situation);
-  const nextLookAtMs = Math.min(pollAtMs(situation), stuckNewsAtMs(situation), ...whatFallsDue(situation));
-  if (nextLookAtMs <= windowEndMs) return { kind: 'watch', untilMs: nextLookAtMs };
-  if (nowMs + policy.pollMinSeconds * 1000 <= windowEndMs) return { kind: 'watch', untilMs: windowEndMs };
-  return { kind: 'hand-over' };
-}
-
-/** The last instant for a look in this invocation. */
-function windowEndsAtMs({ invocationEndsAtMs, policy }: Situation): number {
-  return invocationEndsAtMs - policy.marginSeconds * 1000;
-}
-
-function parkedFor(situation: Situation): Decision | undefined {
-  const { nowMs, random } = situation;
-  const look = situation.mayPark ? parkedLookIn(situation) : undefined;
-  if (look === undefined) return undefined;
-  // What falls due must not come while the schedule is late; the news that a drain is stuck may.
-  const inTimeMs = whatFallsDue(situation).map((instantMs) => instantMs - PARKED_LATE_SECONDS * 1000);
-  const untilMs = Math.min(parkedLookAtMs(look, nowMs, random), stuckNewsAtMs(situation), ...inTimeMs);
-  return untilMs >= nowMs + PARK_MIN_SECONDS * 1000 ? { kind: 'park', untilMs } : undefined;
-}
-
-/** As long as the polls of an invocation have not grown beyond this, it waits for ECS to answer: about 20 s. */
-const PATIENCE_SECONDS = 8;
-
-/** What the next look at the drain would be, were it parked; undefined where it must not be. */
-function parkedLookIn({ drain, observation, stoppedTask }: Situation): ParkedLook | undefined {
+  const { observation, drain, isOutOfTime, refused } = situation;
+  if (isOutOfTime) return { kind: 'hand-over' };
+  if (refused.has('queue')) return withoutQueue(situation);
+  if (!observation) return drain.known ? { kind: 'look', scope: firstScope(situation) } : { kind: 'set-draining' };
   switch (observation.kind) {
-    case 'leaving':
-      return 'listing';
-    case 'unavailable': {
-      // The task that was awaited has stopped: it may be over, and is worth some patience.
-      const isNear = stoppedTask !== undefined && drain.pollIntervalSeconds <= PATIENCE_SECONDS;
-      // Never parked means never yet DRAINING: an instance that may be given tasks still is not left alone.
-      return drain.parked && !isNear ? 'listing' : undefined;
-    }
-    case 'draining': {
-      const { holdingTasks, registering } = observation;
-      // ECS tells of its stop before its answers do: it will not be told again.
-      if (holdingTasks.length > 0 && holdingTasks.every(({ arn }) => arn === stoppedTask)) return undefined;
-      return registering || drain.agentSilence || holdingTasks.every(isEnding) ? 'closely' : 'safely';
-    }
-    case 'listed':
-    case 'active':
     case 'absent':
-      return undefined;
+      return { kind: 'complete', verdict: { kind: 'gone', clusters: observation.clusters } };
+    case 'unavailable':
+      return readHook(situation) ?? keepAlive(observation, situation);
+    case 'seen':
+      return (
+        closeOrEnd(observation, situation) ??
+        readHook(situation) ??
+        lastResort(observation, situation) ??
+        keepAlive(observation, situation)
+      );
     default:
       return unreachable(observation);
   }
 }
 
-/** Nothing that falls due may be slept through. */
-function whatFallsDue(situation: Situation): number[] {
-  const { drain, observation, policy, nowMs } = situation;
-  const hook = hookOf(situation);
-  const deadlineMs = deadlineAtMs(drain, hook, policy);
-  const holding = observation.kind === 'draining' ? observation.holdingTasks : [];
-  const dueAtMs = [
-    deadlineMs,
-    heartbeatDueAtMs(drain, hook, policy),
-    drain.agentSilence ? lostForGoodAtMs(drain.agentSilence, situation) : Infinity,
-    ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy) ?? Infinity),
-  ];
-  return dueAtMs.filter((instantMs) => instantMs > nowMs);
-}
-
-function stuckNewsAtMs(situation: Situation): number {
+/**
+ * Waits on a schedule alone, late as it may be, because handing over would go round without a wait for as long as the queue is
+ * down. Handing over is for a drain that has no schedule, or whose hook would time out before one fires.
+ */
+function withoutQueue(situation: Situation): Decision {
   const { drain, policy, nowMs } = situation;
-  const atMs = stuckAtMs(drain, hookOf(situation), policy);
-  return atMs > nowMs ? atMs : Infinity;
+  const untilMs = nowMs + SCHEDULE_MIN_SECONDS * 1000;
+  const isInTime = untilMs + SCHEDULE_LATE_SECONDS * 1000 <= heartbeatDueAtMs(drain, policy);
+  return mayUseSchedule(situation) && isInTime ? waitUntil(untilMs, 'schedule') : { kind: 'hand-over' };
 }
 
-/** Drains that AWS throttles together do not ask again together. */
-function pollAtMs({ drain, observation, nowMs, random }: Situation): number {
-  const jitter = observation.kind === 'unavailable' ? 0.5 + random : 1;
-  return nowMs + Math.round(drain.pollIntervalSeconds * jitter * 1000);
+/** Where the drain continues: at what it knew, or at a search when an event says that the instance is empty. */
+function firstScope({ drain, isWoken }: Situation): Scope {
+  const isListed = drain.known?.tasks !== undefined && drain.known.tasks.listedAtMs >= settledAtMs(drain.closed);
+  return { registrations: isWoken ? 'search' : 'known', tasks: isListed ? 'known' : 'list' };
 }
 
-/** When the agents count as lost: those of a registration that is new may yet tell of tasks that are not listed. */
-function lostForGoodAtMs(silence: AgentSilence, { policy, drain }: Pick<Situation, 'policy' | 'drain'>): number {
-  return Math.max(agentLostAtMs(silence, policy), settledAtMs(drain.closed));
+/** What closes the instance to new tasks, or proves that no task holds it, regardless of time limits. */
+function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
+  const { drain, nowMs, isFleet } = situation;
+  const { tasks, searchedAtMs = Number.NEGATIVE_INFINITY } = seen;
+  if (activeIn(seen).length > 0) return canBeat(situation) ? { kind: 'heartbeat' } : { kind: 'set-draining' };
+  // A fleet's first listings are spread over time.
+  const isListingLater = isFleet && !tasks;
+  if (isRegistering(seen) || isListingLater || (tasks && tasks.holding.length > 0)) return undefined;
+  const settledMs = settledAtMs(drain.closed);
+  // Before ECS's lists have settled, a list of tasks proves nothing.
+  if (nowMs < settledMs) {
+    if (canBeat(situation)) return { kind: 'heartbeat' };
+    return waitUntil(Math.min(settledMs, ...dueInstants(seen, situation)), 'queue');
+  }
+  if (!tasks) return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };
+  const isListed = tasks.listedAtMs >= settledMs;
+  if (isListed && searchedAtMs >= settledMs) {
+    return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: tasks.lastStoppedAtMs } };
+  }
+  return { kind: 'look', scope: { registrations: 'search', tasks: isListed ? 'known' : 'list' } };
+}
+
+/** Whether a heartbeat is due and Auto Scaling may accept it: the hook must survive before anything slow is tried. */
+function canBeat({ drain, policy, nowMs, refused }: Situation): boolean {
+  return nowMs >= heartbeatDueAtMs(drain, policy) && !refused.has('heartbeat');
+}
+
+function readHook({ drain, refused }: Situation): Decision | undefined {
+  if (drain.kind === 'notice' || drain.hook || refused.has('read-hook')) return undefined;
+  return { kind: 'read-hook' };
 }
 
 /** What the deadline, a silent agent or a straggler calls for, if anything yet. */
-function lastResortFor(
-  { holdingTasks }: DrainingObservation,
-  situation: Situation,
-  hook: HookLimits,
-): Decision | undefined {
+function lastResort(seen: Seen, situation: Situation): Decision | undefined {
+  const { drain, policy, nowMs, isStartVerified } = situation;
+  const holding = seen.tasks?.holding ?? [];
+  const verdict = lethalVerdict(holding, situation);
+  if (!verdict) {
+    const stragglers = holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineAtMs(drain, policy), policy));
+    return stragglers.length > 0 ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+  }
+  if (drain.kind === 'held' && !isStartVerified) return { kind: 'verify-start' };
+  // A lost agent may have registered again and run tasks: a search comes right before the end.
+  const isSearched = verdict.kind === 'timed-out' || seen.searchedAtMs !== undefined;
+  if (!seen.tasks || !isSearched) return { kind: 'look', scope: { registrations: 'search', tasks: 'list' } };
+  return { kind: 'complete', verdict };
+}
+
+/** The verdict that lets the tasks die, if its time has come. */
+function lethalVerdict(
+  killedTasks: readonly HoldingTask[],
+  { drain, policy, nowMs }: Situation,
+): LethalVerdict | undefined {
+  const deadlineMs = deadlineAtMs(drain, policy);
+  const ending = { result: policy.deadlineResult, killedTasks };
+  if (nowMs >= deadlineMs) return { kind: 'timed-out', deadlineAtMs: deadlineMs, ...ending };
+  const { agentSilence, closed } = drain;
+  if (!agentSilence || nowMs < agentLostAtMs(agentSilence, closed, policy)) return undefined;
+  return { kind: 'agent-lost', disconnectedSinceMs: agentSilence.sinceMs, ...ending };
+}
+
+/** What remains: a heartbeat, an event for the bus, and the wait. */
+function keepAlive(observation: Usable, situation: Situation): Decision {
+  const { drain, policy, nowMs, refused } = situation;
+  if (nowMs >= heartbeatByMs(situation) && !refused.has('heartbeat')) return { kind: 'heartbeat' };
+  const deadlineMs = deadlineAtMs(drain, policy);
+  if (drain.announced === undefined) return { kind: 'announce', event: 'started', deadlineAtMs: deadlineMs };
+  if (drain.announced === 'started' && nowMs >= stuckAtMs(drain, policy)) {
+    return { kind: 'announce', event: 'stuck', deadlineAtMs: deadlineMs };
+  }
+  return waitFor(observation, situation);
+}
+
+/** Heartbeats that are rarer than a wait on a schedule come early enough not to fall due within the next one. */
+function heartbeatByMs(situation: Situation): number {
+  const { drain, policy } = situation;
+  const dueMs = heartbeatDueAtMs(drain, policy);
+  if (drain.kind === 'notice' || !mayUseSchedule(situation)) return dueMs;
+  const scheduleMs = (SCHEDULE_MIN_SECONDS + SCHEDULE_LATE_SECONDS) * 1000;
+  return dueMs - drain.lastHeartbeatAtMs > scheduleMs ? dueMs - scheduleMs : dueMs;
+}
+
+function mayUseSchedule({ policy, drain, refused }: Situation): boolean {
+  return policy.waiting === 'park' && drain.known !== undefined && !refused.has('park');
+}
+
+/**
+ * The wait until whatever comes first. It is on a schedule where that can be late by its minute and is not nearer than that,
+ * else on the queue.
+ */
+function waitFor(observation: Usable, situation: Situation): Decision {
   const { drain, policy, nowMs } = situation;
-  const result = policy.deadlineResult;
-  const deadlineMs = deadlineAtMs(drain, hook, policy);
-  if (nowMs >= deadlineMs) {
-    const verdict = { kind: 'timed-out', deadlineAtMs: deadlineMs, result, killedTasks: holdingTasks } as const;
-    return { kind: 'complete', verdict };
-  }
+  const dueMs = Math.min(...dueInstants(observation, situation));
+  const look = nextLook(observation, situation);
+  const reports = [stuckAtMs(drain, policy), nearDeadlineAtMs(drain, policy)].filter((instantMs) => instantMs > nowMs);
+  const softMs = Math.min(lookAtMs(look, observation, situation), ...reports);
+  if (!mayUseSchedule(situation)) return waitUntil(Math.min(softMs, dueMs), 'queue');
+  const isRough = look === 'closely' || look === 'safely';
+  const isFar = softMs >= nowMs + SCHEDULE_MIN_SECONDS * 1000;
+  if (isRough && isFar && softMs + SCHEDULE_LATE_SECONDS * 1000 <= dueMs) return waitUntil(softMs, 'schedule');
+  return waitUntil(Math.min(softMs, dueMs), 'both');
+}
 
-  const { agentSilence } = drain;
-  if (agentSilence && nowMs >= lostForGoodAtMs(agentSilence, situation)) {
-    const disconnectedSinceMs = agentSilence.sinceMs;
-    const verdict = { kind: 'agent-lost', disconnectedSinceMs, result, killedTasks: holdingTasks } as const;
-    return { kind: 'complete', verdict };
-  }
+function waitUntil(instantMs: number, on: 'schedule' | 'queue' | 'both'): Decision {
+  return { kind: 'park', untilMs: wholeSecond(instantMs), on };
+}
 
-  const stragglers = holdingTasks.filter((task) => nowMs >= (stopDueAtMs(task, deadlineMs, policy) ?? Infinity));
-  return stragglers.length > 0 ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+/** What cannot wait: when AWS refuses it, it is tried again within seconds. */
+const URGENT: readonly DecisionKind[] = ['set-draining', 'heartbeat', 'verify-start', 'stop-tasks', 'complete', 'park'];
+
+/** The next look: a poll within seconds, or one of those at a parked drain. */
+function nextLook(observation: Usable, { drain, policy, nowMs, refused, isFleet }: Situation): ParkedLook | 'poll' {
+  if (policy.waiting === 'watch' || URGENT.some((kind) => refused.has(kind))) return 'poll';
+  // An instance that may be given tasks is not left alone.
+  if (observation.kind === 'unavailable') return drain.closed && !isJustEmptied(drain, nowMs) ? 'listing' : 'poll';
+  if (!observation.tasks) return isFleet ? 'listing' : 'poll';
+  const isOnlyEnding = observation.tasks.holding.every(isEnding);
+  if (isOnlyEnding && isJustEmptied(drain, nowMs)) return 'poll';
+  return isOnlyEnding || isRegistering(observation) || drain.agentSilence ? 'closely' : 'safely';
+}
+
+function lookAtMs(look: ParkedLook | 'poll', observation: Usable, { drain, nowMs, random }: Situation): number {
+  if (look !== 'poll') return parkedLookAtMs(look, nowMs, random);
+  // Drains that AWS throttles together do not ask again together.
+  const jitter = observation.kind === 'unavailable' ? 0.5 + random : 1;
+  return nowMs + drain.pollIntervalSeconds * jitter * 1000;
+}
+
+/** What must not be missed, as far as it is still to come. */
+function dueInstants(observation: Usable, { drain, policy, nowMs }: Situation): number[] {
+  const deadlineMs = deadlineAtMs(drain, policy);
+  const holding = observation.kind === 'seen' ? (observation.tasks?.holding ?? []) : [];
+  const { agentSilence, closed } = drain;
+  const instants = [
+    deadlineMs,
+    heartbeatDueAtMs(drain, policy),
+    ...(agentSilence ? [agentLostAtMs(agentSilence, closed, policy)] : []),
+    ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy)),
+  ];
+  return instants.filter((instantMs) => instantMs > nowMs);
 }

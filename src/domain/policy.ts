@@ -1,14 +1,18 @@
 /** What the operator wants of a drain, and the instants that follow from it. */
 
-import type { AgentSilence, Closed, Drain, HoldingTask, HookLimits, LifecycleResult } from './drain.ts';
+import type { Drain, HeldDrain, HookLimits, LifecycleResult } from './drain.ts';
+import { hookLimits } from './drain.ts';
+import type { AgentSilence, Closed, HoldingTask } from './observation.ts';
 
 /** The operator's choices for every drain. */
 export interface Policy {
-  /** Every cluster an instance may be in; each is searched before it is called gone. */
+  /** Every cluster an instance may be in; each is searched before the instance counts as gone. */
   readonly clusters: readonly string[];
+  /** `park`: on a schedule, woken by ECS events. `watch`: without EventBridge Scheduler, by polling through the queue. */
+  readonly waiting: 'park' | 'watch';
   /** The longest a drain may take, from the moment Auto Scaling began to hold the instance. */
   readonly deadlineSeconds: number;
-  /** What Auto Scaling is told when tasks still hold the instance at the deadline. */
+  /** The result for Auto Scaling when tasks still hold the instance at the deadline. */
   readonly deadlineResult: LifecycleResult;
   /** After which share of the time to the deadline a drain that still waits counts as stuck. */
   readonly stuckFraction: number;
@@ -16,238 +20,186 @@ export interface Policy {
   readonly stopStragglers: 'none' | 'standalone' | 'all';
   /** What a service's task needs before its stop timeout begins: the load balancer's deregistration delay. */
   readonly deregistrationDelaySeconds: number;
-  /** How long the agent may be silent before the drain gives up on it. */
+  /** How long the agent may be disconnected before the drain gives up on it. */
   readonly agentGraceSeconds: number;
-  /** What is assumed of a hook that Auto Scaling does not describe just now: its heartbeat timeout. */
+  /** The heartbeat timeout that is assumed of a hook which Auto Scaling does not describe. */
   readonly heartbeatTimeoutSeconds: number;
   /** When a heartbeat is due, as a share of the hook's heartbeat timeout. */
   readonly heartbeatFraction: number;
   readonly pollMinSeconds: number;
   readonly pollMaxSeconds: number;
-  /** Kept free at the end of an invocation: half for a look that was late, half to hand over. */
+  /** Kept free at the end of an invocation: half for a call that is late, half to hand over. */
   readonly marginSeconds: number;
 }
 
 /**
- * Kept between our deadline and the hook's global timeout. Lambda retries a crashed invocation after one minute and after
- * two more (facts 7 event-retries): both retries come, and have a minute to work, before Auto Scaling decides.
+ * Kept between our deadline and the hook's global timeout: a crashed invocation comes again when the queue's visibility
+ * timeout ends, and a second time, before Auto Scaling decides.
  */
-const COMPLETION_RESERVE_SECONDS = 240;
+export const COMPLETION_RESERVE_SECONDS = 240;
 
 /** From the warning to the interruption (facts 6 ec2-notices). */
 const SPOT_NOTICE_SECONDS = 120;
 
-/** From the last look of one invocation to the first of the next: PutEvents, the way over the bus, a cold start. */
+/** From a continuation on the bus to the look that it causes: the bus, the queue and its window, a cold start. */
 export const HAND_OVER_SECONDS = 15;
 
-/** A schedule comes within the minute after its time (facts 10 one-time-schedules), and then has the same way to go. */
-export const PARKED_LATE_SECONDS = 60 + HAND_OVER_SECONDS;
+/** A schedule fires within the minute after its time (facts 10 one-time-schedules), and then has its way to go. */
+export const SCHEDULE_LATE_SECONDS = 60 + HAND_OVER_SECONDS;
 
-/**
- * How long an event may be on its way: Lambda tries a crashed invocation again after one minute and after two more
- * (facts 7 event-retries).
- */
+/** How long an event may be on its way: a crashed invocation comes again after a minute or two. */
 export const ON_THE_WAY_SECONDS = 180;
 
-/** Parking for less than this is not worth the calls. */
-export const PARK_MIN_SECONDS = 30;
+/** The shortest wait on a schedule: a shorter one is imprecise by more than its length. */
+export const SCHEDULE_MIN_SECONDS = 30;
 
-/** Kept between StopTask and the task's stop timeout: for the agent to hear of it, and for us to see it stopped. */
-const STOP_RESERVE_SECONDS = 10;
+/** How long after a wait on the queue the schedule fires in case the message is lost. */
+export const SAFETY_NET_SECONDS = 120;
 
-/** The agent's own stop timeout where the task definition names none (facts 13 counting-trap). */
+/** Between StopTask and the task's stop timeout: for the agent to act on it, and for us to see it stopped. */
+export const STOP_RESERVE_SECONDS = 10;
+
+/** The stop timeout of a task definition that sets none (facts 51 default-stop-timeout). */
 export const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
 
-/**
- * Nothing in AWS stops a PutEvents loop (facts 8 loop-detection). Enough for 48 hours in invocations of two minutes.
- */
-export const MAX_CONTINUATIONS = 2_000;
+/** A bound on what nothing in AWS bounds (facts 8 loop-detection); a drain of 48 hours that polls needs half of it. */
+export const MAX_CONTINUATIONS = 20_000;
 
 /**
- * How long after an instance takes no more tasks ECS's lists may lack one that it was given before. AWS only says that its API is
- * eventually consistent and advises to wait a few seconds (facts 23 eventual-consistency).
+ * How long ECS's lists may lack what was placed before an instance was closed. AWS only says that its API is eventually
+ * consistent and advises to wait a few seconds (facts 23 eventual-consistency).
  */
 export const LISTS_SETTLE_SECONDS = 10;
+
+/** With more new drains in one round than this, ECS would throttle their first listings: they are spread over time. */
+export const FEW_DRAINS = 10;
+
+/** How long an ECS event about an empty instance may be ahead of ECS's answers. */
+const EMPTIED_SECONDS = 60;
 
 const POLL_BACKOFF_FACTOR = 1.5;
 
 /**
- * When to look at a parked drain that nothing has woken. `listing`: its tasks were not listed yet; that is spread over a
- * minute, for a fleet has as many drains at once. `closely`: what may happen now sends no event, or a task is about to
- * stop. `safely`: only a lost event makes it useful.
+ * When to look at a parked drain that no event wakes. `listing`: its tasks are not listed yet, spread over two minutes
+ * for a fleet. `closely`: what may happen next sends no event. `safely`: useful only after a lost event.
  */
 const PARKED_LOOKS_SECONDS = {
-  listing: { from: 60, spread: 60 },
+  listing: { from: 15, spread: 120 },
   closely: { from: 45, spread: 0 },
-  safely: { from: 300, spread: 60 },
+  safely: { from: 480, spread: 60 },
 } as const;
 
 /** Which of the looks at a parked drain comes next. */
 export type ParkedLook = keyof typeof PARKED_LOOKS_SECONDS;
 
-/** When that look is due; `random` spreads the looks of many drains. */
+/** When that look is due; `random` (from 0 to 1, without 1) spreads the looks of many drains. */
 export function parkedLookAtMs(look: ParkedLook, nowMs: number, random: number): number {
   const { from, spread } = PARKED_LOOKS_SECONDS[look];
   return nowMs + Math.round((from + spread * random) * 1000);
 }
 
-/** Whether there is time to park between two heartbeats of the hook. */
-export function parksBetweenHeartbeats(
-  { heartbeatTimeoutSeconds }: HookLimits,
-  { heartbeatFraction }: Policy,
-): boolean {
-  return heartbeatTimeoutSeconds * heartbeatFraction > PARK_MIN_SECONDS + PARKED_LATE_SECONDS;
+/** The instant in whole seconds, never earlier: schedules and delays have no fractions. */
+export function wholeSecond(instantMs: number): number {
+  return Math.ceil(instantMs / 1000) * 1000;
 }
 
-/** When a drain that was parked at that instant, and not since, must have lost what would have continued it. */
-export function lostAtMs(
-  parkedAtMs: number,
-  { heartbeatTimeoutSeconds }: HookLimits,
-  { heartbeatFraction }: Policy,
-): number {
+/** The limits of the drain's hook, or those that the policy assumes while they are not known. */
+export function limitsOf(drain: Drain, policy: Policy): HookLimits {
+  return (drain.kind === 'held' ? drain.hook : undefined) ?? hookLimits(policy.heartbeatTimeoutSeconds);
+}
+
+/**
+ * When the drain ends regardless of what holds the instance: by the policy, and early enough that the hook does not end it
+ * first. A Spot interruption ends it after two minutes.
+ */
+export function deadlineAtMs(drain: Drain, policy: Policy): number {
+  return drain.startedAtMs + Math.min(policy.deadlineSeconds, longestSeconds(drain, policy)) * 1000;
+}
+
+function longestSeconds(drain: Drain, policy: Policy): number {
+  if (drain.kind === 'held') return limitsOf(drain, policy).globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
+  return drain.notice.kind === 'spot-interruption' ? SPOT_NOTICE_SECONDS : Number.POSITIVE_INFINITY;
+}
+
+/** When a drain whose schedule was not changed since that instant must have lost what would have continued it. */
+export function lostAtMs(parkedAtMs: number, hook: HookLimits, { heartbeatFraction }: Policy): number {
   const { from, spread } = PARKED_LOOKS_SECONDS.safely;
-  const longestSeconds = Math.min(from + spread, heartbeatTimeoutSeconds * heartbeatFraction);
-  return parkedAtMs + (longestSeconds + PARKED_LATE_SECONDS + ON_THE_WAY_SECONDS) * 1000;
+  const longestWaitSeconds = Math.min(from + spread, hook.heartbeatTimeoutSeconds * heartbeatFraction);
+  const netSeconds = SAFETY_NET_SECONDS + SCHEDULE_LATE_SECONDS + ON_THE_WAY_SECONDS;
+  return parkedAtMs + (longestWaitSeconds + netSeconds) * 1000;
 }
 
 /**
- * When the drain ends whatever holds the instance: by the policy, or early enough that the hook does not end it first; a
- * Spot interruption ends it after two minutes.
+ * When a drain is left to the hook's own timeout: had only an outage kept it from ending at its deadline, it would have been
+ * found and ended since. A drain that fails whenever it is tried must not be kept alive for ever.
  */
-export function deadlineAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
-  if ('notice' in drain.action) {
-    const allowedSeconds = drain.action.notice === 'spot-interruption' ? SPOT_NOTICE_SECONDS : Infinity;
-    return drain.startedAtMs + Math.min(policy.deadlineSeconds, allowedSeconds) * 1000;
-  }
-  const hookAllowsSeconds = hook.globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
-  return drain.startedAtMs + Math.min(policy.deadlineSeconds, hookAllowsSeconds) * 1000;
-}
-
-/**
- * When a drain is left to the hook's own timeout: had nothing but an outage kept it from ending at its deadline, it would have
- * been found and ended since. One that fails whenever it is tried must not be kept for ever.
- */
-export function givenUpAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
-  return lostAtMs(deadlineAtMs(drain, hook, policy), hook, policy) + hook.heartbeatTimeoutSeconds * 1000;
+export function givenUpAtMs(drain: HeldDrain, policy: Policy): number {
+  const hook = limitsOf(drain, policy);
+  return lostAtMs(deadlineAtMs(drain, policy), hook, policy) + hook.heartbeatTimeoutSeconds * 1000;
 }
 
 /** How much of the time to its deadline a drain has used; above 100 where AWS keeps it from ending. */
-export function deadlineUsedPercent(drain: Drain, hook: HookLimits, policy: Policy, nowMs: number): number {
+export function deadlineUsedPercent(drain: Drain, policy: Policy, nowMs: number): number {
   const usedMs = Math.max(0, nowMs - drain.startedAtMs);
-  return (100 * usedMs) / (deadlineAtMs(drain, hook, policy) - drain.startedAtMs);
+  return (100 * usedMs) / (deadlineAtMs(drain, policy) - drain.startedAtMs);
 }
 
-/** When a drain that still waits is told to be stuck. */
-export function stuckAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
-  const wholeMs = deadlineAtMs(drain, hook, policy) - drain.startedAtMs;
+/** When a drain that still waits is reported as stuck. */
+export function stuckAtMs(drain: Drain, policy: Policy): number {
+  const wholeMs = deadlineAtMs(drain, policy) - drain.startedAtMs;
   return drain.startedAtMs + wholeMs * policy.stuckFraction;
 }
 
+/** The share of the time to its deadline at which the alarm on drains near their deadline comes on (deploy/watching.yml). */
+const NEAR_DEADLINE = 0.8;
+
+/** When a drain counts as near its deadline: it is looked at then, so that its metric says so in time. */
+export function nearDeadlineAtMs(drain: Drain, policy: Policy): number {
+  return drain.startedAtMs + (deadlineAtMs(drain, policy) - drain.startedAtMs) * NEAR_DEADLINE;
+}
+
 /** When the next heartbeat is due; never, where nothing is held. */
-export function heartbeatDueAtMs(drain: Drain, hook: HookLimits, policy: Policy): number {
-  if ('notice' in drain.action) return Infinity;
-  return drain.lastHeartbeatAtMs + hook.heartbeatTimeoutSeconds * policy.heartbeatFraction * 1000;
+export function heartbeatDueAtMs(drain: Drain, policy: Policy): number {
+  if (drain.kind === 'notice') return Number.POSITIVE_INFINITY;
+  const { heartbeatTimeoutSeconds } = limitsOf(drain, policy);
+  return drain.lastHeartbeatAtMs + heartbeatTimeoutSeconds * policy.heartbeatFraction * 1000;
 }
 
-/** When the silence of the agents outlasts the policy's grace. */
-export function agentLostAtMs({ sinceMs }: AgentSilence, policy: Policy): number {
-  return sinceMs + policy.agentGraceSeconds * 1000;
+/** When the agents count as lost: after the policy's grace, and not before a new registration would be listed. */
+export function agentLostAtMs(silence: AgentSilence, closed: Closed | undefined, policy: Policy): number {
+  return Math.max(silence.sinceMs + policy.agentGraceSeconds * 1000, settledAtMs(closed));
 }
 
-/** When ECS's lists tell all that is on registrations which take no tasks; never, while one may. */
+/** When ECS lists everything that is on registrations which take no tasks; never, while one may take some. */
 export function settledAtMs(closed: Closed | undefined): number {
-  return closed ? closed.sinceMs + LISTS_SETTLE_SECONDS * 1000 : Infinity;
+  return closed ? closed.sinceMs + LISTS_SETTLE_SECONDS * 1000 : Number.POSITIVE_INFINITY;
 }
 
-/** The longest that agents may go unwatched for their silence to count as one. */
+/** Whether ECS may still answer with tasks of an instance that an event has called empty. */
+export function isJustEmptied({ emptiedAtMs }: Drain, nowMs: number): boolean {
+  return emptiedAtMs !== undefined && nowMs < emptiedAtMs + EMPTIED_SECONDS * 1000;
+}
+
+/** The longest that agents may go unobserved for their silence to count as one. */
 export function maxSilenceGapSeconds(policy: Policy): number {
-  return Math.max(2 * policy.pollMaxSeconds + 60, PARKED_LOOKS_SECONDS.closely.from + PARKED_LATE_SECONDS + 30);
+  return Math.max(2 * policy.pollMaxSeconds + 60, PARKED_LOOKS_SECONDS.closely.from + SCHEDULE_LATE_SECONDS + 30);
 }
 
-/** When the task must be told to stop to have its whole grace before the deadline; undefined if the policy leaves it alone. */
-export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Policy): number | undefined {
-  if (policy.stopStragglers === 'none' || task.stopRequested) return undefined;
-  if (policy.stopStragglers === 'standalone' && task.class !== 'standalone') return undefined;
+/** When the task must be stopped to have its whole grace before the deadline; never, if the policy leaves it alone. */
+export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Policy): number {
+  if (policy.stopStragglers === 'none' || task.stopRequested) return Number.POSITIVE_INFINITY;
+  if (policy.stopStragglers === 'standalone' && task.class !== 'standalone') return Number.POSITIVE_INFINITY;
   const deregistrationSeconds = task.class === 'service' ? policy.deregistrationDelaySeconds : 0;
   const stopTimeoutSeconds = task.stopTimeoutSeconds ?? DEFAULT_STOP_TIMEOUT_SECONDS;
   return deadlineMs - (deregistrationSeconds + stopTimeoutSeconds + STOP_RESERVE_SECONDS) * 1000;
 }
 
-/** The interval after one look at which nothing had changed. */
+/** The poll interval after a look at which nothing had changed. */
 export function longerPollIntervalSeconds(currentSeconds: number, policy: Policy): number {
   return pollIntervalWithin(policy, currentSeconds * POLL_BACKOFF_FACTOR);
 }
 
-/** The nearest to it that the policy allows. */
+/** The nearest interval that the policy allows. */
 export function pollIntervalWithin({ pollMinSeconds, pollMaxSeconds }: Policy, intervalSeconds: number): number {
   return Math.min(pollMaxSeconds, Math.max(pollMinSeconds, intervalSeconds));
-}
-
-/** What a policy has to work with: the invocation, and the hook where it is ours to create. */
-export interface Surroundings {
-  readonly functionTimeoutSeconds: number;
-  readonly hook: HookLimits | undefined;
-}
-
-/** A sentence for each pair of settings that cannot work together, with the arithmetic; none when all is well. */
-export function conflictsIn(policy: Policy, { functionTimeoutSeconds, hook }: Surroundings): string[] {
-  const conflicts: string[] = [];
-  const { deadlineSeconds, pollMinSeconds, pollMaxSeconds, marginSeconds, heartbeatFraction } = policy;
-
-  if (pollMinSeconds > pollMaxSeconds) {
-    conflicts.push(
-      `pollMinSeconds ${pollMinSeconds} is above pollMaxSeconds ${pollMaxSeconds}: lower the first or raise the second.`,
-    );
-  }
-  if (deadlineSeconds < pollMinSeconds) {
-    conflicts.push(
-      `deadlineSeconds ${deadlineSeconds} is below one poll of pollMinSeconds ${pollMinSeconds}: the drain would end before it looked twice; raise deadlineSeconds.`,
-    );
-  }
-
-  const watchSeconds = functionTimeoutSeconds - marginSeconds;
-  if (watchSeconds < pollMinSeconds) {
-    conflicts.push(
-      `functionTimeoutSeconds ${functionTimeoutSeconds} - marginSeconds ${marginSeconds} = ${watchSeconds} s leaves no room for one poll of pollMinSeconds ${pollMinSeconds}; lower marginSeconds or raise functionTimeoutSeconds.`,
-    );
-  } else {
-    const continuations = Math.ceil(deadlineSeconds / watchSeconds);
-    if (continuations > MAX_CONTINUATIONS) {
-      conflicts.push(
-        `deadlineSeconds ${deadlineSeconds} / (functionTimeoutSeconds ${functionTimeoutSeconds} - marginSeconds ${marginSeconds}) = ${continuations} continuations, above the cap of ${MAX_CONTINUATIONS}; raise functionTimeoutSeconds or lower deadlineSeconds.`,
-      );
-    }
-  }
-
-  if (heartbeatFraction >= 1) {
-    conflicts.push(
-      `heartbeatFraction ${heartbeatFraction} is not below 1: ${hook ? `heartbeatFraction ${heartbeatFraction} × heartbeatTimeoutSeconds ${hook.heartbeatTimeoutSeconds} = a heartbeat every ${heartbeatFraction * hook.heartbeatTimeoutSeconds} s, and the hook times out after ${hook.heartbeatTimeoutSeconds} s` : 'every heartbeat would come after the timeout of its hook'}; set it to 0.5, say.`,
-    );
-  } else if (hook) {
-    const slackSeconds = Math.round(hook.heartbeatTimeoutSeconds * (1 - heartbeatFraction) * 10) / 10;
-    if (slackSeconds < HAND_OVER_SECONDS) {
-      conflicts.push(
-        `heartbeatTimeoutSeconds ${hook.heartbeatTimeoutSeconds} × (1 - heartbeatFraction ${heartbeatFraction}) = ${slackSeconds} s from a heartbeat that is due to the hook's timeout, less than the ${HAND_OVER_SECONDS} s that handing over may take; lower heartbeatFraction or raise heartbeatTimeoutSeconds.`,
-      );
-    }
-  }
-  if (hook) {
-    const allowedSeconds = hook.globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
-    if (deadlineSeconds > allowedSeconds) {
-      conflicts.push(
-        `deadlineSeconds ${deadlineSeconds} is above the hook's global timeout ${hook.globalTimeoutSeconds} s (the lesser of 48 hours and 100 × heartbeatTimeoutSeconds ${hook.heartbeatTimeoutSeconds}) - ${COMPLETION_RESERVE_SECONDS} s of reserve = ${allowedSeconds} s; lower deadlineSeconds or raise heartbeatTimeoutSeconds.`,
-      );
-    }
-  }
-
-  if (policy.stopStragglers !== 'none') {
-    const delaySeconds = policy.stopStragglers === 'all' ? policy.deregistrationDelaySeconds : 0;
-    const graceSeconds = delaySeconds + DEFAULT_STOP_TIMEOUT_SECONDS + STOP_RESERVE_SECONDS;
-    if (graceSeconds >= deadlineSeconds) {
-      conflicts.push(
-        `stopStragglers ${policy.stopStragglers} would stop tasks at once: deregistrationDelaySeconds ${delaySeconds} + the default stop timeout ${DEFAULT_STOP_TIMEOUT_SECONDS} + ${STOP_RESERVE_SECONDS} s of reserve = ${graceSeconds} s, not below deadlineSeconds ${deadlineSeconds}; raise deadlineSeconds.`,
-      );
-    }
-  }
-  return conflicts;
 }

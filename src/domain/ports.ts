@@ -1,114 +1,132 @@
 /** What the domain needs from outside. Adapters implement these; tests fake them. */
 
-import type { Explanation, Facts } from './blockers.ts';
-import type { Decision } from './decide.ts';
-import type {
-  ContainerInstance,
-  Drain,
-  HeldInstance,
-  HoldingTask,
-  HookLimits,
-  LifecycleAction,
-  LifecycleHook,
-  LifecycleResult,
-  Located,
-  Observation,
-  Outcome,
-  Registration,
-  Task,
-} from './drain.ts';
+import type { Decision, DecisionKind } from './decide.ts';
+import type { Diagnostics, Explanation } from './diagnose.ts';
+import type { Drain, LifecycleAction, LifecycleHook, LifecycleResult, Outcome } from './drain.ts';
+import type { ContainerInstance, EcsRef, HoldingTask, Observation, Task } from './observation.ts';
 
 /**
- * The outside cannot answer now, and may later: throttled, overloaded, timed out. Every port but the clock, chance
- * and the journal may throw it; the drain waits and asks again. Any other error ends the invocation.
+ * AWS cannot answer now and may later: throttled, overloaded, timed out. Every port but the clock, chance and telemetry may
+ * throw it; the drain waits and asks again. Any other error means that somebody has to fix something.
  */
 export class Unavailable extends Error {
-  override readonly name = 'Unavailable';
+  override readonly name: string = 'Unavailable';
 }
 
-/** What ECS knows of one EC2 instance, and the two things we may ask of it. */
+/** The account has no such cluster in this Region. */
+export class ClusterMissing extends Error {
+  override readonly name: string = 'ClusterMissing';
+}
+
+/** What ECS knows of EC2 instances, and the two things that we ask of it. Each call is for many drains of a cluster. */
 export interface ContainerInstances {
-  /** Every registration of the EC2 instance in the cluster that ECS lists; empty if there is none. */
-  find(cluster: string, ec2InstanceId: string): Promise<readonly Located[]>;
-  /** The registrations as they are now; one that ECS has forgotten is left out. */
-  refresh(containerInstances: readonly Located[]): Promise<readonly ContainerInstance[]>;
-  /** Those of the EC2 instances that take tasks in the cluster, found together. */
-  findActive(cluster: string, ec2InstanceIds: readonly string[]): Promise<readonly Located[]>;
-  /** Every registration of the EC2 instances in the cluster as it is now, found together. */
-  registrations(cluster: string, ec2InstanceIds: readonly string[]): Promise<readonly Registration[]>;
-  /** Sets ACTIVE ones to DRAINING; others, such as one that is DRAINING already, ECS refuses. */
-  setDraining(containerInstances: readonly Located[]): Promise<DrainingAnswer>;
-  /** Every task ECS still lists for them, whatever its desired status. */
-  listTasks(containerInstances: readonly ContainerInstance[]): Promise<readonly Task[]>;
-  /** The same tasks as they are now; one that ECS has forgotten is left out. */
-  refreshTasks(tasks: readonly Located[]): Promise<readonly Task[]>;
   /**
-   * What ECS knows of why the tasks stay. It takes a few seconds at most, and what ECS does not tell is among the unknown.
+   * The ARNs of all registrations of the EC2 instances in the cluster.
+   * @throws ClusterMissing
    */
-  factsAbout(tasks: readonly HoldingTask[]): Promise<Facts>;
-  /** Asks ECS to stop the task with its usual grace; `reason` is shown to whoever looks at the task. */
-  stopTask(task: HoldingTask, reason: string): Promise<void>;
-  /** Whether ECS did not answer at the first attempt lately: then it is asked for nothing that can wait. */
-  isBusy(): boolean;
+  list(cluster: string, ec2InstanceIds: readonly string[]): Promise<readonly string[]>;
+  /** The registrations as they are now; one that ECS has forgotten is left out. */
+  describe(cluster: string, arns: readonly string[]): Promise<readonly ContainerInstance[]>;
+  /**
+   * Sets registrations to DRAINING, and returns all of them as they are now: ECS refuses those that are not ACTIVE, such as
+   * one that is DRAINING already (facts 11 set-draining).
+   */
+  setDraining(cluster: string, arns: readonly string[]): Promise<readonly ContainerInstance[]>;
+  /** The ARNs of the tasks that ECS lists for a registration, by their desired status. */
+  listTasks(containerInstance: EcsRef): Promise<TaskList>;
+  /** The tasks as they are now; one that ECS has forgotten is left out. */
+  describeTasks(cluster: string, arns: readonly string[]): Promise<readonly Task[]>;
+  /**
+   * What ECS knows about why the tasks hold the instance. It takes a few seconds at most and never throws: what ECS does not
+   * tell is among the unknown.
+   */
+  diagnose(tasks: readonly HoldingTask[]): Promise<Diagnostics>;
+  /** Asks ECS to stop the task with its usual grace; `reason` is shown with the task. */
+  stopTask(task: EcsRef, reason: string): Promise<void>;
 }
 
-/** What ECS made of setting container instances to DRAINING. */
-export interface DrainingAnswer {
-  /** Those that take no tasks now. */
-  readonly draining: readonly ContainerInstance[];
-  /** Why not the others; undefined if there are none. */
-  readonly refusal: string | undefined;
+export interface TaskList {
+  /** Desired status RUNNING: ECS must be able to describe these. */
+  readonly running: readonly string[];
+  /** Desired status STOPPED: one of these that ECS has forgotten has stopped. */
+  readonly stopped: readonly string[];
 }
 
-/** Whether Auto Scaling took our word, or had no such action pending any more (facts 20 no-active-action). */
+/** An instance that a terminating hook of its group holds: ours, or another's. */
+export interface HeldInstance {
+  readonly autoScalingGroup: string;
+  readonly instanceId: string;
+}
+
+/** Whether Auto Scaling accepted it, or nobody waits for it any more (facts 20 no-active-action). */
 export type ActionAnswer = 'accepted' | 'already-completed';
 
 /** The lifecycle actions of Auto Scaling. */
 export interface LifecycleActions {
-  hookLimits(action: LifecycleAction): Promise<HookLimits>;
+  /** The terminating hooks of the group. */
   hooksOf(autoScalingGroup: string): Promise<readonly LifecycleHook[]>;
-  /**
-   * The EC2 instances of the groups that a terminating hook holds; none of a group with a warm pool, for Auto Scaling may
-   * hold one there only to put it back.
-   */
+  /** The EC2 instances of the groups that a terminating hook holds; none that may return to a warm pool. */
   heldInstances(autoScalingGroups: readonly string[]): Promise<readonly HeldInstance[]>;
-  /** Since when Auto Scaling is terminating those of the group's instances that it is terminating now, in epoch milliseconds. */
+  /** Since when Auto Scaling terminates the group's instances that it terminates now, in epoch milliseconds. */
   terminatingSinceMs(autoScalingGroup: string): Promise<ReadonlyMap<string, number>>;
   recordHeartbeat(action: LifecycleAction): Promise<ActionAnswer>;
   complete(action: LifecycleAction, result: LifecycleResult): Promise<ActionAnswer>;
 }
 
-/** Where a drain goes on when this invocation cannot. */
+/** What became of one of many things that were asked for together; undefined where it was done. */
+export type Failure = Error | undefined;
+
+/** Where drains wait and go on outside an invocation. */
 export interface Continuations {
-  continueNow(drain: Drain): Promise<void>;
+  /** Continues each drain in the next invocation, through the bus. In the order of the drains. */
+  continueNow(drains: readonly Drain[]): Promise<readonly Failure[]>;
+  /** Continues each drain when it is due, through the queue: 900 s ahead at most. In the order of the waits. */
+  continueAt(waits: readonly { readonly drain: Drain; readonly atMs: number }[]): Promise<readonly Failure[]>;
 }
 
-/** Where a drain waits outside any invocation: one place for each container instance, so that no drain waits twice. */
-export interface ParkingPlaces {
+/**
+ * One-time schedules that hold the state of parked drains: one for each lifecycle action or notice, named so that an ECS
+ * event about the container instance finds it.
+ */
+export interface DrainSchedules {
+  /** The name of the drain's schedule on this registration. */
+  nameOf(containerInstanceArn: string, drain: Drain): string;
   /**
-   * Lets the drain go on at that instant or up to a minute later (facts 10 one-time-schedules), unless it is woken
-   * before: on a place that is new to it, on its own again, or on its own whose schedule has come. `taken`: another
-   * delivery of the same event has parked it on the new place already.
+   * Writes the drain's state into its schedule, to fire at that instant or up to a minute later. `absent`: the drain has no
+   * schedule yet; `pending`: it has one that is still to fire; `fired`: its schedule has fired, and is made anew
+   * (facts 36 schedule-update). `taken`: another delivery of the same event parks the same drain already.
    */
-  park(drain: Drain, untilMs: number, place: 'new' | 'own' | 'spent'): Promise<'parked' | 'taken'>;
+  put(
+    drain: Drain,
+    schedule: string,
+    firesAtMs: number,
+    before: 'absent' | 'pending' | 'fired',
+  ): Promise<'parked' | 'taken'>;
   /**
-   * The drain of a lifecycle action that waits on this container instance, or that on a notice, as it was parked.
+   * The drain whose state the schedule holds; undefined if there is no such schedule.
    * @throws Error if what is there cannot be understood.
    */
-  parkedOn(containerInstanceArn: string, on?: 'lifecycle-action' | 'notice'): Promise<Drain | undefined>;
-  /** When each container instance's place was taken or changed last, in epoch milliseconds; undefined where there is none. */
-  parkedAtMs(): Promise<(containerInstanceArn: string) => number | undefined>;
-  /** Gives the place up; that it is empty already is no error. */
-  release(drain: Drain): Promise<void>;
+  get(schedule: string): Promise<Drain | undefined>;
+  /** The drains of any of our hooks, or on notices, that are parked on the registration. */
+  parkedOn(containerInstanceArn: string): Promise<readonly Drain[]>;
+  /** When each schedule was written last, by name, in epoch milliseconds. */
+  writtenAtMs(): Promise<ReadonlyMap<string, number>>;
+  /** Deletes the schedule; that there is none is no error. */
+  delete(schedule: string): Promise<void>;
 }
 
-/** News of a drain, for whoever listens on the bus. */
-export type News =
-  | { readonly kind: 'started'; readonly deadlineAtMs: number; readonly holdingTasks: readonly HoldingTask[] }
+/** An event about a drain's course, for whoever listens on the bus. */
+export type DrainEvent =
+  | {
+      readonly kind: 'started';
+      readonly deadlineAtMs: number;
+      /** Undefined where the tasks were not listed yet. */
+      readonly holdingTasks: readonly HoldingTask[] | undefined;
+    }
   | {
       readonly kind: 'stuck';
       readonly deadlineAtMs: number;
-      readonly holdingTasks: readonly HoldingTask[];
+      readonly holdingTasks: readonly HoldingTask[] | undefined;
       readonly explanation: Explanation;
     }
   | ({ readonly kind: 'finished' } & Ending);
@@ -121,55 +139,56 @@ export interface Ending {
   readonly explanation?: Explanation | undefined;
 }
 
-export interface Announcements {
-  announce(drain: Drain, news: News): Promise<void>;
+export interface EventPublisher {
+  /** Publishes the events together. In their order. */
+  publish(events: readonly { readonly drain: Drain; readonly event: DrainEvent }[]): Promise<readonly Failure[]>;
 }
 
 export interface Clock {
   nowMs(): number;
-  sleepUntil(instantMs: number): Promise<void>;
 }
 
-/** The invocation we run in. */
-export interface Invocation {
-  /** When the platform ends it, done or not. */
-  readonly endsAtMs: number;
-}
-
-/** What is worth telling: a change of mind, a sign of life, a failure that passes, the end. */
-export type JournalEntry =
-  | { readonly kind: 'decided'; readonly decision: Decision; readonly observation: Observation }
-  /** A sign of life, of a drain that goes on and of one that ends: how near it is to its deadline. */
-  | { readonly kind: 'looked'; readonly atMs: number; readonly deadlineUsedPercent: number }
-  /** An action that AWS did not take. */
-  | { readonly kind: 'refused'; readonly doing: Decision['kind'] | 'release'; readonly reason: string }
-  /** Another delivery of the same event has this drain. */
+/** What is worth recording: a decision, a sign of life, a failure that passes, the end. */
+export type TelemetryEntry =
+  | { readonly kind: 'decided'; readonly decision: Decision; readonly observation: Observation | undefined }
+  /** How much of the time to its deadline the drain has used. */
+  | { readonly kind: 'looked'; readonly deadlineUsedPercent: number }
+  /** Something that AWS did not do. */
+  | { readonly kind: 'refused'; readonly doing: DecisionKind | 'load' | 'delete-schedule'; readonly reason: string }
+  /** Another delivery of the same event has parked this drain, or has ended it. */
   | { readonly kind: 'superseded' }
-  /** A continuation that is at no place of ours claims what Auto Scaling does not say. */
+  /** The start that an event claimed is not the one that Auto Scaling knows. */
   | { readonly kind: 'corrected'; readonly claimedStartAtMs: number }
-  /** The sweep found that nobody goes on with it. */
+  /** The sweep found that nothing continues it. */
   | { readonly kind: 'found'; readonly lost: 'event' | 'continuation' }
-  /** ECS drains the instances of this group as well. */
+  /** ECS managed draining is on for this group as well. */
   | { readonly kind: 'managed-draining' }
-  /** What holds the instance for so long, and why. */
   | { readonly kind: 'stuck'; readonly deadlineAtMs: number; readonly explanation: Explanation }
   | ({ readonly kind: 'finished' } & Ending);
 
 /** Logs and metrics. */
-export interface Journal {
-  record(drain: Drain, entry: JournalEntry): void;
+export interface Telemetry {
+  record(drain: Drain, entry: TelemetryEntry): void;
 }
 
 export interface Ports {
   readonly containerInstances: ContainerInstances;
   readonly lifecycleActions: LifecycleActions;
   readonly continuations: Continuations;
-  readonly announcements: Announcements;
-  /** Undefined where drains wait within their invocations. */
-  readonly parkingPlaces: ParkingPlaces | undefined;
+  readonly events: EventPublisher;
+  /** Undefined with `waiting: watch`. */
+  readonly schedules: DrainSchedules | undefined;
   readonly clock: Clock;
-  /** From 0 to 1, without 1: so that many drains do not do the same at the same time. */
+  /** From 0 to 1, without 1: keeps many drains from doing the same at the same time. */
   readonly random: () => number;
-  readonly invocation: Invocation;
-  readonly journal: Journal;
+  readonly invocation: {
+    /** When the platform ends this invocation, done or not. */
+    readonly endsAtMs: number;
+  };
+  readonly telemetry: Telemetry;
+}
+
+/** What went wrong, as a sentence. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

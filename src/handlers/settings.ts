@@ -1,35 +1,37 @@
 import * as v from 'valibot';
-import { MANAGED_DRAINING_HOOK } from '../adapters/auto-scaling.ts';
-import type { SchedulerPlace } from '../adapters/scheduler.ts';
+import type { SchedulerSettings } from '../adapters/scheduler.ts';
+import { clusterName, sentenceOf } from '../adapters/schemas.ts';
 import type { NoticeKind } from '../domain/drain.ts';
-import { conflictsIn, type Policy } from '../domain/policy.ts';
-import type { Territory } from '../domain/sweep.ts';
-import { sentenceOf } from './sentence.ts';
+import type { Scope } from '../domain/lost-drains.ts';
+import { MANAGED_DRAINING_HOOK } from '../domain/perform.ts';
+import type { Policy } from '../domain/policy.ts';
+import { conflictsIn } from '../domain/policy-conflicts.ts';
 
-/** What the operator set, as the handler uses it: the events of other groups and hooks are somebody else's. */
-export interface Settings extends Omit<Territory, 'readMetadata'> {
+/** What the operator set, as the handlers use it. Events of other groups and hooks are ignored. */
+export interface Settings extends Omit<Scope, 'readMetadata'> {
   readonly policy: Policy;
-  /** The notices of EC2 on which we drain as well. */
+  /** The notices of EC2 that begin a drain. */
   readonly notices: readonly NoticeKind[];
-  /** Whether AWS is only looked at. */
+  /** Whether AWS is only read from. */
   readonly dryRun: boolean;
-  /** The `source` of our own events: another deployment in the same account has another. */
+  /** The `source` of our own events; each deployment in an account has its own. */
   readonly eventSource: string;
-  /** Where drains are parked; undefined if they wait within their invocations. */
-  readonly parking: SchedulerPlace | undefined;
+  /** The queue that the function reads, where drains that are due soon wait. */
+  readonly eventQueueUrl: string;
+  /** Where rejected events are sent. */
+  readonly deadLetterQueueUrl: string;
+  /** The schedules that parked drains wait on; undefined with `waiting: watch`. */
+  readonly scheduler: SchedulerSettings | undefined;
 }
 
-/** Settings that cannot be used; the message names each, its value and how to mend it. */
+/** Settings that cannot be used; the message names each, its value and what is expected. */
 export class InvalidSettings extends Error {
   override readonly name = 'InvalidSettings';
 }
 
-/** ECS: up to 255 letters, digits, hyphens and underscores. */
-export const clusterName = text(/^[\w-]{1,255}$/, 'the name (not the ARN) of an ECS cluster');
-
 /**
- * Auto Scaling: up to 255 printable characters; a comma would end it in our lists, a colon or `*` would widen an ARN, `${`
- * would be CloudFormation's, and an `@` separates the group from its cluster.
+ * Auto Scaling allows up to 255 printable characters. We do not allow a comma, which separates names; a colon, `*` or `?`, which
+ * would widen an ARN; `${`, which CloudFormation would substitute. An `@` separates the group from its cluster.
  */
 const group = v.pipe(
   text(
@@ -42,7 +44,7 @@ const group = v.pipe(
   }),
 );
 
-/** Auto Scaling: up to 255 letters, digits, hyphens, underscores and slashes. */
+/** Auto Scaling allows up to 255 letters, digits, hyphens, underscores and slashes. */
 const hookName = v.pipe(
   text(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
   v.notValue(
@@ -51,7 +53,7 @@ const hookName = v.pipe(
   ),
 );
 
-/** Every setting the running function needs, under the name that `serverless.yml` gives it; all arrive as text. */
+/** The choices of the operator that the running function needs, under their names in `serverless.yml`. All arrive as text. */
 export const settingsEntries = {
   cluster: listOf(clusterName),
   autoScalingGroups: v.pipe(
@@ -73,23 +75,32 @@ export const settingsEntries = {
   dryRun: oneOf('true', 'false'),
   pollMinSeconds: seconds(1, 60),
   pollMaxSeconds: seconds(1, 300),
-  // Half of it has to hold three attempts at PutEvents: see HAND_OVER_BOUNDS.
+  // Three attempts at PutEvents must fit into half of it: see HAND_OVER_BOUNDS.
   marginSeconds: seconds(20, 120),
-  functionTimeoutSeconds: seconds(1, 900),
+  functionTimeoutSeconds: seconds(10, 900),
   eventSource: text(/^(?!aws\.)[\w./-]{1,256}$/, 'an event source that does not begin with aws.'),
 };
 
 const setByTheDeployment = text(/./, 'what the deployment sets');
 
-/** What the deployment adds where drains are parked: no choice of the user's. */
+/** What every deployment adds by itself. */
+export const queueEntries = {
+  eventQueueUrl: setByTheDeployment,
+  deadLetterQueueUrl: setByTheDeployment,
+};
+
+/** What it adds with `waiting: park`. */
 export const parkingEntries = {
   scheduleGroup: setByTheDeployment,
   scheduleRoleArn: setByTheDeployment,
-  eventBusArn: setByTheDeployment,
+  eventQueueArn: setByTheDeployment,
   deadLetterQueueArn: setByTheDeployment,
 };
 
-/** The settings of the running function, from its environment: `deadlineSeconds` is in `DEADLINE_SECONDS`. */
+/**
+ * The settings of the running function, from its environment: `deadlineSeconds` is in `DEADLINE_SECONDS`.
+ * @throws InvalidSettings
+ */
 export function settingsFrom(env: Readonly<Record<string, string | undefined>>): Settings {
   const given = (entries: object) =>
     Object.fromEntries(Object.keys(entries).map((name) => [name, env[variableOf(name)]]));
@@ -109,14 +120,12 @@ export function settingsFrom(env: Readonly<Record<string, string | undefined>>):
     ],
     dryRun: parsed.dryRun === 'true',
     eventSource: parsed.eventSource,
-    parking:
-      parsed.waiting === 'park'
-        ? { ...checked(v.object(parkingEntries), given(parkingEntries)), eventSource: parsed.eventSource }
-        : undefined,
+    ...checked(v.object(queueEntries), given(queueEntries)),
+    scheduler: parsed.waiting === 'park' ? checked(v.object(parkingEntries), given(parkingEntries)) : undefined,
   };
 }
 
-/** Every cluster that an instance may be in: those for all groups, and those of single ones. */
+/** Every cluster that an instance may be in: those for all groups, and those of single groups. */
 export function clustersOf(settings: {
   readonly cluster: readonly string[];
   readonly autoScalingGroups: readonly { readonly cluster: string | undefined }[];
@@ -147,7 +156,7 @@ function text(pattern: RegExp, expected: string) {
 }
 
 function listOf<S extends v.GenericSchema<string, unknown>>(name: S) {
-  // A name given twice would be searched, set and counted twice.
+  // A cluster that is named twice would be searched twice.
   const split = v.transform((list: string) => [...new Set(list.split(',').map((item) => item.trim()))]);
   return v.pipe(v.string('expected names, separated by commas'), split, v.array(name));
 }
@@ -160,7 +169,7 @@ function seconds(min: number, max: number) {
   return wholeNumber(min, max, 'a whole number of seconds');
 }
 
-/** A whole number that arrives as text; `what` is what the sentence calls it. */
+/** A whole number that arrives as text; `what` is how the sentence of a rejection begins. */
 export function wholeNumber(min: number, max: number, what = 'a whole number') {
   return number(/^\d+$/, `${what} from ${min} to ${max}`, min, max);
 }

@@ -1,6 +1,6 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { describe, expect, it } from 'vitest';
-import { autoScalingLifecycleActions } from '../../src/adapters/auto-scaling.ts';
+import { autoScalingLifecycleActions, describeGroups } from '../../src/adapters/auto-scaling.ts';
 import { type LifecycleActions, Unavailable } from '../../src/domain/ports.ts';
 import { drain, INSTANCE_ID } from './samples.ts';
 import { type Action, type AwsEndpoint, accessDenied, aws, badGateway, fault, reset, throttledQuery } from './wire.ts';
@@ -30,21 +30,18 @@ function document(name: string, result: string) {
 </${name}Response>`;
 }
 
-/** DescribeLifecycleHooks that answers with our hook; `timeouts` are its elements. */
-function hookWith(timeouts: string) {
-  return document(
-    'DescribeLifecycleHooks',
-    `<LifecycleHooks>
-      <member>
-        <AutoScalingGroupName>web</AutoScalingGroupName>
-        <LifecycleHookName>ecs-drain</LifecycleHookName>
-        <LifecycleTransition>autoscaling:EC2_INSTANCE_TERMINATING</LifecycleTransition>
-        ${timeouts}
-        <DefaultResult>CONTINUE</DefaultResult>
-      </member>
-    </LifecycleHooks>`,
-  );
+/** A lifecycle hook as Auto Scaling describes it; `more` are further elements of it. */
+function hook(name: string, more: string, transition = 'autoscaling:EC2_INSTANCE_TERMINATING') {
+  return `<member>
+    <AutoScalingGroupName>web</AutoScalingGroupName>
+    <LifecycleHookName>${name}</LifecycleHookName>
+    <LifecycleTransition>${transition}</LifecycleTransition>
+    <DefaultResult>CONTINUE</DefaultResult>${more}
+  </member>`;
 }
+
+const hooks = (...members: readonly string[]) =>
+  document('DescribeLifecycleHooks', `<LifecycleHooks>${members.join('')}</LifecycleHooks>`);
 
 /** DescribeAutoScalingGroups that answers with the group; `more` are further elements of it. */
 function groupWith(states: readonly string[], more = '') {
@@ -65,11 +62,13 @@ const accepted = {
   DescribeAutoScalingGroups: groupWith(['InService']),
   CompleteLifecycleAction: document('CompleteLifecycleAction', ''),
   RecordLifecycleActionHeartbeat: document('RecordLifecycleActionHeartbeat', ''),
-  DescribeLifecycleHooks: hookWith('<HeartbeatTimeout>300</HeartbeatTimeout><GlobalTimeout>20000</GlobalTimeout>'),
+  DescribeLifecycleHooks: hooks(
+    hook('ecs-drain', '<HeartbeatTimeout>300</HeartbeatTimeout><GlobalTimeout>20000</GlobalTimeout>'),
+  ),
 };
 
-/** What can be asked of the adapter, the action it sends for it, and what it says that it could not do. */
-const requests: [Action, (actions: LifecycleActions) => Promise<unknown>, what: string][] = [
+/** What can be asked of the adapter, the action it sends for it, and what its errors say was attempted. */
+const requests: [Action, (actions: LifecycleActions) => Promise<unknown>, attempted: string][] = [
   [
     'CompleteLifecycleAction',
     (actions) => actions.complete(action, 'CONTINUE'),
@@ -80,101 +79,114 @@ const requests: [Action, (actions: LifecycleActions) => Promise<unknown>, what: 
     (actions) => actions.recordHeartbeat(action),
     `record a heartbeat for ${INSTANCE_ID}`,
   ],
-  ['DescribeLifecycleHooks', (actions) => actions.hookLimits(action), 'describe the hooks of web'],
+  ['DescribeLifecycleHooks', (actions) => actions.hooksOf('web'), 'describe the hooks of web'],
   [
     'DescribeScalingActivities',
     (actions) => actions.terminatingSinceMs('web'),
     'describe the scaling activities of web',
   ],
-  ['DescribeAutoScalingGroups', (actions) => actions.heldInstances(['web', 'workers']), 'describe group web, workers'],
+  [
+    'DescribeAutoScalingGroups',
+    (actions) => actions.heldInstances(['web', 'workers']),
+    'describe the groups web, workers',
+  ],
 ];
 const answering = requests.slice(0, 2);
 
 describe('completing and heartbeats', () => {
-  it.each(['CONTINUE', 'ABANDON'] as const)('completes the one action it is told of with %s', async (result) => {
+  it.each(['CONTINUE', 'ABANDON'] as const)('completes the one action that it is given with %s', async (result) => {
     const endpoint = await aws(accepted);
     expect(await autoScalingAt(endpoint).complete(action, result)).toBe('accepted');
     expect(endpoint.inputsOf('CompleteLifecycleAction')).toEqual([{ ...FORM, LifecycleActionResult: result }]);
   });
 
-  it('records a heartbeat for the one action it is told of', async () => {
+  it('records a heartbeat for the one action that it is given', async () => {
     const endpoint = await aws(accepted);
     expect(await autoScalingAt(endpoint).recordHeartbeat(action)).toBe('accepted');
     expect(endpoint.inputsOf('RecordLifecycleActionHeartbeat')).toEqual([FORM]);
   });
 
+  it('names an action whose token is not known by its instance', async () => {
+    const endpoint = await aws(accepted);
+    const { token: _, ...found } = action;
+    const { LifecycleActionToken: __, ...form } = FORM;
+    await autoScalingAt(endpoint).recordHeartbeat(found);
+    expect(endpoint.inputsOf('RecordLifecycleActionHeartbeat')).toEqual([form]);
+  });
+
   describe.each([
     `No active Lifecycle Action found with token ${action.token}`,
     `No active Lifecycle Action found with instance ID ${INSTANCE_ID}`,
+    "No Lifecycle Hook found with name 'ecs-drain' for group 'web'",
+    'AutoScalingGroup name not found - AutoScalingGroup web not found',
   ])('answered with "%s"', (message) => {
-    it.each(answering)('is success, somebody else’s: %s', async (name, request) => {
+    it.each(answering)('means that nobody waits for the action any more: %s', async (name, request) => {
       const endpoint = await aws({ [name]: fault('ValidationError', message) });
       expect(await request(autoScalingAt(endpoint))).toBe('already-completed');
       expect(endpoint.actions).toEqual([name]);
     });
   });
 
-  it.each(answering)('is no success when the mistake is ours: %s', async (name, request) => {
-    const endpoint = await aws({ [name]: fault('ValidationError', 'AutoScalingGroup name not found - null') });
+  it.each(answering)('fails when the mistake is ours: %s', async (name, request) => {
+    const endpoint = await aws({ [name]: fault('ValidationError', "1 validation error: 'x' is too long") });
     const asked = request(autoScalingAt(endpoint));
-    await expect(asked).rejects.toThrow(/^Could not .*ValidationError: AutoScalingGroup name not found - null$/);
+    await expect(asked).rejects.toThrow(/^Could not .*: ValidationError: 1 validation error: 'x' is too long$/);
     await expect(asked).rejects.not.toThrow(Unavailable);
     expect(endpoint.actions).toEqual([name]);
   });
 
-  it('does not believe the words of success under another code', async () => {
+  it('does not take the words for an answer under another code', async () => {
     const message = `No active Lifecycle Action found with token ${action.token}`;
     const endpoint = await aws({ CompleteLifecycleAction: fault('InternalFailure', message, 500) });
     await expect(autoScalingAt(endpoint).complete(action, 'CONTINUE')).rejects.toThrow(Unavailable);
   });
-
-  it('says what it tried', async () => {
-    const endpoint = await aws({ CompleteLifecycleAction: fault('ValidationError', 'No.') });
-    await expect(autoScalingAt(endpoint).complete(action, 'ABANDON')).rejects.toThrow(
-      `Could not complete the lifecycle action of ${INSTANCE_ID} with ABANDON: ValidationError: No.`,
-    );
-  });
 });
 
-describe('how long the hook holds', () => {
-  it('is what Auto Scaling says of the one hook of the group, and not what we would reckon', async () => {
-    const endpoint = await aws(accepted);
-    expect(await autoScalingAt(endpoint).hookLimits(action)).toEqual({
-      heartbeatTimeoutSeconds: 300,
-      globalTimeoutSeconds: 20_000,
+describe('the terminating hooks of a group', () => {
+  it('are read with their limits and their metadata', async () => {
+    const endpoint = await aws({
+      DescribeLifecycleHooks: hooks(
+        hook('ecs-drain', '<HeartbeatTimeout>300</HeartbeatTimeout><GlobalTimeout>20000</GlobalTimeout>'),
+        hook('logs', '<HeartbeatTimeout>60</HeartbeatTimeout><NotificationMetadata>for logs</NotificationMetadata>'),
+      ),
     });
+    expect(await autoScalingAt(endpoint).hooksOf('web')).toEqual([
+      { name: 'ecs-drain', limits: { heartbeatTimeoutSeconds: 300, globalTimeoutSeconds: 20_000 } },
+      {
+        name: 'logs',
+        limits: { heartbeatTimeoutSeconds: 60, globalTimeoutSeconds: 6_000 },
+        notificationMetadata: 'for logs',
+      },
+    ]);
     expect(endpoint.inputsOf('DescribeLifecycleHooks')).toEqual([{ AutoScalingGroupName: 'web' }]);
-  });
-
-  it('is that of our hook, whatever others hold, and tells if ECS drains the group as well', async () => {
-    const others = (name: string) => `<member>
-      <LifecycleHookName>${name}</LifecycleHookName><HeartbeatTimeout>60</HeartbeatTimeout>
-    </member>`;
-    const withOthers = (...names: string[]) =>
-      accepted.DescribeLifecycleHooks.replace('<LifecycleHooks>', `<LifecycleHooks>${names.map(others).join('')}`);
-    const limits = { heartbeatTimeoutSeconds: 300, globalTimeoutSeconds: 20_000 };
-    const plain = await aws({ DescribeLifecycleHooks: withOthers('logs', 'archive') });
-    expect(await autoScalingAt(plain).hookLimits(action)).toEqual(limits);
-    const managed = await aws({ DescribeLifecycleHooks: withOthers('ecs-managed-draining-termination-hook') });
-    expect(await autoScalingAt(managed).hookLimits(action)).toEqual({ ...limits, managedDraining: true });
   });
 
   it.each([
     ['a hundred heartbeat timeouts', 30, 3_000],
     ['48 hours', 7_200, 172_800],
-  ])('is %s where Auto Scaling does not say', async (_, heartbeatTimeoutSeconds, globalTimeoutSeconds) => {
-    const timeouts = `<HeartbeatTimeout>${heartbeatTimeoutSeconds}</HeartbeatTimeout>`;
-    const endpoint = await aws({ DescribeLifecycleHooks: hookWith(timeouts) });
-    expect(await autoScalingAt(endpoint).hookLimits(action)).toEqual({ heartbeatTimeoutSeconds, globalTimeoutSeconds });
+  ])('hold for %s where Auto Scaling does not say', async (_, heartbeatTimeoutSeconds, globalTimeoutSeconds) => {
+    const described = hooks(hook('ecs-drain', `<HeartbeatTimeout>${heartbeatTimeoutSeconds}</HeartbeatTimeout>`));
+    expect(await autoScalingAt(await aws({ DescribeLifecycleHooks: described })).hooksOf('web')).toMatchObject([
+      { limits: { heartbeatTimeoutSeconds, globalTimeoutSeconds } },
+    ]);
   });
 
-  it.each(['<LifecycleHooks/>', ''])('is asked in vain of a hook that somebody deleted: "%s"', async (hooks) => {
-    const endpoint = await aws({ DescribeLifecycleHooks: document('DescribeLifecycleHooks', hooks) });
-    const asked = autoScalingAt(endpoint).hookLimits(action);
-    await expect(asked).rejects.toThrow(
-      'Auto Scaling has no hook ecs-drain on group web, though it sent its event: somebody deleted the hook.',
-    );
-    await expect(asked).rejects.not.toThrow(Unavailable);
+  it('do not include those of launches, nor those without a heartbeat timeout', async () => {
+    const timeout = '<HeartbeatTimeout>60</HeartbeatTimeout>';
+    const described = hooks(hook('warm-up', timeout, 'autoscaling:EC2_INSTANCE_LAUNCHING'), hook('unknown', ''));
+    expect(await autoScalingAt(await aws({ DescribeLifecycleHooks: described })).hooksOf('web')).toEqual([]);
+  });
+
+  it.each(['<LifecycleHooks/>', ''])('are none where Auto Scaling lists none: "%s"', async (answer) => {
+    const endpoint = await aws({ DescribeLifecycleHooks: document('DescribeLifecycleHooks', answer) });
+    expect(await autoScalingAt(endpoint).hooksOf('web')).toEqual([]);
+  });
+
+  it('may have no name', async () => {
+    const bare = hooks('<member><HeartbeatTimeout>60</HeartbeatTimeout></member>');
+    expect(await autoScalingAt(await aws({ DescribeLifecycleHooks: bare })).hooksOf('web')).toMatchObject([
+      { name: '' },
+    ]);
   });
 });
 
@@ -186,34 +198,80 @@ describe('the instances that are held', () => {
       { autoScalingGroup: 'web', instanceId: 'i-1' },
       { autoScalingGroup: 'web', instanceId: 'i-4' },
     ]);
-    expect(endpoint.inputsOf('DescribeAutoScalingGroups')).toMatchObject([
-      { 'AutoScalingGroupNames.member.1': 'web', 'AutoScalingGroupNames.member.2': 'workers' },
+    expect(endpoint.inputsOf('DescribeAutoScalingGroups')).toEqual([
+      { 'AutoScalingGroupNames.member.1': 'web', 'AutoScalingGroupNames.member.2': 'workers', MaxRecords: '100' },
     ]);
   });
 
-  it('are none where a warm pool may take them back', async () => {
-    const warmPool = '<WarmPoolConfiguration><MinSize>1</MinSize></WarmPoolConfiguration>';
-    const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(['InService', 'Terminating:Wait'], warmPool) });
-    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual([]);
+  it('are asked for in one call for every fifty groups, on every page', async () => {
+    const page = (group: string, next = '') =>
+      document(
+        'DescribeAutoScalingGroups',
+        `<AutoScalingGroups><member><AutoScalingGroupName>${group}</AutoScalingGroupName><Instances><member>
+          <InstanceId>i-${group}</InstanceId><LifecycleState>Terminating:Wait</LifecycleState>
+        </member></Instances></member></AutoScalingGroups>${next}`,
+      );
+    const endpoint = await aws({
+      DescribeAutoScalingGroups: ({ NextToken, ...form }) => {
+        if (form['AutoScalingGroupNames.member.1'] === 'g51') return page('c');
+        return NextToken ? page('b') : page('a', '<NextToken>more</NextToken>');
+      },
+    });
+    const groups = Array.from({ length: 51 }, (_, i) => `g${i + 1}`);
+    expect(await autoScalingAt(endpoint).heldInstances(groups)).toEqual(
+      ['a', 'b', 'c'].map((group) => ({ autoScalingGroup: group, instanceId: `i-${group}` })),
+    );
+    const names = endpoint
+      .inputsOf('DescribeAutoScalingGroups')
+      .map((form) => Object.keys(form).filter((key) => key.startsWith('AutoScalingGroupNames')).length);
+    expect(names.toSorted()).toEqual([1, 50, 50]);
   });
 
   it.each([
-    ['without its groups', ''],
-    ['of a group without instances', '<AutoScalingGroups><member/></AutoScalingGroups>'],
-    [
-      'of an instance without its id',
-      '<AutoScalingGroups><member><Instances><member><LifecycleState>Terminating:Wait</LifecycleState></member></Instances></member></AutoScalingGroups>',
-    ],
-  ])('are none in an answer %s', async (_, result) => {
-    const endpoint = await aws({ DescribeAutoScalingGroups: document('DescribeAutoScalingGroups', result) });
-    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual([]);
+    ['true', []],
+    ['false', [{ autoScalingGroup: 'web', instanceId: 'i-1' }]],
+  ])('may return to a warm pool that reuses them on scale-in, and are not held then: %s', async (reuses, held) => {
+    const warmPool = `<WarmPoolConfiguration><InstanceReusePolicy><ReuseOnScaleIn>${reuses}</ReuseOnScaleIn></InstanceReusePolicy></WarmPoolConfiguration>`;
+    const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(['InService', 'Terminating:Wait'], warmPool) });
+    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual(held);
   });
 
-  it('are none of a group that is gone', async () => {
-    const endpoint = await aws({
-      DescribeAutoScalingGroups: document('DescribeAutoScalingGroups', '<AutoScalingGroups/>'),
-    });
-    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual([]);
+  it('are held where a warm pool says nothing of reusing them', async () => {
+    const warmPool = '<WarmPoolConfiguration><MinSize>1</MinSize></WarmPoolConfiguration>';
+    const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(['Terminating:Wait'], warmPool) });
+    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toHaveLength(1);
+  });
+
+  const waiting = '<LifecycleState>Terminating:Wait</LifecycleState>';
+  it.each([
+    ['without groups', '', []],
+    ['of no group', '<AutoScalingGroups/>', []],
+    ['of a group without instances', '<AutoScalingGroups><member/></AutoScalingGroups>', []],
+    [
+      'of a group without its name',
+      `<AutoScalingGroups><member><Instances><member><InstanceId>i-1</InstanceId>${waiting}</member></Instances></member></AutoScalingGroups>`,
+      [{ autoScalingGroup: '', instanceId: 'i-1' }],
+    ],
+  ])('are read from an answer %s', async (_, result, held) => {
+    const endpoint = await aws({ DescribeAutoScalingGroups: document('DescribeAutoScalingGroups', result) });
+    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual(held);
+  });
+});
+
+describe('a described group', () => {
+  it('has its instances with the states of their lives, held or not', async () => {
+    const { config } = await aws({ DescribeAutoScalingGroups: groupWith(['InService', 'Terminating:Wait']) });
+    const { signal } = new AbortController();
+    expect(await describeGroups(new AutoScalingClient(config), ['web'], signal)).toEqual([
+      {
+        name: 'web',
+        returnsToWarmPool: false,
+        instances: [
+          { instanceId: 'i-0', lifecycleState: 'InService' },
+          { instanceId: 'i-1', lifecycleState: 'Terminating:Wait' },
+        ],
+      },
+    ]);
   });
 });
 
@@ -229,7 +287,7 @@ describe('since when instances are being terminated', () => {
       'that only mentions it',
       '<Activities><member><Description>After Terminating EC2 instance: i-0123456789abcdef0</Description><StartTime>2026-03-01T09:00:00Z</StartTime></member></Activities>',
     ],
-  ])('is told of none by an answer %s', async (_, result) => {
+  ])('is not known from an answer %s', async (_, result) => {
     const endpoint = await aws({ DescribeScalingActivities: document('DescribeScalingActivities', result) });
     expect(await autoScalingAt(endpoint).terminatingSinceMs('web')).toEqual(new Map());
   });
@@ -241,7 +299,7 @@ describe('since when instances are being terminated', () => {
   const page = (activities: readonly string[], next = '') =>
     document('DescribeScalingActivities', `<Activities>${activities.join('')}</Activities>${next}`);
 
-  it('is told by the activities in progress, which come first', async () => {
+  it('is known from the activities in progress, which come first', async () => {
     const endpoint = await aws({
       DescribeScalingActivities: [
         page(
@@ -269,9 +327,9 @@ describe('since when instances are being terminated', () => {
         ['i-0123456789abcdef1', Date.UTC(2026, 2, 1, 8)],
       ]),
     );
-    expect(endpoint.inputsOf('DescribeScalingActivities')).toMatchObject([
-      { AutoScalingGroupName: 'web' },
-      { AutoScalingGroupName: 'web', NextToken: 'more' },
+    expect(endpoint.inputsOf('DescribeScalingActivities')).toEqual([
+      { AutoScalingGroupName: 'web', MaxRecords: '100' },
+      { AutoScalingGroupName: 'web', MaxRecords: '100', NextToken: 'more' },
     ]);
   });
 });
@@ -285,14 +343,17 @@ describe('each call of Auto Scaling', () => {
     expect(endpoint.actions).toHaveLength(4);
   });
 
-  it.each(requests)('says what it tried, and which permission it lacks: %s', async (name, request, what) => {
-    const endpoint = await aws({ [name]: accessDenied(`autoscaling:${name}`) });
-    const asked = request(autoScalingAt(endpoint));
-    await expect(asked).rejects.toThrow(`Could not ${what}: AccessDenied: `);
-    await expect(asked).rejects.toThrow(`is not authorized to perform: autoscaling:${name}`);
-    await expect(asked).rejects.toThrow("Grant the function's role this action");
-    await expect(asked).rejects.not.toThrow(Unavailable);
-  });
+  it.each(requests)(
+    'says what was attempted, and which permission is missing: %s',
+    async (name, request, attempted) => {
+      const endpoint = await aws({ [name]: accessDenied(`autoscaling:${name}`) });
+      const asked = request(autoScalingAt(endpoint));
+      await expect(asked).rejects.toThrow(`Could not ${attempted}: AccessDenied: `);
+      await expect(asked).rejects.toThrow(`is not authorized to perform: autoscaling:${name}`);
+      await expect(asked).rejects.toThrow("Grant the function's role this action");
+      await expect(asked).rejects.not.toThrow(Unavailable);
+    },
+  );
 
   it.each(requests)('is not sent when the invocation’s time is up: %s', async (_, request) => {
     const endpoint = await aws(accepted);
@@ -313,7 +374,7 @@ describe('each call of Auto Scaling', () => {
     expect(endpoint.actions).toHaveLength(4);
   });
 
-  it('learns that an answer was lost: the retry finds the action completed', async () => {
+  it('notices that an answer was lost: the retry finds the action completed', async () => {
     const message = `No active Lifecycle Action found with token ${action.token}`;
     const endpoint = await aws({ CompleteLifecycleAction: [reset, fault('ValidationError', message)] });
     expect(await autoScalingAt(endpoint).complete(action, 'CONTINUE')).toBe('already-completed');

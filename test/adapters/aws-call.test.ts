@@ -1,9 +1,12 @@
 import { ECSClient, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { ConfiguredRetryStrategy } from '@smithy/core/retry';
 import { describe, expect, it } from 'vitest';
-import { awsCall, SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
+import { AwsCallFailed, awsCall, batches, HAND_OVER_BOUNDS, SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { Unavailable } from '../../src/domain/ports.ts';
 import { type AwsEndpoint, accessDenied, aws, badGateway, fault, hang, reset, stall, throttled } from './wire.ts';
+
+/** The least that the setting `marginSeconds` may be. */
+const SHORTEST_MARGIN_SECONDS = 20;
 
 /** Lists tasks through `awsCall`, as the adapters do. */
 function listTasks({ config }: AwsEndpoint, changes: object = {}, abortSignal?: AbortSignal) {
@@ -30,19 +33,20 @@ function shortened(bounds: Readonly<Record<string, number | boolean>>) {
 
 describe('a call that AWS cannot take now', () => {
   it.each([
-    ['throttled', throttled, 'ThrottlingException: Rate exceeded'],
+    ['throttled', throttled, 'ThrottlingException: Rate exceeded', 'ThrottlingException'],
     [
       'an error inside the service',
       fault('ServerException', 'Service Unavailable. Please try again later.', 500),
       'ServerException',
+      'ServerException',
     ],
-    ['a gateway without a service', badGateway, ''],
-    ['a connection that breaks', reset, ''],
-  ])('is tried four times, then unavailable: %s', async (_, answer, reason) => {
+    ['a gateway without a service', badGateway, '', expect.any(String)],
+    ['a connection that breaks', reset, '', expect.any(String)],
+  ])('is tried four times, then unavailable: %s', async (_, answer, reason, code) => {
     const endpoint = await aws({ ListTasks: answer });
     const error = await errorOf(listTasks(endpoint));
     expect(error).toBeInstanceOf(Unavailable);
-    expect(error.name).toBe('Unavailable');
+    expect(error).toMatchObject({ name: 'Unavailable', attempted: 'list the tasks', code });
     expect(error.message).toContain('Could not list the tasks: ');
     expect(error.message).toContain(reason);
     expect(error.cause).toBeInstanceOf(Error);
@@ -64,7 +68,6 @@ describe('a call that AWS cannot take now', () => {
 
   it('is unavailable when nobody listens', async () => {
     const endpoint = await aws({});
-    // Port 1 is nobody's.
     const error = await errorOf(listTasks(endpoint, { endpoint: 'http://127.0.0.1:1' }));
     expect(error).toBeInstanceOf(Unavailable);
     expect(error.message).toContain('ECONNREFUSED');
@@ -87,9 +90,19 @@ describe('a call that AWS cannot take now', () => {
     await expect(listTasks(endpoint)).resolves.toMatchObject({ taskArns: [] });
   });
 
-  it('keeps its own word where a call has found AWS unavailable already', async () => {
+  it('keeps the error of a call inside it that has found AWS unavailable', async () => {
     const unavailable = new Unavailable('ECS lists a task but does not describe it.');
     expect(await errorOf(awsCall('list the tasks', () => Promise.reject(unavailable)))).toBe(unavailable);
+  });
+
+  it('to hand over is tried three times, in less than half of the shortest margin', async () => {
+    const { maxAttempts, requestHandler } = HAND_OVER_BOUNDS;
+    expect(maxAttempts * requestHandler.requestTimeout).toBeLessThan((1_000 * SHORTEST_MARGIN_SECONDS) / 2);
+    const endpoint = await aws({ ListTasks: hang });
+    const retryStrategy = new ConfiguredRetryStrategy(maxAttempts, () => 1);
+    const error = await errorOf(listTasks(endpoint, { requestHandler: shortened(requestHandler), retryStrategy }));
+    // By the client's count: on a busy machine a request may time out before the endpoint has seen it.
+    expect(error.cause).toMatchObject({ $metadata: { attempts: 3 } });
   });
 });
 
@@ -135,18 +148,23 @@ describe('a call that cannot succeed', () => {
     ['a mistake of ours', fault('InvalidParameterException', 'Invalid identifier: Identifier is for cluster staging.')],
     ['no such cluster', fault('ClusterNotFoundException', 'Cluster not found.')],
     ['no permission', accessDenied('ecs:ListTasks')],
-  ])('is tried once, and is no matter of waiting: %s', async (_, answer) => {
+  ])('is tried once, and does not become possible by waiting: %s', async (_, answer) => {
     const endpoint = await aws({ ListTasks: answer });
     const error = await errorOf(listTasks(endpoint));
     expect(error).not.toBeInstanceOf(Unavailable);
+    expect(error).toBeInstanceOf(AwsCallFailed);
     expect(error.cause).toBeInstanceOf(Error);
     expect(endpoint.actions).toHaveLength(1);
   });
 
-  it('says what was tried and what AWS said', async () => {
-    const endpoint = await aws({ ListTasks: fault('InvalidParameterException', 'Invalid token: abc') });
-    const { message } = await errorOf(listTasks(endpoint));
-    expect(message).toBe('Could not list the tasks: InvalidParameterException: Invalid token: abc');
+  it('says what was attempted and what AWS said, for people and as fields', async () => {
+    const endpoint = await aws({ ListTasks: fault('InvalidParameterException', 'Invalid token: abc.') });
+    expect(await errorOf(listTasks(endpoint))).toMatchObject({
+      name: 'AwsCallFailed',
+      message: 'Could not list the tasks: InvalidParameterException: Invalid token: abc.',
+      attempted: 'list the tasks',
+      code: 'InvalidParameterException',
+    });
   });
 
   it('says where a permission is granted', async () => {
@@ -156,14 +174,38 @@ describe('a call that cannot succeed', () => {
     expect(message).toContain("allows the ecs:ListTasks action. Grant the function's role this action");
   });
 
+  it.each(['AccessDenied', 'UnauthorizedOperation', 'NotAuthorizedForSourceException'])(
+    'says so for every code that means it: %s',
+    async (code) => {
+      const endpoint = await aws({ ListTasks: fault(code, 'No.') });
+      expect((await errorOf(listTasks(endpoint))).message).toContain('No. Grant the function');
+    },
+  );
+
+  it('does not take another code that contains those words for a missing permission', async () => {
+    const endpoint = await aws({ ListTasks: fault('NetworkAccessDenied', 'No.') });
+    expect((await errorOf(listTasks(endpoint))).message).toBe('Could not list the tasks: NetworkAccessDenied: No.');
+  });
+
   it('says where a cluster is named', async () => {
     const endpoint = await aws({ ListTasks: fault('ClusterNotFoundException', 'See v1.2. Cluster not found.') });
     const { message } = await errorOf(listTasks(endpoint));
-    expect(message).toContain('ClusterNotFoundException: See v1.2. Cluster not found. Mend the setting `cluster`');
+    expect(message).toContain('ClusterNotFoundException: See v1.2. Cluster not found. Correct the setting `cluster`');
     expect(message).toContain('NotificationMetadata');
   });
 
-  it('passes on what is no error of AWS', async () => {
+  it('keeps the error of a call inside it that has failed', async () => {
+    const failed = new AwsCallFailed('describe the tasks', new Error('No.'));
+    expect(await errorOf(awsCall('list the tasks', () => Promise.reject(failed)))).toBe(failed);
+  });
+
+  it('passes on what is no error', async () => {
     await expect(awsCall('list the tasks', () => Promise.reject('a string'))).rejects.toBe('a string');
   });
+});
+
+it('batches keep the order of the items and lose none', () => {
+  expect(batches([1, 2, 3, 4, 5], 2)).toEqual([[1, 2], [3, 4], [5]]);
+  expect(batches([1, 2], 2)).toEqual([[1, 2]]);
+  expect(batches([], 2)).toEqual([]);
 });

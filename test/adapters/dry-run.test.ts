@@ -1,60 +1,76 @@
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { dryContainerInstances, dryLifecycleActions } from '../../src/adapters/dry-run.ts';
-import { type Drain, newDrain } from '../../src/domain/drain.ts';
-import { runDrain } from '../../src/domain/run-drain.ts';
-import { fakeAws, POLICY, START_MS, type World } from '../fakes.ts';
+import type { ContainerInstanceStatus } from '../../src/domain/observation.ts';
+import type { ContainerInstances, LifecycleActions } from '../../src/domain/ports.ts';
+import {
+  CLUSTER,
+  containerInstance,
+  containerInstanceArn,
+  drain,
+  holdingTask,
+  INSTANCE_ID,
+  taskArn,
+} from './samples.ts';
 
-const CHANGES = ['setDraining', 'stopTask', 'recordHeartbeat', 'complete', 'heldInstances', 'findActive'];
-
-/** A drain of which AWS hears nothing, in invocations long enough for it. */
-async function dryRunIn(world: World, policy = POLICY) {
-  const aws = fakeAws(world);
-  const ports = aws.ports(10_000);
-  const action = { autoScalingGroup: 'web', lifecycleHook: 'theirs', instanceId: 'i-1', token: 'their-action' };
-  const drain: Drain = newDrain(action, START_MS, undefined, policy.pollMinSeconds);
-  const result = await runDrain(drain, policy, {
-    ...ports,
-    containerInstances: dryContainerInstances(ports.containerInstances),
-    lifecycleActions: dryLifecycleActions(ports.lifecycleActions),
-  });
-  return { aws, result, changes: aws.calls.filter(({ name }) => CHANGES.includes(name)) };
+/** AWS that answers what the name of the call says, and takes no change: a dry run must not ask for one. */
+function readOnly(statuses: readonly ContainerInstanceStatus[] = []) {
+  const refuse = async (): Promise<never> => {
+    throw new Error('A dry run changes something.');
+  };
+  const registered = statuses.map((status, i) => containerInstance(i + 1, { status }));
+  const containerInstances: ContainerInstances = {
+    list: async () => registered.map(({ arn }) => arn),
+    describe: async (cluster, arns) =>
+      registered.filter((instance) => instance.cluster === cluster && arns.includes(instance.arn)),
+    setDraining: refuse,
+    listTasks: async () => ({ running: [taskArn()], stopped: [] }),
+    describeTasks: async () => [holdingTask()],
+    diagnose: async () => ({ services: [], protectedTasks: new Map(), unknown: ['nothing'] }),
+    stopTask: refuse,
+  };
+  const lifecycleActions: LifecycleActions = {
+    hooksOf: async (name) => [{ name, limits: { heartbeatTimeoutSeconds: 60, globalTimeoutSeconds: 6_000 } }],
+    heldInstances: async () => [{ autoScalingGroup: 'web', instanceId: INSTANCE_ID }],
+    terminatingSinceMs: async () => new Map([[INSTANCE_ID, 1]]),
+    recordHeartbeat: refuse,
+    complete: refuse,
+  };
+  return { ecs: dryContainerInstances(containerInstances), autoScaling: dryLifecycleActions(lifecycleActions) };
 }
 
-describe('a dry run', () => {
-  it('shows an instance that takes tasks as DRAINING, and any other as it is', async () => {
-    const instances = ['ACTIVE', 'REGISTERING', 'DRAINING'].map((status) => ({ id: status, status }));
-    const ecs = dryContainerInstances(fakeAws({ instances }).ports(300).containerInstances);
-    const registered = await ecs.refresh(await ecs.find('prod', 'i-1'));
-    expect(registered.map(({ status }) => status)).toEqual(['DRAINING', 'REGISTERING', 'DRAINING']);
-  });
+const STATUSES = ['ACTIVE', 'REGISTERING', 'DRAINING', 'INACTIVE'] as const;
+const arns = STATUSES.map((_, i) => containerInstanceArn(i + 1));
 
-  it('leaves the others of the group alone, and says of everything that it was done', async () => {
-    const { containerInstances, lifecycleActions } = fakeAws({ heldInstances: ['i-2'] }).ports(300);
-    const dryEcs = dryContainerInstances(containerInstances);
-    const dryAutoScaling = dryLifecycleActions(lifecycleActions);
-    const action = { autoScalingGroup: 'web', lifecycleHook: 'theirs', instanceId: 'i-1' };
-    expect(await dryAutoScaling.heldInstances(['web'])).toEqual([]);
-    expect(await dryEcs.findActive('prod', ['i-2'])).toEqual([]);
-    expect(await dryAutoScaling.recordHeartbeat(action)).toBe('accepted');
-    expect(await dryAutoScaling.complete(action, 'CONTINUE')).toBe('accepted');
-  });
+it.each(['describe', 'setDraining'] as const)(
+  'a dry run sees what is ACTIVE as DRAINING, and anything else as it is: %s',
+  async (call) => {
+    const { ecs } = readOnly(STATUSES);
+    expect(await ecs[call](CLUSTER, arns)).toEqual(
+      (['DRAINING', 'REGISTERING', 'DRAINING', 'INACTIVE'] as const).map((status, i) =>
+        containerInstance(i + 1, { status }),
+      ),
+    );
+    expect(await ecs[call]('staging', arns)).toEqual([]);
+  },
+);
 
-  it('follows the drain of somebody else to its end, and changes nothing', async () => {
-    const { aws, result, changes } = await dryRunIn({ tasks: [{ id: 'web', stopsAtSeconds: 300 }] });
-    expect(result).toEqual({
-      kind: 'finished',
-      outcome: { kind: 'drained', lastTaskStoppedAtMs: START_MS + 300_000 },
-    });
-    expect(aws.now()).toBeGreaterThanOrEqual(300);
-    expect(changes).toEqual([]);
-  });
+it('a dry run reads everything else as it is', async () => {
+  const { ecs, autoScaling } = readOnly(STATUSES);
+  expect(await ecs.list(CLUSTER, [INSTANCE_ID])).toEqual(arns);
+  expect(await ecs.listTasks(containerInstance())).toEqual({ running: [taskArn()], stopped: [] });
+  expect(await ecs.describeTasks(CLUSTER, [taskArn()])).toEqual([holdingTask()]);
+  expect((await ecs.diagnose([])).unknown).toEqual(['nothing']);
+  expect(await autoScaling.hooksOf('web')).toMatchObject([{ name: 'web' }]);
+  expect(await autoScaling.terminatingSinceMs('web')).toEqual(new Map([[INSTANCE_ID, 1]]));
+});
 
-  it('decides at the deadline as a drain would: heartbeats, stragglers and the end are only thought', async () => {
-    const policy = { ...POLICY, stopStragglers: 'all' as const, deadlineSeconds: 4_000 };
-    const { aws, result, changes } = await dryRunIn({ tasks: [{ id: 'job', stopsAtSeconds: Infinity }] }, policy);
-    expect(result).toMatchObject({ kind: 'finished', outcome: { kind: 'timed-out', killedTasks: [{ arn: 'job' }] } });
-    const decisions = aws.journal.flatMap(({ entry }) => (entry.kind === 'decided' ? entry.decision.kind : []));
-    expect(decisions).toEqual(expect.arrayContaining(['set-draining', 'heartbeat', 'stop-tasks', 'complete']));
-    expect(changes).toEqual([]);
-  });
+it('a dry run stops nothing and tells Auto Scaling nothing, and says that all of it was done', async () => {
+  const { ecs, autoScaling } = readOnly();
+  await expect(ecs.stopTask(holdingTask(), 'why')).resolves.toBeUndefined();
+  expect(await autoScaling.recordHeartbeat(drain.action)).toBe('accepted');
+  expect(await autoScaling.complete(drain.action, 'ABANDON')).toBe('accepted');
+});
+
+it('a dry run finds no lost drains: somebody else drains what is held', async () => {
+  expect(await readOnly().autoScaling.heldInstances(['web'])).toEqual([]);
 });

@@ -1,55 +1,59 @@
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { describe, expect, it } from 'vitest';
-import { eventBridgeAnnouncements, eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
-import type { Blocker, Explanation } from '../../src/domain/blockers.ts';
-import { type Drain, newDrain, type Outcome } from '../../src/domain/drain.ts';
-import { type News, Unavailable } from '../../src/domain/ports.ts';
-import { CLUSTER, drain, holdingTask, INSTANCE_ID } from './samples.ts';
-import { type AwsEndpoint, accessDenied, aws, badGateway, fault, reset, throttled } from './wire.ts';
+import { eventBridgeContinuations, eventBridgePublisher } from '../../src/adapters/event-bridge.ts';
+import type { Blocker, Explanation } from '../../src/domain/diagnose.ts';
+import type { Drain, HeldDrain, Outcome } from '../../src/domain/drain.ts';
+import { type DrainEvent, Unavailable } from '../../src/domain/ports.ts';
+import { CLUSTER, drain, holdingTask, INSTANCE_ID, noticeDrain } from './samples.ts';
+import { type AwsEndpoint, accessDenied, aws, badGateway, fault, reset, type Script, throttled } from './wire.ts';
 
 const SOURCE = 'ecs-drain.blue';
-const accepted = { FailedEntryCount: 0, Entries: [{ EventId: '11710aed-b79e-4468-a20b-bb3c0c3b4860' }] };
 
-/** Hands the drain over through the real SDK client. */
-function handOver({ config }: AwsEndpoint, handedOver: Drain) {
-  return eventBridgeContinuations(new EventBridgeClient(config), SOURCE).continueNow(handedOver);
+/** PutEvents that takes every entry but the nth ones, which it answers so. */
+function taking(refused: Readonly<Record<number, object>> = {}): Script {
+  return {
+    PutEvents: ({ Entries: entries = [] }) => ({
+      FailedEntryCount: Object.keys(refused).length,
+      Entries: entries.map((_, i) => refused[i] ?? { EventId: `event-${i}` }),
+    }),
+  };
 }
 
-describe('handing a drain over', () => {
-  it('puts one event on the default bus: ours, with the version and the whole drain', async () => {
-    const endpoint = await aws({ PutEvents: accepted });
-    await handOver(endpoint, drain);
-    const [input] = endpoint.inputsOf('PutEvents');
-    expect(input).toEqual({
-      Entries: [{ Source: SOURCE, DetailType: 'ECS Drain Continuation', Detail: expect.any(String) }],
-    });
-    expect(JSON.parse(input?.Entries?.[0]?.Detail ?? '')).toEqual({ version: 4, drain });
-  });
+/** Hands the drains over through the real SDK client. */
+function handOver({ config }: AwsEndpoint, ...drains: readonly Drain[]) {
+  return eventBridgeContinuations(new EventBridgeClient(config), SOURCE)(drains);
+}
 
-  it('loses nothing of a drain that knows little yet', async () => {
-    const endpoint = await aws({ PutEvents: accepted });
-    const young = newDrain(drain.action, drain.startedAtMs, undefined, 5);
-    await handOver(endpoint, young);
-    const detail = JSON.parse(endpoint.inputsOf('PutEvents')[0]?.Entries?.[0]?.Detail ?? '');
-    expect(detail.drain).toEqual(young);
-  });
+const drainOfInstance = (n: number): HeldDrain => ({
+  ...drain,
+  action: { ...drain.action, instanceId: `i-${String(n).padStart(17, '0')}` },
+});
 
-  it('notices an entry that was refused in a 200', async () => {
-    const refused = { ErrorCode: 'InternalFailure', ErrorMessage: 'Unexpected failure.' };
-    const endpoint = await aws({ PutEvents: { FailedEntryCount: 1, Entries: [refused] } });
-    await expect(handOver(endpoint, drain)).rejects.toThrow(
-      `Could not put the continuation of ${INSTANCE_ID} on the bus: InternalFailure: Unexpected failure.`,
+describe('handing drains over', () => {
+  it('puts an event for each on the default bus: ours, with the version and the whole drain', async () => {
+    const endpoint = await aws(taking());
+    expect(await handOver(endpoint, drain, noticeDrain)).toEqual([undefined, undefined]);
+    const [{ Entries = [] } = {}] = endpoint.inputsOf('PutEvents');
+    expect(Entries).toEqual(
+      Array(2).fill({ Source: SOURCE, DetailType: 'ECS Drain Continuation', Detail: expect.any(String) }),
     );
+    expect(Entries.map(({ Detail = '' }) => JSON.parse(Detail))).toEqual([
+      { version: 5, drain },
+      { version: 5, drain: noticeDrain },
+    ]);
   });
 
-  it.each([
-    ['nothing of it', {}],
-    ['not why', { Entries: [{}] }],
-  ])('notices an entry that was refused in a 200 which says %s', async (_, answer) => {
-    const endpoint = await aws({ PutEvents: { FailedEntryCount: 1, ...answer } });
-    const handedOver = handOver(endpoint, drain);
-    await expect(handedOver).rejects.toThrow(`Could not put the continuation of ${INSTANCE_ID} on the bus`);
-    await expect(handedOver).rejects.not.toThrow(Unavailable);
+  it('puts ten in a call', async () => {
+    const endpoint = await aws(taking());
+    const drains = Array.from({ length: 25 }, (_, n) => drainOfInstance(n));
+    expect(await handOver(endpoint, ...drains)).toEqual(Array(25).fill(undefined));
+    expect(endpoint.inputsOf('PutEvents').map(({ Entries }) => Entries?.length)).toEqual([10, 10, 5]);
+  });
+
+  it('asks nothing where there is none', async () => {
+    const endpoint = await aws({});
+    expect(await handOver(endpoint)).toEqual([]);
+    expect(endpoint.actions).toEqual([]);
   });
 
   it.each([
@@ -57,10 +61,26 @@ describe('handing a drain over', () => {
     ['ThrottlingException', true],
     ['NotAuthorizedForSourceException', false],
     ['MalformedDetail', false],
-  ])('tells an entry that may be taken later from one that never will: %s', async (ErrorCode, later) => {
-    const endpoint = await aws({ PutEvents: { FailedEntryCount: 1, Entries: [{ ErrorCode, ErrorMessage: '…' }] } });
-    const error = await handOver(endpoint, drain).catch((each: unknown) => each);
-    expect(error instanceof Unavailable).toBe(later);
+  ])('notices an entry that is refused in a 200, and whether it may be taken later: %s', async (ErrorCode, later) => {
+    const endpoint = await aws(taking({ 1: { ErrorCode, ErrorMessage: 'Unexpected.' } }));
+    const [first, second, third] = await handOver(endpoint, drain, drainOfInstance(2), noticeDrain);
+    expect([first, third]).toEqual([undefined, undefined]);
+    expect(second?.message).toBe(
+      `Could not put the continuation of i-00000000000000002 on the bus: ${ErrorCode}: Unexpected.`,
+    );
+    expect(second instanceof Unavailable).toBe(later);
+  });
+
+  it.each([
+    ['nothing about it', {}],
+    ['not why', { Entries: [{}] }],
+  ])('notices an entry that is refused in a 200 which says %s', async (_, answer) => {
+    const endpoint = await aws({ PutEvents: { FailedEntryCount: 1, ...answer } });
+    const [failure] = await handOver(endpoint, drain);
+    expect(failure?.message).toBe(
+      `Could not put the continuation of ${INSTANCE_ID} on the bus: unknown error: EventBridge does not say why`,
+    );
+    expect(failure).not.toBeInstanceOf(Unavailable);
   });
 
   it.each([
@@ -68,25 +88,35 @@ describe('handing a drain over', () => {
     ['an error inside the service', fault('InternalException', 'This exception occurs due to unexpected causes.', 500)],
     ['a gateway without a service', badGateway],
     ['a connection that breaks', reset],
-  ])('is tried again, then unavailable: %s', async (_, answer) => {
+  ])('is tried again, then unavailable for all of them: %s', async (_, answer) => {
     const endpoint = await aws({ PutEvents: answer });
-    await expect(handOver(endpoint, drain)).rejects.toThrow(Unavailable);
+    expect(await handOver(endpoint, drain, noticeDrain)).toEqual([expect.any(Unavailable), expect.any(Unavailable)]);
     expect(endpoint.actions).toHaveLength(4);
   });
 
-  it('says which permission it lacks', async () => {
+  it('fails for one batch alone', async () => {
+    const endpoint = await aws({
+      PutEvents: ({ Entries: entries = [] }) =>
+        entries.length < 10 ? throttled : { Entries: entries.map(() => ({ EventId: '1' })) },
+    });
+    const failures = await handOver(endpoint, ...Array.from({ length: 11 }, (_, n) => drainOfInstance(n)));
+    expect(failures).toEqual([...Array(10).fill(undefined), expect.any(Unavailable)]);
+  });
+
+  it('says which permission is missing', async () => {
     const endpoint = await aws({ PutEvents: accessDenied('events:PutEvents') });
-    const handedOver = handOver(endpoint, drain);
-    await expect(handedOver).rejects.toThrow('is not authorized to perform: events:PutEvents');
-    await expect(handedOver).rejects.not.toThrow(Unavailable);
+    const [failure] = await handOver(endpoint, drain);
+    expect(failure?.message).toContain('is not authorized to perform: events:PutEvents');
+    expect(failure).not.toBeInstanceOf(Unavailable);
   });
 });
 
-describe('news of a drain', () => {
-  /** Tells the news through the real SDK client; what it put on the bus. */
-  async function put(news: News, { about = drain, dryRun = false }: { about?: Drain; dryRun?: boolean } = {}) {
-    const endpoint = await aws({ PutEvents: accepted });
-    await eventBridgeAnnouncements(new EventBridgeClient(endpoint.config), SOURCE, dryRun).announce(about, news);
+describe('an event about a drain', () => {
+  /** Publishes the event through the real SDK client; what is on the bus then. */
+  async function published(event: DrainEvent, { about = drain as Drain, dryRun = false } = {}) {
+    const endpoint = await aws(taking());
+    const publisher = eventBridgePublisher(new EventBridgeClient(endpoint.config), SOURCE, dryRun);
+    expect(await publisher.publish([{ drain: about, event }])).toEqual([undefined]);
     const [entry] = endpoint.inputsOf('PutEvents')[0]?.Entries ?? [];
     return { source: entry?.Source, detailType: entry?.DetailType, detail: JSON.parse(entry?.Detail ?? '') };
   }
@@ -114,8 +144,7 @@ describe('news of a drain', () => {
     ],
     unknown: [],
   };
-  const why =
-    '1 task of service:web, RUNNING for 40 min: its scale-in protection is on until 2026-03-01T11:00:00.000Z.';
+  const why = '1 task of service:web, RUNNING for 40 min: scale-in protection is on until 2026-03-01T11:00:00.000Z.';
   const blockers = [
     {
       cluster: CLUSTER,
@@ -128,42 +157,45 @@ describe('news of a drain', () => {
 
   const holdingTasks = [holdingTask()];
 
-  it.each<[News, string, object]>([
+  it.each<[DrainEvent, string, object]>([
     [{ kind: 'started', deadlineAtMs, holdingTasks }, 'ECS Drain Started', {}],
     [{ kind: 'stuck', deadlineAtMs, holdingTasks, explanation }, 'ECS Drain Stuck', { why, blockers }],
-  ])('says whose drain it is, since when, until when, and what holds the instance: $kind', async (news, type, more) => {
-    expect(await put(news)).toEqual({
-      source: SOURCE,
-      detailType: type,
-      detail: {
-        version: 1,
-        drainId: drain.action.token,
-        instanceId: INSTANCE_ID,
-        trigger: 'lifecycle-action',
-        autoScalingGroup: 'web',
-        lifecycleHook: 'ecs-drain',
-        cluster: CLUSTER,
-        startedAt: '2026-03-01T09:00:00.000Z',
-        deadlineAt: '2026-03-01T11:00:00.000Z',
-        holdingTasks: [shown],
-        ...more,
-      },
-    });
-  });
+  ])(
+    'says whose drain it is, since when, until when, and what holds the instance: $kind',
+    async (event, type, more) => {
+      expect(await published(event)).toEqual({
+        source: SOURCE,
+        detailType: type,
+        detail: {
+          version: 1,
+          drainId: drain.action.token,
+          instanceId: INSTANCE_ID,
+          trigger: 'lifecycle-action',
+          autoScalingGroup: 'web',
+          lifecycleHook: 'ecs-drain',
+          cluster: CLUSTER,
+          startedAt: '2026-03-01T09:00:00.000Z',
+          deadlineAt: '2026-03-01T11:00:00.000Z',
+          holdingTasks: [shown],
+          ...more,
+        },
+      });
+    },
+  );
 
   it('says why tasks held the instance to the end', async () => {
     const outcome: Outcome = { kind: 'timed-out', deadlineAtMs, result: 'CONTINUE', killedTasks: holdingTasks };
-    expect((await put({ kind: 'finished', outcome, finishedAtMs, explanation })).detail).toMatchObject({
+    expect((await published({ kind: 'finished', outcome, finishedAtMs, explanation })).detail).toMatchObject({
       why,
       blockers,
     });
   });
 
-  it('says what ECS did not tell, and leaves out what nobody would read', async () => {
+  it('says what ECS did not tell, and leaves out what is too much to read', async () => {
     const [blocker] = explanation.blockers;
     const many = Array.from({ length: 60 }, () => blocker as Blocker);
     const vast = { ...explanation, blockers: many, unknown: [`Could not ask: ${'x'.repeat(10_000)}`] };
-    const { detail } = await put({ kind: 'stuck', deadlineAtMs, holdingTasks, explanation: vast });
+    const { detail } = await published({ kind: 'stuck', deadlineAtMs, holdingTasks, explanation: vast });
     expect(detail.blockers).toHaveLength(50);
     expect(detail.moreBlockers).toBe(10);
     expect(detail.why.length).toBeLessThan(2_000);
@@ -186,11 +218,11 @@ describe('news of a drain', () => {
     ],
     [
       { kind: 'already-completed', holdingTasks: [holdingTask()] },
-      'the lifecycle action was completed by somebody else, or the hook timed out',
+      'the lifecycle action was already completed, or its hook timed out',
       [shown],
     ],
   ])('says how it ended, why, and what had not stopped: $kind', async (outcome, reason, holdingTasks) => {
-    const { detailType, detail } = await put({ kind: 'finished', outcome, finishedAtMs });
+    const { detailType, detail } = await published({ kind: 'finished', outcome, finishedAtMs });
     expect(detailType).toBe('ECS Drain Finished');
     expect(detail).toMatchObject({
       outcome: outcome.kind,
@@ -203,31 +235,66 @@ describe('news of a drain', () => {
     });
   });
 
-  it('of a notice has no group and no hook, and tells what the notice was', async () => {
-    const action = { notice: 'spot-interruption', instanceId: INSTANCE_ID, token: 'an-event' } as const;
-    const about = newDrain(action, drain.startedAtMs, undefined, 2);
-    const { detail } = await put({ kind: 'started', deadlineAtMs, holdingTasks: [] }, { about });
-    expect(detail).toMatchObject({ trigger: 'spot-interruption', drainId: 'an-event', instanceId: INSTANCE_ID });
+  it('is about a notice, which has no group, no hook and no heartbeats', async () => {
+    const started = { kind: 'started', deadlineAtMs, holdingTasks: [] } as const;
+    const { detail } = await published(started, { about: noticeDrain });
+    expect(detail).toMatchObject({
+      trigger: 'spot-interruption',
+      drainId: noticeDrain.notice.token,
+      instanceId: INSTANCE_ID,
+    });
     expect(Object.keys(detail)).not.toContain('autoScalingGroup');
+    const outcome = { kind: 'drained', lastTaskStoppedAtMs: undefined } as const;
+    const finished = await published({ kind: 'finished', outcome, finishedAtMs }, { about: noticeDrain });
+    expect(finished.detail).toMatchObject({ heartbeats: 0, continuations: 0 });
   });
 
-  it('of a task tells since when it is where it is only if ECS did', async () => {
-    const holdingTasks = [holdingTask({ statusSinceMs: undefined })];
-    const { detail } = await put({ kind: 'started', deadlineAtMs, holdingTasks });
-    expect(detail.holdingTasks).toEqual([{ ...shown, since: undefined }]);
+  it('has no duration below zero, whatever the clocks of two machines say', async () => {
+    const about = { ...drain, startedAtMs: finishedAtMs + 1 };
+    const outcome = { kind: 'drained', lastTaskStoppedAtMs: undefined } as const;
+    const { detail } = await published({ kind: 'finished', outcome, finishedAtMs }, { about });
+    expect(detail.durationSeconds).toBe(0);
   });
 
-  it('that the bus does not take says what it was', async () => {
-    const { config } = await aws({ PutEvents: { FailedEntryCount: 1, Entries: [{ ErrorCode: 'MalformedDetail' }] } });
-    const announcements = eventBridgeAnnouncements(new EventBridgeClient(config), SOURCE, false);
-    await expect(announcements.announce(drain, { kind: 'started', deadlineAtMs, holdingTasks })).rejects.toThrow(
-      `Could not tell the bus that the drain of ${INSTANCE_ID} is started: MalformedDetail`,
-    );
+  it('leaves out since when a task is in its status, and the tasks, where they are not known', async () => {
+    const [since, ...others] = [holdingTask({ statusSinceMs: undefined }), holdingTask()];
+    const { detail } = await published({ kind: 'started', deadlineAtMs, holdingTasks: [since, ...others] });
+    expect(detail.holdingTasks).toEqual([{ ...shown, since: undefined }, shown]);
+    const unlisted = await published({ kind: 'started', deadlineAtMs, holdingTasks: undefined });
+    expect(unlisted.detail).not.toHaveProperty('holdingTasks');
+    const outcome = { kind: 'already-completed', holdingTasks: undefined } as const;
+    const never = await published({ kind: 'finished', outcome, finishedAtMs });
+    expect(never.detail).not.toHaveProperty('holdingTasks');
   });
 
-  it('of a dry run says that nothing was done', async () => {
-    const news: News = { kind: 'started', deadlineAtMs, holdingTasks: [] };
-    expect((await put(news, { dryRun: true })).detail).toMatchObject({ dryRun: true });
-    expect((await put(news)).detail).not.toHaveProperty('dryRun');
+  it('shares its call with those of other drains, and each failure is its own', async () => {
+    const endpoint = await aws(taking({ 1: { ErrorCode: 'MalformedDetail', ErrorMessage: 'No.' } }));
+    const { publish } = eventBridgePublisher(new EventBridgeClient(endpoint.config), SOURCE, false);
+    const started = { kind: 'started', deadlineAtMs, holdingTasks } as const;
+    const stuck = { kind: 'stuck', deadlineAtMs, holdingTasks, explanation } as const;
+    const failures = await publish([
+      { drain, event: started },
+      { drain: drainOfInstance(2), event: started },
+      { drain: drainOfInstance(3), event: stuck },
+    ]);
+    expect(failures.map((failure) => failure?.message)).toEqual([
+      undefined,
+      'Could not publish that the drain of i-00000000000000002 has started: MalformedDetail: No.',
+      undefined,
+    ]);
+    expect(endpoint.actions).toEqual(['PutEvents']);
+  });
+
+  it('says in its failure that a drain has got stuck', async () => {
+    const endpoint = await aws({ PutEvents: throttled });
+    const { publish } = eventBridgePublisher(new EventBridgeClient(endpoint.config), SOURCE, false);
+    const [failure] = await publish([{ drain, event: { kind: 'stuck', deadlineAtMs, holdingTasks, explanation } }]);
+    expect(failure?.message).toContain(`Could not publish that the drain of ${INSTANCE_ID} has got stuck: Throttling`);
+  });
+
+  it('says in a dry run that nothing was done', async () => {
+    const event: DrainEvent = { kind: 'started', deadlineAtMs, holdingTasks: [] };
+    expect((await published(event, { dryRun: true })).detail).toMatchObject({ dryRun: true });
+    expect((await published(event)).detail).not.toHaveProperty('dryRun');
   });
 });

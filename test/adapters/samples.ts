@@ -1,7 +1,8 @@
 /** What AWS was recorded to answer, and a drain to go with it. */
 
-import type { ContainerInstance, Service, Task } from '@aws-sdk/client-ecs';
-import type { Drain, HoldingTask, LifecycleAction } from '../../src/domain/drain.ts';
+import type { ContainerInstance as EcsContainerInstance, Service, Task } from '@aws-sdk/client-ecs';
+import type { HeldDrain, NoticeDrain } from '../../src/domain/drain.ts';
+import type { ContainerInstance, HoldingTask } from '../../src/domain/observation.ts';
 import type { Wire } from './wire.ts';
 
 export const INSTANCE_ID = 'i-0123456789abcdef0';
@@ -22,7 +23,7 @@ export function taskDefinitionArn(family: string) {
 }
 
 /** A registration as DescribeContainerInstances answers it. */
-export function recordedInstance(changes: Partial<Wire<ContainerInstance>> = {}): Wire<ContainerInstance> {
+export function recordedInstance(changes: Partial<Wire<EcsContainerInstance>> = {}): Wire<EcsContainerInstance> {
   const resource = { type: 'INTEGER', doubleValue: 0, longValue: 0 };
   return {
     containerInstanceArn: containerInstanceArn(),
@@ -111,7 +112,8 @@ export function recordedService(serviceName: string, changes: Partial<Wire<Servi
 }
 
 /** A drain under way, with all that it can carry. */
-export const drain: Drain & { readonly action: LifecycleAction } = {
+export const drain: HeldDrain = {
+  kind: 'held',
   action: {
     autoScalingGroup: 'web',
     lifecycleHook: 'ecs-drain',
@@ -120,9 +122,8 @@ export const drain: Drain & { readonly action: LifecycleAction } = {
   },
   namedCluster: CLUSTER,
   cluster: CLUSTER,
-  containerInstance: containerInstanceArn(),
   startedAtMs: Date.parse('2026-03-01T09:00:00Z'),
-  hook: { heartbeatTimeoutSeconds: 300, globalTimeoutSeconds: 30_000 },
+  hook: { heartbeatTimeoutSeconds: 300, globalTimeoutSeconds: 30_000, managedDraining: true },
   lastHeartbeatAtMs: Date.parse('2026-03-01T09:05:00Z'),
   heartbeats: 2,
   continuations: 1,
@@ -132,14 +133,51 @@ export const drain: Drain & { readonly action: LifecycleAction } = {
     seenLastAtMs: Date.parse('2026-03-01T09:06:00Z'),
     containerInstances: [containerInstanceArn()],
   },
-  closed: { sinceMs: Date.parse('2026-03-01T09:00:05Z'), containerInstances: [containerInstanceArn()], silent: [] },
-  parked: {
-    untilMs: Date.parse('2026-03-01T09:12:00Z'),
+  closed: {
+    sinceMs: Date.parse('2026-03-01T09:00:05Z'),
+    containerInstances: [containerInstanceArn()],
+    silent: [containerInstanceArn()],
+  },
+  announced: 'started',
+  known: {
     containerInstances: [{ arn: containerInstanceArn(), cluster: CLUSTER }],
-    holdingTasks: [{ arn: taskArn(), cluster: CLUSTER }],
-    awaitedTask: taskArn(),
+    tasks: { holding: [{ arn: taskArn(), cluster: CLUSTER }], listedAtMs: Date.parse('2026-03-01T09:00:20Z') },
+  },
+  emptiedAtMs: Date.parse('2026-03-01T09:06:30Z'),
+  parked: {
+    schedule: `${hex(1)}-c90eb692`,
+    untilMs: Date.parse('2026-03-01T09:12:00Z'),
+    firesAtMs: Date.parse('2026-03-01T09:14:00Z'),
   },
 };
+
+/** A drain on a notice. */
+export const noticeDrain: NoticeDrain = {
+  kind: 'notice',
+  notice: {
+    kind: 'spot-interruption',
+    instanceId: INSTANCE_ID,
+    token: '12345678-1234-1234-1234-123456789012',
+  },
+  cluster: CLUSTER,
+  startedAtMs: drain.startedAtMs,
+  continuations: 0,
+  pollIntervalSeconds: 2,
+};
+
+/** A registration as the domain knows it: the recorded one. */
+export function containerInstance(n = 1, changes: Partial<ContainerInstance> = {}): ContainerInstance {
+  return {
+    arn: containerInstanceArn(n),
+    cluster: CLUSTER,
+    ec2InstanceId: INSTANCE_ID,
+    status: 'ACTIVE',
+    agentConnected: true,
+    countedTasks: 2,
+    isEmpty: false,
+    ...changes,
+  };
+}
 
 /** A task of the domain that holds the instance. */
 export function holdingTask(changes: Partial<HoldingTask> = {}): HoldingTask {

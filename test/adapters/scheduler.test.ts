@@ -1,10 +1,5 @@
 import { Readable } from 'node:stream';
-import {
-  type CreateScheduleInput,
-  SchedulerClient,
-  type SchedulerClientConfig,
-  type UpdateScheduleInput,
-} from '@aws-sdk/client-scheduler';
+import { type CreateScheduleInput, SchedulerClient, type SchedulerClientConfig } from '@aws-sdk/client-scheduler';
 import { ConfiguredRetryStrategy } from '@smithy/core/retry';
 import { HttpResponse } from '@smithy/core/transport';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -14,53 +9,52 @@ import { roleFor } from '../../sandbox/region/iam/api.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
-import { type SchedulerPlace, schedulerParkingPlaces } from '../../src/adapters/scheduler.ts';
-import type { Drain, LifecycleAction } from '../../src/domain/drain.ts';
-import { type ParkingPlaces, Unavailable } from '../../src/domain/ports.ts';
-import { drainIn } from '../../src/handlers/events.ts';
-import { POLICY, START_MS } from '../fakes.ts';
-import { containerInstanceArn, drain, INSTANCE_ID } from './samples.ts';
+import { drainSchedules, type SchedulerSettings } from '../../src/adapters/scheduler.ts';
+import type { HeldDrain } from '../../src/domain/drain.ts';
+import { type DrainSchedules, Unavailable } from '../../src/domain/ports.ts';
+import { CLUSTER, containerInstanceArn, drain as drainUnderWay, INSTANCE_ID, noticeDrain, taskArn } from './samples.ts';
 
-const PLACE: SchedulerPlace = {
+const START_MS = Date.UTC(2026, 0, 1);
+const LATER_MS = START_MS + 330_000;
+const SETTINGS: SchedulerSettings = {
   scheduleGroup: 'ecs-drain-blue',
   scheduleRoleArn: 'arn:aws:iam::123456789012:role/parking',
-  eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+  eventQueueArn: 'arn:aws:sqs:eu-west-1:123456789012:events',
   deadLetterQueueArn: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
-  eventSource: 'ecs-drain.blue',
 };
-const NAME = '00000000000000000000000000000001';
-const LATER_MS = START_MS + 330_000;
+const BUS_ARN = 'arn:aws:events:eu-west-1:123456789012:event-bus/default';
 
-const settings = {
-  policy: POLICY,
-  autoScalingGroups: ['web'],
-  lifecycleHooks: ['ecs-drain'],
-  clusterOfGroup: new Map(),
-  notices: [],
-  dryRun: false,
-  eventSource: PLACE.eventSource,
-  parking: PLACE,
-};
+/** The id of the container instance, and the beginning of the SHA-256 of `ecs-drain`. */
+const NAME = '00000000000000000000000000000001-c90eb692';
+const NOTICE_NAME = '00000000000000000000000000000001-notice';
+
+/** The drain as it is parked: its state says where, and when its schedule fires. */
+const drain: HeldDrain = { ...drainUnderWay, parked: { schedule: NAME, untilMs: LATER_MS, firesAtMs: LATER_MS } };
 
 let region: Region;
 /** What Scheduler refuses. */
 let failing: (call: WireCall) => AwsError | undefined;
-let delivered: unknown[];
-let places: ParkingPlaces;
+let queue: ReturnType<Region['createQueue']>;
+let onTheBus: unknown[];
+let schedules: DrainSchedules;
 
 beforeEach(() => {
   failing = () => undefined;
-  delivered = [];
   region = createRegion({ startMs: START_MS, seed: 1, faults: { ...NO_FAULTS, failing: (call) => failing(call) } });
   const anything = { Effect: 'Allow', Action: '*', Resource: '*' };
   region.roles.set('parking', roleFor('scheduler.amazonaws.com', [anything]));
-  const pattern = { source: [PLACE.eventSource] };
-  region.eventBridge.putRule({ name: 'continuation', pattern, target: (event) => delivered.push(event) });
-  region.scheduler.operations.CreateScheduleGroup({ Name: PLACE.scheduleGroup });
-  places = placesThrough({ requestHandler: region.transport });
+  queue = region.createQueue({ name: 'events', visibilityTimeoutSeconds: 60, maxReceiveCount: 5 });
+  onTheBus = [];
+  const pattern = { source: ['ecs-drain.blue'] };
+  region.eventBridge.putRule({ name: 'continuation', pattern, target: (event) => onTheBus.push(event) });
+  region.scheduler.operations.CreateScheduleGroup({ Name: SETTINGS.scheduleGroup });
+  schedules = schedulesThrough({ requestHandler: region.transport });
 });
 
-function placesThrough(config: SchedulerClientConfig, signal = new AbortController().signal): ParkingPlaces {
+function schedulesThrough(
+  config: SchedulerClientConfig,
+  { signal = new AbortController().signal, hasNotices = true } = {},
+): DrainSchedules {
   const client = new SchedulerClient({
     ...SDK_BOUNDS,
     region: 'eu-west-1',
@@ -68,16 +62,22 @@ function placesThrough(config: SchedulerClientConfig, signal = new AbortControll
     retryStrategy: new ConfiguredRetryStrategy(SDK_BOUNDS.maxAttempts, () => 1),
     ...config,
   });
-  const clock = { nowMs: () => region.time.nowMs(), sleepUntil: async () => {} };
-  const read = (detail: unknown) => drainIn(detail, settings).drain;
-  return schedulerParkingPlaces({ client, place: PLACE, clock, read })(signal);
+  const clock = { nowMs: () => region.time.nowMs() };
+  const lifecycleHooks = ['ecs-drain', 'other'];
+  return drainSchedules({ client, settings: SETTINGS, clock, lifecycleHooks, hasNotices })(signal);
 }
 
-const { scheduleGroup: GroupName } = PLACE;
+const { scheduleGroup: GroupName } = SETTINGS;
 const stored = (Name = NAME) => region.scheduler.operations.GetSchedule({ GroupName, Name });
 const names = () => region.scheduler.operations.ListSchedules({ GroupName }).Schedules?.map(({ Name }) => Name);
 const operations = () => region.calls.map(({ operation }) => operation);
 const settle = () => region.time.runUntil(() => false);
+/** What the schedules have sent to the queue since. */
+const delivered = () =>
+  queue.receive(10).map(({ body, receiptHandle }) => {
+    queue.delete(receiptHandle);
+    return JSON.parse(body);
+  });
 
 /** Lets so much time pass. */
 async function pass(seconds: number): Promise<void> {
@@ -86,19 +86,17 @@ async function pass(seconds: number): Promise<void> {
   await region.time.runUntil(() => region.time.nowMs() >= untilMs);
 }
 
-/** Puts another payload into the schedule of the drain, as another deployment might. */
-function leave(detail: unknown): void {
-  const { Name, ScheduleExpression, FlexibleTimeWindow, Target } = stored();
-  const update = { GroupName, Name, ScheduleExpression, FlexibleTimeWindow };
-  region.scheduler.operations.UpdateSchedule({
-    ...update,
-    Target: { ...Target, Input: JSON.stringify(detail) },
-  } as UpdateScheduleInput);
+/** A schedule that another version of the function, or somebody else, has left there. */
+function leave(input: unknown, Name = NAME, target: object = { Arn: SETTINGS.eventQueueArn }): void {
+  const Target = { RoleArn: SETTINGS.scheduleRoleArn, Input: JSON.stringify(input), ...target };
+  const ScheduleExpression = 'at(2026-01-01T00:05:30)';
+  const schedule = { GroupName, Name, ScheduleExpression, FlexibleTimeWindow: { Mode: 'OFF' }, Target };
+  region.scheduler.operations.CreateSchedule(schedule as CreateScheduleInput);
 }
 
 describe('a drain that parks', () => {
-  it('is a one-time schedule of the deployment’s group, which puts the continuation on the bus', async () => {
-    expect(await places.park(drain, LATER_MS + 789, 'new')).toBe('parked');
+  it('is a one-time schedule in the group of the deployment, which sends the bare continuation to the queue', async () => {
+    expect(await schedules.put(drain, NAME, LATER_MS + 789, 'absent')).toBe('parked');
     expect(operations()).toEqual(['CreateSchedule']);
     const { Target: { Input = '', ...target } = {}, ...schedule } = stored();
     expect(schedule).toMatchObject({
@@ -111,20 +109,13 @@ describe('a drain that parks', () => {
       State: 'ENABLED',
     });
     expect(target).toMatchObject({
-      Arn: PLACE.eventBusArn,
-      RoleArn: PLACE.scheduleRoleArn,
-      EventBridgeParameters: { Source: 'ecs-drain.blue', DetailType: 'ECS Drain Continuation' },
-      DeadLetterConfig: { Arn: PLACE.deadLetterQueueArn },
+      Arn: SETTINGS.eventQueueArn,
+      RoleArn: SETTINGS.scheduleRoleArn,
+      DeadLetterConfig: { Arn: SETTINGS.deadLetterQueueArn },
     });
-    expect(JSON.parse(Input)).toEqual({ version: 4, drain });
-  });
-
-  it('goes on with the same event as one that is handed over', async () => {
-    await places.park(drain, LATER_MS, 'new');
+    expect(JSON.parse(Input)).toEqual({ version: 5, drain });
     await settle();
-    expect(delivered).toMatchObject([
-      { source: 'ecs-drain.blue', 'detail-type': 'ECS Drain Continuation', detail: { version: 4, drain } },
-    ]);
+    expect(delivered()).toEqual([{ version: 5, drain }]);
     expect(region.time.nowMs()).toBeGreaterThanOrEqual(LATER_MS);
   });
 
@@ -135,292 +126,367 @@ describe('a drain that parks', () => {
       'arn:aws:ecs:eu-west-1:123456789012:container-instance/f9cc75bb-0c94-46b9-bf6d-49d320bc1551',
       'f9cc75bb-0c94-46b9-bf6d-49d320bc1551',
     ],
-  ])('has the last part of its container instance’s ARN for a name: %s', async (containerInstance, name) => {
-    await places.park({ ...drain, containerInstance }, LATER_MS, 'new');
-    expect(names()).toEqual([name]);
-    expect(await places.parkedOn(containerInstance)).toMatchObject({ containerInstance });
+  ])('names its schedule after the container instance and its hook: %s', (arn, id) => {
+    const other = { ...drain, action: { ...drain.action, lifecycleHook: 'other' } };
+    expect(schedules.nameOf(arn, drain)).toBe(`${id}-c90eb692`);
+    expect(schedules.nameOf(arn, other)).toBe(`${id}-d9298a10`);
+    expect(schedules.nameOf(arn, noticeDrain)).toBe(`${id}-notice`);
   });
 
-  it('again on its own place changes the time and what is carried, in one call', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    const next: Drain = { ...drain, continuations: 2, heartbeats: 3 };
-    expect(await places.park(next, LATER_MS + 60_000, 'own')).toBe('parked');
+  it('again before its schedule has fired changes the time and the state in one call', async () => {
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
+    const next = { ...drain, continuations: 2, heartbeats: 3 };
+    expect(await schedules.put(next, NAME, LATER_MS + 60_000, 'pending')).toBe('parked');
     expect(operations()).toEqual(['CreateSchedule', 'UpdateSchedule']);
     expect(stored()).toMatchObject({ ScheduleExpression: 'at(2026-01-01T00:06:30)', ActionAfterCompletion: 'NONE' });
     await settle();
-    expect(delivered).toMatchObject([{ detail: { drain: { continuations: 2, heartbeats: 3 } } }]);
+    expect(delivered()).toEqual([{ version: 5, drain: next }]);
   });
 
-  it('again after its schedule came is armed anew', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    await pass(400);
-    await places.park(drain, LATER_MS + 600_000, 'own');
-    await settle();
-    expect(delivered).toHaveLength(2);
-  });
-
-  it('on its own place that is gone gets a new one', async () => {
-    expect(await places.park(drain, LATER_MS, 'own')).toBe('parked');
+  it('creates a schedule where the one that should be pending is gone', async () => {
+    expect(await schedules.put(drain, NAME, LATER_MS, 'pending')).toBe('parked');
     expect(operations()).toEqual(['UpdateSchedule', 'CreateSchedule']);
     await settle();
-    expect(delivered).toHaveLength(1);
+    expect(delivered()).toHaveLength(1);
   });
 });
 
-describe('a new place on which a schedule is already', () => {
+describe('a new drain whose schedule is there already', () => {
   it('is taken if the same drain waits there: nothing is changed', async () => {
-    await places.park({ ...drain, heartbeats: 9 }, LATER_MS, 'new');
+    await schedules.put({ ...drain, heartbeats: 9 }, NAME, LATER_MS, 'absent');
     const before = stored();
-    expect(await places.park(drain, LATER_MS + 60_000, 'new')).toBe('taken');
+    expect(await schedules.put(drain, NAME, LATER_MS + 60_000, 'absent')).toBe('taken');
     expect(operations()).toEqual(['CreateSchedule', 'CreateSchedule', 'GetSchedule']);
     expect(stored()).toEqual(before);
   });
 
-  it('is taken over if its time has come: that drain is on its way, or lost', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    await pass(330);
-    expect(await places.park({ ...drain, heartbeats: 9 }, LATER_MS + 600_000, 'new')).toBe('parked');
-    expect(await places.parkedOn(containerInstanceArn())).toMatchObject({ heartbeats: 9 });
-    expect(names()).toEqual([NAME]);
+  it('is taken if it was found without its event, and so without its token', async () => {
+    const { token: _, ...action } = drain.action;
+    await schedules.put({ ...drain, action }, NAME, LATER_MS, 'absent');
+    expect(await schedules.put(drain, NAME, LATER_MS, 'absent')).toBe('taken');
   });
 
-  it('is taken over if another lifecycle action’s drain waits there: that action is over', async () => {
+  it.each([
+    [329, 'taken'],
+    [330, 'parked'],
+  ])(
+    'takes the schedule over once it has fired, because that continuation is on its way or lost: %i s',
+    async (seconds, answer) => {
+      await schedules.put(drain, NAME, LATER_MS, 'absent');
+      await pass(seconds);
+      const again = { ...drain, heartbeats: 9 };
+      expect(await schedules.put(again, NAME, LATER_MS + 600_000, 'absent')).toBe(answer);
+      expect(await schedules.get(NAME)).toMatchObject({ heartbeats: answer === 'parked' ? 9 : 2 });
+    },
+  );
+
+  it('takes the schedule over if it is of another lifecycle action, which is over', async () => {
     const token = '00000000-4321-4321-4321-210987654321';
-    await places.park({ ...drain, action: { ...drain.action, token } }, LATER_MS, 'new');
-    expect(await places.park(drain, LATER_MS, 'new')).toBe('parked');
-    expect((await places.parkedOn(containerInstanceArn()))?.action.token).toBe(drain.action.token);
+    await schedules.put({ ...drain, action: { ...drain.action, token } }, NAME, LATER_MS, 'absent');
+    expect(await schedules.put(drain, NAME, LATER_MS, 'absent')).toBe('parked');
     await settle();
-    expect(delivered).toHaveLength(1);
+    expect(delivered()).toEqual([{ version: 5, drain }]);
   });
 
-  it('is taken if the same drain waits there as another version of this function left it', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    const { action, startedAtMs, continuations } = drain;
-    leave({ version: 5, drain: { action, startedAtMs, continuations, moods: [] } });
-    expect(await places.park(drain, LATER_MS, 'new')).toBe('taken');
+  it.each<[string, unknown]>([
+    ['cannot be understood, because nothing could continue by it', { n: 1 }],
+    ['does not say when it fires', { version: 5, drain: { ...drain, parked: undefined } }],
+  ])('takes the schedule over if its state %s', async (_, state) => {
+    leave(state);
+    expect(await schedules.put(drain, NAME, LATER_MS, 'absent')).toBe('parked');
+    expect(await schedules.get(NAME)).toEqual(drain);
   });
 
-  it('is taken over if what waits there cannot be understood: it could not go on either', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    leave({ n: 1 });
-    expect(await places.park(drain, LATER_MS, 'new')).toBe('parked');
-    expect(await places.parkedOn(containerInstanceArn())).toEqual(drain);
-  });
-
-  it('is taken if the same drain was found there without its event, and so without its token', async () => {
-    const { token: _, ...action } = drain.action as LifecycleAction;
-    await places.park({ ...drain, action }, LATER_MS, 'new');
-    expect(await places.park(drain, LATER_MS, 'new')).toBe('taken');
-  });
-
-  it('that is given up meanwhile is free', async () => {
-    await places.park(drain, LATER_MS, 'new');
+  it('parks where the schedule is deleted meanwhile', async () => {
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
     failing = ({ operation }) => {
       if (operation === 'GetSchedule') region.scheduler.operations.DeleteSchedule({ GroupName, Name: NAME });
       return undefined;
     };
-    expect(await places.park(drain, LATER_MS, 'new')).toBe('parked');
+    expect(await schedules.put(drain, NAME, LATER_MS, 'absent')).toBe('parked');
+  });
+
+  it('waits if Scheduler does not say whose schedule it is', async () => {
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
+    failing = ({ operation }) =>
+      operation === 'GetSchedule' ? new AwsError('ThrottlingException', 'Rate exceeded', 429) : undefined;
+    await expect(schedules.put(drain, NAME, LATER_MS, 'absent')).rejects.toThrow(Unavailable);
+    expect(operations()).not.toContain('DeleteSchedule');
   });
 });
 
-describe('a place whose schedule has come', () => {
-  it('is made anew, for an update may not let it come again, and comes again', async () => {
-    await places.park(drain, LATER_MS, 'new');
+describe('a drain whose schedule has fired', () => {
+  it('gets a new one, because an update may not let it fire again', async () => {
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
     await settle();
-    expect(delivered).toHaveLength(1);
+    expect(delivered()).toHaveLength(1);
     const callsBefore = region.calls.length;
-    const againMs = region.time.nowMs() + 300_000;
-    expect(await places.park(drain, againMs, 'spent')).toBe('parked');
+    expect(await schedules.put(drain, NAME, region.time.nowMs() + 300_000, 'fired')).toBe('parked');
     expect(operations().slice(callsBefore)).toEqual(['DeleteSchedule', 'CreateSchedule']);
     await settle();
-    expect(delivered).toHaveLength(2);
+    expect(delivered()).toHaveLength(1);
   });
 
-  it('belongs to whoever makes it anew first', async () => {
-    await places.park(drain, LATER_MS, 'new');
+  it('is taken if another delivery creates the new one first', async () => {
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
     await settle();
-    const { GroupName, Name, ScheduleExpression, FlexibleTimeWindow, Target } = stored();
-    const faster = { GroupName, Name, ScheduleExpression, FlexibleTimeWindow, Target } as CreateScheduleInput;
     failing = ({ operation }) => {
-      if (operation === 'CreateSchedule') region.scheduler.operations.CreateSchedule(faster);
+      if (operation === 'CreateSchedule' && names()?.length === 0) leave({ version: 5, drain });
       return undefined;
     };
-    expect(await places.park(drain, region.time.nowMs() + 300_000, 'spent')).toBe('taken');
+    expect(await schedules.put(drain, NAME, region.time.nowMs() + 300_000, 'fired')).toBe('taken');
     expect(names()).toEqual([NAME]);
   });
 
-  it('is made anew also where an invocation died after it had deleted it', async () => {
-    expect(await places.park(drain, LATER_MS, 'spent')).toBe('parked');
+  it('gets a new one also where an invocation crashed after it had deleted the old one', async () => {
+    expect(await schedules.put(drain, NAME, LATER_MS, 'fired')).toBe('parked');
     expect(names()).toEqual([NAME]);
   });
 });
 
-describe('the place of a drain on a notice', () => {
-  const noticed: Drain = {
-    ...drain,
-    action: { notice: 'spot-interruption', instanceId: INSTANCE_ID, token: 'an-event' },
+describe('the drains that are parked on a container instance', () => {
+  const other: HeldDrain = { ...drain, action: { ...drain.action, lifecycleHook: 'other' } };
+  const park = async (...drains: readonly Parameters<DrainSchedules['put']>[0][]) => {
+    for (const each of drains) {
+      await schedules.put(each, schedules.nameOf(containerInstanceArn(), each), LATER_MS, 'absent');
+    }
   };
-  it('is its own, beside that of a lifecycle action on the same container instance', async () => {
-    expect(await places.park(drain, LATER_MS, 'new')).toBe('parked');
-    expect(await places.park(noticed, LATER_MS, 'new')).toBe('parked');
-    expect(names()).toEqual([NAME, `${NAME}-notice`]);
-    expect(JSON.parse(stored(`${NAME}-notice`).Target?.Input ?? '')).toMatchObject({
-      drain: { action: noticed.action },
-    });
-    expect(await places.parkedOn(containerInstanceArn())).toEqual(drain);
-    await places.release(noticed);
-    expect(names()).toEqual([NAME]);
-    expect(await places.parkedOn(containerInstanceArn(), 'notice')).toBeUndefined();
+
+  it('are found whole, of every hook and on notices', async () => {
+    await park(drain, other, noticeDrain);
+    expect(names()?.toSorted()).toEqual([NAME, '00000000000000000000000000000001-d9298a10', NOTICE_NAME].toSorted());
+    const callsBefore = region.calls.length;
+    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([drain, other, noticeDrain]);
+    expect(operations().slice(callsBefore)).toEqual(Array(3).fill('GetSchedule'));
+  });
+
+  it('are not looked for on notices where there are none', async () => {
+    await park(drain, noticeDrain);
+    const withoutNotices = schedulesThrough({ requestHandler: region.transport }, { hasNotices: false });
+    const callsBefore = region.calls.length;
+    expect(await withoutNotices.parkedOn(containerInstanceArn())).toEqual([drain]);
+    expect(operations().slice(callsBefore)).toEqual(Array(2).fill('GetSchedule'));
+  });
+
+  it('are none where nothing waits', async () => {
+    await park(drain);
+    expect(await schedules.parkedOn(containerInstanceArn(2))).toEqual([]);
+  });
+
+  it('are still found after the schedule has fired, until it is deleted', async () => {
+    await park(drain);
+    await settle();
+    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([drain]);
+    await schedules.delete(NAME);
+    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([]);
   });
 });
 
-describe('when the places were taken', () => {
-  it('is told of this deployment’s own', async () => {
-    region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-green' });
-    await places.park(drain, LATER_MS, 'new');
-    const { Name: _, GroupName: __, ...schedule } = stored();
-    const others = { ...schedule, GroupName: 'ecs-drain-green', Name: '00000000000000000000000000000002' };
-    region.scheduler.operations.CreateSchedule(others as CreateScheduleInput);
-    const parkedAtMs = await places.parkedAtMs();
-    expect(parkedAtMs(containerInstanceArn(1))).toBeDefined();
-    expect(parkedAtMs(containerInstanceArn(2))).toBeUndefined();
-  });
-
-  it('is told of all of them by one call', async () => {
-    const second = { ...drain, containerInstance: containerInstanceArn(2) };
-    await places.park(drain, LATER_MS, 'new');
-    await places.park(second, LATER_MS, 'new');
+describe('the state in a schedule', () => {
+  it('is read with one call', async () => {
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
     const callsBefore = region.calls.length;
-    const parkedAtMs = await places.parkedAtMs();
-    expect(operations().slice(callsBefore)).toEqual(['ListSchedules']);
-    expect([1, 2, 3].map((n) => parkedAtMs(containerInstanceArn(n)))).toEqual([
-      expect.closeTo(region.time.nowMs(), -3),
-      expect.closeTo(region.time.nowMs(), -3),
-      undefined,
-    ]);
+    expect(await schedules.get(NAME)).toEqual(drain);
+    expect(await schedules.get(NOTICE_NAME)).toBeUndefined();
+    expect(operations().slice(callsBefore)).toEqual(['GetSchedule', 'GetSchedule']);
   });
 
-  it('is when they were taken last', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    const before = (await places.parkedAtMs())(containerInstanceArn()) ?? Infinity;
-    await settle();
-    await places.park(drain, LATER_MS + 3_600_000, 'own');
-    expect((await places.parkedAtMs())(containerInstanceArn())).toBeGreaterThan(before);
-  });
-});
-
-describe('the drain that is parked on a container instance', () => {
-  it('is found with one call, and whole', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    const callsBefore = region.calls.length;
-    expect(await places.parkedOn(containerInstanceArn())).toEqual(drain);
-    expect(operations().slice(callsBefore)).toEqual(['GetSchedule']);
-  });
-
-  it('is none where nobody waits', async () => {
-    expect(await places.parkedOn(containerInstanceArn(2))).toBeUndefined();
-    expect(operations()).toEqual(['GetSchedule']);
-  });
-
-  it('is found after its schedule came, until it gives its place up', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    await settle();
-    expect(await places.parkedOn(containerInstanceArn())).toEqual(drain);
-    await places.release(drain);
-    expect(await places.parkedOn(containerInstanceArn())).toBeUndefined();
-  });
-
-  it('goes on as it is though version 1 wrote it', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    const { parked: _, containerInstance: __, ...old } = drain;
-    leave({ version: 1, drain: old });
-    expect(await places.parkedOn(containerInstanceArn())).toEqual(old);
-  });
-
-  it('begins anew if a newer version wrote it', async () => {
-    await places.park(drain, LATER_MS, 'new');
+  it('starts the drain anew if a later version wrote it', async () => {
     const { action, startedAtMs } = drain;
-    leave({ version: 5, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
-    const found = await places.parkedOn(containerInstanceArn());
-    expect(found).toMatchObject({ action, startedAtMs, continuations: 7, heartbeats: 0 });
+    leave({ version: 6, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
+    const found = await schedules.get(NAME);
+    expect(found).toMatchObject({ kind: 'held', action, startedAtMs, continuations: 7, heartbeats: 0 });
     expect(found?.parked).toBeUndefined();
   });
 
-  it('of a group that is not ours any more is an error that says so', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    leave({ version: 2, drain: { ...drain, action: { ...drain.action, autoScalingGroup: 'others' } } });
-    await expect(places.parkedOn(containerInstanceArn())).rejects.toThrow(
-      /The drain of i-0123456789abcdef0 cannot go on: the group others is not among autoScalingGroups any more/,
+  it('that cannot be understood is an error that names the schedule and the field', async () => {
+    leave({ version: 5, drain: { ...drain, heartbeats: 'many' } });
+    const sentence = `The schedule ${NAME} cannot be understood: Target.Input.drain.heartbeats is "many": expected a count.`;
+    await expect(schedules.get(NAME)).rejects.toThrow(
+      `Could not read the schedule ${NAME}: UnreadableSchedule: ${sentence}`,
+    );
+    await expect(schedules.parkedOn(containerInstanceArn())).rejects.toThrow(
+      `Could not look for drains that are parked on ${containerInstanceArn()}: UnreadableSchedule: ${sentence}`,
     );
   });
 
+  it('that cannot be understood does not keep another drain of the instance asleep', async () => {
+    leave({ version: 5, drain: { ...drain, heartbeats: 'many' } });
+    await schedules.put(noticeDrain, NOTICE_NAME, LATER_MS, 'absent');
+    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([noticeDrain]);
+  });
+
   it.each<[string, object]>([
-    ['not JSON', { Target: { Arn: PLACE.eventBusArn, RoleArn: PLACE.scheduleRoleArn, Input: 'drain it, please' } }],
-    ['nothing', { Target: { Arn: PLACE.eventBusArn, RoleArn: PLACE.scheduleRoleArn } }],
-    ['no target', {}],
-  ])('that carries %s is an error that names the container instance', async (_, answer) => {
+    ['not JSON', { Target: { Arn: BUS_ARN, RoleArn: SETTINGS.scheduleRoleArn, Input: 'drain it, please' } }],
+    ['left out', { Target: { Arn: BUS_ARN, RoleArn: SETTINGS.scheduleRoleArn } }],
+    ['left out with its target', {}],
+  ])('that is %s is such an error', async (_, answer) => {
     const body = Buffer.from(JSON.stringify({ Name: NAME, ...answer }));
     const requestHandler = {
       handle: async () => ({ response: new HttpResponse({ statusCode: 200, body: Readable.from([body]) }) }),
     };
-    const garbled = placesThrough({ requestHandler });
-    await expect(garbled.parkedOn(containerInstanceArn())).rejects.toThrow(
-      `Could not look for a drain that is parked on ${containerInstanceArn()}: SyntaxError`,
+    await expect(schedulesThrough({ requestHandler }).get(NAME)).rejects.toThrow(
+      `The schedule ${NAME} cannot be understood: Target.Input is missing`,
     );
   });
 });
 
-describe('a place that is given up', () => {
-  it('is deleted, and its event does not come', async () => {
-    await places.park(drain, LATER_MS, 'new');
-    await places.release(drain);
+describe('a schedule that version 0.1.0 created', () => {
+  const OLD_NAME = '00000000000000000000000000000001';
+  const { action, startedAtMs, hook, lastHeartbeatAtMs, heartbeats, continuations, pollIntervalSeconds } = drain;
+  const detail = {
+    version: 4,
+    drain: {
+      ...{ action, startedAtMs, hook, lastHeartbeatAtMs, heartbeats, continuations, pollIntervalSeconds },
+      containerInstance: containerInstanceArn(),
+      parked: {
+        untilMs: LATER_MS,
+        containerInstances: [{ arn: containerInstanceArn(), cluster: CLUSTER }],
+        holdingTasks: [{ arn: taskArn(), cluster: CLUSTER }],
+        awaitedTask: taskArn(),
+      },
+    },
+  };
+
+  beforeEach(() => {
+    const EventBridgeParameters = { Source: 'ecs-drain.blue', DetailType: 'ECS Drain Continuation' };
+    leave(detail, OLD_NAME, { Arn: BUS_ARN, EventBridgeParameters });
+  });
+
+  it('puts its continuation on the bus, and holds the state that this version can read', async () => {
+    await settle();
+    expect(onTheBus).toMatchObject([{ 'detail-type': 'ECS Drain Continuation', detail }]);
+    expect(await schedules.get(OLD_NAME)).toMatchObject({
+      kind: 'held',
+      action,
+      parked: { schedule: OLD_NAME, untilMs: LATER_MS, firesAtMs: LATER_MS },
+    });
+  });
+
+  it.each([OLD_NAME, 'f9cc75bb-0c94-46b9-bf6d-49d320bc1551'])(
+    'tells the sweep that drains of any hook are alive on its container instance: %s',
+    async (id) => {
+      if (id !== OLD_NAME) leave(detail, id);
+      const writtenAtMs = await schedules.writtenAtMs();
+      for (const hook of ['c90eb692', 'd9298a10']) {
+        expect(writtenAtMs.get(`${id}-${hook}`)).toBeCloseTo(region.time.nowMs(), -3);
+      }
+    },
+  );
+
+  it('says nothing of a hook whose own schedule is there', async () => {
+    await pass(100);
+    const before = (await schedules.writtenAtMs()).get(NAME) ?? Infinity;
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
+    expect((await schedules.writtenAtMs()).get(NAME)).toBeGreaterThan(before);
+  });
+
+  it('sends to the queue once the drain has parked again on it', async () => {
+    const found = (await schedules.get(OLD_NAME)) ?? drain;
+    expect(await schedules.put(found, OLD_NAME, LATER_MS + 60_000, 'pending')).toBe('parked');
+    await settle();
+    expect(onTheBus).toEqual([]);
+    expect(delivered()).toMatchObject([{ version: 5, drain: { action, parked: { schedule: OLD_NAME } } }]);
+  });
+});
+
+describe('when schedules were written', () => {
+  it('is read of all schedules of this deployment in one call', async () => {
+    region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-green' });
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
+    await schedules.put(noticeDrain, NOTICE_NAME, LATER_MS, 'absent');
+    const { Name: _, GroupName: __, ...schedule } = stored();
+    const others = { ...schedule, GroupName: 'ecs-drain-green', Name: 'another' };
+    region.scheduler.operations.CreateSchedule(others as CreateScheduleInput);
+    const callsBefore = region.calls.length;
+    const writtenAtMs = await schedules.writtenAtMs();
+    expect(operations().slice(callsBefore)).toEqual(['ListSchedules']);
+    expect([...writtenAtMs.keys()].toSorted()).toEqual([NAME, NOTICE_NAME]);
+    expect(writtenAtMs.get(NAME)).toBeCloseTo(region.time.nowMs(), -3);
+  });
+
+  it('is when they were written last', async () => {
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
+    const before = (await schedules.writtenAtMs()).get(NAME) ?? Infinity;
+    await pass(60);
+    await schedules.put(drain, NAME, LATER_MS + 3_600_000, 'pending');
+    expect((await schedules.writtenAtMs()).get(NAME)).toBeGreaterThan(before);
+  });
+
+  it('is read on every page, and not of a schedule that lacks its name or its date', async () => {
+    const pages = [
+      {
+        Schedules: [{ Name: 'a-notice', LastModificationDate: 1_767_225_600 }, { Name: 'b-notice' }],
+        NextToken: 'more',
+      },
+      {
+        Schedules: [{ LastModificationDate: 1_767_225_600 }, { Name: 'c-notice', LastModificationDate: 1_767_225_601 }],
+      },
+      {},
+    ];
+    const answering = (answers: readonly object[]) => {
+      const left = [...answers];
+      const handle = async () => {
+        const body = Readable.from([Buffer.from(JSON.stringify(left.shift()))]);
+        return { response: new HttpResponse({ statusCode: 200, body }) };
+      };
+      return schedulesThrough({ requestHandler: { handle } });
+    };
+    expect([...(await answering(pages).writtenAtMs())]).toEqual([
+      ['a-notice', START_MS],
+      ['c-notice', START_MS + 1_000],
+    ]);
+    expect((await answering([{}]).writtenAtMs()).size).toBe(0);
+  });
+});
+
+describe('a schedule that is deleted', () => {
+  it('does not fire', async () => {
+    await schedules.put(drain, NAME, LATER_MS, 'absent');
+    await schedules.delete(NAME);
     expect(names()).toEqual([]);
     await settle();
-    expect(delivered).toEqual([]);
+    expect(delivered()).toEqual([]);
   });
 
   it('may be gone already', async () => {
-    await places.release(drain);
+    await schedules.delete(NAME);
     expect(operations()).toEqual(['DeleteSchedule']);
   });
 });
 
 describe('what EventBridge Scheduler refuses', () => {
-  const THROTTLED = new AwsError('ThrottlingException', 'Rate exceeded', 429);
-  const uses: Record<string, [does: () => Promise<unknown>, sentence: string]> = {
-    CreateSchedule: [() => places.park(drain, LATER_MS, 'new'), `Could not park the drain of ${INSTANCE_ID}: `],
-    UpdateSchedule: [() => places.park(drain, LATER_MS, 'own'), `Could not park the drain of ${INSTANCE_ID}: `],
-    GetSchedule: [
-      () => places.parkedOn(containerInstanceArn()),
-      `Could not look for a drain that is parked on ${containerInstanceArn()}: `,
+  const uses: Record<string, [use: () => Promise<unknown>, sentence: string]> = {
+    CreateSchedule: [
+      () => schedules.put(drain, NAME, LATER_MS, 'absent'),
+      `Could not park the drain of ${INSTANCE_ID}: `,
     ],
-    ListSchedules: [() => places.parkedAtMs(), 'Could not list the schedules of ecs-drain-blue: '],
-    DeleteSchedule: [() => places.release(drain), `Could not delete the schedule of ${INSTANCE_ID}: `],
+    UpdateSchedule: [
+      () => schedules.put(drain, NAME, LATER_MS, 'pending'),
+      `Could not park the drain of ${INSTANCE_ID}: `,
+    ],
+    GetSchedule: [() => schedules.get(NAME), `Could not read the schedule ${NAME}: `],
+    ListSchedules: [() => schedules.writtenAtMs(), 'Could not list the schedules of ecs-drain-blue: '],
+    DeleteSchedule: [() => schedules.delete(NAME), `Could not delete the schedule ${NAME}: `],
   };
   const refusing = (operation: string, error: AwsError) => {
     failing = (call) => (call.operation === operation ? error : undefined);
   };
 
   it.each(Object.keys(uses))('%s that is throttled is tried again, then unavailable', async (operation) => {
-    const [does, sentence] = uses[operation] ?? [];
-    refusing(operation, THROTTLED);
-    const error = await does?.().catch((each: unknown) => each);
+    const [use, sentence] = uses[operation] ?? [];
+    refusing(operation, new AwsError('ThrottlingException', 'Rate exceeded', 429));
+    const error = await use?.().catch((each: unknown) => each);
     expect(error).toBeInstanceOf(Unavailable);
     expect((error as Error).message).toBe(`${sentence}ThrottlingException: Rate exceeded`);
     expect(operations()).toEqual(Array(4).fill(operation));
   });
 
-  it.each(Object.keys(uses))('%s is unavailable also when the service fails', async (operation) => {
-    const [does] = uses[operation] ?? [];
-    refusing(operation, new AwsError('InternalServerException', 'Unexpected error', 500));
-    await expect(does?.()).rejects.toThrow(Unavailable);
-  });
-
-  it.each(Object.keys(uses))('%s that is denied is an error with what to mend, at once', async (operation) => {
-    const [does, sentence] = uses[operation] ?? [];
+  it.each(Object.keys(uses))('%s that is denied is an error with what to do, at once', async (operation) => {
+    const [use, sentence] = uses[operation] ?? [];
     const words = `User: arn:aws:sts::123456789012:assumed-role/ecs-drain/ecs-drain is not authorized to perform: scheduler:${operation}`;
     refusing(operation, new AwsError('AccessDeniedException', words, 403));
-    const error = await does?.().catch((each: unknown) => each);
+    const error = await use?.().catch((each: unknown) => each);
     expect(error).not.toBeInstanceOf(Unavailable);
     expect((error as Error).message).toBe(
       `${sentence}AccessDeniedException: ${words}. Grant the function's role this action on this resource; serverless.yml lists what it needs.`,
@@ -428,20 +494,28 @@ describe('what EventBridge Scheduler refuses', () => {
     expect(operations()).toEqual([operation]);
   });
 
-  it('a schedule group that is not there is named', async () => {
+  it('names a schedule group that does not exist, where drains park', async () => {
     region.scheduler.operations.DeleteScheduleGroup({ Name: GroupName });
-    await expect(places.park(drain, LATER_MS, 'new')).rejects.toThrow(/Schedule group ecs-drain-blue does not exist/);
-    await expect(places.park(drain, LATER_MS, 'own')).rejects.toThrow(/Schedule group ecs-drain-blue does not exist/);
-    expect(await places.parkedOn(containerInstanceArn())).toBeUndefined();
-    await places.release(drain);
+    for (const before of ['absent', 'pending', 'fired'] as const) {
+      await expect(schedules.put(drain, NAME, LATER_MS, before)).rejects.toThrow(
+        /Schedule group ecs-drain-blue does not exist/,
+      );
+    }
+    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([]);
+    await schedules.delete(NAME);
   });
 });
 
-describe('the end of an invocation', () => {
-  it('ends a call that has not been answered: it may be made later', async () => {
-    const ended = placesThrough({ requestHandler: region.transport }, AbortSignal.abort());
-    await expect(ended.park(drain, LATER_MS, 'new')).rejects.toThrow(Unavailable);
-    await expect(ended.parkedOn(containerInstanceArn())).rejects.toThrow(Unavailable);
-    await expect(ended.release(drain)).rejects.toThrow(Unavailable);
-  });
+it('the end of an invocation ends each call that has not been answered', async () => {
+  const ended = schedulesThrough({ requestHandler: region.transport }, { signal: AbortSignal.abort() });
+  const asked = [
+    ...(['absent', 'pending', 'fired'] as const).map((before) => ended.put(drain, NAME, LATER_MS, before)),
+    ended.get(NAME),
+    ended.parkedOn(containerInstanceArn()),
+    ended.writtenAtMs(),
+    ended.delete(NAME),
+  ];
+  for (const answer of await Promise.allSettled(asked)) {
+    expect(answer).toMatchObject({ status: 'rejected', reason: expect.any(Unavailable) });
+  }
 });

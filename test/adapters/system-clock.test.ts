@@ -1,32 +1,38 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { abortAfter, systemClock } from '../../src/adapters/system-clock.ts';
 
-it('a signal aborts after its time, at once if that is past', async () => {
-  for (const ms of [10, -1]) {
-    const signal = abortAfter(ms);
-    expect(signal.aborted).toBe(false);
-    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
-    // The signal's own timer keeps no process alive.
-    const alive = setInterval(() => {}, 1_000);
-    await aborted;
-    clearInterval(alive);
-    expect(signal.aborted).toBe(true);
-  }
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_767_225_600_000 });
 });
 
-describe('the clock of the machine', () => {
-  it('tells epoch milliseconds', () => {
-    const before = Date.now();
-    const now = systemClock.nowMs();
-    expect(now).toBeGreaterThanOrEqual(before);
-    expect(now).toBeLessThanOrEqual(Date.now());
-  });
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
 
-  it('sleeps until an instant that is ahead, and not at all for one that is past', async () => {
-    const woken: string[] = [];
-    const ahead = systemClock.sleepUntil(Date.now() + 30).then(() => woken.push('ahead'));
-    const past = systemClock.sleepUntil(Date.now() - 60_000).then(() => woken.push('past'));
-    await Promise.all([ahead, past]);
-    expect(woken).toEqual(['past', 'ahead']);
-  });
+it('the clock of the machine tells epoch milliseconds', () => {
+  expect(systemClock.nowMs()).toBe(1_767_225_600_000);
+});
+
+it('a signal aborts after its time', () => {
+  const signal = abortAfter(10);
+  vi.advanceTimersByTime(9);
+  expect(signal.aborted).toBe(false);
+  vi.advanceTimersByTime(1);
+  expect(signal.aborted).toBe(true);
+});
+
+it('a signal whose time is past aborts at once, without a warning of Node.js about negative timeouts', () => {
+  const timeout = vi.spyOn(globalThis, 'setTimeout');
+  const signal = abortAfter(-1);
+  expect(timeout).toHaveBeenCalledWith(expect.any(Function), 0);
+  vi.advanceTimersByTime(0);
+  expect(signal.aborted).toBe(true);
+});
+
+it('a signal keeps no process alive', () => {
+  vi.useRealTimers();
+  const before = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  abortAfter(60_000);
+  expect(process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout')).toHaveLength(before);
 });

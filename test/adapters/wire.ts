@@ -24,6 +24,12 @@ import type {
   UpdateContainerInstancesStateResponse,
 } from '@aws-sdk/client-ecs';
 import type { PutEventsRequest, PutEventsResponse } from '@aws-sdk/client-eventbridge';
+import type {
+  SendMessageBatchRequest,
+  SendMessageBatchResult,
+  SendMessageRequest,
+  SendMessageResult,
+} from '@aws-sdk/client-sqs';
 import { ConfiguredRetryStrategy } from '@smithy/core/retry';
 import { onTestFinished } from 'vitest';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
@@ -52,6 +58,8 @@ interface Actions {
   StopTask: [StopTaskRequest, StopTaskResponse];
   UpdateContainerInstancesState: [UpdateContainerInstancesStateRequest, UpdateContainerInstancesStateResponse];
   PutEvents: [PutEventsRequest, PutEventsResponse];
+  SendMessage: [SendMessageRequest, SendMessageResult];
+  SendMessageBatch: [SendMessageBatchRequest, SendMessageBatchResult];
   CompleteLifecycleAction: Query;
   DescribeAutoScalingGroups: Query;
   DescribeLifecycleHooks: Query;

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   atMost,
+  dayOf,
   dollarsFor,
   drainGoals,
   drainingBoundSeconds,
@@ -142,15 +143,31 @@ describe('the figures to reach', () => {
   });
 
   it('name each that is missed', () => {
-    const fleet = summaryOf([
-      { ...RUN, trial: { kind: 'at once', instances: 500, tasksAnInstance: 10 }, allDrainingAfterSeconds: 41, lost: 1 },
+    const good = summaryOf([{ ...RUN, billedSeconds: 1.5 }]);
+    const unrelatedStops = dayOf({ ...RUN, held: 0, billedSeconds: 0 });
+    const judged = { sixMinutes: good, halfAMinute: good, stuck: good, unparked: [good], unrelatedStops, all: [good] };
+    const missedBy = (more: object) =>
+      drainGoals({ ...judged, fleets: [good, good], ...more })
+        .filter(({ reached }) => !reached)
+        .map(({ what }) => what);
+    // 14 calls, and a quarter of those to ECS refused.
+    expect(missedBy({})).toEqual(['500 at once: AWS calls a drain', '500 at once: ECS reads refused']);
+    const bad = summaryOf([{ ...RUN, calls: {}, slackSeconds: [5], leftToTimeout: 1, lost: 1, billedSeconds: 3.5 }]);
+    expect(missedBy({ fleets: [bad, good], all: [good, bad], unparked: [bad] })).toEqual([
+      '500 at once: slack, p50',
+      '500 at once: ECS reads refused',
+      '500 at once: billed seconds a drain',
+      'everywhere: drains lost',
+      'left to timeout: a drain of 6 minutes, 10 tasks',
     ]);
-    const missed = drainGoals(summaryOf([{ ...RUN, billedSeconds: 3.5 }]), [fleet]).filter(({ reached }) => !reached);
-    expect(missed.map(({ what }) => what)).toEqual([
-      '6-minute drain: most billed seconds',
-      '500 instances: drains lost',
-      '500 instances: all DRAINING, within twice 20 s',
-    ]);
+  });
+});
+
+describe('a day without drains', () => {
+  it('is ten times its tenth part', () => {
+    const day = dayOf({ ...RUN, held: 0, billedSeconds: 3, billed: { ...NOTHING, sqsRequests: 1e5 } });
+    expect(day).toMatchObject({ invocations: 100, billedSeconds: 30, calls: 140 });
+    expect(day.dollars).toBeCloseTo(0.4);
   });
 });
 

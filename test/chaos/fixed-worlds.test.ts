@@ -27,9 +27,17 @@ describe('in worlds in which a task was killed early once', () => {
   });
 
   it('an agent that is heard again while it is given up is not: the drain ends at its deadline', async () => {
-    const { victims, outcomes, since, until } = await heldIn(fixedWorld('heard-again-as-its-agent-is-given-up'));
+    const world = fixedWorld('heard-again-as-its-agent-is-given-up');
+    const silent = await heldIn(world);
+    expect(silent.outcomes).toEqual(['agent-lost']);
+    // Calls are slow: Auto Scaling is still being asked for the start, and the last look comes after that.
+    const [silence] = world.silences;
+    const heardAt = (silent.lookedAt ?? 0) - 0.1;
+    const silences = world.silences.map((each) => ({ ...each, forSeconds: heardAt - each.atSecond }));
+    const { victims, outcomes, since, until } = await heldIn({ ...world, silences });
+    expect(heardAt - (silence?.atSecond ?? 0)).toBeGreaterThan(world.settings.agentGraceSeconds);
     expect({ outcomes, victims: victims.length }).toEqual({ outcomes: ['timed-out'], victims: 1 });
-    expect(until).toBeGreaterThanOrEqual(since + 300);
+    expect(until).toBeGreaterThanOrEqual(since + world.settings.deadlineSeconds);
   });
 
   it('an agent that falls silent on a second registration has its whole grace, though the first was silent before', async () => {
@@ -54,7 +62,7 @@ describe('in worlds in which a task was killed early once', () => {
 
     it(`after the last look ${since}: none can know`, async () => {
       const isGivenUp = outcome === 'agent-lost'; // Its silence tells nothing new.
-      const held = await registeredAnew((lookedAt, until) => (isGivenUp ? lookedAt + 0.1 : until - 0.1));
+      const held = await registeredAnew((lookedAt, until) => (isGivenUp ? lookedAt + 0.1 : (lookedAt + until) / 2));
       const { victims, outcomes, lookedAt = Infinity, until = 0 } = held;
       expect(outcomes[0]).toBe(outcome);
       expect(victims.filter(isUnknown).map(({ placedAt }) => placedAt > lookedAt && placedAt < until)).toEqual([true]);
@@ -78,19 +86,28 @@ describe(
     // Its tasks stop at 93 s, where they are told to by then.
     it.each<[string, number, Partial<World>]>([
       [
-        'whose tasks stop while ECS is down: its schedule comes two minutes later at most',
+        'whose tasks stop while ECS is down: it looks again two minutes later at most',
         200 + 120 + 75,
         { outages: [outage('ECS is down', 5, 195), outage('Auto Scaling is down', 400, 400)] },
       ],
       [
-        'whose wake-up is lost with EventBridge: it looks by itself',
-        93 + 360 + 75,
-        { outages: [outage('deliveries are refused', 60, 60), outage('Auto Scaling is down', 530, 400)] },
+        'whose wake-ups are lost: it looks by itself',
+        93 + 540 + 75,
+        {
+          settings: { ...CALM.settings, heartbeatTimeoutSeconds: 3_600 },
+          deliveries: { ...CALM.deliveries, lostOthers: 1 },
+          outages: [outage('Auto Scaling is down', 710, 400)],
+        },
       ],
       [
         'that cannot be parked at first',
-        95,
+        93 + 5,
         { outages: [outage('Scheduler is down', 0, 90), outage('invocations crash', 100, 400)] },
+      ],
+      [
+        'that cannot wait on the queue at first',
+        93 + 5 + 30 + 75,
+        { outages: [outage('SQS is down', 0, 60), outage('invocations crash', 210, 400)] },
       ],
       [
         'that watches, and began late',
@@ -101,15 +118,23 @@ describe(
         },
       ],
       [
-        'whose event failed three times: the sweep finds it in the fourth minute, and its tasks have their time',
-        180 + 60 + 5 + 75 + 95,
-        { outages: [outage('containers fail to start', 0, 190), outage('EventBridge is down', 420, 400)] },
+        'whose event fails for three minutes: the queue brings it again a minute later, and its tasks have their time',
+        190 + 60 + 95,
+        { outages: [outage('containers fail to start', 0, 190), outage('EventBridge is down', 350, 400)] },
+      ],
+      [
+        'whose event is lost: the sweep finds it in the fourth minute',
+        180 + 60 + 5 + 95,
+        {
+          deliveries: { ...CALM.deliveries, lostTerminations: 1 },
+          outages: [outage('EventBridge is down', 350, 400)],
+        },
       ],
     ])('%s', async (_, bySecond, change) => {
       const { endedBy, until, victims } = await heldIn({ ...CALM, ...change });
       expect({ endedBy, victims }).toEqual({ endedBy: 'completion', victims: [] });
       expect(until).toBeLessThanOrEqual(bySecond);
-      expect(bySecond).toBeLessThan(change.outages?.[1]?.fromSecond ?? 0);
+      expect(bySecond).toBeLessThan(change.outages?.at(-1)?.fromSecond ?? 0);
     });
 
     it('and sends heartbeats in time for a hook of five minutes, regardless of outages before and after', async () => {
@@ -119,7 +144,9 @@ describe(
         outage('ECS is down', 600, 200),
       ];
       const { endedBy, until = 0, beats } = await heldIn({ ...CALM, settings: shortHook, services: never, outages });
-      expect({ endedBy, until: Math.floor(until) }).toEqual({ endedBy: 'completion', until: 900 });
+      expect(endedBy).toBe('completion');
+      expect(until).toBeGreaterThanOrEqual(900);
+      expect(until).toBeLessThan(900 + 5);
       expect(Math.max(...beats.map((beat, i) => (beats[i + 1] ?? until) - beat))).toBeLessThanOrEqual(150 + 60);
     });
   },

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { play } from '../../sandbox/chaos/play.ts';
 import type { World } from '../../sandbox/chaos/world.ts';
-import { CALM, SERVICE } from './samples.ts';
+import { CALLS_OF_CALM, CALM, callsOf, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
 describeWorlds('park', 350);
@@ -30,4 +30,8 @@ const eventful: World = {
 
 it('the same world gives the same again', async () => {
   expect(JSON.stringify(await play(eventful))).toBe(JSON.stringify(await play(eventful)));
+});
+
+it('a drain to which nothing happens makes these calls and no others', async () => {
+  expect(callsOf(await play(CALM))).toEqual(CALLS_OF_CALM);
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { mostCalls } from '../../sandbox/chaos/cost.ts';
 import type { Held, Played, Victim, Work } from '../../sandbox/chaos/play.ts';
 import { noticingSeconds, PROPERTIES, recoverySeconds } from '../../sandbox/chaos/properties.ts';
+import type { World } from '../../sandbox/chaos/world.ts';
 import { CALM } from './samples.ts';
 
 /** A hold of ten seconds, over by us, with nothing on the instance. */
@@ -28,7 +29,7 @@ function playedOf(held: Partial<Held>, world: Partial<Played['world']> = {}, wor
     failedCalls: 0,
     stoppedTasks: 0,
     deliveries: { lostAt: [], duplicated: 0, delayed: 0 },
-    continuedAtMs: new Set(),
+    continuedAtMs: new Map(),
     schedulesLeft: [],
     seconds: 400,
   };
@@ -85,6 +86,16 @@ describe('an instance is let go early', () => {
     expect(early({ endedBy: 'timeout', victims: [victim] })).toEqual([]);
   });
 
+  it('not at a deadline that was replaced, for as long as the last invocation with it may run', () => {
+    const later = { ...CALM.settings, deadlineSeconds: 1_000 };
+    const replacedAt = (atSecond: number) => ({
+      releases: [{ atSecond, settings: later, continuations: 'of this version' as const }],
+    });
+    const atDeadline = { until: 900, lookedAt: 899, victims: [victim] };
+    expect(breachesOf('we let no instance go', atDeadline, replacedAt(840))).toEqual([]);
+    expect(breachesOf('we let no instance go', atDeadline, replacedAt(839))).toHaveLength(1);
+  });
+
   it('over an agent that was heard when the last look began, or not silent for its grace', () => {
     const silent = (since: number, heardAt?: number) => ({ ...victim, silence: { since, heardAt } });
     expect(early({ victims: [silent(260)] })).toEqual([]);
@@ -124,6 +135,14 @@ describe('a hold is late', () => {
     expect(late({ since: 100, emptySince: 300, until: 301 + noticing })).toHaveLength(1);
   });
 
+  it('later where an invocation died, whose message has to come again', () => {
+    const crashed = { ...ended, crashAtAwait: 1 };
+    const until = 300 + noticingSeconds(crashed);
+    expect(until).toBeGreaterThan(300 + noticingSeconds(ended));
+    expect(late({ since: 100, emptySince: 300, until }, crashed)).toEqual([]);
+    expect(late({ since: 100, emptySince: 300, until }, ended)).toHaveLength(1);
+  });
+
   it('by nothing that happens while faults go on', () => {
     expect(late({ until: 5_000, endedBy: 'timeout' }, CALM)).toEqual([]);
   });
@@ -140,10 +159,10 @@ describe('more than one chain', () => {
     expect(hasConcurrentChains([], { places: 2 })).toHaveLength(1);
   });
 
-  it('works side by side for longer than something due takes, once faults have ended', () => {
+  it('works side by side for longer than a round takes, once faults have ended', () => {
     const [short, long] = [
-      [work(0, 325), work(0, 325)],
-      [work(0, 326), work(0, 326)],
+      [work(0, 10), work(0, 10)],
+      [work(0, 11), work(0, 11)],
     ];
     expect(hasConcurrentChains(short)).toEqual([]);
     expect(hasConcurrentChains(long)).toHaveLength(1);
@@ -151,13 +170,13 @@ describe('more than one chain', () => {
     expect(hasConcurrentChains(long, {}, {})).toEqual([]);
   });
 
-  it('is more than a schedule and the wake-ups, or any other where drains watch', () => {
-    const four = Array.from({ length: 4 }, () => work(0, 1));
-    expect(hasConcurrentChains(four, { tasks: 2 })).toEqual([]);
-    expect(hasConcurrentChains(four, { tasks: 1 })).toHaveLength(1);
-    expect(hasConcurrentChains([work(0, 1), work(0, 1)], {}, { waiting: 'watch', faultsEndAtSecond: 0 })).toHaveLength(
-      1,
-    );
+  it('is more than a continuation and two kinds of wake-ups, or any other where drains watch', () => {
+    const more = Array.from({ length: 3 }, () => work(0, 1));
+    expect(hasConcurrentChains(more)).toEqual([]);
+    expect(hasConcurrentChains([work(0, 1), ...more])).toHaveLength(1);
+    const watched = { waiting: 'watch', faultsEndAtSecond: 0 } as const;
+    expect(hasConcurrentChains([work(0, 1)], {}, watched)).toEqual([]);
+    expect(hasConcurrentChains([work(0, 1), work(0, 1)], {}, watched)).toHaveLength(1);
   });
 });
 
@@ -178,20 +197,34 @@ describe('a drain goes on after its end', () => {
 });
 
 describe('what a world may cost', () => {
-  const put = (atMs: number, failedWith: string | undefined) =>
-    ({ service: 'events', operation: 'PutEvents', atMs, fiber: undefined, failedWith }) as const;
+  const put = (atMs: number, failedWith: string | undefined, operation = 'PutEvents') =>
+    ({ service: 'events', operation, atMs, fiber: undefined, failedWith }) as const;
   const most = (calls: Played['calls'], continuedAtMs: readonly number[] = []) =>
-    mostCalls({ ...playedOf({}), calls, continuedAtMs: new Set(continuedAtMs) });
+    mostCalls({ ...playedOf({}), calls, continuedAtMs: new Map(continuedAtMs.map((atMs) => [atMs, 1])) });
 
-  it('counts a continuation that was put once more, because its answer was lost', () => {
-    expect(most([put(1, 'InternalFailure'), put(2, undefined)], [1, 2])).toBeGreaterThan(
-      most([put(2, undefined)], [2]),
-    );
-  });
+  it.each(['PutEvents', 'SendMessageBatch'])(
+    'counts a continuation that %s put once more, because its answer was lost',
+    (operation) => {
+      const again = put(2, undefined, operation);
+      expect(most([put(1.5, 'InternalFailure', operation), again], [1, 2])).toBeGreaterThan(most([again], [2]));
+    },
+  );
 
   it('counts neither an announcement that was put once more, nor a continuation that did not come to the bus', () => {
     const twice = [put(1, 'InternalFailure'), put(2, undefined)];
     expect(most(twice)).toBe(most([]));
     expect(most(twice, [2])).toBe(most([]));
+  });
+
+  it('counts a failed invocation as a copy: its message comes again, and it may have continued the drain before', () => {
+    const [well, failed] = (['parked', 'failed'] as const).map((result) => playedOf({}, {}, [work(0, 1, result)]));
+    expect(mostCalls(failed as Played)).toBeGreaterThan(mostCalls(well as Played));
+  });
+
+  it('counts an outage of SQS where drains watch: others have their schedules', () => {
+    const outages: World['outages'] = [{ what: 'SQS is down', fromSecond: 0, forSeconds: 10 }];
+    const costOf = (world: Partial<World>) => mostCalls(playedOf({}, world));
+    expect(costOf({ waiting: 'watch', outages })).toBeGreaterThan(costOf({ waiting: 'watch' }));
+    expect(costOf({ waiting: 'park', outages })).toBe(costOf({ waiting: 'park' }));
   });
 });

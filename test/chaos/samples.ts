@@ -1,3 +1,4 @@
+import type { Played } from '../../sandbox/chaos/play.ts';
 import type { World } from '../../sandbox/chaos/world.ts';
 
 export const SERVICE: World['services'][number] = {
@@ -21,7 +22,7 @@ export const CALM: World = {
     heartbeatTimeoutSeconds: 600,
     stopStragglers: 'none',
     agentGraceSeconds: 240,
-    functionTimeoutSeconds: 300,
+    functionTimeoutSeconds: 60,
     pollMaxSeconds: 60,
   },
   services: [SERVICE],
@@ -36,3 +37,33 @@ export const CALM: World = {
   readsOtherwise: false,
   releases: [],
 };
+
+/** All calls that the drain of `CALM` makes: a look that lists tasks twice, or a call that is made at every step, shows here. */
+export const CALLS_OF_CALM = {
+  // Set to DRAINING, and a message for when ECS's lists have settled.
+  ListContainerInstances: 2,
+  UpdateContainerInstancesState: 1,
+  SendMessageBatch: 2,
+  // The first look, and how long the hook holds.
+  DescribeContainerInstances: 2,
+  ListTasks: 2,
+  DescribeTasks: 2,
+  DescribeLifecycleHooks: 1,
+  // It waits, and the bus hears of its beginning and its end.
+  CreateSchedule: 1,
+  PutEvents: 2,
+  // The event about the empty instance, and a last look; a message and the hints come when all is over.
+  GetSchedule: 2,
+  CompleteLifecycleAction: 1,
+  DeleteSchedule: 1,
+  RecordLifecycleActionHeartbeat: 1,
+};
+
+/** How often each operation was called, but for those with which a sweep asks what is held. */
+export function callsOf({ calls }: Played): Record<string, number> {
+  const ofDrains = calls.filter(({ operation }) => !SWEPT.includes(operation));
+  const byOperation = Map.groupBy(ofDrains, ({ operation }) => operation);
+  return Object.fromEntries([...byOperation].map(([operation, each]) => [operation, each.length]));
+}
+
+const SWEPT = ['DescribeAutoScalingGroups', 'DescribeScalingActivities'];

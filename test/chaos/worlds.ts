@@ -8,8 +8,8 @@ import { type World, worlds } from '../../sandbox/chaos/world.ts';
 /** Another gives other worlds: `npm run chaos` takes any. */
 const SEED = 6;
 
-/** What all worlds of that seed number use of their bounds on calls, and a tenth more. */
-const SHARE_OF_CALLS = { park: 0.314, watch: 0.3 };
+/** What all worlds of that seed number use of their bounds on calls, and a twentieth more. */
+const SHARE_OF_CALLS = { park: 0.383, watch: 0.366 };
 
 /** Worlds play in virtual time; a machine that is busy takes its own. */
 export const TIMEOUT_MS = 600_000;
@@ -51,7 +51,7 @@ function clearCut(waiting: World['waiting']): fc.Arbitrary<World> {
       deadlineSeconds: 3_000,
       heartbeatTimeoutSeconds: 3_600,
       agentGraceSeconds: 240,
-      functionTimeoutSeconds: 300,
+      functionTimeoutSeconds: 60,
       pollMaxSeconds: 60,
     },
     losses: [],

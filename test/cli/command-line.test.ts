@@ -24,9 +24,9 @@ function child(env: Record<string, string>, ...args: string[]): Promise<{ status
 
 describe('npx ecs-drain, typed wrongly', () => {
   it.each([
-    ['an unknown command', ['sing'], "Unknown command 'sing'. npx ecs-drain --help lists what there is."],
-    ['an unknown option', ['status', '--loud'], "Unknown option '--loud'. npx ecs-drain --help lists what there is."],
-    ['no instance', ['explain'], "Missing required argument 'instance'. npx ecs-drain --help lists what there is."],
+    ['an unknown command', ['sing'], "Unknown command 'sing'. npx ecs-drain --help lists the commands."],
+    ['an unknown option', ['status', '--loud'], "Unknown option '--loud'. npx ecs-drain --help lists the commands."],
+    ['no instance', ['explain'], "Missing required argument 'instance'. npx ecs-drain --help lists the commands."],
     ['no instance id', ['explain', 'web-1'], 'web-1 is not the id of an EC2 instance, such as i-0123456789abcdef0.'],
     ['neither file nor queue', ['replay'], 'Name a FILE, or --dead-letter, and not both.'],
     ['both', ['replay', 'a.json', '--dead-letter'], 'Name a FILE, or --dead-letter, and not both.'],
@@ -42,11 +42,11 @@ describe('npx ecs-drain, typed wrongly', () => {
       ['status', `--${option}`, ''],
       `--${option} is empty: name one, or leave it out.`,
     ]),
-  ])('is told of %s in a sentence, with exit status 2', async (_, args, sentence) => {
+  ])('gets a sentence about %s, with exit status 2', async (_, args, sentence) => {
     expect(await run(...args)).toEqual({ status: 2, stdout: '', stderr: `${sentence}\n` });
   });
 
-  it.each(['127.0.0.1:4566', 'localhost:4566'])('is told that AWS_ENDPOINT_URL=%s is no URL', async (url) => {
+  it.each(['127.0.0.1:4566', 'localhost:4566'])('gets a sentence that AWS_ENDPOINT_URL=%s is no URL', async (url) => {
     vi.stubEnv('AWS_ENDPOINT_URL', url);
     onTestFinished(() => void vi.unstubAllEnvs());
     expect(await run('status')).toEqual({
@@ -56,7 +56,7 @@ describe('npx ecs-drain, typed wrongly', () => {
     });
   });
 
-  it('is told of a file that is not JSON', async () => {
+  it('gets a sentence about a file that is not JSON', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-cli-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     const file = join(folder, 'event.json');
@@ -66,7 +66,7 @@ describe('npx ecs-drain, typed wrongly', () => {
     expect(stderr).toMatch(/^.*event\.json is not JSON: .*\n$/);
   });
 
-  it('is shown what there is, and told when it was not asked for', async () => {
+  it('lists the commands, and exits 2 where that was not asked for', async () => {
     expect(await run('--help')).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('doctor') });
     expect(await run()).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('doctor') });
   });
@@ -140,14 +140,14 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     });
   });
 
-  it('says that AWS does not take the credentials', async () => {
+  it('says that AWS does not accept the credentials', async () => {
     const deployed = await deployedRegion();
     deployed.fail(
       () => new AwsError('ExpiredTokenException', 'The security token included in the request is expired', 403),
     );
     const { status, stderr } = await deployed.run('status');
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^AWS does not take these credentials: .* is expired\. Sign in again/);
+    expect(stderr).toMatch(/^AWS does not accept these credentials: .* is expired\. Sign in again/);
   });
 
   it('ends a process with a sentence and exit status 1 where there are no credentials, and 2 for a usage error', async () => {
@@ -163,7 +163,7 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     }
     const nowhere = await child({ AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' }, 'status');
     expect(nowhere.status).toBe(1);
-    expect(nowhere.stderr).toBe('No AWS Region is named: name it with --region, or set AWS_REGION.\n');
+    expect(nowhere.stderr).toBe('No AWS Region is set: set AWS_REGION, or use --region.\n');
     expect((await child({}, 'sing')).status).toBe(2);
   });
 });

@@ -8,7 +8,10 @@ import type { ServiceSpec } from '../../sandbox/region/ecs/specs.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import type { Statement } from '../../sandbox/region/iam/api.ts';
 import { roleFor } from '../../sandbox/region/iam/api.ts';
+import type { MappingSpec } from '../../sandbox/region/lambda/event-source-mapping.ts';
+import type { FunctionSpec } from '../../sandbox/region/lambda/model.ts';
 import { createRegion } from '../../sandbox/region/region.ts';
+import type { QueueSpec } from '../../sandbox/region/sqs/model.ts';
 import { playGlobals } from '../../sandbox/region/time/globals.ts';
 import { listen } from '../../sandbox/region/wire/http.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
@@ -17,6 +20,9 @@ import { deployed } from '../deploy/deployed.ts';
 import { START_MS } from '../fakes.ts';
 import { answeringInTime } from '../sandbox/region/clients.ts';
 
+/** Some fields, or their absence. */
+type Changed<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
 /** What a test changes of a deployment in which all is well. */
 export interface World {
   readonly params?: Readonly<Record<string, unknown>>;
@@ -24,28 +30,44 @@ export interface World {
   readonly services?: readonly (Partial<ServiceSpec> & { readonly name: string })[];
   /** The purposes of the rules that there are. */
   readonly rules?: readonly (keyof typeof RULES | 'sweep')[];
+  /** The hooks whose events the rule `termination` picks. */
+  readonly termination?: readonly string[];
   readonly statements?: readonly Statement[];
   readonly instances?: number;
+  readonly eventQueue?: Changed<QueueSpec>;
+  readonly lambda?: Partial<Omit<FunctionSpec, 'load'>>;
+  /** What every invocation throws. */
+  readonly crash?: string;
+  /** How Lambda reads the event queue; null where it does not. */
+  readonly mapping?: Changed<MappingSpec> | null;
 }
 
-export const QUEUE = 'dead-letters';
 export const FUNCTION = 'ecs-drain-dev-drain';
-const QUEUE_ARN = `arn:aws:sqs:eu-west-1:123456789012:${QUEUE}`;
+export const EVENT_QUEUE = 'events';
+export const DEAD_LETTER_QUEUE = 'dead-letters';
 
 const RULES = {
   termination: {
     source: ['aws.autoscaling'],
     'detail-type': ['EC2 Instance-terminate Lifecycle Action'],
-    detail: { LifecycleHookName: ['ecs-drain'] },
   },
   continuation: { source: ['ecs-drain.dev'], 'detail-type': ['ECS Drain Continuation'] },
   'spot-interruption': { source: ['aws.ec2'], 'detail-type': ['EC2 Spot Instance Interruption Warning'] },
-  'wake-up': {
+  'task-stopped': {
     source: ['aws.ecs'],
     'detail-type': ['ECS Task State Change'],
     detail: { lastStatus: ['STOPPED'] },
   },
+  'instance-emptied': {
+    source: ['aws.ecs'],
+    'detail-type': ['ECS Container Instance State Change'],
+    detail: { status: ['DRAINING'], runningTasksCount: [0], pendingTasksCount: [0] },
+  },
 };
+
+/** The rules that wake drains. */
+export const WAKE_UPS = ['task-stopped', 'instance-emptied'] as const;
+const ALL_RULES = ['termination', 'continuation', 'sweep', ...WAKE_UPS] as const;
 
 export const WEB: ServiceSpec = {
   cluster: 'prod',
@@ -95,33 +117,53 @@ export async function deployedRegion(world: World = {}) {
   }
   for (const service of world.services ?? [WEB]) ecs.createService({ ...WEB, ...service });
 
+  const deadLetters = region.createQueue({
+    name: DEAD_LETTER_QUEUE,
+    visibilityTimeoutSeconds: 30,
+    maxReceiveCount: Number.POSITIVE_INFINITY,
+  });
+  const events = region.createQueue({
+    name: EVENT_QUEUE,
+    visibilityTimeoutSeconds: 60,
+    maxReceiveCount: 5,
+    deadLetterQueue: deadLetters,
+    ...world.eventQueue,
+  } as QueueSpec);
   const environment = {
     ...(deployed(world.params ?? {}).environment as Record<string, string>),
+    EVENT_QUEUE_URL: events.url,
+    DEAD_LETTER_QUEUE_URL: deadLetters.url,
     SCHEDULE_GROUP: 'ecs-drain-dev',
     SCHEDULE_ROLE_ARN: 'arn:aws:iam::123456789012:role/parking',
-    EVENT_BUS_ARN: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
-    DEAD_LETTER_QUEUE_ARN: QUEUE_ARN,
+    EVENT_QUEUE_ARN: events.arn,
+    DEAD_LETTER_QUEUE_ARN: deadLetters.arn,
   };
   const anything = { Effect: 'Allow', Action: '*', Resource: '*' };
   region.roles.set('drain', roleFor('lambda.amazonaws.com', world.statements ?? [anything]));
   region.roles.set('parking', roleFor('scheduler.amazonaws.com', [anything]));
-  const queue = region.createQueue({ name: QUEUE, visibilityTimeoutSeconds: 30, maxReceiveCount: Infinity });
   const lambda = region.deploy({
     name: FUNCTION,
-    timeoutSeconds: 300,
+    timeoutSeconds: 60,
     environment,
+    recursiveLoop: 'Allow',
     roleArn: 'arn:aws:iam::123456789012:role/drain',
-    onFailure: { arn: QUEUE_ARN, send: (record) => queue.send(JSON.stringify(record)) },
+    ...world.lambda,
     load: (clock) => {
+      if (world.crash !== undefined) return () => Promise.reject(new Error(world.crash));
       const handler = createDrainHandler(environment, { clock, sdk: { requestHandler: region.transport } });
       return (event: unknown, context: Context) => handler(event, context);
     },
   });
+  const mapping = { batchSize: 500, windowSeconds: 1, maximumConcurrency: 5, reportsItemFailures: true };
+  if (world.mapping !== null) region.mapQueue(events, lambda, { ...mapping, ...world.mapping } as MappingSpec);
   region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-dev' });
-  for (const purpose of world.rules ?? (['termination', 'continuation', 'wake-up', 'sweep'] as const)) {
-    const rule = { name: `ecs-drain-dev-${purpose}`, target: (event: unknown) => lambda.invokeAsync(event) };
+  for (const purpose of world.rules ?? ALL_RULES) {
+    const rule = {
+      name: `ecs-drain-dev-${purpose}`,
+      target: (event: unknown) => void events.send(JSON.stringify(event)),
+    };
     if (purpose === 'sweep') eventBridge.putScheduledRule({ ...rule, everySeconds: 60 });
-    else eventBridge.putRule({ ...rule, pattern: RULES[purpose] });
+    else eventBridge.putRule({ ...rule, pattern: patternOf(purpose, world) });
   }
 
   const pass = async (seconds: number) => {
@@ -140,7 +182,8 @@ export async function deployedRegion(world: World = {}) {
   return {
     region,
     lambda,
-    queue,
+    events,
+    deadLetters,
     instanceIds,
     url,
     pass,
@@ -156,6 +199,12 @@ export async function deployedRegion(world: World = {}) {
       return { status, stderr, answer: JSON.parse(stdout) as any };
     },
   };
+}
+
+/** The pattern of a rule; the hook of ECS managed draining is not ours. */
+function patternOf(purpose: keyof typeof RULES, { termination = ['ecs-drain'] }: World) {
+  const pattern = RULES[purpose];
+  return purpose === 'termination' ? { ...pattern, detail: { LifecycleHookName: termination } } : pattern;
 }
 
 /** Runs a command in this process. The machine's clock stands still, so a slow machine does not change what is printed. */

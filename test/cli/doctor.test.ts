@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Finding, runsOnContainerInstances } from '../../cli/doctor.ts';
+import { runsOnContainerInstances } from '../../cli/cluster.ts';
+import { mappingTroubles } from '../../cli/doctor.ts';
+import type { Finding } from '../../cli/finding.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
@@ -29,13 +31,13 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     {
       level: 'error',
       where: 'group web',
-      what: 'it has no hook ecs-drain: its instances are terminated undrained.',
+      what: 'it has no terminating hook ecs-drain: its instances are terminated without a drain.',
     },
   ],
   [
     'managed draining',
     { hooks: [{}, { name: 'ecs-managed-draining-termination-hook' }] },
-    { level: 'warning', where: 'group web', what: "ECS's managed draining holds its instances as well." },
+    { level: 'warning', where: 'group web', what: 'ECS managed draining holds its instances as well.' },
   ],
   [
     'a hook whose global timeout ends before the deadline',
@@ -77,7 +79,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     {
       level: 'error',
       where: 'service web of cluster prod',
-      what: expect.stringContaining('it can never drain: of 4 tasks'),
+      what: expect.stringContaining('it cannot be drained: with 4 tasks'),
     },
   ],
   [
@@ -86,7 +88,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     {
       level: 'error',
       where: 'service web of cluster prod',
-      what: expect.stringContaining('it can never drain: of 1 task'),
+      what: expect.stringContaining('it cannot be drained: with 1 task'),
     },
   ],
   [
@@ -100,13 +102,58 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
   ],
   [
     'a rule that is missing',
-    { rules: ['termination', 'continuation', 'sweep'] },
-    { level: 'error', where: 'rule ecs-drain-dev-wake-up', what: 'EventBridge has no such rule on the default bus.' },
+    { rules: ['termination', 'continuation', 'sweep', 'task-stopped'] },
+    {
+      level: 'error',
+      where: 'rule ecs-drain-dev-instance-emptied',
+      what: 'EventBridge has no such rule on the default bus.',
+    },
+  ],
+  [
+    'an event queue without a redrive policy',
+    { eventQueue: { deadLetterQueue: undefined } },
+    {
+      level: 'error',
+      where: 'event queue events',
+      what: expect.stringContaining('its redrive policy does not name dead-letters'),
+    },
+  ],
+  [
+    'an event queue that nothing reads',
+    { mapping: null },
+    { level: 'error', where: 'event source mapping of events', what: 'there is none: Lambda does not read the queue.' },
+  ],
+  [
+    'a mapping without partial batch responses',
+    { mapping: { reportsItemFailures: false } },
+    {
+      level: 'error',
+      where: 'event source mapping of events',
+      what: expect.stringContaining('it does not take partial batch responses'),
+    },
+  ],
+  [
+    'a mapping without a bound of executions',
+    { mapping: { maximumConcurrency: undefined } },
+    {
+      level: 'warning',
+      where: 'event source mapping of events',
+      what: expect.stringContaining('it has no MaximumConcurrency'),
+    },
+  ],
+  [
+    'a recursion detection that would stop drains',
+    { lambda: { recursiveLoop: 'Terminate' } },
+    {
+      level: 'error',
+      where: 'recursion detection of ecs-drain-dev-drain',
+      what: expect.stringContaining('RecursiveLoop is Terminate'),
+    },
   ],
   [
     'a dry run',
     { params: { dryRun: true, createLifecycleHooks: false } },
-    { level: 'warning', where: 'function ecs-drain-dev-drain', what: 'it is in a dry run, and drains nothing.' },
+    { level: 'warning', where: 'function ecs-drain-dev-drain', what: 'it is in a dry run: it drains nothing.' },
   ],
   [
     'a permission that a boundary takes away',
@@ -136,13 +183,17 @@ describe('ecs-drain doctor', () => {
       ['ok', 'rule ecs-drain-dev-termination'],
       ['ok', 'rule ecs-drain-dev-continuation'],
       ['ok', 'rule ecs-drain-dev-sweep'],
-      ['ok', 'rule ecs-drain-dev-wake-up'],
+      ['ok', 'rule ecs-drain-dev-task-stopped'],
+      ['ok', 'rule ecs-drain-dev-instance-emptied'],
+      ['ok', 'event queue events'],
+      ['ok', 'event source mapping of events'],
+      ['ok', 'recursion detection of ecs-drain-dev-drain'],
       ['ok', 'dead-letter queue dead-letters'],
       ['ok', 'hook ecs-drain of group web'],
       ['ok', 'service web of cluster prod'],
       ['ok', 'cluster prod'],
     ]);
-    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 10 ok, 0 not checked\.\n$/);
+    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 14 ok, 0 not checked\.\n$/);
   });
 
   it.each(CHANGED)('finds %s, and nothing else', async (_, world, trouble) => {
@@ -153,7 +204,7 @@ describe('ecs-drain doctor', () => {
     );
   });
 
-  it('goes by the global timeout of the hook where that ends before the deadline', async () => {
+  it('uses the global timeout of the hook where that ends before the deadline', async () => {
     const { status, troubles } = await troublesIn({
       hooks: [{ heartbeatTimeoutSeconds: 30 }],
       services: [{ name: 'web', stopTimeoutSeconds: 2_600 }],
@@ -169,32 +220,25 @@ describe('ecs-drain doctor', () => {
     ]);
   });
 
-  it('says of each error and warning how to mend it, in text as well', async () => {
+  it('says of each error and warning how to fix it, in text as well', async () => {
     const { run } = await deployedRegion({ hooks: [] });
     const { status, stdout } = await run('doctor');
     expect(status).toBe(1);
     expect(stdout).toContain(
-      'ERROR       group web: it has no hook ecs-drain: its instances are terminated undrained.\n            -> Deploy with',
+      'ERROR       group web: it has no terminating hook ecs-drain: its instances are terminated without a drain.\n            -> Deploy with',
     );
   });
 
-  it('looks for the rules of EC2’s notices by the names that they are deployed with', async () => {
+  it('looks for the rules by the names that they are deployed with', async () => {
     const params = { spotInterruptions: true, rebalanceRecommendations: true };
-    const { region, json } = await deployedRegion({ params });
-    const names = Object.values(deployed(params).options).flatMap(({ Type, Properties }) =>
-      Type === 'AWS::Events::Rule' ? [String(Properties['Name'])] : [],
-    );
-    expect(names).toHaveLength(2);
+    const { region, json } = await deployedRegion({ params, rules: [] });
+    const names = Object.values(deployed(params).rules).map(({ Properties }) => String(Properties['Name']));
+    expect(names).toHaveLength(7);
     const missing = await json('doctor');
     expect(missing.status).toBe(1);
-    expect(missing.answer.findings.filter(({ level }: Finding) => level !== 'ok')).toEqual(
-      names.map((name) =>
-        expect.objectContaining({
-          level: 'error',
-          where: `rule ${name}`,
-          what: 'EventBridge has no such rule on the default bus.',
-        }),
-      ),
+    const troubles = missing.answer.findings.filter(({ level }: Finding) => level !== 'ok');
+    expect(troubles.map(({ where }: Finding) => where).toSorted()).toEqual(
+      names.map((name) => `rule ${name}`).toSorted(),
     );
 
     for (const name of names) {
@@ -203,9 +247,30 @@ describe('ecs-drain doctor', () => {
     expect(await json('doctor')).toMatchObject({ status: 0, answer: { healthy: true } });
   });
 
+  it('finds a visibility timeout that is shorter than the function may take', async () => {
+    const world = { lambda: { timeoutSeconds: 90 }, eventQueue: { visibilityTimeoutSeconds: 30 }, mapping: null };
+    const { troubles } = await troublesIn(world);
+    const what = expect.stringContaining("30 s is shorter than the function's timeout of 90 s");
+    expect(troubles).toContainEqual(expect.objectContaining({ level: 'warning', where: 'event queue events', what }));
+  });
+
+  it('finds queues that do not exist', async () => {
+    const { json, fail } = await deployedRegion();
+    fail(({ operation }) =>
+      operation === 'GetQueueAttributes'
+        ? new AwsError('QueueDoesNotExist', 'The specified queue does not exist.')
+        : undefined,
+    );
+    const { answer } = await json('doctor');
+    expect(answer.findings.filter(({ level }: Finding) => level !== 'ok')).toMatchObject([
+      { level: 'error', where: 'event queue events', what: 'SQS has no such queue: no event arrives.' },
+      { level: 'error', where: 'dead-letter queue dead-letters', what: 'SQS has no such queue.' },
+    ]);
+  });
+
   it('finds messages in the dead-letter queue', async () => {
-    const { queue, pass, json } = await deployedRegion();
-    queue.send('{}');
+    const { deadLetters, pass, json } = await deployedRegion();
+    deadLetters.send('{}');
     await pass(1);
     const { status, answer } = await json('doctor');
     expect(status).toBe(1);
@@ -256,7 +321,7 @@ describe('ecs-drain doctor', () => {
     const { status, answer } = await json('doctor');
     expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
     expect((await run('doctor')).stdout).toMatch(
-      /0 errors, 0 warnings, 1 ok, 8 not checked\.\nWhat was not checked may be in the way as well: the exit status is 1\.\n$/,
+      /0 errors, 0 warnings, 1 ok, 12 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
     );
   });
 
@@ -272,6 +337,32 @@ describe('ecs-drain doctor', () => {
     expect(status).toBe(1);
     expect(answer.findings.filter(({ level }: Finding) => level === 'unchecked')).toHaveLength(2);
     expect(asked).toBe(SDK_BOUNDS.maxAttempts);
+  });
+});
+
+describe('the event source mapping that the doctor judges', () => {
+  const well = {
+    UUID: 'a-mapping',
+    State: 'Enabled',
+    LastProcessingResult: 'OK',
+    FunctionResponseTypes: ['ReportBatchItemFailures' as const],
+    ScalingConfig: { MaximumConcurrency: 5 },
+  };
+
+  it.each([
+    [
+      'is disabled',
+      { State: 'Disabled', StateTransitionReason: 'USER_INITIATED' },
+      'it is Disabled (USER_INITIATED): Lambda does not read the queue.',
+    ],
+    [
+      'Lambda cannot read with',
+      { LastProcessingResult: 'PROBLEM: Lambda cannot access the queue.' },
+      'Lambda has a problem with the queue: PROBLEM: Lambda cannot access the queue.',
+    ],
+  ])('is an error if it %s', (_, change, what) => {
+    expect([...mappingTroubles(well, 'it')]).toEqual([]);
+    expect([...mappingTroubles({ ...well, ...change }, 'it')]).toMatchObject([{ level: 'error', where: 'it', what }]);
   });
 });
 

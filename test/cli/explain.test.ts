@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deployedRegion } from './deployed-region.ts';
+import { deployedRegion, WAKE_UPS } from './deployed-region.ts';
 
 describe('ecs-drain explain', () => {
   it('names what blocks a drain, and why', async () => {
@@ -17,7 +17,7 @@ describe('ecs-drain explain', () => {
     expect(status).toBe(0);
     expect(stdout).toContain(`${first} is draining: the group web holds it on the hook ecs-drain.`);
     expect(stdout).toContain('3 tasks hold it:');
-    expect(stdout).toMatch(/2 tasks of service:web, RUNNING for \d+ min: its service can never be drained/);
+    expect(stdout).toMatch(/2 tasks of service:web, RUNNING for \d+ min: the service cannot be drained/);
     expect(stdout).toMatch(/1 task of family:import, RUNNING.*started by cron/);
 
     const { answer } = await json('explain', first);
@@ -53,7 +53,7 @@ describe('ecs-drain explain', () => {
     expect(answer).not.toHaveProperty('deadlineAt');
     const [drain] = (await json('status')).answer.drains;
     expect(drain).not.toHaveProperty('deadlineAt');
-    expect(drain.remarks).toContain("it is held on one of its group's terminating hooks (ecs-drain, other).");
+    expect(drain.remarks).toContain("One of the group's terminating hooks holds it (ecs-drain, other).");
   });
 
   it('marks the deadline of an instance with tasks that another hook may hold, and names the hook of a parked drain', async () => {
@@ -77,7 +77,7 @@ describe('ecs-drain explain', () => {
   it('explains a drain on a notice of EC2', async () => {
     const { region, instanceIds, pass, run, json } = await deployedRegion({
       params: { spotInterruptions: true },
-      rules: ['continuation', 'wake-up', 'spot-interruption'],
+      rules: ['continuation', ...WAKE_UPS, 'spot-interruption'],
     });
     const [first = ''] = instanceIds;
     region.autoScaling.interruptSpotInstance(first);
@@ -101,7 +101,7 @@ describe('ecs-drain explain', () => {
     expect((await json('explain', first)).answer).toEqual({
       instanceId: first,
       state: 'draining in ECS only',
-      sentence: `${first} is not held by Auto Scaling: in the group web it is InService. In ECS it is DRAINING in prod with 2 tasks. Its drain is at work this minute, is over, or is somebody else's.`,
+      sentence: `${first} is not held by Auto Scaling: in the group web it is InService. In ECS it is DRAINING in prod with 2 tasks. Its drain is being worked on, has ended, or is somebody else's.`,
       failures: [],
     });
   });

@@ -32,17 +32,19 @@ function permissionOf({ service, operation }: Call): string {
 
 /** What a command asks of AWS in the middle of a drain, with a message in the dead-letter queue. */
 async function askedBy(world: World, ...commands: ((instanceId: string) => string[])[]): Promise<Set<string>> {
-  const { region, queue, instanceIds, pass, run } = await deployedRegion(world);
+  const { region, deadLetters, instanceIds, pass, run } = await deployedRegion(world);
   const [first = ''] = instanceIds;
   region.autoScaling.terminateInstance(first);
-  queue.send(
+  deadLetters.send(
     '{"source": "aws.events", "detail-type": "Scheduled Event", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "detail": {}}',
   );
   await pass(60);
   const before = region.calls.length;
   for (const command of commands) await run(...command(first));
-  // The function's own calls are not the command's.
-  const calls = region.calls.slice(before).filter(({ fiber }) => fiber === undefined);
+  // The function's own calls are not the command's, nor Lambda's deletions from the event queue.
+  const calls = region.calls
+    .slice(before)
+    .filter(({ fiber, operation }) => fiber === undefined && operation !== 'DeleteMessageBatch');
   return new Set(calls.map(permissionOf));
 }
 
@@ -60,7 +62,9 @@ describe('the permissions in docs/operations.md', () => {
       ],
     ],
   ])('are all that %s needs, and no others', async (command, runs) => {
-    const asked = [await askedBy({}, ...runs), await askedBy({ params: { waiting: 'watch' } }, ...runs)];
+    // Lambda's own reads of the event queue would hide what replay asks of the other queue.
+    const world: World = command === 'replay' ? { mapping: null } : {};
+    const asked = [await askedBy(world, ...runs), await askedBy({ ...world, params: { waiting: 'watch' } }, ...runs)];
     expect([...new Set(asked.flatMap((each) => [...each]))].toSorted()).toEqual((await documented()).get(command));
   });
 });

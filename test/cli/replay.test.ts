@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
-import { deployedRegion, FUNCTION } from './deployed-region.ts';
+import type { LambdaModel } from '../../sandbox/region/lambda/model.ts';
+import { deployedRegion, FUNCTION, WAKE_UPS, type World } from './deployed-region.ts';
 
 const CLI = resolve(import.meta.dirname, '../../cli/ecs-drain.ts');
 const TOKEN = '00000000-0000-4000-8000-00000000000';
@@ -32,7 +33,7 @@ function termination(instanceId: string | undefined, more: object = {}) {
   };
 }
 
-/** What Lambda puts around an event with which the function failed. */
+/** What Lambda puts around an event with which the function of version 0.1.0 failed. */
 const recordOf = (requestPayload: unknown) => ({
   version: '1.0',
   requestContext: { requestId: 'a-request', condition: 'RetriesExhausted', approximateInvokeCount: 3 },
@@ -52,10 +53,16 @@ async function fileOf(content: unknown): Promise<string> {
 }
 
 /** A Region in which the events of two instances got lost, and whatever else is in the dead-letter queue. */
-async function regionWith(...letters: [body: unknown, attributes?: Record<string, string>][]) {
-  const deployed = await deployedRegion({ rules: ['continuation', 'wake-up'] });
+async function regionWith(...letters: Letter[]) {
+  return filledRegion({}, ...letters);
+}
+
+type Letter = [body: unknown, attributes?: Record<string, string>];
+
+async function filledRegion(world: World, ...letters: Letter[]) {
+  const deployed = await deployedRegion({ rules: ['continuation', ...WAKE_UPS], ...world });
   for (const [body, attributes] of letters) {
-    deployed.queue.send(typeof body === 'string' ? body : JSON.stringify(body), 0, attributes);
+    deployed.deadLetters.send(typeof body === 'string' ? body : JSON.stringify(body), 0, attributes);
     await deployed.pass(1);
   }
   return deployed;
@@ -63,14 +70,21 @@ async function regionWith(...letters: [body: unknown, attributes?: Record<string
 
 const DRY_RUN = { params: { dryRun: true, createLifecycleHooks: false } };
 const INSTANCES = ['i-00000000000000001', 'i-00000000000000002'] as const;
-/** Both shapes: EventBridge's, with its reason in the attributes, and Lambda's. */
+/** One that EventBridge could not deliver, with the reason in its attributes; and one of version 0.1.0. */
 const BOTH: [unknown, Record<string, string>?][] = [
-  [termination(INSTANCES[0]), { ERROR_CODE: 'NO_PERMISSIONS', ERROR_MESSAGE: 'No permission to invoke' }],
+  [termination(INSTANCES[0]), { ERROR_CODE: 'NO_PERMISSIONS', ERROR_MESSAGE: 'No permission to send' }],
   [recordOf(termination(INSTANCES[1]))],
 ];
 
+/** The events in the batches that the function was given. */
+function eventsGivenTo({ invocations }: LambdaModel): ReturnType<typeof termination>[] {
+  return invocations.flatMap(({ event }) =>
+    (event as { readonly Records: readonly { readonly body: string }[] }).Records.map(({ body }) => JSON.parse(body)),
+  );
+}
+
 describe('ecs-drain replay FILE', () => {
-  it('tells what it would send and what the function would make of it, and sends nothing', async () => {
+  it('shows what it would send and what the function would do with it, and sends nothing', async () => {
     const { run, json, region, instanceIds } = await regionWith();
     const file = await fileOf(termination(instanceIds[0]));
     const { status, stdout } = await run('replay', file);
@@ -79,7 +93,7 @@ describe('ecs-drain replay FILE', () => {
       `${file}: EC2 Instance-terminate Lifecycle Action from aws.autoscaling, 2026-01-01T00:05:00Z
   the function would: begin the drain of ${instanceIds[0]} of group web.
 
-1 event would be sent to ${FUNCTION}. Nothing was: add --yes to send.
+1 event would be sent to ${FUNCTION}. Nothing was sent: add --yes to send.
 `,
     );
     expect((await json('replay', file)).answer).toEqual({
@@ -107,11 +121,11 @@ describe('ecs-drain replay FILE', () => {
     expect(status).toBe(0);
     expect(stdout).toContain(`1 event sent to ${FUNCTION}`);
     await pass(1_200);
-    expect(lambda.invocations[0]?.event).toEqual(event);
+    expect(eventsGivenTo(lambda)[0]).toEqual(event);
     expect(region.autoScaling.completions).toMatchObject([{ instanceId: first, by: 'completion', result: 'CONTINUE' }]);
   });
 
-  it('takes the event out of Lambda’s record of its failure', async () => {
+  it('takes the event out of Lambda’s record of its failure, which version 0.1.0 kept', async () => {
     const { json, instanceIds } = await regionWith();
     const { answer } = await json('replay', await fileOf(recordOf(termination(instanceIds[0]))));
     expect(answer.events).toMatchObject([{ event: termination(instanceIds[0]), reason: 'It broke', verdict: 'drain' }]);
@@ -133,17 +147,17 @@ describe('ecs-drain replay FILE', () => {
       {
         from: `${one}, message letter-0`,
         event: termination(INSTANCES[0]),
-        reason: 'No permission to invoke',
+        reason: 'No permission to send',
         verdict: 'drain',
       },
     ]);
     expect((await json('replay', await fileOf({ Messages: [first, second] }))).answer.events).toMatchObject([
-      { event: termination(INSTANCES[0]), reason: 'No permission to invoke', verdict: 'drain' },
+      { event: termination(INSTANCES[0]), reason: 'No permission to send', verdict: 'drain' },
       { event: termination(INSTANCES[1]), reason: 'It broke', verdict: 'drain' },
     ]);
   });
 
-  it('puts the detail of a continuation, which a schedule leaves behind, into an event', async () => {
+  it('puts a bare continuation into an event, so that the function does not trust it', async () => {
     const { json, region, instanceIds, pass } = await deployedRegion();
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(60);
@@ -155,7 +169,7 @@ describe('ecs-drain replay FILE', () => {
       {
         event: { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', account: '123456789012' },
         verdict: 'continuation',
-        sentence: `go on with the drain of ${instanceIds[0]} of group web.`,
+        sentence: `continue the drain of ${instanceIds[0]} of group web.`,
       },
     ]);
   });
@@ -165,7 +179,7 @@ describe('ecs-drain replay FILE', () => {
       'nobody waits for',
       { ...termination(INSTANCES[0]), source: 'aws.ec2' },
       'ignored',
-      /^ignore it: nobody here waits for/,
+      /^ignore it: nothing here handles/,
     ],
     [
       'is of another group',
@@ -179,7 +193,7 @@ describe('ecs-drain replay FILE', () => {
     expect(status).toBe(0);
     expect(answer.events).toMatchObject([{ verdict, sentence: expect.stringMatching(sentence) }]);
     expect((await run('replay', await fileOf(event))).stdout).toMatch(
-      /\nThe function ignores 1 event: nothing is drained by that\.\n$/,
+      /\nThe function ignores 1 event: nothing is drained because of that\.\n$/,
     );
   });
 
@@ -216,28 +230,28 @@ describe('ecs-drain replay --dead-letter', () => {
   });
 
   it('does not call a queue empty while somebody else has its messages', async () => {
-    const { run, json, queue } = await regionWith(...BOTH);
-    queue.receive(10, 120);
+    const { run, json, deadLetters } = await regionWith(...BOTH);
+    deadLetters.receive(10, 120);
     const { status, stdout } = await run('replay', '--dead-letter');
     expect(status).toBe(1);
     expect(stdout).toBe(
-      'No message of the dead-letter queue dead-letters can be seen, and 2 messages are hidden for up to 2 min: somebody else is looking, or was interrupted. Try again then.\n',
+      'No message of the dead-letter queue dead-letters can be seen, and 2 messages are hidden for up to 2 min: somebody else is reading them, or was interrupted. Try again then.\n',
     );
     expect((await json('replay', '--dead-letter')).answer).toEqual({ function: FUNCTION, events: [], hidden: 2 });
   });
 
   it('shows what it has received again when it cannot receive the rest', async () => {
-    const { run, queue, fail } = await regionWith(...BOTH);
+    const { run, deadLetters, fail } = await regionWith(...BOTH);
     let received = 0;
     fail(({ operation }) =>
       operation === 'ReceiveMessage' && ++received > 1 ? new AwsError('AccessDenied', 'No more') : undefined,
     );
     expect((await run('replay', '--dead-letter')).status).toBe(1);
-    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+    expect(deadLetters.counts).toEqual({ visible: 2, inFlight: 0 });
   });
 
   it('shows what it has received again when it is interrupted', async () => {
-    const { url, queue, fail } = await regionWith(...BOTH);
+    const { url, deadLetters, fail } = await regionWith(...BOTH);
     const command = spawn(process.execPath, [CLI, 'replay', '--dead-letter', '--endpoint-url', url]);
     const ended = once(command, 'exit');
     let received = 0;
@@ -247,71 +261,69 @@ describe('ecs-drain replay --dead-letter', () => {
       return new AwsError('ServiceUnavailable', 'Not now', 503);
     });
     expect(await ended).toEqual([null, 'SIGINT']);
-    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+    expect(deadLetters.counts).toEqual({ visible: 2, inFlight: 0 });
   });
 
-  it('tells of each message, in both shapes, why it is there; and leaves all of them to be seen at once', async () => {
-    const { json, region, queue } = await regionWith(...BOTH);
+  it('says of each message why it is there, and leaves all of them to be seen at once', async () => {
+    const { json, region, deadLetters } = await regionWith(...BOTH);
     for (let time = 0; time < 2; time++) {
       const { status, answer } = await json('replay', '--dead-letter');
       expect(status).toBe(0);
       expect(answer.events).toMatchObject([
-        { event: termination(INSTANCES[0]), reason: 'No permission to invoke', fate: 'would be sent' },
+        { event: termination(INSTANCES[0]), reason: 'No permission to send', fate: 'would be sent' },
         { event: termination(INSTANCES[1]), reason: 'It broke', fate: 'would be sent' },
       ]);
-      expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+      expect(deadLetters.counts).toEqual({ visible: 2, inFlight: 0 });
     }
     expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toEqual([]);
   });
 
   it('sends and deletes them with --yes, but for what can never be sent', async () => {
-    const { json, queue, lambda, pass } = await regionWith(...BOTH, [UNREADABLE], ['no JSON']);
+    const { json, deadLetters, lambda } = await regionWith(...BOTH, [UNREADABLE], ['no JSON']);
     const { status, answer } = await json('replay', '--dead-letter', '--yes');
     expect(status).toBe(1);
     expect(answer.events.map(({ fate }: { fate: string }) => fate)).toEqual(['sent', 'sent', 'not sent', 'not sent']);
-    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
-    await pass(10);
-    const drained = lambda.invocations.map(
-      ({ event }) => (event as ReturnType<typeof termination>).detail.EC2InstanceId,
-    );
-    expect(drained.slice(0, 2).toSorted()).toEqual(INSTANCES);
+    expect(deadLetters.counts).toEqual({ visible: 2, inFlight: 0 });
+    expect(lambda.invocations).toHaveLength(1);
+    expect(eventsGivenTo(lambda).map(({ detail }) => detail.EC2InstanceId)).toEqual(INSTANCES);
   });
 
   it('keeps what the function would ignore', async () => {
-    const { json, run, queue, region } = await regionWith(...BOTH, [
+    const { json, run, deadLetters, lambda } = await regionWith(...BOTH, [
       termination(INSTANCES[0], { AutoScalingGroupName: 'batch' }),
     ]);
     const { status, answer } = await json('replay', '--dead-letter', '--yes');
     expect(status).toBe(1);
     expect(answer.events.map(({ fate }: { fate: string }) => fate)).toEqual(['sent', 'sent', 'not sent']);
-    expect(queue.counts).toEqual({ visible: 1, inFlight: 0 });
+    expect(deadLetters.counts).toEqual({ visible: 1, inFlight: 0 });
     expect((await run('replay', '--dead-letter', '--yes')).stdout).toMatch(
-      /ignore it: the group batch .*\n\n1 event would drain nothing and is kept: not sent, not deleted\.\n$/,
+      /ignore it: the group batch .*\n\n1 event would drain nothing: kept, neither sent nor deleted\.\n$/,
     );
-    expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toHaveLength(2);
+    expect(eventsGivenTo(lambda)).toHaveLength(2);
   });
 
   it('keeps all letters of a function in a dry run', async () => {
-    const { run, queue, region, pass } = await deployedRegion({ ...DRY_RUN, rules: [] });
-    queue.send(JSON.stringify(termination(INSTANCES[0])));
+    const { run, deadLetters, region, pass } = await deployedRegion({ ...DRY_RUN, rules: [] });
+    deadLetters.send(JSON.stringify(termination(INSTANCES[0])));
     await pass(1);
     const { status, stdout } = await run('replay', '--dead-letter', '--yes');
     expect(status).toBe(1);
     expect(stdout).toContain('is in a dry run: it would change nothing.');
-    expect(stdout).toContain('1 event would drain nothing and is kept');
-    expect(queue.counts).toEqual({ visible: 1, inFlight: 0 });
+    expect(stdout).toContain('1 event would drain nothing: kept');
+    expect(deadLetters.counts).toEqual({ visible: 1, inFlight: 0 });
     expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toEqual([]);
   });
 
   it('takes more messages than SQS gives at once', async () => {
-    const { json, queue } = await regionWith(...Array.from({ length: 23 }, () => BOTH[0] as [unknown]));
+    const { json, deadLetters } = await regionWith(...Array.from({ length: 23 }, () => BOTH[0] as [unknown]));
     const { answer } = await json('replay', '--dead-letter', '--yes');
     expect(answer.events).toHaveLength(23);
-    expect(queue.counts).toEqual({ visible: 0, inFlight: 0 });
+    expect(deadLetters.counts).toEqual({ visible: 0, inFlight: 0 });
   });
 
-  it('says after a failure in the middle what was sent and what not, and keeps that', async () => {
-    const { run, queue, fail, region } = await regionWith(...BOTH, BOTH[0] as [unknown]);
+  it('gives the function a hundred events at a time; says after a failure what was sent, and keeps the rest', async () => {
+    const many = Array.from({ length: 102 }, () => BOTH[0] as [unknown]);
+    const { run, deadLetters, fail, lambda } = await regionWith(...many);
     let invoked = 0;
     fail(({ operation }) =>
       operation === 'Invoke' && ++invoked > 1
@@ -320,16 +332,44 @@ describe('ecs-drain replay --dead-letter', () => {
     );
     const { status, stdout } = await run('replay', '--dead-letter', '--yes');
     expect(status).toBe(1);
-    expect(stdout).toContain(`1 event sent to ${FUNCTION}`);
+    expect(stdout).toContain(`100 events sent to ${FUNCTION}`);
     expect(stdout).toContain(
       `2 events not sent. Could not invoke ${FUNCTION}: User: me is not authorized to perform: lambda:InvokeFunction.`,
     );
-    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
-    expect(region.calls.filter(({ operation }) => operation === 'DeleteMessage')).toHaveLength(1);
+    expect(eventsGivenTo(lambda)).toHaveLength(100);
+    expect(deadLetters.counts).toEqual({ visible: 2, inFlight: 0 });
   });
 
-  it('says of an event that it was sent and could not be deleted', async () => {
-    const { json, queue, fail } = await regionWith(...BOTH);
+  it('keeps the events with which the function fails, and deletes the others', async () => {
+    const gone = termination('i-0123456789abcdef0');
+    const { run, json, deadLetters, fail } = await regionWith([termination(INSTANCES[0])], [gone]);
+    fail(({ operation }) =>
+      operation === 'CompleteLifecycleAction' ? new AwsError('AccessDenied', 'not authorized', 403) : undefined,
+    );
+    const { status, answer } = await json('replay', '--dead-letter', '--yes');
+    expect(status).toBe(1);
+    expect(answer.events).toMatchObject([{ fate: 'sent' }, { event: gone, fate: 'failed' }]);
+    expect(deadLetters.counts).toEqual({ visible: 1, inFlight: 0 });
+    expect((await run('replay', '--dead-letter', '--yes')).stdout).toContain(
+      'The function failed with 1 event: its log says why. Not deleted.',
+    );
+
+    fail(() => undefined);
+    expect((await run('replay', '--dead-letter', '--yes')).status).toBe(0);
+    expect(deadLetters.counts).toEqual({ visible: 0, inFlight: 0 });
+  });
+
+  it('keeps all events of an invocation that crashes, and says why', async () => {
+    const { json, deadLetters } = await filledRegion({ crash: 'It broke.' }, ...BOTH);
+    const { status, answer } = await json('replay', '--dead-letter', '--yes');
+    expect(status).toBe(1);
+    expect(answer.failure).toBe(`The function ${FUNCTION} failed: It broke. Its log says more.`);
+    expect(answer.events.map(({ fate }: { fate: string }) => fate)).toEqual(['not sent', 'not sent']);
+    expect(deadLetters.counts).toEqual({ visible: 2, inFlight: 0 });
+  });
+
+  it('says of events that they were sent and could not be deleted', async () => {
+    const { json, deadLetters, fail } = await regionWith(...BOTH);
     fail(({ operation }) =>
       operation === 'DeleteMessage'
         ? new AwsError('AccessDeniedException', 'not authorized to perform: sqs:DeleteMessage')
@@ -337,13 +377,45 @@ describe('ecs-drain replay --dead-letter', () => {
     );
     const { status, answer } = await json('replay', '--dead-letter', '--yes');
     expect(status).toBe(1);
-    expect(answer.events.map(({ fate }: { fate: string }) => fate)).toEqual(['sent, and not deleted', 'not sent']);
+    expect(answer.events.map(({ fate }: { fate: string }) => fate)).toEqual([
+      'sent, and not deleted',
+      'sent, and not deleted',
+    ]);
     expect(answer.failure).toContain('sqs:DeleteMessage');
-    expect(queue.counts).toEqual({ visible: 2, inFlight: 0 });
+    expect(deadLetters.counts).toEqual({ visible: 2, inFlight: 0 });
   });
 
-  it('finds the queue by the function’s destination where nothing is parked', async () => {
-    const { run } = await deployedRegion({ params: { waiting: 'watch' } });
-    expect((await run('replay', '--dead-letter')).stdout).toContain('The dead-letter queue dead-letters is empty.');
+  it('says each way that an event became a dead letter', async () => {
+    const rejected = termination('i-none');
+    const given = { ERROR_CODE: 'RejectedEvent', ERROR_MESSAGE: 'detail.EC2InstanceId is "i-none".' };
+    const { json } = await regionWith([rejected, given], [termination(INSTANCES[0])], ...BOTH);
+    expect((await json('replay', '--dead-letter')).answer.events).toMatchObject([
+      { event: rejected, reason: given.ERROR_MESSAGE, verdict: 'rejected' },
+      { event: termination(INSTANCES[0]), verdict: 'drain' },
+      { event: termination(INSTANCES[0]), reason: 'No permission to send' },
+      { event: termination(INSTANCES[1]), reason: 'It broke' },
+    ]);
+  });
+
+  it('continues a drain whose bare continuation was given up', async () => {
+    const { json, region, instanceIds, deadLetters, events, pass } = await deployedRegion();
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    await pass(60);
+    const group = { GroupName: 'ecs-drain-dev' };
+    const [{ Name = '' } = {}] = region.scheduler.operations.ListSchedules(group).Schedules ?? [];
+    deadLetters.send(region.scheduler.operations.GetSchedule({ ...group, Name }).Target?.Input ?? '');
+    await pass(1);
+    const { status, answer } = await json('replay', '--dead-letter', '--yes');
+    expect({ status, events: answer.events }).toMatchObject({
+      status: 0,
+      events: [{ verdict: 'continuation', fate: 'sent' }],
+    });
+    expect([deadLetters.counts, events.counts]).toEqual([
+      { visible: 0, inFlight: 0 },
+      { visible: 0, inFlight: 0 },
+    ]);
+    await pass(1_200);
+    expect(region.autoScaling.completions).toMatchObject([{ instanceId: first, by: 'completion' }]);
   });
 });

@@ -3,13 +3,14 @@ import type { AddressInfo } from 'node:net';
 import type { UpdateScheduleInput } from '@aws-sdk/client-scheduler';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { roleFor } from '../../sandbox/region/iam/api.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
-import { deployedRegion, FUNCTION, run, type World } from './deployed-region.ts';
+import { deployedRegion, FUNCTION, run, WAKE_UPS, type World } from './deployed-region.ts';
 
 /** Drains when EC2 takes a Spot instance, too. */
 const ON_NOTICE: World = {
   params: { spotInterruptions: true },
-  rules: ['continuation', 'wake-up', 'spot-interruption'],
+  rules: ['continuation', ...WAKE_UPS, 'spot-interruption'],
 };
 const STARTED = '2026-01-01T00:05:00Z';
 
@@ -25,6 +26,7 @@ describe('ecs-drain status', () => {
       function: FUNCTION,
       at: STARTED,
       missingGroups: [],
+      queue: { waiting: 0, received: 0, delayed: 0 },
       remarks: [],
       failures: [],
       drains: [],
@@ -37,13 +39,13 @@ describe('ecs-drain status', () => {
     await pass(60);
     expect(await run('status')).toEqual({
       status: 1,
-      stdout: 'Auto Scaling has no group webb: mend its name in autoScalingGroups, and deploy again.\n',
+      stdout: 'Auto Scaling has no group webb: fix its name in autoScalingGroups, and deploy again.\n',
       stderr: '',
     });
     expect(await json('status')).toMatchObject({ status: 1, answer: { missingGroups: ['webb'], drains: [] } });
   });
 
-  it('tells of a parked drain since when, what holds it, when it is looked at, its deadline and its heartbeat', async () => {
+  it('shows a parked drain since when, what holds it, when it is looked at, its deadline and its heartbeat', async () => {
     const { region, instanceIds, pass, json, run } = await deployedRegion();
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(100);
@@ -68,7 +70,7 @@ describe('ecs-drain status', () => {
     ]);
     const nextLookSeconds = (Date.parse(answer.drains[0].nextLookAt) - region.time.nowMs()) / 1000;
     expect(nextLookSeconds).toBeGreaterThan(0);
-    expect(nextLookSeconds).toBeLessThan(360);
+    expect(nextLookSeconds).toBeLessThan(540);
 
     const { stdout } = await run('status');
     for (const words of [
@@ -84,7 +86,85 @@ describe('ecs-drain status', () => {
     }
   });
 
-  it('tells of an instance that is held and has no drain, since when by the group’s activities', async () => {
+  it('shows what waits in the event queue', async () => {
+    const { region, instanceIds, events, pass, json, run } = await deployedRegion({ mapping: null });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    events.send('{}', 60);
+    await pass(1);
+    const waiting = events.counts.visible;
+    expect(waiting).toBeGreaterThan(0);
+    events.receive(1, 30);
+    const queue = { waiting: waiting - 1, received: 1, delayed: 1 };
+    expect((await json('status')).answer).toMatchObject({ queue });
+    expect((await run('status')).stdout).toContain(
+      `The event queue has about ${queue.waiting} messages waiting, 1 with the function, and 1 delayed`,
+    );
+  });
+
+  it('shows all else where SQS does not answer', async () => {
+    const { region, instanceIds, pass, json, fail } = await deployedRegion();
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    fail(({ service }) => (service === 'sqs' ? new AwsError('AccessDenied', 'not authorized', 403) : undefined));
+    const { status, answer } = await json('status');
+    expect(status).toBe(1);
+    expect(answer).toMatchObject({ drains: [{ parked: true, failures: [] }] });
+    expect(answer).not.toHaveProperty('queue');
+    expect(answer.failures).toEqual([expect.stringContaining('Could not read the attributes of the queue events')]);
+  });
+
+  it('finds all instances that are held with one search', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({ instances: 3 });
+    for (const instanceId of instanceIds) region.autoScaling.terminateInstance(instanceId);
+    await pass(60);
+    const before = region.calls.length;
+    const { answer } = await json('status');
+    expect(answer.drains.map(({ parked }: { parked: boolean }) => parked)).toEqual([true, true, true]);
+    const asked = region.calls.slice(before).map(({ operation }) => operation);
+    for (const operation of ['ListContainerInstances', 'DescribeContainerInstances', 'DescribeLifecycleHooks']) {
+      expect(asked.filter((each) => each === operation)).toHaveLength(1);
+    }
+  });
+
+  it('shows the drain for each of our hooks that hold one instance', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({
+      params: { lifecycleHook: 'ecs-drain,second', createLifecycleHooks: false },
+      hooks: [{}, { name: 'second' }],
+      termination: ['ecs-drain', 'second'],
+    });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const { drains } = (await json('status')).answer;
+    expect(drains.map((drain: { lifecycleHook: string }) => drain.lifecycleHook).toSorted()).toEqual([
+      'ecs-drain',
+      'second',
+    ]);
+    expect((await json('explain', instanceIds[0] ?? '')).answer.remarks).toEqual([
+      expect.stringMatching(/^It has a drain for the hook \S+ as well\.$/),
+    ]);
+  });
+
+  it('notes a drain that is parked though its lifecycle action was completed', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({ rules: ['termination'] });
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    await pass(60);
+    await region.ask('autoscaling', 'CompleteLifecycleAction', {
+      AutoScalingGroupName: 'web',
+      LifecycleHookName: 'ecs-drain',
+      InstanceId: first,
+      LifecycleActionResult: 'CONTINUE',
+    });
+    await pass(10);
+    const { status, answer } = await json('status');
+    expect(status).toBe(0);
+    expect(answer.drains).toEqual([]);
+    expect(answer.remarks).toEqual([
+      `1 drain of instances that Auto Scaling does not hold any more (${first}) is parked: it ends at its next look.`,
+    ]);
+  });
+
+  it('shows an instance that is held and has no drain, since when by the group’s activities', async () => {
     const { region, instanceIds, pass, json } = await deployedRegion({ rules: [] });
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(60);
@@ -95,13 +175,13 @@ describe('ecs-drain status', () => {
         since: STARTED,
         deadlineAt: '2026-01-01T02:05:00Z',
         containerInstances: [{ status: 'ACTIVE' }],
-        remarks: [expect.stringContaining('no drain is parked for it')],
+        remarks: [expect.stringContaining('No schedule holds its drain')],
       },
     ]);
     expect(answer.drains[0]).not.toHaveProperty('heartbeat');
   });
 
-  it('tells of a drain on a notice of EC2, which no group holds', async () => {
+  it('shows a drain on a notice of EC2, which no group holds', async () => {
     const { region, instanceIds, pass, json, run } = await deployedRegion(ON_NOTICE);
     region.autoScaling.interruptSpotInstance(instanceIds[0] ?? '');
     await pass(30);
@@ -133,22 +213,24 @@ describe('ecs-drain status', () => {
     await pass(1);
     expect((await json('status')).answer).toMatchObject({
       drains: [],
-      remarks: [expect.stringMatching(/^In prod no group holds.* 1 container instance that is DRAINING \(\w+\)/)],
+      remarks: [expect.stringMatching(/^In prod 1 container instance is DRAINING \(\w+\), and neither held/)],
     });
     const { stdout } = await run('status');
-    expect(stdout).toContain('1 container instance that is DRAINING');
+    expect(stdout).toContain('1 container instance is DRAINING');
     expect(stdout).not.toContain('Nothing is draining');
   });
 
-  it('notes that a drain should have gone on, when its schedule came and nothing followed', async () => {
+  it('notes that a drain should have continued, when its schedule came and nothing followed', async () => {
     const { region, instanceIds, pass, json } = await deployedRegion({
       rules: ['termination'],
       services: [{ name: 'web', maximumPercent: 100 }],
     });
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    region.roles.set('parking', roleFor('scheduler.amazonaws.com'));
     await pass(900);
     const [drain] = (await json('status')).answer.drains;
-    expect(drain.remarks).toEqual([expect.stringMatching(/^its drain should have gone on \d+ min ago/)]);
+    expect(drain.remarks).toEqual([expect.stringMatching(/^Its drain should have continued \d+ min ago/)]);
   });
 
   it('notes that another hook holds the instance where none of ours is on the group', async () => {
@@ -156,20 +238,20 @@ describe('ecs-drain status', () => {
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(60);
     const [drain] = (await json('status')).answer.drains;
-    expect(drain.remarks).toEqual(['none of our hooks (ecs-drain) is on group web: another holds it.']);
+    expect(drain.remarks).toEqual(['None of our hooks (ecs-drain) is on group web: another hook holds the instance.']);
     expect(drain).not.toHaveProperty('deadlineAt');
   });
 
-  it('notes what cannot be seen of drains that wait within their invocations', async () => {
+  it('notes what cannot be seen of drains that wait in the queue', async () => {
     const { region, instanceIds, pass, json } = await deployedRegion({ params: { waiting: 'watch' } });
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(60);
     const [drain] = (await json('status')).answer.drains;
     expect(drain).toMatchObject({ since: STARTED, parked: false, containerInstances: [{ status: 'DRAINING' }] });
-    expect(drain.remarks).toEqual([expect.stringContaining('waits within its invocations')]);
+    expect(drain.remarks).toEqual([expect.stringContaining('waits in the event queue')]);
   });
 
-  it('tells what it can of a drain whose schedule it may not read', async () => {
+  it('shows what it can of a drain whose schedule it may not read', async () => {
     const { region, instanceIds, pass, json, run, fail } = await deployedRegion();
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(60);
@@ -186,13 +268,15 @@ describe('ecs-drain status', () => {
         parked: false,
         holdingTasks: [{ group: 'service:web' }, { group: 'service:web' }],
         remarks: [],
-        failures: [expect.stringMatching(/^Could not look for a drain .*: not authorized\. docs\/operations\.md/)],
+        failures: [
+          expect.stringMatching(/^Could not read the schedule \w+-\w+: not authorized\. docs\/operations\.md/),
+        ],
       },
     ]);
-    expect((await run('status')).stdout).toContain(`${instanceIds[0]}: Could not look for a drain`);
+    expect((await run('status')).stdout).toContain(`${instanceIds[0]}: Could not read the schedule`);
     expect(await run('explain', instanceIds[0] ?? '')).toMatchObject({
       status: 1,
-      stdout: expect.stringContaining('  not known   Could not look for a drain'),
+      stdout: expect.stringContaining('  not known   Could not read the schedule'),
     });
   });
 
@@ -201,7 +285,7 @@ describe('ecs-drain status', () => {
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(60);
     const proxy = createServer((incoming, answer) => {
-      if (incoming.url?.startsWith('/schedules')) return answer.writeHead(403).end('<html>Blocked</html>');
+      if (incoming.url?.startsWith('/schedules/')) return answer.writeHead(403).end('<html>Blocked</html>');
       const { method, headers } = incoming;
       return incoming.pipe(
         request(`${url}${incoming.url}`, { method, headers }, (passedOn) => {
@@ -220,7 +304,7 @@ describe('ecs-drain status', () => {
     ]);
   });
 
-  it('tells what it can where one of the clusters does not exist', async () => {
+  it('shows what it can where one of the clusters does not exist', async () => {
     const { region, instanceIds, pass, json } = await deployedRegion({ params: { cluster: 'gone,prod' } });
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(60);
@@ -266,6 +350,10 @@ describe('ecs-drain status', () => {
     UpdateSchedule({ GroupName: 'ecs-drain-dev', Name, ScheduleExpression, FlexibleTimeWindow, Target: target });
     const [drain] = (await json('status')).answer.drains;
     expect(drain).toMatchObject({ parked: false, since: STARTED });
-    expect(drain.remarks).toEqual([expect.stringMatching(/^what is parked for it cannot be read, .*drain is missing/)]);
+    expect(drain.remarks).toEqual([
+      expect.stringMatching(
+        /^The schedule \w+-\w+ cannot be understood: .*drain is missing.*The sweep starts the drain anew/,
+      ),
+    ]);
   });
 });

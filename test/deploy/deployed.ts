@@ -1,7 +1,7 @@
 import { deploymentOf } from '../../deploy/template.ts';
 
-/** The deployment of the defaults in serverless.yml with these params. */
-export function deployed(params: Record<string, unknown>) {
+/** The deployment of the defaults in serverless.yml with these params, as a stage. */
+export function deployed(params: Record<string, unknown>, stage = 'dev') {
   const defaults = {
     cluster: 'prod',
     autoScalingGroups: 'web',
@@ -19,9 +19,9 @@ export function deployed(params: Record<string, unknown>) {
     pollMinSeconds: 2,
     pollMaxSeconds: 20,
     marginSeconds: 20,
-    functionTimeoutSeconds: 300,
+    functionTimeoutSeconds: 60,
     waiting: 'park',
-    reservedConcurrency: 'auto',
+    maximumConcurrency: 5,
     spotInterruptions: false,
     rebalanceRecommendations: false,
     dryRun: false,
@@ -29,6 +29,6 @@ export function deployed(params: Record<string, unknown>) {
     logLevel: 'INFO',
     alarmTopicArn: 'none',
   };
-  const surroundings = { eventSource: 'ecs-drain.dev', functionName: 'ecs-drain-dev-drain' };
-  return deploymentOf({ ...defaults, ...params }, surroundings);
+  const names = { eventSource: `ecs-drain.${stage}`, functionName: `ecs-drain-${stage}-drain` };
+  return deploymentOf({ ...defaults, ...params }, names);
 }

@@ -1,10 +1,10 @@
 import type { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
-import { newDrain } from '../../src/domain/drain.ts';
+import { newHeldDrain } from '../../src/domain/drain.ts';
 import type { Settings } from '../../src/handlers/settings.ts';
 
-/** What a rule is for, as its name says after the deployment's own. */
-export type Purpose = 'termination' | 'continuation' | 'wake-up';
+/** What a rule is for: the part of its name after the deployment's own. */
+export type Purpose = 'termination' | 'continuation' | 'task-stopped' | 'instance-emptied';
 
 /** An event on the bus of the account and Region that packaging.ts fills in. */
 export interface SampleEvent {
@@ -34,7 +34,8 @@ export async function sampleEvents(settings: Settings): Promise<SampleEvent[]> {
   const termination = (envelope: Fields = {}, detail: Fields = {}) =>
     lifecycleEvent(envelope, { AutoScalingGroupName: group, LifecycleHookName: hook, ...detail });
   const continuation = await continuationEvent(settings);
-  const wakeUp = settings.parking && 'wake-up';
+  const taskStopped = settings.scheduler && 'task-stopped';
+  const instanceEmptied = settings.scheduler && 'instance-emptied';
 
   const rows: Row[] = [
     ...autoScalingGroups.flatMap((AutoScalingGroupName) =>
@@ -90,25 +91,42 @@ export async function sampleEvents(settings: Settings): Promise<SampleEvent[]> {
     ["another stage's continuation", undefined, { ...continuation, source: `${eventSource}-2` }],
     ['another event of ours', undefined, { ...continuation, 'detail-type': 'ECS Drain Ended' }],
 
-    ...policy.clusters.map((name): Row => [`a task that has stopped in ${name}`, wakeUp, taskEvent(name)]),
-    ['a task that has stopped on Fargate', undefined, taskEvent(cluster, { containerInstanceArn: undefined })],
-    ['a task that has stopped in another cluster', undefined, taskEvent(`${cluster}-2`)],
-    ['a task that has stopped in a part of a name', undefined, taskEvent(cluster.slice(0, -1))],
+    ...policy.clusters.map((name): Row => [`a task that was stopped in ${name}`, taskStopped, taskEvent(name)]),
+    ...['UserInitiated', 'TaskFailedToStart', 'SpotInterruption', 'TerminationNotice', undefined].map(
+      (stopCode): Row => [
+        `a task that has stopped with ${stopCode ?? 'no stop code'}`,
+        taskStopped,
+        taskEvent(cluster, { stopCode }),
+      ],
+    ),
+    ['a task that has ended by itself', undefined, taskEvent(cluster, { stopCode: 'EssentialContainerExited' })],
+    ['a task that was stopped on Fargate', undefined, taskEvent(cluster, { containerInstanceArn: undefined })],
+    ['a task that was stopped in another cluster', undefined, taskEvent(`${cluster}-2`)],
+    ['a task that was stopped in a part of a name', undefined, taskEvent(cluster.slice(0, -1))],
     [
-      'a task that has stopped in a cluster of that name in another Region',
+      'a task that was stopped in a cluster of that name in another Region',
       undefined,
       taskEvent(cluster, { clusterArn: `arn:aws:ecs:eu-west-2:123456789012:cluster/${cluster}` }),
     ],
-    ["another account's task that has stopped", undefined, { ...taskEvent(cluster), account: '210987654321' }],
-    ['a task that has stopped, by another source', undefined, { ...taskEvent(cluster), source: 'my.ecs' }],
+    ["another account's task that was stopped", undefined, { ...taskEvent(cluster), account: '210987654321' }],
+    ['a task that was stopped, by another source', undefined, { ...taskEvent(cluster), source: 'my.ecs' }],
     ...['RUNNING', 'STOPPING', 'DEPROVISIONING', 'DELETED'].map(
       (lastStatus): Row => [`a task that is ${lastStatus}`, undefined, taskEvent(cluster, { lastStatus })],
     ),
-    [
-      'a container instance that changed its state',
-      undefined,
-      ecsEvent('ECS Container Instance State Change', cluster, { status: 'DRAINING', ec2InstanceId: INSTANCE }),
-    ],
+
+    ...policy.clusters.map(
+      (name): Row => [`a draining instance without tasks in ${name}`, instanceEmptied, instanceEvent(name)],
+    ),
+    ...['runningTasksCount', 'pendingTasksCount'].flatMap((count): Row[] => [
+      [`a draining instance without ${count}`, instanceEmptied, instanceEvent(cluster, { [count]: undefined })],
+      [`a draining instance with ${count} 1`, undefined, instanceEvent(cluster, { [count]: 1 })],
+    ]),
+    ...['ACTIVE', 'INACTIVE', 'DEREGISTERING', undefined].map(
+      (status): Row => [`an instance that is ${status}`, undefined, instanceEvent(cluster, { status })],
+    ),
+    ['a draining instance in another cluster', undefined, instanceEvent(`${cluster}-2`)],
+    ["another account's draining instance", undefined, { ...instanceEvent(cluster), account: '210987654321' }],
+    ['a draining instance, by another source', undefined, { ...instanceEvent(cluster), source: 'my.ecs' }],
   ];
   // As JSON carries it: without what is undefined.
   return rows.map(([what, takenBy, event]) => ({ what, takenBy, event: JSON.parse(JSON.stringify(event)) }));
@@ -147,10 +165,22 @@ function launchEvent(detail: Fields): Fields {
   );
 }
 
-/** A task that has stopped on a container instance (facts 4 task-event). */
+/** A task that was stopped on a container instance (facts 4 task-event). */
 function taskEvent(cluster: string, detail: Fields = {}): Fields {
-  const stopped = { group: 'service:web', desiredStatus: 'STOPPED', lastStatus: 'STOPPED', version: 7 };
+  const stopped = {
+    group: 'service:web',
+    desiredStatus: 'STOPPED',
+    lastStatus: 'STOPPED',
+    stopCode: 'ServiceSchedulerInitiated',
+    version: 7,
+  };
   return ecsEvent('ECS Task State Change', cluster, { taskArn: ecsArn(`task/${cluster}/1`), ...stopped, ...detail });
+}
+
+/** A container instance that drains and has neither a running nor a pending task (facts 5 container-instance-event). */
+function instanceEvent(cluster: string, detail: Fields = {}): Fields {
+  const empty = { status: 'DRAINING', runningTasksCount: 0, pendingTasksCount: 0, version: 8 };
+  return ecsEvent('ECS Container Instance State Change', cluster, { ec2InstanceId: INSTANCE, ...empty, ...detail });
 }
 
 /** The fields that matter of ECS's event reference (facts 4 task-event and 5 container-instance-event). */
@@ -185,8 +215,8 @@ async function continuationEvent({ autoScalingGroups, lifecycleHooks, eventSourc
     instanceId: INSTANCE,
     token: TOKEN,
   };
-  const drain = newDrain(action, 0, undefined, 2);
-  await eventBridgeContinuations({ send } as unknown as EventBridgeClient, eventSource).continueNow(drain);
+  const drain = newHeldDrain(action, { startedAtMs: 0, pollIntervalSeconds: 2 });
+  await eventBridgeContinuations({ send } as unknown as EventBridgeClient, eventSource)([drain]);
   const [entry] = sent[0]?.Entries ?? [];
   return {
     ...ENVELOPE,

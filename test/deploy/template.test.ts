@@ -10,7 +10,8 @@ import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/pack
 import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
 import { iamService } from '../../sandbox/region/iam/api.ts';
 import { callOperation } from '../../sandbox/region/wire/wire.ts';
-import { CONTINUATION_DETAIL_TYPE, NEWS_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
+import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
+import { DRAIN_EVENT_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { deployed } from './deployed.ts';
 import { purposeOf, sampleEvents } from './sample-events.ts';
@@ -23,9 +24,13 @@ let typical: Package;
 let edited: Package;
 let hookless: Package;
 let watching: Package;
+/** As many groups as are accepted, and everything that makes the role and the environment larger. */
+let largest: Package;
+
+const MOST_GROUPS = Array.from({ length: 55 }, (_, index) => `workers-${index}`).join();
 
 beforeAll(async () => {
-  [typical, edited, hookless, watching] = await Promise.all([
+  [typical, edited, hookless, watching, largest] = await Promise.all([
     packaged({ args: TYPED }),
     packaged({
       args: ['--stage=blue-green'],
@@ -35,30 +40,20 @@ beforeAll(async () => {
           .replace('autoScalingGroups: null', 'autoScalingGroups: web')
           .replace('heartbeatTimeoutSeconds: 3600', 'heartbeatTimeoutSeconds: 1800')
           .replace('hookDefaultResult: CONTINUE', 'hookDefaultResult: ABANDON')
-          .replace('functionTimeoutSeconds: 300', 'functionTimeoutSeconds: 900')
+          .replace('functionTimeoutSeconds: 60', 'functionTimeoutSeconds: 900')
           .replace('stopStragglers: none', 'stopStragglers: all'),
     }),
     packaged({ args: [...TYPED, '--param=createLifecycleHooks=false', '--param=lifecycleHook=first,second'] }),
     packaged({ args: [...TYPED, '--param=waiting=watch'] }),
+    packaged({
+      args: [
+        '--param=cluster=prod',
+        `--param=autoScalingGroups=${MOST_GROUPS}`,
+        ...['stopStragglers=all', 'createLifecycleHooks=false', 'dryRun=true'].map((param) => `--param=${param}`),
+        ...['spotInterruptions=true', 'rebalanceRecommendations=true'].map((param) => `--param=${param}`),
+      ],
+    }),
   ]);
-});
-
-describe('the rules', () => {
-  it.each([
-    ['as typed', () => typical],
-    ['for another stage', () => edited],
-    ['with hooks that are managed elsewhere', () => hookless],
-    ['without parking', () => watching],
-  ])('take each sample event or leave it, %s', async (_, from) => {
-    const { rules, environment } = deploymentIn(from());
-    const settings = settingsFrom(environment);
-    const takersOf = (event: unknown) =>
-      rules.filter(({ pattern }) => matches(pattern, event)).map(({ name }) => purposeOf(name, settings));
-    const samples = await sampleEvents(settings);
-    expect(samples.map(({ what, event }) => [what, takersOf(event)])).toEqual(
-      samples.map(({ what, takenBy }) => [what, takenBy === undefined ? [] : [takenBy]]),
-    );
-  });
 });
 
 /** What IAM gives no resource. */
@@ -75,6 +70,15 @@ describe("the function's role", () => {
     expect(actionsOf(edited).toSorted()).toEqual([...(await adapterActions()), 'iam:PassRole'].toSorted());
   });
 
+  it('may send to the event queue and to the dead-letter queue, and to no other', () => {
+    for (const from of [typical, edited, watching]) {
+      const sending = functionStatements(from).filter(({ Action }) => Action.includes('sqs:SendMessage'));
+      expect(sending).toEqual([
+        { Effect: 'Allow', Action: ['sqs:SendMessage'], Resource: ['EventQueue.Arn', 'DeadLetterQueue.Arn'] },
+      ]);
+    }
+  });
+
   it.each([
     ['as typed', () => typical],
     ['for another stage', () => edited],
@@ -84,7 +88,9 @@ describe("the function's role", () => {
     const functionArn = 'arn:aws:lambda:eu-west-1:123456789012:function:drain';
     const needs = needsOf({ functionArn, settings: settingsFrom(environment) });
     const simulated = new Set(needs.flatMap(({ actions }) => actions));
-    expect([...simulated].toSorted()).toEqual(actionsOf(from()).toSorted());
+    const others = (actions: Iterable<string>) =>
+      [...actions].filter((action) => !action.startsWith('sqs:')).toSorted();
+    expect(others(simulated)).toEqual(others(actionsOf(from())));
 
     const iam = iamService(roles);
     const decisions = needs.map(({ actions, resources, context }) => {
@@ -129,7 +135,7 @@ describe("the function's role", () => {
       {
         StringEquals: {
           'events:source': 'ecs-drain.blue-green',
-          'events:detail-type': [CONTINUATION_DETAIL_TYPE, ...Object.values(NEWS_DETAIL_TYPES)],
+          'events:detail-type': [CONTINUATION_DETAIL_TYPE, ...Object.values(DRAIN_EVENT_DETAIL_TYPES)],
         },
       },
     ],
@@ -145,12 +151,13 @@ describe("the function's role", () => {
     expect(allowing.map(({ Condition }) => Condition)).toEqual([condition]);
   });
 
-  it("may, for Lambda's sake, write this function's logs and dead letters", () => {
+  it('lets Lambda write the logs of this function and take messages from its queues', () => {
     const logGroups = 'arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecs-drain-dev*:*';
     expect(functionStatements(typical).filter(isForLambda)).toEqual([
       statement(['logs:CreateLogStream', 'logs:CreateLogGroup', 'logs:TagResource'], logGroups),
       statement(['logs:PutLogEvents'], `${logGroups}:*`),
-      statement(['sqs:SendMessage'], 'DeadLetterQueue.Arn'),
+      statement(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], 'EventQueue.Arn'),
+      statement(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], 'TaskStopQueue.Arn'),
     ]);
   });
 
@@ -165,38 +172,221 @@ describe("the function's role", () => {
   });
 });
 
-describe('the sweep', () => {
-  it('comes every minute, and is not tried again for long: the next one comes', () => {
-    expect(deploymentIn(typical).scheduledRules).toEqual([
-      {
-        name: 'ecs-drain-dev-sweep',
-        address: {
-          arn: 'arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-dev-drain',
-          id: 'ecs-drain-dev-sweep-target',
-        },
-        everySeconds: 60,
-        retryPolicy: { maximumEventAgeSeconds: 60, maximumRetryAttempts: 1 },
-      },
+describe('the rules', () => {
+  it.each([
+    ['as typed', () => typical, ['termination', 'continuation', 'sweep', 'task-stopped', 'instance-emptied']],
+    ['without parking', () => watching, ['termination', 'continuation', 'sweep']],
+  ])('send task stops to a queue of their own and every other event to the event queue, %s', (_, from, purposes) => {
+    const rules = ofType<Rule>('AWS::Events::Rule', from());
+    expect(rules.map(({ Name }) => Name)).toEqual(purposes.map((purpose) => `ecs-drain-dev-${purpose}`));
+    for (const { Name, Targets } of rules) expect(Targets).toMatchObject([{ Arn: `${queueFor(Name)}.Arn` }]);
+  });
+
+  it.each([
+    ['as typed', () => typical],
+    ['for another stage', () => edited],
+    ['with hooks that are managed elsewhere', () => hookless],
+    ['without parking', () => watching],
+  ])('take each sample event or leave it, %s', async (_, from) => {
+    const { rules, environment } = deploymentIn(from());
+    const settings = settingsFrom(environment);
+    const takersOf = (event: unknown) =>
+      rules.filter(({ pattern }) => matches(pattern, event)).map(({ name }) => purposeOf(name, settings));
+    const samples = await sampleEvents(settings);
+    expect(samples.map(({ what, event }) => [what, takersOf(event)])).toEqual(
+      samples.map(({ what, takenBy }) => [what, takenBy === undefined ? [] : [takenBy]]),
+    );
+  });
+
+  it('need no permission to invoke the function', () => {
+    for (const from of [typical, edited, watching, largest])
+      expect(ofType('AWS::Lambda::Permission', from)).toEqual([]);
+  });
+
+  it('come after the policies of their queues, because EventBridge does not retry what a policy denies', () => {
+    for (const { Type, DependsOn, Properties } of Object.values(largest.resources)) {
+      if (Type !== 'AWS::Events::Rule') continue;
+      expect(DependsOn).toContain(`${queueFor(String(Properties['Name']))}Policy`);
+      if (JSON.stringify(Properties).includes('DeadLetterConfig')) expect(DependsOn).toContain('DeadLetterQueuePolicy');
+    }
+  });
+
+  it('keep the logical ids and target ids of version 0.1.0, so that an upgrade changes them in place', () => {
+    const target = (id: string) => {
+      const targets = edited.resources[id]?.Properties['Targets'] as { Id: string }[] | undefined;
+      return targets?.map(({ Id }) => Id);
+    };
+    expect(target('Ecsdrainbluegreendrainrule1EventBridgeRule')).toEqual(['ecs-drain-blue-green-termination-target']);
+    expect(target('Ecsdrainbluegreendrainrule2EventBridgeRule')).toEqual(['ecs-drain-blue-green-continuation-target']);
+    expect(target('Ecsdrainbluegreendrainrule3EventBridgeRule')).toEqual(['ecs-drain-blue-green-sweep-target']);
+  });
+
+  it.each([
+    ['termination', 7_200, 185],
+    ['continuation', 7_200, 185],
+    ['sweep', 60, 1],
+    ['task-stopped', 600, 185],
+    ['instance-emptied', 600, 185],
+    ['spot-interruption', 120, 185],
+    ['rebalance-recommendation', 600, 185],
+  ])('are tried again while the event is worth it: %s for %d s', (name, age, attempts) => {
+    expect(rule(name, largest).Targets).toMatchObject([
+      { RetryPolicy: { MaximumEventAgeInSeconds: age, MaximumRetryAttempts: attempts } },
     ]);
+  });
+
+  it('are refused if the stage makes a name longer than EventBridge allows', () => {
+    const stage = 'feature-1234-drain-spot-instances-early';
+    expect(() => deployed({}, stage.slice(0, 33))).not.toThrow();
+    expect(() => deployed({}, stage)).toThrow(
+      `The rule ecs-drain-${stage}-continuation has a longer name than EventBridge allows: choose a shorter stage.`,
+    );
   });
 
   it.each([
     [1, 'rate(1 minute)'],
     ['5', 'rate(5 minutes)'],
-  ])('comes every so many minutes: %s', (sweepMinutes, rate) => {
-    expect(deployed({ sweepMinutes }).sweepRate).toBe(rate);
+  ])('sweep every so many minutes: %s', (sweepMinutes, rate) => {
+    const sweeps = Object.values(deployed({ sweepMinutes }).rules).filter(
+      ({ Properties }) => Properties['ScheduleExpression'] === rate,
+    );
+    expect(sweeps).toHaveLength(1);
+  });
+});
+
+describe('the event queue', () => {
+  it('is encrypted, and gives an event five chances, the next one when an invocation must have ended', () => {
+    for (const [from, seconds] of [[typical, 60] as const, [edited, 900] as const]) {
+      expect(from.resources['EventQueue']?.Properties).toEqual({
+        SqsManagedSseEnabled: true,
+        VisibilityTimeout: seconds,
+        RedrivePolicy: { deadLetterTargetArn: 'DeadLetterQueue.Arn', maxReceiveCount: 5 },
+      });
+      expect(ofType('AWS::Lambda::Function', from)).toMatchObject([{ Timeout: seconds }]);
+    }
+  });
+
+  it.each([
+    ['as typed', () => typical, ['termination', 'continuation', 'sweep', 'instance-emptied']],
+    ['without parking', () => watching, ['termination', 'continuation', 'sweep']],
+    [
+      'with notices',
+      () => largest,
+      [
+        ...['termination', 'continuation', 'sweep', 'instance-emptied'],
+        ...['spot-interruption', 'rebalance-recommendation'],
+      ],
+    ],
+  ])('takes messages from the rules of this deployment, %s', (_, from, purposes) => {
+    const [allowed] = queuePolicy('EventQueuePolicy', from());
+    expect(allowed).toEqual({
+      Sid: 'OnlyOurRules',
+      Effect: 'Allow',
+      Principal: { Service: 'events.amazonaws.com' },
+      Action: 'sqs:SendMessage',
+      Resource: 'EventQueue.Arn',
+      Condition: { ArnEquals: { 'aws:SourceArn': purposes.map(ruleArn) } },
+    });
+  });
+
+  it.each([
+    ['as typed', () => typical, ['IamRoleLambdaExecution.Arn', 'ParkingRole.Arn']],
+    ['without parking', () => watching, ['IamRoleLambdaExecution.Arn']],
+  ])('takes messages from no principal but the roles of this deployment, over TLS only, %s', (_, from, roles) => {
+    const [, ...denied] = queuePolicy('EventQueuePolicy', from());
+    expect(denied).toEqual([
+      {
+        Sid: 'OnlyOurRoles',
+        Effect: 'Deny',
+        Principal: '*',
+        Action: 'sqs:SendMessage',
+        Resource: 'EventQueue.Arn',
+        Condition: {
+          ArnNotEquals: { 'aws:PrincipalArn': roles },
+          Bool: { 'aws:PrincipalIsAWSService': 'false' },
+        },
+      },
+      onlyOverTls('EventQueue'),
+    ]);
+  });
+
+  it('is read by the function in batches of a second, and only what failed comes again', () => {
+    expect(ofType('AWS::Lambda::EventSourceMapping', watching)).toEqual([
+      {
+        EventSourceArn: 'EventQueue.Arn',
+        FunctionName: 'DrainLambdaFunction.Arn',
+        Enabled: true,
+        BatchSize: 500,
+        MaximumBatchingWindowInSeconds: 1,
+        FunctionResponseTypes: ['ReportBatchItemFailures'],
+        ScalingConfig: { MaximumConcurrency: 5 },
+      },
+    ]);
+  });
+
+  it.each([[2, 2] as const, ['1000', 1_000] as const])(
+    'is read by as many executions at once as maximumConcurrency %s allows',
+    (maximumConcurrency, most) => {
+      expect(deployed({ maximumConcurrency }).maximumConcurrency).toBe(most);
+    },
+  );
+});
+
+describe('the queue of task stops', () => {
+  it('is encrypted, and keeps no stop for longer than a drain waits to look for itself', () => {
+    for (const [from, seconds] of [[typical, 60] as const, [edited, 900] as const]) {
+      expect(from.resources['TaskStopQueue']?.Properties).toEqual({
+        SqsManagedSseEnabled: true,
+        VisibilityTimeout: seconds,
+        MessageRetentionPeriod: 600,
+      });
+    }
+    expect(watching.resources['TaskStopQueue']).toBeUndefined();
+  });
+
+  it('takes messages from its rule only, because the function would trust a continuation here too', () => {
+    expect(queuePolicy('TaskStopQueuePolicy', typical)).toEqual([
+      {
+        Sid: 'OnlyOurRules',
+        Effect: 'Allow',
+        Principal: { Service: 'events.amazonaws.com' },
+        Action: 'sqs:SendMessage',
+        Resource: 'TaskStopQueue.Arn',
+        Condition: { ArnEquals: { 'aws:SourceArn': [ruleArn('task-stopped')] } },
+      },
+      {
+        Sid: 'OnlyServices',
+        Effect: 'Deny',
+        Principal: '*',
+        Action: 'sqs:SendMessage',
+        Resource: 'TaskStopQueue.Arn',
+        Condition: { Bool: { 'aws:PrincipalIsAWSService': 'false' } },
+      },
+      onlyOverTls('TaskStopQueue'),
+    ]);
+  });
+
+  it('is read in batches of ten seconds, by two executions at once', () => {
+    const [, mapping] = ofType('AWS::Lambda::EventSourceMapping');
+    expect(mapping).toEqual({
+      EventSourceArn: 'TaskStopQueue.Arn',
+      FunctionName: 'DrainLambdaFunction.Arn',
+      BatchSize: 500,
+      MaximumBatchingWindowInSeconds: 10,
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+      ScalingConfig: { MaximumConcurrency: 2 },
+    });
   });
 });
 
 describe('the dead-letter queue', () => {
   it('is encrypted and keeps what it is given for 14 days', () => {
-    const [queue] = ofType<{ SqsManagedSseEnabled: boolean; MessageRetentionPeriod: number }>('AWS::SQS::Queue');
-    expect(queue).toEqual({ SqsManagedSseEnabled: true, MessageRetentionPeriod: 14 * 24 * 60 * 60 });
+    const { Properties } = typical.resources['DeadLetterQueue'] ?? {};
+    expect(Properties).toEqual({ SqsManagedSseEnabled: true, MessageRetentionPeriod: 14 * 24 * 60 * 60 });
   });
 
   it('takes messages from the rules whose events must not be lost, and over TLS only', () => {
-    const [policy] = ofType<{ PolicyDocument: { Statement: unknown[] } }>('AWS::SQS::QueuePolicy');
-    expect(policy?.PolicyDocument.Statement).toEqual([
+    expect(queuePolicy('DeadLetterQueuePolicy', typical)).toEqual([
       {
         Sid: 'OnlyOurRules',
         Effect: 'Allow',
@@ -205,35 +395,16 @@ describe('the dead-letter queue', () => {
         Resource: 'DeadLetterQueue.Arn',
         Condition: { ArnEquals: { 'aws:SourceArn': ['termination', 'continuation'].map(ruleArn) } },
       },
-      {
-        Sid: 'OnlyOverTls',
-        Effect: 'Deny',
-        Principal: '*',
-        Action: 'sqs:*',
-        Resource: 'DeadLetterQueue.Arn',
-        Condition: { Bool: { 'aws:SecureTransport': 'false' } },
-      },
+      onlyOverTls('DeadLetterQueue'),
     ]);
   });
 
-  it.each(['termination', 'continuation'])('gets what the %s rule could not deliver in two hours', (name) => {
-    expect(rule(name).Targets).toMatchObject([
-      {
-        Arn: 'DrainLambdaFunction.Arn',
-        RetryPolicy: { MaximumEventAgeInSeconds: 7_200, MaximumRetryAttempts: 185 },
-        DeadLetterConfig: { Arn: 'DeadLetterQueue.Arn' },
-      },
-    ]);
-  });
-
-  it('gets the events with which the function failed three times', () => {
-    const [invocation] = ofType('AWS::Lambda::EventInvokeConfig');
-    expect(invocation).toMatchObject({
-      FunctionName: 'DrainLambdaFunction',
-      MaximumRetryAttempts: 2,
-      MaximumEventAgeInSeconds: 7_200,
-      DestinationConfig: { OnFailure: { Destination: 'DeadLetterQueue.Arn' } },
-    });
+  it('gets what those rules could not deliver to the event queue', () => {
+    for (const { Name, Targets } of ofType<Rule>('AWS::Events::Rule', largest)) {
+      const [target] = Targets as { DeadLetterConfig?: unknown }[];
+      const keeps = ['ecs-drain-dev-termination', 'ecs-drain-dev-continuation'].includes(Name);
+      expect(target?.DeadLetterConfig).toEqual(keeps ? { Arn: 'DeadLetterQueue.Arn' } : undefined);
+    }
   });
 });
 
@@ -260,18 +431,23 @@ describe('the lifecycle hooks', () => {
   });
 
   it.each([
-    ['as typed', () => typical, 9],
-    ['for another stage', () => edited, 9],
-    ['without parking', () => watching, 6],
-  ])('come after every rule, its permission, and the right to park, %s', (_, from, count) => {
-    const { resources } = from();
-    const types = ['AWS::Events::Rule', 'AWS::Lambda::Permission', 'AWS::IAM::Policy'];
-    const listening = Object.keys(resources).filter((id) => types.includes(resources[id]?.Type ?? ''));
-    const hooks = Object.values(resources).filter(({ Type }) => Type === 'AWS::AutoScaling::LifecycleHook');
-    expect(listening).toHaveLength(count);
-    expect(hooks).not.toEqual([]);
-    for (const { DependsOn } of hooks) expect(DependsOn?.toSorted()).toEqual(listening.toSorted());
-  });
+    ['as typed', () => typical, 10],
+    ['for another stage', () => edited, 10],
+    ['without parking', () => watching, 5],
+  ])(
+    'come after every rule, the queues that take events, their readers, and the right to park, %s',
+    (_, from, count) => {
+      const { resources } = from();
+      const types = ['AWS::Events::Rule', 'AWS::Lambda::EventSourceMapping', 'AWS::IAM::Policy'];
+      const listening = Object.keys(resources).filter(
+        (id) => types.includes(resources[id]?.Type ?? '') || ['EventQueuePolicy', 'TaskStopQueuePolicy'].includes(id),
+      );
+      const hooks = Object.values(resources).filter(({ Type }) => Type === 'AWS::AutoScaling::LifecycleHook');
+      expect(listening).toHaveLength(count);
+      expect(hooks).not.toEqual([]);
+      for (const { DependsOn } of hooks) expect(DependsOn?.toSorted()).toEqual(listening.toSorted());
+    },
+  );
 
   it('keep their logical ids when other groups come and go, and share none', () => {
     const idOf = (groups: string) => Object.keys(deployed({ autoScalingGroups: groups }).lifecycleHooks);
@@ -302,44 +478,33 @@ describe('parking', () => {
     ]);
   });
 
-  it('has a role that may continue drains of this deployment, and keep what it could not', () => {
-    expect(inlineStatements(parkingRole(edited))).toEqual([
+  it('has a role that may send to the event queue and to the dead-letter queue', () => {
+    const [first] = inlineStatements(parkingRole(edited));
+    expect(first).toEqual({
+      Effect: 'Allow',
+      Action: ['sqs:SendMessage'],
+      Resource: ['EventQueue.Arn', 'DeadLetterQueue.Arn'],
+    });
+  });
+
+  it('lets schedules that version 0.1.0 created continue their drains after an upgrade', () => {
+    const [, ...others] = inlineStatements(parkingRole(edited));
+    expect(others).toEqual([
       {
         ...statement(['events:PutEvents'], 'arn:aws:events:eu-west-1:123456789012:event-bus/default'),
         Condition: {
           StringEquals: { 'events:source': 'ecs-drain.blue-green', 'events:detail-type': 'ECS Drain Continuation' },
         },
       },
-      statement(['sqs:SendMessage'], 'DeadLetterQueue.Arn'),
     ]);
-  });
-
-  it('is woken by a rule whose news is dropped when a drain has looked for itself since', () => {
-    expect(rule('wake-up').Targets).toEqual([
-      {
-        Id: 'drain',
-        Arn: 'DrainLambdaFunction.Arn',
-        RetryPolicy: { MaximumEventAgeInSeconds: 360, MaximumRetryAttempts: 185 },
-      },
-    ]);
-  });
-
-  it('lets EventBridge invoke the function by that rule', () => {
-    expect(ofType('AWS::Lambda::Permission')).toContainEqual({
-      FunctionName: 'DrainLambdaFunction.Arn',
-      Action: 'lambda:InvokeFunction',
-      Principal: 'events.amazonaws.com',
-      SourceArn: 'WakeUpRule.Arn',
-    });
   });
 
   it('is told to the function by its environment', () => {
-    expect(settingsFrom(deploymentIn(edited).environment).parking).toEqual({
-      scheduleGroup: 'ecs-drain-blue-green',
-      scheduleRoleArn: 'arn:aws:iam::123456789012:role/ParkingRole',
-      eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
-      deadLetterQueueArn: 'arn:aws:sqs:eu-west-1:123456789012:DeadLetterQueue',
-      eventSource: 'ecs-drain.blue-green',
+    expect(variablesOf(edited)).toMatchObject({
+      SCHEDULE_GROUP: { Ref: 'ScheduleGroup' },
+      SCHEDULE_ROLE_ARN: { 'Fn::GetAtt': ['ParkingRole', 'Arn'] },
+      EVENT_QUEUE_ARN: { 'Fn::GetAtt': ['EventQueue', 'Arn'] },
+      DEAD_LETTER_QUEUE_ARN: { 'Fn::GetAtt': ['DeadLetterQueue', 'Arn'] },
     });
   });
 
@@ -347,19 +512,18 @@ describe('parking', () => {
     expect(JSON.stringify(watching.template)).not.toMatch(/schedule(?!Expression)|park|wake|PassRole/i);
     const parking = /^scheduler:|^ecs:(StopTask|DescribeTaskDefinition)$/;
     const others = (await adapterActions()).filter((action) => !parking.test(action));
-    expect(actionsOf(watching).toSorted()).toEqual(others);
+    expect(actionsOf(watching).toSorted()).toEqual(others.toSorted());
     expect(ofType('AWS::IAM::Role', watching)).toHaveLength(1);
     expect(ofType('AWS::Events::Rule', watching)).toHaveLength(3);
-    const { environment } = deploymentIn(watching);
-    expect(environment).toMatchObject({ WAITING: 'watch' });
-    expect(settingsFrom(environment).parking).toBeUndefined();
+    expect(variablesOf(watching)).toMatchObject({ WAITING: 'watch' });
+    expect(settingsFrom(deploymentIn(watching).environment).scheduler).toBeUndefined();
   });
 });
 
 describe('the function', () => {
   it('runs on Node 24, on arm64, untraced and unversioned', () => {
     const [lambda] = ofType('AWS::Lambda::Function');
-    expect(lambda).toMatchObject({ Runtime: 'nodejs24.x', Architectures: ['arm64'], MemorySize: 256, Timeout: 300 });
+    expect(lambda).toMatchObject({ Runtime: 'nodejs24.x', Architectures: ['arm64'], MemorySize: 256, Timeout: 60 });
     expect(lambda).not.toHaveProperty('TracingConfig');
     expect(ofType('AWS::Lambda::Version')).toEqual([]);
   });
@@ -370,24 +534,29 @@ describe('the function', () => {
     ]);
   });
 
-  it('has executions of its own where drains are parked, and takes what there is where they are watched', () => {
-    expect(ofType('AWS::Lambda::Function')).toMatchObject([{ ReservedConcurrentExecutions: 50 }]);
-    expect(ofType('AWS::Lambda::Function', watching)[0]).not.toHaveProperty('ReservedConcurrentExecutions');
+  it('reserves no executions, so that it deploys in an account whose limit is 10', () => {
+    for (const { resources } of [typical, edited, hookless, watching, largest]) {
+      expect(JSON.stringify(resources)).not.toContain('ReservedConcurrentExecutions');
+      expect(JSON.stringify(resources)).not.toContain('ProvisionedConcurrencyConfig');
+    }
   });
 
-  it.each([
-    ['park', 'auto', 50],
-    ['watch', 'auto', null],
-    ['park', 'none', null],
-    ['watch', 'none', null],
-    ['park', 10, 10],
-    ['watch', '1000', 1_000],
-  ])(
-    'has, with waiting=%s and reservedConcurrency=%s, %s executions of its own',
-    (waiting, reservedConcurrency, own) => {
-      expect(deployed({ waiting, reservedConcurrency }).reservedConcurrency).toBe(own);
-    },
-  );
+  it('may send to the queue that it reads, again and again', () => {
+    expect(ofType('AWS::Lambda::Function')).toMatchObject([{ RecursiveLoop: 'Allow' }]);
+  });
+
+  it('knows both queues, however drains wait', () => {
+    for (const from of [typical, edited, watching]) {
+      expect(variablesOf(from)).toMatchObject({
+        EVENT_QUEUE_URL: { Ref: 'EventQueue' },
+        DEAD_LETTER_QUEUE_URL: { Ref: 'DeadLetterQueue' },
+      });
+    }
+  });
+
+  it('is not invoked asynchronously, so that nothing says what becomes of such an invocation', () => {
+    expect(ofType('AWS::Lambda::EventInvokeConfig')).toEqual([]);
+  });
 
   it('has its logs kept for 7 days', () => {
     expect(ofType('AWS::Logs::LogGroup')).toEqual([
@@ -411,20 +580,21 @@ describe('the function', () => {
     const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-function-'));
     try {
       const module = await unpack(typical, folder);
-      const [lambda] = ofType<{ Environment: { Variables: Record<string, string> } }>('AWS::Lambda::Function');
       const script = `console.log(typeof (await import('${module}')).handler)`;
       const args = ['--input-type=module', '--eval', script];
-      const started = promisify(execFile)(process.execPath, args, { cwd: folder, env: lambda?.Environment.Variables });
+      const { environment: env } = deploymentIn(typical);
+      const started = promisify(execFile)(process.execPath, args, { cwd: folder, env });
       expect((await started).stdout).toBe('function\n');
     } finally {
       await rm(folder, { recursive: true });
     }
   });
 
-  it('is named in the outputs, and so is the dead-letter queue', () => {
-    expect(typical.outputs).toMatchObject({
-      FunctionName: { Value: 'DrainLambdaFunction' },
-      DeadLetterQueueUrl: { Value: 'DeadLetterQueue' },
+  it('is named in the outputs, and so are the queues', () => {
+    expect((typical.template as { Outputs: unknown }).Outputs).toMatchObject({
+      FunctionName: { Value: { Ref: 'DrainLambdaFunction' } },
+      EventQueueUrl: { Value: { Ref: 'EventQueue' } },
+      DeadLetterQueueUrl: { Value: { Ref: 'DeadLetterQueue' } },
     });
   });
 });
@@ -452,11 +622,21 @@ describe('params', () => {
       {
         autoScalingGroups: Array.from({ length: 12 }, (_, i) => `${'a-group-with-a-long-name-'.repeat(8)}${i}`).join(),
       },
-      "autoScalingGroups has 12 groups: with them the rule's pattern is about",
+      'autoScalingGroups has 12 groups: with them the pattern of rule ecs-drain-dev-termination is about',
     ],
     [
       { autoScalingGroups: Array.from({ length: 80 }, (_, i) => `g${i}`).join() },
       "autoScalingGroups has 80 groups: with them the role's policy is about",
+    ],
+    [
+      {
+        autoScalingGroups: Array.from({ length: 40 }, (_, i) => `${`g${i}`.padEnd(30, '-')}@${'c'.repeat(28)}`).join(),
+      },
+      "autoScalingGroups has 40 groups: with them the function's environment is about",
+    ],
+    [
+      { autoScalingGroups: Array.from({ length: 30 }, (_, i) => `g${i}@${`c${i}`.padEnd(28, '-')}`).join() },
+      'autoScalingGroups has 30 groups: with them the pattern of rule ecs-drain-dev-task-stopped is about',
     ],
     [
       { heartbeatTimeoutSeconds: 29 },
@@ -469,18 +649,23 @@ describe('params', () => {
     [{ stopStragglers: true }, 'stopStragglers is "true": expected one of none, standalone, all.'],
     [{ waiting: 'sleep' }, 'waiting is "sleep": expected one of park, watch.'],
     [{ waiting: true }, 'waiting is "true": expected one of park, watch.'],
-    ...Object.entries({ 9: '9', 1001: '1001', 12.5: '"12.5"', all: '"all"' }).map(
-      ([reservedConcurrency, shown]): [Record<string, unknown>, string] => [
-        { reservedConcurrency },
-        `reservedConcurrency is ${shown}: expected auto, none, or a whole number from 10 to 1000.`,
+    ...Object.entries({ 1: '1', 1001: '1001', 12.5: '"12.5"', none: '"none"' }).map(
+      ([maximumConcurrency, shown]): [Record<string, unknown>, string] => [
+        { maximumConcurrency },
+        `maximumConcurrency is ${shown}: expected a whole number from 2 to 1000.`,
       ],
     ),
+    ...[50, 'none', 'auto'].map((reservedConcurrency): [Record<string, unknown>, string] => [
+      { reservedConcurrency },
+      'There is no param reservedConcurrency any more, because the function no longer needs executions of its own: events wait in a queue. Remove the param. To bound how many executions run at once, set maximumConcurrency (2 to 1000, default 5).',
+    ]),
     [{ logLevel: 'LOUD' }, 'logLevel is "LOUD": expected one of DEBUG, INFO, WARN, ERROR.'],
     [{ clutser: 'prod' }, 'There is no param clutser; there are cluster, autoScalingGroups, '],
     [{ eventSource: 'mine' }, 'There is no param eventSource; there are cluster, autoScalingGroups, '],
     [{ lifecycleHook: 'first,second' }, 'lifecycleHook names 2 hooks (first, second), and createLifecycleHooks gives'],
     [{ heartbeatTimeoutSeconds: 60 }, 'deadlineSeconds 7200 is above the hook'],
-    [{ functionTimeoutSeconds: 20 }, 'functionTimeoutSeconds 20 - marginSeconds 20 = 0 s leaves no room for one poll'],
+    [{ functionTimeoutSeconds: 9 }, 'functionTimeoutSeconds is 9: expected a whole number of seconds from 10 to 900.'],
+    [{ functionTimeoutSeconds: 20 }, 'functionTimeoutSeconds 20 - marginSeconds 20 = 0 s, less than the'],
     [{ heartbeatFraction: 1.5 }, 'heartbeatFraction 1.5 is not below 1'],
   ])('that cannot work are refused with a sentence: %j', (params, sentence) => {
     expect(() => deployed(params)).toThrow(sentence);
@@ -494,7 +679,7 @@ describe('params', () => {
 
   it('name a cluster for each group, or one for those that have none', () => {
     const each = deployed({ cluster: null, autoScalingGroups: ['web@prod', 'workers@batch'] });
-    expect(each.groups).toEqual(['web', 'workers']);
+    expect(JSON.stringify(each.rules)).toContain('"AutoScalingGroupName":["web","workers"]');
     expect(each.environment).toMatchObject({ CLUSTER: 'prod,batch', AUTO_SCALING_GROUPS: 'web@prod,workers@batch' });
     expect(JSON.stringify(each.clusterArns)).toMatch(/cluster\/prod.*cluster\/batch/);
     const some = deployed({ cluster: 'prod', autoScalingGroups: 'web,workers@batch' });
@@ -507,19 +692,28 @@ describe('params', () => {
   });
 
   it('switch each notice of EC2 on by itself', () => {
-    expect(Object.keys(deployed({ spotInterruptions: true }).options)).toEqual([
-      'SpotInterruptionRule',
-      'SpotInterruptionPermission',
-    ]);
-    expect(deployed({ rebalanceRecommendations: true }).options).toMatchObject({
-      RebalanceRecommendationRule: {
-        Properties: {
-          Name: 'ecs-drain-dev-rebalance-recommendation',
-          EventPattern: { source: ['aws.ec2'], 'detail-type': ['EC2 Instance Rebalance Recommendation'] },
-        },
+    const usual = Object.keys(deployed({}).rules);
+    const { rules: withSpot } = deployed({ spotInterruptions: true });
+    expect(Object.keys(withSpot)).toEqual([...usual, 'SpotInterruptionRule']);
+    const { rules } = deployed({ rebalanceRecommendations: true });
+    expect(Object.keys(rules)).toEqual([...usual, 'RebalanceRecommendationRule']);
+    expect(rules['RebalanceRecommendationRule']).toMatchObject({
+      Properties: {
+        Name: 'ecs-drain-dev-rebalance-recommendation',
+        EventPattern: { source: ['aws.ec2'], 'detail-type': ['EC2 Instance Rebalance Recommendation'] },
       },
     });
-    expect(deployed({}).options).toEqual({});
+  });
+
+  it('that are accepted fit into what AWS allows', () => {
+    const policies = functionStatements(largest);
+    expect(JSON.stringify(policies).length).toBeLessThanOrEqual(10_240);
+    expect(JSON.stringify(variablesOf(largest)).length).toBeLessThanOrEqual(4_096);
+    for (const { EventPattern } of ofType<Rule>('AWS::Events::Rule', largest)) {
+      expect(JSON.stringify(EventPattern)?.length ?? 0).toBeLessThanOrEqual(2_048);
+    }
+    const more = `${MOST_GROUPS},${Array.from({ length: 15 }, (_, index) => `more-${index}`)}`;
+    expect(() => deployed({ autoScalingGroups: more })).toThrow("the role's policy is about");
   });
 
   it('deny a dry run every change, and keep its metrics apart', () => {
@@ -581,6 +775,31 @@ function ofType<Properties>(type: string, { resources } = typical): Properties[]
   return found.map(({ Properties }) => Properties as Properties);
 }
 
+/** The environment of the function as CloudFormation gets it, with what it has to fill in. */
+function variablesOf({ template }: Package): unknown {
+  interface Lambda {
+    readonly Properties: { readonly Environment: { readonly Variables: unknown } };
+  }
+  const { Resources } = template as { readonly Resources: { readonly DrainLambdaFunction: Lambda } };
+  return Resources.DrainLambdaFunction.Properties.Environment.Variables;
+}
+
+function queuePolicy(id: string, { resources }: Package): unknown[] {
+  const policy = resources[id]?.Properties['PolicyDocument'] as { Statement: unknown[] } | undefined;
+  return policy?.Statement ?? [];
+}
+
+function onlyOverTls(queue: string) {
+  return {
+    Sid: 'OnlyOverTls',
+    Effect: 'Deny',
+    Principal: '*',
+    Action: 'sqs:*',
+    Resource: `${queue}.Arn`,
+    Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+  };
+}
+
 interface Statement {
   readonly Effect: string;
   readonly Action: string[];
@@ -631,7 +850,7 @@ function listsIn({ PolicyDocument }: { readonly PolicyDocument: Statements }): S
 
 /** Lambda itself, not the adapters, sends these with the function's role. */
 function isForLambda({ Action }: Statement): boolean {
-  return Action.every((action) => /^(logs|sqs):/.test(action));
+  return Action.every((action) => /^logs:|^sqs:(Receive|Delete|GetQueue)/.test(action));
 }
 
 function actionsOf(from: Package): string[] {
@@ -651,7 +870,8 @@ async function adapterActions(): Promise<string[]> {
       ([, paginated, sent]) => `${prefixes[service] ?? service}:${paginated ?? sent}`,
     ),
   );
-  return [...new Set(actions)].sort();
+  // IAM has no action for batches of messages.
+  return [...new Set([...actions.map((action) => action.replace(/^(sqs:.*)Batch$/, '$1')), 'sqs:SendMessage'])];
 }
 
 function ecs(resource: string): string {
@@ -672,6 +892,11 @@ function schedules(group: string): string {
 
 function groupArn(name: string): string {
   return `arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/${name}`;
+}
+
+/** The queue that the events of a rule go to, by the rule's name. */
+function queueFor(ruleName: string): 'EventQueue' | 'TaskStopQueue' {
+  return ruleName.endsWith('-task-stopped') ? 'TaskStopQueue' : 'EventQueue';
 }
 
 function ruleArn(name: string): string {

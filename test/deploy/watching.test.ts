@@ -28,11 +28,14 @@ const forgotten: Scenario = {
 const unheard: Scenario = { ...SCENARIOS['scale-in'], faults: () => ({ ...NO_FAULTS, lostEvents: 1 }) };
 
 /** A continuation that the function cannot read. */
-const unreadable = { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', detail: {} };
+const unreadable = { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', resources: [], detail: {} };
 
 let quiet: Package;
 let wired: Package;
-let drills: Record<'rolling-update' | 'stuck' | 'agent-lost' | 'forgotten' | 'unheard' | 'unreadable' | 'late', Heard>;
+let drills: Record<
+  'rolling-update' | 'stuck' | 'agent-lost' | 'forgotten' | 'unheard' | 'unreadable' | 'failing' | 'late',
+  Heard
+>;
 
 beforeAll(async () => {
   [quiet, wired] = await Promise.all([
@@ -46,25 +49,24 @@ beforeAll(async () => {
     'agent-lost': await hear({ scenario: 'agent-lost', seed: SEED }, 3_600),
     forgotten: await hear({ scenario: 'stuck', variant: forgotten, seed: SEED }, 1_200),
     unheard: await hear({ scenario: 'scale-in', variant: unheard, seed: SEED }, 1_200),
-    unreadable: await hear({ scenario: 'scale-in', seed: SEED }, 2_400, ({ installed }) => {
+    unreadable: await hear({ scenario: 'scale-in', seed: SEED }, 2_400, ({ region }) => {
+      region.eventBridge.publish(unreadable);
+    }),
+    // By itself, and not in a batch: the invocation fails.
+    failing: await hear({ scenario: 'scale-in', seed: SEED }, 1_200, ({ installed }) => {
       installed.lambda?.invokeAsync(unreadable);
     }),
-    late: await hear({ scenario: 'scale-in', seed: SEED }, 1_200, ({ installed }) => {
-      installed.lambda?.invokeAsync(terminationOf('i-0000000000000dead'));
+    late: await hear({ scenario: 'scale-in', seed: SEED }, 1_200, ({ region }) => {
+      region.eventBridge.publish(terminationOf('i-0000000000000dead'));
     }),
   };
 });
 
-/** The event of a lifecycle action that nobody waits for any more. */
+/** The event of a lifecycle action that is over already. */
 function terminationOf(instanceId: string) {
   return {
-    version: '0',
-    id: '00000000-0000-4000-8000-00000000dead',
     source: 'aws.autoscaling',
     'detail-type': 'EC2 Instance-terminate Lifecycle Action',
-    account: '123456789012',
-    region: 'eu-west-1',
-    time: '2026-01-01T00:15:00Z',
     resources: [],
     detail: {
       LifecycleActionToken: '00000000-0000-4000-8000-00000000beef',
@@ -92,10 +94,18 @@ describe('an alarm', () => {
     expect(alarmsDuring(drills['agent-lost'])).toEqual(['AgentLostAlarm']);
     expect(alarmsDuring(drills.forgotten)).toEqual([]);
     expect(alarmsDuring(drills.unheard)).toEqual([]);
-    expect(alarmsDuring(drills.unreadable)).toEqual(['FunctionErrorsAlarm', 'DeadLettersAlarm']);
+    expect(alarmsDuring(drills.unreadable)).toEqual(['DeadLettersAlarm']);
+    expect(alarmsDuring(drills.failing)).toEqual(['FunctionErrorsAlarm']);
   });
 
-  it('goes off when there is no more of it, but for letters that nobody has read', () => {
+  it('is on when an event has waited for longer than any delay', () => {
+    const waiting = alarmsIn(quiet.resources).find(({ id }) => id === 'EventsWaitingAlarm');
+    if (!waiting) throw new Error('The package has no alarm for events that wait.');
+    const isOnAt = (value: number) => isOn(waiting, [{ ...waiting.metric, unit: 'Seconds', value, atMs: 0 }], 0);
+    expect([899, 900].map(isOnAt)).toEqual([false, true]);
+  });
+
+  it('goes off when its cause is over, except for dead letters that are still in their queue', () => {
     const still = ({ datapoints, endMs }: Heard) =>
       alarmsIn(quiet.resources).flatMap((alarm) => (isOn(alarm, datapoints, endMs) ? [alarm.id] : []));
     expect(still(drills.stuck)).toEqual([]);
@@ -103,9 +113,9 @@ describe('an alarm', () => {
     expect(still(drills.unreadable)).toEqual(['DeadLettersAlarm']);
   });
 
-  it('tells nobody, unless a topic is given: then that one', () => {
-    expect(actionsIn(quiet)).toEqual(Array(5).fill([]));
-    expect(actionsIn(wired)).toEqual(Array(5).fill([TOPIC]));
+  it('notifies no one, unless a topic is given', () => {
+    expect(actionsIn(quiet)).toEqual(Array(6).fill([]));
+    expect(actionsIn(wired)).toEqual(Array(6).fill([TOPIC]));
   });
 
   it('has a runbook under the name that its description gives', async () => {
@@ -113,7 +123,7 @@ describe('an alarm', () => {
     const sections = propertiesOf<{ AlarmDescription: string }>('AWS::CloudWatch::Alarm', quiet).map(
       ({ AlarmDescription }) => /Runbook - docs\/operations\.md, (.+)\.$/.exec(AlarmDescription)?.[1],
     );
-    expect(sections).toHaveLength(5);
+    expect(sections).toHaveLength(6);
     for (const section of sections) expect(runbooks).toMatch(new RegExp(`^### ${section}$`, 'm'));
   });
 
@@ -177,10 +187,14 @@ describe('the dashboard', () => {
     expect(new Set(cells).size).toBe(cells.length);
   });
 
-  it('draws the alarm’s threshold where it is', () => {
-    const near = alarmsIn(quiet.resources).find(({ id }) => id === 'NearDeadlineAlarm');
-    const thresholds = graphsOf(quiet).flatMap((graph) => graph.thresholds);
-    expect(thresholds).toMatchObject([{ value: near?.threshold }]);
+  it('draws the thresholds of alarms where they are', () => {
+    const drawn = graphsOf(quiet).flatMap(({ lines, thresholds }) =>
+      thresholds.map(({ value }) => [lines[0]?.metric.name, value]),
+    );
+    const thresholds = new Map(alarmsIn(quiet.resources).map(({ metric, threshold }) => [metric.name, threshold]));
+    expect(drawn).toEqual(
+      ['DeadlineUsed', 'ApproximateAgeOfOldestMessage'].map((name) => [name, thresholds.get(name)]),
+    );
   });
 
   it('counts the drains in progress by the log: as many as were in their ten minutes', () => {
@@ -206,7 +220,10 @@ describe('the picture of the dashboard', () => {
     const states = texts.filter((text) => /^(OK|ALARM)\b/.test(text)).map((text) => text.split(/\s+/));
     expect(states.toSorted()).toEqual([
       ['ALARM', 'ecs-drain-dev-dead-letters'],
-      ...['agent-lost', 'function-errors', 'near-deadline', 'timed-out'].map((name) => ['OK', `ecs-drain-dev-${name}`]),
+      ...['agent-lost', 'events-waiting', 'function-errors', 'near-deadline', 'timed-out'].map((name) => [
+        'OK',
+        `ecs-drain-dev-${name}`,
+      ]),
     ]);
   });
 

@@ -1,180 +1,301 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decide, type Situation } from '../../src/domain/decide.ts';
-import type { Drain, DrainingObservation, HoldingTask, NoticeKind } from '../../src/domain/drain.ts';
-import { drainOf as anyDrainOf, containerInstanceOf, HOOK, holdingTaskOf, POLICY, START_MS } from '../fakes.ts';
+import { type Decision, type DecisionKind, decide, type Situation } from '../../src/domain/decide.ts';
+import { type Drain, hookLimits } from '../../src/domain/drain.ts';
+import type { ContainerInstanceStatus, HoldingTask, Observation } from '../../src/domain/observation.ts';
+import {
+  agentLostAtMs,
+  deadlineAtMs,
+  heartbeatDueAtMs,
+  type Policy,
+  SCHEDULE_LATE_SECONDS,
+  settledAtMs,
+  stopDueAtMs,
+  wholeSecond,
+} from '../../src/domain/policy.ts';
+import { anySituation } from './any-situation.ts';
+import {
+  at,
+  containerInstanceOf,
+  HOOK,
+  holdingTaskOf,
+  knownOf,
+  drainOf as newDrainOf,
+  noticeDrainOf,
+  POLICY,
+  seenOf,
+} from './samples.ts';
 
-const at = (seconds: number) => START_MS + seconds * 1000;
+const WATCH: Policy = { ...POLICY, waiting: 'watch' };
+const THROTTLED: Observation = { kind: 'unavailable', reason: 'throttled' };
 
-const draining = (...holdingTasks: HoldingTask[]): DrainingObservation => ({
-  kind: 'draining',
-  registering: false,
-  containerInstances: [containerInstanceOf()],
-  holdingTasks,
-  lastTaskStoppedAtMs: undefined,
-});
+/** What a drain has that has been at it for a while: ECS's lists have settled since the second -50. */
+const UNDER_WAY = {
+  announced: 'stuck',
+  closed: { sinceMs: at(-60), containerInstances: [containerInstanceOf().arn], silent: [] },
+  known: knownOf(),
+} as const;
 
-/** Its registrations take no tasks, and have not for long. */
-const CLOSED = { sinceMs: at(-60), containerInstances: [containerInstanceOf().arn], silent: [] };
+const drainOf = (overrides: Parameters<typeof newDrainOf>[0] = {}) =>
+  newDrainOf({ hook: HOOK, ...UNDER_WAY, ...overrides });
 
-/** The same, after a look that began then and went through everything. */
-const scanned = (seconds: number, ...holdingTasks: HoldingTask[]) => ({
-  ...draining(...holdingTasks),
-  scannedAtMs: at(seconds),
-});
+/** The last heartbeat was at this second, so that no other is near. */
+const beatenAt = (seconds: number) => drainOf({ lastHeartbeatAtMs: at(seconds) });
 
-/** A drain of which there is no news. */
-const drainOf = (overrides: Partial<Drain> = {}) => anyDrainOf({ announced: 'stuck', closed: CLOSED, ...overrides });
-
-/** A drain that waits for one task, its hook known, with the whole invocation ahead. */
+/** At second 10, a drain that waits for one task of a service. */
 function situation(overrides: Partial<Situation> = {}): Situation {
-  const nowMs = overrides.nowMs ?? at(10);
   return {
-    drain: drainOf({ hook: HOOK }),
-    observation: draining(holdingTaskOf()),
+    drain: drainOf(),
+    observation: seenOf(),
+    refused: new Set(),
+    isStartVerified: false,
+    isWoken: false,
+    isFleet: false,
+    isOutOfTime: false,
     policy: POLICY,
-    mayPark: false,
+    nowMs: at(10),
     random: 0.5,
-    nowMs,
-    invocationEndsAtMs: nowMs + 300_000,
     ...overrides,
   };
 }
 
+const refused = (...kinds: (DecisionKind | 'queue')[]) => new Set(kinds);
+const parkUntil = (seconds: number, on: 'schedule' | 'queue' | 'both') => ({ kind: 'park', untilMs: at(seconds), on });
+const look = (registrations: 'known' | 'search', tasks: 'known' | 'list') =>
+  ({ kind: 'look', scope: { registrations, tasks } }) as const;
+
+/** An instance of which no task is left, by a list and a search of these seconds. */
+const emptied = (listedAt = 0, searchedAt?: number) =>
+  seenOf([], {
+    tasks: { holding: [], lastStoppedAtMs: at(-5), listedAtMs: at(listedAt) },
+    searchedAtMs: searchedAt === undefined ? undefined : at(searchedAt),
+  });
+
+const unlisted = (...statuses: ContainerInstanceStatus[]) =>
+  seenOf([], { containerInstances: statuses.map((status) => containerInstanceOf({ status })), tasks: undefined });
+
+describe('the work of an invocation', () => {
+  it('is handed over when its time is up, whatever is to be done', () => {
+    expect(decide(situation({ isOutOfTime: true, observation: emptied(0, 0) }))).toEqual({ kind: 'hand-over' });
+  });
+
+  it('waits on a schedule alone where the queue refuses, though that may be late', () => {
+    expect(decide(situation({ refused: refused('queue') }))).toEqual(parkUntil(40, 'schedule'));
+  });
+
+  it.each<[string, Partial<Situation>]>([
+    ['the operator wants none', { policy: WATCH }],
+    ['Scheduler refuses as well', { refused: refused('queue', 'park') }],
+    ['a heartbeat would fall due before it fires', { drain: drainOf({ lastHeartbeatAtMs: at(115 - 1_800) - 1 }) }],
+  ])('is handed over through the bus where the queue refuses and a schedule is of no use: %s', (_, overrides) => {
+    expect(decide(situation({ refused: refused('queue'), ...overrides }))).toEqual({ kind: 'hand-over' });
+  });
+
+  it('is not handed over where the schedule fires just in time for the heartbeat', () => {
+    const drain = drainOf({ lastHeartbeatAtMs: at(115 - 1_800) });
+    expect(decide(situation({ drain, refused: refused('queue') })).kind).toBe('park');
+  });
+});
+
+describe('a round begins', () => {
+  const begin = (drain: Drain, isWoken = false) => decide(situation({ drain, isWoken, observation: undefined }));
+  const known = (listedAt: number) =>
+    knownOf(seenOf([], { tasks: { holding: [], lastStoppedAtMs: undefined, listedAtMs: at(listedAt) } }));
+
+  it('with setting the instance to DRAINING, where nothing is known of it', () => {
+    expect(begin(drainOf({ known: undefined }))).toEqual({ kind: 'set-draining' });
+  });
+
+  it('with the registrations and tasks that are known', () => {
+    expect(begin(drainOf())).toEqual(look('known', 'known'));
+  });
+
+  it('with a list of the tasks, where none was made since ECS’s lists have settled', () => {
+    expect(begin(drainOf({ known: knownOf(unlisted('DRAINING')) }))).toEqual(look('known', 'list'));
+    expect(begin(drainOf({ known: known(-50.001) }))).toEqual(look('known', 'list'));
+    expect(begin(drainOf({ known: known(-50) }))).toEqual(look('known', 'known'));
+  });
+
+  it('with a search, where an event has called the instance empty: it may end at once', () => {
+    expect(begin(drainOf(), true)).toEqual(look('search', 'known'));
+  });
+});
+
 describe('an instance that no cluster has', () => {
   it('is gone, and Auto Scaling may go on', () => {
     const observation = { kind: 'absent', clusters: ['prod', 'batch'] } as const;
-    expect(decide(situation({ observation }))).toEqual({
-      kind: 'complete',
-      verdict: { kind: 'gone', clusters: ['prod', 'batch'] },
-    });
+    const verdict = { kind: 'gone', clusters: ['prod', 'batch'] };
+    expect(decide(situation({ observation }))).toEqual({ kind: 'complete', verdict });
   });
 });
 
-describe('an instance that still takes tasks', () => {
-  it('is set to DRAINING, only those registrations that are not yet', () => {
-    const taking = containerInstanceOf({ arn: 'new', status: 'ACTIVE' });
-    const observation = { kind: 'active', containerInstances: [containerInstanceOf(), taking] } as const;
-    expect(decide(situation({ observation }))).toEqual({ kind: 'set-draining', containerInstances: [taking] });
+describe('an instance that may be given tasks', () => {
+  const active = unlisted('DRAINING', 'ACTIVE');
+
+  it('is set to DRAINING, past the deadline too: its tasks are counted before they are killed', () => {
+    expect(decide(situation({ observation: active }))).toEqual({ kind: 'set-draining' });
+    const late = { drain: beatenAt(8_000), nowMs: at(9_000), isStartVerified: true };
+    expect(decide(situation({ ...late, observation: active }))).toEqual({ kind: 'set-draining' });
   });
 
-  it('is set to DRAINING even past the deadline, so that its tasks are counted before they are killed', () => {
-    const observation = { kind: 'active', containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] } as const;
-    const drain = drainOf({ hook: HOOK, lastHeartbeatAtMs: at(8_000) });
-    expect(decide(situation({ drain, observation, nowMs: at(9_000) })).kind).toBe('set-draining');
+  it('is kept by a heartbeat that is due before, once Auto Scaling takes it', () => {
+    const due = situation({ observation: active, nowMs: at(1_800) });
+    expect(decide(due)).toEqual({ kind: 'heartbeat' });
+    expect(decide({ ...due, nowMs: at(1_800) - 1 })).toEqual({ kind: 'set-draining' });
+    expect(decide({ ...due, refused: refused('heartbeat') })).toEqual({ kind: 'set-draining' });
   });
 
-  it('is kept by a heartbeat that is due before it is set to DRAINING', () => {
-    const observation = { kind: 'active', containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] } as const;
-    expect(decide(situation({ observation, nowMs: at(1_800) }))).toEqual({ kind: 'heartbeat' });
-  });
-
-  it('is looked at again later while its agent is registering, and is not drained though it has no task', () => {
-    const observation = { ...draining(), registering: true };
-    expect(decide(situation({ observation }))).toEqual({ kind: 'watch', untilMs: at(12) });
-  });
-
-  it('times out if it never gets beyond registering', () => {
-    const observation = { ...draining(), registering: true };
-    const decision = decide(situation({ observation, nowMs: at(7_200) }));
-    expect(decision).toMatchObject({ kind: 'complete', verdict: { kind: 'timed-out', killedTasks: [] } });
+  it('is not drained while its agent is registering, though it has no task', () => {
+    const containerInstances = [containerInstanceOf({ status: 'REGISTERING' })];
+    const observation = { ...emptied(0, 0), containerInstances };
+    expect(decide(situation({ observation }))).toEqual(parkUntil(55, 'schedule'));
+    expect(decide(situation({ observation: unlisted('REGISTERING') }))).toEqual(parkUntil(12, 'both'));
+    const late = situation({ observation, nowMs: at(7_200), isStartVerified: true });
+    expect(decide(late)).toMatchObject({ verdict: { kind: 'timed-out', killedTasks: [] } });
   });
 });
 
-describe('a draining instance without a holding task', () => {
-  it('is drained, whether or not the hook was ever read', () => {
-    const verdict = { kind: 'drained', lastTaskStoppedAtMs: undefined };
-    expect(decide(situation({ observation: scanned(10) }))).toEqual({ kind: 'complete', verdict });
-    expect(decide(situation({ observation: scanned(10), drain: drainOf() }))).toEqual({ kind: 'complete', verdict });
+describe('an instance without a holding task', () => {
+  const drained = { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: at(-5) } };
+  /** It takes no tasks since the second 2, so ECS's lists settle at 12. */
+  const closed = { ...UNDER_WAY.closed, sinceMs: at(2) };
+  const unsettled = (overrides: Partial<Situation> = {}) =>
+    situation({ drain: drainOf({ closed }), observation: emptied(4, 4), nowMs: at(5), ...overrides });
+
+  it('is drained once its tasks were listed and its registrations searched, whether or not the hook was read', () => {
+    expect(decide(situation({ observation: emptied(0, 0) }))).toEqual(drained);
+    expect(decide(situation({ observation: emptied(0, 0), drain: drainOf({ hook: undefined }) }))).toEqual(drained);
   });
 
-  it('is not drained before everything was looked through, which is done at once', () => {
-    expect(decide(situation({ observation: draining() }))).toEqual({ kind: 'watch', untilMs: at(10) });
+  it('is searched first where only known registrations were described', () => {
+    expect(decide(situation({ observation: emptied(0) }))).toEqual(look('search', 'known'));
   });
 
-  it('is not drained by a look that began less than 10 s after it took no more tasks: a list may lack one', () => {
-    const closed = { ...CLOSED, sinceMs: at(2) };
-    const drain = drainOf({ hook: HOOK, closed });
-    const early = situation({ drain, observation: { ...scanned(0), scannedAtMs: at(12) - 1 }, nowMs: at(13) });
-    expect(decide(early)).toEqual({ kind: 'watch', untilMs: at(13) });
-    expect(decide({ ...early, nowMs: at(5) })).toEqual({ kind: 'watch', untilMs: at(12) });
-    expect(decide({ ...early, observation: scanned(12) })).toMatchObject({ verdict: { kind: 'drained' } });
+  it('is believed to be empty only by a list and a search that began when ECS’s lists had settled', () => {
+    const late = (listedAt: number, searchedAt: number) =>
+      decide(unsettled({ nowMs: at(13), observation: emptied(listedAt, searchedAt) }));
+    expect(late(11.999, 12)).toEqual(look('search', 'list'));
+    expect(late(12, 11.999)).toEqual(look('search', 'known'));
+    expect(late(12, 12)).toEqual(drained);
   });
 
-  it('is not waited for beyond the invocation or a heartbeat', () => {
-    const closed = { ...CLOSED, sinceMs: at(2) };
-    const waiting = situation({ drain: drainOf({ hook: HOOK, closed }), observation: scanned(3), nowMs: at(4) });
-    expect(decide({ ...waiting, invocationEndsAtMs: at(5) })).toEqual({ kind: 'hand-over' });
-    const drain = drainOf({ hook: HOOK, closed, lastHeartbeatAtMs: at(10 - 1_800) });
-    expect(decide({ ...waiting, drain })).toEqual({ kind: 'watch', untilMs: at(6) });
+  it('is looked at again on time when they settle', () => {
+    expect(decide(unsettled())).toEqual(parkUntil(12, 'queue'));
+    expect(decide(unsettled({ observation: unlisted('DRAINING') }))).toEqual(parkUntil(12, 'queue'));
+    expect(decide(unsettled({ nowMs: at(12) }))).toEqual(look('search', 'list'));
+  });
+
+  it('is not waited for beyond what falls due before', () => {
+    const drain = drainOf({ closed, lastHeartbeatAtMs: at(7 - 1_800) });
+    expect(decide(unsettled({ drain }))).toEqual(parkUntil(7, 'queue'));
+    expect(decide(unsettled({ drain, nowMs: at(7) }))).toEqual({ kind: 'heartbeat' });
+    expect(decide(unsettled({ drain, nowMs: at(7), refused: refused('heartbeat') }))).toEqual(parkUntil(12, 'queue'));
+    expect(decide(unsettled({ policy: { ...POLICY, deadlineSeconds: 8 } }))).toEqual(parkUntil(8, 'queue'));
+  });
+
+  it('has its tasks listed, where they were not yet', () => {
+    expect(decide(situation({ observation: unlisted('DRAINING') }))).toEqual(look('known', 'list'));
   });
 
   it('is drained, not timed out, when the deadline has passed as well', () => {
-    const decision = decide(situation({ observation: scanned(7_200), nowMs: at(7_200) }));
-    expect(decision).toMatchObject({ verdict: { kind: 'drained' } });
+    const late = { nowMs: at(7_200), observation: emptied(7_200, 7_200), isStartVerified: true };
+    expect(decide(situation(late))).toEqual(drained);
+  });
+});
+
+describe('one of many drains that begin together', () => {
+  const fleet = (overrides: Partial<Situation> = {}) =>
+    decide(situation({ isFleet: true, observation: unlisted('DRAINING'), ...overrides }));
+
+  it('has its tasks listed later, after 15 to 135 s spread by chance', () => {
+    expect(fleet({ random: 0 })).toEqual(parkUntil(25, 'both'));
+    expect(fleet({ random: 0.5 })).toEqual(parkUntil(85, 'both'));
+    expect(fleet({ policy: WATCH })).toEqual(parkUntil(12, 'queue'));
+  });
+
+  it('reads its hook and reports that it waits before that', () => {
+    expect(fleet({ drain: drainOf({ hook: undefined }) })).toEqual({ kind: 'read-hook' });
+    expect(fleet({ drain: drainOf({ announced: undefined }) }).kind).toBe('announce');
+  });
+
+  it('ends like any other once its tasks are listed', () => {
+    expect(fleet({ observation: emptied(0, 0) }).kind).toBe('complete');
   });
 });
 
 describe('the hook', () => {
-  it('is read once there is something to wait for', () => {
-    expect(decide(situation({ drain: drainOf() }))).toEqual({ kind: 'read-hook' });
+  const drain = drainOf({ hook: undefined });
+
+  it('is read once there is something to wait for, in an outage of ECS too: heartbeats depend on it', () => {
+    expect(decide(situation({ drain }))).toEqual({ kind: 'read-hook' });
+    expect(decide(situation({ drain, observation: THROTTLED }))).toEqual({ kind: 'read-hook' });
   });
 
-  it('is read before anything is waited for in an outage, for heartbeats depend on it', () => {
-    const observation = { kind: 'unavailable', reason: 'throttled' } as const;
-    expect(decide(situation({ drain: drainOf(), observation }))).toEqual({ kind: 'read-hook' });
+  it('is assumed to be the policy’s while Auto Scaling does not describe it', () => {
+    const policy = { ...WATCH, heartbeatTimeoutSeconds: 60 };
+    const unread = { drain, policy, refused: refused('read-hook') };
+    expect(decide(situation({ ...unread, nowMs: at(29.999) })).kind).toBe('park');
+    expect(decide(situation({ ...unread, nowMs: at(30) }))).toEqual({ kind: 'heartbeat' });
+    const late = situation({ ...unread, nowMs: at(5_760), isStartVerified: true });
+    expect(decide(late)).toMatchObject({ verdict: { kind: 'timed-out' } });
   });
 });
 
 describe('the deadline', () => {
-  it.each(['CONTINUE', 'ABANDON'] as const)('completes with the result of the policy: %s', (deadlineResult) => {
-    const policy = { ...POLICY, deadlineResult };
-    expect(decide(situation({ policy, nowMs: at(7_200) }))).toEqual({
-      kind: 'complete',
-      verdict: {
-        kind: 'timed-out',
-        deadlineAtMs: at(7_200),
-        result: deadlineResult,
-        killedTasks: [holdingTaskOf()],
-      },
-    });
+  const late = (overrides: Partial<Situation> = {}) =>
+    situation({ drain: beatenAt(7_100), nowMs: at(7_200), isStartVerified: true, ...overrides });
+
+  it.each(['CONTINUE', 'ABANDON'] as const)('completes with the result of the policy: %s', (result) => {
+    const verdict = { kind: 'timed-out', deadlineAtMs: at(7_200), result, killedTasks: [holdingTaskOf()] };
+    expect(decide(late({ policy: { ...POLICY, deadlineResult: result } }))).toEqual({ kind: 'complete', verdict });
   });
 
   it('has not come a millisecond before', () => {
-    const drain = drainOf({ hook: HOOK, lastHeartbeatAtMs: at(7_000) });
-    expect(decide(situation({ drain, nowMs: at(7_200) - 1 })).kind).toBe('watch');
+    expect(decide(late({ nowMs: at(7_200) - 1 })).kind).toBe('park');
   });
 
-  it('is brought forward so that the hook does not decide first: four minutes before its global timeout', () => {
-    const hook = { heartbeatTimeoutSeconds: 30, globalTimeoutSeconds: 3_000 };
-    const drain = drainOf({ hook, lastHeartbeatAtMs: at(2_750) });
-    expect(decide(situation({ drain, nowMs: at(2_760) - 1 })).kind).toBe('watch');
-    expect(decide(situation({ drain, nowMs: at(2_760) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
+  it('kills no task before Auto Scaling has confirmed the start that an event gave', () => {
+    expect(decide(late({ isStartVerified: false }))).toEqual({ kind: 'verify-start' });
+  });
+
+  it('kills no task that was not listed', () => {
+    expect(decide(late({ isFleet: true, observation: unlisted('DRAINING') }))).toEqual(look('search', 'list'));
+  });
+
+  it('comes four minutes before the global timeout of the hook', () => {
+    const drain = drainOf({ hook: hookLimits(30), lastHeartbeatAtMs: at(2_750) });
+    expect(decide(late({ drain, nowMs: at(2_760) - 1 })).kind).toBe('park');
+    expect(decide(late({ drain, nowMs: at(2_760) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
   });
 
   it('never lets go of an instance that cannot be observed', () => {
-    const observation = { kind: 'unavailable', reason: 'throttled' } as const;
-    const drain = drainOf({ hook: HOOK, lastHeartbeatAtMs: at(7_200) });
-    expect(decide(situation({ drain, observation, nowMs: at(7_300) })).kind).toBe('watch');
+    expect(decide(late({ observation: THROTTLED, nowMs: at(7_300) })).kind).toBe('park');
   });
 });
 
 describe('a silent agent', () => {
-  const drain = drainOf({ hook: HOOK, agentSilence: { sinceMs: at(100), seenLastAtMs: at(990) } });
+  const silence = { sinceMs: at(100), seenLastAtMs: at(990), containerInstances: [containerInstanceOf().arn] };
+  const silent = (overrides: Partial<Situation> = {}) =>
+    decide(situation({ drain: drainOf({ agentSilence: silence }), nowMs: at(1_000), ...overrides }));
 
   it('is given the whole grace of the policy', () => {
-    expect(decide(situation({ drain, nowMs: at(1_000) - 1 })).kind).toBe('watch');
+    expect(silent({ nowMs: at(1_000) - 1 }).kind).toBe('park');
   });
 
-  it('is lost after it, and the tasks it had are named', () => {
-    expect(decide(situation({ drain, nowMs: at(1_000) }))).toEqual({
-      kind: 'complete',
-      verdict: {
-        kind: 'agent-lost',
-        disconnectedSinceMs: at(100),
-        result: 'CONTINUE',
-        killedTasks: [holdingTaskOf()],
-      },
-    });
+  it('is lost after it: Auto Scaling confirms the start, a search finds nothing new, and the tasks are named', () => {
+    expect(silent()).toEqual({ kind: 'verify-start' });
+    expect(silent({ isStartVerified: true })).toEqual(look('search', 'list'));
+    const searched = { isStartVerified: true, observation: seenOf([holdingTaskOf()], { searchedAtMs: at(1_000) }) };
+    const ending = { result: 'CONTINUE', killedTasks: [holdingTaskOf()] };
+    const verdict = { kind: 'agent-lost', disconnectedSinceMs: at(100), ...ending };
+    expect(silent(searched)).toEqual({ kind: 'complete', verdict });
+  });
+
+  it('is not lost before a new registration would be listed', () => {
+    const closed = { ...UNDER_WAY.closed, sinceMs: at(995) };
+    const drain = drainOf({ agentSilence: silence, closed });
+    expect(silent({ drain, nowMs: at(1_004) }).kind).toBe('park');
+    expect(silent({ drain, nowMs: at(1_005) })).toEqual({ kind: 'verify-start' });
   });
 });
 
@@ -182,386 +303,337 @@ describe('stragglers', () => {
   const service = holdingTaskOf({ arn: 'service', class: 'service', stopTimeoutSeconds: 120 });
   const daemon = holdingTaskOf({ arn: 'daemon', class: 'daemon', stopTimeoutSeconds: 30 });
   const job = holdingTaskOf({ arn: 'job', class: 'standalone', stopTimeoutSeconds: 60 });
-  const stoppedAt = (seconds: number, stopStragglers: 'none' | 'standalone' | 'all') =>
+  const decidedAt = (seconds: number, stopStragglers: Policy['stopStragglers'], tasks = [service, daemon, job]) =>
     decide(
       situation({
-        drain: drainOf({ hook: HOOK, lastHeartbeatAtMs: at(seconds - 1) }),
-        observation: draining(service, daemon, job),
+        drain: beatenAt(seconds - 1),
+        observation: seenOf(tasks),
         policy: { ...POLICY, stopStragglers },
         nowMs: at(seconds),
       }),
     );
 
   it('are left alone unless the policy names them', () => {
-    expect(stoppedAt(7_199, 'none').kind).toBe('watch');
+    expect(decidedAt(7_199, 'none').kind).toBe('park');
   });
 
   it('get their stop timeout and ten seconds more before the deadline', () => {
-    expect(stoppedAt(7_130 - 0.001, 'standalone').kind).toBe('watch');
-    expect(stoppedAt(7_130, 'standalone')).toEqual({ kind: 'stop-tasks', tasks: [job] });
+    expect(decidedAt(7_130 - 0.001, 'standalone').kind).toBe('park');
+    expect(decidedAt(7_130, 'standalone')).toEqual({ kind: 'stop-tasks', tasks: [job] });
   });
 
-  it('of a daemon get their stop timeout and no deregistration delay', () => {
-    const decided = decide(
-      situation({
-        drain: drainOf({ hook: HOOK, lastHeartbeatAtMs: at(7_100) }),
-        observation: draining(daemon),
-        policy: { ...POLICY, stopStragglers: 'all' },
-        nowMs: at(7_159),
-      }),
-    );
-    expect(decided.kind).toBe('watch');
+  it('of a service get the deregistration delay of their load balancer as well, those of a daemon do not', () => {
+    expect(decidedAt(6_770 - 0.001, 'all').kind).toBe('park');
+    expect(decidedAt(6_770, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service] });
+    expect(decidedAt(7_159, 'all', [daemon]).kind).toBe('park');
+    expect(decidedAt(7_160, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service, daemon, job] });
   });
 
-  it('of a service get the deregistration delay of their load balancer as well', () => {
-    expect(stoppedAt(6_770 - 0.001, 'all').kind).toBe('watch');
-    expect(stoppedAt(6_770, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service] });
-    expect(stoppedAt(7_160, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service, daemon, job] });
-  });
-
-  it('are never told twice', () => {
-    const told = { ...job, stopRequested: true };
-    const policy = { ...POLICY, stopStragglers: 'all' } as const;
-    const drain = drainOf({ hook: HOOK, lastHeartbeatAtMs: at(7_100) });
-    expect(decide(situation({ drain, policy, observation: draining(told), nowMs: at(7_199) })).kind).toBe('watch');
+  it('are never asked to stop twice', () => {
+    expect(decidedAt(7_199, 'all', [{ ...job, stopRequested: true }]).kind).toBe('park');
   });
 });
 
 describe('a heartbeat', () => {
-  it('is recorded when half of the hook’s timeout has passed since the last', () => {
-    expect(decide(situation({ nowMs: at(1_800) - 1 })).kind).toBe('watch');
-    expect(decide(situation({ nowMs: at(1_800) }))).toEqual({ kind: 'heartbeat' });
+  it('is recorded when half of the hook’s timeout has passed since the last, also while ECS does not answer', () => {
+    for (const observation of [seenOf(), THROTTLED]) {
+      const due = situation({ policy: WATCH, observation, nowMs: at(1_800) });
+      expect(decide({ ...due, nowMs: at(1_800) - 1 }).kind).toBe('park');
+      expect(decide(due)).toEqual({ kind: 'heartbeat' });
+    }
   });
 
-  it('is recorded also while nothing can be observed', () => {
-    const observation = { kind: 'unavailable', reason: 'throttled' } as const;
-    expect(decide(situation({ observation, nowMs: at(1_800) }))).toEqual({ kind: 'heartbeat' });
-  });
-});
-
-describe('a heartbeat that falls due on the way to the next invocation', () => {
-  const handingOver = (lastHeartbeatAt: number) =>
-    decide(
-      situation({
-        drain: drainOf({ hook: { ...HOOK, heartbeatTimeoutSeconds: 60 }, lastHeartbeatAtMs: at(lastHeartbeatAt) }),
-        nowMs: at(1_000),
-        invocationEndsAtMs: at(1_010),
-      }),
-    ).kind;
-
-  it('is recorded before it', () => {
-    expect(handingOver(985)).toBe('heartbeat');
-    expect(handingOver(985.001)).toBe('hand-over');
+  it('that Auto Scaling refuses is tried again after a poll', () => {
+    const due = situation({ nowMs: at(1_800), refused: refused('heartbeat') });
+    expect(decide(due)).toEqual(parkUntil(1_802, 'both'));
   });
 
-  it('is recorded once, however short the hook’s timeout is', () => {
-    const hook = { heartbeatTimeoutSeconds: 30, globalTimeoutSeconds: 3_000 };
-    const drain = drainOf({ hook, lastHeartbeatAtMs: at(999) });
-    const soon = situation({ drain, nowMs: at(1_000), invocationEndsAtMs: at(1_010) });
-    expect(decide({ ...soon, policy: { ...POLICY, heartbeatFraction: 0.25 } }).kind).toBe('hand-over');
-  });
-});
-
-describe('a hook that Auto Scaling does not describe', () => {
-  it('is assumed to be the policy’s, for deadline and heartbeats alike', () => {
-    const policy = { ...POLICY, heartbeatTimeoutSeconds: 60 };
-    const unread = { drain: drainOf(), policy, hookRefused: true };
-    expect(decide(situation({ ...unread, nowMs: at(29.999) })).kind).toBe('watch');
-    expect(decide(situation({ ...unread, nowMs: at(30) }))).toEqual({ kind: 'heartbeat' });
-    expect(decide(situation({ ...unread, nowMs: at(5_760) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
-  });
-});
-
-describe('the next look', () => {
-  const drain = drainOf({ hook: HOOK, pollIntervalSeconds: 20 });
-  it.each([
-    ['one poll interval away', {}, at(10), at(30)],
-    ['no later than the deadline', { lastHeartbeatAtMs: at(7_000) }, at(7_190), at(7_200)],
-    ['no later than the heartbeat', {}, at(1_790), at(1_800)],
-    [
-      'no later than the end of the agent’s grace',
-      { agentSilence: { sinceMs: at(0), seenLastAtMs: at(880) } },
-      at(890),
-      at(900),
-    ],
-  ])('is %s', (_, change, nowMs, untilMs) => {
-    expect(decide(situation({ drain: { ...drain, ...change }, nowMs }))).toEqual({ kind: 'watch', untilMs });
-  });
-
-  it('is no later than the moment to stop a straggler', () => {
-    const policy = { ...POLICY, stopStragglers: 'all' } as const;
-    const observation = draining(holdingTaskOf({ class: 'standalone', stopTimeoutSeconds: 30 }));
-    const late = { ...drain, lastHeartbeatAtMs: at(7_000) };
-    expect(decide(situation({ drain: late, policy, observation, nowMs: at(7_150) }))).toEqual({
-      kind: 'watch',
-      untilMs: at(7_160),
-    });
-  });
-
-  it('is in this invocation when it falls on the last instant before the margin, however near', () => {
-    const late = situation({
-      drain: { ...drain, lastHeartbeatAtMs: at(7_000) },
-      nowMs: at(7_199),
-      invocationEndsAtMs: at(7_200 + POLICY.marginSeconds),
-    });
-    expect(decide(late)).toEqual({ kind: 'watch', untilMs: at(7_200) });
+  it('that would fall due during a wait on a schedule is recorded before, once', () => {
+    expect(decide(situation({ nowMs: at(1_695) - 1 })).kind).toBe('park');
+    expect(decide(situation({ nowMs: at(1_695) }))).toEqual({ kind: 'heartbeat' });
+    expect(decide(situation({ nowMs: at(1_695), drain: beatenAt(1_695) })).kind).toBe('park');
   });
 
   it.each([
-    ['at the end of the invocation less its margin, if it would come later', 35, 'watch', 25],
-    ['there still when that leaves time for one shortest poll', 22, 'watch', 12],
-    ['in the next invocation when it leaves less', 21.999, 'hand-over', undefined],
-    ['in the next invocation when the margin has begun', 5, 'hand-over', undefined],
-  ])('is %s', (_, leftSeconds, kind, untilSeconds) => {
-    const decision = decide(situation({ drain, invocationEndsAtMs: at(10 + leftSeconds) }));
-    expect(decision.kind).toBe(kind);
-    if (decision.kind === 'watch') expect(decision.untilMs).toBe(at(untilSeconds ?? Number.NaN));
+    ['the operator wants none', { policy: WATCH }],
+    ['the instance was never found', { drain: drainOf({ known: undefined }) }],
+    ['Scheduler refuses them', { refused: refused('park') }],
+  ])('comes no earlier where no schedule is used: %s', (_, overrides) => {
+    expect(decide(situation({ nowMs: at(1_695), ...overrides })).kind).toBe('park');
+    expect(decide(situation({ nowMs: at(1_800), ...overrides })).kind).toBe('heartbeat');
+  });
+
+  it.each([30, 60, 210])('of a hook of %i s comes when it is due: a schedule takes longer', (timeoutSeconds) => {
+    const drain = drainOf({ hook: hookLimits(timeoutSeconds), lastHeartbeatAtMs: at(100) });
+    const dueMs = at(100 + timeoutSeconds / 2);
+    expect(decide(situation({ drain, nowMs: at(100) }))).toEqual({ kind: 'park', untilMs: dueMs, on: 'both' });
+    expect(decide(situation({ drain, nowMs: dueMs - 1 })).kind).toBe('park');
+    expect(decide(situation({ drain, nowMs: dueMs }))).toEqual({ kind: 'heartbeat' });
+  });
+
+  it('of a hook of 212 s comes so early that a schedule fits between', () => {
+    const drain = drainOf({ hook: hookLimits(212), lastHeartbeatAtMs: at(100) });
+    expect(decide(situation({ drain, nowMs: at(101) - 1 })).kind).toBe('park');
+    expect(decide(situation({ drain, nowMs: at(101) }))).toEqual({ kind: 'heartbeat' });
   });
 });
 
-describe('the next look of many drains together', () => {
-  const looks = (observation: Situation['observation']) =>
-    [0, 0.5, 0.75].map((random) => {
-      const drain = drainOf({ hook: HOOK, pollIntervalSeconds: 20 });
-      const decision = decide(situation({ drain, observation, random, nowMs: at(10) }));
-      return decision.kind === 'watch' && (decision.untilMs - at(10)) / 1000;
-    });
-
-  it('is spread by half an interval to either side where AWS throttles them together', () => {
-    expect(looks({ kind: 'unavailable', reason: 'throttled' })).toEqual([10, 20, 25]);
-  });
-
-  it('is not spread where AWS answers', () => {
-    expect(looks(draining(holdingTaskOf()))).toEqual([20, 20, 20]);
-  });
-});
-
-describe('news of a drain', () => {
-  const half = 3_600;
-
-  it('is that it has begun to wait, as soon as it does, and until when', () => {
-    const drain = anyDrainOf({ hook: HOOK });
-    expect(decide(situation({ drain }))).toEqual({ kind: 'announce', news: 'started', deadlineAtMs: at(7_200) });
+describe('an event on the bus', () => {
+  it('says that the drain has begun to wait, and until when', () => {
+    const event = { kind: 'announce', event: 'started', deadlineAtMs: at(7_200) };
+    expect(decide(situation({ drain: drainOf({ announced: undefined }) }))).toEqual(event);
   });
 
   it('is none where nothing holds the instance: the end comes at once', () => {
-    const drain = anyDrainOf({ hook: HOOK, closed: CLOSED });
-    expect(decide(situation({ drain, observation: scanned(10) })).kind).toBe('complete');
+    const drain = drainOf({ announced: undefined });
+    expect(decide(situation({ drain, observation: emptied(0, 0) })).kind).toBe('complete');
   });
 
-  it('is that it is stuck, once, after the policy’s share of the time to the deadline', () => {
-    const drain = anyDrainOf({ hook: HOOK, announced: 'started', lastHeartbeatAtMs: at(half - 60) });
-    expect(decide(situation({ drain, nowMs: at(half) - 1 })).kind).toBe('watch');
-    expect(decide(situation({ drain, nowMs: at(half) }))).toMatchObject({ kind: 'announce', news: 'stuck' });
-    const told = situation({ drain: { ...drain, announced: 'stuck' }, nowMs: at(half) });
-    expect(decide(told)).toEqual({ kind: 'watch', untilMs: at(half + POLICY.pollMinSeconds) });
+  it('says that it is stuck, once, after the policy’s share of the time to the deadline', () => {
+    const drain = drainOf({ announced: 'started', lastHeartbeatAtMs: at(3_500) });
+    const event = { kind: 'announce', event: 'stuck', deadlineAtMs: at(7_200) };
+    expect(decide(situation({ drain, nowMs: at(3_600) - 1 })).kind).toBe('park');
+    expect(decide(situation({ drain, nowMs: at(3_600) }))).toEqual(event);
+    expect(decide(situation({ drain: beatenAt(3_500), nowMs: at(3_600) })).kind).toBe('park');
   });
 
-  it('is not slept through, and never delays a heartbeat', () => {
-    const drain = anyDrainOf({ hook: HOOK, announced: 'started', lastHeartbeatAtMs: at(half - 60) });
-    const soon = situation({ drain, nowMs: at(half - 1) });
-    expect(decide(soon)).toEqual({ kind: 'watch', untilMs: at(half) });
-    const due = { ...drain, lastHeartbeatAtMs: at(half - 1_800) };
-    expect(decide(situation({ drain: due, nowMs: at(half) })).kind).toBe('heartbeat');
+  it('never delays a heartbeat', () => {
+    const drain = drainOf({ announced: 'started', lastHeartbeatAtMs: at(1_800) });
+    expect(decide(situation({ drain, nowMs: at(3_600) })).kind).toBe('heartbeat');
   });
 });
 
 describe('a drain on a notice of EC2', () => {
-  const notice = (kind: NoticeKind) =>
-    drainOf({ action: { notice: kind, instanceId: 'i-0123456789abcdef0', token: 'event' }, hook: undefined });
+  const notice = (kind: 'spot-interruption' | 'rebalance-recommendation') => noticeDrainOf(kind, UNDER_WAY);
 
-  it('reads no hook and beats no heart: nothing is held', () => {
-    const decision = decide(situation({ drain: notice('rebalance-recommendation'), nowMs: at(7_000) }));
-    expect(decision.kind).toBe('watch');
+  it('reads no hook and records no heartbeat: nothing is held', () => {
+    const waiting = situation({ drain: notice('rebalance-recommendation'), nowMs: at(1_800) });
+    expect(decide(waiting)).toEqual(parkUntil(2_310, 'schedule'));
   });
 
-  it('ends two minutes after the warning of a Spot interruption', () => {
+  it('ends two minutes after the warning of a Spot interruption: Auto Scaling has no start to confirm', () => {
     const drain = notice('spot-interruption');
-    expect(decide(situation({ drain, nowMs: at(120) - 1 })).kind).toBe('watch');
+    expect(decide(situation({ drain }))).toEqual(parkUntil(60, 'both'));
+    expect(decide(situation({ drain, nowMs: at(120) - 1 })).kind).toBe('park');
     expect(decide(situation({ drain, nowMs: at(120) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
   });
 
   it('ends at the policy’s deadline after a recommendation to rebalance', () => {
     const drain = notice('rebalance-recommendation');
+    expect(decide(situation({ drain, nowMs: at(7_200) - 1 })).kind).toBe('park');
     expect(decide(situation({ drain, nowMs: at(7_200) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
   });
 });
 
-describe('parking', () => {
-  const MINUTES = 60;
-  const web = holdingTaskOf({ arn: 'web' });
-  const job = holdingTaskOf({ arn: 'job', class: 'standalone', stopTimeoutSeconds: 60 });
+describe('a wait', () => {
+  const job = holdingTaskOf({ class: 'standalone', stopTimeoutSeconds: 60 });
   const stopping = holdingTaskOf({ arn: 'stopping', lastStatus: 'STOPPING' });
-  const deprovisioning = holdingTaskOf({ arn: 'deprovisioning', lastStatus: 'DEPROVISIONING' });
-  const stopStragglers = { ...POLICY, stopStragglers: 'standalone' } as const;
-  /** The last heartbeat was at this second, and no other is near. */
-  const beatenAt = (seconds: number) => drainOf({ hook: HOOK, lastHeartbeatAtMs: at(seconds) });
-  const silentSince = (seconds: number, seenLast: number) =>
-    drainOf({ hook: HOOK, agentSilence: { sinceMs: at(seconds), seenLastAtMs: at(seenLast) } });
-  const shortlyHeld = drainOf({
-    hook: { heartbeatTimeoutSeconds: 3_000, globalTimeoutSeconds: 3_000 },
-    lastHeartbeatAtMs: at(2_599),
-  });
-  const leaving = { kind: 'leaving', containerInstances: [containerInstanceOf()] } as const;
-  const unavailable = { kind: 'unavailable', reason: 'throttled' } as const;
-  const parkedBefore = drainOf({ hook: HOOK, parked: { untilMs: START_MS, containerInstances: [], holdingTasks: [] } });
-  const parkable = (overrides: Partial<Situation> = {}) => situation({ mayPark: true, ...overrides });
-
-  describe('a drain whose next useful moment is far', () => {
-    it.each<[string, number, number, Partial<Situation>]>([
-      ['the safety look, after 5 minutes', 10, 10 + 5 * MINUTES, { random: 0 }],
-      ['the safety look, spread over the minute after them', 10, 10 + 5.5 * MINUTES, { random: 0.5 }],
-      ['the heartbeat that is due at 1800 s', 1_500, 1_725, {}],
-      ['the moment to stop a straggler, 7130 s', 6_900, 7_055, { observation: draining(job), policy: stopStragglers }],
-      ['the end of the agent’s grace at 900 s', 790, 825, { drain: silentSince(0, 750) }],
-      ['the deadline at 7200 s', 7_000, 7_125, {}],
-      ['the deadline that the hook’s global timeout allows', 2_600, 2_685, { drain: shortlyHeld }],
-    ])('is parked until %s, less 75 s for a schedule that comes late', (_, now, until, overrides) => {
-      const drain = beatenAt(now > 1_800 ? now - 1 : 0);
-      expect(decide(parkable({ drain, nowMs: at(now), ...overrides }))).toEqual({ kind: 'park', untilMs: at(until) });
+  const standalone = { ...POLICY, stopStragglers: 'standalone' } as const;
+  const silentSince = (seconds: number, beaten = 0) =>
+    drainOf({
+      lastHeartbeatAtMs: at(beaten),
+      agentSilence: { sinceMs: at(seconds), seenLastAtMs: at(seconds), containerInstances: [] },
     });
 
-    it('is parked rather than handed over, however little is left of the invocation', () => {
-      const leaving = { nowMs: at(10), invocationEndsAtMs: at(11) };
-      expect(decide(situation(leaving)).kind).toBe('hand-over');
-      expect(decide(parkable(leaving)).kind).toBe('park');
-    });
-
-    it('is watched where there is nowhere to park, or it was refused just now', () => {
-      expect(decide(parkable({ mayPark: false }))).toEqual({ kind: 'watch', untilMs: at(12) });
-    });
+  it('for ECS’s event is on a schedule, with a look in case it is lost after 8 to 9 minutes, spread by chance', () => {
+    expect(decide(situation({ random: 0 }))).toEqual(parkUntil(490, 'schedule'));
+    expect(decide(situation({ random: 0.5 }))).toEqual(parkUntil(520, 'schedule'));
   });
 
-  describe('a drain whose next useful moment is near', () => {
-    it.each<[string, number, Partial<Situation>]>([
-      ['the deadline', 7_200, {}],
-      ['the moment to stop a straggler', 7_130, { observation: draining(job), policy: stopStragglers }],
-      ['the end of the agent’s grace', 6_900, { drain: { ...beatenAt(6_700), ...silentSince(6_000, 6_750) } }],
-    ])(
-      'is watched from 105 s before %s on: less than half a minute of parking is not worth its calls',
-      (_, due, more) => {
-        const last = { lastHeartbeatAtMs: at(due - 200) };
-        const near = (nowMs: number) => {
-          const overridden = parkable({ drain: beatenAt(0), nowMs, ...more });
-          return decide({ ...overridden, drain: { ...overridden.drain, ...last } });
-        };
-        expect(near(at(due - 105))).toEqual({ kind: 'park', untilMs: at(due - 75) });
-        expect(near(at(due - 105) + 1)).toEqual({ kind: 'watch', untilMs: at(due - 103) + 1 });
-      },
-    );
+  it.each<[string, Partial<Situation>]>([
+    [
+      'only tasks are left that end',
+      { observation: seenOf([stopping, { ...stopping, lastStatus: 'DEPROVISIONING' }]) },
+    ],
+    ['an agent is silent', { drain: silentSince(5) }],
+    [
+      'a registration is to come',
+      { observation: { ...seenOf(), containerInstances: [containerInstanceOf({ status: 'REGISTERING' })] } },
+    ],
+  ])('is 45 s on a schedule while no event may tell what happens next: %s', (_, overrides) => {
+    expect(decide(situation({ ...overrides, random: 0.9 }))).toEqual(parkUntil(55, 'schedule'));
   });
 
-  describe('a heartbeat', () => {
-    it('that would fall due while the drain is parked is recorded before, once', () => {
-      expect(decide(parkable({ nowMs: at(1_695) - 1 }))).toEqual({ kind: 'park', untilMs: at(1_725) });
-      expect(decide(parkable({ nowMs: at(1_695) }))).toEqual({ kind: 'heartbeat' });
-      const beaten = { drain: beatenAt(1_695), nowMs: at(1_695) };
-      expect(decide(parkable(beaten))).toEqual({ kind: 'park', untilMs: at(1_695 + 5.5 * MINUTES) });
-    });
-
-    it('comes early also for what is watched until then, such as a drain near its deadline', () => {
-      const drain = beatenAt(5_400 - 20);
-      expect(decide(parkable({ drain, nowMs: at(7_110) }))).toEqual({ kind: 'heartbeat' });
-    });
-
-    it.each([30, 60, 200, 208])(
-      'of a hook of %i s comes when it is due, and the drain is watched: parking takes longer',
-      (heartbeatTimeoutSeconds) => {
-        const hook = { ...HOOK, heartbeatTimeoutSeconds };
-        const drain = drainOf({ hook, lastHeartbeatAtMs: at(100) });
-        const dueMs = at(100 + heartbeatTimeoutSeconds / 2);
-        expect(decide(parkable({ drain, nowMs: at(100) }))).toEqual({ kind: 'watch', untilMs: at(102) });
-        expect(decide(parkable({ drain, nowMs: dueMs - 1 })).kind).toBe('watch');
-        expect(decide(parkable({ drain, nowMs: dueMs }))).toEqual({ kind: 'heartbeat' });
-      },
-    );
+  it('is long as long as one of several tasks has not been told to stop', () => {
+    expect(decide(situation({ observation: seenOf([stopping, job]) }))).toEqual(parkUntil(520, 'schedule'));
   });
 
-  it('of half a minute is just worth it between two heartbeats, which come when they are due', () => {
-    const drain = drainOf({ hook: { ...HOOK, heartbeatTimeoutSeconds: 210 }, lastHeartbeatAtMs: at(100) });
-    expect(decide(parkable({ drain, nowMs: at(100) }))).toEqual({ kind: 'park', untilMs: at(130) });
-    expect(decide(parkable({ drain, nowMs: at(205) }))).toEqual({ kind: 'heartbeat' });
+  it.each<[string, number, Partial<Situation>]>([
+    ['that the drain is stuck', 3_600, {}],
+    ['that the drain is near its deadline', 5_760, {}],
+  ])('on a schedule ends with the report %s, if that is half a minute away at least', (_, due, overrides) => {
+    const ahead = (seconds: number) =>
+      decide(situation({ drain: beatenAt(due - 300), nowMs: at(due - seconds), ...overrides }));
+    expect(ahead(200)).toEqual(parkUntil(due, 'schedule'));
+    expect(ahead(30)).toEqual(parkUntil(due, 'schedule'));
+    expect(ahead(29.999)).toEqual(parkUntil(due, 'both'));
+    expect(ahead(0)).toEqual(parkUntil(due + 510, 'schedule'));
   });
 
-  describe('what is looked at', () => {
-    it.each<[string, number, Partial<Situation>]>([
-      [
-        'closely, after 45 s, when only tasks are left that have been told to stop',
-        45,
-        { observation: draining(stopping, deprovisioning) },
-      ],
-      ['closely while an agent is silent: it sends no event', 45, { drain: silentSince(5, 10) }],
-      [
-        'closely while an instance is registering: it may be given tasks',
-        45,
-        { observation: { ...draining(web), registering: true } },
-      ],
-      [
-        'closely while an instance without tasks is registering',
-        45,
-        { observation: { ...draining(), registering: true } },
-      ],
-      ['for safety when one of several has still to be told to stop', 330, { observation: draining(stopping, web) }],
-      ['for its tasks, after 60 to 120 s, when they were not listed yet', 90, { observation: leaving }],
-      ['after 60 to 120 s when ECS did not answer', 90, { observation: unavailable, drain: parkedBefore }],
-    ])('is looked at %s', (_, seconds, overrides) => {
-      expect(decide(parkable({ nowMs: at(10), ...overrides }))).toEqual({ kind: 'park', untilMs: at(10 + seconds) });
-    });
-
-    it('many drains together is spread by chance: the listing over a minute, the safety look over another', () => {
-      const parkedFor = (random: number, overrides: Partial<Situation>) => {
-        const decision = decide(parkable({ nowMs: at(0), random, ...overrides }));
-        return decision.kind === 'park' ? (decision.untilMs - at(0)) / 1000 : decision.kind;
-      };
-      expect([0, 0.25, 0.75].map((random) => parkedFor(random, { observation: leaving }))).toEqual([60, 75, 105]);
-      expect([0, 0.25, 0.75].map((random) => parkedFor(random, {}))).toEqual([300, 315, 345]);
-    });
+  it.each<[string, number, number, Partial<Situation>]>([
+    ['the deadline', 7_200, 510, {}],
+    ['the moment to stop a straggler', 7_130, 510, { observation: seenOf([job]), policy: standalone }],
+    ['the end of the agent’s grace', 6_900, 45, { drain: silentSince(6_000, 6_300) }],
+    ['a heartbeat', 1_800, 510, { drain: beatenAt(0) }],
+  ])('until %s is on the queue: a schedule is 75 s late at worst', (_, due, lookSeconds, overrides) => {
+    const ahead = (seconds: number) =>
+      decide(situation({ drain: beatenAt(due - 900), nowMs: at(due - seconds), ...overrides }));
+    const lastSeconds = lookSeconds + SCHEDULE_LATE_SECONDS;
+    expect(ahead(lastSeconds)).toEqual(parkUntil(due - SCHEDULE_LATE_SECONDS, 'schedule'));
+    expect(ahead(lastSeconds - 1)).toEqual(parkUntil(due - SCHEDULE_LATE_SECONDS + 1, 'both'));
   });
 
-  describe('a drain woken by the stop of a task', () => {
-    it('is watched while ECS still shows that task, and it alone: its event will not come again', () => {
-      const woken = { stoppedTask: web.arn, observation: draining(web) };
-      expect(decide(parkable(woken))).toEqual({ kind: 'watch', untilMs: at(12) });
-      expect(decide(parkable({ ...woken, observation: draining({ ...web, lastStatus: 'DEPROVISIONING' }) })).kind).toBe(
-        'watch',
-      );
-    });
+  it('on the queue ends with what falls due first', () => {
+    const near = (overrides: Partial<Situation>) => decide(situation({ nowMs: at(7_100), ...overrides }));
+    expect(near({ drain: beatenAt(7_050) })).toEqual(parkUntil(7_200, 'both'));
+    const straggler = { observation: seenOf([job, holdingTaskOf()]), policy: standalone };
+    expect(near({ drain: beatenAt(7_050), ...straggler })).toEqual(parkUntil(7_130, 'both'));
+    expect(near({ drain: silentSince(6_220, 7_050) })).toEqual(parkUntil(7_120, 'both'));
+  });
 
-    it.each([
-      [8, 'watch'],
-      [8.1, 'park'],
-    ])(
-      'waits for an ECS that does not answer while its polls come at most every 8 s: at %d s it is to %s',
-      (s, kind) => {
-        const drain = { ...parkedBefore, pollIntervalSeconds: s };
-        const woken = { stoppedTask: web.arn, observation: unavailable };
-        expect(decide(parkable({ ...woken, drain })).kind).toBe(kind);
-      },
+  it('ends in a whole second, as schedules and delays do, and no earlier', () => {
+    expect(decide(situation({ policy: WATCH, nowMs: at(10) + 1 }))).toEqual(parkUntil(13, 'queue'));
+  });
+
+  it('is one poll interval on the queue, where the operator wants no schedules', () => {
+    const drain = drainOf({ pollIntervalSeconds: 20, lastHeartbeatAtMs: at(3_500) });
+    expect(decide(situation({ drain, policy: WATCH }))).toEqual(parkUntil(30, 'queue'));
+    expect(decide(situation({ drain, policy: WATCH, nowMs: at(3_590) }))).toEqual(parkUntil(3_600, 'queue'));
+  });
+
+  it.each<DecisionKind>(['set-draining', 'heartbeat', 'verify-start', 'stop-tasks', 'complete'])(
+    'is one poll interval after AWS has refused what cannot wait: %s',
+    (kind) => {
+      expect(decide(situation({ refused: refused(kind) }))).toEqual(parkUntil(12, 'both'));
+      expect(decide(situation({ refused: refused(kind), observation: THROTTLED }))).toEqual(parkUntil(12, 'both'));
+    },
+  );
+
+  it('is one poll interval on the queue alone, where Scheduler refuses', () => {
+    expect(decide(situation({ refused: refused('park') }))).toEqual(parkUntil(12, 'queue'));
+  });
+
+  it('is no shorter after AWS has refused what can wait', () => {
+    expect(decide(situation({ refused: refused('announce', 'read-hook') }))).toEqual(parkUntil(520, 'schedule'));
+  });
+});
+
+describe('a wait for an ECS that does not answer', () => {
+  const unanswered = (drain: Drain, random = 0.5) =>
+    decide(situation({ drain, random, observation: THROTTLED, refused: refused('look') }));
+
+  it('is 15 to 135 s once the instance takes no tasks, with a schedule as the net', () => {
+    expect(unanswered(drainOf(), 0)).toEqual(parkUntil(25, 'both'));
+    expect(unanswered(drainOf(), 0.5)).toEqual(parkUntil(85, 'both'));
+  });
+
+  it('is a poll interval, half of it shorter or longer by chance, while the instance may take tasks', () => {
+    const open = drainOf({ closed: undefined, known: undefined, pollIntervalSeconds: 20 });
+    expect([0, 0.5, 0.75].map((random) => unanswered(open, random))).toEqual([
+      parkUntil(20, 'queue'),
+      parkUntil(30, 'queue'),
+      parkUntil(35, 'queue'),
+    ]);
+  });
+
+  it('is a poll interval after an event has called the instance empty: no other will come', () => {
+    expect(unanswered(drainOf({ emptiedAtMs: at(9) }))).toEqual(parkUntil(12, 'both'));
+    expect(unanswered(drainOf({ emptiedAtMs: at(-50) }))).toEqual(parkUntil(85, 'both'));
+  });
+});
+
+describe('an instance that an event has just called empty', () => {
+  const ending = holdingTaskOf({ lastStatus: 'DEPROVISIONING' });
+  const woken = (emptiedAt: number, ...tasks: HoldingTask[]) =>
+    decide(situation({ drain: drainOf({ emptiedAtMs: at(emptiedAt) }), observation: seenOf(tasks) }));
+
+  it('is polled for a minute while ECS still shows tasks that end', () => {
+    expect(woken(10 - 59.999, ending)).toEqual(parkUntil(12, 'both'));
+    expect(woken(10 - 60, ending)).toEqual(parkUntil(55, 'schedule'));
+  });
+
+  it('is left to the next event while another task runs', () => {
+    expect(woken(9, ending, holdingTaskOf())).toEqual(parkUntil(520, 'schedule'));
+  });
+});
+
+describe('any decision', () => {
+  const always = (check: (given: Situation, decision: Decision) => void) =>
+    fc.assert(
+      fc.property(anySituation, (given) => {
+        check(given, decide(given));
+      }),
+      { numRuns: 2_000 },
     );
 
-    it('is parked again while another task is left', () => {
-      const woken = { stoppedTask: web.arn, observation: draining(web, job) };
-      expect(decide(parkable(woken))).toMatchObject({ kind: 'park' });
+  it('is the same in the same situation', () => {
+    always((given, decision) => expect(decide({ ...given })).toEqual(decision));
+  });
+
+  it('to complete is for an instance that nothing holds, past the deadline, or past the grace of its agent', () => {
+    always((given, decision) => {
+      if (decision.kind !== 'complete' || given.observation?.kind === 'absent') return;
+      const { drain, observation, policy, nowMs, isStartVerified } = given;
+      if (observation?.kind !== 'seen' || !observation.tasks) throw new Error('Its tasks were never listed.');
+      expect(observation.containerInstances.some(({ status }) => status === 'ACTIVE')).toBe(false);
+      const searchedAtMs = observation.searchedAtMs ?? Number.NEGATIVE_INFINITY;
+      const { verdict } = decision;
+      if (verdict.kind === 'drained') {
+        expect(observation.tasks.holding).toEqual([]);
+        expect(Math.min(searchedAtMs, observation.tasks.listedAtMs)).toBeGreaterThanOrEqual(settledAtMs(drain.closed));
+        return;
+      }
+      expect(drain.kind === 'notice' || isStartVerified).toBe(true);
+      expect(verdict).toMatchObject({ result: policy.deadlineResult, killedTasks: observation.tasks.holding });
+      if (verdict.kind === 'timed-out') return expect(nowMs).toBeGreaterThanOrEqual(deadlineAtMs(drain, policy));
+      expect(searchedAtMs).not.toBe(Number.NEGATIVE_INFINITY);
+      const lostMs = drain.agentSilence ? agentLostAtMs(drain.agentSilence, drain.closed, policy) : Number.NaN;
+      expect(nowMs).toBeGreaterThanOrEqual(lostMs);
     });
   });
 
-  describe('an instance that may be given tasks', () => {
-    it.each<[string, Partial<Situation>, string]>([
-      [
-        'was only found',
-        { observation: { kind: 'listed', containerInstances: [containerInstanceOf()] } },
-        'set-draining',
-      ],
-      [
-        'is ACTIVE',
-        { observation: { kind: 'active', containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] } },
-        'set-draining',
-      ],
-      ['was never seen at all', { observation: unavailable }, 'watch'],
-    ])('is never parked: one that %s', (_, overrides, kind) => {
-      expect(decide(parkable(overrides)).kind).toBe(kind);
-      expect(decide(parkable({ ...overrides, nowMs: at(1_695) })).kind).not.toBe('park');
-      expect(decide(parkable({ ...overrides, nowMs: at(1_800) })).kind).toBe('heartbeat');
+  it('to park ends in the future, within what SQS can delay, and misses nothing that falls due', () => {
+    always((given, decision) => {
+      if (decision.kind !== 'park') return;
+      const { drain, observation, policy, nowMs } = given;
+      expect(decision.untilMs % 1000).toBe(0);
+      expect(decision.untilMs).toBeGreaterThan(nowMs);
+      expect(decision.untilMs).toBeLessThanOrEqual(nowMs + 900_000);
+      const deadlineMs = deadlineAtMs(drain, policy);
+      const holding = observation?.kind === 'seen' ? (observation.tasks?.holding ?? []) : [];
+      const due = [
+        deadlineMs,
+        heartbeatDueAtMs(drain, policy),
+        drain.agentSilence ? agentLostAtMs(drain.agentSilence, drain.closed, policy) : Number.POSITIVE_INFINITY,
+        ...holding.map((each) => stopDueAtMs(each, deadlineMs, policy)),
+      ];
+      const lateMs = decision.on === 'schedule' ? SCHEDULE_LATE_SECONDS * 1000 : 0;
+      // Without the queue a drain may miss its deadline by a schedule's minute, which the hook's reserve covers.
+      const mustKeep = given.refused.has('queue') ? [heartbeatDueAtMs(drain, policy)] : due;
+      for (const dueMs of mustKeep.filter((each) => each > nowMs)) {
+        expect(decision.untilMs + lateMs).toBeLessThanOrEqual(wholeSecond(dueMs));
+      }
+    });
+  });
+
+  it('uses a schedule only where the operator wants it, ECS events can find it and Scheduler takes it', () => {
+    always(({ policy, drain, refused: refusals }, decision) => {
+      if (decision.kind !== 'park' || decision.on === 'queue') return;
+      expect([policy.waiting, drain.known !== undefined, refusals.has('park')]).toEqual(['park', true, false]);
+    });
+  });
+
+  it('about an instance that may be given tasks is to close it, after a heartbeat at most', () => {
+    always(({ observation: latest, isOutOfTime, refused: refusals }, decision) => {
+      if (latest?.kind !== 'seen' || isOutOfTime || refusals.has('queue')) return;
+      if (!latest.containerInstances.some(({ status }) => status === 'ACTIVE')) return;
+      expect(['set-draining', 'heartbeat']).toContain(decision.kind);
+    });
+  });
+
+  it('repeats neither a heartbeat nor a reading of the hook that Auto Scaling has refused in this round', () => {
+    always(({ refused: refusals }, { kind }) => {
+      if (kind === 'heartbeat' || kind === 'read-hook') expect(refusals.has(kind)).toBe(false);
     });
   });
 });

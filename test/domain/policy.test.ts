@@ -1,151 +1,143 @@
 import { describe, expect, it } from 'vitest';
 import { hookLimits } from '../../src/domain/drain.ts';
 import {
-  conflictsIn,
+  agentLostAtMs,
+  deadlineAtMs,
+  deadlineUsedPercent,
+  givenUpAtMs,
+  heartbeatDueAtMs,
+  isJustEmptied,
+  limitsOf,
   longerPollIntervalSeconds,
   lostAtMs,
   maxSilenceGapSeconds,
-  type Policy,
+  nearDeadlineAtMs,
+  parkedLookAtMs,
   pollIntervalWithin,
+  settledAtMs,
+  stopDueAtMs,
+  stuckAtMs,
+  wholeSecond,
 } from '../../src/domain/policy.ts';
-import { HOOK, POLICY } from '../fakes.ts';
+import { at, drainOf, HOOK, holdingTaskOf, noticeDrainOf, POLICY } from './samples.ts';
 
-const conflicts = (policy: Partial<Policy>, functionTimeoutSeconds = 300, heartbeatTimeoutSeconds?: number) =>
-  conflictsIn(
-    { ...POLICY, ...policy },
-    {
-      functionTimeoutSeconds,
-      hook:
-        heartbeatTimeoutSeconds === undefined
-          ? undefined
-          : { heartbeatTimeoutSeconds, globalTimeoutSeconds: Math.min(172_800, heartbeatTimeoutSeconds * 100) },
-    },
-  );
+const closed = { sinceMs: at(0), containerInstances: [], silent: [] };
 
-describe('settings that work together', () => {
-  it('are the ones we ship, with our hook and with another’s', () => {
-    expect(conflictsIn(POLICY, { functionTimeoutSeconds: 300, hook: HOOK })).toEqual([]);
-    expect(conflictsIn(POLICY, { functionTimeoutSeconds: 300, hook: undefined })).toEqual([]);
+describe('the hook', () => {
+  it('is assumed to be the policy’s while Auto Scaling has not described it, and for a notice', () => {
+    const policy = { ...POLICY, heartbeatTimeoutSeconds: 60 };
+    expect(limitsOf(drainOf({ hook: HOOK }), policy)).toEqual(HOOK);
+    expect(limitsOf(drainOf(), policy)).toEqual(hookLimits(60));
+    expect(limitsOf(noticeDrainOf(), policy)).toEqual(hookLimits(60));
   });
 
-  it.each([
-    ['one poll fits exactly beside the margin', { pollMinSeconds: 10 }, 30],
-    ['the deadline is one poll', { deadlineSeconds: 2, stopStragglers: 'none' as const }, 300],
-  ])('are those where %s', (_, policy, functionTimeoutSeconds) => {
-    expect(conflicts(policy, functionTimeoutSeconds)).toEqual([]);
-  });
-
-  it('include a deadline that leaves just the reserve to the hook', () => {
-    expect(conflicts({ deadlineSeconds: 2_760 }, 300, 30)).toEqual([]);
+  it('is due a heartbeat after its fraction of the timeout; a notice never is', () => {
+    const drain = drainOf({ hook: hookLimits(100), lastHeartbeatAtMs: at(7) });
+    expect(heartbeatDueAtMs(drain, { ...POLICY, heartbeatFraction: 0.25 })).toBe(at(32));
+    expect(heartbeatDueAtMs(noticeDrainOf(), POLICY)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 
-describe('settings that cannot work together are refused with the arithmetic', () => {
-  it.each<[string, Partial<Policy>, number, number | undefined, RegExp]>([
-    [
-      'polls the wrong way round',
-      { pollMinSeconds: 30 },
-      300,
-      undefined,
-      /pollMinSeconds 30 is above pollMaxSeconds 20/,
-    ],
-    [
-      'a deadline below one poll',
-      { deadlineSeconds: 1 },
-      300,
-      undefined,
-      /deadlineSeconds 1 is below one poll of pollMinSeconds 2/,
-    ],
-    [
-      'a margin above the function’s timeout',
-      {},
-      10,
-      undefined,
-      /functionTimeoutSeconds 10 - marginSeconds 20 = -10 s/,
-    ],
-    ['a margin that leaves no poll', {}, 21, undefined, /functionTimeoutSeconds 21 - marginSeconds 20 = 1 s/],
-    [
-      'more continuations than the cap',
-      { deadlineSeconds: 172_800 },
-      100,
-      undefined,
-      /172800 \/ \(functionTimeoutSeconds 100 - marginSeconds 20\) = 2160 continuations, above the cap of 2000/,
-    ],
-    [
-      'a heartbeat interval above the hook’s timeout',
-      { heartbeatFraction: 1.5 },
-      300,
-      3_600,
-      /1\.5 × heartbeatTimeoutSeconds 3600 = a heartbeat every 5400 s, and the hook times out after 3600 s/,
-    ],
-    [
-      'a heartbeat too late to be handed over',
-      { heartbeatFraction: 0.51, deadlineSeconds: 60 },
-      300,
-      30,
-      /heartbeatTimeoutSeconds 30 × \(1 - heartbeatFraction 0\.51\) = 14\.7 s .* less than the 15 s that handing over may take/,
-    ],
-    [
-      'a heartbeat no sooner than the timeout of any hook',
-      { heartbeatFraction: 1 },
-      300,
-      undefined,
-      /heartbeatFraction 1 is not below 1: every heartbeat would come after the timeout of its hook; set it to 0\.5/,
-    ],
-    [
-      'a deadline above the hook’s global timeout',
-      { deadlineSeconds: 2_761 },
-      300,
-      30,
-      /deadlineSeconds 2761 is above the hook's global timeout 3000 s .* - 240 s of reserve = 2760 s/,
-    ],
-    [
-      'stragglers stopped as soon as the drain begins',
-      { stopStragglers: 'all', deadlineSeconds: 340 },
-      300,
-      undefined,
-      /deregistrationDelaySeconds 300 \+ the default stop timeout 30 \+ 10 s of reserve = 340 s, not below deadlineSeconds 340/,
-    ],
-    [
-      'standalone stragglers stopped as soon as the drain begins',
-      { stopStragglers: 'standalone', deadlineSeconds: 40 },
-      300,
-      undefined,
-      /= 40 s, not below deadlineSeconds 40/,
-    ],
-  ])('%s', (_, policy, functionTimeoutSeconds, heartbeatTimeoutSeconds, sentence) => {
-    const found = conflicts(policy, functionTimeoutSeconds, heartbeatTimeoutSeconds);
-    expect(found).toHaveLength(1);
-    expect(found[0]).toMatch(sentence);
+describe('the deadline', () => {
+  it('is the policy’s, or four minutes before the hook’s global timeout where that is earlier', () => {
+    expect(deadlineAtMs(drainOf({ hook: HOOK }), POLICY)).toBe(at(7_200));
+    expect(deadlineAtMs(drainOf({ hook: hookLimits(30) }), POLICY)).toBe(at(2_760));
+  });
+
+  it('is two minutes after the warning of a Spot interruption, and the policy’s after a recommendation', () => {
+    expect(deadlineAtMs(noticeDrainOf('spot-interruption'), POLICY)).toBe(at(120));
+    expect(deadlineAtMs(noticeDrainOf('spot-interruption'), { ...POLICY, deadlineSeconds: 60 })).toBe(at(60));
+    expect(deadlineAtMs(noticeDrainOf('rebalance-recommendation'), { ...POLICY, deadlineSeconds: 172_800 })).toBe(
+      at(172_800),
+    );
+  });
+
+  it('has been used up in per cent, beyond 100 where AWS keeps the drain from ending', () => {
+    const used = (seconds: number) => deadlineUsedPercent(drainOf({ startedAtMs: at(100) }), POLICY, at(seconds));
+    expect([0, 100, 1_900, 7_300, 9_100].map(used)).toEqual([0, 0, 25, 100, 125]);
+  });
+
+  it('is near after 80 % of the time, and the drain stuck after the policy’s fraction of it', () => {
+    const drain = drainOf({ startedAtMs: at(100) });
+    expect(nearDeadlineAtMs(drain, POLICY)).toBe(at(5_860));
+    expect(stuckAtMs(drain, { ...POLICY, stuckFraction: 0.25 })).toBe(at(1_900));
   });
 });
 
-describe('bounds that just hold', () => {
-  it('are equal polls, and as many continuations as the cap', () => {
-    expect(conflicts({ pollMinSeconds: 20 })).toEqual([]);
-    expect(conflicts({ deadlineSeconds: 160_000 }, 100)).toEqual([]);
+describe('a task that is to be stopped ahead of the deadline', () => {
+  const dueBefore = (stopStragglers: 'none' | 'standalone' | 'all', task: Parameters<typeof holdingTaskOf>[0]) =>
+    (at(7_200) - stopDueAtMs(holdingTaskOf(task), at(7_200), { ...POLICY, stopStragglers })) / 1000;
+
+  it('is stopped so early that it has its stop timeout and ten seconds, and a service’s its deregistration delay', () => {
+    expect(dueBefore('all', { class: 'service', stopTimeoutSeconds: 120 })).toBe(430);
+    expect(dueBefore('all', { class: 'daemon', stopTimeoutSeconds: 120 })).toBe(130);
+    expect(dueBefore('standalone', { class: 'standalone', stopTimeoutSeconds: 120 })).toBe(130);
+    expect(dueBefore('all', { class: 'standalone', stopTimeoutSeconds: undefined })).toBe(40);
   });
 
-  it('are stragglers that have one second before they are stopped', () => {
-    expect(conflicts({ stopStragglers: 'all', deadlineSeconds: 341 })).toEqual([]);
-    expect(conflicts({ stopStragglers: 'standalone', deadlineSeconds: 41 })).toEqual([]);
-  });
-});
-
-describe('a parked drain has lost what would have continued it', () => {
-  it('after its longest look, the schedule’s minute and the way, and Lambda’s attempts: 615 seconds', () => {
-    expect(lostAtMs(1_000, HOOK, POLICY)).toBe(1_000 + (360 + 75 + 180) * 1000);
-  });
-
-  it('sooner where its heartbeats come sooner', () => {
-    expect(lostAtMs(0, hookLimits(300), { ...POLICY, heartbeatFraction: 0.5 })).toBe((150 + 75 + 180) * 1000);
+  it('is never stopped if the policy leaves it alone, or ECS was asked already', () => {
+    expect(dueBefore('none', { class: 'standalone' })).toBe(Number.NEGATIVE_INFINITY);
+    expect(dueBefore('standalone', { class: 'service' })).toBe(Number.NEGATIVE_INFINITY);
+    expect(dueBefore('all', { stopRequested: true })).toBe(Number.NEGATIVE_INFINITY);
   });
 });
 
-describe('the silence of an agent is one', () => {
-  it('as long as it is looked at every two polls and a minute, and from one close look to the next', () => {
+describe('ECS’s lists', () => {
+  it('have settled ten seconds after the instance takes no more tasks, and never before it does', () => {
+    expect(settledAtMs(closed)).toBe(at(10));
+    expect(settledAtMs(undefined)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('may be behind an event that calls the instance empty for a minute', () => {
+    const emptied = drainOf({ emptiedAtMs: at(5) });
+    expect(isJustEmptied(emptied, at(65) - 1)).toBe(true);
+    expect(isJustEmptied(emptied, at(65))).toBe(false);
+    expect(isJustEmptied(drainOf(), at(5))).toBe(false);
+  });
+});
+
+describe('a silent agent', () => {
+  const silence = { sinceMs: at(0), seenLastAtMs: at(0), containerInstances: [] };
+
+  it('is lost after the policy’s grace, and not before ECS’s lists have settled', () => {
+    expect(agentLostAtMs(silence, closed, POLICY)).toBe(at(900));
+    expect(agentLostAtMs(silence, { ...closed, sinceMs: at(895) }, POLICY)).toBe(at(905));
+    expect(agentLostAtMs(silence, undefined, POLICY)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('is silent as long as it is observed every two polls and a minute, and from one close look to the next', () => {
     expect(maxSilenceGapSeconds({ ...POLICY, pollMaxSeconds: 300 })).toBe(660);
     expect(maxSilenceGapSeconds({ ...POLICY, pollMaxSeconds: 5 })).toBe(45 + 75 + 30);
+  });
+});
+
+describe('a drain that nothing continues', () => {
+  it('is lost after its longest wait, its safety net, the schedule’s minute and the attempts that a crash costs', () => {
+    expect(lostAtMs(at(1), HOOK, POLICY)).toBe(at(1 + 540 + 120 + 75 + 180));
+  });
+
+  it('is lost sooner where its heartbeats come sooner', () => {
+    expect(lostAtMs(at(0), hookLimits(300), POLICY)).toBe(at(150 + 120 + 75 + 180));
+  });
+
+  it('is given up a heartbeat timeout after its deadline would have been found missed', () => {
+    const drain = drainOf({ hook: hookLimits(300) });
+    expect(givenUpAtMs(drain, POLICY)).toBe(at(7_200 + 150 + 120 + 75 + 180 + 300));
+  });
+});
+
+describe('a look at a parked drain', () => {
+  it.each([
+    ['listing', 15, 75],
+    ['closely', 45, 45],
+    ['safely', 480, 510],
+  ] as const)('is for %s from %i s on, spread by chance', (look, first, middle) => {
+    expect(parkedLookAtMs(look, at(1), 0)).toBe(at(1 + first));
+    expect(parkedLookAtMs(look, at(1), 0.5)).toBe(at(1 + middle));
+  });
+
+  it('is in whole milliseconds', () => {
+    expect(parkedLookAtMs('listing', at(0), 0.123_456_7)).toBe(at(0) + 29_815);
   });
 });
 
@@ -159,4 +151,8 @@ describe('the poll interval', () => {
   it('stays within the bounds of the policy, whatever a continuation brought', () => {
     expect([0, 2, 7, 20, 300].map((seconds) => pollIntervalWithin(POLICY, seconds))).toEqual([2, 2, 7, 20, 20]);
   });
+});
+
+it('a whole second is never earlier than the instant', () => {
+  expect([0, 1, 999, 1_000].map((ms) => wholeSecond(at(3) + ms))).toEqual([at(3), at(4), at(4), at(4)]);
 });

@@ -1,41 +1,37 @@
-import { afterAll, beforeAll, describe, expect, it, onTestFailed, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Region } from '../../sandbox/region/region.ts';
 import { listen } from '../../sandbox/region/wire/http.ts';
 import { type Emulator, install, type Question, run, start } from './ministack.ts';
-import { bringHooks, CLUSTER, forwardEvents, goOn, OURS, settledRegion } from './region.ts';
+import { bringHooks, CLUSTER, type Forwarding, forwardEvents, goOn, OURS, settledRegion } from './region.ts';
+import { begunBefore, handOverOf, scheduleOf } from './version-0.1.0.ts';
 
 /**
- * The real `serverless deploy` of this repository on an emulator, whose CloudFormation, EventBridge and Lambda do what AWS's
- * do. Amazon ECS and Auto Scaling are our Region's, for no emulator drains an instance. The product knows of neither; what
- * is missing between them is bridged here:
+ * The real `serverless deploy` of this repository on an emulator, whose CloudFormation, EventBridge, SQS and Lambda do what
+ * AWS's do. Amazon ECS and Auto Scaling are our Region's, because no emulator drains an instance. The product knows of neither.
+ * What is missing between them is bridged here:
  *
  * - The function's calls to ECS and Auto Scaling go to the Region, by endpoints in the environment that the emulator
  *   gives to functions. Its other calls go to the emulator.
  * - The hooks of the stack come into being in the emulator's Auto Scaling, and are put on the Region's groups.
- * - What the Region puts on its bus, ECS's changes of tasks too, is put on the emulator's, which takes events of `aws.…`
- *   from nobody: see emulator.py.
- * - Drains are parked in the emulator's own EventBridge Scheduler, which looks every ten seconds for schedules whose time
- *   has come. Of a schedule's event it knows neither source nor type, and one that has come is not updated to come again:
- *   see emulator.py.
+ * - What the Region puts on its bus, ECS's events too, is put on the emulator's, which refuses events of `aws.…` from
+ *   outside: see emulator.py.
+ * - Drains are parked in the emulator's own EventBridge Scheduler, which looks every ten seconds for schedules that are due.
+ *   The event of a schedule has neither the source nor the type that the schedule names, and a schedule that was created
+ *   anew under the name of one that has fired does not fire: see emulator.py.
  *
- * What the emulator leaves undone, and this test so cannot see: it does not ask IAM (its AUTH=true does not know the
- * condition keys events:source and events:detail-type), and it never repeats a delivery that failed nor sends it to a
- * dead-letter queue.
+ * What this test cannot see: the emulator evaluates neither roles nor the policies of queues (its AUTH=true does not know the
+ * condition keys events:source and events:detail-type), its event source mappings invoke the function with ten messages at most
+ * and do not wait for more, and its EventBridge never repeats a delivery that failed, nor sends it to a dead-letter queue.
  */
 
-/** Drains are parked, by default. The log tells of every wake-up, also of those that no drain awaits. */
-const PARKING = {
-  cluster: CLUSTER,
-  autoScalingGroups: OURS,
-  pollMinSeconds: 1,
-  pollMaxSeconds: 2,
-  logLevel: 'DEBUG',
-};
-/** Drains are watched, and invocations end soon: a drain of half a minute takes several. No sweep comes meanwhile. */
-const WATCHING = { ...PARKING, waiting: 'watch', functionTimeoutSeconds: 30, marginSeconds: 20, sweepMinutes: 60 };
-/** What no service replaces, and ECS leaves alone on a draining instance. */
+/** Drains are parked, by default. */
+const PARKING = { cluster: CLUSTER, autoScalingGroups: OURS, pollMinSeconds: 1, pollMaxSeconds: 2 };
+/** Drains wait on the queue. No sweep comes meanwhile. */
+const WATCHING = { ...PARKING, waiting: 'watch', sweepMinutes: 60 };
+/** A task that no service replaces, and that ECS leaves alone on a draining instance. */
 const JOB = { cluster: CLUSTER, name: 'report', memoryMiB: 256, cpuUnits: 64, stopTimeoutSeconds: 30 };
 const STACK = 'ecs-drain-dev';
+const FUNCTION = `${STACK}-drain`;
 
 /** How to list what there is of each type of resource, by CloudFormation's ids. */
 const LISTS: Readonly<Record<string, Question>> = {
@@ -55,6 +51,7 @@ const LISTS: Readonly<Record<string, Question>> = {
   'AWS::CloudWatch::Dashboard': ['cloudwatch', 'list_dashboards', {}, 'DashboardEntries[].DashboardName'],
   'AWS::Events::Rule': ['events', 'list_rules', {}, 'Rules[].Name'],
   'AWS::IAM::Role': ['iam', 'list_roles', {}, 'Roles[].RoleName'],
+  'AWS::Lambda::EventSourceMapping': ['lambda', 'list_event_source_mappings', {}, 'EventSourceMappings[].UUID'],
   'AWS::Lambda::Function': ['lambda', 'list_functions', {}, 'Functions[].FunctionName'],
   'AWS::Logs::LogGroup': ['logs', 'describe_log_groups', {}, 'logGroups[].logGroupName'],
   'AWS::S3::Bucket': ['s3', 'list_buckets', {}, 'Buckets[].Name'],
@@ -63,13 +60,7 @@ const LISTS: Readonly<Record<string, Question>> = {
   'AWS::Scheduler::ScheduleGroup': ['scheduler', 'list_schedule_groups', {}, 'ScheduleGroups[].Name'],
 };
 /** Types that exist as a part of another only. */
-const PARTS = [
-  'AWS::IAM::Policy',
-  'AWS::Lambda::EventInvokeConfig',
-  'AWS::Lambda::Permission',
-  'AWS::S3::BucketPolicy',
-  'AWS::SQS::QueuePolicy',
-];
+const PARTS = ['AWS::IAM::Policy', 'AWS::S3::BucketPolicy', 'AWS::SQS::QueuePolicy'];
 
 const missing = await install();
 if (missing) console.warn(`Skipped: ${missing}.`);
@@ -78,6 +69,8 @@ describe.skipIf(missing)('the deployed stack', () => {
   const started = new AsyncDisposableStack();
   let emulator: Emulator;
   let region: Region;
+  let regionUrl: string;
+  let forwarding: Forwarding;
   let ours: readonly string[];
   let anothers: readonly string[];
   let before: Inventory;
@@ -87,9 +80,11 @@ describe.skipIf(missing)('the deployed stack', () => {
     started.defer(goOn(region));
     const wire = await listen(region.answer);
     started.defer(wire.close);
-    emulator = await start({ AWS_ENDPOINT_URL_ECS: wire.url, AWS_ENDPOINT_URL_AUTO_SCALING: wire.url });
+    regionUrl = wire.url;
+    emulator = await start({ AWS_ENDPOINT_URL_ECS: regionUrl, AWS_ENDPOINT_URL_AUTO_SCALING: regionUrl });
     started.defer(emulator.stop);
-    started.defer(forwardEvents(region, emulator));
+    forwarding = forwardEvents(region, emulator);
+    started.defer(forwarding.end);
     before = await inventoryOf(emulator);
 
     await serverless('deploy', emulator, PARKING);
@@ -98,64 +93,125 @@ describe.skipIf(missing)('the deployed stack', () => {
 
   afterAll(() => started.disposeAsync());
 
+  beforeEach(({ onTestFailed }) => onTestFailed(async () => console.error(emulator.log(), await linesOf(emulator))));
+
   it('is all there', async () => {
     const types = await typesThatAreThere();
     expect(types.length).toBeGreaterThan(15);
     expect(types).toContain('AWS::Scheduler::ScheduleGroup');
+    expect((await inventoryOf(emulator))['AWS::Lambda::EventSourceMapping']).toHaveLength(2);
   });
 
-  it('parks a drain of its group until the tasks that it awaits stop, and begins none for another group', async () => {
-    const [instanceId = ''] = ours;
-    const [other = ''] = anothers;
-    region.autoScaling.terminateInstance(other);
-    region.autoScaling.terminateInstance(instanceId);
+  describe.concurrent('while drains are parked', () => {
+    it('goes on when ECS reports that the instance is empty, and begins no drain for another group', async () => {
+      const [instanceId = ''] = ours;
+      const [other = ''] = anothers;
+      // It ends by itself, so that no rule takes the event about its stop.
+      region.ecs.runTask({ ...JOB, ec2InstanceId: instanceId, runsForSeconds: 45 });
+      region.autoScaling.terminateInstance(other);
+      region.autoScaling.terminateInstance(instanceId);
 
-    const log = await drained(instanceId);
-    const parkings = parkingsOf(instanceId, log);
-    expect(parkings).not.toEqual([]);
-    for (const { untilMs, wentOnAtMs } of parkings) expect(wentOnAtMs).toBeLessThan(untilMs);
-    expect(new Set(log.invocations)).toEqual(new Set([...invocationsFor(instanceId, log), ...vainWakeUps(log)]));
-    expect(region.autoScaling.instance(other)?.state).toBe('Terminating:Wait');
-  });
-
-  it('lets a parked drain go on each time that its schedule comes', async () => {
-    const [, instanceId = ''] = ours;
-    region.ecs.runTask({ ...JOB, ec2InstanceId: instanceId, runsForSeconds: 3_600 });
-    const [registration] = region.ecs.registrationsOf(instanceId);
-    const running = [...(registration?.holding ?? [])].find(({ group }) => group === 'family:report');
-    await vi.waitFor(() => expect(running?.lastStatus).toBe('RUNNING'), { timeout: 20_000 });
-
-    // ECS hears nothing of its tasks: no stop of one can wake the drain.
-    region.ecs.setAgentConnected(instanceId, false);
-    region.autoScaling.terminateInstance(instanceId);
-    await vi.waitFor(async () => expect(parkingsOf(instanceId, await logOf(emulator))).toHaveLength(3), {
-      timeout: 180_000,
-      interval: 1_000,
+      const lines = await drained(instanceId);
+      const parking = parkingsOf(instanceId, lines).at(-1);
+      expect(parking?.untilMs).toBeGreaterThan((parking?.wentOnAtMs ?? 0) + 300_000);
+      expect(lines).not.toContainEqual(expect.objectContaining({ instanceId: other }));
+      expect(region.autoScaling.instance(other)?.state).toBe('Terminating:Wait');
     });
-    expect((await inventoryOf(emulator))['AWS::Scheduler::Schedule']).toEqual([registration?.id]);
-    region.ecs.setAgentConnected(instanceId, true);
-    if (running) region.ecs.stopTask(running, 'The report is not needed any more');
 
-    const parkings = parkingsOf(instanceId, await drained(instanceId));
-    for (const { untilMs, wentOnAtMs } of parkings.slice(0, 2)) expect(wentOnAtMs).toBeGreaterThanOrEqual(untilMs);
+    it('goes on when the schedule fires, and by the stop of a task when the report of ECS is lost', async () => {
+      const [, instanceId = ''] = ours;
+      const job = await runningJobOn(instanceId);
+      void forwarding.lose('ECS Container Instance State Change', instanceId);
+      // ECS hears nothing of its tasks: no stop of one can wake the drain.
+      region.ecs.setAgentConnected(instanceId, false);
+      region.autoScaling.terminateInstance(instanceId);
+      const onSchedules = ({ untilMs, parkedAtMs }: Parking) => untilMs - parkedAtMs > 30_000;
+      const parkings = await parkedUntil(instanceId, (all) => all.filter(onSchedules).length === 2);
+      const [first] = parkings.filter(onSchedules);
+      expect(first?.wentOnAtMs).toBeGreaterThanOrEqual(first?.untilMs ?? 0);
+
+      region.ecs.setAgentConnected(instanceId, true);
+      region.ecs.stopTask(job, 'The report is not needed any more');
+      const last = parkingsOf(instanceId, await drained(instanceId)).at(-1);
+      expect(last?.wentOnAtMs).toBeLessThan(last?.untilMs ?? 0);
+    });
+
+    it('goes on with what version 0.1.0 has parked, under the name that the schedule had', async () => {
+      const [, , instanceId = ''] = ours;
+      const job = await runningJobOn(instanceId);
+      region.ecs.setAgentConnected(instanceId, false);
+      const drain = await begunBefore(instanceId, { region, regionUrl, forwarding, emulator });
+      const environment = await environmentOf(emulator);
+      const schedule = scheduleOf(drain, Date.now() + 15_000, [job.arn], environment);
+      await emulator.ask([['scheduler', 'create_schedule', schedule, 'ScheduleArn']]);
+
+      await parkedUntil(instanceId, (all) => all.length === 1);
+      const { GroupName, Name } = schedule;
+      const target: Question = ['scheduler', 'get_schedule', { GroupName, Name }, 'Target.Arn'];
+      expect(await emulator.ask([target])).toEqual([environment['EVENT_QUEUE_ARN']]);
+      region.ecs.setAgentConnected(instanceId, true);
+      region.ecs.stopTask(job, 'The report is not needed any more');
+      await drained(instanceId);
+    });
+
+    it('goes on with what version 0.1.0 has handed over', async () => {
+      const [, , , instanceId = ''] = ours;
+      const drain = await begunBefore(instanceId, { region, regionUrl, forwarding, emulator });
+      await putEvent(handOverOf(drain, await environmentOf(emulator)));
+      const lines = await drained(instanceId);
+      const [end] = lines.filter((line) => line['instanceId'] === instanceId && 'outcome' in line);
+      // What an event on the bus claims counts for no more than one a second.
+      expect(end?.['continuations']).toBeGreaterThan(0);
+    });
+
+    it('sends what it rejects to the dead-letter queue, with the sentence that says why', async () => {
+      const { EVENT_SOURCE, DEAD_LETTER_QUEUE_URL } = await environmentOf(emulator);
+      const detail = { version: 5, drain: { kind: 'held', startedAtMs: 'yesterday' } };
+      await putEvent({ Source: EVENT_SOURCE, DetailType: 'ECS Drain Continuation', Detail: JSON.stringify(detail) });
+
+      const receive = { QueueUrl: DEAD_LETTER_QUEUE_URL, MessageAttributeNames: ['All'] };
+      const letter = '{body: Body, code: MessageAttributes.ERROR_CODE, sentence: MessageAttributes.ERROR_MESSAGE}';
+      const received = await vi.waitFor(
+        async () => {
+          const [[first] = []] = await emulator.ask<Letter[] | undefined>([
+            ['sqs', 'receive_message', receive, `Messages[].${letter}`],
+          ]);
+          if (!first) throw new Error('The dead-letter queue is empty.');
+          return first;
+        },
+        { timeout: 60_000, interval: 1_000 },
+      );
+      expect(JSON.parse(received.body)).toMatchObject({ source: EVENT_SOURCE, detail });
+      expect(received.code.StringValue).toBe('RejectedEvent');
+      const sentence = expect.stringMatching(/^The continuation event cannot be understood: detail\.drain\./);
+      expect(received.sentence.StringValue).toEqual(sentence);
+      expect(await linesOf(emulator)).toContainEqual(
+        expect.objectContaining({ level: 'ERROR', message: received.sentence.StringValue }),
+      );
+    });
   });
 
   it('has nothing of parking left when it is deployed again without', async () => {
     await serverless('deploy', emulator, WATCHING);
     expect(await typesThatAreThere()).not.toContain('AWS::Scheduler::ScheduleGroup');
-    expect((await inventoryOf(emulator))['AWS::Events::Rule']).toHaveLength(3);
+    const inventory = await inventoryOf(emulator);
+    expect(inventory['AWS::Events::Rule']).toHaveLength(3);
+    expect(inventory['AWS::Lambda::EventSourceMapping']).toHaveLength(1);
   });
 
-  it('then hands a drain over from invocation to invocation, and is invoked for nothing else', async () => {
-    const [, , instanceId = ''] = ours;
-    const { invocations: earlier } = await logOf(emulator);
+  it('then has a drain wait on the queue, and is invoked for nothing else', async () => {
+    const [, , , , instanceId = ''] = ours;
+    const earlier = await invocationsOf(emulator);
     region.ecs.runTask({ ...JOB, ec2InstanceId: instanceId, runsForSeconds: 25 });
     region.autoScaling.terminateInstance(instanceId);
 
-    const log = await drained(instanceId);
-    expect(invocationsFor(instanceId, log).length).toBeGreaterThan(1);
-    expect(parkingsOf(instanceId, log)).toEqual([]);
-    expect(log.invocations.filter((id) => !earlier.includes(id))).toEqual(invocationsFor(instanceId, log));
+    const lines = await drained(instanceId);
+    const parkings = parkingsOf(instanceId, lines);
+    expect(parkings.length).toBeGreaterThan(3);
+    for (const { untilMs, wentOnAtMs } of parkings) expect(wentOnAtMs).toBeGreaterThanOrEqual(untilMs);
+    const about = lines.filter((line) => line['instanceId'] === instanceId);
+    const itsOwn = new Set(about.map((line) => line['function_request_id']));
+    expect(new Set(await invocationsOf(emulator)).difference(new Set(earlier))).toEqual(itsOwn);
   });
 
   it('leaves nothing behind when it is removed', async () => {
@@ -178,26 +234,58 @@ describe.skipIf(missing)('the deployed stack', () => {
     return resources.map(({ type }) => type);
   }
 
+  /** A job that runs there until it is stopped. */
+  async function runningJobOn(instanceId: string) {
+    region.ecs.runTask({ ...JOB, ec2InstanceId: instanceId, runsForSeconds: 3_600 });
+    return vi.waitFor(
+      () => {
+        const tasks = region.ecs.registrationsOf(instanceId).flatMap(({ holding }) => [...holding]);
+        const job = tasks.find(({ group, lastStatus }) => group === `family:${JOB.name}` && lastStatus === 'RUNNING');
+        if (!job) throw new Error(`The job on ${instanceId} does not run yet.`);
+        return job;
+      },
+      { timeout: 20_000 },
+    );
+  }
+
+  async function putEvent(entry: object): Promise<void> {
+    const failed = await emulator.ask([['events', 'put_events', { Entries: [entry] }, 'FailedEntryCount']]);
+    expect(failed).toEqual([0]);
+  }
+
+  /** Waits until the drain has been parked in the way that `isSo` accepts. */
+  function parkedUntil(instanceId: string, isSo: (parkings: readonly Parking[]) => boolean): Promise<Parking[]> {
+    return vi.waitFor(
+      async () => {
+        const parkings = parkingsOf(instanceId, await linesOf(emulator));
+        if (!isSo(parkings)) throw new Error(`The drain of ${instanceId} was parked ${parkings.length} times.`);
+        return parkings;
+      },
+      { timeout: 180_000, interval: 1_000 },
+    );
+  }
+
   /**
-   * Waits until Auto Scaling has let the instance go, which must be because we told it, and until the log says so. Nothing
-   * is parked any more then.
+   * Waits until the instance is terminated and the log reports the drain. The function must have completed the lifecycle
+   * action, and no schedule of the drain may be left.
    */
-  async function drained(instanceId: string): Promise<FunctionLog> {
-    onTestFailed(async () => console.error(emulator.log(), await logOf(emulator)));
+  async function drained(instanceId: string): Promise<readonly Line[]> {
     await vi.waitFor(() => expect(region.terminated).toContain(instanceId), { timeout: 120_000, interval: 200 });
     const completions = region.autoScaling.completions.filter((completion) => completion.instanceId === instanceId);
     expect(completions).toMatchObject([{ hook: 'ecs-drain', result: 'CONTINUE', by: 'completion' }]);
     expect(region.killedTasks).toEqual([]);
-    const log = await vi.waitFor(
+    const lines = await vi.waitFor(
       async () => {
-        const log = await logOf(emulator);
-        expect(log.lines).toContainEqual(expect.objectContaining({ instanceId, outcome: 'drained' }));
-        return log;
+        const lines = await linesOf(emulator);
+        expect(lines).toContainEqual(expect.objectContaining({ instanceId, outcome: 'drained' }));
+        return lines;
       },
-      { timeout: 30_000, interval: 500 },
+      { timeout: 30_000, interval: 1_000 },
     );
-    expect((await inventoryOf(emulator))['AWS::Scheduler::Schedule']).toEqual([]);
-    return log;
+    const schedules = (await inventoryOf(emulator))['AWS::Scheduler::Schedule'] ?? [];
+    const [registration] = region.ecs.registrationsOf(instanceId);
+    expect(schedules.filter((name) => name.startsWith(registration?.id ?? ''))).toEqual([]);
+    return lines;
   }
 });
 
@@ -218,41 +306,54 @@ async function inventoryOf(emulator: Emulator): Promise<Inventory> {
   return Object.fromEntries(Object.keys(LISTS).map((type, i) => [type, (answers[i] ?? []).toSorted()]));
 }
 
-/** What CloudWatch Logs has of the deployed function: of each invocation all, once it has ended. */
-interface FunctionLog {
-  /** The id of each invocation. */
-  readonly invocations: readonly unknown[];
-  /** What the function itself wrote. */
-  readonly lines: readonly Readonly<Record<string, unknown>>[];
+/** A message of the dead-letter queue. */
+interface Letter {
+  readonly body: string;
+  readonly code: { readonly StringValue: string };
+  readonly sentence: { readonly StringValue: string };
 }
 
-async function logOf(emulator: Emulator): Promise<FunctionLog> {
-  const logGroup = { logGroupName: `/aws/lambda/${STACK}-drain` };
+/** The variables of the deployed function. */
+async function environmentOf(emulator: Emulator): Promise<Readonly<Record<string, string>>> {
+  const [variables = {}] = await emulator.ask<Readonly<Record<string, string>>>([
+    ['lambda', 'get_function_configuration', { FunctionName: FUNCTION }, 'Environment.Variables'],
+  ]);
+  return variables;
+}
+
+/** What CloudWatch Logs has of the deployed function: the lines of an invocation appear when it has ended. */
+async function messagesOf(emulator: Emulator): Promise<readonly string[]> {
+  const logGroup = { logGroupName: `/aws/lambda/${FUNCTION}` };
   const [messages = []] = await emulator.ask<string[]>([['logs', 'filter_log_events', logGroup, 'events[].message']]);
-  return {
-    invocations: messages.flatMap((message) => /^START RequestId: (\S+)/.exec(message)?.[1] ?? []),
-    lines: messages.filter((message) => message.startsWith('{"level"')).map((message) => JSON.parse(message)),
-  };
+  return messages;
 }
 
-/** The invocations that wrote of an instance. */
-function invocationsFor(instanceId: string, { lines }: FunctionLog): unknown[] {
+/** The id of each invocation. */
+async function invocationsOf(emulator: Emulator): Promise<readonly unknown[]> {
+  return (await messagesOf(emulator)).flatMap((message) => /^START RequestId: (\S+)/.exec(message)?.[1] ?? []);
+}
+
+/** What the function itself wrote. */
+type Line = Readonly<Record<string, unknown>>;
+
+async function linesOf(emulator: Emulator): Promise<readonly Line[]> {
+  return (await messagesOf(emulator)).filter((text) => text.startsWith('{"level"')).map((text) => JSON.parse(text));
+}
+
+/** One wait of a drain: since when and until when, in whole seconds as delays are, and when it really went on. */
+interface Parking {
+  readonly parkedAtMs: number;
+  readonly untilMs: number;
+  /** Not a number as long as it has not. */
+  readonly wentOnAtMs: number;
+}
+
+function parkingsOf(instanceId: string, lines: readonly Line[]): Parking[] {
   const about = lines.filter((line) => line['instanceId'] === instanceId);
-  return [...new Set(about.map((line) => line['function_request_id']))];
-}
-
-/** The invocations whose task no drain awaited. */
-function vainWakeUps({ lines }: FunctionLog): unknown[] {
-  const ignored = lines.filter(({ level, taskArn }) => level === 'DEBUG' && taskArn !== undefined);
-  return ignored.map((line) => line['function_request_id']);
-}
-
-/** How the drain of an instance was parked: until when, in whole seconds as schedules are, and when it went on. */
-function parkingsOf(instanceId: string, { lines }: FunctionLog) {
-  const about = lines.filter((line) => line['instanceId'] === instanceId);
-  return about.flatMap(({ message }, i) => {
-    const [, until] = /^Parking until (\S+)\.\d+Z /.exec(String(message)) ?? [];
+  const atMs = (line: Line | undefined) => Date.parse(String(line?.['timestamp']));
+  return about.flatMap((line, i) => {
+    const [, until] = /^Parking until (\S+) /.exec(String(line['message'])) ?? [];
     if (until === undefined) return [];
-    return [{ untilMs: Date.parse(`${until}Z`), wentOnAtMs: Date.parse(String(about[i + 1]?.['timestamp'])) }];
+    return [{ parkedAtMs: atMs(line), untilMs: Date.parse(until), wentOnAtMs: atMs(about[i + 1]) }];
   });
 }

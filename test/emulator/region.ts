@@ -14,12 +14,12 @@ export const ANOTHERS = 'batch';
 
 const SETTLING_SECONDS = 60;
 
-/** A Region where a service is up on two groups of three instances, and the instances of each group. */
+/** A Region where a service is up on two groups of five instances, and the instances of each group. */
 export async function settledRegion() {
   const region = createRegion({ startMs: Date.now() - SETTLING_SECONDS * 1000, seed: 1 });
   const { ecs, autoScaling, time } = region;
   ecs.createCluster(CLUSTER);
-  const group = { cluster: CLUSTER, minSize: 0, maxSize: 4, desiredCapacity: 3, launchSeconds: 5 };
+  const group = { cluster: CLUSTER, minSize: 0, maxSize: 6, desiredCapacity: 5, launchSeconds: 5 };
   const [ours, anothers] = [OURS, ANOTHERS].map((name) =>
     autoScaling.createGroup({ ...group, name, memoryMiB: 7_680, cpuUnits: 2_048 }, { running: true }),
   );
@@ -56,15 +56,25 @@ export function goOn({ time }: Region): () => Promise<void> {
   };
 }
 
-/** Puts all that the Region puts on its own bus on the emulator's; returns how to end it. */
-export function forwardEvents({ eventBridge }: Region, { env }: Emulator): () => void {
-  const client = new EventBridgeClient({
-    endpoint: env.AWS_ENDPOINT_URL,
-    region: env.AWS_REGION,
-    credentials: { accessKeyId: env.AWS_ACCESS_KEY_ID, secretAccessKey: env.AWS_SECRET_ACCESS_KEY },
-  });
+/** The way of events from the Region's bus to the emulator's. */
+export interface Forwarding {
+  /** From now on, events of this type about this EC2 instance are lost. Resolves to the first of them. */
+  lose(detailType: string, ec2InstanceId: string): Promise<BusEvent>;
+  end(): void;
+}
+
+/** Puts all that the Region puts on its own bus on the emulator's. */
+export function forwardEvents({ eventBridge }: Region, { env }: Emulator): Forwarding {
+  const client = new EventBridgeClient(clientOptions(env, env.AWS_ENDPOINT_URL));
+  const lost = new Map<string, (event: BusEvent) => void>();
   let ended = false;
-  const forward = async ({ source, resources, detail, 'detail-type': type }: BusEvent) => {
+  const forward = async (event: BusEvent) => {
+    const { source, resources, detail, 'detail-type': type } = event;
+    const lose = lost.get(`${type} ${ec2InstanceIdIn(detail)}`);
+    if (lose) {
+      lose(event);
+      return;
+    }
     const entry = { Source: source, DetailType: type, Resources: [...resources], Detail: JSON.stringify(detail) };
     const { Entries: [taken] = [] } = await client.send(new PutEventsCommand({ Entries: [entry] }));
     if (taken?.ErrorCode) throw new Error(`The emulator refuses ${type} of ${source}: ${taken.ErrorCode}.`);
@@ -79,10 +89,25 @@ export function forwardEvents({ eventBridge }: Region, { env }: Emulator): () =>
       });
     },
   });
-  return () => {
-    ended = true;
-    client.destroy();
+  return {
+    lose: (detailType, ec2InstanceId) => new Promise((resolve) => lost.set(`${detailType} ${ec2InstanceId}`, resolve)),
+    end: () => {
+      ended = true;
+      client.destroy();
+    },
   };
+}
+
+/** Auto Scaling and ECS write it differently. */
+function ec2InstanceIdIn(detail: unknown): unknown {
+  const { EC2InstanceId, ec2InstanceId } = detail as Readonly<Record<string, unknown>>;
+  return EC2InstanceId ?? ec2InstanceId;
+}
+
+/** How the SDK's clients find the emulator, or the Region. */
+export function clientOptions(env: Emulator['env'], endpoint: string) {
+  const credentials = { accessKeyId: env.AWS_ACCESS_KEY_ID, secretAccessKey: env.AWS_SECRET_ACCESS_KEY };
+  return { endpoint, region: env.AWS_REGION, credentials };
 }
 
 /** Puts the hooks that the stack created on our group in the Region; the other group has the same, by somebody else. */

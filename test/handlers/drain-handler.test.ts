@@ -1,19 +1,27 @@
 import type { UpdateScheduleInput } from '@aws-sdk/client-scheduler';
-import type { Context } from 'aws-lambda';
+import type { Context, SQSEvent } from 'aws-lambda';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { captureLogs, type LogLine } from '../../sandbox/logs.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
-import { roleFor } from '../../sandbox/region/iam/api.ts';
-import type { LambdaModel } from '../../sandbox/region/lambda/model.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import { playGlobals } from '../../sandbox/region/time/globals.ts';
 import { listen } from '../../sandbox/region/wire/http.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
-import type { Drain } from '../../src/domain/drain.ts';
-import { createDrainHandler, type Seams } from '../../src/handlers/drain-handler.ts';
-import { START_MS } from '../fakes.ts';
-import { PARKING, WATCHING } from './environment.ts';
+import { CONTINUATION_VERSION } from '../../src/adapters/continuation.ts';
+import { type HeldDrain, newHeldDrain } from '../../src/domain/drain.ts';
+import { MAX_CONTINUATIONS } from '../../src/domain/policy.ts';
+import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
+import {
+  DEADLINE_SECONDS,
+  EVENT_QUEUE,
+  EVENT_SOURCE,
+  PARKING,
+  SCHEDULE_GROUP,
+  START_MS,
+  WATCHING,
+} from './environment.ts';
+import { deadLettersIn, type Installed, type InstallOptions, installIn } from './installed.ts';
 
 const TASK = { cluster: 'prod', memoryMiB: 512, cpuUnits: 128, stopTimeoutSeconds: 30 };
 
@@ -28,10 +36,11 @@ const WEB = {
   loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 10 },
 } as const;
 
-const HOOK = { name: 'ecs-drain', group: 'web', heartbeatTimeoutSeconds: 3_600, defaultResult: 'CONTINUE' } as const;
+const HOOK = { name: 'ecs-drain', heartbeatTimeoutSeconds: 3_600, defaultResult: 'CONTINUE' } as const;
+const GroupName = SCHEDULE_GROUP;
 
 let region: Region;
-let lambda: LambdaModel;
+let service: Installed;
 let logs: LogLine[];
 /** The instance to terminate, of the group web; and one of each other group. */
 let INSTANCE: string;
@@ -63,40 +72,22 @@ beforeEach(() => {
   region = createRegion({ startMs: START_MS, seed: 1, faults });
   ends = [playGlobals(region.time, region.random), captureLogs((line) => logs.push(line))];
   region.ecs.createCluster('prod');
-  const group = { minSize: 0, maxSize: 4, desiredCapacity: 2, cluster: 'prod', memoryMiB: 4_096, cpuUnits: 2_048 };
+  const group = { minSize: 0, maxSize: 9, desiredCapacity: 3, cluster: 'prod', memoryMiB: 4_096, cpuUnits: 2_048 };
   instanceOf = {};
   for (const name of ['web', 'workers', 'others']) {
     const [first = ''] = region.autoScaling.createGroup({ ...group, name, launchSeconds: 60 }, { running: true });
     instanceOf[name] = first;
+    region.autoScaling.putLifecycleHook({ ...HOOK, group: name });
   }
   INSTANCE = instanceOf['web'] ?? '';
-  region.autoScaling.putLifecycleHook(HOOK);
-  lambda = deploy(WATCHING);
-  // A rule that lets everything through: what to do with it is the handler's to decide.
-  const pattern = {
-    source: ['aws.autoscaling', 'ecs-drain.test'],
-    'detail-type': ['EC2 Instance-terminate Lifecycle Action', 'ECS Drain Continuation'],
-  };
-  region.eventBridge.putRule({ name: 'all', pattern, target: (event) => lambda.invokeAsync(event) });
 });
 
 afterEach(() => {
   for (const end of ends) end();
 });
 
-/** Loads the handler into a function of the Region. */
-function deploy(
-  environment: Record<string, string>,
-  seams: Seams = { sdk: { requestHandler: region.transport } },
-): LambdaModel {
-  return region.deploy({
-    name: 'ecs-drain',
-    timeoutSeconds: 300,
-    load: (clock) => {
-      const handler = createDrainHandler(environment, { clock, ...seams });
-      return (event: unknown, context: Context) => handler(event, context);
-    },
-  });
+function install(environment: Record<string, string> = PARKING, more: Partial<InstallOptions> = {}): void {
+  service = installIn(region, { environment, sdk: { requestHandler: region.transport }, ...more });
 }
 
 /** A task that ends by itself. */
@@ -104,81 +95,106 @@ function runTask(name: string, runsForSeconds: number, ec2InstanceId = INSTANCE)
   region.ecs.runTask({ ...TASK, name, ec2InstanceId, runsForSeconds });
 }
 
-/** Lets the services come up. */
 async function minutes(count: number): Promise<void> {
   const untilMs = region.time.nowMs() + count * 60_000;
   region.time.after(count * 60, () => {});
   await region.time.runUntil(() => region.time.nowMs() >= untilMs);
 }
 
-const settle = () => region.time.runUntil(() => false);
-const terminate = () => region.autoScaling.terminateInstance(INSTANCE);
-const callsNamed = (name: string) => region.calls.filter(({ operation }) => operation === name).length;
+const terminate = (instanceId = INSTANCE) => region.autoScaling.terminateInstance(instanceId);
+/** Until the instance is gone, and the invocation that let it go has ended. */
+async function released(instanceId = INSTANCE): Promise<void> {
+  await region.time.runUntil(() => region.terminated.has(instanceId));
+  await minutes(0.1);
+}
+const bodyOf = (message: unknown) => (typeof message === 'string' ? message : JSON.stringify(message));
+const send = (message: unknown) => service.queue.send(bodyOf(message));
 
-describe('the deployed handler, with its SDK clients, against a Region', () => {
-  it('drains an instance behind a load balancer through a continuation, and kills no task', async () => {
-    region.ecs.createService(WEB);
+/** Invokes the function, and waits until it has ended. */
+async function invoke(event: unknown) {
+  const { invocations } = service.lambda;
+  const before = invocations.length;
+  service.lambda.invokeAsync(event);
+  await region.time.runUntil(() => invocations.length > before);
+  return { result: invocations[before]?.result, error: invocations[before]?.error };
+}
+
+/** Brings the function all of these in one batch, as Lambda does from the queue. */
+async function bring(...messages: unknown[]): Promise<unknown> {
+  const record = (body: string, i: number) => ({ eventSource: 'aws:sqs', messageId: `message-${i + 1}`, body });
+  return (await invoke({ Records: messages.map(bodyOf).map(record) })).result;
+}
+
+/** The calls that the function made. */
+const calls = () => region.calls.filter(({ fiber }) => fiber).map(({ operation }) => operation);
+const callsNamed = (name: string) => calls().filter((operation) => operation === name).length;
+const messages = () => logs.map(({ message }) => message);
+const kinds = () => service.results.map(({ kind }) => kind);
+const outcomes = () => logs.flatMap((line) => (!('_aws' in line) && line['outcome'] ? [line['outcome']] : []));
+const billedSeconds = () => service.lambda.invocations.reduce((sum, each) => sum + each.billedSeconds, 0);
+const schedules = () => region.scheduler.operations.ListSchedules({ GroupName }).Schedules ?? [];
+const theSchedule = () => region.scheduler.operations.GetSchedule({ GroupName, Name: schedules()[0]?.Name });
+const parked = () => region.time.runUntil(() => schedules().length > 0);
+
+function tokenOf(instanceId: string): string {
+  const pending = region?.autoScaling.pendingActions().find((action) => action.instanceId === instanceId);
+  return pending?.token ?? '87654321-4321-4321-4321-210987654321';
+}
+
+/** The termination event of an instance, which Auto Scaling may hold. */
+function terminationOf(instanceId: string, group = 'web', atMs = START_MS) {
+  return {
+    source: 'aws.autoscaling',
+    'detail-type': 'EC2 Instance-terminate Lifecycle Action',
+    account: '123456789012',
+    time: new Date(atMs).toISOString(),
+    detail: {
+      LifecycleActionToken: tokenOf(instanceId),
+      AutoScalingGroupName: group,
+      LifecycleHookName: 'ecs-drain',
+      EC2InstanceId: instanceId,
+      LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+    },
+  };
+}
+
+describe('a drain', () => {
+  it.each([
+    ['on schedules', PARKING, 3, 30],
+    ['on the queue alone', WATCHING, 12, 160],
+  ])('waits %s without holding an execution, and kills no task', async (_, environment, mostBilled, mostCalls) => {
+    install(environment);
+    region.ecs.createService({ ...WEB, desiredCount: 60, memoryMiB: 128, cpuUnits: 64 });
     await minutes(5);
     terminate();
-    await settle();
+    await released();
     expect(region.autoScaling.completions).toMatchObject([
       { instanceId: INSTANCE, result: 'CONTINUE', by: 'completion' },
     ]);
     expect(region.killedTasks).toEqual([]);
-    expect(lambda.invocations.map(({ result }) => result)).toMatchObject([
-      { kind: 'handed-over' },
-      { kind: 'finished', outcome: { kind: 'drained' } },
-    ]);
-    expect(lambda.invocations.every(({ billedSeconds }) => billedSeconds <= 300)).toBe(true);
+    expect(kinds()).not.toContain('handed-over');
+    expect(billedSeconds()).toBeLessThanOrEqual(mostBilled);
+    expect(calls().length).toBeLessThanOrEqual(mostCalls);
+    expect(schedules()).toEqual([]);
   });
 
-  it('spends at most nine calls on an instance whose tasks are gone, though ECS still lists them', async () => {
-    runTask('migration', 10);
-    await minutes(10);
+  it('heartbeats a hook that times out before the tasks stop', async () => {
+    install();
+    region.autoScaling.putLifecycleHook({ ...HOOK, group: 'web', heartbeatTimeoutSeconds: 60 });
+    runTask('report', 600);
     terminate();
-    await settle();
-    expect(lambda.invocations).toMatchObject([{ result: { kind: 'finished', outcome: { kind: 'drained' } } }]);
-    expect(region.calls.map(({ operation }) => operation)).toEqual([
-      'ListContainerInstances',
-      'UpdateContainerInstancesState',
-      'ListContainerInstances',
-      'DescribeContainerInstances',
-      'ListTasks',
-      'ListTasks',
-      'DescribeTasks',
-      'CompleteLifecycleAction',
-      'PutEvents', // the news that it has finished
-    ]);
-  });
-
-  it('rejects an event of a time that is to come: its deadline would be as late', async () => {
-    terminate();
-    await settle();
-    const event = lambda.invocations[0]?.event as { time: string };
-    const before = region.calls.length;
-    lambda.invokeAsync({ ...event, time: new Date(region.time.nowMs() + 600_000).toISOString() });
-    await settle();
-    expect(lambda.deadLetters).toHaveLength(1);
-    expect(JSON.stringify(logs)).toContain('which is to come');
-    expect(region.calls.length).toBe(before);
-  });
-
-  it('heartbeats a hook that times out sooner than the tasks stop', async () => {
-    region.autoScaling.putLifecycleHook({ ...HOOK, group: 'workers', heartbeatTimeoutSeconds: 60 });
-    runTask('report', 600, instanceOf['workers']);
-    await minutes(1);
-    region.autoScaling.terminateInstance(instanceOf['workers'] ?? '');
-    await settle();
-    expect(region.autoScaling.completions).toMatchObject([{ result: 'CONTINUE', by: 'completion', heartbeats: 18 }]);
+    await released();
+    const [{ by, heartbeats = 0 } = {}] = region.autoScaling.completions;
+    expect(by).toBe('completion');
+    expect(heartbeats).toBeGreaterThanOrEqual(10);
     expect(region.killedTasks).toEqual([]);
   });
 
-  it('names the tasks it gives up at the deadline, in the log and in the metric', async () => {
-    runTask('endless', Infinity);
-    await minutes(1);
+  it('names the tasks that it gives up at the deadline, in the log and in the metric', async () => {
+    install();
+    runTask('endless', 1_000_000);
     terminate();
-    await region.time.runUntil(() => region.terminated.has(INSTANCE));
-    await region.time.runUntil(() => logs.some((line) => 'Drains' in line));
+    await released();
     expect(region.killedTasks).toMatchObject([{ group: 'family:endless' }]);
     expect(logs).toContainEqual(
       expect.objectContaining({
@@ -190,293 +206,104 @@ describe('the deployed handler, with its SDK clients, against a Region', () => {
     expect(logs.find((line) => 'Drains' in line)).toMatchObject({ outcome: 'timed-out', TasksKilledAtDeadline: 1 });
   });
 
-  it('stops stragglers in time for their grace when the settings say so', async () => {
-    lambda = deploy({ ...WATCHING, STOP_STRAGGLERS: 'standalone' });
+  it('stops stragglers in time for their stop timeout when the settings say so', async () => {
+    install({ ...PARKING, STOP_STRAGGLERS: 'standalone' });
     runTask('endless', 1_000_000);
-    await minutes(1);
     terminate();
-    await region.time.runUntil(() => region.terminated.has(INSTANCE));
+    await released();
     expect(region.killedTasks).toEqual([]);
     expect(callsNamed('StopTask')).toBe(1);
     const [{ atMs = 0, heldSinceMs = 0 } = {}] = region.autoScaling.completions;
-    expect((atMs - heldSinceMs) / 1000).toBeLessThanOrEqual(1_800.1);
+    expect((atMs - heldSinceMs) / 1000).toBeLessThanOrEqual(DEADLINE_SECONDS + 0.1);
   });
 
-  it('is harmless when the same event comes twice', async () => {
+  it('changes nothing in a dry run, though it goes through all its steps', async () => {
+    install({ ...PARKING, DRY_RUN: 'true' });
+    terminate();
+    await region.time.runUntil(() => kinds().includes('finished'));
+    expect(callsNamed('UpdateContainerInstancesState') + callsNamed('CompleteLifecycleAction')).toBe(0);
+    expect(logs.filter((line) => !('_aws' in line)).every(({ dryRun }) => dryRun === true)).toBe(true);
+  });
+
+  it.each([0, 20])('is one though its event comes twice, %i s apart', async (seconds) => {
+    install();
     region.ecs.createService(WEB);
-    await minutes(5);
     region.eventBridge.putRule({
       name: 'again',
       pattern: { source: ['aws.autoscaling'] },
-      target: (event) => lambda.invokeAsync(event),
+      target: (event) => region.time.after(seconds, () => send(event)),
     });
+    await minutes(5);
     terminate();
-    await settle();
-    expect(region.killedTasks).toEqual([]);
+    await released();
+    await minutes(2);
+    expect(outcomes().filter((kind) => kind !== 'already-completed')).toEqual(['drained']);
     expect(region.autoScaling.completions).toHaveLength(1);
-    const outcomes = lambda.invocations.map(({ result }) => (result as { outcome?: { kind: string } }).outcome?.kind);
-    expect(outcomes.filter((kind) => kind !== undefined).sort()).toEqual(['already-completed', 'drained']);
-    expect(lambda.deadLetters).toEqual([]);
+    expect(region.killedTasks).toEqual([]);
+    expect(deadLettersIn(service)).toEqual([]);
+    expect(schedules()).toEqual([]);
   });
 
-  it('says on every line which drain it speaks of', async () => {
+  it('has its keys on every line of the log about it, and on no other', async () => {
+    install();
     region.ecs.createService(WEB);
     await minutes(5);
     terminate();
-    await settle();
+    await released();
     const lines = logs.filter((line) => !('_aws' in line));
-    expect(lines.length).toBeGreaterThan(5);
+    expect(lines.length).toBeGreaterThan(4);
     for (const line of lines) {
       expect(line).toMatchObject({
         instanceId: INSTANCE,
         autoScalingGroup: 'web',
         lifecycleHook: 'ecs-drain',
         drainId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        cluster: expect.any(String),
       });
-      expect(line['cluster']).toBeDefined();
     }
-    expect(lines.slice(1).every((line) => line['cluster'] === 'prod')).toBe(true);
-  });
-
-  it('does not carry the keys of one drain into the log of the next', async () => {
-    terminate();
-    await settle();
-    lambda.invokeAsync({ Event: 'autoscaling:TEST_NOTIFICATION' });
-    await settle();
-    expect(logs.at(-1)).toMatchObject({ message: expect.stringMatching(/^Ignored/) });
-    expect(logs.at(-1)).not.toHaveProperty('instanceId');
-  });
-});
-
-describe('drains that are parked', () => {
-  const GroupName = PARKING.SCHEDULE_GROUP;
-  const schedules = () => region.scheduler.operations.ListSchedules({ GroupName }).Schedules ?? [];
-  const theSchedule = () => region.scheduler.operations.GetSchedule({ GroupName, Name: schedules()[0]?.Name });
-  const results = () => lambda.invocations.map(({ result }) => (result as { kind: string } | undefined)?.kind);
-  const outcomes = () =>
-    lambda.invocations.flatMap(({ result }) => (result as { outcome?: { kind: string } })?.outcome?.kind ?? []);
-  /** The calls that invocations made. */
-  const calls = () => region.calls.filter(({ fiber }) => fiber).map(({ operation }) => operation);
-  const parked = () => region.time.runUntil(() => schedules().length > 0);
-
-  beforeEach(() => {
-    lambda = deploy(PARKING);
-    region.scheduler.operations.CreateScheduleGroup({ Name: GroupName });
-    const anything = { Effect: 'Allow', Action: '*', Resource: '*' };
-    region.roles.set('parking', roleFor('scheduler.amazonaws.com', [anything]));
-    const pattern = {
-      source: ['aws.ecs'],
-      'detail-type': ['ECS Task State Change'],
-      detail: { lastStatus: ['STOPPED'], containerInstanceArn: [{ exists: true }] },
-    };
-    region.eventBridge.putRule({ name: 'wake-up', pattern, target: (event) => lambda.invokeAsync(event) });
-  });
-
-  it('cost at most 3 billed seconds and 40 calls with ten of 60 tasks behind a load balancer, and kill none', async () => {
-    region.ecs.createService({ ...WEB, desiredCount: 60, memoryMiB: 128, cpuUnits: 64 });
-    await minutes(5);
-    terminate();
-    await parked();
-    expect(JSON.parse(theSchedule().Target?.Input ?? '').drain.parked.holdingTasks).toHaveLength(10);
-    await settle();
-    expect(outcomes()).toEqual(['drained']);
-    expect(region.killedTasks).toEqual([]);
-    expect(lambda.invocations.reduce((sum, { billedSeconds }) => sum + billedSeconds, 0)).toBeLessThanOrEqual(3);
-    expect(calls().length).toBeLessThanOrEqual(40);
-    expect(schedules()).toEqual([]);
-  });
-
-  describe('with a sweep', () => {
-    beforeEach(() => {
-      region.eventBridge.putScheduledRule({
-        name: 'sweep',
-        everySeconds: 60,
-        target: (event) => lambda.invokeAsync(event),
-      });
-    });
-
-    it('begin though the termination event is lost, and kill none', async () => {
-      region.ecs.createService(WEB);
-      await minutes(5);
-      lostEvents = 1;
-      terminate();
-      await settle();
-      expect(outcomes()).toEqual(['drained']);
-      expect(region.killedTasks).toEqual([]);
-      expect(region.autoScaling.completions).toMatchObject([{ by: 'completion' }]);
-      expect(schedules()).toEqual([]);
-      expect(logs.filter(({ lost }) => lost === 'event')).toHaveLength(1);
-      expect(logs.filter(({ LostDrainsFound }) => LostDrainsFound === 1)).toHaveLength(1);
-    });
-
-    it('go on though what would have continued them is lost', async () => {
-      runTask('import', 1_500);
-      terminate();
-      await parked();
-      const Name = schedules()[0]?.Name;
-      const { ScheduleExpression, FlexibleTimeWindow, Target } = theSchedule();
-      const unarmed = { GroupName, Name, ScheduleExpression, FlexibleTimeWindow, Target } as const;
-      region.scheduler.operations.UpdateSchedule({ ...unarmed, State: 'DISABLED' });
-      await settle();
-      expect(logs.filter(({ lost }) => lost === 'continuation')).toHaveLength(1);
-      expect(outcomes()).toEqual(['drained']);
-      expect(region.killedTasks).toEqual([]);
-      expect(schedules()).toEqual([]);
-    });
-
-    it('are one though it comes every minute', async () => {
-      runTask('import', 1_500);
-      terminate();
-      await settle();
-      expect(logs.filter(({ lost }) => lost !== undefined)).toEqual([]);
-      expect(outcomes()).toEqual(['drained']);
-      const sweeps = lambda.invocations.filter(({ result }) => (result as { kind: string }).kind === 'swept');
-      expect(sweeps.length).toBeGreaterThan(20);
-      expect(callsNamed('ListSchedules') + callsNamed('DescribeScalingActivities')).toBeLessThanOrEqual(
-        2 * sweeps.length,
-      );
-    });
-
-    it('are not begun where their event was rejected for the metadata of the hook: the hook keeps the instance', async () => {
-      region.autoScaling.putLifecycleHook({ ...HOOK, notificationMetadata: '{"cluster":"secret"}' });
-      runTask('import', 3_000);
-      terminate();
-      await minutes(30);
-      expect(region.autoScaling.completions).toEqual([]);
-      expect(region.killedTasks).toEqual([]);
-      expect(logs.map(({ message }) => message)).toContainEqual(
-        expect.stringContaining('Held instances are left alone: The NotificationMetadata of hook ecs-drain names the'),
-      );
-    });
-
-    it('are not looked for by a sweep that comes late: a newer one has come', async () => {
-      await minutes(5);
-      lambda.invokeAsync(lambda.invocations[0]?.event);
-      await minutes(1);
-      expect(results().filter((kind) => kind === 'ignored')).toHaveLength(1);
-      expect(callsNamed('DescribeAutoScalingGroups')).toBe(results().filter((kind) => kind === 'swept').length);
-    });
-
-    it('are looked for again in the next sweep when AWS does not answer', async () => {
-      failing = ({ operation }) =>
-        operation === 'DescribeAutoScalingGroups' ? new AwsError('Throttling', 'Rate exceeded', 400) : undefined;
-      await minutes(2);
-      expect(results().every((kind) => kind === 'ignored')).toBe(true);
-      expect(lambda.deadLetters).toEqual([]);
-      expect(logs.map(({ message }) => message)).toContainEqual(
-        expect.stringContaining('Looking for lost drains again in the next sweep: Could not describe group web'),
-      );
-    });
-  });
-
-  it('are one though the termination comes twice: the second delivery ends at once', async () => {
-    region.ecs.createService(WEB);
-    region.eventBridge.putRule({
-      name: 'again',
-      pattern: { source: ['aws.autoscaling'] },
-      target: (event) => region.time.after(20, () => lambda.invokeAsync(event)),
-    });
-    await minutes(5);
-    terminate();
-    await settle();
-    expect(results().filter((kind) => kind === 'superseded')).toHaveLength(1);
-    expect(outcomes()).toEqual(['drained']);
-    expect(region.killedTasks).toEqual([]);
-    expect(lambda.deadLetters).toEqual([]);
-    expect(schedules()).toEqual([]);
-    expect(callsNamed('PutEvents')).toBe(3); // both say that it has started, one that it has finished
-  });
-
-  it('are one though both deliveries of the termination run side by side', async () => {
-    region.ecs.createService(WEB);
-    region.eventBridge.putRule({
-      name: 'again',
-      pattern: { source: ['aws.autoscaling'] },
-      target: (event) => lambda.invokeAsync(event),
-    });
-    await minutes(5);
-    terminate();
-    await settle();
-    expect(results().filter((kind) => kind === 'superseded')).toHaveLength(1);
-    expect(outcomes()).toEqual(['drained']);
-    expect(schedules()).toEqual([]);
-  });
-
-  it('are one though every event comes twice', async () => {
-    region.ecs.createService(WEB);
-    for (const source of ['aws.autoscaling', 'ecs-drain.test', 'aws.ecs']) {
-      const detail = source === 'aws.ecs' ? { lastStatus: ['STOPPED'] } : {};
-      const pattern = { source: [source], ...(source === 'aws.ecs' && { detail }) };
-      region.eventBridge.putRule({ name: source, pattern, target: (event) => lambda.invokeAsync(event) });
-    }
-    await minutes(5);
-    terminate();
-    await settle();
-    expect(outcomes().filter((kind) => kind !== 'already-completed')).toEqual(['drained']);
-    expect(region.killedTasks).toEqual([]);
-    expect(region.autoScaling.completions).toHaveLength(1);
-    expect(schedules()).toEqual([]);
-    expect(lambda.invocations.every(({ error }) => error === undefined)).toBe(true);
-  });
-
-  it('are not there for the stop of a task on an instance that goes on: one call', async () => {
-    runTask('migration', 10);
-    await settle();
-    expect(lambda.invocations).toMatchObject([
-      { result: { kind: 'ignored', reason: 'no drain is parked on its container instance' } },
+    logs.length = 0;
+    send({ Event: 'autoscaling:TEST_NOTIFICATION' });
+    await minutes(1);
+    expect(logs.map(({ level, message }) => [level, message])).toEqual([
+      ['INFO', 'Ignored: it is the test notification of a new lifecycle hook'],
     ]);
-    expect(calls()).toEqual(['GetSchedule']);
-    expect(logs).toEqual([]);
-  });
-
-  it('are not looked for when a task of another cluster stops: no call', async () => {
-    const ecs = 'arn:aws:ecs:eu-west-1:123456789012';
-    lambda.invokeAsync({
-      source: 'aws.ecs',
-      'detail-type': 'ECS Task State Change',
-      account: '123456789012',
-      time: '2026-01-01T00:00:00Z',
-      detail: {
-        clusterArn: `${ecs}:cluster/staging`,
-        taskArn: `${ecs}:task/staging/1`,
-        containerInstanceArn: `${ecs}:container-instance/staging/1`,
-        lastStatus: 'STOPPED',
-      },
-    });
-    await settle();
-    expect(lambda.invocations).toMatchObject([
-      { result: { kind: 'ignored', reason: 'the cluster staging is not among ours (cluster)' } },
-    ]);
-    expect(calls()).toEqual([]);
+    expect(logs[0]).not.toHaveProperty('instanceId');
   });
 
   it.each([
     ['throttles', new AwsError('ThrottlingException', 'Rate exceeded', 429)],
     ['denies', new AwsError('AccessDeniedException', 'not authorized', 403)],
-  ])('wait in their invocations where Scheduler %s everything', async (_, error) => {
+  ])('waits on the queue where Scheduler %s everything', async (_, error) => {
+    install();
     failing = ({ service }) => (service === 'scheduler' ? error : undefined);
     region.ecs.createService(WEB);
     await minutes(5);
     terminate();
-    await settle();
+    await released();
     expect(outcomes()).toEqual(['drained']);
-    expect(results()).toContain('handed-over');
     expect(region.killedTasks).toEqual([]);
     expect(logs.filter(({ level }) => level === 'WARN')[0]).toMatchObject({ decision: 'park' });
+    expect(billedSeconds()).toBeLessThan(60);
   });
 
   it.each([
-    ['of version 1', ({ parked: _, containerInstance: __, ...drain }: Drain) => ({ version: 1, drain })],
     [
-      'of a newer version',
-      ({ action, startedAtMs, continuations }: Drain) => ({
-        version: 5,
+      'of version 1',
+      ({ action, startedAtMs, lastHeartbeatAtMs, heartbeats, continuations, pollIntervalSeconds }: HeldDrain) => ({
+        version: 1,
+        drain: { action, startedAtMs, lastHeartbeatAtMs, heartbeats, continuations, pollIntervalSeconds },
+      }),
+    ],
+    [
+      'of a later version',
+      ({ action, startedAtMs, continuations }: HeldDrain) => ({
+        version: CONTINUATION_VERSION + 1,
         drain: { action, startedAtMs, continuations, parked: ['otherwise'], mood: 'new' },
       }),
     ],
-  ])('go on from a continuation %s that another deployment left in their schedule', async (_, rewritten) => {
+  ])('continues from a continuation %s that another release left in its schedule', async (_, rewritten) => {
+    install();
     runTask('import', 900);
-    await minutes(1);
     terminate();
     await parked();
     const { ScheduleExpression, FlexibleTimeWindow, ...schedule } = theSchedule();
@@ -484,61 +311,424 @@ describe('drains that are parked', () => {
     const Target = { ...schedule.Target, Input: JSON.stringify(rewritten(drain)) };
     const update = { GroupName, Name: schedule.Name, ScheduleExpression, FlexibleTimeWindow, Target };
     region.scheduler.operations.UpdateSchedule(update as UpdateScheduleInput);
-    await settle();
+    await released();
     expect(outcomes()).toEqual(['drained']);
     expect(region.killedTasks).toEqual([]);
-    expect(lambda.deadLetters).toEqual([]);
-    expect(schedules()).toEqual([]);
+    expect(deadLettersIn(service)).toEqual([]);
   });
 
-  it('go on in their invocations when their schedule comes to a deployment that watches', async () => {
-    region.ecs.createService(WEB);
-    await minutes(5);
+  it('continues on the queue when its schedule fires in a release that watches', async () => {
+    install();
+    runTask('import', 900);
     terminate();
     await parked();
-    const { invocations } = lambda;
-    lambda = deploy(WATCHING);
-    await settle();
-    expect(invocations).toMatchObject([{ result: { kind: 'parked' } }]);
+    service.update(WATCHING);
+    await released();
     expect(outcomes()).toEqual(['drained']);
-    expect(region.killedTasks).toEqual([]);
     expect(region.autoScaling.completions).toMatchObject([{ result: 'CONTINUE', by: 'completion' }]);
-    expect(results()).toContain('ignored'); // the stops of its tasks
+    expect(region.killedTasks).toEqual([]);
   });
 });
 
-describe('events', () => {
-  it('that are not ours cost one log line at info, and no AWS call', async () => {
-    region.autoScaling.putLifecycleHook({ ...HOOK, group: 'others' });
-    region.autoScaling.terminateInstance(instanceOf['others'] ?? '');
-    await region.time.runUntil(() => lambda.invocations.length > 0);
-    expect(lambda.invocations).toMatchObject([{ result: { kind: 'ignored' }, error: undefined }]);
-    expect(logs).toMatchObject([{ level: 'INFO', message: expect.stringContaining('the group others') }]);
-    expect(region.calls).toEqual([]);
+describe('an invocation whose time runs out', () => {
+  it('hands its drains over in continuation events on the bus, and the next one continues them', async () => {
+    install(PARKING, { timeoutSeconds: 20.1 }); // 0.1 s more than its margin
+    const handedOver: unknown[] = [];
+    region.eventBridge.putRule({
+      name: 'seen',
+      pattern: { source: [EVENT_SOURCE], 'detail-type': ['ECS Drain Continuation'] },
+      target: (event) => handedOver.push((event as { detail: unknown }).detail),
+    });
+    runTask('import', 120);
+    runTask('export', 120, instanceOf['workers']);
+    lostEvents = 1;
+    terminate();
+    terminate(instanceOf['workers']);
+    const answer = await bring(terminationOf(INSTANCE), terminationOf(instanceOf['workers'] ?? '', 'workers'));
+    expect(answer).toEqual({ batchItemFailures: [] });
+    expect(kinds()).toEqual(['handed-over', 'handed-over']);
+    expect(callsNamed('PutEvents')).toBe(1);
+    service.update(PARKING, { timeoutSeconds: 60 });
+    await released();
+    await released(instanceOf['workers']);
+    expect(handedOver).toMatchObject([{ drain: { kind: 'held' } }, { drain: { kind: 'held' } }]);
+    expect(outcomes().filter((kind) => kind !== 'already-completed')).toEqual(['drained', 'drained']);
+    expect(region.killedTasks).toEqual([]);
+  });
+});
+
+/** A continuation that has reached the cap. */
+function looping() {
+  const instanceId = instanceOf['workers'] ?? '';
+  const action = { autoScalingGroup: 'workers', lifecycleHook: 'ecs-drain', instanceId };
+  const drain = newHeldDrain(action, { startedAtMs: START_MS, pollIntervalSeconds: 2 });
+  return { version: CONTINUATION_VERSION, drain: { ...drain, continuations: MAX_CONTINUATIONS } };
+}
+
+describe('a batch', () => {
+  it('is one round, whose drains share their calls', async () => {
+    install();
+    lostEvents = 1;
+    terminate();
+    terminate(instanceOf['workers']);
+    await bring(terminationOf(INSTANCE), terminationOf(instanceOf['workers'] ?? '', 'workers'));
+    expect(calls()).toEqual([
+      'ListContainerInstances',
+      'UpdateContainerInstancesState',
+      'SendMessageBatch', // Nothing can end before the lists of ECS have settled.
+    ]);
+    await released();
+    await released(instanceOf['workers']);
+    expect(outcomes()).toEqual(['drained', 'drained']);
   });
 
-  it.each<[string, unknown, RegExp]>([
-    ['is not an event at all', 'drain it, please', /The event cannot be understood: it is "drain it, please"/],
-    ['is a lifecycle event without an instance', { source: 'aws.autoscaling' }, /detail-type is missing/],
-  ])(
-    'that %s are rejected with a sentence, without an AWS call, and reach the dead-letter queue',
-    async (_, event, why) => {
-      lambda.invokeAsync(event);
-      await settle();
-      expect(lambda.invocations).toHaveLength(3); // Lambda's own two retries (facts 7 event-retries)
-      expect(lambda.invocations.at(-1)?.error).toMatch(why);
-      expect(lambda.deadLetters).toEqual([event]);
-      expect(region.calls).toEqual([]);
-      expect(logs).toContainEqual(expect.objectContaining({ level: 'ERROR' }));
-    },
-  );
-
-  it('of an instance in a cluster that does not exist fail with the sentence that mends it', async () => {
-    lambda = deploy({ ...WATCHING, CLUSTER: 'prd' });
+  it('does the work of good messages, ignores what is not ours and rejects the rest, at once and with a sentence', async () => {
+    install();
+    const ofOthers = terminationOf(instanceOf['others'] ?? '', 'others');
+    const incomplete = { source: 'aws.autoscaling' };
+    const fromTheFuture = terminationOf(INSTANCE, 'web', START_MS + 3_600_000);
+    lostEvents = 1;
     terminate();
-    await region.time.runUntil(() => lambda.invocations.length > 0);
-    expect(lambda.invocations[0]?.error).toMatch(/Cluster not found.*Mend the setting `cluster`/);
+    const all = ['drain it, please', ofOthers, terminationOf(INSTANCE), incomplete, fromTheFuture];
+    expect(await bring(...all)).toEqual({ batchItemFailures: [] });
+    await minutes(0.1);
+    const rejected = { code: 'RejectedEvent' };
+    const letters = deadLettersIn(service).toSorted((a, b) => a.body.length - b.body.length);
+    expect(letters).toMatchObject([
+      { ...rejected, body: 'drain it, please', sentence: expect.stringMatching(/it is "drain it, please"/) },
+      { ...rejected, body: JSON.stringify(incomplete), sentence: expect.stringMatching(/detail-type is missing/) },
+      {
+        ...rejected,
+        body: JSON.stringify(fromTheFuture),
+        sentence:
+          'The event cannot be understood: the drain starts at 2026-01-01T01:00:00.000Z, which is in the future.',
+      },
+    ]);
+    const errors = logs.filter(({ level }) => level === 'ERROR');
+    expect(errors.map(({ message }) => message).toSorted()).toEqual(letters.map(({ sentence }) => sentence).toSorted());
+    expect(errors.every(({ messageId }) => /^message-[145]$/.test(String(messageId)))).toBe(true);
+    expect(messages()).toContainEqual('Ignored: the group others is not among autoScalingGroups');
+    await released();
+    expect(outcomes()).toEqual(['drained']);
+    expect(service.results.every(({ instanceId }) => instanceId === INSTANCE)).toBe(true);
+  });
+
+  it('takes an event from a clock that is up to a minute ahead', async () => {
+    install();
+    lostEvents = 1;
+    terminate();
+    const nowMs = region.time.nowMs();
+    await bring(terminationOf(INSTANCE, 'web', nowMs + 60_000), terminationOf(INSTANCE, 'web', nowMs + 63_000));
+    expect(service.results.map(({ instanceId }) => instanceId)).toEqual([INSTANCE]);
+    expect(logs.filter(({ level }) => level === 'ERROR')).toMatchObject([{ messageId: 'message-2' }]);
+  });
+
+  it('warns of metadata that names no cluster, with the id of the message', async () => {
+    install();
+    lostEvents = 1;
+    terminate();
+    const event = terminationOf(INSTANCE);
+    await bring({ ...event, detail: { ...event.detail, NotificationMetadata: 'additional-info' } });
+    expect(kinds()).toEqual(['parked']);
+    expect(logs).toContainEqual(
+      expect.objectContaining({
+        level: 'WARN',
+        messageId: 'message-1',
+        message: expect.stringContaining('The NotificationMetadata of hook ecs-drain is ignored'),
+      }),
+    );
+  });
+
+  it('names in its answer only the messages whose drains failed', async () => {
+    install();
+    lostEvents = 1;
+    terminate();
+    const answer = await bring(terminationOf(INSTANCE), looping());
+    expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: 'message-2' }] });
+    expect(logs).toContainEqual(
+      expect.objectContaining({
+        level: 'ERROR',
+        message: 'A drain failed; its event comes again',
+        messageId: 'message-2',
+        instanceId: instanceOf['workers'],
+        error: expect.objectContaining({
+          message: expect.stringContaining(`was continued ${MAX_CONTINUATIONS} times, the cap`),
+        }),
+      }),
+    );
+    await released();
+    expect(outcomes()).toEqual(['drained']);
+  });
+
+  it('brings a message that fails five times, until the redrive policy moves it', async () => {
+    install();
+    send(looping());
+    await minutes(6);
+    expect(kinds()).toEqual(Array(5).fill('failed'));
+    expect(deadLettersIn(service)).toEqual([{ body: JSON.stringify(looping()), code: undefined, sentence: undefined }]);
+  });
+
+  it('keeps a rejected message that the dead-letter queue does not take', async () => {
+    install();
+    failing = ({ operation }) =>
+      operation === 'SendMessage' ? new AwsError('AccessDenied', 'not authorized', 403) : undefined;
+    const itemIdentifier = send('drain it, please');
+    await minutes(6);
+    expect(service.lambda.invocations.length).toBe(5);
+    expect(service.lambda.invocations[0]?.result).toEqual({ batchItemFailures: [{ itemIdentifier }] });
+    expect(deadLettersIn(service)).toMatchObject([{ body: 'drain it, please' }]); // by redrive
+    expect(messages()).toContainEqual('A rejected event could not be sent to the dead-letter queue; it comes again');
+  });
+
+  it('fails with the sentence that fixes it where an instance is in a cluster that does not exist', async () => {
+    install({ ...PARKING, CLUSTER: 'prd' });
+    terminate();
+    await region.time.runUntil(() => kinds().includes('failed'));
+    expect(JSON.stringify(logs)).toMatch(/Cluster not found.*setting `cluster`/);
     expect(callsNamed('CompleteLifecycleAction')).toBe(0);
+  });
+
+  it('costs one call for the stops of tasks on instances that no drain is about, and not a line in the log', async () => {
+    install();
+    for (const name of ['first', 'second', 'third']) runTask(name, 10);
+    runTask('fourth', 10, instanceOf['workers']);
+    await region.time.runUntil(() => service.lambda.invocations.length > 0);
+    expect(calls()).toEqual(['DescribeContainerInstances']);
+    expect(logs).toEqual([]);
+    expect(service.lambda.invocations).toMatchObject([{ result: { batchItemFailures: [] } }]);
+  });
+});
+
+describe('a continuation of a notice', () => {
+  it('is ignored with a warning if it came over the bus and no schedule confirms it', async () => {
+    install({ ...PARKING, SPOT_INTERRUPTIONS: 'true' });
+    const notice = { kind: 'spot-interruption', instanceId: INSTANCE, token: 'an-event' };
+    const drain = { kind: 'notice', notice, startedAtMs: START_MS, continuations: 0, pollIntervalSeconds: 2 };
+    const messageId = send({
+      ...terminationOf(INSTANCE),
+      source: EVENT_SOURCE,
+      'detail-type': 'ECS Drain Continuation',
+      detail: { version: CONTINUATION_VERSION, drain },
+    });
+    await region.time.runUntil(() => service.results.length > 0);
+    expect(logs).toMatchObject([
+      {
+        level: 'WARN',
+        message: `Ignored: the continuation of a notice for ${INSTANCE} has no schedule, so nothing confirms it`,
+        notice: 'spot-interruption',
+        messageId,
+      },
+    ]);
+    expect(calls()).toEqual([]);
+  });
+});
+
+describe('a notice', () => {
+  it('empties its instance and completes nothing; the stop of the last task wakes it', async () => {
+    install({ ...PARKING, SPOT_INTERRUPTIONS: 'true' });
+    runTask('import', 100);
+    const id = '12345678-1234-1234-1234-123456789012';
+    const detail = { 'instance-id': INSTANCE, 'instance-action': 'terminate' };
+    const detailType = 'EC2 Spot Instance Interruption Warning';
+    send({ ...terminationOf(INSTANCE), id, source: 'aws.ec2', 'detail-type': detailType, detail });
+    await minutes(2);
+    expect(outcomes()).toEqual(['drained']);
+    expect(callsNamed('CompleteLifecycleAction') + callsNamed('RecordLifecycleActionHeartbeat')).toBe(0);
+    expect(schedules()).toEqual([]);
+  });
+
+  it('for an instance in none of our clusters is ignored with a line in the log', async () => {
+    install({ ...PARKING, SPOT_INTERRUPTIONS: 'true' });
+    const id = '12345678-1234-1234-1234-123456789012';
+    const detail = { 'instance-id': 'i-00000000000000000', 'instance-action': 'terminate' };
+    const detailType = 'EC2 Spot Instance Interruption Warning';
+    send({ ...terminationOf(INSTANCE), id, source: 'aws.ec2', 'detail-type': detailType, detail });
+    await region.time.runUntil(() => service.results.length > 0);
+    expect(kinds()).toEqual(['not-ours']);
+    expect(messages()).toContainEqual('Ignored: i-00000000000000000 is in none of our clusters');
+  });
+});
+
+describe('a sweep', () => {
+  beforeEach(() => {
+    install();
+    region.eventBridge.putScheduledRule({ name: 'sweep', everySeconds: 60, target: (event) => send(event) });
+  });
+
+  it('begins a drain whose termination event was lost', async () => {
+    region.ecs.createService(WEB);
+    await minutes(5);
+    lostEvents = 1;
+    terminate();
+    await released();
+    expect(outcomes()).toEqual(['drained']);
+    expect(region.killedTasks).toEqual([]);
+    expect(region.autoScaling.completions).toMatchObject([{ by: 'completion' }]);
+    expect(schedules()).toEqual([]);
+    expect(logs.filter(({ lost }) => lost === 'event')).toHaveLength(1);
+    expect(logs.filter(({ LostDrainsFound }) => LostDrainsFound === 1)).toHaveLength(1);
+  });
+
+  it('continues a drain whose schedule never fires', async () => {
+    runTask('import', 1_500);
+    terminate();
+    await parked();
+    const Name = schedules()[0]?.Name;
+    const { ScheduleExpression, FlexibleTimeWindow, Target } = theSchedule();
+    const unarmed = { GroupName, Name, ScheduleExpression, FlexibleTimeWindow, Target } as const;
+    region.scheduler.operations.UpdateSchedule({ ...unarmed, State: 'DISABLED' });
+    await released();
+    expect(logs.filter(({ lost }) => lost === 'continuation')).toHaveLength(1);
+    expect(outcomes()).toEqual(['drained']);
+    expect(region.killedTasks).toEqual([]);
+  });
+
+  it('leaves a drain alone that goes on, for few calls', async () => {
+    runTask('import', 1_500);
+    terminate();
+    await released();
+    expect(logs.filter(({ lost }) => lost !== undefined)).toEqual([]);
+    expect(outcomes()).toEqual(['drained']);
+    expect(callsNamed('DescribeAutoScalingGroups')).toBeGreaterThan(20);
+    expect(callsNamed('ListSchedules') + callsNamed('DescribeScalingActivities')).toBeLessThanOrEqual(
+      2 * callsNamed('DescribeAutoScalingGroups'),
+    );
+  });
+
+  it('skips the instances of a hook whose metadata rejects their events: the hook keeps them', async () => {
+    region.autoScaling.putLifecycleHook({ ...HOOK, group: 'web', notificationMetadata: '{"cluster":"secret"}' });
+    runTask('import', 3_000);
+    terminate();
+    await minutes(20);
+    expect(region.autoScaling.completions).toEqual([]);
+    expect(region.killedTasks).toEqual([]);
+    expect(messages()).toContainEqual(
+      expect.stringContaining(
+        'The sweep skips the instances that hook ecs-drain holds: The NotificationMetadata of hook ecs-drain names the cluster secret',
+      ),
+    );
+  });
+
+  it('that comes late is skipped, because a newer one has come', async () => {
+    await minutes(1.5);
+    const [{ event } = { event: undefined }] = service.lambda.invocations;
+    await minutes(3);
+    const before = callsNamed('DescribeAutoScalingGroups');
+    send((event as SQSEvent).Records[0]?.body);
+    await region.time.runUntil(() => messages().includes('Ignored: a newer sweep has come'));
+    expect(callsNamed('DescribeAutoScalingGroups')).toBe(before);
+  });
+
+  it('is made once for a batch, beside the work on its other messages', async () => {
+    lostEvents = 1;
+    terminate();
+    const sweep = { ...terminationOf(''), source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
+    expect(await bring(terminationOf(INSTANCE), sweep, sweep)).toEqual({ batchItemFailures: [] });
+    expect(callsNamed('DescribeAutoScalingGroups')).toBe(1);
+    expect(kinds()).toEqual(['parked']);
+  });
+
+  it('leaves it to the next one when AWS does not answer', async () => {
+    failing = ({ operation }) =>
+      operation === 'DescribeAutoScalingGroups' ? new AwsError('Throttling', 'Rate exceeded', 400) : undefined;
+    await minutes(2.5);
+    expect(
+      service.lambda.invocations.every(({ result }) => JSON.stringify(result) === '{"batchItemFailures":[]}'),
+    ).toBe(true);
+    expect(messages()).toContainEqual(
+      expect.stringContaining('The next sweep looks for lost drains again: Could not describe'),
+    );
+  });
+
+  it('fails, and comes again, where AWS will not answer before somebody fixes something', async () => {
+    failing = ({ operation }) =>
+      operation === 'DescribeAutoScalingGroups' ? new AwsError('AccessDenied', 'not authorized', 403) : undefined;
+    await minutes(2);
+    const [{ event } = { event: undefined }] = service.lambda.invocations;
+    const itemIdentifier = (event as SQSEvent).Records[0]?.messageId;
+    expect(service.lambda.invocations[0]?.result).toEqual({ batchItemFailures: [{ itemIdentifier }] });
+    expect(logs).toContainEqual(
+      expect.objectContaining({
+        level: 'ERROR',
+        message: 'An event could not be handled; it comes again',
+        messageId: itemIdentifier,
+      }),
+    );
+  });
+
+  it('continues what it found though it could not look at all instances', async () => {
+    lostEvents = 1;
+    terminate();
+    terminate(instanceOf['workers']);
+    let isFirst = true;
+    failing = ({ operation }) => {
+      if (operation !== 'DescribeLifecycleHooks' || !isFirst) return undefined;
+      isFirst = false;
+      return new AwsError('AccessDenied', 'not authorized', 403);
+    };
+    await released();
+    await released(instanceOf['workers']);
+    expect(outcomes()).toEqual(['drained', 'drained']);
+    expect(messages()).toContainEqual('The sweep could not look at every held instance');
+  });
+});
+
+describe('an event that is given to the function directly', () => {
+  beforeEach(() => install());
+
+  it('is answered with what became of its drain', async () => {
+    lostEvents = 1;
+    terminate();
+    expect((await invoke(terminationOf(INSTANCE))).result).toMatchObject({ kind: 'parked', drain: { kind: 'held' } });
+    await released();
+    expect(outcomes()).toEqual(['drained']);
+  });
+
+  it.each<[string, unknown, object]>([
+    [
+      'is not ours',
+      { Event: 'autoscaling:TEST_NOTIFICATION' },
+      { kind: 'ignored', reason: 'it is the test notification of a new lifecycle hook' },
+    ],
+    [
+      'wakes no drain',
+      {
+        ...terminationOf('i-00000000000000000'),
+        source: 'aws.ecs',
+        'detail-type': 'ECS Task State Change',
+        detail: {
+          clusterArn: 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod',
+          taskArn: 'arn:aws:ecs:eu-west-1:123456789012:task/prod/1',
+          containerInstanceArn: 'arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/1',
+          lastStatus: 'STOPPED',
+        },
+      },
+      { kind: 'ignored', reason: 'no drain waits for it' },
+    ],
+    [
+      'is a sweep',
+      { ...terminationOf(''), source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} },
+      { kind: 'swept', reason: '0 lost drains continue' },
+    ],
+  ])('is answered with a reason if it %s', async (_, event, result) => {
+    expect((await invoke(event)).result).toEqual(result);
+  });
+
+  it.each<[string, object]>([
+    ['an incomplete event', { source: 'aws.autoscaling' }],
+    ['a batch of another service', { Records: [{ eventSource: 'aws:sns', messageId: 'one', body: '{}' }] }],
+    ['a bare continuation', { version: CONTINUATION_VERSION, drain: {} }],
+  ])('fails with the sentence of its rejection, and sends nothing to the queue: %s', async (_, event) => {
+    const { error } = await invoke(event);
+    expect(error).toMatch(/detail-type is missing/);
+    expect(calls()).toEqual([]);
+    expect(messages()).toContainEqual('The invocation failed; its events come again');
+  });
+
+  it('fails with the error of its drain', async () => {
+    failing = ({ service }) =>
+      service === 'ecs' ? new AwsError('AccessDeniedException', 'not authorized', 400) : undefined;
+    expect((await invoke(terminationOf(INSTANCE))).error).toMatch(/not authorized/);
   });
 });
 
@@ -548,17 +738,21 @@ describe('where AWS is', () => {
     const { url, close } = await listen(region.answer);
     process.env['AWS_ENDPOINT_URL'] = url;
     ends.push(close, () => delete process.env['AWS_ENDPOINT_URL']);
-    lambda = deploy(WATCHING, {});
+    region.createQueue({ name: EVENT_QUEUE, visibilityTimeoutSeconds: 60, maxReceiveCount: 5 });
     terminate();
-    await region.time.runUntil(() => region.terminated.has(INSTANCE));
-    expect(region.autoScaling.completions).toMatchObject([{ result: 'CONTINUE', by: 'completion' }]);
+    const context = { getRemainingTimeInMillis: () => 60_000 } as Context;
+    const event = terminationOf(INSTANCE, 'web', Date.now());
+    expect(
+      await createDrainHandler({ ...WATCHING, EVENT_QUEUE_URL: `${url}/123456789012/${EVENT_QUEUE}` })(event, context),
+    ).toMatchObject({ kind: 'parked' });
+    expect(region.calls.map(({ operation }) => operation)).toContain('UpdateContainerInstancesState');
   });
 });
 
 describe('settings that cannot be used', () => {
   it('fail before any event is taken', () => {
     expect(() => createDrainHandler({ ...WATCHING, MARGIN_SECONDS: '120', FUNCTION_TIMEOUT_SECONDS: '60' })).toThrow(
-      /functionTimeoutSeconds 60 - marginSeconds 120 = -60 s/,
+      /functionTimeoutSeconds 60/,
     );
   });
 });

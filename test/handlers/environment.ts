@@ -1,5 +1,10 @@
+/** An instant for tests to count from: 2026-01-01T00:00:00Z. */
+export const START_MS = Date.UTC(2026, 0, 1);
+
 export const EVENT_SOURCE = 'ecs-drain.test';
 export const SCHEDULE_GROUP = 'ecs-drain-test';
+export const EVENT_QUEUE = 'events';
+export const DEAD_LETTER_QUEUE = 'dead-letters';
 export const OUR_HOOK = 'ecs-drain';
 export const DEADLINE_SECONDS = 1_800;
 
@@ -18,13 +23,15 @@ export const WATCHING = {
   POLL_MIN_SECONDS: '2',
   POLL_MAX_SECONDS: '20',
   MARGIN_SECONDS: '20',
-  FUNCTION_TIMEOUT_SECONDS: '300',
+  FUNCTION_TIMEOUT_SECONDS: '60',
   EVENT_SOURCE,
   WAITING: 'watch',
   STUCK_FRACTION: '0.5',
   SPOT_INTERRUPTIONS: 'false',
   REBALANCE_RECOMMENDATIONS: 'false',
   DRY_RUN: 'false',
+  EVENT_QUEUE_URL: queueUrl(EVENT_QUEUE),
+  DEAD_LETTER_QUEUE_URL: queueUrl(DEAD_LETTER_QUEUE),
 };
 
 /** The same, and drains are parked. */
@@ -33,6 +40,14 @@ export const PARKING = {
   WAITING: 'park',
   SCHEDULE_GROUP,
   SCHEDULE_ROLE_ARN: 'arn:aws:iam::123456789012:role/parking',
-  EVENT_BUS_ARN: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
-  DEAD_LETTER_QUEUE_ARN: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
+  EVENT_QUEUE_ARN: queueArn(EVENT_QUEUE),
+  DEAD_LETTER_QUEUE_ARN: queueArn(DEAD_LETTER_QUEUE),
 };
+
+function queueUrl(name: string): string {
+  return `https://sqs.eu-west-1.amazonaws.com/123456789012/${name}`;
+}
+
+function queueArn(name: string): string {
+  return `arn:aws:sqs:eu-west-1:123456789012:${name}`;
+}

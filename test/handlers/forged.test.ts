@@ -1,15 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MAX_CONTINUATIONS } from '../../src/domain/policy.ts';
 import { DEADLINE_SECONDS, EVENT_SOURCE } from './environment.ts';
-import { type ENVIRONMENT, type HostileWorld, inHostileWorld, misdeedsIn } from './hostile-world.ts';
+import { type ENVIRONMENT, type HostileWorld, inHostileWorld, misdeedsIn, scheduleOf } from './hostile-world.ts';
 
-/** Who may put events on the bus can write a continuation of their own, or send an old one again. */
+/**
+ * Who may put events on the bus can write a continuation of their own, or send an old one again. Only the function and its
+ * schedules can send to the queue: test/deploy/template.test.ts.
+ */
 
 type Whose = keyof HostileWorld['arns'];
 
 /** What a forged continuation claims, before the world says what that is. */
 interface Claims {
-  readonly version: 1 | 2 | 3;
+  /** 4 stands for all before it, and 6 for one that is still to come. */
+  readonly version: 4 | 5 | 6;
   readonly group: string;
   readonly hook: string;
   readonly instance: Whose;
@@ -17,7 +22,7 @@ interface Claims {
   readonly notice: 'spot-interruption' | 'rebalance-recommendation' | undefined;
   /** Seconds after the hold; the epoch where it is undefined. */
   readonly started: number | undefined;
-  readonly beaten: number | undefined;
+  readonly lastHeartbeat: number | undefined;
   readonly limits: { readonly heartbeatTimeoutSeconds: number; readonly globalTimeoutSeconds: number } | undefined;
   readonly silentSince: number | undefined;
   readonly heartbeats: number;
@@ -25,9 +30,12 @@ interface Claims {
   readonly announced: 'started' | 'stuck' | undefined;
   readonly containerInstance: Whose | undefined;
   readonly cluster: string | undefined;
-  readonly parked:
-    | { readonly instances: readonly Whose[]; readonly tasks: readonly Whose[]; readonly awaited: Whose | undefined }
-    | undefined;
+  /** Seconds after the hold, when the instance took no more tasks. */
+  readonly closed: number | undefined;
+  readonly known: { readonly instances: readonly Whose[]; readonly tasks: readonly Whose[] } | undefined;
+  readonly emptied: boolean;
+  /** Whose schedule holds its state. */
+  readonly parked: Whose | undefined;
 }
 
 const whose = fc.constantFrom<Whose>('held', 'held', 'free', 'foreign', 'secret');
@@ -35,14 +43,14 @@ const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: und
 const second = maybe(fc.constantFrom(-100_000, -DEADLINE_SECONDS, -1_000, -10, 0, 10));
 
 const claims: fc.Arbitrary<Claims> = fc.record({
-  version: fc.constantFrom(2, 2, 2, 1, 3),
+  version: fc.constantFrom(5, 5, 5, 4, 6),
   group: fc.constantFrom('web', 'web', 'web', 'workers', 'others'),
   hook: fc.constantFrom('ecs-drain', 'ecs-drain', 'ecs-drain', 'backup'),
   instance: whose,
   token: fc.constantFrom('true', 'false'),
   notice: fc.constant(undefined),
   started: second,
-  beaten: second,
+  lastHeartbeat: second,
   limits: maybe(
     fc.record({
       heartbeatTimeoutSeconds: fc.constantFrom(30, 600, 7_200),
@@ -51,18 +59,17 @@ const claims: fc.Arbitrary<Claims> = fc.record({
   ),
   silentSince: maybe(fc.constantFrom(-100_000, -1_000, 0)),
   heartbeats: fc.constantFrom(0, 1, 1e9),
-  continuations: fc.constantFrom(0, 1, 5, 1_999, 2_000),
+  continuations: fc.constantFrom(0, 1, 5, MAX_CONTINUATIONS - 1, MAX_CONTINUATIONS),
   announced: fc.constantFrom(undefined, 'started', 'stuck'),
   containerInstance: maybe(whose),
   cluster: fc.constantFrom(undefined, 'prod', 'secret'),
-  parked: maybe(
-    fc.record({
-      instances: fc.array(whose, { maxLength: 3 }),
-      tasks: fc.array(whose, { maxLength: 3 }),
-      awaited: maybe(whose),
-    }),
-  ),
+  closed: maybe(fc.constantFrom(-100_000, -20, 0)),
+  known: maybe(fc.record({ instances: fc.array(whose, { maxLength: 3 }), tasks: fc.array(whose, { maxLength: 3 }) })),
+  emptied: fc.boolean(),
+  parked: maybe(whose),
 });
+
+const OURS = { Source: EVENT_SOURCE, DetailType: 'ECS Drain Continuation' };
 
 /** The continuation event, as PutEvents takes it. */
 function entryOf(claimed: Claims, { arns, heldSinceMs, held, others, token, region }: HostileWorld) {
@@ -70,37 +77,53 @@ function entryOf(claimed: Claims, { arns, heldSinceMs, held, others, token, regi
   const ids = { held, ...others };
   const clusterOf = (one: Whose) => (one === 'secret' ? 'secret' : 'prod');
   const located = (of: 'instance' | 'task') => (one: Whose) => ({ arn: arns[one][of], cluster: clusterOf(one) });
-  const { instance, notice, containerInstance, parked } = claimed;
+  const { version, instance, notice, known, parked } = claimed;
   const instanceId = ids[instance];
   const given = claimed.token === 'true' ? token : '87654321-4321-4321-4321-210987654321';
   const nowMs = region.time.nowMs();
-  const drain = {
-    action: notice
-      ? { notice, instanceId, token: given }
-      : { autoScalingGroup: claimed.group, lifecycleHook: claimed.hook, instanceId, token: given },
+  const containerInstance = claimed.containerInstance && arns[claimed.containerInstance].instance;
+  const action = { autoScalingGroup: claimed.group, lifecycleHook: claimed.hook, instanceId, token: given };
+  const common = {
     namedCluster: claimed.cluster,
     cluster: claimed.cluster,
-    containerInstance: containerInstance && arns[containerInstance].instance,
     startedAtMs: at(claimed.started),
-    lastHeartbeatAtMs: at(claimed.beaten),
-    hook: claimed.limits,
-    heartbeats: claimed.heartbeats,
     continuations: claimed.continuations,
     pollIntervalSeconds: 2,
     announced: claimed.announced,
     agentSilence:
       claimed.silentSince !== undefined ? { sinceMs: at(claimed.silentSince), seenLastAtMs: nowMs } : undefined,
-    parked: parked && {
-      untilMs: nowMs,
-      containerInstances: parked.instances.map(located('instance')),
-      holdingTasks: parked.tasks.map(located('task')),
-      awaitedTask: parked.awaited && arns[parked.awaited].task,
-    },
+    closed:
+      claimed.closed !== undefined && containerInstance !== undefined
+        ? { sinceMs: at(claimed.closed), containerInstances: [containerInstance], silent: [] }
+        : undefined,
   };
+  const ofHold = {
+    lastHeartbeatAtMs: at(claimed.lastHeartbeat),
+    hook: claimed.limits,
+    heartbeats: claimed.heartbeats,
+  };
+  const containerInstances = (known?.instances ?? []).map(located('instance'));
+  const holding = (known?.tasks ?? []).map(located('task'));
+  const ofVersion4 = {
+    ...common,
+    ...ofHold,
+    action: notice ? { notice, instanceId, token: given } : action,
+    containerInstance,
+    parked: known && { untilMs: nowMs, containerInstances, holdingTasks: holding },
+  };
+  const ofVersion5 = {
+    ...common,
+    ...(notice
+      ? { kind: 'notice', notice: { kind: notice, instanceId, token: given } }
+      : { kind: 'held', action, ...ofHold }),
+    known: known && { containerInstances, tasks: { holding, listedAtMs: nowMs } },
+    emptiedAtMs: claimed.emptied ? nowMs : undefined,
+    parked: parked && { schedule: scheduleOf(arns[parked].instance), untilMs: nowMs, firesAtMs: nowMs },
+  };
+  const drain = version === 4 ? ofVersion4 : ofVersion5;
   return {
-    Source: EVENT_SOURCE,
-    DetailType: 'ECS Drain Continuation',
-    Detail: JSON.stringify({ version: claimed.version, drain }),
+    ...OURS,
+    Detail: JSON.stringify({ version, drain }),
   };
 }
 
@@ -129,7 +152,7 @@ describe('a continuation that somebody has forged or sent again', () => {
         };
         const { taskSeconds, silent } = more;
         return inHostileWorld({ environment, taskSeconds, heartbeatTimeoutSeconds, rules: true }, async (played) => {
-          const { region, lambda, held, events } = played;
+          const { region, held, continuations } = played;
           // A watching drain has nobody else to remember since when an agent is silent: docs/threat-model.md.
           if (silent !== undefined && waiting === 'park') {
             region.time.after(silent, () => region.ecs.setAgentConnected(held, false));
@@ -137,10 +160,10 @@ describe('a continuation that somebody has forged or sent again', () => {
           }
           for (const { afterSeconds, forged } of all) {
             await played.seconds(afterSeconds);
-            // Without claims, the newest genuine one comes again.
-            const ours = events.filter((event) => (event as { source: string }).source === EVENT_SOURCE);
+            // Without claims, the newest genuine one comes again, over the bus.
+            const Detail = forged ? undefined : continuations.at(-1);
             if (forged) region.ask('events', 'PutEvents', { Entries: [entryOf(forged, played)] });
-            else if (ours.length > 0) lambda.invokeAsync(ours.at(-1));
+            else if (Detail) region.ask('events', 'PutEvents', { Entries: [{ ...OURS, Detail }] });
           }
           await played.settle();
           expect(misdeedsIn(played, ['held'])).toEqual([]);

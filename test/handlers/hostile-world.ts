@@ -1,14 +1,11 @@
+import { createHash } from 'node:crypto';
 import type { ECSClientConfig } from '@aws-sdk/client-ecs';
-import type { Context } from 'aws-lambda';
 import { captureLogs, type LogLine } from '../../sandbox/logs.ts';
-import { roleFor } from '../../sandbox/region/iam/api.ts';
-import type { LambdaModel } from '../../sandbox/region/lambda/model.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import { playGlobals } from '../../sandbox/region/time/globals.ts';
 import { UNSIGNED } from '../../sandbox/region/wire/transport.ts';
-import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
-import { START_MS } from '../fakes.ts';
-import { DEADLINE_SECONDS, EVENT_SOURCE, OUR_HOOK, PARKING, SCHEDULE_GROUP } from './environment.ts';
+import { DEADLINE_SECONDS, EVENT_SOURCE, OUR_HOOK, PARKING, SCHEDULE_GROUP, START_MS } from './environment.ts';
+import { type Installed, installIn } from './installed.ts';
 
 /** The deployed function in a small Region of which it may touch only a part, and all that it tries to change. */
 
@@ -27,7 +24,7 @@ export interface Mutation {
 
 export interface HostileWorld {
   readonly region: Region;
-  readonly lambda: LambdaModel;
+  readonly service: Installed;
   /** The instance of the group web that Auto Scaling holds, with a task on it. */
   readonly held: string;
   readonly heldSinceMs: number;
@@ -38,10 +35,10 @@ export interface HostileWorld {
   readonly token: string;
   readonly mutations: readonly Mutation[];
   readonly logs: readonly LogLine[];
-  /** What invocations ended with that failed. */
-  readonly errors: readonly unknown[];
-  /** What was on the bus. */
+  /** What was on the bus and matched a rule. */
   readonly events: readonly unknown[];
+  /** What the function has sent to its queue, as text. */
+  readonly continuations: readonly string[];
   seconds(count: number): Promise<void>;
   settle(): Promise<void>;
 }
@@ -51,7 +48,7 @@ export interface WorldOptions {
   /** Of the one task on the held instance. */
   readonly taskSeconds?: number;
   readonly heartbeatTimeoutSeconds?: number;
-  /** Whether the rules bring the function its events; without them it hears only of what it is invoked with. */
+  /** Whether the rules bring the function its events; without them it hears only of what the test sends, and of itself. */
   readonly rules?: boolean;
 }
 
@@ -67,12 +64,12 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
   });
   const region = createRegion({ startMs: START_MS, seed: 1 });
   const logs: LogLine[] = [];
-  const errors: unknown[] = [];
   const events: unknown[] = [];
   const mutations: Mutation[] = [];
+  const continuations: string[] = [];
   const stops = [playGlobals(region.time, region.random), captureLogs((line) => logs.push(line))];
   try {
-    const { ecs, autoScaling, time, eventBridge, scheduler } = region;
+    const { ecs, autoScaling, time } = region;
     for (const cluster of ['prod', 'secret']) ecs.createCluster(cluster);
     const created = (name: string, cluster = 'prod') =>
       autoScaling.createGroup({ ...GROUP, name, cluster }, { running: true });
@@ -81,9 +78,6 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
     const [secret = ''] = created('secrets', 'secret');
     const hook = { heartbeatTimeoutSeconds, defaultResult: 'CONTINUE' } as const;
     for (const group of ['web', 'others', 'secrets']) autoScaling.putLifecycleHook({ ...hook, group, name: OUR_HOOK });
-    scheduler.operations.CreateScheduleGroup({ Name: SCHEDULE_GROUP });
-    const anything = { Effect: 'Allow', Action: '*', Resource: '*' };
-    region.roles.set('parking', roleFor('scheduler.amazonaws.com', [anything]));
     const ids = { held, free, foreign, secret };
     for (const [name, ec2InstanceId] of Object.entries(ids)) {
       const cluster = name === 'secret' ? 'secret' : 'prod';
@@ -95,35 +89,21 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
       handle: (request: WireRequest, sending: object) => {
         const call = callIn(request);
         if (MUTATING.has(call.operation)) mutations.push({ ...call, atMs: time.nowMs() });
+        if (call.operation === 'SendMessageBatch') {
+          continuations.push(...call.input.Entries.map(({ MessageBody }: { MessageBody: string }) => MessageBody));
+        }
         return region.transport.handle(request as Parameters<typeof region.transport.handle>[0], sending);
       },
     } as unknown as NonNullable<ECSClientConfig['requestHandler']>;
-    const lambda = region.deploy({
-      name: 'ecs-drain',
-      timeoutSeconds: 300,
-      load: (clock) => {
-        const handler = createDrainHandler(
-          { ...ENVIRONMENT, ...environment },
-          { clock, sdk: { requestHandler: transport, signer: UNSIGNED } },
-        );
-        return async (event: unknown, context: Context) => {
-          try {
-            return await handler(event, context);
-          } catch (error) {
-            errors.push(error);
-            throw error;
-          }
-        };
+    let hasBegun = false; // With rules and without, the world is the same until then.
+    const service = installIn(region, {
+      environment: { ...ENVIRONMENT, ...environment },
+      sdk: { requestHandler: transport, signer: UNSIGNED },
+      brings: (event) => {
+        events.push(event);
+        return rules && hasBegun;
       },
     });
-    const sources = ['aws.autoscaling', 'aws.ecs', EVENT_SOURCE];
-    let hasBegun = false; // With rules and without, the world is the same until then.
-    const target = (event: unknown) => {
-      events.push(event);
-      if (rules && hasBegun) lambda.invokeAsync(event);
-    };
-    const detailTypes = ['EC2 Instance-terminate Lifecycle Action', 'ECS Task State Change', 'ECS Drain Continuation'];
-    eventBridge.putRule({ name: 'all', pattern: { source: sources, 'detail-type': detailTypes }, target });
 
     const seconds = async (count: number) => {
       const untilMs = time.nowMs() + count * 1000;
@@ -139,7 +119,7 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
     };
     return await play({
       region,
-      lambda,
+      service,
       held,
       heldSinceMs: time.nowMs(),
       others: { free, foreign, secret },
@@ -147,8 +127,8 @@ export async function inHostileWorld<T>(options: WorldOptions, play: (world: Hos
       token: autoScaling.pendingActions()[0]?.token ?? '',
       mutations,
       logs,
-      errors,
       events,
+      continuations,
       seconds,
       // The tasks of the others run for a day: some time after the deadline all is over that was about the held one.
       settle: () => seconds(DEADLINE_SECONDS + 1_200),
@@ -174,6 +154,8 @@ const MUTATING: ReadonlySet<string> = new Set([
   'CreateSchedule',
   'UpdateSchedule',
   'DeleteSchedule',
+  'SendMessage',
+  'SendMessageBatch',
 ]);
 
 const SCHEDULER_OPERATIONS: Readonly<Record<string, string>> = {
@@ -202,16 +184,22 @@ const LONGEST_LOG_LINE = 8_000;
 /** A standalone task is told to stop by its stop timeout and 10 s of reserve before the deadline. */
 const STOPS_BEFORE_MS = (TASK.stopTimeoutSeconds + 10) * 1000;
 
+/** The name of the schedule for our hook on a registration. */
+export function scheduleOf(containerInstanceArn: string): string {
+  const hook = createHash('sha256').update(OUR_HOOK).digest('hex').slice(0, 8);
+  return `${containerInstanceArn.split('/').at(-1)}-${hook}`;
+}
+
 /** So much earlier than Auto Scaling says a drain may claim to have begun: clocks differ. */
 const CLOCK_SKEW_SECONDS = 60;
 
 /** What went wrong, a sentence each: `touchable` are those whose container instances and tasks may be drained. */
 export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof HostileWorld['arns'])[]): string[] {
-  const { region, mutations, errors, logs, heldSinceMs, held, arns } = world;
+  const { region, service, mutations, logs, heldSinceMs, held, arns } = world;
   const deadlineMs = heldSinceMs + (DEADLINE_SECONDS - CLOCK_SKEW_SECONDS) * 1000;
   const instanceArns = touchable.map((one) => arns[one].instance);
   const taskArns = touchable.map((one) => arns[one].task);
-  const names = instanceArns.map((arn) => arn.split('/').at(-1)).flatMap((name) => [name, `${name}-notice`]);
+  const names = instanceArns.flatMap((arn) => [scheduleOf(arn), `${arn.split('/').at(-1)}-notice`]);
 
   const isFine = ({ operation, input, atMs }: Mutation): boolean => {
     switch (operation) {
@@ -231,9 +219,8 @@ export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof Hosti
         return (
           input.GroupName === SCHEDULE_GROUP &&
           names.includes(input.Name) &&
-          input.Target.Arn === ENVIRONMENT.EVENT_BUS_ARN &&
-          input.Target.RoleArn === ENVIRONMENT.SCHEDULE_ROLE_ARN &&
-          input.Target.EventBridgeParameters.Source === EVENT_SOURCE
+          input.Target.Arn === ENVIRONMENT.EVENT_QUEUE_ARN &&
+          input.Target.RoleArn === ENVIRONMENT.SCHEDULE_ROLE_ARN
         );
       case 'DeleteSchedule':
         return names.includes(input.Name);
@@ -241,10 +228,19 @@ export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof Hosti
         return input.Entries.every(({ Source, DetailType }: Record<string, string>) => {
           return Source === EVENT_SOURCE && /^ECS Drain (Continuation|Started|Stuck|Finished)$/.test(DetailType ?? '');
         });
+      case 'SendMessage':
+        return (
+          input.QueueUrl === ENVIRONMENT.DEAD_LETTER_QUEUE_URL &&
+          input.MessageAttributes.ERROR_CODE.StringValue === 'RejectedEvent' &&
+          isSentence(input.MessageAttributes.ERROR_MESSAGE.StringValue)
+        );
+      case 'SendMessageBatch':
+        return input.QueueUrl === ENVIRONMENT.EVENT_QUEUE_URL;
       default:
         return false;
     }
   };
+  const errors = logs.filter(({ level }) => level === 'ERROR');
   const early = region.autoScaling.completions.filter(({ atMs }) => atMs < deadlineMs);
   return [
     ...mutations.filter((each) => !isFine(each)).map((each) => `it may not: ${JSON.stringify(each).slice(0, 600)}`),
@@ -254,7 +250,10 @@ export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof Hosti
     ...early
       .filter(({ by, instanceId }) => by === 'timeout' || instanceId !== held)
       .map((each) => `let go: ${each.by}`),
-    ...errors.flatMap((error) => (isSentence(error) ? [] : [`no sentence: ${String(error).slice(0, 600)}`])),
+    ...errors
+      .filter((line) => !isSentence(line['message']) || (line['error'] && !isForPeople(line['error'] as Error)))
+      .map((line) => `no sentence: ${JSON.stringify(line).slice(0, 600)}`),
+    ...service.lambda.invocations.flatMap(({ error }) => (error === undefined ? [] : [`an invocation died: ${error}`])),
     ...logs.flatMap((line) => {
       const { length } = JSON.stringify(line);
       return length > LONGEST_LOG_LINE
@@ -265,9 +264,12 @@ export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof Hosti
   ];
 }
 
-/** A rejection, or what AWS refuses, in words for people: nothing that the machine throws by itself, such as a TypeError. */
-function isSentence(error: unknown): boolean {
-  if (!(error instanceof Error) || error.message.length > LONGEST_SENTENCE) return false;
-  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(error.message)) return false;
-  return ['RejectedEvent', 'Error'].includes(error.name) && /^[A-Z]\w* .*\w/.test(error.message);
+/** What AWS refuses, in words for people: nothing that the machine throws by itself, such as a TypeError. */
+function isForPeople({ name, message }: Error): boolean {
+  return ['RejectedEvent', 'Error', 'AwsCallFailed', 'Unavailable'].includes(name) && isSentence(message);
+}
+
+function isSentence(text: unknown): boolean {
+  if (typeof text !== 'string' || text.length > LONGEST_SENTENCE) return false;
+  return !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(text) && /^[A-Z]\w* .*\w/.test(text);
 }

@@ -1,14 +1,12 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { RejectedEvent } from '../../src/handlers/events.ts';
-import { START_MS } from '../fakes.ts';
-import { EVENT_SOURCE } from './environment.ts';
+import { EVENT_SOURCE, START_MS } from './environment.ts';
 import { type HostileWorld, inHostileWorld, misdeedsIn } from './hostile-world.ts';
+import { deadLettersIn } from './installed.ts';
+import { changed, pathsIn, REMOVED } from './mutations.ts';
 
 type Json = Record<string, unknown>;
-type Path = readonly string[];
 
-const REMOVED = Symbol('removed');
 const MEGABYTE = 'x'.repeat(1_000_000);
 
 /** One genuine event of each kind that may come, of the instance that is held. The world is the same each time, so they fit it. */
@@ -20,12 +18,13 @@ const KINDS = [
   'termination',
   'termination with metadata',
   'continuation',
-  'continuation of version 1',
-  'continuation of a newer version',
+  'continuation of version 4',
+  'continuation of a later version',
   'continuation of a notice',
   'Spot interruption',
   'rebalance recommendation',
   'task state change',
+  'container instance state change',
   'test notification',
   'SNS envelope',
   'scheduled event',
@@ -52,7 +51,7 @@ beforeAll(async () => {
   expect(Object.keys(genuine)).toEqual(KINDS);
 });
 
-function genuineEvents({ events, held }: HostileWorld): Record<(typeof KINDS)[number], Json> {
+function genuineEvents({ events, mutations, held, arns }: HostileWorld): Record<(typeof KINDS)[number], Json> {
   const first = (detailType: string, more: (event: Json) => boolean = () => true) => {
     const found = (events as Json[]).find((event) => event['detail-type'] === detailType && more(event));
     if (!found) throw new Error(`The world sent no ${detailType}.`);
@@ -63,50 +62,50 @@ function genuineEvents({ events, held }: HostileWorld): Record<(typeof KINDS)[nu
     detail: { ...(event['detail'] as Json), ...detail },
   });
   const termination = first('EC2 Instance-terminate Lifecycle Action');
-  const continuation = first('ECS Drain Continuation');
-  const { drain } = continuation['detail'] as { drain: Json };
-  const { parked: _, containerInstance: __, announced: ___, ...old } = drain;
-  const stopped = first('ECS Task State Change', ({ detail }) => (detail as Json)['lastStatus'] === 'STOPPED');
+  const input = mutations.find(
+    ({ operation }) => operation === 'UpdateSchedule' || operation === 'CreateSchedule',
+  )?.input;
+  const detail = JSON.parse(input.Target.Input) as { drain: Json };
+  const overTheBus = { source: EVENT_SOURCE, 'detail-type': 'ECS Drain Continuation' };
+  const continuation: Json = { ...termination, ...overTheBus, detail };
+  const { kind: _, known: __, parked: ___, action, hook, lastHeartbeatAtMs, heartbeats, ...common } = detail.drain;
+  const ofHold = { hook, lastHeartbeatAtMs, heartbeats };
+  const containerInstance = arns.held.instance;
+  const parked = {
+    untilMs: START_MS + 60_000,
+    containerInstances: [{ arn: containerInstance, cluster: 'prod' }],
+    holdingTasks: [{ arn: arns.held.task, cluster: 'prod' }],
+    awaitedTask: arns.held.task,
+  };
+  const version4 = { version: 4, drain: { ...common, ...ofHold, action, containerInstance, parked } };
+  const { continuations, startedAtMs } = common;
+  const later = { version: 6, drain: { action, continuations, startedAtMs, moods: [] } };
+  const stopped = first('ECS Task State Change');
+  const emptied = first('ECS Container Instance State Change');
   const notice = (detailType: string): Json => ({
     ...termination,
     source: 'aws.ec2',
     'detail-type': detailType,
     detail: { 'instance-id': held, 'instance-action': 'terminate' },
   });
-  const action = { notice: 'spot-interruption', instanceId: held, token: '12345678-1234-1234-1234-123456789012' };
+  const ofNotice = { kind: 'spot-interruption', instanceId: held, token: '12345678-1234-1234-1234-123456789012' };
   return {
     termination,
     'termination with metadata': with_(termination, { NotificationMetadata: '{"cluster":"prod"}' }),
     continuation,
-    'continuation of version 1': with_(continuation, { version: 1, drain: old }),
-    'continuation of a newer version': with_(continuation, { version: 3, drain: { ...drain, moods: [] } }),
-    'continuation of a notice': with_(continuation, { drain: { ...old, action } }),
+    'continuation of version 4': with_(continuation, version4),
+    'continuation of a later version': with_(continuation, later),
+    'continuation of a notice': with_(continuation, { drain: { ...common, kind: 'notice', notice: ofNotice } }),
     'Spot interruption': notice('EC2 Spot Instance Interruption Warning'),
     'rebalance recommendation': notice('EC2 Instance Rebalance Recommendation'),
     'task state change': stopped,
+    'container instance state change': emptied,
     'test notification': { ...(termination['detail'] as Json), Event: 'autoscaling:TEST_NOTIFICATION' },
     'SNS envelope': {
       Records: [{ EventSource: 'aws:sns', Sns: { Type: 'Notification', Message: JSON.stringify(termination) } }],
     },
     'scheduled event': { ...termination, source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} },
   };
-}
-
-/** Where the fields of a value are, at any depth. */
-function pathsIn(value: unknown, path: Path = []): Path[] {
-  if (typeof value !== 'object' || value === null) return [path];
-  return [path, ...Object.entries(value).flatMap(([key, inner]) => pathsIn(inner, [...path, key]))];
-}
-
-/** A copy with the field at the path set, or removed; also `__proto__` becomes a field of its own, as JSON.parse makes it. */
-function changed(value: unknown, [key, ...rest]: Path, to: unknown): unknown {
-  if (key === undefined) return to === REMOVED ? undefined : to;
-  if (Array.isArray(value)) return value.map((item, i) => (String(i) === key ? changed(item, rest, to) : item));
-  const fields = (typeof value === 'object' ? (value ?? {}) : {}) as Json; // a text's characters are no fields
-  const others = Object.entries(fields).filter(([name]) => name !== key);
-  if (rest.length === 0 && to === REMOVED) return Object.fromEntries(others);
-  const inner = changed(Object.hasOwn(fields, key) ? fields[key] : undefined, rest, to);
-  return Object.fromEntries([...others, [key, inner]]);
 }
 
 const nested = (depth: number) => JSON.parse(`${'{"a":['.repeat(depth)}${']}'.repeat(depth)}`);
@@ -208,15 +207,20 @@ const mutated = fc
     }, genuine[kind]),
   );
 
-/** Invokes the function with the event alone, as whoever may do that can, and lets all happen that comes of it. */
-async function invokedWith(event: unknown, world: HostileWorld): Promise<string> {
-  const { lambda } = world;
-  lambda.invokeAsync(event);
+/** Brings the function this message alone, and lets all happen that comes of it. */
+async function broughtTo(world: HostileWorld, message: unknown): Promise<string> {
+  const { service, logs } = world;
+  service.queue.send(message === undefined ? '' : JSON.stringify(message));
   await world.settle();
-  const [first] = lambda.invocations;
-  if (first?.error === undefined) return String((first?.result as Json | undefined)?.['kind']);
-  return world.errors[0] instanceof RejectedEvent ? 'rejected' : 'failed';
+  const [first] = service.results;
+  if (first) return first.kind;
+  if (logs.some((line) => String(line['message']).startsWith('Ignored: '))) return 'ignored';
+  const rejections = logs.filter(({ level }) => level === 'ERROR');
+  if (rejections.length === 0) return 'nothing';
+  return rejections.every((line) => !line['error']) ? 'rejected' : 'failed';
 }
+
+const operationsIn = ({ mutations }: HostileWorld) => mutations.map(({ operation }) => operation);
 
 describe('an event that somebody has meddled with', () => {
   it('is ignored, or rejected in a sentence, or drains what is ours: nothing else is changed', async () => {
@@ -224,11 +228,12 @@ describe('an event that somebody has meddled with', () => {
     await fc.assert(
       fc.asyncProperty(mutated, (event) =>
         inHostileWorld({}, async (world) => {
-          const result = await invokedWith(event, world);
+          const result = await broughtTo(world, event);
           seen.add(result);
           expect(misdeedsIn(world, ['held', 'free', 'foreign'])).toEqual([]);
           expect(world.logs.filter(({ message }) => message === 'forged')).toEqual([]);
-          if (['ignored', 'rejected'].includes(result)) expect(world.mutations).toEqual([]);
+          if (result === 'ignored' || result === 'nothing') expect(world.mutations).toEqual([]);
+          if (result === 'rejected') expect(operationsIn(world)).toEqual(['SendMessage']); // the dead letter
         }),
       ),
       { numRuns: 300 },
@@ -240,7 +245,7 @@ describe('an event that somebody has meddled with', () => {
     const event = genuine[kind];
     for (const path of pathsIn(event)) {
       await inHostileWorld({}, async (world) => {
-        await invokedWith(changed(event, path, MEGABYTE), world);
+        await broughtTo(world, changed(event, path, MEGABYTE));
         expect(misdeedsIn(world, ['held'])).toEqual([]);
       });
     }
@@ -254,7 +259,7 @@ describe('an event that somebody has meddled with', () => {
           (before, key) => changed(before, [...path, key], POISON),
           event,
         );
-        await invokedWith(poisoned, world);
+        await broughtTo(world, poisoned);
         expect(misdeedsIn(world, ['held'])).toEqual([]);
       });
     }
@@ -267,12 +272,12 @@ describe('the dead-letter queue', () => {
     ['nothing', null],
     ['a list of events', [{}]],
     ['a message of SNS', { Records: [{ EventSource: 'aws:sns', Sns: { Message: '{}' } }] }],
-  ])('keeps what is rejected, after it was tried three times: %s', (_, event) =>
+  ])('keeps what is rejected, as it came, at once: %s', (_, event) =>
     inHostileWorld({}, async (world) => {
-      expect(await invokedWith(event, world)).toBe('rejected');
-      expect(world.lambda.invocations).toHaveLength(3);
-      expect(world.lambda.deadLetters).toEqual([event]);
-      expect(world.mutations).toEqual([]);
+      expect(await broughtTo(world, event)).toBe('rejected');
+      expect(world.service.lambda.invocations).toHaveLength(1);
+      expect(deadLettersIn(world.service)).toMatchObject([{ body: JSON.stringify(event), code: 'RejectedEvent' }]);
+      expect(operationsIn(world)).toEqual(['SendMessage']);
     }),
   );
 
@@ -283,9 +288,9 @@ describe('the dead-letter queue', () => {
     ['an event of nobody', (all) => changed(all['termination'], ['source'], 'nobody')],
   ])('gets nothing of what is ignored: %s', (_, eventOf) =>
     inHostileWorld({}, async (world) => {
-      expect(await invokedWith(eventOf(genuine), world)).toBe('ignored');
-      expect(world.lambda.invocations).toHaveLength(1);
-      expect(world.lambda.deadLetters).toEqual([]);
+      expect(await broughtTo(world, eventOf(genuine))).toBe('ignored');
+      expect(world.service.lambda.invocations).toHaveLength(1);
+      expect(deadLettersIn(world.service)).toEqual([]);
       expect(world.mutations).toEqual([]);
     }),
   );

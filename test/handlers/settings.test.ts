@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { HAND_OVER_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { InvalidSettings, settingsFrom } from '../../src/handlers/settings.ts';
 
-/** The environment of a function that can run. */
-const env = {
+/** The choices of the operator in the environment of a function that can run. */
+const choices = {
   CLUSTER: 'prod',
   AUTO_SCALING_GROUPS: 'web',
   LIFECYCLE_HOOK: 'ecs-drain',
@@ -26,18 +26,25 @@ const env = {
   DRY_RUN: 'false',
 };
 
-/** What the deployment adds where drains are parked. */
+/** What the deployment adds. */
+const queueEnv = {
+  EVENT_QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/123456789012/events',
+  DEAD_LETTER_QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters',
+};
+
+/** What it adds where drains wait on schedules. */
 const parkingEnv = {
   SCHEDULE_GROUP: 'ecs-drain-blue',
   SCHEDULE_ROLE_ARN: 'arn:aws:iam::123456789012:role/parking',
-  EVENT_BUS_ARN: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+  EVENT_QUEUE_ARN: 'arn:aws:sqs:eu-west-1:123456789012:events',
   DEAD_LETTER_QUEUE_ARN: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
 };
 
-type Variable = keyof typeof env;
+type Choice = keyof typeof choices;
+const env = { ...choices, ...queueEnv };
 
 /** What is wrong with the environment when these variables are set otherwise, or not at all. */
-function complaintOf(changes: Partial<Record<Variable | keyof typeof parkingEnv, string | undefined>>): string {
+function complaintOf(changes: Partial<Record<keyof typeof env | keyof typeof parkingEnv, string | undefined>>): string {
   try {
     settingsFrom({ ...env, ...changes });
   } catch (error) {
@@ -47,8 +54,8 @@ function complaintOf(changes: Partial<Record<Variable | keyof typeof parkingEnv,
   return 'none';
 }
 
-/** The setting of serverless.yml that a variable carries. */
-const settingIn: Record<Variable, string> = {
+/** The param of serverless.yml that a variable carries. */
+const settingIn: Record<Choice, string> = {
   CLUSTER: 'cluster',
   AUTO_SCALING_GROUPS: 'autoScalingGroups',
   LIFECYCLE_HOOK: 'lifecycleHook',
@@ -70,7 +77,7 @@ const settingIn: Record<Variable, string> = {
   REBALANCE_RECOMMENDATIONS: 'rebalanceRecommendations',
   DRY_RUN: 'dryRun',
 };
-const everySetting = Object.entries(settingIn) as [Variable, string][];
+const everySetting = Object.entries(settingIn) as [Choice, string][];
 
 describe('settings that can be used', () => {
   it('are read from the environment', () => {
@@ -94,7 +101,9 @@ describe('settings that can be used', () => {
       dryRun: false,
       lifecycleHooks: ['ecs-drain'],
       eventSource: 'ecs-drain.blue',
-      parking: undefined,
+      eventQueueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/events',
+      deadLetterQueueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters',
+      scheduler: undefined,
     });
   });
 
@@ -116,16 +125,14 @@ describe('settings that can be used', () => {
     expect(policy.clusters).toEqual(['prod', 'batch']);
   });
 
-  it('say where drains are parked, if they are', () => {
-    const expected = {
+  it('say which schedules drains wait on, if they do', () => {
+    expect(settingsFrom({ ...env, ...parkingEnv, WAITING: 'park' }).scheduler).toEqual({
       scheduleGroup: 'ecs-drain-blue',
       scheduleRoleArn: 'arn:aws:iam::123456789012:role/parking',
-      eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
+      eventQueueArn: 'arn:aws:sqs:eu-west-1:123456789012:events',
       deadLetterQueueArn: 'arn:aws:sqs:eu-west-1:123456789012:dead-letters',
-      eventSource: 'ecs-drain.blue',
-    };
-    expect(settingsFrom({ ...env, ...parkingEnv, WAITING: 'park' }).parking).toEqual(expected);
-    expect(settingsFrom({ ...env, ...parkingEnv, WAITING: 'watch' }).parking).toBeUndefined();
+    });
+    expect(settingsFrom({ ...env, ...parkingEnv, WAITING: 'watch' }).scheduler).toBeUndefined();
   });
 
   it('list names with commas, and with spaces if one likes', () => {
@@ -184,7 +191,7 @@ describe('settings that cannot be used', () => {
     ['POLL_MAX_SECONDS', ['0', '301', 'x'], 'a whole number of seconds from 1 to 300'],
     ['MARGIN_SECONDS', ['19', '121', 'x'], 'a whole number of seconds from 20 to 120'],
     ['HEARTBEAT_TIMEOUT_SECONDS', ['29', '7201', ''], 'a whole number of seconds from 30 to 7200'],
-    ['FUNCTION_TIMEOUT_SECONDS', ['0', '901', 'x'], 'a whole number of seconds from 1 to 900'],
+    ['FUNCTION_TIMEOUT_SECONDS', ['9', '901', 'x'], 'a whole number of seconds from 10 to 900'],
     ['DEADLINE_RESULT', ['continue', 'RETRY'], 'one of CONTINUE, ABANDON'],
     ['STOP_STRAGGLERS', ['true', 'ALL', 'daemon'], 'one of none, standalone, all'],
     ['WAITING', ['Park', 'true', 'none'], 'one of park, watch'],
@@ -225,11 +232,13 @@ describe('settings that cannot be used', () => {
   );
 
   it.each([
+    ['EVENT_QUEUE_URL', 'eventQueueUrl'],
+    ['DEAD_LETTER_QUEUE_URL', 'deadLetterQueueUrl'],
     ['SCHEDULE_GROUP', 'scheduleGroup'],
     ['SCHEDULE_ROLE_ARN', 'scheduleRoleArn'],
-    ['EVENT_BUS_ARN', 'eventBusArn'],
+    ['EVENT_QUEUE_ARN', 'eventQueueArn'],
     ['DEAD_LETTER_QUEUE_ARN', 'deadLetterQueueArn'],
-  ] as const)('are refused where drains are parked and the deployment does not say where: %s', (variable, setting) => {
+  ] as const)('are refused when the deployment does not set what it has to: %s', (variable, setting) => {
     const parking = { ...parkingEnv, WAITING: 'park' };
     expect(complaintOf(parking)).toBe('none');
     expect(complaintOf({ ...parking, [variable]: undefined })).toBe(
@@ -252,6 +261,21 @@ describe('settings that cannot be used', () => {
       'lifecycleHook.1 is "ecs-managed-draining-termination-hook": expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook).',
     );
   });
+
+  it('are refused when a group is named twice, with two clusters or not', () => {
+    expect(complaintOf({ AUTO_SCALING_GROUPS: 'web,jobs,web@batch' })).toMatch(
+      /^autoScalingGroups is .*: expected each group once\.$/,
+    );
+  });
+
+  it.each(['web:1', 'web?', '$'.concat('{web}'), 'web@', 'web@batch@prod', 'web@a b'])(
+    'are refused when a group is named in a way that could mean others: %s',
+    (group) => {
+      expect(complaintOf({ AUTO_SCALING_GROUPS: group })).toContain(
+        'expected the name (not the ARN) of an Auto Scaling group, or group@cluster',
+      );
+    },
+  );
 
   it('are all named at once', () => {
     const complaint = complaintOf({ CLUSTER: undefined, DEADLINE_SECONDS: 'soon', STOP_STRAGGLERS: 'some' });
@@ -280,12 +304,12 @@ describe('settings that cannot work together', () => {
     [
       'a margin that leaves no room',
       { FUNCTION_TIMEOUT_SECONDS: '24' },
-      'functionTimeoutSeconds 24 - marginSeconds 20 = 4 s leaves no room for one poll of pollMinSeconds 5',
+      'functionTimeoutSeconds 24 - marginSeconds 20 = 4 s, less than the 5 s that a round of calls needs',
     ],
     [
       'more continuations than the cap',
-      { DEADLINE_SECONDS: '172800', FUNCTION_TIMEOUT_SECONDS: '60' },
-      'deadlineSeconds 172800 / (functionTimeoutSeconds 60 - marginSeconds 20) = 4320 continuations, above the cap of 2000',
+      { DEADLINE_SECONDS: '172800', POLL_MAX_SECONDS: '5' },
+      'deadlineSeconds 172800 / pollMaxSeconds 5 = 34560 continuations with waiting watch, above the cap of 20000',
     ],
     ['a heartbeat after the timeout', { HEARTBEAT_FRACTION: '1' }, 'heartbeatFraction 1 is not below 1'],
     [

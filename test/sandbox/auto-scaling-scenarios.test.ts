@@ -77,7 +77,7 @@ describe('rebalance', () => {
   it('drains both; with Capacity Rebalancing the instance is replaced, without it stays InService and DRAINING for good', async () => {
     const played = await play(SCENARIOS.rebalance, 3_600);
     expect(fatesOf(played)).toEqual([]);
-    expect(played.outcomes.get(A)).toBe('gone');
+    expect(played.outcomes.get(A)).toBe('drained');
     expect(played.outcomes.get(B)).toBe('drained');
     expect(played.pathOf(A)).toEqual([
       'InService',
@@ -173,12 +173,20 @@ describe('warm-pool', () => {
     expect(fatesOf(played)).toEqual([]);
   });
 
-  it('without reuse is not found by the sweep when the event is lost, and killed', async () => {
+  it('without reuse is found by the sweep when the event is lost, and drained', async () => {
     const { group, ...rest } = SCENARIOS['warm-pool'];
     const warmPool = { ...group.warmPool, reuseOnScaleIn: false };
     const faults: NonNullable<Scenario['faults']> = () => ({ ...NO_FAULTS, lostEvents: 1 });
     const played = await play({ ...rest, group: { ...group, warmPool }, faults }, 900);
+    expect(played.region.autoScaling.completions).toMatchObject([{ instanceId: A, by: 'completion' }]);
+    expect(played.outcomes.get(A)).toBe('drained');
+    expect(fatesOf(played)).toEqual([]);
+  });
+
+  it('is left to its hook when the event is lost and the instance returns: the sweep cannot tell where it goes', async () => {
+    const faults: NonNullable<Scenario['faults']> = () => ({ ...NO_FAULTS, lostEvents: 1 });
+    const played = await play({ ...SCENARIOS['warm-pool'], faults }, 900);
     expect(played.region.autoScaling.completions).toMatchObject([{ instanceId: A, by: 'timeout' }]);
-    expect(fatesOf(played)).toEqual(['RUNNING', 'RUNNING']);
+    expect(played.outcomes.size).toBe(0);
   });
 });

@@ -21,6 +21,8 @@ describe('what the local Region plays of a package', () => {
       rules: [],
       hooks: [],
       scheduledRules: [],
+      queues: [],
+      mappings: [],
       scheduleGroups: [],
       roles: new Map(),
       role: '',
@@ -45,12 +47,6 @@ describe('what the local Region plays of a package', () => {
     expect(lambda).toMatchObject({ runtime: 'nodejs24.x', handler: 'src/index.handler' });
   });
 
-  it('has the limits of the function: those that are set', () => {
-    const invokeConfig = { Type: 'AWS::Lambda::EventInvokeConfig', Properties: { MaximumEventAgeInSeconds: 7_200 } };
-    const { lambda } = deploymentOf({ ReservedConcurrentExecutions: 50 }, { invokeConfig });
-    expect(lambda).toMatchObject({ reservedConcurrency: 50, maximumEventAgeSeconds: 7_200 });
-  });
-
   it('has the rules, with the retry policy of their target or with EventBridge’s own', () => {
     const rule = (Name: string, target: object) => ({
       Type: 'AWS::Events::Rule',
@@ -72,9 +68,51 @@ describe('what the local Region plays of a package', () => {
         name: 'dead',
         address: { ...address, deadLetterArn: 'arn:aws:sqs:eu-west-1:123456789012:Queue' },
         pattern: { source: ['dead'] },
-        deadLettered: true,
       },
     ]);
+  });
+
+  it('has the queues: what hides a message for how long, and where it goes that was received too often', () => {
+    const Properties = {
+      VisibilityTimeout: 60,
+      RedrivePolicy: { deadLetterTargetArn: 'Dead.Arn', maxReceiveCount: 5 },
+    };
+    const others = {
+      Events: { Type: 'AWS::SQS::Queue', Properties },
+      Dead: { Type: 'AWS::SQS::Queue', Properties: { QueueName: 'dead-letters' } },
+    };
+    const deadLetterArn = 'arn:aws:sqs:eu-west-1:123456789012:dead-letters';
+    const arn = 'arn:aws:sqs:eu-west-1:123456789012:Events';
+    expect(deploymentOf({}, others).queues).toEqual([
+      { name: 'Events', arn, visibilityTimeoutSeconds: 60, maxReceiveCount: 5, deadLetterArn },
+      { name: 'dead-letters', arn: deadLetterArn, visibilityTimeoutSeconds: 30, maxReceiveCount: Infinity },
+    ]);
+  });
+
+  it('has how Lambda reads a queue: as the template says, or by Lambda’s own defaults', () => {
+    const mapping = (properties: object) => ({
+      Type: 'AWS::Lambda::EventSourceMapping',
+      Properties: { EventSourceArn: 'Events.Arn', ...properties },
+    });
+    const others = {
+      Events: { Type: 'AWS::SQS::Queue', Properties: {} },
+      set: mapping({
+        BatchSize: 500,
+        MaximumBatchingWindowInSeconds: 1,
+        FunctionResponseTypes: ['ReportBatchItemFailures'],
+        ScalingConfig: { MaximumConcurrency: 5 },
+      }),
+      unset: mapping({}),
+    };
+    const queueArn = 'arn:aws:sqs:eu-west-1:123456789012:Events';
+    expect(deploymentOf({}, others).mappings).toEqual([
+      { queueArn, spec: { batchSize: 500, windowSeconds: 1, maximumConcurrency: 5, reportsItemFailures: true } },
+      { queueArn, spec: { batchSize: 10, windowSeconds: 0, reportsItemFailures: false } },
+    ]);
+  });
+
+  it('has whether the function may invoke itself again and again', () => {
+    expect(deploymentOf({ RecursiveLoop: 'Allow' }).lambda).toMatchObject({ recursiveLoop: 'Allow' });
   });
 
   it('has the schedule groups, by name', () => {
@@ -82,10 +120,8 @@ describe('what the local Region plays of a package', () => {
     expect(deploymentOf({}, { group }).scheduleGroups).toEqual(['ecs-drain-dev']);
   });
 
-  it('has no reserved concurrency and no schedules where drains are watched', async () => {
+  it('has no schedule groups where drains do not park', async () => {
     const watching = ['--param=cluster=prod', '--param=autoScalingGroups=web', '--param=waiting=watch'];
-    const { lambda, scheduleGroups } = deploymentIn(await packaged({ args: watching }));
-    expect(lambda).not.toHaveProperty('reservedConcurrency');
-    expect(scheduleGroups).toEqual([]);
+    expect(deploymentIn(await packaged({ args: watching })).scheduleGroups).toEqual([]);
   });
 });

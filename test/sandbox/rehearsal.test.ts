@@ -9,6 +9,8 @@ import { fatesOf, type TaskEvent, tasksOf } from './tasks.ts';
 
 const DRILL = resolve(import.meta.dirname, '../../sandbox/drill.ts');
 const SEED = 1;
+/** A message waits a second for others to come in its batch, and its invocation may begin in a new container. */
+const QUEUE_SECONDS = 3;
 /**
  * The whole fleet takes a while: `npm run drill -- --scenario fleet`; a small one is below. Where an instance stays, or goes
  * without asking, nothing below holds: `auto-scaling-scenarios.test.ts` has those.
@@ -123,7 +125,7 @@ describe('with ecs-drain', () => {
     const { deadlineSeconds } = SCENARIOS.stuck.params;
     expect(result.drains).toMatchObject([{ outcome: 'timed-out' }]);
     expect(result.drains[0]?.seconds).toBeGreaterThanOrEqual(deadlineSeconds);
-    expect(result.drains[0]?.seconds).toBeLessThan(deadlineSeconds + 1);
+    expect(result.drains[0]?.seconds).toBeLessThan(deadlineSeconds + QUEUE_SECONDS);
 
     const killed = tasksOf(result, (task) => task.killed === true).map(({ taskId }) => taskId);
     expect(killed).toHaveLength(5);
@@ -173,8 +175,8 @@ describe('with ecs-drain', () => {
     const graceSeconds = 900;
     const silence = (completionsOf(result)[0]?.second ?? 0) - (lost?.second ?? 0);
     expect(silence).toBeGreaterThanOrEqual(graceSeconds);
-    // Silence sends no event: a parked drain notices it at its next look, after 6 minutes and a late schedule at most.
-    expect(silence).toBeLessThan(graceSeconds + 360 + 120);
+    // Silence matches no rule: a parked drain notices it at its next look, after nine minutes and a late schedule at most.
+    expect(silence).toBeLessThan(graceSeconds + 540 + 60 + QUEUE_SECONDS);
   });
 
   it.each(NAMES)(
@@ -196,12 +198,13 @@ describe('with ecs-drain', () => {
     (scenario) => {
       const params: Scenario['params'] = SCENARIOS[scenario].params;
       const { drains, events } = run(scenario);
-      for (const { seconds } of drains) expect(seconds).toBeLessThan(Number(params['deadlineSeconds'] ?? 7_200) + 1);
+      const deadlineSeconds = Number(params['deadlineSeconds'] ?? 7_200);
+      for (const { seconds } of drains) expect(seconds).toBeLessThan(deadlineSeconds + QUEUE_SECONDS);
       expect(events.filter((event) => event.kind === 'lifecycle' && event.what === 'timed out')).toEqual([]);
     },
   );
 
-  it('a fleet at once is throttled, and yet no task is killed and no instance left to the hook’s timeout', async () => {
+  it('a fleet at once shares its calls: few are throttled, no task is killed and no hook times out', async () => {
     const variant = fleetOf({ instances: 60, terminated: 50, tasks: 500 });
     const { region, begin, close } = await stage(
       { scenario: 'fleet', variant, drainer: 'ecs-drain', seed: SEED },
@@ -214,7 +217,7 @@ describe('with ecs-drain', () => {
       close();
     }
     const throttled = region.calls.filter(({ failedWith }) => failedWith === 'ThrottlingException');
-    expect(throttled.length).toBeGreaterThan(50);
+    expect(throttled.length).toBeLessThan(region.calls.length / 20);
     expect(region.killedTasks).toEqual([]);
     expect(region.autoScaling.completions.map(({ by }) => by)).toEqual(Array(50).fill('completion'));
   });

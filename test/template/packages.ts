@@ -8,7 +8,7 @@ const PARAMETER_SETS = {
     '--param=cluster=prod,staging',
     '--param=autoScalingGroups=web',
     '--param=waiting=park',
-    '--param=reservedConcurrency=none',
+    '--param=maximumConcurrency=1000',
   ],
   'drains that are watched': ['--param=autoScalingGroups=web', '--param=waiting=watch'],
   'many groups': [`--param=autoScalingGroups=${Array.from({ length: 40 }, (_, index) => `workers-${index}`)}`],

@@ -86,11 +86,24 @@ const change: fc.Arbitrary<(event: Fields) => Fields> = fc
     fc.constantFrom('source', 'detail-type', 'account', 'detail'),
     fc.constantFrom(
       ...['LifecycleTransition', 'AutoScalingGroupName', 'LifecycleHookName', 'Destination'],
-      ...['clusterArn', 'lastStatus', 'containerInstanceArn'],
+      ...['clusterArn', 'lastStatus', 'containerInstanceArn', 'stopCode'],
+      ...['status', 'runningTasksCount', 'pendingTasksCount'],
     ),
     fc.boolean(),
     fc.oneof(
-      fc.constantFrom(undefined, {}, [], 'WarmPool', 'EC2', 'workers', 'STOPPED').map((value) => () => value),
+      fc
+        .constantFrom(
+          undefined,
+          {},
+          [],
+          'WarmPool',
+          'EC2',
+          'workers',
+          'STOPPED',
+          'DRAINING',
+          'EssentialContainerExited',
+        )
+        .map((value) => () => value),
       scalar.map((value) => () => value),
       fc.constantFrom<(value: unknown) => unknown>(
         (value) => [value],

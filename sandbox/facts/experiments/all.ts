@@ -2,6 +2,7 @@ import type { Experiment } from '../experiment.ts';
 import { countingTrap } from './counting-trap.ts';
 import { draining } from './draining.ts';
 import { events } from './events.ts';
+import { freedResources } from './freed-resources.ts';
 import { groups } from './groups.ts';
 import { hooks } from './hooks.ts';
 import { instances } from './instances.ts';
@@ -20,6 +21,7 @@ import { topics } from './topics.ts';
 export const EXPERIMENTS: readonly Experiment[] = [
   ...draining,
   ...countingTrap,
+  ...freedResources,
   ...lists,
   ...protection,
   ...services,

@@ -3,6 +3,7 @@ import type {
   EventSourceMappingConfiguration,
   FunctionConfiguration,
   FunctionEventInvokeConfig,
+  GetFunctionRecursionConfigResponse,
   GetFunctionResponse,
   InvocationResponse,
   ListEventSourceMappingsRequest,
@@ -99,6 +100,10 @@ function aboutFunctions(
         DestinationConfig: { OnSuccess: {}, OnFailure: onFailure ? { Destination: onFailure.arn } : {} },
       };
     },
+
+    GetFunctionRecursionConfig: (input: Named): GetFunctionRecursionConfigResponse => ({
+      RecursiveLoop: functionIn(input).spec.recursiveLoop ?? 'Terminate',
+    }),
 
     ListEventSourceMappings: (input: ListEventSourceMappingsRequest): ListEventSourceMappingsResponse => {
       const { FunctionName, EventSourceArn, Marker, MaxItems = LARGEST_PAGE.mappings } = input;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AwsError } from '../aws-error.ts';
+import type { Faults } from '../faults.ts';
 import { idOf } from '../ids.ts';
 import type { Place } from '../place.ts';
 import type { QueueModel, ReceivedMessage } from '../sqs/model.ts';
@@ -27,7 +28,8 @@ export interface MappingOptions {
   readonly place: Place;
   readonly random: Random;
   readonly trace: Trace;
-  /** Counts a call that Lambda makes itself. */
+  readonly faults: Pick<Faults, 'repeatedMessages'>;
+  /** Counts a call that Lambda makes by itself. */
   readonly count: (service: 'sqs', operation: string) => void;
 }
 
@@ -163,7 +165,9 @@ export class EventSourceMapping {
     const calls = Math.ceil(done.length / MESSAGES_A_CALL);
     const operation = this.spec.batchSize === 1 ? 'DeleteMessage' : 'DeleteMessageBatch';
     for (let call = 0; call < calls; call++) this.#options.count('sqs', operation);
-    for (const { receiptHandle } of done) this.queue.delete(receiptHandle);
+    for (const { receiptHandle } of done) {
+      if (!this.#random.chance(this.#options.faults.repeatedMessages)) this.queue.delete(receiptHandle);
+    }
   }
 
   /** Lambda developer guide, "Using Lambda with Amazon SQS": a record of the event. */

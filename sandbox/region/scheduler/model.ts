@@ -29,6 +29,7 @@ import type { Context, Roles } from '../iam/api.ts';
 import { pageByKey, pageOf } from '../pages.ts';
 import type { Place } from '../place.ts';
 import type { Service } from '../service.ts';
+import type { QueueModel } from '../sqs/model.ts';
 import type { Random } from '../time/random.ts';
 import type { Scheduled, VirtualTime } from '../time/virtual-time.ts';
 
@@ -38,8 +39,10 @@ export interface SchedulerOptions {
   readonly place: Place;
   readonly random: Random;
   readonly roles: Roles;
-  /** Puts an event on the default bus, the one target that the model knows. */
+  /** Puts an event on the default bus. */
   readonly publish: (event: BusEvent) => void;
+  /** The queue with this ARN, if there is one. */
+  readonly queueOf: (arn: string) => QueueModel | undefined;
 }
 
 interface ScheduleGroup {
@@ -63,7 +66,7 @@ interface Schedule {
 /** What CreateSchedule and UpdateSchedule set, AWS's defaults filled in. */
 interface ScheduleSettings {
   readonly atMs: number;
-  readonly event: Omit<BusEvent, 'resources'>;
+  readonly delivery: Delivery;
   /** As GetSchedule answers it. */
   readonly described: {
     readonly ScheduleExpression: string;
@@ -75,6 +78,11 @@ interface ScheduleSettings {
     readonly Description?: string;
   };
 }
+
+/** What a schedule brings to its target: an event to the default bus, or a message to a queue. */
+type Delivery =
+  | { readonly to: 'bus'; readonly event: Omit<BusEvent, 'resources'> }
+  | { readonly to: 'queue'; readonly body: string };
 
 /** Facts 10 one-time-schedules: a schedule fires within the minute that begins at its time. */
 const PRECISION_SECONDS = 60;
@@ -89,13 +97,15 @@ const SCHEDULER = 'scheduler.amazonaws.com';
 const RETRY_POLICY = { ageSeconds: 86_400, attempts: 185 };
 
 /**
- * EventBridge Scheduler in virtual time, as far as one-time schedules go whose target is the default event bus (facts
- * 10 one-time-schedules, 27 to 30). What else AWS can do is refused, with a sentence that says so. Queues are names
- * here.
+ * EventBridge Scheduler in virtual time, as far as one-time schedules go whose target is the default event bus or a
+ * standard queue (facts 10 one-time-schedules, 27 to 30). What else AWS can do is refused, with a sentence that says so.
+ * The dead-letter queue of a schedule is only a name here.
  */
 export class SchedulerModel {
   readonly #options: SchedulerOptions;
   readonly #groups = new Map<string, ScheduleGroup>();
+  /** How often a schedule has fired: what AWS bills. */
+  firings = 0;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -202,11 +212,11 @@ export class SchedulerModel {
   /** Its API. */
   readonly service: Service = { name: 'scheduler', operations: this.operations };
 
-  /** Every schedule that is still to come, by name, and the detail of the event that it puts on the bus. */
-  pending(): ReadonlyMap<string, unknown> {
+  /** The input of every schedule that is still to come, by the name of the schedule. */
+  pending(): ReadonlyMap<string, string> {
     const schedules = [...this.#groups.values()].flatMap((group) => [...group.schedules.values()]);
     const armed = schedules.filter(({ firing }) => firing && !firing.cancelled);
-    return new Map(armed.map(({ name, settings }) => [name, settings.event.detail]));
+    return new Map(armed.map(({ name, settings }) => [name, settings.described.Target.Input ?? '']));
   }
 
   #describedGroup({ name, createdAtMs }: ScheduleGroup) {
@@ -257,9 +267,10 @@ export class SchedulerModel {
   }
 
   #fire(schedule: Schedule): void {
-    const { time, random, publish } = this.#options;
-    const { event, described } = schedule.settings;
-    if (this.#mayPut(schedule)) publish({ ...event, resources: [schedule.arn] });
+    const { time, random } = this.#options;
+    const { described } = schedule.settings;
+    this.firings += 1;
+    this.#deliver(schedule);
     if (described.ActionAfterCompletion !== 'DELETE') return;
     // Facts 30 schedule-deletion: the deletion comes later, and AWS does not say that an update in between stops it. So
     // here it removes this schedule with its latest settings, but not one that was created anew under its name.
@@ -268,15 +279,19 @@ export class SchedulerModel {
     });
   }
 
-  /** What a schedule does, its role has to be allowed to do. */
-  #mayPut({ group, settings: { event, described } }: Schedule): boolean {
+  /** Brings what it is to bring, if the role of the schedule allows that. What cannot be delivered is dropped. */
+  #deliver({ arn, group, settings: { delivery, described } }: Schedule): void {
+    const { roles, publish, queueOf } = this.#options;
     const { Arn = '', RoleArn = '' } = described.Target;
-    const context = {
-      ...this.#callFor(group),
-      'events:source': [event.source],
-      'events:detail-type': [event['detail-type']],
-    };
-    return this.#options.roles.permits(RoleArn, SCHEDULER, context, 'events:PutEvents', Arn);
+    const isPermitted = (action: string, keys: Context = {}) =>
+      roles.permits(RoleArn, SCHEDULER, { ...this.#callFor(group), ...keys }, action, Arn);
+    if (delivery.to === 'queue') {
+      if (isPermitted('sqs:SendMessage')) queueOf(Arn)?.send(delivery.body);
+      return;
+    }
+    const { event } = delivery;
+    const keys = { 'events:source': [event.source], 'events:detail-type': [event['detail-type']] };
+    if (isPermitted('events:PutEvents', keys)) publish({ ...event, resources: [arn] });
   }
 
   /** The condition keys of Scheduler's calls on behalf of a group's schedules. */
@@ -302,7 +317,10 @@ export class SchedulerModel {
       ActionAfterCompletion = 'NONE',
       Description,
     } = input;
-    const { Target, event } = this.#target(input.Target ?? { Arn: '', RoleArn: '' }, input.GroupName ?? DEFAULT_GROUP);
+    const { Target, delivery } = this.#target(
+      input.Target ?? { Arn: '', RoleArn: '' },
+      input.GroupName ?? DEFAULT_GROUP,
+    );
     const atMs = instantIn(ScheduleExpression);
     const { StartDate, EndDate } = input;
     if (StartDate && EndDate && EndDate <= StartDate) throw invalid('The EndDate must come after the StartDate.');
@@ -310,7 +328,7 @@ export class SchedulerModel {
     if (FlexibleTimeWindow.Mode !== 'OFF') throw unknownHere('flexible time windows');
     return {
       atMs,
-      event,
+      delivery,
       // AWS ignores StartDate and EndDate of a one-time schedule.
       described: {
         ScheduleExpression,
@@ -324,21 +342,30 @@ export class SchedulerModel {
     };
   }
 
-  #target(input: Target, group: string): { readonly Target: Target; readonly event: Omit<BusEvent, 'resources'> } {
-    const { place, roles } = this.#options;
-    const { region, account } = place;
-    if (input.Arn !== `arn:aws:events:${region}:${account}:event-bus/default`) throw unknownHere(`target ${input.Arn}`);
+  #target(input: Target, group: string): { readonly Target: Target; readonly delivery: Delivery } {
+    const { roles } = this.#options;
+    const delivery = this.#delivery(input);
     if (!roles.permits(input.RoleArn ?? '', SCHEDULER, this.#callFor(group))) {
       throw invalid('The execution role you provide must allow AWS EventBridge Scheduler to assume the role.');
     }
-    if (!input.EventBridgeParameters) throw invalid('EventBridgeParameters are missing in the target, an event bus.');
-    const { Source = '', DetailType = '' } = input.EventBridgeParameters;
     const { MaximumEventAgeInSeconds = RETRY_POLICY.ageSeconds, MaximumRetryAttempts = RETRY_POLICY.attempts } =
       input.RetryPolicy ?? {};
     return {
       Target: { ...input, RetryPolicy: { MaximumEventAgeInSeconds, MaximumRetryAttempts } },
-      event: { source: Source, 'detail-type': DetailType, detail: detailIn(input.Input) },
+      delivery,
     };
+  }
+
+  /** By the templated target that the ARN names; whether a queue is there only shows when the schedule fires. */
+  #delivery({ Arn = '', Input, EventBridgeParameters }: Target): Delivery {
+    const { region, account } = this.#options.place;
+    if (Arn.startsWith(`arn:aws:sqs:${region}:${account}:`) && !Arn.endsWith('.fifo')) {
+      return { to: 'queue', body: inputIn(Input) };
+    }
+    if (Arn !== `arn:aws:events:${region}:${account}:event-bus/default`) throw unknownHere(`target ${Arn}`);
+    if (!EventBridgeParameters) throw invalid('EventBridgeParameters are missing in the target, an event bus.');
+    const { Source = '', DetailType = '' } = EventBridgeParameters;
+    return { to: 'bus', event: { source: Source, 'detail-type': DetailType, detail: detailIn(Input) } };
   }
 }
 
@@ -366,16 +393,22 @@ function instantIn(expression: string): number {
   return instantMs;
 }
 
-/** The detail of the event: the bus takes a JSON object. */
-function detailIn(input: string | undefined): object {
+/** Any text: of a queue's message Scheduler asks no more (Scheduler API reference, "Target"). */
+function inputIn(input: string | undefined): string {
   if (input === undefined) throw unknownHere('schedules without Input');
   const bytes = Buffer.byteLength(input);
   if (bytes > LARGEST_INPUT_BYTES) {
     throw invalid(`Target.Input has ${bytes} bytes, more than ${LARGEST_INPUT_BYTES}.`);
   }
+  return input;
+}
+
+/** The detail of the event: the bus takes a JSON object. */
+function detailIn(input: string | undefined): object {
+  const text = inputIn(input);
   let detail: unknown;
   try {
-    detail = JSON.parse(input);
+    detail = JSON.parse(text);
   } catch {
     throw invalid('Target.Input is not well-formed JSON.');
   }

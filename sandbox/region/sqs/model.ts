@@ -141,6 +141,17 @@ export class QueueModel {
     return { visible: this.#visible.length, inFlight: this.#inFlight.size };
   }
 
+  /**
+   * How old the oldest message is that can be received or that somebody has; 0 if there is none. As in the metric
+   * ApproximateAgeOfOldestMessage a message that was received three times or more is left out (SQS developer guide,
+   * available metrics). That one which is still delayed is left out as well is unverified.
+   */
+  get oldestAgeSeconds(): number {
+    const active = [...this.#visible, ...this.#inFlight.values()].filter(({ receives }) => receives < 3);
+    const nowMs = this.#options.time.nowMs();
+    return (nowMs - Math.min(nowMs, ...active.map(({ sentAtMs }) => sentAtMs))) / 1000;
+  }
+
   /** How many messages are to be seen later. */
   get delayed(): number {
     return this.#delayed.size;

@@ -75,6 +75,7 @@ const OPERATIONS: Readonly<Record<ServiceName, readonly string[]>> = {
     'GetFunctionConcurrency',
     'GetFunctionConfiguration',
     'GetFunctionEventInvokeConfig',
+    'GetFunctionRecursionConfig',
     'Invoke',
     'ListEventSourceMappings',
     'ListFunctions',

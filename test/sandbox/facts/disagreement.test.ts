@@ -112,6 +112,11 @@ function stoppingEveryTask(status: 'desiredStatus' | 'lastStatus'): OtherAws {
 
 /** By the beginning of an experiment's title: each AWS that it would disagree with. */
 const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
+  'A task takes its memory': {
+    DescribeContainerInstances: answering(({ containerInstances }) => {
+      for (const each of containerInstances) each.remainingResources = each.registeredResources;
+    }),
+  },
   'A container instance that does not exist': {
     UpdateContainerInstancesState: answering((out) => Object.assign(out, { failures: [] })),
   },

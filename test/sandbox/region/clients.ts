@@ -2,7 +2,7 @@ import { onTestFinished } from 'vitest';
 import { createRegion, type Region, type RegionOptions } from '../../../sandbox/region/region.ts';
 import { playGlobals } from '../../../sandbox/region/time/globals.ts';
 import type { WireAnswer, WireRequest } from '../../../sandbox/region/wire/message.ts';
-import { START_MS } from '../../fakes.ts';
+import { START_MS } from '../start.ts';
 
 /** A Region for one test, whose time and chance the code of its functions has. */
 export function regionOfTest(options: Partial<RegionOptions> = {}): Region {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createRegion } from '../../../sandbox/region/region.ts';
-import { START_MS } from '../../fakes.ts';
+import { START_MS } from '../start.ts';
 
 const PAGE = join(import.meta.dirname, '../../../docs/rehearsal.md');
 

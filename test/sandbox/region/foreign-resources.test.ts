@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { roleFor } from '../../../sandbox/region/iam/api.ts';
 import { createRegion, type Region } from '../../../sandbox/region/region.ts';
-import { START_MS } from '../../fakes.ts';
+import { START_MS } from '../start.ts';
 
 let region: Region;
 beforeEach(() => {

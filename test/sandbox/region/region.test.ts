@@ -10,7 +10,7 @@ import { createRegion, type Region } from '../../../sandbox/region/region.ts';
 import { playGlobals } from '../../../sandbox/region/time/globals.ts';
 import { currentFiber, type Fiber } from '../../../sandbox/region/time/virtual-time.ts';
 import type { TraceEvent } from '../../../sandbox/region/trace.ts';
-import { START_MS } from '../../fakes.ts';
+import { START_MS } from '../start.ts';
 
 const cluster = 'prod';
 let traced: TraceEvent[];

@@ -2,7 +2,7 @@ import { CloudWatchClient, GetMetricDataCommand, ListMetricsCommand } from '@aws
 import { cbor, tag } from '@smithy/core/cbor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Region } from '../../../../sandbox/region/region.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 import { clientOf, pass, regionOfTest } from '../clients.ts';
 
 let region: Region;

@@ -23,7 +23,7 @@ import { Random } from '../../../../sandbox/region/time/random.ts';
 import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
 import { MODELS } from '../../../../sandbox/region/wire/models.ts';
 import { callOperation } from '../../../../sandbox/region/wire/wire.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 
 const cluster = 'prod';
 const [A, B] = ['i-0aaaaaaaaaaaaaaaa', 'i-0bbbbbbbbbbbbbbbb'] as const;

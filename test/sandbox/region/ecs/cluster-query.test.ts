@@ -3,7 +3,7 @@ import { clusterQuery } from '../../../../sandbox/region/ecs/cluster-query.ts';
 import { EcsModel } from '../../../../sandbox/region/ecs/model.ts';
 import { Random } from '../../../../sandbox/region/time/random.ts';
 import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 
 const cluster = 'prod';
 const time = new VirtualTime(START_MS);

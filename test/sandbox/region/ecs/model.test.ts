@@ -6,7 +6,7 @@ import { NO_FAULTS } from '../../../../sandbox/region/faults.ts';
 import { Random } from '../../../../sandbox/region/time/random.ts';
 import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
 import type { UntimedTraceEvent } from '../../../../sandbox/region/trace.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 
 const CLUSTER = 'prod';
 const [A, B, C] = ['i-0aaaaaaaaaaaaaaaa', 'i-0bbbbbbbbbbbbbbbb', 'i-0cccccccccccccccc'] as const;

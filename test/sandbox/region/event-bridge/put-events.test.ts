@@ -1,7 +1,7 @@
 import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 
 const ENTRY = { Source: 'my.app', DetailType: 'Hello', Detail: '{"n":1}' };
 

@@ -2,6 +2,7 @@ import {
   GetFunctionCommand,
   GetFunctionConcurrencyCommand,
   GetFunctionConfigurationCommand,
+  GetFunctionRecursionConfigCommand,
   InvokeCommand,
   type InvokeCommandInput,
   LambdaClient,
@@ -164,6 +165,13 @@ describe('what Lambda tells of functions', () => {
     deploy({});
     const none = await lambda.send(new GetFunctionConcurrencyCommand({ FunctionName: 'other' }));
     expect(none.ReservedConcurrentExecutions).toBeUndefined();
+  });
+
+  it('is whether it may invoke itself through a queue again and again', async () => {
+    const read = async (FunctionName: string) =>
+      (await lambda.send(new GetFunctionRecursionConfigCommand({ FunctionName }))).RecursiveLoop;
+    deploy({ recursiveLoop: 'Allow' });
+    expect([await read('other'), await read('echo')]).toEqual(['Allow', 'Terminate']);
   });
 
   it('is all functions in pages of fifty, each once', async () => {

@@ -1,15 +1,24 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { NO_FAULTS } from '../../../../sandbox/region/faults.ts';
 import type { MappingSpec } from '../../../../sandbox/region/lambda/event-source-mapping.ts';
 import type { FunctionSpec, Handler } from '../../../../sandbox/region/lambda/model.ts';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
 import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
 import { currentFiber, type Fiber } from '../../../../sandbox/region/time/virtual-time.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 
 let region: Region;
 let giveBack: () => void;
+let repeatedMessages: number;
 beforeEach(() => {
-  region = createRegion({ startMs: START_MS, seed: 1 });
+  repeatedMessages = 0;
+  const faults = {
+    ...NO_FAULTS,
+    get repeatedMessages() {
+      return repeatedMessages;
+    },
+  };
+  region = createRegion({ startMs: START_MS, seed: 1, faults });
   giveBack = playGlobals(region.time, region.random.fork('globals'));
 });
 afterEach(() => giveBack());
@@ -200,4 +209,21 @@ it.each([
   ['a concurrency of one', { maximumConcurrency: 1 }, 30, /between 2 and 1000/],
 ])('Lambda refuses %s', (_, spec, timeoutSeconds, message) => {
   expect(() => mapped(async () => {}, spec, { timeoutSeconds })).toThrow(message);
+});
+
+describe('a message that is delivered at least once', () => {
+  it('comes again when its visibility timeout ends, though Lambda has deleted it', async () => {
+    const seconds: number[] = [];
+    const { queue, deadLetterQueue } = mapped(async () => {
+      repeatedMessages = seconds.length === 0 ? 1 : 0;
+      seconds.push(Math.floor(nowSeconds()));
+    });
+    send(queue, 1);
+    await pass(200);
+    expect(seconds).toHaveLength(2);
+    expect(seconds[1]).toBeGreaterThanOrEqual(60);
+    expect([queue.counts, deadLetterQueue.counts]).toEqual([EMPTY, EMPTY]);
+  });
+
+  const EMPTY = { visible: 0, inFlight: 0 };
 });

@@ -9,7 +9,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { captureLogs } from '../../../../sandbox/logs.ts';
 import type { LambdaModel } from '../../../../sandbox/region/lambda/model.ts';
 import type { Region } from '../../../../sandbox/region/region.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 import { clientOf, pass, regionOfTest } from '../clients.ts';
 
 const logGroupName = '/aws/lambda/worker';

@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { roleFor } from '../../../../sandbox/region/iam/api.ts';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
 import { listen } from '../../../../sandbox/region/wire/http.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 
 const BUS_ARN = 'arn:aws:events:eu-west-1:123456789012:event-bus/default';
 const NOON = Date.UTC(2026, 0, 1, 12);
@@ -175,6 +175,38 @@ describe('the role of a schedule', () => {
     await createGroup('others');
     await create({ GroupName: 'ours' });
     await expect(create({ GroupName: 'others' })).rejects.toThrow(/to assume the role/);
+  });
+});
+
+describe('a schedule whose target is a queue', () => {
+  const QUEUE_ARN = 'arn:aws:sqs:eu-west-1:123456789012:events';
+  const toQueue = (Input = '{"n":1}') => ({ Target: { Arn: QUEUE_ARN, RoleArn: ROLE_ARN, Input } });
+  const createQueue = () =>
+    region.createQueue({ name: 'events', visibilityTimeoutSeconds: 30, maxReceiveCount: Number.POSITIVE_INFINITY });
+  const bodiesIn = (queue: ReturnType<typeof createQueue>) => queue.receive(10).map(({ body }) => body);
+
+  it.each(['{"n":1}', 'no JSON at all'])('sends its input as the body of a message: %s', async (input) => {
+    const queue = createQueue();
+    await create(toQueue(input));
+    expect(region.scheduler.pending()).toEqual(new Map([['drain-1', input]]));
+    await settle();
+    expect(bodiesIn(queue)).toEqual([input]);
+    expect(delivered).toEqual([]);
+  });
+
+  it('sends nothing where the role may not send to that queue', async () => {
+    const queue = createQueue();
+    const statement = { Effect: 'Allow', Action: 'sqs:SendMessage', Resource: `${QUEUE_ARN}-2` };
+    region.roles.set('scheduler', roleFor('scheduler.amazonaws.com', [statement]));
+    await create(toQueue());
+    await settle();
+    expect(bodiesIn(queue)).toEqual([]);
+  });
+
+  it('is created before its queue, and sends nothing as long as that is not there', async () => {
+    await create(toQueue());
+    await settle();
+    expect(bodiesIn(createQueue())).toEqual([]);
   });
 });
 
@@ -416,6 +448,8 @@ describe('what cannot be scheduled', () => {
       target({ RoleArn: LAMBDA_ROLE_ARN }),
       /must allow AWS EventBridge Scheduler to assume/,
     ],
+    ['a FIFO queue', target({ Arn: 'arn:aws:sqs:eu-west-1:123456789012:events.fifo' }), /does not know target arn:/],
+    ['a queue of another Region', target({ Arn: 'arn:aws:sqs:us-east-1:123456789012:events' }), /does not know target/],
     ['another target', target({ Arn: `${BUS_ARN}-2` }), /does not know target arn:.*default-2/],
     [
       'a target without its parameters',

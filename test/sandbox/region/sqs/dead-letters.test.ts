@@ -3,7 +3,7 @@ import { NO_FAULTS } from '../../../../sandbox/region/faults.ts';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
 import type { QueueModel } from '../../../../sandbox/region/sqs/model.ts';
 import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 
 const QueueUrl = 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters';
 

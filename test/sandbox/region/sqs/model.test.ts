@@ -5,7 +5,7 @@ import type { Handler } from '../../../../sandbox/region/lambda/model.ts';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
 import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
 import { currentFiber, type Fiber } from '../../../../sandbox/region/time/virtual-time.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 import { clientOf } from '../clients.ts';
 
 let region: Region;
@@ -33,6 +33,24 @@ function queueTo(handler: Handler, reservedConcurrency = 1) {
 }
 
 const counted = () => Map.groupBy(region.calls, ({ operation }) => operation);
+
+describe('an SQS queue', () => {
+  it('tells the age of its oldest message, without those that are delayed or keep failing', async () => {
+    const queue = region.createQueue({ name: 'work', visibilityTimeoutSeconds: 60, maxReceiveCount: 5 });
+    expect(queue.oldestAgeSeconds).toBe(0);
+    queue.send('first');
+    queue.send('delayed', 600);
+    await pass(50);
+    expect(queue.oldestAgeSeconds).toBe(50);
+    for (const seconds of [0, 60, 60]) {
+      await pass(seconds);
+      expect(queue.receive(10)).toMatchObject([{ body: 'first' }]);
+    }
+    queue.send('second');
+    await pass(20);
+    expect(queue.oldestAgeSeconds).toBe(20);
+  });
+});
 
 describe('an SQS queue mapped to a function', () => {
   it('brings a message as soon as it can be seen, and deletes it when the function has succeeded', async () => {

@@ -3,7 +3,7 @@ import { roleFor } from '../../../../sandbox/region/iam/api.ts';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
 import { MODELS, type ServiceName } from '../../../../sandbox/region/wire/models.ts';
 import { matching, violationsOf } from '../../../../sandbox/region/wire/shapes.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 
 /** A Region in the middle of things: a drain going on, a daemon, a job, something of each kind to describe. */
 let region: Region;
@@ -175,6 +175,7 @@ beforeAll(async () => {
       ListEventSourceMappings: { FunctionName: 'drain' },
       GetFunctionConfiguration: { FunctionName: 'drain' },
       GetFunctionEventInvokeConfig: { FunctionName: 'drain' },
+      GetFunctionRecursionConfig: { FunctionName: 'drain' },
       Invoke: { FunctionName: 'drain', InvocationType: 'Event', Payload: '{}' },
     },
     sqs: {

@@ -27,7 +27,7 @@ import {
   type ServiceName,
   shapeIn,
 } from '../../../../sandbox/region/wire/models.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 import { answeringInTime } from '../clients.ts';
 
 const QUEUE_URL = 'https://sqs.eu-west-1.amazonaws.com/123456789012/work';

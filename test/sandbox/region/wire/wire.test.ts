@@ -4,7 +4,7 @@ import { AutoScalingClient, CompleteLifecycleActionCommand } from '@aws-sdk/clie
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
 import { listen } from '../../../../sandbox/region/wire/http.ts';
-import { START_MS } from '../../../fakes.ts';
+import { START_MS } from '../../start.ts';
 
 let ends: (() => void)[];
 beforeEach(() => {

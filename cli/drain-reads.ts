@@ -1,0 +1,123 @@
+/** What AWS knows of drains and their instances: each read once for many instances, and what fails apart from the rest. */
+
+import { UnreadableSchedule } from '../src/adapters/scheduler.ts';
+import type { Drain, LifecycleHook } from '../src/domain/drain.ts';
+import { type ContainerInstance, type HoldingTask, isLive } from '../src/domain/observation.ts';
+import type { Aws } from './aws.ts';
+import { type Deployment, failedCallIn, sentenceOf } from './common.ts';
+
+/** A schedule of the deployment, and what is in it. */
+export interface ParkedDrain {
+  readonly schedule: string;
+  /** Undefined if it could not be read. */
+  readonly drain: Drain | undefined;
+  /** Why the schedule does not continue its drain: this version cannot understand what is in it. */
+  readonly unreadable?: string;
+  /** Why AWS did not give it. */
+  readonly failure?: string;
+}
+
+export interface ParkedDrains {
+  readonly all: readonly ParkedDrain[];
+  /** Why the schedules could not be listed: then others may be parked. */
+  readonly failure?: string;
+}
+
+/** The drains that are parked on the schedules whose names are wanted. */
+export async function readParkedDrains(
+  { target }: Deployment,
+  { schedules }: Aws,
+  isWanted: (schedule: string) => boolean = () => true,
+): Promise<ParkedDrains> {
+  if (!schedules) return { all: [] };
+  let names: string[];
+  try {
+    names = [...(await schedules.writtenAtMs()).keys()].filter(isWanted);
+  } catch (error) {
+    return { all: [], failure: sentenceOf(error, target) };
+  }
+  const read = names.map(async (schedule): Promise<ParkedDrain> => {
+    try {
+      return { schedule, drain: await schedules.get(schedule) };
+    } catch (error) {
+      const cause = failedCallIn(error)?.cause;
+      if (cause instanceof UnreadableSchedule) return { schedule, drain: undefined, unreadable: cause.message };
+      return { schedule, drain: undefined, failure: sentenceOf(error, target) };
+    }
+  });
+  return { all: await Promise.all(read) };
+}
+
+/** Whether the schedule is of a drain on this registration: its name begins with the id of the container instance. */
+export function isScheduleOn({ arn }: Pick<ContainerInstance, 'arn'>, schedule: string): boolean {
+  const id = arn.split('/').at(-1);
+  return schedule === id || schedule.startsWith(`${id}-`);
+}
+
+/** Where instances are registered, as far as the configured clusters could be searched. */
+export interface Registrations {
+  of(instanceId: string): readonly ContainerInstance[];
+  readonly searched: readonly string[];
+  readonly failures: readonly string[];
+}
+
+/** Searches every configured cluster for the live registrations of the instances. */
+export async function readRegistrations(
+  instanceIds: readonly string[],
+  { settings, target }: Deployment,
+  { containerInstances: ecs }: Aws,
+): Promise<Registrations> {
+  const found: ContainerInstance[] = [];
+  const searched: string[] = [];
+  const failures: string[] = [];
+  if (instanceIds.length > 0) {
+    for (const cluster of settings.policy.clusters) {
+      try {
+        const arns = await ecs.list(cluster, instanceIds);
+        if (arns.length > 0) found.push(...(await ecs.describe(cluster, arns)));
+        searched.push(cluster);
+      } catch (error) {
+        failures.push(sentenceOf(error, target));
+      }
+    }
+  }
+  const live = Map.groupBy(found.filter(isLive), ({ ec2InstanceId }) => ec2InstanceId);
+  return { of: (instanceId) => live.get(instanceId) ?? [], searched, failures };
+}
+
+/** The tasks that have not stopped. */
+export async function readHoldingTasks(
+  containerInstances: readonly ContainerInstance[],
+  { containerInstances: ecs }: Aws,
+): Promise<HoldingTask[]> {
+  const holding: HoldingTask[] = [];
+  for (const registration of containerInstances) {
+    const { running, stopped } = await ecs.listTasks(registration);
+    const arns = [...running, ...stopped];
+    const tasks = arns.length > 0 ? await ecs.describeTasks(registration.cluster, arns) : [];
+    holding.push(...tasks.filter((task) => task.kind === 'holding'));
+  }
+  return holding;
+}
+
+/** What is the same for all instances that a group holds. */
+export interface HoldingGroup {
+  readonly name: string;
+  readonly returnsToWarmPool: boolean;
+  readonly hooks: readonly LifecycleHook[];
+  /** Since when Auto Scaling terminates its instances. */
+  readonly sinceMs: ReadonlyMap<string, number>;
+}
+
+export async function readHoldingGroup(
+  group: Pick<HoldingGroup, 'name' | 'returnsToWarmPool'>,
+  { lifecycleActions }: Aws,
+): Promise<HoldingGroup> {
+  const { name, returnsToWarmPool } = group;
+  return {
+    name,
+    returnsToWarmPool,
+    hooks: await lifecycleActions.hooksOf(name),
+    sinceMs: await lifecycleActions.terminatingSinceMs(name),
+  };
+}

@@ -1,0 +1,265 @@
+/** How the drains of instances stand: what `status` and `explain` report. */
+
+import { presentTask } from '../src/adapters/event-bridge.ts';
+import {
+  type Drain,
+  drainIdOf,
+  type HeldDrain,
+  instanceIdOf,
+  type LifecycleHook,
+  type NoticeDrain,
+  type NoticeKind,
+  newHeldDrain,
+} from '../src/domain/drain.ts';
+import type { ContainerInstance, HoldingTask } from '../src/domain/observation.ts';
+import { deadlineAtMs, heartbeatDueAtMs, limitsOf, SCHEDULE_LATE_SECONDS } from '../src/domain/policy.ts';
+import type { Aws } from './aws.ts';
+import { counted, type Deployment, duration, isoTime, relativeTo } from './common.ts';
+import {
+  type HoldingGroup,
+  isScheduleOn,
+  type ParkedDrain,
+  type ParkedDrains,
+  type Registrations,
+  readHoldingTasks,
+} from './drain-reads.ts';
+
+/** How the drain of one instance stands; undefined is what is not known. */
+export interface DrainStatus {
+  readonly instanceId: string;
+  /** Undefined where nothing is held: EC2 gave notice that it may take the instance. */
+  readonly autoScalingGroup: string | undefined;
+  readonly notice: NoticeKind | undefined;
+  /** Undefined where several hooks may hold it. */
+  readonly lifecycleHook: string | undefined;
+  /** The terminating hooks of the group. */
+  readonly terminatingHooks: readonly string[];
+  readonly containerInstances: readonly ContainerInstance[];
+  readonly holdingTasks: readonly HoldingTask[];
+  /** Since when Auto Scaling holds it, or when EC2 gave notice. */
+  readonly sinceMs: number | undefined;
+  readonly deadlineAtMs: number | undefined;
+  /** The drain that is parked on a schedule. */
+  readonly drain: Drain | undefined;
+  readonly nextLookAtMs: number | undefined;
+  readonly heartbeat:
+    | { readonly lastAtMs: number; readonly dueAtMs: number; readonly timesOutAtMs: number; readonly count: number }
+    | undefined;
+  /** What does not fit into a table: a sentence each. */
+  readonly remarks: readonly string[];
+  /** What AWS did not answer: a sentence each. */
+  readonly failures: readonly string[];
+}
+
+// --- The drain of a held instance -------------------------------------------------------------------------------------
+
+/** The drains of an instance that the group holds: one for each that is parked, or one of which no more is known. */
+export async function heldStatuses(
+  instanceId: string,
+  group: HoldingGroup,
+  registrations: Registrations,
+  parked: ParkedDrains,
+  deployment: Deployment,
+  aws: Aws,
+): Promise<DrainStatus[]> {
+  const containerInstances = registrations.of(instanceId);
+  const holdingTasks = await readHoldingTasks(containerInstances, aws);
+  const own = parked.all.filter(({ schedule }) => containerInstances.some((each) => isScheduleOn(each, schedule)));
+  const drains = parked.all.flatMap(({ drain }) => (isDrainOf(drain, instanceId, group.name) ? drain : []));
+  const isKnown = parked.failure === undefined && own.every(({ unreadable, failure }) => !unreadable && !failure);
+  const seen = { instanceId, group, registrations, containerInstances, holdingTasks, own, isKnown };
+  return (drains.length > 0 ? drains : [undefined]).map((drain) => heldStatus(drain, seen, deployment));
+}
+
+function isDrainOf(drain: Drain | undefined, instanceId: string, group: string): drain is HeldDrain {
+  return drain?.kind === 'held' && drain.action.instanceId === instanceId && drain.action.autoScalingGroup === group;
+}
+
+/** What was read of a held instance. */
+interface SeenInstance {
+  readonly instanceId: string;
+  readonly group: HoldingGroup;
+  readonly registrations: Registrations;
+  readonly containerInstances: readonly ContainerInstance[];
+  readonly holdingTasks: readonly HoldingTask[];
+  /** What is on the schedules of its registrations. */
+  readonly own: readonly ParkedDrain[];
+  /** Whether all of them could be read. */
+  readonly isKnown: boolean;
+}
+
+function heldStatus(parked: HeldDrain | undefined, seen: SeenInstance, { settings, nowMs }: Deployment): DrainStatus {
+  const { instanceId, group, registrations, containerInstances, holdingTasks, own, isKnown } = seen;
+  const { policy, lifecycleHooks } = settings;
+  const terminatingHooks = group.hooks.map(({ name }) => name);
+  const hook = group.hooks.find(({ name }) =>
+    parked ? name === parked.action.lifecycleHook : lifecycleHooks.includes(name),
+  );
+  const mayBeAnothers = !parked && terminatingHooks.length > 1;
+  const lifecycleHook = parked?.action.lifecycleHook ?? (mayBeAnothers ? undefined : terminatingHooks[0]);
+  const sinceMs = parked?.startedAtMs ?? group.sinceMs.get(instanceId);
+  const drain = parked ?? assumedDrain(instanceId, group.name, lifecycleHook, sinceMs);
+  const limited = drain && hook && { ...drain, hook: hook.limits };
+  // Where no task is left, the hook that still holds it is probably not ours.
+  const hasDeadline = !mayBeAnothers || holdingTasks.length > 0;
+  return {
+    instanceId,
+    autoScalingGroup: group.name,
+    notice: undefined,
+    lifecycleHook,
+    terminatingHooks,
+    containerInstances,
+    holdingTasks,
+    sinceMs,
+    deadlineAtMs: hasDeadline && limited ? deadlineAtMs(limited, policy) : undefined,
+    drain: parked,
+    nextLookAtMs: parked?.parked?.untilMs,
+    heartbeat: parked &&
+      limited && {
+        lastAtMs: parked.lastHeartbeatAtMs,
+        dueAtMs: heartbeatDueAtMs(limited, policy),
+        timesOutAtMs: parked.lastHeartbeatAtMs + limitsOf(limited, policy).heartbeatTimeoutSeconds * 1000,
+        count: parked.heartbeats,
+      },
+    remarks: [
+      ...own.flatMap(({ unreadable }) => (unreadable ? `${unreadable} The sweep starts the drain anew.` : [])),
+      ...hookRemarks(seen, hook, mayBeAnothers, settings),
+      ...(parked || !isKnown || !hook ? [] : [notParkedRemark(group, mayBeAnothers, settings)]),
+      ...latenessRemarks(parked, nowMs()),
+      ...(containerInstances.length === 0 && registrations.searched.length > 0
+        ? [`ECS has no live registration of it in ${registrations.searched.join(', ')}.`]
+        : []),
+      ...(settings.dryRun ? [DRY_RUN] : []),
+    ],
+    failures: [...registrations.failures, ...own.flatMap(({ failure }) => failure ?? [])],
+  };
+}
+
+/** What a drain would be that nobody has begun yet. */
+function assumedDrain(instanceId: string, autoScalingGroup: string, hook: string | undefined, sinceMs?: number) {
+  if (sinceMs === undefined) return undefined;
+  const action = { autoScalingGroup, lifecycleHook: hook ?? '', instanceId };
+  return newHeldDrain(action, { startedAtMs: sinceMs, pollIntervalSeconds: 0 });
+}
+
+const DRY_RUN = 'The function is in a dry run: it changes nothing.';
+
+function hookRemarks(
+  { group, isKnown }: SeenInstance,
+  hook: LifecycleHook | undefined,
+  mayBeAnothers: boolean,
+  { lifecycleHooks }: Deployment['settings'],
+): string[] {
+  if (!hook) {
+    const ours = lifecycleHooks.join(', ');
+    return [`None of our hooks (${ours}) is on group ${group.name}: another hook holds the instance.`];
+  }
+  const names = group.hooks.map(({ name }) => name).join(', ');
+  return mayBeAnothers && isKnown ? [`One of the group's terminating hooks holds it (${names}).`] : [];
+}
+
+function notParkedRemark(
+  { returnsToWarmPool }: HoldingGroup,
+  mayBeAnothers: boolean,
+  { scheduler }: Deployment['settings'],
+): string {
+  if (returnsToWarmPool) return 'The instance may be on its way to the warm pool of its group: then it is not drained.';
+  if (!scheduler) return 'Its drain waits in the event queue, which does not show when the next look is due.';
+  const mayBe = mayBeAnothers ? 'is being worked on, or has ended' : 'or is being worked on';
+  return `No schedule holds its drain: the drain has yet to begin, waits in the event queue, ${mayBe}.`;
+}
+
+function latenessRemarks(drain: Drain | undefined, nowMs: number): string[] {
+  if (!drain?.parked) return [];
+  const overdueMs = nowMs - drain.parked.firesAtMs - SCHEDULE_LATE_SECONDS * 1000;
+  if (overdueMs <= 0) return [];
+  return [
+    `Its drain should have continued ${duration(overdueMs)} ago: its continuation may be lost. The sweep looks for it.`,
+  ];
+}
+
+// --- The drain on a notice --------------------------------------------------------------------------------------------
+
+/** How a drain on a notice stands. */
+export async function noticeStatus(
+  drain: NoticeDrain,
+  registrations: Registrations,
+  { settings, nowMs }: Deployment,
+  aws: Aws,
+): Promise<DrainStatus> {
+  const instanceId = instanceIdOf(drain);
+  const containerInstances = registrations.of(instanceId);
+  return {
+    instanceId,
+    autoScalingGroup: undefined,
+    notice: drain.notice.kind,
+    lifecycleHook: undefined,
+    terminatingHooks: [],
+    containerInstances,
+    holdingTasks: await readHoldingTasks(containerInstances, aws),
+    sinceMs: drain.startedAtMs,
+    deadlineAtMs: deadlineAtMs(drain, settings.policy),
+    drain,
+    nextLookAtMs: drain.parked?.untilMs,
+    heartbeat: undefined,
+    remarks: [...latenessRemarks(drain, nowMs()), ...(settings.dryRun ? [DRY_RUN] : [])],
+    failures: registrations.failures,
+  };
+}
+
+// --- Presenting -------------------------------------------------------------------------------------------------------
+
+/** The status for programs: instants as ISO 8601, what is not known left out. */
+export function presentStatus(status: DrainStatus) {
+  const { drain, heartbeat, sinceMs, nextLookAtMs, ...rest } = status;
+  const time = (instantMs: number | undefined) => (instantMs === undefined ? undefined : isoTime(instantMs));
+  return {
+    drainId: drain && drainIdOf(drain),
+    instanceId: rest.instanceId,
+    autoScalingGroup: rest.autoScalingGroup,
+    notice: rest.notice,
+    lifecycleHook: rest.lifecycleHook,
+    terminatingHooks: rest.terminatingHooks,
+    since: time(sinceMs),
+    deadlineAt: time(rest.deadlineAtMs),
+    parked: drain !== undefined,
+    nextLookAt: time(nextLookAtMs),
+    heartbeat: heartbeat && {
+      count: heartbeat.count,
+      lastAt: isoTime(heartbeat.lastAtMs),
+      dueAt: isoTime(heartbeat.dueAtMs),
+      timesOutAt: isoTime(heartbeat.timesOutAtMs),
+    },
+    containerInstances: rest.containerInstances.map(({ arn, cluster, status, agentConnected }) => ({
+      arn,
+      cluster,
+      status,
+      agentConnected,
+    })),
+    holdingTasks: rest.holdingTasks.map(presentTask),
+    remarks: rest.remarks,
+    failures: rest.failures,
+  };
+}
+
+/** What stands in place of the time of the next heartbeat. */
+export function noHeartbeat({ notice }: DrainStatus): string {
+  return notice ? 'none: nothing is held' : 'not known';
+}
+
+/** Whether another hook may hold the instance: then the deadline of ours says nothing. */
+export function hasDoubtfulDeadline({ notice, lifecycleHook, deadlineAtMs }: DrainStatus): boolean {
+  return notice === undefined && lifecycleHook === undefined && deadlineAtMs !== undefined;
+}
+
+/** `2026-01-01T00:05:00Z` and `in 4 min`; `not known`. */
+export function instant(instantMs: number | undefined, nowMs: number, separator: string): string {
+  return instantMs === undefined ? 'not known' : `${isoTime(instantMs)}${separator}${relativeTo(nowMs, instantMs)}`;
+}
+
+/** `3 tasks` and, a line each, `service:web RUNNING (2)`. */
+export function presentTaskCounts(tasks: readonly HoldingTask[]): string {
+  const alike = Map.groupBy(tasks, ({ group, lastStatus }) => `${group} ${lastStatus}`);
+  const lines = [...alike].map(([what, members]) => (members.length > 1 ? `${what} (${members.length})` : what));
+  return [tasks.length === 0 ? 'no tasks' : counted(tasks.length, 'task'), ...lines].join('\n');
+}

@@ -1,0 +1,173 @@
+/** What ECS knows of services and task definitions: for stopping tasks in time, and for explaining why they stay. */
+
+import {
+  DescribeServicesCommand,
+  DescribeTaskDefinitionCommand,
+  type Service as EcsService,
+  type Task as EcsTask,
+  GetTaskProtectionCommand,
+} from '@aws-sdk/client-ecs';
+import type { Diagnostics, Service } from '../domain/diagnose.ts';
+import type { HoldingTask, TaskClass } from '../domain/observation.ts';
+import { DEFAULT_STOP_TIMEOUT_SECONDS } from '../domain/policy.ts';
+import { awsCall, batches } from './aws-call.ts';
+import { type Ecs, refuseFailures } from './ecs-call.ts';
+import { abortAfter } from './system-clock.ts';
+
+/** The most that one call takes (ECS API reference, DescribeServices; facts 39 task-protection). */
+const SERVICES_BATCH = 10;
+const PROTECTION_BATCH = 100;
+
+/** How long ECS may take to explain: people wait for it, a drain does not. */
+const DIAGNOSIS_SECONDS = 5;
+
+/** What never changes, and is read once in a warm container. */
+interface WarmCache {
+  /** By cluster and service. */
+  readonly strategies: Map<string, string>;
+  /** By task definition. */
+  readonly stopTimeoutsSeconds: Map<string, number>;
+}
+
+/** What drains that stop tasks have to know about them. */
+export interface EcsLookups {
+  /** Reads what is not known yet of these tasks; what ECS does not answer is assumed. */
+  learn(cluster: string, tasks: readonly EcsTask[]): Promise<void>;
+  classOf(cluster: string, group: string | undefined): TaskClass;
+  /** Undefined where stop timeouts are not read. */
+  stopTimeoutSecondsOf(task: EcsTask): number | undefined;
+}
+
+/** The lookups of each invocation, over what earlier ones have read. */
+export function ecsLookups(client: Ecs['client'], isNeeded: boolean): (abortSignal: AbortSignal) => EcsLookups {
+  const cache: WarmCache = { strategies: new Map(), stopTimeoutsSeconds: new Map() };
+  return (abortSignal) => ({
+    async learn(cluster, tasks) {
+      if (!isNeeded) return;
+      const ecs = { client, abortSignal };
+      // A drain waits for neither: a service is a replica service, and a stop timeout the default, until ECS says otherwise.
+      await Promise.allSettled([learnStrategies(ecs, cluster, tasks, cache), learnStopTimeouts(ecs, tasks, cache)]);
+    },
+    classOf(cluster, group) {
+      const strategy = cache.strategies.get(`${cluster}/${serviceIn(group)}`);
+      return strategy === 'DAEMON' ? 'daemon' : 'service';
+    },
+    stopTimeoutSecondsOf: ({ taskDefinitionArn = '' }) => cache.stopTimeoutsSeconds.get(taskDefinitionArn),
+  });
+}
+
+/** The service that a task's group names (ECS API reference: `service:` and the service's name). */
+export function serviceIn(group: string | undefined): string | undefined {
+  return group?.startsWith('service:') ? group.slice('service:'.length) : undefined;
+}
+
+async function learnStrategies(ecs: Ecs, cluster: string, tasks: readonly EcsTask[], { strategies }: WarmCache) {
+  const names = new Set(tasks.flatMap(({ group }) => serviceIn(group) ?? []));
+  const unknown = [...names].filter((name) => !strategies.has(`${cluster}/${name}`));
+  for (const services of batches(unknown, SERVICES_BATCH)) {
+    const described = await describedServices(ecs, cluster, services);
+    for (const name of services) {
+      const service = described.find(({ serviceName }) => serviceName === name);
+      // A service that was deleted while its last tasks stop is missing here.
+      strategies.set(`${cluster}/${name}`, service?.schedulingStrategy ?? 'REPLICA');
+    }
+  }
+}
+
+async function learnStopTimeouts(ecs: Ecs, tasks: readonly EcsTask[], { stopTimeoutsSeconds }: WarmCache) {
+  for (const taskDefinition of new Set(tasks.flatMap(({ taskDefinitionArn }) => taskDefinitionArn ?? []))) {
+    if (stopTimeoutsSeconds.has(taskDefinition)) continue;
+    stopTimeoutsSeconds.set(taskDefinition, await readStopTimeoutSeconds(ecs, taskDefinition));
+  }
+}
+
+/** The time from SIGTERM to SIGKILL, the longest among the containers of the task definition. */
+export async function readStopTimeoutSeconds({ client, abortSignal }: Ecs, taskDefinition: string): Promise<number> {
+  const answer = await awsCall(`describe the task definition ${taskDefinition}`, () =>
+    client.send(new DescribeTaskDefinitionCommand({ taskDefinition }), { abortSignal }),
+  );
+  const timeouts = (answer.taskDefinition?.containerDefinitions ?? []).map(
+    ({ stopTimeout }) => stopTimeout ?? DEFAULT_STOP_TIMEOUT_SECONDS,
+  );
+  return Math.max(0, ...timeouts);
+}
+
+/** Services as ECS describes them. */
+export async function describedServices(
+  { client, abortSignal }: Ecs,
+  cluster: string,
+  services: string[],
+): Promise<EcsService[]> {
+  const attempted = `describe the services ${services.join(', ')} of cluster ${cluster}`;
+  const answer = await awsCall(attempted, () =>
+    client.send(new DescribeServicesCommand({ cluster, services }), { abortSignal }),
+  );
+  refuseFailures(answer.failures, attempted);
+  return answer.services ?? [];
+}
+
+/** Asks for everything at once, each apart from the others: one answer does not depend on another. */
+export function ecsDiagnosis({ client, abortSignal }: Ecs): (tasks: readonly HoldingTask[]) => Promise<Diagnostics> {
+  return async (tasks) => {
+    const ecs = { client, abortSignal: AbortSignal.any([abortSignal, abortAfter(DIAGNOSIS_SECONDS * 1000)]) };
+    const clusters = [...Map.groupBy(tasks, ({ cluster }) => cluster)];
+    const described = clusters.flatMap(([cluster, group]) =>
+      batches([...new Set(group.flatMap((task) => serviceIn(task.group) ?? []))], SERVICES_BATCH).map(async (names) =>
+        (await describedServices(ecs, cluster, names)).map((service) => toService(cluster, service)),
+      ),
+    );
+    const protection = clusters.flatMap(([cluster, group]) =>
+      batches(
+        group.filter((task) => task.class !== 'standalone').map(({ arn }) => arn),
+        PROTECTION_BATCH,
+      ).map((arns) => protectionOf(ecs, cluster, arns)),
+    );
+    const [services, protectedTasks] = await Promise.all([
+      Promise.allSettled(described),
+      Promise.allSettled(protection),
+    ]);
+    return {
+      services: services.flatMap((each) => (each.status === 'fulfilled' ? each.value : [])),
+      protectedTasks: new Map(protectedTasks.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))),
+      unknown: [...services, ...protectedTasks].flatMap((each) =>
+        each.status === 'rejected' ? (each.reason as Error).message : [],
+      ),
+    };
+  };
+}
+
+/** Only tasks of services can be protected; ECS fails others. */
+async function protectionOf({ client, abortSignal }: Ecs, cluster: string, tasks: string[]) {
+  const attempted = `ask for the scale-in protection of ${tasks.length} tasks of cluster ${cluster}`;
+  const answer = await awsCall(attempted, () =>
+    client.send(new GetTaskProtectionCommand({ cluster, tasks }), { abortSignal }),
+  );
+  refuseFailures(
+    answer.failures?.filter(({ reason }) => reason !== 'TASK_NOT_VALID'),
+    attempted,
+  );
+  return (answer.protectedTasks ?? [])
+    .filter(({ protectionEnabled }) => protectionEnabled)
+    .map(({ taskArn = '', expirationDate }) => [taskArn, expirationDate?.getTime()] as const);
+}
+
+/** What ECS says of a service. */
+export function toService(cluster: string, service: EcsService): Service {
+  const { serviceName: name = '', desiredCount = 0, deploymentConfiguration = {}, events = [] } = service;
+  const isDaemon = service.schedulingStrategy === 'DAEMON';
+  // What ECS assumes where a service says nothing (ECS API reference, DeploymentConfiguration).
+  const { minimumHealthyPercent = isDaemon ? 0 : 100, maximumPercent = isDaemon ? 100 : 200 } = deploymentConfiguration;
+  const newest = service.deployments?.find(({ status }) => status === 'PRIMARY');
+  const state = newest?.rolloutState;
+  return {
+    cluster,
+    name,
+    isDaemon,
+    desiredCount,
+    minimumHealthyPercent,
+    maximumPercent,
+    events: events.map(({ createdAt, message = '' }) => ({ atMs: createdAt?.getTime() ?? 0, message })),
+    deployment:
+      state === 'IN_PROGRESS' || state === 'FAILED' ? { state, sinceMs: newest?.createdAt?.getTime() ?? 0 } : undefined,
+  };
+}

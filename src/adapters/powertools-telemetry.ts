@@ -1,0 +1,265 @@
+import type { Logger } from '@aws-lambda-powertools/logger';
+import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { Decision } from '../domain/decide.ts';
+import type { Explanation } from '../domain/diagnose.ts';
+import { type Drain, drainIdOf, instanceIdOf, killsTasks, type Outcome, unreachable } from '../domain/drain.ts';
+import type { HoldingTask, Observation } from '../domain/observation.ts';
+import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
+import { presentTask } from './event-bridge.ts';
+import { inSentences, presentExplanation } from './present-explanation.ts';
+
+/** Structured logs; the metrics of each drain while it goes on, and when it ends. */
+export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry {
+  return {
+    record(drain, entry) {
+      if (entry.kind === 'looked') {
+        publishLook(metrics, drain, entry.deadlineUsedPercent);
+        return;
+      }
+      const { level, message, ...fields } = lineOf(drain, entry);
+      // Of this line alone: an invocation works on many drains.
+      logger[level](message, { ...drainKeys(drain), ...fields });
+      if (entry.kind === 'found') publishFound(metrics);
+      if (entry.kind === 'stuck') publishStuck(metrics, drain, entry.explanation);
+      if (entry.kind === 'finished') {
+        publishEnd(metrics, drain, entry.outcome, entry.finishedAtMs);
+        if (entry.explanation) publishByCause(metrics, 'TasksKilledAtDeadline', entry.explanation);
+      }
+    },
+  };
+}
+
+/** A log line: its level, a sentence for people, and what a query can filter by. */
+interface Line {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+/** The keys that every log line of a drain carries. */
+export function drainKeys(drain: Drain) {
+  return {
+    drainId: drainIdOf(drain),
+    instanceId: instanceIdOf(drain),
+    ...(drain.kind === 'notice'
+      ? { notice: drain.notice.kind }
+      : { autoScalingGroup: drain.action.autoScalingGroup, lifecycleHook: drain.action.lifecycleHook }),
+    cluster: drain.cluster ?? 'unknown',
+  };
+}
+
+function lineOf(drain: Drain, entry: Exclude<TelemetryEntry, { kind: 'looked' }>): Line {
+  switch (entry.kind) {
+    case 'decided':
+      return decisionLine(entry.decision, entry.observation);
+    case 'refused':
+      return {
+        level: 'warn',
+        message: `AWS did not do this: ${entry.doing}`,
+        decision: entry.doing,
+        reason: entry.reason,
+      };
+    case 'superseded':
+      return { level: 'info', message: 'Another delivery of the same event has parked this drain, or has ended it' };
+    case 'corrected':
+      return {
+        level: 'warn',
+        message: 'The start in the event cannot be true: the drain counts from the start that Auto Scaling knows',
+        claimedStart: new Date(entry.claimedStartAtMs).toISOString(),
+      };
+    case 'found':
+      return {
+        level: 'warn',
+        message: `Nothing continued this drain because its ${entry.lost} was lost: it continues now`,
+        lost: entry.lost,
+      };
+    case 'managed-draining':
+      return {
+        level: 'warn',
+        message:
+          'ECS managed draining holds the instances of this group as well: turn it off on the capacity provider, or remove the group from autoScalingGroups',
+      };
+    case 'stuck': {
+      const deadlineAt = new Date(entry.deadlineAtMs).toISOString();
+      return {
+        level: 'warn',
+        message: `Stuck: the tasks may hold the instance until the deadline, ${deadlineAt}. ${inSentences(entry.explanation)}`,
+        deadlineAt,
+        ...presentExplanation(entry.explanation),
+      };
+    }
+    case 'finished':
+      return outcomeLine(drain, entry);
+    default:
+      return unreachable(entry);
+  }
+}
+
+function decisionLine(decision: Decision, observation: Observation | undefined): Line {
+  const fields = { decision: decision.kind, observation: observation?.kind };
+  if (observation?.kind === 'unavailable') {
+    const message = 'ECS or Auto Scaling did not answer: trying again later';
+    return { level: 'warn', message, ...fields, reason: observation.reason };
+  }
+  const holdingTasks = observation?.kind === 'seen' ? observation.tasks?.holding.map(presentTask) : undefined;
+  if (!holdingTasks) return { level: 'info', message: sentenceOn(decision), ...fields };
+  const message = `${sentenceOn(decision)}; holding tasks: ${holdingTasks.length}`;
+  return { level: 'info', message, ...fields, holdingTasks };
+}
+
+function sentenceOn(decision: Decision): string {
+  switch (decision.kind) {
+    case 'complete':
+      return `Completing the lifecycle action: ${decision.verdict.kind}`;
+    case 'set-draining':
+      return 'Setting the container instance to DRAINING';
+    case 'look':
+      return 'Looking at the container instance and its tasks';
+    case 'read-hook':
+      return 'Reading how long the lifecycle hook holds the instance';
+    case 'verify-start':
+      return 'Comparing the start of the drain with the one that Auto Scaling knows';
+    case 'stop-tasks':
+      return `Stopping ${decision.tasks.length} stragglers so that each has its grace before the deadline`;
+    case 'announce':
+      return decision.event === 'stuck'
+        ? 'Publishing that the drain is stuck'
+        : `Waiting, until ${new Date(decision.deadlineAtMs).toISOString()} at the latest`;
+    case 'heartbeat':
+      return 'Recording a heartbeat';
+    case 'hand-over':
+      return 'Handing over to the next invocation';
+    case 'park':
+      return `Parking until ${new Date(decision.untilMs).toISOString()} at the latest`;
+    default:
+      return unreachable(decision);
+  }
+}
+
+function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Ending): Line {
+  const ending = {
+    outcome: outcome.kind,
+    durationSeconds: secondsBetween(drain.startedAtMs, finishedAtMs),
+    continuations: drain.continuations,
+    heartbeats: heartbeatsOf(drain),
+  };
+  const because = explanation ? `. ${inSentences(explanation)}` : '';
+  const why = explanation && presentExplanation(explanation);
+  switch (outcome.kind) {
+    case 'drained':
+      return { level: 'info', message: 'Drained: every task has stopped', ...ending };
+    case 'gone':
+      return {
+        level: 'warn',
+        message: `Gone: none of the clusters ${outcome.clusters.join(', ')} has a live registration of the instance; if one should, check the setting cluster for its name`,
+        ...ending,
+      };
+    case 'timed-out':
+      return {
+        level: 'error',
+        message: `Timed out: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks had not stopped${because}`,
+        ...ending,
+        deadlineAt: new Date(outcome.deadlineAtMs).toISOString(),
+        killedTasks: outcome.killedTasks.map(presentTask),
+        ...why,
+      };
+    case 'agent-lost':
+      return {
+        level: 'error',
+        message: `Agent lost: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks were not known to have stopped${because}`,
+        ...ending,
+        agentDisconnectedSince: new Date(outcome.disconnectedSinceMs).toISOString(),
+        killedTasks: outcome.killedTasks.map(presentTask),
+        ...why,
+      };
+    case 'already-completed':
+      return {
+        level: outcome.holdingTasks && outcome.holdingTasks.length > 0 ? 'warn' : 'info',
+        message: `The lifecycle action was already completed; ${sentenceOnLastSeen(outcome.holdingTasks)}`,
+        ...ending,
+        ...(outcome.holdingTasks && { holdingTasks: outcome.holdingTasks.map(presentTask) }),
+      };
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function sentenceOnLastSeen(holdingTasks: readonly HoldingTask[] | undefined): string {
+  return holdingTasks
+    ? `${holdingTasks.length} tasks had not stopped when they were seen last`
+    : 'whether tasks had stopped is not known';
+}
+
+function heartbeatsOf(drain: Drain): number {
+  return drain.kind === 'held' ? drain.heartbeats : 0;
+}
+
+/** An EMF line for a look. Whose drain it is are no dimensions, but fields for queries of the log, which can count drains. */
+function publishLook(metrics: Metrics, drain: Drain, deadlineUsedPercent: number): void {
+  for (const [key, value] of Object.entries(drainKeys(drain))) metrics.addMetadata(key, value);
+  metrics.addMetric('DeadlineUsed', MetricUnit.Percent, deadlineUsedPercent);
+  metrics.publishStoredMetrics();
+}
+
+/** An EMF line for a drain that was lost. */
+function publishFound(metrics: Metrics): void {
+  metrics.addMetric('LostDrainsFound', MetricUnit.Count, 1);
+  metrics.publishStoredMetrics();
+}
+
+/** An EMF line for a drain that is stuck, as for a look, and one for each cause. */
+function publishStuck(metrics: Metrics, drain: Drain, explanation: Explanation): void {
+  for (const [key, value] of Object.entries(drainKeys(drain))) metrics.addMetadata(key, value);
+  metrics.addMetric('StuckDrains', MetricUnit.Count, 1);
+  metrics.publishStoredMetrics();
+  publishByCause(metrics, 'BlockingTasks', explanation);
+}
+
+/** A task counts for each of its causes. The cause is all that tells the series apart: there are a dozen at most. */
+function publishByCause(metrics: Metrics, metric: string, { blockers }: Explanation): void {
+  const counts = new Map<string, number>();
+  for (const { causes, tasks } of blockers) {
+    for (const cause of causes.length > 0 ? causes.map(({ kind }) => kind) : ['unknown']) {
+      counts.set(cause, (counts.get(cause) ?? 0) + tasks.length);
+    }
+  }
+  for (const [cause, count] of counts) {
+    metrics.addDimensions({ cause });
+    metrics.addMetric(metric, MetricUnit.Count, count);
+    metrics.publishStoredMetrics();
+  }
+}
+
+/**
+ * Two EMF lines a drain, for an alarm cannot search for the groups (facts 34 alarm-limits): by outcome alone, and by
+ * cluster and group too. Published at once: Powertools' middleware would warn after each invocation that ends none.
+ */
+function publishEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
+  const group = {
+    cluster: drain.cluster ?? 'unknown',
+    group: drain.kind === 'notice' ? drain.notice.kind : drain.action.autoScalingGroup,
+  };
+  for (const where of [{}, group]) {
+    metrics.addDimensions({ ...where, outcome: outcome.kind });
+    addEnd(metrics, drain, outcome, finishedAtMs);
+    metrics.publishStoredMetrics();
+  }
+}
+
+function addEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
+  const killed = killsTasks(outcome) ? outcome.killedTasks.length : 0;
+  metrics.addMetric('Drains', MetricUnit.Count, 1);
+  metrics.addMetric('DrainDuration', MetricUnit.Seconds, secondsBetween(drain.startedAtMs, finishedAtMs));
+  metrics.addMetric('Continuations', MetricUnit.Count, drain.continuations);
+  metrics.addMetric('Heartbeats', MetricUnit.Count, heartbeatsOf(drain));
+  metrics.addMetric('TasksKilledAtDeadline', MetricUnit.Count, killed);
+  if (outcome.kind === 'drained') {
+    // Tasks that stopped before the drain began kept nobody waiting.
+    const idleSinceMs = Math.max(drain.startedAtMs, outcome.lastTaskStoppedAtMs ?? drain.startedAtMs);
+    metrics.addMetric('DrainSlack', MetricUnit.Seconds, secondsBetween(idleSinceMs, finishedAtMs));
+  }
+}
+
+function secondsBetween(fromMs: number, toMs: number): number {
+  return Math.max(0, toMs - fromMs) / 1000;
+}

@@ -1,0 +1,148 @@
+/** Explanations as logs and events show them: data for rules and queries, and sentences for people. */
+
+import type { Blocker, Cause, Explanation } from '../domain/diagnose.ts';
+import { unreachable } from '../domain/drain.ts';
+
+/** Events and log lines have a size limit, and a reader has a limit too. */
+const MAX_BLOCKERS = 50;
+const MAX_SENTENCES = 5;
+const MAX_QUOTED_CHARACTERS = 400;
+
+/** The explanation as data: its first blockers, and how many more there are. */
+export function presentExplanation({ blockers, unknown }: Explanation) {
+  return {
+    blockers: blockers.slice(0, MAX_BLOCKERS).map(presentBlocker),
+    ...(blockers.length > MAX_BLOCKERS && { moreBlockers: blockers.length - MAX_BLOCKERS }),
+    ...(unknown.length > 0 && { unknown: unknown.map(cut) }),
+  };
+}
+
+/** A blocker: which tasks, in which status since when, and why. */
+export function presentBlocker({ cluster, group, class: taskClass, tasks, causes }: Blocker) {
+  return {
+    cluster,
+    group,
+    class: taskClass,
+    tasks: tasks.map(({ arn, lastStatus, statusSinceMs }) => ({
+      task: arn.split('/').at(-1),
+      lastStatus,
+      since: statusSinceMs === undefined ? undefined : isoTime(statusSinceMs),
+    })),
+    causes: causes.map((cause) => ({ cause: cause.kind, ...fieldsOf(cause) })),
+  };
+}
+
+/**
+ * The explanation in words: its first blockers, and what is not known. It has no straight double quotes, because the input
+ * transformer of an EventBridge rule does not escape them.
+ */
+export function inSentences({ atMs, blockers, unknown }: Explanation): string {
+  const known = blockers.slice(0, MAX_SENTENCES).map((blocker) => `${sentenceOnBlocker(blocker, atMs)}.`);
+  const more = blockers.length > MAX_SENTENCES ? [`And ${blockers.length - MAX_SENTENCES} more.`] : [];
+  return [...known, ...more, ...(unknown.length > 0 ? [`Not known: ${unknown.map(cut).join(' ')}`] : [])]
+    .join(' ')
+    .replaceAll('"', "'");
+}
+
+/** `2 tasks of service:web, RUNNING for 31 min: ECS found no room for a replacement …; scale-in protection is on …`. */
+export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: number): string {
+  const statuses = Map.groupBy(tasks, ({ lastStatus }) => lastStatus);
+  const where = [...statuses].map(([status, members]) => {
+    const sinceMs = Math.min(...members.map(({ statusSinceMs }) => statusSinceMs ?? Number.POSITIVE_INFINITY));
+    const age = sinceMs === Number.POSITIVE_INFINITY ? '' : ` for ${span(atMs - sinceMs)}`;
+    return statuses.size > 1 ? `${members.length} ${status}${age}` : `${status}${age}`;
+  });
+  const why = causes.map((cause) => sentenceOnCause(cause, atMs)).join('; ') || 'AWS reports no cause';
+  return `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}`;
+}
+
+/** A cause at an instant, without a full stop. */
+export function sentenceOnCause(cause: Cause, atMs: number): string {
+  switch (cause.kind) {
+    case 'agent-silent':
+      return cause.sinceMs === undefined
+        ? 'the ECS agent of the instance is disconnected'
+        : `the ECS agent of the instance has been disconnected since ${isoTime(cause.sinceMs)}`;
+    case 'standalone':
+      return `draining does not stop standalone tasks: it has to finish or be stopped${cause.startedBy === undefined ? '' : ` (started by ${cause.startedBy})`}`;
+    case 'starting':
+      return 'it has not started yet';
+    case 'cannot-replace':
+      return `the service cannot be drained: with ${tasksOf(cause.desiredCount)}, minimumHealthyPercent ${cause.minimumHealthyPercent} prevents stopping one first and maximumPercent ${cause.maximumPercent} prevents starting one first (change one of them)`;
+    case 'no-room':
+      return `ECS found no room for a replacement ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
+    case 'replacements-fail':
+      return `replacements fail to start or to become healthy, as ECS reported ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
+    case 'protected':
+      return `scale-in protection is on${cause.untilMs === undefined ? '' : ` until ${isoTime(cause.untilMs)}`}`;
+    case 'deployment':
+      return cause.state === 'FAILED'
+        ? `the deployment of the service that began at ${isoTime(cause.sinceMs)} has failed`
+        : `a deployment of the service has been in progress since ${isoTime(cause.sinceMs)}`;
+    case 'daemon-last':
+      return "ECS stops daemon tasks after the other services' tasks on the instance";
+    case 'deregistering':
+      return 'the load balancer is deregistering it';
+    case 'stopping':
+      return 'ECS has told it to stop, and it has not stopped yet';
+    case 'stop-timeout':
+      return `its stop timeout of ${cause.stopTimeoutSeconds} s ends after the deadline`;
+    default:
+      return unreachable(cause);
+  }
+}
+
+/** The fields of a cause that a rule or a query may compare. */
+function fieldsOf(cause: Cause): Readonly<Record<string, unknown>> {
+  switch (cause.kind) {
+    case 'agent-silent':
+      return cause.sinceMs === undefined ? {} : { since: isoTime(cause.sinceMs) };
+    case 'standalone':
+      return { startedBy: cause.startedBy };
+    case 'no-room':
+    case 'replacements-fail':
+      return { at: isoTime(cause.atMs), message: cut(cause.message) };
+    case 'protected':
+      return cause.untilMs === undefined ? {} : { until: isoTime(cause.untilMs) };
+    case 'deployment':
+      return { state: cause.state, since: isoTime(cause.sinceMs) };
+    case 'stop-timeout':
+      return { stopTimeoutSeconds: cause.stopTimeoutSeconds };
+    case 'cannot-replace': {
+      const { kind: _, ...configuration } = cause;
+      return configuration;
+    }
+    case 'starting':
+    case 'daemon-last':
+    case 'deregistering':
+    case 'stopping':
+      return {};
+    default:
+      return unreachable(cause);
+  }
+}
+
+function tasksOf(count: number): string {
+  return `${count} ${count === 1 ? 'task' : 'tasks'}`;
+}
+
+/** `45 s`, `31 min`, `2 h 5 min`. */
+function span(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** A message of AWS without its reference to the AWS documentation. */
+function quoted(message: string): string {
+  return `“${cut(message.replace(/ For more information, see .*$/, '').replace(/\.$/, ''))}”`;
+}
+
+function cut(message: string): string {
+  return message.length > MAX_QUOTED_CHARACTERS ? `${message.slice(0, MAX_QUOTED_CHARACTERS)}…` : message;
+}
+
+function isoTime(instantMs: number): string {
+  return new Date(instantMs).toISOString();
+}

@@ -1,0 +1,75 @@
+import {
+  type BatchResultErrorEntry,
+  SendMessageBatchCommand,
+  SendMessageCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+import { instanceIdOf } from '../domain/drain.ts';
+import { type Clock, type Continuations, type Failure, Unavailable } from '../domain/ports.ts';
+import { awsCall, batches } from './aws-call.ts';
+import { encode } from './continuation.ts';
+
+/** SendMessageBatch takes ten messages (facts 81 sqs-messages). */
+const MESSAGES_BATCH = 10;
+
+type Wait = Parameters<Continuations['continueAt']>[0][number];
+
+/** Continues drains when they are due, through the queue that the function reads. */
+export function queueContinuations(
+  client: SQSClient,
+  queueUrl: string,
+  clock: Clock,
+): (abortSignal: AbortSignal) => Continuations['continueAt'] {
+  return (abortSignal) => async (waits) => {
+    const calls = batches(waits, MESSAGES_BATCH).map(async (batch): Promise<Failure[]> => {
+      const Entries = batch.map(({ drain, atMs }, i) => ({
+        Id: String(i),
+        MessageBody: encode(drain),
+        DelaySeconds: delaySeconds(atMs, clock.nowMs()),
+      }));
+      try {
+        const answer = await awsCall(attemptedFor(batch), () =>
+          client.send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries }), { abortSignal }),
+        );
+        return batch.map((wait, i) =>
+          failureOf(
+            wait,
+            answer.Failed?.find(({ Id }) => Id === String(i)),
+          ),
+        );
+      } catch (error) {
+        return batch.map(() => (error instanceof Error ? error : new Error(String(error))));
+      }
+    });
+    return (await Promise.all(calls)).flat();
+  };
+}
+
+function attemptedFor(waits: readonly Wait[]): string {
+  const [first, ...more] = waits;
+  if (!first) return 'send nothing to the queue';
+  const others = more.length > 0 ? ` and ${more.length} others` : '';
+  return `send the continuation of ${instanceIdOf(first.drain)}${others} to the queue`;
+}
+
+/** SQS: whole seconds, 900 at most. */
+function delaySeconds(atMs: number, nowMs: number): number {
+  return Math.min(900, Math.max(0, Math.ceil((atMs - nowMs) / 1000)));
+}
+
+function failureOf(wait: Wait, failed: BatchResultErrorEntry | undefined): Failure {
+  if (!failed) return undefined;
+  const sentence = `Could not ${attemptedFor([wait])}: ${failed.Code}: ${failed.Message}`;
+  return failed.SenderFault ? new Error(sentence) : new Unavailable(sentence);
+}
+
+/** Sends an event that can never be handled to the dead-letter queue at once, with the sentence that says why. */
+export function deadLetterQueue(client: SQSClient, queueUrl: string) {
+  return async (body: string, { name, message }: Error): Promise<void> => {
+    const text = (StringValue: string) => ({ DataType: 'String', StringValue });
+    const MessageAttributes = { ERROR_CODE: text(name), ERROR_MESSAGE: text(message) };
+    await awsCall('send a rejected event to the dead-letter queue', () =>
+      client.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: body, MessageAttributes })),
+    );
+  };
+}

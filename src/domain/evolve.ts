@@ -1,0 +1,226 @@
+/** What becomes of a drain after a decision and its answer: the only place where a drain changes. Pure. */
+
+import type { Decision, DecisionKind, Situation } from './decide.ts';
+import { type Drain, type HookLimits, instanceIdOf, type Outcome, unreachable } from './drain.ts';
+import {
+  agentSilenceIn,
+  type ContainerInstance,
+  closedIn,
+  type HoldingTask,
+  knownFrom,
+  type Observation,
+} from './observation.ts';
+import {
+  longerPollIntervalSeconds,
+  MAX_CONTINUATIONS,
+  maxSilenceGapSeconds,
+  type Policy,
+  SAFETY_NET_SECONDS,
+} from './policy.ts';
+
+/** A drain in a round, and what the round has found out about it. */
+export interface Work extends Pick<Situation, 'observation' | 'isStartVerified' | 'isWoken' | 'isFleet' | 'refused'> {
+  readonly drain: Drain;
+  /** Whether its state is what a continuation from the bus claims: any other copy of the drain knows better. */
+  readonly isClaimed: boolean;
+  /** Registrations that an ECS event has just described: they need not be described again. */
+  readonly reported: readonly ContainerInstance[];
+  /** The holding tasks of the last observation that had any to tell. */
+  readonly lastSeen: readonly HoldingTask[] | undefined;
+  readonly steps: number;
+}
+
+/** What came of a decision. */
+export type Answer =
+  /** AWS cannot do it now. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** The queue took no message. The drain's schedule was written before, where it has one. */
+  | { readonly kind: 'queue-refused'; readonly drain: Drain; readonly reason: string }
+  /** It fails until somebody fixes something. */
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'observed'; readonly observation: Observation }
+  /** Undefined if the group has no such hook any more. */
+  | { readonly kind: 'hook'; readonly limits: HookLimits | undefined }
+  /** Undefined if Auto Scaling does not say. */
+  | { readonly kind: 'start'; readonly startedAtMs: number | undefined }
+  /** By Auto Scaling, some time after it was asked. */
+  | { readonly kind: 'accepted'; readonly askedAtMs: number }
+  | { readonly kind: 'already-completed' | 'done' | 'taken' | 'handed-over' }
+  | { readonly kind: 'parked'; readonly drain: Drain };
+
+/** How a round's work on a drain ended. */
+export type Result =
+  | { readonly kind: 'finished'; readonly drain: Drain; readonly outcome: Outcome }
+  | { readonly kind: 'parked'; readonly drain: Drain; readonly untilMs: number }
+  | { readonly kind: 'handed-over'; readonly drain: Drain }
+  /** Another delivery of the same event continues this drain, or has ended it. */
+  | { readonly kind: 'superseded'; readonly drain: Drain }
+  /** A notice for an instance that is in none of the clusters. */
+  | { readonly kind: 'not-ours'; readonly drain: Drain }
+  /** A continuation of a notice that has no schedule: nobody can confirm it, and nothing is held for it. */
+  | { readonly kind: 'unconfirmed'; readonly drain: Drain }
+  /** Without a drain where it is not known which one. */
+  | { readonly kind: 'failed'; readonly drain?: Drain; readonly error: unknown };
+
+/** A drain at the beginning of a round. */
+export function workOn(
+  drain: Drain,
+  { reported = [], isFleet = false, isClaimed = false }: Partial<Pick<Work, 'reported' | 'isFleet' | 'isClaimed'>> = {},
+): Work {
+  const isWoken = reported.length > 0;
+  const nothing = { observation: undefined, lastSeen: undefined, refused: new Set<never>(), isStartVerified: false };
+  return { drain, isClaimed, ...nothing, reported, isWoken, isFleet, steps: 0 };
+}
+
+/** The drain after a further invocation has received it. */
+export function continued(drain: Drain, emptiedAtMs?: number): Drain {
+  return { ...drain, continuations: drain.continuations + 1, ...(emptiedAtMs !== undefined && { emptiedAtMs }) };
+}
+
+/** @returns the sentence to fail with if the drain has been continued too often. */
+export function excessOf(drain: Drain): string | undefined {
+  if (drain.continuations <= MAX_CONTINUATIONS) return undefined;
+  return `The drain of ${instanceIdOf(drain)} was continued ${MAX_CONTINUATIONS} times, the cap: something continues it without waiting. Its hook now runs into its own timeout; complete the lifecycle action by hand or send the event again.`;
+}
+
+/** The drain as it is written into its schedule, or sent to the queue, for its next round. */
+export function withPark(
+  drain: Drain,
+  { untilMs, on }: Extract<Decision, { kind: 'park' }>,
+  schedule: string | undefined,
+  policy: Policy,
+): Drain {
+  // A schedule is a long wait: what comes after it begins with short ones again.
+  const pollIntervalSeconds =
+    on === 'schedule' ? policy.pollMinSeconds : longerPollIntervalSeconds(drain.pollIntervalSeconds, policy);
+  const firesAtMs = on === 'both' ? untilMs + SAFETY_NET_SECONDS * 1000 : untilMs;
+  return { ...drain, pollIntervalSeconds, ...(schedule !== undefined && { parked: { schedule, untilMs, firesAtMs } }) };
+}
+
+/** The next state of the work, or its result. */
+export function evolve(work: Work, decision: Decision, answer: Answer, policy: Policy, nowMs: number): Work | Result {
+  const { drain } = work;
+  switch (answer.kind) {
+    case 'refused':
+      return decision.kind === 'hand-over' ? failed(drain, answer.reason) : withRefusal(work, decision, answer.reason);
+    case 'queue-refused':
+      return { ...work, drain: answer.drain, refused: new Set([...work.refused, 'queue'] as const) };
+    case 'failed':
+      return { kind: 'failed', drain, error: answer.error };
+    case 'observed':
+      return withObservation(work, answer.observation, policy, nowMs);
+    case 'hook':
+      if (!answer.limits) return alreadyCompleted(work);
+      return { ...work, drain: drain.kind === 'held' ? { ...drain, hook: answer.limits } : drain };
+    case 'start':
+      return withStart(work, answer.startedAtMs);
+    case 'already-completed':
+      return alreadyCompleted(work);
+    case 'accepted':
+      return afterAcceptance(work, decision, answer.askedAtMs);
+    case 'done':
+      return afterDone(work, decision);
+    case 'taken':
+      return { kind: 'superseded', drain };
+    case 'handed-over':
+      return { kind: 'handed-over', drain };
+    case 'parked':
+      return { kind: 'parked', drain: answer.drain, untilMs: decision.kind === 'park' ? decision.untilMs : nowMs };
+    default:
+      return unreachable(answer);
+  }
+}
+
+function failed(drain: Drain, reason: string): Result {
+  return { kind: 'failed', drain, error: new Error(reason) };
+}
+
+function alreadyCompleted({ drain, lastSeen }: Work): Result {
+  return { kind: 'finished', drain, outcome: { kind: 'already-completed', holdingTasks: lastSeen } };
+}
+
+/** A refusal of these says nothing about the instance. After any other, its state is not known any more. */
+const KEEPS_OBSERVATION: readonly DecisionKind[] = ['heartbeat', 'read-hook', 'announce', 'park'];
+
+function withRefusal(work: Work, decision: Decision, reason: string): Work {
+  const refused = new Set([...work.refused, decision.kind]);
+  if (KEEPS_OBSERVATION.includes(decision.kind)) return { ...work, refused };
+  return { ...work, refused, observation: { kind: 'unavailable', reason } };
+}
+
+function withObservation(work: Work, observed: Observation, policy: Policy, nowMs: number): Work {
+  const observation = withLastStop(observed, work.observation);
+  const closed = closedIn(observation, work.drain.closed, nowMs);
+  const next = { ...work, observation, reported: [] };
+  if (observation.kind !== 'seen') return { ...next, drain: { ...work.drain, closed } };
+  const { known, agentSilence, pollIntervalSeconds } = work.drain;
+  const { tasks, containerInstances } = observation;
+  const hasChanged = tasks && known?.tasks && tasks.holding.length !== known.tasks.holding.length;
+  const drain: Drain = {
+    ...work.drain,
+    closed,
+    cluster: containerInstances[0]?.cluster ?? work.drain.cluster,
+    known: knownFrom(observation, known),
+    agentSilence: agentSilenceIn(observation, agentSilence, nowMs, maxSilenceGapSeconds(policy)),
+    pollIntervalSeconds: hasChanged ? policy.pollMinSeconds : pollIntervalSeconds,
+  };
+  return { ...next, drain, lastSeen: tasks?.holding ?? work.lastSeen };
+}
+
+/** A task that has stopped is described once: the observations after it in the round keep when it stopped. */
+function withLastStop(observation: Observation, before: Observation | undefined): Observation {
+  const known = before?.kind === 'seen' ? before.tasks?.lastStoppedAtMs : undefined;
+  if (observation.kind !== 'seen' || !observation.tasks || known === undefined) return observation;
+  const lastStoppedAtMs = Math.max(known, observation.tasks.lastStoppedAtMs ?? known);
+  return { ...observation, tasks: { ...observation.tasks, lastStoppedAtMs } };
+}
+
+/** An event may come from a clock that is ahead... */
+const START_TOO_EARLY_SECONDS = 60;
+/** ...and a load balancer of the group may deregister the instance before its hook holds it, for an hour at most. */
+const START_TOO_LATE_SECONDS = 3_600;
+
+/** The start that Auto Scaling knows, where the two cannot both be true. A search that was made before it must be made again. */
+function withStart(work: Work, startedAtMs: number | undefined): Work {
+  const { observation } = work;
+  const verified: Work = {
+    ...work,
+    isStartVerified: true,
+    observation: observation?.kind === 'seen' ? { ...observation, searchedAtMs: undefined } : observation,
+  };
+  return { ...verified, drain: correctedStart(work.drain, startedAtMs) };
+}
+
+/** The drain with the start that Auto Scaling knows, where an event's cannot be true. */
+export function correctedStart(drain: Drain, startedAtMs: number | undefined): Drain {
+  if (startedAtMs === undefined) return drain;
+  const laterBySeconds = (drain.startedAtMs - startedAtMs) / 1000;
+  const isPlausible = laterBySeconds >= -START_TOO_EARLY_SECONDS && laterBySeconds <= START_TOO_LATE_SECONDS;
+  return isPlausible ? drain : { ...drain, startedAtMs, agentSilence: undefined };
+}
+
+function afterAcceptance(work: Work, decision: Decision, askedAtMs: number): Work | Result {
+  const { drain } = work;
+  if (decision.kind === 'complete') {
+    const { verdict } = decision;
+    const isForeign = drain.kind === 'notice' && verdict.kind === 'gone' && drain.known === undefined;
+    return isForeign ? { kind: 'not-ours', drain } : { kind: 'finished', drain, outcome: verdict };
+  }
+  return { ...work, drain: withHeartbeat(drain, askedAtMs) };
+}
+
+/** The drain after Auto Scaling has accepted a heartbeat that was asked for then: the timeout may run since that instant. */
+export function withHeartbeat(drain: Drain, askedAtMs: number): Drain {
+  return drain.kind === 'held' ? { ...drain, lastHeartbeatAtMs: askedAtMs, heartbeats: drain.heartbeats + 1 } : drain;
+}
+
+function afterDone(work: Work, decision: Decision): Work {
+  if (decision.kind === 'announce') return { ...work, drain: { ...work.drain, announced: decision.event } };
+  if (decision.kind !== 'stop-tasks' || work.observation?.kind !== 'seen' || !work.observation.tasks) return work;
+  // ECS may take a moment to show that a stop was requested; requesting it again would not hurry it.
+  const stopped = new Set(decision.tasks.map(({ arn }) => arn));
+  const holding = work.observation.tasks.holding.map((task) =>
+    stopped.has(task.arn) ? { ...task, stopRequested: true } : task,
+  );
+  return { ...work, observation: { ...work.observation, tasks: { ...work.observation.tasks, holding } } };
+}

@@ -1,0 +1,226 @@
+/** What a round works on: the drains that events begin, continue or wake. */
+
+import { type Drain, type HeldDrain, instanceIdOf, isSameDrain, unreachable } from './drain.ts';
+import { continued, correctedStart, excessOf, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
+import type { ContainerInstance, EcsRef } from './observation.ts';
+import { FEW_DRAINS, type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
+import { type LifecycleActions, type Ports, reasonOf, Unavailable } from './ports.ts';
+
+/** What an event asks for. */
+export type Arrival =
+  /** A lifecycle action or a notice: a new drain. */
+  | { readonly kind: 'drain'; readonly drain: Drain }
+  /** Trusted if only we can have sent it; whoever may put events on the bus can write the others. */
+  | { readonly kind: 'continuation'; readonly drain: Drain; readonly isTrusted: boolean }
+  /** The sweep found that nothing continues it. */
+  | { readonly kind: 'lost'; readonly work: Work }
+  | WakeUp;
+
+/** An ECS event about a container instance: it describes the instance, or a task that has stopped there. */
+export interface WakeUp {
+  readonly kind: 'wake-up';
+  readonly containerInstance: EcsRef;
+  /** Undefined if the event is about a task. */
+  readonly reported: ContainerInstance | undefined;
+  /** When the event was sent: what it reports may have changed since. */
+  readonly sentAtMs: number;
+}
+
+/** How long what an event reports need not be asked for again. */
+const REPORT_SECONDS = 60;
+
+/** What an arrival leads to: work, or a result where there is nothing to do; none for a wake-up that nobody awaits. */
+export type Loaded = ReadonlyMap<Arrival, readonly (Work | Result)[]>;
+
+/** @throws never: what fails is the result of its arrival. */
+export async function load(arrivals: readonly Arrival[], policy: Policy, given: Ports): Promise<Loaded> {
+  const ports = { ...given, lifecycleActions: withSharedStarts(given.lifecycleActions) };
+  const isFleet = arrivals.filter(({ kind }) => kind === 'drain').length > FEW_DRAINS;
+  const woken = await loadWoken(
+    arrivals.filter((arrival) => arrival.kind === 'wake-up'),
+    ports,
+  );
+  const loaded = arrivals.map(async (arrival): Promise<[Arrival, readonly (Work | Result)[]]> => {
+    switch (arrival.kind) {
+      case 'drain':
+        return [arrival, [workOn(arrival.drain, { isFleet })]];
+      case 'lost':
+        return [arrival, [arrival.work]];
+      case 'continuation':
+        return [arrival, [await loadContinuation(arrival, policy, ports)]];
+      case 'wake-up':
+        return [arrival, woken.get(arrival.containerInstance.arn) ?? []];
+      default:
+        return unreachable(arrival);
+    }
+  });
+  return new Map(await Promise.all(loaded));
+}
+
+/** Asks since when a group's instances are terminated once for all of its drains. */
+function withSharedStarts(lifecycleActions: LifecycleActions): LifecycleActions {
+  const answers = new Map<string, ReturnType<LifecycleActions['terminatingSinceMs']>>();
+  const terminatingSinceMs: LifecycleActions['terminatingSinceMs'] = (group) => {
+    const answer = answers.get(group) ?? lifecycleActions.terminatingSinceMs(group);
+    answers.set(group, answer);
+    return answer;
+  };
+  return { ...lifecycleActions, terminatingSinceMs };
+}
+
+async function loadContinuation(
+  { drain, isTrusted }: Extract<Arrival, { kind: 'continuation' }>,
+  policy: Policy,
+  ports: Ports,
+): Promise<Work | Result> {
+  try {
+    const result = isTrusted ? await loadTrusted(drain, ports) : await loadUntrusted(drain, policy, ports);
+    if ('steps' in result) {
+      const excess = excessOf(result.drain);
+      if (excess) return { kind: 'failed', drain, error: new Error(excess) };
+    }
+    return result;
+  } catch (error) {
+    return { kind: 'failed', drain, error };
+  }
+}
+
+/**
+ * A drain from the queue or from its schedule. Its schedule says whether it is still this one's turn: a later wait means that
+ * another delivery has continued the drain, and none at all that it has ended.
+ */
+async function loadTrusted(drain: Drain, ports: Ports): Promise<Work | Result> {
+  const { parked } = drain;
+  if (!parked || !ports.schedules) return workOn(continued(drain));
+  const stored = await storedIn(parked.schedule, drain, ports);
+  if (stored === 'not known') return workOn(continued(drain));
+  if (!stored) return loadUnparked(drain, ports);
+  if (!isSameDrain(stored, drain)) return { kind: 'superseded', drain };
+  const isLater = stored.parked !== undefined && stored.parked.untilMs > parked.untilMs;
+  return isLater ? { kind: 'superseded', drain } : workOn(continued(drain));
+}
+
+/** The schedule is gone because the drain has ended, or because an invocation crashed while it wrote it anew. */
+async function loadUnparked(drain: Drain, { lifecycleActions, clock }: Ports): Promise<Work | Result> {
+  if (drain.kind === 'notice') return { kind: 'superseded', drain };
+  const nowMs = clock.nowMs();
+  const answer = await lifecycleActions.recordHeartbeat(drain.action);
+  if (answer === 'already-completed') return { kind: 'superseded', drain };
+  return workOn(withHeartbeat(continued({ ...drain, parked: undefined }), nowMs));
+}
+
+/** The state in the schedule; `not known` if it cannot be read. */
+async function storedIn(
+  schedule: string,
+  drain: Drain,
+  { schedules, telemetry }: Ports,
+): Promise<Drain | undefined | 'not known'> {
+  try {
+    return await schedules?.get(schedule);
+  } catch (error) {
+    telemetry.record(drain, { kind: 'refused', doing: 'load', reason: reasonOf(error) });
+    return 'not known';
+  }
+}
+
+/**
+ * A drain from the bus says only whose turn it is. Its state is what its schedule holds, which only the function may write;
+ * without a schedule, only what Auto Scaling confirms.
+ * @throws Unavailable if Auto Scaling does not answer: until then nothing is touched, for nobody may hold the instance.
+ */
+async function loadUntrusted(claimed: Drain, policy: Policy, ports: Ports): Promise<Work | Result> {
+  const stored = await storedOf(claimed, ports);
+  const pollIntervalSeconds = pollIntervalWithin(policy, claimed.pollIntervalSeconds);
+  if (stored) {
+    const nowMs = ports.clock.nowMs();
+    // Whoever repeats a continuation before it is due must not use up what the drain may be continued.
+    const isDue = stored.parked === undefined || stored.parked.untilMs <= nowMs;
+    const announced = plausiblyAnnounced(stored, claimed, policy, nowMs);
+    return workOn({ ...(isDue ? continued(stored) : stored), pollIntervalSeconds, announced });
+  }
+  const bare = { ...continued(claimed), pollIntervalSeconds, ...NOTHING_KNOWN };
+  if (bare.kind === 'notice') {
+    return ports.schedules ? { kind: 'unconfirmed', drain: bare } : workOn(bare, { isClaimed: true });
+  }
+  return confirm({ ...bare, hook: undefined }, ports);
+}
+
+const NOTHING_KNOWN = { known: undefined, parked: undefined, closed: undefined, agentSilence: undefined };
+
+async function storedOf(claimed: Drain, ports: Ports): Promise<Drain | undefined> {
+  const { schedules } = ports;
+  const [containerInstance] = claimed.known?.containerInstances ?? [];
+  const schedule = claimed.parked?.schedule ?? (containerInstance && schedules?.nameOf(containerInstance.arn, claimed));
+  if (!schedules || schedule === undefined) return undefined;
+  const stored = await storedIn(schedule, claimed, ports);
+  return stored && stored !== 'not known' && isSameDrain(stored, claimed) ? stored : undefined;
+}
+
+/** A claim must not keep the bus from hearing that a drain is stuck. */
+function plausiblyAnnounced(drain: Drain, claimed: Drain, policy: Policy, nowMs: number): Drain['announced'] {
+  if (claimed.announced !== 'stuck') return drain.announced ?? claimed.announced;
+  return nowMs >= stuckAtMs(drain, policy) ? 'stuck' : 'started';
+}
+
+async function confirm(claimed: HeldDrain, ports: Ports): Promise<Work | Result> {
+  const { lifecycleActions, clock, telemetry } = ports;
+  const nowMs = clock.nowMs();
+  // The answer tells whether the action is pending.
+  if ((await lifecycleActions.recordHeartbeat(claimed.action)) === 'already-completed') {
+    return { kind: 'finished', drain: claimed, outcome: { kind: 'already-completed', holdingTasks: undefined } };
+  }
+  const { autoScalingGroup, instanceId } = claimed.action;
+  const since = await lifecycleActions.terminatingSinceMs(autoScalingGroup);
+  const drain = correctedStart(claimed, since.get(instanceId));
+  if (drain !== claimed) telemetry.record(drain, { kind: 'corrected', claimedStartAtMs: claimed.startedAtMs });
+  const continuations = Math.min(drain.continuations, mostContinuations(drain, nowMs));
+  return workOn({ ...withHeartbeat(drain, nowMs), continuations }, { isClaimed: true });
+}
+
+/** The queue continues a drain once a second at most. A claim must not use up what the drain may be continued. */
+function mostContinuations({ startedAtMs }: Drain, nowMs: number): number {
+  return Math.max(1, Math.ceil((nowMs - startedAtMs) / 1000));
+}
+
+/**
+ * The parked drains of instances that have become empty. An event about the instance itself says so; where only a stopped
+ * task was reported, ECS is asked once for all of them.
+ */
+async function loadWoken(wakeUps: readonly WakeUp[], ports: Ports): Promise<Map<string, (Work | Result)[]>> {
+  const freshSinceMs = ports.clock.nowMs() - REPORT_SECONDS * 1000;
+  const reported = wakeUps.flatMap((each) => (each.sentAtMs >= freshSinceMs && each.reported ? [each.reported] : []));
+  const arns = new Set(reported.map(({ arn }) => arn));
+  const unreported = wakeUps.map(({ containerInstance }) => containerInstance).filter(({ arn }) => !arns.has(arn));
+  const described = [...reported, ...(await describeAll(unreported, ports))];
+  const emptied = described.filter(({ status, isEmpty }) => status === 'DRAINING' && isEmpty);
+  const parked = emptied.map(async (instance) => [instance.arn, await loadParkedOn(instance, ports)] as const);
+  return new Map(await Promise.all(parked));
+}
+
+async function describeAll(
+  refs: readonly EcsRef[],
+  { containerInstances }: Ports,
+): Promise<readonly ContainerInstance[]> {
+  const clusters = [...Map.groupBy(refs, ({ cluster }) => cluster)].map(([cluster, own]) =>
+    // Without an answer the drains look for themselves when their schedules fire.
+    containerInstances.describe(cluster, [...new Set(own.map(({ arn }) => arn))]).catch(() => []),
+  );
+  return (await Promise.all(clusters)).flat();
+}
+
+async function loadParkedOn(instance: ContainerInstance, { schedules, clock }: Ports): Promise<(Work | Result)[]> {
+  try {
+    const drains = (await schedules?.parkedOn(instance.arn)) ?? [];
+    return drains.map((drain) => workOn(continued(drain, clock.nowMs()), { reported: [instance] }));
+  } catch (error) {
+    // Without an answer the drain looks for itself when its schedule fires.
+    return error instanceof Unavailable ? [] : [{ kind: 'failed', error }];
+  }
+}
+
+/** One text for each lifecycle action or notice: two arrivals of one drain are one work. */
+export function keyOf(drain: Drain): string {
+  if (drain.kind === 'notice') return JSON.stringify([drain.notice.token, instanceIdOf(drain)]);
+  const { autoScalingGroup, lifecycleHook, instanceId } = drain.action;
+  return JSON.stringify([autoScalingGroup, lifecycleHook, instanceId]);
+}

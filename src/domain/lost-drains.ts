@@ -1,0 +1,195 @@
+/**
+ * Finds the drains that nothing continues: Auto Scaling's events are best effort (facts 3 event-delivery), and an
+ * invocation may crash.
+ */
+
+import { type Drain, type HeldDrain, isSameDrain, type LifecycleHook, newHeldDrain } from './drain.ts';
+import { continued, type Work, withHeartbeat, workOn } from './evolve.ts';
+import { type ContainerInstance, isLive } from './observation.ts';
+import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy } from './policy.ts';
+import { ClusterMissing, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';
+
+/** Whose instances we drain. */
+export interface Scope {
+  readonly autoScalingGroups: readonly string[];
+  /** The cluster of a group, where the settings name it. */
+  readonly clusterOfGroup: ReadonlyMap<string, string>;
+  readonly lifecycleHooks: readonly string[];
+  /** What the metadata of a hook names; undefined if its events are rejected because of it. */
+  readonly readMetadata: (hook: LifecycleHook) => { readonly cluster?: string | undefined } | undefined;
+}
+
+/** What a sweep came to. */
+export interface Swept {
+  /** How many instances a terminating hook holds. */
+  readonly held: number;
+  /** Drains that nothing continued, to continue now. */
+  readonly found: readonly Work[];
+  /** What kept some of the held instances from being looked at; the others were. */
+  readonly failures: readonly unknown[];
+}
+
+/** A hold that is old enough for its event to have arrived. */
+interface OverdueHold extends HeldInstance {
+  readonly sinceMs: number;
+  readonly registrations: readonly ContainerInstance[];
+}
+
+/**
+ * Looks for instances that our hooks hold and nobody drains. One call where nothing is held; a parked drain is known to be
+ * alive by when its schedule was written last.
+ * @throws Unavailable if AWS does not say what is held.
+ */
+export async function findLostDrains(scope: Scope, policy: Policy, ports: Ports): Promise<Swept> {
+  const held = await ports.lifecycleActions.heldInstances(scope.autoScalingGroups);
+  const failures: unknown[] = [];
+  // What fails for one instance must not cost the others their drains.
+  const apart = async <T>(task: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await task;
+    } catch (error) {
+      failures.push(error);
+      return undefined;
+    }
+  };
+  const groups = Map.groupBy(held, ({ autoScalingGroup }) => autoScalingGroup);
+  const found: Work[] = [];
+  for (const [group, instances] of groups) {
+    const holds = (await apart(overdueHolds(group, instances, scope, policy, ports))) ?? [];
+    if (holds.length === 0) continue;
+    const hooks = (await apart(ports.lifecycleActions.hooksOf(group))) ?? [];
+    const writtenAtMs = ports.schedules ? await apart(ports.schedules.writtenAtMs()) : new Map<string, number>();
+    if (!writtenAtMs) continue;
+    for (const hold of holds) {
+      const work = await apart(resumeIfLost(hold, hooks, writtenAtMs, scope, policy, ports));
+      if (work) found.push(work);
+    }
+  }
+  return { held: held.length, found, failures };
+}
+
+/** The error that a sweep fails with, if it is to fail: what passes is no failure. */
+export function failureOf({ failures }: Swept): unknown {
+  return failures.find((error) => !(error instanceof Unavailable));
+}
+
+async function overdueHolds(
+  group: string,
+  instances: readonly HeldInstance[],
+  scope: Scope,
+  policy: Policy,
+  { lifecycleActions, containerInstances: ecs, clock }: Ports,
+): Promise<OverdueHold[]> {
+  const since = await lifecycleActions.terminatingSinceMs(group);
+  const nowMs = clock.nowMs();
+  const isOverdue = ({ instanceId }: HeldInstance) => nowMs - (since.get(instanceId) ?? 0) >= ON_THE_WAY_SECONDS * 1000;
+  const overdue = instances.filter(isOverdue);
+  const named = scope.clusterOfGroup.get(group);
+  const registered: ContainerInstance[] = [];
+  // An instance may be elsewhere than its group: the named cluster is only searched first.
+  for (const isNamed of [true, false]) {
+    const known = new Set(registered.map(({ ec2InstanceId }) => ec2InstanceId));
+    const ids = overdue.map(({ instanceId }) => instanceId).filter((id) => !known.has(id));
+    const clusters = policy.clusters.filter((cluster) => (cluster === named) === isNamed);
+    if (ids.length > 0) registered.push(...(await liveIn(clusters, ids, ecs)));
+  }
+  return overdue.map((hold) => ({
+    ...hold,
+    sinceMs: since.get(hold.instanceId) ?? nowMs,
+    registrations: registered.filter(({ ec2InstanceId }) => ec2InstanceId === hold.instanceId),
+  }));
+}
+
+async function liveIn(clusters: readonly string[], ids: readonly string[], ecs: Ports['containerInstances']) {
+  const inEach = clusters.map(async (cluster) => {
+    try {
+      const arns = await ecs.list(cluster, ids);
+      return arns.length > 0 ? await ecs.describe(cluster, arns) : [];
+    } catch (error) {
+      if (error instanceof ClusterMissing) return [];
+      throw error;
+    }
+  });
+  return (await Promise.all(inEach)).flat().filter(isLive);
+}
+
+/** The drain of an overdue hold, if nothing continues it. */
+async function resumeIfLost(
+  hold: OverdueHold,
+  hooks: readonly LifecycleHook[],
+  writtenAtMs: ReadonlyMap<string, number>,
+  scope: Scope,
+  policy: Policy,
+  ports: Ports,
+): Promise<Work | undefined> {
+  for (const hook of hooks) {
+    const fresh = freshDrain(hold, hook, scope, policy);
+    if (!fresh) continue;
+    const schedule = scheduleOf(hold, fresh, writtenAtMs, ports);
+    const nowMs = ports.clock.nowMs();
+    // Most drains are alive: their schedules are not read.
+    if (isContinued({ hold, hook, writtenAtMs: schedule?.writtenAtMs, policy, nowMs })) continue;
+    const stored = schedule && (await storedIn(schedule.name, fresh, ports));
+    const drain = stored ?? fresh;
+    if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) continue;
+    // The hook that holds the instance may be another's, long after ours was completed. The heartbeat tells, and gives time.
+    if ((await ports.lifecycleActions.recordHeartbeat(drain.action)) === 'already-completed') continue;
+    const next = withHeartbeat(stored ? continued(stored) : fresh, nowMs);
+    ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
+    return workOn(next);
+  }
+  return undefined;
+}
+
+function freshDrain(hold: OverdueHold, hook: LifecycleHook, scope: Scope, policy: Policy): HeldDrain | undefined {
+  const metadata = scope.lifecycleHooks.includes(hook.name) ? scope.readMetadata(hook) : undefined;
+  if (!metadata) return undefined;
+  const { autoScalingGroup, instanceId, sinceMs } = hold;
+  const namedCluster = metadata.cluster ?? scope.clusterOfGroup.get(autoScalingGroup);
+  const beginning = { startedAtMs: sinceMs, namedCluster, pollIntervalSeconds: policy.pollMinSeconds };
+  return newHeldDrain({ autoScalingGroup, lifecycleHook: hook.name, instanceId }, beginning);
+}
+
+function scheduleOf(
+  { registrations }: OverdueHold,
+  drain: Drain,
+  writtenAtMs: ReadonlyMap<string, number>,
+  { schedules }: Ports,
+): { readonly name: string; readonly writtenAtMs: number } | undefined {
+  for (const { arn } of registrations) {
+    const name = schedules?.nameOf(arn, drain) ?? '';
+    const atMs = writtenAtMs.get(name);
+    if (atMs !== undefined) return { name, writtenAtMs: atMs };
+  }
+  return undefined;
+}
+
+/** The state in the schedule; what cannot be understood is of no more use than what is not there. */
+async function storedIn(schedule: string, fresh: HeldDrain, { schedules, telemetry }: Ports) {
+  try {
+    const stored = await schedules?.get(schedule);
+    return stored?.kind === 'held' && isSameDrain(stored, fresh) ? stored : undefined;
+  } catch (error) {
+    if (error instanceof Unavailable) throw error;
+    telemetry.record(fresh, { kind: 'refused', doing: 'load', reason: reasonOf(error) });
+    return undefined;
+  }
+}
+
+/** What shows whether something continues the drain of a hold. */
+export interface Evidence {
+  readonly hold: Pick<OverdueHold, 'registrations'>;
+  readonly hook: LifecycleHook;
+  /** When its schedule was written last; undefined if it has none. */
+  readonly writtenAtMs: number | undefined;
+  readonly policy: Policy;
+  readonly nowMs: number;
+}
+
+/** Whether something continues the drain of a hold, or may. */
+export function isContinued({ hold: { registrations }, hook, writtenAtMs, policy, nowMs }: Evidence): boolean {
+  if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, hook.limits, policy);
+  // With `waiting: watch` nothing shows that a drain is alive but that its instance takes no more tasks.
+  const isDraining = registrations.length > 0 && registrations.every(({ status }) => status !== 'ACTIVE');
+  return isDraining && policy.waiting === 'watch';
+}

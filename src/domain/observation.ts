@@ -1,0 +1,228 @@
+/** What ECS says about a drain's instance, and how much each observation covers. */
+
+/** What a call to ECS needs to name a container instance or a task. */
+export interface EcsRef {
+  readonly arn: string;
+  readonly cluster: string;
+}
+
+/** The status of a container instance (ECS API reference, ContainerInstance). */
+export type ContainerInstanceStatus =
+  | 'REGISTERING'
+  | 'REGISTRATION_FAILED'
+  | 'ACTIVE'
+  | 'DRAINING'
+  | 'DEREGISTERING'
+  | 'INACTIVE';
+
+/**
+ * One registration of an EC2 instance in a cluster; an agent that registered again leaves several
+ * (facts 14 instance-lookup).
+ */
+export interface ContainerInstance extends EcsRef {
+  readonly ec2InstanceId: string;
+  readonly status: ContainerInstanceStatus;
+  readonly agentConnected: boolean;
+  /** Tasks whose desired status is RUNNING. At 0, others may still hold the instance (facts 13 counting-trap). */
+  readonly countedTasks: number;
+  /** Whether all that the instance registered is free again: a sign of no task, never a proof (facts 91 freed-resources). */
+  readonly isEmpty: boolean;
+}
+
+/**
+ * Who started a task: a service, a daemon service (known only where the services were read), or a call to RunTask.
+ */
+export type TaskClass = 'service' | 'daemon' | 'standalone';
+
+/** The statuses of a task in the order of its life (facts 13 counting-trap). */
+const STAGES = ['PROVISIONING', 'PENDING', 'ACTIVATING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING'];
+
+/** A task that was on the instance and has not stopped: the instance must not be terminated while there is one. */
+export interface HoldingTask extends EcsRef {
+  readonly kind: 'holding';
+  readonly containerInstanceArn: string;
+  readonly class: TaskClass;
+  /** `service:web`, or the group that RunTask was given. */
+  readonly group: string;
+  readonly lastStatus: string;
+  /** Whether ECS was asked to stop it. */
+  readonly stopRequested: boolean;
+  /** Undefined where stop timeouts are not read: see the setting `stopStragglers`. */
+  readonly stopTimeoutSeconds?: number | undefined;
+  /** When the task entered `lastStatus` (epoch ms, approximate). */
+  readonly statusSinceMs?: number | undefined;
+  readonly startedBy?: string | undefined;
+}
+
+/** A task that has stopped and that ECS still lists. */
+export interface StoppedTask {
+  readonly kind: 'stopped';
+  readonly arn: string;
+  readonly containerInstanceArn: string;
+  readonly stoppedAtMs: number | undefined;
+}
+
+export type Task = HoldingTask | StoppedTask;
+
+/** Which part of ECS is asked: a known registration is described, a search finds new ones; the same for tasks. */
+export interface Scope {
+  readonly registrations: 'known' | 'search';
+  readonly tasks: 'known' | 'list';
+}
+
+/** What ECS says now. */
+export type Observation =
+  /** ECS could not be asked; nothing follows from it. */
+  | { readonly kind: 'unavailable'; readonly reason: string }
+  /** No configured cluster has a live registration of the instance. */
+  | { readonly kind: 'absent'; readonly clusters: readonly string[] }
+  | Seen;
+
+/** The live registrations of the instance, and what is on them. */
+export interface Seen {
+  readonly kind: 'seen';
+  /** At least one. */
+  readonly containerInstances: readonly ContainerInstance[];
+  /** Undefined while a registration takes tasks, or before they were listed. */
+  readonly tasks: TasksSeen | undefined;
+  /** When a search of every cluster for registrations began; undefined where only known ones were described. */
+  readonly searchedAtMs: number | undefined;
+}
+
+/** The tasks of all registrations of a `Seen`. */
+export interface TasksSeen {
+  readonly holding: readonly HoldingTask[];
+  /** When the latest of the stopped tasks stopped. */
+  readonly lastStoppedAtMs: number | undefined;
+  /** When the listing began that the tasks come from; they may have been described again since. */
+  readonly listedAtMs: number;
+}
+
+/** The registrations and tasks of an observation: where the next one looks. */
+export interface Known {
+  readonly containerInstances: readonly EcsRef[];
+  /** Undefined before the tasks were listed. */
+  readonly tasks?: (Pick<TasksSeen, 'listedAtMs'> & { readonly holding: readonly EcsRef[] }) | undefined;
+}
+
+/**
+ * Registrations that take no tasks, and since when. ECS may not list yet what it placed just before
+ * (facts 23 eventual-consistency).
+ */
+export interface Closed {
+  readonly sinceMs: number;
+  /** ARNs of the registrations, but for those that are still registering. */
+  readonly containerInstances: readonly string[];
+  /** Those whose agent is disconnected: it may have registered again, which ECS may not list yet either. */
+  readonly silent: readonly string[];
+}
+
+/** The silence of every agent that could report on the holding tasks, seen in look after look. */
+export interface AgentSilence {
+  readonly sinceMs: number;
+  readonly seenLastAtMs: number;
+  /** ARNs of the registrations; undefined if version 1 of the function wrote it. */
+  readonly containerInstances?: readonly string[] | undefined;
+}
+
+/**
+ * Whether a task with this `lastStatus` still holds the instance. A task that is DEACTIVATING, STOPPING or
+ * DEPROVISIONING has left every count and still serves requests (facts 13 counting-trap).
+ */
+export function holdsInstance(lastStatus: string): boolean {
+  return lastStatus !== 'STOPPED' && lastStatus !== 'DELETED';
+}
+
+const LIVE: readonly ContainerInstanceStatus[] = ['REGISTERING', 'ACTIVE', 'DRAINING'];
+
+/** Whether the registration counts: the others have left their cluster or never joined it. */
+export function isLive({ status }: Pick<ContainerInstance, 'status'>): boolean {
+  return LIVE.includes(status);
+}
+
+/** The registrations that ECS may still place tasks on. */
+export function activeIn({ containerInstances }: Seen): readonly ContainerInstance[] {
+  return containerInstances.filter(({ status }) => status === 'ACTIVE');
+}
+
+/** Whether a registration is about to become ACTIVE: it can be drained only then, and may have tasks by then. */
+export function isRegistering({ containerInstances }: Seen): boolean {
+  return containerInstances.some(({ status }) => status === 'REGISTERING');
+}
+
+/** Whether the task has yet to become RUNNING. */
+export function hasYetToStart({ lastStatus }: HoldingTask): boolean {
+  return STAGES.slice(0, STAGES.indexOf('RUNNING')).includes(lastStatus);
+}
+
+/** Whether the task has left RUNNING: its load balancer deregisters it, or its containers end. */
+export function isLeaving({ lastStatus }: HoldingTask): boolean {
+  return STAGES.indexOf(lastStatus) > STAGES.indexOf('RUNNING');
+}
+
+/** Whether the task's containers were told to stop, or have stopped. */
+export function isEnding({ lastStatus }: HoldingTask): boolean {
+  return STAGES.indexOf(lastStatus) >= STAGES.indexOf('STOPPING');
+}
+
+/** The holding tasks and their statuses as one text, to compare observations by. */
+export function fingerprintOf(observation: Observation | undefined): string | undefined {
+  if (observation?.kind !== 'seen') return undefined;
+  return observation.tasks?.holding
+    .map(({ arn, lastStatus }) => `${arn} ${lastStatus}`)
+    .sort()
+    .join();
+}
+
+/**
+ * Since when the registrations take no tasks. A registration that takes tasks, that was not seen before, that was still
+ * registering or whose agent has just disconnected starts the time again: ECS may have placed a task a moment ago.
+ */
+export function closedIn(observation: Observation, before: Closed | undefined, nowMs: number): Closed | undefined {
+  if (observation.kind === 'unavailable') return before;
+  if (observation.kind === 'absent' || activeIn(observation).length > 0) return undefined;
+  const registered = observation.containerInstances.filter(({ status }) => status !== 'REGISTERING');
+  const containerInstances = registered.map(({ arn }) => arn);
+  const silent = observation.containerInstances.filter((each) => !each.agentConnected).map(({ arn }) => arn);
+  const isUnchanged =
+    before &&
+    containerInstances.every((arn) => before.containerInstances.includes(arn)) &&
+    silent.every((arn) => before.silent.includes(arn));
+  return { sinceMs: isUnchanged ? before.sinceMs : nowMs, containerInstances, silent };
+}
+
+/**
+ * The silence of the agents after this observation. Agents disconnect in normal operation (facts 15 agent-connection): a
+ * silence that nobody observed for longer than `maxGapSeconds` starts again, and so does that of another agent. Only agents
+ * of registrations with holding tasks count.
+ */
+export function agentSilenceIn(
+  { tasks, containerInstances }: Seen,
+  before: AgentSilence | undefined,
+  nowMs: number,
+  maxGapSeconds: number,
+): AgentSilence | undefined {
+  if (!tasks) return before;
+  const holders = new Set(tasks.holding.map(({ containerInstanceArn }) => containerInstanceArn));
+  const hosts = containerInstances.filter(({ arn }) => holders.has(arn));
+  if (hosts.length === 0 || hosts.some(({ agentConnected }) => agentConnected)) return undefined;
+  const arns = hosts.map(({ arn }) => arn);
+  const isUnbroken =
+    before !== undefined &&
+    nowMs - before.seenLastAtMs <= maxGapSeconds * 1000 &&
+    arns.every((arn) => (before.containerInstances ?? []).includes(arn));
+  return { sinceMs: isUnbroken ? before.sinceMs : nowMs, seenLastAtMs: nowMs, containerInstances: arns };
+}
+
+/**
+ * The registrations and tasks to look at next; tasks that were not listed this time stay as they were known. The registration
+ * that was known first stays the first, because it names the drain's schedule: copies of an event have to meet there.
+ */
+export function knownFrom({ containerInstances, tasks }: Seen, before: Known | undefined): Known {
+  const refs = (those: readonly EcsRef[]) => those.map(({ arn, cluster }) => ({ arn, cluster }));
+  const first = before?.containerInstances[0]?.arn;
+  return {
+    containerInstances: refs(containerInstances.toSorted((a, b) => Number(b.arn === first) - Number(a.arn === first))),
+    tasks: tasks ? { holding: refs(tasks.holding), listedAtMs: tasks.listedAtMs } : before?.tasks,
+  };
+}

@@ -1,0 +1,284 @@
+/** Carries out what was decided for many drains, with shared calls where AWS has them. The effects, and nothing else. */
+
+import type { Decision, DecisionKind } from './decide.ts';
+import { type Diagnostics, diagnose, type Explanation, NO_DIAGNOSTICS } from './diagnose.ts';
+import { type Drain, type HeldDrain, instanceIdOf, isSameDrain, type LifecycleResult, type Verdict } from './drain.ts';
+import { type Answer, type Work, withPark } from './evolve.ts';
+import type { Known } from './observation.ts';
+import { type Ask, observe } from './observe.ts';
+import { deadlineAtMs, type Policy } from './policy.ts';
+import { type DrainEvent, type DrainSchedules, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
+
+/** What was decided for a drain. */
+export interface Step<D extends Decision = Decision> {
+  readonly work: Work;
+  readonly decision: D;
+}
+
+type StepOf<K extends DecisionKind> = Step<Extract<Decision, { kind: K }>>;
+
+/** The answer to each step. A failure of one drain is that drain's answer and never another's. */
+export async function perform(steps: readonly Step[], policy: Policy, ports: Ports): Promise<Map<Work, Answer>> {
+  const asks = steps.filter(isAsk);
+  const answers = await Promise.all([
+    asks.length > 0 ? observe(asks, policy.clusters, ports) : new Map(),
+    eachApart(ofKind(steps, 'heartbeat'), ({ work: { drain } }) => recordHeartbeat(drain, ports)),
+    eachApart(ofKind(steps, 'complete'), ({ work: { drain }, decision }) => complete(drain, decision.verdict, ports)),
+    eachApart(ofKind(steps, 'stop-tasks'), (step) => stopTasks(step, ports)),
+    byGroup(ofKind(steps, 'read-hook'), (drains, group) => readHooks(drains, group, ports)),
+    byGroup(ofKind(steps, 'verify-start'), (drains, group) => readStarts(drains, group, ports)),
+    announce(ofKind(steps, 'announce'), policy, ports),
+    park(ofKind(steps, 'park'), policy, ports),
+    handOver(ofKind(steps, 'hand-over'), ports),
+  ]);
+  return new Map(answers.flatMap((each) => [...each]));
+}
+
+function ofKind<K extends DecisionKind>(steps: readonly Step[], kind: K): StepOf<K>[] {
+  return steps.filter((step): step is StepOf<K> => step.decision.kind === kind);
+}
+
+function isAsk(step: Step): step is Ask {
+  return step.decision.kind === 'look' || step.decision.kind === 'set-draining';
+}
+
+/** The answer that an error amounts to. */
+function answerTo(error: unknown): Answer {
+  return error instanceof Unavailable ? { kind: 'refused', reason: error.message } : { kind: 'failed', error };
+}
+
+async function eachApart<S extends Step>(
+  steps: readonly S[],
+  answer: (step: S) => Promise<Answer>,
+): Promise<Map<Work, Answer>> {
+  const answers = steps.map(async (step) => [step.work, await answer(step).catch(answerTo)] as const);
+  return new Map(await Promise.all(answers));
+}
+
+async function recordHeartbeat(drain: Drain, ports: Ports): Promise<Answer> {
+  const askedAtMs = ports.clock.nowMs();
+  if (drain.kind === 'notice') return { kind: 'accepted', askedAtMs };
+  const answer = await ports.lifecycleActions.recordHeartbeat(drain.action);
+  return answer === 'accepted' ? { kind: answer, askedAtMs } : afterTheEnd(drain, ports);
+}
+
+async function complete(drain: Drain, verdict: Verdict, ports: Ports): Promise<Answer> {
+  const askedAtMs = ports.clock.nowMs();
+  if (drain.kind === 'notice') return { kind: 'accepted', askedAtMs };
+  const answer = await ports.lifecycleActions.complete(drain.action, resultOf(verdict));
+  return answer === 'accepted' ? { kind: answer, askedAtMs } : afterTheEnd(drain, ports);
+}
+
+/** A drain whose schedule is gone was ended by another delivery of the same event, which has reported it. */
+async function afterTheEnd({ parked }: Drain, { schedules }: Ports): Promise<Answer> {
+  if (!parked || !schedules) return { kind: 'already-completed' };
+  const stored = await schedules.get(parked.schedule).catch(() => 'not known');
+  return { kind: stored === undefined ? 'taken' : 'already-completed' };
+}
+
+function resultOf(verdict: Verdict): LifecycleResult {
+  return verdict.kind === 'timed-out' || verdict.kind === 'agent-lost' ? verdict.result : 'CONTINUE';
+}
+
+async function stopTasks({ work: { drain }, decision }: StepOf<'stop-tasks'>, ports: Ports): Promise<Answer> {
+  const reason = `ecs-drain: ${instanceIdOf(drain)} is terminating and its drain is near its deadline`;
+  const stopped = await Promise.allSettled(
+    decision.tasks.map((task) => ports.containerInstances.stopTask(task, reason)),
+  );
+  // One task that cannot be stopped must not cost the others their grace, nor the drain its end.
+  for (const each of stopped) {
+    if (each.status === 'rejected') {
+      ports.telemetry.record(drain, { kind: 'refused', doing: 'stop-tasks', reason: reasonOf(each.reason) });
+    }
+  }
+  return { kind: 'done' };
+}
+
+/** Asks once for each Auto Scaling group. */
+async function byGroup(
+  steps: readonly Step[],
+  ask: (drains: readonly HeldDrain[], autoScalingGroup: string) => Promise<(drain: HeldDrain) => Answer>,
+): Promise<Map<Work, Answer>> {
+  const held = steps.flatMap(({ work }) => (work.drain.kind === 'held' ? [{ work, drain: work.drain }] : []));
+  const groups = [...Map.groupBy(held, ({ drain }) => drain.action.autoScalingGroup)];
+  const answers = groups.map(async ([group, members]) => {
+    const answerFor = await ask(
+      members.map(({ drain }) => drain),
+      group,
+    ).catch((error) => () => answerTo(error));
+    return members.map(({ work, drain }) => [work, answerFor(drain)] as const);
+  });
+  return new Map((await Promise.all(answers)).flat());
+}
+
+/** ECS managed draining adds a hook of its own (facts 22 managed-draining-hook). */
+export const MANAGED_DRAINING_HOOK = 'ecs-managed-draining-termination-hook';
+
+async function readHooks(drains: readonly HeldDrain[], group: string, { lifecycleActions, telemetry }: Ports) {
+  const hooks = await lifecycleActions.hooksOf(group);
+  const managedDraining = hooks.some(({ name }) => name === MANAGED_DRAINING_HOOK);
+  if (managedDraining) for (const drain of drains) telemetry.record(drain, { kind: 'managed-draining' });
+  return ({ action }: HeldDrain): Answer => {
+    const limits = hooks.find(({ name }) => name === action.lifecycleHook)?.limits;
+    return { kind: 'hook', limits: limits && (managedDraining ? { ...limits, managedDraining } : limits) };
+  };
+}
+
+async function readStarts(_: readonly HeldDrain[], group: string, { lifecycleActions }: Ports) {
+  const since = await lifecycleActions.terminatingSinceMs(group);
+  return ({ action }: HeldDrain): Answer => ({ kind: 'start', startedAtMs: since.get(action.instanceId) });
+}
+
+/** Best effort: what the bus does not take is recorded and never fails the drain. */
+async function announce(
+  steps: readonly StepOf<'announce'>[],
+  policy: Policy,
+  ports: Ports,
+): Promise<Map<Work, Answer>> {
+  const stuck = steps.filter(({ decision }) => decision.event === 'stuck').map(({ work }) => work);
+  const explanations = await explain(stuck, policy, ports);
+  const events = steps.map(({ work, decision: { deadlineAtMs } }) => ({
+    drain: work.drain,
+    event: eventOf(work, deadlineAtMs, explanations.get(work)),
+  }));
+  for (const { drain, event } of events) {
+    if (event.kind !== 'stuck') continue;
+    const { kind, deadlineAtMs, explanation } = event;
+    ports.telemetry.record(drain, { kind, deadlineAtMs, explanation });
+  }
+  await publishBestEffort(events, ports);
+  return new Map(steps.map(({ work }) => [work, { kind: 'done' }]));
+}
+
+function eventOf({ observation }: Work, deadlineAtMs: number, explanation: Explanation | undefined) {
+  const holdingTasks = observation?.kind === 'seen' ? observation.tasks?.holding : undefined;
+  const event = { deadlineAtMs, holdingTasks };
+  return explanation ? ({ kind: 'stuck', ...event, explanation } as const) : ({ kind: 'started', ...event } as const);
+}
+
+/** Publishes the events; a failure is recorded. */
+export async function publishBestEffort(
+  events: readonly { readonly drain: Drain; readonly event: DrainEvent }[],
+  { events: publisher, telemetry }: Ports,
+): Promise<void> {
+  if (events.length === 0) return;
+  const failures = await publisher.publish(events).catch((error: Error): Failure[] => events.map(() => error));
+  for (const [i, { drain }] of events.entries()) {
+    const failure = failures[i];
+    if (failure) telemetry.record(drain, { kind: 'refused', doing: 'announce', reason: failure.message });
+  }
+}
+
+type Explained = Pick<Work, 'drain' | 'observation'>;
+
+/** Why tasks still hold the instances. ECS is asked for more than the tasks only here, once for all of them. */
+export async function explain<W extends Explained>(
+  works: readonly W[],
+  policy: Policy,
+  { containerInstances, clock }: Ports,
+): Promise<Map<W, Explanation>> {
+  const nowMs = clock.nowMs();
+  const holding = works.flatMap(({ observation }) =>
+    observation?.kind === 'seen' ? (observation.tasks?.holding ?? []) : [],
+  );
+  const diagnostics =
+    holding.length === 0
+      ? NO_DIAGNOSTICS
+      : await containerInstances
+          .diagnose(holding)
+          .catch((error) => ({ ...NO_DIAGNOSTICS, unknown: [reasonOf(error)] }));
+  return new Map(works.map((work) => [work, explanationOf(work, diagnostics, policy, nowMs)]));
+}
+
+function explanationOf(
+  { drain, observation }: Explained,
+  diagnostics: Diagnostics,
+  policy: Policy,
+  nowMs: number,
+): Explanation {
+  const unknown = (reason: string) => ({ atMs: nowMs, blockers: [], unknown: [reason] });
+  if (observation?.kind === 'unavailable') return unknown(observation.reason);
+  if (observation?.kind !== 'seen' || !observation.tasks) return unknown('The tasks were not listed yet.');
+  const { holding } = observation.tasks;
+  if (holding.length === 0) return unknown('The instance is still registering.');
+  return diagnose(holding, {
+    diagnostics,
+    containerInstances: observation.containerInstances,
+    agentSilence: drain.agentSilence,
+    startedAtMs: drain.startedAtMs,
+    deadlineAtMs: deadlineAtMs(drain, policy),
+    nowMs,
+  });
+}
+
+/** Writes the state into the drain's schedule first: a message on the queue is only an alarm clock for it. */
+async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Ports): Promise<Map<Work, Answer>> {
+  const written = await eachApart(steps, (step) => writeSchedule(step, policy, ports));
+  const answers = new Map(written);
+  const waits = steps.flatMap(({ work, decision }) => {
+    const answer = written.get(work);
+    return decision.on !== 'schedule' && answer?.kind === 'parked'
+      ? [{ work, drain: answer.drain, atMs: decision.untilMs }]
+      : [];
+  });
+  for (const [i, failure] of (await failuresOf(waits, ports.continuations.continueAt)).entries()) {
+    const wait = waits[i];
+    if (failure && wait) answers.set(wait.work, { kind: 'queue-refused', drain: wait.drain, reason: failure.message });
+  }
+  return answers;
+}
+
+async function writeSchedule({ work, decision }: StepOf<'park'>, policy: Policy, ports: Ports): Promise<Answer> {
+  const { drain } = work;
+  const { schedules, clock } = ports;
+  if (decision.on === 'queue' || !schedules || !drain.known) {
+    return { kind: 'parked', drain: withPark(drain, decision, undefined, policy) };
+  }
+  try {
+    const schedule = drain.parked?.schedule ?? (await firstScheduleOf(drain, drain.known, schedules));
+    const next = withPark(drain, decision, schedule, policy);
+    const before = !drain.parked ? 'absent' : drain.parked.firesAtMs <= clock.nowMs() ? 'fired' : 'pending';
+    const { firesAtMs = decision.untilMs } = next.parked ?? {};
+    const answer = await schedules.put(next, schedule, firesAtMs, before);
+    return answer === 'taken' ? { kind: 'taken' } : { kind: 'parked', drain: next };
+  } catch (error) {
+    // Whatever the reason: without a schedule the drain waits on the queue, as it would in a Region that has none.
+    return { kind: 'refused', reason: reasonOf(error) };
+  }
+}
+
+/**
+ * The schedule of a drain that was not parked yet. Copies of one event have to meet at one schedule, and may have found several
+ * registrations in another order.
+ */
+async function firstScheduleOf(
+  drain: Drain,
+  { containerInstances }: Known,
+  schedules: DrainSchedules,
+): Promise<string> {
+  const [first = '', ...others] = containerInstances.map(({ arn }) => schedules.nameOf(arn, drain));
+  if (others.length === 0) return first;
+  for (const name of [first, ...others]) {
+    const stored = await schedules.get(name);
+    if (stored && isSameDrain(stored, drain)) return name;
+  }
+  return first;
+}
+
+async function handOver(steps: readonly StepOf<'hand-over'>[], ports: Ports): Promise<Map<Work, Answer>> {
+  const failures = await failuresOf(
+    steps.map(({ work }) => work.drain),
+    ports.continuations.continueNow,
+  );
+  return new Map(
+    steps.map(({ work }, i) => [work, failures[i] ? answerTo(failures[i]) : ({ kind: 'handed-over' } as const)]),
+  );
+}
+
+async function failuresOf<T>(
+  items: readonly T[],
+  call: (items: readonly T[]) => Promise<readonly Failure[]>,
+): Promise<readonly Failure[]> {
+  if (items.length === 0) return [];
+  return call(items).catch((error: Error) => items.map(() => error));
+}

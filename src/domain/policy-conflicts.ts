@@ -1,0 +1,86 @@
+/** Which settings cannot work together: found when the service is packaged and when the function starts. */
+
+import type { HookLimits } from './drain.ts';
+import {
+  COMPLETION_RESERVE_SECONDS,
+  DEFAULT_STOP_TIMEOUT_SECONDS,
+  HAND_OVER_SECONDS,
+  MAX_CONTINUATIONS,
+  type Policy,
+  STOP_RESERVE_SECONDS,
+} from './policy.ts';
+
+/** What a policy has to work with: the invocation, and the hook where the deployment creates it. */
+export interface Limits {
+  readonly functionTimeoutSeconds: number;
+  readonly hook: HookLimits | undefined;
+}
+
+/** A sentence for each pair of settings that cannot work together, with the arithmetic; none when all is well. */
+export function conflictsIn(policy: Policy, limits: Limits): string[] {
+  return [
+    ...pollConflicts(policy),
+    ...invocationConflicts(policy, limits),
+    ...heartbeatConflicts(policy, limits),
+    ...deadlineConflicts(policy, limits),
+    ...stragglerConflicts(policy),
+  ];
+}
+
+function* pollConflicts({ pollMinSeconds, pollMaxSeconds, deadlineSeconds, waiting }: Policy): Generator<string> {
+  if (pollMinSeconds > pollMaxSeconds) {
+    yield `pollMinSeconds ${pollMinSeconds} is above pollMaxSeconds ${pollMaxSeconds}: lower the first or raise the second.`;
+  }
+  if (deadlineSeconds < pollMinSeconds) {
+    yield `deadlineSeconds ${deadlineSeconds} is below one poll of pollMinSeconds ${pollMinSeconds}: the drain would end before it looked twice; raise deadlineSeconds.`;
+  }
+  const continuations = Math.ceil(deadlineSeconds / pollMaxSeconds);
+  if (waiting === 'watch' && continuations > MAX_CONTINUATIONS) {
+    yield `deadlineSeconds ${deadlineSeconds} / pollMaxSeconds ${pollMaxSeconds} = ${continuations} continuations with waiting watch, above the cap of ${MAX_CONTINUATIONS}; raise pollMaxSeconds or lower deadlineSeconds.`;
+  }
+}
+
+/** A round of calls needs some seconds before the margin begins. */
+const ROUND_SECONDS = 5;
+
+function* invocationConflicts({ marginSeconds }: Policy, { functionTimeoutSeconds }: Limits): Generator<string> {
+  const roundSeconds = functionTimeoutSeconds - marginSeconds;
+  if (roundSeconds < ROUND_SECONDS) {
+    yield `functionTimeoutSeconds ${functionTimeoutSeconds} - marginSeconds ${marginSeconds} = ${roundSeconds} s, less than the ${ROUND_SECONDS} s that a round of calls needs; lower marginSeconds or raise functionTimeoutSeconds.`;
+  }
+}
+
+function* heartbeatConflicts({ heartbeatFraction }: Policy, { hook }: Limits): Generator<string> {
+  if (heartbeatFraction >= 1) {
+    const effect = hook
+      ? `heartbeatFraction ${heartbeatFraction} × heartbeatTimeoutSeconds ${hook.heartbeatTimeoutSeconds} = a heartbeat every ${heartbeatFraction * hook.heartbeatTimeoutSeconds} s, and the hook times out after ${hook.heartbeatTimeoutSeconds} s`
+      : 'every heartbeat would come after the timeout of its hook';
+    yield `heartbeatFraction ${heartbeatFraction} is not below 1: ${effect}; set it to 0.5, say.`;
+  } else if (hook) {
+    const slackSeconds = Math.round(hook.heartbeatTimeoutSeconds * (1 - heartbeatFraction) * 10) / 10;
+    if (slackSeconds < HAND_OVER_SECONDS) {
+      yield `heartbeatTimeoutSeconds ${hook.heartbeatTimeoutSeconds} × (1 - heartbeatFraction ${heartbeatFraction}) = ${slackSeconds} s from a heartbeat that is due to the hook's timeout, less than the ${HAND_OVER_SECONDS} s that handing over may take; lower heartbeatFraction or raise heartbeatTimeoutSeconds.`;
+    }
+  }
+}
+
+function* deadlineConflicts({ deadlineSeconds }: Policy, { hook }: Limits): Generator<string> {
+  if (!hook) return;
+  const allowedSeconds = hook.globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
+  if (deadlineSeconds > allowedSeconds) {
+    yield `deadlineSeconds ${deadlineSeconds} is above the hook's global timeout ${hook.globalTimeoutSeconds} s (the lesser of 48 hours and 100 × heartbeatTimeoutSeconds ${hook.heartbeatTimeoutSeconds}) - ${COMPLETION_RESERVE_SECONDS} s of reserve = ${allowedSeconds} s; lower deadlineSeconds or raise heartbeatTimeoutSeconds.`;
+  }
+}
+
+function* stragglerConflicts({
+  stopStragglers,
+  deregistrationDelaySeconds,
+  deadlineSeconds,
+}: Policy): Generator<string> {
+  if (stopStragglers === 'none') return;
+  const delaySeconds = stopStragglers === 'all' ? deregistrationDelaySeconds : 0;
+  const graceSeconds = delaySeconds + DEFAULT_STOP_TIMEOUT_SECONDS + STOP_RESERVE_SECONDS;
+  if (graceSeconds >= deadlineSeconds) {
+    yield `stopStragglers ${stopStragglers} would stop tasks at once: deregistrationDelaySeconds ${delaySeconds} + the default stop timeout ${DEFAULT_STOP_TIMEOUT_SECONDS} + ${STOP_RESERVE_SECONDS} s of reserve = ${graceSeconds} s, not below deadlineSeconds ${deadlineSeconds}; raise deadlineSeconds.`;
+  }
+}

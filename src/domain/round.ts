@@ -1,0 +1,175 @@
+/** The use case: one round of work on many drains. Load, observe, decide, perform, evolve, until each has a result. */
+
+import { type Decision, decide } from './decide.ts';
+import { type Drain, instanceIdOf, killsTasks } from './drain.ts';
+import { type Answer, evolve, type Result, type Work } from './evolve.ts';
+import { type Arrival, keyOf, type Loaded, load } from './load.ts';
+import { fingerprintOf } from './observation.ts';
+import { explain, perform, publishBestEffort, type Step } from './perform.ts';
+import { deadlineUsedPercent, type Policy } from './policy.ts';
+import { type Ending, type Ports, reasonOf, type Telemetry } from './ports.ts';
+
+/** No drain takes more steps in a round; more would mean that it goes in circles. */
+const MOST_STEPS = 40;
+
+/** The results of each arrival: none for a wake-up that nobody awaits. */
+export type RoundResult = ReadonlyMap<Arrival, readonly Result[]>;
+
+/**
+ * Works on every drain that the arrivals are about. Doing so twice, or again after a crash, is harmless: what ends a drain
+ * is only what ECS and Auto Scaling say now.
+ * @throws never: what fails is the result of the drain that it fails for.
+ */
+export async function runRound(arrivals: readonly Arrival[], policy: Policy, given: Ports): Promise<RoundResult> {
+  const ports = { ...given, telemetry: onlyChanges(given.telemetry) };
+  const loaded = await load(arrivals, policy, ports);
+  const works = mergedWorks(worksIn(loaded));
+  const results = new Map<string, Result>();
+  await recordEndings(
+    [...loaded.values()].flat().flatMap((each) => asFinished(each)),
+    policy,
+    ports,
+  );
+
+  for (let active = [...works.values()]; active.length > 0; ) {
+    const steps = active.map((work): Step => ({ work, decision: decision(work, policy, ports) }));
+    for (const { work, decision } of steps) recordDecision(work, decision, policy, ports);
+    const answers = await perform(steps, policy, ports);
+    const evolved = steps.map((step) => ({ step, next: nextOf(step, answers.get(step.work), policy, ports) }));
+    for (const { step, next } of evolved) if (!isWork(next)) results.set(keyOf(step.work.drain), next);
+    await recordEndings(
+      evolved.flatMap(({ step, next }) => asFinished(next, step.work)),
+      policy,
+      ports,
+    );
+    active = evolved.flatMap(({ next }) => (isWork(next) ? [next] : []));
+  }
+  return resultsOf(loaded, results);
+}
+
+function decision(work: Work, policy: Policy, { clock, random, invocation }: Ports): Decision {
+  const nowMs = clock.nowMs();
+  const isOutOfTime = nowMs >= invocation.endsAtMs - policy.marginSeconds * 1000;
+  return decide({ ...work, policy, nowMs, isOutOfTime, random: random() });
+}
+
+function nextOf({ work, decision }: Step, answer: Answer | undefined, policy: Policy, ports: Ports): Work | Result {
+  const { drain } = work;
+  if (!answer || work.steps >= MOST_STEPS) {
+    const error = new Error(`The drain of ${instanceIdOf(drain)} goes in circles: ${MOST_STEPS} steps in one round.`);
+    return { kind: 'failed', drain, error };
+  }
+  if (answer.kind === 'refused' || answer.kind === 'queue-refused') {
+    ports.telemetry.record(drain, { kind: 'refused', doing: decision.kind, reason: answer.reason });
+  }
+  const next = evolve(work, decision, answer, policy, ports.clock.nowMs());
+  if (!isWork(next)) {
+    if (next.kind === 'superseded') ports.telemetry.record(drain, { kind: 'superseded' });
+    return next;
+  }
+  if (next.drain.startedAtMs !== drain.startedAtMs) {
+    ports.telemetry.record(next.drain, { kind: 'corrected', claimedStartAtMs: drain.startedAtMs });
+  }
+  return { ...next, steps: work.steps + 1 };
+}
+
+function isWork(next: Work | Result): next is Work {
+  return 'steps' in next;
+}
+
+function worksIn(loaded: Loaded): Work[] {
+  return [...loaded.values()].flat().filter(isWork);
+}
+
+/** One work for each drain, by its key. What was parked before knows the most, and a claim from the bus the least. */
+function mergedWorks(works: readonly Work[]): Map<string, Work> {
+  const merged = new Map<string, Work>();
+  for (const work of works) {
+    const key = keyOf(work.drain);
+    const other = merged.get(key);
+    merged.set(key, other ? mergedWork(work, other) : work);
+  }
+  return merged;
+}
+
+function mergedWork(one: Work, other: Work): Work {
+  const rank = ({ isClaimed, drain }: Work) => (isClaimed ? 0 : drain.parked ? 2 : 1);
+  const best = rank(other) > rank(one) ? other : one;
+  const reported = [...one.reported, ...other.reported];
+  return { ...best, reported, isWoken: one.isWoken || other.isWoken };
+}
+
+function resultsOf(loaded: Loaded, results: ReadonlyMap<string, Result>): RoundResult {
+  const ofEach = [...loaded].map(([arrival, each]) => {
+    const own = each.flatMap((one) => (isWork(one) ? (results.get(keyOf(one.drain)) ?? []) : [one]));
+    return [arrival, own] as const;
+  });
+  return new Map(ofEach);
+}
+
+interface Finished {
+  readonly work: Pick<Work, 'drain' | 'observation'>;
+  readonly outcome: Ending['outcome'];
+}
+
+function asFinished(next: Work | Result, work?: Work): Finished[] {
+  if (isWork(next) || next.kind !== 'finished') return [];
+  return [{ work: { drain: next.drain, observation: work?.observation }, outcome: next.outcome }];
+}
+
+/** Reports how drains ended, and gives up their schedules. The explanation of tasks that die delays nothing but the report. */
+async function recordEndings(finished: readonly Finished[], policy: Policy, ports: Ports): Promise<void> {
+  if (finished.length === 0) return;
+  const finishedAtMs = ports.clock.nowMs();
+  const killing = finished.filter(({ outcome }) => killsTasks(outcome)).map(({ work }) => work);
+  const explanations = await explain(killing, policy, ports);
+  const endings = finished.map(({ work, outcome }) => {
+    const ending: Ending = { outcome, finishedAtMs, explanation: explanations.get(work) };
+    ports.telemetry.record(work.drain, { kind: 'finished', ...ending });
+    return { drain: work.drain, event: { kind: 'finished', ...ending } as const };
+  });
+  const deleted = finished.map(({ work: { drain } }) => deleteSchedule(drain, ports));
+  await publishBestEffort(endings, ports);
+  await Promise.all(deleted);
+}
+
+/** A schedule that stays continues a drain that has ended, which is harmless. */
+async function deleteSchedule(drain: Drain, { schedules, telemetry }: Ports): Promise<void> {
+  if (!drain.parked) return;
+  await schedules?.delete(drain.parked.schedule).catch((error) => {
+    telemetry.record(drain, { kind: 'refused', doing: 'delete-schedule', reason: reasonOf(error) });
+  });
+}
+
+function recordDecision(work: Work, decision: Decision, policy: Policy, { telemetry, clock }: Ports): void {
+  const { drain, observation } = work;
+  if (decision.kind === 'look' || decision.kind === 'verify-start') return;
+  telemetry.record(drain, { kind: 'decided', decision, observation });
+  if (!observation) return;
+  telemetry.record(drain, { kind: 'looked', deadlineUsedPercent: deadlineUsedPercent(drain, policy, clock.nowMs()) });
+}
+
+/** Records only what differs from the last entry of its kind about the same drain: not each look, nor each refusal. */
+function onlyChanges(telemetry: Telemetry): Telemetry {
+  const last = new Map<string, { decided?: string; refused?: string; hasLooked?: boolean }>();
+  return {
+    record(drain, entry) {
+      const key = keyOf(drain);
+      const before = last.get(key) ?? {};
+      if (entry.kind === 'decided') {
+        const decided = [entry.decision.kind, entry.observation?.kind, fingerprintOf(entry.observation)].join();
+        if (decided === before.decided) return;
+        last.set(key, { ...before, decided });
+      }
+      if (entry.kind === 'refused') {
+        if (entry.doing === before.refused) return;
+        last.set(key, { ...before, refused: entry.doing });
+      }
+      if (entry.kind === 'looked') {
+        if (before.hasLooked) return;
+        last.set(key, { ...before, hasLooked: true });
+      }
+      telemetry.record(drain, entry);
+    },
+  };
+}

@@ -1,0 +1,24 @@
+import type { Drain } from '../../domain/drain.ts';
+import type { Settings } from '../settings.ts';
+
+/**
+ * Why the drain is not ours; undefined if it is. Other hooks send the same events, for example the one of ECS managed draining
+ * (facts 22 managed-draining-hook), and their owners complete them.
+ */
+export function whyNotOurs(drain: Drain, settings: Settings): string | undefined {
+  const { autoScalingGroups, lifecycleHooks, notices } = settings;
+  if (drain.kind === 'notice') {
+    return notices.includes(drain.notice.kind) ? undefined : `no ${drain.notice.kind} is acted on here`;
+  }
+  const { autoScalingGroup, lifecycleHook } = drain.action;
+  if (!autoScalingGroups.includes(autoScalingGroup)) {
+    return `the group ${autoScalingGroup} is not among autoScalingGroups`;
+  }
+  return lifecycleHooks.includes(lifecycleHook) ? undefined : `the hook ${lifecycleHook} is not ours (lifecycleHook)`;
+}
+
+/** Why no drain waits for ECS events of this cluster; undefined if one may. */
+export function whyNotAwaited(cluster: string, { scheduler, policy }: Settings): string | undefined {
+  if (!scheduler) return 'no drain waits for events here (waiting)';
+  return policy.clusters.includes(cluster) ? undefined : `the cluster ${cluster} is not among ours (cluster)`;
+}

@@ -1,0 +1,85 @@
+import * as v from 'valibot';
+import { clusterName, instanceId, name, shown, token } from '../../adapters/schemas.ts';
+import { newHeldDrain } from '../../domain/drain.ts';
+import type { Settings } from '../settings.ts';
+import { type Envelope, ignored, isTestNotification, parsed, type Received, RejectedEvent } from './event.ts';
+import { whyNotOurs } from './ours.ts';
+
+const TERMINATING = 'autoscaling:EC2_INSTANCE_TERMINATING';
+
+/** The detail of a terminate lifecycle action (facts 1 terminate-event). */
+const termination = v.looseObject({
+  LifecycleActionToken: token,
+  AutoScalingGroupName: name('the name of an Auto Scaling group'),
+  LifecycleHookName: name('the name of a lifecycle hook'),
+  EC2InstanceId: instanceId,
+  LifecycleTransition: name('a lifecycle transition'),
+  NotificationMetadata: v.optional(v.string('expected text')),
+  Destination: v.optional(v.string('expected EC2, AutoScalingGroup or WarmPool')),
+});
+
+/** EC2 Instance-terminate Lifecycle Action: begins a drain. */
+export function receiveTermination({ detail, sentAtMs: startedAtMs }: Envelope, settings: Settings): Received {
+  if (isTestNotification(detail)) return ignored('it is the test notification of a new lifecycle hook');
+  const event = parsed(termination, detail, 'The lifecycle event', 'detail');
+  const action = {
+    autoScalingGroup: event.AutoScalingGroupName,
+    lifecycleHook: event.LifecycleHookName,
+    instanceId: event.EC2InstanceId,
+    token: event.LifecycleActionToken,
+  };
+  if (event.LifecycleTransition !== TERMINATING) {
+    return ignored(`the transition is ${event.LifecycleTransition}, not ${TERMINATING}`);
+  }
+  if (event.Destination === 'WarmPool') return ignored('the instance returns to its warm pool');
+  const { cluster, warning } = readableCluster(event.NotificationMetadata, action.lifecycleHook, settings);
+  const namedCluster = cluster ?? settings.clusterOfGroup.get(action.autoScalingGroup);
+  const beginning = { startedAtMs, namedCluster, pollIntervalSeconds: settings.policy.pollMinSeconds };
+  const drain = newHeldDrain(action, beginning);
+  const notOurs = whyNotOurs(drain, settings);
+  return notOurs ? ignored(notOurs) : { kind: 'arrival', arrival: { kind: 'drain', drain }, warning };
+}
+
+/** The metadata of another hook may be anything, so it is not read. */
+function readableCluster(metadata: string | undefined, hook: string, settings: Settings) {
+  return settings.lifecycleHooks.includes(hook) ? clusterIn(metadata, hook, settings) : {};
+}
+
+/**
+ * The cluster that the hook's metadata names, if it names one. Metadata is free text and may be meant for another program, so
+ * text that is not JSON only leads to a warning.
+ * @throws RejectedEvent if it is JSON but not an object, or names a cluster that the settings do not allow.
+ */
+export function clusterIn(
+  metadata: string | undefined,
+  hook: string,
+  { policy }: Settings,
+): { readonly cluster?: string | undefined; readonly warning?: string } {
+  const what = `The NotificationMetadata of hook ${hook}`;
+  const value = jsonIn(metadata);
+  if (value === undefined) {
+    if (metadata === undefined || metadata.trim() === '') return {};
+    return { warning: `${what} is ignored: it is ${shown(metadata)}, not JSON such as {"cluster": "prod"}.` };
+  }
+  const expected = 'expected a JSON object such as {"cluster": "prod"}';
+  const schema = v.pipe(
+    v.unknown(),
+    v.check((given) => !Array.isArray(given), expected),
+    v.looseObject({ cluster: v.optional(clusterName) }, expected),
+  );
+  const { cluster } = parsed(schema, value, what);
+  if (cluster !== undefined && !policy.clusters.includes(cluster)) {
+    throw new RejectedEvent(
+      `${what} names the cluster ${cluster}, and the setting cluster allows only ${policy.clusters.join(', ')}: add it there and deploy again.`,
+    );
+  }
+  return { cluster };
+}
+
+function jsonIn(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

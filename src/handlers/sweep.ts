@@ -1,0 +1,35 @@
+import type { Logger } from '@aws-lambda-powertools/logger';
+import type { LifecycleHook } from '../domain/drain.ts';
+import type { Arrival } from '../domain/load.ts';
+import { failureOf, findLostDrains } from '../domain/lost-drains.ts';
+import { type Ports, Unavailable } from '../domain/ports.ts';
+import { RejectedEvent } from './events/event.ts';
+import { clusterIn } from './events/termination.ts';
+import type { Settings } from './settings.ts';
+
+/**
+ * The drains that nothing continues. One minute later the next sweep looks again, so AWS's not answering is no error.
+ * @throws what has to be fixed before any of the held instances can be looked at.
+ */
+export async function lostDrains(settings: Settings, ports: Ports, logger: Logger): Promise<Arrival[]> {
+  const readMetadata = ({ name, notificationMetadata }: LifecycleHook) => {
+    try {
+      return clusterIn(notificationMetadata, name, settings);
+    } catch (error) {
+      if (!(error instanceof RejectedEvent)) throw error;
+      logger.warn(`The sweep skips the instances that hook ${name} holds: ${error.message}`);
+      return undefined;
+    }
+  };
+  try {
+    const swept = await findLostDrains({ ...settings, readMetadata }, settings.policy, ports);
+    const failure = failureOf(swept);
+    if (failure && swept.found.length === 0) throw failure;
+    if (failure) logger.error('The sweep could not look at every held instance', { error: failure as Error });
+    return swept.found.map((work) => ({ kind: 'lost', work }));
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error;
+    logger.warn(`The next sweep looks for lost drains again: ${error.message}`);
+    return [];
+  }
+}

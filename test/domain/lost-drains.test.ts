@@ -1,0 +1,324 @@
+import { describe, expect, it } from 'vitest';
+import { hookLimits, type LifecycleAction } from '../../src/domain/drain.ts';
+import { workOn } from '../../src/domain/evolve.ts';
+import { failureOf, type Scope, type Swept } from '../../src/domain/lost-drains.ts';
+import type { ContainerInstanceStatus } from '../../src/domain/observation.ts';
+import { lostAtMs, ON_THE_WAY_SECONDS } from '../../src/domain/policy.ts';
+import { type Ports, Unavailable } from '../../src/domain/ports.ts';
+import { fakeAws, SCOPE, type World } from '../fakes.ts';
+import { ACTION, at, containerInstanceOf, drainOf, HOOK, INSTANCE_ID, POLICY } from './samples.ts';
+
+const OTHER = 'i-00000000000000001';
+const SCHEDULE = 'one-ecs-drain';
+
+/** Our one instance is held, and nothing drains it. */
+const forgotten = (world: World = {}) =>
+  fakeAws({ events: 'none', tasks: [{ id: 'web', stopsAtSeconds: 9_000 }], ...world });
+
+type Aws = ReturnType<typeof fakeAws>;
+
+async function sweptAt(aws: Aws, seconds: number, options: Parameters<Aws['sweep']>[0] = {}): Promise<Swept> {
+  await aws.waitUntil(seconds);
+  return aws.sweep(options);
+}
+
+const callsOfLast = (aws: Aws) => aws.invocations.at(-1)?.calls;
+const drainsIn = ({ found }: Swept) => found.map(({ drain }) => drain);
+
+describe('a sweep', () => {
+  it('is one call where no instance is held', async () => {
+    const aws = forgotten({ holds: [] });
+    expect(await sweptAt(aws, 1_000)).toEqual({ held: 0, found: [], failures: [] });
+    expect(aws.calls).toMatchObject([{ name: 'heldInstances', args: [['web', 'batch']] }]);
+  });
+
+  it('is two calls where the event may still be on its way', async () => {
+    const aws = forgotten();
+    expect(await sweptAt(aws, ON_THE_WAY_SECONDS - 1)).toEqual({ held: 1, found: [], failures: [] });
+    expect(callsOfLast(aws)).toEqual(['heldInstances', 'terminatingSinceMs']);
+  });
+
+  it('needs no call for each of the drains that are parked', async () => {
+    const instances = [INSTANCE_ID, OTHER].map((ec2InstanceId, i) => ({ id: `ci${i}`, ec2InstanceId }));
+    const aws = forgotten({ instances, tasks: instances.map(({ id }) => ({ id, on: id, stopsAtSeconds: 9_000 })) });
+    await aws.round();
+    await aws.next();
+    expect(await sweptAt(aws, 400)).toEqual({ held: 2, found: [], failures: [] });
+    expect(callsOfLast(aws)).toEqual([
+      'heldInstances',
+      'terminatingSinceMs',
+      'list',
+      'describe',
+      'hooksOf',
+      'writtenAtMs',
+    ]);
+  });
+
+  it('takes no drain for alive because that of another instance is', async () => {
+    const instances = [INSTANCE_ID, OTHER].map((ec2InstanceId, i) => ({ id: `ci${i}`, ec2InstanceId }));
+    const aws = forgotten({ instances, tasks: [] });
+    await aws.waitUntil(200);
+    aws.schedules.set('ci1-ecs-drain', { drain: drainOf(), firesAtMs: at(0), writtenAtMs: at(200), hasFired: false });
+    expect(drainsIn(await aws.sweep())).toMatchObject([{ action: { instanceId: INSTANCE_ID } }]);
+  });
+
+  it('asks for each group apart, and for its instances together', async () => {
+    const holds = [
+      { instanceId: INSTANCE_ID },
+      { instanceId: OTHER, autoScalingGroup: 'batch' },
+      { instanceId: 'i-2' },
+    ];
+    const aws = forgotten({ holds, instances: [] });
+    expect((await sweptAt(aws, 200)).found).toHaveLength(3);
+    expect(aws.callsNamed('list').map(({ args }) => args)).toEqual([
+      ['prod', [INSTANCE_ID, 'i-2']],
+      ['prod', [OTHER]],
+    ]);
+    expect(aws.callsNamed('hooksOf').map(({ args }) => args)).toEqual([['web'], ['batch']]);
+  });
+
+  it('reads an instance of many clusters first where its group is, and beyond only what is not there', async () => {
+    const instances = [
+      { id: 'one', cluster: 'batch' },
+      { id: 'two', cluster: 'prod', ec2InstanceId: OTHER },
+    ];
+    const aws = forgotten({ instances, missingClusters: ['edge'] });
+    const scope = { ...SCOPE, clusterOfGroup: new Map([['web', 'batch']]) };
+    const { found, failures } = await sweptAt(aws, 200, {
+      scope,
+      policy: { ...POLICY, clusters: ['prod', 'batch', 'edge'] },
+    });
+    expect(aws.callsNamed('list').map(({ args }) => args)).toEqual([
+      ['batch', [INSTANCE_ID, OTHER]],
+      ['prod', [OTHER]],
+      ['edge', [OTHER]],
+    ]);
+    expect(found.map(({ drain }) => drain.namedCluster)).toEqual(['batch', 'batch']);
+    expect(failures).toEqual([]);
+  });
+
+  it('describes nothing where nothing is registered', async () => {
+    const aws = forgotten({ instances: [] });
+    await sweptAt(aws, 200);
+    expect(callsOfLast(aws)).not.toContain('describe');
+  });
+});
+
+describe('an instance whose event was lost', () => {
+  it('gets its drain, as of when Auto Scaling began to hold it', async () => {
+    const aws = forgotten();
+    const { found } = await sweptAt(aws, ON_THE_WAY_SECONDS);
+    const action: LifecycleAction = { autoScalingGroup: 'web', lifecycleHook: 'ecs-drain', instanceId: INSTANCE_ID };
+    const beaten = { lastHeartbeatAtMs: at(ON_THE_WAY_SECONDS), heartbeats: 1 };
+    expect(found).toEqual([workOn(drainOf({ action, ...beaten }))]);
+    expect(aws.telemetry).toMatchObject([{ entry: { kind: 'found', lost: 'event' } }]);
+  });
+
+  it('is drained like any other, and found once', async () => {
+    const aws = forgotten({ tasks: [{ id: 'web', stopsAtSeconds: 1_000 }], events: 'all' });
+    await sweptAt(aws, 200, { isContinued: true });
+    await aws.waitUntil(400);
+    expect((await aws.sweep()).found).toEqual([]);
+    await aws.run();
+    expect(aws.completion()).toMatchObject({ atSeconds: 1_000.5, holding: [] });
+    expect(aws.schedules.size).toBe(0);
+  });
+
+  it('gets no second chain when its event comes after all', async () => {
+    const aws = forgotten();
+    await sweptAt(aws, 200, { isContinued: true });
+    await aws.waitUntil(300);
+    const [result] = await aws.round();
+    expect(result?.kind).toBe('parked');
+    await aws.next();
+    expect(aws.invocations.at(-1)?.results.map(({ kind }) => kind)).toEqual(['superseded']);
+    expect([...aws.schedules.keys()]).toEqual([SCHEDULE]);
+  });
+
+  it('that ECS does not know, or knows no longer, is found as well', async () => {
+    for (const status of ['INACTIVE', 'DEREGISTERING'] as ContainerInstanceStatus[]) {
+      expect((await sweptAt(forgotten({ instances: [{ id: 'one', status }] }), 200)).found).toHaveLength(1);
+    }
+    const aws = forgotten({ instances: [] });
+    await sweptAt(aws, 200, { isContinued: true });
+    await aws.next();
+    expect(aws.finished()).toMatchObject([{ outcome: { kind: 'gone' } }]);
+  });
+
+  it('is found though Auto Scaling’s history does not have it, as of now', async () => {
+    const ports = (own: Ports): Ports => ({
+      ...own,
+      lifecycleActions: { ...own.lifecycleActions, terminatingSinceMs: async () => new Map() },
+    });
+    expect(drainsIn(await sweptAt(forgotten(), 200, { ports }))).toMatchObject([{ startedAtMs: at(200) }]);
+  });
+
+  it('is asked for on hooks of ours alone, until one holds it', async () => {
+    const hooks = ['somebody-elses', 'another-of-ours', 'ecs-drain'].map((name) => ({ name }));
+    const aws = forgotten({ hooks });
+    expect(drainsIn(await sweptAt(aws, 200))).toMatchObject([{ action: { lifecycleHook: 'ecs-drain' } }]);
+    const asked = aws
+      .callsNamed('recordHeartbeat')
+      .map(({ args: [action] }) => (action as LifecycleAction).lifecycleHook);
+    expect(asked).toEqual(['another-of-ours', 'ecs-drain']);
+  });
+
+  it('is drained in the cluster that its hook’s metadata names, as its event would have been', async () => {
+    const readMetadata: Scope['readMetadata'] = ({ notificationMetadata = '{}' }) => JSON.parse(notificationMetadata);
+    const scope = { ...SCOPE, readMetadata, clusterOfGroup: new Map([['web', 'batch']]) };
+    const named = forgotten({ hooks: [{ notificationMetadata: '{"cluster":"prod"}' }] });
+    expect(drainsIn(await sweptAt(named, 200, { scope }))).toMatchObject([{ namedCluster: 'prod' }]);
+    expect(drainsIn(await sweptAt(forgotten(), 200, { scope }))).toMatchObject([{ namedCluster: 'batch' }]);
+  });
+
+  it('is left alone where its event would have been rejected for the metadata of its hook', async () => {
+    const aws = forgotten();
+    const scope = { ...SCOPE, readMetadata: () => undefined };
+    expect((await sweptAt(aws, 200, { scope })).found).toEqual([]);
+    expect(callsOfLast(aws)).not.toContain('recordHeartbeat');
+  });
+
+  it('is left alone where another’s hook holds it, long after ours was completed', async () => {
+    const aws = forgotten({ holds: [{ instanceId: INSTANCE_ID, lifecycleHook: 'another' }] });
+    expect((await sweptAt(aws, 1_000)).found).toEqual([]);
+    expect(callsOfLast(aws)?.at(-1)).toBe('recordHeartbeat');
+    expect(aws.telemetry).toEqual([]);
+  });
+
+  it('is left to its hook’s own timeout when a drain would have ended long ago', async () => {
+    const policy = { ...POLICY, deadlineSeconds: 500 };
+    // The deadline, the longest wait, the net under it, the way, and the hook's own timeout.
+    const overSeconds = 500 + 300 + 120 + 75 + 180 + 600;
+    for (const [seconds, found] of [
+      [overSeconds - 0.001, 1],
+      [overSeconds, 0],
+    ] as const) {
+      const aws = forgotten({ hook: hookLimits(600) });
+      for (const second of [500, 1_000, 1_500]) {
+        await aws.waitUntil(second);
+        await aws.inInvocation((ports) => ports.lifecycleActions.recordHeartbeat(drainOf().action));
+      }
+      expect((await sweptAt(aws, seconds, { policy })).found).toHaveLength(found);
+    }
+  });
+});
+
+describe('a drain whose continuation was lost', () => {
+  const lostSeconds = lostAtMs(at(0), HOOK, POLICY) / 1000 - at(0) / 1000;
+
+  /** It has parked at second 0, and its schedule has fired for nothing. */
+  async function parkedAndForgotten(world: World = {}) {
+    const aws = forgotten(world);
+    const known = { containerInstances: [{ arn: containerInstanceOf().arn, cluster: 'prod' }] };
+    const parked = { schedule: SCHEDULE, untilMs: at(60), firesAtMs: at(60) };
+    const drain = drainOf({ action: { ...ACTION, token: 'token' }, heartbeats: 4, continuations: 2, known, parked });
+    aws.schedules.set(SCHEDULE, { drain, firesAtMs: at(60), writtenAtMs: at(0), hasFired: true });
+    return { aws, drain };
+  }
+
+  it('is alive until whatever would have continued it must have come', async () => {
+    expect((await sweptAt((await parkedAndForgotten()).aws, lostSeconds - 0.001)).found).toEqual([]);
+    expect((await sweptAt((await parkedAndForgotten()).aws, lostSeconds)).found).toHaveLength(1);
+  });
+
+  it('goes on from where it was, on its own schedule', async () => {
+    const { aws, drain } = await parkedAndForgotten();
+    const { found } = await sweptAt(aws, lostSeconds, { isContinued: true });
+    const beaten = { lastHeartbeatAtMs: at(lostSeconds), heartbeats: 5 };
+    expect(found).toEqual([workOn({ ...drain, continuations: 3, ...beaten })]);
+    expect(aws.telemetry).toMatchObject([{ entry: { kind: 'found', lost: 'continuation' } }]);
+    await aws.next();
+    await aws.next();
+    expect(aws.callsNamed('put').map(({ args }) => args)).toEqual([[SCHEDULE, 'fired']]);
+  });
+
+  it('goes on on its own hook alone, though another of ours is on the group', async () => {
+    const { aws } = await parkedAndForgotten({ hooks: [{}, { name: 'another-of-ours' }] });
+    expect((await sweptAt(aws, lostSeconds)).found).toHaveLength(1);
+    expect(aws.callsNamed('recordHeartbeat')).toHaveLength(1);
+  });
+
+  it.each<[string, (aws: Aws) => Ports['schedules'] | object]>([
+    ['cannot be understood', () => ({ get: () => Promise.reject(new Error('The schedule cannot be understood')) })],
+    ['is of another instance', () => ({ get: async () => drainOf({ action: { ...ACTION, instanceId: OTHER } }) })],
+    ['is gone', () => ({ get: async () => undefined })],
+  ])('begins anew where what its schedule holds %s', async (what, schedules) => {
+    const { aws } = await parkedAndForgotten();
+    const ports = (own: Ports) => ({ ...own, schedules: { ...own.schedules, ...schedules(aws) } }) as Ports;
+    const beaten = { lastHeartbeatAtMs: at(lostSeconds), heartbeats: 1 };
+    const { token: _, ...action } = ACTION;
+    expect(drainsIn(await sweptAt(aws, lostSeconds, { ports }))).toEqual([drainOf({ action, ...beaten })]);
+    const reason = 'The schedule cannot be understood';
+    expect(aws.refusals()).toEqual(what === 'cannot be understood' ? [{ doing: 'load', reason }] : []);
+  });
+
+  it('is left for the next sweep where its schedule cannot be read now', async () => {
+    const { aws } = await parkedAndForgotten({
+      fault: ({ name }) => (name === 'get' ? new Unavailable('throttled') : undefined),
+    });
+    const swept = await sweptAt(aws, lostSeconds);
+    expect(swept).toEqual({ held: 1, found: [], failures: [new Unavailable('throttled')] });
+    expect(failureOf(swept)).toBeUndefined();
+  });
+});
+
+describe('where drains are not parked', () => {
+  const policy = { ...POLICY, waiting: 'watch' } as const;
+  const foundWith = async (statuses: readonly ContainerInstanceStatus[]) => {
+    const instances = statuses.map((status, i) => ({ id: `ci${i}`, status }));
+    return (await sweptAt(forgotten({ instances }), 200, { policy })).found.length;
+  };
+
+  it.each<[string, ContainerInstanceStatus[], number]>([
+    ['still takes tasks', ['ACTIVE'], 1],
+    ['takes tasks on one of its registrations', ['DRAINING', 'ACTIVE'], 1],
+    ['is not known to ECS', [], 1],
+    ['takes no tasks: it may have a drain that waits', ['DRAINING', 'REGISTERING'], 0],
+  ])('an instance has lost its drain or not if it %s', async (_, statuses, found) => {
+    expect(await foundWith(statuses)).toBe(found);
+  });
+});
+
+describe('an AWS that does not answer', () => {
+  it('fails the sweep where Auto Scaling does not say what is held', async () => {
+    await expect(sweptAt(forgotten({ outages: [{ of: 'auto-scaling', span: [0, 999] }] }), 200)).rejects.toThrow(
+      Unavailable,
+    );
+  });
+
+  it.each([
+    ['terminatingSinceMs', 0],
+    ['list', 0],
+    ['hooksOf', 0],
+    ['writtenAtMs', 0],
+    ['recordHeartbeat', 0],
+  ])('to %s costs one group its sweep, and the others nothing', async (call) => {
+    const holds = [{ instanceId: INSTANCE_ID }, { instanceId: OTHER, autoScalingGroup: 'batch' }];
+    let failures = 0;
+    const fault: World['fault'] = ({ name }) =>
+      name === call && failures++ === 0 ? new Unavailable('throttled') : undefined;
+    const swept = await sweptAt(forgotten({ holds, fault }), 200);
+    expect(drainsIn(swept)).toMatchObject([{ action: { instanceId: OTHER } }]);
+    expect(swept.failures).toEqual([new Unavailable('throttled')]);
+  });
+
+  it('about one instance costs the others nothing; what does not pass is what the sweep fails with', async () => {
+    const denied = new Error('not authorized');
+    const fault: World['fault'] = ({ name, args: [action] }) => {
+      if (name !== 'recordHeartbeat') return undefined;
+      const { instanceId } = action as LifecycleAction;
+      return instanceId === 'i-a' ? new Unavailable('throttled') : instanceId === 'i-b' ? denied : undefined;
+    };
+    const holds = ['i-a', 'i-b', INSTANCE_ID].map((instanceId) => ({ instanceId }));
+    const swept = await sweptAt(forgotten({ holds, fault }), 200);
+    expect(drainsIn(swept)).toMatchObject([{ action: { instanceId: INSTANCE_ID } }]);
+    expect(failureOf(swept)).toBe(denied);
+  });
+
+  it('fails for a cluster where ECS denies the look', async () => {
+    const fault: World['fault'] = ({ name }) => (name === 'describe' ? new Error('not authorized') : undefined);
+    const swept = await sweptAt(forgotten({ fault }), 200);
+    expect(swept.found).toEqual([]);
+    expect(failureOf(swept)).toEqual(new Error('not authorized'));
+  });
+});

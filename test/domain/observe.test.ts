@@ -1,0 +1,465 @@
+import { describe, expect, it } from 'vitest';
+import type { Drain } from '../../src/domain/drain.ts';
+import { workOn } from '../../src/domain/evolve.ts';
+import type { Scope } from '../../src/domain/observation.ts';
+import { type Ask, observe } from '../../src/domain/observe.ts';
+import { ClusterMissing, type Ports, Unavailable } from '../../src/domain/ports.ts';
+import { type FakeInstance, type FakeTask, fakeAws, type World } from '../fakes.ts';
+import { ACTION, at, containerInstanceOf, drainOf, INSTANCE_ID, knownOf, noticeDrainOf } from './samples.ts';
+
+const [OTHER, THIRD] = ['i-00000000000000001', 'i-00000000000000002'] as const;
+const arnOf = (id: string) => containerInstanceOf().arn.replace('one', id);
+const refTo = (id: string, cluster = 'prod') => ({ arn: arnOf(id), cluster });
+
+const drainOn = (instanceId: string, overrides: Parameters<typeof drainOf>[0] = {}) =>
+  drainOf({ action: { ...ACTION, instanceId }, ...overrides });
+
+/** A drain that has seen these tasks on these registrations. */
+const seenBefore = (registrations: readonly string[], tasks: readonly string[] = [], instanceId = INSTANCE_ID) =>
+  drainOn(instanceId, {
+    known: {
+      containerInstances: registrations.map((id) => refTo(id)),
+      tasks: { holding: tasks.map((arn) => ({ arn, cluster: 'prod' })), listedAtMs: at(-50) },
+    },
+  });
+
+const setDraining = (drain: Drain): Ask => ({ work: workOn(drain), decision: { kind: 'set-draining' } });
+
+const look = (drain: Drain, scope: Partial<Scope> = {}): Ask => ({
+  work: workOn(drain),
+  decision: { kind: 'look', scope: { registrations: 'known', tasks: 'known', ...scope } },
+});
+
+type Aws = ReturnType<typeof fakeAws>;
+
+/** The answers, in the order of the asks. */
+async function observed(
+  aws: Aws,
+  asks: readonly Ask[],
+  {
+    clusters = ['prod'],
+    ports = (given: Ports) => given,
+  }: { clusters?: string[]; ports?: (given: Ports) => Ports } = {},
+) {
+  const answers = await aws.inInvocation((given) => observe(asks, clusters, ports(given)));
+  return asks.map(({ work }) => answers.get(work));
+}
+
+/** The ports, where ECS answers differently. */
+const withEcs =
+  (change: (ecs: Ports['containerInstances']) => Partial<Ports['containerInstances']>) =>
+  (ports: Ports): Ports => ({
+    ...ports,
+    containerInstances: { ...ports.containerInstances, ...change(ports.containerInstances) },
+  });
+
+const namesOf = (aws: Aws) => aws.calls.map(({ name }) => name);
+const clustersListed = (aws: Aws) => aws.callsNamed('list').map(({ args: [cluster] }) => cluster);
+
+function fleetOf(count: number): World & { readonly instances: FakeInstance[]; readonly tasks: FakeTask[] } {
+  const numbers = Array.from({ length: count }, (_, i) => i);
+  return {
+    instances: numbers.map((i) => ({ id: `ci${i}`, ec2InstanceId: `i-${i}` })),
+    tasks: numbers.map((i) => ({ id: `task${i}`, on: `ci${i}`, stopsAtSeconds: 100 })),
+  };
+}
+
+describe('setting instances to DRAINING', () => {
+  it.each([3, 150])('takes one search and one change in each cluster, for %i drains', async (count) => {
+    const world = fleetOf(count);
+    const aws = fakeAws(world);
+    const answers = await observed(
+      aws,
+      world.instances.map(({ ec2InstanceId = '' }) => setDraining(drainOn(ec2InstanceId))),
+    );
+    expect(namesOf(aws)).toEqual(['list', 'setDraining']);
+    expect(answers).toMatchObject(
+      world.instances.map(({ id }) => ({
+        kind: 'observed',
+        observation: {
+          kind: 'seen',
+          containerInstances: [{ arn: arnOf(id), status: 'DRAINING' }],
+          tasks: undefined,
+          searchedAtMs: at(0),
+        },
+      })),
+    );
+    for (const answer of answers) expect(answer).toHaveProperty('observation.containerInstances.length', 1);
+  });
+
+  it('asks once for an instance that two drains are about', async () => {
+    const aws = fakeAws();
+    await observed(aws, [setDraining(drainOf()), setDraining(noticeDrainOf())]);
+    expect(aws.callsNamed('list').map(({ args }) => args)).toEqual([['prod', [INSTANCE_ID]]]);
+  });
+
+  it('covers every registration that the agent left', async () => {
+    const aws = fakeAws({ instances: [{ id: 'old', silences: [[0, 99]] }, { id: 'new' }] });
+    const [answer] = await observed(aws, [setDraining(drainOf())]);
+    expect(answer).toMatchObject({
+      observation: { containerInstances: [{ status: 'DRAINING' }, { status: 'DRAINING' }] },
+    });
+  });
+
+  it('is refused where ECS leaves a registration ACTIVE, by name of those', async () => {
+    const aws = fakeAws({ instances: [{ id: 'stays' }, { id: 'also' }, { id: 'done', status: 'DRAINING' }] });
+    const describing = withEcs((ecs) => ({ setDraining: ecs.describe }));
+    expect(await observed(aws, [setDraining(drainOf())], { ports: describing })).toEqual([
+      {
+        kind: 'refused',
+        reason: `ECS did not set ${arnOf('stays')}, ${arnOf('also')} of ${INSTANCE_ID} to DRAINING.`,
+      },
+    ]);
+  });
+
+  it('lists no tasks: ECS’s lists have yet to settle', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', status: 'DRAINING' }], tasks: [{ id: 'a', stopsAtSeconds: 9 }] });
+    const [answer] = await observed(aws, [setDraining(seenBefore(['one'], ['a']))]);
+    expect(answer).toMatchObject({ observation: { tasks: undefined } });
+    expect(namesOf(aws)).toEqual(['list', 'setDraining']);
+  });
+
+  it.each(['INACTIVE', 'DEREGISTERING', 'REGISTRATION_FAILED'] as const)(
+    'finds no instance whose only registration is %s, nor one that has none',
+    async (status) => {
+      const aws = fakeAws({ instances: [{ id: 'one', status }] });
+      const absent = { kind: 'observed', observation: { kind: 'absent', clusters: ['prod'] } };
+      expect(await observed(aws, [setDraining(drainOf()), setDraining(drainOn(OTHER))])).toEqual([absent, absent]);
+    },
+  );
+});
+
+describe('a search', () => {
+  const clusters = ['prod', 'batch', 'edge'];
+  const there = { id: 'one', cluster: 'batch' };
+  const searchFor = (aws: Aws, drain = drainOf({ namedCluster: 'batch' })) =>
+    observed(aws, [setDraining(drain)], { clusters });
+
+  it('is in every cluster where none is named', async () => {
+    const aws = fakeAws({ instances: [there] });
+    expect(await searchFor(aws, drainOf())).toMatchObject([
+      { observation: { containerInstances: [refTo('one', 'batch')] } },
+    ]);
+    expect(clustersListed(aws)).toEqual(clusters);
+  });
+
+  it.each<[string, Partial<FakeInstance>, FakeTask[]]>([
+    ['whose agent is connected', {}, []],
+    ['whose agent is silent, with tasks', { silences: [[0, 99]] }, [{ id: 'a', stopsAtSeconds: 50 }]],
+  ])('stays in the named cluster if that has a registration %s', async (_, instance, tasks) => {
+    const aws = fakeAws({ instances: [{ ...there, ...instance }], tasks });
+    expect(await searchFor(aws)).toMatchObject([{ observation: { kind: 'seen' } }]);
+    expect(clustersListed(aws)).toEqual(['batch']);
+  });
+
+  it.each<[string, FakeInstance[]]>([
+    ['none', []],
+    ['only one that is being deregistered', [{ ...there, status: 'DEREGISTERING' }]],
+    ['only an empty one whose agent is silent: it may have joined another', [{ ...there, silences: [[0, 99]] }]],
+  ])('goes on beyond the named cluster if that has %s', async (_, instances) => {
+    const aws = fakeAws({ instances: [...instances, { id: 'two', cluster: 'edge' }] });
+    const [answer] = await searchFor(aws);
+    expect(clustersListed(aws)).toEqual(['batch', 'prod', 'edge']);
+    const live = instances.filter(({ status }) => !status).map(({ id }) => refTo(id, 'batch'));
+    expect(answer).toMatchObject({ observation: { containerInstances: [...live, refTo('two', 'edge')] } });
+  });
+
+  it('asks the others only for the instances that were not found', async () => {
+    const aws = fakeAws({ instances: [there, { id: 'two', cluster: 'edge', ec2InstanceId: OTHER }] });
+    const drains = [INSTANCE_ID, OTHER].map((id) => drainOn(id, { namedCluster: 'batch' }));
+    await observed(aws, drains.map(setDraining), { clusters });
+    expect(aws.callsNamed('list').map(({ args }) => args)).toEqual([
+      ['batch', [INSTANCE_ID, OTHER]],
+      ['prod', [OTHER]],
+      ['edge', [OTHER]],
+    ]);
+  });
+
+  it.each([['prod'], ['batch'], ['edge']])('takes no notice that cluster %s does not exist', async (missing) => {
+    const instances = [{ id: 'one', cluster: missing === 'edge' ? 'prod' : 'edge' }];
+    const aws = fakeAws({ instances, missingClusters: [missing] });
+    expect(await searchFor(aws)).toMatchObject([{ observation: { kind: 'seen' } }]);
+    expect(await searchFor(aws, drainOn(OTHER))).toEqual([
+      { kind: 'observed', observation: { kind: 'absent', clusters } },
+    ]);
+  });
+
+  it('fails where none of the clusters exists', async () => {
+    const aws = fakeAws({ missingClusters: clusters });
+    expect(await searchFor(aws)).toEqual([{ kind: 'failed', error: expect.any(ClusterMissing) }]);
+  });
+
+  it.each(['prod', 'edge'])(
+    'is without an answer where cluster %s gives none, whatever the others say',
+    async (silent) => {
+      const fault: World['fault'] = ({ args: [cluster] }) =>
+        cluster === silent ? new Unavailable('throttled') : undefined;
+      const refused = { kind: 'refused', reason: 'throttled' };
+      const missingClusters = ['batch'];
+      expect(await searchFor(fakeAws({ instances: [{ id: 'one', cluster: 'prod' }], fault, missingClusters }))).toEqual(
+        [refused],
+      );
+      expect(await searchFor(fakeAws({ instances: [{ id: 'one', cluster: 'edge' }], fault }))).toEqual([refused]);
+      expect(await searchFor(fakeAws({ instances: [], fault }))).toEqual([refused]);
+      expect(await searchFor(fakeAws({ instances: [there], fault }))).toMatchObject([{ kind: 'observed' }]);
+    },
+  );
+
+  it('ends at the named cluster where that gives no answer', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', cluster: 'prod' }], fault: () => new Unavailable('throttled') });
+    expect(await searchFor(aws)).toEqual([{ kind: 'refused', reason: 'throttled' }]);
+    expect(clustersListed(aws)).toEqual(['batch']);
+  });
+
+  it('fails with an error that does not pass', async () => {
+    const error = new Error('not authorized');
+    expect(await searchFor(fakeAws({ fault: () => error }))).toEqual([{ kind: 'failed', error }]);
+    const broken = withEcs(() => ({ list: () => Promise.reject('broken') }));
+    expect(await observed(fakeAws(), [setDraining(drainOf())], { ports: broken })).toEqual([
+      { kind: 'failed', error: new Error('broken') },
+    ]);
+  });
+
+  it('is without an answer where ECS lists a registration that it does not describe', async () => {
+    const aws = fakeAws({ instances: [there, { id: 'two', cluster: 'batch' }] });
+    const ports = withEcs((ecs) => ({
+      setDraining: async (cluster, arns) => (await ecs.setDraining(cluster, arns)).slice(1),
+    }));
+    expect(await observed(aws, [setDraining(drainOf({ namedCluster: 'batch' }))], { clusters, ports })).toEqual([
+      { kind: 'refused', reason: 'ECS lists 2 registrations in cluster batch and describes 1.' },
+    ]);
+  });
+});
+
+describe('a look at what is known', () => {
+  const draining = { id: 'one', status: 'DRAINING' } as const;
+
+  it.each([3, 150])(
+    'takes one call for the registrations and one for the tasks of a cluster, for %i drains',
+    async (count) => {
+      const world = fleetOf(count);
+      const aws = fakeAws({ ...world, instances: world.instances.map((each) => ({ ...each, status: 'DRAINING' })) });
+      const asks = world.instances.map(({ id, ec2InstanceId }, i) =>
+        look(seenBefore([id], [`task${i}`], ec2InstanceId)),
+      );
+      const answers = await observed(aws, asks);
+      expect(namesOf(aws).sort()).toEqual(['describe', 'describeTasks']);
+      expect(answers).toMatchObject(
+        world.instances.map(({ id }, i) => ({
+          kind: 'observed',
+          observation: {
+            kind: 'seen',
+            containerInstances: [{ arn: arnOf(id) }],
+            tasks: { holding: [{ arn: `task${i}` }], listedAtMs: at(-50), lastStoppedAtMs: undefined },
+            searchedAtMs: undefined,
+          },
+        })),
+      );
+    },
+  );
+
+  it('says when the last of the tasks stopped', async () => {
+    const tasks = [5, 9, 7, 99].map((stopsAtSeconds, i) => ({ id: `task${i}`, stopsAtSeconds }));
+    const aws = fakeAws({ instances: [draining], tasks });
+    await aws.waitUntil(20);
+    const [answer] = await observed(aws, [
+      look(
+        seenBefore(
+          ['one'],
+          tasks.map(({ id }) => id),
+        ),
+      ),
+    ]);
+    expect(answer).toMatchObject({ observation: { tasks: { holding: [{ arn: 'task3' }], lastStoppedAtMs: at(9) } } });
+  });
+
+  it('does not know when a task stopped that ECS has no time of', async () => {
+    const aws = fakeAws({ instances: [draining] });
+    const stopped = { kind: 'stopped', arn: 'a', containerInstanceArn: arnOf('one'), stoppedAtMs: undefined } as const;
+    const ports = withEcs(() => ({ describeTasks: async () => [stopped] }));
+    const [answer] = await observed(aws, [look(seenBefore(['one'], ['a']))], { ports });
+    expect(answer).toMatchObject({ observation: { tasks: { holding: [], lastStoppedAtMs: undefined } } });
+  });
+
+  it.each([
+    ['an agent is silent', [{ ...draining, silences: [[0, 99]] as const }]],
+    [
+      'a registration is gone',
+      [
+        { ...draining, goneAtSeconds: 0 },
+        { id: 'two', status: 'DRAINING' as const },
+      ],
+    ],
+    ['a registration has left', [{ ...draining, status: 'INACTIVE' as const }]],
+  ])('becomes a search where %s: the agent may have registered again', async (_, instances) => {
+    const aws = fakeAws({ instances });
+    const [answer] = await observed(aws, [look(seenBefore(['one']))]);
+    expect(clustersListed(aws)).toEqual(['prod']);
+    if (instances[0]?.status === 'INACTIVE') expect(answer).toMatchObject({ observation: { kind: 'absent' } });
+    else expect(answer).toMatchObject({ observation: { searchedAtMs: at(0) } });
+  });
+
+  it('becomes a search for the drains in doubt alone', async () => {
+    const aws = fakeAws({ instances: [draining, { id: 'two', ec2InstanceId: OTHER, status: 'INACTIVE' }] });
+    await observed(aws, [look(seenBefore(['one'])), look(seenBefore(['two'], [], OTHER))]);
+    expect(aws.callsNamed('list').map(({ args }) => args)).toEqual([['prod', [OTHER]]]);
+  });
+
+  it('becomes a search where the cluster is gone', async () => {
+    const aws = fakeAws({ instances: [{ ...draining, cluster: 'batch' }], missingClusters: ['prod'] });
+    const [answer] = await observed(aws, [look(seenBefore(['one']), { tasks: 'list' })], {
+      clusters: ['prod', 'batch'],
+    });
+    expect(answer).toMatchObject({ observation: { containerInstances: [{ cluster: 'batch' }] } });
+  });
+
+  it('is refused for the drains of a cluster that does not answer, and for no others', async () => {
+    for (const call of ['describe', 'describeTasks']) {
+      const fault: World['fault'] = ({ name, args: [cluster] }) =>
+        name === call && cluster === 'prod' ? new Unavailable('throttled') : undefined;
+      const aws = fakeAws({ instances: [draining, { ...draining, id: 'two', cluster: 'batch' }], fault });
+      const known = {
+        ...knownOf(),
+        containerInstances: [refTo('two', 'batch')],
+        tasks: { holding: [], listedAtMs: 0 },
+      };
+      const asks = [look(seenBefore(['one'], ['a'])), look(drainOf({ known }))];
+      expect(await observed(aws, asks, { clusters: ['prod', 'batch'] })).toMatchObject([
+        { kind: 'refused', reason: 'throttled' },
+        { kind: 'observed', observation: { kind: 'seen' } },
+      ]);
+      expect(clustersListed(aws)).toEqual([]);
+    }
+  });
+
+  it('fails where a call is denied', async () => {
+    const broken = withEcs(() => ({ describe: () => Promise.reject('broken') }));
+    expect(await observed(fakeAws(), [look(seenBefore(['one']))], { ports: broken })).toEqual([
+      { kind: 'failed', error: new Error('broken') },
+    ]);
+  });
+
+  it('searches anew where it is to, and describes no registration that an event has just described', async () => {
+    const aws = fakeAws({ instances: [draining, { ...draining, id: 'two' }] });
+    const reported = containerInstanceOf({ arn: arnOf('one'), countedTasks: 7 });
+    const scope = { registrations: 'search', tasks: 'known' } as const;
+    const work = workOn(seenBefore(['one', 'two']), { reported: [reported] });
+    const [answer] = await observed(aws, [{ work, decision: { kind: 'look', scope } }]);
+    expect(aws.callsNamed('describe').map(({ args }) => args)).toEqual([['prod', [arnOf('two')]]]);
+    expect(answer).toMatchObject({ kind: 'refused' }); // It counts seven tasks and lists none.
+
+    const woken = workOn(seenBefore(['one', 'two']), { reported: ['one', 'two'].map(aws.containerInstance) });
+    await observed(aws, [{ work: woken, decision: { kind: 'look', scope } }]);
+    expect(aws.callsNamed('describe')).toHaveLength(1);
+  });
+});
+
+describe('the tasks', () => {
+  const draining = { id: 'one', status: 'DRAINING' } as const;
+  const a: FakeTask = { id: 'a', stopsAtSeconds: 100 };
+
+  it('of an instance that may be given some are not listed', async () => {
+    const aws = fakeAws({ instances: [draining, { id: 'two' }], tasks: [a] });
+    const [answer] = await observed(aws, [look(seenBefore(['one', 'two']), { tasks: 'list' })]);
+    expect(answer).toMatchObject({ observation: { kind: 'seen', tasks: undefined } });
+    expect(aws.callsNamed('listTasks')).toEqual([]);
+  });
+
+  it('are listed on each live registration, and described in one call for each cluster', async () => {
+    const instances = [draining, { ...draining, id: 'left', status: 'INACTIVE' as const }, { ...draining, id: 'two' }];
+    const other = { ...draining, id: 'three', ec2InstanceId: OTHER };
+    const tasks = [a, { ...a, id: 'b', on: 'two' }, { ...a, id: 'c', on: 'three', deactivatesAtSeconds: 0 }];
+    const aws = fakeAws({ instances: [...instances, other], tasks });
+    const answers = await observed(aws, [
+      look(seenBefore(['one', 'left', 'two']), { tasks: 'list' }),
+      look(seenBefore(['three'], [], OTHER), { tasks: 'list' }),
+    ]);
+    expect(aws.callsNamed('listTasks').map(({ args }) => args)).toEqual([
+      [arnOf('one')],
+      [arnOf('two')],
+      [arnOf('three')],
+    ]);
+    expect(aws.callsNamed('describeTasks').map(({ args }) => args)).toEqual([['prod', ['a', 'b', 'c']]]);
+    expect(answers).toMatchObject([
+      { observation: { tasks: { holding: [{ arn: 'a' }, { arn: 'b' }], listedAtMs: at(0) } } },
+      { observation: { tasks: { holding: [{ arn: 'c', lastStatus: 'DEACTIVATING' }], listedAtMs: at(0) } } },
+    ]);
+  });
+
+  it.each<[string, Drain, FakeInstance[]]>([
+    ['they were never listed', drainOf({ known: { containerInstances: [refTo('one')] } }), [draining]],
+    [
+      'a registration is new',
+      seenBefore(['one'], ['a']),
+      [
+        { ...draining, silences: [[0, 9]] },
+        { ...draining, id: 'two' },
+      ],
+    ],
+    ['ECS counts some though all that are known have stopped', seenBefore(['one'], ['gone']), [draining]],
+  ])('are listed where they are only to be looked at again, but %s', async (_, drain, instances) => {
+    const aws = fakeAws({ instances, tasks: [a] });
+    const [answer] = await observed(aws, [look(drain)]);
+    expect(aws.callsNamed('listTasks')).toHaveLength(instances.length);
+    expect(answer).toMatchObject({ observation: { tasks: { holding: [{ arn: 'a' }], listedAtMs: at(0) } } });
+  });
+
+  it('that ECS lists as running and does not describe may hold the instance', async () => {
+    const aws = fakeAws({ instances: [draining], tasks: [a, { ...a, id: 'b' }, { ...a, id: 'c' }] });
+    const ports = withEcs((ecs) => ({
+      describeTasks: async (...given) => (await ecs.describeTasks(...given)).slice(0, 1),
+    }));
+    expect(await observed(aws, [look(seenBefore(['one']), { tasks: 'list' })], { ports })).toEqual([
+      { kind: 'refused', reason: 'ECS lists b, c but does not describe them.' },
+    ]);
+  });
+
+  it('that ECS lists as stopped and does not describe have stopped', async () => {
+    const aws = fakeAws({ instances: [draining], tasks: [{ ...a, deactivatesAtSeconds: 0 }] });
+    const ports = withEcs(() => ({ describeTasks: async () => [] }));
+    const [answer] = await observed(aws, [look(seenBefore(['one']), { tasks: 'list' })], { ports });
+    expect(answer).toMatchObject({ observation: { tasks: { holding: [], lastStoppedAtMs: undefined } } });
+  });
+
+  it('of which ECS counts some and lists none may hold the instance', async () => {
+    const aws = fakeAws({ instances: [draining, { ...draining, id: 'two' }], tasks: [a] });
+    const ports = withEcs(() => ({ listTasks: async () => ({ running: [], stopped: [] }) }));
+    expect(await observed(aws, [look(seenBefore(['one', 'two']), { tasks: 'list' })], { ports })).toEqual([
+      {
+        kind: 'refused',
+        reason:
+          'ECS counts tasks on the instance and lists none: its lists lag behind (facts 23 eventual-consistency).',
+      },
+    ]);
+  });
+
+  it('that cannot be listed on one registration cost its own drain the look, and no other', async () => {
+    for (const error of [new Unavailable('throttled'), 'broken']) {
+      const instances = [draining, { ...draining, id: 'two', ec2InstanceId: OTHER }];
+      const aws = fakeAws({ instances, tasks: [a, { ...a, id: 'b', on: 'two' }] });
+      const ports = withEcs((ecs) => ({
+        listTasks: async (each) => (each.arn === arnOf('one') ? Promise.reject(error) : ecs.listTasks(each)),
+      }));
+      const asks = [
+        look(seenBefore(['one']), { tasks: 'list' }),
+        look(seenBefore(['two'], [], OTHER), { tasks: 'list' }),
+      ];
+      expect(await observed(aws, asks, { ports })).toMatchObject([
+        error === 'broken' ? { kind: 'failed', error: new Error('broken') } : { kind: 'refused', reason: 'throttled' },
+        { observation: { tasks: { holding: [{ arn: 'b' }] } } },
+      ]);
+    }
+  });
+
+  it('of drains in different clusters are described apart', async () => {
+    const instances = [draining, { ...draining, id: 'two', cluster: 'batch', ec2InstanceId: THIRD }];
+    const aws = fakeAws({ instances, tasks: [a, { ...a, id: 'b', on: 'two' }] });
+    const known = { containerInstances: [refTo('two', 'batch')] };
+    const asks = [look(seenBefore(['one']), { tasks: 'list' }), look(drainOn(THIRD, { known }))];
+    await observed(aws, asks, { clusters: ['prod', 'batch'] });
+    expect(aws.callsNamed('describeTasks').map(({ args }) => args)).toEqual([
+      ['prod', ['a']],
+      ['batch', ['b']],
+    ]);
+  });
+});

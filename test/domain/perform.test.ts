@@ -1,0 +1,448 @@
+import { describe, expect, it } from 'vitest';
+import type { Decision } from '../../src/domain/decide.ts';
+import { NO_DIAGNOSTICS } from '../../src/domain/diagnose.ts';
+import { type Drain, hookLimits, instanceIdOf } from '../../src/domain/drain.ts';
+import { type Answer, type Work, workOn } from '../../src/domain/evolve.ts';
+import { explain, MANAGED_DRAINING_HOOK, perform } from '../../src/domain/perform.ts';
+import { type Ports, Unavailable } from '../../src/domain/ports.ts';
+import { fakeAws, type World } from '../fakes.ts';
+import {
+  ACTION,
+  at,
+  containerInstanceOf,
+  drainOf,
+  HOOK,
+  holdingTaskOf,
+  INSTANCE_ID,
+  knownOf,
+  noticeDrainOf,
+  POLICY,
+  seenOf,
+} from './samples.ts';
+
+const ids = [INSTANCE_ID, 'i-00000000000000001', 'i-00000000000000002'] as const;
+const [first, second, third] = ids.map((instanceId) => drainOf({ action: { ...ACTION, instanceId } })) as [
+  Drain,
+  Drain,
+  Drain,
+];
+const inBatch = drainOf({ action: { ...ACTION, autoScalingGroup: 'batch' } });
+const notice = noticeDrainOf();
+const held = { holds: ids.map((instanceId) => ({ instanceId })) };
+
+type Aws = ReturnType<typeof fakeAws>;
+type Steps = readonly (readonly [Drain, Decision, Partial<Work>?])[];
+
+/** The answers, in the order of the steps. */
+async function performed(
+  aws: Aws,
+  given: Steps,
+  { policy = POLICY, ports = (own: Ports) => own }: { policy?: typeof POLICY; ports?: (own: Ports) => Ports } = {},
+): Promise<(Answer | undefined)[]> {
+  const steps = given.map(([drain, decision, work]) => ({ work: { ...workOn(drain), ...work }, decision }));
+  const answers = await aws.inInvocation((own) => perform(steps, policy, ports(own)));
+  return steps.map(({ work }) => answers.get(work));
+}
+
+const namesOf = (aws: Aws) => aws.calls.map(({ name }) => name);
+
+/** A call that fails for one instance. */
+const failingFor =
+  (drain: Drain, error: Error): NonNullable<World['fault']> =>
+  ({ args: [action] }) =>
+    (action as typeof ACTION).instanceId === instanceIdOf(drain) ? error : undefined;
+
+const denied = new Error('not authorized');
+const throttled = new Unavailable('throttled');
+
+describe('a round of different decisions', () => {
+  it('carries out all of them, and answers each', async () => {
+    const aws = fakeAws({ ...held, instances: [{ id: 'one' }] });
+    const answers = await performed(aws, [
+      [first, { kind: 'set-draining' }],
+      [second, { kind: 'heartbeat' }],
+      [third, { kind: 'hand-over' }],
+      [notice, { kind: 'look', scope: { registrations: 'search', tasks: 'list' } }],
+    ]);
+    expect(answers).toMatchObject([
+      { kind: 'observed', observation: { kind: 'seen' } },
+      { kind: 'accepted' },
+      { kind: 'handed-over' },
+      { kind: 'observed', observation: { kind: 'seen' } },
+    ]);
+  });
+
+  it('asks for nothing that none of them needs', async () => {
+    const aws = fakeAws();
+    await performed(aws, [[first, { kind: 'heartbeat' }]]);
+    expect(namesOf(aws)).toEqual(['recordHeartbeat']);
+  });
+});
+
+describe('heartbeats and completions', () => {
+  const accepted = { kind: 'accepted', askedAtMs: at(0) };
+  const drained = { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: undefined } } as const;
+
+  it.each<[string, Decision]>([
+    ['heartbeat', { kind: 'heartbeat' }],
+    ['completion', drained],
+  ])('a %s that fails costs the other drains nothing', async (_, decision) => {
+    for (const [error, answer] of [
+      [throttled, { kind: 'refused', reason: 'throttled' }],
+      [denied, { kind: 'failed', error: denied }],
+    ] as const) {
+      const aws = fakeAws({ ...held, fault: failingFor(second, error) });
+      const steps = [first, second, third].map((drain) => [drain, decision] as const);
+      expect(await performed(aws, steps)).toEqual([accepted, answer, accepted]);
+    }
+  });
+
+  it.each<[string, Decision]>([
+    ['heartbeat', { kind: 'heartbeat' }],
+    ['completion', drained],
+  ])('a %s says that somebody else has completed the action', async (_, decision) => {
+    const aws = fakeAws({ holds: [{ instanceId: INSTANCE_ID, completedAtSeconds: 0 }] });
+    expect(await performed(aws, [[first, decision]])).toEqual([{ kind: 'already-completed' }]);
+  });
+
+  it.each<[string, Decision]>([
+    ['heartbeat', { kind: 'heartbeat' }],
+    ['completion', drained],
+  ])(
+    'a %s tells by the schedule of the drain whether another delivery has ended and reported it',
+    async (_, decision) => {
+      const parked = drainOf({ parked: { schedule: 'its-own', untilMs: at(0), firesAtMs: at(0) } });
+      const without = (own: Ports): Ports => ({ ...own, schedules: undefined });
+      const unread: World['fault'] = ({ name }) => (name === 'get' ? throttled : undefined);
+      expect(await performed(fakeAws({ holds: [] }), [[parked, decision]])).toEqual([{ kind: 'taken' }]);
+      const itself = { kind: 'already-completed' };
+      expect(await performed(fakeAws({ holds: [], fault: unread }), [[parked, decision]])).toEqual([itself]);
+      expect(await performed(fakeAws({ holds: [] }), [[parked, decision]], { ports: without })).toEqual([itself]);
+      const aws = fakeAws({ holds: [] });
+      aws.schedules.set('its-own', { drain: parked, firesAtMs: at(0), writtenAtMs: at(0), hasFired: true });
+      expect(await performed(aws, [[parked, decision]])).toEqual([itself]);
+    },
+  );
+
+  it('counts from when it was asked for: the timeout of the hook may run since then', async () => {
+    const answers = await performed(fakeAws({ callSeconds: 5 }), [[first, { kind: 'heartbeat' }]]);
+    expect(answers).toEqual([accepted]);
+  });
+
+  it('asks nothing of Auto Scaling for a notice', async () => {
+    const aws = fakeAws();
+    const steps: Steps = [
+      [notice, { kind: 'heartbeat' }],
+      [notice, drained],
+      [notice, { kind: 'read-hook' }],
+      [notice, { kind: 'verify-start' }],
+    ];
+    expect(await performed(aws, steps)).toEqual([accepted, accepted, undefined, undefined]);
+    expect(aws.calls).toEqual([]);
+  });
+
+  const ending = { result: 'ABANDON', killedTasks: [] } as const;
+  it.each<[Extract<Decision, { kind: 'complete' }>['verdict'], string]>([
+    [{ kind: 'drained', lastTaskStoppedAtMs: undefined }, 'CONTINUE'],
+    [{ kind: 'gone', clusters: [] }, 'CONTINUE'],
+    [{ kind: 'timed-out', deadlineAtMs: 0, ...ending }, 'ABANDON'],
+    [{ kind: 'agent-lost', disconnectedSinceMs: 0, ...ending }, 'ABANDON'],
+  ])('completes with the result of the verdict: %j', async (verdict, result) => {
+    const aws = fakeAws();
+    await performed(aws, [[first, { kind: 'complete', verdict }]]);
+    expect(aws.completion()).toMatchObject({ result });
+  });
+});
+
+describe('stopping stragglers', () => {
+  const tasks = ['a', 'b', 'c'].map((arn) => holdingTaskOf({ arn }));
+
+  it('says why to whoever looks at the task; one that is refused costs the others nothing', async () => {
+    const aws = fakeAws({ fault: ({ args: [arn] }) => (arn === 'b' ? denied : undefined) });
+    expect(await performed(aws, [[first, { kind: 'stop-tasks', tasks }]])).toEqual([{ kind: 'done' }]);
+    const reason = `ecs-drain: ${INSTANCE_ID} is terminating and its drain is near its deadline`;
+    expect(aws.calls.map(({ args }) => args)).toEqual(['a', 'b', 'c'].map((arn) => [arn, reason]));
+    expect(aws.refusals()).toEqual([{ doing: 'stop-tasks', reason: 'not authorized' }]);
+  });
+});
+
+describe('what Auto Scaling knows of a group', () => {
+  it('is read once for all of its drains', async () => {
+    const aws = fakeAws({ ...held, hooks: [{ name: 'another', limits: hookLimits(60) }, {}] });
+    const steps = [first, second, inBatch].flatMap((drain) => [
+      [drain, { kind: 'read-hook' }] as const,
+      [drain, { kind: 'verify-start' }] as const,
+    ]);
+    const [hook, start] = [
+      { kind: 'hook', limits: HOOK },
+      { kind: 'start', startedAtMs: at(0) },
+    ];
+    expect(await performed(aws, steps)).toEqual([hook, start, hook, start, hook, { ...start, startedAtMs: undefined }]);
+    expect(aws.calls.map(({ name, args }) => [name, ...args])).toEqual([
+      ['hooksOf', 'web'],
+      ['hooksOf', 'batch'],
+      ['terminatingSinceMs', 'web'],
+      ['terminatingSinceMs', 'batch'],
+    ]);
+  });
+
+  it('costs no drain of another group anything where it cannot be read', async () => {
+    for (const [error, refusal] of [
+      [throttled, { kind: 'refused', reason: 'throttled' }],
+      [denied, { kind: 'failed', error: denied }],
+    ] as const) {
+      const aws = fakeAws({ fault: ({ args: [group] }) => (group === 'web' ? error : undefined) });
+      const steps = [first, second, inBatch].map((drain) => [drain, { kind: 'read-hook' }] as const);
+      expect(await performed(aws, steps)).toEqual([refusal, refusal, { kind: 'hook', limits: HOOK }]);
+    }
+  });
+
+  it('tells that the hook has been deleted', async () => {
+    const aws = fakeAws({ hooks: [{ name: 'another' }] });
+    expect(await performed(aws, [[first, { kind: 'read-hook' }]])).toEqual([{ kind: 'hook', limits: undefined }]);
+    expect(aws.telemetry).toEqual([]);
+  });
+
+  it('tells that ECS managed draining holds the instances as well', async () => {
+    const aws = fakeAws({ hooks: [{}, { name: MANAGED_DRAINING_HOOK }] });
+    const steps = [first, second].map((drain) => [drain, { kind: 'read-hook' }] as const);
+    const answer = { kind: 'hook', limits: { ...HOOK, managedDraining: true } };
+    expect(await performed(aws, steps)).toEqual([answer, answer]);
+    expect(aws.telemetry).toMatchObject([
+      { drain: first, entry: { kind: 'managed-draining' } },
+      { drain: second, entry: { kind: 'managed-draining' } },
+    ]);
+  });
+});
+
+describe('announcements', () => {
+  const started = { kind: 'announce', event: 'started', deadlineAtMs: at(7_200) } as const;
+  const stuck = { ...started, event: 'stuck' } as const;
+  const observation = seenOf();
+  const done = { kind: 'done' };
+
+  it('of all drains are published in one call', async () => {
+    const aws = fakeAws();
+    const steps: Steps = [
+      [first, started, { observation }],
+      [second, started, { observation: { kind: 'unavailable', reason: 'throttled' } }],
+      [third, started, { observation: seenOf([], { tasks: undefined }) }],
+      [notice, stuck, { observation }],
+    ];
+    expect(await performed(aws, steps)).toEqual([done, done, done, done]);
+    expect(aws.callsNamed('publish')).toHaveLength(1);
+    const holdingTasks = [holdingTaskOf()];
+    const explanation = { blockers: [{ group: 'service:web', tasks: holdingTasks }], unknown: [] };
+    expect(aws.published).toMatchObject([
+      { drain: first, event: { kind: 'started', deadlineAtMs: at(7_200), holdingTasks } },
+      { drain: second, event: { kind: 'started', holdingTasks: undefined } },
+      { drain: third, event: { kind: 'started', holdingTasks: undefined } },
+      { drain: notice, event: { kind: 'stuck', deadlineAtMs: at(7_200), holdingTasks, explanation } },
+    ]);
+    expect(aws.telemetry).toMatchObject([
+      { drain: notice, entry: { kind: 'stuck', deadlineAtMs: at(7_200), explanation } },
+    ]);
+  });
+
+  it('that the bus does not take are recorded, and fail no drain', async () => {
+    const steps = [first, second].map((drain) => [drain, started] as const);
+    const aws = fakeAws({ outages: [{ of: 'bus', span: [0, 1], denied: true }] });
+    expect(await performed(aws, steps)).toEqual([done, done]);
+    const refusal = { doing: 'announce', reason: 'publish: not authorized' };
+    expect(aws.refusals()).toEqual([refusal, refusal]);
+
+    const partly = fakeAws();
+    const publish = async () => [undefined, new Error('too large')];
+    const ports = (own: Ports) => ({ ...own, events: { publish } });
+    expect(await performed(partly, steps, { ports })).toEqual([done, done]);
+    expect(partly.telemetry).toMatchObject([{ drain: second, entry: { doing: 'announce', reason: 'too large' } }]);
+  });
+});
+
+describe('an explanation', () => {
+  const explained = async (aws: Aws, given: Partial<Work>) => {
+    const work = { ...workOn(drainOf()), ...given };
+    return (await aws.inInvocation((ports) => explain([work], POLICY, ports))).get(work);
+  };
+  const unknown = (reason: string) => ({ atMs: at(0), blockers: [], unknown: [reason] });
+
+  it.each([
+    ['what ECS did not answer', { kind: 'unavailable', reason: 'throttled' } as const, 'throttled'],
+    ['that nothing was listed yet', seenOf([], { tasks: undefined }), 'The tasks were not listed yet.'],
+    ['that nothing was observed', undefined, 'The tasks were not listed yet.'],
+    ['that the instance is still registering', seenOf([]), 'The instance is still registering.'],
+  ])('says %s, and asks ECS nothing', async (_, observation, reason) => {
+    const aws = fakeAws();
+    expect(await explained(aws, { observation })).toEqual(unknown(reason));
+    expect(aws.calls).toEqual([]);
+  });
+
+  it('says what ECS knows of the holding tasks', async () => {
+    const service = {
+      cluster: 'prod',
+      name: 'web',
+      isDaemon: false,
+      desiredCount: 1,
+      minimumHealthyPercent: 100,
+      maximumPercent: 100,
+    };
+    const diagnostics = { ...NO_DIAGNOSTICS, services: [{ ...service, events: [], deployment: undefined }] };
+    const aws = fakeAws({ diagnostics });
+    const agentSilence = { sinceMs: at(-10), seenLastAtMs: at(0) };
+    const observation = seenOf([holdingTaskOf()], {
+      containerInstances: [containerInstanceOf({ agentConnected: false })],
+    });
+    const explanation = await explained(aws, { observation, drain: drainOf({ agentSilence }) });
+    expect(explanation).toMatchObject({
+      atMs: at(0),
+      blockers: [{ causes: [{ kind: 'agent-silent', sinceMs: at(-10) }, { kind: 'cannot-replace' }] }],
+      unknown: [],
+    });
+    expect(aws.calls.map(({ args }) => args)).toEqual([[[holdingTaskOf().arn]]]);
+  });
+
+  it('asks ECS once for the tasks of all drains, and gives each its own', async () => {
+    const observations = ['a', 'b'].map((arn) => seenOf([holdingTaskOf({ arn })]));
+    const works = [...observations, seenOf([])].map((observation) => ({ ...workOn(drainOf()), observation }));
+    const aws = fakeAws();
+    const explanations = await aws.inInvocation((ports) => explain(works, POLICY, ports));
+    expect(works.map((work) => explanations.get(work))).toMatchObject([
+      { blockers: [{ tasks: [{ arn: 'a' }] }] },
+      { blockers: [{ tasks: [{ arn: 'b' }] }] },
+      unknown('The instance is still registering.'),
+    ]);
+    expect(aws.calls.map(({ args }) => args)).toEqual([[['a', 'b']]]);
+  });
+
+  it('says what is known, and that ECS told nothing more', async () => {
+    const aws = fakeAws({ outages: [{ of: 'diagnostics', span: [0, 1] }] });
+    expect(await explained(aws, { observation: seenOf() })).toMatchObject({
+      blockers: [{ group: 'service:web' }],
+      unknown: ['diagnose: throttled'],
+    });
+  });
+});
+
+describe('parking', () => {
+  const known = knownOf();
+  const drain = drainOf({ known });
+  const until = (on: 'schedule' | 'queue' | 'both'): Decision => ({ kind: 'park', untilMs: at(60), on });
+  const schedule = 'one-ecs-drain';
+  const parked = (firesAtSeconds: number) => ({ schedule, untilMs: at(60), firesAtMs: at(firesAtSeconds) });
+
+  it.each([
+    ['schedule', ['put'], parked(60)],
+    ['queue', ['continueAt'], undefined],
+    ['both', ['put', 'continueAt'], parked(180)],
+  ] as const)('on %s writes the state into the schedule before it sends the message', async (on, calls, place) => {
+    const aws = fakeAws();
+    const [answer] = await performed(aws, [[drain, until(on)]]);
+    expect(namesOf(aws)).toEqual(calls);
+    expect(answer).toMatchObject({
+      kind: 'parked',
+      drain: { ...drain, pollIntervalSeconds: on === 'schedule' ? 2 : 3 },
+    });
+    expect(answer?.kind === 'parked' && answer.drain.parked).toEqual(place);
+    const scheduled = aws.schedules.get(schedule);
+    expect(scheduled && [scheduled.firesAtMs, scheduled.drain.parked]).toEqual(place && [place.firesAtMs, place]);
+    const sent = { drain: answer?.kind === 'parked' && answer.drain, atMs: at(60) };
+    expect(aws.callsNamed('continueAt').map(({ args }) => args)).toMatchObject(on === 'schedule' ? [] : [[[sent]]]);
+  });
+
+  it('sends the messages of all drains together', async () => {
+    const aws = fakeAws();
+    await performed(aws, [
+      [first, until('queue')],
+      [{ ...second, known }, until('both')],
+      [notice, until('queue')],
+    ]);
+    expect(aws.callsNamed('continueAt').map(({ args: [waits] }) => (waits as unknown[]).length)).toEqual([3]);
+  });
+
+  it.each([
+    ['absent', undefined, 'one-ecs-drain'],
+    ['pending', { ...parked(0.001), schedule: 'its-own' }, 'its-own'],
+    ['fired', { ...parked(0), schedule: 'its-own' }, 'its-own'],
+  ])('says whether the schedule is there and still to fire: %s', async (before, place, name) => {
+    const aws = fakeAws();
+    await performed(aws, [[drainOf({ known, ...(place && { parked: place }) }), until('schedule')]]);
+    expect(aws.callsNamed('put').map(({ args }) => args)).toEqual([[name, before]]);
+  });
+
+  it('ends a drain that another delivery has parked', async () => {
+    const aws = fakeAws();
+    await performed(aws, [[drain, until('schedule')]]);
+    expect(await performed(aws, [[drain, until('both')]])).toEqual([{ kind: 'taken' }]);
+    expect(aws.callsNamed('continueAt')).toEqual([]);
+  });
+
+  it('is refused without a schedule, for whatever reason, and sends no message for that drain', async () => {
+    for (const error of [throttled, denied]) {
+      const aws = fakeAws({
+        fault: ({ name, args: [schedule] }) => (name === 'put' && schedule === 'one-ecs-drain' ? error : undefined),
+      });
+      const two = { containerInstances: [{ arn: `${containerInstanceOf().arn}/two`, cluster: 'prod' }] };
+      const answers = await performed(aws, [
+        [drain, until('both')],
+        [{ ...second, known: two }, until('both')],
+      ]);
+      expect(answers).toMatchObject([{ kind: 'refused', reason: error.message }, { kind: 'parked' }]);
+      expect(aws.callsNamed('continueAt').map(({ args: [waits] }) => (waits as unknown[]).length)).toEqual([1]);
+    }
+  });
+
+  it('is refused by the queue for the drains that it does not take', async () => {
+    const down = fakeAws({ outages: [{ of: 'queue', span: [0, 1] }] });
+    const steps = [first, second].map((each) => [each, until('queue')] as const);
+    const refusal = { kind: 'queue-refused', reason: 'continueAt: throttled' };
+    expect(await performed(down, steps)).toMatchObject([refusal, refusal]);
+    const continueAt = async () => [undefined, denied];
+    const ports = (own: Ports) => ({ ...own, continuations: { ...own.continuations, continueAt } });
+    expect(await performed(fakeAws(), steps, { ports })).toMatchObject([
+      { kind: 'parked' },
+      { kind: 'queue-refused', reason: 'not authorized' },
+    ]);
+  });
+
+  it('keeps the schedule that was written before the queue refused', async () => {
+    const aws = fakeAws({ outages: [{ of: 'queue', span: [0, 1] }] });
+    const kept = { schedule: 'one-ecs-drain', untilMs: at(60) };
+    expect(await performed(aws, [[drain, until('both')]])).toMatchObject([
+      { kind: 'queue-refused', drain: { parked: kept } },
+    ]);
+  });
+
+  it('uses the queue alone where there are no schedules, or no container instance is known', async () => {
+    const watching = fakeAws();
+    const ports = (own: Ports) => ({ ...own, schedules: undefined });
+    const [answer] = await performed(watching, [[drain, until('both')]], { ports });
+    expect(answer?.kind === 'parked' && answer.drain.parked).toBeUndefined();
+    const unknown = fakeAws();
+    await performed(unknown, [[first, until('both')]]);
+    expect([namesOf(watching), namesOf(unknown)]).toEqual([['continueAt'], ['continueAt']]);
+  });
+});
+
+describe('handing over', () => {
+  const steps: Steps = [first, second, third].map((drain) => [drain, { kind: 'hand-over' }] as const);
+
+  it('is one call for all drains, and answers each', async () => {
+    const aws = fakeAws();
+    const continueNow: Ports['continuations']['continueNow'] = async (drains) => {
+      expect(drains).toEqual([first, second, third]);
+      return [undefined, throttled, denied];
+    };
+    const ports = (own: Ports) => ({ ...own, continuations: { ...own.continuations, continueNow } });
+    expect(await performed(aws, steps, { ports })).toEqual([
+      { kind: 'handed-over' },
+      { kind: 'refused', reason: 'throttled' },
+      { kind: 'failed', error: denied },
+    ]);
+  });
+
+  it('that the bus refuses altogether is refused for each', async () => {
+    const aws = fakeAws({ outages: [{ of: 'bus', span: [0, 1] }] });
+    const refused = { kind: 'refused', reason: 'continueNow: throttled' };
+    expect(await performed(aws, steps)).toEqual([refused, refused, refused]);
+  });
+});

@@ -1,0 +1,739 @@
+import { describe, expect, it } from 'vitest';
+import { type Drain, hookLimits } from '../../src/domain/drain.ts';
+import type { Arrival } from '../../src/domain/load.ts';
+import { HAND_OVER_SECONDS, LISTS_SETTLE_SECONDS, SCHEDULE_LATE_SECONDS } from '../../src/domain/policy.ts';
+import { type Ports, Unavailable } from '../../src/domain/ports.ts';
+import { type FakeInstance, type FakeTask, fakeAws, type World } from '../fakes.ts';
+import {
+  ACTION,
+  at,
+  containerInstanceOf,
+  drainOf,
+  HOOK,
+  INSTANCE_ID,
+  knownOf,
+  noticeDrainOf,
+  POLICY,
+} from './samples.ts';
+
+const WATCH = { ...POLICY, waiting: 'watch' } as const;
+const WAITS = [
+  ['parked', POLICY],
+  ['watched', WATCH],
+] as const;
+const SCHEDULE = 'one-ecs-drain';
+/** From a look at a parked drain to the next, if no event wakes it and its schedule is late. */
+const LONGEST_SILENCE_SECONDS = 540 + SCHEDULE_LATE_SECONDS;
+
+const web: FakeTask = { id: 'web', deactivatesAtSeconds: 20, stopsAtSeconds: 335 };
+const endless: FakeTask = { id: 'job', class: 'standalone', stopsAtSeconds: Infinity };
+const draining: FakeInstance = { id: 'one', status: 'DRAINING' };
+
+type Aws = ReturnType<typeof fakeAws>;
+
+const callsOf = (aws: Aws) => aws.invocations.map(({ calls }) => calls);
+const entriesOf = (aws: Aws) => aws.telemetry.map(({ entry }) => entry);
+const kindsOf = (aws: Aws) => aws.invocations.map(({ results }) => results.map(({ kind }) => kind));
+const begin = (drain: Drain = drainOf()): Arrival => ({ kind: 'drain', drain });
+
+function fleetOf(count: number, task: Partial<FakeTask> = {}) {
+  const numbers = Array.from({ length: count }, (_, i) => i);
+  return {
+    instances: numbers.map((i): FakeInstance => ({ id: `ci${i}`, ec2InstanceId: `i-${i}` })),
+    tasks: numbers.map((i): FakeTask => ({ id: `task${i}`, on: `ci${i}`, stopsAtSeconds: 300 + (i % 5), ...task })),
+  };
+}
+
+describe('a drain', () => {
+  it('of an instance without tasks asks for nothing that it does not need', async () => {
+    const aws = fakeAws();
+    expect(await aws.runToEnd()).toEqual([{ kind: 'drained', lastTaskStoppedAtMs: undefined }]);
+    expect(callsOf(aws)).toEqual([
+      ['list', 'setDraining', 'continueAt'],
+      ['describe', 'listTasks', 'list', 'describe', 'complete', 'publish'],
+    ]);
+    expect(aws.completion()).toEqual({ atSeconds: LISTS_SETTLE_SECONDS, result: 'CONTINUE', holding: [] });
+  });
+
+  it('waits on its schedule, and completes as its instance becomes empty', async () => {
+    const aws = fakeAws({ tasks: [web] });
+    expect(await aws.runToEnd()).toEqual([{ kind: 'drained', lastTaskStoppedAtMs: at(335) }]);
+    expect(callsOf(aws)).toEqual([
+      ['list', 'setDraining', 'continueAt'],
+      ['describe', 'listTasks', 'describeTasks', 'hooksOf', 'publish', 'put'],
+      ['parkedOn', 'describeTasks', 'list', 'complete', 'delete', 'publish'],
+    ]);
+    expect(aws.completion()?.atSeconds).toBeLessThan(336);
+    expect(aws.schedules.size).toBe(0);
+  });
+
+  it.each(WAITS)('waits for tasks that have left the running count and still serve: %s', async (_, policy) => {
+    const aws = fakeAws({ tasks: [web, { ...web, id: 'other', stopsAtSeconds: 200 }] });
+    expect(await aws.runToEnd({ policy })).toEqual([{ kind: 'drained', lastTaskStoppedAtMs: at(335) }]);
+    expect(aws.completion()).toMatchObject({ holding: [] });
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(335 + POLICY.pollMaxSeconds);
+  });
+
+  it.each([1, 2.5, 9.9])('waits for a task that ECS lists only %f s after the draining', async (listedAtSeconds) => {
+    for (const status of ['ACTIVE', 'DRAINING'] as const) {
+      for (const early of [[], [{ id: 'early', stopsAtSeconds: 3 }]]) {
+        const late = { ...web, id: 'late', listedAtSeconds, stopsAtSeconds: 100 };
+        const aws = fakeAws({ instances: [{ id: 'one', status }], tasks: [...early, late] });
+        await aws.runToEnd();
+        expect(aws.completion()).toMatchObject({ atSeconds: 100.5, holding: [] });
+      }
+    }
+  });
+
+  it.each(['before', 'now'])('waits for the tasks of every registration: of the one drained %s', async (on) => {
+    const instances = [{ id: 'before', status: 'DRAINING' as const }, { id: 'now' }];
+    const aws = fakeAws({ instances, tasks: [{ ...web, on }] });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.completion()?.holding).toEqual([]);
+  });
+
+  it.each(WAITS)('waits until an instance has registered, then drains it: %s', async (_, policy) => {
+    const registering: FakeInstance = { id: 'one', status: 'REGISTERING', activeAtSeconds: 50 };
+    const aws = fakeAws({ instances: [registering], tasks: [{ ...web, listedAtSeconds: 50 }] });
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.secondsOf('setDraining').at(-1)).toBeGreaterThanOrEqual(50);
+    expect(aws.completion()?.holding).toEqual([]);
+  });
+
+  it('waits for tasks that came between two looks, as its instance registered and another drain closed it', async () => {
+    for (let noticeAtSeconds = 52; noticeAtSeconds < 160; noticeAtSeconds += 3) {
+      const registering: FakeInstance = { id: 'one', status: 'REGISTERING', activeAtSeconds: noticeAtSeconds - 2 };
+      const task = { ...web, listedAtSeconds: noticeAtSeconds - 1, deactivatesAtSeconds: noticeAtSeconds + 1 };
+      const aws = fakeAws({ instances: [registering], tasks: [task], events: 'none' });
+      for (const drain of aws.heldDrains()) aws.send(() => begin(drain), at(0));
+      aws.send(() => begin(noticeDrainOf('rebalance-recommendation')), at(noticeAtSeconds));
+      await aws.run();
+      expect([noticeAtSeconds, aws.completion()]).toMatchObject([noticeAtSeconds, { holding: [] }]);
+    }
+  });
+
+  it('drains a registration that comes late, and waits for the tasks of both', async () => {
+    const instances = [
+      { ...draining, silences: [[60, 9_999]] as const },
+      { id: 'late', comesAtSeconds: 69 },
+    ];
+    const tasks = [web, { ...web, id: 'job', on: 'late', listedAtSeconds: 70, stopsAtSeconds: 2_000 }];
+    const aws = fakeAws({ instances, tasks });
+    expect(await aws.runToEnd()).toEqual([{ kind: 'drained', lastTaskStoppedAtMs: at(2_000) }]);
+    expect(aws.completion()?.holding).toEqual([]);
+  });
+
+  it('tries again where ECS does not set a registration to DRAINING', async () => {
+    let refusals = 2;
+    const ports = (own: Ports): Ports => {
+      const { describe, setDraining } = own.containerInstances;
+      const change: typeof setDraining = (...given) => (refusals-- > 0 ? describe(...given) : setDraining(...given));
+      return { ...own, containerInstances: { ...own.containerInstances, setDraining: change } };
+    };
+    const aws = fakeAws({ tasks: [web] });
+    expect(await aws.runToEnd({ ports })).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.refusals()[0]).toMatchObject({ doing: 'set-draining' });
+    expect(aws.secondsOf('setDraining')[0]).toBeLessThanOrEqual(10);
+  });
+
+  it('finds the end when every event is lost and its schedule is late', async () => {
+    const aws = fakeAws({ tasks: [web], events: 'none', lateSeconds: 60 });
+    expect(await aws.runToEnd()).toEqual([{ kind: 'drained', lastTaskStoppedAtMs: at(335) }]);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(335 + LONGEST_SILENCE_SECONDS);
+  });
+
+  it('is woken by the event about a task where the one about the instance is lost', async () => {
+    const aws = fakeAws({ tasks: [web], events: 'task-stops' });
+    await aws.runToEnd();
+    expect(aws.completion()?.atSeconds).toBe(335.5);
+  });
+
+  it('looks again within seconds where ECS’s answers are older than the event that woke it', async () => {
+    const aws = fakeAws({ tasks: [web], lagSeconds: 6 });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(341);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(341 + 2 * POLICY.pollMinSeconds);
+  });
+
+  it('of ten tasks that stop apart pays one call for each stop', async () => {
+    const tasks = Array.from({ length: 10 }, (_, i) => ({ ...web, id: `web${i}`, stopsAtSeconds: 300 - 10 * i }));
+    const aws = fakeAws({ tasks });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.calls.length).toBeLessThanOrEqual(14 + tasks.length);
+  });
+
+  it('looks more rarely while nothing changes, and often again when something has', async () => {
+    const tasks = [web, { ...web, id: 'late', stopsAtSeconds: 600 }];
+    const aws = fakeAws({ tasks });
+    await aws.runToEnd({ policy: WATCH });
+    const looks = aws.secondsOf('describeTasks');
+    const gapAfter = (seconds: number) => {
+      const i = looks.findIndex((look) => look >= seconds);
+      return (looks[i + 1] ?? 0) - (looks[i] ?? 0);
+    };
+    expect(gapAfter(300)).toBe(POLICY.pollMaxSeconds);
+    expect(gapAfter(335)).toBeLessThanOrEqual(2 * POLICY.pollMinSeconds);
+  });
+});
+
+describe('many drains', () => {
+  it.each([3, 150])('of a cluster share the calls that AWS has for many: %i drains', async (count) => {
+    const aws = fakeAws(fleetOf(count, { stopsAtSeconds: 300 }));
+    const outcomes = await aws.runToEnd();
+    expect(outcomes).toEqual(Array(count).fill({ kind: 'drained', lastTaskStoppedAtMs: at(300) }));
+    expect(aws.completions().flatMap((each) => each?.holding)).toEqual([]);
+    const each = ['listTasks', 'put', 'parkedOn', 'complete', 'delete', 'get'];
+    for (const name of ['parkedOn', 'complete', 'delete']) expect(aws.callsNamed(name)).toHaveLength(count);
+    if (count > 3) return; // A fleet's first listings are spread over a minute and a half.
+    const shared = aws.calls.filter(({ name }) => !each.includes(name)).map(({ name }) => name);
+    expect(shared).toEqual([
+      ...['list', 'setDraining', 'continueAt'],
+      ...['describe', 'describeTasks', 'hooksOf', 'publish'],
+      ...['describeTasks', 'list', 'publish'],
+    ]);
+  });
+
+  it('of a fleet wait for their first listing, spread over time, without a listing by anybody else', async () => {
+    const aws = fakeAws({ ...fleetOf(150), random: 0.25 });
+    const results = await aws.round();
+    expect(aws.callsNamed('listTasks')).toEqual([]);
+    expect(results).toMatchObject(Array(150).fill({ kind: 'parked', untilMs: at(45) }));
+    expect(aws.published).toMatchObject(Array(150).fill({ event: { kind: 'started', holdingTasks: undefined } }));
+    const shared = aws.calls.filter(({ name }) => name !== 'put').map(({ name }) => name);
+    expect(shared).toEqual(['list', 'setDraining', 'hooksOf', 'publish', 'continueAt']);
+  });
+
+  it.each(['listTasks', 'recordHeartbeat', 'complete', 'put'])(
+    'are none the worse for one of them for which %s is denied',
+    async (call) => {
+      const fault: World['fault'] = ({ name, args: [of] }) =>
+        name === call && JSON.stringify(of).match(/ci1\b|ci1-|i-1"/) ? new Error('not authorized') : undefined;
+      const aws = fakeAws({ ...fleetOf(3, { stopsAtSeconds: 2_500 }), fault });
+      const begun = aws.heldDrains();
+      await aws.runToEnd({ drains: begun.filter((_, i) => i !== 1) });
+      const together = fakeAws({ ...fleetOf(3, { stopsAtSeconds: 2_500 }), fault });
+      together.send(() => begin(begun[0]), at(0));
+      together.send(() => begin(begun[1]), at(0));
+      together.send(() => begin(begun[2]), at(0));
+      await together.run();
+      const others = [0, 2].map((i) => together.completions()[i]);
+      expect(others).toMatchObject([{ holding: [] }, { holding: [] }]);
+      expect(others.map((each) => each?.atSeconds)).toEqual([0, 2].map((i) => aws.completions()[i]?.atSeconds));
+      // A schedule that is denied is only a reason to wait on the queue.
+      expect(together.deadLetters.length > 0).toBe(call !== 'put');
+      if (call === 'listTasks' || call === 'complete') expect(together.completions()[1]).toBeUndefined();
+    },
+  );
+
+  it('drain in the clusters that answer while a configured one does not exist', async () => {
+    const aws = fakeAws({ tasks: [web], missingClusters: ['batch'] });
+    const policy = { ...POLICY, clusters: ['batch', 'prod'] };
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.refusals()).toEqual([]);
+    expect(await fakeAws({ instances: [], missingClusters: ['batch'] }).runToEnd({ policy })).toEqual([
+      { kind: 'gone', clusters: ['batch', 'prod'] },
+    ]);
+  });
+
+  it('of two hooks on one instance each have their schedule, and complete their own action', async () => {
+    const holds = ['ecs-drain', 'another'].map((lifecycleHook) => ({ instanceId: INSTANCE_ID, lifecycleHook }));
+    const hooks = holds.map(({ lifecycleHook: name }) => ({ name }));
+    const aws = fakeAws({ tasks: [web], holds, hooks });
+    const ended = aws.runToEnd();
+    expect(await ended).toMatchObject([{ kind: 'drained' }, { kind: 'drained' }]);
+    expect(aws.completions()).toMatchObject([{ atSeconds: 335.5 }, { atSeconds: 335.5 }]);
+    expect(aws.callsNamed('put').map(({ args }) => args)).toEqual([
+      [SCHEDULE, 'absent'],
+      ['one-another', 'absent'],
+    ]);
+    expect(aws.schedules.size).toBe(0);
+  });
+});
+
+describe('the deadline', () => {
+  it.each(WAITS)(
+    'ends the drain to the second, by name of every task that still holds the instance: %s',
+    async (_, waits) => {
+      const aws = fakeAws({ tasks: [web, endless], lateSeconds: 60 });
+      const policy = { ...waits, deadlineResult: 'ABANDON' } as const;
+      expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'timed-out', killedTasks: [{ arn: 'job' }] }]);
+      expect(aws.completion()).toEqual({ atSeconds: 7_200, result: 'ABANDON', holding: ['job'] });
+    },
+  );
+
+  it.each(WAITS)('is preceded by a stop of the stragglers in time for their grace, once: %s', async (_, waits) => {
+    const aws = fakeAws({ tasks: [{ ...endless, stopTimeoutSeconds: 120 }], lateSeconds: 60 });
+    expect(await aws.runToEnd({ policy: { ...waits, stopStragglers: 'standalone' } })).toMatchObject([
+      { kind: 'drained' },
+    ]);
+    expect(aws.secondsOf('stopTask')).toEqual([7_070]);
+  });
+
+  it('kills nothing before Auto Scaling has confirmed since when it holds the instance', async () => {
+    const aws = fakeAws({ tasks: [endless] });
+    const startedAtMs = at(-100_000);
+    const [outcome] = await aws.runToEnd({ drains: [drainOf({ startedAtMs })] });
+    expect(outcome).toMatchObject({ kind: 'timed-out', deadlineAtMs: at(7_200) });
+    expect(aws.completion()?.atSeconds).toBe(7_200);
+    expect(entriesOf(aws)).toContainEqual({ kind: 'corrected', claimedStartAtMs: startedAtMs });
+  });
+
+  it('of an event that came late still counts the tasks that it kills', async () => {
+    const aws = fakeAws({ tasks: [endless] });
+    await aws.waitUntil(3_000);
+    const policy = { ...POLICY, deadlineSeconds: 600 };
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'timed-out', killedTasks: [{ arn: 'job' }] }]);
+    expect(aws.secondsOf('setDraining')).toEqual([3_000]);
+    expect(aws.secondsOf('listTasks')[0]).toBeGreaterThanOrEqual(3_000);
+  });
+});
+
+describe('an agent', () => {
+  const silent = (...silences: [number, number][]): FakeInstance[] => [{ ...draining, silences }];
+
+  it.each(WAITS)('that stays silent is given up after its grace, right after a search: %s', async (_, policy) => {
+    const aws = fakeAws({ instances: silent([100, Infinity]), tasks: [endless], lateSeconds: 60 });
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'agent-lost', killedTasks: [{ arn: 'job' }] }]);
+    const latest = policy === POLICY ? 1_000 + LONGEST_SILENCE_SECONDS : 1_000 + POLICY.pollMaxSeconds;
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(1_000);
+    expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(latest);
+    const calls = aws.invocations.at(-1)?.calls ?? [];
+    const end = calls.indexOf('complete');
+    expect(calls.slice(end - 5, end)).toEqual(['terminatingSinceMs', 'list', 'describe', 'listTasks', 'describeTasks']);
+  });
+
+  it.each(WAITS)('may fall silent now and then, as in normal operation: %s', async (_, policy) => {
+    const aws = fakeAws({ instances: silent([0, 800], [900, 1_700]), tasks: [{ ...web, stopsAtSeconds: 2_500 }] });
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'drained' }]);
+  });
+
+  it('is not given up for two short silences with nobody looking in between', async () => {
+    const aws = fakeAws({
+      instances: silent([100, 125], [1_140, 1_200]),
+      tasks: [{ ...web, stopsAtSeconds: 2_000 }],
+      outages: [{ of: 'ecs-reads', span: [125, 1_150] }],
+    });
+    expect(await aws.runToEnd({ policy: WATCH })).toMatchObject([{ kind: 'drained' }]);
+  });
+
+  it('that registered anew is not given up: tasks run there', async () => {
+    const instances = [...silent([30, Infinity]), { id: 'two', comesAtSeconds: 30 }];
+    const anew = { ...web, id: 'anew', on: 'two', listedAtSeconds: 40, stopsAtSeconds: 3_000 };
+    const aws = fakeAws({ instances, tasks: [endless, anew] });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'agent-lost', killedTasks: [{ arn: 'job' }] }]);
+    expect(aws.completion()).toMatchObject({ holding: ['job'] });
+    expect(aws.completion()?.atSeconds).toBeGreaterThan(3_000);
+    expect(aws.secondsOf('setDraining')[1]).toBeLessThan(30 + LONGEST_SILENCE_SECONDS);
+  });
+
+  it('that is heard again while Auto Scaling is asked is not given up', async () => {
+    const instance = { ...draining, silences: [[0, Infinity]] as [number, number][] };
+    const aws = fakeAws({
+      instances: [instance],
+      tasks: [{ ...web, stopsAtSeconds: 2_000 }],
+      fault: ({ name }) => {
+        if (name === 'terminatingSinceMs') instance.silences = [];
+        return undefined;
+      },
+    });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.secondsOf('terminatingSinceMs')).toHaveLength(1);
+  });
+});
+
+describe('an outage', () => {
+  it.each<[string, NonNullable<World['outages']>[number]['of'], [number, number], number]>([
+    ['ECS’s reads from the first call on', 'ecs-reads', [0, 1_000], 1_000],
+    ['ECS’s changes', 'ecs-changes', [0, 1_000], 1_000],
+    ['ECS’s reads as the last task stops', 'ecs-reads', [330, 1_000], 1_000],
+    ['Auto Scaling as the last task stops', 'auto-scaling', [330, 1_000], 1_000],
+    ['the Scheduler', 'scheduler', [0, 1_000], 335],
+    ['the Scheduler after the drain has parked', 'scheduler', [100, 1_000], 335],
+    ['the queue', 'queue', [0, 200], 335],
+    ['the bus', 'bus', [0, 1_000], 335],
+  ])('of %s delays the end and nothing else', async (_, of, span, overSeconds) => {
+    for (const [, policy] of WAITS) {
+      const hook = { heartbeatTimeoutSeconds: 120, globalTimeoutSeconds: 12_000 };
+      const aws = fakeAws({ tasks: [web], hook, outages: [{ of, span }] });
+      const assuming = { ...policy, heartbeatTimeoutSeconds: 120 };
+      expect(await aws.runToEnd({ policy: assuming })).toMatchObject(
+        of === 'auto-scaling' ? [{ kind: 'already-completed' }] : [{ kind: 'drained' }],
+      );
+      expect(aws.completion()?.holding ?? []).toEqual([]);
+      const endsAt = aws.finished()[0]?.atSeconds ?? Infinity;
+      expect(endsAt).toBeLessThanOrEqual(overSeconds + LONGEST_SILENCE_SECONDS);
+      expect(aws.calls.length).toBeLessThan(3_000);
+    }
+  });
+
+  it('of ECS past the deadline ends nothing that cannot be seen', async () => {
+    const aws = fakeAws({
+      tasks: [{ ...web, stopsAtSeconds: 7_500 }],
+      outages: [{ of: 'ecs-reads', span: [7_000, 8_000] }],
+    });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(8_000);
+  });
+
+  it('of Auto Scaling when a heartbeat is due is tried again within seconds, and told once a round', async () => {
+    const aws = fakeAws({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [1_700, 1_850] }] });
+    await aws.runToEnd({ policy: WATCH });
+    const beats = aws.secondsOf('recordHeartbeat');
+    const [accepted = Infinity] = beats.filter((second) => second >= 1_850);
+    expect(accepted).toBeLessThanOrEqual(1_850 + POLICY.pollMaxSeconds);
+    expect(beats.filter((second) => second < 1_850).length).toBeGreaterThan(1);
+    for (const refusal of aws.refusals())
+      expect(refusal).toEqual({ doing: 'heartbeat', reason: 'recordHeartbeat: throttled' });
+  });
+
+  it('of the Scheduler lets the drain wait on the queue, and park again afterwards', async () => {
+    const aws = fakeAws({
+      tasks: [{ ...web, stopsAtSeconds: 900 }],
+      outages: [{ of: 'scheduler', span: [0, 100], denied: true }],
+    });
+    await aws.runToEnd();
+    expect(new Set(aws.refusals().map(({ doing }) => doing))).toEqual(new Set(['park']));
+    expect(aws.completion()?.atSeconds).toBe(900.5);
+  });
+
+  it('of the queue lets the drain wait on its schedule, late as it may be', async () => {
+    const aws = fakeAws({ tasks: [web], outages: [{ of: 'queue', span: [0, 60] }] });
+    const results = await aws.round();
+    expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueAt', 'put']]);
+    expect(results).toMatchObject([{ kind: 'parked', untilMs: at(30) }]);
+    expect(aws.refusals()).toEqual([{ doing: 'park', reason: 'continueAt: throttled' }]);
+  });
+
+  it('of the queue after its schedule was written lets the drain wait on that schedule, and no hook times out', async () => {
+    for (const heartbeatTimeoutSeconds of [215, 240, 250, 270]) {
+      const hook = hookLimits(heartbeatTimeoutSeconds);
+      const outages = [{ of: 'queue' as const, span: [LISTS_SETTLE_SECONDS, 60] as const }];
+      const aws = fakeAws({ tasks: [web], hook, outages, lateSeconds: 60 });
+      expect([hook, await aws.runToEnd()]).toEqual([hook, [{ kind: 'drained', lastTaskStoppedAtMs: at(335) }]]);
+      expect(aws.completion()?.holding).toEqual([]);
+      expect(entriesOf(aws)).not.toContainEqual({ kind: 'superseded' });
+    }
+  });
+
+  it('of the queue lets a drain without a schedule go on through the bus', async () => {
+    const aws = fakeAws({ tasks: [web], outages: [{ of: 'queue', span: [0, 60] }] });
+    expect(await aws.round(undefined, { policy: WATCH })).toMatchObject([{ kind: 'handed-over' }]);
+    expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueAt', 'continueNow']]);
+  });
+
+  it('that leaves no way to go on fails the event, which comes again', async () => {
+    const down = (['queue', 'bus', 'scheduler'] as const).map((of) => ({ of, span: [0, 30] as const }));
+    const aws = fakeAws({ tasks: [web], outages: down });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(kindsOf(aws)[0]).toEqual(['failed']);
+    expect(aws.invocations[1]?.atSeconds).toBe(60);
+  });
+});
+
+describe('an invocation whose time runs out', () => {
+  it('hands its drains over to the next before its margin, together', async () => {
+    const aws = fakeAws({ ...fleetOf(3), callSeconds: 15 });
+    const results = await aws.round(undefined, { invocationSeconds: 50 });
+    expect(results.map(({ kind }) => kind)).toEqual(['handed-over', 'handed-over', 'handed-over']);
+    expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueNow']]);
+    await aws.next();
+    expect(new Set(aws.invocations[1]?.calls.slice(0, 3))).toEqual(new Set(['get']));
+  });
+
+  it('begins nothing where only its margin is left', async () => {
+    const aws = fakeAws();
+    await aws.round(undefined, { invocationSeconds: POLICY.marginSeconds });
+    expect(callsOf(aws)).toEqual([['continueNow']]);
+    const more = fakeAws();
+    await more.round(undefined, { invocationSeconds: POLICY.marginSeconds + 0.001 });
+    expect(callsOf(more)[0]?.[0]).toBe('list');
+  });
+
+  it.each([
+    ['throttled', false],
+    ['denied', true],
+  ])('fails where handing over is %s', async (_, isDenied) => {
+    const aws = fakeAws({ outages: [{ of: 'bus', span: [0, 1], denied: isDenied }] });
+    const reason = `continueNow: ${isDenied ? 'not authorized' : 'throttled'}`;
+    const results = await aws.round(undefined, { invocationSeconds: 1 });
+    expect(results).toMatchObject([{ kind: 'failed', error: { message: reason } }]);
+  });
+
+  it('loses nothing on the way, as often as it happens', async () => {
+    const aws = fakeAws({ tasks: [web], callSeconds: 1 });
+    expect(await aws.runToEnd({ invocationSeconds: POLICY.marginSeconds + HAND_OVER_SECONDS })).toMatchObject([
+      { kind: 'drained' },
+    ]);
+    expect(aws.completion()?.holding).toEqual([]);
+  });
+});
+
+describe('an invocation that crashes', () => {
+  const worlds: World[] = [
+    { tasks: [web] },
+    {
+      tasks: [web, { ...endless, stopsAtSeconds: 2_500 }],
+      lateSeconds: 60,
+      hook: { ...HOOK, heartbeatTimeoutSeconds: 1_200 },
+    },
+    { ...fleetOf(3) },
+  ];
+
+  it.each(worlds.map((world, i) => [i, world] as const))(
+    'costs no drain its end and no task its life, after whichever call: world %i',
+    async (_, world) => {
+      const whole = fakeAws(world);
+      await whole.runToEnd();
+      for (let crash = 1; crash <= whole.calls.length; crash += 1) {
+        const aws = fakeAws({ ...world, crashes: [crash] });
+        aws.sweepEvery(60);
+        for (const drain of aws.heldDrains()) aws.send(() => begin(drain), at(0));
+        await aws.run();
+        for (const completion of aws.completions()) expect([crash, completion]).toMatchObject([crash, { holding: [] }]);
+        expect([crash, aws.schedules.size, aws.deadLetters.length]).toEqual([crash, 0, 0]);
+      }
+    },
+  );
+});
+
+describe('copies of a message', () => {
+  it('in one batch are one drain, and each has its result', async () => {
+    const aws = fakeAws({ instances: [draining], tasks: [web] });
+    const results = await aws.round([begin(), begin()]);
+    expect(results).toMatchObject([{ kind: 'parked' }, { kind: 'parked' }]);
+    expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueAt']]);
+  });
+
+  it('go on from the state that was parked, whichever comes first', async () => {
+    for (const isFirst of [true, false]) {
+      const aws = fakeAws({ instances: [draining], tasks: [web] });
+      const parked = { schedule: SCHEDULE, untilMs: at(0), firesAtMs: at(0) };
+      const drain = drainOf({ known: knownOf(), hook: HOOK, announced: 'started', heartbeats: 5, parked });
+      aws.schedules.set(SCHEDULE, { drain, firesAtMs: at(0), writtenAtMs: at(0), hasFired: true });
+      const continuation: Arrival = { kind: 'continuation', drain, isTrusted: true };
+      const results = await aws.round(isFirst ? [continuation, begin()] : [begin(), continuation]);
+      expect(results).toMatchObject([{ drain: { heartbeats: 5 } }, { drain: { heartbeats: 5 } }]);
+    }
+  });
+
+  it.each(WAITS)('never go on from what a claim over the bus says, whichever comes first: %s', async (_, policy) => {
+    const known = { known: knownOf(), heartbeats: 3, announced: 'started' as const };
+    const claimed = drainOf({ startedAtMs: at(900), continuations: 19_000, heartbeats: 99 });
+    const forged: Arrival = { kind: 'continuation', drain: claimed, isTrusted: false };
+    const continuation = { kind: 'continuation', drain: drainOf(known), isTrusted: true } as const;
+    for (const genuine of [{ kind: 'drain', drain: drainOf() } as const, continuation]) {
+      for (const arrivals of [
+        [genuine, forged],
+        [forged, genuine],
+      ]) {
+        const aws = fakeAws({ instances: [draining], tasks: [web] });
+        const [result] = await aws.round(arrivals, { policy });
+        expect(result?.drain).toMatchObject({ startedAtMs: at(0), heartbeats: genuine.drain.heartbeats });
+        expect(result?.drain?.continuations).toBeLessThan(10);
+      }
+    }
+  });
+
+  it('of an event and of a wake-up are woken together', async () => {
+    const aws = fakeAws({ instances: [draining] });
+    const drain = drainOf({
+      known: { containerInstances: knownOf().containerInstances, tasks: { holding: [], listedAtMs: at(-20) } },
+      closed: { sinceMs: at(-60), containerInstances: [containerInstanceOf().arn], silent: [] },
+      parked: { schedule: SCHEDULE, untilMs: at(60), firesAtMs: at(60) },
+    });
+    aws.schedules.set(SCHEDULE, { drain, firesAtMs: at(60), writtenAtMs: at(0), hasFired: false });
+    const reported = aws.containerInstance('one');
+    const wakeUp: Arrival = { kind: 'wake-up', containerInstance: reported, reported, sentAtMs: at(0) };
+    const continuation: Arrival = { kind: 'continuation', drain, isTrusted: true };
+    for (const arrivals of [
+      [wakeUp, continuation],
+      [continuation, wakeUp],
+    ]) {
+      const copy = fakeAws({ instances: [draining] });
+      copy.schedules.set(SCHEDULE, { drain, firesAtMs: at(60), writtenAtMs: at(0), hasFired: false });
+      expect(await copy.round(arrivals)).toMatchObject([{ kind: 'finished' }, { kind: 'finished' }]);
+      // The event has just described the registration: only a search is left to do.
+      expect(copy.calls.map(({ name }) => name)).not.toContain('describe');
+      expect(copy.callsNamed('complete')).toHaveLength(1);
+    }
+  });
+
+  it('that come later find the drain parked, or its action completed', async () => {
+    const aws = fakeAws({
+      tasks: [web],
+      again: [
+        { nth: 0, afterSeconds: 30 },
+        { nth: 2, afterSeconds: 400 },
+      ],
+    });
+    await aws.runToEnd();
+    await aws.run();
+    expect(
+      kindsOf(aws)
+        .flat()
+        .filter((kind) => kind === 'superseded'),
+    ).not.toEqual([]);
+    expect(entriesOf(aws)).toContainEqual({ kind: 'superseded' });
+    const endings = aws.published.flatMap(({ event }) => (event.kind === 'finished' ? [event.outcome.kind] : []));
+    expect(endings.filter((kind) => kind !== 'already-completed')).toEqual(['drained']);
+    expect(aws.schedules.size).toBe(0);
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'already-completed' }]);
+  });
+});
+
+describe('an action that somebody else completed', () => {
+  it('ends the drain at its next heartbeat, by name of the tasks seen last', async () => {
+    const aws = fakeAws({ tasks: [endless], holds: [{ instanceId: INSTANCE_ID, completedAtSeconds: 100 }] });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'already-completed', holdingTasks: [{ arn: 'job' }] }]);
+    expect(aws.finished()[0]?.atSeconds).toBeLessThanOrEqual(1_800);
+    expect(aws.schedules.size).toBe(0);
+  });
+
+  it('is what a hook amounts to that was deleted', async () => {
+    const aws = fakeAws({ tasks: [web], hooks: [] });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'already-completed', holdingTasks: [{ arn: 'web' }] }]);
+  });
+
+  it('is reported like any other end where a claim about it comes over the bus', async () => {
+    const aws = fakeAws({ holds: [] });
+    const drain = drainOf({ continuations: 3 });
+    await aws.round([{ kind: 'continuation', drain, isTrusted: false }]);
+    expect(callsOf(aws)).toEqual([['recordHeartbeat', 'publish']]);
+    const ending = { kind: 'finished', outcome: { kind: 'already-completed', holdingTasks: undefined } };
+    expect(entriesOf(aws)).toMatchObject([ending]);
+    expect(aws.published).toMatchObject([{ event: ending }]);
+  });
+});
+
+describe('a notice', () => {
+  const notice = noticeDrainOf();
+  const askedOfAutoScaling = (aws: Aws) =>
+    aws.calls.filter(({ name }) => ['hooksOf', 'terminatingSinceMs', 'recordHeartbeat', 'complete'].includes(name));
+
+  it('for an instance that is in none of the clusters is not ours, and nothing is reported', async () => {
+    const aws = fakeAws({ instances: [] });
+    expect(await aws.round([begin(notice)])).toEqual([{ kind: 'not-ours', drain: notice }]);
+    expect([aws.published, askedOfAutoScaling(aws)]).toEqual([[], []]);
+  });
+
+  it.each([
+    ['as its last task stops', web.id, { ...web, stopsAtSeconds: 60 }, { kind: 'drained' }],
+    ['as EC2 takes the instance', endless.id, endless, { kind: 'timed-out', deadlineAtMs: at(120) }],
+  ])('ends %s, and asks nothing of Auto Scaling', async (_, _id, task, outcome) => {
+    const aws = fakeAws({ tasks: [task] });
+    expect(await aws.runToEnd({ drains: [notice] })).toMatchObject([outcome]);
+    expect(aws.published.at(-1)).toMatchObject({ event: { kind: 'finished', outcome } });
+    expect(askedOfAutoScaling(aws)).toEqual([]);
+  });
+
+  it('for an instance that went while it was drained is over', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', goneAtSeconds: 30 }], tasks: [endless] });
+    const rebalance = noticeDrainOf('rebalance-recommendation');
+    expect(await aws.runToEnd({ drains: [rebalance] })).toEqual([{ kind: 'gone', clusters: ['prod'] }]);
+  });
+});
+
+describe('the bus', () => {
+  it('hears that a drain has begun to wait, that it is stuck and why, and how it ended and why', async () => {
+    const aws = fakeAws({ tasks: [endless], lateSeconds: 0 });
+    await aws.runToEnd();
+    const holdingTasks = [{ arn: 'job' }];
+    const explanation = { blockers: [{ tasks: holdingTasks }] };
+    expect(aws.published).toMatchObject([
+      { event: { kind: 'started', deadlineAtMs: at(7_200), holdingTasks } },
+      { event: { kind: 'stuck', deadlineAtMs: at(7_200), holdingTasks, explanation } },
+      { event: { kind: 'finished', outcome: { kind: 'timed-out' }, finishedAtMs: at(7_200), explanation } },
+    ]);
+    const [, stuck, finished] = aws.published;
+    expect(stuck?.atSeconds).toBeGreaterThanOrEqual(3_600);
+    expect(stuck?.atSeconds).toBeLessThanOrEqual(3_600 + 15);
+    expect(entriesOf(aws).filter(({ kind }) => kind === 'stuck' || kind === 'finished')).toMatchObject([
+      { explanation },
+      finished?.event ?? {},
+    ]);
+    expect(aws.callsNamed('diagnose')).toHaveLength(2);
+    expect(aws.invocations.at(-1)?.calls.slice(-4)).toEqual(['complete', 'diagnose', 'delete', 'publish']);
+  });
+
+  it('hears no explanation of a drain that ends well', async () => {
+    const aws = fakeAws({ tasks: [web] });
+    await aws.runToEnd();
+    expect(aws.published.at(-1)?.event).toEqual({
+      kind: 'finished',
+      outcome: { kind: 'drained', lastTaskStoppedAtMs: at(335) },
+      finishedAtMs: at(335.5),
+    });
+    expect(aws.callsNamed('diagnose')).toEqual([]);
+  });
+
+  it('hears of all endings of a round in one call', async () => {
+    const aws = fakeAws(fleetOf(3, { stopsAtSeconds: 100 }));
+    await aws.runToEnd();
+    expect(aws.callsNamed('publish')).toHaveLength(2);
+    expect(aws.published).toHaveLength(6);
+  });
+});
+
+describe('the schedule of a drain that has ended', () => {
+  it.each([true, false])('that cannot be deleted is recorded, and costs nothing (denied: %s)', async (denied) => {
+    const aws = fakeAws({
+      tasks: [web],
+      fault: ({ name }) => (name === 'delete' ? (denied ? new Error('no') : new Unavailable('no')) : undefined),
+    });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.refusals()).toEqual([{ doing: 'delete-schedule', reason: 'no' }]);
+    await aws.run(); // It fires once more.
+    expect(aws.callsNamed('complete').length).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('the telemetry', () => {
+  it('has one entry for each change of a round, not one for each look', async () => {
+    const aws = fakeAws({ tasks: [web] });
+    await aws.runToEnd();
+    const kinds = entriesOf(aws).map((entry) => (entry.kind === 'decided' ? entry.decision.kind : entry.kind));
+    expect(kinds).toEqual([
+      ...['set-draining', 'park', 'looked'],
+      ...['read-hook', 'looked', 'announce', 'park'],
+      ...['complete', 'looked', 'finished'],
+    ]);
+  });
+
+  it('says how much of the time to its deadline a drain has used', async () => {
+    const aws = fakeAws({ tasks: [endless] });
+    const policy = { ...POLICY, deadlineSeconds: 1_000 };
+    await aws.runToEnd({ policy });
+    const looks = aws.telemetry.flatMap(({ entry, atSeconds }) =>
+      entry.kind === 'looked' ? [{ atSeconds, percent: entry.deadlineUsedPercent }] : [],
+    );
+    for (const { atSeconds, percent } of looks) expect(percent).toBeCloseTo(atSeconds / 10);
+    expect(looks.map(({ percent }) => Math.round(percent))).toContain(80);
+    // An alarm looks back ten minutes.
+    const gaps = looks.slice(1).map(({ atSeconds }, i) => atSeconds - (looks[i]?.atSeconds ?? 0));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(540);
+  });
+
+  it('has a refusal once, however often it is met in a round, and one of each kind', async () => {
+    const aws = fakeAws({
+      instances: [draining],
+      tasks: [endless],
+      outages: [
+        { of: 'auto-scaling', span: [0, 999] },
+        { of: 'scheduler', span: [0, 999] },
+      ],
+    });
+    await aws.round();
+    await aws.next();
+    expect(aws.refusals().map(({ doing }) => doing)).toEqual(['read-hook', 'park']);
+  });
+
+  it('says that a drain goes in circles, which fails', async () => {
+    const aws = fakeAws({ instances: [draining], tasks: [endless] });
+    const policy = { ...POLICY, heartbeatFraction: 0 };
+    const [result] = await aws.round([begin(drainOf({ action: { ...ACTION, token: undefined } }))], { policy });
+    expect(result).toMatchObject({
+      kind: 'failed',
+      error: { message: `The drain of ${INSTANCE_ID} goes in circles: 40 steps in one round.` },
+    });
+  });
+});

@@ -1,0 +1,164 @@
+import { describe, expect, it } from 'vitest';
+import { receive } from '../../../src/handlers/events/receive.ts';
+import {
+  eventBridgeEvent,
+  INSTANCE_ID,
+  rejectionOf,
+  SENT_AT_MS,
+  settings,
+  TOKEN,
+  termination,
+  terminationDetail,
+  without,
+} from './samples.ts';
+
+const withMetadata = (NotificationMetadata: unknown) => termination({ NotificationMetadata });
+
+/** The drain that begins with the event. */
+function begun(event: unknown) {
+  return expect(receive(event, settings));
+}
+
+describe('a termination', () => {
+  it('begins a drain of the instance, from the moment Auto Scaling began to hold it', () => {
+    begun(termination()).toEqual({
+      kind: 'arrival',
+      arrival: {
+        kind: 'drain',
+        drain: {
+          kind: 'held',
+          action: { autoScalingGroup: 'web', lifecycleHook: 'ecs-drain', instanceId: INSTANCE_ID, token: TOKEN },
+          startedAtMs: SENT_AT_MS,
+          lastHeartbeatAtMs: SENT_AT_MS,
+          heartbeats: 0,
+          continuations: 0,
+          pollIntervalSeconds: settings.policy.pollMinSeconds,
+        },
+      },
+    });
+  });
+
+  it('may have the optional fields, and fields that AWS adds', () => {
+    const optional = { Origin: 'AutoScalingGroup', Destination: 'EC2', LifecycleActionReason: { code: 1 } };
+    begun(termination(optional, { 'replay-name': 'again' })).toMatchObject({ arrival: { kind: 'drain' } });
+  });
+
+  it.each(['i-1234abcd', INSTANCE_ID])('may name the instance in both forms of an id: %s', (instanceId) => {
+    begun(termination({ EC2InstanceId: instanceId })).toMatchObject({ arrival: { drain: { action: { instanceId } } } });
+  });
+
+  it('begins a drain in every group and for every hook of the settings', () => {
+    const event = termination({ AutoScalingGroupName: 'My Workers/2', LifecycleHookName: 'team/old_hook' });
+    begun(event).toMatchObject({ arrival: { kind: 'drain' } });
+  });
+
+  it.each([
+    ['of another group', { AutoScalingGroupName: 'db' }, 'the group db is not among autoScalingGroups'],
+    ['for another hook', { LifecycleHookName: 'backup' }, 'the hook backup is not ours (lifecycleHook)'],
+    [
+      'for another hook, whose metadata is not read',
+      { LifecycleHookName: 'backup', NotificationMetadata: '{"cluster": 5}' },
+      'the hook backup is not ours (lifecycleHook)',
+    ],
+    [
+      'with the transition of a launch',
+      { LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING' },
+      'the transition is autoscaling:EC2_INSTANCE_LAUNCHING, not autoscaling:EC2_INSTANCE_TERMINATING',
+    ],
+    [
+      'of an instance that returns to its warm pool',
+      { Origin: 'AutoScalingGroup', Destination: 'WarmPool' },
+      'the instance returns to its warm pool',
+    ],
+    [
+      'that is only the test notification of a hook',
+      { Event: 'autoscaling:TEST_NOTIFICATION' },
+      'it is the test notification of a new lifecycle hook',
+    ],
+  ])('is ignored with a reason: %s', (_, detail, reason) => {
+    begun(termination(detail)).toEqual({ kind: 'ignored', reason });
+  });
+
+  it.each(Object.keys(terminationDetail))('is rejected if it lacks a field, which is named: %s', (field) => {
+    expect(rejectionOf(eventBridgeEvent({}, without(terminationDetail, field)))).toBe(
+      `The lifecycle event cannot be understood: detail.${field} is missing.`,
+    );
+  });
+
+  it.each<[string, unknown, string]>([
+    ['EC2InstanceId', 'web-1', 'an EC2 instance id'],
+    ['EC2InstanceId', 'i-0123456789ABCDEF0', 'an EC2 instance id'],
+    ['EC2InstanceId', 'i-0123456789abcdef', 'an EC2 instance id'],
+    ['EC2InstanceId', 'i-0123456789abcdef0 || true', 'an EC2 instance id'],
+    ['EC2InstanceId', 'i-0123456789abcdef0\n', 'an EC2 instance id'],
+    ['EC2InstanceId', ['i-0123456789abcdef0'], 'an EC2 instance id'],
+    ['LifecycleActionToken', '87654321', 'a lifecycle action token of 36 characters'],
+    ['LifecycleActionToken', '8765432143214321432121098765432100000', 'a lifecycle action token of 36 characters'],
+    ['AutoScalingGroupName', '', 'the name of an Auto Scaling group'],
+    ['AutoScalingGroupName', { name: 'web' }, 'the name of an Auto Scaling group'],
+    ['LifecycleHookName', null, 'the name of a lifecycle hook'],
+    ['LifecycleTransition', 5, 'a lifecycle transition'],
+    ['NotificationMetadata', { cluster: 'prod' }, 'text'],
+    ['Destination', 5, 'EC2, AutoScalingGroup or WarmPool'],
+  ])('is rejected with the field, its value and what is expected: %s %j', (field, value, expected) => {
+    expect(rejectionOf(termination({ [field]: value }))).toContain(
+      `The lifecycle event cannot be understood: detail.${field} is ${JSON.stringify(value)}: expected ${expected}`,
+    );
+  });
+});
+
+describe('the cluster of a drain', () => {
+  it('is the one that the metadata of the hook names, else the one of its group', () => {
+    begun(withMetadata(' {"cluster": "staging", "team": "blue"} ')).toMatchObject({
+      arrival: { drain: { namedCluster: 'staging', cluster: 'staging' } },
+    });
+    const ofGroup = { AutoScalingGroupName: 'jobs' };
+    begun(termination(ofGroup)).toMatchObject({ arrival: { drain: { namedCluster: 'staging' } } });
+    begun(termination({ ...ofGroup, NotificationMetadata: '{"cluster": "prod"}' })).toMatchObject({
+      arrival: { drain: { namedCluster: 'prod' } },
+    });
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['blanks', '  '],
+    ['an empty object', '{}'],
+    ['keys for another program', '{"Cluster":"staging","team":{"cluster":"staging"}}'],
+  ])('is not named by metadata that is %s, without a warning', (_, metadata) => {
+    begun(withMetadata(metadata)).not.toHaveProperty('arrival.drain.namedCluster', expect.anything());
+    begun(withMetadata(metadata)).toMatchObject({ kind: 'arrival', warning: undefined });
+  });
+
+  it.each([
+    ['additional-info', '"additional-info"'],
+    ['{"cluster": "prod"', '"{\\"cluster\\": \\"prod\\""'],
+  ])('is not named by metadata that is not JSON: the drain begins with a warning: %s', (metadata, words) => {
+    begun(withMetadata(metadata)).toMatchObject({
+      arrival: { kind: 'drain', drain: { namedCluster: undefined } },
+      warning: `The NotificationMetadata of hook ecs-drain is ignored: it is ${words}, not JSON such as {"cluster": "prod"}.`,
+    });
+  });
+
+  it.each([
+    ['["prod"]', 'it is ["prod"]: expected a JSON object such as {"cluster": "prod"}'],
+    ['"prod"', 'it is "prod": expected a JSON object such as {"cluster": "prod"}'],
+    ['null', 'it is null: expected a JSON object such as {"cluster": "prod"}'],
+    ['{"cluster": 5}', 'cluster is 5: expected the name (not the ARN) of an ECS cluster'],
+    ['{"cluster": ""}', 'cluster is "": expected the name (not the ARN) of an ECS cluster'],
+    ['{"cluster": null}', 'cluster is null: expected the name (not the ARN) of an ECS cluster'],
+    [
+      '{"cluster": "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"}',
+      'cluster is "arn:aws:ecs:eu-west-1:123456789012:cluster/prod": expected the name (not the ARN) of an ECS cluster',
+    ],
+  ])('cannot be named by JSON of another form: the event is rejected: %s', (metadata, words) => {
+    expect(rejectionOf(withMetadata(metadata))).toBe(
+      `The NotificationMetadata of hook ecs-drain cannot be understood: ${words}.`,
+    );
+  });
+
+  it('cannot be one that the settings do not allow', () => {
+    expect(rejectionOf(withMetadata('{"cluster":"db"}'))).toBe(
+      'The NotificationMetadata of hook ecs-drain names the cluster db, and the setting cluster allows only prod, staging: add it there and deploy again.',
+    );
+  });
+});
