@@ -51,7 +51,7 @@ const RUNS_OF_FLEET: ReadonlyMap<number, number> = new Map([
   [1, LONE_RUNS],
   [100, 10],
   [500, 3],
-  [1_000, 3],
+  [1_000, 2],
 ]);
 const FLEETS = [...RUNS_OF_FLEET.keys()];
 const GROWING_FLEETS = [1, 10, 100, 500];
