@@ -38,8 +38,8 @@ export interface Policy {
  */
 export const COMPLETION_RESERVE_SECONDS = 240;
 
-/** From the warning to the interruption (facts 6 ec2-notices). */
-const SPOT_NOTICE_SECONDS = 120;
+/** From the warning to the interruption (facts 6 ec2-notices), less what the queue may be late: what is lost has to be reported. */
+const SPOT_NOTICE_SECONDS = 120 - 5;
 
 /** From a continuation on the bus to the look that it causes: the bus, the queue and its window, a cold start. */
 export const HAND_OVER_SECONDS = 15;
@@ -110,7 +110,7 @@ export function limitsOf(drain: Drain, policy: Policy): HookLimits {
 
 /**
  * When the drain ends regardless of what holds the instance: by the policy, and early enough that the hook does not end it
- * first. A Spot interruption ends it after two minutes.
+ * first. A Spot interruption ends it after two minutes, less some seconds.
  */
 export function deadlineAtMs(drain: Drain, policy: Policy): number {
   return drain.startedAtMs + Math.min(policy.deadlineSeconds, longestSeconds(drain, policy)) * 1000;

@@ -85,7 +85,7 @@ describe('ecs-drain explain', () => {
     const { stdout } = await run('explain', first);
     expect(stdout).toContain(`${first} is draining on a spot-interruption of EC2: nothing holds it.`);
     expect(stdout).toContain('2 tasks hold it:');
-    expect(stdout).toMatch(/deadline .*, in 90 s\n/);
+    expect(stdout).toMatch(/deadline .*, in 85 s\n/);
     expect(await json('explain', first)).toMatchObject({
       status: 0,
       answer: { state: 'draining', notice: 'spot-interruption', parked: true },

@@ -192,7 +192,7 @@ describe('ecs-drain status', () => {
         instanceId: instanceIds[0],
         notice: 'spot-interruption',
         since: STARTED,
-        deadlineAt: '2026-01-01T00:07:00Z',
+        deadlineAt: '2026-01-01T00:06:55Z',
         parked: true,
         containerInstances: [{ status: 'DRAINING' }],
         holdingTasks: [{ group: 'service:web' }, { group: 'service:web' }],

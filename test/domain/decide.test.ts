@@ -411,11 +411,11 @@ describe('a drain on a notice of EC2', () => {
     expect(decide(waiting)).toEqual(parkUntil(2_310, 'schedule'));
   });
 
-  it('ends two minutes after the warning of a Spot interruption: Auto Scaling has no start to confirm', () => {
+  it('ends five seconds before EC2 takes a Spot instance: Auto Scaling has no start to confirm', () => {
     const drain = notice('spot-interruption');
-    expect(decide(situation({ drain }))).toEqual(parkUntil(60, 'both'));
-    expect(decide(situation({ drain, nowMs: at(120) - 1 })).kind).toBe('park');
-    expect(decide(situation({ drain, nowMs: at(120) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
+    expect(decide(situation({ drain }))).toEqual(parkUntil(58, 'both'));
+    expect(decide(situation({ drain, nowMs: at(115) - 1 })).kind).toBe('park');
+    expect(decide(situation({ drain, nowMs: at(115) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
   });
 
   it('ends at the policy’s deadline after a recommendation to rebalance', () => {

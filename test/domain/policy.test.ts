@@ -44,8 +44,8 @@ describe('the deadline', () => {
     expect(deadlineAtMs(drainOf({ hook: hookLimits(30) }), POLICY)).toBe(at(2_760));
   });
 
-  it('is two minutes after the warning of a Spot interruption, and the policy’s after a recommendation', () => {
-    expect(deadlineAtMs(noticeDrainOf('spot-interruption'), POLICY)).toBe(at(120));
+  it('is five seconds before EC2 takes a Spot instance, so that what is lost is reported, and the policy’s after a recommendation', () => {
+    expect(deadlineAtMs(noticeDrainOf('spot-interruption'), POLICY)).toBe(at(115));
     expect(deadlineAtMs(noticeDrainOf('spot-interruption'), { ...POLICY, deadlineSeconds: 60 })).toBe(at(60));
     expect(deadlineAtMs(noticeDrainOf('rebalance-recommendation'), { ...POLICY, deadlineSeconds: 172_800 })).toBe(
       at(172_800),

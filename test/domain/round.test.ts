@@ -618,7 +618,7 @@ describe('a notice', () => {
 
   it.each([
     ['as its last task stops', web.id, { ...web, stopsAtSeconds: 60 }, { kind: 'drained' }],
-    ['as EC2 takes the instance', endless.id, endless, { kind: 'timed-out', deadlineAtMs: at(120) }],
+    ['just before EC2 takes the instance', endless.id, endless, { kind: 'timed-out', deadlineAtMs: at(115) }],
   ])('ends %s, and asks nothing of Auto Scaling', async (_, _id, task, outcome) => {
     const aws = fakeAws({ tasks: [task] });
     expect(await aws.runToEnd({ drains: [notice] })).toMatchObject([outcome]);

@@ -63,7 +63,7 @@ describe('spot-interruption', () => {
     expect([...played.region.autoScaling.interrupted]).toEqual([A]);
     expect(fatesOf(played)).toEqual(['DEACTIVATING']);
     expect(tasksOf(played, ({ killed }) => killed === true)).toMatchObject([{ group: 'service:api' }]);
-    expect(played.outcomes).toEqual(new Map([[A, 'gone']]));
+    expect(played.outcomes).toEqual(new Map([[A, 'timed-out']])); // which reports the task
   });
 
   it('without the notice kills all that runs there', async () => {
