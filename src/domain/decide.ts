@@ -14,7 +14,9 @@ import {
   agentLostAtMs,
   deadlineAtMs,
   heartbeatDueAtMs,
+  hookTimesOutAtMs,
   isJustEmptied,
+  limitsOf,
   nearDeadlineAtMs,
   type ParkedLook,
   type Policy,
@@ -98,13 +100,17 @@ export function decide(situation: Situation): Decision {
 
 /**
  * Waits on a schedule alone, late as it may be, because handing over would go round without a wait for as long as the queue is
- * down. Handing over is for a drain that has no schedule, or whose hook would time out before one fires.
+ * down. Handing over is for a drain that has no schedule, or whose hook is too short for one.
  */
 function withoutQueue(situation: Situation): Decision {
-  const { drain, policy, nowMs } = situation;
+  const { drain, policy, nowMs, refused } = situation;
   const untilMs = nowMs + SCHEDULE_MIN_SECONDS * 1000;
-  const isInTime = untilMs + SCHEDULE_LATE_SECONDS * 1000 <= heartbeatDueAtMs(drain, policy);
-  return mayUseSchedule(situation) && isInTime ? waitUntil(untilMs, 'schedule') : { kind: 'hand-over' };
+  const firesByMs = untilMs + SCHEDULE_LATE_SECONDS * 1000;
+  if (!mayUseSchedule(situation)) return { kind: 'hand-over' };
+  if (firesByMs <= hookTimesOutAtMs(drain, policy)) return waitUntil(untilMs, 'schedule');
+  // A heartbeat gives the hook its whole time again.
+  const isLongEnough = firesByMs - nowMs <= limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
+  return isLongEnough && !refused.has('heartbeat') ? { kind: 'heartbeat' } : { kind: 'hand-over' };
 }
 
 /** Where the drain continues: at what it knew, or at a search when an event says that the instance is empty. */

@@ -165,6 +165,12 @@ export function heartbeatDueAtMs(drain: Drain, policy: Policy): number {
   return drain.lastHeartbeatAtMs + heartbeatTimeoutSeconds * policy.heartbeatFraction * 1000;
 }
 
+/** When Auto Scaling decides without us, unless a heartbeat comes first; never, where nothing is held. */
+export function hookTimesOutAtMs(drain: Drain, policy: Policy): number {
+  if (drain.kind === 'notice') return Number.POSITIVE_INFINITY;
+  return drain.lastHeartbeatAtMs + limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
+}
+
 /** When the agents count as lost: after the policy's grace, and not before a new registration would be listed. */
 export function agentLostAtMs(silence: AgentSilence, closed: Closed | undefined, policy: Policy): number {
   return Math.max(silence.sinceMs + policy.agentGraceSeconds * 1000, settledAtMs(closed));

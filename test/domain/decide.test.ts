@@ -7,6 +7,7 @@ import {
   agentLostAtMs,
   deadlineAtMs,
   heartbeatDueAtMs,
+  hookTimesOutAtMs,
   type Policy,
   SCHEDULE_LATE_SECONDS,
   settledAtMs,
@@ -86,14 +87,20 @@ describe('the work of an invocation', () => {
   it.each<[string, Partial<Situation>]>([
     ['the operator wants none', { policy: WATCH }],
     ['Scheduler refuses as well', { refused: refused('queue', 'park') }],
-    ['a heartbeat would fall due before it fires', { drain: drainOf({ lastHeartbeatAtMs: at(115 - 1_800) - 1 }) }],
+    ['its hook is too short for one', { drain: drainOf({ hook: hookLimits(104), lastHeartbeatAtMs: at(10) }) }],
+    [
+      'a heartbeat that its hook needs first is refused',
+      { drain: drainOf({ hook: hookLimits(120), lastHeartbeatAtMs: at(-10) }), refused: refused('queue', 'heartbeat') },
+    ],
   ])('is handed over through the bus where the queue refuses and a schedule is of no use: %s', (_, overrides) => {
     expect(decide(situation({ refused: refused('queue'), ...overrides }))).toEqual({ kind: 'hand-over' });
   });
 
-  it('is not handed over where the schedule fires just in time for the heartbeat', () => {
-    const drain = drainOf({ lastHeartbeatAtMs: at(115 - 1_800) });
+  it('keeps its hook with a heartbeat first where the schedule would fire after the hook has timed out', () => {
+    const drain = drainOf({ hook: hookLimits(120), lastHeartbeatAtMs: at(115 - 120) });
     expect(decide(situation({ drain, refused: refused('queue') })).kind).toBe('park');
+    const late = { ...drain, lastHeartbeatAtMs: drain.lastHeartbeatAtMs - 1 };
+    expect(decide(situation({ drain: late, refused: refused('queue') }))).toEqual({ kind: 'heartbeat' });
   });
 });
 
@@ -608,8 +615,8 @@ describe('any decision', () => {
         ...holding.map((each) => stopDueAtMs(each, deadlineMs, policy)),
       ];
       const lateMs = decision.on === 'schedule' ? SCHEDULE_LATE_SECONDS * 1000 : 0;
-      // Without the queue a drain may miss its deadline by a schedule's minute, which the hook's reserve covers.
-      const mustKeep = given.refused.has('queue') ? [heartbeatDueAtMs(drain, policy)] : due;
+      // Without the queue a drain may be late by a schedule's minute, but not for its hook.
+      const mustKeep = given.refused.has('queue') ? [hookTimesOutAtMs(drain, policy)] : due;
       for (const dueMs of mustKeep.filter((each) => each > nowMs)) {
         expect(decision.untilMs + lateMs).toBeLessThanOrEqual(wholeSecond(dueMs));
       }
