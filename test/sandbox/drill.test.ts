@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { chaos } from '../../sandbox/chaos.ts';
 import { failureOf, seedOfCommit } from '../../sandbox/command-line.ts';
 import { drill } from '../../sandbox/drill.ts';
@@ -34,6 +34,25 @@ function command(script: string, ...args: string[]): Promise<{ status: number; s
   });
 }
 
+/** What the command prints, run in this process: a process of its own takes a second to load what is loaded here. */
+async function printedBy(run: (args: string[]) => Promise<void>, ...args: string[]): Promise<string> {
+  let printed = '';
+  const written = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed += text;
+    return true;
+  });
+  const logged = vi.spyOn(console, 'log').mockImplementation((line) => {
+    printed += `${line}\n`;
+  });
+  try {
+    await run(args);
+    return printed;
+  } finally {
+    written.mockRestore();
+    logged.mockRestore();
+  }
+}
+
 /** What the command would end with, had it been called. */
 async function expectRefusal(refused: Promise<void>, sentence: string): Promise<void> {
   const failure = await refused.then(
@@ -51,18 +70,15 @@ async function emptyFolder(): Promise<string> {
 
 describe('npm run drill', () => {
   it('prints one object with --json', async () => {
-    const { status, stdout } = await command('drill.ts', '--scenario', 'book', '--json', '--seed', '7');
-    expect(status).toBe(0);
-    const result: DrillResult = JSON.parse(stdout);
+    const result: DrillResult = JSON.parse(await printedBy(drill, '--scenario', 'book', '--json', '--seed', '7'));
     expect(result).toMatchObject({ scenario: 'book', seed: 7, drainer: 'ecs-drain', tasksKilled: 0 });
     expect(result.drains).toMatchObject([{ outcome: 'drained', heartbeats: 0 }]);
   });
 
   it('prints plain lines where nobody watches, and ends with what came of it', async () => {
-    const { status, stdout } = await command('drill.ts', '--scenario', 'book', '--drainer', 'none');
-    expect(status).toBe(0);
-    expect(stdout).toContain('KILLED');
-    expect(stdout).toMatch(
+    const printed = await printedBy(drill, '--scenario', 'book', '--drainer', 'none');
+    expect(printed).toContain('KILLED');
+    expect(printed).toMatch(
       /book, seed number 1, without a drain: 1 instance terminated, 2 tasks killed \(0 cut off, 2 with a delayed SIGTERM\)/,
     );
   });
@@ -71,16 +87,15 @@ describe('npm run drill', () => {
     const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-report-'));
     ends.push(() => rm(folder, { recursive: true }));
     const report = join(folder, 'drill.html');
-    expect((await command('drill.ts', '--scenario', 'book', '--report', report)).status).toBe(0);
+    await printedBy(drill, '--scenario', 'book', '--report', report);
     const page = await readFile(report, 'utf8');
     for (const drainer of ['ecs-drain', 'none', 'book']) expect(page).toContain(drainer);
   });
 
   it('plays a world of the chaos, by its own seed number', async () => {
     const world = JSON.stringify({ ...CALM, seed: 9 });
-    const { status, stdout } = await command('drill.ts', '--world', world, '--drainer', 'none', '--json');
-    expect(status).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ scenario: 'world', seed: 9, instancesTerminated: 1, tasksKilled: 1 });
+    const printed = await printedBy(drill, '--world', world, '--drainer', 'none', '--json');
+    expect(JSON.parse(printed)).toMatchObject({ scenario: 'world', seed: 9, instancesTerminated: 1, tasksKilled: 1 });
   });
 
   it('ends in silence when whoever reads has had enough', async () => {
@@ -127,8 +142,8 @@ describe('npm run chaos', () => {
     });
     expect(seeds[1]).toBe(Number.parseInt(git('rev-parse', 'HEAD').slice(0, 8), 16) % 1_000_000_000);
     expect(seeds[0]).not.toBe(seeds[1]);
-    const { stdout } = await command('chaos.ts', '--worlds', '1', '--seed', 'commit');
-    expect(stdout).toMatch(new RegExp(`^seed number ${seedOfCommit(ROOT)}\n`));
+    const printed = await printedBy(chaos, '--worlds', '1', '--seed', 'commit');
+    expect(printed).toMatch(new RegExp(`^seed number ${seedOfCommit(ROOT)}\n`));
   });
 
   it('refuses to explore a commit where there is none, in a sentence', async () => {
@@ -138,11 +153,10 @@ describe('npm run chaos', () => {
   });
 
   it('plays worlds, and tells how many, what went wrong in them, and what held', async () => {
-    const { status, stdout } = await command('chaos.ts', '--worlds', '3', '--seed', '2');
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/^seed number 2\n +3 worlds\n +\d+ drains\n +\d+ invocations\n +\d+ calls\n/);
-    expect(stdout).toContain('outages: ECS throttles');
-    expect(stdout).toContain('In each of them:\n  we let no instance go before');
+    const printed = await printedBy(chaos, '--worlds', '3', '--seed', '2');
+    expect(printed).toMatch(/^seed number 2\n +3 worlds\n +\d+ drains\n +\d+ invocations\n +\d+ calls\n/);
+    expect(printed).toContain('outages: ECS throttles');
+    expect(printed).toContain('In each of them:\n  we let no instance go before');
   });
 
   it.each([
