@@ -337,6 +337,8 @@ export const fromSource: Build = async ({ waiting = 'park', ...params }) => {
   };
 };
 
+/** What does not say how a drain waits parks it, and is the package of most scenarios. */
 async function packagedFor(waiting: string | number) {
-  return deploymentIn(await packagedOnce({ cluster: CLUSTER, autoScalingGroups: GROUP, waiting }));
+  const other = waiting === 'park' ? {} : { waiting };
+  return deploymentIn(await packagedOnce({ cluster: CLUSTER, autoScalingGroups: GROUP, ...other }));
 }

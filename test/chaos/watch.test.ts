@@ -1,7 +1,7 @@
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('watch', 150);
+describeWorlds('watch', 60);
 describeDeliveries('watch', 12);
 
 const watching = { ...CALM, waiting: 'watch' } as const;

@@ -6,10 +6,10 @@ import { PROPERTIES } from '../../sandbox/chaos/properties.ts';
 import { type World, worlds } from '../../sandbox/chaos/world.ts';
 
 /** Another gives other worlds: `npm run chaos` takes any. */
-const SEED = 6;
+const SEED = 3;
 
 /** What all worlds of that seed number use of their bounds on calls, and a twentieth more. */
-const SHARE_OF_CALLS = { park: 0.383, watch: 0.366 };
+const SHARE_OF_CALLS = { park: 0.388, watch: 0.4 };
 
 /** Worlds play in virtual time; a machine that is busy takes its own. */
 export const TIMEOUT_MS = 600_000;
