@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { fromSource } from '../../sandbox/chaos/play.ts';
+import type { Install } from '../../sandbox/drainers/drainer.ts';
+import { installedFrom } from '../../sandbox/drainers/ecs-drain.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import type { Region } from '../../sandbox/region/region.ts';
 import type { InstanceState } from '../../sandbox/region/trace.ts';
@@ -22,10 +25,18 @@ interface Played {
   registrationsOf(instanceId: string): readonly string[];
 }
 
+/** With settings that change nothing but the function's environment and its hook: they need no package of their own. */
+const FROM_SOURCE = installedFrom(fromSource);
+
 /** Plays a scenario for so many seconds. */
-async function play(variant: Scenario, seconds: number, drainer: Drainer = 'ecs-drain'): Promise<Played> {
+async function play(
+  variant: Scenario,
+  seconds: number,
+  { drainer = 'ecs-drain', install }: { drainer?: Drainer; install?: Install } = {},
+): Promise<Played> {
   const events: DrillEvent[] = [];
-  const { region, startMs, begin, close } = await stage({ scenario: 'world', variant, drainer, seed: 1 }, (event) => {
+  const staged = { scenario: 'world', variant, drainer, seed: 1, ...(install && { install }) } as const;
+  const { region, startMs, begin, close } = await stage(staged, (event) => {
     events.push(event);
   });
   try {
@@ -123,7 +134,7 @@ describe('root-volume', () => {
   });
 
   it('without a drain kills every task there is', async () => {
-    const played = await play(SCENARIOS['root-volume'], SECONDS, 'none');
+    const played = await play(SCENARIOS['root-volume'], SECONDS, { drainer: 'none' });
     expect(fatesOf(played).length).toBeGreaterThanOrEqual(6);
     expect(new Set(fatesOf(played))).toEqual(new Set(['RUNNING']));
   });
@@ -131,7 +142,7 @@ describe('root-volume', () => {
 
 describe('retained', () => {
   it('keeps the instance and the job, which ecs-drain tells as killed, and leaves it DRAINING', async () => {
-    const played = await play(SCENARIOS.retained, 2_000);
+    const played = await play(SCENARIOS.retained, 2_000, { install: FROM_SOURCE });
     expect(played.pathOf(A)).toEqual(['InService', 'Terminating', 'Terminating:Wait', 'Terminating:Retained']);
     expect(played.outcomes.get(A)).toBe('timed-out');
     const told = played.events.find((event) => event.kind === 'log' && event.line['killedTasks'] !== undefined);
@@ -150,7 +161,7 @@ describe('retained', () => {
 
 describe('warm-pool', () => {
   it('ignores an instance that returns to its pool: the hook times out, and the stop kills its tasks', async () => {
-    const played = await play(SCENARIOS['warm-pool'], 900);
+    const played = await play(SCENARIOS['warm-pool'], 900, { install: FROM_SOURCE });
     expect(played.pathOf(A)).toEqual([
       'InService',
       'Warmed:Pending',
@@ -167,7 +178,7 @@ describe('warm-pool', () => {
   it('without reuse drains what is scaled in, as in any group', async () => {
     const { group, ...rest } = SCENARIOS['warm-pool'];
     const warmPool = { ...group.warmPool, reuseOnScaleIn: false };
-    const played = await play({ ...rest, group: { ...group, warmPool } }, 900);
+    const played = await play({ ...rest, group: { ...group, warmPool } }, 900, { install: FROM_SOURCE });
     expect(played.outcomes.get(A)).toBe('drained');
     expect(played.pathOf(A).at(-1)).toBe('Terminated');
     expect(fatesOf(played)).toEqual([]);
@@ -177,7 +188,7 @@ describe('warm-pool', () => {
     const { group, ...rest } = SCENARIOS['warm-pool'];
     const warmPool = { ...group.warmPool, reuseOnScaleIn: false };
     const faults: NonNullable<Scenario['faults']> = () => ({ ...NO_FAULTS, lostEvents: 1 });
-    const played = await play({ ...rest, group: { ...group, warmPool }, faults }, 900);
+    const played = await play({ ...rest, group: { ...group, warmPool }, faults }, 900, { install: FROM_SOURCE });
     expect(played.region.autoScaling.completions).toMatchObject([{ instanceId: A, by: 'completion' }]);
     expect(played.outcomes.get(A)).toBe('drained');
     expect(fatesOf(played)).toEqual([]);
@@ -185,7 +196,7 @@ describe('warm-pool', () => {
 
   it('is left to its hook when the event is lost and the instance returns: the sweep cannot tell where it goes', async () => {
     const faults: NonNullable<Scenario['faults']> = () => ({ ...NO_FAULTS, lostEvents: 1 });
-    const played = await play({ ...SCENARIOS['warm-pool'], faults }, 900);
+    const played = await play({ ...SCENARIOS['warm-pool'], faults }, 900, { install: FROM_SOURCE });
     expect(played.region.autoScaling.completions).toMatchObject([{ instanceId: A, by: 'timeout' }]);
     expect(played.outcomes.size).toBe(0);
   });
