@@ -5,16 +5,16 @@ import { TIME_LIMITS } from './test/time-limits.ts';
 /** The longest first, or one worker is left alone with the last: how long each takes vitest knows only from a run before. */
 const LONGEST = [
   'chaos/park',
-  'sandbox/rehearsal',
-  'sandbox/drill',
-  'deploy/template',
   'chaos/watch',
-  'sandbox/auto-scaling-scenarios',
-  'wire/fuzz',
-  'deploy/watching',
-  'bench/soak',
-  'handlers/forged',
+  'sandbox/rehearsal',
+  'deploy/template',
   'handlers/hostile',
+  'sandbox/drill',
+  'sandbox/auto-scaling-scenarios',
+  'bench/soak',
+  'deploy/watching',
+  'wire/fuzz',
+  'handlers/forged',
 ];
 
 class LongestFirst extends BaseSequencer {
