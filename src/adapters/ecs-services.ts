@@ -39,14 +39,27 @@ export interface EcsLookups {
 }
 
 /** The lookups of each invocation, over what earlier ones have read. */
-export function ecsLookups(client: Ecs['client'], isNeeded: boolean): (abortSignal: AbortSignal) => EcsLookups {
+export function ecsLookups(
+  client: Ecs['client'],
+  isNeeded: boolean,
+  onAssumption: (sentence: string) => void,
+): (abortSignal: AbortSignal) => EcsLookups {
   const cache: WarmCache = { strategies: new Map(), stopTimeoutsSeconds: new Map() };
+  const reported = new Set<string>();
+  const assume = (assumption: string) => (error: Error) => {
+    if (reported.has(assumption)) return;
+    reported.add(assumption);
+    onAssumption(`${error.message.replace(/\.$/, '')}. Until it is known, ${assumption}.`);
+  };
   return (abortSignal) => ({
     async learn(cluster, tasks) {
       if (!isNeeded) return;
       const ecs = { client, abortSignal };
       // A drain waits for neither: a service is a replica service, and a stop timeout the default, until ECS says otherwise.
-      await Promise.allSettled([learnStrategies(ecs, cluster, tasks, cache), learnStopTimeouts(ecs, tasks, cache)]);
+      await Promise.all([
+        learnStrategies(ecs, cluster, tasks, cache).catch(assume('every service counts as a replica service')),
+        learnStopTimeouts(ecs, tasks, cache).catch(assume(`stop timeouts count as ${DEFAULT_STOP_TIMEOUT_SECONDS} s`)),
+      ]);
     },
     classOf(cluster, group) {
       const strategy = cache.strategies.get(`${cluster}/${serviceIn(group)}`);

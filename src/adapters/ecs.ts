@@ -29,6 +29,8 @@ const UPDATE_BATCH = 10;
 export interface EcsOptions {
   /** Whether to read services and task definitions, for how and when tasks are stopped ahead of the deadline. */
   readonly readStopTimeouts: boolean;
+  /** Hears once in a warm container of each read that failed, and what is assumed instead. */
+  readonly onAssumption?: (sentence: string) => void;
 }
 
 /**
@@ -37,9 +39,9 @@ export interface EcsOptions {
  */
 export function ecsContainerInstances(
   client: ECSClient,
-  { readStopTimeouts }: EcsOptions,
+  { readStopTimeouts, onAssumption = () => {} }: EcsOptions,
 ): (signal: AbortSignal) => ContainerInstances {
-  const lookups = ecsLookups(client, readStopTimeouts);
+  const lookups = ecsLookups(client, readStopTimeouts, onAssumption);
   return (abortSignal) => {
     const ecs = { client, abortSignal };
     return {

@@ -6,7 +6,7 @@ import { type Drain, type HeldDrain, instanceIdOf, isSameDrain, type LifecycleRe
 import { type Answer, type Work, withPark } from './evolve.ts';
 import type { Known } from './observation.ts';
 import { type Ask, observe } from './observe.ts';
-import { deadlineAtMs, type Policy } from './policy.ts';
+import { deadlineAtMs, limitsOf, type Policy } from './policy.ts';
 import { type DrainEvent, type DrainSchedules, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
 
 /** What was decided for a drain. */
@@ -25,7 +25,9 @@ export async function perform(steps: readonly Step[], policy: Policy, ports: Por
     eachApart(ofKind(steps, 'heartbeat'), ({ work: { drain } }) => recordHeartbeat(drain, ports)),
     eachApart(ofKind(steps, 'complete'), ({ work: { drain }, decision }) => complete(drain, decision.verdict, ports)),
     eachApart(ofKind(steps, 'stop-tasks'), (step) => stopTasks(step, ports)),
-    byGroup(ofKind(steps, 'read-hook'), (drains, group) => readHooks(drains, group, ports)),
+    byGroup(ofKind(steps, 'read-hook'), (drains, group) =>
+      readHooks(drains, group, ports).catch((error) => assumedHooks(error, drains, policy, ports)),
+    ),
     byGroup(ofKind(steps, 'verify-start'), (drains, group) => readStarts(drains, group, ports)),
     announce(ofKind(steps, 'announce'), policy, ports),
     park(ofKind(steps, 'park'), policy, ports),
@@ -122,6 +124,13 @@ async function readHooks(drains: readonly HeldDrain[], group: string, { lifecycl
     const limits = hooks.find(({ name }) => name === action.lifecycleHook)?.limits;
     return { kind: 'hook', limits: limits && (managedDraining ? { ...limits, managedDraining } : limits) };
   };
+}
+
+/** Reading hooks only tells how long to wait. If it is denied, drains go on with what the policy assumes. */
+function assumedHooks(error: unknown, drains: readonly HeldDrain[], policy: Policy, { telemetry }: Ports) {
+  if (error instanceof Unavailable) throw error;
+  for (const drain of drains) telemetry.record(drain, { kind: 'refused', doing: 'read-hook', reason: reasonOf(error) });
+  return (drain: HeldDrain): Answer => ({ kind: 'hook', limits: limitsOf(drain, policy) });
 }
 
 async function readStarts(_: readonly HeldDrain[], group: string, { lifecycleActions }: Ports) {

@@ -26,10 +26,15 @@ export async function lostDrains(settings: Settings, ports: Ports, logger: Logge
     const failure = failureOf(swept);
     if (failure && swept.found.length === 0) throw failure;
     if (failure) logger.error('The sweep could not look at every held instance', { error: failure as Error });
+    for (const error of swept.failures) if (error instanceof Unavailable) warnOf(error, logger);
     return swept.found.map((work) => ({ kind: 'lost', work }));
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    logger.warn(`The next sweep looks for lost drains again: ${error.message}`);
+    warnOf(error, logger);
     return [];
   }
+}
+
+function warnOf({ message }: Unavailable, logger: Logger): void {
+  logger.warn(`The next sweep looks for lost drains again: ${message}`);
 }

@@ -12,6 +12,16 @@ function invocationsAt({ config }: AwsEndpoint) {
 
 const neverAborted = new AbortController().signal;
 
+/** What a warm container reports of what it assumes, over invocations that each describe a task. */
+async function assumptionsWith(script: Script, invocations = 1): Promise<string[]> {
+  const sentences: string[] = [];
+  const { config } = await aws(script);
+  const onAssumption = (sentence: string) => sentences.push(sentence);
+  const ecs = ecsContainerInstances(new ECSClient(config), { readStopTimeouts: true, onAssumption });
+  for (let i = 0; i < invocations; i++) await ecs(neverAborted).describeTasks(CLUSTER, [taskArn()]);
+  return sentences;
+}
+
 function ecsAt(endpoint: AwsEndpoint, signal = neverAborted) {
   return invocationsAt(endpoint)(signal);
 }
@@ -61,6 +71,13 @@ describe('the class of a task', () => {
     const endpoint = await aws({ ...ecsWith(recordedTask()), DescribeServices: answer });
     expect(await ecsAt(endpoint).describeTasks(CLUSTER, [taskArn()])).toMatchObject([
       { class: 'service', stopTimeoutSeconds: 30 },
+    ]);
+  });
+
+  it('is reported once in a warm container where it is assumed', async () => {
+    const script = { ...ecsWith(recordedTask()), DescribeServices: fault('InvalidParameterException', 'Not now.') };
+    expect(await assumptionsWith(script, 3)).toEqual([
+      `Could not describe the services web of cluster ${CLUSTER}: InvalidParameterException: Not now. Until it is known, every service counts as a replica service.`,
     ]);
   });
 
@@ -141,6 +158,15 @@ describe('the stop timeout of a task', () => {
     const endpoint = await aws({ ...ecsWith(task), DescribeTaskDefinition: answer });
     expect(await ecsAt(endpoint).describeTasks(CLUSTER, [taskArn()])).toEqual([
       holdingTask({ stopTimeoutSeconds: seconds }),
+    ]);
+  });
+
+  it('is reported once in a warm container where it is assumed', async () => {
+    const script = { ...ecsWith(recordedTask()), DescribeTaskDefinition: accessDenied('ecs:DescribeTaskDefinition') };
+    expect(await assumptionsWith(script, 3)).toEqual([
+      expect.stringMatching(
+        /^Could not describe the task definition .*: AccessDeniedException: .* Until it is known, stop timeouts count as 30 s\.$/,
+      ),
     ]);
   });
 

@@ -192,9 +192,24 @@ describe('what Auto Scaling knows of a group', () => {
       [denied, { kind: 'failed', error: denied }],
     ] as const) {
       const aws = fakeAws({ fault: ({ args: [group] }) => (group === 'web' ? error : undefined) });
-      const steps = [first, second, inBatch].map((drain) => [drain, { kind: 'read-hook' }] as const);
-      expect(await performed(aws, steps)).toEqual([refusal, refusal, { kind: 'hook', limits: HOOK }]);
+      const steps = [first, second, inBatch].map((drain) => [drain, { kind: 'verify-start' }] as const);
+      expect(await performed(aws, steps)).toEqual([refusal, refusal, { kind: 'start', startedAtMs: undefined }]);
     }
+  });
+
+  it('waits for a hook that Auto Scaling does not describe now, and assumes it where the read is denied', async () => {
+    const hookRead = async (error: Error) => {
+      const aws = fakeAws({ fault: ({ args: [group] }) => (group === 'web' ? error : undefined) });
+      const unread = [first, second, inBatch].map((drain) => ({ ...drain, hook: undefined }));
+      const steps = unread.map((drain) => [drain, { kind: 'read-hook' }] as const);
+      return { answers: await performed(aws, steps), refusals: aws.refusals() };
+    };
+    const described = { kind: 'hook', limits: HOOK };
+    const refused = { kind: 'refused', reason: 'throttled' };
+    expect(await hookRead(throttled)).toEqual({ answers: [refused, refused, described], refusals: [] });
+    const assumed = { kind: 'hook', limits: hookLimits(POLICY.heartbeatTimeoutSeconds) };
+    const told = { doing: 'read-hook', reason: denied.message };
+    expect(await hookRead(denied)).toEqual({ answers: [assumed, assumed, described], refusals: [told, told] });
   });
 
   it('tells that the hook has been deleted', async () => {
