@@ -55,6 +55,8 @@ export function name(what: string) {
 /** ECS: up to 255 letters, digits, hyphens and underscores. */
 export const clusterName = matching(/^[\w-]{1,255}$/, 'the name (not the ARN) of an ECS cluster');
 export const instanceId = matching(/^i-([0-9a-f]{8}|[0-9a-f]{17})$/, 'an EC2 instance id such as i-0123456789abcdef0');
+/** A host of ECS Anywhere, which Systems Manager has given its id: it may be in the same cluster. */
+export const externalInstanceId = matching(/^mi-[0-9a-f]{17}$/, 'the id of an external instance');
 export const token = matching(
   /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
   'a lifecycle action token of 36 characters',

@@ -1,6 +1,14 @@
 import * as v from 'valibot';
 import { toContainerInstance } from '../../adapters/ecs.ts';
-import { clusterArn, containerInstanceArn, count, instanceId, name, nameInArn } from '../../adapters/schemas.ts';
+import {
+  clusterArn,
+  containerInstanceArn,
+  count,
+  externalInstanceId,
+  instanceId,
+  name,
+  nameInArn,
+} from '../../adapters/schemas.ts';
 import type { Settings } from '../settings.ts';
 import { type Envelope, ignored, parsed, type Received } from './event.ts';
 import { whyNotAwaited } from './ours.ts';
@@ -29,6 +37,7 @@ const instanceChange = v.looseObject({
 
 /** ECS Container Instance State Change: wakes the drain of an instance that may have become empty. */
 export function receiveInstanceChange({ detail, sentAtMs }: Envelope, settings: Settings): Received {
+  if (v.is(externalInstanceId, detail['ec2InstanceId'])) return ignored('the container instance is no EC2 instance');
   const instance = parsed(instanceChange, detail, 'The container instance event', 'detail');
   const cluster = nameInArn(instance.clusterArn);
   const notAwaited = whyNotAwaited(cluster, settings);

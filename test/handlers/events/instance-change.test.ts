@@ -56,6 +56,11 @@ describe('a change of any other container instance', () => {
   it.each([
     ['that is ACTIVE', { status: 'ACTIVE' }, 'the container instance is ACTIVE, not DRAINING'],
     [
+      'of ECS Anywhere in the same cluster',
+      { ec2InstanceId: 'mi-0123456789abcdef0' },
+      'the container instance is no EC2 instance',
+    ],
+    [
       'in a cluster that is not ours',
       { clusterArn: 'arn:aws:ecs:eu-west-1:123456789012:cluster/other' },
       'the cluster other is not among ours (cluster)',
