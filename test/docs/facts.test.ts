@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { factsIn } from '../../sandbox/facts/catalogue.ts';
@@ -59,6 +59,23 @@ describe('the facts of docs/aws-facts.md', () => {
     const entries = factsIn(page);
     expect(entries.map(({ number }) => number)).toEqual(facts.map(({ number }) => number));
     expect(entries.filter(({ source }) => source === undefined)).toEqual([]);
+  });
+});
+
+describe('what AWS added lately', () => {
+  /** Those from 45 root-volume-replacement to 56 managed-hook-ownership. */
+  const consequences = [...page.matchAll(/^(\d+)\. [\s\S]*?(?=^\d+\. )/gm)]
+    .filter(([, number]) => Number(number) >= 45 && Number(number) <= 56)
+    .map(([entry]) => entry.split('*Consequence:* ')[1] ?? '');
+
+  it('names its consequence, in files that there are', () => {
+    expect(consequences).toHaveLength(12);
+    for (const consequence of consequences) expect(consequence).not.toBe('');
+    const files = consequences.flatMap((text) =>
+      [...text.matchAll(/`([\w/.-]+\.(?:ts|md))`/g)].map(([, file = '']) => file),
+    );
+    expect(files.length).toBeGreaterThan(8);
+    expect(files.filter((file) => !existsSync(resolve(ROOT, file)))).toEqual([]);
   });
 });
 
