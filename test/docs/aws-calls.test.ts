@@ -125,6 +125,7 @@ const PLAYS: Readonly<Record<string, Readonly<Record<string, Play>>>> = {
     'events about drains': { ...short, isMeant: (body) => !isContinuation(body), partial: failedEntry },
     'handing over at the end of an invocation': {
       ...short,
+      environment: { MARGIN_SECONDS: '50' },
       slowUntil: 100,
       isMeant: isContinuation,
       partial: failedEntry,
