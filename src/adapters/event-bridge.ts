@@ -7,14 +7,8 @@ import {
 import type { Explanation } from '../domain/diagnose.ts';
 import { type Drain, drainIdOf, instanceIdOf, type Outcome, unreachable } from '../domain/drain.ts';
 import type { HoldingTask } from '../domain/observation.ts';
-import {
-  type Continuations,
-  type DrainEvent,
-  type EventPublisher,
-  type Failure,
-  Unavailable,
-} from '../domain/ports.ts';
-import { awsCall, batches } from './aws-call.ts';
+import type { Continuations, DrainEvent, EventPublisher, Failure } from '../domain/ports.ts';
+import { awsCall, batches, entryFailure } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
 import { inSentences, presentExplanation } from './present-explanation.ts';
 
@@ -169,16 +163,15 @@ async function putBatch(client: EventBridgeClient, batch: readonly Entry[]): Pro
   try {
     const Entries = batch.map(({ entry }) => entry);
     const answer = await awsCall(attempted, () => client.send(new PutEventsCommand({ Entries })));
-    return batch.map((each, i) => failureOf(each, answer.Entries?.[i] ?? {}));
+    return batch.map((each, i) => failureIn(answer.Entries?.[i] ?? {}, each));
   } catch (error) {
     return batch.map(() => (error instanceof Error ? error : new Error(String(error))));
   }
 }
 
-function failureOf({ attempted }: Entry, answer: PutEventsResultEntry): Failure {
+function failureIn(answer: PutEventsResultEntry, { attempted }: Entry): Failure {
   // An entry that was taken has an id (EventBridge API reference, PutEvents).
   if (answer.EventId !== undefined) return undefined;
   const { ErrorCode: code = 'unknown error', ErrorMessage: message = 'EventBridge does not say why' } = answer;
-  const sentence = `Could not ${attempted}: ${code}: ${message}`;
-  return /throttl|internal/i.test(code) ? new Unavailable(sentence) : new Error(sentence);
+  return entryFailure(attempted, code, message, /throttl|internal/i.test(code));
 }

@@ -1,12 +1,7 @@
-import {
-  type BatchResultErrorEntry,
-  SendMessageBatchCommand,
-  SendMessageCommand,
-  type SQSClient,
-} from '@aws-sdk/client-sqs';
+import { SendMessageBatchCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { instanceIdOf } from '../domain/drain.ts';
-import { type Clock, type Continuations, type Failure, Unavailable } from '../domain/ports.ts';
-import { awsCall, batches } from './aws-call.ts';
+import type { Clock, Continuations, Failure } from '../domain/ports.ts';
+import { awsCall, batches, entryFailure } from './aws-call.ts';
 import { encode } from './continuation.ts';
 
 /** SendMessageBatch takes ten messages (facts 81 sqs-messages). */
@@ -31,12 +26,12 @@ export function queueContinuations(
         const answer = await awsCall(attemptedFor(batch), () =>
           client.send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries }), { abortSignal }),
         );
-        return batch.map((wait, i) =>
-          failureOf(
-            wait,
-            answer.Failed?.find(({ Id }) => Id === String(i)),
-          ),
-        );
+        return batch.map((wait, i) => {
+          const failed = answer.Failed?.find(({ Id }) => Id === String(i));
+          return (
+            failed && entryFailure(attemptedFor([wait]), `${failed.Code}`, `${failed.Message}`, !failed.SenderFault)
+          );
+        });
       } catch (error) {
         return batch.map(() => (error instanceof Error ? error : new Error(String(error))));
       }
@@ -55,12 +50,6 @@ function attemptedFor(waits: readonly Wait[]): string {
 /** SQS: whole seconds, 900 at most. */
 function delaySeconds(atMs: number, nowMs: number): number {
   return Math.min(900, Math.max(0, Math.ceil((atMs - nowMs) / 1000)));
-}
-
-function failureOf(wait: Wait, failed: BatchResultErrorEntry | undefined): Failure {
-  if (!failed) return undefined;
-  const sentence = `Could not ${attemptedFor([wait])}: ${failed.Code}: ${failed.Message}`;
-  return failed.SenderFault ? new Error(sentence) : new Unavailable(sentence);
 }
 
 /** Sends an event that can never be handled to the dead-letter queue at once, with the sentence that says why. */

@@ -15,6 +15,7 @@ import { type Drain, instanceIdOf, isSameDrain, unreachable } from '../domain/dr
 import type { Clock, DrainSchedules } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { decode, encode } from './continuation.ts';
+import { jsonIn } from './schemas.ts';
 
 /** What the deployment made for the schedules of its drains. */
 export interface SchedulerSettings {
@@ -192,14 +193,6 @@ function drainIn(name: string, input = ''): Drain {
   const decoded = decode(jsonIn(input), 'Target.Input');
   if (decoded.kind !== 'unreadable') return decoded.drain;
   throw new UnreadableSchedule(`The schedule ${name} cannot be understood: ${decoded.reason}`);
-}
-
-function jsonIn(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Version 0.1.0 named a schedule of a lifecycle action after the container instance alone: it may be of any hook. */

@@ -43,6 +43,15 @@ function cut(text: string): string {
   return text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text;
 }
 
+/** The value that the text is the JSON of; undefined where it is none. */
+export function jsonIn(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A name of 1 to 255 characters; `what` is what the sentence calls it. */
 export function name(what: string) {
   return v.pipe(

@@ -93,7 +93,7 @@ async function loadTrusted(drain: Drain, ports: Ports): Promise<Work | Result> {
   const { parked } = drain;
   if (!parked || !ports.schedules) return workOn(continued(drain));
   const stored = await storedIn(parked.schedule, drain, ports);
-  if (stored === 'not known') return workOn(continued(drain));
+  if (stored instanceof Error) return workOn(continued(drain));
   if (!stored) return loadUnparked(drain, ports);
   if (!isSameDrain(stored, drain)) return { kind: 'superseded', drain };
   const isLater = stored.parked !== undefined && stored.parked.untilMs > parked.untilMs;
@@ -109,17 +109,17 @@ async function loadUnparked(drain: Drain, { lifecycleActions, clock }: Ports): P
   return workOn(withHeartbeat(continued({ ...drain, parked: undefined }), nowMs));
 }
 
-/** The state in the schedule; `not known` if it cannot be read. */
-async function storedIn(
+/** The state in the schedule; the error, which is recorded, if it cannot be read. */
+export async function storedIn(
   schedule: string,
   drain: Drain,
   { schedules, telemetry }: Ports,
-): Promise<Drain | undefined | 'not known'> {
+): Promise<Drain | undefined | Error> {
   try {
     return await schedules?.get(schedule);
   } catch (error) {
     telemetry.record(drain, { kind: 'refused', doing: 'load', reason: reasonOf(error) });
-    return 'not known';
+    return error instanceof Error ? error : new Error(reasonOf(error));
   }
 }
 
@@ -153,7 +153,7 @@ async function storedOf(claimed: Drain, ports: Ports): Promise<Drain | undefined
   const schedule = claimed.parked?.schedule ?? (containerInstance && schedules?.nameOf(containerInstance.arn, claimed));
   if (!schedules || schedule === undefined) return undefined;
   const stored = await storedIn(schedule, claimed, ports);
-  return stored && stored !== 'not known' && isSameDrain(stored, claimed) ? stored : undefined;
+  return stored && !(stored instanceof Error) && isSameDrain(stored, claimed) ? stored : undefined;
 }
 
 /** A claim must not keep the bus from hearing that a drain is stuck. */

@@ -5,9 +5,10 @@
 
 import { type Drain, type HeldDrain, isSameDrain, type LifecycleHook, newHeldDrain } from './drain.ts';
 import { continued, type Work, withHeartbeat, workOn } from './evolve.ts';
+import { storedIn } from './load.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
 import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy } from './policy.ts';
-import { ClusterMissing, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { ClusterMissing, type HeldInstance, type Ports, Unavailable } from './ports.ts';
 
 /** Whose instances we drain. */
 export interface Scope {
@@ -69,7 +70,7 @@ export async function findLostDrains(scope: Scope, policy: Policy, ports: Ports)
 }
 
 /** The error that a sweep fails with, if it is to fail: what passes is no failure. */
-export function failureOf({ failures }: Swept): unknown {
+export function lastingFailureIn({ failures }: Swept): unknown {
   return failures.find((error) => !(error instanceof Unavailable));
 }
 
@@ -129,7 +130,7 @@ async function resumeIfLost(
     const nowMs = ports.clock.nowMs();
     // Most drains are alive: their schedules are not read.
     if (isContinued({ hold, hook, writtenAtMs: schedule?.writtenAtMs, policy, nowMs })) continue;
-    const stored = schedule && (await storedIn(schedule.name, fresh, ports));
+    const stored = schedule && (await storedFor(fresh, schedule.name, ports));
     const drain = stored ?? fresh;
     if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) continue;
     // The hook that holds the instance may be another's, long after ours was completed. The heartbeat tells, and gives time.
@@ -165,15 +166,12 @@ function scheduleOf(
 }
 
 /** The state in the schedule; what cannot be understood is of no more use than what is not there. */
-async function storedIn(schedule: string, fresh: HeldDrain, { schedules, telemetry }: Ports) {
-  try {
-    const stored = await schedules?.get(schedule);
-    return stored?.kind === 'held' && isSameDrain(stored, fresh) ? stored : undefined;
-  } catch (error) {
-    if (error instanceof Unavailable) throw error;
-    telemetry.record(fresh, { kind: 'refused', doing: 'load', reason: reasonOf(error) });
-    return undefined;
-  }
+async function storedFor(fresh: HeldDrain, schedule: string, ports: Ports): Promise<HeldDrain | undefined> {
+  const stored = await storedIn(schedule, fresh, ports);
+  if (stored instanceof Unavailable) throw stored;
+  return stored && !(stored instanceof Error) && stored.kind === 'held' && isSameDrain(stored, fresh)
+    ? stored
+    : undefined;
 }
 
 /** What shows whether something continues the drain of a hold. */

@@ -25,11 +25,17 @@ export async function runRound(arrivals: readonly Arrival[], policy: Policy, giv
   const loaded = await load(arrivals, policy, ports);
   const works = mergedWorks(worksIn(loaded));
   const results = new Map<string, Result>();
-  await recordEndings(
-    [...loaded.values()].flat().flatMap((each) => asFinished(each)),
-    policy,
-    ports,
-  );
+  // Drains that go on never wait for the report about those that have ended.
+  const reports = [
+    recordEndings(
+      [...loaded.values()].flat().flatMap((each) => asFinished(each)),
+      policy,
+      ports,
+    ),
+  ];
+  for (const each of [...loaded.values()].flat()) {
+    if (!isWork(each) && each.kind === 'superseded') ports.telemetry.record(each.drain, { kind: 'superseded' });
+  }
 
   for (let active = [...works.values()]; active.length > 0; ) {
     const steps = active.map((work): Step => ({ work, decision: decision(work, policy, ports) }));
@@ -37,20 +43,22 @@ export async function runRound(arrivals: readonly Arrival[], policy: Policy, giv
     const answers = await perform(steps, policy, ports);
     const evolved = steps.map((step) => ({ step, next: nextOf(step, answers.get(step.work), policy, ports) }));
     for (const { step, next } of evolved) if (!isWork(next)) results.set(keyOf(step.work.drain), next);
-    await recordEndings(
-      evolved.flatMap(({ step, next }) => asFinished(next, step.work)),
-      policy,
-      ports,
-    );
+    const finished = evolved.flatMap(({ step, next }) => asFinished(next, step.work));
+    reports.push(recordEndings(finished, policy, ports));
     active = evolved.flatMap(({ next }) => (isWork(next) ? [next] : []));
   }
+  await Promise.all(reports);
   return resultsOf(loaded, results);
 }
 
-function decision(work: Work, policy: Policy, { clock, random, invocation }: Ports): Decision {
-  const nowMs = clock.nowMs();
-  const isOutOfTime = nowMs >= invocation.endsAtMs - policy.marginSeconds * 1000;
-  return decide({ ...work, policy, nowMs, isOutOfTime, random: random() });
+function decision(work: Work, policy: Policy, ports: Ports): Decision {
+  const { clock, random } = ports;
+  return decide({ ...work, policy, nowMs: clock.nowMs(), isOutOfTime: isOutOfTime(policy, ports), random: random() });
+}
+
+/** Whether only the margin is left, which is for handing over. */
+function isOutOfTime({ marginSeconds }: Policy, { clock, invocation }: Ports): boolean {
+  return clock.nowMs() >= invocation.endsAtMs - marginSeconds * 1000;
 }
 
 function nextOf({ work, decision }: Step, answer: Answer | undefined, policy: Policy, ports: Ports): Work | Result {
@@ -122,7 +130,8 @@ async function recordEndings(finished: readonly Finished[], policy: Policy, port
   if (finished.length === 0) return;
   const finishedAtMs = ports.clock.nowMs();
   const killing = finished.filter(({ outcome }) => killsTasks(outcome)).map(({ work }) => work);
-  const explanations = await explain(killing, policy, ports);
+  // An invocation that dies here would leave the end unreported: in its margin nothing is asked that can be left out.
+  const explanations = isOutOfTime(policy, ports) ? new Map() : await explain(killing, policy, ports);
   const endings = finished.map(({ work, outcome }) => {
     const ending: Ending = { outcome, finishedAtMs, explanation: explanations.get(work) };
     ports.telemetry.record(work.drain, { kind: 'finished', ...ending });

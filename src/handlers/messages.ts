@@ -7,7 +7,7 @@ import type { Result } from '../domain/evolve.ts';
 import type { Arrival } from '../domain/load.ts';
 import type { Ports } from '../domain/ports.ts';
 import { runRound } from '../domain/round.ts';
-import { CLOCK_SKEW_MS, type Received, RejectedEvent } from './events/event.ts';
+import { type Received, RejectedEvent, refuseFuture } from './events/event.ts';
 import type { Settings } from './settings.ts';
 import { lostDrains } from './sweep.ts';
 
@@ -99,7 +99,7 @@ function requestIn({ id: messageId, read }: Message, invocation: Invocation): Re
       case 'ignored':
         return ignored(received.reason, invocation);
       case 'arrival':
-        refuseFuture(received.arrival, nowMs);
+        refuseFutureStart(received.arrival, nowMs);
         if (received.warning !== undefined) logger.warn(received.warning, { messageId });
         return received;
       case 'sweep':
@@ -123,16 +123,13 @@ function ignored(reason: string, { logger }: Invocation): Request {
   return { kind: 'ignored', reason };
 }
 
-/**
- * AWS sends no event from the future, and a drain that began there would have too late a deadline.
- * @throws RejectedEvent
- */
-function refuseFuture(arrival: Arrival, nowMs: number): void {
+/** @throws RejectedEvent if it begins a drain in the future. */
+function refuseFutureStart(arrival: Arrival, nowMs: number): void {
   if (arrival.kind !== 'drain' && arrival.kind !== 'continuation') return;
   const { startedAtMs } = arrival.drain;
-  if (startedAtMs <= nowMs + CLOCK_SKEW_MS) return;
   const time = new Date(startedAtMs).toISOString();
-  throw new RejectedEvent(`The event cannot be understood: the drain starts at ${time}, which is in the future.`);
+  const sentence = `The event cannot be understood: the drain starts at ${time}, which is in the future.`;
+  refuseFuture(startedAtMs, nowMs, sentence);
 }
 
 /** Logs what telemetry does not: results that no decision led to. */

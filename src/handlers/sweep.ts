@@ -1,7 +1,7 @@
 import type { Logger } from '@aws-lambda-powertools/logger';
 import type { LifecycleHook } from '../domain/drain.ts';
 import type { Arrival } from '../domain/load.ts';
-import { failureOf, findLostDrains } from '../domain/lost-drains.ts';
+import { findLostDrains, lastingFailureIn } from '../domain/lost-drains.ts';
 import { type Ports, Unavailable } from '../domain/ports.ts';
 import { RejectedEvent } from './events/event.ts';
 import { clusterIn } from './events/termination.ts';
@@ -23,7 +23,7 @@ export async function lostDrains(settings: Settings, ports: Ports, logger: Logge
   };
   try {
     const swept = await findLostDrains({ ...settings, readMetadata }, settings.policy, ports);
-    const failure = failureOf(swept);
+    const failure = lastingFailureIn(swept);
     if (failure && swept.found.length === 0) throw failure;
     if (failure) logger.error('The sweep could not look at every held instance', { error: failure as Error });
     for (const error of swept.failures) if (error instanceof Unavailable) warnOf(error, logger);

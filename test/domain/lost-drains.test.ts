@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hookLimits, type LifecycleAction } from '../../src/domain/drain.ts';
 import { workOn } from '../../src/domain/evolve.ts';
-import { failureOf, type Scope, type Swept } from '../../src/domain/lost-drains.ts';
+import { lastingFailureIn, type Scope, type Swept } from '../../src/domain/lost-drains.ts';
 import type { ContainerInstanceStatus } from '../../src/domain/observation.ts';
 import { lostAtMs, ON_THE_WAY_SECONDS } from '../../src/domain/policy.ts';
 import { type Ports, Unavailable } from '../../src/domain/ports.ts';
@@ -258,7 +258,7 @@ describe('a drain whose continuation was lost', () => {
     });
     const swept = await sweptAt(aws, lostSeconds);
     expect(swept).toEqual({ held: 1, found: [], failures: [new Unavailable('throttled')] });
-    expect(failureOf(swept)).toBeUndefined();
+    expect(lastingFailureIn(swept)).toBeUndefined();
   });
 });
 
@@ -312,13 +312,13 @@ describe('an AWS that does not answer', () => {
     const holds = ['i-a', 'i-b', INSTANCE_ID].map((instanceId) => ({ instanceId }));
     const swept = await sweptAt(forgotten({ holds, fault }), 200);
     expect(drainsIn(swept)).toMatchObject([{ action: { instanceId: INSTANCE_ID } }]);
-    expect(failureOf(swept)).toBe(denied);
+    expect(lastingFailureIn(swept)).toBe(denied);
   });
 
   it('fails for a cluster where ECS denies the look', async () => {
     const fault: World['fault'] = ({ name }) => (name === 'describe' ? new Error('not authorized') : undefined);
     const swept = await sweptAt(forgotten({ fault }), 200);
     expect(swept.found).toEqual([]);
-    expect(failureOf(swept)).toEqual(new Error('not authorized'));
+    expect(lastingFailureIn(swept)).toEqual(new Error('not authorized'));
   });
 });

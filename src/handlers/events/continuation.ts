@@ -1,14 +1,16 @@
 import { decode } from '../../adapters/continuation.ts';
 import { type Drain, instanceIdOf } from '../../domain/drain.ts';
 import type { Settings } from '../settings.ts';
-import { CLOCK_SKEW_MS, type Envelope, type Received, RejectedEvent } from './event.ts';
+import { type Envelope, type Received, RejectedEvent, refuseFuture } from './event.ts';
 import { whyNotOurs } from './ours.ts';
 
 /** ECS Drain Continuation: our own event. It came over the bus, where others may have put it, so it is not trusted. */
 export function receiveContinuation({ detail, sentAtMs }: Envelope, settings: Settings): Received {
   const { drain, warning } = drainIn(detail, 'detail', settings);
-  refuseFuture('detail.drain.startedAtMs', drain.startedAtMs, sentAtMs);
-  if (drain.kind === 'held') refuseFuture('detail.drain.lastHeartbeatAtMs', drain.lastHeartbeatAtMs, sentAtMs);
+  const isLater = (field: string) =>
+    `The continuation event cannot be understood: detail.drain.${field} is after it was sent.`;
+  refuseFuture(drain.startedAtMs, sentAtMs, isLater('startedAtMs'));
+  if (drain.kind === 'held') refuseFuture(drain.lastHeartbeatAtMs, sentAtMs, isLater('lastHeartbeatAtMs'));
   return { kind: 'arrival', arrival: { kind: 'continuation', drain, isTrusted: false }, warning };
 }
 
@@ -36,9 +38,4 @@ function drainIn(
   if (decoded.kind === 'drain') return { drain: decoded.drain };
   const warning = `The continuation is of version ${decoded.version}, which this function cannot read: the drain starts anew with what it says of the lifecycle action.`;
   return { drain: decoded.drain, warning };
-}
-
-function refuseFuture(field: string, instantMs: number, sentAtMs: number): void {
-  if (instantMs <= sentAtMs + CLOCK_SKEW_MS) return;
-  throw new RejectedEvent(`The continuation event cannot be understood: ${field} is after it was sent.`);
 }

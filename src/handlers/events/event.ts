@@ -27,7 +27,15 @@ export class RejectedEvent extends Error {
 }
 
 /** How far the clocks of Lambda and of EventBridge may be apart. */
-export const CLOCK_SKEW_MS = 60_000;
+const CLOCK_SKEW_MS = 60_000;
+
+/**
+ * AWS sends no event from the future, and a drain that began there would have too late a deadline.
+ * @throws RejectedEvent
+ */
+export function refuseFuture(instantMs: number, nowMs: number, sentence: string): void {
+  if (instantMs > nowMs + CLOCK_SKEW_MS) throw new RejectedEvent(sentence);
+}
 
 export function ignored(reason: string): Received {
   return { kind: 'ignored', reason: visible(reason) };

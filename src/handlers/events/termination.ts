@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { clusterName, instanceId, name, shown, token } from '../../adapters/schemas.ts';
+import { clusterName, instanceId, jsonIn, name, shown, token } from '../../adapters/schemas.ts';
 import { newHeldDrain } from '../../domain/drain.ts';
 import type { Settings } from '../settings.ts';
 import { type Envelope, ignored, isTestNotification, parsed, type Received, RejectedEvent } from './event.ts';
@@ -74,12 +74,4 @@ export function clusterIn(
     );
   }
   return { cluster };
-}
-
-function jsonIn(text: string | undefined): unknown {
-  try {
-    return text === undefined ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
