@@ -46,6 +46,8 @@ export interface FakeInstance {
   /** When ECS begins to list it; 0 by default. */
   readonly comesAtSeconds?: number;
   readonly goneAtSeconds?: number;
+  /** Spans of seconds in which an operator has it ACTIVE, and sets it to DRAINING at their end. */
+  readonly activeSpans?: readonly (readonly [number, number])[];
   /** Spans of seconds in which its agent is silent. */
   readonly silences?: readonly (readonly [number, number])[];
 }
@@ -172,7 +174,8 @@ export function fakeAws(world: World = {}) {
   const isLeaving = (task: FakeTask, seconds: number) =>
     seconds >= (task.deactivatesAtSeconds ?? Infinity) || stopAskedAtSeconds.has(task.id);
   const statusOf = (instance: FakeInstance): ContainerInstanceStatus => {
-    if (draining.has(instance.id)) return 'DRAINING';
+    if (instance.activeSpans?.some(within)) return 'ACTIVE';
+    if (draining.has(instance.id) || instance.activeSpans?.some(([, end]) => now() >= end)) return 'DRAINING';
     const isActive = instance.status === 'REGISTERING' && now() >= (instance.activeAtSeconds ?? Infinity);
     return isActive ? 'ACTIVE' : (instance.status ?? 'ACTIVE');
   };

@@ -4,7 +4,9 @@ import { type Drain, type LethalVerdict, unreachable, type Verdict } from './dra
 import {
   activeIn,
   type HoldingTask,
+  isAllFree,
   isEnding,
+  isListedWithSearch,
   isRegistering,
   type Observation,
   type Scope,
@@ -134,7 +136,8 @@ function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
     return waitUntil(Math.min(settledMs, ...dueInstants(seen, situation)), 'queue');
   }
   if (!tasks) return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };
-  const isListed = tasks.listedAtMs >= settledMs;
+  // Somebody may have made the instance ACTIVE for a while after the tasks were listed. Memory in use is a sign of further tasks.
+  const isListed = tasks.listedAtMs >= settledMs && (isAllFree(seen) || isListedWithSearch(seen));
   if (isListed && searchedAtMs >= settledMs) {
     return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: tasks.lastStoppedAtMs } };
   }

@@ -145,6 +145,16 @@ export function activeIn({ containerInstances }: Seen): readonly ContainerInstan
   return containerInstances.filter(({ status }) => status === 'ACTIVE');
 }
 
+/** Whether no task holds memory of the instance: a sign that none is there, also of those that nobody has listed. */
+export function isAllFree({ containerInstances }: Seen): boolean {
+  return containerInstances.every(({ isEmpty }) => isEmpty);
+}
+
+/** Whether this very look has listed the tasks, on what it had searched for. */
+export function isListedWithSearch({ tasks, searchedAtMs }: Seen): boolean {
+  return tasks !== undefined && searchedAtMs !== undefined && tasks.listedAtMs >= searchedAtMs;
+}
+
 /** Whether a registration is about to become ACTIVE: it can be drained only then, and may have tasks by then. */
 export function isRegistering({ containerInstances }: Seen): boolean {
   return containerInstances.some(({ status }) => status === 'REGISTERING');

@@ -66,8 +66,9 @@ const look = (registrations: 'known' | 'search', tasks: 'known' | 'list') =>
   ({ kind: 'look', scope: { registrations, tasks } }) as const;
 
 /** An instance of which no task is left, by a list and a search of these seconds. */
-const emptied = (listedAt = 0, searchedAt?: number) =>
+const emptied = (listedAt = 0, searchedAt?: number, isEmpty = true) =>
   seenOf([], {
+    containerInstances: [containerInstanceOf({ countedTasks: 0, isEmpty })],
     tasks: { holding: [], lastStoppedAtMs: at(-5), listedAtMs: at(listedAt) },
     searchedAtMs: searchedAt === undefined ? undefined : at(searchedAt),
   });
@@ -184,6 +185,12 @@ describe('an instance without a holding task', () => {
     expect(late(11.999, 12)).toEqual(look('search', 'list'));
     expect(late(12, 11.999)).toEqual(look('search', 'known'));
     expect(late(12, 12)).toEqual(drained);
+  });
+
+  it('has its tasks listed anew where memory is still in use: it may have been ACTIVE for a while, unseen', () => {
+    expect(decide(situation({ observation: emptied(0, undefined, false) }))).toEqual(look('search', 'list'));
+    expect(decide(situation({ observation: emptied(0, 9, false) }))).toEqual(look('search', 'list'));
+    expect(decide(situation({ observation: emptied(9, 9, false) }))).toEqual(drained);
   });
 
   it('is looked at again on time when they settle', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Drain, hookLimits } from '../../src/domain/drain.ts';
+import { type Drain, type HeldDrain, hookLimits } from '../../src/domain/drain.ts';
 import type { Arrival } from '../../src/domain/load.ts';
 import { HAND_OVER_SECONDS, LISTS_SETTLE_SECONDS, SCHEDULE_LATE_SECONDS } from '../../src/domain/policy.ts';
 import { type Ports, Unavailable } from '../../src/domain/ports.ts';
@@ -28,6 +28,8 @@ const LONGEST_SILENCE_SECONDS = 540 + SCHEDULE_LATE_SECONDS;
 const web: FakeTask = { id: 'web', deactivatesAtSeconds: 20, stopsAtSeconds: 335 };
 const endless: FakeTask = { id: 'job', class: 'standalone', stopsAtSeconds: Infinity };
 const draining: FakeInstance = { id: 'one', status: 'DRAINING' };
+/** It has taken no tasks for so long that ECS’s lists have settled. */
+const CLOSED = { sinceMs: at(-60), containerInstances: [containerInstanceOf().arn], silent: [] };
 
 type Aws = ReturnType<typeof fakeAws>;
 
@@ -84,6 +86,19 @@ describe('a drain', () => {
       }
     }
   });
+
+  it.each([
+    ['still counts', Infinity],
+    ['counts no more: it is on its way out', 335],
+  ])(
+    'waits for a task that came while an operator had the instance ACTIVE, unseen, and that ECS %s',
+    async (_, seconds) => {
+      const late = { id: 'late', listedAtSeconds: 101, deactivatesAtSeconds: seconds, stopsAtSeconds: 600 };
+      const aws = fakeAws({ instances: [{ id: 'one', activeSpans: [[100, 110]] }], tasks: [web, late] });
+      expect(await aws.runToEnd()).toEqual([{ kind: 'drained', lastTaskStoppedAtMs: at(600) }]);
+      expect(aws.completion()?.holding).toEqual([]);
+    },
+  );
 
   it.each(['before', 'now'])('waits for the tasks of every registration: of the one drained %s', async (on) => {
     const instances = [{ id: 'before', status: 'DRAINING' as const }, { id: 'now' }];
@@ -459,6 +474,20 @@ describe('an invocation whose time runs out', () => {
     expect(results).toMatchObject([{ kind: 'failed', error: { message: reason } }]);
   });
 
+  it.each([
+    ['in its margin without asking why tasks died', POLICY.marginSeconds + 4.5, false],
+    ['before, and why tasks died', 60, true],
+  ])('reports an end that came %s', async (_, invocationSeconds, isExplained) => {
+    const aws = fakeAws({ instances: [draining], tasks: [endless], callSeconds: 1 });
+    const { containerInstances } = knownOf();
+    const policy = { ...POLICY, deadlineSeconds: 1 };
+    const [{ action }] = aws.heldDrains() as [HeldDrain];
+    const due = drainOf({ action, known: { containerInstances }, hook: HOOK, closed: CLOSED });
+    await aws.round([begin(due)], { invocationSeconds, policy });
+    expect(aws.published).toMatchObject([{ event: { kind: 'finished', outcome: { killedTasks: [{ arn: 'job' }] } } }]);
+    expect(aws.callsNamed('diagnose')).toHaveLength(isExplained ? 1 : 0);
+  });
+
   it('loses nothing on the way, as often as it happens', async () => {
     const aws = fakeAws({ tasks: [web], callSeconds: 1 });
     expect(await aws.runToEnd({ invocationSeconds: POLICY.marginSeconds + HAND_OVER_SECONDS })).toMatchObject([
@@ -538,7 +567,7 @@ describe('copies of a message', () => {
     const aws = fakeAws({ instances: [draining] });
     const drain = drainOf({
       known: { containerInstances: knownOf().containerInstances, tasks: { holding: [], listedAtMs: at(-20) } },
-      closed: { sinceMs: at(-60), containerInstances: [containerInstanceOf().arn], silent: [] },
+      closed: CLOSED,
       parked: { schedule: SCHEDULE, untilMs: at(60), firesAtMs: at(60) },
     });
     aws.schedules.set(SCHEDULE, { drain, firesAtMs: at(60), writtenAtMs: at(0), hasFired: false });
@@ -556,6 +585,16 @@ describe('copies of a message', () => {
       expect(copy.calls.map(({ name }) => name)).not.toContain('describe');
       expect(copy.callsNamed('complete')).toHaveLength(1);
     }
+  });
+
+  it('that come when it is another’s turn end with a line in the log', async () => {
+    const aws = fakeAws({ instances: [draining], tasks: [web] });
+    const drain = (seconds: number) =>
+      drainOf({ known: knownOf(), parked: { schedule: SCHEDULE, untilMs: at(seconds), firesAtMs: at(seconds) } });
+    aws.schedules.set(SCHEDULE, { drain: drain(60), firesAtMs: at(60), writtenAtMs: at(0), hasFired: false });
+    const copy: Arrival = { kind: 'continuation', drain: drain(30), isTrusted: true };
+    expect(await aws.round([copy])).toMatchObject([{ kind: 'superseded' }]);
+    expect(entriesOf(aws)).toEqual([{ kind: 'superseded' }]);
   });
 
   it('that come later find the drain parked, or its action completed', async () => {
