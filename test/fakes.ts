@@ -185,6 +185,7 @@ export function fakeAws(world: World = {}) {
     cluster: clusterOf(instance),
     ec2InstanceId: ec2Of(instance),
     status: statusOf(instance),
+    registeredAtMs: START_MS + (instance.comesAtSeconds ?? 0) * 1000,
     agentConnected: !(instance.silences ?? []).some(within),
     countedTasks: listed().filter(
       (task) => hostOf(task) === instance.id && seconds < stopsAt(task) && !isLeaving(task, seconds),

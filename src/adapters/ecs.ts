@@ -181,6 +181,7 @@ async function stopTask({ client, abortSignal }: Ecs, { cluster, arn: task }: Ec
 /** A container instance as ECS describes it; its events describe it in the same way. */
 export function toContainerInstance(cluster: string, instance: EcsContainerInstance): ContainerInstance {
   const { containerInstanceArn = '', status = '', agentConnected = false, ec2InstanceId = '' } = instance;
+  const { registeredAt } = instance;
   const countedTasks = (instance.runningTasksCount ?? 0) + (instance.pendingTasksCount ?? 0);
   return {
     arn: containerInstanceArn,
@@ -188,6 +189,7 @@ export function toContainerInstance(cluster: string, instance: EcsContainerInsta
     ec2InstanceId,
     status: status as ContainerInstanceStatus,
     agentConnected,
+    registeredAtMs: registeredAt instanceof Date ? registeredAt.getTime() : undefined, // In an event it is text.
     countedTasks,
     isEmpty: countedTasks === 0 && isAllFree(instance),
   };

@@ -4,11 +4,11 @@
  */
 
 import { type Drain, type HeldDrain, isSameDrain, type LifecycleHook, newHeldDrain } from './drain.ts';
-import { continued, type Work, withHeartbeat, workOn } from './evolve.ts';
+import { continued, type Work, withHeartbeat, withPark, workOn } from './evolve.ts';
 import { storedIn } from './load.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
-import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy } from './policy.ts';
-import { ClusterMissing, type HeldInstance, type Ports, Unavailable } from './ports.ts';
+import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
+import { ClusterMissing, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';
 
 /** Whose instances we drain. */
 export interface Scope {
@@ -136,10 +136,35 @@ async function resumeIfLost(
     // The hook that holds the instance may be another's, long after ours was completed. The heartbeat tells, and gives time.
     if ((await ports.lifecycleActions.recordHeartbeat(drain.action)) === 'already-completed') continue;
     const next = withHeartbeat(stored ? continued(stored) : fresh, nowMs);
+    if (!schedule && mayBeAlive(hold, nowMs)) return resumeParked(hold, next, policy, ports);
     ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
     return workOn(next);
   }
   return undefined;
+}
+
+/**
+ * A drain that cannot be parked waits on the queue, where nothing shows that it is alive. What cannot be parked now is left alone:
+ * each sweep would begin another. A living drain is superseded when it parks in its turn.
+ */
+async function resumeParked(
+  { registrations: [registration] }: OverdueHold,
+  drain: Drain,
+  policy: Policy,
+  { schedules, telemetry, clock }: Ports,
+): Promise<Work | undefined> {
+  if (!schedules || !registration) return undefined;
+  const schedule = schedules.nameOf(registration.arn, drain);
+  const parked = withPark(drain, { kind: 'park', untilMs: wholeSecond(clock.nowMs()), on: 'both' }, schedule, policy);
+  try {
+    const firesAtMs = parked.parked?.firesAtMs ?? clock.nowMs();
+    if ((await schedules.put(parked, schedule, firesAtMs, 'absent')) === 'taken') return undefined;
+  } catch (error) {
+    telemetry.record(drain, { kind: 'refused', doing: 'park', reason: reasonOf(error) });
+    return undefined;
+  }
+  telemetry.record(drain, { kind: 'found', lost: 'continuation' });
+  return workOn(parked);
 }
 
 function freshDrain(hold: OverdueHold, hook: LifecycleHook, scope: Scope, policy: Policy): HeldDrain | undefined {
@@ -185,9 +210,17 @@ export interface Evidence {
 }
 
 /** Whether something continues the drain of a hold, or may. */
-export function isContinued({ hold: { registrations }, hook, writtenAtMs, policy, nowMs }: Evidence): boolean {
+export function isContinued({ hold, hook, writtenAtMs, policy, nowMs }: Evidence): boolean {
   if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, hook.limits, policy);
-  // With `waiting: watch` nothing shows that a drain is alive but that its instance takes no more tasks.
-  const isDraining = registrations.length > 0 && registrations.every(({ status }) => status !== 'ACTIVE');
-  return isDraining && policy.waiting === 'watch';
+  return policy.waiting === 'watch' && mayBeAlive(hold, nowMs);
+}
+
+/**
+ * Whether the instance looks as if somebody drained it: it takes no more tasks, but for a registration that the agent has just
+ * made. Where no schedule says more, nothing else shows that a drain is alive.
+ */
+function mayBeAlive({ registrations }: Evidence['hold'], nowMs: number): boolean {
+  const isNew = ({ registeredAtMs = 0 }: ContainerInstance) => nowMs - registeredAtMs < ON_THE_WAY_SECONDS * 1000;
+  const isClosed = ({ status }: ContainerInstance) => status !== 'ACTIVE';
+  return registrations.some(isClosed) && registrations.every((each) => isClosed(each) || isNew(each));
 }

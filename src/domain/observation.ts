@@ -23,6 +23,8 @@ export interface ContainerInstance extends EcsRef {
   readonly ec2InstanceId: string;
   readonly status: ContainerInstanceStatus;
   readonly agentConnected: boolean;
+  /** Undefined where ECS does not tell, as in an event. */
+  readonly registeredAtMs?: number | undefined;
   /** Tasks whose desired status is RUNNING. At 0, others may still hold the instance (facts 13 counting-trap). */
   readonly countedTasks: number;
   /** Whether all that the instance registered is free again: a sign of no task, never a proof (facts 91 freed-resources). */

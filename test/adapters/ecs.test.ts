@@ -123,7 +123,9 @@ describe('a registration', () => {
   const seen = (changes: object) => toContainerInstance(CLUSTER, recordedInstance(changes) as object);
 
   it('counts the tasks that are to run, including those that have yet to start', () => {
-    expect(seen({ runningTasksCount: 2, pendingTasksCount: 3 })).toEqual(containerInstance(1, { countedTasks: 5 }));
+    expect(seen({ runningTasksCount: 2, pendingTasksCount: 3 })).toEqual(
+      containerInstance(1, { countedTasks: 5, registeredAtMs: undefined }),
+    );
   });
 
   it.each([

@@ -173,6 +173,7 @@ export function containerInstance(n = 1, changes: Partial<ContainerInstance> = {
     ec2InstanceId: INSTANCE_ID,
     status: 'ACTIVE',
     agentConnected: true,
+    registeredAtMs: 1772355600123,
     countedTasks: 2,
     isEmpty: false,
     ...changes,

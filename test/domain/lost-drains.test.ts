@@ -262,10 +262,40 @@ describe('a drain whose continuation was lost', () => {
   });
 });
 
+describe('while Scheduler creates no schedules and lists them', () => {
+  const world = (until: number): World => ({
+    fault: ({ name, atSeconds }) => (name === 'put' && atSeconds < until ? new Unavailable('throttled') : undefined),
+  });
+
+  it('a drain that waits on the queue gets no second chain, sweep after sweep', async () => {
+    const aws = forgotten({ ...world(1_000), tasks: [{ id: 'web', stopsAtSeconds: 900 }] });
+    const ended = aws.runToEnd();
+    aws.sweepEvery(60);
+    expect(await ended).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.telemetry.filter(({ entry }) => entry.kind === 'found')).toEqual([]);
+    expect(aws.completion()?.holding).toEqual([]);
+  });
+
+  it('a drain that is lost is found as soon as it can be parked, and has a net from then on', async () => {
+    const aws = forgotten({ ...world(400), instances: [{ id: 'one', status: 'DRAINING' }] });
+    expect((await sweptAt(aws, 399)).found).toEqual([]);
+    const [found] = drainsIn(await sweptAt(aws, 400));
+    expect(found).toMatchObject({ heartbeats: 1, parked: { schedule: SCHEDULE } });
+    expect(aws.schedules.get(SCHEDULE)?.firesAtMs).toBeGreaterThan(at(400));
+    await aws.sweep();
+    expect(aws.telemetry.filter(({ entry }) => entry.kind === 'found')).toHaveLength(1);
+  });
+
+  it('an instance that takes tasks is drained all the same: nobody else does', async () => {
+    expect((await sweptAt(forgotten(world(1_000)), 200)).found).toHaveLength(1);
+  });
+});
+
 describe('where drains are not parked', () => {
   const policy = { ...POLICY, waiting: 'watch' } as const;
-  const foundWith = async (statuses: readonly ContainerInstanceStatus[]) => {
-    const instances = statuses.map((status, i) => ({ id: `ci${i}`, status }));
+  const foundWith = async (statuses: readonly ContainerInstanceStatus[], registeredLastAt = 0) => {
+    const comesAt = (i: number) => (i === statuses.length - 1 ? registeredLastAt : 0);
+    const instances = statuses.map((status, i) => ({ id: `ci${i}`, status, comesAtSeconds: comesAt(i) }));
     return (await sweptAt(forgotten({ instances }), 200, { policy })).found.length;
   };
 
@@ -276,6 +306,14 @@ describe('where drains are not parked', () => {
     ['takes no tasks: it may have a drain that waits', ['DRAINING', 'REGISTERING'], 0],
   ])('an instance has lost its drain or not if it %s', async (_, statuses, found) => {
     expect(await foundWith(statuses)).toBe(found);
+  });
+
+  it.each<[string, ContainerInstanceStatus[], number, number]>([
+    ['is alive: it looks for new registrations', ['DRAINING', 'ACTIVE'], 20.001, 0],
+    ['is lost if it had three minutes to find it', ['DRAINING', 'ACTIVE'], 20, 1],
+    ['is lost if no registration takes no tasks', ['ACTIVE'], 199, 1],
+  ])('the drain of an instance that its agent has registered anew %s', async (_, statuses, registeredAt, found) => {
+    expect(await foundWith(statuses, registeredAt)).toBe(found);
   });
 });
 
