@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { Message } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
-import { awsCall, batches } from '../src/adapters/aws-call.ts';
+import { awsCall } from '../src/adapters/aws-call.ts';
+import { batches } from '../src/domain/by-cluster.ts';
 import {
   counted,
   type Deployment,

@@ -8,9 +8,10 @@ import {
   paginateDescribeScalingActivities,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
+import { batches } from '../domain/by-cluster.ts';
 import { hookLimits, type LifecycleAction, type LifecycleHook } from '../domain/drain.ts';
 import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
-import { awsCall, batches } from './aws-call.ts';
+import { awsCall } from './aws-call.ts';
 
 /** How many groups one call takes by name (W9 of the field: 50 names without `MaxRecords` are refused). */
 const GROUPS_BATCH = 50;

@@ -96,8 +96,3 @@ export function entryFailure(attempted: string, code: string, message: string, m
   const sentence = `Could not ${attempted}: ${code}: ${message}`;
   return maySucceedLater ? new Unavailable(sentence) : new Error(sentence);
 }
-
-/** The items in groups of at most this size. */
-export function batches<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-}

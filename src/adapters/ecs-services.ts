@@ -7,10 +7,11 @@ import {
   type Task as EcsTask,
   GetTaskProtectionCommand,
 } from '@aws-sdk/client-ecs';
+import { batches } from '../domain/by-cluster.ts';
 import type { Diagnostics, Service } from '../domain/diagnose.ts';
 import type { HoldingTask, TaskClass } from '../domain/observation.ts';
 import { DEFAULT_STOP_TIMEOUT_SECONDS } from '../domain/policy.ts';
-import { awsCall, batches } from './aws-call.ts';
+import { awsCall } from './aws-call.ts';
 import { type Ecs, refuseFailures } from './ecs-call.ts';
 import { abortAfter } from './system-clock.ts';
 

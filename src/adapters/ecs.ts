@@ -10,6 +10,7 @@ import {
   StopTaskCommand,
   UpdateContainerInstancesStateCommand,
 } from '@aws-sdk/client-ecs';
+import { batches } from '../domain/by-cluster.ts';
 import {
   type ContainerInstance,
   type ContainerInstanceStatus,
@@ -18,7 +19,7 @@ import {
   type Task,
 } from '../domain/observation.ts';
 import type { ContainerInstances, TaskList } from '../domain/ports.ts';
-import { awsCall, batches } from './aws-call.ts';
+import { awsCall } from './aws-call.ts';
 import { callInCluster, type Ecs, refuseFailures } from './ecs-call.ts';
 import { type EcsLookups, ecsDiagnosis, ecsLookups, serviceIn } from './ecs-services.ts';
 
@@ -94,7 +95,7 @@ export async function describedInstances(
 
 /**
  * What ECS refuses is described: it may be DRAINING already, or still REGISTERING. Because of it ECS may have refused the
- * others of its call too: they are set without it.
+ * others of its call too: they are set without it. A call that fails costs the others nothing.
  */
 async function setDraining(ecs: Ecs, cluster: string, arns: readonly string[]): Promise<ContainerInstance[]> {
   const calls = batches(arns, UPDATE_BATCH).map(async (containerInstances) => {
@@ -110,14 +111,22 @@ async function setDraining(ecs: Ecs, cluster: string, arns: readonly string[]): 
     );
     return (answer.containerInstances ?? []).map((instance) => toContainerInstance(cluster, instance));
   });
-  const updated = (await Promise.all(calls)).flat().filter(({ status }) => status !== 'ACTIVE');
-  const others = arns.filter((arn) => updated.every((instance) => instance.arn !== arn));
+  const answers = await Promise.allSettled(calls);
+  const answered = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  if (answered.length === 0) await Promise.all(calls);
+  const updated = answered.flat().filter(({ status }) => status !== 'ACTIVE');
+  const failed = batches(arns, UPDATE_BATCH).flatMap((batch, i) => (answers[i]?.status === 'rejected' ? batch : []));
+  const others = arns.filter((arn) => !failed.includes(arn) && updated.every((instance) => instance.arn !== arn));
   if (others.length === 0) return updated;
-  const described = await describeRegistrations(ecs, cluster, others);
+  const orNothing = (error: unknown) => {
+    if (updated.length === 0) throw error;
+    return [];
+  };
+  const described = await describeRegistrations(ecs, cluster, others).catch(orNothing);
   const active = described.filter(({ status }) => status === 'ACTIVE').map(({ arn }) => arn);
   if (active.length === 0 || active.length === others.length) return [...updated, ...described];
   const settled = described.filter(({ status }) => status !== 'ACTIVE');
-  return [...updated, ...settled, ...(await setDraining(ecs, cluster, active))];
+  return [...updated, ...settled, ...(await setDraining(ecs, cluster, active).catch(orNothing))];
 }
 
 /** The ARNs of the tasks on a container instance. */

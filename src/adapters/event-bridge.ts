@@ -4,11 +4,12 @@ import {
   type PutEventsRequestEntry,
   type PutEventsResultEntry,
 } from '@aws-sdk/client-eventbridge';
+import { batches } from '../domain/by-cluster.ts';
 import type { Explanation } from '../domain/diagnose.ts';
 import { type Drain, drainIdOf, instanceIdOf, type Outcome, unreachable } from '../domain/drain.ts';
 import type { HoldingTask } from '../domain/observation.ts';
 import type { Continuations, DrainEvent, EventPublisher, Failure } from '../domain/ports.ts';
-import { awsCall, batches, entryFailure } from './aws-call.ts';
+import { awsCall, entryFailure } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
 import { inSentences, presentExplanation } from './present-explanation.ts';
 

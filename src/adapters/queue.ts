@@ -1,7 +1,8 @@
 import { SendMessageBatchCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import { batches } from '../domain/by-cluster.ts';
 import { instanceIdOf } from '../domain/drain.ts';
 import type { Clock, Continuations, Failure } from '../domain/ports.ts';
-import { awsCall, batches, entryFailure } from './aws-call.ts';
+import { awsCall, entryFailure } from './aws-call.ts';
 import { encode } from './continuation.ts';
 
 /** SendMessageBatch takes ten messages (facts 81 sqs-messages). */

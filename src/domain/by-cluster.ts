@@ -1,29 +1,38 @@
-/** Calls that many drains share: one for each cluster, and what it answers about each ARN. */
+/** Calls that many drains share: those about a cluster, as few as AWS allows, and what they answer about each ARN. */
 
 import type { EcsRef } from './observation.ts';
-import { reasonOf } from './ports.ts';
+import { errorOf } from './ports.ts';
 
 /** What ECS said of an ARN; the error of the call where it failed, undefined where ECS does not know it. */
 export type ByArn<T> = (arn: string) => T | Error | undefined;
+
+/** What a call that lists or describes takes at most (facts 13 counting-trap, 14 instance-lookup). */
+export const MOST_AT_ONCE = 100;
+
+/** The items in groups of at most this size. */
+export function batches<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
 
 export function isValue<T extends object>(value: T | Error | undefined): value is Exclude<T, Error> {
   return value !== undefined && !(value instanceof Error);
 }
 
-/** Describes the items of each cluster in one go. */
+/** Describes the items of each cluster together. A call that fails costs only what it was about. */
 export async function byCluster<T extends { readonly arn: string }>(
   refs: readonly EcsRef[],
   describe: (cluster: string, arns: readonly string[]) => Promise<readonly T[]>,
 ): Promise<ByArn<T>> {
   const answers = new Map<string, T | Error>();
-  const clusters = [...Map.groupBy(refs, ({ cluster }) => cluster)].map(async ([cluster, own]) => {
-    const arns = [...new Set(own.map(({ arn }) => arn))];
-    try {
-      for (const each of await describe(cluster, arns)) answers.set(each.arn, each);
-    } catch (error) {
-      for (const arn of arns) answers.set(arn, error instanceof Error ? error : new Error(reasonOf(error)));
-    }
-  });
-  await Promise.all(clusters);
+  const calls = [...Map.groupBy(refs, ({ cluster }) => cluster)].flatMap(([cluster, own]) =>
+    batches([...new Set(own.map(({ arn }) => arn))], MOST_AT_ONCE).map(async (arns) => {
+      try {
+        for (const each of await describe(cluster, arns)) answers.set(each.arn, each);
+      } catch (error) {
+        for (const arn of arns) answers.set(arn, errorOf(error));
+      }
+    }),
+  );
+  await Promise.all(calls);
   return (arn) => answers.get(arn);
 }

@@ -1,10 +1,11 @@
 /** What a round works on: the drains that events begin, continue or wake. */
 
+import { byCluster, isValue } from './by-cluster.ts';
 import { type Drain, type HeldDrain, instanceIdOf, isSameDrain, unreachable } from './drain.ts';
 import { continued, correctedStart, excessOf, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
 import { FEW_DRAINS, type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
-import { type LifecycleActions, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { errorOf, type LifecycleActions, type Ports, reasonOf, Unavailable } from './ports.ts';
 
 /** What an event asks for. */
 export type Arrival =
@@ -119,7 +120,7 @@ export async function storedIn(
     return await schedules?.get(schedule);
   } catch (error) {
     telemetry.record(drain, { kind: 'refused', doing: 'load', reason: reasonOf(error) });
-    return error instanceof Error ? error : new Error(reasonOf(error));
+    return errorOf(error);
   }
 }
 
@@ -201,11 +202,9 @@ async function describeAll(
   refs: readonly EcsRef[],
   { containerInstances }: Ports,
 ): Promise<readonly ContainerInstance[]> {
-  const clusters = [...Map.groupBy(refs, ({ cluster }) => cluster)].map(([cluster, own]) =>
-    // Without an answer the drains look for themselves when their schedules fire.
-    containerInstances.describe(cluster, [...new Set(own.map(({ arn }) => arn))]).catch(() => []),
-  );
-  return (await Promise.all(clusters)).flat();
+  const byArn = await byCluster(refs, (cluster, arns) => containerInstances.describe(cluster, arns));
+  // Without an answer the drains look for themselves when their schedules fire.
+  return [...new Set(refs.map(({ arn }) => arn))].map(byArn).filter(isValue);
 }
 
 async function loadParkedOn(instance: ContainerInstance, { schedules, clock }: Ports): Promise<(Work | Result)[]> {

@@ -1,10 +1,10 @@
 /** The registrations of many drains' instances: those that are known, or what a search of the clusters finds. */
 
-import { byCluster, isValue } from './by-cluster.ts';
+import { batches, byCluster, isValue, MOST_AT_ONCE } from './by-cluster.ts';
 import { type Drain, instanceIdOf } from './drain.ts';
 import type { Work } from './evolve.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
-import { ClusterMissing, type ContainerInstances, reasonOf, Unavailable } from './ports.ts';
+import { ClusterMissing, type ContainerInstances, errorOf, Unavailable } from './ports.ts';
 
 /** The registrations of one drain's instance, or why they are not known. */
 export type Found =
@@ -15,9 +15,12 @@ export type Found =
 export function describeUnreported(works: readonly Work[], ecs: ContainerInstances): Resolve {
   const reported = new Map(works.flatMap((work) => work.reported.map((each) => [each.arn, each])));
   return async (cluster, arns) => {
-    const others = arns.filter((arn) => !reported.has(arn));
-    const described = others.length > 0 ? await ecs.describe(cluster, others) : [];
-    return [...arns.flatMap((arn) => reported.get(arn) ?? []), ...described];
+    const others = arns.filter((arn) => !reported.has(arn)).map((arn) => ({ arn, cluster }));
+    const byArn = await byCluster(others, (_, some) => ecs.describe(cluster, some));
+    const answers = arns.map((arn) => reported.get(arn) ?? byArn(arn));
+    const error = answers.find((answer) => answer instanceof Error);
+    if (error) throw error;
+    return answers.filter(isValue);
   };
 }
 
@@ -48,8 +51,17 @@ interface Searching {
   readonly clusters: readonly string[];
   readonly ecs: ContainerInstances;
   readonly nowMs: number;
+  /** Whether registrations are of use though others of the same instances may be missing: those were set to DRAINING. */
+  readonly takesParts?: boolean;
 }
 
+/** What a cluster says: registrations, and why there may be more. */
+interface Searched {
+  readonly found: readonly ContainerInstance[];
+  readonly error?: Error;
+}
+
+/** The registrations as they are now; what could not be asked for is left out. */
 type Resolve = (cluster: string, arns: readonly string[]) => Promise<readonly ContainerInstance[]>;
 
 /**
@@ -67,45 +79,53 @@ export async function search(
     const left = works.filter((work) => !isFound(found.get(work)));
     const clustersOf = ({ drain }: Work) =>
       searching.clusters.filter((cluster) => (cluster === drain.namedCluster) === (pass === 'named'));
-    const inCluster = searching.clusters.map(async (cluster) => {
+    // A call that fails costs no drains but those that it was about.
+    const searches = searching.clusters.flatMap((cluster) => {
       const own = left.filter((work) => clustersOf(work).includes(cluster));
-      return { own, answer: own.length > 0 ? await searchCluster(cluster, own, resolve, searching.ecs) : [] };
+      return batches(own, MOST_AT_ONCE).map(async (some) => ({
+        some,
+        searched: await searchCluster(cluster, some, resolve, searching.ecs),
+      }));
     });
-    for (const { own, answer } of await Promise.all(inCluster)) {
-      for (const work of own) found.set(work, merged(found.get(work), answer, work.drain, searching.nowMs));
+    for (const { some, searched } of await Promise.all(searches)) {
+      for (const work of some) found.set(work, merged(found.get(work), searched, work.drain, searching));
     }
   }
   return found;
 }
 
-async function searchCluster(cluster: string, works: readonly Work[], resolve: Resolve, ecs: ContainerInstances) {
+async function searchCluster(
+  cluster: string,
+  works: readonly Work[],
+  resolve: Resolve,
+  ecs: ContainerInstances,
+): Promise<Searched> {
   try {
     const ids = [...new Set(works.map(({ drain }) => instanceIdOf(drain)))];
     const arns = await ecs.list(cluster, ids);
-    if (arns.length === 0) return [];
-    const resolved = await resolve(cluster, arns);
-    if (resolved.length === arns.length) return resolved;
-    return new Unavailable(
-      `ECS lists ${arns.length} registrations in cluster ${cluster} and describes ${resolved.length}.`,
-    );
+    const found = arns.length > 0 ? await resolve(cluster, arns) : [];
+    if (found.length === arns.length) return { found };
+    const reason = `ECS lists ${arns.length} registrations in cluster ${cluster} and describes ${found.length}.`;
+    return { found, error: new Unavailable(reason) };
   } catch (error) {
-    return error instanceof Error ? error : new Error(reasonOf(error));
+    return { found: [], error: errorOf(error) };
   }
 }
 
 function merged(
   before: Found | undefined,
-  answer: readonly ContainerInstance[] | Error,
+  { found, error }: Searched,
   drain: Drain,
-  searchedAtMs: number,
+  { nowMs, takesParts = false }: Searching,
 ): Found {
   // A cluster that does not exist has no registrations, as long as another one answers.
-  if (answer instanceof ClusterMissing) return before ?? { error: answer };
-  if (answer instanceof Error) return { error: answer };
+  if (error instanceof ClusterMissing) return before ?? { error };
+  const own = found.filter(({ ec2InstanceId }) => ec2InstanceId === instanceIdOf(drain));
+  if (error && !(takesParts && own.length > 0)) return { error };
   if (before && 'error' in before && !(before.error instanceof ClusterMissing)) return before;
   const known = before && 'containerInstances' in before ? before.containerInstances : [];
-  const own = answer.filter(({ ec2InstanceId }) => ec2InstanceId === instanceIdOf(drain));
-  return { containerInstances: [...known, ...own], searchedAtMs };
+  const isWhole = !error && !(before && 'containerInstances' in before && before.searchedAtMs === undefined);
+  return { containerInstances: [...known, ...own], searchedAtMs: isWhole ? nowMs : undefined };
 }
 
 /** An empty registration whose agent is disconnected proves nothing: the agent may have joined another cluster. */

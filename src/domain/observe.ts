@@ -33,7 +33,7 @@ export async function observe(
     (ask) => scopeOf(ask)?.registrations === 'search' || isInDoubt(described.get(ask.work), ask.work.drain),
   );
   const [drained, searched] = await Promise.all([
-    search(toDrain, (cluster, arns) => ecs.setDraining(cluster, arns), searching),
+    search(toDrain, (cluster, arns) => ecs.setDraining(cluster, arns), { ...searching, takesParts: true }),
     search(toSearch, describeUnreported(toSearch, ecs), searching),
   ]);
   const found = new Map([...described, ...drained, ...searched]);

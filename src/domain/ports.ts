@@ -28,8 +28,9 @@ export interface ContainerInstances {
   /** The registrations as they are now; one that ECS has forgotten is left out. */
   describe(cluster: string, arns: readonly string[]): Promise<readonly ContainerInstance[]>;
   /**
-   * Sets registrations to DRAINING, and returns all of them as they are now: ECS refuses those that are not ACTIVE, such as
-   * one that is DRAINING already (facts 11 set-draining).
+   * Sets registrations to DRAINING, and returns them as they are now: ECS refuses those that are not ACTIVE, such as one that
+   * is DRAINING already (facts 11 set-draining). What a call failed for is left out.
+   * @throws if no call was answered.
    */
   setDraining(cluster: string, arns: readonly string[]): Promise<readonly ContainerInstance[]>;
   /** The ARNs of the tasks that ECS lists for a registration, by their desired status. */
@@ -186,6 +187,11 @@ export interface Ports {
     readonly endsAtMs: number;
   };
   readonly telemetry: Telemetry;
+}
+
+/** What was thrown, as an error. */
+export function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 /** What went wrong, as a sentence. */

@@ -1,7 +1,7 @@
 import { ECSClient, ListTasksCommand } from '@aws-sdk/client-ecs';
 import { ConfiguredRetryStrategy } from '@smithy/core/retry';
 import { describe, expect, it } from 'vitest';
-import { AwsCallFailed, awsCall, batches, HAND_OVER_BOUNDS, SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
+import { AwsCallFailed, awsCall, HAND_OVER_BOUNDS, SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { Unavailable } from '../../src/domain/ports.ts';
 import { type AwsEndpoint, accessDenied, aws, badGateway, fault, hang, reset, stall, throttled } from './wire.ts';
 
@@ -202,10 +202,4 @@ describe('a call that cannot succeed', () => {
   it('passes on what is no error', async () => {
     await expect(awsCall('list the tasks', () => Promise.reject('a string'))).rejects.toBe('a string');
   });
-});
-
-it('batches keep the order of the items and lose none', () => {
-  expect(batches([1, 2, 3, 4, 5], 2)).toEqual([[1, 2], [3, 4], [5]]);
-  expect(batches([1, 2], 2)).toEqual([[1, 2]]);
-  expect(batches([], 2)).toEqual([]);
 });

@@ -187,6 +187,27 @@ describe('setting registrations to DRAINING', () => {
     expect(endpoint.actions).not.toContain('DescribeContainerInstances');
   });
 
+  it.each(['UpdateContainerInstancesState', 'DescribeContainerInstances'])(
+    'leaves out what a throttled %s was about: what was answered counts',
+    async (action) => {
+      const endpoint = await aws({
+        ...updating(),
+        DescribeContainerInstances: throttled,
+        UpdateContainerInstancesState: ({ containerInstances = [] }) => {
+          if (action === 'UpdateContainerInstancesState' && containerInstances.length === 2) return throttled;
+          const others = containerInstances.length === 2 ? [] : containerInstances;
+          return {
+            containerInstances: others.map((arn) =>
+              recordedInstance({ containerInstanceArn: arn, status: 'DRAINING' }),
+            ),
+          };
+        },
+      });
+      const arns = range(12).map((n) => containerInstanceArn(n));
+      expect(arnsOf(await ecsAt(endpoint).setDraining(CLUSTER, arns))).toEqual(arns.slice(0, 10));
+    },
+  );
+
   it.each([
     ['they are still ACTIVE', [recordedInstance()], []],
     ['they are missing', [], [{ arn: containerInstanceArn(), reason: 'MISSING' }]],

@@ -53,6 +53,9 @@ const withEcs =
     containerInstances: { ...ports.containerInstances, ...change(ports.containerInstances) },
   });
 
+/** One call for each hundred drains. */
+const hundreds = (names: readonly string[], count: number) =>
+  names.flatMap((name) => Array<string>(Math.ceil(count / 100)).fill(name));
 const namesOf = (aws: Aws) => aws.calls.map(({ name }) => name);
 const clustersListed = (aws: Aws) => aws.callsNamed('list').map(({ args: [cluster] }) => cluster);
 
@@ -65,27 +68,30 @@ function fleetOf(count: number): World & { readonly instances: FakeInstance[]; r
 }
 
 describe('setting instances to DRAINING', () => {
-  it.each([3, 150])('takes one search and one change in each cluster, for %i drains', async (count) => {
-    const world = fleetOf(count);
-    const aws = fakeAws(world);
-    const answers = await observed(
-      aws,
-      world.instances.map(({ ec2InstanceId = '' }) => setDraining(drainOn(ec2InstanceId))),
-    );
-    expect(namesOf(aws)).toEqual(['list', 'setDraining']);
-    expect(answers).toMatchObject(
-      world.instances.map(({ id }) => ({
-        kind: 'observed',
-        observation: {
-          kind: 'seen',
-          containerInstances: [{ arn: arnOf(id), status: 'DRAINING' }],
-          tasks: undefined,
-          searchedAtMs: at(0),
-        },
-      })),
-    );
-    for (const answer of answers) expect(answer).toHaveProperty('observation.containerInstances.length', 1);
-  });
+  it.each([3, 150])(
+    'takes one search and one change in each cluster for each hundred, for %i drains',
+    async (count) => {
+      const world = fleetOf(count);
+      const aws = fakeAws(world);
+      const answers = await observed(
+        aws,
+        world.instances.map(({ ec2InstanceId = '' }) => setDraining(drainOn(ec2InstanceId))),
+      );
+      expect(namesOf(aws)).toEqual(hundreds(['list', 'setDraining'], count));
+      expect(answers).toMatchObject(
+        world.instances.map(({ id }) => ({
+          kind: 'observed',
+          observation: {
+            kind: 'seen',
+            containerInstances: [{ arn: arnOf(id), status: 'DRAINING' }],
+            tasks: undefined,
+            searchedAtMs: at(0),
+          },
+        })),
+      );
+      for (const answer of answers) expect(answer).toHaveProperty('observation.containerInstances.length', 1);
+    },
+  );
 
   it('asks once for an instance that two drains are about', async () => {
     const aws = fakeAws();
@@ -220,12 +226,16 @@ describe('a search', () => {
     ]);
   });
 
-  it('is without an answer where ECS lists a registration that it does not describe', async () => {
+  it('is without an answer where ECS lists a registration that it does not describe, but for what was set to DRAINING', async () => {
     const aws = fakeAws({ instances: [there, { id: 'two', cluster: 'batch' }] });
     const ports = withEcs((ecs) => ({
       setDraining: async (cluster, arns) => (await ecs.setDraining(cluster, arns)).slice(1),
     }));
-    expect(await observed(aws, [setDraining(drainOf({ namedCluster: 'batch' }))], { clusters, ports })).toEqual([
+    const others = setDraining(drainOn(OTHER, { namedCluster: 'batch' }));
+    expect(
+      await observed(aws, [setDraining(drainOf({ namedCluster: 'batch' })), others], { clusters, ports }),
+    ).toMatchObject([
+      { observation: { containerInstances: [{ status: 'DRAINING' }], searchedAtMs: undefined } },
       { kind: 'refused', reason: 'ECS lists 2 registrations in cluster batch and describes 1.' },
     ]);
   });
@@ -235,7 +245,7 @@ describe('a look at what is known', () => {
   const draining = { id: 'one', status: 'DRAINING' } as const;
 
   it.each([3, 150])(
-    'takes one call for the registrations and one for the tasks of a cluster, for %i drains',
+    'takes one call for the registrations and one for the tasks of a cluster for each hundred, for %i drains',
     async (count) => {
       const world = fleetOf(count);
       const aws = fakeAws({ ...world, instances: world.instances.map((each) => ({ ...each, status: 'DRAINING' })) });
@@ -243,7 +253,7 @@ describe('a look at what is known', () => {
         look(seenBefore([id], [`task${i}`], ec2InstanceId)),
       );
       const answers = await observed(aws, asks);
-      expect(namesOf(aws).sort()).toEqual(['describe', 'describeTasks']);
+      expect(namesOf(aws).sort()).toEqual(hundreds(['describe', 'describeTasks'], count));
       expect(answers).toMatchObject(
         world.instances.map(({ id }, i) => ({
           kind: 'observed',
@@ -331,6 +341,27 @@ describe('a look at what is known', () => {
       expect(clustersListed(aws)).toEqual([]);
     }
   });
+
+  it.each(['list', 'setDraining', 'describe', 'describeTasks'])(
+    'is refused for the hundred drains that a throttled %s was about, and for no others of their cluster',
+    async (call) => {
+      const { instances, tasks } = fleetOf(150);
+      let calls = 0;
+      const fault: World['fault'] = ({ name }) =>
+        name === call && ++calls === 1 ? new Unavailable('throttled') : undefined;
+      const isLook = call.startsWith('describe');
+      const aws = fakeAws({
+        instances: instances.map((each) => (isLook ? { ...each, status: 'DRAINING' } : each)),
+        tasks,
+        fault,
+      });
+      const asks = instances.map(({ id, ec2InstanceId = '' }, i) =>
+        isLook ? look(seenBefore([id], [`task${i}`], ec2InstanceId)) : setDraining(drainOn(ec2InstanceId)),
+      );
+      const kinds = (await observed(aws, asks)).map((answer) => answer?.kind);
+      expect(kinds).toEqual([...Array(100).fill('refused'), ...Array(50).fill('observed')]);
+    },
+  );
 
   it('fails where a call is denied', async () => {
     const broken = withEcs(() => ({ describe: () => Promise.reject('broken') }));

@@ -215,7 +215,7 @@ describe('many drains', () => {
     expect(results).toMatchObject(Array(150).fill({ kind: 'parked', untilMs: at(45) }));
     expect(aws.published).toMatchObject(Array(150).fill({ event: { kind: 'started', holdingTasks: undefined } }));
     const shared = aws.calls.filter(({ name }) => name !== 'put').map(({ name }) => name);
-    expect(shared).toEqual(['list', 'setDraining', 'hooksOf', 'publish', 'continueAt']);
+    expect(shared).toEqual(['list', 'list', 'setDraining', 'setDraining', 'hooksOf', 'publish', 'continueAt']);
   });
 
   it.each(['listTasks', 'recordHeartbeat', 'complete', 'put'])(
