@@ -12,6 +12,7 @@ import {
   UpdateScheduleCommand,
 } from '@aws-sdk/client-scheduler';
 import { type Drain, instanceIdOf, isSameDrain, unreachable } from '../domain/drain.ts';
+import { LONGEST_CALL_SECONDS, wholeSecond } from '../domain/policy.ts';
 import type { Clock, DrainSchedules } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { decode, encode } from './continuation.ts';
@@ -53,7 +54,7 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
 
     put: (drain, name, firesAtMs, before) =>
       awsCall(`park the drain of ${instanceIdOf(drain)}`, () =>
-        putSchedule(scheduleOf(drain, name, firesAtMs, settings), drain, before, calls, options.clock),
+        putSchedule({ ...scheduleOf(drain, name, settings), firesAtMs }, drain, before, calls, options.clock),
       ),
 
     get: (name) => awsCall(`read the schedule ${name}`, () => calls.get(name)),
@@ -85,8 +86,20 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
 
 type ScheduleCalls = ReturnType<typeof scheduleCalls>;
 
+/** A schedule that is to be written; other calls may come first, so its expression is written with it. */
+type Schedule = Omit<CreateScheduleCommandInput, 'ScheduleExpression'> & { readonly firesAtMs: number };
+
+/**
+ * One-time schedules have no fraction of a second. Whether one fires that is written for an instant which has passed is unverified
+ * (facts 29 past-schedule), so none is: what came too late is still to come when the call has arrived.
+ */
+function inTime({ firesAtMs, ...schedule }: Schedule, { nowMs }: Clock): CreateScheduleCommandInput {
+  const atMs = wholeSecond(Math.max(firesAtMs, nowMs() + LONGEST_CALL_SECONDS * 1000));
+  return { ...schedule, ScheduleExpression: `at(${new Date(atMs).toISOString().slice(0, 19)})` };
+}
+
 /** One call each, which answers where there is a schedule or is none; other errors are thrown. */
-function scheduleCalls(abortSignal: AbortSignal, { client, settings }: SchedulerOptions) {
+function scheduleCalls(abortSignal: AbortSignal, { client, settings, clock }: SchedulerOptions) {
   const { scheduleGroup: GroupName } = settings;
   const sending = { abortSignal };
   return {
@@ -104,16 +117,16 @@ function scheduleCalls(abortSignal: AbortSignal, { client, settings }: Scheduler
     },
 
     /** False if the name is taken. */
-    create: (schedule: CreateScheduleCommandInput): Promise<boolean> =>
+    create: (schedule: Schedule): Promise<boolean> =>
       orElse(ConflictException, false, async () => {
-        await client.send(new CreateScheduleCommand(schedule), sending);
+        await client.send(new CreateScheduleCommand(inTime(schedule, clock)), sending);
         return true;
       }),
 
     /** False if there is no such schedule. */
-    update: (schedule: CreateScheduleCommandInput): Promise<boolean> =>
+    update: (schedule: Schedule): Promise<boolean> =>
       orElse(ResourceNotFoundException, false, async () => {
-        await client.send(new UpdateScheduleCommand(schedule), sending);
+        await client.send(new UpdateScheduleCommand(inTime(schedule, clock)), sending);
         return true;
       }),
   };
@@ -134,7 +147,7 @@ async function orElse<T, E>(
 }
 
 async function putSchedule(
-  schedule: CreateScheduleCommandInput,
+  schedule: Schedule,
   drain: Drain,
   before: Parameters<DrainSchedules['put']>[3],
   calls: ScheduleCalls,
@@ -153,7 +166,7 @@ async function putSchedule(
 }
 
 async function createFirst(
-  schedule: CreateScheduleCommandInput,
+  schedule: Schedule,
   drain: Drain,
   calls: ScheduleCalls,
   clock: Clock,
@@ -176,10 +189,7 @@ async function isWaiting(drain: Drain, name: string, { get }: ScheduleCalls, clo
  * Whether an update lets a schedule fire again is nowhere documented (facts 36 schedule-update). After a crash between the two
  * calls the message comes again.
  */
-async function createAnew(
-  schedule: CreateScheduleCommandInput,
-  { remove, create }: ScheduleCalls,
-): Promise<'parked' | 'taken'> {
+async function createAnew(schedule: Schedule, { remove, create }: ScheduleCalls): Promise<'parked' | 'taken'> {
   await remove(schedule.Name ?? '');
   return (await create(schedule)) ? 'parked' : 'taken';
 }
@@ -210,13 +220,11 @@ function writtenAtMsIn(schedules: readonly ScheduleSummary[], lifecycleHooks: re
 function scheduleOf(
   drain: Drain,
   Name: string,
-  firesAtMs: number,
   { scheduleGroup: GroupName, scheduleRoleArn: RoleArn, eventQueueArn, deadLetterQueueArn }: SchedulerSettings,
-): CreateScheduleCommandInput {
+): Omit<Schedule, 'firesAtMs'> {
   return {
     GroupName,
     Name,
-    ScheduleExpression: `at(${new Date(firesAtMs).toISOString().slice(0, 19)})`,
     FlexibleTimeWindow: { Mode: 'OFF' },
     // The drain deletes it when it ends: AWS would some time after it has fired, when it may hold the next wait already
     // (docs/decisions/0007).

@@ -20,7 +20,6 @@ export async function observe(
   clusters: readonly string[],
   { containerInstances: ecs, clock }: Pick<Ports, 'containerInstances' | 'clock'>,
 ): Promise<Map<Work, Answer>> {
-  const searching = { clusters, ecs, nowMs: clock.nowMs() };
   const worksWhere = (is: (ask: Ask) => unknown) => asks.filter(is).map(({ work }) => work);
   const toDrain = worksWhere(({ decision }) => decision.kind === 'set-draining');
   const toRefresh = worksWhere((ask) => scopeOf(ask)?.tasks === 'known' && ask.work.drain.known?.tasks);
@@ -32,6 +31,7 @@ export async function observe(
   const toSearch = worksWhere(
     (ask) => scopeOf(ask)?.registrations === 'search' || isInDoubt(described.get(ask.work), ask.work.drain),
   );
+  const searching = { clusters, ecs, nowMs: clock.nowMs() };
   const [drained, searched] = await Promise.all([
     search(toDrain, (cluster, arns) => ecs.setDraining(cluster, arns), { ...searching, takesParts: true }),
     search(toSearch, describeUnreported(toSearch, ecs), searching),

@@ -2,11 +2,19 @@
 
 import type { Decision, DecisionKind } from './decide.ts';
 import { type Diagnostics, diagnose, type Explanation, NO_DIAGNOSTICS } from './diagnose.ts';
-import { type Drain, type HeldDrain, instanceIdOf, isSameDrain, type LifecycleResult, type Verdict } from './drain.ts';
+import {
+  type Drain,
+  type HeldDrain,
+  instanceIdOf,
+  isSameDrain,
+  type LifecycleResult,
+  type Parked,
+  type Verdict,
+} from './drain.ts';
 import { type Answer, type Work, withPark } from './evolve.ts';
 import type { Known } from './observation.ts';
 import { type Ask, observe } from './observe.ts';
-import { deadlineAtMs, limitsOf, type Policy } from './policy.ts';
+import { deadlineAtMs, LONGEST_CALL_SECONDS, limitsOf, type Policy } from './policy.ts';
 import { type DrainEvent, type DrainSchedules, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
 
 /** What was decided for a drain. */
@@ -246,7 +254,7 @@ async function writeSchedule({ work, decision }: StepOf<'park'>, policy: Policy,
   try {
     const schedule = drain.parked?.schedule ?? (await firstScheduleOf(drain, drain.known, schedules));
     const next = withPark(drain, decision, schedule, policy);
-    const before = !drain.parked ? 'absent' : drain.parked.firesAtMs <= clock.nowMs() ? 'fired' : 'pending';
+    const before = !drain.parked ? 'absent' : mayFireBefore(drain.parked, clock.nowMs()) ? 'fired' : 'pending';
     const { firesAtMs = decision.untilMs } = next.parked ?? {};
     const answer = await schedules.put(next, schedule, firesAtMs, before);
     return answer === 'taken' ? { kind: 'taken' } : { kind: 'parked', drain: next };
@@ -254,6 +262,11 @@ async function writeSchedule({ work, decision }: StepOf<'park'>, policy: Policy,
     // Whatever the reason: without a schedule the drain waits on the queue, as it would in a Region that has none.
     return { kind: 'refused', reason: reasonOf(error) };
   }
+}
+
+/** Whether the schedule has fired, or may fire while a call is on its way: an update may then come too late. */
+function mayFireBefore({ firesAtMs }: Parked, nowMs: number): boolean {
+  return firesAtMs <= nowMs + LONGEST_CALL_SECONDS * 1000;
 }
 
 /**

@@ -53,6 +53,9 @@ export const ON_THE_WAY_SECONDS = 180;
 /** The shortest wait on a schedule: a shorter one is imprecise by more than its length. */
 export const SCHEDULE_MIN_SECONDS = 30;
 
+/** A call takes so long at most, all of its attempts together: what it says must not be over by then. */
+export const LONGEST_CALL_SECONDS = 20;
+
 /** How long after a wait on the queue the schedule fires in case the message is lost. */
 export const SAFETY_NET_SECONDS = 120;
 

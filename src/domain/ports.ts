@@ -93,8 +93,8 @@ export interface DrainSchedules {
   /** The name of the drain's schedule on this registration. */
   nameOf(containerInstanceArn: string, drain: Drain): string;
   /**
-   * Writes the drain's state into its schedule, to fire at that instant or up to a minute later. `absent`: the drain has no
-   * schedule yet; `pending`: it has one that is still to fire; `fired`: its schedule has fired, and is made anew
+   * Writes the drain's state into its schedule, to fire at that instant or up to a minute later, and never in the past. `absent`: the drain has no
+   * schedule yet; `pending`: it has one that is still to fire; `fired`: its schedule has fired, or is about to, and is made anew
    * (facts 36 schedule-update). `taken`: another delivery of the same event parks the same drain already.
    */
   put(

@@ -53,7 +53,7 @@ beforeEach(() => {
 
 function schedulesThrough(
   config: SchedulerClientConfig,
-  { signal = new AbortController().signal, hasNotices = true } = {},
+  { signal = new AbortController().signal, hasNotices = true, nowMs = () => region.time.nowMs() } = {},
 ): DrainSchedules {
   const client = new SchedulerClient({
     ...SDK_BOUNDS,
@@ -62,7 +62,7 @@ function schedulesThrough(
     retryStrategy: new ConfiguredRetryStrategy(SDK_BOUNDS.maxAttempts, () => 1),
     ...config,
   });
-  const clock = { nowMs: () => region.time.nowMs() };
+  const clock = { nowMs };
   const lifecycleHooks = ['ecs-drain', 'other'];
   return drainSchedules({ client, settings: SETTINGS, clock, lifecycleHooks, hasNotices })(signal);
 }
@@ -96,7 +96,7 @@ function leave(input: unknown, Name = NAME, target: object = { Arn: SETTINGS.eve
 
 describe('a drain that parks', () => {
   it('is a one-time schedule in the group of the deployment, which sends the bare continuation to the queue', async () => {
-    expect(await schedules.put(drain, NAME, LATER_MS + 789, 'absent')).toBe('parked');
+    expect(await schedules.put(drain, NAME, LATER_MS - 211, 'absent')).toBe('parked');
     expect(operations()).toEqual(['CreateSchedule']);
     const { Target: { Input = '', ...target } = {}, ...schedule } = stored();
     expect(schedule).toMatchObject({
@@ -132,6 +132,32 @@ describe('a drain that parks', () => {
     expect(schedules.nameOf(arn, other)).toBe(`${id}-d9298a10`);
     expect(schedules.nameOf(arn, noticeDrain)).toBe(`${id}-notice`);
   });
+
+  it.each([
+    ['a new one', 'absent'],
+    ['one that is still to fire', 'pending'],
+    ['one that should be there', 'pending'],
+    ['one that has fired', 'fired'],
+    ['one of an earlier drain', 'absent'],
+  ] as const)(
+    'of %s is never written for the past: whatever came before, the clock is read with it',
+    async (what, before) => {
+      if (what === 'one that is still to fire') await schedules.put(drain, NAME, LATER_MS, 'absent');
+      if (what === 'one of an earlier drain')
+        await schedules.put(
+          { ...drain, action: { ...drain.action, instanceId: 'i-00000000' } },
+          NAME,
+          LATER_MS,
+          'absent',
+        );
+      let nowMs = LATER_MS - 10_000;
+      const slow = schedulesThrough({ requestHandler: region.transport }, { nowMs: () => (nowMs += 6_500) });
+      expect(await slow.put(drain, NAME, LATER_MS, before)).toBe('parked');
+      const aheadMs = Date.parse(`${stored().ScheduleExpression?.slice(3, -1)}Z`) - nowMs;
+      expect(aheadMs).toBeGreaterThanOrEqual(20_000);
+      expect(aheadMs).toBeLessThan(21_000);
+    },
+  );
 
   it('again before its schedule has fired changes the time and the state in one call', async () => {
     await schedules.put(drain, NAME, LATER_MS, 'absent');

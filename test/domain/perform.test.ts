@@ -376,13 +376,16 @@ describe('parking', () => {
 
   it.each([
     ['absent', undefined, 'one-ecs-drain'],
-    ['pending', { ...parked(0.001), schedule: 'its-own' }, 'its-own'],
-    ['fired', { ...parked(0), schedule: 'its-own' }, 'its-own'],
-  ])('says whether the schedule is there and still to fire: %s', async (before, place, name) => {
-    const aws = fakeAws();
-    await performed(aws, [[drainOf({ known, ...(place && { parked: place }) }), until('schedule')]]);
-    expect(aws.callsNamed('put').map(({ args }) => args)).toEqual([[name, before]]);
-  });
+    ['pending', { ...parked(20.001), schedule: 'its-own' }, 'its-own'],
+    ['fired', { ...parked(20), schedule: 'its-own' }, 'its-own'],
+  ])(
+    'says whether the schedule is there and will not fire before the call arrives: %s',
+    async (before, place, name) => {
+      const aws = fakeAws();
+      await performed(aws, [[drainOf({ known, ...(place && { parked: place }) }), until('schedule')]]);
+      expect(aws.callsNamed('put').map(({ args }) => args)).toEqual([[name, before]]);
+    },
+  );
 
   it('ends a drain that another delivery has parked', async () => {
     const aws = fakeAws();
