@@ -2,7 +2,7 @@
 
 import * as v from 'valibot';
 import { type Beginning, type Drain, type NoticeKind, newHeldDrain, newNoticeDrain } from '../domain/drain.ts';
-import { MAX_CONTINUATIONS } from '../domain/policy.ts';
+import { MOST_CONTINUATIONS } from '../domain/policy.ts';
 import {
   clusterName,
   containerInstanceArn,
@@ -65,7 +65,7 @@ const notice = record({ kind: noticeKind, instanceId, token: name('the id of an 
 
 const continuations = v.pipe(
   count,
-  v.maxValue(MAX_CONTINUATIONS, `expected ${MAX_CONTINUATIONS} at most: something continues the drain in a loop`),
+  v.maxValue(MOST_CONTINUATIONS, `expected ${MOST_CONTINUATIONS} at most: something continues the drain in a loop`),
 );
 
 const hook = record({

@@ -12,10 +12,10 @@ import {
 } from './observation.ts';
 import {
   longerPollIntervalSeconds,
-  MAX_CONTINUATIONS,
   maxSilenceGapSeconds,
   type Policy,
   SAFETY_NET_SECONDS,
+  SPARE_CONTINUATIONS,
 } from './policy.ts';
 
 /** A drain in a round, and what the round has found out about it. */
@@ -77,10 +77,11 @@ export function continued(drain: Drain, emptiedAtMs?: number): Drain {
   return { ...drain, continuations: drain.continuations + 1, ...(emptiedAtMs !== undefined && { emptiedAtMs }) };
 }
 
-/** @returns the sentence to fail with if the drain has been continued too often. */
-export function excessOf(drain: Drain): string | undefined {
-  if (drain.continuations <= MAX_CONTINUATIONS) return undefined;
-  return `The drain of ${instanceIdOf(drain)} was continued ${MAX_CONTINUATIONS} times, the cap: something continues it without waiting. Its hook now runs into its own timeout; complete the lifecycle action by hand or send the event again.`;
+/** @returns the sentence to fail with if the drain has been continued too often for its age. */
+export function excessOf(drain: Drain, nowMs: number): string | undefined {
+  const seconds = Math.max(0, Math.ceil((nowMs - drain.startedAtMs) / 1000));
+  if (drain.continuations <= seconds + SPARE_CONTINUATIONS) return undefined;
+  return `The drain of ${instanceIdOf(drain)} was continued ${drain.continuations} times in ${seconds} s, above the cap of one a second and ${SPARE_CONTINUATIONS} more: something continues it without waiting. Its hook now runs into its own timeout; complete the lifecycle action by hand or send the event again.`;
 }
 
 /** The drain as it is written into its schedule, or sent to the queue, for its next round. */

@@ -77,7 +77,7 @@ async function loadContinuation(
   try {
     const result = isTrusted ? await loadTrusted(drain, ports) : await loadUntrusted(drain, policy, ports);
     if ('steps' in result) {
-      const excess = excessOf(result.drain);
+      const excess = excessOf(result.drain, ports.clock.nowMs());
       if (excess) return { kind: 'failed', drain, error: new Error(excess) };
     }
     return result;

@@ -5,7 +5,6 @@ import {
   COMPLETION_RESERVE_SECONDS,
   DEFAULT_STOP_TIMEOUT_SECONDS,
   HAND_OVER_SECONDS,
-  MAX_CONTINUATIONS,
   type Policy,
   STOP_RESERVE_SECONDS,
 } from './policy.ts';
@@ -27,16 +26,12 @@ export function conflictsIn(policy: Policy, limits: Limits): string[] {
   ];
 }
 
-function* pollConflicts({ pollMinSeconds, pollMaxSeconds, deadlineSeconds, waiting }: Policy): Generator<string> {
+function* pollConflicts({ pollMinSeconds, pollMaxSeconds, deadlineSeconds }: Policy): Generator<string> {
   if (pollMinSeconds > pollMaxSeconds) {
     yield `pollMinSeconds ${pollMinSeconds} is above pollMaxSeconds ${pollMaxSeconds}: lower the first or raise the second.`;
   }
   if (deadlineSeconds < pollMinSeconds) {
     yield `deadlineSeconds ${deadlineSeconds} is below one poll of pollMinSeconds ${pollMinSeconds}: the drain would end before it looked twice; raise deadlineSeconds.`;
-  }
-  const continuations = Math.ceil(deadlineSeconds / pollMaxSeconds);
-  if (waiting === 'watch' && continuations > MAX_CONTINUATIONS) {
-    yield `deadlineSeconds ${deadlineSeconds} / pollMaxSeconds ${pollMaxSeconds} = ${continuations} continuations with waiting watch, above the cap of ${MAX_CONTINUATIONS}; raise pollMaxSeconds or lower deadlineSeconds.`;
   }
 }
 

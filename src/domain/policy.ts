@@ -65,8 +65,15 @@ export const STOP_RESERVE_SECONDS = 10;
 /** The stop timeout of a task definition that sets none (facts 51 default-stop-timeout). */
 export const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
 
-/** A bound on what nothing in AWS bounds (facts 8 loop-detection); a drain of 48 hours that polls needs half of it. */
-export const MAX_CONTINUATIONS = 20_000;
+/**
+ * How much more often than once a second a drain may be continued, since its start: a bound on what nothing in AWS bounds
+ * (facts 8 loop-detection). No wait is shorter than a second, so only what goes on without waiting comes to it, however long
+ * the drain takes.
+ */
+export const SPARE_CONTINUATIONS = 20_000;
+
+/** How often a drain of 48 hours may be continued, the longest that a hook allows (facts 18 hook-timeouts). */
+export const MOST_CONTINUATIONS = 48 * 3_600 + SPARE_CONTINUATIONS;
 
 /**
  * How long ECS's lists may lack what was placed before an instance was closed. AWS only says that its API is eventually

@@ -37,7 +37,7 @@ describe('a continuation', () => {
       'that was found without its event, and so without its token',
       { ...drain, action: { ...drain.action, token: undefined } },
     ],
-    ['that has used all of its continuations', { ...drain, continuations: 20_000 }],
+    ['that has used all of its continuations', { ...drain, continuations: 192_800 }],
   ])('is read as it was written, of a drain %s', (_, each) => {
     expect(written(each)).toEqual({ kind: 'drain', drain: each });
   });
@@ -55,7 +55,7 @@ describe('a continuation', () => {
     namedCluster: maybe(clusterName),
     cluster: maybe(clusterName),
     startedAtMs: instantMs,
-    continuations: fc.integer({ min: 0, max: 20_000 }),
+    continuations: fc.integer({ min: 0, max: 192_800 }),
     pollIntervalSeconds: fc.double({ min: 0, max: 300, noNaN: true }),
     agentSilence: maybe(
       fc.record({ sinceMs: instantMs, seenLastAtMs: instantMs, containerInstances: maybe(fc.array(arn)) }),
@@ -310,7 +310,7 @@ describe('a continuation of a later version', () => {
     ['an action that is something else', { action: 'web', startedAtMs, continuations: 7 }],
     ['a notice of an unknown kind', { notice: { ...noticeDrain.notice, kind: 'rain' }, startedAtMs, continuations: 7 }],
     ['no start', { action, continuations: 7 }],
-    ['too many continuations', { action, startedAtMs, continuations: 20_001 }],
+    ['too many continuations', { action, startedAtMs, continuations: 192_801 }],
   ])('is unreadable with %s', (_, later) => {
     expect(reasonOf({ version: 6, drain: later })).toBe(
       'detail.version is 6: expected version 1 to 5, which this function can read.',
@@ -345,8 +345,8 @@ describe('a continuation that cannot be read', () => {
   });
 
   it('came too often: something continues the drain in a loop', () => {
-    expect(reasonOf(held({ continuations: 20_001 }))).toBe(
-      'detail.drain.continuations is 20001: expected 20000 at most: something continues the drain in a loop.',
+    expect(reasonOf(held({ continuations: 192_801 }))).toBe(
+      'detail.drain.continuations is 192801: expected 192800 at most: something continues the drain in a loop.',
     );
   });
 

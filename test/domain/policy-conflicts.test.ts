@@ -18,11 +18,11 @@ describe('settings work together', () => {
   it.each<[string, Partial<Policy>, number?, number?]>([
     ['the polls are equal', { pollMinSeconds: 20 }],
     ['the deadline is one poll', { deadlineSeconds: 2 }],
-    ['a drain without schedules needs as many continuations as the cap', { ...watching(9), deadlineSeconds: 180_000 }],
     [
-      'a drain on schedules would need more continuations, were it to poll',
-      { pollMaxSeconds: 2, deadlineSeconds: 40_001 },
+      'a drain without schedules polls each second for 48 hours',
+      { ...watching(2), pollMinSeconds: 1, pollMaxSeconds: 1, deadlineSeconds: 172_000 },
     ],
+    ['an agent has longer than the drain', { deadlineSeconds: 172_000, agentGraceSeconds: 172_800 }],
     ['five seconds are left for a round beside the margin', {}, 25],
     ['a heartbeat that is due leaves just the time to hand over', { deadlineSeconds: 60 }, 60, 30],
     ['the deadline leaves just the reserve to the hook', { deadlineSeconds: 2_760 }, 60, 30],
@@ -55,13 +55,6 @@ describe('settings that cannot work together are refused with the arithmetic', (
       60,
       undefined,
       'deadlineSeconds 1 is below one poll of pollMinSeconds 2: the drain would end before it looked twice; raise deadlineSeconds.',
-    ],
-    [
-      'more continuations than the cap, without schedules',
-      { ...watching(2), deadlineSeconds: 40_001 },
-      60,
-      undefined,
-      'deadlineSeconds 40001 / pollMaxSeconds 2 = 20001 continuations with waiting watch, above the cap of 20000; raise pollMaxSeconds or lower deadlineSeconds.',
     ],
     [
       'a margin above the function’s timeout',

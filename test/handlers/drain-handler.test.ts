@@ -10,7 +10,7 @@ import { listen } from '../../sandbox/region/wire/http.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { CONTINUATION_VERSION } from '../../src/adapters/continuation.ts';
 import { type HeldDrain, newHeldDrain } from '../../src/domain/drain.ts';
-import { MAX_CONTINUATIONS } from '../../src/domain/policy.ts';
+import { MOST_CONTINUATIONS } from '../../src/domain/policy.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import {
   DEADLINE_SECONDS,
@@ -362,7 +362,7 @@ function looping() {
   const instanceId = instanceOf['workers'] ?? '';
   const action = { autoScalingGroup: 'workers', lifecycleHook: 'ecs-drain', instanceId };
   const drain = newHeldDrain(action, { startedAtMs: START_MS, pollIntervalSeconds: 2 });
-  return { version: CONTINUATION_VERSION, drain: { ...drain, continuations: MAX_CONTINUATIONS } };
+  return { version: CONTINUATION_VERSION, drain: { ...drain, continuations: MOST_CONTINUATIONS } };
 }
 
 describe('a batch', () => {
@@ -452,7 +452,7 @@ describe('a batch', () => {
         messageId: 'message-2',
         instanceId: instanceOf['workers'],
         error: expect.objectContaining({
-          message: expect.stringContaining(`was continued ${MAX_CONTINUATIONS} times, the cap`),
+          message: expect.stringContaining(`was continued ${MOST_CONTINUATIONS + 1} times`),
         }),
       }),
     );

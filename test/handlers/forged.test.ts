@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MAX_CONTINUATIONS } from '../../src/domain/policy.ts';
+import { MOST_CONTINUATIONS } from '../../src/domain/policy.ts';
 import { DEADLINE_SECONDS, EVENT_SOURCE } from './environment.ts';
 import { type ENVIRONMENT, type HostileWorld, inHostileWorld, misdeedsIn, scheduleOf } from './hostile-world.ts';
 
@@ -59,7 +59,7 @@ const claims: fc.Arbitrary<Claims> = fc.record({
   ),
   silentSince: maybe(fc.constantFrom(-100_000, -1_000, 0)),
   heartbeats: fc.constantFrom(0, 1, 1e9),
-  continuations: fc.constantFrom(0, 1, 5, MAX_CONTINUATIONS - 1, MAX_CONTINUATIONS),
+  continuations: fc.constantFrom(0, 1, 5, MOST_CONTINUATIONS - 1, MOST_CONTINUATIONS),
   announced: fc.constantFrom(undefined, 'started', 'stuck'),
   containerInstance: maybe(whose),
   cluster: fc.constantFrom(undefined, 'prod', 'secret'),

@@ -306,11 +306,6 @@ describe('settings that cannot work together', () => {
       { FUNCTION_TIMEOUT_SECONDS: '24' },
       'functionTimeoutSeconds 24 - marginSeconds 20 = 4 s, less than the 5 s that a round of calls needs',
     ],
-    [
-      'more continuations than the cap',
-      { DEADLINE_SECONDS: '172800', POLL_MAX_SECONDS: '5' },
-      'deadlineSeconds 172800 / pollMaxSeconds 5 = 34560 continuations with waiting watch, above the cap of 20000',
-    ],
     ['a heartbeat after the timeout', { HEARTBEAT_FRACTION: '1' }, 'heartbeatFraction 1 is not below 1'],
     [
       'stragglers stopped at once',
