@@ -82,7 +82,7 @@ export interface World {
   readonly crashes?: readonly number[];
   /** How old ECS's answers about tasks are. */
   readonly lagSeconds?: number;
-  readonly callSeconds?: number;
+  readonly callSeconds?: number | ((of: ApiGroup, atSeconds: number) => number);
   readonly diagnostics?: Diagnostics;
   /** How late a schedule fires. */
   readonly lateSeconds?: number;
@@ -287,15 +287,19 @@ export function fakeAws(world: World = {}) {
   type Fiber = ReturnType<VirtualTime['start']>;
 
   /** The ports of one invocation. */
-  function portsOf(invocation: Invocation, fiber: () => Fiber | undefined): Ports {
+  function portsOf(invocation: Invocation, fiber: () => Fiber | undefined, endsAtMs = Infinity): Ports {
     const { policy = POLICY, invocationSeconds = 60 } = options;
     const called = async (name: string, of: ApiGroup, ...args: readonly unknown[]) => {
       if (invocation.crashed) throw new Unavailable('The invocation has crashed.');
-      if (world.callSeconds) await fiber()?.waitUntil(time.nowMs() + world.callSeconds * 1000);
+      const { callSeconds = 0 } = world;
+      const lengthMs = (typeof callSeconds === 'number' ? callSeconds : callSeconds(of, now())) * 1000;
+      const answeredAtMs = time.nowMs() + lengthMs;
+      if (lengthMs > 0) await fiber()?.waitUntil(Math.max(time.nowMs(), Math.min(answeredAtMs, endsAtMs)));
       const call = { name, args, atSeconds: now() };
       calls.push(call);
       invocation.calls.push(name);
       if (world.crashes?.includes(calls.length)) invocation.crashed = true;
+      if (answeredAtMs > endsAtMs) throw new Unavailable(`${name}: aborted`);
       const outage = outages().find((each) => each.of === of && within(each.span));
       if (outage?.denied) throw new Error(`${name}: not authorized`);
       if (outage) throw new Unavailable(`${name}: throttled`);
@@ -441,6 +445,7 @@ export function fakeAws(world: World = {}) {
                 schedules.delete(name);
               },
             },
+      until: (boundMs) => portsOf(invocation, fiber, boundMs),
       clock: { nowMs: () => time.nowMs() },
       random: () => world.random ?? 0.5,
       invocation: { endsAtMs: time.nowMs() + invocationSeconds * 1000 },

@@ -56,6 +56,12 @@ export const SCHEDULE_MIN_SECONDS = 30;
 /** A call takes so long at most, all of its attempts together: what it says must not be over by then. */
 export const LONGEST_CALL_SECONDS = 20;
 
+/** The calls of one step of a round, one after the other, take so long at most... */
+export const LONGEST_STEP_SECONDS = 5 * LONGEST_CALL_SECONDS;
+
+/** ...and have so long at least, however soon a hook times out. */
+export const SHORTEST_STEP_SECONDS = 10;
+
 /** How long after a wait on the queue the schedule fires in case the message is lost. */
 export const SAFETY_NET_SECONDS = 120;
 
@@ -179,6 +185,23 @@ export function heartbeatDueAtMs(drain: Drain, policy: Policy): number {
 export function hookTimesOutAtMs(drain: Drain, policy: Policy): number {
   if (drain.kind === 'notice') return Number.POSITIVE_INFINITY;
   return drain.lastHeartbeatAtMs + limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
+}
+
+/** A hook is never shorter (facts 18 hook-timeouts). */
+const SHORTEST_HOOK_SECONDS = 30;
+/** For a heartbeat that is tried again, before the hook times out. */
+const HEARTBEAT_RESERVE_SECONDS = 10;
+
+/**
+ * When a heartbeat must be tried at the latest, whatever else hangs. A hook that was not read yet may be one of the shortest;
+ * never, where nothing is held.
+ */
+export function heartbeatNeededAtMs(drain: Drain, policy: Policy): number {
+  if (drain.kind === 'notice') return Number.POSITIVE_INFINITY;
+  const timesOutAtMs = drain.hook
+    ? hookTimesOutAtMs(drain, policy)
+    : drain.lastHeartbeatAtMs + SHORTEST_HOOK_SECONDS * 1000;
+  return timesOutAtMs - HEARTBEAT_RESERVE_SECONDS * 1000;
 }
 
 /** When the agents count as lost: after the policy's grace, and not before a new registration would be listed. */

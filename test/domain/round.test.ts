@@ -445,6 +445,31 @@ describe('an outage', () => {
   });
 });
 
+describe('calls that hang', () => {
+  it.each(
+    (['ecs-reads', 'ecs-changes', 'scheduler', 'diagnostics'] as const).flatMap((hanging) =>
+      WAITS.flatMap(([name, policy]) =>
+        [30, 60, 120].map((timeoutSeconds) => [hanging, name, timeoutSeconds, policy] as const),
+      ),
+    ),
+  )('17 s each (%s), in a drain that is %s, outlast no hook of %i s', async (hanging, _, timeoutSeconds, policy) => {
+    const aws = fakeAws({
+      tasks: [web],
+      hook: hookLimits(timeoutSeconds),
+      callSeconds: (of, seconds) => (of === hanging && seconds < 300 ? 17 : 0.1),
+      outages: [{ of: hanging, span: [0, 317] }],
+    });
+    expect(await aws.runToEnd({ policy: { ...policy, stuckFraction: 0.01 } })).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.completion()?.holding).toEqual([]);
+  });
+
+  it('are bounded by the hook alone: one with time lets them go on', async () => {
+    const aws = fakeAws({ instances: [draining], tasks: [web], callSeconds: (of) => (of === 'ecs-reads' ? 17 : 0) });
+    await aws.round([begin(drainOf({ hook: HOOK, known: knownOf(), closed: CLOSED }))]);
+    expect(aws.refusals()).toEqual([]);
+  });
+});
+
 describe('an invocation whose time runs out', () => {
   it('hands its drains over to the next before its margin, together', async () => {
     const aws = fakeAws({ ...fleetOf(3), callSeconds: 15 });
