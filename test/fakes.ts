@@ -445,7 +445,11 @@ export function fakeAws(world: World = {}) {
                 schedules.delete(name);
               },
             },
-      until: (boundMs) => portsOf(invocation, fiber, boundMs),
+      until: (boundMs) => {
+        const bounded = portsOf(invocation, fiber, boundMs);
+        const { containerInstances, schedules } = options.ports?.(bounded) ?? bounded;
+        return { containerInstances, schedules };
+      },
       clock: { nowMs: () => time.nowMs() },
       random: () => world.random ?? 0.5,
       invocation: { endsAtMs: time.nowMs() + invocationSeconds * 1000 },
@@ -491,11 +495,13 @@ export function fakeAws(world: World = {}) {
     start(async (ports, invocation) => {
       const sources = new Map<Arrival, Message>();
       for (const message of messages) {
-        for (const arrival of await message.arrivals(ports)) sources.set(arrival, message);
+        const comesAgain = message.receives < 2;
+        for (const arrival of await message.arrivals(ports)) sources.set({ ...arrival, comesAgain }, message);
       }
       const results = await runRound([...sources.keys()], policy, ports);
       invocation.results.push(...[...results.values()].flat());
-      const isFailed = (arrival: Arrival) => results.get(arrival)?.some(({ kind }) => kind === 'failed');
+      const isFailed = (arrival: Arrival) =>
+        results.get(arrival)?.some(({ kind }) => kind === 'failed' || kind === 'left');
       const failed = [...sources].filter(([arrival]) => isFailed(arrival)).map(([, message]) => message);
       for (const message of new Set(invocation.crashed ? messages : failed)) comeAgain(message);
     });

@@ -129,6 +129,8 @@ function sentenceOn(decision: Decision): string {
       return 'Recording a heartbeat';
     case 'hand-over':
       return 'Handing over to the next invocation';
+    case 'leave':
+      return 'Leaving the event on its queue, which brings it again: nothing can be sent there now';
     case 'park':
       return `Parking until ${new Date(decision.untilMs).toISOString()} at the latest`;
     default:

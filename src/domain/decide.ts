@@ -15,6 +15,7 @@ import {
 import {
   agentLostAtMs,
   deadlineAtMs,
+  HAND_OVER_SECONDS,
   heartbeatDueAtMs,
   hookTimesOutAtMs,
   isJustEmptied,
@@ -34,6 +35,8 @@ import {
 export type Decision =
   /** The invocation ends: the next one goes on at once. */
   | { readonly kind: 'hand-over' }
+  /** The message is left on the queue, which brings it again: the way to wait where nothing can be sent to the queue. */
+  | { readonly kind: 'leave' }
   /** Find the instance and set it to DRAINING; it may be DRAINING already. */
   | { readonly kind: 'set-draining' }
   | { readonly kind: 'look'; readonly scope: Scope }
@@ -68,6 +71,8 @@ export interface Situation {
   /** Whether many drains begin in this round. */
   readonly isFleet: boolean;
   readonly isOutOfTime: boolean;
+  /** When the queue brings its message again, should it be left there; undefined if it is not to be. */
+  readonly comesAgainAtMs: number | undefined;
   readonly policy: Policy;
   readonly nowMs: number;
   /** From 0 to 1, without 1. */
@@ -81,7 +86,7 @@ type Usable = Exclude<Observation, { kind: 'absent' }>;
 export function decide(situation: Situation): Decision {
   const { observation, drain, isOutOfTime, refused } = situation;
   if (isOutOfTime) return { kind: 'hand-over' };
-  if (refused.has('queue')) return withoutQueue(situation);
+  if (refused.has('queue')) return readHook(situation) ?? withoutQueue(situation);
   if (!observation) return drain.known ? { kind: 'look', scope: firstScope(situation) } : { kind: 'set-draining' };
   switch (observation.kind) {
     case 'absent':
@@ -101,17 +106,23 @@ export function decide(situation: Situation): Decision {
 }
 
 /**
- * Waits on a schedule alone, late as it may be, because handing over would go round without a wait for as long as the queue is
- * down. Handing over is for a drain that has no schedule, or whose hook is too short for one.
+ * Waits on a schedule alone, or for the queue to bring the message again, late as both may be, because handing over would go
+ * round without a wait for as long as nothing can be sent to the queue. Handing over is for a drain that can do neither, or
+ * whose hook is too short for it.
  */
 function withoutQueue(situation: Situation): Decision {
-  const { drain, policy, nowMs, refused } = situation;
+  const { drain, policy, nowMs, refused, comesAgainAtMs } = situation;
   const untilMs = nowMs + SCHEDULE_MIN_SECONDS * 1000;
-  const firesByMs = untilMs + SCHEDULE_LATE_SECONDS * 1000;
-  if (!mayUseSchedule(situation)) return { kind: 'hand-over' };
-  if (firesByMs <= hookTimesOutAtMs(drain, policy)) return waitUntil(untilMs, 'schedule');
+  const wait: { readonly decision: Decision; readonly endsByMs: number } | undefined = mayUseSchedule(situation)
+    ? { decision: waitUntil(untilMs, 'schedule'), endsByMs: untilMs + SCHEDULE_LATE_SECONDS * 1000 }
+    : comesAgainAtMs === undefined
+      ? undefined
+      : { decision: { kind: 'leave' }, endsByMs: comesAgainAtMs + HAND_OVER_SECONDS * 1000 };
+  const isInTime = wait && (drain.kind === 'held' || wait.endsByMs <= deadlineAtMs(drain, policy));
+  if (!isInTime) return { kind: 'hand-over' };
+  if (wait.endsByMs <= hookTimesOutAtMs(drain, policy)) return wait.decision;
   // A heartbeat gives the hook its whole time again.
-  const isLongEnough = firesByMs - nowMs <= limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
+  const isLongEnough = wait.endsByMs - nowMs <= limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
   return isLongEnough && !refused.has('heartbeat') ? { kind: 'heartbeat' } : { kind: 'hand-over' };
 }
 

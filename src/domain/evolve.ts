@@ -28,6 +28,8 @@ export interface Work extends Pick<Situation, 'observation' | 'isStartVerified' 
   /** The holding tasks of the last observation that had any to tell. */
   readonly lastSeen: readonly HoldingTask[] | undefined;
   readonly steps: number;
+  /** Whether the queue brings its message again if it is left there, and often enough even then. */
+  readonly comesAgain?: boolean | undefined;
 }
 
 /** What came of a decision. */
@@ -45,7 +47,7 @@ export type Answer =
   | { readonly kind: 'start'; readonly startedAtMs: number | undefined }
   /** By Auto Scaling, some time after it was asked. */
   | { readonly kind: 'accepted'; readonly askedAtMs: number }
-  | { readonly kind: 'already-completed' | 'done' | 'taken' | 'handed-over' }
+  | { readonly kind: 'already-completed' | 'done' | 'taken' | 'handed-over' | 'left' }
   | { readonly kind: 'parked'; readonly drain: Drain };
 
 /** How a round's work on a drain ended. */
@@ -53,6 +55,8 @@ export type Result =
   | { readonly kind: 'finished'; readonly drain: Drain; readonly outcome: Outcome }
   | { readonly kind: 'parked'; readonly drain: Drain; readonly untilMs: number }
   | { readonly kind: 'handed-over'; readonly drain: Drain }
+  /** The queue is to bring its message again. */
+  | { readonly kind: 'left'; readonly drain: Drain }
   /** Another delivery of the same event continues this drain, or has ended it. */
   | { readonly kind: 'superseded'; readonly drain: Drain }
   /** A notice for an instance that is in none of the clusters. */
@@ -124,7 +128,8 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
     case 'taken':
       return { kind: 'superseded', drain };
     case 'handed-over':
-      return { kind: 'handed-over', drain };
+    case 'left':
+      return { kind: answer.kind, drain };
     case 'parked':
       return { kind: 'parked', drain: answer.drain, untilMs: decision.kind === 'park' ? decision.untilMs : nowMs };
     default:

@@ -8,14 +8,16 @@ import { FEW_DRAINS, type Policy, pollIntervalWithin, stuckAtMs } from './policy
 import { errorOf, type LifecycleActions, type Ports, reasonOf, Unavailable } from './ports.ts';
 
 /** What an event asks for. */
-export type Arrival =
-  /** A lifecycle action or a notice: a new drain. */
-  | { readonly kind: 'drain'; readonly drain: Drain }
-  /** Trusted if only we can have sent it; whoever may put events on the bus can write the others. */
-  | { readonly kind: 'continuation'; readonly drain: Drain; readonly isTrusted: boolean }
-  /** The sweep found that nothing continues it. */
-  | { readonly kind: 'lost'; readonly work: Work }
-  | WakeUp;
+export type Arrival = Pick<Work, 'comesAgain'> &
+  (
+    | /** A lifecycle action or a notice: a new drain. */
+    { readonly kind: 'drain'; readonly drain: Drain }
+    /** Trusted if only we can have sent it; whoever may put events on the bus can write the others. */
+    | { readonly kind: 'continuation'; readonly drain: Drain; readonly isTrusted: boolean }
+    /** The sweep found that nothing continues it. */
+    | { readonly kind: 'lost'; readonly work: Work }
+    | WakeUp
+  );
 
 /** An ECS event about a container instance: it describes the instance, or a task that has stopped there. */
 export interface WakeUp {
@@ -44,7 +46,7 @@ export async function load(arrivals: readonly Arrival[], policy: Policy, given: 
   const loaded = arrivals.map(async (arrival): Promise<[Arrival, readonly (Work | Result)[]]> => {
     switch (arrival.kind) {
       case 'drain':
-        return [arrival, [workOn(arrival.drain, { isFleet })]];
+        return [arrival, [{ ...workOn(arrival.drain, { isFleet }), comesAgain: arrival.comesAgain }]];
       case 'lost':
         return [arrival, [arrival.work]];
       case 'continuation':
@@ -70,7 +72,7 @@ function withSharedStarts(lifecycleActions: LifecycleActions): LifecycleActions 
 }
 
 async function loadContinuation(
-  { drain, isTrusted }: Extract<Arrival, { kind: 'continuation' }>,
+  { drain, isTrusted, comesAgain }: Extract<Arrival, { kind: 'continuation' }>,
   policy: Policy,
   ports: Ports,
 ): Promise<Work | Result> {
@@ -78,12 +80,23 @@ async function loadContinuation(
     const result = isTrusted ? await loadTrusted(drain, ports) : await loadUntrusted(drain, policy, ports);
     if ('steps' in result) {
       const excess = excessOf(result.drain, ports.clock.nowMs());
-      if (excess) return { kind: 'failed', drain, error: new Error(excess) };
+      return excess ? { kind: 'failed', drain, error: new Error(excess) } : { ...result, comesAgain };
     }
     return result;
   } catch (error) {
-    return { kind: 'failed', drain, error };
+    if (isTrusted || !(error instanceof Unavailable)) return { kind: 'failed', drain, error };
+    ports.telemetry.record(drain, { kind: 'refused', doing: 'load', reason: error.message });
+    return comesAgain ? { kind: 'left', drain } : claimAgain(drain, ports);
   }
+}
+
+/** Puts the claim on the bus anew, as it came: the queue brings a message five times, and Auto Scaling may be down for longer. */
+async function claimAgain(claimed: Drain, { continuations, clock }: Ports): Promise<Result> {
+  const drain = continued(claimed);
+  const excess = excessOf(drain, clock.nowMs());
+  if (excess) return { kind: 'failed', drain, error: new Error(excess) };
+  const [error] = await continuations.continueNow([drain]).catch((thrown) => [errorOf(thrown)]);
+  return error ? { kind: 'failed', drain, error } : { kind: 'handed-over', drain };
 }
 
 /**

@@ -40,6 +40,7 @@ export async function perform(steps: readonly Step[], policy: Policy, ports: Por
     announce(ofKind(steps, 'announce'), policy, ports),
     park(ofKind(steps, 'park'), policy, ports),
     handOver(ofKind(steps, 'hand-over'), ports),
+    ofKind(steps, 'leave').map(({ work }) => [work, { kind: 'left' }] as const),
   ]);
   return new Map(answers.flatMap((each) => [...each]));
 }

@@ -58,8 +58,10 @@ export async function runRound(arrivals: readonly Arrival[], policy: Policy, giv
 }
 
 function decision(work: Work, policy: Policy, ports: Ports): Decision {
-  const { clock, random } = ports;
-  return decide({ ...work, policy, nowMs: clock.nowMs(), isOutOfTime: isOutOfTime(policy, ports), random: random() });
+  const { clock, random, invocation } = ports;
+  const comesAgainAtMs = work.comesAgain ? invocation.endsAtMs : undefined;
+  const now = { nowMs: clock.nowMs(), isOutOfTime: isOutOfTime(policy, ports), random: random() };
+  return decide({ ...work, ...now, policy, comesAgainAtMs });
 }
 
 /**
@@ -121,7 +123,8 @@ function mergedWork(one: Work, other: Work): Work {
   const rank = ({ isClaimed, drain }: Work) => (isClaimed ? 0 : drain.parked ? 2 : 1);
   const best = rank(other) > rank(one) ? other : one;
   const reported = [...one.reported, ...other.reported];
-  return { ...best, reported, isWoken: one.isWoken || other.isWoken };
+  const comesAgain = one.comesAgain && other.comesAgain;
+  return { ...best, reported, isWoken: one.isWoken || other.isWoken, comesAgain };
 }
 
 function resultsOf(loaded: Loaded, results: ReadonlyMap<string, Result>): RoundResult {

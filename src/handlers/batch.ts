@@ -12,6 +12,9 @@ const batch = v.looseObject({
   Records: v.array(v.looseObject({ eventSource: v.literal('aws:sqs'), body: v.string(), messageId: v.string() })),
 });
 
+/** A message that fails may be tried so often before the redrive policy of the queue moves it: deploy/queues.yml says five. */
+const LEFT_AT_MOST = 2;
+
 /** Whether Lambda has read this from a queue; any other event was given to the function directly. */
 export function isBatch(event: unknown): event is SQSEvent {
   return v.is(batch, event);
@@ -26,12 +29,14 @@ export async function handleBatch(
   invocation: Invocation,
   reject: Reject,
 ): Promise<SQSBatchResponse> {
-  const messages = records.map(({ messageId, body }) => ({
+  const messages = records.map(({ messageId, body, attributes }) => ({
     id: messageId,
+    comesAgain: Number(attributes?.ApproximateReceiveCount) <= LEFT_AT_MOST,
     read: () => receiveMessage(parsedJson(body), invocation.settings),
   }));
   const handled = await handleMessages(messages, invocation);
   const hasToComeAgain = async ({ messageId, body }: SQSRecord, outcome: Handled | undefined): Promise<boolean> => {
+    if (outcome?.kind === 'handled') return outcome.results.some(({ kind }) => kind === 'left');
     if (outcome?.kind !== 'rejected') return outcome?.kind === 'failed';
     try {
       await reject(body, outcome.error);

@@ -24,6 +24,8 @@ export interface Invocation {
 export interface Message {
   /** Its id on the queue; undefined for an event that was given to the function directly. */
   readonly id?: string;
+  /** Whether the queue brings it again if it is left there, and often enough even then. */
+  readonly comesAgain?: boolean;
   /** @throws RejectedEvent if it cannot be handled. */
   readonly read: () => Received;
 }
@@ -90,7 +92,7 @@ function reported(
   return failure?.kind === 'failed' ? failure : { kind, results };
 }
 
-function requestIn({ id: messageId, read }: Message, invocation: Invocation): Request {
+function requestIn({ id: messageId, comesAgain, read }: Message, invocation: Invocation): Request {
   const { logger, ports } = invocation;
   const nowMs = ports.clock.nowMs();
   try {
@@ -101,7 +103,7 @@ function requestIn({ id: messageId, read }: Message, invocation: Invocation): Re
       case 'arrival':
         refuseFutureStart(received.arrival, nowMs);
         if (received.warning !== undefined) logger.warn(received.warning, { messageId });
-        return received;
+        return { kind: 'arrival', arrival: { ...received.arrival, comesAgain: comesAgain ?? false } };
       case 'sweep':
         if (nowMs - received.scheduledAtMs > SWEEP_STALE_MS) return ignored('a newer sweep has come', invocation);
         return { kind: 'sweep' };
@@ -153,6 +155,7 @@ function report(result: Result, messageId: string | undefined, { logger, onResul
     case 'finished':
     case 'parked':
     case 'handed-over':
+    case 'left':
     case 'superseded':
       break;
     default:

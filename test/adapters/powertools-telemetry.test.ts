@@ -168,6 +168,7 @@ describe('a decision', () => {
     ],
     [{ kind: 'heartbeat' }, 'Recording a heartbeat'],
     [{ kind: 'hand-over' }, 'Handing over to the next invocation'],
+    [{ kind: 'leave' }, 'Leaving the event on its queue, which brings it again: nothing can be sent there now'],
     [{ kind: 'park', untilMs: finishedAtMs, on: 'both' }, 'Parking until 2026-03-01T09:10:00.000Z at the latest'],
     [
       { kind: 'announce', event: 'started', deadlineAtMs: finishedAtMs },

@@ -97,6 +97,7 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
   isWoken: fc.boolean(),
   isFleet: fc.boolean(),
   isOutOfTime: fc.constantFrom(false, false, false, true),
+  comesAgainAtMs: sometimes(seconds(NOW, NOW + 60).map(at)),
   policy,
   nowMs: fc.nat(999).map((ms) => at(NOW) + ms),
   random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),

@@ -53,6 +53,7 @@ function situation(overrides: Partial<Situation> = {}): Situation {
     isWoken: false,
     isFleet: false,
     isOutOfTime: false,
+    comesAgainAtMs: undefined,
     policy: POLICY,
     nowMs: at(10),
     random: 0.5,

@@ -361,6 +361,8 @@ describe('whatever AWS answers', () => {
           { kind: 'taken' },
           { kind: 'parked', drain },
         );
+      case 'leave':
+        return { kind: 'left' };
       case 'hand-over':
         return one(refused, { kind: 'handed-over' });
     }
@@ -374,7 +376,7 @@ describe('whatever AWS answers', () => {
         const nowMs = at(NOW);
         let work: Work = { ...workOn(drain), observation, isFleet: rest.isFleet, isWoken: rest.isWoken };
         for (let steps = 0; steps < 15; steps++) {
-          const decision = decide({ ...work, policy, nowMs, random, isOutOfTime: false });
+          const decision = decide({ ...work, policy, nowMs, random, isOutOfTime: false, comesAgainAtMs: undefined });
           const evolved = evolve(work, decision, answerTo(decision, work, nowMs, draw), policy, nowMs);
           if (evolved.drain) expect(isSameDrain(evolved.drain, drain)).toBe(true);
           if (!('steps' in evolved)) {

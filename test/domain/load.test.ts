@@ -319,13 +319,28 @@ describe('a continuation from the bus', () => {
   );
 
   it.each(['recordHeartbeat', 'terminatingSinceMs'])(
-    'fails, and comes again, where %s gives no answer',
+    'comes again where %s gives no answer: from the queue twice, then over the bus as it came',
     async (call) => {
       const error = new Unavailable('throttled');
       const aws = fakeAws({ fault: ({ name }) => (name === call ? error : undefined) });
-      expect(await loaded(aws, [untrusted(forged)])).toEqual([[{ kind: 'failed', drain: forged, error }]]);
+      const arrival = untrusted(forged);
+      expect(await loaded(aws, [{ ...arrival, comesAgain: true }])).toEqual([[{ kind: 'left', drain: forged }]]);
+      expect(aws.callsNamed('continueNow')).toEqual([]);
+      const again = { ...forged, continuations: forged.continuations + 1 };
+      expect(await loaded(aws, [arrival])).toEqual([[{ kind: 'handed-over', drain: again }]]);
+      expect(aws.callsNamed('continueNow').map(({ args }) => args)).toEqual([[[again]]]);
     },
   );
+
+  it('fails where neither Auto Scaling nor the bus give an answer', async () => {
+    const aws = fakeAws({
+      outages: [
+        { of: 'auto-scaling', span: [0, 9] },
+        { of: 'bus', span: [0, 9] },
+      ],
+    });
+    expect(await loaded(aws, [untrusted(forged)])).toMatchObject([[{ kind: 'failed' }]]);
+  });
 
   it('on a notice goes on from its schedule, or as it says where there are no schedules; else it touches nothing', async () => {
     const claims: NoticeDrain = noticeDrainOf('spot-interruption', { known, startedAtMs: 0 });

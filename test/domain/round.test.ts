@@ -414,7 +414,7 @@ describe('an outage', () => {
   it('of the queue lets the drain wait on its schedule, late as it may be', async () => {
     const aws = fakeAws({ tasks: [web], outages: [{ of: 'queue', span: [0, 60] }] });
     const results = await aws.round();
-    expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueAt', 'put']]);
+    expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueAt', 'hooksOf', 'put']]);
     expect(results).toMatchObject([{ kind: 'parked', untilMs: at(30) }]);
     expect(aws.refusals()).toEqual([{ doing: 'park', reason: 'continueAt: throttled' }]);
   });
@@ -433,14 +433,49 @@ describe('an outage', () => {
   it('of the queue lets a drain without a schedule go on through the bus', async () => {
     const aws = fakeAws({ tasks: [web], outages: [{ of: 'queue', span: [0, 60] }] });
     expect(await aws.round(undefined, { policy: WATCH })).toMatchObject([{ kind: 'handed-over' }]);
-    expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueAt', 'continueNow']]);
+    expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueAt', 'hooksOf', 'continueNow']]);
   });
 
-  it('that leaves no way to go on fails the event, which comes again', async () => {
+  it.each([60, 300, 1_200])(
+    'of the queue, watched for %i s, brings a message again once a minute instead of handing over',
+    async (seconds) => {
+      const outages = [{ of: 'queue' as const, span: [1, seconds] as const }];
+      const aws = fakeAws({ tasks: [{ ...web, stopsAtSeconds: seconds - 30 }], outages });
+      expect(await aws.runToEnd({ policy: WATCH })).toMatchObject([{ kind: 'drained' }]);
+      expect(aws.completion()?.holding).toEqual([]);
+      expect(aws.deadLetters).toEqual([]);
+      // Two of three messages are left; the third is handed over, before the redrive policy takes it.
+      expect(aws.invocations.length).toBeLessThanOrEqual((seconds / 60) * 1.5 + 8);
+    },
+  );
+
+  it.each([30, 60, 90, 120])(
+    'of the queue, watched with a hook of %i s, lets no hook time out',
+    async (timeoutSeconds) => {
+      const outages = [{ of: 'queue' as const, span: [1, 300] as const }];
+      const aws = fakeAws({ tasks: [web], outages, hook: hookLimits(timeoutSeconds) });
+      expect(await aws.runToEnd({ policy: WATCH })).toMatchObject([{ kind: 'drained' }]);
+      expect(aws.completion()?.holding).toEqual([]);
+    },
+  );
+
+  it('of Auto Scaling for half an hour loses no drain that was handed over over the bus', async () => {
+    const outages = [{ of: 'auto-scaling' as const, span: [1, 1_800] as const }];
+    const aws = fakeAws({ tasks: [web], outages });
+    await aws.round([], { policy: WATCH });
+    const [claimed] = aws.heldDrains() as [HeldDrain];
+    aws.send(() => ({ kind: 'continuation', drain: claimed, isTrusted: false }), at(2));
+    await aws.run(() => aws.finished().length > 0);
+    expect(aws.finished()).toMatchObject([{ outcome: { kind: 'drained' } }]);
+    expect(aws.completion()?.holding).toEqual([]);
+    expect(aws.deadLetters).toEqual([]);
+  });
+
+  it('that leaves no way to go on leaves the event, which comes again', async () => {
     const down = (['queue', 'bus', 'scheduler'] as const).map((of) => ({ of, span: [0, 30] as const }));
     const aws = fakeAws({ tasks: [web], outages: down });
     expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
-    expect(kindsOf(aws)[0]).toEqual(['failed']);
+    expect(kindsOf(aws)[0]).toEqual(['left']);
     expect(aws.invocations[1]?.atSeconds).toBe(60);
   });
 });
@@ -472,8 +507,8 @@ describe('calls that hang', () => {
 
 describe('an invocation whose time runs out', () => {
   it('hands its drains over to the next before its margin, together', async () => {
-    const aws = fakeAws({ ...fleetOf(3), callSeconds: 15 });
-    const results = await aws.round(undefined, { invocationSeconds: 50 });
+    const aws = fakeAws({ ...fleetOf(3), callSeconds: 9 });
+    const results = await aws.round(undefined, { invocationSeconds: 38 });
     expect(results.map(({ kind }) => kind)).toEqual(['handed-over', 'handed-over', 'handed-over']);
     expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueNow']]);
     await aws.next();

@@ -468,6 +468,20 @@ describe('a batch', () => {
     expect(deadLettersIn(service)).toEqual([{ body: JSON.stringify(looping()), code: undefined, sentence: undefined }]);
   });
 
+  it('leaves a message on its queue twice while nothing can be sent there, and hands it over the third time, without an error', async () => {
+    install(WATCHING);
+    terminate();
+    failing = ({ operation }) =>
+      operation === 'SendMessageBatch' ? new AwsError('ServiceUnavailable', 'down', 503) : undefined;
+    await region.time.runUntil(() => kinds().includes('handed-over'));
+    expect(kinds()).toEqual(['left', 'left', 'handed-over']);
+    expect(logs.filter(({ level }) => level === 'ERROR')).toEqual([]);
+    failing = () => undefined;
+    await released();
+    expect(outcomes()).toEqual(['drained']);
+    expect(deadLettersIn(service)).toEqual([]);
+  });
+
   it('keeps a rejected message that the dead-letter queue does not take', async () => {
     install();
     failing = ({ operation }) =>
