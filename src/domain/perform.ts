@@ -2,20 +2,12 @@
 
 import type { Decision, DecisionKind } from './decide.ts';
 import { type Diagnostics, diagnose, type Explanation, NO_DIAGNOSTICS } from './diagnose.ts';
-import {
-  type Drain,
-  type HeldDrain,
-  instanceIdOf,
-  isSameDrain,
-  type LifecycleResult,
-  type Parked,
-  type Verdict,
-} from './drain.ts';
-import { type Answer, type Work, withPark } from './evolve.ts';
-import type { Known } from './observation.ts';
+import { type Drain, type HeldDrain, instanceIdOf, type LifecycleResult, type Verdict } from './drain.ts';
+import type { Answer, Work } from './evolve.ts';
 import { type Ask, observe } from './observe.ts';
-import { deadlineAtMs, LONGEST_CALL_SECONDS, limitsOf, type Policy } from './policy.ts';
-import { type DrainEvent, type DrainSchedules, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { deadlineAtMs, limitsOf, type Policy } from './policy.ts';
+import { type DrainEvent, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { writeSchedule } from './write-schedule.ts';
 
 /** What was decided for a drain. */
 export interface Step<D extends Decision = Decision> {
@@ -231,7 +223,7 @@ function explanationOf(
 
 /** Writes the state into the drain's schedule first: a message on the queue is only an alarm clock for it. */
 async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Ports): Promise<Map<Work, Answer>> {
-  const written = await eachApart(steps, (step) => writeSchedule(step, policy, ports));
+  const written = await eachApart(steps, ({ work, decision }) => writeSchedule(work.drain, decision, policy, ports));
   const answers = new Map(written);
   const waits = steps.flatMap(({ work, decision }) => {
     const answer = written.get(work);
@@ -244,48 +236,6 @@ async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Por
     if (failure && wait) answers.set(wait.work, { kind: 'queue-refused', drain: wait.drain, reason: failure.message });
   }
   return answers;
-}
-
-async function writeSchedule({ work, decision }: StepOf<'park'>, policy: Policy, ports: Ports): Promise<Answer> {
-  const { drain } = work;
-  const { schedules, clock } = ports;
-  if (decision.on === 'queue' || !schedules || !drain.known) {
-    return { kind: 'parked', drain: withPark(drain, decision, undefined, policy) };
-  }
-  try {
-    const schedule = drain.parked?.schedule ?? (await firstScheduleOf(drain, drain.known, schedules));
-    const next = withPark(drain, decision, schedule, policy);
-    const before = !drain.parked ? 'absent' : mayFireBefore(drain.parked, clock.nowMs()) ? 'fired' : 'pending';
-    const { firesAtMs = decision.untilMs } = next.parked ?? {};
-    const answer = await schedules.put(next, schedule, firesAtMs, before);
-    return answer === 'taken' ? { kind: 'taken' } : { kind: 'parked', drain: next };
-  } catch (error) {
-    // Whatever the reason: without a schedule the drain waits on the queue, as it would in a Region that has none.
-    return { kind: 'refused', reason: reasonOf(error) };
-  }
-}
-
-/** Whether the schedule has fired, or may fire while a call is on its way: an update may then come too late. */
-function mayFireBefore({ firesAtMs }: Parked, nowMs: number): boolean {
-  return firesAtMs <= nowMs + LONGEST_CALL_SECONDS * 1000;
-}
-
-/**
- * The schedule of a drain that was not parked yet. Copies of one event have to meet at one schedule, and may have found several
- * registrations in another order.
- */
-async function firstScheduleOf(
-  drain: Drain,
-  { containerInstances }: Known,
-  schedules: DrainSchedules,
-): Promise<string> {
-  const [first = '', ...others] = containerInstances.map(({ arn }) => schedules.nameOf(arn, drain));
-  if (others.length === 0) return first;
-  for (const name of [first, ...others]) {
-    const stored = await schedules.get(name);
-    if (stored && isSameDrain(stored, drain)) return name;
-  }
-  return first;
 }
 
 async function handOver(steps: readonly StepOf<'hand-over'>[], ports: Ports): Promise<Map<Work, Answer>> {
