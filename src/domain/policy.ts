@@ -193,14 +193,13 @@ const SHORTEST_HOOK_SECONDS = 30;
 const HEARTBEAT_RESERVE_SECONDS = 10;
 
 /**
- * When a heartbeat must be tried at the latest, whatever else hangs. A hook that was not read yet may be one of the shortest;
- * never, where nothing is held.
+ * When a heartbeat must be tried at the latest, whatever else hangs; never, where nothing is held. A hook that was not read yet
+ * may be one of the shortest, unless such a one would have timed out already.
  */
-export function heartbeatNeededAtMs(drain: Drain, policy: Policy): number {
+export function heartbeatNeededAtMs(drain: Drain, policy: Policy, nowMs: number): number {
   if (drain.kind === 'notice') return Number.POSITIVE_INFINITY;
-  const timesOutAtMs = drain.hook
-    ? hookTimesOutAtMs(drain, policy)
-    : drain.lastHeartbeatAtMs + SHORTEST_HOOK_SECONDS * 1000;
+  const shortestMs = drain.lastHeartbeatAtMs + SHORTEST_HOOK_SECONDS * 1000;
+  const timesOutAtMs = drain.hook || nowMs >= shortestMs ? hookTimesOutAtMs(drain, policy) : shortestMs;
   return timesOutAtMs - HEARTBEAT_RESERVE_SECONDS * 1000;
 }
 

@@ -70,7 +70,7 @@ function decision(work: Work, policy: Policy, ports: Ports): Decision {
  */
 function heldOpen(works: readonly Work[], policy: Policy, ports: Ports): Ports {
   const nowMs = ports.clock.nowMs();
-  const neededAtMs = Math.min(...works.map(({ drain }) => heartbeatNeededAtMs(drain, policy)));
+  const neededAtMs = Math.min(...works.map(({ drain }) => heartbeatNeededAtMs(drain, policy, nowMs)));
   if (neededAtMs >= nowMs + LONGEST_STEP_SECONDS * 1000) return ports;
   return { ...ports, ...ports.until(Math.max(neededAtMs, nowMs + SHORTEST_STEP_SECONDS * 1000)) };
 }
