@@ -1,5 +1,5 @@
 import { isServerError, isThrottlingError, isTransientError } from '@smithy/core/retry';
-import { Unavailable } from '../domain/ports.ts';
+import { type Failure, Unavailable } from '../domain/ports.ts';
 
 /** Bounds of every call: the SDK retries with jittered backoff, and a hanging endpoint cannot use up an invocation. */
 export const SDK_BOUNDS = {
@@ -94,5 +94,26 @@ function fixFor({ name }: Error): string | undefined {
 /** What AWS refused of one entry of a batch, inside an answer of 200. */
 export function entryFailure(attempted: string, code: string, message: string, maySucceedLater: boolean): Error {
   const sentence = `Could not ${attempted}: ${code}: ${message}`;
-  return maySucceedLater ? new Unavailable(sentence) : new Error(sentence);
+  return maySucceedLater ? new EntryUnavailable(sentence) : new Error(sentence);
+}
+
+class EntryUnavailable extends Unavailable {}
+
+/** When what AWS has refused inside an answer of 200 is tried again: the SDK takes such an answer for a success. */
+const ENTRY_RETRIES_MS = [100, 400];
+
+/** Sends the entries of a batch, those that AWS refuses for now once more and once more. In their order. */
+export async function sendEntries<T>(
+  entries: readonly T[],
+  send: (entries: readonly T[]) => Promise<readonly Failure[]>,
+): Promise<Failure[]> {
+  const failures = [...(await send(entries))];
+  for (const waitMs of ENTRY_RETRIES_MS) {
+    const refused = [...failures.entries()].flatMap(([i, each]) => (each instanceof EntryUnavailable ? [i] : []));
+    if (refused.length === 0) break;
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    const again = await send(refused.flatMap((i) => entries[i] ?? []));
+    for (const [n, i] of refused.entries()) failures[i] = again[n];
+  }
+  return failures;
 }

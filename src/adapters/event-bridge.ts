@@ -9,7 +9,7 @@ import type { Explanation } from '../domain/diagnose.ts';
 import { type Drain, drainIdOf, instanceIdOf, type Outcome, unreachable } from '../domain/drain.ts';
 import type { HoldingTask } from '../domain/observation.ts';
 import type { Continuations, DrainEvent, EventPublisher, Failure } from '../domain/ports.ts';
-import { awsCall, entryFailure } from './aws-call.ts';
+import { awsCall, entryFailure, sendEntries } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
 import { inSentences, presentExplanation } from './present-explanation.ts';
 
@@ -154,7 +154,7 @@ interface Entry {
 
 /** Puts the entries on the bus, ten at a time. What became of each, in their order. */
 async function putEvents(client: EventBridgeClient, entries: readonly Entry[]): Promise<Failure[]> {
-  const calls = batches(entries, ENTRIES_BATCH).map((batch) => putBatch(client, batch));
+  const calls = batches(entries, ENTRIES_BATCH).map((batch) => sendEntries(batch, (some) => putBatch(client, some)));
   return (await Promise.all(calls)).flat();
 }
 

@@ -1,8 +1,8 @@
 import { SendMessageBatchCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { batches } from '../domain/by-cluster.ts';
 import { instanceIdOf } from '../domain/drain.ts';
-import type { Clock, Continuations, Failure } from '../domain/ports.ts';
-import { awsCall, entryFailure } from './aws-call.ts';
+import { type Clock, type Continuations, errorOf, type Failure } from '../domain/ports.ts';
+import { awsCall, entryFailure, sendEntries } from './aws-call.ts';
 import { encode } from './continuation.ts';
 
 /** SendMessageBatch takes ten messages (facts 81 sqs-messages). */
@@ -17,7 +17,7 @@ export function queueContinuations(
   clock: Clock,
 ): (abortSignal: AbortSignal) => Continuations['continueAt'] {
   return (abortSignal) => async (waits) => {
-    const calls = batches(waits, MESSAGES_BATCH).map(async (batch): Promise<Failure[]> => {
+    const send = async (batch: readonly Wait[]): Promise<Failure[]> => {
       const Entries = batch.map(({ drain, atMs }, i) => ({
         Id: String(i),
         MessageBody: encode(drain),
@@ -34,9 +34,10 @@ export function queueContinuations(
           );
         });
       } catch (error) {
-        return batch.map(() => (error instanceof Error ? error : new Error(String(error))));
+        return batch.map(() => errorOf(error));
       }
-    });
+    };
+    const calls = batches(waits, MESSAGES_BATCH).map((batch) => sendEntries(batch, send));
     return (await Promise.all(calls)).flat();
   };
 }

@@ -62,7 +62,12 @@ describe('handing drains over', () => {
     ['NotAuthorizedForSourceException', false],
     ['MalformedDetail', false],
   ])('notices an entry that is refused in a 200, and whether it may be taken later: %s', async (ErrorCode, later) => {
-    const endpoint = await aws(taking({ 1: { ErrorCode, ErrorMessage: 'Unexpected.' } }));
+    const refused = { ErrorCode, ErrorMessage: 'Unexpected.' };
+    const endpoint = await aws({
+      PutEvents: ({ Entries = [] }) => ({
+        Entries: Entries.map(({ Detail }) => (Detail?.includes('i-00000000000000002') ? refused : { EventId: '1' })),
+      }),
+    });
     const [first, second, third] = await handOver(endpoint, drain, drainOfInstance(2), noticeDrain);
     expect([first, third]).toEqual([undefined, undefined]);
     expect(second?.message).toBe(
@@ -93,6 +98,26 @@ describe('handing drains over', () => {
     expect(await handOver(endpoint, drain, noticeDrain)).toEqual([expect.any(Unavailable), expect.any(Unavailable)]);
     expect(endpoint.actions).toHaveLength(4);
   });
+
+  it.each(['ThrottlingException', 'InternalException', 'InternalFailure'])(
+    'is tried again where the answer refuses one entry for now (%s), and alone',
+    async (ErrorCode) => {
+      const taken = (n: number) => Array.from({ length: n }, () => ({ EventId: '1' }));
+      const endpoint = await aws({
+        PutEvents: [
+          { FailedEntryCount: 1, Entries: [...taken(1), { ErrorCode, ErrorMessage: 'Later.' }, ...taken(1)] },
+          { FailedEntryCount: 1, Entries: [{ ErrorCode, ErrorMessage: 'Later.' }] },
+          { Entries: taken(1) },
+        ],
+      });
+      const drains = [1, 2, 3].map((n) => drainOfInstance(n));
+      expect(await handOver(endpoint, ...drains)).toEqual([undefined, undefined, undefined]);
+      const sent = endpoint
+        .inputsOf('PutEvents')
+        .map(({ Entries = [] }) => Entries.map(({ Detail = '' }) => JSON.parse(Detail).drain));
+      expect(sent).toEqual([drains, [drains[1]], [drains[1]]]);
+    },
+  );
 
   it('fails for one batch alone', async () => {
     const endpoint = await aws({

@@ -88,12 +88,19 @@ describe('a drain that waits on the queue', () => {
   });
 
   it('is told apart where SQS refuses it in a 200, by whose fault it is', async () => {
-    const endpoint = await aws(
-      taking({
-        1: { Code: 'InvalidMessageContents', Message: 'Too odd.' },
-        2: { Code: 'InternalError', Message: 'Unexpected.', SenderFault: false },
+    const [odd, unexpected] = [
+      { Code: 'InvalidMessageContents', Message: 'Too odd.', SenderFault: true },
+      { Code: 'InternalError', Message: 'Unexpected.', SenderFault: false },
+    ];
+    const endpoint = await aws({
+      SendMessageBatch: ({ Entries = [] }) => ({
+        Successful: [],
+        Failed: Entries.flatMap(({ Id, MessageBody = '' }) => {
+          if (MessageBody.includes('i-00000000000000001')) return [{ Id, ...odd }];
+          return MessageBody.includes('i-00000000000000002') ? [{ Id, ...unexpected }] : [];
+        }),
       }),
-    );
+    });
     const [fine, ours, theirs] = await continuationsAt(endpoint)([wait(), wait(1), wait(2)]);
     expect(fine).toBeUndefined();
     expect(ours).not.toBeInstanceOf(Unavailable);
@@ -104,6 +111,18 @@ describe('a drain that waits on the queue', () => {
     expect(theirs?.message).toBe(
       'Could not send the continuation of i-00000000000000002 to the queue: InternalError: Unexpected.',
     );
+  });
+
+  it('is sent again where SQS refuses it for now, in a 200, and alone', async () => {
+    const refused = { Id: '1', Code: 'ServiceUnavailable', Message: 'Later.', SenderFault: false };
+    const endpoint = await aws({
+      SendMessageBatch: [
+        { Successful: [], Failed: [refused] },
+        { Successful: [], Failed: [] },
+      ],
+    });
+    expect(await continuationsAt(endpoint)([wait(), wait(1)])).toEqual([undefined, undefined]);
+    expect(endpoint.inputsOf('SendMessageBatch').map(({ Entries }) => Entries?.length)).toEqual([2, 1]);
   });
 
   it('fails with its batch alone', async () => {
