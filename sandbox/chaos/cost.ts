@@ -31,10 +31,10 @@ const COST = {
   minutesToEndWithoutAutoScaling: 40,
   /** A parked drain waits on the queue instead. */
   minutesWithoutScheduler: 39,
-  /** A drain that watches cannot wait then, and is handed over by events, one look after the other. */
-  watchedMinutesWithoutSqs: 260,
+  /** A drain that watches leaves its message on the queue then, and begins its look anew once a minute. */
+  watchedMinutesWithoutSqs: 40,
   /** The copies do so as well, from the moment that they are made. */
-  watchedMinutesOfCopiesWithoutSqs: 40,
+  watchedMinutesOfCopiesWithoutSqs: 20,
 };
 
 /** How much more than its reference a world may cost: what worlds have cost that the reference was not fitted to. */
@@ -86,7 +86,8 @@ function causesOf(played: Played): Causes {
     minutesWithoutEcs: heldMinutesWithout('ECS throttles', 'ECS is down'),
     minutesWithoutAutoScaling: minutesOf(world, AUTO_SCALING, 0, seconds),
     minutesToEndWithoutAutoScaling: sumOfHeld(minutesToEnd),
-    minutesWithoutScheduler: waiting === 'park' ? heldMinutesWithout('Scheduler throttles', 'Scheduler is down') : 0,
+    minutesWithoutScheduler:
+      waiting === 'park' ? heldMinutesWithout('Scheduler throttles', 'Scheduler is down', 'schedules are denied') : 0,
     watchedMinutesWithoutSqs,
     watchedMinutesOfCopiesWithoutSqs: copies * watchedMinutesWithoutSqs,
   };

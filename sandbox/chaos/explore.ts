@@ -109,7 +109,8 @@ function countIn(tally: Record<string, number>, played: Played): void {
   add('agents registered anew', world.registrations.length);
   add('instances taken by EC2', world.losses.length);
   add('deployments mid-drain', world.releases.length);
-  for (const end of ['completion', 'timeout', 'loss'] as const) {
+  add('clusters deleted', world.searchesEmptyCluster && world.clusterVanishesAtSecond !== undefined ? 1 : 0);
+  for (const end of ['completion', 'timeout', 'loss', 'deletion'] as const) {
     add(`ended by ${end}`, held.filter(({ endedBy }) => endedBy === end).length);
   }
 }

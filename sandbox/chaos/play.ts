@@ -31,8 +31,8 @@ export interface Held {
   /** When it began, and each heartbeat. */
   readonly beats: number[];
   until: number | undefined;
-  /** Us, Auto Scaling's own decision, or EC2, which took the instance. */
-  endedBy: 'completion' | 'timeout' | 'loss' | undefined;
+  /** Us, Auto Scaling's own decision, EC2, which took the instance, or somebody who deleted the hook. */
+  endedBy: 'completion' | 'timeout' | 'loss' | 'deletion' | undefined;
   victims: readonly Victim[];
   /** Since when nothing has held it; undefined while a task does. */
   emptySince: number | undefined;
@@ -114,6 +114,7 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
     deliveries.duplicated += repeatsIn(invocations);
     for (const atMs of sentContinuations(invocations)) countUp(continuedAtMs, atMs);
     const clusters = world.searchesEmptyCluster ? 2 : 1;
+    for (const action of held) if (action.until === world.hookDeletedAtSecond) action.endedBy = 'deletion';
     for (const action of held) action.lookedAt = lookBefore(action, calls, clusters, startMs);
     return {
       world,

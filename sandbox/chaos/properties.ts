@@ -93,7 +93,7 @@ function late({ held, world }: Played): string[] {
   return held.flatMap(({ instanceId, since, until, endedBy, emptySince = Infinity, beats }) => {
     const holding = `${instanceId}, held since ${since} s,`;
     if (until === undefined) return [`${holding} was never let go.`];
-    if (endedBy === 'loss') return [];
+    if (endedBy === 'loss' || endedBy === 'deletion') return [];
     if (endedBy === 'timeout') {
       if (since < faultsEnd && until <= faultsEnd + recoverySeconds(world)) return [];
       return [

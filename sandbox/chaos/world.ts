@@ -6,7 +6,7 @@ import { AwsError } from '../region/aws-error.ts';
 import { type Faults, NO_FAULTS } from '../region/faults.ts';
 import type { Region } from '../region/region.ts';
 import { Random } from '../region/time/random.ts';
-import { CLUSTER, group, type Params, replicas, type Scenario } from '../scenarios.ts';
+import { CLUSTER, GROUP, group, type Params, replicas, type Scenario } from '../scenarios.ts';
 
 const seconds = (max = 1e6) => between(0, max, 'seconds');
 const on = between(0, 1_000, 'the place of an instance in its group', true);
@@ -35,6 +35,8 @@ export const OUTAGES = [
   'invocations crash',
   'containers fail to start',
   'deliveries are refused',
+  'reads that only explain are denied',
+  'schedules are denied',
 ] as const;
 
 const service = object({
@@ -93,6 +95,10 @@ const world = object({
    */
   readsOtherwise: v.optional(v.boolean('expected true or false'), false),
   releases: v.array(release),
+  /** The second cluster is deleted. */
+  clusterVanishesAtSecond: v.optional(seconds()),
+  /** The hook is deleted, which lets go what it holds. */
+  hookDeletedAtSecond: v.optional(seconds()),
   /**
    * The second phase: from here on nothing goes wrong any more. Outages end, events come once and in time, lists lag no longer,
    * agents are heard again and lose no state. Without it, what goes wrong goes on.
@@ -155,6 +161,8 @@ export function scenarioOf(world: World): Scenario {
 }
 
 const EMPTY_CLUSTER = 'empty';
+/** The hook that every package makes. */
+const HOOK_NAME = 'ecs-drain';
 // Continuations of older versions are samples in test/adapters/continuation.test.ts: this code cannot write them.
 const VERSION_STEP = { 'of an older version': 0, 'of this version': 0, 'of a newer version': 1 } as const;
 
@@ -205,6 +213,13 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
       if (isThere(instanceId)) autoScaling.terminateInstance(instanceId, { skipHooks: true });
     });
   }
+  const { clusterVanishesAtSecond, hookDeletedAtSecond } = world;
+  if (world.searchesEmptyCluster && clusterVanishesAtSecond !== undefined) {
+    time.after(clusterVanishesAtSecond, () => ecs.deleteCluster(EMPTY_CLUSTER));
+  }
+  if (hookDeletedAtSecond !== undefined) {
+    time.after(hookDeletedAtSecond, () => autoScaling.deleteLifecycleHook(GROUP, HOOK_NAME));
+  }
   const endsAt = faultsEndAt(world);
   const isInTime = ({ atSecond }: Strike) => atSecond < endsAt;
   for (const registration of world.registrations.filter(isInTime)) {
@@ -238,6 +253,10 @@ function terminate({ autoScaling }: Region, instanceId: string, shrinks: boolean
 // --- What goes wrong in them ------------------------------------------------------------------------------------------
 
 const DOWN = new AwsError('ServiceUnavailableException', 'The service is unavailable.', 503);
+
+const DENIED = new AwsError('AccessDeniedException', 'User is not authorized to perform this operation.');
+/** docs/aws-calls.md: no drain needs them. */
+const EXPLAINING: ReadonlySet<string> = new Set(['DescribeServices', 'DescribeTaskDefinition', 'GetTaskProtection']);
 
 const OUTAGE_OF_SERVICE: Partial<Record<Outage['what'], readonly [service: string, share: number, error: AwsError]>> = {
   'ECS throttles': ['ecs', 0.8, new AwsError('ThrottlingException', 'Rate exceeded')],
@@ -301,7 +320,9 @@ function faultsOf(world: World, second: () => number): Faults {
     get failedStarts() {
       return during('containers fail to start', 1);
     },
-    failing: ({ service }) => {
+    failing: ({ service, operation }) => {
+      if (has('reads that only explain are denied') && EXPLAINING.has(operation)) return DENIED;
+      if (has('schedules are denied') && ['CreateSchedule', 'UpdateSchedule'].includes(operation)) return DENIED;
       for (const { what } of outages) {
         const [struck, share, error] = OUTAGE_OF_SERVICE[what] ?? [];
         if (struck === service && has(what) && random.chance(share ?? 0)) return error;
@@ -315,6 +336,9 @@ function faultsOf(world: World, second: () => number): Faults {
 
 const anyInstance = fc.nat(5);
 const anySecond = (max: number) => fc.nat(max);
+/** Once in so many times and one. */
+const rarely = <T>(arbitrary: fc.Arbitrary<T>, weight: number) =>
+  fc.oneof({ arbitrary: fc.constant(undefined), weight }, { arbitrary, weight: 1 });
 const few = <T>(arbitrary: fc.Arbitrary<T>, maxLength = 2) => fc.array(arbitrary, { maxLength });
 
 const anyLaterSettings = fc.record({
@@ -421,6 +445,8 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
       listLagSeconds: fc.constantFrom(0, 0, 1, 1.5, 4, 10),
       readsOtherwise: fc.boolean(),
       releases: few(anyRelease),
+      clusterVanishesAtSecond: rarely(anySecond(300), 2),
+      hookDeletedAtSecond: rarely(anySecond(600), 12),
       faultsEndAtSecond: faultsEnd,
     })
     .map(withFewCopies)

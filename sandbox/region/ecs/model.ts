@@ -62,6 +62,11 @@ export class EcsModel {
     this.#state.createCluster(name);
   }
 
+  /** Only an empty cluster can be deleted (ECS API reference, DeleteCluster). */
+  deleteCluster(name: string): void {
+    this.#state.deleteCluster(name);
+  }
+
   /** The instances of an Auto Scaling group, as a place for tasks. */
   createCapacityProvider(name: string, autoScalingGroupArn: string): void {
     this.#state.createCapacityProvider(name, autoScalingGroupArn);

@@ -123,6 +123,12 @@ export class EcsState {
 
   // --- Clusters, services and task definitions ------------------------------------------------------------------------
 
+  deleteCluster(name: string): void {
+    const { instances, services } = this.clusters.get(name) ?? {};
+    if (instances?.size || services?.size) throw new Error(`The cluster ${name} is not empty.`);
+    this.clusters.delete(name);
+  }
+
   createCluster(name: string): void {
     this.clusters.set(name, {
       name,
