@@ -240,6 +240,35 @@ describe('many drains', () => {
     },
   );
 
+  it.each<[string, number, number, World['outages']]>([
+    ['whose hook is too short for a schedule (30 s)', 30, 30, []],
+    ['whose hook is too short for a schedule (210 s)', 80, 210, []],
+    ['that Scheduler does not let park for 25 minutes', 40, 600, [{ of: 'scheduler', span: [0, 1_500] }]],
+  ])(
+    'hold no execution while they wait, and none is starved: those %s',
+    async (_, count, timeoutSeconds, outages = []) => {
+      const aws = fakeAws({
+        ...fleetOf(count, { stopsAtSeconds: 320 }),
+        hook: hookLimits(timeoutSeconds),
+        outages,
+        callSeconds: 0.05,
+      });
+      let longestMs = 0;
+      const timed = (ports: Ports): Ports => {
+        const sinceMs = ports.clock.nowMs();
+        const nowMs = () => {
+          longestMs = Math.max(longestMs, ports.clock.nowMs() - sinceMs);
+          return ports.clock.nowMs();
+        };
+        return { ...ports, clock: { nowMs } };
+      };
+      const outcomes = await aws.runToEnd({ ports: timed });
+      expect(new Set(outcomes.map((outcome) => outcome?.kind))).toEqual(new Set(['drained']));
+      for (const completion of aws.completions()) expect(completion?.holding).toEqual([]);
+      expect(longestMs).toBeLessThan(10_000);
+    },
+  );
+
   it('drain in the clusters that answer while a configured one does not exist', async () => {
     const aws = fakeAws({ tasks: [web], missingClusters: ['batch'] });
     const policy = { ...POLICY, clusters: ['batch', 'prod'] };
