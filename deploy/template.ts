@@ -16,8 +16,14 @@ import {
   variableOf,
   wholeNumber,
 } from '../src/handlers/settings.ts';
-import { arn, arnOf, bytesIn, type Intrinsic, type Resources, type Sub } from './cloudformation.ts';
-import { type Rule, ruleArns, ruleResources, rulesOf } from './rules.ts';
+import { arn, arnOf, type Intrinsic, type Resources, type Sub } from './cloudformation.ts';
+import type { ResourceOptions } from './options.ts';
+import { ruleArns, ruleResources, rulesOf } from './rules.ts';
+
+/** How many days CloudWatch Logs can keep logs [CloudWatch Logs API reference, PutRetentionPolicy]. */
+const RETENTIONS = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1_096, 1_827, 2_192, 2_557, 2_922, 3_288, 3_653,
+];
 
 /** The function's own settings, and those that only the deployment needs. */
 const entries = {
@@ -31,15 +37,58 @@ const entries = {
   hookDefaultResult: oneOf('CONTINUE', 'ABANDON'),
   sweepMinutes: wholeNumber(1, 60, 'a whole number of minutes'),
   logLevel: oneOf('DEBUG', 'INFO', 'WARN', 'ERROR'),
-  alarmTopicArn: v.pipe(
-    v.string(),
-    v.regex(
-      // A FIFO topic, NAME.fifo, needs a message group with each message, which an alarm does not send (unverified).
-      /^(none|arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256})$/,
-      'expected none, or the ARN of a standard SNS topic, such as arn:aws:sns:eu-west-1:123456789012:alarms',
-    ),
+  // A FIFO topic, NAME.fifo, needs a message group with each message, which an alarm does not send (unverified).
+  alarmTopicArn: arnOrNone(
+    /sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}/,
+    'a standard SNS topic, such as arn:aws:sns:eu-west-1:123456789012:alarms',
   ),
+  permissionsBoundaryArn: arnOrNone(
+    /iam::(\d{12}|aws):policy\/[\w+=,.@/-]{1,512}/,
+    'an IAM policy, such as arn:aws:iam::123456789012:policy/boundary',
+  ),
+  rolePath: v.pipe(
+    v.string('expected the path of a role'),
+    v.regex(/^\/([!-.0-~]+\/)*$/, 'expected / or the path of a role, such as /teams/web/'),
+  ),
+  tags: v.pipe(
+    v.string('expected tags'),
+    v.transform((text) => (text === 'none' ? [] : text.split(',').map((tag) => tag.trim()))),
+    v.array(tag()),
+    v.check((tags) => new Set(tags.map(([key]) => key)).size === tags.length, 'expected each key once'),
+  ),
+  logRetentionDays: v.pipe(
+    v.string('expected a number of days'),
+    v.picklist(RETENTIONS.map(String), `expected one of ${RETENTIONS.join(', ')}`),
+    v.transform(Number),
+  ),
+  logKmsKeyArn: kmsKeyArnOrNone(),
+  queueKmsKeyArn: kmsKeyArnOrNone(),
 };
+
+/** `key=value`, in the characters that every service takes in tags. */
+function tag() {
+  const expected = 'expected none, or key=value, separated by commas, with a key that does not begin with aws:';
+  return v.pipe(
+    v.string(expected),
+    v.regex(/^(?!aws:)[\p{L}\p{N}\p{Z}_.:/+@-]{1,128}=[\p{L}\p{N}\p{Z}_.:/=+@-]{0,256}$/u, expected),
+    v.transform((text): [string, string] => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]),
+  );
+}
+
+function arnOrNone(resource: RegExp, what: string) {
+  const expected = `expected none, or the ARN of ${what}`;
+  return v.pipe(v.string(expected), v.regex(new RegExp(`^(none|arn:aws[a-z-]*:${resource.source})$`), expected));
+}
+
+/** A key's alias would do for SQS and CloudWatch, but a policy of IAM needs the key. */
+function kmsKeyArnOrNone() {
+  const example = 'arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888';
+  return arnOrNone(/kms:[a-z0-9-]+:\d{12}:key\/[\w-]{1,64}/, `a KMS key (not of an alias), such as ${example}`);
+}
+
+function unlessNone(value: string): string | undefined {
+  return value === 'none' ? undefined : value;
+}
 
 const schema = v.object(entries);
 
@@ -70,8 +119,10 @@ export interface Deployment {
   readonly deadLetteredRuleArns: readonly Sub[];
   /** The roles that may send to the event queue. */
   readonly senderRoleArns: readonly Intrinsic[];
-  /** Resources that only some deployments have, by logical id: the guard of a dry run. */
+  /** Resources that only some deployments have, by logical id: the guard of a dry run, the right to use a key. */
   readonly options: Resources;
+  /** What the plugin sets on every resource that can have it. */
+  readonly resourceOptions: ResourceOptions;
   /** The ARNs that an alarm notifies. */
   readonly alarmActions: readonly string[];
   /** The hooks, by logical id; none if they are managed elsewhere. */
@@ -109,13 +160,13 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
     spotInterruptions: settings.spotInterruptions === 'true',
     rebalanceRecommendations: settings.rebalanceRecommendations === 'true',
   });
-  refuseConflicts([
-    ...conflictsAmong(settings),
-    ...longNamesAmong(rules),
-    ...sizesBeyondLimits(settings, { environment, arns, rules }),
-  ]);
+  refuseConflicts(conflictsAmong(settings));
 
   const parks = settings.waiting === 'park';
+  const options = {
+    ...(settings.dryRun === 'true' && dryRunGuard),
+    ...(settings.queueKmsKeyArn !== 'none' && queueKeyPolicy(settings.queueKmsKeyArn, parks)),
+  };
   return {
     environment,
     functionTimeoutSeconds: settings.functionTimeoutSeconds,
@@ -129,12 +180,14 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
     deadLetteredRuleArns: ruleArns(rules.filter(({ deadLettered }) => deadLettered)),
     senderRoleArns: [FUNCTION_ROLE, ...(parks ? ['ParkingRole'] : [])].map(arnOf),
     alarmActions: settings.alarmTopicArn === 'none' ? [] : [settings.alarmTopicArn],
-    options: settings.dryRun === 'true' ? dryRunGuard : {},
+    options,
+    resourceOptions: resourceOptionsOf(settings),
     lifecycleHooks: hookResources(settings, [
       ...rules.map(({ logicalId }) => logicalId),
       'EventQueuePolicy',
       EVENT_SOURCE_MAPPING,
       ...(parks ? ['ParkingPolicy', 'TaskStopQueuePolicy', 'TaskStopMapping'] : []),
+      ...Object.keys(options),
     ]),
   };
 }
@@ -266,56 +319,38 @@ const dryRunGuard: Resources = {
   },
 };
 
-/** What EventBridge allows for the name of a rule, and for the id of its target. */
-const LONGEST_NAME = 64;
-
-function longNamesAmong(rules: readonly Rule[]): string[] {
-  return rules
-    .filter(({ name, targetId }) => Math.max(name.length, targetId.length) > LONGEST_NAME)
-    .map(({ name }) => `The rule ${name} has a longer name than EventBridge allows: choose a shorter stage.`);
+/** What sends to an encrypted queue, or reads it, needs its key. EventBridge's own right is in the policy of the key. */
+function queueKeyPolicy(keyArn: string, parks: boolean): Resources {
+  return {
+    QueueKeyPolicy: {
+      Type: 'AWS::IAM::Policy',
+      Properties: {
+        PolicyName: 'queue-key',
+        Roles: [FUNCTION_ROLE, ...(parks ? ['ParkingRole'] : [])].map((role) => ({ Ref: role })),
+        PolicyDocument: {
+          Version: '2012-10-17',
+          Statement: [{ Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: keyArn }],
+        },
+      },
+    },
+  };
 }
 
-/** The quotas of EventBridge, Lambda and IAM. CloudFormation notices only in the middle of a deployment. */
-const LARGEST_PATTERN_CHARACTERS = 2_048;
-const LARGEST_ENVIRONMENT_BYTES = 4_096;
-const LARGEST_ROLE_CHARACTERS = 10_240;
-
-/** The environment variables, and the statements of the role, that do not depend on the params; with room to spare. */
-const OTHER_ENVIRONMENT_BYTES = 200;
-const OTHER_ROLE_CHARACTERS = 3_000;
-
-function sizesBeyondLimits(
-  { autoScalingGroups }: Settings,
-  parts: {
-    readonly environment: Deployment['environment'];
-    readonly arns: ReturnType<typeof arnsOf>;
-    readonly rules: readonly Rule[];
-  },
-): string[] {
-  const { groupArns, clusterArns, ...others } = parts.arns;
-  // Three statements repeat the clusters in their conditions.
-  const arnsInRole = [...groupArns, ...Object.values(others).flat(), ...Array(4).fill(clusterArns).flat()];
-  const sizes: [what: string, size: number, largest: number][] = [
-    ...parts.rules.map(({ name, trigger }): [string, number, number] => [
-      `the pattern of rule ${name}`,
-      'EventPattern' in trigger ? bytesIn(trigger.EventPattern) : 0,
-      LARGEST_PATTERN_CHARACTERS,
-    ]),
-    ["the function's environment", bytesIn(parts.environment) + OTHER_ENVIRONMENT_BYTES, LARGEST_ENVIRONMENT_BYTES],
-    ["the role's policy", bytesIn(arnsInRole) + OTHER_ROLE_CHARACTERS, LARGEST_ROLE_CHARACTERS],
-  ];
-  return sizes
-    .filter(([, size, largest]) => size > largest)
-    .map(
-      ([what, size, largest]) =>
-        `autoScalingGroups has ${autoScalingGroups.length} groups: with them ${what} is about ${size} characters long, and AWS allows ${largest}. Deploy some of the groups as another stage.`,
-    );
+function resourceOptionsOf(settings: Settings): ResourceOptions {
+  return {
+    permissionsBoundaryArn: unlessNone(settings.permissionsBoundaryArn),
+    rolePath: settings.rolePath,
+    tags: Object.fromEntries(settings.tags),
+    logRetentionDays: settings.logRetentionDays,
+    logKmsKeyArn: unlessNone(settings.logKmsKeyArn),
+    queueKmsKeyArn: unlessNone(settings.queueKmsKeyArn),
+  };
 }
 
 /** The clusters that the groups name, if each names one. */
 function clustersIn(groups: unknown): string | undefined {
   const clusters = typeof groups === 'string' ? groups.split(',').map((group) => group.split('@')[1]) : [undefined];
-  return clusters.includes(undefined) ? undefined : clusters.join(',');
+  return clusters.includes(undefined) ? undefined : [...new Set(clusters)].join(',');
 }
 
 /** Params of earlier versions, and what to do instead. */

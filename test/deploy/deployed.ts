@@ -1,5 +1,16 @@
 import { deploymentOf } from '../../deploy/template.ts';
 
+/** What a user types, with two groups. */
+export const TYPED = ['--param=cluster=prod', '--param=autoScalingGroups=web,workers'];
+
+/** As many groups as are accepted, and everything that makes the role and the environment larger. */
+export const LARGEST = [
+  '--param=cluster=prod',
+  `--param=autoScalingGroups=${Array.from({ length: 55 }, (_, index) => `workers-${index}`)}`,
+  ...['stopStragglers=all', 'createLifecycleHooks=false', 'dryRun=true'].map((param) => `--param=${param}`),
+  ...['spotInterruptions=true', 'rebalanceRecommendations=true'].map((param) => `--param=${param}`),
+];
+
 /** The deployment of the defaults in serverless.yml with these params, as a stage. */
 export function deployed(params: Record<string, unknown>, stage = 'dev') {
   const defaults = {
@@ -28,6 +39,12 @@ export function deployed(params: Record<string, unknown>, stage = 'dev') {
     sweepMinutes: 1,
     logLevel: 'INFO',
     alarmTopicArn: 'none',
+    permissionsBoundaryArn: 'none',
+    rolePath: '/',
+    tags: 'none',
+    logRetentionDays: 7,
+    logKmsKeyArn: 'none',
+    queueKmsKeyArn: 'none',
   };
   const names = { eventSource: `ecs-drain.${stage}`, functionName: `ecs-drain-${stage}-drain` };
   return deploymentOf({ ...defaults, ...params }, names);

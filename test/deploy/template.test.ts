@@ -6,6 +6,8 @@ import { promisify } from 'node:util';
 import type { SimulatePolicyResponse } from '@aws-sdk/client-iam';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { needsOf } from '../../cli/doctor.ts';
+import type { Template } from '../../deploy/cloudformation.ts';
+import { withOptions } from '../../deploy/options.ts';
 import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
 import { iamService } from '../../sandbox/region/iam/api.ts';
@@ -13,13 +15,10 @@ import { callOperation } from '../../sandbox/region/wire/wire.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
 import { DRAIN_EVENT_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
-import { deployed } from './deployed.ts';
+import { deployed, LARGEST, TYPED } from './deployed.ts';
 import { purposeOf, sampleEvents } from './sample-events.ts';
 
-/** What a user types, with two groups. */
-const TYPED = ['--param=cluster=prod', '--param=autoScalingGroups=web,workers'];
-
-/** As typed; edited in the YAML, for another stage; with hooks that are managed elsewhere; without parking. */
+/** As typed; edited in the YAML, for another stage; with hooks that are managed elsewhere and options; without parking. */
 let typical: Package;
 let edited: Package;
 let hookless: Package;
@@ -27,7 +26,14 @@ let watching: Package;
 /** As many groups as are accepted, and everything that makes the role and the environment larger. */
 let largest: Package;
 
-const MOST_GROUPS = Array.from({ length: 55 }, (_, index) => `workers-${index}`).join();
+/** What an account may ask of every resource. */
+const OPTIONS = [
+  '--param=permissionsBoundaryArn=arn:aws:iam::123456789012:policy/boundary',
+  '--param=rolePath=/teams/web/',
+  '--param=tags=team=web, cost-center=a=b',
+  '--param=logRetentionDays=30',
+  '--param=logKmsKeyArn=arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888',
+];
 
 beforeAll(async () => {
   [typical, edited, hookless, watching, largest] = await Promise.all([
@@ -43,16 +49,11 @@ beforeAll(async () => {
           .replace('functionTimeoutSeconds: 60', 'functionTimeoutSeconds: 900')
           .replace('stopStragglers: none', 'stopStragglers: all'),
     }),
-    packaged({ args: [...TYPED, '--param=createLifecycleHooks=false', '--param=lifecycleHook=first,second'] }),
-    packaged({ args: [...TYPED, '--param=waiting=watch'] }),
     packaged({
-      args: [
-        '--param=cluster=prod',
-        `--param=autoScalingGroups=${MOST_GROUPS}`,
-        ...['stopStragglers=all', 'createLifecycleHooks=false', 'dryRun=true'].map((param) => `--param=${param}`),
-        ...['spotInterruptions=true', 'rebalanceRecommendations=true'].map((param) => `--param=${param}`),
-      ],
+      args: [...TYPED, ...OPTIONS, '--param=createLifecycleHooks=false', '--param=lifecycleHook=first,second'],
     }),
+    packaged({ args: [...TYPED, '--param=waiting=watch'] }),
+    packaged({ args: LARGEST }),
   ]);
 });
 
@@ -233,14 +234,6 @@ describe('the rules', () => {
     expect(rule(name, largest).Targets).toMatchObject([
       { RetryPolicy: { MaximumEventAgeInSeconds: age, MaximumRetryAttempts: attempts } },
     ]);
-  });
-
-  it('are refused if the stage makes a name longer than EventBridge allows', () => {
-    const stage = 'feature-1234-drain-spot-instances-early';
-    expect(() => deployed({}, stage.slice(0, 33))).not.toThrow();
-    expect(() => deployed({}, stage)).toThrow(
-      `The rule ecs-drain-${stage}-continuation has a longer name than EventBridge allows: choose a shorter stage.`,
-    );
   });
 
   it.each([
@@ -599,6 +592,88 @@ describe('the function', () => {
   });
 });
 
+describe('what an account asks of every resource', () => {
+  it('is on every resource that can have it, and on no other', () => {
+    const options = Object.entries(hookless.resources).map(([id, { Type, Properties }]) => {
+      const { PermissionsBoundary, Path, Tags, RetentionInDays, KmsKeyId } = Properties;
+      return [id, Type, { PermissionsBoundary, Path, Tags, RetentionInDays, KmsKeyId }] as const;
+    });
+    const Tags = [
+      { Key: 'team', Value: 'web' },
+      { Key: 'cost-center', Value: 'a=b' },
+    ];
+    const roleOptions = { PermissionsBoundary: 'arn:aws:iam::123456789012:policy/boundary', Path: '/teams/web/' };
+    const KmsKeyId = 'arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888';
+    const expected: Readonly<Record<string, object>> = {
+      'AWS::CloudWatch::Alarm': { Tags },
+      'AWS::Events::Rule': { Tags },
+      'AWS::IAM::Role': { ...roleOptions, Tags },
+      'AWS::Lambda::EventSourceMapping': { Tags },
+      'AWS::Lambda::Function': { Tags },
+      'AWS::Logs::LogGroup': { RetentionInDays: 30, KmsKeyId, Tags },
+      'AWS::S3::Bucket': { Tags },
+      'AWS::SQS::Queue': { Tags },
+      'AWS::Scheduler::ScheduleGroup': { Tags },
+      // CloudFormation has none of the options for these.
+      'AWS::CloudWatch::Dashboard': {},
+      'AWS::IAM::Policy': {},
+      'AWS::S3::BucketPolicy': {},
+      'AWS::SQS::QueuePolicy': {},
+    };
+    for (const [id, type, found] of options) expect([id, found]).toEqual([id, expected[type]]);
+  });
+
+  it('is nothing by default, but for the days that logs are kept', () => {
+    expect(JSON.stringify(typical.resources)).not.toMatch(/PermissionsBoundary|"Tags"|Kms/);
+    expect(ofType<object>('AWS::IAM::Role').map((role) => ({ ...role }))).toMatchObject([{ Path: '/' }, { Path: '/' }]);
+  });
+
+  it('may be a key for the queues, which the function and Scheduler may use', () => {
+    const queueKmsKeyArn = 'arn:aws:kms:eu-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab';
+    const { options, resourceOptions, lifecycleHooks } = deployed({ queueKmsKeyArn });
+    const { Resources } = withOptions(typical.template as Template, resourceOptions);
+    const queues = Object.values(Resources).filter(({ Type }) => Type === 'AWS::SQS::Queue');
+    expect(queues).toHaveLength(3);
+    for (const { Properties } of queues) {
+      expect(Properties).toMatchObject({ KmsMasterKeyId: queueKmsKeyArn });
+      expect(Properties).not.toHaveProperty('SqsManagedSseEnabled');
+    }
+    expect(options).toMatchObject({
+      QueueKeyPolicy: {
+        Properties: {
+          Roles: [{ Ref: 'IamRoleLambdaExecution' }, { Ref: 'ParkingRole' }],
+          PolicyDocument: {
+            Statement: [{ Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: queueKmsKeyArn }],
+          },
+        },
+      },
+    });
+    for (const { DependsOn } of Object.values(lifecycleHooks)) expect(DependsOn).toContain('QueueKeyPolicy');
+    expect(deployed({ queueKmsKeyArn, waiting: 'watch' }).options).toMatchObject({
+      QueueKeyPolicy: { Properties: { Roles: [{ Ref: 'IamRoleLambdaExecution' }] } },
+    });
+  });
+
+  it.each([
+    [
+      { permissionsBoundaryArn: 'boundary' },
+      'permissionsBoundaryArn is "boundary": expected none, or the ARN of an IAM',
+    ],
+    [{ rolePath: 'teams/web' }, 'rolePath is "teams/web": expected / or the path of a role, such as /teams/web/.'],
+    [{ tags: 'team' }, 'tags.0 is "team": expected none, or key=value, separated by commas, with a key that does not'],
+    [{ tags: 'aws:team=web' }, 'tags.0 is "aws:team=web": expected none, or key=value'],
+    [{ tags: 'team=web,team=db' }, 'expected each key once'],
+    [{ logRetentionDays: 8 }, 'logRetentionDays is "8": expected one of 1, 3, 5, 7, 14, '],
+    [{ logKmsKeyArn: 'alias/logs' }, 'logKmsKeyArn is "alias/logs": expected none, or the ARN of a KMS key'],
+    [
+      { queueKmsKeyArn: 'arn:aws:kms:eu-west-1:123456789012:alias/aws/sqs' },
+      'queueKmsKeyArn is "arn:aws:kms:eu-west-1:123456789012:alias/aws/sqs": expected none, or the ARN of a KMS key (not of an alias)',
+    ],
+  ])('is refused with a sentence where AWS would refuse it: %j', (params, sentence) => {
+    expect(() => deployed(params)).toThrow(sentence);
+  });
+});
+
 describe('params', () => {
   it.each([
     [{ cluster: undefined }, 'cluster is missing: expected names, separated by commas.'],
@@ -618,26 +693,6 @@ describe('params', () => {
     [{ dryRun: true }, 'dryRun completes nothing, and createLifecycleHooks true would hold every instance for'],
     [{ stuckFraction: 0 }, 'stuckFraction is 0: expected a number from 0.05 to 1.'],
     [{ spotInterruptions: 'yes' }, 'spotInterruptions is "yes": expected one of true, false.'],
-    [
-      {
-        autoScalingGroups: Array.from({ length: 12 }, (_, i) => `${'a-group-with-a-long-name-'.repeat(8)}${i}`).join(),
-      },
-      'autoScalingGroups has 12 groups: with them the pattern of rule ecs-drain-dev-termination is about',
-    ],
-    [
-      { autoScalingGroups: Array.from({ length: 80 }, (_, i) => `g${i}`).join() },
-      "autoScalingGroups has 80 groups: with them the role's policy is about",
-    ],
-    [
-      {
-        autoScalingGroups: Array.from({ length: 40 }, (_, i) => `${`g${i}`.padEnd(30, '-')}@${'c'.repeat(28)}`).join(),
-      },
-      "autoScalingGroups has 40 groups: with them the function's environment is about",
-    ],
-    [
-      { autoScalingGroups: Array.from({ length: 30 }, (_, i) => `g${i}@${`c${i}`.padEnd(28, '-')}`).join() },
-      'autoScalingGroups has 30 groups: with them the pattern of rule ecs-drain-dev-task-stopped is about',
-    ],
     [
       { heartbeatTimeoutSeconds: 29 },
       'heartbeatTimeoutSeconds is 29: expected a whole number of seconds from 30 to 7200.',
@@ -705,17 +760,6 @@ describe('params', () => {
     });
   });
 
-  it('that are accepted fit into what AWS allows', () => {
-    const policies = functionStatements(largest);
-    expect(JSON.stringify(policies).length).toBeLessThanOrEqual(10_240);
-    expect(JSON.stringify(variablesOf(largest)).length).toBeLessThanOrEqual(4_096);
-    for (const { EventPattern } of ofType<Rule>('AWS::Events::Rule', largest)) {
-      expect(JSON.stringify(EventPattern)?.length ?? 0).toBeLessThanOrEqual(2_048);
-    }
-    const more = `${MOST_GROUPS},${Array.from({ length: 15 }, (_, index) => `more-${index}`)}`;
-    expect(() => deployed({ autoScalingGroups: more })).toThrow("the role's policy is about");
-  });
-
   it('deny a dry run every change, and keep its metrics apart', () => {
     const dry = deployed({ dryRun: true, createLifecycleHooks: false, lifecycleHook: 'theirs' });
     expect(dry.environment).toMatchObject({ DRY_RUN: 'true', POWERTOOLS_METRICS_NAMESPACE: 'ECSDrainDryRun' });
@@ -751,10 +795,10 @@ describe('params', () => {
     expect(failure).not.toMatch(/^ +at /m);
   });
 
-  it('that are missing fail the command with one sentence', async () => {
-    const failure = await packaged({}).catch((error) => error.message);
-    expect(failure).toContain('cluster is missing: expected names, separated by commas; autoScalingGroups is missing');
-    expect(failure.match(/is missing/g)).toHaveLength(2);
+  it('that are missing are all named in one sentence', () => {
+    expect(() => deployed({ cluster: null, autoScalingGroups: null })).toThrow(
+      'cluster is missing: expected names, separated by commas; autoScalingGroups is missing',
+    );
   });
 });
 
