@@ -14,6 +14,7 @@ import { awsCall } from '../src/adapters/aws-call.ts';
 import { ecsContainerInstances } from '../src/adapters/ecs.ts';
 import type { Ecs } from '../src/adapters/ecs-call.ts';
 import { drainSchedules } from '../src/adapters/scheduler.ts';
+import type { GroupChoice } from '../src/domain/groups.ts';
 import type { ContainerInstances, DrainSchedules, LifecycleActions } from '../src/domain/ports.ts';
 import { type Deployment, untilSilent } from './common.ts';
 
@@ -26,8 +27,8 @@ export interface Aws {
   /** Undefined with `waiting: watch`. */
   readonly schedules: Pick<DrainSchedules, 'get' | 'writtenAtMs'> | undefined;
   readonly ecs: Ecs;
-  /** The groups with these names; one that does not exist is left out. */
-  groups(names: readonly string[]): Promise<Group[]>;
+  /** The chosen groups that exist. */
+  groups(choices: readonly GroupChoice[]): Promise<Group[]>;
   /** Where the instance is; undefined if it is in no group. */
   groupOf(instanceId: string): Promise<(GroupInstance & { readonly autoScalingGroup: string }) | undefined>;
 }
@@ -52,7 +53,7 @@ export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts 
     containerInstances: { ...containerInstances, list: untilSilent(containerInstances.list) },
     schedules: schedules && { writtenAtMs: schedules.writtenAtMs, get: untilSilent(schedules.get) },
     ecs,
-    groups: (names) => describeGroups(autoScaling, names, NEVER),
+    groups: (choices) => describeGroups(autoScaling, choices, NEVER),
     groupOf: (instanceId) =>
       awsCall(`find the group of ${instanceId}`, async () => {
         const command = new DescribeAutoScalingInstancesCommand({ InstanceIds: [instanceId] });

@@ -9,6 +9,7 @@ import type { Group } from '../src/adapters/auto-scaling.ts';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../src/adapters/continuation.ts';
 import { type LifecycleHook, newHeldDrain } from '../src/domain/drain.ts';
+import { choicesWithout, type GroupChoice, isPattern } from '../src/domain/groups.ts';
 import { MANAGED_DRAINING_HOOK } from '../src/domain/perform.ts';
 import { deadlineAtMs } from '../src/domain/policy.ts';
 import { conflictsIn } from '../src/domain/policy-conflicts.ts';
@@ -113,8 +114,8 @@ export function needsOf({ functionArn, settings }: Pick<Deployment, 'functionArn
       : [
           {
             actions: completing,
-            resources: autoScalingGroups.map((group) =>
-              arn('autoscaling', `autoScalingGroup:any:autoScalingGroupName/${group}`),
+            resources: autoScalingGroups.map(({ parts }) =>
+              arn('autoscaling', `autoScalingGroup:any:autoScalingGroupName/${parts.join('any')}`),
             ),
           },
         ]),
@@ -358,18 +359,19 @@ async function groupsChecked(
   const times: Time[] = [];
   const findings = await check('the groups', async () => {
     const groups = await aws.groups(autoScalingGroups);
-    const each = autoScalingGroups.map(async (name) => {
-      const where = `group ${name}`;
-      const group = groups.find((one) => one.name === name);
+    const names = groups.map(({ name }) => name);
+    const each = groups.map(async (group) => {
+      const where = `group ${group.name}`;
       const onHooks = async () => {
-        const hooks = await aws.lifecycleActions.hooksOf(name);
+        const hooks = await aws.lifecycleActions.hooksOf(group.name);
         const ours = hooks.filter((hook) => deployment.settings.lifecycleHooks.includes(hook.name));
         times.push(...ours.map((hook) => timeOf(hook, deployment)));
-        return [...hookFindings(name, hooks, ours, deployment)];
+        return [...hookFindings(group.name, hooks, ours, deployment)];
       };
-      return [...groupFindings(where, group), ...(group ? await check(where, onHooks) : [])];
+      return [...groupFindings(where, group), ...(await check(where, onHooks))];
     });
-    return (await Promise.all(each)).flat();
+    const missing = choicesWithout(names, autoScalingGroups).map(missingGroupFinding);
+    return [...missing, ...(await Promise.all(each)).flat()];
   });
   const time = {
     deadlineSeconds: Math.min(policy.deadlineSeconds, ...times.map(({ deadlineSeconds }) => deadlineSeconds)),
@@ -378,11 +380,18 @@ async function groupsChecked(
   return { findings, time };
 }
 
-function groupFindings(where: string, group: Group | undefined): Finding[] {
-  if (!group) {
-    const fix = 'Fix its name in autoScalingGroups, or remove it there, and deploy again.';
-    return [{ level: 'error', where, what: 'Auto Scaling has no such group.', fix }];
+function missingGroupFinding(choice: GroupChoice): Finding {
+  const where = `group ${choice.text}`;
+  if (isPattern(choice)) {
+    // A group whose name changes may be between two lives.
+    const what = 'Auto Scaling has no group that the pattern matches.';
+    return { level: 'warning', where, what, fix: 'If there should be one, fix the pattern in autoScalingGroups.' };
   }
+  const fix = 'Fix its name in autoScalingGroups, or remove it there, and deploy again.';
+  return { level: 'error', where, what: 'Auto Scaling has no such group.', fix };
+}
+
+function groupFindings(where: string, group: Group): Finding[] {
   if (!group.returnsToWarmPool) return [];
   const what = 'its instances return to a warm pool: one that does waits until the hook times out.';
   const fix = 'Remove the group from autoScalingGroups, or turn the reuse of instances on scale-in off.';

@@ -3,6 +3,7 @@ import { isHeld } from '../src/adapters/auto-scaling.ts';
 import { presentExplanation, sentenceOnBlocker } from '../src/adapters/present-explanation.ts';
 import { instanceId as instanceIdSchema } from '../src/adapters/schemas.ts';
 import { diagnose, type Explanation } from '../src/domain/diagnose.ts';
+import { choiceOf, groupNamed } from '../src/domain/groups.ts';
 import type { ContainerInstance } from '../src/domain/observation.ts';
 import { type Aws, awsOf } from './aws.ts';
 import { counted, type Deployment, deploymentOf, type Output, type Target, UsageError } from './common.ts';
@@ -39,9 +40,9 @@ export async function explain(instanceId: string, target: Target, output: Output
     registrations.of(instanceId).some((registration) => isScheduleOn(registration, schedule)),
   );
   const failures = parked.failure === undefined ? [] : [parked.failure];
-  if (place && isHeld(place) && deployment.settings.autoScalingGroups.includes(place.autoScalingGroup)) {
+  if (place && isHeld(place) && choiceOf(deployment.settings.autoScalingGroups, place.autoScalingGroup)) {
     const [group = { name: place.autoScalingGroup, returnsToWarmPool: false }] = await aws.groups([
-      place.autoScalingGroup,
+      groupNamed(place.autoScalingGroup),
     ]);
     const holder = await readHoldingGroup(group, aws);
     const drains = await heldStatuses(instanceId, holder, registrations, parked, deployment, aws);
@@ -157,9 +158,9 @@ function notHeldSentence(
   const inEcs = `In ECS it is ${places || `not registered in ${registrations.searched.join(', ') || 'any cluster that answers'}`}.`;
   if (!place) return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}`;
   const { autoScalingGroup: group, lifecycleState } = place;
-  const groups = settings.autoScalingGroups;
-  if (!groups.includes(group)) {
-    return `${instanceId} is in the group ${group}, which is not among autoScalingGroups (${groups.join(', ')}): ecs-drain does not drain it. ${inEcs}`;
+  const choices = settings.autoScalingGroups;
+  if (!choiceOf(choices, group)) {
+    return `${instanceId} is in the group ${group}, which is not among autoScalingGroups (${choices.map(({ text }) => text).join(', ')}): ecs-drain does not drain it. ${inEcs}`;
   }
   if (registered.some(isDraining)) {
     return `${instanceId} is not held by Auto Scaling: in the group ${group} it is ${lifecycleState}. ${inEcs} Its drain is being worked on, has ended, or is somebody else's.`;

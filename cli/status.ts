@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import { isHeld } from '../src/adapters/auto-scaling.ts';
 import { instanceIdOf } from '../src/domain/drain.ts';
+import { choicesWithout } from '../src/domain/groups.ts';
 import { type Aws, awsOf, type QueueState, queueStateOf, sqsOf } from './aws.ts';
 import { drainingIn } from './cluster.ts';
 import {
@@ -53,7 +54,7 @@ async function readWhole(deployment: Deployment, aws: Aws): Promise<Whole> {
   const parked = await readParkedDrains(deployment, aws);
   const whole: Whole = {
     drains: [],
-    missingGroups: settings.autoScalingGroups.filter((name) => !names.includes(name)),
+    missingGroups: choicesWithout(names, settings.autoScalingGroups).map(({ text }) => text),
     groups: names,
     queue: undefined,
     remarks: [],
@@ -123,7 +124,7 @@ function report(whole: Whole, deployment: Deployment, { print, printJson }: Outp
     drains: drains.map(presentStatus),
   });
   for (const name of missingGroups) {
-    print(`Auto Scaling has no group ${name}: fix its name in autoScalingGroups, and deploy again.`);
+    print(`Auto Scaling has no group ${name}: fix it in autoScalingGroups, and deploy again.`);
   }
   if (drains.length > 0) {
     const table = new Table({

@@ -1,12 +1,13 @@
 /** The EventBridge rules: which events go to the event queue. */
 
+import type { GroupChoice } from '../src/domain/groups.ts';
 import { arn, arnOf, type Intrinsic, type Resources, type Sub } from './cloudformation.ts';
 
 export interface RuleOptions {
   /** `ecs-drain-dev-drain`: what stands before `-drain` begins the names of the rules. */
   readonly functionName: string;
   readonly eventSource: string;
-  readonly groups: readonly string[];
+  readonly groups: readonly GroupChoice[];
   readonly hooks: readonly string[];
   readonly clusterArns: readonly Sub[];
   readonly sweepMinutes: number;
@@ -69,7 +70,7 @@ function terminationRule(options: RuleOptions): Rule {
         account: [ACCOUNT],
         detail: {
           LifecycleTransition: ['autoscaling:EC2_INSTANCE_TERMINATING'],
-          AutoScalingGroupName: groups,
+          AutoScalingGroupName: groups.map(groupTest),
           LifecycleHookName: hooks, // ECS's managed draining has a hook of its own
           Destination: [{ exists: false }, { 'anything-but': ['WarmPool'] }], // such an instance only returns to the pool
         },
@@ -79,6 +80,18 @@ function terminationRule(options: RuleOptions): Rule {
     maximumRetries: MOST_RETRIES,
     deadLettered: true,
   };
+}
+
+/**
+ * How EventBridge tests the name of a group. In `wildcard`, which has `*` for any characters, a backslash escapes `*` and itself
+ * [EventBridge user guide, comparison operators].
+ */
+function groupTest({ parts }: GroupChoice): unknown {
+  const [first = '', second] = parts;
+  if (second === undefined) return first;
+  if (parts.length === 2 && second === '') return { prefix: first };
+  if (parts.length === 2 && first === '') return { suffix: second };
+  return { wildcard: parts.map((part) => part.replace(/[*\\]/g, '\\$&')).join('*') };
 }
 
 function continuationRule(options: RuleOptions): Rule {

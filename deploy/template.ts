@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { hookLimits } from '../src/domain/drain.ts';
+import { choiceOf, type GroupChoice, isPattern } from '../src/domain/groups.ts';
 import { conflictsIn } from '../src/domain/policy-conflicts.ts';
 import {
   checked,
@@ -152,7 +153,7 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
   const arns = arnsOf(settings);
   const rules = rulesOf({
     ...names,
-    groups: settings.autoScalingGroups.map(({ name }) => name),
+    groups: settings.autoScalingGroups,
     hooks: settings.lifecycleHook,
     clusterArns: arns.clusterArns,
     sweepMinutes: settings.sweepMinutes,
@@ -233,10 +234,18 @@ function arnsOf(settings: Settings) {
     containerInstanceArns: ecsArns((cluster) => `container-instance/${cluster}/*`),
     taskArns: ecsArns((cluster) => `task/${cluster}/*`),
     serviceArns: ecsArns((cluster) => `service/${cluster}/*`),
-    groupArns: settings.autoScalingGroups.map(({ name }) =>
-      arn('autoscaling', `autoScalingGroup:*:autoScalingGroupName/${name}`),
+    groupArns: settings.autoScalingGroups.map(({ parts }) =>
+      arn('autoscaling', `autoScalingGroup:*:autoScalingGroupName/${parts.map(inIamResource).join('*')}`),
     ),
   };
+}
+
+/**
+ * A part of a name as IAM reads it in a resource, where `*`, `?` and `${` have a meaning: each is written as `${*}`, and so on
+ * [IAM user guide, policy variables]. `Fn::Sub` turns `${!*}` into `${*}`.
+ */
+function inIamResource(part: string): string {
+  return part.replace(/[*?]|\$(?=\{)/g, (special) => `\${!${special}}`);
 }
 
 function conflictsAmong(settings: Settings): string[] {
@@ -247,11 +256,19 @@ function conflictsAmong(settings: Settings): string[] {
   const conflicts = [...conflictsIn(policy, { functionTimeoutSeconds, hook })];
   if (!hook) return conflicts;
 
-  const groups = settings.autoScalingGroups.map(({ name }) => name);
-  const unknown = withHooks.filter((group) => !groups.includes(group));
+  const groups = textsOf(settings.autoScalingGroups);
+  const unknown = withHooks.filter(
+    (choice) => !isPattern(choice) && !choiceOf(settings.autoScalingGroups, choice.text),
+  );
   if (unknown.length > 0) {
     conflicts.push(
-      `createLifecycleHooks names ${unknown.join(', ')}, which autoScalingGroups (${groups.join(', ')}) does not have: fix one of them.`,
+      `createLifecycleHooks names ${textsOf(unknown)}, which autoScalingGroups (${groups}) does not have: fix one of them.`,
+    );
+  }
+  const patterns = withHooks.filter(isPattern);
+  if (patterns.length > 0) {
+    conflicts.push(
+      `createLifecycleHooks cannot create a hook for ${textsOf(patterns)}, because CloudFormation has to know the name of the group: set it to false, or to the names of groups, and create the other hooks where the groups are created.`,
     );
   }
   if (settings.dryRun === 'true') {
@@ -268,15 +285,19 @@ function conflictsAmong(settings: Settings): string[] {
 }
 
 /** The groups for which the stack creates a hook. */
-function groupsWithHooks({ createLifecycleHooks, autoScalingGroups }: Settings): string[] {
+function groupsWithHooks({ createLifecycleHooks, autoScalingGroups }: Settings): readonly GroupChoice[] {
   if (createLifecycleHooks === 'false') return [];
-  return (createLifecycleHooks === 'true' ? autoScalingGroups : createLifecycleHooks).map(({ name }) => name);
+  return createLifecycleHooks === 'true' ? autoScalingGroups : createLifecycleHooks;
+}
+
+function textsOf(choices: readonly GroupChoice[]): string {
+  return choices.map(({ text }) => text).join(', ');
 }
 
 /** The hooks are created last and deleted first: a hook without a function that listens holds instances until it times out. */
 function hookResources(settings: Settings, DependsOn: readonly string[]): Resources {
   return Object.fromEntries(
-    groupsWithHooks(settings).map((group) => [
+    groupsWithHooks(settings).map(({ text: group }) => [
       hookId(group),
       {
         Type: 'AWS::AutoScaling::LifecycleHook',
@@ -349,7 +370,8 @@ function resourceOptionsOf(settings: Settings): ResourceOptions {
 
 /** The clusters that the groups name, if each names one. */
 function clustersIn(groups: unknown): string | undefined {
-  const clusters = typeof groups === 'string' ? groups.split(',').map((group) => group.split('@')[1]) : [undefined];
+  const parsed = v.safeParse(settingsEntries.autoScalingGroups, groups);
+  const clusters = parsed.success ? parsed.output.map(({ cluster }) => cluster) : [undefined];
   return clusters.includes(undefined) ? undefined : [...new Set(clusters)].join(',');
 }
 

@@ -142,8 +142,13 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
     case 'Ref':
       return PSEUDO_PARAMETERS[operand] ?? referenceTo(operand, resources[operand]);
     case 'Fn::Sub':
-      return operand.replace(/\$\{([\w:]+)(?:\.(\w+))?\}/g, (_: string, name: string, attribute: string | undefined) =>
-        inner(attribute === undefined ? { Ref: name } : { 'Fn::GetAtt': [name, attribute] }),
+      // `${!x}` is the text `${x}`.
+      return operand.replace(
+        /\$\{!([^}]+)\}|\$\{([\w:]+)(?:\.(\w+))?\}/g,
+        (_: string, literal: string | undefined, name: string, attribute: string | undefined) => {
+          if (literal !== undefined) return `\${${literal}}`;
+          return inner(attribute === undefined ? { Ref: name } : { 'Fn::GetAtt': [name, attribute] });
+        },
       );
     case 'Fn::GetAtt':
       return operand.join('.');

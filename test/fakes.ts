@@ -11,6 +11,7 @@ import {
   type Outcome,
 } from '../src/domain/drain.ts';
 import type { Result } from '../src/domain/evolve.ts';
+import { choiceOf, groupNamed } from '../src/domain/groups.ts';
 import type { Arrival } from '../src/domain/load.ts';
 import { findLostDrains, type Scope, type Swept } from '../src/domain/lost-drains.ts';
 import type { ContainerInstance, ContainerInstanceStatus, HoldingTask, Task } from '../src/domain/observation.ts';
@@ -129,9 +130,8 @@ const MAX_RECEIVES = 5;
 
 /** What the sweep of tests looks at. */
 export const SCOPE: Scope = {
-  autoScalingGroups: ['web', 'batch'],
+  autoScalingGroups: [groupNamed('web'), groupNamed('batch')],
   lifecycleHooks: ['ecs-drain', 'another-of-ours'],
-  clusterOfGroup: new Map(),
   readMetadata: () => ({}),
 };
 
@@ -363,7 +363,7 @@ export function fakeAws(world: World = {}) {
         },
         async heldInstances(groups) {
           await called('heldInstances', 'auto-scaling', groups);
-          const own = holds.filter((hold) => groups.includes(hold.autoScalingGroup) && isPending(hold));
+          const own = holds.filter((hold) => choiceOf(groups, hold.autoScalingGroup) && isPending(hold));
           const byInstance = new Map(own.map((hold) => [hold.instanceId, hold]));
           return [...byInstance.values()].map(({ autoScalingGroup, instanceId }) => ({ autoScalingGroup, instanceId }));
         },

@@ -22,11 +22,19 @@ export function regularExpression(pattern: string): Matches | undefined {
   }
 }
 
-/** A pattern with `*` for any characters and, where the service has it, `?` for one. */
-export function wildcards(pattern: string, { single = true } = {}): Matches {
-  const parts = pattern.split(single ? /([*?])/ : /(\*)/);
-  const expression = parts
-    .map((part) => (part === '*' ? '.*' : single && part === '?' ? '.' : RE2JS.quote(part)))
+/** How a service writes a character that is no wildcard; without one of them. */
+const NO_LITERALS = /(?!)()/;
+
+/**
+ * A pattern with `*` for any characters and, where the service has it, `?` for one. The group of `literal` is a character that
+ * is taken as it is.
+ */
+export function wildcards(pattern: string, { single = true, literal = NO_LITERALS } = {}): Matches {
+  const symbols = pattern.matchAll(new RegExp(`${literal.source}|(${single ? '[*?]' : '[*]'})|([^*?\\\\$]+|[^])`, 'g'));
+  const expression = [...symbols]
+    .map(([, taken, wildcard, text]) =>
+      wildcard === undefined ? RE2JS.quote(taken ?? text ?? '') : wildcard === '*' ? '.*' : '.',
+    )
     .join('');
   return regularExpression(expression) ?? (() => false);
 }

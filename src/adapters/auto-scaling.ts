@@ -10,6 +10,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { batches } from '../domain/by-cluster.ts';
 import { hookLimits, type LifecycleAction, type LifecycleHook } from '../domain/drain.ts';
+import { choiceOf, type GroupChoice, isPattern } from '../domain/groups.ts';
 import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 
@@ -82,20 +83,26 @@ export interface GroupInstance {
   readonly lifecycleState: string;
 }
 
-/** The groups with these names; one that does not exist is left out. */
+/** The chosen groups that exist. Auto Scaling filters by exact names only: for a pattern every group is read. */
 export async function describeGroups(
   client: AutoScalingClient,
-  autoScalingGroups: readonly string[],
+  choices: readonly GroupChoice[],
   abortSignal: AbortSignal,
 ): Promise<Group[]> {
-  const described = batches(autoScalingGroups, GROUPS_BATCH).map((names) =>
-    awsCall(`describe the groups ${names.join(', ')}`, async () => {
-      const input = { AutoScalingGroupNames: names };
+  const describe = (what: string, input: { AutoScalingGroupNames?: string[] }) =>
+    awsCall(`describe ${what}`, async () => {
       const pages = paginateDescribeAutoScalingGroups({ client, pageSize: 100 }, input, { abortSignal });
-      return (await Array.fromAsync(pages)).flatMap((page) => page.AutoScalingGroups ?? []);
-    }),
+      return (await Array.fromAsync(pages)).flatMap((page) => page.AutoScalingGroups ?? []).map(toGroup);
+    });
+  if (choices.some(isPattern)) {
+    const groups = await describe('all Auto Scaling groups', {});
+    return groups.filter(({ name }) => choiceOf(choices, name));
+  }
+  const names = choices.map(({ text }) => text);
+  const described = batches(names, GROUPS_BATCH).map((AutoScalingGroupNames) =>
+    describe(`the groups ${AutoScalingGroupNames.join(', ')}`, { AutoScalingGroupNames }),
   );
-  return (await Promise.all(described)).flat().map(toGroup);
+  return (await Promise.all(described)).flat();
 }
 
 /** Whether a terminating hook holds the instance. */

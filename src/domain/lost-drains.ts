@@ -5,6 +5,7 @@
 
 import { type Drain, type HeldDrain, isSameDrain, type LifecycleHook, newHeldDrain } from './drain.ts';
 import { continued, type Work, withHeartbeat, withPark, workOn } from './evolve.ts';
+import { choiceOf, type GroupChoice } from './groups.ts';
 import { storedIn } from './load.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
 import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
@@ -12,9 +13,7 @@ import { ClusterMissing, type HeldInstance, type Ports, reasonOf, Unavailable } 
 
 /** Whose instances we drain. */
 export interface Scope {
-  readonly autoScalingGroups: readonly string[];
-  /** The cluster of a group, where the settings name it. */
-  readonly clusterOfGroup: ReadonlyMap<string, string>;
+  readonly autoScalingGroups: readonly GroupChoice[];
   readonly lifecycleHooks: readonly string[];
   /** What the metadata of a hook names; undefined if its events are rejected because of it. */
   readonly readMetadata: (hook: LifecycleHook) => { readonly cluster?: string | undefined } | undefined;
@@ -85,7 +84,7 @@ async function overdueHolds(
   const nowMs = clock.nowMs();
   const isOverdue = ({ instanceId }: HeldInstance) => nowMs - (since.get(instanceId) ?? 0) >= ON_THE_WAY_SECONDS * 1000;
   const overdue = instances.filter(isOverdue);
-  const named = scope.clusterOfGroup.get(group);
+  const named = choiceOf(scope.autoScalingGroups, group)?.cluster;
   const registered: ContainerInstance[] = [];
   // An instance may be elsewhere than its group: the named cluster is only searched first.
   for (const isNamed of [true, false]) {
@@ -171,7 +170,7 @@ function freshDrain(hold: OverdueHold, hook: LifecycleHook, scope: Scope, policy
   const metadata = scope.lifecycleHooks.includes(hook.name) ? scope.readMetadata(hook) : undefined;
   if (!metadata) return undefined;
   const { autoScalingGroup, instanceId, sinceMs } = hold;
-  const namedCluster = metadata.cluster ?? scope.clusterOfGroup.get(autoScalingGroup);
+  const namedCluster = metadata.cluster ?? choiceOf(scope.autoScalingGroups, autoScalingGroup)?.cluster;
   const beginning = { startedAtMs: sinceMs, namedCluster, pollIntervalSeconds: policy.pollMinSeconds };
   return newHeldDrain({ autoScalingGroup, lifecycleHook: hook.name, instanceId }, beginning);
 }

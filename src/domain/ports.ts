@@ -3,6 +3,7 @@
 import type { Decision, DecisionKind } from './decide.ts';
 import type { Diagnostics, Explanation } from './diagnose.ts';
 import type { Drain, LifecycleAction, LifecycleHook, LifecycleResult, Outcome } from './drain.ts';
+import type { GroupChoice } from './groups.ts';
 import type { ContainerInstance, EcsRef, HoldingTask, Observation, Task } from './observation.ts';
 
 /**
@@ -67,7 +68,7 @@ export interface LifecycleActions {
   /** The terminating hooks of the group. */
   hooksOf(autoScalingGroup: string): Promise<readonly LifecycleHook[]>;
   /** The EC2 instances of the groups that a terminating hook holds; none that may return to a warm pool. */
-  heldInstances(autoScalingGroups: readonly string[]): Promise<readonly HeldInstance[]>;
+  heldInstances(autoScalingGroups: readonly GroupChoice[]): Promise<readonly HeldInstance[]>;
   /** Since when Auto Scaling terminates the group's instances that it terminates now, in epoch milliseconds. */
   terminatingSinceMs(autoScalingGroup: string): Promise<ReadonlyMap<string, number>>;
   recordHeartbeat(action: LifecycleAction): Promise<ActionAnswer>;

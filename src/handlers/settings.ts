@@ -6,6 +6,7 @@ import type { Scope } from '../domain/lost-drains.ts';
 import { MANAGED_DRAINING_HOOK } from '../domain/perform.ts';
 import type { Policy } from '../domain/policy.ts';
 import { conflictsIn } from '../domain/policy-conflicts.ts';
+import { group, itemsIn } from './groups-setting.ts';
 
 /** What the operator set, as the handlers use it. Events of other groups and hooks are ignored. */
 export interface Settings extends Omit<Scope, 'readMetadata'> {
@@ -29,21 +30,6 @@ export class InvalidSettings extends Error {
   override readonly name = 'InvalidSettings';
 }
 
-/**
- * Auto Scaling allows up to 255 printable characters. We do not allow a comma, which separates names; a colon, `*` or `?`, which
- * would widen an ARN; `${`, which CloudFormation would substitute. An `@` separates the group from its cluster.
- */
-const group = v.pipe(
-  text(
-    /^(?!.*\$\{)[^,:*?@]{1,255}(@[\w-]{1,255})?$/,
-    'the name (not the ARN) of an Auto Scaling group, or group@cluster',
-  ),
-  v.transform((text) => {
-    const [name = '', cluster] = text.split('@');
-    return { name, cluster };
-  }),
-);
-
 /** Auto Scaling allows up to 255 letters, digits, hyphens, underscores and slashes. */
 const hookName = v.pipe(
   text(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
@@ -57,8 +43,13 @@ const hookName = v.pipe(
 export const settingsEntries = {
   cluster: listOf(clusterName),
   autoScalingGroups: v.pipe(
-    listOf(group),
-    v.check((groups) => new Set(groups.map(({ name }) => name)).size === groups.length, 'expected each group once'),
+    v.string('expected names, separated by commas'),
+    v.transform(itemsIn),
+    v.array(group),
+    v.check(
+      (groups) => new Set(groups.map(({ parts }) => parts.join('*'))).size === groups.length,
+      'expected each group once',
+    ),
   ),
   lifecycleHook: listOf(hookName),
   deadlineSeconds: seconds(1, 172_800),
@@ -109,10 +100,7 @@ export function settingsFrom(env: Readonly<Record<string, string | undefined>>):
   refuseConflicts(conflictsIn(policy, { functionTimeoutSeconds: parsed.functionTimeoutSeconds, hook: undefined }));
   return {
     policy,
-    autoScalingGroups: parsed.autoScalingGroups.map(({ name }) => name),
-    clusterOfGroup: new Map(
-      parsed.autoScalingGroups.flatMap(({ name, cluster }) => (cluster ? [[name, cluster]] : [])),
-    ),
+    autoScalingGroups: parsed.autoScalingGroups,
     lifecycleHooks: parsed.lifecycleHook,
     notices: [
       ...(parsed.spotInterruptions === 'true' ? (['spot-interruption'] as const) : []),

@@ -1,6 +1,7 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { describe, expect, it } from 'vitest';
 import { autoScalingLifecycleActions, describeGroups } from '../../src/adapters/auto-scaling.ts';
+import { groupNamed } from '../../src/domain/groups.ts';
 import { type LifecycleActions, Unavailable } from '../../src/domain/ports.ts';
 import { drain, INSTANCE_ID } from './samples.ts';
 import { type Action, type AwsEndpoint, accessDenied, aws, badGateway, fault, reset, throttledQuery } from './wire.ts';
@@ -87,7 +88,7 @@ const requests: [Action, (actions: LifecycleActions) => Promise<unknown>, attemp
   ],
   [
     'DescribeAutoScalingGroups',
-    (actions) => actions.heldInstances(['web', 'workers']),
+    (actions) => actions.heldInstances([groupNamed('web'), groupNamed('workers')]),
     'describe the groups web, workers',
   ],
 ];
@@ -194,13 +195,31 @@ describe('the instances that are held', () => {
   it('are those of the groups that wait for a terminating hook', async () => {
     const states = ['InService', 'Terminating:Wait', 'Terminating:Proceed', 'Pending:Wait', 'Terminating:Wait'];
     const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(states) });
-    expect(await autoScalingAt(endpoint).heldInstances(['web', 'workers'])).toEqual([
+    expect(await autoScalingAt(endpoint).heldInstances([groupNamed('web'), groupNamed('workers')])).toEqual([
       { autoScalingGroup: 'web', instanceId: 'i-1' },
       { autoScalingGroup: 'web', instanceId: 'i-4' },
     ]);
     expect(endpoint.inputsOf('DescribeAutoScalingGroups')).toEqual([
       { 'AutoScalingGroupNames.member.1': 'web', 'AutoScalingGroupNames.member.2': 'workers', MaxRecords: '100' },
     ]);
+  });
+
+  it('are those of the groups that a pattern matches, which takes a look at every group', async () => {
+    const groups = ['web-1', 'db', 'web-2', 'my-web-3']
+      .map(
+        (name, i) => `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><Instances><member>
+          <InstanceId>i-${i}</InstanceId><LifecycleState>Terminating:Wait</LifecycleState>
+        </member></Instances></member>`,
+      )
+      .join('');
+    const answer = document('DescribeAutoScalingGroups', `<AutoScalingGroups>${groups}</AutoScalingGroups>`);
+    const endpoint = await aws({ DescribeAutoScalingGroups: answer });
+    const choices = [{ text: 'web-*', parts: ['web-', ''], cluster: undefined }, groupNamed('workers')];
+    expect(await autoScalingAt(endpoint).heldInstances(choices)).toEqual([
+      { autoScalingGroup: 'web-1', instanceId: 'i-0' },
+      { autoScalingGroup: 'web-2', instanceId: 'i-2' },
+    ]);
+    expect(endpoint.inputsOf('DescribeAutoScalingGroups')).toEqual([{ MaxRecords: '100' }]);
   });
 
   it('are asked for in one call for every fifty groups, on every page', async () => {
@@ -217,7 +236,7 @@ describe('the instances that are held', () => {
         return NextToken ? page('b') : page('a', '<NextToken>more</NextToken>');
       },
     });
-    const groups = Array.from({ length: 51 }, (_, i) => `g${i + 1}`);
+    const groups = Array.from({ length: 51 }, (_, i) => groupNamed(`g${i + 1}`));
     expect(await autoScalingAt(endpoint).heldInstances(groups)).toEqual(
       ['a', 'b', 'c'].map((group) => ({ autoScalingGroup: group, instanceId: `i-${group}` })),
     );
@@ -233,13 +252,13 @@ describe('the instances that are held', () => {
   ])('may return to a warm pool that reuses them on scale-in, and are not held then: %s', async (reuses, held) => {
     const warmPool = `<WarmPoolConfiguration><InstanceReusePolicy><ReuseOnScaleIn>${reuses}</ReuseOnScaleIn></InstanceReusePolicy></WarmPoolConfiguration>`;
     const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(['InService', 'Terminating:Wait'], warmPool) });
-    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual(held);
+    expect(await autoScalingAt(endpoint).heldInstances([groupNamed('web')])).toEqual(held);
   });
 
   it('are held where a warm pool says nothing of reusing them', async () => {
     const warmPool = '<WarmPoolConfiguration><MinSize>1</MinSize></WarmPoolConfiguration>';
     const endpoint = await aws({ DescribeAutoScalingGroups: groupWith(['Terminating:Wait'], warmPool) });
-    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toHaveLength(1);
+    expect(await autoScalingAt(endpoint).heldInstances([groupNamed('web')])).toHaveLength(1);
   });
 
   const waiting = '<LifecycleState>Terminating:Wait</LifecycleState>';
@@ -254,7 +273,7 @@ describe('the instances that are held', () => {
     ],
   ])('are read from an answer %s', async (_, result, held) => {
     const endpoint = await aws({ DescribeAutoScalingGroups: document('DescribeAutoScalingGroups', result) });
-    expect(await autoScalingAt(endpoint).heldInstances(['web'])).toEqual(held);
+    expect(await autoScalingAt(endpoint).heldInstances([groupNamed('web')])).toEqual(held);
   });
 });
 
@@ -262,7 +281,7 @@ describe('a described group', () => {
   it('has its instances with the states of their lives, held or not', async () => {
     const { config } = await aws({ DescribeAutoScalingGroups: groupWith(['InService', 'Terminating:Wait']) });
     const { signal } = new AbortController();
-    expect(await describeGroups(new AutoScalingClient(config), ['web'], signal)).toEqual([
+    expect(await describeGroups(new AutoScalingClient(config), [groupNamed('web')], signal)).toEqual([
       {
         name: 'web',
         returnsToWarmPool: false,

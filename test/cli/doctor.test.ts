@@ -26,6 +26,11 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     { level: 'error', where: 'group workers', what: 'Auto Scaling has no such group.' },
   ],
   [
+    'a pattern that no group matches',
+    { params: { autoScalingGroups: 'w*,db-*', createLifecycleHooks: false } },
+    { level: 'warning', where: 'group db-*', what: 'Auto Scaling has no group that the pattern matches.' },
+  ],
+  [
     'a group without our hook',
     { hooks: [{ name: 'another' }] },
     {

@@ -39,10 +39,23 @@ describe('ecs-drain status', () => {
     await pass(60);
     expect(await run('status')).toEqual({
       status: 1,
-      stdout: 'Auto Scaling has no group webb: fix its name in autoScalingGroups, and deploy again.\n',
+      stdout: 'Auto Scaling has no group webb: fix it in autoScalingGroups, and deploy again.\n',
       stderr: '',
     });
     expect(await json('status')).toMatchObject({ status: 1, answer: { missingGroups: ['webb'], drains: [] } });
+  });
+
+  it('shows the drains of groups that a pattern chooses, as explain does', async () => {
+    const params = { autoScalingGroups: 'w*b', createLifecycleHooks: false };
+    const { region, instanceIds, pass, json } = await deployedRegion({ params });
+    const [instanceId = ''] = instanceIds;
+    region.autoScaling.terminateInstance(instanceId);
+    await pass(100);
+    expect(await json('status')).toMatchObject({
+      status: 0,
+      answer: { missingGroups: [], drains: [{ instanceId, autoScalingGroup: 'web', parked: true }] },
+    });
+    expect(await json('explain', instanceId)).toMatchObject({ answer: { autoScalingGroup: 'web', state: 'draining' } });
   });
 
   it('shows a parked drain since when, what holds it, when it is looked at, its deadline and its heartbeat', async () => {

@@ -1,6 +1,7 @@
 import type { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { eventBridgeContinuations } from '../../src/adapters/event-bridge.ts';
 import { newHeldDrain } from '../../src/domain/drain.ts';
+import type { GroupChoice } from '../../src/domain/groups.ts';
 import type { Settings } from '../../src/handlers/settings.ts';
 
 /** What a rule is for: the part of its name after the deployment's own. */
@@ -27,10 +28,16 @@ const ENVELOPE = {
   region: 'eu-west-1',
 };
 
+/** Names of groups that the setting chooses. */
+function namesOf({ parts }: GroupChoice): string[] {
+  return parts.length === 1 ? [...parts] : ['', '-1', '*\\a'].map((any) => parts.join(any));
+}
+
 /** What AWS documents and what a deployment of these settings sends, each with its near misses. A new rule adds its rows. */
 export async function sampleEvents(settings: Settings): Promise<SampleEvent[]> {
   const { autoScalingGroups, lifecycleHooks, eventSource, policy } = settings;
-  const [group = '', hook = '', cluster = ''] = [autoScalingGroups[0], lifecycleHooks[0], policy.clusters[0]];
+  const names = autoScalingGroups.flatMap(namesOf);
+  const [group = '', hook = '', cluster = ''] = [names[0], lifecycleHooks[0], policy.clusters[0]];
   const termination = (envelope: Fields = {}, detail: Fields = {}) =>
     lifecycleEvent(envelope, { AutoScalingGroupName: group, LifecycleHookName: hook, ...detail });
   const continuation = await continuationEvent(settings);
@@ -38,7 +45,7 @@ export async function sampleEvents(settings: Settings): Promise<SampleEvent[]> {
   const instanceEmptied = settings.scheduler && 'instance-emptied';
 
   const rows: Row[] = [
-    ...autoScalingGroups.flatMap((AutoScalingGroupName) =>
+    ...names.flatMap((AutoScalingGroupName) =>
       lifecycleHooks.map(
         (LifecycleHookName): Row => [
           `a termination in ${AutoScalingGroupName} that ${LifecycleHookName} holds`,
@@ -210,7 +217,7 @@ async function continuationEvent({ autoScalingGroups, lifecycleHooks, eventSourc
     return { FailedEntryCount: 0 };
   };
   const action = {
-    autoScalingGroup: autoScalingGroups[0] ?? '',
+    autoScalingGroup: autoScalingGroups.flatMap(namesOf)[0] ?? '',
     lifecycleHook: lifecycleHooks[0] ?? '',
     instanceId: INSTANCE,
     token: TOKEN,

@@ -14,6 +14,7 @@ import { iamService } from '../../sandbox/region/iam/api.ts';
 import { callOperation } from '../../sandbox/region/wire/wire.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
 import { DRAIN_EVENT_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
+import { choiceOf } from '../../src/domain/groups.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { deployed, LARGEST, TYPED } from './deployed.ts';
 import { purposeOf, sampleEvents } from './sample-events.ts';
@@ -35,6 +36,10 @@ const OPTIONS = [
   '--param=logKmsKeyArn=arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888',
 ];
 
+/** Groups whose names change, and names with what else means something to ecs-drain, EventBridge, IAM or CloudFormation. */
+const PATTERNS = 'app-*,*-spot,a*z@batch';
+const ODD_NAMES = `all\\*@batch,me\\@home,one\\,two,back\\\\slash,what?,\${cash},größe "1"`;
+
 beforeAll(async () => {
   [typical, edited, hookless, watching, largest] = await Promise.all([
     packaged({ args: TYPED }),
@@ -50,7 +55,10 @@ beforeAll(async () => {
           .replace('stopStragglers: none', 'stopStragglers: all'),
     }),
     packaged({
-      args: [...TYPED, ...OPTIONS, '--param=createLifecycleHooks=false', '--param=lifecycleHook=first,second'],
+      args: [
+        ...['--param=cluster=prod', `--param=autoScalingGroups=web,workers,${PATTERNS},${ODD_NAMES}`],
+        ...['--param=createLifecycleHooks=false', '--param=lifecycleHook=first,second', ...OPTIONS],
+      ],
     }),
     packaged({ args: [...TYPED, '--param=waiting=watch'] }),
     packaged({ args: LARGEST }),
@@ -592,6 +600,71 @@ describe('the function', () => {
   });
 });
 
+describe('the groups', () => {
+  const ours = ['web', 'app-', 'app-2', 'one-spot', '-spot', 'az', 'a-to-z', 'all*', 'me@home', 'one,two'];
+  const oddOnes = ['back\\slash', 'what?', `\${cash}`, 'größe "1"', 'app-*', 'app-\\'];
+  const others = [
+    'web-1',
+    'Web',
+    'my-app-2',
+    'one-spot-2',
+    'a',
+    'z',
+    'all',
+    'alles',
+    'me',
+    'one',
+    'two',
+    'whatx',
+    'cash',
+  ];
+
+  it.each([
+    ...ours.map((name) => [name, true] as const),
+    ...oddOnes.map((name) => [name, true] as const),
+    ...others.map((name) => [name, false] as const),
+  ])('are the same to the rule, to the role and to the function: %s is ours: %s', (name, isOurs) => {
+    const { rules, roles, role, environment } = deploymentIn(hookless);
+    const settings = settingsFrom(environment);
+    const pattern = rules.find((rule) => rule.name.endsWith('-termination'))?.pattern;
+    const detail = {
+      LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+      AutoScalingGroupName: name,
+      LifecycleHookName: 'first',
+    };
+    const event = {
+      source: 'aws.autoscaling',
+      'detail-type': 'EC2 Instance-terminate Lifecycle Action',
+      account: '123456789012',
+      detail,
+    };
+    const { EvaluationResults: [result] = [] } = callOperation(iamService(roles), 'SimulatePrincipalPolicy', {
+      PolicySourceArn: `arn:aws:iam::123456789012:role/${role}`,
+      ActionNames: ['autoscaling:CompleteLifecycleAction'],
+      ResourceArns: [groupArn(name).replace('*', 'uuid')],
+    }) as SimulatePolicyResponse;
+    expect({
+      rule: matches(pattern, event),
+      role: result?.EvalDecision === 'allowed',
+      function: choiceOf(settings.autoScalingGroups, name) !== undefined,
+    }).toEqual({ rule: isOurs, role: isOurs, function: isOurs });
+  });
+
+  it('are tested by prefix, suffix or wildcard, as EventBridge has them', () => {
+    const { rules } = deployed({ autoScalingGroups: 'web,app-*,*-spot,a*z,\\**\\\\,*', createLifecycleHooks: false });
+    expect(JSON.stringify(rules)).toContain(
+      JSON.stringify([
+        'web',
+        { prefix: 'app-' },
+        { suffix: '-spot' },
+        { wildcard: 'a*z' },
+        { wildcard: '\\**\\\\' },
+        { prefix: '' },
+      ]),
+    );
+  });
+});
+
 describe('what an account asks of every resource', () => {
   it('is on every resource that can have it, and on no other', () => {
     const options = Object.entries(hookless.resources).map(([id, { Type, Properties }]) => {
@@ -684,10 +757,25 @@ describe('params', () => {
       'expected the name (not the ARN) of an ECS cluster',
     ],
     [{ autoScalingGroups: 'web,,workers' }, 'autoScalingGroups.1 is "": expected the name (not the ARN) of an Auto'],
-    [{ autoScalingGroups: 'web*' }, 'autoScalingGroups.0 is "web*": expected the name (not the ARN) of an Auto'],
+    [{ autoScalingGroups: 'web**' }, 'autoScalingGroups.0 is "web**": expected a pattern without ** in it'],
+    [
+      { autoScalingGroups: 'web-*' },
+      'createLifecycleHooks cannot create a hook for web-*, because CloudFormation has to',
+    ],
+    [
+      { autoScalingGroups: 'web-*', createLifecycleHooks: 'web-*' },
+      'createLifecycleHooks cannot create a hook for web-*',
+    ],
+    [
+      { autoScalingGroups: 'web-*', createLifecycleHooks: 'db' },
+      'names db, which autoScalingGroups (web-*) does not have',
+    ],
     [{ lifecycleHook: 'ecs drain' }, 'lifecycleHook.0 is "ecs drain": expected the name of a lifecycle hook.'],
     [{ createLifecycleHooks: 'yes' }, 'createLifecycleHooks names yes, which autoScalingGroups (web) does not have'],
-    [{ createLifecycleHooks: 'a*' }, 'createLifecycleHooks is "a*": expected true, false, or the names of the groups'],
+    [
+      { createLifecycleHooks: 'a:b' },
+      'createLifecycleHooks is "a:b": expected true, false, or the names of the groups',
+    ],
     [{ autoScalingGroups: 'web@prod,web@batch' }, 'expected each group once.'],
     [{ cluster: null, autoScalingGroups: 'web@prod,workers' }, 'cluster is missing'],
     [{ dryRun: true }, 'dryRun completes nothing, and createLifecycleHooks true would hold every instance for'],
@@ -739,6 +827,11 @@ describe('params', () => {
     expect(JSON.stringify(each.clusterArns)).toMatch(/cluster\/prod.*cluster\/batch/);
     const some = deployed({ cluster: 'prod', autoScalingGroups: 'web,workers@batch' });
     expect(JSON.stringify(some.taskArns)).toMatch(/task\/prod.*task\/batch/);
+  });
+
+  it('create hooks for groups that a pattern chooses, where they are named', () => {
+    const { lifecycleHooks } = deployed({ autoScalingGroups: 'web-*', createLifecycleHooks: 'web-1' });
+    expect(Object.values(lifecycleHooks)).toMatchObject([{ Properties: { AutoScalingGroupName: 'web-1' } }]);
   });
 
   it('may leave some groups the hooks they have', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hookLimits, type LifecycleAction } from '../../src/domain/drain.ts';
 import { workOn } from '../../src/domain/evolve.ts';
+import { groupNamed } from '../../src/domain/groups.ts';
 import { lastingFailureIn, type Scope, type Swept } from '../../src/domain/lost-drains.ts';
 import type { ContainerInstanceStatus } from '../../src/domain/observation.ts';
 import { lostAtMs, ON_THE_WAY_SECONDS } from '../../src/domain/policy.ts';
@@ -29,7 +30,7 @@ describe('a sweep', () => {
   it('is one call where no instance is held', async () => {
     const aws = forgotten({ holds: [] });
     expect(await sweptAt(aws, 1_000)).toEqual({ held: 0, found: [], failures: [] });
-    expect(aws.calls).toMatchObject([{ name: 'heldInstances', args: [['web', 'batch']] }]);
+    expect(aws.calls).toMatchObject([{ name: 'heldInstances', args: [SCOPE.autoScalingGroups] }]);
   });
 
   it('is two calls where the event may still be on its way', async () => {
@@ -83,7 +84,7 @@ describe('a sweep', () => {
       { id: 'two', cluster: 'prod', ec2InstanceId: OTHER },
     ];
     const aws = forgotten({ instances, missingClusters: ['edge'] });
-    const scope = { ...SCOPE, clusterOfGroup: new Map([['web', 'batch']]) };
+    const scope = { ...SCOPE, autoScalingGroups: [groupNamed('web', 'batch')] };
     const { found, failures } = await sweptAt(aws, 200, {
       scope,
       policy: { ...POLICY, clusters: ['prod', 'batch', 'edge'] },
@@ -165,7 +166,7 @@ describe('an instance whose event was lost', () => {
 
   it('is drained in the cluster that its hook’s metadata names, as its event would have been', async () => {
     const readMetadata: Scope['readMetadata'] = ({ notificationMetadata = '{}' }) => JSON.parse(notificationMetadata);
-    const scope = { ...SCOPE, readMetadata, clusterOfGroup: new Map([['web', 'batch']]) };
+    const scope = { ...SCOPE, readMetadata, autoScalingGroups: [groupNamed('web', 'batch')] };
     const named = forgotten({ hooks: [{ notificationMetadata: '{"cluster":"prod"}' }] });
     expect(drainsIn(await sweptAt(named, 200, { scope }))).toMatchObject([{ namedCluster: 'prod' }]);
     expect(drainsIn(await sweptAt(forgotten(), 200, { scope }))).toMatchObject([{ namedCluster: 'batch' }]);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { HAND_OVER_BOUNDS } from '../../src/adapters/aws-call.ts';
+import { groupNamed } from '../../src/domain/groups.ts';
 import { InvalidSettings, settingsFrom } from '../../src/handlers/settings.ts';
 
 /** The choices of the operator in the environment of a function that can run. */
@@ -95,8 +96,7 @@ describe('settings that can be used', () => {
         pollMaxSeconds: 30,
         marginSeconds: 20,
       }),
-      autoScalingGroups: ['web'],
-      clusterOfGroup: new Map(),
+      autoScalingGroups: [groupNamed('web')],
       notices: [],
       dryRun: false,
       lifecycleHooks: ['ecs-drain'],
@@ -116,13 +116,38 @@ describe('settings that can be used', () => {
   });
 
   it('give a group a cluster of its own, which is searched like the others', () => {
-    const { autoScalingGroups, clusterOfGroup, policy } = settingsFrom({
+    const { autoScalingGroups, policy } = settingsFrom({
       ...env,
       AUTO_SCALING_GROUPS: 'web, jobs@batch',
     });
-    expect(autoScalingGroups).toEqual(['web', 'jobs']);
-    expect([...clusterOfGroup]).toEqual([['jobs', 'batch']]);
+    expect(autoScalingGroups).toEqual([groupNamed('web'), groupNamed('jobs', 'batch')]);
     expect(policy.clusters).toEqual(['prod', 'batch']);
+  });
+
+  it('choose groups by patterns, each with a cluster of its own if one likes', () => {
+    const { autoScalingGroups, policy } = settingsFrom({ ...env, AUTO_SCALING_GROUPS: 'web-*, *-spot@batch ,a*z' });
+    expect(autoScalingGroups).toEqual([
+      { text: 'web-*', parts: ['web-', ''], cluster: undefined },
+      { text: '*-spot', parts: ['', '-spot'], cluster: 'batch' },
+      { text: 'a*z', parts: ['a', 'z'], cluster: undefined },
+    ]);
+    expect(policy.clusters).toEqual(['prod', 'batch']);
+  });
+
+  it.each([
+    ['a\\,b', 'a,b'],
+    ['web\\@prod', 'web@prod'],
+    ['web\\*', 'web*'],
+    ['a\\\\b', 'a\\b'],
+    ['\\ web\\ ', ' web '],
+    [`web?[1]$\{x}"'`, `web?[1]$\{x}"'`],
+    ['größe 🚢', 'größe 🚢'],
+    ['x'.repeat(255), 'x'.repeat(255)],
+  ])('can name every group that Auto Scaling allows: %s', (written, name) => {
+    const groups = `first,${written},\\last@batch`;
+    const [, group, last] = settingsFrom({ ...env, AUTO_SCALING_GROUPS: groups }).autoScalingGroups;
+    expect(group).toEqual(groupNamed(name));
+    expect(last).toEqual(groupNamed('last', 'batch'));
   });
 
   it('say which schedules drains wait on, if they do', () => {
@@ -143,7 +168,7 @@ describe('settings that can be used', () => {
       LIFECYCLE_HOOK: 'ecs-drain,\tteam/old_hook',
     });
     expect(settings.policy.clusters).toEqual(['prod', 'staging']);
-    expect(settings.autoScalingGroups).toEqual(['web', 'My Workers/2']);
+    expect(settings.autoScalingGroups).toEqual([groupNamed('web'), groupNamed('My Workers/2')]);
     expect(settings.lifecycleHooks).toEqual(['ecs-drain', 'team/old_hook']);
   });
 
@@ -210,9 +235,8 @@ describe('settings that cannot be used', () => {
     [
       'AUTO_SCALING_GROUPS',
       'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:f9d5:autoScalingGroupName/web',
-      'the name (not the ARN) of an Auto Scaling group, or group@cluster',
+      'the name (not the ARN) of an Auto Scaling group, a pattern such as web-*, or either with @cluster',
     ],
-    ['AUTO_SCALING_GROUPS', 'web-*', 'the name (not the ARN) of an Auto Scaling group, or group@cluster'],
     ['LIFECYCLE_HOOK', 'ecs drain', 'the name of a lifecycle hook'],
     ['CLUSTER', 'c'.repeat(256), 'the name (not the ARN) of an ECS cluster'],
   ] as const)('are refused with the one name in a list that is none: %s', (variable, value, expected) => {
@@ -268,14 +292,21 @@ describe('settings that cannot be used', () => {
     );
   });
 
-  it.each(['web:1', 'web?', '$'.concat('{web}'), 'web@', 'web@batch@prod', 'web@a b'])(
-    'are refused when a group is named in a way that could mean others: %s',
+  it.each(['web:1', 'web@', '@batch', 'web@batch@prod', 'web@a b', 'web\\', 'a\tb', 'x'.repeat(256)])(
+    'are refused when Auto Scaling would not have such a group: %s',
     (group) => {
       expect(complaintOf({ AUTO_SCALING_GROUPS: group })).toContain(
-        'expected the name (not the ARN) of an Auto Scaling group, or group@cluster',
+        'expected the name (not the ARN) of an Auto Scaling group, a pattern such as web-*, or either with @cluster',
       );
     },
   );
+
+  it.each([
+    ['web-**', 'expected a pattern without ** in it'],
+    ['a*b*c*', 'expected a pattern with 2 * at most'],
+  ])('are refused when EventBridge would refuse the pattern: %s', (group, sentence) => {
+    expect(complaintOf({ AUTO_SCALING_GROUPS: group })).toContain(sentence);
+  });
 
   it('are all named at once', () => {
     const complaint = complaintOf({ CLUSTER: undefined, DEADLINE_SECONDS: 'soon', STOP_STRAGGLERS: 'some' });

@@ -19,7 +19,17 @@ const PARAMETER_SETS = {
   ],
   'every straggler stopped': ['--param=autoScalingGroups=web', '--param=stopStragglers=all'],
   'a stage': ['--param=autoScalingGroups=web', '--stage=blue-green'],
-  'odd group names': ['--param=autoScalingGroups=Web tier (blue),team/web,größe,"quoted" \\ $5'],
+  'odd group names': ['--param=autoScalingGroups=Web tier (blue),team/web,größe,"quoted" \\\\ $5,a\\*\\,b\\@c?'],
+  'patterns and options': [
+    '--param=autoScalingGroups=web-*,*-spot@staging,a*z',
+    '--param=createLifecycleHooks=false',
+    '--param=permissionsBoundaryArn=arn:aws:iam::123456789012:policy/boundary',
+    '--param=rolePath=/teams/web/',
+    '--param=tags=team=web',
+    '--param=logRetentionDays=30',
+    '--param=logKmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/11112222-3333-4444-5555-666677778888',
+    '--param=queueKmsKeyArn=arn:aws:kms:us-east-1:123456789012:key/11112222-3333-4444-5555-666677778888',
+  ],
 };
 
 declare module 'vitest' {

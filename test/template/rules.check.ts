@@ -122,6 +122,7 @@ const change: fc.Arbitrary<(event: Fields) => Fields> = fc
   });
 
 const texts = fc.constantFrom(...TEXTS);
+const wildcard = fc.record({ wildcard: fc.constantFrom('a*', '*b', 'a*b', '*', '\\*', 'a\\\\*', '*a*', 'a**', '\\a') });
 const affix = fc.oneof(fc.record({ prefix: texts }), fc.record({ suffix: texts }));
 const excluded = fc.oneof(
   texts,
@@ -130,7 +131,13 @@ const excluded = fc.oneof(
   fc.uniqueArray(fc.constantFrom(...NUMBERS), { minLength: 1 }),
   affix,
 );
-const someTest = fc.oneof(scalar, fc.constant({ exists: true }), affix, fc.record({ 'anything-but': excluded }));
+const someTest = fc.oneof(
+  scalar,
+  fc.constant({ exists: true }),
+  affix,
+  wildcard,
+  fc.record({ 'anything-but': excluded }),
+);
 /** Apart, for the sandbox does not know what it means in a list of objects. */
 const missing = fc.constant({ exists: false });
 

@@ -4,6 +4,8 @@
  * An operator that is not known here is an error: a guess would let a test pass that AWS fails.
  */
 
+import { wildcards } from '../patterns.ts';
+
 /** What a field of an event is tested with; `undefined` is a field that the event does not have. */
 type Test = (value: unknown, event: unknown) => boolean;
 
@@ -58,6 +60,8 @@ function operatorTest(value: unknown, path: readonly string[]): LeafTest {
     case 'prefix':
     case 'suffix':
       return oneIs(affixTest(operator, operand, at));
+    case 'wildcard':
+      return oneIs(wildcardTest(operand, at));
     case 'anything-but':
       return oneIs(anythingButTest(operand, at));
     default:
@@ -68,6 +72,20 @@ function operatorTest(value: unknown, path: readonly string[]): LeafTest {
 function affixTest(operator: 'prefix' | 'suffix', affix: unknown, path: readonly string[]): ScalarTest {
   if (typeof affix !== 'string') throw invalid(path, 'takes text');
   return (leaf) => typeof leaf === 'string' && (operator === 'prefix' ? leaf.startsWith(affix) : leaf.endsWith(affix));
+}
+
+/** `*` stands for any characters; a backslash takes `*` or a backslash as it is. */
+function wildcardTest(operand: unknown, path: readonly string[]): ScalarTest {
+  if (typeof operand !== 'string') throw invalid(path, 'takes text');
+  const symbols = operand.match(/\\?[\s\S]/g) ?? [];
+  if (symbols.some((symbol) => symbol.startsWith('\\') && !/^\\[*\\]$/.test(symbol))) {
+    throw invalid(path, 'has a backslash before something else than * and a backslash');
+  }
+  if (symbols.some((symbol, i) => symbol === '*' && symbols[i + 1] === '*')) {
+    throw invalid(path, 'has two wildcards beside each other');
+  }
+  const matches = wildcards(operand, { single: false, literal: /\\([*\\])/ });
+  return (leaf) => typeof leaf === 'string' && matches(leaf);
 }
 
 function anythingButTest(operand: unknown, path: readonly string[]): ScalarTest {

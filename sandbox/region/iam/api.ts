@@ -113,6 +113,9 @@ function holds(condition: Statement['Condition'], context: Context): boolean {
   return tests.every(([key, wanted]) => context[key]?.some((value) => matchesAny(wanted, value)));
 }
 
+/** `${*}`, `${?}` and `${$}` are the characters themselves (IAM user guide, policy variables). */
+const LITERAL = /\$\{([*?$])\}/;
+
 function matchesAny(patterns: OneOrMore, text: string): boolean {
-  return [patterns].flat().some((pattern) => wildcards(pattern)(text));
+  return [patterns].flat().some((pattern) => wildcards(pattern, { literal: LITERAL })(text));
 }

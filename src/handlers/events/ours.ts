@@ -1,4 +1,5 @@
 import type { Drain } from '../../domain/drain.ts';
+import { choiceOf } from '../../domain/groups.ts';
 import type { Settings } from '../settings.ts';
 
 /**
@@ -11,7 +12,7 @@ export function whyNotOurs(drain: Drain, settings: Settings): string | undefined
     return notices.includes(drain.notice.kind) ? undefined : `no ${drain.notice.kind} is acted on here`;
   }
   const { autoScalingGroup, lifecycleHook } = drain.action;
-  if (!autoScalingGroups.includes(autoScalingGroup)) {
+  if (!choiceOf(autoScalingGroups, autoScalingGroup)) {
     return `the group ${autoScalingGroup} is not among autoScalingGroups`;
   }
   return lifecycleHooks.includes(lifecycleHook) ? undefined : `the hook ${lifecycleHook} is not ours (lifecycleHook)`;

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { clusterName, instanceId, jsonIn, name, shown, token } from '../../adapters/schemas.ts';
 import { newHeldDrain } from '../../domain/drain.ts';
+import { choiceOf } from '../../domain/groups.ts';
 import type { Settings } from '../settings.ts';
 import { type Envelope, ignored, isTestNotification, parsed, type Received, RejectedEvent } from './event.ts';
 import { whyNotOurs } from './ours.ts';
@@ -33,7 +34,7 @@ export function receiveTermination({ detail, sentAtMs: startedAtMs }: Envelope, 
   }
   if (event.Destination === 'WarmPool') return ignored('the instance returns to its warm pool');
   const { cluster, warning } = readableCluster(event.NotificationMetadata, action.lifecycleHook, settings);
-  const namedCluster = cluster ?? settings.clusterOfGroup.get(action.autoScalingGroup);
+  const namedCluster = cluster ?? choiceOf(settings.autoScalingGroups, action.autoScalingGroup)?.cluster;
   const beginning = { startedAtMs, namedCluster, pollIntervalSeconds: settings.policy.pollMinSeconds };
   const drain = newHeldDrain(action, beginning);
   const notOurs = whyNotOurs(drain, settings);
