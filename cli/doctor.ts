@@ -11,8 +11,10 @@ import { CONTINUATION_DETAIL_TYPE } from '../src/adapters/continuation.ts';
 import { type LifecycleHook, newHeldDrain } from '../src/domain/drain.ts';
 import { choicesWithout, type GroupChoice, isPattern } from '../src/domain/groups.ts';
 import { MANAGED_DRAINING_HOOK } from '../src/domain/perform.ts';
-import { deadlineAtMs } from '../src/domain/policy.ts';
+import { deadlineAtMs, policyWith } from '../src/domain/policy.ts';
 import { conflictsIn } from '../src/domain/policy-conflicts.ts';
+import { RejectedEvent } from '../src/handlers/events/event.ts';
+import { clusterIn } from '../src/handlers/events/termination.ts';
 import { type Aws, awsOf, queueNameIn, queueStateOf, sqsOf } from './aws.ts';
 import {
   counted,
@@ -422,13 +424,22 @@ function* hookFindings(
       fix: 'Deploy with createLifecycleHooks=true, or create the hook where the group is managed.',
     };
   }
-  for (const { name, limits } of ours) {
+  for (const { name, limits, notificationMetadata } of ours) {
     const where = `hook ${name} of group ${group}`;
-    const conflicts = conflictsIn(settings.policy, { functionTimeoutSeconds: timeoutSeconds, hook: limits });
+    const rejection = rejectionOf(notificationMetadata, name, settings);
+    if (rejection !== undefined) {
+      const fix =
+        'Change the metadata of the hook: until then its events are rejected, and its instances are not drained.';
+      yield { level: 'error', where, what: rejection, fix };
+      continue;
+    }
+    const policy = policyWith(limits.choices, settings.policy);
+    const conflicts = conflictsIn(policy, { functionTimeoutSeconds: timeoutSeconds, hook: limits });
     yield* conflicts.map((what) => ({ level: 'warning', where, what }) as const);
     if (conflicts.length > 0) continue;
-    const { heartbeatTimeoutSeconds, globalTimeoutSeconds } = limits;
-    const what = `it holds an instance for ${heartbeatTimeoutSeconds} s without a heartbeat, and for ${globalTimeoutSeconds} s at most.`;
+    const { heartbeatTimeoutSeconds, globalTimeoutSeconds, choices = {} } = limits;
+    const chosen = Object.entries(choices).map(([choice, value]) => `${choice} ${value}`);
+    const what = `it holds an instance for ${heartbeatTimeoutSeconds} s without a heartbeat, and for ${globalTimeoutSeconds} s at most.${chosen.length > 0 ? ` Its metadata chooses ${chosen.join(', ')}.` : ''}`;
     yield { level: 'ok', where, what };
   }
   if (hooks.some(({ name }) => name === MANAGED_DRAINING_HOOK)) {
@@ -438,6 +449,17 @@ function* hookFindings(
       what: 'ECS managed draining holds its instances as well.',
       fix: 'Turn it off on the capacity provider, or remove the group from autoScalingGroups.',
     };
+  }
+}
+
+/** Why the function rejects the events of the hook, if it does. */
+function rejectionOf(metadata: string | undefined, hook: string, settings: Deployment['settings']): string | undefined {
+  try {
+    clusterIn(metadata, hook, settings);
+    return undefined;
+  } catch (error) {
+    if (error instanceof RejectedEvent) return error.message;
+    throw error;
   }
 }
 

@@ -13,6 +13,7 @@ import { hookLimits, type LifecycleAction, type LifecycleHook } from '../domain/
 import { choiceOf, type GroupChoice, isPattern } from '../domain/groups.ts';
 import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
+import { choicesIn } from './hook-metadata.ts';
 
 /** How many groups one call takes by name (W9 of the field: 50 names without `MaxRecords` are refused). */
 const GROUPS_BATCH = 50;
@@ -135,7 +136,14 @@ function toHook(hook: AutoScalingHook): LifecycleHook[] {
   if (HeartbeatTimeout === undefined || hook.LifecycleTransition === 'autoscaling:EC2_INSTANCE_LAUNCHING') return [];
   const limits = hookLimits(HeartbeatTimeout);
   const globalTimeoutSeconds = GlobalTimeout ?? limits.globalTimeoutSeconds;
-  return [{ name, limits: { ...limits, globalTimeoutSeconds }, notificationMetadata: NotificationMetadata }];
+  const choices = choicesIn(NotificationMetadata);
+  return [
+    {
+      name,
+      limits: { ...limits, globalTimeoutSeconds, ...(choices && { choices }) },
+      notificationMetadata: NotificationMetadata,
+    },
+  ];
 }
 
 /** The validation errors that mean that nobody waits for us any more; all others mean a mistake (facts 20 no-active-action). */

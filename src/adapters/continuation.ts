@@ -3,6 +3,7 @@
 import * as v from 'valibot';
 import { type Beginning, type Drain, type NoticeKind, newHeldDrain, newNoticeDrain } from '../domain/drain.ts';
 import { MOST_CONTINUATIONS } from '../domain/policy.ts';
+import { choicesEntries } from './hook-metadata.ts';
 import {
   clusterName,
   containerInstanceArn,
@@ -68,11 +69,13 @@ const continuations = v.pipe(
   v.maxValue(MOST_CONTINUATIONS, `expected ${MOST_CONTINUATIONS} at most: something continues the drain in a loop`),
 );
 
-const hook = record({
+const hookLimits = {
   heartbeatTimeoutSeconds: numberBetween(30, 7_200, 'seconds'),
   globalTimeoutSeconds: numberBetween(1, 172_800, 'seconds'),
   managedDraining: v.optional(v.boolean('expected true or false')),
-});
+};
+
+const hook = record({ ...hookLimits, choices: v.optional(record(choicesEntries)) });
 
 const agentSilence = record({
   sinceMs: instantMs,
@@ -134,6 +137,7 @@ const earlierAction = v.lazy((action) =>
 const drainOfVersion4 = record({
   ...common,
   ...held,
+  hook: v.optional(record(hookLimits)),
   action: earlierAction,
   containerInstance: v.optional(containerInstanceArn),
   agentDisconnectedSinceMs: v.optional(instantMs), // before `agentSilence`

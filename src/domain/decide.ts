@@ -24,6 +24,7 @@ import {
   type ParkedLook,
   type Policy,
   parkedLookAtMs,
+  policyOf,
   SCHEDULE_LATE_SECONDS,
   SCHEDULE_MIN_SECONDS,
   settledAtMs,
@@ -83,7 +84,8 @@ export interface Situation {
 type Usable = Exclude<Observation, { kind: 'absent' }>;
 
 /** The first step that applies, in the order of docs/decisions/0002. */
-export function decide(situation: Situation): Decision {
+export function decide(given: Situation): Decision {
+  const situation = { ...given, policy: policyOf(given.drain, given.policy) };
   const { observation, drain, isOutOfTime, refused } = situation;
   if (isOutOfTime) return { kind: 'hand-over' };
   if (refused.has('queue')) return readHook(situation) ?? withoutQueue(situation);

@@ -45,7 +45,21 @@ export interface HookLimits {
    * (facts 22 managed-draining-hook).
    */
   readonly managedDraining?: boolean | undefined;
+  /** Undefined if it chooses nothing. */
+  readonly choices?: HookChoices | undefined;
 }
+
+/** What the notification metadata of a hook chooses for the drains of its group, within the policy of the stack. */
+export interface HookChoices {
+  readonly deadlineSeconds?: number | undefined;
+  readonly deadlineResult?: LifecycleResult | undefined;
+  readonly stopStragglers?: Stragglers | undefined;
+  readonly deregistrationDelaySeconds?: number | undefined;
+}
+
+/** Which tasks are stopped ahead of the deadline, the fewest first. */
+export const STRAGGLERS = ['none', 'standalone', 'all'] as const;
+export type Stragglers = (typeof STRAGGLERS)[number];
 
 /** A lifecycle hook of a group. */
 export interface LifecycleHook {

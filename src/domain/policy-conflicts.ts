@@ -1,12 +1,14 @@
 /** Which settings cannot work together: found when the service is packaged and when the function starts. */
 
-import type { HookLimits } from './drain.ts';
+import type { HookChoices, HookLimits } from './drain.ts';
 import {
   COMPLETION_RESERVE_SECONDS,
   DEFAULT_STOP_TIMEOUT_SECONDS,
   HAND_OVER_SECONDS,
   type Policy,
+  policyWith,
   STOP_RESERVE_SECONDS,
+  stopsMore,
 } from './policy.ts';
 
 /** What a policy has to work with: the invocation, and the hook where the deployment creates it. */
@@ -24,6 +26,25 @@ export function conflictsIn(policy: Policy, limits: Limits): string[] {
     ...deadlineConflicts(policy, limits),
     ...stragglerConflicts(policy),
   ];
+}
+
+/** A sentence for each choice of a hook that the stack's policy does not allow, or that cannot work. */
+export function choiceConflictsIn(choices: HookChoices, policy: Policy): string[] {
+  const beyond = [...choicesBeyond(choices, policy)];
+  if (beyond.length > 0) return beyond;
+  const chosen = policyWith(choices, policy);
+  return [...pollConflicts(chosen), ...stragglerConflicts(chosen)];
+}
+
+function* choicesBeyond(choices: HookChoices, policy: Policy): Generator<string> {
+  for (const name of ['deadlineSeconds', 'deregistrationDelaySeconds'] as const) {
+    if ((choices[name] ?? 0) > policy[name]) {
+      yield `${name} ${choices[name]} is above the stack's own ${name} ${policy[name]}: lower it, or raise the param and deploy again.`;
+    }
+  }
+  if (stopsMore(choices.stopStragglers ?? 'none', policy.stopStragglers)) {
+    yield `stopStragglers ${choices.stopStragglers} would stop more than the stack's own stopStragglers ${policy.stopStragglers}: choose that or less, or change the param and deploy again.`;
+  }
 }
 
 function* pollConflicts({ pollMinSeconds, pollMaxSeconds, deadlineSeconds }: Policy): Generator<string> {

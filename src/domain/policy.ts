@@ -1,7 +1,15 @@
 /** What the operator wants of a drain, and the instants that follow from it. */
 
-import type { Drain, HeldDrain, HookLimits, LifecycleResult } from './drain.ts';
-import { hookLimits } from './drain.ts';
+import {
+  type Drain,
+  type HeldDrain,
+  type HookChoices,
+  type HookLimits,
+  hookLimits,
+  type LifecycleResult,
+  STRAGGLERS,
+  type Stragglers,
+} from './drain.ts';
 import type { AgentSilence, Closed, HoldingTask } from './observation.ts';
 
 /** The operator's choices for every drain. */
@@ -17,7 +25,7 @@ export interface Policy {
   /** After which share of the time to the deadline a drain that still waits counts as stuck. */
   readonly stuckFraction: number;
   /** Which tasks are stopped ahead of the deadline rather than killed at it. */
-  readonly stopStragglers: 'none' | 'standalone' | 'all';
+  readonly stopStragglers: Stragglers;
   /** What a service's task needs before its stop timeout begins: the load balancer's deregistration delay. */
   readonly deregistrationDelaySeconds: number;
   /** How long the agent may be disconnected before the drain gives up on it. */
@@ -124,12 +132,40 @@ export function limitsOf(drain: Drain, policy: Policy): HookLimits {
   return (drain.kind === 'held' ? drain.hook : undefined) ?? hookLimits(policy.heartbeatTimeoutSeconds);
 }
 
+/** The policy for the drain: what its hook chooses, as far as the policy of the stack allows it. */
+export function policyOf(drain: Drain, policy: Policy): Policy {
+  return policyWith(drain.kind === 'held' ? drain.hook?.choices : undefined, policy);
+}
+
+/** A redeployment may have lowered the bounds since the hook was read, so they hold here too. */
+export function policyWith(choices: HookChoices | undefined, policy: Policy): Policy {
+  if (!choices) return policy;
+  const { deadlineSeconds, stopStragglers, deregistrationDelaySeconds } = policy;
+  const chosenStragglers = choices.stopStragglers ?? stopStragglers;
+  return {
+    ...policy,
+    deadlineSeconds: Math.min(choices.deadlineSeconds ?? deadlineSeconds, deadlineSeconds),
+    deadlineResult: choices.deadlineResult ?? policy.deadlineResult,
+    stopStragglers: stopsMore(chosenStragglers, stopStragglers) ? stopStragglers : chosenStragglers,
+    deregistrationDelaySeconds: Math.min(
+      choices.deregistrationDelaySeconds ?? deregistrationDelaySeconds,
+      deregistrationDelaySeconds,
+    ),
+  };
+}
+
+/** Whether the first would stop tasks that the other leaves alone. */
+export function stopsMore(one: Stragglers, other: Stragglers): boolean {
+  return STRAGGLERS.indexOf(one) > STRAGGLERS.indexOf(other);
+}
+
 /**
  * When the drain ends regardless of what holds the instance: by the policy, and early enough that the hook does not end it
  * first. A Spot interruption ends it after two minutes, less some seconds.
  */
 export function deadlineAtMs(drain: Drain, policy: Policy): number {
-  return drain.startedAtMs + Math.min(policy.deadlineSeconds, longestSeconds(drain, policy)) * 1000;
+  const { deadlineSeconds } = policyOf(drain, policy);
+  return drain.startedAtMs + Math.min(deadlineSeconds, longestSeconds(drain, policy)) * 1000;
 }
 
 function longestSeconds(drain: Drain, policy: Policy): number {

@@ -163,6 +163,24 @@ describe('the terminating hooks of a group', () => {
   });
 
   it.each([
+    ['{"cluster":"prod","deadlineSeconds":900,"team":"blue"}', { deadlineSeconds: 900 }],
+    ['{"deadlineResult":"ABANDON","stopStragglers":"none"}', { deadlineResult: 'ABANDON', stopStragglers: 'none' }],
+    ['{"cluster":"prod"}', undefined],
+    ['{"deadlineSeconds":"soon"}', undefined],
+    ['{"cluster":5,"deadlineSeconds":900}', undefined],
+    ['["prod"]', undefined],
+    ['for logs', undefined],
+    ['', undefined],
+  ])('choose for their drains what their metadata says, if it can be understood: %s', async (metadata, choices) => {
+    const text = metadata.replaceAll('"', '&quot;');
+    const described = hooks(
+      hook('ecs-drain', `<HeartbeatTimeout>60</HeartbeatTimeout><NotificationMetadata>${text}</NotificationMetadata>`),
+    );
+    const [found] = await autoScalingAt(await aws({ DescribeLifecycleHooks: described })).hooksOf('web');
+    expect(found?.limits.choices).toEqual(choices);
+  });
+
+  it.each([
     ['a hundred heartbeat timeouts', 30, 3_000],
     ['48 hours', 7_200, 172_800],
   ])('hold for %s where Auto Scaling does not say', async (_, heartbeatTimeoutSeconds, globalTimeoutSeconds) => {

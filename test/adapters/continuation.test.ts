@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decode, encode } from '../../src/adapters/continuation.ts';
-import { type Drain, type HeldDrain, newHeldDrain, newNoticeDrain } from '../../src/domain/drain.ts';
+import { type Drain, type HeldDrain, newHeldDrain, newNoticeDrain, STRAGGLERS } from '../../src/domain/drain.ts';
 import { CLUSTER, containerInstanceArn, drain, INSTANCE_ID, noticeDrain, taskArn } from './samples.ts';
 
 type Json = Record<string, unknown>;
@@ -93,6 +93,14 @@ describe('a continuation', () => {
           heartbeatTimeoutSeconds: fc.integer({ min: 30, max: 7_200 }),
           globalTimeoutSeconds: fc.integer({ min: 3_000, max: 172_800 }),
           managedDraining: maybe(fc.boolean()),
+          choices: maybe(
+            fc.record({
+              deadlineSeconds: maybe(fc.integer({ min: 1, max: 172_800 })),
+              deadlineResult: maybe(fc.constantFrom('CONTINUE' as const, 'ABANDON' as const)),
+              stopStragglers: maybe(fc.constantFrom(...STRAGGLERS)),
+              deregistrationDelaySeconds: maybe(fc.integer({ min: 0, max: 3_600 })),
+            }),
+          ),
         }),
       ),
       lastHeartbeatAtMs: instantMs,
@@ -403,6 +411,7 @@ describe('a continuation that cannot be read', () => {
         ['hook', 'globalTimeoutSeconds', 172801, 'expected seconds from 1 to 172800'],
         ['hook', 'globalTimeoutSeconds', 0.5, 'expected seconds from 1 to 172800'],
         ['hook', 'managedDraining', 'yes', 'expected true or false'],
+        ['hook', 'choices', 5, 'expected an object'],
         ['agentSilence', 'sinceMs', -1, 'expected epoch milliseconds from 0 to 8640000000000000'],
         ['agentSilence', 'seenLastAtMs', 'now', 'expected epoch milliseconds from 0 to 8640000000000000'],
         ['agentSilence', 'containerInstances', 'all', 'expected a list'],

@@ -45,6 +45,20 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     { level: 'warning', where: 'group web', what: 'ECS managed draining holds its instances as well.' },
   ],
   [
+    'a hook whose metadata chooses more than the stack allows',
+    { hooks: [{ notificationMetadata: '{"deadlineSeconds": 7201}' }] },
+    {
+      level: 'error',
+      where: 'hook ecs-drain of group web',
+      what: expect.stringContaining("deadlineSeconds 7201 is above the stack's own deadlineSeconds 7200"),
+    },
+  ],
+  [
+    'a deadline that the metadata of the hook chooses and that is too short for the service',
+    { hooks: [{ notificationMetadata: '{"deadlineSeconds": 330}' }] },
+    { level: 'error', where: 'service web of cluster prod', what: expect.stringContaining('a drain has 330 s to') },
+  ],
+  [
     'a hook whose global timeout ends before the deadline',
     { hooks: [{ heartbeatTimeoutSeconds: 60 }], services: [{ name: 'web', loadBalancer: QUICK }] },
     { level: 'warning', where: 'hook ecs-drain of group web', what: expect.stringContaining('global timeout 6000 s') },

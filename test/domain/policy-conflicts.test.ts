@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hookLimits } from '../../src/domain/drain.ts';
 import type { Policy } from '../../src/domain/policy.ts';
-import { conflictsIn } from '../../src/domain/policy-conflicts.ts';
+import { choiceConflictsIn, conflictsIn } from '../../src/domain/policy-conflicts.ts';
 import { HOOK, POLICY } from './samples.ts';
 
 const conflicts = (policy: Partial<Policy>, functionTimeoutSeconds = 60, heartbeatTimeoutSeconds?: number) => {
@@ -33,6 +33,31 @@ describe('settings work together', () => {
     ],
   ])('where %s', (_, policy, functionTimeoutSeconds, heartbeatTimeoutSeconds) => {
     expect(conflicts(policy, functionTimeoutSeconds, heartbeatTimeoutSeconds)).toEqual([]);
+  });
+});
+
+describe('what a hook chooses', () => {
+  it('works within the policy of the stack', () => {
+    const policy = { ...POLICY, stopStragglers: 'all' as const };
+    const most = { deadlineSeconds: 7_200, stopStragglers: 'all', deregistrationDelaySeconds: 300 } as const;
+    expect(choiceConflictsIn(most, policy)).toEqual([]);
+    expect(choiceConflictsIn({ deadlineResult: 'ABANDON', stopStragglers: 'none' }, policy)).toEqual([]);
+    expect(choiceConflictsIn({}, POLICY)).toEqual([]);
+  });
+
+  it('does not work beyond it: a sentence for each choice', () => {
+    const beyond = { deadlineSeconds: 7_201, stopStragglers: 'standalone', deregistrationDelaySeconds: 301 } as const;
+    expect(choiceConflictsIn(beyond, POLICY)).toEqual([
+      "deadlineSeconds 7201 is above the stack's own deadlineSeconds 7200: lower it, or raise the param and deploy again.",
+      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300: lower it, or raise the param and deploy again.",
+      "stopStragglers standalone would stop more than the stack's own stopStragglers none: choose that or less, or change the param and deploy again.",
+    ]);
+  });
+
+  it('does not work where tasks would be stopped at once', () => {
+    expect(choiceConflictsIn({ deadlineSeconds: 340 }, { ...POLICY, stopStragglers: 'all' })).toEqual([
+      expect.stringContaining('stopStragglers all would stop tasks at once'),
+    ]);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   maxSilenceGapSeconds,
   nearDeadlineAtMs,
   parkedLookAtMs,
+  policyOf,
   pollIntervalWithin,
   settledAtMs,
   stopDueAtMs,
@@ -35,6 +36,36 @@ describe('the hook', () => {
     const drain = drainOf({ hook: hookLimits(100), lastHeartbeatAtMs: at(7) });
     expect(heartbeatDueAtMs(drain, { ...POLICY, heartbeatFraction: 0.25 })).toBe(at(32));
     expect(heartbeatDueAtMs(noticeDrainOf(), POLICY)).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('what the hook chooses', () => {
+  const policy = { ...POLICY, stopStragglers: 'standalone' as const };
+  const choices = {
+    deadlineSeconds: 900,
+    deadlineResult: 'ABANDON',
+    stopStragglers: 'none',
+    deregistrationDelaySeconds: 60,
+  } as const;
+
+  it('is the policy of the drain, and of a drain alone whose hook chooses', () => {
+    expect(policyOf(drainOf({ hook: { ...HOOK, choices } }), policy)).toEqual({ ...policy, ...choices });
+    expect(policyOf(drainOf({ hook: { ...HOOK, choices: { deadlineSeconds: 900 } } }), policy)).toEqual({
+      ...policy,
+      deadlineSeconds: 900,
+    });
+    for (const drain of [drainOf({ hook: HOOK }), drainOf(), noticeDrainOf()]) {
+      expect(policyOf(drain, policy)).toEqual(policy);
+    }
+  });
+
+  it('is never more than the stack allows, which may have been lowered since', () => {
+    const more = { deadlineSeconds: 9_000, stopStragglers: 'all', deregistrationDelaySeconds: 600 } as const;
+    expect(policyOf(drainOf({ hook: { ...HOOK, choices: more } }), policy)).toEqual(policy);
+  });
+
+  it('brings the deadline forward', () => {
+    expect(deadlineAtMs(drainOf({ hook: { ...HOOK, choices } }), policy)).toBe(at(900));
   });
 });
 

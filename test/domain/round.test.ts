@@ -313,6 +313,15 @@ describe('the deadline', () => {
     expect(aws.secondsOf('stopTask')).toEqual([7_070]);
   });
 
+  it('is the one that the hook chooses for its group, with the result and the stragglers that it chooses', async () => {
+    const choices = { deadlineSeconds: 900, deadlineResult: 'ABANDON', stopStragglers: 'none' } as const;
+    const aws = fakeAws({ tasks: [endless], hooks: [{ limits: { ...HOOK, choices } }] });
+    const policy = { ...POLICY, stopStragglers: 'standalone' } as const;
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'timed-out', killedTasks: [{ arn: 'job' }] }]);
+    expect(aws.completion()).toEqual({ atSeconds: 900, result: 'ABANDON', holding: ['job'] });
+    expect(aws.secondsOf('stopTask')).toEqual([]);
+  });
+
   it('kills nothing before Auto Scaling has confirmed since when it holds the instance', async () => {
     const aws = fakeAws({ tasks: [endless] });
     const startedAtMs = at(-100_000);

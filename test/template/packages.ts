@@ -21,7 +21,7 @@ const PARAMETER_SETS = {
   'a stage': ['--param=autoScalingGroups=web', '--stage=blue-green'],
   'odd group names': ['--param=autoScalingGroups=Web tier (blue),team/web,größe,"quoted" \\\\ $5,a\\*\\,b\\@c?'],
   'patterns and options': [
-    '--param=autoScalingGroups=web-*,*-spot@staging,a*z',
+    '--param=autoScalingGroups=web,app-*,*-spot@staging,a*z',
     '--param=createLifecycleHooks=false',
     '--param=permissionsBoundaryArn=arn:aws:iam::123456789012:policy/boundary',
     '--param=rolePath=/teams/web/',

@@ -1,7 +1,9 @@
 import * as v from 'valibot';
-import { clusterName, instanceId, jsonIn, name, shown, token } from '../../adapters/schemas.ts';
+import { hookMetadata } from '../../adapters/hook-metadata.ts';
+import { instanceId, jsonIn, name, shown, token } from '../../adapters/schemas.ts';
 import { newHeldDrain } from '../../domain/drain.ts';
 import { choiceOf } from '../../domain/groups.ts';
+import { choiceConflictsIn } from '../../domain/policy-conflicts.ts';
 import type { Settings } from '../settings.ts';
 import { type Envelope, ignored, isTestNotification, parsed, type Received, RejectedEvent } from './event.ts';
 import { whyNotOurs } from './ours.ts';
@@ -48,8 +50,8 @@ function readableCluster(metadata: string | undefined, hook: string, settings: S
 
 /**
  * The cluster that the hook's metadata names, if it names one. Metadata is free text and may be meant for another program, so
- * text that is not JSON only leads to a warning.
- * @throws RejectedEvent if it is JSON but not an object, or names a cluster that the settings do not allow.
+ * text that is not JSON only leads to a warning. What it chooses for the drain is read with the hook's limits.
+ * @throws RejectedEvent if it is JSON but not an object, names a cluster or makes a choice that the settings do not allow.
  */
 export function clusterIn(
   metadata: string | undefined,
@@ -62,17 +64,13 @@ export function clusterIn(
     if (metadata === undefined || metadata.trim() === '') return {};
     return { warning: `${what} is ignored: it is ${shown(metadata)}, not JSON such as {"cluster": "prod"}.` };
   }
-  const expected = 'expected a JSON object such as {"cluster": "prod"}';
-  const schema = v.pipe(
-    v.unknown(),
-    v.check((given) => !Array.isArray(given), expected),
-    v.looseObject({ cluster: v.optional(clusterName) }, expected),
-  );
-  const { cluster } = parsed(schema, value, what);
+  const { cluster, ...choices } = parsed(hookMetadata, value, what);
   if (cluster !== undefined && !policy.clusters.includes(cluster)) {
     throw new RejectedEvent(
       `${what} names the cluster ${cluster}, and the setting cluster allows only ${policy.clusters.join(', ')}: add it there and deploy again.`,
     );
   }
+  const conflicts = choiceConflictsIn(choices, policy);
+  if (conflicts.length > 0) throw new RejectedEvent(`${what} cannot be used: ${conflicts.join(' ')}`);
   return { cluster };
 }

@@ -156,6 +156,51 @@ describe('the cluster of a drain', () => {
     );
   });
 
+  it.each([
+    ['{"deadlineSeconds": "900"}', 'deadlineSeconds is "900": expected a whole number of seconds from 1 to 172800'],
+    ['{"deadlineSeconds": 0}', 'deadlineSeconds is 0: expected a whole number of seconds from 1 to 172800'],
+    ['{"deadlineSeconds": 9.5}', 'deadlineSeconds is 9.5: expected a whole number of seconds from 1 to 172800'],
+    ['{"deadlineResult": "abandon"}', 'deadlineResult is "abandon": expected one of CONTINUE, ABANDON'],
+    ['{"stopStragglers": true}', 'stopStragglers is true: expected one of none, standalone, all'],
+    [
+      '{"deregistrationDelaySeconds": -1}',
+      'deregistrationDelaySeconds is -1: expected a whole number of seconds from 0 to 3600',
+    ],
+  ])('cannot come with a choice of another form: the event is rejected: %s', (metadata, words) => {
+    expect(rejectionOf(withMetadata(metadata))).toBe(
+      `The NotificationMetadata of hook ecs-drain cannot be understood: ${words}.`,
+    );
+  });
+
+  it.each([
+    [
+      '{"deadlineSeconds": 1801}',
+      "deadlineSeconds 1801 is above the stack's own deadlineSeconds 1800: lower it, or raise the param and deploy again.",
+    ],
+    [
+      '{"deregistrationDelaySeconds": 301}',
+      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300: lower it, or raise the param and deploy again.",
+    ],
+    [
+      '{"stopStragglers": "standalone"}',
+      "stopStragglers standalone would stop more than the stack's own stopStragglers none: choose that or less, or change the param and deploy again.",
+    ],
+    ['{"deadlineSeconds": 1}', 'deadlineSeconds 1 is below one poll of pollMinSeconds 2: the drain would end before'],
+  ])('cannot come with a choice beyond the settings: the event is rejected: %s', (metadata, words) => {
+    expect(rejectionOf(withMetadata(metadata))).toContain(
+      `The NotificationMetadata of hook ecs-drain cannot be used: ${words}`,
+    );
+  });
+
+  it('may come with choices within the settings, which are read with the hook', () => {
+    const metadata = '{"cluster":"staging","deadlineSeconds":900,"deadlineResult":"ABANDON","stopStragglers":"none"}';
+    begun(withMetadata(metadata)).toMatchObject({
+      arrival: { drain: { namedCluster: 'staging' } },
+      warning: undefined,
+    });
+    begun(withMetadata(metadata)).not.toHaveProperty('arrival.drain.hook');
+  });
+
   it('cannot be one that the settings do not allow', () => {
     expect(rejectionOf(withMetadata('{"cluster":"db"}'))).toBe(
       'The NotificationMetadata of hook ecs-drain names the cluster db, and the setting cluster allows only prod, staging: add it there and deploy again.',
