@@ -143,7 +143,7 @@ export const LIMITS: Readonly<Record<string, readonly Limit[]>> = {
     { what: 'the list of actions', path: 'AlarmActions', unit: 'entries', most: 5, source: ALARM, fix: SHORTER_TEXT },
     ...tags(ALARM),
   ],
-  'AWS::CloudWatch::Dashboard': [name('DashboardName', 255, DASHBOARD)],
+  'AWS::CloudWatch::Dashboard': [name('DashboardName', 255, DASHBOARD), ...tags(DASHBOARD)],
   'AWS::AutoScaling::LifecycleHook': [
     name('LifecycleHookName', 255, AUTO_SCALING, 'choose a shorter lifecycleHook'),
     name('AutoScalingGroupName', 255, AUTO_SCALING, 'fix the name in autoScalingGroups'),

@@ -17,6 +17,7 @@ export interface ResourceOptions {
 /** The types of resource that have tags, as a list of `Key` and `Value` (CloudFormation template reference). */
 export const TAGGED: readonly string[] = [
   'AWS::CloudWatch::Alarm',
+  'AWS::CloudWatch::Dashboard',
   'AWS::Events::Rule',
   'AWS::IAM::Role',
   'AWS::Lambda::EventSourceMapping',

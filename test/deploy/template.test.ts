@@ -679,6 +679,7 @@ describe('what an account asks of every resource', () => {
     const KmsKeyId = 'arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888';
     const expected: Readonly<Record<string, object>> = {
       'AWS::CloudWatch::Alarm': { Tags },
+      'AWS::CloudWatch::Dashboard': { Tags },
       'AWS::Events::Rule': { Tags },
       'AWS::IAM::Role': { ...roleOptions, Tags },
       'AWS::Lambda::EventSourceMapping': { Tags },
@@ -688,7 +689,6 @@ describe('what an account asks of every resource', () => {
       'AWS::SQS::Queue': { Tags },
       'AWS::Scheduler::ScheduleGroup': { Tags },
       // CloudFormation has none of the options for these.
-      'AWS::CloudWatch::Dashboard': {},
       'AWS::IAM::Policy': {},
       'AWS::S3::BucketPolicy': {},
       'AWS::SQS::QueuePolicy': {},

@@ -46,6 +46,30 @@ describe.skipIf(!commands).each([
   });
 });
 
+describe.skipIf(!commands)('what an account asks of every resource', () => {
+  it('is on every resource that can have it, by the schemas that cfn-lint has of CloudFormation', async () => {
+    const resources = inject('packages')['patterns and options']?.resources ?? {};
+    const options = ['Tags', 'PermissionsBoundary', 'RetentionInDays', 'KmsMasterKeyId'];
+    const types = new Map(Object.values(resources).map(({ Type, Properties }) => [Type, Object.keys(Properties)]));
+    expect(types.size).toBeGreaterThan(10);
+    const possible = await propertiesOf([...types.keys()]);
+    const having = (names: readonly string[] = []) => options.filter((option) => names.includes(option));
+    for (const [type, properties] of types) expect([type, having(properties)]).toEqual([type, having(possible[type])]);
+  });
+});
+
+/** The properties that each type of resource can have. */
+async function propertiesOf(types: readonly string[]): Promise<Readonly<Record<string, readonly string[]>>> {
+  const script = [
+    'import json, sys',
+    'from cfnlint.schema import PROVIDER_SCHEMA_MANAGER as schemas',
+    'properties = lambda type: list(schemas.get_resource_schema("us-east-1", type).schema["properties"])',
+    'print(json.dumps({type: properties(type) for type in sys.argv[1:]}))',
+  ].join('\n');
+  const { stdout } = await run(join(commands ?? '', 'python'), ['-c', script, ...types]);
+  return JSON.parse(stdout);
+}
+
 /** The packaged templates, as files. */
 async function writtenTo(folder: string): Promise<string[]> {
   const writing = Object.entries(inject('packages')).map(async ([set, { template }]) => {

@@ -15,6 +15,14 @@ describe('a pattern that a caller sends', () => {
     expect(wildcards('*')('a\nb')).toBe(true);
   });
 
+  it('has the characters of its wildcards too, as each service writes them', () => {
+    const literal = /\$\{([*?$])\}/;
+    expect(wildcards('a$'.concat('{*}b*'), { literal })('a*bc')).toBe(true);
+    expect(wildcards('a$'.concat('{*}b*'), { literal })('axbc')).toBe(false);
+    expect(wildcards('a\\*b*\\\\', { single: false, literal: /\\([*\\])/ })('a*bc?\\')).toBe(true);
+    expect(wildcards('a\\*b', { single: false, literal: /\\([*\\])/ })('axb')).toBe(false);
+  });
+
   it('takes no longer for being wicked', () => {
     const zeros = `i-${'0'.repeat(5_000)}`;
     expect(regularExpression(`i-${'0*'.repeat(30)}x`)?.(zeros)).toBe(false);
