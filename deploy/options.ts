@@ -51,7 +51,11 @@ function propertiesOf({ Type, Properties }: Resource, options: ResourceOptions):
 function ofType(type: string, options: ResourceOptions): Record<string, unknown> {
   switch (type) {
     case 'AWS::IAM::Role':
-      return { PermissionsBoundary: options.permissionsBoundaryArn, Path: options.rolePath };
+      return {
+        PermissionsBoundary: options.permissionsBoundaryArn,
+        // To CloudFormation a path that is new is another path, even the default: it would replace the role.
+        ...(options.rolePath !== '/' && { Path: options.rolePath }),
+      };
     case 'AWS::Logs::LogGroup':
       return { RetentionInDays: options.logRetentionDays, KmsKeyId: options.logKmsKeyArn };
     case 'AWS::SQS::Queue':

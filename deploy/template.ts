@@ -240,10 +240,7 @@ function arnsOf(settings: Settings) {
   };
 }
 
-/**
- * A part of a name as IAM reads it in a resource, where `*`, `?` and `${` have a meaning: each is written as `${*}`, and so on
- * [IAM user guide, policy variables]. `Fn::Sub` turns `${!*}` into `${*}`.
- */
+/** A part of a name as IAM reads it in a resource (facts 94 literal-wildcards). `Fn::Sub` turns `${!*}` into `${*}`. */
 function inIamResource(part: string): string {
   return part.replace(/[*?]|\$(?=\{)/g, (special) => `\${!${special}}`);
 }

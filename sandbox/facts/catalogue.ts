@@ -38,6 +38,9 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   77: 'it is about a client, and not about AWS',
   89: 'it takes thousands of messages before the readers that Lambda adds can be told apart',
   90: 'it takes a loop of invocations, which costs money without a bound',
+  92: 'the check of the rules asks the matcher that EventBridge runs',
+  93: 'a group with such a name is in the way of other programs',
+  94: 'the policy simulator says what a policy allows, and costs no experiment',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';

@@ -7,10 +7,10 @@ import * as v from 'valibot';
 import { clusterName } from '../adapters/schemas.ts';
 import { type GroupChoice, groupNamed } from '../domain/groups.ts';
 
-/** Auto Scaling allows 255 characters, and no colon. */
+/** Without a colon (facts 93 group-names). */
 const LONGEST_NAME = 255;
 
-/** EventBridge may refuse a pattern with more as too complex. */
+/** EventBridge may refuse a pattern with more as too complex (facts 92 pattern-wildcards). */
 const MOST_WILDCARDS = 2;
 
 const EXPECTED = 'the name (not the ARN) of an Auto Scaling group, a pattern such as web-*, or either with @cluster';

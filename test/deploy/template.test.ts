@@ -698,7 +698,8 @@ describe('what an account asks of every resource', () => {
 
   it('is nothing by default, but for the days that logs are kept', () => {
     expect(JSON.stringify(typical.resources)).not.toMatch(/PermissionsBoundary|"Tags"|Kms/);
-    expect(ofType<object>('AWS::IAM::Role').map((role) => ({ ...role }))).toMatchObject([{ Path: '/' }, { Path: '/' }]);
+    // The first is the framework's. A path that appears would make CloudFormation replace the role in an upgrade.
+    expect(ofType<{ Path?: string }>('AWS::IAM::Role').map(({ Path }) => Path)).toEqual(['/', undefined]);
   });
 
   it('may be a key for the queues, which the function and Scheduler may use', () => {
