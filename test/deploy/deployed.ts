@@ -1,16 +1,5 @@
 import { deploymentOf } from '../../deploy/template.ts';
 
-/** What a user types, with two groups. */
-export const TYPED = ['--param=cluster=prod', '--param=autoScalingGroups=web,workers'];
-
-/** As many groups as are accepted, and everything that makes the role and the environment larger. */
-export const LARGEST = [
-  '--param=cluster=prod',
-  `--param=autoScalingGroups=${Array.from({ length: 55 }, (_, index) => `workers-${index}`)}`,
-  ...['stopStragglers=all', 'createLifecycleHooks=false', 'dryRun=true'].map((param) => `--param=${param}`),
-  ...['spotInterruptions=true', 'rebalanceRecommendations=true'].map((param) => `--param=${param}`),
-];
-
 /** The deployment of the defaults in serverless.yml with these params, as a stage. */
 export function deployed(params: Record<string, unknown>, stage = 'dev') {
   const defaults = {

@@ -7,6 +7,7 @@ import type { SimulatePolicyResponse } from '@aws-sdk/client-iam';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { needsOf } from '../../cli/doctor.ts';
 import type { Template } from '../../deploy/cloudformation.ts';
+import { LIMITS, limitsExceeded } from '../../deploy/limits.ts';
 import { withOptions } from '../../deploy/options.ts';
 import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
@@ -16,8 +17,19 @@ import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
 import { DRAIN_EVENT_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
 import { choiceOf } from '../../src/domain/groups.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
-import { deployed, LARGEST, TYPED } from './deployed.ts';
+import { deployed } from './deployed.ts';
 import { purposeOf, sampleEvents } from './sample-events.ts';
+
+/** What a user types, with two groups. */
+const TYPED = ['--param=cluster=prod', '--param=autoScalingGroups=web,workers'];
+
+/** As many groups as are accepted, and everything that makes the role and the environment larger. */
+const LARGEST = [
+  '--param=cluster=prod',
+  `--param=autoScalingGroups=${Array.from({ length: 55 }, (_, index) => `workers-${index}`)}`,
+  ...['stopStragglers=all', 'createLifecycleHooks=false', 'dryRun=true'].map((param) => `--param=${param}`),
+  ...['spotInterruptions=true', 'rebalanceRecommendations=true'].map((param) => `--param=${param}`),
+];
 
 /** As typed; edited in the YAML, for another stage; with hooks that are managed elsewhere and options; without parking. */
 let typical: Package;
@@ -662,6 +674,53 @@ describe('the groups', () => {
         { prefix: '' },
       ]),
     );
+  });
+});
+
+describe('what AWS allows', () => {
+  const packages = () => [typical, edited, hookless, watching, largest];
+  const place = { stackName: 'ecs-drain-dev', region: 'us-east-1' };
+  /** Names of other things. */
+  const references = ['AWS::CloudWatch::Alarm.MetricName'];
+
+  it('has every type of resource of the packaged templates, so that none is forgotten', () => {
+    const types = packages().flatMap((from) => Object.values(from.resources).map(({ Type }) => Type));
+    expect([...new Set(types)].toSorted()).toEqual(Object.keys(LIMITS).toSorted());
+  });
+
+  it('has a limit for every name and description in them', () => {
+    for (const from of packages()) {
+      for (const { Type, Properties } of Object.values(from.resources)) {
+        const named = Object.keys(Properties).filter((property) => /(?<!Function)Name$|Description$/.test(property));
+        const own = named.filter((property) => !references.includes(`${Type}.${property}`));
+        expect(LIMITS[Type]?.map(({ path }) => path)).toEqual(expect.arrayContaining(own));
+      }
+    }
+  });
+
+  it('accepts the packaged templates', () => {
+    for (const from of packages()) expect(limitsExceeded(from.template as Template, place)).toEqual([]);
+  });
+
+  it('refuses, with all sentences at once, a long stage in a long Region and more groups than fit', async () => {
+    const groups = Array.from({ length: 40 }, (_, i) => `${`g${i}`.padEnd(30, '-')}@${`c${i}`.padEnd(28, '-')}`);
+    const failure = await packaged({
+      args: [
+        ...['--stage=feature-JIRA-12345-drain-spot-nodes', '--region=ap-southeast-2'],
+        `--param=autoScalingGroups=${groups}`,
+      ],
+    }).catch((error) => error.message);
+    for (const sentence of [
+      'the name ecs-drain-feature-JIRA-12345-drain-spot-nodes-ap-southeast-2-lambdaRole has 71 characters, and AWS allows 64 (IAM user guide, IAM and STS quotas): choose a shorter stage.',
+      'the id of a target ecs-drain-feature-JIRA-12345-drain-spot-nodes-continuation-target has 65 characters, and AWS allows 64',
+      'AWS::Lambda::Function DrainLambdaFunction: the environment has ',
+      'AWS::IAM::Role IamRoleLambdaExecution: the sum of the inline policies has ',
+      'AWS::Events::Rule TaskStoppedRule: the event pattern has ',
+      'AWS::Events::Rule InstanceEmptiedRule: the event pattern has ',
+    ]) {
+      expect(failure).toContain(sentence);
+    }
+    expect(failure).not.toMatch(/^ +at /m);
   });
 });
 
