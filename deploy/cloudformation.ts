@@ -83,7 +83,8 @@ function pseudoParameters({ stackName, region }: Place): Readonly<Record<string,
 
 function partitionOf(region: string): string {
   if (region.startsWith('cn-')) return 'aws-cn';
-  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+  // No other partition has a longer name than the one of us-gov.
+  return /^(us-gov|eusc|[a-z]+-iso)/.test(region) ? 'aws-us-gov' : 'aws';
 }
 
 /** What `Ref` of a resource is: the URL of a queue, else a name (CloudFormation template reference). */

@@ -151,7 +151,7 @@ export const LIMITS: Readonly<Record<string, readonly Limit[]>> = {
       what: 'the notification metadata',
       path: 'NotificationMetadata',
       unit: 'characters',
-      most: 1_023,
+      most: 4_000,
       source: AUTO_SCALING,
       fix: SHORTER_TEXT,
     },

@@ -37,7 +37,15 @@ describe('the table of what AWS allows', () => {
     ]);
   });
 
-  it('has the name of the stack, the size of the template and its number of resources', () => {
+  it('has the size of the template', () => {
+    const sized = (characters: number) => ({ Resources: {}, Outputs: { It: 'x'.repeat(characters) } });
+    expect(limitsExceeded(sized(900_000), PLACE)).toEqual([]);
+    expect(limitsExceeded(sized(1_000_000), PLACE)).toEqual([
+      expect.stringMatching(/^stack ecs-drain-dev: the template has 10000\d\d bytes, and AWS allows 1000000 /),
+    ]);
+  });
+
+  it('has the name of the stack and the number of resources', () => {
     const Resources = Object.fromEntries(
       Array.from({ length: 501 }, (_, i) => [`Rule${i}`, { Type: 'AWS::Events::Rule', Properties: {} }]),
     );
