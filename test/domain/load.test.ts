@@ -236,7 +236,13 @@ describe('a continuation from the bus', () => {
     await aws.waitUntil(995);
     const silence = { sinceMs: at(0), seenLastAtMs: at(0) };
     const closed = { sinceMs: at(0), containerInstances: [], silent: [] };
-    const claims = { ...forged, known, agentSilence: silence, closed, hook: hookLimits(7_200) };
+    const claims = {
+      ...forged,
+      known,
+      agentSilence: silence,
+      closed,
+      hook: { ...hookLimits(7_200), choices: { deadlineSeconds: 1 } },
+    };
     const [works] = await loaded(aws, [
       untrusted({ ...claims, parked: { ...parkedUntil(1).parked, schedule: 'none' } as Drain['parked'] }),
     ]);
