@@ -1,5 +1,6 @@
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { AwsCallFailed, AwsUnavailable, awsCall, SDK_BOUNDS } from '../src/adapters/aws-call.ts';
+import { reasonOf } from '../src/domain/ports.ts';
 import { type Settings, settingsFrom } from '../src/handlers/settings.ts';
 
 /** A mistake on the command line; the message says what to type instead, and the exit status is 2. */
@@ -94,9 +95,8 @@ function settingsIn(functionName: string, environment: Readonly<Record<string, s
   try {
     return settingsFrom(environment);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `The function ${functionName} has settings that cannot be read: ${message} Deploy it again with this version, or name another with --stage or --function.`,
+      `The function ${functionName} has settings that cannot be read: ${reasonOf(error)} Deploy it again with this version, or name another with --stage or --function.`,
       { cause: error },
     );
   }

@@ -1,4 +1,5 @@
 import { Command, CommanderError, type Help } from 'commander';
+import { reasonOf } from '../src/domain/ports.ts';
 import { type Output, sentenceOf, type Target, UsageError } from './common.ts';
 
 /** What a command writes to: the process's own streams, or a test's. */
@@ -38,7 +39,7 @@ export async function main(args: readonly string[], { stdout, stderr }: Streams)
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    stderr.write(`${reasonOf(error)}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
 }

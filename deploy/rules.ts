@@ -253,7 +253,7 @@ export function ruleResources(rules: readonly Rule[]): Resources {
   );
 }
 
-/** By their names, for the policy of a queue: it has to exist before the rules do. */
+/** The ARNs, composed from the names: the policy of a queue lists them, and it has to exist before the rules do. */
 export function ruleArns(rules: readonly Rule[]): Sub[] {
   return rules.map(({ name }) => arn('events', `rule/${name}`));
 }

@@ -464,8 +464,9 @@ function withFewCopies(world: World): World {
 }
 
 /**
- * Of a drain that watches nothing shows whether it is alive: its sweep finds those only whose instance still takes tasks. So no
- * event is lost there, and one outage at most breaks a chain, for no longer than the queue makes good.
+ * Nothing shows whether a drain that watches is alive, so the sweep finds only those whose instance still takes tasks. In a
+ * world that watches no event is lost, and one outage at most breaks a chain; it ends before the queue has given up on the
+ * message.
  */
 function withoutLostChains(world: World): World {
   if (world.waiting === 'park') return world;

@@ -8,7 +8,7 @@ import { batches } from '../domain/by-cluster.ts';
 import type { Explanation } from '../domain/diagnose.ts';
 import { type Drain, drainIdOf, instanceIdOf, type Outcome, unreachable } from '../domain/drain.ts';
 import type { HoldingTask } from '../domain/observation.ts';
-import type { Continuations, DrainEvent, EventPublisher, Failure } from '../domain/ports.ts';
+import { type Continuations, type DrainEvent, type EventPublisher, errorOf, type Failure } from '../domain/ports.ts';
 import { awsCall, entryFailure, sendEntries } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
 import { inSentences, presentExplanation } from './present-explanation.ts';
@@ -166,7 +166,7 @@ async function putBatch(client: EventBridgeClient, batch: readonly Entry[]): Pro
     const answer = await awsCall(attempted, () => client.send(new PutEventsCommand({ Entries })));
     return batch.map((each, i) => failureIn(answer.Entries?.[i] ?? {}, each));
   } catch (error) {
-    return batch.map(() => (error instanceof Error ? error : new Error(String(error))));
+    return batch.map(() => errorOf(error));
   }
 }
 

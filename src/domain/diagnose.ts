@@ -101,7 +101,7 @@ export interface DiagnosisInput {
   readonly nowMs: number;
 }
 
-/** Why tasks hold the instance, for a drain that is stuck or that ends while they do. */
+/** Why tasks hold the instance of a drain that is stuck, or that ends before they have stopped. */
 export interface Explanation {
   readonly atMs: number;
   readonly blockers: readonly Blocker[];

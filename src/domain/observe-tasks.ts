@@ -4,7 +4,7 @@ import { type ByArn, byCluster, isValue } from './by-cluster.ts';
 import type { Drain } from './drain.ts';
 import type { Work } from './evolve.ts';
 import type { ContainerInstance, EcsRef, Task, TasksSeen } from './observation.ts';
-import { type ContainerInstances, reasonOf, type TaskList, Unavailable } from './ports.ts';
+import { type ContainerInstances, errorOf, type TaskList, Unavailable } from './ports.ts';
 
 /** A drain, and the registrations whose tasks are wanted. */
 interface OnRegistrations {
@@ -80,9 +80,7 @@ async function listTasks(
 }
 
 async function listOf(containerInstance: EcsRef, ecs: ContainerInstances): Promise<TaskList | Error> {
-  return ecs
-    .listTasks(containerInstance)
-    .catch((error) => (error instanceof Error ? error : new Error(reasonOf(error))));
+  return ecs.listTasks(containerInstance).catch(errorOf);
 }
 
 function refsIn(list: TaskList | Error, cluster: string): EcsRef[] {

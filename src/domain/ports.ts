@@ -199,5 +199,5 @@ export function errorOf(thrown: unknown): Error {
 
 /** What went wrong, as a sentence. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return errorOf(error).message;
 }

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** `npm run facts:elsewhere`: emulators are asked in real time, for some ten minutes. */
+/** `npm run facts:elsewhere`: emulators are asked in real time, which takes about 18 minutes. */
 export default defineConfig({
   test: {
     include: ['test/emulator/**/*.facts.ts'],
