@@ -1,7 +1,9 @@
 import Table from 'cli-table3';
 import { isHeld } from '../src/adapters/auto-scaling.ts';
+import { sentenceOnLastSeen } from '../src/adapters/present-explanation.ts';
 import { instanceIdOf } from '../src/domain/drain.ts';
 import { choicesWithout } from '../src/domain/groups.ts';
+import { lastSeenIn } from '../src/domain/observation.ts';
 import { type Aws, awsOf, type QueueState, queueStateOf, sqsOf } from './aws.ts';
 import { drainingIn } from './cluster.ts';
 import {
@@ -73,7 +75,7 @@ async function readWhole(deployment: Deployment, aws: Aws): Promise<Whole> {
     }
   }
   for (const drain of notices) whole.drains.push(await noticeStatus(drain, registrations, deployment, aws));
-  whole.remarks.push(...leftoverRemarks(parked.all, heldIds));
+  whole.remarks.push(...leftoverRemarks(parked.all, heldIds, deployment.nowMs()));
   if (settings.notices.length > 0) await noteOthers(whole, deployment, aws);
   try {
     return { ...whole, queue: await queueStateOf(sqsOf(deployment), settings.eventQueueUrl) };
@@ -84,14 +86,12 @@ async function readWhole(deployment: Deployment, aws: Aws): Promise<Whole> {
 }
 
 /** Drains whose lifecycle action somebody else completed are parked until their next look. */
-function leftoverRemarks(parked: readonly ParkedDrain[], heldIds: readonly string[]): string[] {
-  const ids = parked.flatMap(({ drain }) =>
-    drain?.kind === 'held' && !heldIds.includes(drain.action.instanceId) ? drain.action.instanceId : [],
-  );
-  if (ids.length === 0) return [];
-  return [
-    `${counted(ids.length, 'drain')} of instances that Auto Scaling does not hold any more (${ids.join(', ')}) ${ids.length === 1 ? 'is' : 'are'} parked: ${ids.length === 1 ? 'it ends at its' : 'each ends at its'} next look.`,
-  ];
+function leftoverRemarks(parked: readonly ParkedDrain[], heldIds: readonly string[], nowMs: number): string[] {
+  return parked.flatMap(({ drain }) => {
+    if (drain?.kind !== 'held' || heldIds.includes(drain.action.instanceId)) return [];
+    const { instanceId } = drain.action;
+    return `Auto Scaling does not hold ${instanceId} any more, and its drain is parked: it ends at its next look; ${sentenceOnLastSeen(lastSeenIn(drain.known), nowMs)}.`;
+  });
 }
 
 /** Container instances that are DRAINING though no drain is known: a drain on a notice may be at its beginning. */

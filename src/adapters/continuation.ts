@@ -21,7 +21,7 @@ import {
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
 /** Raise it with every change of `Drain` that an older function could not read. */
-export const CONTINUATION_VERSION = 5;
+export const CONTINUATION_VERSION = 6;
 
 /** What a continuation amounts to. */
 export type Decoded =
@@ -46,7 +46,7 @@ export function decode(continuation: unknown, field: string): Decoded {
   const result = v.safeParse(anyContinuation, continuation, { abortPipeEarly: true });
   if (!result.success) return { kind: 'unreadable', reason: sentenceOf(result.issues, field) };
   const { output } = result;
-  return { kind: 'drain', drain: output.version === CONTINUATION_VERSION ? output.drain : fromVersion4(output.drain) };
+  return { kind: 'drain', drain: 'kind' in output.drain ? output.drain : fromVersion4(output.drain) };
 }
 
 const NOTICE_KINDS = ['spot-interruption', 'rebalance-recommendation'] as const satisfies readonly NoticeKind[];
@@ -105,7 +105,13 @@ const held = { hook: v.optional(hook), lastHeartbeatAtMs: instantMs, heartbeats:
 
 const known = record({
   containerInstances: listOf(refTo(containerInstanceArn)),
-  tasks: v.optional(record({ holding: listOf(refTo(taskArn)), listedAtMs: instantMs })),
+  tasks: v.optional(
+    record({
+      holding: listOf(refTo(taskArn)),
+      listedAtMs: instantMs,
+      seenAtMs: v.optional(instantMs), // not in version 5
+    }),
+  ),
 });
 
 const state = {
@@ -158,7 +164,7 @@ const VERSION_EXPECTED = `expected version 1 to ${CONTINUATION_VERSION}, which t
 const anyContinuation = v.variant(
   'version',
   [
-    record({ version: v.literal(CONTINUATION_VERSION), drain }),
+    record({ version: v.picklist([5, CONTINUATION_VERSION]), drain }),
     record({ version: v.picklist([1, 2, 3, 4]), drain: drainOfVersion4 }),
   ],
   VERSION_EXPECTED,

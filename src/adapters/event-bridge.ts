@@ -11,7 +11,7 @@ import type { HoldingTask } from '../domain/observation.ts';
 import { type Continuations, type DrainEvent, type EventPublisher, errorOf, type Failure } from '../domain/ports.ts';
 import { awsCall, entryFailure, sendEntries } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
-import { inSentences, presentExplanation } from './present-explanation.ts';
+import { inSentences, presentExplanation, presentLastSeen, sentenceOnLastSeen } from './present-explanation.ts';
 
 /** The `detail-type` of each event about a drain: docs/events.md describes them. */
 export const DRAIN_EVENT_DETAIL_TYPES = {
@@ -86,7 +86,7 @@ function aboutEvent(drain: Drain, event: DrainEvent) {
         durationSeconds: Math.max(0, event.finishedAtMs - drain.startedAtMs) / 1000,
         continuations: drain.continuations,
         heartbeats: drain.kind === 'held' ? drain.heartbeats : 0,
-        ...aboutOutcome(event.outcome),
+        ...aboutOutcome(event.outcome, event.finishedAtMs),
         ...(event.explanation && aboutExplanation(event.explanation)),
       };
     default:
@@ -103,15 +103,15 @@ function aboutExplanation(explanation: Explanation) {
   return { why: inSentences(explanation), ...presentExplanation(explanation) };
 }
 
-function aboutOutcome(outcome: Outcome) {
+function aboutOutcome(outcome: Outcome, atMs: number) {
   switch (outcome.kind) {
     case 'drained':
       return { outcome: outcome.kind, reason: 'every task has stopped', holdingTasks: [] };
     case 'gone':
       return {
         outcome: outcome.kind,
-        reason: `no live registration in ${outcome.clusters.join(', ')}`,
-        holdingTasks: [],
+        reason: `no live registration in ${outcome.clusters.join(', ')}; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`,
+        ...presentLastSeen(outcome.lastSeen),
       };
     case 'timed-out':
       return {
@@ -128,8 +128,8 @@ function aboutOutcome(outcome: Outcome) {
     case 'already-completed':
       return {
         outcome: outcome.kind,
-        reason: 'the lifecycle action was already completed, or its hook timed out',
-        ...aboutTasks(outcome.holdingTasks),
+        reason: `the lifecycle action was already completed, or its hook timed out; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`,
+        ...presentLastSeen(outcome.lastSeen),
       };
     default:
       return unreachable(outcome);

@@ -3,10 +3,10 @@ import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Decision } from '../domain/decide.ts';
 import type { Explanation } from '../domain/diagnose.ts';
 import { type Drain, drainIdOf, instanceIdOf, killsTasks, type Outcome, unreachable } from '../domain/drain.ts';
-import type { HoldingTask, Observation } from '../domain/observation.ts';
+import type { Observation } from '../domain/observation.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
 import { presentTask } from './event-bridge.ts';
-import { inSentences, presentExplanation } from './present-explanation.ts';
+import { inSentences, presentExplanation, presentLastSeen, sentenceOnLastSeen } from './present-explanation.ts';
 
 /** Structured logs; the metrics of each drain while it goes on, and when it ends. */
 export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry {
@@ -23,6 +23,7 @@ export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry
       if (entry.kind === 'stuck') publishStuck(metrics, drain, entry.explanation);
       if (entry.kind === 'finished') {
         publishEnd(metrics, drain, entry.outcome, entry.finishedAtMs);
+        publishUnaccounted(metrics, entry.outcome);
         if (entry.explanation) publishByCause(metrics, 'TasksKilledAtDeadline', entry.explanation);
       }
     },
@@ -153,8 +154,9 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     case 'gone':
       return {
         level: 'warn',
-        message: `Gone: none of the clusters ${outcome.clusters.join(', ')} has a live registration of the instance; if one should, check the setting cluster for its name`,
+        message: `Gone: none of the clusters ${outcome.clusters.join(', ')} has a live registration of the instance; ${sentenceOnLastSeen(outcome.lastSeen, finishedAtMs)}${outcome.lastSeen ? '' : '. If a cluster should have one, check the setting cluster for its name'}`,
         ...ending,
+        ...presentLastSeen(outcome.lastSeen),
       };
     case 'timed-out':
       return {
@@ -176,20 +178,20 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
       };
     case 'already-completed':
       return {
-        level: outcome.holdingTasks && outcome.holdingTasks.length > 0 ? 'warn' : 'info',
-        message: `The lifecycle action was already completed; ${sentenceOnLastSeen(outcome.holdingTasks)}`,
+        level: countUnaccounted(outcome) > 0 ? 'warn' : 'info',
+        message: `The lifecycle action was already completed; ${sentenceOnLastSeen(outcome.lastSeen, finishedAtMs)}`,
         ...ending,
-        ...(outcome.holdingTasks && { holdingTasks: outcome.holdingTasks.map(presentTask) }),
+        ...presentLastSeen(outcome.lastSeen),
       };
     default:
       return unreachable(outcome);
   }
 }
 
-function sentenceOnLastSeen(holdingTasks: readonly HoldingTask[] | undefined): string {
-  return holdingTasks
-    ? `${holdingTasks.length} tasks had not stopped when they were seen last`
-    : 'whether tasks had stopped is not known';
+/** How many tasks held the instance when some were seen last, if the drain does not know what became of them. */
+function countUnaccounted(outcome: Outcome): number {
+  const isKnown = outcome.kind !== 'gone' && outcome.kind !== 'already-completed';
+  return isKnown ? 0 : (outcome.lastSeen?.tasks.length ?? 0);
 }
 
 function heartbeatsOf(drain: Drain): number {
@@ -200,6 +202,14 @@ function heartbeatsOf(drain: Drain): number {
 function publishLook(metrics: Metrics, drain: Drain, deadlineUsedPercent: number): void {
   for (const [key, value] of Object.entries(drainKeys(drain))) metrics.addMetadata(key, value);
   metrics.addMetric('DeadlineUsed', MetricUnit.Percent, deadlineUsedPercent);
+  metrics.publishStoredMetrics();
+}
+
+/** An EMF line for an alarm, which watches one series: of all outcomes, and only where there is something to report. */
+function publishUnaccounted(metrics: Metrics, outcome: Outcome): void {
+  const count = countUnaccounted(outcome);
+  if (count === 0) return;
+  metrics.addMetric('TasksUnaccounted', MetricUnit.Count, count);
   metrics.publishStoredMetrics();
 }
 
@@ -244,22 +254,27 @@ function publishEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAt
   for (const where of [{}, group]) {
     metrics.addDimensions({ ...where, outcome: outcome.kind });
     addEnd(metrics, drain, outcome, finishedAtMs);
+    // Nothing holds the instance of a notice, so its slack costs nothing: only the series of notices has it.
+    if (where === group || drain.kind === 'held') addSlack(metrics, drain, outcome, finishedAtMs);
     metrics.publishStoredMetrics();
   }
 }
 
 function addEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
-  const killed = killsTasks(outcome) ? outcome.killedTasks.length : 0;
   metrics.addMetric('Drains', MetricUnit.Count, 1);
   metrics.addMetric('DrainDuration', MetricUnit.Seconds, secondsBetween(drain.startedAtMs, finishedAtMs));
   metrics.addMetric('Continuations', MetricUnit.Count, drain.continuations);
   metrics.addMetric('Heartbeats', MetricUnit.Count, heartbeatsOf(drain));
-  metrics.addMetric('TasksKilledAtDeadline', MetricUnit.Count, killed);
-  if (outcome.kind === 'drained') {
-    // Tasks that stopped before the drain began kept nobody waiting.
-    const idleSinceMs = Math.max(drain.startedAtMs, outcome.lastTaskStoppedAtMs ?? drain.startedAtMs);
-    metrics.addMetric('DrainSlack', MetricUnit.Seconds, secondsBetween(idleSinceMs, finishedAtMs));
-  }
+  // Where somebody else let the instance go, nobody has counted: that is not 0.
+  if (killsTasks(outcome)) metrics.addMetric('TasksKilledAtDeadline', MetricUnit.Count, outcome.killedTasks.length);
+  if (outcome.kind === 'drained') metrics.addMetric('TasksKilledAtDeadline', MetricUnit.Count, 0);
+}
+
+/** Of a drain that drained. Tasks that stopped before it began kept nobody waiting. */
+function addSlack(metrics: Metrics, { startedAtMs }: Drain, outcome: Outcome, finishedAtMs: number): void {
+  if (outcome.kind !== 'drained') return;
+  const idleSinceMs = Math.max(startedAtMs, outcome.lastTaskStoppedAtMs ?? startedAtMs);
+  metrics.addMetric('DrainSlack', MetricUnit.Seconds, secondsBetween(idleSinceMs, finishedAtMs));
 }
 
 function secondsBetween(fromMs: number, toMs: number): number {

@@ -2,6 +2,7 @@
 
 import type { Blocker, Cause, Explanation } from '../domain/diagnose.ts';
 import { unreachable } from '../domain/drain.ts';
+import type { LastSeen } from '../domain/observation.ts';
 
 /** Events and log lines have a size limit, and a reader has a limit too. */
 const MAX_BLOCKERS = 50;
@@ -54,6 +55,27 @@ export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: numbe
   });
   const why = causes.map((cause) => sentenceOnCause(cause, atMs)).join('; ') || 'AWS reports no cause';
   return `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}`;
+}
+
+/** What is known of the tasks of a drain that ended because somebody else let the instance go. */
+export function sentenceOnLastSeen(lastSeen: LastSeen | undefined, atMs: number): string {
+  if (!lastSeen) return 'whether tasks were on the instance is not known';
+  const age = span(atMs - lastSeen.atMs);
+  const { tasks, haveStopped } = lastSeen;
+  if (tasks.length === 0) return `no task held the instance when it was seen last, ${age} ago`;
+  return haveStopped
+    ? `${tasksOf(tasks.length)} held the instance ${age} ago and stopped since: whether by themselves or with the instance is not known`
+    : `${tasksOf(tasks.length)} held the instance when it was seen last, ${age} ago: whether they had stopped is not known`;
+}
+
+/** The same as data; left out where nothing is known. */
+export function presentLastSeen(lastSeen: LastSeen | undefined) {
+  return (
+    lastSeen && {
+      lastSeenAt: isoTime(lastSeen.atMs),
+      lastSeenTasks: lastSeen.tasks.map(({ arn, cluster }) => ({ task: arn.split('/').at(-1), cluster })),
+    }
+  );
 }
 
 /** A cause at an instant, without a full stop. */

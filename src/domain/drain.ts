@@ -3,7 +3,7 @@
  * Instants are epoch milliseconds (`…AtMs`), durations carry their unit in the name.
  */
 
-import type { AgentSilence, Closed, HoldingTask, Known } from './observation.ts';
+import type { AgentSilence, Closed, HoldingTask, Known, LastSeen } from './observation.ts';
 
 /** The Auto Scaling group's pending decision on one instance. Group, hook, instance and token are a held drain's identity. */
 export interface LifecycleAction {
@@ -155,12 +155,15 @@ export type LethalVerdict =
 
 /** How a drain ended: by our verdict, or because the action was no longer pending. */
 export type Outcome =
-  | Verdict
-  | {
-      readonly kind: 'already-completed';
-      /** The tasks seen last; undefined if none were ever observed. */
-      readonly holdingTasks: readonly HoldingTask[] | undefined;
-    };
+  | Exclude<Verdict, { readonly kind: 'gone' }>
+  | (Extract<Verdict, { readonly kind: 'gone' }> & EndNotSeen)
+  | ({ readonly kind: 'already-completed' } & EndNotSeen);
+
+/** Somebody else let the instance go, and tasks may have been on it. */
+interface EndNotSeen {
+  /** Undefined if its tasks were never observed, so nothing is known of them. */
+  readonly lastSeen: LastSeen | undefined;
+}
 
 /** What every new drain starts with. */
 export interface Beginning {

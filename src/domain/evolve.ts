@@ -6,8 +6,10 @@ import {
   agentSilenceIn,
   type ContainerInstance,
   closedIn,
-  type HoldingTask,
   knownFrom,
+  type LastSeen,
+  lastSeenAfter,
+  lastSeenIn,
   type Observation,
 } from './observation.ts';
 import {
@@ -25,8 +27,7 @@ export interface Work extends Pick<Situation, 'observation' | 'isStartVerified' 
   readonly isClaimed: boolean;
   /** Registrations that an ECS event has just described: they need not be described again. */
   readonly reported: readonly ContainerInstance[];
-  /** The holding tasks of the last observation that had any to tell. */
-  readonly lastSeen: readonly HoldingTask[] | undefined;
+  readonly lastSeen: LastSeen | undefined;
   readonly steps: number;
   /** Whether the queue brings its message again if it is left there, and often enough even then. */
   readonly comesAgain?: boolean | undefined;
@@ -72,8 +73,8 @@ export function workOn(
   { reported = [], isFleet = false, isClaimed = false }: Partial<Pick<Work, 'reported' | 'isFleet' | 'isClaimed'>> = {},
 ): Work {
   const isWoken = reported.length > 0;
-  const nothing = { observation: undefined, lastSeen: undefined, refused: new Set<never>(), isStartVerified: false };
-  return { drain, isClaimed, ...nothing, reported, isWoken, isFleet, steps: 0 };
+  const nothing = { observation: undefined, refused: new Set<never>(), isStartVerified: false };
+  return { drain, isClaimed, ...nothing, lastSeen: lastSeenIn(drain.known), reported, isWoken, isFleet, steps: 0 };
 }
 
 /** The drain after a further invocation has received it. */
@@ -142,7 +143,7 @@ function failed(drain: Drain, reason: string): Result {
 }
 
 function alreadyCompleted({ drain, lastSeen }: Work): Result {
-  return { kind: 'finished', drain, outcome: { kind: 'already-completed', holdingTasks: lastSeen } };
+  return { kind: 'finished', drain, outcome: { kind: 'already-completed', lastSeen } };
 }
 
 /** A refusal of these says nothing about the instance. After any other, its state is not known any more. */
@@ -166,11 +167,11 @@ function withObservation(work: Work, observed: Observation, policy: Policy, nowM
     ...work.drain,
     closed,
     cluster: containerInstances[0]?.cluster ?? work.drain.cluster,
-    known: knownFrom(observation, known),
+    known: knownFrom(observation, known, nowMs),
     agentSilence: agentSilenceIn(observation, agentSilence, nowMs, maxSilenceGapSeconds(policy)),
     pollIntervalSeconds: hasChanged ? policy.pollMinSeconds : pollIntervalSeconds,
   };
-  return { ...next, drain, lastSeen: tasks?.holding ?? work.lastSeen };
+  return { ...next, drain, lastSeen: lastSeenAfter(observation, work.lastSeen, nowMs) };
 }
 
 /** A task that has stopped is described once: the observations after it in the round keep when it stopped. */
@@ -206,11 +207,13 @@ export function correctedStart(drain: Drain, startedAtMs: number | undefined): D
 }
 
 function afterAcceptance(work: Work, decision: Decision, askedAtMs: number): Work | Result {
-  const { drain } = work;
+  const { drain, lastSeen } = work;
   if (decision.kind === 'complete') {
     const { verdict } = decision;
-    const isForeign = drain.kind === 'notice' && verdict.kind === 'gone' && drain.known === undefined;
-    return isForeign ? { kind: 'not-ours', drain } : { kind: 'finished', drain, outcome: verdict };
+    if (verdict.kind !== 'gone') return { kind: 'finished', drain, outcome: verdict };
+    // The cluster of a drain on a notice is where its instance was found: without one it never was in any of ours.
+    const isForeign = drain.kind === 'notice' && drain.cluster === undefined;
+    return isForeign ? { kind: 'not-ours', drain } : { kind: 'finished', drain, outcome: { ...verdict, lastSeen } };
   }
   return { ...work, drain: withHeartbeat(drain, askedAtMs) };
 }

@@ -181,7 +181,7 @@ async function confirm(claimed: HeldDrain, ports: Ports): Promise<Work | Result>
   const nowMs = clock.nowMs();
   // The answer tells whether the action is pending.
   if ((await lifecycleActions.recordHeartbeat(claimed.action)) === 'already-completed') {
-    return { kind: 'finished', drain: claimed, outcome: { kind: 'already-completed', holdingTasks: undefined } };
+    return { kind: 'finished', drain: claimed, outcome: { kind: 'already-completed', lastSeen: undefined } };
   }
   const { autoScalingGroup, instanceId } = claimed.action;
   const since = await lifecycleActions.terminatingSinceMs(autoScalingGroup);

@@ -104,7 +104,21 @@ export interface TasksSeen {
 export interface Known {
   readonly containerInstances: readonly EcsRef[];
   /** Undefined before the tasks were listed. */
-  readonly tasks?: (Pick<TasksSeen, 'listedAtMs'> & { readonly holding: readonly EcsRef[] }) | undefined;
+  readonly tasks?:
+    | (Pick<TasksSeen, 'listedAtMs'> & {
+        readonly holding: readonly EcsRef[];
+        /** When they were seen last; undefined if version 5 of the function wrote it. */
+        readonly seenAtMs?: number | undefined;
+      })
+    | undefined;
+}
+
+/** The tasks that held the instance when some were seen last. What became of them is not known unless `haveStopped`. */
+export interface LastSeen {
+  readonly tasks: readonly EcsRef[];
+  readonly atMs: number;
+  /** Whether a later look saw that they had stopped: by themselves, or because the instance was terminated. */
+  readonly haveStopped: boolean;
 }
 
 /**
@@ -230,11 +244,24 @@ export function agentSilenceIn(
  * The registrations and tasks to look at next; tasks that were not listed this time stay as they were known. The registration
  * that was known first stays the first, because it names the drain's schedule: copies of an event have to meet there.
  */
-export function knownFrom({ containerInstances, tasks }: Seen, before: Known | undefined): Known {
+export function knownFrom({ containerInstances, tasks }: Seen, before: Known | undefined, nowMs: number): Known {
   const refs = (those: readonly EcsRef[]) => those.map(({ arn, cluster }) => ({ arn, cluster }));
   const first = before?.containerInstances[0]?.arn;
   return {
     containerInstances: refs(containerInstances.toSorted((a, b) => Number(b.arn === first) - Number(a.arn === first))),
-    tasks: tasks ? { holding: refs(tasks.holding), listedAtMs: tasks.listedAtMs } : before?.tasks,
+    tasks: tasks ? { holding: refs(tasks.holding), listedAtMs: tasks.listedAtMs, seenAtMs: nowMs } : before?.tasks,
   };
+}
+
+/** The tasks that an earlier round saw last. */
+export function lastSeenIn(known: Known | undefined): LastSeen | undefined {
+  const { holding: tasks, seenAtMs: atMs } = known?.tasks ?? {};
+  return tasks && atMs !== undefined ? { tasks, atMs, haveStopped: false } : undefined;
+}
+
+/** The tasks seen last after this observation: a look that sees none left keeps those that it no longer sees. */
+export function lastSeenAfter({ tasks }: Seen, before: LastSeen | undefined, nowMs: number): LastSeen | undefined {
+  if (!tasks) return before;
+  const isEmptied = tasks.holding.length === 0 && before !== undefined && before.tasks.length > 0;
+  return isEmptied ? { ...before, haveStopped: true } : { tasks: tasks.holding, atMs: nowMs, haveStopped: false };
 }

@@ -24,8 +24,8 @@ function reasonOf(continuation: unknown): string {
 
 describe('a continuation', () => {
   it('carries the version and the whole drain', () => {
-    expect(JSON.parse(encode(drain))).toEqual({ version: 5, drain });
-    expect(JSON.parse(encode(noticeDrain))).toEqual({ version: 5, drain: noticeDrain });
+    expect(JSON.parse(encode(drain))).toEqual({ version: 6, drain });
+    expect(JSON.parse(encode(noticeDrain))).toEqual({ version: 6, drain: noticeDrain });
   });
 
   it.each<[string, Drain]>([
@@ -230,6 +230,12 @@ describe('a continuation of an earlier version', () => {
     expect(written(now)).toEqual(decoded);
   });
 
+  it('goes on as it is where version 5 wrote it, which did not say when the tasks were seen', () => {
+    const { seenAtMs: _, ...tasks } = drain.known?.tasks ?? { holding: [], listedAtMs: 0 };
+    const before = { ...drain, known: { containerInstances: drain.known?.containerInstances ?? [], tasks } };
+    expect(decode({ version: 5, drain: before }, 'detail')).toEqual({ kind: 'drain', drain: before });
+  });
+
   it('with the last part of a container instance’s ARN for the name of its schedule, as 0.1.0 had it', () => {
     const old = 'arn:aws:ecs:eu-west-1:123456789012:container-instance/f9cc75bb-0c94-46b9-bf6d-49d320bc1551';
     const detail = { version: 4, drain: { ...always, containerInstance: old, parked } };
@@ -291,13 +297,13 @@ describe('a continuation of a later version', () => {
 
   it('starts the drain anew, with what can be understood of it and nothing else', () => {
     const later = {
-      version: 6,
+      version: 7,
       drain: { kind: 'held', action: { ...action, mood: 'new' }, startedAtMs, continuations: 7, parked: 'otherwise' },
       more: true,
     };
     const decoded = decode(later, 'detail');
     const restarted = { ...newHeldDrain(action, beginning), continuations: 7 };
-    expect(decoded).toEqual({ kind: 'restart', version: 6, drain: restarted });
+    expect(decoded).toEqual({ kind: 'restart', version: 7, drain: restarted });
     expect(written(restarted)).toEqual({ kind: 'drain', drain: restarted });
   });
 
@@ -320,18 +326,18 @@ describe('a continuation of a later version', () => {
     ['no start', { action, continuations: 7 }],
     ['too many continuations', { action, startedAtMs, continuations: 192_801 }],
   ])('is unreadable with %s', (_, later) => {
-    expect(reasonOf({ version: 6, drain: later })).toBe(
-      'detail.version is 6: expected version 1 to 5, which this function can read.',
+    expect(reasonOf({ version: 7, drain: later })).toBe(
+      'detail.version is 7: expected version 1 to 6, which this function can read.',
     );
   });
 });
 
 describe('a continuation that cannot be read', () => {
-  const held = (changes: Json) => ({ version: 5, drain: { ...drain, ...changes } });
+  const held = (changes: Json) => ({ version: 6, drain: { ...drain, ...changes } });
 
   it.each([0, '1', null, 5.5, -1])('is of a version that never was: %j', (version) => {
     expect(reasonOf({ ...held({}), version })).toBe(
-      `detail.version is ${JSON.stringify(version)}: expected version 1 to 5, which this function can read.`,
+      `detail.version is ${JSON.stringify(version)}: expected version 1 to 6, which this function can read.`,
     );
   });
 
@@ -340,7 +346,7 @@ describe('a continuation that cannot be read', () => {
   });
 
   it.each([['later'], [null], [undefined], [5]])('is no object: %j', (continuation) => {
-    expect(reasonOf(continuation)).toMatch(/^detail is (missing|"later"|null|5): expected version 1 to 5/);
+    expect(reasonOf(continuation)).toMatch(/^detail is (missing|"later"|null|5): expected version 1 to 6/);
   });
 
   it.each([
@@ -348,8 +354,8 @@ describe('a continuation that cannot be read', () => {
     ['notice', { drain: noticeDrain }],
   ])('is of another kind than %s', (_, { drain: each }) => {
     const reason = /^detail\.drain\.kind is .*expected a drain of kind held or notice\.$/;
-    expect(reasonOf({ version: 5, drain: { ...each, kind: 'rain' } })).toMatch(reason);
-    expect(reasonOf({ version: 5, drain: without(each, 'kind') })).toContain('detail.drain.kind is missing');
+    expect(reasonOf({ version: 6, drain: { ...each, kind: 'rain' } })).toMatch(reason);
+    expect(reasonOf({ version: 6, drain: without(each, 'kind') })).toContain('detail.drain.kind is missing');
   });
 
   it('came too often: something continues the drain in a loop', () => {
@@ -396,7 +402,7 @@ describe('a continuation that cannot be read', () => {
       'firesAtMs',
     ]),
   ])('lacks a field, which is named: %s', (field, each) => {
-    expect(reasonOf({ version: 5, drain: each })).toContain(`detail.${field} is missing`);
+    expect(reasonOf({ version: 6, drain: each })).toContain(`detail.${field} is missing`);
   });
 
   it.each<[string, unknown, Json]>([
@@ -455,7 +461,7 @@ describe('a continuation that cannot be read', () => {
 
   it('names what a notice lacks', () => {
     const notice = (changes: Json) => ({
-      version: 5,
+      version: 6,
       drain: { ...noticeDrain, notice: { ...noticeDrain.notice, ...changes } },
     });
     expect(reasonOf(notice({ token: '' }))).toBe('detail.drain.notice.token is "": expected the id of an event.');
@@ -495,7 +501,7 @@ describe('a continuation that cannot be read', () => {
     ['detail.drain.action.extra', held({ action: { ...drain.action, extra: 7 } })],
     ['detail.drain.hook.extra', held({ hook: { ...drain.hook, extra: 7 } })],
     ['detail.drain.parked.extra', held({ parked: { ...drain.parked, extra: 7 } })],
-    ['detail.drain.heartbeats', { version: 5, drain: { ...noticeDrain, heartbeats: 1 } }],
+    ['detail.drain.heartbeats', { version: 6, drain: { ...noticeDrain, heartbeats: 1 } }],
   ])('carries something that no version has written: %s', (field, continuation) => {
     expect(reasonOf(continuation)).toBe(`${field} is not a field that is known here.`);
   });

@@ -38,8 +38,8 @@ describe('handing drains over', () => {
       Array(2).fill({ Source: SOURCE, DetailType: 'ECS Drain Continuation', Detail: expect.any(String) }),
     );
     expect(Entries.map(({ Detail = '' }) => JSON.parse(Detail))).toEqual([
-      { version: 5, drain },
-      { version: 5, drain: noticeDrain },
+      { version: 6, drain },
+      { version: 6, drain: noticeDrain },
     ]);
   });
 
@@ -228,36 +228,47 @@ describe('an event about a drain', () => {
     expect(detail.unknown[0].length).toBeLessThan(500);
   });
 
-  it.each<[Outcome, string, readonly object[]]>([
-    [{ kind: 'drained', lastTaskStoppedAtMs: undefined }, 'every task has stopped', []],
-    [{ kind: 'gone', clusters: ['prod', 'batch'] }, 'no live registration in prod, batch', []],
+  const lastSeen = { tasks: [holdingTask()], atMs: finishedAtMs - 5_000, haveStopped: false };
+  const left = {
+    lastSeenAt: '2026-03-01T09:06:35.000Z',
+    lastSeenTasks: [{ task: shown.task, cluster: 'prod' }],
+  };
+
+  it.each<[Outcome, string, object]>([
+    [{ kind: 'drained', lastTaskStoppedAtMs: undefined }, 'every task has stopped', { holdingTasks: [] }],
+    [
+      { kind: 'gone', clusters: ['prod', 'batch'], lastSeen },
+      'no live registration in prod, batch; 1 task held the instance when it was seen last, 5 s ago: whether they had stopped is not known',
+      left,
+    ],
     [
       { kind: 'timed-out', deadlineAtMs, result: 'CONTINUE', killedTasks: [holdingTask()] },
       'tasks still held the instance at the deadline, 2026-03-01T11:00:00.000Z',
-      [shown],
+      { holdingTasks: [shown] },
     ],
     [
       { kind: 'agent-lost', disconnectedSinceMs: deadlineAtMs, result: 'ABANDON', killedTasks: [holdingTask()] },
       "the instance's ECS agent has been silent since 2026-03-01T11:00:00.000Z",
-      [shown],
+      { holdingTasks: [shown] },
     ],
     [
-      { kind: 'already-completed', holdingTasks: [holdingTask()] },
-      'the lifecycle action was already completed, or its hook timed out',
-      [shown],
+      { kind: 'already-completed', lastSeen },
+      'the lifecycle action was already completed, or its hook timed out; 1 task held the instance when it was seen last, 5 s ago: whether they had stopped is not known',
+      left,
     ],
-  ])('says how it ended, why, and what had not stopped: $kind', async (outcome, reason, holdingTasks) => {
+  ])('says how it ended, why, and what had not stopped or was seen last: $kind', async (outcome, reason, tasks) => {
     const { detailType, detail } = await published({ kind: 'finished', outcome, finishedAtMs });
     expect(detailType).toBe('ECS Drain Finished');
     expect(detail).toMatchObject({
       outcome: outcome.kind,
       reason,
-      holdingTasks,
+      ...tasks,
       finishedAt: '2026-03-01T09:06:40.000Z',
       durationSeconds: 400,
       continuations: 1,
       heartbeats: 2,
     });
+    expect('holdingTasks' in detail).toBe('holdingTasks' in tasks);
   });
 
   it('is about a notice, which has no group, no hook and no heartbeats', async () => {
@@ -287,9 +298,12 @@ describe('an event about a drain', () => {
     expect(detail.holdingTasks).toEqual([{ ...shown, since: undefined }, shown]);
     const unlisted = await published({ kind: 'started', deadlineAtMs, holdingTasks: undefined });
     expect(unlisted.detail).not.toHaveProperty('holdingTasks');
-    const outcome = { kind: 'already-completed', holdingTasks: undefined } as const;
+    const outcome = { kind: 'already-completed', lastSeen: undefined } as const;
     const never = await published({ kind: 'finished', outcome, finishedAtMs });
-    expect(never.detail).not.toHaveProperty('holdingTasks');
+    expect(Object.keys(never.detail)).not.toEqual(
+      expect.arrayContaining(['holdingTasks', 'lastSeenTasks', 'lastSeenAt']),
+    );
+    expect(never.detail.reason).toContain('whether tasks were on the instance is not known');
   });
 
   it('shares its call with those of other drains, and each failure is its own', async () => {

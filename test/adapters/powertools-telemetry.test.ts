@@ -60,7 +60,7 @@ const killedTasks = [holdingTask(), holdingTask({ arn: taskArn(2), class: 'stand
 
 const outcomes = {
   drained: { kind: 'drained', lastTaskStoppedAtMs: finishedAtMs - 4 * SECOND },
-  gone: { kind: 'gone', clusters: [CLUSTER, 'staging'] },
+  gone: { kind: 'gone', clusters: [CLUSTER, 'staging'], lastSeen: undefined },
   'timed-out': { kind: 'timed-out', deadlineAtMs: finishedAtMs - SECOND, result: 'ABANDON', killedTasks },
   'agent-lost': {
     kind: 'agent-lost',
@@ -68,7 +68,10 @@ const outcomes = {
     result: 'CONTINUE',
     killedTasks,
   },
-  'already-completed': { kind: 'already-completed', holdingTasks: [] },
+  'already-completed': {
+    kind: 'already-completed',
+    lastSeen: { tasks: [], atMs: finishedAtMs - 9 * SECOND, haveStopped: false },
+  },
 } satisfies { readonly [K in Outcome['kind']]: Outcome };
 
 const finished = (outcome: Outcome): TelemetryEntry => ({ kind: 'finished', outcome, finishedAtMs });
@@ -306,7 +309,7 @@ describe('the end of a drain', () => {
     [
       'already-completed',
       'INFO',
-      'The lifecycle action was already completed; 0 tasks had not stopped when they were seen last',
+      'The lifecycle action was already completed; no task held the instance when it was seen last, 9 s ago',
     ],
   ] as const)('has a level that fits its outcome: %s', (kind, level, words) => {
     const line = ended(outcomes[kind]);
@@ -318,21 +321,46 @@ describe('the end of a drain', () => {
     expect(ended(outcomes['timed-out'])['message']).toMatch(/ 2 tasks had not stopped$/);
   });
 
-  it('is a warning when the action was completed while tasks held the instance', () => {
-    expect(ended({ kind: 'already-completed', holdingTasks: [holdingTask()] })).toMatchObject({
-      level: 'WARN',
-      message: 'The lifecycle action was already completed; 1 tasks had not stopped when they were seen last',
-      holdingTasks: [{ group: 'service:web', lastStatus: 'RUNNING' }],
-    });
+  const twoTasks = { tasks: killedTasks, atMs: finishedAtMs - 180 * SECOND, haveStopped: false };
+  const lastSeenTasks = [1, 2].map((n) => ({ task: taskArn(n).split('/').at(-1), cluster: CLUSTER }));
+
+  it.each<[string, Outcome, string]>([
+    [
+      'the action was completed',
+      { kind: 'already-completed', lastSeen: twoTasks },
+      'The lifecycle action was already completed; 2 tasks held the instance when it was seen last, 3 min ago: whether they had stopped is not known',
+    ],
+    [
+      'the registration went',
+      { kind: 'gone', clusters: [CLUSTER], lastSeen: twoTasks },
+      'Gone: none of the clusters prod has a live registration of the instance; 2 tasks held the instance when it was seen last, 3 min ago: whether they had stopped is not known',
+    ],
+    [
+      'the action was completed, and they were seen stopped afterwards',
+      { kind: 'already-completed', lastSeen: { ...twoTasks, haveStopped: true } },
+      'The lifecycle action was already completed; 2 tasks held the instance 3 min ago and stopped since: whether by themselves or with the instance is not known',
+    ],
+  ])('is a warning, with the tasks seen last and their age, where %s while tasks held it', (_, outcome, message) => {
+    expect(ended(outcome)).toMatchObject({ level: 'WARN', message, lastSeenTasks });
   });
 
-  it('says that nothing is known of the tasks when the action was completed before they were seen', () => {
-    const line = ended({ kind: 'already-completed', holdingTasks: undefined });
-    expect(line).toMatchObject({
-      level: 'INFO',
-      message: 'The lifecycle action was already completed; whether tasks had stopped is not known',
-    });
-    expect(line).not.toHaveProperty('holdingTasks');
+  it.each<[string, Outcome, string, string]>([
+    [
+      'was completed',
+      { kind: 'already-completed', lastSeen: undefined },
+      'INFO',
+      'The lifecycle action was already completed; whether tasks were on the instance is not known',
+    ],
+    [
+      'is of an instance in no cluster',
+      outcomes.gone,
+      'WARN',
+      'whether tasks were on the instance is not known. If a cluster should have one, check the setting cluster for its name',
+    ],
+  ])('says that nothing is known of the tasks when the action %s before they were seen', (_, outcome, level, words) => {
+    const line = ended(outcome);
+    expect(line).toMatchObject({ level, message: expect.stringContaining(words) });
+    expect(line).not.toHaveProperty('lastSeenTasks');
   });
 
   it('counts no heartbeats of a drain on a notice', () => {
@@ -494,18 +522,48 @@ describe('the metrics of a drain', () => {
 
   it.each([
     ['drained', 0],
-    ['gone', 0],
+    ['gone', undefined],
     ['timed-out', 2],
     ['agent-lost', 2],
-    ['already-completed', 0],
-  ] as const)('count the tasks killed at the deadline: %s', (kind, killed) => {
-    expect(metricsOf(outcomes[kind]).values).toMatchObject({ Drains: 1, TasksKilledAtDeadline: killed });
+    ['already-completed', undefined],
+  ] as const)(
+    'count the tasks killed at the deadline where the drain saw its end, and say no 0 elsewhere: %s',
+    (kind, killed) => {
+      const { values } = metricsOf(outcomes[kind]);
+      expect([values['Drains'], values['TasksKilledAtDeadline']]).toEqual([1, killed]);
+    },
+  );
+
+  it.each<[string, Outcome['kind'], boolean, number | undefined]>([
+    ['gone, with tasks when it was seen last', 'gone', false, 2],
+    ['already completed, with tasks when it was seen last', 'already-completed', false, 2],
+    ['already completed, and they were seen stopped afterwards', 'already-completed', true, 2],
+  ])('count the tasks of which nobody knows the end, for an alarm: %s', (_, kind, haveStopped, count) => {
+    const lastSeen = { tasks: killedTasks, atMs: finishedAtMs, haveStopped };
+    const { emf } = linesFor(finished({ ...outcomes[kind], lastSeen } as Outcome));
+    const alone = emf.filter((line) => 'TasksUnaccounted' in line);
+    expect(alone.map(extracted)).toMatchObject([{ dimensionSets: [['service']], values: { TasksUnaccounted: count } }]);
+  });
+
+  it.each(everyOutcome)('count none of these where no task was seen last: %s', (_, outcome) => {
+    expect(linesFor(finished(outcome)).emf.flatMap(Object.keys)).not.toContain('TasksUnaccounted');
   });
 
   it.each(everyOutcome.filter(([kind]) => kind !== 'drained'))(
     'know slack only of a drain that drained: %s',
     (_, outcome) => {
       expect(metricsOf(outcome).units).not.toHaveProperty('DrainSlack');
+    },
+  );
+
+  it.each(['spot-interruption', 'rebalance-recommendation'] as const)(
+    'keep the slack of a drain on a notice out of the series of all groups, which is of held instances: %s',
+    (kind) => {
+      const about: Drain = { ...noticeDrain, notice: { ...noticeDrain.notice, kind } };
+      const [byOutcome, byGroup] = linesFor(finished(outcomes.drained), about).emf;
+      expect(byGroup).toMatchObject({ group: kind, DrainSlack: 4 });
+      expect(byOutcome).toMatchObject({ Drains: 1, DrainDuration: 600 });
+      expect(byOutcome).not.toHaveProperty('DrainSlack');
     },
   );
 

@@ -27,13 +27,22 @@ const forgotten: Scenario = {
 /** Instances whose events never come. */
 const unheard: Scenario = { ...SCENARIOS['scale-in'], faults: () => ({ ...NO_FAULTS, lostEvents: 1 }) };
 
+/** Somebody terminates an instance while its drain waits for two tasks. */
+const letGo: Scenario = {
+  ...SCENARIOS['scale-in'],
+  begin: ({ autoScaling, time }, [first = '']) => {
+    autoScaling.terminateInstance(first);
+    time.after(30, () => autoScaling.terminateInstance(first, { skipHooks: true }));
+  },
+};
+
 /** A continuation that the function cannot read. */
 const unreadable = { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', resources: [], detail: {} };
 
 let quiet: Package;
 let wired: Package;
 let drills: Record<
-  'rolling-update' | 'stuck' | 'agent-lost' | 'forgotten' | 'unheard' | 'unreadable' | 'failing' | 'late',
+  'rolling-update' | 'stuck' | 'agent-lost' | 'forgotten' | 'unheard' | 'unreadable' | 'failing' | 'late' | 'letGo',
   Heard
 >;
 
@@ -48,6 +57,7 @@ beforeAll(async () => {
     stuck: await hear({ scenario: 'stuck', seed: SEED }, 3_600),
     'agent-lost': await hear({ scenario: 'agent-lost', seed: SEED }, 3_600),
     forgotten: await hear({ scenario: 'stuck', variant: forgotten, seed: SEED }, 1_200),
+    letGo: await hear({ scenario: 'scale-in', variant: letGo, seed: SEED }, 900),
     unheard: await hear({ scenario: 'scale-in', variant: unheard, seed: SEED }, 1_200),
     unreadable: await hear({ scenario: 'scale-in', seed: SEED }, 2_400, ({ region }) => {
       region.eventBridge.publish(unreadable);
@@ -92,7 +102,9 @@ describe('an alarm', () => {
     expect(alarmsDuring(drills['rolling-update'])).toEqual([]);
     expect(alarmsDuring(drills.stuck)).toEqual(['NearDeadlineAlarm', 'TimedOutAlarm']);
     expect(alarmsDuring(drills['agent-lost'])).toEqual(['AgentLostAlarm']);
-    expect(alarmsDuring(drills.forgotten)).toEqual([]);
+    expect(alarmsDuring(drills.letGo)).toEqual(['TasksUnaccountedAlarm']);
+    expect(alarmsDuring(drills.forgotten)).toEqual([]); // nothing is known of its tasks: 0 would be wrong, and so would 1
+    expect(alarmsDuring(drills.late)).toEqual([]);
     expect(alarmsDuring(drills.unheard)).toEqual([]);
     expect(alarmsDuring(drills.unreadable)).toEqual(['DeadLettersAlarm']);
     expect(alarmsDuring(drills.failing)).toEqual(['FunctionErrorsAlarm']);
@@ -114,8 +126,8 @@ describe('an alarm', () => {
   });
 
   it('notifies no one, unless a topic is given', () => {
-    expect(actionsIn(quiet)).toEqual(Array(6).fill([]));
-    expect(actionsIn(wired)).toEqual(Array(6).fill([TOPIC]));
+    expect(actionsIn(quiet)).toEqual(Array(7).fill([]));
+    expect(actionsIn(wired)).toEqual(Array(7).fill([TOPIC]));
   });
 
   it('has a runbook under the name that its description gives', async () => {
@@ -123,7 +135,7 @@ describe('an alarm', () => {
     const sections = propertiesOf<{ AlarmDescription: string }>('AWS::CloudWatch::Alarm', quiet).map(
       ({ AlarmDescription }) => /Runbook - docs\/operations\.md, (.+)\.$/.exec(AlarmDescription)?.[1],
     );
-    expect(sections).toHaveLength(6);
+    expect(sections).toHaveLength(7);
     for (const section of sections) expect(runbooks).toMatch(new RegExp(`^### ${section}$`, 'm'));
   });
 
@@ -132,7 +144,7 @@ describe('an alarm', () => {
     expect(names(quiet)).toContain('ecs-drain-dev-timed-out');
     expect(names(wired)).toEqual(names(quiet).map((name) => name.replace('-dev-', '-blue-')));
     const services = alarmsIn(wired.resources).flatMap(({ metric }) => metric.dimensions['service'] ?? []);
-    expect(services).toEqual(Array(3).fill('ecs-drain-blue'));
+    expect(services).toEqual(Array(4).fill('ecs-drain-blue'));
   });
 });
 
@@ -220,10 +232,9 @@ describe('the picture of the dashboard', () => {
     const states = texts.filter((text) => /^(OK|ALARM)\b/.test(text)).map((text) => text.split(/\s+/));
     expect(states.toSorted()).toEqual([
       ['ALARM', 'ecs-drain-dev-dead-letters'],
-      ...['agent-lost', 'events-waiting', 'function-errors', 'near-deadline', 'timed-out'].map((name) => [
-        'OK',
-        `ecs-drain-dev-${name}`,
-      ]),
+      ...['agent-lost', 'events-waiting', 'function-errors', 'near-deadline', 'tasks-unaccounted', 'timed-out'].map(
+        (name) => ['OK', `ecs-drain-dev-${name}`],
+      ),
     ]);
   });
 

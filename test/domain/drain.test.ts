@@ -97,8 +97,8 @@ describe('an outcome', () => {
   const ending = { result: 'CONTINUE', killedTasks: [] } as const;
   it.each([
     [{ kind: 'drained', lastTaskStoppedAtMs: undefined }, false],
-    [{ kind: 'gone', clusters: [] }, false],
-    [{ kind: 'already-completed', holdingTasks: [] }, false],
+    [{ kind: 'gone', clusters: [], lastSeen: undefined }, false],
+    [{ kind: 'already-completed', lastSeen: undefined }, false],
     [{ kind: 'timed-out', deadlineAtMs: START_MS, ...ending }, true],
     [{ kind: 'agent-lost', disconnectedSinceMs: START_MS, ...ending }, true],
   ] as const)('lets tasks die or not: %o', (outcome, kills) => {

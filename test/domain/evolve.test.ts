@@ -14,7 +14,7 @@ import {
   withPark,
   workOn,
 } from '../../src/domain/evolve.ts';
-import type { Observation } from '../../src/domain/observation.ts';
+import type { LastSeen, Observation } from '../../src/domain/observation.ts';
 import { anySituation, anyTasks, NOW, sometimes } from './any-situation.ts';
 import {
   at,
@@ -33,6 +33,9 @@ const NOW_MS = at(60);
 const LOOK: Decision = { kind: 'look', scope: { registrations: 'known', tasks: 'known' } };
 const PARK: Decision = { kind: 'park', untilMs: at(90), on: 'queue' };
 const GONE: Decision = { kind: 'complete', verdict: { kind: 'gone', clusters: ['prod'] } };
+
+const SEEN_NOW: LastSeen = { tasks: [holdingTaskOf()], atMs: NOW_MS, haveStopped: false };
+const SEEN_BEFORE: LastSeen = { tasks: [{ arn: 'before', cluster: 'prod' }], atMs: at(1), haveStopped: false };
 
 const workOf = (drain: Drain = drainOf(), overrides: Partial<Work> = {}): Work => ({
   ...workOn(drain),
@@ -147,10 +150,10 @@ describe('what an observation changes', () => {
     const closed = { sinceMs: NOW_MS, containerInstances: [containerInstanceOf().arn], silent: [] };
     expect(observed(work, seenOf())).toEqual({
       ...work,
-      drain: { ...drainOf({ cluster: 'prod', known: knownOf(), closed }), agentSilence: undefined },
+      drain: { ...drainOf({ cluster: 'prod', known: knownOf(seenOf(), NOW_MS), closed }), agentSilence: undefined },
       observation: seenOf(),
       reported: [],
-      lastSeen: [holdingTaskOf()],
+      lastSeen: SEEN_NOW,
     });
   });
 
@@ -167,11 +170,14 @@ describe('what an observation changes', () => {
     expect(observed(work, throttled)).toEqual({ ...work, observation: throttled });
   });
 
-  it('keeps the tasks seen last, where they were not listed this time', () => {
-    const unlisted = seenOf([], { tasks: undefined });
-    expect(observed(workOf(drainOf(), { lastSeen: [holdingTaskOf()] }), unlisted)).toMatchObject({
-      lastSeen: [holdingTaskOf()],
-    });
+  it.each<[string, Observation, LastSeen | undefined, LastSeen | undefined]>([
+    ['those that hold the instance', seenOf(), SEEN_BEFORE, SEEN_NOW],
+    ['as before, where they were not listed this time', seenOf([], { tasks: undefined }), SEEN_BEFORE, SEEN_BEFORE],
+    ['as before, where the instance is absent', { kind: 'absent', clusters: ['prod'] }, SEEN_BEFORE, SEEN_BEFORE],
+    ['as before, now stopped, where none is left', seenOf([]), SEEN_BEFORE, { ...SEEN_BEFORE, haveStopped: true }],
+    ['none, where there never was one', seenOf([]), undefined, { tasks: [], atMs: NOW_MS, haveStopped: false }],
+  ])('is which tasks were seen last, and when: %s', (_, observation, before, lastSeen) => {
+    expect(observed(workOf(drainOf(), { lastSeen: before }), observation)).toMatchObject({ lastSeen });
   });
 
   it('counts the silence of an agent, if it was observed within 150 s', () => {
@@ -199,7 +205,7 @@ describe('what an observation changes', () => {
 });
 
 describe('the hook', () => {
-  const read = (limits: typeof HOOK | undefined, work = workOf(drainOf(), { lastSeen: [] })) =>
+  const read = (limits: typeof HOOK | undefined, work = workOf(drainOf(), { lastSeen: SEEN_BEFORE })) =>
     next(work, { kind: 'read-hook' }, { kind: 'hook', limits });
 
   it('is known once it was read', () => {
@@ -211,7 +217,7 @@ describe('the hook', () => {
   });
 
   it('holds nothing any more where the group has no such hook', () => {
-    const outcome = { kind: 'already-completed', holdingTasks: [] };
+    const outcome = { kind: 'already-completed', lastSeen: SEEN_BEFORE };
     expect(read(undefined)).toEqual({ kind: 'finished', drain: drainOf(), outcome });
   });
 });
@@ -268,16 +274,25 @@ describe('the end of a drain', () => {
 
   it('is none where a notice is about an instance that was never in our clusters', () => {
     expect(accepted(noticeDrainOf())).toEqual({ kind: 'not-ours', drain: noticeDrainOf() });
-    const known = noticeDrainOf(undefined, { known: knownOf() });
-    expect(accepted(known)).toMatchObject({ kind: 'finished', outcome: { kind: 'gone' } });
+    // Known from the bus, its state is dropped; the cluster in which the drain had set it to DRAINING is not.
+    const found = noticeDrainOf(undefined, { cluster: 'prod' });
+    expect(accepted(found)).toMatchObject({ kind: 'finished', outcome: { kind: 'gone' } });
     const verdict = { kind: 'drained', lastTaskStoppedAtMs: undefined } as const;
     expect(accepted(noticeDrainOf(), { kind: 'complete', verdict })).toMatchObject({ kind: 'finished' });
   });
 
-  it('reports the tasks seen last, where somebody else has completed the action', () => {
-    const work = workOf(drainOf(), { lastSeen: [holdingTaskOf()] });
-    const outcome = { kind: 'already-completed', holdingTasks: [holdingTaskOf()] };
+  it('reports the tasks seen last, of this round or an earlier one, where somebody else has let the instance go', () => {
+    const work = workOf(drainOf(), { lastSeen: SEEN_BEFORE });
+    const outcome = { kind: 'already-completed', lastSeen: SEEN_BEFORE };
     expect(next(work, GONE, { kind: 'already-completed' })).toEqual({ kind: 'finished', drain: drainOf(), outcome });
+    const gone = { kind: 'gone', clusters: ['prod'], lastSeen: SEEN_BEFORE };
+    expect(next(work, GONE, { kind: 'accepted', askedAtMs: NOW_MS })).toMatchObject({ outcome: gone });
+    const known = knownOf(seenOf(), at(5));
+    expect(workOn(drainOf({ known })).lastSeen).toEqual({
+      tasks: known.tasks?.holding,
+      atMs: at(5),
+      haveStopped: false,
+    });
   });
 });
 

@@ -303,7 +303,7 @@ describe('a continuation from the bus', () => {
   it('touches nothing of an instance that is not held on this hook', async () => {
     const aws = fakeAws({ holds: [] });
     expect(await loaded(aws, [untrusted(forged)])).toMatchObject([
-      [{ kind: 'finished', outcome: { kind: 'already-completed', holdingTasks: undefined } }],
+      [{ kind: 'finished', outcome: { kind: 'already-completed', lastSeen: undefined } }],
     ]);
     expect(namesOf(aws)).toEqual(['recordHeartbeat']);
   });

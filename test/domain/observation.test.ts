@@ -166,18 +166,24 @@ describe('the silence of agents', () => {
 
 describe('what is known after an observation', () => {
   const refs = { containerInstances: [{ arn: containerInstanceOf().arn, cluster: 'prod' }] };
-  const tasks = { holding: [{ arn: holdingTaskOf().arn, cluster: 'prod' }], listedAtMs: START_MS };
+  const tasks = {
+    holding: [{ arn: holdingTaskOf().arn, cluster: 'prod' }],
+    listedAtMs: START_MS,
+    seenAtMs: START_MS + 7,
+  };
 
   it('is which registrations and tasks to look at next', () => {
-    expect(knownFrom(seenOf(), undefined)).toEqual({ ...refs, tasks });
+    expect(knownFrom(seenOf(), undefined, START_MS + 7)).toEqual({ ...refs, tasks });
   });
 
   it('begins with the registration that was known first: it names the drain’s schedule', () => {
     const [one, two] = [containerInstanceOf({ arn: 'one' }), containerInstanceOf({ arn: 'two' })];
     const arnsAfter = (...before: string[]) =>
-      knownFrom(seenOf([], { containerInstances: [one, two] }), {
-        containerInstances: before.map((arn) => ({ arn, cluster: 'prod' })),
-      }).containerInstances.map(({ arn }) => arn);
+      knownFrom(
+        seenOf([], { containerInstances: [one, two] }),
+        { containerInstances: before.map((arn) => ({ arn, cluster: 'prod' })) },
+        START_MS,
+      ).containerInstances.map(({ arn }) => arn);
     expect(arnsAfter('two', 'one')).toEqual(['two', 'one']);
     expect(arnsAfter('one')).toEqual(['one', 'two']);
     expect(arnsAfter('gone')).toEqual(['one', 'two']);
@@ -185,8 +191,8 @@ describe('what is known after an observation', () => {
 
   it('is what was known before of tasks that were not listed', () => {
     const unlisted = seenOf([], { tasks: undefined });
-    expect(knownFrom(unlisted, { containerInstances: [], tasks })).toEqual({ ...refs, tasks });
-    expect(knownFrom(unlisted, undefined)).toEqual({ ...refs, tasks: undefined });
+    expect(knownFrom(unlisted, { containerInstances: [], tasks }, START_MS + 9)).toEqual({ ...refs, tasks });
+    expect(knownFrom(unlisted, undefined, START_MS)).toEqual({ ...refs, tasks: undefined });
   });
 });
 

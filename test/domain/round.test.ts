@@ -721,14 +721,15 @@ describe('copies of a message', () => {
 describe('an action that somebody else completed', () => {
   it('ends the drain at its next heartbeat, by name of the tasks seen last', async () => {
     const aws = fakeAws({ tasks: [endless], holds: [{ instanceId: INSTANCE_ID, completedAtSeconds: 100 }] });
-    expect(await aws.runToEnd()).toMatchObject([{ kind: 'already-completed', holdingTasks: [{ arn: 'job' }] }]);
+    const lastSeen = { tasks: [{ arn: 'job' }], haveStopped: false };
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'already-completed', lastSeen }]);
     expect(aws.finished()[0]?.atSeconds).toBeLessThanOrEqual(1_800);
     expect(aws.schedules.size).toBe(0);
   });
 
   it('is what a hook amounts to that was deleted', async () => {
     const aws = fakeAws({ tasks: [web], hooks: [] });
-    expect(await aws.runToEnd()).toMatchObject([{ kind: 'already-completed', holdingTasks: [{ arn: 'web' }] }]);
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'already-completed', lastSeen: { tasks: [{ arn: 'web' }] } }]);
   });
 
   it('is reported like any other end where a claim about it comes over the bus', async () => {
@@ -736,7 +737,7 @@ describe('an action that somebody else completed', () => {
     const drain = drainOf({ continuations: 3 });
     await aws.round([{ kind: 'continuation', drain, isTrusted: false }]);
     expect(callsOf(aws)).toEqual([['recordHeartbeat', 'publish']]);
-    const ending = { kind: 'finished', outcome: { kind: 'already-completed', holdingTasks: undefined } };
+    const ending = { kind: 'finished', outcome: { kind: 'already-completed', lastSeen: undefined } };
     expect(entriesOf(aws)).toMatchObject([ending]);
     expect(aws.published).toMatchObject([{ event: ending }]);
   });
@@ -766,7 +767,9 @@ describe('a notice', () => {
   it('for an instance that went while it was drained is over', async () => {
     const aws = fakeAws({ instances: [{ id: 'one', goneAtSeconds: 30 }], tasks: [endless] });
     const rebalance = noticeDrainOf('rebalance-recommendation');
-    expect(await aws.runToEnd({ drains: [rebalance] })).toEqual([{ kind: 'gone', clusters: ['prod'] }]);
+    expect(await aws.runToEnd({ drains: [rebalance] })).toMatchObject([
+      { kind: 'gone', clusters: ['prod'], lastSeen: { tasks: [{ arn: 'job' }], haveStopped: false } },
+    ]);
   });
 });
 

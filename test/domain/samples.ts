@@ -115,11 +115,14 @@ export function seenOf(
 }
 
 /** What the drain knows after it has seen that. */
-export function knownOf({ containerInstances, tasks }: Seen = seenOf()): NonNullable<Drain['known']> {
+export function knownOf(
+  { containerInstances, tasks }: Seen = seenOf(),
+  seenAtMs = START_MS,
+): NonNullable<Drain['known']> {
   const refs = (those: readonly { readonly arn: string; readonly cluster: string }[]) =>
     those.map(({ arn, cluster }) => ({ arn, cluster }));
   return {
     containerInstances: refs(containerInstances),
-    tasks: tasks && { holding: refs(tasks.holding), listedAtMs: tasks.listedAtMs },
+    tasks: tasks && { holding: refs(tasks.holding), listedAtMs: tasks.listedAtMs, seenAtMs },
   };
 }

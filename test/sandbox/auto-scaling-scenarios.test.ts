@@ -67,6 +67,12 @@ async function play(
 /** How many tasks an instance runs at the end. */
 const runningOn = ({ region }: Played, id: string) => region.ecs.accountOf(id).counted;
 
+/** The seconds from the stop of a drain's last task to its end, as the metric of a group or a kind of notice has them. */
+const slackOf = ({ events }: Played, group: string) =>
+  events.flatMap((event) =>
+    event.kind === 'log' && event.line['group'] === group ? [event.line['DrainSlack'] as number | undefined] : [],
+  );
+
 describe('spot-interruption', () => {
   it('moves what can leave within two minutes, and the rest is killed where it stands', async () => {
     const played = await play(SCENARIOS['spot-interruption'], 300);
@@ -85,7 +91,7 @@ describe('spot-interruption', () => {
 });
 
 describe('rebalance', () => {
-  it('drains both; with Capacity Rebalancing the instance is replaced, without it stays InService and DRAINING for good', async () => {
+  it('drains both, and each is woken by the stop of its last task; with Capacity Rebalancing the instance is replaced, without it stays InService and DRAINING for good', async () => {
     const played = await play(SCENARIOS.rebalance, 3_600);
     expect(fatesOf(played)).toEqual([]);
     expect(played.outcomes.get(A)).toBe('drained');
@@ -100,6 +106,7 @@ describe('rebalance', () => {
     expect(played.pathOf(D)).toEqual(['Pending', 'InService']);
     expect(played.pathOf(B)).toEqual(['InService']);
     expect([played.registrationsOf(B), runningOn(played, B)]).toEqual([['DRAINING'], 0]);
+    expect(slackOf(played, 'rebalance-recommendation')).toEqual([expect.closeTo(1.5, 0), expect.closeTo(1.5, 0)]);
   });
 });
 
