@@ -35,10 +35,13 @@ export interface Aws {
 
 /** Task definitions are read only where somebody asks for stop timeouts. */
 export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
-  const { scheduler, lifecycleHooks, notices } = settings;
+  const { scheduler, lifecycleHooks, notices, policy } = settings;
   const autoScaling = new AutoScalingClient(config);
   const ecs = { client: new ECSClient(config), abortSignal: NEVER };
-  const containerInstances = ecsContainerInstances(ecs.client, { readStopTimeouts })(NEVER);
+  const containerInstances = ecsContainerInstances(ecs.client, {
+    readStopTimeouts,
+    containerStopTimeoutSeconds: policy.containerStopTimeoutSeconds,
+  })(NEVER);
   const schedules =
     scheduler &&
     drainSchedules({

@@ -1,30 +1,46 @@
 /** What operators ask about a whole cluster; drains never do. */
 
 import {
+  DescribeCapacityProvidersCommand,
   type ContainerInstance as EcsContainerInstance,
   type Service as EcsService,
   paginateListContainerInstances,
   paginateListServices,
+  paginateListTasks,
 } from '@aws-sdk/client-ecs';
+import { awsCall } from '../src/adapters/aws-call.ts';
 import { describedInstances, describedTasks, listTasks, toContainerInstance } from '../src/adapters/ecs.ts';
 import { callInCluster, type Ecs } from '../src/adapters/ecs-call.ts';
 import { describedServices, serviceIn, toService } from '../src/adapters/ecs-services.ts';
+import { batches } from '../src/domain/by-cluster.ts';
 import type { Service } from '../src/domain/diagnose.ts';
 import type { ContainerInstance } from '../src/domain/observation.ts';
 
-/** A service whose tasks run on container instances. */
+/** A service whose tasks may run on container instances. */
 export interface ClusterService extends Service {
   /** Undefined for a service of an external deployment. */
   readonly taskDefinition: string | undefined;
-  /** The ARNs of its target groups. */
-  readonly targetGroups: readonly string[];
+  readonly loadBalancing: LoadBalancing;
+  readonly placement: Placement;
 }
 
-/** DescribeServices takes ten services (ECS API reference). */
+/** What lets go of the tasks of a service before they stop. */
+export interface LoadBalancing {
+  /** The ARNs of the target groups, in every place where the service names one. */
+  readonly targetGroups: readonly string[];
+  /** What else there is, of which no delay is read: Classic Load Balancers, VPC Lattice. */
+  readonly unread: readonly string[];
+}
+
+/** Where the tasks of a service are placed: by these capacity providers, on any EC2 instance, or on no EC2 instance of ours. */
+export type Placement = readonly string[] | 'any-instance' | 'elsewhere';
+
+/** DescribeServices takes ten services, DescribeCapacityProviders a hundred (ECS API reference). */
 const SERVICES_PAGE = 10;
+const PROVIDERS_BATCH = 100;
 
 /**
- * The active services of the cluster that run on container instances.
+ * The active services of the cluster that may run on container instances of Auto Scaling groups.
  * @throws ClusterMissing
  */
 export async function servicesIn(ecs: Ecs, cluster: string): Promise<ClusterService[]> {
@@ -36,19 +52,78 @@ export async function servicesIn(ecs: Ecs, cluster: string): Promise<ClusterServ
       if (serviceArns.length > 0) services.push(...(await describedServices(ecs, cluster, serviceArns)));
     }
     return services
-      .filter((service) => service.status === 'ACTIVE' && runsOnContainerInstances(service))
+      .filter((service) => service.status === 'ACTIVE' && placementOf(service) !== 'elsewhere')
       .map((service) => ({
         ...toService(cluster, service),
         taskDefinition: service.taskDefinition,
-        targetGroups: (service.loadBalancers ?? []).flatMap(({ targetGroupArn }) => targetGroupArn ?? []),
+        loadBalancing: loadBalancingOf(service),
+        placement: placementOf(service),
       }));
   });
 }
 
-/** A service with a strategy has no launch type: it is Fargate's if all its capacity providers are. */
-export function runsOnContainerInstances({ launchType, capacityProviderStrategy: strategy = [] }: EcsService): boolean {
-  if (strategy.length === 0) return launchType !== 'FARGATE' && launchType !== 'EXTERNAL';
-  return strategy.some(({ capacityProvider }) => capacityProvider !== 'FARGATE' && capacityProvider !== 'FARGATE_SPOT');
+/** A service of an external deployment has task sets, each with load balancers and a placement of its own. */
+export function loadBalancingOf({ loadBalancers = [], taskSets = [], deployments = [] }: EcsService): LoadBalancing {
+  const all = [...loadBalancers, ...taskSets.flatMap((taskSet) => taskSet.loadBalancers ?? [])];
+  const targetGroups = all.flatMap(({ targetGroupArn, advancedConfiguration }) => [
+    ...(targetGroupArn ? [targetGroupArn] : []),
+    // A blue/green deployment moves the tasks from one to the other, and back.
+    ...(advancedConfiguration?.alternateTargetGroupArn ? [advancedConfiguration.alternateTargetGroupArn] : []),
+  ]);
+  const classic = all.flatMap(({ loadBalancerName: name }) => (name ? [`Classic Load Balancer ${name}`] : []));
+  const lattice = deployments.flatMap(({ vpcLatticeConfigurations = [] }) =>
+    vpcLatticeConfigurations.map(({ targetGroupArn }) => `VPC Lattice target group ${targetGroupArn}`),
+  );
+  return { targetGroups: [...new Set(targetGroups)], unread: [...new Set([...classic, ...lattice])] };
+}
+
+/** Placement by capacity providers of Fargate is placement elsewhere. A service with a strategy has no launch type. */
+export function placementOf({ launchType, capacityProviderStrategy = [], taskSets = [] }: EcsService): Placement {
+  if (launchType === undefined && capacityProviderStrategy.length === 0 && taskSets.length > 0) {
+    const each = taskSets.map((taskSet) => placementOf({ ...taskSet, taskSets: [] }));
+    if (each.includes('any-instance')) return 'any-instance';
+    const providers = each.flatMap((placement) => (typeof placement === 'string' ? [] : placement));
+    return providers.length > 0 ? [...new Set(providers)] : 'elsewhere';
+  }
+  if (capacityProviderStrategy.length === 0) {
+    return launchType === undefined || launchType === 'EC2' ? 'any-instance' : 'elsewhere';
+  }
+  const providers = capacityProviderStrategy.flatMap(({ capacityProvider: name }) =>
+    name && name !== 'FARGATE' && name !== 'FARGATE_SPOT' ? [name] : [],
+  );
+  return providers.length > 0 ? providers : 'elsewhere';
+}
+
+/** The Auto Scaling group of each capacity provider; undefined where it has none, as ECS Managed Instances have not. */
+export type Providers = ReadonlyMap<string, string | undefined>;
+
+/** The capacity providers with these names. */
+export async function providersNamed(ecs: Ecs, names: readonly string[]): Promise<Providers> {
+  const { client, abortSignal } = ecs;
+  const providers = new Map<string, string | undefined>();
+  for (const capacityProviders of batches([...new Set(names)], PROVIDERS_BATCH)) {
+    let nextToken: string | undefined;
+    do {
+      const answer = await awsCall(`describe the capacity providers ${capacityProviders.join(', ')}`, () =>
+        client.send(new DescribeCapacityProvidersCommand({ capacityProviders, nextToken }), { abortSignal }),
+      );
+      for (const { name = '', autoScalingGroupProvider } of answer.capacityProviders ?? []) {
+        providers.set(name, autoScalingGroupProvider?.autoScalingGroupArn?.split('autoScalingGroupName/')[1]);
+      }
+      nextToken = answer.nextToken;
+    } while (nextToken !== undefined);
+  }
+  return providers;
+}
+
+/** The ARNs of the running tasks of a service. */
+export async function tasksOf(ecs: Ecs, { cluster, name }: Service): Promise<string[]> {
+  const { client, abortSignal } = ecs;
+  return awsCall(`list the tasks of service ${name} of cluster ${cluster}`, async () => {
+    const input = { cluster, serviceName: name, desiredStatus: 'RUNNING' } as const;
+    const pages = paginateListTasks({ client, pageSize: 100 }, input, { abortSignal });
+    return (await Array.fromAsync(pages)).flatMap((page) => page.taskArns ?? []);
+  });
 }
 
 /** The ARNs of the container instances that are DRAINING. */
@@ -70,6 +145,8 @@ export interface Size {
 
 /** A container instance that ECS places tasks on. */
 export interface Host extends ContainerInstance {
+  /** Undefined where no capacity provider has it. */
+  readonly capacityProvider: string | undefined;
   readonly free: Size;
   readonly used: Size;
 }
@@ -83,7 +160,8 @@ export async function hostsIn(ecs: Ecs, cluster: string): Promise<Host[]> {
 function toHost(cluster: string, instance: EcsContainerInstance): Host {
   const [all, free] = [sizeIn(instance.registeredResources), sizeIn(instance.remainingResources)];
   const used = { cpuUnits: all.cpuUnits - free.cpuUnits, memoryMiB: all.memoryMiB - free.memoryMiB };
-  return { ...toContainerInstance(cluster, instance), free, used };
+  const { capacityProviderName: capacityProvider } = instance;
+  return { ...toContainerInstance(cluster, instance), capacityProvider, free, used };
 }
 
 function sizeIn(resources: EcsContainerInstance['remainingResources']): Size {
@@ -91,13 +169,23 @@ function sizeIn(resources: EcsContainerInstance['remainingResources']): Size {
   return { cpuUnits: amount('CPU'), memoryMiB: amount('MEMORY') };
 }
 
-/** The sizes of the tasks of these services on a container instance, the largest first. */
-export async function taskSizesOn(ecs: Ecs, host: Host, services: readonly Service[]): Promise<Size[]> {
+/** A task that has to find a place. */
+export interface Homeless extends Size {
+  /** What places it; undefined where any EC2 instance will do. */
+  readonly capacityProvider: string | undefined;
+}
+
+/** The tasks of these services on a container instance, the largest first. */
+export async function tasksOn(ecs: Ecs, host: Host, services: readonly Service[]): Promise<Homeless[]> {
   const names = new Set(services.map(({ name }) => name));
   const { running } = await listTasks(ecs, host);
   const tasks = running.length > 0 ? await describedTasks(ecs, host.cluster, running) : [];
   return tasks
     .filter(({ group }) => names.has(serviceIn(group) ?? ''))
-    .map(({ cpu, memory }) => ({ cpuUnits: Number(cpu ?? 0), memoryMiB: Number(memory ?? 0) }))
+    .map(({ cpu, memory, capacityProviderName: capacityProvider }) => ({
+      cpuUnits: Number(cpu ?? 0),
+      memoryMiB: Number(memory ?? 0),
+      capacityProvider,
+    }))
     .toSorted((a, b) => b.memoryMiB - a.memoryMiB);
 }

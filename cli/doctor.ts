@@ -1,5 +1,5 @@
 import { DescribeRuleCommand, EventBridgeClient } from '@aws-sdk/client-eventbridge';
-import { type ContextEntry, IAMClient, SimulatePrincipalPolicyCommand } from '@aws-sdk/client-iam';
+import { type ContextEntry, IAMClient, paginateSimulatePrincipalPolicy } from '@aws-sdk/client-iam';
 import {
   type EventSourceMappingConfiguration,
   GetFunctionRecursionConfigCommand,
@@ -13,9 +13,7 @@ import { choicesWithout, type GroupChoice, isPattern } from '../src/domain/group
 import { MANAGED_DRAINING_HOOK } from '../src/domain/perform.ts';
 import { deadlineAtMs, policyWith } from '../src/domain/policy.ts';
 import { conflictsIn } from '../src/domain/policy-conflicts.ts';
-import { RejectedEvent } from '../src/handlers/events/event.ts';
-import { clusterIn } from '../src/handlers/events/termination.ts';
-import { type Aws, awsOf, queueNameIn, queueStateOf, sqsOf } from './aws.ts';
+import { type Aws, awsOf, type QueueState, queueNameIn, queueStateOf, sqsOf } from './aws.ts';
 import {
   counted,
   type Deployment,
@@ -27,7 +25,8 @@ import {
   type Target,
 } from './common.ts';
 import type { Check, Finding } from './finding.ts';
-import { clusterFindings, type Time } from './services.ts';
+import { interferenceOf, metadataTrouble } from './hooks.ts';
+import { clusterFindings, type Ours, type Time } from './services.ts';
 
 /** Most operators may not simulate policies, so this check alone may stay unchecked. */
 const ROLE = "the function's role";
@@ -59,18 +58,20 @@ async function findingsIn(deployment: Deployment): Promise<Finding[]> {
   const sqs = sqsOf(deployment);
   const eventBridge = new EventBridgeClient(config);
   const groups = groupsChecked(deployment, aws, check);
-  const time = groups.then((checked) => checked.time);
+  const ours = groups.then((checked) => checked.ours);
+  const mappings = mappingsOf(deployment);
   const parts = await Promise.all([
     settingsFindings(deployment),
-    check(ROLE, () => permissionFindings(deployment)),
+    check(ROLE, async () => permissionFindings(deployment, await taskStopQueueIn(mappings, deployment))),
     ...rulesOf(deployment).map((rule) => check(`rule ${rule}`, async () => [await ruleFinding(rule, eventBridge)])),
     check('the event queue', () => eventQueueFindings(deployment, sqs)),
-    check('the event source mapping', () => mappingFindings(deployment)),
+    check('the event source mappings', async () => mappingFindings(await mappings, deployment)),
+    check('the task stop queue', async () => taskStopQueueFindings(await mappings, deployment, sqs)),
     check('the recursion detection of Lambda', async () => [await recursionFinding(deployment)]),
     check('the dead-letter queue', async () => [await deadLetterFinding(deployment, sqs)]),
     groups.then(({ findings }) => findings),
     ...settings.policy.clusters.map((cluster) =>
-      check(`cluster ${cluster}`, () => clusterFindings(cluster, time, deployment, aws.ecs, check)),
+      check(`cluster ${cluster}`, () => clusterFindings(cluster, ours, deployment, aws.ecs, check)),
     ),
   ]);
   return parts.flat();
@@ -99,7 +100,10 @@ interface Need {
 }
 
 /** What the function asks of AWS, as serverless.yml and deploy/scheduler.yml allow it. */
-export function needsOf({ functionArn, settings }: Pick<Deployment, 'functionArn' | 'settings'>): Need[] {
+export function needsOf(
+  { functionArn, settings }: Pick<Deployment, 'functionArn' | 'settings'>,
+  taskStopQueueArn?: string,
+): Need[] {
   const [, partition, , region, account] = functionArn.split(':');
   const arn = (service: string, resource: string) => `arn:${partition}:${service}:${region}:${account}:${resource}`;
   const { policy, scheduler, eventSource, dryRun, autoScalingGroups } = settings;
@@ -127,7 +131,10 @@ export function needsOf({ functionArn, settings }: Pick<Deployment, 'functionArn
       context: { 'events:source': eventSource, 'events:detail-type': CONTINUATION_DETAIL_TYPE },
     },
     // Lambda receives and deletes the messages in the name of the function's role.
-    { actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], resources: [eventQueue] },
+    {
+      actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
+      resources: [eventQueue, ...(taskStopQueueArn === undefined ? [] : [taskStopQueueArn])],
+    },
     { actions: ['sqs:SendMessage'], resources: [eventQueue, deadLetterQueue] },
     {
       actions: [
@@ -180,23 +187,23 @@ function needsInCluster(
   ];
 }
 
-async function permissionFindings(deployment: Deployment): Promise<Finding[]> {
+async function permissionFindings(deployment: Deployment, taskStopQueueArn?: string): Promise<Finding[]> {
   const { config, roleArn } = deployment;
   const iam = new IAMClient(config);
   const where = `role ${roleArn.split('/').at(-1)}`;
   const denied: Finding[] = [];
   let simulated = 0;
-  for (const { actions, resources, context } of needsOf(deployment)) {
-    const { EvaluationResults: results = [] } = await awsCall(`simulate what ${where} may do`, () =>
-      iam.send(
-        new SimulatePrincipalPolicyCommand({
-          PolicySourceArn: roleArn,
-          ActionNames: [...actions],
-          ResourceArns: [...resources],
-          ...(context && { ContextEntries: Object.entries(context).map(contextEntry) }),
-        }),
-      ),
-    );
+  for (const { actions, resources, context } of needsOf(deployment, taskStopQueueArn)) {
+    const results = await awsCall(`simulate what ${where} may do`, async () => {
+      const input = {
+        PolicySourceArn: roleArn,
+        ActionNames: [...actions],
+        ResourceArns: [...resources],
+        ...(context && { ContextEntries: Object.entries(context).map(contextEntry) }),
+      };
+      const pages = await Array.fromAsync(paginateSimulatePrincipalPolicy({ client: iam }, input));
+      return pages.flatMap((page) => page.EvaluationResults ?? []);
+    });
     for (const { EvalActionName: action = '', EvalDecision, ResourceSpecificResults: each = [] } of results) {
       simulated += 1;
       const refused = each.flatMap(({ EvalResourceDecision: decision, EvalResourceName: name = '' }) =>
@@ -244,36 +251,57 @@ async function ruleFinding(name: string, eventBridge: EventBridgeClient): Promis
   }
 }
 
-async function eventQueueFindings(
-  { settings, timeoutSeconds }: Deployment,
-  sqs: ReturnType<typeof sqsOf>,
-): Promise<Finding[]> {
+async function eventQueueFindings(deployment: Deployment, sqs: ReturnType<typeof sqsOf>): Promise<Finding[]> {
+  const { settings } = deployment;
   const where = `event queue ${queueNameIn(settings.eventQueueUrl)}`;
   const state = await orMissing(queueStateOf(sqs, settings.eventQueueUrl));
   if (!state) {
     return [{ level: 'error', where, what: 'SQS has no such queue: no event arrives.', fix: 'Deploy again.' }];
   }
-  const found: Finding[] = [];
+  const found = visibilityFindings(where, state, deployment);
   const deadLetterQueue = queueNameIn(settings.deadLetterQueueUrl);
   if (state.deadLetterQueue !== deadLetterQueue) {
     const what = `its redrive policy does not name ${deadLetterQueue}: an event with which the function keeps failing is lost in the end.`;
     found.push({ level: 'error', where, what, fix: 'Deploy again.' });
   }
-  if (state.visibilityTimeoutSeconds < timeoutSeconds) {
-    const what = `its visibility timeout of ${state.visibilityTimeoutSeconds} s is shorter than the function's timeout of ${timeoutSeconds} s: events come again while the function works on them.`;
-    found.push({ level: 'warning', where, what, fix: 'Deploy again.' });
-  }
   if (found.length > 0) return found;
   return [{ level: 'ok', where, what: `about ${counted(state.waiting, 'event')} in it, ${state.delayed} delayed.` }];
 }
 
-/** Every queue that Lambda reads for the function: the event queue, and with `waiting: park` that of stopped tasks. */
-async function mappingFindings({ functionName, settings, lambda }: Deployment): Promise<Finding[]> {
-  const mappings = await awsCall(`list the event source mappings of ${functionName}`, async () => {
+function visibilityFindings(
+  where: string,
+  { visibilityTimeoutSeconds }: QueueState,
+  { timeoutSeconds }: Deployment,
+): Finding[] {
+  if (visibilityTimeoutSeconds >= timeoutSeconds) return [];
+  const what = `its visibility timeout of ${visibilityTimeoutSeconds} s is shorter than the function's timeout of ${timeoutSeconds} s: events come again while the function works on them.`;
+  return [{ level: 'warning', where, what, fix: 'Deploy again.' }];
+}
+
+/** How Lambda reads queues for the function: the event queue, and with `waiting: park` that of stopped tasks. */
+async function mappingsOf({ functionName, lambda }: Deployment): Promise<EventSourceMappingConfiguration[]> {
+  return awsCall(`list the event source mappings of ${functionName}`, async () => {
     const pages = paginateListEventSourceMappings({ client: lambda, pageSize: 100 }, { FunctionName: functionName });
     return (await Array.fromAsync(pages)).flatMap((page) => page.EventSourceMappings ?? []);
   });
-  const queueOf = ({ EventSourceArn: arn }: EventSourceMappingConfiguration) => arn?.split(':').at(-1) ?? '';
+}
+
+function queueOf({ EventSourceArn: arn }: EventSourceMappingConfiguration): string {
+  return arn?.split(':').at(-1) ?? '';
+}
+
+/** The queue of stopped tasks is not among the settings: it is what Lambda reads besides the event queue. */
+function taskStopMappingIn(mappings: readonly EventSourceMappingConfiguration[], { settings }: Deployment) {
+  return settings.scheduler && mappings.find((mapping) => queueOf(mapping) !== queueNameIn(settings.eventQueueUrl));
+}
+
+/** Its ARN; undefined where there is none, or Lambda does not say: then the check of the mappings says so. */
+async function taskStopQueueIn(mappings: Promise<EventSourceMappingConfiguration[]>, deployment: Deployment) {
+  return taskStopMappingIn(await mappings.catch(() => []), deployment)?.EventSourceArn;
+}
+
+function mappingFindings(mappings: readonly EventSourceMappingConfiguration[], deployment: Deployment): Finding[] {
+  const { settings } = deployment;
   const found = mappings.flatMap((mapping): Finding[] => {
     const where = `event source mapping of ${queueOf(mapping)}`;
     const troubles = [...mappingTroubles(mapping, where)];
@@ -281,12 +309,36 @@ async function mappingFindings({ functionName, settings, lambda }: Deployment): 
     return troubles.length > 0 ? troubles : [{ level: 'ok', where, what }];
   });
   const queue = queueNameIn(settings.eventQueueUrl);
-  if (mappings.some((mapping) => queueOf(mapping) === queue)) return found;
-  const where = `event source mapping of ${queue}`;
-  return [
-    ...found,
-    { level: 'error', where, what: 'there is none: Lambda does not read the queue.', fix: 'Deploy again.' },
-  ];
+  if (mappings.every((mapping) => queueOf(mapping) !== queue)) {
+    const where = `event source mapping of ${queue}`;
+    const what = 'there is none: Lambda does not read the queue.';
+    found.push({ level: 'error', where, what, fix: 'Deploy again.' });
+  }
+  if (settings.scheduler && !taskStopMappingIn(mappings, deployment)) {
+    const where = 'event source mapping of the task stop queue';
+    const what = 'there is none: stops of tasks wake no drain, which may end some minutes later for it.';
+    found.push({ level: 'warning', where, what, fix: 'Deploy again.' });
+  }
+  return found;
+}
+
+async function taskStopQueueFindings(
+  mappings: readonly EventSourceMappingConfiguration[],
+  deployment: Deployment,
+  sqs: ReturnType<typeof sqsOf>,
+): Promise<Finding[]> {
+  const mapping = taskStopMappingIn(mappings, deployment);
+  if (!mapping) return [];
+  const name = queueOf(mapping);
+  const where = `task stop queue ${name}`;
+  const state = await orMissing(queueStateOf(sqs, deployment.settings.eventQueueUrl.replace(/[^/]+$/, name)));
+  if (!state) {
+    const what = 'SQS has no such queue: stops of tasks wake no drain.';
+    return [{ level: 'warning', where, what, fix: 'Deploy again.' }];
+  }
+  const found = visibilityFindings(where, state, deployment);
+  const what = `about ${counted(state.waiting, 'stop')} of tasks in it.`;
+  return found.length > 0 ? found : [{ level: 'ok', where, what }];
 }
 
 /** What is wrong with how Lambda reads a queue. */
@@ -356,11 +408,13 @@ async function groupsChecked(
   deployment: Deployment,
   aws: Aws,
   check: Check,
-): Promise<{ readonly findings: readonly Finding[]; readonly time: Time }> {
+): Promise<{ readonly findings: readonly Finding[]; readonly ours: Ours }> {
   const { autoScalingGroups, policy } = deployment.settings;
   const times: Time[] = [];
+  const instanceIds = new Set<string>();
   const findings = await check('the groups', async () => {
     const groups = await aws.groups(autoScalingGroups);
+    for (const { instances } of groups) for (const { instanceId } of instances) instanceIds.add(instanceId);
     const names = groups.map(({ name }) => name);
     const each = groups.map(async (group) => {
       const where = `group ${group.name}`;
@@ -375,11 +429,13 @@ async function groupsChecked(
     const missing = choicesWithout(names, autoScalingGroups).map(missingGroupFinding);
     return [...missing, ...(await Promise.all(each)).flat()];
   });
-  const time = {
+  const ours = {
+    autoScalingGroups,
+    instanceIds,
     deadlineSeconds: Math.min(policy.deadlineSeconds, ...times.map(({ deadlineSeconds }) => deadlineSeconds)),
     heartbeatSeconds: Math.min(...times.map(({ heartbeatSeconds }) => heartbeatSeconds)),
   };
-  return { findings, time };
+  return { findings, ours };
 }
 
 function missingGroupFinding(choice: GroupChoice): Finding {
@@ -401,7 +457,7 @@ function groupFindings(where: string, group: Group): Finding[] {
 }
 
 /** How long the hook lets a drain take. */
-function timeOf({ name, limits }: LifecycleHook, { settings }: Deployment): Time {
+function timeOf({ name, limits }: LifecycleHook, { settings }: Pick<Deployment, 'settings'>): Time {
   const action = { autoScalingGroup: '', lifecycleHook: name, instanceId: '' };
   const drain = { ...newHeldDrain(action, { startedAtMs: 0, pollIntervalSeconds: 0 }), hook: limits };
   return {
@@ -424,23 +480,12 @@ function* hookFindings(
       fix: 'Deploy with createLifecycleHooks=true, or create the hook where the group is managed.',
     };
   }
-  for (const { name, limits, notificationMetadata } of ours) {
-    const where = `hook ${name} of group ${group}`;
-    const rejection = rejectionOf(notificationMetadata, name, settings);
-    if (rejection !== undefined) {
-      const fix =
-        'Change the metadata of the hook: until then its events are rejected, and its instances are not drained.';
-      yield { level: 'error', where, what: rejection, fix };
-      continue;
-    }
-    const policy = policyWith(limits.choices, settings.policy);
-    const conflicts = conflictsIn(policy, { functionTimeoutSeconds: timeoutSeconds, hook: limits });
-    yield* conflicts.map((what) => ({ level: 'warning', where, what }) as const);
-    if (conflicts.length > 0) continue;
-    const { heartbeatTimeoutSeconds, globalTimeoutSeconds, choices = {} } = limits;
-    const chosen = Object.entries(choices).map(([choice, value]) => `${choice} ${value}`);
-    const what = `it holds an instance for ${heartbeatTimeoutSeconds} s without a heartbeat, and for ${globalTimeoutSeconds} s at most.${chosen.length > 0 ? ` Its metadata chooses ${chosen.join(', ')}.` : ''}`;
-    yield { level: 'ok', where, what };
+  for (const hook of ours) yield* ourHookFindings(group, hook, settings, timeoutSeconds);
+  const deadlineSeconds = Math.max(...ours.map((hook) => timeOf(hook, { settings }).deadlineSeconds));
+  for (const hook of hooks) {
+    const what = interferenceOf(hook, settings, deadlineSeconds);
+    const fix = 'Give it the default result CONTINUE, or a timeout that is longer than a drain.';
+    if (what) yield { level: 'warning', where: `hook ${hook.name} of group ${group}`, what, fix };
   }
   if (hooks.some(({ name }) => name === MANAGED_DRAINING_HOOK)) {
     yield {
@@ -452,15 +497,25 @@ function* hookFindings(
   }
 }
 
-/** Why the function rejects the events of the hook, if it does. */
-function rejectionOf(metadata: string | undefined, hook: string, settings: Deployment['settings']): string | undefined {
-  try {
-    clusterIn(metadata, hook, settings);
-    return undefined;
-  } catch (error) {
-    if (error instanceof RejectedEvent) return error.message;
-    throw error;
+function* ourHookFindings(
+  group: string,
+  hook: LifecycleHook,
+  settings: Deployment['settings'],
+  functionTimeoutSeconds: number,
+): Generator<Finding> {
+  const where = `hook ${hook.name} of group ${group}`;
+  const trouble = metadataTrouble(hook, settings);
+  if (trouble) {
+    yield { ...trouble, where, fix: 'Put the hook with metadata such as {"cluster": "prod"}, or with none.' };
   }
+  const policy = policyWith(hook.limits.choices, settings.policy);
+  const conflicts = conflictsIn(policy, { functionTimeoutSeconds, hook: hook.limits });
+  yield* conflicts.map((what) => ({ level: 'warning', where, what }) as const);
+  if (trouble || conflicts.length > 0) return;
+  const { heartbeatTimeoutSeconds, globalTimeoutSeconds, choices = {} } = hook.limits;
+  const chosen = Object.entries(choices).map(([choice, value]) => `${choice} ${value}`);
+  const what = `it holds an instance for ${heartbeatTimeoutSeconds} s without a heartbeat, and for ${globalTimeoutSeconds} s at most.${chosen.length > 0 ? ` Its metadata chooses ${chosen.join(', ')}.` : ''}`;
+  yield { level: 'ok', where, what };
 }
 
 // --- Presenting -------------------------------------------------------------------------------------------------------

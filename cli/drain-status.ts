@@ -23,6 +23,7 @@ import {
   type Registrations,
   readHoldingTasks,
 } from './drain-reads.ts';
+import { interferenceOf, metadataTrouble } from './hooks.ts';
 
 /** How the drain of one instance stands; undefined is what is not known. */
 export interface DrainStatus {
@@ -148,14 +149,22 @@ function hookRemarks(
   { group, isKnown }: SeenInstance,
   hook: LifecycleHook | undefined,
   mayBeAnothers: boolean,
-  { lifecycleHooks }: Deployment['settings'],
+  settings: Deployment['settings'],
 ): string[] {
+  const { lifecycleHooks } = settings;
+  const { deadlineSeconds } = settings.policy;
   if (!hook) {
     const ours = lifecycleHooks.join(', ');
     return [`None of our hooks (${ours}) is on group ${group.name}: another hook holds the instance.`];
   }
+  const trouble = metadataTrouble(hook, settings);
+  const interferences = group.hooks.flatMap((other) => interferenceOf(other, settings, deadlineSeconds) ?? []);
+  const troubles = [...(trouble ? [trouble.what] : []), ...interferences];
   const names = group.hooks.map(({ name }) => name).join(', ');
-  return mayBeAnothers && isKnown ? [`One of the group's terminating hooks holds it (${names}).`] : [];
+  return [
+    ...(mayBeAnothers && isKnown ? [`One of the group's terminating hooks holds it (${names}).`] : []),
+    ...troubles,
+  ];
 }
 
 function notParkedRemark(

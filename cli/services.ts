@@ -6,11 +6,22 @@ import {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import type { Ecs } from '../src/adapters/ecs-call.ts';
-import { readStopTimeoutSeconds } from '../src/adapters/ecs-services.ts';
-import { canReplace } from '../src/domain/diagnose.ts';
-import { DEFAULT_STOP_TIMEOUT_SECONDS } from '../src/domain/policy.ts';
+import { PROTECTION_BATCH, protectionOf, readStopTimeoutSeconds } from '../src/adapters/ecs-services.ts';
+import { sentenceOnCause } from '../src/adapters/present-explanation.ts';
+import { batches } from '../src/domain/by-cluster.ts';
+import { obstaclesOf } from '../src/domain/diagnose.ts';
 import { ClusterMissing } from '../src/domain/ports.ts';
-import { type ClusterService, type Host, hostsIn, servicesIn, taskSizesOn } from './cluster.ts';
+import {
+  type ClusterService,
+  type Homeless,
+  type Host,
+  hostsIn,
+  type Providers,
+  providersNamed,
+  servicesIn,
+  tasksOf,
+  tasksOn,
+} from './cluster.ts';
 import { counted, type Deployment, sentenceOf, untilSilent } from './common.ts';
 import type { Check, Finding } from './finding.ts';
 
@@ -20,67 +31,128 @@ export interface Time {
   readonly heartbeatSeconds: number;
 }
 
+/** What is ours in a cluster that others may share. */
+export interface Ours extends Time {
+  readonly autoScalingGroups: readonly string[];
+  /** The EC2 instances of the groups. */
+  readonly instanceIds: ReadonlySet<string>;
+}
+
 /** What is asked of AWS about each service. */
 interface Ask {
-  stopTimeoutSeconds(taskDefinition: string): Promise<number>;
+  stopTimeoutSeconds(taskDefinition: string, defaultSeconds: number): Promise<number>;
   delaySeconds(targetGroups: readonly string[]): Promise<number>;
+  /** Until when its tasks are protected from scale-in. */
+  protection(service: ClusterService): Promise<readonly (number | undefined)[]>;
 }
 
 export async function clusterFindings(
   cluster: string,
-  time: Promise<Time>,
+  groups: Promise<Ours>,
   deployment: Deployment,
   ecs: Ecs,
   check: Check,
 ): Promise<Finding[]> {
   const where = `cluster ${cluster}`;
-  let services: ClusterService[];
+  let all: ClusterService[];
   try {
-    services = await servicesIn(ecs, cluster);
+    all = await servicesIn(ecs, cluster);
   } catch (error) {
     if (!(error instanceof ClusterMissing)) throw error;
     const fix = 'Fix its name in cluster or in autoScalingGroups, and deploy again.';
     return [{ level: 'error', where, what: 'ECS has no such cluster.', fix }];
   }
-  const loadBalancing = new ElasticLoadBalancingV2Client(deployment.config);
-  const ask: Ask = {
-    stopTimeoutSeconds: untilSilent((taskDefinition: string) => readStopTimeoutSeconds(ecs, taskDefinition)),
-    delaySeconds: untilSilent((targetGroups: readonly string[]) => deregistrationDelayOf(loadBalancing, targetGroups)),
-  };
-  const findings: Finding[] = [];
-  for (const service of services) findings.push(...(await serviceFindings(service, await time, deployment, ask)));
-  const room = await check(`${where}: room for replacements`, async () => [
-    await roomFinding(cluster, await hostsIn(ecs, cluster), services, ecs),
-  ]);
+  const ours = await groups;
+  let providers: Providers = new Map();
+  const findings: Finding[] = [
+    ...(await check(`${where}: capacity providers`, async () => {
+      providers = await providersNamed(
+        ecs,
+        all.flatMap(({ placement }) => (typeof placement === 'string' ? [] : placement)),
+      );
+      return [];
+    })),
+  ];
+  const services = all.filter((service) => mayRunOnOurs(service, providers, ours));
+  const ask = asking(deployment, ecs);
+  for (const service of services) findings.push(...(await serviceFindings(service, ours, deployment, ask)));
+  const room = await check(`${where}: room for replacements`, async () => {
+    const hosts = await hostsIn(ecs, cluster);
+    const known = await providersNamed(
+      ecs,
+      hosts.flatMap(({ capacityProvider }) => capacityProvider ?? []),
+    );
+    return [await roomFinding(cluster, hosts, known, ours, services, ecs)];
+  });
   return [...findings, ...room];
+}
+
+function asking({ config }: Deployment, ecs: Ecs): Ask {
+  const loadBalancing = new ElasticLoadBalancingV2Client(config);
+  return {
+    stopTimeoutSeconds: untilSilent((taskDefinition: string, defaultSeconds: number) =>
+      readStopTimeoutSeconds(ecs, taskDefinition, defaultSeconds),
+    ),
+    delaySeconds: untilSilent((targetGroups: readonly string[]) => deregistrationDelayOf(loadBalancing, targetGroups)),
+    protection: untilSilent(async (service: ClusterService) => {
+      const protectedTasks = batches(await tasksOf(ecs, service), PROTECTION_BATCH).map((arns) =>
+        protectionOf(ecs, service.cluster, arns),
+      );
+      return (await Promise.all(protectedTasks)).flat().map(([, untilMs]) => untilMs);
+    }),
+  };
+}
+
+/** Whether its tasks may be on an instance of our groups. What a provider that is not known places may be. */
+export function mayRunOnOurs(
+  { placement }: Pick<ClusterService, 'placement'>,
+  providers: Providers,
+  { autoScalingGroups }: Pick<Ours, 'autoScalingGroups'>,
+): boolean {
+  if (typeof placement === 'string') return placement === 'any-instance';
+  return placement.some((name) => !providers.has(name) || autoScalingGroups.includes(providers.get(name) ?? ''));
 }
 
 async function serviceFindings(
   service: ClusterService,
   time: Time,
-  { settings, target }: Deployment,
+  deployment: Deployment,
   ask: Ask,
 ): Promise<Finding[]> {
+  const { settings, target, nowMs } = deployment;
   const where = `service ${service.name} of cluster ${service.cluster}`;
-  const findings: Finding[] = [...replacementFindings(service, where)];
+  const findings: Finding[] = [];
   /** Continues with what is assumed, and says so. */
   const assuming = (seconds: number, what: string) => (error: unknown) => {
     const reason = sentenceOf(error, target);
     findings.push({ level: 'unchecked', where, what: `${reason} A ${what} of ${seconds} s is assumed.` });
     return seconds;
   };
-  const { taskDefinition, targetGroups } = service;
+  const { taskDefinition, loadBalancing, isDaemon } = service;
+  const { deregistrationDelaySeconds: assumedSeconds, containerStopTimeoutSeconds, stopStragglers } = settings.policy;
+  if (!isDaemon) {
+    findings.push(...obstacleFindings(service, where, nowMs()));
+    findings.push(...(await protectionFindings(service, where, deployment, ask)));
+  }
   const stopSeconds =
     taskDefinition === undefined
-      ? DEFAULT_STOP_TIMEOUT_SECONDS
-      : await ask.stopTimeoutSeconds(taskDefinition).catch(assuming(DEFAULT_STOP_TIMEOUT_SECONDS, 'stop timeout'));
-  const assumedSeconds = settings.policy.deregistrationDelaySeconds;
-  const delaySeconds = await ask.delaySeconds(targetGroups).catch(assuming(assumedSeconds, 'deregistration delay'));
+      ? containerStopTimeoutSeconds
+      : await ask
+          .stopTimeoutSeconds(taskDefinition, containerStopTimeoutSeconds)
+          .catch(assuming(containerStopTimeoutSeconds, 'stop timeout'));
+  const readSeconds = await ask
+    .delaySeconds(loadBalancing.targetGroups)
+    .catch(assuming(assumedSeconds, 'deregistration delay'));
+  for (const name of loadBalancing.unread) {
+    const what = `how long its ${name} takes to let go of a task is not read. A deregistration delay of ${assumedSeconds} s is assumed.`;
+    findings.push({ level: 'unchecked', where, what });
+  }
+  const delaySeconds = loadBalancing.unread.length > 0 ? Math.max(readSeconds, assumedSeconds) : readSeconds;
 
   const neededSeconds = delaySeconds + stopSeconds;
   const arithmetic = `its tasks may need ${delaySeconds} s of deregistration + ${stopSeconds} s of stop timeout = ${neededSeconds} s`;
   findings.push(...timeFindings(where, arithmetic, neededSeconds, time));
-  if (settings.policy.stopStragglers === 'all' && delaySeconds > assumedSeconds) {
+  if (stopStragglers === 'all' && delaySeconds > assumedSeconds) {
     findings.push({
       level: 'warning',
       where,
@@ -88,18 +160,41 @@ async function serviceFindings(
       fix: `Deploy with deregistrationDelaySeconds=${delaySeconds}.`,
     });
   }
-  return findings.length > 0 ? findings : [{ level: 'ok', where, what: `it can drain: ${arithmetic}.` }];
+  if (findings.length > 0) return findings;
+  const checked = isDaemon ? 'its time' : 'its percents, events, deployment and scale-in protection, and its time';
+  return [{ level: 'ok', where, what: `checked ${checked}: ${arithmetic}, of ${time.deadlineSeconds} s.` }];
 }
 
-function* replacementFindings(service: ClusterService, where: string): Generator<Finding> {
-  if (service.isDaemon || canReplace(service)) return;
-  const { desiredCount, minimumHealthyPercent, maximumPercent } = service;
-  yield {
-    level: 'error',
-    where,
-    what: `it cannot be drained: with ${counted(desiredCount, 'task')}, minimumHealthyPercent ${minimumHealthyPercent} prevents stopping one first, and maximumPercent ${maximumPercent} prevents starting one first.`,
-    fix: 'Lower minimumHealthyPercent or raise maximumPercent.',
-  };
+/** What ECS reports of the service now, in the words with which a drain reports it. */
+function* obstacleFindings(service: ClusterService, where: string, nowMs: number): Generator<Finding> {
+  for (const cause of obstaclesOf(service, nowMs, nowMs)) {
+    const what = `${sentenceOnCause(cause, nowMs)}.`;
+    if (cause.kind === 'cannot-replace') {
+      yield { level: 'error', where, what, fix: 'Lower minimumHealthyPercent or raise maximumPercent.' };
+    } else {
+      yield { level: 'warning', where, what, fix: WHAT_TO_DO };
+    }
+  }
+}
+
+const WHAT_TO_DO = 'See docs/operations.md, Why a drain is stuck.';
+
+async function protectionFindings(
+  service: ClusterService,
+  where: string,
+  { target, nowMs }: Deployment,
+  ask: Ask,
+): Promise<Finding[]> {
+  try {
+    const protection = await ask.protection(service);
+    if (protection.length === 0) return [];
+    const untilMs = protection.includes(undefined) ? undefined : Math.max(...protection.map(Number));
+    const sentence = sentenceOnCause({ kind: 'protected', untilMs }, nowMs());
+    return [{ level: 'warning', where, what: `${counted(protection.length, 'task')}: ${sentence}.`, fix: WHAT_TO_DO }];
+  } catch (error) {
+    const what = `${sentenceOf(error, target)} Its tasks may be protected from scale-in.`;
+    return [{ level: 'unchecked', where, what }];
+  }
 }
 
 function* timeFindings(
@@ -140,32 +235,60 @@ async function deregistrationDelayOf(
   return Math.max(0, ...(await Promise.all(delays)));
 }
 
-/** Whether the service tasks of the fullest instance find room on the others: the largest first, each where it fits first. */
+/** Whether the service tasks of our fullest instance find room on the others. */
 async function roomFinding(
   cluster: string,
   hosts: readonly Host[],
+  providers: Providers,
+  { instanceIds }: Ours,
   services: readonly ClusterService[],
   ecs: Ecs,
 ): Promise<Finding> {
   const where = `cluster ${cluster}`;
-  const [fullest, ...others] = hosts.toSorted((a, b) => b.used.memoryMiB - a.used.memoryMiB);
-  if (!fullest) return { level: 'warning', where, what: 'it has no ACTIVE container instance.' };
+  const [fullest] = hosts
+    .filter(({ ec2InstanceId }) => instanceIds.has(ec2InstanceId))
+    .toSorted((a, b) => b.used.memoryMiB - a.used.memoryMiB);
+  if (!fullest) return { level: 'warning', where, what: 'it has no ACTIVE container instance of the groups.' };
   const replicas = services.filter(({ isDaemon }) => !isDaemon);
-  const tasks = await taskSizesOn(ecs, fullest, replicas);
-  const free = others.map((host) => ({ ...host.free }));
-  const homeless = tasks.filter(({ cpuUnits, memoryMiB }) => {
-    const room = free.find((each) => each.cpuUnits >= cpuUnits && each.memoryMiB >= memoryMiB);
-    if (!room) return true;
-    room.cpuUnits -= cpuUnits;
-    room.memoryMiB -= memoryMiB;
-    return false;
-  });
-  const what = `of the ${counted(tasks.length, 'service task')} on its fullest instance (${fullest.ec2InstanceId}), ${tasks.length - homeless.length} find CPU and memory on the ${counted(others.length, 'other')}`;
+  const tasks = await tasksOn(ecs, fullest, replicas);
+  const others = hosts.filter((host) => host !== fullest && tasks.some((task) => takes(host, task, providers)));
+  const homeless = homelessOf(tasks, others, providers);
+  const what = `of the ${counted(tasks.length, 'service task')} on its fullest instance (${fullest.ec2InstanceId}), ${tasks.length - homeless.length} find CPU and memory on the ${counted(others.length, 'other')} that may take them`;
   if (homeless.length === 0) return { level: 'ok', where, what: `${what}; ports and constraints are not checked.` };
   return {
     level: 'warning',
     where,
-    what: `${what}: the others wait for a new instance, and their drain with them.`,
+    what: `${what}: the rest wait for a new instance, and their drain with them.`,
     fix: 'Keep room for the tasks of one instance, or let the group launch before it terminates.',
   };
+}
+
+/** The tasks that find no room on the hosts: the largest first, each where it fits first. */
+export function homelessOf(
+  tasks: readonly Homeless[],
+  hosts: readonly Pick<Host, 'free' | 'capacityProvider' | 'ec2InstanceId'>[],
+  providers: Providers,
+): Homeless[] {
+  const free = hosts.map((host) => ({ host, ...host.free }));
+  return tasks.filter((task) => {
+    const room = free.find(
+      (each) => takes(each.host, task, providers) && each.cpuUnits >= task.cpuUnits && each.memoryMiB >= task.memoryMiB,
+    );
+    if (!room) return true;
+    room.cpuUnits -= task.cpuUnits;
+    room.memoryMiB -= task.memoryMiB;
+    return false;
+  });
+}
+
+/** Whether ECS may place the task there: by its capacity provider, or on an EC2 instance that is not one of ECS's own. */
+function takes(
+  { capacityProvider, ec2InstanceId }: Pick<Host, 'capacityProvider' | 'ec2InstanceId'>,
+  task: Homeless,
+  providers: Providers,
+): boolean {
+  if (task.capacityProvider !== undefined) return capacityProvider === task.capacityProvider;
+  const isManaged =
+    capacityProvider !== undefined && providers.has(capacityProvider) && !providers.get(capacityProvider);
+  return ec2InstanceId.startsWith('i-') && !isManaged; // a host of ECS Anywhere is called mi-…
 }

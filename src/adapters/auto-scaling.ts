@@ -132,15 +132,17 @@ function naming(action: LifecycleAction) {
 }
 
 function toHook(hook: AutoScalingHook): LifecycleHook[] {
-  const { LifecycleHookName: name = '', HeartbeatTimeout, GlobalTimeout, NotificationMetadata } = hook;
+  const { LifecycleHookName: name = '', HeartbeatTimeout, GlobalTimeout, DefaultResult, NotificationMetadata } = hook;
   if (HeartbeatTimeout === undefined || hook.LifecycleTransition === 'autoscaling:EC2_INSTANCE_LAUNCHING') return [];
   const limits = hookLimits(HeartbeatTimeout);
   const globalTimeoutSeconds = GlobalTimeout ?? limits.globalTimeoutSeconds;
   const choices = choicesIn(NotificationMetadata);
+  const defaultResult = DefaultResult === 'CONTINUE' ? 'CONTINUE' : 'ABANDON'; // facts 18 hook-timeouts
   return [
     {
       name,
       limits: { ...limits, globalTimeoutSeconds, ...(choices && { choices }) },
+      defaultResult,
       notificationMetadata: NotificationMetadata,
     },
   ];

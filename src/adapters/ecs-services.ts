@@ -1,6 +1,7 @@
 /** What ECS knows of services and task definitions: for stopping tasks in time, and for explaining why they stay. */
 
 import {
+  type ContainerDefinition,
   DescribeServicesCommand,
   DescribeTaskDefinitionCommand,
   type Service as EcsService,
@@ -10,17 +11,25 @@ import {
 import { batches } from '../domain/by-cluster.ts';
 import type { Diagnostics, Service } from '../domain/diagnose.ts';
 import type { HoldingTask, TaskClass } from '../domain/observation.ts';
-import { DEFAULT_STOP_TIMEOUT_SECONDS } from '../domain/policy.ts';
 import { awsCall } from './aws-call.ts';
 import { type Ecs, refuseFailures } from './ecs-call.ts';
 import { abortAfter } from './system-clock.ts';
 
 /** The most that one call takes (ECS API reference, DescribeServices; facts 39 task-protection). */
 const SERVICES_BATCH = 10;
-const PROTECTION_BATCH = 100;
+export const PROTECTION_BATCH = 100;
 
 /** How long ECS may take to explain: people wait for it, a drain does not. */
 const DIAGNOSIS_SECONDS = 5;
+
+export interface EcsOptions {
+  /** Whether to read services and task definitions, for how and when tasks are stopped ahead of the deadline. */
+  readonly readStopTimeouts: boolean;
+  /** The stop timeout of a container whose task definition sets none. */
+  readonly containerStopTimeoutSeconds: number;
+  /** Hears once in a warm container of each read that failed, and what is assumed instead. */
+  readonly onAssumption?: (sentence: string) => void;
+}
 
 /** What never changes, and is read once in a warm container. */
 interface WarmCache {
@@ -42,8 +51,7 @@ export interface EcsLookups {
 /** The lookups of each invocation, over what earlier ones have read. */
 export function ecsLookups(
   client: Ecs['client'],
-  isNeeded: boolean,
-  onAssumption: (sentence: string) => void,
+  { readStopTimeouts, containerStopTimeoutSeconds, onAssumption = () => {} }: EcsOptions,
 ): (abortSignal: AbortSignal) => EcsLookups {
   const cache: WarmCache = { strategies: new Map(), stopTimeoutsSeconds: new Map() };
   const reported = new Set<string>();
@@ -54,12 +62,13 @@ export function ecsLookups(
   };
   return (abortSignal) => ({
     async learn(cluster, tasks) {
-      if (!isNeeded) return;
+      if (!readStopTimeouts) return;
       const ecs = { client, abortSignal };
       // A drain waits for neither: a service is a replica service, and a stop timeout the default, until ECS says otherwise.
+      const untilKnown = `stop timeouts count as ${containerStopTimeoutSeconds} s`;
       await Promise.all([
         learnStrategies(ecs, cluster, tasks, cache).catch(assume('every service counts as a replica service')),
-        learnStopTimeouts(ecs, tasks, cache).catch(assume(`stop timeouts count as ${DEFAULT_STOP_TIMEOUT_SECONDS} s`)),
+        learnStopTimeouts(ecs, tasks, cache, containerStopTimeoutSeconds).catch(assume(untilKnown)),
       ]);
     },
     classOf(cluster, group) {
@@ -88,22 +97,55 @@ async function learnStrategies(ecs: Ecs, cluster: string, tasks: readonly EcsTas
   }
 }
 
-async function learnStopTimeouts(ecs: Ecs, tasks: readonly EcsTask[], { stopTimeoutsSeconds }: WarmCache) {
+async function learnStopTimeouts(
+  ecs: Ecs,
+  tasks: readonly EcsTask[],
+  { stopTimeoutsSeconds }: WarmCache,
+  defaultSeconds: number,
+) {
   for (const taskDefinition of new Set(tasks.flatMap(({ taskDefinitionArn }) => taskDefinitionArn ?? []))) {
     if (stopTimeoutsSeconds.has(taskDefinition)) continue;
-    stopTimeoutsSeconds.set(taskDefinition, await readStopTimeoutSeconds(ecs, taskDefinition));
+    stopTimeoutsSeconds.set(taskDefinition, await readStopTimeoutSeconds(ecs, taskDefinition, defaultSeconds));
   }
 }
 
-/** The time from SIGTERM to SIGKILL, the longest among the containers of the task definition. */
-export async function readStopTimeoutSeconds({ client, abortSignal }: Ecs, taskDefinition: string): Promise<number> {
+/** The time from the first SIGTERM to the last SIGKILL in a task of the task definition. */
+export async function readStopTimeoutSeconds(
+  { client, abortSignal }: Ecs,
+  taskDefinition: string,
+  defaultSeconds: number,
+): Promise<number> {
   const answer = await awsCall(`describe the task definition ${taskDefinition}`, () =>
     client.send(new DescribeTaskDefinitionCommand({ taskDefinition }), { abortSignal }),
   );
-  const timeouts = (answer.taskDefinition?.containerDefinitions ?? []).map(
-    ({ stopTimeout }) => stopTimeout ?? DEFAULT_STOP_TIMEOUT_SECONDS,
-  );
-  return Math.max(0, ...timeouts);
+  return longestStopSeconds(answer.taskDefinition?.containerDefinitions ?? [], defaultSeconds);
+}
+
+/**
+ * The longest chain of stop timeouts: a container is told to stop only when those that depend on it have stopped, the others
+ * are at the same time (facts 51 default-stop-timeout).
+ */
+function longestStopSeconds(containers: readonly ContainerDefinition[], defaultSeconds: number): number {
+  const byName = new Map(containers.map((container) => [container.name, container]));
+  const secondsOf = (container: ContainerDefinition, dependents: readonly ContainerDefinition[]): number => {
+    const path = [...dependents, container];
+    const dependencies = dependenciesOf(container).flatMap((name) => byName.get(name) ?? []);
+    // ECS refuses circles; whoever answers in its place must not make us run in them.
+    const next = dependencies.filter((each) => !path.includes(each)).map((each) => secondsOf(each, path));
+    return (container.stopTimeout ?? defaultSeconds) + Math.max(0, ...next);
+  };
+  return Math.max(0, ...containers.map((container) => secondsOf(container, [])));
+}
+
+/** The containers that must still run when this one stops: not those that had to end before it started. */
+function dependenciesOf({ dependsOn = [], links = [], volumesFrom = [] }: ContainerDefinition): string[] {
+  return [
+    ...dependsOn.flatMap(({ condition, containerName }) =>
+      condition === 'COMPLETE' || condition === 'SUCCESS' ? [] : (containerName ?? []),
+    ),
+    ...links.flatMap((link) => link.split(':')[0] ?? []),
+    ...volumesFrom.flatMap(({ sourceContainer }) => sourceContainer ?? []),
+  ];
 }
 
 /** Services as ECS describes them. */
@@ -150,8 +192,8 @@ export function ecsDiagnosis({ client, abortSignal }: Ecs): (tasks: readonly Hol
   };
 }
 
-/** Only tasks of services can be protected; ECS fails others. */
-async function protectionOf({ client, abortSignal }: Ecs, cluster: string, tasks: string[]) {
+/** Until when which of the tasks are protected: a hundred at most. Only tasks of services can be; ECS fails others. */
+export async function protectionOf({ client, abortSignal }: Ecs, cluster: string, tasks: string[]) {
   const attempted = `ask for the scale-in protection of ${tasks.length} tasks of cluster ${cluster}`;
   const answer = await awsCall(attempted, () =>
     client.send(new GetTaskProtectionCommand({ cluster, tasks }), { abortSignal }),

@@ -21,18 +21,11 @@ import {
 import type { ContainerInstances, TaskList } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { callInCluster, type Ecs, refuseFailures } from './ecs-call.ts';
-import { type EcsLookups, ecsDiagnosis, ecsLookups, serviceIn } from './ecs-services.ts';
+import { type EcsLookups, type EcsOptions, ecsDiagnosis, ecsLookups, serviceIn } from './ecs-services.ts';
 
 /** The most that one call takes (facts 11 set-draining, 13 counting-trap, 14 instance-lookup). */
 const DESCRIBE_BATCH = 100;
 const UPDATE_BATCH = 10;
-
-export interface EcsOptions {
-  /** Whether to read services and task definitions, for how and when tasks are stopped ahead of the deadline. */
-  readonly readStopTimeouts: boolean;
-  /** Hears once in a warm container of each read that failed, and what is assumed instead. */
-  readonly onAssumption?: (sentence: string) => void;
-}
 
 /**
  * Container instances and their tasks as ECS has them. Build it once; it gives what one invocation uses, whose calls all
@@ -40,9 +33,9 @@ export interface EcsOptions {
  */
 export function ecsContainerInstances(
   client: ECSClient,
-  { readStopTimeouts, onAssumption = () => {} }: EcsOptions,
+  options: EcsOptions,
 ): (signal: AbortSignal) => ContainerInstances {
-  const lookups = ecsLookups(client, readStopTimeouts, onAssumption);
+  const lookups = ecsLookups(client, options);
   return (abortSignal) => {
     const ecs = { client, abortSignal };
     return {

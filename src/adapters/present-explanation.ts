@@ -95,6 +95,8 @@ export function sentenceOnCause(cause: Cause, atMs: number): string {
       return `ECS found no room for a replacement ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
     case 'replacements-fail':
       return `replacements fail to start or to become healthy, as ECS reported ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
+    case 'service-event':
+      return `ECS reported ${span(atMs - cause.atMs)} ago, in words that ecs-drain does not know: ${quoted(cause.message)}`;
     case 'protected':
       return `scale-in protection is on${cause.untilMs === undefined ? '' : ` until ${isoTime(cause.untilMs)}`}`;
     case 'deployment':
@@ -123,6 +125,7 @@ function fieldsOf(cause: Cause): Readonly<Record<string, unknown>> {
       return { startedBy: cause.startedBy };
     case 'no-room':
     case 'replacements-fail':
+    case 'service-event':
       return { at: isoTime(cause.atMs), message: cut(cause.message) };
     case 'protected':
       return cause.untilMs === undefined ? {} : { until: isoTime(cause.untilMs) };

@@ -9,6 +9,7 @@ import {
   isLeaving,
   type TaskClass,
 } from './observation.ts';
+import { type Meaning, meaningOf } from './service-events.ts';
 
 /** Why a task still holds the instance. A task may have several causes; they are not ranked. */
 export type Cause =
@@ -32,6 +33,8 @@ export type Cause =
   | { readonly kind: 'no-room'; readonly message: string; readonly atMs: number }
   /** Replacements fail to start or to become healthy (facts 38 service-events). */
   | { readonly kind: 'replacements-fail'; readonly message: string; readonly atMs: number }
+  /** ECS reported about the service what no phrase known here says (facts 38 service-events). */
+  | { readonly kind: 'service-event'; readonly message: string; readonly atMs: number }
   /** Scale-in protection is on; AWS does not document whether draining honours it (facts 39 task-protection). */
   | { readonly kind: 'protected'; readonly untilMs: number | undefined }
   /** The service is being deployed at the same time, or its deployment has failed. */
@@ -184,13 +187,20 @@ function replacementCauses(task: HoldingTask, { diagnostics, startedAtMs, nowMs 
   const protection: Cause[] = diagnostics.protectedTasks.has(task.arn)
     ? [{ kind: 'protected', untilMs: diagnostics.protectedTasks.get(task.arn) }]
     : [];
-  if (!service) return protection;
-  const { deployment } = service;
+  return service ? [...obstaclesOf(service, startedAtMs, nowMs), ...protection] : protection;
+}
+
+/** What prevents ECS from replacing any task of the service, in a drain that began then. */
+export function obstaclesOf(service: Service, startedAtMs: number, nowMs: number): Cause[] {
+  const { events, deployment } = service;
+  const room = standing(events, 'no-room', startedAtMs, nowMs);
+  const failure = standing(events, 'replacements-fail', startedAtMs, nowMs);
+  const unknown = newest(events, 'unknown');
   return [
     ...(canReplace(service) ? [] : [cannotReplace(service)]),
-    ...placementCause(service.events, startedAtMs, nowMs),
-    ...failureCause(service.events, startedAtMs),
-    ...protection,
+    ...(room ? [{ kind: 'no-room', ...room } as const] : []),
+    ...(failure ? [{ kind: 'replacements-fail', ...failure } as const] : []),
+    ...(unknown && unknown.atMs >= startedAtMs ? [{ kind: 'service-event', ...unknown } as const] : []),
     ...(deployment ? [{ kind: 'deployment', ...deployment } as const] : []),
   ];
 }
@@ -212,32 +222,28 @@ function cannotReplace({ desiredCount, minimumHealthyPercent, maximumPercent }: 
   return { kind: 'cannot-replace', desiredCount, minimumHealthyPercent, maximumPercent };
 }
 
-const CANNOT_PLACE = /\bwas unable to place a task\b|No Container Instances were found in your capacity provider/i;
-const CANNOT_STAY = /\bis unable to consistently start tasks successfully\b|\bis unhealthy in\b/i;
-const IS_STEADY = /\bhas reached a steady state\b/i;
-
 /** ECS repeats an event only once its cause is gone or six hours have passed (facts 38 service-events). */
 const REPEATED_AFTER_MS = 6 * 60 * 60 * 1000;
 
 /**
- * The newest event that a task found no room: one since the drain began, or an earlier one that still holds. An earlier one
- * is over once the service has been steady again, or once ECS would have repeated it.
+ * The newest event that means so, if it came since the drain began or still holds. It is over once the service has been steady
+ * again, or once ECS would have repeated it.
  */
-function placementCause(events: readonly ServiceEvent[], startedAtMs: number, nowMs: number): Cause[] {
-  const event = newest(events, CANNOT_PLACE);
-  if (!event) return [];
-  const wasSteadySince = (newest(events, IS_STEADY)?.atMs ?? Number.NEGATIVE_INFINITY) > event.atMs;
+function standing(
+  events: readonly ServiceEvent[],
+  meaning: Meaning,
+  startedAtMs: number,
+  nowMs: number,
+): ServiceEvent | undefined {
+  const event = newest(events, meaning);
+  if (!event) return undefined;
+  const wasSteadySince = (newest(events, 'steady')?.atMs ?? Number.NEGATIVE_INFINITY) > event.atMs;
   const stillHolds = !wasSteadySince && event.atMs > nowMs - REPEATED_AFTER_MS;
-  return event.atMs >= startedAtMs || stillHolds ? [{ kind: 'no-room', ...event }] : [];
+  return event.atMs >= startedAtMs || stillHolds ? event : undefined;
 }
 
-function failureCause(events: readonly ServiceEvent[], startedAtMs: number): Cause[] {
-  const event = newest(events, CANNOT_STAY);
-  return event && event.atMs >= startedAtMs ? [{ kind: 'replacements-fail', ...event }] : [];
-}
-
-function newest(events: readonly ServiceEvent[], about: RegExp): ServiceEvent | undefined {
-  return events.filter(({ message }) => about.test(message)).toSorted((a, b) => b.atMs - a.atMs)[0];
+function newest(events: readonly ServiceEvent[], meaning: Meaning): ServiceEvent | undefined {
+  return events.filter(({ message }) => meaningOf(message) === meaning).toSorted((a, b) => b.atMs - a.atMs)[0];
 }
 
 function wasToldToStop(task: HoldingTask): boolean {

@@ -65,6 +65,8 @@ export type Stragglers = (typeof STRAGGLERS)[number];
 export interface LifecycleHook {
   readonly name: string;
   readonly limits: HookLimits;
+  /** The result if the hook times out; undefined where it is not known. */
+  readonly defaultResult?: LifecycleResult | undefined;
   /** Free text of whoever created the hook. */
   readonly notificationMetadata?: string | undefined;
 }

@@ -3,7 +3,6 @@
 import type { HookChoices, HookLimits } from './drain.ts';
 import {
   COMPLETION_RESERVE_SECONDS,
-  DEFAULT_STOP_TIMEOUT_SECONDS,
   HAND_OVER_SECONDS,
   type Policy,
   policyWith,
@@ -91,12 +90,13 @@ function* deadlineConflicts({ deadlineSeconds }: Policy, { hook }: Limits): Gene
 function* stragglerConflicts({
   stopStragglers,
   deregistrationDelaySeconds,
+  containerStopTimeoutSeconds,
   deadlineSeconds,
 }: Policy): Generator<string> {
   if (stopStragglers === 'none') return;
   const delaySeconds = stopStragglers === 'all' ? deregistrationDelaySeconds : 0;
-  const graceSeconds = delaySeconds + DEFAULT_STOP_TIMEOUT_SECONDS + STOP_RESERVE_SECONDS;
+  const graceSeconds = delaySeconds + containerStopTimeoutSeconds + STOP_RESERVE_SECONDS;
   if (graceSeconds >= deadlineSeconds) {
-    yield `stopStragglers ${stopStragglers} would stop tasks at once: deregistrationDelaySeconds ${delaySeconds} + the default stop timeout ${DEFAULT_STOP_TIMEOUT_SECONDS} + ${STOP_RESERVE_SECONDS} s of reserve = ${graceSeconds} s, not below deadlineSeconds ${deadlineSeconds}; raise deadlineSeconds.`;
+    yield `stopStragglers ${stopStragglers} would stop tasks at once: deregistrationDelaySeconds ${delaySeconds} + containerStopTimeoutSeconds ${containerStopTimeoutSeconds} + ${STOP_RESERVE_SECONDS} s of reserve = ${graceSeconds} s, not below deadlineSeconds ${deadlineSeconds}; raise deadlineSeconds.`;
   }
 }

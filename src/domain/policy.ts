@@ -28,6 +28,8 @@ export interface Policy {
   readonly stopStragglers: Stragglers;
   /** What a service's task needs before its stop timeout begins: the load balancer's deregistration delay. */
   readonly deregistrationDelaySeconds: number;
+  /** The stop timeout of a container whose task definition sets none: what the agents use (facts 51 default-stop-timeout). */
+  readonly containerStopTimeoutSeconds: number;
   /** How long the agent may be disconnected before the drain gives up on it. */
   readonly agentGraceSeconds: number;
   /** The heartbeat timeout that is assumed of a hook which Auto Scaling does not describe. */
@@ -75,9 +77,6 @@ export const SAFETY_NET_SECONDS = 120;
 
 /** Between StopTask and the task's stop timeout: for the agent to act on it, and for us to see it stopped. */
 export const STOP_RESERVE_SECONDS = 10;
-
-/** The stop timeout of a task definition that sets none (facts 51 default-stop-timeout). */
-export const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
 
 /**
  * How much more often than once a second a drain may be continued, since its start: a bound on what nothing in AWS bounds
@@ -264,7 +263,7 @@ export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Polic
   if (policy.stopStragglers === 'none' || task.stopRequested) return Number.POSITIVE_INFINITY;
   if (policy.stopStragglers === 'standalone' && task.class !== 'standalone') return Number.POSITIVE_INFINITY;
   const deregistrationSeconds = task.class === 'service' ? policy.deregistrationDelaySeconds : 0;
-  const stopTimeoutSeconds = task.stopTimeoutSeconds ?? DEFAULT_STOP_TIMEOUT_SECONDS;
+  const stopTimeoutSeconds = task.stopTimeoutSeconds ?? policy.containerStopTimeoutSeconds;
   return deadlineMs - (deregistrationSeconds + stopTimeoutSeconds + STOP_RESERVE_SECONDS) * 1000;
 }
 

@@ -75,6 +75,7 @@ function portsFor(settings: Settings, clients: ReturnType<typeof clientsFor>, lo
   const { policy, dryRun, eventSource, eventQueueUrl, scheduler, lifecycleHooks, notices } = settings;
   const containerInstances = ecsContainerInstances(clients.ecs, {
     readStopTimeouts: policy.stopStragglers !== 'none',
+    containerStopTimeoutSeconds: policy.containerStopTimeoutSeconds,
     onAssumption: (sentence) => logger.warn(sentence),
   });
   const schedules =

@@ -57,6 +57,7 @@ export const settingsEntries = {
   stuckFraction: decimal(0.05, 1),
   stopStragglers: oneOf('none', 'standalone', 'all'),
   deregistrationDelaySeconds: seconds(0, 3_600),
+  containerStopTimeoutSeconds: seconds(1, 86_400),
   agentGraceSeconds: seconds(60, 172_800),
   heartbeatTimeoutSeconds: seconds(30, 7_200),
   heartbeatFraction: decimal(0.1, 10),

@@ -144,18 +144,29 @@ describe('completing and heartbeats', () => {
 });
 
 describe('the terminating hooks of a group', () => {
-  it('are read with their limits and their metadata', async () => {
+  it('are read with their limits, their metadata and their default result, which is ABANDON unless it is told', async () => {
     const endpoint = await aws({
       DescribeLifecycleHooks: hooks(
         hook('ecs-drain', '<HeartbeatTimeout>300</HeartbeatTimeout><GlobalTimeout>20000</GlobalTimeout>'),
+        hook('mine', '<HeartbeatTimeout>60</HeartbeatTimeout>').replace(/<DefaultResult>.*?<\/DefaultResult>/, ''),
         hook('logs', '<HeartbeatTimeout>60</HeartbeatTimeout><NotificationMetadata>for logs</NotificationMetadata>'),
       ),
     });
     expect(await autoScalingAt(endpoint).hooksOf('web')).toEqual([
-      { name: 'ecs-drain', limits: { heartbeatTimeoutSeconds: 300, globalTimeoutSeconds: 20_000 } },
+      {
+        name: 'ecs-drain',
+        limits: { heartbeatTimeoutSeconds: 300, globalTimeoutSeconds: 20_000 },
+        defaultResult: 'CONTINUE',
+      },
+      {
+        name: 'mine',
+        limits: { heartbeatTimeoutSeconds: 60, globalTimeoutSeconds: 6_000 },
+        defaultResult: 'ABANDON',
+      },
       {
         name: 'logs',
         limits: { heartbeatTimeoutSeconds: 60, globalTimeoutSeconds: 6_000 },
+        defaultResult: 'CONTINUE',
         notificationMetadata: 'for logs',
       },
     ]);

@@ -6,8 +6,8 @@ import { CLUSTER, holdingTask, recordedService, recordedTask, taskArn, taskDefin
 import { type AwsEndpoint, accessDenied, aws, fault, hang, type Script, throttled, type Wire } from './wire.ts';
 
 /** The adapter of a warm container that stops stragglers, for one invocation after the other. */
-function invocationsAt({ config }: AwsEndpoint) {
-  return ecsContainerInstances(new ECSClient(config), { readStopTimeouts: true });
+function invocationsAt({ config }: AwsEndpoint, containerStopTimeoutSeconds = 30) {
+  return ecsContainerInstances(new ECSClient(config), { readStopTimeouts: true, containerStopTimeoutSeconds });
 }
 
 const neverAborted = new AbortController().signal;
@@ -17,7 +17,11 @@ async function assumptionsWith(script: Script, invocations = 1): Promise<string[
   const sentences: string[] = [];
   const { config } = await aws(script);
   const onAssumption = (sentence: string) => sentences.push(sentence);
-  const ecs = ecsContainerInstances(new ECSClient(config), { readStopTimeouts: true, onAssumption });
+  const ecs = ecsContainerInstances(new ECSClient(config), {
+    readStopTimeouts: true,
+    containerStopTimeoutSeconds: 30,
+    onAssumption,
+  });
   for (let i = 0; i < invocations; i++) await ecs(neverAborted).describeTasks(CLUSTER, [taskArn()]);
   return sentences;
 }
@@ -141,6 +145,70 @@ describe('the stop timeout of a task', () => {
   ])('is %s', async (_, stopTimeouts, stopTimeoutSeconds) => {
     const endpoint = await aws({ ...ecsWith(recordedTask()), DescribeTaskDefinition: definition(...stopTimeouts) });
     expect(await ecsAt(endpoint).describeTasks(CLUSTER, [taskArn()])).toMatchObject([{ stopTimeoutSeconds }]);
+  });
+
+  it.each<[string, number, object[]]>([
+    [
+      'the sum of a chain of three, each of which depends on the next',
+      360,
+      [
+        { name: 'app', stopTimeout: 120, dependsOn: [{ containerName: 'proxy', condition: 'HEALTHY' }] },
+        { name: 'proxy', stopTimeout: 120, dependsOn: [{ containerName: 'logs', condition: 'START' }] },
+        { name: 'logs', stopTimeout: 120 },
+      ],
+    ],
+    [
+      'the longest chain of two',
+      150,
+      [
+        { name: 'app', stopTimeout: 120, dependsOn: [{ containerName: 'logs', condition: 'START' }] },
+        { name: 'proxy', stopTimeout: 10, dependsOn: [{ containerName: 'logs', condition: 'START' }] },
+        { name: 'logs' },
+      ],
+    ],
+    [
+      'without those that had to end before others began',
+      120,
+      [
+        {
+          name: 'app',
+          stopTimeout: 120,
+          dependsOn: [
+            { containerName: 'migrate', condition: 'SUCCESS' },
+            { containerName: 'warm', condition: 'COMPLETE' },
+          ],
+        },
+        { name: 'migrate', stopTimeout: 60 },
+        { name: 'warm', stopTimeout: 60 },
+      ],
+    ],
+    [
+      'the same for links and volumes',
+      90,
+      [
+        { name: 'app', links: ['db:database'] },
+        { name: 'db', volumesFrom: [{ sourceContainer: 'data' }] },
+        { name: 'data' },
+      ],
+    ],
+    [
+      'an end, even of a circle',
+      60,
+      [
+        { name: 'a', dependsOn: [{ containerName: 'b' }] },
+        { name: 'b', dependsOn: [{ containerName: 'a' }, { containerName: 'nobody' }] },
+      ],
+    ],
+  ])('is that of containers which are stopped one after another: %s', async (_, stopTimeoutSeconds, containers) => {
+    const DescribeTaskDefinition = { taskDefinition: { containerDefinitions: containers } };
+    const endpoint = await aws({ ...ecsWith(recordedTask()), DescribeTaskDefinition });
+    expect(await ecsAt(endpoint).describeTasks(CLUSTER, [taskArn()])).toMatchObject([{ stopTimeoutSeconds }]);
+  });
+
+  it('is what the agents are set to where a container names none', async () => {
+    const endpoint = await aws({ ...ecsWith(recordedTask()), DescribeTaskDefinition: definition(20, undefined) });
+    const ecs = invocationsAt(endpoint, 600)(neverAborted);
+    expect(await ecs.describeTasks(CLUSTER, [taskArn()])).toMatchObject([{ stopTimeoutSeconds: 600 }]);
   });
 
   it('is read once for each task definition in a warm container', async () => {

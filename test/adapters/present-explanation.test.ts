@@ -47,6 +47,11 @@ const causes: { readonly [K in CauseKind]: readonly [Extract<Cause, { kind: K }>
       { at: '2026-03-01T09:59:00.000Z', message: '(service web) is unhealthy in (target-group web)' },
       'replacements fail to start or to become healthy, as ECS reported 60 s ago: “(service web) is unhealthy in (target-group web)”',
     ],
+    'service-event': [
+      { kind: 'service-event', atMs: minutesAgo(3), message: '(service web) waits for the moon.' },
+      { at: '2026-03-01T09:57:00.000Z', message: '(service web) waits for the moon.' },
+      'ECS reported 3 min ago, in words that ecs-drain does not know: “(service web) waits for the moon”',
+    ],
     protected: [
       { kind: 'protected', untilMs: atMs },
       { until: '2026-03-01T10:00:00.000Z' },

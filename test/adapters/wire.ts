@@ -4,6 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type {
+  DescribeCapacityProvidersRequest,
+  DescribeCapacityProvidersResponse,
   DescribeContainerInstancesRequest,
   DescribeContainerInstancesResponse,
   DescribeServicesRequest,
@@ -16,6 +18,8 @@ import type {
   GetTaskProtectionResponse,
   ListContainerInstancesRequest,
   ListContainerInstancesResponse,
+  ListServicesRequest,
+  ListServicesResponse,
   ListTasksRequest,
   ListTasksResponse,
   StopTaskRequest,
@@ -48,6 +52,8 @@ type Query = [input: Readonly<Record<string, string>>, output: string];
 
 /** The actions that the service sends, and the SDK's own types of what goes over the wire. */
 interface Actions {
+  DescribeCapacityProviders: [DescribeCapacityProvidersRequest, DescribeCapacityProvidersResponse];
+  ListServices: [ListServicesRequest, ListServicesResponse];
   DescribeContainerInstances: [DescribeContainerInstancesRequest, DescribeContainerInstancesResponse];
   DescribeServices: [DescribeServicesRequest, DescribeServicesResponse];
   DescribeTaskDefinition: [DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse];

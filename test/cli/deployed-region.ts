@@ -40,11 +40,15 @@ export interface World {
   readonly crash?: string;
   /** How Lambda reads the event queue; null where it does not. */
   readonly mapping?: Changed<MappingSpec> | null;
+  /** How Lambda reads the queue of stopped tasks; null, and where it does not read the event queue, not at all. */
+  readonly taskStopMapping?: Changed<MappingSpec> | null;
+  readonly taskStopQueue?: Changed<QueueSpec>;
 }
 
 export const FUNCTION = 'ecs-drain-dev-drain';
 export const EVENT_QUEUE = 'events';
 export const DEAD_LETTER_QUEUE = 'dead-letters';
+export const TASK_STOP_QUEUE = 'task-stops';
 
 const RULES = {
   termination: {
@@ -156,11 +160,21 @@ export async function deployedRegion(world: World = {}) {
   });
   const mapping = { batchSize: 500, windowSeconds: 1, maximumConcurrency: 5, reportsItemFailures: true };
   if (world.mapping !== null) region.mapQueue(events, lambda, { ...mapping, ...world.mapping } as MappingSpec);
+  const isParking = (environment as Record<string, string>)['WAITING'] === 'park';
+  const { taskStopMapping = world.mapping === null ? null : {} } = world;
+  const taskStopQueue = { name: TASK_STOP_QUEUE, visibilityTimeoutSeconds: 60, ...world.taskStopQueue };
+  const taskStops = isParking
+    ? region.createQueue({ maxReceiveCount: Number.POSITIVE_INFINITY, ...taskStopQueue } as QueueSpec)
+    : events;
+  if (isParking && taskStopMapping) {
+    const slow = { ...mapping, windowSeconds: 10, maximumConcurrency: 2 };
+    region.mapQueue(taskStops, lambda, { ...slow, ...taskStopMapping } as MappingSpec);
+  }
   region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-dev' });
   for (const purpose of world.rules ?? ALL_RULES) {
     const rule = {
       name: `ecs-drain-dev-${purpose}`,
-      target: (event: unknown) => void events.send(JSON.stringify(event)),
+      target: (event: unknown) => void (purpose === 'task-stopped' ? taskStops : events).send(JSON.stringify(event)),
     };
     if (purpose === 'sweep') eventBridge.putScheduledRule({ ...rule, everySeconds: 60 });
     else eventBridge.putRule({ ...rule, pattern: patternOf(purpose, world) });

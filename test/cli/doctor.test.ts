@@ -1,7 +1,9 @@
+import type { Service as EcsService } from '@aws-sdk/client-ecs';
 import { describe, expect, it } from 'vitest';
-import { runsOnContainerInstances } from '../../cli/cluster.ts';
+import { loadBalancingOf, placementOf } from '../../cli/cluster.ts';
 import { mappingTroubles } from '../../cli/doctor.ts';
 import type { Finding } from '../../cli/finding.ts';
+import { homelessOf, mayRunOnOurs } from '../../cli/services.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
@@ -98,7 +100,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     {
       level: 'error',
       where: 'service web of cluster prod',
-      what: expect.stringContaining('it cannot be drained: with 4 tasks'),
+      what: expect.stringContaining('the service cannot be drained: with 4 tasks'),
     },
   ],
   [
@@ -107,7 +109,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     {
       level: 'error',
       where: 'service web of cluster prod',
-      what: expect.stringContaining('it cannot be drained: with 1 task'),
+      what: expect.stringContaining('the service cannot be drained: with 1 task'),
     },
   ],
   [
@@ -139,7 +141,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
   ],
   [
     'an event queue that nothing reads',
-    { mapping: null },
+    { mapping: null, taskStopMapping: {} },
     { level: 'error', where: 'event source mapping of events', what: 'there is none: Lambda does not read the queue.' },
   ],
   [
@@ -158,6 +160,79 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
       level: 'warning',
       where: 'event source mapping of events',
       what: expect.stringContaining('it has no MaximumConcurrency'),
+    },
+  ],
+  [
+    'a queue of stopped tasks that nothing reads',
+    { taskStopMapping: null },
+    {
+      level: 'warning',
+      where: 'event source mapping of the task stop queue',
+      what: expect.stringContaining('stops of tasks wake no drain'),
+    },
+  ],
+  [
+    'a mapping of the task stop queue without partial batch responses',
+    { taskStopMapping: { reportsItemFailures: false } },
+    {
+      level: 'error',
+      where: 'event source mapping of task-stops',
+      what: expect.stringContaining('it does not take partial batch responses'),
+    },
+  ],
+  [
+    'a role that may not read the task stop queue',
+    {
+      statements: [
+        { Effect: 'Allow', Action: '*', Resource: '*' },
+        { Effect: 'Deny', Action: 'sqs:DeleteMessage', Resource: 'arn:aws:sqs:eu-west-1:123456789012:task-stops' },
+      ],
+    },
+    {
+      level: 'error',
+      where: 'role drain',
+      what: 'sqs:DeleteMessage is not allowed on arn:aws:sqs:eu-west-1:123456789012:task-stops.',
+    },
+  ],
+  [
+    'a hook of somebody else whose timeout and default result end a drain early',
+    { hooks: [{}, { name: 'another', heartbeatTimeoutSeconds: 600, defaultResult: 'ABANDON' }] },
+    {
+      level: 'warning',
+      where: 'hook another of group web',
+      what: 'The hook another, which is not ours, times out after 600 s without a heartbeat, and its default result ABANDON ends the wait of every hook: a drain may need up to 7200 s.',
+    },
+  ],
+  ...(
+    [
+      [
+        'a cluster that is not configured',
+        '{"cluster":"payments"}',
+        'names the cluster payments, and the setting cluster allows only prod',
+      ],
+      [
+        'a text in JSON',
+        '"prod"',
+        'cannot be understood: it is "prod": expected a JSON object such as {"cluster": "prod"}',
+      ],
+      [
+        'a list',
+        '["prod"]',
+        'cannot be understood: it is ["prod"]: expected a JSON object such as {"cluster": "prod"}',
+      ],
+    ] as const
+  ).map(([name, notificationMetadata, what]): [string, World, Partial<Finding>] => [
+    `metadata of our hook with which its events are rejected: ${name}`,
+    { hooks: [{ notificationMetadata }] },
+    { level: 'error', where: 'hook ecs-drain of group web', what: expect.stringContaining(what) },
+  ]),
+  [
+    'metadata of our hook that is ignored',
+    { hooks: [{ notificationMetadata: 'prod' }] },
+    {
+      level: 'warning',
+      where: 'hook ecs-drain of group web',
+      what: 'The NotificationMetadata of hook ecs-drain is ignored: it is "prod", not JSON such as {"cluster": "prod"}.',
     },
   ],
   [
@@ -206,13 +281,15 @@ describe('ecs-drain doctor', () => {
       ['ok', 'rule ecs-drain-dev-instance-emptied'],
       ['ok', 'event queue events'],
       ['ok', 'event source mapping of events'],
+      ['ok', 'event source mapping of task-stops'],
+      ['ok', 'task stop queue task-stops'],
       ['ok', 'recursion detection of ecs-drain-dev-drain'],
       ['ok', 'dead-letter queue dead-letters'],
       ['ok', 'hook ecs-drain of group web'],
       ['ok', 'service web of cluster prod'],
       ['ok', 'cluster prod'],
     ]);
-    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 14 ok, 0 not checked\.\n$/);
+    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 16 ok, 0 not checked\.\n$/);
   });
 
   it.each(CHANGED)('finds %s, and nothing else', async (_, world, trouble) => {
@@ -237,6 +314,78 @@ describe('ecs-drain doctor', () => {
         what: expect.stringContaining('= 2900 s, and a drain has 2760 s to its deadline'),
       },
     ]);
+  });
+
+  it('says what it has checked where all is well', async () => {
+    const { json } = await deployedRegion();
+    const { answer } = await json('doctor');
+    const web = answer.findings.find(({ where }: Finding) => where === 'service web of cluster prod');
+    expect(web.what).toBe(
+      'checked its percents, events, deployment and scale-in protection, and its time: its tasks may need 300 s of deregistration + 30 s of stop timeout = 330 s, of 7200 s.',
+    );
+  });
+
+  it('says the same as explain of a service in the middle of a drain: no room, and protection from scale-in', async () => {
+    const services = [{ name: 'web', memoryMiB: 1_500, protectedFromScaleIn: true }];
+    const { region, instanceIds, pass, json } = await deployedRegion({ services });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(45); // before the group has launched another instance
+    const explained = await json('explain', instanceIds[0] ?? '');
+    const kinds = explained.answer.blockers.flatMap(({ causes }: { causes: { cause: string }[] }) =>
+      causes.map(({ cause }) => cause),
+    );
+    expect(new Set(kinds)).toEqual(new Set(['no-room', 'protected']));
+    const { answer } = await json('doctor');
+    const onWeb = answer.findings.filter(({ where }: Finding) => where === 'service web of cluster prod');
+    expect(onWeb).toMatchObject([
+      { level: 'warning', what: expect.stringMatching(/^ECS found no room for a replacement .* ago: “.*”\.$/) },
+      { level: 'warning', what: expect.stringMatching(/^4 tasks: scale-in protection is on until .*\.$/) },
+    ]);
+  });
+
+  it('says in status and explain as well that our hook’s events are rejected, and that another hook may end the wait', async () => {
+    const hooks = [
+      { notificationMetadata: '["prod"]' },
+      { name: 'another', heartbeatTimeoutSeconds: 600, defaultResult: 'ABANDON' as const },
+    ];
+    const { region, instanceIds, pass, json } = await deployedRegion({ hooks });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(60);
+    const { answer } = await json('doctor');
+    const told = answer.findings.flatMap(({ where, what }: Finding) => (where.startsWith('hook ') ? [what] : []));
+    expect(told).toHaveLength(2);
+    for (const command of [['status'], ['explain', instanceIds[0] ?? '']]) {
+      expect(JSON.stringify((await json(...command)).answer)).toContain(JSON.stringify(told[0]).slice(1, -1));
+      expect(JSON.stringify((await json(...command)).answer)).toContain(JSON.stringify(told[1]).slice(1, -1));
+    }
+  });
+
+  it('reads more than 50 groups, as status does', async () => {
+    const names = Array.from({ length: 56 }, (_, i) => `group-${i}`);
+    const params = { autoScalingGroups: ['web', ...names].join(), createLifecycleHooks: false };
+    const { region, json } = await deployedRegion({ params });
+    const group = {
+      cluster: 'prod',
+      minSize: 0,
+      maxSize: 1,
+      desiredCapacity: 0,
+      memoryMiB: 1,
+      cpuUnits: 1,
+      launchSeconds: 1,
+    };
+    for (const name of names) {
+      region.autoScaling.createGroup({ ...group, name }, { running: true });
+      region.autoScaling.putLifecycleHook({
+        name: 'ecs-drain',
+        group: name,
+        heartbeatTimeoutSeconds: 3_600,
+        defaultResult: 'CONTINUE',
+      });
+    }
+    const { status, answer } = await json('doctor');
+    expect({ status, healthy: answer.healthy }).toEqual({ status: 0, healthy: true });
+    expect(answer.findings.filter(({ where }: Finding) => where.startsWith('hook '))).toHaveLength(57);
+    expect(await json('status')).toMatchObject({ status: 0, answer: { missingGroups: [], failures: [] } });
   });
 
   it('says of each error and warning how to fix it, in text as well', async () => {
@@ -283,6 +432,11 @@ describe('ecs-drain doctor', () => {
     const { answer } = await json('doctor');
     expect(answer.findings.filter(({ level }: Finding) => level !== 'ok')).toMatchObject([
       { level: 'error', where: 'event queue events', what: 'SQS has no such queue: no event arrives.' },
+      {
+        level: 'warning',
+        where: 'task stop queue task-stops',
+        what: 'SQS has no such queue: stops of tasks wake no drain.',
+      },
       { level: 'error', where: 'dead-letter queue dead-letters', what: 'SQS has no such queue.' },
     ]);
   });
@@ -340,7 +494,7 @@ describe('ecs-drain doctor', () => {
     const { status, answer } = await json('doctor');
     expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
     expect((await run('doctor')).stdout).toMatch(
-      /0 errors, 0 warnings, 1 ok, 12 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
+      /0 errors, 0 warnings, 1 ok, 13 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
     );
   });
 
@@ -389,17 +543,77 @@ describe('the services that the doctor judges', () => {
   const by = (...providers: string[]) => ({
     capacityProviderStrategy: providers.map((capacityProvider) => ({ capacityProvider })),
   });
+  const providers = new Map([
+    ['web', 'web'],
+    ['theirs', 'another-group'],
+    ['managed', undefined],
+  ]);
 
   it.each([
     ['launched on EC2', { launchType: 'EC2' }, true],
     ['launched on Fargate', { launchType: 'FARGATE' }, false],
-    ['launched elsewhere', { launchType: 'EXTERNAL' }, false],
-    ['of an external deployment, without a launch type', {}, true],
-    ['placed by a capacity provider of a group', by('web'), true],
+    ['launched on ECS Anywhere', { launchType: 'EXTERNAL' }, false],
+    ['launched on ECS Managed Instances', { launchType: 'MANAGED_INSTANCES' }, false],
+    ['of an external deployment, without a launch type or a task set', {}, true],
+    ['placed by the capacity provider of our group', by('web'), true],
+    ['placed by ours and by Fargate', by('FARGATE', 'web'), true],
+    ['placed by the capacity provider of another group', by('theirs'), false],
+    ['placed by ECS Managed Instances', by('managed'), false],
+    ['placed by a capacity provider that ECS does not describe', by('unknown'), true],
     ['placed by Fargate', by('FARGATE'), false],
     ['placed by both of Fargate', by('FARGATE', 'FARGATE_SPOT'), false],
-  ] as const)('are right about one %s', (_, service, isJudged) => {
-    expect(runsOnContainerInstances(service)).toBe(isJudged);
+    ['whose task set is placed by ours', { taskSets: [by('FARGATE'), by('web')] }, true],
+    ['whose task sets are launched on EC2', { taskSets: [{ launchType: 'EC2' }] }, true],
+    ['whose task sets are placed elsewhere', { taskSets: [by('FARGATE'), by('theirs')] }, false],
+  ] as const)('are those that can be on our instances, as one %s', (_, service, isJudged) => {
+    const placement = placementOf(service as EcsService);
+    expect(mayRunOnOurs({ placement }, providers, { autoScalingGroups: ['web'] })).toBe(isJudged);
+  });
+
+  it('find room only where ECS may place their tasks', () => {
+    const size = { cpuUnits: 100, memoryMiB: 100 };
+    const host = (ec2InstanceId: string, capacityProvider?: string) => ({
+      ec2InstanceId,
+      capacityProvider,
+      free: size,
+    });
+    const task = (capacityProvider?: string) => ({ ...size, capacityProvider });
+    const homeless = (tasks: ReturnType<typeof task>[], ...hosts: ReturnType<typeof host>[]) =>
+      homelessOf(tasks, hosts, providers).length;
+    expect(homeless([task()], host('i-1'))).toBe(0);
+    expect(homeless([task(), task()], host('i-1'))).toBe(1);
+    expect(homeless([task()], host('i-1', 'theirs'))).toBe(0); // the launch type EC2 asks for no provider
+    expect(homeless([task()], host('mi-1'))).toBe(1);
+    expect(homeless([task()], host('i-1', 'managed'))).toBe(1);
+    expect(homeless([task('web')], host('i-1'), host('i-2', 'theirs'), host('mi-1'))).toBe(1);
+    expect(homeless([task('web')], host('i-1'), host('i-2', 'web'))).toBe(0);
+  });
+});
+
+describe('the load balancing that the doctor reads', () => {
+  const alternating = { targetGroupArn: 'blue', advancedConfiguration: { alternateTargetGroupArn: 'green' } };
+
+  it.each<[string, EcsService, readonly string[], readonly string[]]>([
+    ['a service', { loadBalancers: [{ targetGroupArn: 'blue' }, { targetGroupArn: 'blue' }] }, ['blue'], []],
+    ['its alternate', { loadBalancers: [alternating] }, ['blue', 'green'], []],
+    [
+      'its task sets',
+      { taskSets: [{ loadBalancers: [{ targetGroupArn: 'blue' }] }, { loadBalancers: [alternating] }] },
+      ['blue', 'green'],
+      [],
+    ],
+    ['nothing', {}, [], []],
+    ['a Classic Load Balancer', { loadBalancers: [{ loadBalancerName: 'old' }] }, [], ['Classic Load Balancer old']],
+    [
+      'VPC Lattice',
+      {
+        deployments: [{ vpcLatticeConfigurations: [{ targetGroupArn: 'tg', roleArn: 'role', portName: 'http' }] }],
+      },
+      [],
+      ['VPC Lattice target group tg'],
+    ],
+  ])('is in every place where a target group can stand: %s', (_, service, targetGroups, unread) => {
+    expect(loadBalancingOf(service)).toEqual({ targetGroups, unread });
   });
 });
 

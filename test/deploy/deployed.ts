@@ -14,6 +14,7 @@ export function deployed(params: Record<string, unknown>, stage = 'dev') {
     stuckFraction: 0.5,
     stopStragglers: 'none',
     deregistrationDelaySeconds: 300,
+    containerStopTimeoutSeconds: 30,
     agentGraceSeconds: 900,
     heartbeatFraction: 0.5,
     pollMinSeconds: 2,

@@ -90,6 +90,34 @@ describe('a service that can never be drained', () => {
   });
 });
 
+describe('what ECS reports of a service in words that are not known', () => {
+  const at = (ms: number, message: string): ServiceEvent => ({ atMs: ms, message });
+
+  it('is quoted, the newest since the drain began; what is known to be no cause is not', () => {
+    const [older, newer] = [START_MS + MINUTE, START_MS + 2 * MINUTE];
+    const events = [
+      at(older, 'waits for the moon'),
+      at(newer, 'waits for the sun'),
+      at(nowMs, 'has started 1 tasks: …'),
+    ];
+    expect(causesOf({}, withEvents(...events))).toEqual([
+      { kind: 'service-event', message: 'waits for the sun', atMs: newer },
+    ]);
+    expect(causesOf({}, withEvents(at(START_MS - 1, 'waits for the moon')))).toEqual([]);
+  });
+
+  it('stands beside the causes that are known', () => {
+    const events = [
+      at(nowMs, 'waits for the moon'),
+      at(nowMs, '(service web) (task 1) failed container health checks.'),
+    ];
+    expect(causesOf({}, withEvents(...events))).toMatchObject([
+      { kind: 'replacements-fail' },
+      { kind: 'service-event' },
+    ]);
+  });
+});
+
 describe('a replacement that finds no room', () => {
   const message =
     '(service web) was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance 0123) has insufficient memory available.';
@@ -138,11 +166,15 @@ describe('a replacement that fails', () => {
   it.each([
     '(service web) is unable to consistently start tasks successfully. For more information, see the Troubleshooting section.',
     '(service web) (port 8080) is unhealthy in (target-group arn:aws:elasticloadbalancing:…) due to (reason Health checks failed).',
-  ])('is reported in ECS’s words, if that was since the drain began: %s', (message) => {
+  ])('is reported in ECS’s words, if that was since the drain began or is not over: %s', (message) => {
     const atMs = START_MS + MINUTE;
     expect(causesOf({}, withEvents({ atMs, message }))).toEqual([{ kind: 'replacements-fail', message, atMs }]);
     expect(causesOf({}, withEvents({ atMs: START_MS, message }))).toHaveLength(1);
-    expect(causesOf({}, withEvents({ atMs: START_MS - 1, message }))).toEqual([]);
+    const before = { atMs: START_MS - 2, message };
+    expect(causesOf({}, withEvents(before))).toHaveLength(1);
+    const steady = { atMs: START_MS - 1, message: '(service web) has reached a steady state.' };
+    expect(causesOf({}, withEvents(steady, before))).toEqual([]);
+    expect(causesOf({}, withEvents({ atMs: nowMs - 6 * HOUR, message }))).toEqual([]);
   });
 
   it('is none of the usual events', () => {
@@ -355,7 +387,7 @@ describe('blockers', () => {
   });
 
   it('name no cause twice, and no cause of a service for a task that no service owns or that is leaving', () => {
-    const ofServices = ['cannot-replace', 'no-room', 'replacements-fail', 'protected', 'deployment'];
+    const ofServices = ['cannot-replace', 'no-room', 'replacements-fail', 'service-event', 'protected', 'deployment'];
     fc.assert(
       fc.property(someTasks, someInput, (tasks, input) => {
         for (const { causes, tasks: members } of blockersOf(tasks, input)) {
@@ -373,6 +405,7 @@ describe('blockers', () => {
       'cannot-replace',
       'no-room',
       'replacements-fail',
+      'service-event',
       'protected',
       'deployment',
       'daemon-last',

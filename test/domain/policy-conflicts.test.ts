@@ -128,14 +128,14 @@ describe('settings that cannot work together are refused with the arithmetic', (
       { stopStragglers: 'all', deadlineSeconds: 340 },
       60,
       undefined,
-      'stopStragglers all would stop tasks at once: deregistrationDelaySeconds 300 + the default stop timeout 30 + 10 s of reserve = 340 s, not below deadlineSeconds 340; raise deadlineSeconds.',
+      'stopStragglers all would stop tasks at once: deregistrationDelaySeconds 300 + containerStopTimeoutSeconds 30 + 10 s of reserve = 340 s, not below deadlineSeconds 340; raise deadlineSeconds.',
     ],
     [
       'standalone stragglers stopped as soon as the drain begins',
       { stopStragglers: 'standalone', deadlineSeconds: 40 },
       60,
       undefined,
-      'stopStragglers standalone would stop tasks at once: deregistrationDelaySeconds 0 + the default stop timeout 30 + 10 s of reserve = 40 s, not below deadlineSeconds 40; raise deadlineSeconds.',
+      'stopStragglers standalone would stop tasks at once: deregistrationDelaySeconds 0 + containerStopTimeoutSeconds 30 + 10 s of reserve = 40 s, not below deadlineSeconds 40; raise deadlineSeconds.',
     ],
   ])('%s', (_, policy, functionTimeoutSeconds, heartbeatTimeoutSeconds, sentence) => {
     expect(conflicts(policy, functionTimeoutSeconds, heartbeatTimeoutSeconds)).toEqual([sentence]);

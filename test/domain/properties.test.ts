@@ -68,6 +68,7 @@ const policy: fc.Arbitrary<Policy> = fc
     deadlineResult: fc.constantFrom('CONTINUE', 'ABANDON'),
     stuckFraction: fc.constantFrom(0.1, 0.5, 1),
     stopStragglers: fc.constantFrom('none', 'standalone', 'all'),
+    containerStopTimeoutSeconds: fc.constantFrom(30, 45),
     deregistrationDelaySeconds: seconds(300),
     agentGraceSeconds: fc.integer({ min: 60, max: 3_600 }),
     heartbeatTimeoutSeconds: fc.constant(60),

@@ -39,6 +39,7 @@ export const POLICY: Policy = {
   stuckFraction: 0.5,
   stopStragglers: 'none',
   deregistrationDelaySeconds: 300,
+  containerStopTimeoutSeconds: 30,
   agentGraceSeconds: 900,
   heartbeatTimeoutSeconds: 3_600,
   heartbeatFraction: 0.5,

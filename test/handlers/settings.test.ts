@@ -12,6 +12,7 @@ const choices = {
   DEADLINE_RESULT: 'CONTINUE',
   STOP_STRAGGLERS: 'none',
   DEREGISTRATION_DELAY_SECONDS: '300',
+  CONTAINER_STOP_TIMEOUT_SECONDS: '30',
   AGENT_GRACE_SECONDS: '600',
   HEARTBEAT_TIMEOUT_SECONDS: '3600',
   HEARTBEAT_FRACTION: '0.5',
@@ -64,6 +65,7 @@ const settingIn: Record<Choice, string> = {
   DEADLINE_RESULT: 'deadlineResult',
   STOP_STRAGGLERS: 'stopStragglers',
   DEREGISTRATION_DELAY_SECONDS: 'deregistrationDelaySeconds',
+  CONTAINER_STOP_TIMEOUT_SECONDS: 'containerStopTimeoutSeconds',
   AGENT_GRACE_SECONDS: 'agentGraceSeconds',
   HEARTBEAT_TIMEOUT_SECONDS: 'heartbeatTimeoutSeconds',
   HEARTBEAT_FRACTION: 'heartbeatFraction',
@@ -89,6 +91,7 @@ describe('settings that can be used', () => {
         deadlineResult: 'CONTINUE',
         stopStragglers: 'none',
         deregistrationDelaySeconds: 300,
+        containerStopTimeoutSeconds: 30,
         agentGraceSeconds: 600,
         heartbeatTimeoutSeconds: 3600,
         heartbeatFraction: 0.5,
@@ -341,7 +344,7 @@ describe('settings that cannot work together', () => {
     [
       'stragglers stopped at once',
       { STOP_STRAGGLERS: 'all', DEADLINE_SECONDS: '340' },
-      'deregistrationDelaySeconds 300 + the default stop timeout 30 + 10 s of reserve = 340 s, not below deadlineSeconds 340',
+      'deregistrationDelaySeconds 300 + containerStopTimeoutSeconds 30 + 10 s of reserve = 340 s, not below deadlineSeconds 340',
     ],
   ])('are refused with the arithmetic: %s', (_, changes, arithmetic) => {
     expect(complaintOf(changes)).toContain(arithmetic);
