@@ -76,14 +76,16 @@ function addTitle({ title }: Parts, { x, y, title: text }: Widget): void {
   title.push({ text, left: x * COLUMN + 6, top: y * ROW + 4, textStyle });
 }
 
+const ALARMS_A_ROW = 4;
+
 function addAlarms(parts: Parts, widget: Widget, alarms: readonly Alarm[], { datapoints, endMs }: Heard): void {
   addTitle(parts, widget);
   alarms.forEach((alarm, i) => {
     const on = isOn(alarm, datapoints, endMs);
     parts.title.push({
       text: `${on ? 'ALARM' : 'OK'}  ${alarm.name}`,
-      left: (widget.x + (i * widget.width) / alarms.length) * COLUMN + 10,
-      top: widget.y * ROW + 30,
+      left: (widget.x + ((i % ALARMS_A_ROW) * widget.width) / ALARMS_A_ROW) * COLUMN + 10,
+      top: widget.y * ROW + 28 + 24 * Math.floor(i / ALARMS_A_ROW),
       backgroundColor: on ? '#d13212' : '#f2f8f0',
       borderColor: on ? '#d13212' : '#1d8102',
       borderWidth: 1,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { SimulatePolicyResponse } from '@aws-sdk/client-iam';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { queueNameIn } from '../../cli/aws.ts';
 import { needsOf } from '../../cli/doctor.ts';
 import type { Template } from '../../deploy/cloudformation.ts';
 import { LIMITS, limitsExceeded } from '../../deploy/limits.ts';
@@ -105,9 +106,14 @@ describe("the function's role", () => {
     ['for another stage', () => edited],
     ['without parking', () => watching],
   ])('allows exactly what the doctor has IAM simulate, %s', (_, from) => {
-    const { environment, role, roles } = deploymentIn(from());
+    const { environment, role, roles, mappings } = deploymentIn(from());
     const functionArn = 'arn:aws:lambda:eu-west-1:123456789012:function:drain';
-    const needs = needsOf({ functionArn, settings: settingsFrom(environment) });
+    const settings = settingsFrom(environment);
+    const taskStops = mappings.find(
+      ({ queueArn }) => queueArn.split(':').at(-1) !== queueNameIn(settings.eventQueueUrl),
+    );
+    expect(taskStops === undefined).toBe(settings.scheduler === undefined);
+    const needs = needsOf({ functionArn, settings }, taskStops?.queueArn);
     const simulated = new Set(needs.flatMap(({ actions }) => actions));
     const others = (actions: Iterable<string>) =>
       [...actions].filter((action) => !action.startsWith('sqs:')).toSorted();
