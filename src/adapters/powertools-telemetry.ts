@@ -6,7 +6,13 @@ import { type Drain, drainIdOf, instanceIdOf, killsTasks, type Outcome, unreacha
 import type { Observation } from '../domain/observation.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
 import { presentTask } from './event-bridge.ts';
-import { inSentences, presentExplanation, presentLastSeen, sentenceOnLastSeen } from './present-explanation.ts';
+import {
+  inSentences,
+  presentExplanation,
+  presentLastSeen,
+  sentenceOnLastSeen,
+  tasksOf,
+} from './present-explanation.ts';
 
 /** Structured logs; the metrics of each drain while it goes on, and when it ends. */
 export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry {
@@ -121,7 +127,7 @@ function sentenceOn(decision: Decision): string {
     case 'verify-start':
       return 'Comparing the start of the drain with the one that Auto Scaling knows';
     case 'stop-tasks':
-      return `Stopping ${decision.tasks.length} stragglers so that each has its grace before the deadline`;
+      return `Stopping ${tasksOf(decision.tasks.length)} ahead of the deadline, early enough for the stop timeout`;
     case 'announce':
       return decision.event === 'stuck'
         ? 'Publishing that the drain is stuck'
@@ -161,7 +167,7 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     case 'timed-out':
       return {
         level: 'error',
-        message: `Timed out: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks had not stopped${because}`,
+        message: `Timed out: completed with ${outcome.result} while ${tasksOf(outcome.killedTasks.length)} had not stopped${because}`,
         ...ending,
         deadlineAt: new Date(outcome.deadlineAtMs).toISOString(),
         killedTasks: outcome.killedTasks.map(presentTask),
@@ -170,7 +176,7 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     case 'agent-lost':
       return {
         level: 'error',
-        message: `Agent lost: completed with ${outcome.result} while ${outcome.killedTasks.length} tasks were not known to have stopped${because}`,
+        message: `Agent lost: completed with ${outcome.result} while ${tasksOf(outcome.killedTasks.length)} may not have stopped${because}`,
         ...ending,
         agentDisconnectedSince: new Date(outcome.disconnectedSinceMs).toISOString(),
         killedTasks: outcome.killedTasks.map(presentTask),

@@ -64,8 +64,8 @@ export function sentenceOnLastSeen(lastSeen: LastSeen | undefined, atMs: number)
   const { tasks, haveStopped } = lastSeen;
   if (tasks.length === 0) return `no task held the instance when it was seen last, ${age} ago`;
   return haveStopped
-    ? `${tasksOf(tasks.length)} held the instance ${age} ago and stopped since: whether by themselves or with the instance is not known`
-    : `${tasksOf(tasks.length)} held the instance when it was seen last, ${age} ago: whether they had stopped is not known`;
+    ? `${tasksOf(tasks.length)} held the instance ${age} ago and stopped since: whether before it was let go is not known`
+    : `${tasksOf(tasks.length)} held the instance when it was seen last, ${age} ago: whether ${tasks.length === 1 ? 'it' : 'they'} had stopped is not known`;
 }
 
 /** The same as data; left out where nothing is known. */
@@ -147,7 +147,8 @@ function fieldsOf(cause: Cause): Readonly<Record<string, unknown>> {
   }
 }
 
-function tasksOf(count: number): string {
+/** `1 task`, `2 tasks`. */
+export function tasksOf(count: number): string {
   return `${count} ${count === 1 ? 'task' : 'tasks'}`;
 }
 

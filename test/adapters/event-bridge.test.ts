@@ -238,7 +238,7 @@ describe('an event about a drain', () => {
     [{ kind: 'drained', lastTaskStoppedAtMs: undefined }, 'every task has stopped', { holdingTasks: [] }],
     [
       { kind: 'gone', clusters: ['prod', 'batch'], lastSeen },
-      'no live registration in prod, batch; 1 task held the instance when it was seen last, 5 s ago: whether they had stopped is not known',
+      'no live registration in prod, batch; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
       left,
     ],
     [
@@ -253,7 +253,7 @@ describe('an event about a drain', () => {
     ],
     [
       { kind: 'already-completed', lastSeen },
-      'the lifecycle action was already completed, or its hook timed out; 1 task held the instance when it was seen last, 5 s ago: whether they had stopped is not known',
+      'the lifecycle action was already completed, or its hook timed out; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
       left,
     ],
   ])('says how it ended, why, and what had not stopped or was seen last: $kind', async (outcome, reason, tasks) => {

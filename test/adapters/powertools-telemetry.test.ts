@@ -167,7 +167,7 @@ describe('a decision', () => {
     [{ kind: 'verify-start' }, 'Comparing the start of the drain with the one that Auto Scaling knows'],
     [
       { kind: 'stop-tasks', tasks: killedTasks },
-      'Stopping 2 stragglers so that each has its grace before the deadline',
+      'Stopping 2 tasks ahead of the deadline, early enough for the stop timeout',
     ],
     [{ kind: 'heartbeat' }, 'Recording a heartbeat'],
     [{ kind: 'hand-over' }, 'Handing over to the next invocation'],
@@ -305,7 +305,7 @@ describe('the end of a drain', () => {
     ['drained', 'INFO', 'Drained: every task has stopped'],
     ['gone', 'WARN', 'none of the clusters prod, staging has a live registration'],
     ['timed-out', 'ERROR', 'Timed out: completed with ABANDON while 2 tasks had not stopped'],
-    ['agent-lost', 'ERROR', 'Agent lost: completed with CONTINUE while 2 tasks were not known to have stopped'],
+    ['agent-lost', 'ERROR', 'Agent lost: completed with CONTINUE while 2 tasks may not have stopped'],
     [
       'already-completed',
       'INFO',
@@ -338,7 +338,7 @@ describe('the end of a drain', () => {
     [
       'the action was completed, and they were seen stopped afterwards',
       { kind: 'already-completed', lastSeen: { ...twoTasks, haveStopped: true } },
-      'The lifecycle action was already completed; 2 tasks held the instance 3 min ago and stopped since: whether by themselves or with the instance is not known',
+      'The lifecycle action was already completed; 2 tasks held the instance 3 min ago and stopped since: whether before it was let go is not known',
     ],
   ])('is a warning, with the tasks seen last and their age, where %s while tasks held it', (_, outcome, message) => {
     expect(ended(outcome)).toMatchObject({ level: 'WARN', message, lastSeenTasks });
