@@ -10,6 +10,7 @@ import { PROTECTION_BATCH, protectionOf, readStopTimeoutSeconds } from '../src/a
 import { sentenceOnCause } from '../src/adapters/present-explanation.ts';
 import { batches } from '../src/domain/by-cluster.ts';
 import { obstaclesOf } from '../src/domain/diagnose.ts';
+import { choiceOf, type GroupChoice } from '../src/domain/groups.ts';
 import { ClusterMissing } from '../src/domain/ports.ts';
 import {
   type ClusterService,
@@ -33,7 +34,7 @@ export interface Time {
 
 /** What is ours in a cluster that others may share. */
 export interface Ours extends Time {
-  readonly autoScalingGroups: readonly string[];
+  readonly autoScalingGroups: readonly GroupChoice[];
   /** The EC2 instances of the groups. */
   readonly instanceIds: ReadonlySet<string>;
 }
@@ -110,7 +111,9 @@ export function mayRunOnOurs(
   { autoScalingGroups }: Pick<Ours, 'autoScalingGroups'>,
 ): boolean {
   if (typeof placement === 'string') return placement === 'any-instance';
-  return placement.some((name) => !providers.has(name) || autoScalingGroups.includes(providers.get(name) ?? ''));
+  return placement.some(
+    (name) => !providers.has(name) || choiceOf(autoScalingGroups, providers.get(name) ?? '') !== undefined,
+  );
 }
 
 async function serviceFindings(

@@ -7,6 +7,7 @@ import { homelessOf, mayRunOnOurs } from '../../cli/services.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
+import { groupNamed } from '../../src/domain/groups.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { deployedRegion, type World } from './deployed-region.ts';
 
@@ -567,7 +568,7 @@ describe('the services that the doctor judges', () => {
     ['whose task sets are placed elsewhere', { taskSets: [by('FARGATE'), by('theirs')] }, false],
   ] as const)('are those that can be on our instances, as one %s', (_, service, isJudged) => {
     const placement = placementOf(service as EcsService);
-    expect(mayRunOnOurs({ placement }, providers, { autoScalingGroups: ['web'] })).toBe(isJudged);
+    expect(mayRunOnOurs({ placement }, providers, { autoScalingGroups: [groupNamed('web')] })).toBe(isJudged);
   });
 
   it('find room only where ECS may place their tasks', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/common.ts';
 import type { Check, Finding } from '../../cli/finding.ts';
 import { clusterFindings } from '../../cli/services.ts';
+import { groupNamed } from '../../src/domain/groups.ts';
 import { recordedInstance, recordedService, recordedTask, taskArn } from '../adapters/samples.ts';
 import { accessDenied, aws, type Script, type Wire } from '../adapters/wire.ts';
 import { POLICY } from '../domain/samples.ts';
@@ -57,7 +58,7 @@ async function findingsIn(script: Script, policy: Partial<typeof POLICY> = {}): 
   const settings = { policy: { ...POLICY, ...policy } };
   const deployment = { config, settings, target: { stage: 'dev' }, nowMs: () => 0 } as unknown as Deployment;
   const groups = Promise.resolve({
-    autoScalingGroups: ['web'],
+    autoScalingGroups: [groupNamed('web')],
     instanceIds: new Set([OURS]),
     deadlineSeconds: 7_200,
     heartbeatSeconds: 3_600,
