@@ -41,6 +41,7 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   92: 'the check of the rules asks the matcher that EventBridge runs',
   93: 'a group with such a name is in the way of other programs',
   94: 'the policy simulator says what a policy allows, and costs no experiment',
+  97: 'it takes an instance that was detached, which outlives the stack',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';

@@ -21,6 +21,8 @@ const BUCKET_OF: Readonly<Record<string, keyof typeof ECS_BUCKETS>> = {
   ListContainerInstances: 'clusterReads',
   ListTasks: 'clusterReads',
   UpdateContainerInstancesState: 'clusterChanges',
+  PutAttributes: 'clusterChanges',
+  DeleteAttributes: 'clusterChanges',
   StopTask: 'clusterChanges',
   DescribeServices: 'serviceReads',
   ListServices: 'serviceReads',

@@ -1,10 +1,44 @@
 import { DescribeInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import { DeleteAttributesCommand, ListContainerInstancesCommand, PutAttributesCommand } from '@aws-sdk/client-ecs';
 import type { Experiment } from '../experiment.ts';
+import { anInstance, withInstances } from './cluster.ts';
 import { inService } from './hooks.ts';
 import { described, refusalOf, until } from './look.ts';
 
-/** What EC2 says of instances that are no more, or never were. */
+/** What EC2 says of instances that are no more, or never were, and what ECS lets one write on a container instance. */
 export const instances: readonly Experiment[] = [
+  {
+    facts: [96],
+    title: 'An attribute that is put on a container instance is found by `attribute:NAME exists`, until it is deleted.',
+    needs: ['cluster'],
+    minutes: 2,
+    cents: 0,
+    cleansUp: 'deletes the attribute',
+    async run(world) {
+      const { name: cluster } = await withInstances(world);
+      const attribute = {
+        name: 'facts.mark',
+        targetType: 'container-instance',
+        targetId: await anInstance(world),
+      } as const;
+      const isFound = (wanted: boolean) =>
+        until(world, 30, async () => {
+          const filter = `attribute:${attribute.name} exists`;
+          const { containerInstanceArns = [] } = await world.ecs.send(
+            new ListContainerInstancesCommand({ cluster, filter }),
+          );
+          return containerInstanceArns.includes(attribute.targetId) === wanted ? true : undefined;
+        });
+      await world.ecs.send(new PutAttributesCommand({ cluster, attributes: [{ ...attribute, value: 'a 1:2' }] }));
+      const isPut = (await isFound(true)) ?? false;
+      await world.ecs.send(new DeleteAttributesCommand({ cluster, attributes: [attribute] }));
+      const isGone = (await isFound(false)) ?? false;
+      return {
+        saw: `${isPut ? 'found' : 'not found'} after PutAttributes, ${isGone ? 'not found' : 'found'} after DeleteAttributes`,
+        agrees: isPut && isGone,
+      };
+    },
+  },
   {
     facts: [84],
     title: 'An instance that is terminated is still described, and terminating it again succeeds.',

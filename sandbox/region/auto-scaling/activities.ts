@@ -12,11 +12,12 @@ export interface Change {
   readonly destination: Whereabouts;
 }
 
-/** The event of each change that succeeds. Root volume replacements have no such event. */
+/** The event of each change that succeeds. Root volume replacements have none; of an instance that is attached AWS tells none. */
 const SUCCESS_EVENT = {
   launch: 'EC2 Instance Launch Successful',
   terminate: 'EC2 Instance Terminate Successful',
   detach: 'EC2 Instance Detach Successful',
+  attach: undefined,
   replaceRootVolume: undefined,
 } as const;
 

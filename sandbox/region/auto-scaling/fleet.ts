@@ -97,6 +97,21 @@ export class Fleet {
     });
   }
 
+  /** An instance that runs outside of the group joins it, through the hooks on launch. */
+  attach(instance: Instance): void {
+    const { group, instanceId } = instance;
+    group.active.set(instanceId, instance);
+    this.activities.start(instance, {
+      kind: 'attach',
+      description: `Attaching an existing EC2 instance: ${instanceId}`,
+      why: 'an instance was attached in response to a user request.',
+      origin: 'EC2',
+      destination: IN_GROUP,
+    });
+    this.#become(instance, 'Pending');
+    this.#hold(instance, 'launching', { destination: IN_GROUP });
+  }
+
   /**
    * Facts 45 root-volume-replacement: the instance keeps its place in the group; its hooks are asked first, and again
    * when it has booted.

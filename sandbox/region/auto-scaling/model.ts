@@ -183,6 +183,26 @@ export class AutoScalingModel {
     return instances.flatMap(({ activity }) => activity ?? []);
   }
 
+  /** Instances that were detached join their group again, and its desired capacity grows by them. */
+  attachInstances(name: string, ids: readonly string[]): void {
+    const group = this.#group(name);
+    const instances = ids.map((id) => {
+      const instance = this.#fleet.instances.get(id);
+      if (instance?.state === 'Detached' && instance.group === group) return instance;
+      throw invalid(`The local Region attaches only what was detached from ${name} and runs: ${id} is not that.`);
+    });
+    const { maxSize } = group.spec;
+    if (group.desiredCapacity + ids.length > maxSize) {
+      throw invalid(
+        `AutoScalingGroup ${name} has max-size=${maxSize} and desired-size=${group.desiredCapacity}. To attach ${ids.length} more instance(s), please update the AutoScalingGroup sizes appropriately.`,
+      );
+    }
+    for (const instance of instances) {
+      group.desiredCapacity += 1;
+      this.#fleet.attach(instance);
+    }
+  }
+
   /** Scale-in passes over an instance that is protected. */
   setInstanceProtection(name: string, ids: readonly string[], protectedFromScaleIn: boolean): void {
     const group = this.#group(name);

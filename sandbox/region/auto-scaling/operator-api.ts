@@ -1,5 +1,6 @@
 import type {
   ActivityType,
+  AttachInstancesQuery,
   CancelInstanceRefreshAnswer,
   CancelInstanceRefreshType,
   DeleteLifecycleHookType,
@@ -58,6 +59,11 @@ export function operatorOperations(model: AutoScalingModel): Operations {
       model.terminateInstance(instanceId, { decrementDesiredCapacity });
       const activity = model.lastActivityOf(instanceId);
       return activity ? { Activity: describedActivity(activity, model.group(activity.group).arn) } : {};
+    },
+
+    AttachInstances: (input: AttachInstancesQuery): object => {
+      model.attachInstances(input.AutoScalingGroupName ?? '', input.InstanceIds ?? []);
+      return {};
     },
 
     DetachInstances: (input: DetachInstancesQuery): DetachInstancesAnswer => {

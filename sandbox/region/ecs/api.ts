@@ -4,6 +4,7 @@ import type { Service } from '../service.ts';
 import type { Violation } from '../wire/shapes.ts';
 import { invalid } from './errors.ts';
 import type { EcsModel } from './model.ts';
+import { attributeOperations } from './operations/attributes.ts';
 import { capacityProviderOperations } from './operations/capacity-providers.ts';
 import { clusterOperations } from './operations/clusters.ts';
 import { containerInstanceOperations } from './operations/container-instances.ts';
@@ -20,6 +21,7 @@ export function ecsService(
     ...clusterOperations(model),
     ...capacityProviderOperations(model),
     ...containerInstanceOperations(model, faults),
+    ...attributeOperations(model),
     ...taskOperations(model, faults),
     ...protectionOperations(model),
     ...runTaskOperations(model),

@@ -80,13 +80,13 @@ export class EcsModel {
   }
 
   /**
-   * The agent lost its state and registers anew. The old registration stays ACTIVE and disconnected, with its tasks
-   * (facts 14 instance-lookup).
+   * The agent lost its state and registers anew. The old registration stays as it was and disconnected, with its tasks
+   * (facts 14 instance-lookup) and with the attributes that were put on it (facts 96 container-instance-attributes).
    */
   reRegisterAgent(ec2InstanceId: string): string {
     const old = this.#state.newestRegistration(ec2InstanceId);
     this.#agents.connect(old, false);
-    return this.#agents.register(old.cluster, old);
+    return this.#agents.register(old.cluster, { ...old, attributes: old.agentAttributes });
   }
 
   /** Facts 15 agent-connection: an agent's connection comes and goes; its tasks go on. */
@@ -220,6 +220,17 @@ export class EcsModel {
     instance.status = status;
     this.#announcements.tellInstance(instance); // Facts 5 container-instance-event: no event.
     this.#scheduler.statusChanged(instance);
+  }
+
+  /** A value for each name, in place of an earlier one. */
+  putAttributes({ id, cluster }: InstanceView, attributes: ReadonlyMap<string, string | undefined>): void {
+    const instance = this.#state.instance(cluster.name, id);
+    for (const [name, value] of attributes) instance.attributes.set(name, value);
+  }
+
+  deleteAttributes({ id, cluster }: InstanceView, names: readonly string[]): void {
+    const instance = this.#state.instance(cluster.name, id);
+    for (const name of names) instance.attributes.delete(name);
   }
 
   /** Starts a task of no service on the instance. */

@@ -37,6 +37,7 @@ export interface Cluster extends ClusterView {
 
 export interface ContainerInstance extends InstanceView {
   readonly cluster: Cluster;
+  readonly attributes: Map<string, string | undefined>;
   readonly reserved: Mutable<Resources>;
   readonly tasks: Set<Task>;
   readonly holding: Set<Task>;
@@ -247,7 +248,8 @@ export class EcsState {
       reserved: { memoryMiB: 0, cpuUnits: 0 },
       registeredAtMs: this.nowMs(),
       agentVersion: AGENT_VERSION,
-      attributes,
+      attributes: new Map(attributes),
+      agentAttributes: attributes,
       tasks: new Set(),
       holding: new Set(),
       tally: { running: 0, pending: 0 },

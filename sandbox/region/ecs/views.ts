@@ -41,6 +41,8 @@ export interface InstanceView {
   readonly agentVersion: string;
   /** Custom attributes; some have no value. */
   readonly attributes: ReadonlyMap<string, string | undefined>;
+  /** Those of them that its agent registered it with. */
+  readonly agentAttributes: ReadonlyMap<string, string | undefined>;
   /** The tasks that are listed. */
   readonly tasks: ReadonlySet<TaskView>;
   /** The tasks that have not stopped. */

@@ -15,6 +15,7 @@ import type { Member, ServiceModel, ServiceName, Shape } from './models.ts';
 /** What the Region answers, or is about to; every other operation of these services is known by its name alone. */
 const OPERATIONS: Readonly<Record<ServiceName, readonly string[]>> = {
   autoscaling: [
+    'AttachInstances',
     'CancelInstanceRefresh',
     'CompleteLifecycleAction',
     'DeleteLifecycleHook',
@@ -44,6 +45,7 @@ const OPERATIONS: Readonly<Record<ServiceName, readonly string[]>> = {
   cloudwatch: ['GetMetricData', 'GetMetricStatistics', 'ListMetrics', 'PutMetricData'],
   ec2: ['DescribeInstanceAttribute', 'DescribeInstances', 'TerminateInstances'],
   ecs: [
+    'DeleteAttributes',
     'DeleteService',
     'DeregisterContainerInstance',
     'DescribeCapacityProviders',

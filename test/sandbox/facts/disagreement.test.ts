@@ -112,6 +112,10 @@ function stoppingEveryTask(status: 'desiredStatus' | 'lastStatus'): OtherAws {
 
 /** By the beginning of an experiment's title: each AWS that it would disagree with. */
 const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
+  'An attribute that is put': [
+    { PutAttributes: async () => ({ attributes: [] }) },
+    { DeleteAttributes: async () => ({ attributes: [] }) },
+  ],
   'A task takes its memory': {
     DescribeContainerInstances: answering(({ containerInstances }) => {
       for (const each of containerInstances) each.remainingResources = each.registeredResources;

@@ -254,6 +254,36 @@ describe('an instance that is detached', () => {
     expect(() => model.detachInstances('web', [B], true)).toThrow(/min-size=1, max-size=10, and desired-size=1/);
   });
 
+  it('that was retained joins its group again when it is attached, through the hooks on launch', async () => {
+    const { model, hook, complete, until, states, pathOf } = autoScalingWorld({ retainOnAbandon: true, maxSize: 3 });
+    hook('drain');
+    hook('warm-up', { transition: 'launching' });
+    model.terminateInstance(A);
+    complete('drain', A, 'ABANDON');
+    model.detachInstances('web', [A], false);
+    await until(60);
+    model.attachInstances('web', [A]);
+    expect(model.group('web').desiredCapacity).toBe(3);
+    expect(states()[A]).toBe('Pending:Wait');
+    complete('warm-up', A);
+    expect(pathOf(A).slice(-6)).toEqual([
+      'Detaching',
+      'Detached',
+      'Pending',
+      'Pending:Wait',
+      'Pending:Proceed',
+      'InService',
+    ]);
+    expect(() => model.attachInstances('web', [A])).toThrow(`attaches only what was detached from web and runs: ${A}`);
+  });
+
+  it('is not attached above the maximum of its group', async () => {
+    const { model, until } = autoScalingWorld({ maxSize: 2 });
+    model.detachInstances('web', [A], false);
+    await until(60);
+    expect(() => model.attachInstances('web', [A])).toThrow('max-size=2 and desired-size=2');
+  });
+
   it('is in service; a retained one can be detached too, without decrementing', () => {
     const { model, hook, complete } = autoScalingWorld({ retainOnAbandon: true });
     hook('drain');

@@ -1,4 +1,5 @@
 import type {
+  DeleteAttributesResponse,
   DeleteServiceResponse,
   DeregisterContainerInstanceResponse,
   DescribeCapacityProvidersResponse,
@@ -8,6 +9,7 @@ import type {
   DescribeTaskDefinitionResponse,
   DescribeTasksResponse,
   GetTaskProtectionResponse,
+  PutAttributesResponse,
   RunTaskResponse,
   StopTaskResponse,
   UpdateContainerInstancesStateResponse,
@@ -709,6 +711,65 @@ describe('RunTask', () => {
         message: 'No Container Instances were found in your cluster.',
       }),
     );
+  });
+});
+
+describe('the attributes of a container instance', () => {
+  const put = (name: string, value?: string, targetId = arnOfA) =>
+    ask<PutAttributesResponse>('PutAttributes', { attributes: [{ name, value, targetId }] });
+  const remove = (name: string) =>
+    ask<DeleteAttributesResponse>('DeleteAttributes', { attributes: [{ name, targetId: arnOfA }] });
+  const found = (filter: string) => list('ListContainerInstances', { filter });
+  const described = (arn = arnOfA) =>
+    ask<DescribeContainerInstancesResponse>('DescribeContainerInstances', { containerInstances: [arn] })
+      .containerInstances?.[0]?.attributes;
+
+  it('facts 96 container-instance-attributes: are put, found, described, replaced and deleted', () => {
+    expect(found('attribute:our.mark exists')).toEqual([]);
+    expect(put('our.mark', 'one 2026-01-01T00:00:00Z').attributes).toHaveLength(1);
+    expect(found('attribute:our.mark exists and agentConnected == true')).toEqual([arnOfA]);
+    put('our.mark', 'two');
+    expect(described()).toEqual([{ name: 'our.mark', value: 'two' }]);
+    expect(remove('our.mark').attributes).toHaveLength(1);
+    expect(remove('our.mark').attributes).toEqual([]);
+    expect(found('attribute:our.mark exists')).toEqual([]);
+  });
+
+  it('are of one registration: an agent that registers anew brings only its own', () => {
+    const own = { cluster, ec2InstanceId: B, memoryMiB: 4_096, cpuUnits: 2_048, attributes: { stack: 'prod' } };
+    const old = ecs.registerInstance(own);
+    put('our.mark', 'x', old);
+    const anew = ecs.reRegisterAgent(B);
+    expect(described(anew)).toEqual([{ name: 'stack', value: 'prod' }]);
+    expect(found('attribute:our.mark exists')).toEqual([old]);
+    expect(found('attribute:our.mark exists and agentConnected == true')).toEqual([]);
+  });
+
+  it.each([
+    ['a name with a space', () => put('our mark'), 'Invalid attribute name: our mark'],
+    ['a value with a bracket', () => put('our.mark', '[x]'), 'Invalid attribute value: [x]'],
+    [
+      'an instance that is not there',
+      () => put('our.mark', 'x', `${ARN}:container-instance/prod/none`),
+      'was not found',
+    ],
+    ['a short id without its type', () => put('our.mark', 'x', 'none'), 'has to be container-instance'],
+    [
+      'an eleventh attribute',
+      () => Array.from({ length: 11 }, (_, i) => put(`mark-${i}`)),
+      'would have more than 10 attributes',
+    ],
+    [
+      'eleven in one call',
+      () => {
+        const attributes = Array.from({ length: 11 }, () => ({ name: 'our.mark', targetId: arnOfA }));
+        ask('PutAttributes', { attributes });
+      },
+      'Attributes can have at most 10 items.',
+    ],
+    ['no attribute', () => ask('DeleteAttributes', { attributes: [] }), 'Attributes cannot be empty.'],
+  ])('are refused for %s', (_, request, words) => {
+    expect(request).toThrow(words);
   });
 });
 

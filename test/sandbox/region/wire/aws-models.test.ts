@@ -87,6 +87,7 @@ beforeAll(async () => {
   const queue = { QueueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters' };
   const [serving, another] = region.autoScaling.instancesOf('web').map(({ instanceId: id }) => id);
   const web = { AutoScalingGroupName: 'web' };
+  const mark = { name: 'our.mark', targetType: 'container-instance', targetId: containerInstances[0] };
   inputs = {
     // Before the instances go.
     elbv2: {
@@ -121,6 +122,8 @@ beforeAll(async () => {
       },
       RunTask: { cluster, taskDefinition: 'job', count: 2 },
       DescribeCapacityProviders: { capacityProviders: ['FARGATE', 'none'] },
+      PutAttributes: { cluster, attributes: [{ ...mark, value: 'v 1:2' }] },
+      DeleteAttributes: { cluster, attributes: [mark] },
       DeregisterContainerInstance: { cluster, containerInstance: containerInstances[0], force: true },
       DeleteService: { cluster, service: 'huge', force: true },
     },
@@ -138,6 +141,7 @@ beforeAll(async () => {
       SetInstanceProtection: { ...web, InstanceIds: [serving], ProtectedFromScaleIn: true },
       TerminateInstanceInAutoScalingGroup: { InstanceId: serving, ShouldDecrementDesiredCapacity: true },
       DetachInstances: { ...web, InstanceIds: [another], ShouldDecrementDesiredCapacity: true },
+      AttachInstances: { ...web, InstanceIds: [] },
       StartInstanceRefresh: { ...web, Preferences: { MinHealthyPercentage: 50 } },
       DescribeInstanceRefreshes: web,
       CancelInstanceRefresh: web,
@@ -265,7 +269,7 @@ describe('every operation of the local Region', () => {
         expect(shape === undefined ? [] : violationsOf(MODELS[service], shape, output, false)).toEqual([]);
         const empty = Object.values(output).flat().length === 0;
         const answersNothing =
-          /^(Record|Complete|Set|Delete(?!Service|.*Batch)|ChangeMessageVisibility$|UpdateAuto|Suspend|Resume|PutWarm|PutLife|Purge|Unsubscribe)/.test(
+          /^(Record|Complete|Set|Attach|Delete(?!Service|Attributes|.*Batch)|ChangeMessageVisibility$|UpdateAuto|Suspend|Resume|PutWarm|PutLife|Purge|Unsubscribe)/.test(
             operation,
           );
         expect([operation, empty]).toEqual([operation, answersNothing]);
