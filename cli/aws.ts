@@ -35,12 +35,14 @@ export interface Aws {
 
 /** Task definitions are read only where somebody asks for stop timeouts. */
 export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
-  const { scheduler, lifecycleHooks, notices, policy } = settings;
+  const { scheduler, lifecycleHooks, notices, policy, eventSource: markName } = settings;
   const autoScaling = new AutoScalingClient(config);
   const ecs = { client: new ECSClient(config), abortSignal: NEVER };
+  const { containerStopTimeoutSeconds } = policy;
   const containerInstances = ecsContainerInstances(ecs.client, {
     readStopTimeouts,
-    containerStopTimeoutSeconds: policy.containerStopTimeoutSeconds,
+    containerStopTimeoutSeconds,
+    markName,
   })(NEVER);
   const schedules =
     scheduler &&

@@ -139,6 +139,7 @@ export function needsOf(
     {
       actions: [
         'autoscaling:DescribeAutoScalingGroups',
+        'autoscaling:DescribeAutoScalingInstances',
         'autoscaling:DescribeLifecycleHooks',
         'autoscaling:DescribeScalingActivities',
         ...(scheduler ? ['scheduler:ListSchedules'] : []),
@@ -174,7 +175,11 @@ function needsInCluster(
   return [
     { actions: ['ecs:ListContainerInstances'], resources: [arn('ecs', `cluster/${cluster}`)] },
     {
-      actions: ['ecs:DescribeContainerInstances', 'ecs:ListTasks', ...changes('ecs:UpdateContainerInstancesState')],
+      actions: [
+        'ecs:DescribeContainerInstances',
+        'ecs:ListTasks',
+        ...changes('ecs:UpdateContainerInstancesState', 'ecs:PutAttributes', 'ecs:DeleteAttributes'),
+      ],
       resources: [arn('ecs', `container-instance/${cluster}/any`)],
       context,
     },

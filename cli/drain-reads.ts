@@ -2,6 +2,7 @@
 
 import { UnreadableSchedule } from '../src/adapters/scheduler.ts';
 import type { Drain, LifecycleHook } from '../src/domain/drain.ts';
+import type { MarkedInstance } from '../src/domain/mark.ts';
 import { type ContainerInstance, type HoldingTask, isLive } from '../src/domain/observation.ts';
 import type { Aws } from './aws.ts';
 import { type Deployment, failedCallIn, sentenceOf } from './common.ts';
@@ -83,6 +84,15 @@ export async function readRegistrations(
   }
   const live = Map.groupBy(found.filter(isLive), ({ ec2InstanceId }) => ec2InstanceId);
   return { of: (instanceId) => live.get(instanceId) ?? [], searched, failures };
+}
+
+/** The sentence on an instance that we have set to DRAINING and that may stay in service. */
+export const GIVEN_BACK =
+  'ecs-drain has set it to DRAINING and marked it: the sweep sets it to ACTIVE when it is InService and its agent is connected.';
+
+/** The registrations of a cluster that we have set to DRAINING and whose instances may stay in service. */
+export async function readStaying(cluster: string, { containerInstances }: Aws): Promise<readonly MarkedInstance[]> {
+  return (await containerInstances.marked(cluster)).filter(({ status }) => status === 'DRAINING');
 }
 
 /** The tasks that have not stopped. */

@@ -8,11 +8,13 @@ import type { ContainerInstance } from '../src/domain/observation.ts';
 import { type Aws, awsOf } from './aws.ts';
 import { counted, type Deployment, deploymentOf, type Output, type Target, UsageError } from './common.ts';
 import {
+  GIVEN_BACK,
   isScheduleOn,
   type Registrations,
   readHoldingGroup,
   readParkedDrains,
   readRegistrations,
+  readStaying,
 } from './drain-reads.ts';
 import {
   type DrainStatus,
@@ -59,7 +61,15 @@ export async function explain(instanceId: string, target: Target, output: Output
     );
   }
   const unread = parked.all.flatMap(({ failure, unreadable }) => failure ?? unreadable ?? []);
-  return reportNotHeld(instanceId, place, registrations, [...failures, ...unread], deployment, output);
+  const drainingIn = new Set(
+    registrations
+      .of(instanceId)
+      .filter(isDraining)
+      .map(({ cluster }) => cluster),
+  );
+  const staying = (await Promise.all([...drainingIn].map((cluster) => readStaying(cluster, aws)))).flat();
+  const isMarked = staying.some(({ ec2InstanceId }) => ec2InstanceId === instanceId);
+  return reportNotHeld({ instanceId, place, registrations, isMarked }, [...failures, ...unread], deployment, output);
 }
 
 /** An instance that two of our hooks hold has two drains; what blocks one blocks the other. */
@@ -125,18 +135,26 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
   ];
 }
 
+/** An instance that no terminating hook holds. */
+interface NotHeld {
+  readonly instanceId: string;
+  readonly place: Place;
+  readonly registrations: Registrations;
+  /** Whether we have set it to DRAINING and it may stay in service. */
+  readonly isMarked: boolean;
+}
+
 function reportNotHeld(
-  instanceId: string,
-  place: Place,
-  registrations: Registrations,
+  notHeld: NotHeld,
   moreFailures: readonly string[],
   deployment: Deployment,
   { print, printJson }: Output,
 ): number {
+  const { instanceId, place, registrations } = notHeld;
   const registered = registrations.of(instanceId);
   const isKnown = place !== undefined || registered.length > 0;
   const sentence = isKnown
-    ? notHeldSentence(instanceId, place, registrations, deployment)
+    ? notHeldSentence(notHeld, deployment)
     : `Neither Auto Scaling nor ECS (${registrations.searched.join(', ') || 'in no cluster that answers'}) knows ${instanceId}: it is gone, or of another account or Region.`;
   const state = registered.some(isDraining) ? 'draining in ECS only' : isKnown ? 'not draining' : 'unknown';
   const failures = [...registrations.failures, ...moreFailures];
@@ -145,25 +163,21 @@ function reportNotHeld(
   return isKnown && failures.length === 0 ? 0 : 1;
 }
 
-function notHeldSentence(
-  instanceId: string,
-  place: Place,
-  registrations: Registrations,
-  { settings }: Deployment,
-): string {
+function notHeldSentence({ instanceId, place, registrations, isMarked }: NotHeld, { settings }: Deployment): string {
   const registered = registrations.of(instanceId);
   const places = registered
     .map(({ cluster, status, countedTasks }) => `${status} in ${cluster} with ${counted(countedTasks, 'task')}`)
     .join(', ');
   const inEcs = `In ECS it is ${places || `not registered in ${registrations.searched.join(', ') || 'any cluster that answers'}`}.`;
-  if (!place) return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}`;
+  const givenBack = isMarked ? ` ${GIVEN_BACK}` : '';
+  if (!place) return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}${givenBack}`;
   const { autoScalingGroup: group, lifecycleState } = place;
   const choices = settings.autoScalingGroups;
   if (!choiceOf(choices, group)) {
-    return `${instanceId} is in the group ${group}, which is not among autoScalingGroups (${choices.map(({ text }) => text).join(', ')}): ecs-drain does not drain it. ${inEcs}`;
+    return `${instanceId} is in the group ${group}, which is not among autoScalingGroups (${choices.map(({ text }) => text).join(', ')}): ecs-drain does not drain it. ${inEcs}${givenBack}`;
   }
   if (registered.some(isDraining)) {
-    return `${instanceId} is not held by Auto Scaling: in the group ${group} it is ${lifecycleState}. ${inEcs} Its drain is being worked on, has ended, or is somebody else's.`;
+    return `${instanceId} is not held by Auto Scaling: in the group ${group} it is ${lifecycleState}. ${inEcs}${givenBack || " Its drain is being worked on, has ended, or is somebody else's."}`;
   }
   return `${instanceId} is not draining: in the group ${group} it is ${lifecycleState}. ${inEcs}`;
 }

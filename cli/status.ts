@@ -16,7 +16,14 @@ import {
   sentenceOf,
   type Target,
 } from './common.ts';
-import { type ParkedDrain, readHoldingGroup, readParkedDrains, readRegistrations } from './drain-reads.ts';
+import {
+  GIVEN_BACK,
+  type ParkedDrain,
+  readHoldingGroup,
+  readParkedDrains,
+  readRegistrations,
+  readStaying,
+} from './drain-reads.ts';
 import {
   type DrainStatus,
   hasDoubtfulDeadline,
@@ -76,6 +83,7 @@ async function readWhole(deployment: Deployment, aws: Aws): Promise<Whole> {
   }
   for (const drain of notices) whole.drains.push(await noticeStatus(drain, registrations, deployment, aws));
   whole.remarks.push(...leftoverRemarks(parked.all, heldIds, deployment.nowMs()));
+  await noteStaying(whole, deployment, aws);
   if (settings.notices.length > 0) await noteOthers(whole, deployment, aws);
   try {
     return { ...whole, queue: await queueStateOf(sqsOf(deployment), settings.eventQueueUrl) };
@@ -92,6 +100,21 @@ function leftoverRemarks(parked: readonly ParkedDrain[], heldIds: readonly strin
     const { instanceId } = drain.action;
     return `Auto Scaling does not hold ${instanceId} any more, and its drain is parked: it ends at its next look; ${sentenceOnLastSeen(lastSeenIn(drain.known), nowMs)}.`;
   });
+}
+
+/** Instances that are given back when they are in service: until then they are DRAINING, and no drain is known of them. */
+async function noteStaying(whole: Whole, { settings, target }: Deployment, aws: Aws): Promise<void> {
+  const known = new Set(whole.drains.map(({ instanceId }) => instanceId));
+  for (const cluster of settings.policy.clusters) {
+    try {
+      const staying = await readStaying(cluster, aws);
+      for (const { ec2InstanceId } of staying.filter((each) => !known.has(each.ec2InstanceId))) {
+        whole.remarks.push(`${ec2InstanceId} is DRAINING in ${cluster}, and no drain of it goes on. ${GIVEN_BACK}`);
+      }
+    } catch (error) {
+      whole.failures.push(sentenceOf(error, target));
+    }
+  }
 }
 
 /** Container instances that are DRAINING though no drain is known: a drain on a notice may be at its beginning. */

@@ -325,6 +325,8 @@ const dryRunGuard: Resources = {
             Effect: 'Deny',
             Action: [
               'ecs:UpdateContainerInstancesState',
+              'ecs:PutAttributes',
+              'ecs:DeleteAttributes',
               'ecs:StopTask',
               'autoscaling:CompleteLifecycleAction',
               'autoscaling:RecordLifecycleActionHeartbeat',

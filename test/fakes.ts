@@ -14,9 +14,11 @@ import type { Result } from '../src/domain/evolve.ts';
 import { choiceOf, groupNamed } from '../src/domain/groups.ts';
 import type { Arrival } from '../src/domain/load.ts';
 import { findLostDrains, type Scope, type Swept } from '../src/domain/lost-drains.ts';
+import type { Mark, Returned } from '../src/domain/mark.ts';
 import type { ContainerInstance, ContainerInstanceStatus, HoldingTask, Task } from '../src/domain/observation.ts';
 import type { Policy } from '../src/domain/policy.ts';
 import { ClusterMissing, type DrainEvent, type Ports, type TelemetryEntry, Unavailable } from '../src/domain/ports.ts';
+import { type ReturnSweep, returnToService } from '../src/domain/return-to-service.ts';
 import { runRound } from '../src/domain/round.ts';
 import { containerInstanceOf, drainOf, HOOK, holdingTaskOf, INSTANCE_ID, POLICY, START_MS } from './domain/samples.ts';
 
@@ -49,6 +51,8 @@ export interface FakeInstance {
   readonly goneAtSeconds?: number;
   /** Spans of seconds in which an operator has it ACTIVE, and sets it to DRAINING at their end. */
   readonly activeSpans?: readonly (readonly [number, number])[];
+  /** Our mark on it, from before. */
+  readonly mark?: Mark;
   /** Spans of seconds in which its agent is silent. */
   readonly silences?: readonly (readonly [number, number])[];
 }
@@ -75,6 +79,8 @@ export interface World {
   /** One hold of `ecs-drain` for each EC2 instance by default. */
   readonly holds?: readonly FakeHold[];
   readonly missingClusters?: readonly string[];
+  /** The lifecycle state of an instance that nothing holds: InService by default; undefined if it is in no group. */
+  readonly lifecycleState?: (instanceId: string, seconds: number) => string | undefined;
   /** Spans in which a port throws Unavailable; another error, if it is denied. */
   readonly outages?: readonly { readonly of: ApiGroup; readonly span: readonly [number, number]; denied?: boolean }[];
   /** An error for single calls. */
@@ -158,7 +164,11 @@ export function fakeAws(world: World = {}) {
   const telemetry: { drain: Drain; entry: TelemetryEntry; atSeconds: number }[] = [];
   const deadLetters: Message[] = [];
 
+  const returns: { returned: Returned; unpublished?: string | undefined; atSeconds: number }[] = [];
+  const publishedReturns: Returned[] = [];
+
   // ECS
+  const marks = new Map(instances.flatMap(({ id, mark }) => (mark ? [[id, mark] as const] : [])));
   const draining = new Set(instances.filter(({ status }) => status === 'DRAINING').map(({ id }) => id));
   const stopAskedAtSeconds = new Map<string, number>();
   const arnOf = (id: string) => containerInstanceOf().arn.replace('one', id);
@@ -176,6 +186,7 @@ export function fakeAws(world: World = {}) {
   const statusOf = (instance: FakeInstance): ContainerInstanceStatus => {
     if (instance.activeSpans?.some(within)) return 'ACTIVE';
     if (draining.has(instance.id) || instance.activeSpans?.some(([, end]) => now() >= end)) return 'DRAINING';
+    if (instance.status === 'DRAINING') return 'ACTIVE';
     const isActive = instance.status === 'REGISTERING' && now() >= (instance.activeAtSeconds ?? Infinity);
     return isActive ? 'ACTIVE' : (instance.status ?? 'ACTIVE');
   };
@@ -330,6 +341,28 @@ export function fakeAws(world: World = {}) {
           for (const instance of own) if (statusOf(instance) === 'ACTIVE') draining.add(instance.id);
           return own.map((instance) => described(instance));
         },
+        async mark(cluster, arns, mark) {
+          await called('mark', 'ecs-changes', cluster, arns, mark);
+          for (const { id } of among(cluster, arns)) marks.set(id, mark);
+        },
+        async marked(cluster) {
+          await called('marked', 'ecs-reads', cluster);
+          return inCluster(cluster).flatMap((instance) => {
+            const mark = marks.get(instance.id);
+            const found = described(instance);
+            return mark && found.agentConnected ? [{ ...found, mark }] : [];
+          });
+        },
+        async unmark(cluster, arns) {
+          await called('unmark', 'ecs-changes', cluster, arns);
+          for (const { id } of among(cluster, arns)) marks.delete(id);
+        },
+        async setActive(cluster, arns) {
+          await called('setActive', 'ecs-changes', cluster, arns);
+          const own = among(cluster, arns).filter((instance) => statusOf(instance) === 'DRAINING');
+          for (const { id } of own) draining.delete(id);
+          return own.map(({ id }) => arnOf(id));
+        },
         async listTasks({ arn }) {
           await called('listTasks', 'ecs-reads', arn);
           const own = listed().filter((task) => arnOf(hostOf(task)) === arn);
@@ -367,6 +400,16 @@ export function fakeAws(world: World = {}) {
           const byInstance = new Map(own.map((hold) => [hold.instanceId, hold]));
           return [...byInstance.values()].map(({ autoScalingGroup, instanceId }) => ({ autoScalingGroup, instanceId }));
         },
+        async placesOf(instanceIds) {
+          await called('placesOf', 'auto-scaling', instanceIds);
+          const places = instanceIds.map((id) => {
+            const isHeld = holds.some((hold) => hold.instanceId === id && isPending(hold));
+            const free = world.lifecycleState ? world.lifecycleState(id, now()) : 'InService';
+            const lifecycleState = isHeld ? 'Terminating:Wait' : free;
+            return lifecycleState === undefined ? [] : [[id, { autoScalingGroup: 'web', lifecycleState }] as const];
+          });
+          return new Map(places.flat());
+        },
         async terminatingSinceMs(group) {
           await called('terminatingSinceMs', 'auto-scaling', group);
           const own = holds.filter((hold) => hold.autoScalingGroup === group && isPending(hold));
@@ -402,6 +445,11 @@ export function fakeAws(world: World = {}) {
         async publish(given) {
           await called('publish', 'bus', given);
           published.push(...given.map((each) => ({ ...each, atSeconds: now() })));
+          return given.map(() => undefined);
+        },
+        async publishReturns(given) {
+          await called('publishReturns', 'bus', given);
+          publishedReturns.push(...given);
           return given.map(() => undefined);
         },
       },
@@ -456,6 +504,9 @@ export function fakeAws(world: World = {}) {
       telemetry: {
         record(drain, entry) {
           if (!invocation.crashed) telemetry.push({ drain, entry, atSeconds: now() });
+        },
+        recordReturn(returned, unpublished) {
+          returns.push({ returned, unpublished, atSeconds: now() });
         },
       },
     };
@@ -539,6 +590,9 @@ export function fakeAws(world: World = {}) {
     invocations,
     published,
     telemetry,
+    returns,
+    publishedReturns,
+    marks,
     deadLetters,
     schedules,
     now,
@@ -617,6 +671,12 @@ export function fakeAws(world: World = {}) {
       const swept = await inInvocation((ports) => findLostDrains(scope, options.policy ?? POLICY, ports));
       if (isContinued) for (const work of swept.found) sendArrival(() => ({ kind: 'lost', work }), time.nowMs());
       return swept;
+    },
+
+    /** Looks now for instances that stay in service. */
+    async giveBack(given: Options = {}): Promise<ReturnSweep> {
+      options = { ...options, ...given };
+      return inInvocation((ports) => returnToService(options.policy ?? POLICY, ports));
     },
 
     /** Sweeps at every such interval until nothing is held any more. */

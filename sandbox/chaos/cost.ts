@@ -6,8 +6,9 @@ type Causes = Readonly<Record<keyof typeof COST, number>>;
 
 /** Calls that a world may cost for each of its causes. How they were found is in docs/decisions/0014-chaos.md. */
 const COST = {
-  /** A sweep a minute asks what is held. */
-  minutes: 2,
+  /** A sweep a minute asks what is held, and in each cluster what may be given back. */
+  minutes: 3,
+  minutesInTwoClusters: 1,
   drains: 9,
   /** The second cluster is searched as well. */
   drainsInTwoClusters: 8,
@@ -74,6 +75,7 @@ function causesOf(played: Played): Causes {
   const polls = waiting === 'watch' ? heldSeconds / pollSeconds : 0;
   return {
     minutes: seconds / 60,
+    minutesInTwoClusters: searchesEmptyCluster ? seconds / 60 : 0,
     drains: held.length,
     drainsInTwoClusters: searchesEmptyCluster ? held.length : 0,
     tasks: sumOfHeld(({ tasks }) => tasks),

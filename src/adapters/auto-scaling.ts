@@ -3,6 +3,7 @@ import {
   type AutoScalingGroup,
   type LifecycleHook as AutoScalingHook,
   CompleteLifecycleActionCommand,
+  DescribeAutoScalingInstancesCommand,
   DescribeLifecycleHooksCommand,
   paginateDescribeAutoScalingGroups,
   paginateDescribeScalingActivities,
@@ -11,12 +12,16 @@ import {
 import { batches } from '../domain/by-cluster.ts';
 import { hookLimits, type LifecycleAction, type LifecycleHook } from '../domain/drain.ts';
 import { choiceOf, type GroupChoice, isPattern } from '../domain/groups.ts';
+import type { GroupPlace } from '../domain/mark.ts';
 import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { choicesIn } from './hook-metadata.ts';
 
 /** How many groups one call takes by name (W9 of the field: 50 names without `MaxRecords` are refused). */
 const GROUPS_BATCH = 50;
+
+/** The most that one call takes (Auto Scaling API reference, DescribeAutoScalingInstances). */
+const INSTANCES_BATCH = 50;
 
 /** Lifecycle actions as Auto Scaling has them. */
 export function autoScalingLifecycleActions(client: AutoScalingClient, signal: AbortSignal): LifecycleActions {
@@ -33,9 +38,28 @@ export function autoScalingLifecycleActions(client: AutoScalingClient, signal: A
     async heldInstances(autoScalingGroups) {
       const groups = await describeGroups(client, autoScalingGroups, signal);
       return groups.flatMap(({ name: autoScalingGroup, returnsToWarmPool, instances }) =>
-        (returnsToWarmPool ? [] : instances.filter(isHeld)).map(({ instanceId }) => ({ autoScalingGroup, instanceId })),
+        (returnsToWarmPool ? [] : instances.filter(isHeld)).map(({ instanceId, lifecycleState }) => ({
+          autoScalingGroup,
+          instanceId,
+          ...(lifecycleState === REPLACING_ROOT_VOLUME && { staysInGroup: true as const }),
+        })),
       );
     },
+
+    placesOf: (instanceIds) =>
+      awsCall(`find the groups of ${instanceIds.join(', ')}`, async () => {
+        const places = new Map<string, GroupPlace>();
+        for (const InstanceIds of batches(instanceIds, INSTANCES_BATCH)) {
+          const { AutoScalingInstances: instances = [] } = await client.send(
+            new DescribeAutoScalingInstancesCommand({ InstanceIds }),
+            sending,
+          );
+          for (const { InstanceId = '', AutoScalingGroupName = '', LifecycleState = '' } of instances) {
+            places.set(InstanceId, { autoScalingGroup: AutoScalingGroupName, lifecycleState: LifecycleState });
+          }
+        }
+        return places;
+      }),
 
     terminatingSinceMs: (autoScalingGroup) =>
       awsCall(`describe the scaling activities of ${autoScalingGroup}`, async () => {
@@ -46,7 +70,7 @@ export function autoScalingLifecycleActions(client: AutoScalingClient, signal: A
           for (const { Description: description = '', StartTime: startedAt, EndTime: endedAt } of activities) {
             // Those in progress come first (facts 42 scaling-activities).
             if (endedAt !== undefined) return since;
-            const [instanceId] = /^Terminating EC2 instance: (i-\w+)/.exec(description)?.slice(1) ?? [];
+            const [, instanceId] = HELD_ACTIVITY.exec(description) ?? [];
             if (instanceId !== undefined && startedAt) since.set(instanceId, startedAt.getTime());
           }
         }
@@ -106,9 +130,19 @@ export async function describeGroups(
   return (await Promise.all(described)).flat();
 }
 
+/** The activity of what a terminating hook may hold. The words about a root volume are unverified (facts 45 root-volume-replacement). */
+const HELD_ACTIVITY = /^(?:Terminating|Replacing\b.*) EC2 instance: (i-\w+)/i;
+
+/**
+ * The states in which a terminating hook holds an instance that is in its group: to terminate it, or to replace its root
+ * volume (facts 45 root-volume-replacement).
+ */
+const REPLACING_ROOT_VOLUME = 'ReplacingRootVolume:Wait';
+const HELD_STATES: readonly string[] = ['Terminating:Wait', REPLACING_ROOT_VOLUME];
+
 /** Whether a terminating hook holds the instance. */
 export function isHeld({ lifecycleState }: Pick<GroupInstance, 'lifecycleState'>): boolean {
-  return lifecycleState === 'Terminating:Wait';
+  return HELD_STATES.includes(lifecycleState);
 }
 
 function toGroup({ AutoScalingGroupName: name = '', WarmPoolConfiguration, Instances }: AutoScalingGroup): Group {

@@ -124,7 +124,13 @@ const state = {
 const drain = v.variant(
   'kind',
   [
-    record({ ...state, ...held, kind: v.literal('held'), action: lifecycleAction }),
+    record({
+      ...state,
+      ...held,
+      kind: v.literal('held'),
+      action: lifecycleAction,
+      staysInGroup: v.optional(v.literal(true, 'expected true')), // not in version 5
+    }),
     record({
       ...state,
       kind: v.literal('notice'),

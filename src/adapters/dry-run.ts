@@ -11,7 +11,16 @@ export function dryContainerInstances(ecs: ContainerInstances): ContainerInstanc
       instance.status === 'ACTIVE' ? { ...instance, status: 'DRAINING' as const } : instance,
     );
   const describe = async (cluster: string, arns: readonly string[]) => asIfDraining(await ecs.describe(cluster, arns));
-  return { ...ecs, describe, setDraining: describe, stopTask: async () => {} };
+  const nothing = async () => {};
+  return {
+    ...ecs,
+    describe,
+    setDraining: describe,
+    mark: nothing,
+    unmark: nothing,
+    setActive: async () => [],
+    stopTask: nothing,
+  };
 }
 
 /** Auto Scaling as it would be: it accepts everything and is told nothing. */

@@ -21,6 +21,7 @@ import {
 import type { ContainerInstances, TaskList } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { callInCluster, type Ecs, refuseFailures } from './ecs-call.ts';
+import { ecsMarks } from './ecs-marks.ts';
 import { type EcsLookups, type EcsOptions, ecsDiagnosis, ecsLookups, serviceIn } from './ecs-services.ts';
 
 /** The most that one call takes (facts 11 set-draining, 13 counting-trap, 14 instance-lookup). */
@@ -29,11 +30,12 @@ const UPDATE_BATCH = 10;
 
 /**
  * Container instances and their tasks as ECS has them. Build it once; it gives what one invocation uses, whose calls all
- * end with the signal: when the invocation's time for looking is up.
+ * end with the signal: when the invocation's time for looking is up. `markName` is the attribute that marks what we have set
+ * to DRAINING: each deployment has its own.
  */
 export function ecsContainerInstances(
   client: ECSClient,
-  options: EcsOptions,
+  { markName, ...options }: EcsOptions & { readonly markName: string },
 ): (signal: AbortSignal) => ContainerInstances {
   const lookups = ecsLookups(client, options);
   return (abortSignal) => {
@@ -42,6 +44,10 @@ export function ecsContainerInstances(
       list: (cluster, ec2InstanceIds) => listRegistrations(ecs, cluster, ec2InstanceIds),
       describe: (cluster, arns) => describeRegistrations(ecs, cluster, arns),
       setDraining: (cluster, arns) => setDraining(ecs, cluster, arns),
+      ...ecsMarks(ecs, markName, async (cluster, arns) => {
+        const described = await describedInstances(ecs, cluster, arns);
+        return described.map((each) => ({ instance: toContainerInstance(cluster, each), attributes: each.attributes }));
+      }),
       listTasks: (containerInstance) => listTasks(ecs, containerInstance),
       describeTasks: (cluster, arns) => describeTasks(ecs, cluster, arns, lookups(abortSignal)),
       diagnose: ecsDiagnosis(ecs),

@@ -7,6 +7,7 @@ import {
 import { batches } from '../domain/by-cluster.ts';
 import type { Explanation } from '../domain/diagnose.ts';
 import { type Drain, drainIdOf, instanceIdOf, type Outcome, unreachable } from '../domain/drain.ts';
+import type { Returned } from '../domain/mark.ts';
 import type { HoldingTask } from '../domain/observation.ts';
 import { type Continuations, type DrainEvent, type EventPublisher, errorOf, type Failure } from '../domain/ports.ts';
 import { awsCall, entryFailure, sendEntries } from './aws-call.ts';
@@ -19,6 +20,9 @@ export const DRAIN_EVENT_DETAIL_TYPES = {
   stuck: 'ECS Drain Stuck',
   finished: 'ECS Drain Finished',
 } as const satisfies Record<DrainEvent['kind'], string>;
+
+/** The `detail-type` of the event about an instance that takes tasks again. */
+export const RETURN_DETAIL_TYPE = 'ECS Drain Returned';
 
 /** Raise it with every change of these events that would break a rule or a target of somebody's. */
 const DRAIN_EVENT_VERSION = 1;
@@ -53,6 +57,32 @@ export function eventBridgePublisher(client: EventBridgeClient, source: string, 
           entry: { Source: source, DetailType: DRAIN_EVENT_DETAIL_TYPES[event.kind], Detail: detailOf(drain, event) },
         })),
       ),
+    publishReturns: (returned) =>
+      putEvents(
+        client,
+        returned.map((each) => ({
+          attempted: `publish that ${each.instanceId} has returned to service`,
+          entry: {
+            Source: source,
+            DetailType: RETURN_DETAIL_TYPE,
+            Detail: JSON.stringify({ version: DRAIN_EVENT_VERSION, ...presentReturn(each) }),
+          },
+        })),
+      ),
+  };
+}
+
+/** An instance that takes tasks again, as logs and events show it. */
+export function presentReturn({ drainingSinceMs, returnedAtMs, containerInstance, ...returned }: Returned) {
+  const { instanceId, trigger, autoScalingGroup } = returned;
+  return {
+    instanceId,
+    trigger,
+    autoScalingGroup,
+    cluster: containerInstance.cluster,
+    containerInstance: containerInstance.arn.split('/').at(-1),
+    drainingSince: isoTime(drainingSinceMs),
+    returnedAt: isoTime(returnedAtMs),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Explanation } from '../domain/diagnose.ts';
 import { type Drain, drainIdOf, instanceIdOf, killsTasks, type Outcome, unreachable } from '../domain/drain.ts';
 import type { Observation } from '../domain/observation.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
-import { presentTask } from './event-bridge.ts';
+import { presentReturn, presentTask } from './event-bridge.ts';
 import {
   inSentences,
   presentExplanation,
@@ -32,6 +32,16 @@ export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry
         publishUnaccounted(metrics, entry.outcome);
         if (entry.explanation) publishByCause(metrics, 'TasksKilledAtDeadline', entry.explanation);
       }
+    },
+    recordReturn(returned, unpublished) {
+      const about = presentReturn(returned);
+      if (unpublished !== undefined) {
+        logger.warn('AWS did not publish that the instance has returned to service', { ...about, reason: unpublished });
+        return;
+      }
+      logger.info('Returned to service: the instance stays, so ecs-drain has set it to ACTIVE again', about);
+      metrics.addMetric('ReturnedToService', MetricUnit.Count, 1);
+      metrics.publishStoredMetrics();
     },
   };
 }

@@ -1,6 +1,7 @@
 /** What happens to a drain next. Pure: the same situation always gives the same decision. */
 
 import { type Drain, type LethalVerdict, unreachable, type Verdict } from './drain.ts';
+import { markOf, type Trigger } from './mark.ts';
 import {
   activeIn,
   type HoldingTask,
@@ -38,8 +39,8 @@ export type Decision =
   | { readonly kind: 'hand-over' }
   /** The message is left on the queue, which brings it again: the way to wait where nothing can be sent to the queue. */
   | { readonly kind: 'leave' }
-  /** Find the instance and set it to DRAINING; it may be DRAINING already. */
-  | { readonly kind: 'set-draining' }
+  /** Find the instance and set it to DRAINING; it may be DRAINING already. It is marked as ours if it may stay in service. */
+  | { readonly kind: 'set-draining'; readonly mark?: Trigger | undefined }
   | { readonly kind: 'look'; readonly scope: Scope }
   /** Ask Auto Scaling how long the hook holds: there is something to wait for. */
   | { readonly kind: 'read-hook' }
@@ -89,7 +90,7 @@ export function decide(given: Situation): Decision {
   const { observation, drain, isOutOfTime, refused } = situation;
   if (isOutOfTime) return { kind: 'hand-over' };
   if (refused.has('queue')) return readHook(situation) ?? withoutQueue(situation);
-  if (!observation) return drain.known ? { kind: 'look', scope: firstScope(situation) } : { kind: 'set-draining' };
+  if (!observation) return drain.known ? { kind: 'look', scope: firstScope(situation) } : setDraining(situation);
   switch (observation.kind) {
     case 'absent':
       return { kind: 'complete', verdict: { kind: 'gone', clusters: observation.clusters } };
@@ -138,7 +139,9 @@ function firstScope({ drain, isWoken }: Situation): Scope {
 function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
   const { drain, nowMs, isFleet } = situation;
   const { tasks, searchedAtMs = Number.NEGATIVE_INFINITY } = seen;
-  if (activeIn(seen).length > 0) return canBeat(situation) ? { kind: 'heartbeat' } : { kind: 'set-draining' };
+  if (activeIn(seen).length > 0) {
+    return canBeat(situation) || mayBeOver(situation) ? { kind: 'heartbeat' } : setDraining(situation);
+  }
   // A fleet's first listings are spread over time.
   const isListingLater = isFleet && !tasks;
   if (isRegistering(seen) || isListingLater || (tasks && tasks.holding.length > 0)) return undefined;
@@ -155,6 +158,22 @@ function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
     return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: tasks.lastStoppedAtMs } };
   }
   return { kind: 'look', scope: { registrations: 'search', tasks: isListed ? 'known' : 'list' } };
+}
+
+function setDraining({ drain, policy }: Situation): Decision {
+  return { kind: 'set-draining', mark: markOf(drain, policy) };
+}
+
+/** An action is not verified again within one round. */
+const VERIFIED_SECONDS = 10;
+
+/**
+ * Whether the lifecycle action may have ended without us: an instance that stays in its group takes tasks again after it, and
+ * must not be drained a second time. The heartbeat tells.
+ */
+function mayBeOver({ drain, nowMs, refused }: Situation): boolean {
+  if (drain.kind === 'notice' || !drain.staysInGroup || !drain.known?.tasks || refused.has('heartbeat')) return false;
+  return nowMs >= drain.lastHeartbeatAtMs + VERIFIED_SECONDS * 1000;
 }
 
 /** Whether a heartbeat is due and Auto Scaling may accept it: the hook must survive before anything slow is tried. */

@@ -112,6 +112,8 @@ interface DrainState {
 export interface HeldDrain extends DrainState {
   readonly kind: 'held';
   readonly action: LifecycleAction;
+  /** Auto Scaling does not terminate the instance but replaces its root volume (facts 45 root-volume-replacement). */
+  readonly staysInGroup?: true | undefined;
   /** Undefined until there is something to wait for. */
   readonly hook?: HookLimits | undefined;
   /** When the heartbeat timeout was started last; the hold itself starts it first. */
@@ -175,8 +177,12 @@ export interface Beginning {
 }
 
 /** A new drain of a lifecycle action; its first heartbeat timeout runs since `startedAtMs`. */
-export function newHeldDrain(action: LifecycleAction, beginning: Beginning): HeldDrain {
-  return { kind: 'held', action, ...newState(beginning), lastHeartbeatAtMs: beginning.startedAtMs, heartbeats: 0 };
+export function newHeldDrain(
+  action: LifecycleAction,
+  { staysInGroup, ...beginning }: Beginning & Pick<HeldDrain, 'staysInGroup'>,
+): HeldDrain {
+  const state = { ...newState(beginning), lastHeartbeatAtMs: beginning.startedAtMs, heartbeats: 0 };
+  return { kind: 'held', action, ...(staysInGroup && { staysInGroup }), ...state };
 }
 
 /** A new drain on a notice. */

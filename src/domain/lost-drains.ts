@@ -169,9 +169,9 @@ async function resumeParked(
 function freshDrain(hold: OverdueHold, hook: LifecycleHook, scope: Scope, policy: Policy): HeldDrain | undefined {
   const metadata = scope.lifecycleHooks.includes(hook.name) ? scope.readMetadata(hook) : undefined;
   if (!metadata) return undefined;
-  const { autoScalingGroup, instanceId, sinceMs } = hold;
+  const { autoScalingGroup, instanceId, sinceMs, staysInGroup } = hold;
   const namedCluster = metadata.cluster ?? choiceOf(scope.autoScalingGroups, autoScalingGroup)?.cluster;
-  const beginning = { startedAtMs: sinceMs, namedCluster, pollIntervalSeconds: policy.pollMinSeconds };
+  const beginning = { startedAtMs: sinceMs, namedCluster, pollIntervalSeconds: policy.pollMinSeconds, staysInGroup };
   return newHeldDrain({ autoScalingGroup, lifecycleHook: hook.name, instanceId }, beginning);
 }
 

@@ -47,7 +47,7 @@ export function isInDoubt(found: Found | undefined, { known }: Drain): boolean {
   return live.length < (known?.containerInstances.length ?? 0) || live.some(({ agentConnected }) => !agentConnected);
 }
 
-interface Searching {
+export interface Searching {
   readonly clusters: readonly string[];
   readonly ecs: ContainerInstances;
   readonly nowMs: number;

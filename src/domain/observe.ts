@@ -7,6 +7,7 @@ import { activeIn, type ContainerInstance, isLive, type Scope, type Seen, type T
 import { describeKnown, describeUnreported, type Found, isInDoubt, search } from './observe-registrations.ts';
 import { observeTasks, refreshTasks } from './observe-tasks.ts';
 import { type Ports, reasonOf, Unavailable } from './ports.ts';
+import { setDraining } from './set-draining.ts';
 
 /** A drain whose instance is to be looked at. */
 export interface Ask {
@@ -18,10 +19,13 @@ export interface Ask {
 export async function observe(
   asks: readonly Ask[],
   clusters: readonly string[],
-  { containerInstances: ecs, clock }: Pick<Ports, 'containerInstances' | 'clock'>,
+  ports: Pick<Ports, 'containerInstances' | 'clock' | 'telemetry'>,
 ): Promise<Map<Work, Answer>> {
+  const { containerInstances: ecs, clock } = ports;
   const worksWhere = (is: (ask: Ask) => unknown) => asks.filter(is).map(({ work }) => work);
-  const toDrain = worksWhere(({ decision }) => decision.kind === 'set-draining');
+  const toDrain = asks.flatMap(({ work, decision }) =>
+    decision.kind === 'set-draining' ? [{ work, mark: decision.mark }] : [],
+  );
   const toRefresh = worksWhere((ask) => scopeOf(ask)?.tasks === 'known' && ask.work.drain.known?.tasks);
   const refreshing = refreshTasks(toRefresh, ecs); // At the same time as the registrations.
   const described = await describeKnown(
@@ -33,7 +37,7 @@ export async function observe(
   );
   const searching = { clusters, ecs, nowMs: clock.nowMs() };
   const [drained, searched] = await Promise.all([
-    search(toDrain, (cluster, arns) => ecs.setDraining(cluster, arns), { ...searching, takesParts: true }),
+    setDraining(toDrain, { ...searching, takesParts: true }, ports),
     search(toSearch, describeUnreported(toSearch, ecs), searching),
   ]);
   const found = new Map([...described, ...drained, ...searched]);

@@ -4,6 +4,7 @@ import type { Decision, DecisionKind } from './decide.ts';
 import type { Diagnostics, Explanation } from './diagnose.ts';
 import type { Drain, LifecycleAction, LifecycleHook, LifecycleResult, Outcome } from './drain.ts';
 import type { GroupChoice } from './groups.ts';
+import type { GroupPlace, Mark, MarkedInstance, Returned } from './mark.ts';
 import type { ContainerInstance, EcsRef, HoldingTask, Observation, Task } from './observation.ts';
 
 /**
@@ -19,7 +20,7 @@ export class ClusterMissing extends Error {
   override readonly name: string = 'ClusterMissing';
 }
 
-/** What ECS knows of EC2 instances, and the two things that we ask of it. Each call is for many drains of a cluster. */
+/** What ECS knows of EC2 instances, and the few things that we ask of it. Each call is for many drains of a cluster. */
 export interface ContainerInstances {
   /**
    * The ARNs of all registrations of the EC2 instances in the cluster.
@@ -34,6 +35,20 @@ export interface ContainerInstances {
    * @throws if no call was answered.
    */
   setDraining(cluster: string, arns: readonly string[]): Promise<readonly ContainerInstance[]>;
+  /**
+   * Writes our mark on registrations. It stays with the registration, and so ends with it
+   * (facts 96 container-instance-attributes).
+   */
+  mark(cluster: string, arns: readonly string[], mark: Mark): Promise<void>;
+  /**
+   * The registrations that have our mark and whose agent is connected: not the old one of an agent that registered anew.
+   * @throws ClusterMissing
+   */
+  marked(cluster: string): Promise<readonly MarkedInstance[]>;
+  /** Removes our mark from registrations. */
+  unmark(cluster: string, arns: readonly string[]): Promise<void>;
+  /** Sets registrations from DRAINING to ACTIVE. The ARNs of those that are ACTIVE now. */
+  setActive(cluster: string, arns: readonly string[]): Promise<readonly string[]>;
   /** The ARNs of the tasks that ECS lists for a registration, by their desired status. */
   listTasks(containerInstance: EcsRef): Promise<TaskList>;
   /** The tasks as they are now; one that ECS has forgotten is left out. */
@@ -58,6 +73,8 @@ export interface TaskList {
 export interface HeldInstance {
   readonly autoScalingGroup: string;
   readonly instanceId: string;
+  /** Its root volume is to be replaced. */
+  readonly staysInGroup?: true;
 }
 
 /** Whether Auto Scaling accepted it, or nobody waits for it any more (facts 20 no-active-action). */
@@ -69,6 +86,8 @@ export interface LifecycleActions {
   hooksOf(autoScalingGroup: string): Promise<readonly LifecycleHook[]>;
   /** The EC2 instances of the groups that a terminating hook holds; none that may return to a warm pool. */
   heldInstances(autoScalingGroups: readonly GroupChoice[]): Promise<readonly HeldInstance[]>;
+  /** Where Auto Scaling has the instances, of whatever group; one that is in none is left out. */
+  placesOf(instanceIds: readonly string[]): Promise<ReadonlyMap<string, GroupPlace>>;
   /** Since when Auto Scaling terminates the group's instances that it terminates now, in epoch milliseconds. */
   terminatingSinceMs(autoScalingGroup: string): Promise<ReadonlyMap<string, number>>;
   recordHeartbeat(action: LifecycleAction): Promise<ActionAnswer>;
@@ -144,6 +163,8 @@ export interface Ending {
 export interface EventPublisher {
   /** Publishes the events together. In their order. */
   publish(events: readonly { readonly drain: Drain; readonly event: DrainEvent }[]): Promise<readonly Failure[]>;
+  /** Publishes that instances are in service again. In their order. */
+  publishReturns(returned: readonly Returned[]): Promise<readonly Failure[]>;
 }
 
 export interface Clock {
@@ -156,7 +177,11 @@ export type TelemetryEntry =
   /** How much of the time to its deadline the drain has used. */
   | { readonly kind: 'looked'; readonly deadlineUsedPercent: number }
   /** Something that AWS did not do. */
-  | { readonly kind: 'refused'; readonly doing: DecisionKind | 'load' | 'delete-schedule'; readonly reason: string }
+  | {
+      readonly kind: 'refused';
+      readonly doing: DecisionKind | 'load' | 'mark' | 'delete-schedule';
+      readonly reason: string;
+    }
   /** Another delivery of the same event has parked this drain, or has ended it. */
   | { readonly kind: 'superseded' }
   /** The start that an event claimed is not the one that Auto Scaling knows. */
@@ -171,6 +196,8 @@ export type TelemetryEntry =
 /** Logs and metrics. */
 export interface Telemetry {
   record(drain: Drain, entry: TelemetryEntry): void;
+  /** An instance takes tasks again; `unpublished` is why the bus was not told. */
+  recordReturn(returned: Returned, unpublished?: string): void;
 }
 
 export interface Ports {

@@ -182,6 +182,7 @@ function recordDecision(work: Work, decision: Decision, policy: Policy, { teleme
 function onlyChanges(telemetry: Telemetry): Telemetry {
   const last = new Map<string, { decided?: string; refused?: string; hasLooked?: boolean }>();
   return {
+    ...telemetry,
     record(drain, entry) {
       const key = keyOf(drain);
       const before = last.get(key) ?? {};

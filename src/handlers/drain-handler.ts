@@ -77,6 +77,7 @@ function portsFor(settings: Settings, clients: ReturnType<typeof clientsFor>, lo
     readStopTimeouts: policy.stopStragglers !== 'none',
     containerStopTimeoutSeconds: policy.containerStopTimeoutSeconds,
     onAssumption: (sentence) => logger.warn(sentence),
+    markName: eventSource,
   });
   const schedules =
     scheduler &&

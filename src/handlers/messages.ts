@@ -9,7 +9,7 @@ import type { Ports } from '../domain/ports.ts';
 import { runRound } from '../domain/round.ts';
 import { type Received, RejectedEvent, refuseFuture } from './events/event.ts';
 import type { Settings } from './settings.ts';
-import { lostDrains } from './sweep.ts';
+import { giveBack, lostDrains } from './sweep.ts';
 
 /** What one invocation works with. */
 export interface Invocation {
@@ -73,11 +73,14 @@ export async function handleMessages(messages: readonly Message[], invocation: I
 
 /** @throws never: what fails is a result. */
 async function sweep({ settings, ports, logger }: Invocation): Promise<readonly Result[]> {
+  const returning = giveBack(settings, ports, logger);
   try {
     const results = await runRound(await lostDrains(settings, ports, logger), settings.policy, ports);
     return [...results.values()].flat();
   } catch (error) {
     return [{ kind: 'failed', error }];
+  } finally {
+    await returning;
   }
 }
 

@@ -2,7 +2,8 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import type { LifecycleHook } from '../domain/drain.ts';
 import type { Arrival } from '../domain/load.ts';
 import { findLostDrains, lastingFailureIn } from '../domain/lost-drains.ts';
-import { type Ports, Unavailable } from '../domain/ports.ts';
+import { type Ports, reasonOf, Unavailable } from '../domain/ports.ts';
+import { returnToService } from '../domain/return-to-service.ts';
 import { RejectedEvent } from './events/event.ts';
 import { clusterIn } from './events/termination.ts';
 import type { Settings } from './settings.ts';
@@ -37,4 +38,14 @@ export async function lostDrains(settings: Settings, ports: Ports, logger: Logge
 
 function warnOf({ message }: Unavailable, logger: Logger): void {
   logger.warn(`The next sweep looks for lost drains again: ${message}`);
+}
+
+/** Gives back the instances that stay in service. What fails is logged: the next sweep tries again. */
+export async function giveBack({ policy }: Settings, ports: Ports, logger: Logger): Promise<void> {
+  const { failures } = await returnToService(policy, ports);
+  for (const error of failures) {
+    if (error instanceof Unavailable) {
+      logger.warn(`The next sweep looks again for instances to return to service: ${error.message}`);
+    } else logger.error(`An instance could not be returned to service: ${reasonOf(error)}`, { error: error as Error });
+  }
 }

@@ -91,6 +91,7 @@ const requests: [Action, (actions: LifecycleActions) => Promise<unknown>, attemp
     (actions) => actions.heldInstances([groupNamed('web'), groupNamed('workers')]),
     'describe the groups web, workers',
   ],
+  ['DescribeAutoScalingInstances', (actions) => actions.placesOf(['i-1', 'i-2']), 'find the groups of i-1, i-2'],
 ];
 const answering = requests.slice(0, 2);
 
@@ -220,6 +221,27 @@ describe('the terminating hooks of a group', () => {
   });
 });
 
+describe('the places of instances', () => {
+  it('are their groups and states, asked for fifty at a time; one in no group is left out', async () => {
+    const endpoint = await aws({
+      DescribeAutoScalingInstances: ({ 'InstanceIds.member.1': id }) =>
+        document(
+          'DescribeAutoScalingInstances',
+          `<AutoScalingInstances><member><InstanceId>${id}</InstanceId><AutoScalingGroupName>web</AutoScalingGroupName>
+            <LifecycleState>InService</LifecycleState></member></AutoScalingInstances>`,
+        ),
+    });
+    const ids = Array.from({ length: 51 }, (_, i) => `i-${i}`);
+    const place = { autoScalingGroup: 'web', lifecycleState: 'InService' };
+    expect(await autoScalingAt(endpoint).placesOf(ids)).toEqual(new Map(['i-0', 'i-50'].map((id) => [id, place])));
+  });
+
+  it.each(['', '<AutoScalingInstances/>'])('are none in an answer without instances: %j', async (result) => {
+    const endpoint = await aws({ DescribeAutoScalingInstances: document('DescribeAutoScalingInstances', result) });
+    expect(await autoScalingAt(endpoint).placesOf(['i-1'])).toEqual(new Map());
+  });
+});
+
 describe('the instances that are held', () => {
   it('are those of the groups that wait for a terminating hook', async () => {
     const states = ['InService', 'Terminating:Wait', 'Terminating:Proceed', 'Pending:Wait', 'Terminating:Wait'];
@@ -249,6 +271,14 @@ describe('the instances that are held', () => {
       { autoScalingGroup: 'web-2', instanceId: 'i-2' },
     ]);
     expect(endpoint.inputsOf('DescribeAutoScalingGroups')).toEqual([{ MaxRecords: '100' }]);
+  });
+
+  it('are those too whose root volume is to be replaced, until it is', async () => {
+    const states = ['Wait', 'Proceed'].map((step) => `ReplacingRootVolume:${step}`);
+    const endpoint = await aws({ DescribeAutoScalingGroups: groupWith([...states, 'RootVolumeReplaced', 'Pending']) });
+    expect(await autoScalingAt(endpoint).heldInstances([groupNamed('web')])).toEqual([
+      { autoScalingGroup: 'web', instanceId: 'i-0', staysInGroup: true },
+    ]);
   });
 
   it('are asked for in one call for every fifty groups, on every page', async () => {
@@ -353,6 +383,7 @@ describe('since when instances are being terminated', () => {
         page(
           [
             activity('Terminating EC2 instance: i-0123456789abcdef0', '2026-03-01T09:00:00Z'),
+            activity('Replacing root volume of EC2 instance: i-0123456789abcdef3', '2026-03-01T09:05:00Z'),
             activity('Launching a new EC2 instance: i-0123456789abcdef9', '2026-03-01T09:01:00Z'),
           ],
           '<NextToken>more</NextToken>',
@@ -372,6 +403,7 @@ describe('since when instances are being terminated', () => {
     expect(await autoScalingAt(endpoint).terminatingSinceMs('web')).toEqual(
       new Map([
         ['i-0123456789abcdef0', Date.UTC(2026, 2, 1, 9)],
+        ['i-0123456789abcdef3', Date.UTC(2026, 2, 1, 9, 5)],
         ['i-0123456789abcdef1', Date.UTC(2026, 2, 1, 8)],
       ]),
     );

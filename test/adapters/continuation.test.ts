@@ -38,6 +38,7 @@ describe('a continuation', () => {
       { ...drain, action: { ...drain.action, token: undefined } },
     ],
     ['that has used all of its continuations', { ...drain, continuations: 192_800 }],
+    ['whose instance stays in its group', { ...drain, staysInGroup: true }],
   ])('is read as it was written, of a drain %s', (_, each) => {
     expect(written(each)).toEqual({ kind: 'drain', drain: each });
   });

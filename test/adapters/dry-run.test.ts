@@ -23,6 +23,10 @@ function readOnly(statuses: readonly ContainerInstanceStatus[] = []) {
     describe: async (cluster, arns) =>
       registered.filter((instance) => instance.cluster === cluster && arns.includes(instance.arn)),
     setDraining: refuse,
+    mark: refuse,
+    marked: async () => [],
+    unmark: refuse,
+    setActive: refuse,
     listTasks: async () => ({ running: [taskArn()], stopped: [] }),
     describeTasks: async () => [holdingTask()],
     diagnose: async () => ({ services: [], protectedTasks: new Map(), unknown: ['nothing'] }),
@@ -31,6 +35,7 @@ function readOnly(statuses: readonly ContainerInstanceStatus[] = []) {
   const lifecycleActions: LifecycleActions = {
     hooksOf: async (name) => [{ name, limits: { heartbeatTimeoutSeconds: 60, globalTimeoutSeconds: 6_000 } }],
     heldInstances: async () => [{ autoScalingGroup: 'web', instanceId: INSTANCE_ID }],
+    placesOf: async () => new Map(),
     terminatingSinceMs: async () => new Map([[INSTANCE_ID, 1]]),
     recordHeartbeat: refuse,
     complete: refuse,
@@ -64,8 +69,11 @@ it('a dry run reads everything else as it is', async () => {
   expect(await autoScaling.terminatingSinceMs('web')).toEqual(new Map([[INSTANCE_ID, 1]]));
 });
 
-it('a dry run stops nothing and tells Auto Scaling nothing, and says that all of it was done', async () => {
+it('a dry run marks, returns and stops nothing and tells Auto Scaling nothing, and says that all of it was done', async () => {
   const { ecs, autoScaling } = readOnly();
+  await expect(ecs.mark(CLUSTER, arns, { trigger: 'lifecycle-action', atMs: 0 })).resolves.toBeUndefined();
+  await expect(ecs.unmark(CLUSTER, arns)).resolves.toBeUndefined();
+  expect(await ecs.setActive(CLUSTER, arns)).toEqual([]);
   await expect(ecs.stopTask(holdingTask(), 'why')).resolves.toBeUndefined();
   expect(await autoScaling.recordHeartbeat(drain.action)).toBe('accepted');
   expect(await autoScaling.complete(drain.action, 'ABANDON')).toBe('accepted');

@@ -7,7 +7,11 @@ import { type AwsEndpoint, accessDenied, aws, fault, hang, type Script, throttle
 
 /** The adapter of a warm container that stops stragglers, for one invocation after the other. */
 function invocationsAt({ config }: AwsEndpoint, containerStopTimeoutSeconds = 30) {
-  return ecsContainerInstances(new ECSClient(config), { readStopTimeouts: true, containerStopTimeoutSeconds });
+  return ecsContainerInstances(new ECSClient(config), {
+    readStopTimeouts: true,
+    containerStopTimeoutSeconds,
+    markName: 'ecs-drain.test',
+  });
 }
 
 const neverAborted = new AbortController().signal;

@@ -17,9 +17,11 @@ import { type AwsEndpoint, accessDenied, aws, fault, hang, type Script, throttle
 
 /** The adapter of one invocation, talking to the endpoint through the real SDK client. */
 function ecsAt({ config }: AwsEndpoint, signal = new AbortController().signal) {
-  return ecsContainerInstances(new ECSClient(config), { readStopTimeouts: false, containerStopTimeoutSeconds: 30 })(
-    signal,
-  );
+  return ecsContainerInstances(new ECSClient(config), {
+    readStopTimeouts: false,
+    containerStopTimeoutSeconds: 30,
+    markName: 'ecs-drain.test',
+  })(signal);
 }
 
 function range(length: number) {

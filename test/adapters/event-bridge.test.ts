@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { eventBridgeContinuations, eventBridgePublisher } from '../../src/adapters/event-bridge.ts';
 import type { Blocker, Explanation } from '../../src/domain/diagnose.ts';
 import type { Drain, HeldDrain, Outcome } from '../../src/domain/drain.ts';
+import type { Returned } from '../../src/domain/mark.ts';
 import { type DrainEvent, Unavailable } from '../../src/domain/ports.ts';
-import { CLUSTER, drain, holdingTask, INSTANCE_ID, noticeDrain } from './samples.ts';
+import { CLUSTER, containerInstanceArn, drain, holdingTask, INSTANCE_ID, noticeDrain } from './samples.ts';
 import { type AwsEndpoint, accessDenied, aws, badGateway, fault, reset, type Script, throttled } from './wire.ts';
 
 const SOURCE = 'ecs-drain.blue';
@@ -335,5 +336,43 @@ describe('an event about a drain', () => {
     const event: DrainEvent = { kind: 'started', deadlineAtMs, holdingTasks: [] };
     expect((await published(event, { dryRun: true })).detail).toMatchObject({ dryRun: true });
     expect((await published(event)).detail).not.toHaveProperty('dryRun');
+  });
+});
+
+describe('an instance that has returned to service', () => {
+  const returned = (n: number, autoScalingGroup?: string): Returned => ({
+    instanceId: INSTANCE_ID,
+    containerInstance: { arn: containerInstanceArn(n), cluster: CLUSTER },
+    autoScalingGroup,
+    trigger: 'rebalance-recommendation',
+    drainingSinceMs: Date.parse('2026-03-01T09:00:00Z'),
+    returnedAtMs: Date.parse('2026-03-01T09:16:00Z'),
+  });
+
+  it('is an event on the bus: which, why it was drained, and since when', async () => {
+    const endpoint = await aws({ PutEvents: { Entries: [{ EventId: 'a' }, { ErrorCode: 'X', ErrorMessage: 'no' }] } });
+    const { publishReturns } = eventBridgePublisher(new EventBridgeClient(endpoint.config), SOURCE, false);
+    const failures = await publishReturns([returned(1, 'web'), returned(2)]);
+    expect(failures).toMatchObject([
+      undefined,
+      { message: `Could not publish that ${INSTANCE_ID} has returned to service: X: no` },
+    ]);
+    const [{ Entries = [] } = {}] = endpoint.inputsOf('PutEvents');
+    expect(Entries.map(({ Source, DetailType }) => [Source, DetailType])).toEqual(
+      Array(2).fill([SOURCE, 'ECS Drain Returned']),
+    );
+    expect(Entries.map(({ Detail = '' }) => JSON.parse(Detail))).toEqual([
+      {
+        version: 1,
+        instanceId: INSTANCE_ID,
+        trigger: 'rebalance-recommendation',
+        autoScalingGroup: 'web',
+        cluster: CLUSTER,
+        containerInstance: containerInstanceArn(1).split('/').at(-1),
+        drainingSince: '2026-03-01T09:00:00.000Z',
+        returnedAt: '2026-03-01T09:16:00.000Z',
+      },
+      expect.not.objectContaining({ autoScalingGroup: expect.anything() }),
+    ]);
   });
 });

@@ -5,9 +5,19 @@ import { powertoolsTelemetry } from '../../src/adapters/powertools-telemetry.ts'
 import type { Decision } from '../../src/domain/decide.ts';
 import type { Blocker, Explanation } from '../../src/domain/diagnose.ts';
 import type { Drain, Outcome } from '../../src/domain/drain.ts';
+import type { Returned } from '../../src/domain/mark.ts';
 import type { Observation } from '../../src/domain/observation.ts';
 import type { Telemetry, TelemetryEntry } from '../../src/domain/ports.ts';
-import { CLUSTER, containerInstance, drain, holdingTask, INSTANCE_ID, noticeDrain, taskArn } from './samples.ts';
+import {
+  CLUSTER,
+  containerInstance,
+  containerInstanceArn,
+  drain,
+  holdingTask,
+  INSTANCE_ID,
+  noticeDrain,
+  taskArn,
+} from './samples.ts';
 
 /** What the telemetry writes to the process's own streams, where Lambda reads it, line by line. */
 function linesOf(write: (telemetry: Telemetry) => void): Record<string, unknown>[] {
@@ -258,6 +268,38 @@ describe('what else is recorded', () => {
       { dimensionSets: [['service']], units: { LostDrainsFound: 'Count' }, values: { LostDrainsFound: 1 } },
     ]);
     expect(linesFor({ kind: 'superseded' }).emf).toEqual([]);
+  });
+});
+
+describe('an instance that has returned to service', () => {
+  const returned: Returned = {
+    instanceId: INSTANCE_ID,
+    containerInstance: { arn: containerInstanceArn(), cluster: CLUSTER },
+    autoScalingGroup: 'web',
+    trigger: 'lifecycle-action',
+    drainingSinceMs: Date.parse('2026-03-01T09:00:00Z'),
+    returnedAtMs: Date.parse('2026-03-01T09:06:00Z'),
+  };
+  const about = {
+    instanceId: INSTANCE_ID,
+    autoScalingGroup: 'web',
+    trigger: 'lifecycle-action',
+    cluster: CLUSTER,
+    drainingSince: '2026-03-01T09:00:00.000Z',
+    returnedAt: '2026-03-01T09:06:00.000Z',
+  };
+
+  it('is a line and a metric', () => {
+    const [log = {}, emf = {}, ...others] = linesOf((telemetry) => telemetry.recordReturn(returned));
+    expect(log).toMatchObject({ level: 'INFO', message: expect.stringMatching(/^Returned to service: /), ...about });
+    expect(extracted(emf)).toMatchObject({ dimensionSets: [['service']], values: { ReturnedToService: 1 } });
+    expect(others).toEqual([]);
+  });
+
+  it('is a warning and no second count where the bus was not told', () => {
+    const [log, ...others] = linesOf((telemetry) => telemetry.recordReturn(returned, 'throttled'));
+    expect(log).toMatchObject({ level: 'WARN', reason: 'throttled', ...about });
+    expect(others).toEqual([]);
   });
 });
 

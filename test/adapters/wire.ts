@@ -6,6 +6,8 @@ import { text } from 'node:stream/consumers';
 import type {
   DescribeCapacityProvidersRequest,
   DescribeCapacityProvidersResponse,
+  DeleteAttributesRequest,
+  DeleteAttributesResponse,
   DescribeContainerInstancesRequest,
   DescribeContainerInstancesResponse,
   DescribeServicesRequest,
@@ -22,6 +24,8 @@ import type {
   ListServicesResponse,
   ListTasksRequest,
   ListTasksResponse,
+  PutAttributesRequest,
+  PutAttributesResponse,
   StopTaskRequest,
   StopTaskResponse,
   UpdateContainerInstancesStateRequest,
@@ -54,6 +58,7 @@ type Query = [input: Readonly<Record<string, string>>, output: string];
 interface Actions {
   DescribeCapacityProviders: [DescribeCapacityProvidersRequest, DescribeCapacityProvidersResponse];
   ListServices: [ListServicesRequest, ListServicesResponse];
+  DeleteAttributes: [DeleteAttributesRequest, DeleteAttributesResponse];
   DescribeContainerInstances: [DescribeContainerInstancesRequest, DescribeContainerInstancesResponse];
   DescribeServices: [DescribeServicesRequest, DescribeServicesResponse];
   DescribeTaskDefinition: [DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse];
@@ -61,6 +66,7 @@ interface Actions {
   GetTaskProtection: [GetTaskProtectionRequest, GetTaskProtectionResponse];
   ListContainerInstances: [ListContainerInstancesRequest, ListContainerInstancesResponse];
   ListTasks: [ListTasksRequest, ListTasksResponse];
+  PutAttributes: [PutAttributesRequest, PutAttributesResponse];
   StopTask: [StopTaskRequest, StopTaskResponse];
   UpdateContainerInstancesState: [UpdateContainerInstancesStateRequest, UpdateContainerInstancesStateResponse];
   PutEvents: [PutEventsRequest, PutEventsResponse];
@@ -68,6 +74,7 @@ interface Actions {
   SendMessageBatch: [SendMessageBatchRequest, SendMessageBatchResult];
   CompleteLifecycleAction: Query;
   DescribeAutoScalingGroups: Query;
+  DescribeAutoScalingInstances: Query;
   DescribeLifecycleHooks: Query;
   DescribeScalingActivities: Query;
   RecordLifecycleActionHeartbeat: Query;

@@ -34,6 +34,7 @@ export interface World {
   readonly termination?: readonly string[];
   readonly statements?: readonly Statement[];
   readonly instances?: number;
+  readonly agentDataSurvives?: boolean;
   readonly eventQueue?: Changed<QueueSpec>;
   readonly lambda?: Partial<Omit<FunctionSpec, 'load'>>;
   /** What every invocation throws. */
@@ -107,7 +108,12 @@ export async function deployedRegion(world: World = {}) {
   ecs.createCluster('prod');
   const group = { cluster: 'prod', minSize: 0, maxSize: 4, memoryMiB: 4_096, cpuUnits: 2_048, launchSeconds: 60 };
   const instanceIds = autoScaling.createGroup(
-    { ...group, name: 'web', desiredCapacity: world.instances ?? 2 },
+    {
+      ...group,
+      name: 'web',
+      desiredCapacity: world.instances ?? 2,
+      agentDataSurvives: world.agentDataSurvives ?? false,
+    },
     { running: true },
   );
   for (const hook of world.hooks ?? [{}]) {

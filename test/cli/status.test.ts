@@ -134,9 +134,9 @@ describe('ecs-drain status', () => {
     const { answer } = await json('status');
     expect(answer.drains.map(({ parked }: { parked: boolean }) => parked)).toEqual([true, true, true]);
     const asked = region.calls.slice(before).map(({ operation }) => operation);
-    for (const operation of ['ListContainerInstances', 'DescribeContainerInstances', 'DescribeLifecycleHooks']) {
-      expect(asked.filter((each) => each === operation)).toHaveLength(1);
-    }
+    const made = (operation: string) => asked.filter((each) => each === operation).length;
+    expect([made('DescribeContainerInstances'), made('DescribeLifecycleHooks')]).toEqual([1, 1]);
+    expect(made('ListContainerInstances')).toBe(2); // the second for instances that stay in service
   });
 
   it('shows the drain for each of our hooks that hold one instance', async () => {
@@ -233,6 +233,26 @@ describe('ecs-drain status', () => {
     const { stdout } = await run('status');
     expect(stdout).toContain('1 container instance is DRAINING');
     expect(stdout).not.toContain('Nothing is draining');
+  });
+
+  it('shows an instance that waits for the replacement of its root volume, and afterwards that it is given back', async () => {
+    const { region, instanceIds, pass, json, run } = await deployedRegion({
+      rules: ['termination', 'continuation', ...WAKE_UPS], // no sweep: nothing gives it back
+      instances: 1,
+      services: [],
+      agentDataSurvives: true,
+    });
+    const [first = ''] = instanceIds;
+    region.autoScaling.startInstanceRefresh('web', { minHealthyPercentage: 90 }, 'ReplaceRootVolume');
+    await pass(5);
+    expect((await json('status')).answer.drains).toMatchObject([
+      { instanceId: first, autoScalingGroup: 'web', lifecycleHook: 'ecs-drain', since: '2026-01-01T00:05:00Z' },
+    ]);
+    expect((await run('explain', first)).stdout).toContain(`${first} is draining: the group web holds it`);
+    await pass(600);
+    const given = /ecs-drain has set it to DRAINING and marked it: the sweep sets it to ACTIVE/;
+    expect((await run('explain', first)).stdout).toMatch(given);
+    expect((await json('status')).answer).toMatchObject({ drains: [], remarks: [expect.stringMatching(given)] });
   });
 
   it('notes that a drain should have continued, when its schedule came and nothing followed', async () => {

@@ -62,6 +62,11 @@ export async function sampleEvents(settings: Settings): Promise<SampleEvent[]> {
       ],
     ),
     ['a termination out of the warm pool', 'termination', termination({}, { Origin: 'WarmPool' })],
+    [
+      'a replacement of a root volume',
+      'termination',
+      termination({}, { Origin: 'AutoScalingGroup', Destination: 'AutoScalingGroup', Action: 'ReplaceRootVolume' }),
+    ],
     ['a return to the warm pool', undefined, termination({}, { Destination: 'WarmPool' })],
     ['a launch', undefined, launchEvent({ AutoScalingGroupName: group, LifecycleHookName: hook })],
     [

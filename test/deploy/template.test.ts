@@ -15,7 +15,7 @@ import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
 import { iamService } from '../../sandbox/region/iam/api.ts';
 import { callOperation } from '../../sandbox/region/wire/wire.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
-import { DRAIN_EVENT_DETAIL_TYPES } from '../../src/adapters/event-bridge.ts';
+import { DRAIN_EVENT_DETAIL_TYPES, RETURN_DETAIL_TYPE } from '../../src/adapters/event-bridge.ts';
 import { choiceOf } from '../../src/domain/groups.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { deployed } from './deployed.ts';
@@ -81,6 +81,7 @@ beforeAll(async () => {
 /** What IAM gives no resource. */
 const UNSCOPED = [
   'autoscaling:DescribeAutoScalingGroups',
+  'autoscaling:DescribeAutoScalingInstances',
   'autoscaling:DescribeLifecycleHooks',
   'autoscaling:DescribeScalingActivities',
   'ecs:DescribeTaskDefinition',
@@ -149,6 +150,8 @@ describe("the function's role", () => {
     ['ecs:ListContainerInstances', [ecs('cluster/prod'), ecs('cluster/staging')], undefined],
     ['ecs:DescribeContainerInstances', ecsOf('container-instance'), inOurClusters()],
     ['ecs:UpdateContainerInstancesState', ecsOf('container-instance'), inOurClusters()],
+    ['ecs:PutAttributes', ecsOf('container-instance'), inOurClusters()],
+    ['ecs:DeleteAttributes', ecsOf('container-instance'), inOurClusters()],
     ['ecs:ListTasks', ecsOf('container-instance'), inOurClusters()],
     ['ecs:DescribeTasks', ecsOf('task'), inOurClusters()],
     ['ecs:GetTaskProtection', ecsOf('task'), inOurClusters()],
@@ -162,7 +165,11 @@ describe("the function's role", () => {
       {
         StringEquals: {
           'events:source': 'ecs-drain.blue-green',
-          'events:detail-type': [CONTINUATION_DETAIL_TYPE, ...Object.values(DRAIN_EVENT_DETAIL_TYPES)],
+          'events:detail-type': [
+            CONTINUATION_DETAIL_TYPE,
+            ...Object.values(DRAIN_EVENT_DETAIL_TYPES),
+            RETURN_DETAIL_TYPE,
+          ],
         },
       },
     ],
@@ -931,6 +938,8 @@ describe('params', () => {
                 Effect: 'Deny',
                 Action: [
                   'ecs:UpdateContainerInstancesState',
+                  'ecs:PutAttributes',
+                  'ecs:DeleteAttributes',
                   'ecs:StopTask',
                   'autoscaling:CompleteLifecycleAction',
                   'autoscaling:RecordLifecycleActionHeartbeat',

@@ -268,7 +268,7 @@ describe('announcements', () => {
 
     const partly = fakeAws();
     const publish = async () => [undefined, new Error('too large')];
-    const ports = (own: Ports) => ({ ...own, events: { publish } });
+    const ports = (own: Ports) => ({ ...own, events: { ...own.events, publish } });
     expect(await performed(partly, steps, { ports })).toEqual([done, done]);
     expect(partly.telemetry).toMatchObject([{ drain: second, entry: { doing: 'announce', reason: 'too large' } }]);
   });

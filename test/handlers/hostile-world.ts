@@ -147,6 +147,8 @@ interface WireRequest {
 
 const MUTATING: ReadonlySet<string> = new Set([
   'UpdateContainerInstancesState',
+  'PutAttributes',
+  'DeleteAttributes',
   'StopTask',
   'CompleteLifecycleAction',
   'RecordLifecycleActionHeartbeat',
@@ -208,6 +210,14 @@ export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof Hosti
           input.cluster === 'prod' &&
           input.status === 'DRAINING' &&
           input.containerInstances.every((arn: string) => instanceArns.includes(arn))
+        );
+      case 'PutAttributes':
+        return (
+          input.cluster === 'prod' &&
+          input.attributes.every(
+            ({ name, targetId }: Record<string, string>) =>
+              name === EVENT_SOURCE && instanceArns.includes(targetId ?? ''),
+          )
         );
       case 'StopTask':
         return input.cluster === 'prod' && taskArns.includes(input.task) && atMs >= deadlineMs - STOPS_BEFORE_MS;

@@ -10,7 +10,7 @@ import type { Drainer, DrillEvent } from '../../sandbox/result.ts';
 import { GROUP, SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';
 import { fatesOf, tasksOf } from './tasks.ts';
 
-/** What becomes of each, and what ecs-drain makes of it today; `docs/rehearsal.md` says the same in a row each. */
+/** What becomes of each, and what ecs-drain makes of it; `docs/rehearsal.md` says the same in a row each. */
 
 const [A, B, C, D] = [1, 2, 3, 4].map((n) => `i-${String(n).padStart(17, '0')}`) as [string, string, string, string];
 
@@ -21,6 +21,8 @@ interface Played {
   pathOf(instanceId: string): readonly InstanceState[];
   /** The outcomes that ecs-drain has told, by instance. */
   readonly outcomes: ReadonlyMap<string, string>;
+  /** The instances that ecs-drain has told of as returned to service, in order. */
+  readonly returned: readonly string[];
   /** Of each registration of an instance with ECS, the oldest first: its status, and whether its agent is there. */
   registrationsOf(instanceId: string): readonly string[];
 }
@@ -57,6 +59,11 @@ async function play(
         return [[String(event.line['instanceId']), String(event.line['outcome'])] as const];
       }),
     ),
+    returned: events.flatMap((event) =>
+      event.kind === 'log' && !('_aws' in event.line) && event.line['returnedAt'] !== undefined
+        ? String(event.line['instanceId'])
+        : [],
+    ),
     registrationsOf: (id) =>
       region.ecs
         .registrationsOf(id)
@@ -91,8 +98,8 @@ describe('spot-interruption', () => {
 });
 
 describe('rebalance', () => {
-  it('drains both, and each is woken by the stop of its last task; with Capacity Rebalancing the instance is replaced, without it stays InService and DRAINING for good', async () => {
-    const played = await play(SCENARIOS.rebalance, 3_600);
+  it('drains both, and each is woken by the stop of its last task; with Capacity Rebalancing the instance is replaced, without it stays InService and is ACTIVE again', async () => {
+    const played = await play(SCENARIOS.rebalance, 1_600);
     expect(fatesOf(played)).toEqual([]);
     expect(played.outcomes.get(A)).toBe('drained');
     expect(played.outcomes.get(B)).toBe('drained');
@@ -105,7 +112,8 @@ describe('rebalance', () => {
     ]);
     expect(played.pathOf(D)).toEqual(['Pending', 'InService']);
     expect(played.pathOf(B)).toEqual(['InService']);
-    expect([played.registrationsOf(B), runningOn(played, B)]).toEqual([['DRAINING'], 0]);
+    expect(played.registrationsOf(B)).toEqual(['ACTIVE']);
+    expect(played.returned).toEqual([B]);
     expect(slackOf(played, 'rebalance-recommendation')).toEqual([expect.closeTo(1.5, 0), expect.closeTo(1.5, 0)]);
   });
 });
@@ -130,14 +138,47 @@ describe('root-volume', () => {
     }
     expect(fatesOf(played)).toEqual([]);
     expect(played.region.terminated.size).toBe(0);
+    expect(played.returned).toEqual([]); // the old registration is not the instance's any more
     expect(runningOn(played, A)).toBeGreaterThan(0);
   });
 
-  it('leaves an instance whose agent keeps its registration DRAINING for good', async () => {
+  it('sets an instance to ACTIVE again whose agent keeps its registration', async () => {
     const { group, ...rest } = SCENARIOS['root-volume'];
     const played = await play({ ...rest, group: { ...group, agentDataSurvives: true } }, SECONDS);
+    for (const id of [A, B, C]) {
+      expect(played.pathOf(id).at(-1)).toBe('InService');
+      expect(played.registrationsOf(id)).toEqual(['ACTIVE']);
+    }
+    expect(played.returned).toEqual([A, B, C]);
+    expect(fatesOf(played)).toEqual([]);
+    expect(runningOn(played, A)).toBeGreaterThan(0);
+  });
+
+  it('is found by the sweep where its event is lost, and returned', async () => {
+    const { group, ...rest } = SCENARIOS['root-volume'];
+    const faults: NonNullable<Scenario['faults']> = () => ({ ...NO_FAULTS, lostEvents: 1 });
+    const played = await play({ ...rest, group: { ...group, agentDataSurvives: true }, faults }, 600);
+    expect(played.outcomes.get(A)).toBe('drained');
+    expect(played.returned).toEqual([A]);
+    expect(fatesOf(played)).toEqual([]);
+  });
+
+  it('leaves alone what a person has set to DRAINING', async () => {
+    const { group, begin, ...rest } = SCENARIOS['root-volume'];
+    const played = await play(
+      {
+        ...rest,
+        group: { ...group, agentDataSurvives: true },
+        begin: (region) => {
+          for (const instance of region.ecs.registrationsOf(A)) region.ecs.setInstanceStatus(instance, 'DRAINING');
+          begin(region);
+        },
+      },
+      SECONDS,
+    );
     expect(played.pathOf(A).at(-1)).toBe('InService');
-    expect([played.registrationsOf(A), runningOn(played, A)]).toEqual([['DRAINING'], 0]);
+    expect(played.registrationsOf(A)).toEqual(['DRAINING']);
+    expect(played.returned).toEqual([B, C]);
   });
 
   it('without a drain kills every task there is', async () => {
@@ -163,6 +204,31 @@ describe('retained', () => {
       'InService',
       'Terminating:Retained',
     ]);
+  });
+
+  it('sets the instance to ACTIVE again when somebody has put it back in service', async () => {
+    const { begin, group, ...rest } = SCENARIOS.retained;
+    const played = await play(
+      {
+        ...rest,
+        group: { ...group, maxSize: 4 },
+        begin: (region, ids) => {
+          begin(region, ids);
+          region.time.after(1_650, () => region.autoScaling.detachInstances(GROUP, [A], false));
+          region.time.after(1_700, () => region.autoScaling.attachInstances(GROUP, [A]));
+        },
+      },
+      1_900,
+    );
+    expect(played.pathOf(A).slice(-5)).toEqual([
+      'Terminating:Retained',
+      'Detaching',
+      'Detached',
+      'Pending',
+      'InService',
+    ]);
+    expect(played.registrationsOf(A)).toEqual(['ACTIVE']);
+    expect(played.returned).toEqual([A]);
   });
 });
 

@@ -9,6 +9,7 @@ import { type Envelope, ignored, isTestNotification, parsed, type Received, Reje
 import { whyNotOurs } from './ours.ts';
 
 const TERMINATING = 'autoscaling:EC2_INSTANCE_TERMINATING';
+const REPLACE_ROOT_VOLUME = 'ReplaceRootVolume';
 
 /** The detail of a terminate lifecycle action (facts 1 terminate-event). */
 const termination = v.looseObject({
@@ -19,6 +20,8 @@ const termination = v.looseObject({
   LifecycleTransition: name('a lifecycle transition'),
   NotificationMetadata: v.optional(v.string('expected text')),
   Destination: v.optional(v.string('expected EC2, AutoScalingGroup or WarmPool')),
+  /** `ReplaceRootVolume` (facts 45 root-volume-replacement). */
+  Action: v.optional(v.string('expected an action')),
 });
 
 /** EC2 Instance-terminate Lifecycle Action: begins a drain. */
@@ -38,7 +41,8 @@ export function receiveTermination({ detail, sentAtMs: startedAtMs }: Envelope, 
   const { cluster, warning } = readableCluster(event.NotificationMetadata, action.lifecycleHook, settings);
   const namedCluster = cluster ?? choiceOf(settings.autoScalingGroups, action.autoScalingGroup)?.cluster;
   const beginning = { startedAtMs, namedCluster, pollIntervalSeconds: settings.policy.pollMinSeconds };
-  const drain = newHeldDrain(action, beginning);
+  const staysInGroup = event.Destination === 'AutoScalingGroup' || event.Action === REPLACE_ROOT_VOLUME;
+  const drain = newHeldDrain(action, { ...beginning, ...(staysInGroup && { staysInGroup }) });
   const notOurs = whyNotOurs(drain, settings);
   return notOurs ? ignored(notOurs) : { kind: 'arrival', arrival: { kind: 'drain', drain }, warning };
 }

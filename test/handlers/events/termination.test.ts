@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { HeldDrain } from '../../../src/domain/drain.ts';
 import { receive } from '../../../src/handlers/events/receive.ts';
 import {
   eventBridgeEvent,
@@ -41,6 +42,21 @@ describe('a termination', () => {
   it('may have the optional fields, and fields that AWS adds', () => {
     const optional = { Origin: 'AutoScalingGroup', Destination: 'EC2', LifecycleActionReason: { code: 1 } };
     begun(termination(optional, { 'replay-name': 'again' })).toMatchObject({ arrival: { kind: 'drain' } });
+  });
+
+  it.each([
+    ['stays in its group', { Destination: 'AutoScalingGroup' }, true],
+    ['gets a new root volume', { Action: 'ReplaceRootVolume' }, true],
+    [
+      'is documented',
+      { Origin: 'AutoScalingGroup', Destination: 'AutoScalingGroup', Action: 'ReplaceRootVolume' },
+      true,
+    ],
+    ['is terminated', { Origin: 'AutoScalingGroup', Destination: 'EC2', Action: 'Something' }, undefined],
+  ])('says whether the instance is in service afterwards: one that %s', (_, detail, staysInGroup) => {
+    const received = receive(termination(detail), settings);
+    expect(received).toMatchObject({ arrival: { drain: { action: { instanceId: INSTANCE_ID } } } });
+    expect((received as { arrival: { drain: HeldDrain } }).arrival.drain.staysInGroup).toBe(staysInGroup);
   });
 
   it.each(['i-1234abcd', INSTANCE_ID])('may name the instance in both forms of an id: %s', (instanceId) => {

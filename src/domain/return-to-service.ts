@@ -1,0 +1,145 @@
+/**
+ * Sets instances to ACTIVE again that we had set to DRAINING and that stay in service: Auto Scaling has replaced their root
+ * volume, has put a retained instance back, or EC2 has not taken them after its notice (docs/decisions/0023).
+ */
+
+import type { GroupPlace, Mark, MarkedInstance, Returned } from './mark.ts';
+import type { EcsRef } from './observation.ts';
+import { ON_THE_WAY_SECONDS, type Policy } from './policy.ts';
+import { ClusterMissing, type Ports, reasonOf } from './ports.ts';
+
+/** What a search for instances to return came to. */
+export interface ReturnSweep {
+  readonly returned: readonly Returned[];
+  /** What kept some of the marked instances from being looked at or returned. */
+  readonly failures: readonly unknown[];
+}
+
+/** Auto Scaling may still answer InService for an instance whose event has just come. */
+const STATE_SETTLES_SECONDS = 60;
+
+/**
+ * How long after a notice an instance is left to be replaced or taken. Capacity Rebalancing launches the replacement first,
+ * which takes minutes (facts 71 capacity-rebalancing); what nobody has replaced by then has to serve.
+ */
+const REPLACEMENT_SECONDS = 900;
+
+/** Whether the drain that set the mark has ended and the instance is in service. */
+export function isInService({ mark, status }: MarkedInstance, place: GroupPlace | undefined): boolean {
+  if (status !== 'DRAINING') return false;
+  // Nobody terminates an instance without a group; one that was detached after its lifecycle action is a person's.
+  if (!place) return mark.trigger !== 'lifecycle-action';
+  return place.lifecycleState === 'InService';
+}
+
+/** When an instance that is in service may be returned at the earliest. */
+export function returnDueAtMs({ trigger, atMs }: Mark, { waiting, deadlineSeconds }: Policy): number {
+  if (trigger === 'lifecycle-action') return atMs + STATE_SETTLES_SECONDS * 1000;
+  // Without schedules only the deadline shows that the drain has ended.
+  const seconds = waiting === 'park' ? REPLACEMENT_SECONDS : Math.max(REPLACEMENT_SECONDS, deadlineSeconds);
+  return atMs + seconds * 1000;
+}
+
+/**
+ * A mark on a registration that takes tasks: an invocation crashed before it set DRAINING or after it had set ACTIVE, or
+ * somebody has set the instance to ACTIVE. It goes, so that a later DRAINING of a person's is not taken for ours.
+ */
+function isLeftOver({ mark, status }: MarkedInstance, nowMs: number): boolean {
+  return status === 'ACTIVE' && nowMs >= mark.atMs + ON_THE_WAY_SECONDS * 1000;
+}
+
+/**
+ * One call for each cluster where no registration has our mark.
+ * @throws never: what fails for one instance or cluster is among the failures.
+ */
+export async function returnToService(policy: Policy, ports: Ports): Promise<ReturnSweep> {
+  const { containerInstances: ecs, lifecycleActions, clock } = ports;
+  const failures: unknown[] = [];
+  const apart = <T>(task: Promise<T>): Promise<T | undefined> =>
+    task.catch((error) => {
+      failures.push(error);
+      return undefined;
+    });
+  const found = await Promise.all(policy.clusters.map((cluster) => apart(markedIn(cluster, ports))));
+  const marked = found.flatMap((each) => each ?? []);
+  const nowMs = clock.nowMs();
+  await inEachCluster(
+    marked.filter((each) => isLeftOver(each, nowMs)),
+    (cluster, arns) => apart(ecs.unmark(cluster, arns)),
+  );
+
+  const due = marked.filter(({ mark, status }) => status === 'DRAINING' && nowMs >= returnDueAtMs(mark, policy));
+  const ids = [...new Set(due.map(({ ec2InstanceId }) => ec2InstanceId))];
+  const places = ids.length > 0 ? await apart(lifecycleActions.placesOf(ids)) : undefined;
+  if (!places) return { returned: [], failures };
+  const inService = due.filter((each) => isInService(each, places.get(each.ec2InstanceId)));
+  const ended: MarkedInstance[] = [];
+  for (const each of inService) if (await apart(hasEnded(each, ports))) ended.push(each);
+
+  const active = new Set<string>();
+  await inEachCluster(ended, async (cluster, arns) => {
+    const set = await apart(ecs.setActive(cluster, arns));
+    for (const arn of set ?? []) active.add(arn);
+    // The mark goes last: an invocation that crashes in between leaves one that the next sweep finds.
+    if (set && set.length > 0) await apart(ecs.unmark(cluster, set));
+  });
+  const returned = ended
+    .filter(({ arn }) => active.has(arn))
+    .map((each) => returnedFrom(each, places.get(each.ec2InstanceId), clock.nowMs()));
+  await report(returned, ports);
+  return { returned, failures };
+}
+
+async function markedIn(
+  cluster: string,
+  { containerInstances }: Pick<Ports, 'containerInstances'>,
+): Promise<readonly MarkedInstance[]> {
+  try {
+    return await containerInstances.marked(cluster);
+  } catch (error) {
+    if (error instanceof ClusterMissing) return [];
+    throw error;
+  }
+}
+
+/** The lifecycle action of an instance in service is over; a drain on a notice goes on for as long as it has a schedule. */
+async function hasEnded({ arn, mark }: MarkedInstance, { schedules }: Ports): Promise<boolean> {
+  if (mark.trigger === 'lifecycle-action' || !schedules) return true;
+  return (await schedules.parkedOn(arn)).length === 0;
+}
+
+async function inEachCluster(
+  instances: readonly EcsRef[],
+  act: (cluster: string, arns: readonly string[]) => Promise<unknown>,
+): Promise<void> {
+  const clusters = Map.groupBy(instances, ({ cluster }) => cluster);
+  await Promise.all(
+    [...clusters].map(([cluster, own]) =>
+      act(
+        cluster,
+        own.map(({ arn }) => arn),
+      ),
+    ),
+  );
+}
+
+function returnedFrom(
+  { arn, cluster, ec2InstanceId: instanceId, mark }: MarkedInstance,
+  place: GroupPlace | undefined,
+  returnedAtMs: number,
+): Returned {
+  const { trigger, atMs: drainingSinceMs } = mark;
+  const autoScalingGroup = place?.autoScalingGroup;
+  return { instanceId, containerInstance: { arn, cluster }, autoScalingGroup, trigger, drainingSinceMs, returnedAtMs };
+}
+
+/** Best effort: a failed publish is recorded, and the instance stays in service. */
+async function report(returned: readonly Returned[], { events, telemetry }: Ports): Promise<void> {
+  if (returned.length === 0) return;
+  for (const each of returned) telemetry.recordReturn(each);
+  const failures = await events.publishReturns(returned).catch((error) => returned.map((): Error => error));
+  for (const [i, each] of returned.entries()) {
+    const failure = failures[i];
+    if (failure) telemetry.recordReturn(each, reasonOf(failure));
+  }
+}
