@@ -177,12 +177,13 @@ const anyContinuation = v.variant(
 );
 
 const beginning = { startedAtMs: instantMs, continuations };
+const staysInGroup = v.fallback(v.optional(v.literal(true)), undefined);
 
 /** The part of a continuation of a later version from which a drain can start anew; the rest is left out. */
 const laterContinuation = v.object({
   version: v.pipe(count, v.gtValue(CONTINUATION_VERSION)),
   drain: v.union([
-    v.object({ ...beginning, action: v.object(lifecycleAction.entries) }),
+    v.object({ ...beginning, action: v.object(lifecycleAction.entries), staysInGroup }),
     v.object({ ...beginning, notice: v.object(notice.entries) }),
   ]),
 });
@@ -190,7 +191,8 @@ const laterContinuation = v.object({
 /** The drain begins with the shortest interval that any policy allows: the first look changes it. */
 function begun({ startedAtMs, ...drain }: v.InferOutput<typeof laterContinuation>['drain']): Drain {
   const start: Beginning = { startedAtMs, pollIntervalSeconds: 1 };
-  return 'notice' in drain ? newNoticeDrain(drain.notice, start) : newHeldDrain(drain.action, start);
+  if ('notice' in drain) return newNoticeDrain(drain.notice, start);
+  return newHeldDrain(drain.action, { ...start, staysInGroup: drain.staysInGroup });
 }
 
 /** A schedule of versions 1 to 4 was named after the container instance alone. */

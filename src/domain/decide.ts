@@ -90,7 +90,10 @@ export function decide(given: Situation): Decision {
   const { observation, drain, isOutOfTime, refused } = situation;
   if (isOutOfTime) return { kind: 'hand-over' };
   if (refused.has('queue')) return readHook(situation) ?? withoutQueue(situation);
-  if (!observation) return drain.known ? { kind: 'look', scope: firstScope(situation) } : setDraining(situation);
+  if (!observation) {
+    if (drain.known) return { kind: 'look', scope: firstScope(situation) };
+    return mayBeOver(situation) ? { kind: 'heartbeat' } : setDraining(situation);
+  }
   switch (observation.kind) {
     case 'absent':
       return { kind: 'complete', verdict: { kind: 'gone', clusters: observation.clusters } };
@@ -168,11 +171,11 @@ function setDraining({ drain, policy }: Situation): Decision {
 const VERIFIED_SECONDS = 10;
 
 /**
- * Whether the lifecycle action may have ended without us: an instance that stays in its group takes tasks again after it, and
- * must not be drained a second time. The heartbeat tells.
+ * Whether the lifecycle action may be over, where its event comes late or again, or somebody else has completed it: an instance
+ * that stays in its group takes tasks again after it, and must not be drained a second time. The heartbeat tells.
  */
 function mayBeOver({ drain, nowMs, refused }: Situation): boolean {
-  if (drain.kind === 'notice' || !drain.staysInGroup || !drain.known?.tasks || refused.has('heartbeat')) return false;
+  if (drain.kind === 'notice' || !drain.staysInGroup || refused.has('heartbeat')) return false;
   return nowMs >= drain.lastHeartbeatAtMs + VERIFIED_SECONDS * 1000;
 }
 

@@ -293,6 +293,17 @@ describe('a drain whose instance may stay', () => {
     expect(statusIn(aws)).toBe('ACTIVE');
   });
 
+  it('is not drained by an event that comes again when all is over and it serves again', async () => {
+    const aws = await begun(root, { tasks: [] });
+    await aws.run(() => aws.finished().length === 1);
+    await aws.waitUntil(100);
+    await aws.giveBack();
+    expect(await aws.round([{ kind: 'drain', drain: root }])).toMatchObject([
+      { outcome: { kind: 'already-completed' } },
+    ]);
+    expect([statusIn(aws), aws.callsNamed('setDraining').length]).toEqual(['ACTIVE', 1]);
+  });
+
   it('is set to DRAINING again while its action is pending, though somebody has set it to ACTIVE', async () => {
     const aws = await begun(root, { events: 'none' });
     await aws.waitUntil(100);
