@@ -10,6 +10,8 @@ const COST = {
   minutes: 3,
   minutesInTwoClusters: 1,
   drains: 9,
+  /** Of what may stay in service: its mark, and that a sweep looks whether it is in service again. */
+  stayingMinutes: 3,
   /** The second cluster is searched as well. */
   drainsInTwoClusters: 8,
   /** Where drains are parked, a stop wakes them; where they watch, polls are frequent again after it. */
@@ -55,11 +57,14 @@ function referenceCost(played: Played): number {
 /** What happened in the world that calls are made for, as far as the service does not decide about it itself. */
 function causesOf(played: Played): Causes {
   const { world, held, works, deliveries, seconds } = played;
-  const { waiting, settings, releases, searchesEmptyCluster } = world;
+  const { waiting, settings, releases, searchesEmptyCluster, staying } = world;
   const everySettings = [settings, ...releases.map((release) => release.settings)];
   const pollSeconds = Math.min(...everySettings.map(({ pollMaxSeconds }) => pollMaxSeconds));
   const sumOfHeld = (of: (action: Held) => number) => held.reduce((sum, action) => sum + of(action), 0);
-  const heldSeconds = sumOfHeld(({ since, until = seconds }) => until - since);
+  // A drain on a recommendation is held by nothing, and goes on until its deadline at most.
+  const isNotice = staying?.what === 'a rebalance recommendation';
+  const noticeSeconds = isNotice ? Math.max(0, seconds - staying.atSecond) : 0;
+  const heldSeconds = sumOfHeld(({ since, until = seconds }) => until - since) + noticeSeconds;
   const heldMinutesWithout = (...kinds: readonly Outage['what'][]) =>
     sumOfHeld(({ since, until = seconds }) => minutesOf(world, kinds, since, until + LOOKED_FOR_SECONDS));
   // What fails comes again, and may have been continued before.
@@ -76,7 +81,8 @@ function causesOf(played: Played): Causes {
   return {
     minutes: seconds / 60,
     minutesInTwoClusters: searchesEmptyCluster ? seconds / 60 : 0,
-    drains: held.length,
+    drains: held.length + (isNotice ? 1 : 0),
+    stayingMinutes: staying ? ((isNotice ? 1 : world.instances) * seconds) / 60 : 0,
     drainsInTwoClusters: searchesEmptyCluster ? held.length : 0,
     tasks: sumOfHeld(({ tasks }) => tasks),
     heldMinutes: heldSeconds / 60,

@@ -11,7 +11,7 @@ import type { Call, Region } from '../region/region.ts';
 import { stage } from '../rehearsal.ts';
 import type { DrillEvent } from '../result.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
-import { scenarioOf, type World } from './world.ts';
+import { drainedByHandIn, scenarioOf, type World } from './world.ts';
 
 /** A task that had not stopped when its instance was let go. */
 export interface Victim {
@@ -31,7 +31,7 @@ export interface Held {
   /** When it began, and each heartbeat. */
   readonly beats: number[];
   until: number | undefined;
-  /** Us, Auto Scaling's own decision, EC2, which took the instance, or somebody who deleted the hook. */
+  /** Us, Auto Scaling's own decision, EC2 or a termination, which took the instance, or somebody who deleted the hook. */
   endedBy: 'completion' | 'timeout' | 'loss' | 'deletion' | undefined;
   victims: readonly Victim[];
   /** Since when nothing has held it; undefined while a task does. */
@@ -58,6 +58,14 @@ export interface Work {
   readonly result: string;
 }
 
+/** A registration of an instance that is InService. */
+export interface Serving {
+  readonly instanceId: string;
+  readonly status: string;
+  readonly agentConnected: boolean;
+  readonly drainedByHand: boolean;
+}
+
 /** All that is known of a world that was played. */
 export interface Played {
   readonly world: World;
@@ -74,6 +82,8 @@ export interface Played {
   readonly continuedAtMs: ReadonlyMap<number, number>;
   /** Names of the schedules that are still to come when all is over. */
   readonly schedulesLeft: readonly string[];
+  /** The registrations of instances that are InService when all is over. */
+  readonly serving: readonly Serving[];
   readonly seconds: number;
 }
 
@@ -100,8 +110,13 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
     const callsBefore = region.calls.length;
     const startMs = region.time.nowMs();
     const second = () => (region.time.nowMs() - startMs) / 1000;
-    const isBusy = () => region.autoScaling.pendingActions().length > 0 || region.scheduler.pending().size > 0;
-    let busyAt = Math.max(...world.terminations.map(({ atSecond }) => atSecond));
+    const isBusy = () =>
+      region.autoScaling.pendingActions().length > 0 ||
+      region.scheduler.pending().size > 0 ||
+      isRebooting(region) ||
+      servingIn(region).some(isOwed);
+    const begun = [...world.terminations, world.staying, world.drainedByHand];
+    let busyAt = Math.max(...begun.map((each) => each?.atSecond ?? 0));
     begin();
     await region.time.runUntil(() => {
       if (isBusy()) busyAt = Math.max(busyAt, second());
@@ -126,11 +141,32 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
       calls,
       failedCalls: calls.filter(({ failedWith }) => failedWith !== undefined).length,
       schedulesLeft: [...region.scheduler.pending().keys()],
+      serving: servingIn(region),
       seconds: second(),
     };
   } finally {
     close();
   }
+}
+
+/** Whether an instance is on its way back to service. */
+function isRebooting({ autoScaling }: Region): boolean {
+  return autoScaling.instancesOf(GROUP).some(({ state }) => /^(ReplacingRootVolume|RootVolumeReplaced)/.test(state));
+}
+
+function servingIn(region: Region): Serving[] {
+  const byHand = drainedByHandIn(region);
+  const inService = region.autoScaling.instancesOf(GROUP).filter(({ state }) => state === 'InService');
+  return inService.flatMap(({ instanceId }) =>
+    region.ecs
+      .registrationsOf(instanceId)
+      .map(({ id, status, agentConnected }) => ({ instanceId, status, agentConnected, drainedByHand: byHand.has(id) })),
+  );
+}
+
+/** Whether it serves nothing though it could, and no person wanted that. */
+export function isOwed({ status, agentConnected, drainedByHand }: Serving): boolean {
+  return status === 'DRAINING' && agentConnected && !drainedByHand;
 }
 
 /** When the look began that the completing invocation went by. */
@@ -246,6 +282,8 @@ function witnessOf(region: Region) {
       case 'lifecycle': {
         const { instanceId, what } = event;
         if (what === 'held') {
+          // A termination takes an instance whose root volume waits to be replaced: that action ends without a result.
+          end(instanceId, 'loss', second);
           const action: Held = {
             instanceId,
             since: second,
@@ -313,7 +351,7 @@ function witnessOf(region: Region) {
 
 /** The rules and the rest of a package, which is made once, with the code as it is here and the settings of the world. */
 export const fromSource: Build = async ({ waiting = 'park', ...params }) => {
-  const deployment = await packagedFor(waiting);
+  const deployment = await packagedFor(waiting, params['rebalanceRecommendations'] === 'true');
   const environment = { ...deployment.environment };
   for (const [name, value] of Object.entries(params)) environment[variableOf(name)] = String(value);
   const { heartbeatTimeoutSeconds, functionTimeoutSeconds } = params;
@@ -339,7 +377,10 @@ export const fromSource: Build = async ({ waiting = 'park', ...params }) => {
 };
 
 /** What does not say how a drain waits parks it, and is the package of most scenarios. */
-async function packagedFor(waiting: string | number) {
-  const other = waiting === 'park' ? {} : { waiting };
+async function packagedFor(waiting: string | number, hasNotices: boolean) {
+  const other = {
+    ...(waiting !== 'park' && { waiting }),
+    ...(hasNotices && { rebalanceRecommendations: 'true' }), // for its rule
+  };
   return deploymentIn(await packagedOnce({ cluster: CLUSTER, autoScalingGroups: GROUP, ...other }));
 }

@@ -1,5 +1,5 @@
 import { mostCalls } from './cost.ts';
-import type { Held, Played, Victim, Work } from './play.ts';
+import { type Held, isOwed, type Played, type Victim, type Work } from './play.ts';
 import { faultsEndAt, type Settings, type World } from './world.ts';
 
 /** Something that holds of every world that was played. */
@@ -23,6 +23,7 @@ export const PROPERTIES: readonly Property[] = [
     breaches: hasConcurrentChains,
   },
   { name: 'nothing goes on after an outcome', breaches: continuesAfterEnd },
+  { name: 'what stays in service takes tasks again, but for what a person has drained', breaches: leavesDraining },
   { name: 'calls are bounded by what happened in the world', breaches: exceedsCallBudget },
 ];
 
@@ -182,7 +183,7 @@ function hasConcurrentChains({ held, works, world }: Played): string[] {
   return held.flatMap((action) => {
     const { instanceId, since, places } = action;
     if (places > 1) return [`${instanceId} had ${places} places to wait at once.`];
-    const own = worksOf(action, works);
+    const own = worksOf(action, works, held);
     if (since >= faultsEnd) {
       // What fails comes again, and may have been continued before.
       const most = MOST_INVOCATIONS[world.waiting] + own.filter(({ result }) => result === 'failed').length;
@@ -201,9 +202,13 @@ function mostConcurrent(works: readonly Work[]): number {
   return Math.max(0, ...works.map(({ from }) => works.filter((each) => each.from <= from && from < each.until).length));
 }
 
-function worksOf({ instanceId }: Held, works: readonly Work[]): readonly Work[] {
+/** An instance that stays in service may be held again: what comes then is about the next hold. */
+function worksOf({ instanceId, since }: Held, works: readonly Work[], held: readonly Held[]): readonly Work[] {
+  const nextSince = Math.min(
+    ...held.filter((other) => other.instanceId === instanceId && other.since > since).map((other) => other.since),
+  );
   return works
-    .filter(({ about, result }) => about === instanceId && result !== 'ignored')
+    .filter(({ about, result, from }) => about === instanceId && result !== 'ignored' && from < nextSince)
     .toSorted((a, b) => a.from - b.from);
 }
 
@@ -232,7 +237,7 @@ function continuesAfterEnd({ held, works, world, schedulesLeft }: Played): strin
   for (const action of held) {
     const { instanceId, until = Infinity } = action;
     const over = Math.max(until, faultsEndAt(world));
-    for (const { from, result } of worksOf(action, works)) {
+    for (const { from, result } of worksOf(action, works, held)) {
       if (from <= over || !['parked', 'handed-over'].includes(result)) continue;
       breaches.push(
         `${instanceId} was let go at ${until} s, and its drain was ${result} by the invocation of ${from} s.`,
@@ -240,6 +245,16 @@ function continuesAfterEnd({ held, works, world, schedulesLeft }: Played): strin
     }
   }
   return breaches;
+}
+
+// --- What stays -------------------------------------------------------------------------------------------------------
+
+function leavesDraining({ serving }: Played): string[] {
+  return serving.flatMap((each) => {
+    const { instanceId, status, drainedByHand } = each;
+    if (isOwed(each)) return [`${instanceId} is InService and DRAINING when all is over.`];
+    return drainedByHand && status === 'ACTIVE' ? [`${instanceId} is ACTIVE, which a person has drained.`] : [];
+  });
 }
 
 // --- Calls ------------------------------------------------------------------------------------------------------------

@@ -100,6 +100,22 @@ const world = object({
   /** The hook is deleted, which lets go what it holds. */
   hookDeletedAtSecond: v.optional(seconds()),
   /**
+   * What makes us drain instances that stay in service: an instance refresh replaces every root volume at once, and the agents
+   * keep their registrations or not; or EC2 recommends to rebalance an instance, and nothing replaces it.
+   */
+  staying: v.optional(
+    v.variant('what', [
+      object({
+        what: v.literal('root volumes'),
+        atSecond: seconds(),
+        keepsRegistrations: v.boolean('expected true or false'),
+      }),
+      object({ what: v.literal('a rebalance recommendation'), ...strike }),
+    ]),
+  ),
+  /** A person sets the registration of an instance to DRAINING, if it is ACTIVE and has no mark of ours. */
+  drainedByHand: v.optional(object(strike)),
+  /**
    * The second phase: from here on nothing goes wrong any more. Outages end, events come once and in time, lists lag no longer,
    * agents are heard again and lose no state. Without it, what goes wrong goes on.
    */
@@ -146,10 +162,15 @@ export function scenarioOf(world: World): Scenario {
   const { instances, waiting, settings, searchesEmptyCluster, releases } = world;
   return {
     description: 'a world of the chaos',
-    group: group(instances, instances),
+    group: { ...group(instances, instances), agentDataSurvives: keepsRegistrations(world) },
     services: world.services.map((service, i) => serviceOf(service, `service-${i + 1}`)),
     jobs: [],
-    params: { ...paramsOf(settings), waiting, cluster: searchesEmptyCluster ? `${EMPTY_CLUSTER},${CLUSTER}` : CLUSTER },
+    params: {
+      ...paramsOf(settings),
+      waiting,
+      rebalanceRecommendations: String(world.staying?.what === 'a rebalance recommendation'),
+      cluster: searchesEmptyCluster ? `${EMPTY_CLUSTER},${CLUSTER}` : CLUSTER,
+    },
     releases: releases.map(({ atSecond, settings, continuations }) => ({
       atSecond,
       params: paramsOf(settings),
@@ -158,6 +179,10 @@ export function scenarioOf(world: World): Scenario {
     faults: (second) => faultsOf(world, second),
     begin: (region, instanceIds) => begin(world, region, instanceIds),
   };
+}
+
+function keepsRegistrations({ staying }: World): boolean {
+  return staying?.what === 'root volumes' && staying.keepsRegistrations;
 }
 
 const EMPTY_CLUSTER = 'empty';
@@ -220,6 +245,7 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
   if (hookDeletedAtSecond !== undefined) {
     time.after(hookDeletedAtSecond, () => autoScaling.deleteLifecycleHook(GROUP, HOOK_NAME));
   }
+  beginStaying(world, region, strike);
   const endsAt = faultsEndAt(world);
   const isInTime = ({ atSecond }: Strike) => atSecond < endsAt;
   for (const registration of world.registrations.filter(isInTime)) {
@@ -233,6 +259,39 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
     const heardAt = Math.min(atSecond + forSeconds, endsAt);
     strike({ on, atSecond: heardAt }, (instanceId) => ecs.setAgentConnected(instanceId, true));
   }
+}
+
+/** The registrations that a person has set to DRAINING. */
+const drainedByHand = new WeakMap<Region, Set<string>>();
+
+/** The ids of the registrations that a person has set to DRAINING. */
+export function drainedByHandIn(region: Region): ReadonlySet<string> {
+  return drainedByHand.get(region) ?? new Set();
+}
+
+function beginStaying(
+  { staying, drainedByHand: person, instances, terminations, losses }: World,
+  region: Region,
+  strike: (at: Strike, what: (instanceId: string) => void) => void,
+): void {
+  const { autoScaling, ecs, time } = region;
+  if (staying?.what === 'root volumes') {
+    time.after(staying.atSecond, () => {
+      autoScaling.startInstanceRefresh(GROUP, { minHealthyPercentage: 0 }, 'ReplaceRootVolume');
+    });
+  }
+  // What is taken anyway does not stay.
+  const isTaken = ({ on }: Strike) => [...terminations, ...losses].some((each) => (each.on - on) % instances === 0);
+  if (staying?.what === 'a rebalance recommendation' && !isTaken(staying)) {
+    strike(staying, (instanceId) => autoScaling.recommendRebalance(instanceId));
+  }
+  if (!person) return;
+  strike(person, (instanceId) => {
+    const newest = ecs.registrationsOf(instanceId).at(-1);
+    if (newest?.status !== 'ACTIVE' || newest.attributes.size > 0) return;
+    ecs.setInstanceStatus(newest, 'DRAINING');
+    drainedByHand.set(region, new Set([...drainedByHandIn(region), newest.id]));
+  });
 }
 
 /** Whether it has room for a job: ECS would refuse to place it elsewhere. */
@@ -414,6 +473,26 @@ const anyRelease: fc.Arbitrary<World['releases'][number]> = fc.record({
   continuations: fc.constantFrom('of this version', 'of an older version', 'of a newer version'),
 });
 
+const anyStaying: fc.Arbitrary<World['staying']> = fc.oneof(
+  { arbitrary: fc.constant(undefined), weight: 6 },
+  {
+    arbitrary: fc.record({
+      what: fc.constant('root volumes' as const),
+      atSecond: fc.constantFrom(0, 30, 200),
+      keepsRegistrations: fc.boolean(),
+    }),
+    weight: 2,
+  },
+  {
+    arbitrary: fc.record({
+      what: fc.constant('a rebalance recommendation' as const),
+      on: anyInstance,
+      atSecond: fc.constantFrom(0, 30, 200),
+    }),
+    weight: 1,
+  },
+);
+
 /** Any world in which drains wait so. */
 export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
   const termination = fc.record({ on: anyInstance, atSecond: fc.constantFrom(0, 0, 1, 20, 90), shrinks: fc.boolean() });
@@ -447,6 +526,11 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
       releases: few(anyRelease),
       clusterVanishesAtSecond: rarely(anySecond(300), 2),
       hookDeletedAtSecond: rarely(anySecond(600), 12),
+      staying: anyStaying,
+      drainedByHand: fc.option(fc.record({ on: anyInstance, atSecond: fc.constantFrom(0, 10, 200) }), {
+        nil: undefined,
+        freq: 9,
+      }),
       faultsEndAtSecond: faultsEnd,
     })
     .map(withFewCopies)
@@ -475,7 +559,13 @@ function withoutLostChains(world: World): World {
   const [first, ...further] = outages.filter(isBreak);
   return {
     ...world,
-    deliveries: { ...deliveries, lostOthers: 0 },
+    drainedByHand: undefined, // it would hide a lost termination
+    deliveries: {
+      ...deliveries,
+      lostOthers: 0,
+      // So would an instance that is still DRAINING since its last hold.
+      lostTerminations: world.staying ? 0 : deliveries.lostTerminations,
+    },
     outages: outages
       .filter((outage) => !further.includes(outage))
       .map((outage) =>

@@ -24,6 +24,7 @@ async function assumptionsWith(script: Script, invocations = 1): Promise<string[
   const ecs = ecsContainerInstances(new ECSClient(config), {
     readStopTimeouts: true,
     containerStopTimeoutSeconds: 30,
+    markName: 'ecs-drain.test',
     onAssumption,
   });
   for (let i = 0; i < invocations; i++) await ecs(neverAborted).describeTasks(CLUSTER, [taskArn()]);

@@ -5,6 +5,7 @@ import { fromSource, play } from '../../sandbox/chaos/play.ts';
 import { PROPERTIES } from '../../sandbox/chaos/properties.ts';
 import { anyJob, anyService, scenarioOf, type World, worldFrom } from '../../sandbox/chaos/world.ts';
 import type { Build } from '../../sandbox/drainers/ecs-drain.ts';
+import { textOf } from '../../sandbox/region/wire/message.ts';
 import { rehearse } from '../../sandbox/rehearsal.ts';
 import { CALLS_OF_CALM, CALM, callsOf } from './samples.ts';
 import { withBug } from './tampering.ts';
@@ -93,6 +94,16 @@ const BUGS: readonly Bug[] = [
       if (operation !== 'CompleteLifecycleAction' || status === 200) return { status, body };
       return { status: 503, body: body.replaceAll('ValidationError', 'ServiceUnavailable') };
     }),
+  },
+  {
+    property: 'what stays in service',
+    bug: 'the sweep finds no marks',
+    waiting: 'park',
+    build: withBug(async ({ operation, request, carry }) => {
+      const isAboutMarks = operation === 'ListContainerInstances' && textOf(request.body).includes('attribute:');
+      return isAboutMarks ? { status: 200, body: '{"containerInstanceArns":[]}' } : carry();
+    }),
+    happening: { staying: { what: 'root volumes', atSecond: 30, keepsRegistrations: true } },
   },
   {
     property: 'calls are bounded',

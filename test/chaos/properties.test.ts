@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mostCalls } from '../../sandbox/chaos/cost.ts';
-import type { Held, Played, Victim, Work } from '../../sandbox/chaos/play.ts';
+import type { Held, Played, Serving, Victim, Work } from '../../sandbox/chaos/play.ts';
 import { noticingSeconds, PROPERTIES, recoverySeconds } from '../../sandbox/chaos/properties.ts';
 import type { World } from '../../sandbox/chaos/world.ts';
 import { CALM } from './samples.ts';
@@ -31,6 +31,7 @@ function playedOf(held: Partial<Held>, world: Partial<Played['world']> = {}, wor
     deliveries: { lostAt: [], duplicated: 0, delayed: 0 },
     continuedAtMs: new Map(),
     schedulesLeft: [],
+    serving: [],
     seconds: 400,
   };
 }
@@ -44,6 +45,24 @@ function breachesOf(start: string, ...played: Parameters<typeof playedOf>): stri
 const work = (from: number, until: number, result = 'parked'): Work => ({
   ...{ from, until, result },
   about: HELD.instanceId,
+});
+
+describe('an instance that stays in service', () => {
+  const left = (...serving: readonly Partial<Serving>[]) => {
+    const usual = { instanceId: HELD.instanceId, status: 'DRAINING', agentConnected: true, drainedByHand: false };
+    const property = PROPERTIES.find(({ name }) => name.startsWith('what stays in service'));
+    return property?.breaches({ ...playedOf({}), serving: serving.map((each) => ({ ...usual, ...each })) });
+  };
+
+  it('is not left DRAINING, but where its agent is silent or a person has drained it', () => {
+    expect(left({})).toEqual([`${HELD.instanceId} is InService and DRAINING when all is over.`]);
+    expect(left({ agentConnected: false }, { drainedByHand: true }, { status: 'ACTIVE' })).toEqual([]);
+  });
+
+  it('is not set to ACTIVE where a person has drained it', () => {
+    const breach = `${HELD.instanceId} is ACTIVE, which a person has drained.`;
+    expect(left({ status: 'ACTIVE', drainedByHand: true })).toEqual([breach]);
+  });
 });
 
 describe('an instance is let go early', () => {

@@ -59,11 +59,14 @@ export const CALLS_OF_CALM = {
   RecordLifecycleActionHeartbeat: 1,
 };
 
-/** How often each operation was called, but for those with which a sweep asks what is held. */
+/** How often each operation was called, but for those with which a sweep asks what is held and what stays in service. */
 export function callsOf({ calls }: Played): Record<string, number> {
   const ofDrains = calls.filter(({ operation }) => !SWEPT.includes(operation));
   const byOperation = Map.groupBy(ofDrains, ({ operation }) => operation);
-  return Object.fromEntries([...byOperation].map(([operation, each]) => [operation, each.length]));
+  const sweeps = calls.filter(({ operation }) => operation === 'DescribeAutoScalingGroups').length;
+  const made = ([operation, each]: [string, readonly unknown[]]) =>
+    [operation, each.length - (operation === 'ListContainerInstances' ? sweeps : 0)] as const;
+  return Object.fromEntries([...byOperation].map(made));
 }
 
 const SWEPT = ['DescribeAutoScalingGroups', 'DescribeScalingActivities'];

@@ -129,7 +129,7 @@ export class InstanceRefreshes {
     const { of: group, preferences } = refresh;
     const instances = [...group.active.values()].filter(
       ({ state, protectedFromScaleIn }) =>
-        isActive(state) && !(protectedFromScaleIn && preferences.protectedInstances === 'Ignore'),
+        canBeReplaced(state, refresh) && !(protectedFromScaleIn && preferences.protectedInstances === 'Ignore'),
     );
     refresh.instancesToUpdate = instances.length;
     return instances;
@@ -154,8 +154,9 @@ export class InstanceRefreshes {
   }
 
   /** Replaces a batch. Returns how to find what has to be in service, and warm, before the next one. */
-  #replace({ of: group, strategy }: Refresh, batch: readonly Instance[]): () => readonly Instance[] {
-    const active = batch.filter(({ state }) => isActive(state));
+  #replace(refresh: Refresh, batch: readonly Instance[]): () => readonly Instance[] {
+    const { of: group, strategy } = refresh;
+    const active = batch.filter(({ state }) => canBeReplaced(state, refresh));
     if (strategy === 'ReplaceRootVolume') {
       for (const instance of active) this.#fleet.replaceRootVolume(instance);
       return () => active;
@@ -201,6 +202,11 @@ export class InstanceRefreshes {
   #say({ group }: Refresh, message: string): void {
     this.#options.trace({ kind: 'deployment', group, message });
   }
+}
+
+/** An instance that has not booted yet has no root volume to replace. */
+function canBeReplaced(state: Instance['state'], { strategy }: Refresh): boolean {
+  return strategy === 'ReplaceRootVolume' ? state === 'InService' : isActive(state);
 }
 
 /** It has left what a refresh is about. */
