@@ -76,6 +76,9 @@ const straggling: Play = { taskSeconds: 5_000, environment: { STOP_STRAGGLERS: '
 /** A service's task outlasts the deadline, and nobody stops it. */
 const stuck: Play = { taskSeconds: 250, hasStuckService: true, to: 500 };
 
+/** It ends before the next sweep. */
+const returning: Play = { taskSeconds: 10, hasReturning: true };
+
 const PLAYS: Readonly<Record<string, Readonly<Record<string, Play>>>> = {
   ListContainerInstances: {
     'finding the instance': { ...short, partial: emptyPageFirst('containerInstanceArns') },
@@ -93,6 +96,11 @@ const PLAYS: Readonly<Record<string, Readonly<Record<string, Play>>>> = {
       partial: onlyFailures('containerInstances', 'containerInstances', 'INACTIVE'),
     },
   },
+  PutAttributes: {
+    'marking what may stay in service, before DRAINING': { ...short, environment: { DEADLINE_RESULT: 'ABANDON' } },
+  },
+  DeleteAttributes: { 'the sweep, for an instance that stays': returning },
+  DescribeAutoScalingInstances: { 'the sweep, for an instance that stays': returning },
   ListTasks: { 'finding its tasks': { ...short, partial: emptyPageFirst('taskArns') } },
   DescribeTasks: { 'looking at its tasks': { ...short, partial: onlyFailures('tasks', 'tasks') } },
   StopTask: { 'stopping stragglers': straggling },
@@ -144,8 +152,16 @@ const courses = new Map<string, Course>();
 
 /** The same drain with nothing in trouble. */
 async function untroubled(play: Play): Promise<Course> {
-  const { environment, taskSeconds, hasStuckService, isEventLost, slowUntil, message } = play;
-  const key = JSON.stringify([environment, taskSeconds, hasStuckService, isEventLost, slowUntil, message]);
+  const { environment, taskSeconds, hasStuckService, hasReturning, isEventLost, slowUntil, message } = play;
+  const key = JSON.stringify([
+    environment,
+    taskSeconds,
+    hasStuckService,
+    hasReturning,
+    isEventLost,
+    slowUntil,
+    message,
+  ]);
   const course = courses.get(key) ?? (await played('', play, undefined));
   courses.set(key, course);
   return course;

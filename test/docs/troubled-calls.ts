@@ -10,7 +10,7 @@ import { textOf, type WireAnswer, type WireRequest } from '../../sandbox/region/
 import { type ParsedRequest, protocolOf } from '../../sandbox/region/wire/protocols.ts';
 import { type Transport, UNSIGNED } from '../../sandbox/region/wire/transport.ts';
 import { HAND_OVER_BOUNDS, SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
-import { OUR_HOOK, PARKING, START_MS } from '../handlers/environment.ts';
+import { EVENT_SOURCE, OUR_HOOK, PARKING, START_MS } from '../handlers/environment.ts';
 import { deadLettersIn, installIn } from '../handlers/installed.ts';
 
 /** A small drain on the local Region, with one of its AWS calls in trouble. */
@@ -34,6 +34,8 @@ export interface Play {
   readonly taskSeconds: number;
   /** Whether the instance also has a task of a service that cannot be drained. */
   readonly hasStuckService?: boolean;
+  /** Whether another instance is DRAINING that we have marked and that is in service. */
+  readonly hasReturning?: boolean;
   /** Whether the termination event is lost, so that only the sweep finds the instance. */
   readonly isEventLost?: boolean;
   /** Until when every call is so slow that invocations run out of time. */
@@ -132,12 +134,23 @@ export async function played(operation: string, play: Play, trouble: Trouble | u
 }
 
 /** A cluster with the instance that will be held; returns its id. */
-function populate({ ecs, autoScaling }: Region, { taskSeconds, hasStuckService }: Play): string {
+function populate({ ecs, autoScaling }: Region, { taskSeconds, hasStuckService, hasReturning }: Play): string {
   ecs.createCluster('prod');
-  const size = { minSize: 0, maxSize: 4, desiredCapacity: 1, memoryMiB: 4_096, cpuUnits: 2_048, launchSeconds: 60 };
-  const [held = ''] = autoScaling.createGroup({ ...size, name: 'web', cluster: 'prod' }, { running: true });
+  const size = {
+    minSize: 0,
+    maxSize: 4,
+    desiredCapacity: hasReturning ? 2 : 1,
+    memoryMiB: 4_096,
+    cpuUnits: 2_048,
+    launchSeconds: 60,
+  };
+  const [held = '', other = ''] = autoScaling.createGroup({ ...size, name: 'web', cluster: 'prod' }, { running: true });
   const hook = { heartbeatTimeoutSeconds: HEARTBEAT_TIMEOUT_SECONDS, defaultResult: 'CONTINUE' } as const;
   autoScaling.putLifecycleHook({ ...hook, group: 'web', name: OUR_HOOK });
+  for (const registration of hasReturning ? ecs.registrationsOf(other) : []) {
+    ecs.setInstanceStatus(registration, 'DRAINING');
+    ecs.putAttributes(registration, new Map([[EVENT_SOURCE, 'lifecycle-action 2025-12-31T00:00:00.000Z']]));
+  }
   if (hasStuckService) {
     const strategy = { strategy: 'REPLICA', minimumHealthyPercent: 100, maximumPercent: 100 } as const;
     ecs.createService({ ...SIZE, ...strategy, cluster: 'prod', name: 'api', desiredCount: 1, startSeconds: 5 });
