@@ -12,9 +12,11 @@ const VALUE = 'rebalance-recommendation 2026-03-01T09:00:00.000Z';
 type Marks = Pick<ContainerInstances, 'mark' | 'marked' | 'unmark' | 'setActive'>;
 
 const marksAt = ({ config }: AwsEndpoint): Marks =>
-  ecsContainerInstances(new ECSClient(config), { readStopTimeouts: false, markName: NAME })(
-    new AbortController().signal,
-  );
+  ecsContainerInstances(new ECSClient(config), {
+    readStopTimeouts: false,
+    containerStopTimeoutSeconds: 30,
+    markName: NAME,
+  })(new AbortController().signal);
 
 const arns = Array.from({ length: 12 }, (_, i) => containerInstanceArn(i + 1));
 

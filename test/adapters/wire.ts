@@ -4,10 +4,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type {
-  DescribeCapacityProvidersRequest,
-  DescribeCapacityProvidersResponse,
   DeleteAttributesRequest,
   DeleteAttributesResponse,
+  DescribeCapacityProvidersRequest,
+  DescribeCapacityProvidersResponse,
   DescribeContainerInstancesRequest,
   DescribeContainerInstancesResponse,
   DescribeServicesRequest,
