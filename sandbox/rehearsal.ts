@@ -13,7 +13,7 @@ import { playGlobals } from './region/time/globals.ts';
 import { currentFiber } from './region/time/virtual-time.ts';
 import type { TraceEvent } from './region/trace.ts';
 import type { Benchmarked, Drainer, DrainResult, DrillEvent, DrillResult, Judged } from './result.ts';
-import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
+import { CLUSTER, GROUP, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
 
 /** What to rehearse. */
 export interface Rehearsal<D extends Benchmarked | Judged = Drainer> {
@@ -103,6 +103,7 @@ export async function stage(
   try {
     region.ecs.createCluster(CLUSTER);
     const instanceIds = region.autoScaling.createGroup(scenario.group, { running: true });
+    if (scenario.managedDraining) region.createCapacityProvider(GROUP, GROUP, { managedDraining: true });
     for (const service of scenario.services) region.ecs.createService(service);
     region.time.after(SETTLING_SECONDS, () => {});
     await region.time.runUntil(() => region.time.nowMs() >= EPOCH_MS + SETTLING_SECONDS * 1000);

@@ -19,6 +19,8 @@ export interface Release {
 export interface Scenario {
   readonly description: string;
   readonly group: GroupSpec;
+  /** The group is that of a capacity provider with ECS managed draining: ECS drains too, whoever else does. */
+  readonly managedDraining?: boolean;
   readonly services: readonly ServiceSpec[];
   /** Standalone tasks, by the place in the group of the instance they are put on. */
   readonly jobs: readonly (Omit<StandaloneTaskSpec, 'cluster'> & { readonly on: number })[];

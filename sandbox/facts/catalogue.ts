@@ -41,6 +41,8 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   92: 'the check of the rules asks the matcher that EventBridge runs',
   93: 'a group with such a name is in the way of other programs',
   94: 'the policy simulator says what a policy allows, and costs no experiment',
+  95: 'it takes a capacity provider with managed draining',
+  96: 'it takes 48 hours of an instance',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';
