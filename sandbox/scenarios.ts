@@ -189,6 +189,23 @@ export const SCENARIOS = {
     params: { deadlineSeconds: 1_800 },
     begin: ({ autoScaling }) => scaleIn(autoScaling, GROUP, 1), // Nothing replaces the instance.
   },
+  'managed-draining': {
+    description: 'ECS drains by itself (managed draining), and a service can never be drained',
+    group: group(2),
+    managedDraining: true,
+    services: [
+      replicas('web', 4, behindLoadBalancer),
+      replicas('search', 2, { maximumPercent: 100 }), // It can never be drained.
+      logRouter,
+    ],
+    jobs: [],
+    params: {
+      superviseManagedDraining: 'true',
+      createLifecycleHooks: 'false',
+      managedDrainingDeadline: 'CONTINUE',
+    },
+    begin: ({ autoScaling }) => scaleIn(autoScaling, GROUP, 1), // Nothing replaces the instance.
+  },
   standalone: {
     description: 'a RunTask job of an hour is left to finish',
     group: group(2),

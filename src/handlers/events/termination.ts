@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { hookMetadata } from '../../adapters/hook-metadata.ts';
 import { instanceId, jsonIn, name, shown, token } from '../../adapters/schemas.ts';
-import { newHeldDrain } from '../../domain/drain.ts';
+import { newActionDrain } from '../../domain/drain.ts';
 import { choiceOf } from '../../domain/groups.ts';
 import { choiceConflictsIn } from '../../domain/policy-conflicts.ts';
 import type { Settings } from '../settings.ts';
@@ -38,7 +38,7 @@ export function receiveTermination({ detail, sentAtMs: startedAtMs }: Envelope, 
   const { cluster, warning } = readableCluster(event.NotificationMetadata, action.lifecycleHook, settings);
   const namedCluster = cluster ?? choiceOf(settings.autoScalingGroups, action.autoScalingGroup)?.cluster;
   const beginning = { startedAtMs, namedCluster, pollIntervalSeconds: settings.policy.pollMinSeconds };
-  const drain = newHeldDrain(action, beginning);
+  const drain = newActionDrain(action, beginning);
   const notOurs = whyNotOurs(drain, settings);
   return notOurs ? ignored(notOurs) : { kind: 'arrival', arrival: { kind: 'drain', drain }, warning };
 }
