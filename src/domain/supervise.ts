@@ -123,7 +123,6 @@ function nextLook(observation: Exclude<Observation, { kind: 'absent' }>, situati
   const { drain, policy, nowMs, refused } = situation;
   if (observation.kind === 'unavailable' || refused.has('complete') || refused.has('verify-start')) return 'listing';
   if (isCompleting(observation, situation)) return 'closely';
-  // ECS sets the instance to DRAINING, and lists what it has placed until then, within a minute.
-  const isUnsettled = activeIn(observation).length > 0 || nowMs < settledAtMs(drain.closed);
-  return isUnsettled && nowMs < stuckAtMs(drain, policy) ? 'closely' : 'rarely';
+  // ECS should set the instance to DRAINING within a minute.
+  return activeIn(observation).length > 0 && nowMs < stuckAtMs(drain, policy) ? 'closely' : 'rarely';
 }
