@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { CONTINUATION_VERSION } from '../../src/adapters/continuation.ts';
 import { sentenceOf } from '../../src/adapters/schemas.ts';
+import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { AwsError } from '../region/aws-error.ts';
 import { type Faults, NO_FAULTS } from '../region/faults.ts';
 import type { Region } from '../region/region.ts';
@@ -99,6 +100,8 @@ const world = object({
   clusterVanishesAtSecond: v.optional(seconds()),
   /** The hook is deleted, which lets go what it holds. */
   hookDeletedAtSecond: v.optional(seconds()),
+  /** ECS drains by itself, we watch, and this is `managedDrainingDeadline`. Where it is left out, we drain. */
+  managedDraining: v.optional(oneOf('none', 'CONTINUE')),
   /**
    * The second phase: from here on nothing goes wrong any more. Outages end, events come once and in time, lists lag no longer,
    * agents are heard again and lose no state. Without it, what goes wrong goes on.
@@ -143,13 +146,19 @@ function between(min: number, max: number, what: string, whole = false) {
 
 /** The world as the drill plays it. */
 export function scenarioOf(world: World): Scenario {
-  const { instances, waiting, settings, searchesEmptyCluster, releases } = world;
+  const { instances, waiting, settings, searchesEmptyCluster, releases, managedDraining } = world;
   return {
     description: 'a world of the chaos',
     group: group(instances, instances),
+    managedDraining: managedDraining !== undefined,
     services: world.services.map((service, i) => serviceOf(service, `service-${i + 1}`)),
     jobs: [],
-    params: { ...paramsOf(settings), waiting, cluster: searchesEmptyCluster ? `${EMPTY_CLUSTER},${CLUSTER}` : CLUSTER },
+    params: {
+      ...paramsOf(settings),
+      ...(managedDraining && { superviseManagedDraining: 'true', managedDrainingDeadline: managedDraining }),
+      waiting,
+      cluster: searchesEmptyCluster ? `${EMPTY_CLUSTER},${CLUSTER}` : CLUSTER,
+    },
     releases: releases.map(({ atSecond, settings, continuations }) => ({
       atSecond,
       params: paramsOf(settings),
@@ -218,7 +227,8 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
     time.after(clusterVanishesAtSecond, () => ecs.deleteCluster(EMPTY_CLUSTER));
   }
   if (hookDeletedAtSecond !== undefined) {
-    time.after(hookDeletedAtSecond, () => autoScaling.deleteLifecycleHook(GROUP, HOOK_NAME));
+    const hook = world.managedDraining ? MANAGED_DRAINING_HOOK : HOOK_NAME;
+    time.after(hookDeletedAtSecond, () => autoScaling.deleteLifecycleHook(GROUP, hook));
   }
   const endsAt = faultsEndAt(world);
   const isInTime = ({ atSecond }: Strike) => atSecond < endsAt;
@@ -447,10 +457,17 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
       releases: few(anyRelease),
       clusterVanishesAtSecond: rarely(anySecond(300), 2),
       hookDeletedAtSecond: rarely(anySecond(600), 12),
+      managedDraining: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, 'none', 'CONTINUE'),
       faultsEndAtSecond: faultsEnd,
     })
+    .map(withoutMystery)
     .map(withFewCopies)
     .map(withoutLostChains);
+}
+
+/** With `waiting: watch` nothing tells the sweep that a drain of ECS's own is lost. */
+function withoutMystery(world: World): World {
+  return world.waiting === 'park' ? world : { ...world, managedDraining: undefined };
 }
 
 /** A drain that watches has no schedule: each copy of an event would have copies in its turn. */

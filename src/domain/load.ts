@@ -231,11 +231,17 @@ async function describeAll(
 async function loadParkedOn(instance: ContainerInstance, { schedules, clock }: Ports): Promise<(Work | Result)[]> {
   try {
     const drains = (await schedules?.parkedOn(instance.arn)) ?? [];
-    return drains.map((drain) => workOn(continued(drain, clock.nowMs()), { reported: [instance] }));
+    const asleep = drains.filter((drain) => !knowsEmptiness(drain));
+    return asleep.map((drain) => workOn(continued(drain, clock.nowMs()), { reported: [instance] }));
   } catch (error) {
     // Without an answer the drain looks for itself when its schedule fires.
     return error instanceof Unavailable ? [] : [{ kind: 'failed', error }];
   }
+}
+
+/** Whether the drain only waits for ECS to complete its hook: that the instance is empty is no news to it. */
+function knowsEmptiness(drain: Drain): boolean {
+  return drain.kind === 'supervised' && drain.emptySinceMs !== undefined;
 }
 
 /** One text for each lifecycle action or notice: two arrivals of one drain are one work. */

@@ -4,7 +4,7 @@ import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { supervise } from '../../src/domain/supervise.ts';
 import { type FakeTask, fakeAws, type World } from '../fakes.ts';
 import { anySupervision } from './any-situation.ts';
-import { HOOK, INSTANCE_ID, POLICY } from './samples.ts';
+import { at, HOOK, INSTANCE_ID, POLICY } from './samples.ts';
 
 const HOURS = 3_600;
 const NEVER: FakeTask = { id: 'stays', stopsAtSeconds: Number.POSITIVE_INFINITY };
@@ -99,6 +99,17 @@ describe('a drain of ECS managed draining', () => {
     const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 48 * HOURS });
     const [outcome] = await aws.runToEnd();
     expect(outcome?.kind).toBe('already-completed');
+  });
+
+  it('is not woken again by an event that tells of the empty instance that it knows of', async () => {
+    const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 100 }], endsAtSeconds: 400 });
+    await aws.round();
+    await aws.waitUntil(110);
+    const before = aws.calls.length;
+    const reported = aws.containerInstance('one');
+    const wakeUp = { kind: 'wake-up', containerInstance: reported, reported, sentAtMs: at(110) } as const;
+    expect(await aws.round([wakeUp])).toEqual([]);
+    expect(aws.calls.slice(before).map(({ name }) => name)).toEqual(['parkedOn']);
   });
 
   it('is told to be stuck where ECS does not complete its hook though no task is left', async () => {

@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { fromSource } from '../../sandbox/chaos/play.ts';
+import { installedFrom } from '../../sandbox/drainers/ecs-drain.ts';
 import { rehearse } from '../../sandbox/rehearsal.ts';
 import type { DrillResult } from '../../sandbox/result.ts';
 import { SCENARIOS } from '../../sandbox/scenarios.ts';
 
 const HOOK = 'ecs-managed-draining-termination-hook';
 const HOURS = 3_600;
+const install = installedFrom(fromSource);
 
 /** The lines of the function's log that tell how a drain goes on. */
 const toldIn = ({ events }: DrillResult) =>
@@ -22,7 +25,7 @@ describe('the scenario managed-draining', () => {
   });
 
   it('watched by ecs-drain it is told why it hangs, and ends at the deadline that managedDrainingDeadline gives it', async () => {
-    const result = await rehearse({ scenario: 'managed-draining', drainer: 'ecs-drain', seed: 1 });
+    const result = await rehearse({ scenario: 'managed-draining', drainer: 'ecs-drain', seed: 1, install });
     const stuck = toldIn(result).filter(({ message }) => String(message).startsWith('Stuck'));
     expect(stuck).toMatchObject([
       {
@@ -49,6 +52,7 @@ describe('the scenario managed-draining', () => {
       variant: { ...scenario, services: drains },
       drainer: 'ecs-drain',
       seed: 1,
+      install,
     });
     expect(result.tasksKilled).toBe(0);
     expect(result.drains).toMatchObject([{ outcome: 'drained', heartbeats: 0 }]);
