@@ -43,6 +43,7 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   94: 'the policy simulator says what a policy allows, and costs no experiment',
   95: 'it takes a capacity provider with managed draining',
   96: 'it takes 48 hours of an instance',
+  97: 'an instance that is terminated would take the tasks of other experiments along',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';

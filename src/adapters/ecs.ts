@@ -208,7 +208,7 @@ function isAllFree({ registeredResources, remainingResources }: EcsContainerInst
   return registered !== undefined && memoryIn(remainingResources) === registered;
 }
 
-/** The reason that ECS gives for tasks that ended with their EC2 instance (facts 67 warm-pools, 96 managed-draining-hangs). */
+/** The reason that ECS gives for tasks that ended with their EC2 instance (facts 97 lost-with-host). */
 const HOST_ENDED = /^Host EC2 \(instance/;
 
 function toTask(cluster: string, task: EcsTask, { classOf, stopTimeoutSecondsOf }: EcsLookups): Task {

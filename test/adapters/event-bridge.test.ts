@@ -4,7 +4,7 @@ import { eventBridgeContinuations, eventBridgePublisher } from '../../src/adapte
 import type { Blocker, Explanation } from '../../src/domain/diagnose.ts';
 import type { Drain, HeldDrain, Outcome } from '../../src/domain/drain.ts';
 import { type DrainEvent, Unavailable } from '../../src/domain/ports.ts';
-import { CLUSTER, drain, holdingTask, INSTANCE_ID, noticeDrain } from './samples.ts';
+import { CLUSTER, drain, holdingTask, INSTANCE_ID, noticeDrain, supervisedDrain } from './samples.ts';
 import { type AwsEndpoint, accessDenied, aws, badGateway, fault, reset, type Script, throttled } from './wire.ts';
 
 const SOURCE = 'ecs-drain.blue';
@@ -269,6 +269,13 @@ describe('an event about a drain', () => {
       heartbeats: 2,
     });
     expect('holdingTasks' in detail).toBe('holdingTasks' in tasks);
+  });
+
+  it('says that ECS drains, and that we only watch', async () => {
+    const started = { kind: 'started', deadlineAtMs, holdingTasks: [] } as const;
+    const { detail } = await published(started, { about: supervisedDrain });
+    const { autoScalingGroup, lifecycleHook } = supervisedDrain.action;
+    expect(detail).toMatchObject({ trigger: 'managed-draining', autoScalingGroup, lifecycleHook });
   });
 
   it('is about a notice, which has no group, no hook and no heartbeats', async () => {

@@ -7,7 +7,16 @@ import type { Blocker, Explanation } from '../../src/domain/diagnose.ts';
 import type { Drain, Outcome } from '../../src/domain/drain.ts';
 import type { Observation } from '../../src/domain/observation.ts';
 import type { Telemetry, TelemetryEntry } from '../../src/domain/ports.ts';
-import { CLUSTER, containerInstance, drain, holdingTask, INSTANCE_ID, noticeDrain, taskArn } from './samples.ts';
+import {
+  CLUSTER,
+  containerInstance,
+  drain,
+  holdingTask,
+  INSTANCE_ID,
+  noticeDrain,
+  supervisedDrain,
+  taskArn,
+} from './samples.ts';
 
 /** What the telemetry writes to the process's own streams, where Lambda reads it, line by line. */
 function linesOf(write: (telemetry: Telemetry) => void): Record<string, unknown>[] {
@@ -117,6 +126,11 @@ describe('a log line', () => {
     });
     expect(log).not.toHaveProperty('autoScalingGroup');
     expect(log).not.toHaveProperty('lifecycleHook');
+  });
+
+  it('says that ECS drains, and that we only watch', () => {
+    const { log } = linesFor({ kind: 'decided', decision: look, observation: absent }, supervisedDrain);
+    expect(log).toMatchObject({ supervised: 'true', lifecycleHook: supervisedDrain.action.lifecycleHook });
   });
 
   it('says that the cluster is not known yet', () => {
@@ -513,6 +527,10 @@ describe('the metrics of a drain', () => {
 
   it('put a drain on a notice under the notice’s name instead of a group’s', () => {
     expect(linesFor(finished(outcomes.drained), noticeDrain).emf[1]).toMatchObject({ group: 'spot-interruption' });
+  });
+
+  it('leave out the slack of a drain that ECS ends', () => {
+    expect(metricsOf(outcomes.drained, supervisedDrain).values).not.toHaveProperty('DrainSlack');
   });
 
   it('put a drain whose cluster was never found under a cluster of that name', () => {
