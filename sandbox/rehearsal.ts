@@ -3,6 +3,7 @@ import { cdk } from './drainers/cdk.ts';
 import type { Install, Installed, Work } from './drainers/drainer.ts';
 import { ecsDrain } from './drainers/ecs-drain.ts';
 import { getsocial } from './drainers/getsocial.ts';
+import { managedDraining } from './drainers/managed-draining.ts';
 import { none } from './drainers/none.ts';
 import { widdix } from './drainers/widdix.ts';
 import { captureLogs } from './logs.ts';
@@ -41,6 +42,7 @@ const INSTALL: Readonly<Record<Benchmarked, Install>> = {
   cdk,
   widdix,
   getsocial,
+  'managed-draining': managedDraining,
 };
 
 function installOf(drainer: Benchmarked | Judged): Install {
