@@ -130,6 +130,25 @@ describe('a drain of ECS managed draining', () => {
     expect(changesOf(aws)).toEqual([]);
   });
 
+  it('begins with its look some time later where many begin together', async () => {
+    const ids = Array.from({ length: 12 }, (_, i) => `i-${String(i).padStart(17, '0')}`);
+    const aws = drainedByEcs({
+      instances: ids.map((ec2InstanceId, i) => ({ id: `ci${i}`, ec2InstanceId, status: 'DRAINING' })),
+      holds: ids.map((instanceId) => ({ instanceId, lifecycleHook: MANAGED_DRAINING_HOOK })),
+    });
+    const results = await aws.round();
+    expect(new Set(results.map(({ kind }) => kind))).toEqual(new Set(['parked']));
+    expect(aws.calls.map(({ name }) => name)).toEqual(['continueAt']);
+    await aws.waitUntil(140);
+    expect(aws.published.filter(({ event }) => event.kind === 'started')).toHaveLength(12);
+  });
+
+  it('has ended where the group has no such hook any more', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER], hooks: [] });
+    const [outcome] = await aws.runToEnd();
+    expect(outcome).toMatchObject({ kind: 'already-completed', holdingTasks: [{ arn: 'stays' }] });
+  });
+
   it('of an instance that is in none of the clusters is gone', async () => {
     const aws = drainedByEcs({ instances: [] });
     expect(await aws.runToEnd()).toEqual([{ kind: 'gone', clusters: ['prod'] }]);
