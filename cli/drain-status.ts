@@ -181,13 +181,13 @@ function hookRemarks(
   mayBeAnothers: boolean,
   settings: Deployment['settings'],
 ): string[] {
-  const { lifecycleHooks } = settings;
   const { deadlineSeconds } = settings.policy;
   if (!hook) {
     const ours = hooksOf(settings).join(', ');
     return [`None of our hooks (${ours}) is on group ${group.name}: another hook holds the instance.`];
   }
-  const trouble = metadataTrouble(hook, settings);
+  // The metadata of ECS's own hook is not read.
+  const trouble = settings.lifecycleHooks.includes(hook.name) ? metadataTrouble(hook, settings) : undefined;
   const interferences = group.hooks.flatMap((other) => interferenceOf(other, settings, deadlineSeconds) ?? []);
   const troubles = [...(trouble ? [trouble.what] : []), ...interferences];
   const names = group.hooks.map(({ name }) => name).join(', ');

@@ -146,7 +146,7 @@ describe('a drain of ECS managed draining', () => {
   it('has ended where the group has no such hook any more', async () => {
     const aws = drainedByEcs({ tasks: [NEVER], hooks: [] });
     const [outcome] = await aws.runToEnd();
-    expect(outcome).toMatchObject({ kind: 'already-completed', holdingTasks: [{ arn: 'stays' }] });
+    expect(outcome).toMatchObject({ kind: 'already-completed', lastSeen: { tasks: [{ arn: 'stays' }] } });
   });
 
   it('of an instance that is in none of the clusters is gone', async () => {
