@@ -76,6 +76,8 @@ const OWN_TRIALS = [STUCK, ...UNPARKED];
 /** To watch takes no schedules: what cannot park is nothing else then. */
 const ownContestants = (trial: Trial) => (UNPARKED.includes(trial) ? OURS.slice(0, 1) : OURS);
 const OURS = CONTESTANTS.filter(({ drainer }) => drainer === 'ecs-drain');
+/** Those that make calls and are billed: ECS managed draining is not. */
+const withFunction = CONTESTANTS.filter(({ drainer }) => drainer !== 'managed-draining');
 const GROWTH_TRIALS = [...GROWING_TASKS.map(withTasks), ...GROWING_FLEETS.map(fleetOf)];
 
 interface Figures {
@@ -232,7 +234,7 @@ function tablesOf({ goals, coldStart, summaries, days }: Figures): FigureTable[]
       FLEETS.map((instances) => atDefaults(fleetOf(instances))),
       FLEETS.map(drainingBoundSeconds),
     ),
-    ...[withTasks(TASKS), fleetOf(500)].map((trial) => callsTable(atDefaults(trial))),
+    ...[withTasks(TASKS), fleetOf(500)].map((trial) => callsTable(withFunction.map((each) => of(trial, each)))),
     ...OURS.flatMap((contestant) => [
       growthTable(
         'tasks an instance',
@@ -266,7 +268,7 @@ async function write({ summaries }: Figures, tables: readonly FigureTable[]): Pr
     page,
     text.replace(WRITTEN, (_, from, to) => `${from}\n${written}\n${to}`),
   );
-  const everybody = (trial: Trial) => CONTESTANTS.map(({ name }) => summaryIn(summaries, trial, name));
+  const everybody = (trial: Trial) => withFunction.map(({ name }) => summaryIn(summaries, trial, name));
   const charts = chartsOf(everybody(withTasks(TASKS)), everybody(fleetOf(500)));
   for (const [file, svg] of Object.entries(charts)) await writeFile(join(DOCS, 'images', file), svg);
   console.error(`Written: ${PAGE}, ${Object.keys(charts).join(', ')}`);

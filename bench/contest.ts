@@ -24,6 +24,7 @@ interface ParamsOf {
   cdk: CdkParams;
   widdix: WiddixParams;
   getsocial: Record<string, never>;
+  'managed-draining': Record<string, never>;
 }
 
 interface Deployed<D extends keyof ParamsOf> {
@@ -31,7 +32,7 @@ interface Deployed<D extends keyof ParamsOf> {
   readonly drainer: D;
   readonly params: ParamsOf[D];
   /** How it hears of a lifecycle action; what AWS bills for it depends on that. */
-  readonly notifiedBy: 'events' | 'events by way of a queue' | 'sns' | 'sqs';
+  readonly notifiedBy: 'events' | 'events by way of a queue' | 'sns' | 'sqs' | 'ECS itself';
 }
 
 export type Contestant = { [D in keyof ParamsOf]: Deployed<D> }[keyof ParamsOf];
@@ -51,6 +52,7 @@ export const CONTESTANTS: readonly Contestant[] = [
   { name: 'widdix', drainer: 'widdix', params: {}, notifiedBy: 'sqs' },
   { name: 'widdix, 1 day', drainer: 'widdix', params: { DrainingTimeoutInSeconds: 86_400 }, notifiedBy: 'sqs' },
   { name: 'getsocial', drainer: 'getsocial', params: {}, notifiedBy: 'events' },
+  { name: 'managed draining', drainer: 'managed-draining', params: {}, notifiedBy: 'ECS itself' },
 ];
 
 /** Drainers in Python with boto3's older retry mode. Without throttling both modes behave alike. */

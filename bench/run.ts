@@ -55,7 +55,6 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
   );
   try {
     const { lambda } = installed;
-    if (!lambda) throw new Error(`${drainer} has no function: there is nothing to measure.`);
     const second = () => (region.time.nowMs() - startMs) / 1000;
     const over = () =>
       running === 0 && second() - lastChange > QUIET_SECONDS && region.autoScaling.pendingActions().length === 0;
@@ -74,12 +73,13 @@ async function measured({ contestant, trial }: Job, seed: number): Promise<Run> 
     // Sweeps come whether anything drains or not: an invocation that a sweep alone caused is no drain's, unless it found one.
     const isIdle = (invocation: Invocation) =>
       messagesOf(invocation).every(({ kind }) => kind === SWEEP) && installed.instancesOf(invocation).length === 0;
-    const idle = new Set(lambda.invocations.filter(isIdle));
+    // ECS managed draining has no function.
+    const { invocations: all = [], peakConcurrency = 0, memoryMb = 0 } = lambda ?? {};
+    const idle = new Set(all.filter(isIdle));
     const idleFibers = new Set([...idle].map(({ fiber }) => fiber));
     const calls = countsOf(region.calls.filter(({ fiber }) => fiber && !idleFibers.has(fiber)));
     const polls = countsOf(region.calls.filter(({ fiber, service }) => !fiber && service === 'sqs'));
-    const { peakConcurrency, memoryMb } = lambda;
-    const invocations = lambda.invocations.filter((invocation) => !idle.has(invocation));
+    const invocations = all.filter((invocation) => !idle.has(invocation));
     const billedSeconds = invocations.reduce((sum, invocation) => sum + invocation.billedSeconds, 0);
     const made = (kind: string) => (calls[kind]?.made ?? 0) - (calls[kind]?.refused ?? 0);
     const messages = invocations.flatMap(messagesOf);

@@ -16,6 +16,7 @@ import type { Ecs } from '../src/adapters/ecs-call.ts';
 import { drainSchedules } from '../src/adapters/scheduler.ts';
 import type { GroupChoice } from '../src/domain/groups.ts';
 import type { ContainerInstances, DrainSchedules, LifecycleActions } from '../src/domain/ports.ts';
+import { hooksOf } from '../src/handlers/settings.ts';
 import { type Deployment, untilSilent } from './common.ts';
 
 /** A command ends its calls itself. */
@@ -35,7 +36,7 @@ export interface Aws {
 
 /** Task definitions are read only where somebody asks for stop timeouts. */
 export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
-  const { scheduler, lifecycleHooks, notices, policy, eventSource: markName } = settings;
+  const { scheduler, notices, policy, eventSource: markName } = settings;
   const autoScaling = new AutoScalingClient(config);
   const ecs = { client: new ECSClient(config), abortSignal: NEVER };
   const { containerStopTimeoutSeconds } = policy;
@@ -50,7 +51,7 @@ export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts 
       client: new SchedulerClient(config),
       settings: scheduler,
       clock: { nowMs },
-      lifecycleHooks,
+      lifecycleHooks: hooksOf(settings),
       hasNotices: notices.length > 0,
     })(NEVER);
   return {

@@ -8,9 +8,8 @@ import {
 import type { Group } from '../src/adapters/auto-scaling.ts';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../src/adapters/continuation.ts';
-import { type LifecycleHook, newHeldDrain } from '../src/domain/drain.ts';
+import { type LifecycleHook, MANAGED_DRAINING_HOOK, newHeldDrain } from '../src/domain/drain.ts';
 import { choicesWithout, type GroupChoice, isPattern } from '../src/domain/groups.ts';
-import { MANAGED_DRAINING_HOOK } from '../src/domain/perform.ts';
 import { deadlineAtMs, policyWith } from '../src/domain/policy.ts';
 import { conflictsIn } from '../src/domain/policy-conflicts.ts';
 import { type Aws, awsOf, type QueueState, queueNameIn, queueStateOf, sqsOf } from './aws.ts';
@@ -477,7 +476,8 @@ function* hookFindings(
   ours: readonly LifecycleHook[],
   { settings, timeoutSeconds }: Deployment,
 ): Generator<Finding> {
-  if (ours.length === 0) {
+  const ofEcs = hooks.some(({ name }) => name === MANAGED_DRAINING_HOOK);
+  if (ours.length === 0 && !ofEcs) {
     yield {
       level: 'error',
       where: `group ${group}`,
@@ -492,14 +492,28 @@ function* hookFindings(
     const fix = 'Give it the default result CONTINUE, or a timeout that is longer than a drain.';
     if (what) yield { level: 'warning', where: `hook ${hook.name} of group ${group}`, what, fix };
   }
-  if (hooks.some(({ name }) => name === MANAGED_DRAINING_HOOK)) {
-    yield {
-      level: 'warning',
-      where: `group ${group}`,
-      what: 'ECS managed draining holds its instances as well.',
-      fix: 'Turn it off on the capacity provider, or remove the group from autoScalingGroups.',
-    };
+  if (ofEcs) yield managedDrainingFinding(group, ours.length > 0, settings);
+}
+
+/** ECS managed draining: watched where we have no hook, and one drain too many where we have one. */
+function managedDrainingFinding(group: string, isOurs: boolean, settings: Deployment['settings']): Finding {
+  const where = `group ${group}`;
+  if (isOurs) {
+    const what = 'ECS managed draining holds its instances as well.';
+    const fix =
+      'Turn it off on the capacity provider; or delete our hook from the group and set superviseManagedDraining=true, to watch it.';
+    return { level: 'warning', where, what, fix };
   }
+  if (!settings.superviseManagedDraining) {
+    const what = 'ECS managed draining drains its instances, for up to 48 hours each, and nothing reports it.';
+    const fix = 'Deploy with superviseManagedDraining=true, or turn managed draining off on the capacity provider.';
+    return { level: 'warning', where, what, fix };
+  }
+  const { managedDrainingDeadline: result, deadlineSeconds } = settings.policy;
+  const end =
+    result === 'none' ? 'leaves the end to ECS' : `completes its hook with ${result} after ${deadlineSeconds} s`;
+  const what = `ECS managed draining drains its instances; ecs-drain reports it, and ${end}.`;
+  return { level: 'ok', where, what };
 }
 
 function* ourHookFindings(

@@ -2,17 +2,26 @@
 
 import { presentTask } from '../src/adapters/event-bridge.ts';
 import {
+  type ActionDrain,
   type Drain,
   drainIdOf,
-  type HeldDrain,
   instanceIdOf,
   type LifecycleHook,
   type NoticeDrain,
   type NoticeKind,
-  newHeldDrain,
+  newActionDrain,
+  type SupervisedDrain,
 } from '../src/domain/drain.ts';
 import type { ContainerInstance, HoldingTask } from '../src/domain/observation.ts';
-import { deadlineAtMs, heartbeatDueAtMs, limitsOf, SCHEDULE_LATE_SECONDS } from '../src/domain/policy.ts';
+import {
+  deadlineAtMs,
+  heartbeatDueAtMs,
+  limitsOf,
+  managedResult,
+  type Policy,
+  SCHEDULE_LATE_SECONDS,
+} from '../src/domain/policy.ts';
+import { hooksOf } from '../src/handlers/settings.ts';
 import type { Aws } from './aws.ts';
 import { counted, type Deployment, duration, isoTime, relativeTo } from './common.ts';
 import {
@@ -31,6 +40,8 @@ export interface DrainStatus {
   /** Undefined where nothing is held: EC2 gave notice that it may take the instance. */
   readonly autoScalingGroup: string | undefined;
   readonly notice: NoticeKind | undefined;
+  /** Whether ECS managed draining drains it, and ecs-drain only watches. */
+  readonly supervised: boolean;
   /** Undefined where several hooks may hold it. */
   readonly lifecycleHook: string | undefined;
   /** The terminating hooks of the group. */
@@ -72,8 +83,13 @@ export async function heldStatuses(
   return (drains.length > 0 ? drains : [undefined]).map((drain) => heldStatus(drain, seen, deployment));
 }
 
-function isDrainOf(drain: Drain | undefined, instanceId: string, group: string): drain is HeldDrain {
-  return drain?.kind === 'held' && drain.action.instanceId === instanceId && drain.action.autoScalingGroup === group;
+function isDrainOf(drain: Drain | undefined, instanceId: string, group: string): drain is ActionDrain {
+  return (
+    drain !== undefined &&
+    drain.kind !== 'notice' &&
+    drain.action.instanceId === instanceId &&
+    drain.action.autoScalingGroup === group
+  );
 }
 
 /** What was read of a held instance. */
@@ -89,12 +105,12 @@ interface SeenInstance {
   readonly isKnown: boolean;
 }
 
-function heldStatus(parked: HeldDrain | undefined, seen: SeenInstance, { settings, nowMs }: Deployment): DrainStatus {
+function heldStatus(parked: ActionDrain | undefined, seen: SeenInstance, { settings, nowMs }: Deployment): DrainStatus {
   const { instanceId, group, registrations, containerInstances, holdingTasks, own, isKnown } = seen;
-  const { policy, lifecycleHooks } = settings;
+  const { policy } = settings;
   const terminatingHooks = group.hooks.map(({ name }) => name);
   const hook = group.hooks.find(({ name }) =>
-    parked ? name === parked.action.lifecycleHook : lifecycleHooks.includes(name),
+    parked ? name === parked.action.lifecycleHook : hooksOf(settings).includes(name),
   );
   const mayBeAnothers = !parked && terminatingHooks.length > 1;
   const lifecycleHook = parked?.action.lifecycleHook ?? (mayBeAnothers ? undefined : terminatingHooks[0]);
@@ -107,6 +123,7 @@ function heldStatus(parked: HeldDrain | undefined, seen: SeenInstance, { setting
     instanceId,
     autoScalingGroup: group.name,
     notice: undefined,
+    supervised: limited?.kind === 'supervised',
     lifecycleHook,
     terminatingHooks,
     containerInstances,
@@ -115,18 +132,21 @@ function heldStatus(parked: HeldDrain | undefined, seen: SeenInstance, { setting
     deadlineAtMs: hasDeadline && limited ? deadlineAtMs(limited, policy) : undefined,
     drain: parked,
     nextLookAtMs: parked?.parked?.untilMs,
-    heartbeat: parked &&
-      limited && {
-        lastAtMs: parked.lastHeartbeatAtMs,
-        dueAtMs: heartbeatDueAtMs(limited, policy),
-        timesOutAtMs: parked.lastHeartbeatAtMs + limitsOf(limited, policy).heartbeatTimeoutSeconds * 1000,
-        count: parked.heartbeats,
-      },
+    heartbeat:
+      parked?.kind === 'held' && limited
+        ? {
+            lastAtMs: parked.lastHeartbeatAtMs,
+            dueAtMs: heartbeatDueAtMs(limited, policy),
+            timesOutAtMs: parked.lastHeartbeatAtMs + limitsOf(limited, policy).heartbeatTimeoutSeconds * 1000,
+            count: parked.heartbeats,
+          }
+        : undefined,
     remarks: [
       ...own.flatMap(({ unreadable }) => (unreadable ? `${unreadable} The sweep starts the drain anew.` : [])),
       ...hookRemarks(seen, hook, mayBeAnothers, settings),
       ...(parked || !isKnown || !hook ? [] : [notParkedRemark(group, mayBeAnothers, settings)]),
       ...latenessRemarks(parked, nowMs()),
+      ...(limited?.kind === 'supervised' ? [supervisionRemark(limited, policy)] : []),
       ...(containerInstances.length === 0 && registrations.searched.length > 0
         ? [`ECS has no live registration of it in ${registrations.searched.join(', ')}.`]
         : []),
@@ -140,7 +160,17 @@ function heldStatus(parked: HeldDrain | undefined, seen: SeenInstance, { setting
 function assumedDrain(instanceId: string, autoScalingGroup: string, hook: string | undefined, sinceMs?: number) {
   if (sinceMs === undefined) return undefined;
   const action = { autoScalingGroup, lifecycleHook: hook ?? '', instanceId };
-  return newHeldDrain(action, { startedAtMs: sinceMs, pollIntervalSeconds: 0 });
+  return newActionDrain(action, { startedAtMs: sinceMs, pollIntervalSeconds: 0 });
+}
+
+function supervisionRemark(drain: SupervisedDrain, policy: Policy): string {
+  const result = managedResult(drain, policy);
+  const denied = drain.isCompletionDenied ? 'AWS denied completing its hook' : 'managedDrainingDeadline is none';
+  const end =
+    result === 'none'
+      ? `the deadline is that of Auto Scaling, because ${denied}`
+      : `at the deadline ecs-drain completes its hook with ${result}`;
+  return `ECS managed draining drains it, and ecs-drain watches: ${end}.`;
 }
 
 const DRY_RUN = 'The function is in a dry run: it changes nothing.';
@@ -151,13 +181,13 @@ function hookRemarks(
   mayBeAnothers: boolean,
   settings: Deployment['settings'],
 ): string[] {
-  const { lifecycleHooks } = settings;
   const { deadlineSeconds } = settings.policy;
   if (!hook) {
-    const ours = lifecycleHooks.join(', ');
+    const ours = hooksOf(settings).join(', ');
     return [`None of our hooks (${ours}) is on group ${group.name}: another hook holds the instance.`];
   }
-  const trouble = metadataTrouble(hook, settings);
+  // The metadata of ECS's own hook is not read.
+  const trouble = settings.lifecycleHooks.includes(hook.name) ? metadataTrouble(hook, settings) : undefined;
   const interferences = group.hooks.flatMap((other) => interferenceOf(other, settings, deadlineSeconds) ?? []);
   const troubles = [...(trouble ? [trouble.what] : []), ...interferences];
   const names = group.hooks.map(({ name }) => name).join(', ');
@@ -202,6 +232,7 @@ export async function noticeStatus(
     instanceId,
     autoScalingGroup: undefined,
     notice: drain.notice.kind,
+    supervised: false,
     lifecycleHook: undefined,
     terminatingHooks: [],
     containerInstances,
@@ -227,6 +258,7 @@ export function presentStatus(status: DrainStatus) {
     instanceId: rest.instanceId,
     autoScalingGroup: rest.autoScalingGroup,
     notice: rest.notice,
+    supervised: rest.supervised || undefined,
     lifecycleHook: rest.lifecycleHook,
     terminatingHooks: rest.terminatingHooks,
     since: time(sinceMs),
@@ -252,7 +284,8 @@ export function presentStatus(status: DrainStatus) {
 }
 
 /** What stands in place of the time of the next heartbeat. */
-export function noHeartbeat({ notice }: DrainStatus): string {
+export function noHeartbeat({ notice, supervised }: DrainStatus): string {
+  if (supervised) return 'none: ECS keeps its own hook open';
   return notice ? 'none: nothing is held' : 'not known';
 }
 

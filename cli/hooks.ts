@@ -1,7 +1,6 @@
 /** What the terminating hooks of a group mean for its drains. */
 
-import type { LifecycleHook } from '../src/domain/drain.ts';
-import { MANAGED_DRAINING_HOOK } from '../src/domain/perform.ts';
+import { type LifecycleHook, MANAGED_DRAINING_HOOK } from '../src/domain/drain.ts';
 import { RejectedEvent } from '../src/handlers/events/event.ts';
 import { clusterIn } from '../src/handlers/events/termination.ts';
 import type { Settings } from '../src/handlers/settings.ts';

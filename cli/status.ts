@@ -96,7 +96,7 @@ async function readWhole(deployment: Deployment, aws: Aws): Promise<Whole> {
 /** Drains whose lifecycle action somebody else completed are parked until their next look. */
 function leftoverRemarks(parked: readonly ParkedDrain[], heldIds: readonly string[], nowMs: number): string[] {
   return parked.flatMap(({ drain }) => {
-    if (drain?.kind !== 'held' || heldIds.includes(drain.action.instanceId)) return [];
+    if (!drain || drain.kind === 'notice' || heldIds.includes(drain.action.instanceId)) return [];
     const { instanceId } = drain.action;
     return `Auto Scaling does not hold ${instanceId} any more, and its drain is parked: it ends at its next look; ${sentenceOnLastSeen(lastSeenIn(drain.known), nowMs)}.`;
   });

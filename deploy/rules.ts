@@ -8,6 +8,7 @@ export interface RuleOptions {
   readonly functionName: string;
   readonly eventSource: string;
   readonly groups: readonly GroupChoice[];
+  /** Those that we complete, and ECS's own where its drains are watched. */
   readonly hooks: readonly string[];
   readonly clusterArns: readonly Sub[];
   readonly sweepMinutes: number;
@@ -71,7 +72,7 @@ function terminationRule(options: RuleOptions): Rule {
         detail: {
           LifecycleTransition: ['autoscaling:EC2_INSTANCE_TERMINATING'],
           AutoScalingGroupName: groups.map(groupTest),
-          LifecycleHookName: hooks, // ECS's managed draining has a hook of its own
+          LifecycleHookName: hooks,
           Destination: [{ exists: false }, { 'anything-but': ['WarmPool'] }], // such an instance only returns to the pool
         },
       },

@@ -8,6 +8,7 @@ import { conflictsIn } from '../src/domain/policy-conflicts.ts';
 import {
   checked,
   clustersOf,
+  hooksOf,
   InvalidSettings,
   oneOf,
   type parkingEntries,
@@ -154,7 +155,10 @@ export function deploymentOf(params: Readonly<Record<string, unknown>>, names: N
   const rules = rulesOf({
     ...names,
     groups: settings.autoScalingGroups,
-    hooks: settings.lifecycleHook,
+    hooks: hooksOf({
+      lifecycleHooks: settings.lifecycleHook,
+      superviseManagedDraining: settings.superviseManagedDraining === 'true',
+    }),
     clusterArns: arns.clusterArns,
     sweepMinutes: settings.sweepMinutes,
     waiting: settings.waiting,

@@ -3,6 +3,7 @@ import { cdk } from './drainers/cdk.ts';
 import type { Install, Installed, Work } from './drainers/drainer.ts';
 import { ecsDrain } from './drainers/ecs-drain.ts';
 import { getsocial } from './drainers/getsocial.ts';
+import { managedDraining } from './drainers/managed-draining.ts';
 import { none } from './drainers/none.ts';
 import { widdix } from './drainers/widdix.ts';
 import { captureLogs } from './logs.ts';
@@ -13,7 +14,7 @@ import { playGlobals } from './region/time/globals.ts';
 import { currentFiber } from './region/time/virtual-time.ts';
 import type { TraceEvent } from './region/trace.ts';
 import type { Benchmarked, Drainer, DrainResult, DrillEvent, DrillResult, Judged } from './result.ts';
-import { CLUSTER, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
+import { CLUSTER, GROUP, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
 
 /** What to rehearse. */
 export interface Rehearsal<D extends Benchmarked | Judged = Drainer> {
@@ -41,6 +42,7 @@ const INSTALL: Readonly<Record<Benchmarked, Install>> = {
   cdk,
   widdix,
   getsocial,
+  'managed-draining': managedDraining,
 };
 
 function installOf(drainer: Benchmarked | Judged): Install {
@@ -103,6 +105,7 @@ export async function stage(
   try {
     region.ecs.createCluster(CLUSTER);
     const instanceIds = region.autoScaling.createGroup(scenario.group, { running: true });
+    if (scenario.managedDraining) region.createCapacityProvider(GROUP, GROUP, { managedDraining: true });
     for (const service of scenario.services) region.ecs.createService(service);
     region.time.after(SETTLING_SECONDS, () => {});
     await region.time.runUntil(() => region.time.nowMs() >= EPOCH_MS + SETTLING_SECONDS * 1000);

@@ -10,7 +10,7 @@ export const EXTERNAL = 'external';
 export type Judged = Drainer | typeof EXTERNAL;
 
 /** Who can be rehearsed: these, and the rivals that only a benchmark compares them with (docs/rivals.md). */
-export const BENCHMARKED = [...DRAINERS, 'cdk', 'widdix', 'getsocial'] as const;
+export const BENCHMARKED = [...DRAINERS, 'cdk', 'widdix', 'getsocial', 'managed-draining'] as const;
 export type Benchmarked = (typeof BENCHMARKED)[number];
 
 /** What became of one instance's lifecycle action. */

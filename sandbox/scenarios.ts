@@ -19,6 +19,8 @@ export interface Release {
 export interface Scenario {
   readonly description: string;
   readonly group: GroupSpec;
+  /** The group is that of a capacity provider with ECS managed draining: ECS drains too, whoever else does. */
+  readonly managedDraining?: boolean;
   readonly services: readonly ServiceSpec[];
   /** Standalone tasks, by the place in the group of the instance they are put on. */
   readonly jobs: readonly (Omit<StandaloneTaskSpec, 'cluster'> & { readonly on: number })[];
@@ -185,6 +187,23 @@ export const SCENARIOS = {
       },
     ],
     params: { deadlineSeconds: 1_800 },
+    begin: ({ autoScaling }) => scaleIn(autoScaling, GROUP, 1), // Nothing replaces the instance.
+  },
+  'managed-draining': {
+    description: 'ECS drains by itself (managed draining), and a service can never be drained',
+    group: group(2),
+    managedDraining: true,
+    services: [
+      replicas('web', 4, behindLoadBalancer),
+      replicas('search', 2, { maximumPercent: 100 }), // It can never be drained.
+      logRouter,
+    ],
+    jobs: [],
+    params: {
+      superviseManagedDraining: 'true',
+      createLifecycleHooks: 'false',
+      managedDrainingDeadline: 'CONTINUE',
+    },
     begin: ({ autoScaling }) => scaleIn(autoScaling, GROUP, 1), // Nothing replaces the instance.
   },
   standalone: {

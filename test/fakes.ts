@@ -8,6 +8,7 @@ import {
   type LifecycleAction,
   type LifecycleHook,
   type LifecycleResult,
+  MANAGED_DRAINING_HOOK,
   type Outcome,
 } from '../src/domain/drain.ts';
 import type { Result } from '../src/domain/evolve.ts';
@@ -20,7 +21,16 @@ import type { Policy } from '../src/domain/policy.ts';
 import { ClusterMissing, type DrainEvent, type Ports, type TelemetryEntry, Unavailable } from '../src/domain/ports.ts';
 import { type ReturnSweep, returnToService } from '../src/domain/return-to-service.ts';
 import { runRound } from '../src/domain/round.ts';
-import { containerInstanceOf, drainOf, HOOK, holdingTaskOf, INSTANCE_ID, POLICY, START_MS } from './domain/samples.ts';
+import {
+  containerInstanceOf,
+  drainOf,
+  HOOK,
+  holdingTaskOf,
+  INSTANCE_ID,
+  POLICY,
+  START_MS,
+  supervisedDrainOf,
+} from './domain/samples.ts';
 
 export { START_MS };
 
@@ -138,6 +148,7 @@ const MAX_RECEIVES = 5;
 export const SCOPE: Scope = {
   autoScalingGroups: [groupNamed('web'), groupNamed('batch')],
   lifecycleHooks: ['ecs-drain', 'another-of-ours'],
+  superviseManagedDraining: true,
   readMetadata: () => ({}),
 };
 
@@ -238,9 +249,12 @@ export function fakeAws(world: World = {}) {
     }),
   );
   type Hold = (typeof holds)[number];
-  const isPending = ({ completion, completedAtSeconds = Infinity, heldSinceSeconds }: Hold) =>
-    !completion &&
-    now() < Math.min(completedAtSeconds, heldSinceSeconds + hook.heartbeatTimeoutSeconds, hook.globalTimeoutSeconds);
+  const isPending = ({ completion, completedAtSeconds = Infinity, heldSinceSeconds, lifecycleHook }: Hold) => {
+    // ECS keeps its own hook open.
+    const unbeatenSeconds = lifecycleHook === MANAGED_DRAINING_HOOK ? Infinity : hook.heartbeatTimeoutSeconds;
+    const endsAtSeconds = Math.min(heldSinceSeconds + unbeatenSeconds, hook.globalTimeoutSeconds);
+    return !completion && now() < Math.min(completedAtSeconds, endsAtSeconds);
+  };
   const holdOf = (action: LifecycleAction) =>
     holds.find(
       (hold) =>
@@ -579,9 +593,10 @@ export function fakeAws(world: World = {}) {
     );
 
   const heldDrains = (): Drain[] =>
-    holds.map(({ autoScalingGroup, lifecycleHook, instanceId, token }) =>
-      drainOf({ action: { autoScalingGroup, lifecycleHook, instanceId, token } }),
-    );
+    holds.map(({ autoScalingGroup, lifecycleHook, instanceId, token }) => {
+      const action = { autoScalingGroup, lifecycleHook, instanceId, token };
+      return lifecycleHook === MANAGED_DRAINING_HOOK ? supervisedDrainOf({ action }) : drainOf({ action });
+    });
 
   for (const task of tasks) announceStop(task);
 
@@ -697,11 +712,11 @@ export function fakeAws(world: World = {}) {
 
 /** A drain's identity in tests. */
 function idOf(drain: Drain): string {
-  return `${instanceIdOf(drain)} ${drain.kind === 'held' ? drain.action.lifecycleHook : 'notice'}`;
+  return `${instanceIdOf(drain)} ${drain.kind === 'notice' ? 'notice' : drain.action.lifecycleHook}`;
 }
 
 function scheduleName(containerInstanceArn: string, drain: Drain): string {
-  const what = drain.kind === 'held' ? drain.action.lifecycleHook : 'notice';
+  const what = drain.kind === 'notice' ? 'notice' : drain.action.lifecycleHook;
   return `${containerInstanceArn.split('/').at(-1)}-${what}`;
 }
 

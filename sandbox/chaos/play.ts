@@ -1,16 +1,16 @@
 import type { SQSRecord } from 'aws-lambda';
 import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
-import { type Drain, instanceIdOf } from '../../src/domain/drain.ts';
+import { type Drain, instanceIdOf, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { variableOf } from '../../src/handlers/settings.ts';
 import type { Installed } from '../drainers/drainer.ts';
 import { type Build, installedFrom, packagedOnce } from '../drainers/ecs-drain.ts';
-import { deploymentIn } from '../packaging.ts';
+import { type Deployment, deploymentIn } from '../packaging.ts';
 import type { Invocation } from '../region/lambda/model.ts';
 import type { Call, Region } from '../region/region.ts';
 import { stage } from '../rehearsal.ts';
 import type { DrillEvent } from '../result.ts';
-import { CLUSTER, GROUP } from '../scenarios.ts';
+import { CLUSTER, GROUP, type Params } from '../scenarios.ts';
 import { drainedByHandIn, scenarioOf, type World } from './world.ts';
 
 /** A task that had not stopped when its instance was let go. */
@@ -73,6 +73,8 @@ export interface Played {
   readonly works: readonly Work[];
   /** The function's own. */
   readonly calls: readonly Call[];
+  /** When it asked Auto Scaling to complete an action. */
+  readonly completionsAt: readonly number[];
   readonly failedCalls: number;
   /** Awaits of the function: places where it may die. */
   readonly stoppedTasks: number;
@@ -91,7 +93,7 @@ export interface Played {
 const HEARD_SECONDS = 240;
 /** How long nothing may be held before a world is over: late deliveries and Lambda's retries come in that time. */
 const AFTERMATH_SECONDS = 300;
-const LONGEST_WORLD_SECONDS = 6_000;
+export const LONGEST_WORLD_SECONDS = 6_000;
 
 /** Plays a world, with the function from its source; `build` puts another in its place. */
 export async function play(world: World, build: Build = fromSource): Promise<Played> {
@@ -139,6 +141,9 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
       stoppedTasks,
       works: invocations.flatMap((each) => worksOf(each, installed, startMs)),
       calls,
+      completionsAt: calls.flatMap(({ operation, atMs }) =>
+        operation === 'CompleteLifecycleAction' ? [(atMs - startMs) / 1000] : [],
+      ),
       failedCalls: calls.filter(({ failedWith }) => failedWith !== undefined).length,
       schedulesLeft: [...region.scheduler.pending().keys()],
       serving: servingIn(region),
@@ -351,7 +356,7 @@ function witnessOf(region: Region) {
 
 /** The rules and the rest of a package, which is made once, with the code as it is here and the settings of the world. */
 export const fromSource: Build = async ({ waiting = 'park', ...params }) => {
-  const deployment = await packagedFor(waiting, params['rebalanceRecommendations'] === 'true');
+  const deployment = asWatching(await packagedFor(waiting, params['rebalanceRecommendations'] === 'true'), params);
   const environment = { ...deployment.environment };
   for (const [name, value] of Object.entries(params)) environment[variableOf(name)] = String(value);
   const { heartbeatTimeoutSeconds, functionTimeoutSeconds } = params;
@@ -375,6 +380,18 @@ export const fromSource: Build = async ({ waiting = 'park', ...params }) => {
     },
   };
 };
+
+/** The package that watches ECS managed draining differs in its hooks: it creates none, and hears of ECS's own as well. */
+function asWatching(deployment: Deployment, { superviseManagedDraining }: Params): Deployment {
+  if (superviseManagedDraining !== 'true') return deployment;
+  const rules = deployment.rules.map((rule) => {
+    const { detail } = rule.pattern as { readonly detail?: { readonly LifecycleHookName?: readonly string[] } };
+    if (!detail?.LifecycleHookName) return rule;
+    const LifecycleHookName = [...detail.LifecycleHookName, MANAGED_DRAINING_HOOK];
+    return { ...rule, pattern: { ...rule.pattern, detail: { ...detail, LifecycleHookName } } };
+  });
+  return { ...deployment, rules, hooks: [] };
+}
 
 /** What does not say how a drain waits parks it, and is the package of most scenarios. */
 async function packagedFor(waiting: string | number, hasNotices: boolean) {

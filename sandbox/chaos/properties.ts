@@ -1,5 +1,5 @@
 import { mostCalls } from './cost.ts';
-import { type Held, isOwed, type Played, type Victim, type Work } from './play.ts';
+import { type Held, isOwed, LONGEST_WORLD_SECONDS, type Played, type Victim, type Work } from './play.ts';
 import { faultsEndAt, type Settings, type World } from './world.ts';
 
 /** Something that holds of every world that was played. */
@@ -21,6 +21,10 @@ export const PROPERTIES: readonly Property[] = [
   {
     name: 'a drain has one place to wait and one live chain, and copies of it end when it parks',
     breaches: hasConcurrentChains,
+  },
+  {
+    name: 'a drain of ECS’s own is told, and never set to DRAINING, kept open or completed before its deadline by us',
+    breaches: meddles,
   },
   { name: 'nothing goes on after an outcome', breaches: continuesAfterEnd },
   { name: 'what stays in service takes tasks again, but for what a person has drained', breaches: leavesDraining },
@@ -90,6 +94,7 @@ function hookAllows({ settings }: World): number {
  * task or else the deadline.
  */
 function late({ held, world }: Played): string[] {
+  if (world.managedDraining) return []; // ECS completes them, or hangs.
   const faultsEnd = faultsEndAt(world);
   return held.flatMap(({ instanceId, since, until, endedBy, emptySince = Infinity, beats }) => {
     const holding = `${instanceId}, held since ${since} s,`;
@@ -170,6 +175,32 @@ export function recoverySeconds(world: World): number {
   return noticingSeconds(world) + Math.max(comesAgain, parked + SWEPT_SECONDS);
 }
 
+// --- Drains of ECS's own ------------------------------------------------------------------------------------------------
+
+/** What only who drains may do. */
+const DRAINS = ['UpdateContainerInstancesState', 'RecordLifecycleActionHeartbeat'];
+
+function meddles({ world, calls, completionsAt, held, seconds }: Played): string[] {
+  const { managedDraining } = world;
+  if (!managedDraining) return [];
+  const meddling = calls.filter(({ operation }) => DRAINS.includes(operation)).map(({ operation }) => operation);
+  const starts = held.map(({ since }) => since);
+  const deadline = (second: number) =>
+    Math.min(...starts) + Math.min(...settingsAt(world, second).map(({ deadlineSeconds }) => deadlineSeconds));
+  const early = completionsAt.filter(
+    (second) => managedDraining === 'none' || second < deadline(second) - CLOCK_SECONDS,
+  );
+  const isTold = ({ since, until, outcomes }: Held) =>
+    since < faultsEndAt(world) || until === undefined || seconds > LONGEST_WORLD_SECONDS || outcomes.length > 0;
+  return [
+    ...meddling.map((operation) => `The function called ${operation} though ECS drains.`),
+    ...early.map((second) => `The function completed ECS's hook at ${second} s.`),
+    ...held
+      .filter((each) => !isTold(each))
+      .map(({ instanceId }) => `The drain of ${instanceId} was never told to end.`),
+  ];
+}
+
 // --- One chain --------------------------------------------------------------------------------------------------------
 
 /** Nothing waits within an invocation: two run side by side for as long as a round takes, were its calls slow until just now. */
@@ -187,7 +218,8 @@ function hasConcurrentChains({ held, works, world }: Played): string[] {
     if (since >= faultsEnd) {
       // What fails comes again, and may have been continued before.
       const most = MOST_INVOCATIONS[world.waiting] + own.filter(({ result }) => result === 'failed').length;
-      const concurrent = mostConcurrent(own);
+      // A drain of ECS's own that knows of the empty instance already is not worked on when events tell it again.
+      const concurrent = mostConcurrent(own.filter(({ result }) => !world.managedDraining || result !== 'nothing'));
       if (concurrent > most) return [`${instanceId} had ${concurrent} invocations at once, more than ${most}.`];
     }
     // A drain that only polls has no place of its own: a copy of its message is another chain, until the drain ends.
@@ -232,8 +264,12 @@ function longestSharedSeconds(works: readonly Work[], second: number): number {
 
 // --- The end is the end -----------------------------------------------------------------------------------------------
 
-function continuesAfterEnd({ held, works, world, schedulesLeft }: Played): string[] {
-  const breaches = schedulesLeft.map((name) => `The schedule ${name} is still to come when all is over.`);
+function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Played): string[] {
+  // A drain of ECS's own may go on for 48 hours.
+  const isCutOff = world.managedDraining !== undefined && seconds > LONGEST_WORLD_SECONDS;
+  const breaches = (isCutOff ? [] : schedulesLeft).map(
+    (name) => `The schedule ${name} is still to come when all is over.`,
+  );
   for (const action of held) {
     const { instanceId, until = Infinity } = action;
     const over = Math.max(until, faultsEndAt(world));

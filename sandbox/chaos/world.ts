@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { CONTINUATION_VERSION } from '../../src/adapters/continuation.ts';
 import { sentenceOf } from '../../src/adapters/schemas.ts';
+import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { AwsError } from '../region/aws-error.ts';
 import { type Faults, NO_FAULTS } from '../region/faults.ts';
 import type { Region } from '../region/region.ts';
@@ -99,6 +100,8 @@ const world = object({
   clusterVanishesAtSecond: v.optional(seconds()),
   /** The hook is deleted, which lets go what it holds. */
   hookDeletedAtSecond: v.optional(seconds()),
+  /** ECS drains by itself, we watch, and this is `managedDrainingDeadline`. Where it is left out, we drain. */
+  managedDraining: v.optional(oneOf('none', 'CONTINUE')),
   /**
    * What makes us drain instances that stay in service: an instance refresh replaces every root volume at once, and the agents
    * keep their registrations or not; or EC2 recommends to rebalance an instance, and nothing replaces it.
@@ -159,14 +162,16 @@ function between(min: number, max: number, what: string, whole = false) {
 
 /** The world as the drill plays it. */
 export function scenarioOf(world: World): Scenario {
-  const { instances, waiting, settings, searchesEmptyCluster, releases } = world;
+  const { instances, waiting, settings, searchesEmptyCluster, releases, managedDraining } = world;
   return {
     description: 'a world of the chaos',
     group: { ...group(instances, instances), agentDataSurvives: keepsRegistrations(world) },
+    managedDraining: managedDraining !== undefined,
     services: world.services.map((service, i) => serviceOf(service, `service-${i + 1}`)),
     jobs: [],
     params: {
       ...paramsOf(settings),
+      ...(managedDraining && { superviseManagedDraining: 'true', managedDrainingDeadline: managedDraining }),
       waiting,
       rebalanceRecommendations: String(world.staying?.what === 'a rebalance recommendation'),
       cluster: searchesEmptyCluster ? `${EMPTY_CLUSTER},${CLUSTER}` : CLUSTER,
@@ -243,7 +248,8 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
     time.after(clusterVanishesAtSecond, () => ecs.deleteCluster(EMPTY_CLUSTER));
   }
   if (hookDeletedAtSecond !== undefined) {
-    time.after(hookDeletedAtSecond, () => autoScaling.deleteLifecycleHook(GROUP, HOOK_NAME));
+    const hook = world.managedDraining ? MANAGED_DRAINING_HOOK : HOOK_NAME;
+    time.after(hookDeletedAtSecond, () => autoScaling.deleteLifecycleHook(GROUP, hook));
   }
   beginStaying(world, region, strike);
   const endsAt = faultsEndAt(world);
@@ -531,10 +537,17 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
         nil: undefined,
         freq: 9,
       }),
+      managedDraining: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, 'none', 'CONTINUE'),
       faultsEndAtSecond: faultsEnd,
     })
+    .map(withoutMystery)
     .map(withFewCopies)
     .map(withoutLostChains);
+}
+
+/** With `waiting: watch` nothing tells the sweep that a drain of ECS's own is lost. */
+function withoutMystery(world: World): World {
+  return world.waiting === 'park' ? world : { ...world, managedDraining: undefined };
 }
 
 /** A drain that watches has no schedule: each copy of an event would have copies in its turn. */

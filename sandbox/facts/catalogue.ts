@@ -41,7 +41,10 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   92: 'the check of the rules asks the matcher that EventBridge runs',
   93: 'a group with such a name is in the way of other programs',
   94: 'the policy simulator says what a policy allows, and costs no experiment',
+  95: 'it takes a capacity provider with managed draining',
   97: 'it takes an instance that was detached, which outlives the stack',
+  98: 'it takes 48 hours of an instance',
+  99: 'an instance that is terminated would take the tasks of other experiments along',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';

@@ -5,6 +5,7 @@ import { cloudWatchService } from './cloudwatch/api.ts';
 import { type Datapoint, datapointsIn } from './cloudwatch/metrics.ts';
 import { ec2Service } from './ec2/api.ts';
 import { ecsService } from './ecs/api.ts';
+import { ManagedDraining } from './ecs/managed-draining.ts';
 import { EcsModel } from './ecs/model.ts';
 import type { KilledTask } from './ecs/specs.ts';
 import { elasticLoadBalancingService } from './elastic-load-balancing/api.ts';
@@ -61,6 +62,8 @@ export interface Region {
   readonly eventBridge: EventBridgeModel;
   readonly scheduler: SchedulerModel;
   readonly roles: Roles;
+  /** A capacity provider of the instances of an Auto Scaling group, with or without ECS managed draining. */
+  createCapacityProvider(name: string, autoScalingGroup: string, options: { readonly managedDraining: boolean }): void;
   /** A queue that the wire knows by its name. */
   createQueue(spec: QueueSpec): QueueModel;
   /** Lets Lambda bring the messages of a queue to a function. */
@@ -164,6 +167,8 @@ export function createRegion(options: RegionOptions): Region {
     },
   });
 
+  const managedDraining = new ManagedDraining({ time, ecs, autoScaling, eventBridge });
+
   const mappings: EventSourceMapping[] = [];
   const topics = new Map<string, TopicModel>();
   const logs = new Logs();
@@ -245,6 +250,10 @@ export function createRegion(options: RegionOptions): Region {
     eventBridge,
     scheduler,
     roles,
+    createCapacityProvider: (name, group, options) => {
+      ecs.createCapacityProvider(name, autoScaling.group(group).arn, options.managedDraining);
+      if (options.managedDraining) managedDraining.enable(group);
+    },
     createQueue: (spec) => {
       const queue = new QueueModel({ time, place }, spec);
       queues.set(spec.name, queue);

@@ -1,7 +1,7 @@
 /** The continuation: how a drain travels between invocations. Every version that was ever written can be read. */
 
 import * as v from 'valibot';
-import { type Beginning, type Drain, type NoticeKind, newHeldDrain, newNoticeDrain } from '../domain/drain.ts';
+import { type Beginning, type Drain, type NoticeKind, newActionDrain, newNoticeDrain } from '../domain/drain.ts';
 import { MOST_CONTINUATIONS } from '../domain/policy.ts';
 import { choicesEntries } from './hook-metadata.ts';
 import {
@@ -121,24 +121,31 @@ const state = {
   parked: v.optional(record({ schedule: scheduleName(), untilMs: instantMs, firesAtMs: instantMs })),
 };
 
+const heldDrain = record({
+  ...state,
+  ...held,
+  kind: v.literal('held'),
+  action: lifecycleAction,
+  staysInGroup: v.optional(v.literal(true, 'expected true')), // not in version 5
+});
+const noticeDrain = record({ ...state, kind: v.literal('notice'), notice });
+const supervisedDrain = record({
+  ...state,
+  kind: v.literal('supervised'),
+  action: lifecycleAction,
+  hook: v.optional(hook),
+  emptySinceMs: v.optional(instantMs),
+  isCompletionDenied: v.optional(v.boolean('expected true or false')),
+});
+
 const drain = v.variant(
   'kind',
-  [
-    record({
-      ...state,
-      ...held,
-      kind: v.literal('held'),
-      action: lifecycleAction,
-      staysInGroup: v.optional(v.literal(true, 'expected true')), // not in version 5
-    }),
-    record({
-      ...state,
-      kind: v.literal('notice'),
-      notice,
-    }),
-  ],
-  'expected a drain of kind held or notice',
+  [heldDrain, supervisedDrain, noticeDrain],
+  'expected a drain of kind held, supervised or notice',
 );
+
+/** Nobody watched ECS managed draining yet. */
+const drainOfVersion5 = v.variant('kind', [heldDrain, noticeDrain], 'expected a drain of kind held or notice');
 
 /** The action of versions 1 to 4, which a notice is as well. */
 const earlierNotice = record({ notice: noticeKind, instanceId, token: name('the id of an event') });
@@ -170,7 +177,8 @@ const VERSION_EXPECTED = `expected version 1 to ${CONTINUATION_VERSION}, which t
 const anyContinuation = v.variant(
   'version',
   [
-    record({ version: v.picklist([5, CONTINUATION_VERSION]), drain }),
+    record({ version: v.literal(CONTINUATION_VERSION), drain }),
+    record({ version: v.literal(5), drain: drainOfVersion5 }),
     record({ version: v.picklist([1, 2, 3, 4]), drain: drainOfVersion4 }),
   ],
   VERSION_EXPECTED,
@@ -192,7 +200,7 @@ const laterContinuation = v.object({
 function begun({ startedAtMs, ...drain }: v.InferOutput<typeof laterContinuation>['drain']): Drain {
   const start: Beginning = { startedAtMs, pollIntervalSeconds: 1 };
   if ('notice' in drain) return newNoticeDrain(drain.notice, start);
-  return newHeldDrain(drain.action, { ...start, staysInGroup: drain.staysInGroup });
+  return newActionDrain(drain.action, { ...start, staysInGroup: drain.staysInGroup });
 }
 
 /** A schedule of versions 1 to 4 was named after the container instance alone. */

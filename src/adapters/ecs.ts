@@ -214,10 +214,21 @@ function isAllFree({ registeredResources, remainingResources }: EcsContainerInst
   return registered !== undefined && memoryIn(remainingResources) === registered;
 }
 
+/** The reason that ECS gives for tasks that ended with their EC2 instance (facts 99 lost-with-host). */
+const HOST_ENDED = /^Host EC2 \(instance/;
+
 function toTask(cluster: string, task: EcsTask, { classOf, stopTimeoutSecondsOf }: EcsLookups): Task {
   const { taskArn = '', containerInstanceArn = '', group, lastStatus = '', desiredStatus } = task;
   if (!holdsInstance(lastStatus)) {
-    return { kind: 'stopped', arn: taskArn, containerInstanceArn, stoppedAtMs: task.stoppedAt?.getTime() };
+    const isLostWithHost = HOST_ENDED.test(task.stoppedReason ?? '');
+    const stoppedAtMs = task.stoppedAt?.getTime();
+    return {
+      kind: 'stopped',
+      arn: taskArn,
+      containerInstanceArn,
+      stoppedAtMs,
+      ...(isLostWithHost && { isLostWithHost }),
+    };
   }
   return {
     kind: 'holding',

@@ -92,7 +92,7 @@ function aboutDrain(drain: Drain) {
     drain.kind === 'notice'
       ? { trigger: drain.notice.kind }
       : {
-          trigger: 'lifecycle-action',
+          trigger: drain.kind === 'supervised' ? 'managed-draining' : 'lifecycle-action',
           autoScalingGroup: drain.action.autoScalingGroup,
           lifecycleHook: drain.action.lifecycleHook,
         };

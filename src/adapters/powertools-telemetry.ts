@@ -61,6 +61,7 @@ export function drainKeys(drain: Drain) {
     ...(drain.kind === 'notice'
       ? { notice: drain.notice.kind }
       : { autoScalingGroup: drain.action.autoScalingGroup, lifecycleHook: drain.action.lifecycleHook }),
+    ...(drain.kind === 'supervised' && { supervised: 'true' }),
     cluster: drain.cluster ?? 'unknown',
   };
 }
@@ -128,6 +129,8 @@ function sentenceOn(decision: Decision): string {
   switch (decision.kind) {
     case 'complete':
       return `Completing the lifecycle action: ${decision.verdict.kind}`;
+    case 'finish':
+      return 'The drain of ECS managed draining has ended';
     case 'set-draining':
       return 'Setting the container instance to DRAINING';
     case 'look':
@@ -287,8 +290,8 @@ function addEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: 
 }
 
 /** Of a drain that drained. Tasks that stopped before it began kept nobody waiting. */
-function addSlack(metrics: Metrics, { startedAtMs }: Drain, outcome: Outcome, finishedAtMs: number): void {
-  if (outcome.kind !== 'drained') return;
+function addSlack(metrics: Metrics, { kind, startedAtMs }: Drain, outcome: Outcome, finishedAtMs: number): void {
+  if (outcome.kind !== 'drained' || kind === 'supervised') return; // Of a drain of ECS's own the slack is ECS's.
   const idleSinceMs = Math.max(startedAtMs, outcome.lastTaskStoppedAtMs ?? startedAtMs);
   metrics.addMetric('DrainSlack', MetricUnit.Seconds, secondsBetween(idleSinceMs, finishedAtMs));
 }

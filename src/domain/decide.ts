@@ -1,6 +1,6 @@
 /** What happens to a drain next. Pure: the same situation always gives the same decision. */
 
-import { type Drain, type LethalVerdict, unreachable, type Verdict } from './drain.ts';
+import { type Drain, type LethalVerdict, type SupervisedDrain, unreachable, type Verdict } from './drain.ts';
 import { markOf, type Trigger } from './mark.ts';
 import {
   activeIn,
@@ -51,6 +51,8 @@ export type Decision =
   /** Publish that the drain has begun to wait, or that it waits for too long. */
   | { readonly kind: 'announce'; readonly event: 'started' | 'stuck'; readonly deadlineAtMs: number }
   | { readonly kind: 'complete'; readonly verdict: Verdict }
+  /** The drain of ECS's own has ended: there is nothing to complete. */
+  | { readonly kind: 'finish'; readonly ending: Exclude<Verdict, LethalVerdict> | 'already-completed' }
   /**
    * End the work on the drain until then. A schedule holds its state where ECS events find it, and is late by up to a minute;
    * the queue is on time. With both, the schedule is also the net under a lost message.
@@ -59,9 +61,12 @@ export type Decision =
 
 export type DecisionKind = Decision['kind'];
 
+/** A drain that is ours to carry out; `supervise` decides about the others. */
+type OurDrain = Exclude<Drain, SupervisedDrain>;
+
 /** Everything that a decision depends on. */
-export interface Situation {
-  readonly drain: Drain;
+export interface Situation<D extends Drain = OurDrain> {
+  readonly drain: D;
   /** Undefined before the first look of this round. */
   readonly observation: Observation | undefined;
   /** What AWS did not take or answer in this round; of parking, the schedule and the queue apart. */
@@ -116,7 +121,7 @@ export function decide(given: Situation): Decision {
  * round without a wait for as long as nothing can be sent to the queue. Handing over is for a drain that can do neither, or
  * whose hook is too short for it.
  */
-function withoutQueue(situation: Situation): Decision {
+export function withoutQueue(situation: Situation<Drain>): Decision {
   const { drain, policy, nowMs, refused, comesAgainAtMs } = situation;
   const untilMs = nowMs + SCHEDULE_MIN_SECONDS * 1000;
   const wait: { readonly decision: Decision; readonly endsByMs: number } | undefined = mayUseSchedule(situation)
@@ -124,7 +129,7 @@ function withoutQueue(situation: Situation): Decision {
     : comesAgainAtMs === undefined
       ? undefined
       : { decision: { kind: 'leave' }, endsByMs: comesAgainAtMs + HAND_OVER_SECONDS * 1000 };
-  const isInTime = wait && (drain.kind === 'held' || wait.endsByMs <= deadlineAtMs(drain, policy));
+  const isInTime = wait && (drain.kind !== 'notice' || wait.endsByMs <= deadlineAtMs(drain, policy));
   if (!isInTime) return { kind: 'hand-over' };
   if (wait.endsByMs <= hookTimesOutAtMs(drain, policy)) return wait.decision;
   // A heartbeat gives the hook its whole time again.
@@ -133,7 +138,7 @@ function withoutQueue(situation: Situation): Decision {
 }
 
 /** Where the drain continues: at what it knew, or at a search when an event says that the instance is empty. */
-function firstScope({ drain, isWoken }: Situation): Scope {
+export function firstScope({ drain, isWoken }: Situation<Drain>): Scope {
   const isListed = drain.known?.tasks !== undefined && drain.known.tasks.listedAtMs >= settledAtMs(drain.closed);
   return { registrations: isWoken ? 'search' : 'known', tasks: isListed ? 'known' : 'list' };
 }
@@ -184,7 +189,7 @@ function canBeat({ drain, policy, nowMs, refused }: Situation): boolean {
   return nowMs >= heartbeatDueAtMs(drain, policy) && !refused.has('heartbeat');
 }
 
-function readHook({ drain, refused }: Situation): Decision | undefined {
+export function readHook({ drain, refused }: Situation<Drain>): Decision | undefined {
   if (drain.kind === 'notice' || drain.hook || refused.has('read-hook')) return undefined;
   return { kind: 'read-hook' };
 }
@@ -234,12 +239,12 @@ function keepAlive(observation: Usable, situation: Situation): Decision {
 function heartbeatByMs(situation: Situation): number {
   const { drain, policy } = situation;
   const dueMs = heartbeatDueAtMs(drain, policy);
-  if (drain.kind === 'notice' || !mayUseSchedule(situation)) return dueMs;
+  if (drain.kind !== 'held' || !mayUseSchedule(situation)) return dueMs;
   const scheduleMs = (SCHEDULE_MIN_SECONDS + SCHEDULE_LATE_SECONDS) * 1000;
   return dueMs - drain.lastHeartbeatAtMs > scheduleMs ? dueMs - scheduleMs : dueMs;
 }
 
-function mayUseSchedule({ policy, drain, refused }: Situation): boolean {
+export function mayUseSchedule({ policy, drain, refused }: Situation<Drain>): boolean {
   return policy.waiting === 'park' && drain.known !== undefined && !refused.has('park');
 }
 
@@ -260,7 +265,7 @@ function waitFor(observation: Usable, situation: Situation): Decision {
   return waitUntil(Math.min(softMs, dueMs), 'both');
 }
 
-function waitUntil(instantMs: number, on: 'schedule' | 'queue' | 'both'): Decision {
+export function waitUntil(instantMs: number, on: 'schedule' | 'queue' | 'both'): Decision {
   return { kind: 'park', untilMs: wholeSecond(instantMs), on };
 }
 

@@ -80,8 +80,11 @@ export function hookLimits(heartbeatTimeoutSeconds: number): HookLimits {
   return { heartbeatTimeoutSeconds, globalTimeoutSeconds };
 }
 
+/** ECS managed draining adds a hook of its own to the group (facts 22 managed-draining-hook). */
+export const MANAGED_DRAINING_HOOK = 'ecs-managed-draining-termination-hook';
+
 /** Our work on one lifecycle action or notice, from the first event to its outcome. It travels in continuations. */
-export type Drain = HeldDrain | NoticeDrain;
+export type Drain = HeldDrain | SupervisedDrain | NoticeDrain;
 
 /** What every drain has. */
 interface DrainState {
@@ -120,6 +123,24 @@ export interface HeldDrain extends DrainState {
   readonly lastHeartbeatAtMs: number;
   readonly heartbeats: number;
 }
+
+/**
+ * A drain of ECS managed draining, which we only watch: ECS sets the instance to DRAINING, keeps its own hook open and
+ * completes it.
+ */
+export interface SupervisedDrain extends DrainState {
+  readonly kind: 'supervised';
+  readonly action: LifecycleAction;
+  /** Undefined before the first look. */
+  readonly hook?: HookLimits | undefined;
+  /** Since when no task has been seen on the DRAINING instance: ECS should complete its hook soon. */
+  readonly emptySinceMs?: number | undefined;
+  /** AWS denied completing the hook at the deadline: ECS alone ends the drain. */
+  readonly isCompletionDenied?: boolean | undefined;
+}
+
+/** A drain of a lifecycle action, whoever drains. */
+export type ActionDrain = HeldDrain | SupervisedDrain;
 
 /** A drain on a notice of EC2. */
 export interface NoticeDrain extends DrainState {
@@ -185,6 +206,15 @@ export function newHeldDrain(
   return { kind: 'held', action, ...(staysInGroup && { staysInGroup }), ...state };
 }
 
+/** A new drain of a lifecycle action: the hook says who drains. */
+export function newActionDrain(
+  action: LifecycleAction,
+  beginning: Beginning & Pick<HeldDrain, 'staysInGroup'>,
+): ActionDrain {
+  if (action.lifecycleHook !== MANAGED_DRAINING_HOOK) return newHeldDrain(action, beginning);
+  return { kind: 'supervised', action, ...newState(beginning) };
+}
+
 /** A new drain on a notice. */
 export function newNoticeDrain(notice: Notice, beginning: Beginning): NoticeDrain {
   return { kind: 'notice', notice, ...newState(beginning) };
@@ -196,12 +226,12 @@ function newState({ startedAtMs, namedCluster, pollIntervalSeconds }: Beginning)
 
 /** The EC2 instance that the drain is about. */
 export function instanceIdOf(drain: Drain): string {
-  return drain.kind === 'held' ? drain.action.instanceId : drain.notice.instanceId;
+  return drain.kind === 'notice' ? drain.notice.instanceId : drain.action.instanceId;
 }
 
 /** The drain's id in logs and events: the token of its action or notice, or the instance where the token is unknown. */
 export function drainIdOf(drain: Drain): string {
-  return drain.kind === 'held' ? (drain.action.token ?? drain.action.instanceId) : drain.notice.token;
+  return drain.kind === 'notice' ? drain.notice.token : (drain.action.token ?? drain.action.instanceId);
 }
 
 /** Whether both are drains of the same lifecycle action, or on the same notice. */

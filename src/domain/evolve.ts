@@ -1,8 +1,9 @@
 /** What becomes of a drain after a decision and its answer: the only place where a drain changes. Pure. */
 
 import type { Decision, DecisionKind, Situation } from './decide.ts';
-import { type Drain, type HookLimits, instanceIdOf, type Outcome, unreachable } from './drain.ts';
+import { type Drain, type HookLimits, instanceIdOf, type Outcome, type SupervisedDrain, unreachable } from './drain.ts';
 import {
+  activeIn,
   agentSilenceIn,
   type ContainerInstance,
   closedIn,
@@ -11,6 +12,7 @@ import {
   lastSeenAfter,
   lastSeenIn,
   type Observation,
+  type Seen,
 } from './observation.ts';
 import {
   longerPollIntervalSeconds,
@@ -41,6 +43,8 @@ export type Answer =
   | { readonly kind: 'queue-refused'; readonly drain: Drain; readonly reason: string }
   /** It fails until somebody fixes something. */
   | { readonly kind: 'failed'; readonly error: unknown }
+  /** AWS does not let us complete ECS's own hook (facts 56 managed-hook-ownership). */
+  | { readonly kind: 'denied'; readonly reason: string }
   | { readonly kind: 'observed'; readonly observation: Observation }
   /** Undefined if the group has no such hook any more. */
   | { readonly kind: 'hook'; readonly limits: HookLimits | undefined }
@@ -113,11 +117,13 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
       return { ...work, drain: answer.drain, refused: new Set([...work.refused, 'queue'] as const) };
     case 'failed':
       return { kind: 'failed', drain, error: answer.error };
+    case 'denied':
+      return { ...work, drain: drain.kind === 'supervised' ? { ...drain, isCompletionDenied: true } : drain };
     case 'observed':
       return withObservation(work, answer.observation, policy, nowMs);
     case 'hook':
       if (!answer.limits) return alreadyCompleted(work);
-      return { ...work, drain: drain.kind === 'held' ? { ...drain, hook: answer.limits } : drain };
+      return { ...work, drain: drain.kind === 'notice' ? drain : { ...drain, hook: answer.limits } };
     case 'start':
       return withStart(work, answer.startedAtMs);
     case 'already-completed':
@@ -125,7 +131,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
     case 'accepted':
       return afterAcceptance(work, decision, answer.askedAtMs);
     case 'done':
-      return afterDone(work, decision);
+      return decision.kind === 'finish' ? finished(work, decision.ending) : afterDone(work, decision);
     case 'taken':
       return { kind: 'superseded', drain };
     case 'handed-over':
@@ -140,6 +146,12 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
 
 function failed(drain: Drain, reason: string): Result {
   return { kind: 'failed', drain, error: new Error(reason) };
+}
+
+function finished(work: Work, ending: Extract<Decision, { kind: 'finish' }>['ending']): Result {
+  const { drain, lastSeen } = work;
+  if (ending === 'already-completed') return alreadyCompleted(work);
+  return { kind: 'finished', drain, outcome: ending.kind === 'gone' ? { ...ending, lastSeen } : ending };
 }
 
 function alreadyCompleted({ drain, lastSeen }: Work): Result {
@@ -157,8 +169,10 @@ function withRefusal(work: Work, decision: Decision, reason: string): Work {
 
 function withObservation(work: Work, observed: Observation, policy: Policy, nowMs: number): Work {
   const observation = withLastStop(observed, work.observation);
-  const closed = closedIn(observation, work.drain.closed, nowMs);
   const next = { ...work, observation, reported: [] };
+  // What was known of a drain of ECS's own still says how it ended.
+  if (observation.kind === 'absent' && work.drain.kind === 'supervised') return next;
+  const closed = closedIn(observation, work.drain.closed, nowMs);
   if (observation.kind !== 'seen') return { ...next, drain: { ...work.drain, closed } };
   const { known, agentSilence, pollIntervalSeconds } = work.drain;
   const { tasks, containerInstances } = observation;
@@ -170,8 +184,14 @@ function withObservation(work: Work, observed: Observation, policy: Policy, nowM
     known: knownFrom(observation, known, nowMs),
     agentSilence: agentSilenceIn(observation, agentSilence, nowMs, maxSilenceGapSeconds(policy)),
     pollIntervalSeconds: hasChanged ? policy.pollMinSeconds : pollIntervalSeconds,
+    ...(work.drain.kind === 'supervised' && { emptySinceMs: emptySinceMs(observation, work.drain, nowMs) }),
   };
   return { ...next, drain, lastSeen: lastSeenAfter(observation, work.lastSeen, nowMs) };
+}
+
+function emptySinceMs(seen: Seen, drain: SupervisedDrain, nowMs: number): number | undefined {
+  const isEmpty = activeIn(seen).length === 0 && seen.tasks?.holding.length === 0;
+  return isEmpty ? (drain.emptySinceMs ?? nowMs) : undefined;
 }
 
 /** A task that has stopped is described once: the observations after it in the round keep when it stopped. */

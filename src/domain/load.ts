@@ -1,8 +1,9 @@
 /** What a round works on: the drains that events begin, continue or wake. */
 
 import { byCluster, isValue } from './by-cluster.ts';
-import { type Drain, type HeldDrain, instanceIdOf, isSameDrain, unreachable } from './drain.ts';
+import { type ActionDrain, type Drain, instanceIdOf, isSameDrain, unreachable } from './drain.ts';
 import { continued, correctedStart, excessOf, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
+import { groupNamed } from './groups.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
 import { FEW_DRAINS, type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
 import { errorOf, type LifecycleActions, type Ports, reasonOf, Unavailable } from './ports.ts';
@@ -115,12 +116,18 @@ async function loadTrusted(drain: Drain, ports: Ports): Promise<Work | Result> {
 }
 
 /** The schedule is gone because the drain has ended, or because an invocation crashed while it wrote it anew. */
-async function loadUnparked(drain: Drain, { lifecycleActions, clock }: Ports): Promise<Work | Result> {
+async function loadUnparked(drain: Drain, ports: Ports): Promise<Work | Result> {
   if (drain.kind === 'notice') return { kind: 'superseded', drain };
-  const nowMs = clock.nowMs();
-  const answer = await lifecycleActions.recordHeartbeat(drain.action);
-  if (answer === 'already-completed') return { kind: 'superseded', drain };
+  const nowMs = ports.clock.nowMs();
+  if (!(await isPending(drain, ports))) return { kind: 'superseded', drain };
   return workOn(withHeartbeat(continued({ ...drain, parked: undefined }), nowMs));
+}
+
+/** Whether Auto Scaling still waits. Our hook takes a heartbeat then, which gives it time; ECS's hook is left alone. */
+async function isPending({ kind, action }: ActionDrain, { lifecycleActions }: Ports): Promise<boolean> {
+  if (kind === 'held') return (await lifecycleActions.recordHeartbeat(action)) === 'accepted';
+  const held = await lifecycleActions.heldInstances([groupNamed(action.autoScalingGroup)]);
+  return held.some(({ instanceId }) => instanceId === action.instanceId);
 }
 
 /** The state in the schedule; the error, which is recorded, if it cannot be read. */
@@ -156,10 +163,11 @@ async function loadUntrusted(claimed: Drain, policy: Policy, ports: Ports): Prom
   if (bare.kind === 'notice') {
     return ports.schedules ? { kind: 'unconfirmed', drain: bare } : workOn(bare, { isClaimed: true });
   }
-  return confirm({ ...bare, hook: undefined }, ports);
+  return confirm(bare.kind === 'held' ? { ...bare, hook: undefined } : { ...bare, ...NOTHING_BEGUN }, ports);
 }
 
 const NOTHING_KNOWN = { known: undefined, parked: undefined, closed: undefined, agentSilence: undefined };
+const NOTHING_BEGUN = { hook: undefined, emptySinceMs: undefined, isCompletionDenied: undefined };
 
 async function storedOf(claimed: Drain, ports: Ports): Promise<Drain | undefined> {
   const { schedules } = ports;
@@ -176,11 +184,11 @@ function plausiblyAnnounced(drain: Drain, claimed: Drain, policy: Policy, nowMs:
   return nowMs >= stuckAtMs(drain, policy) ? 'stuck' : 'started';
 }
 
-async function confirm(claimed: HeldDrain, ports: Ports): Promise<Work | Result> {
+async function confirm(claimed: ActionDrain, ports: Ports): Promise<Work | Result> {
   const { lifecycleActions, clock, telemetry } = ports;
   const nowMs = clock.nowMs();
   // The answer tells whether the action is pending.
-  if ((await lifecycleActions.recordHeartbeat(claimed.action)) === 'already-completed') {
+  if (!(await isPending(claimed, ports))) {
     return { kind: 'finished', drain: claimed, outcome: { kind: 'already-completed', lastSeen: undefined } };
   }
   const { autoScalingGroup, instanceId } = claimed.action;
@@ -223,11 +231,17 @@ async function describeAll(
 async function loadParkedOn(instance: ContainerInstance, { schedules, clock }: Ports): Promise<(Work | Result)[]> {
   try {
     const drains = (await schedules?.parkedOn(instance.arn)) ?? [];
-    return drains.map((drain) => workOn(continued(drain, clock.nowMs()), { reported: [instance] }));
+    const asleep = drains.filter((drain) => !knowsEmptiness(drain));
+    return asleep.map((drain) => workOn(continued(drain, clock.nowMs()), { reported: [instance] }));
   } catch (error) {
     // Without an answer the drain looks for itself when its schedule fires.
     return error instanceof Unavailable ? [] : [{ kind: 'failed', error }];
   }
+}
+
+/** Whether the drain only waits for ECS to complete its hook: that the instance is empty is no news to it. */
+function knowsEmptiness(drain: Drain): boolean {
+  return drain.kind === 'supervised' && drain.emptySinceMs !== undefined;
 }
 
 /** One text for each lifecycle action or notice: two arrivals of one drain are one work. */

@@ -3,7 +3,14 @@
  * invocation may crash.
  */
 
-import { type Drain, type HeldDrain, isSameDrain, type LifecycleHook, newHeldDrain } from './drain.ts';
+import {
+  type ActionDrain,
+  type Drain,
+  isSameDrain,
+  type LifecycleHook,
+  MANAGED_DRAINING_HOOK,
+  newActionDrain,
+} from './drain.ts';
 import { continued, type Work, withHeartbeat, withPark, workOn } from './evolve.ts';
 import { choiceOf, type GroupChoice } from './groups.ts';
 import { storedIn } from './load.ts';
@@ -15,6 +22,8 @@ import { ClusterMissing, type HeldInstance, type Ports, reasonOf, Unavailable } 
 export interface Scope {
   readonly autoScalingGroups: readonly GroupChoice[];
   readonly lifecycleHooks: readonly string[];
+  /** Whether drains of ECS managed draining are watched. */
+  readonly superviseManagedDraining: boolean;
   /** What the metadata of a hook names; undefined if its events are rejected because of it. */
   readonly readMetadata: (hook: LifecycleHook) => { readonly cluster?: string | undefined } | undefined;
 }
@@ -124,16 +133,18 @@ async function resumeIfLost(
 ): Promise<Work | undefined> {
   for (const hook of hooks) {
     const fresh = freshDrain(hold, hook, scope, policy);
-    if (!fresh) continue;
+    // Which hook holds the instance is not known where ECS's hook is not the only one: then its event must do.
+    const isAnothers = fresh?.kind === 'supervised' && (hooks.length > 1 || hold.registrations.length === 0);
+    if (!fresh || isAnothers) continue;
     const schedule = scheduleOf(hold, fresh, writtenAtMs, ports);
     const nowMs = ports.clock.nowMs();
     // Most drains are alive: their schedules are not read.
-    if (isContinued({ hold, hook, writtenAtMs: schedule?.writtenAtMs, policy, nowMs })) continue;
+    if (isContinued({ hold, hook, kind: fresh.kind, writtenAtMs: schedule?.writtenAtMs, policy, nowMs })) continue;
     const stored = schedule && (await storedFor(fresh, schedule.name, ports));
     const drain = stored ?? fresh;
     if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) continue;
     // The hook that holds the instance may be another's, long after ours was completed. The heartbeat tells, and gives time.
-    if ((await ports.lifecycleActions.recordHeartbeat(drain.action)) === 'already-completed') continue;
+    if (drain.kind === 'held' && (await ports.lifecycleActions.recordHeartbeat(drain.action)) !== 'accepted') continue;
     const next = withHeartbeat(stored ? continued(stored) : fresh, nowMs);
     if (!schedule && mayBeAlive(hold, nowMs)) return resumeParked(hold, next, policy, ports);
     ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
@@ -162,17 +173,24 @@ async function resumeParked(
     telemetry.record(drain, { kind: 'refused', doing: 'park', reason: reasonOf(error) });
     return undefined;
   }
-  telemetry.record(drain, { kind: 'found', lost: 'continuation' });
+  // Where ECS drains, that the instance takes no more tasks shows no drain of ours.
+  telemetry.record(drain, { kind: 'found', lost: drain.kind === 'supervised' ? 'event' : 'continuation' });
   return workOn(parked);
 }
 
-function freshDrain(hold: OverdueHold, hook: LifecycleHook, scope: Scope, policy: Policy): HeldDrain | undefined {
-  const metadata = scope.lifecycleHooks.includes(hook.name) ? scope.readMetadata(hook) : undefined;
+function freshDrain(hold: OverdueHold, hook: LifecycleHook, scope: Scope, policy: Policy): ActionDrain | undefined {
+  const metadata = metadataOf(hook, scope);
   if (!metadata) return undefined;
   const { autoScalingGroup, instanceId, sinceMs, staysInGroup } = hold;
   const namedCluster = metadata.cluster ?? choiceOf(scope.autoScalingGroups, autoScalingGroup)?.cluster;
   const beginning = { startedAtMs: sinceMs, namedCluster, pollIntervalSeconds: policy.pollMinSeconds, staysInGroup };
-  return newHeldDrain({ autoScalingGroup, lifecycleHook: hook.name, instanceId }, beginning);
+  return newActionDrain({ autoScalingGroup, lifecycleHook: hook.name, instanceId }, beginning);
+}
+
+/** ECS's hook has no metadata of ours. */
+function metadataOf(hook: LifecycleHook, scope: Scope): { readonly cluster?: string | undefined } | undefined {
+  if (hook.name === MANAGED_DRAINING_HOOK) return scope.superviseManagedDraining ? {} : undefined;
+  return scope.lifecycleHooks.includes(hook.name) ? scope.readMetadata(hook) : undefined;
 }
 
 function scheduleOf(
@@ -190,10 +208,10 @@ function scheduleOf(
 }
 
 /** The state in the schedule; what cannot be understood is of no more use than what is not there. */
-async function storedFor(fresh: HeldDrain, schedule: string, ports: Ports): Promise<HeldDrain | undefined> {
+async function storedFor(fresh: ActionDrain, schedule: string, ports: Ports): Promise<ActionDrain | undefined> {
   const stored = await storedIn(schedule, fresh, ports);
   if (stored instanceof Unavailable) throw stored;
-  return stored && !(stored instanceof Error) && stored.kind === 'held' && isSameDrain(stored, fresh)
+  return stored && !(stored instanceof Error) && stored.kind !== 'notice' && isSameDrain(stored, fresh)
     ? stored
     : undefined;
 }
@@ -202,6 +220,8 @@ async function storedFor(fresh: HeldDrain, schedule: string, ports: Ports): Prom
 export interface Evidence {
   readonly hold: Pick<OverdueHold, 'registrations'>;
   readonly hook: LifecycleHook;
+  /** Who drains: we, unless it is said. */
+  readonly kind?: ActionDrain['kind'];
   /** When its schedule was written last; undefined if it has none. */
   readonly writtenAtMs: number | undefined;
   readonly policy: Policy;
@@ -209,9 +229,10 @@ export interface Evidence {
 }
 
 /** Whether something continues the drain of a hold, or may. */
-export function isContinued({ hold, hook, writtenAtMs, policy, nowMs }: Evidence): boolean {
-  if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, hook.limits, policy);
-  return policy.waiting === 'watch' && mayBeAlive(hold, nowMs);
+export function isContinued({ hold, hook, kind, writtenAtMs, policy, nowMs }: Evidence): boolean {
+  if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, hook.limits, policy, kind);
+  if (policy.waiting !== 'watch') return false;
+  return kind === 'supervised' || mayBeAlive(hold, nowMs); // Of a drain of ECS's own nothing shows that it is lost.
 }
 
 /**

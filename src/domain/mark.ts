@@ -1,6 +1,6 @@
 /** How we tell the instances that we have set to DRAINING from those that a person has (docs/decisions/0023). */
 
-import type { Drain, NoticeKind } from './drain.ts';
+import { type Drain, type NoticeKind, unreachable } from './drain.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
 import type { Policy } from './policy.ts';
 
@@ -41,6 +41,14 @@ export interface Returned {
  * (facts 46 instance-lifecycle-policy).
  */
 export function markOf(drain: Drain, { deadlineResult }: Policy): Trigger | undefined {
-  if (drain.kind === 'notice') return drain.notice.kind;
-  return drain.staysInGroup || deadlineResult === 'ABANDON' ? 'lifecycle-action' : undefined;
+  switch (drain.kind) {
+    case 'notice':
+      return drain.notice.kind;
+    case 'supervised':
+      return undefined; // ECS sets it to DRAINING.
+    case 'held':
+      return drain.staysInGroup || deadlineResult === 'ABANDON' ? 'lifecycle-action' : undefined;
+    default:
+      return unreachable(drain);
+  }
 }

@@ -62,6 +62,8 @@ export interface StoppedTask {
   readonly arn: string;
   readonly containerInstanceArn: string;
   readonly stoppedAtMs: number | undefined;
+  /** It ended because its EC2 instance did. */
+  readonly isLostWithHost?: boolean | undefined;
 }
 
 export type Task = HoldingTask | StoppedTask;
@@ -77,7 +79,12 @@ export type Observation =
   /** ECS could not be asked; nothing follows from it. */
   | { readonly kind: 'unavailable'; readonly reason: string }
   /** No configured cluster has a live registration of the instance. */
-  | { readonly kind: 'absent'; readonly clusters: readonly string[] }
+  | {
+      readonly kind: 'absent';
+      readonly clusters: readonly string[];
+      /** The known tasks as they are now; undefined where none were described. */
+      readonly tasks?: TasksSeen | undefined;
+    }
   | Seen;
 
 /** The live registrations of the instance, and what is on them. */
@@ -98,6 +105,8 @@ export interface TasksSeen {
   readonly lastStoppedAtMs: number | undefined;
   /** When the listing began that the tasks come from; they may have been described again since. */
   readonly listedAtMs: number;
+  /** How many of the known tasks ended with their EC2 instance, or are forgotten by ECS: whether they stopped is not known. */
+  readonly lost?: number | undefined;
 }
 
 /** The registrations and tasks of an observation: where the next one looks. */

@@ -54,15 +54,17 @@ export async function refreshTasks(
   return new Map(
     works.map((work) => {
       const { holding = [], listedAtMs = 0 } = work.drain.known?.tasks ?? {};
-      return [
-        work,
-        tasksSeen(
-          holding.map(({ arn }) => byArn(arn)),
-          listedAtMs,
-        ),
-      ];
+      const tasks = holding.map(({ arn }) => byArn(arn));
+      const seen = tasksSeen(tasks, listedAtMs);
+      return [work, seen instanceof Error ? seen : { ...seen, lost: tasks.filter(isLost).length }];
     }),
   );
+}
+
+/** Whether ECS does not say that the task stopped before its host. */
+function isLost(task: Task | Error | undefined): boolean {
+  if (!isValue(task)) return task === undefined;
+  return task.kind === 'stopped' && task.isLostWithHost === true;
 }
 
 /** Lists the tasks of each drain's registrations, and describes those of a cluster together. */

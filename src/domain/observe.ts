@@ -1,7 +1,7 @@
 /** Looks at the instances of many drains with shared calls, and sets them to DRAINING. */
 
 import type { Decision } from './decide.ts';
-import { instanceIdOf } from './drain.ts';
+import { type Drain, instanceIdOf } from './drain.ts';
 import type { Answer, Work } from './evolve.ts';
 import { activeIn, type ContainerInstance, isLive, type Scope, type Seen, type TasksSeen } from './observation.ts';
 import { describeKnown, describeUnreported, type Found, isInDoubt, search } from './observe-registrations.ts';
@@ -42,39 +42,59 @@ export async function observe(
   ]);
   const found = new Map([...described, ...drained, ...searched]);
   const closed = asks.flatMap(({ work, decision }) => {
-    const on = decision.kind === 'look' ? closedIn(found.get(work)) : [];
+    const on = decision.kind === 'look' ? toListIn(found.get(work), work.drain) : [];
     return on.length > 0 ? [{ work, on }] : [];
   });
-  const tasks = await observeTasks(closed, await refreshing, ecs, clock.nowMs());
-  return new Map(asks.map((ask) => [ask.work, answerOf(ask, found.get(ask.work), tasks.get(ask.work), clusters)]));
+  const refreshed = await refreshing;
+  const tasks = await observeTasks(closed, refreshed, ecs, clock.nowMs());
+  return new Map(
+    asks.map((ask) => {
+      const { work } = ask;
+      const seen = { found: found.get(work), tasks: tasks.get(work), refreshed: refreshed.get(work) };
+      return [work, answerOf(ask, seen, clusters)];
+    }),
+  );
 }
 
-/** The live registrations, if none of them takes tasks: only then are tasks worth a look. */
-function closedIn(found: Found | undefined): readonly ContainerInstance[] {
+/**
+ * The live registrations, if none of them takes tasks: only then are tasks worth a look. Where ECS drains by itself, they
+ * always are: nobody here closes the instance.
+ */
+function toListIn(found: Found | undefined, { kind }: Drain): readonly ContainerInstance[] {
   if (!found || 'error' in found) return [];
   const live = found.containerInstances.filter(isLive);
-  return live.every(({ status }) => status !== 'ACTIVE') ? live : [];
+  return kind === 'supervised' || live.every(({ status }) => status !== 'ACTIVE') ? live : [];
 }
 
 function scopeOf({ decision }: Ask): Scope | undefined {
   return decision.kind === 'look' ? decision.scope : undefined;
 }
 
-function answerOf(
-  { work, decision }: Ask,
-  found: Found | undefined,
-  tasks: TasksSeen | Error | undefined,
-  clusters: readonly string[],
-): Answer {
+/** What ECS answered about one instance. */
+interface Answers {
+  readonly found: Found | undefined;
+  readonly tasks: TasksSeen | Error | undefined;
+  /** The tasks that were known, whether or not the instance still has a registration. */
+  readonly refreshed: TasksSeen | Error | undefined;
+}
+
+function answerOf({ work, decision }: Ask, { found, tasks, refreshed }: Answers, clusters: readonly string[]): Answer {
   if (!found || 'error' in found) return refusalOf(found?.error);
   if (tasks instanceof Error) return refusalOf(tasks);
   const containerInstances = found.containerInstances.filter(isLive);
-  if (containerInstances.length === 0) return { kind: 'observed', observation: { kind: 'absent', clusters } };
+  if (containerInstances.length === 0) return absence(work, refreshed, clusters);
   const seen: Seen = { kind: 'seen', containerInstances, tasks, searchedAtMs: found.searchedAtMs };
   const active = activeIn(seen);
   if (decision.kind === 'look' || active.length === 0) return { kind: 'observed', observation: seen };
   const arns = active.map(({ arn }) => arn).join(', ');
   return { kind: 'refused', reason: `ECS did not set ${arns} of ${instanceIdOf(work.drain)} to DRAINING.` };
+}
+
+/** Only a drain of ECS's own still wants to know what became of its tasks. */
+function absence({ drain }: Work, tasks: TasksSeen | Error | undefined, clusters: readonly string[]): Answer {
+  if (drain.kind !== 'supervised') return { kind: 'observed', observation: { kind: 'absent', clusters } };
+  if (tasks instanceof Error) return refusalOf(tasks);
+  return { kind: 'observed', observation: { kind: 'absent', clusters, tasks } };
 }
 
 function refusalOf(error: unknown): Answer {

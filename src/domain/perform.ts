@@ -1,11 +1,19 @@
 /** Carries out what was decided for many drains, with shared calls where AWS has them. The effects, and nothing else. */
 
 import type { Decision, DecisionKind } from './decide.ts';
-import { type Diagnostics, diagnose, type Explanation, NO_DIAGNOSTICS } from './diagnose.ts';
-import { type Drain, type HeldDrain, instanceIdOf, type LifecycleResult, type Verdict } from './drain.ts';
+import type { Explanation } from './diagnose.ts';
+import {
+  type ActionDrain,
+  type Drain,
+  instanceIdOf,
+  type LifecycleResult,
+  MANAGED_DRAINING_HOOK,
+  type Verdict,
+} from './drain.ts';
 import type { Answer, Work } from './evolve.ts';
+import { explain } from './explain.ts';
 import { type Ask, observe } from './observe.ts';
-import { deadlineAtMs, limitsOf, type Policy } from './policy.ts';
+import { limitsOf, type Policy } from './policy.ts';
 import { type DrainEvent, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
 import { writeSchedule } from './write-schedule.ts';
 
@@ -24,6 +32,7 @@ export async function perform(steps: readonly Step[], policy: Policy, ports: Por
     asks.length > 0 ? observe(asks, policy.clusters, ports) : new Map(),
     eachApart(ofKind(steps, 'heartbeat'), ({ work: { drain } }) => recordHeartbeat(drain, ports)),
     eachApart(ofKind(steps, 'complete'), ({ work: { drain }, decision }) => complete(drain, decision.verdict, ports)),
+    eachApart(ofKind(steps, 'finish'), async () => ({ kind: 'done' })),
     eachApart(ofKind(steps, 'stop-tasks'), (step) => stopTasks(step, ports)),
     byGroup(ofKind(steps, 'read-hook'), (drains, group) =>
       readHooks(drains, group, ports).catch((error) => assumedHooks(error, drains, policy, ports)),
@@ -60,7 +69,7 @@ async function eachApart<S extends Step>(
 
 async function recordHeartbeat(drain: Drain, ports: Ports): Promise<Answer> {
   const askedAtMs = ports.clock.nowMs();
-  if (drain.kind === 'notice') return { kind: 'accepted', askedAtMs };
+  if (drain.kind !== 'held') return { kind: 'accepted', askedAtMs };
   const answer = await ports.lifecycleActions.recordHeartbeat(drain.action);
   return answer === 'accepted' ? { kind: answer, askedAtMs } : afterTheEnd(drain, ports);
 }
@@ -68,8 +77,13 @@ async function recordHeartbeat(drain: Drain, ports: Ports): Promise<Answer> {
 async function complete(drain: Drain, verdict: Verdict, ports: Ports): Promise<Answer> {
   const askedAtMs = ports.clock.nowMs();
   if (drain.kind === 'notice') return { kind: 'accepted', askedAtMs };
-  const answer = await ports.lifecycleActions.complete(drain.action, resultOf(verdict));
-  return answer === 'accepted' ? { kind: answer, askedAtMs } : afterTheEnd(drain, ports);
+  try {
+    const answer = await ports.lifecycleActions.complete(drain.action, resultOf(verdict));
+    return answer === 'accepted' ? { kind: answer, askedAtMs } : afterTheEnd(drain, ports);
+  } catch (error) {
+    if (drain.kind === 'held' || error instanceof Unavailable) throw error;
+    return { kind: 'denied', reason: reasonOf(error) };
+  }
 }
 
 /** A drain whose schedule is gone was ended by another delivery of the same event, which has reported it. */
@@ -100,9 +114,9 @@ async function stopTasks({ work: { drain }, decision }: StepOf<'stop-tasks'>, po
 /** Asks once for each Auto Scaling group. */
 async function byGroup(
   steps: readonly Step[],
-  ask: (drains: readonly HeldDrain[], autoScalingGroup: string) => Promise<(drain: HeldDrain) => Answer>,
+  ask: (drains: readonly ActionDrain[], autoScalingGroup: string) => Promise<(drain: ActionDrain) => Answer>,
 ): Promise<Map<Work, Answer>> {
-  const held = steps.flatMap(({ work }) => (work.drain.kind === 'held' ? [{ work, drain: work.drain }] : []));
+  const held = steps.flatMap(({ work }) => (work.drain.kind === 'notice' ? [] : [{ work, drain: work.drain }]));
   const groups = [...Map.groupBy(held, ({ drain }) => drain.action.autoScalingGroup)];
   const answers = groups.map(async ([group, members]) => {
     const answerFor = await ask(
@@ -114,29 +128,30 @@ async function byGroup(
   return new Map((await Promise.all(answers)).flat());
 }
 
-/** ECS managed draining adds a hook of its own (facts 22 managed-draining-hook). */
-export const MANAGED_DRAINING_HOOK = 'ecs-managed-draining-termination-hook';
-
-async function readHooks(drains: readonly HeldDrain[], group: string, { lifecycleActions, telemetry }: Ports) {
+async function readHooks(drains: readonly ActionDrain[], group: string, { lifecycleActions, telemetry }: Ports) {
   const hooks = await lifecycleActions.hooksOf(group);
   const managedDraining = hooks.some(({ name }) => name === MANAGED_DRAINING_HOOK);
-  if (managedDraining) for (const drain of drains) telemetry.record(drain, { kind: 'managed-draining' });
-  return ({ action }: HeldDrain): Answer => {
+  const held = drains.filter(({ kind }) => kind === 'held');
+  if (managedDraining) for (const drain of held) telemetry.record(drain, { kind: 'managed-draining' });
+  return ({ kind, action }: ActionDrain): Answer => {
     const limits = hooks.find(({ name }) => name === action.lifecycleHook)?.limits;
-    return { kind: 'hook', limits: limits && (managedDraining ? { ...limits, managedDraining } : limits) };
+    return {
+      kind: 'hook',
+      limits: limits && (managedDraining && kind === 'held' ? { ...limits, managedDraining } : limits),
+    };
   };
 }
 
 /** Reading hooks only tells how long to wait. If it is denied, drains go on with what the policy assumes. */
-function assumedHooks(error: unknown, drains: readonly HeldDrain[], policy: Policy, { telemetry }: Ports) {
+function assumedHooks(error: unknown, drains: readonly ActionDrain[], policy: Policy, { telemetry }: Ports) {
   if (error instanceof Unavailable) throw error;
   for (const drain of drains) telemetry.record(drain, { kind: 'refused', doing: 'read-hook', reason: reasonOf(error) });
-  return (drain: HeldDrain): Answer => ({ kind: 'hook', limits: limitsOf(drain, policy) });
+  return (drain: ActionDrain): Answer => ({ kind: 'hook', limits: limitsOf(drain, policy) });
 }
 
-async function readStarts(_: readonly HeldDrain[], group: string, { lifecycleActions }: Ports) {
+async function readStarts(_: readonly ActionDrain[], group: string, { lifecycleActions }: Ports) {
   const since = await lifecycleActions.terminatingSinceMs(group);
-  return ({ action }: HeldDrain): Answer => ({ kind: 'start', startedAtMs: since.get(action.instanceId) });
+  return ({ action }: ActionDrain): Answer => ({ kind: 'start', startedAtMs: since.get(action.instanceId) });
 }
 
 /** Best effort: what the bus does not take is recorded and never fails the drain. */
@@ -177,48 +192,6 @@ export async function publishBestEffort(
     const failure = failures[i];
     if (failure) telemetry.record(drain, { kind: 'refused', doing: 'announce', reason: failure.message });
   }
-}
-
-type Explained = Pick<Work, 'drain' | 'observation'>;
-
-/** Why tasks still hold the instances. ECS is asked for more than the tasks only here, once for all of them. */
-export async function explain<W extends Explained>(
-  works: readonly W[],
-  policy: Policy,
-  { containerInstances, clock }: Ports,
-): Promise<Map<W, Explanation>> {
-  const nowMs = clock.nowMs();
-  const holding = works.flatMap(({ observation }) =>
-    observation?.kind === 'seen' ? (observation.tasks?.holding ?? []) : [],
-  );
-  const diagnostics =
-    holding.length === 0
-      ? NO_DIAGNOSTICS
-      : await containerInstances
-          .diagnose(holding)
-          .catch((error) => ({ ...NO_DIAGNOSTICS, unknown: [reasonOf(error)] }));
-  return new Map(works.map((work) => [work, explanationOf(work, diagnostics, policy, nowMs)]));
-}
-
-function explanationOf(
-  { drain, observation }: Explained,
-  diagnostics: Diagnostics,
-  policy: Policy,
-  nowMs: number,
-): Explanation {
-  const unknown = (reason: string) => ({ atMs: nowMs, blockers: [], unknown: [reason] });
-  if (observation?.kind === 'unavailable') return unknown(observation.reason);
-  if (observation?.kind !== 'seen' || !observation.tasks) return unknown('The tasks were not listed yet.');
-  const { holding } = observation.tasks;
-  if (holding.length === 0) return unknown('The instance is still registering.');
-  return diagnose(holding, {
-    diagnostics,
-    containerInstances: observation.containerInstances,
-    agentSilence: drain.agentSilence,
-    startedAtMs: drain.startedAtMs,
-    deadlineAtMs: deadlineAtMs(drain, policy),
-    nowMs,
-  });
 }
 
 /** Writes the state into the drain's schedule first: a message on the queue is only an alarm clock for it. */

@@ -1,14 +1,15 @@
 /** What the operator wants of a drain, and the instants that follow from it. */
 
 import {
+  type ActionDrain,
   type Drain,
-  type HeldDrain,
   type HookChoices,
   type HookLimits,
   hookLimits,
   type LifecycleResult,
   STRAGGLERS,
   type Stragglers,
+  type SupervisedDrain,
 } from './drain.ts';
 import type { AgentSilence, Closed, HoldingTask } from './observation.ts';
 
@@ -22,6 +23,8 @@ export interface Policy {
   readonly deadlineSeconds: number;
   /** The result for Auto Scaling when tasks still hold the instance at the deadline. */
   readonly deadlineResult: LifecycleResult;
+  /** The same where ECS managed draining drains and we only watch; `none` leaves the end to ECS. */
+  readonly managedDrainingDeadline: LifecycleResult | 'none';
   /** After which share of the time to the deadline a drain that still waits counts as stuck. */
   readonly stuckFraction: number;
   /** Which tasks are stopped ahead of the deadline rather than killed at it. */
@@ -72,6 +75,9 @@ export const LONGEST_STEP_SECONDS = 5 * LONGEST_CALL_SECONDS;
 /** ...and have so long at least, however soon a hook times out. */
 export const SHORTEST_STEP_SECONDS = 10;
 
+/** The longest wait on the queue (facts 81 sqs-messages). */
+export const QUEUE_WAIT_SECONDS = 900;
+
 /** How long after a wait on the queue the schedule fires in case the message is lost. */
 export const SAFETY_NET_SECONDS = 120;
 
@@ -104,12 +110,14 @@ const POLL_BACKOFF_FACTOR = 1.5;
 
 /**
  * When to look at a parked drain that no event wakes. `listing`: its tasks are not listed yet, spread over two minutes
- * for a fleet. `closely`: what may happen next sends no event. `safely`: useful only after a lost event.
+ * for a fleet. `closely`: what may happen next sends no event. `safely`: useful only after a lost event. `rarely`: the same
+ * where ECS drains by itself, perhaps for 48 hours.
  */
 const PARKED_LOOKS_SECONDS = {
   listing: { from: 15, spread: 120 },
   closely: { from: 45, spread: 0 },
   safely: { from: 480, spread: 60 },
+  rarely: { from: 1_800, spread: 300 },
 } as const;
 
 /** Which of the looks at a parked drain comes next. */
@@ -128,7 +136,7 @@ export function wholeSecond(instantMs: number): number {
 
 /** The limits of the drain's hook, or those that the policy assumes while they are not known. */
 export function limitsOf(drain: Drain, policy: Policy): HookLimits {
-  return (drain.kind === 'held' ? drain.hook : undefined) ?? hookLimits(policy.heartbeatTimeoutSeconds);
+  return (drain.kind === 'notice' ? undefined : drain.hook) ?? hookLimits(policy.heartbeatTimeoutSeconds);
 }
 
 /** The policy for the drain: what its hook chooses, as far as the policy of the stack allows it. */
@@ -163,19 +171,37 @@ export function stopsMore(one: Stragglers, other: Stragglers): boolean {
  * first. A Spot interruption ends it after two minutes, less some seconds.
  */
 export function deadlineAtMs(drain: Drain, policy: Policy): number {
-  const { deadlineSeconds } = policyOf(drain, policy);
-  return drain.startedAtMs + Math.min(deadlineSeconds, longestSeconds(drain, policy)) * 1000;
+  if (drain.kind === 'supervised' && managedResult(drain, policy) === 'none') {
+    return drain.startedAtMs + limitsOf(drain, policy).globalTimeoutSeconds * 1000; // Auto Scaling then decides.
+  }
+  return drain.startedAtMs + allowedSeconds(drain, policy) * 1000;
+}
+
+/** The result that we give a drain of ECS's own at its deadline, if any. */
+export function managedResult({ isCompletionDenied }: SupervisedDrain, policy: Policy): LifecycleResult | 'none' {
+  return isCompletionDenied ? 'none' : policy.managedDrainingDeadline;
+}
+
+function allowedSeconds(drain: Drain, policy: Policy): number {
+  return Math.min(policyOf(drain, policy).deadlineSeconds, longestSeconds(drain, policy));
 }
 
 function longestSeconds(drain: Drain, policy: Policy): number {
-  if (drain.kind === 'held') return limitsOf(drain, policy).globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
+  if (drain.kind !== 'notice') return limitsOf(drain, policy).globalTimeoutSeconds - COMPLETION_RESERVE_SECONDS;
   return drain.notice.kind === 'spot-interruption' ? SPOT_NOTICE_SECONDS : Number.POSITIVE_INFINITY;
 }
 
 /** When a drain whose schedule was not changed since that instant must have lost what would have continued it. */
-export function lostAtMs(parkedAtMs: number, hook: HookLimits, { heartbeatFraction }: Policy): number {
-  const { from, spread } = PARKED_LOOKS_SECONDS.safely;
-  const longestWaitSeconds = Math.min(from + spread, hook.heartbeatTimeoutSeconds * heartbeatFraction);
+export function lostAtMs(
+  parkedAtMs: number,
+  hook: HookLimits,
+  { heartbeatFraction }: Policy,
+  kind: ActionDrain['kind'] = 'held',
+): number {
+  const isHeld = kind === 'held';
+  const { from, spread } = PARKED_LOOKS_SECONDS[isHeld ? 'safely' : 'rarely'];
+  const heartbeatSeconds = isHeld ? hook.heartbeatTimeoutSeconds * heartbeatFraction : Number.POSITIVE_INFINITY;
+  const longestWaitSeconds = Math.min(from + spread, heartbeatSeconds);
   const netSeconds = SAFETY_NET_SECONDS + SCHEDULE_LATE_SECONDS + ON_THE_WAY_SECONDS;
   return parkedAtMs + (longestWaitSeconds + netSeconds) * 1000;
 }
@@ -184,9 +210,9 @@ export function lostAtMs(parkedAtMs: number, hook: HookLimits, { heartbeatFracti
  * When a drain is left to the hook's own timeout: had only an outage kept it from ending at its deadline, it would have been
  * found and ended since. A drain that fails whenever it is tried must not be kept alive for ever.
  */
-export function givenUpAtMs(drain: HeldDrain, policy: Policy): number {
+export function givenUpAtMs(drain: ActionDrain, policy: Policy): number {
   const hook = limitsOf(drain, policy);
-  return lostAtMs(deadlineAtMs(drain, policy), hook, policy) + hook.heartbeatTimeoutSeconds * 1000;
+  return lostAtMs(deadlineAtMs(drain, policy), hook, policy, drain.kind) + hook.heartbeatTimeoutSeconds * 1000;
 }
 
 /** How much of the time to its deadline a drain has used; above 100 where AWS keeps it from ending. */
@@ -197,8 +223,7 @@ export function deadlineUsedPercent(drain: Drain, policy: Policy, nowMs: number)
 
 /** When a drain that still waits is reported as stuck. */
 export function stuckAtMs(drain: Drain, policy: Policy): number {
-  const wholeMs = deadlineAtMs(drain, policy) - drain.startedAtMs;
-  return drain.startedAtMs + wholeMs * policy.stuckFraction;
+  return drain.startedAtMs + allowedSeconds(drain, policy) * 1000 * policy.stuckFraction;
 }
 
 /** The share of the time to its deadline at which the alarm on drains near their deadline comes on (deploy/watching.yml). */
@@ -209,16 +234,16 @@ export function nearDeadlineAtMs(drain: Drain, policy: Policy): number {
   return drain.startedAtMs + (deadlineAtMs(drain, policy) - drain.startedAtMs) * NEAR_DEADLINE;
 }
 
-/** When the next heartbeat is due; never, where nothing is held. */
+/** When the next heartbeat is due; never, where nothing is held, or ECS keeps its own hook open. */
 export function heartbeatDueAtMs(drain: Drain, policy: Policy): number {
-  if (drain.kind === 'notice') return Number.POSITIVE_INFINITY;
+  if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
   const { heartbeatTimeoutSeconds } = limitsOf(drain, policy);
   return drain.lastHeartbeatAtMs + heartbeatTimeoutSeconds * policy.heartbeatFraction * 1000;
 }
 
-/** When Auto Scaling decides without us, unless a heartbeat comes first; never, where nothing is held. */
+/** When Auto Scaling decides without us, unless a heartbeat of ours comes first; never, where we send none. */
 export function hookTimesOutAtMs(drain: Drain, policy: Policy): number {
-  if (drain.kind === 'notice') return Number.POSITIVE_INFINITY;
+  if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
   return drain.lastHeartbeatAtMs + limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
 }
 
@@ -232,7 +257,7 @@ const HEARTBEAT_RESERVE_SECONDS = 10;
  * may be one of the shortest, unless such a one would have timed out already.
  */
 export function heartbeatNeededAtMs(drain: Drain, policy: Policy, nowMs: number): number {
-  if (drain.kind === 'notice') return Number.POSITIVE_INFINITY;
+  if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
   const shortestMs = drain.lastHeartbeatAtMs + SHORTEST_HOOK_SECONDS * 1000;
   const timesOutAtMs = drain.hook || nowMs >= shortestMs ? hookTimesOutAtMs(drain, policy) : shortestMs;
   return timesOutAtMs - HEARTBEAT_RESERVE_SECONDS * 1000;

@@ -3,9 +3,10 @@
 import { type Decision, decide } from './decide.ts';
 import { type Drain, instanceIdOf, killsTasks } from './drain.ts';
 import { type Answer, evolve, type Result, type Work } from './evolve.ts';
+import { explain } from './explain.ts';
 import { type Arrival, keyOf, type Loaded, load } from './load.ts';
 import { fingerprintOf } from './observation.ts';
-import { explain, perform, publishBestEffort, type Step } from './perform.ts';
+import { perform, publishBestEffort, type Step } from './perform.ts';
 import {
   deadlineUsedPercent,
   heartbeatNeededAtMs,
@@ -14,6 +15,7 @@ import {
   SHORTEST_STEP_SECONDS,
 } from './policy.ts';
 import { type Ending, type Ports, reasonOf, type Telemetry } from './ports.ts';
+import { supervise } from './supervise.ts';
 
 /** No drain takes more steps in a round; more would mean that it goes in circles. */
 const MOST_STEPS = 40;
@@ -61,7 +63,9 @@ function decision(work: Work, policy: Policy, ports: Ports): Decision {
   const { clock, random, invocation } = ports;
   const comesAgainAtMs = work.comesAgain ? invocation.endsAtMs : undefined;
   const now = { nowMs: clock.nowMs(), isOutOfTime: isOutOfTime(policy, ports), random: random() };
-  return decide({ ...work, ...now, policy, comesAgainAtMs });
+  const situation = { ...work, ...now, policy, comesAgainAtMs };
+  const { drain } = work;
+  return drain.kind === 'supervised' ? supervise({ ...situation, drain }) : decide({ ...situation, drain });
 }
 
 /**
@@ -86,7 +90,7 @@ function nextOf({ work, decision }: Step, answer: Answer | undefined, policy: Po
     const error = new Error(`The drain of ${instanceIdOf(drain)} goes in circles: ${MOST_STEPS} steps in one round.`);
     return { kind: 'failed', drain, error };
   }
-  if (answer.kind === 'refused' || answer.kind === 'queue-refused') {
+  if (answer.kind === 'refused' || answer.kind === 'queue-refused' || answer.kind === 'denied') {
     ports.telemetry.record(drain, { kind: 'refused', doing: decision.kind, reason: answer.reason });
   }
   const next = evolve(work, decision, answer, policy, ports.clock.nowMs());

@@ -22,7 +22,7 @@ import type { Clock, Ports } from '../domain/ports.ts';
 import { handleBatch, isBatch } from './batch.ts';
 import { receive } from './events/receive.ts';
 import { handleMessages, type Invocation } from './messages.ts';
-import { type Settings, settingsFrom } from './settings.ts';
+import { hooksOf, type Settings, settingsFrom } from './settings.ts';
 
 /** What came of an event that was given to the function directly. */
 export type HandlerResult = Result | { readonly kind: 'swept' | 'ignored'; readonly reason: string };
@@ -72,7 +72,7 @@ function clientsFor({ sdk }: Seams) {
 }
 
 function portsFor(settings: Settings, clients: ReturnType<typeof clientsFor>, logger: Logger, clock: Clock) {
-  const { policy, dryRun, eventSource, eventQueueUrl, scheduler, lifecycleHooks, notices } = settings;
+  const { policy, dryRun, eventSource, eventQueueUrl, scheduler, notices } = settings;
   const containerInstances = ecsContainerInstances(clients.ecs, {
     readStopTimeouts: policy.stopStragglers !== 'none',
     containerStopTimeoutSeconds: policy.containerStopTimeoutSeconds,
@@ -85,7 +85,7 @@ function portsFor(settings: Settings, clients: ReturnType<typeof clientsFor>, lo
       client: clients.scheduler,
       settings: scheduler,
       clock,
-      lifecycleHooks,
+      lifecycleHooks: hooksOf(settings),
       hasNotices: notices.length > 0,
     });
   const continueAt = queueContinuations(clients.sqs, eventQueueUrl, clock);

@@ -1,9 +1,8 @@
 import * as v from 'valibot';
 import type { SchedulerSettings } from '../adapters/scheduler.ts';
 import { clusterName, sentenceOf } from '../adapters/schemas.ts';
-import type { NoticeKind } from '../domain/drain.ts';
+import { MANAGED_DRAINING_HOOK, type NoticeKind } from '../domain/drain.ts';
 import type { Scope } from '../domain/lost-drains.ts';
-import { MANAGED_DRAINING_HOOK } from '../domain/perform.ts';
 import type { Policy } from '../domain/policy.ts';
 import { conflictsIn } from '../domain/policy-conflicts.ts';
 import { group, itemsIn } from './groups-setting.ts';
@@ -35,7 +34,7 @@ const hookName = v.pipe(
   text(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
   v.notValue(
     MANAGED_DRAINING_HOOK,
-    'expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook)',
+    'expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook); superviseManagedDraining watches it',
   ),
 );
 
@@ -54,6 +53,8 @@ export const settingsEntries = {
   lifecycleHook: listOf(hookName),
   deadlineSeconds: seconds(1, 172_800),
   deadlineResult: oneOf('CONTINUE', 'ABANDON'),
+  superviseManagedDraining: oneOf('true', 'false'),
+  managedDrainingDeadline: oneOf('none', 'CONTINUE', 'ABANDON'),
   stuckFraction: decimal(0.05, 1),
   stopStragglers: oneOf('none', 'standalone', 'all'),
   deregistrationDelaySeconds: seconds(0, 3_600),
@@ -103,6 +104,7 @@ export function settingsFrom(env: Readonly<Record<string, string | undefined>>):
     policy,
     autoScalingGroups: parsed.autoScalingGroups,
     lifecycleHooks: parsed.lifecycleHook,
+    superviseManagedDraining: parsed.superviseManagedDraining === 'true',
     notices: [
       ...(parsed.spotInterruptions === 'true' ? (['spot-interruption'] as const) : []),
       ...(parsed.rebalanceRecommendations === 'true' ? (['rebalance-recommendation'] as const) : []),
@@ -112,6 +114,14 @@ export function settingsFrom(env: Readonly<Record<string, string | undefined>>):
     ...checked(v.object(queueEntries), given(queueEntries)),
     scheduler: parsed.waiting === 'park' ? checked(v.object(parkingEntries), given(parkingEntries)) : undefined,
   };
+}
+
+/** Every hook whose actions have a drain: those that we complete, and ECS's own where we watch it. */
+export function hooksOf({
+  lifecycleHooks,
+  superviseManagedDraining,
+}: Pick<Settings, 'lifecycleHooks' | 'superviseManagedDraining'>): readonly string[] {
+  return superviseManagedDraining ? [...lifecycleHooks, MANAGED_DRAINING_HOOK] : lifecycleHooks;
 }
 
 /** Every cluster that an instance may be in: those for all groups, and those of single groups. */

@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decode, encode } from '../../src/adapters/continuation.ts';
-import { type Drain, type HeldDrain, newHeldDrain, newNoticeDrain, STRAGGLERS } from '../../src/domain/drain.ts';
+import {
+  type Drain,
+  type HeldDrain,
+  hookLimits,
+  MANAGED_DRAINING_HOOK,
+  newActionDrain,
+  newHeldDrain,
+  newNoticeDrain,
+  STRAGGLERS,
+} from '../../src/domain/drain.ts';
 import { CLUSTER, containerInstanceArn, drain, INSTANCE_ID, noticeDrain, taskArn } from './samples.ts';
 
 type Json = Record<string, unknown>;
@@ -106,6 +115,19 @@ describe('a continuation', () => {
       ),
       lastHeartbeatAtMs: instantMs,
       heartbeats: fc.nat(),
+    }),
+    fc.record({
+      ...state,
+      kind: fc.constant('supervised' as const),
+      action: fc.record({
+        autoScalingGroup: fc.string({ minLength: 1, maxLength: 255 }),
+        lifecycleHook: fc.constant(MANAGED_DRAINING_HOOK),
+        instanceId,
+        token: maybe(fc.uuid()),
+      }),
+      hook: maybe(fc.constant(hookLimits(3_600))),
+      emptySinceMs: maybe(instantMs),
+      isCompletionDenied: maybe(fc.boolean()),
     }),
     fc.record({
       ...state,
@@ -237,6 +259,18 @@ describe('a continuation of an earlier version', () => {
     expect(decode({ version: 5, drain: before }, 'detail')).toEqual({ kind: 'drain', drain: before });
   });
 
+  it('goes on unchanged from version 5, which knew no drain of ECS managed draining', () => {
+    for (const each of [drain, noticeDrain]) {
+      expect(decode(JSON.parse(JSON.stringify({ version: 5, drain: each })), 'detail')).toEqual({
+        kind: 'drain',
+        drain: each,
+      });
+    }
+    expect(reasonOf({ version: 5, drain: { ...drain, kind: 'supervised' } })).toBe(
+      'detail.drain.kind is "supervised": expected a drain of kind held or notice.',
+    );
+  });
+
   it('with the last part of a container instance’s ARN for the name of its schedule, as 0.1.0 had it', () => {
     const old = 'arn:aws:ecs:eu-west-1:123456789012:container-instance/f9cc75bb-0c94-46b9-bf6d-49d320bc1551';
     const detail = { version: 4, drain: { ...always, containerInstance: old, parked } };
@@ -308,6 +342,12 @@ describe('a continuation of a later version', () => {
     expect(written(restarted)).toEqual({ kind: 'drain', drain: restarted });
   });
 
+  it('starts a drain of ECS managed draining anew, by the name of its hook', () => {
+    const ofEcs = { ...action, lifecycleHook: MANAGED_DRAINING_HOOK };
+    const later = { version: 7, drain: { kind: 'otherwise', action: ofEcs, startedAtMs, continuations: 0 } };
+    expect(decode(later, 'detail')).toEqual({ kind: 'restart', version: 7, drain: newActionDrain(ofEcs, beginning) });
+  });
+
   it('starts a drain on a notice anew', () => {
     const later = {
       version: 99,
@@ -354,7 +394,7 @@ describe('a continuation that cannot be read', () => {
     ['held', { drain }],
     ['notice', { drain: noticeDrain }],
   ])('is of another kind than %s', (_, { drain: each }) => {
-    const reason = /^detail\.drain\.kind is .*expected a drain of kind held or notice\.$/;
+    const reason = /^detail\.drain\.kind is .*expected a drain of kind held, supervised or notice\.$/;
     expect(reasonOf({ version: 6, drain: { ...each, kind: 'rain' } })).toMatch(reason);
     expect(reasonOf({ version: 6, drain: without(each, 'kind') })).toContain('detail.drain.kind is missing');
   });

@@ -5,7 +5,15 @@ import type { Blocker, Explanation } from '../../src/domain/diagnose.ts';
 import type { Drain, HeldDrain, Outcome } from '../../src/domain/drain.ts';
 import type { Returned } from '../../src/domain/mark.ts';
 import { type DrainEvent, Unavailable } from '../../src/domain/ports.ts';
-import { CLUSTER, containerInstanceArn, drain, holdingTask, INSTANCE_ID, noticeDrain } from './samples.ts';
+import {
+  CLUSTER,
+  containerInstanceArn,
+  drain,
+  holdingTask,
+  INSTANCE_ID,
+  noticeDrain,
+  supervisedDrain,
+} from './samples.ts';
 import { type AwsEndpoint, accessDenied, aws, badGateway, fault, reset, type Script, throttled } from './wire.ts';
 
 const SOURCE = 'ecs-drain.blue';
@@ -270,6 +278,13 @@ describe('an event about a drain', () => {
       heartbeats: 2,
     });
     expect('holdingTasks' in detail).toBe('holdingTasks' in tasks);
+  });
+
+  it('says that ECS drains, and that we only watch', async () => {
+    const started = { kind: 'started', deadlineAtMs, holdingTasks: [] } as const;
+    const { detail } = await published(started, { about: supervisedDrain });
+    const { autoScalingGroup, lifecycleHook } = supervisedDrain.action;
+    expect(detail).toMatchObject({ trigger: 'managed-draining', autoScalingGroup, lifecycleHook });
   });
 
   it('is about a notice, which has no group, no hook and no heartbeats', async () => {

@@ -16,6 +16,7 @@ import {
   holdingTask,
   INSTANCE_ID,
   noticeDrain,
+  supervisedDrain,
   taskArn,
 } from './samples.ts';
 
@@ -127,6 +128,11 @@ describe('a log line', () => {
     });
     expect(log).not.toHaveProperty('autoScalingGroup');
     expect(log).not.toHaveProperty('lifecycleHook');
+  });
+
+  it('says that ECS drains, and that we only watch', () => {
+    const { log } = linesFor({ kind: 'decided', decision: look, observation: absent }, supervisedDrain);
+    expect(log).toMatchObject({ supervised: 'true', lifecycleHook: supervisedDrain.action.lifecycleHook });
   });
 
   it('says that the cluster is not known yet', () => {
@@ -555,6 +561,10 @@ describe('the metrics of a drain', () => {
 
   it('put a drain on a notice under the notice’s name instead of a group’s', () => {
     expect(linesFor(finished(outcomes.drained), noticeDrain).emf[1]).toMatchObject({ group: 'spot-interruption' });
+  });
+
+  it('leave out the slack of a drain that ECS ends', () => {
+    expect(metricsOf(outcomes.drained, supervisedDrain).values).not.toHaveProperty('DrainSlack');
   });
 
   it('put a drain whose cluster was never found under a cluster of that name', () => {

@@ -1,7 +1,12 @@
 /** What AWS was recorded to answer, and a drain to go with it. */
 
 import type { ContainerInstance as EcsContainerInstance, Service, Task } from '@aws-sdk/client-ecs';
-import type { HeldDrain, NoticeDrain } from '../../src/domain/drain.ts';
+import {
+  type HeldDrain,
+  MANAGED_DRAINING_HOOK,
+  type NoticeDrain,
+  type SupervisedDrain,
+} from '../../src/domain/drain.ts';
 import type { ContainerInstance, HoldingTask } from '../../src/domain/observation.ts';
 import type { Wire } from './wire.ts';
 
@@ -149,6 +154,16 @@ export const drain: HeldDrain = {
     untilMs: Date.parse('2026-03-01T09:12:00Z'),
     firesAtMs: Date.parse('2026-03-01T09:14:00Z'),
   },
+};
+
+/** A drain of ECS managed draining, which is watched. */
+export const supervisedDrain: SupervisedDrain = {
+  kind: 'supervised',
+  action: { ...drain.action, lifecycleHook: MANAGED_DRAINING_HOOK },
+  cluster: CLUSTER,
+  startedAtMs: drain.startedAtMs,
+  continuations: 1,
+  pollIntervalSeconds: 2,
 };
 
 /** A drain on a notice. */

@@ -7,7 +7,7 @@ import { anyJob, anyService, scenarioOf, type World, worldFrom } from '../../san
 import type { Build } from '../../sandbox/drainers/ecs-drain.ts';
 import { textOf } from '../../sandbox/region/wire/message.ts';
 import { rehearse } from '../../sandbox/rehearsal.ts';
-import { CALLS_OF_CALM, CALM, callsOf } from './samples.ts';
+import { CALLS_OF_CALM, CALM, callsOf, SERVICE } from './samples.ts';
 import { withBug } from './tampering.ts';
 import { TIMEOUT_MS } from './worlds.ts';
 
@@ -84,6 +84,13 @@ const BUGS: readonly Bug[] = [
       if (operation.startsWith('POST /schedules/')) request.path += `-${++places}`;
       return carry();
     }),
+  },
+  {
+    property: 'a drain of ECS’s own',
+    bug: 'its deadline comes after five minutes already',
+    waiting: 'park',
+    build: (params) => fromSource({ ...params, deadlineSeconds: 300 }),
+    happening: { managedDraining: 'CONTINUE', services: [{ ...SERVICE, stopping: 'never' }] },
   },
   {
     property: 'nothing goes on',

@@ -76,6 +76,23 @@ describe('in worlds in which a task was killed early once', () => {
   });
 });
 
+describe('in worlds in which ECS drains by itself', () => {
+  const never = [{ ...SERVICE, desiredCount: 1, stopping: 'never' as const }];
+
+  it('we watch it to its end', async () => {
+    const { outcomes, endedBy } = await heldIn({ ...CALM, managedDraining: 'CONTINUE' });
+    expect({ outcomes, endedBy }).toEqual({ outcomes: ['drained'], endedBy: 'completion' });
+  });
+
+  it('we end it at its deadline, though its event was lost', async () => {
+    const deliveries = { ...CALM.deliveries, lostTerminations: 1 };
+    const held = await heldIn({ ...CALM, managedDraining: 'CONTINUE', services: never, deliveries });
+    expect(held).toMatchObject({ outcomes: ['timed-out'], endedBy: 'completion' });
+    expect(held.until).toBeGreaterThanOrEqual(900);
+    expect(held.until).toBeLessThan(900 + 90);
+  });
+});
+
 describe(
   'between two outages a drain is not late',
   () => {

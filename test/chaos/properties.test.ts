@@ -26,6 +26,7 @@ function playedOf(held: Partial<Held>, world: Partial<Played['world']> = {}, wor
     held: [{ ...HELD, ...held }],
     works,
     calls: [],
+    completionsAt: [],
     failedCalls: 0,
     stoppedTasks: 0,
     deliveries: { lostAt: [], duplicated: 0, delayed: 0 },
@@ -62,6 +63,38 @@ describe('an instance that stays in service', () => {
   it('is not set to ACTIVE where a person has drained it', () => {
     const breach = `${HELD.instanceId} is ACTIVE, which a person has drained.`;
     expect(left({ status: 'ACTIVE', drainedByHand: true })).toEqual([breach]);
+  });
+});
+
+describe('a drain of ECS’s own', () => {
+  const property = PROPERTIES.find(({ name }) => name.startsWith('a drain of ECS’s own'));
+  const breaches = (
+    managedDraining: 'none' | 'CONTINUE' | undefined,
+    changes: Partial<Played>,
+    held: Partial<Held> = {},
+  ) => property?.breaches({ ...playedOf(held, managedDraining && { managedDraining }), ...changes });
+  const callOf = (operation: string) =>
+    ({ service: 'ecs', operation, atMs: 0, fiber: undefined, failedWith: undefined }) as const;
+
+  it('is set to DRAINING by nobody but ECS, nor kept open', () => {
+    const calls = ['UpdateContainerInstancesState', 'RecordLifecycleActionHeartbeat', 'DescribeTasks'].map(callOf);
+    expect(breaches('CONTINUE', { calls })).toHaveLength(2);
+    expect(breaches(undefined, { calls })).toEqual([]);
+  });
+
+  it('is completed at its deadline at the earliest, and never without a result for it', () => {
+    expect(breaches('CONTINUE', { completionsAt: [890] })).toEqual(["The function completed ECS's hook at 890 s."]);
+    expect(breaches('CONTINUE', { completionsAt: [900] })).toEqual([]);
+    expect(breaches('none', { completionsAt: [900] })).toEqual(["The function completed ECS's hook at 900 s."]);
+  });
+
+  it('that began after the last fault is told to have ended', () => {
+    const silent = { outcomes: [], until: 300 };
+    const told = 'The drain of i-00000000000000001 was never told to end.';
+    const endsFirst = { ...playedOf(silent).world, managedDraining: 'none', faultsEndAtSecond: 0 } as const;
+    expect(breaches('none', { world: endsFirst }, silent)).toEqual([told]);
+    expect(breaches('none', { world: { ...endsFirst, faultsEndAtSecond: 100 } }, silent)).toEqual([]);
+    expect(breaches('none', { world: endsFirst })).toEqual([]);
   });
 });
 

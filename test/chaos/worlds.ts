@@ -58,6 +58,7 @@ function clearCut(waiting: World['waiting']): fc.Arbitrary<World> {
     registrations: [],
     outages: [],
     releases: [],
+    managedDraining: undefined, // When ECS ends its drain does not depend on when we hear of it.
     // Never heard at all, or silent for less than its grace.
     silences: world.silences.map(({ on, forSeconds }) => ({
       on,

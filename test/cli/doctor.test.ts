@@ -62,6 +62,15 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     { level: 'error', where: 'service web of cluster prod', what: expect.stringContaining('a drain has 330 s to') },
   ],
   [
+    'managed draining that nothing watches',
+    { hooks: [{ name: 'ecs-managed-draining-termination-hook' }] },
+    {
+      level: 'warning',
+      where: 'group web',
+      what: 'ECS managed draining drains its instances, for up to 48 hours each, and nothing reports it.',
+    },
+  ],
+  [
     'a hook whose global timeout ends before the deadline',
     { hooks: [{ heartbeatTimeoutSeconds: 60 }], services: [{ name: 'web', loadBalancer: QUICK }] },
     { level: 'warning', where: 'hook ecs-drain of group web', what: expect.stringContaining('global timeout 6000 s') },

@@ -11,6 +11,8 @@ export function deployed(params: Record<string, unknown>, stage = 'dev') {
     hookDefaultResult: 'CONTINUE',
     deadlineSeconds: 7_200,
     deadlineResult: 'CONTINUE',
+    superviseManagedDraining: false,
+    managedDrainingDeadline: 'none',
     stuckFraction: 0.5,
     stopStragglers: 'none',
     deregistrationDelaySeconds: 300,

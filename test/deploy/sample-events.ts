@@ -35,7 +35,7 @@ function namesOf({ parts }: GroupChoice): string[] {
 
 /** What AWS documents and what a deployment of these settings sends, each with its near misses. A new rule adds its rows. */
 export async function sampleEvents(settings: Settings): Promise<SampleEvent[]> {
-  const { autoScalingGroups, lifecycleHooks, eventSource, policy } = settings;
+  const { autoScalingGroups, lifecycleHooks, superviseManagedDraining, eventSource, policy } = settings;
   const names = autoScalingGroups.flatMap(namesOf);
   const [group = '', hook = '', cluster = ''] = [names[0], lifecycleHooks[0], policy.clusters[0]];
   const termination = (envelope: Fields = {}, detail: Fields = {}) =>
@@ -84,7 +84,7 @@ export async function sampleEvents(settings: Settings): Promise<SampleEvent[]> {
     ['a termination that another hook holds', undefined, termination({}, { LifecycleHookName: 'my-hook' })],
     [
       "a termination that ECS's managed draining holds",
-      undefined,
+      superviseManagedDraining ? 'termination' : undefined,
       termination({}, { LifecycleHookName: 'ecs-managed-draining-termination-hook' }),
     ],
     [

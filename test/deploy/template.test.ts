@@ -71,6 +71,7 @@ beforeAll(async () => {
       args: [
         ...['--param=cluster=prod', `--param=autoScalingGroups=web,workers,${PATTERNS},${ODD_NAMES}`],
         ...['--param=createLifecycleHooks=false', '--param=lifecycleHook=first,second', ...OPTIONS],
+        '--param=superviseManagedDraining=true',
       ],
     }),
     packaged({ args: [...TYPED, '--param=waiting=watch'] }),

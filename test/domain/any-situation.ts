@@ -2,10 +2,20 @@
 
 import fc from 'fast-check';
 import type { DecisionKind, Situation } from '../../src/domain/decide.ts';
-import { type Drain, hookLimits } from '../../src/domain/drain.ts';
+import { hookLimits, type SupervisedDrain } from '../../src/domain/drain.ts';
 import type { ContainerInstanceStatus, HoldingTask, Observation, Seen } from '../../src/domain/observation.ts';
 import type { Policy } from '../../src/domain/policy.ts';
-import { at, containerInstanceOf, drainOf, holdingTaskOf, knownOf, noticeDrainOf, POLICY, seenOf } from './samples.ts';
+import {
+  at,
+  containerInstanceOf,
+  drainOf,
+  holdingTaskOf,
+  knownOf,
+  noticeDrainOf,
+  POLICY,
+  seenOf,
+  supervisedDrainOf,
+} from './samples.ts';
 
 export const seconds = (min: number, max: number) => fc.integer({ min, max });
 export const sometimes = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
@@ -65,7 +75,7 @@ const state = fc.record({
   agentSilence: sometimes(instant.map((sinceMs) => ({ sinceMs, seenLastAtMs: sinceMs, containerInstances: [] }))),
 });
 
-const drain: fc.Arbitrary<Drain> = fc.oneof(
+const drain = fc.oneof(
   fc
     .tuple(state, sometimes(seconds(30, 7_200).map(hookLimits)), instant)
     .map(([common, hook, lastHeartbeatAtMs]) => drainOf({ ...common, hook, lastHeartbeatAtMs })),
@@ -74,11 +84,20 @@ const drain: fc.Arbitrary<Drain> = fc.oneof(
     .map(([common, kind]) => noticeDrainOf(kind, common)),
 );
 
+const supervisedDrain: fc.Arbitrary<SupervisedDrain> = fc
+  .tuple(
+    state,
+    sometimes(seconds(30, 7_200).map(hookLimits)),
+    fc.record({ emptySinceMs: sometimes(instant), isCompletionDenied: sometimes(fc.constant(true)) }),
+  )
+  .map(([common, hook, own]) => supervisedDrainOf({ ...common, hook, ...own }));
+
 const policy: fc.Arbitrary<Policy> = fc
   .record({
     waiting: fc.constantFrom('park', 'watch'),
     deadlineSeconds: seconds(60, 9_000),
     deadlineResult: fc.constantFrom('CONTINUE', 'ABANDON'),
+    managedDrainingDeadline: fc.constantFrom('none', 'CONTINUE', 'ABANDON'),
     stopStragglers: fc.constantFrom('none', 'standalone', 'all'),
     agentGraceSeconds: seconds(60, 3_600),
     heartbeatFraction: fc.constantFrom(0.25, 0.5, 0.9),
@@ -86,9 +105,7 @@ const policy: fc.Arbitrary<Policy> = fc
   })
   .map((chosen) => ({ ...POLICY, ...(chosen as Partial<Policy>) }));
 
-/** Any drain at `NOW`, whatever was observed and refused before; unlikely ones too. */
-export const anySituation: fc.Arbitrary<Situation> = fc.record({
-  drain,
+const around = {
   observation,
   refused: fc
     .subarray<DecisionKind | 'queue'>(['heartbeat', 'read-hook', 'set-draining', 'look', 'complete', 'park', 'queue'])
@@ -101,4 +118,13 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({
   policy,
   nowMs: fc.nat(999).map((ms) => at(NOW) + ms),
   random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+};
+
+/** Any drain of ours at `NOW`, whatever was observed and refused before; unlikely ones too. */
+export const anySituation: fc.Arbitrary<Situation> = fc.record({ drain, ...around });
+
+/** The same of a drain of ECS's own. */
+export const anySupervision: fc.Arbitrary<Situation<SupervisedDrain>> = fc.record({
+  drain: supervisedDrain,
+  ...around,
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Decision, type DecisionKind, decide, type Situation } from '../../src/domain/decide.ts';
-import { type Drain, hookLimits } from '../../src/domain/drain.ts';
+import { hookLimits } from '../../src/domain/drain.ts';
 import type { ContainerInstanceStatus, HoldingTask, Observation } from '../../src/domain/observation.ts';
 import {
   agentLostAtMs,
@@ -107,7 +107,8 @@ describe('the work of an invocation', () => {
 });
 
 describe('a round begins', () => {
-  const begin = (drain: Drain, isWoken = false) => decide(situation({ drain, isWoken, observation: undefined }));
+  const begin = (drain: Situation['drain'], isWoken = false) =>
+    decide(situation({ drain, isWoken, observation: undefined }));
   const known = (listedAt: number) =>
     knownOf(seenOf([], { tasks: { holding: [], lastStoppedAtMs: undefined, listedAtMs: at(listedAt) } }));
 
@@ -534,7 +535,7 @@ describe('a wait', () => {
 });
 
 describe('a wait for an ECS that does not answer', () => {
-  const unanswered = (drain: Drain, random = 0.5) =>
+  const unanswered = (drain: Situation['drain'], random = 0.5) =>
     decide(situation({ drain, random, observation: THROTTLED, refused: refused('look') }));
 
   it('is 15 to 135 s once the instance takes no tasks, with a schedule as the net', () => {

@@ -15,7 +15,8 @@ import {
   workOn,
 } from '../../src/domain/evolve.ts';
 import type { LastSeen, Observation } from '../../src/domain/observation.ts';
-import { anySituation, anyTasks, NOW, sometimes } from './any-situation.ts';
+import { supervise } from '../../src/domain/supervise.ts';
+import { anySituation, anySupervision, anyTasks, NOW, sometimes } from './any-situation.ts';
 import {
   at,
   containerInstanceOf,
@@ -364,10 +365,18 @@ describe('whatever AWS answers', () => {
       case 'verify-start':
         return one(refused, { kind: 'start', startedAtMs: draw(() => sometimes(fc.constantFrom(at(0), nowMs))) });
       case 'heartbeat':
-      case 'complete':
         return one(refused, { kind: 'accepted', askedAtMs: nowMs }, { kind: 'already-completed' });
+      case 'complete': {
+        const ends: Answer[] = [{ kind: 'accepted', askedAtMs: nowMs }, { kind: 'already-completed' }];
+        return one(
+          refused,
+          ...ends,
+          ...(drain.kind === 'supervised' ? [{ kind: 'denied', reason: 'no' } as const] : []),
+        );
+      }
       case 'announce':
       case 'stop-tasks':
+      case 'finish':
         return { kind: 'done' };
       case 'park':
         return one(
@@ -387,21 +396,31 @@ describe('whatever AWS answers', () => {
 
   it('every decision has an evolution, and the work on a drain ends within 15 steps', () => {
     fc.assert(
-      fc.property(anySituation, fc.gen(), ({ drain, observation, policy, random, ...rest }, draw) => {
-        const nowMs = at(NOW);
-        let work: Work = { ...workOn(drain), observation, isFleet: rest.isFleet, isWoken: rest.isWoken };
-        for (let steps = 0; steps < 15; steps++) {
-          const decision = decide({ ...work, policy, nowMs, random, isOutOfTime: false, comesAgainAtMs: undefined });
-          const evolved = evolve(work, decision, answerTo(decision, work, nowMs, draw), policy, nowMs);
-          if (evolved.drain) expect(isSameDrain(evolved.drain, drain)).toBe(true);
-          if (!('steps' in evolved)) {
-            if (evolved.kind === 'finished') expect(['complete', 'heartbeat', 'read-hook']).toContain(decision.kind);
-            return;
+      fc.property(
+        fc.oneof(anySituation, anySupervision),
+        fc.gen(),
+        ({ drain, observation, policy, random, ...rest }, draw) => {
+          const nowMs = at(NOW);
+          let work: Work = { ...workOn(drain), observation, isFleet: rest.isFleet, isWoken: rest.isWoken };
+          for (let steps = 0; steps < 15; steps++) {
+            const { drain: next } = work;
+            const situation = { ...work, policy, nowMs, random, isOutOfTime: false, comesAgainAtMs: undefined };
+            const decision =
+              next.kind === 'supervised'
+                ? supervise({ ...situation, drain: next })
+                : decide({ ...situation, drain: next });
+            const evolved = evolve(work, decision, answerTo(decision, work, nowMs, draw), policy, nowMs);
+            if (evolved.drain) expect(isSameDrain(evolved.drain, drain)).toBe(true);
+            if (!('steps' in evolved)) {
+              if (evolved.kind === 'finished')
+                expect(['complete', 'finish', 'heartbeat', 'read-hook']).toContain(decision.kind);
+              return;
+            }
+            work = evolved;
           }
-          work = evolved;
-        }
-        throw new Error('The work does not end.');
-      }),
+          throw new Error('The work does not end.');
+        },
+      ),
       { numRuns: 1_000 },
     );
   });

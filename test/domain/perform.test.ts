@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Decision } from '../../src/domain/decide.ts';
 import { NO_DIAGNOSTICS } from '../../src/domain/diagnose.ts';
-import { type Drain, hookLimits, instanceIdOf } from '../../src/domain/drain.ts';
+import { type Drain, hookLimits, instanceIdOf, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { type Answer, type Work, workOn } from '../../src/domain/evolve.ts';
-import { explain, MANAGED_DRAINING_HOOK, perform } from '../../src/domain/perform.ts';
+import { explain } from '../../src/domain/explain.ts';
+import { perform } from '../../src/domain/perform.ts';
 import { type Ports, Unavailable } from '../../src/domain/ports.ts';
 import { fakeAws, type World } from '../fakes.ts';
 import {

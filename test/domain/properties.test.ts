@@ -66,6 +66,7 @@ const policy: fc.Arbitrary<Policy> = fc
     waiting: fc.constantFrom('park', 'watch'),
     deadlineSeconds: fc.integer({ min: 60, max: 4_000 }),
     deadlineResult: fc.constantFrom('CONTINUE', 'ABANDON'),
+    managedDrainingDeadline: fc.constant('none'),
     stuckFraction: fc.constantFrom(0.1, 0.5, 1),
     stopStragglers: fc.constantFrom('none', 'standalone', 'all'),
     containerStopTimeoutSeconds: fc.constantFrom(30, 45),

@@ -8,8 +8,15 @@ import type {
   Notice,
   NoticeDrain,
   NoticeKind,
+  SupervisedDrain,
 } from '../../src/domain/drain.ts';
-import { hookLimits, newHeldDrain, newNoticeDrain } from '../../src/domain/drain.ts';
+import {
+  hookLimits,
+  MANAGED_DRAINING_HOOK,
+  newActionDrain,
+  newHeldDrain,
+  newNoticeDrain,
+} from '../../src/domain/drain.ts';
 import type { ContainerInstance, HoldingTask, Seen, StoppedTask } from '../../src/domain/observation.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 
@@ -36,6 +43,7 @@ export const POLICY: Policy = {
   waiting: 'park',
   deadlineSeconds: 7_200,
   deadlineResult: 'CONTINUE',
+  managedDrainingDeadline: 'none',
   stuckFraction: 0.5,
   stopStragglers: 'none',
   deregistrationDelaySeconds: 300,
@@ -53,6 +61,13 @@ const BEGINNING = { startedAtMs: START_MS, pollIntervalSeconds: POLICY.pollMinSe
 /** A new drain of a lifecycle action. */
 export function drainOf(overrides: Partial<HeldDrain> = {}): HeldDrain {
   return { ...newHeldDrain(ACTION, BEGINNING), ...overrides };
+}
+
+/** A new drain of ECS managed draining, which is only watched. */
+export function supervisedDrainOf(overrides: Partial<SupervisedDrain> = {}): SupervisedDrain {
+  const drain = newActionDrain({ ...ACTION, lifecycleHook: MANAGED_DRAINING_HOOK }, BEGINNING);
+  if (drain.kind !== 'supervised') throw new Error('A drain on ECS’s own hook is a supervised one.');
+  return { ...drain, ...overrides };
 }
 
 /** A new drain on a notice of EC2. */

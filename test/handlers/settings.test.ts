@@ -22,6 +22,8 @@ const choices = {
   FUNCTION_TIMEOUT_SECONDS: '900',
   EVENT_SOURCE: 'ecs-drain.blue',
   WAITING: 'watch',
+  SUPERVISE_MANAGED_DRAINING: 'false',
+  MANAGED_DRAINING_DEADLINE: 'none',
   STUCK_FRACTION: '0.5',
   SPOT_INTERRUPTIONS: 'false',
   REBALANCE_RECOMMENDATIONS: 'false',
@@ -64,6 +66,8 @@ const settingIn: Record<Choice, string> = {
   DEADLINE_SECONDS: 'deadlineSeconds',
   DEADLINE_RESULT: 'deadlineResult',
   STOP_STRAGGLERS: 'stopStragglers',
+  SUPERVISE_MANAGED_DRAINING: 'superviseManagedDraining',
+  MANAGED_DRAINING_DEADLINE: 'managedDrainingDeadline',
   DEREGISTRATION_DELAY_SECONDS: 'deregistrationDelaySeconds',
   CONTAINER_STOP_TIMEOUT_SECONDS: 'containerStopTimeoutSeconds',
   AGENT_GRACE_SECONDS: 'agentGraceSeconds',
@@ -103,6 +107,7 @@ describe('settings that can be used', () => {
       notices: [],
       dryRun: false,
       lifecycleHooks: ['ecs-drain'],
+      superviseManagedDraining: false,
       eventSource: 'ecs-drain.blue',
       eventQueueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/events',
       deadLetterQueueUrl: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters',
@@ -285,7 +290,7 @@ describe('settings that cannot be used', () => {
 
   it('are refused when they name the hook of ECS’s own managed draining (facts 22 managed-draining-hook)', () => {
     expect(complaintOf({ LIFECYCLE_HOOK: 'ecs-drain,ecs-managed-draining-termination-hook' })).toBe(
-      'lifecycleHook.1 is "ecs-managed-draining-termination-hook": expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook).',
+      'lifecycleHook.1 is "ecs-managed-draining-termination-hook": expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook); superviseManagedDraining watches it.',
     );
   });
 

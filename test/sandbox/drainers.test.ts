@@ -8,7 +8,8 @@ import { BENCHMARKED, type Benchmarked, DRAINERS, type DrillResult } from '../..
 import { CLUSTER, fleetOf, SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';
 import { fatesOf } from './tasks.ts';
 
-const RIVALS = ['cdk', 'widdix', 'getsocial'] as const;
+const FUNCTIONS = ['cdk', 'widdix', 'getsocial'] as const;
+const RIVALS = [...FUNCTIONS, 'managed-draining'] as const;
 
 /** Half the tasks are behind a load balancer that takes its leave for two minutes. */
 const fewInstances = fleetOf({ instances: 6, terminated: 2, tasks: 24 });
@@ -78,7 +79,7 @@ describe('the rivals', () => {
     },
   );
 
-  it.each(RIVALS)('%s kills the tasks that were DEACTIVATING before it came', async (drainer) => {
+  it.each(FUNCTIONS)('%s kills the tasks that were DEACTIVATING before it came', async (drainer) => {
     const result = await run(drainer, {
       ...SCENARIOS['long-drain'],
       jobs: [],
@@ -252,5 +253,25 @@ describe('getsocial', () => {
     expect(invocationsOf(result, 'failed').length).toBeGreaterThan(0);
     expect(result.drains).toHaveLength(50);
     expect(fatesOf(result).length).toBeGreaterThan(0);
+  });
+});
+
+/** As far as AWS documents it; what is assumed is in docs/rivals.md. */
+describe('ECS managed draining', () => {
+  it.each(['30 seconds', '6 minutes', '6 minutes with a daemon', '40 minutes'] as const)(
+    'waits for every task to stop in a drain of %s, however long it takes',
+    async (kind) => {
+      const variant = scenarioOf({ kind, instances: 1, tasksAnInstance: 10 });
+      const { drains, tasksKilled } = await run('managed-draining', variant);
+      expect(tasksKilled).toBe(0);
+      expect(drains).toMatchObject([{ outcome: 'CONTINUE', apiCalls: 0, billedSeconds: 0 }]);
+      expect(drains[0]?.slackSeconds).toBeLessThanOrEqual(30);
+    },
+  );
+
+  it('has no deadline but Auto Scaling’s: it holds a drain that is stuck for 48 hours, and its tasks die', async () => {
+    const { drains, tasksKilled } = await run('managed-draining', SCENARIOS.stuck);
+    expect(drains).toMatchObject([{ outcome: 'left to the hook’s timeout', seconds: 172_800 }]);
+    expect(tasksKilled).toBeGreaterThan(0);
   });
 });

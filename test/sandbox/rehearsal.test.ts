@@ -15,7 +15,7 @@ const QUEUE_SECONDS = 3;
  * The whole fleet takes a while: `npm run drill -- --scenario fleet`; a small one is below. Where an instance stays, or goes
  * without asking, nothing below holds: `auto-scaling-scenarios.test.ts` has those.
  */
-const APART = ['fleet', 'spot-interruption', 'rebalance', 'root-volume', 'retained', 'warm-pool'];
+const APART = ['fleet', 'managed-draining', 'spot-interruption', 'rebalance', 'root-volume', 'retained', 'warm-pool'];
 const NAMES = (Object.keys(SCENARIOS) as ScenarioName[]).filter((name) => !APART.includes(name));
 const EVERY_RUN = NAMES.flatMap((scenario) => DRAINERS.map((drainer) => [scenario, drainer] as const));
 

@@ -68,8 +68,8 @@ export class EcsModel {
   }
 
   /** The instances of an Auto Scaling group, as a place for tasks. */
-  createCapacityProvider(name: string, autoScalingGroupArn: string): void {
-    this.#state.createCapacityProvider(name, autoScalingGroupArn);
+  createCapacityProvider(name: string, autoScalingGroupArn: string, managedDraining = false): void {
+    this.#state.createCapacityProvider(name, autoScalingGroupArn, managedDraining);
   }
 
   /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */

@@ -146,8 +146,9 @@ export class EcsState {
     });
   }
 
-  createCapacityProvider(name: string, autoScalingGroupArn?: string): void {
-    this.capacityProviders.set(name, { name, arn: this.arnOf('capacity-provider', name), autoScalingGroupArn });
+  createCapacityProvider(name: string, autoScalingGroupArn?: string, managedDraining = false): void {
+    const arn = this.arnOf('capacity-provider', name);
+    this.capacityProviders.set(name, { name, arn, autoScalingGroupArn, managedDraining });
   }
 
   /** @throws Error if there is none. */

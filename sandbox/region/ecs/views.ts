@@ -58,6 +58,7 @@ export interface CapacityProvider {
   readonly name: string;
   readonly arn: string;
   readonly autoScalingGroupArn: string | undefined;
+  readonly managedDraining: boolean;
 }
 
 export interface ServiceView {

@@ -7,13 +7,18 @@ import type { Settings } from '../settings.ts';
  * (facts 22 managed-draining-hook), and their owners complete them.
  */
 export function whyNotOurs(drain: Drain, settings: Settings): string | undefined {
-  const { autoScalingGroups, lifecycleHooks, notices } = settings;
+  const { autoScalingGroups, lifecycleHooks, superviseManagedDraining, notices } = settings;
   if (drain.kind === 'notice') {
     return notices.includes(drain.notice.kind) ? undefined : `no ${drain.notice.kind} is acted on here`;
   }
   const { autoScalingGroup, lifecycleHook } = drain.action;
   if (!choiceOf(autoScalingGroups, autoScalingGroup)) {
     return `the group ${autoScalingGroup} is not among autoScalingGroups`;
+  }
+  if (drain.kind === 'supervised') {
+    return superviseManagedDraining
+      ? undefined
+      : `ECS completes the hook ${lifecycleHook} itself (superviseManagedDraining)`;
   }
   return lifecycleHooks.includes(lifecycleHook) ? undefined : `the hook ${lifecycleHook} is not ours (lifecycleHook)`;
 }

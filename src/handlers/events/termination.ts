@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { hookMetadata } from '../../adapters/hook-metadata.ts';
 import { instanceId, jsonIn, name, shown, token } from '../../adapters/schemas.ts';
-import { newHeldDrain } from '../../domain/drain.ts';
+import { newActionDrain } from '../../domain/drain.ts';
 import { choiceOf } from '../../domain/groups.ts';
 import { choiceConflictsIn } from '../../domain/policy-conflicts.ts';
 import type { Settings } from '../settings.ts';
@@ -42,7 +42,7 @@ export function receiveTermination({ detail, sentAtMs: startedAtMs }: Envelope, 
   const namedCluster = cluster ?? choiceOf(settings.autoScalingGroups, action.autoScalingGroup)?.cluster;
   const beginning = { startedAtMs, namedCluster, pollIntervalSeconds: settings.policy.pollMinSeconds };
   const staysInGroup = event.Destination === 'AutoScalingGroup' || event.Action === REPLACE_ROOT_VOLUME;
-  const drain = newHeldDrain(action, { ...beginning, ...(staysInGroup && { staysInGroup }) });
+  const drain = newActionDrain(action, { ...beginning, ...(staysInGroup && { staysInGroup }) });
   const notOurs = whyNotOurs(drain, settings);
   return notOurs ? ignored(notOurs) : { kind: 'arrival', arrival: { kind: 'drain', drain }, warning };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { HeldDrain } from '../../../src/domain/drain.ts';
+import { type HeldDrain, MANAGED_DRAINING_HOOK } from '../../../src/domain/drain.ts';
 import { receive } from '../../../src/handlers/events/receive.ts';
 import {
   eventBridgeEvent,
@@ -66,6 +66,17 @@ describe('a termination', () => {
   it('begins a drain in every group and for every hook of the settings', () => {
     const event = termination({ AutoScalingGroupName: 'My Workers/2', LifecycleHookName: 'team/old_hook' });
     begun(event).toMatchObject({ arrival: { kind: 'drain' } });
+  });
+
+  it('that the hook of ECS managed draining holds begins a drain to watch, where that is asked for', () => {
+    const event = termination({ LifecycleHookName: MANAGED_DRAINING_HOOK, NotificationMetadata: '{"cluster": 5}' });
+    expect(receive(event, { ...settings, superviseManagedDraining: true })).toMatchObject({
+      arrival: { kind: 'drain', drain: { kind: 'supervised', action: { instanceId: INSTANCE_ID, token: TOKEN } } },
+    });
+    begun(event).toEqual({
+      kind: 'ignored',
+      reason: `ECS completes the hook ${MANAGED_DRAINING_HOOK} itself (superviseManagedDraining)`,
+    });
   });
 
   it.each([

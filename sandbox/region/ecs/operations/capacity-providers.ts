@@ -28,11 +28,8 @@ export function capacityProviderOperations(model: EcsModel): Operations {
   };
 }
 
-/**
- * ECS neither scales the group nor drains its instances: that is this service's work here
- * (facts 22 managed-draining-hook).
- */
-function describe({ name, arn, autoScalingGroupArn }: CapacityProvider): EcsCapacityProvider {
+/** ECS does not scale the group here. */
+function describe({ name, arn, autoScalingGroupArn, managedDraining }: CapacityProvider): EcsCapacityProvider {
   return {
     capacityProviderArn: arn,
     name,
@@ -43,7 +40,7 @@ function describe({ name, arn, autoScalingGroupArn }: CapacityProvider): EcsCapa
         autoScalingGroupArn,
         managedScaling: { status: 'DISABLED' },
         managedTerminationProtection: 'DISABLED',
-        managedDraining: 'DISABLED',
+        managedDraining: managedDraining ? 'ENABLED' : 'DISABLED',
       },
     }),
   };

@@ -1,0 +1,128 @@
+/**
+ * What happens next to a drain of ECS managed draining. ECS drains; we watch it, report it, and end it at the deadline only if
+ * the policy says so. Pure, as `decide`.
+ */
+
+import {
+  type Decision,
+  firstScope,
+  mayUseSchedule,
+  readHook,
+  type Situation,
+  waitUntil,
+  withoutQueue,
+} from './decide.ts';
+import { type SupervisedDrain, unreachable } from './drain.ts';
+import { activeIn, type Observation, type Seen } from './observation.ts';
+import {
+  deadlineAtMs,
+  managedResult,
+  nearDeadlineAtMs,
+  type ParkedLook,
+  parkedLookAtMs,
+  QUEUE_WAIT_SECONDS,
+  SCHEDULE_MIN_SECONDS,
+  settledAtMs,
+  stopDueAtMs,
+  stuckAtMs,
+} from './policy.ts';
+
+type Supervision = Situation<SupervisedDrain>;
+
+/** How long ECS may take to complete its hook once no task is left. */
+const COMPLETION_SECONDS = 300;
+
+/** The first step that applies (docs/decisions/0024). None sets the instance to DRAINING, and none is a heartbeat. */
+export function supervise(situation: Supervision): Decision {
+  const { observation, drain, isOutOfTime, refused, isFleet, nowMs, random } = situation;
+  if (isOutOfTime) return { kind: 'hand-over' };
+  if (refused.has('queue')) return withoutQueue(situation);
+  if (!observation) {
+    if (drain.known) return { kind: 'look', scope: firstScope(situation) };
+    // The first looks at a fleet are spread over time.
+    if (isFleet) return waitUntil(parkedLookAtMs('listing', nowMs, random), 'queue');
+    return { kind: 'look', scope: { registrations: 'search', tasks: 'list' } };
+  }
+  switch (observation.kind) {
+    case 'absent':
+      return afterwards(observation, drain);
+    case 'unavailable':
+      return readHook(situation) ?? waitFor(observation, situation);
+    case 'seen':
+      return (
+        readHook(situation) ??
+        atDeadline(observation, situation) ??
+        announcement(observation, situation) ??
+        waitFor(observation, situation)
+      );
+    default:
+      return unreachable(observation);
+  }
+}
+
+/** How it ended, now that the instance has left its cluster: by ECS if every task that was known had stopped before. */
+function afterwards({ clusters, tasks }: Extract<Observation, { kind: 'absent' }>, drain: SupervisedDrain): Decision {
+  const { known, closed } = drain;
+  if (!known) return { kind: 'finish', ending: { kind: 'gone', clusters } };
+  if (!known.tasks || known.tasks.listedAtMs < settledAtMs(closed))
+    return { kind: 'finish', ending: 'already-completed' };
+  if (known.tasks.holding.length > 0 && !tasks) {
+    return { kind: 'look', scope: { registrations: 'known', tasks: 'known' } };
+  }
+  const haveStopped = !tasks || (tasks.holding.length === 0 && !tasks.lost);
+  const ending = { kind: 'drained', lastTaskStoppedAtMs: tasks?.lastStoppedAtMs } as const;
+  return { kind: 'finish', ending: haveStopped ? ending : 'already-completed' };
+}
+
+/** What the deadline calls for, where the policy has a result for it. */
+function atDeadline(seen: Seen, { drain, policy, nowMs, isStartVerified, refused }: Supervision): Decision | undefined {
+  const result = managedResult(drain, policy);
+  if (result === 'none' || refused.has('complete')) return undefined;
+  const deadlineMs = deadlineAtMs(drain, policy);
+  const holding = seen.tasks?.holding ?? [];
+  if (nowMs < deadlineMs) {
+    const stragglers = holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineMs, policy));
+    return stragglers.length > 0 ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+  }
+  if (!isStartVerified) return refused.has('verify-start') ? undefined : { kind: 'verify-start' };
+  const verdict = { kind: 'timed-out', deadlineAtMs: deadlineMs, result, killedTasks: holding } as const;
+  return { kind: 'complete', verdict };
+}
+
+function announcement(seen: Seen, situation: Supervision): Decision | undefined {
+  const { drain, policy, nowMs } = situation;
+  const deadlineMs = deadlineAtMs(drain, policy);
+  if (drain.announced === undefined) return { kind: 'announce', event: 'started', deadlineAtMs: deadlineMs };
+  if (drain.announced === 'stuck' || nowMs < stuckAtMs(drain, policy) || isCompleting(seen, situation))
+    return undefined;
+  return { kind: 'announce', event: 'stuck', deadlineAtMs: deadlineMs };
+}
+
+/** Whether ECS may be about to complete its hook, because no task has been left for a short while only. */
+function isCompleting({ tasks }: Seen, { drain, nowMs }: Supervision): boolean {
+  const isEmpty = tasks?.holding.length === 0 && drain.emptySinceMs !== undefined;
+  return isEmpty && nowMs < drain.emptySinceMs + COMPLETION_SECONDS * 1000;
+}
+
+function waitFor(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): Decision {
+  const { drain, policy, nowMs, random } = situation;
+  const deadlineMs = deadlineAtMs(drain, policy);
+  const stops =
+    managedResult(drain, policy) !== 'none' && observation.kind === 'seen'
+      ? (observation.tasks?.holding ?? []).map((task) => stopDueAtMs(task, deadlineMs, policy))
+      : [];
+  const instants = [stuckAtMs(drain, policy), nearDeadlineAtMs(drain, policy), deadlineMs, ...stops];
+  const lookMs = parkedLookAtMs(nextLook(observation, situation), nowMs, random);
+  const untilMs = Math.min(lookMs, ...instants.filter((instantMs) => instantMs > nowMs));
+  if (!mayUseSchedule(situation)) return waitUntil(Math.min(untilMs, nowMs + QUEUE_WAIT_SECONDS * 1000), 'queue');
+  return waitUntil(untilMs, untilMs >= nowMs + SCHEDULE_MIN_SECONDS * 1000 ? 'schedule' : 'both');
+}
+
+/** ECS may take two days, and events tell of an instance that has become empty: most looks are rare. */
+function nextLook(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): ParkedLook {
+  const { drain, policy, nowMs, refused } = situation;
+  if (observation.kind === 'unavailable' || refused.has('complete') || refused.has('verify-start')) return 'listing';
+  if (isCompleting(observation, situation)) return 'closely';
+  // ECS should set the instance to DRAINING within a minute.
+  return activeIn(observation).length > 0 && nowMs < stuckAtMs(drain, policy) ? 'closely' : 'rarely';
+}

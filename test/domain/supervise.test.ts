@@ -1,0 +1,209 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
+import { supervise } from '../../src/domain/supervise.ts';
+import { type FakeTask, fakeAws, type World } from '../fakes.ts';
+import { anySupervision } from './any-situation.ts';
+import { at, HOOK, INSTANCE_ID, POLICY } from './samples.ts';
+
+const HOURS = 3_600;
+const NEVER: FakeTask = { id: 'stays', stopsAtSeconds: Number.POSITIVE_INFINITY };
+const ENDING = { ...POLICY, managedDrainingDeadline: 'ABANDON' } as const;
+
+/** ECS drains the instance, and completes its hook when it is told that no task is left. */
+function drainedByEcs({ endsAtSeconds = Number.POSITIVE_INFINITY, ...world }: World & { endsAtSeconds?: number } = {}) {
+  return fakeAws({
+    instances: [{ id: 'one', status: 'DRAINING', goneAtSeconds: endsAtSeconds }],
+    holds: [{ instanceId: INSTANCE_ID, lifecycleHook: MANAGED_DRAINING_HOOK, completedAtSeconds: endsAtSeconds }],
+    hooks: [{ name: MANAGED_DRAINING_HOOK }],
+    hook: HOOK,
+    ...world,
+  });
+}
+
+const eventsOf = ({ published }: ReturnType<typeof fakeAws>) => published.map(({ event: { kind } }) => kind);
+const changesOf = (aws: ReturnType<typeof fakeAws>) =>
+  aws.calls.filter(({ name }) => ['setDraining', 'recordHeartbeat', 'complete', 'stopTask'].includes(name));
+
+describe('a drain of ECS managed draining', () => {
+  it('is watched to its end: started and finished are told, and nothing of ECS or Auto Scaling is changed', async () => {
+    const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 600 }], endsAtSeconds: 630 });
+    const [outcome] = await aws.runToEnd({ policy: ENDING });
+    expect(outcome).toEqual({ kind: 'drained', lastTaskStoppedAtMs: undefined });
+    expect(eventsOf(aws)).toEqual(['started', 'finished']);
+    expect(changesOf(aws)).toEqual([]);
+    expect(aws.now()).toBeLessThan(700);
+  });
+
+  it('is told to be stuck with its tasks at half of deadlineSeconds, and only watched for the 48 hours that ECS takes', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 48 * HOURS });
+    await aws.runToEnd();
+    expect(aws.published.map(({ event: { kind }, atSeconds }) => [kind, Math.round(atSeconds)])).toEqual([
+      ['started', 0],
+      ['stuck', 3_600],
+      ['finished', expect.any(Number)],
+    ]);
+    const [, stuck] = aws.published;
+    expect(stuck?.event).toMatchObject({ explanation: { blockers: [{ tasks: [{ arn: 'stays' }] }] } });
+    expect(changesOf(aws)).toEqual([]);
+  });
+
+  it('costs three calls in half an hour while it hangs', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER] });
+    await aws.round();
+    await aws.waitUntil(12 * HOURS);
+    const before = aws.calls.length;
+    await aws.waitUntil(36 * HOURS);
+    expect((aws.calls.length - before) / 48).toBeLessThan(5.5);
+  });
+
+  it('is completed at the deadline with the result that managedDrainingDeadline names, and never before', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER] });
+    const [outcome] = await aws.runToEnd({ policy: ENDING });
+    expect(outcome).toMatchObject({ kind: 'timed-out', result: 'ABANDON', killedTasks: [{ arn: 'stays' }] });
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(POLICY.deadlineSeconds);
+    expect(aws.completion()?.atSeconds).toBeLessThan(POLICY.deadlineSeconds + 90);
+    expect(eventsOf(aws)).toEqual(['started', 'stuck', 'finished']);
+  });
+
+  it('is left to ECS if AWS denies completing its hook (facts 56 managed-hook-ownership): told once, and not tried again', async () => {
+    const fault = ({ name }: { name: string }) =>
+      name === 'complete' ? new Error('AccessDenied: not yours') : undefined;
+    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 6 * HOURS, fault });
+    await aws.runToEnd({ policy: ENDING });
+    expect(aws.callsNamed('complete')).toHaveLength(1);
+    expect(aws.refusals()).toEqual([{ doing: 'complete', reason: 'AccessDenied: not yours' }]);
+    expect(aws.deadLetters).toEqual([]);
+    expect(eventsOf(aws)).toEqual(['started', 'stuck', 'finished']);
+  });
+
+  it('is completed at its deadline though Auto Scaling throttles it for some minutes', async () => {
+    const outages = [{ of: 'auto-scaling', span: [7_100, 7_500] }] as const;
+    const aws = drainedByEcs({ tasks: [NEVER], outages });
+    await aws.runToEnd({ policy: ENDING });
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(7_500);
+    expect(aws.completion()?.atSeconds).toBeLessThan(7_900);
+  });
+
+  it('stops stragglers ahead of a deadline that ends it, and of no other', async () => {
+    const stopping = { ...ENDING, stopStragglers: 'all', deregistrationDelaySeconds: 60 } as const;
+    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 7_300 });
+    await aws.runToEnd({ policy: stopping });
+    expect(aws.secondsOf('stopTask')).toEqual([expect.closeTo(7_100, -2)]);
+    const left = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 3 * HOURS });
+    await left.runToEnd({ policy: { ...stopping, managedDrainingDeadline: 'none' } });
+    expect(changesOf(left)).toEqual([]);
+  });
+
+  it('tells of tasks that were there last when their instance went, for ECS gave up', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 48 * HOURS });
+    const [outcome] = await aws.runToEnd();
+    expect(outcome?.kind).toBe('already-completed');
+  });
+
+  it('is not woken again by an event that tells of the empty instance that it knows of', async () => {
+    const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 100 }], endsAtSeconds: 400 });
+    await aws.round();
+    await aws.waitUntil(110);
+    const before = aws.calls.length;
+    const reported = aws.containerInstance('one');
+    const wakeUp = { kind: 'wake-up', containerInstance: reported, reported, sentAtMs: at(110) } as const;
+    expect(await aws.round([wakeUp])).toEqual([]);
+    expect(aws.calls.slice(before).map(({ name }) => name)).toEqual(['parkedOn']);
+  });
+
+  it('is told to be stuck where ECS does not complete its hook though no task is left', async () => {
+    const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 100 }], endsAtSeconds: 27 * HOURS });
+    const [outcome] = await aws.runToEnd();
+    expect(outcome?.kind).toBe('drained');
+    const stuck = aws.published.flatMap(({ event }) => (event.kind === 'stuck' ? [event.explanation.unknown] : []));
+    expect(stuck).toEqual([[expect.stringContaining('has not completed its lifecycle hook')]]);
+  });
+
+  it('is told to be stuck where ECS never sets the instance to DRAINING', async () => {
+    const aws = drainedByEcs({
+      instances: [{ id: 'one', status: 'ACTIVE', goneAtSeconds: 3 * HOURS }],
+      tasks: [NEVER],
+    });
+    await aws.runToEnd();
+    expect(eventsOf(aws)).toEqual(['started', 'stuck', 'finished']);
+    expect(changesOf(aws)).toEqual([]);
+  });
+
+  it('begins with its look some time later where many begin together', async () => {
+    const ids = Array.from({ length: 12 }, (_, i) => `i-${String(i).padStart(17, '0')}`);
+    const aws = drainedByEcs({
+      instances: ids.map((ec2InstanceId, i) => ({ id: `ci${i}`, ec2InstanceId, status: 'DRAINING' })),
+      holds: ids.map((instanceId) => ({ instanceId, lifecycleHook: MANAGED_DRAINING_HOOK })),
+    });
+    const results = await aws.round();
+    expect(new Set(results.map(({ kind }) => kind))).toEqual(new Set(['parked']));
+    expect(aws.calls.map(({ name }) => name)).toEqual(['continueAt']);
+    await aws.waitUntil(140);
+    expect(aws.published.filter(({ event }) => event.kind === 'started')).toHaveLength(12);
+  });
+
+  it('has ended where the group has no such hook any more', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER], hooks: [] });
+    const [outcome] = await aws.runToEnd();
+    expect(outcome).toMatchObject({ kind: 'already-completed', lastSeen: { tasks: [{ arn: 'stays' }] } });
+  });
+
+  it('of an instance that is in none of the clusters is gone', async () => {
+    const aws = drainedByEcs({ instances: [] });
+    expect(await aws.runToEnd()).toEqual([{ kind: 'gone', clusters: ['prod'] }]);
+  });
+
+  it('waits on the queue where there are no schedules, a quarter of an hour at most', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 5 * HOURS });
+    await aws.runToEnd({ policy: { ...POLICY, waiting: 'watch' } });
+    expect(aws.callsNamed('continueAt').length).toBeLessThan(30);
+    expect(eventsOf(aws)).toEqual(['started', 'stuck', 'finished']);
+  });
+
+  it('is found by the sweep if its event was lost, and is not found again while it is parked', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 12 * HOURS });
+    await aws.waitUntil(300);
+    aws.sweepEvery(60);
+    await aws.waitUntil(10 * HOURS);
+    expect(aws.telemetry.filter(({ entry }) => entry.kind === 'found')).toMatchObject([
+      { drain: { kind: 'supervised' }, entry: { lost: 'event' } },
+    ]);
+    await aws.run();
+    expect(eventsOf(aws)).toEqual(['started', 'stuck', 'finished']);
+    expect(changesOf(aws)).toEqual([]);
+  });
+
+  it('is found by the sweep only where no other hook may hold the instance', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER], hooks: [{ name: MANAGED_DRAINING_HOOK }, { name: 'another' }] });
+    await aws.waitUntil(300);
+    expect((await aws.sweep()).found).toEqual([]);
+  });
+
+  it('goes on from a continuation of the bus only while Auto Scaling holds the instance, without a heartbeat', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 1_000 });
+    const [drain] = aws.heldDrains();
+    if (!drain) throw new Error('Something is held.');
+    const arrival = { kind: 'continuation', drain, isTrusted: false } as const;
+    expect(await aws.round([arrival])).toMatchObject([{ kind: 'parked' }]);
+    await aws.waitUntil(1_100);
+    aws.schedules.clear();
+    expect(await aws.round([arrival])).toMatchObject([{ kind: 'finished', outcome: { kind: 'already-completed' } }]);
+    expect(changesOf(aws)).toEqual([]);
+  });
+
+  it('is never set to DRAINING or given a heartbeat, and never completed before a deadline with a result', () => {
+    fc.assert(
+      fc.property(anySupervision, (situation) => {
+        const decision = supervise(situation);
+        expect(['set-draining', 'heartbeat']).not.toContain(decision.kind);
+        if (decision.kind !== 'complete' && decision.kind !== 'stop-tasks') return;
+        expect(situation.policy.managedDrainingDeadline).not.toBe('none');
+        expect(situation.drain.isCompletionDenied).not.toBe(true);
+        if (decision.kind === 'stop-tasks') return;
+        expect(decision.verdict).toMatchObject({ kind: 'timed-out', result: situation.policy.managedDrainingDeadline });
+        expect(situation.nowMs).toBeGreaterThanOrEqual(situation.drain.startedAtMs + 60_000);
+      }),
+    );
+  });
+});
