@@ -240,7 +240,9 @@ function worksOf({ instanceId, since }: Held, works: readonly Work[], held: read
     ...held.filter((other) => other.instanceId === instanceId && other.since > since).map((other) => other.since),
   );
   return works
-    .filter(({ about, result, from }) => about === instanceId && result !== 'ignored' && from < nextSince)
+    .filter(
+      ({ about, result, from }) => about === instanceId && result !== 'ignored' && from >= since && from < nextSince,
+    )
     .toSorted((a, b) => a.from - b.from);
 }
 
@@ -264,6 +266,9 @@ function longestSharedSeconds(works: readonly Work[], second: number): number {
 
 // --- The end is the end -----------------------------------------------------------------------------------------------
 
+/** An instance that stays is still there after its outcome, and for so long a heartbeat before it proves the action pending. */
+const VERIFIED_SECONDS = 10;
+
 function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Played): string[] {
   // A drain of ECS's own may go on for 48 hours.
   const isCutOff = world.managedDraining !== undefined && seconds > LONGEST_WORLD_SECONDS;
@@ -272,7 +277,8 @@ function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Playe
   );
   for (const action of held) {
     const { instanceId, until = Infinity } = action;
-    const over = Math.max(until, faultsEndAt(world));
+    const mayBeBelieved = world.staying?.what === 'root volumes' ? VERIFIED_SECONDS : 0;
+    const over = Math.max(until + mayBeBelieved, faultsEndAt(world));
     for (const { from, result } of worksOf(action, works, held)) {
       if (from <= over || !['parked', 'handed-over'].includes(result)) continue;
       breaches.push(

@@ -156,7 +156,7 @@ function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
   const settledMs = settledAtMs(drain.closed);
   // Before ECS's lists have settled, a list of tasks proves nothing.
   if (nowMs < settledMs) {
-    if (canBeat(situation)) return { kind: 'heartbeat' };
+    if (canBeat(situation) || mayBeOver(situation)) return { kind: 'heartbeat' };
     return waitUntil(Math.min(settledMs, ...dueInstants(seen, situation)), 'queue');
   }
   if (!tasks) return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };

@@ -209,6 +209,12 @@ describe('an instance without a holding task', () => {
     expect(decide(unsettled({ policy: { ...POLICY, deadlineSeconds: 8 } }))).toEqual(parkUntil(8, 'queue'));
   });
 
+  it('is not waited for after a message that came again, if it stays in its group and its action is over: a heartbeat tells', () => {
+    const drain = drainOf({ closed, staysInGroup: true, lastHeartbeatAtMs: at(-6) });
+    expect(decide(unsettled({ drain }))).toEqual({ kind: 'heartbeat' });
+    expect(decide(unsettled({ drain: { ...drain, lastHeartbeatAtMs: at(5) } }))).toEqual(parkUntil(12, 'queue'));
+  });
+
   it('has its tasks listed, where they were not yet', () => {
     expect(decide(situation({ observation: unlisted('DRAINING') }))).toEqual(look('known', 'list'));
   });
