@@ -10,7 +10,8 @@ import {
 import { batches } from '../domain/by-cluster.ts';
 import type { Mark, MarkedInstance, Trigger } from '../domain/mark.ts';
 import type { ContainerInstance } from '../domain/observation.ts';
-import type { ContainerInstances } from '../domain/ports.ts';
+import { type ContainerInstances, Unavailable } from '../domain/ports.ts';
+import { AwsCallFailed } from './aws-call.ts';
 import { callInCluster, type Ecs } from './ecs-call.ts';
 
 /** The most that one call takes (facts 11 set-draining, 96 container-instance-attributes). */
@@ -31,12 +32,27 @@ export function ecsMarks(
   const target = (targetId: string): Attribute => ({ name: markName, targetType: 'container-instance', targetId });
   return {
     async mark(cluster, arns, mark) {
+      const put = (targets: readonly string[]) =>
+        callInCluster(`mark ${targets.join(', ')} with the attribute ${markName}`, () => {
+          const attributes = targets.map((arn) => ({ ...target(arn), value: textOf(mark) }));
+          return client.send(new PutAttributesCommand({ cluster, attributes }), { abortSignal });
+        });
+      const failures: unknown[] = [];
       for (const targets of batches(arns, BATCH)) {
-        const attributes = targets.map((arn) => ({ ...target(arn), value: textOf(mark) }));
-        await callInCluster(`mark ${targets.join(', ')} with the attribute ${markName}`, () =>
-          client.send(new PutAttributesCommand({ cluster, attributes }), { abortSignal }),
-        );
+        try {
+          await put(targets);
+        } catch (error) {
+          if (targets.length === 1) failures.push(error);
+          else if (error instanceof Unavailable || isDenied(error)) throw error;
+          // One that cannot be marked, such as one with ten attributes already, must not cost the others their marks.
+          else {
+            const apart = await Promise.allSettled(targets.map((arn) => put([arn])));
+            failures.push(...apart.flatMap((each) => (each.status === 'rejected' ? [each.reason] : [])));
+          }
+        }
       }
+      const failure = failures.find((error) => error instanceof Unavailable) ?? failures[0];
+      if (failure) throw failure;
     },
 
     async marked(cluster) {
@@ -71,6 +87,10 @@ export function ecsMarks(
       return active;
     },
   };
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof AwsCallFailed && /^AccessDenied/.test(error.code);
 }
 
 const TRIGGERS: readonly Trigger[] = ['lifecycle-action', 'spot-interruption', 'rebalance-recommendation'];

@@ -125,7 +125,9 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
       if (!answer.limits) return alreadyCompleted(work);
       return { ...work, drain: drain.kind === 'notice' ? drain : { ...drain, hook: answer.limits } };
     case 'start':
-      return withStart(work, answer.startedAtMs);
+      return answer.startedAtMs === undefined && isBackInService(work)
+        ? { kind: 'finished', drain, outcome: { kind: 'already-completed', lastSeen: undefined } }
+        : withStart(work, answer.startedAtMs);
     case 'already-completed':
       return alreadyCompleted(work);
     case 'accepted':
@@ -206,6 +208,11 @@ function withLastStop(observation: Observation, before: Observation | undefined)
 const START_TOO_EARLY_SECONDS = 60;
 /** ...and a load balancer of the group may deregister the instance before its hook holds it, for an hour at most. */
 const START_TOO_LATE_SECONDS = 3_600;
+
+/** Whether an instance that ECS drained takes tasks. Where Auto Scaling does not terminate it, they are no tasks of the drain. */
+function isBackInService({ drain, observation }: Work): boolean {
+  return drain.kind === 'supervised' && observation?.kind === 'seen' && activeIn(observation).length > 0;
+}
 
 /** The start that Auto Scaling knows, where the two cannot both be true. A search that was made before it must be made again. */
 function withStart(work: Work, startedAtMs: number | undefined): Work {

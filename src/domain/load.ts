@@ -163,7 +163,7 @@ async function loadUntrusted(claimed: Drain, policy: Policy, ports: Ports): Prom
   if (bare.kind === 'notice') {
     return ports.schedules ? { kind: 'unconfirmed', drain: bare } : workOn(bare, { isClaimed: true });
   }
-  return confirm(bare.kind === 'held' ? { ...bare, hook: undefined } : { ...bare, ...NOTHING_BEGUN }, ports);
+  return confirm(bare.kind === 'held' ? { ...bare, hook: undefined } : { ...bare, ...NOTHING_BEGUN }, policy, ports);
 }
 
 const NOTHING_KNOWN = { known: undefined, parked: undefined, closed: undefined, agentSilence: undefined };
@@ -184,7 +184,7 @@ function plausiblyAnnounced(drain: Drain, claimed: Drain, policy: Policy, nowMs:
   return nowMs >= stuckAtMs(drain, policy) ? 'stuck' : 'started';
 }
 
-async function confirm(claimed: ActionDrain, ports: Ports): Promise<Work | Result> {
+async function confirm(claimed: ActionDrain, policy: Policy, ports: Ports): Promise<Work | Result> {
   const { lifecycleActions, clock, telemetry } = ports;
   const nowMs = clock.nowMs();
   // The answer tells whether the action is pending.
@@ -196,7 +196,8 @@ async function confirm(claimed: ActionDrain, ports: Ports): Promise<Work | Resul
   const drain = correctedStart(claimed, since.get(instanceId));
   if (drain !== claimed) telemetry.record(drain, { kind: 'corrected', claimedStartAtMs: claimed.startedAtMs });
   const continuations = Math.min(drain.continuations, mostContinuations(drain, nowMs));
-  return workOn({ ...withHeartbeat(drain, nowMs), continuations }, { isClaimed: true });
+  const announced = plausiblyAnnounced({ ...drain, announced: undefined }, drain, policy, nowMs);
+  return workOn({ ...withHeartbeat(drain, nowMs), continuations, announced }, { isClaimed: true });
 }
 
 /** The queue continues a drain once a second at most. A claim must not use up what the drain may be continued. */

@@ -93,8 +93,13 @@ function answerOf({ work, decision }: Ask, { found, tasks, refreshed }: Answers,
 /** Only a drain of ECS's own still wants to know what became of its tasks. */
 function absence({ drain }: Work, tasks: TasksSeen | Error | undefined, clusters: readonly string[]): Answer {
   if (drain.kind !== 'supervised') return { kind: 'observed', observation: { kind: 'absent', clusters } };
-  if (tasks instanceof Error) return refusalOf(tasks);
-  return { kind: 'observed', observation: { kind: 'absent', clusters, tasks } };
+  if (tasks instanceof Unavailable) return refusalOf(tasks);
+  // Where ECS cannot say it at all, such as of a deleted cluster, what became of them is not known.
+  const unknown = { holding: [], lastStoppedAtMs: undefined, listedAtMs: 0, lost: drain.known?.tasks?.holding.length };
+  return {
+    kind: 'observed',
+    observation: { kind: 'absent', clusters, tasks: tasks instanceof Error ? unknown : tasks },
+  };
 }
 
 function refusalOf(error: unknown): Answer {

@@ -134,9 +134,14 @@ export function wholeSecond(instantMs: number): number {
   return Math.ceil(instantMs / 1000) * 1000;
 }
 
-/** The limits of the drain's hook, or those that the policy assumes while they are not known. */
+/** ECS holds an instance for 48 hours, the longest that a hook allows (facts 52 managed-draining-scope). */
+const MANAGED_HEARTBEAT_TIMEOUT_SECONDS = 3_600;
+
+/** The limits of the drain's hook, or those that are assumed while they are not known: of ECS's own hook, not the policy's. */
 export function limitsOf(drain: Drain, policy: Policy): HookLimits {
-  return (drain.kind === 'notice' ? undefined : drain.hook) ?? hookLimits(policy.heartbeatTimeoutSeconds);
+  const known = drain.kind === 'notice' ? undefined : drain.hook;
+  if (known) return known;
+  return hookLimits(drain.kind === 'supervised' ? MANAGED_HEARTBEAT_TIMEOUT_SECONDS : policy.heartbeatTimeoutSeconds);
 }
 
 /** The policy for the drain: what its hook chooses, as far as the policy of the stack allows it. */

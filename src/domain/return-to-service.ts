@@ -3,9 +3,11 @@
  * volume, has put a retained instance back, or EC2 has not taken them after its notice (docs/decisions/0023).
  */
 
+import { batches } from './by-cluster.ts';
+import type { Drain } from './drain.ts';
 import type { GroupPlace, Mark, MarkedInstance, Returned } from './mark.ts';
 import type { EcsRef } from './observation.ts';
-import { ON_THE_WAY_SECONDS, type Policy } from './policy.ts';
+import { deadlineAtMs, ON_THE_WAY_SECONDS, type Policy, SCHEDULE_LATE_SECONDS } from './policy.ts';
 import { ClusterMissing, type Ports, reasonOf } from './ports.ts';
 
 /** What a search for instances to return came to. */
@@ -14,6 +16,9 @@ export interface ReturnSweep {
   /** What kept some of the marked instances from being looked at or returned. */
   readonly failures: readonly unknown[];
 }
+
+/** What one call takes (facts 11 set-draining, 96 container-instance-attributes). */
+const MOST_AT_ONCE = 10;
 
 /** Auto Scaling may still answer InService for an instance whose event has just come. */
 const STATE_SETTLES_SECONDS = 60;
@@ -74,14 +79,17 @@ export async function returnToService(policy: Policy, ports: Ports): Promise<Ret
   if (!places) return { returned: [], failures };
   const inService = due.filter((each) => isInService(each, places.get(each.ec2InstanceId)));
   const ended: MarkedInstance[] = [];
-  for (const each of inService) if (await apart(hasEnded(each, ports))) ended.push(each);
+  for (const each of inService) if (await apart(hasEnded(each, policy, ports))) ended.push(each);
 
   const active = new Set<string>();
   await inEachCluster(ended, async (cluster, arns) => {
-    const set = await apart(ecs.setActive(cluster, arns));
-    for (const arn of set ?? []) active.add(arn);
-    // The mark goes last: an invocation that crashes in between leaves one that the next sweep finds.
-    if (set && set.length > 0) await apart(ecs.unmark(cluster, set));
+    // What fails for some must not keep the others from being reported.
+    for (const some of batches(arns, MOST_AT_ONCE)) {
+      const set = await apart(ecs.setActive(cluster, some));
+      for (const arn of set ?? []) active.add(arn);
+      // The mark goes last: an invocation that crashes in between leaves one that the next sweep finds.
+      if (set && set.length > 0) await apart(ecs.unmark(cluster, set));
+    }
   });
   const returned = ended
     .filter(({ arn }) => active.has(arn))
@@ -102,10 +110,20 @@ async function markedIn(
   }
 }
 
-/** The lifecycle action of an instance in service is over; a drain on a notice goes on for as long as it has a schedule. */
-async function hasEnded({ arn, mark }: MarkedInstance, { schedules }: Ports): Promise<boolean> {
-  if (mark.trigger === 'lifecycle-action' || !schedules) return true;
-  return (await schedules.parkedOn(arn)).length === 0;
+/**
+ * A lifecycle action whose instance is in service is over, but EC2 may have given notice of the instance since: a drain goes on for
+ * as long as it has a schedule.
+ */
+async function hasEnded({ arn, mark }: MarkedInstance, policy: Policy, { schedules, clock }: Ports): Promise<boolean> {
+  const parked = (await schedules?.parkedOn(arn)) ?? [];
+  const others = parked.filter(({ kind }) => kind === 'notice' || mark.trigger !== 'lifecycle-action');
+  return others.every((drain) => clock.nowMs() >= surelyEndedAtMs(drain, policy));
+}
+
+/** A drain that was lost leaves its schedule, which must not keep the instance DRAINING for ever. */
+function surelyEndedAtMs(drain: Drain, policy: Policy): number {
+  const lastMs = Math.max(deadlineAtMs(drain, policy), drain.parked?.firesAtMs ?? 0);
+  return lastMs + (SCHEDULE_LATE_SECONDS + ON_THE_WAY_SECONDS) * 1000;
 }
 
 async function inEachCluster(

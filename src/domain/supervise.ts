@@ -16,6 +16,7 @@ import { type SupervisedDrain, unreachable } from './drain.ts';
 import { activeIn, type Observation, type Seen } from './observation.ts';
 import {
   deadlineAtMs,
+  limitsOf,
   managedResult,
   nearDeadlineAtMs,
   type ParkedLook,
@@ -31,6 +32,12 @@ type Supervision = Situation<SupervisedDrain>;
 
 /** How long ECS may take to complete its hook once no task is left. */
 const COMPLETION_SECONDS = 300;
+
+/** How long after its start ECS sets the instance to DRAINING at the latest, which takes it a minute. */
+const SET_DRAINING_SECONDS = 600;
+
+/** How long the instance may be in its cluster after Auto Scaling has let it go. */
+const GONE_SECONDS = 1_800;
 
 /** The first step that applies (docs/decisions/0024). None sets the instance to DRAINING, and none is a heartbeat. */
 export function supervise(situation: Supervision): Decision {
@@ -51,6 +58,7 @@ export function supervise(situation: Supervision): Decision {
     case 'seen':
       return (
         readHook(situation) ??
+        afterItsTime(observation, situation) ??
         atDeadline(observation, situation) ??
         announcement(observation, situation) ??
         waitFor(observation, situation)
@@ -74,17 +82,36 @@ function afterwards({ clusters, tasks }: Extract<Observation, { kind: 'absent' }
   return { kind: 'finish', ending: haveStopped ? ending : 'already-completed' };
 }
 
+/**
+ * What tells that the drain is over though the instance is still in its cluster: Auto Scaling holds it no longer than its hook
+ * allows. One that takes tasks is not drained, or is back in service: Auto Scaling tells.
+ */
+function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined {
+  const { drain, policy, nowMs, isStartVerified, refused } = situation;
+  const heldUntilMs = drain.startedAtMs + limitsOf(drain, policy).globalTimeoutSeconds * 1000;
+  if (nowMs >= heldUntilMs + GONE_SECONDS * 1000) return { kind: 'finish', ending: 'already-completed' };
+  const isLate = nowMs >= drain.startedAtMs + SET_DRAINING_SECONDS * 1000;
+  const mayVerify = !isStartVerified && !refused.has('verify-start');
+  return isLate && activeIn(seen).length > 0 && mayVerify ? { kind: 'verify-start' } : undefined;
+}
+
 /** What the deadline calls for, where the policy has a result for it. */
 function atDeadline(seen: Seen, { drain, policy, nowMs, isStartVerified, refused }: Supervision): Decision | undefined {
   const result = managedResult(drain, policy);
   if (result === 'none' || refused.has('complete')) return undefined;
   const deadlineMs = deadlineAtMs(drain, policy);
   const holding = seen.tasks?.holding ?? [];
+  const isClosed = activeIn(seen).length === 0;
   if (nowMs < deadlineMs) {
+    if (!isClosed) return undefined;
     const stragglers = holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineMs, policy));
     return stragglers.length > 0 ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
   }
   if (!isStartVerified) return refused.has('verify-start') ? undefined : { kind: 'verify-start' };
+  if (isClosed && seen.tasks && holding.length === 0 && seen.tasks.listedAtMs >= settledAtMs(drain.closed)) {
+    const { lastStoppedAtMs } = seen.tasks;
+    return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: lastStoppedAtMs } };
+  }
   const verdict = { kind: 'timed-out', deadlineAtMs: deadlineMs, result, killedTasks: holding } as const;
   return { kind: 'complete', verdict };
 }

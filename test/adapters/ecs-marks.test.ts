@@ -34,6 +34,25 @@ describe('marking container instances', () => {
     });
   });
 
+  it('marks the others of its call without one that cannot be marked, and says which that is', async () => {
+    type Input = ReturnType<typeof endpoint.inputsOf<'PutAttributes'>>[number];
+    const targetsOf = ({ attributes = [] }: Input) => attributes.map(({ targetId }) => targetId);
+    const full = fault('AttributeLimitExceededException', 'It has ten attributes.');
+    const endpoint = await aws({
+      PutAttributes: (input) => (targetsOf(input).includes(arns[3]) ? full : { attributes: [] }),
+    });
+    await expect(marksAt(endpoint).mark(CLUSTER, arns, MARK)).rejects.toThrow(`mark ${arns[3]} with`);
+    const marked = endpoint.inputsOf('PutAttributes').map(targetsOf);
+    const taken = marked.filter((targets) => !targets.includes(arns[3])).flat();
+    expect(taken.toSorted()).toEqual(arns.filter((arn) => arn !== arns[3]).toSorted());
+  });
+
+  it('is not tried for each where the role may mark none', async () => {
+    const endpoint = await aws({ PutAttributes: accessDenied('ecs:PutAttributes') });
+    await expect(marksAt(endpoint).mark(CLUSTER, arns, MARK)).rejects.toMatchObject({ code: 'AccessDeniedException' });
+    expect(endpoint.inputsOf('PutAttributes')).toHaveLength(1);
+  });
+
   it('is undone without naming the value', async () => {
     const endpoint = await aws({ DeleteAttributes: { attributes: [] } });
     await marksAt(endpoint).unmark(CLUSTER, arns.slice(0, 1));

@@ -413,7 +413,13 @@ describe('whatever AWS answers', () => {
             if (evolved.drain) expect(isSameDrain(evolved.drain, drain)).toBe(true);
             if (!('steps' in evolved)) {
               if (evolved.kind === 'finished')
-                expect(['complete', 'finish', 'heartbeat', 'read-hook']).toContain(decision.kind);
+                expect([
+                  'complete',
+                  'finish',
+                  'heartbeat',
+                  'read-hook',
+                  ...(next.kind === 'supervised' ? ['verify-start'] : []),
+                ]).toContain(decision.kind);
               return;
             }
             work = evolved;

@@ -225,6 +225,16 @@ describe('a continuation from the bus', () => {
     expect(works).toMatchObject([{ drain: { announced: result } }]);
   });
 
+  it.each([
+    [3_599.9, 'started'],
+    [3_600, 'stuck'],
+  ] as const)('after %d s that claims stuck, without a schedule, leaves the drain %s', async (seconds, result) => {
+    const aws = fakeAws({ hook: hookLimits(7_200) });
+    await aws.waitUntil(seconds);
+    const [works] = await loaded(aws, [untrusted({ ...forged, announced: 'stuck' })]);
+    expect(works).toMatchObject([{ drain: { announced: result } }]);
+  });
+
   it('cannot take back what the bus was told', async () => {
     const aws = await storing({ ...parked, announced: 'stuck' });
     const [works] = await loaded(aws, [untrusted({ ...forged, known, announced: 'started' })]);

@@ -63,7 +63,14 @@ describe('an instance that stays in service', () => {
     expect([statusIn(aws), aws.marks.size]).toEqual(['ACTIVE', 0]);
     expect(aws.publishedReturns).toEqual(returned);
     expect(aws.returns).toMatchObject([{ returned: returned[0] }]);
-    expect(aws.calls.map(({ name }) => name)).toEqual(['marked', 'placesOf', 'setActive', 'unmark', 'publishReturns']);
+    expect(aws.calls.map(({ name }) => name)).toEqual([
+      'marked',
+      'placesOf',
+      'parkedOn',
+      'setActive',
+      'unmark',
+      'publishReturns',
+    ]);
     expect((await aws.giveBack()).returned).toEqual([]); // once
   });
 
@@ -142,6 +149,24 @@ describe('an instance that EC2 gave notice of', () => {
     expect((await aws.giveBack()).returned).toHaveLength(1);
   });
 
+  it('is not returned while its drain goes on, though a lifecycle action that is over had set it to DRAINING', async () => {
+    const aws = staying({ tasks: [{ id: 'job', stopsAtSeconds: 2_000 }] });
+    aws.send(() => ({ kind: 'drain', drain: notice }), at(0));
+    expect((await sweptAt(aws, 60)).returned).toEqual([]);
+    await aws.run(() => aws.finished().length === 1);
+    expect((await aws.giveBack()).returned).toHaveLength(1);
+  });
+
+  it('is returned after its deadline though its drain was lost and has left its schedule', async () => {
+    const aws = fakeAws({ holds: [], events: 'none', tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
+    await aws.round([{ kind: 'drain', drain: notice }]);
+    const [name = ''] = aws.schedules.keys();
+    const left = aws.schedules.get(name);
+    if (left) aws.schedules.set(name, { ...left }); // The fakes do not fire a copy.
+    expect((await sweptAt(aws, POLICY.deadlineSeconds)).returned).toEqual([]);
+    expect((await sweptAt(aws, POLICY.deadlineSeconds + 300)).returned).toHaveLength(1);
+  });
+
   it('is not returned before its deadline where nothing shows whether its drain goes on', async () => {
     const aws = staying({}, 'rebalance-recommendation');
     expect((await sweptAt(aws, POLICY.deadlineSeconds - 1, { policy: WATCH })).returned).toEqual([]);
@@ -189,6 +214,21 @@ describe('what fails while instances are returned', () => {
     expect(aws.containerInstance('staging').status).toBe('ACTIVE');
   });
 
+  it('costs at most ten instances of a cluster their turn, and the others are reported', async () => {
+    const instances = Array.from({ length: 12 }, (_, i) => ({ id: `ci${i}`, ec2InstanceId: `i-${i}` }));
+    const aws = staying({
+      instances: instances.map((each) => ({ ...each, status: 'DRAINING', mark: mark() })),
+      fault: (call) =>
+        call.name === 'setActive' && (call.args[1] as string[]).some((arn) => arn.endsWith('ci0'))
+          ? new Error('no setActive')
+          : undefined,
+    });
+    const { returned, failures } = await sweptAt(aws, 60);
+    expect(failures).toMatchObject([{ message: 'no setActive' }]);
+    expect(returned.map(({ instanceId }) => instanceId)).toEqual(['i-10', 'i-11']);
+    expect(aws.marks.size).toBe(10);
+  });
+
   it('is nothing where a cluster does not exist', async () => {
     const aws = staying({ instances: [], missingClusters: ['staging'] });
     expect(await sweptAt(aws, 60, { policy })).toEqual({ returned: [], failures: [] });
@@ -213,7 +253,7 @@ describe('what fails while instances are returned', () => {
   });
 
   it('is a crash after ECS has set the instance to ACTIVE: the mark that is left goes with a later sweep', async () => {
-    const aws = staying({ crashes: [3] });
+    const aws = staying({ crashes: [4] });
     await sweptAt(aws, 60);
     expect([statusIn(aws), aws.marks.size]).toEqual(['ACTIVE', 1]);
     await sweptAt(aws, 200);

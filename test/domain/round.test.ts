@@ -764,13 +764,16 @@ describe('a notice', () => {
     expect(askedOfAutoScaling(aws)).toEqual([]);
   });
 
-  it('for an instance that went while it was drained is over', async () => {
-    const aws = fakeAws({ instances: [{ id: 'one', goneAtSeconds: 30 }], tasks: [endless] });
-    const rebalance = noticeDrainOf('rebalance-recommendation');
-    expect(await aws.runToEnd({ drains: [rebalance] })).toMatchObject([
-      { kind: 'gone', clusters: ['prod'], lastSeen: { tasks: [{ arn: 'job' }], haveStopped: false } },
-    ]);
-  });
+  it.each(WAITS)(
+    'for an instance that went while it was drained is over, and was one of ours: %s',
+    async (_, policy) => {
+      const aws = fakeAws({ instances: [{ id: 'one', goneAtSeconds: 30 }], tasks: [endless] });
+      const rebalance = noticeDrainOf('rebalance-recommendation');
+      expect(await aws.runToEnd({ drains: [rebalance], policy })).toMatchObject([
+        { kind: 'gone', clusters: ['prod'], lastSeen: { tasks: [{ arn: 'job' }], haveStopped: false } },
+      ]);
+    },
+  );
 });
 
 describe('the bus', () => {

@@ -101,6 +101,57 @@ describe('a drain of ECS managed draining', () => {
     expect(outcome?.kind).toBe('already-completed');
   });
 
+  it('is completed at the deadline as a drained one where no task is left and ECS does not complete it', async () => {
+    const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 100 }] });
+    expect(await aws.runToEnd({ policy: ENDING })).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.completion()).toMatchObject({ result: 'CONTINUE', holding: [] });
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(POLICY.deadlineSeconds);
+  });
+
+  it('ends where the instance is back in service: none of its new tasks is stopped, and nothing is stuck', async () => {
+    const aws = drainedByEcs({
+      instances: [{ id: 'one', status: 'DRAINING', activeSpans: [[600, Infinity]] }],
+      holds: [{ instanceId: INSTANCE_ID, lifecycleHook: MANAGED_DRAINING_HOOK, completedAtSeconds: 590 }],
+      tasks: [
+        { id: 'a', stopsAtSeconds: 500 },
+        { ...NEVER, listedAtSeconds: 700 },
+      ],
+    });
+    const policy = { ...ENDING, stopStragglers: 'all' } as const;
+    expect(await aws.runToEnd({ policy })).toEqual([{ kind: 'already-completed', lastSeen: undefined }]);
+    expect(changesOf(aws)).toEqual([]);
+    expect(eventsOf(aws)).toEqual(['started', 'finished']);
+  });
+
+  it('stops no task of an instance that takes tasks, though Auto Scaling may hold it', async () => {
+    const aws = drainedByEcs({ instances: [{ id: 'one' }], tasks: [NEVER] });
+    await aws.runToEnd({ policy: { ...ENDING, stopStragglers: 'all' } });
+    expect(aws.callsNamed('stopTask')).toEqual([]);
+  });
+
+  it('is given the 48 hours of ECS where its hook cannot be read', async () => {
+    const fault = ({ name }: { name: string }) => (name === 'hooksOf' ? new Error('AccessDenied') : undefined);
+    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 6 * HOURS, fault });
+    await aws.runToEnd({ policy: { ...POLICY, heartbeatTimeoutSeconds: 60 } });
+    expect(aws.published[0]?.event).toMatchObject({ kind: 'started', deadlineAtMs: at(48 * HOURS) });
+  });
+
+  it('ends after the 48 hours though the instance stays in its cluster', async () => {
+    const aws = drainedByEcs({ tasks: [NEVER] });
+    const [outcome] = await aws.runToEnd();
+    expect(outcome).toMatchObject({ kind: 'already-completed', lastSeen: { tasks: [{ arn: 'stays' }] } });
+    expect(aws.now()).toBeLessThan(49.5 * HOURS);
+  });
+
+  it('ends where ECS does not say what became of its tasks, such as where their cluster is deleted', async () => {
+    const fault = ({ name, atSeconds }: { name: string; atSeconds: number }) =>
+      name === 'describeTasks' && atSeconds > 3_000 ? new Error('ClusterNotFoundException') : undefined;
+    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 3_000, fault });
+    const [outcome] = await aws.runToEnd();
+    expect(outcome).toMatchObject({ kind: 'already-completed', lastSeen: { tasks: [{ arn: 'stays' }] } });
+    expect(aws.deadLetters).toEqual([]);
+  });
+
   it('is not woken again by an event that tells of the empty instance that it knows of', async () => {
     const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 100 }], endsAtSeconds: 400 });
     await aws.round();
@@ -201,7 +252,11 @@ describe('a drain of ECS managed draining', () => {
         expect(situation.policy.managedDrainingDeadline).not.toBe('none');
         expect(situation.drain.isCompletionDenied).not.toBe(true);
         if (decision.kind === 'stop-tasks') return;
-        expect(decision.verdict).toMatchObject({ kind: 'timed-out', result: situation.policy.managedDrainingDeadline });
+        if (decision.verdict.kind !== 'drained')
+          expect(decision.verdict).toMatchObject({
+            kind: 'timed-out',
+            result: situation.policy.managedDrainingDeadline,
+          });
         expect(situation.nowMs).toBeGreaterThanOrEqual(situation.drain.startedAtMs + 60_000);
       }),
     );

@@ -13,8 +13,8 @@ type Whose = keyof HostileWorld['arns'];
 
 /** What a forged continuation claims, before the world says what that is. */
 interface Claims {
-  /** 4 stands for all before it, and 6 for one that is still to come. */
-  readonly version: 4 | 5 | 6;
+  /** 4 stands for all before it, and 7 for one that is still to come. */
+  readonly version: 4 | 5 | 6 | 7;
   readonly group: string;
   readonly hook: string;
   readonly instance: Whose;
@@ -34,6 +34,7 @@ interface Claims {
   readonly closed: number | undefined;
   readonly known: { readonly instances: readonly Whose[]; readonly tasks: readonly Whose[] } | undefined;
   readonly emptied: boolean;
+  readonly staysInGroup: boolean;
   /** Whose schedule holds its state. */
   readonly parked: Whose | undefined;
 }
@@ -43,7 +44,8 @@ const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: und
 const second = maybe(fc.constantFrom(-100_000, -DEADLINE_SECONDS, -1_000, -10, 0, 10));
 
 const claims: fc.Arbitrary<Claims> = fc.record({
-  version: fc.constantFrom(5, 5, 5, 4, 6),
+  version: fc.constantFrom(6, 6, 6, 5, 4, 7),
+  staysInGroup: fc.boolean(),
   group: fc.constantFrom('web', 'web', 'web', 'workers', 'others'),
   hook: fc.constantFrom('ecs-drain', 'ecs-drain', 'ecs-drain', 'backup'),
   instance: whose,
@@ -111,16 +113,16 @@ function entryOf(claimed: Claims, { arns, heldSinceMs, held, others, token, regi
     containerInstance,
     parked: known && { untilMs: nowMs, containerInstances, holdingTasks: holding },
   };
-  const ofVersion5 = {
+  const ofVersion6 = {
     ...common,
     ...(notice
       ? { kind: 'notice', notice: { kind: notice, instanceId, token: given } }
-      : { kind: 'held', action, ...ofHold }),
+      : { kind: 'held', action, ...ofHold, ...(claimed.staysInGroup && { staysInGroup: true }) }),
     known: known && { containerInstances, tasks: { holding, listedAtMs: nowMs } },
     emptiedAtMs: claimed.emptied ? nowMs : undefined,
     parked: parked && { schedule: scheduleOf(arns[parked].instance), untilMs: nowMs, firesAtMs: nowMs },
   };
-  const drain = version === 4 ? ofVersion4 : ofVersion5;
+  const drain = version === 4 ? ofVersion4 : ofVersion6;
   return {
     ...OURS,
     Detail: JSON.stringify({ version, drain }),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { CONTINUATION_VERSION } from '../../src/adapters/continuation.ts';
 import { anyCodePoint } from '../any-text.ts';
 import { EVENT_SOURCE, START_MS } from './environment.ts';
 import { type HostileWorld, inHostileWorld, misdeedsIn } from './hostile-world.ts';
@@ -82,7 +83,7 @@ function genuineEvents({ events, mutations, held, arns }: HostileWorld): Record<
   };
   const version4 = { version: 4, drain: { ...common, ...ofHold, action, containerInstance, parked } };
   const { continuations, startedAtMs } = common;
-  const later = { version: 6, drain: { action, continuations, startedAtMs, moods: [] } };
+  const later = { version: CONTINUATION_VERSION + 1, drain: { action, continuations, startedAtMs, moods: [] } };
   const stopped = first('ECS Task State Change');
   const emptied = first('ECS Container Instance State Change');
   const notice = (detailType: string): Json => ({

@@ -1,4 +1,4 @@
-import type { Drain } from '../../domain/drain.ts';
+import { type Drain, MANAGED_DRAINING_HOOK } from '../../domain/drain.ts';
 import { choiceOf } from '../../domain/groups.ts';
 import type { Settings } from '../settings.ts';
 
@@ -16,6 +16,8 @@ export function whyNotOurs(drain: Drain, settings: Settings): string | undefined
     return `the group ${autoScalingGroup} is not among autoScalingGroups`;
   }
   if (drain.kind === 'supervised') {
+    // A continuation may claim to watch a hook of ours, whose drains would then end without their heartbeats.
+    if (lifecycleHook !== MANAGED_DRAINING_HOOK) return `the hook ${lifecycleHook} is not that of ECS managed draining`;
     return superviseManagedDraining
       ? undefined
       : `ECS completes the hook ${lifecycleHook} itself (superviseManagedDraining)`;

@@ -47,6 +47,15 @@ describe('a continuation that came over the bus', () => {
     );
   });
 
+  it('is rejected if it claims to watch a hook of ours as if ECS drained there, over the bus and from the queue', () => {
+    const { hook: _, lastHeartbeatAtMs: __, heartbeats: ___, ...state } = drain;
+    const claimed = { version: CONTINUATION_VERSION, drain: { ...state, kind: 'supervised' } };
+    const watching = { ...settings, superviseManagedDraining: true };
+    const sentence = `The drain of ${INSTANCE_ID} cannot continue: the hook ecs-drain is not that of ECS managed draining any more.`;
+    expect(rejectionOf(() => receive({ ...continuation(), detail: claimed }, watching))).toBe(sentence);
+    expect(rejectionOf(() => receiveMessage(claimed, watching))).toBe(sentence);
+  });
+
   it('is ignored if it is of another deployment', () => {
     expect(receive(continuation({}, {}, { source: 'ecs-drain.green' }), settings)).toEqual({
       kind: 'ignored',
