@@ -29,6 +29,8 @@ const COST = {
   silentMinutes: 13,
   /** What is refused is tried again within seconds at first, and every call is made four times. */
   minutesWithoutEcs: 35,
+  /** A sweep's list in each cluster as well. */
+  sweptMinutesWithoutEcs: 4,
   minutesWithoutAutoScaling: 16,
   /** A drain that could end tries to, after a look each time. */
   minutesToEndWithoutAutoScaling: 40,
@@ -91,7 +93,8 @@ function causesOf(played: Played): Causes {
     copies,
     pollsOfCopies: polls * copies,
     silentMinutes: sumOfHeld((action) => silentSeconds(world, action, seconds)) / 60,
-    minutesWithoutEcs: heldMinutesWithout('ECS throttles', 'ECS is down'),
+    minutesWithoutEcs: heldMinutesWithout(...ECS),
+    sweptMinutesWithoutEcs: minutesOf(world, ECS, 0, seconds) * (searchesEmptyCluster ? 2 : 1),
     minutesWithoutAutoScaling: minutesOf(world, AUTO_SCALING, 0, seconds),
     minutesToEndWithoutAutoScaling: sumOfHeld(minutesToEnd),
     minutesWithoutScheduler:
@@ -101,6 +104,7 @@ function causesOf(played: Played): Causes {
   };
 }
 
+const ECS: readonly Outage['what'][] = ['ECS throttles', 'ECS is down'];
 const AUTO_SCALING: readonly Outage['what'][] = ['Auto Scaling throttles', 'Auto Scaling is down'];
 
 /** Copies of what has ended may still look. */

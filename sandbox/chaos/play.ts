@@ -237,7 +237,6 @@ function countUp(counts: Map<number, number>, atMs: number): void {
 
 /** Sees what happens, at the moment it does: the Region tells of a completion before it takes the instance. */
 function witnessOf(region: Region) {
-  const startMs = region.time.nowMs();
   const held: Held[] = [];
   const holding = new Map<string, Held>();
   const silences = new Map<string, { since: number; heardAt: number | undefined }>();
@@ -288,8 +287,6 @@ function witnessOf(region: Region) {
       case 'lifecycle': {
         const { instanceId, what } = event;
         if (what === 'held') {
-          // A termination takes an instance whose root volume waits to be replaced: that action ends without a result.
-          end(instanceId, 'loss', second);
           const action: Held = {
             instanceId,
             since: second,
@@ -342,10 +339,7 @@ function witnessOf(region: Region) {
       JSON.parse(input),
     );
     for (const action of holding.values()) {
-      // A termination takes an instance whose root volume waits to be replaced: the drain of that action ends by itself.
-      const isOfAction = ({ drain }: { readonly drain: Drain }) =>
-        instanceIdOf(drain) === action.instanceId && drain.startedAtMs >= startMs + (action.since - 1) * 1000;
-      const own = details.filter(isOfAction);
+      const own = details.filter(({ drain }) => instanceIdOf(drain) === action.instanceId);
       action.places = Math.max(action.places, own.length);
     }
   };

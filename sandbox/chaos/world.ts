@@ -235,7 +235,9 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
   });
   for (const termination of world.terminations) {
     strike(termination, (instanceId) => {
-      if (isThere(instanceId)) terminate(region, instanceId, termination.shrinks);
+      // What becomes of a pending action whose instance is terminated, such as one that waits for its root volume, AWS does not say.
+      const isHeld = autoScaling.pendingActions().some((action) => action.instanceId === instanceId);
+      if (isThere(instanceId) && !isHeld) terminate(region, instanceId, termination.shrinks);
     });
   }
   for (const loss of world.losses) {
