@@ -92,6 +92,19 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
       run(command, async (...to) => (await import('./replay.ts')).replay(file, options, ...to)),
     );
 
+  whole
+    .command('snapshot')
+    .requiredOption('--group <name>', 'the Auto Scaling group')
+    .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
+    .option('--out <file>', 'the file to write, if not GROUP.json')
+    .option('--anonymise', 'replace the account number wherever a name has it')
+    .option('--images', 'write down the names of container images, too')
+    .option('--max-calls <number>', 'how many calls to make at most; what is left out is listed', '120')
+    .description('write the group, its cluster and what runs there into a file, for plan; nothing has to be deployed')
+    .action((options, command) =>
+      run(command, async (...to) => (await import('./snapshot.ts')).snapshot(options, ...to)),
+    );
+
   return whole;
 }
 
