@@ -105,6 +105,33 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
       run(command, async (...to) => (await import('./snapshot.ts')).snapshot(options, ...to)),
     );
 
+  const many = (value: string, before: readonly string[]) => [...before, value];
+  whole
+    .command('plan')
+    .option('--group <name>', 'the Auto Scaling group, to be read now')
+    .option('--snapshot <file>', 'or what snapshot wrote of it')
+    .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
+    .requiredOption('--change <kind>', 'rolling-update, instance-refresh, scale-in or terminate')
+    .option('--min-in-service <number>', 'rolling-update: MinInstancesInService; by default as many as are desired')
+    .option('--max-batch-size <number>', 'rolling-update: MaxBatchSize', '1')
+    .option('--pause <time>', 'rolling-update: PauseTime', 'PT5M')
+    .option('--no-signals', 'rolling-update: it pauses instead of waiting for signals')
+    .option('--min-healthy-percent <number>', 'instance-refresh: MinHealthyPercentage', '90')
+    .option('--max-healthy-percent <number>', 'instance-refresh: MaxHealthyPercentage', '100')
+    .option('--warmup <time>', 'instance-refresh: InstanceWarmup, if not the default of the group')
+    .option('--count <number>', 'scale-in: by how many instances', '1')
+    .option('--instance <id>', 'terminate: this instance; can be repeated', many, [])
+    .option('--decrement', 'terminate: the group gets smaller', false)
+    .option('--param <name=value>', 'a setting of the deployment; can be repeated', many, [])
+    .option('--assume <file>', 'times to assume instead of those of the snapshot')
+    .option('--trials <number>', 'how often to rehearse', '20')
+    .option('--seed <number>', 'the seed number of the first rehearsal', '1')
+    .option('--max-calls <number>', 'how many calls the snapshot may make', '120')
+    .description(
+      'rehearse a change of the group: how long it takes, what is killed, what gets stuck; nothing is changed',
+    )
+    .action((options, command) => run(command, async (...to) => (await import('./plan.ts')).plan(options, ...to)));
+
   return whole;
 }
 

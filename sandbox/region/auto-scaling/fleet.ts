@@ -2,7 +2,7 @@ import type { InstanceState } from '../trace.ts';
 import { Activities } from './activities.ts';
 import { type Hold, LifecycleActions } from './lifecycle-actions.ts';
 import type { AutoScalingOptions, Group, Instance } from './state.ts';
-import type { LifecycleResult, ScalingProcess, Transition } from './views.ts';
+import type { LifecycleResult, Member, ScalingProcess, Transition } from './views.ts';
 
 /** From the start of a stopped instance until its agent is there, give or take a tenth. */
 const WARM_START_SECONDS = 30;
@@ -28,8 +28,12 @@ export class Fleet {
 
   /** Fills a new group and its warm pool: everything is in service, or warm, at once. */
   populate(group: Group): void {
-    const { desiredCapacity, warmPool } = group.spec;
-    const served = Array.from({ length: desiredCapacity }, () => this.#newInstance(group, group.active));
+    const {
+      desiredCapacity,
+      warmPool,
+      members = Array.from({ length: desiredCapacity }, () => undefined),
+    } = group.spec;
+    const served = members.map((member) => this.#newInstance(group, group.active, member));
     for (const instance of served) {
       this.#register(instance);
       this.#enterService(instance);
@@ -172,29 +176,38 @@ export class Fleet {
     });
   }
 
-  #newInstance(group: Group, into: Map<string, Instance>): Instance {
+  #newInstance(group: Group, into: Map<string, Instance>, member?: Member): Instance {
     const instance: Instance = {
-      instanceId: `i-${(this.instances.size + 1).toString(16).padStart(17, '0')}`,
+      instanceId: member?.instanceId ?? this.#newId(),
       group,
       state: 'Pending',
       launchedAtMs: this.#options.time.nowMs(),
       inServiceAtMs: undefined,
       healthy: true,
-      protectedFromScaleIn: false,
+      protectedFromScaleIn: member?.protectedFromScaleIn ?? false,
       actions: new Map(),
       activity: undefined,
       registered: false,
+      member,
     };
     this.instances.set(instance.instanceId, instance);
     into.set(instance.instanceId, instance);
     return instance;
   }
 
+  /** The next one that no instance has, or had. */
+  #newId(): string {
+    for (let number = this.instances.size + 1; ; number++) {
+      const id = `i-${number.toString(16).padStart(17, '0')}`;
+      if (!this.instances.has(id)) return id;
+    }
+  }
+
   #register(instance: Instance): void {
-    const { instanceId, group, registered } = instance;
+    const { instanceId, group, registered, member } = instance;
     instance.registered = true;
     if (registered) this.#options.restarted(instanceId, 'reconnects');
-    else this.#options.launched(instanceId, group.spec);
+    else this.#options.launched(instanceId, { ...group.spec, ...member });
   }
 
   #enterService(instance: Instance): void {

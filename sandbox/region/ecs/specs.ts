@@ -50,6 +50,12 @@ export interface StandaloneTaskSpec extends Size {
   readonly startedBy?: string;
 }
 
+/** A task that is there from the start: on its way up, running, or told to stop. */
+export interface StandingTask {
+  readonly ec2InstanceId: string;
+  readonly phase: 'starting' | 'running' | 'stopping';
+}
+
 /** What the containers of a task do, in seconds. */
 export interface Behaviour {
   /** From PROVISIONING to RUNNING, give or take a tenth. */

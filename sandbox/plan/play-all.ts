@@ -1,0 +1,64 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { packagedOnce } from '../drainers/ecs-drain.ts';
+import type { Params } from '../scenarios.ts';
+import type { Blueprint } from './build.ts';
+import type { Change } from './change.ts';
+import type { TrialResult } from './trial.ts';
+import type { Task } from './worker.ts';
+
+export interface Rehearsals {
+  readonly blueprint: Blueprint;
+  readonly change: Change;
+  readonly params: Params;
+  readonly seeds: readonly number[];
+  /** Hears how many of the trials are over. */
+  readonly onProgress?: (done: number, all: number) => void;
+}
+
+/** Plays the change once for each seed number, with ecs-drain and without, on all cores of the machine. */
+export async function playAll({ blueprint, change, params, seeds, onProgress }: Rehearsals): Promise<{
+  readonly withDrain: TrialResult[];
+  readonly withoutDrain: TrialResult[];
+}> {
+  const { cluster, name } = blueprint.group;
+  // Once, before several lanes would each do it.
+  await packagedOnce({ cluster, autoScalingGroups: name, ...params });
+  const tasks = [true, false].flatMap((drains) =>
+    seeds.map((seed): Task => ({ blueprint, change, params, seed, drains })),
+  );
+  const results = await inLanes(tasks, (done) => onProgress?.(done, tasks.length));
+  return { withDrain: results.slice(0, seeds.length), withoutDrain: results.slice(seeds.length) };
+}
+
+/** The results, in the order of the tasks. */
+async function inLanes(tasks: readonly Task[], onDone: (done: number) => void): Promise<TrialResult[]> {
+  const results: TrialResult[] = [];
+  const left = tasks.entries();
+  let done = 0;
+  const lanes = Array.from({ length: Math.min(availableParallelism(), tasks.length) }, async () => {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url));
+    try {
+      for (const [i, task] of left) {
+        results[i] = await played(worker, task);
+        onDone(++done);
+      }
+    } finally {
+      await worker.terminate();
+    }
+  });
+  await Promise.all(lanes);
+  return results;
+}
+
+function played(worker: Worker, task: Task): Promise<TrialResult> {
+  const { promise, resolve, reject } = Promise.withResolvers<TrialResult>();
+  worker.once('error', reject);
+  worker.once('message', ({ result, error }: { readonly result: TrialResult; readonly error?: string }) => {
+    worker.off('error', reject);
+    if (error === undefined) resolve(result);
+    else reject(new Error(error));
+  });
+  worker.postMessage(task);
+  return promise;
+}
