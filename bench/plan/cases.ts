@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { scenarioOf, type World, worlds } from '../../sandbox/chaos/world.ts';
 import type { Change } from '../../sandbox/plan/change.ts';
-import { SCENARIOS, type Scenario, type ScenarioName } from '../../sandbox/scenarios.ts';
+import { group, logRouter, replicas, SCENARIOS, type Scenario, type ScenarioName } from '../../sandbox/scenarios.ts';
 import type { Case } from './prove.ts';
 
 /** What plans are proved with: the scenarios of the drill, and worlds of the chaos without faults. */
@@ -37,6 +37,29 @@ export function scenarioCases(seed: number): Case[] {
     const scenario: Scenario = SCENARIOS[name as ScenarioName];
     return { name, scenario, change, seed };
   });
+}
+
+/** Services that cannot be anywhere, and a group in two zones. */
+export function placementCase(seed: number): Case {
+  const spread = (field: string) => ({ type: 'spread', field });
+  const bySpread = [spread('attribute:ecs.availability-zone'), spread('instanceId')];
+  const inZone = { type: 'memberOf', expression: 'attribute:ecs.availability-zone in [eu-west-1a]' };
+  const scenario: Scenario = {
+    description: 'a group in two zones, with services that are placed in every way',
+    group: { ...group(6), zones: ['eu-west-1a', 'eu-west-1b'] },
+    services: [
+      replicas('web', 4, { hostPorts: [8_080], maximumPercent: 150 }),
+      replicas('api', 6, { placement: { constraints: [], strategies: bySpread } }),
+      replicas('batch', 5, { placement: { constraints: [], strategies: [{ type: 'binpack', field: 'memory' }] } }),
+      replicas('cache', 3, { placement: { constraints: [{ type: 'distinctInstance' }], strategies: [] } }),
+      replicas('local', 2, { placement: { constraints: [inZone], strategies: bySpread } }),
+      logRouter,
+    ],
+    jobs: [],
+    params: {},
+    begin: () => {},
+  };
+  return { name: 'placement', scenario, change: () => rolling(6, 300), seed };
 }
 
 /** Worlds in which nothing goes wrong, by a seed number. */

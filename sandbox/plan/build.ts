@@ -1,8 +1,17 @@
 import type { GroupSpec, Member } from '../region/auto-scaling/model.ts';
-import type { ServiceSpec, StandaloneTaskSpec, StandingTask } from '../region/ecs/specs.ts';
+import { AwsError } from '../region/aws-error.ts';
+import { clusterQuery } from '../region/ecs/cluster-query.ts';
+import type { Placement, ServiceSpec, StandaloneTaskSpec, StandingTask } from '../region/ecs/specs.ts';
 import type { Region } from '../region/region.ts';
 import type { Estimates } from './estimates.ts';
-import { type Snapshot, type SnapshotInstance, type SnapshotTask, serviceOf } from './snapshot.ts';
+import {
+  type Snapshot,
+  type SnapshotInstance,
+  type SnapshotService,
+  type SnapshotTask,
+  type SnapshotTaskDefinition,
+  serviceOf,
+} from './snapshot.ts';
 
 /** A cluster as the local Region can build it. */
 export interface Blueprint {
@@ -47,6 +56,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
   const members = membersOf(snapshot);
   const missing = Math.max(0, group.desiredCapacity - members.length);
   const typical = typicalOf(members);
+  const zones = [...new Set(members.flatMap(({ attributes }) => attributes['ecs.availability-zone'] ?? []))];
   const { warmPool } = group;
   return {
     name: group.name,
@@ -58,6 +68,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     memoryMiB: typical?.memoryMiB ?? 0,
     cpuUnits: typical?.cpuUnits ?? 0,
     attributes: typical?.attributes ?? {},
+    ...(zones.length > 0 && { zones }),
     launchSeconds: launch.seconds,
     capacityRebalance: group.capacityRebalance,
     retainOnAbandon: group.retainOnAbandon,
@@ -101,6 +112,8 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
       maximumPercent: service.maximumPercent,
       memoryMiB: definition?.memoryMiB ?? task?.memoryMiB ?? 0,
       cpuUnits: definition?.cpuUnits ?? task?.cpuUnits ?? 0,
+      hostPorts: definition?.hostPorts ?? [],
+      placement: placementOf(service, definition),
       startSeconds: times.start.seconds,
       stopTimeoutSeconds: times.stopTimeout.seconds,
       stopsAfterSeconds: times.stop.seconds,
@@ -114,6 +127,33 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
     };
     return { spec, standing: tasks.map(standingOf) };
   });
+}
+
+/** Without a strategy ECS spreads a service over the zones (ECS developer guide, task placement strategies). */
+const DEFAULT_STRATEGIES: Placement['strategies'] = [
+  { type: 'spread', field: 'attribute:ecs.availability-zone' },
+  { type: 'spread', field: 'instanceId' },
+];
+
+function placementOf(service: SnapshotService, definition: SnapshotTaskDefinition | undefined): Placement {
+  const { placementConstraints, placementStrategies } = service;
+  return {
+    constraints: [...placementConstraints, ...(definition?.placementConstraints ?? [])].filter(isUnderstood),
+    strategies: placementStrategies.length > 0 ? placementStrategies : DEFAULT_STRATEGIES,
+  };
+}
+
+/** Whether the Region can tell which instances a constraint allows. */
+export function isUnderstood({ type, expression = '' }: Placement['constraints'][number]): boolean {
+  if (type === 'distinctInstance') return true;
+  if (type !== 'memberOf') return false;
+  try {
+    clusterQuery(expression);
+    return true;
+  } catch (error) {
+    if (error instanceof AwsError) return false;
+    throw error;
+  }
 }
 
 function standaloneTasksOf({ cluster, takenAtMs }: Snapshot, estimates: Estimates): Blueprint['standalone'] {

@@ -1,3 +1,4 @@
+import { isUnderstood } from './build.ts';
 import type { Change } from './change.ts';
 import { type Snapshot, serviceOf } from './snapshot.ts';
 
@@ -39,12 +40,6 @@ function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[])
     yield {
       what: 'The group has instances of several types.',
       effect: 'A new instance may be smaller or larger than most of the group, which the plan takes it to be like.',
-    };
-  }
-  if (new Set(group.instances.map(({ zone }) => zone)).size > 1) {
-    yield {
-      what: 'The group is in several Availability Zones.',
-      effect: 'Auto Scaling balances them; in the plan the oldest instance leaves first, and new ones are in one zone.',
     };
   }
   if (group.loadBalancers.length > 0) {
@@ -95,23 +90,10 @@ function* serviceLimits(service: Snapshot['cluster']['services'][number], { clus
   const { name } = service;
   const definition = cluster.taskDefinitions.find((each) => each.name === service.taskDefinition);
   const constraints = [...service.placementConstraints, ...(definition?.placementConstraints ?? [])];
-  for (const { type, expression } of constraints) {
+  for (const { type, expression } of constraints.filter((constraint) => !isUnderstood(constraint))) {
     yield {
-      what: `The service ${name} has the placement constraint ${expression ? `${type} ${expression}` : type}.`,
+      what: `The service ${name} has the placement constraint ${expression ? `${type} ${expression}` : type}, which the plan cannot read.`,
       effect: 'Its tasks may find less room than in the plan.',
-    };
-  }
-  if (service.placementStrategies.some(({ type, field }) => type !== 'spread' || field !== 'instanceId')) {
-    const strategies = service.placementStrategies.map(({ type, field }) => (field ? `${type}(${field})` : type));
-    yield {
-      what: `The service ${name} is placed by ${strategies.join(', ')}.`,
-      effect: 'The plan spreads its tasks over the instances: others may share an instance than it says.',
-    };
-  }
-  if (definition && definition.hostPorts.length > 0) {
-    yield {
-      what: `The service ${name} uses the static host port ${definition.hostPorts.join(', ')}.`,
-      effect: 'An instance has room for one of its tasks, also while the old one is stopping.',
     };
   }
   if (definition?.networkMode === 'awsvpc') {
@@ -164,6 +146,13 @@ function* taskLimits({ cluster }: Snapshot): Generator<Limit> {
 }
 
 function* changeLimits({ group }: Snapshot, change: Change): Generator<Limit> {
+  if (change.kind === 'scale-in' && new Set(group.instances.map(({ zone }) => zone)).size > 1) {
+    yield {
+      what: 'The group is in several Availability Zones.',
+      effect:
+        'Auto Scaling takes an instance of the fullest zone, by the termination policies; the plan takes the oldest.',
+    };
+  }
   if (change.kind === 'instance-refresh' && group.instances.some(({ protectedFromScaleIn }) => protectedFromScaleIn)) {
     yield {
       what: 'Instances are protected from scale-in.',

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { scenarioCases, worldCases } from '../../bench/plan/cases.ts';
+import { placementCase, scenarioCases, worldCases } from '../../bench/plan/cases.ts';
 import { errorsOf, prove } from '../../bench/plan/prove.ts';
 
 /** docs/plan.md has the same for all scenarios and 300 worlds: `npm run bench:plan`. */
 
 const CHEAP = ['book', 'scale-in', 'stuck', 'retained', 'warm-pool'];
-const CASES = [...scenarioCases(2).filter(({ name }) => CHEAP.includes(name)), ...worldCases(6, 11)];
+const CASES = [...scenarioCases(2).filter(({ name }) => CHEAP.includes(name)), placementCase(2), ...worldCases(6, 11)];
 const TRIALS = 3;
 
 describe('a plan, made from a snapshot over the wire', () => {

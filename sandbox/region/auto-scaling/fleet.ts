@@ -13,6 +13,9 @@ const REPLACING: readonly ScalingProcess[] = ['HealthCheck', 'ReplaceUnhealthy',
 
 const IN_GROUP = 'AutoScalingGroup';
 
+/** Under this name the agent registers the Availability Zone of its instance. */
+const ZONE = 'ecs.availability-zone';
+
 /** The instances of all groups: how each goes from state to state, and how a group keeps its capacity. */
 export class Fleet {
   readonly #options: AutoScalingOptions;
@@ -188,6 +191,7 @@ export class Fleet {
       actions: new Map(),
       activity: undefined,
       registered: false,
+      zone: member?.attributes[ZONE] ?? emptiestZone(group),
       member,
     };
     this.instances.set(instance.instanceId, instance);
@@ -204,10 +208,14 @@ export class Fleet {
   }
 
   #register(instance: Instance): void {
-    const { instanceId, group, registered, member } = instance;
+    const { instanceId, group, registered, zone, member } = instance;
     instance.registered = true;
     if (registered) this.#options.restarted(instanceId, 'reconnects');
-    else this.#options.launched(instanceId, { ...group.spec, ...member });
+    else {
+      const { attributes } = { ...group.spec, ...member };
+      const inZone = zone !== undefined && { attributes: { ...attributes, [ZONE]: zone } };
+      this.#options.launched(instanceId, { ...group.spec, ...member, ...inZone });
+    }
   }
 
   #enterService(instance: Instance): void {
@@ -416,6 +424,12 @@ interface Cause {
 /** Where the instance is going, whether it waits or proceeds. */
 function passageOf({ state }: Instance): string {
   return state.replace(/:(Wait|Proceed)$/, '');
+}
+
+/** Auto Scaling launches into the zone that has the fewest (user guide, balance across Availability Zones). */
+function emptiestZone({ spec: { zones = [] }, active }: Group): string | undefined {
+  const crowd = (zone: string) => active.values().reduce((sum, each) => sum + Number(each.zone === zone), 0);
+  return zones.toSorted((a, b) => crowd(a) - crowd(b))[0];
 }
 
 function originOf({ state }: Instance): 'WarmPool' | 'AutoScalingGroup' {

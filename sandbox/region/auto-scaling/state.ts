@@ -47,6 +47,8 @@ export interface Instance extends Omit<Mutable<InstanceView>, 'group'> {
   activity: Activity | undefined;
   /** It has registered with ECS. */
   registered: boolean;
+  /** Its Availability Zone, where the group has several. */
+  readonly zone: string | undefined;
   /** Where it is not as the group launches them. */
   readonly member: Member | undefined;
 }

@@ -13,6 +13,8 @@ export interface GroupSpec extends GroupSettings {
   readonly launchSeconds: number;
   /** Attributes of the container instances that it launches. */
   readonly attributes?: Readonly<Record<string, string>>;
+  /** Availability Zones to launch into, each with as many instances as the others; all in one if it is left out. */
+  readonly zones?: readonly string[];
   /** Its instances, where they are given; else there are as many as are desired, all alike. */
   readonly members?: readonly Member[];
   readonly warmPool?: WarmPoolSpec;

@@ -2,7 +2,8 @@ import TinyQueue from 'tinyqueue';
 import type { Faults } from '../faults.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Announcements } from './announcements.ts';
-import { byFreeMemory, closestMatch, hasRoom, isOpen } from './room.ts';
+import { constraintOf, isMutual, preferenceOf } from './placement.ts';
+import { closestMatch, hasRoom, isOpen } from './room.ts';
 import { behaviourOf, type StandingTask } from './specs.ts';
 import {
   type ContainerInstance,
@@ -204,15 +205,14 @@ export class ServiceScheduler {
     return mayBeSpared && isProtected(task);
   }
 
-  /** Spread: each on the instance with the fewest tasks of the service, then with the most memory free. */
+  /** Each where the service's constraints let it be, as its strategies prefer. */
   #startReplicas(service: Service, count: number): void {
-    const { cluster, spread, deployments } = service;
+    const { cluster, deployments, spec } = service;
     const [{ definition }] = deployments;
-    const crowd = (instance: ContainerInstance) => spread.get(instance) ?? 0;
-    const hosts = new TinyQueue(
-      [...cluster.registered].filter((instance) => hasRoom(instance, definition)),
-      (a, b) => crowd(a) - crowd(b) || byFreeMemory(a, b),
-    );
+    const mayBeOn = constraintOf(service);
+    const takes = (instance: ContainerInstance) => hasRoom(instance, definition) && mayBeOn(instance);
+    const queued = () => new TinyQueue([...cluster.registered].filter(takes), preferenceOf(service));
+    let hosts = queued();
     for (let left = count; left > 0; left--) {
       const host = hosts.pop();
       if (!host) {
@@ -220,7 +220,8 @@ export class ServiceScheduler {
         return;
       }
       this.#start(service, host);
-      if (hasRoom(host, definition)) hosts.push(host);
+      if (isMutual(spec)) hosts = queued();
+      else if (takes(host)) hosts.push(host);
     }
   }
 
@@ -254,6 +255,7 @@ export class ServiceScheduler {
   }
 
   #startDaemon(daemon: Service, instance: ContainerInstance): void {
+    if (!constraintOf(daemon)(instance)) return; // It is not for this instance.
     if (hasRoom(instance, daemon.deployments[0].definition)) {
       this.#hasPlaced(daemon);
       this.#start(daemon, instance);

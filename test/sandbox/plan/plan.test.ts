@@ -205,6 +205,10 @@ describe('what a plan does not model', () => {
     [{ group: { suspendedProcesses: ['Launch'] } }, 'The processes Launch of the group are suspended.'],
     [{ group: { loadBalancers: ['nlb'] } }, 'Auto Scaling itself registers instances with nlb.'],
     [
+      { service: { placementConstraints: [{ type: 'memberOf', expression: 'ebs == fast' }] } },
+      'The service web has the placement constraint memberOf ebs == fast, which the plan cannot read.',
+    ],
+    [
       definition({ networkMode: 'awsvpc' }),
       'The tasks of the service web have a network interface of their own (awsvpc).',
     ],
