@@ -5,7 +5,6 @@ import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balan
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { checkedSnapshot, type Snapshot, withoutAccount } from '../sandbox/plan/snapshot.ts';
 import { clientConfigOf, counted, functionNameOf, type Output, type Target, UsageError } from './common.ts';
-import { readDeployedSettings } from './snapshot/deployed-settings.ts';
 import { readSnapshot } from './snapshot/read.ts';
 import { Reader } from './snapshot/reader.ts';
 
@@ -58,15 +57,18 @@ export async function takeSnapshot(
     autoScaling: new AutoScalingClient(config),
     ecs: new ECSClient(config),
     loadBalancing: new ElasticLoadBalancingV2Client(config),
+    lambda: new LambdaClient(config),
   };
-  const lambda = new LambdaClient(config);
-  const drain = await readDeployedSettings(lambda, functionNameOf(target), reader);
-  // The answer has told how far the clock of this machine is off.
-  const request = { group, cluster, withImages: images, nowMs: Date.now() + lambda.config.systemClockOffset };
+  const request = {
+    group,
+    cluster,
+    withImages: images,
+    functionName: functionNameOf(target),
+    nowMs: () => Date.now() + clients.ecs.config.systemClockOffset,
+  };
   const { snapshot, account } = await readSnapshot(clients, request, reader);
-  const whole = { ...snapshot, ...(drain && { drain }) };
   return {
-    snapshot: checkedSnapshot(anonymise ? withoutAccount(whole, account) : whole, 'What AWS answered'),
+    snapshot: checkedSnapshot(anonymise ? withoutAccount(snapshot, account) : snapshot, 'What AWS answered'),
     calls: reader.calls,
   };
 }

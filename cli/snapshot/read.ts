@@ -26,11 +26,13 @@ import {
   DescribeTargetGroupsCommand,
   type ElasticLoadBalancingV2Client,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
+import type { LambdaClient } from '@aws-sdk/client-lambda';
 import { SNAPSHOT_VERSION, type Snapshot, serviceOf } from '../../sandbox/plan/snapshot.ts';
 import { batches } from '../../src/adapters/aws-call.ts';
 import { nameInArn } from '../../src/adapters/schemas.ts';
 import { runsOnContainerInstances } from '../cluster.ts';
 import { counted, UsageError } from '../common.ts';
+import { readDeployedSettings } from './deployed-settings.ts';
 import type { Reader } from './reader.ts';
 import {
   targetGroupName,
@@ -49,14 +51,17 @@ export interface SnapshotClients {
   readonly autoScaling: AutoScalingClient;
   readonly ecs: ECSClient;
   readonly loadBalancing: ElasticLoadBalancingV2Client;
+  readonly lambda: LambdaClient;
 }
 
 export interface SnapshotRequest {
   readonly group: string;
   /** Found by the instances of the group if it is left out. */
   readonly cluster: string | undefined;
+  /** The function whose settings to read, if it is deployed. */
+  readonly functionName: string;
   readonly withImages: boolean;
-  readonly nowMs: number;
+  nowMs(): number;
 }
 
 /** What one call takes (ECS API reference; facts 13 counting-trap, 14 instance-lookup). */
@@ -69,7 +74,7 @@ const PAST_PAGES = 2;
 /** In an account with more clusters it has to be said which is meant. */
 const MOST_CLUSTERS_SEARCHED = 20;
 
-/** Everything but the settings of the deployed function. The account number is that of the ARNs. */
+/** The account number is that of the ARNs. */
 export async function readSnapshot(
   clients: SnapshotClients,
   request: SnapshotRequest,
@@ -91,6 +96,7 @@ export async function readSnapshot(
   const there = [...tasks, ...leaving.filter(({ lastStatus }) => lastStatus !== 'STOPPED')].filter(
     ({ containerInstanceArn, ...task }) => ec2IdOf.get(containerInstanceArn) && task.lastStatus !== 'STOPPED',
   );
+  const drain = await readDeployedSettings(clients.lambda, request.functionName, reader);
   const hooks = await readHooks(clients.autoScaling, request.group, reader);
   const launchSeconds = await readLaunchSeconds(clients.autoScaling, request.group, hosts, reader);
   const capacityProviders = await readCapacityProviders(clients.ecs, request, services, reader);
@@ -99,7 +105,7 @@ export async function readSnapshot(
   const protections = await readProtections(clients.ecs, cluster, there, reader);
   const snapshot: Snapshot = {
     version: SNAPSHOT_VERSION,
-    takenAtMs: request.nowMs,
+    takenAtMs: request.nowMs(), // AWS has told by now how far this machine's clock is off.
     group: { ...toGroup(group), ...(hooks && { hooks }), launchSeconds },
     cluster: {
       name: cluster,
@@ -111,6 +117,7 @@ export async function readSnapshot(
       taskDefinitions: definitions,
       targetGroups,
     },
+    ...(drain && { drain }),
     unknown: reader.unknown,
   };
   return { snapshot, account: group.AutoScalingGroupARN?.split(':')[4] ?? '' };

@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../sandbox/plan/snapshot.ts';
-import { AwsCallFailed, awsCall } from '../../src/adapters/aws-call.ts';
+import { AwsCallFailed, AwsUnavailable, awsCall } from '../../src/adapters/aws-call.ts';
 
 /** How a reader waits between its calls. */
 export interface Pace {
@@ -80,7 +80,7 @@ export class Reader {
     try {
       return await read();
     } catch (error) {
-      if (!(error instanceof AwsCallFailed)) throw error;
+      if (!(error instanceof AwsCallFailed || error instanceof AwsUnavailable)) throw error;
       this.#note({ call, why: error.code, missing });
       return undefined;
     }

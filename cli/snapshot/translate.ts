@@ -214,7 +214,6 @@ export function toTargetGroup(
     // 300 s unless it was changed (Elastic Load Balancing user guide, "Deregistration delay").
     deregistrationDelaySeconds: attributes && (seconds('deregistration_delay.timeout_seconds') ?? 300),
     healthCheckIntervalSeconds: group?.HealthCheckIntervalSeconds,
-    healthyThreshold: group?.HealthyThresholdCount,
     slowStartSeconds: seconds('slow_start.duration_seconds'),
   });
 }

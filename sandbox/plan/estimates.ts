@@ -134,14 +134,17 @@ function startOf(service: SnapshotService, { cluster }: Snapshot): Estimate {
     .filter((each) => each >= 0 && each < LONGEST_START_SECONDS);
   const start =
     median(starts, 'task', 'of the service') ?? guess(START_SECONDS, 'no start of a task of the service is known');
+  // A new target is healthy after its first health check (Elastic Load Balancing user guide, target group health checks).
   const health = Math.max(
     0,
-    ...targetGroupsOf(service, cluster).map(
-      ({ healthCheckIntervalSeconds = 0, healthyThreshold = 0 }) => healthCheckIntervalSeconds * healthyThreshold,
-    ),
+    ...targetGroupsOf(service, cluster).map(({ healthCheckIntervalSeconds = 0 }) => healthCheckIntervalSeconds),
   );
   if (health === 0) return start;
-  return { ...start, seconds: start.seconds + health, source: `${start.source}, and ${health} s of health checks` };
+  return {
+    ...start,
+    seconds: start.seconds + health,
+    source: `${start.source}, and ${health} s to its first health check`,
+  };
 }
 
 /** What is left of the time from `stoppingAt` until the containers have ended, when the load balancer has let go. */

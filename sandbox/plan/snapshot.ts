@@ -155,7 +155,6 @@ const targetGroup = record({
   name: text,
   deregistrationDelaySeconds: optional(numberBetween(0, 3_600, 'seconds')),
   healthCheckIntervalSeconds: optional(seconds),
-  healthyThreshold: optional(count),
   slowStartSeconds: optional(seconds),
 });
 

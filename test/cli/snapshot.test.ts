@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { LambdaClient } from '@aws-sdk/client-lambda';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readSnapshot } from '../../cli/snapshot/read.ts';
 import { Reader } from '../../cli/snapshot/reader.ts';
@@ -153,10 +154,17 @@ describe('ecs-drain snapshot', () => {
       autoScaling: new AutoScalingClient(client),
       ecs: new ECSClient(client),
       loadBalancing: new ElasticLoadBalancingV2Client(client),
+      lambda: new LambdaClient(client),
     };
     const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms)); // in virtual time
     const reader = new Reader(120, { nowMs: () => time.nowMs(), wait });
-    const request = { group: 'web', cluster: 'prod', withImages: false, nowMs: time.nowMs() };
+    const request = {
+      group: 'web',
+      cluster: 'prod',
+      withImages: false,
+      functionName: 'nobody',
+      nowMs: () => time.nowMs(),
+    };
     const { snapshot } = await inRegion(region, () => readSnapshot(clients, request, reader));
     expect(region.calls).toHaveLength(120);
     /** The most calls in any stretch of so many seconds. */

@@ -30,11 +30,11 @@ describe('the times of a plan', () => {
     expect(web({ cluster: { tasks } }).start.seconds).toBe(40);
   });
 
-  it('have the health checks of the load balancer on top of the start of a task', () => {
-    const targetGroups = [{ name: 'web', healthCheckIntervalSeconds: 10, healthyThreshold: 3 }];
+  it('have the first health check of the load balancer on top of the start of a task', () => {
+    const targetGroups = [{ name: 'web', healthCheckIntervalSeconds: 10 }];
     expect(web({ cluster: { targetGroups } }).start).toEqual({
-      seconds: 70,
-      source: 'the median of 4 tasks of the service, and 30 s of health checks',
+      seconds: 50,
+      source: 'the median of 4 tasks of the service, and 10 s to its first health check',
       assumed: false,
     });
   });
