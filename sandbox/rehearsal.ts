@@ -67,8 +67,8 @@ export interface Stage {
   readonly installed: Installed;
   /** When the drill begins, in epoch milliseconds. */
   readonly startMs: number;
-  /** Tells how things stand, and sets the scenario going. */
-  begin(): void;
+  /** Tells how things stand, runs the standalone tasks, and sets the scenario going: now, or so many seconds later. */
+  begin(afterSeconds?: number): void;
   /** Gives the process its own clock and streams back. */
   close(): void;
 }
@@ -114,14 +114,15 @@ export async function stage(
     await scenario.before?.(region, instanceIds);
     const startMs = region.time.nowMs();
     const eventOf = ({ atMs, ...what }: TraceEvent) => ({ second: (atMs - startMs) / 1000, ...what }) as DrillEvent;
-    const begin = () => {
+    const begin = (afterSeconds = 0) => {
       for (const event of standing.values()) onEvent(eventOf({ ...event, atMs: startMs }), true);
       // Who listens is no part of the function that runs: what it prints is not the function's log.
       trace = (event) => currentFiber.exit(() => onEvent(eventOf(event), false));
       for (const { on, ...job } of scenario.jobs) {
         region.ecs.runTask({ ...job, cluster, ec2InstanceId: instanceIds[on] ?? '' });
       }
-      scenario.begin(region, instanceIds);
+      if (afterSeconds === 0) scenario.begin(region, instanceIds);
+      else region.time.after(afterSeconds, () => scenario.begin(region, instanceIds));
     };
     return { region, installed, startMs, begin, close };
   } catch (error) {

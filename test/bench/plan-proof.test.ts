@@ -19,3 +19,34 @@ describe('a plan, made from a snapshot over the wire', () => {
     expect(whole).toBeLessThanOrEqual(0.1);
   });
 });
+
+describe('the plan of a scale-in that gets stuck', () => {
+  const [stuck] = scenarioCases(1).filter(({ name }) => name === 'stuck');
+  if (!stuck) throw new Error('The scenario is missing.');
+  const kindsOf = (group: string, kinds: readonly string[]) => `${group}: ${kinds.toSorted().join(', ')}`;
+
+  it('says before the drain begins what the function says in the middle of it', async () => {
+    const { plan, actual } = await prove(stuck, 1);
+    const said = actual.blocking.map(({ group, causes }) =>
+      kindsOf(
+        group,
+        causes.map(({ cause }) => cause),
+      ),
+    );
+    expect(plan.stuck.map(({ group, kinds }) => kindsOf(group, kinds)).toSorted()).toEqual(
+      [...new Set(said)].toSorted(),
+    );
+    expect(plan.drainsAll).toBe(false);
+  });
+
+  it('says that all drain when its advice has been followed, and they do', async () => {
+    const services = stuck.scenario.services.map((service) => {
+      if (service.name === 'web') return { ...service, maximumPercent: 200, desiredCount: 3 };
+      return service.name === 'search' ? { ...service, desiredCount: 1 } : service;
+    });
+    const { plan, actual } = await prove({ ...stuck, scenario: { ...stuck.scenario, services, jobs: [] } }, 1);
+    expect(plan).toMatchObject({ drainsAll: true, stuck: [] });
+    expect(actual.drains.map(({ outcome }) => outcome)).toEqual(['drained']);
+    expect(actual.blocking).toEqual([]);
+  });
+});
