@@ -2,6 +2,8 @@ import Table from 'cli-table3';
 import type { Obstacle, Plan } from '../sandbox/plan/conclude.ts';
 import { span } from '../sandbox/plan/conclude.ts';
 
+export { span };
+
 /** A plan as the terminal shows it. */
 
 const MOST_ROWS = 20;

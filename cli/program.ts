@@ -132,6 +132,17 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     )
     .action((options, command) => run(command, async (...to) => (await import('./plan.ts')).plan(options, ...to)));
 
+  whole
+    .command('compare')
+    .argument('<plan>', 'what plan printed with --json')
+    .option('--since <time>', 'how long ago the change may have begun: 45m, 2h or 1d', '2h')
+    .description(
+      'set what was planned beside what came, from the log of the function; the exit status is 0 if it came so',
+    )
+    .action((file, options, command) =>
+      run(command, async (...to) => (await import('./compare.ts')).compare(file, options, ...to)),
+    );
+
   return whole;
 }
 

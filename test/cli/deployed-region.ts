@@ -102,7 +102,7 @@ export async function deployedRegion(world: World = {}) {
     seed: 1,
     faults: { ...NO_FAULTS, failing: (call) => failing(call) },
   });
-  const ends = [playGlobals(region.time, region.random), captureLogs(() => {})];
+  const ends = [playGlobals(region.time, region.random), captureLogs(region.log)];
 
   const { ecs, autoScaling, eventBridge, time } = region;
   ecs.createCluster('prod');
