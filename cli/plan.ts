@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { createLogUpdate } from 'log-update';
 import * as v from 'valibot';
 import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
@@ -35,11 +35,13 @@ export interface PlanOptions {
   readonly trials: string;
   readonly seed: string;
   readonly maxCalls?: string;
+  readonly report?: string;
 }
 
 /** `ecs-drain plan`: rehearses a change of the own group in the local Region, and says what it will do. */
 export async function plan(options: PlanOptions, target: Target, { print, printJson }: Output): Promise<number> {
   try {
+    if (options.report !== undefined) await refuseUnwritable(options.report);
     const snapshot = await snapshotFor(options, target);
     const change = changeFrom(options, snapshot);
     refuseImpossible(change, snapshot);
@@ -55,11 +57,17 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
       change,
       params,
       seeds: Array.from({ length: trials }, (_, i) => firstSeed + i),
+      reports: options.report !== undefined,
       onProgress: progress.show,
     }).finally(progress.end);
     const found = concluded({ snapshot, change, params, estimates, limits, ...played });
     printJson(found);
     print(presentPlan(found));
+    if (options.report !== undefined) {
+      const { planPage } = await import('../sandbox/plan/report.ts'); // the charting library takes a second to load
+      await writeFile(options.report, planPage(found, played.drills));
+      print(`\nThe report is in ${options.report}.`);
+    }
     return found.drainsAll ? 0 : 1;
   } catch (error) {
     if (error instanceof BadSnapshot) throw new UsageError(error.message, { cause: error });
@@ -172,6 +180,15 @@ function secondsFrom(option: string, value: string): number {
 function wholeNumber(option: string, value: string, min: number, max: number, what = 'a whole number'): number {
   if (/^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
   throw new UsageError(`${option} ${value} is not ${what} from ${min} to ${max}.`);
+}
+
+/** Before the rehearsals, not after them. */
+async function refuseUnwritable(path: string): Promise<void> {
+  try {
+    await appendFile(path, '');
+  } catch (error) {
+    throw new UsageError(`--report ${path} cannot be written: ${(error as Error).message}.`);
+  }
 }
 
 // --- Progress ---------------------------------------------------------------------------------------------------------

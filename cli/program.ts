@@ -124,6 +124,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .option('--decrement', 'terminate: the group gets smaller', false)
     .option('--param <name=value>', 'a setting of the deployment; can be repeated', many, [])
     .option('--assume <file>', 'times to assume instead of those of the snapshot')
+    .option('--report <file>', 'write a page of HTML about it')
     .option('--trials <number>', 'how often to rehearse', '20')
     .option('--seed <number>', 'the seed number of the first rehearsal', '1')
     .option('--max-calls <number>', 'how many calls the snapshot may make', '120')

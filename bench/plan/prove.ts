@@ -15,6 +15,7 @@ import { checkedSnapshot, type Snapshot } from '../../sandbox/plan/snapshot.ts';
 import { play, playChange, type TrialResult } from '../../sandbox/plan/trial.ts';
 import type { Region } from '../../sandbox/region/region.ts';
 import { UNSIGNED } from '../../sandbox/region/wire/transport.ts';
+import type { DrillResult } from '../../sandbox/result.ts';
 import type { Scenario } from '../../sandbox/scenarios.ts';
 
 /** The proof of a plan: the local Region is the only world whose truth is known. */
@@ -34,6 +35,8 @@ export interface Proof {
   readonly plan: Plan;
   readonly actual: TrialResult;
   readonly actualWithoutDrain: TrialResult;
+  /** The whole of the first rehearsal, with and without a drain. */
+  readonly drills: readonly DrillResult[];
 }
 
 /** A deregistration, a stop and a start of a replacement. */
@@ -64,13 +67,15 @@ export async function prove({ name, scenario, change, seed }: Case, trials: numb
   const trial = { blueprint: blueprintOf(snapshot, estimates), change: planned, params: snapshot.drain?.params ?? {} };
   const withDrain: TrialResult[] = [];
   const withoutDrain: TrialResult[] = [];
+  const drills: DrillResult[] = [];
   for (let i = 1; i <= trials; i++) {
-    withDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install }));
-    withoutDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: undefined }));
+    const onDrill = i === 1 ? (drill: DrillResult) => void drills.push(drill) : undefined;
+    withDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install, onDrill }));
+    withoutDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: undefined, onDrill }));
   }
   const { params } = trial;
   const plan = concluded({ snapshot, change: planned, params, estimates, limits: [], withDrain, withoutDrain });
-  return { name, seed, plan, actual, actualWithoutDrain };
+  return { name, seed, plan, actual, actualWithoutDrain, drills };
 }
 
 /** The Region names the instances of its first group so. */

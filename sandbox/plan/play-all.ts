@@ -1,39 +1,48 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { packagedOnce } from '../drainers/ecs-drain.ts';
+import type { Drainer, DrillResult } from '../result.ts';
 import type { Params } from '../scenarios.ts';
 import type { Blueprint } from './build.ts';
 import type { Change } from './change.ts';
 import type { TrialResult } from './trial.ts';
-import type { Task } from './worker.ts';
+import type { Played, Task } from './worker.ts';
 
 export interface Rehearsals {
   readonly blueprint: Blueprint;
   readonly change: Change;
   readonly params: Params;
   readonly seeds: readonly number[];
+  /** Whether the whole of the first trial is wanted, with and without a drain. */
+  readonly reports?: boolean;
   /** Hears how many of the trials are over. */
   readonly onProgress?: (done: number, all: number) => void;
 }
 
 /** Plays the change once for each seed number, with ecs-drain and without, on all cores of the machine. */
-export async function playAll({ blueprint, change, params, seeds, onProgress }: Rehearsals): Promise<{
+export async function playAll({ blueprint, change, params, seeds, reports = false, onProgress }: Rehearsals): Promise<{
   readonly withDrain: TrialResult[];
   readonly withoutDrain: TrialResult[];
+  readonly drills: DrillResult<Drainer>[];
 }> {
   const { cluster, name } = blueprint.group;
   // Once, before several lanes would each do it.
   await packagedOnce({ cluster, autoScalingGroups: name, ...params });
   const tasks = [true, false].flatMap((drains) =>
-    seeds.map((seed): Task => ({ blueprint, change, params, seed, drains })),
+    seeds.map((seed, i): Task => ({ blueprint, change, params, seed, drains, reports: reports && i === 0 })),
   );
-  const results = await inLanes(tasks, (done) => onProgress?.(done, tasks.length));
-  return { withDrain: results.slice(0, seeds.length), withoutDrain: results.slice(seeds.length) };
+  const played = await inLanes(tasks, (done) => onProgress?.(done, tasks.length));
+  const results = played.map(({ result }) => result);
+  return {
+    withDrain: results.slice(0, seeds.length),
+    withoutDrain: results.slice(seeds.length),
+    drills: played.flatMap(({ drill }) => drill ?? []),
+  };
 }
 
 /** The results, in the order of the tasks. */
-async function inLanes(tasks: readonly Task[], onDone: (done: number) => void): Promise<TrialResult[]> {
-  const results: TrialResult[] = [];
+async function inLanes(tasks: readonly Task[], onDone: (done: number) => void): Promise<Played[]> {
+  const results: Played[] = [];
   const left = tasks.entries();
   let done = 0;
   const lanes = Array.from({ length: Math.min(availableParallelism(), tasks.length) }, async () => {
@@ -51,12 +60,12 @@ async function inLanes(tasks: readonly Task[], onDone: (done: number) => void): 
   return results;
 }
 
-function played(worker: Worker, task: Task): Promise<TrialResult> {
-  const { promise, resolve, reject } = Promise.withResolvers<TrialResult>();
+function played(worker: Worker, task: Task): Promise<Played> {
+  const { promise, resolve, reject } = Promise.withResolvers<Played>();
   worker.once('error', reject);
-  worker.once('message', ({ result, error }: { readonly result: TrialResult; readonly error?: string }) => {
+  worker.once('message', ({ error, ...answer }: Played & { readonly error?: string }) => {
     worker.off('error', reject);
-    if (error === undefined) resolve(result);
+    if (error === undefined) resolve(answer);
     else reject(new Error(error));
   });
   worker.postMessage(task);

@@ -3,7 +3,7 @@ import { dollarsFor } from '../prices.ts';
 import type { Region } from '../region/region.ts';
 import type { Fate } from '../region/trace.ts';
 import { rehearse } from '../rehearsal.ts';
-import type { DrillEvent, DrillResult } from '../result.ts';
+import type { Drainer, DrillEvent, DrillResult } from '../result.ts';
 import type { Params, Scenario } from '../scenarios.ts';
 import { type Blueprint, build } from './build.ts';
 import { begin, type Change } from './change.ts';
@@ -17,6 +17,8 @@ export interface Trial {
   readonly seed: number;
   /** Who drains; without one, nobody does. */
   readonly install: Install | undefined;
+  /** Hears the whole of it, for a report. */
+  readonly onDrill?: ((drill: DrillResult<Drainer>) => void) | undefined;
 }
 
 /** What the end of a drain waited for, longest. */
@@ -72,17 +74,17 @@ const LONGEST_SECONDS = 14 * 86_400;
 const AFTERMATH_SECONDS = 30;
 
 /** Builds the cluster and plays the change. The same trial gives the same result. */
-export function play({ blueprint, change, params, seed, install }: Trial): Promise<TrialResult> {
+export function play({ blueprint, change, params, ...trial }: Trial): Promise<TrialResult> {
   const { group } = blueprint;
   const scenario = { group, services: [], jobs: [], params, build: (region: Region) => build(region, blueprint) };
-  return playChange(scenario, change, { seed, install });
+  return playChange(scenario, change, trial);
 }
 
 /** Plays a change of a scenario, in place of what sets it going. */
 export async function playChange(
   scenario: Omit<Scenario, 'begin' | 'description'>,
   change: Change,
-  { seed, install }: Pick<Trial, 'seed' | 'install'>,
+  { seed, install, onDrill }: Pick<Trial, 'seed' | 'install' | 'onDrill'>,
 ): Promise<TrialResult> {
   let region: Region | undefined;
   let isDone = () => false;
@@ -114,6 +116,7 @@ export async function playChange(
     ...(install && { install }),
     isOver,
   });
+  onDrill?.(result);
   if (!region) throw new Error('The change did not begin.');
   return toTrialResult(result, region, endedAtMs === undefined ? undefined : (endedAtMs - startMs) / 1000);
 }

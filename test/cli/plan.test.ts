@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -18,7 +18,9 @@ const WEB = JSON.stringify(aSnapshot());
 describe('ecs-drain plan', () => {
   it('rehearses the change with the packaged function, on all cores, and says what comes of it', async () => {
     const path = await fileWith(WEB);
-    const { status, stdout, stderr } = await run('plan', '--snapshot', path, '--change', 'scale-in', '--trials', '2');
+    const report = `${path}.html`;
+    const args = ['--change', 'scale-in', '--trials', '2', '--report', report];
+    const { status, stdout, stderr } = await run('plan', '--snapshot', path, ...args);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     for (const words of [
       'Go: a scale-in by 1 drains its instance in each of 2 trials; it takes 3 min, and no task is killed; without a drain, 2 would be.',
@@ -30,6 +32,7 @@ describe('ecs-drain plan', () => {
     ]) {
       expect(stdout).toContain(words);
     }
+    expect(await readFile(report, 'utf8')).toContain('<title>Plan for the group web</title>');
   });
 
   it('exits 1 and prints one object with --json, if a drain may not end as drained', async () => {
@@ -78,6 +81,11 @@ describe('ecs-drain plan', () => {
       'a param that cannot be',
       ['--snapshot', WEB, '--param', 'deadlineSeconds=soon'],
       /^--param: deadlineSeconds is "soon": expected a whole number of seconds/,
+    ],
+    [
+      'a report that cannot be written',
+      ['--snapshot', WEB, '--report', '/nowhere/plan.html'],
+      /^--report \/nowhere\/plan\.html cannot be written/,
     ],
     ['no trial', ['--snapshot', WEB, '--trials', '0'], /^--trials 0 is not a whole number from 1 to 1000\.$/],
     [

@@ -1,3 +1,4 @@
+import type { Plan } from '../../../sandbox/plan/conclude.ts';
 import type { Snapshot, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
 import { START_MS } from '../start.ts';
 
@@ -98,6 +99,66 @@ export function aTask(id: string, ec2InstanceId: string, more: Partial<SnapshotT
     hostPorts: [],
     createdAtMs: START_MS,
     startedAtMs: START_MS + 40_000,
+    ...more,
+  };
+}
+
+/** A plan in which one of two drains gets stuck. */
+export function aPlan(more: Partial<Plan> = {}): Plan {
+  return {
+    group: 'web',
+    cluster: 'prod',
+    takenAt: '2026-01-01T01:00:00.000Z',
+    change: { kind: 'scale-in', count: 2 },
+    trials: 20,
+    params: {},
+    verdict: 'Do not go yet: with a scale-in by 2, 1 of 2 drains may not end as drained.',
+    drainsAll: false,
+    seconds: { p50: 1_800, p95: 1_810 },
+    drains: [
+      {
+        instanceId: INSTANCES[0],
+        seconds: { p50: 200, p95: 210 },
+        outcomes: { drained: 20 },
+        bound: 'start of replacements',
+      },
+      {
+        instanceId: INSTANCES[1],
+        seconds: { p50: 1_800, p95: 1_801 },
+        outcomes: { drained: 3, 'timed-out': 17 },
+        bound: 'its deadline',
+      },
+    ],
+    services: [
+      { name: 'web', desired: 9, fewestRunning: 7 },
+      { name: 'api', desired: 6, fewestRunning: 6 },
+    ],
+    lowestReservationPercent: 40,
+    killed: { withDrain: { tasks: 2, cutOff: 1 }, withoutDrain: { tasks: 6, cutOff: 6 } },
+    requestsLost: { withDrain: 10, withoutDrain: 900 },
+    stuck: [
+      {
+        group: 'service:web',
+        instances: [INSTANCES[1]],
+        trials: 17,
+        kinds: ['no-room'],
+        causes: ['ECS finds no room for a replacement'],
+        fix: 'Add an instance before the change.',
+      },
+      {
+        group: 'service:<b>',
+        instances: [INSTANCES[1]],
+        trials: 17,
+        kinds: ['daemon-last'],
+        causes: [],
+        fix: undefined,
+      },
+    ],
+    failures: [],
+    calls: { p50: 60, p95: 64 },
+    dollars: 0.0001,
+    times: [{ what: 'start of a task of web', seconds: 40, source: 'no start is known', assumed: true }],
+    limits: [{ what: 'The service web needs GPUs.', effect: 'Its tasks may find less room than in the plan.' }],
     ...more,
   };
 }
