@@ -49,8 +49,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     const trials = wholeNumber('--trials', options.trials, 1, 1_000);
     const firstSeed = wholeNumber('--seed', options.seed, 0, 999_999_999);
     const estimates = estimatesOf(snapshot, await assumptionsFor(options, snapshot));
-    const ownHooks = (params['lifecycleHook'] ?? 'ecs-drain').split(',');
-    const limits = [...limitsOf(snapshot, change, ownHooks), ...optionLimits(options)];
+    const limits = [...limitsOf(snapshot, change, hookNamesIn(params)), ...optionLimits(options)];
     const progress = progressOn(process.stderr);
     const played = await playAll({
       blueprint: blueprintOf(snapshot, estimates),
@@ -149,8 +148,8 @@ function optionLimits({ change, maxHealthyPercent }: PlanOptions) {
   ];
 }
 
-/** The settings of the deployed stack, or the defaults, with what was typed. */
-function paramsFrom({ param }: PlanOptions, { drain }: Snapshot): Record<string, string> {
+/** The settings of the deployed stack, or the defaults, with what the hook chooses for its group and what was typed. */
+function paramsFrom({ param }: PlanOptions, { drain, group }: Snapshot): Record<string, string> {
   const typed = param.map((text): [string, string] => {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
     const schema = Object.hasOwn(settingsEntries, name)
@@ -165,7 +164,15 @@ function paramsFrom({ param }: PlanOptions, { drain }: Snapshot): Record<string,
     if (!result.success) throw new UsageError(`--param: ${sentenceOf(result.issues, name)}`);
     return [name, value];
   });
-  return { ...drain?.params, ...Object.fromEntries(typed) };
+  const params = { ...drain?.params, ...Object.fromEntries(typed) };
+  const ours = hookNamesIn(params);
+  const hook = group.hooks?.find(({ name, transition }) => transition === 'terminating' && ours.includes(name));
+  return { ...params, ...hook?.settings, ...Object.fromEntries(typed) };
+}
+
+/** The hooks that are ours. */
+function hookNamesIn(params: Readonly<Record<string, string>>): string[] {
+  return (params['lifecycleHook'] ?? 'ecs-drain').split(',').map((name) => name.trim());
 }
 
 /** Seconds, or a duration as CloudFormation writes it, such as PT5M. */

@@ -28,9 +28,9 @@ import {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import { SNAPSHOT_VERSION, type Snapshot, serviceOf } from '../../sandbox/plan/snapshot.ts';
-import { batches } from '../../src/adapters/aws-call.ts';
 import { nameInArn } from '../../src/adapters/schemas.ts';
-import { runsOnContainerInstances } from '../cluster.ts';
+import { batches } from '../../src/domain/by-cluster.ts';
+import { loadBalancingOf, placementOf } from '../cluster.ts';
 import { counted, UsageError } from '../common.ts';
 import { readDeployedSettings } from './deployed-settings.ts';
 import type { Reader } from './reader.ts';
@@ -87,7 +87,7 @@ export async function readSnapshot(
   const hosts = await readHosts(clients.ecs, cluster, reader);
   refuseStrangers(group, ids, cluster, hosts);
   const described = await readServices(clients.ecs, cluster, reader);
-  const services = described.filter((service) => service.status !== 'INACTIVE' && runsOnContainerInstances(service));
+  const services = described.filter((service) => service.status !== 'INACTIVE' && placementOf(service) !== 'elsewhere');
   const ec2IdOf = new Map(
     hosts.map(({ containerInstanceArn, ec2InstanceId }) => [containerInstanceArn, ec2InstanceId]),
   );
@@ -327,7 +327,7 @@ async function readDefinitions(
   for (const { taskDefinition } of services) use(taskDefinition, 1);
   for (const { taskDefinitionArn } of tasks) use(taskDefinitionArn, 1);
   const found: Snapshot['cluster']['taskDefinitions'] = [];
-  const hasTargets = services.some(({ loadBalancers = [] }) => loadBalancers.length > 0);
+  const hasTargets = services.some((service) => loadBalancingOf(service).targetGroups.length > 0);
   const reserved = hasTargets ? Math.floor(reader.callsLeft / 2) : 0;
   for (const [arn] of [...uses].toSorted(([, a], [, b]) => b - a)) {
     const missing = `the stop timeout, ports and constraints of ${nameInArn(arn)}`;
@@ -370,11 +370,7 @@ async function readTargetGroups(
   services: readonly Service[],
   reader: Reader,
 ): Promise<Snapshot['cluster']['targetGroups']> {
-  const arns = [
-    ...new Set(
-      services.flatMap(({ loadBalancers = [] }) => loadBalancers.flatMap((each) => each.targetGroupArn ?? [])),
-    ),
-  ];
+  const arns = [...new Set(services.flatMap((service) => loadBalancingOf(service).targetGroups))];
   const found: Snapshot['cluster']['targetGroups'] = [];
   for (const some of batches(arns, TARGET_GROUPS_AT_ONCE)) {
     const described = await reader.tryTo(

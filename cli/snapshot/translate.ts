@@ -9,7 +9,9 @@ import type {
   SnapshotTaskDefinition,
   StoppedTask,
 } from '../../sandbox/plan/snapshot.ts';
+import { choicesIn } from '../../src/adapters/hook-metadata.ts';
 import { nameInArn } from '../../src/adapters/schemas.ts';
+import { loadBalancingOf } from '../cluster.ts';
 
 /** AWS's answers in the words of a snapshot. What is undefined is left out, so that the file is small. */
 
@@ -72,11 +74,15 @@ function lastPart(identifier: string): string {
 
 /** Auto Scaling always says how long a hook holds (facts 18 hook-timeouts). */
 export function toHook(hook: LifecycleHook): NonNullable<Snapshot['group']['hooks']>[number] {
+  const choices = choicesIn(hook.NotificationMetadata);
   return {
     name: hook.LifecycleHookName ?? '',
     transition: hook.LifecycleTransition === 'autoscaling:EC2_INSTANCE_LAUNCHING' ? 'launching' : 'terminating',
     heartbeatTimeoutSeconds: hook.HeartbeatTimeout ?? 3_600,
     defaultResult: hook.DefaultResult === 'CONTINUE' ? 'CONTINUE' : 'ABANDON',
+    ...(choices && {
+      settings: Object.fromEntries(Object.entries(choices).map(([name, value]) => [name, String(value)])),
+    }),
   };
 }
 
@@ -103,7 +109,8 @@ export function toContainerInstance(instance: ContainerInstance): SnapshotInstan
 }
 
 export function toService(service: Service, protections: ReadonlyMap<string, number>): SnapshotService {
-  const { serviceName: name = '', deploymentConfiguration = {}, loadBalancers = [] } = service;
+  const { serviceName: name = '', deploymentConfiguration = {} } = service;
+  const { targetGroups, unread } = loadBalancingOf(service);
   const isDaemon = service.schedulingStrategy === 'DAEMON';
   return defined({
     name,
@@ -118,10 +125,8 @@ export function toService(service: Service, protections: ReadonlyMap<string, num
     deployments: service.deployments?.length ?? 1,
     placementConstraints: (service.placementConstraints ?? []).map(toConstraint),
     placementStrategies: (service.placementStrategy ?? []).map(({ type = '', field }) => defined({ type, field })),
-    targetGroups: loadBalancers.flatMap(({ targetGroupArn }) =>
-      targetGroupArn ? targetGroupName(targetGroupArn) : [],
-    ),
-    classicLoadBalancers: loadBalancers.filter(({ loadBalancerName }) => loadBalancerName !== undefined).length,
+    targetGroups: targetGroups.map(targetGroupName),
+    otherLoadBalancers: unread.map(nameInArn),
     healthCheckGraceSeconds: service.healthCheckGracePeriodSeconds,
     capacityProviders: (service.capacityProviderStrategy ?? []).flatMap(
       ({ capacityProvider }) => capacityProvider ?? [],

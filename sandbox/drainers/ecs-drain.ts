@@ -33,6 +33,11 @@ export const fromPackage: Build = async (params) => {
 
 export const ecsDrain = installedFrom(fromPackage);
 
+/** One group, as the setting autoScalingGroups has it: its name is no pattern, and no list. */
+export function groupsSetting(name: string): string {
+  return name.replace(/[\\*@,]/g, '\\$&');
+}
+
 /** Installs what was built in a Region; a later release replaces the code and its settings, and leaves the rest alone. */
 export function installedFrom(build: Build): Install {
   return async (region, { group, params, releases = [] }) => {
@@ -44,7 +49,7 @@ export function installedFrom(build: Build): Install {
     const specOf = async (more: Params, continuationVersion = CONTINUATION_VERSION) => {
       const { deployment, createDrainHandler } = await build({
         cluster: group.cluster,
-        autoScalingGroups: group.name,
+        autoScalingGroups: groupsSetting(group.name),
         ...more,
       });
       const { environment } = deployment;

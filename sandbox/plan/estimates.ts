@@ -172,11 +172,11 @@ function deregistrationOf(
   { cluster }: Snapshot,
   given: number | undefined,
 ): Estimate | undefined {
-  if (service.targetGroups.length + service.classicLoadBalancers === 0) return undefined;
+  if (service.targetGroups.length + service.otherLoadBalancers.length === 0) return undefined;
   const delays = targetGroupsOf(service, cluster).map(({ deregistrationDelaySeconds }) => deregistrationDelaySeconds);
   const known = delays.filter((each) => each !== undefined);
   if (given !== undefined) return assumed(given);
-  if (known.length < service.targetGroups.length || known.length === 0) {
+  if (known.length < service.targetGroups.length || service.otherLoadBalancers.length > 0) {
     return guess(Math.max(DEREGISTRATION_SECONDS, ...known), 'the attributes of a load balancer are not known');
   }
   return { seconds: Math.max(...known), source: 'its target group', assumed: false };

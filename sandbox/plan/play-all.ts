@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { packagedOnce } from '../drainers/ecs-drain.ts';
+import { groupsSetting, packagedOnce } from '../drainers/ecs-drain.ts';
 import type { Drainer, DrillResult } from '../result.ts';
 import type { Params } from '../scenarios.ts';
 import type { Blueprint } from './build.ts';
@@ -27,7 +27,7 @@ export async function playAll({ blueprint, change, params, seeds, reports = fals
 }> {
   const { cluster, name } = blueprint.group;
   // Once, before several lanes would each do it.
-  await packagedOnce({ cluster, autoScalingGroups: name, ...params });
+  await packagedOnce({ cluster, autoScalingGroups: groupsSetting(name), ...params });
   const tasks = [true, false].flatMap((drains) =>
     seeds.map((seed, i): Task => ({ blueprint, change, params, seed, drains, reports: reports && i === 0 })),
   );

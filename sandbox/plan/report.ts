@@ -59,11 +59,11 @@ function stuckSection({ stuck, trials }: Plan): Html | undefined {
     const where = instances.length > 3 ? `${instances.length} instances` : instances.join(', ');
     const how = often < trials ? `, in ${often} of ${trials} rehearsals` : '';
     const why = capitalised(causes.join('; ') || 'AWS reports no cause');
-    return html`<div><dt>${group} on ${where}${how}</dt><dd>${why}.</dd>${fix === undefined ? undefined : html`<dd>${fix}</dd>`}</div>`;
+    return html`<li><b>${group} on ${where}${how}</b><p>${why}.</p>${fix === undefined ? undefined : html`<p>${fix}</p>`}</li>`;
   });
   return html`<section aria-labelledby="stuck">
 <h2 id="stuck">What gets stuck, and what to do</h2>
-<dl class="obstacles">${items}</dl>
+<ul class="obstacles">${items}</ul>
 </section>`;
 }
 

@@ -31,6 +31,8 @@ const hook = record({
   transition: oneOf('launching', 'terminating'),
   heartbeatTimeoutSeconds: numberBetween(30, 7_200, 'seconds'),
   defaultResult: oneOf('CONTINUE', 'ABANDON'),
+  /** What its notification metadata chooses for the drains of its group. */
+  settings: optional(v.record(text, v.string('expected text'), 'expected an object')),
 });
 
 const groupInstance = record({
@@ -101,7 +103,8 @@ const service = record({
   placementConstraints: list(record({ type: text, expression: optional(v.string('expected text')) }), 20),
   placementStrategies: list(record({ type: text, field: optional(text) }), 10),
   targetGroups: list(text, 100),
-  classicLoadBalancers: count,
+  /** Those of which no delay is read, such as Classic Load Balancers. */
+  otherLoadBalancers: list(text, 100),
   healthCheckGraceSeconds: optional(numberBetween(0, 2 ** 31, 'seconds')),
   capacityProviders: list(text, 20),
   zoneRebalancing: flag,

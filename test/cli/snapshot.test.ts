@@ -110,6 +110,14 @@ describe('ecs-drain snapshot', () => {
     expect(whole(snapshot).cluster.tasks.map(({ lastStatus }) => lastStatus)).toContain('DEACTIVATING');
   });
 
+  it('has what the hook chooses for the drains of its group', async () => {
+    const notificationMetadata = '{"deadlineSeconds": 900, "note": "for somebody else"}';
+    const { take } = await snapshotOf({ hooks: [{ notificationMetadata }] });
+    const { snapshot, text } = await take();
+    expect(whole(snapshot).group.hooks).toMatchObject([{ name: 'ecs-drain', settings: { deadlineSeconds: '900' } }]);
+    expect(text).not.toContain('somebody');
+  });
+
   it('goes on without what AWS does not permit, and says what is missing', async () => {
     const { take, fail } = await snapshotOf();
     const denied = ['DescribeLifecycleHooks', 'DescribeTargetGroupAttributes', 'DescribeTaskDefinition'];

@@ -81,7 +81,7 @@ export const WEB: SnapshotService = {
   placementConstraints: [],
   placementStrategies: [],
   targetGroups: ['web'],
-  classicLoadBalancers: 0,
+  otherLoadBalancers: [],
   capacityProviders: [],
   zoneRebalancing: false,
 };
