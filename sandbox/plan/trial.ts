@@ -123,7 +123,13 @@ export async function playChange(
 
 function toTrialResult(result: DrillResult, region: Region, seconds: number | undefined): TrialResult {
   const { events, drains, requestsLost, memoryReservation } = result;
+  const lacks = events.filter((event) => event.kind === 'service' && /unable to place/.test(event.message));
   const byInstance = Map.groupBy(events.filter(isTask), ({ instanceId }) => instanceId);
+  const held = new Map(
+    events.flatMap((event) =>
+      event.kind === 'lifecycle' && event.what === 'held' ? [[event.instanceId, event.second] as const] : [],
+    ),
+  );
   const failure = events.findLast((event) => event.kind === 'deployment' && /failed/i.test(event.message));
   const killed = { 'cut off': 0, 'delayed SIGTERM': 0, unharmed: 0 };
   const killedOf: Record<string, number> = {};
@@ -140,7 +146,8 @@ function toTrialResult(result: DrillResult, region: Region, seconds: number | un
       instanceId,
       outcome,
       seconds,
-      bound: outcome === 'drained' ? boundOf(byInstance.get(instanceId) ?? [], events) : 'its deadline',
+      bound:
+        outcome === 'drained' ? boundOf(byInstance.get(instanceId) ?? [], held.get(instanceId), lacks) : 'its deadline',
       calls: apiCalls,
     })),
     killed,
@@ -163,36 +170,28 @@ function isTask(event: DrillEvent): event is TaskEvent {
 // --- What a drain waited for ------------------------------------------------------------------------------------------
 
 /** By the task that stopped last, but for daemons, which wait for the others. */
-function boundOf(tasks: readonly TaskEvent[], events: readonly DrillEvent[]): Bound {
+function boundOf(tasks: readonly TaskEvent[], held: number | undefined, lacks: readonly DrillEvent[]): Bound {
   const stops = tasks.filter(({ status }) => status === 'STOPPED').toSorted((a, b) => b.second - a.second);
   const [last] = stops;
   if (!last) return 'nothing';
   const at = (status: string) => tasks.find((event) => event.taskId === last.taskId && event.status === status)?.second;
   const stoppingAt = at('STOPPING') ?? last.second;
   const leavingAt = at('DEACTIVATING') ?? stoppingAt;
-  const heldAt =
-    events.findLast(
-      (event) => event.kind === 'lifecycle' && event.what === 'held' && event.instanceId === last.instanceId,
-    )?.second ?? leavingAt;
+  const heldAt = held ?? leavingAt;
   const waited = leavingAt - heldAt;
   const parts: [Bound, number][] = [
     ['load balancer deregistration', stoppingAt - leavingAt],
     ['tasks that stop slowly', last.second - stoppingAt],
-    [waitOf(last, heldAt, leavingAt, events), waited],
+    [waitOf(last, heldAt, leavingAt, lacks), waited],
   ];
   return parts.toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? 'nothing';
 }
 
-function waitOf({ group }: TaskEvent, from: number, until: number, events: readonly DrillEvent[]): Bound {
+function waitOf({ group }: TaskEvent, from: number, until: number, lacks: readonly DrillEvent[]): Bound {
   if (!group.startsWith('service:')) return 'standalone tasks';
   const service = group.slice('service:'.length);
-  const lackedRoom = events.some(
-    (event) =>
-      event.kind === 'service' &&
-      event.service === service &&
-      event.second >= from &&
-      event.second <= until &&
-      /unable to place/.test(event.message),
+  const lackedRoom = lacks.some(
+    (event) => event.kind === 'service' && event.service === service && event.second >= from && event.second <= until,
   );
   return lackedRoom ? 'room for replacements' : 'start of replacements';
 }

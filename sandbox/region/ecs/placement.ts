@@ -6,7 +6,7 @@ import type { InstanceView, ServiceView } from './views.ts';
 /** Where ECS places the tasks of a service (ECS developer guide, task placement). */
 
 /** What tells where the tasks of a service are. */
-export interface Placed extends Pick<ServiceView, 'spec' | 'cluster'> {
+export interface Placed extends Pick<ServiceView, 'spec'> {
   /** How many tasks that are to run are on an instance. */
   readonly spread: ReadonlyMap<InstanceView, number>;
 }
@@ -39,6 +39,14 @@ export function preferenceOf(placed: Placed): (a: InstanceView, b: InstanceView)
   };
 }
 
+/** The one that comes first in that order. */
+export function preferred<T extends InstanceView>(
+  instances: readonly T[],
+  order: (a: InstanceView, b: InstanceView) => number,
+): T | undefined {
+  return instances.reduce<T | undefined>((best, each) => (best && order(best, each) <= 0 ? best : each), undefined);
+}
+
 /** Whether placing a task on one instance changes how another is preferred. */
 export function isMutual({ placement }: Placed['spec']): boolean {
   return (placement?.strategies ?? []).some(({ type, field = '' }) => type === 'spread' && !INSTANCE.includes(field));
@@ -47,7 +55,7 @@ export function isMutual({ placement }: Placed['spec']): boolean {
 /** What is smallest on the instance that a strategy prefers; undefined for one that prefers none. */
 function orderOf(
   { type, field = '' }: Placement['strategies'][number],
-  { cluster, spread }: Placed,
+  { spread }: Placed,
 ): ((instance: InstanceView) => number) | undefined {
   if (type === 'binpack') {
     return (instance) => freeOf(instance)[field.toLowerCase() === 'cpu' ? 'cpuUnits' : 'memoryMiB'];
@@ -56,9 +64,9 @@ function orderOf(
   if (INSTANCE.includes(field)) return (instance) => spread.get(instance) ?? 0;
   const name = field.replace(/^attribute:/, '');
   const counts = new Map<string | undefined, number>();
-  for (const instance of cluster.registered) {
-    const value = instance.attributes.get(name);
-    counts.set(value, (counts.get(value) ?? 0) + (spread.get(instance) ?? 0));
+  for (const [{ attributes }, tasks] of spread) {
+    const value = attributes.get(name);
+    counts.set(value, (counts.get(value) ?? 0) + tasks);
   }
   return ({ attributes }) => counts.get(attributes.get(name)) ?? 0;
 }

@@ -2,7 +2,7 @@ import TinyQueue from 'tinyqueue';
 import type { Faults } from '../faults.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Announcements } from './announcements.ts';
-import { constraintOf, isMutual, preferenceOf } from './placement.ts';
+import { constraintOf, isMutual, preferenceOf, preferred } from './placement.ts';
 import { closestMatch, hasRoom, isOpen } from './room.ts';
 import { behaviourOf, type StandingTask } from './specs.ts';
 import {
@@ -211,17 +211,16 @@ export class ServiceScheduler {
     const [{ definition }] = deployments;
     const mayBeOn = constraintOf(service);
     const takes = (instance: ContainerInstance) => hasRoom(instance, definition) && mayBeOn(instance);
-    const queued = () => new TinyQueue([...cluster.registered].filter(takes), preferenceOf(service));
-    let hosts = queued();
+    const open = [...cluster.registered].filter(takes);
+    const hosts = new TinyQueue(isMutual(spec) ? [] : open, preferenceOf(service));
     for (let left = count; left > 0; left--) {
-      const host = hosts.pop();
+      const host = isMutual(spec) ? preferred(open.filter(takes), preferenceOf(service)) : hosts.pop();
       if (!host) {
         this.#cannotPlace(service);
         return;
       }
       this.#start(service, host);
-      if (isMutual(spec)) hosts = queued();
-      else if (takes(host)) hosts.push(host);
+      if (!isMutual(spec) && takes(host)) hosts.push(host);
     }
   }
 
