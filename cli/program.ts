@@ -52,7 +52,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
       writeErr: (text) => void stderr.write(text),
       outputError: (text, write) => write(sentenceOn(text)),
     })
-    .description('Shows, checks and repairs the drains of one deployment of ecs-drain.')
+    .description('Shows, checks and repairs the drains of one deployment of ecs-drain, and plans changes of a group.')
     .option('--stage <name>', 'the stage that was deployed', 'dev')
     .option('--function <name>', 'the function that drains, if it is not ecs-drain-STAGE-drain')
     .option('--region <name>', "AWS's Region, if not that of the environment or the profile")

@@ -11,6 +11,9 @@ import type { Played, Task } from './worker.ts';
 /** What becomes of tasks that nobody drains differs little from one rehearsal to the next. */
 const MOST_WITHOUT_DRAIN = 5;
 
+/** A lane takes as long to begin as so many small rehearsals. */
+const WORTH_A_LANE = 4;
+
 export interface Rehearsals {
   readonly blueprint: Blueprint;
   readonly change: Change;
@@ -51,17 +54,20 @@ async function inLanes(tasks: readonly Task[], onDone: (done: number) => void): 
   const results: Played[] = [];
   const left = tasks.entries();
   let done = 0;
-  const lanes = Array.from({ length: Math.min(availableParallelism(), tasks.length) }, async () => {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url));
-    try {
-      for (const [i, task] of left) {
-        results[i] = await played(worker, task);
-        onDone(++done);
+  const lanes = Array.from(
+    { length: Math.min(availableParallelism(), Math.ceil(tasks.length / WORTH_A_LANE)) },
+    async () => {
+      const worker = new Worker(new URL('./worker.ts', import.meta.url));
+      try {
+        for (const [i, task] of left) {
+          results[i] = await played(worker, task);
+          onDone(++done);
+        }
+      } finally {
+        await worker.terminate();
       }
-    } finally {
-      await worker.terminate();
-    }
-  });
+    },
+  );
   await Promise.all(lanes);
   return results;
 }
