@@ -85,6 +85,10 @@ const NO_FAULTS: Partial<World> = {
   listLagSeconds: 0,
   readsOtherwise: false,
   releases: [],
+  clusterVanishesAtSecond: undefined,
+  hookDeletedAtSecond: undefined,
+  staying: undefined,
+  drainedByHand: undefined,
 };
 
 function withoutFaults(world: World): World {

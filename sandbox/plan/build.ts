@@ -16,6 +16,8 @@ import {
 /** A cluster as the local Region can build it. */
 export interface Blueprint {
   readonly group: GroupSpec;
+  /** The capacity provider of the group, if ECS drains its instances by itself. */
+  readonly managedBy: string | undefined;
   /** Container instances that are not in service in the group: of other groups, or on their way out. */
   readonly others: readonly SnapshotInstance[];
   readonly services: readonly { readonly spec: ServiceSpec; readonly standing: readonly StandingTask[] }[];
@@ -33,6 +35,9 @@ export function blueprintOf(snapshot: Snapshot, estimates: Estimates): Blueprint
   const inService = new Set(membersOf(snapshot).map(({ instanceId }) => instanceId));
   return {
     group: groupOf(snapshot, estimates),
+    managedBy: cluster.capacityProviders.find(
+      ({ autoScalingGroup, managedDraining }) => managedDraining && autoScalingGroup === snapshot.group.name,
+    )?.name,
     others: cluster.instances.filter(({ ec2InstanceId }) => !inService.has(ec2InstanceId)),
     services: servicesOf(snapshot, estimates),
     standalone: standaloneTasksOf(snapshot, estimates),
@@ -185,10 +190,14 @@ function standingOf({ ec2InstanceId, lastStatus, desiredStatus }: SnapshotTask):
 }
 
 /** Builds it, at the beginning of the Region's time. Returns the instances that are in service. */
-export function build(region: Region, { group, others, services, standalone }: Blueprint): readonly string[] {
+export function build(
+  region: Region,
+  { group, managedBy, others, services, standalone }: Blueprint,
+): readonly string[] {
   const { ecs, autoScaling } = region;
   ecs.createCluster(group.cluster);
   const ids = autoScaling.createGroup(group, { running: true });
+  if (managedBy !== undefined) region.createCapacityProvider(managedBy, group.name, { managedDraining: true });
   for (const { ec2InstanceId, memoryMiB, cpuUnits, attributes } of others) {
     ecs.registerInstance({ cluster: group.cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes });
   }

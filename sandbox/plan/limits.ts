@@ -1,3 +1,4 @@
+import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { isUnderstood } from './build.ts';
 import type { Change } from './change.ts';
 import { type Snapshot, serviceOf } from './snapshot.ts';
@@ -23,7 +24,7 @@ export function limitsOf(snapshot: Snapshot, change: Change, ownHooks: readonly 
 
 function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[]): Generator<Limit> {
   for (const { name, transition } of group.hooks ?? []) {
-    if (transition === 'terminating' && ownHooks.includes(name)) continue;
+    if (transition === 'terminating' && [...ownHooks, MANAGED_DRAINING_HOOK].includes(name)) continue;
     yield {
       what: `The ${transition} hook ${name} of the group is somebody else's.`,
       effect: `Each ${transition === 'launching' ? 'new' : 'leaving'} instance waits for it as well: everything takes longer.`,
@@ -49,12 +50,6 @@ function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[])
     };
   }
   for (const provider of cluster.capacityProviders.filter(({ autoScalingGroup }) => autoScalingGroup === group.name)) {
-    if (provider.managedDraining) {
-      yield {
-        what: `The capacity provider ${provider.name} has managed draining.`,
-        effect: 'ECS drains the instances itself, beside ecs-drain.',
-      };
-    }
     if (provider.managedScaling) {
       yield {
         what: `The capacity provider ${provider.name} has managed scaling.`,

@@ -72,11 +72,15 @@ export interface TrialResult {
 const LONGEST_SECONDS = 14 * 86_400;
 /** A load balancer notices a dead target within so long. */
 const AFTERMATH_SECONDS = 30;
+/** ecs-drain may look only later at what ECS has drained by itself. */
+const SUPERVISED_AFTERMATH_SECONDS = 300;
 
 /** Builds the cluster and plays the change. The same trial gives the same result. */
 export function play({ blueprint, change, params, ...trial }: Trial): Promise<TrialResult> {
   const { group } = blueprint;
-  const scenario = { group, services: [], jobs: [], params, build: (region: Region) => build(region, blueprint) };
+  const managedDraining = blueprint.managedBy !== undefined;
+  const built = (region: Region) => build(region, blueprint);
+  const scenario = { group, services: [], jobs: [], params, managedDraining, build: built };
   return playChange(scenario, change, trial);
 }
 
@@ -99,14 +103,15 @@ export async function playChange(
       isDone = begin(change, there, scenario.group.name);
     },
   };
+  const aftermathSeconds = scenario.managedDraining ? SUPERVISED_AFTERMATH_SECONDS : AFTERMATH_SECONDS;
   const isOver = () => {
     const nowMs = region?.time.nowMs() ?? 0;
     if (endedAtMs === undefined && isDone()) {
       endedAtMs = nowMs;
-      region?.time.after(AFTERMATH_SECONDS, () => {}); // something has to happen then
+      region?.time.after(aftermathSeconds, () => {}); // something has to happen then
     }
     const pastMs = nowMs - (endedAtMs ?? nowMs);
-    return pastMs >= AFTERMATH_SECONDS * 1000 || nowMs - startMs > LONGEST_SECONDS * 1000;
+    return pastMs >= aftermathSeconds * 1000 || nowMs - startMs > LONGEST_SECONDS * 1000;
   };
   const result = await rehearse({
     scenario: 'world',

@@ -106,6 +106,23 @@ describe('a plan', () => {
     expect(plan.verdict).toContain('The change itself fails: Rolling update failed');
   });
 
+  it('has ECS drain where the capacity provider of the group does', async () => {
+    const provider = {
+      name: 'of-web',
+      managedScaling: false,
+      managedTerminationProtection: false,
+      managedDraining: true,
+    };
+    const snapshot = aSnapshot({ cluster: { capacityProviders: [{ ...provider, autoScalingGroup: 'web' }] } });
+    expect(blueprintOf(snapshot, estimatesOf(snapshot)).managedBy).toBe('of-web');
+    expect(await planOf(snapshot, TERMINATE, { superviseManagedDraining: 'true' })).toMatchObject({
+      drainsAll: true,
+      killed: { withDrain: { tasks: 0 } },
+    });
+    const others = aSnapshot({ cluster: { capacityProviders: [{ ...provider, autoScalingGroup: 'others' }] } });
+    expect(blueprintOf(others, estimatesOf(others)).managedBy).toBeUndefined();
+  });
+
   it('keeps the ids of the instances, and gives new ones to those that come', () => {
     const snapshot = aSnapshot();
     const { group, others } = blueprintOf(snapshot, estimatesOf(snapshot));
