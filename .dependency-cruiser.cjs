@@ -1,4 +1,4 @@
-/** The architecture, as rules: domain <- adapters <- handlers; src knows nothing of what surrounds it; cli knows src alone. */
+/** The architecture, as rules: domain <- adapters <- handlers; src knows nothing of what surrounds it; cli knows src, and what plan rehearses. */
 module.exports = {
   forbidden: [
     {
@@ -21,11 +21,18 @@ module.exports = {
       to: { path: '^(cli|sandbox|test|bench|deploy)' },
     },
     {
-      name: 'the-commands-know-only-the-service',
-      comment: 'They look at AWS, or at a Region that looks like it from outside.',
+      name: 'the-commands-know-the-service-and-its-rehearsals',
+      comment:
+        'They look at AWS, or at a Region that looks like it from outside; plan rehearses what a snapshot describes (decision 25).',
       severity: 'error',
       from: { path: '^cli' },
-      to: { path: '^(sandbox|test|bench|deploy)' },
+      to: { path: '^(sandbox/(?!plan/)|test|bench|deploy)' },
+    },
+    {
+      name: 'a-rehearsal-knows-no-command',
+      severity: 'error',
+      from: { path: '^sandbox' },
+      to: { path: '^cli' },
     },
     {
       name: 'the-region-knows-no-product',

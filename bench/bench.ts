@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { run } from '../sandbox/command-line.ts';
+import { PRICES } from '../sandbox/prices.ts';
 import { chartsOf } from './chart.ts';
 import { type ColdStart, measureColdStart } from './cold-start.ts';
 import { CONTESTANTS, type Contestant, LEGACY_CONTESTANTS, LONE_KINDS, type Trial, titleOf } from './contest.ts';
@@ -14,7 +15,6 @@ import {
   drainGoals,
   drainingBoundSeconds,
   type Goal,
-  PRICES,
   type Run,
   type Summary,
   summaryOf,

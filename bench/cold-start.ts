@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { deploymentIn, packaged, unpack } from '../sandbox/packaging.ts';
-import { percentile } from './figures.ts';
+import { percentile } from '../sandbox/prices.ts';
 
 /** What a cold start of the packaged function costs, beside the same code unbundled and beside the book's imports. */
 

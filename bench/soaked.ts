@@ -1,7 +1,7 @@
+import { dollarsFor, percentile, type Quantities } from '../sandbox/prices.ts';
 import type { Call } from '../sandbox/region/region.ts';
 import { stage } from '../sandbox/rehearsal.ts';
 import type { DrillEvent } from '../sandbox/result.ts';
-import { dollarsFor, percentile, type Quantities } from './figures.ts';
 import { messagesOf, sqsRequestsFor } from './messages.ts';
 import { month, type Span, type Warned } from './month.ts';
 

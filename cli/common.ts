@@ -36,23 +36,36 @@ export interface Deployment {
   nowMs(): number;
 }
 
-type ClientConfig = typeof SDK_BOUNDS & {
+export type ClientConfig = typeof SDK_BOUNDS & {
   readonly region?: string;
   readonly profile?: string;
   readonly endpoint?: string;
 };
 
-/** Reads how the function is configured: its drains follow the settings in its environment. */
-export async function deploymentOf(target: Target): Promise<Deployment> {
+/** The name of the deployed function. */
+export function functionNameOf({ stage, function: name }: Target): string {
+  return name ?? `ecs-drain-${stage}-drain`;
+}
+
+/**
+ * The configuration of every AWS client.
+ * @throws UsageError for what cannot be a Region or a URL.
+ */
+export function clientConfigOf(target: Target): ClientConfig {
   checkTyped(target);
-  const { stage, region, profile, endpointUrl } = target;
-  const config = {
+  const { region, profile, endpointUrl } = target;
+  return {
     ...SDK_BOUNDS,
     ...(region !== undefined && { region }),
     ...(profile !== undefined && { profile }),
     ...(endpointUrl !== undefined && { endpoint: endpointUrl }),
   };
-  const functionName = target.function ?? `ecs-drain-${stage}-drain`;
+}
+
+/** Reads how the function is configured: its drains follow the settings in its environment. */
+export async function deploymentOf(target: Target): Promise<Deployment> {
+  const config = clientConfigOf(target);
+  const functionName = functionNameOf(target);
   const lambda = new LambdaClient(config);
   const answer = await awsCall(`read the configuration of ${functionName}`, () =>
     lambda.send(new GetFunctionConfigurationCommand({ FunctionName: functionName })),

@@ -52,7 +52,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
       writeErr: (text) => void stderr.write(text),
       outputError: (text, write) => write(sentenceOn(text)),
     })
-    .description('Shows, checks and repairs the drains of one deployment of ecs-drain.')
+    .description('Shows, checks and repairs the drains of one deployment of ecs-drain, and plans changes of a group.')
     .option('--stage <name>', 'the stage that was deployed', 'dev')
     .option('--function <name>', 'the function that drains, if it is not ecs-drain-STAGE-drain')
     .option('--region <name>', "AWS's Region, if not that of the environment or the profile")
@@ -90,6 +90,58 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .description('send an event to the function again')
     .action((file, options, command) =>
       run(command, async (...to) => (await import('./replay.ts')).replay(file, options, ...to)),
+    );
+
+  whole
+    .command('snapshot')
+    .requiredOption('--group <name>', 'the Auto Scaling group')
+    .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
+    .option('--out <file>', 'the file to write, if not GROUP.json')
+    .option('--anonymise', 'replace the account number wherever a name has it')
+    .option('--images', 'write down the names of container images, too')
+    .option('--max-calls <number>', 'how many calls to make at most; what is left out is listed', '120')
+    .description('write the group, its cluster and what runs there into a file, for plan; nothing has to be deployed')
+    .action((options, command) =>
+      run(command, async (...to) => (await import('./snapshot.ts')).snapshot(options, ...to)),
+    );
+
+  const many = (value: string, before: readonly string[]) => [...before, value];
+  whole
+    .command('plan')
+    .option('--group <name>', 'the Auto Scaling group, to be read now')
+    .option('--snapshot <file>', 'or what snapshot wrote of it')
+    .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
+    .requiredOption('--change <kind>', 'rolling-update, instance-refresh, scale-in or terminate')
+    .option('--min-in-service <number>', 'rolling-update: MinInstancesInService; by default as many as are desired')
+    .option('--max-batch-size <number>', 'rolling-update: MaxBatchSize', '1')
+    .option('--pause <time>', 'rolling-update: PauseTime', 'PT5M')
+    .option('--no-signals', 'rolling-update: it pauses instead of waiting for signals')
+    .option('--min-healthy-percent <number>', 'instance-refresh: MinHealthyPercentage', '90')
+    .option('--max-healthy-percent <number>', 'instance-refresh: MaxHealthyPercentage', '100')
+    .option('--warmup <time>', 'instance-refresh: InstanceWarmup, if not the default of the group')
+    .option('--count <number>', 'scale-in: by how many instances', '1')
+    .option('--instance <id>', 'terminate: this instance; can be repeated', many, [])
+    .option('--decrement', 'terminate: the group gets smaller', false)
+    .option('--param <name=value>', 'a setting of the deployment; can be repeated', many, [])
+    .option('--assume <file>', 'times to assume instead of those of the snapshot')
+    .option('--report <file>', 'write a page of HTML about it')
+    .option('--trials <number>', 'how often to rehearse', '20')
+    .option('--seed <number>', 'the seed number of the first rehearsal', '1')
+    .option('--max-calls <number>', 'how many calls the snapshot may make', '120')
+    .description(
+      'rehearse a change of the group: how long it takes, what is killed, what gets stuck; nothing is changed',
+    )
+    .action((options, command) => run(command, async (...to) => (await import('./plan.ts')).plan(options, ...to)));
+
+  whole
+    .command('compare')
+    .argument('<plan>', 'what plan printed with --json')
+    .option('--since <time>', 'how long ago the change may have begun: 45m, 2h or 1d', '2h')
+    .description(
+      'set what was planned beside what came, from the log of the function; the exit status is 0 if it came so',
+    )
+    .action((file, options, command) =>
+      run(command, async (...to) => (await import('./compare.ts')).compare(file, options, ...to)),
     );
 
   return whole;

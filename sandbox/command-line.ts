@@ -58,6 +58,11 @@ export function portFrom(value: string): number {
   return wholeNumber('port', value, 65_535);
 }
 
+/** How long to wait before a scenario is set going. */
+export function delayFrom(value: string): number {
+  return wholeNumber('begin-after', value, 86_400);
+}
+
 export function daysFrom(value: string): number {
   return wholeNumber('days', value, 366, 1);
 }

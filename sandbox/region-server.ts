@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { RegionClock } from './clock.ts';
 import {
+  delayFrom,
   drainerNamed,
   portFrom,
   run,
@@ -19,7 +20,7 @@ import { plainView } from './view.ts';
 
 /** `npm run region`: a running Region that the AWS CLI or any SDK can look into, and that judges a drain program outside. */
 
-const USAGE = `npm run region -- [--port N] [--scenario NAME] [--drainer ${DRAINERS.join('|')}] [--seed N] [--speed X]
+const USAGE = `npm run region -- [--port N] [--scenario NAME] [--drainer ${DRAINERS.join('|')}] [--seed N] [--speed X] [--begin-after SECONDS]
 npm run region -- --drainer ${EXTERNAL} [--notify ${CHANNELS.join('|')}] [--heartbeat-timeout N] [--speed X|${VIRTUAL}]
                   [--port N] [--scenario NAME] [--seed N] [--json] [--report FILE]
 scenarios:
@@ -34,19 +35,29 @@ export async function serve(args: string[]): Promise<void> {
       drainer: { type: 'string', default: 'ecs-drain' },
       seed: { type: 'string', default: '1' },
       speed: { type: 'string', default: '1' },
+      'begin-after': { type: 'string' },
       notify: { type: 'string' },
       'heartbeat-timeout': { type: 'string' },
       json: { type: 'boolean' },
       report: { type: 'string' },
     },
   });
-  if (values.drainer === EXTERNAL) return judge(values);
+  const { 'begin-after': delay, ...judged } = values;
+  if (values.drainer === EXTERNAL) {
+    if (delay !== undefined) {
+      throw new UsageError(
+        `--begin-after is not for a drain program outside: leave it out, or leave out --drainer ${EXTERNAL}.`,
+      );
+    }
+    return judge(judged);
+  }
   for (const option of ['notify', 'heartbeat-timeout', 'json', 'report'] as const) {
     if (values[option] !== undefined) throw onlyExternal(`--${option}`);
   }
   if (values.speed === VIRTUAL) throw onlyExternal(`--speed ${VIRTUAL}`);
   const port = portFrom(values.port);
   const speed = speedFrom(values.speed);
+  const afterSeconds = delay === undefined ? 0 : delayFrom(delay);
   const rehearsal = {
     scenario: scenarioNamed(values.scenario),
     drainer: drainerNamed(values.drainer),
@@ -61,7 +72,7 @@ export async function serve(args: string[]): Promise<void> {
 
   write(welcome(url, `${speed} virtual seconds a second`));
   const stopped = untilStopped();
-  begin();
+  begin(afterSeconds);
   // The Region goes on when the scenario is over, until somebody ends it.
   const goOn = () => region.time.after(60, goOn);
   goOn();

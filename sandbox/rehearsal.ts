@@ -14,7 +14,7 @@ import { playGlobals } from './region/time/globals.ts';
 import { currentFiber } from './region/time/virtual-time.ts';
 import type { TraceEvent } from './region/trace.ts';
 import type { Benchmarked, Drainer, DrainResult, DrillEvent, DrillResult, Judged } from './result.ts';
-import { CLUSTER, GROUP, SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
+import { SCENARIOS, type Scenario, type ScenarioName } from './scenarios.ts';
 
 /** What to rehearse. */
 export interface Rehearsal<D extends Benchmarked | Judged = Drainer> {
@@ -33,6 +33,8 @@ export interface Rehearsal<D extends Benchmarked | Judged = Drainer> {
   readonly open?: (region: Region) => Promise<() => void>;
   /** Ends it early. */
   readonly isEnough?: () => boolean;
+  /** Whether it is over; by default, when nothing has happened for a while. */
+  readonly isOver?: () => boolean;
 }
 
 const INSTALL: Readonly<Record<Benchmarked, Install>> = {
@@ -65,8 +67,8 @@ export interface Stage {
   readonly installed: Installed;
   /** When the drill begins, in epoch milliseconds. */
   readonly startMs: number;
-  /** Tells how things stand, and sets the scenario going. */
-  begin(): void;
+  /** Tells how things stand, runs the standalone tasks, and sets the scenario going: now, or so many seconds later. */
+  begin(afterSeconds?: number): void;
   /** Gives the process its own clock and streams back. */
   close(): void;
 }
@@ -103,29 +105,39 @@ export async function stage(
     for (const stop of stops) stop();
   };
   try {
-    region.ecs.createCluster(CLUSTER);
-    const instanceIds = region.autoScaling.createGroup(scenario.group, { running: true });
-    if (scenario.managedDraining) region.createCapacityProvider(GROUP, GROUP, { managedDraining: true });
-    for (const service of scenario.services) region.ecs.createService(service);
-    region.time.after(SETTLING_SECONDS, () => {});
-    await region.time.runUntil(() => region.time.nowMs() >= EPOCH_MS + SETTLING_SECONDS * 1000);
+    const { cluster } = scenario.group;
+    const instanceIds = scenario.build?.(region) ?? built(region, scenario);
+    const settlingSeconds = scenario.build ? 0 : SETTLING_SECONDS;
+    region.time.after(settlingSeconds, () => {});
+    await region.time.runUntil(() => region.time.nowMs() >= EPOCH_MS + settlingSeconds * 1000);
     const installed = await install(region, scenario);
+    await scenario.before?.(region, instanceIds);
     const startMs = region.time.nowMs();
     const eventOf = ({ atMs, ...what }: TraceEvent) => ({ second: (atMs - startMs) / 1000, ...what }) as DrillEvent;
-    const begin = () => {
+    const begin = (afterSeconds = 0) => {
       for (const event of standing.values()) onEvent(eventOf({ ...event, atMs: startMs }), true);
       // Who listens is no part of the function that runs: what it prints is not the function's log.
       trace = (event) => currentFiber.exit(() => onEvent(eventOf(event), false));
       for (const { on, ...job } of scenario.jobs) {
-        region.ecs.runTask({ ...job, cluster: CLUSTER, ec2InstanceId: instanceIds[on] ?? '' });
+        region.ecs.runTask({ ...job, cluster, ec2InstanceId: instanceIds[on] ?? '' });
       }
-      scenario.begin(region, instanceIds);
+      if (afterSeconds === 0) scenario.begin(region, instanceIds);
+      else region.time.after(afterSeconds, () => scenario.begin(region, instanceIds));
     };
     return { region, installed, startMs, begin, close };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+/** The cluster of a scenario, in which everything has yet to come up. */
+function built(region: Region, { group, services, managedDraining }: Scenario): readonly string[] {
+  region.ecs.createCluster(group.cluster);
+  const instanceIds = region.autoScaling.createGroup(group, { running: true });
+  if (managedDraining) region.createCapacityProvider(group.name, group.name, { managedDraining: true });
+  for (const service of services) region.ecs.createService(service);
+  return instanceIds;
 }
 
 function scenarioNamed(name: ScenarioName | 'world'): Scenario {
@@ -146,6 +158,7 @@ export async function rehearse<D extends Benchmarked | Judged = Drainer>({
   speed,
   open = async () => () => {},
   isEnough = () => false,
+  isOver,
   ...rehearsal
 }: Rehearsal<D>): Promise<DrillResult<D>> {
   const events: DrillEvent[] = [];
@@ -161,9 +174,10 @@ export async function rehearse<D extends Benchmarked | Judged = Drainer>({
     const wallStartMs = performance.now();
     const second = () => (region.time.nowMs() - startMs) / 1000;
     const quiet = () => second() - lastChange > QUIET_SECONDS && region.autoScaling.pendingActions().length === 0;
-    const series = sampleByTheMinute(region.time, () => region.ecs.reservation(CLUSTER).memoryPercent);
+    const { cluster } = (rehearsal.variant ?? scenarioNamed(rehearsal.scenario)).group;
+    const series = sampleByTheMinute(region.time, () => region.ecs.reservation(cluster).memoryPercent);
     begin();
-    await region.time.runUntil(() => quiet() || isEnough(), speed);
+    await region.time.runUntil(() => (isOver ?? quiet)() || isEnough(), speed);
 
     const memory = series.map(({ minute, value }) => ({ minute, percent: Math.round(value * 10) / 10 }));
     return {

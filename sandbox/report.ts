@@ -5,7 +5,7 @@ import { type InstanceLife, MARKS, PHASES, timelineOf } from './report/timeline.
 import { count, duration, figure, minute, percent } from './report/words.ts';
 import { type DrainResult, type DrillResult, EXTERNAL, type Judged } from './result.ts';
 
-const STYLE = new Html(readFileSync(new URL('report/report.css', import.meta.url), 'utf8'));
+export const STYLE = new Html(readFileSync(new URL('report/report.css', import.meta.url), 'utf8'));
 
 /** More than this many rows tell nobody more, and make a page nobody can open. */
 const MAX_INSTANCES = 40;
@@ -112,7 +112,7 @@ function wordsSection(): Html {
 </section>`;
 }
 
-function memorySection(runs: readonly DrillResult[]): Html {
+export function memorySection(runs: readonly DrillResult[]): Html {
   const sentence = runs.map((run) => `${DRAINERS[run.drainer].told}, ${lowestOf(run)}.`).join(' ');
   const minutes = [...new Set(runs.flatMap((run) => run.memoryReservation.series.map((point) => point.minute)))];
   const percents = runs.map(
@@ -147,7 +147,7 @@ function lowestOf(run: DrillResult): string {
   return `it ${low.percent === 0 ? 'fell to' : 'never fell below'} ${percent(low.percent)} (${minute(lowSecond)}${after})`;
 }
 
-function timelineSection(chosen: DrillResult): Html {
+export function timelineSection(chosen: DrillResult): Html {
   const all = timelineOf(chosen);
   const instances = all.slice(0, MAX_INSTANCES);
   const outcomes = new Map(chosen.drains.map((drain) => [drain.instanceId, drain]));
@@ -298,11 +298,11 @@ function againSection({ scenario, drainer, seed }: DrillResult): Html {
 }
 
 /** A region that scrolls by itself when the page is narrower than what is in it; the keyboard reaches it. */
-function scrolling(name: string, content: Html, kind = 'table'): Html {
+export function scrolling(name: string, content: Html, kind = 'table'): Html {
   return html`<div class="scroll ${kind}" role="region" aria-label="${name}" tabindex="0">${content}</div>`;
 }
 
-function dataTable(
+export function dataTable(
   summary: string,
   caption: string,
   head: readonly string[],
@@ -312,7 +312,7 @@ function dataTable(
 }
 
 /** The first cell of each row is its header. */
-function tableOf(caption: string, head: readonly string[], rows: readonly (readonly string[])[]): Html {
+export function tableOf(caption: string, head: readonly string[], rows: readonly (readonly string[])[]): Html {
   return html`<table>
 <caption>${caption}</caption>
 <thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>

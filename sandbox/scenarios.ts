@@ -30,6 +30,10 @@ export interface Scenario {
   readonly releases?: readonly Release[];
   /** What goes wrong, by the seconds since it was set going; nothing where it is left out. */
   readonly faults?: (second: () => number) => Faults;
+  /** Builds what is there, in place of the group, services and jobs above; returns the instances of the group. */
+  readonly build?: (region: Region) => readonly string[];
+  /** What happens before it is set going: its past. */
+  readonly before?: (region: Region, instanceIds: readonly string[]) => Promise<void>;
   /** Sets it going. */
   readonly begin: (region: Region, instanceIds: readonly string[]) => void;
 }

@@ -13,7 +13,7 @@ import type { QueueModel } from '../region/sqs/model.ts';
 import { currentFiber, type Fiber } from '../region/time/virtual-time.ts';
 import { textOf } from '../region/wire/message.ts';
 import { type Transport, UNSIGNED } from '../region/wire/transport.ts';
-import { CLUSTER, GROUP, type Params } from '../scenarios.ts';
+import type { Params } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
 
 type Bundle = typeof import('../../src/handlers/lambda.ts');
@@ -24,23 +24,34 @@ export type Build = (
 ) => Promise<{ readonly deployment: Deployment; readonly createDrainHandler: Bundle['createDrainHandler'] }>;
 
 /** This service, as `serverless deploy` would install it: the packaged bundle, by the template's own rules and settings. */
-export const ecsDrain = installedFrom(async (params) => {
+export const fromPackage: Build = async (params) => {
   const uploaded = await packagedOnce(params);
   const deployment = deploymentIn(uploaded);
   const { createDrainHandler } = await bundleIn(uploaded, deployment.environment);
   return { deployment, createDrainHandler };
-});
+};
+
+export const ecsDrain = installedFrom(fromPackage);
+
+/** One group, as the setting autoScalingGroups has it: its name is no pattern, and no list. */
+export function groupsSetting(name: string): string {
+  return name.replace(/[\\*@,]/g, '\\$&');
+}
 
 /** Installs what was built in a Region; a later release replaces the code and its settings, and leaves the rest alone. */
 export function installedFrom(build: Build): Install {
-  return async (region, { params, releases = [] }) => {
+  return async (region, { group, params, releases = [] }) => {
     const results = new WeakMap<Fiber, Map<string, string>>();
     const onResult = (instanceId: string, kind: string) => {
       const fiber = currentFiber.getStore();
       if (fiber) results.set(fiber, (results.get(fiber) ?? new Map()).set(instanceId, kind));
     };
     const specOf = async (more: Params, continuationVersion = CONTINUATION_VERSION) => {
-      const { deployment, createDrainHandler } = await build({ cluster: CLUSTER, autoScalingGroups: GROUP, ...more });
+      const { deployment, createDrainHandler } = await build({
+        cluster: group.cluster,
+        autoScalingGroups: groupsSetting(group.name),
+        ...more,
+      });
       const { environment } = deployment;
       const requestHandler = writingVersion(continuationVersion, region.transport);
       // SQS answers with a checksum of what is written, which is not what the SDK has sent.

@@ -152,8 +152,8 @@ export function createRegion(options: RegionOptions): Region {
     random: random.fork('auto-scaling'),
     trace,
     publish,
-    launched: (ec2InstanceId, { cluster, memoryMiB, cpuUnits }: GroupSpec) => {
-      ecs.registerInstance({ cluster, ec2InstanceId, memoryMiB, cpuUnits });
+    launched: (ec2InstanceId, { cluster, memoryMiB, cpuUnits, attributes = {} }: GroupSpec) => {
+      ecs.registerInstance({ cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes });
     },
     terminate: (ec2InstanceId) => {
       terminated.add(ec2InstanceId);

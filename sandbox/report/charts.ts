@@ -113,6 +113,57 @@ export function memoryChart(runs: readonly DrillResult[], name: string): Html {
   return svgOf(option, height, name);
 }
 
+/** Counts that change now and then, in steps: a line for each, four at most. */
+export interface Steps {
+  readonly name: string;
+  /** Second and count. */
+  readonly points: readonly (readonly [second: number, count: number])[];
+}
+
+/** How many tasks run, over time. */
+export function stepsChart(lines: readonly Steps[], seconds: number, name: string): Html {
+  const { height, ...grid } = MEMORY;
+  const most = Math.max(1, ...lines.flatMap(({ points }) => points.map(([, count]) => count)));
+  const minutes = minutesAxis(Math.max(1, Math.ceil(seconds / 60)));
+  const styles = Object.entries(LINES);
+  const option: Option = {
+    animation: false,
+    textStyle: { fontFamily: 'inherit' },
+    grid: { ...grid, outerBoundsMode: 'none' },
+    xAxis: { ...minutes, ...MINUTES },
+    yAxis: {
+      type: 'value',
+      min: 0,
+      max: most + 1,
+      minInterval: 1,
+      axisLabel: TEXT,
+      axisLine: { show: false },
+      axisTick: { show: false },
+      splitLine: GRID_LINE,
+    },
+    series: lines.map(({ points }, i): LineSeriesOption => {
+      const [key = '', { dash, width }] = styles[i % styles.length] ?? styles[0] ?? ['', { dash: [], width: 2 }];
+      const end = points.at(-1)?.[1] ?? 0;
+      return {
+        type: 'line',
+        step: 'end',
+        silent: true,
+        clip: false,
+        showSymbol: false,
+        data: [...points.map(([second, count]) => [second / 60, count]), [seconds / 60, end]],
+        lineStyle: { color: `var(--${key})`, width, ...(dash.length && { type: [...dash] }) },
+      };
+    }),
+  };
+  return svgOf(option, height, name);
+}
+
+/** The sign of a line of that chart, by its place. */
+export function stepsSwatchOf(i: number): Html {
+  const drainers = Object.keys(LINES) as Judged[];
+  return lineSwatchOf(drainers[i % drainers.length] ?? 'ecs-drain');
+}
+
 /** The label of a run's lowest point, and how far from the point it stands. */
 interface LowestLabel {
   readonly text: string;

@@ -3,17 +3,15 @@ import { describe, expect, it } from 'vitest';
 import {
   atMost,
   dayOf,
-  dollarsFor,
   drainGoals,
   drainingBoundSeconds,
   figure,
-  percentile,
-  type Quantities,
   type Run,
   spreadFigure,
   spreadOf,
   summaryOf,
 } from '../../bench/figures.ts';
+import { dollarsFor, percentile, type Quantities } from '../../sandbox/prices.ts';
 
 const NOTHING: Quantities = {
   requests: 0,

@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
+import { scenarioCases } from '../../bench/plan/cases.ts';
+import { prove } from '../../bench/plan/prove.ts';
 import { packaged } from '../../sandbox/packaging.ts';
+import { planPage } from '../../sandbox/plan/report.ts';
 import { rehearse } from '../../sandbox/rehearsal.ts';
 import { dashboardOf } from '../../sandbox/report/dashboard.ts';
 import { reportOf } from '../../sandbox/report.ts';
@@ -39,6 +42,7 @@ const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM
 try {
   await mkdir(IMAGES, { recursive: true });
   await drawDashboard(join(IMAGES, 'dashboard.svg'));
+  await drawPlan(join(IMAGES, 'plan.png'));
   const addresses = new Map<ScenarioName, string>();
   for (const { file, scenario, figure, colorScheme } of PICTURES) {
     const address = addresses.get(scenario) ?? (await reportedAt(scenario));
@@ -67,6 +71,26 @@ async function drawDashboard(path: string): Promise<void> {
   const { resources } = await packaged({ args: [`--param=cluster=${CLUSTER}`, `--param=autoScalingGroups=${GROUP}`] });
   const heard = await hear({ scenario: 'rolling-update', variant: WATCHED, seed: 1 }, WATCHED_SECONDS);
   await writeFile(path, dashboardOf(resources, heard, 'The dashboard at the end of a drill'));
+  await tell(path);
+}
+
+/** The plan of the scenario that gets stuck: what the page begins with. */
+async function drawPlan(path: string): Promise<void> {
+  const stuck = scenarioCases(1).find(({ name }) => name === 'stuck');
+  if (!stuck) throw new Error('There is no scenario stuck.');
+  const { plan, drills } = await prove(stuck, 5);
+  const file = join(folder, 'plan.html');
+  await writeFile(file, planPage(plan, drills));
+  const page = await browser.newPage({ viewport: { width: 1160, height: 900 }, deviceScaleFactor: SCALE });
+  await page.goto(pathToFileURL(file).href);
+  const box = await page.locator('section').nth(2).boundingBox();
+  if (!box) throw new Error('The plan has no third section.');
+  await page.screenshot({
+    path,
+    fullPage: true,
+    clip: { x: 0, y: 0, width: 1160, height: box.y + box.height + MARGIN },
+  });
+  await page.close();
   await tell(path);
 }
 

@@ -10,7 +10,7 @@ import type { Statement } from '../../sandbox/region/iam/api.ts';
 import { roleFor } from '../../sandbox/region/iam/api.ts';
 import type { MappingSpec } from '../../sandbox/region/lambda/event-source-mapping.ts';
 import type { FunctionSpec } from '../../sandbox/region/lambda/model.ts';
-import { createRegion } from '../../sandbox/region/region.ts';
+import { type Call, createRegion } from '../../sandbox/region/region.ts';
 import type { QueueSpec } from '../../sandbox/region/sqs/model.ts';
 import { playGlobals } from '../../sandbox/region/time/globals.ts';
 import { listen } from '../../sandbox/region/wire/http.ts';
@@ -102,7 +102,7 @@ export async function deployedRegion(world: World = {}) {
     seed: 1,
     faults: { ...NO_FAULTS, failing: (call) => failing(call) },
   });
-  const ends = [playGlobals(region.time, region.random), captureLogs(() => {})];
+  const ends = [playGlobals(region.time, region.random), captureLogs(region.log)];
 
   const { ecs, autoScaling, eventBridge, time } = region;
   ecs.createCluster('prod');
@@ -225,6 +225,11 @@ export async function deployedRegion(world: World = {}) {
 function patternOf(purpose: keyof typeof RULES, { termination = ['ecs-drain'] }: World) {
   const pattern = RULES[purpose];
   return purpose === 'termination' ? { ...pattern, detail: { LifecycleHookName: termination } } : pattern;
+}
+
+/** A call as IAM names it. */
+export function permissionOf({ service, operation }: Call): string {
+  return `${service === 'elbv2' ? 'elasticloadbalancing' : service}:${operation === 'Invoke' ? 'InvokeFunction' : operation}`;
 }
 
 /** Runs a command in this process. The machine's clock stands still, so a slow machine does not change what is printed. */

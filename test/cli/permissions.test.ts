@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Call } from '../../sandbox/region/region.ts';
-import { deployedRegion, type World } from './deployed-region.ts';
+import { deployedRegion, permissionOf, type World } from './deployed-region.ts';
 
 const COMMANDS = ['status', 'explain', 'doctor', 'replay'] as const;
 
@@ -23,11 +22,6 @@ async function documented(): Promise<Map<string, string[]>> {
         .toSorted(),
     ]),
   );
-}
-
-/** A call as IAM names it. */
-function permissionOf({ service, operation }: Call): string {
-  return `${service === 'elbv2' ? 'elasticloadbalancing' : service}:${operation === 'Invoke' ? 'InvokeFunction' : operation}`;
 }
 
 /** What a command asks of AWS in the middle of a drain, with a message in the dead-letter queue. */

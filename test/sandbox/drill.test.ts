@@ -199,6 +199,8 @@ describe('npm run region', () => {
     [['--drainer', 'external', '--report', '/nowhere/at/all.html'], '--report /nowhere/at/all.html cannot be written'],
     [['--notify', 'sqs'], '--notify is for a drain program outside: add --drainer external, or leave it out.'],
     [['--json'], '--json is for a drain program outside'],
+    [['--begin-after', 'noon'], '--begin-after noon is not a whole number from 0 to 86400.'],
+    [['--begin-after', '9', '--drainer', 'external'], '--begin-after is not for a drain program outside'],
     [['--speed', 'virtual'], '--speed virtual is for a drain program outside'],
   ])('refuses %j in a sentence, with exit status 2', (args, sentence) => expectRefusal(serve(args), sentence));
 

@@ -11,7 +11,7 @@ export interface RollingUpdatePolicy {
 }
 
 /** From the registration of an instance until its cfn-signal. */
-const SIGNAL_SECONDS = 5;
+export const SIGNAL_SECONDS = 5;
 
 /** Makes a group smaller: the oldest instances go, and nothing replaces them. */
 export function scaleIn(model: AutoScalingModel, group: string, count: number): Deployment {

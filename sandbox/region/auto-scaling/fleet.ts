@@ -2,7 +2,7 @@ import type { InstanceState } from '../trace.ts';
 import { Activities } from './activities.ts';
 import { type Hold, LifecycleActions } from './lifecycle-actions.ts';
 import type { AutoScalingOptions, Group, Instance } from './state.ts';
-import type { LifecycleResult, ScalingProcess, Transition } from './views.ts';
+import type { LifecycleResult, Member, ScalingProcess, Transition } from './views.ts';
 
 /** From the start of a stopped instance until its agent is there, give or take a tenth. */
 const WARM_START_SECONDS = 30;
@@ -12,6 +12,9 @@ const DETACH_SECONDS = 5;
 const REPLACING: readonly ScalingProcess[] = ['HealthCheck', 'ReplaceUnhealthy', 'Terminate'];
 
 const IN_GROUP = 'AutoScalingGroup';
+
+/** Under this name the agent registers the Availability Zone of its instance. */
+const ZONE = 'ecs.availability-zone';
 
 /** The instances of all groups: how each goes from state to state, and how a group keeps its capacity. */
 export class Fleet {
@@ -28,8 +31,12 @@ export class Fleet {
 
   /** Fills a new group and its warm pool: everything is in service, or warm, at once. */
   populate(group: Group): void {
-    const { desiredCapacity, warmPool } = group.spec;
-    const served = Array.from({ length: desiredCapacity }, () => this.#newInstance(group, group.active));
+    const {
+      desiredCapacity,
+      warmPool,
+      members = Array.from({ length: desiredCapacity }, () => undefined),
+    } = group.spec;
+    const served = members.map((member) => this.#newInstance(group, group.active, member));
     for (const instance of served) {
       this.#register(instance);
       this.#enterService(instance);
@@ -172,29 +179,43 @@ export class Fleet {
     });
   }
 
-  #newInstance(group: Group, into: Map<string, Instance>): Instance {
+  #newInstance(group: Group, into: Map<string, Instance>, member?: Member): Instance {
     const instance: Instance = {
-      instanceId: `i-${(this.instances.size + 1).toString(16).padStart(17, '0')}`,
+      instanceId: member?.instanceId ?? this.#newId(),
       group,
       state: 'Pending',
       launchedAtMs: this.#options.time.nowMs(),
       inServiceAtMs: undefined,
       healthy: true,
-      protectedFromScaleIn: false,
+      protectedFromScaleIn: member?.protectedFromScaleIn ?? false,
       actions: new Map(),
       activity: undefined,
       registered: false,
+      zone: member?.attributes[ZONE] ?? emptiestZone(group),
+      member,
     };
     this.instances.set(instance.instanceId, instance);
     into.set(instance.instanceId, instance);
     return instance;
   }
 
+  /** The next one that no instance has, or had. */
+  #newId(): string {
+    for (let number = this.instances.size + 1; ; number++) {
+      const id = `i-${number.toString(16).padStart(17, '0')}`;
+      if (!this.instances.has(id)) return id;
+    }
+  }
+
   #register(instance: Instance): void {
-    const { instanceId, group, registered } = instance;
+    const { instanceId, group, registered, zone, member } = instance;
     instance.registered = true;
     if (registered) this.#options.restarted(instanceId, 'reconnects');
-    else this.#options.launched(instanceId, group.spec);
+    else {
+      const { attributes } = { ...group.spec, ...member };
+      const inZone = zone !== undefined && { attributes: { ...attributes, [ZONE]: zone } };
+      this.#options.launched(instanceId, { ...group.spec, ...member, ...inZone });
+    }
   }
 
   #enterService(instance: Instance): void {
@@ -403,6 +424,12 @@ interface Cause {
 /** Where the instance is going, whether it waits or proceeds. */
 function passageOf({ state }: Instance): string {
   return state.replace(/:(Wait|Proceed)$/, '');
+}
+
+/** Auto Scaling launches into the zone that has the fewest (user guide, balance across Availability Zones). */
+function emptiestZone({ spec: { zones = [] }, active }: Group): string | undefined {
+  const crowd = (zone: string) => active.values().reduce((sum, each) => sum + Number(each.zone === zone), 0);
+  return zones.toSorted((a, b) => crowd(a) - crowd(b))[0];
 }
 
 function originOf({ state }: Instance): 'WarmPool' | 'AutoScalingGroup' {

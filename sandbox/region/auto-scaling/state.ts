@@ -4,7 +4,15 @@ import type { Place } from '../place.ts';
 import type { Random } from '../time/random.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Trace } from '../trace.ts';
-import type { GroupSpec, HookSpec, InstanceView, PendingAction, ScalingActivity, ScalingProcess } from './views.ts';
+import type {
+  GroupSpec,
+  HookSpec,
+  InstanceView,
+  Member,
+  PendingAction,
+  ScalingActivity,
+  ScalingProcess,
+} from './views.ts';
 
 /** What this model needs of the rest of the Region. */
 export interface AutoScalingOptions {
@@ -39,6 +47,10 @@ export interface Instance extends Omit<Mutable<InstanceView>, 'group'> {
   activity: Activity | undefined;
   /** It has registered with ECS. */
   registered: boolean;
+  /** Its Availability Zone, where the group has several. */
+  readonly zone: string | undefined;
+  /** Where it is not as the group launches them. */
+  readonly member: Member | undefined;
 }
 
 export interface Group {

@@ -11,12 +11,27 @@ export interface GroupSpec extends GroupSettings {
   readonly cpuUnits: number;
   /** From the launch until the instance registers with ECS, give or take a tenth. */
   readonly launchSeconds: number;
+  /** Attributes of the container instances that it launches. */
+  readonly attributes?: Readonly<Record<string, string>>;
+  /** Availability Zones to launch into, each with as many instances as the others; all in one if it is left out. */
+  readonly zones?: readonly string[];
+  /** Its instances, where they are given; else there are as many as are desired, all alike. */
+  readonly members?: readonly Member[];
   readonly warmPool?: WarmPoolSpec;
   readonly tags?: Readonly<Record<string, string>>;
   /** Its instances are Spot instances. */
   readonly spot?: boolean;
   /** The agent's data is on a volume of its own: after a root volume replacement the agent keeps its registration. */
   readonly agentDataSurvives?: boolean;
+}
+
+/** An instance that a group has from the start. */
+export interface Member {
+  readonly instanceId: string;
+  readonly memoryMiB: number;
+  readonly cpuUnits: number;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly protectedFromScaleIn: boolean;
 }
 
 /** What UpdateAutoScalingGroup changes besides the sizes. */

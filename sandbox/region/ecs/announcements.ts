@@ -89,7 +89,10 @@ export class Announcements {
 }
 
 /** Events write instants as ISO 8601. */
-function withIsoDates(detail: object): object {
-  const entries = Object.entries(detail);
-  return Object.fromEntries(entries.map(([key, value]) => [key, value instanceof Date ? value.toISOString() : value]));
+function withIsoDates(detail: Record<string, unknown>): object {
+  for (const key in detail) {
+    const value = detail[key];
+    if (value instanceof Date) detail[key] = value.toISOString();
+  }
+  return detail;
 }

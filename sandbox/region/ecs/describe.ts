@@ -5,6 +5,8 @@ import type {
   Service as EcsService,
   Task as EcsTask,
   TaskDefinition as EcsTaskDefinition,
+  PlacementConstraintType,
+  PlacementStrategyType,
   Resource,
 } from '@aws-sdk/client-ecs';
 import { freeOf } from './room.ts';
@@ -63,8 +65,17 @@ export function describeService(service: ServiceView): EcsService {
     serviceRegistries: [],
     events: service.events.map(({ id, createdAtMs, message }) => ({ id, createdAt: new Date(createdAtMs), message })),
     createdAt: new Date(service.createdAtMs),
-    placementConstraints: [],
-    placementStrategy: spec.strategy === 'REPLICA' ? [{ type: 'spread', field: 'instanceId' }] : [],
+    placementConstraints: (spec.placement?.constraints ?? []).map(({ type, expression }) => ({
+      type: type as PlacementConstraintType,
+      ...(expression !== undefined && { expression }),
+    })),
+    placementStrategy:
+      spec.strategy === 'DAEMON'
+        ? []
+        : (spec.placement?.strategies ?? [{ type: 'spread', field: 'instanceId' }]).map(({ type, field }) => ({
+            type: type as PlacementStrategyType,
+            ...(field !== undefined && { field }),
+          })),
   };
 }
 
@@ -116,7 +127,7 @@ export function describeTaskDefinition(definition: TaskDefinition): EcsTaskDefin
         stopTimeout: stopTimeoutSeconds,
         environment: [],
         mountPoints: [],
-        portMappings: [],
+        portMappings: definition.hostPorts.map((hostPort) => ({ containerPort: hostPort, hostPort, protocol: 'tcp' })),
         volumesFrom: [],
       },
     ],

@@ -8,7 +8,14 @@ import { Agents } from './agents.ts';
 import { Announcements } from './announcements.ts';
 import { roomiest } from './room.ts';
 import { type Readings, type ServiceChange, ServiceScheduler } from './service-scheduler.ts';
-import { behaviourOf, type InstanceSpec, type KilledTask, type ServiceSpec, type StandaloneTaskSpec } from './specs.ts';
+import {
+  behaviourOf,
+  type InstanceSpec,
+  type KilledTask,
+  type ServiceSpec,
+  type StandaloneTaskSpec,
+  type StandingTask,
+} from './specs.ts';
 import { type ContainerInstance, EcsState, type Service, type Task } from './state.ts';
 import { TaskLifecycle } from './task-lifecycle.ts';
 import type { CapacityProvider, ClusterView, InstanceView, TaskDefinition, TaskView } from './views.ts';
@@ -94,8 +101,12 @@ export class EcsModel {
     this.#agents.connect(this.#state.newestRegistration(ec2InstanceId), connected);
   }
 
-  createService(spec: ServiceSpec): void {
-    this.#scheduler.begin(this.#state.createService(spec));
+  createService(spec: ServiceSpec, standing: readonly StandingTask[] = []): void {
+    const tasks = standing.map(({ ec2InstanceId, phase }) => ({
+      instance: this.#state.newestRegistration(ec2InstanceId),
+      phase,
+    }));
+    this.#scheduler.begin(this.#state.createService(spec), tasks);
   }
 
   updateService(cluster: string, name: string, change: ServiceChange): void {
@@ -105,6 +116,19 @@ export class EcsModel {
   /** Stops the tasks of a service; it is INACTIVE when they have stopped. */
   deleteService(cluster: string, name: string): void {
     this.#scheduler.end(this.#state.service(cluster, name));
+  }
+
+  /** A standalone task that is there from the start; it runs for as long from now on as the spec says. */
+  standTask(spec: StandaloneTaskSpec, group: string, { ec2InstanceId, phase }: StandingTask): void {
+    const instance = this.#state.newestRegistration(ec2InstanceId);
+    const definition = this.#state.define(spec);
+    const { startedBy } = spec;
+    const launch = { service: undefined, group, startedBy, definition, behaviour: behaviourOf(spec) };
+    if (phase === 'starting') this.#tasks.start(instance, launch);
+    else {
+      const task = this.#tasks.stand(instance, launch);
+      if (phase === 'stopping') this.#tasks.stop(task, { code: 'UserInitiated', reason: 'Task stopped by user' });
+    }
   }
 
   /** @throws Error if there is no room for it. */

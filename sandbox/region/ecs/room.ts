@@ -1,4 +1,4 @@
-import type { ClusterView, InstanceView, Resources } from './views.ts';
+import type { ClusterView, InstanceView, Resources, TaskDefinition } from './views.ts';
 
 /** Which container instance has room for a task, and how ECS says that none has. */
 
@@ -12,9 +12,19 @@ export function freeOf({ capacity, reserved }: InstanceView): Resources {
   return { memoryMiB: capacity.memoryMiB - reserved.memoryMiB, cpuUnits: capacity.cpuUnits - reserved.cpuUnits };
 }
 
-export function hasRoom(instance: InstanceView, { memoryMiB, cpuUnits }: Resources): boolean {
+/** What a task needs of an instance. */
+type Needs = Resources & Partial<Pick<TaskDefinition, 'hostPorts'>>;
+
+export function hasRoom(instance: InstanceView, { memoryMiB, cpuUnits, hostPorts = [] }: Needs): boolean {
   const free = freeOf(instance);
-  return isOpen(instance) && free.memoryMiB >= memoryMiB && free.cpuUnits >= cpuUnits;
+  const fits = isOpen(instance) && free.memoryMiB >= memoryMiB && free.cpuUnits >= cpuUnits;
+  return fits && !usesPort(instance, hostPorts);
+}
+
+/** A task gives back its ports when it has stopped, as it does with what else it reserves. */
+function usesPort({ holding }: InstanceView, ports: readonly number[]): boolean {
+  if (ports.length === 0) return false;
+  return [...holding].some(({ definition }) => definition.hostPorts.some((port) => ports.includes(port)));
 }
 
 /** Orders the instance with the most memory free first, then the eldest. */
@@ -22,25 +32,34 @@ export function byFreeMemory(a: InstanceView, b: InstanceView): number {
   return freeOf(b).memoryMiB - freeOf(a).memoryMiB || (a.id < b.id ? -1 : 1);
 }
 
-export function roomiest<T extends InstanceView>(instances: Iterable<T>, task: Resources): T | undefined {
+export function roomiest<T extends InstanceView>(instances: Iterable<T>, task: Needs): T | undefined {
   return [...instances].filter((instance) => hasRoom(instance, task)).sort(byFreeMemory)[0];
 }
 
 /** Why the instance does not take the task, in ECS's words (facts 62 run-task); undefined if it does. */
-export function refusalOf(instance: InstanceView, { memoryMiB, cpuUnits }: Resources): string | undefined {
+export function refusalOf(instance: InstanceView, { memoryMiB, cpuUnits, hostPorts = [] }: Needs): string | undefined {
   const free = freeOf(instance);
   if (!instance.agentConnected) return 'AGENT';
   if (free.memoryMiB < memoryMiB) return 'RESOURCE:MEMORY';
-  return free.cpuUnits < cpuUnits ? 'RESOURCE:CPU' : undefined;
+  if (free.cpuUnits < cpuUnits) return 'RESOURCE:CPU';
+  return usesPort(instance, hostPorts) ? 'RESOURCE:PORTS' : undefined;
 }
 
 /**
  * Of the open instances, the one with most memory free, and what it lacks; nothing where there is none
  * (facts 38 service-events).
  */
-export function closestMatch({ registered }: ClusterView, wanted: Resources): string {
+export function closestMatch({ registered }: ClusterView, wanted: Needs): string {
   const [closest] = [...registered].filter(isOpen).sort(byFreeMemory);
   if (!closest) return '';
-  const lacks = freeOf(closest).memoryMiB < wanted.memoryMiB ? 'memory' : 'CPU units';
-  return ` The closest matching (container-instance ${closest.id}) has insufficient ${lacks} available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.`;
+  const free = freeOf(closest);
+  const what =
+    free.memoryMiB < wanted.memoryMiB
+      ? 'has insufficient memory available'
+      : free.cpuUnits < wanted.cpuUnits
+        ? 'has insufficient CPU units available'
+        : usesPort(closest, wanted.hostPorts ?? [])
+          ? 'is already using a port required by your task'
+          : "does not satisfy the task's placement constraints";
+  return ` The closest matching (container-instance ${closest.id}) ${what}. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.`;
 }

@@ -2,9 +2,17 @@ import TinyQueue from 'tinyqueue';
 import type { Faults } from '../faults.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Announcements } from './announcements.ts';
-import { byFreeMemory, closestMatch, hasRoom, isOpen } from './room.ts';
-import { behaviourOf } from './specs.ts';
-import { type ContainerInstance, desiredCountOf, type EcsState, type Service, type Task } from './state.ts';
+import { constraintOf, isMutual, preferenceOf, preferred } from './placement.ts';
+import { closestMatch, hasRoom, isOpen } from './room.ts';
+import { behaviourOf, type StandingTask } from './specs.ts';
+import {
+  type ContainerInstance,
+  desiredCountOf,
+  type EcsState,
+  type Launch,
+  type Service,
+  type Task,
+} from './state.ts';
 import type { TaskLifecycle } from './task-lifecycle.ts';
 import type { Stop, TaskDefinition } from './views.ts';
 
@@ -31,6 +39,11 @@ export interface ServiceChange {
   readonly forceNewDeployment?: boolean | undefined;
 }
 
+/** A task of a service that is there from the start. */
+export interface Standing extends Pick<StandingTask, 'phase'> {
+  readonly instance: ContainerInstance;
+}
+
 /** The scheduler looks at a service this long after something changed. */
 const SCHEDULER_SECONDS = 1;
 
@@ -42,8 +55,15 @@ export class ServiceScheduler {
     this.#options = options;
   }
 
-  /** Starts the first tasks of a service. */
-  begin(service: Service): void {
+  /** Starts the first tasks of a service, beside those that are there. */
+  begin(service: Service, standing: readonly Standing[] = []): void {
+    for (const { instance, phase } of standing) {
+      if (phase === 'starting') this.#start(service, instance);
+      else {
+        const task = this.#options.tasks.stand(instance, launchOf(service));
+        if (phase === 'stopping') this.#options.tasks.stop(task, scaling(service));
+      }
+    }
     if (service.spec.strategy === 'REPLICA') this.lookSoon(service);
     else for (const instance of service.cluster.registered) this.#reconcileDaemons(instance);
   }
@@ -185,23 +205,22 @@ export class ServiceScheduler {
     return mayBeSpared && isProtected(task);
   }
 
-  /** Spread: each on the instance with the fewest tasks of the service, then with the most memory free. */
+  /** Each where the service's constraints let it be, as its strategies prefer. */
   #startReplicas(service: Service, count: number): void {
-    const { cluster, spread, deployments } = service;
+    const { cluster, deployments, spec } = service;
     const [{ definition }] = deployments;
-    const crowd = (instance: ContainerInstance) => spread.get(instance) ?? 0;
-    const hosts = new TinyQueue(
-      [...cluster.registered].filter((instance) => hasRoom(instance, definition)),
-      (a, b) => crowd(a) - crowd(b) || byFreeMemory(a, b),
-    );
+    const mayBeOn = constraintOf(service);
+    const takes = (instance: ContainerInstance) => hasRoom(instance, definition) && mayBeOn(instance);
+    const open = [...cluster.registered].filter(takes);
+    const hosts = new TinyQueue(isMutual(spec) ? [] : open, preferenceOf(service));
     for (let left = count; left > 0; left--) {
-      const host = hosts.pop();
+      const host = isMutual(spec) ? preferred(open.filter(takes), preferenceOf(service)) : hosts.pop();
       if (!host) {
         this.#cannotPlace(service);
         return;
       }
       this.#start(service, host);
-      if (hasRoom(host, definition)) hosts.push(host);
+      if (!isMutual(spec) && takes(host)) hosts.push(host);
     }
   }
 
@@ -235,6 +254,7 @@ export class ServiceScheduler {
   }
 
   #startDaemon(daemon: Service, instance: ContainerInstance): void {
+    if (!constraintOf(daemon)(instance)) return; // It is not for this instance.
     if (hasRoom(instance, daemon.deployments[0].definition)) {
       this.#hasPlaced(daemon);
       this.#start(daemon, instance);
@@ -244,11 +264,7 @@ export class ServiceScheduler {
   // --- Both -----------------------------------------------------------------------------------------------------------
 
   #start(service: Service, instance: ContainerInstance): void {
-    const { spec, deployments } = service;
-    const [{ id, definition }] = deployments;
-    const behaviour = definition.family === spec.name ? behaviourOf(spec) : definition.behaviour;
-    const launch = { service, group: `service:${spec.name}`, startedBy: id, definition, behaviour };
-    this.#options.tasks.start(instance, launch);
+    this.#options.tasks.start(instance, launchOf(service));
   }
 
   /** Said once, until all have found a place (facts 38 service-events). */
@@ -266,6 +282,14 @@ export class ServiceScheduler {
     if (!service.cluster.stuck.delete(service)) return;
     this.#options.announcements.tellService(service, 'has reached a steady state.');
   }
+}
+
+/** What a task of the newest deployment is started with. */
+function launchOf(service: Service): Launch {
+  const { spec, deployments } = service;
+  const [{ id, definition }] = deployments;
+  const behaviour = definition.family === spec.name ? behaviourOf(spec) : definition.behaviour;
+  return { service, group: `service:${spec.name}`, startedBy: id, definition, behaviour };
 }
 
 /** As ECS words it. */

@@ -17,6 +17,13 @@ export interface InstanceSpec extends Size {
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
+/** Where ECS may place the tasks of a service, and what it prefers. */
+export interface Placement {
+  readonly constraints: readonly { readonly type: string; readonly expression?: string | undefined }[];
+  /** In order: an earlier one decides before a later one. */
+  readonly strategies: readonly { readonly type: string; readonly field?: string | undefined }[];
+}
+
 /** A service to keep running: replicas spread over the instances, or a daemon on each. */
 export interface ServiceSpec extends Size {
   readonly cluster: string;
@@ -35,6 +42,10 @@ export interface ServiceSpec extends Size {
   /** A fault: not even SIGKILL ends its tasks. */
   readonly neverStops?: boolean;
   readonly loadBalancer?: { readonly deregistrationDelaySeconds: number; readonly requestsPerSecond: number };
+  /** Ports of the instance that each of its tasks takes. */
+  readonly hostPorts?: readonly number[];
+  /** Spread over the instances, unless it is said. */
+  readonly placement?: Placement;
   /** Its tasks ask for protection from scale-in, and renew it all the time. */
   readonly protectedFromScaleIn?: boolean;
 }
@@ -48,6 +59,12 @@ export interface StandaloneTaskSpec extends Size {
   readonly runsForSeconds: number;
   readonly stopTimeoutSeconds: number;
   readonly startedBy?: string;
+}
+
+/** A task that is there from the start: on its way up, running, or told to stop. */
+export interface StandingTask {
+  readonly ec2InstanceId: string;
+  readonly phase: 'starting' | 'running' | 'stopping';
 }
 
 /** What the containers of a task do, in seconds. */

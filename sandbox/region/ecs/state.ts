@@ -200,6 +200,7 @@ export class EcsState {
   /** A new revision of the family, unless the last one is the same. */
   define(spec: ServiceSpec | StandaloneTaskSpec): TaskDefinition {
     const { name, memoryMiB, cpuUnits, stopTimeoutSeconds } = spec;
+    const hostPorts = 'hostPorts' in spec ? (spec.hostPorts ?? []) : [];
     const revisions = this.revisionsOf(name);
     const last = revisions.at(-1);
     const same = last?.memoryMiB === memoryMiB && last.cpuUnits === cpuUnits;
@@ -213,6 +214,7 @@ export class EcsState {
       memoryMiB,
       cpuUnits,
       stopTimeoutSeconds,
+      hostPorts,
       registeredAtMs: this.nowMs(),
       behaviour: behaviourOf(spec),
     };

@@ -44,6 +44,13 @@ export class TaskLifecycle {
     return task;
   }
 
+  /** A task that has been running since before the Region's time began. */
+  stand(instance: ContainerInstance, launch: Launch): Task {
+    const task = this.#options.state.addTask(instance, launch);
+    this.#become(task, 'RUNNING');
+    return task;
+  }
+
   /** Facts 13 counting-trap: the task leaves every count now, and its instance much later. */
   stop(task: Task, stop: Stop, stopSeconds = task.behaviour.stopSeconds): void {
     if (task.desiredStatus === 'STOPPED') return;

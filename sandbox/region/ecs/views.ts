@@ -102,6 +102,8 @@ export interface TaskDefinition extends Resources {
   readonly family: string;
   readonly revision: number;
   readonly stopTimeoutSeconds: number;
+  /** Of its instance. */
+  readonly hostPorts: readonly number[];
   readonly registeredAtMs: number;
   /** What its containers do, as far as no spec says otherwise. */
   readonly behaviour: Behaviour;

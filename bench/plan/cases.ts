@@ -1,0 +1,123 @@
+import fc from 'fast-check';
+import { scenarioOf, type World, worlds } from '../../sandbox/chaos/world.ts';
+import type { Change } from '../../sandbox/plan/change.ts';
+import { group, logRouter, replicas, SCENARIOS, type Scenario, type ScenarioName } from '../../sandbox/scenarios.ts';
+import type { Case } from './prove.ts';
+
+/** What plans are proved with: the scenarios of the drill, and worlds of the chaos without faults. */
+
+const rolling = (minInService: number, pauseSeconds: number): Change => ({
+  kind: 'rolling-update',
+  minInService,
+  maxBatchSize: 1,
+  pauseSeconds,
+  waitsForSignals: true,
+});
+const terminateFirst = ([first = '']: readonly string[]): Change => ({
+  kind: 'terminate',
+  instanceIds: [first],
+  shrinks: false,
+});
+
+/** The change of each scenario that is one that a plan can make. */
+const CHANGES: Partial<Record<ScenarioName, (instanceIds: readonly string[]) => Change>> = {
+  book: () => rolling(1, 900),
+  'rolling-update': () => rolling(6, 300),
+  'scale-in': () => ({ kind: 'scale-in', count: 2 }),
+  'instance-refresh': () => ({ kind: 'instance-refresh', minHealthyPercent: 66, warmupSeconds: 60 }),
+  'long-drain': terminateFirst,
+  stuck: () => ({ kind: 'scale-in', count: 1 }),
+  standalone: terminateFirst,
+  retained: terminateFirst,
+  'warm-pool': () => ({ kind: 'scale-in', count: 1 }),
+};
+
+export function scenarioCases(seed: number): Case[] {
+  return Object.entries(CHANGES).map(([name, change]) => {
+    const scenario: Scenario = SCENARIOS[name as ScenarioName];
+    return { name, scenario, change, seed };
+  });
+}
+
+/** Services that cannot be anywhere, and a group in two zones. */
+export function placementCase(seed: number): Case {
+  const spread = (field: string) => ({ type: 'spread', field });
+  const bySpread = [spread('attribute:ecs.availability-zone'), spread('instanceId')];
+  const inZone = { type: 'memberOf', expression: 'attribute:ecs.availability-zone in [eu-west-1a]' };
+  const scenario: Scenario = {
+    description: 'a group in two zones, with services that are placed in every way',
+    group: { ...group(6), zones: ['eu-west-1a', 'eu-west-1b'] },
+    services: [
+      replicas('web', 4, { hostPorts: [8_080], maximumPercent: 150 }),
+      replicas('api', 6, { placement: { constraints: [], strategies: bySpread } }),
+      replicas('batch', 5, { placement: { constraints: [], strategies: [{ type: 'binpack', field: 'memory' }] } }),
+      replicas('cache', 3, { placement: { constraints: [{ type: 'distinctInstance' }], strategies: [] } }),
+      replicas('local', 2, { placement: { constraints: [inZone], strategies: bySpread } }),
+      logRouter,
+    ],
+    jobs: [],
+    params: {},
+    begin: () => {},
+  };
+  return { name: 'placement', scenario, change: () => rolling(6, 300), seed };
+}
+
+/** Worlds in which nothing goes wrong, by a seed number. */
+export function worldCases(count: number, seed: number): Case[] {
+  return fc.sample(worlds('park').map(withoutFaults), { numRuns: count, seed }).map((world, i) => {
+    const { jobs, ...scenario } = scenarioOf(world);
+    return {
+      name: `world ${i + 1}`,
+      scenario: { ...scenario, jobs: jobsOf(world) },
+      change: changeOf(world, i),
+      seed: world.seed,
+    };
+  });
+}
+
+const NO_FAULTS: Partial<World> = {
+  searchesEmptyCluster: false,
+  losses: [],
+  registrations: [],
+  silences: [],
+  outages: [],
+  deliveries: { lostTerminations: 0, lostOthers: 0, duplicated: 0, delayed: 0, delaySeconds: 0, repeatedMessages: 0 },
+  listLagSeconds: 0,
+  readsOtherwise: false,
+  releases: [],
+  clusterVanishesAtSecond: undefined,
+  hookDeletedAtSecond: undefined,
+  staying: undefined,
+  drainedByHand: undefined,
+};
+
+function withoutFaults(world: World): World {
+  const services = world.services.filter(({ stopping }) => stopping !== 'never');
+  return { ...world, ...NO_FAULTS, services };
+}
+
+function jobsOf({ jobs, instances }: World): Scenario['jobs'] {
+  return jobs.map(({ on, atSecond: _, ...job }, i) => ({
+    ...job,
+    on: on % instances,
+    name: `job-${i + 1}`,
+    memoryMiB: 256,
+    cpuUnits: 64,
+    // One that ends while the snapshot is taken says nothing of the plan.
+    runsForSeconds: job.runsForSeconds + 120,
+  }));
+}
+
+/** Every kind of change in turn. */
+function changeOf({ instances, terminations }: World, i: number): Case['change'] {
+  const kinds: Case['change'][] = [
+    (ids) => {
+      const instanceIds = [...new Set(terminations.map(({ on }) => ids[on % ids.length] ?? ''))];
+      return { kind: 'terminate', instanceIds, shrinks: terminations[0]?.shrinks ?? false };
+    },
+    () => rolling(instances, 900),
+    () => ({ kind: 'scale-in', count: 1 }),
+    () => ({ kind: 'instance-refresh', minHealthyPercent: 50, warmupSeconds: 30 }),
+  ];
+  return kinds[i % kinds.length] ?? (() => rolling(instances, 900));
+}

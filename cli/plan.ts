@@ -1,0 +1,220 @@
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { createLogUpdate } from 'log-update';
+import * as v from 'valibot';
+import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
+import { type Change, refuseImpossible } from '../sandbox/plan/change.ts';
+import { concluded } from '../sandbox/plan/conclude.ts';
+import { assumptionsFrom, estimatesOf } from '../sandbox/plan/estimates.ts';
+import { limitsOf } from '../sandbox/plan/limits.ts';
+import { playAll } from '../sandbox/plan/play-all.ts';
+import { BadSnapshot, type Snapshot, snapshotFrom } from '../sandbox/plan/snapshot.ts';
+import { sentenceOf } from '../src/adapters/schemas.ts';
+import { settingsEntries } from '../src/handlers/settings.ts';
+import { type Output, type Target, UsageError } from './common.ts';
+import { presentPlan } from './present-plan.ts';
+import { takeSnapshot } from './snapshot.ts';
+
+/** What is typed after `ecs-drain plan`. */
+export interface PlanOptions {
+  readonly group?: string;
+  readonly cluster?: string;
+  readonly snapshot?: string;
+  readonly change: string;
+  readonly minInService?: string;
+  readonly maxBatchSize: string;
+  readonly pause: string;
+  readonly signals: boolean;
+  readonly minHealthyPercent: string;
+  readonly maxHealthyPercent: string;
+  readonly warmup?: string;
+  readonly count: string;
+  readonly instance: readonly string[];
+  readonly decrement: boolean;
+  readonly param: readonly string[];
+  readonly assume?: string;
+  readonly trials: string;
+  readonly seed: string;
+  readonly maxCalls?: string;
+  readonly report?: string;
+}
+
+/** `ecs-drain plan`: rehearses a change of the own group in the local Region, and says what it will do. */
+export async function plan(options: PlanOptions, target: Target, { print, printJson }: Output): Promise<number> {
+  try {
+    if (options.report !== undefined) await refuseUnwritable(options.report);
+    const snapshot = await snapshotFor(options, target);
+    const change = changeFrom(options, snapshot);
+    refuseImpossible(change, snapshot);
+    const params = paramsFrom(options, snapshot);
+    const trials = wholeNumber('--trials', options.trials, 1, 1_000);
+    const firstSeed = wholeNumber('--seed', options.seed, 0, 999_999_999);
+    const estimates = estimatesOf(snapshot, await assumptionsFor(options, snapshot));
+    const limits = [...limitsOf(snapshot, change, hookNamesIn(params)), ...optionLimits(options)];
+    const progress = progressOn(process.stderr);
+    const played = await playAll({
+      blueprint: blueprintOf(snapshot, estimates),
+      change,
+      params,
+      seeds: Array.from({ length: trials }, (_, i) => firstSeed + i),
+      reports: options.report !== undefined,
+      onProgress: progress.show,
+    }).finally(progress.end);
+    const found = concluded({ snapshot, change, params, estimates, limits, ...played });
+    printJson(found);
+    print(presentPlan(found));
+    if (options.report !== undefined) {
+      const { planPage } = await import('../sandbox/plan/report.ts'); // the charting library takes a second to load
+      await writeFile(options.report, planPage(found, played.drills));
+      print(`\nThe report is in ${options.report}.`);
+    }
+    return found.drainsAll ? 0 : 1;
+  } catch (error) {
+    if (error instanceof BadSnapshot) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+// --- What was typed ---------------------------------------------------------------------------------------------------
+
+async function snapshotFor(options: PlanOptions, target: Target): Promise<Snapshot> {
+  const { group, cluster, snapshot: path, maxCalls } = options;
+  if ((group === undefined) === (path === undefined)) {
+    throw new UsageError(
+      'Name either a group with --group, or a file that npx ecs-drain snapshot wrote with --snapshot.',
+    );
+  }
+  if (path !== undefined) return snapshotFrom(await textIn(path, '--snapshot'), path);
+  const request = {
+    group: group ?? '',
+    ...(cluster !== undefined && { cluster }),
+    ...(maxCalls !== undefined && { maxCalls }),
+  };
+  return (await takeSnapshot(request, target)).snapshot;
+}
+
+async function assumptionsFor({ assume }: PlanOptions, snapshot: Snapshot) {
+  return assume === undefined ? {} : assumptionsFrom(await textIn(assume, '--assume'), assume, snapshot);
+}
+
+async function textIn(path: string, option: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${option} ${path} cannot be read: ${(error as Error).message}.`);
+  }
+}
+
+const CHANGES = ['rolling-update', 'instance-refresh', 'scale-in', 'terminate'];
+
+function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {
+  const { change, minInService, warmup, instance } = options;
+  const { desiredCapacity, maxSize } = snapshot.group;
+  const most = membersOf(snapshot).length;
+  switch (change) {
+    case 'rolling-update':
+      return {
+        kind: change,
+        minInService:
+          minInService === undefined
+            ? Math.min(desiredCapacity, maxSize - 1)
+            : wholeNumber('--min-in-service', minInService, 0, 2_000),
+        maxBatchSize: wholeNumber('--max-batch-size', options.maxBatchSize, 1, 100),
+        pauseSeconds: secondsFrom('--pause', options.pause),
+        waitsForSignals: options.signals,
+      };
+    case 'instance-refresh':
+      return {
+        kind: change,
+        minHealthyPercent: wholeNumber('--min-healthy-percent', options.minHealthyPercent, 0, 100),
+        warmupSeconds: warmup === undefined ? undefined : secondsFrom('--warmup', warmup),
+      };
+    case 'scale-in':
+      return { kind: change, count: wholeNumber('--count', options.count, 1, Math.max(1, most)) };
+    case 'terminate':
+      if (instance.length === 0) throw new UsageError('Name the instances to terminate with --instance.');
+      return { kind: change, instanceIds: [...new Set(instance)], shrinks: options.decrement };
+    default:
+      throw new UsageError(`There is no change ${change}; there are ${CHANGES.join(', ')}.`);
+  }
+}
+
+function optionLimits({ change, maxHealthyPercent }: PlanOptions) {
+  if (change !== 'instance-refresh' || Number(maxHealthyPercent) <= 100) return [];
+  return [
+    {
+      what: `A maximum healthy percentage of ${maxHealthyPercent} launches before it terminates.`,
+      effect: 'The plan terminates at once: the real refresh has more room, and takes longer.',
+    },
+  ];
+}
+
+/** The settings of the deployed stack, or the defaults, with what the hook chooses for its group and what was typed. */
+function paramsFrom({ param }: PlanOptions, { drain, group }: Snapshot): Record<string, string> {
+  const typed = param.map((text): [string, string] => {
+    const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+    const schema = Object.hasOwn(settingsEntries, name)
+      ? settingsEntries[name as keyof typeof settingsEntries]
+      : undefined;
+    if (!schema || name === 'cluster' || name === 'autoScalingGroups') {
+      throw new UsageError(
+        `--param ${text} does not set anything: write NAME=VALUE, with a name of docs/deployment.md.`,
+      );
+    }
+    const result = v.safeParse(schema as v.GenericSchema, value);
+    if (!result.success) throw new UsageError(`--param: ${sentenceOf(result.issues, name)}`);
+    return [name, value];
+  });
+  const params = { ...drain?.params, ...Object.fromEntries(typed) };
+  const ours = hookNamesIn(params);
+  const hook = group.hooks?.find(({ name, transition }) => transition === 'terminating' && ours.includes(name));
+  return { ...params, ...hook?.settings, ...Object.fromEntries(typed) };
+}
+
+/** The hooks that are ours. */
+function hookNamesIn(params: Readonly<Record<string, string>>): string[] {
+  return (params['lifecycleHook'] ?? 'ecs-drain').split(',').map((name) => name.trim());
+}
+
+/** Seconds, or a duration as CloudFormation writes it, such as PT5M. */
+function secondsFrom(option: string, value: string): number {
+  const [, hours = 0, minutes = 0, seconds = 0] = /^PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?$/.exec(value) ?? [];
+  if (/^PT./.test(value) && /^PT(\d+H)?(\d+M)?(\d+S)?$/.test(value)) {
+    return Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds);
+  }
+  return wholeNumber(option, value, 0, 172_800, 'seconds, or a duration such as PT5M,');
+}
+
+function wholeNumber(option: string, value: string, min: number, max: number, what = 'a whole number'): number {
+  if (/^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
+  throw new UsageError(`${option} ${value} is not ${what} from ${min} to ${max}.`);
+}
+
+/** Before the rehearsals, not after them. */
+async function refuseUnwritable(path: string): Promise<void> {
+  try {
+    await appendFile(path, '');
+  } catch (error) {
+    throw new UsageError(`--report ${path} cannot be written: ${(error as Error).message}.`);
+  }
+}
+
+// --- Progress ---------------------------------------------------------------------------------------------------------
+
+const BAR_WIDTH = 40;
+
+/** A bar, where somebody watches. */
+function progressOn(stream: NodeJS.WriteStream) {
+  if (!stream.isTTY) return { show: () => {}, end: () => {} };
+  const update = createLogUpdate(stream);
+  update('The function is being packaged …');
+  return {
+    show: (done: number, all: number) => {
+      const filled = Math.round((BAR_WIDTH * done) / all);
+      update(`${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${done} of ${all} rehearsals`);
+    },
+    end: () => {
+      update.clear();
+      update.done();
+    },
+  };
+}

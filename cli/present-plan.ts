@@ -1,0 +1,95 @@
+import Table from 'cli-table3';
+import type { Obstacle, Plan } from '../sandbox/plan/conclude.ts';
+import { span } from '../sandbox/plan/conclude.ts';
+
+export { span };
+
+/** A plan as the terminal shows it. */
+
+const MOST_ROWS = 20;
+
+export function presentPlan(plan: Plan): string {
+  const parts = [
+    plan.verdict,
+    figuresOf(plan),
+    drainTable(plan),
+    serviceTable(plan),
+    list(
+      'What gets stuck',
+      plan.stuck.map((each) => presentObstacle(each, plan)),
+    ),
+    list(
+      'Times that the plan rests on',
+      plan.times.map(
+        ({ what, seconds, source, assumed }) => `${what}: ${assumed ? 'assumed ' : ''}${seconds} s (${source})`,
+      ),
+    ),
+    list(
+      'Not modelled',
+      plan.limits.map(({ what, effect }) => `${what} ${effect}`),
+    ),
+  ];
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+function figuresOf({ seconds, lowestReservationPercent, killed, requestsLost, calls, dollars }: Plan): string {
+  const rows = [
+    ['the whole change', `${span(seconds.p50)}, 95 % within ${span(seconds.p95)}`],
+    [
+      'tasks killed',
+      `${killed.withDrain.tasks} (${killed.withoutDrain.tasks} without a drain, ${killed.withoutDrain.cutOff} of them cut off)`,
+    ],
+    [
+      'requests lost',
+      requestsLost
+        ? `${requestsLost.withDrain} (${requestsLost.withoutDrain} without a drain)`
+        : 'not known: say with --assume how many come',
+    ],
+    ['lowest memory reservation', `${lowestReservationPercent} %`],
+    ['calls to AWS', `${calls.p50}`],
+    ['cost of the drains', `$ ${dollars.toFixed(5)}`],
+  ];
+  const width = Math.max(...rows.map(([name = '']) => name.length));
+  return rows.map(([name = '', value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}
+
+function tableOf(head: string[], rows: readonly string[][]): string {
+  const table = new Table({ head, style: { head: [], border: [], compact: true } });
+  table.push(...rows);
+  return `${table}`;
+}
+
+function drainTable({ drains, trials }: Plan): string {
+  if (drains.length === 0) return '';
+  const rows = drains.slice(0, MOST_ROWS).map(({ instanceId, seconds, outcomes, bound }) => {
+    const each = Object.entries(outcomes).map(([outcome, count]) =>
+      count === trials ? outcome : `${outcome} (${count})`,
+    );
+    return [instanceId, each.join(', '), span(seconds.p50), span(seconds.p95), bound];
+  });
+  const more = drains.length > MOST_ROWS ? `\nand ${drains.length - MOST_ROWS} more: --json has them all` : '';
+  return `${tableOf(['instance', 'outcome', 'drain', '95 %', 'bound by'], rows)}${more}`;
+}
+
+/** Those that fall below what they want first. */
+function serviceTable({ services }: Plan): string {
+  const short = services.filter(({ desired, fewestRunning }) => fewestRunning < desired);
+  if (short.length === 0)
+    return services.length > 0 ? 'No service has fewer running tasks than it wants at any time.' : '';
+  const rows = short
+    .toSorted((a, b) => a.fewestRunning / a.desired - b.fewestRunning / b.desired)
+    .slice(0, MOST_ROWS)
+    .map(({ name, desired, fewestRunning }) => [name, `${desired}`, `${fewestRunning}`]);
+  return tableOf(['service', 'wants', 'fewest running'], rows);
+}
+
+function presentObstacle({ group, instances, trials, causes, fix }: Obstacle, plan: Plan): string {
+  const where = instances.length > 3 ? `${instances.length} instances` : instances.join(', ');
+  const how = trials === plan.trials ? '' : ` in ${trials} of ${plan.trials} trials`;
+  const why = causes.join('; ') || 'AWS reports no cause';
+  return `${group} on ${where}${how}: ${why}.${fix === undefined ? '' : `\n    ${fix}`}`;
+}
+
+function list(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `${title}:\n${lines.map((line) => `- ${line}`).join('\n')}`;
+}

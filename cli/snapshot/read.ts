@@ -1,0 +1,399 @@
+import {
+  type AutoScalingClient,
+  type AutoScalingGroup,
+  DescribeAutoScalingGroupsCommand,
+  DescribeLifecycleHooksCommand,
+  DescribeScalingActivitiesCommand,
+} from '@aws-sdk/client-auto-scaling';
+import {
+  type ContainerInstance,
+  DescribeCapacityProvidersCommand,
+  DescribeContainerInstancesCommand,
+  DescribeServicesCommand,
+  DescribeTaskDefinitionCommand,
+  DescribeTasksCommand,
+  type ECSClient,
+  GetTaskProtectionCommand,
+  ListClustersCommand,
+  ListContainerInstancesCommand,
+  ListServicesCommand,
+  ListTasksCommand,
+  type Service,
+  type Task,
+} from '@aws-sdk/client-ecs';
+import {
+  DescribeTargetGroupAttributesCommand,
+  DescribeTargetGroupsCommand,
+  type ElasticLoadBalancingV2Client,
+} from '@aws-sdk/client-elastic-load-balancing-v2';
+import type { LambdaClient } from '@aws-sdk/client-lambda';
+import { SNAPSHOT_VERSION, type Snapshot, serviceOf } from '../../sandbox/plan/snapshot.ts';
+import { nameInArn } from '../../src/adapters/schemas.ts';
+import { batches } from '../../src/domain/by-cluster.ts';
+import { loadBalancingOf, placementOf } from '../cluster.ts';
+import { counted, UsageError } from '../common.ts';
+import { readDeployedSettings } from './deployed-settings.ts';
+import type { Reader } from './reader.ts';
+import {
+  targetGroupName,
+  toCapacityProvider,
+  toContainerInstance,
+  toGroup,
+  toHook,
+  toService,
+  toStoppedTask,
+  toTargetGroup,
+  toTask,
+  toTaskDefinition,
+} from './translate.ts';
+
+export interface SnapshotClients {
+  readonly autoScaling: AutoScalingClient;
+  readonly ecs: ECSClient;
+  readonly loadBalancing: ElasticLoadBalancingV2Client;
+  readonly lambda: LambdaClient;
+}
+
+export interface SnapshotRequest {
+  readonly group: string;
+  /** Found by the instances of the group if it is left out. */
+  readonly cluster: string | undefined;
+  /** The function whose settings to read, if it is deployed. */
+  readonly functionName: string;
+  readonly withImages: boolean;
+  nowMs(): number;
+}
+
+/** What one call takes (ECS API reference; facts 13 counting-trap, 14 instance-lookup). */
+const PAGE = 100;
+const SERVICES_AT_ONCE = 10;
+const PROTECTION_AT_ONCE = 100;
+const TARGET_GROUPS_AT_ONCE = 20;
+/** So many pages of stopped tasks and of scaling activities tell enough of the past. */
+const PAST_PAGES = 2;
+/** In an account with more clusters it has to be said which is meant. */
+const MOST_CLUSTERS_SEARCHED = 20;
+
+/** The account number is that of the ARNs. */
+export async function readSnapshot(
+  clients: SnapshotClients,
+  request: SnapshotRequest,
+  reader: Reader,
+): Promise<{ readonly snapshot: Snapshot; readonly account: string }> {
+  const group = await readGroup(clients, request.group, reader);
+  const ids = (group.Instances ?? []).flatMap(({ InstanceId }) => InstanceId ?? []);
+  if (ids.length === 0) throw new UsageError(noInstances(group));
+  const cluster = await clusterOf(clients.ecs, ids, request, reader);
+  const hosts = await readHosts(clients.ecs, cluster, reader);
+  refuseStrangers(group, ids, cluster, hosts);
+  const described = await readServices(clients.ecs, cluster, reader);
+  const services = described.filter((service) => service.status !== 'INACTIVE' && placementOf(service) !== 'elsewhere');
+  const ec2IdOf = new Map(
+    hosts.map(({ containerInstanceArn, ec2InstanceId }) => [containerInstanceArn, ec2InstanceId]),
+  );
+  const tasks = await readTasks(clients.ecs, cluster, 'RUNNING', reader);
+  const leaving = await readLeaving(clients.ecs, cluster, reader);
+  const there = [...tasks, ...leaving.filter(({ lastStatus }) => lastStatus !== 'STOPPED')].filter(
+    ({ containerInstanceArn, ...task }) => ec2IdOf.get(containerInstanceArn) && task.lastStatus !== 'STOPPED',
+  );
+  const drain = await readDeployedSettings(clients.lambda, request.functionName, reader);
+  const hooks = await readHooks(clients.autoScaling, request.group, reader);
+  const launchSeconds = await readLaunchSeconds(clients.autoScaling, request.group, hosts, reader);
+  const capacityProviders = await readCapacityProviders(clients.ecs, request, services, reader);
+  const definitions = await readDefinitions(clients.ecs, services, there, request.withImages, reader);
+  const targetGroups = await readTargetGroups(clients.loadBalancing, services, reader);
+  const protections = await readProtections(clients.ecs, cluster, there, reader);
+  const snapshot: Snapshot = {
+    version: SNAPSHOT_VERSION,
+    takenAtMs: request.nowMs(), // AWS has told by now how far this machine's clock is off.
+    group: { ...toGroup(group), ...(hooks && { hooks }), launchSeconds },
+    cluster: {
+      name: cluster,
+      instances: hosts.map(toContainerInstance),
+      capacityProviders,
+      services: services.map((service) => toService(service, protections)),
+      tasks: there.map((task) => toTask(task, ec2IdOf.get(task.containerInstanceArn) ?? '')),
+      stoppedTasks: leaving.filter(({ lastStatus }) => lastStatus === 'STOPPED').map(toStoppedTask),
+      taskDefinitions: definitions,
+      targetGroups,
+    },
+    ...(drain && { drain }),
+    unknown: reader.unknown,
+  };
+  return { snapshot, account: group.AutoScalingGroupARN?.split(':')[4] ?? '' };
+}
+
+// --- The group --------------------------------------------------------------------------------------------------------
+
+async function readGroup({ autoScaling }: SnapshotClients, name: string, reader: Reader): Promise<AutoScalingGroup> {
+  const { AutoScalingGroups: [group] = [] } = await reader.read(`describe the group ${name}`, () =>
+    autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] })),
+  );
+  if (group) return group;
+  throw new UsageError(
+    `Auto Scaling has no group ${name} in this Region: correct --group, or name another Region with --region.`,
+  );
+}
+
+function noInstances({ AutoScalingGroupName: name, DesiredCapacity = 0 }: AutoScalingGroup): string {
+  const why = DesiredCapacity === 0 ? 'its desired capacity is 0' : `it launches ${DesiredCapacity} at the moment`;
+  return `The group ${name} has no instance, because ${why}: there is nothing to drain.`;
+}
+
+async function readHooks(autoScaling: AutoScalingClient, group: string, reader: Reader) {
+  const hooks = await reader.tryTo('autoscaling:DescribeLifecycleHooks', 'the lifecycle hooks of the group', () =>
+    reader.read(`describe the hooks of ${group}`, () =>
+      autoScaling.send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: group })),
+    ),
+  );
+  return hooks && (hooks.LifecycleHooks ?? []).map(toHook);
+}
+
+/** From the start of a launch, as Auto Scaling has it, until the instance registered with ECS. */
+async function readLaunchSeconds(
+  autoScaling: AutoScalingClient,
+  group: string,
+  hosts: readonly ContainerInstance[],
+  reader: Reader,
+): Promise<number[]> {
+  const missing = 'how long an instance takes from its launch until it registers with ECS';
+  const activities = await reader.tryTo('autoscaling:DescribeScalingActivities', missing, () =>
+    reader.readAll(
+      `describe the scaling activities of ${group}`,
+      (NextToken) =>
+        autoScaling.send(
+          new DescribeScalingActivitiesCommand({ AutoScalingGroupName: group, MaxRecords: PAGE, NextToken }),
+        ),
+      { items: (page) => page.Activities, next: (page) => page.NextToken },
+      PAST_PAGES,
+    ),
+  );
+  const registeredAt = new Map(hosts.map(({ ec2InstanceId, registeredAt }) => [ec2InstanceId, registeredAt]));
+  return (activities ?? []).flatMap(({ Description: description = '', StartTime: startedAt }) => {
+    const [, id] = /^Launching a new EC2 instance: (i-\w+)/.exec(description) ?? [];
+    const registered = registeredAt.get(id);
+    if (!startedAt || !registered || registered < startedAt) return [];
+    return (registered.getTime() - startedAt.getTime()) / 1000;
+  });
+}
+
+// --- The cluster ------------------------------------------------------------------------------------------------------
+
+/** @throws UsageError if the instances are in no cluster, or in more than one. */
+async function clusterOf(
+  ecs: ECSClient,
+  ids: readonly string[],
+  { group, cluster }: SnapshotRequest,
+  reader: Reader,
+): Promise<string> {
+  if (cluster !== undefined) return cluster;
+  const arns = await reader.readAll(
+    'list the clusters',
+    (nextToken) => ecs.send(new ListClustersCommand({ maxResults: PAGE, nextToken })),
+    { items: (page) => page.clusterArns, next: (page) => page.nextToken },
+  );
+  if (arns.length > MOST_CLUSTERS_SEARCHED) {
+    throw new UsageError(`There are ${arns.length} clusters: name the one of the group ${group} with --cluster.`);
+  }
+  const filter = `ec2InstanceId in [${ids.slice(0, PAGE).join(', ')}]`;
+  const found: string[] = [];
+  for (const arn of arns) {
+    const { containerInstanceArns = [] } = await reader.read(`find the instances of ${group} in ${arn}`, () =>
+      ecs.send(new ListContainerInstancesCommand({ cluster: nameInArn(arn), filter })),
+    );
+    if (containerInstanceArns.length > 0) found.push(nameInArn(arn));
+  }
+  const [only] = found;
+  if (only === undefined) {
+    throw new UsageError(
+      `No instance of the group ${group} is registered in a cluster of this account and Region: a drain would find nothing to do. Does the agent of its instances run, and does ECS_CLUSTER name a cluster?`,
+    );
+  }
+  if (found.length === 1) return only;
+  throw new UsageError(
+    `The instances of the group ${group} are in ${found.length} clusters (${found.join(', ')}), and a plan is for one: name it with --cluster.`,
+  );
+}
+
+/** The container instances that are not INACTIVE. */
+async function readHosts(ecs: ECSClient, cluster: string, reader: Reader): Promise<ContainerInstance[]> {
+  const arns = await reader.readAll(
+    `list the container instances of cluster ${cluster}`,
+    (nextToken) => ecs.send(new ListContainerInstancesCommand({ cluster, maxResults: PAGE, nextToken })),
+    { items: (page) => page.containerInstanceArns, next: (page) => page.nextToken },
+  );
+  const hosts: ContainerInstance[] = [];
+  for (const containerInstances of batches(arns, PAGE)) {
+    const answer = await reader.read(`describe the container instances of cluster ${cluster}`, () =>
+      ecs.send(new DescribeContainerInstancesCommand({ cluster, containerInstances })),
+    );
+    hosts.push(...(answer.containerInstances ?? []));
+  }
+  return hosts.filter(({ ec2InstanceId }) => ec2InstanceId?.startsWith('i-'));
+}
+
+/** @throws UsageError if no instance of the group is in the cluster. */
+function refuseStrangers(
+  { AutoScalingGroupName: group }: AutoScalingGroup,
+  ids: readonly string[],
+  cluster: string,
+  hosts: readonly ContainerInstance[],
+): void {
+  if (hosts.some(({ ec2InstanceId = '' }) => ids.includes(ec2InstanceId))) return;
+  throw new UsageError(
+    `None of the ${counted(ids.length, 'instance')} of the group ${group} is registered in the cluster ${cluster}: correct --cluster.`,
+  );
+}
+
+async function readServices(ecs: ECSClient, cluster: string, reader: Reader): Promise<Service[]> {
+  const arns = await reader.readAll(
+    `list the services of cluster ${cluster}`,
+    (nextToken) => ecs.send(new ListServicesCommand({ cluster, maxResults: PAGE, nextToken })),
+    { items: (page) => page.serviceArns, next: (page) => page.nextToken },
+  );
+  const services: Service[] = [];
+  for (const some of batches(arns, SERVICES_AT_ONCE)) {
+    const answer = await reader.read(`describe the services of cluster ${cluster}`, () =>
+      ecs.send(new DescribeServicesCommand({ cluster, services: some })),
+    );
+    services.push(...(answer.services ?? []));
+  }
+  return services;
+}
+
+async function readTasks(
+  ecs: ECSClient,
+  cluster: string,
+  desiredStatus: 'RUNNING' | 'STOPPED',
+  reader: Reader,
+  mostPages?: number,
+): Promise<Task[]> {
+  const arns = await reader.readAll(
+    `list the ${desiredStatus} tasks of cluster ${cluster}`,
+    (nextToken) => ecs.send(new ListTasksCommand({ cluster, desiredStatus, maxResults: PAGE, nextToken })),
+    { items: (page) => page.taskArns, next: (page) => page.nextToken },
+    mostPages,
+  );
+  const tasks: Task[] = [];
+  for (const some of batches(arns, PAGE)) {
+    const answer = await reader.read(`describe the tasks of cluster ${cluster}`, () =>
+      ecs.send(new DescribeTasksCommand({ cluster, tasks: some })),
+    );
+    tasks.push(...(answer.tasks ?? []));
+  }
+  return tasks;
+}
+
+/** Tasks that were told to stop: some have stopped within the last hour, others still hold their instance. */
+async function readLeaving(ecs: ECSClient, cluster: string, reader: Reader): Promise<Task[]> {
+  const missing = 'tasks that are about to stop, and how long those took that have stopped within the last hour';
+  return (
+    (await reader.tryTo('ecs:ListTasks', missing, () => readTasks(ecs, cluster, 'STOPPED', reader, PAST_PAGES))) ?? []
+  );
+}
+
+/** How many tasks of each service are protected from scale-in. */
+async function readProtections(ecs: ECSClient, cluster: string, tasks: readonly Task[], reader: Reader) {
+  const ofServices = tasks.filter(({ group = '' }) => serviceOf({ group }) !== undefined);
+  const groupOf = new Map(ofServices.map(({ taskArn, group }) => [taskArn, group ?? '']));
+  const counts = new Map<string, number>();
+  for (const some of batches(ofServices, PROTECTION_AT_ONCE)) {
+    const arns = some.flatMap(({ taskArn }) => taskArn ?? []);
+    const missing = `whether ${counted(arns.length, 'task')} of services are protected from scale-in`;
+    const answer = await reader.tryTo('ecs:GetTaskProtection', missing, () =>
+      reader.read(`read the protection of tasks of cluster ${cluster}`, () =>
+        ecs.send(new GetTaskProtectionCommand({ cluster, tasks: arns })),
+      ),
+    );
+    if (!answer) return counts;
+    for (const { taskArn, protectionEnabled } of answer.protectedTasks ?? []) {
+      const group = groupOf.get(taskArn);
+      if (protectionEnabled && group !== undefined) counts.set(group, (counts.get(group) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
+/** Those with the most tasks first: the calls may not be enough for all, and half of them are kept for target groups. */
+async function readDefinitions(
+  ecs: ECSClient,
+  services: readonly Service[],
+  tasks: readonly Task[],
+  withImages: boolean,
+  reader: Reader,
+): Promise<Snapshot['cluster']['taskDefinitions']> {
+  const uses = new Map<string, number>();
+  const use = (arn: string | undefined, by: number) => arn && uses.set(arn, (uses.get(arn) ?? 0) + by);
+  for (const { taskDefinition } of services) use(taskDefinition, 1);
+  for (const { taskDefinitionArn } of tasks) use(taskDefinitionArn, 1);
+  const found: Snapshot['cluster']['taskDefinitions'] = [];
+  const hasTargets = services.some((service) => loadBalancingOf(service).targetGroups.length > 0);
+  const reserved = hasTargets ? Math.floor(reader.callsLeft / 2) : 0;
+  for (const [arn] of [...uses].toSorted(([, a], [, b]) => b - a)) {
+    const missing = `the stop timeout, ports and constraints of ${nameInArn(arn)}`;
+    const read = () =>
+      reader.read(`describe the task definition ${nameInArn(arn)}`, () =>
+        ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition: arn })),
+      );
+    const answer = await reader.tryTo('ecs:DescribeTaskDefinition', missing, read, reserved);
+    if (answer?.taskDefinition) found.push(toTaskDefinition(answer.taskDefinition, withImages));
+  }
+  return found;
+}
+
+/** Those of the group, and those that services ask for. */
+async function readCapacityProviders(
+  ecs: ECSClient,
+  { group }: SnapshotRequest,
+  services: readonly Service[],
+  reader: Reader,
+): Promise<Snapshot['cluster']['capacityProviders']> {
+  const providers = await reader.tryTo('ecs:DescribeCapacityProviders', 'the capacity providers of the group', () =>
+    reader.readAll(
+      'describe the capacity providers',
+      (nextToken) => ecs.send(new DescribeCapacityProvidersCommand({ nextToken })),
+      { items: (page) => page.capacityProviders, next: (page) => page.nextToken },
+    ),
+  );
+  const asked = services.flatMap(({ capacityProviderStrategy: strategy = [] }) => strategy);
+  return (providers ?? [])
+    .map(toCapacityProvider)
+    .filter(
+      ({ name, autoScalingGroup }) =>
+        autoScalingGroup !== undefined &&
+        (autoScalingGroup === group || asked.some(({ capacityProvider }) => capacityProvider === name)),
+    );
+}
+
+async function readTargetGroups(
+  loadBalancing: ElasticLoadBalancingV2Client,
+  services: readonly Service[],
+  reader: Reader,
+): Promise<Snapshot['cluster']['targetGroups']> {
+  const arns = [...new Set(services.flatMap((service) => loadBalancingOf(service).targetGroups))];
+  const found: Snapshot['cluster']['targetGroups'] = [];
+  for (const some of batches(arns, TARGET_GROUPS_AT_ONCE)) {
+    const described = await reader.tryTo(
+      'elasticloadbalancing:DescribeTargetGroups',
+      `the health checks of ${counted(some.length, 'target group')}`,
+      () =>
+        reader.read('describe target groups', () =>
+          loadBalancing.send(new DescribeTargetGroupsCommand({ TargetGroupArns: some })),
+        ),
+    );
+    for (const arn of some) {
+      const name = targetGroupName(arn);
+      const attributes = await reader.tryTo(
+        'elasticloadbalancing:DescribeTargetGroupAttributes',
+        `the deregistration delay of the target group ${name}`,
+        () =>
+          reader.read(`describe the target group ${name}`, () =>
+            loadBalancing.send(new DescribeTargetGroupAttributesCommand({ TargetGroupArn: arn })),
+          ),
+      );
+      const group = described?.TargetGroups?.find(({ TargetGroupArn }) => TargetGroupArn === arn);
+      found.push(toTargetGroup(name, group, attributes?.Attributes));
+    }
+  }
+  return found;
+}

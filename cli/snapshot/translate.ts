@@ -1,0 +1,236 @@
+import type { AutoScalingGroup, LifecycleHook } from '@aws-sdk/client-auto-scaling';
+import type { CapacityProvider, ContainerInstance, Service, Task, TaskDefinition } from '@aws-sdk/client-ecs';
+import type { TargetGroup, TargetGroupAttribute } from '@aws-sdk/client-elastic-load-balancing-v2';
+import type {
+  Snapshot,
+  SnapshotInstance,
+  SnapshotService,
+  SnapshotTask,
+  SnapshotTaskDefinition,
+  StoppedTask,
+} from '../../sandbox/plan/snapshot.ts';
+import { choicesIn } from '../../src/adapters/hook-metadata.ts';
+import { nameInArn } from '../../src/adapters/schemas.ts';
+import { loadBalancingOf } from '../cluster.ts';
+
+/** AWS's answers in the words of a snapshot. What is undefined is left out, so that the file is small. */
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function defined<T extends object>(object: T): Defined<T> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Defined<T>;
+}
+
+export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks' | 'launchSeconds'> {
+  const { Instances = [], WarmPoolConfiguration: pool } = group;
+  const types = group.MixedInstancesPolicy?.LaunchTemplate?.Overrides?.flatMap(
+    ({ InstanceType }) => InstanceType ?? [],
+  );
+  return defined({
+    name: group.AutoScalingGroupName ?? '',
+    minSize: group.MinSize ?? 0,
+    maxSize: group.MaxSize ?? 0,
+    desiredCapacity: group.DesiredCapacity ?? 0,
+    capacityRebalance: group.CapacityRebalance ?? false,
+    newInstancesProtected: group.NewInstancesProtectedFromScaleIn ?? false,
+    defaultInstanceWarmupSeconds: group.DefaultInstanceWarmup,
+    retainOnAbandon: group.InstanceLifecyclePolicy?.RetentionTriggers?.TerminateHookAbandon === 'retain',
+    suspendedProcesses: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []),
+    instanceTypes: types,
+    loadBalancers: [
+      ...(group.LoadBalancerNames ?? []),
+      ...(group.TargetGroupARNs ?? []).map(targetGroupName),
+      ...(group.TrafficSources ?? []).flatMap(({ Identifier }) => (Identifier ? lastPart(Identifier) : [])),
+    ].filter((name, i, all) => all.indexOf(name) === i),
+    warmPool:
+      pool &&
+      defined({
+        minSize: pool.MinSize ?? 0,
+        // -1 stands for the maximum of the group (API reference, WarmPoolConfiguration).
+        maxGroupPreparedCapacity: (pool.MaxGroupPreparedCapacity ?? -1) < 0 ? undefined : pool.MaxGroupPreparedCapacity,
+        poolState: pool.PoolState ?? 'Stopped',
+        reuseOnScaleIn: pool.InstanceReusePolicy?.ReuseOnScaleIn ?? false,
+      }),
+    instances: Instances.map((each) =>
+      defined({
+        id: each.InstanceId ?? '',
+        state: each.LifecycleState ?? '',
+        zone: each.AvailabilityZone,
+        type: each.InstanceType,
+        protectedFromScaleIn: each.ProtectedFromScaleIn ?? false,
+      }),
+    ),
+  }) as Omit<Snapshot['group'], 'hooks' | 'launchSeconds'>;
+}
+
+/** `web` in `arn:…:targetgroup/web/0123456789abcdef`. */
+export function targetGroupName(arn: string): string {
+  return arn.split('/').at(-2) ?? arn;
+}
+
+function lastPart(identifier: string): string {
+  return identifier.startsWith('arn:') ? targetGroupName(identifier) : identifier;
+}
+
+/** Auto Scaling always says how long a hook holds (facts 18 hook-timeouts). */
+export function toHook(hook: LifecycleHook): NonNullable<Snapshot['group']['hooks']>[number] {
+  const choices = choicesIn(hook.NotificationMetadata);
+  return {
+    name: hook.LifecycleHookName ?? '',
+    transition: hook.LifecycleTransition === 'autoscaling:EC2_INSTANCE_LAUNCHING' ? 'launching' : 'terminating',
+    heartbeatTimeoutSeconds: hook.HeartbeatTimeout ?? 3_600,
+    defaultResult: hook.DefaultResult === 'CONTINUE' ? 'CONTINUE' : 'ABANDON',
+    ...(choices && {
+      settings: Object.fromEntries(Object.entries(choices).map(([name, value]) => [name, String(value)])),
+    }),
+  };
+}
+
+/** Attributes that constraints and strategies ask for; what the agent can do is not among them. */
+const AGENTS_OWN =
+  /^(com\.amazonaws\.|ecs\.capability\.|ecs\.ami-id$|ecs\.vpc-id$|ecs\.subnet-id$|ecs\.awsvpc-trunk-id$)/;
+
+export function toContainerInstance(instance: ContainerInstance): SnapshotInstance {
+  const amount = (wanted: string) => instance.registeredResources?.find(({ name }) => name === wanted);
+  const ports = (instance.registeredResources?.find(({ name }) => name === 'PORTS')?.stringSetValue ?? []).map(Number);
+  const attributes = (instance.attributes ?? []).filter(({ name = '' }) => !AGENTS_OWN.test(name));
+  return defined({
+    ec2InstanceId: instance.ec2InstanceId ?? '',
+    status: instance.status ?? '',
+    agentConnected: instance.agentConnected ?? false,
+    registeredAtMs: instance.registeredAt?.getTime() ?? 0,
+    cpuUnits: amount('CPU')?.integerValue ?? 0,
+    memoryMiB: amount('MEMORY')?.integerValue ?? 0,
+    gpus: amount('GPU')?.stringSetValue?.length,
+    ports,
+    attributes: Object.fromEntries(attributes.map(({ name = '', value = '' }) => [name, value])),
+    capacityProvider: instance.capacityProviderName,
+  });
+}
+
+export function toService(service: Service, protections: ReadonlyMap<string, number>): SnapshotService {
+  const { serviceName: name = '', deploymentConfiguration = {} } = service;
+  const { targetGroups, unread } = loadBalancingOf(service);
+  const isDaemon = service.schedulingStrategy === 'DAEMON';
+  return defined({
+    name,
+    strategy: isDaemon ? ('DAEMON' as const) : ('REPLICA' as const),
+    desiredCount: service.desiredCount ?? 0,
+    // What ECS assumes where a service says nothing (ECS API reference, DeploymentConfiguration).
+    minimumHealthyPercent: deploymentConfiguration.minimumHealthyPercent ?? (isDaemon ? 0 : 100),
+    maximumPercent: deploymentConfiguration.maximumPercent ?? (isDaemon ? 100 : 200),
+    taskDefinition: service.taskDefinition && nameInArn(service.taskDefinition),
+    circuitBreaker: deploymentConfiguration.deploymentCircuitBreaker?.enable ?? false,
+    deploymentController: service.deploymentController?.type ?? 'ECS',
+    deployments: service.deployments?.length ?? 1,
+    placementConstraints: (service.placementConstraints ?? []).map(toConstraint),
+    placementStrategies: (service.placementStrategy ?? []).map(({ type = '', field }) => defined({ type, field })),
+    targetGroups: targetGroups.map(targetGroupName),
+    otherLoadBalancers: unread.map(nameInArn),
+    healthCheckGraceSeconds: service.healthCheckGracePeriodSeconds,
+    capacityProviders: (service.capacityProviderStrategy ?? []).flatMap(
+      ({ capacityProvider }) => capacityProvider ?? [],
+    ),
+    zoneRebalancing: service.availabilityZoneRebalancing === 'ENABLED',
+    protectedTasks: protections.get(`service:${name}`),
+  });
+}
+
+function toConstraint({ type = '', expression }: { type?: string | undefined; expression?: string | undefined }) {
+  return defined({ type, expression });
+}
+
+export function toTask(task: Task, ec2InstanceId: string): SnapshotTask {
+  const ports = (task.containers ?? []).flatMap(({ networkBindings = [] }) =>
+    networkBindings.flatMap(({ hostPort }) => hostPort ?? []),
+  );
+  return defined({
+    id: nameInArn(task.taskArn ?? ''),
+    group: task.group ?? 'no group',
+    startedBy: task.startedBy,
+    taskDefinition: nameInArn(task.taskDefinitionArn ?? ''),
+    ec2InstanceId,
+    lastStatus: task.lastStatus ?? '',
+    desiredStatus: task.desiredStatus ?? '',
+    cpuUnits: Number(task.cpu ?? 0),
+    memoryMiB: Number(task.memory ?? 0),
+    hostPorts: [...new Set(ports)],
+    createdAtMs: task.createdAt?.getTime() ?? 0,
+    startedAtMs: task.startedAt?.getTime(),
+    stoppingAtMs: task.stoppingAt?.getTime(),
+  });
+}
+
+export function toStoppedTask(task: Task): StoppedTask {
+  return defined({
+    group: task.group ?? 'no group',
+    taskDefinition: nameInArn(task.taskDefinitionArn ?? ''),
+    stopCode: task.stopCode,
+    createdAtMs: task.createdAt?.getTime() ?? 0,
+    startedAtMs: task.startedAt?.getTime(),
+    stoppingAtMs: task.stoppingAt?.getTime(),
+    executionStoppedAtMs: task.executionStoppedAt?.getTime(),
+  });
+}
+
+/** What ECS gives a container whose definition says nothing (ECS developer guide, task definition parameters). */
+const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
+
+export function toTaskDefinition(definition: TaskDefinition, withImages: boolean): SnapshotTaskDefinition {
+  const { containerDefinitions: containers = [], networkMode } = definition;
+  const total = (of: (container: (typeof containers)[number]) => number | undefined) =>
+    containers.reduce((sum, container) => sum + (of(container) ?? 0), 0);
+  const ports = containers.flatMap(({ portMappings = [] }) => portMappings);
+  // In the mode host a container has the ports of its instance; in awsvpc, those of its own interface.
+  const hostPorts = ports.flatMap(({ hostPort, containerPort }) =>
+    networkMode === 'awsvpc' ? [] : networkMode === 'host' ? (hostPort ?? containerPort ?? []) : (hostPort ?? []),
+  );
+  const gpus = total((each) =>
+    each.resourceRequirements?.reduce((sum, { type, value }) => sum + (type === 'GPU' ? Number(value) : 0), 0),
+  );
+  return defined({
+    name: nameInArn(definition.taskDefinitionArn ?? ''),
+    cpuUnits: Number(definition.cpu ?? total(({ cpu }) => cpu)),
+    memoryMiB: Number(definition.memory ?? total(({ memoryReservation, memory }) => memoryReservation ?? memory)),
+    networkMode,
+    stopTimeoutSeconds: Math.max(
+      0,
+      ...containers.map(({ stopTimeout }) => stopTimeout ?? DEFAULT_STOP_TIMEOUT_SECONDS),
+    ),
+    hostPorts: [...new Set(hostPorts.filter((port) => port > 0))],
+    gpus: gpus > 0 ? gpus : undefined,
+    placementConstraints: (definition.placementConstraints ?? []).map(toConstraint),
+    dependsOn: containers.some(({ dependsOn = [] }) => dependsOn.length > 0),
+    images: withImages ? containers.flatMap(({ image }) => image ?? []) : undefined,
+  });
+}
+
+export function toTargetGroup(
+  name: string,
+  group: TargetGroup | undefined,
+  attributes: readonly TargetGroupAttribute[] | undefined,
+): Snapshot['cluster']['targetGroups'][number] {
+  const seconds = (key: string) => {
+    const value = attributes?.find(({ Key }) => Key === key)?.Value;
+    return value === undefined ? undefined : Number(value);
+  };
+  return defined({
+    name,
+    // 300 s unless it was changed (Elastic Load Balancing user guide, "Deregistration delay").
+    deregistrationDelaySeconds: attributes && (seconds('deregistration_delay.timeout_seconds') ?? 300),
+    healthCheckIntervalSeconds: group?.HealthCheckIntervalSeconds,
+    slowStartSeconds: seconds('slow_start.duration_seconds'),
+  });
+}
+
+export function toCapacityProvider(provider: CapacityProvider): Snapshot['cluster']['capacityProviders'][number] {
+  const { autoScalingGroupProvider: own } = provider;
+  return defined({
+    name: provider.name ?? '',
+    autoScalingGroup: own?.autoScalingGroupArn?.split('autoScalingGroupName/').at(-1),
+    managedScaling: own?.managedScaling?.status === 'ENABLED',
+    targetCapacityPercent: own?.managedScaling?.targetCapacity,
+    managedTerminationProtection: own?.managedTerminationProtection === 'ENABLED',
+    managedDraining: own?.managedDraining === 'ENABLED',
+  });
+}

@@ -1,0 +1,212 @@
+import type { GroupSpec, Member } from '../region/auto-scaling/model.ts';
+import { AwsError } from '../region/aws-error.ts';
+import { clusterQuery } from '../region/ecs/cluster-query.ts';
+import type { Placement, ServiceSpec, StandaloneTaskSpec, StandingTask } from '../region/ecs/specs.ts';
+import type { Region } from '../region/region.ts';
+import type { Estimates } from './estimates.ts';
+import {
+  type Snapshot,
+  type SnapshotInstance,
+  type SnapshotService,
+  type SnapshotTask,
+  type SnapshotTaskDefinition,
+  serviceOf,
+} from './snapshot.ts';
+
+/** A cluster as the local Region can build it. */
+export interface Blueprint {
+  readonly group: GroupSpec;
+  /** The capacity provider of the group, if ECS drains its instances by itself. */
+  readonly managedBy: string | undefined;
+  /** Container instances that are not in service in the group: of other groups, or on their way out. */
+  readonly others: readonly SnapshotInstance[];
+  readonly services: readonly { readonly spec: ServiceSpec; readonly standing: readonly StandingTask[] }[];
+  readonly standalone: readonly {
+    readonly spec: StandaloneTaskSpec;
+    /** What RunTask was given. */
+    readonly group: string;
+    readonly standing: StandingTask;
+  }[];
+}
+
+/** What the Region builds of a snapshot, with what is known or assumed of time. */
+export function blueprintOf(snapshot: Snapshot, estimates: Estimates): Blueprint {
+  const { cluster } = snapshot;
+  const inService = new Set(membersOf(snapshot).map(({ instanceId }) => instanceId));
+  return {
+    group: groupOf(snapshot, estimates),
+    managedBy: cluster.capacityProviders.find(
+      ({ autoScalingGroup, managedDraining }) => managedDraining && autoScalingGroup === snapshot.group.name,
+    )?.name,
+    others: cluster.instances.filter(({ ec2InstanceId }) => !inService.has(ec2InstanceId)),
+    services: servicesOf(snapshot, estimates),
+    standalone: standaloneTasksOf(snapshot, estimates),
+  };
+}
+
+/** The instances of the group that are in service, and registered as ACTIVE. */
+export function membersOf({ group, cluster }: Snapshot): Member[] {
+  const hosts = new Map(cluster.instances.map((host) => [host.ec2InstanceId, host]));
+  return group.instances.flatMap(({ id, state, protectedFromScaleIn }) => {
+    const host = hosts.get(id);
+    if (state !== 'InService' || host?.status !== 'ACTIVE') return [];
+    const { memoryMiB, cpuUnits, attributes } = host;
+    return { instanceId: id, memoryMiB, cpuUnits, attributes, protectedFromScaleIn };
+  });
+}
+
+/** Those that are not in service do not count: the sizes shrink with them. */
+function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
+  const { group, cluster } = snapshot;
+  const members = membersOf(snapshot);
+  const missing = Math.max(0, group.desiredCapacity - members.length);
+  const typical = typicalOf(members);
+  const zones = [...new Set(members.flatMap(({ attributes }) => attributes['ecs.availability-zone'] ?? []))];
+  const { warmPool } = group;
+  return {
+    name: group.name,
+    cluster: cluster.name,
+    minSize: Math.min(members.length, group.minSize),
+    maxSize: Math.max(members.length, group.maxSize - missing),
+    desiredCapacity: members.length,
+    members,
+    memoryMiB: typical?.memoryMiB ?? 0,
+    cpuUnits: typical?.cpuUnits ?? 0,
+    attributes: typical?.attributes ?? {},
+    ...(zones.length > 0 && { zones }),
+    launchSeconds: launch.seconds,
+    capacityRebalance: group.capacityRebalance,
+    retainOnAbandon: group.retainOnAbandon,
+    newInstancesProtected: group.newInstancesProtected,
+    ...(group.defaultInstanceWarmupSeconds !== undefined && {
+      defaultInstanceWarmupSeconds: group.defaultInstanceWarmupSeconds,
+    }),
+    ...(warmPool && {
+      warmPool: {
+        minSize: warmPool.minSize,
+        poolState: warmPool.poolState === 'Running' ? 'Running' : 'Stopped',
+        reuseOnScaleIn: warmPool.reuseOnScaleIn,
+        ...(warmPool.maxGroupPreparedCapacity !== undefined && {
+          maxGroupPreparedCapacity: warmPool.maxGroupPreparedCapacity,
+        }),
+      },
+    }),
+  };
+}
+
+/** New instances are as most of the group are. */
+function typicalOf(members: readonly Member[]): Member | undefined {
+  const alike = Map.groupBy(members, ({ memoryMiB, cpuUnits }) => `${memoryMiB}/${cpuUnits}`);
+  return [...alike.values()].toSorted((a, b) => b.length - a.length)[0]?.[0];
+}
+
+function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['services'] {
+  const tasksOf = Map.groupBy(cluster.tasks, serviceOf);
+  return cluster.services.flatMap((service) => {
+    const times = estimates.services.get(service.name);
+    if (!times) return [];
+    const tasks = tasksOf.get(service.name) ?? [];
+    const definition = cluster.taskDefinitions.find(({ name }) => name === service.taskDefinition);
+    const [task] = tasks;
+    const spec: ServiceSpec = {
+      cluster: cluster.name,
+      name: service.name,
+      strategy: service.strategy,
+      desiredCount: service.desiredCount,
+      minimumHealthyPercent: service.minimumHealthyPercent,
+      maximumPercent: service.maximumPercent,
+      memoryMiB: definition?.memoryMiB ?? task?.memoryMiB ?? 0,
+      cpuUnits: definition?.cpuUnits ?? task?.cpuUnits ?? 0,
+      hostPorts: definition?.hostPorts ?? [],
+      placement: placementOf(service, definition),
+      startSeconds: times.start.seconds,
+      stopTimeoutSeconds: times.stopTimeout.seconds,
+      stopsAfterSeconds: times.stop.seconds,
+      ...(times.deregistration && {
+        loadBalancer: {
+          deregistrationDelaySeconds: times.deregistration.seconds,
+          requestsPerSecond: times.requestsPerSecond ?? 0,
+        },
+      }),
+      ...((service.protectedTasks ?? 0) > 0 && { protectedFromScaleIn: true }),
+    };
+    return { spec, standing: tasks.map(standingOf) };
+  });
+}
+
+/** Without a strategy ECS spreads a service over the zones (ECS developer guide, task placement strategies). */
+const DEFAULT_STRATEGIES: Placement['strategies'] = [
+  { type: 'spread', field: 'attribute:ecs.availability-zone' },
+  { type: 'spread', field: 'instanceId' },
+];
+
+function placementOf(service: SnapshotService, definition: SnapshotTaskDefinition | undefined): Placement {
+  const { placementConstraints, placementStrategies } = service;
+  return {
+    constraints: [...placementConstraints, ...(definition?.placementConstraints ?? [])].filter(isUnderstood),
+    strategies: placementStrategies.length > 0 ? placementStrategies : DEFAULT_STRATEGIES,
+  };
+}
+
+/** Whether the Region can tell which instances a constraint allows. */
+export function isUnderstood({ type, expression = '' }: Placement['constraints'][number]): boolean {
+  if (type === 'distinctInstance') return true;
+  if (type !== 'memberOf') return false;
+  try {
+    clusterQuery(expression);
+    return true;
+  } catch (error) {
+    if (error instanceof AwsError) return false;
+    throw error;
+  }
+}
+
+function standaloneTasksOf({ cluster, takenAtMs }: Snapshot, estimates: Estimates): Blueprint['standalone'] {
+  const definitions = new Map(cluster.taskDefinitions.map((each) => [each.name, each]));
+  return cluster.tasks.flatMap((task) => {
+    if (serviceOf(task) !== undefined) return [];
+    const runs = estimates.standalone.get(task.group)?.seconds ?? 0;
+    const sinceSeconds = task.startedAtMs === undefined ? 0 : (takenAtMs - task.startedAtMs) / 1000;
+    const definition = definitions.get(task.taskDefinition);
+    const spec: StandaloneTaskSpec = {
+      cluster: cluster.name,
+      name: task.taskDefinition.replace(/:\d+$/, ''),
+      memoryMiB: definition?.memoryMiB ?? task.memoryMiB,
+      cpuUnits: definition?.cpuUnits ?? task.cpuUnits,
+      // One that has run for longer than the others is taken to begin anew: nobody knows when it ends.
+      runsForSeconds: sinceSeconds < runs ? runs - Math.max(0, sinceSeconds) : runs,
+      stopTimeoutSeconds: definition?.stopTimeoutSeconds ?? 30,
+      ...(task.startedBy !== undefined && { startedBy: task.startedBy }),
+    };
+    return { spec, group: task.group, standing: standingOf(task) };
+  });
+}
+
+const STARTING = new Set(['PROVISIONING', 'PENDING', 'ACTIVATING']);
+
+function standingOf({ ec2InstanceId, lastStatus, desiredStatus }: SnapshotTask): StandingTask {
+  const phase = desiredStatus === 'STOPPED' ? 'stopping' : STARTING.has(lastStatus) ? 'starting' : 'running';
+  return { ec2InstanceId, phase };
+}
+
+/** Builds it, at the beginning of the Region's time. Returns the instances that are in service. */
+export function build(
+  region: Region,
+  { group, managedBy, others, services, standalone }: Blueprint,
+): readonly string[] {
+  const { ecs, autoScaling } = region;
+  ecs.createCluster(group.cluster);
+  const ids = autoScaling.createGroup(group, { running: true });
+  if (managedBy !== undefined) region.createCapacityProvider(managedBy, group.name, { managedDraining: true });
+  for (const { ec2InstanceId, memoryMiB, cpuUnits, attributes } of others) {
+    ecs.registerInstance({ cluster: group.cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes });
+  }
+  for (const { spec, standing } of services) ecs.createService(spec, standing);
+  for (const { spec, group, standing } of standalone) ecs.standTask(spec, group, standing);
+  for (const { ec2InstanceId, status, agentConnected } of others) {
+    const [registration] = ecs.registrationsOf(ec2InstanceId);
+    if (registration && status !== 'ACTIVE') ecs.setInstanceStatus(registration, 'DRAINING');
+    if (!agentConnected) ecs.setAgentConnected(ec2InstanceId, false);
+  }
+  return ids;
+}

@@ -1,0 +1,113 @@
+import { rollingUpdate } from '../region/auto-scaling/deployments.ts';
+import type { Region } from '../region/region.ts';
+import { membersOf } from './build.ts';
+import { BadSnapshot, type Snapshot } from './snapshot.ts';
+
+/** What is to be done to the group. */
+export type Change =
+  | {
+      readonly kind: 'rolling-update';
+      readonly minInService: number;
+      readonly maxBatchSize: number;
+      readonly pauseSeconds: number;
+      readonly waitsForSignals: boolean;
+    }
+  | {
+      readonly kind: 'instance-refresh';
+      readonly minHealthyPercent: number;
+      readonly warmupSeconds: number | undefined;
+    }
+  | { readonly kind: 'scale-in'; readonly count: number }
+  | { readonly kind: 'terminate'; readonly instanceIds: readonly string[]; readonly shrinks: boolean };
+
+/** @throws BadSnapshot with a sentence, if the group cannot be changed so. */
+export function refuseImpossible(change: Change, snapshot: Snapshot): void {
+  const complaint = complaintAbout(change, snapshot);
+  if (complaint !== undefined) throw new BadSnapshot(complaint);
+}
+
+function complaintAbout(change: Change, snapshot: Snapshot): string | undefined {
+  const { name, minSize, maxSize } = snapshot.group;
+  const members = membersOf(snapshot);
+  if (members.length === 0) {
+    return `No instance of the group ${name} is InService and ACTIVE in the cluster ${snapshot.cluster.name}: there is nothing to drain.`;
+  }
+  switch (change.kind) {
+    case 'rolling-update':
+      if (change.minInService >= maxSize) {
+        return `--min-in-service ${change.minInService} must be less than the maximum size of the group ${name}, which is ${maxSize}: CloudFormation refuses the update.`;
+      }
+      return undefined;
+    case 'instance-refresh':
+      return undefined;
+    case 'scale-in':
+      if (members.length - change.count < minSize) {
+        return `--count ${change.count} leaves ${members.length - change.count} instances, fewer than the minimum size of the group ${name}, which is ${minSize}.`;
+      }
+      return undefined;
+    case 'terminate': {
+      const stranger = change.instanceIds.find((id) => !members.some(({ instanceId }) => instanceId === id));
+      if (stranger !== undefined) return `--instance ${stranger} is not an instance in service of the group ${name}.`;
+      if (change.shrinks && members.length - change.instanceIds.length < minSize) {
+        return `--decrement leaves ${members.length - change.instanceIds.length} instances, fewer than the minimum size of the group ${name}, which is ${minSize}.`;
+      }
+      return undefined;
+    }
+    default:
+      return change satisfies never;
+  }
+}
+
+/** Sets the change going. What it returns tells whether it is over: all that leaves has gone, all that comes is in service. */
+export function begin(change: Change, region: Region, group: string): () => boolean {
+  const { autoScaling, time, trace } = region;
+  const isSettled = () =>
+    autoScaling.instancesOf(group).every(({ state }) => state === 'InService' || state.endsWith(':Retained')) &&
+    autoScaling.pendingActions().length === 0;
+  switch (change.kind) {
+    case 'rolling-update': {
+      const policy = {
+        minInstancesInService: change.minInService,
+        maxBatchSize: change.maxBatchSize,
+        pauseTimeSeconds: change.pauseSeconds,
+        waitForSignals: change.waitsForSignals,
+      };
+      const deployment = rollingUpdate(autoScaling, time, group, policy, trace);
+      return () => deployment.ended && isSettled();
+    }
+    case 'instance-refresh': {
+      autoScaling.startInstanceRefresh(group, {
+        minHealthyPercentage: change.minHealthyPercent,
+        ...(change.warmupSeconds !== undefined && { instanceWarmupSeconds: change.warmupSeconds }),
+      });
+      return () => autoScaling.refreshesOf(group).every(({ ended }) => ended) && isSettled();
+    }
+    case 'scale-in': {
+      autoScaling.setDesiredCapacity(group, autoScaling.group(group).desiredCapacity - change.count);
+      return isSettled;
+    }
+    case 'terminate':
+      for (const id of change.instanceIds) {
+        autoScaling.terminateInstance(id, { decrementDesiredCapacity: change.shrinks });
+      }
+      return isSettled;
+    default:
+      return change satisfies never;
+  }
+}
+
+/** The change in words. */
+export function presentChange(change: Change): string {
+  switch (change.kind) {
+    case 'rolling-update':
+      return `a rolling update in batches of ${change.maxBatchSize}, with at least ${change.minInService} in service`;
+    case 'instance-refresh':
+      return `an instance refresh, with at least ${change.minHealthyPercent} % healthy`;
+    case 'scale-in':
+      return `a scale-in by ${change.count}`;
+    case 'terminate':
+      return `the termination of ${change.instanceIds.join(', ')}`;
+    default:
+      return change satisfies never;
+  }
+}

@@ -1,0 +1,283 @@
+import { sentenceOnCause } from '../../src/adapters/present-explanation.ts';
+import type { Cause } from '../../src/domain/diagnose.ts';
+import { percentile } from '../prices.ts';
+import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
+import type { Params } from '../scenarios.ts';
+import { type Change, presentChange } from './change.ts';
+import type { Estimate, Estimates } from './estimates.ts';
+import type { Limit } from './limits.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { Bound, TrialResult } from './trial.ts';
+
+/** What the trials of a plan come to. */
+
+export interface Spread {
+  readonly p50: number;
+  readonly p95: number;
+}
+
+export interface Plan {
+  readonly group: string;
+  readonly cluster: string;
+  readonly takenAt: string;
+  readonly change: Change;
+  readonly trials: number;
+  /** Of the deployment, as far as they are not the defaults. */
+  readonly params: Params;
+  readonly verdict: string;
+  /** Whether every drain of every trial ended as drained, and the change came to its end. */
+  readonly drainsAll: boolean;
+  readonly seconds: Spread;
+  readonly drains: readonly DrainForecast[];
+  readonly services: readonly { readonly name: string; readonly desired: number; readonly fewestRunning: number }[];
+  readonly lowestReservationPercent: number;
+  readonly killed: { readonly withDrain: Kills; readonly withoutDrain: Kills };
+  /** Undefined unless somebody has said how many requests come. */
+  readonly requestsLost: { readonly withDrain: number; readonly withoutDrain: number } | undefined;
+  readonly stuck: readonly Obstacle[];
+  /** Why the change itself failed. */
+  readonly failures: readonly string[];
+  readonly calls: Spread;
+  readonly dollars: number;
+  readonly times: readonly (Estimate & { readonly what: string })[];
+  readonly limits: readonly Limit[];
+}
+
+export interface DrainForecast {
+  readonly instanceId: string;
+  readonly seconds: Spread;
+  /** How often each outcome came. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** The most frequent. */
+  readonly bound: Bound;
+}
+
+/** Tasks whose instance went before they had stopped: the most of any trial. */
+export interface Kills {
+  readonly tasks: number;
+  readonly cutOff: number;
+}
+
+/** What holds instances, why, and what to do about it. */
+export interface Obstacle {
+  readonly group: string;
+  readonly instances: readonly string[];
+  readonly trials: number;
+  readonly causes: readonly string[];
+  readonly kinds: readonly string[];
+  readonly fix: string | undefined;
+}
+
+export interface Findings {
+  readonly snapshot: Snapshot;
+  readonly change: Change;
+  readonly params: Params;
+  readonly estimates: Estimates;
+  readonly limits: readonly Limit[];
+  readonly withDrain: readonly TrialResult[];
+  readonly withoutDrain: readonly TrialResult[];
+}
+
+export function concluded(findings: Findings): Plan {
+  const { snapshot, change, params, estimates, limits, withDrain, withoutDrain } = findings;
+  const { group, cluster } = snapshot;
+  const drains = forecasts(withDrain);
+  const failures = [...new Set(withDrain.flatMap(({ failure, ended }) => failure ?? (ended ? [] : NEVER_ENDS)))];
+  const hasRate = [...estimates.services.values()].some(({ requestsPerSecond = 0 }) => requestsPerSecond > 0);
+  const most = (results: readonly TrialResult[], of: (result: TrialResult) => number) =>
+    Math.max(0, ...results.map(of));
+  const plan = {
+    group: group.name,
+    cluster: cluster.name,
+    takenAt: new Date(snapshot.takenAtMs).toISOString(),
+    change,
+    trials: withDrain.length,
+    params,
+    drainsAll:
+      failures.length === 0 &&
+      drains.every(({ outcomes }) => Object.keys(outcomes).every((outcome) => outcome === 'drained')) &&
+      most(withDrain, killedIn) === 0,
+    seconds: spread(withDrain.map(({ seconds }) => seconds)),
+    drains,
+    services: servicesOf(snapshot, withDrain),
+    lowestReservationPercent: Math.min(...withDrain.map((each) => each.lowestReservationPercent)),
+    killed: {
+      withDrain: { tasks: most(withDrain, killedIn), cutOff: most(withDrain, ({ killed }) => killed['cut off']) },
+      withoutDrain: {
+        tasks: most(withoutDrain, killedIn),
+        cutOff: most(withoutDrain, ({ killed }) => killed['cut off']),
+      },
+    },
+    requestsLost: hasRate
+      ? {
+          withDrain: most(withDrain, ({ requestsLost }) => requestsLost),
+          withoutDrain: most(withoutDrain, ({ requestsLost }) => requestsLost),
+        }
+      : undefined,
+    stuck: obstaclesIn(withDrain, snapshot),
+    failures,
+    calls: spread(withDrain.map(({ calls }) => calls)),
+    dollars: percentile(
+      withDrain.map(({ dollars }) => dollars),
+      50,
+    ),
+    times: timesOf(estimates, change),
+    limits,
+  };
+  return { ...plan, verdict: verdictOn(plan) };
+}
+
+const NEVER_ENDS = 'The change does not come to its end within two weeks.';
+
+function killedIn({ killed }: TrialResult): number {
+  return killed['cut off'] + killed['delayed SIGTERM'] + killed.unharmed;
+}
+
+function spread(values: readonly number[]): Spread {
+  const of = (percent: number) => Math.round(percentile(values, percent) * 10) / 10;
+  return { p50: of(50), p95: of(95) };
+}
+
+/** In the order in which the drains begin. */
+function forecasts(results: readonly TrialResult[]): DrainForecast[] {
+  const drains = Map.groupBy(
+    results.flatMap((result) => result.drains),
+    ({ instanceId }) => instanceId,
+  );
+  return [...drains].map(([instanceId, each]) => {
+    const outcomes = countsOf(each.map(({ outcome }) => outcome));
+    const bounds = Object.entries(countsOf(each.map(({ bound }) => bound))).toSorted(([, a], [, b]) => b - a);
+    return {
+      instanceId,
+      seconds: spread(each.map(({ seconds }) => seconds)),
+      outcomes,
+      bound: (bounds[0]?.[0] ?? 'nothing') as Bound,
+    };
+  });
+}
+
+function countsOf(values: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
+  return counts;
+}
+
+function servicesOf({ cluster }: Snapshot, results: readonly TrialResult[]): Plan['services'] {
+  return cluster.services.flatMap(({ name, desiredCount }) => {
+    const fewest = results.flatMap(({ fewestRunning }) => fewestRunning[name] ?? []);
+    return fewest.length === 0 ? [] : { name, desired: desiredCount, fewestRunning: Math.min(...fewest) };
+  });
+}
+
+// --- What gets stuck --------------------------------------------------------------------------------------------------
+
+/** Those that something can be done about first; daemons only wait for the others. */
+function obstaclesIn(results: readonly TrialResult[], snapshot: Snapshot): Obstacle[] {
+  const blocking = results.flatMap(({ seed, blocking: all }) => all.map((each) => ({ ...each, seed })));
+  const alike = Map.groupBy(blocking, ({ group, causes }) => JSON.stringify([group, causes.map(({ cause }) => cause)]));
+  return [...alike.values()]
+    .map((each): Obstacle => {
+      const { group = '', causes = [] } = each.at(-1) ?? {};
+      const fixes = causes.flatMap((cause) => fixFor(cause, group, snapshot) ?? []);
+      return {
+        group,
+        instances: [...new Set(each.map(({ instanceId }) => instanceId))],
+        trials: new Set(each.map(({ seed }) => seed)).size,
+        kinds: causes.map(({ cause }) => cause),
+        causes: causes.map(sentenceOn),
+        fix: fixes.length > 0 ? [...new Set(fixes)].join(' ') : undefined,
+      };
+    })
+    .toSorted((a, b) => Number(a.kinds.includes('daemon-last')) - Number(b.kinds.includes('daemon-last')));
+}
+
+type LoggedCause = { readonly cause: string } & Readonly<Record<string, unknown>>;
+
+/** As `explain` words it; instants of a rehearsal mean nothing to anybody. */
+function sentenceOn(logged: LoggedCause): string {
+  switch (logged.cause) {
+    case 'no-room':
+      return 'ECS finds no room for a replacement';
+    case 'replacements-fail':
+      return 'replacements fail to start or to become healthy';
+    case 'protected':
+      return 'scale-in protection is on';
+    case 'agent-silent':
+      return 'the ECS agent of the instance is disconnected';
+    case 'deployment':
+      return 'the service is being deployed at the same time';
+    default:
+      return sentenceOnCause({ ...logged, kind: logged.cause } as unknown as Cause, 0);
+  }
+}
+
+function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): string | undefined {
+  const service = group.replace(/^service:/, '');
+  const update = `aws ecs update-service --cluster ${cluster.name} --service ${service}`;
+  switch (cause) {
+    case 'cannot-replace':
+      return `Raise maximumPercent, or lower minimumHealthyPercent: ${update} --deployment-configuration maximumPercent=200,minimumHealthyPercent=100`;
+    case 'no-room':
+      return `Add an instance before the change, or run fewer tasks of ${service} meanwhile (${update} --desired-count N).`;
+    case 'standalone':
+      return 'Let it finish before the change, or stop it. With stopStragglers=standalone the drain stops it before its deadline.';
+    case 'stop-timeout':
+      return 'Raise deadlineSeconds, or lower the stop timeout of its containers.';
+    case 'protected':
+      return 'End the scale-in protection of the tasks, unless draining replaces them all the same.';
+    default:
+      return undefined;
+  }
+}
+
+// --- In words ---------------------------------------------------------------------------------------------------------
+
+function timesOf({ launch, services, standalone }: Estimates, change: Change): Plan['times'] {
+  const signal = { seconds: SIGNAL_SECONDS, source: 'nobody knows what its user data does', assumed: true };
+  return [
+    ...(change.kind === 'rolling-update' && change.waitsForSignals
+      ? [{ what: 'signal of a new instance after it is in service', ...signal }]
+      : []),
+    { what: 'launch of an instance until it registers with ECS', ...launch },
+    ...[...services].flatMap(([name, { start, stop, stopTimeout, deregistration }]) => [
+      { what: `start of a task of ${name}`, ...start },
+      { what: `stop of a task of ${name}, from SIGTERM`, ...stop },
+      { what: `stop timeout of ${name}`, ...stopTimeout },
+      ...(deregistration ? [{ what: `deregistration delay of ${name}`, ...deregistration }] : []),
+    ]),
+    ...[...standalone].map(([group, runs]) => ({ what: `run of a standalone task of ${group}`, ...runs })),
+  ];
+}
+
+function verdictOn(plan: Omit<Plan, 'verdict'>): string {
+  const { drains, killed, seconds, trials, limits, times, failures } = plan;
+  const change = presentChange(plan.change);
+  const held = drains.filter(({ outcomes }) => Object.keys(outcomes).some((outcome) => outcome !== 'drained'));
+  const inTrials = trials === 1 ? 'in the one trial' : `in each of ${trials} trials`;
+  const takes = `it takes ${span(seconds.p50)}${seconds.p95 > seconds.p50 * 1.02 ? ` (95 %: ${span(seconds.p95)})` : ''}`;
+  const kills = (tasks: number) => `${tasks === 0 ? 'no' : tasks} ${tasks === 1 ? 'task' : 'tasks'}`;
+  const without = killed.withoutDrain.tasks > 0 ? `; without a drain, ${killed.withoutDrain.tasks} would be` : '';
+  const sentences = [
+    plan.drainsAll
+      ? `Go: ${change} drains ${drains.length === 1 ? 'its instance' : `all ${drains.length} instances`} ${inTrials}; ${takes}, and no task is killed${without}.`
+      : `Do not go yet: with ${change}, ${held.length} of ${drains.length} ${drains.length === 1 ? 'drain' : 'drains'} may not end as drained, and ${kills(killed.withDrain.tasks)} may be killed${without}.`,
+    ...failures.map((failure) => `The change itself fails: ${failure}`),
+    ...weakPoints(limits.length, times.filter(({ assumed }) => assumed).length),
+  ];
+  return sentences.join(' ');
+}
+
+function weakPoints(limits: number, assumed: number): string[] {
+  const points = [
+    ...(limits > 0 ? [`${limits} ${limits === 1 ? 'thing' : 'things'} that the plan does not model`] : []),
+    ...(assumed > 0 ? [`${assumed} assumed ${assumed === 1 ? 'time' : 'times'}`] : []),
+  ];
+  return points.length > 0 ? [`This rests on ${points.join(' and ')}.`] : [];
+}
+
+export function span(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 120) return `${whole} s`;
+  const minutes = Math.round(whole / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}

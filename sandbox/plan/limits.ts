@@ -1,0 +1,167 @@
+import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
+import { isUnderstood } from './build.ts';
+import type { Change } from './change.ts';
+import { type Snapshot, serviceOf } from './snapshot.ts';
+
+/** Something of the snapshot that the plan does not model. */
+export interface Limit {
+  readonly what: string;
+  /** What may be otherwise because of it. */
+  readonly effect: string;
+}
+
+/** All of them: a plan that has one says so in its verdict. */
+export function limitsOf(snapshot: Snapshot, change: Change, ownHooks: readonly string[]): Limit[] {
+  return [
+    ...groupLimits(snapshot, ownHooks),
+    ...instanceLimits(snapshot),
+    ...snapshot.cluster.services.flatMap((service) => [...serviceLimits(service, snapshot)]),
+    ...taskLimits(snapshot),
+    ...changeLimits(snapshot, change),
+    ...unknownLimits(snapshot),
+  ];
+}
+
+function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[]): Generator<Limit> {
+  for (const { name, transition } of group.hooks ?? []) {
+    if (transition === 'terminating' && [...ownHooks, MANAGED_DRAINING_HOOK].includes(name)) continue;
+    yield {
+      what: `The ${transition} hook ${name} of the group is somebody else's.`,
+      effect: `Each ${transition === 'launching' ? 'new' : 'leaving'} instance waits for it as well: everything takes longer.`,
+    };
+  }
+  const suspended = group.suspendedProcesses.filter((process) => process !== 'AZRebalance');
+  if (suspended.length > 0) {
+    yield {
+      what: `The processes ${suspended.join(', ')} of the group are suspended.`,
+      effect: 'Instances are not launched, terminated or replaced as the plan has it.',
+    };
+  }
+  if (new Set(group.instances.map(({ type }) => type)).size > 1 || (group.instanceTypes?.length ?? 0) > 1) {
+    yield {
+      what: 'The group has instances of several types.',
+      effect: 'A new instance may be smaller or larger than most of the group, which the plan takes it to be like.',
+    };
+  }
+  if (group.loadBalancers.length > 0) {
+    yield {
+      what: `Auto Scaling itself registers instances with ${group.loadBalancers.join(', ')}.`,
+      effect: 'An instance leaves these before its hooks hold it, and a new one may have to become healthy there.',
+    };
+  }
+  for (const provider of cluster.capacityProviders.filter(({ autoScalingGroup }) => autoScalingGroup === group.name)) {
+    if (provider.managedScaling) {
+      yield {
+        what: `The capacity provider ${provider.name} has managed scaling.`,
+        effect: 'ECS may add an instance where the plan finds no room, or remove one during the change.',
+      };
+    }
+  }
+}
+
+function* instanceLimits({ group, cluster }: Snapshot): Generator<Limit> {
+  const hosts = new Map(cluster.instances.map((host) => [host.ec2InstanceId, host]));
+  const away = group.instances.filter(({ id, state }) => state !== 'InService' || hosts.get(id)?.status !== 'ACTIVE');
+  for (const { id, state } of away) {
+    const status = hosts.get(id)?.status ?? 'not registered with ECS';
+    yield {
+      what: `${id} is ${state} and ${status}.`,
+      effect: 'It is no part of the change: its drain, or its launch, is not played.',
+    };
+  }
+  const silent = cluster.instances.filter(
+    ({ ec2InstanceId, agentConnected }) =>
+      !agentConnected && group.instances.some(({ id, state }) => id === ec2InstanceId && state === 'InService'),
+  );
+  for (const { ec2InstanceId } of silent) {
+    yield {
+      what: `The agent of ${ec2InstanceId} is disconnected.`,
+      effect: 'The plan takes it to be connected; if it stays away, the drain ends as agent-lost.',
+    };
+  }
+}
+
+function* serviceLimits(service: Snapshot['cluster']['services'][number], { cluster }: Snapshot): Generator<Limit> {
+  const { name } = service;
+  const definition = cluster.taskDefinitions.find((each) => each.name === service.taskDefinition);
+  const constraints = [...service.placementConstraints, ...(definition?.placementConstraints ?? [])];
+  for (const { type, expression } of constraints.filter((constraint) => !isUnderstood(constraint))) {
+    yield {
+      what: `The service ${name} has the placement constraint ${expression ? `${type} ${expression}` : type}, which the plan cannot read.`,
+      effect: 'Its tasks may find less room than in the plan.',
+    };
+  }
+  if (definition?.networkMode === 'awsvpc') {
+    yield {
+      what: `The tasks of the service ${name} have a network interface of their own (awsvpc).`,
+      effect: 'An instance may run out of network interfaces before it runs out of memory.',
+    };
+  }
+  if (definition?.gpus) {
+    yield { what: `The service ${name} needs GPUs.`, effect: 'Its tasks may find less room than in the plan.' };
+  }
+  if (definition?.dependsOn) {
+    yield {
+      what: `Containers of the service ${name} wait for each other (dependsOn).`,
+      effect: 'They stop one after the other, each with a stop timeout of its own.',
+    };
+  }
+  if (service.deploymentController !== 'ECS') {
+    yield {
+      what: `The service ${name} is deployed by ${service.deploymentController}.`,
+      effect: 'Whether draining replaces its tasks depends on that controller.',
+    };
+  }
+  if (service.deployments > 1) {
+    yield {
+      what: `The service ${name} is being deployed.`,
+      effect: 'Its tasks are replaced by the deployment at the same time. Wait until it is over.',
+    };
+  }
+  if (service.zoneRebalancing) {
+    yield {
+      what: `The service ${name} rebalances Availability Zones.`,
+      effect: 'ECS may move its tasks during and after the change.',
+    };
+  }
+}
+
+function* taskLimits({ cluster }: Snapshot): Generator<Limit> {
+  const services = new Set(cluster.services.map(({ name }) => name));
+  const groups = cluster.tasks.flatMap((task) => {
+    const service = serviceOf(task);
+    return service !== undefined && !services.has(service) ? service : [];
+  });
+  for (const service of new Set(groups)) {
+    yield {
+      what: `Tasks of the service ${service} run, and the snapshot does not have that service.`,
+      effect: 'They are not in the plan: they take room, and hold their instances.',
+    };
+  }
+}
+
+function* changeLimits({ group }: Snapshot, change: Change): Generator<Limit> {
+  if (change.kind === 'scale-in' && new Set(group.instances.map(({ zone }) => zone)).size > 1) {
+    yield {
+      what: 'The group is in several Availability Zones.',
+      effect:
+        'Auto Scaling takes an instance of the fullest zone, by the termination policies; the plan takes the oldest.',
+    };
+  }
+  if (change.kind === 'instance-refresh' && group.instances.some(({ protectedFromScaleIn }) => protectedFromScaleIn)) {
+    yield {
+      what: 'Instances are protected from scale-in.',
+      effect: 'The instance refresh waits for them for an hour, and then fails.',
+    };
+  }
+}
+
+function* unknownLimits({ unknown }: Snapshot): Generator<Limit> {
+  for (const [call, notes] of Map.groupBy(unknown, (note) => note.call)) {
+    const first = notes[0]?.missing ?? '';
+    yield {
+      what: `Not known, because ${call} was not answered: ${first}${notes.length > 1 ? `, and ${notes.length - 1} more` : ''}.`,
+      effect: 'The plan assumes what a cluster usually has.',
+    };
+  }
+}

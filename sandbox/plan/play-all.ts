@@ -1,0 +1,85 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { groupsSetting, packagedOnce } from '../drainers/ecs-drain.ts';
+import type { Drainer, DrillResult } from '../result.ts';
+import type { Params } from '../scenarios.ts';
+import type { Blueprint } from './build.ts';
+import type { Change } from './change.ts';
+import type { TrialResult } from './trial.ts';
+import type { Played, Task } from './worker.ts';
+
+/** What becomes of tasks that nobody drains differs little from one rehearsal to the next. */
+const MOST_WITHOUT_DRAIN = 5;
+
+/** A lane takes as long to begin as so many small rehearsals. */
+const WORTH_A_LANE = 4;
+
+export interface Rehearsals {
+  readonly blueprint: Blueprint;
+  readonly change: Change;
+  readonly params: Params;
+  readonly seeds: readonly number[];
+  /** Whether the whole of the first trial is wanted, with and without a drain. */
+  readonly reports?: boolean;
+  /** Hears how many of the trials are over. */
+  readonly onProgress?: (done: number, all: number) => void;
+}
+
+/** Plays the change once for each seed number with ecs-drain, and for the first of them without, on all cores of the machine. */
+export async function playAll({ blueprint, change, params, seeds, reports = false, onProgress }: Rehearsals): Promise<{
+  readonly withDrain: TrialResult[];
+  readonly withoutDrain: TrialResult[];
+  readonly drills: DrillResult<Drainer>[];
+}> {
+  const { cluster, name } = blueprint.group;
+  // Once, before several lanes would each do it.
+  await packagedOnce({ cluster, autoScalingGroups: groupsSetting(name), ...params });
+  const task =
+    (drains: boolean) =>
+    (seed: number, i: number): Task => {
+      return { blueprint, change, params, seed, drains, reports: reports && i === 0 };
+    };
+  const tasks = [...seeds.map(task(true)), ...seeds.slice(0, MOST_WITHOUT_DRAIN).map(task(false))];
+  const played = await inLanes(tasks, (done) => onProgress?.(done, tasks.length));
+  const results = played.map(({ result }) => result);
+  return {
+    withDrain: results.slice(0, seeds.length),
+    withoutDrain: results.slice(seeds.length),
+    drills: played.flatMap(({ drill }) => drill ?? []),
+  };
+}
+
+/** The results, in the order of the tasks. */
+async function inLanes(tasks: readonly Task[], onDone: (done: number) => void): Promise<Played[]> {
+  const results: Played[] = [];
+  const left = tasks.entries();
+  let done = 0;
+  const lanes = Array.from(
+    { length: Math.min(availableParallelism(), Math.ceil(tasks.length / WORTH_A_LANE)) },
+    async () => {
+      const worker = new Worker(new URL('./worker.ts', import.meta.url));
+      try {
+        for (const [i, task] of left) {
+          results[i] = await played(worker, task);
+          onDone(++done);
+        }
+      } finally {
+        await worker.terminate();
+      }
+    },
+  );
+  await Promise.all(lanes);
+  return results;
+}
+
+function played(worker: Worker, task: Task): Promise<Played> {
+  const { promise, resolve, reject } = Promise.withResolvers<Played>();
+  worker.once('error', reject);
+  worker.once('message', ({ error, ...answer }: Played & { readonly error?: string }) => {
+    worker.off('error', reject);
+    if (error === undefined) resolve(answer);
+    else reject(new Error(error));
+  });
+  worker.postMessage(task);
+  return promise;
+}

@@ -1,0 +1,142 @@
+import { PATTERNS, type Steps, stepsChart, stepsSwatchOf } from '../report/charts.ts';
+import { type Html, html } from '../report/html.ts';
+import { memorySection, STYLE, scrolling, tableOf, timelineSection } from '../report.ts';
+import type { DrillResult } from '../result.ts';
+import { type Plan, span } from './conclude.ts';
+
+/** A plan on one page of HTML that needs nothing else. */
+
+/** More lines than these cannot be told apart. */
+const MOST_LINES = 4;
+
+/** The drills are the first rehearsal, with and without a drain. */
+export function planPage(plan: Plan, drills: readonly DrillResult[]): string {
+  const [chosen] = drills;
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Plan for the group ${plan.group}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+${PATTERNS}
+<header>
+<p class="kicker">ecs-drain plan <span>group <b>${plan.group}</b></span> <span>cluster <b>${plan.cluster}</b></span> <span>snapshot of <b>${plan.takenAt.slice(0, 16).replace('T', ' ')}</b></span></p>
+<h1>${plan.drainsAll ? 'Go.' : 'Do not go yet.'}</h1>
+<p class="lead">${reasonsIn(plan.verdict)}</p>
+</header>
+<main>
+${stuckSection(plan)}
+${drainsSection(plan)}
+${chosen && runningSection(plan, chosen)}
+${drills.length > 0 ? memorySection(drills) : undefined}
+${chosen && timelineSection(chosen)}
+${timesSection(plan)}
+${limitsSection(plan)}
+</main>
+</body>
+</html>
+`;
+  return page.text;
+}
+
+/** What follows the first words of the verdict, which are the heading. */
+function reasonsIn(verdict: string): string {
+  return capitalised(verdict.slice(verdict.indexOf(': ') + 2));
+}
+
+function capitalised(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
+
+function stuckSection({ stuck, trials }: Plan): Html | undefined {
+  if (stuck.length === 0) return undefined;
+  const items = stuck.map(({ group, instances, trials: often, causes, fix }) => {
+    const where = instances.length > 3 ? `${instances.length} instances` : instances.join(', ');
+    const how = often < trials ? `, in ${often} of ${trials} rehearsals` : '';
+    const why = capitalised(causes.join('; ') || 'AWS reports no cause');
+    return html`<li><b>${group} on ${where}${how}</b><p>${why}.</p>${fix === undefined ? undefined : html`<p>${fix}</p>`}</li>`;
+  });
+  return html`<section aria-labelledby="stuck">
+<h2 id="stuck">What gets stuck, and what to do</h2>
+<ul class="obstacles">${items}</ul>
+</section>`;
+}
+
+function drainsSection(plan: Plan): Html {
+  const rows = plan.drains.map(({ instanceId, outcomes, seconds, bound }) => [
+    instanceId,
+    Object.entries(outcomes)
+      .map(([outcome, count]) => (count === plan.trials ? outcome : `${outcome} (${count})`))
+      .join(', '),
+    span(seconds.p50),
+    span(seconds.p95),
+    bound,
+  ]);
+  const { killed, requestsLost, seconds } = plan;
+  const lost = requestsLost
+    ? ` ${requestsLost.withDrain} requests are lost, and ${requestsLost.withoutDrain} without a drain.`
+    : '';
+  return html`<section aria-labelledby="drains">
+<h2 id="drains">The drains</h2>
+<p>The whole change takes ${span(seconds.p50)}, and ${span(seconds.p95)} or less in 95 % of the rehearsals. ${killed.withDrain.tasks} tasks are killed, and ${killed.withoutDrain.tasks} without a drain.${lost}</p>
+${scrolling('Drains', tableOf('Each drain, over all rehearsals', ['Instance', 'Outcome', 'Takes', '95 %', 'Bound by'], rows))}
+</section>`;
+}
+
+/** The services that lose most first. */
+function runningSection({ services }: Plan, drill: DrillResult): Html | undefined {
+  const shown = services
+    .toSorted((a, b) => a.fewestRunning / Math.max(1, a.desired) - b.fewestRunning / Math.max(1, b.desired))
+    .slice(0, MOST_LINES);
+  if (shown.length === 0) return undefined;
+  const lines = shown.map(({ name }) => ({ name, points: runningOf(name, drill) }));
+  const rows = services.map(({ name, desired, fewestRunning }) => [name, `${desired}`, `${fewestRunning}`]);
+  const name = 'Running tasks of services over time';
+  return html`<section aria-labelledby="running">
+<h2 id="running">How many tasks run</h2>
+<figure>
+<figcaption>The first rehearsal${services.length > shown.length ? `, and the ${shown.length} services that lose most` : ''}.</figcaption>
+<ul class="legend">${lines.map((line, i) => html`<li>${stepsSwatchOf(i)} ${line.name}</li>`)}</ul>
+${scrolling(name, stepsChart(lines, drill.virtualSeconds, name), 'chart')}
+</figure>
+${scrolling('Services', tableOf('The fewest running tasks in any rehearsal', ['Service', 'Wants', 'Fewest running'], rows))}
+</section>`;
+}
+
+/** How many tasks of a service run, each time that changes. */
+function runningOf(service: string, { events }: DrillResult): Steps['points'] {
+  const running = new Set<string>();
+  const points = new Map<number, number>();
+  for (const event of events) {
+    if (event.kind !== 'task' || event.group !== `service:${service}`) continue;
+    if (event.status === 'RUNNING') running.add(event.taskId);
+    else running.delete(event.taskId);
+    points.set(event.second, running.size);
+  }
+  return [...points];
+}
+
+function timesSection({ times }: Plan): Html {
+  const rows = times.map(({ what, seconds, source, assumed }) => [
+    what,
+    `${seconds} s`,
+    `${assumed ? 'assumed: ' : ''}${source}`,
+  ]);
+  return html`<section aria-labelledby="times">
+<h2 id="times">The times that this rests on</h2>
+${scrolling('Times', tableOf('Each with its source', ['What', 'Takes', 'From'], rows))}
+</section>`;
+}
+
+function limitsSection({ limits }: Plan): Html {
+  const rows = limits.map(({ what, effect }) => [what, effect]);
+  return html`<section aria-labelledby="limits">
+<h2 id="limits">What is not modelled</h2>
+${rows.length > 0 ? scrolling('Limits', tableOf('What the cluster has, and the plan does not play', ['What', 'What it may change'], rows)) : html`<p>Nothing that the snapshot has.</p>`}
+</section>`;
+}

@@ -1,0 +1,248 @@
+import type { Install } from '../drainers/drainer.ts';
+import { dollarsFor } from '../prices.ts';
+import type { Region } from '../region/region.ts';
+import type { Fate } from '../region/trace.ts';
+import { rehearse } from '../rehearsal.ts';
+import type { Drainer, DrillEvent, DrillResult } from '../result.ts';
+import type { Params, Scenario } from '../scenarios.ts';
+import { type Blueprint, build } from './build.ts';
+import { begin, type Change } from './change.ts';
+
+/** One change, played once. */
+export interface Trial {
+  readonly blueprint: Blueprint;
+  readonly change: Change;
+  /** Of the deployment. */
+  readonly params: Params;
+  readonly seed: number;
+  /** Who drains; without one, nobody does. */
+  readonly install: Install | undefined;
+  /** Hears the whole of it, for a report. */
+  readonly onDrill?: ((drill: DrillResult<Drainer>) => void) | undefined;
+}
+
+/** What the end of a drain waited for, longest. */
+export type Bound =
+  | 'load balancer deregistration'
+  | 'tasks that stop slowly'
+  | 'start of replacements'
+  | 'room for replacements'
+  | 'standalone tasks'
+  | 'its deadline'
+  | 'nothing';
+
+export interface PlannedDrain {
+  readonly instanceId: string;
+  readonly outcome: string;
+  /** From the hold to its completion. */
+  readonly seconds: number;
+  readonly bound: Bound;
+  readonly calls: number;
+}
+
+/** What held an instance when its drain was stuck, or ended with tasks on it. */
+export interface Blocking {
+  readonly instanceId: string;
+  readonly group: string;
+  readonly causes: readonly { readonly cause: string }[];
+}
+
+export interface TrialResult {
+  readonly seed: number;
+  /** From the beginning of the change until all that leaves is gone and all that comes is in service. */
+  readonly seconds: number;
+  /** Whether the change came to its end. */
+  readonly ended: boolean;
+  /** Why the change did not succeed, in the words of who carries it out. */
+  readonly failure: string | undefined;
+  readonly drains: readonly PlannedDrain[];
+  readonly killed: Readonly<Record<Fate, number>>;
+  /** The groups of the tasks that were killed. */
+  readonly killedOf: Readonly<Record<string, number>>;
+  readonly requestsLost: number;
+  /** By service. */
+  readonly fewestRunning: Readonly<Record<string, number>>;
+  readonly lowestReservationPercent: number;
+  readonly blocking: readonly Blocking[];
+  readonly calls: number;
+  readonly dollars: number;
+}
+
+/** No hook holds an instance for longer than two days (facts 18 hook-timeouts): what takes longer than this never ends. */
+const LONGEST_SECONDS = 14 * 86_400;
+/** A load balancer notices a dead target within so long. */
+const AFTERMATH_SECONDS = 30;
+/** ecs-drain may look only later at what ECS has drained by itself. */
+const SUPERVISED_AFTERMATH_SECONDS = 300;
+
+/** Builds the cluster and plays the change. The same trial gives the same result. */
+export function play({ blueprint, change, params, ...trial }: Trial): Promise<TrialResult> {
+  const { group } = blueprint;
+  const managedDraining = blueprint.managedBy !== undefined;
+  const built = (region: Region) => build(region, blueprint);
+  const scenario = { group, services: [], jobs: [], params, managedDraining, build: built };
+  return playChange(scenario, change, trial);
+}
+
+/** Plays a change of a scenario, in place of what sets it going. */
+export async function playChange(
+  scenario: Omit<Scenario, 'begin' | 'description'>,
+  change: Change,
+  { seed, install, onDrill }: Pick<Trial, 'seed' | 'install' | 'onDrill'>,
+): Promise<TrialResult> {
+  let region: Region | undefined;
+  let isDone = () => false;
+  let endedAtMs: number | undefined;
+  let startMs = 0;
+  const variant: Scenario = {
+    ...scenario,
+    description: 'a plan',
+    begin: (there) => {
+      region = there;
+      startMs = there.time.nowMs();
+      isDone = begin(change, there, scenario.group.name);
+    },
+  };
+  const aftermathSeconds = scenario.managedDraining ? SUPERVISED_AFTERMATH_SECONDS : AFTERMATH_SECONDS;
+  const isOver = () => {
+    const nowMs = region?.time.nowMs() ?? 0;
+    if (endedAtMs === undefined && isDone()) {
+      endedAtMs = nowMs;
+      region?.time.after(aftermathSeconds, () => {}); // something has to happen then
+    }
+    const pastMs = nowMs - (endedAtMs ?? nowMs);
+    return pastMs >= aftermathSeconds * 1000 || nowMs - startMs > LONGEST_SECONDS * 1000;
+  };
+  const result = await rehearse({
+    scenario: 'world',
+    variant,
+    drainer: install ? 'ecs-drain' : 'none',
+    seed,
+    ...(install && { install }),
+    isOver,
+  });
+  onDrill?.(result);
+  if (!region) throw new Error('The change did not begin.');
+  return toTrialResult(result, region, endedAtMs === undefined ? undefined : (endedAtMs - startMs) / 1000);
+}
+
+function toTrialResult(result: DrillResult, region: Region, seconds: number | undefined): TrialResult {
+  const { events, drains, requestsLost, memoryReservation } = result;
+  const lacks = events.filter((event) => event.kind === 'service' && /unable to place/.test(event.message));
+  const byInstance = Map.groupBy(events.filter(isTask), ({ instanceId }) => instanceId);
+  const held = new Map(
+    events.flatMap((event) =>
+      event.kind === 'lifecycle' && event.what === 'held' ? [[event.instanceId, event.second] as const] : [],
+    ),
+  );
+  const failure = events.findLast((event) => event.kind === 'deployment' && /failed/i.test(event.message));
+  const killed = { 'cut off': 0, 'delayed SIGTERM': 0, unharmed: 0 };
+  const killedOf: Record<string, number> = {};
+  for (const { fate, group } of region.killedTasks) {
+    killed[fate] += 1;
+    killedOf[group] = (killedOf[group] ?? 0) + 1;
+  }
+  return {
+    seed: result.seed,
+    seconds: seconds ?? result.virtualSeconds,
+    ended: seconds !== undefined,
+    failure: failure?.kind === 'deployment' ? failure.message : undefined,
+    drains: drains.map(({ instanceId, outcome, seconds, apiCalls }) => ({
+      instanceId,
+      outcome,
+      seconds,
+      bound:
+        outcome === 'drained' ? boundOf(byInstance.get(instanceId) ?? [], held.get(instanceId), lacks) : 'its deadline',
+      calls: apiCalls,
+    })),
+    killed,
+    killedOf,
+    requestsLost,
+    fewestRunning: fewestRunningIn(events),
+    lowestReservationPercent: memoryReservation.min,
+    blocking: blockingIn(events),
+    calls: Math.round(drains.reduce((sum, { apiCalls }) => sum + apiCalls, 0)),
+    dollars: dollarsOf(result, region),
+  };
+}
+
+type TaskEvent = Extract<DrillEvent, { kind: 'task' }>;
+
+function isTask(event: DrillEvent): event is TaskEvent {
+  return event.kind === 'task';
+}
+
+// --- What a drain waited for ------------------------------------------------------------------------------------------
+
+/** By the task that stopped last, but for daemons, which wait for the others. */
+function boundOf(tasks: readonly TaskEvent[], held: number | undefined, lacks: readonly DrillEvent[]): Bound {
+  const stops = tasks.filter(({ status }) => status === 'STOPPED').toSorted((a, b) => b.second - a.second);
+  const [last] = stops;
+  if (!last) return 'nothing';
+  const at = (status: string) => tasks.find((event) => event.taskId === last.taskId && event.status === status)?.second;
+  const stoppingAt = at('STOPPING') ?? last.second;
+  const leavingAt = at('DEACTIVATING') ?? stoppingAt;
+  const heldAt = held ?? leavingAt;
+  const waited = leavingAt - heldAt;
+  const parts: [Bound, number][] = [
+    ['load balancer deregistration', stoppingAt - leavingAt],
+    ['tasks that stop slowly', last.second - stoppingAt],
+    [waitOf(last, heldAt, leavingAt, lacks), waited],
+  ];
+  return parts.toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? 'nothing';
+}
+
+function waitOf({ group }: TaskEvent, from: number, until: number, lacks: readonly DrillEvent[]): Bound {
+  if (!group.startsWith('service:')) return 'standalone tasks';
+  const service = group.slice('service:'.length);
+  const lackedRoom = lacks.some(
+    (event) => event.kind === 'service' && event.service === service && event.second >= from && event.second <= until,
+  );
+  return lackedRoom ? 'room for replacements' : 'start of replacements';
+}
+
+/** From the function's own log. */
+function blockingIn(events: readonly DrillEvent[]): Blocking[] {
+  return events.flatMap((event) => {
+    if (event.kind !== 'log') return [];
+    const { blockers, instanceId } = event.line as {
+      readonly blockers?: readonly Omit<Blocking, 'instanceId'>[];
+      readonly instanceId?: string;
+    };
+    if (!Array.isArray(blockers) || instanceId === undefined) return [];
+    return blockers.map(({ group, causes }) => ({ instanceId, group, causes }));
+  });
+}
+
+// --- Figures ----------------------------------------------------------------------------------------------------------
+
+function fewestRunningIn(events: readonly DrillEvent[]): Record<string, number> {
+  const running = new Map<string, Set<string>>();
+  const fewest: Record<string, number> = {};
+  for (const { group, taskId, status, second } of events.filter(isTask)) {
+    if (!group.startsWith('service:')) continue;
+    const name = group.slice('service:'.length);
+    const tasks = running.get(name) ?? new Set();
+    running.set(name, tasks);
+    if (status === 'RUNNING') tasks.add(taskId);
+    else tasks.delete(taskId);
+    // How things stand at the beginning is told task by task.
+    fewest[name] = second <= 0 ? tasks.size : Math.min(fewest[name] ?? tasks.size, tasks.size);
+  }
+  return fewest;
+}
+
+/** What the drains cost; the polling of idle queues is left out. */
+function dollarsOf({ drains, events }: DrillResult, region: Region): number {
+  const made = (operation: string) => region.calls.filter((call) => call.operation === operation).length;
+  const invocations = events.filter((event) => event.kind === 'invocation' && event.what === 'started').length;
+  const memoryGb = 0.25;
+  return dollarsFor({
+    requests: invocations,
+    gbSeconds: drains.reduce((sum, { billedSeconds }) => sum + billedSeconds, 0) * memoryGb,
+    customEvents: made('PutEvents'),
+    schedules: region.scheduler.firings,
+    sqsRequests: made('SendMessage') + made('SendMessageBatch') + 2 * invocations,
+    snsPublishes: 0,
+  });
+}

@@ -1,0 +1,38 @@
+import { parentPort } from 'node:worker_threads';
+import { type Build, fromPackage, installedFrom } from '../drainers/ecs-drain.ts';
+import type { Drainer, DrillResult } from '../result.ts';
+import { play, type Trial, type TrialResult } from './trial.ts';
+
+/** A lane of play-all.ts: plays one trial after the other, with the packaged function. */
+
+/** What a lane is asked to play. */
+export type Task = Omit<Trial, 'install' | 'onDrill'> & { readonly drains: boolean; readonly reports: boolean };
+
+/** What it answers. */
+export interface Played {
+  readonly result: TrialResult;
+  /** The whole of it, where that was asked for. */
+  readonly drill: DrillResult<Drainer> | undefined;
+}
+
+/** The package is unpacked and loaded once, whatever it is played for. */
+const builds = new Map<string, ReturnType<Build>>();
+const install = installedFrom((params) => {
+  const key = JSON.stringify(params);
+  const build = builds.get(key) ?? fromPackage(params);
+  builds.set(key, build);
+  return build;
+});
+
+parentPort?.on('message', async ({ drains, reports, ...trial }: Task) => {
+  try {
+    let drill: Played['drill'];
+    const onDrill = (whole: DrillResult<Drainer>) => {
+      if (reports) drill = whole;
+    };
+    const result = await play({ ...trial, install: drains ? install : undefined, onDrill });
+    parentPort?.postMessage({ result, drill } satisfies Played);
+  } catch (error) {
+    parentPort?.postMessage({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
+});

@@ -1,0 +1,72 @@
+import { clusterQuery } from './cluster-query.ts';
+import { byFreeMemory, freeOf } from './room.ts';
+import type { Placement } from './specs.ts';
+import type { InstanceView, ServiceView } from './views.ts';
+
+/** Where ECS places the tasks of a service (ECS developer guide, task placement). */
+
+/** What tells where the tasks of a service are. */
+export interface Placed extends Pick<ServiceView, 'spec'> {
+  /** How many tasks that are to run are on an instance. */
+  readonly spread: ReadonlyMap<InstanceView, number>;
+}
+
+/** ECS's own names of an instance, in a spread. */
+const INSTANCE = ['instanceId', 'host'];
+
+/**
+ * Whether the constraints of a service let a task of it on the instance.
+ * @throws AwsError if an expression is not of the cluster query language
+ */
+export function constraintOf({ spec: { placement, name } }: Pick<Placed, 'spec'>): (instance: InstanceView) => boolean {
+  const tests = (placement?.constraints ?? []).map(({ type, expression = '' }) => {
+    if (type === 'memberOf') return clusterQuery(expression).matches;
+    return ({ holding }: InstanceView) => ![...holding].some((task) => task.group === `service:${name}`);
+  });
+  return (instance) => tests.every((test) => test(instance));
+}
+
+/** Orders instances as the strategies of a service prefer them now; those with the most memory free, where these do not decide. */
+export function preferenceOf(placed: Placed): (a: InstanceView, b: InstanceView) => number {
+  const strategies = placed.spec.placement?.strategies ?? [{ type: 'spread', field: 'instanceId' }];
+  const orders = strategies.flatMap((strategy) => orderOf(strategy, placed) ?? []);
+  return (a, b) => {
+    for (const order of orders) {
+      const difference = order(a) - order(b);
+      if (difference !== 0) return difference;
+    }
+    return byFreeMemory(a, b);
+  };
+}
+
+/** The one that comes first in that order. */
+export function preferred<T extends InstanceView>(
+  instances: readonly T[],
+  order: (a: InstanceView, b: InstanceView) => number,
+): T | undefined {
+  return instances.reduce<T | undefined>((best, each) => (best && order(best, each) <= 0 ? best : each), undefined);
+}
+
+/** Whether placing a task on one instance changes how another is preferred. */
+export function isMutual({ placement }: Placed['spec']): boolean {
+  return (placement?.strategies ?? []).some(({ type, field = '' }) => type === 'spread' && !INSTANCE.includes(field));
+}
+
+/** What is smallest on the instance that a strategy prefers; undefined for one that prefers none. */
+function orderOf(
+  { type, field = '' }: Placement['strategies'][number],
+  { spread }: Placed,
+): ((instance: InstanceView) => number) | undefined {
+  if (type === 'binpack') {
+    return (instance) => freeOf(instance)[field.toLowerCase() === 'cpu' ? 'cpuUnits' : 'memoryMiB'];
+  }
+  if (type !== 'spread') return undefined;
+  if (INSTANCE.includes(field)) return (instance) => spread.get(instance) ?? 0;
+  const name = field.replace(/^attribute:/, '');
+  const counts = new Map<string | undefined, number>();
+  for (const [{ attributes }, tasks] of spread) {
+    const value = attributes.get(name);
+    counts.set(value, (counts.get(value) ?? 0) + tasks);
+  }
+  return ({ attributes }) => counts.get(attributes.get(name)) ?? 0;
+}

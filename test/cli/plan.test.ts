@@ -1,0 +1,109 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { aSnapshot } from '../sandbox/plan/samples.ts';
+import { run } from './deployed-region.ts';
+
+async function fileWith(text: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-plan-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'web.json');
+  await writeFile(path, text);
+  return path;
+}
+
+const WEB = JSON.stringify(aSnapshot());
+
+describe('ecs-drain plan', () => {
+  it('rehearses the change with the packaged function, on all cores, and says what comes of it', async () => {
+    const path = await fileWith(WEB);
+    const report = `${path}.html`;
+    const args = ['--change', 'scale-in', '--trials', '2', '--report', report];
+    const { status, stdout, stderr } = await run('plan', '--snapshot', path, ...args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    for (const words of [
+      'Go: a scale-in by 1 drains its instance in each of 2 trials; it takes 3 min, and no task is killed; without a drain, 2 would be.',
+      'tasks killed               0 (2 without a drain, 2 of them cut off)',
+      'requests lost              not known: say with --assume how many come',
+      'load balancer deregistration',
+      '- start of a task of web: 40 s (the median of 4 tasks of the service)',
+      '- launch of an instance until it registers with ECS: assumed 120 s (no recent launch of the group is known)',
+    ]) {
+      expect(stdout).toContain(words);
+    }
+    expect(await readFile(report, 'utf8')).toContain('<title>Plan for the group web</title>');
+  });
+
+  it('exits 1 and prints one object with --json, if a drain may not end as drained', async () => {
+    const path = await fileWith(JSON.stringify(aSnapshot({ service: { maximumPercent: 100 } })));
+    const args = ['--change', 'scale-in', '--trials', '1', '--json'];
+    const { status, stdout } = await run('plan', '--snapshot', path, ...args);
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      drainsAll: false,
+      trials: 1,
+      stuck: [{ group: 'service:web', kinds: ['cannot-replace'] }],
+    });
+  });
+
+  it.each([
+    ['neither a group nor a snapshot', [], /^Name either a group with --group, or a file/],
+    ['both', ['--group', 'web', '--snapshot', 'web.json'], /^Name either a group with --group, or a file/],
+    ['a file that is not there', ['--snapshot', '/nowhere.json'], /^--snapshot \/nowhere\.json cannot be read/],
+    [
+      'a change that is none',
+      ['--snapshot', WEB, '--change', 'reboot'],
+      /^There is no change reboot; there are rolling-update, /,
+    ],
+    [
+      'a pause that is none',
+      ['--snapshot', WEB, '--pause', '5m'],
+      /^--pause 5m is not seconds, or a duration such as PT5M, from 0 to 172800\.$/,
+    ],
+    [
+      'no instance',
+      ['--snapshot', WEB, '--change', 'terminate'],
+      /^Name the instances to terminate with --instance\.$/,
+    ],
+    [
+      'more than there are',
+      ['--snapshot', WEB, '--change', 'scale-in', '--count', '9'],
+      /^--count 9 is not a whole number from 1 to 2\.$/,
+    ],
+    [
+      'more in service than there may be',
+      ['--snapshot', WEB, '--min-in-service', '9'],
+      /^--min-in-service 9 must be less than the maximum size/,
+    ],
+    ['a param that is none', ['--snapshot', WEB, '--param', 'deadline=3'], /^--param deadline=3 does not set anything/],
+    [
+      'a param that cannot be',
+      ['--snapshot', WEB, '--param', 'deadlineSeconds=soon'],
+      /^--param: deadlineSeconds is "soon": expected a whole number of seconds/,
+    ],
+    [
+      'a report that cannot be written',
+      ['--snapshot', WEB, '--report', '/nowhere/plan.html'],
+      /^--report \/nowhere\/plan\.html cannot be written/,
+    ],
+    ['no trial', ['--snapshot', WEB, '--trials', '0'], /^--trials 0 is not a whole number from 1 to 1000\.$/],
+    [
+      'a snapshot that is cut off',
+      ['--snapshot', WEB.slice(0, -9)],
+      /is not whole JSON: it may have been cut off\. Take it again/,
+    ],
+    [
+      'a snapshot of another version',
+      ['--snapshot', WEB.replace('"version":1', '"version":9')],
+      /is a snapshot of version 9/,
+    ],
+  ])('refuses %s in a sentence, with exit status 2', async (_, args, sentence) => {
+    const whole = args.includes('--change') ? args : [...args, '--change', 'rolling-update'];
+    const typed = await Promise.all(whole.map((arg) => (arg.startsWith('{') ? fileWith(arg) : arg)));
+    const { status, stdout, stderr } = await run('plan', ...typed);
+    expect(stderr.trim()).toMatch(sentence);
+    expect(stderr.trim()).not.toContain('\n');
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+});

@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import * as translate from '../../cli/snapshot/translate.ts';
+
+/** Emulators leave out what AWS always answers, and AWS itself adds what nobody here knows. */
+const anything = (...names: string[]) =>
+  fc.record(
+    Object.fromEntries(
+      names.map((name) => [
+        name,
+        fc.oneof(fc.constant(undefined), fc.string(), fc.nat(), fc.constant([]), fc.constant([{}]), fc.constant({})),
+      ]),
+    ),
+    { requiredKeys: [] },
+  );
+
+const text = fc.option(fc.string(), { nil: undefined });
+const lists = (...names: string[]) =>
+  fc.record(Object.fromEntries(names.map((name) => [name, fc.constantFrom(undefined, [], [{}])])), {
+    requiredKeys: [],
+  });
+
+describe('the translation of what AWS answers', () => {
+  it.each([
+    [
+      'a group',
+      translate.toGroup,
+      lists('Instances', 'SuspendedProcesses', 'LoadBalancerNames', 'TrafficSources').map((it) =>
+        it['LoadBalancerNames']?.length ? {} : it,
+      ),
+    ],
+    ['a hook', translate.toHook, anything('LifecycleHookName', 'HeartbeatTimeout', 'DefaultResult')],
+    ['a container instance', translate.toContainerInstance, lists('registeredResources', 'attributes')],
+    [
+      'a service',
+      (it: object) => translate.toService(it, new Map()),
+      lists('loadBalancers', 'placementConstraints', 'placementStrategy', 'deployments', 'capacityProviderStrategy'),
+    ],
+    ['a task', (it: object) => translate.toTask(it, 'i-1'), lists('containers')],
+    [
+      'a stopped task',
+      translate.toStoppedTask,
+      fc.record({ taskDefinitionArn: text, group: text }, { requiredKeys: [] }),
+    ],
+    [
+      'a task definition',
+      (it: object) => translate.toTaskDefinition(it, true),
+      lists('containerDefinitions', 'placementConstraints'),
+    ],
+    [
+      'a capacity provider',
+      translate.toCapacityProvider,
+      fc.record({ name: text, autoScalingGroupProvider: fc.constantFrom(undefined, {}) }, { requiredKeys: [] }),
+    ],
+    [
+      'a target group',
+      (it: object) => translate.toTargetGroup('web', it, [it as { Key?: string }]),
+      fc.record({ Key: text, Value: text }, { requiredKeys: [] }),
+    ],
+  ] as [string, (it: object) => object, fc.Arbitrary<object>][])(
+    'of %s is never thrown off by what is missing',
+    (_, to, given) => {
+      fc.assert(
+        fc.property(given, (it) => {
+          expect(Object.values(to(it))).not.toContain(undefined);
+        }),
+        { numRuns: 50 },
+      );
+    },
+  );
+
+  it('takes static ports only from the network modes that use those of the instance', () => {
+    const portsIn = (networkMode: 'awsvpc' | 'host' | 'bridge', hostPort?: number) =>
+      translate.toTaskDefinition(
+        {
+          networkMode,
+          containerDefinitions: [
+            { portMappings: [{ containerPort: 80, ...(hostPort !== undefined && { hostPort }) }] },
+          ],
+        },
+        false,
+      ).hostPorts;
+    expect(portsIn('awsvpc', 80)).toEqual([]);
+    expect(portsIn('host')).toEqual([80]);
+    expect(portsIn('bridge', 8_080)).toEqual([8_080]);
+    expect(portsIn('bridge', 0)).toEqual([]);
+    expect(portsIn('bridge')).toEqual([]);
+  });
+
+  it('takes the longest stop timeout of the containers, 30 s where one says nothing', () => {
+    const of = (...timeouts: (number | undefined)[]) =>
+      translate.toTaskDefinition(
+        {
+          containerDefinitions: timeouts.map((stopTimeout) => ({ ...(stopTimeout !== undefined && { stopTimeout }) })),
+        },
+        false,
+      ).stopTimeoutSeconds;
+    expect(of(2, 120)).toBe(120);
+    expect(of(2, undefined)).toBe(30);
+  });
+});

@@ -1,0 +1,249 @@
+import { describe, expect, it } from 'vitest';
+import { fromSource } from '../../../sandbox/chaos/play.ts';
+import { installedFrom } from '../../../sandbox/drainers/ecs-drain.ts';
+import { blueprintOf } from '../../../sandbox/plan/build.ts';
+import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
+import { concluded } from '../../../sandbox/plan/conclude.ts';
+import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
+import { limitsOf } from '../../../sandbox/plan/limits.ts';
+import type { Snapshot } from '../../../sandbox/plan/snapshot.ts';
+import { play } from '../../../sandbox/plan/trial.ts';
+import { START_MS } from '../start.ts';
+import { aSnapshot, aTask, type Changes, INSTANCES, WEB } from './samples.ts';
+
+const TERMINATE: Change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: false };
+const ROLLING: Change = {
+  kind: 'rolling-update',
+  minInService: 2,
+  maxBatchSize: 1,
+  pauseSeconds: 300,
+  waitsForSignals: true,
+};
+const install = installedFrom(fromSource);
+
+/** A plan of one trial. */
+async function planOf(snapshot: Snapshot, change: Change = TERMINATE, params = {}) {
+  const estimates = estimatesOf(snapshot);
+  const trial = { blueprint: blueprintOf(snapshot, estimates), change, params, seed: 1 };
+  return concluded({
+    snapshot,
+    change,
+    params,
+    estimates,
+    limits: limitsOf(snapshot, change, ['ecs-drain']),
+    withDrain: [await play({ ...trial, install })],
+    withoutDrain: [await play({ ...trial, install: undefined })],
+  });
+}
+
+describe('a plan', () => {
+  it('says how long each drain takes, by what it is bound, and what would be killed without it', async () => {
+    const plan = await planOf(aSnapshot());
+    expect(plan).toMatchObject({
+      drainsAll: true,
+      drains: [{ instanceId: INSTANCES[0], outcomes: { drained: 1 }, bound: 'load balancer deregistration' }],
+      killed: { withDrain: { tasks: 0 }, withoutDrain: { tasks: 2, cutOff: 2 } },
+      services: [{ name: 'web', desired: 4, fewestRunning: 4 }],
+      stuck: [],
+      limits: [],
+    });
+    // 40 s for the replacement, 120 s of deregistration, 30 s to stop, and the function's own seconds.
+    expect(plan.seconds.p50).toBeGreaterThan(190);
+    expect(plan.seconds.p50).toBeLessThan(215);
+    expect(plan.verdict).toMatch(
+      /^Go: the termination of i-0000000000000000a drains its instance in the one trial; it takes 3 min, and no task is killed; without a drain, 2 would be\. This rests on 2 assumed times\.$/,
+    );
+  });
+
+  it('says what gets stuck, why, and what to do', async () => {
+    const plan = await planOf(aSnapshot({ service: { maximumPercent: 100 }, cluster: withJob() }), TERMINATE, {
+      deadlineSeconds: 900,
+    });
+    expect(plan.drainsAll).toBe(false);
+    expect(plan.drains[0]).toMatchObject({ outcomes: { 'timed-out': 1 }, bound: 'its deadline' });
+    expect(plan.killed.withDrain.tasks).toBe(3);
+    expect(plan.stuck).toMatchObject([
+      {
+        group: 'service:web',
+        causes: [
+          'the service cannot be drained: with 4 tasks, minimumHealthyPercent 100 prevents stopping one first and maximumPercent 100 prevents starting one first (change one of them)',
+        ],
+        fix: 'Raise maximumPercent, or lower minimumHealthyPercent: aws ecs update-service --cluster prod --service web --deployment-configuration maximumPercent=200,minimumHealthyPercent=100',
+      },
+      {
+        group: 'family:report',
+        causes: ['draining does not stop standalone tasks: it has to finish or be stopped (started by nightly)'],
+      },
+    ]);
+    expect(plan.verdict).toMatch(
+      /^Do not go yet: with the termination of \S+, 1 of 1 drain may not end as drained, and 3 tasks may be killed; without a drain, 3 would be\./,
+    );
+  });
+
+  it('finds no room where the instances are full', async () => {
+    const memoryMiB = 3_500;
+    const full = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB }));
+    const plan = await planOf(
+      aSnapshot({ cluster: { taskDefinitions: full } }),
+      {
+        kind: 'terminate',
+        instanceIds: [INSTANCES[0]],
+        shrinks: true,
+      },
+      { deadlineSeconds: 600 },
+    );
+    expect(plan.stuck).toMatchObject([{ group: 'service:web', causes: ['ECS finds no room for a replacement'] }]);
+    expect(plan.stuck[0]?.fix).toMatch(/^Add an instance before the change/);
+  });
+
+  it('says that the change itself fails', async () => {
+    const snapshot = aSnapshot({ group: { launchSeconds: [2_000] } });
+    const plan = await planOf(snapshot, ROLLING);
+    expect(plan.failures).toEqual([
+      expect.stringMatching(/^Rolling update failed: Failed to receive 1 resource signal/),
+    ]);
+    expect(plan.drainsAll).toBe(false);
+    expect(plan.verdict).toContain('The change itself fails: Rolling update failed');
+  });
+
+  it('has ECS drain where the capacity provider of the group does', async () => {
+    const provider = {
+      name: 'of-web',
+      managedScaling: false,
+      managedTerminationProtection: false,
+      managedDraining: true,
+    };
+    const snapshot = aSnapshot({ cluster: { capacityProviders: [{ ...provider, autoScalingGroup: 'web' }] } });
+    expect(blueprintOf(snapshot, estimatesOf(snapshot)).managedBy).toBe('of-web');
+    expect(await planOf(snapshot, TERMINATE, { superviseManagedDraining: 'true' })).toMatchObject({
+      drainsAll: true,
+      killed: { withDrain: { tasks: 0 } },
+    });
+    const others = aSnapshot({ cluster: { capacityProviders: [{ ...provider, autoScalingGroup: 'others' }] } });
+    expect(blueprintOf(others, estimatesOf(others)).managedBy).toBeUndefined();
+  });
+
+  it('keeps the ids of the instances, and gives new ones to those that come', () => {
+    const snapshot = aSnapshot();
+    const { group, others } = blueprintOf(snapshot, estimatesOf(snapshot));
+    expect(group.members?.map(({ instanceId }) => instanceId)).toEqual(INSTANCES);
+    expect(others).toEqual([]);
+  });
+
+  it('leaves out of the group what is not in service, and keeps what runs there', () => {
+    const [first, second] = aSnapshot().group.instances;
+    if (!first || !second) throw new Error('The sample has two instances.');
+    const snapshot = aSnapshot({ group: { instances: [{ ...first, state: 'Terminating:Wait' }, second] } });
+    const { group, others, services } = blueprintOf(snapshot, estimatesOf(snapshot));
+    expect(group).toMatchObject({ desiredCapacity: 1, minSize: 0, maxSize: 3 });
+    expect(others.map(({ ec2InstanceId }) => ec2InstanceId)).toEqual([first.id]);
+    expect(services[0]?.standing).toHaveLength(4);
+    expect(limitsOf(snapshot, TERMINATE, []).map(({ what }) => what)).toContain(
+      `${first.id} is Terminating:Wait and ACTIVE.`,
+    );
+  });
+});
+
+function withJob(): Partial<Snapshot['cluster']> {
+  const { cluster } = aSnapshot();
+  const startedAtMs = START_MS + 3_500_000;
+  const job = { group: 'family:report', taskDefinition: 'report:3', startedBy: 'nightly', startedAtMs };
+  const [definition] = cluster.taskDefinitions;
+  return {
+    tasks: [...cluster.tasks, aTask('job', INSTANCES[0], job)],
+    taskDefinitions: [...cluster.taskDefinitions, { ...definition, name: 'report:3' } as typeof definition & object],
+  };
+}
+
+describe('a change', () => {
+  const refusal = (change: Change, changes: Changes = {}) => {
+    try {
+      refuseImpossible(change, aSnapshot(changes));
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return undefined;
+  };
+
+  it.each<[string, Change, Changes, RegExp]>([
+    [
+      'more in service than the group may have',
+      { ...ROLLING, minInService: 4 } as Change,
+      {},
+      /^--min-in-service 4 must be less than the maximum size of the group web, which is 4/,
+    ],
+    [
+      'fewer than the minimum',
+      { kind: 'scale-in', count: 2 },
+      { group: { minSize: 1 } },
+      /^--count 2 leaves 0 instances, fewer than the minimum size of the group web, which is 1\.$/,
+    ],
+    [
+      'an instance of another group',
+      { ...TERMINATE, instanceIds: ['i-00000000000000009'] } as Change,
+      {},
+      /^--instance i-00000000000000009 is not an instance in service of the group web\.$/,
+    ],
+    [
+      'a termination below the minimum',
+      { ...TERMINATE, shrinks: true } as Change,
+      { group: { minSize: 2 } },
+      /^--decrement leaves 1 instances/,
+    ],
+    ['a group in which nothing is in service', TERMINATE, { group: { instances: [] } }, /there is nothing to drain\.$/],
+  ])('that needs %s is refused in a sentence', (_, change, changes, sentence) => {
+    expect(refusal(change, changes)).toMatch(sentence);
+  });
+
+  it('that is possible is not refused', () => {
+    expect(refusal(ROLLING)).toBeUndefined();
+    expect(refusal(TERMINATE)).toBeUndefined();
+  });
+});
+
+describe('what a plan does not model', () => {
+  const limits = (changes: Changes, change: Change = TERMINATE) =>
+    limitsOf(aSnapshot(changes), change, ['ecs-drain']).map(({ what }) => what);
+  const hook = {
+    name: 'logs',
+    transition: 'terminating',
+    heartbeatTimeoutSeconds: 60,
+    defaultResult: 'CONTINUE',
+  } as const;
+  const definition = (more: Partial<Snapshot['cluster']['taskDefinitions'][number]>): Changes => ({
+    cluster: { taskDefinitions: aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, ...more })) },
+  });
+
+  it.each<[Changes, string]>([
+    [
+      { group: { hooks: [{ ...hook, name: 'ecs-drain' }, hook] } },
+      "The terminating hook logs of the group is somebody else's.",
+    ],
+    [{ group: { suspendedProcesses: ['Launch'] } }, 'The processes Launch of the group are suspended.'],
+    [{ group: { loadBalancers: ['nlb'] } }, 'Auto Scaling itself registers instances with nlb.'],
+    [
+      { service: { placementConstraints: [{ type: 'memberOf', expression: 'ebs == fast' }] } },
+      'The service web has the placement constraint memberOf ebs == fast, which the plan cannot read.',
+    ],
+    [
+      definition({ networkMode: 'awsvpc' }),
+      'The tasks of the service web have a network interface of their own (awsvpc).',
+    ],
+    [definition({ gpus: 1 }), 'The service web needs GPUs.'],
+    [definition({ dependsOn: true }), 'Containers of the service web wait for each other (dependsOn).'],
+    [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
+    [{ service: { deployments: 2 } }, 'The service web is being deployed.'],
+    [{ service: { name: 'other' } }, 'Tasks of the service web run, and the snapshot does not have that service.'],
+    [
+      { unknown: [{ call: 'ecs:GetTaskProtection', why: 'AccessDenied', missing: 'whether 4 tasks are protected' }] },
+      'Not known, because ecs:GetTaskProtection was not answered: whether 4 tasks are protected.',
+    ],
+  ])('is listed: %#', (changes, what) => {
+    expect(limits(changes)).toContain(what);
+  });
+
+  it('is nothing in a plain cluster', () => {
+    expect(limits({})).toEqual([]);
+    expect(WEB.placementConstraints).toEqual([]);
+  });
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { planPage } from '../../../sandbox/plan/report.ts';
+import { drillResult } from '../report-samples.ts';
+import { aPlan } from './samples.ts';
+
+const DRILLS = (['ecs-drain', 'none'] as const).map((drainer) => drillResult({ drainer }));
+const page = planPage(aPlan(), DRILLS);
+
+describe('the page of a plan', () => {
+  it('begins with the verdict, and what gets stuck with its fix', () => {
+    expect(page).toContain('<h1>Do not go yet.</h1>');
+    expect(page).toContain('<p class="lead">With a scale-in by 2, 1 of 2 drains may not end as drained.</p>');
+    expect(page).toContain('<p>ECS finds no room for a replacement.</p><p>Add an instance before the change.</p>');
+    expect(page.indexOf('id="stuck"')).toBeLessThan(page.indexOf('id="drains"'));
+  });
+
+  it('has the drains, running tasks, reservation, timeline, times and limits', () => {
+    for (const id of ['drains', 'running', 'memory', 'timeline', 'times', 'limits'])
+      expect(page).toContain(`id="${id}"`);
+    expect(page).toContain('<td>drained (3), timed-out (17)</td>');
+    expect(page).toContain('<td>assumed: no start is known</td>');
+    expect(page).toContain('The service web needs GPUs.');
+  });
+
+  it('has names as text, whatever is in them, and no script', () => {
+    expect(page).toContain('service:&#60;b&#62;');
+    expect(page).not.toMatch(/<script|<b>-|href=/);
+  });
+
+  it('is the same for the same plan', () => {
+    expect(planPage(aPlan(), DRILLS)).toBe(page);
+  });
+
+  it('says so where nothing is stuck or left out', () => {
+    const plain = planPage(aPlan({ stuck: [], limits: [], drainsAll: true }), []);
+    expect(plain).not.toContain('id="stuck"');
+    expect(plain).toContain('Nothing that the snapshot has.');
+  });
+});

@@ -1,0 +1,157 @@
+import { describe, expect, it } from 'vitest';
+import type { Placement, ServiceSpec } from '../../../../sandbox/region/ecs/specs.ts';
+import { pass, regionOfTest } from '../clients.ts';
+
+const SMALL = { memoryMiB: 1_000, cpuUnits: 100 };
+
+/** Four instances in two zones, and a service; how many of its tasks run on each instance. */
+async function placed(service: Partial<ServiceSpec>, placement?: Partial<Placement>) {
+  const region = regionOfTest();
+  const { ecs } = region;
+  ecs.createCluster('prod');
+  const zones = ['a', 'a', 'a', 'b'];
+  const ids = zones.map((zone, i) => {
+    const ec2InstanceId = `i-0000000000000000${i}`;
+    const attributes = { 'ecs.availability-zone': zone, 'ecs.instance-type': i === 0 ? 'm5.large' : 'c5.large' };
+    ecs.registerInstance({ cluster: 'prod', ec2InstanceId, memoryMiB: 4_000, cpuUnits: 4_000, attributes });
+    return ec2InstanceId;
+  });
+  ecs.createService({
+    ...SMALL,
+    cluster: 'prod',
+    name: 'web',
+    strategy: 'REPLICA',
+    desiredCount: 4,
+    minimumHealthyPercent: 100,
+    maximumPercent: 200,
+    startSeconds: 10,
+    stopTimeoutSeconds: 10,
+    ...(placement && {
+      placement: { constraints: [], strategies: [{ type: 'spread', field: 'instanceId' }], ...placement },
+    }),
+    ...service,
+  });
+  await pass(region, 60);
+  const [events = []] = [
+    ecs.clusters
+      .get('prod')
+      ?.services.get('web')
+      ?.events.map(({ message }) => message),
+  ];
+  return { region, ids, counts: ids.map((id) => ecs.accountOf(id).holding), events };
+}
+
+describe('the placement of services', () => {
+  it('spreads tasks over instances where nothing else is said', async () => {
+    expect((await placed({})).counts).toEqual([1, 1, 1, 1]);
+  });
+
+  it('spreads tasks over zones first, then over instances', async () => {
+    const strategies = ['attribute:ecs.availability-zone', 'instanceId'].map((field) => ({ type: 'spread', field }));
+    const { counts } = await placed({ desiredCount: 6 }, { strategies });
+    expect(counts).toEqual([1, 1, 1, 3]);
+  });
+
+  it('fills one instance after the other with binpack', async () => {
+    const strategies = [{ type: 'binpack', field: 'memory' }];
+    expect((await placed({ desiredCount: 5 }, { strategies })).counts.toSorted()).toEqual([0, 0, 1, 4]);
+  });
+
+  it('puts each task on an instance of its own with distinctInstance, and says where there is none', async () => {
+    const constraints = [{ type: 'distinctInstance' }];
+    const { counts, events } = await placed({ desiredCount: 5 }, { constraints });
+    expect(counts).toEqual([1, 1, 1, 1]);
+    expect(events[0]).toMatch(/was unable to place a task .* does not satisfy the task's placement constraints\./);
+  });
+
+  it('keeps to the instances that memberOf names, replicas and daemons', async () => {
+    const constraints = [{ type: 'memberOf', expression: 'attribute:ecs.instance-type == c5.large' }];
+    expect((await placed({}, { constraints })).counts[0]).toBe(0);
+    const daemons = await placed({ strategy: 'DAEMON', desiredCount: 0 }, { constraints });
+    expect(daemons.counts).toEqual([0, 1, 1, 1]);
+    expect(daemons.events).toEqual([]);
+  });
+
+  it('has one task at most with a static port on an instance, also while the old one stops', async () => {
+    const { region, ids, counts, events } = await placed({
+      desiredCount: 5,
+      hostPorts: [8_080],
+      stopTimeoutSeconds: 90,
+    });
+    expect(counts).toEqual([1, 1, 1, 1]);
+    expect(events[0]).toMatch(/is already using a port required by your task\./);
+    const [task] = region.ecs.clusters.get('prod')?.tasks.values() ?? [];
+    if (task) region.ecs.stopTask(task, 'to free its port');
+    await pass(region, 20);
+    expect(ids.map((id) => region.ecs.accountOf(id).holding)).toEqual([1, 1, 1, 1]);
+    await pass(region, 60);
+    expect(region.ecs.clusters.get('prod')?.tally).toEqual({ running: 4, pending: 0 });
+  });
+
+  it('is described as it was given', async () => {
+    const constraints = [{ type: 'memberOf', expression: 'attribute:x exists' }];
+    const strategies = [{ type: 'binpack', field: 'cpu' }];
+    const { region } = await placed({ hostPorts: [8_080] }, { constraints, strategies });
+    const described = await region.ask('ecs', 'DescribeServices', { cluster: 'prod', services: ['web'] });
+    expect(described).toMatchObject({
+      services: [{ placementConstraints: constraints, placementStrategy: strategies }],
+    });
+    const { taskDefinition } = (await region.ask('ecs', 'DescribeTaskDefinition', { taskDefinition: 'web' })) as {
+      taskDefinition: { containerDefinitions: unknown[] };
+    };
+    expect(taskDefinition.containerDefinitions).toMatchObject([{ portMappings: [{ hostPort: 8_080 }] }]);
+  });
+});
+
+describe('tasks and instances that are there from the start', () => {
+  it('are where they are said to be, in their phase', async () => {
+    const region = regionOfTest();
+    const { ecs, autoScaling } = region;
+    ecs.createCluster('prod');
+    const member = { memoryMiB: 8_000, cpuUnits: 8_000, attributes: { 'ecs.availability-zone': 'b' } };
+    const [first, second] = ['i-00000000000000001', 'i-00000000000000002'];
+    autoScaling.createGroup(
+      {
+        name: 'web',
+        cluster: 'prod',
+        minSize: 0,
+        maxSize: 4,
+        desiredCapacity: 1,
+        ...SMALL,
+        launchSeconds: 10,
+        zones: ['a', 'b'],
+        members: [{ ...member, instanceId: second, protectedFromScaleIn: true }],
+      },
+      { running: true },
+    );
+    const service = {
+      ...SMALL,
+      cluster: 'prod',
+      name: 'web',
+      desiredCount: 2,
+      startSeconds: 10,
+      stopTimeoutSeconds: 30,
+    };
+    ecs.createService({ ...service, strategy: 'REPLICA', minimumHealthyPercent: 100, maximumPercent: 200 }, [
+      { ec2InstanceId: second, phase: 'running' },
+      { ec2InstanceId: second, phase: 'starting' },
+      { ec2InstanceId: second, phase: 'stopping' },
+    ]);
+    const job = { ...SMALL, cluster: 'prod', name: 'report', runsForSeconds: 60, stopTimeoutSeconds: 30 };
+    ecs.standTask(job, 'family:report', { ec2InstanceId: second, phase: 'running' });
+    const statuses = () => [...(ecs.clusters.get('prod')?.tasks.values() ?? [])].map(({ lastStatus }) => lastStatus);
+    expect(statuses().toSorted()).toEqual(['PROVISIONING', 'RUNNING', 'RUNNING', 'STOPPING']);
+    await pass(region, 90);
+    expect(statuses().toSorted()).toEqual(['RUNNING', 'RUNNING', 'STOPPED', 'STOPPED']);
+
+    autoScaling.setDesiredCapacity('web', 2);
+    await pass(region, 60);
+    expect(autoScaling.instancesOf('web').map(({ instanceId }) => instanceId)).toEqual([second, 'i-00000000000000003']);
+    expect(first).not.toBe(second);
+    const [registration] = ecs.registrationsOf('i-00000000000000003');
+    expect(registration?.attributes.get('ecs.availability-zone'), 'the emptier zone').toBe('a');
+    expect(registration?.capacity).toEqual(SMALL);
+    autoScaling.setDesiredCapacity('web', 1);
+    expect(autoScaling.instance(second)?.state, 'it is protected').toBe('InService');
+  });
+});
