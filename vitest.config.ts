@@ -12,6 +12,7 @@ const LONGEST = [
   'sandbox/drill',
   'sandbox/auto-scaling-scenarios',
   'bench/soak',
+  'bench/plan-proof',
   'docs/aws-calls',
   'deploy/watching',
   'wire/fuzz',

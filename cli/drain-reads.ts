@@ -4,6 +4,7 @@ import { UnreadableSchedule } from '../src/adapters/scheduler.ts';
 import type { Drain, LifecycleHook } from '../src/domain/drain.ts';
 import type { MarkedInstance } from '../src/domain/mark.ts';
 import { type ContainerInstance, type HoldingTask, isLive } from '../src/domain/observation.ts';
+import { ClusterMissing } from '../src/domain/ports.ts';
 import type { Aws } from './aws.ts';
 import { type Deployment, failedCallIn, sentenceOf } from './common.ts';
 
@@ -92,7 +93,12 @@ export const GIVEN_BACK =
 
 /** The registrations of a cluster that we have set to DRAINING and whose instances may stay in service. */
 export async function readStaying(cluster: string, { containerInstances }: Aws): Promise<readonly MarkedInstance[]> {
-  return (await containerInstances.marked(cluster)).filter(({ status }) => status === 'DRAINING');
+  try {
+    return (await containerInstances.marked(cluster)).filter(({ status }) => status === 'DRAINING');
+  } catch (error) {
+    if (error instanceof ClusterMissing) return [];
+    throw error;
+  }
 }
 
 /** The tasks that have not stopped. */

@@ -109,7 +109,7 @@ async function noteStaying(whole: Whole, { settings, target }: Deployment, aws: 
     try {
       const staying = await readStaying(cluster, aws);
       for (const { ec2InstanceId } of staying.filter((each) => !known.has(each.ec2InstanceId))) {
-        whole.remarks.push(`${ec2InstanceId} is DRAINING in ${cluster}, and no drain of it goes on. ${GIVEN_BACK}`);
+        whole.remarks.push(`${ec2InstanceId} is DRAINING in ${cluster}, and no drain of it is known. ${GIVEN_BACK}`);
       }
     } catch (error) {
       whole.failures.push(sentenceOf(error, target));

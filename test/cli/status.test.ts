@@ -255,6 +255,11 @@ describe('ecs-drain status', () => {
     expect((await json('status')).answer).toMatchObject({ drains: [], remarks: [expect.stringMatching(given)] });
   });
 
+  it('takes no notice, for instances that are given back, of a cluster that does not exist', async () => {
+    const { json } = await deployedRegion({ params: { cluster: 'prod,retired' } });
+    expect((await json('status')).answer).toMatchObject({ drains: [], failures: [] });
+  });
+
   it('notes that a drain should have continued, when its schedule came and nothing followed', async () => {
     const { region, instanceIds, pass, json } = await deployedRegion({
       rules: ['termination'],
