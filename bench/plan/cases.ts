@@ -88,6 +88,7 @@ const NO_FAULTS: Partial<World> = {
   clusterVanishesAtSecond: undefined,
   hookDeletedAtSecond: undefined,
   staying: undefined,
+  managedDraining: undefined, // ECS drains, and a plan rehearses our drains.
   drainedByHand: undefined,
 };
 

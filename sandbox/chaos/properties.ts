@@ -218,8 +218,8 @@ function hasConcurrentChains({ held, works, world }: Played): string[] {
     if (since >= faultsEnd) {
       // What fails comes again, and may have been continued before.
       const most = MOST_INVOCATIONS[world.waiting] + own.filter(({ result }) => result === 'failed').length;
-      // A drain of ECS's own that knows of the empty instance already is not worked on when events tell it again.
-      const concurrent = mostConcurrent(own.filter(({ result }) => !world.managedDraining || result !== 'nothing'));
+      // ECS tells of an empty instance once for each of its tasks: what finds nothing to do is no further chain.
+      const concurrent = mostConcurrent(own.filter(({ result }) => result !== 'nothing'));
       if (concurrent > most) return [`${instanceId} had ${concurrent} invocations at once, more than ${most}.`];
     }
     // A drain that only polls has no place of its own: a copy of its message is another chain, until the drain ends.
