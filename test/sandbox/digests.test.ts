@@ -23,9 +23,7 @@ async function inThisProcess(seed = SEED): Promise<Readonly<Record<string, Diges
 }
 
 describe('the same seed number', () => {
-  it('gives the same trace, requests and answers, twice in a process and in another one', {
-    timeout: 120_000,
-  }, async () => {
+  it('gives the same trace, requests and answers, twice in a process and in another one', async () => {
     const elsewhere = inAnotherProcess();
     const first = await inThisProcess();
     expect(await inThisProcess()).toEqual(first);

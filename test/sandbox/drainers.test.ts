@@ -117,7 +117,7 @@ describe('a daemon service', () => {
   });
 });
 
-describe('boto3', () => {
+describe('facts 77 boto3-retries: boto3', () => {
   /** Where ECS throttles every call: how long the first invocation waited before each of its attempts, after the first. */
   async function waitsOf(drainer: 'book' | 'cdk', params: Scenario['params']): Promise<number[]> {
     const throttled = new AwsError('ThrottlingException', 'Rate exceeded', 400);

@@ -99,7 +99,7 @@ const careful: Program = async (url) => {
   worker.end();
 };
 
-describe('a drain program outside', { timeout: 60_000 }, () => {
+describe('a drain program outside', () => {
   it.each(['events', 'sns', 'sqs'] as const)(
     'hears by %s, drains, and is judged as the others are',
     async (channel) => {

@@ -217,7 +217,7 @@ describe('an instance that is protected from scale-in', () => {
   });
 });
 
-describe('an instance that is detached', () => {
+describe('facts 70 detach-instances: an instance that is detached', () => {
   it('runs on outside the group, without a hook, and is replaced', async () => {
     const { model, until, states, hook, effects, events } = autoScalingWorld();
     hook('drain');
@@ -254,7 +254,7 @@ describe('an instance that is detached', () => {
     expect(() => model.detachInstances('web', [B], true)).toThrow(/min-size=1, max-size=10, and desired-size=1/);
   });
 
-  it('that was retained joins its group again when it is attached, through the hooks on launch', async () => {
+  it('facts 97 attach-instances: that was retained joins its group again when it is attached, through the hooks on launch', async () => {
     const { model, hook, complete, until, states, pathOf } = autoScalingWorld({ retainOnAbandon: true, maxSize: 3 });
     hook('drain');
     hook('warm-up', { transition: 'launching' });

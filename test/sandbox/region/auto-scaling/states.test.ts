@@ -209,7 +209,7 @@ describe('facts 45 root-volume-replacement: the replacement of a root volume', (
   });
 });
 
-describe('a warm pool', () => {
+describe('facts 67 warm-pools: a warm pool', () => {
   const POOL: WarmPoolSpec = { minSize: 0, maxGroupPreparedCapacity: 4, poolState: 'Stopped', reuseOnScaleIn: true };
   const warm = (world: AutoScalingWorld) =>
     Object.fromEntries(world.model.warmPoolOf('web').map(({ instanceId, state }) => [instanceId, state]));
@@ -398,7 +398,7 @@ describe('a warm pool', () => {
   });
 });
 
-describe('a rebalance recommendation', () => {
+describe('facts 71 capacity-rebalancing: a rebalance recommendation', () => {
   it('is published, and changes nothing where the group does not rebalance', async () => {
     const { model, until, states, events } = autoScalingWorld();
     model.recommendRebalance(A);
