@@ -34,6 +34,8 @@ const COST = {
   minutesWithoutAutoScaling: 16,
   /** A drain that could end tries to, after a look each time. */
   minutesToEndWithoutAutoScaling: 40,
+  /** So does a drain whose action is over, which only Auto Scaling can say: the hook timed out, or an event came once more. */
+  minutesOverWithoutAutoScaling: 12,
   /** A parked drain waits on the queue instead. */
   minutesWithoutScheduler: 39,
   /** A drain that watches leaves its message on the queue then, and begins its look anew once a minute. */
@@ -74,10 +76,14 @@ function causesOf(played: Played): Causes {
   const deadlineSeconds = Math.min(...everySettings.map((each) => each.deadlineSeconds));
   const minutesToEnd = ({ since, until = seconds, emptySince = Infinity }: Held) =>
     minutesOf(world, AUTO_SCALING, Math.min(emptySince, since + deadlineSeconds), until);
+  const minutesOver = [
+    ...held.map(({ until = seconds }) => until),
+    ...deliveries.duplicatedAt.filter((at) => held.some(({ until = seconds }) => until <= at)),
+  ].map((at) => minutesOf(world, AUTO_SCALING, at, silentUntil(world, at)));
   // Of a drain that watches a sweep knows only that the instance takes no tasks, as it does again on a new registration.
   const registrations = world.registrations.filter(({ atSecond }) => atSecond < faultsEndAt(world));
   const foundAlive = waiting === 'watch' ? registrations.length : 0;
-  const copies = deliveries.duplicated + continuationsPutTwice(played) + failures + foundAlive;
+  const copies = deliveries.duplicatedAt.length + continuationsPutTwice(played) + failures + foundAlive;
   const watchedMinutesWithoutSqs = waiting === 'watch' ? heldMinutesWithout('SQS is down') : 0;
   const polls = waiting === 'watch' ? heldSeconds / pollSeconds : 0;
   return {
@@ -97,6 +103,7 @@ function causesOf(played: Played): Causes {
     sweptMinutesWithoutEcs: minutesOf(world, ECS, 0, seconds) * (searchesEmptyCluster ? 2 : 1),
     minutesWithoutAutoScaling: minutesOf(world, AUTO_SCALING, 0, seconds),
     minutesToEndWithoutAutoScaling: sumOfHeld(minutesToEnd),
+    minutesOverWithoutAutoScaling: minutesOver.reduce((sum, each) => sum + each, 0),
     minutesWithoutScheduler:
       waiting === 'park' ? heldMinutesWithout('Scheduler throttles', 'Scheduler is down', 'schedules are denied') : 0,
     watchedMinutesWithoutSqs,
@@ -106,6 +113,15 @@ function causesOf(played: Played): Causes {
 
 const ECS: readonly Outage['what'][] = ['ECS throttles', 'ECS is down'];
 const AUTO_SCALING: readonly Outage['what'][] = ['Auto Scaling throttles', 'Auto Scaling is down'];
+
+/** When Auto Scaling answers again, if it is down at this second. */
+function silentUntil(world: World, second: number): number {
+  const ends = world.outages
+    .filter(({ what }) => AUTO_SCALING.includes(what))
+    .filter(({ fromSecond, forSeconds }) => fromSecond <= second && second < fromSecond + forSeconds)
+    .map(({ fromSecond, forSeconds }) => fromSecond + forSeconds);
+  return Math.max(second, ...ends);
+}
 
 /** Copies of what has ended may still look. */
 const LOOKED_FOR_SECONDS = 60;

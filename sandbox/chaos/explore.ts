@@ -102,7 +102,7 @@ function countIn(tally: Record<string, number>, played: Played): void {
   add('calls refused or unheard', failedCalls);
   add('invocations that failed', works.filter(({ result }) => result === 'failed').length);
   add('events lost', deliveries.lostAt.length);
-  add('events duplicated', deliveries.duplicated);
+  add('events duplicated', deliveries.duplicatedAt.length);
   add('events delayed', deliveries.delayed);
   for (const what of OUTAGES) add(`outages: ${what}`, world.outages.filter((outage) => outage.what === what).length);
   add('agents silent', world.silences.length);

@@ -79,7 +79,12 @@ export interface Played {
   /** Awaits of the function: places where it may die. */
   readonly stoppedTasks: number;
   /** When events were lost, and how many befell what else; a message that was deleted and came again is a duplicate. */
-  readonly deliveries: { readonly lostAt: readonly number[]; readonly duplicated: number; readonly delayed: number };
+  readonly deliveries: {
+    readonly lostAt: readonly number[];
+    /** Copies of events, and messages that came again. */
+    readonly duplicatedAt: readonly number[];
+    readonly delayed: number;
+  };
   /** How many continuations reached the bus or the queue, by the whole epoch millisecond. */
   readonly continuedAtMs: ReadonlyMap<number, number>;
   /** Names of the schedules that are still to come when all is over. */
@@ -128,7 +133,7 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
     const calls = region.calls.slice(callsBefore).filter(({ fiber }) => fiber !== undefined);
     const { held, deliveries, continuedAtMs, stoppedTasks } = witness.told;
     const invocations = installed.lambda?.invocations ?? [];
-    deliveries.duplicated += repeatsIn(invocations);
+    deliveries.duplicatedAt.push(...repeatsIn(invocations, startMs));
     for (const atMs of sentContinuations(invocations)) countUp(continuedAtMs, atMs);
     const clusters = world.searchesEmptyCluster ? 2 : 1;
     for (const action of held) if (action.until === world.hookDeletedAtSecond) action.endedBy = 'deletion';
@@ -202,17 +207,17 @@ function worksOf({ startedAtMs, ...invocation }: Invocation, installed: Installe
   });
 }
 
-/** How often a message came again that an invocation had dealt with. */
-function repeatsIn(invocations: readonly Invocation[]): number {
+/** At which seconds a message came again that an invocation had dealt with. */
+function repeatsIn(invocations: readonly Invocation[], startMs: number): number[] {
   const done = new Set<string>();
-  let repeats = 0;
-  for (const { event, result, error } of invocations) {
+  const repeats: number[] = [];
+  for (const { event, result, error, startedAtMs } of invocations) {
     const { Records = [] } = event as { readonly Records?: readonly { readonly messageId: string }[] };
     const failures = (result as { readonly batchItemFailures?: readonly { itemIdentifier: string }[] } | undefined)
       ?.batchItemFailures;
     const failed = new Set(failures?.map(({ itemIdentifier }) => itemIdentifier));
     for (const { messageId } of Records) {
-      if (done.has(messageId)) repeats += 1;
+      if (done.has(messageId)) repeats.push((startedAtMs - startMs) / 1000);
       if (error === undefined && !failed.has(messageId)) done.add(messageId);
     }
   }
@@ -240,7 +245,7 @@ function witnessOf(region: Region) {
   const held: Held[] = [];
   const holding = new Map<string, Held>();
   const silences = new Map<string, { since: number; heardAt: number | undefined }>();
-  const deliveries = { lostAt: [] as number[], duplicated: 0, delayed: 0 };
+  const deliveries = { lostAt: [] as number[], duplicatedAt: [] as number[], delayed: 0 };
   const continuedAtMs = new Map<number, number>();
   const tasksOf = new Map<string, Set<string>>();
   let stoppedTasks = 0;
@@ -322,6 +327,7 @@ function witnessOf(region: Region) {
       }
       case 'event':
         if (event.fate === 'lost') deliveries.lostAt.push(second);
+        else if (event.fate === 'duplicated') deliveries.duplicatedAt.push(second);
         else if (event.fate) deliveries[event.fate] += 1;
         if (event.detailType === CONTINUATION_DETAIL_TYPE && event.fate !== 'lost')
           countUp(continuedAtMs, region.time.nowMs());

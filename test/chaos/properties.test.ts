@@ -29,7 +29,7 @@ function playedOf(held: Partial<Held>, world: Partial<Played['world']> = {}, wor
     completionsAt: [],
     failedCalls: 0,
     stoppedTasks: 0,
-    deliveries: { lostAt: [], duplicated: 0, delayed: 0 },
+    deliveries: { lostAt: [], duplicatedAt: [], delayed: 0 },
     continuedAtMs: new Map(),
     schedulesLeft: [],
     serving: [],
@@ -278,5 +278,16 @@ describe('what a world may cost', () => {
     const costOf = (world: Partial<World>) => mostCalls(playedOf({}, world));
     expect(costOf({ waiting: 'watch', outages })).toBeGreaterThan(costOf({ waiting: 'watch' }));
     expect(costOf({ waiting: 'park', outages })).toBe(costOf({ waiting: 'park' }));
+  });
+
+  it('counts an outage of Auto Scaling after the action is over, for its drain and for an event that comes once more', () => {
+    const outages: World['outages'] = [{ what: 'Auto Scaling is down', fromSecond: 100, forSeconds: 200 }];
+    const costOf = (until: number, duplicatedAt: readonly number[] = []) => {
+      const played = playedOf({ since: 0, until, emptySince: undefined }, { outages });
+      return mostCalls({ ...played, deliveries: { ...played.deliveries, duplicatedAt } });
+    };
+    expect(costOf(120) - costOf(90)).toBeGreaterThan(costOf(330) - costOf(300));
+    expect(costOf(90, [120])).toBeGreaterThan(costOf(90, [80]));
+    expect(costOf(90, [80])).toBe(costOf(90, [310]));
   });
 });
