@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import { isHeld } from '../src/adapters/auto-scaling.ts';
 import { presentExplanation, sentenceOnBlocker } from '../src/adapters/present-explanation.ts';
 import { instanceId as instanceIdSchema } from '../src/adapters/schemas.ts';
 import { diagnose, type Explanation } from '../src/domain/diagnose.ts';
+import { isHeld } from '../src/domain/group-place.ts';
 import { choiceOf, groupNamed } from '../src/domain/groups.ts';
 import type { ContainerInstance } from '../src/domain/observation.ts';
 import { type Aws, awsOf } from './aws.ts';

@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
-import { isHeld } from '../src/adapters/auto-scaling.ts';
 import { sentenceOnLastSeen } from '../src/adapters/present-explanation.ts';
 import { instanceIdOf } from '../src/domain/drain.ts';
+import { isHeld } from '../src/domain/group-place.ts';
 import { choicesWithout } from '../src/domain/groups.ts';
 import { lastSeenIn } from '../src/domain/observation.ts';
 import { type Aws, awsOf, type QueueState, queueStateOf, sqsOf } from './aws.ts';

@@ -91,6 +91,8 @@ export interface World {
   readonly missingClusters?: readonly string[];
   /** The lifecycle state of an instance that nothing holds: InService by default; undefined if it is in no group. */
   readonly lifecycleState?: (instanceId: string, seconds: number) => string | undefined;
+  /** Whether instances that the groups scale in may return to a warm pool: such groups hold nothing for us. */
+  readonly returnsToWarmPool?: boolean;
   /** Spans in which a port throws Unavailable; another error, if it is denied. */
   readonly outages?: readonly { readonly of: ApiGroup; readonly span: readonly [number, number]; denied?: boolean }[];
   /** An error for single calls. */
@@ -150,6 +152,7 @@ export const SCOPE: Scope = {
   lifecycleHooks: ['ecs-drain', 'another-of-ours'],
   superviseManagedDraining: true,
   readMetadata: () => ({}),
+  attended: new Set(),
 };
 
 interface Options {
@@ -410,6 +413,7 @@ export function fakeAws(world: World = {}) {
         },
         async heldInstances(groups) {
           await called('heldInstances', 'auto-scaling', groups);
+          if (world.returnsToWarmPool) return [];
           const own = holds.filter((hold) => choiceOf(groups, hold.autoScalingGroup) && isPending(hold));
           const byInstance = new Map(own.map((hold) => [hold.instanceId, hold]));
           return [...byInstance.values()].map(({ autoScalingGroup, instanceId }) => ({ autoScalingGroup, instanceId }));

@@ -11,8 +11,8 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { batches } from '../domain/by-cluster.ts';
 import { hookLimits, type LifecycleAction, type LifecycleHook } from '../domain/drain.ts';
+import { type GroupPlace, isHeld, REPLACING_ROOT_VOLUME } from '../domain/group-place.ts';
 import { choiceOf, type GroupChoice, isPattern } from '../domain/groups.ts';
-import type { GroupPlace } from '../domain/mark.ts';
 import type { ActionAnswer, LifecycleActions } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { choicesIn } from './hook-metadata.ts';
@@ -132,18 +132,6 @@ export async function describeGroups(
 
 /** The activity of what a terminating hook may hold. The words about a root volume are unverified (facts 45 root-volume-replacement). */
 const HELD_ACTIVITY = /^(?:Terminating|Replacing\b.*) EC2 instance: (i-\w+)/i;
-
-/**
- * The states in which a terminating hook holds an instance that is in its group: to terminate it, or to replace its root
- * volume (facts 45 root-volume-replacement).
- */
-const REPLACING_ROOT_VOLUME = 'ReplacingRootVolume:Wait';
-const HELD_STATES: readonly string[] = ['Terminating:Wait', REPLACING_ROOT_VOLUME];
-
-/** Whether a terminating hook holds the instance. */
-export function isHeld({ lifecycleState }: Pick<GroupInstance, 'lifecycleState'>): boolean {
-  return HELD_STATES.includes(lifecycleState);
-}
 
 function toGroup({ AutoScalingGroupName: name = '', WarmPoolConfiguration, Instances }: AutoScalingGroup): Group {
   return {

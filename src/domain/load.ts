@@ -3,7 +3,7 @@
 import { byCluster, isValue } from './by-cluster.ts';
 import { type ActionDrain, type Drain, instanceIdOf, isSameDrain, unreachable } from './drain.ts';
 import { continued, correctedStart, excessOf, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
-import { groupNamed } from './groups.ts';
+import { isHeld } from './group-place.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
 import { FEW_DRAINS, type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
 import { errorOf, type LifecycleActions, type Ports, reasonOf, Unavailable } from './ports.ts';
@@ -126,8 +126,9 @@ async function loadUnparked(drain: Drain, ports: Ports): Promise<Work | Result> 
 /** Whether Auto Scaling still waits. Our hook takes a heartbeat then, which gives it time; ECS's hook is left alone. */
 async function isPending({ kind, action }: ActionDrain, { lifecycleActions }: Ports): Promise<boolean> {
   if (kind === 'held') return (await lifecycleActions.recordHeartbeat(action)) === 'accepted';
-  const held = await lifecycleActions.heldInstances([groupNamed(action.autoScalingGroup)]);
-  return held.some(({ instanceId }) => instanceId === action.instanceId);
+  // Not `heldInstances`: that leaves out groups whose instances may return to a warm pool.
+  const place = (await lifecycleActions.placesOf([action.instanceId])).get(action.instanceId);
+  return place?.autoScalingGroup === action.autoScalingGroup && isHeld(place);
 }
 
 /** The state in the schedule; the error, which is recorded, if it cannot be read. */

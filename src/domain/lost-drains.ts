@@ -26,6 +26,8 @@ export interface Scope {
   readonly superviseManagedDraining: boolean;
   /** What the metadata of a hook names; undefined if its events are rejected because of it. */
   readonly readMetadata: (hook: LifecycleHook) => { readonly cluster?: string | undefined } | undefined;
+  /** The EC2 ids of the instances that other events of the same batch are about: the next sweep looks at those. */
+  readonly attended: ReadonlySet<string>;
 }
 
 /** What a sweep came to. */
@@ -51,6 +53,7 @@ interface OverdueHold extends HeldInstance {
  */
 export async function findLostDrains(scope: Scope, policy: Policy, ports: Ports): Promise<Swept> {
   const held = await ports.lifecycleActions.heldInstances(scope.autoScalingGroups);
+  const unattended = held.filter(({ instanceId }) => !scope.attended.has(instanceId));
   const failures: unknown[] = [];
   // What fails for one instance must not cost the others their drains.
   const apart = async <T>(task: Promise<T>): Promise<T | undefined> => {
@@ -61,7 +64,7 @@ export async function findLostDrains(scope: Scope, policy: Policy, ports: Ports)
       return undefined;
     }
   };
-  const groups = Map.groupBy(held, ({ autoScalingGroup }) => autoScalingGroup);
+  const groups = Map.groupBy(unattended, ({ autoScalingGroup }) => autoScalingGroup);
   const found: Work[] = [];
   for (const [group, instances] of groups) {
     const holds = (await apart(overdueHolds(group, instances, scope, policy, ports))) ?? [];

@@ -18,12 +18,6 @@ export interface MarkedInstance extends ContainerInstance {
   readonly mark: Mark;
 }
 
-/** Where Auto Scaling has an instance. */
-export interface GroupPlace {
-  readonly autoScalingGroup: string;
-  readonly lifecycleState: string;
-}
-
 /** An instance that takes tasks again. */
 export interface Returned {
   readonly instanceId: string;

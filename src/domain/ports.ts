@@ -3,8 +3,9 @@
 import type { Decision, DecisionKind } from './decide.ts';
 import type { Diagnostics, Explanation } from './diagnose.ts';
 import type { Drain, LifecycleAction, LifecycleHook, LifecycleResult, Outcome } from './drain.ts';
+import type { GroupPlace } from './group-place.ts';
 import type { GroupChoice } from './groups.ts';
-import type { GroupPlace, Mark, MarkedInstance, Returned } from './mark.ts';
+import type { Mark, MarkedInstance, Returned } from './mark.ts';
 import type { ContainerInstance, EcsRef, HoldingTask, Observation, Task } from './observation.ts';
 
 /**

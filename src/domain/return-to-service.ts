@@ -5,7 +5,8 @@
 
 import { batches } from './by-cluster.ts';
 import type { Drain } from './drain.ts';
-import type { GroupPlace, Mark, MarkedInstance, Returned } from './mark.ts';
+import type { GroupPlace } from './group-place.ts';
+import type { Mark, MarkedInstance, Returned } from './mark.ts';
 import type { EcsRef } from './observation.ts';
 import { deadlineAtMs, ON_THE_WAY_SECONDS, type Policy, SCHEDULE_LATE_SECONDS } from './policy.ts';
 import { ClusterMissing, type Ports, reasonOf } from './ports.ts';

@@ -2,7 +2,7 @@
 
 import type { Logger } from '@aws-lambda-powertools/logger';
 import { drainKeys } from '../adapters/powertools-telemetry.ts';
-import { instanceIdOf } from '../domain/drain.ts';
+import { instanceIdOf, unreachable } from '../domain/drain.ts';
 import type { Result } from '../domain/evolve.ts';
 import type { Arrival } from '../domain/load.ts';
 import type { Ports } from '../domain/ports.ts';
@@ -61,7 +61,7 @@ export async function handleMessages(messages: readonly Message[], invocation: I
   const isSwept = requests.some(({ kind }) => kind === 'sweep');
   const [results, swept] = await Promise.all([
     runRound(arrivals, settings.policy, ports),
-    isSwept ? sweep(invocation) : undefined,
+    isSwept ? sweep(invocation, instancesOf(arrivals)) : undefined,
   ]);
   return requests.map((request, i): Handled => {
     const messageId = messages[i]?.id;
@@ -72,16 +72,38 @@ export async function handleMessages(messages: readonly Message[], invocation: I
 }
 
 /** @throws never: what fails is a result. */
-async function sweep({ settings, ports, logger }: Invocation): Promise<readonly Result[]> {
+async function sweep(
+  { settings, ports, logger }: Invocation,
+  attended: ReadonlySet<string>,
+): Promise<readonly Result[]> {
   const returning = giveBack(settings, ports, logger);
   try {
-    const results = await runRound(await lostDrains(settings, ports, logger), settings.policy, ports);
+    const results = await runRound(await lostDrains(settings, ports, logger, attended), settings.policy, ports);
     return [...results.values()].flat();
   } catch (error) {
     return [{ kind: 'failed', error }];
   } finally {
     await returning;
   }
+}
+
+/** The EC2 ids of the instances that these events are about. */
+function instancesOf(arrivals: readonly Arrival[]): ReadonlySet<string> {
+  return new Set(
+    arrivals.flatMap((arrival) => {
+      switch (arrival.kind) {
+        case 'drain':
+        case 'continuation':
+          return instanceIdOf(arrival.drain);
+        case 'lost':
+          return instanceIdOf(arrival.work.drain);
+        case 'wake-up':
+          return arrival.reported?.ec2InstanceId ?? [];
+        default:
+          return unreachable(arrival);
+      }
+    }),
+  );
 }
 
 function reported(

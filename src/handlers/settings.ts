@@ -8,7 +8,7 @@ import { conflictsIn } from '../domain/policy-conflicts.ts';
 import { group, itemsIn } from './groups-setting.ts';
 
 /** What the operator set, as the handlers use it. Events of other groups and hooks are ignored. */
-export interface Settings extends Omit<Scope, 'readMetadata'> {
+export interface Settings extends Omit<Scope, 'readMetadata' | 'attended'> {
   readonly policy: Policy;
   /** The notices of EC2 that begin a drain. */
   readonly notices: readonly NoticeKind[];

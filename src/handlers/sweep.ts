@@ -12,7 +12,12 @@ import type { Settings } from './settings.ts';
  * The drains that nothing continues. One minute later the next sweep looks again, so AWS's not answering is no error.
  * @throws what has to be fixed before any of the held instances can be looked at.
  */
-export async function lostDrains(settings: Settings, ports: Ports, logger: Logger): Promise<Arrival[]> {
+export async function lostDrains(
+  settings: Settings,
+  ports: Ports,
+  logger: Logger,
+  attended: ReadonlySet<string>,
+): Promise<Arrival[]> {
   const readMetadata = ({ name, notificationMetadata }: LifecycleHook) => {
     try {
       return clusterIn(notificationMetadata, name, settings);
@@ -23,7 +28,7 @@ export async function lostDrains(settings: Settings, ports: Ports, logger: Logge
     }
   };
   try {
-    const swept = await findLostDrains({ ...settings, readMetadata }, settings.policy, ports);
+    const swept = await findLostDrains({ ...settings, readMetadata, attended }, settings.policy, ports);
     const failure = lastingFailureIn(swept);
     if (failure && swept.found.length === 0) throw failure;
     if (failure) logger.error('The sweep could not look at every held instance', { error: failure as Error });

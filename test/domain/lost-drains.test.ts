@@ -39,6 +39,14 @@ describe('a sweep', () => {
     expect(callsOfLast(aws)).toEqual(['heldInstances', 'terminatingSinceMs']);
   });
 
+  it('leaves the instances that other events of its batch are about to the next one, for one call', async () => {
+    const aws = forgotten();
+    const scope = { ...SCOPE, attended: new Set([INSTANCE_ID]) };
+    expect(await sweptAt(aws, 1_000, { scope })).toEqual({ held: 1, found: [], failures: [] });
+    expect(callsOfLast(aws)).toEqual(['heldInstances']);
+    expect(drainsIn(await sweptAt(aws, 1_060))).toMatchObject([{ action: { instanceId: INSTANCE_ID } }]);
+  });
+
   it('needs no call for each of the drains that are parked', async () => {
     const instances = [INSTANCE_ID, OTHER].map((ec2InstanceId, i) => ({ id: `ci${i}`, ec2InstanceId }));
     const aws = forgotten({ instances, tasks: instances.map(({ id }) => ({ id, on: id, stopsAtSeconds: 9_000 })) });

@@ -231,17 +231,23 @@ describe('a drain of ECS managed draining', () => {
     expect((await aws.sweep()).found).toEqual([]);
   });
 
-  it('goes on from a continuation of the bus only while Auto Scaling holds the instance, without a heartbeat', async () => {
-    const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 1_000 });
-    const [drain] = aws.heldDrains();
-    if (!drain) throw new Error('Something is held.');
-    const arrival = { kind: 'continuation', drain, isTrusted: false } as const;
-    expect(await aws.round([arrival])).toMatchObject([{ kind: 'parked' }]);
-    await aws.waitUntil(1_100);
-    aws.schedules.clear();
-    expect(await aws.round([arrival])).toMatchObject([{ kind: 'finished', outcome: { kind: 'already-completed' } }]);
-    expect(changesOf(aws)).toEqual([]);
-  });
+  it.each([
+    ['', false],
+    [', in a group that may return it to a warm pool', true],
+  ])(
+    'goes on from a continuation of the bus only while Auto Scaling holds the instance, without a heartbeat%s',
+    async (_, returnsToWarmPool) => {
+      const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 1_000, returnsToWarmPool });
+      const [drain] = aws.heldDrains();
+      if (!drain) throw new Error('Something is held.');
+      const arrival = { kind: 'continuation', drain, isTrusted: false } as const;
+      expect(await aws.round([arrival])).toMatchObject([{ kind: 'parked' }]);
+      await aws.waitUntil(1_100);
+      aws.schedules.clear();
+      expect(await aws.round([arrival])).toMatchObject([{ kind: 'finished', outcome: { kind: 'already-completed' } }]);
+      expect(changesOf(aws)).toEqual([]);
+    },
+  );
 
   it('is never set to DRAINING or given a heartbeat, and never completed before a deadline with a result', () => {
     fc.assert(

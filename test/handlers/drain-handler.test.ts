@@ -158,6 +158,11 @@ function terminationOf(instanceId: string, group = 'web', atMs = START_MS) {
   };
 }
 
+function sweepNow() {
+  const time = new Date(region.time.nowMs()).toISOString();
+  return { ...terminationOf(''), source: 'aws.events', 'detail-type': 'Scheduled Event', time, detail: {} };
+}
+
 describe('a drain', () => {
   it.each([
     ['on schedules', PARKING, 3, 30],
@@ -636,10 +641,20 @@ describe('a sweep', () => {
   it('is made once for a batch, beside the work on its other messages', async () => {
     lostEvents = 1;
     terminate();
-    const sweep = { ...terminationOf(''), source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
-    expect(await bring(terminationOf(INSTANCE), sweep, sweep)).toEqual({ batchItemFailures: [] });
+    expect(await bring(terminationOf(INSTANCE), sweepNow(), sweepNow())).toEqual({ batchItemFailures: [] });
     expect(callsNamed('DescribeAutoScalingGroups')).toBe(1);
     expect(kinds()).toEqual(['parked']);
+  });
+
+  it('looks at no instance that another message of its batch is about', async () => {
+    runTask('import', 1_500);
+    terminate();
+    await minutes(4.5);
+    const before = callsNamed('DescribeScalingActivities');
+    await bring(terminationOf(INSTANCE), sweepNow());
+    expect(callsNamed('DescribeScalingActivities')).toBe(before);
+    await bring(sweepNow());
+    expect(callsNamed('DescribeScalingActivities')).toBe(before + 1);
   });
 
   it.each([
