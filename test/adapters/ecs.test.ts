@@ -395,7 +395,7 @@ describe('describing tasks', () => {
     ]);
   });
 
-  it.each(['terminated', 'stopped'])('says of a task that its EC2 instance took it along: %s', async (how) => {
+  it.each(['terminated', 'stopped'])('says of a task that its EC2 instance took it along (facts 99 lost-with-host): %s', async (how) => {
     const stoppedReason = `Host EC2 (instance i-0123456789abcdef0) ${how}.`;
     const lost = recordedTask({ lastStatus: 'STOPPED', desiredStatus: 'STOPPED', stoppedReason });
     const stopped = recordedTask({

@@ -676,7 +676,7 @@ describe('the groups', () => {
     }).toEqual({ rule: isOurs, role: isOurs, function: isOurs });
   });
 
-  it('are tested by prefix, suffix or wildcard, as EventBridge has them', () => {
+  it('are tested by prefix, suffix or wildcard, as EventBridge has them (facts 92 pattern-wildcards)', () => {
     const { rules } = deployed({ autoScalingGroups: 'web,app-*,*-spot,a*z,\\**\\\\,*', createLifecycleHooks: false });
     expect(JSON.stringify(rules)).toContain(
       JSON.stringify([

@@ -15,7 +15,7 @@ describe('a group', () => {
     expect(choiceOf(choices, 'db')).toBeUndefined();
   });
 
-  it('is chosen by a name in which a wildcard is only a character', () => {
+  it('is chosen by a name in which a wildcard is only a character (facts 93 group-names)', () => {
     expect(choiceOf([groupNamed('web*')], 'web*')).toBeDefined();
     expect(choiceOf([groupNamed('web*')], 'web-1')).toBeUndefined();
   });
