@@ -1,5 +1,6 @@
 /** Sets the instances of many drains to DRAINING. Those that may stay in service are marked as ours first. */
 
+import { instanceIdOf } from './drain.ts';
 import type { Work } from './evolve.ts';
 import type { Trigger } from './mark.ts';
 import { type Found, type Searching, search } from './observe-registrations.ts';
@@ -38,15 +39,18 @@ function markAndDrain(
 ) {
   return async (cluster: string, arns: readonly string[]) => {
     const described = await ecs.describe(cluster, arns);
-    const active = described.filter(({ status }) => status === 'ACTIVE').map(({ arn }) => arn);
+    const taking = described.filter(({ status }) => status === 'ACTIVE');
+    const active = taking.map(({ arn }) => arn);
     if (active.length === 0) return described;
     try {
       await ecs.mark(cluster, active, { trigger, atMs: clock.nowMs() });
     } catch (error) {
       if (error instanceof Unavailable) throw error;
       // A role that may not mark must not keep tasks from being drained.
-      for (const { drain } of works)
+      for (const { drain } of works) {
+        if (!taking.some(({ ec2InstanceId }) => ec2InstanceId === instanceIdOf(drain))) continue;
         telemetry.record(drain, { kind: 'refused', doing: 'mark', reason: reasonOf(error) });
+      }
     }
     const drained = await ecs.setDraining(cluster, active);
     return [...described.filter(({ arn }) => !active.includes(arn)), ...drained];

@@ -395,17 +395,20 @@ describe('describing tasks', () => {
     ]);
   });
 
-  it.each(['terminated', 'stopped'])('says of a task that its EC2 instance took it along (facts 99 lost-with-host): %s', async (how) => {
-    const stoppedReason = `Host EC2 (instance i-0123456789abcdef0) ${how}.`;
-    const lost = recordedTask({ lastStatus: 'STOPPED', desiredStatus: 'STOPPED', stoppedReason });
-    const stopped = recordedTask({
-      lastStatus: 'STOPPED',
-      desiredStatus: 'STOPPED',
-      stoppedReason: 'Scaling activity',
-    });
-    expect(await described(lost, stopped)).toMatchObject([{ isLostWithHost: true }, { kind: 'stopped' }]);
-    expect((await described(stopped))[0]).not.toHaveProperty('isLostWithHost');
-  });
+  it.each(['terminated', 'stopped'])(
+    'says of a task that its EC2 instance took it along (facts 99 lost-with-host): %s',
+    async (how) => {
+      const stoppedReason = `Host EC2 (instance i-0123456789abcdef0) ${how}.`;
+      const lost = recordedTask({ lastStatus: 'STOPPED', desiredStatus: 'STOPPED', stoppedReason });
+      const stopped = recordedTask({
+        lastStatus: 'STOPPED',
+        desiredStatus: 'STOPPED',
+        stoppedReason: 'Scaling activity',
+      });
+      expect(await described(lost, stopped)).toMatchObject([{ isLostWithHost: true }, { kind: 'stopped' }]);
+      expect((await described(stopped))[0]).not.toHaveProperty('isLostWithHost');
+    },
+  );
 
   it('leaves out a task that ECS has forgotten', async () => {
     const endpoint = await aws({ DescribeTasks: { failures: [{ arn: taskArn(), reason: 'MISSING' }] } });

@@ -323,6 +323,18 @@ describe('a drain whose instance may stay', () => {
     expect(aws.refusals()).toContainEqual({ doing: 'mark', reason: 'mark: not authorized' });
   });
 
+  it('is told of that mark only if it is its own, and not that of another drain of the round', async () => {
+    const instances = [1, 2].map((n) => ({ id: `ci${n}`, ec2InstanceId: `i-0000000${n}` }));
+    const aws = fakeAws({
+      instances: instances.map((each, i) => (i === 0 ? each : { ...each, status: 'DRAINING' })),
+      fault: ({ name }) => (name === 'mark' ? new Error('mark: not authorized') : undefined),
+    });
+    const drains = [1, 2].map((n) => ({ ...root, action: { ...root.action, instanceId: `i-0000000${n}` } }));
+    await aws.round(drains.map((drain) => ({ kind: 'drain', drain })));
+    const told = aws.telemetry.filter(({ entry }) => entry.kind === 'refused' && entry.doing === 'mark');
+    expect(told.map(({ drain }) => drain)).toMatchObject([{ action: { instanceId: 'i-00000001' } }]);
+  });
+
   it('is not drained again when somebody else has completed its action and it serves again', async () => {
     const aws = await begun(root, { events: 'none', holds: [{ instanceId: INSTANCE_ID, completedAtSeconds: 100 }] });
     await aws.waitUntil(200);
