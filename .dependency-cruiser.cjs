@@ -74,6 +74,7 @@ module.exports = {
   options: {
     parser: 'swc', // TypeScript 7 has no JavaScript compiler API for the cruiser to call
     doNotFollow: { path: 'node_modules' },
+    combinedDependencies: true, // a folder of tests may have a package.json of its own, beside the root's
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
     moduleSystems: ['es6', 'cjs'],
     detectJSDocImports: false,

@@ -1,28 +1,38 @@
 import { execFile, spawn } from 'node:child_process';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
-/** The tools of other languages: pinned beside this file, installed into a cache that goes with node_modules. */
+/** The tools of other languages: pinned beside their tests, installed into a cache that goes with node_modules. */
 
 const HERE = import.meta.dirname;
 const CACHE = resolve(HERE, '../../node_modules/.cache/ecs-drain-template');
 
 /** What pip and Maven say where their registry cannot be reached; a version that does not exist reads otherwise. */
 const UNREACHABLE =
-  /connection broken|unknown host|unreachable|name or service|name resolution|connection refused|connect timed out/i;
+  /connection broken|unknown host|unreachable|name or service|name resolution|connection refused|connect timed out|no such host/i;
 /** What Debian's python3 says without python3-venv. */
 const NO_VENV = /ensurepip is not available/;
 
-/** The folder of the Python linters' commands; undefined, with the reason printed, where they cannot be had. */
-export async function pythonLinters(): Promise<string | undefined> {
-  const venv = join(CACHE, 'venv');
+/**
+ * The folder of the commands of the Python linters that the folder's requirements.txt pins; undefined, with the reason printed,
+ * where they cannot be had.
+ */
+export async function pythonLinters(folder = HERE): Promise<string | undefined> {
+  const venv = join(CACHE, `${basename(folder)}-venv`);
   const commands = join(venv, 'bin');
   const here = await installed('the linters', [
     ['python3', '-m', 'venv', venv],
-    [join(commands, 'python'), '-m', 'pip', 'install', '--quiet', '--requirement', join(HERE, 'requirements.txt')],
+    [join(commands, 'python'), '-m', 'pip', 'install', '--quiet', '--requirement', join(folder, 'requirements.txt')],
   ]);
   return here ? commands : undefined;
+}
+
+/** A command of a Go module, `path@version`; undefined, with the reason printed, where it cannot be had. */
+export async function goCommand(module: string): Promise<string | undefined> {
+  const bin = join(CACHE, 'go');
+  const here = await installed(module, [['env', `GOBIN=${bin}`, 'go', 'install', module]]);
+  return here ? join(bin, basename(module).replace(/@.*/, '')) : undefined;
 }
 
 /** The version of botocore that `npm run models` read the models from: a newer one may add operations and members. */
