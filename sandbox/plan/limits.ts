@@ -100,12 +100,6 @@ function* serviceLimits(service: Snapshot['cluster']['services'][number], { clus
   if (definition?.gpus) {
     yield { what: `The service ${name} needs GPUs.`, effect: 'Its tasks may find less room than in the plan.' };
   }
-  if (definition?.dependsOn) {
-    yield {
-      what: `Containers of the service ${name} wait for each other (dependsOn).`,
-      effect: 'They stop one after the other, each with a stop timeout of its own.',
-    };
-  }
   if (service.deploymentController !== 'ECS') {
     yield {
       what: `The service ${name} is deployed by ${service.deploymentController}.`,

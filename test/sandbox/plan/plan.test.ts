@@ -230,7 +230,6 @@ describe('what a plan does not model', () => {
       'The tasks of the service web have a network interface of their own (awsvpc).',
     ],
     [definition({ gpus: 1 }), 'The service web needs GPUs.'],
-    [definition({ dependsOn: true }), 'Containers of the service web wait for each other (dependsOn).'],
     [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
     [{ service: { deployments: 2 } }, 'The service web is being deployed.'],
     [{ service: { name: 'other' } }, 'Tasks of the service web run, and the snapshot does not have that service.'],
