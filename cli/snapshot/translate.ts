@@ -93,10 +93,13 @@ export function toHook(hook: LifecycleHook): NonNullable<Snapshot['group']['hook
 const AGENTS_OWN =
   /^(com\.amazonaws\.|ecs\.capability\.|ecs\.ami-id$|ecs\.vpc-id$|ecs\.subnet-id$|ecs\.awsvpc-trunk-id$)/;
 
+const TRUNK = 'ecs.awsvpc-trunk-id';
+
 export function toContainerInstance(instance: ContainerInstance): SnapshotInstance {
   const amount = (wanted: string) => instance.registeredResources?.find(({ name }) => name === wanted);
   const ports = (instance.registeredResources?.find(({ name }) => name === 'PORTS')?.stringSetValue ?? []).map(Number);
-  const attributes = (instance.attributes ?? []).filter(({ name = '' }) => !AGENTS_OWN.test(name));
+  const all = instance.attributes ?? [];
+  const attributes = all.filter(({ name = '' }) => !AGENTS_OWN.test(name));
   return defined({
     ec2InstanceId: instance.ec2InstanceId ?? '',
     status: instance.status ?? '',
@@ -108,6 +111,7 @@ export function toContainerInstance(instance: ContainerInstance): SnapshotInstan
     ports,
     attributes: Object.fromEntries(attributes.map(({ name = '', value = '' }) => [name, value])),
     capacityProvider: instance.capacityProviderName,
+    trunk: all.some(({ name }) => name === TRUNK) || undefined,
   });
 }
 

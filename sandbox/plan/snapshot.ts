@@ -90,6 +90,8 @@ const containerInstance = record({
     'expected an object',
   ),
   capacityProvider: optional(text),
+  /** Whether ECS has given it a trunk network interface, for more tasks in the network mode awsvpc. */
+  trunk: optional(flag),
 });
 
 const service = record({

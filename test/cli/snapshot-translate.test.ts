@@ -114,6 +114,12 @@ describe('the translation of what AWS answers', () => {
     expect({ stopTimeoutSeconds, dependsOn }).toEqual({ stopTimeoutSeconds: 105, dependsOn: true });
   });
 
+  it('notes the trunk network interface of an instance, and not its id', () => {
+    const attributes = [{ name: 'ecs.awsvpc-trunk-id', value: 'eni-1' }];
+    expect(translate.toContainerInstance({ attributes })).toMatchObject({ trunk: true, attributes: {} });
+    expect(translate.toContainerInstance({})).not.toHaveProperty('trunk');
+  });
+
   it('notes what ECS reports that keeps tasks of a service from being replaced', () => {
     const at = (seconds: number) => new Date(1_000 * seconds);
     const service = (message: string, more: object = {}) =>
