@@ -31,12 +31,16 @@ import { clusterFindings, type Ours, type Time } from './services.ts';
 const ROLE = "the function's role";
 
 /** `ecs-drain doctor`: what would prevent the next drain. */
-export async function doctor(target: Target, { print, printJson }: Output): Promise<number> {
+export async function doctor(target: Target, output: Output): Promise<number> {
   const deployment = await deploymentOf(target);
-  const findings = await findingsIn(deployment);
+  return reportFindings(await findingsIn(deployment), { function: deployment.functionName }, output);
+}
+
+/** Prints the findings on what was `judged`. Returns the exit status: 1 on any error or failed check. */
+export function reportFindings(findings: readonly Finding[], judged: object, { print, printJson }: Output): number {
   const missed = findings.filter(({ level, where }) => level === 'unchecked' && where !== ROLE).length;
   const healthy = missed === 0 && findings.every(({ level }) => level !== 'error');
-  printJson({ function: deployment.functionName, healthy, findings });
+  printJson({ ...judged, healthy, findings });
   for (const finding of findings) print(linesOn(finding));
   print(`\n${summaryOf(findings)}`);
   if (missed > 0) print('What was not checked may prevent drains as well: the exit status is 1.');
@@ -453,7 +457,7 @@ function missingGroupFinding(choice: GroupChoice): Finding {
   return { level: 'error', where, what: 'Auto Scaling has no such group.', fix };
 }
 
-function groupFindings(where: string, group: Group): Finding[] {
+export function groupFindings(where: string, group: Pick<Group, 'returnsToWarmPool'>): Finding[] {
   if (!group.returnsToWarmPool) return [];
   const what = 'its instances return to a warm pool: one that does waits until the hook times out.';
   const fix = 'Remove the group from autoScalingGroups, or turn the reuse of instances on scale-in off.';
@@ -461,7 +465,7 @@ function groupFindings(where: string, group: Group): Finding[] {
 }
 
 /** How long the hook lets a drain take. */
-function timeOf({ name, limits }: LifecycleHook, { settings }: Pick<Deployment, 'settings'>): Time {
+export function timeOf({ name, limits }: LifecycleHook, { settings }: Pick<Deployment, 'settings'>): Time {
   const action = { autoScalingGroup: '', lifecycleHook: name, instanceId: '' };
   const drain = { ...newHeldDrain(action, { startedAtMs: 0, pollIntervalSeconds: 0 }), hook: limits };
   return {
@@ -470,11 +474,11 @@ function timeOf({ name, limits }: LifecycleHook, { settings }: Pick<Deployment, 
   };
 }
 
-function* hookFindings(
+export function* hookFindings(
   group: string,
   hooks: readonly LifecycleHook[],
   ours: readonly LifecycleHook[],
-  { settings, timeoutSeconds }: Deployment,
+  { settings, timeoutSeconds }: Pick<Deployment, 'settings' | 'timeoutSeconds'>,
 ): Generator<Finding> {
   const ofEcs = hooks.some(({ name }) => name === MANAGED_DRAINING_HOOK);
   if (ours.length === 0 && !ofEcs) {

@@ -9,16 +9,14 @@ import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, snapshotFrom } from '../sandbox/plan/snapshot.ts';
 import { sentenceOf } from '../src/adapters/schemas.ts';
+import { MANAGED_DRAINING_HOOK } from '../src/domain/drain.ts';
 import { settingsEntries } from '../src/handlers/settings.ts';
 import { type Output, type Target, UsageError } from './common.ts';
 import { presentPlan } from './present-plan.ts';
 import { takeSnapshot } from './snapshot.ts';
 
 /** What is typed after `ecs-drain plan`. */
-export interface PlanOptions {
-  readonly group?: string;
-  readonly cluster?: string;
-  readonly snapshot?: string;
+export interface PlanOptions extends SnapshotSource {
   readonly change: string;
   readonly minInService?: string;
   readonly maxBatchSize: string;
@@ -34,8 +32,15 @@ export interface PlanOptions {
   readonly assume?: string;
   readonly trials: string;
   readonly seed: string;
-  readonly maxCalls?: string;
   readonly report?: string;
+}
+
+/** Where a snapshot comes from: a group to be read now, or a file. */
+export interface SnapshotSource {
+  readonly group?: string;
+  readonly cluster?: string;
+  readonly snapshot?: string;
+  readonly maxCalls?: string;
 }
 
 /** `ecs-drain plan`: rehearses a change of the own group in the local Region, and says what it will do. */
@@ -45,7 +50,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     const snapshot = await snapshotFor(options, target);
     const change = changeFrom(options, snapshot);
     refuseImpossible(change, snapshot);
-    const params = paramsFrom(options, snapshot);
+    const params = paramsFrom(snapshot, options.param);
     const trials = wholeNumber('--trials', options.trials, 1, 1_000);
     const firstSeed = wholeNumber('--seed', options.seed, 0, 999_999_999);
     const estimates = estimatesOf(snapshot, await assumptionsFor(options, snapshot));
@@ -76,7 +81,8 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
 
 // --- What was typed ---------------------------------------------------------------------------------------------------
 
-async function snapshotFor(options: PlanOptions, target: Target): Promise<Snapshot> {
+/** The snapshot in the file, or a new one of the group. */
+export async function snapshotFor(options: SnapshotSource, target: Target): Promise<Snapshot> {
   const { group, cluster, snapshot: path, maxCalls } = options;
   if ((group === undefined) === (path === undefined)) {
     throw new UsageError(
@@ -149,7 +155,7 @@ function optionLimits({ change, maxHealthyPercent }: PlanOptions) {
 }
 
 /** The settings of the deployed stack, or the defaults, with what the hook chooses for its group and what was typed. */
-function paramsFrom({ param }: PlanOptions, { drain, group }: Snapshot): Record<string, string> {
+export function paramsFrom({ drain, group }: Snapshot, param: readonly string[] = []): Record<string, string> {
   const typed = param.map((text): [string, string] => {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
     const schema = Object.hasOwn(settingsEntries, name)
@@ -164,14 +170,28 @@ function paramsFrom({ param }: PlanOptions, { drain, group }: Snapshot): Record<
     if (!result.success) throw new UsageError(`--param: ${sentenceOf(result.issues, name)}`);
     return [name, value];
   });
-  const params = { ...drain?.params, ...Object.fromEntries(typed) };
+  const params = { ...stackParamsOf({ drain, group }), ...Object.fromEntries(typed) };
+  return { ...params, ...ourHookIn(group, params)?.settings, ...Object.fromEntries(typed) };
+}
+
+/** The settings of the deployed stack; none, which stands for the defaults, where the snapshot has no stack. */
+export function stackParamsOf({ drain, group }: Pick<Snapshot, 'drain' | 'group'>): Record<string, string> {
+  const params = drain?.params ?? {};
+  const isWatched =
+    params['superviseManagedDraining'] === 'true' &&
+    !ourHookIn(group, params) &&
+    group.hooks?.some(({ name }) => name === MANAGED_DRAINING_HOOK);
+  // The stack has no hook on a group whose managed draining it watches.
+  return { ...params, ...(isWatched && { createLifecycleHooks: 'false' }) };
+}
+
+function ourHookIn({ hooks = [] }: Snapshot['group'], params: Readonly<Record<string, string>>) {
   const ours = hookNamesIn(params);
-  const hook = group.hooks?.find(({ name, transition }) => transition === 'terminating' && ours.includes(name));
-  return { ...params, ...hook?.settings, ...Object.fromEntries(typed) };
+  return hooks.find(({ name, transition }) => transition === 'terminating' && ours.includes(name));
 }
 
 /** The hooks that are ours. */
-function hookNamesIn(params: Readonly<Record<string, string>>): string[] {
+export function hookNamesIn(params: Readonly<Record<string, string>>): string[] {
   return (params['lifecycleHook'] ?? 'ecs-drain').split(',').map((name) => name.trim());
 }
 

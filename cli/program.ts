@@ -79,8 +79,17 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
 
   whole
     .command('doctor')
+    .option('--group <name>', 'judge this Auto Scaling group, with or without a deployed stack')
+    .option('--snapshot <file>', 'or what snapshot wrote of it')
+    .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
     .description('find what would prevent the next drain; the exit status is 1 on any error or failed check')
-    .action((_, command) => run(command, async (...to) => (await import('./doctor.ts')).doctor(...to)));
+    .action((options, command) =>
+      run(command, async (...to) =>
+        options.group === undefined && options.snapshot === undefined
+          ? (await import('./doctor.ts')).doctor(...to)
+          : (await import('./doctor-group.ts')).doctorGroup(options, ...to),
+      ),
+    );
 
   whole
     .command('replay')

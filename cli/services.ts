@@ -26,6 +26,9 @@ import {
 import { counted, type Deployment, sentenceOf, untilSilent } from './common.ts';
 import type { Check, Finding } from './finding.ts';
 
+/** What a judgement needs of the deployment, or of the one that is to come. */
+export type Judge = Pick<Deployment, 'settings' | 'target' | 'nowMs'>;
+
 /** How long a drain may take, in the group that allows least. */
 export interface Time {
   readonly deadlineSeconds: number;
@@ -40,7 +43,7 @@ export interface Ours extends Time {
 }
 
 /** What is asked of AWS about each service. */
-interface Ask {
+export interface Ask {
   stopTimeoutSeconds(taskDefinition: string, defaultSeconds: number): Promise<number>;
   delaySeconds(targetGroups: readonly string[]): Promise<number>;
   /** Until when its tasks are protected from scale-in. */
@@ -116,10 +119,10 @@ export function mayRunOnOurs(
   );
 }
 
-async function serviceFindings(
+export async function serviceFindings(
   service: ClusterService,
   time: Time,
-  deployment: Deployment,
+  deployment: Judge,
   ask: Ask,
 ): Promise<Finding[]> {
   const { settings, target, nowMs } = deployment;
@@ -185,7 +188,7 @@ const WHAT_TO_DO = 'See docs/operations.md, Why a drain is stuck.';
 async function protectionFindings(
   service: ClusterService,
   where: string,
-  { target, nowMs }: Deployment,
+  { target, nowMs }: Judge,
   ask: Ask,
 ): Promise<Finding[]> {
   try {

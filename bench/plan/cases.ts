@@ -62,6 +62,19 @@ export function placementCase(seed: number): Case {
   return { name: 'placement', scenario, change: () => rolling(6, 300), seed };
 }
 
+/** Tasks with network interfaces of their own, of which the instances that stay have just enough. */
+export function interfacesCase(seed: number): Case {
+  const scenario: Scenario = {
+    description: 'a group whose instances have more memory than network interfaces',
+    group: { ...group(3), attributes: { 'ecs.instance-type': 'm5.large' }, taskInterfaces: 2 },
+    services: [replicas('mesh', 4, { networkMode: 'awsvpc', maximumPercent: 125 }), replicas('web', 3), logRouter],
+    jobs: [],
+    params: {},
+    begin: () => {},
+  };
+  return { name: 'interfaces', scenario, change: () => ({ kind: 'scale-in', count: 1 }), seed };
+}
+
 /** Worlds in which nothing goes wrong, by a seed number. */
 export function worldCases(count: number, seed: number): Case[] {
   return fc.sample(worlds('park').map(withoutFaults), { numRuns: count, seed }).map((world, i) => {
@@ -88,7 +101,6 @@ const NO_FAULTS: Partial<World> = {
   clusterVanishesAtSecond: undefined,
   hookDeletedAtSecond: undefined,
   staying: undefined,
-  managedDraining: undefined, // ECS drains, and a plan rehearses our drains.
   drainedByHand: undefined,
 };
 

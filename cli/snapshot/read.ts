@@ -100,7 +100,14 @@ export async function readSnapshot(
   const hooks = await readHooks(clients.autoScaling, request.group, reader);
   const launchSeconds = await readLaunchSeconds(clients.autoScaling, request.group, hosts, reader);
   const capacityProviders = await readCapacityProviders(clients.ecs, request, services, reader);
-  const definitions = await readDefinitions(clients.ecs, services, there, request.withImages, reader);
+  const definitions = await readDefinitions(
+    clients.ecs,
+    services,
+    there,
+    request.withImages,
+    reader,
+    stopTimeoutSecondsIn(drain),
+  );
   const targetGroups = await readTargetGroups(clients.loadBalancing, services, reader);
   const protections = await readProtections(clients.ecs, cluster, there, reader);
   const snapshot: Snapshot = {
@@ -111,7 +118,7 @@ export async function readSnapshot(
       name: cluster,
       instances: hosts.map(toContainerInstance),
       capacityProviders,
-      services: services.map((service) => toService(service, protections)),
+      services: services.map((service) => toService(service, protections, request.nowMs())),
       tasks: there.map((task) => toTask(task, ec2IdOf.get(task.containerInstanceArn) ?? '')),
       stoppedTasks: leaving.filter(({ lastStatus }) => lastStatus === 'STOPPED').map(toStoppedTask),
       taskDefinitions: definitions,
@@ -321,6 +328,7 @@ async function readDefinitions(
   tasks: readonly Task[],
   withImages: boolean,
   reader: Reader,
+  stopTimeoutSeconds: number,
 ): Promise<Snapshot['cluster']['taskDefinitions']> {
   const uses = new Map<string, number>();
   const use = (arn: string | undefined, by: number) => arn && uses.set(arn, (uses.get(arn) ?? 0) + by);
@@ -336,9 +344,14 @@ async function readDefinitions(
         ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition: arn })),
       );
     const answer = await reader.tryTo('ecs:DescribeTaskDefinition', missing, read, reserved);
-    if (answer?.taskDefinition) found.push(toTaskDefinition(answer.taskDefinition, withImages));
+    if (answer?.taskDefinition) found.push(toTaskDefinition(answer.taskDefinition, withImages, stopTimeoutSeconds));
   }
   return found;
+}
+
+/** Of a container whose definition says nothing: what the deployment was told of the agents, or what they have by default. */
+function stopTimeoutSecondsIn(drain: Snapshot['drain']): number {
+  return Number(drain?.params['containerStopTimeoutSeconds'] ?? 30);
 }
 
 /** Those of the group, and those that services ask for. */

@@ -1,16 +1,19 @@
 import type { AutoScalingGroup, LifecycleHook } from '@aws-sdk/client-auto-scaling';
 import type { CapacityProvider, ContainerInstance, Service, Task, TaskDefinition } from '@aws-sdk/client-ecs';
 import type { TargetGroup, TargetGroupAttribute } from '@aws-sdk/client-elastic-load-balancing-v2';
-import type {
-  Snapshot,
-  SnapshotInstance,
-  SnapshotService,
-  SnapshotTask,
-  SnapshotTaskDefinition,
-  StoppedTask,
+import {
+  OBSTACLES,
+  type Snapshot,
+  type SnapshotInstance,
+  type SnapshotService,
+  type SnapshotTask,
+  type SnapshotTaskDefinition,
+  type StoppedTask,
 } from '../../sandbox/plan/snapshot.ts';
+import { longestStopSeconds, toService as toDomainService } from '../../src/adapters/ecs-services.ts';
 import { choicesIn } from '../../src/adapters/hook-metadata.ts';
 import { nameInArn } from '../../src/adapters/schemas.ts';
+import { obstaclesOf } from '../../src/domain/diagnose.ts';
 import { loadBalancingOf } from '../cluster.ts';
 
 /** AWS's answers in the words of a snapshot. What is undefined is left out, so that the file is small. */
@@ -90,10 +93,13 @@ export function toHook(hook: LifecycleHook): NonNullable<Snapshot['group']['hook
 const AGENTS_OWN =
   /^(com\.amazonaws\.|ecs\.capability\.|ecs\.ami-id$|ecs\.vpc-id$|ecs\.subnet-id$|ecs\.awsvpc-trunk-id$)/;
 
+const TRUNK = 'ecs.awsvpc-trunk-id';
+
 export function toContainerInstance(instance: ContainerInstance): SnapshotInstance {
   const amount = (wanted: string) => instance.registeredResources?.find(({ name }) => name === wanted);
   const ports = (instance.registeredResources?.find(({ name }) => name === 'PORTS')?.stringSetValue ?? []).map(Number);
-  const attributes = (instance.attributes ?? []).filter(({ name = '' }) => !AGENTS_OWN.test(name));
+  const all = instance.attributes ?? [];
+  const attributes = all.filter(({ name = '' }) => !AGENTS_OWN.test(name));
   return defined({
     ec2InstanceId: instance.ec2InstanceId ?? '',
     status: instance.status ?? '',
@@ -105,13 +111,16 @@ export function toContainerInstance(instance: ContainerInstance): SnapshotInstan
     ports,
     attributes: Object.fromEntries(attributes.map(({ name = '', value = '' }) => [name, value])),
     capacityProvider: instance.capacityProviderName,
+    trunk: all.some(({ name }) => name === TRUNK) || undefined,
   });
 }
 
-export function toService(service: Service, protections: ReadonlyMap<string, number>): SnapshotService {
+export function toService(service: Service, protections: ReadonlyMap<string, number>, nowMs: number): SnapshotService {
   const { serviceName: name = '', deploymentConfiguration = {} } = service;
   const { targetGroups, unread } = loadBalancingOf(service);
   const isDaemon = service.schedulingStrategy === 'DAEMON';
+  const reported = obstaclesOf(toDomainService('', service), nowMs, nowMs).map(({ kind }) => kind);
+  const obstacles = OBSTACLES.filter((kind) => reported.includes(kind));
   return defined({
     name,
     strategy: isDaemon ? ('DAEMON' as const) : ('REPLICA' as const),
@@ -133,6 +142,7 @@ export function toService(service: Service, protections: ReadonlyMap<string, num
     ),
     zoneRebalancing: service.availabilityZoneRebalancing === 'ENABLED',
     protectedTasks: protections.get(`service:${name}`),
+    obstacles: obstacles.length > 0 ? obstacles : undefined,
   });
 }
 
@@ -173,10 +183,12 @@ export function toStoppedTask(task: Task): StoppedTask {
   });
 }
 
-/** What ECS gives a container whose definition says nothing (ECS developer guide, task definition parameters). */
-const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
-
-export function toTaskDefinition(definition: TaskDefinition, withImages: boolean): SnapshotTaskDefinition {
+/** `stopTimeoutSeconds` is what the agent gives a container whose definition says nothing (facts 51 default-stop-timeout). */
+export function toTaskDefinition(
+  definition: TaskDefinition,
+  withImages: boolean,
+  stopTimeoutSeconds: number,
+): SnapshotTaskDefinition {
   const { containerDefinitions: containers = [], networkMode } = definition;
   const total = (of: (container: (typeof containers)[number]) => number | undefined) =>
     containers.reduce((sum, container) => sum + (of(container) ?? 0), 0);
@@ -193,10 +205,7 @@ export function toTaskDefinition(definition: TaskDefinition, withImages: boolean
     cpuUnits: Number(definition.cpu ?? total(({ cpu }) => cpu)),
     memoryMiB: Number(definition.memory ?? total(({ memoryReservation, memory }) => memoryReservation ?? memory)),
     networkMode,
-    stopTimeoutSeconds: Math.max(
-      0,
-      ...containers.map(({ stopTimeout }) => stopTimeout ?? DEFAULT_STOP_TIMEOUT_SECONDS),
-    ),
+    stopTimeoutSeconds: longestStopSeconds(containers, stopTimeoutSeconds),
     hostPorts: [...new Set(hostPorts.filter((port) => port > 0))],
     gpus: gpus > 0 ? gpus : undefined,
     placementConstraints: (definition.placementConstraints ?? []).map(toConstraint),

@@ -45,6 +45,7 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   97: 'it takes an instance that was detached, which outlives the stack',
   98: 'it takes 48 hours of an instance',
   99: 'an instance that is terminated would take the tasks of other experiments along',
+  100: 'it takes a VPC with free addresses and an account setting',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';

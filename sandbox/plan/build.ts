@@ -12,6 +12,7 @@ import {
   type SnapshotTaskDefinition,
   serviceOf,
 } from './snapshot.ts';
+import { taskInterfacesOf } from './task-interfaces.ts';
 
 /** A cluster as the local Region can build it. */
 export interface Blueprint {
@@ -50,9 +51,18 @@ export function membersOf({ group, cluster }: Snapshot): Member[] {
   return group.instances.flatMap(({ id, state, protectedFromScaleIn }) => {
     const host = hosts.get(id);
     if (state !== 'InService' || host?.status !== 'ACTIVE') return [];
-    const { memoryMiB, cpuUnits, attributes } = host;
-    return { instanceId: id, memoryMiB, cpuUnits, attributes, protectedFromScaleIn };
+    return { instanceId: id, ...registeredWith(host), protectedFromScaleIn };
   });
+}
+
+/** An attribute that only a rehearsal has: it stands for the capacity provider of an instance. */
+const PROVIDER = 'ecs-drain.capacity-provider';
+
+/** What an instance of the snapshot registers with. */
+function registeredWith(host: SnapshotInstance) {
+  const { memoryMiB, cpuUnits, capacityProvider, attributes } = host;
+  const provider = capacityProvider !== undefined && { [PROVIDER]: capacityProvider };
+  return { memoryMiB, cpuUnits, attributes: { ...attributes, ...provider }, taskInterfaces: taskInterfacesOf(host) };
 }
 
 /** Those that are not in service do not count: the sizes shrink with them. */
@@ -73,6 +83,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     memoryMiB: typical?.memoryMiB ?? 0,
     cpuUnits: typical?.cpuUnits ?? 0,
     attributes: typical?.attributes ?? {},
+    taskInterfaces: typical?.taskInterfaces,
     ...(zones.length > 0 && { zones }),
     launchSeconds: launch.seconds,
     capacityRebalance: group.capacityRebalance,
@@ -118,6 +129,7 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
       memoryMiB: definition?.memoryMiB ?? task?.memoryMiB ?? 0,
       cpuUnits: definition?.cpuUnits ?? task?.cpuUnits ?? 0,
       hostPorts: definition?.hostPorts ?? [],
+      ...(definition?.networkMode === 'awsvpc' && { networkMode: 'awsvpc' }),
       placement: placementOf(service, definition),
       startSeconds: times.start.seconds,
       stopTimeoutSeconds: times.stopTimeout.seconds,
@@ -141,9 +153,14 @@ const DEFAULT_STRATEGIES: Placement['strategies'] = [
 ];
 
 function placementOf(service: SnapshotService, definition: SnapshotTaskDefinition | undefined): Placement {
-  const { placementConstraints, placementStrategies } = service;
+  const { placementConstraints, placementStrategies, capacityProviders } = service;
+  // A service with a strategy of capacity providers is placed on their instances alone.
+  const ofProviders = { type: 'memberOf', expression: `attribute:${PROVIDER} in [${capacityProviders.join(', ')}]` };
   return {
-    constraints: [...placementConstraints, ...(definition?.placementConstraints ?? [])].filter(isUnderstood),
+    constraints: [
+      ...[...placementConstraints, ...(definition?.placementConstraints ?? [])].filter(isUnderstood),
+      ...(capacityProviders.length > 0 ? [ofProviders] : []),
+    ],
     strategies: placementStrategies.length > 0 ? placementStrategies : DEFAULT_STRATEGIES,
   };
 }
@@ -176,6 +193,7 @@ function standaloneTasksOf({ cluster, takenAtMs }: Snapshot, estimates: Estimate
       // One that has run for longer than the others is taken to begin anew: nobody knows when it ends.
       runsForSeconds: sinceSeconds < runs ? runs - Math.max(0, sinceSeconds) : runs,
       stopTimeoutSeconds: definition?.stopTimeoutSeconds ?? 30,
+      ...(definition?.networkMode === 'awsvpc' && { networkMode: 'awsvpc' }),
       ...(task.startedBy !== undefined && { startedBy: task.startedBy }),
     };
     return { spec, group: task.group, standing: standingOf(task) };
@@ -198,8 +216,8 @@ export function build(
   ecs.createCluster(group.cluster);
   const ids = autoScaling.createGroup(group, { running: true });
   if (managedBy !== undefined) region.createCapacityProvider(managedBy, group.name, { managedDraining: true });
-  for (const { ec2InstanceId, memoryMiB, cpuUnits, attributes } of others) {
-    ecs.registerInstance({ cluster: group.cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes });
+  for (const host of others) {
+    ecs.registerInstance({ cluster: group.cluster, ec2InstanceId: host.ec2InstanceId, ...registeredWith(host) });
   }
   for (const { spec, standing } of services) ecs.createService(spec, standing);
   for (const { spec, group, standing } of standalone) ecs.standTask(spec, group, standing);

@@ -191,10 +191,10 @@ function obstaclesIn(results: readonly TrialResult[], snapshot: Snapshot): Obsta
     .toSorted((a, b) => Number(a.kinds.includes('daemon-last')) - Number(b.kinds.includes('daemon-last')));
 }
 
-type LoggedCause = { readonly cause: string } & Readonly<Record<string, unknown>>;
+export type LoggedCause = { readonly cause: string } & Readonly<Record<string, unknown>>;
 
 /** As `explain` words it; instants of a rehearsal mean nothing to anybody. */
-function sentenceOn(logged: LoggedCause): string {
+export function sentenceOn(logged: LoggedCause): string {
   switch (logged.cause) {
     case 'no-room':
       return 'ECS finds no room for a replacement';

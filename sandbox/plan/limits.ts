@@ -2,6 +2,7 @@ import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { isUnderstood } from './build.ts';
 import type { Change } from './change.ts';
 import { type Snapshot, serviceOf } from './snapshot.ts';
+import { taskInterfacesOf } from './task-interfaces.ts';
 
 /** Something of the snapshot that the plan does not model. */
 export interface Limit {
@@ -91,20 +92,17 @@ function* serviceLimits(service: Snapshot['cluster']['services'][number], { clus
       effect: 'Its tasks may find less room than in the plan.',
     };
   }
-  if (definition?.networkMode === 'awsvpc') {
+  const unknownTypes = cluster.instances
+    .filter((host) => taskInterfacesOf(host) === undefined)
+    .map(({ attributes }) => attributes['ecs.instance-type'] ?? 'unknown');
+  if (definition?.networkMode === 'awsvpc' && unknownTypes.length > 0) {
     yield {
-      what: `The tasks of the service ${name} have a network interface of their own (awsvpc).`,
+      what: `Tasks of the service ${name} have a network interface of their own (awsvpc), and how many of them an instance of type ${[...new Set(unknownTypes)].join(', ')} takes is not known.`,
       effect: 'An instance may run out of network interfaces before it runs out of memory.',
     };
   }
   if (definition?.gpus) {
     yield { what: `The service ${name} needs GPUs.`, effect: 'Its tasks may find less room than in the plan.' };
-  }
-  if (definition?.dependsOn) {
-    yield {
-      what: `Containers of the service ${name} wait for each other (dependsOn).`,
-      effect: 'They stop one after the other, each with a stop timeout of its own.',
-    };
   }
   if (service.deploymentController !== 'ECS') {
     yield {

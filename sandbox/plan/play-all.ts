@@ -19,9 +19,9 @@ export interface Rehearsals {
   readonly change: Change;
   readonly params: Params;
   readonly seeds: readonly number[];
-  /** Whether the whole of the first trial is wanted, with and without a drain. */
+  /** Whether to return the full record of the first trial, with and without a drain. */
   readonly reports?: boolean;
-  /** Hears how many of the trials are over. */
+  /** Called after each trial with the number of trials done. */
   readonly onProgress?: (done: number, all: number) => void;
 }
 

@@ -26,6 +26,9 @@ const oneOf = <const T extends readonly string[]>(...choices: T) =>
   v.picklist(choices, `expected one of ${choices.join(', ')}`);
 const optional = <const S extends v.GenericSchema>(schema: S) => v.optional(schema);
 
+/** What only ECS knows of a service, by the names of the causes of a stuck drain; the rest a rehearsal finds out. */
+export const OBSTACLES = ['no-room', 'replacements-fail', 'deployment'] as const;
+
 const hook = record({
   name: text,
   transition: oneOf('launching', 'terminating'),
@@ -87,6 +90,8 @@ const containerInstance = record({
     'expected an object',
   ),
   capacityProvider: optional(text),
+  /** Whether ECS has given it a trunk network interface, for more tasks in the network mode awsvpc. */
+  trunk: optional(flag),
 });
 
 const service = record({
@@ -109,6 +114,8 @@ const service = record({
   capacityProviders: list(text, 20),
   zoneRebalancing: flag,
   protectedTasks: optional(count),
+  /** What ECS reports that keeps tasks of the service from being replaced. */
+  obstacles: optional(list(oneOf(...OBSTACLES), 10)),
 });
 
 const task = record({

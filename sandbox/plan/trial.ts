@@ -17,7 +17,7 @@ export interface Trial {
   readonly seed: number;
   /** Who drains; without one, nobody does. */
   readonly install: Install | undefined;
-  /** Hears the whole of it, for a report. */
+  /** Receives the full record of the rehearsal, for a report. */
   readonly onDrill?: ((drill: DrillResult<Drainer>) => void) | undefined;
 }
 

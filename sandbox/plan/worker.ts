@@ -11,7 +11,7 @@ export type Task = Omit<Trial, 'install' | 'onDrill'> & { readonly drains: boole
 /** What it answers. */
 export interface Played {
   readonly result: TrialResult;
-  /** The whole of it, where that was asked for. */
+  /** The full record, where the task asks for it. */
   readonly drill: DrillResult<Drainer> | undefined;
 }
 
@@ -27,8 +27,8 @@ const install = installedFrom((params) => {
 parentPort?.on('message', async ({ drains, reports, ...trial }: Task) => {
   try {
     let drill: Played['drill'];
-    const onDrill = (whole: DrillResult<Drainer>) => {
-      if (reports) drill = whole;
+    const onDrill = (record: DrillResult<Drainer>) => {
+      if (reports) drill = record;
     };
     const result = await play({ ...trial, install: drains ? install : undefined, onDrill });
     parentPort?.postMessage({ result, drill } satisfies Played);

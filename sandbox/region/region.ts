@@ -152,8 +152,8 @@ export function createRegion(options: RegionOptions): Region {
     random: random.fork('auto-scaling'),
     trace,
     publish,
-    launched: (ec2InstanceId, { cluster, memoryMiB, cpuUnits, attributes = {} }: GroupSpec) => {
-      ecs.registerInstance({ cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes });
+    launched: (ec2InstanceId, { cluster, memoryMiB, cpuUnits, attributes = {}, taskInterfaces }: GroupSpec) => {
+      ecs.registerInstance({ cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes, taskInterfaces });
     },
     terminate: (ec2InstanceId) => {
       terminated.add(ec2InstanceId);

@@ -125,7 +125,7 @@ export async function readStopTimeoutSeconds(
  * The longest chain of stop timeouts: a container is told to stop only when those that depend on it have stopped, the others
  * are at the same time (facts 51 default-stop-timeout).
  */
-function longestStopSeconds(containers: readonly ContainerDefinition[], defaultSeconds: number): number {
+export function longestStopSeconds(containers: readonly ContainerDefinition[], defaultSeconds: number): number {
   const byName = new Map(containers.map((container) => [container.name, container]));
   const secondsOf = (container: ContainerDefinition, dependents: readonly ContainerDefinition[]): number => {
     const path = [...dependents, container];

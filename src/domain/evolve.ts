@@ -129,7 +129,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
         ? { kind: 'finished', drain, outcome: { kind: 'already-completed', lastSeen: undefined } }
         : withStart(work, answer.startedAtMs);
     case 'already-completed':
-      return alreadyCompleted(work);
+      return overtaken(work, decision);
     case 'accepted':
       return afterAcceptance(work, decision, answer.askedAtMs);
     case 'done':
@@ -158,6 +158,12 @@ function finished(work: Work, ending: Extract<Decision, { kind: 'finish' }>['end
 
 function alreadyCompleted({ drain, lastSeen }: Work): Result {
   return { kind: 'finished', drain, outcome: { kind: 'already-completed', lastSeen } };
+}
+
+/** ECS may complete its own hook just before us: that every task had stopped before is known all the same. */
+function overtaken(work: Work, decision: Decision): Result {
+  const isDrained = decision.kind === 'complete' && decision.verdict.kind === 'drained';
+  return work.drain.kind === 'supervised' && isDrained ? finished(work, decision.verdict) : alreadyCompleted(work);
 }
 
 /** A refusal of these says nothing about the instance. After any other, its state is not known any more. */

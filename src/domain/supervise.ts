@@ -22,6 +22,7 @@ import {
   type ParkedLook,
   parkedLookAtMs,
   QUEUE_WAIT_SECONDS,
+  SCHEDULE_LATE_SECONDS,
   SCHEDULE_MIN_SECONDS,
   settledAtMs,
   stopDueAtMs,
@@ -131,18 +132,31 @@ function isCompleting({ tasks }: Seen, { drain, nowMs }: Supervision): boolean {
   return isEmpty && nowMs < drain.emptySinceMs + COMPLETION_SECONDS * 1000;
 }
 
+/** A schedule may come a minute late: it brings looks and reports, and no instant that tasks depend on. */
 function waitFor(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): Decision {
   const { drain, policy, nowMs, random } = situation;
-  const deadlineMs = deadlineAtMs(drain, policy);
-  const stops =
-    managedResult(drain, policy) !== 'none' && observation.kind === 'seen'
-      ? (observation.tasks?.holding ?? []).map((task) => stopDueAtMs(task, deadlineMs, policy))
-      : [];
-  const instants = [stuckAtMs(drain, policy), nearDeadlineAtMs(drain, policy), deadlineMs, ...stops];
-  const lookMs = parkedLookAtMs(nextLook(observation, situation), nowMs, random);
-  const untilMs = Math.min(lookMs, ...instants.filter((instantMs) => instantMs > nowMs));
+  const reports = [stuckAtMs(drain, policy), nearDeadlineAtMs(drain, policy)].filter((instantMs) => instantMs > nowMs);
+  const softMs = Math.min(parkedLookAtMs(nextLook(observation, situation), nowMs, random), ...reports);
+  const dueMs = Math.min(...dueInstants(observation, situation).filter((instantMs) => instantMs > nowMs));
+  const untilMs = Math.min(softMs, dueMs);
   if (!mayUseSchedule(situation)) return waitUntil(Math.min(untilMs, nowMs + QUEUE_WAIT_SECONDS * 1000), 'queue');
-  return waitUntil(untilMs, untilMs >= nowMs + SCHEDULE_MIN_SECONDS * 1000 ? 'schedule' : 'both');
+  const roughMs = Math.min(softMs, dueMs - SCHEDULE_LATE_SECONDS * 1000);
+  const isFar = roughMs >= nowMs + SCHEDULE_MIN_SECONDS * 1000;
+  const isForQueue = untilMs <= nowMs + QUEUE_WAIT_SECONDS * 1000 && roughMs < softMs;
+  return isFar && !isForQueue ? waitUntil(roughMs, 'schedule') : waitUntil(untilMs, 'both');
+}
+
+/** What must not be late: the deadline and the stops before it, if we end the drain, and the first list that proves something. */
+function dueInstants(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): number[] {
+  const { drain, policy, isFleet } = situation;
+  if (observation.kind !== 'seen') return [];
+  const { tasks } = observation;
+  const settledMs = settledAtMs(drain.closed);
+  // ECS may complete its hook as soon as the last task has stopped: how the drain ended is only known of tasks that are listed.
+  const lists = !isFleet && tasks && tasks.listedAtMs < settledMs ? [settledMs] : [];
+  if (managedResult(drain, policy) === 'none') return lists;
+  const deadlineMs = deadlineAtMs(drain, policy);
+  return [...lists, deadlineMs, ...(tasks?.holding ?? []).map((task) => stopDueAtMs(task, deadlineMs, policy))];
 }
 
 /** ECS may take two days, and events tell of an instance that has become empty: most looks are rare. */

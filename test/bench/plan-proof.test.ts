@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { placementCase, scenarioCases, worldCases } from '../../bench/plan/cases.ts';
+import { interfacesCase, placementCase, scenarioCases, worldCases } from '../../bench/plan/cases.ts';
 import { errorsOf, prove } from '../../bench/plan/prove.ts';
 
 /** docs/plan.md has the same for all scenarios and 300 worlds: `npm run bench:plan`. */
 
 const CHEAP = ['book', 'scale-in', 'stuck', 'warm-pool'];
-const CASES = [...scenarioCases(2).filter(({ name }) => CHEAP.includes(name)), placementCase(2), ...worldCases(4, 11)];
+const CASES = [
+  ...scenarioCases(2).filter(({ name }) => CHEAP.includes(name)),
+  placementCase(2),
+  interfacesCase(2),
+  ...worldCases(4, 11),
+];
 const TRIALS = 2;
 
 describe('a plan, made from a snapshot over the wire', () => {

@@ -33,7 +33,7 @@ describe('the translation of what AWS answers', () => {
     ['a container instance', translate.toContainerInstance, lists('registeredResources', 'attributes')],
     [
       'a service',
-      (it: object) => translate.toService(it, new Map()),
+      (it: object) => translate.toService(it, new Map(), 0),
       lists('loadBalancers', 'placementConstraints', 'placementStrategy', 'deployments', 'capacityProviderStrategy'),
     ],
     ['a task', (it: object) => translate.toTask(it, 'i-1'), lists('containers')],
@@ -44,7 +44,7 @@ describe('the translation of what AWS answers', () => {
     ],
     [
       'a task definition',
-      (it: object) => translate.toTaskDefinition(it, true),
+      (it: object) => translate.toTaskDefinition(it, true, 30),
       lists('containerDefinitions', 'placementConstraints'),
     ],
     [
@@ -79,6 +79,7 @@ describe('the translation of what AWS answers', () => {
           ],
         },
         false,
+        30,
       ).hostPorts;
     expect(portsIn('awsvpc', 80)).toEqual([]);
     expect(portsIn('host')).toEqual([80]);
@@ -94,8 +95,42 @@ describe('the translation of what AWS answers', () => {
           containerDefinitions: timeouts.map((stopTimeout) => ({ ...(stopTimeout !== undefined && { stopTimeout }) })),
         },
         false,
+        30,
       ).stopTimeoutSeconds;
     expect(of(2, 120)).toBe(120);
     expect(of(2, undefined)).toBe(30);
+  });
+
+  it('adds up the stop timeouts of containers that depend on each other, as the doctor does', () => {
+    const containers = [
+      { name: 'app', stopTimeout: 60, dependsOn: [{ containerName: 'proxy', condition: 'START' as const }] },
+      { name: 'proxy', stopTimeout: 45 },
+    ];
+    const { stopTimeoutSeconds, dependsOn } = translate.toTaskDefinition(
+      { containerDefinitions: containers },
+      false,
+      30,
+    );
+    expect({ stopTimeoutSeconds, dependsOn }).toEqual({ stopTimeoutSeconds: 105, dependsOn: true });
+  });
+
+  it('notes the trunk network interface of an instance, and not its id', () => {
+    const attributes = [{ name: 'ecs.awsvpc-trunk-id', value: 'eni-1' }];
+    expect(translate.toContainerInstance({ attributes })).toMatchObject({ trunk: true, attributes: {} });
+    expect(translate.toContainerInstance({})).not.toHaveProperty('trunk');
+  });
+
+  it('notes what ECS reports that keeps tasks of a service from being replaced', () => {
+    const at = (seconds: number) => new Date(1_000 * seconds);
+    const service = (message: string, more: object = {}) =>
+      translate.toService({ events: [{ createdAt: at(100), message }], ...more }, new Map(), 200_000).obstacles;
+    expect(service('(service web) has reached a steady state.')).toBeUndefined();
+    expect(
+      service(
+        '(service web) was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance 1) has insufficient memory available.',
+      ),
+    ).toEqual(['no-room']);
+    const deployments = [{ status: 'PRIMARY', rolloutState: 'FAILED' as const, createdAt: at(50) }];
+    expect(service('(service web) has reached a steady state.', { deployments })).toEqual(['deployment']);
   });
 });

@@ -95,6 +95,31 @@ describe('a drain of ECS managed draining', () => {
     expect(changesOf(left)).toEqual([]);
   });
 
+  it('stops stragglers and ends on time, however late schedules come', async () => {
+    const policy = { ...ENDING, stopStragglers: 'standalone' } as const;
+    const aws = drainedByEcs({ tasks: [{ ...NEVER, class: 'standalone', stopTimeoutSeconds: 90 }], lateSeconds: 60 });
+    await aws.runToEnd({ policy });
+    const dueAtSeconds = POLICY.deadlineSeconds - 90 - 10;
+    const [stoppedAtSeconds = 0] = aws.secondsOf('stopTask');
+    expect(stoppedAtSeconds).toBeGreaterThanOrEqual(dueAtSeconds);
+    expect(stoppedAtSeconds).toBeLessThan(dueAtSeconds + 10);
+    expect(aws.completion()?.atSeconds).toBeLessThan(POLICY.deadlineSeconds + 10);
+  });
+
+  it('has drained where ECS ends it as soon as its last task has stopped, and all that was known is the first look', async () => {
+    const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 60 }], endsAtSeconds: 61 });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+  });
+
+  it('has drained where ECS completes its hook at the moment when we would', async () => {
+    const hold = { instanceId: INSTANCE_ID, lifecycleHook: MANAGED_DRAINING_HOOK };
+    const aws = drainedByEcs({
+      tasks: [{ id: 'a', stopsAtSeconds: 100 }],
+      holds: [{ ...hold, completedAtSeconds: POLICY.deadlineSeconds }],
+    });
+    expect(await aws.runToEnd({ policy: ENDING })).toMatchObject([{ kind: 'drained' }]);
+  });
+
   it('tells of tasks that were there last when their instance went, for ECS gave up', async () => {
     const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 48 * HOURS });
     const [outcome] = await aws.runToEnd();

@@ -13,6 +13,8 @@ export interface GroupSpec extends GroupSettings {
   readonly launchSeconds: number;
   /** Attributes of the container instances that it launches. */
   readonly attributes?: Readonly<Record<string, string>>;
+  /** How many tasks in the network mode awsvpc each of them takes; any number if left out. */
+  readonly taskInterfaces?: number | undefined;
   /** Availability Zones to launch into, each with as many instances as the others; all in one if it is left out. */
   readonly zones?: readonly string[];
   /** Its instances, where they are given; else there are as many as are desired, all alike. */
@@ -31,6 +33,7 @@ export interface Member {
   readonly memoryMiB: number;
   readonly cpuUnits: number;
   readonly attributes: Readonly<Record<string, string>>;
+  readonly taskInterfaces?: number | undefined;
   readonly protectedFromScaleIn: boolean;
 }
 

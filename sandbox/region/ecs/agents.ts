@@ -1,6 +1,5 @@
 import type { Announcements } from './announcements.ts';
-import type { Cluster, ContainerInstance, EcsState } from './state.ts';
-import type { InstanceView } from './views.ts';
+import type { Cluster, ContainerInstance, EcsState, Host } from './state.ts';
 
 export interface AgentOptions {
   readonly state: EcsState;
@@ -18,7 +17,7 @@ export class Agents {
   }
 
   /** Returns the new container instance's ARN. */
-  register(cluster: Cluster, host: Pick<InstanceView, 'ec2InstanceId' | 'capacity' | 'attributes'>): string {
+  register(cluster: Cluster, host: Host): string {
     const { state, announcements, offerRoom } = this.#options;
     const instance = state.addInstance(cluster, host);
     announcements.tellInstance(instance);

@@ -107,7 +107,7 @@ export function targetGroupArn({ arn, spec }: ServiceView): string {
 }
 
 export function describeTaskDefinition(definition: TaskDefinition): EcsTaskDefinition {
-  const { arn, family, revision, memoryMiB, cpuUnits, stopTimeoutSeconds, registeredAtMs } = definition;
+  const { arn, family, revision, memoryMiB, cpuUnits, stopTimeoutSeconds, networkMode, registeredAtMs } = definition;
   return {
     taskDefinitionArn: arn,
     family,
@@ -115,6 +115,7 @@ export function describeTaskDefinition(definition: TaskDefinition): EcsTaskDefin
     status: 'ACTIVE',
     cpu: String(cpuUnits),
     memory: String(memoryMiB),
+    ...(networkMode === 'awsvpc' && { networkMode }),
     compatibilities: ['EC2'],
     requiresCompatibilities: ['EC2'],
     containerDefinitions: [

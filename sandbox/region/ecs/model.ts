@@ -81,8 +81,9 @@ export class EcsModel {
 
   /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */
   registerInstance(instance: InstanceSpec): string {
-    const { cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes = {} } = instance;
-    const host = { ec2InstanceId, capacity: { memoryMiB, cpuUnits }, attributes: new Map(Object.entries(attributes)) };
+    const { cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes = {}, taskInterfaces } = instance;
+    const capacity = { memoryMiB, cpuUnits };
+    const host = { ec2InstanceId, capacity, attributes: new Map(Object.entries(attributes)), taskInterfaces };
     return this.#agents.register(this.#state.cluster(cluster), host);
   }
 

@@ -13,12 +13,19 @@ export function freeOf({ capacity, reserved }: InstanceView): Resources {
 }
 
 /** What a task needs of an instance. */
-type Needs = Resources & Partial<Pick<TaskDefinition, 'hostPorts'>>;
+type Needs = Resources & Partial<Pick<TaskDefinition, 'hostPorts' | 'networkMode'>>;
 
-export function hasRoom(instance: InstanceView, { memoryMiB, cpuUnits, hostPorts = [] }: Needs): boolean {
+export function hasRoom(instance: InstanceView, needs: Needs): boolean {
+  const { memoryMiB, cpuUnits, hostPorts = [] } = needs;
   const free = freeOf(instance);
   const fits = isOpen(instance) && free.memoryMiB >= memoryMiB && free.cpuUnits >= cpuUnits;
-  return fits && !usesPort(instance, hostPorts);
+  return fits && !usesPort(instance, hostPorts) && hasInterface(instance, needs);
+}
+
+/** Facts 100 task-interfaces: a task gives its network interface back when it has stopped. */
+function hasInterface({ holding, taskInterfaces }: InstanceView, { networkMode }: Needs): boolean {
+  if (networkMode !== 'awsvpc' || taskInterfaces === undefined) return true;
+  return [...holding].filter(({ definition }) => definition.networkMode === 'awsvpc').length < taskInterfaces;
 }
 
 /** A task gives back its ports when it has stopped, as it does with what else it reserves. */
@@ -37,12 +44,14 @@ export function roomiest<T extends InstanceView>(instances: Iterable<T>, task: N
 }
 
 /** Why the instance does not take the task, in ECS's words (facts 62 run-task); undefined if it does. */
-export function refusalOf(instance: InstanceView, { memoryMiB, cpuUnits, hostPorts = [] }: Needs): string | undefined {
+export function refusalOf(instance: InstanceView, needs: Needs): string | undefined {
+  const { memoryMiB, cpuUnits, hostPorts = [] } = needs;
   const free = freeOf(instance);
   if (!instance.agentConnected) return 'AGENT';
   if (free.memoryMiB < memoryMiB) return 'RESOURCE:MEMORY';
   if (free.cpuUnits < cpuUnits) return 'RESOURCE:CPU';
-  return usesPort(instance, hostPorts) ? 'RESOURCE:PORTS' : undefined;
+  if (usesPort(instance, hostPorts)) return 'RESOURCE:PORTS';
+  return hasInterface(instance, needs) ? undefined : 'RESOURCE:ENI';
 }
 
 /**
@@ -60,6 +69,8 @@ export function closestMatch({ registered }: ClusterView, wanted: Needs): string
         ? 'has insufficient CPU units available'
         : usesPort(closest, wanted.hostPorts ?? [])
           ? 'is already using a port required by your task'
-          : "does not satisfy the task's placement constraints";
+          : hasInterface(closest, wanted)
+            ? "does not satisfy the task's placement constraints"
+            : 'encountered error "RESOURCE:ENI"';
   return ` The closest matching (container-instance ${closest.id}) ${what}. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.`;
 }

@@ -9,12 +9,19 @@ interface Size {
   readonly cpuUnits: number;
 }
 
+interface TaskSize extends Size {
+  /** In the network mode awsvpc each task has a network interface of its own. */
+  readonly networkMode?: 'awsvpc';
+}
+
 /** An EC2 instance whose agent registers it. */
 export interface InstanceSpec extends Size {
   readonly cluster: string;
   readonly ec2InstanceId: string;
   /** Custom attributes, as `ECS_INSTANCE_ATTRIBUTES` of the agent has them. */
   readonly attributes?: Readonly<Record<string, string>>;
+  /** How many tasks in the network mode awsvpc it takes; any number if left out (facts 100 task-interfaces). */
+  readonly taskInterfaces?: number | undefined;
 }
 
 /** Where ECS may place the tasks of a service, and what it prefers. */
@@ -25,7 +32,7 @@ export interface Placement {
 }
 
 /** A service to keep running: replicas spread over the instances, or a daemon on each. */
-export interface ServiceSpec extends Size {
+export interface ServiceSpec extends TaskSize {
   readonly cluster: string;
   readonly name: string;
   readonly strategy: 'REPLICA' | 'DAEMON';
@@ -51,7 +58,7 @@ export interface ServiceSpec extends Size {
 }
 
 /** A standalone task, which ends by itself. */
-export interface StandaloneTaskSpec extends Size {
+export interface StandaloneTaskSpec extends TaskSize {
   readonly cluster: string;
   readonly name: string;
   /** Where to run it; without it, where most memory is free. */

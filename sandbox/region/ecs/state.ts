@@ -93,6 +93,9 @@ export interface Task extends TaskView {
   stop: Stop | undefined;
 }
 
+/** What registers as a container instance. */
+export type Host = Pick<InstanceView, 'ec2InstanceId' | 'capacity' | 'attributes' | 'taskInterfaces'>;
+
 /** What a task is started with. */
 export type Launch = Pick<Task, 'service' | 'group' | 'startedBy' | 'definition' | 'behaviour'>;
 
@@ -199,11 +202,11 @@ export class EcsState {
 
   /** A new revision of the family, unless the last one is the same. */
   define(spec: ServiceSpec | StandaloneTaskSpec): TaskDefinition {
-    const { name, memoryMiB, cpuUnits, stopTimeoutSeconds } = spec;
+    const { name, memoryMiB, cpuUnits, stopTimeoutSeconds, networkMode = 'bridge' } = spec;
     const hostPorts = 'hostPorts' in spec ? (spec.hostPorts ?? []) : [];
     const revisions = this.revisionsOf(name);
     const last = revisions.at(-1);
-    const same = last?.memoryMiB === memoryMiB && last.cpuUnits === cpuUnits;
+    const same = last?.memoryMiB === memoryMiB && last.cpuUnits === cpuUnits && last.networkMode === networkMode;
     if (same && last.stopTimeoutSeconds === stopTimeoutSeconds) return last;
     const revision = revisions.length + 1;
     const arn = this.arnOf('task-definition', `${name}:${revision}`);
@@ -215,6 +218,7 @@ export class EcsState {
       cpuUnits,
       stopTimeoutSeconds,
       hostPorts,
+      networkMode,
       registeredAtMs: this.nowMs(),
       behaviour: behaviourOf(spec),
     };
@@ -236,11 +240,8 @@ export class EcsState {
 
   // --- Container instances --------------------------------------------------------------------------------------------
 
-  addInstance(
-    cluster: Cluster,
-    host: Pick<InstanceView, 'ec2InstanceId' | 'capacity' | 'attributes'>,
-  ): ContainerInstance {
-    const { ec2InstanceId, capacity, attributes } = host;
+  addInstance(cluster: Cluster, host: Host): ContainerInstance {
+    const { ec2InstanceId, capacity, attributes, taskInterfaces } = host;
     const id = this.newId();
     const instance: ContainerInstance = {
       id,
@@ -248,6 +249,7 @@ export class EcsState {
       ec2InstanceId,
       cluster,
       capacity,
+      taskInterfaces,
       reserved: { memoryMiB: 0, cpuUnits: 0 },
       registeredAtMs: this.nowMs(),
       agentVersion: AGENT_VERSION,

@@ -35,6 +35,8 @@ export interface InstanceView {
   readonly ec2InstanceId: string;
   readonly cluster: ClusterView;
   readonly capacity: Resources;
+  /** How many tasks in the network mode awsvpc it takes; any number if undefined. */
+  readonly taskInterfaces?: number | undefined;
   /** By tasks that have not stopped. */
   readonly reserved: Resources;
   readonly registeredAtMs: number;
@@ -104,6 +106,7 @@ export interface TaskDefinition extends Resources {
   readonly stopTimeoutSeconds: number;
   /** Of its instance. */
   readonly hostPorts: readonly number[];
+  readonly networkMode: 'awsvpc' | 'bridge';
   readonly registeredAtMs: number;
   /** What its containers do, as far as no spec says otherwise. */
   readonly behaviour: Behaviour;

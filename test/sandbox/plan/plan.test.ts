@@ -96,6 +96,28 @@ describe('a plan', () => {
     expect(plan.stuck[0]?.fix).toMatch(/^Add an instance before the change/);
   });
 
+  it('finds no room where the instances have no network interface left, by their type and their trunk', async () => {
+    const taskDefinitions = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, networkMode: 'awsvpc' }));
+    const change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true } as const;
+    const plan = await planOf(aSnapshot({ cluster: { taskDefinitions } }), change, { deadlineSeconds: 600 });
+    expect(plan.stuck).toMatchObject([{ group: 'service:web', causes: ['ECS finds no room for a replacement'] }]);
+    expect(plan.limits).toEqual([]);
+    const instances = aSnapshot().cluster.instances.map((each) => ({ ...each, trunk: true }));
+    expect(await planOf(aSnapshot({ cluster: { taskDefinitions, instances } }), change)).toMatchObject({ stuck: [] });
+  });
+
+  it('places a service on the instances of its capacity providers alone', async () => {
+    const instances = aSnapshot().cluster.instances.map((each, i) => ({
+      ...each,
+      capacityProvider: i === 0 ? 'a' : 'b',
+    }));
+    const change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true } as const;
+    const planWith = (capacityProviders: string[]) =>
+      planOf(aSnapshot({ service: { capacityProviders }, cluster: { instances } }), change, { deadlineSeconds: 600 });
+    expect((await planWith(['a'])).stuck).toMatchObject([{ causes: ['ECS finds no room for a replacement'] }]);
+    expect((await planWith(['a', 'b'])).stuck).toEqual([]);
+  });
+
   it('says that the change itself fails', async () => {
     const snapshot = aSnapshot({ group: { launchSeconds: [2_000] } });
     const plan = await planOf(snapshot, ROLLING);
@@ -226,11 +248,18 @@ describe('what a plan does not model', () => {
       'The service web has the placement constraint memberOf ebs == fast, which the plan cannot read.',
     ],
     [
-      definition({ networkMode: 'awsvpc' }),
-      'The tasks of the service web have a network interface of their own (awsvpc).',
+      {
+        cluster: {
+          ...definition({ networkMode: 'awsvpc' }).cluster,
+          instances: aSnapshot().cluster.instances.map((each) => ({
+            ...each,
+            attributes: { 'ecs.instance-type': 'm99.large' },
+          })),
+        },
+      },
+      'Tasks of the service web have a network interface of their own (awsvpc), and how many of them an instance of type m99.large takes is not known.',
     ],
     [definition({ gpus: 1 }), 'The service web needs GPUs.'],
-    [definition({ dependsOn: true }), 'Containers of the service web wait for each other (dependsOn).'],
     [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
     [{ service: { deployments: 2 } }, 'The service web is being deployed.'],
     [{ service: { name: 'other' } }, 'Tasks of the service web run, and the snapshot does not have that service.'],

@@ -5,7 +5,7 @@ import { pass, regionOfTest } from '../clients.ts';
 const SMALL = { memoryMiB: 1_000, cpuUnits: 100 };
 
 /** Four instances in two zones, and a service; how many of its tasks run on each instance. */
-async function placed(service: Partial<ServiceSpec>, placement?: Partial<Placement>) {
+async function placed(service: Partial<ServiceSpec>, placement?: Partial<Placement>, taskInterfaces?: number) {
   const region = regionOfTest();
   const { ecs } = region;
   ecs.createCluster('prod');
@@ -13,7 +13,14 @@ async function placed(service: Partial<ServiceSpec>, placement?: Partial<Placeme
   const ids = zones.map((zone, i) => {
     const ec2InstanceId = `i-0000000000000000${i}`;
     const attributes = { 'ecs.availability-zone': zone, 'ecs.instance-type': i === 0 ? 'm5.large' : 'c5.large' };
-    ecs.registerInstance({ cluster: 'prod', ec2InstanceId, memoryMiB: 4_000, cpuUnits: 4_000, attributes });
+    ecs.registerInstance({
+      cluster: 'prod',
+      ec2InstanceId,
+      memoryMiB: 4_000,
+      cpuUnits: 4_000,
+      attributes,
+      taskInterfaces,
+    });
     return ec2InstanceId;
   });
   ecs.createService({
@@ -55,6 +62,15 @@ describe('the placement of services', () => {
   it('fills one instance after the other with binpack', async () => {
     const strategies = [{ type: 'binpack', field: 'memory' }];
     expect((await placed({ desiredCount: 5 }, { strategies })).counts.toSorted()).toEqual([0, 0, 1, 4]);
+  });
+
+  it('puts no more tasks with a network interface of their own on an instance than it takes (facts 100 task-interfaces)', async () => {
+    const strategies = [{ type: 'binpack', field: 'memory' }];
+    const awsvpc = await placed({ networkMode: 'awsvpc', desiredCount: 9 }, { strategies }, 2);
+    expect(awsvpc.counts).toEqual([2, 2, 2, 2]);
+    expect(awsvpc.events[0]).toContain('encountered error "RESOURCE:ENI".');
+    const bridge = await placed({ desiredCount: 9 }, { strategies }, 2);
+    expect(bridge.counts.toSorted()).toEqual([0, 1, 4, 4]);
   });
 
   it('puts each task on an instance of its own with distinctInstance, and says where there is none', async () => {

@@ -1,0 +1,207 @@
+/** `ecs-drain doctor --group` and `doctor --snapshot`: judges a group from its snapshot, with or without a deployed stack. */
+
+import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
+import { concluded, type Plan, sentenceOn, span } from '../sandbox/plan/conclude.ts';
+import { deploymentFor } from '../sandbox/plan/deployment.ts';
+import { estimatesOf } from '../sandbox/plan/estimates.ts';
+import { limitsOf } from '../sandbox/plan/limits.ts';
+import { playAll } from '../sandbox/plan/play-all.ts';
+import { BadSnapshot, type Snapshot, type SnapshotService } from '../sandbox/plan/snapshot.ts';
+import { choicesIn } from '../src/adapters/hook-metadata.ts';
+import { hookLimits, type LifecycleHook } from '../src/domain/drain.ts';
+import { settingsFrom } from '../src/handlers/settings.ts';
+import type { ClusterService, Providers } from './cluster.ts';
+import { counted, type Output, type Target, UsageError } from './common.ts';
+import { groupFindings, hookFindings, reportFindings, timeOf } from './doctor.ts';
+import type { Finding } from './finding.ts';
+import { hookNamesIn, paramsFrom, type SnapshotSource, snapshotFor, stackParamsOf } from './plan.ts';
+import { type Ask, mayRunOnOurs, serviceFindings } from './services.ts';
+import { presentUnknown } from './snapshot.ts';
+
+/** One rehearsal says whether there is room. A plan says how much differs from one rehearsal to the next. */
+const SEEDS = [1];
+
+export async function doctorGroup(source: SnapshotSource, target: Target, output: Output): Promise<number> {
+  try {
+    const snapshot = await snapshotFor(source, target);
+    return reportFindings(await findingsOn(snapshot, target), { group: snapshot.group.name }, output);
+  } catch (error) {
+    if (error instanceof BadSnapshot) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function findingsOn(snapshot: Snapshot, target: Target): Promise<Finding[]> {
+  const { group, takenAtMs } = snapshot;
+  const { environment, timeoutSeconds, hooks: created } = await deploymentFor(snapshot, stackParamsOf(snapshot));
+  const settings = settingsFrom(environment);
+  const hooks = hooksOf(group, settings.lifecycleHooks, created);
+  const ours = hooks.filter(({ name }) => settings.lifecycleHooks.includes(name));
+  const times = ours.map((hook) => timeOf(hook, { settings }));
+  const time = {
+    deadlineSeconds: Math.min(settings.policy.deadlineSeconds, ...times.map(({ deadlineSeconds }) => deadlineSeconds)),
+    heartbeatSeconds: Math.min(...times.map(({ heartbeatSeconds }) => heartbeatSeconds)),
+  };
+  const where = `group ${group.name}`;
+  const judge = { settings, target, nowMs: () => takenAtMs };
+  const services = snapshot.cluster.services
+    .map((service) => [service, toClusterService(service, snapshot.cluster.name)] as const)
+    .filter(([, service]) => mayRunOnOurs(service, providersIn(snapshot), settings));
+  const onServices = services.map(async ([service, described]) => {
+    const found = await serviceFindings(described, time, judge, answersIn(snapshot));
+    const reported = reportedFindings(service, snapshot.cluster.name);
+    return [...found.filter(({ level }) => reported.length === 0 || level !== 'ok'), ...reported];
+  });
+  return [
+    stackFinding(snapshot, where),
+    ...presentUnknown(snapshot.unknown).map((what) => ({ level: 'unchecked', where, what }) as const),
+    ...groupFindings(where, { returnsToWarmPool: group.warmPool?.reuseOnScaleIn ?? false }),
+    ...hookFindings(group.name, hooks, ours, { settings, timeoutSeconds }),
+    ...(await Promise.all(onServices)).flat(),
+    ...(await rehearsalFindings(snapshot)),
+  ];
+}
+
+function stackFinding({ drain }: Snapshot, where: string): Finding {
+  const what = drain
+    ? `it is judged with the settings of ${drain.function}.`
+    : 'no deployed ecs-drain was found: it is judged with the default settings.';
+  return { level: 'ok', where, what };
+}
+
+// --- The snapshot, as the checks of a deployed stack see it -----------------------------------------------------------
+
+/** The terminating hooks of the group; where none is ours, with those that a deployment creates. */
+function hooksOf(
+  { hooks = [] }: Snapshot['group'],
+  ourNames: readonly string[],
+  created: readonly { readonly name: string; readonly heartbeatTimeoutSeconds: number }[],
+): LifecycleHook[] {
+  const there = hooks.filter(({ transition }) => transition === 'terminating');
+  const missing = there.some(({ name }) => ourNames.includes(name)) ? [] : created;
+  return [
+    ...there.map(({ name, heartbeatTimeoutSeconds, defaultResult, settings }) => {
+      const notificationMetadata = settings && JSON.stringify(typed(settings));
+      const choices = choicesIn(notificationMetadata);
+      return { name, defaultResult, notificationMetadata, limits: { ...hookLimits(heartbeatTimeoutSeconds), choices } };
+    }),
+    ...missing.map(({ name, heartbeatTimeoutSeconds }) => ({ name, limits: hookLimits(heartbeatTimeoutSeconds) })),
+  ];
+}
+
+/** A snapshot has what a hook chooses as text. */
+function typed(settings: Readonly<Record<string, string>>) {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [name, /^\d+$/.test(value) ? Number(value) : value]),
+  );
+}
+
+function toClusterService(service: SnapshotService, cluster: string): ClusterService {
+  const { name, strategy, desiredCount, minimumHealthyPercent, maximumPercent } = service;
+  const { taskDefinition, targetGroups, otherLoadBalancers, capacityProviders } = service;
+  return {
+    cluster,
+    name,
+    isDaemon: strategy === 'DAEMON',
+    desiredCount,
+    minimumHealthyPercent,
+    maximumPercent,
+    events: [],
+    deployment: undefined, // Both are among the obstacles.
+    taskDefinition,
+    loadBalancing: { targetGroups, unread: otherLoadBalancers },
+    placement: capacityProviders.length > 0 ? capacityProviders : 'any-instance',
+  };
+}
+
+function providersIn({ cluster }: Snapshot): Providers {
+  return new Map(cluster.capacityProviders.map(({ name, autoScalingGroup }) => [name, autoScalingGroup]));
+}
+
+/** What the checks would ask AWS. */
+function answersIn({ cluster }: Snapshot): Ask {
+  return {
+    stopTimeoutSeconds: async (taskDefinition) => {
+      const found = cluster.taskDefinitions.find(({ name }) => name === taskDefinition);
+      if (!found) throw new Error(`The snapshot lacks the task definition ${taskDefinition}.`);
+      return found.stopTimeoutSeconds;
+    },
+    delaySeconds: async (names) => {
+      const delays = names.map((name) => {
+        const found = cluster.targetGroups.find((each) => each.name === name);
+        if (found?.deregistrationDelaySeconds !== undefined) return found.deregistrationDelaySeconds;
+        throw new Error(`The snapshot lacks the deregistration delay of the target group ${name}.`);
+      });
+      return Math.max(0, ...delays);
+    },
+    protection: async ({ name }) => {
+      const { protectedTasks = 0 } = cluster.services.find((each) => each.name === name) ?? {};
+      return Array.from({ length: protectedTasks }, () => undefined);
+    },
+  };
+}
+
+/** What ECS reported of the service when the snapshot was taken, in the words of a plan. */
+function reportedFindings({ name, obstacles = [] }: SnapshotService, cluster: string): Finding[] {
+  return obstacles.map((cause) => ({
+    level: 'warning',
+    where: `service ${name} of cluster ${cluster}`,
+    what: `${sentenceOn({ cause })}.`,
+    fix: 'See docs/operations.md, Why a drain is stuck.',
+  }));
+}
+
+// --- One rehearsal ----------------------------------------------------------------------------------------------------
+
+/** What the checks of the services say already, and what only follows from other causes. */
+const SAID = ['cannot-replace', 'protected', 'daemon-last'];
+
+/** What a plan says of the termination of the fullest instance, and what no plan of this group models. */
+async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
+  const fullest = fullestOf(snapshot);
+  if (fullest === undefined) {
+    const { group, cluster } = snapshot;
+    const what = `no instance is InService and ACTIVE in the cluster ${cluster.name}: there is nothing to drain.`;
+    return [{ level: 'warning', where: `group ${group.name}`, what }];
+  }
+  const change = { kind: 'terminate', instanceIds: [fullest], shrinks: false } as const;
+  const params = paramsFrom(snapshot);
+  const estimates = estimatesOf(snapshot);
+  const played = await playAll({ blueprint: blueprintOf(snapshot, estimates), change, params, seeds: SEEDS });
+  const plan = concluded({ snapshot, change, params, estimates, limits: [], ...played });
+  const limits = limitsOf({ ...snapshot, unknown: [] }, change, hookNamesIn(params));
+  const where = `rehearsal of ${fullest}, the fullest instance`;
+  const stuck = plan.stuck.filter(({ kinds }) => !kinds.some((kind) => SAID.includes(kind)));
+  return [
+    outcomeFinding(plan, where),
+    ...stuck.map(({ group, causes, fix }): Finding => {
+      return { level: 'error', where, what: `${group}: ${causes.join('; ')}.`, ...(fix !== undefined && { fix }) };
+    }),
+    ...limits.map(
+      ({ what, effect }) => ({ level: 'warning', where, what: `not modelled: ${what} ${effect}` }) as const,
+    ),
+  ];
+}
+
+function outcomeFinding({ drains, killed, drainsAll }: Plan, where: string): Finding {
+  const [drain] = drains;
+  const { tasks } = killed.withDrain;
+  if (!drain || !drainsAll) {
+    const outcome = Object.keys(drain?.outcomes ?? {})[0] ?? 'not drained';
+    return { level: 'error', where, what: `it ends as ${outcome}, and ${counted(tasks, 'task')} may be killed.` };
+  }
+  const what = `it drains in ${span(drain.seconds.p50)}, and waits longest for: ${drain.bound}.`;
+  if (drain.bound !== 'room for replacements') return { level: 'ok', where, what };
+  const fix = 'Keep room for the tasks of one instance, or let the group launch before it terminates.';
+  return { level: 'warning', where, what: `${what} Without a new instance it gets stuck.`, fix };
+}
+
+/** The one whose tasks have the most memory. */
+function fullestOf(snapshot: Snapshot): string | undefined {
+  const used = new Map(membersOf(snapshot).map(({ instanceId }) => [instanceId, 0]));
+  for (const { ec2InstanceId, memoryMiB } of snapshot.cluster.tasks) {
+    const before = used.get(ec2InstanceId);
+    if (before !== undefined) used.set(ec2InstanceId, before + memoryMiB);
+  }
+  return [...used].toSorted(([, a], [, b]) => b - a)[0]?.[0];
+}

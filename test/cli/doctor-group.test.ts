@@ -1,0 +1,107 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Finding } from '../../cli/finding.ts';
+import type { Plan } from '../../sandbox/plan/conclude.ts';
+import { aSnapshot, aTask, type Changes, INSTANCES } from '../sandbox/plan/samples.ts';
+import { deployedRegion, run } from './deployed-region.ts';
+
+async function fileWith(changes: Changes): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-doctor-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'web.json');
+  await writeFile(path, JSON.stringify(aSnapshot(changes)));
+  return path;
+}
+
+interface Answer {
+  readonly healthy: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** What the doctor and the plan say of the termination of the first instance. */
+async function opinionsOn(path: string) {
+  const change = ['--change', 'terminate', '--instance', INSTANCES[0], '--trials', '1'];
+  const plan: Plan = JSON.parse((await run('plan', '--snapshot', path, ...change, '--json')).stdout);
+  const doctor: Answer = JSON.parse((await run('doctor', '--snapshot', path, '--json')).stdout);
+  return { plan, doctor, said: doctor.findings.map(({ what }) => what) };
+}
+
+/** A standalone task that runs for three hours, longer than a drain may take. */
+const JOB: Changes['cluster'] = {
+  tasks: [...aSnapshot().cluster.tasks, aTask('0j', INSTANCES[0], { group: 'family:job' })],
+  stoppedTasks: [
+    {
+      group: 'family:job',
+      taskDefinition: 'web:1',
+      stopCode: 'EssentialContainerExited',
+      createdAtMs: 0,
+      startedAtMs: 0,
+      executionStoppedAtMs: 3 * 3_600_000,
+    },
+  ],
+};
+
+describe('ecs-drain doctor of a group without a stack', () => {
+  it('finds nothing where all is well, as the plan does, and says with what settings it judges', async () => {
+    const { plan, doctor, said } = await opinionsOn(await fileWith({}));
+    expect([plan.drainsAll, doctor.healthy]).toEqual([true, true]);
+    expect(said).toEqual([
+      'no deployed ecs-drain was found: it is judged with the default settings.',
+      'it holds an instance for 3600 s without a heartbeat, and for 172800 s at most.',
+      expect.stringContaining('its tasks may need 120 s of deregistration + 30 s of stop timeout = 150 s, of 7200 s.'),
+      'it drains in 3 min, and waits longest for: load balancer deregistration.',
+    ]);
+  });
+
+  it('finds each cause that the plan finds, in the same words, and what ECS reports of a service', async () => {
+    const service: Changes['service'] = { maximumPercent: 100, obstacles: ['deployment'] };
+    const { plan, doctor, said } = await opinionsOn(await fileWith({ service, cluster: JOB }));
+    expect([plan.drainsAll, doctor.healthy]).toEqual([false, false]);
+    const causes = plan.stuck.flatMap((each) => each.causes);
+    expect(causes.length).toBeGreaterThan(1);
+    for (const cause of causes) expect(said).toContainEqual(expect.stringContaining(cause));
+    expect(said).toContain('the service is being deployed at the same time.');
+  });
+
+  it('is not healthy where the snapshot lacks something', async () => {
+    const path = await fileWith({
+      cluster: { targetGroups: [] },
+      unknown: [
+        { call: 'elasticloadbalancing:DescribeTargetGroupAttributes', why: 'AccessDenied', missing: 'a delay' },
+      ],
+    });
+    const { status, stdout } = await run('doctor', '--snapshot', path);
+    expect(status).toBe(1);
+    expect(stdout).toContain('Not known (elasticloadbalancing:DescribeTargetGroupAttributes: AccessDenied): a delay.');
+    expect(stdout).toContain('The snapshot lacks the deregistration delay of the target group web.');
+  });
+
+  it('says of each service what it says where a stack is deployed', async () => {
+    const services = [
+      { name: 'fine' },
+      { name: 'stuck', maximumPercent: 100 },
+      { name: 'protected', protectedFromScaleIn: true },
+    ];
+    const { json } = await deployedRegion({ services });
+    const findings = (answer: Answer) => answer.findings.filter(({ where }) => where.startsWith('service '));
+    const deployed = findings((await json('doctor')).answer);
+    const alone = findings((await json('doctor', '--group', 'web')).answer);
+    expect(alone.map(({ level, where, fix }) => ({ level, where, fix }))).toEqual(
+      deployed.map(({ level, where, fix }) => ({ level, where, fix })),
+    );
+    expect(alone.map(({ level }) => level).toSorted()).toEqual(['error', 'ok', 'warning']);
+  });
+
+  it('refuses a file that is no snapshot, and a group beside a file, in a sentence', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-doctor-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'web.json'), '{');
+    const cut = await run('doctor', '--snapshot', join(folder, 'web.json'));
+    expect(cut.stderr).toMatch(/is not whole JSON: it may have been cut off\./);
+    const both = await run('doctor', '--group', 'web', '--snapshot', join(folder, 'web.json'));
+    expect(both.stderr).toMatch(/^Name either a group with --group, or a file/);
+    expect([cut.status, both.status]).toEqual([2, 2]);
+  });
+});
