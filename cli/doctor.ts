@@ -102,7 +102,7 @@ interface Need {
   readonly context?: Readonly<Record<string, string>>;
 }
 
-/** What the function asks of AWS, as serverless.yml and deploy/scheduler.yml allow it. */
+/** What the function asks of AWS, as deploy/function.ts and deploy/parking.ts allow it. */
 export function needsOf(
   { functionArn, settings }: Pick<Deployment, 'functionArn' | 'settings'>,
   taskStopQueueArn?: string,

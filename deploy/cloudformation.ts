@@ -11,19 +11,22 @@ export type Intrinsic = Sub | { readonly 'Fn::GetAtt': readonly [string, string]
 export interface Resource {
   readonly Type: string;
   readonly DependsOn?: readonly string[];
+  /** The condition of the template under which the resource exists. */
+  readonly Condition?: string;
   readonly Properties: Readonly<Record<string, unknown>>;
 }
 
 export type Resources = Readonly<Record<string, Resource>>;
 
 export interface Template {
+  readonly Description?: string;
   readonly Resources: Resources;
   readonly Outputs?: Readonly<Record<string, unknown>>;
 }
 
-/** The ARN of a resource in the account and Region of the stack. */
-export function arn(service: string, resource: string): Sub {
-  return { 'Fn::Sub': `arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${resource}` };
+/** The ARN of a resource in the account and Region of the stack, for `Fn::Sub`. */
+export function arn(service: string, resource: string): string {
+  return `arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${resource}`;
 }
 
 /** The attribute `Arn` of a resource of the template. */

@@ -1,18 +1,7 @@
 /** What an account asks of every resource that can have it: tags, a permissions boundary, a path, keys, a log retention. */
 
-import type { Resource, Template } from './cloudformation.ts';
-
-export interface ResourceOptions {
-  /** The ARN of the policy that bounds every role. */
-  readonly permissionsBoundaryArn: string | undefined;
-  readonly rolePath: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly logRetentionDays: number;
-  /** The ARN of the KMS key of the log groups. */
-  readonly logKmsKeyArn: string | undefined;
-  /** The ARN of the KMS key of the queues; without one SQS encrypts them with a key of its own. */
-  readonly queueKmsKeyArn: string | undefined;
-}
+import type { Resource, Resources } from './cloudformation.ts';
+import type { Form } from './form.ts';
 
 /** The types of resource that have tags, as a list of `Key` and `Value` (CloudFormation template reference). */
 export const TAGGED: readonly string[] = [
@@ -28,15 +17,14 @@ export const TAGGED: readonly string[] = [
   'AWS::Scheduler::ScheduleGroup',
 ];
 
-/** The template with the options on every resource that can have them. */
-export function withOptions<T extends Template>(template: T, options: ResourceOptions): T {
-  const Resources = Object.fromEntries(
-    Object.entries(template.Resources).map(([id, resource]) => {
-      const Properties = { ...resource.Properties, ...propertiesOf(resource, options) };
+/** The resources with the options on each that can have them. */
+export function withOptions(resources: Resources, form: Form): Resources {
+  return Object.fromEntries(
+    Object.entries(resources).map(([id, resource]) => {
+      const Properties = { ...resource.Properties, ...propertiesOf(resource, form) };
       return [id, { ...resource, Properties: Object.fromEntries(Object.entries(Properties).filter(isSet)) }];
     }),
   );
-  return { ...template, Resources };
 }
 
 function isSet([, value]: [string, unknown]): boolean {
@@ -44,31 +32,35 @@ function isSet([, value]: [string, unknown]): boolean {
 }
 
 /** What the options set; undefined removes a property. */
-function propertiesOf({ Type, Properties }: Resource, options: ResourceOptions): Record<string, unknown> {
-  return { ...ofType(Type, options), ...(TAGGED.includes(Type) && tagsOf(Properties['Tags'], options)) };
+function propertiesOf({ Type, Properties }: Resource, form: Form): Record<string, unknown> {
+  return { ...ofType(Type, Properties, form), ...(TAGGED.includes(Type) && tagsOf(Properties['Tags'], form)) };
 }
 
-function ofType(type: string, options: ResourceOptions): Record<string, unknown> {
+function ofType(type: string, properties: Resource['Properties'], form: Form): Record<string, unknown> {
   switch (type) {
     case 'AWS::IAM::Role':
       return {
-        PermissionsBoundary: options.permissionsBoundaryArn,
+        PermissionsBoundary: form.choose('HasPermissionsBoundary', form.value('permissionsBoundaryArn')),
         // To CloudFormation a path that is new is another path, even the default: it would replace the role.
-        ...(options.rolePath !== '/' && { Path: options.rolePath }),
+        Path: form.choose('HasRolePath', form.value('rolePath'), properties['Path']),
       };
     case 'AWS::Logs::LogGroup':
-      return { RetentionInDays: options.logRetentionDays, KmsKeyId: options.logKmsKeyArn };
+      return {
+        RetentionInDays: form.value('logRetentionDays'),
+        KmsKeyId: form.choose('HasLogKey', form.value('logKmsKeyArn')),
+      };
     case 'AWS::SQS::Queue':
       // SQS takes one of the two.
-      return options.queueKmsKeyArn === undefined
-        ? {}
-        : { SqsManagedSseEnabled: undefined, KmsMasterKeyId: options.queueKmsKeyArn };
+      return {
+        SqsManagedSseEnabled: form.choose('HasQueueKey', undefined, properties['SqsManagedSseEnabled']),
+        KmsMasterKeyId: form.choose('HasQueueKey', form.value('queueKmsKeyArn')),
+      };
     default:
       return {};
   }
 }
 
-function tagsOf(given: unknown, { tags }: ResourceOptions): Record<string, unknown> {
-  const added = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+function tagsOf(given: unknown, form: Form): Record<string, unknown> {
+  const added = form.tags();
   return added.length === 0 ? {} : { Tags: [...(Array.isArray(given) ? given : []), ...added] };
 }

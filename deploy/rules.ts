@@ -1,29 +1,18 @@
 /** The EventBridge rules: which events go to the event queue. */
 
-import type { GroupChoice } from '../src/domain/groups.ts';
-import { arn, arnOf, type Intrinsic, type Resources, type Sub } from './cloudformation.ts';
-
-export interface RuleOptions {
-  /** `ecs-drain-dev-drain`: what stands before `-drain` begins the names of the rules. */
-  readonly functionName: string;
-  readonly eventSource: string;
-  readonly groups: readonly GroupChoice[];
-  /** Those that we complete, and ECS's own where its drains are watched. */
-  readonly hooks: readonly string[];
-  readonly clusterArns: readonly Sub[];
-  readonly sweepMinutes: number;
-  readonly waiting: 'park' | 'watch';
-  readonly spotInterruptions: boolean;
-  readonly rebalanceRecommendations: boolean;
-}
+import { arn, arnOf, type Intrinsic, type Resources } from './cloudformation.ts';
+import { type Condition, DEPLOYMENT, type Form } from './form.ts';
 
 /** An EventBridge rule whose target is a queue of ours. */
 export interface Rule {
   readonly logicalId: string;
-  readonly name: string;
+  /** What follows `ecs-drain-STAGE-` in its name. */
+  readonly purpose: string;
+  /** Under what condition there is the rule; always, if it has none. */
+  readonly condition?: Condition;
   readonly description: string;
-  readonly trigger: { readonly EventPattern: Pattern } | { readonly ScheduleExpression: string };
-  readonly targetId: string;
+  readonly trigger: { readonly EventPattern: Pattern } | { readonly ScheduleExpression: unknown };
+  readonly targetId: unknown;
   readonly queue: 'EventQueue' | 'TaskStopQueue';
   /** How long EventBridge tries to deliver an event to the queue. */
   readonly maximumAgeSeconds: number;
@@ -34,7 +23,7 @@ export interface Rule {
 
 /** An event pattern; EventBridge's account field keeps out what other accounts send to the bus. */
 interface Pattern {
-  readonly source: readonly string[];
+  readonly source: readonly unknown[];
   readonly 'detail-type': readonly string[];
   readonly account: readonly Intrinsic[];
   readonly detail?: Readonly<Record<string, unknown>>;
@@ -42,27 +31,33 @@ interface Pattern {
 
 const ACCOUNT: Intrinsic = { Ref: 'AWS::AccountId' };
 
+/** The source of our own events, for `text`: each deployment of an account has its own. */
+export const EVENT_SOURCE = `ecs-drain.\${Stage}`;
+
+/** A cluster, for `perCluster`. */
+export const CLUSTER_ARN = arn('ecs', `cluster/\${Cluster}`);
+
 /** The most that EventBridge allows: the age decides. */
 const MOST_RETRIES = 185;
 
 /** No heartbeat timeout is longer: what is older than this is evidence for an operator, and no longer work to do. */
 const LONGEST_HEARTBEAT_TIMEOUT_SECONDS = 7_200;
 
-export function rulesOf(options: RuleOptions): Rule[] {
+export function rulesOf(form: Form): Rule[] {
   return [
-    terminationRule(options),
-    continuationRule(options),
-    sweepRule(options),
-    ...(options.waiting === 'park' ? [taskStoppedRule(options), instanceEmptiedRule(options)] : []),
-    ...(options.spotInterruptions ? [noticeRule('SpotInterruption', options)] : []),
-    ...(options.rebalanceRecommendations ? [noticeRule('RebalanceRecommendation', options)] : []),
+    terminationRule(form),
+    continuationRule(form),
+    sweepRule(form),
+    { ...taskStoppedRule(form), condition: 'Parks' },
+    { ...instanceEmptiedRule(form), condition: 'Parks' },
+    { ...noticeRule('SpotInterruption'), condition: 'DrainsOnSpotInterruptions' },
+    { ...noticeRule('RebalanceRecommendation'), condition: 'DrainsOnRebalanceRecommendations' },
   ];
 }
 
-function terminationRule(options: RuleOptions): Rule {
-  const { groups, hooks } = options;
+function terminationRule(form: Form): Rule {
   return {
-    ...sinceFirstRelease(options, 'termination', 1),
+    ...sinceFirstRelease(form, 'termination', 1),
     description: 'Auto Scaling holds an instance of ours that it is about to terminate',
     trigger: {
       EventPattern: {
@@ -71,8 +66,8 @@ function terminationRule(options: RuleOptions): Rule {
         account: [ACCOUNT],
         detail: {
           LifecycleTransition: ['autoscaling:EC2_INSTANCE_TERMINATING'],
-          AutoScalingGroupName: groups.map(groupTest),
-          LifecycleHookName: hooks,
+          AutoScalingGroupName: form.groupTests(),
+          LifecycleHookName: form.hooks(),
           Destination: [{ exists: false }, { 'anything-but': ['WarmPool'] }], // such an instance only returns to the pool
         },
       },
@@ -83,23 +78,14 @@ function terminationRule(options: RuleOptions): Rule {
   };
 }
 
-/** How EventBridge tests the name of a group (facts 92 pattern-wildcards). */
-function groupTest({ parts }: GroupChoice): unknown {
-  const [first = '', second] = parts;
-  if (second === undefined) return first;
-  if (parts.length === 2 && second === '') return { prefix: first };
-  if (parts.length === 2 && first === '') return { suffix: second };
-  return { wildcard: parts.map((part) => part.replace(/[*\\]/g, '\\$&')).join('*') };
-}
-
-function continuationRule(options: RuleOptions): Rule {
+function continuationRule(form: Form): Rule {
   return {
-    ...sinceFirstRelease(options, 'continuation', 2),
+    ...sinceFirstRelease(form, 'continuation', 2),
     description: 'An invocation ran out of time and hands its drains over to the next one',
     // Nothing more: a continuation that this version cannot read has to reach the dead-letter queue.
     trigger: {
       EventPattern: {
-        source: [options.eventSource],
+        source: [form.text(EVENT_SOURCE)],
         'detail-type': ['ECS Drain Continuation'],
         account: [ACCOUNT],
       },
@@ -110,12 +96,17 @@ function continuationRule(options: RuleOptions): Rule {
   };
 }
 
-function sweepRule(options: RuleOptions): Rule {
-  const { sweepMinutes } = options;
+function sweepRule(form: Form): Rule {
   return {
-    ...sinceFirstRelease(options, 'sweep', 3),
+    ...sinceFirstRelease(form, 'sweep', 3),
     description: 'Looks for held instances whose event was lost',
-    trigger: { ScheduleExpression: `rate(${sweepMinutes} ${sweepMinutes === 1 ? 'minute' : 'minutes'})` },
+    trigger: {
+      ScheduleExpression: form.choose(
+        'SweepsEveryMinute',
+        'rate(1 minute)',
+        form.text(`rate(\${SweepMinutes} minutes)`),
+      ),
+    },
     maximumAgeSeconds: 60, // the next sweep does the same
     maximumRetries: 1,
     deadLettered: false,
@@ -130,9 +121,9 @@ const WAKE_UP = { maximumAgeSeconds: 600, maximumRetries: MOST_RETRIES, deadLett
  * whose essential container exited ended by itself and is left to that rule: a cluster of short jobs may have a hundred
  * thousand of those a day.
  */
-function taskStoppedRule(options: RuleOptions): Rule {
+function taskStoppedRule(form: Form): Rule {
   return {
-    ...named(options, 'TaskStopped', 'task-stopped'),
+    ...named('TaskStopped', 'task-stopped'),
     queue: 'TaskStopQueue',
     description: 'A task was stopped, and its container instance may have become empty',
     trigger: {
@@ -141,7 +132,7 @@ function taskStoppedRule(options: RuleOptions): Rule {
         'detail-type': ['ECS Task State Change'],
         account: [ACCOUNT],
         detail: {
-          clusterArn: options.clusterArns,
+          clusterArn: form.perCluster(CLUSTER_ARN),
           lastStatus: ['STOPPED'],
           containerInstanceArn: [{ exists: true }], // on EC2, not on Fargate
           stopCode: [{ 'anything-but': ['EssentialContainerExited'] }, { exists: false }],
@@ -156,9 +147,9 @@ function taskStoppedRule(options: RuleOptions): Rule {
  * Wakes the drain of an instance that has become empty. The counts leave out tasks that are STOPPING, so the function
  * compares the free memory as well, and the drain still looks for tasks (facts 13 counting-trap).
  */
-function instanceEmptiedRule(options: RuleOptions): Rule {
+function instanceEmptiedRule(form: Form): Rule {
   return {
-    ...named(options, 'InstanceEmptied', 'instance-emptied'),
+    ...named('InstanceEmptied', 'instance-emptied'),
     description: 'A draining container instance has no running or pending task left',
     trigger: {
       EventPattern: {
@@ -166,7 +157,7 @@ function instanceEmptiedRule(options: RuleOptions): Rule {
         'detail-type': ['ECS Container Instance State Change'],
         account: [ACCOUNT],
         detail: {
-          clusterArn: options.clusterArns,
+          clusterArn: form.perCluster(CLUSTER_ARN),
           status: ['DRAINING'],
           runningTasksCount: [0, { exists: false }],
           pendingTasksCount: [0, { exists: false }],
@@ -192,10 +183,10 @@ const NOTICES = {
 } as const;
 
 /** The rule for a notice of EC2 (facts 6 ec2-notices). */
-function noticeRule(id: keyof typeof NOTICES, options: RuleOptions): Rule {
+function noticeRule(id: keyof typeof NOTICES): Rule {
   const { purpose, detailType, maximumAgeSeconds } = NOTICES[id];
   return {
-    ...named(options, id, purpose),
+    ...named(id, purpose),
     description: `${detailType}: the instance may be one of ours`,
     trigger: { EventPattern: { source: ['aws.ec2'], 'detail-type': [detailType], account: [ACCOUNT] } },
     maximumAgeSeconds,
@@ -204,57 +195,62 @@ function noticeRule(id: keyof typeof NOTICES, options: RuleOptions): Rule {
   };
 }
 
-function named({ functionName }: RuleOptions, id: string, purpose: string) {
-  const name = functionName.replace(/drain$/, purpose);
-  return { logicalId: `${id}Rule`, name, targetId: 'drain', queue: 'EventQueue' } as const;
+function named(id: string, purpose: string) {
+  return { logicalId: `${id}Rule`, purpose, targetId: 'drain', queue: 'EventQueue' } as const;
 }
 
-/**
- * The ids under which the Serverless Framework created the rules of version 0.1.0. CloudFormation cannot create a rule
- * under the name of another one in the stack, so an upgrade has to change these rules in place.
- */
-function sinceFirstRelease({ functionName }: RuleOptions, purpose: string, index: number) {
-  const id = `${functionName}-rule-${index}`.replace(/[^A-Za-z0-9]/g, '');
-  const name = functionName.replace(/drain$/, purpose);
+/** A rule of version 0.1.0, under the ids that it had there. */
+function sinceFirstRelease(form: Form, purpose: string, index: number) {
   return {
-    logicalId: `${id.charAt(0).toUpperCase()}${id.slice(1)}EventBridgeRule`,
-    name,
-    targetId: `${name}-target`,
+    logicalId: form.firstRule(purpose, index),
+    purpose,
+    targetId: form.text(`${DEPLOYMENT}-${purpose}-target`),
     queue: 'EventQueue',
   } as const;
 }
 
 /** The rules as resources, by logical id. */
-export function ruleResources(rules: readonly Rule[]): Resources {
-  return Object.fromEntries(
-    rules.map((rule) => [
-      rule.logicalId,
-      {
-        Type: 'AWS::Events::Rule',
-        // EventBridge does not retry what the queue's policy denies.
-        DependsOn: [`${rule.queue}Policy`, ...(rule.deadLettered ? ['DeadLetterQueuePolicy'] : [])],
-        Properties: {
-          Name: rule.name,
-          Description: rule.description,
-          ...rule.trigger,
-          Targets: [
-            {
-              Id: rule.targetId,
-              Arn: arnOf(rule.queue),
-              RetryPolicy: {
-                MaximumEventAgeInSeconds: rule.maximumAgeSeconds,
-                MaximumRetryAttempts: rule.maximumRetries,
-              },
-              ...(rule.deadLettered && { DeadLetterConfig: { Arn: arnOf('DeadLetterQueue') } }),
-            },
-          ],
-        },
-      },
-    ]),
+export function ruleResources(form: Form): Resources {
+  return Object.assign(
+    {},
+    ...rulesOf(form).map((rule) => only(form, rule, { [rule.logicalId]: resourceOf(form, rule) })),
   );
 }
 
-/** The ARNs, composed from the names: the policy of a queue lists them, and it has to exist before the rules do. */
-export function ruleArns(rules: readonly Rule[]): Sub[] {
-  return rules.map(({ name }) => arn('events', `rule/${name}`));
+function only(form: Form, { condition }: Rule, resources: Resources): Resources {
+  return condition === undefined ? resources : form.only(condition, resources);
+}
+
+function resourceOf(form: Form, rule: Rule): Resources[string] {
+  return {
+    Type: 'AWS::Events::Rule',
+    // EventBridge does not retry what the queue's policy denies.
+    DependsOn: [`${rule.queue}Policy`, ...(rule.deadLettered ? ['DeadLetterQueuePolicy'] : [])],
+    Properties: {
+      Name: form.text(`${DEPLOYMENT}-${rule.purpose}`),
+      Description: rule.description,
+      ...rule.trigger,
+      Targets: [
+        {
+          Id: rule.targetId,
+          Arn: arnOf(rule.queue),
+          RetryPolicy: {
+            MaximumEventAgeInSeconds: rule.maximumAgeSeconds,
+            MaximumRetryAttempts: rule.maximumRetries,
+          },
+          ...(rule.deadLettered && { DeadLetterConfig: { Arn: arnOf('DeadLetterQueue') } }),
+        },
+      ],
+    },
+  };
+}
+
+/** The ARNs of some rules, composed from the names: the policy of a queue lists them, and it has to exist before the rules do. */
+export function ruleArns(form: Form, isMeant: (rule: Rule) => boolean): unknown[] {
+  return rulesOf(form)
+    .filter(isMeant)
+    .map(({ purpose, condition }) => {
+      const ruleArn = form.text(arn('events', `rule/${DEPLOYMENT}-${purpose}`));
+      return condition === undefined ? ruleArn : form.choose(condition, ruleArn);
+    });
 }

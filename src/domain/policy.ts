@@ -242,7 +242,7 @@ export function stuckAtMs(drain: Drain, policy: Policy): number {
   return drain.startedAtMs + allowedSeconds(drain, policy) * 1000 * policy.stuckFraction;
 }
 
-/** The share of the time to its deadline at which the alarm on drains near their deadline comes on (deploy/watching.yml). */
+/** The share of the time to its deadline at which the alarm on drains near their deadline comes on (deploy/watching.ts). */
 const NEAR_DEADLINE = 0.8;
 
 /** When a drain counts as near its deadline: it is looked at then, so that its metric says so in time. */

@@ -12,7 +12,7 @@ const batch = v.looseObject({
   Records: v.array(v.looseObject({ eventSource: v.literal('aws:sqs'), body: v.string(), messageId: v.string() })),
 });
 
-/** A message that fails may be tried so often before the redrive policy of the queue moves it: deploy/queues.yml says five. */
+/** A message that fails may be tried so often before the redrive policy of the queue moves it: deploy/queues.ts says five. */
 const LEFT_AT_MOST = 2;
 
 /** Whether Lambda has read this from a queue; any other event was given to the function directly. */

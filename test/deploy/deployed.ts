@@ -1,43 +1,26 @@
-import { deploymentOf } from '../../deploy/template.ts';
+import type { Resource, Resources } from '../../deploy/cloudformation.ts';
+import { templateOf } from '../../deploy/template.ts';
 
-/** The deployment of the defaults in serverless.yml with these params, as a stage. */
-export function deployed(params: Record<string, unknown>, stage = 'dev') {
-  const defaults = {
-    cluster: 'prod',
-    autoScalingGroups: 'web',
-    lifecycleHook: 'ecs-drain',
-    createLifecycleHooks: true,
-    heartbeatTimeoutSeconds: 3_600,
-    hookDefaultResult: 'CONTINUE',
-    deadlineSeconds: 7_200,
-    deadlineResult: 'CONTINUE',
-    superviseManagedDraining: false,
-    managedDrainingDeadline: 'none',
-    stuckFraction: 0.5,
-    stopStragglers: 'none',
-    deregistrationDelaySeconds: 300,
-    containerStopTimeoutSeconds: 30,
-    agentGraceSeconds: 900,
-    heartbeatFraction: 0.5,
-    pollMinSeconds: 2,
-    pollMaxSeconds: 20,
-    marginSeconds: 20,
-    functionTimeoutSeconds: 60,
-    waiting: 'park',
-    maximumConcurrency: 5,
-    spotInterruptions: false,
-    rebalanceRecommendations: false,
-    dryRun: false,
-    sweepMinutes: 1,
-    logLevel: 'INFO',
-    alarmTopicArn: 'none',
-    permissionsBoundaryArn: 'none',
-    rolePath: '/',
-    tags: 'none',
-    logRetentionDays: 7,
-    logKmsKeyArn: 'none',
-    queueKmsKeyArn: 'none',
+/** The deployment with these params, and the defaults for the others, as a stage: its template, and parts of that. */
+export function deployed(params: Readonly<Record<string, unknown>>, stage = 'dev') {
+  const template = templateOf({ cluster: 'prod', autoScalingGroups: 'web', ...params }, stage);
+  const { Resources } = template;
+  const chosen = (isMeant: (id: string, resource: Resource) => boolean): Resources =>
+    Object.fromEntries(Object.entries(Resources).filter(([id, resource]) => isMeant(id, resource)));
+  // biome-ignore lint/suspicious/noExplicitAny: each type of resource has its own properties.
+  const propertiesOf = (id: string): any => Resources[id]?.Properties;
+  const statements = propertiesOf('IamRoleLambdaExecution').Policies[0].PolicyDocument.Statement;
+  // biome-ignore lint/suspicious/noExplicitAny: a statement of the policy.
+  const resourcesOf = (action: string) => statements.find(({ Action }: any) => Action.includes(action)).Resource;
+  return {
+    template,
+    environment: propertiesOf('DrainLambdaFunction').Environment.Variables as Readonly<Record<string, string>>,
+    rules: chosen((_, { Type }) => Type === 'AWS::Events::Rule'),
+    lifecycleHooks: chosen((_, { Type }) => Type === 'AWS::AutoScaling::LifecycleHook'),
+    options: chosen((id) => ['DryRunGuard', 'QueueKeyPolicy'].includes(id)),
+    maximumConcurrency: propertiesOf('DrainEventSourceMappingSQSEventQueue').ScalingConfig.MaximumConcurrency as number,
+    alarmActions: propertiesOf('TimedOutAlarm').AlarmActions as readonly string[],
+    clusterArns: resourcesOf('ecs:ListContainerInstances'),
+    taskArns: resourcesOf('ecs:DescribeTasks'),
   };
-  const names = { eventSource: `ecs-drain.${stage}`, functionName: `ecs-drain-${stage}-drain` };
-  return deploymentOf({ ...defaults, ...params }, names);
 }

@@ -9,7 +9,8 @@ import { queueNameIn } from '../../cli/aws.ts';
 import { needsOf } from '../../cli/doctor.ts';
 import type { Template } from '../../deploy/cloudformation.ts';
 import { LIMITS, limitsExceeded } from '../../deploy/limits.ts';
-import { withOptions } from '../../deploy/options.ts';
+import { PARAMS } from '../../deploy/params.ts';
+import { templateOf, withCode } from '../../deploy/template.ts';
 import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
 import { iamService } from '../../sandbox/region/iam/api.ts';
@@ -39,6 +40,19 @@ let hookless: Package;
 let watching: Package;
 /** As many groups as are accepted, and everything that makes the role and the environment larger. */
 let largest: Package;
+
+/** Of a stack `ecs-drain-dev` with two groups, as CloudFormation knows them since version 0.1.0 and the first queue. */
+const IDS_IN_THE_FIELD = [
+  ...['ServerlessDeploymentBucket', 'ServerlessDeploymentBucketPolicy', 'DrainLogGroup', 'IamRoleLambdaExecution'],
+  ...['DrainLambdaFunction', 'DrainEventSourceMappingSQSEventQueue'],
+  ...['EventQueue', 'EventQueuePolicy', 'DeadLetterQueue', 'DeadLetterQueuePolicy'],
+  ...[1, 2, 3].map((index) => `Ecsdraindevdrainrule${index}EventBridgeRule`),
+  ...['TaskStoppedRule', 'InstanceEmptiedRule', 'ScheduleGroup', 'ParkingRole', 'ParkingPolicy'],
+  ...['TaskStopQueue', 'TaskStopQueuePolicy', 'TaskStopMapping'],
+  ...['DeadLettersAlarm', 'TimedOutAlarm', 'AgentLostAlarm', 'TasksUnaccountedAlarm', 'NearDeadlineAlarm'],
+  ...['FunctionErrorsAlarm', 'EventsWaitingAlarm', 'Dashboard'],
+  ...['LifecycleHookweb4b5e57f6', 'LifecycleHookworkersed574aa7'],
+];
 
 /** What an account may ask of every resource. */
 const OPTIONS = [
@@ -88,6 +102,57 @@ const UNSCOPED = [
   'ecs:DescribeTaskDefinition',
   'scheduler:ListSchedules',
 ];
+
+describe('what the Serverless Framework uploads', () => {
+  it.each([
+    ['as typed', () => typical, { autoScalingGroups: 'web,workers' }, 'dev'],
+    ['without parking', () => watching, { autoScalingGroups: ['web', 'workers'], waiting: 'watch' }, 'dev'],
+    [
+      'edited, for another stage',
+      () => edited,
+      {
+        ...{ cluster: ['prod', 'staging'], autoScalingGroups: 'web', heartbeatTimeoutSeconds: 1_800 },
+        ...{ hookDefaultResult: 'ABANDON', functionTimeoutSeconds: 900, stopStragglers: 'all' },
+      },
+      'blue-green',
+    ],
+  ])('is the template of deploy/template.ts, the place of the code and a bucket, %s', (_, from, params, stage) => {
+    const { Resources, Outputs } = from().template as Template;
+    const { ServerlessDeploymentBucket, ServerlessDeploymentBucketPolicy, ...others } = Resources;
+    expect(ServerlessDeploymentBucket?.Type).toBe('AWS::S3::Bucket');
+    expect(ServerlessDeploymentBucketPolicy?.Type).toBe('AWS::S3::BucketPolicy');
+    const { Code } = Resources['DrainLambdaFunction']?.Properties ?? {};
+    expect(Code).toEqual({
+      S3Bucket: { Ref: 'ServerlessDeploymentBucket' },
+      S3Key: expect.stringMatching(/\/ecs-drain\.zip$/),
+    });
+    const defined = templateOf({ cluster: 'prod', ...params }, stage);
+    expect(textOf(others)).toEqual(textOf(withCode(defined, Code).Resources));
+    expect(Outputs).toMatchObject(defined.Outputs ?? {});
+  });
+
+  it('keeps the logical ids of the stacks in the field, whose resources an upgrade changes in place', () => {
+    expect(Object.keys(typical.resources).toSorted()).toEqual(IDS_IN_THE_FIELD.toSorted());
+  });
+
+  it('shows in serverless.yml each param with its default and what it is', async () => {
+    const yaml = await readFile(join(import.meta.dirname, '../../serverless.yml'), 'utf8');
+    const params = yaml.slice(yaml.indexOf('\nparams:'), yaml.indexOf('\nprovider:'));
+    const shown = [...params.matchAll(/^ {4}(\w+): (\S+) # (.+)$/gm)].map(([, name, value, what]) => [
+      name,
+      value,
+      what,
+    ]);
+    expect(shown).toEqual(
+      Object.entries(PARAMS).map(([name, { default: usual = 'null', description }]) => [name, usual, description]),
+    );
+  });
+});
+
+/** `prod, staging` is the same list as `prod,staging`. */
+function textOf(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value).replaceAll('prod, staging', 'prod,staging'));
+}
 
 describe("the function's role", () => {
   it('allows exactly the actions that the adapters send, and to pass on what schedules run as', async () => {
@@ -777,9 +842,8 @@ describe('what an account asks of every resource', () => {
 
   it('may be a key for the queues, which the function and Scheduler may use', () => {
     const queueKmsKeyArn = 'arn:aws:kms:eu-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab';
-    const { options, resourceOptions, lifecycleHooks } = deployed({ queueKmsKeyArn });
-    const { Resources } = withOptions(typical.template as Template, resourceOptions);
-    const queues = Object.values(Resources).filter(({ Type }) => Type === 'AWS::SQS::Queue');
+    const { options, template, lifecycleHooks } = deployed({ queueKmsKeyArn });
+    const queues = Object.values(template.Resources).filter(({ Type }) => Type === 'AWS::SQS::Queue');
     expect(queues).toHaveLength(3);
     for (const { Properties } of queues) {
       expect(Properties).toMatchObject({ KmsMasterKeyId: queueKmsKeyArn });
