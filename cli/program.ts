@@ -1,4 +1,6 @@
+import tab from '@bomb.sh/tab/commander';
 import { Command, CommanderError, type Help } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
 import { reasonOf } from '../src/domain/ports.ts';
 import { type Output, sentenceOf, type Target, UsageError } from './common.ts';
 
@@ -53,6 +55,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
       outputError: (text, write) => write(sentenceOn(text)),
     })
     .description('Shows, checks and repairs the drains of one deployment of ecs-drain, and plans changes of a group.')
+    .version(packageJson.version, '--version', 'print the version')
     .option('--stage <name>', 'the stage that was deployed', 'dev')
     .option('--function <name>', 'the function that drains, if it is not ecs-drain-STAGE-drain')
     .option('--region <name>', "AWS's Region, if not that of the environment or the profile")
@@ -153,7 +156,19 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
       run(command, async (...to) => (await import('./compare.ts')).compare(file, options, ...to)),
     );
 
+  addCompletion(whole);
   return whole;
+}
+
+/** `ecs-drain completion bash|zsh|fish|powershell`, from the commands above. */
+function addCompletion(whole: Command): void {
+  const { commands, options } = tab(whole, { completionCommandName: 'completion' });
+  for (const command of commands.values()) {
+    for (const [name, option] of options) if (!command.options.has(name)) command.options.set(name, option);
+  }
+  whole.commands
+    .find((command) => command.name() === 'completion')
+    ?.description('print what makes the shell complete commands and options; docs/operations.md says where to put it');
 }
 
 /** Commander's complaint as a sentence that says where to look. */

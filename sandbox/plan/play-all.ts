@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { groupsSetting, packagedOnce } from '../drainers/ecs-drain.ts';
 import type { Drainer, DrillResult } from '../result.ts';
@@ -57,7 +58,7 @@ async function inLanes(tasks: readonly Task[], onDone: (done: number) => void): 
   const lanes = Array.from(
     { length: Math.min(availableParallelism(), Math.ceil(tasks.length / WORTH_A_LANE)) },
     async () => {
-      const worker = new Worker(new URL('./worker.ts', import.meta.url));
+      const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
       try {
         for (const [i, task] of left) {
           results[i] = await played(worker, task);

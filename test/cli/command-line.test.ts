@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { deployedRegion, run } from './deployed-region.ts';
 
@@ -66,9 +67,38 @@ describe('npx ecs-drain, typed wrongly', () => {
     expect(stderr).toMatch(/^.*event\.json is not JSON: .*\n$/);
   });
 
+  it('prints its version', async () => {
+    expect(await run('--version')).toEqual({ status: 0, stdout: `${packageJson.version}\n`, stderr: '' });
+  });
+
   it('lists the commands, and exits 2 where that was not asked for', async () => {
     expect(await run('--help')).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('doctor') });
     expect(await run()).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('doctor') });
+  });
+});
+
+describe('npx ecs-drain, completed by a shell', () => {
+  /** What the shell is told to offer: a line each, and the directive of the last. */
+  async function offered(...words: string[]): Promise<string[]> {
+    const lines: string[] = [];
+    const logged = vi.spyOn(console, 'log').mockImplementation((line) => void lines.push(line));
+    onTestFinished(() => logged.mockRestore());
+    expect(await run('complete', '--', ...words)).toMatchObject({ status: 0, stderr: '' });
+    return lines.slice(0, -1).map((line) => line.split('\t')[0] ?? '');
+  }
+
+  it('offers the commands, the options of each, and those of all', async () => {
+    expect(await offered('')).toEqual(expect.arrayContaining(['status', 'explain', 'doctor', 'plan', 'completion']));
+    expect(await offered('ex')).toEqual(['explain']);
+    expect(await offered('plan', '--max-c')).toEqual(['--max-calls']);
+    expect(await offered('status', '--end')).toEqual(['--endpoint-url']);
+    expect(await offered('completion', '')).toEqual(['zsh', 'bash', 'fish', 'powershell']);
+  });
+
+  it('refuses a shell that it does not know, in a sentence', async () => {
+    const { status, stderr } = await run('completion', 'tcsh');
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/'tcsh' is invalid .*Allowed choices are zsh, bash, fish, powershell\./);
   });
 });
 
