@@ -128,6 +128,8 @@ function sentenceOn(arrival: Arrival): string {
       return `continue the drain of ${named(arrival.drain)}.`;
     case 'lost':
       return `continue the drain of ${named(arrival.work.drain)}.`;
+    case 'request':
+      return `do what an operator asks of the drain of ${arrival.request.instanceId}.`;
     case 'wake-up':
       return `wake the drain that waits on ${arrival.containerInstance.arn}, if there is one.`;
     default:

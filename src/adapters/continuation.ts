@@ -10,18 +10,20 @@ import {
   count,
   instanceId,
   instantMs,
+  matching,
   name,
   numberBetween,
   record,
   sentenceOf,
   taskArn,
   token,
+  visible,
 } from './schemas.ts';
 
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
 /** Raise it with every change of `Drain` that an older function could not read. */
-export const CONTINUATION_VERSION = 6;
+export const CONTINUATION_VERSION = 7;
 
 /** What a continuation amounts to. */
 export type Decoded =
@@ -114,11 +116,43 @@ const known = record({
   ),
 });
 
+/** The longest message of an operator. */
+export const LONGEST_MESSAGE = 256;
+
+const MESSAGE_EXPECTED = `expected a text of 1 to ${LONGEST_MESSAGE} characters, without control characters`;
+
+/** What an operator says of a drain: whoever reads it in a terminal sees words, and nothing that they do. */
+export const operatorMessage = v.pipe(
+  v.string(MESSAGE_EXPECTED),
+  v.minLength(1, MESSAGE_EXPECTED),
+  v.maxLength(LONGEST_MESSAGE, MESSAGE_EXPECTED),
+  v.check((text) => visible(text) === text, MESSAGE_EXPECTED),
+);
+
+/** IAM: a user, a role that somebody has assumed, or the account itself. */
+export const operatorArn = matching(
+  /^arn:[\w-]{1,20}:(iam|sts)::\d{12}:[\w+=,.@:/-]{1,512}$/,
+  'the ARN of an operator',
+);
+
+const operator = record({
+  deadlineAtMs: v.optional(instantMs),
+  notes: listOf(
+    record({
+      atMs: instantMs,
+      by: operatorArn,
+      message: v.optional(operatorMessage),
+      deadlineAtMs: v.optional(instantMs),
+    }),
+  ),
+});
+
 const state = {
   ...common,
   known: v.optional(known),
   emptiedAtMs: v.optional(instantMs),
   parked: v.optional(record({ schedule: scheduleName(), untilMs: instantMs, firesAtMs: instantMs })),
+  operator: v.optional(operator), // not in versions 5 and 6
 };
 
 const heldDrain = record({
@@ -177,7 +211,7 @@ const VERSION_EXPECTED = `expected version 1 to ${CONTINUATION_VERSION}, which t
 const anyContinuation = v.variant(
   'version',
   [
-    record({ version: v.literal(CONTINUATION_VERSION), drain }),
+    record({ version: v.picklist([6, CONTINUATION_VERSION]), drain }),
     record({ version: v.literal(5), drain: drainOfVersion5 }),
     record({ version: v.picklist([1, 2, 3, 4]), drain: drainOfVersion4 }),
   ],
@@ -228,7 +262,7 @@ function fromVersion4({
 }
 
 /** EventBridge Scheduler: 1 to 64 letters, digits and `-_.` (facts 27 scheduler-api). */
-function scheduleName() {
+export function scheduleName() {
   return v.pipe(
     v.string('expected the name of a schedule'),
     v.regex(/^[\w.-]{1,64}$/, 'expected the name of a schedule'),

@@ -118,6 +118,7 @@ function aboutEvent(drain: Drain, event: DrainEvent) {
         heartbeats: drain.kind === 'held' ? drain.heartbeats : 0,
         ...aboutOutcome(event.outcome, event.finishedAtMs),
         ...(event.explanation && aboutExplanation(event.explanation)),
+        ...presentNotes(drain),
       };
     default:
       return unreachable(event);
@@ -171,6 +172,17 @@ export function presentTask({ arn, class: taskClass, group, lastStatus, stopRequ
   const { statusSinceMs } = task;
   const since = statusSinceMs === undefined ? undefined : isoTime(statusSinceMs);
   return { task: arn.split('/').at(-1), class: taskClass, group, lastStatus, since, stopRequested };
+}
+
+/** What operators have asked of the drain, as its log and the event about its end show it. */
+export function presentNotes({ operator }: Drain) {
+  const notes = operator?.notes.map(({ atMs, by, message, deadlineAtMs }) => ({
+    at: isoTime(atMs),
+    by,
+    ...(message !== undefined && { message }),
+    ...(deadlineAtMs !== undefined && { deadlineAt: isoTime(deadlineAtMs) }),
+  }));
+  return notes && { notes };
 }
 
 function isoTime(instantMs: number): string {

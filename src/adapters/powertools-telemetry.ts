@@ -4,8 +4,9 @@ import type { Decision } from '../domain/decide.ts';
 import type { Explanation } from '../domain/diagnose.ts';
 import { type Drain, drainIdOf, instanceIdOf, killsTasks, type Outcome, unreachable } from '../domain/drain.ts';
 import type { Observation } from '../domain/observation.ts';
+import type { OperatorNote } from '../domain/operator.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
-import { presentReturn, presentTask } from './event-bridge.ts';
+import { presentNotes, presentReturn, presentTask } from './event-bridge.ts';
 import {
   inSentences,
   presentExplanation,
@@ -106,11 +107,24 @@ function lineOf(drain: Drain, entry: Exclude<TelemetryEntry, { kind: 'looked' }>
         ...presentExplanation(entry.explanation),
       };
     }
+    case 'requested':
+      return requestLine(entry.note);
     case 'finished':
       return outcomeLine(drain, entry);
     default:
       return unreachable(entry);
   }
+}
+
+function requestLine({ by, message, deadlineAtMs }: OperatorNote): Line {
+  const deadlineAt = deadlineAtMs === undefined ? undefined : new Date(deadlineAtMs).toISOString();
+  return {
+    level: 'warn',
+    message: deadlineAt ? `An operator has set the deadline to ${deadlineAt}` : 'An operator has left a note',
+    operator: by,
+    note: message,
+    ...(deadlineAt && { deadlineAt }),
+  };
 }
 
 function decisionLine(decision: Decision, observation: Observation | undefined): Line {
@@ -164,6 +178,8 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     durationSeconds: secondsBetween(drain.startedAtMs, finishedAtMs),
     continuations: drain.continuations,
     heartbeats: heartbeatsOf(drain),
+    slackSeconds: slackSeconds(drain, outcome, finishedAtMs),
+    ...presentNotes(drain),
   };
   const because = explanation ? `. ${inSentences(explanation)}` : '';
   const why = explanation && presentExplanation(explanation);
@@ -289,11 +305,15 @@ function addEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: 
   if (outcome.kind === 'drained') metrics.addMetric('TasksKilledAtDeadline', MetricUnit.Count, 0);
 }
 
+function addSlack(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {
+  const slack = slackSeconds(drain, outcome, finishedAtMs);
+  if (slack !== undefined) metrics.addMetric('DrainSlack', MetricUnit.Seconds, slack);
+}
+
 /** Of a drain that drained. Tasks that stopped before it began kept nobody waiting. */
-function addSlack(metrics: Metrics, { kind, startedAtMs }: Drain, outcome: Outcome, finishedAtMs: number): void {
-  if (outcome.kind !== 'drained' || kind === 'supervised') return; // Of a drain of ECS's own the slack is ECS's.
-  const idleSinceMs = Math.max(startedAtMs, outcome.lastTaskStoppedAtMs ?? startedAtMs);
-  metrics.addMetric('DrainSlack', MetricUnit.Seconds, secondsBetween(idleSinceMs, finishedAtMs));
+function slackSeconds({ kind, startedAtMs }: Drain, outcome: Outcome, finishedAtMs: number): number | undefined {
+  if (outcome.kind !== 'drained' || kind === 'supervised') return undefined; // Of a drain of ECS's own the slack is ECS's.
+  return secondsBetween(Math.max(startedAtMs, outcome.lastTaskStoppedAtMs ?? startedAtMs), finishedAtMs);
 }
 
 function secondsBetween(fromMs: number, toMs: number): number {

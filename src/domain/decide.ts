@@ -13,6 +13,7 @@ import {
   type Scope,
   type Seen,
 } from './observation.ts';
+import { requestSettlesAtMs } from './operator.ts';
 import {
   agentLostAtMs,
   deadlineAtMs,
@@ -44,7 +45,7 @@ export type Decision =
   | { readonly kind: 'look'; readonly scope: Scope }
   /** Ask Auto Scaling how long the hook holds: there is something to wait for. */
   | { readonly kind: 'read-hook' }
-  /** This verdict kills tasks and depends on a time from an event: compare it with Auto Scaling's. */
+  /** What comes next kills tasks and depends on a time from an event: compare it with Auto Scaling's, and look for another copy. */
   | { readonly kind: 'verify-start' }
   | { readonly kind: 'stop-tasks'; readonly tasks: readonly HoldingTask[] }
   | { readonly kind: 'heartbeat' }
@@ -201,13 +202,20 @@ function lastResort(seen: Seen, situation: Situation): Decision | undefined {
   const verdict = lethalVerdict(holding, situation);
   if (!verdict) {
     const stragglers = holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineAtMs(drain, policy), policy));
-    return stragglers.length > 0 ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+    if (stragglers.length === 0) return undefined;
+    return mayBeCopy(situation) ? { kind: 'verify-start' } : { kind: 'stop-tasks', tasks: stragglers };
   }
   if (drain.kind === 'held' && !isStartVerified) return { kind: 'verify-start' };
   // A lost agent may have registered again and run tasks: a search comes right before the end.
   const isSearched = verdict.kind === 'timed-out' || seen.searchedAtMs !== undefined;
   if (!seen.tasks || !isSearched) return { kind: 'look', scope: { registrations: 'search', tasks: 'list' } };
   return { kind: 'complete', verdict };
+}
+
+/** Whether the drain may be a copy of one that is parked, and know nothing of the deadline that an operator has set there. */
+function mayBeCopy(situation: Situation): boolean {
+  const { kind, parked } = situation.drain;
+  return kind === 'held' && !parked && !situation.isStartVerified && mayUseSchedule(situation);
 }
 
 /** The verdict that lets the tasks die, if its time has come. */
@@ -229,9 +237,8 @@ function keepAlive(observation: Usable, situation: Situation): Decision {
   if (nowMs >= heartbeatByMs(situation) && !refused.has('heartbeat')) return { kind: 'heartbeat' };
   const deadlineMs = deadlineAtMs(drain, policy);
   if (drain.announced === undefined) return { kind: 'announce', event: 'started', deadlineAtMs: deadlineMs };
-  if (drain.announced === 'started' && nowMs >= stuckAtMs(drain, policy)) {
-    return { kind: 'announce', event: 'stuck', deadlineAtMs: deadlineMs };
-  }
+  const isStuck = drain.announced === 'started' && nowMs >= stuckAtMs(drain, policy);
+  if (isStuck) return { kind: 'announce', event: 'stuck', deadlineAtMs: deadlineMs };
   return waitFor(observation, situation);
 }
 
@@ -298,6 +305,7 @@ function dueInstants(observation: Usable, { drain, policy, nowMs }: Situation): 
   const instants = [
     deadlineMs,
     heartbeatDueAtMs(drain, policy),
+    requestSettlesAtMs(drain.operator),
     ...(agentSilence ? [agentLostAtMs(agentSilence, closed, policy)] : []),
     ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy)),
   ];

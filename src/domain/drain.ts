@@ -4,6 +4,7 @@
  */
 
 import type { AgentSilence, Closed, HoldingTask, Known, LastSeen } from './observation.ts';
+import type { OperatorRequests } from './operator.ts';
 
 /** The Auto Scaling group's pending decision on one instance. Group, hook, instance and token are a held drain's identity. */
 export interface LifecycleAction {
@@ -109,6 +110,8 @@ interface DrainState {
   readonly emptiedAtMs?: number | undefined;
   /** Undefined as long as no schedule holds its state. */
   readonly parked?: Parked | undefined;
+  /** Undefined as long as no operator has asked for anything. */
+  readonly operator?: OperatorRequests | undefined;
 }
 
 /** A drain of a lifecycle action: Auto Scaling holds the instance until we complete the action or a timeout passes. */

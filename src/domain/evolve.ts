@@ -22,6 +22,18 @@ import {
   SPARE_CONTINUATIONS,
 } from './policy.ts';
 
+/** What an operator asks of the drain of an instance. */
+export interface OperatorRequest {
+  readonly instanceId: string;
+  /** The schedule that holds the state of the drain; undefined if the operator has found none. */
+  readonly schedule?: string | undefined;
+  /** The ARN of the operator. */
+  readonly by: string;
+  readonly message?: string | undefined;
+  /** The deadline, counted from now; 0 is now. */
+  readonly deadlineSeconds?: number | undefined;
+}
+
 /** A drain in a round, and what the round has found out about it. */
 export interface Work extends Pick<Situation, 'observation' | 'isStartVerified' | 'isWoken' | 'isFleet' | 'refused'> {
   readonly drain: Drain;
@@ -68,6 +80,8 @@ export type Result =
   | { readonly kind: 'not-ours'; readonly drain: Drain }
   /** A continuation of a notice that has no schedule: nobody can confirm it, and nothing is held for it. */
   | { readonly kind: 'unconfirmed'; readonly drain: Drain }
+  /** What an operator asks is not possible. */
+  | { readonly kind: 'refused'; readonly drain?: Drain; readonly request: OperatorRequest; readonly reason: string }
   /** Without a drain where it is not known which one. */
   | { readonly kind: 'failed'; readonly drain?: Drain; readonly error: unknown };
 

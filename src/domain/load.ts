@@ -2,11 +2,22 @@
 
 import { byCluster, isValue } from './by-cluster.ts';
 import { type ActionDrain, type Drain, instanceIdOf, isSameDrain, unreachable } from './drain.ts';
-import { continued, correctedStart, excessOf, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
+import {
+  continued,
+  correctedStart,
+  excessOf,
+  type OperatorRequest,
+  type Result,
+  type Work,
+  withHeartbeat,
+  workOn,
+} from './evolve.ts';
 import { isHeld } from './group-place.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
+import { latestRequests } from './operator.ts';
 import { FEW_DRAINS, type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
 import { errorOf, type LifecycleActions, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { loadRequest } from './request.ts';
 
 /** What an event asks for. */
 export type Arrival = Pick<Work, 'comesAgain'> &
@@ -17,6 +28,8 @@ export type Arrival = Pick<Work, 'comesAgain'> &
     | { readonly kind: 'continuation'; readonly drain: Drain; readonly isTrusted: boolean }
     /** The sweep found that nothing continues it. */
     | { readonly kind: 'lost'; readonly work: Work }
+    /** Only who may invoke the function can send it. */
+    | { readonly kind: 'request'; readonly request: OperatorRequest }
     | WakeUp
   );
 
@@ -52,6 +65,8 @@ export async function load(arrivals: readonly Arrival[], policy: Policy, given: 
         return [arrival, [arrival.work]];
       case 'continuation':
         return [arrival, [await loadContinuation(arrival, policy, ports)]];
+      case 'request':
+        return [arrival, [await loadRequest(arrival.request, policy, ports)]];
       case 'wake-up':
         return [arrival, woken.get(arrival.containerInstance.arn) ?? []];
       default:
@@ -112,7 +127,11 @@ async function loadTrusted(drain: Drain, ports: Ports): Promise<Work | Result> {
   if (!stored) return loadUnparked(drain, ports);
   if (!isSameDrain(stored, drain)) return { kind: 'superseded', drain };
   const isLater = stored.parked !== undefined && stored.parked.untilMs > parked.untilMs;
-  return isLater ? { kind: 'superseded', drain } : workOn(continued(drain));
+  const operator = latestRequests(stored.operator, drain.operator);
+  // A round that knew nothing of an operator's request has written the schedule after it.
+  const isMissing = operator !== stored.operator;
+  if (isLater && !isMissing) return { kind: 'superseded', drain };
+  return workOn(continued({ ...(isLater ? stored : drain), operator }));
 }
 
 /** The schedule is gone because the drain has ended, or because an invocation crashed while it wrote it anew. */
@@ -167,7 +186,13 @@ async function loadUntrusted(claimed: Drain, policy: Policy, ports: Ports): Prom
   return confirm(bare.kind === 'held' ? { ...bare, hook: undefined } : { ...bare, ...NOTHING_BEGUN }, policy, ports);
 }
 
-const NOTHING_KNOWN = { known: undefined, parked: undefined, closed: undefined, agentSilence: undefined };
+const NOTHING_KNOWN = {
+  known: undefined,
+  parked: undefined,
+  closed: undefined,
+  agentSilence: undefined,
+  operator: undefined,
+};
 const NOTHING_BEGUN = { hook: undefined, emptySinceMs: undefined, isCompletionDenied: undefined };
 
 async function storedOf(claimed: Drain, ports: Ports): Promise<Drain | undefined> {

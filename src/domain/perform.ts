@@ -6,6 +6,7 @@ import {
   type ActionDrain,
   type Drain,
   instanceIdOf,
+  isSameDrain,
   type LifecycleResult,
   MANAGED_DRAINING_HOOK,
   type Verdict,
@@ -149,9 +150,26 @@ function assumedHooks(error: unknown, drains: readonly ActionDrain[], policy: Po
   return (drain: ActionDrain): Answer => ({ kind: 'hook', limits: limitsOf(drain, policy) });
 }
 
-async function readStarts(_: readonly ActionDrain[], group: string, { lifecycleActions }: Ports) {
-  const since = await lifecycleActions.terminatingSinceMs(group);
-  return ({ action }: ActionDrain): Answer => ({ kind: 'start', startedAtMs: since.get(action.instanceId) });
+async function readStarts(drains: readonly ActionDrain[], group: string, ports: Ports) {
+  const [since, ...areParked] = await Promise.all([
+    ports.lifecycleActions.terminatingSinceMs(group),
+    ...drains.map((drain) => isParkedElsewhere(drain, ports)),
+  ]);
+  return (drain: ActionDrain): Answer =>
+    areParked[drains.indexOf(drain)]
+      ? { kind: 'taken' }
+      : { kind: 'start', startedAtMs: since.get(drain.action.instanceId) };
+}
+
+/** Whether a drain that has no schedule is a copy of one that has: only that one knows the deadline that an operator has set. */
+async function isParkedElsewhere(drain: ActionDrain, { schedules, clock }: Ports): Promise<boolean> {
+  if (drain.kind !== 'held' || drain.parked || !schedules) return false;
+  for (const { arn } of drain.known?.containerInstances ?? []) {
+    // A drain must end at its deadline though Scheduler does not answer.
+    const stored = await schedules.get(schedules.nameOf(arn, drain)).catch(() => undefined);
+    if (stored && isSameDrain(stored, drain) && (stored.parked?.firesAtMs ?? 0) > clock.nowMs()) return true;
+  }
+  return false;
 }
 
 /** Best effort: what the bus does not take is recorded and never fails the drain. */

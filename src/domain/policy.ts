@@ -187,8 +187,18 @@ export function managedResult({ isCompletionDenied }: SupervisedDrain, policy: P
   return isCompletionDenied ? 'none' : policy.managedDrainingDeadline;
 }
 
+/** The latest deadline that an operator may set: then the drain still ends before its hook does. */
+export function latestDeadlineAtMs(drain: Drain, policy: Policy): number {
+  return drain.startedAtMs + longestSeconds(drain, policy) * 1000;
+}
+
 function allowedSeconds(drain: Drain, policy: Policy): number {
-  return Math.min(policyOf(drain, policy).deadlineSeconds, longestSeconds(drain, policy));
+  const chosenAtMs = drain.operator?.deadlineAtMs;
+  const wantedSeconds =
+    chosenAtMs === undefined
+      ? policyOf(drain, policy).deadlineSeconds
+      : Math.max(0, chosenAtMs - drain.startedAtMs) / 1000;
+  return Math.min(wantedSeconds, longestSeconds(drain, policy));
 }
 
 function longestSeconds(drain: Drain, policy: Policy): number {
@@ -223,7 +233,8 @@ export function givenUpAtMs(drain: ActionDrain, policy: Policy): number {
 /** How much of the time to its deadline a drain has used; above 100 where AWS keeps it from ending. */
 export function deadlineUsedPercent(drain: Drain, policy: Policy, nowMs: number): number {
   const usedMs = Math.max(0, nowMs - drain.startedAtMs);
-  return (100 * usedMs) / (deadlineAtMs(drain, policy) - drain.startedAtMs);
+  // An operator may have set the deadline to the start.
+  return (100 * usedMs) / Math.max(1, deadlineAtMs(drain, policy) - drain.startedAtMs);
 }
 
 /** When a drain that still waits is reported as stuck. */

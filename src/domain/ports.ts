@@ -7,6 +7,7 @@ import type { GroupPlace } from './group-place.ts';
 import type { GroupChoice } from './groups.ts';
 import type { Mark, MarkedInstance, Returned } from './mark.ts';
 import type { ContainerInstance, EcsRef, HoldingTask, Observation, Task } from './observation.ts';
+import type { OperatorNote } from './operator.ts';
 
 /**
  * AWS cannot answer now and may later: throttled, overloaded, timed out. Every port but the clock, chance and telemetry may
@@ -192,6 +193,7 @@ export type TelemetryEntry =
   /** ECS managed draining is on for this group as well. */
   | { readonly kind: 'managed-draining' }
   | { readonly kind: 'stuck'; readonly deadlineAtMs: number; readonly explanation: Explanation }
+  | { readonly kind: 'requested'; readonly note: OperatorNote }
   | ({ readonly kind: 'finished' } & Ending);
 
 /** Logs and metrics. */

@@ -6,6 +6,7 @@ import { type Answer, evolve, type Result, type Work } from './evolve.ts';
 import { explain } from './explain.ts';
 import { type Arrival, keyOf, type Loaded, load } from './load.ts';
 import { fingerprintOf } from './observation.ts';
+import { latestRequests } from './operator.ts';
 import { perform, publishBestEffort, type Step } from './perform.ts';
 import {
   deadlineUsedPercent,
@@ -128,7 +129,8 @@ function mergedWork(one: Work, other: Work): Work {
   const best = rank(other) > rank(one) ? other : one;
   const reported = [...one.reported, ...other.reported];
   const comesAgain = one.comesAgain && other.comesAgain;
-  return { ...best, reported, isWoken: one.isWoken || other.isWoken, comesAgain };
+  const drain = { ...best.drain, operator: latestRequests(one.drain.operator, other.drain.operator) };
+  return { ...best, drain, reported, isWoken: one.isWoken || other.isWoken, comesAgain };
 }
 
 function resultsOf(loaded: Loaded, results: ReadonlyMap<string, Result>): RoundResult {

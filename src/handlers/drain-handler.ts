@@ -20,7 +20,7 @@ import { abortAfter, systemClock } from '../adapters/system-clock.ts';
 import type { Result } from '../domain/evolve.ts';
 import type { Clock, Ports } from '../domain/ports.ts';
 import { handleBatch, isBatch } from './batch.ts';
-import { receive } from './events/receive.ts';
+import { receiveDirect } from './events/receive.ts';
 import { handleMessages, type Invocation } from './messages.ts';
 import { hooksOf, type Settings, settingsFrom } from './settings.ts';
 
@@ -121,7 +121,7 @@ function portsFor(settings: Settings, clients: ReturnType<typeof clientsFor>, lo
  * @throws what the event is rejected with, or fails with.
  */
 async function handleEvent(event: unknown, invocation: Invocation): Promise<HandlerResult> {
-  const read = () => receive(event, invocation.settings);
+  const read = () => receiveDirect(event, invocation.settings);
   const [handled] = await handleMessages([{ read }], invocation);
   switch (handled?.kind) {
     case 'rejected':

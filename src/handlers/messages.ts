@@ -177,6 +177,11 @@ function report(result: Result, messageId: string | undefined, { logger, onResul
     case 'failed':
       logger.error(drain ? 'A drain failed; its event comes again' : FAILED, { error: result.error as Error, ...keys });
       break;
+    case 'refused': {
+      const { by: operator, message: note, instanceId } = result.request;
+      logger.warn(`Refused what an operator asks: ${result.reason}`, { instanceId, ...keys, operator, note });
+      break;
+    }
     case 'finished':
     case 'parked':
     case 'handed-over':

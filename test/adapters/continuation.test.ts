@@ -33,8 +33,8 @@ function reasonOf(continuation: unknown): string {
 
 describe('a continuation', () => {
   it('carries the version and the whole drain', () => {
-    expect(JSON.parse(encode(drain))).toEqual({ version: 6, drain });
-    expect(JSON.parse(encode(noticeDrain))).toEqual({ version: 6, drain: noticeDrain });
+    expect(JSON.parse(encode(drain))).toEqual({ version: 7, drain });
+    expect(JSON.parse(encode(noticeDrain))).toEqual({ version: 7, drain: noticeDrain });
   });
 
   it.each<[string, Drain]>([
@@ -48,6 +48,23 @@ describe('a continuation', () => {
     ],
     ['that has used all of its continuations', { ...drain, continuations: 192_800 }],
     ['whose instance stays in its group', { ...drain, staysInGroup: true }],
+    [
+      'whose deadline an operator has set',
+      {
+        ...drain,
+        operator: {
+          deadlineAtMs: at('12:00:00'),
+          notes: [
+            { atMs: at('09:30:00'), by: 'arn:aws:iam::123456789012:user/ann', message: 'Ümlaut 🙂: "wait"' },
+            {
+              atMs: at('09:40:00'),
+              by: 'arn:aws:sts::123456789012:assumed-role/ops/bob@example.com',
+              deadlineAtMs: at('12:00:00'),
+            },
+          ],
+        },
+      },
+    ],
   ])('is read as it was written, of a drain %s', (_, each) => {
     expect(written(each)).toEqual({ kind: 'drain', drain: each });
   });
@@ -332,20 +349,20 @@ describe('a continuation of a later version', () => {
 
   it('starts the drain anew, with what can be understood of it and nothing else', () => {
     const later = {
-      version: 7,
+      version: 8,
       drain: { kind: 'held', action: { ...action, mood: 'new' }, startedAtMs, continuations: 7, parked: 'otherwise' },
       more: true,
     };
     const decoded = decode(later, 'detail');
     const restarted = { ...newHeldDrain(action, beginning), continuations: 7 };
-    expect(decoded).toEqual({ kind: 'restart', version: 7, drain: restarted });
+    expect(decoded).toEqual({ kind: 'restart', version: 8, drain: restarted });
     expect(written(restarted)).toEqual({ kind: 'drain', drain: restarted });
   });
 
   it('starts a drain of ECS managed draining anew, by the name of its hook', () => {
     const ofEcs = { ...action, lifecycleHook: MANAGED_DRAINING_HOOK };
-    const later = { version: 7, drain: { kind: 'otherwise', action: ofEcs, startedAtMs, continuations: 0 } };
-    expect(decode(later, 'detail')).toEqual({ kind: 'restart', version: 7, drain: newActionDrain(ofEcs, beginning) });
+    const later = { version: 8, drain: { kind: 'otherwise', action: ofEcs, startedAtMs, continuations: 0 } };
+    expect(decode(later, 'detail')).toEqual({ kind: 'restart', version: 8, drain: newActionDrain(ofEcs, beginning) });
   });
 
   it('starts a drain on a notice anew', () => {
@@ -367,18 +384,18 @@ describe('a continuation of a later version', () => {
     ['no start', { action, continuations: 7 }],
     ['too many continuations', { action, startedAtMs, continuations: 192_801 }],
   ])('is unreadable with %s', (_, later) => {
-    expect(reasonOf({ version: 7, drain: later })).toBe(
-      'detail.version is 7: expected version 1 to 6, which this function can read.',
+    expect(reasonOf({ version: 8, drain: later })).toBe(
+      'detail.version is 8: expected version 1 to 7, which this function can read.',
     );
   });
 });
 
 describe('a continuation that cannot be read', () => {
-  const held = (changes: Json) => ({ version: 6, drain: { ...drain, ...changes } });
+  const held = (changes: Json) => ({ version: 7, drain: { ...drain, ...changes } });
 
   it.each([0, '1', null, 5.5, -1])('is of a version that never was: %j', (version) => {
     expect(reasonOf({ ...held({}), version })).toBe(
-      `detail.version is ${JSON.stringify(version)}: expected version 1 to 6, which this function can read.`,
+      `detail.version is ${JSON.stringify(version)}: expected version 1 to 7, which this function can read.`,
     );
   });
 
@@ -387,7 +404,7 @@ describe('a continuation that cannot be read', () => {
   });
 
   it.each([['later'], [null], [undefined], [5]])('is no object: %j', (continuation) => {
-    expect(reasonOf(continuation)).toMatch(/^detail is (missing|"later"|null|5): expected version 1 to 6/);
+    expect(reasonOf(continuation)).toMatch(/^detail is (missing|"later"|null|5): expected version 1 to 7/);
   });
 
   it.each([
@@ -395,8 +412,8 @@ describe('a continuation that cannot be read', () => {
     ['notice', { drain: noticeDrain }],
   ])('is of another kind than %s', (_, { drain: each }) => {
     const reason = /^detail\.drain\.kind is .*expected a drain of kind held, supervised or notice\.$/;
-    expect(reasonOf({ version: 6, drain: { ...each, kind: 'rain' } })).toMatch(reason);
-    expect(reasonOf({ version: 6, drain: without(each, 'kind') })).toContain('detail.drain.kind is missing');
+    expect(reasonOf({ version: 7, drain: { ...each, kind: 'rain' } })).toMatch(reason);
+    expect(reasonOf({ version: 7, drain: without(each, 'kind') })).toContain('detail.drain.kind is missing');
   });
 
   it('came too often: something continues the drain in a loop', () => {
@@ -443,7 +460,7 @@ describe('a continuation that cannot be read', () => {
       'firesAtMs',
     ]),
   ])('lacks a field, which is named: %s', (field, each) => {
-    expect(reasonOf({ version: 6, drain: each })).toContain(`detail.${field} is missing`);
+    expect(reasonOf({ version: 7, drain: each })).toContain(`detail.${field} is missing`);
   });
 
   it.each<[string, unknown, Json]>([
@@ -502,7 +519,7 @@ describe('a continuation that cannot be read', () => {
 
   it('names what a notice lacks', () => {
     const notice = (changes: Json) => ({
-      version: 6,
+      version: 7,
       drain: { ...noticeDrain, notice: { ...noticeDrain.notice, ...changes } },
     });
     expect(reasonOf(notice({ token: '' }))).toBe('detail.drain.notice.token is "": expected the id of an event.');
@@ -542,7 +559,7 @@ describe('a continuation that cannot be read', () => {
     ['detail.drain.action.extra', held({ action: { ...drain.action, extra: 7 } })],
     ['detail.drain.hook.extra', held({ hook: { ...drain.hook, extra: 7 } })],
     ['detail.drain.parked.extra', held({ parked: { ...drain.parked, extra: 7 } })],
-    ['detail.drain.heartbeats', { version: 6, drain: { ...noticeDrain, heartbeats: 1 } }],
+    ['detail.drain.heartbeats', { version: 7, drain: { ...noticeDrain, heartbeats: 1 } }],
   ])('carries something that no version has written: %s', (field, continuation) => {
     expect(reasonOf(continuation)).toBe(`${field} is not a field that is known here.`);
   });

@@ -113,9 +113,9 @@ describe('a drain that parks', () => {
       RoleArn: SETTINGS.scheduleRoleArn,
       DeadLetterConfig: { Arn: SETTINGS.deadLetterQueueArn },
     });
-    expect(JSON.parse(Input)).toEqual({ version: 6, drain });
+    expect(JSON.parse(Input)).toEqual({ version: 7, drain });
     await settle();
-    expect(delivered()).toEqual([{ version: 6, drain }]);
+    expect(delivered()).toEqual([{ version: 7, drain }]);
     expect(region.time.nowMs()).toBeGreaterThanOrEqual(LATER_MS);
   });
 
@@ -166,7 +166,7 @@ describe('a drain that parks', () => {
     expect(operations()).toEqual(['CreateSchedule', 'UpdateSchedule']);
     expect(stored()).toMatchObject({ ScheduleExpression: 'at(2026-01-01T00:06:30)', ActionAfterCompletion: 'NONE' });
     await settle();
-    expect(delivered()).toEqual([{ version: 6, drain: next }]);
+    expect(delivered()).toEqual([{ version: 7, drain: next }]);
   });
 
   it('creates a schedule where the one that should be pending is gone', async () => {
@@ -211,12 +211,12 @@ describe('a new drain whose schedule is there already', () => {
     await schedules.put({ ...drain, action: { ...drain.action, token } }, NAME, LATER_MS, 'absent');
     expect(await schedules.put(drain, NAME, LATER_MS, 'absent')).toBe('parked');
     await settle();
-    expect(delivered()).toEqual([{ version: 6, drain }]);
+    expect(delivered()).toEqual([{ version: 7, drain }]);
   });
 
   it.each<[string, unknown]>([
     ['cannot be understood, because nothing could continue by it', { n: 1 }],
-    ['does not say when it fires', { version: 6, drain: { ...drain, parked: undefined } }],
+    ['does not say when it fires', { version: 7, drain: { ...drain, parked: undefined } }],
   ])('takes the schedule over if its state %s', async (_, state) => {
     leave(state);
     expect(await schedules.put(drain, NAME, LATER_MS, 'absent')).toBe('parked');
@@ -257,7 +257,7 @@ describe('a drain whose schedule has fired', () => {
     await schedules.put(drain, NAME, LATER_MS, 'absent');
     await settle();
     failing = ({ operation }) => {
-      if (operation === 'CreateSchedule' && names()?.length === 0) leave({ version: 6, drain });
+      if (operation === 'CreateSchedule' && names()?.length === 0) leave({ version: 7, drain });
       return undefined;
     };
     expect(await schedules.put(drain, NAME, region.time.nowMs() + 300_000, 'fired')).toBe('taken');
@@ -319,14 +319,14 @@ describe('the state in a schedule', () => {
 
   it('starts the drain anew if a later version wrote it', async () => {
     const { action, startedAtMs } = drain;
-    leave({ version: 7, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
+    leave({ version: 8, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
     const found = await schedules.get(NAME);
     expect(found).toMatchObject({ kind: 'held', action, startedAtMs, continuations: 7, heartbeats: 0 });
     expect(found?.parked).toBeUndefined();
   });
 
   it('that cannot be understood is an error that names the schedule and the field', async () => {
-    leave({ version: 6, drain: { ...drain, heartbeats: 'many' } });
+    leave({ version: 7, drain: { ...drain, heartbeats: 'many' } });
     const sentence = `The schedule ${NAME} cannot be understood: Target.Input.drain.heartbeats is "many": expected a count.`;
     await expect(schedules.get(NAME)).rejects.toThrow(
       `Could not read the schedule ${NAME}: UnreadableSchedule: ${sentence}`,
@@ -337,7 +337,7 @@ describe('the state in a schedule', () => {
   });
 
   it('that cannot be understood does not keep another drain of the instance asleep', async () => {
-    leave({ version: 6, drain: { ...drain, heartbeats: 'many' } });
+    leave({ version: 7, drain: { ...drain, heartbeats: 'many' } });
     await schedules.put(noticeDrain, NOTICE_NAME, LATER_MS, 'absent');
     expect(await schedules.parkedOn(containerInstanceArn())).toEqual([noticeDrain]);
   });
@@ -412,7 +412,7 @@ describe('a schedule that version 0.1.0 created', () => {
     expect(await schedules.put(found, OLD_NAME, LATER_MS + 60_000, 'pending')).toBe('parked');
     await settle();
     expect(onTheBus).toEqual([]);
-    expect(delivered()).toMatchObject([{ version: 6, drain: { action, parked: { schedule: OLD_NAME } } }]);
+    expect(delivered()).toMatchObject([{ version: 7, drain: { action, parked: { schedule: OLD_NAME } } }]);
   });
 });
 

@@ -184,7 +184,7 @@ function taskEvent(cluster: string, detail: Fields = {}): Fields {
     desiredStatus: 'STOPPED',
     lastStatus: 'STOPPED',
     stopCode: 'ServiceSchedulerInitiated',
-    version: 7,
+    version: 8,
   };
   return ecsEvent('ECS Task State Change', cluster, { taskArn: ecsArn(`task/${cluster}/1`), ...stopped, ...detail });
 }

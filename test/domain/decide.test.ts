@@ -328,7 +328,7 @@ describe('stragglers', () => {
   const decidedAt = (seconds: number, stopStragglers: Policy['stopStragglers'], tasks = [service, daemon, job]) =>
     decide(
       situation({
-        drain: beatenAt(seconds - 1),
+        drain: { ...beatenAt(seconds - 1), parked: { schedule: 'one', untilMs: at(seconds), firesAtMs: at(seconds) } },
         observation: seenOf(tasks),
         policy: { ...POLICY, stopStragglers },
         nowMs: at(seconds),

@@ -13,8 +13,8 @@ type Whose = keyof HostileWorld['arns'];
 
 /** What a forged continuation claims, before the world says what that is. */
 interface Claims {
-  /** 4 stands for all before it, and 7 for one that is still to come. */
-  readonly version: 4 | 5 | 6 | 7;
+  /** 4 stands for all before it, and 8 for one that is still to come. */
+  readonly version: 4 | 5 | 7 | 8;
   readonly group: string;
   readonly hook: string;
   readonly instance: Whose;
@@ -35,6 +35,8 @@ interface Claims {
   readonly known: { readonly instances: readonly Whose[]; readonly tasks: readonly Whose[] } | undefined;
   readonly emptied: boolean;
   readonly staysInGroup: boolean;
+  /** The deadline that an operator is said to have set. */
+  readonly deadline: number | undefined;
   /** Whose schedule holds its state. */
   readonly parked: Whose | undefined;
 }
@@ -44,7 +46,7 @@ const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: und
 const second = maybe(fc.constantFrom(-100_000, -DEADLINE_SECONDS, -1_000, -10, 0, 10));
 
 const claims: fc.Arbitrary<Claims> = fc.record({
-  version: fc.constantFrom(6, 6, 6, 5, 4, 7),
+  version: fc.constantFrom(7, 7, 7, 5, 4, 8),
   staysInGroup: fc.boolean(),
   group: fc.constantFrom('web', 'web', 'web', 'workers', 'others'),
   hook: fc.constantFrom('ecs-drain', 'ecs-drain', 'ecs-drain', 'backup'),
@@ -68,6 +70,7 @@ const claims: fc.Arbitrary<Claims> = fc.record({
   closed: maybe(fc.constantFrom(-100_000, -20, 0)),
   known: maybe(fc.record({ instances: fc.array(whose, { maxLength: 3 }), tasks: fc.array(whose, { maxLength: 3 }) })),
   emptied: fc.boolean(),
+  deadline: second,
   parked: maybe(whose),
 });
 
@@ -113,20 +116,27 @@ function entryOf(claimed: Claims, { arns, heldSinceMs, held, others, token, regi
     containerInstance,
     parked: known && { untilMs: nowMs, containerInstances, holdingTasks: holding },
   };
-  const ofVersion6 = {
+  const ofVersion7 = {
     ...common,
     ...(notice
       ? { kind: 'notice', notice: { kind: notice, instanceId, token: given } }
       : { kind: 'held', action, ...ofHold, ...(claimed.staysInGroup && { staysInGroup: true }) }),
     known: known && { containerInstances, tasks: { holding, listedAtMs: nowMs } },
     emptiedAtMs: claimed.emptied ? nowMs : undefined,
+    operator: operatorOf(claimed, at),
     parked: parked && { schedule: scheduleOf(arns[parked].instance), untilMs: nowMs, firesAtMs: nowMs },
   };
-  const drain = version === 4 ? ofVersion4 : ofVersion6;
+  const drain = version === 4 ? ofVersion4 : ofVersion7;
   return {
     ...OURS,
     Detail: JSON.stringify({ version, drain }),
   };
+}
+
+function operatorOf({ version, deadline }: Claims, at: (seconds: number) => number) {
+  if (version === 5 || deadline === undefined) return undefined;
+  const by = 'arn:aws:iam::123456789012:user/nobody';
+  return { deadlineAtMs: at(deadline), notes: [{ atMs: at(deadline), by, deadlineAtMs: at(deadline) }] };
 }
 
 const world = fc.record({

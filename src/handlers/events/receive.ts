@@ -6,6 +6,7 @@ import { receiveBareContinuation, receiveContinuation } from './continuation.ts'
 import { type Envelope, ignored, isTestNotification, parsed, type Received } from './event.ts';
 import { receiveInstanceChange } from './instance-change.ts';
 import { receiveNotice } from './notice.ts';
+import { receiveRequest } from './request.ts';
 import { receiveSweep } from './sweep.ts';
 import { receiveTaskStop } from './task-stop.ts';
 import { receiveTermination } from './termination.ts';
@@ -49,6 +50,8 @@ const envelope = v.looseObject(
 /** A continuation without an envelope. EventBridge always adds one, so this came straight from the function or a schedule. */
 const bareContinuation = v.looseObject({ version: v.number(), drain: v.looseObject({}) });
 
+const bareRequest = v.looseObject({ request: v.looseObject({}) });
+
 /**
  * Reads a message of the queue: an event of EventBridge, or a bare continuation.
  * @throws RejectedEvent if it is malformed; an event that is not ours is ignored.
@@ -56,6 +59,15 @@ const bareContinuation = v.looseObject({ version: v.number(), drain: v.looseObje
 export function receiveMessage(message: unknown, settings: Settings): Received {
   if (v.is(bareContinuation, message)) return receiveBareContinuation(message, settings);
   return receive(message, settings);
+}
+
+/**
+ * Reads what was given to the function directly: an event of EventBridge, or what an operator asks. That is taken in no other way,
+ * so only who may invoke the function can ask.
+ * @throws RejectedEvent if it is malformed; an event that is not ours is ignored.
+ */
+export function receiveDirect(event: unknown, settings: Settings): Received {
+  return v.is(bareRequest, event) ? receiveRequest(event) : receive(event, settings);
 }
 
 /**

@@ -99,7 +99,7 @@ export function taskStop(changes: Json = {}): Json {
       desiredStatus: 'STOPPED',
       group: 'service:web',
       stopCode: 'ServiceSchedulerInitiated',
-      version: 7,
+      version: 8,
       ...changes,
     },
   );

@@ -1,0 +1,58 @@
+/** What operators ask of a drain under way: to keep a note, or to end by another deadline. */
+
+import { type Drain, instanceIdOf } from './drain.ts';
+import { continued, type OperatorRequest, type Result, type Work, workOn } from './evolve.ts';
+import { type OperatorNote, withNote } from './operator.ts';
+import { latestDeadlineAtMs, type Policy } from './policy.ts';
+import { type Ports, reasonOf } from './ports.ts';
+
+/** The drain whose state the schedule holds, with what the operator asks; or why that is not possible. */
+export async function loadRequest(request: OperatorRequest, policy: Policy, ports: Ports): Promise<Work | Result> {
+  const { instanceId, schedule } = request;
+  try {
+    const drain = schedule === undefined ? undefined : await ports.schedules?.get(schedule);
+    if (!drain || instanceIdOf(drain) !== instanceId) {
+      const reason = `No schedule holds a drain of ${instanceId}: it has not begun, has just begun, or has ended.`;
+      return { kind: 'refused', request, reason };
+    }
+    const nowMs = ports.clock.nowMs();
+    const reason = whyNotPossible(drain, request, policy, nowMs);
+    if (reason !== undefined) return { kind: 'refused', drain, request, reason };
+    const note = noteOf(request, nowMs);
+    const next = { ...drain, operator: withNote(drain.operator, note) };
+    ports.telemetry.record(next, { kind: 'requested', note });
+    return workOn(continued(next));
+  } catch (error) {
+    const reason = `The schedule of the drain of ${instanceId} could not be read: ${reasonOf(error)}`;
+    return { kind: 'refused', request, reason };
+  }
+}
+
+function whyNotPossible(
+  drain: Drain,
+  { deadlineSeconds }: OperatorRequest,
+  policy: Policy,
+  nowMs: number,
+): string | undefined {
+  if (deadlineSeconds === undefined) return undefined;
+  const instanceId = instanceIdOf(drain);
+  if (drain.kind === 'notice') {
+    return `${instanceId} is drained on a ${drain.notice.kind} of EC2: nothing holds it, so its deadline cannot be moved.`;
+  }
+  if (drain.kind === 'supervised') {
+    return `ECS managed draining drains ${instanceId}, and ecs-drain only watches: its deadline cannot be moved.`;
+  }
+  const latestMs = latestDeadlineAtMs(drain, policy);
+  if (nowMs + deadlineSeconds * 1000 <= latestMs) return undefined;
+  const seconds = Math.max(0, Math.floor((latestMs - nowMs) / 1000));
+  return `The hook ${drain.action.lifecycleHook} does not hold ${instanceId} for so long: choose a deadline of ${seconds} s from now at most.`;
+}
+
+function noteOf({ by, message, deadlineSeconds }: OperatorRequest, nowMs: number): OperatorNote {
+  return {
+    atMs: nowMs,
+    by,
+    ...(message !== undefined && { message }),
+    ...(deadlineSeconds !== undefined && { deadlineAtMs: nowMs + deadlineSeconds * 1000 }),
+  };
+}

@@ -1,0 +1,213 @@
+import { describe, expect, it } from 'vitest';
+import { hookLimits } from '../../src/domain/drain.ts';
+import type { OperatorRequest } from '../../src/domain/evolve.ts';
+import { latestRequests, withNote } from '../../src/domain/operator.ts';
+import { Unavailable } from '../../src/domain/ports.ts';
+import { type FakeTask, fakeAws, type World } from '../fakes.ts';
+import { ACTION, at, drainOf, INSTANCE_ID, noticeDrainOf, POLICY, supervisedDrainOf } from './samples.ts';
+
+const BY = 'arn:aws:iam::123456789012:user/ann';
+const LONG: FakeTask = { id: 'long', stopsAtSeconds: 100_000 };
+
+/** A drain that has been parked for a while: its instance has a task, which runs for a day unless it is said. */
+async function parkedWorld(world: World = {}, policy = POLICY) {
+  const aws = fakeAws({ tasks: [LONG], ...world });
+  for (const drain of aws.heldDrains()) aws.send(() => ({ kind: 'drain', drain }), at(0));
+  await aws.round([], { policy });
+  await aws.waitUntil(100);
+  const [schedule = ''] = aws.schedules.keys();
+  const ask = (request: Partial<OperatorRequest> = {}) =>
+    aws.round([{ kind: 'request', request: { instanceId: INSTANCE_ID, schedule, by: BY, ...request } }]);
+  const stored = () => aws.schedules.get(schedule)?.drain;
+  return { aws, schedule, ask, stored };
+}
+
+describe('a deadline that an operator sets', () => {
+  it('holds in place of the policy’s, later than that', async () => {
+    const { aws, ask, stored } = await parkedWorld();
+    expect(await ask({ deadlineSeconds: 14_000 })).toMatchObject([{ kind: 'parked' }]);
+    expect(stored()?.operator).toEqual({
+      deadlineAtMs: at(14_100),
+      notes: [{ atMs: at(100), by: BY, deadlineAtMs: at(14_100) }],
+    });
+    await aws.run(() => aws.finished().length > 0);
+    expect(aws.finished()).toMatchObject([
+      { atSeconds: 14_100, outcome: { kind: 'timed-out', deadlineAtMs: at(14_100), killedTasks: [{}] } },
+    ]);
+  });
+
+  it('or sooner, and at once', async () => {
+    const sooner = await parkedWorld();
+    await sooner.ask({ deadlineSeconds: 400 });
+    await sooner.aws.run(() => sooner.aws.finished().length > 0);
+    expect(sooner.aws.finished()).toMatchObject([{ atSeconds: 500, outcome: { kind: 'timed-out' } }]);
+
+    const now = await parkedWorld({}, { ...POLICY, deadlineResult: 'ABANDON' });
+    expect(await now.ask({ deadlineSeconds: 0 })).toMatchObject([
+      { kind: 'finished', outcome: { kind: 'timed-out', result: 'ABANDON', killedTasks: [{}] } },
+    ]);
+    expect(now.aws.completion()).toMatchObject({ result: 'ABANDON' });
+  });
+
+  it('keeps no drain from ending when its tasks have stopped', async () => {
+    const { aws, ask } = await parkedWorld({ tasks: [{ id: 'short', stopsAtSeconds: 900 }] });
+    await ask({ deadlineSeconds: 20_000 });
+    await aws.run(() => aws.finished().length > 0);
+    expect(aws.finished()[0]).toMatchObject({ outcome: { kind: 'drained' } });
+  });
+
+  it('lets stragglers be stopped ahead of it, and not of the policy’s', async () => {
+    const { aws, ask } = await parkedWorld({}, { ...POLICY, stopStragglers: 'all' });
+    await ask({ deadlineSeconds: 14_000 });
+    await aws.run(() => aws.finished().length > 0);
+    expect(aws.secondsOf('stopTask')).toEqual([14_100 - 300 - 30 - 10]);
+  });
+
+  it('is no later than the hook allows, less what the end takes', async () => {
+    const hook = hookLimits(100); // 10,000 s in all, and 240 s for the end
+    const { ask, stored } = await parkedWorld({ hook });
+    expect(await ask({ deadlineSeconds: 9_661 })).toMatchObject([
+      {
+        kind: 'refused',
+        reason: `The hook ecs-drain does not hold ${INSTANCE_ID} for so long: choose a deadline of 9660 s from now at most.`,
+      },
+    ]);
+    expect(stored()?.operator).toBeUndefined();
+    expect(await ask({ deadlineSeconds: 9_660 })).toMatchObject([{ kind: 'parked' }]);
+  });
+
+  it.each([
+    [
+      'on a notice',
+      noticeDrainOf(),
+      `${INSTANCE_ID} is drained on a spot-interruption of EC2: nothing holds it, so its deadline cannot be moved.`,
+    ],
+    [
+      'of ECS managed draining',
+      supervisedDrainOf(),
+      `ECS managed draining drains ${INSTANCE_ID}, and ecs-drain only watches: its deadline cannot be moved.`,
+    ],
+  ])('is refused for a drain %s', async (_, drain, reason) => {
+    const aws = fakeAws();
+    const parked = { ...drain, parked: { schedule: 'one', untilMs: at(60), firesAtMs: at(60) } };
+    aws.schedules.set('one', { drain: parked, firesAtMs: at(60), writtenAtMs: at(0), hasFired: true });
+    const request = { instanceId: INSTANCE_ID, schedule: 'one', by: BY, deadlineSeconds: 600 };
+    expect(await aws.round([{ kind: 'request', request }])).toMatchObject([{ kind: 'refused', reason }]);
+    expect(aws.calls.map(({ name }) => name)).toEqual(['get']);
+  });
+});
+
+describe('what an operator asks', () => {
+  it('is recorded, and kept for the end of the drain', async () => {
+    const { aws, ask } = await parkedWorld({ tasks: [{ id: 'short', stopsAtSeconds: 900 }] });
+    await ask({ message: 'wait for Bob' });
+    await ask({ message: 'Bob is ill', deadlineSeconds: 9_000 });
+    await aws.run(() => aws.finished().length > 0);
+    const notes = [
+      { atMs: at(100), by: BY, message: 'wait for Bob' },
+      { atMs: at(100), by: BY, message: 'Bob is ill', deadlineAtMs: at(9_100) },
+    ];
+    const recorded = aws.telemetry.flatMap(({ entry }) => (entry.kind === 'requested' ? [entry.note] : []));
+    expect(recorded).toEqual(notes);
+    expect(aws.finished()[0]).toMatchObject({ drain: { operator: { deadlineAtMs: at(9_100), notes } } });
+  });
+
+  it('is refused where no schedule holds the drain, or that of another instance, or it cannot be read', async () => {
+    const { aws, ask } = await parkedWorld();
+    const reason = `No schedule holds a drain of ${INSTANCE_ID}: it has not begun, has just begun, or has ended.`;
+    expect(await ask({ schedule: undefined })).toMatchObject([{ kind: 'refused', reason }]);
+    expect(await ask({ schedule: 'another' })).toMatchObject([{ kind: 'refused', reason }]);
+    expect(await ask({ instanceId: 'i-00000000000000001' })).toMatchObject([{ kind: 'refused' }]);
+    const silent = fakeAws({ fault: () => new Unavailable('throttled') });
+    const request = { instanceId: INSTANCE_ID, schedule: 'one', by: BY };
+    expect(await silent.round([{ kind: 'request', request }])).toMatchObject([
+      { kind: 'refused', reason: `The schedule of the drain of ${INSTANCE_ID} could not be read: throttled` },
+    ]);
+    expect(aws.completion()).toBeUndefined();
+  });
+
+  it('survives a round that has begun before it and writes its own state after it', async () => {
+    const { aws, ask, schedule, stored } = await parkedWorld();
+    const before = stored();
+    if (!before?.parked) throw new Error('The drain is parked.');
+    await ask({ deadlineSeconds: 14_000 });
+    const { firesAtMs = 0, ...entry } = aws.schedules.get(schedule) ?? {};
+    // What the other round writes knows nothing of the request, and waits for longer.
+    const parked = { ...before.parked, untilMs: firesAtMs + 300_000, firesAtMs: firesAtMs + 300_000 };
+    aws.schedules.set(schedule, {
+      writtenAtMs: at(100),
+      hasFired: false,
+      ...entry,
+      firesAtMs: parked.firesAtMs,
+      drain: { ...before, parked },
+    });
+    await aws.waitUntil(200);
+    expect(stored()?.operator?.deadlineAtMs).toBe(at(14_100));
+    await aws.run(() => aws.finished().length > 0);
+    expect(aws.finished()).toMatchObject([{ atSeconds: 14_100 }]);
+  });
+
+  it('survives a message that was sent before it', async () => {
+    const { ask, stored, aws } = await parkedWorld();
+    const before = stored();
+    if (!before?.parked) throw new Error('The drain is parked.');
+    await ask({ deadlineSeconds: 14_000 });
+    const message = { ...before, parked: { ...before.parked, untilMs: at(100_000) } };
+    await aws.round([{ kind: 'continuation', drain: message, isTrusted: true }]);
+    expect(stored()?.operator?.deadlineAtMs).toBe(at(14_100));
+  });
+
+  it('is nothing that a continuation from the bus can claim', async () => {
+    const { aws, stored } = await parkedWorld();
+    const operator = withNote(undefined, { atMs: at(90), by: BY, deadlineAtMs: at(95) });
+    const claimed = { ...drainOf({ action: ACTION }), operator };
+    for (const drain of [claimed, { ...claimed, parked: stored()?.parked }]) {
+      await aws.round([{ kind: 'continuation', drain, isTrusted: false }]);
+    }
+    expect(aws.completion()).toBeUndefined();
+    expect(stored()?.operator).toBeUndefined();
+  });
+});
+
+describe('a copy of the event of a drain whose deadline was moved', () => {
+  it('neither ends it at the deadline of the policy, nor stops its tasks ahead of that', async () => {
+    const { aws, ask } = await parkedWorld({}, { ...POLICY, stopStragglers: 'all' });
+    await ask({ deadlineSeconds: 14_000 });
+    const [drain = drainOf()] = aws.heldDrains();
+    for (const seconds of [7_000, 7_300]) {
+      await aws.waitUntil(seconds);
+      await aws.round([{ kind: 'drain', drain }]);
+    }
+    await aws.waitUntil(7_500);
+    expect(aws.secondsOf('stopTask')).toEqual([]);
+    expect(aws.completion()).toBeUndefined();
+  });
+
+  it('ends it at the deadline of the policy where Scheduler does not answer: no drain may stay for that', async () => {
+    const { aws, ask } = await parkedWorld({ outages: [{ of: 'scheduler', span: [7_000, 8_000] }] });
+    await ask({ deadlineSeconds: 14_000 });
+    await aws.waitUntil(7_300);
+    const [drain = drainOf()] = aws.heldDrains();
+    await aws.round([{ kind: 'drain', drain }]);
+    await aws.waitUntil(7_500);
+    expect(aws.finished()).toMatchObject([{ outcome: { kind: 'timed-out', deadlineAtMs: at(7_200) } }]);
+  });
+});
+
+describe('the requests of a drain', () => {
+  it('are the latest ten, and the deadline that was set last whatever comes after it', () => {
+    let requests = withNote(undefined, { atMs: 0, by: BY, deadlineAtMs: 99 });
+    for (let atMs = 1; atMs <= 12; atMs += 1) requests = withNote(requests, { atMs, by: BY });
+    expect(requests.deadlineAtMs).toBe(99);
+    expect(requests.notes.map(({ atMs }) => atMs)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  it('are those of the copy that knows more', () => {
+    const older = withNote(undefined, { atMs: 1, by: BY });
+    const newer = withNote(older, { atMs: 2, by: BY });
+    expect(latestRequests(older, newer)).toBe(newer);
+    expect(latestRequests(newer, older)).toBe(newer);
+    expect(latestRequests(undefined, older)).toBe(older);
+    expect(latestRequests(undefined, undefined)).toBeUndefined();
+  });
+});
