@@ -23,11 +23,12 @@ import { type Deployment, untilSilent } from './common.ts';
 const NEVER = new AbortController().signal;
 
 export interface Aws {
-  readonly lifecycleActions: Pick<LifecycleActions, 'hooksOf' | 'terminatingSinceMs'>;
+  readonly lifecycleActions: Pick<LifecycleActions, 'complete' | 'hooksOf' | 'placesOf' | 'terminatingSinceMs'>;
   readonly containerInstances: Omit<ContainerInstances, 'setDraining' | 'stopTask'>;
   /** Undefined with `waiting: watch`. */
   readonly schedules: Pick<DrainSchedules, 'get' | 'writtenAtMs'> | undefined;
   readonly ecs: Ecs;
+  readonly autoScaling: AutoScalingClient;
   /** The chosen groups that exist. */
   groups(choices: readonly GroupChoice[]): Promise<Group[]>;
   /** Where the instance is; undefined if it is in no group. */
@@ -59,6 +60,7 @@ export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts 
     containerInstances: { ...containerInstances, list: untilSilent(containerInstances.list) },
     schedules: schedules && { writtenAtMs: schedules.writtenAtMs, get: untilSilent(schedules.get) },
     ecs,
+    autoScaling,
     groups: (choices) => describeGroups(autoScaling, choices, NEVER),
     groupOf: (instanceId) =>
       awsCall(`find the group of ${instanceId}`, async () => {

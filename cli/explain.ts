@@ -1,65 +1,25 @@
-import * as v from 'valibot';
 import { presentExplanation, sentenceOnBlocker } from '../src/adapters/present-explanation.ts';
-import { instanceId as instanceIdSchema } from '../src/adapters/schemas.ts';
 import { diagnose, type Explanation } from '../src/domain/diagnose.ts';
-import { isHeld } from '../src/domain/group-place.ts';
-import { choiceOf, groupNamed } from '../src/domain/groups.ts';
+import { choiceOf } from '../src/domain/groups.ts';
 import type { ContainerInstance } from '../src/domain/observation.ts';
 import { type Aws, awsOf } from './aws.ts';
-import { counted, type Deployment, deploymentOf, type Output, type Target, UsageError } from './common.ts';
-import {
-  GIVEN_BACK,
-  isScheduleOn,
-  type Registrations,
-  readHoldingGroup,
-  readParkedDrains,
-  readRegistrations,
-  readStaying,
-} from './drain-reads.ts';
-import {
-  type DrainStatus,
-  hasDoubtfulDeadline,
-  heldStatuses,
-  instant,
-  noHeartbeat,
-  noticeStatus,
-  presentStatus,
-} from './drain-status.ts';
+import { counted, type Deployment, deploymentOf, type Output, type Target } from './common.ts';
+import { GIVEN_BACK, type Registrations, readStaying } from './drain-reads.ts';
+import { type DrainStatus, hasDoubtfulDeadline, instant, noHeartbeat, presentStatus } from './drain-status.ts';
+import { readInstance } from './instance.ts';
+import { instanceIdsIn } from './typed.ts';
 
 /** Where Auto Scaling has an instance; undefined if it is in no group. */
 type Place = Awaited<ReturnType<Aws['groupOf']>>;
 
 /** `ecs-drain explain INSTANCE`: how its drain stands, and what blocks it and why. */
-export async function explain(instanceId: string, target: Target, output: Output): Promise<number> {
-  if (!v.is(instanceIdSchema, instanceId)) {
-    throw new UsageError(`${instanceId} is not the id of an EC2 instance, such as i-0123456789abcdef0.`);
-  }
+export async function explain(typed: string, target: Target, output: Output): Promise<number> {
+  const [instanceId = ''] = instanceIdsIn([typed]);
   const deployment = await deploymentOf(target);
   const aws = awsOf(deployment, true);
-  const place = await aws.groupOf(instanceId);
-  const registrations = await readRegistrations([instanceId], deployment, aws);
-  const parked = await readParkedDrains(deployment, aws, (schedule) =>
-    registrations.of(instanceId).some((registration) => isScheduleOn(registration, schedule)),
-  );
+  const { place, registrations, parked, drains } = await readInstance(instanceId, deployment, aws);
   const failures = parked.failure === undefined ? [] : [parked.failure];
-  if (place && isHeld(place) && choiceOf(deployment.settings.autoScalingGroups, place.autoScalingGroup)) {
-    const [group = { name: place.autoScalingGroup, returnsToWarmPool: false }] = await aws.groups([
-      groupNamed(place.autoScalingGroup),
-    ]);
-    const holder = await readHoldingGroup(group, aws);
-    const drains = await heldStatuses(instanceId, holder, registrations, parked, deployment, aws);
-    return reportDrains(drains, failures, deployment, aws, output);
-  }
-  const notice = parked.all.find(({ drain }) => drain?.kind === 'notice')?.drain;
-  if (notice?.kind === 'notice') {
-    return reportDrains(
-      [await noticeStatus(notice, registrations, deployment, aws)],
-      failures,
-      deployment,
-      aws,
-      output,
-    );
-  }
+  if (drains.length > 0) return reportDrains(drains, failures, deployment, aws, output);
   const unread = parked.all.flatMap(({ failure, unreadable }) => failure ?? unreadable ?? []);
   const drainingIn = new Set(
     registrations

@@ -2,16 +2,11 @@ import tab from '@bomb.sh/tab/commander';
 import { Command, CommanderError, type Help } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { reasonOf } from '../src/domain/ports.ts';
-import { type Output, sentenceOf, type Target, UsageError } from './common.ts';
-
-/** What a command writes to: the process's own streams, or a test's. */
-export interface Streams {
-  readonly stdout: { write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown };
-}
+import { sentenceOf, type Target, UsageError } from './common.ts';
+import { type Session, type Streams, sessionOn } from './session.ts';
 
 /** A command: prints what it found, and returns the exit status. */
-type Action = (target: Target, output: Output) => Promise<number>;
+type Action = (target: Target, session: Session) => Promise<number>;
 
 interface GlobalOptions extends Target {
   readonly json: boolean;
@@ -21,23 +16,20 @@ interface GlobalOptions extends Target {
  * Runs a command line. Its exit status is 0, 1 for a failure, or 2 for a mistake on the command line; a sentence on standard
  * error says what to do about either.
  */
-export async function main(args: readonly string[], { stdout, stderr }: Streams): Promise<number> {
+export async function main(args: readonly string[], streams: Streams): Promise<number> {
+  const { stderr } = streams;
   let status = 0;
   const run = async (command: Command, action: Action) => {
     const { json, ...target } = command.optsWithGlobals<GlobalOptions>();
-    const output: Output = {
-      print: (text) => void (json || stdout.write(`${text}\n`)),
-      printJson: (value) => void (json && stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)),
-    };
     try {
-      status = await action(target, output);
+      status = await action(target, sessionOn(streams, json));
     } catch (error) {
       if (error instanceof UsageError) throw error;
       throw new Error(sentenceOf(error, target), { cause: error });
     }
   };
   try {
-    await program({ stdout, stderr }, run).parseAsync(args, { from: 'user' });
+    await program(streams, run).parseAsync(args, { from: 'user' });
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -78,6 +70,53 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .description('show the same for one instance, with what blocks its drain and why')
     .action((instanceId, _, command) =>
       run(command, async (...to) => (await import('./explain.ts')).explain(instanceId, ...to)),
+    );
+
+  whole
+    .command('drain')
+    .argument('<instance...>', 'the ids of EC2 instances that are InService in a group of the deployment')
+    .option('--decrement', 'the group gets smaller: it launches no other instance in its place')
+    .option('--wait', 'wait until the drains have ended, as wait does')
+    .option('--timeout <time>', 'with --wait: how long to wait, such as 90s, 30m or 2h', '30m')
+    .option('--message <text>', 'a note for the log and the event about the end')
+    .option('--yes', 'do not ask')
+    .description(
+      'have Auto Scaling terminate instances, after showing what runs there: the hook holds each until its tasks have stopped',
+    )
+    .action((instanceIds, options, command) =>
+      run(command, async (...to) => (await import('./drain.ts')).drain(instanceIds, options, ...to)),
+    );
+
+  whole
+    .command('wait')
+    .argument('<instance...>', 'the ids of EC2 instances')
+    .option('--timeout <time>', 'how long to wait, such as 90s, 30m or 2h', '30m')
+    .description(
+      'wait until the drains have ended; the exit status is 0 if all are drained, 1 after another outcome, and 3 after the timeout',
+    )
+    .action((instanceIds, options, command) =>
+      run(command, async (...to) => (await import('./wait.ts')).wait(instanceIds, options, ...to)),
+    );
+
+  whole
+    .command('extend')
+    .argument('<instance>', 'the id of an EC2 instance')
+    .requiredOption('--deadline <time>', 'counted from now, such as 90s, 45m or 4h; or now, which ends the drain')
+    .option('--message <text>', 'a note for the log and the event about the end')
+    .option('--yes', 'with --deadline now: do not ask')
+    .description('set the deadline of one drain, within what its hook allows')
+    .action((instanceId, options, command) =>
+      run(command, async (...to) => (await import('./extend.ts')).extend(instanceId, options, ...to)),
+    );
+
+  whole
+    .command('release')
+    .argument('<instance>', 'the id of an EC2 instance')
+    .option('--message <text>', 'a note for the log and the event about the end')
+    .option('--yes', 'do not ask')
+    .description('let an instance go now, after naming the tasks that are killed with it')
+    .action((instanceId, options, command) =>
+      run(command, async (...to) => (await import('./release.ts')).release(instanceId, options, ...to)),
     );
 
   whole

@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream';
 import type { Context } from 'aws-lambda';
 import { onTestFinished, vi } from 'vitest';
 import { main } from '../../cli/program.ts';
+import type { Streams } from '../../cli/session.ts';
 import { captureLogs } from '../../sandbox/logs.ts';
 import type { HookSpec } from '../../sandbox/region/auto-scaling/model.ts';
 import type { AwsError } from '../../sandbox/region/aws-error.ts';
@@ -193,6 +195,12 @@ export async function deployedRegion(world: World = {}) {
   };
   await pass(300);
 
+  /** While a command sleeps, time passes here and on the machine's clock. */
+  const sleep = async (ms: number) => {
+    await pass(ms / 1000);
+    vi.setSystemTime(Date.now() + ms);
+  };
+
   const { url, close } = await listen(answeringInTime(region), 0, () => time.nowMs());
   onTestFinished(() => {
     close();
@@ -210,11 +218,18 @@ export async function deployedRegion(world: World = {}) {
     fail: (how: typeof failing) => {
       failing = how;
     },
-    /** Runs a command against the Region. */
-    run: (...args: string[]) => run(...args, '--endpoint-url', url),
+    /** Runs a command against the Region, whose time passes while the command sleeps. */
+    run: (...args: string[]) => runWith({ sleep }, ...args, '--endpoint-url', url),
+    /** The same in a terminal, where somebody types these lines. */
+    async type(lines: readonly string[], ...args: string[]) {
+      const stdin = Object.assign(Readable.from(lines.map((line) => `${line}\n`)), { isTTY: true });
+      const given = { stdin, isTTY: true, sleep };
+      return runWith(given, ...args, '--endpoint-url', url);
+    },
     /** The same with `--json`; what it printed must be one object. */
     async json(...args: string[]) {
-      const { status, stdout, stderr } = await run(...args, '--json', '--endpoint-url', url);
+      const asJson = [...args, '--json', '--endpoint-url', url];
+      const { status, stdout, stderr } = await runWith({ sleep }, ...asJson);
       // biome-ignore lint/suspicious/noExplicitAny: each command has its own.
       return { status, stderr, answer: JSON.parse(stdout) as any };
     },
@@ -233,12 +248,21 @@ export function permissionOf({ service, operation }: Call): string {
 }
 
 /** Runs a command in this process. The machine's clock stands still, so a slow machine does not change what is printed. */
-export async function run(...args: string[]) {
+export function run(...args: string[]) {
+  return runWith({}, ...args);
+}
+
+interface Given extends Pick<Streams, 'stdin' | 'sleep'> {
+  readonly isTTY?: boolean;
+}
+
+async function runWith({ isTTY = false, ...given }: Given, ...args: string[]) {
   let stdout = '';
   let stderr = '';
   vi.setSystemTime(Date.now());
   const status = await main(args, {
-    stdout: { write: (text) => (stdout += text) },
+    ...given,
+    stdout: { isTTY, write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
   }).finally(() => vi.useRealTimers());
   return { status, stdout, stderr };

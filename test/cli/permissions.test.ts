@@ -3,49 +3,53 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { deployedRegion, permissionOf, type World } from './deployed-region.ts';
 
-const COMMANDS = ['status', 'explain', 'doctor', 'replay'] as const;
-
 /** The permissions of each command in docs/operations.md. */
 async function documented(): Promise<Map<string, string[]>> {
   const page = await readFile(join(resolve(import.meta.dirname, '../..'), 'docs/operations.md'), 'utf8');
   const [, table = ''] = page.split('| permission |');
-  const rows = table
-    .split('\n\n')[0]
-    ?.split('\n')
-    .slice(2)
-    .map((line) => line.split('|').map((cell) => cell.trim()));
+  const [head = '', , ...lines] = table.split('\n\n')[0]?.split('\n') ?? [];
+  const cellsIn = (line: string) => line.split('|').map((cell) => cell.trim());
+  const commands = cellsIn(head).flatMap((cell) => cell.split('`')[1] ?? []);
+  const rows = lines.map(cellsIn);
   return new Map(
-    COMMANDS.map((command, i) => [
+    commands.map((command, i) => [
       command,
-      (rows ?? [])
-        .flatMap(([, name = '', ...marks]) => (marks[i] === 'x' ? (name.split('`')[1] ?? []) : []))
-        .toSorted(),
+      rows.flatMap(([, name = '', ...marks]) => (marks[i] === 'x' ? (name.split('`')[1] ?? []) : [])).toSorted(),
     ]),
   );
 }
 
+/** What commands are typed about: an instance that drains, and one that is in service. */
+interface Instances {
+  readonly draining: string;
+  readonly inService: string;
+}
+
 /** What a command asks of AWS in the middle of a drain, with a message in the dead-letter queue. */
-async function askedBy(world: World, ...commands: ((instanceId: string) => string[])[]): Promise<Set<string>> {
+async function askedBy(world: World, ...commands: ((instances: Instances) => string[])[]): Promise<Set<string>> {
   const { region, deadLetters, instanceIds, pass, run } = await deployedRegion(world);
-  const [first = ''] = instanceIds;
-  region.autoScaling.terminateInstance(first);
+  const [draining = '', inService = ''] = instanceIds;
+  region.autoScaling.terminateInstance(draining);
   deadLetters.send(
     '{"source": "aws.events", "detail-type": "Scheduled Event", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "detail": {}}',
   );
   await pass(60);
   const before = region.calls.length;
-  for (const command of commands) await run(...command(first));
-  // The function's own calls are not the command's, nor Lambda's deletions from the event queue.
+  for (const command of commands) await run(...command({ draining, inService }));
+  // The function's own calls are not the command's, nor what Lambda asks of the queues that it reads.
+  const ofLambda = world.mapping === null ? [] : ['ReceiveMessage', 'DeleteMessageBatch'];
   const calls = region.calls
     .slice(before)
-    .filter(({ fiber, operation }) => fiber === undefined && operation !== 'DeleteMessageBatch');
+    .filter(({ fiber, operation }) => fiber === undefined && !ofLambda.includes(operation));
   return new Set(calls.map(permissionOf));
 }
 
+const NOTE = ['--yes', '--message', 'a note'];
+
 describe('the permissions in docs/operations.md', () => {
-  it.each([
+  it.each<[string, ((instances: Instances) => string[])[]]>([
     ['status', [() => ['status']]],
-    ['explain', [(instanceId: string) => ['explain', instanceId]]],
+    ['explain', [({ draining }) => ['explain', draining]]],
     ['doctor', [() => ['doctor']]],
     [
       'replay',
@@ -55,10 +59,17 @@ describe('the permissions in docs/operations.md', () => {
         () => ['replay', '--dead-letter'],
       ],
     ],
+    ['drain', [({ inService }) => ['drain', inService, ...NOTE, '--wait']]],
+    ['wait', [({ draining }) => ['wait', draining]]],
+    ['extend', [({ draining }) => ['extend', draining, '--deadline', '3h', ...NOTE]]],
+    ['release', [({ draining }) => ['release', draining, ...NOTE]]],
   ])('are all that %s needs, and no others', async (command, runs) => {
     // Lambda's own reads of the event queue would hide what replay asks of the other queue.
     const world: World = command === 'replay' ? { mapping: null } : {};
-    const asked = [await askedBy(world, ...runs), await askedBy({ ...world, params: { waiting: 'watch' } }, ...runs)];
+    const asked = [await askedBy(world, ...runs)];
+    if (command !== 'wait' && command !== 'drain') {
+      asked.push(await askedBy({ ...world, params: { waiting: 'watch' } }, ...runs));
+    }
     // No service of this Region is placed by a capacity provider: test/cli/services.test.ts has some.
     const more = command === 'doctor' ? ['ecs:DescribeCapacityProviders'] : [];
     const all = new Set([...more, ...asked.flatMap((each) => [...each])]);

@@ -19,6 +19,9 @@ import type { LogEvent, LogGroup, Logs } from './model.ts';
 /** Of events; and of groups and streams (CloudWatch Logs API reference). */
 const LARGEST_PAGE = { events: 10_000, descriptions: 50 };
 
+/** The latest events come first only since then (CloudWatch Logs API reference, FilterLogEvents). */
+const FIRST_FROM_END_MS = Date.UTC(2024, 0, 1);
+
 /** CloudWatch Logs' API over what the functions of the Region have written. */
 export function logsService(logs: Logs, place: Place): Service {
   return { name: 'logs', operations: { ...aboutGroups(logs, place), ...aboutEvents(logs, place) } };
@@ -115,7 +118,10 @@ function aboutEvents(logs: Logs, place: Place): Service['operations'] {
       if (logStreamNames && logStreamNamePrefix !== undefined) {
         throw invalid('logStreamNamePrefix and logStreamNames are mutually exclusive parameters.');
       }
-      if (input.startFromHead === false) throw invalid('The local Region gives events from the oldest on only.');
+      const isFromEnd = input.startFromHead === false;
+      if (isFromEnd && startTime < FIRST_FROM_END_MS) {
+        throw invalid('startFromHead can be false only with a startTime on or after 2024-01-01.');
+      }
       const group = groupIn(logs, place, input);
       for (const name of logStreamNames ?? []) refuseUnknownStream(group, name);
       const matches = logTest(input.filterPattern ?? '');
@@ -123,7 +129,10 @@ function aboutEvents(logs: Logs, place: Place): Service['operations'] {
         .filter(({ atMs }) => atMs >= startTime && atMs <= endTime)
         .filter(({ stream }) => logStreamNames?.includes(stream) ?? stream.startsWith(logStreamNamePrefix ?? ''))
         .filter(({ message }) => matches(message));
-      const { items, next } = pageOf(events, { size: limit ?? LARGEST_PAGE.events, token: nextToken });
+      const { items, next } = pageOf(isFromEnd ? events.toReversed() : events, {
+        size: limit ?? LARGEST_PAGE.events,
+        token: nextToken,
+      });
       return {
         events: items.map((event) => ({ ...described(event), logStreamName: event.stream, eventId: event.id })),
         searchedLogStreams: [],

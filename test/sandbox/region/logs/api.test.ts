@@ -65,6 +65,15 @@ describe('the logs of functions', () => {
     expect(rest).toEqual({ messages: ['{"level":"INFO","n":2}'], nextToken: undefined });
   });
 
+  it('come the latest first, where that is asked for', async () => {
+    const fromEnd = { startFromHead: false, startTime: START_MS };
+    const first = await filtered({ ...fromEnd, limit: 2 });
+    expect(first.messages).toEqual(['{"level":"INFO","n":2}', '{"level":"WARN","n":1}']);
+    const rest = await filtered({ ...fromEnd, limit: 2, nextToken: first.nextToken });
+    expect(rest).toEqual({ messages: ['plain words'], nextToken: undefined });
+    await expect(filtered({ startFromHead: false })).rejects.toMatchObject({ name: 'InvalidParameterException' });
+  });
+
   it('are in a stream for each container', async () => {
     expect(await streams()).toHaveLength(1);
     for (const line of ['a', 'b']) worker.invokeAsync({ line });

@@ -1,0 +1,225 @@
+import { TerminateInstanceInAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import { awsCall } from '../src/adapters/aws-call.ts';
+import { presentTask } from '../src/adapters/event-bridge.ts';
+import type { LifecycleHook } from '../src/domain/drain.ts';
+import { choiceOf } from '../src/domain/groups.ts';
+import type { HoldingTask } from '../src/domain/observation.ts';
+import { hooksOf } from '../src/handlers/settings.ts';
+import { type Aws, awsOf } from './aws.ts';
+import { counted, type Deployment, deploymentOf, sentenceOf, type Target } from './common.ts';
+import { readHoldingTasks } from './drain-reads.ts';
+import { presentTaskCounts } from './drain-status.ts';
+import { interferenceOf, metadataTrouble } from './hooks.ts';
+import { type InstanceState, readInstance, scheduleOf } from './instance.ts';
+import { ask, callerOf, checkMayAsk } from './request.ts';
+import { hasConsent, refuseWithoutConsent, type Session } from './session.ts';
+import { checkMessage, instanceIdsIn, secondsIn } from './typed.ts';
+import { presentWaited, statusOf, type Waited, waitForDrains } from './wait.ts';
+
+/** What is typed after `ecs-drain drain INSTANCE…`. */
+export interface DrainOptions {
+  readonly decrement?: boolean;
+  readonly wait?: boolean;
+  readonly timeout: string;
+  readonly message?: string;
+  readonly yes?: boolean;
+}
+
+/** What would come of an instance that Auto Scaling terminates. */
+interface Outlook {
+  readonly instanceId: string;
+  readonly autoScalingGroup: string;
+  readonly cluster: string | undefined;
+  readonly holdingTasks: readonly HoldingTask[];
+  /** The hook of ours that would hold it. */
+  readonly hook: LifecycleHook | undefined;
+  /** Why it must not be terminated: a sentence each. */
+  readonly obstacles: readonly string[];
+  readonly remarks: readonly string[];
+}
+
+/** `ecs-drain drain INSTANCE…`: has Auto Scaling terminate instances, which the hook holds until their tasks have stopped. */
+export async function drain(
+  typed: readonly string[],
+  options: DrainOptions,
+  target: Target,
+  session: Session,
+): Promise<number> {
+  const instanceIds = instanceIdsIn(typed);
+  const { decrement = false, message, yes = false } = options;
+  const timeoutSeconds = secondsIn('--timeout', options.timeout);
+  checkMessage(message);
+  refuseWithoutConsent('drain', yes, session);
+  const deployment = await deploymentOf(target);
+  const aws = awsOf(deployment);
+  const outlooks: Outlook[] = [];
+  for (const instanceId of instanceIds) outlooks.push(await outlookFor(instanceId, deployment, aws));
+  const obstacles = outlooks.flatMap((each) => each.obstacles);
+  if (obstacles.length > 0) return report({ outlooks, failure: obstacles.join(' ') }, deployment, session);
+  if (message !== undefined) await checkMayAsk(deployment);
+  for (const outlook of outlooks) for (const line of linesOn(outlook, decrement)) session.print(line);
+  if (!(await hasConsent(`Terminate ${counted(instanceIds.length, 'instance')}?`, yes, session))) return 1;
+  const { terminated, failure } = await terminate(outlooks, decrement, deployment, aws);
+  if (terminated.length > 0) {
+    session.print(
+      `Auto Scaling terminates ${terminated.join(', ')}. npx ecs-drain wait ${terminated.join(' ')} waits for the drains.`,
+    );
+  }
+  if (message !== undefined) await leaveNotes(terminated, message, deployment, aws, session);
+  const waited = options.wait
+    ? await waitForDrains(terminated, timeoutSeconds, deployment, aws, session, true)
+    : undefined;
+  return report({ outlooks, terminated, failure, waited }, deployment, session);
+}
+
+async function outlookFor(instanceId: string, deployment: Deployment, aws: Aws): Promise<Outlook> {
+  const { settings } = deployment;
+  const { place, registrations } = await readInstance(instanceId, deployment, aws);
+  const registered = registrations.of(instanceId);
+  const seen = { instanceId, autoScalingGroup: place?.autoScalingGroup ?? '', cluster: registered[0]?.cluster };
+  const refused = (obstacle: string): Outlook => ({
+    ...seen,
+    holdingTasks: [],
+    hook: undefined,
+    obstacles: [obstacle],
+    remarks: [],
+  });
+  if (settings.dryRun) return refused(`The function is in a dry run: nothing would drain ${instanceId}.`);
+  if (!place)
+    return refused(`${instanceId} is in no Auto Scaling group of this account and Region: nothing would hold it.`);
+  const { autoScalingGroup, lifecycleState } = place;
+  if (!choiceOf(settings.autoScalingGroups, autoScalingGroup)) {
+    return refused(
+      `${instanceId} is in the group ${autoScalingGroup}, which is not among autoScalingGroups: nothing would drain it.`,
+    );
+  }
+  if (lifecycleState !== 'InService') {
+    return refused(
+      `${instanceId} is ${lifecycleState} in the group ${autoScalingGroup}, not InService. npx ecs-drain explain ${instanceId} says more.`,
+    );
+  }
+  if (registrations.failures.length > 0) return refused(registrations.failures.join(' '));
+  const hooks = await aws.lifecycleActions.hooksOf(autoScalingGroup);
+  const hook = hooks.find(({ name }) => hooksOf(settings).includes(name));
+  if (!hook) {
+    return refused(
+      `The group ${autoScalingGroup} has no terminating hook of ours (${hooksOf(settings).join(', ')}): nothing would hold ${instanceId}, and its tasks would be killed.`,
+    );
+  }
+  const trouble = settings.lifecycleHooks.includes(hook.name) ? metadataTrouble(hook, settings) : undefined;
+  if (trouble?.level === 'error') return refused(trouble.what);
+  const interferences = hooks.flatMap(
+    (other) => interferenceOf(other, settings, settings.policy.deadlineSeconds) ?? [],
+  );
+  const missing =
+    registered.length > 0
+      ? []
+      : [`It is registered in none of the clusters ${registrations.searched.join(', ')}: it is let go at once.`];
+  return {
+    ...seen,
+    holdingTasks: await readHoldingTasks(registered, aws),
+    hook,
+    obstacles: [],
+    remarks: [...(trouble ? [trouble.what] : []), ...interferences, ...missing],
+  };
+}
+
+function linesOn({ instanceId, autoScalingGroup, cluster, holdingTasks, hook, remarks }: Outlook, decrement: boolean) {
+  return [
+    `${instanceId} is in the group ${autoScalingGroup}${cluster ? ` and the cluster ${cluster}` : ''}, with ${presentTaskCounts(holdingTasks).replaceAll('\n', '\n  ')}`,
+    `  The hook ${hook?.name} holds it until its tasks have stopped. The group ${decrement ? 'gets smaller by it' : 'launches another in its place'}.`,
+    ...remarks.map((remark) => `  ${remark}`),
+  ];
+}
+
+/** One after the other: what fails ends it. */
+async function terminate(
+  outlooks: readonly Outlook[],
+  decrement: boolean,
+  { target }: Deployment,
+  { autoScaling }: Aws,
+) {
+  const terminated: string[] = [];
+  for (const { instanceId: InstanceId } of outlooks) {
+    try {
+      await awsCall(`terminate ${InstanceId}`, () =>
+        autoScaling.send(
+          new TerminateInstanceInAutoScalingGroupCommand({ InstanceId, ShouldDecrementDesiredCapacity: decrement }),
+        ),
+      );
+      terminated.push(InstanceId);
+    } catch (error) {
+      return { terminated, failure: sentenceOf(error, target) };
+    }
+  }
+  return { terminated, failure: undefined };
+}
+
+/** How long it may take until a drain has a schedule that can keep a note. */
+const NOTE_SECONDS = 60;
+const POLL_SECONDS = 3;
+
+/** A drain that ends before it has a schedule has its note in the log alone. */
+async function leaveNotes(
+  instanceIds: readonly string[],
+  message: string,
+  deployment: Deployment,
+  aws: Aws,
+  { sleep }: Session,
+): Promise<void> {
+  const by = await callerOf(deployment);
+  const untilMs = deployment.nowMs() + NOTE_SECONDS * 1000;
+  for (const instanceId of instanceIds) {
+    let state = await readInstance(instanceId, deployment, aws);
+    while (!firstScheduleIn(state) && isUnderWay(state) && deployment.nowMs() < untilMs) {
+      await sleep(POLL_SECONDS * 1000);
+      state = await readInstance(instanceId, deployment, aws);
+    }
+    const schedule = firstScheduleIn(state);
+    await ask({ instanceId, by, message, ...(schedule !== undefined && { schedule }) }, deployment);
+  }
+}
+
+function firstScheduleIn(state: InstanceState): string | undefined {
+  return state.drains.flatMap((drain) => scheduleOf(state, drain) ?? [])[0];
+}
+
+function isUnderWay({ place }: InstanceState): boolean {
+  return place?.lifecycleState === 'Terminating' || place?.lifecycleState === 'Terminating:Wait';
+}
+
+interface Report {
+  readonly outlooks: readonly Outlook[];
+  readonly terminated?: readonly string[];
+  readonly failure: string | undefined;
+  readonly waited?: readonly Waited[] | undefined;
+}
+
+function report(
+  { outlooks, terminated = [], failure, waited }: Report,
+  { functionName }: Deployment,
+  { print, printJson }: Session,
+): number {
+  printJson({
+    function: functionName,
+    instances: outlooks.map(({ instanceId, autoScalingGroup, hook, holdingTasks, obstacles, remarks }) => ({
+      instanceId,
+      state: terminated.includes(instanceId) ? 'terminating' : obstacles.length > 0 ? 'refused' : 'left alone',
+      autoScalingGroup: autoScalingGroup || undefined,
+      lifecycleHook: hook?.name,
+      holdingTasks: holdingTasks.map(presentTask),
+      obstacles,
+      remarks,
+    })),
+    failure,
+    drains: waited?.map(presentWaited),
+  });
+  const left = outlooks.map(({ instanceId }) => instanceId).filter((id) => !terminated.includes(id));
+  if (failure !== undefined) {
+    for (const sentence of outlooks.flatMap(({ obstacles }) => obstacles)) print(sentence);
+    if (outlooks.every(({ obstacles }) => obstacles.length === 0)) print(failure);
+    print(`${left.join(', ')} ${left.length === 1 ? 'is' : 'are'} left alone.`);
+    return 1;
+  }
+  return waited ? statusOf(waited) : 0;
+}

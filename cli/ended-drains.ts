@@ -1,0 +1,98 @@
+/** How drains ended, from the log of the function. */
+
+import { CloudWatchLogsClient, type FilteredLogEvent, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
+import * as v from 'valibot';
+import { awsCall } from '../src/adapters/aws-call.ts';
+import { jsonIn } from '../src/adapters/schemas.ts';
+import type { Deployment } from './common.ts';
+
+const lineSchema = v.looseObject({
+  drainId: v.string(),
+  instanceId: v.string(),
+  autoScalingGroup: v.optional(v.string()),
+  notice: v.optional(v.string()),
+  cluster: v.optional(v.string()),
+  outcome: v.string(),
+  durationSeconds: v.number(),
+  slackSeconds: v.optional(v.number()),
+  message: v.string(),
+  killedTasks: v.optional(v.array(v.looseObject({})), []),
+  lastSeenTasks: v.optional(v.array(v.looseObject({}))),
+  notes: v.optional(v.array(v.looseObject({ by: v.string(), message: v.optional(v.string()) }))),
+});
+
+export interface EndedDrain extends v.InferOutput<typeof lineSchema> {
+  readonly endedAtMs: number;
+}
+
+export interface Ended {
+  /** The oldest first. */
+  readonly drains: readonly EndedDrain[];
+  /** Since when all are there, if there were more than were to be read. */
+  readonly cutAtMs: number | undefined;
+}
+
+/** What to read of the log: the lines since then that match the pattern, and the latest of them where there are more. */
+export interface LogQuery {
+  readonly sinceMs: number;
+  readonly filterPattern: string;
+  readonly most: number;
+}
+
+/** So many pages are read at most: CloudWatch may search long, and answer with an empty page meanwhile. */
+const MOST_PAGES = 200;
+
+export interface LogLines {
+  /** The oldest first. */
+  readonly events: readonly FilteredLogEvent[];
+  readonly isCut: boolean;
+}
+
+/** The latest lines of the function's log that match. */
+export async function readLog({ sinceMs, filterPattern, most }: LogQuery, deployment: Deployment): Promise<LogLines> {
+  const { config, functionName } = deployment;
+  const client = new CloudWatchLogsClient(config);
+  const logGroupName = `/aws/lambda/${functionName}`;
+  return awsCall(`read the log group ${logGroupName}`, async () => {
+    const input = { logGroupName, filterPattern, startTime: Math.max(0, Math.floor(sinceMs)), startFromHead: false };
+    const events: FilteredLogEvent[] = [];
+    let pages = 0;
+    let isCut = false;
+    for await (const page of paginateFilterLogEvents({ client }, input)) {
+      events.push(...(page.events ?? []));
+      pages += 1;
+      isCut = page.nextToken !== undefined && (events.length >= most || pages >= MOST_PAGES);
+      if (isCut) break;
+    }
+    const latest = events.toSorted((a, b) => (b.timestamp ?? 0) - (a.timestamp ?? 0)).slice(0, most);
+    return { events: latest.toReversed(), isCut: isCut || events.length > most };
+  });
+}
+
+/** A term of a filter pattern that a field has this value. */
+export function equals(field: string, value: string): string {
+  return `$.${field} = "${value.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** The drains that have ended since then; of two copies of one drain the one that knows how. */
+export async function readEnded(
+  {
+    sinceMs,
+    most,
+    terms = [],
+  }: { readonly sinceMs: number; readonly most: number; readonly terms?: readonly string[] },
+  deployment: Deployment,
+): Promise<Ended> {
+  const filterPattern = `{ ${[...terms, '$.outcome = "*"', '$.durationSeconds >= 0'].join(' && ')} }`;
+  const { events, isCut } = await readLog({ sinceMs, filterPattern, most }, deployment);
+  const drains = new Map<string, EndedDrain>();
+  for (const { message = '', timestamp: endedAtMs = 0 } of events) {
+    const line = v.safeParse(lineSchema, jsonIn(message));
+    if (!line.success) continue;
+    const key = `${line.output.drainId} ${line.output.instanceId}`;
+    const before = drains.get(key);
+    if (before && line.output.outcome === 'already-completed') continue;
+    drains.set(key, { ...line.output, endedAtMs });
+  }
+  return { drains: [...drains.values()], cutAtMs: isCut ? events[0]?.timestamp : undefined };
+}

@@ -1,0 +1,50 @@
+/** What AWS knows of one instance and its drain. */
+
+import { isHeld } from '../src/domain/group-place.ts';
+import { choiceOf, groupNamed } from '../src/domain/groups.ts';
+import type { Aws } from './aws.ts';
+import type { Deployment } from './common.ts';
+import {
+  isScheduleOn,
+  type ParkedDrain,
+  type ParkedDrains,
+  type Registrations,
+  readHoldingGroup,
+  readParkedDrains,
+  readRegistrations,
+} from './drain-reads.ts';
+import { type DrainStatus, heldStatuses, noticeStatus } from './drain-status.ts';
+
+export interface InstanceState {
+  readonly instanceId: string;
+  /** Undefined if it is in no group. */
+  readonly place: Awaited<ReturnType<Aws['groupOf']>>;
+  readonly registrations: Registrations;
+  readonly parked: ParkedDrains;
+  /** None if nothing of ours holds it and it is drained on no notice. */
+  readonly drains: readonly DrainStatus[];
+}
+
+export async function readInstance(instanceId: string, deployment: Deployment, aws: Aws): Promise<InstanceState> {
+  const place = await aws.groupOf(instanceId);
+  const registrations = await readRegistrations([instanceId], deployment, aws);
+  const parked = await readParkedDrains(deployment, aws, (schedule) =>
+    registrations.of(instanceId).some((registration) => isScheduleOn(registration, schedule)),
+  );
+  const state = { instanceId, place, registrations, parked };
+  if (place && isHeld(place) && choiceOf(deployment.settings.autoScalingGroups, place.autoScalingGroup)) {
+    const [group = { name: place.autoScalingGroup, returnsToWarmPool: false }] = await aws.groups([
+      groupNamed(place.autoScalingGroup),
+    ]);
+    const holder = await readHoldingGroup(group, aws);
+    return { ...state, drains: await heldStatuses(instanceId, holder, registrations, parked, deployment, aws) };
+  }
+  const notice = parked.all.find(({ drain }) => drain?.kind === 'notice')?.drain;
+  const isOnNotice = notice?.kind === 'notice';
+  return { ...state, drains: isOnNotice ? [await noticeStatus(notice, registrations, deployment, aws)] : [] };
+}
+
+/** The schedule of a drain that is parked. */
+export function scheduleOf({ parked }: InstanceState, { drain }: DrainStatus): ParkedDrain['schedule'] | undefined {
+  return parked.all.find((each) => drain !== undefined && each.drain === drain)?.schedule;
+}

@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest';
+import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { deployedRegion, type World } from './deployed-region.ts';
+
+/** What would change something in the Region. */
+const CHANGING = /^(TerminateInstance|CompleteLifecycleAction|Invoke$)/;
+
+async function deployed(world: World = {}) {
+  const all = await deployedRegion(world);
+  const before = all.region.calls.length;
+  const changes = () =>
+    all.region.calls
+      .slice(before)
+      .filter(({ fiber, operation }) => fiber === undefined && CHANGING.test(operation))
+      .map(({ operation }) => operation);
+  const [first = '', second = ''] = all.instanceIds;
+  return { ...all, first, second, changes };
+}
+
+/** AWS denies this call. */
+const denying = (operation: string) => (call: { readonly operation: string }) =>
+  call.operation === operation
+    ? new AwsError('AccessDeniedException', `User: me is not authorized to perform: ${operation}`, 403)
+    : undefined;
+
+describe('ecs-drain drain', () => {
+  it('shows what it would do, asks, and has Auto Scaling terminate the instance', async () => {
+    const { type, first, region, pass, changes } = await deployed();
+    const { status, stdout } = await type(['y'], 'drain', first);
+    expect(status).toBe(0);
+    expect(stdout).toBe(`${first} is in the group web and the cluster prod, with 2 tasks
+  service:web RUNNING (2)
+  The hook ecs-drain holds it until its tasks have stopped. The group launches another in its place.
+Terminate 1 instance? [y/N] Auto Scaling terminates ${first}. npx ecs-drain wait ${first} waits for the drains.
+`);
+    expect(changes()).toEqual(['TerminateInstanceInAutoScalingGroup']);
+    await pass(900);
+    expect(region.killedTasks).toEqual([]);
+    expect(region.autoScaling.completions).toMatchObject([{ instanceId: first, by: 'completion' }]);
+  });
+
+  it.each([['n'], [''], ['yeah'], []])('does nothing where the answer is not yes: %j', async (...lines) => {
+    const { type, first, changes } = await deployed();
+    const { status, stdout } = await type(lines, 'drain', first);
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/Terminate 1 instance\? \[y\/N\] Nothing was done\.\n$/);
+    expect(changes()).toEqual([]);
+  });
+
+  it('refuses without a terminal, and with --json, unless --yes is given', async () => {
+    const { run, type, first, region } = await deployed();
+    const before = region.calls.length;
+    const sentence = 'drain asks before it acts, and here is nobody to ask: add --yes to act without a question.\n';
+    expect(await run('drain', first)).toEqual({ status: 2, stdout: '', stderr: sentence });
+    expect(await type(['y'], 'drain', first, '--json')).toEqual({ status: 2, stdout: '', stderr: sentence });
+    expect(region.calls.length).toBe(before);
+  });
+
+  it('waits for the drain where that is asked for, and lets the group get smaller', async () => {
+    const { json, first, region, pass } = await deployed({ instances: 3 });
+    const { status, answer } = await json('drain', first, '--yes', '--wait', '--decrement');
+    expect(status).toBe(0);
+    expect(answer).toMatchObject({
+      function: 'ecs-drain-dev-drain',
+      instances: [{ instanceId: first, state: 'terminating', autoScalingGroup: 'web', lifecycleHook: 'ecs-drain' }],
+      drains: [{ instanceId: first, state: 'finished', outcome: 'drained', killedTasks: 0 }],
+    });
+    await pass(300);
+    expect(region.autoScaling.group('web').desiredCapacity).toBe(2);
+  });
+
+  it('leaves a note that the event about the end has', async () => {
+    const { run, first, region, pass } = await deployed();
+    const told: unknown[] = [];
+    const pattern = { 'detail-type': ['ECS Drain Finished'] };
+    region.eventBridge.putRule({ name: 'finished', pattern, target: (event) => void told.push(event) });
+    expect((await run('drain', first, '--yes', '--message', 'new kernel')).status).toBe(0);
+    await pass(900);
+    const notes = [{ by: 'arn:aws:iam::123456789012:user/local', message: 'new kernel' }];
+    expect(told).toMatchObject([{ detail: { outcome: 'drained', notes } }]);
+  });
+
+  it.each<[string, World, RegExp]>([
+    [
+      'has no hook of ours',
+      { hooks: [{ name: 'backup' }] },
+      /has no terminating hook of ours \(ecs-drain\): nothing would hold/,
+    ],
+    [
+      'is of another group',
+      { params: { autoScalingGroups: 'batch' } },
+      /is in the group web, which is not among autoScalingGroups/,
+    ],
+    [
+      'is drained by nothing, in a dry run',
+      { params: { dryRun: true, createLifecycleHooks: false } },
+      /^The function is in a dry run: nothing would drain i-/,
+    ],
+    [
+      'has a hook whose events are rejected',
+      { hooks: [{ notificationMetadata: '{"cluster": "payments"}' }] },
+      /names the cluster payments.*so nothing drains its instances/,
+    ],
+  ])('refuses an instance that %s', async (_, world, sentence) => {
+    const { run, json, first, changes } = await deployed(world);
+    const { status, stdout } = await run('drain', first, '--yes');
+    expect(status).toBe(1);
+    expect(stdout).toMatch(sentence);
+    expect(await json('drain', first, '--yes')).toMatchObject({
+      status: 1,
+      answer: { instances: [{ state: 'refused' }] },
+    });
+    expect(changes()).toEqual([]);
+  });
+
+  it('leaves all of them alone where one cannot be drained', async () => {
+    const { run, first, second, region, changes } = await deployed();
+    region.autoScaling.terminateInstance(first);
+    const { status, stdout } = await run('drain', second, first, 'i-0123456789abcdef0', '--yes');
+    expect(status).toBe(1);
+    expect(
+      stdout,
+    ).toBe(`${first} is Terminating:Wait in the group web, not InService. npx ecs-drain explain ${first} says more.
+i-0123456789abcdef0 is in no Auto Scaling group of this account and Region: nothing would hold it.
+${second}, ${first}, i-0123456789abcdef0 are left alone.
+`);
+    expect(changes()).toEqual([]);
+  });
+
+  it('says which instances were terminated before a call was denied', async () => {
+    const { json, first, second, fail } = await deployed();
+    let calls = 0;
+    fail((call) => (call.operation.startsWith('Terminate') && ++calls > 1 ? denying(call.operation)(call) : undefined));
+    const { status, answer } = await json('drain', first, second, '--yes');
+    expect(status).toBe(1);
+    expect(answer).toMatchObject({
+      instances: [{ state: 'terminating' }, { state: 'left alone' }],
+      failure: expect.stringMatching(/^Could not terminate i-.*not authorized/),
+    });
+  });
+
+  it('terminates nothing where it may not leave the note', async () => {
+    const { run, first, fail, changes } = await deployed();
+    fail(denying('Invoke'));
+    const { status, stderr } = await run('drain', first, '--yes', '--message', 'new kernel');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^Could not try whether you may invoke ecs-drain-dev-drain: .*not authorized/);
+    expect(changes()).toEqual(['Invoke']);
+  });
+
+  it.each([
+    [
+      ['--message', 'x'.repeat(257)],
+      '--message takes 1 to 256 characters, without line breaks and control characters.',
+    ],
+    [
+      ['--message', 'red \u001b[31malert'],
+      '--message takes 1 to 256 characters, without line breaks and control characters.',
+    ],
+    [['--timeout', 'soon'], '--timeout soon is not a time such as 90s, 45m, 2h or 1d.'],
+    [['web-1'], 'web-1 is not the id of an EC2 instance, such as i-0123456789abcdef0.'],
+  ])('refuses %j before it asks AWS for anything', async (args, sentence) => {
+    const { run, first, region } = await deployed();
+    const before = region.calls.length;
+    expect(await run('drain', first, '--yes', ...args)).toEqual({ status: 2, stdout: '', stderr: `${sentence}\n` });
+    expect(region.calls.length).toBe(before);
+  });
+});

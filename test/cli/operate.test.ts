@@ -1,0 +1,248 @@
+import { describe, expect, it } from 'vitest';
+import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { deployedRegion, type World } from './deployed-region.ts';
+
+const OPERATOR = 'arn:aws:iam::123456789012:user/local';
+
+/** A Region in which the drain of the first instance has been parked for a while. */
+async function draining(world: World = {}) {
+  const all = await deployedRegion(world);
+  const { region, instanceIds, pass } = all;
+  const [first = '', second = ''] = instanceIds;
+  region.autoScaling.terminateInstance(first);
+  const told: { readonly detail: Record<string, unknown> }[] = [];
+  const pattern = { 'detail-type': ['ECS Drain Finished'] };
+  region.eventBridge.putRule({ name: 'finished', pattern, target: (event) => void told.push(event as never) });
+  await pass(60);
+  return { ...all, first, second, told };
+}
+
+const denying = (operation: string) => (call: { readonly operation: string }) =>
+  call.operation === operation
+    ? new AwsError('AccessDeniedException', `User: me is not authorized to perform: ${operation}`, 403)
+    : undefined;
+
+describe('ecs-drain extend', () => {
+  it('sets the deadline of one drain, counted from now, and says what it was', async () => {
+    const { run, json, first, told, pass } = await draining();
+    expect(await run('extend', first, '--deadline', '4h', '--message', 'migration')).toEqual({
+      status: 0,
+      stdout: `The drain of ${first} ends at 2026-01-01T04:06:00Z, in 4 h 0 min, at the latest (it was 2026-01-01T02:05:00Z).\n`,
+      stderr: '',
+    });
+    expect((await json('status')).answer.drains).toMatchObject([{ deadlineAt: '2026-01-01T04:06:00Z' }]);
+    expect(await json('extend', first, '--deadline', '90m')).toMatchObject({
+      status: 0,
+      answer: { instanceId: first, deadlineAt: '2026-01-01T01:36:00Z', before: '2026-01-01T04:06:00Z' },
+    });
+    await pass(900);
+    const notes = [
+      { by: OPERATOR, message: 'migration', deadlineAt: expect.stringMatching(/^2026-01-01T04:06:00/) },
+      { by: OPERATOR, deadlineAt: expect.stringMatching(/^2026-01-01T01:36:00/) },
+    ];
+    expect(told).toMatchObject([{ detail: { outcome: 'drained', notes } }]);
+  });
+
+  it('ends a drain now, after naming the tasks that are killed', async () => {
+    const { type, first, region, pass } = await draining();
+    const { status, stdout } = await type(['yes'], 'extend', first, '--deadline', 'now');
+    expect(stdout).toBe(
+      `These tasks hold ${first}, and are killed with it: 2 tasks: service:web DEACTIVATING (2). End its drain now? [y/N] ` +
+        `The drain of ${first} has ended: timed-out, with 2 tasks that had not stopped.\n`,
+    );
+    expect(status).toBe(0);
+    await pass(120);
+    expect(region.killedTasks).toHaveLength(2);
+  });
+
+  it.each<[string, World, string[], RegExp]>([
+    [
+      'a deadline beyond what the hook allows',
+      { hooks: [{ heartbeatTimeoutSeconds: 60 }] },
+      ['--deadline', '2h'],
+      /^The hook ecs-drain does not hold i-\w+ for so long: choose a deadline of \d+ s from now at most\.\n$/,
+    ],
+    [
+      'a drain that waits in the queue',
+      { params: { waiting: 'watch' } },
+      ['--deadline', '2h'],
+      /waits in the event queue \(waiting=watch\), where nobody can reach it/,
+    ],
+  ])('refuses %s, and changes nothing', async (_, world, args, sentence) => {
+    const { run, json, first } = await draining(world);
+    const before = (await json('status')).answer.drains;
+    const { status, stdout } = await run('extend', first, ...args);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: expect.stringMatching(sentence) });
+    expect((await json('status')).answer.drains).toMatchObject(
+      before.map(({ deadlineAt }: { deadlineAt: string }) => ({ deadlineAt })),
+    );
+  });
+
+  it('refuses an instance that has no drain, or whose drain has ended meanwhile', async () => {
+    const { run, first, second, pass } = await draining();
+    const other = await run('extend', second, '--deadline', '4h');
+    expect(other).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/has no drain whose deadline could be set: in the group web it is InService\./),
+    });
+    await pass(900);
+    expect(await run('extend', first, '--deadline', '4h')).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining('has no drain whose deadline could be set: it is in no group.'),
+    });
+  });
+
+  it('says which call is not permitted, and changes nothing', async () => {
+    for (const operation of ['GetCallerIdentity', 'Invoke']) {
+      const { run, json, first, fail } = await draining();
+      fail(denying(operation));
+      const { status, stderr } = await run('extend', first, '--deadline', '4h');
+      expect({ status, stderr }).toEqual({
+        status: 1,
+        stderr: expect.stringContaining(`not authorized to perform: ${operation}`),
+      });
+      expect((await json('status')).answer.drains).toMatchObject([{ deadlineAt: '2026-01-01T02:05:00Z' }]);
+    }
+  });
+
+  it.each([
+    [['--deadline', 'tomorrow'], '--deadline tomorrow is not a time such as 90s, 45m, 2h or 1d.'],
+    [['--deadline', '49h'], '--deadline 49h is longer than 48 h, for which Auto Scaling holds an instance at most.'],
+    [
+      ['--deadline', 'now'],
+      'extend --deadline now asks before it acts, and here is nobody to ask: add --yes to act without a question.',
+    ],
+    [[], "Required option '--deadline <time>' not specified. npx ecs-drain --help lists the commands."],
+  ])('refuses %j before it asks AWS for anything', async (args, sentence) => {
+    const { run, first, region } = await draining();
+    const before = region.calls.length;
+    expect(await run('extend', first, ...args)).toEqual({ status: 2, stdout: '', stderr: `${sentence}\n` });
+    expect(region.calls.length).toBe(before);
+  });
+});
+
+describe('ecs-drain release', () => {
+  it('names the tasks that are killed, and completes the lifecycle action', async () => {
+    const { type, first, region, pass, told } = await draining();
+    const { status, stdout } = await type(['y'], 'release', first, '--message', 'host is broken');
+    expect(status).toBe(0);
+    expect(stdout).toBe(`These tasks hold ${first}, and are killed with it: 2 tasks
+  service:web DEACTIVATING (2)
+Let ${first} go now? [y/N] The hook ecs-drain lets ${first} go.
+`);
+    await pass(300);
+    expect(region.killedTasks).toHaveLength(2);
+    expect(told).toMatchObject([
+      { detail: { outcome: 'already-completed', notes: [{ by: OPERATOR, message: 'host is broken' }] } },
+    ]);
+  });
+
+  it('needs no function where no note is left', async () => {
+    const { json, first, fail } = await draining();
+    fail(denying('Invoke'));
+    expect(await json('release', first, '--yes')).toMatchObject({
+      status: 0,
+      answer: { instanceId: first, state: 'released' },
+    });
+  });
+
+  it('releases nothing where the note cannot be left', async () => {
+    const { run, first, fail, region } = await draining();
+    fail(denying('Invoke'));
+    const { status, stderr } = await run('release', first, '--yes', '--message', 'host is broken');
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringContaining('not authorized to perform: Invoke'),
+    });
+    expect(region.autoScaling.completions).toEqual([]);
+  });
+
+  it('never acts without a yes', async () => {
+    const { run, type, first, region } = await draining();
+    expect(await run('release', first)).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^release asks before it acts/),
+    });
+    expect(await type([], 'release', first)).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/Nothing was done\.\n$/),
+    });
+    expect(region.autoScaling.completions).toEqual([]);
+  });
+
+  it('says that no hook of ours holds an instance, or that its drain has ended meanwhile', async () => {
+    const { run, first, second, fail } = await draining();
+    expect(await run('release', second, '--yes')).toMatchObject({
+      status: 1,
+      stdout: `No hook of ours holds ${second}: in the group web it is InService.\n`,
+    });
+    // Somebody else completes the action between the command's look and its call.
+    fail(({ operation }) =>
+      operation === 'CompleteLifecycleAction'
+        ? new AwsError('ValidationError', `No active Lifecycle Action found with instance ID ${first}`, 400)
+        : undefined,
+    );
+    expect(await run('release', first, '--yes')).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/has ended meanwhile: its lifecycle action was already completed\.\n$/),
+    });
+  });
+
+  it('leaves an instance alone that only another hook holds', async () => {
+    const { run, first, region } = await draining({ hooks: [{ name: 'backup' }] });
+    expect(await run('release', first, '--yes')).toMatchObject({
+      status: 1,
+      stdout: `None of our hooks (ecs-drain) holds ${first}, but another's (backup): its owner has to let it go.\n`,
+    });
+    expect(region.autoScaling.completions).toEqual([]);
+  });
+});
+
+describe('ecs-drain wait', () => {
+  it('shows what holds the instance, and exits 0 when it is drained', async () => {
+    const { run, first } = await draining();
+    const { status, stdout } = await run('wait', first);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^2026-01-01T00:06:00Z ${first}: 2 tasks: service:web DEACTIVATING \\(2\\)\n`));
+    expect(stdout).toMatch(new RegExp(`Z ${first} drained in 5 min\\.\n$`));
+    // A drain that has ended before is not waited for.
+    expect(await run('wait', first)).toMatchObject({ status: 0, stdout: expect.stringContaining('drained in 5 min') });
+  });
+
+  it('exits 1 after another outcome, and says why', async () => {
+    const { run, json, first, told } = await draining();
+    await run('extend', first, '--deadline', '60s');
+    const { status, answer } = await json('wait', first);
+    expect({ status, answer }).toMatchObject({
+      status: 1,
+      answer: {
+        drains: [
+          {
+            state: 'finished',
+            outcome: 'timed-out',
+            killedTasks: 2,
+            sentence: expect.stringContaining('as timed-out with 2 tasks left: Timed out'),
+          },
+        ],
+      },
+    });
+    expect(told).toHaveLength(1);
+  });
+
+  it('exits 3 when the time is over, and leaves the drain alone', async () => {
+    const { run, first, region } = await draining();
+    const { status, stdout } = await run('wait', first, '--timeout', '30s');
+    expect(status).toBe(3);
+    expect(stdout).toContain(`The drain of ${first} goes on after 30 s of waiting.`);
+    expect(region.autoScaling.completions).toEqual([]);
+  });
+
+  it('says that an instance is not draining', async () => {
+    const { run, second } = await draining();
+    const { status, stdout } = await run('wait', second);
+    expect({ status, stdout }).toEqual({
+      status: 1,
+      stdout: expect.stringContaining(`${second} is not draining, and no drain of it has ended lately.`),
+    });
+  });
+});
