@@ -24,7 +24,12 @@ const CHANGES: Partial<Record<ScenarioName, (instanceIds: readonly string[]) => 
   book: () => rolling(1, 900),
   'rolling-update': () => rolling(6, 300),
   'scale-in': () => ({ kind: 'scale-in', count: 2 }),
-  'instance-refresh': () => ({ kind: 'instance-refresh', minHealthyPercent: 66, warmupSeconds: 60 }),
+  'instance-refresh': () => ({
+    kind: 'instance-refresh',
+    minHealthyPercent: 66,
+    maxHealthyPercent: 100,
+    warmupSeconds: 60,
+  }),
   'long-drain': terminateFirst,
   stuck: () => ({ kind: 'scale-in', count: 1 }),
   standalone: terminateFirst,
@@ -130,7 +135,8 @@ function changeOf({ instances, terminations }: World, i: number): Case['change']
     },
     () => rolling(instances, 900),
     () => ({ kind: 'scale-in', count: 1 }),
-    () => ({ kind: 'instance-refresh', minHealthyPercent: 50, warmupSeconds: 30 }),
+    () => ({ kind: 'instance-refresh', minHealthyPercent: 50, maxHealthyPercent: 100, warmupSeconds: 30 }),
+    () => ({ kind: 'instance-refresh', minHealthyPercent: 100, maxHealthyPercent: 150, warmupSeconds: 30 }),
   ];
   return kinds[i % kinds.length] ?? (() => rolling(instances, 900));
 }

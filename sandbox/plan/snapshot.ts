@@ -55,6 +55,8 @@ const group = record({
   newInstancesProtected: flag,
   defaultInstanceWarmupSeconds: optional(seconds),
   retainOnAbandon: flag,
+  /** Its instance maintenance policy: what an instance refresh keeps to that says nothing else. */
+  maintenance: optional(record({ minHealthyPercent: percent, maxHealthyPercent: percent })),
   suspendedProcesses: list(text, 20),
   instanceTypes: optional(list(text, 100)),
   /** Names of target groups and load balancers that Auto Scaling itself registers instances with. */

@@ -182,6 +182,8 @@ export type RefreshStatus = 'Pending' | 'InProgress' | 'Cancelling' | 'Cancelled
 /** How an instance refresh goes on. */
 export interface RefreshPreferences {
   readonly minHealthyPercentage: number;
+  /** Above 100 it launches instances before it terminates others. */
+  readonly maxHealthyPercentage: number;
   readonly instanceWarmupSeconds: number;
   /** What becomes of instances that are protected from scale-in. */
   readonly protectedInstances: 'Refresh' | 'Ignore' | 'Wait';

@@ -118,6 +118,18 @@ describe('a plan', () => {
     expect((await planWith(['a', 'b'])).stuck).toEqual([]);
   });
 
+  it('launches before it terminates where an instance refresh is to do so', async () => {
+    const refresh = { kind: 'instance-refresh', minHealthyPercent: 100, warmupSeconds: 0 } as const;
+    const [after, before] = [
+      await planOf(aSnapshot(), { ...refresh, maxHealthyPercent: 100 }),
+      await planOf(aSnapshot(), { ...refresh, maxHealthyPercent: 200 }),
+    ];
+    expect([after.drainsAll, before.drainsAll]).toEqual([true, true]);
+    // All are replaced at once, and the new instances are there before the old ones leave.
+    expect(before.seconds.p50).toBeLessThan(after.seconds.p50);
+    expect(before.drains.map(({ bound }) => bound)).toEqual(Array(2).fill('load balancer deregistration'));
+  });
+
   it('says that the change itself fails', async () => {
     const snapshot = aSnapshot({ group: { launchSeconds: [2_000] } });
     const plan = await planOf(snapshot, ROLLING);
@@ -211,6 +223,12 @@ describe('a change', () => {
       { ...TERMINATE, shrinks: true } as Change,
       { group: { minSize: 2 } },
       /^--decrement leaves 1 instances/,
+    ],
+    [
+      'too wide a range of healthy instances',
+      { kind: 'instance-refresh', minHealthyPercent: 50, maxHealthyPercent: 160, warmupSeconds: 0 },
+      {},
+      /^--max-healthy-percent 160 is more than 100 above --min-healthy-percent 50/,
     ],
     ['a group in which nothing is in service', TERMINATE, { group: { instances: [] } }, /there is nothing to drain\.$/],
   ])('that needs %s is refused in a sentence', (_, change, changes, sentence) => {
