@@ -80,6 +80,21 @@ export function interfacesCase(seed: number): Case {
   return { name: 'interfaces', scenario, change: () => ({ kind: 'scale-in', count: 1 }), seed };
 }
 
+/** A scale-in that leaves too little room, which ECS managed scaling takes back. */
+export function managedScalingCase(seed: number): Case {
+  const ofGroup = { capacityProvider: 'web' };
+  const scenario: Scenario = {
+    description: 'a group that ECS scales, with no room to spare',
+    group: { ...group(2), ...ofGroup, name: 'web' },
+    managedScaling: { minimumStep: 1, maximumStep: 10 },
+    services: [replicas('api', 4, { memoryMiB: 3_500, capacityProviders: ['web'] }), logRouter],
+    jobs: [],
+    params: {},
+    begin: () => {},
+  };
+  return { name: 'managed-scaling', scenario, change: () => ({ kind: 'scale-in', count: 1 }), seed };
+}
+
 /** Worlds in which nothing goes wrong, by a seed number. */
 export function worldCases(count: number, seed: number): Case[] {
   return fc.sample(worlds('park').map(withoutFaults), { numRuns: count, seed }).map((world, i) => {

@@ -246,6 +246,8 @@ export function toCapacityProvider(provider: CapacityProvider): Snapshot['cluste
     autoScalingGroup: own?.autoScalingGroupArn?.split('autoScalingGroupName/').at(-1),
     managedScaling: own?.managedScaling?.status === 'ENABLED',
     targetCapacityPercent: own?.managedScaling?.targetCapacity,
+    minimumStep: own?.managedScaling?.minimumScalingStepSize,
+    maximumStep: own?.managedScaling?.maximumScalingStepSize,
     managedTerminationProtection: own?.managedTerminationProtection === 'ENABLED',
     managedDraining: own?.managedDraining === 'ENABLED',
   });

@@ -175,6 +175,9 @@ const capacityProvider = record({
   autoScalingGroup: optional(text),
   managedScaling: flag,
   targetCapacityPercent: optional(percent),
+  /** How many instances managed scaling adds at once. */
+  minimumStep: optional(capacity),
+  maximumStep: optional(numberBetween(1, 10_000, 'instances')),
   managedTerminationProtection: flag,
   managedDraining: flag,
 });
