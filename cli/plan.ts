@@ -22,8 +22,8 @@ export interface PlanOptions extends SnapshotSource {
   readonly maxBatchSize: string;
   readonly pause: string;
   readonly signals: boolean;
-  readonly minHealthyPercent: string;
-  readonly maxHealthyPercent: string;
+  readonly minHealthyPercent?: string;
+  readonly maxHealthyPercent?: string;
   readonly warmup?: string;
   readonly count: string;
   readonly instance: readonly string[];
@@ -54,7 +54,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     const trials = wholeNumber('--trials', options.trials, 1, 1_000);
     const firstSeed = wholeNumber('--seed', options.seed, 0, 999_999_999);
     const estimates = estimatesOf(snapshot, await assumptionsFor(options, snapshot));
-    const limits = [...limitsOf(snapshot, change, hookNamesIn(params)), ...optionLimits(options)];
+    const limits = limitsOf(snapshot, change, hookNamesIn(params));
     const progress = progressOn(process.stderr);
     const played = await playAll({
       blueprint: blueprintOf(snapshot, estimates),
@@ -131,7 +131,7 @@ function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {
     case 'instance-refresh':
       return {
         kind: change,
-        minHealthyPercent: wholeNumber('--min-healthy-percent', options.minHealthyPercent, 0, 100),
+        ...healthyPercentsFrom(options, snapshot.group),
         warmupSeconds: warmup === undefined ? undefined : secondsFrom('--warmup', warmup),
       };
     case 'scale-in':
@@ -144,14 +144,14 @@ function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {
   }
 }
 
-function optionLimits({ change, maxHealthyPercent }: PlanOptions) {
-  if (change !== 'instance-refresh' || Number(maxHealthyPercent) <= 100) return [];
-  return [
-    {
-      what: `A maximum healthy percentage of ${maxHealthyPercent} launches before it terminates.`,
-      effect: 'The plan terminates at once: the real refresh has more room, and takes longer.',
-    },
-  ];
+/** What is typed counts, then the instance maintenance policy of the group, then Auto Scaling's defaults. */
+function healthyPercentsFrom(options: PlanOptions, { maintenance }: Snapshot['group']) {
+  const { minHealthyPercent = String(maintenance?.minHealthyPercent ?? 90) } = options;
+  const { maxHealthyPercent = String(maintenance?.maxHealthyPercent ?? 100) } = options;
+  return {
+    minHealthyPercent: wholeNumber('--min-healthy-percent', minHealthyPercent, 0, 100),
+    maxHealthyPercent: wholeNumber('--max-healthy-percent', maxHealthyPercent, 100, 200),
+  };
 }
 
 /** The settings of the deployed stack, or the defaults, with what the hook chooses for its group and what was typed. */

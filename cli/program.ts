@@ -167,8 +167,14 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .option('--max-batch-size <number>', 'rolling-update: MaxBatchSize', '1')
     .option('--pause <time>', 'rolling-update: PauseTime', 'PT5M')
     .option('--no-signals', 'rolling-update: it pauses instead of waiting for signals')
-    .option('--min-healthy-percent <number>', 'instance-refresh: MinHealthyPercentage', '90')
-    .option('--max-healthy-percent <number>', 'instance-refresh: MaxHealthyPercentage', '100')
+    .option(
+      '--min-healthy-percent <number>',
+      'instance-refresh: MinHealthyPercentage; by default that of the group, or 90',
+    )
+    .option(
+      '--max-healthy-percent <number>',
+      'instance-refresh: MaxHealthyPercentage; by default that of the group, or 100',
+    )
     .option('--warmup <time>', 'instance-refresh: InstanceWarmup, if not the default of the group')
     .option('--count <number>', 'scale-in: by how many instances', '1')
     .option('--instance <id>', 'terminate: this instance; can be repeated', many, [])

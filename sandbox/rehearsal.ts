@@ -132,10 +132,15 @@ export async function stage(
 }
 
 /** The cluster of a scenario, in which everything has yet to come up. */
-function built(region: Region, { group, services, managedDraining }: Scenario): readonly string[] {
+function built(
+  region: Region,
+  { group, services, managedDraining = false, managedScaling }: Scenario,
+): readonly string[] {
   region.ecs.createCluster(group.cluster);
   const instanceIds = region.autoScaling.createGroup(group, { running: true });
-  if (managedDraining) region.createCapacityProvider(group.name, group.name, { managedDraining: true });
+  if (managedDraining || managedScaling) {
+    region.createCapacityProvider(group.name, group.name, { managedDraining, managedScaling });
+  }
   for (const service of services) region.ecs.createService(service);
   return instanceIds;
 }

@@ -24,7 +24,12 @@ const CHANGES: Partial<Record<ScenarioName, (instanceIds: readonly string[]) => 
   book: () => rolling(1, 900),
   'rolling-update': () => rolling(6, 300),
   'scale-in': () => ({ kind: 'scale-in', count: 2 }),
-  'instance-refresh': () => ({ kind: 'instance-refresh', minHealthyPercent: 66, warmupSeconds: 60 }),
+  'instance-refresh': () => ({
+    kind: 'instance-refresh',
+    minHealthyPercent: 66,
+    maxHealthyPercent: 100,
+    warmupSeconds: 60,
+  }),
   'long-drain': terminateFirst,
   stuck: () => ({ kind: 'scale-in', count: 1 }),
   standalone: terminateFirst,
@@ -73,6 +78,21 @@ export function interfacesCase(seed: number): Case {
     begin: () => {},
   };
   return { name: 'interfaces', scenario, change: () => ({ kind: 'scale-in', count: 1 }), seed };
+}
+
+/** A scale-in that leaves too little room, which ECS managed scaling takes back. */
+export function managedScalingCase(seed: number): Case {
+  const ofGroup = { capacityProvider: 'web' };
+  const scenario: Scenario = {
+    description: 'a group that ECS scales, with no room to spare',
+    group: { ...group(2), ...ofGroup, name: 'web' },
+    managedScaling: { minimumStep: 1, maximumStep: 10 },
+    services: [replicas('api', 4, { memoryMiB: 3_500, capacityProviders: ['web'] }), logRouter],
+    jobs: [],
+    params: {},
+    begin: () => {},
+  };
+  return { name: 'managed-scaling', scenario, change: () => ({ kind: 'scale-in', count: 1 }), seed };
 }
 
 /** Worlds in which nothing goes wrong, by a seed number. */
@@ -130,7 +150,8 @@ function changeOf({ instances, terminations }: World, i: number): Case['change']
     },
     () => rolling(instances, 900),
     () => ({ kind: 'scale-in', count: 1 }),
-    () => ({ kind: 'instance-refresh', minHealthyPercent: 50, warmupSeconds: 30 }),
+    () => ({ kind: 'instance-refresh', minHealthyPercent: 50, maxHealthyPercent: 100, warmupSeconds: 30 }),
+    () => ({ kind: 'instance-refresh', minHealthyPercent: 100, maxHealthyPercent: 150, warmupSeconds: 30 }),
   ];
   return kinds[i % kinds.length] ?? (() => rolling(instances, 900));
 }

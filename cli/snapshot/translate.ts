@@ -38,6 +38,7 @@ export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks
     newInstancesProtected: group.NewInstancesProtectedFromScaleIn ?? false,
     defaultInstanceWarmupSeconds: group.DefaultInstanceWarmup,
     retainOnAbandon: group.InstanceLifecyclePolicy?.RetentionTriggers?.TerminateHookAbandon === 'retain',
+    maintenance: maintenanceOf(group),
     suspendedProcesses: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []),
     instanceTypes: types,
     loadBalancers: [
@@ -73,6 +74,12 @@ export function targetGroupName(arn: string): string {
 
 function lastPart(identifier: string): string {
   return identifier.startsWith('arn:') ? targetGroupName(identifier) : identifier;
+}
+
+/** -1 stands for a percentage that is not set (API reference, InstanceMaintenancePolicy). */
+function maintenanceOf({ InstanceMaintenancePolicy: policy = {} }: AutoScalingGroup): Snapshot['group']['maintenance'] {
+  const { MinHealthyPercentage: minHealthyPercent = -1, MaxHealthyPercentage: maxHealthyPercent = -1 } = policy;
+  return minHealthyPercent < 0 || maxHealthyPercent < 0 ? undefined : { minHealthyPercent, maxHealthyPercent };
 }
 
 /** Auto Scaling always says how long a hook holds (facts 18 hook-timeouts). */
@@ -239,6 +246,8 @@ export function toCapacityProvider(provider: CapacityProvider): Snapshot['cluste
     autoScalingGroup: own?.autoScalingGroupArn?.split('autoScalingGroupName/').at(-1),
     managedScaling: own?.managedScaling?.status === 'ENABLED',
     targetCapacityPercent: own?.managedScaling?.targetCapacity,
+    minimumStep: own?.managedScaling?.minimumScalingStepSize,
+    maximumStep: own?.managedScaling?.maximumScalingStepSize,
     managedTerminationProtection: own?.managedTerminationProtection === 'ENABLED',
     managedDraining: own?.managedDraining === 'ENABLED',
   });

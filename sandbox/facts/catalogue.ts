@@ -46,6 +46,7 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   98: 'it takes 48 hours of an instance',
   99: 'an instance that is terminated would take the tasks of other experiments along',
   100: 'it takes a VPC with free addresses and an account setting',
+  101: 'it takes a capacity provider with managed scaling',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';

@@ -2,6 +2,7 @@ import type { GroupSpec, Member } from '../region/auto-scaling/model.ts';
 import { AwsError } from '../region/aws-error.ts';
 import { clusterQuery } from '../region/ecs/cluster-query.ts';
 import type { Placement, ServiceSpec, StandaloneTaskSpec, StandingTask } from '../region/ecs/specs.ts';
+import type { CapacityProvider } from '../region/ecs/views.ts';
 import type { Region } from '../region/region.ts';
 import type { Estimates } from './estimates.ts';
 import {
@@ -17,8 +18,10 @@ import { taskInterfacesOf } from './task-interfaces.ts';
 /** A cluster as the local Region can build it. */
 export interface Blueprint {
   readonly group: GroupSpec;
-  /** The capacity provider of the group, if ECS drains its instances by itself. */
-  readonly managedBy: string | undefined;
+  /** The capacity provider of the group, and what ECS manages by it. */
+  readonly provider:
+    | ({ readonly name: string } & Pick<CapacityProvider, 'managedDraining' | 'managedScaling'>)
+    | undefined;
   /** Container instances that are not in service in the group: of other groups, or on their way out. */
   readonly others: readonly SnapshotInstance[];
   readonly services: readonly { readonly spec: ServiceSpec; readonly standing: readonly StandingTask[] }[];
@@ -36,13 +39,18 @@ export function blueprintOf(snapshot: Snapshot, estimates: Estimates): Blueprint
   const inService = new Set(membersOf(snapshot).map(({ instanceId }) => instanceId));
   return {
     group: groupOf(snapshot, estimates),
-    managedBy: cluster.capacityProviders.find(
-      ({ autoScalingGroup, managedDraining }) => managedDraining && autoScalingGroup === snapshot.group.name,
-    )?.name,
+    provider: providerOf(snapshot),
     others: cluster.instances.filter(({ ec2InstanceId }) => !inService.has(ec2InstanceId)),
     services: servicesOf(snapshot, estimates),
     standalone: standaloneTasksOf(snapshot, estimates),
   };
+}
+
+function providerOf({ cluster, group }: Snapshot): Blueprint['provider'] {
+  const own = cluster.capacityProviders.find(({ autoScalingGroup }) => autoScalingGroup === group.name);
+  if (!own) return undefined;
+  const { name, managedDraining, managedScaling, minimumStep = 1, maximumStep = 10_000 } = own;
+  return { name, managedDraining, managedScaling: managedScaling ? { minimumStep, maximumStep } : undefined };
 }
 
 /** The instances of the group that are in service, and registered as ACTIVE. */
@@ -55,14 +63,10 @@ export function membersOf({ group, cluster }: Snapshot): Member[] {
   });
 }
 
-/** An attribute that only a rehearsal has: it stands for the capacity provider of an instance. */
-const PROVIDER = 'ecs-drain.capacity-provider';
-
 /** What an instance of the snapshot registers with. */
 function registeredWith(host: SnapshotInstance) {
   const { memoryMiB, cpuUnits, capacityProvider, attributes } = host;
-  const provider = capacityProvider !== undefined && { [PROVIDER]: capacityProvider };
-  return { memoryMiB, cpuUnits, attributes: { ...attributes, ...provider }, taskInterfaces: taskInterfacesOf(host) };
+  return { memoryMiB, cpuUnits, attributes, capacityProvider, taskInterfaces: taskInterfacesOf(host) };
 }
 
 /** Those that are not in service do not count: the sizes shrink with them. */
@@ -84,6 +88,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     cpuUnits: typical?.cpuUnits ?? 0,
     attributes: typical?.attributes ?? {},
     taskInterfaces: typical?.taskInterfaces,
+    capacityProvider: typical?.capacityProvider,
     ...(zones.length > 0 && { zones }),
     launchSeconds: launch.seconds,
     capacityRebalance: group.capacityRebalance,
@@ -131,6 +136,7 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
       hostPorts: definition?.hostPorts ?? [],
       ...(definition?.networkMode === 'awsvpc' && { networkMode: 'awsvpc' }),
       placement: placementOf(service, definition),
+      ...(service.capacityProviders.length > 0 && { capacityProviders: service.capacityProviders }),
       startSeconds: times.start.seconds,
       stopTimeoutSeconds: times.stopTimeout.seconds,
       stopsAfterSeconds: times.stop.seconds,
@@ -153,14 +159,9 @@ const DEFAULT_STRATEGIES: Placement['strategies'] = [
 ];
 
 function placementOf(service: SnapshotService, definition: SnapshotTaskDefinition | undefined): Placement {
-  const { placementConstraints, placementStrategies, capacityProviders } = service;
-  // A service with a strategy of capacity providers is placed on their instances alone.
-  const ofProviders = { type: 'memberOf', expression: `attribute:${PROVIDER} in [${capacityProviders.join(', ')}]` };
+  const { placementConstraints, placementStrategies } = service;
   return {
-    constraints: [
-      ...[...placementConstraints, ...(definition?.placementConstraints ?? [])].filter(isUnderstood),
-      ...(capacityProviders.length > 0 ? [ofProviders] : []),
-    ],
+    constraints: [...placementConstraints, ...(definition?.placementConstraints ?? [])].filter(isUnderstood),
     strategies: placementStrategies.length > 0 ? placementStrategies : DEFAULT_STRATEGIES,
   };
 }
@@ -208,14 +209,11 @@ function standingOf({ ec2InstanceId, lastStatus, desiredStatus }: SnapshotTask):
 }
 
 /** Builds it, at the beginning of the Region's time. Returns the instances that are in service. */
-export function build(
-  region: Region,
-  { group, managedBy, others, services, standalone }: Blueprint,
-): readonly string[] {
+export function build(region: Region, { group, provider, others, services, standalone }: Blueprint): readonly string[] {
   const { ecs, autoScaling } = region;
   ecs.createCluster(group.cluster);
   const ids = autoScaling.createGroup(group, { running: true });
-  if (managedBy !== undefined) region.createCapacityProvider(managedBy, group.name, { managedDraining: true });
+  if (provider) region.createCapacityProvider(provider.name, group.name, provider);
   for (const host of others) {
     ecs.registerInstance({ cluster: group.cluster, ec2InstanceId: host.ec2InstanceId, ...registeredWith(host) });
   }

@@ -15,6 +15,8 @@ export type Change =
   | {
       readonly kind: 'instance-refresh';
       readonly minHealthyPercent: number;
+      /** Above 100 it launches instances before it terminates others. */
+      readonly maxHealthyPercent: number;
       readonly warmupSeconds: number | undefined;
     }
   | { readonly kind: 'scale-in'; readonly count: number }
@@ -39,6 +41,9 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
       }
       return undefined;
     case 'instance-refresh':
+      if (change.maxHealthyPercent - change.minHealthyPercent > 100) {
+        return `--max-healthy-percent ${change.maxHealthyPercent} is more than 100 above --min-healthy-percent ${change.minHealthyPercent}: Auto Scaling refuses the instance refresh.`;
+      }
       return undefined;
     case 'scale-in':
       if (members.length - change.count < minSize) {
@@ -78,6 +83,7 @@ export function begin(change: Change, region: Region, group: string): () => bool
     case 'instance-refresh': {
       autoScaling.startInstanceRefresh(group, {
         minHealthyPercentage: change.minHealthyPercent,
+        maxHealthyPercentage: change.maxHealthyPercent,
         ...(change.warmupSeconds !== undefined && { instanceWarmupSeconds: change.warmupSeconds }),
       });
       return () => autoScaling.refreshesOf(group).every(({ ended }) => ended) && isSettled();
@@ -102,7 +108,7 @@ export function presentChange(change: Change): string {
     case 'rolling-update':
       return `a rolling update in batches of ${change.maxBatchSize}, with at least ${change.minInService} in service`;
     case 'instance-refresh':
-      return `an instance refresh, with at least ${change.minHealthyPercent} % healthy`;
+      return `an instance refresh, with ${change.minHealthyPercent} to ${change.maxHealthyPercent} % healthy`;
     case 'scale-in':
       return `a scale-in by ${change.count}`;
     case 'terminate':

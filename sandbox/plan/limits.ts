@@ -54,7 +54,8 @@ function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[])
     if (provider.managedScaling) {
       yield {
         what: `The capacity provider ${provider.name} has managed scaling.`,
-        effect: 'ECS may add an instance where the plan finds no room, or remove one during the change.',
+        effect:
+          'The plan adds instances where its services find no room. ECS may also remove an instance during the change, or keep spare ones.',
       };
     }
   }

@@ -55,6 +55,8 @@ const group = record({
   newInstancesProtected: flag,
   defaultInstanceWarmupSeconds: optional(seconds),
   retainOnAbandon: flag,
+  /** Its instance maintenance policy: what an instance refresh keeps to that says nothing else. */
+  maintenance: optional(record({ minHealthyPercent: percent, maxHealthyPercent: percent })),
   suspendedProcesses: list(text, 20),
   instanceTypes: optional(list(text, 100)),
   /** Names of target groups and load balancers that Auto Scaling itself registers instances with. */
@@ -173,6 +175,9 @@ const capacityProvider = record({
   autoScalingGroup: optional(text),
   managedScaling: flag,
   targetCapacityPercent: optional(percent),
+  /** How many instances managed scaling adds at once. */
+  minimumStep: optional(capacity),
+  maximumStep: optional(numberBetween(1, 10_000, 'instances')),
   managedTerminationProtection: flag,
   managedDraining: flag,
 });

@@ -1,5 +1,6 @@
 import type { Install } from '../drainers/drainer.ts';
 import { dollarsFor } from '../prices.ts';
+import type { ServiceView } from '../region/ecs/views.ts';
 import type { Region } from '../region/region.ts';
 import type { Fate } from '../region/trace.ts';
 import { rehearse } from '../rehearsal.ts';
@@ -78,7 +79,7 @@ const SUPERVISED_AFTERMATH_SECONDS = 300;
 /** Builds the cluster and plays the change. The same trial gives the same result. */
 export function play({ blueprint, change, params, ...trial }: Trial): Promise<TrialResult> {
   const { group } = blueprint;
-  const managedDraining = blueprint.managedBy !== undefined;
+  const managedDraining = blueprint.provider?.managedDraining ?? false;
   const built = (region: Region) => build(region, blueprint);
   const scenario = { group, services: [], jobs: [], params, managedDraining, build: built };
   return playChange(scenario, change, trial);
@@ -135,6 +136,7 @@ function toTrialResult(result: DrillResult, region: Region, seconds: number | un
       event.kind === 'lifecycle' && event.what === 'held' ? [[event.instanceId, event.second] as const] : [],
     ),
   );
+  const daemons = new Set(region.ecs.clusters.values().flatMap(({ services }) => daemonsIn(services.values())));
   const failure = events.findLast((event) => event.kind === 'deployment' && /failed/i.test(event.message));
   const killed = { 'cut off': 0, 'delayed SIGTERM': 0, unharmed: 0 };
   const killedOf: Record<string, number> = {};
@@ -152,7 +154,9 @@ function toTrialResult(result: DrillResult, region: Region, seconds: number | un
       outcome,
       seconds,
       bound:
-        outcome === 'drained' ? boundOf(byInstance.get(instanceId) ?? [], held.get(instanceId), lacks) : 'its deadline',
+        outcome === 'drained'
+          ? boundOf(byInstance.get(instanceId) ?? [], held.get(instanceId), lacks, daemons)
+          : 'its deadline',
       calls: apiCalls,
     })),
     killed,
@@ -166,6 +170,11 @@ function toTrialResult(result: DrillResult, region: Region, seconds: number | un
   };
 }
 
+/** The groups of the tasks of daemons. */
+function* daemonsIn(services: Iterable<ServiceView>): Generator<string> {
+  for (const { spec } of services) if (spec.strategy === 'DAEMON') yield `service:${spec.name}`;
+}
+
 type TaskEvent = Extract<DrillEvent, { kind: 'task' }>;
 
 function isTask(event: DrillEvent): event is TaskEvent {
@@ -175,9 +184,14 @@ function isTask(event: DrillEvent): event is TaskEvent {
 // --- What a drain waited for ------------------------------------------------------------------------------------------
 
 /** By the task that stopped last, but for daemons, which wait for the others. */
-function boundOf(tasks: readonly TaskEvent[], held: number | undefined, lacks: readonly DrillEvent[]): Bound {
+function boundOf(
+  tasks: readonly TaskEvent[],
+  held: number | undefined,
+  lacks: readonly DrillEvent[],
+  daemons: ReadonlySet<string>,
+): Bound {
   const stops = tasks.filter(({ status }) => status === 'STOPPED').toSorted((a, b) => b.second - a.second);
-  const [last] = stops;
+  const last = stops.find(({ group }) => !daemons.has(group)) ?? stops[0];
   if (!last) return 'nothing';
   const at = (status: string) => tasks.find((event) => event.taskId === last.taskId && event.status === status)?.second;
   const stoppingAt = at('STOPPING') ?? last.second;

@@ -6,8 +6,10 @@ import { type Datapoint, datapointsIn } from './cloudwatch/metrics.ts';
 import { ec2Service } from './ec2/api.ts';
 import { ecsService } from './ecs/api.ts';
 import { ManagedDraining } from './ecs/managed-draining.ts';
+import { ManagedScaling } from './ecs/managed-scaling.ts';
 import { EcsModel } from './ecs/model.ts';
 import type { KilledTask } from './ecs/specs.ts';
+import type { CapacityProvider } from './ecs/views.ts';
 import { elasticLoadBalancingService } from './elastic-load-balancing/api.ts';
 import { EventBridgeModel } from './event-bridge/model.ts';
 import type { Faults } from './faults.ts';
@@ -62,8 +64,12 @@ export interface Region {
   readonly eventBridge: EventBridgeModel;
   readonly scheduler: SchedulerModel;
   readonly roles: Roles;
-  /** A capacity provider of the instances of an Auto Scaling group, with or without ECS managed draining. */
-  createCapacityProvider(name: string, autoScalingGroup: string, options: { readonly managedDraining: boolean }): void;
+  /** A capacity provider of the instances of an Auto Scaling group, with what ECS manages of them. */
+  createCapacityProvider(
+    name: string,
+    autoScalingGroup: string,
+    managed: Partial<Pick<CapacityProvider, 'managedDraining' | 'managedScaling'>>,
+  ): void;
   /** A queue that the wire knows by its name. */
   createQueue(spec: QueueSpec): QueueModel;
   /** Lets Lambda bring the messages of a queue to a function. */
@@ -152,8 +158,10 @@ export function createRegion(options: RegionOptions): Region {
     random: random.fork('auto-scaling'),
     trace,
     publish,
-    launched: (ec2InstanceId, { cluster, memoryMiB, cpuUnits, attributes = {}, taskInterfaces }: GroupSpec) => {
-      ecs.registerInstance({ cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes, taskInterfaces });
+    launched: (ec2InstanceId, { cluster, memoryMiB, cpuUnits, attributes = {}, ...more }: GroupSpec) => {
+      const { taskInterfaces, capacityProvider } = more;
+      const size = { memoryMiB, cpuUnits, taskInterfaces };
+      ecs.registerInstance({ cluster, ec2InstanceId, attributes, capacityProvider, ...size });
     },
     terminate: (ec2InstanceId) => {
       terminated.add(ec2InstanceId);
@@ -168,6 +176,7 @@ export function createRegion(options: RegionOptions): Region {
   });
 
   const managedDraining = new ManagedDraining({ time, ecs, autoScaling, eventBridge });
+  const managedScaling = new ManagedScaling({ time, ecs, autoScaling });
 
   const mappings: EventSourceMapping[] = [];
   const topics = new Map<string, TopicModel>();
@@ -250,9 +259,10 @@ export function createRegion(options: RegionOptions): Region {
     eventBridge,
     scheduler,
     roles,
-    createCapacityProvider: (name, group, options) => {
-      ecs.createCapacityProvider(name, autoScaling.group(group).arn, options.managedDraining);
-      if (options.managedDraining) managedDraining.enable(group);
+    createCapacityProvider: (name, group, managed) => {
+      ecs.createCapacityProvider(name, autoScaling.group(group).arn, managed);
+      if (managed.managedDraining) managedDraining.enable(group);
+      if (managed.managedScaling) managedScaling.enable(name, group, managed.managedScaling);
     },
     createQueue: (spec) => {
       const queue = new QueueModel({ time, place }, spec);

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { interfacesCase, placementCase, scenarioCases, worldCases } from '../../bench/plan/cases.ts';
+import {
+  interfacesCase,
+  managedScalingCase,
+  placementCase,
+  scenarioCases,
+  worldCases,
+} from '../../bench/plan/cases.ts';
 import { errorsOf, prove } from '../../bench/plan/prove.ts';
 
 /** docs/plan.md has the same for all scenarios and 300 worlds: `npm run bench:plan`. */
@@ -9,6 +15,7 @@ const CASES = [
   ...scenarioCases(2).filter(({ name }) => CHEAP.includes(name)),
   placementCase(2),
   interfacesCase(2),
+  managedScalingCase(2),
   ...worldCases(4, 11),
 ];
 const TRIALS = 2;

@@ -114,6 +114,14 @@ describe('the translation of what AWS answers', () => {
     expect({ stopTimeoutSeconds, dependsOn }).toEqual({ stopTimeoutSeconds: 105, dependsOn: true });
   });
 
+  it('notes the instance maintenance policy of a group that has one', () => {
+    const of = (MinHealthyPercentage: number, MaxHealthyPercentage: number) =>
+      translate.toGroup({ InstanceMaintenancePolicy: { MinHealthyPercentage, MaxHealthyPercentage } } as never)
+        .maintenance;
+    expect(of(100, 120)).toEqual({ minHealthyPercent: 100, maxHealthyPercent: 120 });
+    expect(of(-1, -1)).toBeUndefined();
+  });
+
   it('notes the trunk network interface of an instance, and not its id', () => {
     const attributes = [{ name: 'ecs.awsvpc-trunk-id', value: 'eni-1' }];
     expect(translate.toContainerInstance({ attributes })).toMatchObject({ trunk: true, attributes: {} });

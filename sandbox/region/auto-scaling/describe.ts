@@ -127,6 +127,7 @@ export function describedRefresh(refresh: RefreshView): InstanceRefresh {
     InstancesToUpdate: refresh.instancesToUpdate,
     Preferences: {
       MinHealthyPercentage: preferences.minHealthyPercentage,
+      ...(preferences.maxHealthyPercentage > 100 && { MaxHealthyPercentage: preferences.maxHealthyPercentage }),
       InstanceWarmup: preferences.instanceWarmupSeconds,
       ScaleInProtectedInstances: preferences.protectedInstances,
       SkipMatching: false,

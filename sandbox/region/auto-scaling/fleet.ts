@@ -49,7 +49,7 @@ export class Fleet {
 
   /** Launches what is missing and scales in what is too much, as far as neither is suspended. */
   keepCapacity(group: Group): void {
-    const wanted = () => group.desiredCapacity + group.rebalancing.size;
+    const wanted = () => group.desiredCapacity + group.rebalancing.size + group.surge;
     if (!group.suspended.has('Launch')) while (group.active.size < wanted()) this.launch(group);
     if (!group.suspended.has('Terminate')) while (group.active.size > wanted() && this.#scaleIn(group));
     this.#keepPool(group);

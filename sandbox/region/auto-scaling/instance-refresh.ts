@@ -35,10 +35,8 @@ export class InstanceRefreshes {
     desiredConfiguration?: object,
   ): string {
     const { name, warmPool, defaultInstanceWarmupSeconds = 0 } = group.spec;
-    const { minHealthyPercentage = 90 } = preferences;
-    if (!(minHealthyPercentage >= 0 && minHealthyPercentage <= 100)) {
-      throw invalid(`The minimum healthy percentage is ${minHealthyPercentage}; it has to be from 0 to 100.`);
-    }
+    const { minHealthyPercentage = 90, maxHealthyPercentage = 100 } = preferences;
+    refusePercentages(preferences);
     if (this.#active(group)) {
       const message = 'An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.';
       throw new AwsError('InstanceRefreshInProgress', message);
@@ -53,6 +51,7 @@ export class InstanceRefreshes {
       strategy,
       preferences: {
         minHealthyPercentage,
+        maxHealthyPercentage,
         instanceWarmupSeconds: preferences.instanceWarmupSeconds ?? defaultInstanceWarmupSeconds,
         protectedInstances: preferences.protectedInstances ?? 'Wait',
       },
@@ -96,16 +95,19 @@ export class InstanceRefreshes {
 
   /**
    * Replaces every instance in batches that leave the minimum healthy percentage, rounded up, in service, but of one
-   * instance at least. MaxHealthyPercentage is omitted, and then Auto Scaling "terminates an instance and launches its
-   * replacement simultaneously", with a minimum of 100 % too (API reference, RefreshPreferences). It "waits before moving
-   * on" until a new instance has been InService for the warmup; it does not wait for hooks to let go of the old one
-   * until its end.
+   * instance at least. Where MaxHealthyPercentage is 100, or omitted, Auto Scaling "terminates an instance and launches its
+   * replacement simultaneously", with a minimum of 100 % too (API reference, RefreshPreferences). Above it, new instances
+   * are "provisioned first", as many as it allows, rounded down, and one at least (user guide, instance maintenance
+   * policies). It "waits before moving on" until a new instance has been InService for the warmup; it does not wait for
+   * hooks to let go of the old one until its end.
    */
   *#run(refresh: Refresh): Generator<Condition, void> {
     const { of: group, strategy, preferences } = refresh;
     const old = this.#toUpdate(refresh);
-    const healthy = Math.ceil((group.desiredCapacity * preferences.minHealthyPercentage) / 100);
-    const batchSize = Math.max(1, group.desiredCapacity - healthy);
+    const { desiredCapacity } = group;
+    const extra = extraInstances(desiredCapacity, preferences);
+    const healthy = Math.ceil((desiredCapacity * preferences.minHealthyPercentage) / 100);
+    const batchSize = Math.max(1, desiredCapacity - healthy + extra);
     const [name, done] =
       strategy === 'Rolling' ? ['instance refresh', 'replaced'] : ['root volume replacement', 'updated'];
     if (refresh.status === 'Pending') {
@@ -115,6 +117,7 @@ export class InstanceRefreshes {
     }
     for (const batch of batchesOf(old, batchSize)) {
       if (!(yield* this.#mayReplace(refresh, batch))) break;
+      if (extra > 0 && !(yield* this.#launchFirst(refresh, Math.min(extra, batch.length)))) break;
       const updated = this.#replace(refresh, batch);
       yield () => refresh.hurried || updated().every((each) => hasLeft(each) || this.#isReady(each, preferences));
       refresh.instancesToUpdate -= batch.length;
@@ -153,6 +156,17 @@ export class InstanceRefreshes {
     return refresh.status === 'InProgress';
   }
 
+  /** Launches instances beyond the desired capacity, and waits until they are ready. Returns whether the refresh goes on. */
+  *#launchFirst(refresh: Refresh, count: number): Generator<Condition, boolean> {
+    const { of: group, preferences } = refresh;
+    const known = new Set(group.active.values());
+    group.surge = count;
+    this.#fleet.keepCapacity(group);
+    const added = [...group.active.values()].filter((each) => !known.has(each));
+    yield () => refresh.hurried || added.every((each) => hasLeft(each) || this.#isReady(each, preferences));
+    return refresh.status !== 'Cancelling';
+  }
+
   /** Replaces a batch. Returns how to find what has to be in service, and warm, before the next one. */
   #replace(refresh: Refresh, batch: readonly Instance[]): () => readonly Instance[] {
     const { of: group, strategy } = refresh;
@@ -164,10 +178,19 @@ export class InstanceRefreshes {
     const known = new Set(group.active.values());
     for (const instance of active) {
       this.#fleet.terminate(instance, { response: 'an instance refresh.', selected: true });
+      group.surge = Math.max(0, group.surge - 1);
       this.#fleet.keepCapacity(group);
     }
+    this.#endSurge(group);
     const added = [...group.active.values()].filter((each) => isActive(each.state) && !known.has(each));
     return () => added;
+  }
+
+  /** What was launched beyond the desired capacity and replaces nothing leaves again. */
+  #endSurge(group: Group): void {
+    if (group.surge === 0) return;
+    group.surge = 0;
+    this.#fleet.keepCapacity(group);
   }
 
   /** InService and still warming up. */
@@ -177,6 +200,7 @@ export class InstanceRefreshes {
   }
 
   #finish(refresh: Refresh, success: string): void {
+    this.#endSurge(refresh.of);
     if (refresh.status === 'Cancelling') {
       refresh.status = 'Cancelled';
       refresh.statusReason = 'Cancelled due to user request.';
@@ -202,6 +226,30 @@ export class InstanceRefreshes {
   #say({ group }: Refresh, message: string): void {
     this.#options.trace({ kind: 'deployment', group, message });
   }
+}
+
+/** @throws AwsError if no refresh can keep to them (API reference, RefreshPreferences). */
+function refusePercentages({ minHealthyPercentage, maxHealthyPercentage = 100 }: Partial<RefreshPreferences>): void {
+  const min = minHealthyPercentage ?? 90;
+  if (!(min >= 0 && min <= 100)) {
+    throw invalid(`The minimum healthy percentage is ${min}; it has to be from 0 to 100.`);
+  }
+  if (!(maxHealthyPercentage >= 100 && maxHealthyPercentage <= 200)) {
+    throw invalid(`The maximum healthy percentage is ${maxHealthyPercentage}; it has to be from 100 to 200.`);
+  }
+  if (maxHealthyPercentage === 100) return;
+  if (minHealthyPercentage === undefined) {
+    throw invalid('A maximum healthy percentage needs a minimum healthy percentage.');
+  }
+  if (maxHealthyPercentage - min > 100) {
+    throw invalid('The maximum healthy percentage is more than 100 above the minimum healthy percentage.');
+  }
+}
+
+/** How many instances a refresh may have beyond the desired capacity. */
+function extraInstances(desiredCapacity: number, { maxHealthyPercentage }: RefreshPreferences): number {
+  if (maxHealthyPercentage <= 100) return 0;
+  return Math.max(1, Math.floor((desiredCapacity * maxHealthyPercentage) / 100) - desiredCapacity);
 }
 
 /** An instance that has not booted yet has no root volume to replace. */

@@ -66,6 +66,7 @@ export class AutoScalingModel {
       leaving: new Map(),
       pool: new Map(),
       rebalancing: new Map(),
+      surge: 0,
       suspended: new Map(),
       activities: [],
       unreachable: undefined,

@@ -191,10 +191,12 @@ function updateGroup(model: AutoScalingModel, input: UpdateAutoScalingGroupType)
 }
 
 function preferencesOf({ Preferences = {} }: StartInstanceRefreshType): Partial<RefreshPreferences> {
-  const { MinHealthyPercentage, InstanceWarmup, ScaleInProtectedInstances, ...others } = Preferences;
+  const { MinHealthyPercentage, MaxHealthyPercentage, InstanceWarmup, ScaleInProtectedInstances, ...others } =
+    Preferences;
   refuse(others, ...(Object.keys(others) as (keyof typeof others)[]));
   return {
     ...(MinHealthyPercentage !== undefined && { minHealthyPercentage: MinHealthyPercentage }),
+    ...(MaxHealthyPercentage !== undefined && { maxHealthyPercentage: MaxHealthyPercentage }),
     ...(InstanceWarmup !== undefined && { instanceWarmupSeconds: InstanceWarmup }),
     ...(ScaleInProtectedInstances !== undefined && { protectedInstances: ScaleInProtectedInstances }),
   };

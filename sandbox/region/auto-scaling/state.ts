@@ -67,6 +67,8 @@ export interface Group {
   readonly pool: Map<string, Instance>;
   /** Replacements that a rebalance recommendation asked for: the new instance and the old one. */
   readonly rebalancing: Map<string, Instance>;
+  /** How many instances an instance refresh has beyond the desired capacity. */
+  surge: number;
   readonly suspended: Map<ScalingProcess, number>;
   readonly activities: Activity[];
   /** The desired capacity that protected instances kept the group from, and that its history has already. */

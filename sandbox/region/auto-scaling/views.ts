@@ -15,6 +15,7 @@ export interface GroupSpec extends GroupSettings {
   readonly attributes?: Readonly<Record<string, string>>;
   /** How many tasks in the network mode awsvpc each of them takes; any number if left out. */
   readonly taskInterfaces?: number | undefined;
+  readonly capacityProvider?: string | undefined;
   /** Availability Zones to launch into, each with as many instances as the others; all in one if it is left out. */
   readonly zones?: readonly string[];
   /** Its instances, where they are given; else there are as many as are desired, all alike. */
@@ -34,6 +35,7 @@ export interface Member {
   readonly cpuUnits: number;
   readonly attributes: Readonly<Record<string, string>>;
   readonly taskInterfaces?: number | undefined;
+  readonly capacityProvider?: string | undefined;
   readonly protectedFromScaleIn: boolean;
 }
 
@@ -182,6 +184,8 @@ export type RefreshStatus = 'Pending' | 'InProgress' | 'Cancelling' | 'Cancelled
 /** How an instance refresh goes on. */
 export interface RefreshPreferences {
   readonly minHealthyPercentage: number;
+  /** Above 100 it launches instances before it terminates others. */
+  readonly maxHealthyPercentage: number;
   readonly instanceWarmupSeconds: number;
   /** What becomes of instances that are protected from scale-in. */
   readonly protectedInstances: 'Refresh' | 'Ignore' | 'Wait';

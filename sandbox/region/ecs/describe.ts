@@ -49,7 +49,11 @@ export function describeService(service: ServiceView): EcsService {
     clusterArn: cluster.arn,
     status: service.status,
     schedulingStrategy: spec.strategy,
-    launchType: 'EC2',
+    ...(spec.capacityProviders
+      ? {
+          capacityProviderStrategy: spec.capacityProviders.map((capacityProvider) => ({ capacityProvider, weight: 1 })),
+        }
+      : { launchType: 'EC2' as const }),
     taskDefinition: primary.definition.arn,
     desiredCount: desiredCountOf(service),
     runningCount: service.tally.running,
@@ -177,6 +181,7 @@ export function describeInstance(instance: InstanceView): EcsContainerInstance {
   return {
     containerInstanceArn: instance.arn,
     ec2InstanceId: instance.ec2InstanceId,
+    ...(instance.capacityProvider !== undefined && { capacityProviderName: instance.capacityProvider }),
     status: instance.status,
     agentConnected: instance.agentConnected,
     version: instance.version,

@@ -18,7 +18,7 @@ import {
 } from './specs.ts';
 import { type ContainerInstance, EcsState, type Service, type Task } from './state.ts';
 import { TaskLifecycle } from './task-lifecycle.ts';
-import type { CapacityProvider, ClusterView, InstanceView, TaskDefinition, TaskView } from './views.ts';
+import type { CapacityProvider, ClusterView, InstanceView, Resources, TaskDefinition, TaskView } from './views.ts';
 
 export interface EcsOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
@@ -75,15 +75,35 @@ export class EcsModel {
   }
 
   /** The instances of an Auto Scaling group, as a place for tasks. */
-  createCapacityProvider(name: string, autoScalingGroupArn: string, managedDraining = false): void {
-    this.#state.createCapacityProvider(name, autoScalingGroupArn, managedDraining);
+  createCapacityProvider(
+    name: string,
+    autoScalingGroupArn: string,
+    managed: Partial<Pick<CapacityProvider, 'managedDraining' | 'managedScaling'>> = {},
+  ): void {
+    this.#state.createCapacityProvider(name, autoScalingGroupArn, managed);
+  }
+
+  /** The tasks that find no room, of services that ask for the capacity provider. */
+  unplacedOf(cluster: string, provider: string): (Resources & { readonly count: number })[] {
+    return [...this.#state.cluster(cluster).stuck].flatMap(({ spec, deployments, unplaced: count }) => {
+      const [{ definition }] = deployments;
+      const { memoryMiB, cpuUnits } = definition;
+      return spec.capacityProviders?.includes(provider) ? { memoryMiB, cpuUnits, count } : [];
+    });
   }
 
   /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */
   registerInstance(instance: InstanceSpec): string {
-    const { cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes = {}, taskInterfaces } = instance;
+    const { cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes = {}, ...more } = instance;
+    const { taskInterfaces, capacityProvider } = more;
     const capacity = { memoryMiB, cpuUnits };
-    const host = { ec2InstanceId, capacity, attributes: new Map(Object.entries(attributes)), taskInterfaces };
+    const host = {
+      ec2InstanceId,
+      capacity,
+      attributes: new Map(Object.entries(attributes)),
+      taskInterfaces,
+      capacityProvider,
+    };
     return this.#agents.register(this.#state.cluster(cluster), host);
   }
 

@@ -18,12 +18,15 @@ const INSTANCE = ['instanceId', 'host'];
  * Whether the constraints of a service let a task of it on the instance.
  * @throws AwsError if an expression is not of the cluster query language
  */
-export function constraintOf({ spec: { placement, name } }: Pick<Placed, 'spec'>): (instance: InstanceView) => boolean {
+export function constraintOf({ spec }: Pick<Placed, 'spec'>): (instance: InstanceView) => boolean {
+  const { placement, name, capacityProviders = [] } = spec;
   const tests = (placement?.constraints ?? []).map(({ type, expression = '' }) => {
     if (type === 'memberOf') return clusterQuery(expression).matches;
     return ({ holding }: InstanceView) => ![...holding].some((task) => task.group === `service:${name}`);
   });
-  return (instance) => tests.every((test) => test(instance));
+  const isOfProvider = ({ capacityProvider = '' }: InstanceView) =>
+    capacityProviders.length === 0 || capacityProviders.includes(capacityProvider);
+  return (instance) => isOfProvider(instance) && tests.every((test) => test(instance));
 }
 
 /** Orders instances as the strategies of a service prefer them now; those with the most memory free, where these do not decide. */

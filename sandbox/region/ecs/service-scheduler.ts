@@ -216,6 +216,7 @@ export class ServiceScheduler {
     for (let left = count; left > 0; left--) {
       const host = isMutual(spec) ? preferred(open.filter(takes), preferenceOf(service)) : hosts.pop();
       if (!host) {
+        service.unplaced = left;
         this.#cannotPlace(service);
         return;
       }

@@ -22,6 +22,14 @@ export interface InstanceSpec extends Size {
   readonly attributes?: Readonly<Record<string, string>>;
   /** How many tasks in the network mode awsvpc it takes; any number if left out (facts 100 task-interfaces). */
   readonly taskInterfaces?: number | undefined;
+  /** The capacity provider of its group. */
+  readonly capacityProvider?: string | undefined;
+}
+
+/** How many instances a capacity provider adds at once (API reference, ManagedScaling). */
+export interface ScalingSteps {
+  readonly minimumStep: number;
+  readonly maximumStep: number;
 }
 
 /** Where ECS may place the tasks of a service, and what it prefers. */
@@ -49,6 +57,8 @@ export interface ServiceSpec extends TaskSize {
   /** A fault: not even SIGKILL ends its tasks. */
   readonly neverStops?: boolean;
   readonly loadBalancer?: { readonly deregistrationDelaySeconds: number; readonly requestsPerSecond: number };
+  /** The capacity providers whose instances its tasks are placed on; any instance if left out. */
+  readonly capacityProviders?: readonly string[];
   /** Ports of the instance that each of its tasks takes. */
   readonly hostPorts?: readonly number[];
   /** Spread over the instances, unless it is said. */

@@ -67,6 +67,8 @@ export interface Service extends ServiceView {
   minimumHealthyPercent: number;
   maximumPercent: number;
   holding: number;
+  /** How many tasks found no room when the scheduler looked last. */
+  unplaced: number;
   /** The scheduler is about to look at the service. */
   due: boolean;
 }
@@ -94,7 +96,10 @@ export interface Task extends TaskView {
 }
 
 /** What registers as a container instance. */
-export type Host = Pick<InstanceView, 'ec2InstanceId' | 'capacity' | 'attributes' | 'taskInterfaces'>;
+export type Host = Pick<
+  InstanceView,
+  'ec2InstanceId' | 'capacity' | 'attributes' | 'taskInterfaces' | 'capacityProvider'
+>;
 
 /** What a task is started with. */
 export type Launch = Pick<Task, 'service' | 'group' | 'startedBy' | 'definition' | 'behaviour'>;
@@ -149,9 +154,13 @@ export class EcsState {
     });
   }
 
-  createCapacityProvider(name: string, autoScalingGroupArn?: string, managedDraining = false): void {
+  createCapacityProvider(
+    name: string,
+    autoScalingGroupArn?: string,
+    { managedDraining = false, managedScaling }: Partial<CapacityProvider> = {},
+  ): void {
     const arn = this.arnOf('capacity-provider', name);
-    this.capacityProviders.set(name, { name, arn, autoScalingGroupArn, managedDraining });
+    this.capacityProviders.set(name, { name, arn, autoScalingGroupArn, managedDraining, managedScaling });
   }
 
   /** @throws Error if there is none. */
@@ -181,6 +190,7 @@ export class EcsState {
       minimumHealthyPercent: spec.minimumHealthyPercent,
       maximumPercent: spec.maximumPercent,
       holding: 0,
+      unplaced: 0,
       due: false,
     };
     cluster.services.set(spec.name, service);
@@ -241,7 +251,7 @@ export class EcsState {
   // --- Container instances --------------------------------------------------------------------------------------------
 
   addInstance(cluster: Cluster, host: Host): ContainerInstance {
-    const { ec2InstanceId, capacity, attributes, taskInterfaces } = host;
+    const { ec2InstanceId, capacity, attributes, taskInterfaces, capacityProvider } = host;
     const id = this.newId();
     const instance: ContainerInstance = {
       id,
@@ -250,6 +260,7 @@ export class EcsState {
       cluster,
       capacity,
       taskInterfaces,
+      capacityProvider,
       reserved: { memoryMiB: 0, cpuUnits: 0 },
       registeredAtMs: this.nowMs(),
       agentVersion: AGENT_VERSION,

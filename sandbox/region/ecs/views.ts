@@ -1,4 +1,4 @@
-import type { Behaviour, ServiceSpec } from './specs.ts';
+import type { Behaviour, ScalingSteps, ServiceSpec } from './specs.ts';
 
 /** The state as it is seen from outside of this folder: it can be read, and not be changed. */
 
@@ -37,6 +37,7 @@ export interface InstanceView {
   readonly capacity: Resources;
   /** How many tasks in the network mode awsvpc it takes; any number if undefined. */
   readonly taskInterfaces?: number | undefined;
+  readonly capacityProvider?: string | undefined;
   /** By tasks that have not stopped. */
   readonly reserved: Resources;
   readonly registeredAtMs: number;
@@ -61,6 +62,8 @@ export interface CapacityProvider {
   readonly arn: string;
   readonly autoScalingGroupArn: string | undefined;
   readonly managedDraining: boolean;
+  /** How many instances it adds at once; undefined without managed scaling. */
+  readonly managedScaling: ScalingSteps | undefined;
 }
 
 export interface ServiceView {

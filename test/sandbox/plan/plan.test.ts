@@ -106,6 +106,33 @@ describe('a plan', () => {
     expect(await planOf(aSnapshot({ cluster: { taskDefinitions, instances } }), change)).toMatchObject({ stuck: [] });
   });
 
+  it('names what the services of an instance wait for, though a daemon leaves it last', async () => {
+    const { services, tasks } = aSnapshot().cluster;
+    const daemon: typeof WEB = { ...WEB, name: 'logs', strategy: 'DAEMON', targetGroups: [], minimumHealthyPercent: 0 };
+    const logs = INSTANCES.map((id, i) => aTask(`${i}d`, id, { group: 'service:logs' }));
+    const cluster = { services: [...services, daemon], tasks: [...tasks, ...logs] };
+    expect((await planOf(aSnapshot({ cluster }))).drains).toMatchObject([{ bound: 'load balancer deregistration' }]);
+  });
+
+  it('has managed scaling add the instance that a service waits for, within the size of the group', async () => {
+    const provider = {
+      name: 'p',
+      autoScalingGroup: 'web',
+      managedTerminationProtection: false,
+      managedDraining: false,
+    };
+    const planWith = (managedScaling: boolean, maxSize: number) => {
+      const taskDefinitions = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB: 3_500 }));
+      const instances = aSnapshot().cluster.instances.map((each) => ({ ...each, capacityProvider: 'p' }));
+      const cluster = { taskDefinitions, instances, capacityProviders: [{ ...provider, managedScaling }] };
+      const snapshot = aSnapshot({ cluster, group: { maxSize }, service: { capacityProviders: ['p'] } });
+      return planOf(snapshot, { kind: 'scale-in', count: 1 }, { deadlineSeconds: 900 });
+    };
+    expect(await planWith(true, 4)).toMatchObject({ drainsAll: true, drains: [{ bound: 'room for replacements' }] });
+    expect(await planWith(false, 4)).toMatchObject({ drainsAll: false, stuck: [{ kinds: ['no-room'] }] });
+    expect((await planWith(true, 4)).limits[0]?.what).toBe('The capacity provider p has managed scaling.');
+  });
+
   it('places a service on the instances of its capacity providers alone', async () => {
     const instances = aSnapshot().cluster.instances.map((each, i) => ({
       ...each,
@@ -116,6 +143,18 @@ describe('a plan', () => {
       planOf(aSnapshot({ service: { capacityProviders }, cluster: { instances } }), change, { deadlineSeconds: 600 });
     expect((await planWith(['a'])).stuck).toMatchObject([{ causes: ['ECS finds no room for a replacement'] }]);
     expect((await planWith(['a', 'b'])).stuck).toEqual([]);
+  });
+
+  it('launches before it terminates where an instance refresh is to do so', async () => {
+    const refresh = { kind: 'instance-refresh', minHealthyPercent: 100, warmupSeconds: 0 } as const;
+    const [after, before] = [
+      await planOf(aSnapshot(), { ...refresh, maxHealthyPercent: 100 }),
+      await planOf(aSnapshot(), { ...refresh, maxHealthyPercent: 200 }),
+    ];
+    expect([after.drainsAll, before.drainsAll]).toEqual([true, true]);
+    // All are replaced at once, and the new instances are there before the old ones leave.
+    expect(before.seconds.p50).toBeLessThan(after.seconds.p50);
+    expect(before.drains.map(({ bound }) => bound)).toEqual(Array(2).fill('load balancer deregistration'));
   });
 
   it('says that the change itself fails', async () => {
@@ -136,13 +175,16 @@ describe('a plan', () => {
       managedDraining: true,
     };
     const snapshot = aSnapshot({ cluster: { capacityProviders: [{ ...provider, autoScalingGroup: 'web' }] } });
-    expect(blueprintOf(snapshot, estimatesOf(snapshot)).managedBy).toBe('of-web');
+    expect(blueprintOf(snapshot, estimatesOf(snapshot)).provider).toMatchObject({
+      name: 'of-web',
+      managedDraining: true,
+    });
     expect(await planOf(snapshot, TERMINATE, { superviseManagedDraining: 'true' })).toMatchObject({
       drainsAll: true,
       killed: { withDrain: { tasks: 0 } },
     });
     const others = aSnapshot({ cluster: { capacityProviders: [{ ...provider, autoScalingGroup: 'others' }] } });
-    expect(blueprintOf(others, estimatesOf(others)).managedBy).toBeUndefined();
+    expect(blueprintOf(others, estimatesOf(others)).provider).toBeUndefined();
   });
 
   it('keeps the ids of the instances, and gives new ones to those that come', () => {
@@ -211,6 +253,12 @@ describe('a change', () => {
       { ...TERMINATE, shrinks: true } as Change,
       { group: { minSize: 2 } },
       /^--decrement leaves 1 instances/,
+    ],
+    [
+      'too wide a range of healthy instances',
+      { kind: 'instance-refresh', minHealthyPercent: 50, maxHealthyPercent: 160, warmupSeconds: 0 },
+      {},
+      /^--max-healthy-percent 160 is more than 100 above --min-healthy-percent 50/,
     ],
     ['a group in which nothing is in service', TERMINATE, { group: { instances: [] } }, /there is nothing to drain\.$/],
   ])('that needs %s is refused in a sentence', (_, change, changes, sentence) => {

@@ -28,8 +28,8 @@ export function capacityProviderOperations(model: EcsModel): Operations {
   };
 }
 
-/** ECS does not scale the group here. */
-function describe({ name, arn, autoScalingGroupArn, managedDraining }: CapacityProvider): EcsCapacityProvider {
+function describe(provider: CapacityProvider): EcsCapacityProvider {
+  const { name, arn, autoScalingGroupArn, managedDraining, managedScaling } = provider;
   return {
     capacityProviderArn: arn,
     name,
@@ -38,7 +38,14 @@ function describe({ name, arn, autoScalingGroupArn, managedDraining }: CapacityP
     ...(autoScalingGroupArn !== undefined && {
       autoScalingGroupProvider: {
         autoScalingGroupArn,
-        managedScaling: { status: 'DISABLED' },
+        managedScaling: managedScaling
+          ? {
+              status: 'ENABLED',
+              targetCapacity: 100,
+              minimumScalingStepSize: managedScaling.minimumStep,
+              maximumScalingStepSize: managedScaling.maximumStep,
+            }
+          : { status: 'DISABLED' },
         managedTerminationProtection: 'DISABLED',
         managedDraining: managedDraining ? 'ENABLED' : 'DISABLED',
       },

@@ -102,8 +102,8 @@ describe('scale-in', () => {
 });
 
 describe('instance refresh', () => {
-  const refresh = (minHealthyPercentage: number, instanceWarmupSeconds = 30) => {
-    model.startInstanceRefresh('web', { minHealthyPercentage, instanceWarmupSeconds });
+  const refresh = (minHealthyPercentage: number, instanceWarmupSeconds = 30, maxHealthyPercentage = 100) => {
+    model.startInstanceRefresh('web', { minHealthyPercentage, maxHealthyPercentage, instanceWarmupSeconds });
     return theRefresh;
   };
 
@@ -121,6 +121,38 @@ describe('instance refresh', () => {
     expect(count('InService')).toBe(6);
     expect(Math.min(...inService)).toBe(6 - (sizes[0] ?? 0));
     expect(messages.at(-1)).toBe('instance refresh successful: 6 instance(s) replaced');
+  });
+
+  it.each([
+    [100, 110, [1, 1, 1, 1, 1, 1]], // 6.6 of 6 are rounded down, and one is launched all the same.
+    [100, 150, [3, 3]],
+    [100, 200, [6]],
+    [50, 120, [4, 2]], // One comes first, then four of seven leave.
+  ])('with %i to %i %% healthy launches first, and replaces %j at a time', async (minimum, maximum, sizes) => {
+    await ends(refresh(minimum, 30, maximum));
+    expect(batches.map(({ length }) => length)).toEqual(sizes);
+    expect(batches.flat()).toEqual(old);
+    expect(isReplaced()).toBe(true);
+    expect(count('InService')).toBe(6);
+    expect(Math.min(...inService)).toBe(Math.ceil((6 * minimum) / 100));
+  });
+
+  it('that launches first and is cancelled takes back what it launched', async () => {
+    const deployment = refresh(100, 600, 200);
+    await time.runUntil(() => seconds() > 300);
+    expect(count('InService')).toBe(12);
+    model.cancelInstanceRefresh('web');
+    await ends(deployment);
+    await time.runUntil(() => count('Terminating:Wait') === 0 && model.pendingActions().length === 0);
+    expect(count('InService')).toBe(6);
+  });
+
+  it.each([
+    [90, 99, /has to be from 100 to 200/],
+    [90, 201, /has to be from 100 to 200/],
+    [50, 160, /more than 100 above/],
+  ])('is refused with %i to %i %% healthy', (minimum, maximum, words) => {
+    expect(() => refresh(minimum, 30, maximum)).toThrow(words);
   });
 
   it('launches the replacement while it terminates, and moves on when that is in service and warm', async () => {

@@ -333,6 +333,7 @@ describe('an instance refresh', () => {
     world.model.startInstanceRefresh('web');
     expect(latest(world)?.preferences).toEqual({
       minHealthyPercentage: 90,
+      maxHealthyPercentage: 100,
       instanceWarmupSeconds: 40,
       protectedInstances: 'Wait',
     });
