@@ -55,8 +55,8 @@ export interface Form {
   hooks(): unknown;
   /** The name of the hook that is created. */
   createdHook(): unknown;
-  /** A hook for each group that gets one. */
-  lifecycleHooks(of: (group: unknown) => Resource): Resources;
+  /** A hook for each group that gets one, which is created when what it needs is there. */
+  lifecycleHooks(needed: Resources, of: (group: unknown, DependsOn: readonly string[]) => Resource): Resources;
   /** The logical id of a rule that version 0.1.0 had. */
   firstRule(purpose: string, index: number): string;
   /** The tags of every resource that can have some. */
@@ -101,8 +101,10 @@ export function filledForm({ texts, settings }: Params, stage: string): Form {
         superviseManagedDraining: settings.superviseManagedDraining === 'true',
       }),
     createdHook: () => settings.lifecycleHook[0],
-    lifecycleHooks: (of) =>
-      Object.fromEntries(groupsWithHooks(settings).map(({ text: group }) => [hookId(group), of(group)])),
+    lifecycleHooks: (needed, of) =>
+      Object.fromEntries(
+        groupsWithHooks(settings).map(({ text: group }) => [hookId(group), of(group, Object.keys(needed))]),
+      ),
     firstRule: (_, index) => firstRuleId(stage, index),
     tags: () => settings.tags.map(([Key, Value]) => ({ Key, Value })),
   };

@@ -5,10 +5,10 @@ import type { Form } from './form.ts';
 
 /**
  * The hooks are created last and deleted first: a hook without a function that listens holds instances until it times out.
- * @param DependsOn what a drain needs.
+ * @param needed what a drain needs to begin and to go on.
  */
-export function hookResources(form: Form, DependsOn: readonly string[]): Resources {
-  return form.lifecycleHooks((group) => ({
+export function hookResources(form: Form, needed: Resources): Resources {
+  return form.lifecycleHooks(needed, (group, DependsOn) => ({
     Type: 'AWS::AutoScaling::LifecycleHook',
     DependsOn,
     Properties: {

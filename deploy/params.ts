@@ -210,6 +210,38 @@ export function isOfTheFunction(name: ParamName): boolean {
   return name in settingsEntries;
 }
 
+/** What the schema of a param says: its values, or the pattern of its text, or its bounds. */
+export interface Constraints {
+  readonly options?: readonly string[];
+  readonly pattern?: string;
+  readonly min?: number;
+  readonly max?: number;
+  /** How the sentence of a refusal ends: what was expected. */
+  readonly expected?: string;
+}
+
+/** What of a step of a schema says a constraint. */
+interface Step {
+  readonly type: string;
+  readonly options?: readonly string[];
+  readonly requirement?: unknown;
+  readonly message?: unknown;
+}
+
+/** The constraints of a param, for a form that states them by itself. */
+export function constraintsOf(name: ParamName): Constraints {
+  const { pipe = [entries[name]] } = entries[name] as { readonly pipe?: readonly object[] };
+  const found: { -readonly [name in keyof Constraints]: Constraints[name] } = {};
+  for (const step of pipe as readonly Step[]) {
+    if (step.type === 'picklist' && step.options) found.options = step.options;
+    if (step.type === 'regex') found.pattern = (step.requirement as RegExp).source;
+    if (step.type === 'min_value') found.min = Number(step.requirement);
+    if (step.type === 'max_value') found.max = Number(step.requirement);
+    if (typeof step.message === 'string') found.expected = step.message;
+  }
+  return found;
+}
+
 /** The params of a deployment as they were given, as text, and what they mean. */
 export interface Params {
   readonly texts: Readonly<Record<ParamName, string>>;

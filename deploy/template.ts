@@ -54,26 +54,43 @@ export function withCode(template: Template, Code: unknown): Template {
 
 /** The template in a form. */
 export function templateIn(form: Form): Template {
-  const resources = {
-    ...functionResources(form),
-    ...queueResources(form),
-    ...ruleResources(form),
-    ...parkingResources(form),
-    ...watchingResources(form),
-    ...hookResources(form, neededByDrains(form)),
-  };
-  return withoutGaps({ Resources: withOptions(resources, form), Outputs: OUTPUTS });
+  const resources = withOptions(
+    {
+      ...functionResources(form),
+      ...queueResources(form),
+      ...ruleResources(form),
+      ...parkingResources(form),
+      ...watchingResources(form),
+    },
+    form,
+  );
+  const Resources = { ...withDependencies(resources), ...hookResources(form, neededByDrains(form, resources)) };
+  return withoutGaps({ Resources, Outputs: OUTPUTS }) as Template;
 }
 
-/** The resources without which a drain does not begin or go on. Some exist under conditions only. */
-function neededByDrains(form: Form): string[] {
-  return [
+/** The resources without which a drain does not begin or go on. */
+function neededByDrains(form: Form, resources: Resources): Resources {
+  const needed = [
     ...rulesOf(form).map(({ logicalId }) => logicalId),
     'EventQueuePolicy',
     EVENT_SOURCE_MAPPING,
     ...['ParkingPolicy', 'TaskStopQueuePolicy', 'TaskStopMapping'],
     ...['DryRunGuard', 'QueueKeyPolicy'],
   ];
+  return Object.fromEntries(Object.entries(resources).filter(([id]) => needed.includes(id)));
+}
+
+/** The resources, each depending on no other than these. */
+function withDependencies(resources: Resources): Resources {
+  return Object.fromEntries(
+    Object.entries(resources).map(([id, resource]) => [
+      id,
+      {
+        ...resource,
+        ...(resource.DependsOn && { DependsOn: resource.DependsOn.filter((other) => other in resources) }),
+      },
+    ]),
+  );
 }
 
 const OUTPUTS = {
@@ -85,21 +102,10 @@ const OUTPUTS = {
   },
 };
 
-/** Leaves out what the params leave out: undefined values, and dependencies on resources that do not exist. */
-function withoutGaps(template: Template): Template {
-  const Resources: Resources = Object.fromEntries(
-    Object.entries(template.Resources).map(([id, resource]) => {
-      const { DependsOn: all, ...rest } = resource;
-      const DependsOn = all?.filter((other) => other in template.Resources);
-      return [id, DependsOn === undefined ? rest : { ...rest, DependsOn }];
-    }),
-  );
-  return without({ ...template, Resources }) as Template;
-}
-
-function without(value: unknown): unknown {
-  if (Array.isArray(value)) return value.filter((item) => item !== undefined).map(without);
+/** Leaves out undefined values: what the params leave out. */
+function withoutGaps(value: unknown): unknown {
+  if (Array.isArray(value)) return value.filter((item) => item !== undefined).map(withoutGaps);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).filter(([, each]) => each !== undefined);
-  return Object.fromEntries(entries.map(([key, each]) => [key, without(each)]));
+  return Object.fromEntries(entries.map(([key, each]) => [key, withoutGaps(each)]));
 }

@@ -1,0 +1,151 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { type BuildOptions, build, type Metafile } from 'esbuild';
+import { type Zippable, zipSync } from 'fflate';
+import { Document, isScalar, parse, visit } from 'yaml';
+import { parameterizedTemplate } from '../deploy/parameters.ts';
+import { thirdPartyLicenses } from './third-party-licenses.ts';
+
+/**
+ * `npm run release`: what a release is beside the npm package, in release/: the function's zip, the template for the two
+ * commands of CloudFormation, the licences and the bill of materials of what is in the zip, and the sums of all. The same
+ * commit gives the same bytes.
+ */
+
+const ROOT = resolve(import.meta.dirname, '..');
+const ZIP = 'ecs-drain.zip';
+const HANDLER = 'src/handlers/lambda';
+
+/** Writes the files of a release into a folder, which is emptied first. */
+export async function release(folder: string): Promise<void> {
+  const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+  const { code, metafile } = await bundle();
+  const licenses = await thirdPartyLicenses(metafile, ROOT);
+  const files: Readonly<Record<string, Uint8Array>> = {
+    [ZIP]: zipped({ [`${HANDLER}.mjs`]: code, 'THIRD-PARTY-LICENSES': Buffer.from(licenses) }),
+    'template.yaml': Buffer.from(templateYaml(version)),
+    'THIRD-PARTY-LICENSES': Buffer.from(licenses),
+    'sbom.cdx.json': Buffer.from(await billOfMaterials(metafile)),
+  };
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const sums = Object.entries(files).map(([name, content]) => `${sumOf(content)}  ${name}\n`);
+  await writeFile(join(folder, 'SHA256SUMS'), sums.join(''));
+  await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
+}
+
+/** The function, bundled as serverless.yml has it bundled. */
+async function bundle(): Promise<{ readonly code: Uint8Array; readonly metafile: Metafile }> {
+  const { esbuild } = parse(await readFile(join(ROOT, 'serverless.yml'), 'utf8')).custom;
+  const { exclude, outputFileExtension, ...options } = esbuild as BuildOptions & Record<string, unknown>;
+  const { outputFiles, metafile } = await build({
+    ...options,
+    absWorkingDir: ROOT,
+    entryPoints: [`${HANDLER}.ts`],
+    outdir: ROOT,
+    outbase: ROOT,
+    external: exclude as string[],
+    outExtension: { '.js': outputFileExtension as string },
+    metafile: true,
+    write: false,
+  });
+  const [output] = outputFiles;
+  if (!output || outputFiles.length > 1) throw new Error('The function is not one file.');
+  return { code: output.contents, metafile };
+}
+
+/** A zip whose bytes depend on its files alone: in order, and all of the first day that a zip can name. */
+function zipped(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
+  const entries = Object.entries(files).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const zippable: Zippable = Object.fromEntries(entries);
+  return zipSync(zippable, { level: 9, mtime: new Date(1980, 0, 1) });
+}
+
+/** The template, with the path of the zip in it: `aws cloudformation package` puts its place in S3 there. */
+function templateYaml(version: string): string {
+  const description = `ecs-drain ${version} drains Amazon ECS container instances before EC2 Auto Scaling terminates them. docs/deployment.md says what this template cannot check.`;
+  // CloudFormation reads YAML 1.1, to which more texts look like dates and numbers.
+  const yaml = new Document(parameterizedTemplate(ZIP, description), { version: '1.1', aliasDuplicateObjects: false });
+  visit(yaml, {
+    Map(_, node) {
+      const [first] = node.items;
+      if (!isScalar(first?.key) || !/^(Ref|Fn::(?!ForEach))/.test(String(first.key.value))) return;
+      // A function on one line, because they are nested deeply; some parsers take no bare colon in a key there.
+      node.flow = true;
+      first.key.type = 'QUOTE_SINGLE';
+    },
+  });
+  yaml.commentBefore = ' Made by `npm run release` from deploy/. Deploy it with the zip beside it: docs/deployment.md.';
+  return yaml.toString({ lineWidth: 0, directives: false });
+}
+
+/** The packages of which the bundle has code, from all that npm knows of what is installed. */
+async function billOfMaterials({ outputs }: Metafile): Promise<string> {
+  const npm = await promisify(execFile)('npm', ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'], {
+    cwd: ROOT,
+    maxBuffer: Number.POSITIVE_INFINITY,
+  });
+  const { name, version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+  const { metadata, components, dependencies, ...bom } = JSON.parse(npm.stdout) as Bom;
+  const root = metadata.component['bom-ref'];
+  const bundled = await packagesIn(Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs)));
+  const there = new Set([...bundled, root]);
+  const bill = {
+    ...bom,
+    serialNumber: uuidOf(JSON.stringify(Object.values(outputs).map(({ inputs: parts }) => parts))),
+    metadata: {
+      timestamp: await committedAt(),
+      component: { ...metadata.component, type: 'application', name, version },
+    },
+    components: components
+      .filter((component) => there.has(component['bom-ref']))
+      // To npm a package that is bundled was only needed for development.
+      .map(({ properties, ...component }) => ({ ...component, scope: 'required' })),
+    dependencies: dependencies
+      .filter(({ ref }) => there.has(ref))
+      .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((other) => there.has(other)) })),
+  };
+  const missing = bundled.filter((ref) => !bill.components.some((component) => component['bom-ref'] === ref));
+  if (missing.length > 0) throw new Error(`npm does not know ${missing.join(', ')}, which the bundle has: run npm ci.`);
+  return `${JSON.stringify(bill, null, 2)}\n`;
+}
+
+/** What is used of a bill of materials of CycloneDX. */
+interface Bom {
+  readonly metadata: { readonly component: { readonly 'bom-ref': string } };
+  readonly components: readonly { readonly 'bom-ref': string; readonly properties?: unknown }[];
+  readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
+}
+
+/** `name@version` of every package that one of the files belongs to. */
+async function packagesIn(paths: readonly string[]): Promise<string[]> {
+  const folders = new Set(paths.flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []));
+  const manifests = await Promise.all([...folders].map((path) => readFile(join(ROOT, path, 'package.json'), 'utf8')));
+  return manifests.map((manifest) => JSON.parse(manifest)).map(({ name, version }) => `${name}@${version}`);
+}
+
+/** When the commit was made, or what SOURCE_DATE_EPOCH says where there is no repository. */
+async function committedAt(): Promise<string> {
+  const epoch = process.env['SOURCE_DATE_EPOCH'];
+  const seconds = epoch ?? (await promisify(execFile)('git', ['log', '-1', '--format=%ct'], { cwd: ROOT })).stdout;
+  return new Date(Number(seconds) * 1000).toISOString();
+}
+
+function sumOf(content: Uint8Array | string): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+/** An identifier that depends on the content alone, in the form of a UUID of version 8 (RFC 9562). */
+function uuidOf(content: string): string {
+  const [, a, b, c, d, e] = /^(.{8})(.{4}).(.{3}).(.{3})(.{12})/.exec(sumOf(content)) ?? [];
+  return `urn:uuid:${a}-${b}-8${c}-8${d}-${e}`;
+}
+
+if (import.meta.main) {
+  const folder = join(ROOT, 'release');
+  await release(folder);
+  console.log(`The release is in ${folder}.`);
+}

@@ -1,0 +1,244 @@
+/**
+ * The deployment as a template of its own for CloudFormation, with a parameter for each param: what differs between two
+ * deployments is a reference, a condition, or a loop of AWS::LanguageExtensions.
+ */
+
+import { MANAGED_DRAINING_HOOK } from '../src/domain/drain.ts';
+import type { Resource, Resources } from './cloudformation.ts';
+import { CONDITIONS, type Condition, type Form, parameterOf } from './form.ts';
+import { constraintsOf, PARAMS, type ParamName, paramNames } from './params.ts';
+import { templateIn, withCode } from './template.ts';
+
+/** What CloudFormation cannot say: tags it puts on every resource by itself, if the stack has some. */
+const WITHOUT_PARAMETER: readonly ParamName[] = ['tags'];
+
+/** How many clusters and groups there may be: CloudFormation has no function that makes a list of a list. */
+export const MOST_CLUSTERS = 5;
+export const MOST_GROUPS = 20;
+
+/** Default of a stage that the parameter `Stage` names. */
+const STAGE = {
+  Type: 'String',
+  Default: 'main',
+  AllowedPattern: '^[a-zA-Z0-9-]{1,32}$',
+  Description: 'Distinguishes this deployment from others in the account: every name begins with ecs-drain-STAGE',
+};
+
+/** CloudFormation trims the items of a list, and tests each by the pattern. */
+const LISTS: Partial<Readonly<Record<ParamName, { readonly AllowedPattern: string; readonly expected: string }>>> = {
+  cluster: {
+    AllowedPattern: '^[a-zA-Z0-9_-]{1,255}$',
+    expected: `expected the names (not the ARNs) of ECS clusters, ${MOST_CLUSTERS} at most`,
+  },
+  autoScalingGroups: {
+    AllowedPattern: '^(?!.*\\*\\*)[^:@?$\\\\*]*(\\*[^:@?$\\\\*]*){0,2}$',
+    expected: `expected the names (not the ARNs) of Auto Scaling groups or patterns such as web-*, ${MOST_GROUPS} at most, without : @ ? $ and backslashes`,
+  },
+  lifecycleHook: { AllowedPattern: '^[\\w/-]{1,255}$', expected: 'expected the names of lifecycle hooks' },
+};
+
+/** What a parameter is where a param says more. */
+const DESCRIPTIONS: Partial<Readonly<Record<ParamName, string>>> = {
+  cluster: `the ECS clusters an instance may be in, separated by commas, ${MOST_CLUSTERS} at most`,
+  autoScalingGroups: `the Auto Scaling groups to drain, separated by commas, ${MOST_GROUPS} at most; web-* is every group whose name begins with web-`,
+  createLifecycleHooks: 'false if the hooks are managed elsewhere; required with a pattern such as web-*',
+};
+
+/** What the hooks wait for. */
+const HOOKS_READY = 'HooksReady';
+
+const NO_VALUE = { Ref: 'AWS::NoValue' };
+
+/** The template; `Code` is the path of the zip, which `aws cloudformation package` uploads, or its place in S3. */
+export function parameterizedTemplate(Code: unknown, description: string): object {
+  const { Resources, Outputs } = withCode(templateIn(parameterizedForm), Code);
+  return {
+    AWSTemplateFormatVersion: '2010-09-09',
+    Transform: 'AWS::LanguageExtensions',
+    Description: description,
+    Parameters: parameters(),
+    Rules: RULES,
+    Conditions: conditions(),
+    Resources,
+    Outputs,
+  };
+}
+
+/** Whether the form has a parameter for a param. */
+export function hasParameter(param: ParamName): boolean {
+  return !WITHOUT_PARAMETER.includes(param);
+}
+
+function parameters(): object {
+  const ofParams = paramNames.filter(hasParameter).map((name) => [parameterOf(name), parameter(name)]);
+  return { Stage: STAGE, ...Object.fromEntries(ofParams) };
+}
+
+function parameter(name: ParamName): object {
+  const { default: Default, description } = PARAMS[name];
+  const { expected } = LISTS[name] ?? constraintsOf(name);
+  return {
+    ...typeOf(name),
+    ...(Default !== undefined && { Default }),
+    Description: DESCRIPTIONS[name] ?? description,
+    ...(expected !== undefined && { ConstraintDescription: expected }),
+  };
+}
+
+/** What the param's schema allows, as far as a parameter can say it. */
+function typeOf(name: ParamName): object {
+  const { AllowedPattern } = LISTS[name] ?? {};
+  if (AllowedPattern !== undefined) return { Type: 'CommaDelimitedList', AllowedPattern };
+  // A list of groups cannot become a list of resources under a condition.
+  if (name === 'createLifecycleHooks') return { Type: 'String', AllowedValues: ['true', 'false'] };
+  const { options, pattern, min, max } = constraintsOf(name);
+  if (options) return { Type: 'String', AllowedValues: options };
+  if (min !== undefined && max !== undefined) return { Type: 'Number', MinValue: min, MaxValue: max };
+  return { Type: 'String', ...(pattern && { AllowedPattern: pattern }) };
+}
+
+/** What excludes each other, as far as a rule can say it: it knows neither sums nor the number of items of a list. */
+const RULES = {
+  DryRunCreatesNoHooks: {
+    RuleCondition: { 'Fn::Equals': [{ Ref: 'DryRun' }, 'true'] },
+    Assertions: [
+      {
+        Assert: { 'Fn::Equals': [{ Ref: 'CreateLifecycleHooks' }, 'false'] },
+        AssertDescription:
+          'dryRun completes nothing, and createLifecycleHooks true would hold every instance for heartbeatTimeoutSeconds: set createLifecycleHooks to false, and lifecycleHook to the hook that drains the groups now.',
+      },
+    ],
+  },
+};
+
+function conditions(): object {
+  const ofParams = Object.entries(CONDITIONS).map(([name, { param, ...test }]) => {
+    const equals = (value: string) => ({ 'Fn::Equals': [{ Ref: parameterOf(param) }, value] });
+    return [name, 'is' in test ? equals(test.is) : { 'Fn::Not': [equals(test.isNot)] }];
+  });
+  const there = (list: keyof typeof MOST, index: number) => [
+    conditionOf(list, index),
+    { 'Fn::Not': [{ 'Fn::Equals': [item(list, index), ''] }] },
+  ];
+  const isPattern = (index: number) => [
+    patternConditionOf(index),
+    {
+      'Fn::Not': [
+        {
+          'Fn::Equals': [
+            { 'Fn::Join': ['', { 'Fn::Split': ['*', item('AutoScalingGroups', index)] }] },
+            item('AutoScalingGroups', index),
+          ],
+        },
+      ],
+    },
+  ];
+  return Object.fromEntries([
+    ...ofParams,
+    ...indices('Cluster')
+      .slice(1)
+      .map((index) => there('Cluster', index)),
+    ...indices('AutoScalingGroups')
+      .slice(1)
+      .map((index) => there('AutoScalingGroups', index)),
+    ...indices('AutoScalingGroups').map(isPattern),
+  ]);
+}
+
+const MOST = { Cluster: MOST_CLUSTERS, AutoScalingGroups: MOST_GROUPS } as const;
+
+function indices(list: keyof typeof MOST): number[] {
+  return [...Array(MOST[list]).keys()];
+}
+
+function conditionOf(list: keyof typeof MOST, index: number): string {
+  return `Has${list === 'Cluster' ? 'Cluster' : 'Group'}${index + 1}`;
+}
+
+function patternConditionOf(index: number): string {
+  return `Group${index + 1}IsPattern`;
+}
+
+/** An item of a list, or an empty text beyond its end: `Fn::Select` refuses what is not there, even where it is not used. */
+function item(list: keyof typeof MOST, index: number): object {
+  if (index === 0) return { 'Fn::Select': [0, { Ref: list }] };
+  const padding = ','.repeat(MOST[list]);
+  const padded = { 'Fn::Join': ['', [{ 'Fn::Join': [',', { Ref: list }] }, padding]] };
+  return { 'Fn::Select': [index, { 'Fn::Split': [',', padded] }] };
+}
+
+/** What `of` makes of each item that is there. */
+function each(list: keyof typeof MOST, of: (item: object, index: number) => unknown): unknown[] {
+  return indices(list).map((index) => {
+    const made = of(item(list, index), index);
+    return index === 0 ? made : { 'Fn::If': [conditionOf(list, index), made, NO_VALUE] };
+  });
+}
+
+function sub(template: string, values: Readonly<Record<string, unknown>> = {}): unknown {
+  if (!template.includes('${')) return template;
+  return { 'Fn::Sub': Object.keys(values).length === 0 ? template : [template, values] };
+}
+
+const parameterizedForm: Form = {
+  text: sub,
+  value: (param) => ({ Ref: parameterOf(param) }),
+  variable: (param) => (LISTS[param] ? joined(parameterOf(param)) : { Ref: parameterOf(param) }),
+  choose: (condition, yes, no) =>
+    yes === undefined && no === undefined ? undefined : { 'Fn::If': [condition, yes ?? NO_VALUE, no ?? NO_VALUE] },
+  only: (condition, resources) =>
+    Object.fromEntries(
+      Object.entries(resources).map(([id, resource]) => [
+        id,
+        { ...(chosen(condition, resource) as Resource), Condition: condition },
+      ]),
+    ),
+  perCluster: (template) => each('Cluster', (Cluster) => sub(template, { Cluster })),
+  perGroup: (template) => each('AutoScalingGroups', (Group) => sub(template, { Group })),
+  groupTests: () =>
+    each('AutoScalingGroups', (group, index) => ({
+      'Fn::If': [patternConditionOf(index), { wildcard: group }, group],
+    })),
+  hooks: () => ({
+    'Fn::If': [
+      'Supervises' satisfies Condition,
+      { 'Fn::Split': [',', { 'Fn::Join': [',', [joined('LifecycleHook'), MANAGED_DRAINING_HOOK]] }] },
+      { Ref: 'LifecycleHook' },
+    ],
+  }),
+  // Auto Scaling refuses the name if there are several.
+  createdHook: () => joined('LifecycleHook'),
+  lifecycleHooks: (needed, of) => {
+    const [always, sometimes] = [false, true].map((isSometimes) =>
+      Object.keys(needed).filter((id) => (needed[id]?.Condition !== undefined) === isSometimes),
+    ) as [string[], string[]];
+    const hook = { ...of({ Ref: 'Group' }, [...always, HOOKS_READY]), Condition: 'CreatesHooks' satisfies Condition };
+    return {
+      // `DependsOn` takes no condition, but a reference does: the hooks wait for this, and this for what there is.
+      [HOOKS_READY]: {
+        Type: 'AWS::CloudFormation::WaitConditionHandle',
+        Condition: 'CreatesHooks' satisfies Condition,
+        Metadata: {
+          After: sometimes.map((id) => ({ 'Fn::If': [needed[id]?.Condition, { Ref: id }, NO_VALUE] })),
+        },
+        Properties: {},
+      },
+      'Fn::ForEach::LifecycleHooks': ['Group', { Ref: 'AutoScalingGroups' }, { 'LifecycleHook&{Group}': hook }],
+    } as unknown as Resources;
+  },
+  firstRule: (purpose) => `${purpose.charAt(0).toUpperCase()}${purpose.slice(1)}Rule`,
+  tags: () => [],
+};
+
+/** The value where the condition holds: its choices are made. */
+function chosen(condition: Condition, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => chosen(condition, item));
+  if (typeof value !== 'object' || value === null) return value;
+  const { 'Fn::If': choice } = value as { readonly 'Fn::If'?: readonly unknown[] };
+  if (choice?.[0] === condition) return chosen(condition, choice[1]);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, chosen(condition, item)]));
+}
+
+function joined(list: string): object {
+  return { 'Fn::Join': [',', { Ref: list }] };
+}

@@ -1,0 +1,166 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Resources } from '../../deploy/cloudformation.ts';
+import { parameterOf } from '../../deploy/form.ts';
+import { hasParameter, MOST_CLUSTERS, MOST_GROUPS, parameterizedTemplate } from '../../deploy/parameters.ts';
+import { PARAMS, type ParamName, paramNames } from '../../deploy/params.ts';
+import { templateOf, withCode } from '../../deploy/template.ts';
+import { resourcesOf } from './cloudformation.ts';
+
+const CODE = { S3Bucket: 'releases', S3Key: 'ecs-drain.zip' };
+const TEMPLATE = parameterizedTemplate(CODE, 'ecs-drain');
+
+/** The resources that the two CloudFormation commands create. */
+function byParameters(params: Readonly<Record<string, string>>, stage: string): Resources {
+  const given = Object.entries(params).map(([name, value]) => [parameterOf(name), value]);
+  return resourcesOf(TEMPLATE, { Stage: stage, ...Object.fromEntries(given) });
+}
+
+/** A template as both forms have it: by names in place of the ids that depend on a stage or a digest, and all as text. */
+function comparable(resources: Resources): unknown {
+  const ids = new Map(
+    Object.entries(resources).map(([id, { Type, Properties }]) => {
+      if (Type === 'AWS::AutoScaling::LifecycleHook') return [id, `hook of ${Properties['AutoScalingGroupName']}`];
+      return [id, Type === 'AWS::Events::Rule' ? `rule ${Properties['Name']}` : id];
+    }),
+  );
+  const { HooksReady: ready, ...others } = resources as Resources & { HooksReady?: { Metadata: { After: object[] } } };
+  const after = (id: string) =>
+    id === 'HooksReady' ? (ready?.Metadata.After ?? []).map((of) => Object.values(of)[0]) : id;
+  const same = Object.entries(others).map(([id, { DependsOn = [], ...resource }]) => [
+    ids.get(id),
+    {
+      ...resource,
+      DependsOn: DependsOn.flatMap(after)
+        .map((other) => ids.get(other))
+        .toSorted(),
+    },
+  ]);
+  return JSON.parse(JSON.stringify(Object.fromEntries(same)), (_, value) => {
+    if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+    // EventBridge takes `web-*` as a prefix, too; only the form for one deployment can tell.
+    if (typeof value?.prefix === 'string') return { wildcard: `${value.prefix}*` };
+    return typeof value?.suffix === 'string' ? { wildcard: `*${value.suffix}` } : value;
+  });
+}
+
+const arn = (service: string, resource: string) => fc.constant(`arn:aws:${service}:eu-west-1:123456789012:${resource}`);
+const orNone = (value: fc.Arbitrary<string>) => fc.oneof(fc.constant('none'), value);
+const whole = (min: number, max: number) => fc.integer({ min, max }).map(String);
+const flag = fc.constantFrom('true', 'false');
+const result = fc.constantFrom('CONTINUE', 'ABANDON');
+const list = (item: fc.Arbitrary<string>, maxLength: number) =>
+  fc.uniqueArray(item, { minLength: 1, maxLength }).map((items) => items.join(','));
+const key = orNone(arn('kms', 'key/11112222-3333-4444-5555-666677778888'));
+
+/** Values of each param that the form with parameters can say. */
+const VALUES: Readonly<Record<Exclude<ParamName, 'tags'>, fc.Arbitrary<string>>> = {
+  cluster: list(fc.stringMatching(/^[a-zA-Z0-9_-]{1,12}$/), MOST_CLUSTERS),
+  autoScalingGroups: list(fc.stringMatching(/^[a-z]{1,6}(\/x| y|-)[0-9]{1,3}\*?$/), MOST_GROUPS),
+  lifecycleHook: list(fc.stringMatching(/^[a-z/-]{1,12}$/), 3),
+  createLifecycleHooks: flag,
+  heartbeatTimeoutSeconds: whole(30, 7_200),
+  hookDefaultResult: result,
+  deadlineSeconds: whole(1, 172_800),
+  deadlineResult: result,
+  superviseManagedDraining: flag,
+  managedDrainingDeadline: fc.constantFrom('none', 'CONTINUE', 'ABANDON'),
+  stuckFraction: fc.constantFrom('0.05', '0.5', '1'),
+  stopStragglers: fc.constantFrom('none', 'standalone', 'all'),
+  deregistrationDelaySeconds: whole(0, 3_600),
+  containerStopTimeoutSeconds: whole(1, 600),
+  agentGraceSeconds: whole(60, 172_800),
+  heartbeatFraction: fc.constantFrom('0.1', '0.25', '0.5'),
+  waiting: fc.constantFrom('park', 'watch'),
+  maximumConcurrency: whole(2, 1_000),
+  pollMinSeconds: whole(1, 60),
+  pollMaxSeconds: whole(1, 300),
+  marginSeconds: whole(20, 120),
+  functionTimeoutSeconds: whole(10, 900),
+  spotInterruptions: flag,
+  rebalanceRecommendations: flag,
+  dryRun: flag,
+  logLevel: fc.constantFrom('DEBUG', 'INFO', 'WARN', 'ERROR'),
+  sweepMinutes: whole(1, 60),
+  alarmTopicArn: orNone(arn('sns', 'alarms')),
+  permissionsBoundaryArn: orNone(fc.constant('arn:aws:iam::123456789012:policy/boundary')),
+  rolePath: fc.constantFrom('/', '/teams/web/'),
+  logRetentionDays: fc.constantFrom('1', '7', '365'),
+  logKmsKeyArn: key,
+  queueKmsKeyArn: key,
+};
+
+const params = fc
+  .record(VALUES, { requiredKeys: ['cluster', 'autoScalingGroups'] })
+  .filter((given) => refusalOf(given) === undefined);
+const stage = fc.stringMatching(/^[a-z]{1,6}(-[a-z0-9]{1,6})?$/);
+
+/** The sentence with which the params are refused; undefined if they are not. */
+function refusalOf(given: object): string | undefined {
+  try {
+    templateOf(given as Record<string, unknown>, 'main');
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Params that can be less than elsewhere. */
+const SAID_OTHERWISE: readonly ParamName[] = ['cluster', 'autoScalingGroups', 'createLifecycleHooks'];
+
+describe('the template with parameters', () => {
+  it('gives the resources of the template for the same params', () => {
+    fc.assert(
+      fc.property(params, stage, (given, named) => {
+        const ours = withCode(templateOf(given, named), CODE).Resources;
+        expect(comparable(byParameters(given as Record<string, string>, named))).toEqual(comparable(ours));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('has a parameter for every param but tags, with the same default and description, and what is expected', () => {
+    expect(paramNames.filter((name) => !hasParameter(name))).toEqual(['tags']);
+    const { Parameters } = TEMPLATE as { Parameters: Record<string, Record<string, string>> };
+    for (const name of paramNames.filter(hasParameter)) {
+      const { Default, Description, ConstraintDescription } = Parameters[parameterOf(name)] ?? {};
+      expect([name, Default]).toEqual([name, PARAMS[name].default]);
+      expect([name, Description]).toEqual([
+        name,
+        SAID_OTHERWISE.includes(name) ? expect.any(String) : PARAMS[name].description,
+      ]);
+      expect([name, ConstraintDescription]).toEqual([name, expect.stringMatching(/^expected /)]);
+    }
+  });
+
+  it('takes as many clusters and groups as it says', () => {
+    const many = (most: number, prefix: string) => Array.from({ length: most }, (_, i) => `${prefix}${i}`).join(',');
+    const given = { cluster: many(MOST_CLUSTERS, 'cluster-'), autoScalingGroups: many(MOST_GROUPS, 'group-') };
+    const text = JSON.stringify(byParameters(given, 'main'));
+    expect(text).toContain(`cluster/cluster-${MOST_CLUSTERS - 1}`);
+    expect(text).toContain(`autoScalingGroupName/group-${MOST_GROUPS - 1}"`);
+  });
+
+  const GIVEN = { cluster: 'prod', autoScalingGroups: 'web' };
+  it.each<[Record<string, string>, string]>([
+    [{ dryRun: 'true' }, 'dryRun completes nothing'],
+    [{ waiting: 'sleep' }, 'Parameter Waiting is sleep'],
+    [{ heartbeatTimeoutSeconds: '29' }, 'Parameter HeartbeatTimeoutSeconds is 29'],
+    [{ deadlineSeconds: '172801' }, 'Parameter DeadlineSeconds'],
+    [{ autoScalingGroups: 'web@prod' }, 'Parameter AutoScalingGroups'],
+    [{ autoScalingGroups: 'web**' }, 'Parameter AutoScalingGroups'],
+    [{ autoScalingGroups: 'a*b*c*d' }, 'Parameter AutoScalingGroups'],
+    [{ cluster: 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod' }, 'Parameter Cluster'],
+    [{ lifecycleHook: 'ecs drain' }, 'Parameter LifecycleHook'],
+    [{ createLifecycleHooks: 'web' }, 'Parameter CreateLifecycleHooks'],
+    [{ alarmTopicArn: 'alarms' }, 'Parameter AlarmTopicArn'],
+    [{ permissionsBoundaryArn: 'boundary' }, 'Parameter PermissionsBoundaryArn'],
+    [{ rolePath: 'teams/web' }, 'Parameter RolePath'],
+    [{ logRetentionDays: '8' }, 'Parameter LogRetentionDays'],
+    [{ queueKmsKeyArn: 'arn:aws:kms:eu-west-1:123456789012:alias/aws/sqs' }, 'Parameter QueueKmsKeyArn'],
+    [{ logLevel: 'LOUD' }, 'Parameter LogLevel'],
+    [{ tags: 'team=web' }, 'Parameters: [Tags] do not exist'],
+  ])('refuses what it can tell: %j', (given, message) => {
+    expect(() => byParameters({ ...GIVEN, ...given }, 'main')).toThrow(message);
+  });
+});

@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { unzipSync } from 'fflate';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { release } from '../../build/release.ts';
+import { packaged, unpack } from '../../sandbox/packaging.ts';
+import { pythonLinters } from './tools.ts';
+
+const linters = await pythonLinters();
+
+let folder: string;
+const read = (name: string) => readFile(join(folder, 'release', name));
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ecs-drain-release-'));
+  await release(join(folder, 'release'));
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('a release', () => {
+  it('has the same bytes when it is made again, in another time zone', async () => {
+    const script = `await (await import(${JSON.stringify(join(import.meta.dirname, '../../build/release.ts'))})).release(${JSON.stringify(join(folder, 'again'))})`;
+    await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], {
+      env: { ...process.env, TZ: 'Asia/Tokyo' },
+    });
+    const names = await readdir(join(folder, 'release'));
+    expect(names.toSorted()).toEqual(
+      ['SHA256SUMS', 'THIRD-PARTY-LICENSES', 'ecs-drain.zip', 'sbom.cdx.json', 'template.yaml'].toSorted(),
+    );
+    for (const name of names) expect(await readFile(join(folder, 'again', name)), name).toEqual(await read(name));
+  });
+
+  it('has the sums of its other files', async () => {
+    const sums = new Map(
+      (await read('SHA256SUMS'))
+        .toString()
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split('  ').toReversed() as [string, string]),
+    );
+    expect(sums.size).toBe(4);
+    for (const [name, sum] of sums) {
+      expect(
+        createHash('sha256')
+          .update(await read(name))
+          .digest('hex'),
+        name,
+      ).toBe(sum);
+    }
+  });
+
+  it('has the code that serverless packages, byte for byte, and the licences beside it', async () => {
+    const zip = unzipSync(await read('ecs-drain.zip'));
+    expect(Object.keys(zip)).toEqual(['THIRD-PARTY-LICENSES', 'src/handlers/lambda.mjs']);
+    const module = await unpack(
+      await packaged({ args: ['--param=cluster=prod', '--param=autoScalingGroups=web'] }),
+      join(folder, 'function'),
+    );
+    expect(Buffer.from(zip['src/handlers/lambda.mjs'] ?? []).equals(await readFile(module))).toBe(true);
+  });
+
+  it('has a bill of materials of the packages whose licences it has', async () => {
+    const bom = JSON.parse((await read('sbom.cdx.json')).toString());
+    expect(bom).toMatchObject({ bomFormat: 'CycloneDX', metadata: { component: { name: 'ecs-drain' } } });
+    const licenses = (await read('THIRD-PARTY-LICENSES')).toString();
+    const licensed = [...licenses.matchAll(/^(\S+) (\d+\.\d+\.\d+\S*) \([^)]+\)$/gm)].map(
+      ([, name, version]) => `${name}@${version}`,
+    );
+    expect(licensed).toContainEqual(expect.stringMatching(/^valibot@/));
+    const listed = bom.components.map((component: { 'bom-ref': string }) => component['bom-ref']);
+    expect(listed.toSorted()).toEqual(licensed.toSorted());
+    expect(new Set(bom.components.map(({ scope }: { scope: string }) => scope))).toEqual(new Set(['required']));
+  });
+
+  it.skipIf(!linters)('has a template in which cfn-lint finds nothing', async () => {
+    // W3002: the path of the zip is there for `aws cloudformation package`.
+    const args = ['--ignore-checks', 'W3002', '--', join(folder, 'release/template.yaml')];
+    const { stdout } = await promisify(execFile)(join(linters ?? '', 'cfn-lint'), args).catch((error) => error);
+    expect(stdout).toBe('');
+  });
+});
