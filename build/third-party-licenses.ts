@@ -22,6 +22,7 @@ export async function thirdPartyLicenses({ outputs }: Pick<Metafile, 'outputs'>,
     if (text !== '') return text;
     if (license === 'Apache-2.0' && apache !== undefined) return apache;
     if (license === 'MIT' && author !== '') return `Copyright (c) ${author}\n\n${mit.trim()}`;
+    if (license === 'MIT-0') return 'MIT No Attribution: this licence asks for no notice.';
     throw new Error(`${name} has no text of its licence, ${license}: leave it out of the bundle.`);
   });
   const sections = [...byText].map(([text, packages]) => {
