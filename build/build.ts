@@ -1,10 +1,11 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
+import { functionZip } from './function.ts';
 import { thirdPartyLicenses } from './third-party-licenses.ts';
 
 /**
- * `npm run build`: the commands as they are published, in dist/. Everything that they need is bundled, so that `npx ecs-drain`
+ * `npm run build`: the commands as they are published, in dist/, and the function, which plan plays. Everything that they need is bundled, so that `npx ecs-drain`
  * downloads one package and runs the versions of the AWS SDK that were tested (docs/decisions/0028).
  */
 
@@ -36,6 +37,7 @@ const { metafile } = await build({
   metafile: true,
 });
 await cp(join(ROOT, 'sandbox/report/report.css'), join(DIST, 'report/report.css'));
+await writeFile(join(DIST, 'ecs-drain.zip'), (await functionZip(ROOT)).zip);
 await writeFile(join(DIST, 'THIRD-PARTY-LICENSES'), await thirdPartyLicenses(metafile, ROOT));
 
 const { name, version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
+import { templateOf } from '../deploy/template.ts';
 import type { HookSpec } from './region/auto-scaling/model.ts';
 import type { Rule, ScheduledRule } from './region/event-bridge/model.ts';
 import type { Role, Statement } from './region/iam/api.ts';
@@ -16,7 +17,7 @@ const REPOSITORY = resolve(import.meta.dirname, '..');
 
 export interface Resource {
   readonly Type: string;
-  readonly DependsOn?: string[];
+  readonly DependsOn?: readonly string[];
   readonly Properties: Readonly<Record<string, unknown>>;
 }
 
@@ -61,9 +62,19 @@ export async function packaged({ args = [], edit = (yaml) => yaml }: PackageOpti
   return packageOf(JSON.parse(kept));
 }
 
+/** The zip of the function beside the published commands. In the repository there is none here. */
+const SHIPPED_ZIP = join(import.meta.dirname, 'ecs-drain.zip');
+
+/** The package for these params: that of the published commands, or what `serverless package` makes of the repository. */
+export async function packageFor(params: Readonly<Record<string, string | number>>): Promise<Package> {
+  const zip = await readFile(SHIPPED_ZIP, 'base64').catch(() => undefined);
+  if (zip !== undefined) return packageOf({ template: templateOf(params, 'dev'), zip });
+  return packaged({ args: Object.entries(params).map(([name, value]) => `--param=${name}=${value}`) });
+}
+
 /** What is kept of a package: its template and the zip in base 64. */
 interface Made {
-  readonly template: { readonly Resources: Package['resources']; readonly Outputs: unknown };
+  readonly template: { readonly Resources: Package['resources']; readonly Outputs?: unknown };
   readonly zip: string;
 }
 

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { Context } from 'aws-lambda';
 import { CONTINUATION_VERSION, encode } from '../../src/adapters/continuation.ts';
 import type { Drain } from '../../src/domain/drain.ts';
-import { type DeployedQueue, type Deployment, deploymentIn, type Package, packaged, unpack } from '../packaging.ts';
+import { type DeployedQueue, type Deployment, deploymentIn, type Package, packageFor, unpack } from '../packaging.ts';
 import type { Rule } from '../region/event-bridge/model.ts';
 import type { FunctionSpec, LambdaModel } from '../region/lambda/model.ts';
 import type { Region } from '../region/region.ts';
@@ -267,9 +267,8 @@ function instanceIn(message: unknown, { ecs }: Region): string | undefined {
 const packages = new Map<string, Promise<Package>>();
 
 export function packagedOnce(params: Params): Promise<Package> {
-  const args = Object.entries(params).map(([name, value]) => `--param=${name}=${value}`);
-  const key = args.join(' ');
-  const made = packages.get(key) ?? packaged({ args });
+  const key = JSON.stringify(params);
+  const made = packages.get(key) ?? packageFor(params);
   packages.set(key, made);
   return made;
 }

@@ -9,66 +9,52 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const { folder, files, unpackedBytes } = inject('installed');
 const PACKAGE = join(folder, 'node_modules/ecs-drain');
 const LEAVING = 'i-00000000000000001';
+const STAYING = 'i-00000000000000002';
 
-/** What commands read. */
-const FILES = {
-  'event.json': {
-    source: 'ecs-drain.dev',
-    'detail-type': 'ECS Drain Sweep',
-    account: '123456789012',
-    time: '2026-01-01T00:20:00Z',
-    detail: {},
-  },
-  'plan.json': { group: 'web', drains: [], killed: { withDrain: { tasks: 0 } } },
+/** What `replay` sends. */
+const SWEEP = {
+  source: 'ecs-drain.dev',
+  'detail-type': 'ECS Drain Sweep',
+  account: '123456789012',
+  time: '2026-01-01T00:20:00Z',
+  detail: {},
 };
 
-let region: ReturnType<typeof spawn>;
-let environment: Record<string, string>;
+/** What a command runs with: nothing of this repository. */
+const BARE = { HOME: folder, PATH: process.env['PATH'] ?? '' };
 
 /** A Region with a drain that is stuck, in a process of its own as `npm run region` starts it. */
-beforeAll(async () => {
-  const options = ['--scenario', 'stuck', '--speed', '2'];
-  region = spawn(process.execPath, [join(ROOT, 'sandbox/region-server.ts'), ...options], { stdio: 'pipe' });
+async function startRegion() {
+  const options = ['--scenario', 'stuck', '--speed', '10'];
+  const region = spawn(process.execPath, [join(ROOT, 'sandbox/region-server.ts'), ...options], { stdio: 'pipe' });
   const url = await new Promise<string>((listens, fails) => {
     let printed = '';
-    region.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    region.stdout.setEncoding('utf8').on('data', (text: string) => {
       printed += text;
       const [, found] = /AWS_ENDPOINT_URL=(http:\S+)/.exec(printed) ?? [];
       if (found !== undefined) listens(found);
     });
     region.once('exit', () => fails(new Error(`The Region has ended: ${printed}`)));
   });
-  environment = {
+  const environment = {
+    ...BARE,
     AWS_ENDPOINT_URL: url,
     AWS_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'local',
     AWS_SECRET_ACCESS_KEY: 'local',
-    HOME: folder,
-    PATH: process.env['PATH'] ?? '',
   };
-  for (const [file, content] of Object.entries(FILES)) await writeFile(join(folder, file), JSON.stringify(content));
-});
-
-afterAll(async () => {
-  region.kill();
-  await once(region, 'exit');
-});
-
-/** Runs a command of the installed package, with nothing of this repository around it. */
-function run(node: string, ...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  return new Promise((done) => {
-    const options = { cwd: folder, env: environment, maxBuffer: 1e8 };
-    execFile(node, [join(PACKAGE, 'dist/ecs-drain.mjs'), ...args], options, (error, stdout, stderr) =>
-      done({ status: error ? Number(error.code) : 0, stdout, stderr }),
-    );
-  });
+  const end = async () => {
+    region.kill();
+    await once(region, 'exit');
+  };
+  return { environment, end };
 }
 
 describe('the package', () => {
   it('has the commands and the licences of all that is bundled, needs no other package, and stays small', async () => {
     const { version, dependencies, bin } = JSON.parse(await readFile(join(PACKAGE, 'package.json'), 'utf8'));
     expect({ dependencies, bin }).toEqual({ dependencies: undefined, bin: { 'ecs-drain': 'dist/ecs-drain.mjs' } });
-    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'dist/ecs-drain.mjs']));
+    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'dist/ecs-drain.mjs', 'dist/ecs-drain.zip']));
     expect(files.filter((file) => !/^(dist\/|LICENSE$|README\.md$|package\.json$)/.test(file))).toEqual([]);
     expect(unpackedBytes).toBeLessThan(8e6);
     const licenses = await readFile(join(PACKAGE, 'dist/THIRD-PARTY-LICENSES'), 'utf8');
@@ -79,19 +65,28 @@ describe('the package', () => {
   });
 
   it('is found by npx, which needs no clone and no network', async () => {
-    const options = { cwd: folder, env: environment };
+    const options = { cwd: folder, env: BARE };
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
     const { stdout } = await promisify(execFile)('npx', ['--offline', 'ecs-drain', '--version'], options);
     expect(stdout).toBe(`${version}\n`);
   });
 });
 
-/** A run of every command against the Region, and what shows that it did its work. */
+/** What an operator may do one after the other, and what shows that each command did its work. */
 const RUNS: readonly (readonly [args: string[], status: number, told: RegExp])[] = [
-  [['status'], 0, new RegExp(LEAVING)],
+  [['status'], 0, /i-00000000000000001/],
   [['explain', LEAVING], 0, /the service cannot be drained: with 4 tasks/],
   [['doctor'], 1, /service web of cluster prod/],
   [['snapshot', '--group', 'web', '--out', 'web.json'], 0, /web\.json/],
+  [
+    ['plan', '--snapshot', 'web.json', '--change', 'terminate', '--instance', STAYING, '--trials', '1'],
+    1,
+    /gets stuck/,
+  ],
+  [['extend', LEAVING, '--deadline', '1h', '--message', 'the report has to end'], 0, /ends at .*, at the latest/],
+  [['wait', LEAVING, '--timeout', '1s'], 3, /i-00000000000000001/],
+  [['drain', STAYING, '--yes'], 0, /Auto Scaling terminates i-00000000000000002\./],
+  [['release', LEAVING, '--yes'], 0, /i-00000000000000001/],
   [['replay', 'event.json'], 0, /1 event would be sent to ecs-drain-dev-drain/],
   [['replay', '--dead-letter'], 0, /The dead-letter queue .* is empty/],
   [['compare', 'plan.json'], 0, /web/],
@@ -100,19 +95,36 @@ const RUNS: readonly (readonly [args: string[], status: number, told: RegExp])[]
 ];
 
 describe.each(inject('nodes'))('on Node %s', (_, node) => {
+  let region: Awaited<ReturnType<typeof startRegion>>;
+
+  beforeAll(async () => {
+    region = await startRegion();
+    const plan = { group: 'web', drains: [], killed: { withDrain: { tasks: 0 } } };
+    await writeFile(join(folder, 'event.json'), JSON.stringify(SWEEP));
+    await writeFile(join(folder, 'plan.json'), JSON.stringify(plan));
+  });
+  afterAll(() => region.end());
+
+  function run(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+    return new Promise((done) => {
+      const options = { cwd: folder, env: region.environment, maxBuffer: 1e8 };
+      execFile(node, [join(PACKAGE, 'dist/ecs-drain.mjs'), ...args], options, (error, stdout, stderr) =>
+        done({ status: error ? Number(error.code) : 0, stdout, stderr }),
+      );
+    });
+  }
+
   it('each command does its work on the local Region', async () => {
     for (const [args, status, told] of RUNS) {
-      const result = await run(node, ...args);
+      const result = await run(...args);
       expect({ args, ...result }).toMatchObject({ args, status, stdout: expect.stringMatching(told), stderr: '' });
     }
   });
 
   it('each command explains itself with -h', async () => {
-    const { stdout: help } = await run(node, '-h');
+    const { stdout: help } = await run('-h');
     const commands = [...(help.split('Commands:')[1] ?? '').matchAll(/^ {2}(\w+)/gm)].map(([, name = '']) => name);
     expect(commands).toEqual(expect.arrayContaining(['status', 'doctor', 'completion']));
-    for (const command of commands) {
-      expect(await run(node, command, '-h')).toMatchObject({ status: 0, stderr: '' });
-    }
+    for (const command of commands) expect(await run(command, '-h')).toMatchObject({ status: 0, stderr: '' });
   });
 });
