@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { CloudWatchLogsClient, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import Table from 'cli-table3';
 import * as v from 'valibot';
-import { awsCall } from '../src/adapters/aws-call.ts';
 import { sentenceOf } from '../src/adapters/schemas.ts';
 import { counted, deploymentOf, type Output, type Target, UsageError } from './common.ts';
+import { equals, readEnded } from './ended-drains.ts';
 import { span } from './present-plan.ts';
+import { secondsIn } from './typed.ts';
 
 /** What is typed after `ecs-drain compare`. */
 export interface CompareOptions {
@@ -41,7 +41,7 @@ const planSchema = v.object(
 type PlanFile = v.InferOutput<typeof planSchema>;
 
 /** How a drain really ended, from the log of the function. */
-interface Ended {
+interface Came {
   readonly outcome: string;
   readonly seconds: number;
   readonly killedTasks: number;
@@ -51,7 +51,7 @@ interface Ended {
 interface Row {
   readonly instanceId: string;
   readonly planned: PlanFile['drains'][number] | undefined;
-  readonly came: Ended | undefined;
+  readonly came: Came | undefined;
   /** How far the duration was from the range of the plan, as a share of it: 0 within. */
   readonly error: number | undefined;
 }
@@ -62,7 +62,7 @@ const TOLERANCE = 0.1;
 /** `ecs-drain compare`: what was planned beside what came. */
 export async function compare(file: string, options: CompareOptions, target: Target, output: Output): Promise<number> {
   const plan = await planIn(file);
-  const sinceSeconds = secondsIn(options.since);
+  const sinceSeconds = secondsIn('--since', options.since);
   const ended = await endedDrains(plan.group, sinceSeconds, target);
   const rows = rowsOf(plan, ended);
   const isAsPlanned = rows.every(
@@ -90,40 +90,21 @@ async function planIn(file: string): Promise<PlanFile> {
   );
 }
 
-/** `45m`, `2h`, `1d`. */
-function secondsIn(since: string): number {
-  const [, count, unit = ''] = /^(\d{1,6})([mhd])$/.exec(since) ?? [];
-  if (count === undefined) throw new UsageError(`--since ${since} is not a time such as 45m, 2h or 1d.`);
-  return Number(count) * ({ m: 60, h: 3_600, d: 86_400 }[unit] ?? 0);
-}
-
 /** The last end of each drain of the group in that time, by instance. */
-async function endedDrains(group: string, sinceSeconds: number, target: Target): Promise<Map<string, Ended>> {
-  const { config, functionName, nowMs } = await deploymentOf(target);
-  const client = new CloudWatchLogsClient(config);
-  const logGroupName = `/aws/lambda/${functionName}`;
-  const filterPattern = `{ $.autoScalingGroup = "${group.replace(/["\\]/g, '\\$&')}" && $.outcome = "*" && $.durationSeconds >= 0 }`;
-  const found = await awsCall(`read the log group ${logGroupName}`, async () => {
-    const startTime = Math.floor(nowMs() - sinceSeconds * 1000);
-    const pages = paginateFilterLogEvents({ client }, { logGroupName, filterPattern, startTime });
-    return (await Array.fromAsync(pages)).flatMap(({ events = [] }) => events);
-  });
-  const ended = new Map<string, Ended>();
-  for (const { message = '', timestamp: atMs = 0 } of found) {
-    const { instanceId, outcome, durationSeconds, killedTasks = [] } = JSON.parse(message) as Line;
-    ended.set(instanceId, { outcome, seconds: durationSeconds, killedTasks: killedTasks.length, atMs });
-  }
-  return ended;
+async function endedDrains(group: string, sinceSeconds: number, target: Target): Promise<Map<string, Came>> {
+  const deployment = await deploymentOf(target);
+  const sinceMs = deployment.nowMs() - sinceSeconds * 1000;
+  const terms = [equals('autoScalingGroup', group)];
+  const { drains } = await readEnded({ sinceMs, most: Number.POSITIVE_INFINITY, terms }, deployment);
+  return new Map(
+    drains.map(({ instanceId, outcome, durationSeconds: seconds, killedTasks, endedAtMs: atMs }) => [
+      instanceId,
+      { outcome, seconds, killedTasks: killedTasks.length, atMs },
+    ]),
+  );
 }
 
-interface Line {
-  readonly instanceId: string;
-  readonly outcome: string;
-  readonly durationSeconds: number;
-  readonly killedTasks?: readonly unknown[];
-}
-
-function rowsOf({ drains }: PlanFile, ended: ReadonlyMap<string, Ended>): Row[] {
+function rowsOf({ drains }: PlanFile, ended: ReadonlyMap<string, Came>): Row[] {
   const planned = new Map(drains.map((drain) => [drain.instanceId, drain]));
   return [...new Set([...planned.keys(), ...ended.keys()])].map((instanceId) => {
     const [forecast, came] = [planned.get(instanceId), ended.get(instanceId)];

@@ -120,6 +120,24 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     );
 
   whole
+    .command('history')
+    .option('--since <time>', 'how long ago a drain may have ended: 45m, 24h or 7d', '24h')
+    .description('show the drains that have ended, the latest first: outcome, duration, tasks killed and why')
+    .action((options, command) =>
+      run(command, async (...to) => (await import('./history.ts')).history(options, ...to)),
+    );
+
+  whole
+    .command('logs')
+    .argument('<instance>', 'the id of an EC2 instance')
+    .option('--follow', 'go on until the drain has ended')
+    .option('--since <time>', 'how far to go back: 45m, 24h or 7d', '48h')
+    .description('show the lines of the log about the drain of one instance, of all invocations, in order')
+    .action((instanceId, options, command) =>
+      run(command, async (...to) => (await import('./logs.ts')).logs(instanceId, options, ...to)),
+    );
+
+  whole
     .command('doctor')
     .option('--group <name>', 'judge this Auto Scaling group, with or without a deployed stack')
     .option('--snapshot <file>', 'or what snapshot wrote of it')

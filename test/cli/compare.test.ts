@@ -71,7 +71,7 @@ describe('ecs-drain compare', () => {
       'a time that is none',
       JSON.stringify(aPlan('i-1', 1, 2)),
       ['--since', 'noon'],
-      /^--since noon is not a time such as 45m, 2h or 1d\.$/,
+      /^--since noon is not a time such as 90s, 45m, 2h or 1d\.$/,
     ],
   ])('refuses %s in a sentence, with exit status 2', async (_, text, args, sentence) => {
     const path = text.startsWith('/') ? text : await fileWith(text);

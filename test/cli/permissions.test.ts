@@ -62,6 +62,8 @@ describe('the permissions in docs/operations.md', () => {
     ['drain', [({ inService }) => ['drain', inService, ...NOTE, '--wait']]],
     ['wait', [({ draining }) => ['wait', draining]]],
     ['extend', [({ draining }) => ['extend', draining, '--deadline', '3h', ...NOTE]]],
+    ['history', [() => ['history']]],
+    ['logs', [({ draining }) => ['logs', draining]]],
     ['release', [({ draining }) => ['release', draining, ...NOTE]]],
   ])('are all that %s needs, and no others', async (command, runs) => {
     // Lambda's own reads of the event queue would hide what replay asks of the other queue.

@@ -1,0 +1,102 @@
+import {
+  counted,
+  type Deployment,
+  deploymentOf,
+  duration,
+  isoTime,
+  type Output,
+  relativeTo,
+  type Target,
+} from './common.ts';
+import { type Ended, type EndedDrain, readEnded } from './ended-drains.ts';
+import { secondsIn } from './typed.ts';
+
+/** What is typed after `ecs-drain history`. */
+export interface HistoryOptions {
+  readonly since: string;
+}
+
+/** So many drains are shown at most, the latest. */
+const MOST_DRAINS = 500;
+
+/** `ecs-drain history`: the drains that have ended lately, the latest first. */
+export async function history({ since }: HistoryOptions, target: Target, output: Output): Promise<number> {
+  const sinceSeconds = secondsIn('--since', since);
+  const deployment = await deploymentOf(target);
+  const sinceMs = deployment.nowMs() - sinceSeconds * 1000;
+  const ended = await readEnded({ sinceMs, most: MOST_DRAINS }, deployment);
+  report(ended, sinceMs, deployment, output);
+  return 0;
+}
+
+function report(
+  { drains, cutAtMs }: Ended,
+  sinceMs: number,
+  deployment: Deployment,
+  { print, printJson }: Output,
+): void {
+  printJson({
+    function: deployment.functionName,
+    since: isoTime(cutAtMs ?? sinceMs),
+    isCut: cutAtMs !== undefined,
+    drains: drains.toReversed().map(presentEnded),
+  });
+  const nowMs = deployment.nowMs();
+  for (const drain of drains.toReversed()) for (const line of linesOn(drain, nowMs)) print(line);
+  print(summaryOf(drains, cutAtMs ?? sinceMs));
+  if (cutAtMs !== undefined) {
+    print(`The log has more: these are the latest, since ${isoTime(cutAtMs)}. Name a shorter time with --since.`);
+  }
+}
+
+function presentEnded({ endedAtMs, killedTasks, message, ...drain }: EndedDrain) {
+  const { drainId, instanceId, autoScalingGroup, notice, cluster, outcome, durationSeconds, slackSeconds, notes } =
+    drain;
+  return {
+    drainId,
+    instanceId,
+    autoScalingGroup,
+    notice,
+    cluster,
+    outcome,
+    endedAt: isoTime(endedAtMs),
+    durationSeconds,
+    slackSeconds,
+    killedTasks: killedTasks.length,
+    lastSeenTasks: drain.lastSeenTasks?.length,
+    reason: message,
+    notes,
+  };
+}
+
+/** One line for a drain that ended well, and why for any other. */
+function linesOn(drain: EndedDrain, nowMs: number): string[] {
+  const {
+    instanceId,
+    autoScalingGroup,
+    notice,
+    outcome,
+    durationSeconds,
+    slackSeconds,
+    killedTasks,
+    notes = [],
+  } = drain;
+  const slack = slackSeconds === undefined ? '' : `, ${duration(slackSeconds * 1000)} after its last task`;
+  const killed = killedTasks.length > 0 ? `, ${counted(killedTasks.length, 'task')} killed` : '';
+  return [
+    `${instanceId} ${outcome} after ${duration(durationSeconds * 1000)}${slack}${killed}`,
+    `  ${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}, ${isoTime(drain.endedAtMs)}, ${relativeTo(Math.max(nowMs, drain.endedAtMs), drain.endedAtMs)}`,
+    ...(outcome === 'drained' ? [] : [`  ${drain.message}`]),
+    ...notes.flatMap(({ by, message }) =>
+      message === undefined ? [] : [`  note of ${by.split('/').at(-1)}: ${message}`],
+    ),
+  ];
+}
+
+function summaryOf(drains: readonly EndedDrain[], sinceMs: number): string {
+  if (drains.length === 0) return `No drain has ended since ${isoTime(sinceMs)}, as far as the log goes back.`;
+  const counts = Map.groupBy(drains, ({ outcome }) => outcome);
+  const outcomes = [...counts].map(([outcome, each]) => `${each.length} ${outcome}`).join(', ');
+  const killed = drains.reduce((sum, { killedTasks }) => sum + killedTasks.length, 0);
+  return `${counted(drains.length, 'drain')} since ${isoTime(sinceMs)}: ${outcomes}; ${counted(killed, 'task')} killed.`;
+}

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { deployedRegion } from './deployed-region.ts';
+
+/** A Region in which one drain ended well, and the deadline ended another. */
+async function afterTwoDrains() {
+  const all = await deployedRegion({ instances: 3 });
+  const { region, instanceIds, pass, run } = all;
+  const [first = '', second = ''] = instanceIds;
+  region.autoScaling.terminateInstance(first);
+  await pass(500);
+  region.autoScaling.terminateInstance(second);
+  await pass(60);
+  await run('extend', second, '--deadline', 'now', '--yes', '--message', 'host is broken');
+  return { ...all, first, second };
+}
+
+describe('ecs-drain history', () => {
+  it('shows the drains that have ended, the latest first, with outcome, duration, slack, killed tasks and reasons', async () => {
+    const { run, json, first, second } = await afterTwoDrains();
+    const { status, stdout } = await run('history');
+    expect(status).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines[0]).toMatch(new RegExp(`^${second} timed-out after 60 s, 2 tasks killed$`));
+    expect(lines[1]).toBe('  group web, 2026-01-01T00:14:20Z, 0 s ago');
+    expect(lines[2]).toMatch(/^ {2}Timed out: completed with CONTINUE while 2 tasks had not stopped/);
+    expect(lines[3]).toBe('  note of local: host is broken');
+    expect(lines[4]).toMatch(new RegExp(`^${first} drained after \\d min, \\d s after its last task$`));
+    expect(stdout).toMatch(/2 drains since 2025-12-31T00:14:20Z: 1 drained, 1 timed-out; 2 tasks killed\.\n$/);
+    expect(await json('history', '--since', '1h')).toMatchObject({
+      status: 0,
+      answer: {
+        function: 'ecs-drain-dev-drain',
+        isCut: false,
+        drains: [
+          { instanceId: second, outcome: 'timed-out', killedTasks: 2, reason: expect.stringMatching(/^Timed out/) },
+          { instanceId: first, outcome: 'drained', killedTasks: 0, slackSeconds: expect.any(Number) },
+        ],
+      },
+    });
+    expect((await json('history', '--since', '2m')).answer.drains).toHaveLength(1);
+  });
+
+  it('says that no drain has ended, and since when it has looked', async () => {
+    const { run } = await deployedRegion();
+    expect(await run('history', '--since', '1h')).toEqual({
+      status: 0,
+      stdout: 'No drain has ended since 2025-12-31T23:05:00Z, as far as the log goes back.\n',
+      stderr: '',
+    });
+    expect(await run('history', '--since', 'yesterday')).toMatchObject({ status: 2 });
+  });
+
+  it('shows the latest drains of many, and says that there are more', async () => {
+    const { region, lambda, run, json, pass } = await deployedRegion();
+    const { environment = {} } = lambda.spec;
+    const lineOf = (i: number) => {
+      const instanceId = `i-${String(i).padStart(17, '0')}`;
+      const ended = { outcome: 'drained', durationSeconds: 60, message: 'Drained' };
+      return JSON.stringify({ drainId: instanceId, instanceId, autoScalingGroup: 'web', ...ended });
+    };
+    const busy = region.deploy({
+      name: 'busy',
+      timeoutSeconds: 60,
+      environment,
+      load: () => async () => {
+        for (let i = 0; i < 501; i += 1) process.stdout.write(`${lineOf(i)}\n`);
+      },
+    });
+    busy.invokeAsync({});
+    await pass(10);
+    const { answer } = await json('history', '--function', 'busy');
+    expect(answer).toMatchObject({ isCut: true });
+    expect(answer.drains).toHaveLength(500);
+    expect(answer.drains.at(-1).instanceId).toBe('i-00000000000000001');
+    const { stdout } = await run('history', '--function', 'busy');
+    expect(stdout).toMatch(/The log has more: these are the latest, since 2026-/);
+  });
+});
+
+describe('ecs-drain logs', () => {
+  it('shows the lines about one drain, of all invocations, in order', async () => {
+    const { run, json, first, second } = await afterTwoDrains();
+    const { status, stdout } = await run('logs', first);
+    expect(status).toBe(0);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^2026-01-01T00:05:0\dZ Setting the container instance to DRAINING$/);
+    expect(lines.at(-1)).toMatch(/Z Drained: every task has stopped$/);
+    expect(lines).toEqual(lines.toSorted((a, b) => (a.slice(0, 20) < b.slice(0, 20) ? -1 : 0)));
+    expect((await run('logs', second)).stdout).toContain(
+      'WARN An operator has set the deadline to 2026-01-01T00:14:20',
+    );
+    const { answer } = await json('logs', first, '--since', '1h');
+    expect(answer.lines).toHaveLength(lines.length);
+    expect(answer.lines.at(-1)).toMatchObject({ level: 'INFO', outcome: 'drained', instanceId: first });
+  });
+
+  it('goes on until the drain has ended', async () => {
+    const { region, instanceIds, pass, run } = await deployedRegion();
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    await pass(30);
+    const { status, stdout } = await run('logs', first, '--follow');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/Drained: every task has stopped\n$/);
+    const lines = stdout.trimEnd().split('\n');
+    expect(new Set(lines).size).toBe(lines.length);
+  });
+
+  it('says that there is no line', async () => {
+    const { run, instanceIds } = await deployedRegion();
+    const { status, stdout } = await run('logs', instanceIds[0] ?? '');
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^The log has no line about i-\w+ in the last 48h: its event was not delivered/);
+    expect(await run('logs', 'web-1')).toMatchObject({ status: 2 });
+  });
+});
