@@ -137,7 +137,7 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
       ...(definition?.networkMode === 'awsvpc' && { networkMode: 'awsvpc' }),
       placement: placementOf(service, definition),
       ...(service.capacityProviders.length > 0 && { capacityProviders: service.capacityProviders }),
-      startSeconds: times.start.seconds,
+      startSeconds: service.obstacles?.includes('replacements-fail') ? Number.POSITIVE_INFINITY : times.start.seconds,
       stopTimeoutSeconds: times.stopTimeout.seconds,
       stopsAfterSeconds: times.stop.seconds,
       ...(times.deregistration && {

@@ -219,6 +219,8 @@ function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): s
       return `Raise maximumPercent, or lower minimumHealthyPercent: ${update} --deployment-configuration maximumPercent=200,minimumHealthyPercent=100`;
     case 'no-room':
       return `Add an instance before the change, or run fewer tasks of ${service} meanwhile (${update} --desired-count N).`;
+    case 'replacements-fail':
+      return `Repair the service before the change: its new tasks fail (aws ecs describe-services --cluster ${cluster.name} --services ${service} shows its events).`;
     case 'standalone':
       return 'Let it finish before the change, or stop it. With stopStragglers=standalone the drain stops it before its deadline.';
     case 'stop-timeout':
