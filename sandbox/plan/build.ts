@@ -143,7 +143,7 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
       ...(times.deregistration && {
         loadBalancer: {
           deregistrationDelaySeconds: times.deregistration.seconds,
-          requestsPerSecond: times.requestsPerSecond ?? 0,
+          requestsPerSecond: times.requests?.perSecond ?? 0,
         },
       }),
       ...((service.protectedTasks ?? 0) > 0 && { protectedFromScaleIn: true }),

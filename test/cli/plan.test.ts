@@ -25,7 +25,7 @@ describe('ecs-drain plan', () => {
     for (const words of [
       'Go: a scale-in by 1 drains its instance in each of 2 trials; it takes 3 min, and no task is killed; without a drain, 2 would be.',
       'tasks killed               0 (2 without a drain, 2 of them cut off)',
-      'requests lost              not known: say with --assume how many come',
+      'requests lost              not known: CloudWatch does not say how many come, and --assume can',
       'load balancer deregistration',
       '- start of a task of web: 40 s (the median of 4 tasks of the service)',
       '- launch of an instance until it registers with ECS: assumed 120 s (no recent launch of the group is known)',
