@@ -154,7 +154,7 @@ function reportedFindings({ name, obstacles = [] }: SnapshotService, cluster: st
 // --- One rehearsal ----------------------------------------------------------------------------------------------------
 
 /** What the checks of the services say already, and what only follows from other causes. */
-const SAID = ['cannot-replace', 'protected', 'daemon-last'];
+const SAID = ['cannot-replace', 'replacements-fail', 'protected', 'daemon-last'];
 
 /** What a plan says of the termination of the fullest instance, and what no plan of this group models. */
 async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {

@@ -25,6 +25,10 @@ export function presentPlan(plan: Plan): string {
       ),
     ),
     list(
+      'Requests that the plan rests on',
+      plan.rates.map(({ service, perSecond, source }) => `${perSecond} a second to ${service} (${source})`),
+    ),
+    list(
       'Not modelled',
       plan.limits.map(({ what, effect }) => `${what} ${effect}`),
     ),
@@ -43,7 +47,7 @@ function figuresOf({ seconds, lowestReservationPercent, killed, requestsLost, ca
       'requests lost',
       requestsLost
         ? `${requestsLost.withDrain} (${requestsLost.withoutDrain} without a drain)`
-        : 'not known: say with --assume how many come',
+        : 'not known: CloudWatch does not say how many come, and --assume can',
     ],
     ['lowest memory reservation', `${lowestReservationPercent} %`],
     ['calls to AWS', `${calls.p50}`],

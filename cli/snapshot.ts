@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -58,6 +59,7 @@ export async function takeSnapshot(
     ecs: new ECSClient(config),
     loadBalancing: new ElasticLoadBalancingV2Client(config),
     lambda: new LambdaClient(config),
+    cloudWatch: new CloudWatchClient(config),
   };
   const request = {
     group,

@@ -1,4 +1,5 @@
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -113,6 +114,7 @@ async function snapshotOver(region: Region, { group }: Scenario): Promise<Snapsh
     ecs: new ECSClient(config),
     loadBalancing: new ElasticLoadBalancingV2Client(config),
     lambda: new LambdaClient(config),
+    cloudWatch: new CloudWatchClient(config),
   };
   const pace = { nowMs: () => region.time.nowMs(), wait: (ms: number) => new Promise((done) => setTimeout(done, ms)) };
   const request = {

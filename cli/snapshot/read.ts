@@ -5,6 +5,7 @@ import {
   DescribeLifecycleHooksCommand,
   DescribeScalingActivitiesCommand,
 } from '@aws-sdk/client-auto-scaling';
+import { type CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import {
   type ContainerInstance,
   DescribeCapacityProvidersCommand,
@@ -28,6 +29,7 @@ import {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import { SNAPSHOT_VERSION, type Snapshot, serviceOf } from '../../sandbox/plan/snapshot.ts';
+import { AwsCallFailed, AwsUnavailable } from '../../src/adapters/aws-call.ts';
 import { nameInArn } from '../../src/adapters/schemas.ts';
 import { batches } from '../../src/domain/by-cluster.ts';
 import { loadBalancingOf, placementOf } from '../cluster.ts';
@@ -52,6 +54,7 @@ export interface SnapshotClients {
   readonly ecs: ECSClient;
   readonly loadBalancing: ElasticLoadBalancingV2Client;
   readonly lambda: LambdaClient;
+  readonly cloudWatch: CloudWatchClient;
 }
 
 export interface SnapshotRequest {
@@ -108,7 +111,7 @@ export async function readSnapshot(
     reader,
     stopTimeoutSecondsIn(drain),
   );
-  const targetGroups = await readTargetGroups(clients.loadBalancing, services, reader);
+  const targetGroups = await readTargetGroups(clients, services, request.nowMs(), reader);
   const protections = await readProtections(clients.ecs, cluster, there, reader);
   const snapshot: Snapshot = {
     version: SNAPSHOT_VERSION,
@@ -379,11 +382,13 @@ async function readCapacityProviders(
 }
 
 async function readTargetGroups(
-  loadBalancing: ElasticLoadBalancingV2Client,
+  { loadBalancing, cloudWatch }: SnapshotClients,
   services: readonly Service[],
+  nowMs: number,
   reader: Reader,
 ): Promise<Snapshot['cluster']['targetGroups']> {
   const arns = [...new Set(services.flatMap((service) => loadBalancingOf(service).targetGroups))];
+  const rates = await readRequestRates(cloudWatch, arns, nowMs, reader);
   const found: Snapshot['cluster']['targetGroups'] = [];
   for (const some of batches(arns, TARGET_GROUPS_AT_ONCE)) {
     const described = await reader.tryTo(
@@ -405,8 +410,54 @@ async function readTargetGroups(
           ),
       );
       const group = described?.TargetGroups?.find(({ TargetGroupArn }) => TargetGroupArn === arn);
-      found.push(toTargetGroup(name, group, attributes?.Attributes));
+      found.push(toTargetGroup(name, group, attributes?.Attributes, rates.get(arn)));
     }
   }
   return found;
+}
+
+const HOUR_SECONDS = 3_600;
+/** GetMetricData takes so many queries (CloudWatch API reference). */
+const QUERIES_AT_ONCE = 500;
+
+/**
+ * How many requests a target of each target group got in a second of the last hour. A plan goes without them where CloudWatch
+ * is not permitted: it says that it does not know the requests that are lost.
+ */
+async function readRequestRates(
+  cloudWatch: CloudWatchClient,
+  targetGroups: readonly string[],
+  nowMs: number,
+  reader: Reader,
+): Promise<ReadonlyMap<string, number>> {
+  const asked = targetGroups.slice(0, QUERIES_AT_ONCE);
+  if (asked.length === 0 || reader.callsLeft === 0) return new Map();
+  const input = {
+    StartTime: new Date(nowMs - HOUR_SECONDS * 1000),
+    EndTime: new Date(nowMs),
+    MetricDataQueries: asked.map((arn, i) => ({ Id: `t${i}`, MetricStat: requestsOfTarget(arn) })),
+  };
+  const answer = await reader
+    .read('read how many requests come', () => cloudWatch.send(new GetMetricDataCommand(input)))
+    .catch((error) => {
+      if (error instanceof AwsCallFailed || error instanceof AwsUnavailable) return undefined;
+      throw error;
+    });
+  return new Map(
+    asked.flatMap((arn, i) => {
+      const { Values: values = [] } = answer?.MetricDataResults?.find(({ Id }) => Id === `t${i}`) ?? {};
+      return values.length > 0 ? [[arn, values.reduce((sum, each) => sum + each, 0) / HOUR_SECONDS] as const] : [];
+    }),
+  );
+}
+
+/** The sum over the targets, divided by their number, is what CloudWatch calls the sum of this metric. */
+function requestsOfTarget(targetGroupArn: string) {
+  const TargetGroup = targetGroupArn.split(':').at(-1) ?? '';
+  const Metric = {
+    Namespace: 'AWS/ApplicationELB',
+    MetricName: 'RequestCountPerTarget',
+    Dimensions: [{ Name: 'TargetGroup', Value: TargetGroup }],
+  };
+  return { Metric, Period: 60, Stat: 'Sum' };
 }

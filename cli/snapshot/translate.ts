@@ -225,6 +225,7 @@ export function toTargetGroup(
   name: string,
   group: TargetGroup | undefined,
   attributes: readonly TargetGroupAttribute[] | undefined,
+  requestsPerTargetPerSecond?: number,
 ): Snapshot['cluster']['targetGroups'][number] {
   const seconds = (key: string) => {
     const value = attributes?.find(({ Key }) => Key === key)?.Value;
@@ -236,6 +237,7 @@ export function toTargetGroup(
     deregistrationDelaySeconds: attributes && (seconds('deregistration_delay.timeout_seconds') ?? 300),
     healthCheckIntervalSeconds: group?.HealthCheckIntervalSeconds,
     slowStartSeconds: seconds('slow_start.duration_seconds'),
+    requestsPerTargetPerSecond,
   });
 }
 

@@ -137,13 +137,13 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
       ...(definition?.networkMode === 'awsvpc' && { networkMode: 'awsvpc' }),
       placement: placementOf(service, definition),
       ...(service.capacityProviders.length > 0 && { capacityProviders: service.capacityProviders }),
-      startSeconds: times.start.seconds,
+      startSeconds: service.obstacles?.includes('replacements-fail') ? Number.POSITIVE_INFINITY : times.start.seconds,
       stopTimeoutSeconds: times.stopTimeout.seconds,
       stopsAfterSeconds: times.stop.seconds,
       ...(times.deregistration && {
         loadBalancer: {
           deregistrationDelaySeconds: times.deregistration.seconds,
-          requestsPerSecond: times.requestsPerSecond ?? 0,
+          requestsPerSecond: times.requests?.perSecond ?? 0,
         },
       }),
       ...((service.protectedTasks ?? 0) > 0 && { protectedFromScaleIn: true }),

@@ -4,7 +4,7 @@ import { percentile } from '../prices.ts';
 import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
 import type { Params } from '../scenarios.ts';
 import { type Change, presentChange } from './change.ts';
-import type { Estimate, Estimates } from './estimates.ts';
+import type { Estimate, Estimates, Rate } from './estimates.ts';
 import type { Limit } from './limits.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Bound, TrialResult } from './trial.ts';
@@ -32,7 +32,7 @@ export interface Plan {
   readonly services: readonly { readonly name: string; readonly desired: number; readonly fewestRunning: number }[];
   readonly lowestReservationPercent: number;
   readonly killed: { readonly withDrain: Kills; readonly withoutDrain: Kills };
-  /** Undefined unless somebody has said how many requests come. */
+  /** Undefined unless it is known how many requests come. */
   readonly requestsLost: { readonly withDrain: number; readonly withoutDrain: number } | undefined;
   readonly stuck: readonly Obstacle[];
   /** Why the change itself failed. */
@@ -40,6 +40,8 @@ export interface Plan {
   readonly calls: Spread;
   readonly dollars: number;
   readonly times: readonly (Estimate & { readonly what: string })[];
+  /** How many requests come, where that is known. */
+  readonly rates: readonly (Rate & { readonly service: string })[];
   readonly limits: readonly Limit[];
 }
 
@@ -83,7 +85,8 @@ export function concluded(findings: Findings): Plan {
   const { group, cluster } = snapshot;
   const drains = forecasts(withDrain);
   const failures = [...new Set(withDrain.flatMap(({ failure, ended }) => failure ?? (ended ? [] : NEVER_ENDS)))];
-  const hasRate = [...estimates.services.values()].some(({ requestsPerSecond = 0 }) => requestsPerSecond > 0);
+  const rates = ratesOf(estimates);
+  const hasRate = rates.some(({ perSecond }) => perSecond > 0);
   const most = (results: readonly TrialResult[], of: (result: TrialResult) => number) =>
     Math.max(0, ...results.map(of));
   const plan = {
@@ -122,6 +125,7 @@ export function concluded(findings: Findings): Plan {
       50,
     ),
     times: timesOf(estimates, change),
+    rates,
     limits,
   };
   return { ...plan, verdict: verdictOn(plan) };
@@ -219,6 +223,8 @@ function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): s
       return `Raise maximumPercent, or lower minimumHealthyPercent: ${update} --deployment-configuration maximumPercent=200,minimumHealthyPercent=100`;
     case 'no-room':
       return `Add an instance before the change, or run fewer tasks of ${service} meanwhile (${update} --desired-count N).`;
+    case 'replacements-fail':
+      return `Repair the service before the change: its new tasks fail (aws ecs describe-services --cluster ${cluster.name} --services ${service} shows its events).`;
     case 'standalone':
       return 'Let it finish before the change, or stop it. With stopStragglers=standalone the drain stops it before its deadline.';
     case 'stop-timeout':
@@ -247,6 +253,10 @@ function timesOf({ launch, services, standalone }: Estimates, change: Change): P
     ]),
     ...[...standalone].map(([group, runs]) => ({ what: `run of a standalone task of ${group}`, ...runs })),
   ];
+}
+
+function ratesOf({ services }: Estimates): Plan['rates'] {
+  return [...services].flatMap(([service, { requests }]) => (requests ? { service, ...requests } : []));
 }
 
 function verdictOn(plan: Omit<Plan, 'verdict'>): string {

@@ -12,6 +12,12 @@ export interface Estimate {
   readonly assumed: boolean;
 }
 
+/** How many requests come to a service. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly source: string;
+}
+
 export interface ServiceEstimates {
   /** From PROVISIONING until the task is RUNNING, and healthy behind its load balancer. */
   readonly start: Estimate;
@@ -20,7 +26,7 @@ export interface ServiceEstimates {
   readonly stopTimeout: Estimate;
   /** Undefined without a load balancer. */
   readonly deregistration: Estimate | undefined;
-  readonly requestsPerSecond: number | undefined;
+  readonly requests: Rate | undefined;
 }
 
 export interface Estimates {
@@ -122,7 +128,7 @@ function estimatesOfService(service: SnapshotService, snapshot: Snapshot, assump
     stop: assumed(given.stopSeconds) ?? stopOf(service, snapshot, stopTimeout, deregistration?.seconds ?? 0),
     stopTimeout,
     deregistration,
-    requestsPerSecond: given.requestsPerSecond,
+    requests: requestsOf(service, snapshot, given.requestsPerSecond),
   };
 }
 
@@ -180,6 +186,16 @@ function deregistrationOf(
     return guess(Math.max(DEREGISTRATION_SECONDS, ...known), 'the attributes of a load balancer are not known');
   }
   return { seconds: Math.max(...known), source: 'its target group', assumed: false };
+}
+
+/** CloudWatch counts the requests of one target, on average. */
+function requestsOf(service: SnapshotService, { cluster }: Snapshot, given: number | undefined): Rate | undefined {
+  if (given !== undefined) return { perSecond: given, source: '--assume' };
+  const known = targetGroupsOf(service, cluster).flatMap((each) => each.requestsPerTargetPerSecond ?? []);
+  if (known.length === 0) return undefined;
+  const targets = cluster.tasks.filter((task) => serviceOf(task) === service.name && task.lastStatus === 'RUNNING');
+  const perSecond = known.reduce((sum, each) => sum + each, 0) * targets.length;
+  return { perSecond: Math.round(perSecond * 10) / 10, source: 'the mean of the last hour, from CloudWatch' };
 }
 
 function targetGroupsOf({ targetGroups }: SnapshotService, cluster: Snapshot['cluster']) {

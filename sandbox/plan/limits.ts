@@ -111,10 +111,13 @@ function* serviceLimits(service: Snapshot['cluster']['services'][number], { clus
       effect: 'Whether draining replaces its tasks depends on that controller.',
     };
   }
-  if (service.deployments > 1) {
+  if (service.deployments > 1 || service.obstacles?.includes('deployment')) {
+    const rollback = service.circuitBreaker
+      ? ' If its circuit breaker rolls it back, they are replaced once more.'
+      : '';
     yield {
-      what: `The service ${name} is being deployed.`,
-      effect: 'Its tasks are replaced by the deployment at the same time. Wait until it is over.',
+      what: `The service ${name} is being deployed, or its deployment has failed.`,
+      effect: `Its tasks are replaced by the deployment at the same time.${rollback} Wait until it is over.`,
     };
   }
   if (service.zoneRebalancing) {

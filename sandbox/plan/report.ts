@@ -121,15 +121,20 @@ function runningOf(service: string, { events }: DrillResult): Steps['points'] {
   return [...points];
 }
 
-function timesSection({ times }: Plan): Html {
-  const rows = times.map(({ what, seconds, source, assumed }) => [
+function timesSection({ times, rates }: Plan): Html {
+  const taken = times.map(({ what, seconds, source, assumed }) => [
     what,
     `${seconds} s`,
     `${assumed ? 'assumed: ' : ''}${source}`,
   ]);
+  const requests = rates.map(({ service, perSecond, source }) => [
+    `requests to ${service}`,
+    `${perSecond} a second`,
+    source,
+  ]);
   return html`<section aria-labelledby="times">
-<h2 id="times">The times that this rests on</h2>
-${scrolling('Times', tableOf('Each with its source', ['What', 'Takes', 'From'], rows))}
+<h2 id="times">What this rests on</h2>
+${scrolling('Times', tableOf('Each with its source', ['What', 'Value', 'From'], [...taken, ...requests]))}
 </section>`;
 }
 

@@ -168,6 +168,8 @@ const targetGroup = record({
   deregistrationDelaySeconds: optional(numberBetween(0, 3_600, 'seconds')),
   healthCheckIntervalSeconds: optional(seconds),
   slowStartSeconds: optional(seconds),
+  /** The mean of the last hour; undefined if CloudWatch did not tell. */
+  requestsPerTargetPerSecond: optional(amount),
 });
 
 const capacityProvider = record({

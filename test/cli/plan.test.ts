@@ -2,6 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { paramsFrom } from '../../cli/plan.ts';
+import type { Snapshot } from '../../sandbox/plan/snapshot.ts';
 import { aSnapshot } from '../sandbox/plan/samples.ts';
 import { run } from './deployed-region.ts';
 
@@ -25,7 +27,7 @@ describe('ecs-drain plan', () => {
     for (const words of [
       'Go: a scale-in by 1 drains its instance in each of 2 trials; it takes 3 min, and no task is killed; without a drain, 2 would be.',
       'tasks killed               0 (2 without a drain, 2 of them cut off)',
-      'requests lost              not known: say with --assume how many come',
+      'requests lost              not known: CloudWatch does not say how many come, and --assume can',
       'load balancer deregistration',
       '- start of a task of web: 40 s (the median of 4 tasks of the service)',
       '- launch of an instance until it registers with ECS: assumed 120 s (no recent launch of the group is known)',
@@ -105,5 +107,27 @@ describe('ecs-drain plan', () => {
     expect(stderr.trim()).toMatch(sentence);
     expect(stderr.trim()).not.toContain('\n');
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  });
+});
+
+describe('the settings that a plan rehearses', () => {
+  const hook = { transition: 'terminating', heartbeatTimeoutSeconds: 3_600, defaultResult: 'CONTINUE' } as const;
+  const ecs = { ...hook, name: 'ecs-managed-draining-termination-hook' };
+  const paramsWith = (hooks: Snapshot['group']['hooks'], params: Record<string, string>) =>
+    paramsFrom(aSnapshot({ group: { hooks }, drain: { function: 'ecs-drain-dev-drain', params } }));
+
+  it('are those of the deployed stack, with what the hook of the group chooses', () => {
+    const ours = { ...hook, name: 'ecs-drain', settings: { deadlineSeconds: '900' } };
+    expect(paramsWith([ours], { deadlineSeconds: '1800', pollMaxSeconds: '30' })).toEqual({
+      deadlineSeconds: '900',
+      pollMaxSeconds: '30',
+    });
+  });
+
+  it('bring no hook of ours to a group whose managed draining is watched', () => {
+    const watched = { superviseManagedDraining: 'true' };
+    expect(paramsWith([ecs], watched)).toEqual({ ...watched, createLifecycleHooks: 'false' });
+    expect(paramsWith([ecs, { ...hook, name: 'ecs-drain' }], watched)).toEqual(watched);
+    expect(paramsWith([ecs], { superviseManagedDraining: 'false' })).not.toHaveProperty('createLifecycleHooks');
   });
 });

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { LambdaClient } from '@aws-sdk/client-lambda';
@@ -11,6 +12,7 @@ import { Reader } from '../../cli/snapshot/reader.ts';
 import { takeSnapshot } from '../../cli/snapshot.ts';
 import { type Snapshot, snapshotFrom } from '../../sandbox/plan/snapshot.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
+import { targetGroupArn } from '../../sandbox/region/ecs/describe.ts';
 import { clientOf, inRegion, pass, regionOfTest } from '../sandbox/region/clients.ts';
 import { deployedRegion, permissionOf, WEB, type World } from './deployed-region.ts';
 
@@ -39,7 +41,7 @@ describe('ecs-drain snapshot', () => {
     const { status, stdout, stderr, snapshot, text } = await take();
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toBe(
-      `${file}: the group web in the cluster prod, with 2 instances, 1 service, 4 tasks (18 calls).\n`,
+      `${file}: the group web in the cluster prod, with 2 instances, 1 service, 4 tasks (19 calls).\n`,
     );
     const { group, cluster, drain, unknown } = whole(snapshot);
     expect(unknown).toEqual([]);
@@ -90,6 +92,25 @@ describe('ecs-drain snapshot', () => {
         managedDraining: false,
       },
     ]);
+  });
+
+  it('says how many requests come where CloudWatch knows it, and goes on where it is not permitted', async () => {
+    const { region, take, fail } = await snapshotOf();
+    const [targetGroup] = region.ecs.clusters.get('prod')?.services.values().map(targetGroupArn) ?? [];
+    const dimensions = { TargetGroup: targetGroup?.split(':').at(-1) ?? '' };
+    for (const minutes of [10, 20, 30, 70]) {
+      const atMs = region.time.nowMs() - minutes * 60_000;
+      const metric = { namespace: 'AWS/ApplicationELB', name: 'RequestCountPerTarget', unit: 'Count' };
+      region.measure({ ...metric, dimensions, value: 600, atMs });
+    }
+    const { snapshot } = await take();
+    expect(whole(snapshot).cluster.targetGroups).toMatchObject([{ requestsPerTargetPerSecond: 0.5 }]);
+    fail(({ operation }) =>
+      operation === 'GetMetricData' ? new AwsError('AccessDenied', 'Not authorized.') : undefined,
+    );
+    const denied = whole((await take()).snapshot);
+    expect(denied.cluster.targetGroups[0]).not.toHaveProperty('requestsPerTargetPerSecond');
+    expect(denied.unknown).toEqual([]);
   });
 
   it('says how long tasks took that stopped lately', async () => {
@@ -163,6 +184,7 @@ describe('ecs-drain snapshot', () => {
       ecs: new ECSClient(client),
       loadBalancing: new ElasticLoadBalancingV2Client(client),
       lambda: new LambdaClient(client),
+      cloudWatch: new CloudWatchClient(client),
     };
     const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms)); // in virtual time
     const reader = new Reader(120, { nowMs: () => time.nowMs(), wait });

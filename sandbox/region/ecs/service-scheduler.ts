@@ -50,6 +50,8 @@ const SCHEDULER_SECONDS = 1;
 /** The service scheduler: which tasks of services start and stop, where and when. */
 export class ServiceScheduler {
   readonly #options: ServiceSchedulerOptions;
+  /** Services whose tasks never start. */
+  readonly #failing = new WeakSet<Service>();
 
   constructor(options: ServiceSchedulerOptions) {
     this.#options = options;
@@ -265,7 +267,16 @@ export class ServiceScheduler {
   // --- Both -----------------------------------------------------------------------------------------------------------
 
   #start(service: Service, instance: ContainerInstance): void {
-    this.#options.tasks.start(instance, launchOf(service));
+    const launch = launchOf(service);
+    this.#options.tasks.start(instance, launch);
+    if (launch.behaviour.startSeconds === Number.POSITIVE_INFINITY) this.#cannotStart(service);
+  }
+
+  /** Said once: here the cause is never resolved (facts 38 service-events). */
+  #cannotStart(service: Service): void {
+    if (this.#failing.has(service)) return;
+    this.#failing.add(service);
+    this.#options.announcements.tellService(service, 'is unable to consistently start tasks successfully.');
   }
 
   /** Said once, until all have found a place (facts 38 service-events). */

@@ -55,13 +55,23 @@ describe('the times of a plan', () => {
       stop: { seconds: 30, source: 'its stop timeout, because no task of the service stopped lately', assumed: true },
       stopTimeout: { seconds: 30, source: 'its task definition could not be read', assumed: true },
       deregistration: { seconds: 300, source: 'the attributes of a load balancer are not known', assumed: true },
-      requestsPerSecond: undefined,
+      requests: undefined,
     });
     expect(estimatesOf(aSnapshot()).launch).toEqual({
       seconds: 120,
       source: 'no recent launch of the group is known',
       assumed: true,
     });
+  });
+
+  it('have the requests that CloudWatch counts for each target, unless somebody says otherwise', () => {
+    const cluster = { targetGroups: [{ name: 'web', requestsPerTargetPerSecond: 2.5 }] };
+    expect(web({ cluster }).requests).toEqual({
+      perSecond: 10, // four tasks
+      source: 'the mean of the last hour, from CloudWatch',
+    });
+    const assumed = estimatesOf(aSnapshot({ cluster }), { services: { web: { requestsPerSecond: 7 } } });
+    expect(assumed.services.get('web')?.requests).toEqual({ perSecond: 7, source: '--assume' });
   });
 
   it('are those of recent launches of the group', () => {

@@ -106,6 +106,19 @@ describe('a plan', () => {
     expect(await planOf(aSnapshot({ cluster: { taskDefinitions, instances } }), change)).toMatchObject({ stuck: [] });
   });
 
+  it('gets stuck on a service whose new tasks fail now, in the words of a stuck drain', async () => {
+    const service: Changes['service'] = { obstacles: ['replacements-fail'] };
+    const plan = await planOf(aSnapshot({ service }), TERMINATE, { deadlineSeconds: 900 });
+    expect(plan).toMatchObject({ drainsAll: false, drains: [{ outcomes: { 'timed-out': 1 } }] });
+    expect(plan.stuck).toMatchObject([
+      {
+        group: 'service:web',
+        causes: ['replacements fail to start or to become healthy'],
+        fix: expect.stringMatching(/^Repair the service before the change/),
+      },
+    ]);
+  });
+
   it('names what the services of an instance wait for, though a daemon leaves it last', async () => {
     const { services, tasks } = aSnapshot().cluster;
     const daemon: typeof WEB = { ...WEB, name: 'logs', strategy: 'DAEMON', targetGroups: [], minimumHealthyPercent: 0 };
@@ -309,7 +322,8 @@ describe('what a plan does not model', () => {
     ],
     [definition({ gpus: 1 }), 'The service web needs GPUs.'],
     [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
-    [{ service: { deployments: 2 } }, 'The service web is being deployed.'],
+    [{ service: { deployments: 2 } }, 'The service web is being deployed, or its deployment has failed.'],
+    [{ service: { obstacles: ['deployment'] } }, 'The service web is being deployed, or its deployment has failed.'],
     [{ service: { name: 'other' } }, 'Tasks of the service web run, and the snapshot does not have that service.'],
     [
       { unknown: [{ call: 'ecs:GetTaskProtection', why: 'AccessDenied', missing: 'whether 4 tasks are protected' }] },

@@ -158,6 +158,7 @@ export function aPlan(more: Partial<Plan> = {}): Plan {
     calls: { p50: 60, p95: 64 },
     dollars: 0.0001,
     times: [{ what: 'start of a task of web', seconds: 40, source: 'no start is known', assumed: true }],
+    rates: [{ service: 'web', perSecond: 12, source: 'the mean of the last hour, from CloudWatch' }],
     limits: [{ what: 'The service web needs GPUs.', effect: 'Its tasks may find less room than in the plan.' }],
     ...more,
   };
