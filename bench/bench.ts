@@ -119,7 +119,7 @@ async function measured(): Promise<Figures> {
     pricesInDollars: PRICES,
     goals: [
       ...goalsOf(summaries, days),
-      atMost('cold start: import and initialisation, median', Math.round(coldStart.bundled.medianMs), 88, ' ms'),
+      atMost('cold start: import and initialization, median', Math.round(coldStart.bundled.medianMs), 88, ' ms'),
       atMost('package, zipped', kilobytes(coldStart.zipBytes), 172, ' KB'),
     ],
     coldStart,

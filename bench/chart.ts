@@ -8,7 +8,7 @@ use([BarChart, GridComponent, TitleComponent, SVGRenderer]);
 
 type Option = ComposeOption<BarSeriesOption | GridComponentOption | TitleComponentOption>;
 
-/** The colours of the drill's report, on a page's own background. */
+/** The colors of the drill's report, on a page's own background. */
 const THEMES = {
   'benchmark.svg': { ink: '#15202b', muted: '#4a5868', ours: '#0a62c4', others: '#8592a1' },
   'benchmark-dark.svg': { ink: '#e8eef5', muted: '#a6b4c3', ours: '#6cb2ff', others: '#6b7c8e' },

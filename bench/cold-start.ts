@@ -12,7 +12,7 @@ import { percentile } from '../sandbox/prices.ts';
 const RUNS = 15;
 const SOURCE = resolve(import.meta.dirname, '../src/handlers/lambda.ts');
 
-/** Milliseconds of import and initialisation, each in a fresh process. */
+/** Milliseconds of import and initialization, each in a fresh process. */
 export interface Start {
   readonly medianMs: number;
   readonly leastMs: number;

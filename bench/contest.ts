@@ -143,7 +143,7 @@ const LONE_GROUP = 3;
 const SMALL = { memoryMiB: 64, cpuUnits: 16 };
 const LOAD_BALANCER = { loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 50 } };
 
-/** Work to finish that nobody else does. */
+/** Work to finish that no one else does. */
 const REPORT = { name: 'report', ...SMALL, runsForSeconds: 2_400, stopTimeoutSeconds: 30 };
 
 /** As the drain of 6 minutes, and a daemon on each instance. */
@@ -172,7 +172,7 @@ const LONE = {
   }),
   [WITH_DAEMON]: besideDaemon,
   [WITH_DAEMON_THAT_LEAVES]: besideDaemon,
-  /** As that of 6 minutes, and one task that nobody replaces, which has its work to finish. */
+  /** As that of 6 minutes, and one task that no one replaces, which has its work to finish. */
   '40 minutes': (tasks: number) => ({
     services: [replicas('web', LONE_GROUP * (tasks - 1), { ...SMALL, ...LOAD_BALANCER })],
     jobs: [{ ...REPORT, on: 0 }],

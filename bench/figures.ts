@@ -15,7 +15,7 @@ export interface Run {
   readonly seed: number;
   /** Lifecycle actions: a drain each. */
   readonly held: number;
-  /** How many of them nobody completed before the hook timed out. */
+  /** How many of them no one completed before the hook timed out. */
   readonly leftToTimeout: number;
   /** Those, and what ended in no way at all. */
   readonly lost: number;

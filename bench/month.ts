@@ -14,7 +14,7 @@ export interface Span {
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
 
-/** How often things happen that nobody plans, on average. */
+/** How often things happen that no one plans, on average. */
 export const RATES = {
   /** An instance's agent is silent for 5 to 60 s. */
   agentFlapsAnInstanceADay: 6,

@@ -6,7 +6,7 @@ import { figure } from './figures.ts';
 import { type Counts, type Soak, type Spread, soaked } from './soaked.ts';
 import { type FigureTable, inMarkdown, inTerminal } from './tables.ts';
 
-/** `npm run soak`: a month of a large cluster, with this service and with nobody who drains. */
+/** `npm run soak`: a month of a large cluster, with this service and with no one who drains. */
 
 const USAGE = `npm run soak -- [--days N] [--seed S] [--json] [--write]
 --days N   how many days to play, 1 to 366 (default 30)
@@ -50,7 +50,7 @@ function tablesOf(drained: Soak, undrained: Soak): FigureTable[] {
   return [
     {
       title: `${figure(days)} days of ${figure(instances)} instances, seed ${seed}`,
-      head: ['', 'ecs-drain', 'nobody drains'],
+      head: ['', 'ecs-drain', 'no one drains'],
       rows: [
         both('instances terminated', ({ instancesTerminated }) => instancesTerminated),
         both('tasks that stopped', ({ tasksStopped }) => tasksStopped),

@@ -21,7 +21,7 @@ export interface Soak extends Span {
   readonly takenWhileHeld: number;
   readonly tasksStopped: number;
   readonly tasksKilled: {
-    /** By nobody's deadline: there must be none. */
+    /** By no one's deadline: there must be none. */
     readonly early: number;
     /** Those that had not stopped at the deadline, or whose agent was lost. */
     readonly atDeadline: number;
@@ -46,7 +46,7 @@ export interface Soak extends Span {
   readonly dollars: number;
   /** What went wrong, as often as it did. */
   readonly faults: Counts;
-  /** What there was when all was over: nothing, or somebody forgot it. */
+  /** What there was when all was over: nothing, or someone forgot it. */
   readonly leftBehind: {
     readonly lifecycleActions: number;
     readonly schedules: number;

@@ -34,7 +34,7 @@ export function contestTable(summaries: readonly Summary[]): FigureTable {
 /** Of one instance: each run has one drain, and the runs are what there are many of. */
 function loneTable(summaries: readonly Summary[]): FigureTable {
   const [first] = summaries;
-  if (!first) throw new Error('There is nobody to compare.');
+  if (!first) throw new Error('There is no one to compare.');
   return {
     title: sentence(titleOf(first.trial)),
     head: [
@@ -76,7 +76,7 @@ function loneTable(summaries: readonly Summary[]): FigureTable {
 /** Of a fleet: few runs of many drains, each run's luck another. */
 function fleetTable(summaries: readonly Summary[]): FigureTable {
   const [first] = summaries;
-  if (!first) throw new Error('There is nobody to compare.');
+  if (!first) throw new Error('There is no one to compare.');
   return {
     title: `${sentence(titleOf(first.trial))}, ${first.runs} runs`,
     head: [
@@ -186,7 +186,7 @@ export function coldStartTable({ runs, zipBytes, ...starts }: ColdStart): Figure
   const row = (what: string, { medianMs, leastMs, medianCpuMs }: Start) =>
     [what, ...[medianMs, leastMs, medianCpuMs].map(Math.round).map(String)] as const;
   return {
-    title: `Cold start: import and initialisation, ${runs} fresh processes each, Node ${process.versions.node}; the package has ${kilobytes(zipBytes)} KB zipped`,
+    title: `Cold start: import and initialization, ${runs} fresh processes each, Node ${process.versions.node}; the package has ${kilobytes(zipBytes)} KB zipped`,
     head: ['', 'median ms', 'least ms', 'median ms of CPU'],
     rows: [
       row('the package', starts.bundled),

@@ -137,7 +137,7 @@ export class RegionClock {
     this.#tellNow(response);
   }
 
-  /** A client is registered as long as this connection is open: one that dies holds up nobody's time. */
+  /** A client is registered as long as this connection is open: one that dies holds up no one's time. */
   #register({ instanceId }: Body, response: ServerResponse): void {
     if (instanceId !== undefined && typeof instanceId !== 'string') {
       throw new Refusal(

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { DRAINERS, type Drainer, EXTERNAL } from './result.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 
-/** What was typed cannot be understood; the message is the sentence that mends it, and the exit status is 2. */
+/** What was typed cannot be understood; the message is the sentence that fixes it, and the exit status is 2. */
 export class UsageError extends Error {}
 
 const LONGEST_NAME = Math.max(...Object.keys(SCENARIOS).map((name) => name.length));

@@ -13,7 +13,7 @@ const USAGE = `npm run drill -- [--scenario NAME | --world FILE|JSON] [--drainer
 scenarios:
 ${SCENARIO_LINES}`;
 
-/** Virtual seconds in a second, where somebody watches. */
+/** Virtual seconds in a second, where someone watches. */
 const WATCHED_SPEED = 120;
 
 export async function drill(args: string[]): Promise<void> {

@@ -98,7 +98,7 @@ function accountIn(region: string): Account {
 }
 
 const PAGE = join(import.meta.dirname, '../docs/aws-facts.md');
-/** Reports of runs on AWS, as somebody has committed them. */
+/** Reports of runs on AWS, as someone has committed them. */
 const REPORTS = join(import.meta.dirname, '../docs/facts');
 
 /** The page of facts as it should be: with the table of what was observed where. */

@@ -6,7 +6,7 @@ import { CLUSTER, GROUP } from './scenarios.ts';
 
 /** How a Region is put behind HTTP, and what is told of it. */
 
-/** @throws UsageError if the port is somebody else's. */
+/** @throws UsageError if the port is someone else's. */
 export function listenTo(region: Region, clock: RegionClock, port: number): ReturnType<typeof listen> {
   const nowMs = () => region.time.nowMs();
   const take: RegionClock['take'] = (request, response) => clock.take(request, response);
@@ -30,7 +30,7 @@ Ctrl-C ends it.
 `;
 }
 
-/** Whether somebody has ended this process with Ctrl-C or a signal. */
+/** Whether someone has ended this process with Ctrl-C or a signal. */
 export function untilStopped(): () => boolean {
   let stopped = false;
   const stop = () => {

@@ -73,7 +73,7 @@ export async function serve(args: string[]): Promise<void> {
   write(welcome(url, `${speed} virtual seconds a second`));
   const stopped = untilStopped();
   begin(afterSeconds);
-  // The Region goes on when the scenario is over, until somebody ends it.
+  // The Region goes on when the scenario is over, until someone ends it.
   const goOn = () => region.time.after(60, goOn);
   goOn();
   await region.time.runUntil(stopped, speed);

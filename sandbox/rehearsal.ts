@@ -157,7 +157,7 @@ function noteStanding(standing: Map<string, TraceEvent>, event: TraceEvent): voi
   if (kind === 'task') standing.set(`${kind} ${event.taskId}`, event);
 }
 
-/** Runs one drill in virtual time. The same rehearsal gives the same result, but for the seconds of the wall clock. */
+/** Runs one drill in virtual time. The same rehearsal gives the same result, except for the seconds of the wall clock. */
 export async function rehearse<D extends Benchmarked | Judged = Drainer>({
   onEvent,
   speed,

@@ -7,7 +7,7 @@ import { type DrainResult, type DrillResult, EXTERNAL, type Judged } from './res
 
 export const STYLE = new Html(readFileSync(new URL('report/report.css', import.meta.url), 'utf8'));
 
-/** More than this many rows tell nobody more, and make a page nobody can open. */
+/** More than this many rows tell no one more, and make a page no one can open. */
 const MAX_INSTANCES = 40;
 const MAX_MESSAGES = 40;
 
@@ -46,7 +46,7 @@ const WORDS: readonly (readonly [word: string, meaning: string])[] = [
 
 /**
  * The report on a drill: one page of HTML that needs nothing else. The first run is the one reported on; the others, of the
- * same scenario and seed number, are for comparison. The same runs give the same bytes, but for how long they took.
+ * same scenario and seed number, are for comparison. The same runs give the same bytes, except for how long they took.
  */
 export function reportOf(runs: readonly DrillResult[]): string {
   const [chosen, ...others] = runs;
@@ -92,7 +92,7 @@ function harmOf({ tasksKilled, requestsLost }: DrillResult): string {
 
 function leadOf(chosen: DrillResult, others: readonly DrillResult[]): string {
   const what =
-    'A rehearsal, on a model of Amazon’s cloud, of servers being taken away while programs run on them: the programs should move without anybody noticing.';
+    'A rehearsal, on a model of Amazon’s cloud, of servers being taken away while programs run on them: the programs should move without anyone noticing.';
   return [what, ...[chosen, ...others].map((run) => `${DRAINERS[run.drainer].told}, ${harmOf(run)}.`)].join(' ');
 }
 

@@ -1,6 +1,6 @@
 import type { TraceEvent } from './region/trace.ts';
 
-/** Who drains: this service, nobody (a group without a hook), or the book's function. */
+/** Who drains: this service, no one (a group without a hook), or the book's function. */
 export const DRAINERS = ['ecs-drain', 'none', 'book'] as const;
 export type Drainer = (typeof DRAINERS)[number];
 
@@ -35,7 +35,7 @@ export type DrillEvent = TraceEvent extends infer H
     : never
   : never;
 
-/** One drill, whole: what `--json` prints and what the report draws. The same scenario, drainer and seed number give the same, but for `wallSeconds`. */
+/** One drill, whole: what `--json` prints and what the report draws. The same scenario, drainer and seed number give the same, except for `wallSeconds`. */
 export interface DrillResult<D extends Benchmarked | Judged = Judged> {
   readonly scenario: string;
   readonly seed: number;

@@ -135,7 +135,7 @@ export const SCENARIOS = {
   book: {
     description: 'the book’s: the one instance of a cluster is replaced by a CloudFormation rolling update',
     group: group(1),
-    // The image is pulled anew on the new instance: a minute passes before the replacement runs.
+    // The image is pulled again on the new instance: a minute passes before the replacement runs.
     services: [
       replicas('todobackend', 2, {
         ...behindLoadBalancer,

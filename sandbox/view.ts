@@ -13,7 +13,7 @@ export interface View {
 
 type Write = (text: string) => unknown;
 
-const COLOURS = { ec2: 'red', ecs: 'cyan', autoscaling: 'yellow', eventbridge: 'magenta', lambda: 'green' } as const;
+const COLORS = { ec2: 'red', ecs: 'cyan', autoscaling: 'yellow', eventbridge: 'magenta', lambda: 'green' } as const;
 const FRAME_MS = 50;
 const MOST_INSTANCES = 20;
 const MOST_LINES = 12;
@@ -32,7 +32,7 @@ export function plainView(write: Write): View {
   return {
     show: (event, stood) => {
       const line = stood ? undefined : lineOf(event);
-      if (line !== undefined) write(`${coloured(line)}\n`);
+      if (line !== undefined) write(`${colored(line)}\n`);
     },
     end: () => {},
   };
@@ -78,7 +78,7 @@ export function liveView(stream: NodeJS.WriteStream, speed: number): View {
         styleText('bold', cut(head, columns)),
         ...rowsOf(table).map((row) => cut(row, columns)),
         '',
-        ...lines.map(({ what, ...line }) => coloured({ ...line, what: cut(shortIds(what), columns - 22) })),
+        ...lines.map(({ what, ...line }) => colored({ ...line, what: cut(shortIds(what), columns - 22) })),
       ].join('\n'),
     );
   };
@@ -157,6 +157,6 @@ function lineOf(event: DrillEvent): Line | undefined {
   return told && { clock: clockFace(event.second), ...told };
 }
 
-function coloured({ clock, where, what }: Line): string {
-  return `${clock}  ${styleText(COLOURS[where], where.padEnd(11))} ${what}`;
+function colored({ clock, where, what }: Line): string {
+  return `${clock}  ${styleText(COLORS[where], where.padEnd(11))} ${what}`;
 }

@@ -72,7 +72,7 @@ export interface FakeHold {
   readonly instanceId: string;
   readonly autoScalingGroup?: string;
   readonly lifecycleHook?: string;
-  /** When somebody else completes the action. */
+  /** When someone else completes the action. */
   readonly completedAtSeconds?: number;
 }
 

@@ -84,7 +84,7 @@ function idsOf({ group }: Scenario): string[] {
   return Array.from({ length: group.desiredCapacity }, (_, i) => `i-${(i + 1).toString(16).padStart(17, '0')}`);
 }
 
-/** One task of each service has been stopped lately, and standalone tasks run. */
+/** One task of each service has been stopped recently, and standalone tasks run. */
 async function givePast(region: Region, { group, jobs }: Scenario, instanceIds: readonly string[]): Promise<void> {
   const { ecs, time } = region;
   for (const { tasks } of ecs.clusters.get(group.cluster)?.services.values() ?? []) {
@@ -139,7 +139,7 @@ async function snapshotOver(region: Region, { group }: Scenario): Promise<Snapsh
   return taken;
 }
 
-/** What nobody can see from outside: how long an instance takes to launch that nobody launched, how long jobs run, and what requests come. */
+/** What no one can see from outside: how long an instance takes to launch that no one launched, how long jobs run, and what requests come. */
 function assumptionsFor({ group, jobs, services }: Scenario): Assumptions {
   return {
     launchSeconds: group.launchSeconds,

@@ -134,7 +134,7 @@ class Context:
 
 
 class Function:
-    """The function of a file. Each invocation loads it anew, as a new container does."""
+    """The function of a file. Each invocation loads it again, as a new container does."""
 
     def __init__(self, file, handler, timeout):
         self._file, self._handler, self._timeout = file, handler, timeout
@@ -151,7 +151,7 @@ class Function:
             for wait in (*RETRY_AFTER_SECONDS, None):
                 if self._attempt(event, client) or wait is None:
                     break
-                # Who waits for the next attempt is nobody's invocation, and bills nothing.
+                # Who waits for the next attempt is no one's invocation, and bills nothing.
                 waiting, failed = ClockClient(), client
                 failed.end()
                 waiting.sleep(wait)

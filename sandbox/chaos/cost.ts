@@ -21,7 +21,7 @@ const COST = {
   heartbeats: 4,
   /** Of drains that watch. */
   polls: 2.2,
-  /** A copy of an event begins a drain anew, or goes on beside it... */
+  /** A copy of an event begins a drain again, or goes on beside it... */
   copies: 12,
   /** ...until the drain ends, where drains watch: one that only polls has no place that says whose turn it is. */
   pollsOfCopies: 12,
@@ -38,7 +38,7 @@ const COST = {
   minutesOverWithoutAutoScaling: 12,
   /** A parked drain waits on the queue instead. */
   minutesWithoutScheduler: 39,
-  /** A drain that watches leaves its message on the queue then, and begins its look anew once a minute. */
+  /** A drain that watches leaves its message on the queue then, and begins its look again once a minute. */
   watchedMinutesWithoutSqs: 40,
   /** The copies do so as well, from the moment that they are made. */
   watchedMinutesOfCopiesWithoutSqs: 20,
@@ -142,7 +142,7 @@ function continuationsPutTwice({ calls, continuedAtMs }: Played): number {
 
 const PUTS: ReadonlySet<string> = new Set(['PutEvents', 'SendMessageBatch']);
 
-/** How long an agent was silent at most: one that registers anew leaves a registration whose agent is, for good. */
+/** How long an agent was silent at most: one that registers again leaves a registration whose agent is, permanently. */
 function silentSeconds(world: World, { since, until = Infinity }: Held, seconds: number): number {
   const faultsEnd = faultsEndAt(world);
   const spans = [

@@ -106,7 +106,7 @@ function countIn(tally: Record<string, number>, played: Played): void {
   add('events delayed', deliveries.delayed);
   for (const what of OUTAGES) add(`outages: ${what}`, world.outages.filter((outage) => outage.what === what).length);
   add('agents silent', world.silences.length);
-  add('agents registered anew', world.registrations.length);
+  add('agents registered again', world.registrations.length);
   add('instances taken by EC2', world.losses.length);
   add('deployments mid-drain', world.releases.length);
   add('clusters deleted', world.searchesEmptyCluster && world.clusterVanishesAtSecond !== undefined ? 1 : 0);

@@ -20,7 +20,7 @@ export interface Victim {
   readonly placedAt: number;
   /** When the registration was made that it is on. */
   readonly registeredAt: number;
-  /** Since when its agent had been silent, but for moments, and when it was heard again; undefined if it was not. */
+  /** Since when its agent had been silent, except for moments, and when it was heard again; undefined if it was not. */
   readonly silence: { readonly since: number; readonly heardAt: number | undefined } | undefined;
 }
 
@@ -31,7 +31,7 @@ export interface Held {
   /** When it began, and each heartbeat. */
   readonly beats: number[];
   until: number | undefined;
-  /** Us, Auto Scaling's own decision, EC2 or a termination, which took the instance, or somebody who deleted the hook. */
+  /** Us, Auto Scaling's own decision, EC2 or a termination, which took the instance, or someone who deleted the hook. */
   endedBy: 'completion' | 'timeout' | 'loss' | 'deletion' | undefined;
   victims: readonly Victim[];
   /** Since when nothing has held it; undefined while a task does. */
@@ -94,7 +94,7 @@ export interface Played {
   readonly seconds: number;
 }
 
-/** An agent that is heard for less than this may not have been seen: nobody looks all the time. */
+/** An agent that is heard for less than this may not have been seen: no one looks all the time. */
 const HEARD_SECONDS = 240;
 /** How long nothing may be held before a world is over: late deliveries and Lambda's retries come in that time. */
 const AFTERMATH_SECONDS = 300;

@@ -27,7 +27,7 @@ export const PROPERTIES: readonly Property[] = [
     breaches: meddles,
   },
   { name: 'nothing goes on after an outcome', breaches: continuesAfterEnd },
-  { name: 'what stays in service takes tasks again, but for what a person has drained', breaches: leavesDraining },
+  { name: 'what stays in service takes tasks again, except for what a person has drained', breaches: leavesDraining },
   { name: 'calls are bounded by what happened in the world', breaches: exceedsCallBudget },
 ];
 
@@ -161,7 +161,7 @@ const SIGN_OF_LIFE_SECONDS = 540;
 const SWEPT_SECONDS = 180 + 60;
 
 /**
- * How long after the last fault every hold has somebody again who goes on with it and has looked at it. Either what the last
+ * How long after the last fault every hold has someone again who goes on with it and has looked at it. Either what the last
  * fault stopped comes again by itself: from the queue when its visibility timeout is over, which is the function's timeout, and
  * from EventBridge, which waits up to twice as long as the target has refused, for its waits double. Or its event is lost, or
  * given up after the queue brought it five times: then a sweep finds it. Of a drain that was parked the sweep knows only

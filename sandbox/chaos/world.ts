@@ -13,7 +13,7 @@ const seconds = (max = 1e6) => between(0, max, 'seconds');
 const on = between(0, 1_000, 'the place of an instance in its group', true);
 const strike = { on, atSecond: seconds() };
 
-/** What ecs-drain is deployed with, under the names of its params: all that a later release may set anew. */
+/** What ecs-drain is deployed with, under the names of its params: all that a later release may set again. */
 const laterSettings = {
   deadlineSeconds: between(1, 172_800, 'whole seconds', true),
   stopStragglers: oneOf('none', 'standalone', 'all'),
@@ -75,7 +75,7 @@ const world = object({
   terminations: v.array(object({ ...strike, shrinks: v.boolean('expected true or false') })),
   /** EC2 takes an instance, whatever holds it. */
   losses: v.array(object(strike)),
-  /** The agent loses its state and registers anew. */
+  /** The agent loses its state and registers again. */
   registrations: v.array(object(strike)),
   /** The agent is not heard; never again, where it is null. */
   silences: v.array(object({ ...strike, forSeconds: v.nullable(seconds()) })),
@@ -91,7 +91,7 @@ const world = object({
   }),
   listLagSeconds: seconds(),
   /**
-   * Whether AWS does what nobody has verified by the other reading: of facts 12 draining-rules (daemons), 39
+   * Whether AWS does what no one has verified by the other reading: of facts 12 draining-rules (daemons), 39
    * (protection) and 61.
    */
   readsOtherwise: v.optional(v.boolean('expected true or false'), false),

@@ -151,7 +151,7 @@ function queuesOf(region: Region, { queues: specs }: Deployment): ReadonlyMap<st
   return queues;
 }
 
-/** A field of a drain that a later version may have, and that nobody here knows. */
+/** A field of a drain that a later version may have, and that no one here knows. */
 const NOVELTY = { novelty: true };
 
 /** How the continuations of a version begin, as text in the JSON of a request or of an event: its quotes are escaped. */

@@ -21,7 +21,7 @@ export interface ExternalOptions {
   readonly works: () => readonly Work[];
 }
 
-/** Nobody of ours drains: there is a hook, and a queue whose messages a program outside takes. */
+/** No one of ours drains: there is a hook, and a queue whose messages a program outside takes. */
 export const external =
   ({ channel, heartbeatTimeoutSeconds, works }: ExternalOptions): Install =>
   async (region) => {

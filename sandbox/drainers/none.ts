@@ -1,4 +1,4 @@
 import type { Install } from './drainer.ts';
 
-/** Nobody drains: the group has no lifecycle hook, and EC2 terminates at once. */
+/** No one drains: the group has no lifecycle hook, and EC2 terminates at once. */
 export const none: Install = async () => ({ lambda: undefined, instancesOf: () => [] });

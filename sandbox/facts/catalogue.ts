@@ -29,7 +29,7 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   50: 'it takes a deployment that pauses, whose length a person decides',
   52: 'it takes a capacity provider with managed draining',
   53: 'reserving what others of the account need would disturb them',
-  55: 'an alternative, and no behaviour that the service relies on',
+  55: 'an alternative, and no behavior that the service relies on',
   56: 'it takes a capacity provider with managed draining',
   64: 'what a container hears in a shutdown is seen on the instance only, which is gone then',
   67: 'it takes a warm pool, which would change what every other experiment terminates',
@@ -65,7 +65,7 @@ export function factsIn(page: string): readonly Fact[] {
 }
 
 /**
- * The page with its table written anew: of each fact its source, its experiments, and whether the local Region and AWS were
+ * The page with its table written again: of each fact its source, its experiments, and whether the local Region and AWS were
  * seen to agree.
  */
 export function withTable(

@@ -27,7 +27,7 @@ export interface Experiment {
   readonly minutes: number;
   /** What it costs on AWS beyond the resources of the stack, in cents of a US dollar. */
   readonly cents: number;
-  /** What others in the account feel of it. Such an experiment runs only where somebody asks for it. */
+  /** What others in the account feel of it. Such an experiment runs only where someone asks for it. */
   readonly disturbs?: string;
   /** What it changes and undoes, or leaves to the deletion of the stack. */
   readonly cleansUp: string;

@@ -3,7 +3,7 @@ import type { WireCall } from './wire/wire.ts';
 
 /**
  * What can be made to go wrong; each is a probability from 0 to 1 where nothing else is said. The Region reads them each time
- * anew: a getter makes a fault of an hour.
+ * again: a getter makes a fault of an hour.
  */
 export interface Faults {
   /**

@@ -8,8 +8,8 @@ import { type InstanceLife, laneOfEach, type Mark, type Phase, type TaskLife } f
 import { count, duration, minute, percent } from './words.ts';
 
 /**
- * The report's charts, by Apache ECharts: it renders SVG without a browser, so the page needs no script. Colours are the
- * page's CSS variables, which follow light and dark; patterns, dashes and shapes say the same without colour.
+ * The report's charts, by Apache ECharts: it renders SVG without a browser, so the page needs no script. Colors are the
+ * page's CSS variables, which follow light and dark; patterns, dashes and shapes say the same without color.
  */
 
 use([CustomChart, GridComponent, LineChart, MarkPointComponent, SVGRenderer]);
@@ -55,7 +55,7 @@ function pattern(phase: Phase, size: number, ink: string): string {
 export function swatchOf(name: Phase | keyof typeof SIGNS): Html {
   const shape =
     name in SIGNS
-      ? `<path d="${SIGNS[name as keyof typeof SIGNS]}" fill="${signColour(name as keyof typeof SIGNS)}"/>`
+      ? `<path d="${SIGNS[name as keyof typeof SIGNS]}" fill="${signColor(name as keyof typeof SIGNS)}"/>`
       : `<rect x="0.5" y="1.5" width="27" height="13" fill="url(#${name})" stroke="var(--${name}-edge)"/>`;
   const width = name in SIGNS ? 16 : 28;
   return new Html(
@@ -66,14 +66,14 @@ export function swatchOf(name: Phase | keyof typeof SIGNS): Html {
 /** A drainer's line, as the chart draws it. */
 export function lineSwatchOf(drainer: Judged): Html {
   const { dash, width } = LINES[drainer];
-  return html`<svg viewBox="0 0 36 16" width="36" height="16" aria-hidden="true" focusable="false"><path d="M0 8H36" fill="none" stroke="${colourOf(drainer)}" stroke-width="${width}" stroke-dasharray="${dash.join(' ')}"/></svg>`;
+  return html`<svg viewBox="0 0 36 16" width="36" height="16" aria-hidden="true" focusable="false"><path d="M0 8H36" fill="none" stroke="${colorOf(drainer)}" stroke-width="${width}" stroke-dasharray="${dash.join(' ')}"/></svg>`;
 }
 
-function colourOf(drainer: Judged): string {
+function colorOf(drainer: Judged): string {
   return `var(--${drainer})`;
 }
 
-function signColour(sign: keyof typeof SIGNS): string {
+function signColor(sign: keyof typeof SIGNS): string {
   return sign === 'killed' || sign === 'timed out' ? 'var(--danger)' : 'var(--ink)';
 }
 
@@ -195,7 +195,7 @@ function lowestLabels(runs: readonly DrillResult[], maxMinute: number, maxPercen
 
 function memoryLine({ drainer, memoryReservation }: DrillResult, label: LowestLabel | undefined): LineSeriesOption {
   const { dash, width, symbol } = LINES[drainer];
-  const color = colourOf(drainer);
+  const color = colorOf(drainer);
   return {
     type: 'line',
     silent: true,
@@ -401,7 +401,7 @@ function drawn({ draw, y, height, label }: Shape, x: number, xEnd: number): Draw
       return {
         type: 'path',
         shape: { pathData: SIGNS[draw], x: x - height / 2, y, width: height, height, layout: 'center' },
-        style: { fill: signColour(draw), stroke: 'var(--surface)', lineWidth: 2, strokeFirst: true },
+        style: { fill: signColor(draw), stroke: 'var(--surface)', lineWidth: 2, strokeFirst: true },
       };
   }
 }

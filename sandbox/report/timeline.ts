@@ -32,7 +32,7 @@ export interface InstanceLife {
   readonly marks: { readonly mark: Mark; readonly second: number; readonly what: string }[];
 }
 
-/** Tells a drill's events anew, by instance: first those that terminate, in that order, then the others as they came. */
+/** Tells a drill's events again, by instance: first those that terminate, in that order, then the others as they came. */
 export function timelineOf({ events, virtualSeconds }: DrillResult): readonly InstanceLife[] {
   const instances = new Map<string, InstanceLife>();
   const tasks = new Map<string, TaskLife>();

@@ -170,7 +170,7 @@ function toHook(hook: AutoScalingHook): LifecycleHook[] {
   ];
 }
 
-/** The validation errors that mean that nobody waits for us any more; all others mean a mistake (facts 20 no-active-action). */
+/** The validation errors that mean that no one waits for us any more; all others mean a mistake (facts 20 no-active-action). */
 const NOBODY_WAITS = /no active lifecycle action|no lifecycle hook found|AutoScalingGroup name not found/i;
 
 async function answerTo(sent: Promise<unknown>): Promise<ActionAnswer> {

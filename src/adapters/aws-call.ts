@@ -25,7 +25,7 @@ export const HAND_OVER_BOUNDS = {
   },
 } as const;
 
-/** A call that fails until somebody fixes something. */
+/** A call that fails until someone fixes something. */
 export class AwsCallFailed extends Error {
   override readonly name = 'AwsCallFailed';
   /** What was being tried, such as `describe the hooks of web`. */

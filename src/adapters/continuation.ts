@@ -28,7 +28,7 @@ export const CONTINUATION_VERSION = 7;
 /** What a continuation amounts to. */
 export type Decoded =
   | { readonly kind: 'drain'; readonly drain: Drain }
-  /** A later version wrote it, before the deployment was rolled back: the drain starts anew from what can be understood. */
+  /** A later version wrote it, before the deployment was rolled back: the drain starts again from what can be understood. */
   | { readonly kind: 'restart'; readonly drain: Drain; readonly version: number }
   /** `reason` names the fields and what was expected. */
   | { readonly kind: 'unreadable'; readonly reason: string };
@@ -129,7 +129,7 @@ export const operatorMessage = v.pipe(
   v.check((text) => visible(text) === text, MESSAGE_EXPECTED),
 );
 
-/** IAM: a user, a role that somebody has assumed, or the account itself. */
+/** IAM: a user, a role that someone has assumed, or the account itself. */
 export const operatorArn = matching(
   /^arn:[\w-]{1,20}:(iam|sts)::\d{12}:[\w+=,.@:/-]{1,512}$/,
   'the ARN of an operator',
@@ -178,7 +178,7 @@ const drain = v.variant(
   'expected a drain of kind held, supervised or notice',
 );
 
-/** Nobody watched ECS managed draining yet. */
+/** No one watched ECS managed draining yet. */
 const drainOfVersion5 = v.variant('kind', [heldDrain, noticeDrain], 'expected a drain of kind held or notice');
 
 /** The action of versions 1 to 4, which a notice is as well. */
@@ -221,7 +221,7 @@ const anyContinuation = v.variant(
 const beginning = { startedAtMs: instantMs, continuations };
 const staysInGroup = v.fallback(v.optional(v.literal(true)), undefined);
 
-/** The part of a continuation of a later version from which a drain can start anew; the rest is left out. */
+/** The part of a continuation of a later version from which a drain can start again; the rest is left out. */
 const laterContinuation = v.object({
   version: v.pipe(count, v.gtValue(CONTINUATION_VERSION)),
   drain: v.union([

@@ -100,7 +100,7 @@ function textOf({ trigger, atMs }: Mark): string {
   return `${trigger} ${new Date(atMs).toISOString()}`;
 }
 
-/** None if the value is not one of ours: then somebody else has written it, and the instance is left alone. */
+/** None if the value is not one of ours: then someone else has written it, and the instance is left alone. */
 function toMarked({ instance, attributes }: Described, markName: string): MarkedInstance[] {
   const [name, time = ''] = attributes?.find((each) => each.name === markName)?.value?.split(' ') ?? [];
   const trigger = TRIGGERS.find((each) => each === name);

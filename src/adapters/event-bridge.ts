@@ -24,7 +24,7 @@ export const DRAIN_EVENT_DETAIL_TYPES = {
 /** The `detail-type` of the event about an instance that takes tasks again. */
 export const RETURN_DETAIL_TYPE = 'ECS Drain Returned';
 
-/** Raise it with every change of these events that would break a rule or a target of somebody's. */
+/** Raise it with every change of these events that would break a rule or a target of someone's. */
 const DRAIN_EVENT_VERSION = 1;
 
 /** PutEvents takes ten entries, and 1 MB in all of them (facts 7 event-retries). */

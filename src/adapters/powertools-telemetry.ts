@@ -300,7 +300,7 @@ function addEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: 
   metrics.addMetric('DrainDuration', MetricUnit.Seconds, secondsBetween(drain.startedAtMs, finishedAtMs));
   metrics.addMetric('Continuations', MetricUnit.Count, drain.continuations);
   metrics.addMetric('Heartbeats', MetricUnit.Count, heartbeatsOf(drain));
-  // Where somebody else let the instance go, nobody has counted: that is not 0.
+  // Where someone else let the instance go, no one has counted: that is not 0.
   if (killsTasks(outcome)) metrics.addMetric('TasksKilledAtDeadline', MetricUnit.Count, outcome.killedTasks.length);
   if (outcome.kind === 'drained') metrics.addMetric('TasksKilledAtDeadline', MetricUnit.Count, 0);
 }
@@ -310,7 +310,7 @@ function addSlack(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs
   if (slack !== undefined) metrics.addMetric('DrainSlack', MetricUnit.Seconds, slack);
 }
 
-/** Of a drain that drained. Tasks that stopped before it began kept nobody waiting. */
+/** Of a drain that drained. Tasks that stopped before it began kept no one waiting. */
 function slackSeconds({ kind, startedAtMs }: Drain, outcome: Outcome, finishedAtMs: number): number | undefined {
   if (outcome.kind !== 'drained' || kind === 'supervised') return undefined; // Of a drain of ECS's own the slack is ECS's.
   return secondsBetween(Math.max(startedAtMs, outcome.lastTaskStoppedAtMs ?? startedAtMs), finishedAtMs);

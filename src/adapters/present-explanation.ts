@@ -57,7 +57,7 @@ export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: numbe
   return `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}`;
 }
 
-/** What is known of the tasks of a drain that ended because somebody else let the instance go. */
+/** What is known of the tasks of a drain that ended because someone else let the instance go. */
 export function sentenceOnLastSeen(lastSeen: LastSeen | undefined, atMs: number): string {
   if (!lastSeen) return 'whether tasks were on the instance is not known';
   const age = span(atMs - lastSeen.atMs);

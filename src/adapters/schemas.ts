@@ -83,7 +83,7 @@ function arnOf(type: string, resource: RegExp, what: string) {
   return matching(pattern, `the ARN of ${what}`);
 }
 
-/** The resource of a task or container instance: an id, in a cluster but for the old short ARNs. */
+/** The resource of a task or container instance: an id, in a cluster except for the old short ARNs. */
 const inCluster = /([\w-]{1,255}\/)?[\w-]{1,64}/;
 
 export const clusterArn = arnOf('cluster', /[\w-]{1,255}/, 'a cluster');

@@ -161,7 +161,7 @@ function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
     return waitUntil(Math.min(settledMs, ...dueInstants(seen, situation)), 'queue');
   }
   if (!tasks) return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };
-  // Somebody may have made the instance ACTIVE for a while after the tasks were listed. Memory in use is a sign of further tasks.
+  // Someone may have made the instance ACTIVE for a while after the tasks were listed. Memory in use is a sign of further tasks.
   const isListed = tasks.listedAtMs >= settledMs && (isAllFree(seen) || isListedWithSearch(seen));
   if (isListed && searchedAtMs >= settledMs) {
     return { kind: 'complete', verdict: { kind: 'drained', lastTaskStoppedAtMs: tasks.lastStoppedAtMs } };
@@ -177,7 +177,7 @@ function setDraining({ drain, policy }: Situation): Decision {
 const VERIFIED_SECONDS = 10;
 
 /**
- * Whether the lifecycle action may be over, where its event comes late or again, or somebody else has completed it: an instance
+ * Whether the lifecycle action may be over, where its event comes late or again, or someone else has completed it: an instance
  * that stays in its group takes tasks again after it, and must not be drained a second time. The heartbeat tells.
  */
 function mayBeOver({ drain, nowMs, refused }: Situation): boolean {

@@ -35,7 +35,7 @@ export type Cause =
   | { readonly kind: 'replacements-fail'; readonly message: string; readonly atMs: number }
   /** ECS reported about the service what no phrase known here says (facts 38 service-events). */
   | { readonly kind: 'service-event'; readonly message: string; readonly atMs: number }
-  /** Scale-in protection is on; AWS does not document whether draining honours it (facts 39 task-protection). */
+  /** Scale-in protection is on; AWS does not document whether draining honors it (facts 39 task-protection). */
   | { readonly kind: 'protected'; readonly untilMs: number | undefined }
   /** The service is being deployed at the same time, or its deployment has failed. */
   | { readonly kind: 'deployment'; readonly state: 'IN_PROGRESS' | 'FAILED'; readonly sinceMs: number }
@@ -252,7 +252,7 @@ function wasToldToStop(task: HoldingTask): boolean {
 
 /**
  * The stop timeout of a task runs from when ECS told it to stop, or from a later moment that ECS does not report. A task that
- * nobody has told to stop by the deadline is late whatever its timeout is, so the timeout is no cause.
+ * no one has told to stop by the deadline is late whatever its timeout is, so the timeout is no cause.
  */
 function timeoutCause(task: HoldingTask, { nowMs, deadlineAtMs }: DiagnosisInput): Cause[] {
   const { lastStatus, stopTimeoutSeconds } = task;

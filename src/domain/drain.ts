@@ -187,7 +187,7 @@ export type Outcome =
   | (Extract<Verdict, { readonly kind: 'gone' }> & EndNotSeen)
   | ({ readonly kind: 'already-completed' } & EndNotSeen);
 
-/** Somebody else let the instance go, and tasks may have been on it. */
+/** Someone else let the instance go, and tasks may have been on it. */
 interface EndNotSeen {
   /** Undefined if its tasks were never observed, so nothing is known of them. */
   readonly lastSeen: LastSeen | undefined;

@@ -53,7 +53,7 @@ export type Answer =
   | { readonly kind: 'refused'; readonly reason: string }
   /** The queue took no message. The drain's schedule was written before, where it has one. */
   | { readonly kind: 'queue-refused'; readonly drain: Drain; readonly reason: string }
-  /** It fails until somebody fixes something. */
+  /** It fails until someone fixes something. */
   | { readonly kind: 'failed'; readonly error: unknown }
   /** AWS does not let us complete ECS's own hook (facts 56 managed-hook-ownership). */
   | { readonly kind: 'denied'; readonly reason: string }
@@ -78,7 +78,7 @@ export type Result =
   | { readonly kind: 'superseded'; readonly drain: Drain }
   /** A notice for an instance that is in none of the clusters. */
   | { readonly kind: 'not-ours'; readonly drain: Drain }
-  /** A continuation of a notice that has no schedule: nobody can confirm it, and nothing is held for it. */
+  /** A continuation of a notice that has no schedule: no one can confirm it, and nothing is held for it. */
   | { readonly kind: 'unconfirmed'; readonly drain: Drain }
   /** What an operator asks is not possible. */
   | { readonly kind: 'refused'; readonly drain?: Drain; readonly request: OperatorRequest; readonly reason: string }

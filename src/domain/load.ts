@@ -46,7 +46,7 @@ export interface WakeUp {
 /** How long what an event reports need not be asked for again. */
 const REPORT_SECONDS = 60;
 
-/** What an arrival leads to: work, or a result where there is nothing to do; none for a wake-up that nobody awaits. */
+/** What an arrival leads to: work, or a result where there is nothing to do; none for a wake-up that no one awaits. */
 export type Loaded = ReadonlyMap<Arrival, readonly (Work | Result)[]>;
 
 /** @throws never: what fails is the result of its arrival. */
@@ -106,7 +106,7 @@ async function loadContinuation(
   }
 }
 
-/** Puts the claim on the bus anew, as it came: the queue brings a message five times, and Auto Scaling may be down for longer. */
+/** Puts the claim on the bus again, as it came: the queue brings a message five times, and Auto Scaling may be down for longer. */
 async function claimAgain(claimed: Drain, { continuations, clock }: Ports): Promise<Result> {
   const drain = continued(claimed);
   const excess = excessOf(drain, clock.nowMs());
@@ -134,7 +134,7 @@ async function loadTrusted(drain: Drain, ports: Ports): Promise<Work | Result> {
   return workOn(continued({ ...(isLater ? stored : drain), operator }));
 }
 
-/** The schedule is gone because the drain has ended, or because an invocation crashed while it wrote it anew. */
+/** The schedule is gone because the drain has ended, or because an invocation crashed while it wrote it again. */
 async function loadUnparked(drain: Drain, ports: Ports): Promise<Work | Result> {
   if (drain.kind === 'notice') return { kind: 'superseded', drain };
   const nowMs = ports.clock.nowMs();
@@ -167,7 +167,7 @@ export async function storedIn(
 /**
  * A drain from the bus says only whose turn it is. Its state is what its schedule holds, which only the function may write;
  * without a schedule, only what Auto Scaling confirms.
- * @throws Unavailable if Auto Scaling does not answer: until then nothing is touched, for nobody may hold the instance.
+ * @throws Unavailable if Auto Scaling does not answer: until then nothing is touched, for no one may hold the instance.
  */
 async function loadUntrusted(claimed: Drain, policy: Policy, ports: Ports): Promise<Work | Result> {
   const stored = await storedOf(claimed, ports);

@@ -47,7 +47,7 @@ interface OverdueHold extends HeldInstance {
 }
 
 /**
- * Looks for instances that our hooks hold and nobody drains. One call where nothing is held; a parked drain is known to be
+ * Looks for instances that our hooks hold and no one drains. One call where nothing is held; a parked drain is known to be
  * alive by when its schedule was written last.
  * @throws Unavailable if AWS does not say what is held.
  */
@@ -239,7 +239,7 @@ export function isContinued({ hold, hook, kind, writtenAtMs, policy, nowMs }: Ev
 }
 
 /**
- * Whether the instance looks as if somebody drained it: it takes no more tasks, but for a registration that the agent has just
+ * Whether the instance looks as if someone drained it: it takes no more tasks, except for a registration that the agent has just
  * made. Where no schedule says more, nothing else shows that a drain is alive.
  */
 function mayBeAlive({ registrations }: Evidence['hold'], nowMs: number): boolean {

@@ -136,7 +136,7 @@ export interface LastSeen {
  */
 export interface Closed {
   readonly sinceMs: number;
-  /** ARNs of the registrations, but for those that are still registering. */
+  /** ARNs of the registrations, except for those that are still registering. */
   readonly containerInstances: readonly string[];
   /** Those whose agent is disconnected: it may have registered again, which ECS may not list yet either. */
   readonly silent: readonly string[];
@@ -170,7 +170,7 @@ export function activeIn({ containerInstances }: Seen): readonly ContainerInstan
   return containerInstances.filter(({ status }) => status === 'ACTIVE');
 }
 
-/** Whether no task holds memory of the instance: a sign that none is there, also of those that nobody has listed. */
+/** Whether no task holds memory of the instance: a sign that none is there, also of those that no one has listed. */
 export function isAllFree({ containerInstances }: Seen): boolean {
   return containerInstances.every(({ isEmpty }) => isEmpty);
 }
@@ -228,7 +228,7 @@ export function closedIn(observation: Observation, before: Closed | undefined, n
 
 /**
  * The silence of the agents after this observation. Agents disconnect in normal operation (facts 15 agent-connection): a
- * silence that nobody observed for longer than `maxGapSeconds` starts again, and so does that of another agent. Only agents
+ * silence that no one observed for longer than `maxGapSeconds` starts again, and so does that of another agent. Only agents
  * of registrations with holding tasks count.
  */
 export function agentSilenceIn(

@@ -29,7 +29,7 @@ export async function observeTasks(
   return new Map([...known, ...(await listTasks(toList, ecs, listedAtMs))]);
 }
 
-/** Where ECS counts tasks that nobody has listed, there must be others than those that are known. */
+/** Where ECS counts tasks that no one has listed, there must be others than those that are known. */
 function isComplete(tasks: TasksSeen | Error, drain: Drain, on: readonly ContainerInstance[]): boolean {
   if (!knowsTasksOf(drain, on)) return false;
   return tasks instanceof Error || tasks.holding.length > 0 || countedOn(on) === 0;

@@ -58,7 +58,7 @@ export async function observe(
 
 /**
  * The live registrations, if none of them takes tasks: only then are tasks worth a look. Where ECS drains by itself, they
- * always are: nobody here closes the instance.
+ * always are: no one here closes the instance.
  */
 function toListIn(found: Found | undefined, { kind }: Drain): readonly ContainerInstance[] {
   if (!found || 'error' in found) return [];

@@ -1,7 +1,7 @@
 /** What operators have asked of a drain under way: it travels with the drain. */
 
 export interface OperatorRequests {
-  /** The deadline in place of the policy's; undefined if nobody has set one. */
+  /** The deadline in place of the policy's; undefined if no one has set one. */
   readonly deadlineAtMs?: number | undefined;
   /** The latest requests, the newest last. */
   readonly notes: readonly OperatorNote[];
@@ -33,7 +33,7 @@ export function withNote(requests: OperatorRequests | undefined, note: OperatorN
   return { ...(deadlineAtMs !== undefined && { deadlineAtMs }), notes };
 }
 
-/** When a further look makes sure of the latest request; never, where nobody has asked for anything. */
+/** When a further look makes sure of the latest request; never, where no one has asked for anything. */
 export function requestSettlesAtMs(requests: OperatorRequests | undefined): number {
   return requests ? latestMs(requests) + SETTLES_SECONDS * 1000 : Number.POSITIVE_INFINITY;
 }

@@ -223,7 +223,7 @@ export function lostAtMs(
 
 /**
  * When a drain is left to the hook's own timeout: had only an outage kept it from ending at its deadline, it would have been
- * found and ended since. A drain that fails whenever it is tried must not be kept alive for ever.
+ * found and ended since. A drain that fails whenever it is tried must not be kept alive forever.
  */
 export function givenUpAtMs(drain: ActionDrain, policy: Policy): number {
   const hook = limitsOf(drain, policy);

@@ -11,7 +11,7 @@ import type { OperatorNote } from './operator.ts';
 
 /**
  * AWS cannot answer now and may later: throttled, overloaded, timed out. Every port but the clock, chance and telemetry may
- * throw it; the drain waits and asks again. Any other error means that somebody has to fix something.
+ * throw it; the drain waits and asks again. Any other error means that someone has to fix something.
  */
 export class Unavailable extends Error {
   override readonly name: string = 'Unavailable';
@@ -43,7 +43,7 @@ export interface ContainerInstances {
    */
   mark(cluster: string, arns: readonly string[], mark: Mark): Promise<void>;
   /**
-   * The registrations that have our mark and whose agent is connected: not the old one of an agent that registered anew.
+   * The registrations that have our mark and whose agent is connected: not the old one of an agent that registered again.
    * @throws ClusterMissing
    */
   marked(cluster: string): Promise<readonly MarkedInstance[]>;
@@ -79,7 +79,7 @@ export interface HeldInstance {
   readonly staysInGroup?: true;
 }
 
-/** Whether Auto Scaling accepted it, or nobody waits for it any more (facts 20 no-active-action). */
+/** Whether Auto Scaling accepted it, or no one waits for it any more (facts 20 no-active-action). */
 export type ActionAnswer = 'accepted' | 'already-completed';
 
 /** The lifecycle actions of Auto Scaling. */
@@ -116,7 +116,7 @@ export interface DrainSchedules {
   nameOf(containerInstanceArn: string, drain: Drain): string;
   /**
    * Writes the drain's state into its schedule, to fire at that instant or up to a minute later, and never in the past. `absent`: the drain has no
-   * schedule yet; `pending`: it has one that is still to fire; `fired`: its schedule has fired, or is about to, and is made anew
+   * schedule yet; `pending`: it has one that is still to fire; `fired`: its schedule has fired, or is about to, and is made again
    * (facts 36 schedule-update). `taken`: another delivery of the same event parks the same drain already.
    */
   put(

@@ -26,14 +26,14 @@ const STATE_SETTLES_SECONDS = 60;
 
 /**
  * How long after a notice an instance is left to be replaced or taken. Capacity Rebalancing launches the replacement first,
- * which takes minutes (facts 71 capacity-rebalancing); what nobody has replaced by then has to serve.
+ * which takes minutes (facts 71 capacity-rebalancing); what no one has replaced by then has to serve.
  */
 const REPLACEMENT_SECONDS = 900;
 
 /** Whether the drain that set the mark has ended and the instance is in service. */
 export function isInService({ mark, status }: MarkedInstance, place: GroupPlace | undefined): boolean {
   if (status !== 'DRAINING') return false;
-  // Nobody terminates an instance without a group; one that was detached after its lifecycle action is a person's.
+  // No one terminates an instance without a group; one that was detached after its lifecycle action is a person's.
   if (!place) return mark.trigger !== 'lifecycle-action';
   return place.lifecycleState === 'InService';
 }
@@ -48,7 +48,7 @@ export function returnDueAtMs({ trigger, atMs }: Mark, { waiting, deadlineSecond
 
 /**
  * A mark on a registration that takes tasks: an invocation crashed before it set DRAINING or after it had set ACTIVE, or
- * somebody has set the instance to ACTIVE. It goes, so that a later DRAINING of a person's is not taken for ours.
+ * someone has set the instance to ACTIVE. It goes, so that a later DRAINING of a person's is not taken for ours.
  */
 function isLeftOver({ mark, status }: MarkedInstance, nowMs: number): boolean {
   return status === 'ACTIVE' && nowMs >= mark.atMs + ON_THE_WAY_SECONDS * 1000;
@@ -121,7 +121,7 @@ async function hasEnded({ arn, mark }: MarkedInstance, policy: Policy, { schedul
   return others.every((drain) => clock.nowMs() >= surelyEndedAtMs(drain, policy));
 }
 
-/** A drain that was lost leaves its schedule, which must not keep the instance DRAINING for ever. */
+/** A drain that was lost leaves its schedule, which must not keep the instance DRAINING forever. */
 function surelyEndedAtMs(drain: Drain, policy: Policy): number {
   const lastMs = Math.max(deadlineAtMs(drain, policy), drain.parked?.firesAtMs ?? 0);
   return lastMs + (SCHEDULE_LATE_SECONDS + ON_THE_WAY_SECONDS) * 1000;

@@ -21,7 +21,7 @@ import { supervise } from './supervise.ts';
 /** No drain takes more steps in a round; more would mean that it goes in circles. */
 const MOST_STEPS = 40;
 
-/** The results of each arrival: none for a wake-up that nobody awaits. */
+/** The results of each arrival: none for a wake-up that no one awaits. */
 export type RoundResult = ReadonlyMap<Arrival, readonly Result[]>;
 
 /**

@@ -29,7 +29,7 @@ export async function setDraining(
 }
 
 /**
- * Only what is ACTIVE is marked: somebody else has set the others to DRAINING, and they stay theirs. The mark comes first,
+ * Only what is ACTIVE is marked: someone else has set the others to DRAINING, and they stay theirs. The mark comes first,
  * because an instance that is DRAINING without it would never be given back.
  */
 function markAndDrain(

@@ -122,7 +122,7 @@ describe('completing and heartbeats', () => {
     "No Lifecycle Hook found with name 'ecs-drain' for group 'web'",
     'AutoScalingGroup name not found - AutoScalingGroup web not found',
   ])('answered with "%s"', (message) => {
-    it.each(answering)('means that nobody waits for the action any more: %s', async (name, request) => {
+    it.each(answering)('means that no one waits for the action any more: %s', async (name, request) => {
       const endpoint = await aws({ [name]: fault('ValidationError', message) });
       expect(await request(autoScalingAt(endpoint))).toBe('already-completed');
       expect(endpoint.actions).toEqual([name]);

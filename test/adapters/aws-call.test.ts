@@ -66,7 +66,7 @@ describe('a call that AWS cannot take now', () => {
     expect(await errorOf(listTasks(endpoint))).toBeInstanceOf(Unavailable);
   });
 
-  it('is unavailable when nobody listens', async () => {
+  it('is unavailable when no one listens', async () => {
     const endpoint = await aws({});
     const error = await errorOf(listTasks(endpoint, { endpoint: 'http://127.0.0.1:1' }));
     expect(error).toBeInstanceOf(Unavailable);
@@ -76,7 +76,7 @@ describe('a call that AWS cannot take now', () => {
   it.each([
     ['never comes', hang],
     ['stops half-way', stall],
-  ])('does not wait for ever for an answer that %s', async (_, answer) => {
+  ])('does not wait forever for an answer that %s', async (_, answer) => {
     const endpoint = await aws({ ListTasks: answer });
     const requestHandler = shortened(SDK_BOUNDS.requestHandler);
     const retryStrategy = new ConfiguredRetryStrategy(1);

@@ -347,7 +347,7 @@ describe('a continuation of a later version', () => {
   const { action, startedAtMs } = drain;
   const beginning = { startedAtMs, pollIntervalSeconds: 1 };
 
-  it('starts the drain anew, with what can be understood of it and nothing else', () => {
+  it('starts the drain again, with what can be understood of it and nothing else', () => {
     const later = {
       version: 8,
       drain: { kind: 'held', action: { ...action, mood: 'new' }, startedAtMs, continuations: 7, parked: 'otherwise' },
@@ -359,13 +359,13 @@ describe('a continuation of a later version', () => {
     expect(written(restarted)).toEqual({ kind: 'drain', drain: restarted });
   });
 
-  it('starts a drain of ECS managed draining anew, by the name of its hook', () => {
+  it('starts a drain of ECS managed draining again, by the name of its hook', () => {
     const ofEcs = { ...action, lifecycleHook: MANAGED_DRAINING_HOOK };
     const later = { version: 8, drain: { kind: 'otherwise', action: ofEcs, startedAtMs, continuations: 0 } };
     expect(decode(later, 'detail')).toEqual({ kind: 'restart', version: 8, drain: newActionDrain(ofEcs, beginning) });
   });
 
-  it('starts a drain on a notice anew', () => {
+  it('starts a drain on a notice again', () => {
     const later = {
       version: 99,
       drain: { notice: { ...noticeDrain.notice, mood: 'new' }, startedAtMs, continuations: 0 },

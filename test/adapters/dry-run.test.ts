@@ -79,6 +79,6 @@ it('a dry run marks, returns and stops nothing and tells Auto Scaling nothing, a
   expect(await autoScaling.complete(drain.action, 'ABANDON')).toBe('accepted');
 });
 
-it('a dry run finds no lost drains: somebody else drains what is held', async () => {
+it('a dry run finds no lost drains: someone else drains what is held', async () => {
   expect(await readOnly().autoScaling.heldInstances([])).toEqual([]);
 });

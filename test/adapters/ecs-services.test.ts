@@ -201,7 +201,7 @@ describe('the stop timeout of a task', () => {
       60,
       [
         { name: 'a', dependsOn: [{ containerName: 'b' }] },
-        { name: 'b', dependsOn: [{ containerName: 'a' }, { containerName: 'nobody' }] },
+        { name: 'b', dependsOn: [{ containerName: 'a' }, { containerName: 'missing' }] },
       ],
     ],
   ])('is that of containers which are stopped one after another: %s', async (_, stopTimeoutSeconds, containers) => {

@@ -146,7 +146,7 @@ describe('a registration', () => {
     expect(seen({ ...none, ...changes }).isEmpty).toBe(isEmpty);
   });
 
-  it('reads only its memory: other resources may be reserved by nobody', () => {
+  it('reads only its memory: other resources may be reserved by no one', () => {
     const resources = (cpu: number) => [
       { name: 'CPU', integerValue: cpu },
       { name: 'MEMORY', integerValue: 512 },

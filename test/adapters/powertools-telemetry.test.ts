@@ -590,7 +590,7 @@ describe('the metrics of a drain', () => {
     ['gone, with tasks when it was seen last', 'gone', false, 2],
     ['already completed, with tasks when it was seen last', 'already-completed', false, 2],
     ['already completed, and they were seen stopped afterwards', 'already-completed', true, 2],
-  ])('count the tasks of which nobody knows the end, for an alarm: %s', (_, kind, haveStopped, count) => {
+  ])('count the tasks of which no one knows the end, for an alarm: %s', (_, kind, haveStopped, count) => {
     const lastSeen = { tasks: killedTasks, atMs: finishedAtMs, haveStopped };
     const { emf } = linesFor(finished({ ...outcomes[kind], lastSeen } as Outcome));
     const alone = emf.filter((line) => 'TasksUnaccounted' in line);

@@ -161,7 +161,7 @@ describe('a drain that waits on the queue', () => {
 });
 
 describe('an event that can never be handled', () => {
-  const body = '{"source":"somebody"}';
+  const body = '{"source":"someone"}';
   const rejected = Object.assign(new Error('The event cannot be understood: detail is missing.'), {
     name: 'RejectedEvent',
   });

@@ -86,7 +86,7 @@ async function pass(seconds: number): Promise<void> {
   await region.time.runUntil(() => region.time.nowMs() >= untilMs);
 }
 
-/** A schedule that another version of the function, or somebody else, has left there. */
+/** A schedule that another version of the function, or someone else, has left there. */
 function leave(input: unknown, Name = NAME, target: object = { Arn: SETTINGS.eventQueueArn }): void {
   const Target = { RoleArn: SETTINGS.scheduleRoleArn, Input: JSON.stringify(input), ...target };
   const ScheduleExpression = 'at(2026-01-01T00:05:30)';
@@ -317,7 +317,7 @@ describe('the state in a schedule', () => {
     expect(operations().slice(callsBefore)).toEqual(['GetSchedule', 'GetSchedule']);
   });
 
-  it('starts the drain anew if a later version wrote it', async () => {
+  it('starts the drain again if a later version wrote it', async () => {
     const { action, startedAtMs } = drain;
     leave({ version: 8, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
     const found = await schedules.get(NAME);

@@ -125,7 +125,7 @@ export function accessDenied(permission: string): Fault {
   });
 }
 
-/** What the load balancer in front of a service answers when nobody behind it does. */
+/** What the load balancer in front of a service answers when no one behind it does. */
 export const badGateway = new Fault((response) =>
   send(response, 503, 'text/html', '<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>'),
 );

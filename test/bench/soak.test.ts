@@ -42,7 +42,7 @@ describe('a day of twenty instances', () => {
   });
 });
 
-it('the same day with nobody who drains kills what was on its instances', async () => {
+it('the same day with no one who drains kills what was on its instances', async () => {
   const soak = await soaked({ ...SHORT, drainer: 'none' });
   expect(soak.tasksKilled.early).toBeGreaterThan(50);
   expect(soak.tasksKilled.bySpot).toBeGreaterThan(0);

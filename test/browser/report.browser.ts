@@ -77,7 +77,7 @@ describe.skipIf(!found)('the report in a browser', () => {
     'has text and signs in its charts that stand out from what is behind them when %s',
     async (colorScheme) => {
       await page.emulateMedia({ colorScheme });
-      const colours = await coloursOf(page, ['surface', 'running', 'life']);
+      const colors = await colorsOf(page, ['surface', 'running', 'life']);
       const painted = await page.locator('[role=img] text, [role=img] path').evaluateAll((elements) =>
         elements.map((element) => ({
           tag: element.tagName,
@@ -90,27 +90,27 @@ describe.skipIf(!found)('the report in a browser', () => {
       const texts = painted.filter(({ tag }) => tag === 'text');
       expect(texts.length).toBeGreaterThan(50);
       for (const { fill, onTask } of texts) {
-        expect(contrast(fill, onTask ? colours.running : colours.surface)).toBeGreaterThanOrEqual(4.5);
+        expect(contrast(fill, onTask ? colors.running : colors.surface)).toBeGreaterThanOrEqual(4.5);
       }
       const drawn = painted.filter(
         ({ line }) => /--(ecs-drain|none|book|external|\w+-edge)/.test(line) && !line.includes('grid'),
       );
       expect(drawn.length).toBeGreaterThan(50);
       for (const { stroke } of drawn) {
-        expect(Math.min(contrast(stroke, colours.surface), contrast(stroke, colours.life))).toBeGreaterThanOrEqual(3);
+        expect(Math.min(contrast(stroke, colors.surface), contrast(stroke, colors.life))).toBeGreaterThanOrEqual(3);
       }
     },
   );
 
   it('follows the system from light to dark, and is light on paper', async () => {
     await page.emulateMedia({ colorScheme: 'light' });
-    const light = await coloursOf(page, ['surface', 'running', 'life']);
+    const light = await colorsOf(page, ['surface', 'running', 'life']);
     await page.emulateMedia({ colorScheme: 'dark' });
-    const dark = await coloursOf(page, ['surface', 'running', 'life']);
+    const dark = await colorsOf(page, ['surface', 'running', 'life']);
     expect(luminance(light.surface)).toBeGreaterThan(0.9);
     expect(luminance(dark.surface)).toBeLessThan(0.05);
     await page.emulateMedia({ colorScheme: 'dark', media: 'print' });
-    expect(await coloursOf(page, ['surface', 'running', 'life'])).toEqual(light);
+    expect(await colorsOf(page, ['surface', 'running', 'life'])).toEqual(light);
     await page.emulateMedia({ media: null });
   });
 
@@ -204,20 +204,20 @@ async function openAll(page: Page): Promise<void> {
   });
 }
 
-/** The page's colours of these names, as the browser computes them. */
-async function coloursOf<Name extends string>(page: Page, names: readonly Name[]): Promise<Record<Name, string>> {
+/** The page's colors of these names, as the browser computes them. */
+async function colorsOf<Name extends string>(page: Page, names: readonly Name[]): Promise<Record<Name, string>> {
   return page.evaluate((names) => {
     const probe = document.body.appendChild(document.createElement('i'));
-    const colours = names.map((name) => {
+    const colors = names.map((name) => {
       probe.style.color = `var(--${name})`;
       return [name, getComputedStyle(probe).color];
     });
     probe.remove();
-    return Object.fromEntries(colours);
+    return Object.fromEntries(colors);
   }, names);
 }
 
-/** Contrast of two `rgb(…)` colours, as WCAG has it. */
+/** Contrast of two `rgb(…)` colors, as WCAG has it. */
 function contrast(a: string, b: string): number {
   const [dark = 0, light = 0] = [luminance(a), luminance(b)].sort((x, y) => x - y);
   return (light + 0.05) / (dark + 0.05);

@@ -38,7 +38,7 @@ const BUGS: readonly Bug[] = [
   },
   {
     property: 'we let no instance go',
-    bug: 'an agent that registers anew is not looked for',
+    bug: 'an agent that registers again is not looked for',
     waiting: 'park',
     build: withBug(async ({ operation, carry }) => {
       const { status, body } = await carry();

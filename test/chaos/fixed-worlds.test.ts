@@ -22,7 +22,7 @@ async function heldIn(world: World) {
 
 describe('in worlds in which a task was killed early once', () => {
   it('a job that starts on a registration which the agent made just after the draining is waited for', async () => {
-    const { victims, outcomes, tasks } = await heldIn(fixedWorld('registered-anew-just-after-the-draining'));
+    const { victims, outcomes, tasks } = await heldIn(fixedWorld('registered-again-just-after-the-draining'));
     expect({ victims, outcomes, tasks }).toEqual({ victims: [], outcomes: ['drained'], tasks: 1 });
   });
 
@@ -48,9 +48,9 @@ describe('in worlds in which a task was killed early once', () => {
   });
 
   describe.each([
-    ['agent-lost', 'registered-anew-as-its-agent-is-given-up', 'began'],
-    ['drained', 'registered-anew-during-the-last-look', 'saw its agent'],
-  ])('%s is said of an instance whose agent registers anew', (outcome, name, since) => {
+    ['agent-lost', 'registered-again-as-its-agent-is-given-up', 'began'],
+    ['drained', 'registered-again-during-the-last-look', 'saw its agent'],
+  ])('%s is said of an instance whose agent registers again', (outcome, name, since) => {
     /** The same world up to that moment, which is reckoned from the last look and the end as they are without it. */
     const registeredAnew = async (momentOf: (lookedAt: number, until: number) => number) => {
       const world = fixedWorld(name);

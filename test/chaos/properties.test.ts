@@ -76,7 +76,7 @@ describe('a drain of ECS’s own', () => {
   const callOf = (operation: string) =>
     ({ service: 'ecs', operation, atMs: 0, fiber: undefined, failedWith: undefined }) as const;
 
-  it('is set to DRAINING by nobody but ECS, nor kept open', () => {
+  it('is set to DRAINING by no one but ECS, nor kept open', () => {
     const calls = ['UpdateContainerInstancesState', 'RecordLifecycleActionHeartbeat', 'DescribeTasks'].map(callOf);
     expect(breaches('CONTINUE', { calls })).toHaveLength(2);
     expect(breaches(undefined, { calls })).toEqual([]);
@@ -121,14 +121,14 @@ describe('an instance is let go early', () => {
 
   it('not over what is on a registration that ECS did not list yet when the last look began', () => {
     const [lag, seen] = [{ listLagSeconds: 10 }, { until: 500, lookedAt: 499 }];
-    const anew = (registeredAt: number) => ({ ...seen, victims: [{ ...victim, registeredAt, placedAt: 495 }] });
-    expect(breachesOf('we let no instance go', anew(490), lag)).toEqual([]);
-    expect(breachesOf('we let no instance go', anew(488), lag)).toHaveLength(1);
-    expect(breachesOf('we let no instance go', anew(490))).toHaveLength(1);
-    expect(breachesOf('we let no instance go', anew(490), { ...lag, faultsEndAtSecond: 498 })).toHaveLength(1);
+    const registered = (registeredAt: number) => ({ ...seen, victims: [{ ...victim, registeredAt, placedAt: 495 }] });
+    expect(breachesOf('we let no instance go', registered(490), lag)).toEqual([]);
+    expect(breachesOf('we let no instance go', registered(488), lag)).toHaveLength(1);
+    expect(breachesOf('we let no instance go', registered(490))).toHaveLength(1);
+    expect(breachesOf('we let no instance go', registered(490), { ...lag, faultsEndAtSecond: 498 })).toHaveLength(1);
   });
 
-  it('over one that was placed after a look that was old, or where nobody looked', () => {
+  it('over one that was placed after a look that was old, or where no one looked', () => {
     expect(early({ lookedAt: 430, victims: [{ ...victim, placedAt: 431 }] })).toHaveLength(1);
     expect(early({ lookedAt: undefined, victims: [{ ...victim, placedAt: 430 }] })).toHaveLength(1);
   });

@@ -59,7 +59,7 @@ export const CALLS_OF_CALM = {
   RecordLifecycleActionHeartbeat: 1,
 };
 
-/** How often each operation was called, but for those with which a sweep asks what is held and what stays in service. */
+/** How often each operation was called, except for those with which a sweep asks what is held and what stays in service. */
 export function callsOf({ calls }: Played): Record<string, number> {
   const ofDrains = calls.filter(({ operation }) => !SWEPT.includes(operation));
   const byOperation = Map.groupBy(ofDrains, ({ operation }) => operation);

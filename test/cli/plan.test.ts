@@ -78,6 +78,11 @@ describe('ecs-drain plan', () => {
       ['--snapshot', WEB, '--min-in-service', '9'],
       /^--min-in-service 9 must be less than the maximum size/,
     ],
+    [
+      'a batch of none',
+      ['--snapshot', WEB, '--max-batch-size', '0'],
+      /^--max-batch-size 0 is not a whole number from 1 to 100\.$/,
+    ],
     ['a param that is none', ['--snapshot', WEB, '--param', 'deadline=3'], /^--param deadline=3 does not set anything/],
     [
       'a param that cannot be',

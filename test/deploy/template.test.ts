@@ -1022,7 +1022,7 @@ describe('params', () => {
     expect(deployed(params).lifecycleHooks).toEqual({});
   });
 
-  it('that are misspelt fail the command with the sentence and no stack trace', async () => {
+  it('that are misspelled fail the command with the sentence and no stack trace', async () => {
     const failure = await packaged({ args: [...TYPED, '--param=deadlineSecond=60'] }).catch((error) => error.message);
     expect(failure).toContain('There is no param deadlineSecond; there are cluster, ');
     expect(failure).not.toMatch(/^ +at /m);

@@ -74,7 +74,7 @@ const short: Play = { taskSeconds: 100 };
 const eventLost: Play = { ...short, isEventLost: true, to: 330 };
 /** The task outlasts the deadline, and is stopped ahead of it. */
 const straggling: Play = { taskSeconds: 5_000, environment: { STOP_STRAGGLERS: 'standalone' }, to: 500 };
-/** A service's task outlasts the deadline, and nobody stops it. */
+/** A service's task outlasts the deadline, and no one stops it. */
 const stuck: Play = { taskSeconds: 250, hasStuckService: true, to: 500 };
 
 /** It ends before the next sweep. */

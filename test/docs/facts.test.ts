@@ -62,7 +62,7 @@ describe('the facts of docs/aws-facts.md', () => {
   });
 });
 
-describe('what AWS added lately', () => {
+describe('what AWS added recently', () => {
   /** Those from 45 root-volume-replacement to 56 managed-hook-ownership. */
   const consequences = [...page.matchAll(/^(\d+)\. [\s\S]*?(?=^\d+\. )/gm)]
     .filter(([, number]) => Number(number) >= 45 && Number(number) <= 56)

@@ -53,7 +53,7 @@ export interface Play {
 /** What came of a drain. */
 export interface Course {
   /** What ended the lifecycle action. */
-  readonly endedBy: 'completion' | 'timeout' | 'nobody';
+  readonly endedBy: 'completion' | 'timeout' | 'no one';
   readonly endSecond: number;
   readonly killedTasks: number;
   /** How many calls were in trouble. */
@@ -121,7 +121,7 @@ export async function played(operation: string, play: Play, trouble: Trouble | u
     if (play.message !== undefined) await runFor(region, 600);
     const [completion] = completions;
     return {
-      endedBy: completion ? (completion.by === 'timeout' ? 'timeout' : 'completion') : 'nobody',
+      endedBy: completion ? (completion.by === 'timeout' ? 'timeout' : 'completion') : 'no one',
       endSecond: completion ? (completion.atMs - heldSinceMs) / 1000 : Number.POSITIVE_INFINITY,
       killedTasks: region.killedTasks.length,
       troubled,

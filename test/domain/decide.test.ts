@@ -189,7 +189,7 @@ describe('an instance without a holding task', () => {
     expect(late(12, 12)).toEqual(drained);
   });
 
-  it('has its tasks listed anew where memory is still in use: it may have been ACTIVE for a while, unseen', () => {
+  it('has its tasks listed again where memory is still in use: it may have been ACTIVE for a while, unseen', () => {
     expect(decide(situation({ observation: emptied(0, undefined, false) }))).toEqual(look('search', 'list'));
     expect(decide(situation({ observation: emptied(0, 9, false) }))).toEqual(look('search', 'list'));
     expect(decide(situation({ observation: emptied(9, 9, false) }))).toEqual(drained);

@@ -284,7 +284,7 @@ describe('a stop timeout that is longer than what is left', () => {
     expect(causesOf(leaving)).toEqual([{ kind: 'deregistering' }]);
   });
 
-  it('is not known where nobody read it, which is reported for a task that was told to stop', () => {
+  it('is not known where no one read it, which is reported for a task that was told to stop', () => {
     const unread = holdingTaskOf({ ...told, stopTimeoutSeconds: undefined });
     expect(diagnose([unread], inputWith())).toMatchObject({
       blockers: [{ causes: [{ kind: 'stopping' }] }],
@@ -300,7 +300,7 @@ describe('a stop timeout that is longer than what is left', () => {
     expect(causesOf({ ...told, ...long, lastStatus: 'DEPROVISIONING' })).toEqual([{ kind: 'stopping' }]);
   });
 
-  it('is no cause at the deadline for a task that nobody has told to stop, and still one for another', () => {
+  it('is no cause at the deadline for a task that no one has told to stop, and still one for another', () => {
     const atTheDeadline = inputWith({}, { nowMs: deadlineAtMs });
     expect(causesOf(long, atTheDeadline)).toEqual([]);
     expect(causesOf({ ...told, ...long, statusSinceMs: nowMs }, atTheDeadline)).toContainEqual(isLate);

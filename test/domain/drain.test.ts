@@ -106,6 +106,6 @@ describe('an outcome', () => {
   });
 });
 
-it('a case that nobody thought of is an error that shows it', () => {
+it('a case that no one thought of is an error that shows it', () => {
   expect(() => unreachable({ kind: 'new' } as never)).toThrow('Unhandled case: {"kind":"new"}');
 });

@@ -252,7 +252,7 @@ describe('the start of a drain', () => {
 });
 
 describe('a heartbeat that Auto Scaling accepts', () => {
-  it('is counted, and the timeout begins anew when it was asked for: the answer may be late', () => {
+  it('is counted, and the timeout begins again when it was asked for: the answer may be late', () => {
     const beaten = drainOf({ lastHeartbeatAtMs: at(58), heartbeats: 1 });
     expect(next(workOf(), { kind: 'heartbeat' }, { kind: 'accepted', askedAtMs: at(58) })).toEqual(workOf(beaten));
   });
@@ -282,7 +282,7 @@ describe('the end of a drain', () => {
     expect(accepted(noticeDrainOf(), { kind: 'complete', verdict })).toMatchObject({ kind: 'finished' });
   });
 
-  it('reports the tasks seen last, of this round or an earlier one, where somebody else has let the instance go', () => {
+  it('reports the tasks seen last, of this round or an earlier one, where someone else has let the instance go', () => {
     const work = workOf(drainOf(), { lastSeen: SEEN_BEFORE });
     const outcome = { kind: 'already-completed', lastSeen: SEEN_BEFORE };
     expect(next(work, GONE, { kind: 'already-completed' })).toEqual({ kind: 'finished', drain: drainOf(), outcome });
@@ -325,7 +325,7 @@ describe('the work ends', () => {
   const drain = drainOf();
   it.each<[string, Answer, Result]>([
     [
-      'with an error that somebody has to fix',
+      'with an error that someone has to fix',
       { kind: 'failed', error: 'denied' },
       { kind: 'failed', drain, error: 'denied' },
     ],

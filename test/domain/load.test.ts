@@ -110,7 +110,7 @@ describe('a continuation from the queue or a schedule', () => {
     }
   });
 
-  it('whose schedule is gone goes on without it if its action is pending: an invocation crashed as it wrote it anew', async () => {
+  it('whose schedule is gone goes on without it if its action is pending: an invocation crashed as it wrote it again', async () => {
     const aws = fakeAws({ callSeconds: 5 });
     await aws.waitUntil(25);
     const [works] = await loaded(aws, [trusted(parked)]);

@@ -163,7 +163,7 @@ describe('an instance whose event was lost', () => {
   });
 
   it('is asked for on hooks of ours alone, until one holds it', async () => {
-    const hooks = ['somebody-elses', 'another-of-ours', 'ecs-drain'].map((name) => ({ name }));
+    const hooks = ['someone-elses', 'another-of-ours', 'ecs-drain'].map((name) => ({ name }));
     const aws = forgotten({ hooks });
     expect(drainsIn(await sweptAt(aws, 200))).toMatchObject([{ action: { lifecycleHook: 'ecs-drain' } }]);
     const asked = aws
@@ -241,7 +241,7 @@ describe('a drain whose continuation was lost', () => {
     expect(aws.callsNamed('put').map(({ args }) => args)).toEqual([[SCHEDULE, 'fired']]);
   });
 
-  it('goes on on its own hook alone, though another of ours is on the group', async () => {
+  it('goes on, on its own hook alone, though another of ours is on the group', async () => {
     const { aws } = await parkedAndForgotten({ hooks: [{}, { name: 'another-of-ours' }] });
     expect((await sweptAt(aws, lostSeconds)).found).toHaveLength(1);
     expect(aws.callsNamed('recordHeartbeat')).toHaveLength(1);
@@ -251,7 +251,7 @@ describe('a drain whose continuation was lost', () => {
     ['cannot be understood', () => ({ get: () => Promise.reject(new Error('The schedule cannot be understood')) })],
     ['is of another instance', () => ({ get: async () => drainOf({ action: { ...ACTION, instanceId: OTHER } }) })],
     ['is gone', () => ({ get: async () => undefined })],
-  ])('begins anew where what its schedule holds %s', async (what, schedules) => {
+  ])('begins again where what its schedule holds %s', async (what, schedules) => {
     const { aws } = await parkedAndForgotten();
     const ports = (own: Ports) => ({ ...own, schedules: { ...own.schedules, ...schedules(aws) } }) as Ports;
     const beaten = { lastHeartbeatAtMs: at(lostSeconds), heartbeats: 1 };
@@ -295,7 +295,7 @@ describe('while Scheduler creates no schedules and lists them', () => {
     expect(aws.telemetry.filter(({ entry }) => entry.kind === 'found')).toHaveLength(1);
   });
 
-  it('an instance that takes tasks is drained all the same: nobody else does', async () => {
+  it('an instance that takes tasks is drained all the same: no one else does', async () => {
     expect((await sweptAt(forgotten(world(1_000)), 200)).found).toHaveLength(1);
   });
 });
@@ -321,7 +321,7 @@ describe('where drains are not parked', () => {
     ['is alive: it looks for new registrations', ['DRAINING', 'ACTIVE'], 20.001, 0],
     ['is lost if it had three minutes to find it', ['DRAINING', 'ACTIVE'], 20, 1],
     ['is lost if no registration takes no tasks', ['ACTIVE'], 199, 1],
-  ])('the drain of an instance that its agent has registered anew %s', async (_, statuses, registeredAt, found) => {
+  ])('the drain of an instance that its agent has registered again %s', async (_, statuses, registeredAt, found) => {
     expect(await foundWith(statuses, registeredAt)).toBe(found);
   });
 });

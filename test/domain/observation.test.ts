@@ -94,21 +94,21 @@ describe('registrations that take no tasks', () => {
     expect(closedIn(THROTTLED, before, nowMs)).toBe(before);
   });
 
-  it('begin anew with one that was not seen before, and after one that takes tasks', () => {
+  it('begin again with one that was not seen before, and after one that takes tasks', () => {
     const late = containerInstanceOf({ arn: 'late' });
     expect(closedWith([one, late])).toEqual({ sinceMs: nowMs, containerInstances: ['one', 'late'], silent: [] });
     expect(closedWith([one, containerInstanceOf({ status: 'ACTIVE' })])).toBeUndefined();
     expect(closedIn(ABSENT, before, nowMs)).toBeUndefined();
   });
 
-  it('begin anew with one that was still registering: it may have taken tasks since', () => {
+  it('begin again with one that was still registering: it may have taken tasks since', () => {
     const registering = closedWith([one, containerInstanceOf({ arn: 'late', status: 'REGISTERING' })]);
     expect(registering).toEqual({ sinceMs: START_MS, containerInstances: ['one'], silent: [] });
     const both = [one, containerInstanceOf({ arn: 'late' })];
     expect(closedIn(seenOf([], { containerInstances: both }), registering, nowMs)?.sinceMs).toBe(nowMs);
   });
 
-  it('begin anew with an agent that disconnects: it may have registered again, which is not listed yet', () => {
+  it('begin again with an agent that disconnects: it may have registered again, which is not listed yet', () => {
     expect(closedWith([{ ...one, agentConnected: false }])).toMatchObject({ sinceMs: nowMs, silent: ['one'] });
   });
 });
@@ -138,7 +138,7 @@ describe('the silence of agents', () => {
     expect(silenceOf([silent, heard], ['silent', 'heard'], forAMinute)).toBeUndefined();
   });
 
-  it('counts anew when nobody looked for too long: the agent may have been heard meanwhile', () => {
+  it('counts again when no one looked for too long: the agent may have been heard meanwhile', () => {
     const seenLast = (secondsAgo: number) => ({ ...begun, sinceMs: at(-900), seenLastAtMs: at(-secondsAgo) });
     expect(silenceOf([silent], ['silent'], seenLast(100))?.sinceMs).toBe(at(-900));
     expect(silenceOf([silent], ['silent'], seenLast(100.001))).toEqual(begun);
@@ -150,7 +150,7 @@ describe('the silence of agents', () => {
     expect(silenceOf([silent], [])).toBeUndefined();
   });
 
-  it('counts anew with another agent that is silent, and where an older version does not say whose it was', () => {
+  it('counts again with another agent that is silent, and where an older version does not say whose it was', () => {
     const other = containerInstanceOf({ arn: 'other', agentConnected: false });
     const both = { ...begun, containerInstances: ['silent', 'other'] };
     expect(silenceOf([silent, other], ['silent', 'other'], forAMinute)).toEqual(both);

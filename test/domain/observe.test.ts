@@ -226,7 +226,7 @@ describe('a search', () => {
     ]);
   });
 
-  it('is without an answer where ECS lists a registration that it does not describe, but for what was set to DRAINING', async () => {
+  it('is without an answer where ECS lists a registration that it does not describe, except for what was set to DRAINING', async () => {
     const aws = fakeAws({ instances: [there, { id: 'two', cluster: 'batch' }] });
     const ports = withEcs((ecs) => ({
       setDraining: async (cluster, arns) => (await ecs.setDraining(cluster, arns)).slice(1),
@@ -370,7 +370,7 @@ describe('a look at what is known', () => {
     ]);
   });
 
-  it('searches anew where it is to, and describes no registration that an event has just described', async () => {
+  it('searches again where it is to, and describes no registration that an event has just described', async () => {
     const aws = fakeAws({ instances: [draining, { ...draining, id: 'two' }] });
     const reported = containerInstanceOf({ arn: arnOf('one'), countedTasks: 7 });
     const scope = { registrations: 'search', tasks: 'known' } as const;

@@ -101,7 +101,7 @@ describe('heartbeats and completions', () => {
   it.each<[string, Decision]>([
     ['heartbeat', { kind: 'heartbeat' }],
     ['completion', drained],
-  ])('a %s says that somebody else has completed the action', async (_, decision) => {
+  ])('a %s says that someone else has completed the action', async (_, decision) => {
     const aws = fakeAws({ holds: [{ instanceId: INSTANCE_ID, completedAtSeconds: 0 }] });
     expect(await performed(aws, [[first, decision]])).toEqual([{ kind: 'already-completed' }]);
   });

@@ -123,7 +123,7 @@ describe('an instance that stays in service', () => {
   it.each<[Trigger, string]>([
     ['rebalance-recommendation', 'ACTIVE'],
     ['spot-interruption', 'ACTIVE'],
-    ['lifecycle-action', 'DRAINING'], // somebody has detached it
+    ['lifecycle-action', 'DRAINING'], // someone has detached it
   ])('is ACTIVE again outside of every group only after a notice: %s', async (trigger, status) => {
     const aws = staying({ lifecycleState: () => undefined }, trigger);
     await sweptAt(aws, 900);
@@ -282,7 +282,7 @@ describe('a drain whose instance may stay', () => {
     expect(aws.callsNamed('mark')).toEqual([]);
   });
 
-  it('does not mark what somebody else has set to DRAINING', async () => {
+  it('does not mark what someone else has set to DRAINING', async () => {
     const instances = [{ id: 'theirs', status: 'DRAINING' as const }, { id: 'ours' }];
     const aws = await begun(root, { instances });
     expect([...aws.marks.keys()]).toEqual(['ours']);
@@ -335,7 +335,7 @@ describe('a drain whose instance may stay', () => {
     expect(told.map(({ drain }) => drain)).toMatchObject([{ action: { instanceId: 'i-00000001' } }]);
   });
 
-  it('is not drained again when somebody else has completed its action and it serves again', async () => {
+  it('is not drained again when someone else has completed its action and it serves again', async () => {
     const aws = await begun(root, { events: 'none', holds: [{ instanceId: INSTANCE_ID, completedAtSeconds: 100 }] });
     await aws.waitUntil(200);
     expect((await aws.giveBack()).returned).toHaveLength(1);
@@ -356,7 +356,7 @@ describe('a drain whose instance may stay', () => {
     expect([statusIn(aws), aws.callsNamed('setDraining').length]).toEqual(['ACTIVE', 1]);
   });
 
-  it('is set to DRAINING again while its action is pending, though somebody has set it to ACTIVE', async () => {
+  it('is set to DRAINING again while its action is pending, though someone has set it to ACTIVE', async () => {
     const aws = await begun(root, { events: 'none' });
     await aws.waitUntil(100);
     await aws.inInvocation(({ containerInstances }) => containerInstances.setActive('prod', [ARN]));

@@ -208,7 +208,7 @@ describe('many drains', () => {
     ]);
   });
 
-  it('of a fleet wait for their first listing, spread over time, without a listing by anybody else', async () => {
+  it('of a fleet wait for their first listing, spread over time, without a listing by anyone else', async () => {
     const aws = fakeAws({ ...fleetOf(150), random: 0.25 });
     const results = await aws.round();
     expect(aws.callsNamed('listTasks')).toEqual([]);
@@ -360,7 +360,7 @@ describe('an agent', () => {
     expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'drained' }]);
   });
 
-  it('is not given up for two short silences with nobody looking in between', async () => {
+  it('is not given up for two short silences with no one looking in between', async () => {
     const aws = fakeAws({
       instances: silent([100, 125], [1_140, 1_200]),
       tasks: [{ ...web, stopsAtSeconds: 2_000 }],
@@ -369,10 +369,10 @@ describe('an agent', () => {
     expect(await aws.runToEnd({ policy: WATCH })).toMatchObject([{ kind: 'drained' }]);
   });
 
-  it('that registered anew is not given up: tasks run there', async () => {
+  it('that registered again is not given up: tasks run there', async () => {
     const instances = [...silent([30, Infinity]), { id: 'two', comesAtSeconds: 30 }];
-    const anew = { ...web, id: 'anew', on: 'two', listedAtSeconds: 40, stopsAtSeconds: 3_000 };
-    const aws = fakeAws({ instances, tasks: [endless, anew] });
+    const again = { ...web, id: 'again', on: 'two', listedAtSeconds: 40, stopsAtSeconds: 3_000 };
+    const aws = fakeAws({ instances, tasks: [endless, again] });
     expect(await aws.runToEnd()).toMatchObject([{ kind: 'agent-lost', killedTasks: [{ arn: 'job' }] }]);
     expect(aws.completion()).toMatchObject({ holding: ['job'] });
     expect(aws.completion()?.atSeconds).toBeGreaterThan(3_000);
@@ -497,7 +497,7 @@ describe('an outage', () => {
     },
   );
 
-  it('of Auto Scaling for half an hour loses no drain that was handed over over the bus', async () => {
+  it('of Auto Scaling for half an hour loses no drain that was handed over on the bus', async () => {
     const outages = [{ of: 'auto-scaling' as const, span: [1, 1_800] as const }];
     const aws = fakeAws({ tasks: [web], outages });
     await aws.round([], { policy: WATCH });
@@ -718,7 +718,7 @@ describe('copies of a message', () => {
   });
 });
 
-describe('an action that somebody else completed', () => {
+describe('an action that someone else completed', () => {
   it('ends the drain at its next heartbeat, by name of the tasks seen last', async () => {
     const aws = fakeAws({ tasks: [endless], holds: [{ instanceId: INSTANCE_ID, completedAtSeconds: 100 }] });
     const lastSeen = { tasks: [{ arn: 'job' }], haveStopped: false };

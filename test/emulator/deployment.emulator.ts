@@ -17,7 +17,7 @@ import { begunBefore, handOverOf, scheduleOf } from './version-0.1.0.ts';
  *   outside: see emulator.py.
  * - Drains are parked in the emulator's own EventBridge Scheduler, which looks every ten seconds for schedules that are due.
  *   The event of a schedule has neither the source nor the type that the schedule names, and a schedule that was created
- *   anew under the name of one that has fired does not fire: see emulator.py.
+ *   again under the name of one that has fired does not fire: see emulator.py.
  *
  * What this test cannot see: the emulator evaluates neither roles nor the policies of queues (its AUTH=true does not know the
  * condition keys events:source and events:detail-type), its event source mappings invoke the function with ten messages at most

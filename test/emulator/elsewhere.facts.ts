@@ -10,7 +10,7 @@ import { installMoto, startMoto } from './moto.ts';
 
 /**
  * The experiments about AWS, made on emulators of it: docs/facts-elsewhere.md says who disagrees with what. With `-u` the page is
- * written anew.
+ * written again.
  */
 
 const missing = (await install()) ?? (await installMoto());

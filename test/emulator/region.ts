@@ -110,7 +110,7 @@ export function clientOptions(env: Emulator['env'], endpoint: string) {
   return { endpoint, region: env.AWS_REGION, credentials };
 }
 
-/** Puts the hooks that the stack created on our group in the Region; the other group has the same, by somebody else. */
+/** Puts the hooks that the stack created on our group in the Region; the other group has the same, by someone else. */
 export async function bringHooks({ autoScaling }: Region, emulator: Emulator): Promise<void> {
   const hook = '{name: LifecycleHookName, heartbeatTimeoutSeconds: HeartbeatTimeout, defaultResult: DefaultResult}';
   const [hooks = []] = await emulator.ask<Omit<HookSpec, 'group'>[]>([

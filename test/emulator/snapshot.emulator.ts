@@ -33,7 +33,7 @@ it.skipIf(missing)('ecs-drain snapshot reads a cluster of moto', async () => {
     expect(snapshot.cluster).toMatchObject({
       name: 'prod',
       services: [{ name: 'web', desiredCount: 2, taskDefinition: 'web:1' }],
-      tasks: [{ group: 'family:web', startedBy: 'somebody' }],
+      tasks: [{ group: 'family:web', startedBy: 'someone' }],
       taskDefinitions: [{ name: 'web:1', memoryMiB: 256, hostPorts: [8_080] }],
     });
     expect(JSON.stringify(snapshot)).not.toContain('hunter2');
@@ -80,6 +80,6 @@ async function fill(autoScaling: AutoScalingClient, ecs: ECSClient): Promise<str
       launchType: 'EC2',
     }),
   );
-  await ecs.send(new RunTaskCommand({ cluster: 'prod', taskDefinition: 'web', startedBy: 'somebody' }));
+  await ecs.send(new RunTaskCommand({ cluster: 'prod', taskDefinition: 'web', startedBy: 'someone' }));
   return ids;
 }

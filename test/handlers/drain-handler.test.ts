@@ -676,7 +676,7 @@ describe('a sweep', () => {
     );
   });
 
-  it('fails, and comes again, where AWS will not answer before somebody fixes something', async () => {
+  it('fails, and comes again, where AWS will not answer before someone fixes something', async () => {
     failing = ({ operation }) =>
       operation === 'DescribeAutoScalingGroups' ? new AwsError('AccessDenied', 'not authorized', 403) : undefined;
     await minutes(2);

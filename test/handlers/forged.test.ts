@@ -153,7 +153,7 @@ const attacks = fc.array(fc.record({ afterSeconds: fc.constantFrom(0, 1, 20, 200
   maxLength: 3,
 });
 
-describe('a continuation that somebody has forged or sent again', () => {
+describe('a continuation that someone has forged or sent again', () => {
   it('ends no drain early and touches nothing that Auto Scaling does not hold for us', async () => {
     await fc.assert(
       fc.asyncProperty(world, attacks, ({ waiting, stopStragglers, heartbeatTimeoutSeconds, ...more }, all) => {
@@ -165,7 +165,7 @@ describe('a continuation that somebody has forged or sent again', () => {
         const { taskSeconds, silent } = more;
         return inHostileWorld({ environment, taskSeconds, heartbeatTimeoutSeconds, rules: true }, async (played) => {
           const { region, held, continuations } = played;
-          // A watching drain has nobody else to remember since when an agent is silent: docs/threat-model.md.
+          // A watching drain has no one else to remember since when an agent is silent: docs/threat-model.md.
           if (silent !== undefined && waiting === 'park') {
             region.time.after(silent, () => region.ecs.setAgentConnected(held, false));
             region.time.after(silent + 60, () => region.ecs.setAgentConnected(held, true));

@@ -226,7 +226,7 @@ async function broughtTo(world: HostileWorld, message: unknown): Promise<string>
 
 const operationsIn = ({ mutations }: HostileWorld) => mutations.map(({ operation }) => operation);
 
-describe('an event that somebody has meddled with', () => {
+describe('an event that someone has meddled with', () => {
   it('is ignored, or rejected in a sentence, or drains what is ours: nothing else is changed', async () => {
     const seen = new Set<string>();
     await fc.assert(
@@ -290,7 +290,7 @@ describe('the dead-letter queue', () => {
     ['the test notification of a hook', (all) => all['test notification']],
     ['a task that only has started', (all) => changed(all['task state change'], ['detail', 'lastStatus'], 'RUNNING')],
     ["another group's termination", (all) => changed(all['termination'], ['detail', 'AutoScalingGroupName'], 'others')],
-    ['an event of nobody', (all) => changed(all['termination'], ['source'], 'nobody')],
+    ['an event of no one', (all) => changed(all['termination'], ['source'], 'missing')],
   ])('gets nothing of what is ignored: %s', (_, eventOf) =>
     inHostileWorld({}, async (world) => {
       expect(await broughtTo(world, eventOf(genuine))).toBe('ignored');

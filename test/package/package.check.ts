@@ -51,7 +51,7 @@ async function startRegion() {
 }
 
 describe('the package', () => {
-  it('has the commands and the licences of all that is bundled, needs no other package, and stays small', async () => {
+  it('has the commands and the licenses of all that is bundled, needs no other package, and stays small', async () => {
     const { version, dependencies, bin } = JSON.parse(await readFile(join(PACKAGE, 'package.json'), 'utf8'));
     expect({ dependencies, bin }).toEqual({ dependencies: undefined, bin: { 'ecs-drain': 'dist/ecs-drain.mjs' } });
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'dist/ecs-drain.mjs', 'dist/ecs-drain.zip']));

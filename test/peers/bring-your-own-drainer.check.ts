@@ -23,20 +23,20 @@ describe.skipIf(missing !== undefined)('a drain function in Python, run by the e
     expect(result.wallSeconds).toBeLessThan(result.virtualSeconds / 5);
   });
 
-  it('makes the calls of the book’s function as it is modelled here, in the same seconds but for a few', async () => {
+  it('makes the calls of the book’s function as it is modeled here, in the same seconds except for a few', async () => {
     // Its own finds the instance with one call less.
-    const [{ result }, modelled] = await Promise.all([
+    const [{ result }, modeled] = await Promise.all([
       drainedByCount('rolling-update'),
       rehearse({ scenario: 'rolling-update', drainer: 'book', seed: 1 }),
     ]);
     const of = ({ drains }: Pick<typeof result, 'drains'>) =>
       drains.map(({ instanceId, outcome, continuations }) => ({ instanceId, outcome, continuations }));
-    expect(of(result)).toEqual(of(modelled));
+    expect(of(result)).toEqual(of(modeled));
     for (const [i, { seconds, apiCalls }] of result.drains.entries()) {
-      expect(Math.abs(seconds / (modelled.drains[i]?.seconds ?? 0) - 1)).toBeLessThan(0.03);
-      expect(Math.abs(apiCalls - (modelled.drains[i]?.apiCalls ?? 0))).toBeLessThanOrEqual(4);
+      expect(Math.abs(seconds / (modeled.drains[i]?.seconds ?? 0) - 1)).toBeLessThan(0.03);
+      expect(Math.abs(apiCalls - (modeled.drains[i]?.apiCalls ?? 0))).toBeLessThanOrEqual(4);
     }
-    expect(result.tasksKilled).toBe(modelled.tasksKilled);
+    expect(result.tasksKilled).toBe(modeled.tasksKilled);
   });
 
   it('has the time limit of a function: it publishes its message again when that is near, and goes on', async () => {

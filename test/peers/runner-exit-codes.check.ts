@@ -22,7 +22,7 @@ async function ran(url: string | undefined, ...args: readonly string[]) {
   return { code, complaints };
 }
 
-/** An address at which `serve` answers, or nobody once it is closed. */
+/** An address at which `serve` answers, or no one once it is closed. */
 async function listening() {
   const server = createServer((_, response) => response.writeHead(404).end('Nothing is here.'));
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -44,7 +44,7 @@ describe.skipIf(missing !== undefined)('the example that runs a drain function i
     expect(code).toBe(2);
   });
 
-  it('exits 1 and says why where nobody answers', async () => {
+  it('exits 1 and says why where no one answers', async () => {
     const { url, close } = await listening();
     await close();
     const { code, complaints } = await ran(url, COUNTING);
@@ -61,7 +61,7 @@ describe.skipIf(missing !== undefined)('the example that runs a drain function i
   });
 
   it('exits 1 where the Region has no such queue', async () => {
-    const run = judged(['--scenario', 'book', '--notify', 'sns'], [RUNNER, COUNTING, '--queue', 'nobody']);
-    await expect(run).rejects.toThrow(/ended with 1:\nThe Region has no queue nobody: /);
+    const run = judged(['--scenario', 'book', '--notify', 'sns'], [RUNNER, COUNTING, '--queue', 'missing']);
+    await expect(run).rejects.toThrow(/ended with 1:\nThe Region has no queue missing: /);
   });
 });

@@ -121,7 +121,7 @@ describe('rebalance', () => {
 describe('root-volume', () => {
   const SECONDS = 900;
 
-  it('drains each instance before it is rebooted; its agent registers anew, and tasks come back', async () => {
+  it('drains each instance before it is rebooted; its agent registers again, and tasks come back', async () => {
     const played = await play(SCENARIOS['root-volume'], SECONDS);
     for (const id of [A, B, C]) {
       expect(played.pathOf(id)).toEqual([
@@ -206,7 +206,7 @@ describe('retained', () => {
     ]);
   });
 
-  it('sets the instance to ACTIVE again when somebody has put it back in service', async () => {
+  it('sets the instance to ACTIVE again when someone has put it back in service', async () => {
     const { begin, group, ...rest } = SCENARIOS.retained;
     const played = await play(
       {

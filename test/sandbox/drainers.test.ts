@@ -110,7 +110,7 @@ describe('a daemon service', () => {
     expect(await killedBy('widdix', '6 minutes with a daemon')).toEqual(['service:log-router']);
   });
 
-  it('saves nobody by the other reading of facts 12 draining-rules, where it stops with the replicas', async () => {
+  it('saves no one by the other reading of facts 12 draining-rules, where it stops with the replicas', async () => {
     for (const drainer of ['book', 'widdix'] as const) {
       expect(await killedBy(drainer, '6 minutes with a daemon that leaves at once')).toEqual(TEN);
     }
@@ -202,7 +202,7 @@ describe('widdix', () => {
     expect(fatesOf(result)).toEqual(['RUNNING']);
   });
 
-  it('takes the instances one at a time, each look a message that is received, deleted and sent anew', async () => {
+  it('takes the instances one at a time, each look a message that is received, deleted and sent again', async () => {
     const { region, installed, startMs, begin, close } = await stage(
       { scenario: 'fleet', variant: fleetOf({ instances: 24, terminated: 20, tasks: 96 }), drainer: 'widdix', seed: 1 },
       () => {},

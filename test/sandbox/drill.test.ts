@@ -75,7 +75,7 @@ describe('npm run drill', () => {
     expect(result.drains).toMatchObject([{ outcome: 'drained', heartbeats: 0 }]);
   });
 
-  it('prints plain lines where nobody watches, and ends with what came of it', async () => {
+  it('prints plain lines where no one watches, and ends with what came of it', async () => {
     const printed = await printedBy(drill, '--scenario', 'book', '--drainer', 'none');
     expect(printed).toContain('KILLED');
     expect(printed).toMatch(

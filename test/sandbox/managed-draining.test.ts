@@ -17,7 +17,7 @@ const endsIn = ({ events }: DrillResult) =>
   events.flatMap((event) => (event.kind === 'lifecycle' && event.result ? [event] : []));
 
 describe('the scenario managed-draining', () => {
-  it('facts 98 managed-draining-hangs: ECS alone holds the instance for 48 hours, and tells nobody', async () => {
+  it('facts 98 managed-draining-hangs: ECS alone holds the instance for 48 hours, and tells no one', async () => {
     const result = await rehearse({ scenario: 'managed-draining', drainer: 'none', seed: 1 });
     expect(result.drains).toMatchObject([{ seconds: 48 * HOURS }]);
     expect(result.tasksKilled).toBe(2);

@@ -57,7 +57,7 @@ describe('the book’s result', () => {
     expect(fatesOf(run('book', 'ecs-drain'))).toEqual([]);
   });
 
-  it('requests are lost where tasks are killed: all while nobody serves', () => {
+  it('requests are lost where tasks are killed: all while no one serves', () => {
     const outage = run('book', 'none');
     const killedAt = found(tasksOf(outage, ({ killed }) => killed === true)[0]).second;
     const servedAgainAt = found(tasksOf(outage, ({ status, second }) => status === 'RUNNING' && second > 0)[0]).second;
@@ -290,7 +290,7 @@ describe('the same scenario, drainer and seed number', () => {
     expect(bytesOf(JSON.parse(elsewhere.get(drainer) ?? ''))).toBe(bytesOf(run('rolling-update', drainer)));
   });
 
-  it('give the same bytes whether somebody watches and prints or not', async () => {
+  it('give the same bytes whether someone watches and prints or not', async () => {
     const written: unknown[] = [];
     const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(text) > 0);
     const watched = await rehearse({

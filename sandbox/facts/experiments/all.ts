@@ -17,7 +17,7 @@ import { services } from './services.ts';
 import { targets } from './targets.ts';
 import { topics } from './topics.ts';
 
-/** Every experiment: the open questions first, which nobody has answered yet; what disturbs others last. */
+/** Every experiment: the open questions first, which no one has answered yet; what disturbs others last. */
 export const EXPERIMENTS: readonly Experiment[] = [
   ...draining,
   ...countingTrap,

@@ -73,7 +73,7 @@ export const hooks: readonly Experiment[] = [
   },
   {
     facts: [21],
-    title: 'TerminateInstances of EC2 goes past the hook: the instance ends though nobody has completed its action.',
+    title: 'TerminateInstances of EC2 goes past the hook: the instance ends though no one has completed its action.',
     needs: ['group'],
     minutes: 8,
     cents: 0,

@@ -9,7 +9,7 @@ import { described, receive, refusalOf, seconds } from './look.ts';
 
 const NOTHING = 'changes nothing';
 
-/** The record of an asynchronous invocation that failed for good. */
+/** The record of an asynchronous invocation that failed permanently. */
 interface FailureRecord {
   readonly requestContext: { readonly condition: string; readonly approximateInvokeCount: number };
   readonly requestPayload: { readonly experiment?: string };
@@ -22,7 +22,7 @@ interface Returned {
   readonly errorMessage?: unknown;
 }
 
-/** How Lambda answers an invocation, and what it does with one that nobody waits for. */
+/** How Lambda answers an invocation, and what it does with one that no one waits for. */
 export const lambda: readonly Experiment[] = [
   {
     facts: [7],

@@ -27,7 +27,7 @@ export interface AutoScalingOptions {
   readonly terminate: (ec2InstanceId: string) => void;
   /** EC2 stops the instance, on its way into a warm pool, or for the replacement of its root volume. */
   readonly stopped: (ec2InstanceId: string) => void;
-  /** An instance that was stopped has booted: its agent goes on with its registration, or registers anew. */
+  /** An instance that was stopped has booted: its agent goes on with its registration, or registers again. */
   readonly restarted: (ec2InstanceId: string, agent: 'reconnects' | 'registers') => void;
 }
 

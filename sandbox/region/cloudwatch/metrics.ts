@@ -73,7 +73,7 @@ export function keyOf({ namespace, name, dimensions }: Metric): string {
   return JSON.stringify([namespace, name, Object.entries(dimensions).sort()]);
 }
 
-/** The statistics that there are: those of CloudWatch but for trimmed means and ranks. */
+/** The statistics that there are: those of CloudWatch except for trimmed means and ranks. */
 export const STATISTIC = /^(Average|Maximum|Minimum|SampleCount|Sum|p\d{1,2}(\.\d+)?|p100)$/;
 
 /**

@@ -9,7 +9,7 @@ import { Announcements } from './announcements.ts';
 import { roomiest } from './room.ts';
 import { type Readings, type ServiceChange, ServiceScheduler } from './service-scheduler.ts';
 import {
-  behaviourOf,
+  behaviorOf,
   type InstanceSpec,
   type KilledTask,
   type ServiceSpec,
@@ -108,7 +108,7 @@ export class EcsModel {
   }
 
   /**
-   * The agent lost its state and registers anew. The old registration stays as it was and disconnected, with its tasks
+   * The agent lost its state and registers again. The old registration stays as it was and disconnected, with its tasks
    * (facts 14 instance-lookup) and with the attributes that were put on it (facts 96 container-instance-attributes).
    */
   reRegisterAgent(ec2InstanceId: string): string {
@@ -144,7 +144,7 @@ export class EcsModel {
     const instance = this.#state.newestRegistration(ec2InstanceId);
     const definition = this.#state.define(spec);
     const { startedBy } = spec;
-    const launch = { service: undefined, group, startedBy, definition, behaviour: behaviourOf(spec) };
+    const launch = { service: undefined, group, startedBy, definition, behavior: behaviorOf(spec) };
     if (phase === 'starting') this.#tasks.start(instance, launch);
     else {
       const task = this.#tasks.stand(instance, launch);
@@ -162,7 +162,7 @@ export class EcsModel {
     if (!host) throw new Error(`No container instance of cluster ${spec.cluster} has room for the task ${name}.`);
     const definition = this.#state.define(spec);
     const group = `family:${name}`;
-    this.#tasks.start(host, { service: undefined, group, startedBy, definition, behaviour: behaviourOf(spec) });
+    this.#tasks.start(host, { service: undefined, group, startedBy, definition, behavior: behaviorOf(spec) });
   }
 
   /**
@@ -285,11 +285,11 @@ export class EcsModel {
     { group, startedBy }: Pick<TaskView, 'group' | 'startedBy'>,
   ): TaskView {
     const instance = this.#state.instance(cluster.name, id);
-    const { behaviour } = definition;
-    return this.#tasks.start(instance, { service: undefined, group, startedBy, definition, behaviour });
+    const { behavior } = definition;
+    return this.#tasks.start(instance, { service: undefined, group, startedBy, definition, behavior });
   }
 
-  /** The instance is INACTIVE for good. ECS forgets the tasks that it still has, and replaces those of services. */
+  /** The instance is INACTIVE permanently. ECS forgets the tasks that it still has, and replaces those of services. */
   deregisterInstance({ id, cluster }: InstanceView): void {
     const instance = this.#state.instance(cluster.name, id);
     const orphans = [...instance.holding];

@@ -4,7 +4,7 @@ import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Announcements } from './announcements.ts';
 import { constraintOf, isMutual, preferenceOf, preferred } from './placement.ts';
 import { closestMatch, hasRoom, isOpen } from './room.ts';
-import { behaviourOf, type StandingTask } from './specs.ts';
+import { behaviorOf, type StandingTask } from './specs.ts';
 import {
   type ContainerInstance,
   desiredCountOf,
@@ -79,7 +79,7 @@ export class ServiceScheduler {
     this.lookSoon(service);
   }
 
-  /** Stops every task of a service for good, protected ones too. */
+  /** Stops every task of a service permanently, protected ones too. */
   end(service: Service): void {
     service.status = 'DRAINING';
     service.desiredCount = 0;
@@ -300,8 +300,8 @@ export class ServiceScheduler {
 function launchOf(service: Service): Launch {
   const { spec, deployments } = service;
   const [{ id, definition }] = deployments;
-  const behaviour = definition.family === spec.name ? behaviourOf(spec) : definition.behaviour;
-  return { service, group: `service:${spec.name}`, startedBy: id, definition, behaviour };
+  const behavior = definition.family === spec.name ? behaviorOf(spec) : definition.behavior;
+  return { service, group: `service:${spec.name}`, startedBy: id, definition, behavior };
 }
 
 /** As ECS words it. */

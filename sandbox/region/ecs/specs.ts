@@ -85,7 +85,7 @@ export interface StandingTask {
 }
 
 /** What the containers of a task do, in seconds. */
-export interface Behaviour {
+export interface Behavior {
   /** From PROVISIONING to RUNNING, give or take a tenth. */
   readonly startSeconds: number;
   /** From RUNNING until it ends by itself. */
@@ -97,7 +97,7 @@ export interface Behaviour {
 }
 
 /** What the containers do that a spec describes. */
-export function behaviourOf(spec: ServiceSpec | StandaloneTaskSpec): Behaviour {
+export function behaviorOf(spec: ServiceSpec | StandaloneTaskSpec): Behavior {
   const { stopTimeoutSeconds } = spec;
   if (!('startSeconds' in spec)) {
     const { runsForSeconds } = spec;

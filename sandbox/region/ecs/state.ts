@@ -1,7 +1,7 @@
 import { LoadBalancer } from '../elastic-load-balancing/load-balancer.ts';
 import type { Place } from '../place.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
-import { type Behaviour, behaviourOf, type ServiceSpec, type StandaloneTaskSpec } from './specs.ts';
+import { type Behavior, behaviorOf, type ServiceSpec, type StandaloneTaskSpec } from './specs.ts';
 import type {
   CapacityProvider,
   ClusterView,
@@ -79,7 +79,7 @@ export type Stage = readonly [status: TaskStatus, seconds: number];
 export interface Task extends TaskView {
   readonly instance: ContainerInstance;
   readonly service: Service | undefined;
-  readonly behaviour: Behaviour;
+  readonly behavior: Behavior;
   lastStatus: TaskStatus;
   desiredStatus: TaskView['desiredStatus'];
   version: number;
@@ -102,7 +102,7 @@ export type Host = Pick<
 >;
 
 /** What a task is started with. */
-export type Launch = Pick<Task, 'service' | 'group' | 'startedBy' | 'definition' | 'behaviour'>;
+export type Launch = Pick<Task, 'service' | 'group' | 'startedBy' | 'definition' | 'behavior'>;
 
 export interface StateOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
@@ -230,7 +230,7 @@ export class EcsState {
       hostPorts,
       networkMode,
       registeredAtMs: this.nowMs(),
-      behaviour: behaviourOf(spec),
+      behavior: behaviorOf(spec),
     };
     this.#definitions.set(name, [...revisions, definition]);
     return definition;

@@ -40,7 +40,7 @@ export class TaskLifecycle {
     const task = state.addTask(instance, launch);
     announcements.publishInstance(instance);
     const isTarget = launch.service?.loadBalancer !== undefined;
-    this.#send(task, startingRoute(launch.behaviour.startSeconds * random.between(0.9, 1.1), isTarget));
+    this.#send(task, startingRoute(launch.behavior.startSeconds * random.between(0.9, 1.1), isTarget));
     return task;
   }
 
@@ -52,7 +52,7 @@ export class TaskLifecycle {
   }
 
   /** Facts 13 counting-trap: the task leaves every count now, and its instance much later. */
-  stop(task: Task, stop: Stop, stopSeconds = task.behaviour.stopSeconds): void {
+  stop(task: Task, stop: Stop, stopSeconds = task.behavior.stopSeconds): void {
     if (task.desiredStatus === 'STOPPED') return;
     const { agents, announcements } = this.#options;
     this.#dismiss(task, stop);
@@ -124,7 +124,7 @@ export class TaskLifecycle {
   #hasStarted(task: Task): void {
     const { time, agents } = this.#options;
     task.service?.loadBalancer?.register(task.id);
-    const { runsForSeconds } = task.behaviour;
+    const { runsForSeconds } = task.behavior;
     if (runsForSeconds === Number.POSITIVE_INFINITY) return;
     const exit: Stop = { code: 'EssentialContainerExited', reason: 'Essential container in task exited' };
     time.after(runsForSeconds, () => agents.deliver(task.instance, () => this.stop(task, exit, 0)));
@@ -143,11 +143,11 @@ export class TaskLifecycle {
 
 /** What becomes of the containers of a task whose machine shuts down, and when. */
 function endOf(task: Task, nowMs: number): { readonly fate: Fate; readonly afterSeconds: number } {
-  const { lastStatus, endsAtMs, behaviour } = task;
+  const { lastStatus, endsAtMs, behavior } = task;
   const startedAtMs = task.startedAtMs ?? nowMs;
   const runs = !['PROVISIONING', 'PENDING', 'DEPROVISIONING'].includes(lastStatus);
-  if (!runs || startedAtMs + behaviour.runsForSeconds * 1000 <= nowMs) return { fate: 'unharmed', afterSeconds: 0 };
-  const leftSeconds = endsAtMs === undefined ? behaviour.endsAfterSeconds : Math.max(0, endsAtMs - nowMs) / 1000;
+  if (!runs || startedAtMs + behavior.runsForSeconds * 1000 <= nowMs) return { fate: 'unharmed', afterSeconds: 0 };
+  const leftSeconds = endsAtMs === undefined ? behavior.endsAfterSeconds : Math.max(0, endsAtMs - nowMs) / 1000;
   if (leftSeconds > SHUTDOWN_GRACE_SECONDS) return { fate: 'cut off', afterSeconds: SHUTDOWN_GRACE_SECONDS };
   return { fate: endsAtMs === undefined ? 'delayed SIGTERM' : 'unharmed', afterSeconds: leftSeconds };
 }

@@ -1,4 +1,4 @@
-import type { Behaviour, ScalingSteps, ServiceSpec } from './specs.ts';
+import type { Behavior, ScalingSteps, ServiceSpec } from './specs.ts';
 
 /** The state as it is seen from outside of this folder: it can be read, and not be changed. */
 
@@ -112,7 +112,7 @@ export interface TaskDefinition extends Resources {
   readonly networkMode: 'awsvpc' | 'bridge';
   readonly registeredAtMs: number;
   /** What its containers do, as far as no spec says otherwise. */
-  readonly behaviour: Behaviour;
+  readonly behavior: Behavior;
 }
 
 /** Facts 13 counting-trap, in their order. */

@@ -107,7 +107,7 @@ export class EventBridgeModel {
     this.#rules.push(rule);
   }
 
-  /** It repeats for ever. A run does not wait for it to end. */
+  /** It repeats forever. A run does not wait for it to end. */
   putScheduledRule(rule: ScheduledRule): void {
     const { time, place } = this.#options;
     this.#scheduledRules.set(rule.name, rule);

@@ -30,7 +30,7 @@ export interface FunctionSpec {
    * unless set.
    */
   readonly recursiveLoop?: 'Allow' | 'Terminate';
-  /** Where the record of an asynchronous invocation goes that failed for good. */
+  /** Where the record of an asynchronous invocation goes that failed permanently. */
   readonly onFailure?: { readonly arn: string; readonly send: (record: object) => void };
   /** Loads the code into a new container, whose clock is the Region's. */
   readonly load: (clock: Clock) => Handler;
@@ -72,7 +72,7 @@ const RETRY_AFTER_SECONDS = [60, 120];
  */
 const THROTTLE_RETRY_SECONDS = { first: 1, longest: 300 };
 export const LARGEST_EVENT_AGE_SECONDS = 6 * 60 * 60;
-/** From a new container to its first invocation: start, import and initialisation; billed like the rest. */
+/** From a new container to its first invocation: start, import and initialization; billed like the rest. */
 const COLD_START_SECONDS = 0.35;
 
 /** Who waits for an invocation hears its error, or that it has none, and what the function has returned. */
@@ -106,7 +106,7 @@ export class LambdaModel {
   /** What to do about an invocation that dies. */
   readonly #crashes = new WeakMap<Fiber, (error: string) => void>();
   readonly invocations: Invocation[] = [];
-  /** Events that failed for good. */
+  /** Events that failed permanently. */
   readonly deadLetters: unknown[] = [];
   peakConcurrency = 0;
 

@@ -82,7 +82,7 @@ function tokensOf(pattern: string): Token[] {
   return tokens;
 }
 
-/** Deeper patterns do not fit into the 1,024 characters that a pattern may have, but for mere parentheses. */
+/** Deeper patterns do not fit into the 1,024 characters that a pattern may have, except for mere parentheses. */
 const DEEPEST = 100;
 
 /** Reads `{ a || b && (c) }`: `&&` binds more closely than `||`. */

@@ -273,7 +273,7 @@ export class SchedulerModel {
     this.#deliver(schedule);
     if (described.ActionAfterCompletion !== 'DELETE') return;
     // Facts 30 schedule-deletion: the deletion comes later, and AWS does not say that an update in between stops it. So
-    // here it removes this schedule with its latest settings, but not one that was created anew under its name.
+    // here it removes this schedule with its latest settings, but not one that was created again under its name.
     time.after(random.between(DELETED_AFTER_SECONDS.min, DELETED_AFTER_SECONDS.max), () => {
       if (this.#groups.get(schedule.group)?.schedules.get(schedule.name) === schedule) this.#delete(schedule);
     });

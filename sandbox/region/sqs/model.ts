@@ -142,7 +142,7 @@ export class QueueModel {
   }
 
   /**
-   * How old the oldest message is that can be received or that somebody has; 0 if there is none. As in the metric
+   * How old the oldest message is that can be received or that someone has; 0 if there is none. As in the metric
    * ApproximateAgeOfOldestMessage a message that was received three times or more is left out (SQS developer guide,
    * available metrics). That one which is still delayed is left out as well is unverified.
    */

@@ -195,7 +195,7 @@ export class Fiber {
     };
   }
 
-  /** Ends it for good, done or not: what it waits for never comes. */
+  /** Ends it permanently, done or not: what it waits for never comes. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;

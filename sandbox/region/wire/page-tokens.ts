@@ -11,7 +11,7 @@ const ANSWERED_TOKENS = ['NextToken', 'nextToken', 'NextMarker', 'Marker'];
 const SIZES = ['MaxResults', 'maxResults', 'MaxRecords', 'MaxItems', 'PageSize', 'Limit', 'limit'];
 
 /**
- * AWS takes the token of a page only with the request that it was given for: the same operation and the same members, but for the
+ * AWS takes the token of a page only with the request that it was given for: the same operation and the same members, except for the
  * size of a page. A service of the Region answers the position where the next page begins. This seals the position with a digest of
  * the request, and opens it again when the token comes back.
  * @throws AwsError as the service answers a token that it has not given for this request.

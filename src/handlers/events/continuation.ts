@@ -36,6 +36,6 @@ function drainIn(
     throw new RejectedEvent(`The drain of ${instanceIdOf(decoded.drain)} cannot continue: ${notOurs} any more.`);
   }
   if (decoded.kind === 'drain') return { drain: decoded.drain };
-  const warning = `The continuation is of version ${decoded.version}, which this function cannot read: the drain starts anew with what it says of the lifecycle action.`;
+  const warning = `The continuation is of version ${decoded.version}, which this function cannot read: the drain starts again with what it says of the lifecycle action.`;
   return { drain: decoded.drain, warning };
 }

@@ -96,7 +96,7 @@ describe('a continuation from the queue itself', () => {
     );
   });
 
-  it('of a later version starts the drain anew with a warning', () => {
+  it('of a later version starts the drain again with a warning', () => {
     const version = CONTINUATION_VERSION + 1;
     const { action, startedAtMs, continuations } = drain;
     expect(receiveMessage({ version, drain: { action, startedAtMs, continuations, moods: [] } }, settings)).toEqual({
@@ -106,7 +106,7 @@ describe('a continuation from the queue itself', () => {
         drain: { ...newHeldDrain(action, { startedAtMs, pollIntervalSeconds: 1 }), continuations },
         isTrusted: true,
       },
-      warning: `The continuation is of version ${version}, which this function cannot read: the drain starts anew with what it says of the lifecycle action.`,
+      warning: `The continuation is of version ${version}, which this function cannot read: the drain starts again with what it says of the lifecycle action.`,
     });
   });
 });

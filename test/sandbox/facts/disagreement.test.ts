@@ -283,7 +283,7 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
     { Invoke: answering((out) => (out.StatusCode = 202)) },
     { Invoke: answering((out) => (out.Payload = { transformToString: () => 'null' })) },
   ],
-  'A function in another Region': [{ Invoke: accepting }, { Invoke: asking(() => ({ FunctionName: 'nobody' })) }],
+  'A function in another Region': [{ Invoke: accepting }, { Invoke: asking(() => ({ FunctionName: 'missing' })) }],
   'All terms have to be there': [
     reading(/^(\w+) (\w+)$/, '?$1 ?$2'),
     reading(/ -\w+/, ''),

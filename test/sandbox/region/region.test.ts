@@ -418,7 +418,7 @@ describe('worse faults', () => {
     expect(region.calls[0]).toMatchObject({ operation: 'CreateScheduleGroup', failedWith: 'InternalFailure' });
   });
 
-  it('a fault is read each time anew: it may be one of an hour', async () => {
+  it('a fault is read each time again: it may be one of an hour', async () => {
     let share = 1;
     const region = regionWith({
       get serverErrors() {

@@ -97,7 +97,7 @@ describe('DescribeAutoScalingGroups', () => {
   it('filters by name, passes over unknown names, and leaves the instances out when asked', () => {
     model.createGroup({ ...GROUP, name: 'workers' }, { running: true });
     const answer = call('DescribeAutoScalingGroups', {
-      AutoScalingGroupNames: ['workers', 'nobody'],
+      AutoScalingGroupNames: ['workers', 'missing'],
       IncludeInstances: false,
     });
     expect(answer.AutoScalingGroups).toMatchObject([{ AutoScalingGroupName: 'workers', Instances: [] }]);
@@ -219,7 +219,7 @@ describe('DescribeLifecycleHooks', () => {
     };
     const hooks = call('DescribeLifecycleHooks', { AutoScalingGroupName: 'web' }).LifecycleHooks;
     expect(hooks).toMatchObject([{ LifecycleHookName: 'drain', HeartbeatTimeout: 60, GlobalTimeout: 6_000 }, other]);
-    const wanted = { AutoScalingGroupName: 'web', LifecycleHookNames: ['other', 'nobody'] };
+    const wanted = { AutoScalingGroupName: 'web', LifecycleHookNames: ['other', 'missing'] };
     expect(call('DescribeLifecycleHooks', wanted)).toEqual({ LifecycleHooks: [other] });
   });
 });
@@ -269,10 +269,10 @@ describe('the lifecycle operations', () => {
 
   it('refuses a group, a hook or a parameter that is not there', () => {
     const heartbeat = (input: Record<string, string>) => () => call('RecordLifecycleActionHeartbeat', input);
-    expect(heartbeat({ ...ON_A, AutoScalingGroupName: 'nobody' })).toThrow(
-      refusal('AutoScalingGroup name not found - AutoScalingGroup nobody not found'),
+    expect(heartbeat({ ...ON_A, AutoScalingGroupName: 'missing' })).toThrow(
+      refusal('AutoScalingGroup name not found - AutoScalingGroup missing not found'),
     );
-    expect(heartbeat({ ...ON_A, LifecycleHookName: 'nobody' })).toThrow(refusal(/^No Lifecycle Hook found/));
+    expect(heartbeat({ ...ON_A, LifecycleHookName: 'missing' })).toThrow(refusal(/^No Lifecycle Hook found/));
     expect(heartbeat({ LifecycleHookName: 'drain', InstanceId: A })).toThrow(
       refusal(
         "1 validation error detected: Value null at 'autoScalingGroupName' failed to satisfy constraint: Member must not be null",
@@ -373,7 +373,7 @@ describe('DescribeScalingActivities', () => {
       },
     ]);
     expect(Activities[0]).not.toHaveProperty('EndTime');
-    const wanted = call('DescribeScalingActivities', { ActivityIds: [Activities[1].ActivityId, 'nobody'] });
+    const wanted = call('DescribeScalingActivities', { ActivityIds: [Activities[1].ActivityId, 'missing'] });
     expect(wanted.Activities).toEqual([Activities[1]]);
   });
 
@@ -400,7 +400,7 @@ describe('DescribeScalingActivities', () => {
   });
 
   it('refuses a group that is not there', () => {
-    expect(() => call('DescribeScalingActivities', { AutoScalingGroupName: 'nobody' })).toThrow(
+    expect(() => call('DescribeScalingActivities', { AutoScalingGroupName: 'missing' })).toThrow(
       refusal(/^AutoScalingGroup name not found/),
     );
   });

@@ -249,7 +249,7 @@ describe('a CloudFormation rolling update', () => {
     expect(batches.map(({ length }) => length)).toEqual([3, 3]);
   });
 
-  it('waits for the old to be gone and the new to have signalled before the next batch', async () => {
+  it('waits for the old to be gone and the new to have signaled before the next batch', async () => {
     update();
     expect([count('Terminating:Wait'), count('Pending')]).toEqual([2, 2]);
     await time.runUntil(() => batches.length === 2);

@@ -115,7 +115,7 @@ describe('facts 46 instance-lifecycle-policy: the instance lifecycle policy', ()
     expect(model.lastActivityOf(A)).toMatchObject({ status: 'Cancelled' });
   });
 
-  it('lets a retained instance be terminated again: a new activity, a new token, and the hook decides anew', () => {
+  it('lets a retained instance be terminated again: a new activity, a new token, and the hook decides again', () => {
     const { model, states, hook, complete, events } = autoScalingWorld({ retainOnAbandon: true });
     hook('drain');
     model.terminateInstance(A);

@@ -214,10 +214,10 @@ describe('container instances in the ECS API', () => {
   });
 
   it('facts 14 instance-lookup: one EC2 instance can have more than one ARN', () => {
-    const anew = ecs.reRegisterAgent(A);
+    const again = ecs.reRegisterAgent(A);
     const filter = `ec2InstanceId == ${A}`;
-    expect(list('ListContainerInstances', { filter })).toEqual([arnOfA, anew]);
-    expect(list('ListContainerInstances', { filter: `${filter} and agentConnected == true` })).toEqual([anew]);
+    expect(list('ListContainerInstances', { filter })).toEqual([arnOfA, again]);
+    expect(list('ListContainerInstances', { filter: `${filter} and agentConnected == true` })).toEqual([again]);
     expect(list('ListContainerInstances', { filter: 'agentConnected==false' })).toEqual([arnOfA]);
   });
 
@@ -735,12 +735,12 @@ describe('the attributes of a container instance', () => {
     expect(found('attribute:our.mark exists')).toEqual([]);
   });
 
-  it('are of one registration: an agent that registers anew brings only its own', () => {
+  it('are of one registration: an agent that registers again brings only its own', () => {
     const own = { cluster, ec2InstanceId: B, memoryMiB: 4_096, cpuUnits: 2_048, attributes: { stack: 'prod' } };
     const old = ecs.registerInstance(own);
     put('our.mark', 'x', old);
-    const anew = ecs.reRegisterAgent(B);
-    expect(described(anew)).toEqual([{ name: 'stack', value: 'prod' }]);
+    const again = ecs.reRegisterAgent(B);
+    expect(described(again)).toEqual([{ name: 'stack', value: 'prod' }]);
     expect(found('attribute:our.mark exists')).toEqual([old]);
     expect(found('attribute:our.mark exists and agentConnected == true')).toEqual([]);
   });

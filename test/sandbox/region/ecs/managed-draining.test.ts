@@ -67,7 +67,7 @@ describe('ECS managed draining', () => {
     expect(region.killedTasks).toHaveLength(2);
   });
 
-  it('facts 98 managed-draining-hangs: leaves an action alone that somebody else has completed', async () => {
+  it('facts 98 managed-draining-hangs: leaves an action alone that someone else has completed', async () => {
     const { region, first } = await regionWith(replicas('web', 4, { maximumPercent: 100 }));
     region.autoScaling.terminateInstance(first);
     await pass(region, 3_600);

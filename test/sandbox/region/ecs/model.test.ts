@@ -175,7 +175,7 @@ describe('the lifecycle of a task', () => {
     expect(on(A)).toEqual([]);
   });
 
-  it('may hang for ever: not even SIGKILL ends it', async () => {
+  it('may hang forever: not even SIGKILL ends it', async () => {
     register(A);
     ecs.createService(service({ desiredCount: 1, neverStops: true }));
     await until(100);
@@ -599,7 +599,7 @@ describe('an update of a service', () => {
     expect(logs?.deployments).toMatchObject([{ rolloutState: 'COMPLETED' }]);
   });
 
-  it('that deletes it stops all its tasks for good; INACTIVE, it may be created again', async () => {
+  it('that deletes it stops all its tasks permanently; INACTIVE, it may be created again', async () => {
     register(A);
     ecs.createService(service({ protectedFromScaleIn: true }));
     ecs.createService(daemon());
@@ -725,7 +725,7 @@ describe('agents', () => {
     expect([on(A), on(B)]).toEqual([['web DEPROVISIONING'], ['web STOPPING', 'web STOPPING']]);
   });
 
-  it('facts 14 instance-lookup: one that registers anew leaves its old ARN behind, ACTIVE and disconnected, with its tasks', async () => {
+  it('facts 14 instance-lookup: one that registers again leaves its old ARN behind, ACTIVE and disconnected, with its tasks', async () => {
     register(A);
     ecs.createService(service());
     await until(100);
@@ -770,7 +770,7 @@ describe('termination', () => {
     expect(ecs.terminateInstance(A)).toEqual([]);
   });
 
-  it('kills a task in the middle of its lifecycle for good', async () => {
+  it('kills a task in the middle of its lifecycle permanently', async () => {
     register(A);
     ecs.createService(service({ desiredCount: 1, ...behindLoadBalancer }));
     await until(100);

@@ -169,7 +169,7 @@ describe('the role of a schedule', () => {
     const { statements, trust } = roleFor('scheduler.amazonaws.com', allowing('ECS Drain Continuation'));
     const ours = 'arn:aws:scheduler:eu-west-1:123456789012:schedule-group/ours';
     const [statement] = trust;
-    if (!statement) throw new Error('The role trusts nobody.');
+    if (!statement) throw new Error('The role trusts no one.');
     const Condition = { ArnEquals: { 'aws:SourceArn': ours } };
     region.roles.set('scheduler', { statements, trust: [{ ...statement, Condition }] });
     await createGroup('ours');
@@ -257,7 +257,7 @@ describe('UpdateSchedule', () => {
     expect(delivered[0]?.atMs).toBeGreaterThan(NOON + 3_600_000);
   });
 
-  it('arms a schedule anew that has fired', async () => {
+  it('arms a schedule again that has fired', async () => {
     await create();
     await region.time.runUntil(() => delivered.length === 1);
     await update({ ScheduleExpression: AT_ONE });

@@ -99,7 +99,7 @@ describe('what is not part of the Region is refused by its name', () => {
 
   it.each([
     ['GraniteServiceVersion20100801', 'PutDashboard', /#UnknownOperationException$/, 'PutDashboard of CloudWatch'],
-    ['Nobody', 'Nothing', /^UnknownOperationException$/, 'What the path /service/Nobody/operation/Nothing belongs to'],
+    ['No one', 'Nothing', /^UnknownOperationException$/, 'What the path /service/No one/operation/Nothing belongs to'],
   ])('what speaks CBOR: %s', async (service, operation, type, what) => {
     const { status, body } = await answerTo({
       path: `/service/${service}/operation/${operation}`,
