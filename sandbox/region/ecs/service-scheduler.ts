@@ -269,7 +269,7 @@ export class ServiceScheduler {
   #start(service: Service, instance: ContainerInstance): void {
     const launch = launchOf(service);
     this.#options.tasks.start(instance, launch);
-    if (launch.behaviour.startSeconds === Number.POSITIVE_INFINITY) this.#cannotStart(service);
+    if (launch.behavior.startSeconds === Number.POSITIVE_INFINITY) this.#cannotStart(service);
   }
 
   /** Said once: here the cause is never resolved (facts 38 service-events). */
