@@ -89,7 +89,7 @@ describe('npx ecs-drain, completed by a shell', () => {
 
   it('offers the commands, the options of each, and those of all', async () => {
     expect(await offered('')).toEqual(expect.arrayContaining(['status', 'explain', 'doctor', 'plan', 'completion']));
-    expect(await offered('ex')).toEqual(['explain']);
+    expect(await offered('ex')).toEqual(['explain', 'extend']);
     expect(await offered('plan', '--max-c')).toEqual(['--max-calls']);
     expect(await offered('status', '--end')).toEqual(['--endpoint-url']);
     expect(await offered('completion', '')).toEqual(['zsh', 'bash', 'fish', 'powershell']);

@@ -209,6 +209,11 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
   'Activities in progress come first': {
     DescribeScalingActivities: answering(({ Activities }) => Activities.reverse()),
   },
+  'While a hook holds a termination': ['StatusCode', 'Progress', 'Details'].map((member) => ({
+    DescribeScalingActivities: answering(({ Activities }) => {
+      for (const activity of Activities) delete activity[member];
+    }),
+  })),
   'DescribeScalingActivities filters': [
     { DescribeAutoScalingGroups: asking(() => ({ IncludeInstances: true })) },
     { DescribeScalingActivities: asking(() => ({ Filters: undefined })) },
