@@ -178,6 +178,7 @@ function forDrains(form: Form): object[] {
             'ECS Drain Started',
             'ECS Drain Stuck',
             'ECS Drain Finished',
+            'ECS Drain Failed',
             'ECS Drain Returned',
           ],
         },

@@ -465,6 +465,10 @@ export function fakeAws(world: World = {}) {
           published.push(...given.map((each) => ({ ...each, atSeconds: now() })));
           return given.map(() => undefined);
         },
+        async publishDeadLetters(given) {
+          await called('publishDeadLetters', 'bus', given);
+          return given.map(() => undefined);
+        },
         async publishReturns(given) {
           await called('publishReturns', 'bus', given);
           publishedReturns.push(...given);

@@ -13,6 +13,7 @@ import { type Continuations, type DrainEvent, type EventPublisher, errorOf, type
 import { awsCall, entryFailure, sendEntries } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
 import { inSentences, presentExplanation, presentLastSeen, sentenceOnLastSeen } from './present-explanation.ts';
+import { visible } from './schemas.ts';
 
 /** The `detail-type` of each event about a drain: docs/events.md describes them. */
 export const DRAIN_EVENT_DETAIL_TYPES = {
@@ -21,11 +22,17 @@ export const DRAIN_EVENT_DETAIL_TYPES = {
   finished: 'ECS Drain Finished',
 } as const satisfies Record<DrainEvent['kind'], string>;
 
+/** The `detail-type` of the event about a drain whose event ends in the dead-letter queue. */
+export const FAILED_DETAIL_TYPE = 'ECS Drain Failed';
+
 /** The `detail-type` of the event about an instance that takes tasks again. */
 export const RETURN_DETAIL_TYPE = 'ECS Drain Returned';
 
 /** Raise it with every change of these events that would break a rule or a target of someone's. */
 const DRAIN_EVENT_VERSION = 1;
+
+/** What AWS says of a failure may be long. */
+const LONGEST_REASON = 2_000;
 
 /** PutEvents takes ten entries, and 1 MB in all of them (facts 7 event-retries). */
 const ENTRIES_BATCH = 10;
@@ -55,6 +62,24 @@ export function eventBridgePublisher(client: EventBridgeClient, source: string, 
         events.map(({ drain, event }) => ({
           attempted: `publish that the drain of ${instanceIdOf(drain)} has ${event.kind === 'stuck' ? 'got stuck' : event.kind}`,
           entry: { Source: source, DetailType: DRAIN_EVENT_DETAIL_TYPES[event.kind], Detail: detailOf(drain, event) },
+        })),
+      ),
+    publishDeadLetters: (letters) =>
+      putEvents(
+        client,
+        letters.map(({ failedAtMs, reason, ...letter }) => ({
+          attempted: `publish that an event of the drain of ${letter.instanceId ?? 'an unknown instance'} could not be handled`,
+          entry: {
+            Source: source,
+            DetailType: FAILED_DETAIL_TYPE,
+            Detail: JSON.stringify({
+              version: DRAIN_EVENT_VERSION,
+              ...letter,
+              reason: visible(reason).slice(0, LONGEST_REASON),
+              failedAt: isoTime(failedAtMs),
+              ...(dryRun && { dryRun }),
+            }),
+          },
         })),
       ),
     publishReturns: (returned) =>

@@ -162,9 +162,27 @@ export interface Ending {
   readonly explanation?: Explanation | undefined;
 }
 
+/** Which drain an event is about, as far as it can be read. */
+export interface DrainSubject {
+  readonly drainId?: string | undefined;
+  readonly instanceId?: string | undefined;
+  readonly autoScalingGroup?: string | undefined;
+  readonly lifecycleHook?: string | undefined;
+}
+
+/** An event of a drain that ends in the dead-letter queue. */
+export interface DeadLetter extends DrainSubject {
+  readonly reason: string;
+  readonly failedAtMs: number;
+  /** The id of its message in the log. */
+  readonly messageId: string;
+}
+
 export interface EventPublisher {
   /** Publishes the events together. In their order. */
   publish(events: readonly { readonly drain: Drain; readonly event: DrainEvent }[]): Promise<readonly Failure[]>;
+  /** Publishes that events of drains could not be handled. In their order. */
+  publishDeadLetters(letters: readonly DeadLetter[]): Promise<readonly Failure[]>;
   /** Publishes that instances are in service again. In their order. */
   publishReturns(returned: readonly Returned[]): Promise<readonly Failure[]>;
 }

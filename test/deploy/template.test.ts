@@ -16,8 +16,9 @@ import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
 import { iamService } from '../../sandbox/region/iam/api.ts';
 import { callOperation } from '../../sandbox/region/wire/wire.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
-import { DRAIN_EVENT_DETAIL_TYPES, RETURN_DETAIL_TYPE } from '../../src/adapters/event-bridge.ts';
+import { DRAIN_EVENT_DETAIL_TYPES, FAILED_DETAIL_TYPE, RETURN_DETAIL_TYPE } from '../../src/adapters/event-bridge.ts';
 import { choiceOf } from '../../src/domain/groups.ts';
+import { MOST_RECEIVES } from '../../src/handlers/batch.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { deployed } from './deployed.ts';
 import { purposeOf, sampleEvents } from './sample-events.ts';
@@ -234,6 +235,7 @@ describe("the function's role", () => {
           'events:detail-type': [
             CONTINUATION_DETAIL_TYPE,
             ...Object.values(DRAIN_EVENT_DETAIL_TYPES),
+            FAILED_DETAIL_TYPE,
             RETURN_DETAIL_TYPE,
           ],
         },
@@ -352,7 +354,7 @@ describe('the event queue', () => {
       expect(from.resources['EventQueue']?.Properties).toEqual({
         SqsManagedSseEnabled: true,
         VisibilityTimeout: seconds,
-        RedrivePolicy: { deadLetterTargetArn: 'DeadLetterQueue.Arn', maxReceiveCount: 5 },
+        RedrivePolicy: { deadLetterTargetArn: 'DeadLetterQueue.Arn', maxReceiveCount: MOST_RECEIVES },
       });
       expect(ofType('AWS::Lambda::Function', from)).toMatchObject([{ Timeout: seconds }]);
     }

@@ -518,6 +518,91 @@ describe('a batch', () => {
   });
 });
 
+describe('an event of a drain that ends in the dead-letter queue', () => {
+  /** What listeners on the bus hear of it. */
+  function listening(): unknown[] {
+    const told: unknown[] = [];
+    region.eventBridge.putRule({
+      name: 'failed',
+      pattern: { source: [EVENT_SOURCE], 'detail-type': ['ECS Drain Failed'] },
+      target: (event) => void told.push((event as { detail: unknown }).detail),
+    });
+    return told;
+  }
+
+  it('is told on the bus with its sentence and its drain, once it is rejected', async () => {
+    install();
+    const told = listening();
+    lostEvents = 1;
+    terminate();
+    const event = terminationOf(INSTANCE) as { detail: object };
+    const metadata = { NotificationMetadata: '{"cluster": "payments"}' };
+    await bring({ ...event, detail: { ...event.detail, ...metadata } });
+    await minutes(0.1);
+    expect(told).toEqual([
+      {
+        version: 1,
+        instanceId: INSTANCE,
+        autoScalingGroup: 'web',
+        lifecycleHook: 'ecs-drain',
+        drainId: expect.stringMatching(/^[\w-]{36}$/),
+        reason: expect.stringMatching(/^The NotificationMetadata of hook ecs-drain names the cluster payments/),
+        messageId: 'message-1',
+        failedAt: expect.stringMatching(/^2026-01-01T00:00:/),
+      },
+    ]);
+  });
+
+  it('is told as far as it can be read', async () => {
+    install();
+    const told = listening();
+    const unreadable = { version: CONTINUATION_VERSION, drain: { notice: { instanceId: INSTANCE, kind: 'rain' } } };
+    const event = { ...(terminationOf(INSTANCE) as object), detail: { EC2InstanceId: 'web-1' } };
+    await bring(unreadable, event);
+    await minutes(0.1);
+    expect(told).toEqual([
+      expect.objectContaining({ instanceId: INSTANCE, reason: expect.stringContaining('cannot be understood') }),
+      expect.not.objectContaining({ instanceId: expect.anything() }),
+    ]);
+  });
+
+  it('is told when it has failed for the last time, and not before', async () => {
+    install();
+    const told = listening();
+    send(looping());
+    await minutes(3.5);
+    expect(kinds()).toHaveLength(4);
+    expect(told).toEqual([]);
+    await minutes(2);
+    expect(deadLettersIn(service)).toHaveLength(1);
+    expect(told).toEqual([
+      expect.objectContaining({
+        instanceId: instanceOf['workers'],
+        autoScalingGroup: 'workers',
+        reason: expect.stringContaining(`was continued ${MOST_CONTINUATIONS + 1} times`),
+      }),
+    ]);
+  });
+
+  it('is no event of a task, which only wakes a drain', async () => {
+    install();
+    const told = listening();
+    const event = { ...(terminationOf(INSTANCE) as object), source: 'aws.ecs' };
+    await bring({ ...event, 'detail-type': 'ECS Task State Change', detail: { lastStatus: 'STOPPED' } }, 'hello');
+    await minutes(0.1);
+    expect(deadLettersIn(service)).toHaveLength(2);
+    expect(told).toEqual([]);
+  });
+
+  it('is in the log where the bus does not take the event about it', async () => {
+    install();
+    failing = ({ operation }) =>
+      operation === 'PutEvents' ? new AwsError('AccessDeniedException', 'not authorized', 403) : undefined;
+    expect(await bring({ version: CONTINUATION_VERSION, drain: {} })).toEqual({ batchItemFailures: [] });
+    expect(messages()).toContainEqual('AWS did not publish that a drain has failed');
+  });
+});
+
 describe('a continuation of a notice', () => {
   it('is ignored with a warning if it came over the bus and no schedule confirms it', async () => {
     install({ ...PARKING, SPOT_INTERRUPTIONS: 'true' });
