@@ -56,7 +56,7 @@ const RUN_BY: Readonly<Record<string, string>> = {
 };
 
 /** What only the AWS CLI has, and no API. */
-const OF_THE_AWS_CLI = ['cloudformation deploy', 'cloudformation wait'];
+const OF_THE_AWS_CLI = ['cloudformation deploy', 'cloudformation package', 'cloudformation wait'];
 const CLIENT_OF: Readonly<Record<string, string>> = {
   autoscaling: 'auto-scaling',
   elbv2: 'elastic-load-balancing-v2',
