@@ -108,7 +108,7 @@ export interface GroupInstance {
   readonly lifecycleState: string;
 }
 
-/** The chosen groups that exist. Auto Scaling takes no wildcards (facts 93 group-names): for a pattern every group is read. */
+/** The chosen groups that exist. Auto Scaling takes no wildcards (facts 93 group-names), so a pattern makes us read every group. */
 export async function describeGroups(
   client: AutoScalingClient,
   choices: readonly GroupChoice[],

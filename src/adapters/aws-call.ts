@@ -80,7 +80,7 @@ function maySucceedLater(error: Error): boolean {
   return isThrottlingError(sdkError) || isTransientError(sdkError) || isServerError(sdkError);
 }
 
-/** What an operator can do about it, where the error's name tells. */
+/** What an operator can do about it, where the error's name shows it. */
 function fixFor({ name }: Error): string | undefined {
   if (/^(AccessDenied|UnauthorizedOperation|NotAuthorized)/.test(name)) {
     return "Grant the function's role this action on this resource; serverless.yml lists what it needs.";

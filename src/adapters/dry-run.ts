@@ -23,7 +23,7 @@ export function dryContainerInstances(ecs: ContainerInstances): ContainerInstanc
   };
 }
 
-/** Auto Scaling as it would be: it accepts everything and is told nothing. */
+/** Stands for Auto Scaling: it accepts every call and passes none on. */
 export function dryLifecycleActions(lifecycleActions: LifecycleActions): LifecycleActions {
   return {
     ...lifecycleActions,

@@ -19,7 +19,7 @@ import { abortAfter } from './system-clock.ts';
 const SERVICES_BATCH = 10;
 export const PROTECTION_BATCH = 100;
 
-/** How long ECS may take to explain: people wait for it, a drain does not. */
+/** How long ECS may take to explain. A person can wait for it; a drain must go on. */
 const DIAGNOSIS_SECONDS = 5;
 
 export interface EcsOptions {
@@ -122,8 +122,8 @@ export async function readStopTimeoutSeconds(
 }
 
 /**
- * The longest chain of stop timeouts: a container is told to stop only when those that depend on it have stopped, the others
- * are at the same time (facts 51 default-stop-timeout).
+ * The longest chain of stop timeouts. ECS stops a container only when those that depend on it have stopped, and all others
+ * at the same time (facts 51 default-stop-timeout).
  */
 export function longestStopSeconds(containers: readonly ContainerDefinition[], defaultSeconds: number): number {
   const byName = new Map(containers.map((container) => [container.name, container]));

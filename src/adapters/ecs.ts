@@ -29,8 +29,8 @@ const DESCRIBE_BATCH = 100;
 const UPDATE_BATCH = 10;
 
 /**
- * Container instances and their tasks as ECS has them. Build it once; it gives what one invocation uses, whose calls all
- * end with the signal: when the invocation's time for looking is up. `markName` is the attribute that marks what we have set
+ * Container instances and their tasks as ECS has them. Build it once. It gives each invocation an adapter whose calls all
+ * end with the signal, when the invocation's time for looking is up. `markName` is the attribute that marks what we have set
  * to DRAINING: each deployment has its own.
  */
 export function ecsContainerInstances(
@@ -245,7 +245,7 @@ function toTask(cluster: string, task: EcsTask, { classOf, stopTimeoutSecondsOf 
   };
 }
 
-/** `stoppingAt` is when the task was told to stop (ECS API reference, Task). */
+/** `stoppingAt` is when ECS began to stop the task (ECS API reference, Task). */
 function statusSinceMs({ lastStatus, ...task }: EcsTask): number | undefined {
   const ended = lastStatus === 'DEPROVISIONING' ? task.executionStoppedAt : undefined;
   return (ended ?? task.stoppingAt ?? task.startedAt ?? task.createdAt)?.getTime();

@@ -12,7 +12,7 @@ import type { HoldingTask } from '../domain/observation.ts';
 import { type Continuations, type DrainEvent, type EventPublisher, errorOf, type Failure } from '../domain/ports.ts';
 import { awsCall, entryFailure, sendEntries } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
-import { inSentences, presentExplanation, presentLastSeen, sentenceOnLastSeen } from './present-explanation.ts';
+import { inSentences, presentExplanation, presentLastSeen, sentenceOnOutcome } from './present-explanation.ts';
 import { visible } from './schemas.ts';
 
 /** The `detail-type` of each event about a drain: docs/events.md describes them. */
@@ -37,7 +37,7 @@ const LONGEST_REASON = 2_000;
 /** PutEvents takes ten entries, and 1 MB in all of them (facts 7 event-retries). */
 const ENTRIES_BATCH = 10;
 
-/** Continues drains through events on the default bus; `source` tells this deployment's events from another's. */
+/** Continues drains through events on the default bus; `source` distinguishes this deployment's events from another's. */
 export function eventBridgeContinuations(client: EventBridgeClient, source: string): Continuations['continueNow'] {
   return (drains) =>
     putEvents(
@@ -160,33 +160,16 @@ function aboutExplanation(explanation: Explanation) {
 }
 
 function aboutOutcome(outcome: Outcome, atMs: number) {
+  const said = { outcome: outcome.kind, reason: sentenceOnOutcome(outcome, atMs) };
   switch (outcome.kind) {
     case 'drained':
-      return { outcome: outcome.kind, reason: 'every task has stopped', holdingTasks: [] };
-    case 'gone':
-      return {
-        outcome: outcome.kind,
-        reason: `no live registration in ${outcome.clusters.join(', ')}; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`,
-        ...presentLastSeen(outcome.lastSeen),
-      };
+      return { ...said, holdingTasks: [] };
     case 'timed-out':
-      return {
-        outcome: outcome.kind,
-        reason: `tasks still held the instance at the deadline, ${isoTime(outcome.deadlineAtMs)}`,
-        ...aboutTasks(outcome.killedTasks),
-      };
     case 'agent-lost':
-      return {
-        outcome: outcome.kind,
-        reason: `the instance's ECS agent has been silent since ${isoTime(outcome.disconnectedSinceMs)}`,
-        ...aboutTasks(outcome.killedTasks),
-      };
+      return { ...said, ...aboutTasks(outcome.killedTasks) };
+    case 'gone':
     case 'already-completed':
-      return {
-        outcome: outcome.kind,
-        reason: `the lifecycle action was already completed, or its hook timed out; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`,
-        ...presentLastSeen(outcome.lastSeen),
-      };
+      return { ...said, ...presentLastSeen(outcome.lastSeen) };
     default:
       return unreachable(outcome);
   }

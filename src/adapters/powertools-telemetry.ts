@@ -7,13 +7,7 @@ import type { Observation } from '../domain/observation.ts';
 import type { OperatorNote } from '../domain/operator.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
 import { presentNotes, presentReturn, presentTask } from './event-bridge.ts';
-import {
-  inSentences,
-  presentExplanation,
-  presentLastSeen,
-  sentenceOnLastSeen,
-  tasksOf,
-} from './present-explanation.ts';
+import { inSentences, presentExplanation, presentLastSeen, sentenceOnOutcome, tasksOf } from './present-explanation.ts';
 
 /** Structured logs; the metrics of each drain while it goes on, and when it ends. */
 export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry {
@@ -182,21 +176,17 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     ...presentNotes(drain),
   };
   const because = explanation ? `. ${inSentences(explanation)}` : '';
+  const message = `${sentenceOnOutcome(outcome, finishedAtMs)}${because}`;
   const why = explanation && presentExplanation(explanation);
   switch (outcome.kind) {
     case 'drained':
-      return { level: 'info', message: 'Drained: every task has stopped', ...ending };
+      return { level: 'info', message, ...ending };
     case 'gone':
-      return {
-        level: 'warn',
-        message: `Gone: none of the clusters ${outcome.clusters.join(', ')} has a live registration of the instance; ${sentenceOnLastSeen(outcome.lastSeen, finishedAtMs)}${outcome.lastSeen ? '' : '. If a cluster should have one, check the setting cluster for its name'}`,
-        ...ending,
-        ...presentLastSeen(outcome.lastSeen),
-      };
+      return { level: 'warn', message, ...ending, ...presentLastSeen(outcome.lastSeen) };
     case 'timed-out':
       return {
         level: 'error',
-        message: `Timed out: completed with ${outcome.result} while ${tasksOf(outcome.killedTasks.length)} had not stopped${because}`,
+        message,
         ...ending,
         deadlineAt: new Date(outcome.deadlineAtMs).toISOString(),
         killedTasks: outcome.killedTasks.map(presentTask),
@@ -205,7 +195,7 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     case 'agent-lost':
       return {
         level: 'error',
-        message: `Agent lost: completed with ${outcome.result} while ${tasksOf(outcome.killedTasks.length)} may not have stopped${because}`,
+        message,
         ...ending,
         agentDisconnectedSince: new Date(outcome.disconnectedSinceMs).toISOString(),
         killedTasks: outcome.killedTasks.map(presentTask),
@@ -214,7 +204,7 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     case 'already-completed':
       return {
         level: countUnaccounted(outcome) > 0 ? 'warn' : 'info',
-        message: `The lifecycle action was already completed; ${sentenceOnLastSeen(outcome.lastSeen, finishedAtMs)}`,
+        message,
         ...ending,
         ...presentLastSeen(outcome.lastSeen),
       };
@@ -262,7 +252,7 @@ function publishStuck(metrics: Metrics, drain: Drain, explanation: Explanation):
   publishByCause(metrics, 'BlockingTasks', explanation);
 }
 
-/** A task counts for each of its causes. The cause is all that tells the series apart: there are a dozen at most. */
+/** A task counts for each of its causes. Only the cause distinguishes the series, so there are a dozen at most. */
 function publishByCause(metrics: Metrics, metric: string, { blockers }: Explanation): void {
   const counts = new Map<string, number>();
   for (const { causes, tasks } of blockers) {
@@ -278,7 +268,7 @@ function publishByCause(metrics: Metrics, metric: string, { blockers }: Explanat
 }
 
 /**
- * Two EMF lines a drain, for an alarm cannot search for the groups (facts 34 alarm-limits): by outcome alone, and by
+ * Two EMF lines a drain: by outcome alone, because an alarm cannot search for the groups (facts 34 alarm-limits), and by
  * cluster and group too. Published at once: Powertools' middleware would warn after each invocation that ends none.
  */
 function publishEnd(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs: number): void {

@@ -1,7 +1,7 @@
-/** Explanations as logs and events show them: data for rules and queries, and sentences for people. */
+/** Explanations and outcomes as logs, events and commands show them: data for rules and queries, and sentences for people. */
 
 import type { Blocker, Cause, Explanation } from '../domain/diagnose.ts';
-import { unreachable } from '../domain/drain.ts';
+import { type Outcome, unreachable } from '../domain/drain.ts';
 import type { LastSeen } from '../domain/observation.ts';
 
 /** Events and log lines have a size limit, and a reader has a limit too. */
@@ -57,6 +57,24 @@ export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: numbe
   return `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}`;
 }
 
+/** How a drain ended, in the words of the log and of the event on the bus, without a full stop. */
+export function sentenceOnOutcome(outcome: Outcome, atMs: number): string {
+  switch (outcome.kind) {
+    case 'drained':
+      return 'Drained: every task has stopped';
+    case 'gone':
+      return `Gone: none of the clusters ${outcome.clusters.join(', ')} has a live registration of the instance; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}${outcome.lastSeen ? '' : '. If a cluster should have one, check the setting cluster for its name'}`;
+    case 'timed-out':
+      return `Timed out: completed with ${outcome.result} at the deadline, ${isoTime(outcome.deadlineAtMs)}, while ${tasksOf(outcome.killedTasks.length)} had not stopped`;
+    case 'agent-lost':
+      return `Agent lost: completed with ${outcome.result} because the ECS agent has been silent since ${isoTime(outcome.disconnectedSinceMs)}, while ${tasksOf(outcome.killedTasks.length)} may not have stopped`;
+    case 'already-completed':
+      return `Already completed: someone else completed the lifecycle action, or its hook timed out; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`;
+    default:
+      return unreachable(outcome);
+  }
+}
+
 /** What is known of the tasks of a drain that ended because someone else let the instance go. */
 export function sentenceOnLastSeen(lastSeen: LastSeen | undefined, atMs: number): string {
   if (!lastSeen) return 'whether tasks were on the instance is not known';
@@ -108,7 +126,7 @@ export function sentenceOnCause(cause: Cause, atMs: number): string {
     case 'deregistering':
       return 'the load balancer is deregistering it';
     case 'stopping':
-      return 'ECS has told it to stop, and it has not stopped yet';
+      return 'ECS is stopping it, and it has not stopped yet';
     case 'stop-timeout':
       return `its stop timeout of ${cause.stopTimeoutSeconds} s ends after the deadline`;
     default:

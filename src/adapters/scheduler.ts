@@ -86,7 +86,7 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
 
 type ScheduleCalls = ReturnType<typeof scheduleCalls>;
 
-/** A schedule that is to be written; other calls may come first, so its expression is written with it. */
+/** A schedule that will be written. Other calls may come first, so its expression is written with it. */
 type Schedule = Omit<CreateScheduleCommandInput, 'ScheduleExpression'> & { readonly firesAtMs: number };
 
 /**

@@ -118,9 +118,9 @@ export function decide(given: Situation): Decision {
 }
 
 /**
- * Waits on a schedule alone, or for the queue to bring the message again, late as both may be, because handing over would go
- * round without a wait for as long as nothing can be sent to the queue. Handing over is for a drain that can do neither, or
- * whose hook is too short for it.
+ * Waits on a schedule alone, or for the queue to bring the message again. Both may be late, but handing over would go round
+ * without a wait for as long as nothing can be sent to the queue. Handing over is for a drain that can do neither, or whose
+ * hook is too short for it.
  */
 export function withoutQueue(situation: Situation<Drain>): Decision {
   const { drain, policy, nowMs, refused, comesAgainAtMs } = situation;
@@ -177,8 +177,8 @@ function setDraining({ drain, policy }: Situation): Decision {
 const VERIFIED_SECONDS = 10;
 
 /**
- * Whether the lifecycle action may be over, where its event comes late or again, or someone else has completed it: an instance
- * that stays in its group takes tasks again after it, and must not be drained a second time. The heartbeat tells.
+ * Whether the lifecycle action may be over: its event comes late or again, or someone else has completed it. An instance that
+ * stays in its group takes tasks again afterwards, and must not be drained a second time. The heartbeat shows which it is.
  */
 function mayBeOver({ drain, nowMs, refused }: Situation): boolean {
   if (drain.kind === 'notice' || !drain.staysInGroup || refused.has('heartbeat')) return false;

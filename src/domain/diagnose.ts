@@ -43,9 +43,9 @@ export type Cause =
   | { readonly kind: 'daemon-last' }
   /** The load balancer is deregistering it. */
   | { readonly kind: 'deregistering' }
-  /** ECS has told it to stop, and its containers have not ended. */
+  /** ECS is stopping it, and its containers have not ended. */
   | { readonly kind: 'stopping' }
-  /** Its containers may take longer to stop than the time left to the deadline, even if ECS told them to stop now. */
+  /** Its containers may take longer to stop than the time left to the deadline, even if ECS began to stop them now. */
   | { readonly kind: 'stop-timeout'; readonly stopTimeoutSeconds: number };
 
 export type CauseKind = Cause['kind'];
@@ -251,8 +251,8 @@ function wasToldToStop(task: HoldingTask): boolean {
 }
 
 /**
- * The stop timeout of a task runs from when ECS told it to stop, or from a later moment that ECS does not report. A task that
- * no one has told to stop by the deadline is late whatever its timeout is, so the timeout is no cause.
+ * The stop timeout of a task runs from when ECS began to stop it, or from a later time that ECS does not report. A task that
+ * no one stops before the deadline is late whatever its timeout is, so the timeout is no cause.
  */
 function timeoutCause(task: HoldingTask, { nowMs, deadlineAtMs }: DiagnosisInput): Cause[] {
   const { lastStatus, stopTimeoutSeconds } = task;

@@ -72,7 +72,7 @@ export type Result =
   | { readonly kind: 'finished'; readonly drain: Drain; readonly outcome: Outcome }
   | { readonly kind: 'parked'; readonly drain: Drain; readonly untilMs: number }
   | { readonly kind: 'handed-over'; readonly drain: Drain }
-  /** The queue is to bring its message again. */
+  /** The queue must bring its message again. */
   | { readonly kind: 'left'; readonly drain: Drain }
   /** Another delivery of the same event continues this drain, or has ended it. */
   | { readonly kind: 'superseded'; readonly drain: Drain }

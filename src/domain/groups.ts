@@ -18,7 +18,7 @@ export function isPattern({ parts }: GroupChoice): boolean {
   return parts.length > 1;
 }
 
-/** Why the group is ours; undefined if it is not. Its name comes before any pattern, and an earlier pattern before a later one. */
+/** The entry that makes the group ours; undefined if there is none. Its name comes before any pattern, and an earlier pattern before a later one. */
 export function choiceOf(choices: readonly GroupChoice[], name: string): GroupChoice | undefined {
   const exact = choices.find((choice) => !isPattern(choice) && choice.text === name);
   return exact ?? choices.find((choice) => isPattern(choice) && isMatch(choice, name));

@@ -167,7 +167,7 @@ export async function storedIn(
 /**
  * A drain from the bus says only whose turn it is. Its state is what its schedule holds, which only the function may write;
  * without a schedule, only what Auto Scaling confirms.
- * @throws Unavailable if Auto Scaling does not answer: until then nothing is touched, for no one may hold the instance.
+ * @throws Unavailable if Auto Scaling does not answer: until then nothing is touched, because the hold may be over.
  */
 async function loadUntrusted(claimed: Drain, policy: Policy, ports: Ports): Promise<Work | Result> {
   const stored = await storedOf(claimed, ports);
@@ -213,7 +213,7 @@ function plausiblyAnnounced(drain: Drain, claimed: Drain, policy: Policy, nowMs:
 async function confirm(claimed: ActionDrain, policy: Policy, ports: Ports): Promise<Work | Result> {
   const { lifecycleActions, clock, telemetry } = ports;
   const nowMs = clock.nowMs();
-  // The answer tells whether the action is pending.
+  // The answer shows whether the action is pending.
   if (!(await isPending(claimed, ports))) {
     return { kind: 'finished', drain: claimed, outcome: { kind: 'already-completed', lastSeen: undefined } };
   }

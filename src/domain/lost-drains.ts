@@ -80,7 +80,7 @@ export async function findLostDrains(scope: Scope, policy: Policy, ports: Ports)
   return { held: held.length, found, failures };
 }
 
-/** The error that a sweep fails with, if it is to fail: what passes is no failure. */
+/** The error that a sweep fails with. A failure that passes by itself is none. */
 export function lastingFailureIn({ failures }: Swept): unknown {
   return failures.find((error) => !(error instanceof Unavailable));
 }
@@ -146,7 +146,7 @@ async function resumeIfLost(
     const stored = schedule && (await storedFor(fresh, schedule.name, ports));
     const drain = stored ?? fresh;
     if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) continue;
-    // The hook that holds the instance may be another's, long after ours was completed. The heartbeat tells, and gives time.
+    // The hook that holds the instance may be another's, long after ours was completed. The heartbeat shows it, and gives time.
     if (drain.kind === 'held' && (await ports.lifecycleActions.recordHeartbeat(drain.action)) !== 'accepted') continue;
     const next = withHeartbeat(stored ? continued(stored) : fresh, nowMs);
     if (!schedule && mayBeAlive(hold, nowMs)) return resumeParked(hold, next, policy, ports);

@@ -1,4 +1,4 @@
-/** How we tell the instances that we have set to DRAINING from those that a person has (docs/decisions/0023). */
+/** How we distinguish the instances that we have set to DRAINING from those that a person has (docs/decisions/0023). */
 
 import { type Drain, type NoticeKind, unreachable } from './drain.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';

@@ -23,7 +23,7 @@ export interface ContainerInstance extends EcsRef {
   readonly ec2InstanceId: string;
   readonly status: ContainerInstanceStatus;
   readonly agentConnected: boolean;
-  /** Undefined where ECS does not tell, as in an event. */
+  /** Undefined where ECS does not say, as in an event. */
   readonly registeredAtMs?: number | undefined;
   /** Tasks whose desired status is RUNNING. At 0, others may still hold the instance (facts 13 counting-trap). */
   readonly countedTasks: number;
@@ -195,7 +195,7 @@ export function isLeaving({ lastStatus }: HoldingTask): boolean {
   return STAGES.indexOf(lastStatus) > STAGES.indexOf('RUNNING');
 }
 
-/** Whether the task's containers were told to stop, or have stopped. */
+/** Whether the task's containers are stopping, or have stopped. */
 export function isEnding({ lastStatus }: HoldingTask): boolean {
   return STAGES.indexOf(lastStatus) >= STAGES.indexOf('STOPPING');
 }

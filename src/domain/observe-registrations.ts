@@ -38,8 +38,8 @@ export async function describeKnown(works: readonly Work[], ecs: ContainerInstan
 }
 
 /**
- * Whether known registrations do not tell everything: one is gone, or an agent is disconnected, which may have registered
- * again and take tasks under another registration (facts 14 instance-lookup).
+ * Whether the known registrations may be incomplete: one is gone, or the agent of one is disconnected. That agent may have
+ * registered again, and take tasks under another registration (facts 14 instance-lookup).
  */
 export function isInDoubt(found: Found | undefined, { known }: Drain): boolean {
   if (!found || 'error' in found) return false;

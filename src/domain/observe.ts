@@ -9,7 +9,7 @@ import { observeTasks, refreshTasks } from './observe-tasks.ts';
 import { type Ports, reasonOf, Unavailable } from './ports.ts';
 import { setDraining } from './set-draining.ts';
 
-/** A drain whose instance is to be looked at. */
+/** A drain whose instance must be looked at. */
 export interface Ask {
   readonly work: Work;
   readonly decision: Extract<Decision, { kind: 'set-draining' | 'look' }>;

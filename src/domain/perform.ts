@@ -143,7 +143,7 @@ async function readHooks(drains: readonly ActionDrain[], group: string, { lifecy
   };
 }
 
-/** Reading hooks only tells how long to wait. If it is denied, drains go on with what the policy assumes. */
+/** Hooks only say how long to wait. If reading them is denied, drains go on with what the policy assumes. */
 function assumedHooks(error: unknown, drains: readonly ActionDrain[], policy: Policy, { telemetry }: Ports) {
   if (error instanceof Unavailable) throw error;
   for (const drain of drains) telemetry.record(drain, { kind: 'refused', doing: 'read-hook', reason: reasonOf(error) });

@@ -16,7 +16,7 @@ export interface Limits {
   readonly hook: HookLimits | undefined;
 }
 
-/** A sentence for each pair of settings that cannot work together, with the arithmetic; none when all is well. */
+/** A sentence for each pair of settings that cannot work together, with the arithmetic; an empty list if all can. */
 export function conflictsIn(policy: Policy, limits: Limits): string[] {
   return [
     ...pollConflicts(policy),

@@ -109,9 +109,11 @@ const EMPTIED_SECONDS = 60;
 const POLL_BACKOFF_FACTOR = 1.5;
 
 /**
- * When to look at a parked drain that no event wakes. `listing`: its tasks are not listed yet, spread over two minutes
- * for a fleet. `closely`: what may happen next sends no event. `safely`: useful only after a lost event. `rarely`: the same
- * where ECS drains by itself, perhaps for 48 hours.
+ * When to look at a parked drain that no event wakes:
+ * - `listing`: its tasks are not listed yet, spread over two minutes for a fleet.
+ * - `closely`: what may happen next sends no event.
+ * - `safely`: useful only after a lost event.
+ * - `rarely`: the same where ECS drains by itself, perhaps for 48 hours.
  */
 const PARKED_LOOKS_SECONDS = {
   listing: { from: 15, spread: 120 },

@@ -57,7 +57,7 @@ export interface ContainerInstances {
   describeTasks(cluster: string, arns: readonly string[]): Promise<readonly Task[]>;
   /**
    * What ECS knows about why the tasks hold the instance. It takes a few seconds at most and never throws: what ECS does not
-   * tell is among the unknown.
+   * say is among the unknown.
    */
   diagnose(tasks: readonly HoldingTask[]): Promise<Diagnostics>;
   /** Asks ECS to stop the task with its usual grace; `reason` is shown with the task. */
@@ -75,7 +75,7 @@ export interface TaskList {
 export interface HeldInstance {
   readonly autoScalingGroup: string;
   readonly instanceId: string;
-  /** Its root volume is to be replaced. */
+  /** Auto Scaling is replacing its root volume. */
   readonly staysInGroup?: true;
 }
 
@@ -115,9 +115,11 @@ export interface DrainSchedules {
   /** The name of the drain's schedule on this registration. */
   nameOf(containerInstanceArn: string, drain: Drain): string;
   /**
-   * Writes the drain's state into its schedule, to fire at that instant or up to a minute later, and never in the past. `absent`: the drain has no
-   * schedule yet; `pending`: it has one that is still to fire; `fired`: its schedule has fired, or is about to, and is made again
-   * (facts 36 schedule-update). `taken`: another delivery of the same event parks the same drain already.
+   * Writes the drain's state into its schedule, to fire at that instant or up to a minute later, and never in the past.
+   * - `absent`: the drain has no schedule yet.
+   * - `pending`: it has one that has yet to fire.
+   * - `fired`: its schedule has fired, or is about to, and is made again (facts 36 schedule-update).
+   * - `taken`: another delivery of the same event parks the same drain already.
    */
   put(
     drain: Drain,
@@ -217,7 +219,7 @@ export type TelemetryEntry =
 /** Logs and metrics. */
 export interface Telemetry {
   record(drain: Drain, entry: TelemetryEntry): void;
-  /** An instance takes tasks again; `unpublished` is why the bus was not told. */
+  /** An instance takes tasks again; `unpublished` is why the bus has no event of it. */
   recordReturn(returned: Returned, unpublished?: string): void;
 }
 
@@ -234,7 +236,7 @@ export interface Ports {
   /** From 0 to 1, without 1: keeps many drains from doing the same at the same time. */
   readonly random: () => number;
   readonly invocation: {
-    /** When the platform ends this invocation, done or not. */
+    /** When the platform ends this invocation, even one that is not done. */
     readonly endsAtMs: number;
   };
   readonly telemetry: Telemetry;

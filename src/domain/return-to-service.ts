@@ -1,6 +1,6 @@
 /**
- * Sets instances to ACTIVE again that we had set to DRAINING and that stay in service: Auto Scaling has replaced their root
- * volume, has put a retained instance back, or EC2 has not taken them after its notice (docs/decisions/0023).
+ * Sets instances to ACTIVE again that we had set to DRAINING and that stay in service. Auto Scaling has replaced their root
+ * volume or has put a retained instance back, or EC2 has not taken them after its notice (docs/decisions/0023).
  */
 
 import { batches } from './by-cluster.ts';

@@ -1,8 +1,11 @@
 /** What the events of a service mean, by the phrases that ECS is known to use (facts 38 service-events). Pure. */
 
 /**
- * `no-room`: a task found no place. `replacements-fail`: tasks do not start, or do not stay. `steady`: whatever was wrong is over.
- * `course`: the service does its work. `unknown`: a phrase that is not in the table; whoever reads it has to judge.
+ * - `no-room`: a task found no place.
+ * - `replacements-fail`: tasks do not start, or do not stay.
+ * - `steady`: whatever was wrong is over.
+ * - `course`: the service does its work.
+ * - `unknown`: a phrase that is not in the table; whoever reads it has to judge.
  */
 export type Meaning = 'no-room' | 'replacements-fail' | 'steady' | 'course' | 'unknown';
 

@@ -6,7 +6,7 @@ import type { Trigger } from './mark.ts';
 import { type Found, type Searching, search } from './observe-registrations.ts';
 import { type Ports, reasonOf, Unavailable } from './ports.ts';
 
-/** A drain whose instance is to be set to DRAINING, and what its mark names; undefined if it needs none. */
+/** A drain whose instance must be set to DRAINING, and what its mark names; undefined if it needs none. */
 export interface ToDrain {
   readonly work: Work;
   readonly mark: Trigger | undefined;

@@ -84,8 +84,8 @@ function afterwards({ clusters, tasks }: Extract<Observation, { kind: 'absent' }
 }
 
 /**
- * What tells that the drain is over though the instance is still in its cluster: Auto Scaling holds it no longer than its hook
- * allows. One that takes tasks is not drained, or is back in service: Auto Scaling tells.
+ * What shows that the drain is over though the instance is still in its cluster: Auto Scaling holds it no longer than its hook
+ * allows. An instance that takes tasks is not drained, or is back in service: Auto Scaling says which.
  */
 function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined {
   const { drain, policy, nowMs, isStartVerified, refused } = situation;
@@ -159,7 +159,7 @@ function dueInstants(observation: Exclude<Observation, { kind: 'absent' }>, situ
   return [...lists, deadlineMs, ...(tasks?.holding ?? []).map((task) => stopDueAtMs(task, deadlineMs, policy))];
 }
 
-/** ECS may take two days, and events tell of an instance that has become empty: most looks are rare. */
+/** ECS may take two days, and an event reports an instance that has become empty, so most looks are rare. */
 function nextLook(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): ParkedLook {
   const { drain, policy, nowMs, refused } = situation;
   if (observation.kind === 'unavailable' || refused.has('complete') || refused.has('verify-start')) return 'listing';

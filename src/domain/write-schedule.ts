@@ -7,7 +7,7 @@ import type { Known } from './observation.ts';
 import { LONGEST_CALL_SECONDS, type Policy } from './policy.ts';
 import { type DrainSchedules, type Ports, reasonOf } from './ports.ts';
 
-/** Writes the drain's state into its schedule, where it is to have one. */
+/** Writes the drain's state into its schedule, where it must have one. */
 export async function writeSchedule(
   drain: Drain,
   decision: Extract<Decision, { kind: 'park' }>,

@@ -244,25 +244,25 @@ describe('an event about a drain', () => {
   };
 
   it.each<[Outcome, string, object]>([
-    [{ kind: 'drained', lastTaskStoppedAtMs: undefined }, 'every task has stopped', { holdingTasks: [] }],
+    [{ kind: 'drained', lastTaskStoppedAtMs: undefined }, 'Drained: every task has stopped', { holdingTasks: [] }],
     [
       { kind: 'gone', clusters: ['prod', 'batch'], lastSeen },
-      'no live registration in prod, batch; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
+      'Gone: none of the clusters prod, batch has a live registration of the instance; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
       left,
     ],
     [
       { kind: 'timed-out', deadlineAtMs, result: 'CONTINUE', killedTasks: [holdingTask()] },
-      'tasks still held the instance at the deadline, 2026-03-01T11:00:00.000Z',
+      'Timed out: completed with CONTINUE at the deadline, 2026-03-01T11:00:00.000Z, while 1 task had not stopped',
       { holdingTasks: [shown] },
     ],
     [
       { kind: 'agent-lost', disconnectedSinceMs: deadlineAtMs, result: 'ABANDON', killedTasks: [holdingTask()] },
-      "the instance's ECS agent has been silent since 2026-03-01T11:00:00.000Z",
+      'Agent lost: completed with ABANDON because the ECS agent has been silent since 2026-03-01T11:00:00.000Z, while 1 task may not have stopped',
       { holdingTasks: [shown] },
     ],
     [
       { kind: 'already-completed', lastSeen },
-      'the lifecycle action was already completed, or its hook timed out; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
+      'Already completed: someone else completed the lifecycle action, or its hook timed out; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
       left,
     ],
   ])('says how it ended, why, and what had not stopped or was seen last: $kind', async (outcome, reason, tasks) => {

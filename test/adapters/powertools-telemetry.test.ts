@@ -352,12 +352,12 @@ describe('the end of a drain', () => {
   it.each([
     ['drained', 'INFO', 'Drained: every task has stopped'],
     ['gone', 'WARN', 'none of the clusters prod, staging has a live registration'],
-    ['timed-out', 'ERROR', 'Timed out: completed with ABANDON while 2 tasks had not stopped'],
-    ['agent-lost', 'ERROR', 'Agent lost: completed with CONTINUE while 2 tasks may not have stopped'],
+    ['timed-out', 'ERROR', 'Timed out: completed with ABANDON at the deadline, '],
+    ['agent-lost', 'ERROR', 'Agent lost: completed with CONTINUE because the ECS agent has been silent since '],
     [
       'already-completed',
       'INFO',
-      'The lifecycle action was already completed; no task held the instance when it was seen last, 9 s ago',
+      'Already completed: someone else completed the lifecycle action, or its hook timed out; no task held the instance when it was seen last, 9 s ago',
     ],
   ] as const)('has a level that fits its outcome: %s', (kind, level, words) => {
     const line = ended(outcomes[kind]);
@@ -376,7 +376,7 @@ describe('the end of a drain', () => {
     [
       'the action was completed',
       { kind: 'already-completed', lastSeen: twoTasks },
-      'The lifecycle action was already completed; 2 tasks held the instance when it was seen last, 3 min ago: whether they had stopped is not known',
+      'Already completed: someone else completed the lifecycle action, or its hook timed out; 2 tasks held the instance when it was seen last, 3 min ago: whether they had stopped is not known',
     ],
     [
       'the registration went',
@@ -386,7 +386,7 @@ describe('the end of a drain', () => {
     [
       'the action was completed, and they were seen stopped afterwards',
       { kind: 'already-completed', lastSeen: { ...twoTasks, haveStopped: true } },
-      'The lifecycle action was already completed; 2 tasks held the instance 3 min ago and stopped since: whether before it was let go is not known',
+      'Already completed: someone else completed the lifecycle action, or its hook timed out; 2 tasks held the instance 3 min ago and stopped since: whether before it was let go is not known',
     ],
   ])('is a warning, with the tasks seen last and their age, where %s while tasks held it', (_, outcome, message) => {
     expect(ended(outcome)).toMatchObject({ level: 'WARN', message, lastSeenTasks });
@@ -397,7 +397,7 @@ describe('the end of a drain', () => {
       'was completed',
       { kind: 'already-completed', lastSeen: undefined },
       'INFO',
-      'The lifecycle action was already completed; whether tasks were on the instance is not known',
+      'Already completed: someone else completed the lifecycle action, or its hook timed out; whether tasks were on the instance is not known',
     ],
     [
       'is of an instance in no cluster',

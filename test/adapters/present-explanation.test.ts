@@ -68,7 +68,7 @@ const causes: { readonly [K in CauseKind]: readonly [Extract<Cause, { kind: K }>
       'ECS stops daemon tasks after the other services’ tasks on the instance',
     ],
     deregistering: [{ kind: 'deregistering' }, {}, 'the load balancer is deregistering it'],
-    stopping: [{ kind: 'stopping' }, {}, 'ECS has told it to stop, and it has not stopped yet'],
+    stopping: [{ kind: 'stopping' }, {}, 'ECS is stopping it, and it has not stopped yet'],
     'stop-timeout': [
       { kind: 'stop-timeout', stopTimeoutSeconds: 900 },
       { stopTimeoutSeconds: 900 },
@@ -202,7 +202,7 @@ describe('a blocker', () => {
     );
     const both: Cause[] = [{ kind: 'starting' }, { kind: 'stopping' }];
     expect(sentenceOnBlocker(blockerOf({ tasks, causes: both }), atMs)).toBe(
-      '3 tasks of service:web, RUNNING for 31 min: it has not started yet; ECS has told it to stop, and it has not stopped yet',
+      '3 tasks of service:web, RUNNING for 31 min: it has not started yet; ECS is stopping it, and it has not stopped yet',
     );
   });
 });

@@ -54,7 +54,7 @@ describe('a release', () => {
     }
   });
 
-  it('has the code that serverless packages, byte for byte, and the licences beside it', async () => {
+  it('has the code that serverless packages, byte for byte, and the licenses beside it', async () => {
     const zip = unzipSync(await read('ecs-drain.zip'));
     expect(Object.keys(zip)).toEqual(['THIRD-PARTY-LICENSES', 'src/handlers/lambda.mjs']);
     const module = await unpack(
@@ -64,7 +64,7 @@ describe('a release', () => {
     expect(Buffer.from(zip['src/handlers/lambda.mjs'] ?? []).equals(await readFile(module))).toBe(true);
   });
 
-  it('has a bill of materials of the packages whose licences it has', async () => {
+  it('has a bill of materials of the packages whose licenses it has', async () => {
     const bom = JSON.parse((await read('sbom.cdx.json')).toString());
     expect(bom).toMatchObject({ bomFormat: 'CycloneDX', metadata: { component: { name: 'ecs-drain' } } });
     const licenses = (await read('THIRD-PARTY-LICENSES')).toString();

@@ -40,11 +40,16 @@ export const BANNED: readonly (readonly [RegExp, string])[] = [
   [/\bnot[.;:]?$/i, 'a clause that does not end in "not"'],
 ];
 
+/** What the segmenter takes for one sentence: the items of a list, and a sentence that begins with code. */
+const PARTS = new RegExp(`\\n\\s*- |(?=@throws)|(?<=[.?!])\\s+(?=${CODE})`);
+
 const sentences = new Intl.Segmenter('en', { granularity: 'sentence' });
 const words = new Intl.Segmenter('en', { granularity: 'word' });
 
 const sentencesOf = (text: string) =>
-  [...sentences.segment(text.replace(/\s+/g, ' '))].map(({ segment }) => segment.trim());
+  text
+    .split(PARTS)
+    .flatMap((part) => [...sentences.segment(part.replace(/\s+/g, ' '))].map(({ segment }) => segment.trim()));
 const wordsOf = (sentence: string) =>
   [...words.segment(sentence)].flatMap(({ segment, isWordLike }) => (isWordLike || segment === CODE ? [segment] : []));
 

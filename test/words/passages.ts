@@ -36,7 +36,7 @@ function prosePassages(page: string): Passage[] {
 
 /** Code in comments and messages has no mark everywhere, so its form is the mark: camelCase, paths, calls, options. */
 const LOOKS_LIKE_CODE =
-  /`[^`]*`|\{@link [^}]*\}|https?:\/\/\S+|--[\w-]+|%[a-z$]|\S*[a-z][A-Z_/]\w\S*|\S*\w\.[a-z]\S*|\S*[/_=(){}<>[\]]\S*/g;
+  /`[^`]*`|\{@link [^}]*\}|https?:\/\/\S+|--[\w-]+|%[a-z$]|\S*[a-z][A-Z_/]\w\S*?(?=[.,;:]*(\s|$))|\S*\w\.[a-z]\S*?(?=[.,;:]*(\s|$))|\S*[/_=(){}<>[\]]\S*?(?=[.,;:]*(\s|$))/g;
 const withoutCode = (text: string) => text.replace(LOOKS_LIKE_CODE, CODE);
 
 /** Comments on consecutive lines are one passage. */

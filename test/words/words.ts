@@ -39,7 +39,7 @@ const found = files.map((file) => ({
 const backlog: Backlog = JSON.parse(readFileSync(BACKLOG, 'utf8'));
 
 if (update) {
-  const now: Backlog = { ...backlog };
+  const now: Backlog = command.args.length > 0 ? { ...backlog } : {};
   for (const { file, byRule } of found) {
     now[file] = Object.fromEntries([...byRule].map(([rule, { length }]) => [rule, length]));
     if (byRule.size === 0) delete now[file];

@@ -48,7 +48,7 @@ export interface ServiceSpec extends TaskSize {
   readonly desiredCount: number;
   readonly minimumHealthyPercent: number;
   readonly maximumPercent: number;
-  /** From PROVISIONING to RUNNING, give or take a tenth; for ever, if its new tasks fail to start. */
+  /** From PROVISIONING to RUNNING, give or take a tenth; forever, if its new tasks fail to start. */
   readonly startSeconds: number;
   /** From SIGTERM to SIGKILL. */
   readonly stopTimeoutSeconds: number;
