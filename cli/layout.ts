@@ -1,23 +1,23 @@
-/** How text is laid out: tables that fit the terminal, sentences that wrap at words, and colour where there is some. */
+/** How text is laid out: tables that fit the terminal, sentences that wrap at words, and color where there is some. */
 
 import { stripVTControlCharacters, styleText } from 'node:util';
 import Table from 'cli-table3';
 import sliceAnsi from 'slice-ansi';
 import wrapAnsi from 'wrap-ansi';
 
-/** Where text goes: how wide it is, without end where it is no terminal, and whether it shows colour. */
+/** Where text goes: how wide it is, without end where it is no terminal, and whether it shows color. */
 export interface Page {
   readonly columns: number;
-  readonly hasColour: boolean;
+  readonly hasColor: boolean;
 }
 
-export const NO_TERMINAL: Page = { columns: Number.POSITIVE_INFINITY, hasColour: false };
+export const NO_TERMINAL: Page = { columns: Number.POSITIVE_INFINITY, hasColor: false };
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
 
 /** The text in a style, where the terminal shows it and `NO_COLOR` does not forbid it. */
-export function styled(style: Style, text: string, { hasColour }: Page): string {
-  return hasColour ? styleText(style, text, { validateStream: false }) : text;
+export function styled(style: Style, text: string, { hasColor }: Page): string {
+  return hasColor ? styleText(style, text, { validateStream: false }) : text;
 }
 
 /** The indentation of a line, with the label or the dash that its text stands behind. */

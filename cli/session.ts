@@ -31,7 +31,7 @@ export interface Session extends Output {
 export function sessionOn(streams: Streams, json: boolean): Session {
   const { stdout, stdin, sleep = setTimeout } = streams;
   const isTerminal = stdout.isTTY === true && !json;
-  const page = isTerminal ? { columns: stdout.columns ?? 80, hasColour: stdout.hasColors?.() ?? false } : NO_TERMINAL;
+  const page = isTerminal ? { columns: stdout.columns ?? 80, hasColor: stdout.hasColors?.() ?? false } : NO_TERMINAL;
   return {
     page,
     print: (text) => void (json || stdout.write(`${wrapped(text, page)}\n`)),

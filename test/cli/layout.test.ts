@@ -4,7 +4,7 @@ import { dueAt } from '../../cli/common.ts';
 import { styled, tableOf, wrapped } from '../../cli/layout.ts';
 import { deployedRegion } from './deployed-region.ts';
 
-const page = (columns: number) => ({ columns, hasColour: false });
+const page = (columns: number) => ({ columns, hasColor: false });
 const widest = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
 
 describe('a table', () => {
@@ -45,8 +45,8 @@ describe('a line', () => {
     expect(wrapped(line, page(15))).toBe(broken);
   });
 
-  it('keeps its colour, which takes no room', () => {
-    const red = styled('red', 'ERROR', { columns: 15, hasColour: true });
+  it('keeps its color, which takes no room', () => {
+    const red = styled('red', 'ERROR', { columns: 15, hasColor: true });
     expect(red).toBe('\u001b[31mERROR\u001b[39m');
     expect(wrapped(`${red}  what it was`, page(16))).toBe(`${red}  what it\n       was`);
     expect(wrapped(`${red} fits in here`, page(20))).toBe(`${red} fits in here`);
@@ -65,16 +65,16 @@ describe('the commands in a terminal of 80 columns', () => {
     [80, false],
     [44, false],
     [80, true],
-  ])('fit into %i columns, and have colour where the terminal has: %s', async (columns, hasColour) => {
+  ])('fit into %i columns, and have color where the terminal has: %s', async (columns, hasColor) => {
     const { region, instanceIds, pass, runIn } = await deployedRegion();
     const [instanceId = ''] = instanceIds;
     region.autoScaling.terminateInstance(instanceId);
     await pass(100);
     for (const args of [['status'], ['explain', instanceId], ['doctor']]) {
-      const { stdout } = await runIn({ columns, hasColors: () => hasColour }, ...args);
+      const { stdout } = await runIn({ columns, hasColors: () => hasColor }, ...args);
       const plain = stripVTControlCharacters(stdout);
       expect(plain).toContain('web');
-      if (args[0] !== 'explain') expect(stdout.includes('\u001b')).toBe(hasColour);
+      if (args[0] !== 'explain') expect(stdout.includes('\u001b')).toBe(hasColor);
       expect(widest(plain)).toBeLessThanOrEqual(columns);
     }
   });
