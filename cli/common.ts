@@ -2,6 +2,7 @@ import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-l
 import { AwsCallFailed, AwsUnavailable, awsCall, SDK_BOUNDS } from '../src/adapters/aws-call.ts';
 import { reasonOf } from '../src/domain/ports.ts';
 import { type Settings, settingsFrom } from '../src/handlers/settings.ts';
+import type { Page } from './layout.ts';
 
 /** A mistake on the command line; the message says what to type instead, and the exit status is 2. */
 export class UsageError extends Error {}
@@ -17,6 +18,7 @@ export interface Target {
 
 /** Where a command prints what it found: text for people, or one JSON object for programs. */
 export interface Output {
+  readonly page: Page;
   print(text: string): void;
   printJson(value: object): void;
 }
@@ -224,6 +226,11 @@ export function duration(ms: number): string {
   if (minutes < 120) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** `in 4 min`, `now`: when something is due that may be late. */
+export function dueAt(nowMs: number, instantMs: number): string {
+  return instantMs > nowMs ? `in ${duration(instantMs - nowMs)}` : 'now';
 }
 
 /** `31 min ago`, `in 4 min`. */

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import Table from 'cli-table3';
 import * as v from 'valibot';
 import { sentenceOf } from '../src/adapters/schemas.ts';
 import { counted, deploymentOf, type Output, type Target, UsageError } from './common.ts';
 import { equals, readEnded } from './ended-drains.ts';
+import { type Page, tableOf } from './layout.ts';
 import { span } from './present-plan.ts';
 import { secondsIn } from './typed.ts';
 
@@ -69,7 +69,7 @@ export async function compare(file: string, options: CompareOptions, target: Tar
     ({ planned, came, error = 1 }) => came && planned && came.outcome in planned.outcomes && error <= TOLERANCE,
   );
   output.printJson({ group: plan.group, asPlanned: isAsPlanned, drains: rows });
-  output.print(present(rows, plan, isAsPlanned));
+  output.print(present(rows, plan, isAsPlanned, output.page));
   return isAsPlanned ? 0 : 1;
 }
 
@@ -118,16 +118,13 @@ function errorOf(seconds: number, { p50, p95 }: { readonly p50: number; readonly
   return seconds <= p95 ? 0 : p95 === 0 ? 1 : (seconds - p95) / p95;
 }
 
-function present(rows: readonly Row[], plan: PlanFile, isAsPlanned: boolean): string {
+function present(rows: readonly Row[], plan: PlanFile, isAsPlanned: boolean, page: Page): string {
   const ended = rows.flatMap(({ came }) => came ?? []);
   const left = rows.filter(({ came }) => !came).length;
   const killed = ended.reduce((sum, { killedTasks }) => sum + killedTasks, 0);
-  const table = new Table({
-    head: ['instance', 'planned', 'came', 'off by'],
-    style: { head: [], border: [], compact: true },
-  });
-  table.push(
-    ...rows.map(({ instanceId, planned, came, error }) => [
+  const table = tableOf(
+    ['instance', 'planned', 'came', 'off by'],
+    rows.map(({ instanceId, planned, came, error }) => [
       instanceId,
       planned
         ? `${Object.keys(planned.outcomes).join(' or ')}, ${span(planned.seconds.p50)} to ${span(planned.seconds.p95)}`
@@ -135,6 +132,7 @@ function present(rows: readonly Row[], plan: PlanFile, isAsPlanned: boolean): st
       came ? `${came.outcome}, ${span(came.seconds)}` : 'not ended',
       error === undefined ? '' : `${Math.round(error * 100)} %`,
     ]),
+    page,
   );
   const verdict = isAsPlanned
     ? `As planned: ${counted(ended.length, 'drain')} of the group ${plan.group}, each with its outcome and within 10 % of its time.`

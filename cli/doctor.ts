@@ -25,6 +25,7 @@ import {
 } from './common.ts';
 import type { Check, Finding } from './finding.ts';
 import { interferenceOf, metadataTrouble } from './hooks.ts';
+import { type Page, styled } from './layout.ts';
 import { clusterFindings, type Ours, type Time } from './services.ts';
 
 /** Most operators may not simulate policies, so this check alone may stay unchecked. */
@@ -37,11 +38,15 @@ export async function doctor(target: Target, output: Output): Promise<number> {
 }
 
 /** Prints the findings on what was `judged`. Returns the exit status: 1 on any error or failed check. */
-export function reportFindings(findings: readonly Finding[], judged: object, { print, printJson }: Output): number {
+export function reportFindings(
+  findings: readonly Finding[],
+  judged: object,
+  { print, printJson, page }: Output,
+): number {
   const missed = findings.filter(({ level, where }) => level === 'unchecked' && where !== ROLE).length;
   const healthy = missed === 0 && findings.every(({ level }) => level !== 'error');
   printJson({ ...judged, healthy, findings });
-  for (const finding of findings) print(linesOn(finding));
+  for (const finding of findings) print(linesOn(finding, page));
   print(`\n${summaryOf(findings)}`);
   if (missed > 0) print('What was not checked may prevent drains as well: the exit status is 1.');
   return healthy ? 0 : 1;
@@ -545,9 +550,11 @@ function* ourHookFindings(
 
 const WORDS = { error: 'ERROR', warning: 'warning', ok: 'ok', unchecked: 'not checked' } as const;
 
-function linesOn({ level, where, what, fix }: Finding): string {
-  const line = `${WORDS[level].padEnd(12)}${where}: ${what}`;
-  return fix === undefined ? line : `${line}\n${' '.repeat(12)}-> ${fix}`;
+const STYLES = { error: 'red', warning: 'yellow', ok: 'green', unchecked: 'yellow' } as const;
+
+function linesOn({ level, where, what, fix }: Finding, page: Page): string {
+  const line = `${styled(STYLES[level], WORDS[level].padEnd(13), page)}${where}: ${what}`;
+  return fix === undefined ? line : `${line}\n${' '.repeat(13)}-> ${fix}`;
 }
 
 function summaryOf(findings: readonly Finding[]): string {

@@ -23,7 +23,7 @@ import {
 } from '../src/domain/policy.ts';
 import { hooksOf } from '../src/handlers/settings.ts';
 import type { Aws } from './aws.ts';
-import { counted, type Deployment, duration, isoTime, relativeTo } from './common.ts';
+import { counted, type Deployment, dueAt, duration, isoTime, relativeTo } from './common.ts';
 import {
   type HoldingGroup,
   isScheduleOn,
@@ -297,6 +297,11 @@ export function hasDoubtfulDeadline({ notice, lifecycleHook, deadlineAtMs }: Dra
 /** `2026-01-01T00:05:00Z` and `in 4 min`; `not known`. */
 export function instant(instantMs: number | undefined, nowMs: number, separator: string): string {
   return instantMs === undefined ? 'not known' : `${isoTime(instantMs)}${separator}${relativeTo(nowMs, instantMs)}`;
+}
+
+/** The same of something that may be late: `now`, once its time has come. */
+export function dueInstant(instantMs: number | undefined, nowMs: number, separator: string): string {
+  return instantMs === undefined ? 'not known' : `${isoTime(instantMs)}${separator}${dueAt(nowMs, instantMs)}`;
 }
 
 /** `3 tasks` and, a line each, `service:web RUNNING (2)`. */

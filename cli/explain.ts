@@ -5,7 +5,14 @@ import type { ContainerInstance } from '../src/domain/observation.ts';
 import { type Aws, awsOf } from './aws.ts';
 import { counted, type Deployment, deploymentOf, type Output, type Target } from './common.ts';
 import { GIVEN_BACK, type Registrations, readStaying } from './drain-reads.ts';
-import { type DrainStatus, hasDoubtfulDeadline, instant, noHeartbeat, presentStatus } from './drain-status.ts';
+import {
+  type DrainStatus,
+  dueInstant,
+  hasDoubtfulDeadline,
+  instant,
+  noHeartbeat,
+  presentStatus,
+} from './drain-status.ts';
 import { readInstance } from './instance.ts';
 import { instanceIdsIn } from './typed.ts';
 
@@ -81,9 +88,9 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
       : `${instanceId} is draining: the group ${autoScalingGroup} holds it${lifecycleHook ? ` on the hook ${lifecycleHook}` : onOne}.`,
     `  in ECS      ${registered.join('; ') || 'not registered'}`,
     `  ${notice ? 'since     ' : 'held since'}  ${at(drain.sinceMs)}`,
-    `  next look   ${at(drain.nextLookAtMs)}`,
+    `  next look   ${dueInstant(drain.nextLookAtMs, nowMs, ', ')}`,
     `  deadline    ${at(drain.deadlineAtMs)}${hasDoubtfulDeadline(drain) ? ', if our hook holds it' : ''}`,
-    `  heartbeat   ${heartbeat === undefined ? noHeartbeat(drain) : `due ${at(heartbeat.dueAtMs)}; the hook times out ${at(heartbeat.timesOutAtMs)}`}`,
+    `  heartbeat   ${heartbeat === undefined ? noHeartbeat(drain) : `due ${dueInstant(heartbeat.dueAtMs, nowMs, ', ')}; the hook times out ${at(heartbeat.timesOutAtMs)}`}`,
     ...drain.remarks.map((remark) => `  note        ${remark}`),
     ...drain.failures.map((sentence) => `  not known   ${sentence}`),
     '',

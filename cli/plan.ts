@@ -44,7 +44,7 @@ export interface SnapshotSource {
 }
 
 /** `ecs-drain plan`: rehearses a change of the own group in the local Region, and says what it will do. */
-export async function plan(options: PlanOptions, target: Target, { print, printJson }: Output): Promise<number> {
+export async function plan(options: PlanOptions, target: Target, { print, printJson, page }: Output): Promise<number> {
   try {
     if (options.report !== undefined) await refuseUnwritable(options.report);
     const snapshot = await snapshotFor(options, target);
@@ -66,7 +66,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     }).finally(progress.end);
     const found = concluded({ snapshot, change, params, estimates, limits, ...played });
     printJson(found);
-    print(presentPlan(found));
+    print(presentPlan(found, page));
     if (options.report !== undefined) {
       const { planPage } = await import('../sandbox/plan/report.ts'); // the charting library takes a second to load
       await writeFile(options.report, planPage(found, played.drills));

@@ -1,6 +1,7 @@
-import Table from 'cli-table3';
 import type { Obstacle, Plan } from '../sandbox/plan/conclude.ts';
 import { span } from '../sandbox/plan/conclude.ts';
+
+import { NO_TERMINAL, type Page, tableOf } from './layout.ts';
 
 export { span };
 
@@ -8,12 +9,12 @@ export { span };
 
 const MOST_ROWS = 20;
 
-export function presentPlan(plan: Plan): string {
+export function presentPlan(plan: Plan, page: Page = NO_TERMINAL): string {
   const parts = [
     plan.verdict,
     figuresOf(plan),
-    drainTable(plan),
-    serviceTable(plan),
+    drainTable(plan, page),
+    serviceTable(plan, page),
     list(
       'What gets stuck',
       plan.stuck.map((each) => presentObstacle(each, plan)),
@@ -57,13 +58,7 @@ function figuresOf({ seconds, lowestReservationPercent, killed, requestsLost, ca
   return rows.map(([name = '', value]) => `${name.padEnd(width)}  ${value}`).join('\n');
 }
 
-function tableOf(head: string[], rows: readonly string[][]): string {
-  const table = new Table({ head, style: { head: [], border: [], compact: true } });
-  table.push(...rows);
-  return `${table}`;
-}
-
-function drainTable({ drains, trials }: Plan): string {
+function drainTable({ drains, trials }: Plan, page: Page): string {
   if (drains.length === 0) return '';
   const rows = drains.slice(0, MOST_ROWS).map(({ instanceId, seconds, outcomes, bound }) => {
     const each = Object.entries(outcomes).map(([outcome, count]) =>
@@ -72,11 +67,11 @@ function drainTable({ drains, trials }: Plan): string {
     return [instanceId, each.join(', '), span(seconds.p50), span(seconds.p95), bound];
   });
   const more = drains.length > MOST_ROWS ? `\nand ${drains.length - MOST_ROWS} more: --json has them all` : '';
-  return `${tableOf(['instance', 'outcome', 'drain', '95 %', 'bound by'], rows)}${more}`;
+  return `${tableOf(['instance', 'outcome', 'drain', '95 %', 'bound by'], rows, page)}${more}`;
 }
 
 /** Those that fall below what they want first. */
-function serviceTable({ services }: Plan): string {
+function serviceTable({ services }: Plan, page: Page): string {
   const short = services.filter(({ desired, fewestRunning }) => fewestRunning < desired);
   if (short.length === 0)
     return services.length > 0 ? 'No service has fewer running tasks than it wants at any time.' : '';
@@ -84,7 +79,7 @@ function serviceTable({ services }: Plan): string {
     .toSorted((a, b) => a.fewestRunning / a.desired - b.fewestRunning / b.desired)
     .slice(0, MOST_ROWS)
     .map(({ name, desired, fewestRunning }) => [name, `${desired}`, `${fewestRunning}`]);
-  return tableOf(['service', 'wants', 'fewest running'], rows);
+  return tableOf(['service', 'wants', 'fewest running'], rows, page);
 }
 
 function presentObstacle({ group, instances, trials, causes, fix }: Obstacle, plan: Plan): string {

@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import { sentenceOnLastSeen } from '../src/adapters/present-explanation.ts';
 import { instanceIdOf } from '../src/domain/drain.ts';
 import { isHeld } from '../src/domain/group-place.ts';
@@ -10,6 +9,7 @@ import {
   counted,
   type Deployment,
   deploymentOf,
+  dueAt,
   isoTime,
   type Output,
   relativeTo,
@@ -26,6 +26,7 @@ import {
 } from './drain-reads.ts';
 import {
   type DrainStatus,
+  dueInstant,
   hasDoubtfulDeadline,
   heldStatuses,
   instant,
@@ -34,6 +35,7 @@ import {
   presentStatus,
   presentTaskCounts,
 } from './drain-status.ts';
+import { tableOf } from './layout.ts';
 
 /** What there is to say besides the drains. */
 interface Whole {
@@ -134,7 +136,7 @@ async function noteOthers(whole: Whole, { settings, target }: Deployment, { ecs 
   }
 }
 
-function report(whole: Whole, deployment: Deployment, { print, printJson }: Output): void {
+function report(whole: Whole, deployment: Deployment, { print, printJson, page }: Output): void {
   const { drains, missingGroups, groups, queue, remarks, failures } = whole;
   const nowMs = deployment.nowMs();
   printJson({
@@ -150,12 +152,9 @@ function report(whole: Whole, deployment: Deployment, { print, printJson }: Outp
     print(`Auto Scaling has no group ${name}: fix it in autoScalingGroups, and deploy again.`);
   }
   if (drains.length > 0) {
-    const table = new Table({
-      head: ['instance', 'held since', 'tasks that hold it', 'next look', 'deadline', 'heartbeat'],
-      style: { head: [], border: [], compact: true },
-    });
-    table.push(...drains.map((drain) => rowOf(drain, nowMs)));
-    print(`${table}`);
+    const head = ['instance', 'held since', 'tasks that hold it', 'next look', 'deadline', 'heartbeat'];
+    const rows = drains.map((drain) => rowOf(drain, nowMs));
+    print(tableOf(head, rows, page));
     for (const { instanceId, remarks, failures } of drains) {
       for (const sentence of [...remarks, ...failures]) print(`${instanceId}: ${sentence}`);
     }
@@ -181,10 +180,10 @@ function rowOf(drain: DrainStatus, nowMs: number): string[] {
     [instanceId, notice ? `on a ${notice}` : `group ${autoScalingGroup}`, ...registered].join('\n'),
     at(drain.sinceMs),
     presentTaskCounts(drain.holdingTasks),
-    at(drain.nextLookAtMs),
+    dueInstant(drain.nextLookAtMs, nowMs, '\n'),
     at(drain.deadlineAtMs) + (hasDoubtfulDeadline(drain) ? '\nif our hook holds it' : ''),
     heartbeat === undefined
       ? noHeartbeat(drain)
-      : `due ${relativeTo(nowMs, heartbeat.dueAtMs)}\ntimes out ${relativeTo(nowMs, heartbeat.timesOutAtMs)}`,
+      : `due ${dueAt(nowMs, heartbeat.dueAtMs)}\ntimes out ${relativeTo(nowMs, heartbeat.timesOutAtMs)}`,
   ];
 }

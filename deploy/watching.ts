@@ -150,7 +150,8 @@ const GREY = '#7f7f7f';
 const THIRD = { width: 8, height: 6 };
 
 /** The body of the dashboard, for `text`: each row has three widgets. */
-function dashboard(alarmIds: readonly string[]): object {
+/** CloudWatch's dashboard; Grafana's is made of it. */
+export function dashboard(alarmIds: readonly string[]) {
   const rows = [
     [drainsInProgress, drainsFinished, deadlineUsed],
     [durations, slack, tasksLost],

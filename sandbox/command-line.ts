@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { DRAINERS, type Drainer, EXTERNAL } from './result.ts';
+import { Command, CommanderError } from 'commander';
+import { BENCHMARKED, type Benchmarked, EXTERNAL } from './result.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 
 /** What was typed cannot be understood; the message is the sentence that fixes it, and the exit status is 2. */
@@ -17,16 +18,13 @@ export function scenarioNamed(value: string): ScenarioName {
 }
 
 /** A drainer that can be rehearsed in this process. */
-export function drainerNamed(value: string): Drainer {
-  if (value === 'seed') {
-    throw new UsageError('The drainer seed is called book: write --drainer book. A seed number is given with --seed.');
-  }
+export function drainerNamed(value: string): Benchmarked {
   if (value === EXTERNAL) {
     throw new UsageError(
       'A drain program outside cannot be run here: npm run region -- --drainer external lets it in.',
     );
   }
-  return oneOf('drainer', value, DRAINERS);
+  return oneOf('drainer', value, BENCHMARKED);
 }
 
 const LARGEST_SEED = 999_999_999;
@@ -79,18 +77,40 @@ export function speedFrom(value: string): number {
   throw new UsageError(`--speed ${value} is not a number of virtual seconds in a second, such as 60.`);
 }
 
+/** A command of npm with its options, which `-h` explains. */
+export function commandNamed(script: string, description: string): Command {
+  return new Command(`npm run ${script} --`)
+    .description(description)
+    .helpOption('-h, --help', 'print this')
+    .addHelpText('after', `\nscenarios:\n${SCENARIO_LINES}`)
+    .configureOutput({ writeOut: (text) => void process.stdout.write(text), outputError: () => {} })
+    .exitOverride();
+}
+
+/** What was typed, each option once. */
+export function optionsOf<T extends object>(command: Command, args: readonly string[]): T {
+  const typed = new Set<string>();
+  for (const option of command.options) {
+    command.on(`option:${option.name()}`, () => {
+      if (typed.has(option.name())) throw new UsageError(`--${option.name()} is repeated: name it once.`);
+      typed.add(option.name());
+    });
+  }
+  return command.parse(args, { from: 'user' }).opts<T>();
+}
+
 /**
- * Runs a command, or tells its usage where `--help` is asked for. What it throws is told in a sentence, with exit status 2 for
- * a mistake in what was typed, else 1.
+ * Runs a command, or tells its usage where that is asked for and the command does not do so itself. What it throws is told in
+ * a sentence, with exit status 2 for a mistake in what was typed, else 1.
  */
-export async function run(command: (args: string[]) => Promise<void>, usage: string): Promise<void> {
+export async function run(command: (args: string[]) => Promise<void>, usage?: string): Promise<void> {
   // Whoever reads has had enough, as `head` has.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     process.exit();
   });
   const args = process.argv.slice(2);
-  if (args.includes('--help')) {
+  if (usage !== undefined && (args.includes('--help') || args.includes('-h'))) {
     console.log(usage);
     return;
   }
@@ -98,14 +118,18 @@ export async function run(command: (args: string[]) => Promise<void>, usage: str
     await command(args);
   } catch (error) {
     const { status, complaint } = failureOf(error, usage);
-    process.stderr.write(`${complaint}\n`);
+    if (status !== 0) process.stderr.write(`${complaint}\n`);
     process.exitCode = status;
   }
 }
 
 /** How a command ends that has thrown this. */
-export function failureOf(error: unknown, usage: string): { readonly status: 1 | 2; readonly complaint: string } {
+export function failureOf(error: unknown, usage = ''): { readonly status: 0 | 1 | 2; readonly complaint: string } {
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof CommanderError) {
+    const complaint = message.replace(/^error: (.)/, (_, first: string) => first.toUpperCase());
+    return { status: error.exitCode === 0 ? 0 : 2, complaint: `${complaint}. --help lists the options.` };
+  }
   const misparsed = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   if (misparsed) return { status: 2, complaint: `${message}\n${usage}` };
   return { status: error instanceof UsageError ? 2 : 1, complaint: message };

@@ -1,64 +1,91 @@
 import { readFile } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
 import { scenarioOf, type World, worldFrom } from './chaos/world.ts';
-import { drainerNamed, run, SCENARIO_LINES, scenarioNamed, seedFrom, speedFrom, UsageError } from './command-line.ts';
+import {
+  commandNamed,
+  drainerNamed,
+  optionsOf,
+  run,
+  scenarioNamed,
+  seedFrom,
+  speedFrom,
+  UsageError,
+} from './command-line.ts';
 import { refuseUnwritable, writeReport } from './comparison.ts';
 import { rehearse } from './rehearsal.ts';
-import { DRAINERS } from './result.ts';
-import { liveView, plainView, summaryOf } from './view.ts';
+import { BENCHMARKED, type Benchmarked, DRAINERS, type Drainer, type DrillResult } from './result.ts';
+import { SCENARIOS, type ScenarioName } from './scenarios.ts';
+import { linesView, liveView, NO_VIEW, summaryOf, titleOf } from './view.ts';
 
 /** `npm run drill`: rehearse the termination of instances on the local Region, and see what becomes of their tasks. */
-
-const USAGE = `npm run drill -- [--scenario NAME | --world FILE|JSON] [--drainer ${DRAINERS.join('|')}] [--seed N] [--speed X] [--json] [--report FILE]
-scenarios:
-${SCENARIO_LINES}`;
 
 /** Virtual seconds in a second, where someone watches. */
 const WATCHED_SPEED = 120;
 
+interface Options {
+  readonly scenario?: ScenarioName;
+  readonly world?: string;
+  readonly drainer: Benchmarked;
+  readonly seed?: number;
+  readonly speed?: number;
+  readonly verbose: boolean;
+  readonly json: boolean;
+  readonly report?: string;
+}
+
+function optionsIn(args: readonly string[]): Options {
+  const command = commandNamed('drill', 'Rehearses the termination of instances of an ECS cluster on a model of AWS.')
+    .option('--scenario <name>', 'what happens to which cluster (default: rolling-update)', scenarioNamed)
+    .option('--world <file>', 'a world that npm run chaos has printed, or a file with it, in place of a scenario')
+    .option('--drainer <name>', `who drains: ${BENCHMARKED.join(', ')}`, drainerNamed, 'ecs-drain')
+    .option('--seed <number>', 'the seed number: the same gives the same drill (default: 1, or the world’s)', seedFrom)
+    .option('--speed <number>', `virtual seconds in a second (default: ${WATCHED_SPEED} in a terminal)`, speedFrom)
+    .option('--verbose', 'print a line for each thing that happens', false)
+    .option('--json', 'print the result as one JSON object, and nothing else', false)
+    .option('--report <file>', 'write a page of HTML that compares the drainers');
+  return optionsOf<Options>(command, args);
+}
+
 export async function drill(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      scenario: { type: 'string' },
-      world: { type: 'string' },
-      drainer: { type: 'string', default: 'ecs-drain' },
-      seed: { type: 'string' },
-      speed: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      report: { type: 'string' },
-    },
-  });
-  const { json, report } = values;
-  const world = values.world === undefined ? undefined : await worldIn(values.world);
-  if (world && values.scenario !== undefined) {
+  const { drainer, json, report, verbose, speed: typedSpeed, ...options } = optionsIn(args);
+  const world = options.world === undefined ? undefined : await worldIn(options.world);
+  if (world && options.scenario !== undefined) {
     throw new UsageError(
-      `--scenario ${values.scenario} cannot be played together with a --world: leave out one of them.`,
+      `--scenario ${options.scenario} cannot be played together with a --world: leave out one of them.`,
     );
   }
-  const rehearsal = {
-    ...(world
-      ? { scenario: 'world' as const, variant: scenarioOf(world) }
-      : { scenario: scenarioNamed(values.scenario ?? 'rolling-update') }),
-    drainer: drainerNamed(values.drainer),
-    seed: values.seed === undefined ? (world?.seed ?? 1) : seedFrom(values.seed),
-  };
-  const watched = process.stdout.isTTY && !json;
-  const speed = values.speed === undefined ? undefined : speedFrom(values.speed);
-  if (report !== undefined) await refuseUnwritable(report);
+  const scenario = world ? ('world' as const) : (options.scenario ?? 'rolling-update');
+  const variant = world && scenarioOf(world);
+  const rehearsal = { scenario, ...(variant && { variant }), drainer, seed: options.seed ?? world?.seed ?? 1 };
+  if (report !== undefined) {
+    if (!isCompared(drainer)) {
+      throw new UsageError(
+        `--report compares ${DRAINERS.join(', ')}: leave it out for ${drainer}, or name one of them.`,
+      );
+    }
+    await refuseUnwritable(report);
+  }
+  const watched = process.stdout.isTTY && !json && !verbose;
+  const speed = typedSpeed ?? (watched ? WATCHED_SPEED : undefined);
 
   const write = (text: string) => process.stdout.write(text);
-  const view = watched ? liveView(process.stdout, speed ?? WATCHED_SPEED) : plainView(json ? () => {} : write);
-  const result = await rehearse({
-    ...rehearsal,
-    speed: speed ?? (watched ? WATCHED_SPEED : undefined),
-    onEvent: view.show,
-  }).finally(view.end);
-  write(json ? `${JSON.stringify(result)}\n` : `\n${summaryOf(result)}\n`);
+  const description = (variant ?? SCENARIOS[scenario as ScenarioName]).description;
+  const title = titleOf({ ...rehearsal, description, speed });
+  if (!json && !watched) write(`${title}\n\n`);
+  const view = watched
+    ? liveView(process.stdout, speed ?? WATCHED_SPEED, title)
+    : verbose && !json
+      ? linesView(write)
+      : NO_VIEW;
+  const result = await rehearse({ ...rehearsal, speed, onEvent: view.show }).finally(view.end);
+  write(json ? `${JSON.stringify(result)}\n` : `${watched || verbose ? '\n' : ''}${summaryOf(result)}\n`);
 
-  if (report === undefined) return;
-  await writeReport(report, result, rehearsal);
+  if (report === undefined || !isCompared(drainer)) return;
+  await writeReport(report, result as DrillResult<Drainer>, rehearsal);
   if (!json) write(`The report is in ${report}.\n`);
+}
+
+function isCompared(drainer: Benchmarked): drainer is Drainer {
+  return (DRAINERS as readonly string[]).includes(drainer);
 }
 
 /** What `npm run chaos` has printed, or a file with it. */
@@ -70,4 +97,4 @@ async function worldIn(value: string): Promise<World> {
   }
 }
 
-if (import.meta.main) await run(drill, USAGE);
+if (import.meta.main) await run(drill);

@@ -6,7 +6,7 @@ import { listenTo, untilStopped, welcome } from './listening.ts';
 import { rehearse } from './rehearsal.ts';
 import { EXTERNAL } from './result.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
-import { plainView, summaryOf } from './view.ts';
+import { linesView, NO_VIEW, summaryOf } from './view.ts';
 
 /** `npm run region -- --drainer external`: a drain program outside drains a scenario, and is judged as the others are. */
 
@@ -17,7 +17,7 @@ export interface JudgeOptions {
   readonly seed: string;
   readonly speed: string;
   readonly notify?: string;
-  readonly 'heartbeat-timeout'?: string;
+  readonly heartbeatTimeout?: string;
   readonly json?: boolean;
   readonly report?: string;
 }
@@ -35,12 +35,12 @@ export async function judge(options: JudgeOptions): Promise<void> {
   const speed = isVirtual ? undefined : speedFrom(options.speed);
   const hook = {
     channel: oneOf('--notify', options.notify ?? 'events', CHANNELS),
-    heartbeatTimeoutSeconds: heartbeatTimeoutOf(options['heartbeat-timeout'], SCENARIOS[rehearsal.scenario]),
+    heartbeatTimeoutSeconds: heartbeatTimeoutOf(options.heartbeatTimeout, SCENARIOS[rehearsal.scenario]),
   };
   if (report !== undefined) await refuseUnwritable(report);
 
   const print = (text: string) => (json ? process.stderr : process.stdout).write(text);
-  const view = plainView(json ? () => {} : print);
+  const view = json ? NO_VIEW : linesView(print);
   let clock: RegionClock | undefined;
   const result = await rehearse<typeof EXTERNAL>({
     ...rehearsal,

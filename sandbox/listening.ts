@@ -30,7 +30,7 @@ Ctrl-C ends it.
 `;
 }
 
-/** Whether someone has ended this process with Ctrl-C or a signal. */
+/** Whether someone has ended this process with Ctrl-C or a signal, or has ended npm, which does not pass signals on. */
 export function untilStopped(): () => boolean {
   let stopped = false;
   const stop = () => {
@@ -38,5 +38,6 @@ export function untilStopped(): () => boolean {
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
-  return () => stopped;
+  const shellOfNpm = process.env['npm_lifecycle_event'] === undefined ? undefined : process.ppid;
+  return () => stopped || (shellOfNpm !== undefined && process.ppid !== shellOfNpm);
 }

@@ -1,48 +1,50 @@
-import { parseArgs } from 'node:util';
 import { RegionClock } from './clock.ts';
 import {
+  commandNamed,
   delayFrom,
   drainerNamed,
+  optionsOf,
   portFrom,
   run,
-  SCENARIO_LINES,
   scenarioNamed,
   seedFrom,
   speedFrom,
   UsageError,
 } from './command-line.ts';
 import { CHANNELS } from './drainers/external.ts';
-import { judge, VIRTUAL } from './judge.ts';
+import { type JudgeOptions, judge, VIRTUAL } from './judge.ts';
 import { listenTo, untilStopped, welcome } from './listening.ts';
 import { stage } from './rehearsal.ts';
-import { DRAINERS, EXTERNAL } from './result.ts';
-import { plainView } from './view.ts';
+import { BENCHMARKED, EXTERNAL } from './result.ts';
+import { footedView, linesView } from './view.ts';
 
 /** `npm run region`: a running Region that the AWS CLI or any SDK can look into, and that judges a drain program outside. */
 
-const USAGE = `npm run region -- [--port N] [--scenario NAME] [--drainer ${DRAINERS.join('|')}] [--seed N] [--speed X] [--begin-after SECONDS]
-npm run region -- --drainer ${EXTERNAL} [--notify ${CHANNELS.join('|')}] [--heartbeat-timeout N] [--speed X|${VIRTUAL}]
-                  [--port N] [--scenario NAME] [--seed N] [--json] [--report FILE]
-scenarios:
-${SCENARIO_LINES}`;
+/** As they were typed. */
+interface Options extends JudgeOptions {
+  readonly drainer: string;
+  readonly beginAfter?: string;
+}
+
+function optionsIn(args: readonly string[]): Options {
+  const outside = `with --drainer ${EXTERNAL}:`;
+  const command = commandNamed('region', 'Runs a model of an AWS Region that any client of AWS can look into.')
+    .option('--port <number>', 'where it listens on 127.0.0.1; 0 is a free port', '0')
+    .option('--scenario <name>', 'what happens to which cluster', 'rolling-update')
+    .option('--drainer <name>', `who drains: ${[...BENCHMARKED, EXTERNAL].join(', ')}`, 'ecs-drain')
+    .option('--seed <number>', 'the seed number', '1')
+    .option('--speed <number>', `virtual seconds in a second; ${outside} or ${VIRTUAL}`, '1')
+    .option('--begin-after <seconds>', 'how long to wait before anything happens')
+    .option('--notify <channel>', `${outside} how the lifecycle events come: ${CHANNELS.join(', ')}`)
+    .option('--heartbeat-timeout <seconds>', `${outside} the heartbeat timeout of the hook`)
+    .option('--json', `${outside} print the result as one JSON object`)
+    .option('--report <file>', `${outside} write a page of HTML that compares the drainers`);
+  return optionsOf<Options>(command, args);
+}
 
 export async function serve(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      port: { type: 'string', default: '0' },
-      scenario: { type: 'string', default: 'rolling-update' },
-      drainer: { type: 'string', default: 'ecs-drain' },
-      seed: { type: 'string', default: '1' },
-      speed: { type: 'string', default: '1' },
-      'begin-after': { type: 'string' },
-      notify: { type: 'string' },
-      'heartbeat-timeout': { type: 'string' },
-      json: { type: 'boolean' },
-      report: { type: 'string' },
-    },
-  });
-  const { 'begin-after': delay, ...judged } = values;
+  const values = optionsIn(args);
+  const { beginAfter: delay, ...judged } = values;
   if (values.drainer === EXTERNAL) {
     if (delay !== undefined) {
       throw new UsageError(
@@ -51,8 +53,9 @@ export async function serve(args: string[]): Promise<void> {
     }
     return judge(judged);
   }
-  for (const option of ['notify', 'heartbeat-timeout', 'json', 'report'] as const) {
-    if (values[option] !== undefined) throw onlyExternal(`--${option}`);
+  const forJudge = { notify: '--notify', heartbeatTimeout: '--heartbeat-timeout', json: '--json', report: '--report' };
+  for (const [name, option] of Object.entries(forJudge)) {
+    if (name in values) throw onlyExternal(option);
   }
   if (values.speed === VIRTUAL) throw onlyExternal(`--speed ${VIRTUAL}`);
   const port = portFrom(values.port);
@@ -63,14 +66,18 @@ export async function serve(args: string[]): Promise<void> {
     drainer: drainerNamed(values.drainer),
     seed: seedFrom(values.seed),
   };
-  const write = (text: string) => process.stdout.write(text);
-  const { region, begin, close } = await stage(rehearsal, plainView(write).show);
+  let foot = '';
+  const view = process.stdout.isTTY
+    ? footedView(process.stdout, () => foot)
+    : linesView((text) => process.stdout.write(text));
+  const { region, begin, close } = await stage(rehearsal, view.show);
   const { url, close: closeServer } = await listenTo(region, new RegionClock(region), port).catch((error: Error) => {
     close();
     throw error;
   });
 
-  write(welcome(url, `${speed} virtual seconds a second`));
+  process.stdout.write(welcome(url, `${speed} virtual seconds a second`));
+  foot = `AWS_ENDPOINT_URL=${url}   Ctrl-C ends it`;
   const stopped = untilStopped();
   begin(afterSeconds);
   // The Region goes on when the scenario is over, until someone ends it.
@@ -79,10 +86,11 @@ export async function serve(args: string[]): Promise<void> {
   await region.time.runUntil(stopped, speed);
   closeServer();
   close();
+  view.end();
 }
 
 function onlyExternal(option: string): UsageError {
   return new UsageError(`${option} is for a drain program outside: add --drainer ${EXTERNAL}, or leave it out.`);
 }
 
-if (import.meta.main) await run(serve, USAGE);
+if (import.meta.main) await run(serve);

@@ -52,8 +52,8 @@ function installOf(drainer: Benchmarked | Judged): Install {
   return INSTALL[drainer];
 }
 
-/** Hears of an event, and whether it only tells how things stood when the drill began. */
-export type OnEvent = (event: DrillEvent, stood: boolean) => void;
+/** Hears of an event, whether it only tells how things stood when the drill began, and when it was by the Region's clock. */
+export type OnEvent = (event: DrillEvent, stood: boolean, atMs: number) => void;
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 /** What every service needs to come up before the drill begins. */
@@ -115,9 +115,9 @@ export async function stage(
     const startMs = region.time.nowMs();
     const eventOf = ({ atMs, ...what }: TraceEvent) => ({ second: (atMs - startMs) / 1000, ...what }) as DrillEvent;
     const begin = (afterSeconds = 0) => {
-      for (const event of standing.values()) onEvent(eventOf({ ...event, atMs: startMs }), true);
+      for (const event of standing.values()) onEvent(eventOf({ ...event, atMs: startMs }), true, startMs);
       // Who listens is no part of the function that runs: what it prints is not the function's log.
-      trace = (event) => currentFiber.exit(() => onEvent(eventOf(event), false));
+      trace = (event) => currentFiber.exit(() => onEvent(eventOf(event), false, event.atMs));
       for (const { on, ...job } of scenario.jobs) {
         region.ecs.runTask({ ...job, cluster, ec2InstanceId: instanceIds[on] ?? '' });
       }
@@ -168,10 +168,10 @@ export async function rehearse<D extends Benchmarked | Judged = Drainer>({
 }: Rehearsal<D>): Promise<DrillResult<D>> {
   const events: DrillEvent[] = [];
   let lastChange = 0;
-  const { region, installed, startMs, begin, close } = await stage(rehearsal, (event, stood) => {
+  const { region, installed, startMs, begin, close } = await stage(rehearsal, (event, stood, atMs) => {
     if (!['log', 'invocation', 'event'].includes(event.kind)) lastChange = event.second;
     events.push(event);
-    onEvent?.(event, stood);
+    onEvent?.(event, stood, atMs);
   });
   let shut = () => {};
   try {

@@ -68,15 +68,17 @@ ${PATTERNS}
 <p class="kicker">ecs-drain drill report <span>scenario <b>${scenario}</b></span> <span>seed number <b>${seed}</b></span></p>
 <h1>${capitalised(count(chosen.instancesTerminated, 'instance'))} ${chosen.instancesTerminated > 1 ? 'were' : 'was'} taken away. <span>${capitalised(harmOf(chosen))}.</span></h1>
 <p class="lead">${leadOf(chosen, others)}</p>
-<ul class="runs">${runs.map(cardOf)}</ul>
+<ul class="runs">${runs.map((run) => cardOf(run, tellingFigures(runs)))}</ul>
 </header>
 <main>
-${wordsSection()}
 ${memorySection(runs)}
 ${timelineSection(chosen)}
+${othersSection(chosen, others)}
+${whySection(chosen)}
 ${drainsSection(chosen)}
 ${figuresSection(runs)}
 ${againSection(chosen)}
+${wordsSection()}
 </main>
 </body>
 </html>
@@ -96,13 +98,93 @@ function leadOf(chosen: DrillResult, others: readonly DrillResult[]): string {
   return [what, ...[chosen, ...others].map((run) => `${DRAINERS[run.drainer].told}, ${harmOf(run)}.`)].join(' ');
 }
 
-function cardOf(run: DrillResult): Html {
+/** A figure on the card of a run. */
+interface Figure {
+  readonly label: (run: DrillResult) => string;
+  readonly value: (run: DrillResult) => number | undefined;
+  readonly shown: (run: DrillResult) => string;
+  readonly isBad: (run: DrillResult) => boolean;
+}
+
+const FIGURES: readonly Figure[] = [
+  {
+    label: ({ tasksKilled }) => (tasksKilled === 1 ? 'task killed' : 'tasks killed'),
+    value: ({ tasksKilled }) => tasksKilled,
+    shown: ({ tasksKilled }) => figure(tasksKilled),
+    isBad: ({ tasksKilled }) => tasksKilled > 0,
+  },
+  {
+    label: ({ requestsLost }) => (requestsLost === 1 ? 'request lost' : 'requests lost'),
+    value: ({ requestsLost }) => requestsLost,
+    shown: ({ requestsLost }) => figure(requestsLost),
+    isBad: ({ requestsLost }) => requestsLost > 0,
+  },
+  {
+    label: () => 'lowest reservation',
+    value: (run) => lowest(run)?.percent,
+    shown: (run) => percent(lowest(run)?.percent ?? 0),
+    isBad: (run) => lowest(run)?.percent === 0,
+  },
+  {
+    label: () => 'says why tasks stay',
+    value: (run) => reportsIn(run)[0]?.second,
+    shown: (run) => {
+      const [first] = reportsIn(run);
+      return first ? minute(first.second) : 'never';
+    },
+    isBad: (run) => run.tasksKilled > 0 && reportsIn(run).length === 0,
+  },
+];
+
+/** Three figures of which those come first that tell the runs apart. */
+function tellingFigures(runs: readonly DrillResult[]): readonly Figure[] {
+  const tells = ({ value }: Figure) => Number(new Set(runs.map(value)).size > 1);
+  return FIGURES.toSorted((a, b) => tells(b) - tells(a)).slice(0, 3);
+}
+
+function cardOf(run: DrillResult, figures: readonly Figure[]): Html {
   const { name, how } = DRAINERS[run.drainer];
-  const low = lowest(run);
-  const stat = (amount: string, label: string, bad: boolean) =>
-    html`<div${bad ? html` class="bad"` : undefined}><dt>${label}</dt><dd>${amount}</dd></div>`;
   return html`<li class="run ${run.drainer}"><p class="name">${lineSwatchOf(run.drainer)} <b>${name}</b></p><p class="how">${how}</p>
-<dl>${stat(figure(run.tasksKilled), run.tasksKilled === 1 ? 'task killed' : 'tasks killed', run.tasksKilled > 0)}${stat(figure(run.requestsLost), run.requestsLost === 1 ? 'request lost' : 'requests lost', run.requestsLost > 0)}${low && stat(percent(low.percent), 'lowest reservation', low.percent === 0)}</dl></li>`;
+<dl>${figures.map(({ label, shown, isBad }) => html`<div${isBad(run) ? html` class="bad"` : undefined}><dt>${label(run)}</dt><dd>${shown(run)}</dd></div>`)}</dl></li>`;
+}
+
+/** What a drainer's log says of the tasks that held an instance. */
+function reportsIn({ events }: DrillResult) {
+  return events.flatMap((event) => {
+    if (event.kind !== 'log' || !Array.isArray(event.line['blockers'])) return [];
+    return [{ second: event.second, instanceId: String(event.line['instanceId']), why: String(event.line['message']) }];
+  });
+}
+
+/** Why tasks stayed, in the words of the log: nothing where all have stopped. */
+function whySection(chosen: DrillResult): Html | undefined {
+  const reports = reportsIn(chosen).slice(0, MAX_MESSAGES);
+  if (reports.length === 0) return undefined;
+  const rows = reports.map(({ second, instanceId, why }) => [figure(second / 60), instanceId, why]);
+  return html`<section aria-labelledby="why">
+<h2 id="why">Why tasks stayed</h2>
+<p>What ${chosen.drainer} said of the tasks that held an instance: the first time while there was still time to help them.</p>
+${scrolling('Why tasks stayed', tableOf('Messages of the log', ['Minute', 'Instance', 'Message'], rows))}
+</section>`;
+}
+
+/** The timelines of the other runs, no shorter than that of the chosen one. */
+function othersSection(chosen: DrillResult, others: readonly DrillResult[]): Html | undefined {
+  if (others.length === 0) return undefined;
+  return html`<section aria-labelledby="others">
+<h2 id="others">The same with the others</h2>
+<p>The same change with other drainers, on the scale of the timeline above.</p>
+${others.map((run) => {
+  const name = `Timeline of instances and their tasks with ${run.drainer}`;
+  const endSecond = Math.max(chosen.virtualSeconds, run.virtualSeconds);
+  const outcomes = new Map(run.drains.map((drain) => [drain.instanceId, drain]));
+  const instances = timelineOf(run).slice(0, MAX_INSTANCES);
+  const chart = timelineChart(instances, endSecond, `${name}. ${capitalised(harmOf(run))}.`, (instance) =>
+    detailOf(instance, outcomes.get(instance.instanceId)),
+  );
+  return html`<details><summary>${DRAINERS[run.drainer].told}: ${harmOf(run)}</summary>${scrolling(name, chart, 'chart')}</details>`;
+})}
+</section>`;
 }
 
 function wordsSection(): Html {

@@ -1,4 +1,4 @@
-import type { DrillEvent, DrillResult } from './result.ts';
+import type { Benchmarked, DrillEvent, DrillResult, Judged } from './result.ts';
 
 /** Where something happened, for a reader who scans the left edge. */
 export type Where = 'ec2' | 'ecs' | 'autoscaling' | 'eventbridge' | 'lambda';
@@ -46,9 +46,9 @@ export function sentenceOf(event: DrillEvent): { readonly where: Where; readonly
   }
 }
 
-/** Hours, minutes and seconds of the drill's own clock. */
-export function clockFace(second: number): string {
-  return new Date(second * 1000).toISOString().slice(11, 19);
+/** Hours, minutes and seconds, as the Region's clock has them in logs and answers. */
+export function clockFace(atMs: number): string {
+  return new Date(atMs).toISOString().slice(11, 19);
 }
 
 /** How a drill ended, in a sentence. */
@@ -62,7 +62,7 @@ export function headlineOf({
   tasksDelayedSigterm,
   requestsLost,
   memoryReservation,
-}: DrillResult): string {
+}: DrillResult<Benchmarked | Judged>): string {
   const by = drainer === 'none' ? 'without a drain' : `drained by ${drainer}`;
   const split = tasksKilled > 0 ? ` (${tasksCutOff} cut off, ${tasksDelayedSigterm} with a delayed SIGTERM)` : '';
   return `${scenario}, seed number ${seed}, ${by}: ${count(instancesTerminated, 'instance')} terminated, ${count(tasksKilled, 'task')} killed${split}, ${count(requestsLost, 'request')} lost, MemoryReservation down to ${memoryReservation.min} %.`;

@@ -1,13 +1,13 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { createLogUpdate } from 'log-update';
-import type { DrillEvent, DrillResult } from './result.ts';
+import type { Benchmarked, DrillEvent, DrillResult, Judged } from './result.ts';
 import { clockFace, headlineOf, sentenceOf, type Where } from './sentences.ts';
 
 /** Shows a drill as it goes on. */
 export interface View {
   /** Shows an event; one that only tells how things stood when the drill began is worth no line. */
-  show(event: DrillEvent, stood: boolean): void;
+  show(event: DrillEvent, stood: boolean, atMs: number): void;
   end(): void;
 }
 
@@ -27,23 +27,51 @@ const PLAIN_TABLE = {
   ),
 };
 
+export const NO_VIEW: View = { show: () => {}, end: () => {} };
+
+/** What is played, and how to stop it. */
+export function titleOf(drill: {
+  readonly scenario: string;
+  readonly description: string;
+  readonly drainer: string;
+  readonly seed: number;
+  readonly speed: number | undefined;
+}): string {
+  const { scenario, description, drainer, seed, speed } = drill;
+  const pace = speed === undefined ? 'as fast as this machine can' : `${speed} virtual seconds a second`;
+  return `${scenario}: ${description}\ndrainer ${drainer}, seed number ${seed}, ${pace}; Ctrl-C stops it`;
+}
+
 /** One line for each thing worth one. */
-export function plainView(write: Write): View {
+export function linesView(write: Write): View {
   return {
-    show: (event, stood) => {
-      const line = stood ? undefined : lineOf(event);
+    show: (event, stood, atMs) => {
+      const line = stood ? undefined : lineOf(event, atMs);
       if (line !== undefined) write(`${colored(line)}\n`);
     },
     end: () => {},
   };
 }
 
+/** The same in a terminal, with a line that stays at its foot. */
+export function footedView(stream: NodeJS.WriteStream, foot: () => string): View {
+  const update = createLogUpdate(stream);
+  const above = linesView((text) => update.persist(text.trimEnd()));
+  return {
+    show: (...event) => {
+      above.show(...event);
+      update(styleText('bold', cut(foot(), stream.columns ?? 80)));
+    },
+    end: update.done,
+  };
+}
+
 /** A screen that redraws itself: every instance with its tasks, and what happened last. Its clock runs at the drill's speed. */
-export function liveView(stream: NodeJS.WriteStream, speed: number): View {
+export function liveView(stream: NodeJS.WriteStream, speed: number, title: string): View {
   const update = createLogUpdate(stream);
   const instances = new Map<string, { state: string; status: string; tasks: Map<string, string> }>();
   const last: Line[] = [];
-  let latest = { second: 0, atMs: performance.now() };
+  let latest = { virtualMs: 0, atMs: performance.now() };
 
   const of = (instanceId: string) => {
     const known = instances.get(instanceId) ?? { state: '', status: '', tasks: new Map() };
@@ -53,7 +81,8 @@ export function liveView(stream: NodeJS.WriteStream, speed: number): View {
   const draw = () => {
     if (instances.size === 0) return update('The function is being packaged and deployed …');
     const { columns = 80, rows = 24 } = stream;
-    const room = rows - 4;
+    const titles = title.split('\n').map((line) => cut(line, columns));
+    const room = rows - 4 - titles.length;
     const there = [...instances].filter(([, { state }]) => state !== 'Terminated');
     // Those that leave are what to look at.
     const [leaving, staying] = [true, false].map((leaves) =>
@@ -70,11 +99,12 @@ export function liveView(stream: NodeJS.WriteStream, speed: number): View {
         counts.map(([each, all]) => `${all?.length} ${each}`).join(', '),
       ]);
     }
-    const second = latest.second + ((performance.now() - latest.atMs) / 1000) * speed;
-    const head = `${clockFace(second)}   ${instances.size - there.length} terminated, ${there.length - shown.length} not shown`;
+    const virtualMs = latest.virtualMs + (performance.now() - latest.atMs) * speed;
+    const head = `${clockFace(virtualMs)}   ${instances.size - there.length} terminated, ${there.length - shown.length} not shown`;
     const lines = last.slice(-Math.min(MOST_LINES, room - shown.length));
     update(
       [
+        ...titles,
         styleText('bold', cut(head, columns)),
         ...rowsOf(table).map((row) => cut(row, columns)),
         '',
@@ -85,8 +115,8 @@ export function liveView(stream: NodeJS.WriteStream, speed: number): View {
   const frames = setInterval(draw, FRAME_MS);
 
   return {
-    show: (event, stood) => {
-      latest = { second: event.second, atMs: performance.now() };
+    show: (event, stood, atMs) => {
+      latest = { virtualMs: atMs, atMs: performance.now() };
       if (event.kind === 'instance') of(event.instanceId).state = event.state;
       if (event.kind === 'container-instance') of(event.instanceId).status = event.status;
       if (event.kind === 'task') {
@@ -94,7 +124,7 @@ export function liveView(stream: NodeJS.WriteStream, speed: number): View {
         if (event.status === 'STOPPED') tasks.delete(event.taskId);
         else tasks.set(event.taskId, event.status);
       }
-      const line = stood ? undefined : lineOf(event);
+      const line = stood ? undefined : lineOf(event, atMs);
       if (line !== undefined) last.push(line);
       if (last.length > MOST_LINES) last.shift();
     },
@@ -124,8 +154,13 @@ function shortIds(text: string): string {
   return text.replace(/\bi-[0-9a-f]{12}(?=[0-9a-f]{5}\b)/g, 'i-…');
 }
 
+const COLUMNS = `seconds    from Auto Scaling's hold to the completion of the hook
+slack      of these after the last task had stopped: short is good; 0 if tasks were killed
+billed     seconds of Lambda, shared among the instances of an invocation
+calls      to AWS; beats: heartbeats of the hook; continued: hand-overs to a later invocation`;
+
 /** What came of it: the headline, and a row for each drain. */
-export function summaryOf(result: DrillResult): string {
+export function summaryOf(result: DrillResult<Benchmarked | Judged>): string {
   const { drains } = result;
   const table = new Table({
     ...PLAIN_TABLE,
@@ -141,8 +176,8 @@ export function summaryOf(result: DrillResult): string {
     drains.length > MOST_INSTANCES ? `\nand ${drains.length - MOST_INSTANCES} more drains: --json has them all` : '';
   return [
     `${headlineOf(result)}\n`,
-    ...(drains.length > 0 ? [`${rowsOf(table).join('\n')}${more}\n`] : []),
-    `${clockFace(result.virtualSeconds)} of virtual time in ${result.wallSeconds.toFixed(1)} s`,
+    ...(drains.length > 0 ? [`${rowsOf(table).join('\n')}${more}\n`, `${COLUMNS}\n`] : []),
+    `${clockFace(result.virtualSeconds * 1000)} of virtual time in ${result.wallSeconds.toFixed(1)} s`,
   ].join('\n');
 }
 
@@ -152,9 +187,9 @@ interface Line {
   readonly what: string;
 }
 
-function lineOf(event: DrillEvent): Line | undefined {
+function lineOf(event: DrillEvent, atMs: number): Line | undefined {
   const told = sentenceOf(event);
-  return told && { clock: clockFace(event.second), ...told };
+  return told && { clock: clockFace(atMs), ...told };
 }
 
 function colored({ clock, where, what }: Line): string {

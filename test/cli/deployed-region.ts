@@ -220,6 +220,9 @@ export async function deployedRegion(world: World = {}) {
     },
     /** Runs a command against the Region, whose time passes while the command sleeps. */
     run: (...args: string[]) => runWith({ sleep }, ...args, '--endpoint-url', url),
+    /** The same in a terminal of so many columns. */
+    runIn: (terminal: Omit<Given, 'stdin' | 'sleep'>, ...args: string[]) =>
+      runWith({ ...terminal, isTTY: true, sleep }, ...args, '--endpoint-url', url),
     /** The same in a terminal, where somebody types these lines. */
     async type(lines: readonly string[], ...args: string[]) {
       const stdin = Object.assign(Readable.from(lines.map((line) => `${line}\n`)), { isTTY: true });
@@ -254,15 +257,22 @@ export function run(...args: string[]) {
 
 interface Given extends Pick<Streams, 'stdin' | 'sleep'> {
   readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly hasColors?: () => boolean;
 }
 
-async function runWith({ isTTY = false, ...given }: Given, ...args: string[]) {
+async function runWith({ isTTY = false, columns, hasColors, ...given }: Given, ...args: string[]) {
   let stdout = '';
   let stderr = '';
   vi.setSystemTime(Date.now());
   const status = await main(args, {
     ...given,
-    stdout: { isTTY, write: (text) => (stdout += text) },
+    stdout: {
+      isTTY,
+      ...(columns !== undefined && { columns }),
+      ...(hasColors && { hasColors }),
+      write: (text) => (stdout += text),
+    },
     stderr: { write: (text) => (stderr += text) },
   }).finally(() => vi.useRealTimers());
   return { status, stdout, stderr };

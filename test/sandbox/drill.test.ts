@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { chaos } from '../../sandbox/chaos.ts';
 import { failureOf, seedOfCommit } from '../../sandbox/command-line.ts';
@@ -57,7 +58,7 @@ async function printedBy(run: (args: string[]) => Promise<void>, ...args: string
 async function expectRefusal(refused: Promise<void>, sentence: string): Promise<void> {
   const failure = await refused.then(
     () => undefined,
-    (error: unknown) => failureOf(error, ''),
+    (error: unknown) => failureOf(error),
   );
   expect(failure).toMatchObject({ status: 2, complaint: expect.stringContaining(sentence) });
 }
@@ -75,8 +76,39 @@ describe('npm run drill', () => {
     expect(result.drains).toMatchObject([{ outcome: 'drained', heartbeats: 0 }]);
   });
 
-  it('prints plain lines where no one watches, and ends with what came of it', async () => {
-    const printed = await printedBy(drill, '--scenario', 'book', '--drainer', 'none');
+  it('prints a title and what came of it where no one watches', async () => {
+    const printed = await printedBy(drill, '--scenario', 'book', '--drainer', 'book');
+    expect(printed.split('\n').slice(0, 3)).toEqual([
+      'book: the book’s: the one instance of a cluster is replaced by a CloudFormation rolling update',
+      'drainer book, seed number 1, as fast as this machine can; Ctrl-C stops it',
+      '',
+    ]);
+    expect(printed).toMatch(/instance +outcome +seconds +slack.*\nslack +of these after the last task had stopped/s);
+    expect(printed).not.toContain('KILLED');
+    expect(printed.split('\n').length).toBeLessThan(24);
+  });
+
+  it('prints a line for each thing that happens with --verbose, by the clock of the Region that messages have', async () => {
+    const printed = await printedBy(drill, '--scenario', 'stuck', '--verbose');
+    const [, clock = ''] = /^(\d\d:\d\d:\d\d) .*Timed out: completed/m.exec(stripVTControlCharacters(printed)) ?? [];
+    const [, deadline = ''] = /may hold the instance until the deadline, 2026-01-01T(\S{8})/.exec(printed) ?? [];
+    expect(deadline).toBe('00:45:00');
+    expect(clock).toMatch(/^00:45:/);
+  });
+
+  it('plays the rivals as well', async () => {
+    const printed = await printedBy(drill, '--scenario', 'book', '--drainer', 'cdk', '--json');
+    expect(JSON.parse(printed)).toMatchObject({ drainer: 'cdk', instancesTerminated: 1 });
+  });
+
+  it('explains its options with -h', async () => {
+    const printed = await command('drill.ts', '-h');
+    expect(printed).toMatchObject({ status: 0, stderr: '' });
+    expect(printed.stdout).toMatch(/--verbose +print a line.*scenarios:\n +book /s);
+  });
+
+  it('says what happened to the tasks without a drain', async () => {
+    const printed = await printedBy(drill, '--scenario', 'book', '--drainer', 'none', '--verbose');
     expect(printed).toContain('KILLED');
     expect(printed).toMatch(
       /book, seed number 1, without a drain: 1 instance terminated, 2 tasks killed \(0 cut off, 2 with a delayed SIGTERM\)/,
@@ -99,7 +131,7 @@ describe('npm run drill', () => {
   });
 
   it('ends in silence when whoever reads has had enough', async () => {
-    const child = spawn(process.execPath, [join(ROOT, 'sandbox/drill.ts'), '--drainer', 'none']);
+    const child = spawn(process.execPath, [join(ROOT, 'sandbox/drill.ts'), '--drainer', 'none', '--verbose']);
     child.stdout.once('data', () => child.stdout.destroy());
     const [complaints, [status]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
     expect({ status, complaints }).toEqual({ status: 0, complaints: '' });
@@ -107,8 +139,9 @@ describe('npm run drill', () => {
 
   it.each([
     [['--scenario', 'coffee'], 'There is no scenario coffee; there are book, rolling-update,'],
-    [['--drainer', 'hope'], 'There is no drainer hope; there are ecs-drain, none, book.'],
-    [['--drainer', 'seed'], 'The drainer seed is called book: write --drainer book.'],
+    [['--drainer', 'hope'], 'There is no drainer hope; there are ecs-drain, none, book, cdk,'],
+    [['--drainer', 'cdk', '--report', 'a.html'], '--report compares ecs-drain, none, book: leave it out for cdk'],
+    [['--seed', '1', '--seed', '2'], '--seed is repeated: name it once.'],
     [['--drainer', 'external'], 'A drain program outside cannot be run here: npm run region -- --drainer external'],
     [['--seed', 'x'], '--seed x is not a whole number from 0 to 999999999.'],
     [['--seed', '1.5'], '--seed 1.5 is not a whole number'],
@@ -122,7 +155,7 @@ describe('npm run drill', () => {
       '--scenario book cannot be played together with a --world',
     ],
     [['--fast'], "Unknown option '--fast'"],
-    [['rolling-update'], "Unexpected argument 'rolling-update'"],
+    [['rolling-update'], 'Too many arguments. Expected 0 arguments but got 1'],
   ])('refuses %j in a sentence, with exit status 2', (args, sentence) => expectRefusal(drill(args), sentence));
 
   it('says what it refuses on stderr, and nothing else anywhere', async () => {
@@ -203,6 +236,25 @@ describe('npm run region', () => {
     [['--begin-after', '9', '--drainer', 'external'], '--begin-after is not for a drain program outside'],
     [['--speed', 'virtual'], '--speed virtual is for a drain program outside'],
   ])('refuses %j in a sentence, with exit status 2', (args, sentence) => expectRefusal(serve(args), sentence));
+
+  it('ends when npm is ended, which does not pass the signal on', async () => {
+    const npm = spawn('npm', ['run', 'region', '--', '--drainer', 'none'], { cwd: ROOT });
+    let printed = '';
+    npm.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      printed += chunk;
+    });
+    const [, url = ''] = await vi.waitUntil(() => /AWS_ENDPOINT_URL=(http:\S+)/.exec(printed), { timeout: 200_000 });
+    expect((await fetch(`${url}/_clock`)).status).toBe(200);
+    npm.kill();
+    await vi.waitUntil(
+      () =>
+        fetch(`${url}/_clock`).then(
+          () => false,
+          () => true,
+        ),
+      { timeout: 200_000, interval: 500 },
+    );
+  });
 
   it('prints what came of a scenario that a program outside has drained, and writes the report', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-judge-'));

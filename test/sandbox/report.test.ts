@@ -20,14 +20,48 @@ describe('the report on a drill', () => {
     );
   });
 
-  it('explains its words before it uses them', () => {
+  it('begins with what happened, and ends with its words for newcomers', () => {
     expect(all(page, 'h2').map((heading) => heading.replace(/\s+/g, ' '))).toEqual([
-      'The words, if ECS is new to you',
       'How much memory running tasks hold',
       'What happened on each instance',
+      'The same with the others',
       'The drains',
       'All figures, side by side',
       'Run it yourself',
+      'The words, if ECS is new to you',
+    ]);
+  });
+
+  it('draws the timelines of the others, to be compared', () => {
+    const [, , ...timelines] = charts(page);
+    expect(timelines.map((chart) => /with ([\w-]+)\./.exec(chart)?.[1])).toEqual(['none', 'book']);
+    expect(timelines[0]?.match(/: killed at minute/g)).toHaveLength(none.tasksKilled);
+  });
+
+  it('says why tasks stayed, in the words of the log', () => {
+    const line = { instanceId: instanceId(0), message: 'Stuck: 1 task of service:web has no room.', blockers: [{}] };
+    const stuck = { ...ours, tasksKilled: 1, events: [...ours.events, { kind: 'log', second: 930, line } as const] };
+    expect(reportOf([stuck])).toContain(`<th scope="row">15.5</th><td>${instanceId(0)}</td><td>${line.message}</td>`);
+    expect(page).not.toContain('Why tasks stayed');
+  });
+
+  it('begins each card with the figure that tells the runs apart', () => {
+    const firstFigures = (runs: readonly DrillResult[]) =>
+      [...reportOf(runs).matchAll(/<dl><div[^>]*><dt>([^<]*)<\/dt><dd>([^<]*)</g)].map(([, ...figure]) => figure);
+    expect(firstFigures(THREE).map(([label]) => label)).toEqual(Array(3).fill('tasks killed'));
+    const line = { instanceId: instanceId(0), message: 'Stuck.', blockers: [{}] };
+    const alike = THREE.map((run) => ({
+      ...run,
+      tasksKilled: 5,
+      requestsLost: 5,
+      memoryReservation: ours.memoryReservation,
+    }));
+    const [first, ...others] = alike as [DrillResult, ...DrillResult[]];
+    const told = { ...first, events: [...first.events, { kind: 'log', second: 900, line } as const] };
+    expect(firstFigures([told, ...others])).toEqual([
+      ['says why tasks stay', 'minute\u00a015'],
+      ['says why tasks stay', 'never'],
+      ['says why tasks stay', 'never'],
     ]);
   });
 
@@ -173,7 +207,7 @@ describe('the page', () => {
     const page = reportOf(THREE);
     expect(page.match(/<h1/g)).toHaveLength(1);
     expect(page).not.toMatch(/<h[3-6]/);
-    expect(page.match(/<svg role="img" aria-label="[^"]+"/g)).toHaveLength(2);
+    expect(page.match(/<svg role="img" aria-label="[^"]+"/g)).toHaveLength(4);
     const regions = page.match(/<div [^>]*class="scroll[^>]*>/g) ?? [];
     expect(regions.filter((region) => !/role="region" aria-label="[^"]+" tabindex="0"/.test(region))).toEqual([]);
     expect(page.match(/<caption>/g)).toHaveLength(page.match(/<table>/g)?.length ?? 0);
