@@ -1,5 +1,4 @@
 import { DescribeRuleCommand, EventBridgeClient } from '@aws-sdk/client-eventbridge';
-import { type ContextEntry, IAMClient, paginateSimulatePrincipalPolicy } from '@aws-sdk/client-iam';
 import {
   type EventSourceMappingConfiguration,
   GetFunctionRecursionConfigCommand,
@@ -26,10 +25,12 @@ import {
 import type { Check, Finding } from './finding.ts';
 import { interferenceOf, metadataTrouble } from './hooks.ts';
 import { type Page, styled } from './layout.ts';
+import { type Need, operatorFindings, simulate } from './permissions.ts';
 import { clusterFindings, type Ours, type Time } from './services.ts';
 
-/** Most operators may not simulate policies, so this check alone may stay unchecked. */
+/** Most operators may not simulate policies, so these checks alone may stay unchecked. */
 const ROLE = "the function's role";
+const OPERATOR = 'your own permissions';
 
 /** `ecs-drain doctor`: what would prevent the next drain. */
 export async function doctor(target: Target, output: Output): Promise<number> {
@@ -43,7 +44,9 @@ export function reportFindings(
   judged: object,
   { print, printJson, page }: Output,
 ): number {
-  const missed = findings.filter(({ level, where }) => level === 'unchecked' && where !== ROLE).length;
+  const missed = findings.filter(
+    ({ level, where }) => level === 'unchecked' && where !== ROLE && where !== OPERATOR,
+  ).length;
   const healthy = missed === 0 && findings.every(({ level }) => level !== 'error');
   printJson({ ...judged, healthy, findings });
   for (const finding of findings) print(linesOn(finding, page));
@@ -71,6 +74,7 @@ async function findingsIn(deployment: Deployment): Promise<Finding[]> {
   const parts = await Promise.all([
     settingsFindings(deployment),
     check(ROLE, async () => permissionFindings(deployment, await taskStopQueueIn(mappings, deployment))),
+    check(OPERATOR, () => operatorFindings(OPERATOR, deployment)),
     ...rulesOf(deployment).map((rule) => check(`rule ${rule}`, async () => [await ruleFinding(rule, eventBridge)])),
     check('the event queue', () => eventQueueFindings(deployment, sqs)),
     check('the event source mappings', async () => mappingFindings(await mappings, deployment)),
@@ -98,13 +102,6 @@ function settingsFindings({ functionName, settings, timeoutSeconds }: Deployment
   if (conflicts.length === 0)
     return [{ level: 'ok', where, what: 'it is deployed, and its settings have no conflict.' }];
   return conflicts.map((what) => ({ level: 'error', where, what, fix: 'Deploy again.' }));
-}
-
-/** What the function's role must be allowed: actions on resources, with the condition keys of the request. */
-interface Need {
-  readonly actions: readonly string[];
-  readonly resources: readonly string[];
-  readonly context?: Readonly<Record<string, string>>;
 }
 
 /** What the function asks of AWS, as deploy/function.ts and deploy/parking.ts allow it. */
@@ -201,43 +198,18 @@ function needsInCluster(
 }
 
 async function permissionFindings(deployment: Deployment, taskStopQueueArn?: string): Promise<Finding[]> {
-  const { config, roleArn } = deployment;
-  const iam = new IAMClient(config);
+  const { roleArn } = deployment;
   const where = `role ${roleArn.split('/').at(-1)}`;
-  const denied: Finding[] = [];
-  let simulated = 0;
-  for (const { actions, resources, context } of needsOf(deployment, taskStopQueueArn)) {
-    const results = await awsCall(`simulate what ${where} may do`, async () => {
-      const input = {
-        PolicySourceArn: roleArn,
-        ActionNames: [...actions],
-        ResourceArns: [...resources],
-        ...(context && { ContextEntries: Object.entries(context).map(contextEntry) }),
-      };
-      const pages = await Array.fromAsync(paginateSimulatePrincipalPolicy({ client: iam }, input));
-      return pages.flatMap((page) => page.EvaluationResults ?? []);
-    });
-    for (const { EvalActionName: action = '', EvalDecision, ResourceSpecificResults: each = [] } of results) {
-      simulated += 1;
-      const refused = each.flatMap(({ EvalResourceDecision: decision, EvalResourceName: name = '' }) =>
-        decision === 'allowed' ? [] : name,
-      );
-      if (each.length > 0 ? refused.length === 0 : EvalDecision === 'allowed') continue;
-      denied.push({
-        level: 'error',
-        where,
-        what: `${action} is not allowed on ${(refused.length > 0 ? refused : resources).join(', ')}.`,
-        fix: 'Deploy again; if that does not help, a permissions boundary or another policy denies it.',
-      });
-    }
+  const { simulated, denied } = await simulate(roleArn, needsOf(deployment, taskStopQueueArn), where, deployment);
+  if (denied.length === 0) {
+    return [{ level: 'ok', where, what: `it is allowed all ${simulated} actions that were simulated.` }];
   }
-  return denied.length > 0
-    ? denied
-    : [{ level: 'ok', where, what: `it is allowed all ${simulated} actions that were simulated.` }];
-}
-
-function contextEntry([ContextKeyName, value]: [string, string]): ContextEntry {
-  return { ContextKeyName, ContextKeyType: 'string', ContextKeyValues: [value] };
+  return denied.map(({ action, resources }) => ({
+    level: 'error',
+    where,
+    what: `${action} is not allowed on ${resources.join(', ')}.`,
+    fix: 'Deploy again; if that does not help, a permissions boundary or another policy denies it.',
+  }));
 }
 
 // --- How events arrive ------------------------------------------------------------------------------------------------

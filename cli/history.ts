@@ -19,7 +19,7 @@ export interface HistoryOptions {
 /** So many drains are shown at most, the latest. */
 const MOST_DRAINS = 500;
 
-/** `ecs-drain history`: the drains that have ended lately, the latest first. */
+/** `ecs-drain history`: the drains that have ended recently, the latest first. */
 export async function history({ since }: HistoryOptions, target: Target, output: Output): Promise<number> {
   const sinceSeconds = secondsIn('--since', since);
   const deployment = await deploymentOf(target);

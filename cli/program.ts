@@ -62,7 +62,10 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .description(
       'show what is draining: since when, which tasks hold it, its next look and its deadline; and what waits in the queue',
     )
-    .action((_, command) => run(command, async (...to) => (await import('./status.ts')).status(...to)));
+    .option('--group <name>', 'only the drains of this Auto Scaling group')
+    .option('--instance <id>', 'only the drain of this EC2 instance')
+    .option('--watch', 'look again every 5 s and show what has changed, until Ctrl-C')
+    .action((options, command) => run(command, async (...to) => (await import('./status.ts')).status(options, ...to)));
 
   whole
     .command('explain')

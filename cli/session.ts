@@ -18,14 +18,17 @@ export interface Streams {
   readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   /** Lets time pass; a test has its own. */
   readonly sleep?: (ms: number) => Promise<unknown>;
+  /** Ends what would go on until the process is interrupted. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Session extends Output {
-  /** Undefined where nobody can answer: without a terminal, or with --json. */
+  /** Undefined where no one can answer: without a terminal, or with --json. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /** The terminal; undefined where the text goes elsewhere, or is JSON. */
   readonly terminal: Streams['stdout'] | undefined;
   readonly sleep: (ms: number) => Promise<unknown>;
+  readonly signal: AbortSignal | undefined;
 }
 
 export function sessionOn(streams: Streams, json: boolean): Session {
@@ -39,6 +42,7 @@ export function sessionOn(streams: Streams, json: boolean): Session {
     ask: isTerminal && stdin?.isTTY ? (question) => answerTo(question, stdin, streams.stdout) : undefined,
     terminal: isTerminal ? stdout : undefined,
     sleep,
+    signal: streams.signal,
   };
 }
 
@@ -55,15 +59,15 @@ async function answerTo(question: string, stdin: NodeJS.ReadableStream, stdout: 
   }
 }
 
-/** @throws UsageError if nobody could be asked. It is called before anything is asked of AWS. */
+/** @throws UsageError if no one can be asked. It is called before anything is asked of AWS. */
 export function refuseWithoutConsent(command: string, yes: boolean, { ask }: Session): void {
   if (yes || ask) return;
   throw new UsageError(
-    `${command} asks before it acts, and here is nobody to ask: add --yes to act without a question.`,
+    `${command} asks before it acts, and no one can be asked here: add --yes to act without a question.`,
   );
 }
 
-/** Whether it is to be done; prints what follows if not. */
+/** Whether the operator agrees; prints a sentence otherwise. */
 export async function hasConsent(question: string, yes: boolean, { ask, print }: Session): Promise<boolean> {
   if (yes) return true;
   const answer = await ask?.(`${question} [y/N] `);

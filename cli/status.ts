@@ -1,7 +1,8 @@
+import type { Group } from '../src/adapters/auto-scaling.ts';
 import { sentenceOnLastSeen } from '../src/adapters/present-explanation.ts';
 import { instanceIdOf } from '../src/domain/drain.ts';
 import { isHeld } from '../src/domain/group-place.ts';
-import { choicesWithout } from '../src/domain/groups.ts';
+import { choiceOf, choicesWithout, type GroupChoice, groupNamed } from '../src/domain/groups.ts';
 import { lastSeenIn } from '../src/domain/observation.ts';
 import { type Aws, awsOf, type QueueState, queueStateOf, sqsOf } from './aws.ts';
 import { drainingIn } from './cluster.ts';
@@ -36,6 +37,9 @@ import {
   presentTaskCounts,
 } from './drain-status.ts';
 import { tableOf } from './layout.ts';
+import type { Session } from './session.ts';
+import { instanceIdsIn } from './typed.ts';
+import { watch } from './watching.ts';
 
 /** What there is to say besides the drains. */
 interface Whole {
@@ -48,34 +52,59 @@ interface Whole {
   readonly failures: string[];
 }
 
+/** What is typed after `ecs-drain status`. */
+export interface StatusOptions {
+  readonly group?: string;
+  readonly instance?: string;
+  readonly watch?: boolean;
+}
+
 /** `ecs-drain status`: every instance that the groups hold or that is drained on a notice, and what waits in the queue. */
-export async function status(target: Target, output: Output): Promise<number> {
+export async function status(options: StatusOptions, target: Target, session: Session): Promise<number> {
+  if (options.instance !== undefined) instanceIdsIn([options.instance]);
   const deployment = await deploymentOf(target);
-  const whole = await readWhole(deployment, awsOf(deployment));
-  report(whole, deployment, output);
+  const aws = awsOf(deployment);
+  const read = () => readWhole(options, deployment, aws);
+  const show = (whole: Whole, output: Output) => report(whole, deployment, output);
+  if (options.watch) return watch(read, show, deployment, session);
+  const whole = await read();
+  show(whole, session);
   const { missingGroups, failures, drains } = whole;
   const isComplete = missingGroups.length + failures.length === 0 && drains.every((each) => each.failures.length === 0);
   return isComplete ? 0 : 1;
 }
 
-async function readWhole(deployment: Deployment, aws: Aws): Promise<Whole> {
+/** The groups to look at: all of the deployment, or the one that is asked for. */
+function choicesOf({ group }: StatusOptions, { settings }: Deployment): readonly GroupChoice[] {
+  const { autoScalingGroups: all } = settings;
+  if (group === undefined) return all;
+  if (choiceOf(all, group)) return [groupNamed(group)];
+  throw new Error(`The group ${group} is not among autoScalingGroups (${all.map(({ text }) => text).join(', ')}).`);
+}
+
+async function readWhole(options: StatusOptions, deployment: Deployment, aws: Aws): Promise<Whole> {
   const { settings, target } = deployment;
-  const groups = await aws.groups(settings.autoScalingGroups);
+  const choices = choicesOf(options, deployment);
+  const isWanted = (instanceId: string) => options.instance === undefined || options.instance === instanceId;
+  const isWhole = options.group === undefined && options.instance === undefined;
+  const groups = await aws.groups(choices);
   const names = groups.map(({ name }) => name);
   const parked = await readParkedDrains(deployment, aws);
   const whole: Whole = {
     drains: [],
-    missingGroups: choicesWithout(names, settings.autoScalingGroups).map(({ text }) => text),
+    missingGroups: choicesWithout(names, choices).map(({ text }) => text),
     groups: names,
     queue: undefined,
     remarks: [],
     failures: parked.failure === undefined ? [] : [parked.failure],
   };
   const holding = groups
-    .map((group) => ({ group, held: group.instances.filter(isHeld).map(({ instanceId }) => instanceId) }))
+    .map((group) => ({ group, held: heldIn(group).filter(isWanted) }))
     .filter(({ held }) => held.length > 0);
   const heldIds = holding.flatMap(({ held }) => held);
-  const notices = parked.all.flatMap(({ drain }) => (drain?.kind === 'notice' ? drain : []));
+  const onNotice = parked.all.flatMap(({ drain }) => (drain?.kind === 'notice' ? drain : []));
+  // A drain on a notice is of no group.
+  const notices = options.group === undefined ? onNotice.filter((drain) => isWanted(instanceIdOf(drain))) : [];
   const registrations = await readRegistrations([...heldIds, ...notices.map(instanceIdOf)], deployment, aws);
   for (const { group, held } of holding) {
     const holder = await readHoldingGroup(group, aws);
@@ -84,15 +113,21 @@ async function readWhole(deployment: Deployment, aws: Aws): Promise<Whole> {
     }
   }
   for (const drain of notices) whole.drains.push(await noticeStatus(drain, registrations, deployment, aws));
-  whole.remarks.push(...leftoverRemarks(parked.all, heldIds, deployment.nowMs()));
-  await noteStaying(whole, deployment, aws);
-  if (settings.notices.length > 0) await noteOthers(whole, deployment, aws);
+  if (isWhole) {
+    whole.remarks.push(...leftoverRemarks(parked.all, heldIds, deployment.nowMs()));
+    await noteStaying(whole, deployment, aws);
+    if (settings.notices.length > 0) await noteOthers(whole, deployment, aws);
+  }
   try {
     return { ...whole, queue: await queueStateOf(sqsOf(deployment), settings.eventQueueUrl) };
   } catch (error) {
     whole.failures.push(sentenceOf(error, target));
     return whole;
   }
+}
+
+function heldIn({ instances }: Group): string[] {
+  return instances.filter(isHeld).map(({ instanceId }) => instanceId);
 }
 
 /** Drains whose lifecycle action somebody else completed are parked until their next look. */

@@ -146,7 +146,7 @@ async function resultOf(
     return {
       instanceId,
       state: 'not draining',
-      sentence: `${instanceId} is not draining, and no drain of it has ended lately.`,
+      sentence: `${instanceId} is not draining, and no drain of it has ended recently.`,
     };
   if (nowMs < watch.overSinceMs + LOG_LATE_SECONDS * 1000) return undefined;
   const sentence = `The drain of ${instanceId} is over, and the log does not say how: look for its events in the dead-letter queue.`;

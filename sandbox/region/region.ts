@@ -146,6 +146,8 @@ export function createRegion(options: RegionOptions): Region {
   const chance = random.fork('faults');
 
   const roles = new Roles();
+  // Whoever calls the Region: STS says so.
+  roles.set('user/local', { statements: [{ Effect: 'Allow', Action: '*', Resource: '*' }], trust: [] });
   const eventBridge = new EventBridgeModel({ time, place, random: random.fork('events'), trace, faults });
   const publish = eventBridge.publish.bind(eventBridge);
   const queues = new Map<string, QueueModel>();

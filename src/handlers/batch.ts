@@ -80,7 +80,7 @@ function deadLetterOf(
   return [{ ...subject, reason: reasonOf(outcome.error), failedAtMs: ports.clock.nowMs(), messageId }];
 }
 
-/** Publishes it on the bus; a failure is logged, and the dead letter has its alarm all the same. */
+/** A failure is logged: the dead letter has its alarm in any case. */
 async function publishBestEffort(letters: readonly DeadLetter[], { ports, logger }: Invocation): Promise<void> {
   if (letters.length === 0) return;
   const failures = await ports.events.publishDeadLetters(letters).catch((error) => letters.map(() => errorOf(error)));

@@ -354,6 +354,29 @@ describe('an event about a drain', () => {
   });
 });
 
+describe('an event of a drain that could not be handled', () => {
+  it('is an event on the bus, with what is known of the drain and a reason that no terminal acts on', async () => {
+    const endpoint = await aws({ PutEvents: { Entries: [{ EventId: 'a' }, { ErrorCode: 'X', ErrorMessage: 'no' }] } });
+    const { publishDeadLetters } = eventBridgePublisher(new EventBridgeClient(endpoint.config), SOURCE, true);
+    const failed = { messageId: 'one', failedAtMs: Date.parse('2026-03-01T09:00:00Z') };
+    const failures = await publishDeadLetters([
+      { ...failed, instanceId: INSTANCE_ID, reason: 'red \u001b[31malert' },
+      { ...failed, reason: 'x'.repeat(5_000) },
+    ]);
+    expect(failures).toMatchObject([
+      undefined,
+      { message: 'Could not publish that an event of the drain of an unknown instance could not be handled: X: no' },
+    ]);
+    const [{ Entries = [] } = {}] = endpoint.inputsOf('PutEvents');
+    expect(Entries.map(({ DetailType }) => DetailType)).toEqual(Array(2).fill('ECS Drain Failed'));
+    const common = { version: 1, messageId: 'one', failedAt: '2026-03-01T09:00:00.000Z', dryRun: true };
+    expect(Entries.map(({ Detail = '' }) => JSON.parse(Detail))).toEqual([
+      { ...common, instanceId: INSTANCE_ID, reason: 'red \\u{1b}[31malert' },
+      { ...common, reason: 'x'.repeat(2_000) },
+    ]);
+  });
+});
+
 describe('an instance that has returned to service', () => {
   const returned = (n: number, autoScalingGroup?: string): Returned => ({
     instanceId: INSTANCE_ID,

@@ -223,10 +223,25 @@ export async function deployedRegion(world: World = {}) {
     /** The same in a terminal of so many columns. */
     runIn: (terminal: Omit<Given, 'stdin' | 'sleep'>, ...args: string[]) =>
       runWith({ ...terminal, isTTY: true, sleep }, ...args, '--endpoint-url', url),
-    /** The same in a terminal, where somebody types these lines. */
+    /** The same in a terminal, where these lines are typed. */
     async type(lines: readonly string[], ...args: string[]) {
       const stdin = Object.assign(Readable.from(lines.map((line) => `${line}\n`)), { isTTY: true });
       const given = { stdin, isTTY: true, sleep };
+      return runWith(given, ...args, '--endpoint-url', url);
+    },
+    /** The same for a command that goes on: it is interrupted after so many looks, with a terminal or without. */
+    async interrupt(looks: number, isTTY: boolean, ...args: string[]) {
+      const interrupted = new AbortController();
+      let left = looks;
+      const given = {
+        isTTY,
+        signal: interrupted.signal,
+        sleep: async (ms: number) => {
+          await sleep(ms);
+          left -= 1;
+          if (left === 0) interrupted.abort();
+        },
+      };
       return runWith(given, ...args, '--endpoint-url', url);
     },
     /** The same with `--json`; what it printed must be one object. */
@@ -255,7 +270,7 @@ export function run(...args: string[]) {
   return runWith({}, ...args);
 }
 
-interface Given extends Pick<Streams, 'stdin' | 'sleep'> {
+interface Given extends Pick<Streams, 'stdin' | 'sleep' | 'signal'> {
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly hasColors?: () => boolean;

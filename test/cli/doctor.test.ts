@@ -284,6 +284,7 @@ describe('ecs-drain doctor', () => {
     expect(answer.findings.map(({ level, where }: Finding) => [level, where])).toEqual([
       ['ok', 'function ecs-drain-dev-drain'],
       ['ok', 'role drain'],
+      ['ok', 'your own permissions'],
       ['ok', 'rule ecs-drain-dev-termination'],
       ['ok', 'rule ecs-drain-dev-continuation'],
       ['ok', 'rule ecs-drain-dev-sweep'],
@@ -299,7 +300,7 @@ describe('ecs-drain doctor', () => {
       ['ok', 'service web of cluster prod'],
       ['ok', 'cluster prod'],
     ]);
-    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 16 ok, 0 not checked\.\n$/);
+    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 17 ok, 0 not checked\.\n$/);
   });
 
   it.each(CHANGED)('finds %s, and nothing else', async (_, world, trouble) => {
@@ -468,6 +469,23 @@ describe('ecs-drain doctor', () => {
     expect(troubles).toMatchObject([{ level: 'error', where: 'cluster gone', what: 'ECS has no such cluster.' }]);
   });
 
+  it('says which commands whoever runs it may not use', async () => {
+    const { region, json } = await deployedRegion();
+    const statements = [
+      { Effect: 'Allow', Action: '*', Resource: '*' },
+      { Effect: 'Deny', Action: 'lambda:InvokeFunction', Resource: '*' },
+      { Effect: 'Deny', Action: 'autoscaling:Terminate*', Resource: '*' },
+    ];
+    region.roles.set('user/local', { statements, trust: [] });
+    const { status, answer } = await json('doctor');
+    expect(status).toBe(0);
+    const group = 'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:any:autoScalingGroupName/web';
+    expect(answer.findings.filter(({ level }: Finding) => level !== 'ok').map(({ what }: Finding) => what)).toEqual([
+      `drain will not work for you: autoscaling:TerminateInstanceInAutoScalingGroup is not allowed on ${group}.`,
+      'extend, --message and replay --yes will not work for you: lambda:InvokeFunction is not allowed on arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-dev-drain.',
+    ]);
+  });
+
   it('is content where nothing but the simulation of policies is not permitted', async () => {
     const { fail, json } = await deployedRegion();
     fail((call) => (call.service === 'iam' ? denied(call) : undefined));
@@ -478,6 +496,11 @@ describe('ecs-drain doctor', () => {
         level: 'unchecked',
         where: "the function's role",
         what: 'Could not simulate what role drain may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. docs/operations.md lists the permissions that the commands need.',
+      },
+      {
+        level: 'unchecked',
+        where: 'your own permissions',
+        what: 'Could not simulate what you may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. docs/operations.md lists the permissions that the commands need.',
       },
     ]);
   });
@@ -504,7 +527,7 @@ describe('ecs-drain doctor', () => {
     const { status, answer } = await json('doctor');
     expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
     expect((await run('doctor')).stdout).toMatch(
-      /0 errors, 0 warnings, 1 ok, 13 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
+      /0 errors, 0 warnings, 1 ok, 14 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
     );
   });
 

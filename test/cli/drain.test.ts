@@ -50,7 +50,7 @@ Terminate 1 instance? [y/N] Auto Scaling terminates ${first}. npx ecs-drain wait
   it('refuses without a terminal, and with --json, unless --yes is given', async () => {
     const { run, type, first, region } = await deployed();
     const before = region.calls.length;
-    const sentence = 'drain asks before it acts, and here is nobody to ask: add --yes to act without a question.\n';
+    const sentence = 'drain asks before it acts, and no one can be asked here: add --yes to act without a question.\n';
     expect(await run('drain', first)).toEqual({ status: 2, stdout: '', stderr: sentence });
     expect(await type(['y'], 'drain', first, '--json')).toEqual({ status: 2, stdout: '', stderr: sentence });
     expect(region.calls.length).toBe(before);

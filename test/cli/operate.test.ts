@@ -110,7 +110,7 @@ describe('ecs-drain extend', () => {
     [['--deadline', '49h'], '--deadline 49h is longer than 48 h, for which Auto Scaling holds an instance at most.'],
     [
       ['--deadline', 'now'],
-      'extend --deadline now asks before it acts, and here is nobody to ask: add --yes to act without a question.',
+      'extend --deadline now asks before it acts, and no one can be asked here: add --yes to act without a question.',
     ],
     [[], "Required option '--deadline <time>' not specified. npx ecs-drain --help lists the commands."],
   ])('refuses %j before it asks AWS for anything', async (args, sentence) => {
@@ -242,7 +242,7 @@ describe('ecs-drain wait', () => {
     const { status, stdout } = await run('wait', second);
     expect({ status, stdout }).toEqual({
       status: 1,
-      stdout: expect.stringContaining(`${second} is not draining, and no drain of it has ended lately.`),
+      stdout: expect.stringContaining(`${second} is not draining, and no drain of it has ended recently.`),
     });
   });
 });

@@ -530,7 +530,7 @@ describe('an event of a drain that ends in the dead-letter queue', () => {
     return told;
   }
 
-  it('is told on the bus with its sentence and its drain, once it is rejected', async () => {
+  it('is published with its sentence and its drain, once it is rejected', async () => {
     install();
     const told = listening();
     lostEvents = 1;
@@ -553,7 +553,7 @@ describe('an event of a drain that ends in the dead-letter queue', () => {
     ]);
   });
 
-  it('is told as far as it can be read', async () => {
+  it('is published as far as it can be read', async () => {
     install();
     const told = listening();
     const unreadable = { version: CONTINUATION_VERSION, drain: { notice: { instanceId: INSTANCE, kind: 'rain' } } };
@@ -566,7 +566,7 @@ describe('an event of a drain that ends in the dead-letter queue', () => {
     ]);
   });
 
-  it('is told when it has failed for the last time, and not before', async () => {
+  it('is published when it has failed for the last time, and not before', async () => {
     install();
     const told = listening();
     send(looping());

@@ -235,8 +235,10 @@ export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof Hosti
       case 'DeleteSchedule':
         return names.includes(input.Name);
       case 'PutEvents':
-        return input.Entries.every(({ Source, DetailType }: Record<string, string>) => {
-          return Source === EVENT_SOURCE && /^ECS Drain (Continuation|Started|Stuck|Finished)$/.test(DetailType ?? '');
+        return input.Entries.every(({ Source, DetailType, Detail = '' }: Record<string, string>) => {
+          if (Source !== EVENT_SOURCE) return false;
+          if (DetailType === 'ECS Drain Failed') return isSentence(JSON.parse(Detail).reason);
+          return /^ECS Drain (Continuation|Started|Stuck|Finished)$/.test(DetailType ?? '');
         });
       case 'SendMessage':
         return (

@@ -31,7 +31,7 @@ export type Context = Readonly<Record<string, readonly string[]>>;
 
 type Decision = 'allowed' | 'explicitDeny' | 'implicitDeny';
 
-/** The roles of the account, by name. */
+/** The roles of the account, by name; and its users, which no one can assume. */
 export class Roles extends Map<string, Role> {
   /** Whether a service may assume the role, and the role may do it then. */
   permits(arn: string, service: string, context: Context, action?: string, resource = '*'): boolean {
@@ -40,6 +40,11 @@ export class Roles extends Map<string, Role> {
     if (!role || decide(trusting, 'sts:AssumeRole', undefined, context) !== 'allowed') return false;
     return action === undefined || decide(role.statements, action, resource, context) === 'allowed';
   }
+}
+
+/** Whose policies can be simulated: a role, or a user, whose name here begins with `user/`. */
+function principalNameIn(arn: string): string | undefined {
+  return roleNameIn(arn) ?? /^arn:aws:iam::123456789012:(user\/[\w+=,.@-]+)$/.exec(arn)?.[1];
 }
 
 /** The roles here are of one account, and have no path: any other ARN is another role's. */
@@ -56,7 +61,7 @@ function operationsOf(roles: ReadonlyMap<string, Role>): Service['operations'] {
   return {
     SimulatePrincipalPolicy: (input: SimulatePrincipalPolicyRequest): SimulatePolicyResponse => {
       const { PolicySourceArn: arn = '' } = input;
-      const role = roles.get(roleNameIn(arn) ?? '');
+      const role = roles.get(principalNameIn(arn) ?? '');
       if (!role) throw new AwsError('NoSuchEntityException', `The role ${arn} cannot be found.`);
       const entries = (input.ContextEntries ?? []).map((entry) => [entry.ContextKeyName, entry.ContextKeyValues ?? []]);
       const context: Context = Object.fromEntries(entries);
