@@ -38,7 +38,7 @@ function comparable(resources: Resources): unknown {
   ]);
   return JSON.parse(JSON.stringify(Object.fromEntries(same)), (_, value) => {
     if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-    // EventBridge takes `web-*` as a prefix, too; only the form for one deployment can tell.
+    // EventBridge takes `web-*` as a prefix, too; only the form for one deployment can see which it is.
     if (typeof value?.prefix === 'string') return { wildcard: `${value.prefix}*` };
     return typeof value?.suffix === 'string' ? { wildcard: `*${value.suffix}` } : value;
   });
@@ -99,7 +99,7 @@ const params = fc
   .filter((given) => refusalOf(given) === undefined);
 const stage = fc.stringMatching(/^[a-z]{1,6}(-[a-z0-9]{1,6})?$/);
 
-/** The sentence with which the params are refused; undefined if they are not. */
+/** The sentence with which the params are refused; undefined if they are accepted. */
 function refusalOf(given: object): string | undefined {
   try {
     templateOf(given as Record<string, unknown>, 'main');
@@ -169,7 +169,7 @@ describe('the template with parameters', () => {
     [{ roleNamePrefix: 'team/' }, 'Parameter RoleNamePrefix'],
     [{ eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default' }, 'Parameter EventBusArn'],
     [{ tags: 'team=web' }, 'Parameters: [Tags] do not exist'],
-  ])('refuses what it can tell: %j', (given, message) => {
+  ])('refuses what a constraint or a rule can say: %j', (given, message) => {
     expect(() => byParameters({ ...GIVEN, ...given }, 'main')).toThrow(message);
   });
 });
