@@ -19,7 +19,7 @@ export interface Resource {
 export type Resources = Readonly<Record<string, Resource>>;
 
 export interface Template {
-  readonly Description?: string;
+  readonly Description?: string | undefined;
   readonly Resources: Resources;
   readonly Outputs?: Readonly<Record<string, unknown>>;
 }

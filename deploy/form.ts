@@ -22,9 +22,13 @@ export const CONDITIONS = {
   CreatesHooks: { param: 'createLifecycleHooks', isNot: 'false' },
   HasAlarmTopic: { param: 'alarmTopicArn', isNot: 'none' },
   HasPermissionsBoundary: { param: 'permissionsBoundaryArn', isNot: 'none' },
+  HasRoleNamePrefix: { param: 'roleNamePrefix', isNot: 'none' },
   HasRolePath: { param: 'rolePath', isNot: '/' },
   HasLogKey: { param: 'logKmsKeyArn', isNot: 'none' },
   HasQueueKey: { param: 'queueKmsKeyArn', isNot: 'none' },
+  IsInVpc: { param: 'subnetIds', isNot: 'none' },
+  CreatesDeadLetterQueue: { param: 'deadLetterQueueArn', is: 'none' },
+  HasEventBus: { param: 'eventBusArn', isNot: 'none' },
 } as const satisfies Readonly<
   Record<string, { readonly param: ParamName } & ({ readonly is: string } | { readonly isNot: string })>
 >;
@@ -37,8 +41,10 @@ export interface Form {
    * values are texts or intrinsic functions that stand for names of their own.
    */
   text(template: string, values?: Readonly<Record<string, unknown>>): unknown;
-  /** What a param means: a text or a number. */
+  /** What a param means: a text, a number, or a list of texts. */
   value(param: ParamName): unknown;
+  /** The name of the resource whose ARN a param is. */
+  nameIn(param: ParamName): unknown;
   /** A param as the function's environment has it. */
   variable(param: ParamName): unknown;
   /** One of two values. Undefined leaves out the property, or the item of a list. */
@@ -88,6 +94,7 @@ export function filledForm({ texts, settings }: Params, stage: string): Form {
   return {
     text,
     value: (param) => settings[param],
+    nameIn: (param) => texts[param].split(':').at(-1),
     variable: (param) => texts[param],
     choose: (condition, yes, no) => (holds(condition) ? yes : no),
     only: (condition, resources) => (holds(condition) ? resources : {}),

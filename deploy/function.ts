@@ -1,9 +1,10 @@
 /** The function, its role, its log group, and how Lambda takes events from the event queue. */
 
 import { type parkingEntries, type queueEntries, variableOf } from '../src/handlers/settings.ts';
-import { arn, arnOf, type Intrinsic, type Resources } from './cloudformation.ts';
+import { arn, arnOf, type Resources } from './cloudformation.ts';
 import { DEPLOYMENT, type Form } from './form.ts';
 import { isOfTheFunction, paramNames } from './params.ts';
+import { deadLetterQueue } from './queues.ts';
 import { CLUSTER_ARN, EVENT_SOURCE } from './rules.ts';
 
 /** The logical ids are those that the Serverless Framework gives, so that a stack that it deployed can be upgraded. */
@@ -12,6 +13,7 @@ export const FUNCTION_ROLE = 'IamRoleLambdaExecution';
 export const EVENT_SOURCE_MAPPING = 'DrainEventSourceMappingSQSEventQueue';
 const LOG_GROUP = 'DrainLogGroup';
 
+const FUNCTION_ROLE_NAME = `${DEPLOYMENT}-\${AWS::Region}-lambdaRole`;
 const LOG_GROUP_NAME = `/aws/lambda/${DEPLOYMENT}-drain`;
 
 export function functionResources(form: Form): Resources {
@@ -33,6 +35,10 @@ export function functionResources(form: Form): Resources {
         Timeout: form.value('functionTimeoutSeconds'),
         Environment: { Variables: environmentOf(form) },
         Role: arnOf(FUNCTION_ROLE),
+        VpcConfig: form.choose('IsInVpc', {
+          SubnetIds: form.value('subnetIds'),
+          SecurityGroupIds: form.value('securityGroupIds'),
+        }),
         // A drain that waits sends its continuation back to the queue, again and again. Lambda would take that for a
         // runaway loop and drop the message (facts 90 loops-allowed). The function bounds the continuations of a drain.
         RecursiveLoop: 'Allow',
@@ -61,11 +67,11 @@ export function functionResources(form: Form): Resources {
 /** Every setting, under the name by which the function reads it. */
 function environmentOf(form: Form): Readonly<Record<string, unknown>> {
   const settings = paramNames.filter(isOfTheFunction).map((name) => [name, form.variable(name)]);
-  const parking = Object.entries(parkingReferences).map(([name, value]) => [name, form.choose('Parks', value)]);
+  const parking = Object.entries(parkingReferences(form)).map(([name, value]) => [name, form.choose('Parks', value)]);
   const variables: Readonly<Record<string, unknown>> = {
     ...Object.fromEntries(settings),
     eventSource: form.text(EVENT_SOURCE),
-    ...queueReferences,
+    ...queueReferences(form),
     ...Object.fromEntries(parking),
   };
   return {
@@ -77,24 +83,32 @@ function environmentOf(form: Form): Readonly<Record<string, unknown>> {
 }
 
 /** The queues of queues.ts. `Ref` is the URL of a queue. */
-const queueReferences = {
-  eventQueueUrl: { Ref: 'EventQueue' },
-  deadLetterQueueUrl: { Ref: 'DeadLetterQueue' },
-} satisfies Record<keyof typeof queueEntries, Intrinsic>;
+function queueReferences(form: Form) {
+  return {
+    eventQueueUrl: { Ref: 'EventQueue' },
+    deadLetterQueueUrl: deadLetterQueue(form).url,
+  } satisfies Record<keyof typeof queueEntries, unknown>;
+}
 
 /** What the function needs to create schedules: see parking.ts. */
-const parkingReferences = {
-  scheduleGroup: { Ref: 'ScheduleGroup' },
-  scheduleRoleArn: arnOf('ParkingRole'),
-  eventQueueArn: arnOf('EventQueue'),
-  deadLetterQueueArn: arnOf('DeadLetterQueue'),
-} satisfies Record<keyof typeof parkingEntries, Intrinsic>;
+function parkingReferences(form: Form) {
+  return {
+    scheduleGroup: { Ref: 'ScheduleGroup' },
+    scheduleRoleArn: arnOf('ParkingRole'),
+    eventQueueArn: arnOf('EventQueue'),
+    deadLetterQueueArn: deadLetterQueue(form).arn,
+  } satisfies Record<keyof typeof parkingEntries, unknown>;
+}
 
 function functionRole(form: Form): Resources[string] {
   return {
     Type: 'AWS::IAM::Role',
     Properties: {
-      RoleName: form.text(`${DEPLOYMENT}-\${AWS::Region}-lambdaRole`),
+      RoleName: form.choose(
+        'HasRoleNamePrefix',
+        form.text(`\${RoleNamePrefix}${FUNCTION_ROLE_NAME}`),
+        form.text(FUNCTION_ROLE_NAME),
+      ),
       Path: '/',
       AssumeRolePolicyDocument: {
         Version: '2012-10-17',
@@ -114,20 +128,40 @@ function functionRole(form: Form): Resources[string] {
 }
 
 /** Lambda itself uses these with the function's role. */
-function forLambda(form: Form): object[] {
-  const logs = arn('logs', `log-group:/aws/lambda/${DEPLOYMENT}*:*`);
+function forLambda(form: Form): unknown[] {
+  const logs = arn('logs', `log-group:${LOG_GROUP_NAME}:*`);
   return [
     {
       Effect: 'Allow',
       Action: ['logs:CreateLogStream', 'logs:CreateLogGroup', 'logs:TagResource'],
       Resource: [form.text(logs)],
     },
-    { Effect: 'Allow', Action: ['logs:PutLogEvents'], Resource: [form.text(`${logs}:*`)] },
+    { Effect: 'Allow', Action: ['logs:PutLogEvents'], Resource: [form.text(logs)] },
     {
       Effect: 'Allow',
       Action: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
       Resource: [arnOf('EventQueue')],
     },
+    ...forVpc(form),
+  ];
+}
+
+/** Lambda connects the function with the VPC; the function's own code must not (Lambda developer guide, VPC). */
+function forVpc(form: Form): unknown[] {
+  const Action = [
+    'ec2:AssignPrivateIpAddresses',
+    'ec2:CreateNetworkInterface',
+    'ec2:DeleteNetworkInterface',
+    'ec2:DescribeNetworkInterfaces',
+    'ec2:DescribeSubnets',
+    'ec2:UnassignPrivateIpAddresses',
+  ];
+  const byCode = {
+    ArnEquals: { 'lambda:SourceFunctionArn': form.text(arn('lambda', `function:${DEPLOYMENT}-drain`)) },
+  };
+  return [
+    form.choose('IsInVpc', { Effect: 'Allow', Action, Resource: '*' }),
+    form.choose('IsInVpc', { Effect: 'Deny', Action, Resource: '*', Condition: byCode }),
   ];
 }
 
@@ -185,7 +219,7 @@ function forDrains(form: Form): object[] {
       },
     },
     // Continuations with a delay; events that are rejected.
-    { Effect: 'Allow', Action: ['sqs:SendMessage'], Resource: [arnOf('EventQueue'), arnOf('DeadLetterQueue')] },
+    { Effect: 'Allow', Action: ['sqs:SendMessage'], Resource: [arnOf('EventQueue'), deadLetterQueue(form).arn] },
     {
       Effect: 'Allow', // IAM supports no narrower resource for these actions
       Action: [

@@ -9,8 +9,8 @@ import { CONDITIONS, type Condition, type Form, parameterOf } from './form.ts';
 import { constraintsOf, PARAMS, type ParamName, paramNames } from './params.ts';
 import { templateIn, withCode } from './template.ts';
 
-/** What CloudFormation cannot say: tags it puts on every resource by itself, if the stack has some. */
-const WITHOUT_PARAMETER: readonly ParamName[] = ['tags'];
+/** CloudFormation puts the tags of a stack on its resources by itself; rules cannot depend on a queue's policy under a condition. */
+const WITHOUT_PARAMETER: readonly ParamName[] = ['tags', 'deadLetterQueueArn'];
 
 /** How many clusters and groups there may be: CloudFormation has no function that makes a list of a list. */
 export const MOST_CLUSTERS = 5;
@@ -33,6 +33,11 @@ const LISTS: Partial<Readonly<Record<ParamName, { readonly AllowedPattern: strin
   autoScalingGroups: {
     AllowedPattern: '^(?!.*\\*\\*)[^:@?$\\\\*]*(\\*[^:@?$\\\\*]*){0,2}$',
     expected: `expected the names (not the ARNs) of Auto Scaling groups or patterns such as web-*, ${MOST_GROUPS} at most, without : @ ? $ and backslashes`,
+  },
+  subnetIds: { AllowedPattern: '^(none|subnet-[0-9a-f]{8,17})$', expected: 'expected none, or the ids of subnets' },
+  securityGroupIds: {
+    AllowedPattern: '^(none|sg-[0-9a-f]{8,17})$',
+    expected: 'expected none, or the ids of security groups',
   },
   lifecycleHook: { AllowedPattern: '^[\\w/-]{1,255}$', expected: 'expected the names of lifecycle hooks' },
 };
@@ -109,11 +114,30 @@ const RULES = {
       },
     ],
   },
+  VpcHasSubnetsAndSecurityGroups: {
+    Assertions: [
+      {
+        Assert: {
+          'Fn::Or': [
+            { 'Fn::And': [isNone('SubnetIds'), isNone('SecurityGroupIds')] },
+            { 'Fn::And': [{ 'Fn::Not': [isNone('SubnetIds')] }, { 'Fn::Not': [isNone('SecurityGroupIds')] }] },
+          ],
+        },
+        AssertDescription:
+          'subnetIds and securityGroupIds need each other, because Lambda takes both or neither: set both, or none.',
+      },
+    ],
+  },
 };
 
+function isNone(list: string): object {
+  return { 'Fn::Contains': [{ Ref: list }, 'none'] };
+}
+
 function conditions(): object {
-  const ofParams = Object.entries(CONDITIONS).map(([name, { param, ...test }]) => {
-    const equals = (value: string) => ({ 'Fn::Equals': [{ Ref: parameterOf(param) }, value] });
+  const open = Object.entries(CONDITIONS).filter(([, { param }]) => hasParameter(param));
+  const ofParams = open.map(([name, { param, ...test }]) => {
+    const equals = (value: string) => ({ 'Fn::Equals': [parameterizedForm.variable(param), value] });
     return [name, 'is' in test ? equals(test.is) : { 'Fn::Not': [equals(test.isNot)] }];
   });
   const there = (list: keyof typeof MOST, index: number) => [
@@ -182,17 +206,24 @@ function sub(template: string, values: Readonly<Record<string, unknown>> = {}): 
 
 const parameterizedForm: Form = {
   text: sub,
-  value: (param) => ({ Ref: parameterOf(param) }),
+  value: (param) => (hasParameter(param) ? { Ref: parameterOf(param) } : PARAMS[param].default),
+  nameIn: (param) => PARAMS[param].default,
   variable: (param) => (LISTS[param] ? joined(parameterOf(param)) : { Ref: parameterOf(param) }),
-  choose: (condition, yes, no) =>
-    yes === undefined && no === undefined ? undefined : { 'Fn::If': [condition, yes ?? NO_VALUE, no ?? NO_VALUE] },
-  only: (condition, resources) =>
-    Object.fromEntries(
+  choose: (condition, yes, no) => {
+    if (decided(condition) !== undefined) return decided(condition) ? yes : no;
+    return yes === undefined && no === undefined
+      ? undefined
+      : { 'Fn::If': [condition, yes ?? NO_VALUE, no ?? NO_VALUE] };
+  },
+  only: (condition, resources) => {
+    if (decided(condition) !== undefined) return decided(condition) ? resources : {};
+    return Object.fromEntries(
       Object.entries(resources).map(([id, resource]) => [
         id,
         { ...(chosen(condition, resource) as Resource), Condition: condition },
       ]),
-    ),
+    );
+  },
   perCluster: (template) => each('Cluster', (Cluster) => sub(template, { Cluster })),
   perGroup: (template) => each('AutoScalingGroups', (Group) => sub(template, { Group })),
   groupTests: () =>
@@ -229,6 +260,13 @@ const parameterizedForm: Form = {
   firstRule: (purpose) => `${purpose.charAt(0).toUpperCase()}${purpose.slice(1)}Rule`,
   tags: () => [],
 };
+
+/** Whether a condition holds whose param has no parameter; undefined if a parameter decides. */
+function decided(condition: Condition): boolean | undefined {
+  const { param, ...test } = CONDITIONS[condition];
+  if (hasParameter(param)) return undefined;
+  return 'is' in test ? PARAMS[param].default === test.is : PARAMS[param].default !== test.isNot;
+}
 
 /** The value where the condition holds: its choices are made. */
 function chosen(condition: Condition, value: unknown): unknown {

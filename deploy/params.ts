@@ -1,5 +1,6 @@
 /** The params of a deployment: what each is, what it may be, what it is by default, and what cannot work together. */
 
+import { closest, distance } from 'fastest-levenshtein';
 import * as v from 'valibot';
 import { hookLimits } from '../src/domain/drain.ts';
 import { choiceOf, type GroupChoice, isPattern } from '../src/domain/groups.ts';
@@ -40,6 +41,10 @@ const entries = {
     /iam::(\d{12}|aws):policy\/[\w+=,.@/-]{1,512}/,
     'an IAM policy, such as arn:aws:iam::123456789012:policy/boundary',
   ),
+  roleNamePrefix: v.pipe(
+    v.string('expected how the names of roles begin'),
+    v.regex(/^[\w+=,.@-]{1,32}$/, 'expected none, or how the names of roles begin, such as team-web-'),
+  ),
   rolePath: v.pipe(
     v.string('expected the path of a role'),
     v.regex(/^\/([!-.0-~]+\/)*$/, 'expected / or the path of a role, such as /teams/web/'),
@@ -57,6 +62,17 @@ const entries = {
   ),
   logKmsKeyArn: kmsKeyArnOrNone(),
   queueKmsKeyArn: kmsKeyArnOrNone(),
+  subnetIds: idsOrNone('subnet'),
+  securityGroupIds: idsOrNone('sg'),
+  deadLetterQueueArn: arnOrNone(
+    /sqs:[a-z0-9-]+:\d{12}:[\w-]{1,80}/,
+    'a standard queue in the account and Region of the stack, such as arn:aws:sqs:eu-west-1:123456789012:dead-letters',
+  ),
+  // A default bus of the same account would send each event to itself.
+  eventBusArn: arnOrNone(
+    /events:[a-z0-9-]+:\d{12}:event-bus\/(?!default$)[\w.-]{1,256}/,
+    'an event bus that is no default one, such as arn:aws:events:eu-west-1:123456789012:event-bus/central',
+  ),
 };
 
 /** `key=value`, in the characters that every service takes in tags. */
@@ -72,6 +88,16 @@ function tag() {
 function arnOrNone(resource: RegExp, what: string) {
   const expected = `expected none, or the ARN of ${what}`;
   return v.pipe(v.string(expected), v.regex(new RegExp(`^(none|arn:aws[a-z-]*:${resource.source})$`), expected));
+}
+
+/** The ids of resources of EC2. */
+function idsOrNone(kind: string) {
+  const expected = `expected none, or ids such as ${kind}-0a1b2c3d4e5f60718, separated by commas`;
+  return v.pipe(
+    v.string(expected),
+    v.transform((text) => (text === 'none' ? [] : text.split(',').map((id) => id.trim()))),
+    v.array(v.pipe(v.string(expected), v.regex(new RegExp(`^${kind}-([0-9a-f]{8}|[0-9a-f]{17})$`), expected))),
+  );
 }
 
 /** A key's alias would do for SQS and CloudWatch, but a policy of IAM needs the key. */
@@ -187,6 +213,10 @@ export const PARAMS: Readonly<
     default: 'none',
     description: 'the ARN of the policy that bounds every role; none: no boundary',
   },
+  roleNamePrefix: {
+    default: 'none',
+    description: 'how the name of every role begins, such as team-web-; none: as the stack names them',
+  },
   rolePath: { default: '/', description: 'the path of every role, such as /teams/web/' },
   tags: {
     default: 'none',
@@ -200,6 +230,19 @@ export const PARAMS: Readonly<
   queueKmsKeyArn: {
     default: 'none',
     description: 'the ARN of the KMS key that encrypts the queues; none: a key of SQS',
+  },
+  subnetIds: {
+    default: 'none',
+    description: 'the subnets of the function, separated by commas; none: it is in no VPC of yours',
+  },
+  securityGroupIds: { default: 'none', description: 'the security groups of the function there, separated by commas' },
+  deadLetterQueueArn: {
+    default: 'none',
+    description: 'the ARN of a dead-letter queue of yours; none: the stack has its own',
+  },
+  eventBusArn: {
+    default: 'none',
+    description: 'the ARN of an event bus, of any account, that gets the outcome events as well; none: no such bus',
   },
 };
 
@@ -269,6 +312,16 @@ export function eventSourceOf(stage: string): string {
 }
 
 function conflictsAmong(settings: Settings): string[] {
+  return [...vpcConflicts(settings), ...drainConflicts(settings)];
+}
+
+function vpcConflicts({ subnetIds, securityGroupIds }: Settings): string[] {
+  if (subnetIds.length > 0 === securityGroupIds.length > 0) return [];
+  const [there, missing] = subnetIds.length > 0 ? ['subnetIds', 'securityGroupIds'] : ['securityGroupIds', 'subnetIds'];
+  return [`${there} needs ${missing}, because Lambda takes both or neither: set ${missing}, or remove ${there}.`];
+}
+
+function drainConflicts(settings: Settings): string[] {
   const { lifecycleHook: hooks, heartbeatTimeoutSeconds, functionTimeoutSeconds } = settings;
   const policy = { ...settings, clusters: clustersOf(settings) };
   const withHooks = groupsWithHooks(settings);
@@ -331,9 +384,27 @@ function refuseUnknown(names: readonly string[]): void {
   const removed = names.flatMap((name) => REMOVED_PARAMS[name] ?? []);
   if (removed.length > 0) throw new InvalidSettings(removed.join(' '));
   const unknown = names.filter((name) => !Object.hasOwn(PARAMS, name));
-  if (unknown.length > 0) {
-    throw new InvalidSettings(`There is no param ${unknown.join(', ')}; there are ${paramNames.join(', ')}.`);
+  if (unknown.length > 0) throw new InvalidSettings(unknown.map(sentenceOnUnknown).join(' '));
+}
+
+/** More changes than these make another word. */
+const MOST_TYPOS = 3;
+
+function sentenceOnUnknown(name: string): string {
+  const nearest = closest(name, paramNames);
+  if (distance(name.toLowerCase(), nearest.toLowerCase()) <= MOST_TYPOS) {
+    return `There is no param ${name}: did you mean ${nearest}?`;
   }
+  return `There is no param ${name}; there are ${paramNames.join(', ')}.`;
+}
+
+/** A sentence for what may work, and is hardly meant. */
+export function warningsIn({ settings }: Params): string[] {
+  return settings.autoScalingGroups.flatMap(({ text }) => {
+    const words = text.split(' ');
+    if (words.length < 2) return [];
+    return `autoScalingGroups has one group of the name "${text}": if these are ${words.length} groups, separate them by commas, ${words.join(',')}.`;
+  });
 }
 
 /** A param as text: YAML has numbers, booleans and lists, and the command line gives all of them as text. */

@@ -5,7 +5,7 @@
 
 import { arn, arnOf, type Resources } from './cloudformation.ts';
 import { DEPLOYMENT, type Form } from './form.ts';
-import { onlyRules, queuePolicy } from './queues.ts';
+import { deadLetterQueue, onlyRules, queuePolicy } from './queues.ts';
 import { EVENT_SOURCE, ruleArns } from './rules.ts';
 
 export function parkingResources(form: Form): Resources {
@@ -59,6 +59,7 @@ function parkingRole(form: Form): Resources[string] {
   return {
     Type: 'AWS::IAM::Role',
     Properties: {
+      RoleName: form.choose('HasRoleNamePrefix', form.text(`\${RoleNamePrefix}${DEPLOYMENT}-\${AWS::Region}-parking`)),
       AssumeRolePolicyDocument: {
         Version: '2012-10-17',
         Statement: [
@@ -82,7 +83,7 @@ function parkingRole(form: Form): Resources[string] {
               {
                 Effect: 'Allow',
                 Action: ['sqs:SendMessage'],
-                Resource: [arnOf('EventQueue'), arnOf('DeadLetterQueue')],
+                Resource: [arnOf('EventQueue'), deadLetterQueue(form).arn],
               },
             ],
           },

@@ -1,10 +1,16 @@
 /**
- * Puts the resources of deploy/template.ts into the template that the framework packages, and refuses it where it is larger
+ * Refuses params that cannot work. Puts the resources of deploy/template.ts into the template that the framework packages, and
+ * refuses it where it is larger
  * than AWS allows, before anything is uploaded. The framework adds the bucket and the place of the code.
  * The framework loads CommonJS only.
  */
 module.exports = class {
-  constructor(serverless) {
+  constructor(serverless, _options, { log }) {
+    const check = () => {
+      const { warnings, refusal } = serverless.service.custom.deployment;
+      if (refusal !== null) throw new serverless.classes.Error(refusal);
+      for (const warning of warnings) log.warning(warning);
+    };
     const finish = async () => {
       const [{ packagedTemplate }, { limitsExceeded }] = await Promise.all([
         import('./template.ts'),
@@ -25,6 +31,7 @@ module.exports = class {
       );
     };
     this.hooks = {
+      initialize: check,
       'after:aws:package:finalize:mergeCustomProviderResources': finish,
       'before:deploy:function:initialize': refuse,
     };

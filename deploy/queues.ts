@@ -16,7 +16,7 @@ export function queueResources(form: Form): Resources {
         // A crashed invocation is retried when this time is over, so keep it short. Lambda accepts nothing below the
         // function's timeout (facts 89 queue-reading).
         VisibilityTimeout: form.value('functionTimeoutSeconds'),
-        RedrivePolicy: { deadLetterTargetArn: arnOf('DeadLetterQueue'), maxReceiveCount: 5 },
+        RedrivePolicy: { deadLetterTargetArn: deadLetterQueue(form).arn, maxReceiveCount: 5 },
       },
     },
     EventQueuePolicy: queuePolicy('EventQueue', [
@@ -40,6 +40,24 @@ export function queueResources(form: Form): Resources {
         },
       },
     ]),
+    ...form.only('CreatesDeadLetterQueue', deadLetterResources(form)),
+  };
+}
+
+/** The dead-letter queue: of the stack, or one that is there. `Ref` is the URL of a queue. */
+export function deadLetterQueue(form: Form) {
+  const created = (yes: unknown, no: unknown) => form.choose('CreatesDeadLetterQueue', yes, no);
+  const name = form.nameIn('deadLetterQueueArn');
+  const url = `https://sqs.\${AWS::Region}.\${AWS::URLSuffix}/\${AWS::AccountId}/\${Name}`;
+  return {
+    arn: created(arnOf('DeadLetterQueue'), form.value('deadLetterQueueArn')),
+    url: created({ Ref: 'DeadLetterQueue' }, form.text(url, { Name: name })),
+    name: created({ 'Fn::GetAtt': ['DeadLetterQueue', 'QueueName'] }, name),
+  };
+}
+
+function deadLetterResources(form: Form): Resources {
+  return {
     DeadLetterQueue: {
       Type: 'AWS::SQS::Queue',
       Properties: {

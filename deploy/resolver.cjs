@@ -1,6 +1,6 @@
-/** Gathers the params and the stage, and refuses what cannot work. The framework loads CommonJS only. */
+/** Gathers the params and the stage, and says what cannot work. The framework loads CommonJS only. */
 module.exports = async ({ options, resolveVariable, resolveConfigurationProperty }) => {
-  const { paramNames, paramsOf } = await import('./params.ts');
+  const { paramNames, paramsOf, warningsIn } = await import('./params.ts');
 
   const stage = await resolveVariable('sls:stage');
   const sections = await Promise.all(['default', stage].map((name) => resolveConfigurationProperty(['params', name])));
@@ -11,11 +11,12 @@ module.exports = async ({ options, resolveVariable, resolveConfigurationProperty
   const names = [...new Set([...paramNames, ...written, ...typed])];
   const params = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await resolved(name)])));
   try {
-    const { settings } = paramsOf(params, stage);
-    return { params, stage, tags: Object.fromEntries(settings.tags) };
+    const checked = paramsOf(params, stage);
+    const tags = Object.fromEntries(checked.settings.tags);
+    return { params, stage, tags, warnings: warningsIn(checked), refusal: null };
   } catch (error) {
-    // The framework prints the stack trace, but a wrong param needs only the sentence.
-    if (error.name === 'InvalidSettings') error.stack = error.message;
-    throw error;
+    // What is thrown here the framework wraps in sentences of its own: the plugin throws it.
+    if (error.name !== 'InvalidSettings') throw error;
+    return { params, stage, tags: {}, warnings: [], refusal: error.message };
   }
 };

@@ -209,11 +209,14 @@ function sinceFirstRelease(form: Form, purpose: string, index: number) {
   } as const;
 }
 
-/** The rules as resources, by logical id. */
-export function ruleResources(form: Form): Resources {
+/**
+ * The rules as resources, by logical id.
+ * @param deadLetters the ARN of the dead-letter queue.
+ */
+export function ruleResources(form: Form, deadLetters: unknown): Resources {
   return Object.assign(
     {},
-    ...rulesOf(form).map((rule) => only(form, rule, { [rule.logicalId]: resourceOf(form, rule) })),
+    ...rulesOf(form).map((rule) => only(form, rule, { [rule.logicalId]: resourceOf(form, rule, deadLetters) })),
   );
 }
 
@@ -221,7 +224,7 @@ function only(form: Form, { condition }: Rule, resources: Resources): Resources 
   return condition === undefined ? resources : form.only(condition, resources);
 }
 
-function resourceOf(form: Form, rule: Rule): Resources[string] {
+function resourceOf(form: Form, rule: Rule, deadLetters: unknown): Resources[string] {
   return {
     Type: 'AWS::Events::Rule',
     // EventBridge does not retry what the queue's policy denies.
@@ -238,7 +241,7 @@ function resourceOf(form: Form, rule: Rule): Resources[string] {
             MaximumEventAgeInSeconds: rule.maximumAgeSeconds,
             MaximumRetryAttempts: rule.maximumRetries,
           },
-          ...(rule.deadLettered && { DeadLetterConfig: { Arn: arnOf('DeadLetterQueue') } }),
+          ...(rule.deadLettered && { DeadLetterConfig: { Arn: deadLetters } }),
         },
       ],
     },

@@ -1,13 +1,14 @@
 /** The CloudFormation template of a deployment: everything but the place of the code, which each way to deploy adds. */
 
 import type { Resources, Template } from './cloudformation.ts';
+import { eventBusResources } from './event-bus.ts';
 import { type Form, filledForm } from './form.ts';
 import { EVENT_SOURCE_MAPPING, FUNCTION, functionResources } from './function.ts';
 import { hookResources } from './hooks.ts';
 import { withOptions } from './options.ts';
 import { paramsOf } from './params.ts';
 import { parkingResources } from './parking.ts';
-import { queueResources } from './queues.ts';
+import { deadLetterQueue, queueResources } from './queues.ts';
 import { ruleResources, rulesOf } from './rules.ts';
 import { watchingResources } from './watching.ts';
 
@@ -34,6 +35,7 @@ export function packagedTemplate(
   const others = Object.entries(framework.Resources).filter(([id]) => !(id in ours.Resources));
   return {
     ...framework,
+    Description: ours.Description,
     Resources: {
       ...withOptions(Object.fromEntries(others), form),
       ...withCode(ours, framework.Resources[FUNCTION]?.Properties['Code']).Resources,
@@ -58,14 +60,15 @@ export function templateIn(form: Form): Template {
     {
       ...functionResources(form),
       ...queueResources(form),
-      ...ruleResources(form),
+      ...ruleResources(form, deadLetterQueue(form).arn),
       ...parkingResources(form),
       ...watchingResources(form),
+      ...eventBusResources(form),
     },
     form,
   );
   const Resources = { ...withDependencies(resources), ...hookResources(form, neededByDrains(form, resources)) };
-  return withoutGaps({ Resources, Outputs: OUTPUTS }) as Template;
+  return withoutGaps({ Description: DESCRIPTION, Resources, Outputs: outputs(form) }) as Template;
 }
 
 /** The resources without which a drain does not begin or go on. */
@@ -93,14 +96,18 @@ function withDependencies(resources: Resources): Resources {
   );
 }
 
-const OUTPUTS = {
-  FunctionName: { Description: "The function's name, for its logs and metrics", Value: { Ref: FUNCTION } },
-  EventQueueUrl: { Description: 'Where the function takes its events from', Value: { Ref: 'EventQueue' } },
-  DeadLetterQueueUrl: {
-    Description: 'Where events end up that could not be handled',
-    Value: { Ref: 'DeadLetterQueue' },
-  },
-};
+const DESCRIPTION = 'ecs-drain drains Amazon ECS container instances before EC2 Auto Scaling terminates them.';
+
+function outputs(form: Form): Readonly<Record<string, unknown>> {
+  return {
+    FunctionName: { Description: "The function's name, for its logs and metrics", Value: { Ref: FUNCTION } },
+    EventQueueUrl: { Description: 'Where the function takes its events from', Value: { Ref: 'EventQueue' } },
+    DeadLetterQueueUrl: {
+      Description: 'Where events end up that could not be handled',
+      Value: deadLetterQueue(form).url,
+    },
+  };
+}
 
 /** Leaves out undefined values: what the params leave out. */
 function withoutGaps(value: unknown): unknown {

@@ -6,6 +6,9 @@
 
 import type { Resources } from './cloudformation.ts';
 import { DEPLOYMENT, type Form } from './form.ts';
+import { deadLetterQueue } from './queues.ts';
+
+const RUNBOOKS = 'https://github.com/ecs-drain/ecs-drain/blob/main/docs/operations.md';
 
 /** An alarm, which is on while the metric is at least the threshold. No datapoint is normal. */
 interface Alarm {
@@ -30,7 +33,9 @@ export function watchingResources(form: Form): Resources {
       Type: 'AWS::CloudWatch::Dashboard',
       Properties: {
         DashboardName: form.text(DEPLOYMENT),
-        DashboardBody: form.text(JSON.stringify(dashboard(Object.keys(alarms)))),
+        DashboardBody: form.text(JSON.stringify(dashboard(Object.keys(alarms))), {
+          DeadLetterQueueName: deadLetterQueue(form).name,
+        }),
       },
     },
   };
@@ -41,7 +46,7 @@ function alarmResource(form: Form, alarm: Alarm): Resources[string] {
     Type: 'AWS::CloudWatch::Alarm',
     Properties: {
       AlarmName: form.text(`${DEPLOYMENT}-${alarm.name}`),
-      AlarmDescription: `${alarm.description} Runbook - docs/operations.md, ${alarm.runbook}.`,
+      AlarmDescription: `${alarm.description} Runbook: ${RUNBOOKS}#${alarm.runbook.toLowerCase().replaceAll(' ', '-')}`,
       Namespace: alarm.namespace,
       MetricName: alarm.metric,
       Dimensions: Object.entries(alarm.dimensions).map(([Name, Value]) => ({ Name, Value })),
@@ -59,9 +64,9 @@ function alarmResource(form: Form, alarm: Alarm): Resources[string] {
 function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
   const service = form.text(DEPLOYMENT);
   const ours = { namespace: 'ECSDrain', dimensions: { service } };
-  const queue = (id: string) => ({
+  const queue = (QueueName: unknown) => ({
     namespace: 'AWS/SQS',
-    dimensions: { QueueName: { 'Fn::GetAtt': [id, 'QueueName'] } },
+    dimensions: { QueueName },
     statistic: 'Maximum' as const,
   });
   return {
@@ -70,7 +75,7 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
       description:
         'An event could not be handled, so an instance may be held while no drain is in progress. Read the messages of the dead-letter queue, fix the cause and send the events again.',
       runbook: 'Dead letters',
-      ...queue('DeadLetterQueue'),
+      ...queue(deadLetterQueue(form).name),
       metric: 'ApproximateNumberOfMessagesVisible',
       threshold: 1,
     },
@@ -133,7 +138,7 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
       description:
         'An event has waited in the queue for 15 minutes, so drains do not start or go on. The function does not take events from the queue, or too few at once.',
       runbook: 'Events waiting',
-      ...queue('EventQueue'),
+      ...queue({ 'Fn::GetAtt': ['EventQueue', 'QueueName'] }),
       metric: 'ApproximateAgeOfOldestMessage',
       threshold: 900, // the longest delay of SQS: a continuation that waits for its time is never older
     },
@@ -260,7 +265,7 @@ const deadLetters = {
     period: 300,
     metrics: [
       [
-        ...['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', `\${DeadLetterQueue.QueueName}`],
+        ...['AWS/SQS', 'ApproximateNumberOfMessagesVisible', 'QueueName', `\${DeadLetterQueueName}`],
         { stat: 'Maximum', label: 'dead letters', color: RED },
       ],
       ours('LostDrainsFound', undefined, { stat: 'Sum', label: 'lost drains found', color: ORANGE }),

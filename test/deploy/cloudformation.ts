@@ -76,6 +76,8 @@ function holds(condition: Json, context: Context): boolean {
       const [one, other] = operand.map((value: Json) => evaluated(value, context));
       return one === other;
     }
+    case 'Fn::Contains':
+      return evaluated(operand[0], context).includes(operand[1]);
     case 'Fn::Not':
       return !holds(operand[0], context);
     case 'Fn::And':

@@ -54,7 +54,7 @@ const list = (item: fc.Arbitrary<string>, maxLength: number) =>
 const key = orNone(arn('kms', 'key/11112222-3333-4444-5555-666677778888'));
 
 /** Values of each param that the form with parameters can say. */
-const VALUES: Readonly<Record<Exclude<ParamName, 'tags'>, fc.Arbitrary<string>>> = {
+const VALUES: Readonly<Record<Exclude<ParamName, 'tags' | 'deadLetterQueueArn'>, fc.Arbitrary<string>>> = {
   cluster: list(fc.stringMatching(/^[a-zA-Z0-9_-]{1,12}$/), MOST_CLUSTERS),
   autoScalingGroups: list(fc.stringMatching(/^[a-z]{1,6}(\/x| y|-)[0-9]{1,3}\*?$/), MOST_GROUPS),
   lifecycleHook: list(fc.stringMatching(/^[a-z/-]{1,12}$/), 3),
@@ -88,6 +88,10 @@ const VALUES: Readonly<Record<Exclude<ParamName, 'tags'>, fc.Arbitrary<string>>>
   logRetentionDays: fc.constantFrom('1', '7', '365'),
   logKmsKeyArn: key,
   queueKmsKeyArn: key,
+  roleNamePrefix: orNone(fc.constant('team-web-')),
+  subnetIds: orNone(fc.constant('subnet-0a1b2c3d,subnet-0a1b2c3d4e5f60718')),
+  securityGroupIds: orNone(fc.constant('sg-0a1b2c3d4e5f60718')),
+  eventBusArn: orNone(arn('events', 'event-bus/central')),
 };
 
 const params = fc
@@ -119,8 +123,8 @@ describe('the template with parameters', () => {
     );
   });
 
-  it('has a parameter for every param but tags, with the same default and description, and what is expected', () => {
-    expect(paramNames.filter((name) => !hasParameter(name))).toEqual(['tags']);
+  it('has a parameter for every param but two, with the same default and description, and what is expected', () => {
+    expect(paramNames.filter((name) => !hasParameter(name))).toEqual(['tags', 'deadLetterQueueArn']);
     const { Parameters } = TEMPLATE as { Parameters: Record<string, Record<string, string>> };
     for (const name of paramNames.filter(hasParameter)) {
       const { Default, Description, ConstraintDescription } = Parameters[parameterOf(name)] ?? {};
@@ -159,6 +163,11 @@ describe('the template with parameters', () => {
     [{ logRetentionDays: '8' }, 'Parameter LogRetentionDays'],
     [{ queueKmsKeyArn: 'arn:aws:kms:eu-west-1:123456789012:alias/aws/sqs' }, 'Parameter QueueKmsKeyArn'],
     [{ logLevel: 'LOUD' }, 'Parameter LogLevel'],
+    [{ subnetIds: 'subnet-0a1b2c3d' }, 'subnetIds and securityGroupIds need each other'],
+    [{ securityGroupIds: 'sg-0a1b2c3d' }, 'subnetIds and securityGroupIds need each other'],
+    [{ subnetIds: 'mine' }, 'Parameter SubnetIds'],
+    [{ roleNamePrefix: 'team/' }, 'Parameter RoleNamePrefix'],
+    [{ eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default' }, 'Parameter EventBusArn'],
     [{ tags: 'team=web' }, 'Parameters: [Tags] do not exist'],
   ])('refuses what it can tell: %j', (given, message) => {
     expect(() => byParameters({ ...GIVEN, ...given }, 'main')).toThrow(message);

@@ -9,7 +9,7 @@ import { queueNameIn } from '../../cli/aws.ts';
 import { needsOf } from '../../cli/doctor.ts';
 import type { Template } from '../../deploy/cloudformation.ts';
 import { LIMITS, limitsExceeded } from '../../deploy/limits.ts';
-import { PARAMS } from '../../deploy/params.ts';
+import { PARAMS, paramsOf, warningsIn } from '../../deploy/params.ts';
 import { templateOf, withCode } from '../../deploy/template.ts';
 import { deploymentIn, type Package, packaged, unpack } from '../../sandbox/packaging.ts';
 import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
@@ -54,6 +54,8 @@ const IDS_IN_THE_FIELD = [
   ...['FunctionErrorsAlarm', 'EventsWaitingAlarm', 'Dashboard'],
   ...['LifecycleHookweb4b5e57f6', 'LifecycleHookworkersed574aa7'],
 ];
+
+const FUNCTION_ARN = `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:ecs-drain-dev-drain`;
 
 /** What an account may ask of every resource. */
 const OPTIONS = [
@@ -254,10 +256,10 @@ describe("the function's role", () => {
   });
 
   it('lets Lambda write the logs of this function and take messages from its queues', () => {
-    const logGroups = 'arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecs-drain-dev*:*';
+    const logGroups = 'arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecs-drain-dev-drain:*';
     expect(functionStatements(typical).filter(isForLambda)).toEqual([
       statement(['logs:CreateLogStream', 'logs:CreateLogGroup', 'logs:TagResource'], logGroups),
-      statement(['logs:PutLogEvents'], `${logGroups}:*`),
+      statement(['logs:PutLogEvents'], logGroups),
       statement(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], 'EventQueue.Arn'),
       statement(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], 'TaskStopQueue.Arn'),
     ]);
@@ -876,6 +878,22 @@ describe('what an account asks of every resource', () => {
     [{ tags: 'team' }, 'tags.0 is "team": expected none, or key=value, separated by commas, with a key that does not'],
     [{ tags: 'aws:team=web' }, 'tags.0 is "aws:team=web": expected none, or key=value'],
     [{ tags: 'team=web,team=db' }, 'expected each key once'],
+    [{ subnetIds: 'subnet-0a1b2c3d' }, 'subnetIds needs securityGroupIds, because Lambda takes both or neither'],
+    [{ securityGroupIds: 'sg-0a1b2c3d' }, 'securityGroupIds needs subnetIds, because Lambda takes both or neither'],
+    [{ securityGroupIds: 'default' }, 'expected none, or ids such as sg-0a1b2c3d4e5f60718, separated by commas'],
+    [{ roleNamePrefix: 'team/' }, 'roleNamePrefix is "team/": expected none, or how the names of roles begin'],
+    [
+      { deadLetterQueueArn: 'letters' },
+      'deadLetterQueueArn is "letters": expected none, or the ARN of a standard queue',
+    ],
+    [
+      { eventBusArn: 'central' },
+      'eventBusArn is "central": expected none, or the ARN of an event bus that is no default',
+    ],
+    [
+      { eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default' },
+      'expected none, or the ARN of an event bus that is no default one',
+    ],
     [{ logRetentionDays: 8 }, 'logRetentionDays is "8": expected one of 1, 3, 5, 7, 14, '],
     [{ logKmsKeyArn: 'alias/logs' }, 'logKmsKeyArn is "alias/logs": expected none, or the ARN of a KMS key'],
     [
@@ -884,6 +902,93 @@ describe('what an account asks of every resource', () => {
     ],
   ])('is refused with a sentence where AWS would refuse it: %j', (params, sentence) => {
     expect(() => deployed(params)).toThrow(sentence);
+  });
+});
+
+describe('a strict account', () => {
+  const statementsOf = ({ template }: ReturnType<typeof deployed>): readonly Statement[] => {
+    const role = template.Resources['IamRoleLambdaExecution']?.Properties as unknown as Role;
+    return inlineStatements(role);
+  };
+
+  it('may say how the names of roles begin', () => {
+    const params = {
+      roleNamePrefix: 'team-web-',
+      eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/central',
+    };
+    const { Resources } = deployed(params).template;
+    const roles = Object.values(Resources).filter(({ Type }) => Type === 'AWS::IAM::Role');
+    expect(roles.map(({ Properties }) => Properties['RoleName']).toSorted()).toEqual([
+      { 'Fn::Sub': `team-web-ecs-drain-dev-\${AWS::Region}-bus` },
+      { 'Fn::Sub': `team-web-ecs-drain-dev-\${AWS::Region}-lambdaRole` },
+      { 'Fn::Sub': `team-web-ecs-drain-dev-\${AWS::Region}-parking` },
+    ]);
+  });
+
+  it('may have the function in its VPC, where Lambda and not its code handles the network interfaces', () => {
+    const subnetIds = ['subnet-0a1b2c3d', 'subnet-0a1b2c3d4e5f60718'];
+    const inVpc = deployed({ subnetIds, securityGroupIds: 'sg-0a1b2c3d' });
+    expect(inVpc.template.Resources['DrainLambdaFunction']?.Properties['VpcConfig']).toEqual({
+      SubnetIds: subnetIds,
+      SecurityGroupIds: ['sg-0a1b2c3d'],
+    });
+    const network = statementsOf(inVpc).filter(({ Action }) => Action.some((action) => action.startsWith('ec2:')));
+    expect(network.map(({ Effect, Condition }) => [Effect, Condition])).toEqual([
+      ['Allow', undefined],
+      ['Deny', { ArnEquals: { 'lambda:SourceFunctionArn': { 'Fn::Sub': FUNCTION_ARN } } }],
+    ]);
+    expect(network[0]?.Action).toEqual(network[1]?.Action);
+    expect(JSON.stringify(deployed({}).template)).not.toMatch(/VpcConfig|"ec2:/);
+  });
+
+  it('may have a dead-letter queue already, which then everything sends to and watches', () => {
+    const deadLetterQueueArn = 'arn:aws:sqs:eu-west-1:123456789012:letters';
+    const { template, environment } = deployed({ deadLetterQueueArn });
+    const text = JSON.stringify(template);
+    expect(text).not.toMatch(/"DeadLetterQueue"|DeadLetterQueuePolicy|\{DeadLetterQueue/);
+    expect(text.split(deadLetterQueueArn).length - 1).toBeGreaterThanOrEqual(6);
+    const url = { 'Fn::Sub': `https://sqs.\${AWS::Region}.\${AWS::URLSuffix}/\${AWS::AccountId}/letters` };
+    expect(environment['DEAD_LETTER_QUEUE_URL']).toEqual(url);
+    expect(template.Outputs?.['DeadLetterQueueUrl']).toMatchObject({ Value: url });
+    expect(template.Resources['DeadLettersAlarm']?.Properties['Dimensions']).toEqual([
+      { Name: 'QueueName', Value: 'letters' },
+    ]);
+  });
+});
+
+describe('a bus for all accounts', () => {
+  const PUBLISHED = [...Object.values(DRAIN_EVENT_DETAIL_TYPES), FAILED_DETAIL_TYPE, RETURN_DETAIL_TYPE];
+  const eventBusArn = 'arn:aws:events:eu-central-1:210987654321:event-bus/central';
+
+  it('gets every event that a drain publishes, and no continuation', () => {
+    const { Properties = {} } = deployed({ eventBusArn }).rules['EventBusRule'] ?? {};
+    expect(Properties).toMatchObject({
+      Targets: [{ Arn: eventBusArn, RoleArn: { 'Fn::GetAtt': ['EventBusRole', 'Arn'] } }],
+    });
+    const taken = [CONTINUATION_DETAIL_TYPE, ...PUBLISHED].filter(
+      (type) =>
+        matches(Properties['EventPattern'], {
+          source: 'ecs-drain.dev',
+          'detail-type': type,
+          account: { Ref: 'AWS::AccountId' },
+        }),
+    );
+    expect(taken).toEqual(PUBLISHED);
+  });
+
+  it('gets them by a role that may do nothing else, and that only this rule can use', () => {
+    const role = deployed({ eventBusArn }).template.Resources['EventBusRole']?.Properties as unknown as Role;
+    expect(inlineStatements(role)).toEqual([statement(['events:PutEvents'], eventBusArn)]);
+    expect(role.AssumeRolePolicyDocument.Statement).toMatchObject([
+      {
+        Principal: { Service: 'events.amazonaws.com' },
+        Condition: { ArnEquals: { 'aws:SourceArn': expect.anything() } },
+      },
+    ]);
+  });
+
+  it('is not there by default', () => {
+    expect(Object.keys(deployed({}).template.Resources).join()).not.toContain('EventBus');
   });
 });
 
@@ -943,7 +1048,9 @@ describe('params', () => {
       'There is no param reservedConcurrency any more, because the function no longer needs executions of its own: events wait in a queue. Remove the param. To bound how many executions run at once, set maximumConcurrency (2 to 1000, default 5).',
     ]),
     [{ logLevel: 'LOUD' }, 'logLevel is "LOUD": expected one of DEBUG, INFO, WARN, ERROR.'],
-    [{ clutser: 'prod' }, 'There is no param clutser; there are cluster, autoScalingGroups, '],
+    [{ clutser: 'prod' }, 'There is no param clutser: did you mean cluster?'],
+    [{ autoscalinggroups: 'web' }, 'There is no param autoscalinggroups: did you mean autoScalingGroups?'],
+    [{ region: 'eu-west-1' }, 'There is no param region; there are cluster, autoScalingGroups, '],
     [{ eventSource: 'mine' }, 'There is no param eventSource; there are cluster, autoScalingGroups, '],
     [{ lifecycleHook: 'first,second' }, 'lifecycleHook names 2 hooks (first, second), and createLifecycleHooks gives'],
     [{ heartbeatTimeoutSeconds: 60 }, 'deadlineSeconds 7200 is above the hook'],
@@ -1026,8 +1133,19 @@ describe('params', () => {
 
   it('that are misspelled fail the command with the sentence and no stack trace', async () => {
     const failure = await packaged({ args: [...TYPED, '--param=deadlineSecond=60'] }).catch((error) => error.message);
-    expect(failure).toContain('There is no param deadlineSecond; there are cluster, ');
+    const sentence = 'There is no param deadlineSecond: did you mean deadlineSeconds?';
+    expect(failure.split('\n').filter((line: string) => line.includes('deadlineSecond'))).toEqual([
+      expect.stringMatching(new RegExp(`^(Error: |✖ )?${RegExp.escape(sentence)}$`)),
+    ]);
     expect(failure).not.toMatch(/^ +at /m);
+  });
+
+  it('that are hardly meant are warned of: one group whose name has a space', () => {
+    const warnings = (autoScalingGroups: string) => warningsIn(paramsOf({ cluster: 'prod', autoScalingGroups }, 'dev'));
+    expect(warnings('web web2,workers')).toEqual([
+      'autoScalingGroups has one group of the name "web web2": if these are 2 groups, separate them by commas, web,web2.',
+    ]);
+    expect(warnings('web, web2')).toEqual([]);
   });
 
   it('that are missing are all named in one sentence', () => {
