@@ -20,6 +20,7 @@ const BY_HAND = 'by hand';
 const RUN_BY: Readonly<Record<string, string>> = {
   'npm ci': '.ci/run',
   'npm test': '.ci/run',
+  'npm install ecs-drain': 'cdk/test/deploy.check.ts',
   'npm run lint': '.ci/run',
   'npm run words': '.ci/run',
   'npm run typecheck': '.ci/run',
@@ -56,7 +57,7 @@ const RUN_BY: Readonly<Record<string, string>> = {
 };
 
 /** What only the AWS CLI has, and no API. */
-const OF_THE_AWS_CLI = ['cloudformation deploy', 'cloudformation wait'];
+const OF_THE_AWS_CLI = ['cloudformation deploy', 'cloudformation package', 'cloudformation wait'];
 const CLIENT_OF: Readonly<Record<string, string>> = {
   autoscaling: 'auto-scaling',
   elbv2: 'elastic-load-balancing-v2',
