@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { type BuildOptions, build, type Metafile } from 'esbuild';
-import { type Zippable, zipSync } from 'fflate';
-import { Document, isScalar, parse, visit } from 'yaml';
+import type { Metafile } from 'esbuild';
+import { Document, isScalar, visit } from 'yaml';
 import { parameterizedTemplate } from '../deploy/parameters.ts';
+import { functionZip } from './function.ts';
 import { thirdPartyLicenses } from './third-party-licenses.ts';
 
 /**
@@ -17,15 +17,14 @@ import { thirdPartyLicenses } from './third-party-licenses.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const ZIP = 'ecs-drain.zip';
-const HANDLER = 'src/handlers/lambda';
 
 /** Writes the files of a release into a folder, which is emptied first. */
 export async function release(folder: string): Promise<void> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
-  const { code, metafile } = await bundle();
+  const { zip, metafile } = await functionZip(ROOT);
   const licenses = await thirdPartyLicenses(metafile, ROOT);
   const files: Readonly<Record<string, Uint8Array>> = {
-    [ZIP]: zipped({ [`${HANDLER}.mjs`]: code, 'THIRD-PARTY-LICENSES': Buffer.from(licenses) }),
+    [ZIP]: zip,
     'template.yaml': Buffer.from(templateYaml(version)),
     'THIRD-PARTY-LICENSES': Buffer.from(licenses),
     'sbom.cdx.json': Buffer.from(await billOfMaterials(metafile)),
@@ -35,33 +34,6 @@ export async function release(folder: string): Promise<void> {
   const sums = Object.entries(files).map(([name, content]) => `${sumOf(content)}  ${name}\n`);
   await writeFile(join(folder, 'SHA256SUMS'), sums.join(''));
   await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
-}
-
-/** The function, bundled as serverless.yml has it bundled. */
-async function bundle(): Promise<{ readonly code: Uint8Array; readonly metafile: Metafile }> {
-  const { esbuild } = parse(await readFile(join(ROOT, 'serverless.yml'), 'utf8')).custom;
-  const { exclude, outputFileExtension, ...options } = esbuild as BuildOptions & Record<string, unknown>;
-  const { outputFiles, metafile } = await build({
-    ...options,
-    absWorkingDir: ROOT,
-    entryPoints: [`${HANDLER}.ts`],
-    outdir: ROOT,
-    outbase: ROOT,
-    external: exclude as string[],
-    outExtension: { '.js': outputFileExtension as string },
-    metafile: true,
-    write: false,
-  });
-  const [output] = outputFiles;
-  if (!output || outputFiles.length > 1) throw new Error('The function is not one file.');
-  return { code: output.contents, metafile };
-}
-
-/** A zip whose bytes depend on its files alone: in order, and all of the first day that a zip can name. */
-function zipped(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
-  const entries = Object.entries(files).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const zippable: Zippable = Object.fromEntries(entries);
-  return zipSync(zippable, { level: 9, mtime: new Date(1980, 0, 1) });
 }
 
 /** The template, with the path of the zip in it: `aws cloudformation package` puts its place in S3 there. */
