@@ -1,3 +1,4 @@
+import { instanceIdOf } from '../src/domain/drain.ts';
 import { isHeld } from '../src/domain/group-place.ts';
 import { type Aws, awsOf } from './aws.ts';
 import { counted, type Deployment, deploymentOf, duration, isoTime, type Target } from './common.ts';
@@ -109,12 +110,16 @@ async function lookAt(open: readonly Watch[], deployment: Deployment, aws: Aws):
   const places = await aws.lifecycleActions.placesOf(ids);
   const registrations = await readRegistrations(ids, deployment, aws);
   const isOn = (id: string, schedule: string) => registrations.of(id).some((each) => isScheduleOn(each, schedule));
-  const parked = await readParkedDrains(deployment, aws, (schedule) => ids.some((id) => isOn(id, schedule)));
+  // A schedule is named after the registration: where ECS has none any more, every schedule may hold the drain.
+  const isGone = ids.some((id) => registrations.of(id).length === 0);
+  const parked = await readParkedDrains(deployment, aws, (schedule) => isGone || ids.some((id) => isOn(id, schedule)));
+  const isParked = (id: string) =>
+    parked.all.some(({ schedule, drain }) => isOn(id, schedule) || (drain && instanceIdOf(drain) === id));
   const looks = new Map<string, string>();
   for (const id of ids) {
     const place = places.get(id);
     const isTerminating = place !== undefined && (isHeld(place) || place.lifecycleState === 'Terminating');
-    if (!isTerminating && !parked.all.some(({ schedule }) => isOn(id, schedule))) continue;
+    if (!isTerminating && !isParked(id)) continue;
     const tasks = await readHoldingTasks(registrations.of(id), aws);
     looks.set(id, presentTaskCounts(tasks).replace('\n', ': ').replaceAll('\n', ', '));
   }

@@ -28,7 +28,8 @@ export async function watch<W extends Whole>(
   const show = (whole: W) => {
     const lines: string[] = [];
     report(whole, { page, print: (text) => void lines.push(wrapped(text, page)), printJson: () => {} });
-    redraw?.([`${now()}, every ${POLL_SECONDS} s; Ctrl-C ends it`, ...lines].join('\n'));
+    // A terminal that is too low shows the end.
+    redraw?.([...lines, `${now()}, every ${POLL_SECONDS} s; Ctrl-C ends it`].join('\n'));
     const current = new Map(whole.drains.map((drain) => [keyOf(drain), lineOn(drain)]));
     const changes = shown ? changesBetween(shown, current) : current.size > 0 ? [...current.values()] : lines;
     const isFirst = shown === undefined;

@@ -226,7 +226,7 @@ export async function deployedRegion(world: World = {}) {
     /** The same in a terminal, where these lines are typed. */
     async type(lines: readonly string[], ...args: string[]) {
       const stdin = Object.assign(Readable.from(lines.map((line) => `${line}\n`)), { isTTY: true });
-      const given = { stdin, isTTY: true, sleep };
+      const given = { stdin, isTTY: true, columns: 1_000, sleep };
       return runWith(given, ...args, '--endpoint-url', url);
     },
     /** The same for a command that goes on: it is interrupted after so many looks, with a terminal or without. */

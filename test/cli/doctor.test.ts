@@ -404,7 +404,7 @@ describe('ecs-drain doctor', () => {
     const { status, stdout } = await run('doctor');
     expect(status).toBe(1);
     expect(stdout).toContain(
-      'ERROR       group web: it has no terminating hook ecs-drain: its instances are terminated without a drain.\n            -> Deploy with',
+      'ERROR        group web: it has no terminating hook ecs-drain: its instances are terminated without a drain.\n             -> Deploy with',
     );
   });
 

@@ -137,6 +137,14 @@ Let ${first} go now? [y/N] The hook ecs-drain lets ${first} go.
     ]);
   });
 
+  it('leaves a drain that wait waits for, though the instance is gone before the drain knows of it', async () => {
+    const { run, json, first, pass } = await draining();
+    await run('release', first, '--yes');
+    await pass(20);
+    const { status, answer } = await json('wait', first);
+    expect({ status, answer }).toMatchObject({ status: 1, answer: { drains: [{ outcome: 'already-completed' }] } });
+  });
+
   it('needs no function where no note is left', async () => {
     const { json, first, fail } = await draining();
     fail(denying('Invoke'));

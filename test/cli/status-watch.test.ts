@@ -46,11 +46,11 @@ describe('ecs-drain status --watch', () => {
   });
 
   it('redraws the whole in a terminal', async () => {
-    const { interrupt, first } = await draining();
+    const { interrupt, second } = await draining();
     const { stdout } = await interrupt(2, true, 'status', '--watch');
     expect(stdout).toContain('2026-01-01T00:06:00Z, every 5 s; Ctrl-C ends it');
     expect(stdout).toContain('2026-01-01T00:06:05Z, every 5 s; Ctrl-C ends it');
-    expect(stdout).toContain(first);
+    expect(stdout).toContain(second);
     expect(stdout).toContain('\u001b['); // to the beginning of what it replaces
   });
 
