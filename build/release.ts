@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
@@ -11,22 +11,26 @@ import { thirdPartyLicenses } from './third-party-licenses.ts';
 
 /**
  * `npm run release`: what a release is beside the npm package, in release/: the function's zip, the template for the two
- * commands of CloudFormation, the licences and the bill of materials of what is in the zip, and the sums of all. The same
+ * commands of CloudFormation, the Terraform module with both, the licences and the bill of materials of what is in the zip, and the sums of all. The same
  * commit gives the same bytes.
  */
 
 const ROOT = resolve(import.meta.dirname, '..');
 const ZIP = 'ecs-drain.zip';
+const TEMPLATE = 'template.yaml';
+const TERRAFORM = 'ecs-drain-terraform.zip';
 const HANDLER = 'src/handlers/lambda';
 
 /** Writes the files of a release into a folder, which is emptied first. */
 export async function release(folder: string): Promise<void> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
-  const { code, metafile } = await bundle();
-  const licenses = await thirdPartyLicenses(metafile, ROOT);
+  const { zip, licenses, metafile } = await functionZip();
+  const template = Buffer.from(templateYaml(version));
+  const module = await terraformModule({ [ZIP]: zip, [TEMPLATE]: template });
   const files: Readonly<Record<string, Uint8Array>> = {
-    [ZIP]: zipped({ [`${HANDLER}.mjs`]: code, 'THIRD-PARTY-LICENSES': Buffer.from(licenses) }),
-    'template.yaml': Buffer.from(templateYaml(version)),
+    [ZIP]: zip,
+    [TEMPLATE]: template,
+    [TERRAFORM]: zipped(module),
     'THIRD-PARTY-LICENSES': Buffer.from(licenses),
     'sbom.cdx.json': Buffer.from(await billOfMaterials(metafile)),
   };
@@ -35,6 +39,22 @@ export async function release(folder: string): Promise<void> {
   const sums = Object.entries(files).map(([name, content]) => `${sumOf(content)}  ${name}\n`);
   await writeFile(join(folder, 'SHA256SUMS'), sums.join(''));
   await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
+}
+
+/** The code that is deployed, with the licences of what is in it. */
+export async function functionZip() {
+  const { code, metafile } = await bundle();
+  const licenses = await thirdPartyLicenses(metafile, ROOT);
+  const zip = zipped({ [`${HANDLER}.mjs`]: code, 'THIRD-PARTY-LICENSES': Buffer.from(licenses) });
+  return { zip, licenses, metafile };
+}
+
+/** The Terraform module, with what it deploys. */
+async function terraformModule(deployed: Readonly<Record<string, Uint8Array>>): Promise<Record<string, Uint8Array>> {
+  const module = join(ROOT, 'terraform');
+  const paths = await Array.fromAsync(glob(['*.tf', 'README.md', 'examples/*/*.tf'], { cwd: module }));
+  const own = paths.map(async (path) => [path, new Uint8Array(await readFile(join(module, path)))] as const);
+  return { ...Object.fromEntries(await Promise.all(own)), ...deployed };
 }
 
 /** The function, bundled as serverless.yml has it bundled. */

@@ -30,7 +30,14 @@ describe('a release', () => {
     });
     const names = await readdir(join(folder, 'release'));
     expect(names.toSorted()).toEqual(
-      ['SHA256SUMS', 'THIRD-PARTY-LICENSES', 'ecs-drain.zip', 'sbom.cdx.json', 'template.yaml'].toSorted(),
+      [
+        'SHA256SUMS',
+        'THIRD-PARTY-LICENSES',
+        'ecs-drain-terraform.zip',
+        'ecs-drain.zip',
+        'sbom.cdx.json',
+        'template.yaml',
+      ].toSorted(),
     );
     for (const name of names) expect(await readFile(join(folder, 'again', name)), name).toEqual(await read(name));
   });
@@ -43,7 +50,7 @@ describe('a release', () => {
         .split('\n')
         .map((line) => line.split('  ').toReversed() as [string, string]),
     );
-    expect(sums.size).toBe(4);
+    expect(sums.size).toBe(5);
     for (const [name, sum] of sums) {
       expect(
         createHash('sha256')

@@ -28,6 +28,14 @@ export async function pythonLinters(folder = HERE): Promise<string | undefined> 
   return here ? commands : undefined;
 }
 
+/** Builds the Go program of a folder; returns where it is, or undefined, with the reason printed, where it cannot be had. */
+export async function goProgram(folder: string, needed: readonly string[] = []): Promise<string | undefined> {
+  const program = join(CACHE, 'go', basename(folder));
+  const steps = needed.map((command): [string, string] => [command, 'version']);
+  const here = await installed(folder, [...steps, ['go', 'build', '-C', folder, '-o', program, '.']]);
+  return here ? program : undefined;
+}
+
 /** A command of a Go module, `path@version`; undefined, with the reason printed, where it cannot be had. */
 export async function goCommand(module: string): Promise<string | undefined> {
   const bin = join(CACHE, 'go');
