@@ -1,12 +1,13 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
+import { buildCdk } from './cdk.ts';
 import { functionZip } from './function.ts';
 import { thirdPartyLicenses } from './third-party-licenses.ts';
 
 /**
- * `npm run build`: the commands as they are published, in dist/, and the function, which plan plays. Everything that they need is bundled, so that `npx ecs-drain`
- * downloads one package and runs the versions of the AWS SDK that were tested (docs/decisions/0028).
+ * `npm run build`: the package as it is published, in dist/: the commands, the function, which plan plays and the construct deploys, and
+ * the construct for the CDK. Everything that the commands need is bundled, so that `npx ecs-drain` downloads one package and runs the versions of the AWS SDK that were tested (docs/decisions/0028).
  */
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -38,7 +39,9 @@ const { metafile } = await build({
 });
 await cp(join(ROOT, 'sandbox/report/report.css'), join(DIST, 'report/report.css'));
 await writeFile(join(DIST, 'ecs-drain.zip'), (await functionZip(ROOT)).zip);
-await writeFile(join(DIST, 'THIRD-PARTY-LICENSES'), await thirdPartyLicenses(metafile, ROOT));
+const construct = await buildCdk(join(DIST, 'cdk'));
+const outputs = { ...metafile.outputs, ...construct.outputs };
+await writeFile(join(DIST, 'THIRD-PARTY-LICENSES'), await thirdPartyLicenses({ outputs }, ROOT));
 
 const { name, version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
 console.log(`Built ${name} ${version} in dist/.`);

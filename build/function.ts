@@ -38,7 +38,7 @@ async function bundle(root: string): Promise<{ readonly code: Uint8Array; readon
 }
 
 /** A zip whose bytes depend on its files alone: in order, and all of the first day that a zip can name. */
-function zipped(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
+export function zipped(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
   const entries = Object.entries(files).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const zippable: Zippable = Object.fromEntries(entries);
   return zipSync(zippable, { level: 9, mtime: new Date(1980, 0, 1) });

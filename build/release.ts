@@ -3,28 +3,28 @@ import { createHash } from 'node:crypto';
 import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { type BuildOptions, build, type Metafile } from 'esbuild';
-import { type Zippable, zipSync } from 'fflate';
-import { Document, isScalar, parse, visit } from 'yaml';
+import type { Metafile } from 'esbuild';
+import { Document, isScalar, visit } from 'yaml';
 import { parameterizedTemplate } from '../deploy/parameters.ts';
+import { functionZip, zipped } from './function.ts';
 import { thirdPartyLicenses } from './third-party-licenses.ts';
 
 /**
- * `npm run release`: what a release is beside the npm package, in release/: the function's zip, the template for the two
- * commands of CloudFormation, the Terraform module with both, the licences and the bill of materials of what is in the zip, and the sums of all. The same
- * commit gives the same bytes.
+ * `npm run release`: what a release is beside the npm package, in release/. That is the function's zip, the template for the two
+ * commands of CloudFormation, the Terraform module with both, the licences and the bill of materials of what is in the zip, and
+ * the sums of all. The same commit gives the same bytes.
  */
 
 const ROOT = resolve(import.meta.dirname, '..');
 const ZIP = 'ecs-drain.zip';
 const TEMPLATE = 'template.yaml';
 const TERRAFORM = 'ecs-drain-terraform.zip';
-const HANDLER = 'src/handlers/lambda';
 
 /** Writes the files of a release into a folder, which is emptied first. */
 export async function release(folder: string): Promise<void> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
-  const { zip, licenses, metafile } = await functionZip();
+  const { zip, metafile } = await functionZip(ROOT);
+  const licenses = await thirdPartyLicenses(metafile, ROOT);
   const template = Buffer.from(templateYaml(version));
   const module = await terraformModule({ [ZIP]: zip, [TEMPLATE]: template });
   const files: Readonly<Record<string, Uint8Array>> = {
@@ -41,47 +41,12 @@ export async function release(folder: string): Promise<void> {
   await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
 }
 
-/** The code that is deployed, with the licences of what is in it. */
-export async function functionZip() {
-  const { code, metafile } = await bundle();
-  const licenses = await thirdPartyLicenses(metafile, ROOT);
-  const zip = zipped({ [`${HANDLER}.mjs`]: code, 'THIRD-PARTY-LICENSES': Buffer.from(licenses) });
-  return { zip, licenses, metafile };
-}
-
 /** The Terraform module, with what it deploys. */
 async function terraformModule(deployed: Readonly<Record<string, Uint8Array>>): Promise<Record<string, Uint8Array>> {
   const module = join(ROOT, 'terraform');
   const paths = await Array.fromAsync(glob(['*.tf', 'README.md', 'examples/*/*.tf'], { cwd: module }));
   const own = paths.map(async (path) => [path, new Uint8Array(await readFile(join(module, path)))] as const);
   return { ...Object.fromEntries(await Promise.all(own)), ...deployed };
-}
-
-/** The function, bundled as serverless.yml has it bundled. */
-async function bundle(): Promise<{ readonly code: Uint8Array; readonly metafile: Metafile }> {
-  const { esbuild } = parse(await readFile(join(ROOT, 'serverless.yml'), 'utf8')).custom;
-  const { exclude, outputFileExtension, ...options } = esbuild as BuildOptions & Record<string, unknown>;
-  const { outputFiles, metafile } = await build({
-    ...options,
-    absWorkingDir: ROOT,
-    entryPoints: [`${HANDLER}.ts`],
-    outdir: ROOT,
-    outbase: ROOT,
-    external: exclude as string[],
-    outExtension: { '.js': outputFileExtension as string },
-    metafile: true,
-    write: false,
-  });
-  const [output] = outputFiles;
-  if (!output || outputFiles.length > 1) throw new Error('The function is not one file.');
-  return { code: output.contents, metafile };
-}
-
-/** A zip whose bytes depend on its files alone: in order, and all of the first day that a zip can name. */
-function zipped(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
-  const entries = Object.entries(files).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const zippable: Zippable = Object.fromEntries(entries);
-  return zipSync(zippable, { level: 9, mtime: new Date(1980, 0, 1) });
 }
 
 /** The template, with the path of the zip in it: `aws cloudformation package` puts its place in S3 there. */

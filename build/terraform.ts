@@ -186,7 +186,7 @@ function conditionOf(name: string, parameter: Parameter): string | undefined {
   return kindOf(parameter).initially === 'null' ? `${given} == null || ${matched}` : matched;
 }
 
-/** Whether a text matches a pattern. Terraform's patterns have no lookahead. */
+/** Whether a text matches a pattern. Terraform's patterns cannot look ahead. */
 function matches(pattern: string, text: string): string {
   const [, not, rest] = /^\^\(\?!([^()]*)\)(.*)$/.exec(pattern) ?? [];
   const can = (each: string) => `can(regex(${quoted(each)}, ${text}))`;

@@ -20,6 +20,7 @@ const BY_HAND = 'by hand';
 const RUN_BY: Readonly<Record<string, string>> = {
   'npm ci': '.ci/run',
   'npm test': '.ci/run',
+  'npm install ecs-drain': 'cdk/test/deploy.check.ts',
   'npm run lint': '.ci/run',
   'npm run words': '.ci/run',
   'npm run typecheck': '.ci/run',

@@ -137,13 +137,14 @@ export async function start(
   };
 }
 
-/** Runs a command in this repository; returns what it printed. */
+/** Runs a command, in this repository by default; returns what it printed. */
 export async function run(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = process.env,
+  cwd = REPOSITORY,
 ): Promise<string> {
-  const options = { cwd: REPOSITORY, env, timeout: COMMAND_TIMEOUT_MS };
+  const options = { cwd, env, timeout: COMMAND_TIMEOUT_MS };
   const { stdout } = await promisify(execFile)(command, args, options).catch((error) => {
     throw new Error(`${error.message}\n${error.stdout}${error.stderr}`);
   });

@@ -31,7 +31,7 @@ const { update, all } = command.opts<{ update?: boolean; all?: boolean }>();
 const files =
   command.args.length > 0
     ? command.args
-    : globSync(FILES, { cwd: ROOT, exclude: ['test/words/findings.test.ts'] }).sort();
+    : globSync(FILES, { cwd: ROOT, exclude: ['**/node_modules', 'test/words/findings.test.ts'] }).sort();
 const found = files.map((file) => ({
   file,
   byRule: Map.groupBy(findings(file, readFileSync(resolve(ROOT, file), 'utf8')), ({ rule }) => rule),

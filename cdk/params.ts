@@ -1,0 +1,77 @@
+import type { Duration } from 'aws-cdk-lib';
+import type { IAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
+import type { ParamName } from '../deploy/params.ts';
+import type { DrainedCluster, DrainedGroup, DrainedGroupInCluster, EcsDrainProps } from './props.ts';
+import type { StandIns } from './stand-ins.ts';
+
+/** The params that the properties mean; undefined where the default holds. */
+export function paramsFrom(props: EcsDrainProps, standIns: StandIns): Readonly<Record<ParamName, unknown>> {
+  const { group, groupInCluster, cluster, arn } = textsWith(standIns);
+  const { createLifecycleHooks: hooks } = props;
+  return {
+    cluster: props.clusters?.map(cluster),
+    autoScalingGroups: props.autoScalingGroups.map((each) => (isInCluster(each) ? groupInCluster(each) : group(each))),
+    lifecycleHook: props.lifecycleHook,
+    createLifecycleHooks: typeof hooks === 'object' ? hooks.map(group) : hooks,
+    heartbeatTimeoutSeconds: seconds(props.heartbeatTimeout),
+    hookDefaultResult: props.hookDefaultResult,
+    deadlineSeconds: seconds(props.deadline),
+    deadlineResult: props.deadlineResult,
+    superviseManagedDraining: props.superviseManagedDraining,
+    managedDrainingDeadline: props.managedDrainingDeadline,
+    stuckFraction: props.stuckFraction,
+    stopStragglers: props.stopStragglers,
+    deregistrationDelaySeconds: seconds(props.deregistrationDelay),
+    containerStopTimeoutSeconds: seconds(props.containerStopTimeout),
+    agentGraceSeconds: seconds(props.agentGrace),
+    heartbeatFraction: props.heartbeatFraction,
+    waiting: props.waiting,
+    maximumConcurrency: props.maximumConcurrency,
+    pollMinSeconds: seconds(props.pollMin),
+    pollMaxSeconds: seconds(props.pollMax),
+    marginSeconds: seconds(props.margin),
+    functionTimeoutSeconds: seconds(props.functionTimeout),
+    spotInterruptions: props.spotInterruptions,
+    rebalanceRecommendations: props.rebalanceRecommendations,
+    dryRun: props.dryRun,
+    logLevel: props.logLevel,
+    sweepMinutes: props.sweep?.toMinutes({ integral: false }),
+    alarmTopicArn: arn(props.alarmTopic?.topicArn, (digits) => `arn:aws:sns:us-east-1:123456789012:${digits}`),
+    permissionsBoundaryArn: arn(
+      props.permissionsBoundary?.managedPolicyArn,
+      (digits) => `arn:aws:iam::123456789012:policy/${digits}`,
+    ),
+    rolePath: props.rolePath,
+    tags: props.tags && Object.entries(props.tags).map(([key, value]) => `${key}=${value}`),
+    logRetentionDays: props.logRetention,
+    logKmsKeyArn: arn(props.logKmsKey?.keyArn, keyArn),
+    queueKmsKeyArn: arn(props.queueKmsKey?.keyArn, keyArn),
+  };
+}
+
+function seconds(duration: Duration | undefined): number | undefined {
+  return duration?.toSeconds({ integral: false });
+}
+
+function keyArn(digits: string): string {
+  return `arn:aws:kms:us-east-1:123456789012:key/${digits}`;
+}
+
+function isInCluster(group: DrainedGroup | DrainedGroupInCluster): group is DrainedGroupInCluster {
+  return typeof group === 'object' && 'group' in group;
+}
+
+function textsWith(standIns: StandIns) {
+  const name = (value: string) => standIns.of(value, (digits) => `token-${digits}`);
+  const cluster = (given: DrainedCluster) => name(typeof given === 'string' ? given : given.clusterName);
+  /** The name of a construct is a name, whatever characters it has; a text is what the param takes. */
+  const named = (given: IAutoScalingGroup) => name(given.autoScalingGroupName).replace(/[\\*@,]/g, '\\$&');
+  const group = (given: DrainedGroup) => (typeof given === 'string' ? name(given) : named(given));
+  return {
+    cluster,
+    group,
+    groupInCluster: (given: DrainedGroupInCluster) => `${named(given.group)}@${cluster(given.cluster)}`,
+    arn: (value: string | undefined, standIn: (digits: string) => string) =>
+      value === undefined ? undefined : standIns.of(value, standIn),
+  };
+}
