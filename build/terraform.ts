@@ -54,12 +54,19 @@ const MOST: Readonly<Record<string, number>> = {
   [parameterOf('autoScalingGroups')]: MOST_GROUPS,
 };
 
-/** A rule of the template, in the one shape that there is: where one parameter has a value, others must have one. */
+/** What the template's rules say of parameters together. */
 interface Rule {
-  readonly RuleCondition: Equals;
-  readonly Assertions: readonly { readonly Assert: Equals; readonly AssertDescription: string }[];
+  readonly RuleCondition?: Test;
+  readonly Assertions: readonly { readonly Assert: Test; readonly AssertDescription: string }[];
 }
-type Equals = { readonly 'Fn::Equals': readonly [{ readonly Ref: string }, string] };
+
+type Operand = readonly [{ readonly Ref: string }, string];
+type Test =
+  | { readonly 'Fn::Equals': Operand }
+  | { readonly 'Fn::Contains': Operand }
+  | { readonly 'Fn::Not': readonly [Test] }
+  | { readonly 'Fn::And': readonly Test[] }
+  | { readonly 'Fn::Or': readonly Test[] };
 
 const { Parameters, Rules } = parameterizedTemplate('', '') as {
   readonly Parameters: Readonly<Record<string, Parameter>>;
@@ -138,21 +145,42 @@ function refusal(name: string, { ConstraintDescription, AllowedPattern }: Parame
 
 /** What the template's rules say of a parameter. */
 function exclusionsOf(name: string): { readonly condition: string; readonly message: string }[] {
-  const holds = ({ 'Fn::Equals': [{ Ref }, value] }: Equals) => `tostring(var.${snake(Ref)}) == ${quoted(value)}`;
-  return Object.values(Rules)
-    .filter(({ RuleCondition }) => RuleCondition['Fn::Equals'][0].Ref === name)
-    .flatMap(({ RuleCondition, Assertions }) =>
-      Assertions.map(({ Assert, AssertDescription }) => ({
-        condition: `!(${holds(RuleCondition)}) || ${holds(Assert)}`,
+  return Object.values(Rules).flatMap(({ RuleCondition, Assertions }) =>
+    Assertions.filter(({ Assert }) => firstOf(RuleCondition ?? Assert) === name).map(
+      ({ Assert, AssertDescription }) => ({
+        condition: RuleCondition ? `!(${holds(RuleCondition)}) || ${holds(Assert)}` : holds(Assert),
         message: quoted(inSnakeCase(AssertDescription)),
-      })),
-    );
+      }),
+    ),
+  );
 }
 
-/** The type of a variable, and its default as it is written. A parameter whose default is `none` may be null. */
+/** The parameter that a test names first. */
+function firstOf(test: Test): string | undefined {
+  return /"Ref":"(\w+)"/.exec(JSON.stringify(test))?.[1];
+}
+
+/** Whether a test holds, in HCL. */
+function holds(test: Test): string {
+  if ('Fn::Equals' in test) {
+    const [{ Ref }, value] = test['Fn::Equals'];
+    return `tostring(var.${snake(Ref)}) == ${quoted(value)}`;
+  }
+  if ('Fn::Contains' in test) {
+    const [{ Ref }, value] = test['Fn::Contains'];
+    // A list that has `none` is an empty one here.
+    return value === 'none' ? `length(var.${snake(Ref)}) == 0` : `contains(var.${snake(Ref)}, ${quoted(value)})`;
+  }
+  if ('Fn::Not' in test) return `!(${holds(test['Fn::Not'][0])})`;
+  const [tests, operator] = 'Fn::And' in test ? [test['Fn::And'], ' && '] : [test['Fn::Or'], ' || '];
+  return `(${tests.map(holds).join(operator)})`;
+}
+
+/** The type of a variable, and its default as it is written. A parameter whose default is `none` may be null, or an empty list. */
 function kindOf({ Type, Default, AllowedValues }: Parameter): { readonly type: string; readonly initially?: string } {
   if (Type === 'CommaDelimitedList') {
-    return { type: 'list(string)', ...(Default !== undefined && { initially: list(Default.split(',')) }) };
+    const items = Default === 'none' ? [] : Default?.split(',');
+    return { type: 'list(string)', ...(items && { initially: list(items) }) };
   }
   const type = isBoolean(AllowedValues) ? 'bool' : Type === 'Number' ? 'number' : 'string';
   if (Default === undefined) return { type };
@@ -179,26 +207,31 @@ function conditionOf(name: string, parameter: Parameter): string | undefined {
   if (Type === 'CommaDelimitedList') {
     // A comma would make two items of one.
     const each = `for item in ${given} : ${matches(AllowedPattern, 'item')} && !strcontains(item, ",")`;
-    const most = MOST[name] === undefined ? '' : ` && length(${given}) <= ${MOST[name]}`;
-    return `length(${given}) > 0${most} && alltrue([${each}])`;
+    const most = MOST[name] === undefined ? '' : `length(${given}) <= ${MOST[name]} && `;
+    const least = kindOf(parameter).initially === '[]' ? '' : `length(${given}) > 0 && `;
+    return `${least}${most}alltrue([${each}])`;
   }
   const matched = matches(AllowedPattern, given);
   return kindOf(parameter).initially === 'null' ? `${given} == null || ${matched}` : matched;
 }
 
-/** Whether a text matches a pattern. Terraform's patterns cannot look ahead. */
+/** Whether a text matches a pattern. Terraform's patterns cannot look ahead: what must not follow is a test of its own. */
 function matches(pattern: string, text: string): string {
-  const [, not, rest] = /^\^\(\?!([^()]*)\)(.*)$/.exec(pattern) ?? [];
+  const [, before, not, after] = /^(.*?)\(\?!([^()]*)\)(.*)$/.exec(pattern) ?? [];
   const can = (each: string) => `can(regex(${quoted(each)}, ${text}))`;
-  return not === undefined || rest === undefined ? can(pattern) : `!${can(`^${not}`)} && ${can(`^${rest}`)}`;
+  if (before === undefined || not === undefined) return can(pattern);
+  const [alternative = ''] = /[^(|]*$/.exec(before) ?? [];
+  return `!${can(`${alternative}${not}`)} && ${can(`${before}${after}`)}`;
 }
 
 /** What the stack gets. */
 function argument(name: string): string {
   const given = `var.${snake(name)}`;
   const parameter = Parameters[name] as Parameter;
+  const { initially } = kindOf(parameter);
+  if (initially === '[]') return `length(${given}) == 0 ? "none" : join(",", ${given})`;
   if (parameter.Type === 'CommaDelimitedList') return `join(",", ${given})`;
-  return kindOf(parameter).initially === 'null' ? `coalesce(${given}, "none")` : `tostring(${given})`;
+  return initially === 'null' ? `coalesce(${given}, "none")` : `tostring(${given})`;
 }
 
 /** `DeadlineSeconds` as Terraform names it, `deadline_seconds`. */

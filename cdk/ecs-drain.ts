@@ -76,7 +76,8 @@ export class EcsDrain extends Construct {
       sameEnvironment: true,
     });
     this.eventQueue = Queue.fromQueueArn(this, 'Events', arnOf('EventQueue'));
-    this.deadLetterQueue = Queue.fromQueueArn(this, 'DeadLetterEvents', arnOf('DeadLetterQueue'));
+    this.deadLetterQueue =
+      props.deadLetterQueue ?? Queue.fromQueueArn(this, 'DeadLetterEvents', arnOf('DeadLetterQueue'));
     this.alarms = {
       deadLetters: alarm('DeadLetters'),
       timedOut: alarm('TimedOut'),

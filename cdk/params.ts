@@ -1,5 +1,6 @@
 import type { Duration } from 'aws-cdk-lib';
 import type { IAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { ParamName } from '../deploy/params.ts';
 import type { DrainedCluster, DrainedGroup, DrainedGroupInCluster, EcsDrainProps } from './props.ts';
 import type { StandIns } from './stand-ins.ts';
@@ -41,11 +42,19 @@ export function paramsFrom(props: EcsDrainProps, standIns: StandIns): Readonly<R
       props.permissionsBoundary?.managedPolicyArn,
       (digits) => `arn:aws:iam::123456789012:policy/${digits}`,
     ),
+    roleNamePrefix: props.roleNamePrefix,
     rolePath: props.rolePath,
     tags: props.tags && Object.entries(props.tags).map(([key, value]) => `${key}=${value}`),
     logRetentionDays: props.logRetention,
     logKmsKeyArn: arn(props.logKmsKey?.keyArn, keyArn),
     queueKmsKeyArn: arn(props.queueKmsKey?.keyArn, keyArn),
+    subnetIds: props.vpc?.selectSubnets(props.vpcSubnets).subnetIds.map((id) => standIns.of(id, idOf('subnet'))),
+    securityGroupIds: props.securityGroups?.map(({ securityGroupId }) => standIns.of(securityGroupId, idOf('sg'))),
+    deadLetterQueueArn: props.deadLetterQueue && queueArn(props.deadLetterQueue, standIns),
+    eventBusArn: arn(
+      props.eventBus?.eventBusArn,
+      (digits) => `arn:aws:events:us-east-1:123456789012:event-bus/${digits}`,
+    ),
   };
 }
 
@@ -55,6 +64,17 @@ function seconds(duration: Duration | undefined): number | undefined {
 
 function keyArn(digits: string): string {
   return `arn:aws:kms:us-east-1:123456789012:key/${digits}`;
+}
+
+function idOf(kind: string): (digits: string) => string {
+  return (digits) => `${kind}-${digits.slice(0, 8)}`;
+}
+
+/** The template has the name of the queue alone as well. */
+function queueArn({ queueArn: given, queueName }: IQueue, standIns: StandIns): string {
+  const text = standIns.of(given, (digits) => `arn:aws:sqs:us-east-1:123456789012:token-${digits}`);
+  if (text !== given) standIns.part(text.slice(text.lastIndexOf(':') + 1), queueName);
+  return text;
 }
 
 function isInCluster(group: DrainedGroup | DrainedGroupInCluster): group is DrainedGroupInCluster {

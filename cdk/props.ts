@@ -1,10 +1,13 @@
 import type { Duration } from 'aws-cdk-lib';
 import type { DefaultResult, IAutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
+import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import type { ICluster } from 'aws-cdk-lib/aws-ecs';
+import type { IEventBus } from 'aws-cdk-lib/aws-events';
 import type { IManagedPolicy } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 
 /** A cluster; only its name matters. */
 export type DrainedCluster = Pick<ICluster, 'clusterName'> | string;
@@ -231,6 +234,13 @@ export interface EcsDrainProps {
   readonly permissionsBoundary?: IManagedPolicy;
 
   /**
+   * How the name of every role begins, such as `team-web-`.
+   *
+   * @default - as the stack names them
+   */
+  readonly roleNamePrefix?: string;
+
+  /**
    * The path of every role, such as `/teams/web/`.
    *
    * @default '/'
@@ -264,4 +274,39 @@ export interface EcsDrainProps {
    * @default - a key of SQS
    */
   readonly queueKmsKey?: IKey;
+
+  /**
+   * The network of the function. It needs a way to the APIs of AWS: a NAT gateway, or endpoints.
+   *
+   * @default - it is in no VPC of yours
+   */
+  readonly vpc?: IVpc;
+
+  /**
+   * The subnets of the function.
+   *
+   * @default - the private ones of the VPC
+   */
+  readonly vpcSubnets?: SubnetSelection;
+
+  /**
+   * The security groups of the function. In a VPC it needs one.
+   *
+   * @default - none
+   */
+  readonly securityGroups?: readonly ISecurityGroup[];
+
+  /**
+   * Where events end up that could not be handled. Its policy must let the rules send to it.
+   *
+   * @default - a queue of the stack
+   */
+  readonly deadLetterQueue?: IQueue;
+
+  /**
+   * A bus, of any account, that gets the outcome events as well.
+   *
+   * @default - none
+   */
+  readonly eventBus?: IEventBus;
 }

@@ -9,12 +9,20 @@ import type { Construct } from 'constructs';
 export interface StandIns {
   /** The value itself, or what stands in for it, made from ten hexadecimal digits that are the token's own. */
   of(value: string, standIn: (digits: string) => string): string;
+  /** A part of a stand-in that the template has alone as well, and the token of that part. */
+  part(text: string, token: string): void;
   /** The template with the tokens in place of the stand-ins. */
   replacedIn(template: unknown): unknown;
 }
 
 export function standInsIn(scope: Construct): StandIns {
   const tokens = new Map<string, { readonly token: string; readonly variable: string }>();
+  const add = (text: string, token: string, digits: string) => tokens.set(text, { token, variable: `Token${digits}` });
+  const digitsOf = (token: string) =>
+    createHash('sha256')
+      .update(JSON.stringify(Stack.of(scope).resolve(token)))
+      .digest('hex')
+      .slice(0, 10);
 
   const replaced = (text: string): string =>
     [...tokens].reduce((all, [standIn, { token }]) => all.replaceAll(standIn, token), text);
@@ -40,12 +48,12 @@ export function standInsIn(scope: Construct): StandIns {
     of: (value, standIn) => {
       if (!Token.isUnresolved(value)) return value;
       // Made from what the token refers to and not from its place in a list: a hook has its logical id from the name of its group.
-      const reference = JSON.stringify(Stack.of(scope).resolve(value));
-      const digits = createHash('sha256').update(reference).digest('hex').slice(0, 10);
+      const digits = digitsOf(value);
       const text = standIn(digits);
-      tokens.set(text, { token: value, variable: `Token${digits}` });
+      add(text, value, digits);
       return text;
     },
+    part: (text, token) => add(text, token, digitsOf(token)),
     replacedIn,
   };
 }

@@ -349,6 +349,17 @@ variable "permissions_boundary_arn" {
   }
 }
 
+variable "role_name_prefix" {
+  description = "How the name of every role begins, such as team-web-; none: as the stack names them."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.role_name_prefix == null || can(regex("^[\\w+=,.@-]{1,32}$", var.role_name_prefix))
+    error_message = "role_name_prefix is ${jsonencode(var.role_name_prefix)}: expected none, or how the names of roles begin, such as team-web-."
+  }
+}
+
 variable "role_path" {
   description = "The path of every role, such as /teams/web/."
   type        = string
@@ -395,6 +406,46 @@ variable "queue_kms_key_arn" {
   }
 }
 
+variable "subnet_ids" {
+  description = "The subnets of the function; none: it is in no VPC of yours."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for item in var.subnet_ids : can(regex("^(none|subnet-[0-9a-f]{8,17})$", item)) && !strcontains(item, ",")])
+    error_message = "subnet_ids is ${jsonencode(var.subnet_ids)}: expected none, or the ids of subnets."
+  }
+
+  validation {
+    condition     = ((length(var.subnet_ids) == 0 && length(var.security_group_ids) == 0) || (!(length(var.subnet_ids) == 0) && !(length(var.security_group_ids) == 0)))
+    error_message = "subnet_ids and security_group_ids need each other, because Lambda takes both or neither: set both, or none."
+  }
+}
+
+variable "security_group_ids" {
+  description = "The security groups of the function there."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for item in var.security_group_ids : can(regex("^(none|sg-[0-9a-f]{8,17})$", item)) && !strcontains(item, ",")])
+    error_message = "security_group_ids is ${jsonencode(var.security_group_ids)}: expected none, or the ids of security groups."
+  }
+}
+
+variable "event_bus_arn" {
+  description = "The ARN of an event bus, of any account, that gets the outcome events as well; none: no such bus."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.event_bus_arn == null || !can(regex("arn:aws[a-z-]*:events:[a-z0-9-]+:\\d{12}:event-bus\\/default$", var.event_bus_arn)) && can(regex("^(none|arn:aws[a-z-]*:events:[a-z0-9-]+:\\d{12}:event-bus\\/[\\w.-]{1,256})$", var.event_bus_arn))
+    error_message = "event_bus_arn is ${jsonencode(var.event_bus_arn)}: expected none, or the ARN of an event bus that is no default one, such as arn:aws:events:eu-west-1:123456789012:event-bus/central."
+  }
+}
+
 locals {
   parameters = {
     Stage                       = tostring(var.stage)
@@ -427,9 +478,13 @@ locals {
     SweepMinutes                = tostring(var.sweep_minutes)
     AlarmTopicArn               = coalesce(var.alarm_topic_arn, "none")
     PermissionsBoundaryArn      = coalesce(var.permissions_boundary_arn, "none")
+    RoleNamePrefix              = coalesce(var.role_name_prefix, "none")
     RolePath                    = tostring(var.role_path)
     LogRetentionDays            = tostring(var.log_retention_days)
     LogKmsKeyArn                = coalesce(var.log_kms_key_arn, "none")
     QueueKmsKeyArn              = coalesce(var.queue_kms_key_arn, "none")
+    SubnetIds                   = length(var.subnet_ids) == 0 ? "none" : join(",", var.subnet_ids)
+    SecurityGroupIds            = length(var.security_group_ids) == 0 ? "none" : join(",", var.security_group_ids)
+    EventBusArn                 = coalesce(var.event_bus_arn, "none")
   }
 }

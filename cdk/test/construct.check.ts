@@ -4,12 +4,14 @@ import { join, resolve } from 'node:path';
 import { App, type CfnElement, Duration, Stack, Tags } from 'aws-cdk-lib';
 import { Match, Template as Synthesized } from 'aws-cdk-lib/assertions';
 import { AutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
-import { InstanceType, MachineImage, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { InstanceType, MachineImage, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Cluster } from 'aws-cdk-lib/aws-ecs';
+import { EventBus } from 'aws-cdk-lib/aws-events';
 import { ManagedPolicy, PermissionsBoundary, PolicyStatement, User } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Resource, Template } from '../../deploy/cloudformation.ts';
@@ -208,6 +210,32 @@ describe('what is given as constructs', () => {
     expect(resources['DrainLogGroup']?.Properties['KmsKeyId']).toEqual(keyArn);
     expect(resources['EventQueue']?.Properties['KmsMasterKeyId']).toEqual(keyArn);
     expect(resources['ParkingRole']?.Properties['PermissionsBoundary']).toEqual(reference('Boundary'));
+  });
+
+  it('subnets, security groups, queues and buses are referred to by their ids and ARNs', () => {
+    const stack = new Stack(app(), 'Drains', IN_IRELAND);
+    const vpc = new Vpc(stack, 'Vpc', { maxAzs: 1 });
+    const queue = new Queue(stack, 'Letters');
+    new EcsDrain(stack, 'Drain', {
+      ...WEB,
+      vpc,
+      securityGroups: [new SecurityGroup(stack, 'Group', { vpc })],
+      deadLetterQueue: queue,
+      eventBus: new EventBus(stack, 'Bus'),
+    });
+    const resources = resourcesOf(stack);
+    const letters = stack.getLogicalId(queue.node.defaultChild as CfnElement);
+    expect(resources['DrainLambdaFunction']?.Properties['VpcConfig']).toEqual({
+      SubnetIds: [{ Ref: expect.stringMatching(/^VpcPrivateSubnet1/) }],
+      SecurityGroupIds: [{ 'Fn::GetAtt': [expect.stringMatching(/^Group/), 'GroupId'] }],
+    });
+    expect(resources['EventQueue']?.Properties['RedrivePolicy']).toMatchObject({
+      deadLetterTargetArn: { 'Fn::GetAtt': [letters, 'Arn'] },
+    });
+    expect(JSON.stringify(resources['DeadLettersAlarm'])).toContain(`"Fn::GetAtt":["${letters}","QueueName"]`);
+    expect(JSON.stringify(resources['EventBusRule'])).toMatch(/"Arn":\{"Fn::GetAtt":\["Bus\w+","Arn"\]\}/);
+    expect(JSON.stringify(resources)).not.toContain('token-');
+    expect(JSON.stringify(resources)).not.toContain('123456789012');
   });
 
   it("the CDK's own tags and boundaries reach the resources", () => {

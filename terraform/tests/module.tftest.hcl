@@ -81,11 +81,14 @@ run "passes_on_what_is_set" {
     create_lifecycle_hooks = false
     lifecycle_hook         = ["theirs", "team/other"]
     alarm_topic_arn        = "arn:aws:sns:eu-west-1:123456789012:alarms"
+    subnet_ids             = ["subnet-01234567", "subnet-89abcdef"]
+    security_group_ids     = ["sg-01234567"]
+    event_bus_arn          = "arn:aws:events:eu-west-1:123456789012:event-bus/central"
     tags                   = { team = "web" }
   }
   assert {
     condition = {
-      for name in ["Stage", "DeadlineSeconds", "StuckFraction", "DryRun", "CreateLifecycleHooks", "LifecycleHook", "AlarmTopicArn"] :
+      for name in ["Stage", "DeadlineSeconds", "StuckFraction", "DryRun", "CreateLifecycleHooks", "LifecycleHook", "AlarmTopicArn", "SubnetIds", "SecurityGroupIds", "EventBusArn"] :
       name => aws_cloudformation_stack.this.parameters[name]
       } == {
       Stage                = "blue"
@@ -95,6 +98,9 @@ run "passes_on_what_is_set" {
       CreateLifecycleHooks = "false"
       LifecycleHook        = "theirs,team/other"
       AlarmTopicArn        = "arn:aws:sns:eu-west-1:123456789012:alarms"
+      SubnetIds            = "subnet-01234567,subnet-89abcdef"
+      SecurityGroupIds     = "sg-01234567"
+      EventBusArn          = "arn:aws:events:eu-west-1:123456789012:event-bus/central"
     }
     error_message = "What is set must reach the stack."
   }
@@ -116,6 +122,8 @@ run "refuses_what_the_template_would_refuse" {
     deadline_result           = "GO"
     log_retention_days        = 2
     alarm_topic_arn           = "alarms"
+    event_bus_arn             = "arn:aws:events:eu-west-1:123456789012:event-bus/default"
+    subnet_ids                = ["subnet-01234567"]
     role_path                 = "teams"
     dry_run                   = true
   }
@@ -129,6 +137,8 @@ run "refuses_what_the_template_would_refuse" {
     var.deadline_result,
     var.log_retention_days,
     var.alarm_topic_arn,
+    var.event_bus_arn,
+    var.subnet_ids,
     var.role_path,
     var.dry_run,
   ]
