@@ -55,7 +55,7 @@ describe('the resources', () => {
       rebalanceRecommendations: fc.boolean(),
       sweep: seconds(1, 60),
       stuckFraction: fc.constantFrom(0.25, 1),
-      tags: fc.constantFrom({ team: 'web' }, { team: 'web', 'cost-center': '42' }),
+      tags: fc.constantFrom<Readonly<Record<string, string>>>({ team: 'web' }, { team: 'web', 'cost-center': '42' }),
       rolePath: fc.constantFrom('/', '/teams/web/'),
       logRetention: fc.constantFrom(RetentionDays.ONE_DAY, RetentionDays.TEN_YEARS),
     },

@@ -6,12 +6,10 @@ import { markdownTokens } from '../words/passages.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(resolve(ROOT, path), 'utf8');
-const PAGES = globSync(['*.md', '{docs,examples,.github}/**/*.md'], { cwd: ROOT }).sort();
+const PAGES = globSync(['*.md', '{docs,examples,.github}/**/*.md'], { cwd: ROOT, exclude: ['**/node_modules'] }).sort();
 const PROGRAMS = globSync(
   ['{src,cli,sandbox,deploy,bench,test,examples}/**/*.{ts,cjs,yml,yaml,py}', 'serverless.yml'],
-  {
-    cwd: ROOT,
-  },
+  { cwd: ROOT, exclude: ['**/node_modules'] },
 ).sort();
 
 /** The anchors that GitHub gives the headings of a page. */
