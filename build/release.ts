@@ -7,11 +7,12 @@ import type { Metafile } from 'esbuild';
 import { Document, isScalar, visit } from 'yaml';
 import { parameterizedTemplate } from '../deploy/parameters.ts';
 import { functionZip, zipped } from './function.ts';
+import { stackSetTemplate } from './stack-set.ts';
 import { thirdPartyLicenses } from './third-party-licenses.ts';
 
 /**
  * `npm run release`: what a release is beside the npm package, in release/. That is the function's zip, the template for the two
- * commands of CloudFormation, the Terraform module with both, the licences and the bill of materials of what is in the zip, and
+ * commands of CloudFormation, the one for a stack set, the Terraform module with both, the licences and the bill of materials of what is in the zip, and
  * the sums of all. The same commit gives the same bytes.
  */
 
@@ -25,11 +26,17 @@ export async function release(folder: string): Promise<void> {
   const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
   const { zip, metafile } = await functionZip(ROOT);
   const licenses = await thirdPartyLicenses(metafile, ROOT);
-  const template = Buffer.from(templateYaml(version));
+  const what = `ecs-drain ${version} drains Amazon ECS container instances before EC2 Auto Scaling terminates them.`;
+  const template = templateYaml(
+    parameterizedTemplate(ZIP, `${what} docs/deployment.md says what this template cannot check.`),
+    'Deploy it with the zip beside it: docs/deployment.md.',
+  );
+  const stackSet = templateYaml(stackSetTemplate(what), 'For a stack set: docs/accounts.md.');
   const module = await terraformModule({ [ZIP]: zip, [TEMPLATE]: template });
   const files: Readonly<Record<string, Uint8Array>> = {
     [ZIP]: zip,
     [TEMPLATE]: template,
+    'stack-set.yaml': stackSet,
     [TERRAFORM]: zipped(module),
     'THIRD-PARTY-LICENSES': Buffer.from(licenses),
     'sbom.cdx.json': Buffer.from(await billOfMaterials(metafile)),
@@ -49,11 +56,10 @@ async function terraformModule(deployed: Readonly<Record<string, Uint8Array>>): 
   return { ...Object.fromEntries(await Promise.all(own)), ...deployed };
 }
 
-/** The template, with the path of the zip in it: `aws cloudformation package` puts its place in S3 there. */
-function templateYaml(version: string): string {
-  const description = `ecs-drain ${version} drains Amazon ECS container instances before EC2 Auto Scaling terminates them. docs/deployment.md says what this template cannot check.`;
+/** A template as YAML. `aws cloudformation package` puts the place of the zip in S3 where its path is. */
+function templateYaml(template: object, use: string): Uint8Array {
   // CloudFormation reads YAML 1.1, to which more texts look like dates and numbers.
-  const yaml = new Document(parameterizedTemplate(ZIP, description), { version: '1.1', aliasDuplicateObjects: false });
+  const yaml = new Document(template, { version: '1.1', aliasDuplicateObjects: false });
   visit(yaml, {
     Map(_, node) {
       const [first] = node.items;
@@ -63,8 +69,8 @@ function templateYaml(version: string): string {
       first.key.type = 'QUOTE_SINGLE';
     },
   });
-  yaml.commentBefore = ' Made by `npm run release` from deploy/. Deploy it with the zip beside it: docs/deployment.md.';
-  return yaml.toString({ lineWidth: 0, directives: false });
+  yaml.commentBefore = ` Made by \`npm run release\` from deploy/. ${use}`;
+  return Buffer.from(yaml.toString({ lineWidth: 0, directives: false }));
 }
 
 /** The packages of which the bundle has code, from all that npm knows of what is installed. */

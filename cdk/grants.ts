@@ -32,6 +32,7 @@ export const INSPECT: readonly Granted[] = [
       'lambda:ListEventSourceMappings',
       'scheduler:GetSchedule',
       'scheduler:ListSchedules',
+      'sts:GetCallerIdentity',
     ],
   },
 ];
@@ -45,5 +46,4 @@ export const OPERATE: readonly Granted[] = [
     on: 'groups',
     actions: ['autoscaling:CompleteLifecycleAction', 'autoscaling:TerminateInstanceInAutoScalingGroup'],
   },
-  { on: 'anything', actions: ['sts:GetCallerIdentity'] },
 ];

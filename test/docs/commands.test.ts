@@ -28,7 +28,6 @@ const RUN_BY: Readonly<Record<string, string>> = {
   'npm run facts --': 'test/sandbox/facts/command.test.ts',
   'npm run drill': '.ci/run',
   'npm run drill --': 'test/sandbox/drill.test.ts',
-  'npm run drill -- --help': BY_HAND,
   'npm run chaos --': 'test/sandbox/drill.test.ts',
   'npm run region': 'test/sandbox/drill.test.ts',
   'npm run region -- --drainer external --notify sns': 'test/sandbox/drill.test.ts',

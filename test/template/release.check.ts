@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { release } from '../../build/release.ts';
 import { packaged, unpack } from '../../sandbox/packaging.ts';
 import { pythonLinters } from './tools.ts';
@@ -36,6 +37,7 @@ describe('a release', () => {
         'ecs-drain-terraform.zip',
         'ecs-drain.zip',
         'sbom.cdx.json',
+        'stack-set.yaml',
         'template.yaml',
       ].toSorted(),
     );
@@ -50,7 +52,7 @@ describe('a release', () => {
         .split('\n')
         .map((line) => line.split('  ').toReversed() as [string, string]),
     );
-    expect(sums.size).toBe(5);
+    expect(sums.size).toBe(6);
     for (const [name, sum] of sums) {
       expect(
         createHash('sha256')
@@ -84,10 +86,26 @@ describe('a release', () => {
     expect(new Set(bom.components.map(({ scope }: { scope: string }) => scope))).toEqual(new Set(['required']));
   });
 
-  it.skipIf(!linters)('has a template in which cfn-lint finds nothing', async () => {
-    // W3002: the path of the zip is there for `aws cloudformation package`.
-    const args = ['--ignore-checks', 'W3002', '--', join(folder, 'release/template.yaml')];
-    const { stdout } = await promisify(execFile)(join(linters ?? '', 'cfn-lint'), args).catch((error) => error);
-    expect(stdout).toBe('');
+  it('has a template for stack sets without a transform, with the same resources except for the hooks', async () => {
+    const [template, stackSet] = await Promise.all(
+      ['template.yaml', 'stack-set.yaml'].map(async (name) => parse((await read(name)).toString())),
+    );
+    const ids = Object.keys(template.Resources).filter((id) => !/^(Fn::ForEach::|HooksReady$)/.test(id));
+    const withoutCode = ({ Resources }: { Resources: Record<string, { Properties: object }> }) =>
+      ids.map((id) => [id, { ...Resources[id], Properties: { ...Resources[id]?.Properties, Code: undefined } }]);
+    expect(Object.keys(stackSet.Resources)).toEqual(ids);
+    expect(withoutCode(stackSet)).toEqual(withoutCode(template));
+    expect(stackSet).not.toHaveProperty('Transform');
+    expect(JSON.stringify(stackSet)).not.toContain('ForEach');
   });
+
+  it.skipIf(!linters).each(['template.yaml', 'stack-set.yaml'])(
+    'has %s, in which cfn-lint finds nothing',
+    async (name) => {
+      // W3002: the path of the zip is there for `aws cloudformation package`.
+      const args = ['--ignore-checks', 'W3002', '--', join(folder, 'release', name)];
+      const { stdout } = await promisify(execFile)(join(linters ?? '', 'cfn-lint'), args).catch((error) => error);
+      expect(stdout).toBe('');
+    },
+  );
 });
