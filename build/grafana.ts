@@ -13,7 +13,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   '${Stage}': '$stage',
   '${AWS::Region}': '$region',
   '${EventQueue.QueueName}': '$event_queue',
-  '${DeadLetterQueue.QueueName}': '$dead_letter_queue',
+  '${DeadLetterQueueName}': '$dead_letter_queue',
 };
 
 /** Columns are the same in both; a row of Grafana's grid is lower. */
