@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { TIME_LIMITS } from './test/time-limits.ts';
 
@@ -11,8 +11,7 @@ const LONGEST = [
   'handlers/hostile',
   'sandbox/drill',
   'sandbox/auto-scaling-scenarios',
-  'bench/soak',
-  'bench/plan-proof',
+  'cli/doctor-group',
   'docs/aws-calls',
   'deploy/watching',
   'wire/fuzz',
@@ -31,6 +30,7 @@ class LongestFirst extends BaseSequencer {
 /** `npm test`; what needs more than Node has a config of its own, in test/. */
 export default defineConfig({
   test: {
+    exclude: [...configDefaults.exclude, 'test/bench/**'],
     ...TIME_LIMITS,
     isolate: false, // Loading the SDK anew for each file would take a fifth of the time.
     experimental: { viteModuleRunner: false }, // Node runs TypeScript itself, as in every command here, and faster.

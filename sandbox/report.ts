@@ -7,7 +7,7 @@ import { type DrainResult, type DrillResult, EXTERNAL, type Judged } from './res
 
 export const STYLE = new Html(readFileSync(new URL('report/report.css', import.meta.url), 'utf8'));
 
-/** More than this many rows tell no one more, and make a page no one can open. */
+/** More rows than this help no one, and make a page no one can open. */
 const MAX_INSTANCES = 40;
 const MAX_MESSAGES = 40;
 
@@ -136,7 +136,7 @@ const FIGURES: readonly Figure[] = [
   },
 ];
 
-/** Three figures of which those come first that tell the runs apart. */
+/** Three figures, first those in which the runs differ. */
 function tellingFigures(runs: readonly DrillResult[]): readonly Figure[] {
   const tells = ({ value }: Figure) => Number(new Set(runs.map(value)).size > 1);
   return FIGURES.toSorted((a, b) => tells(b) - tells(a)).slice(0, 3);

@@ -39,7 +39,7 @@ describe('a line', () => {
     ['a sentence that goes on', 'a sentence that\ngoes on'],
     ['- a point that goes on', '- a point that\n  goes on'],
     ['  a  one two three four', '  a  one two\n     three four'],
-    ['  - word word word', '  - word word\n    word'],
+    ['  - some more text', '  - some more\n    text'],
     ['no-space-to-break-it-at-all', 'no-space-to-break-it-at-all'],
   ])('breaks between words: %s', (line, broken) => {
     expect(wrapped(line, page(15))).toBe(broken);

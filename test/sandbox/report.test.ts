@@ -45,7 +45,7 @@ describe('the report on a drill', () => {
     expect(page).not.toContain('Why tasks stayed');
   });
 
-  it('begins each card with the figure that tells the runs apart', () => {
+  it('begins each card with the figure in which the runs differ', () => {
     const firstFigures = (runs: readonly DrillResult[]) =>
       [...reportOf(runs).matchAll(/<dl><div[^>]*><dt>([^<]*)<\/dt><dd>([^<]*)</g)].map(([, ...figure]) => figure);
     expect(firstFigures(THREE).map(([label]) => label)).toEqual(Array(3).fill('tasks killed'));
@@ -110,7 +110,7 @@ describe('the report on a drill', () => {
     expect(crowded?.match(/and 17 more tasks/g)).toHaveLength(2);
   });
 
-  it('tells of each mark, to a pointer and in a table', () => {
+  it('describes each mark, to a pointer and in a table', () => {
     const marks = [
       'hook ecs-drain held',
       'hook ecs-drain heartbeat',
