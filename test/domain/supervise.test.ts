@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
+import type { Decision, Situation } from '../../src/domain/decide.ts';
+import { MANAGED_DRAINING_HOOK, type SupervisedDrain } from '../../src/domain/drain.ts';
 import { supervise } from '../../src/domain/supervise.ts';
 import { type FakeTask, fakeAws, type World } from '../fakes.ts';
 import { anySupervision } from './any-situation.ts';
-import { at, HOOK, INSTANCE_ID, POLICY } from './samples.ts';
+import { at, containerInstanceOf, HOOK, holdingTaskOf, INSTANCE_ID, knownOf, POLICY, seenOf } from './samples.ts';
+
+type Supervision = Situation<SupervisedDrain>;
 
 const HOURS = 3_600;
 const NEVER: FakeTask = { id: 'stays', stopsAtSeconds: Number.POSITIVE_INFINITY };
@@ -291,5 +294,98 @@ describe('a drain of ECS managed draining', () => {
         expect(situation.nowMs).toBeGreaterThanOrEqual(situation.drain.startedAtMs + 60_000);
       }),
     );
+  });
+});
+
+describe('a decision about a drain of ECS managed draining', () => {
+  const given: fc.Arbitrary<Supervision> = anySupervision.map((situation) => ({
+    ...situation,
+    isOutOfTime: false,
+    refused: new Set(),
+    isStartVerified: false,
+  }));
+  const decisions = (situations: fc.Arbitrary<Supervision>, check: (decision: Decision, given: Supervision) => void) =>
+    fc.assert(
+      fc.property(situations, (situation) => {
+        check(supervise(situation), situation);
+      }),
+    );
+  const withDrain = (situation: Supervision, changes: Partial<SupervisedDrain>): Supervision => ({
+    ...situation,
+    drain: { ...situation.drain, ...changes },
+  });
+  const held = seenOf([holdingTaskOf()]);
+  const closedAt = (seconds: number) => ({ sinceMs: at(seconds), containerInstances: [], silent: [] });
+
+  it('is to hand over at the end of the invocation, whatever else is due', () => {
+    const outOfTime = anySupervision.map((situation) => ({ ...situation, isOutOfTime: true }));
+    decisions(outOfTime, (decision) => expect(decision).toEqual({ kind: 'hand-over' }));
+  });
+
+  it('never waits on a queue that has refused the message', () => {
+    decisions(
+      given.map((situation) => ({ ...situation, refused: new Set(['queue' as const]) })),
+      (decision) => {
+        expect(['park', 'leave', 'hand-over', 'heartbeat']).toContain(decision.kind);
+        if (decision.kind === 'park') expect(decision.on).toBe('schedule');
+      },
+    );
+  });
+
+  it('is to search and list first, and for one of many only some time later', () => {
+    const first = given.map((situation) => withDrain({ ...situation, observation: undefined }, { known: undefined }));
+    decisions(first, (decision, { isFleet }) =>
+      expect(decision).toEqual(
+        isFleet
+          ? { kind: 'park', on: 'queue', untilMs: expect.any(Number) }
+          : { kind: 'look', scope: { registrations: 'search', tasks: 'list' } },
+      ),
+    );
+  });
+
+  it('describes once more the tasks that held an instance which has left its cluster', () => {
+    const left = { kind: 'absent', clusters: ['prod'] } as const;
+    const listed = knownOf(
+      seenOf([holdingTaskOf()], {
+        tasks: { holding: [holdingTaskOf()], lastStoppedAtMs: undefined, listedAtMs: at(100) },
+      }),
+    );
+    const [situation] = fc.sample(given, 1) as [Supervision];
+    const last = withDrain({ ...situation, observation: left }, { known: listed, closed: closedAt(50) });
+    expect(supervise(last)).toEqual({ kind: 'look', scope: { registrations: 'known', tasks: 'known' } });
+    const early = withDrain(last, { closed: closedAt(95) });
+    expect(supervise(early)).toEqual({ kind: 'finish', ending: 'already-completed' });
+    expect(supervise(withDrain(last, { known: undefined }))).toEqual({
+      kind: 'finish',
+      ending: { kind: 'gone', clusters: ['prod'] },
+    });
+  });
+
+  it('is that it has ended half an hour after its hook must have ended it, and not a second before', () => {
+    const hook = { ...HOOK, globalTimeoutSeconds: 3_600 };
+    const [situation] = fc.sample(given, 1) as [Supervision];
+    const atSecond = (seconds: number) =>
+      supervise(
+        withDrain(
+          { ...situation, observation: held, nowMs: at(seconds), policy: POLICY },
+          { hook, startedAtMs: at(0), announced: 'stuck' },
+        ),
+      ).kind;
+    expect([atSecond(5_399), atSecond(5_400)]).toEqual(['park', 'finish']);
+  });
+
+  it('is to ask Auto Scaling of an instance that still takes tasks ten minutes after its start, once', () => {
+    const [situation] = fc.sample(given, 1) as [Supervision];
+    const taking = seenOf([holdingTaskOf()], { containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] });
+    const atSecond = (seconds: number, changes: Partial<Supervision> = {}) =>
+      supervise(
+        withDrain(
+          { ...situation, observation: taking, nowMs: at(seconds), policy: POLICY, ...changes },
+          { hook: HOOK, startedAtMs: at(0), announced: 'stuck' },
+        ),
+      ).kind;
+    expect([atSecond(599), atSecond(600)]).toEqual(['park', 'verify-start']);
+    expect(atSecond(600, { isStartVerified: true })).toBe('park');
+    expect(atSecond(600, { refused: new Set(['verify-start']) })).toBe('park');
   });
 });
