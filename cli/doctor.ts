@@ -49,7 +49,9 @@ export function reportFindings(
   ).length;
   const healthy = missed === 0 && findings.every(({ level }) => level !== 'error');
   printJson({ ...judged, healthy, findings });
-  for (const finding of findings) print(linesOn(finding, page));
+  // The end is what stays on the screen.
+  const worstLast = findings.toSorted((a, b) => SEVERITY.indexOf(a.level) - SEVERITY.indexOf(b.level));
+  for (const finding of worstLast) print(linesOn(finding, page));
   print(`\n${summaryOf(findings)}`);
   if (missed > 0) print('What was not checked may prevent drains as well: the exit status is 1.');
   return healthy ? 0 : 1;
@@ -523,6 +525,8 @@ function* ourHookFindings(
 const WORDS = { error: 'ERROR', warning: 'warning', ok: 'ok', unchecked: 'not checked' } as const;
 
 const STYLES = { error: 'red', warning: 'yellow', ok: 'green', unchecked: 'yellow' } as const;
+
+const SEVERITY: readonly Finding['level'][] = ['ok', 'unchecked', 'warning', 'error'];
 
 function linesOn({ level, where, what, fix }: Finding, page: Page): string {
   const line = `${styled(STYLES[level], WORDS[level].padEnd(13), page)}${where}: ${what}`;

@@ -61,9 +61,8 @@ export async function drain(
   if (!(await hasConsent(`Terminate ${counted(instanceIds.length, 'instance')}?`, yes, session))) return 1;
   const { terminated, failure } = await terminate(outlooks, decrement, deployment, aws);
   if (terminated.length > 0) {
-    session.print(
-      `Auto Scaling terminates ${terminated.join(', ')}. npx ecs-drain wait ${terminated.join(' ')} waits for the drains.`,
-    );
+    session.print(`Auto Scaling terminates ${terminated.join(', ')}.`);
+    session.print(`npx ecs-drain wait ${terminated.join(' ')} waits for the drains.`);
   }
   if (message !== undefined) await leaveNotes(terminated, message, deployment, aws, session);
   const waited = options.wait

@@ -9,6 +9,7 @@ import {
   type Target,
 } from './common.ts';
 import { type Ended, type EndedDrain, readEnded } from './ended-drains.ts';
+import { tableOf } from './layout.ts';
 import { secondsIn } from './typed.ts';
 
 /** What is typed after `ecs-drain history`. */
@@ -33,7 +34,7 @@ function report(
   { drains, cutAtMs }: Ended,
   sinceMs: number,
   deployment: Deployment,
-  { print, printJson }: Output,
+  { print, printJson, page }: Output,
 ): void {
   printJson({
     function: deployment.functionName,
@@ -42,7 +43,10 @@ function report(
     drains: drains.toReversed().map(presentEnded),
   });
   const nowMs = deployment.nowMs();
-  for (const drain of drains.toReversed()) for (const line of linesOn(drain, nowMs)) print(line);
+  const latestFirst = drains.toReversed();
+  const rows = latestFirst.map((drain) => rowOf(drain, nowMs));
+  if (rows.length > 0) print(tableOf(HEAD, rows, page));
+  for (const drain of latestFirst) for (const sentence of sentencesOn(drain)) print(`${drain.instanceId}: ${sentence}`);
   print(summaryOf(drains, cutAtMs ?? sinceMs));
   if (cutAtMs !== undefined) {
     print(`The log has more: these are the latest, since ${isoTime(cutAtMs)}. Name a shorter time with --since.`);
@@ -69,26 +73,26 @@ function presentEnded({ endedAtMs, killedTasks, message, ...drain }: EndedDrain)
   };
 }
 
-/** One line for a drain that ended well, and why for any other. */
-function linesOn(drain: EndedDrain, nowMs: number): string[] {
-  const {
-    instanceId,
-    autoScalingGroup,
-    notice,
-    outcome,
-    durationSeconds,
-    slackSeconds,
-    killedTasks,
-    notes = [],
-  } = drain;
-  const slack = slackSeconds === undefined ? '' : `, ${duration(slackSeconds * 1000)} after its last task`;
-  const killed = killedTasks.length > 0 ? `, ${counted(killedTasks.length, 'task')} killed` : '';
+const HEAD = ['instance', 'ended', 'outcome', 'slack', 'killed'];
+
+function rowOf(drain: EndedDrain, nowMs: number): string[] {
+  const { instanceId, autoScalingGroup, notice, outcome, durationSeconds, slackSeconds, killedTasks, endedAtMs } =
+    drain;
   return [
-    `${instanceId} ${outcome} after ${duration(durationSeconds * 1000)}${slack}${killed}`,
-    `  ${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}, ${isoTime(drain.endedAtMs)}, ${relativeTo(Math.max(nowMs, drain.endedAtMs), drain.endedAtMs)}`,
-    ...(outcome === 'drained' ? [] : [`  ${drain.message}`]),
+    `${instanceId}\n${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}`,
+    `${isoTime(endedAtMs)}\n${relativeTo(Math.max(nowMs, endedAtMs), endedAtMs)}`,
+    `${outcome}\nafter ${duration(durationSeconds * 1000)}`,
+    slackSeconds === undefined ? '-' : duration(slackSeconds * 1000),
+    `${killedTasks.length}`,
+  ];
+}
+
+/** What does not fit into a table: why a drain did not end well, and the notes of operators. */
+function sentencesOn({ outcome, message: reason, notes = [] }: EndedDrain): string[] {
+  return [
+    ...(outcome === 'drained' ? [] : [reason]),
     ...notes.flatMap(({ by, message }) =>
-      message === undefined ? [] : [`  note of ${by.split('/').at(-1)}: ${message}`],
+      message === undefined ? [] : [`note of ${by.split('/').at(-1)}: ${message}`],
     ),
   ];
 }

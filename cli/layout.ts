@@ -20,8 +20,8 @@ export function styled(style: Style, text: string, { hasColor }: Page): string {
   return hasColor ? styleText(style, text, { validateStream: false }) : text;
 }
 
-/** The indentation of a line, with the label or the dash that its text stands behind. */
-const HANGING = /^ *(?:- |\S+(?: \S+)* {2,})?/;
+/** The indentation of a line, with the time, the label or the dash that its text stands behind. */
+const HANGING = /^ *(?:\d{4}-\d\d-\d\dT[\d:]{8}Z |- |\S+(?: \S+)* {2,})?/;
 
 /** Breaks long lines between words. What goes on stands below the text of its line. */
 export function wrapped(text: string, { columns }: Page): string {

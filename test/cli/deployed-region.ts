@@ -221,7 +221,7 @@ export async function deployedRegion(world: World = {}) {
     /** Runs a command against the Region, whose time passes while the command sleeps. */
     run: (...args: string[]) => runWith({ sleep }, ...args, '--endpoint-url', url),
     /** The same in a terminal of so many columns. */
-    runIn: (terminal: Omit<Given, 'stdin' | 'sleep'>, ...args: string[]) =>
+    runIn: (terminal: Omit<Given, 'sleep'>, ...args: string[]) =>
       runWith({ ...terminal, isTTY: true, sleep }, ...args, '--endpoint-url', url),
     /** The same in a terminal, where these lines are typed. */
     async type(lines: readonly string[], ...args: string[]) {

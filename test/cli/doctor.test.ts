@@ -1,8 +1,9 @@
 import type { Service as EcsService } from '@aws-sdk/client-ecs';
 import { describe, expect, it } from 'vitest';
 import { loadBalancingOf, placementOf } from '../../cli/cluster.ts';
-import { mappingTroubles } from '../../cli/doctor.ts';
+import { mappingTroubles, reportFindings } from '../../cli/doctor.ts';
 import type { Finding } from '../../cli/finding.ts';
+import { NO_TERMINAL } from '../../cli/layout.ts';
 import { homelessOf, mayRunOnOurs } from '../../cli/services.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
@@ -543,6 +544,22 @@ describe('ecs-drain doctor', () => {
     expect(status).toBe(1);
     expect(answer.findings.filter(({ level }: Finding) => level === 'unchecked')).toHaveLength(2);
     expect(asked).toBe(SDK_BOUNDS.maxAttempts);
+  });
+});
+
+describe('what the doctor finds', () => {
+  it('stands in the order of its severity, with the errors last, where the screen shows them', () => {
+    const levels = ['error', 'ok', 'warning', 'unchecked', 'ok'] as const;
+    const findings = levels.map((level, index) => ({ level, where: `check ${index}`, what: 'it is so.' }));
+    const lines: string[] = [];
+    reportFindings(findings, {}, { page: NO_TERMINAL, print: (text) => void lines.push(text), printJson: () => {} });
+    expect(lines.slice(0, 5).map((line) => line.replace(/:.*/, '').split(/ {2,}/))).toEqual([
+      ['ok', 'check 1'],
+      ['ok', 'check 4'],
+      ['not checked', 'check 3'],
+      ['warning', 'check 2'],
+      ['ERROR', 'check 0'],
+    ]);
   });
 });
 

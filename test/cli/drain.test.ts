@@ -31,7 +31,8 @@ describe('ecs-drain drain', () => {
     expect(stdout).toBe(`${first} is in the group web and the cluster prod, with 2 tasks
   service:web RUNNING (2)
   The hook ecs-drain holds it until its tasks have stopped. The group launches another in its place.
-Terminate 1 instance? [y/N] Auto Scaling terminates ${first}. npx ecs-drain wait ${first} waits for the drains.
+Terminate 1 instance? [y/N] Auto Scaling terminates ${first}.
+npx ecs-drain wait ${first} waits for the drains.
 `);
     expect(changes()).toEqual(['TerminateInstanceInAutoScalingGroup']);
     await pass(900);

@@ -19,12 +19,24 @@ describe('ecs-drain history', () => {
     const { run, json, first, second } = await afterTwoDrains();
     const { status, stdout } = await run('history');
     expect(status).toBe(0);
-    const lines = stdout.split('\n');
-    expect(lines[0]).toMatch(new RegExp(`^${second} timed-out after 60 s, 2 tasks killed$`));
-    expect(lines[1]).toBe('  group web, 2026-01-01T00:14:20Z, 0 s ago');
-    expect(lines[2]).toMatch(/^ {2}Timed out: completed with CONTINUE .*while 2 tasks had not stopped/);
-    expect(lines[3]).toBe('  note of local: host is broken');
-    expect(lines[4]).toMatch(new RegExp(`^${first} drained after \\d min, \\d s after its last task$`));
+    const rows = stdout.split('\n').filter((line) => line.startsWith('│'));
+    const cells = rows.map((row) =>
+      row
+        .split('│')
+        .map((cell) => cell.trim())
+        .slice(1, -1),
+    );
+    expect(cells).toEqual([
+      ['instance', 'ended', 'outcome', 'slack', 'killed'],
+      [second, '2026-01-01T00:14:20Z', 'timed-out', '-', '2'],
+      ['group web', '0 s ago', 'after 60 s', '', ''],
+      [first, expect.stringMatching(/^2026-01-01T00:1\d:\d\dZ$/), 'drained', expect.stringMatching(/^\d s$/), '0'],
+      ['group web', expect.stringMatching(/^\d+ (s|min) ago$/), expect.stringMatching(/^after \d min$/), '', ''],
+    ]);
+    expect(stdout).toMatch(
+      new RegExp(`^${second}: Timed out: completed with CONTINUE .*while 2 tasks had not stopped`, 'm'),
+    );
+    expect(stdout).toContain(`\n${second}: note of local: host is broken\n`);
     expect(stdout).toMatch(/2 drains since 2025-12-31T00:14:20Z: 1 drained, 1 timed-out; 2 tasks killed\.\n$/);
     expect(await json('history', '--since', '1h')).toMatchObject({
       status: 0,
@@ -38,6 +50,15 @@ describe('ecs-drain history', () => {
       },
     });
     expect((await json('history', '--since', '2m')).answer.drains).toHaveLength(1);
+  });
+
+  it('fits into a narrow terminal, as logs does', async () => {
+    const { runIn, first } = await afterTwoDrains();
+    for (const args of [['history'], ['logs', first]]) {
+      const { stdout } = await runIn({ columns: 50 }, ...args);
+      expect(stdout).toContain(args[0] === 'history' ? '  killed   2\n' : 'Z Setting the');
+      expect(Math.max(...stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(50);
+    }
   });
 
   it('says that no drain has ended, and since when it has looked', async () => {

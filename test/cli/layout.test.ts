@@ -39,6 +39,7 @@ describe('a line', () => {
     ['a sentence that goes on', 'a sentence that\ngoes on'],
     ['- a point that goes on', '- a point that\n  goes on'],
     ['  a  one two three four', '  a  one two\n     three four'],
+    ['2026-01-01T00:05:00Z one two', '2026-01-01T00:05:00Z\none two'],
     ['  - some more text', '  - some more\n    text'],
     ['no-space-to-break-it-at-all', 'no-space-to-break-it-at-all'],
   ])('breaks between words: %s', (line, broken) => {
