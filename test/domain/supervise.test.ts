@@ -317,7 +317,7 @@ describe('a decision about a drain of ECS managed draining', () => {
   const held = seenOf([holdingTaskOf()]);
   const closedAt = (seconds: number) => ({ sinceMs: at(seconds), containerInstances: [], silent: [] });
 
-  it('is to hand over at the end of the invocation, whatever else is due', () => {
+  it('hands over at the end of the invocation, whatever else is due', () => {
     const outOfTime = anySupervision.map((situation) => ({ ...situation, isOutOfTime: true }));
     decisions(outOfTime, (decision) => expect(decision).toEqual({ kind: 'hand-over' }));
   });
@@ -332,7 +332,7 @@ describe('a decision about a drain of ECS managed draining', () => {
     );
   });
 
-  it('is to search and list first, and for one of many only some time later', () => {
+  it('searches and lists first, and for one of many only some time later', () => {
     const first = given.map((situation) => withDrain({ ...situation, observation: undefined }, { known: undefined }));
     decisions(first, (decision, { isFleet }) =>
       expect(decision).toEqual(
@@ -361,7 +361,7 @@ describe('a decision about a drain of ECS managed draining', () => {
     });
   });
 
-  it('is that it has ended half an hour after its hook must have ended it, and not a second before', () => {
+  it('ends it half an hour after its hook must have ended it, and not a second before', () => {
     const hook = { ...HOOK, globalTimeoutSeconds: 3_600 };
     const [situation] = fc.sample(given, 1) as [Supervision];
     const atSecond = (seconds: number) =>
@@ -374,7 +374,7 @@ describe('a decision about a drain of ECS managed draining', () => {
     expect([atSecond(5_399), atSecond(5_400)]).toEqual(['park', 'finish']);
   });
 
-  it('is to ask Auto Scaling of an instance that still takes tasks ten minutes after its start, once', () => {
+  it('asks Auto Scaling once about an instance that still takes tasks ten minutes after its start', () => {
     const [situation] = fc.sample(given, 1) as [Supervision];
     const taking = seenOf([holdingTaskOf()], { containerInstances: [containerInstanceOf({ status: 'ACTIVE' })] });
     const atSecond = (seconds: number, changes: Partial<Supervision> = {}) =>
