@@ -9,7 +9,7 @@ import { pythonLinters } from './tools.ts';
 const run = promisify(execFile);
 const commands = await pythonLinters();
 
-const EXAMPLES = ['rolling-update', 'notify', 'central-bus'].map((name) =>
+const EXAMPLES = ['rolling-update', 'notify', 'notify-chat', 'notify-webhook', 'central-bus'].map((name) =>
   join(import.meta.dirname, `../../examples/${name}/template.yaml`),
 );
 const FACTS_STACK = join(import.meta.dirname, '../../sandbox/facts/stack.yaml');
