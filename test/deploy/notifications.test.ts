@@ -7,11 +7,11 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { matches } from '../../sandbox/region/event-bridge/event-pattern.ts';
 import { eventBridgePublisher } from '../../src/adapters/event-bridge.ts';
-import type { Drain, Outcome } from '../../src/domain/drain.ts';
 import type { EventPublisher } from '../../src/domain/ports.ts';
-import { CLUSTER, drain, holdingTask, INSTANCE_ID, noticeDrain, supervisedDrain } from '../adapters/samples.ts';
+import { drain, INSTANCE_ID, noticeDrain, supervisedDrain } from '../adapters/samples.ts';
 import { aws } from '../adapters/wire.ts';
 import { anyCodePoint } from '../any-text.ts';
+import { EVENTS, LETTERS, notificationSchema, OUTCOMES } from './notifications.ts';
 
 const SOURCE = 'ecs-drain.dev';
 const ACCOUNT = '123456789012';
@@ -57,32 +57,6 @@ function transformed({ InputPathsMap, InputTemplate }: Transformer, event: Event
   });
 }
 
-const texts = v.array(v.pipe(v.string(), v.nonEmpty()));
-const text = v.pipe(v.string(), v.nonEmpty());
-
-/** A custom notification. (Amazon Q Developer in chat applications administrator guide, "Custom notifications", event schema.) */
-const notificationSchema = v.strictObject({
-  version: v.literal('1.0'),
-  source: v.literal('custom'),
-  id: v.optional(text),
-  content: v.strictObject({
-    textType: v.optional(v.literal('client-markdown')),
-    title: v.optional(text),
-    description: text,
-    nextSteps: v.optional(texts),
-    keywords: v.optional(texts),
-  }),
-  metadata: v.optional(
-    v.strictObject({
-      threadId: v.optional(text),
-      summary: v.optional(text),
-      eventType: v.optional(text),
-      relatedResources: v.optional(texts),
-      additionalContext: v.optional(v.record(v.string(), v.string())),
-    }),
-  ),
-});
-
 /** The events that the service puts on the bus. */
 async function published(publish: (events: EventPublisher) => Promise<unknown>): Promise<Event[]> {
   const endpoint = await aws({ PutEvents: ({ Entries = [] }) => ({ Entries: Entries.map(() => ({ EventId: '1' })) }) });
@@ -97,57 +71,6 @@ async function published(publish: (events: EventPublisher) => Promise<unknown>):
   }));
 }
 
-const atMs = Date.parse('2026-03-01T11:00:00Z');
-const message = 'service "web"\twas unable to place a task:\nsee C:\\logs <here>';
-const explanation = {
-  atMs,
-  blockers: [
-    {
-      cluster: CLUSTER,
-      group: 'service:"web"',
-      class: 'service',
-      tasks: [holdingTask()],
-      causes: [{ kind: 'no-room', atMs, message }],
-    },
-  ],
-  unknown: [],
-} as const;
-const OUTCOMES: readonly Outcome[] = [
-  { kind: 'drained', lastTaskStoppedAtMs: undefined },
-  { kind: 'gone', clusters: ['prod'], lastSeen: undefined },
-  { kind: 'timed-out', deadlineAtMs: atMs, result: 'CONTINUE', killedTasks: [holdingTask()] },
-  { kind: 'agent-lost', disconnectedSinceMs: atMs, result: 'ABANDON', killedTasks: [holdingTask()] },
-  { kind: 'already-completed', lastSeen: undefined },
-];
-
-/** Every kind of event about a drain, for each kind of drain. */
-const eventsOfDrains = () =>
-  published((events) =>
-    events.publish(
-      [drain, supervisedDrain, noticeDrain].flatMap((about: Drain) => [
-        { drain: about, event: { kind: 'started', deadlineAtMs: atMs, holdingTasks: [] } },
-        { drain: about, event: { kind: 'stuck', deadlineAtMs: atMs, holdingTasks: [], explanation } },
-        ...OUTCOMES.map((outcome) => ({
-          drain: about,
-          event: { kind: 'finished', outcome, finishedAtMs: atMs, explanation } as const,
-        })),
-      ]),
-    ),
-  );
-
-/** Events about failed drains, as far as their events say which drain it is. */
-const eventsOfFailed = () => {
-  const letter = { reason: message, failedAtMs: atMs, messageId: 'message-1' };
-  return published((events) =>
-    events.publishDeadLetters([
-      { ...letter, drainId: 'drain-1', instanceId: INSTANCE_ID },
-      { ...letter, drainId: 'drain-1' },
-      { ...letter, instanceId: INSTANCE_ID },
-      letter,
-    ]),
-  );
-};
-
 describe('the rules of examples/notify-chat', () => {
   const rules = rulesOf('notify-chat');
   /** The notifications that an event becomes. */
@@ -161,7 +84,10 @@ describe('the rules of examples/notify-chat', () => {
   }
 
   it('make one notification of each Stuck and Finished, and none of Started', async () => {
-    const counts = (await eventsOfDrains()).map((event) => [event['detail-type'], notifications(event).length]);
+    const counts = (await published((events) => events.publish(EVENTS))).map((event) => [
+      event['detail-type'],
+      notifications(event).length,
+    ]);
     const expected = ['Started', 'Stuck', ...OUTCOMES.map(() => 'Finished')].map((type) => [
       `ECS Drain ${type}`,
       type === 'Started' ? 0 : 1,
@@ -170,7 +96,7 @@ describe('the rules of examples/notify-chat', () => {
   });
 
   it('put all of one drain into one thread, and each drain into its own', async () => {
-    const threads = (await eventsOfDrains()).flatMap((event) =>
+    const threads = (await published((events) => events.publish(EVENTS))).flatMap((event) =>
       notifications(event).map(({ metadata }) => metadata?.threadId),
     );
     const ids = [drain.action.token, supervisedDrain.action.token, noticeDrain.notice.token];
@@ -178,7 +104,7 @@ describe('the rules of examples/notify-chat', () => {
   });
 
   it("say why a drain is stuck in the event's own words, and how it ended", async () => {
-    const [, ...events] = (await eventsOfDrains()).slice(0, 2 + OUTCOMES.length);
+    const [, ...events] = (await published((events) => events.publish(EVENTS))).slice(0, 2 + OUTCOMES.length);
     const told = events.flatMap((event) => notifications(event).map(({ content }) => content));
     const expected = events.map(({ detail }) => detail['reason'] ?? detail['why']);
     expect(told.map(({ description }) => description)).toEqual(expected);
@@ -188,16 +114,17 @@ describe('the rules of examples/notify-chat', () => {
   });
 
   it('report each failed drain once, in its thread where the event says which drain it is', async () => {
-    const told = (await eventsOfFailed()).map((event) =>
+    const told = (await published((events) => events.publishDeadLetters(LETTERS))).map((event) =>
       notifications(event).map(({ metadata }) => metadata?.threadId),
     );
     expect(told).toEqual([['drain-1'], ['drain-1'], ['message-1'], ['message-1']]);
   });
 
   it('make JSON of it whatever the texts of the event are', async () => {
-    const told = [...(await eventsOfDrains()), ...(await eventsOfFailed())].filter(
-      (event) => notifications(event).length > 0,
-    );
+    const told = [
+      ...(await published((events) => events.publish(EVENTS))),
+      ...(await published((events) => events.publishDeadLetters(LETTERS))),
+    ].filter((event) => notifications(event).length > 0);
     const anyText = fc.string({ unit: anyCodePoint, minLength: 1 });
     const property = fc.property(fc.constantFrom(...told), anyText, (event, said) => {
       const changed = { ...event, detail: { ...event.detail, why: said, reason: said } };
