@@ -45,7 +45,8 @@ async function firstScheduleOf(
   { containerInstances }: Known,
   schedules: DrainSchedules,
 ): Promise<string> {
-  const [first = '', ...others] = containerInstances.map(({ arn }) => schedules.nameOf(arn, drain));
+  // Sorted, because copies that park at the same time do not see each other's schedule.
+  const [first = '', ...others] = containerInstances.map(({ arn }) => schedules.nameOf(arn, drain)).toSorted();
   if (others.length === 0) return first;
   for (const name of [first, ...others]) {
     const stored = await schedules.get(name);

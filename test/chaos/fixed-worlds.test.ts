@@ -20,6 +20,13 @@ async function heldIn(world: World) {
   return held;
 }
 
+describe('in a world in which copies of an event found two registrations in another order', () => {
+  it('they park in one schedule, though both do so at the same time', async () => {
+    const { places } = await heldIn(fixedWorld('parked-twice-at-the-same-time'));
+    expect(places).toBe(1);
+  });
+});
+
 describe('in worlds in which a task was killed early once', () => {
   it('a job that starts on a registration which the agent made just after the draining is waited for', async () => {
     const { victims, outcomes, tasks } = await heldIn(fixedWorld('registered-again-just-after-the-draining'));
