@@ -26,7 +26,10 @@ export async function extend(typed: string, options: ExtendOptions, target: Targ
   const state = await readInstance(instanceId, deployment, aws);
   const reason = whyNotExtendable(state, deployment);
   if (reason !== undefined) return refused(reason, instanceId, session);
-  if (deadlineSeconds === 0 && !(await hasConsent(questionOn(state), yes, session))) return 1;
+  if (isSooner(deadlineSeconds, state, deployment)) {
+    refuseWithoutConsent(`extend --deadline ${options.deadline}, which is before the deadline now,`, yes, session);
+    if (!(await hasConsent(questionOn(state, options.deadline), yes, session))) return 1;
+  }
   const by = await callerOf(deployment);
   const requests = state.drains
     .flatMap((drain) => scheduleOf(state, drain) ?? [])
@@ -64,11 +67,18 @@ function whyNotExtendable({ instanceId, place, parked, drains }: InstanceState, 
   return undefined;
 }
 
-function questionOn({ instanceId, drains }: InstanceState): string {
+/** Whether tasks that stay would be killed sooner than now. */
+function isSooner(deadlineSeconds: number, { drains }: InstanceState, deployment: Deployment): boolean {
+  const nextMs = deployment.nowMs() + deadlineSeconds * 1000;
+  return drains.some(({ deadlineAtMs }) => deadlineAtMs !== undefined && nextMs < deadlineAtMs);
+}
+
+function questionOn({ instanceId, drains }: InstanceState, typed: string): string {
+  const when = typed === 'now' ? 'now' : `in ${typed}, if tasks are left`;
   const [drain] = drains;
   const tasks = drain?.holdingTasks ?? [];
-  if (tasks.length === 0) return `No task holds ${instanceId}. End its drain now?`;
-  return `These tasks hold ${instanceId}, and are killed with it: ${presentTaskCounts(tasks).replace('\n', ': ').replaceAll('\n', ', ')}. End its drain now?`;
+  if (tasks.length === 0) return `No task holds ${instanceId}. End its drain ${when}?`;
+  return `These tasks hold ${instanceId}, and are killed with it${typed === 'now' ? '' : ' unless they stop before'}: ${presentTaskCounts(tasks).replace('\n', ': ').replaceAll('\n', ', ')}. End its drain ${when}?`;
 }
 
 function refused(sentence: string, instanceId: string, { print, printJson }: Session): number {

@@ -38,6 +38,18 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
   }
 }
 
+/** Commander takes the last of two, and which of two stages or deadlines is meant must not be guessed. */
+function refuseRepeated(command: Command): void {
+  const typed = new Set<string>();
+  for (const option of command.options) {
+    if (option.variadic) continue;
+    command.on(`option:${option.name()}`, () => {
+      if (typed.has(option.name())) throw new UsageError(`--${option.name()} is repeated: name it once.`);
+      typed.add(option.name());
+    });
+  }
+}
+
 /** The commands and their options. A command is loaded only when it runs, because the AWS clients take long to load. */
 function program({ stdout, stderr }: Streams, run: (command: Command, action: Action) => Promise<void>): Command {
   const whole = new Command('ecs-drain')
@@ -223,6 +235,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     );
 
   addCompletion(whole);
+  for (const command of [whole, ...whole.commands]) refuseRepeated(command);
   return whole;
 }
 

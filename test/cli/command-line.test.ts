@@ -26,6 +26,7 @@ function child(env: Record<string, string>, ...args: string[]): Promise<{ status
 describe('npx ecs-drain, typed wrongly', () => {
   it.each([
     ['an unknown command', ['sing'], "Unknown command 'sing'. npx ecs-drain --help lists the commands."],
+    ['an option twice', ['status', '--stage', 'prod', '--stage', 'dev'], '--stage is repeated: name it once.'],
     ['an unknown option', ['status', '--loud'], "Unknown option '--loud'. npx ecs-drain --help lists the commands."],
     ['no instance', ['explain'], "Missing required argument 'instance'. npx ecs-drain --help lists the commands."],
     ['no instance id', ['explain', 'web-1'], 'web-1 is not the id of an EC2 instance, such as i-0123456789abcdef0.'],

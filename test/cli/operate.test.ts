@@ -31,7 +31,7 @@ describe('ecs-drain extend', () => {
       stderr: '',
     });
     expect((await json('status')).answer.drains).toMatchObject([{ deadlineAt: '2026-01-01T04:06:00Z' }]);
-    expect(await json('extend', first, '--deadline', '90m')).toMatchObject({
+    expect(await json('extend', first, '--deadline', '90m', '--yes')).toMatchObject({
       status: 0,
       answer: { instanceId: first, deadlineAt: '2026-01-01T01:36:00Z', before: '2026-01-01T04:06:00Z' },
     });
@@ -41,6 +41,21 @@ describe('ecs-drain extend', () => {
       { by: OPERATOR, deadlineAt: expect.stringMatching(/^2026-01-01T01:36:00/) },
     ];
     expect(told).toMatchObject([{ detail: { outcome: 'drained', notes } }]);
+  });
+
+  it('asks before it sets an earlier deadline, because tasks may be killed sooner', async () => {
+    const { run, type, first, json } = await draining();
+    expect(await run('extend', first, '--deadline', '30s')).toEqual({
+      status: 2,
+      stdout: '',
+      stderr:
+        'extend --deadline 30s, which is before the deadline now, asks before it acts, and no one can be asked here: add --yes to act without a question.\n',
+    });
+    const { status, stdout } = await type(['no'], 'extend', first, '--deadline', '30s');
+    expect(stdout).toContain('are killed with it unless they stop before: 2 tasks: service:web DEACTIVATING (2).');
+    expect(stdout).toContain('End its drain in 30s, if tasks are left? [y/N] Nothing was done.');
+    expect(status).toBe(1);
+    expect((await json('status')).answer.drains).toMatchObject([{ deadlineAt: '2026-01-01T02:05:00Z' }]);
   });
 
   it('ends a drain now, after naming the tasks that are killed', async () => {
@@ -219,7 +234,7 @@ describe('ecs-drain wait', () => {
 
   it('exits 1 after another outcome, and says why', async () => {
     const { run, json, first, told } = await draining();
-    await run('extend', first, '--deadline', '60s');
+    await run('extend', first, '--deadline', '60s', '--yes');
     const { status, answer } = await json('wait', first);
     expect({ status, answer }).toMatchObject({
       status: 1,
