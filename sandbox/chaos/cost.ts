@@ -25,6 +25,8 @@ const COST = {
   copies: 12,
   /** ...until the drain ends, where drains watch: one that only polls has no place that says whose turn it is. */
   pollsOfCopies: 12,
+  /** A call whose answer is lost is made again; for puts, the copy counts. */
+  lostAnswers: 1,
   /** A look searches for further registrations, and comes more often. */
   silentMinutes: 13,
   /** What is refused is tried again within seconds at first, and every call is made four times. */
@@ -60,7 +62,7 @@ function referenceCost(played: Played): number {
 
 /** What happened in the world that calls are made for, as far as the service does not decide about it itself. */
 function causesOf(played: Played): Causes {
-  const { world, held, works, deliveries, seconds } = played;
+  const { world, held, works, calls, deliveries, seconds } = played;
   const { waiting, settings, releases, searchesEmptyCluster, staying } = world;
   const everySettings = [settings, ...releases.map((release) => release.settings)];
   const pollSeconds = Math.min(...everySettings.map(({ pollMaxSeconds }) => pollMaxSeconds));
@@ -98,6 +100,7 @@ function causesOf(played: Played): Causes {
     polls,
     copies,
     pollsOfCopies: polls * copies,
+    lostAnswers: calls.filter(({ operation, failedWith }) => failedWith === ANSWER_LOST && !PUTS.has(operation)).length,
     silentMinutes: sumOfHeld((action) => silentSeconds(world, action, seconds)) / 60,
     minutesWithoutEcs: heldMinutesWithout(...ECS),
     sweptMinutesWithoutEcs: minutesOf(world, ECS, 0, seconds) * (searchesEmptyCluster ? 2 : 1),
@@ -139,6 +142,9 @@ function continuationsPutTwice({ calls, continuedAtMs }: Played): number {
   const unanswered = calls.filter(({ operation, failedWith }) => PUTS.has(operation) && failedWith !== undefined);
   return unanswered.reduce((sum, { atMs }) => sum + (continuedAtMs.get(Math.floor(atMs)) ?? 0), 0);
 }
+
+/** What a call fails with whose answer is lost; a service that is down or throttles gives others. */
+const ANSWER_LOST = 'InternalFailure';
 
 const PUTS: ReadonlySet<string> = new Set(['PutEvents', 'SendMessageBatch']);
 

@@ -262,6 +262,11 @@ describe('what a world may cost', () => {
     },
   );
 
+  it('counts a read that was made again because its answer was lost, and not one that was refused', () => {
+    expect(most([put(1, 'InternalFailure', 'ListTasks')])).toBeGreaterThan(most([]));
+    expect(most([put(1, 'ThrottlingException', 'ListTasks')])).toBe(most([]));
+  });
+
   it('counts neither an announcement that was put once more, nor a continuation that did not come to the bus', () => {
     const twice = [put(1, 'InternalFailure'), put(2, undefined)];
     expect(most(twice)).toBe(most([]));
