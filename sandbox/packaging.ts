@@ -327,7 +327,14 @@ function withArns(resources: Package['resources']): Package['resources'] {
       return arn === undefined ? [] : [[`${id}.Arn`, arn] as const];
     }),
   );
-  return JSON.parse(JSON.stringify(resources), (_, value) => (typeof value === 'string' && arns.get(value)) || value);
+  return withStrings(resources, (text) => arns.get(text) ?? text) as Package['resources'];
+}
+
+function withStrings(value: unknown, replace: (text: string) => string): unknown {
+  if (typeof value === 'string') return replace(value);
+  if (Array.isArray(value)) return value.map((each) => withStrings(each, replace));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withStrings(each, replace)]));
 }
 
 /** The interval of a rule's `rate(5 minutes)`. */

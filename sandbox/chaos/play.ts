@@ -340,12 +340,20 @@ function witnessOf(region: Region) {
       }
     }
   };
+  /** Whose drain a schedule continues, by its input: most schedules are there for many looks. */
+  const instanceOf = new Map<string, string>();
+  const instanceIn = (input: string) => {
+    const known = instanceOf.get(input);
+    if (known !== undefined) return known;
+    const { drain }: { readonly drain: Drain } = JSON.parse(input);
+    instanceOf.set(input, instanceIdOf(drain));
+    return instanceIdOf(drain);
+  };
   const countPlaces = () => {
-    const details = [...region.scheduler.pending().values()].map((input): { readonly drain: Drain } =>
-      JSON.parse(input),
-    );
-    for (const action of holding.values()) {
-      const own = details.filter(({ drain }) => instanceIdOf(drain) === action.instanceId);
+    if (holding.size === 0) return;
+    const instances = [...region.scheduler.pending().values()].map(instanceIn);
+    for (const [instanceId, action] of holding) {
+      const own = instances.filter((each) => each === instanceId);
       action.places = Math.max(action.places, own.length);
     }
   };

@@ -32,7 +32,7 @@ describe('ecs-drain status of a part', () => {
 describe('ecs-drain status --watch', () => {
   it('prints a line for each change where it is not in a terminal', async () => {
     const { interrupt, first, second } = await draining();
-    const { status, stdout } = await interrupt(100, false, 'status', '--watch');
+    const { status, stdout } = await interrupt(65, false, 'status', '--watch');
     expect(status).toBe(0);
     const lines = stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(
@@ -62,7 +62,7 @@ describe('ecs-drain status --watch', () => {
       if (!isNow || service !== 'autoscaling' || operation !== 'DescribeAutoScalingGroups') return undefined;
       return new AwsError('AccessDenied', 'not authorized', 403);
     });
-    const { status, stdout } = await interrupt(100, false, 'status', '--watch');
+    const { status, stdout } = await interrupt(65, false, 'status', '--watch');
     expect(status).toBe(0);
     expect(stdout).toMatch(/^2026-01-01T00:06:05Z Could not describe .*not authorized/m);
     expect(stdout).toMatch(new RegExp(`${second} drains no more$`, 'm'));
