@@ -6,7 +6,7 @@ import { roleFor } from '../../sandbox/region/iam/api.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import { listen } from '../../sandbox/region/wire/http.ts';
 import { START_MS } from '../fakes.ts';
-import { answeringInTime, pass } from '../sandbox/region/clients.ts';
+import { answeringInTime, pass, WEB } from '../sandbox/region/clients.ts';
 import { install, PYTHON } from './python.ts';
 
 const missing = await install();
@@ -18,19 +18,7 @@ async function regionToLookAt(): Promise<Region> {
   region.ecs.createCluster('prod');
   const group = { minSize: 0, maxSize: 9, cluster: 'prod', memoryMiB: 4_096, cpuUnits: 2_048, launchSeconds: 60 };
   region.autoScaling.createGroup({ ...group, name: 'web', desiredCapacity: 7 }, { running: true });
-  region.ecs.createService({
-    cluster: 'prod',
-    name: 'web',
-    strategy: 'REPLICA',
-    desiredCount: 2,
-    minimumHealthyPercent: 100,
-    maximumPercent: 200,
-    memoryMiB: 512,
-    cpuUnits: 128,
-    startSeconds: 20,
-    stopTimeoutSeconds: 30,
-    loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 10 },
-  });
+  region.ecs.createService(WEB);
   region.createQueue({ name: 'work', visibilityTimeoutSeconds: 30, maxReceiveCount: 3 });
   region.createTopic('topic');
   region.deploy({

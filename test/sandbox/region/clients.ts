@@ -1,8 +1,24 @@
 import { onTestFinished } from 'vitest';
+import type { ServiceSpec } from '../../../sandbox/region/ecs/specs.ts';
 import { createRegion, type Region, type RegionOptions } from '../../../sandbox/region/region.ts';
 import { playGlobals } from '../../../sandbox/region/time/globals.ts';
 import type { WireAnswer, WireRequest } from '../../../sandbox/region/wire/message.ts';
 import { START_MS } from '../start.ts';
+
+/** A service behind a load balancer that lets go after five minutes. */
+export const WEB: ServiceSpec = {
+  cluster: 'prod',
+  name: 'web',
+  strategy: 'REPLICA',
+  desiredCount: 2,
+  minimumHealthyPercent: 100,
+  maximumPercent: 200,
+  memoryMiB: 512,
+  cpuUnits: 128,
+  startSeconds: 20,
+  stopTimeoutSeconds: 30,
+  loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 10 },
+};
 
 /** A Region for one test, whose time and chance the code of its functions has. */
 export function regionOfTest(options: Partial<RegionOptions> = {}): Region {

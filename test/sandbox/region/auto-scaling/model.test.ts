@@ -1,22 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { AutoScalingModel, type GroupSpec, type HookSpec } from '../../../../sandbox/region/auto-scaling/model.ts';
+import { AutoScalingModel, type HookSpec } from '../../../../sandbox/region/auto-scaling/model.ts';
 import type { BusEvent } from '../../../../sandbox/region/event-bridge/model.ts';
 import { Random } from '../../../../sandbox/region/time/random.ts';
 import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
 import type { UntimedTraceEvent } from '../../../../sandbox/region/trace.ts';
+import { A, B, C, GROUP } from './world.ts';
 
-const GROUP: GroupSpec = {
-  name: 'web',
-  minSize: 0,
-  maxSize: 10,
-  desiredCapacity: 2,
-  cluster: 'prod',
-  memoryMiB: 4_096,
-  cpuUnits: 2_048,
-  launchSeconds: 100,
-};
 const HOOK: HookSpec = { name: 'drain', group: 'web', heartbeatTimeoutSeconds: 60, defaultResult: 'CONTINUE' };
-const [A, B, C] = ['i-00000000000000001', 'i-00000000000000002', 'i-00000000000000003'] as const;
 
 let time: VirtualTime;
 let model: AutoScalingModel;

@@ -7,7 +7,7 @@ import { VirtualTime } from '../../../../sandbox/region/time/virtual-time.ts';
 export const idOf = (number: number): string => `i-${number.toString(16).padStart(17, '0')}`;
 export const [A, B, C, D] = [1, 2, 3, 4].map(idOf) as [string, string, string, string];
 
-const GROUP: GroupSpec = {
+export const GROUP: GroupSpec = {
   name: 'web',
   minSize: 0,
   maxSize: 10,

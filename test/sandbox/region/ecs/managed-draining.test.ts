@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
+import { createRegion } from '../../../../sandbox/region/region.ts';
 import type { TraceEvent } from '../../../../sandbox/region/trace.ts';
 import { CLUSTER, GROUP, group, logRouter, replicas } from '../../../../sandbox/scenarios.ts';
 import { START_MS } from '../../start.ts';
+import { pass } from '../clients.ts';
 
 const HOOK = 'ecs-managed-draining-termination-hook';
 
@@ -17,12 +18,6 @@ async function regionWith(...services: ReturnType<typeof replicas>[]) {
   await pass(region, 120);
   return { region, first, traced };
 }
-
-const pass = (region: Region, seconds: number) => {
-  const untilMs = region.time.nowMs() + seconds * 1000;
-  region.time.after(seconds, () => {});
-  return region.time.runUntil(() => region.time.nowMs() >= untilMs);
-};
 
 describe('ECS managed draining', () => {
   it('facts 95 managed-hook-values: puts its own hook on the group, which DescribeCapacityProviders and Auto Scaling tell', async () => {

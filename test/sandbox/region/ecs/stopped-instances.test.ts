@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { createRegion } from '../../../../sandbox/region/region.ts';
 import { idOf } from '../auto-scaling/world.ts';
+import { pass as passIn, WEB } from '../clients.ts';
 
 const [A, B] = [idOf(1), idOf(2)];
 
@@ -29,23 +30,13 @@ async function regionWithPool() {
     { running: true },
   );
   region.ecs.createService({
-    cluster: 'prod',
-    name: 'web',
-    strategy: 'REPLICA',
-    desiredCount: 2,
-    minimumHealthyPercent: 100,
-    maximumPercent: 200,
+    ...WEB,
     memoryMiB: 3_000,
     cpuUnits: 256,
     startSeconds: 10,
-    stopTimeoutSeconds: 30,
     loadBalancer: { deregistrationDelaySeconds: 30, requestsPerSecond: 10 },
   });
-  const pass = async (seconds: number) => {
-    const endMs = region.time.nowMs() + seconds * 1000;
-    region.time.after(seconds, () => {});
-    await region.time.runUntil(() => region.time.nowMs() >= endMs);
-  };
+  const pass = (seconds: number) => passIn(region, seconds);
   const standing = (id: string) =>
     region.ecs.registrationsOf(id).map(({ status, agentConnected }) => [status, agentConnected]);
   await pass(300);

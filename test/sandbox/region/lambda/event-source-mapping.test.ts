@@ -1,14 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { NO_FAULTS } from '../../../../sandbox/region/faults.ts';
 import type { MappingSpec } from '../../../../sandbox/region/lambda/event-source-mapping.ts';
 import type { FunctionSpec, Handler } from '../../../../sandbox/region/lambda/model.ts';
-import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
-import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
+import type { Region } from '../../../../sandbox/region/region.ts';
 import { currentFiber, type Fiber } from '../../../../sandbox/region/time/virtual-time.ts';
 import { START_MS } from '../../start.ts';
+import { pass as passIn, regionOfTest } from '../clients.ts';
 
 let region: Region;
-let giveBack: () => void;
 let repeatedMessages: number;
 beforeEach(() => {
   repeatedMessages = 0;
@@ -18,17 +17,11 @@ beforeEach(() => {
       return repeatedMessages;
     },
   };
-  region = createRegion({ startMs: START_MS, seed: 1, faults });
-  giveBack = playGlobals(region.time, region.random.fork('globals'));
+  region = regionOfTest({ faults });
 });
-afterEach(() => giveBack());
 
 const nowSeconds = () => (region.time.nowMs() - START_MS) / 1000;
-const pass = (seconds: number) => {
-  const untilMs = region.time.nowMs() + seconds * 1000;
-  region.time.after(seconds, () => {});
-  return region.time.runUntil(() => region.time.nowMs() >= untilMs);
-};
+const pass = (seconds: number) => passIn(region, seconds);
 const sleep = (seconds: number) => (currentFiber.getStore() as Fiber).waitUntil(region.time.nowMs() + seconds * 1000);
 
 interface Record {

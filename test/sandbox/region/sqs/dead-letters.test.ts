@@ -1,9 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { NO_FAULTS } from '../../../../sandbox/region/faults.ts';
-import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
+import type { Region } from '../../../../sandbox/region/region.ts';
 import type { QueueModel } from '../../../../sandbox/region/sqs/model.ts';
-import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
-import { START_MS } from '../../start.ts';
+import { pass as passIn, regionOfTest } from '../clients.ts';
 
 const QueueUrl = 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters';
 
@@ -13,7 +12,6 @@ interface Received {
 
 let region: Region;
 let queue: QueueModel;
-let giveBack: () => void;
 let refusedDeliveries: number;
 
 beforeEach(() => {
@@ -24,17 +22,11 @@ beforeEach(() => {
       return refusedDeliveries;
     },
   };
-  region = createRegion({ startMs: START_MS, seed: 1, faults });
-  giveBack = playGlobals(region.time, region.random.fork('globals'));
+  region = regionOfTest({ faults });
   queue = region.createQueue({ name: 'dead-letters', visibilityTimeoutSeconds: 30, maxReceiveCount: Infinity });
 });
-afterEach(() => giveBack());
 
-const pass = (seconds: number) => {
-  const untilMs = region.time.nowMs() + seconds * 1000;
-  region.time.after(seconds, () => {});
-  return region.time.runUntil(() => region.time.nowMs() >= untilMs);
-};
+const pass = (seconds: number) => passIn(region, seconds);
 const ask = (operation: string, input: object) => region.ask('sqs', operation, { QueueUrl, ...input });
 const receive = (input: object = {}) =>
   (ask('ReceiveMessage', { MaxNumberOfMessages: 10, ...input }) as Received).Messages ?? [];

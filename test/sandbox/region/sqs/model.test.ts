@@ -1,27 +1,19 @@
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Handler } from '../../../../sandbox/region/lambda/model.ts';
-import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
-import { playGlobals } from '../../../../sandbox/region/time/globals.ts';
+import type { Region } from '../../../../sandbox/region/region.ts';
 import { currentFiber, type Fiber } from '../../../../sandbox/region/time/virtual-time.ts';
 import { START_MS } from '../../start.ts';
-import { clientOf } from '../clients.ts';
+import { clientOf, pass as passIn, regionOfTest } from '../clients.ts';
 
 let region: Region;
-let giveBack: () => void;
 beforeEach(() => {
-  region = createRegion({ startMs: START_MS, seed: 1 });
-  giveBack = playGlobals(region.time, region.random.fork('globals'));
+  region = regionOfTest();
 });
-afterEach(() => giveBack());
 
 const nowSeconds = () => (region.time.nowMs() - START_MS) / 1000;
-const pass = (seconds: number) => {
-  const untilMs = region.time.nowMs() + seconds * 1000;
-  region.time.after(seconds, () => {});
-  return region.time.runUntil(() => region.time.nowMs() >= untilMs);
-};
+const pass = (seconds: number) => passIn(region, seconds);
 const sleep = (seconds: number) => (currentFiber.getStore() as Fiber).waitUntil(region.time.nowMs() + seconds * 1000);
 const bodyIn = (event: unknown) => (event as { Records: [{ body: string }] }).Records[0].body;
 

@@ -29,7 +29,7 @@ import {
 } from '../../../../sandbox/region/wire/models.ts';
 import { anyCodePoint } from '../../../any-text.ts';
 import { START_MS } from '../../start.ts';
-import { answeringInTime } from '../clients.ts';
+import { answeringInTime, WEB } from '../clients.ts';
 
 const QUEUE_URL = 'https://sqs.eu-west-1.amazonaws.com/123456789012/work';
 
@@ -60,19 +60,7 @@ function busyRegion(): Region {
   region.ecs.createCluster('prod');
   const group = { minSize: 0, maxSize: 5, cluster: 'prod', memoryMiB: 4_096, cpuUnits: 2_048, launchSeconds: 60 };
   region.autoScaling.createGroup({ ...group, name: 'web', desiredCapacity: 2 }, { running: true });
-  region.ecs.createService({
-    cluster: 'prod',
-    name: 'web',
-    strategy: 'REPLICA',
-    desiredCount: 2,
-    minimumHealthyPercent: 100,
-    maximumPercent: 200,
-    memoryMiB: 512,
-    cpuUnits: 128,
-    startSeconds: 20,
-    stopTimeoutSeconds: 30,
-    loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 10 },
-  });
+  region.ecs.createService(WEB);
   region.createQueue({ name: 'work', visibilityTimeoutSeconds: 30, maxReceiveCount: 3 }).send('x');
   region.createTopic('topic');
   region.deploy({ name: 'worker', timeoutSeconds: 30, load: () => async (event) => event });
