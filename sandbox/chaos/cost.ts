@@ -14,7 +14,10 @@ const COST = {
   stayingMinutes: 3,
   /** The second cluster is searched as well. */
   drainsInTwoClusters: 8,
-  /** Where drains are parked, a stop wakes them; where they watch, polls are frequent again after it. */
+  /**
+   * Where drains are parked, a stop wakes them; where they watch, polls are frequent again after it. A stop on an instance that a
+   * person drains is looked into as well: its drain could be ours.
+   */
   tasks: 4,
   /** Sweeps look at what is held for long, and so does the drain itself. */
   heldMinutes: 11,
@@ -62,7 +65,7 @@ function referenceCost(played: Played): number {
 
 /** What happened in the world that calls are made for, as far as the service does not decide about it itself. */
 function causesOf(played: Played): Causes {
-  const { world, held, works, calls, deliveries, seconds } = played;
+  const { world, held, works, calls, deliveries, tasksDrainedByHand, seconds } = played;
   const { waiting, settings, releases, searchesEmptyCluster, staying } = world;
   const everySettings = [settings, ...releases.map((release) => release.settings)];
   const pollSeconds = Math.min(...everySettings.map(({ pollMaxSeconds }) => pollMaxSeconds));
@@ -94,7 +97,7 @@ function causesOf(played: Played): Causes {
     drains: held.length + (isNotice ? 1 : 0),
     stayingMinutes: staying ? ((isNotice ? 1 : world.instances) * seconds) / 60 : 0,
     drainsInTwoClusters: searchesEmptyCluster ? held.length : 0,
-    tasks: sumOfHeld(({ tasks }) => tasks),
+    tasks: sumOfHeld(({ tasks }) => tasks) + tasksDrainedByHand,
     heldMinutes: heldSeconds / 60,
     heartbeats: heldSeconds / (settings.heartbeatTimeoutSeconds / 2),
     polls,

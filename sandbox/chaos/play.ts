@@ -78,6 +78,8 @@ export interface Played {
   readonly failedCalls: number;
   /** Awaits of the function: places where it may die. */
   readonly stoppedTasks: number;
+  /** Tasks that stopped on instances that nothing held, and that a person had set to DRAINING. */
+  readonly tasksDrainedByHand: number;
   /** When events were lost, and how many befell what else; a message that was deleted and came again is a duplicate. */
   readonly deliveries: {
     readonly lostAt: readonly number[];
@@ -131,7 +133,7 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
       return second() > busyAt + AFTERMATH_SECONDS || second() > LONGEST_WORLD_SECONDS;
     });
     const calls = region.calls.slice(callsBefore).filter(({ fiber }) => fiber !== undefined);
-    const { held, deliveries, continuedAtMs, stoppedTasks } = witness.told;
+    const { held, deliveries, continuedAtMs, stoppedTasks, tasksDrainedByHand } = witness.told;
     const invocations = installed.lambda?.invocations ?? [];
     deliveries.duplicatedAt.push(...repeatsIn(invocations, startMs));
     for (const atMs of sentContinuations(invocations)) countUp(continuedAtMs, atMs);
@@ -144,6 +146,7 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
       deliveries,
       continuedAtMs,
       stoppedTasks,
+      tasksDrainedByHand,
       works: invocations.flatMap((each) => worksOf(each, installed, startMs)),
       calls,
       completionsAt: calls.flatMap(({ operation, atMs }) =>
@@ -172,6 +175,11 @@ function servingIn(region: Region): Serving[] {
       .registrationsOf(instanceId)
       .map(({ id, status, agentConnected }) => ({ instanceId, status, agentConnected, drainedByHand: byHand.has(id) })),
   );
+}
+
+function isDrainedByHand(region: Region, instanceId: string): boolean {
+  const byHand = drainedByHandIn(region);
+  return region.ecs.registrationsOf(instanceId).some(({ id }) => byHand.has(id));
 }
 
 /** Whether it serves nothing though it could, and no person wanted that. */
@@ -249,6 +257,7 @@ function witnessOf(region: Region) {
   const continuedAtMs = new Map<number, number>();
   const tasksOf = new Map<string, Set<string>>();
   let stoppedTasks = 0;
+  let tasksDrainedByHand = 0;
 
   const end = (instanceId: string, endedBy: Held['endedBy'], second: number) => {
     const action = holding.get(instanceId);
@@ -321,7 +330,10 @@ function witnessOf(region: Region) {
       case 'task': {
         const tasks = tasksOf.get(event.instanceId) ?? new Set();
         tasksOf.set(event.instanceId, tasks.add(event.taskId));
-        if (event.status === 'STOPPED') stoppedTasks += 1;
+        if (event.status === 'STOPPED') {
+          stoppedTasks += 1;
+          if (!holding.has(event.instanceId) && isDrainedByHand(region, event.instanceId)) tasksDrainedByHand += 1;
+        }
         noteEmptiness(event.instanceId, second);
         return;
       }
@@ -361,7 +373,7 @@ function witnessOf(region: Region) {
     see,
     countPlaces,
     get told() {
-      return { held, deliveries, continuedAtMs, stoppedTasks };
+      return { held, deliveries, continuedAtMs, stoppedTasks, tasksDrainedByHand };
     },
   };
 }

@@ -27,6 +27,24 @@ describe('in a world in which copies of an event found two registrations in anot
   });
 });
 
+describe('in a world in which a person drains an instance', () => {
+  it('each stop of its tasks is looked into, and nothing is changed', async () => {
+    const world = {
+      ...CALM,
+      instances: 2,
+      services: [SERVICE],
+      terminations: [],
+      drainedByHand: { on: 0, atSecond: 10 },
+    };
+    const played = await play(world);
+    expect(PROPERTIES.flatMap(({ breaches }) => breaches(played))).toEqual([]);
+    expect(played.tasksDrainedByHand).toBeGreaterThan(0);
+    const reads = /^(?:Describe|List|Get)/;
+    expect(played.calls.filter(({ operation }) => !reads.test(operation))).toEqual([]);
+    expect(played.calls.filter(({ operation }) => operation === 'GetSchedule')).not.toEqual([]);
+  });
+});
+
 describe('in worlds in which a task was killed early once', () => {
   it('a job that starts on a registration which the agent made just after the draining is waited for', async () => {
     const { victims, outcomes, tasks } = await heldIn(fixedWorld('registered-again-just-after-the-draining'));

@@ -29,6 +29,7 @@ function playedOf(held: Partial<Held>, world: Partial<Played['world']> = {}, wor
     completionsAt: [],
     failedCalls: 0,
     stoppedTasks: 0,
+    tasksDrainedByHand: 0,
     deliveries: { lostAt: [], duplicatedAt: [], delayed: 0 },
     continuedAtMs: new Map(),
     schedulesLeft: [],
