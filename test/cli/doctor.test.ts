@@ -277,6 +277,31 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
 ];
 
 describe('ecs-drain doctor', () => {
+  it('names the other stage that drains the same groups by the same hook', async () => {
+    const { region, json } = await deployedRegion();
+    const putRule = (stage: string, AutoScalingGroupName: unknown[], LifecycleHookName = ['ecs-drain']) =>
+      region.eventBridge.putRule({
+        name: `ecs-drain-${stage}-termination`,
+        pattern: { source: ['aws.autoscaling'], detail: { AutoScalingGroupName, LifecycleHookName } },
+        target: () => {},
+      });
+    putRule('dev', ['web']);
+    putRule('pattern', [{ wildcard: 'w*b' }]);
+    putRule('others', ['batch', { prefix: 'app-' }]);
+    putRule('hook', ['web'], ['theirs']);
+    const { status, answer } = await json('doctor');
+    expect(status).toBe(0);
+    const warnings = answer.findings.filter(({ where }: Finding) => /-(dev|pattern|others|hook)-/.test(where));
+    expect(warnings).toEqual(
+      ['dev', 'pattern'].map((stage) => ({
+        level: 'warning',
+        where: `rule ecs-drain-${stage}-termination`,
+        what: `the deployment of stage ${stage} drains web by the hook ecs-drain, too: each drain is done twice, unless it is a dry run.`,
+        fix: `Remove stage ${stage}, or take the groups out of one.`,
+      })),
+    );
+  });
+
   it('finds nothing where all is well', async () => {
     const { run, json } = await deployedRegion();
     const { status, answer } = await json('doctor');
@@ -528,7 +553,7 @@ describe('ecs-drain doctor', () => {
     const { status, answer } = await json('doctor');
     expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
     expect((await run('doctor')).stdout).toMatch(
-      /0 errors, 0 warnings, 1 ok, 14 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
+      /0 errors, 0 warnings, 1 ok, 15 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
     );
   });
 
