@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { DEFAULT_STAGE } from '../deploy/params.ts';
 import { dashboard } from '../deploy/watching.ts';
 
 /** `npm run grafana`: the dashboard for Grafana's CloudWatch data source, from the definition of CloudWatch's own. */
@@ -139,7 +140,7 @@ function variables(): object[] {
   return [
     { name: 'datasource', type: 'datasource', query: 'cloudwatch' },
     { name: 'region', type: 'query', datasource: SOURCE, query: 'regions()', refresh: 1 },
-    { name: 'stage', type: 'textbox', query: 'dev', current: { text: 'dev', value: 'dev' } },
+    { name: 'stage', type: 'textbox', query: DEFAULT_STAGE, current: { text: DEFAULT_STAGE, value: DEFAULT_STAGE } },
     queue('event_queue', 'EventQueue'),
     queue('dead_letter_queue', 'DeadLetterQueue'),
   ];

@@ -27,12 +27,14 @@ export async function release(folder: string): Promise<void> {
   const { zip, metafile } = await functionZip(ROOT);
   const licenses = await thirdPartyLicenses(metafile, ROOT);
   const what = `ecs-drain ${version} drains Amazon ECS container instances before EC2 Auto Scaling terminates them.`;
+  const pages = `https://github.com/ecs-drain/ecs-drain/blob/v${version}/`;
+  const deployment = `${pages}docs/deployment.md#with-cloudformation-alone`;
   const template = templateYaml(
-    parameterizedTemplate(ZIP, `${what} docs/deployment.md says what this template cannot check.`),
-    'Deploy it with the zip beside it: docs/deployment.md.',
+    parameterizedTemplate(ZIP, `${what} What this template cannot check: ${deployment}`),
+    `Deploy it with the zip beside it: ${deployment}`,
   );
-  const stackSet = templateYaml(stackSetTemplate(what), 'For a stack set: docs/accounts.md.');
-  const module = await terraformModule({ [ZIP]: zip, [TEMPLATE]: template });
+  const stackSet = templateYaml(stackSetTemplate(what), `For a stack set: ${pages}docs/accounts.md`);
+  const module = await terraformModule({ [ZIP]: zip, [TEMPLATE]: template }, pages);
   const files: Readonly<Record<string, Uint8Array>> = {
     [ZIP]: zip,
     [TEMPLATE]: template,
@@ -48,12 +50,16 @@ export async function release(folder: string): Promise<void> {
   await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
 }
 
-/** The Terraform module, with what it deploys. */
-async function terraformModule(deployed: Readonly<Record<string, Uint8Array>>): Promise<Record<string, Uint8Array>> {
+/** The Terraform module, with what it deploys. Its README links to the `pages` of the release in place of files that are not beside it. */
+async function terraformModule(
+  deployed: Readonly<Record<string, Uint8Array>>,
+  pages: string,
+): Promise<Record<string, Uint8Array>> {
   const module = join(ROOT, 'terraform');
-  const paths = await Array.fromAsync(glob(['*.tf', 'README.md', 'examples/*/*.tf'], { cwd: module }));
+  const paths = await Array.fromAsync(glob(['*.tf', 'examples/*/*.tf'], { cwd: module }));
   const own = paths.map(async (path) => [path, new Uint8Array(await readFile(join(module, path)))] as const);
-  return { ...Object.fromEntries(await Promise.all(own)), ...deployed };
+  const readme = (await readFile(join(module, 'README.md'), 'utf8')).replaceAll('](../', `](${pages}`);
+  return { ...Object.fromEntries(await Promise.all(own)), 'README.md': Buffer.from(readme), ...deployed };
 }
 
 /** A template as YAML. `aws cloudformation package` puts the place of the zip in S3 where its path is. */

@@ -8,6 +8,7 @@ import { type IQueue, Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Template } from '../deploy/cloudformation.ts';
 import { FUNCTION, FUNCTION_ROLE } from '../deploy/function.ts';
+import { DEFAULT_STAGE } from '../deploy/params.ts';
 import { templateOf, withCode } from '../deploy/template.ts';
 import { type Granted, INSPECT, OPERATE } from './grants.ts';
 import { paramsFrom } from './params.ts';
@@ -56,7 +57,7 @@ export class EcsDrain extends Construct {
   /** @throws an error with a sentence for each property that is missing, out of bounds or in conflict. */
   constructor(scope: Construct, id: string, props: EcsDrainProps) {
     super(scope, id);
-    const { stage = 'dev' } = props;
+    const { stage = DEFAULT_STAGE } = props;
     this.#deployment = `ecs-drain-${stage}`;
     this.#namespace = props.dryRun ? 'ECSDrainDryRun' : 'ECSDrain';
     this.eventSource = `ecs-drain.${stage}`;

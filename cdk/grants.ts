@@ -29,6 +29,7 @@ export const INSPECT: readonly Granted[] = [
       'ecs:ListTasks',
       'elasticloadbalancing:DescribeTargetGroupAttributes',
       'events:DescribeRule',
+      'events:ListRules',
       'lambda:ListEventSourceMappings',
       'scheduler:GetSchedule',
       'scheduler:ListSchedules',

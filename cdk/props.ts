@@ -28,6 +28,8 @@ export interface DrainedGroupInCluster {
 export interface EcsDrainProps {
   /**
    * Distinguishes several deployments in one account and Region: it is a part of the names of the resources.
+   *
+   * @default 'main'
    */
   readonly stage?: string;
 

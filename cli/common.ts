@@ -194,7 +194,8 @@ export function sentenceOf(thrown: unknown, target: Target): string {
     return `Could not ${call?.attempted ?? 'do this'}: ${message} docs/operations.md lists the permissions that the commands need.`;
   }
   if (error.name === 'ResourceNotFoundException' && /function not found/i.test(error.message)) {
-    return `${message} Deploy it, or name another stage with --stage, another function with --function, or another Region with --region.`;
+    const earlier = target.stage === 'main' ? ' (until 0.1.0 the default was dev)' : '';
+    return `${message} Deploy it, or name another stage with --stage${earlier}, another function with --function, or another Region with --region.`;
   }
   if (UNREACHABLE.test(code) || error.name === 'TimeoutError') {
     return `${endpoint || 'AWS'} does not answer (${code || error.message}): check --endpoint-url, --region and the network.`;

@@ -22,6 +22,7 @@ import {
   sentenceOf,
   type Target,
 } from './common.ts';
+import { otherStageFindings } from './doctor-stages.ts';
 import type { Check, Finding } from './finding.ts';
 import { interferenceOf, metadataTrouble } from './hooks.ts';
 import { type Page, styled } from './layout.ts';
@@ -78,6 +79,7 @@ async function findingsIn(deployment: Deployment): Promise<Finding[]> {
     check(ROLE, async () => permissionFindings(deployment, await taskStopQueueIn(mappings, deployment))),
     check(OPERATOR, () => operatorFindings(OPERATOR, deployment)),
     ...rulesOf(deployment).map((rule) => check(`rule ${rule}`, async () => [await ruleFinding(rule, eventBridge)])),
+    check('other deployments', () => otherStageFindings(deployment, eventBridge)),
     check('the event queue', () => eventQueueFindings(deployment, sqs)),
     check('the event source mappings', async () => mappingFindings(await mappings, deployment)),
     check('the task stop queue', async () => taskStopQueueFindings(await mappings, deployment, sqs)),

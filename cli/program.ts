@@ -60,7 +60,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     })
     .description('Shows, checks and repairs the drains of one deployment of ecs-drain, and plans changes of a group.')
     .version(packageJson.version, '--version', 'print the version')
-    .option('--stage <name>', 'the stage that was deployed', 'dev')
+    .option('--stage <name>', 'the stage that was deployed', 'main')
     .option('--function <name>', 'the function that drains, if it is not ecs-drain-STAGE-drain')
     .option('--region <name>', "AWS's Region, if not that of the environment or the profile")
     .option('--profile <name>', 'the profile of ~/.aws to use')

@@ -6,7 +6,7 @@
 import { MANAGED_DRAINING_HOOK } from '../src/domain/drain.ts';
 import type { Resource, Resources } from './cloudformation.ts';
 import { CONDITIONS, type Condition, type Form, parameterOf } from './form.ts';
-import { constraintsOf, PARAMS, type ParamName, paramNames } from './params.ts';
+import { constraintsOf, DEFAULT_STAGE, PARAMS, type ParamName, paramNames } from './params.ts';
 import { templateIn, withCode } from './template.ts';
 
 /** CloudFormation puts the tags of a stack on its resources by itself; rules cannot depend on a queue's policy under a condition. */
@@ -16,12 +16,12 @@ const WITHOUT_PARAMETER: readonly ParamName[] = ['tags', 'deadLetterQueueArn'];
 export const MOST_CLUSTERS = 5;
 export const MOST_GROUPS = 20;
 
-/** Default of a stage that the parameter `Stage` names. */
-const STAGE = {
+const STAGE_PARAMETER = {
   Type: 'String',
-  Default: 'main',
+  Default: DEFAULT_STAGE,
   AllowedPattern: '^[a-zA-Z0-9-]{1,32}$',
   Description: 'Distinguishes this deployment from others in the account: every name begins with ecs-drain-STAGE',
+  ConstraintDescription: 'expected letters, digits and hyphens, 32 at most',
 };
 
 /** CloudFormation trims the items of a list, and tests each by the pattern. */
@@ -76,7 +76,7 @@ export function hasParameter(param: ParamName): boolean {
 
 function parameters(): object {
   const ofParams = paramNames.filter(hasParameter).map((name) => [parameterOf(name), parameter(name)]);
-  return { Stage: STAGE, ...Object.fromEntries(ofParams) };
+  return { Stage: STAGE_PARAMETER, ...Object.fromEntries(ofParams) };
 }
 
 function parameter(name: ParamName): object {

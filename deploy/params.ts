@@ -53,7 +53,10 @@ const entries = {
     v.string('expected tags'),
     v.transform((text) => (text === 'none' ? [] : text.split(',').map((tag) => tag.trim()))),
     v.array(tag()),
-    v.check((tags) => new Set(tags.map(([key]) => key)).size === tags.length, 'expected each key once'),
+    v.rawCheck(({ dataset: { typed, value: tags }, addIssue }) => {
+      if (!typed || new Set(tags.map(([key]) => key)).size === tags.length) return;
+      addIssue({ message: 'expected each key once', input: tags.map((tag) => tag.join('=')).join(',') });
+    }),
   ),
   logRetentionDays: v.pipe(
     v.string('expected a number of days'),
@@ -297,6 +300,9 @@ export interface Params {
  * @throws InvalidSettings with a sentence for each param that is missing, unknown, out of bounds or in conflict.
  */
 export function paramsOf(given: Readonly<Record<string, unknown>>, stage: string): Params {
+  if (!STAGE.test(stage)) {
+    throw new InvalidSettings(`stage is ${JSON.stringify(stage)}: expected letters, digits and hyphens.`);
+  }
   refuseUnknown(Object.keys(given));
   const texts = Object.fromEntries(paramNames.map((name) => [name, textOf(given[name]) ?? PARAMS[name].default]));
   // If every group names its own cluster, `cluster` may be left out.
@@ -305,6 +311,12 @@ export function paramsOf(given: Readonly<Record<string, unknown>>, stage: string
   refuseConflicts(conflictsAmong(settings));
   return { texts: texts as Params['texts'], settings };
 }
+
+/** Of a deployment that names no stage, in every way to deploy. The commands assume the same. */
+export const DEFAULT_STAGE = 'main';
+
+/** It is a part of names; limits.ts checks how long these become. */
+const STAGE = /^[a-zA-Z0-9-]+$/;
 
 /** Distinguishes the events of this deployment from another's. */
 export function eventSourceOf(stage: string): string {
@@ -374,15 +386,17 @@ function clustersIn(groups: unknown): string | undefined {
   return clusters.includes(undefined) ? undefined : [...new Set(clusters)].join(',');
 }
 
-/** Params of earlier versions, and what to do instead. */
-const REMOVED_PARAMS: Readonly<Record<string, string>> = {
+/** What is no param, or no longer, and what to do instead. */
+const NO_PARAMS: Readonly<Record<string, string>> = {
+  stage: 'There is no param stage: the stage is an option of its own, --stage.',
+  region: 'There is no param region: the Region is an option of its own, --region.',
   reservedConcurrency:
     'There is no param reservedConcurrency any more, because the function no longer needs executions of its own: events wait in a queue. Remove the param. To bound how many executions run at once, set maximumConcurrency (2 to 1000, default 5).',
 };
 
 function refuseUnknown(names: readonly string[]): void {
-  const removed = names.flatMap((name) => REMOVED_PARAMS[name] ?? []);
-  if (removed.length > 0) throw new InvalidSettings(removed.join(' '));
+  const explained = names.flatMap((name) => NO_PARAMS[name] ?? []);
+  if (explained.length > 0) throw new InvalidSettings(explained.join(' '));
   const unknown = names.filter((name) => !Object.hasOwn(PARAMS, name));
   if (unknown.length > 0) throw new InvalidSettings(unknown.map(sentenceOnUnknown).join(' '));
 }

@@ -2,7 +2,7 @@
 module.exports = async ({ options, resolveVariable, resolveConfigurationProperty }) => {
   const { paramNames, paramsOf, warningsIn } = await import('./params.ts');
 
-  const stage = await resolveVariable('sls:stage');
+  const stage = await resolveVariable('sls:stage').catch(() => options.stage); // refused below, in a sentence
   const sections = await Promise.all(['default', stage].map((name) => resolveConfigurationProperty(['params', name])));
   const written = sections.flatMap((section) => Object.keys(section ?? {}));
   const typed = (options.param ?? []).map((param) => param.split('=', 1)[0]);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { unzipSync } from 'fflate';
+import { DEFAULT_STAGE } from '../deploy/params.ts';
 import { templateOf } from '../deploy/template.ts';
 import type { HookSpec } from './region/auto-scaling/model.ts';
 import type { Rule, ScheduledRule } from './region/event-bridge/model.ts';
@@ -68,7 +69,7 @@ const SHIPPED_ZIP = join(import.meta.dirname, 'ecs-drain.zip');
 /** The package for these params: that of the published commands, or what `serverless package` makes of the repository. */
 export async function packageFor(params: Readonly<Record<string, string | number>>): Promise<Package> {
   const zip = await readFile(SHIPPED_ZIP, 'base64').catch(() => undefined);
-  if (zip !== undefined) return packageOf({ template: templateOf(params, 'dev'), zip });
+  if (zip !== undefined) return packageOf({ template: templateOf(params, DEFAULT_STAGE), zip });
   return packaged({ args: Object.entries(params).map(([name, value]) => `--param=${name}=${value}`) });
 }
 
@@ -102,7 +103,7 @@ async function filesIn(path: string): Promise<string[]> {
 
 /**
  * Runs the command in a folder of its own: two at once would share their work folders. The environment has nothing of AWS
- * in it.
+ * in it but the Region.
  */
 async function madeOf(yaml: string, args: readonly string[]): Promise<Made> {
   const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-package-'));
@@ -115,7 +116,13 @@ async function madeOf(yaml: string, args: readonly string[]): Promise<Made> {
     const serverless = join(folder, 'node_modules/serverless/bin/serverless.js');
     // Half of its time goes into what it would find again at home: its compiled schema, and what Node has compiled.
     const home = join(KEPT, 'home');
-    const env = { PATH: process.env['PATH'], HOME: home, TMPDIR: folder, NODE_COMPILE_CACHE: join(home, 'compiled') };
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: home,
+      TMPDIR: folder,
+      NODE_COMPILE_CACHE: join(home, 'compiled'),
+      AWS_REGION: REGION,
+    };
     await promisify(execFile)(process.execPath, [serverless, 'package', ...args], { cwd: folder, env }).catch(
       ({ stdout, stderr }) => {
         throw new Error(`${stdout}${stderr}`);

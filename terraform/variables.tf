@@ -21,7 +21,7 @@ variable "stage" {
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9-]{1,32}$", var.stage))
-    error_message = "stage is ${jsonencode(var.stage)}: expected a text that matches ^[a-zA-Z0-9-]{1,32}$."
+    error_message = "stage is ${jsonencode(var.stage)}: expected letters, digits and hyphens, 32 at most."
   }
 }
 

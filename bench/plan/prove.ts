@@ -121,7 +121,7 @@ async function snapshotOver(region: Region, { group }: Scenario): Promise<Snapsh
     group: group.name,
     cluster: undefined,
     withImages: false,
-    functionName: 'ecs-drain-dev-drain',
+    functionName: 'ecs-drain-main-drain',
     nowMs: () => region.time.nowMs(),
   };
   const reader = new Reader(1_000, pace);

@@ -267,14 +267,14 @@ describe('properties that cannot work', () => {
       ...wrong,
     };
     for (const name of ['heartbeatTimeout', 'deadline']) delete params[name];
-    const sentence = messageOf(() => templateOf(params, 'dev'));
+    const sentence = messageOf(() => templateOf(params, 'main'));
     expect(sentence.length).toBeGreaterThan(20);
     expect(messageOf(() => synthesized({ ...WEB, ...wrong }))).toBe(sentence);
   });
 
   it('no cluster at all is refused', () => {
     expect(messageOf(() => synthesized({ autoScalingGroups: ['web'] }))).toBe(
-      messageOf(() => templateOf({ autoScalingGroups: 'web' }, 'dev')),
+      messageOf(() => templateOf({ autoScalingGroups: 'web' }, 'main')),
     );
   });
 
@@ -297,7 +297,7 @@ describe('the members', () => {
     expect({ namespace, metricName, dimensions, statistic }).toEqual({
       namespace: 'ECSDrain',
       metricName: 'Drains',
-      dimensions: { service: 'ecs-drain-dev', outcome: 'timed-out' },
+      dimensions: { service: 'ecs-drain-main', outcome: 'timed-out' },
       statistic: 'Sum',
     });
     const made = [

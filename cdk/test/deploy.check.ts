@@ -64,7 +64,7 @@ describe.skipIf(missing)('the example app', () => {
     const [deployed = []] = await emulator.ask<[string, string][]>([
       ['cloudformation', 'list_stack_resources', { StackName: STACK }, resource],
     ]);
-    const { Resources } = templateOf({ cluster: 'prod', autoScalingGroups: 'web' }, 'dev');
+    const { Resources } = templateOf({ cluster: 'prod', autoScalingGroups: 'web' }, 'main');
     const defined = Object.entries(Resources).map(([id, { Type }]) => [id, Type]);
     expect(deployed.toSorted()).toEqual(defined.toSorted());
   });

@@ -45,10 +45,12 @@ export const settingsEntries = {
     v.string('expected names, separated by commas'),
     v.transform(itemsIn),
     v.array(group),
-    v.check(
-      (groups) => new Set(groups.map(({ parts }) => parts.join('*'))).size === groups.length,
-      'expected each group once',
-    ),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const { typed, value: groups } = dataset;
+      if (!typed || new Set(groups.map(({ parts }) => parts.join('*'))).size === groups.length) return;
+      const input = groups.map(({ text, cluster }) => (cluster === undefined ? text : `${text}@${cluster}`)).join(',');
+      addIssue({ message: 'expected each group once', input });
+    }),
   ),
   lifecycleHook: listOf(hookName),
   deadlineSeconds: seconds(1, 172_800),

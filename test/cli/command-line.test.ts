@@ -26,7 +26,7 @@ function child(env: Record<string, string>, ...args: string[]): Promise<{ status
 describe('npx ecs-drain, typed wrongly', () => {
   it.each([
     ['an unknown command', ['sing'], "Unknown command 'sing'. npx ecs-drain --help lists the commands."],
-    ['an option twice', ['status', '--stage', 'prod', '--stage', 'dev'], '--stage is repeated: name it once.'],
+    ['an option twice', ['status', '--stage', 'prod', '--stage', 'main'], '--stage is repeated: name it once.'],
     ['an unknown option', ['status', '--loud'], "Unknown option '--loud'. npx ecs-drain --help lists the commands."],
     ['no instance', ['explain'], "Missing required argument 'instance'. npx ecs-drain --help lists the commands."],
     ['no instance id', ['explain', 'web-1'], 'web-1 is not the id of an EC2 instance, such as i-0123456789abcdef0.'],
@@ -111,7 +111,7 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     expect(stderr).toBe(
       'Function not found: arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-prod-drain. Deploy it, or name another stage with --stage, another function with --function, or another Region with --region.\n',
     );
-    expect((await deployed.run('status', '--function', 'ecs-drain-dev-drain')).status).toBe(0);
+    expect((await deployed.run('status', '--function', 'ecs-drain-main-drain')).status).toBe(0);
   });
 
   it('says that it cannot read the settings of a function that is another', async () => {

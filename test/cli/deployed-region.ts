@@ -48,7 +48,7 @@ export interface World {
   readonly taskStopQueue?: Changed<QueueSpec>;
 }
 
-export const FUNCTION = 'ecs-drain-dev-drain';
+export const FUNCTION = 'ecs-drain-main-drain';
 export const EVENT_QUEUE = 'events';
 export const DEAD_LETTER_QUEUE = 'dead-letters';
 export const TASK_STOP_QUEUE = 'task-stops';
@@ -58,7 +58,7 @@ const RULES = {
     source: ['aws.autoscaling'],
     'detail-type': ['EC2 Instance-terminate Lifecycle Action'],
   },
-  continuation: { source: ['ecs-drain.dev'], 'detail-type': ['ECS Drain Continuation'] },
+  continuation: { source: ['ecs-drain.main'], 'detail-type': ['ECS Drain Continuation'] },
   'spot-interruption': { source: ['aws.ec2'], 'detail-type': ['EC2 Spot Instance Interruption Warning'] },
   'task-stopped': {
     source: ['aws.ecs'],
@@ -145,7 +145,7 @@ export async function deployedRegion(world: World = {}) {
     ...(deployed(world.params ?? {}).environment as Record<string, string>),
     EVENT_QUEUE_URL: events.url,
     DEAD_LETTER_QUEUE_URL: deadLetters.url,
-    SCHEDULE_GROUP: 'ecs-drain-dev',
+    SCHEDULE_GROUP: 'ecs-drain-main',
     SCHEDULE_ROLE_ARN: 'arn:aws:iam::123456789012:role/parking',
     EVENT_QUEUE_ARN: events.arn,
     DEAD_LETTER_QUEUE_ARN: deadLetters.arn,
@@ -178,10 +178,10 @@ export async function deployedRegion(world: World = {}) {
     const slow = { ...mapping, windowSeconds: 10, maximumConcurrency: 2 };
     region.mapQueue(taskStops, lambda, { ...slow, ...taskStopMapping } as MappingSpec);
   }
-  region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-dev' });
+  region.scheduler.operations.CreateScheduleGroup({ Name: 'ecs-drain-main' });
   for (const purpose of world.rules ?? ALL_RULES) {
     const rule = {
-      name: `ecs-drain-dev-${purpose}`,
+      name: `ecs-drain-main-${purpose}`,
       target: (event: unknown) => void (purpose === 'task-stopped' ? taskStops : events).send(JSON.stringify(event)),
     };
     if (purpose === 'sweep') eventBridge.putScheduledRule({ ...rule, everySeconds: 60 });

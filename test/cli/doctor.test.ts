@@ -137,7 +137,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     { rules: ['termination', 'continuation', 'sweep', 'task-stopped'] },
     {
       level: 'error',
-      where: 'rule ecs-drain-dev-instance-emptied',
+      where: 'rule ecs-drain-main-instance-emptied',
       what: 'EventBridge has no such rule on the default bus.',
     },
   ],
@@ -251,14 +251,14 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     { lambda: { recursiveLoop: 'Terminate' } },
     {
       level: 'error',
-      where: 'recursion detection of ecs-drain-dev-drain',
+      where: 'recursion detection of ecs-drain-main-drain',
       what: expect.stringContaining('RecursiveLoop is Terminate'),
     },
   ],
   [
     'a dry run',
     { params: { dryRun: true, createLifecycleHooks: false } },
-    { level: 'warning', where: 'function ecs-drain-dev-drain', what: 'it is in a dry run: it drains nothing.' },
+    { level: 'warning', where: 'function ecs-drain-main-drain', what: 'it is in a dry run: it drains nothing.' },
   ],
   [
     'a permission that a boundary takes away',
@@ -277,25 +277,50 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
 ];
 
 describe('ecs-drain doctor', () => {
+  it('names the other stage that drains the same groups by the same hook', async () => {
+    const { region, json } = await deployedRegion();
+    const putRule = (stage: string, AutoScalingGroupName: unknown[], LifecycleHookName = ['ecs-drain']) =>
+      region.eventBridge.putRule({
+        name: `ecs-drain-${stage}-termination`,
+        pattern: { source: ['aws.autoscaling'], detail: { AutoScalingGroupName, LifecycleHookName } },
+        target: () => {},
+      });
+    putRule('dev', ['web']);
+    putRule('pattern', [{ wildcard: 'w*b' }]);
+    putRule('others', ['batch', { prefix: 'app-' }]);
+    putRule('hook', ['web'], ['theirs']);
+    const { status, answer } = await json('doctor');
+    expect(status).toBe(0);
+    const warnings = answer.findings.filter(({ where }: Finding) => /-(dev|pattern|others|hook)-/.test(where));
+    expect(warnings).toEqual(
+      ['dev', 'pattern'].map((stage) => ({
+        level: 'warning',
+        where: `rule ecs-drain-${stage}-termination`,
+        what: `the deployment of stage ${stage} drains web by the hook ecs-drain, too: each drain is done twice, unless it is a dry run.`,
+        fix: `Remove stage ${stage}, or take the groups out of one.`,
+      })),
+    );
+  });
+
   it('finds nothing where all is well', async () => {
     const { run, json } = await deployedRegion();
     const { status, answer } = await json('doctor');
     expect(status).toBe(0);
     expect(answer.healthy).toBe(true);
     expect(answer.findings.map(({ level, where }: Finding) => [level, where])).toEqual([
-      ['ok', 'function ecs-drain-dev-drain'],
+      ['ok', 'function ecs-drain-main-drain'],
       ['ok', 'role drain'],
       ['ok', 'your own permissions'],
-      ['ok', 'rule ecs-drain-dev-termination'],
-      ['ok', 'rule ecs-drain-dev-continuation'],
-      ['ok', 'rule ecs-drain-dev-sweep'],
-      ['ok', 'rule ecs-drain-dev-task-stopped'],
-      ['ok', 'rule ecs-drain-dev-instance-emptied'],
+      ['ok', 'rule ecs-drain-main-termination'],
+      ['ok', 'rule ecs-drain-main-continuation'],
+      ['ok', 'rule ecs-drain-main-sweep'],
+      ['ok', 'rule ecs-drain-main-task-stopped'],
+      ['ok', 'rule ecs-drain-main-instance-emptied'],
       ['ok', 'event queue events'],
       ['ok', 'event source mapping of events'],
       ['ok', 'event source mapping of task-stops'],
       ['ok', 'task stop queue task-stops'],
-      ['ok', 'recursion detection of ecs-drain-dev-drain'],
+      ['ok', 'recursion detection of ecs-drain-main-drain'],
       ['ok', 'dead-letter queue dead-letters'],
       ['ok', 'hook ecs-drain of group web'],
       ['ok', 'service web of cluster prod'],
@@ -483,7 +508,7 @@ describe('ecs-drain doctor', () => {
     const group = 'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:any:autoScalingGroupName/web';
     expect(answer.findings.filter(({ level }: Finding) => level !== 'ok').map(({ what }: Finding) => what)).toEqual([
       `drain will not work for you: autoscaling:TerminateInstanceInAutoScalingGroup is not allowed on ${group}.`,
-      'extend, --message and replay --yes will not work for you: lambda:InvokeFunction is not allowed on arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-dev-drain.',
+      'extend, --message and replay --yes will not work for you: lambda:InvokeFunction is not allowed on arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-main-drain.',
     ]);
   });
 
@@ -528,7 +553,7 @@ describe('ecs-drain doctor', () => {
     const { status, answer } = await json('doctor');
     expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
     expect((await run('doctor')).stdout).toMatch(
-      /0 errors, 0 warnings, 1 ok, 14 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
+      /0 errors, 0 warnings, 1 ok, 15 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
     );
   });
 

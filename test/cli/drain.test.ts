@@ -62,7 +62,7 @@ npx ecs-drain wait ${first} waits for the drains.
     const { status, answer } = await json('drain', first, '--yes', '--wait', '--decrement');
     expect(status).toBe(0);
     expect(answer).toMatchObject({
-      function: 'ecs-drain-dev-drain',
+      function: 'ecs-drain-main-drain',
       instances: [{ instanceId: first, state: 'terminating', autoScalingGroup: 'web', lifecycleHook: 'ecs-drain' }],
       drains: [{ instanceId: first, state: 'finished', outcome: 'drained', killedTasks: 0 }],
     });
@@ -145,7 +145,7 @@ ${second}, ${first}, i-0123456789abcdef0 are left alone.
     fail(denying('Invoke'));
     const { status, stderr } = await run('drain', first, '--yes', '--message', 'new kernel');
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^Could not try whether you may invoke ecs-drain-dev-drain: .*not authorized/);
+    expect(stderr).toMatch(/^Could not try whether you may invoke ecs-drain-main-drain: .*not authorized/);
     expect(changes()).toEqual(['Invoke']);
   });
 

@@ -41,7 +41,7 @@ describe('ecs-drain history', () => {
     expect(await json('history', '--since', '1h')).toMatchObject({
       status: 0,
       answer: {
-        function: 'ecs-drain-dev-drain',
+        function: 'ecs-drain-main-drain',
         isCut: false,
         drains: [
           { instanceId: second, outcome: 'timed-out', killedTasks: 2, reason: expect.stringMatching(/^Timed out/) },

@@ -119,7 +119,7 @@ describe('the settings that a plan rehearses', () => {
   const hook = { transition: 'terminating', heartbeatTimeoutSeconds: 3_600, defaultResult: 'CONTINUE' } as const;
   const ecs = { ...hook, name: 'ecs-managed-draining-termination-hook' };
   const paramsWith = (hooks: Snapshot['group']['hooks'], params: Record<string, string>) =>
-    paramsFrom(aSnapshot({ group: { hooks }, drain: { function: 'ecs-drain-dev-drain', params } }));
+    paramsFrom(aSnapshot({ group: { hooks }, drain: { function: 'ecs-drain-main-drain', params } }));
 
   it('are those of the deployed stack, with what the hook of the group chooses', () => {
     const ours = { ...hook, name: 'ecs-drain', settings: { deadlineSeconds: '900' } };

@@ -162,12 +162,12 @@ describe('ecs-drain replay FILE', () => {
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(60);
     const [{ Name = '' } = {}] =
-      region.scheduler.operations.ListSchedules({ GroupName: 'ecs-drain-dev' }).Schedules ?? [];
-    const schedule = region.scheduler.operations.GetSchedule({ GroupName: 'ecs-drain-dev', Name });
+      region.scheduler.operations.ListSchedules({ GroupName: 'ecs-drain-main' }).Schedules ?? [];
+    const schedule = region.scheduler.operations.GetSchedule({ GroupName: 'ecs-drain-main', Name });
     const { answer } = await json('replay', await fileOf(schedule.Target?.Input ?? ''));
     expect(answer.events).toMatchObject([
       {
-        event: { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', account: '123456789012' },
+        event: { source: 'ecs-drain.main', 'detail-type': 'ECS Drain Continuation', account: '123456789012' },
         verdict: 'continuation',
         sentence: `continue the drain of ${instanceIds[0]} of group web.`,
       },
@@ -201,7 +201,7 @@ describe('ecs-drain replay FILE', () => {
     const { run, json, instanceIds } = await deployedRegion(DRY_RUN);
     const file = await fileOf(termination(instanceIds[0]));
     expect((await run('replay', file)).stdout).toMatch(
-      /^The function ecs-drain-dev-drain is in a dry run: it would change nothing\.\n/,
+      /^The function ecs-drain-main-drain is in a dry run: it would change nothing\.\n/,
     );
     const { status, answer } = await json('replay', file, '--yes');
     expect(status).toBe(0);
@@ -402,7 +402,7 @@ describe('ecs-drain replay --dead-letter', () => {
     const [first = ''] = instanceIds;
     region.autoScaling.terminateInstance(first);
     await pass(60);
-    const group = { GroupName: 'ecs-drain-dev' };
+    const group = { GroupName: 'ecs-drain-main' };
     const [{ Name = '' } = {}] = region.scheduler.operations.ListSchedules(group).Schedules ?? [];
     deadLetters.send(region.scheduler.operations.GetSchedule({ ...group, Name }).Target?.Input ?? '');
     await pass(1);

@@ -56,7 +56,7 @@ async function findingsIn(script: Script, policy: Partial<typeof POLICY> = {}): 
   const check: Check = async (where, look) =>
     look().catch((error: Error) => [{ level: 'unchecked', where, what: error.message }]);
   const settings = { policy: { ...POLICY, ...policy } };
-  const deployment = { config, settings, target: { stage: 'dev' }, nowMs: () => 0 } as unknown as Deployment;
+  const deployment = { config, settings, target: { stage: 'main' }, nowMs: () => 0 } as unknown as Deployment;
   const groups = Promise.resolve({
     autoScalingGroups: [groupNamed('web')],
     instanceIds: new Set([OURS]),

@@ -64,7 +64,7 @@ describe('ecs-drain snapshot', () => {
     expect(cluster.tasks.map(({ group, lastStatus }) => [group, lastStatus])).toEqual(
       Array.from({ length: 4 }, () => ['service:web', 'RUNNING']),
     );
-    expect(drain).toMatchObject({ function: 'ecs-drain-dev-drain', params: { deadlineSeconds: '7200' } });
+    expect(drain).toMatchObject({ function: 'ecs-drain-main-drain', params: { deadlineSeconds: '7200' } });
     expect(text, 'no ARN, and with it no account number').not.toMatch(/arn:aws|123456789012/);
   });
 
@@ -280,7 +280,7 @@ describe('ecs-drain snapshot', () => {
 
   it('knows no settings where nothing is deployed', async () => {
     const { url } = await deployedRegion();
-    const target = { stage: 'dev', function: 'nobody', endpointUrl: url };
+    const target = { stage: 'main', function: 'nobody', endpointUrl: url };
     const { snapshot } = await takeSnapshot({ group: 'web' }, target);
     expect(snapshot.drain).toBeUndefined();
     expect(snapshot.unknown).toEqual([]);

@@ -384,10 +384,10 @@ describe('ecs-drain status', () => {
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
     await pass(60);
     const { ListSchedules, GetSchedule, UpdateSchedule } = region.scheduler.operations;
-    const [{ Name = '' } = {}] = ListSchedules({ GroupName: 'ecs-drain-dev' }).Schedules ?? [];
-    const { Target, ScheduleExpression, FlexibleTimeWindow } = GetSchedule({ GroupName: 'ecs-drain-dev', Name });
+    const [{ Name = '' } = {}] = ListSchedules({ GroupName: 'ecs-drain-main' }).Schedules ?? [];
+    const { Target, ScheduleExpression, FlexibleTimeWindow } = GetSchedule({ GroupName: 'ecs-drain-main', Name });
     const target = { ...Target, Input: '{"version": 1}' } as UpdateScheduleInput['Target'];
-    UpdateSchedule({ GroupName: 'ecs-drain-dev', Name, ScheduleExpression, FlexibleTimeWindow, Target: target });
+    UpdateSchedule({ GroupName: 'ecs-drain-main', Name, ScheduleExpression, FlexibleTimeWindow, Target: target });
     const [drain] = (await json('status')).answer.drains;
     expect(drain).toMatchObject({ parked: false, since: STARTED });
     expect(drain.remarks).toEqual([

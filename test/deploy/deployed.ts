@@ -2,7 +2,7 @@ import type { Resource, Resources } from '../../deploy/cloudformation.ts';
 import { templateOf } from '../../deploy/template.ts';
 
 /** The deployment with these params, and the defaults for the others, as a stage: its template, and parts of that. */
-export function deployed(params: Readonly<Record<string, unknown>>, stage = 'dev') {
+export function deployed(params: Readonly<Record<string, unknown>>, stage = 'main') {
   const template = templateOf({ cluster: 'prod', autoScalingGroups: 'web', ...params }, stage);
   const { Resources } = template;
   const chosen = (isMeant: (id: string, resource: Resource) => boolean): Resources =>

@@ -21,9 +21,9 @@ const { panels } = grafanaDashboard() as { panels: readonly Panel[] };
 
 /** CloudWatch's own dashboard, with the names that Grafana's page asks for. */
 function widgets() {
-  const { Resources } = templateOf({ cluster: 'prod', autoScalingGroups: 'web' }, 'dev');
+  const { Resources } = templateOf({ cluster: 'prod', autoScalingGroups: 'web' }, 'main');
   const named = JSON.stringify(Resources['Dashboard']?.Properties['DashboardBody'])
-    .replaceAll('ecs-drain-dev', 'ecs-drain-$stage')
+    .replaceAll('ecs-drain-main', 'ecs-drain-$stage')
     .replace(/\$\{DeadLetterQueue\.QueueName\}/g, '$$dead_letter_queue')
     .replace(/\$\{EventQueue\.QueueName\}/g, '$$event_queue');
   const Properties = { DashboardBody: JSON.parse(named)['Fn::Sub'] };
@@ -57,6 +57,6 @@ describe('the dashboard for Grafana', () => {
       return Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`);
     });
     expect(new Set(cells).size).toBe(cells.length);
-    expect(JSON.stringify(panels)).not.toMatch(/\$\{(AWS::|Stage|\w+Queue\.)|ecs-drain-dev/);
+    expect(JSON.stringify(panels)).not.toMatch(/\$\{(AWS::|Stage|\w+Queue\.)|ecs-drain-main/);
   });
 });

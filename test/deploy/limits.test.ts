@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Template } from '../../deploy/cloudformation.ts';
 import { LIMITS, type Limit, limitsExceeded } from '../../deploy/limits.ts';
 
-const PLACE = { stackName: 'ecs-drain-dev', region: 'us-east-1' };
+const PLACE = { stackName: 'ecs-drain-main', region: 'us-east-1' };
 
 describe('the table of what AWS allows', () => {
   it.each(Object.entries(LIMITS).flatMap(([type, limits]) => limits.map((limit) => ({ type, ...limit }))))(
@@ -41,7 +41,7 @@ describe('the table of what AWS allows', () => {
     const sized = (characters: number) => ({ Resources: {}, Outputs: { It: 'x'.repeat(characters) } });
     expect(limitsExceeded(sized(900_000), PLACE)).toEqual([]);
     expect(limitsExceeded(sized(1_000_000), PLACE)).toEqual([
-      expect.stringMatching(/^stack ecs-drain-dev: the template has 10000\d\d bytes, and AWS allows 1000000 /),
+      expect.stringMatching(/^stack ecs-drain-main: the template has 10000\d\d bytes, and AWS allows 1000000 /),
     ]);
   });
 

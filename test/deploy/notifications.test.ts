@@ -13,7 +13,7 @@ import { aws } from '../adapters/wire.ts';
 import { anyCodePoint } from '../any-text.ts';
 import { EVENTS, LETTERS, notificationSchema, OUTCOMES } from './notifications.ts';
 
-const SOURCE = 'ecs-drain.dev';
+const SOURCE = 'ecs-drain.main';
 const ACCOUNT = '123456789012';
 
 interface Rule {

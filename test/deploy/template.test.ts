@@ -42,12 +42,12 @@ let watching: Package;
 /** As many groups as are accepted, and everything that makes the role and the environment larger. */
 let largest: Package;
 
-/** Of a stack `ecs-drain-dev` with two groups, as CloudFormation knows them since version 0.1.0 and the first queue. */
+/** Of a stack `ecs-drain-main` with two groups, as CloudFormation knows them since version 0.1.0 and the first queue. */
 const IDS_IN_THE_FIELD = [
   ...['ServerlessDeploymentBucket', 'ServerlessDeploymentBucketPolicy', 'DrainLogGroup', 'IamRoleLambdaExecution'],
   ...['DrainLambdaFunction', 'DrainEventSourceMappingSQSEventQueue'],
   ...['EventQueue', 'EventQueuePolicy', 'DeadLetterQueue', 'DeadLetterQueuePolicy'],
-  ...[1, 2, 3].map((index) => `Ecsdraindevdrainrule${index}EventBridgeRule`),
+  ...[1, 2, 3].map((index) => `Ecsdrainmaindrainrule${index}EventBridgeRule`),
   ...['TaskStoppedRule', 'InstanceEmptiedRule', 'ScheduleGroup', 'ParkingRole', 'ParkingPolicy'],
   ...['TaskStopQueue', 'TaskStopQueuePolicy', 'TaskStopMapping'],
   ...['DeadLettersAlarm', 'TimedOutAlarm', 'AgentLostAlarm', 'TasksUnaccountedAlarm', 'NearDeadlineAlarm'],
@@ -55,7 +55,7 @@ const IDS_IN_THE_FIELD = [
   ...['LifecycleHookweb4b5e57f6', 'LifecycleHookworkersed574aa7'],
 ];
 
-const FUNCTION_ARN = `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:ecs-drain-dev-drain`;
+const FUNCTION_ARN = `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:ecs-drain-main-drain`;
 
 /** What an account may ask of every resource. */
 const OPTIONS = [
@@ -108,8 +108,8 @@ const UNSCOPED = [
 
 describe('what the Serverless Framework uploads', () => {
   it.each([
-    ['as typed', () => typical, { autoScalingGroups: 'web,workers' }, 'dev'],
-    ['without parking', () => watching, { autoScalingGroups: ['web', 'workers'], waiting: 'watch' }, 'dev'],
+    ['as typed', () => typical, { autoScalingGroups: 'web,workers' }, 'main'],
+    ['without parking', () => watching, { autoScalingGroups: ['web', 'workers'], waiting: 'watch' }, 'main'],
     [
       'edited, for another stage',
       () => edited,
@@ -256,7 +256,7 @@ describe("the function's role", () => {
   });
 
   it('lets Lambda write the logs of this function and take messages from its queues', () => {
-    const logGroups = 'arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecs-drain-dev-drain:*';
+    const logGroups = 'arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/ecs-drain-main-drain:*';
     expect(functionStatements(typical).filter(isForLambda)).toEqual([
       statement(['logs:CreateLogStream', 'logs:CreateLogGroup', 'logs:TagResource'], logGroups),
       statement(['logs:PutLogEvents'], logGroups),
@@ -282,7 +282,7 @@ describe('the rules', () => {
     ['without parking', () => watching, ['termination', 'continuation', 'sweep']],
   ])('send task stops to a queue of their own and every other event to the event queue, %s', (_, from, purposes) => {
     const rules = ofType<Rule>('AWS::Events::Rule', from());
-    expect(rules.map(({ Name }) => Name)).toEqual(purposes.map((purpose) => `ecs-drain-dev-${purpose}`));
+    expect(rules.map(({ Name }) => Name)).toEqual(purposes.map((purpose) => `ecs-drain-main-${purpose}`));
     for (const { Name, Targets } of rules) expect(Targets).toMatchObject([{ Arn: `${queueFor(Name)}.Arn` }]);
   });
 
@@ -498,7 +498,7 @@ describe('the dead-letter queue', () => {
   it('gets what those rules could not deliver to the event queue', () => {
     for (const { Name, Targets } of ofType<Rule>('AWS::Events::Rule', largest)) {
       const [target] = Targets as { DeadLetterConfig?: unknown }[];
-      const keeps = ['ecs-drain-dev-termination', 'ecs-drain-dev-continuation'].includes(Name);
+      const keeps = ['ecs-drain-main-termination', 'ecs-drain-main-continuation'].includes(Name);
       expect(target?.DeadLetterConfig).toEqual(keeps ? { Arn: 'DeadLetterQueue.Arn' } : undefined);
     }
   });
@@ -556,7 +556,7 @@ describe('the lifecycle hooks', () => {
 
 describe('parking', () => {
   it('has a group of schedules that is the deployment’s own', () => {
-    expect(ofType('AWS::Scheduler::ScheduleGroup')).toEqual([{ Name: 'ecs-drain-dev' }]);
+    expect(ofType('AWS::Scheduler::ScheduleGroup')).toEqual([{ Name: 'ecs-drain-main' }]);
     expect(ofType('AWS::Scheduler::ScheduleGroup', edited)).toEqual([{ Name: 'ecs-drain-blue-green' }]);
   });
 
@@ -656,7 +656,7 @@ describe('the function', () => {
 
   it('has its logs kept for 7 days', () => {
     expect(ofType('AWS::Logs::LogGroup')).toEqual([
-      { LogGroupName: '/aws/lambda/ecs-drain-dev-drain', RetentionInDays: 7 },
+      { LogGroupName: '/aws/lambda/ecs-drain-main-drain', RetentionInDays: 7 },
     ]);
   });
 
@@ -762,7 +762,7 @@ describe('the groups', () => {
 
 describe('what AWS allows', () => {
   const packages = () => [typical, edited, hookless, watching, largest];
-  const place = { stackName: 'ecs-drain-dev', region: 'us-east-1' };
+  const place = { stackName: 'ecs-drain-main', region: 'us-east-1' };
   /** Names of other things. */
   const references = ['AWS::CloudWatch::Alarm.MetricName'];
 
@@ -919,9 +919,9 @@ describe('a strict account', () => {
     const { Resources } = deployed(params).template;
     const roles = Object.values(Resources).filter(({ Type }) => Type === 'AWS::IAM::Role');
     expect(roles.map(({ Properties }) => Properties['RoleName'])).toEqual([
-      { 'Fn::Sub': `team-web-ecs-drain-dev-\${AWS::Region}-lambdaRole` },
-      { 'Fn::Sub': `team-web-ecs-drain-dev-\${AWS::Region}-parking` },
-      { 'Fn::Sub': `team-web-ecs-drain-dev-\${AWS::Region}-bus` },
+      { 'Fn::Sub': `team-web-ecs-drain-main-\${AWS::Region}-lambdaRole` },
+      { 'Fn::Sub': `team-web-ecs-drain-main-\${AWS::Region}-parking` },
+      { 'Fn::Sub': `team-web-ecs-drain-main-\${AWS::Region}-bus` },
     ]);
   });
 
@@ -967,7 +967,7 @@ describe('a bus for all accounts', () => {
     });
     const pattern = { ...(Properties['EventPattern'] as object), account: ['123456789012'] };
     const taken = [CONTINUATION_DETAIL_TYPE, ...PUBLISHED].filter((type) =>
-      matches(pattern, { source: 'ecs-drain.dev', 'detail-type': type, account: '123456789012' }),
+      matches(pattern, { source: 'ecs-drain.main', 'detail-type': type, account: '123456789012' }),
     );
     expect(taken).toEqual(PUBLISHED);
   });
@@ -1046,7 +1046,7 @@ describe('params', () => {
     [{ logLevel: 'LOUD' }, 'logLevel is "LOUD": expected one of DEBUG, INFO, WARN, ERROR.'],
     [{ clutser: 'prod' }, 'There is no param clutser: did you mean cluster?'],
     [{ autoscalinggroups: 'web' }, 'There is no param autoscalinggroups: did you mean autoScalingGroups?'],
-    [{ region: 'eu-west-1' }, 'There is no param region; there are cluster, autoScalingGroups, '],
+    [{ bucket: 'mine' }, 'There is no param bucket; there are cluster, autoScalingGroups, '],
     [{ eventSource: 'mine' }, 'There is no param eventSource; there are cluster, autoScalingGroups, '],
     [{ lifecycleHook: 'first,second' }, 'lifecycleHook names 2 hooks (first, second), and createLifecycleHooks gives'],
     [{ heartbeatTimeoutSeconds: 60 }, 'deadlineSeconds 7200 is above the hook'],
@@ -1090,7 +1090,7 @@ describe('params', () => {
     expect(Object.keys(rules)).toEqual([...usual, 'RebalanceRecommendationRule']);
     expect(rules['RebalanceRecommendationRule']).toMatchObject({
       Properties: {
-        Name: 'ecs-drain-dev-rebalance-recommendation',
+        Name: 'ecs-drain-main-rebalance-recommendation',
         EventPattern: { source: ['aws.ec2'], 'detail-type': ['EC2 Instance Rebalance Recommendation'] },
       },
     });
@@ -1136,8 +1136,28 @@ describe('params', () => {
     expect(failure).not.toMatch(/^ +at /m);
   });
 
+  it('that are options of the command say so, and a stage that cannot be part of a name is refused', () => {
+    expect(() => deployed({ stage: 'x' })).toThrow(
+      'There is no param stage: the stage is an option of its own, --stage.',
+    );
+    expect(() => deployed({ region: 'x' })).toThrow(/^There is no param region: .* --region\.$/);
+    for (const stage of ['', 'a_b']) {
+      expect(() => deployed({}, stage)).toThrow(
+        `stage is ${JSON.stringify(stage)}: expected letters, digits and hyphens.`,
+      );
+    }
+  });
+
+  it('that name something twice are shown as they were given', () => {
+    const twice = () => deployed({ autoScalingGroups: 'web@prod,web@batch', tags: 'a=1, a=2' });
+    expect(twice).toThrow(
+      'autoScalingGroups is "web@prod,web@batch": expected each group once; tags is "a=1,a=2": expected each key once.',
+    );
+  });
+
   it('that are hardly meant are warned of: one group whose name has a space', () => {
-    const warnings = (autoScalingGroups: string) => warningsIn(paramsOf({ cluster: 'prod', autoScalingGroups }, 'dev'));
+    const warnings = (autoScalingGroups: string) =>
+      warningsIn(paramsOf({ cluster: 'prod', autoScalingGroups }, 'main'));
     expect(warnings('web web2,workers')).toEqual([
       'autoScalingGroups has one group of the name "web web2": if these are 2 groups, separate them by commas, web,web2.',
     ]);
@@ -1293,5 +1313,5 @@ function queueFor(ruleName: string): 'EventQueue' | 'TaskStopQueue' {
 }
 
 function ruleArn(name: string): string {
-  return `arn:aws:events:eu-west-1:123456789012:rule/ecs-drain-dev-${name}`;
+  return `arn:aws:events:eu-west-1:123456789012:rule/ecs-drain-main-${name}`;
 }

@@ -37,7 +37,7 @@ const letGo: Scenario = {
 };
 
 /** A continuation that the function cannot read. */
-const unreadable = { source: 'ecs-drain.dev', 'detail-type': 'ECS Drain Continuation', resources: [], detail: {} };
+const unreadable = { source: 'ecs-drain.main', 'detail-type': 'ECS Drain Continuation', resources: [], detail: {} };
 
 let quiet: Package;
 let wired: Package;
@@ -144,8 +144,8 @@ describe('an alarm', () => {
 
   it('is another deployment’s own', () => {
     const names = (of: Package) => alarmsIn(of.resources).map(({ name }) => name);
-    expect(names(quiet)).toContain('ecs-drain-dev-timed-out');
-    expect(names(wired)).toEqual(names(quiet).map((name) => name.replace('-dev-', '-blue-')));
+    expect(names(quiet)).toContain('ecs-drain-main-timed-out');
+    expect(names(wired)).toEqual(names(quiet).map((name) => name.replace('-main-', '-blue-')));
     const services = alarmsIn(wired.resources).flatMap(({ metric }) => metric.dimensions['service'] ?? []);
     expect(services).toEqual(Array(4).fill('ecs-drain-blue'));
   });
@@ -168,7 +168,7 @@ describe('the topic', () => {
 
 describe('the dashboard', () => {
   it('is JSON that has nothing left to fill in, and is another deployment’s own', () => {
-    for (const [stage, of] of [['dev', quiet] as const, ['blue', wired] as const]) {
+    for (const [stage, of] of [['main', quiet] as const, ['blue', wired] as const]) {
       const [dashboard] = propertiesOf<{ DashboardName: string; DashboardBody: string }>(
         'AWS::CloudWatch::Dashboard',
         of,
@@ -176,7 +176,7 @@ describe('the dashboard', () => {
       expect(dashboard?.DashboardName).toBe(`ecs-drain-${stage}`);
       expect(() => JSON.parse(dashboard?.DashboardBody ?? '')).not.toThrow();
       expect(dashboard?.DashboardBody).not.toContain('${');
-      expect(dashboard?.DashboardBody).not.toContain(`ecs-drain-${stage === 'dev' ? 'blue' : 'dev'}`);
+      expect(dashboard?.DashboardBody).not.toContain(`ecs-drain-${stage === 'main' ? 'blue' : 'main'}`);
     }
   });
 
@@ -234,9 +234,9 @@ describe('the picture of the dashboard', () => {
     expect(texts).toEqual(expect.arrayContaining([...titles, ...labels, 'drains']));
     const states = texts.filter((text) => /^(OK|ALARM)\b/.test(text)).map((text) => text.split(/\s+/));
     expect(states.toSorted()).toEqual([
-      ['ALARM', 'ecs-drain-dev-dead-letters'],
+      ['ALARM', 'ecs-drain-main-dead-letters'],
       ...['agent-lost', 'events-waiting', 'function-errors', 'near-deadline', 'tasks-unaccounted', 'timed-out'].map(
-        (name) => ['OK', `ecs-drain-dev-${name}`],
+        (name) => ['OK', `ecs-drain-main-${name}`],
       ),
     ]);
   });

@@ -30,7 +30,7 @@ const PARKING = { cluster: CLUSTER, autoScalingGroups: OURS, pollMinSeconds: 1, 
 const WATCHING = { ...PARKING, waiting: 'watch', sweepMinutes: 60 };
 /** A task that no service replaces, and that ECS leaves alone on a draining instance. */
 const JOB = { cluster: CLUSTER, name: 'report', memoryMiB: 256, cpuUnits: 64, stopTimeoutSeconds: 30 };
-const STACK = 'ecs-drain-dev';
+const STACK = 'ecs-drain-main';
 const FUNCTION = `${STACK}-drain`;
 
 /** How to list what there is of each type of resource, by CloudFormation's ids. */

@@ -6,11 +6,14 @@ import sys
 import threading
 
 from ministack.app import main
-from ministack.services import eventbridge, scheduler
+from ministack.services import eventbridge, lambda_svc, scheduler
+from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
 put_events = eventbridge._put_events
 invoke_target = eventbridge._invoke_target
 create_schedule = scheduler._create_schedule
+evaluate_conditions = engine._evaluate_conditions
+mapping_concurrency = lambda_svc._sqs_esm_concurrency
 
 
 def put_events_of_aws_too(data):
@@ -34,6 +37,28 @@ def create_schedule_anew(name, body):
     return answer
 
 
+def evaluate_conditions_with_functions(template, params):
+    """A condition may compare what functions make of parameters; here it knows references and `Fn::Select` alone."""
+
+    def filled(node):
+        if isinstance(node, list):
+            return [filled(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if node.keys() & {"Fn::Join", "Fn::Select", "Fn::Split"}:
+            return engine._resolve_refs(node, {}, params, {}, {}, "", "")
+        return {key: filled(each) for key, each in node.items()}
+
+    return evaluate_conditions({**template, "Conditions": filled(template.get("Conditions", {}))}, params)
+
+
+def mapping_concurrency_of_text(mapping, *others):
+    """CloudFormation makes numbers of the texts of parameters; here the mapping gets the text and reads nothing."""
+    scaling = mapping.get("ScalingConfig") or {}
+    numbers = {name: int(value) for name, value in scaling.items()}
+    return mapping_concurrency({**mapping, "ScalingConfig": numbers}, *others)
+
+
 def end_with_standard_input():
     """Whatever becomes of the test, nothing that it started stays behind."""
     sys.stdin.read()
@@ -46,5 +71,8 @@ else:
     eventbridge._put_events = put_events_of_aws_too
     eventbridge._invoke_target = invoke_target_with_named_event
     scheduler._create_schedule = create_schedule_anew
+    lambda_svc._sqs_esm_concurrency = mapping_concurrency_of_text
+    for module in (changesets, engine, handlers, stacks):
+        module._evaluate_conditions = evaluate_conditions_with_functions
 threading.Thread(target=end_with_standard_input, daemon=True).start()
 main()

@@ -19,6 +19,11 @@ const COMMAND_TIMEOUT_MS = 240_000;
 const ACCOUNT = '123456789012';
 const AWS_REGION = 'eu-west-1';
 
+/** The folder of the commands of a virtual environment that `installed` made. */
+export function commandsOf(name: string): string {
+  return join(venvOf(name), 'bin');
+}
+
 /** A question to AWS in the names of botocore; the answer is what the JMESPath selects. */
 export type Question = readonly [service: string, operation: string, input: object, jmesPath: string];
 

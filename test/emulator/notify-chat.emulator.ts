@@ -37,7 +37,7 @@ describe.skipIf(missing)('the stack of examples/notify-chat', () => {
     };
     const QueueUrl = await queueOfTopic(config, await createdTopic(config));
 
-    const publisher = eventBridgePublisher(new EventBridgeClient(config), 'ecs-drain.dev', false);
+    const publisher = eventBridgePublisher(new EventBridgeClient(config), 'ecs-drain.main', false);
     const failures = [await publisher.publish(EVENTS), await publisher.publishDeadLetters(LETTERS)].flat();
     expect(failures.filter(Boolean)).toEqual([]);
 

@@ -27,7 +27,7 @@ it.skipIf(missing)('ecs-drain snapshot reads a cluster of moto', async () => {
   try {
     const config = { endpoint: url, region: 'eu-west-1' };
     const instanceIds = await fill(new AutoScalingClient(config), new ECSClient(config));
-    const target = { stage: 'dev', region: 'eu-west-1', endpointUrl: url };
+    const target = { stage: 'main', region: 'eu-west-1', endpointUrl: url };
     const { snapshot } = await takeSnapshot({ group: 'web' }, target);
     expect(snapshot.group.instances.map(({ id }) => id).toSorted()).toEqual(instanceIds.toSorted());
     expect(snapshot.cluster).toMatchObject({

@@ -271,7 +271,7 @@ const patterns: ReadonlyMap<string, unknown> = new Map(
     deployed({ autoScalingGroups: 'web,workers', spotInterruptions: true, rebalanceRecommendations: true }).rules,
   ).flatMap(({ Properties }) => {
     const { Name, EventPattern } = filledIn(Properties) as { Name: string; EventPattern?: unknown };
-    return EventPattern ? [[Name.replace('ecs-drain-dev-', ''), EventPattern] as const] : [];
+    return EventPattern ? [[Name.replace('ecs-drain-main-', ''), EventPattern] as const] : [];
   }),
 );
 

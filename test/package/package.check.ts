@@ -13,7 +13,7 @@ const STAYING = 'i-00000000000000002';
 
 /** What `replay` sends. */
 const SWEEP = {
-  source: 'ecs-drain.dev',
+  source: 'ecs-drain.main',
   'detail-type': 'ECS Drain Sweep',
   account: '123456789012',
   time: '2026-01-01T00:20:00Z',
@@ -90,7 +90,7 @@ const RUNS: readonly (readonly [args: string[], status: number, told: RegExp])[]
   [['logs', LEAVING], 0, /Stuck|DRAINING|tasks/],
   [['history'], 0, /since 20\d\d-/],
   [['release', LEAVING, '--yes'], 0, /i-00000000000000001/],
-  [['replay', 'event.json'], 0, /1 event would be sent to ecs-drain-dev-drain/],
+  [['replay', 'event.json'], 0, /1 event would be sent to ecs-drain-main-drain/],
   [['replay', '--dead-letter'], 0, /The dead-letter queue .* is empty/],
   [['completion', 'bash'], 0, /complete .* ecs-drain/],
   [['complete', '--', 'exp'], 0, /^explain\t/],

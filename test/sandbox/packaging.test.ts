@@ -116,8 +116,8 @@ describe('what the local Region plays of a package', () => {
   });
 
   it('has the schedule groups, by name', () => {
-    const group = { Type: 'AWS::Scheduler::ScheduleGroup', Properties: { Name: 'ecs-drain-dev' } };
-    expect(deploymentOf({}, { group }).scheduleGroups).toEqual(['ecs-drain-dev']);
+    const group = { Type: 'AWS::Scheduler::ScheduleGroup', Properties: { Name: 'ecs-drain-main' } };
+    expect(deploymentOf({}, { group }).scheduleGroups).toEqual(['ecs-drain-main']);
   });
 
   it('has no schedule groups where drains do not park', async () => {

@@ -86,6 +86,21 @@ describe('a release', () => {
     expect(new Set(bom.components.map(({ scope }: { scope: string }) => scope))).toEqual(new Set(['required']));
   });
 
+  it('has a Terraform module whose README links to pages of this version, or to what is beside it', async () => {
+    const { version } = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'));
+    const zip = unzipSync(await read('ecs-drain-terraform.zip'));
+    const readme = Buffer.from(zip['README.md'] ?? []).toString();
+    const links = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, to = '']) => to);
+    const pages = `https://github.com/ecs-drain/ecs-drain/blob/v${version}/`;
+    expect(links).toContain(`${pages}docs/settings.md`);
+    for (const to of links.filter((link) => !link.startsWith(pages))) {
+      expect(
+        Object.keys(zip).some((path) => path.startsWith(`${to}/`)),
+        to,
+      ).toBe(true);
+    }
+  });
+
   it('has a template for stack sets without a transform, with the same resources except for the hooks', async () => {
     const [template, stackSet] = await Promise.all(
       ['template.yaml', 'stack-set.yaml'].map(async (name) => parse((await read(name)).toString())),

@@ -29,7 +29,7 @@ const LAMBDA_ROLE_ARN = 'arn:aws:iam::123456789012:role/lambda';
 const TARGET: Target = {
   Arn: BUS_ARN,
   RoleArn: ROLE_ARN,
-  EventBridgeParameters: { Source: 'ecs-drain.dev', DetailType: 'ECS Drain Continuation' },
+  EventBridgeParameters: { Source: 'ecs-drain.main', DetailType: 'ECS Drain Continuation' },
   Input: '{"n":1}',
 };
 
@@ -54,7 +54,7 @@ function start(seed = 1) {
   delivered = [];
   region.eventBridge.putRule({
     name: 'continuation',
-    pattern: { source: ['ecs-drain.dev'] },
+    pattern: { source: ['ecs-drain.main'] },
     target: (event) => delivered.push({ event, atMs: region.time.nowMs() }),
   });
 }
@@ -105,7 +105,7 @@ describe('a one-time schedule', () => {
     expect(ScheduleArn).toBe('arn:aws:scheduler:eu-west-1:123456789012:schedule/default/drain-1');
     expect(delivered.map(({ event }) => event)).toMatchObject([
       {
-        source: 'ecs-drain.dev',
+        source: 'ecs-drain.main',
         'detail-type': 'ECS Drain Continuation',
         account: '123456789012',
         resources: [ScheduleArn],
@@ -151,7 +151,7 @@ describe('the role of a schedule', () => {
       Effect: 'Allow',
       Action: ['events:PutEvents'],
       Resource: BUS_ARN,
-      Condition: { StringEquals: { 'events:source': 'ecs-drain.dev', 'events:detail-type': detailType } },
+      Condition: { StringEquals: { 'events:source': 'ecs-drain.main', 'events:detail-type': detailType } },
     },
   ];
 

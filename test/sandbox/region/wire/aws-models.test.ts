@@ -56,7 +56,7 @@ beforeAll(async () => {
     Target: {
       Arn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default',
       RoleArn: 'arn:aws:iam::123456789012:role/scheduler',
-      EventBridgeParameters: { Source: 'ecs-drain.dev', DetailType: 'ECS Drain Continuation' },
+      EventBridgeParameters: { Source: 'ecs-drain.main', DetailType: 'ECS Drain Continuation' },
       Input: '{}',
     },
   };
