@@ -21,7 +21,7 @@ module.exports = {
       name: 'the-service-does-not-know-what-surrounds-it',
       severity: 'error',
       from: { path: '^src' },
-      to: { path: '^(cli|sandbox|test|bench|deploy)' },
+      to: { path: '^(terminal|cli|sandbox|test|bench|deploy)' },
     },
     {
       name: 'the-commands-know-the-service-and-its-rehearsals',
@@ -38,11 +38,18 @@ module.exports = {
       to: { path: '^cli' },
     },
     {
+      name: 'the-terminal-knows-no-command',
+      comment: 'What the commands and the rehearsals have in common knows neither.',
+      severity: 'error',
+      from: { path: '^terminal' },
+      to: { path: '^(src|cli|sandbox|test|bench|deploy|build)' },
+    },
+    {
       name: 'the-region-knows-no-product',
       comment: 'It is a model of AWS: what is rehearsed on it stands around it.',
       severity: 'error',
       from: { path: '^sandbox/region/' },
-      to: { path: '^(src|cli|deploy|bench|test|sandbox/(?!region/))' },
+      to: { path: '^(src|terminal|cli|deploy|bench|test|sandbox/(?!region/))' },
     },
     {
       name: 'only-the-shipped-packages-in-src',

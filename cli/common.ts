@@ -1,11 +1,14 @@
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import packageJson from '../package.json' with { type: 'json' };
 import { AwsCallFailed, AwsUnavailable, awsCall, SDK_BOUNDS } from '../src/adapters/aws-call.ts';
 import { reasonOf } from '../src/domain/ports.ts';
 import { type Settings, settingsFrom } from '../src/handlers/settings.ts';
+import { UsageError } from '../terminal/command-line.ts';
+import { duration } from '../terminal/duration.ts';
+import { type AwsClock, awsClock } from './aws-clock.ts';
 import type { Page } from './layout.ts';
 
-/** A mistake on the command line; the message says what to type instead, and the exit status is 2. */
-export class UsageError extends Error {}
+export { duration, UsageError };
 
 /** Which deployment is meant, and where AWS is. The SDK finds the rest in the environment and in profiles. */
 export interface Target {
@@ -42,6 +45,7 @@ export type ClientConfig = typeof SDK_BOUNDS & {
   readonly region?: string;
   readonly profile?: string;
   readonly endpoint?: string;
+  readonly extensions: AwsClock['extension'][];
 };
 
 /** The name of the deployed function. */
@@ -50,23 +54,26 @@ export function functionNameOf({ stage, function: name }: Target): string {
 }
 
 /**
- * The configuration of every AWS client.
+ * The configuration of every AWS client, and the time of AWS.
  * @throws UsageError for what cannot be a Region or a URL.
  */
-export function clientConfigOf(target: Target): ClientConfig {
+export function connectionTo(target: Target): Pick<Deployment, 'config' | 'nowMs'> {
   checkTyped(target);
   const { region, profile, endpointUrl } = target;
-  return {
+  const { nowMs, extension } = awsClock();
+  const config = {
     ...SDK_BOUNDS,
+    extensions: [extension],
     ...(region !== undefined && { region }),
     ...(profile !== undefined && { profile }),
     ...(endpointUrl !== undefined && { endpoint: endpointUrl }),
   };
+  return { config, nowMs };
 }
 
 /** Reads how the function is configured: its drains follow the settings in its environment. */
 export async function deploymentOf(target: Target): Promise<Deployment> {
-  const config = clientConfigOf(target);
+  const { config, nowMs } = connectionTo(target);
   const functionName = functionNameOf(target);
   const lambda = new LambdaClient(config);
   const answer = await awsCall(`read the configuration of ${functionName}`, () =>
@@ -87,7 +94,7 @@ export async function deploymentOf(target: Target): Promise<Deployment> {
     settings: settingsIn(functionName, Environment?.Variables ?? {}),
     config,
     lambda,
-    nowMs: () => Date.now() + lambda.config.systemClockOffset,
+    nowMs,
   };
 }
 
@@ -191,7 +198,7 @@ export function sentenceOf(thrown: unknown, target: Target): string {
     return 'No AWS Region is set: set AWS_REGION, or use --region.';
   }
   if (REFUSED.test(error.name)) {
-    return `Could not ${call?.attempted ?? 'do this'}: ${message} docs/operations.md lists the permissions that the commands need.`;
+    return `Could not ${call?.attempted ?? 'do this'}: ${message} The commands need these permissions: ${documentAt('operations.md#permissions')}`;
   }
   if (error.name === 'ResourceNotFoundException' && /function not found/i.test(error.message)) {
     const earlier = target.stage === 'main' ? ' (until 0.1.0 the default was dev)' : '';
@@ -214,29 +221,34 @@ function withFullStop(sentence: string): string {
 
 // --- Text -------------------------------------------------------------------------------------------------------------
 
+/** Where a page of the documents is, for people without a clone. */
+export function documentAt(page: string): string {
+  return `${packageJson.repository.url.replace(/^git\+|\.git$/g, '')}/blob/main/docs/${page}`;
+}
+
 /** To the second, as AWS writes it. */
 export function isoTime(instantMs: number): string {
   return `${new Date(instantMs).toISOString().slice(0, 19)}Z`;
 }
 
-/** `45 s`, `31 min`, `2 h 5 min`, `3 d 4 h`. */
-export function duration(ms: number): string {
-  const seconds = Math.round(Math.abs(ms) / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 120) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}
-
-/** `in 4 min`, `now`: when something is due that may be late. */
+/** `in 4 min 10 s`, `now`: when something is due that may be late. */
 export function dueAt(nowMs: number, instantMs: number): string {
-  return instantMs > nowMs ? `in ${duration(instantMs - nowMs)}` : 'now';
+  return instantMs > nowMs ? `in ${between(nowMs, instantMs)}` : 'now';
 }
 
-/** `31 min ago`, `in 4 min`. */
+/** `31 min ago`, `in 4 min 10 s`. */
 export function relativeTo(nowMs: number, instantMs: number): string {
-  return instantMs > nowMs ? `in ${duration(instantMs - nowMs)}` : `${duration(nowMs - instantMs)} ago`;
+  return instantMs > nowMs ? `in ${between(nowMs, instantMs)}` : `${between(nowMs, instantMs)} ago`;
+}
+
+/** To the second, because AWS dates its answers so. */
+export function between(oneMs: number, otherMs: number): string {
+  return duration(Math.round(Math.abs(otherMs - oneMs) / 1000));
+}
+
+/** `local` of `arn:aws:iam::123456789012:user/local`. */
+export function operatorName(arn: string): string {
+  return arn.split('/').at(-1) ?? arn;
 }
 
 /** `1 task`, `2 tasks`. */

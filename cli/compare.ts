@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { sentenceOf } from '../src/adapters/schemas.ts';
-import { counted, deploymentOf, type Output, type Target, UsageError } from './common.ts';
+import { counted, deploymentOf, duration, type Output, type Target, UsageError } from './common.ts';
 import { equals, readEnded } from './ended-drains.ts';
 import { type Page, tableOf } from './layout.ts';
-import { span } from './present-plan.ts';
 import { secondsIn } from './typed.ts';
 
 /** What is typed after `ecs-drain compare`. */
@@ -127,9 +126,9 @@ function present(rows: readonly Row[], plan: PlanFile, isAsPlanned: boolean, pag
     rows.map(({ instanceId, planned, came, error }) => [
       instanceId,
       planned
-        ? `${Object.keys(planned.outcomes).join(' or ')}, ${span(planned.seconds.p50)} to ${span(planned.seconds.p95)}`
+        ? `${Object.keys(planned.outcomes).join(' or ')}, ${duration(planned.seconds.p50)} to ${duration(planned.seconds.p95)}`
         : 'no drain',
-      came ? `${came.outcome}, ${span(came.seconds)}` : 'not ended',
+      came ? `${came.outcome}, ${duration(came.seconds)}` : 'not ended',
       error === undefined ? '' : `${Math.round(error * 100)} %`,
     ]),
     page,

@@ -1,7 +1,7 @@
 /** `ecs-drain doctor --group` and `doctor --snapshot`: judges a group from its snapshot, with or without a deployed stack. */
 
 import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
-import { concluded, type Plan, sentenceOn, span } from '../sandbox/plan/conclude.ts';
+import { concluded, type Plan, sentenceOn } from '../sandbox/plan/conclude.ts';
 import { deploymentFor } from '../sandbox/plan/deployment.ts';
 import { estimatesOf } from '../sandbox/plan/estimates.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
@@ -11,11 +11,11 @@ import { choicesIn } from '../src/adapters/hook-metadata.ts';
 import { hookLimits, type LifecycleHook } from '../src/domain/drain.ts';
 import { settingsFrom } from '../src/handlers/settings.ts';
 import type { ClusterService, Providers } from './cluster.ts';
-import { counted, type Output, type Target, UsageError } from './common.ts';
+import { counted, duration, type Output, type Target, UsageError } from './common.ts';
 import { groupFindings, hookFindings, reportFindings, timeOf } from './doctor.ts';
 import type { Finding } from './finding.ts';
 import { hookNamesIn, paramsFrom, type SnapshotSource, snapshotFor, stackParamsOf } from './plan.ts';
-import { type Ask, mayRunOnOurs, serviceFindings } from './services.ts';
+import { type Ask, mayRunOnOurs, serviceFindings, WHAT_TO_DO } from './services.ts';
 import { presentUnknown } from './snapshot.ts';
 
 /** One rehearsal says whether there is room. A plan says how much differs from one rehearsal to the next. */
@@ -147,7 +147,7 @@ function reportedFindings({ name, obstacles = [] }: SnapshotService, cluster: st
     level: 'warning',
     where: `service ${name} of cluster ${cluster}`,
     what: `${sentenceOn({ cause })}.`,
-    fix: 'See docs/operations.md, Why a drain is stuck.',
+    fix: WHAT_TO_DO,
   }));
 }
 
@@ -190,7 +190,7 @@ function outcomeFinding({ drains, killed, drainsAll }: Plan, where: string): Fin
     const outcome = Object.keys(drain?.outcomes ?? {})[0] ?? 'not drained';
     return { level: 'error', where, what: `it ends as ${outcome}, and ${counted(tasks, 'task')} may be killed.` };
   }
-  const what = `it drains in ${span(drain.seconds.p50)}, and waits longest for: ${drain.bound}.`;
+  const what = `it drains in ${duration(drain.seconds.p50)}, and waits longest for: ${drain.bound}.`;
   if (drain.bound !== 'room for replacements') return { level: 'ok', where, what };
   const fix = 'Keep room for the tasks of one instance, or let the group launch before it terminates.';
   return { level: 'warning', where, what: `${what} Without a new instance it gets stuck.`, fix };

@@ -1,6 +1,6 @@
 /** How the drains of instances stand: what `status` and `explain` report. */
 
-import { presentTask } from '../src/adapters/event-bridge.ts';
+import { presentNotes, presentTask } from '../src/adapters/event-bridge.ts';
 import {
   type ActionDrain,
   type Drain,
@@ -23,7 +23,7 @@ import {
 } from '../src/domain/policy.ts';
 import { hooksOf } from '../src/handlers/settings.ts';
 import type { Aws } from './aws.ts';
-import { counted, type Deployment, dueAt, duration, isoTime, relativeTo } from './common.ts';
+import { between, counted, type Deployment, dueAt, isoTime, relativeTo } from './common.ts';
 import {
   type HoldingGroup,
   isScheduleOn,
@@ -213,7 +213,7 @@ function latenessRemarks(drain: Drain | undefined, nowMs: number): string[] {
   const overdueMs = nowMs - drain.parked.firesAtMs - SCHEDULE_LATE_SECONDS * 1000;
   if (overdueMs <= 0) return [];
   return [
-    `Its drain should have continued ${duration(overdueMs)} ago: its continuation may be lost. The sweep looks for it.`,
+    `Its drain should have continued ${between(0, overdueMs)} ago: its continuation may be lost. The sweep looks for it.`,
   ];
 }
 
@@ -278,6 +278,7 @@ export function presentStatus(status: DrainStatus) {
       agentConnected,
     })),
     holdingTasks: rest.holdingTasks.map(presentTask),
+    ...(drain && presentNotes(drain)),
     remarks: rest.remarks,
     failures: rest.failures,
   };

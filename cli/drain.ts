@@ -6,7 +6,7 @@ import { choiceOf } from '../src/domain/groups.ts';
 import type { HoldingTask } from '../src/domain/observation.ts';
 import { hooksOf } from '../src/handlers/settings.ts';
 import { type Aws, awsOf } from './aws.ts';
-import { counted, type Deployment, deploymentOf, sentenceOf, type Target } from './common.ts';
+import { counted, type Deployment, deploymentOf, sentenceOf, type Target, UsageError } from './common.ts';
 import { readHoldingTasks } from './drain-reads.ts';
 import { presentTaskCounts } from './drain-status.ts';
 import { interferenceOf, metadataTrouble } from './hooks.ts';
@@ -14,13 +14,13 @@ import { type InstanceState, readInstance, scheduleOf } from './instance.ts';
 import { ask, callerOf, checkMayAsk } from './request.ts';
 import { hasConsent, refuseWithoutConsent, type Session } from './session.ts';
 import { checkMessage, instanceIdsIn, secondsIn } from './typed.ts';
-import { presentWaited, statusOf, type Waited, waitForDrains } from './wait.ts';
+import { presentWaited, statusOf, USUAL_TIMEOUT, type Waited, waitForDrains } from './wait.ts';
 
 /** What is typed after `ecs-drain drain INSTANCE…`. */
 export interface DrainOptions {
   readonly decrement?: boolean;
   readonly wait?: boolean;
-  readonly timeout: string;
+  readonly timeout?: string;
   readonly message?: string;
   readonly yes?: boolean;
 }
@@ -47,7 +47,7 @@ export async function drain(
 ): Promise<number> {
   const instanceIds = instanceIdsIn(typed);
   const { decrement = false, message, yes = false } = options;
-  const timeoutSeconds = secondsIn('--timeout', options.timeout);
+  const timeoutSeconds = timeoutSecondsIn(options);
   checkMessage(message);
   refuseWithoutConsent('drain', yes, session);
   const deployment = await deploymentOf(target);
@@ -62,13 +62,20 @@ export async function drain(
   const { terminated, failure } = await terminate(outlooks, decrement, deployment, aws);
   if (terminated.length > 0) {
     session.print(`Auto Scaling terminates ${terminated.join(', ')}.`);
-    session.print(`npx ecs-drain wait ${terminated.join(' ')} waits for the drains.`);
+    if (!options.wait) session.print(`To wait for the drains: npx ecs-drain wait ${terminated.join(' ')}`);
   }
   if (message !== undefined) await leaveNotes(terminated, message, deployment, aws, session);
   const waited = options.wait
     ? await waitForDrains(terminated, timeoutSeconds, deployment, aws, session, true)
     : undefined;
   return report({ outlooks, terminated, failure, waited }, deployment, session);
+}
+
+function timeoutSecondsIn({ wait = false, timeout }: DrainOptions): number {
+  if (timeout !== undefined && !wait) {
+    throw new UsageError('--timeout is how long --wait waits: add --wait, or leave out --timeout.');
+  }
+  return secondsIn('--timeout', timeout ?? USUAL_TIMEOUT);
 }
 
 async function outlookFor(instanceId: string, deployment: Deployment, aws: Aws): Promise<Outlook> {

@@ -6,6 +6,12 @@ import { awsCall } from '../src/adapters/aws-call.ts';
 import { jsonIn } from '../src/adapters/schemas.ts';
 import type { Deployment } from './common.ts';
 
+/** Measured seconds, without digits that mean nothing. */
+const tenths = v.pipe(
+  v.number(),
+  v.transform((seconds) => Math.round(seconds * 10) / 10),
+);
+
 const lineSchema = v.looseObject({
   drainId: v.string(),
   instanceId: v.string(),
@@ -13,8 +19,8 @@ const lineSchema = v.looseObject({
   notice: v.optional(v.string()),
   cluster: v.optional(v.string()),
   outcome: v.string(),
-  durationSeconds: v.number(),
-  slackSeconds: v.optional(v.number()),
+  durationSeconds: tenths,
+  slackSeconds: v.optional(tenths),
   message: v.string(),
   killedTasks: v.optional(v.array(v.looseObject({})), []),
   lastSeenTasks: v.optional(v.array(v.looseObject({}))),

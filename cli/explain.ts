@@ -2,8 +2,18 @@ import { presentExplanation, sentenceOnBlocker } from '../src/adapters/present-e
 import { diagnose, type Explanation } from '../src/domain/diagnose.ts';
 import { choiceOf } from '../src/domain/groups.ts';
 import type { ContainerInstance } from '../src/domain/observation.ts';
+import type { OperatorNote } from '../src/domain/operator.ts';
 import { type Aws, awsOf } from './aws.ts';
-import { counted, type Deployment, deploymentOf, type Output, type Target } from './common.ts';
+import {
+  counted,
+  type Deployment,
+  deploymentOf,
+  isoTime,
+  type Output,
+  operatorName,
+  relativeTo,
+  type Target,
+} from './common.ts';
 import { GIVEN_BACK, type Registrations, readStaying } from './drain-reads.ts';
 import {
   type DrainStatus,
@@ -90,6 +100,7 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
     `  ${notice ? 'since     ' : 'held since'}  ${at(drain.sinceMs)}`,
     `  next look   ${dueInstant(drain.nextLookAtMs, nowMs, ', ')}`,
     `  deadline    ${at(drain.deadlineAtMs)}${hasDoubtfulDeadline(drain) ? ', if our hook holds it' : ''}`,
+    ...(drain.drain?.operator?.notes ?? []).map((note) => `  operator    ${sentenceOnNote(note, nowMs)}`),
     `  heartbeat   ${heartbeat === undefined ? noHeartbeat(drain) : `due ${dueInstant(heartbeat.dueAtMs, nowMs, ', ')}; the hook times out ${at(heartbeat.timesOutAtMs)}`}`,
     ...drain.remarks.map((remark) => `  note        ${remark}`),
     ...drain.failures.map((sentence) => `  not known   ${sentence}`),
@@ -100,6 +111,12 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
     ...blockers.map((blocker) => `  ${sentenceOnBlocker(blocker, nowMs)}.`),
     ...unknown.map((sentence) => `  not known: ${sentence}`),
   ];
+}
+
+/** `local set the deadline 50 s ago: new kernel`. */
+function sentenceOnNote({ by, atMs, message, deadlineAtMs }: OperatorNote, nowMs: number): string {
+  const what = deadlineAtMs === undefined ? 'left a note' : `set the deadline to ${isoTime(deadlineAtMs)}`;
+  return `${operatorName(by)} ${what} ${relativeTo(Math.max(nowMs, atMs), atMs)}${message === undefined ? '' : `: ${message}`}`;
 }
 
 /** An instance that no terminating hook holds. */

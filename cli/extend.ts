@@ -1,6 +1,16 @@
+import { latestDeadlineAtMs } from '../src/domain/policy.ts';
 import { LONGEST_DEADLINE_SECONDS } from '../src/handlers/events/request.ts';
 import { type Aws, awsOf } from './aws.ts';
-import { counted, type Deployment, deploymentOf, isoTime, relativeTo, type Target, UsageError } from './common.ts';
+import {
+  counted,
+  type Deployment,
+  deploymentOf,
+  duration,
+  isoTime,
+  relativeTo,
+  type Target,
+  UsageError,
+} from './common.ts';
 import { type DrainStatus, presentStatus, presentTaskCounts } from './drain-status.ts';
 import { type InstanceState, readInstance, scheduleOf } from './instance.ts';
 import { type Answer, ask, callerOf } from './request.ts';
@@ -24,7 +34,7 @@ export async function extend(typed: string, options: ExtendOptions, target: Targ
   const deployment = await deploymentOf(target);
   const aws = awsOf(deployment);
   const state = await readInstance(instanceId, deployment, aws);
-  const reason = whyNotExtendable(state, deployment);
+  const reason = whyNotExtendable(state, deployment) ?? whyTooLate(deadlineSeconds, state, deployment);
   if (reason !== undefined) return refused(reason, instanceId, session);
   if (isSooner(deadlineSeconds, state, deployment)) {
     refuseWithoutConsent(`extend --deadline ${options.deadline}, which is before the deadline now,`, yes, session);
@@ -63,6 +73,18 @@ function whyNotExtendable({ instanceId, place, parked, drains }: InstanceState, 
   }
   if (drains.every(({ drain }) => drain === undefined)) {
     return `No schedule holds the drain of ${instanceId} yet: it has just begun, or is being worked on. Try again in half a minute.`;
+  }
+  return undefined;
+}
+
+/** The function refuses it too, but knows only seconds. */
+function whyTooLate(deadlineSeconds: number, { instanceId, drains }: InstanceState, deployment: Deployment) {
+  for (const { drain } of drains) {
+    if (drain?.kind !== 'held') continue;
+    const seconds = (latestDeadlineAtMs(drain, deployment.settings.policy) - deployment.nowMs()) / 1000;
+    const minutes = Math.floor(seconds / 60);
+    if (deadlineSeconds <= seconds || minutes < 1) continue;
+    return `The hook ${drain.action.lifecycleHook} does not hold ${instanceId} for so long: choose ${duration(minutes * 60)} (--deadline ${minutes}m) or less.`;
   }
   return undefined;
 }

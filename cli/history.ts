@@ -5,6 +5,7 @@ import {
   duration,
   isoTime,
   type Output,
+  operatorName,
   relativeTo,
   type Target,
 } from './common.ts';
@@ -81,8 +82,8 @@ function rowOf(drain: EndedDrain, nowMs: number): string[] {
   return [
     `${instanceId}\n${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}`,
     `${isoTime(endedAtMs)}\n${relativeTo(Math.max(nowMs, endedAtMs), endedAtMs)}`,
-    `${outcome}\nafter ${duration(durationSeconds * 1000)}`,
-    slackSeconds === undefined ? '-' : duration(slackSeconds * 1000),
+    `${outcome}\nin ${duration(durationSeconds)}`,
+    slackSeconds === undefined ? '-' : duration(slackSeconds),
     `${killedTasks.length}`,
   ];
 }
@@ -91,9 +92,7 @@ function rowOf(drain: EndedDrain, nowMs: number): string[] {
 function sentencesOn({ outcome, message: reason, notes = [] }: EndedDrain): string[] {
   return [
     ...(outcome === 'drained' ? [] : [reason]),
-    ...notes.flatMap(({ by, message }) =>
-      message === undefined ? [] : [`note of ${by.split('/').at(-1)}: ${message}`],
-    ),
+    ...notes.flatMap(({ by, message }) => (message === undefined ? [] : [`note of ${operatorName(by)}: ${message}`])),
   ];
 }
 

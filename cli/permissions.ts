@@ -3,7 +3,7 @@
 import { type ContextEntry, IAMClient, paginateSimulatePrincipalPolicy } from '@aws-sdk/client-iam';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { queueNameIn } from './aws.ts';
-import type { Deployment } from './common.ts';
+import { type Deployment, documentAt } from './common.ts';
 import type { Finding } from './finding.ts';
 import { callerOf } from './request.ts';
 
@@ -111,7 +111,12 @@ export async function operatorFindings(where: string, deployment: Deployment): P
     count += simulated;
     for (const { action, resources } of denied) {
       const what = `${commands} will not work for you: ${action} is not allowed on ${resources.join(', ')}.`;
-      findings.push({ level: 'warning', where, what, fix: 'docs/operations.md lists what each command needs.' });
+      findings.push({
+        level: 'warning',
+        where,
+        what,
+        fix: `What each command needs: ${documentAt('operations.md#permissions')}`,
+      });
     }
   }
   if (findings.length > 0) return findings;

@@ -11,7 +11,7 @@ import { BadSnapshot, type Snapshot, snapshotFrom } from '../sandbox/plan/snapsh
 import { sentenceOf } from '../src/adapters/schemas.ts';
 import { MANAGED_DRAINING_HOOK } from '../src/domain/drain.ts';
 import { settingsEntries } from '../src/handlers/settings.ts';
-import { type Output, type Target, UsageError } from './common.ts';
+import { documentAt, type Output, type Target, UsageError } from './common.ts';
 import { presentPlan } from './present-plan.ts';
 import { takeSnapshot } from './snapshot.ts';
 
@@ -26,9 +26,9 @@ export interface PlanOptions extends SnapshotSource {
   readonly maxHealthyPercent?: string;
   readonly warmup?: string;
   readonly count: string;
-  readonly instance: readonly string[];
-  readonly decrement: boolean;
-  readonly param: readonly string[];
+  readonly instance?: readonly string[];
+  readonly decrement?: boolean;
+  readonly param?: readonly string[];
   readonly assume?: string;
   readonly trials: string;
   readonly seed: string;
@@ -113,7 +113,7 @@ async function textIn(path: string, option: string): Promise<string> {
 const CHANGES = ['rolling-update', 'instance-refresh', 'scale-in', 'terminate'];
 
 function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {
-  const { change, minInService, warmup, instance } = options;
+  const { change, minInService, warmup, instance = [], decrement = false } = options;
   const { desiredCapacity, maxSize } = snapshot.group;
   const most = membersOf(snapshot).length;
   switch (change) {
@@ -138,7 +138,7 @@ function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {
       return { kind: change, count: wholeNumber('--count', options.count, 1, Math.max(1, most)) };
     case 'terminate':
       if (instance.length === 0) throw new UsageError('Name the instances to terminate with --instance.');
-      return { kind: change, instanceIds: [...new Set(instance)], shrinks: options.decrement };
+      return { kind: change, instanceIds: [...new Set(instance)], shrinks: decrement };
     default:
       throw new UsageError(`There is no change ${change}; there are ${CHANGES.join(', ')}.`);
   }
@@ -163,7 +163,7 @@ export function paramsFrom({ drain, group }: Snapshot, param: readonly string[] 
       : undefined;
     if (!schema || name === 'cluster' || name === 'autoScalingGroups') {
       throw new UsageError(
-        `--param ${text} does not set anything: write NAME=VALUE, with a name of docs/deployment.md.`,
+        `--param ${text} does not set anything: write NAME=VALUE, with a name of ${documentAt('settings.md')}.`,
       );
     }
     const result = v.safeParse(schema as v.GenericSchema, value);

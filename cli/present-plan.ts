@@ -1,9 +1,6 @@
 import type { Obstacle, Plan } from '../sandbox/plan/conclude.ts';
-import { span } from '../sandbox/plan/conclude.ts';
-
+import { duration } from '../terminal/duration.ts';
 import { NO_TERMINAL, type Page, tableOf } from './layout.ts';
-
-export { span };
 
 /** A plan as the terminal shows it. */
 
@@ -22,7 +19,7 @@ export function presentPlan(plan: Plan, page: Page = NO_TERMINAL): string {
     list(
       'Times that the plan rests on',
       plan.times.map(
-        ({ what, seconds, source, assumed }) => `${what}: ${assumed ? 'assumed ' : ''}${seconds} s (${source})`,
+        ({ what, seconds, source, assumed }) => `${what}: ${assumed ? 'assumed ' : ''}${duration(seconds)} (${source})`,
       ),
     ),
     list(
@@ -39,7 +36,7 @@ export function presentPlan(plan: Plan, page: Page = NO_TERMINAL): string {
 
 function figuresOf({ seconds, lowestReservationPercent, killed, requestsLost, calls, dollars }: Plan): string {
   const rows = [
-    ['the whole change', `${span(seconds.p50)}, 95 % within ${span(seconds.p95)}`],
+    ['the whole change', `${duration(seconds.p50)}, 95 % within ${duration(seconds.p95)}`],
     [
       'tasks killed',
       `${killed.withDrain.tasks} (${killed.withoutDrain.tasks} without a drain, ${killed.withoutDrain.cutOff} of them cut off)`,
@@ -64,7 +61,7 @@ function drainTable({ drains, trials }: Plan, page: Page): string {
     const each = Object.entries(outcomes).map(([outcome, count]) =>
       count === trials ? outcome : `${outcome} (${count})`,
     );
-    return [instanceId, each.join(', '), span(seconds.p50), span(seconds.p95), bound];
+    return [instanceId, each.join(', '), duration(seconds.p50), duration(seconds.p95), bound];
   });
   const more = drains.length > MOST_ROWS ? `\nand ${drains.length - MOST_ROWS} more: --json has them all` : '';
   return `${tableOf(['instance', 'outcome', 'drain', '95 %', 'bound by'], rows, page)}${more}`;

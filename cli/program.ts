@@ -2,14 +2,15 @@ import tab from '@bomb.sh/tab/commander';
 import { Command, CommanderError, type Help } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { reasonOf } from '../src/domain/ports.ts';
-import { sentenceOf, type Target, UsageError } from './common.ts';
+import { refuseRepeated, sentenceOnComplaint, UsageError } from '../terminal/command-line.ts';
+import { documentAt, sentenceOf, type Target } from './common.ts';
 import { type Session, type Streams, sessionOn } from './session.ts';
 
 /** A command: prints what it found, and returns the exit status. */
 type Action = (target: Target, session: Session) => Promise<number>;
 
 interface GlobalOptions extends Target {
-  readonly json: boolean;
+  readonly json?: true;
 }
 
 /**
@@ -20,7 +21,7 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
   const { stderr } = streams;
   let status = 0;
   const run = async (command: Command, action: Action) => {
-    const { json, ...target } = command.optsWithGlobals<GlobalOptions>();
+    const { json = false, ...target } = command.optsWithGlobals<GlobalOptions>();
     try {
       status = await action(target, sessionOn(streams, json));
     } catch (error) {
@@ -38,25 +39,13 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
   }
 }
 
-/** Commander takes the last of two, and which of two stages or deadlines is meant must not be guessed. */
-function refuseRepeated(command: Command): void {
-  const typed = new Set<string>();
-  for (const option of command.options) {
-    if (option.variadic) continue;
-    command.on(`option:${option.name()}`, () => {
-      if (typed.has(option.name())) throw new UsageError(`--${option.name()} is repeated: name it once.`);
-      typed.add(option.name());
-    });
-  }
-}
-
 /** The commands and their options. A command is loaded only when it runs, because the AWS clients take long to load. */
 function program({ stdout, stderr }: Streams, run: (command: Command, action: Action) => Promise<void>): Command {
   const whole = new Command('ecs-drain')
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
       writeErr: (text) => void stderr.write(text),
-      outputError: (text, write) => write(sentenceOn(text)),
+      outputError: (text, write) => write(`${sentenceOnComplaint(text, 'npx ecs-drain --help lists the commands.')}\n`),
     })
     .description('Shows, checks and repairs the drains of one deployment of ecs-drain, and plans changes of a group.')
     .version(packageJson.version, '--version', 'print the version')
@@ -65,7 +54,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .option('--region <name>', "AWS's Region, if not that of the environment or the profile")
     .option('--profile <name>', 'the profile of ~/.aws to use')
     .option('--endpoint-url <url>', 'where AWS is, such as the URL that npm run region prints')
-    .option('--json', 'print one JSON object instead of text', false)
+    .option('--json', 'print one JSON object instead of text')
     .configureHelp({ showGlobalOptions: true } satisfies Partial<Help>)
     .exitOverride();
 
@@ -92,7 +81,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .argument('<instance...>', 'the ids of EC2 instances that are InService in a group of the deployment')
     .option('--decrement', 'the group gets smaller: it launches no other instance in its place')
     .option('--wait', 'wait until the drains have ended, as wait does')
-    .option('--timeout <time>', 'with --wait: how long to wait, such as 90s, 30m or 2h', '30m')
+    .option('--timeout <time>', 'with --wait: how long to wait, such as 90s, 30m or 2h (default: 30m)')
     .option('--message <text>', 'a note for the log and the event about the end')
     .option('--yes', 'do not ask')
     .description(
@@ -105,7 +94,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
   whole
     .command('wait')
     .argument('<instance...>', 'the ids of EC2 instances')
-    .option('--timeout <time>', 'how long to wait, such as 90s, 30m or 2h', '30m')
+    .option('--timeout <time>', 'how long to wait, such as 90s, 30m or 2h (default: 30m)')
     .description(
       'wait until the drains have ended; the exit status is 0 if all are drained, 1 after another outcome, and 3 after the timeout',
     )
@@ -189,7 +178,6 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
       run(command, async (...to) => (await import('./snapshot.ts')).snapshot(options, ...to)),
     );
 
-  const many = (value: string, before: readonly string[]) => [...before, value];
   whole
     .command('plan')
     .option('--group <name>', 'the Auto Scaling group, to be read now')
@@ -210,9 +198,9 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     )
     .option('--warmup <time>', 'instance-refresh: InstanceWarmup, if not the default of the group')
     .option('--count <number>', 'scale-in: by how many instances', '1')
-    .option('--instance <id>', 'terminate: this instance; can be repeated', many, [])
-    .option('--decrement', 'terminate: the group gets smaller', false)
-    .option('--param <name=value>', 'a setting of the deployment; can be repeated', many, [])
+    .option('--instance <id...>', 'terminate: these instances')
+    .option('--decrement', 'terminate: the group gets smaller')
+    .option('--param <name=value...>', 'settings of the deployment')
     .option('--assume <file>', 'times to assume instead of those of the snapshot')
     .option('--report <file>', 'write a page of HTML about it')
     .option('--trials <number>', 'how often to rehearse', '20')
@@ -247,14 +235,11 @@ function addCompletion(whole: Command): void {
   }
   whole.commands
     .find((command) => command.name() === 'completion')
-    ?.description('print what makes the shell complete commands and options; docs/operations.md says where to put it');
-}
-
-/** Commander's complaint as a sentence that says where to look. */
-function sentenceOn(complaint: string): string {
-  const words = complaint
-    .replace(/^error: /, '')
-    .trim()
-    .replace(/\s*\n\s*/g, '. ');
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith('.') ? '' : '.'} npx ecs-drain --help lists the commands.\n`;
+    ?.description(
+      `print a script that makes the shell complete commands and options. Where to put it: ${documentAt('operations.md#the-commands')}`,
+    )
+    .hook('preAction', (command) => {
+      const { json } = command.optsWithGlobals<GlobalOptions>();
+      if (json) throw new UsageError('completion prints a script for a shell: leave out --json.');
+    });
 }

@@ -102,7 +102,7 @@ async function reportNothing(
   }
   const are = hidden === 1 ? 'message is' : 'messages are';
   print(
-    `No message of the dead-letter queue ${queue.name} can be seen, and ${hidden} ${are} hidden for up to ${duration(HIDDEN_SECONDS * 1000)}: somebody else is reading them, or was interrupted. Try again then.`,
+    `No message of the dead-letter queue ${queue.name} can be seen, and ${hidden} ${are} hidden for up to ${duration(HIDDEN_SECONDS)}: somebody else is reading them, or was interrupted. Try again then.`,
   );
   return 1;
 }

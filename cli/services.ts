@@ -23,7 +23,7 @@ import {
   tasksOf,
   tasksOn,
 } from './cluster.ts';
-import { counted, type Deployment, sentenceOf, untilSilent } from './common.ts';
+import { counted, type Deployment, documentAt, sentenceOf, untilSilent } from './common.ts';
 import type { Check, Finding } from './finding.ts';
 
 /** What a judgment needs of the deployment, or of the one that is to come. */
@@ -183,7 +183,7 @@ function* obstacleFindings(service: ClusterService, where: string, nowMs: number
   }
 }
 
-const WHAT_TO_DO = 'See docs/operations.md, Why a drain is stuck.';
+export const WHAT_TO_DO = `What to do: ${documentAt('operations.md#why-a-drain-is-stuck')}`;
 
 async function protectionFindings(
   service: ClusterService,

@@ -5,7 +5,7 @@ import { ECSClient } from '@aws-sdk/client-ecs';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { checkedSnapshot, type Snapshot, withoutAccount } from '../sandbox/plan/snapshot.ts';
-import { clientConfigOf, counted, functionNameOf, type Output, type Target, UsageError } from './common.ts';
+import { connectionTo, counted, functionNameOf, type Output, type Target, UsageError } from './common.ts';
 import { readSnapshot } from './snapshot/read.ts';
 import { Reader } from './snapshot/reader.ts';
 
@@ -52,7 +52,7 @@ export async function takeSnapshot(
   { group, cluster, anonymise = false, images = false, maxCalls }: SnapshotOptions,
   target: Target,
 ): Promise<{ readonly snapshot: Snapshot; readonly calls: number }> {
-  const config = clientConfigOf(target);
+  const { config, nowMs } = connectionTo(target);
   const reader = new Reader(maxCalls === undefined ? MOST_CALLS : callsFrom(maxCalls));
   const clients = {
     autoScaling: new AutoScalingClient(config),
@@ -66,7 +66,7 @@ export async function takeSnapshot(
     cluster,
     withImages: images,
     functionName: functionNameOf(target),
-    nowMs: () => Date.now() + clients.ecs.config.systemClockOffset,
+    nowMs,
   };
   const { snapshot, account } = await readSnapshot(clients, request, reader);
   return {

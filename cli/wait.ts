@@ -10,14 +10,17 @@ import { instanceIdsIn, secondsIn } from './typed.ts';
 
 /** What is typed after `ecs-drain wait INSTANCE…`. */
 export interface WaitOptions {
-  readonly timeout: string;
+  readonly timeout?: string;
 }
+
+/** How long it waits, unless something else is typed. */
+export const USUAL_TIMEOUT = '30m';
 
 /** The exit status if the time is over before the drains are. */
 const TIMED_OUT = 3;
 
-/** The longer it waits, the more seldom it looks. */
-const POLL_SECONDS = { least: 5, most: 30, share: 0.05 };
+/** The longer it waits, the more seldom it looks. These are seconds of this machine, those of AWS in a Region may be shorter. */
+const POLL_SECONDS = { first: 5, growth: 1.05, most: 30 };
 
 /** A drain that ended before it was waited for has an outcome as well, if it ended in this time. */
 const LOOK_BACK_SECONDS = 48 * 3_600;
@@ -34,9 +37,14 @@ export interface Waited {
 }
 
 /** `ecs-drain wait INSTANCE…`: until each drain has ended. The exit status is 0 if all are drained, and 3 after the timeout. */
-export async function wait(typed: readonly string[], options: WaitOptions, target: Target, session: Session) {
+export async function wait(
+  typed: readonly string[],
+  { timeout = USUAL_TIMEOUT }: WaitOptions,
+  target: Target,
+  session: Session,
+) {
   const instanceIds = instanceIdsIn(typed);
-  const timeoutSeconds = secondsIn('--timeout', options.timeout);
+  const timeoutSeconds = secondsIn('--timeout', timeout);
   const deployment = await deploymentOf(target);
   const waited = await waitForDrains(instanceIds, timeoutSeconds, deployment, awsOf(deployment), session);
   session.printJson({ function: deployment.functionName, drains: waited.map(presentWaited) });
@@ -80,6 +88,7 @@ export async function waitForDrains(
 ): Promise<Waited[]> {
   const begunAtMs = deployment.nowMs();
   const results = new Map<string, Waited>();
+  let pollSeconds = POLL_SECONDS.first;
   let open = instanceIds.map((instanceId): Watch => ({ instanceId, hasDrained: isExpected }));
   for (;;) {
     const looks = await lookAt(open, deployment, aws);
@@ -92,12 +101,11 @@ export async function waitForDrains(
     open = open.filter(({ instanceId }) => !results.has(instanceId));
     const waitedSeconds = (deployment.nowMs() - begunAtMs) / 1000;
     if (open.length === 0 || waitedSeconds >= timeoutSeconds) break;
-    const { least, most, share } = POLL_SECONDS;
-    const pollSeconds = Math.min(most, Math.max(least, waitedSeconds * share), timeoutSeconds - waitedSeconds);
-    await session.sleep(pollSeconds * 1000);
+    await session.sleep(Math.min(pollSeconds, timeoutSeconds - waitedSeconds) * 1000);
+    pollSeconds = Math.min(pollSeconds * POLL_SECONDS.growth, POLL_SECONDS.most);
   }
   for (const { instanceId } of open) {
-    const sentence = `The drain of ${instanceId} goes on after ${duration(timeoutSeconds * 1000)} of waiting.`;
+    const sentence = `The drain of ${instanceId} goes on after ${duration(timeoutSeconds)} of waiting.`;
     session.print(sentence);
     results.set(instanceId, { instanceId, state: 'draining', sentence });
   }
@@ -160,7 +168,7 @@ async function resultOf(
 
 /** `i-… drained in 6 min` and why it ended otherwise. */
 export function sentenceOnEnd({ instanceId, outcome, durationSeconds, message, killedTasks }: EndedDrain): string {
-  const time = duration(durationSeconds * 1000);
+  const time = duration(durationSeconds);
   if (outcome === 'drained') return `${instanceId} drained in ${time}.`;
   const killed = killedTasks.length > 0 ? ` with ${counted(killedTasks.length, 'task')} left` : '';
   return `${instanceId} ended after ${time} as ${outcome}${killed}: ${message}`;

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { Command, CommanderError } from 'commander';
+import { refuseRepeated, sentenceOnComplaint, UsageError } from '../terminal/command-line.ts';
 import { BENCHMARKED, type Benchmarked, EXTERNAL } from './result.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 
-/** What was typed cannot be understood; the message is the sentence that fixes it, and the exit status is 2. */
-export class UsageError extends Error {}
+export { UsageError };
 
 const LONGEST_NAME = Math.max(...Object.keys(SCENARIOS).map((name) => name.length));
 
@@ -89,13 +89,7 @@ export function commandNamed(script: string, description: string): Command {
 
 /** What was typed, each option once. */
 export function optionsOf<T extends object>(command: Command, args: readonly string[]): T {
-  const typed = new Set<string>();
-  for (const option of command.options) {
-    command.on(`option:${option.name()}`, () => {
-      if (typed.has(option.name())) throw new UsageError(`--${option.name()} is repeated: name it once.`);
-      typed.add(option.name());
-    });
-  }
+  refuseRepeated(command);
   return command.parse(args, { from: 'user' }).opts<T>();
 }
 
@@ -127,8 +121,10 @@ export async function run(command: (args: string[]) => Promise<void>, usage?: st
 export function failureOf(error: unknown, usage = ''): { readonly status: 0 | 1 | 2; readonly complaint: string } {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof CommanderError) {
-    const complaint = message.replace(/^error: (.)/, (_, first: string) => first.toUpperCase());
-    return { status: error.exitCode === 0 ? 0 : 2, complaint: `${complaint}. --help lists the options.` };
+    return {
+      status: error.exitCode === 0 ? 0 : 2,
+      complaint: sentenceOnComplaint(message, '--help lists the options.'),
+    };
   }
   const misparsed = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   if (misparsed) return { status: 2, complaint: `${message}\n${usage}` };

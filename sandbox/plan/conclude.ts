@@ -1,5 +1,6 @@
 import { sentenceOnCause } from '../../src/adapters/present-explanation.ts';
 import type { Cause } from '../../src/domain/diagnose.ts';
+import { duration } from '../../terminal/duration.ts';
 import { percentile } from '../prices.ts';
 import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
 import type { Params } from '../scenarios.ts';
@@ -264,7 +265,7 @@ function verdictOn(plan: Omit<Plan, 'verdict'>): string {
   const change = presentChange(plan.change);
   const held = drains.filter(({ outcomes }) => Object.keys(outcomes).some((outcome) => outcome !== 'drained'));
   const inTrials = trials === 1 ? 'in the one trial' : `in each of ${trials} trials`;
-  const takes = `it takes ${span(seconds.p50)}${seconds.p95 > seconds.p50 * 1.02 ? ` (95 %: ${span(seconds.p95)})` : ''}`;
+  const takes = `it takes ${duration(seconds.p50)}${seconds.p95 > seconds.p50 * 1.02 ? ` (95 %: ${duration(seconds.p95)})` : ''}`;
   const kills = (tasks: number) => `${tasks === 0 ? 'no' : tasks} ${tasks === 1 ? 'task' : 'tasks'}`;
   const without = killed.withoutDrain.tasks > 0 ? `; without a drain, ${killed.withoutDrain.tasks} would be` : '';
   const sentences = [
@@ -283,11 +284,4 @@ function weakPoints(limits: number, assumed: number): string[] {
     ...(assumed > 0 ? [`${assumed} assumed ${assumed === 1 ? 'time' : 'times'}`] : []),
   ];
   return points.length > 0 ? [`This rests on ${points.join(' and ')}.`] : [];
-}
-
-export function span(seconds: number): string {
-  const whole = Math.round(seconds);
-  if (whole < 120) return `${whole} s`;
-  const minutes = Math.round(whole / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -1,8 +1,9 @@
+import { duration } from '../../terminal/duration.ts';
 import { PATTERNS, type Steps, stepsChart, stepsSwatchOf } from '../report/charts.ts';
 import { type Html, html } from '../report/html.ts';
 import { memorySection, STYLE, scrolling, tableOf, timelineSection } from '../report.ts';
 import type { DrillResult } from '../result.ts';
-import { type Plan, span } from './conclude.ts';
+import type { Plan } from './conclude.ts';
 
 /** A plan on one page of HTML that needs nothing else. */
 
@@ -73,8 +74,8 @@ function drainsSection(plan: Plan): Html {
     Object.entries(outcomes)
       .map(([outcome, count]) => (count === plan.trials ? outcome : `${outcome} (${count})`))
       .join(', '),
-    span(seconds.p50),
-    span(seconds.p95),
+    duration(seconds.p50),
+    duration(seconds.p95),
     bound,
   ]);
   const { killed, requestsLost, seconds } = plan;
@@ -83,7 +84,7 @@ function drainsSection(plan: Plan): Html {
     : '';
   return html`<section aria-labelledby="drains">
 <h2 id="drains">The drains</h2>
-<p>The whole change takes ${span(seconds.p50)}, and ${span(seconds.p95)} or less in 95 % of the rehearsals. ${killed.withDrain.tasks} tasks are killed, and ${killed.withoutDrain.tasks} without a drain.${lost}</p>
+<p>The whole change takes ${duration(seconds.p50)}, and ${duration(seconds.p95)} or less in 95 % of the rehearsals. ${killed.withDrain.tasks} tasks are killed, and ${killed.withoutDrain.tasks} without a drain.${lost}</p>
 ${scrolling('Drains', tableOf('Each drain, over all rehearsals', ['Instance', 'Outcome', 'Takes', '95 %', 'Bound by'], rows))}
 </section>`;
 }
@@ -124,7 +125,7 @@ function runningOf(service: string, { events }: DrillResult): Steps['points'] {
 function timesSection({ times, rates }: Plan): Html {
   const taken = times.map(({ what, seconds, source, assumed }) => [
     what,
-    `${seconds} s`,
+    duration(seconds),
     `${assumed ? 'assumed: ' : ''}${source}`,
   ]);
   const requests = rates.map(({ service, perSecond, source }) => [

@@ -1,18 +1,12 @@
 /** How figures are said to people; a no-break space keeps a unit with its number. */
 
+import { duration as inWords } from '../../terminal/duration.ts';
+
 const SPACE = '\u00a0';
 
-/** `6 min 2 s`: never more than two units. */
+/** The same as in a terminal, with a no-break space before each unit. */
 export function duration(seconds: number): string {
-  if (seconds < 60) return `${figure(seconds)}${SPACE}s`;
-  const whole = Math.round(seconds);
-  if (whole < 3600) return twoUnits(whole, 60, 'min', 's');
-  return twoUnits(Math.round(whole / 60), 60, 'h', 'min');
-}
-
-function twoUnits(amount: number, size: number, large: string, small: string): string {
-  const rest = amount % size;
-  return `${Math.floor(amount / size)}${SPACE}${large}${rest ? ` ${rest}${SPACE}${small}` : ''}`;
+  return inWords(seconds).replace(/ (?=[a-z])/g, SPACE);
 }
 
 /** A number with at most one decimal, its thousands apart. */

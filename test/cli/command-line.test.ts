@@ -28,6 +28,12 @@ describe('npx ecs-drain, typed wrongly', () => {
     ['an unknown command', ['sing'], "Unknown command 'sing'. npx ecs-drain --help lists the commands."],
     ['an option twice', ['status', '--stage', 'prod', '--stage', 'main'], '--stage is repeated: name it once.'],
     ['an unknown option', ['status', '--loud'], "Unknown option '--loud'. npx ecs-drain --help lists the commands."],
+    [
+      'an option that is nearly one',
+      ['history', '--sinc', '2h'],
+      "Unknown option '--sinc'. Did you mean --since? npx ecs-drain --help lists the commands.",
+    ],
+    ['a script as JSON', ['completion', 'bash', '--json'], 'completion prints a script for a shell: leave out --json.'],
     ['no instance', ['explain'], "Missing required argument 'instance'. npx ecs-drain --help lists the commands."],
     ['no instance id', ['explain', 'web-1'], 'web-1 is not the id of an EC2 instance, such as i-0123456789abcdef0.'],
     ['neither file nor queue', ['replay'], 'Name a FILE, or --dead-letter, and not both.'],
@@ -134,7 +140,9 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     );
     const { status, stdout, stderr } = await deployed.run('status');
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-    expect(stderr).toContain(`not authorized to perform: ${action} on resource: it. docs/operations.md lists`);
+    expect(stderr).toContain(
+      `not authorized to perform: ${action} on resource: it. The commands need these permissions: `,
+    );
     expect(stderr).not.toContain("function's role");
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });

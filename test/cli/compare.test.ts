@@ -38,7 +38,7 @@ describe('ecs-drain compare', () => {
     expect(stdout).toMatch(
       /^As planned: 1 drain of the group web, each with its outcome and within 10 % of its time\.\n/,
     );
-    expect(stdout).toMatch(/│ drained, 6 min to 6 min │ drained, 6 min │/);
+    expect(stdout).toMatch(/│ drained, 5 min 30 s to 5 min 50 s │ drained, 5 min 3\d s │/);
 
     const far = await run('compare', await fileWith(aPlan(first, 100, 110)));
     expect(far.status).toBe(1);

@@ -46,6 +46,8 @@ export interface World {
   /** How Lambda reads the queue of stopped tasks; null, and where it does not read the event queue, not at all. */
   readonly taskStopMapping?: Changed<MappingSpec> | null;
   readonly taskStopQueue?: Changed<QueueSpec>;
+  /** Seconds of the Region in a second of this machine, while a command sleeps. */
+  readonly speed?: number;
 }
 
 export const FUNCTION = 'ecs-drain-main-drain';
@@ -197,7 +199,7 @@ export async function deployedRegion(world: World = {}) {
 
   /** While a command sleeps, time passes here and on the machine's clock. */
   const sleep = async (ms: number) => {
-    await pass(ms / 1000);
+    await pass((ms / 1000) * (world.speed ?? 1));
     vi.setSystemTime(Date.now() + ms);
   };
 

@@ -521,12 +521,12 @@ describe('ecs-drain doctor', () => {
       {
         level: 'unchecked',
         where: "the function's role",
-        what: 'Could not simulate what role drain may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. docs/operations.md lists the permissions that the commands need.',
+        what: 'Could not simulate what role drain may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/main/docs/operations.md#permissions',
       },
       {
         level: 'unchecked',
         where: 'your own permissions',
-        what: 'Could not simulate what you may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. docs/operations.md lists the permissions that the commands need.',
+        what: 'Could not simulate what you may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/main/docs/operations.md#permissions',
       },
     ]);
   });

@@ -32,7 +32,7 @@ describe('ecs-drain drain', () => {
   service:web RUNNING (2)
   The hook ecs-drain holds it until its tasks have stopped. The group launches another in its place.
 Terminate 1 instance? [y/N] Auto Scaling terminates ${first}.
-npx ecs-drain wait ${first} waits for the drains.
+To wait for the drains: npx ecs-drain wait ${first}
 `);
     expect(changes()).toEqual(['TerminateInstanceInAutoScalingGroup']);
     await pass(900);
@@ -68,6 +68,13 @@ npx ecs-drain wait ${first} waits for the drains.
     });
     await pass(300);
     expect(region.autoScaling.group('web').desiredCapacity).toBe(2);
+  });
+
+  it('does not say how to wait where it waits', async () => {
+    const { run, first } = await deployed();
+    const { stdout } = await run('drain', first, '--yes', '--wait');
+    expect(stdout).not.toContain('To wait');
+    expect(stdout).toContain(`${first} drained in 5 min`);
   });
 
   it('leaves a note that the event about the end has', async () => {
@@ -158,7 +165,8 @@ ${second}, ${first}, i-0123456789abcdef0 are left alone.
       ['--message', 'red \u001b[31malert'],
       '--message takes 1 to 256 characters, without line breaks and control characters.',
     ],
-    [['--timeout', 'soon'], '--timeout soon is not a time such as 90s, 45m, 2h or 1d.'],
+    [['--timeout', '1h'], '--timeout is how long --wait waits: add --wait, or leave out --timeout.'],
+    [['--wait', '--timeout', 'soon'], '--timeout soon is not a time such as 90s, 45m, 2h or 1d.'],
     [['web-1'], 'web-1 is not the id of an EC2 instance, such as i-0123456789abcdef0.'],
   ])('refuses %j before it asks AWS for anything', async (args, sentence) => {
     const { run, first, region } = await deployed();

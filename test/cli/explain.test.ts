@@ -62,7 +62,7 @@ describe('ecs-drain explain', () => {
     lost.region.autoScaling.terminateInstance(lost.instanceIds[0] ?? '');
     await lost.pass(60);
     expect((await lost.run('explain', lost.instanceIds[0] ?? '')).stdout).toMatch(
-      /deadline .*, in 119 min, if our hook holds it\n/,
+      /deadline .*, in 1 h 59 min, if our hook holds it\n/,
     );
     expect((await lost.run('status')).stdout).toContain('if our hook holds it');
 
@@ -71,7 +71,7 @@ describe('ecs-drain explain', () => {
     await parked.pass(60);
     const { stdout } = await parked.run('explain', parked.instanceIds[0] ?? '');
     expect(stdout).toContain('holds it on the hook ecs-drain.');
-    expect(stdout).toMatch(/deadline .*, in 119 min\n/);
+    expect(stdout).toMatch(/deadline .*, in 1 h 59 min\n/);
   });
 
   it('explains a drain on a notice of EC2', async () => {
@@ -85,7 +85,7 @@ describe('ecs-drain explain', () => {
     const { stdout } = await run('explain', first);
     expect(stdout).toContain(`${first} is draining on a spot-interruption of EC2: nothing holds it.`);
     expect(stdout).toContain('2 tasks hold it:');
-    expect(stdout).toMatch(/deadline .*, in 85 s\n/);
+    expect(stdout).toMatch(/deadline .*, in 1 min 25 s\n/);
     expect(await json('explain', first)).toMatchObject({
       status: 0,
       answer: { state: 'draining', notice: 'spot-interruption', parked: true },

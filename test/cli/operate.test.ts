@@ -27,10 +27,15 @@ describe('ecs-drain extend', () => {
     const { run, json, first, told, pass } = await draining();
     expect(await run('extend', first, '--deadline', '4h', '--message', 'migration')).toEqual({
       status: 0,
-      stdout: `The drain of ${first} ends at 2026-01-01T04:06:00Z, in 4 h 0 min, at the latest (it was 2026-01-01T02:05:00Z).\n`,
+      stdout: `The drain of ${first} ends at 2026-01-01T04:06:00Z, in 4 h, at the latest (it was 2026-01-01T02:05:00Z).\n`,
       stderr: '',
     });
-    expect((await json('status')).answer.drains).toMatchObject([{ deadlineAt: '2026-01-01T04:06:00Z' }]);
+    expect((await json('status')).answer.drains).toMatchObject([
+      { deadlineAt: '2026-01-01T04:06:00Z', notes: [{ by: OPERATOR, message: 'migration' }] },
+    ]);
+    expect((await run('explain', first)).stdout).toContain(
+      '  operator    local set the deadline to 2026-01-01T04:06:00Z 0 s ago: migration\n',
+    );
     expect(await json('extend', first, '--deadline', '90m', '--yes')).toMatchObject({
       status: 0,
       answer: { instanceId: first, deadlineAt: '2026-01-01T01:36:00Z', before: '2026-01-01T04:06:00Z' },
@@ -75,7 +80,7 @@ describe('ecs-drain extend', () => {
       'a deadline beyond what the hook allows',
       { hooks: [{ heartbeatTimeoutSeconds: 60 }] },
       ['--deadline', '2h'],
-      /^The hook ecs-drain does not hold i-\w+ for so long: choose a deadline of \d+ s from now at most\.\n$/,
+      /^The hook ecs-drain does not hold i-\w+ for so long: choose 1 h 35 min \(--deadline 95m\) or less\.\n$/,
     ],
     [
       'a drain that waits in the queue',
@@ -227,9 +232,26 @@ describe('ecs-drain wait', () => {
     const { status, stdout } = await run('wait', first);
     expect(status).toBe(0);
     expect(stdout).toMatch(new RegExp(`^2026-01-01T00:06:00Z ${first}: 2 tasks: service:web DEACTIVATING \\(2\\)\n`));
-    expect(stdout).toMatch(new RegExp(`Z ${first} drained in 5 min\\.\n$`));
+    expect(stdout).toMatch(new RegExp(`Z ${first} drained in 5 min 3\\d s\\.\n$`));
     // A drain that has ended before is not waited for.
-    expect(await run('wait', first)).toMatchObject({ status: 0, stdout: expect.stringContaining('drained in 5 min') });
+    expect(await run('wait', first)).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('drained in 5 min 3'),
+    });
+  });
+
+  it("has the clock of AWS, where that runs faster than this machine's", async () => {
+    const { run, first, region } = await draining({ speed: 30 });
+    const { stdout } = await run('wait', first);
+    const times = stdout.match(/^2026-01-01T00:\d\d:\d\dZ/gm) ?? [];
+    const [begun = '', ended = ''] = [times[0], times.at(-1)];
+    expect(begun).toBe('2026-01-01T00:06:00Z');
+    // It looks again after five seconds of this machine, which are 150 of AWS.
+    expect(Date.parse(ended)).toBeGreaterThan(Date.parse(begun) + 250_000);
+    expect(Math.abs(Date.parse(ended) - region.time.nowMs())).toBeLessThan(2_000);
+    const late = await draining({ speed: 30 });
+    expect(await late.run('wait', late.first, '--timeout', '1m')).toMatchObject({ status: 3 });
+    expect(late.region.time.nowMs()).toBeLessThan(Date.parse('2026-01-01T00:09:00Z'));
   });
 
   it('exits 1 after another outcome, and says why', async () => {

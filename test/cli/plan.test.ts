@@ -25,12 +25,12 @@ describe('ecs-drain plan', () => {
     const { status, stdout, stderr } = await run('plan', '--snapshot', path, ...args);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     for (const words of [
-      'Go: a scale-in by 1 drains its instance in each of 2 trials; it takes 3 min, and no task is killed; without a drain, 2 would be.',
+      'Go: a scale-in by 1 drains its instance in each of 2 trials; it takes 3 min 21 s, and no task is killed; without a drain, 2 would be.',
       'tasks killed               0 (2 without a drain, 2 of them cut off)',
       'requests lost              not known: CloudWatch does not say how many come, and --assume can',
       'load balancer deregistration',
       '- start of a task of web: 40 s (the median of 4 tasks of the service)',
-      '- launch of an instance until it registers with ECS: assumed 120 s (no recent launch of the group is known)',
+      '- launch of an instance until it registers with ECS: assumed 2 min (no recent launch of the group is known)',
     ]) {
       expect(stdout).toContain(words);
     }
@@ -67,6 +67,11 @@ describe('ecs-drain plan', () => {
       'no instance',
       ['--snapshot', WEB, '--change', 'terminate'],
       /^Name the instances to terminate with --instance\.$/,
+    ],
+    [
+      'one of several instances that is not in the group',
+      ['--snapshot', WEB, '--change', 'terminate', '--instance', 'i-0000000000000000a', '--instance', 'i-00ff'],
+      /i-00ff/,
     ],
     [
       'more than there are',

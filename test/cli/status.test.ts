@@ -92,8 +92,8 @@ describe('ecs-drain status', () => {
       'prod: DRAINING',
       '2 tasks',
       'service:web',
-      '100 s ago',
-      'in 118 min',
+      '1 min 40 s ago',
+      'in 1 h 58 min',
     ]) {
       expect(stdout).toContain(words);
     }
@@ -270,7 +270,7 @@ describe('ecs-drain status', () => {
     region.roles.set('parking', roleFor('scheduler.amazonaws.com'));
     await pass(900);
     const [drain] = (await json('status')).answer.drains;
-    expect(drain.remarks).toEqual([expect.stringMatching(/^Its drain should have continued \d+ min ago/)]);
+    expect(drain.remarks).toEqual([expect.stringMatching(/^Its drain should have continued \d min \d+ s ago/)]);
   });
 
   it('notes that another hook holds the instance where none of ours is on the group', async () => {
@@ -309,7 +309,9 @@ describe('ecs-drain status', () => {
         holdingTasks: [{ group: 'service:web' }, { group: 'service:web' }],
         remarks: [],
         failures: [
-          expect.stringMatching(/^Could not read the schedule \w+-\w+: not authorized\. docs\/operations\.md/),
+          expect.stringMatching(
+            /^Could not read the schedule \w+-\w+: not authorized\. The commands need these permissions: https:/,
+          ),
         ],
       },
     ]);

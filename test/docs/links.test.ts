@@ -8,7 +8,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(resolve(ROOT, path), 'utf8');
 const PAGES = globSync(['*.md', '{docs,examples,.github}/**/*.md'], { cwd: ROOT, exclude: ['**/node_modules'] }).sort();
 const PROGRAMS = globSync(
-  ['{src,cli,sandbox,deploy,bench,test,examples}/**/*.{ts,cjs,yml,yaml,py}', 'serverless.yml'],
+  ['{src,terminal,cli,sandbox,deploy,bench,test,examples}/**/*.{ts,cjs,yml,yaml,py}', 'serverless.yml'],
   { cwd: ROOT, exclude: ['**/node_modules'] },
 ).sort();
 
@@ -62,5 +62,13 @@ describe('the links of the documents', () => {
       return [...named].filter((page) => !existsSync(resolve(ROOT, page))).map((page) => `${path}: ${page}`);
     });
     expect(missing).toEqual([]);
+  });
+
+  it('that the commands print lead to pages and headings that exist', () => {
+    const printed = PROGRAMS.flatMap((path) =>
+      [...read(path).matchAll(/\bdocumentAt\('([^']+)'\)/g)].map(([, page = '']) => `docs/${page}`),
+    );
+    expect(printed).toContain('docs/operations.md#why-a-drain-is-stuck');
+    expect(printed.flatMap((page) => broken('README.md', page) ?? [])).toEqual([]);
   });
 });

@@ -12,7 +12,7 @@ const FILES = [
   '*.md',
   'docs/**/*.md',
   'examples/**/*.{md,py,yaml}',
-  '{src,cli,sandbox,deploy,bench,test}/**/*.{ts,cjs,js,yml,py}',
+  '{src,terminal,cli,sandbox,deploy,bench,test}/**/*.{ts,cjs,js,yml,py}',
   'serverless.yml',
   '.ci/run',
 ];

@@ -51,7 +51,7 @@ describe('a plan', () => {
     expect(plan.seconds.p50).toBeGreaterThan(190);
     expect(plan.seconds.p50).toBeLessThan(215);
     expect(plan.verdict).toMatch(
-      /^Go: the termination of i-0000000000000000a drains its instance in the one trial; it takes 3 min, and no task is killed; without a drain, 2 would be\. This rests on 2 assumed times\.$/,
+      /^Go: the termination of i-0000000000000000a drains its instance in the one trial; it takes 3 min 21 s, and no task is killed; without a drain, 2 would be\. This rests on 2 assumed times\.$/,
     );
   });
 
