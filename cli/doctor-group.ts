@@ -15,7 +15,7 @@ import { counted, duration, type Output, type Target, UsageError } from './commo
 import { groupFindings, hookFindings, reportFindings, timeOf } from './doctor.ts';
 import type { Finding } from './finding.ts';
 import { hookNamesIn, paramsFrom, type SnapshotSource, snapshotFor, stackParamsOf } from './plan.ts';
-import { type Ask, mayRunOnOurs, serviceFindings, WHAT_TO_DO } from './services.ts';
+import { type Ask, fixFor, mayRunOnOurs, serviceFindings } from './services.ts';
 import { presentUnknown } from './snapshot.ts';
 
 /** One rehearsal says whether there is room. A plan says how much differs from one rehearsal to the next. */
@@ -147,7 +147,7 @@ function reportedFindings({ name, obstacles = [] }: SnapshotService, cluster: st
     level: 'warning',
     where: `service ${name} of cluster ${cluster}`,
     what: `${sentenceOn({ cause })}.`,
-    fix: WHAT_TO_DO,
+    fix: fixFor(cause),
   }));
 }
 

@@ -1,4 +1,5 @@
 import type { Obstacle, Plan } from '../sandbox/plan/conclude.ts';
+import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
 import { duration } from '../terminal/duration.ts';
 import { NO_TERMINAL, type Page, tableOf } from './layout.ts';
 
@@ -82,7 +83,7 @@ function serviceTable({ services }: Plan, page: Page): string {
 function presentObstacle({ group, instances, trials, causes, fix }: Obstacle, plan: Plan): string {
   const where = instances.length > 3 ? `${instances.length} instances` : instances.join(', ');
   const how = trials === plan.trials ? '' : ` in ${trials} of ${plan.trials} trials`;
-  const why = causes.join('; ') || 'AWS reports no cause';
+  const why = causes.join('; ') || NO_CAUSE;
   return `${group} on ${where}${how}: ${why}.${fix === undefined ? '' : `\n    ${fix}`}`;
 }
 

@@ -7,9 +7,9 @@ import {
 import { awsCall } from '../src/adapters/aws-call.ts';
 import type { Ecs } from '../src/adapters/ecs-call.ts';
 import { PROTECTION_BATCH, protectionOf, readStopTimeoutSeconds } from '../src/adapters/ecs-services.ts';
-import { sentenceOnCause } from '../src/adapters/present-explanation.ts';
+import { REMEDIES, sentenceOnCause } from '../src/adapters/present-explanation.ts';
 import { batches } from '../src/domain/by-cluster.ts';
-import { obstaclesOf } from '../src/domain/diagnose.ts';
+import { type CauseKind, obstaclesOf } from '../src/domain/diagnose.ts';
 import { choiceOf, type GroupChoice } from '../src/domain/groups.ts';
 import { ClusterMissing } from '../src/domain/ports.ts';
 import {
@@ -23,7 +23,7 @@ import {
   tasksOf,
   tasksOn,
 } from './cluster.ts';
-import { counted, type Deployment, documentAt, sentenceOf, untilSilent } from './common.ts';
+import { counted, type Deployment, sentenceOf, untilSilent } from './common.ts';
 import type { Check, Finding } from './finding.ts';
 
 /** What a judgment needs of the deployment, or of the one that is to come. */
@@ -174,16 +174,16 @@ export async function serviceFindings(
 /** What ECS reports of the service now, in the words with which a drain reports it. */
 function* obstacleFindings(service: ClusterService, where: string, nowMs: number): Generator<Finding> {
   for (const cause of obstaclesOf(service, nowMs, nowMs)) {
-    const what = `${sentenceOnCause(cause, nowMs)}.`;
-    if (cause.kind === 'cannot-replace') {
-      yield { level: 'error', where, what, fix: 'Lower minimumHealthyPercent or raise maximumPercent.' };
-    } else {
-      yield { level: 'warning', where, what, fix: WHAT_TO_DO };
-    }
+    const level = cause.kind === 'cannot-replace' ? 'error' : 'warning';
+    yield { level, where, what: `${sentenceOnCause(cause, nowMs)}.`, fix: fixFor(cause.kind) };
   }
 }
 
-export const WHAT_TO_DO = `What to do: ${documentAt('operations.md#why-a-drain-is-stuck')}`;
+/** What to do about a cause, as a sentence. */
+export function fixFor(cause: CauseKind): string {
+  const remedy = REMEDIES[cause];
+  return `${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}.`;
+}
 
 async function protectionFindings(
   service: ClusterService,
@@ -196,7 +196,14 @@ async function protectionFindings(
     if (protection.length === 0) return [];
     const untilMs = protection.includes(undefined) ? undefined : Math.max(...protection.map(Number));
     const sentence = sentenceOnCause({ kind: 'protected', untilMs }, nowMs());
-    return [{ level: 'warning', where, what: `${counted(protection.length, 'task')}: ${sentence}.`, fix: WHAT_TO_DO }];
+    return [
+      {
+        level: 'warning',
+        where,
+        what: `${counted(protection.length, 'task')}: ${sentence}.`,
+        fix: fixFor('protected'),
+      },
+    ];
   } catch (error) {
     const what = `${sentenceOf(error, target)} Its tasks may be protected from scale-in.`;
     return [{ level: 'unchecked', where, what }];

@@ -198,22 +198,9 @@ function obstaclesIn(results: readonly TrialResult[], snapshot: Snapshot): Obsta
 
 export type LoggedCause = { readonly cause: string } & Readonly<Record<string, unknown>>;
 
-/** As `explain` words it; instants of a rehearsal mean nothing to anybody. */
+/** In the words of `explain`, without the instants of a rehearsal. */
 export function sentenceOn(logged: LoggedCause): string {
-  switch (logged.cause) {
-    case 'no-room':
-      return 'ECS finds no room for a replacement';
-    case 'replacements-fail':
-      return 'replacements fail to start or to become healthy';
-    case 'protected':
-      return 'scale-in protection is on';
-    case 'agent-silent':
-      return 'the ECS agent of the instance is disconnected';
-    case 'deployment':
-      return 'the service is being deployed at the same time';
-    default:
-      return sentenceOnCause({ ...logged, kind: logged.cause } as unknown as Cause, 0);
-  }
+  return sentenceOnCause({ ...logged, kind: logged.cause } as unknown as Cause);
 }
 
 function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): string | undefined {

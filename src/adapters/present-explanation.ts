@@ -1,6 +1,9 @@
-/** Explanations and outcomes as logs, events and commands show them: data for rules and queries, and sentences for people. */
+/**
+ * Explanations and outcomes as data for rules and queries, and as sentences for people. Logs, events, commands, plans and the
+ * tables of docs/events.md, docs/operations.md and docs/how-it-works.md have their sentences from here.
+ */
 
-import type { Blocker, Cause, Explanation } from '../domain/diagnose.ts';
+import type { Blocker, Cause, CauseKind, Explanation } from '../domain/diagnose.ts';
 import { type Outcome, unreachable } from '../domain/drain.ts';
 import type { LastSeen } from '../domain/observation.ts';
 
@@ -45,7 +48,7 @@ export function inSentences({ atMs, blockers, unknown }: Explanation): string {
     .replaceAll('"', "'");
 }
 
-/** `2 tasks of service:web, RUNNING for 31 min: ECS found no room for a replacement …; scale-in protection is on …`. */
+/** `2 tasks of service:web, RUNNING for 31 min: scale-in protection is on. What to do: wait until …`, without a full stop. */
 export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: number): string {
   const statuses = Map.groupBy(tasks, ({ lastStatus }) => lastStatus);
   const where = [...statuses].map(([status, members]) => {
@@ -53,8 +56,9 @@ export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: numbe
     const age = sinceMs === Number.POSITIVE_INFINITY ? '' : ` for ${span(atMs - sinceMs)}`;
     return statuses.size > 1 ? `${members.length} ${status}${age}` : `${status}${age}`;
   });
-  const why = causes.map((cause) => sentenceOnCause(cause, atMs)).join('; ') || 'AWS reports no cause';
-  return `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}`;
+  const why = causes.map((cause) => sentenceOnCause(cause, atMs)).join('; ') || NO_CAUSE;
+  const remedies = causes.length > 0 ? new Set(causes.map(({ kind }) => REMEDIES[kind])) : [REMEDY_WITHOUT_CAUSE];
+  return `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}. What to do: ${[...remedies].join('; ')}`;
 }
 
 /** How a drain ended, in the words of the log and of the event on the bus, without a full stop. */
@@ -67,7 +71,7 @@ export function sentenceOnOutcome(outcome: Outcome, atMs: number): string {
     case 'timed-out':
       return `Timed out: completed with ${outcome.result} at the deadline, ${isoTime(outcome.deadlineAtMs)}, while ${tasksOf(outcome.killedTasks.length)} had not stopped`;
     case 'agent-lost':
-      return `Agent lost: completed with ${outcome.result} because the ECS agent has been silent since ${isoTime(outcome.disconnectedSinceMs)}, while ${tasksOf(outcome.killedTasks.length)} may not have stopped`;
+      return `Agent lost: completed with ${outcome.result} because the ECS agent of the instance has been disconnected since ${isoTime(outcome.disconnectedSinceMs)}, while ${tasksOf(outcome.killedTasks.length)} may not have stopped`;
     case 'already-completed':
       return `Already completed: someone else completed the lifecycle action, or its hook timed out; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`;
     default:
@@ -96,42 +100,72 @@ export function presentLastSeen(lastSeen: LastSeen | undefined) {
   );
 }
 
-/** A cause at an instant, without a full stop. */
-export function sentenceOnCause(cause: Cause, atMs: number): string {
+/** Where AWS reports no cause. */
+export const NO_CAUSE = 'AWS reports no cause';
+export const REMEDY_WITHOUT_CAUSE = 'check the events of the service and the health of its tasks';
+
+/** What to do about each cause. */
+export const REMEDIES: Readonly<Record<CauseKind, string>> = {
+  'agent-silent': 'check the ECS agent on the instance',
+  standalone: 'wait until the job finishes, or stop it',
+  starting: 'wait, or find out why the task does not start',
+  'cannot-replace': 'lower minimumHealthyPercent or raise maximumPercent',
+  'no-room': 'add an instance, or free resources on the others',
+  'replacements-fail': 'check the stopped tasks and the health checks of the service',
+  'service-event': 'read the event, because it may name the cause',
+  protected: 'wait until the protection ends, or turn it off',
+  deployment: 'wait, or find out why the deployment does not complete',
+  'daemon-last': 'wait until the tasks of the other services have stopped',
+  deregistering: 'wait until the deregistration delay is over',
+  stopping: 'wait for the stop timeout of the task',
+  'stop-timeout': 'lower the stop timeout of the task, or raise deadlineSeconds',
+};
+
+/** A cause, without a full stop; without `nowMs` no instants, because those of a rehearsal mean nothing. */
+export function sentenceOnCause(cause: Cause, nowMs?: number): string {
   switch (cause.kind) {
     case 'agent-silent':
-      return cause.sinceMs === undefined
+      return cause.sinceMs === undefined || nowMs === undefined
         ? 'the ECS agent of the instance is disconnected'
         : `the ECS agent of the instance has been disconnected since ${isoTime(cause.sinceMs)}`;
     case 'standalone':
-      return `draining does not stop standalone tasks: it has to finish or be stopped${cause.startedBy === undefined ? '' : ` (started by ${cause.startedBy})`}`;
+      return `draining does not stop standalone tasks${cause.startedBy === undefined ? '' : ` (started by ${cause.startedBy})`}`;
     case 'starting':
-      return 'it has not started yet';
+      return 'startup has not finished';
     case 'cannot-replace':
-      return `the service cannot be drained: with ${tasksOf(cause.desiredCount)}, minimumHealthyPercent ${cause.minimumHealthyPercent} prevents stopping one first and maximumPercent ${cause.maximumPercent} prevents starting one first (change one of them)`;
+      return `the service cannot be drained: with ${tasksOf(cause.desiredCount)}, minimumHealthyPercent ${cause.minimumHealthyPercent} prevents stopping one first and maximumPercent ${cause.maximumPercent} prevents starting one first`;
     case 'no-room':
-      return `ECS found no room for a replacement ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
+      return `ECS finds no room for a replacement${reported(cause, nowMs)}`;
     case 'replacements-fail':
-      return `replacements fail to start or to become healthy, as ECS reported ${span(atMs - cause.atMs)} ago: ${quoted(cause.message)}`;
+      return `replacements fail to start or to become healthy${reported(cause, nowMs)}`;
     case 'service-event':
-      return `ECS reported ${span(atMs - cause.atMs)} ago, in words that ecs-drain does not know: ${quoted(cause.message)}`;
+      return `the service has an event that ecs-drain does not understand${reported(cause, nowMs)}`;
     case 'protected':
-      return `scale-in protection is on${cause.untilMs === undefined ? '' : ` until ${isoTime(cause.untilMs)}`}`;
-    case 'deployment':
+      return cause.untilMs === undefined || nowMs === undefined
+        ? 'scale-in protection is on'
+        : `scale-in protection is on until ${isoTime(cause.untilMs)}`;
+    case 'deployment': {
+      const since = nowMs === undefined ? '' : ` (begun at ${isoTime(cause.sinceMs)})`;
       return cause.state === 'FAILED'
-        ? `the deployment of the service that began at ${isoTime(cause.sinceMs)} has failed`
-        : `a deployment of the service has been in progress since ${isoTime(cause.sinceMs)}`;
+        ? `the deployment of the service has failed${since}`
+        : `a deployment of the service is in progress${since}`;
+    }
     case 'daemon-last':
       return "ECS stops daemon tasks after the other services' tasks on the instance";
     case 'deregistering':
-      return 'the load balancer is deregistering it';
+      return 'deregistration from the load balancer has not finished';
     case 'stopping':
-      return 'ECS is stopping it, and it has not stopped yet';
+      return 'ECS is stopping the containers, and they have not ended';
     case 'stop-timeout':
-      return `its stop timeout of ${cause.stopTimeoutSeconds} s ends after the deadline`;
+      return `the stop timeout of ${cause.stopTimeoutSeconds} s ends after the deadline`;
     default:
       return unreachable(cause);
   }
+}
+
+/** What ECS said of a service, and how long ago. */
+function reported({ atMs, message }: { readonly atMs: number; readonly message: string }, nowMs?: number): string {
+  return nowMs === undefined ? '' : ` (reported ${span(nowMs - atMs)} ago: ${quoted(message)})`;
 }
 
 /** The fields of a cause that a rule or a query may compare. */

@@ -178,7 +178,8 @@ describe('an event about a drain', () => {
     ],
     unknown: [],
   };
-  const why = '1 task of service:web, RUNNING for 40 min: scale-in protection is on until 2026-03-01T11:00:00.000Z.';
+  const why =
+    '1 task of service:web, RUNNING for 40 min: scale-in protection is on until 2026-03-01T11:00:00.000Z. What to do: wait until the protection ends, or turn it off.';
   const blockers = [
     {
       cluster: CLUSTER,
@@ -257,7 +258,7 @@ describe('an event about a drain', () => {
     ],
     [
       { kind: 'agent-lost', disconnectedSinceMs: deadlineAtMs, result: 'ABANDON', killedTasks: [holdingTask()] },
-      'Agent lost: completed with ABANDON because the ECS agent has been silent since 2026-03-01T11:00:00.000Z, while 1 task may not have stopped',
+      'Agent lost: completed with ABANDON because the ECS agent of the instance has been disconnected since 2026-03-01T11:00:00.000Z, while 1 task may not have stopped',
       { holdingTasks: [shown] },
     ],
     [

@@ -353,7 +353,11 @@ describe('the end of a drain', () => {
     ['drained', 'INFO', 'Drained: every task has stopped'],
     ['gone', 'WARN', 'none of the clusters prod, staging has a live registration'],
     ['timed-out', 'ERROR', 'Timed out: completed with ABANDON at the deadline, '],
-    ['agent-lost', 'ERROR', 'Agent lost: completed with CONTINUE because the ECS agent has been silent since '],
+    [
+      'agent-lost',
+      'ERROR',
+      'Agent lost: completed with CONTINUE because the ECS agent of the instance has been disconnected since ',
+    ],
     [
       'already-completed',
       'INFO',
@@ -475,14 +479,14 @@ describe('why a drain is stuck', () => {
       unknown: explanation.unknown,
     });
     expect(log['message']).toBe(
-      'Stuck: the tasks may hold the instance until the deadline, 2026-03-01T09:10:00.000Z. 2 tasks of service:web, RUNNING for 38 min: scale-in protection is on until 2026-03-01T09:10:00.000Z; it has not started yet. 1 task of family:migrate, RUNNING for 38 min: it has not started yet. 1 task of service:api, RUNNING for 38 min: AWS reports no cause. Not known: Could not ask: Rate exceeded',
+      'Stuck: the tasks may hold the instance until the deadline, 2026-03-01T09:10:00.000Z. 2 tasks of service:web, RUNNING for 38 min: scale-in protection is on until 2026-03-01T09:10:00.000Z; startup has not finished. What to do: wait until the protection ends, or turn it off; wait, or find out why the task does not start. 1 task of family:migrate, RUNNING for 38 min: startup has not finished. What to do: wait, or find out why the task does not start. 1 task of service:api, RUNNING for 38 min: AWS reports no cause. What to do: check the events of the service and the health of its tasks. Not known: Could not ask: Rate exceeded',
     );
   });
 
   it('is shortened in words where it is long', () => {
     const many = Array.from({ length: 7 }, () => explanation.blockers[2] as Blocker);
     const { log } = linesFor({ ...stuck, explanation: { ...explanation, blockers: many, unknown: [] } });
-    expect(log['message']).toMatch(/AWS reports no cause\. And 2 more\.$/);
+    expect(log['message']).toMatch(/health of its tasks\. And 2 more\.$/);
     expect(log['blockers']).toHaveLength(7);
   });
 

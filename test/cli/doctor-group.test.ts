@@ -62,7 +62,7 @@ describe('ecs-drain doctor of a group without a stack', () => {
     const causes = plan.stuck.flatMap((each) => each.causes);
     expect(causes.length).toBeGreaterThan(1);
     for (const cause of causes) expect(said).toContainEqual(expect.stringContaining(cause));
-    expect(said).toContain('the service is being deployed at the same time.');
+    expect(said).toContain('a deployment of the service is in progress.');
   });
 
   it('is not healthy where the snapshot lacks something', async () => {

@@ -375,7 +375,10 @@ describe('ecs-drain doctor', () => {
     const { answer } = await json('doctor');
     const onWeb = answer.findings.filter(({ where }: Finding) => where === 'service web of cluster prod');
     expect(onWeb).toMatchObject([
-      { level: 'warning', what: expect.stringMatching(/^ECS found no room for a replacement .* ago: “.*”\.$/) },
+      {
+        level: 'warning',
+        what: expect.stringMatching(/^ECS finds no room for a replacement \(reported .* ago: “.*”\)\.$/),
+      },
       { level: 'warning', what: expect.stringMatching(/^4 tasks: scale-in protection is on until .*\.$/) },
     ]);
   });

@@ -66,13 +66,13 @@ describe('a plan', () => {
       {
         group: 'service:web',
         causes: [
-          'the service cannot be drained: with 4 tasks, minimumHealthyPercent 100 prevents stopping one first and maximumPercent 100 prevents starting one first (change one of them)',
+          'the service cannot be drained: with 4 tasks, minimumHealthyPercent 100 prevents stopping one first and maximumPercent 100 prevents starting one first',
         ],
         fix: 'Raise maximumPercent, or lower minimumHealthyPercent: aws ecs update-service --cluster prod --service web --deployment-configuration maximumPercent=200,minimumHealthyPercent=100',
       },
       {
         group: 'family:report',
-        causes: ['draining does not stop standalone tasks: it has to finish or be stopped (started by nightly)'],
+        causes: ['draining does not stop standalone tasks (started by nightly)'],
       },
     ]);
     expect(plan.verdict).toMatch(
