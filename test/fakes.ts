@@ -380,8 +380,9 @@ export function fakeAws(world: World = {}) {
           for (const { id } of own) draining.delete(id);
           return own.map(({ id }) => arnOf(id));
         },
-        async listTasks({ arn }) {
+        async listTasks({ arn, cluster }) {
           await called('listTasks', 'ecs-reads', arn);
+          inCluster(cluster);
           const own = listed().filter((task) => arnOf(hostOf(task)) === arn);
           const stops = (task: FakeTask) => now() >= stopsAt(task) || isLeaving(task, now());
           return {
@@ -391,6 +392,7 @@ export function fakeAws(world: World = {}) {
         },
         async describeTasks(cluster, arns) {
           await called('describeTasks', 'ecs-reads', cluster, arns);
+          inCluster(cluster);
           return listed()
             .filter(({ id }) => arns.includes(id))
             .map(seen);

@@ -12,10 +12,11 @@ import {
 } from '@aws-sdk/client-ecs';
 import { batches } from '../domain/by-cluster.ts';
 import {
+  CONTAINER_INSTANCE_STATUSES,
   type ContainerInstance,
-  type ContainerInstanceStatus,
   type EcsRef,
   holdsInstance,
+  STAGES,
   type Task,
 } from '../domain/observation.ts';
 import type { ContainerInstances, TaskList } from '../domain/ports.ts';
@@ -135,7 +136,7 @@ export async function listTasks(
 ): Promise<TaskList> {
   const list = async (desiredStatus: 'RUNNING' | 'STOPPED') => {
     const arns: string[] = [];
-    await awsCall(`list the ${desiredStatus} tasks on ${containerInstance}`, async () => {
+    await callInCluster(`list the ${desiredStatus} tasks on ${containerInstance}`, async () => {
       const input = { cluster, containerInstance, desiredStatus };
       for await (const page of paginateListTasks({ client, pageSize: 100 }, input, { abortSignal })) {
         arns.push(...(page.taskArns ?? []));
@@ -165,7 +166,7 @@ export async function describedTasks(
 ): Promise<EcsTask[]> {
   const calls = batches(arns, DESCRIBE_BATCH).map(async (tasks) => {
     const attempted = `describe ${tasks.length} tasks of cluster ${cluster}`;
-    const answer = await awsCall(attempted, () =>
+    const answer = await callInCluster(attempted, () =>
       client.send(new DescribeTasksCommand({ cluster, tasks }), { abortSignal }),
     );
     refuseFailures(answer.failures, attempted);
@@ -195,7 +196,7 @@ export function toContainerInstance(cluster: string, instance: EcsContainerInsta
     arn: containerInstanceArn,
     cluster,
     ec2InstanceId,
-    status: status as ContainerInstanceStatus,
+    status: CONTAINER_INSTANCE_STATUSES.find((known) => known === status) ?? 'UNKNOWN',
     agentConnected,
     registeredAtMs: registeredAt instanceof Date ? registeredAt.getTime() : undefined, // In an event it is text.
     countedTasks,
@@ -237,7 +238,7 @@ function toTask(cluster: string, task: EcsTask, { classOf, stopTimeoutSecondsOf 
     containerInstanceArn,
     class: serviceIn(group) === undefined ? 'standalone' : classOf(cluster, group),
     group: group ?? 'no group',
-    lastStatus,
+    lastStatus: STAGES.find((known) => known === lastStatus) ?? 'UNKNOWN',
     stopRequested: desiredStatus === 'STOPPED',
     stopTimeoutSeconds: stopTimeoutSecondsOf(task),
     statusSinceMs: statusSinceMs(task),

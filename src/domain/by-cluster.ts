@@ -1,7 +1,7 @@
 /** Calls that many drains share: those about a cluster, as few as AWS allows, and what they answer about each ARN. */
 
 import type { EcsRef } from './observation.ts';
-import { errorOf } from './ports.ts';
+import { ClusterMissing, errorOf } from './ports.ts';
 
 /** What ECS said of an ARN; the error of the call where it failed, undefined where ECS does not know it. */
 export type ByArn<T> = (arn: string) => T | Error | undefined;
@@ -29,6 +29,7 @@ export async function byCluster<T extends { readonly arn: string }>(
       try {
         for (const each of await describe(cluster, arns)) answers.set(each.arn, each);
       } catch (error) {
+        if (error instanceof ClusterMissing) return; // What was in a deleted cluster is gone with it.
         for (const arn of arns) answers.set(arn, errorOf(error));
       }
     }),

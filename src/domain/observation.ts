@@ -6,14 +6,18 @@ export interface EcsRef {
   readonly cluster: string;
 }
 
-/** The status of a container instance (ECS API reference, ContainerInstance). */
-export type ContainerInstanceStatus =
-  | 'REGISTERING'
-  | 'REGISTRATION_FAILED'
-  | 'ACTIVE'
-  | 'DRAINING'
-  | 'DEREGISTERING'
-  | 'INACTIVE';
+/** The statuses of a container instance (ECS API reference, ContainerInstance). */
+export const CONTAINER_INSTANCE_STATUSES = [
+  'REGISTERING',
+  'REGISTRATION_FAILED',
+  'ACTIVE',
+  'DRAINING',
+  'DEREGISTERING',
+  'INACTIVE',
+] as const;
+
+/** `UNKNOWN` is a status that ECS has introduced since: the registration may have tasks, but is given none. */
+export type ContainerInstanceStatus = (typeof CONTAINER_INSTANCE_STATUSES)[number] | 'UNKNOWN';
 
 /**
  * One registration of an EC2 instance in a cluster; an agent that registered again leaves several
@@ -36,8 +40,19 @@ export interface ContainerInstance extends EcsRef {
  */
 export type TaskClass = 'service' | 'daemon' | 'standalone';
 
-/** The statuses of a task in the order of its life (facts 13 counting-trap). */
-const STAGES = ['PROVISIONING', 'PENDING', 'ACTIVATING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING'];
+/** The statuses of a task that has not stopped, in the order of its life (facts 13 counting-trap). */
+export const STAGES = [
+  'PROVISIONING',
+  'PENDING',
+  'ACTIVATING',
+  'RUNNING',
+  'DEACTIVATING',
+  'STOPPING',
+  'DEPROVISIONING',
+] as const;
+
+/** `UNKNOWN` is a status that ECS has introduced since: the task has not stopped. */
+export type HoldingStatus = (typeof STAGES)[number] | 'UNKNOWN';
 
 /** A task that was on the instance and has not stopped: the instance must not be terminated while there is one. */
 export interface HoldingTask extends EcsRef {
@@ -46,7 +61,7 @@ export interface HoldingTask extends EcsRef {
   readonly class: TaskClass;
   /** `service:web`, or the group that RunTask was given. */
   readonly group: string;
-  readonly lastStatus: string;
+  readonly lastStatus: HoldingStatus;
   /** Whether ECS was asked to stop it. */
   readonly stopRequested: boolean;
   /** Undefined where stop timeouts are not read: see the setting `stopStragglers`. */
@@ -158,11 +173,11 @@ export function holdsInstance(lastStatus: string): boolean {
   return lastStatus !== 'STOPPED' && lastStatus !== 'DELETED';
 }
 
-const LIVE: readonly ContainerInstanceStatus[] = ['REGISTERING', 'ACTIVE', 'DRAINING'];
+const DEAD: readonly ContainerInstanceStatus[] = ['REGISTRATION_FAILED', 'DEREGISTERING', 'INACTIVE'];
 
 /** Whether the registration counts: the others have left their cluster or never joined it. */
 export function isLive({ status }: Pick<ContainerInstance, 'status'>): boolean {
-  return LIVE.includes(status);
+  return !DEAD.includes(status);
 }
 
 /** The registrations that ECS may still place tasks on. */
@@ -187,17 +202,17 @@ export function isRegistering({ containerInstances }: Seen): boolean {
 
 /** Whether the task has yet to become RUNNING. */
 export function hasYetToStart({ lastStatus }: HoldingTask): boolean {
-  return STAGES.slice(0, STAGES.indexOf('RUNNING')).includes(lastStatus);
+  return lastStatus !== 'UNKNOWN' && STAGES.indexOf(lastStatus) < STAGES.indexOf('RUNNING');
 }
 
 /** Whether the task has left RUNNING: its load balancer deregisters it, or its containers end. */
 export function isLeaving({ lastStatus }: HoldingTask): boolean {
-  return STAGES.indexOf(lastStatus) > STAGES.indexOf('RUNNING');
+  return lastStatus !== 'UNKNOWN' && STAGES.indexOf(lastStatus) > STAGES.indexOf('RUNNING');
 }
 
 /** Whether the task's containers are stopping, or have stopped. */
 export function isEnding({ lastStatus }: HoldingTask): boolean {
-  return STAGES.indexOf(lastStatus) >= STAGES.indexOf('STOPPING');
+  return lastStatus !== 'UNKNOWN' && STAGES.indexOf(lastStatus) >= STAGES.indexOf('STOPPING');
 }
 
 /** The holding tasks and their statuses as one text, to compare observations by. */

@@ -31,7 +31,7 @@ export async function describeKnown(works: readonly Work[], ecs: ContainerInstan
   return new Map(
     works.map((work) => {
       const own = (work.drain.known?.containerInstances ?? []).map(({ arn }) => byArn(arn));
-      const error = own.find((each) => each instanceof Error && !(each instanceof ClusterMissing));
+      const error = own.find((each) => each instanceof Error);
       return [work, error ? { error } : { containerInstances: own.filter(isValue), searchedAtMs: undefined }];
     }),
   );
@@ -128,9 +128,9 @@ function merged(
   return { containerInstances: [...known, ...own], searchedAtMs: isWhole ? nowMs : undefined };
 }
 
-/** An empty registration whose agent is disconnected proves nothing: the agent may have joined another cluster. */
+/** A registration whose agent is disconnected proves nothing: the agent may have joined another cluster since. */
 function isFound(found: Found | undefined): boolean {
   if (!found) return false;
   if ('error' in found) return !(found.error instanceof ClusterMissing);
-  return found.containerInstances.some((each) => isLive(each) && (each.agentConnected || each.countedTasks > 0));
+  return found.containerInstances.some((each) => isLive(each) && each.agentConnected);
 }

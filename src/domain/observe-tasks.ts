@@ -4,7 +4,7 @@ import { type ByArn, byCluster, isValue } from './by-cluster.ts';
 import type { Drain } from './drain.ts';
 import type { Work } from './evolve.ts';
 import type { ContainerInstance, EcsRef, Task, TasksSeen } from './observation.ts';
-import { type ContainerInstances, errorOf, type TaskList, Unavailable } from './ports.ts';
+import { ClusterMissing, type ContainerInstances, errorOf, type TaskList, Unavailable } from './ports.ts';
 
 /** A drain, and the registrations whose tasks are wanted. */
 interface OnRegistrations {
@@ -82,7 +82,9 @@ async function listTasks(
 }
 
 async function listOf(containerInstance: EcsRef, ecs: ContainerInstances): Promise<TaskList | Error> {
-  return ecs.listTasks(containerInstance).catch(errorOf);
+  return ecs.listTasks(containerInstance).catch((error) => {
+    return error instanceof ClusterMissing ? { running: [], stopped: [] } : errorOf(error);
+  });
 }
 
 function refsIn(list: TaskList | Error, cluster: string): EcsRef[] {

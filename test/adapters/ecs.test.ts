@@ -1,7 +1,7 @@
 import { ECSClient, type Task as EcsTask } from '@aws-sdk/client-ecs';
 import { describe, expect, it } from 'vitest';
 import { ecsContainerInstances, toContainerInstance } from '../../src/adapters/ecs.ts';
-import type { HoldingTask } from '../../src/domain/observation.ts';
+import { type HoldingTask, STAGES } from '../../src/domain/observation.ts';
 import { ClusterMissing, type ContainerInstances, Unavailable } from '../../src/domain/ports.ts';
 import {
   CLUSTER,
@@ -160,7 +160,7 @@ describe('a registration', () => {
       arn: '',
       cluster: CLUSTER,
       ec2InstanceId: '',
-      status: '',
+      status: 'UNKNOWN',
       agentConnected: false,
       countedTasks: 0,
       isEmpty: false,
@@ -376,7 +376,7 @@ describe('describing tasks', () => {
     expect(endpoint.actions).toEqual(['DescribeTasks']);
   });
 
-  it.each(['PROVISIONING', 'PENDING', 'ACTIVATING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING'])(
+  it.each([...STAGES, 'UNKNOWN'] as const)(
     'counts a task as holding that was told to stop and is %s',
     async (lastStatus) => {
       expect(await described(recordedTask({ lastStatus, desiredStatus: 'STOPPED' }))).toEqual([
@@ -425,6 +425,13 @@ describe('describing tasks', () => {
     ]);
   });
 
+  it('takes a status of an instance or a task that ECS may introduce for one that is not known, and not for an end', async () => {
+    expect(await described(recordedTask({ lastStatus: 'HIBERNATING' }))).toEqual([
+      holdingTask({ lastStatus: 'UNKNOWN' }),
+    ]);
+    expect(toContainerInstance(CLUSTER, { status: 'QUARANTINED' })).toMatchObject({ status: 'UNKNOWN' });
+  });
+
   it('assumes that a task about which ECS says nothing holds the instance', async () => {
     expect(await described({})).toEqual([
       holdingTask({
@@ -432,7 +439,7 @@ describe('describing tasks', () => {
         containerInstanceArn: '',
         class: 'standalone',
         group: 'no group',
-        lastStatus: '',
+        lastStatus: 'UNKNOWN',
         statusSinceMs: undefined,
         startedBy: undefined,
       }),

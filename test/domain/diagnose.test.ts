@@ -261,7 +261,7 @@ describe('other causes', () => {
     ['DEPROVISIONING', true, 'stopping'],
     ['PROVISIONING', false, 'starting'],
     ['ACTIVATING', false, 'starting'],
-  ])('follow from the status of the task: %s', (lastStatus, stopRequested, kind) => {
+  ] as const)('follow from the status of the task: %s', (lastStatus, stopRequested, kind) => {
     expect(causesOf({ lastStatus, stopRequested })).toEqual([{ kind }]);
   });
 });
@@ -280,7 +280,12 @@ describe('a stop timeout that is longer than what is left', () => {
   it('counts from when the task was told to stop', () => {
     expect(causesOf({ ...told, ...long, statusSinceMs: nowMs - 2_000 })).toEqual([{ kind: 'stopping' }]);
     expect(causesOf({ ...told, ...long, statusSinceMs: nowMs })).toEqual([{ kind: 'stopping' }, isLate]);
-    const leaving = { ...long, lastStatus: 'DEACTIVATING', stopRequested: false, statusSinceMs: nowMs - 2_000 };
+    const leaving = {
+      ...long,
+      lastStatus: 'DEACTIVATING',
+      stopRequested: false,
+      statusSinceMs: nowMs - 2_000,
+    } as const;
     expect(causesOf(leaving)).toEqual([{ kind: 'deregistering' }]);
   });
 
@@ -320,7 +325,7 @@ describe('blockers', () => {
     group: fc.constantFrom('service:web', 'service:logs', 'family:job'),
     class: fc.constantFrom('service', 'daemon', 'standalone'),
     containerInstanceArn: fc.constantFrom('one', 'two'),
-    lastStatus: fc.constantFrom('PENDING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING', 'SOMETHING_NEW'),
+    lastStatus: fc.constantFrom('PENDING', 'RUNNING', 'DEACTIVATING', 'STOPPING', 'DEPROVISIONING', 'UNKNOWN'),
     stopRequested: fc.boolean(),
     stopTimeoutSeconds: fc.integer({ min: 0, max: 10_000 }),
     statusSinceMs: fc.option(fc.integer({ min: START_MS - HOUR, max: nowMs }), { nil: undefined }),

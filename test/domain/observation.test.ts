@@ -4,8 +4,8 @@ import {
   activeIn,
   agentSilenceIn,
   type Closed,
+  CONTAINER_INSTANCE_STATUSES,
   type ContainerInstance,
-  type ContainerInstanceStatus,
   closedIn,
   fingerprintOf,
   hasYetToStart,
@@ -16,30 +16,21 @@ import {
   isRegistering,
   knownFrom,
   type Observation,
+  STAGES,
 } from '../../src/domain/observation.ts';
 import { at, containerInstanceOf, holdingTaskOf, START_MS, seenOf } from './samples.ts';
 
 const THROTTLED: Observation = { kind: 'unavailable', reason: 'throttled' };
 const ABSENT: Observation = { kind: 'absent', clusters: ['prod'] };
 
-const TASK_STATUSES = [
-  'PROVISIONING',
-  'PENDING',
-  'ACTIVATING',
-  'RUNNING',
-  'DEACTIVATING',
-  'STOPPING',
-  'DEPROVISIONING',
-  'STOPPED',
-  'DELETED',
-  'ONE_THAT_ECS_MAY_INVENT',
-];
+const HOLDING_STATUSES = [...STAGES, 'UNKNOWN'] as const;
 const tasksWhere = (matches: (task: ReturnType<typeof holdingTaskOf>) => boolean) =>
-  TASK_STATUSES.filter((lastStatus) => matches(holdingTaskOf({ lastStatus })));
+  HOLDING_STATUSES.filter((lastStatus) => matches(holdingTaskOf({ lastStatus })));
 
 describe('a task', () => {
   it('holds its instance until it is STOPPED or DELETED, facts 13 counting-trap', () => {
-    expect(tasksWhere(({ lastStatus }) => !holdsInstance(lastStatus))).toEqual(['STOPPED', 'DELETED']);
+    const statuses = [...STAGES, 'STOPPED', 'DELETED', 'ONE_THAT_ECS_MAY_INVENT'];
+    expect(statuses.filter((lastStatus) => !holdsInstance(lastStatus))).toEqual(['STOPPED', 'DELETED']);
   });
 
   it('has yet to start before it is RUNNING', () => {
@@ -53,17 +44,10 @@ describe('a task', () => {
 });
 
 describe('a registration', () => {
-  const STATUSES: readonly ContainerInstanceStatus[] = [
-    'REGISTERING',
-    'REGISTRATION_FAILED',
-    'ACTIVE',
-    'DRAINING',
-    'DEREGISTERING',
-    'INACTIVE',
-  ];
+  const STATUSES = [...CONTAINER_INSTANCE_STATUSES, 'UNKNOWN'] as const;
 
-  it('counts while it is in its cluster or on its way there', () => {
-    expect(STATUSES.filter((status) => isLive({ status }))).toEqual(['REGISTERING', 'ACTIVE', 'DRAINING']);
+  it('counts while it is in its cluster or on its way there, or in a status that ECS has introduced since', () => {
+    expect(STATUSES.filter((status) => isLive({ status }))).toEqual(['REGISTERING', 'ACTIVE', 'DRAINING', 'UNKNOWN']);
   });
 
   it('takes tasks while it is ACTIVE, and may take some after it was REGISTERING', () => {

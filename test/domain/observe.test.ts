@@ -149,21 +149,24 @@ describe('a search', () => {
     expect(clustersListed(aws)).toEqual(clusters);
   });
 
-  it.each<[string, Partial<FakeInstance>, FakeTask[]]>([
-    ['whose agent is connected', {}, []],
-    ['whose agent is silent, with tasks', { silences: [[0, 99]] }, [{ id: 'a', stopsAtSeconds: 50 }]],
-  ])('stays in the named cluster if that has a registration %s', async (_, instance, tasks) => {
-    const aws = fakeAws({ instances: [{ ...there, ...instance }], tasks });
+  it('stays in the named cluster if that has a registration whose agent is connected', async () => {
+    const aws = fakeAws({ instances: [there] });
     expect(await searchFor(aws)).toMatchObject([{ observation: { kind: 'seen' } }]);
     expect(clustersListed(aws)).toEqual(['batch']);
   });
 
-  it.each<[string, FakeInstance[]]>([
-    ['none', []],
-    ['only one that is being deregistered', [{ ...there, status: 'DEREGISTERING' }]],
-    ['only an empty one whose agent is silent: it may have joined another', [{ ...there, silences: [[0, 99]] }]],
-  ])('goes on beyond the named cluster if that has %s', async (_, instances) => {
-    const aws = fakeAws({ instances: [...instances, { id: 'two', cluster: 'edge' }] });
+  const silent: FakeInstance = { ...there, silences: [[0, 99]] };
+  it.each<[string, FakeInstance[], FakeTask[]]>([
+    ['none', [], []],
+    ['only one that is being deregistered', [{ ...there, status: 'DEREGISTERING' }], []],
+    ['only one whose agent is silent: it may have joined another', [silent], []],
+    [
+      'only one whose agent is silent, with tasks: it may have joined another',
+      [silent],
+      [{ id: 'a', stopsAtSeconds: 50 }],
+    ],
+  ])('goes on beyond the named cluster if that has %s', async (_, instances, tasks) => {
+    const aws = fakeAws({ instances: [...instances, { id: 'two', cluster: 'edge' }], tasks });
     const [answer] = await searchFor(aws);
     expect(clustersListed(aws)).toEqual(['batch', 'prod', 'edge']);
     const live = instances.filter(({ status }) => !status).map(({ id }) => refTo(id, 'batch'));
@@ -321,6 +324,26 @@ describe('a look at what is known', () => {
       clusters: ['prod', 'batch'],
     });
     expect(answer).toMatchObject({ observation: { containerInstances: [{ cluster: 'batch' }] } });
+  });
+
+  it('takes the tasks of a deleted cluster for gone, and goes on with those of the others', async () => {
+    const aws = fakeAws({
+      instances: [draining],
+      tasks: [{ id: 'a', stopsAtSeconds: 50 }],
+      missingClusters: ['batch'],
+    });
+    const known = {
+      containerInstances: [refTo('one'), refTo('two', 'batch')],
+      tasks: {
+        holding: [
+          { arn: 'a', cluster: 'prod' },
+          { arn: 'b', cluster: 'batch' },
+        ],
+        listedAtMs: at(-50),
+      },
+    };
+    const [answer] = await observed(aws, [look(drainOf({ known }))], { clusters: ['prod', 'batch'] });
+    expect(answer).toMatchObject({ observation: { kind: 'seen', tasks: { holding: [{ arn: 'a' }] } } });
   });
 
   it('is refused for the drains of a cluster that does not answer, and for no others', async () => {
