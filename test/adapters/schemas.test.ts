@@ -86,10 +86,11 @@ describe('a value in a sentence', () => {
   });
 });
 
-it('text that is made visible has line breaks, escape sequences and half characters written out, and nothing else', () => {
+it('text that is made visible has line breaks, escape sequences, half characters and what is none written out, and nothing else', () => {
   expect(visible('a\nb\u001B[31m\u2028c\u202Ed\uD800e\u2029')).toBe(
     'a\\u{a}b\\u{1b}[31m\\u{2028}c\\u{202e}d\\u{d800}e\\u{2029}',
   );
+  expect(visible('a\uFFFE\uFFFF\uFDD0\u{1FFFF}')).toBe('a\\u{fffe}\\u{ffff}\\u{fdd0}\\u{1ffff}'); // SQS refuses them.
   expect(visible('Größe: 5 “é” 😀')).toBe('Größe: 5 “é” 😀');
 });
 

@@ -283,5 +283,5 @@ function isForPeople({ name, message }: Error): boolean {
 
 function isSentence(text: unknown): boolean {
   if (typeof text !== 'string' || text.length > LONGEST_SENTENCE) return false;
-  return !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(text) && /^[A-Z]\w* .*\w/.test(text);
+  return !/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/u.test(text) && /^[A-Z]\w* .*\w/.test(text);
 }
