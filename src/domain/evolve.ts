@@ -20,6 +20,7 @@ import {
   type Policy,
   SAFETY_NET_SECONDS,
   SPARE_CONTINUATIONS,
+  settledAtMs,
 } from './policy.ts';
 
 /** What an operator asks of the drain of an instance. */
@@ -139,9 +140,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
       if (!answer.limits) return alreadyCompleted(work);
       return { ...work, drain: drain.kind === 'notice' ? drain : { ...drain, hook: answer.limits } };
     case 'start':
-      return answer.startedAtMs === undefined && isBackInService(work)
-        ? { kind: 'finished', drain, outcome: { kind: 'already-completed', lastSeen: undefined } }
-        : withStart(work, answer.startedAtMs);
+      return (answer.startedAtMs === undefined && noLongerHeld(work)) || withStart(work, answer.startedAtMs);
     case 'already-completed':
       return overtaken(work, decision);
     case 'accepted':
@@ -229,9 +228,17 @@ const START_TOO_EARLY_SECONDS = 60;
 /** ...and a load balancer of the group may deregister the instance before its hook holds it, for an hour at most. */
 const START_TOO_LATE_SECONDS = 3_600;
 
-/** Whether an instance that ECS drained takes tasks. Where Auto Scaling does not terminate it, they are no tasks of the drain. */
-function isBackInService({ drain, observation }: Work): boolean {
-  return drain.kind === 'supervised' && observation?.kind === 'seen' && activeIn(observation).length > 0;
+/** How a drain of ECS's own ended whose instance Auto Scaling does not hold any more, if what is seen of it shows that. */
+function noLongerHeld(work: Work): Result | undefined {
+  const { drain, observation } = work;
+  if (drain.kind !== 'supervised' || observation?.kind !== 'seen') return undefined;
+  // Where the instance is back in service, its tasks are no tasks of the drain.
+  if (activeIn(observation).length > 0) {
+    return { kind: 'finished', drain, outcome: { kind: 'already-completed', lastSeen: undefined } };
+  }
+  const { tasks } = observation;
+  if (!tasks || tasks.holding.length > 0 || tasks.listedAtMs < settledAtMs(drain.closed)) return undefined;
+  return { kind: 'finished', drain, outcome: { kind: 'drained', lastTaskStoppedAtMs: tasks.lastStoppedAtMs } };
 }
 
 /** The start that Auto Scaling knows, where the two cannot both be true. A search that was made before it must be made again. */

@@ -85,7 +85,8 @@ function afterwards({ clusters, tasks }: Extract<Observation, { kind: 'absent' }
 
 /**
  * What shows that the drain is over though the instance is still in its cluster: Auto Scaling holds it no longer than its hook
- * allows. An instance that takes tasks is not drained, or is back in service: Auto Scaling says which.
+ * allows. An instance that takes tasks is not drained, or is back in service. One that has been empty for a while may be
+ * terminated: ECS keeps the registration of an agent that was disconnected (facts 15 agent-connection). Auto Scaling says which.
  */
 function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined {
   const { drain, policy, nowMs, isStartVerified, refused } = situation;
@@ -93,7 +94,8 @@ function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined 
   if (nowMs >= heldUntilMs + GONE_SECONDS * 1000) return { kind: 'finish', ending: 'already-completed' };
   const isLate = nowMs >= drain.startedAtMs + SET_DRAINING_SECONDS * 1000;
   const mayVerify = !isStartVerified && !refused.has('verify-start');
-  return isLate && activeIn(seen).length > 0 && mayVerify ? { kind: 'verify-start' } : undefined;
+  const isDoubtful = activeIn(seen).length > 0 || (drain.emptySinceMs !== undefined && !isCompleting(seen, situation));
+  return isLate && isDoubtful && mayVerify ? { kind: 'verify-start' } : undefined;
 }
 
 /** What the deadline calls for, where the policy has a result for it. */

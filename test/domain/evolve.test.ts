@@ -14,7 +14,7 @@ import {
   withPark,
   workOn,
 } from '../../src/domain/evolve.ts';
-import type { LastSeen, Observation } from '../../src/domain/observation.ts';
+import type { HoldingTask, LastSeen, Observation } from '../../src/domain/observation.ts';
 import { supervise } from '../../src/domain/supervise.ts';
 import { anySituation, anySupervision, anyTasks, NOW, sometimes } from './any-situation.ts';
 import {
@@ -28,6 +28,7 @@ import {
   noticeDrainOf,
   POLICY,
   seenOf,
+  supervisedDrainOf,
 } from './samples.ts';
 
 const NOW_MS = at(60);
@@ -234,6 +235,23 @@ describe('the start of a drain', () => {
     expect(verified(at(0))).toEqual(workOf(drain, { observation, isStartVerified: true }));
     const throttled: Observation = { kind: 'unavailable', reason: 'throttled' };
     expect(verified(undefined, throttled)).toEqual(workOf(drain, { observation: throttled, isStartVerified: true }));
+  });
+
+  it('that Auto Scaling does not know any more is the end of a drain of ECS’s own whose instance was seen empty', () => {
+    const closed = { sinceMs: at(0), containerInstances: [], silent: [] };
+    const supervised = supervisedDrainOf({ closed });
+    const answered = (observation: Observation) =>
+      next(workOf(supervised, { observation }), { kind: 'verify-start' }, { kind: 'start', startedAtMs: undefined });
+    const seenAt = (listedAtMs: number, holding: HoldingTask[] = []) =>
+      seenOf(holding, { tasks: { holding, lastStoppedAtMs: at(5), listedAtMs } });
+    expect(answered(seenAt(at(10)))).toEqual({
+      kind: 'finished',
+      drain: supervised,
+      outcome: { kind: 'drained', lastTaskStoppedAtMs: at(5) },
+    });
+    for (const proofless of [seenAt(at(10), [holdingTaskOf()]), seenAt(at(9))]) {
+      expect(answered(proofless)).toMatchObject({ isStartVerified: true });
+    }
   });
 
   it('is corrected where Auto Scaling knows one that cannot be the event’s, with what was counted from it', () => {

@@ -367,7 +367,7 @@ describe('a decision about a drain of ECS managed draining', () => {
     const atSecond = (seconds: number) =>
       supervise(
         withDrain(
-          { ...situation, observation: held, nowMs: at(seconds), policy: POLICY },
+          { ...situation, observation: held, nowMs: at(seconds), policy: POLICY, isStartVerified: true },
           { hook, startedAtMs: at(0), announced: 'stuck' },
         ),
       ).kind;
@@ -387,5 +387,18 @@ describe('a decision about a drain of ECS managed draining', () => {
     expect([atSecond(599), atSecond(600)]).toEqual(['park', 'verify-start']);
     expect(atSecond(600, { isStartVerified: true })).toBe('park');
     expect(atSecond(600, { refused: new Set(['verify-start']) })).toBe('park');
+  });
+
+  it('asks Auto Scaling about an instance that has been empty for longer than ECS takes to complete its hook', () => {
+    const [situation] = fc.sample(given, 1) as [Supervision];
+    const empty = seenOf([], { containerInstances: [containerInstanceOf({ agentConnected: false })] });
+    const atSecond = (seconds: number) =>
+      supervise(
+        withDrain(
+          { ...situation, observation: empty, nowMs: at(seconds), policy: POLICY },
+          { hook: HOOK, startedAtMs: at(0), announced: 'started', emptySinceMs: at(400) },
+        ),
+      ).kind;
+    expect([atSecond(699), atSecond(700)]).toEqual(['park', 'verify-start']);
   });
 });
