@@ -66,13 +66,17 @@ export function autoScalingLifecycleActions(client: AutoScalingClient, signal: A
         const since = new Map<string, number>();
         const input = { AutoScalingGroupName: autoScalingGroup };
         const pages = paginateDescribeScalingActivities({ client, pageSize: 100 }, input, sending);
-        for await (const { Activities: activities = [] } of pages) {
-          for (const { Description: description = '', StartTime: startedAt, EndTime: endedAt } of activities) {
-            // Those in progress come first (facts 42 scaling-activities).
-            if (endedAt !== undefined) return since;
-            const [, instanceId] = HELD_ACTIVITY.exec(description) ?? [];
-            if (instanceId !== undefined && startedAt) since.set(instanceId, startedAt.getTime());
+        try {
+          for await (const { Activities: activities = [] } of pages) {
+            for (const { Description: description = '', StartTime: startedAt, EndTime: endedAt } of activities) {
+              // Those in progress come first (facts 42 scaling-activities).
+              if (endedAt !== undefined) return since;
+              const [, instanceId] = HELD_ACTIVITY.exec(description) ?? [];
+              if (instanceId !== undefined && startedAt) since.set(instanceId, startedAt.getTime());
+            }
           }
+        } catch (error) {
+          if (!waitsNoLonger(error)) throw error; // A deleted group terminates nothing.
         }
         return since;
       }),
@@ -178,9 +182,11 @@ async function answerTo(sent: Promise<unknown>): Promise<ActionAnswer> {
     await sent;
     return 'accepted';
   } catch (error) {
-    if (error instanceof Error && error.name === 'ValidationError' && NOBODY_WAITS.test(error.message)) {
-      return 'already-completed';
-    }
+    if (waitsNoLonger(error)) return 'already-completed';
     throw error;
   }
+}
+
+function waitsNoLonger(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ValidationError' && NOBODY_WAITS.test(error.message);
 }

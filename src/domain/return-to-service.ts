@@ -75,12 +75,14 @@ export async function returnToService(policy: Policy, ports: Ports): Promise<Ret
   );
 
   const due = marked.filter(({ mark, status }) => status === 'DRAINING' && nowMs >= returnDueAtMs(mark, policy));
-  const ids = [...new Set(due.map(({ ec2InstanceId }) => ec2InstanceId))];
-  const places = ids.length > 0 ? await apart(lifecycleActions.placesOf(ids)) : undefined;
+  const places = due.length > 0 ? await apart(lifecycleActions.placesOf(idsOf(due))) : undefined;
   if (!places) return { returned: [], failures };
   const inService = due.filter((each) => isInService(each, places.get(each.ec2InstanceId)));
-  const ended: MarkedInstance[] = [];
-  for (const each of inService) if (await apart(hasEnded(each, policy, ports))) ended.push(each);
+  const haveEnded = await Promise.all(inService.map((each) => apart(hasEnded(each, policy, ports))));
+  const idle = inService.filter((_, i) => haveEnded[i]);
+  // Auto Scaling may have begun to terminate one since: what is set to ACTIVE then is given tasks that die.
+  const now = idle.length > 0 ? await apart(lifecycleActions.placesOf(idsOf(idle))) : undefined;
+  const ended = now ? idle.filter((each) => isInService(each, now.get(each.ec2InstanceId))) : [];
 
   const active = new Set<string>();
   await inEachCluster(ended, async (cluster, arns) => {
@@ -97,6 +99,10 @@ export async function returnToService(policy: Policy, ports: Ports): Promise<Ret
     .map((each) => returnedFrom(each, places.get(each.ec2InstanceId), clock.nowMs()));
   await report(returned, ports);
   return { returned, failures };
+}
+
+function idsOf(instances: readonly MarkedInstance[]): string[] {
+  return [...new Set(instances.map(({ ec2InstanceId }) => ec2InstanceId))];
 }
 
 async function markedIn(

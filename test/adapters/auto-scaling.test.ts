@@ -370,6 +370,12 @@ describe('since when instances are being terminated', () => {
     expect(await autoScalingAt(endpoint).terminatingSinceMs('web')).toEqual(new Map());
   });
 
+  it('is not known of a group that was deleted, which terminates nothing any more', async () => {
+    const message = 'AutoScalingGroup name not found - AutoScalingGroup web not found';
+    const endpoint = await aws({ DescribeScalingActivities: fault('ValidationError', message) });
+    expect(await autoScalingAt(endpoint).terminatingSinceMs('web')).toEqual(new Map());
+  });
+
   const activity = (description: string, startedAt: string, endedAt?: string) =>
     `<member><ActivityId>1</ActivityId><AutoScalingGroupName>web</AutoScalingGroupName><Cause>x</Cause>
       <Description>${description}</Description><StartTime>${startedAt}</StartTime>

@@ -38,6 +38,12 @@ describe('the mark of a drain', () => {
       { deadlineResult: 'ABANDON' },
       'lifecycle-action',
     ],
+    [
+      'of the lifecycle action, where the metadata of the hook chooses to abandon it',
+      drainOf({ mayBeRetained: true }),
+      {},
+      'lifecycle-action',
+    ],
     ['of a rebalance recommendation', noticeDrainOf('rebalance-recommendation'), {}, 'rebalance-recommendation'],
     ['of a Spot interruption, which may only stop the instance', noticeDrainOf(), {}, 'spot-interruption'],
   ])('is %s', (_, drain, policy, trigger) => {
@@ -67,6 +73,7 @@ describe('an instance that stays in service', () => {
       'marked',
       'placesOf',
       'parkedOn',
+      'placesOf',
       'setActive',
       'unmark',
       'publishReturns',
@@ -112,6 +119,15 @@ describe('an instance that stays in service', () => {
     expect((await sweptAt(aws, 300)).returned).toMatchObject([{ containerInstance: { arn: ARN } }]);
     expect((await sweptAt(aws, 9_000)).returned).toEqual([]);
     expect(aws.containerInstance('old').status).toBe('DRAINING');
+  });
+
+  it('is not one that Auto Scaling begins to terminate while the sweep asks whether its drain has ended', async () => {
+    const aws = staying({
+      callSeconds: 2,
+      lifecycleState: (_, seconds) => (seconds < 65 ? 'InService' : 'Terminating:Wait'),
+    });
+    expect((await sweptAt(aws, 60)).returned).toEqual([]);
+    expect(statusIn(aws)).toBe('DRAINING');
   });
 
   it('is not one that a person has set to DRAINING', async () => {
@@ -253,7 +269,7 @@ describe('what fails while instances are returned', () => {
   });
 
   it('is a crash after ECS has set the instance to ACTIVE: the mark that is left goes with a later sweep', async () => {
-    const aws = staying({ crashes: [4] });
+    const aws = staying({ crashes: [5] });
     await sweptAt(aws, 60);
     expect([statusIn(aws), aws.marks.size]).toEqual(['ACTIVE', 1]);
     await sweptAt(aws, 200);
