@@ -2,7 +2,7 @@
 
 import { type LifecycleHook, MANAGED_DRAINING_HOOK } from '../src/domain/drain.ts';
 import { RejectedEvent } from '../src/handlers/events/event.ts';
-import { clusterIn } from '../src/handlers/events/termination.ts';
+import { metadataIn } from '../src/handlers/events/termination.ts';
 import type { Settings } from '../src/handlers/settings.ts';
 
 /** Why the events of a hook of ours will be rejected, or what of its metadata will be ignored: the words of the function. */
@@ -11,7 +11,7 @@ export function metadataTrouble(
   settings: Settings,
 ): { readonly level: 'error' | 'warning'; readonly what: string } | undefined {
   try {
-    const { warning } = clusterIn(notificationMetadata, name, settings);
+    const { warning } = metadataIn(notificationMetadata, name, settings);
     return warning === undefined ? undefined : { level: 'warning', what: warning };
   } catch (error) {
     if (!(error instanceof RejectedEvent)) throw error;

@@ -161,6 +161,7 @@ const heldDrain = record({
   kind: v.literal('held'),
   action: lifecycleAction,
   staysInGroup: v.optional(v.literal(true, 'expected true')), // not in version 5
+  mayBeRetained: v.optional(v.literal(true, 'expected true')), // not in versions 5 and 6
 });
 const noticeDrain = record({ ...state, kind: v.literal('notice'), notice });
 const supervisedDrain = record({

@@ -120,6 +120,8 @@ export interface HeldDrain extends DrainState {
   readonly action: LifecycleAction;
   /** Auto Scaling does not terminate the instance but replaces its root volume (facts 45 root-volume-replacement). */
   readonly staysInGroup?: true | undefined;
+  /** The hook chooses ABANDON for the deadline: the group may retain the instance (facts 46 instance-lifecycle-policy). */
+  readonly mayBeRetained?: true | undefined;
   /** Undefined until there is something to wait for. */
   readonly hook?: HookLimits | undefined;
   /** When the heartbeat timeout was started last; the hold itself starts it first. */
@@ -200,20 +202,20 @@ export interface Beginning {
   readonly pollIntervalSeconds: number;
 }
 
+type NewHeldDrain = Beginning & Pick<HeldDrain, 'staysInGroup' | 'mayBeRetained'>;
+
 /** A new drain of a lifecycle action; its first heartbeat timeout runs since `startedAtMs`. */
 export function newHeldDrain(
   action: LifecycleAction,
-  { staysInGroup, ...beginning }: Beginning & Pick<HeldDrain, 'staysInGroup'>,
+  { staysInGroup, mayBeRetained, ...beginning }: NewHeldDrain,
 ): HeldDrain {
   const state = { ...newState(beginning), lastHeartbeatAtMs: beginning.startedAtMs, heartbeats: 0 };
-  return { kind: 'held', action, ...(staysInGroup && { staysInGroup }), ...state };
+  const staying = { ...(staysInGroup && { staysInGroup }), ...(mayBeRetained && { mayBeRetained }) };
+  return { kind: 'held', action, ...staying, ...state };
 }
 
 /** A new drain of a lifecycle action: the hook says who drains. */
-export function newActionDrain(
-  action: LifecycleAction,
-  beginning: Beginning & Pick<HeldDrain, 'staysInGroup'>,
-): ActionDrain {
+export function newActionDrain(action: LifecycleAction, beginning: NewHeldDrain): ActionDrain {
   if (action.lifecycleHook !== MANAGED_DRAINING_HOOK) return newHeldDrain(action, beginning);
   return { kind: 'supervised', action, ...newState(beginning) };
 }

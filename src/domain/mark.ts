@@ -41,7 +41,7 @@ export function markOf(drain: Drain, { deadlineResult }: Policy): Trigger | unde
     case 'supervised':
       return undefined; // ECS sets it to DRAINING.
     case 'held':
-      return drain.staysInGroup || deadlineResult === 'ABANDON' ? 'lifecycle-action' : undefined;
+      return drain.staysInGroup || drain.mayBeRetained || deadlineResult === 'ABANDON' ? 'lifecycle-action' : undefined;
     default:
       return unreachable(drain);
   }

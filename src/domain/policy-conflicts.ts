@@ -27,22 +27,25 @@ export function conflictsIn(policy: Policy, limits: Limits): string[] {
   ];
 }
 
-/** A sentence for each choice of a hook that the stack's policy does not allow, or that cannot work. */
+/** A sentence for each choice of a hook that cannot work, within the bounds of the stack's policy. */
 export function choiceConflictsIn(choices: HookChoices, policy: Policy): string[] {
-  const beyond = [...choicesBeyond(choices, policy)];
-  if (beyond.length > 0) return beyond;
   const chosen = policyWith(choices, policy);
   return [...pollConflicts(chosen), ...stragglerConflicts(chosen)];
 }
 
-function* choicesBeyond(choices: HookChoices, policy: Policy): Generator<string> {
+/** A sentence for each choice of a hook that the stack's policy does not allow: its own value holds instead. */
+export function choicesBeyond(choices: HookChoices, policy: Policy): string[] {
+  return [...beyond(choices, policy)];
+}
+
+function* beyond(choices: HookChoices, policy: Policy): Generator<string> {
   for (const name of ['deadlineSeconds', 'deregistrationDelaySeconds'] as const) {
     if ((choices[name] ?? 0) > policy[name]) {
-      yield `${name} ${choices[name]} is above the stack's own ${name} ${policy[name]}: lower it, or raise the param and deploy again.`;
+      yield `${name} ${choices[name]} is above the stack's own ${name} ${policy[name]}, which holds instead: lower it, or raise the param and deploy again.`;
     }
   }
   if (stopsMore(choices.stopStragglers ?? 'none', policy.stopStragglers)) {
-    yield `stopStragglers ${choices.stopStragglers} would stop more than the stack's own stopStragglers ${policy.stopStragglers}: choose that or less, or change the param and deploy again.`;
+    yield `stopStragglers ${choices.stopStragglers} would stop more than the stack's own stopStragglers ${policy.stopStragglers}, which holds instead: choose that or less, or change the param and deploy again.`;
   }
 }
 

@@ -1,7 +1,7 @@
 /** The use case: one round of work on many drains. Load, observe, decide, perform, evolve, until each has a result. */
 
 import { type Decision, decide } from './decide.ts';
-import { type Drain, instanceIdOf, killsTasks } from './drain.ts';
+import { type Drain, instanceIdOf, isSameDrain, killsTasks } from './drain.ts';
 import { type Answer, evolve, type Result, type Work } from './evolve.ts';
 import { explain } from './explain.ts';
 import { type Arrival, keyOf, type Loaded, load } from './load.ts';
@@ -125,12 +125,20 @@ function mergedWorks(works: readonly Work[]): Map<string, Work> {
 }
 
 function mergedWork(one: Work, other: Work): Work {
-  const rank = ({ isClaimed, drain }: Work) => (isClaimed ? 0 : drain.parked ? 2 : 1);
-  const best = rank(other) > rank(one) ? other : one;
+  const best = knowsMore(other, one) ? other : one;
   const reported = [...one.reported, ...other.reported];
   const comesAgain = one.comesAgain && other.comesAgain;
-  const drain = { ...best.drain, operator: latestRequests(one.drain.operator, other.drain.operator) };
+  const areSame = isSameDrain(one.drain, other.drain);
+  const operator = areSame ? latestRequests(one.drain.operator, other.drain.operator) : best.drain.operator;
+  const drain = { ...best.drain, operator };
   return { ...best, drain, reported, isWoken: one.isWoken || other.isWoken, comesAgain };
+}
+
+function knowsMore(one: Work, other: Work): boolean {
+  if (one.isClaimed !== other.isClaimed) return other.isClaimed;
+  // An instance that stayed may be held once more: the earlier action is over.
+  if (!isSameDrain(one.drain, other.drain)) return one.drain.startedAtMs > other.drain.startedAtMs;
+  return one.drain.parked !== undefined && other.drain.parked === undefined;
 }
 
 function resultsOf(loaded: Loaded, results: ReadonlyMap<string, Result>): RoundResult {

@@ -5,7 +5,7 @@ import { findLostDrains, lastingFailureIn } from '../domain/lost-drains.ts';
 import { type Ports, reasonOf, Unavailable } from '../domain/ports.ts';
 import { returnToService } from '../domain/return-to-service.ts';
 import { RejectedEvent } from './events/event.ts';
-import { clusterIn } from './events/termination.ts';
+import { metadataIn } from './events/termination.ts';
 import type { Settings } from './settings.ts';
 
 /**
@@ -20,7 +20,7 @@ export async function lostDrains(
 ): Promise<Arrival[]> {
   const readMetadata = ({ name, notificationMetadata }: LifecycleHook) => {
     try {
-      return clusterIn(notificationMetadata, name, settings);
+      return metadataIn(notificationMetadata, name, settings);
     } catch (error) {
       if (!(error instanceof RejectedEvent)) throw error;
       logger.warn(`The sweep skips the instances that hook ${name} holds: ${error.message}`);

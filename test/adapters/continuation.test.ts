@@ -48,6 +48,7 @@ describe('a continuation', () => {
     ],
     ['that has used all of its continuations', { ...drain, continuations: 192_800 }],
     ['whose instance stays in its group', { ...drain, staysInGroup: true }],
+    ['whose instance may be retained', { ...drain, mayBeRetained: true }],
     [
       'whose deadline an operator has set',
       {
@@ -274,6 +275,16 @@ describe('a continuation of an earlier version', () => {
     const { seenAtMs: _, ...tasks } = drain.known?.tasks ?? { holding: [], listedAtMs: 0 };
     const before = { ...drain, known: { containerInstances: drain.known?.containerInstances ?? [], tasks } };
     expect(decode({ version: 5, drain: before }, 'detail')).toEqual({ kind: 'drain', drain: before });
+  });
+
+  it('goes on unchanged from version 6, which knew no requests of operators', () => {
+    const { hook: _, heartbeats: __, lastHeartbeatAtMs: ___, ...state } = drain;
+    const supervised: Drain = { ...state, kind: 'supervised', emptySinceMs: drain.startedAtMs };
+    for (const each of [drain, noticeDrain, supervised]) {
+      const { operator: _, ...before } = each;
+      const detail = JSON.parse(JSON.stringify({ version: 6, drain: before }));
+      expect(decode(detail, 'detail')).toEqual({ kind: 'drain', drain: before });
+    }
   });
 
   it('goes on unchanged from version 5, which knew no drain of ECS managed draining', () => {

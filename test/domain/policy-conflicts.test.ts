@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hookLimits } from '../../src/domain/drain.ts';
 import type { Policy } from '../../src/domain/policy.ts';
-import { choiceConflictsIn, conflictsIn } from '../../src/domain/policy-conflicts.ts';
+import { choiceConflictsIn, choicesBeyond, conflictsIn } from '../../src/domain/policy-conflicts.ts';
 import { HOOK, POLICY } from './samples.ts';
 
 const conflicts = (policy: Partial<Policy>, functionTimeoutSeconds = 60, heartbeatTimeoutSeconds?: number) => {
@@ -41,16 +41,18 @@ describe('what a hook chooses', () => {
     const policy = { ...POLICY, stopStragglers: 'all' as const };
     const most = { deadlineSeconds: 7_200, stopStragglers: 'all', deregistrationDelaySeconds: 300 } as const;
     expect(choiceConflictsIn(most, policy)).toEqual([]);
-    expect(choiceConflictsIn({ deadlineResult: 'ABANDON', stopStragglers: 'none' }, policy)).toEqual([]);
-    expect(choiceConflictsIn({}, POLICY)).toEqual([]);
+    for (const choices of [most, { deadlineResult: 'ABANDON', stopStragglers: 'none' } as const, {}]) {
+      expect([...choiceConflictsIn(choices, policy), ...choicesBeyond(choices, policy)]).toEqual([]);
+    }
   });
 
-  it('does not work beyond it: a sentence for each choice', () => {
+  it('is bounded by it: a sentence for each choice beyond', () => {
     const beyond = { deadlineSeconds: 7_201, stopStragglers: 'standalone', deregistrationDelaySeconds: 301 } as const;
-    expect(choiceConflictsIn(beyond, POLICY)).toEqual([
-      "deadlineSeconds 7201 is above the stack's own deadlineSeconds 7200: lower it, or raise the param and deploy again.",
-      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300: lower it, or raise the param and deploy again.",
-      "stopStragglers standalone would stop more than the stack's own stopStragglers none: choose that or less, or change the param and deploy again.",
+    expect(choiceConflictsIn(beyond, POLICY)).toEqual([]);
+    expect(choicesBeyond(beyond, POLICY)).toEqual([
+      "deadlineSeconds 7201 is above the stack's own deadlineSeconds 7200, which holds instead: lower it, or raise the param and deploy again.",
+      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300, which holds instead: lower it, or raise the param and deploy again.",
+      "stopStragglers standalone would stop more than the stack's own stopStragglers none, which holds instead: choose that or less, or change the param and deploy again.",
     ]);
   });
 

@@ -631,6 +631,18 @@ describe('copies of a message', () => {
     expect(callsOf(aws)).toEqual([['list', 'setDraining', 'continueAt']]);
   });
 
+  it('go on with the later of two actions that hold the instance one after the other, whichever comes first', async () => {
+    const earlier = drainOf({ action: { ...ACTION, token: 'earlier' }, startedAtMs: at(-3_000) });
+    for (const arrivals of [
+      [{ kind: 'drain', drain: earlier } as const, begin()],
+      [begin(), { kind: 'drain', drain: earlier } as const],
+    ]) {
+      const aws = fakeAws({ instances: [draining], tasks: [web] });
+      const [result] = await aws.round(arrivals);
+      expect(result?.drain).toMatchObject({ action: { token: ACTION.token }, startedAtMs: at(0) });
+    }
+  });
+
   it('go on from the state that was parked, whichever comes first', async () => {
     for (const isFirst of [true, false]) {
       const aws = fakeAws({ instances: [draining], tasks: [web] });

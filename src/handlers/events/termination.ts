@@ -1,9 +1,9 @@
 import * as v from 'valibot';
 import { hookMetadata } from '../../adapters/hook-metadata.ts';
 import { instanceId, jsonIn, name, shown, token } from '../../adapters/schemas.ts';
-import { newActionDrain } from '../../domain/drain.ts';
+import { type LifecycleResult, newActionDrain } from '../../domain/drain.ts';
 import { choiceOf } from '../../domain/groups.ts';
-import { choiceConflictsIn } from '../../domain/policy-conflicts.ts';
+import { choiceConflictsIn, choicesBeyond } from '../../domain/policy-conflicts.ts';
 import type { Settings } from '../settings.ts';
 import { type Envelope, ignored, isTestNotification, parsed, type Received, RejectedEvent } from './event.ts';
 import { whyNotOurs } from './ours.ts';
@@ -38,30 +38,40 @@ export function receiveTermination({ detail, sentAtMs: startedAtMs }: Envelope, 
     return ignored(`the transition is ${event.LifecycleTransition}, not ${TERMINATING}`);
   }
   if (event.Destination === 'WarmPool') return ignored('the instance returns to its warm pool');
-  const { cluster, warning } = readableCluster(event.NotificationMetadata, action.lifecycleHook, settings);
+  const { cluster, warning, deadlineResult } = readMetadata(event.NotificationMetadata, action.lifecycleHook, settings);
   const namedCluster = cluster ?? choiceOf(settings.autoScalingGroups, action.autoScalingGroup)?.cluster;
   const beginning = { startedAtMs, namedCluster, pollIntervalSeconds: settings.policy.pollMinSeconds };
   const staysInGroup = event.Destination === 'AutoScalingGroup' || event.Action === REPLACE_ROOT_VOLUME;
-  const drain = newActionDrain(action, { ...beginning, ...(staysInGroup && { staysInGroup }) });
+  const mayBeRetained = deadlineResult === 'ABANDON';
+  const drain = newActionDrain(action, {
+    ...beginning,
+    ...(staysInGroup && { staysInGroup }),
+    ...(mayBeRetained && { mayBeRetained }),
+  });
   const notOurs = whyNotOurs(drain, settings);
   return notOurs ? ignored(notOurs) : { kind: 'arrival', arrival: { kind: 'drain', drain }, warning };
 }
 
 /** The metadata of another hook may be anything, so it is not read. */
-function readableCluster(metadata: string | undefined, hook: string, settings: Settings) {
-  return settings.lifecycleHooks.includes(hook) ? clusterIn(metadata, hook, settings) : {};
+function readMetadata(metadata: string | undefined, hook: string, settings: Settings): Metadata {
+  return settings.lifecycleHooks.includes(hook) ? metadataIn(metadata, hook, settings) : {};
+}
+
+/** What the event of a hook tells in its metadata. */
+interface Metadata {
+  readonly cluster?: string | undefined;
+  readonly deadlineResult?: LifecycleResult | undefined;
+  /** What of it is ignored. */
+  readonly warning?: string;
 }
 
 /**
  * The cluster that the hook's metadata names, if it names one. Metadata is free text and may be meant for another program, so
- * text that is not JSON only leads to a warning. What it chooses for the drain is read with the hook's limits.
- * @throws RejectedEvent if it is JSON but not an object, names a cluster or makes a choice that the settings do not allow.
+ * text that is not JSON only leads to a warning, and so does a choice beyond the settings, which may have been lowered since.
+ * What it chooses for the drain is read with the hook's limits.
+ * @throws RejectedEvent if it is JSON but not an object, names a cluster that the settings do not have, or cannot work.
  */
-export function clusterIn(
-  metadata: string | undefined,
-  hook: string,
-  { policy }: Settings,
-): { readonly cluster?: string | undefined; readonly warning?: string } {
+export function metadataIn(metadata: string | undefined, hook: string, { policy }: Settings): Metadata {
   const what = `The NotificationMetadata of hook ${hook}`;
   const value = jsonIn(metadata);
   if (value === undefined) {
@@ -76,5 +86,7 @@ export function clusterIn(
   }
   const conflicts = choiceConflictsIn(choices, policy);
   if (conflicts.length > 0) throw new RejectedEvent(`${what} cannot be used: ${conflicts.join(' ')}`);
-  return { cluster };
+  const beyond = choicesBeyond(choices, policy);
+  const { deadlineResult } = choices;
+  return { cluster, deadlineResult, ...(beyond.length > 0 && { warning: `${what}: ${beyond.join(' ')}` }) };
 }

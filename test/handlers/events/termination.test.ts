@@ -202,21 +202,34 @@ describe('the cluster of a drain', () => {
   it.each([
     [
       '{"deadlineSeconds": 1801}',
-      "deadlineSeconds 1801 is above the stack's own deadlineSeconds 1800: lower it, or raise the param and deploy again.",
+      "deadlineSeconds 1801 is above the stack's own deadlineSeconds 1800, which holds instead: lower it, or raise the param and deploy again.",
     ],
     [
       '{"deregistrationDelaySeconds": 301}',
-      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300: lower it, or raise the param and deploy again.",
+      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300, which holds instead: lower it, or raise the param and deploy again.",
     ],
     [
       '{"stopStragglers": "standalone"}',
-      "stopStragglers standalone would stop more than the stack's own stopStragglers none: choose that or less, or change the param and deploy again.",
+      "stopStragglers standalone would stop more than the stack's own stopStragglers none, which holds instead: choose that or less, or change the param and deploy again.",
     ],
-    ['{"deadlineSeconds": 1}', 'deadlineSeconds 1 is below one poll of pollMinSeconds 2: the drain would end before'],
-  ])('cannot come with a choice beyond the settings: the event is rejected: %s', (metadata, words) => {
-    expect(rejectionOf(withMetadata(metadata))).toContain(
-      `The NotificationMetadata of hook ecs-drain cannot be used: ${words}`,
+  ])('may come with a choice beyond the settings, which may have been lowered since: %s', (metadata, words) => {
+    begun(withMetadata(metadata)).toMatchObject({
+      arrival: { kind: 'drain' },
+      warning: `The NotificationMetadata of hook ecs-drain: ${words}`,
+    });
+  });
+
+  it('cannot come with a choice that cannot work: the event is rejected', () => {
+    expect(rejectionOf(withMetadata('{"deadlineSeconds": 1}'))).toContain(
+      'The NotificationMetadata of hook ecs-drain cannot be used: deadlineSeconds 1 is below one poll of pollMinSeconds 2',
     );
+  });
+
+  it('says whether the group may retain the instance, which is marked then', () => {
+    const drainOf = (metadata: string) =>
+      (receive(withMetadata(metadata), settings) as { arrival: { drain: HeldDrain } }).arrival.drain;
+    expect(drainOf('{"deadlineResult":"ABANDON"}').mayBeRetained).toBe(true);
+    expect(drainOf('{"deadlineResult":"CONTINUE"}')).not.toHaveProperty('mayBeRetained');
   });
 
   it('may come with choices within the settings, which are read with the hook', () => {
