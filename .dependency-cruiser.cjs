@@ -21,7 +21,7 @@ module.exports = {
       name: 'the-service-does-not-know-what-surrounds-it',
       severity: 'error',
       from: { path: '^src' },
-      to: { path: '^(terminal|cli|sandbox|test|bench|deploy)' },
+      to: { path: '^(terminal|cli|sandbox|test|bench|deploy|cdk)' },
     },
     {
       name: 'the-commands-know-the-service-and-its-rehearsals',
@@ -59,9 +59,22 @@ module.exports = {
       to: { path: 'node_modules/', pathNot: SHIPPED, dependencyTypesNot: ['type-only'] },
     },
     {
+      name: 'the-construct-is-a-form-of-the-definition',
+      comment: 'What is deployed is defined in deploy/, once for every way to deploy (decision 27).',
+      severity: 'error',
+      from: { path: '^cdk/(?!test)' },
+      to: { path: '^(cli|sandbox|bench|build)' },
+    },
+    {
+      name: 'the-definition-knows-no-construct',
+      severity: 'error',
+      from: { path: '^deploy' },
+      to: { path: '^(cdk|cli|sandbox|bench|build)' },
+    },
+    {
       name: 'the-sandbox-is-not-a-test',
       severity: 'error',
-      from: { path: '^(sandbox|bench|deploy|build)' },
+      from: { path: '^(sandbox|bench|deploy|build|cdk/(?!test))' },
       to: { path: '^test' },
     },
     {
@@ -79,7 +92,13 @@ module.exports = {
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'nothing-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'nothing-unresolved',
+      comment: 'The CDK is 190 MB, which npm run test:cdk installs.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, pathNot: '^(aws-cdk-lib|constructs)' },
+    },
   ],
   options: {
     parser: 'swc', // TypeScript 7 has no JavaScript compiler API for the cruiser to call

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CfnOutput, CfnResource, Token } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, CfnResource, Token } from 'aws-cdk-lib';
 import { Alarm, type IAlarm, Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { Grant, type IGrantable, type IRole, Role } from 'aws-cdk-lib/aws-iam';
 import { type IFunction, Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
@@ -8,8 +8,9 @@ import { type IQueue, Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Template } from '../deploy/cloudformation.ts';
 import { FUNCTION, FUNCTION_ROLE } from '../deploy/function.ts';
-import { DEFAULT_STAGE } from '../deploy/params.ts';
+import { DEFAULT_STAGE, paramsOf, warningsIn } from '../deploy/params.ts';
 import { templateOf, withCode } from '../deploy/template.ts';
+import { refuseWrongKinds } from './checks.ts';
 import { type Granted, INSPECT, OPERATE } from './grants.ts';
 import { paramsFrom } from './params.ts';
 import type { EcsDrainProps } from './props.ts';
@@ -57,7 +58,8 @@ export class EcsDrain extends Construct {
   /** @throws an error with a sentence for each property that is missing, out of bounds or in conflict. */
   constructor(scope: Construct, id: string, props: EcsDrainProps) {
     super(scope, id);
-    const { stage = DEFAULT_STAGE } = props;
+    refuseWrongKinds(props);
+    const stage = props.stage ?? DEFAULT_STAGE;
     this.#deployment = `ecs-drain-${stage}`;
     this.#namespace = props.dryRun ? 'ECSDrainDryRun' : 'ECSDrain';
     this.eventSource = `ecs-drain.${stage}`;
@@ -65,7 +67,10 @@ export class EcsDrain extends Construct {
     const standIns = standInsIn(this);
     const code = new Asset(this, 'Code', { path: ZIP });
     const place = { S3Bucket: code.s3BucketName, S3Key: code.s3ObjectKey };
-    const template = standIns.replacedIn(withCode(templateOf(paramsFrom(props, standIns), stage), place)) as Template;
+    const params = paramsFrom(props, standIns);
+    for (const warning of warningsIn(paramsOf(params, stage)))
+      Annotations.of(this).addWarningV2('ecs-drain:group', warning);
+    const template = standIns.replacedIn(withCode(templateOf(params, stage), place)) as Template;
     const resources = created(this, template);
 
     const arnOf = (logicalId: string) => String(resources.get(logicalId)?.getAtt('Arn'));

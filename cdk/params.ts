@@ -11,7 +11,7 @@ export function paramsFrom(props: EcsDrainProps, standIns: StandIns): Readonly<R
   const { createLifecycleHooks: hooks } = props;
   return {
     cluster: props.clusters?.map(cluster),
-    autoScalingGroups: props.autoScalingGroups.map((each) => (isInCluster(each) ? groupInCluster(each) : group(each))),
+    autoScalingGroups: props.autoScalingGroups?.map((each) => (isInCluster(each) ? groupInCluster(each) : group(each))),
     lifecycleHook: props.lifecycleHook,
     createLifecycleHooks: typeof hooks === 'object' ? hooks.map(group) : hooks,
     heartbeatTimeoutSeconds: seconds(props.heartbeatTimeout),

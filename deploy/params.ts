@@ -398,18 +398,21 @@ function refuseUnknown(names: readonly string[]): void {
   const explained = names.flatMap((name) => NO_PARAMS[name] ?? []);
   if (explained.length > 0) throw new InvalidSettings(explained.join(' '));
   const unknown = names.filter((name) => !Object.hasOwn(PARAMS, name));
-  if (unknown.length > 0) throw new InvalidSettings(unknown.map(sentenceOnUnknown).join(' '));
+  if (unknown.length > 0) {
+    throw new InvalidSettings(unknown.map((name) => sentenceOnUnknown('param', name, paramNames)).join(' '));
+  }
 }
 
 /** More changes than these make another word. */
 const MOST_TYPOS = 3;
 
-function sentenceOnUnknown(name: string): string {
-  const nearest = closest(name, paramNames);
+/** There is no param, or property, of this name: the nearest of those that there are, or all of them. */
+export function sentenceOnUnknown(kind: 'param' | 'property', name: string, names: readonly string[]): string {
+  const nearest = closest(name, names);
   if (distance(name.toLowerCase(), nearest.toLowerCase()) <= MOST_TYPOS) {
-    return `There is no param ${name}: did you mean ${nearest}?`;
+    return `There is no ${kind} ${name}: did you mean ${nearest}?`;
   }
-  return `There is no param ${name}; there are ${paramNames.join(', ')}.`;
+  return `There is no ${kind} ${name}; there are ${names.join(', ')}.`;
 }
 
 /** A sentence for what may work, and is hardly meant. */

@@ -40,11 +40,15 @@ module.exports = class {
       );
     };
     const isDeployed = async (StackName) => {
+      const { DescribeStacksCommand } = require('@aws-sdk/client-cloudformation');
+      const cloudFormation = await serverless.getProvider('aws').getCloudFormationClient();
       try {
-        await serverless.getProvider('aws').request('CloudFormation', 'describeStacks', { StackName });
+        await cloudFormation.send(new DescribeStacksCommand({ StackName }));
         return true;
-      } catch {
-        return false; // If AWS does not answer or allow the question, the deployment fails by itself.
+      } catch (error) {
+        // There is none, or whoever deploys may look at no stack but their own.
+        if (/^(ValidationError|AccessDenied)/.test(error.name)) return false;
+        throw error;
       }
     };
     const refuse = () => {

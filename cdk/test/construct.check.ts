@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { App, type CfnElement, Duration, Stack, Tags } from 'aws-cdk-lib';
-import { Match, Template as Synthesized } from 'aws-cdk-lib/assertions';
+import { Annotations, Match, Template as Synthesized } from 'aws-cdk-lib/assertions';
 import { AutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
 import { InstanceType, MachineImage, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Cluster } from 'aws-cdk-lib/aws-ecs';
@@ -16,6 +16,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Resource, Template } from '../../deploy/cloudformation.ts';
 import { templateOf } from '../../deploy/template.ts';
+import { byParameters, CODE, comparable } from '../../test/deploy/forms.ts';
 import type * as built from '../ecs-drain.ts';
 import type { EcsDrainProps } from '../props.ts';
 import { BUILT } from './built.ts';
@@ -33,7 +34,7 @@ function synthesized(props: EcsDrainProps): Template {
 }
 
 /** The resources without the place of the function's code. */
-function withoutCode({ Resources }: Template): Template['Resources'] {
+function withoutCode({ Resources }: Pick<Template, 'Resources'>): Template['Resources'] {
   const { DrainLambdaFunction: lambda, ...others } = Resources;
   const { Code: _, ...Properties } = lambda?.Properties ?? {};
   return { ...others, DrainLambdaFunction: { ...lambda, Properties } as Resource };
@@ -62,39 +63,68 @@ describe('the resources', () => {
     { requiredKeys: ['groups', 'stage'] },
   );
 
+  type Drawn = typeof draws extends fc.Arbitrary<infer T> ? T : never;
+
+  /** The properties and the params that mean the same. */
+  function saidTwice({
+    groups,
+    stage,
+    deadline,
+    functionTimeout,
+    sweep,
+    ...same
+  }: Omit<Drawn, 'groups'> & { readonly groups: readonly string[] }) {
+    const props: EcsDrainProps = {
+      clusters: ['prod', 'staging'],
+      autoScalingGroups: groups,
+      stage,
+      ...same,
+      ...(deadline !== undefined && { deadline: Duration.seconds(deadline) }),
+      ...(functionTimeout !== undefined && { functionTimeout: Duration.seconds(functionTimeout) }),
+      ...(sweep !== undefined && { sweep: Duration.minutes(sweep) }),
+    };
+    const { tags, logRetention, ...others } = same;
+    const pairs = tags && Object.entries(tags).map((tag) => tag.join('='));
+    const params = {
+      cluster: 'prod,staging',
+      autoScalingGroups: groups.join(','),
+      deadlineSeconds: deadline,
+      functionTimeoutSeconds: functionTimeout,
+      sweepMinutes: sweep,
+      logRetentionDays: logRetention,
+      tags: pairs?.join(','),
+      ...others,
+    };
+    return { props, params };
+  }
+
   it('are those of serverless.yml for the same params, under the same logical ids', () => {
     fc.assert(
-      fc.property(draws, ({ groups, stage, deadline, functionTimeout, sweep, ...same }) => {
-        const props: EcsDrainProps = {
-          clusters: ['prod', 'staging'],
-          autoScalingGroups: groups,
-          stage,
-          ...same,
-          ...(deadline !== undefined && { deadline: Duration.seconds(deadline) }),
-          ...(functionTimeout !== undefined && { functionTimeout: Duration.seconds(functionTimeout) }),
-          ...(sweep !== undefined && { sweep: Duration.minutes(sweep) }),
-        };
-        const { tags, logRetention, ...others } = same;
-        const params = {
-          cluster: 'prod,staging',
-          autoScalingGroups: groups.join(','),
-          deadlineSeconds: deadline,
-          functionTimeoutSeconds: functionTimeout,
-          sweepMinutes: sweep,
-          logRetentionDays: logRetention,
-          tags:
-            tags &&
-            Object.entries(tags)
-              .map((tag) => tag.join('='))
-              .join(','),
-          ...others,
-        };
-        const expected = templateOf(params, stage);
+      fc.property(draws, (drawn) => {
+        const { props, params } = saidTwice(drawn);
+        const expected = templateOf(params, drawn.stage);
         const template = synthesized(props);
         expect(withoutCode(template)).toEqual(expected.Resources);
         expect(template.Outputs).toEqual(expected.Outputs);
       }),
       { numRuns: 15 },
+    );
+  });
+
+  it('are those of the template that CloudFormation and Terraform deploy, for what it can say', () => {
+    fc.assert(
+      fc.property(draws, ({ tags: _, ...drawn }) => {
+        const groups = drawn.groups.map((group) => group.replace(/[@,\\]/g, '-'));
+        const { props, params } = saidTwice({ ...drawn, groups });
+        const given = Object.entries(params).flatMap(([name, value]) =>
+          value === undefined ? [] : [[name, `${value}`]],
+        );
+        const resources = byParameters(Object.fromEntries(given), drawn.stage);
+        const lambda = resources['DrainLambdaFunction'];
+        expect(lambda?.Properties['Code']).toEqual(CODE);
+        expect(comparable(withoutCode(synthesized(props)))).toEqual(comparable(withoutCode({ Resources: resources })));
+      }),
+      { numRuns: 8 },
     );
   });
 
@@ -270,6 +300,64 @@ describe('properties that cannot work', () => {
     const sentence = messageOf(() => templateOf(params, 'main'));
     expect(sentence.length).toBeGreaterThan(20);
     expect(messageOf(() => synthesized({ ...WEB, ...wrong }))).toBe(sentence);
+  });
+
+  const aList = 'expected a list, each';
+  const aGroup = 'the name of a group or a pattern, or a construct that has autoScalingGroupName';
+  it.each<[string, unknown, string]>([
+    ['misspelled', { ...WEB, dedline: Duration.hours(1) }, 'There is no property dedline: did you mean deadline?'],
+    [
+      'named as params are',
+      { ...WEB, deadlineSeconds: 60 },
+      'There is no property deadlineSeconds: did you mean deadline?',
+    ],
+    ['like no other', { ...WEB, bucket: 'mine' }, 'There is no property bucket; there are stage, clusters, '],
+    ['none', undefined, 'There are no properties: expected { clusters, autoScalingGroups }.'],
+    ['no groups', { clusters: ['prod'] }, 'autoScalingGroups is missing: expected names, separated by commas.'],
+    [
+      'groups in one text',
+      { ...WEB, autoScalingGroups: 'web web2' },
+      `autoScalingGroups is "web web2": ${aList} ${aGroup}, or { group, cluster } with a construct and its cluster.`,
+    ],
+    ['a group that is undefined', { ...WEB, autoScalingGroups: [undefined] }, `autoScalingGroups is [null]: ${aList}`],
+    ['a cluster without a list', { ...WEB, clusters: 'prod' }, `clusters is "prod": ${aList} the name of a cluster`],
+    ['a number for a Duration', { ...WEB, deadline: 3_600 }, 'deadline is 3600: expected a Duration, such as '],
+    [
+      'an ARN for a construct',
+      { ...WEB, alarmTopic: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
+      'alarmTopic is "arn:aws:sns:eu-west-1:123456789012:alarms": expected a construct that has topicArn, such as ',
+    ],
+    ['tags as a text', { ...WEB, tags: 'team=web' }, 'tags is "team=web": expected an object of texts'],
+    ['an id for a VPC', { ...WEB, vpc: 'vpc-0123456789abcdef0' }, 'vpc is "vpc-0123456789abcdef0": expected a VPC'],
+    ['subnets of no VPC', { ...WEB, vpcSubnets: {} }, 'vpcSubnets needs vpc: set vpc, or remove vpcSubnets.'],
+    ['a text for a flag', { ...WEB, dryRun: 'yes' }, 'dryRun is "yes": expected one of true, false.'],
+    ['an empty stage', { ...WEB, stage: '' }, 'stage is "": expected letters, digits and hyphens.'],
+    ['a stage of a number', { ...WEB, stage: 1 }, 'stage is 1: expected a text.'],
+  ])('%s, as JavaScript may give them, are refused in a sentence', (_, props, sentence) => {
+    const message = messageOf(() => synthesized(props as EcsDrainProps));
+    expect(message.slice(0, sentence.length)).toBe(sentence);
+  });
+
+  it('an ARN in place of a name is refused with the sentence of serverless package', () => {
+    for (const [props, params] of [
+      [
+        { clusters: ['arn:aws:ecs:eu-west-1:123456789012:cluster/prod'] },
+        { cluster: 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod' },
+      ],
+      [{ autoScalingGroups: ['arn:aws:autoscaling:web'] }, { autoScalingGroups: 'arn:aws:autoscaling:web' }],
+    ] as const) {
+      const sentence = messageOf(() => templateOf({ cluster: 'prod', autoScalingGroups: 'web', ...params }, 'main'));
+      expect(sentence).toContain('(not the ARN)');
+      expect(messageOf(() => synthesized({ ...WEB, ...props }))).toBe(sentence);
+    }
+  });
+
+  it('one group whose name has a space is warned of', () => {
+    const stack = new Stack(new App({ analyticsReporting: false }), 'Drains');
+    new EcsDrain(stack, 'Drain', { ...WEB, autoScalingGroups: ['web web2'] });
+    const [warning, ...others] = Annotations.fromStack(stack).findWarning('*', Match.anyValue());
+    expect(others).toEqual([]);
+    expect(warning?.entry.data).toMatch(/^autoScalingGroups has one group of the name "web web2": /);
   });
 
   it('no cluster at all is refused', () => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
+import type { DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { main } from '../../cli/program.ts';
@@ -32,13 +33,14 @@ describe('the plugin of serverless.yml', () => {
   /** The plugin in a framework with these options, in an account that has these stacks. */
   function pluginWith(given: { options?: object; region?: string | null; stacks?: readonly string[] }) {
     const { options = {}, region = 'eu-west-1', stacks = [] } = given;
-    const request = async (_: string, __: string, { StackName }: { StackName: string }) => {
-      if (!stacks.includes(StackName)) throw new Error(`Stack with id ${StackName} does not exist`);
+    const send = async ({ input: { StackName = '' } }: DescribeStacksCommand) => {
+      const message = `Stack with id ${StackName} does not exist`;
+      if (!stacks.includes(StackName)) throw Object.assign(new Error(message), { name: 'ValidationError' });
     };
     const serverless = {
       classes: { Error },
       service: { custom: { region, deployment: DEPLOYMENT } },
-      getProvider: () => ({ request, getRegion: () => region || 'us-east-1' }),
+      getProvider: () => ({ getCloudFormationClient: async () => ({ send }), getRegion: () => region || 'us-east-1' }),
     };
     return new Plugin(serverless, options, { log: {} }).hooks;
   }

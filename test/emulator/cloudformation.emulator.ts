@@ -10,10 +10,21 @@ import { listen } from '../../sandbox/region/wire/http.ts';
 import { commandsOf, type Emulator, install, installed, run, start } from './ministack.ts';
 import { bringHooks, CLUSTER, forwardEvents, goOn, OURS, settledRegion } from './region.ts';
 
-/** A release, deployed to the emulator by the two commands of CloudFormation, as docs/deployment.md has them. */
+/**
+ * A release, deployed to the emulator by the two commands of CloudFormation, as docs/deployment.md has them. Its outcome events go to a
+ * bus for all accounts, which is of the same account and Region here. The emulator delivers to no other one, checks neither roles nor the
+ * policies of buses, and has no log group as a target.
+ */
 
 const STACK = 'ecs-drain-main';
-const PARAMS = { cluster: CLUSTER, autoScalingGroups: OURS, pollMinSeconds: 1, pollMaxSeconds: 2 };
+const CENTRAL_BUS = 'arn:aws:events:eu-west-1:123456789012:event-bus/central';
+const PARAMS = {
+  cluster: CLUSTER,
+  autoScalingGroups: OURS,
+  pollMinSeconds: 1,
+  pollMaxSeconds: 2,
+  eventBusArn: CENTRAL_BUS,
+};
 const WATCHING = { ...PARAMS, waiting: 'watch' };
 
 const missing = (await install()) ?? (await installed('aws-cli', 'requirements-aws-cli.txt'));
@@ -25,6 +36,8 @@ describe.skipIf(missing)('the stack of the template with parameters', () => {
   let emulator: Emulator;
   let region: Region;
   let ours: readonly string[];
+  /** The queue with what reaches the bus for all accounts. */
+  let outcomes: string;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ecs-drain-release-'));
@@ -38,13 +51,16 @@ describe.skipIf(missing)('the stack of the template with parameters', () => {
     emulator = await start({ AWS_ENDPOINT_URL_ECS: wire.url, AWS_ENDPOINT_URL_AUTO_SCALING: wire.url });
     started.defer(emulator.stop);
     started.defer(forwardEvents(region, emulator).end);
-    await emulator.ask([
-      [
-        's3',
-        'create_bucket',
-        { Bucket: 'releases', CreateBucketConfiguration: { LocationConstraint: 'eu-west-1' } },
-        'Location',
-      ],
+    const LocationConstraint = 'eu-west-1';
+    const pattern = JSON.stringify({ source: [{ prefix: 'ecs-drain.' }] });
+    const keep = { EventBusName: 'central', Rule: 'keep' };
+    const queue = { Id: 'queue', Arn: 'arn:aws:sqs:eu-west-1:123456789012:outcomes' };
+    [outcomes = ''] = await emulator.ask<string>([
+      ['sqs', 'create_queue', { QueueName: 'outcomes' }, 'QueueUrl'],
+      ['events', 'create_event_bus', { Name: 'central' }, 'EventBusArn'],
+      ['events', 'put_rule', { EventBusName: 'central', Name: 'keep', EventPattern: pattern }, 'RuleArn'],
+      ['events', 'put_targets', { ...keep, Targets: [queue] }, 'FailedEntryCount'],
+      ['s3', 'create_bucket', { Bucket: 'releases', CreateBucketConfiguration: { LocationConstraint } }, 'Location'],
     ]);
 
     await aws(
@@ -68,11 +84,30 @@ describe.skipIf(missing)('the stack of the template with parameters', () => {
 
   it('drains an instance', async () => {
     const [instanceId = ''] = ours;
+    const job = { cluster: CLUSTER, name: 'report', memoryMiB: 256, cpuUnits: 64, stopTimeoutSeconds: 30 };
+    region.ecs.runTask({ ...job, ec2InstanceId: instanceId, runsForSeconds: 25 });
     region.autoScaling.terminateInstance(instanceId);
     await vi.waitFor(() => expect(region.terminated).toContain(instanceId), { timeout: 120_000, interval: 200 });
     const completions = region.autoScaling.completions.filter((completion) => completion.instanceId === instanceId);
     expect(completions).toMatchObject([{ hook: 'ecs-drain', result: 'CONTINUE', by: 'completion' }]);
     expect(region.killedTasks).toEqual([]);
+  });
+
+  it('reports the drain on the bus for all accounts', async () => {
+    const [instanceId] = ours;
+    const types = new Set<string>(); // a message may be received twice
+    await vi.waitFor(
+      async () => {
+        const receive = { QueueUrl: outcomes, MaxNumberOfMessages: 10 };
+        const [bodies] = await emulator.ask<string[] | null>([['sqs', 'receive_message', receive, 'Messages[].Body']]);
+        for (const body of bodies ?? []) {
+          const { detail, 'detail-type': type } = JSON.parse(body);
+          if (detail.instanceId === instanceId) types.add(type);
+        }
+        expect([...types].toSorted()).toEqual(['ECS Drain Finished', 'ECS Drain Started']);
+      },
+      { timeout: 60_000, interval: 1_000 },
+    );
   });
 
   it('has nothing of parking left when a parameter says so', async () => {
@@ -99,7 +134,7 @@ describe.skipIf(missing)('the stack of the template with parameters', () => {
     );
   }
 
-  /** The types of what CloudFormation reports, but for what the hooks wait for. */
+  /** The types of what CloudFormation reports, without the one that the hooks wait for. */
   async function typesInStack(): Promise<string[]> {
     const list = 'StackResourceSummaries[].ResourceType';
     const [types = []] = await emulator.ask<string[]>([

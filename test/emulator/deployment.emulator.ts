@@ -219,6 +219,14 @@ describe.skipIf(missing)('the deployed stack', () => {
     expect(await inventoryOf(emulator)).toEqual(before);
   });
 
+  it('is not deployed beside the stack of the former default stage, which it would be an upgrade of', async () => {
+    const TemplateBody = JSON.stringify({ Resources: { Topic: { Type: 'AWS::SNS::Topic' } } });
+    await emulator.ask([['cloudformation', 'create_stack', { StackName: 'ecs-drain-dev', TemplateBody }, 'StackId']]);
+    await expect(serverless('deploy', emulator, PARKING)).rejects.toThrow('There is a stack ecs-drain-dev');
+    const { 'AWS::CloudFormation::Stack': stacks } = await inventoryOf(emulator);
+    expect(stacks).toEqual(['ecs-drain-dev']);
+  });
+
   /** The types of the resources that CloudFormation reports, each of which must be found. */
   async function typesThatAreThere(): Promise<string[]> {
     const resource = '{type: ResourceType, id: PhysicalResourceId}';
