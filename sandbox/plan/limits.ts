@@ -1,7 +1,7 @@
 import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
-import { isUnderstood } from './build.ts';
+import { isUnderstood, newTasksFail } from './build.ts';
 import type { Change } from './change.ts';
-import { type Snapshot, serviceOf } from './snapshot.ts';
+import { type Snapshot, type SnapshotService, serviceOf } from './snapshot.ts';
 import { taskInterfacesOf } from './task-interfaces.ts';
 
 /** Something of the snapshot that the plan does not model. */
@@ -83,7 +83,7 @@ function* instanceLimits({ group, cluster }: Snapshot): Generator<Limit> {
   }
 }
 
-function* serviceLimits(service: Snapshot['cluster']['services'][number], { cluster }: Snapshot): Generator<Limit> {
+function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Generator<Limit> {
   const { name } = service;
   const definition = cluster.taskDefinitions.find((each) => each.name === service.taskDefinition);
   const constraints = [...service.placementConstraints, ...(definition?.placementConstraints ?? [])];
@@ -111,13 +111,11 @@ function* serviceLimits(service: Snapshot['cluster']['services'][number], { clus
       effect: 'Whether draining replaces its tasks depends on that controller.',
     };
   }
-  if (service.deployments > 1 || service.obstacles?.includes('deployment')) {
-    const rollback = service.circuitBreaker
-      ? ' If its circuit breaker rolls it back, they are replaced once more.'
-      : '';
+  if (isDeployedUnseen(service, cluster)) {
     yield {
-      what: `The service ${name} is being deployed, or its deployment has failed.`,
-      effect: `Its tasks are replaced by the deployment at the same time.${rollback} Wait until it is over.`,
+      what: `The service ${name} is being deployed, and none of its new tasks runs yet.`,
+      effect:
+        'The plan takes them to start. If they fail, the deployment goes on longer, or its circuit breaker ends it.',
     };
   }
   if (service.zoneRebalancing) {
@@ -126,6 +124,13 @@ function* serviceLimits(service: Snapshot['cluster']['services'][number], { clus
       effect: 'ECS may move its tasks during and after the change.',
     };
   }
+}
+
+/** Whether a deployment is in progress, and no task shows yet if its tasks start. */
+function isDeployedUnseen(service: SnapshotService, { tasks }: Snapshot['cluster']): boolean {
+  const [newest] = service.deployments;
+  if (newest?.state !== 'IN_PROGRESS' || newTasksFail(service, tasks)) return false;
+  return !tasks.some(({ startedBy, lastStatus }) => startedBy === newest.id && lastStatus === 'RUNNING');
 }
 
 function* taskLimits({ cluster }: Snapshot): Generator<Limit> {

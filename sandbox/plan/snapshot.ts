@@ -96,6 +96,24 @@ const containerInstance = record({
   trunk: optional(flag),
 });
 
+/** When ECS takes a deployment of a service to have failed. */
+const circuitBreaker = record({
+  rollback: flag,
+  resetOnHealthyTask: flag,
+  threshold: record({
+    type: oneOf('BOUNDED_PERCENT', 'UNBOUNDED_PERCENT', 'COUNT'),
+    value: numberBetween(1, MOST_TASKS, 'percent or tasks'),
+  }),
+});
+
+const deployment = record({
+  /** `startedBy` of its tasks. */
+  id: text,
+  taskDefinition: optional(text),
+  state: oneOf('IN_PROGRESS', 'COMPLETED', 'FAILED'),
+  failedTasks: count,
+});
+
 const service = record({
   name: text,
   strategy: oneOf('REPLICA', 'DAEMON'),
@@ -103,10 +121,10 @@ const service = record({
   minimumHealthyPercent: percent,
   maximumPercent: percent,
   taskDefinition: optional(text),
-  circuitBreaker: flag,
+  circuitBreaker: optional(circuitBreaker),
   deploymentController: text,
-  /** More than one while the service is being deployed. */
-  deployments: count,
+  /** The newest first; more than one while the service is being deployed. */
+  deployments: list(deployment, 100),
   placementConstraints: list(record({ type: text, expression: optional(v.string('expected text')) }), 20),
   placementStrategies: list(record({ type: text, field: optional(text) }), 10),
   targetGroups: list(text, 100),

@@ -11,7 +11,7 @@ interface Size {
 
 interface TaskSize extends Size {
   /** In the network mode awsvpc each task has a network interface of its own. */
-  readonly networkMode?: 'awsvpc';
+  readonly networkMode?: 'awsvpc' | undefined;
 }
 
 /** An EC2 instance whose agent registers it. */
@@ -32,6 +32,21 @@ export interface ScalingSteps {
   readonly maximumStep: number;
 }
 
+/** When a deployment has failed, and whether the service then goes back to the one before (facts 102 circuit-breaker). */
+export interface CircuitBreaker {
+  readonly rollback: boolean;
+  /** Whether a task that runs sets the number of failed tasks back to 0. */
+  readonly resetOnHealthyTask: boolean;
+  readonly threshold: { readonly type: 'BOUNDED_PERCENT' | 'UNBOUNDED_PERCENT' | 'COUNT'; readonly value: number };
+}
+
+/** A deployment that is there from the start, with what its tasks have in place of what the service says. */
+export interface StandingDeployment
+  extends Partial<Pick<ServiceSpec, 'memoryMiB' | 'cpuUnits' | 'hostPorts' | 'networkMode' | 'startFails'>> {
+  readonly rolloutState: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
+  readonly failedTasks: number;
+}
+
 /** Where ECS may place the tasks of a service, and what it prefers. */
 export interface Placement {
   readonly constraints: readonly { readonly type: string; readonly expression?: string | undefined }[];
@@ -50,6 +65,8 @@ export interface ServiceSpec extends TaskSize {
   readonly maximumPercent: number;
   /** From PROVISIONING to RUNNING, give or take a tenth; forever, if its new tasks fail to start. */
   readonly startSeconds: number;
+  /** A fault: its new tasks end after that time, and never run. */
+  readonly startFails?: boolean;
   /** From SIGTERM to SIGKILL. */
   readonly stopTimeoutSeconds: number;
   /** How long its tasks take to end after SIGTERM, if SIGKILL does not come first. Default: a third of the timeout. */
@@ -61,6 +78,7 @@ export interface ServiceSpec extends TaskSize {
   readonly capacityProviders?: readonly string[];
   /** Ports of the instance that each of its tasks takes. */
   readonly hostPorts?: readonly number[];
+  readonly circuitBreaker?: CircuitBreaker;
   /** Spread over the instances, unless it is said. */
   readonly placement?: Placement;
   /** Its tasks ask for protection from scale-in, and renew it all the time. */
@@ -82,12 +100,16 @@ export interface StandaloneTaskSpec extends TaskSize {
 export interface StandingTask {
   readonly ec2InstanceId: string;
   readonly phase: 'starting' | 'running' | 'stopping';
+  /** Of a task of a service: which of its deployments started it, the newest first; that one if it is left out. */
+  readonly deployment?: number;
 }
 
 /** What the containers of a task do, in seconds. */
 export interface Behavior {
   /** From PROVISIONING to RUNNING, give or take a tenth. */
   readonly startSeconds: number;
+  /** Whether it ends then, and never runs. */
+  readonly startFails: boolean;
   /** From RUNNING until it ends by itself. */
   readonly runsForSeconds: number;
   /** From SIGTERM until it ends by itself. */
@@ -102,12 +124,18 @@ export function behaviorOf(spec: ServiceSpec | StandaloneTaskSpec): Behavior {
   if (!('startSeconds' in spec)) {
     const { runsForSeconds } = spec;
     const endsAfterSeconds = stopTimeoutSeconds / 3;
-    return { startSeconds: STANDALONE_START_SECONDS, runsForSeconds, endsAfterSeconds, stopSeconds: endsAfterSeconds };
+    return {
+      startSeconds: STANDALONE_START_SECONDS,
+      startFails: false,
+      runsForSeconds,
+      endsAfterSeconds,
+      stopSeconds: endsAfterSeconds,
+    };
   }
-  const { startSeconds, stopsAfterSeconds = stopTimeoutSeconds / 3, neverStops } = spec;
+  const { startSeconds, startFails = false, stopsAfterSeconds = stopTimeoutSeconds / 3, neverStops } = spec;
   const endsAfterSeconds = neverStops ? Number.POSITIVE_INFINITY : stopsAfterSeconds;
   const stopSeconds = neverStops ? Number.POSITIVE_INFINITY : Math.min(stopsAfterSeconds, stopTimeoutSeconds);
-  return { startSeconds, runsForSeconds: Number.POSITIVE_INFINITY, endsAfterSeconds, stopSeconds };
+  return { startSeconds, startFails, runsForSeconds: Number.POSITIVE_INFINITY, endsAfterSeconds, stopSeconds };
 }
 
 /** A task whose instance was terminated before it had STOPPED. */

@@ -6,7 +6,7 @@ import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
 import { concluded } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
-import type { Snapshot } from '../../../sandbox/plan/snapshot.ts';
+import type { Snapshot, SnapshotService } from '../../../sandbox/plan/snapshot.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
 import { START_MS } from '../start.ts';
 import { aSnapshot, aTask, type Changes, INSTANCES, WEB } from './samples.ts';
@@ -20,6 +20,12 @@ const ROLLING: Change = {
   waitsForSignals: true,
 };
 const install = installedFrom(fromSource);
+
+/** A deployment that has just begun, and the one before. */
+const ROLLING_OUT: SnapshotService['deployments'] = [
+  { id: 'ecs-svc/2', taskDefinition: 'web:2', state: 'IN_PROGRESS', failedTasks: 0 },
+  { id: 'ecs-svc/1', taskDefinition: 'web:1', state: 'COMPLETED', failedTasks: 0 },
+];
 
 /** A plan of one trial. */
 async function planOf(snapshot: Snapshot, change: Change = TERMINATE, params = {}) {
@@ -117,6 +123,71 @@ describe('a plan', () => {
         fix: expect.stringMatching(/^Repair the service before the change/),
       },
     ]);
+  });
+
+  describe('of a service that is being deployed (facts 102 circuit-breaker)', () => {
+    const breaker = (rollback: boolean) => ({
+      rollback,
+      resetOnHealthyTask: true,
+      threshold: { type: 'BOUNDED_PERCENT' as const, value: 50 },
+    });
+    /** The newest deployment has got so far; its tasks are of another size. */
+    const deployed = (newest: Partial<SnapshotService['deployments'][number]>, service: Changes['service'] = {}) => {
+      const [definition] = aSnapshot().cluster.taskDefinitions;
+      const [first, before] = ROLLING_OUT;
+      if (!definition || !first || !before) throw new Error('The sample has both.');
+      const tasks = aSnapshot().cluster.tasks.map((task) => ({ ...task, startedBy: before.id }));
+      const taskDefinitions = [definition, { ...definition, name: 'web:2', memoryMiB: 2_048 }];
+      const deployments = [{ ...first, ...newest }, before];
+      return aSnapshot({
+        cluster: { tasks, taskDefinitions },
+        service: { taskDefinition: 'web:2', deployments, ...service },
+      });
+    };
+
+    it('finishes the deployment while the instance drains, with tasks of the new size', async () => {
+      const snapshot = deployed({});
+      const plan = await planOf(snapshot);
+      expect(plan).toMatchObject({ drainsAll: true, limits: [{ what: expect.stringContaining('is being deployed') }] });
+      const { services } = blueprintOf(snapshot, estimatesOf(snapshot));
+      expect(services[0]).toMatchObject({
+        spec: { memoryMiB: 2_048 },
+        standing: Array(4).fill({ phase: 'running', deployment: 1 }),
+        deployments: [
+          { memoryMiB: 2_048, rolloutState: 'IN_PROGRESS' },
+          { memoryMiB: 1_024, rolloutState: 'COMPLETED' },
+        ],
+      });
+    });
+
+    it('goes back to the deployment before where its tasks fail, and then drains', async () => {
+      const plan = await planOf(deployed({ failedTasks: 1 }, { circuitBreaker: breaker(true) }));
+      expect(plan).toMatchObject({ drainsAll: true, stuck: [], limits: [] });
+    });
+
+    it('gets stuck where the circuit breaker fails it without a rollback, and says what to do', async () => {
+      const params = { deadlineSeconds: 900 };
+      const plan = await planOf(deployed({ failedTasks: 1 }, { circuitBreaker: breaker(false) }), TERMINATE, params);
+      const stuck = [
+        {
+          group: 'service:web',
+          causes: expect.arrayContaining(['the deployment of the service has failed']),
+          fix: expect.stringContaining(
+            'Deploy a task definition that starts before the change: aws ecs update-service',
+          ),
+        },
+      ];
+      expect(plan).toMatchObject({ drainsAll: false, stuck });
+      // One that had failed before comes to the same.
+      expect(await planOf(deployed({ state: 'FAILED' }), TERMINATE, params)).toMatchObject({ drainsAll: false, stuck });
+    });
+
+    it('gets stuck where its tasks fail and nothing ends it', async () => {
+      const plan = await planOf(deployed({ failedTasks: 9 }), TERMINATE, { deadlineSeconds: 900 });
+      expect(plan.stuck).toMatchObject([
+        { causes: expect.arrayContaining(['replacements fail to start or to become healthy']) },
+      ]);
+    });
   });
 
   it('names what the services of an instance wait for, though a daemon leaves it last', async () => {
@@ -322,8 +393,10 @@ describe('what a plan does not model', () => {
     ],
     [definition({ gpus: 1 }), 'The service web needs GPUs.'],
     [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
-    [{ service: { deployments: 2 } }, 'The service web is being deployed, or its deployment has failed.'],
-    [{ service: { obstacles: ['deployment'] } }, 'The service web is being deployed, or its deployment has failed.'],
+    [
+      { service: { deployments: ROLLING_OUT } },
+      'The service web is being deployed, and none of its new tasks runs yet.',
+    ],
     [{ service: { name: 'other' } }, 'Tasks of the service web run, and the snapshot does not have that service.'],
     [
       { unknown: [{ call: 'ecs:GetTaskProtection', why: 'AccessDenied', missing: 'whether 4 tasks are protected' }] },
