@@ -87,7 +87,10 @@ export function managedScalingCase(seed: number): Case {
     description: 'a group that ECS scales, with no room to spare',
     group: { ...group(2), ...ofGroup, name: 'web' },
     managedScaling: { minimumStep: 1, maximumStep: 10 },
-    services: [replicas('api', 4, { memoryMiB: 3_500, capacityProviders: ['web'] }), logRouter],
+    services: [
+      replicas('api', 4, { memoryMiB: 3_500, capacityProviders: [{ name: 'web', base: 0, weight: 1 }] }),
+      logRouter,
+    ],
     jobs: [],
     params: {},
     begin: () => {},

@@ -152,8 +152,8 @@ export function toService(service: Service, protections: ReadonlyMap<string, num
     targetGroups: targetGroups.map(targetGroupName),
     otherLoadBalancers: unread.map(nameInArn),
     healthCheckGraceSeconds: service.healthCheckGracePeriodSeconds,
-    capacityProviders: (service.capacityProviderStrategy ?? []).flatMap(
-      ({ capacityProvider }) => capacityProvider ?? [],
+    capacityProviders: (service.capacityProviderStrategy ?? []).map(
+      ({ capacityProvider = '', base = 0, weight = 0 }) => ({ name: capacityProvider, base, weight }),
     ),
     zoneRebalancing: service.availabilityZoneRebalancing === 'ENABLED',
     protectedTasks: protections.get(`service:${name}`),

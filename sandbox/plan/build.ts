@@ -60,7 +60,13 @@ function providerOf({ cluster, group }: Snapshot): Blueprint['provider'] {
   const own = cluster.capacityProviders.find(({ autoScalingGroup }) => autoScalingGroup === group.name);
   if (!own) return undefined;
   const { name, managedDraining, managedScaling, minimumStep = 1, maximumStep = 10_000 } = own;
-  return { name, managedDraining, managedScaling: managedScaling ? { minimumStep, maximumStep } : undefined };
+  const settings = {
+    minimumStep,
+    maximumStep,
+    targetPercent: own.targetCapacityPercent,
+    protectsTasks: own.managedTerminationProtection,
+  };
+  return { name, managedDraining, managedScaling: managedScaling ? settings : undefined };
 }
 
 /** The instances of the group that are in service, and registered as ACTIVE. */

@@ -50,12 +50,11 @@ function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[])
       effect: 'An instance leaves these before its hooks hold it, and a new one may have to become healthy there.',
     };
   }
-  for (const provider of cluster.capacityProviders.filter(({ autoScalingGroup }) => autoScalingGroup === group.name)) {
-    if (provider.managedScaling) {
+  for (const { name, autoScalingGroup, managedScaling } of cluster.capacityProviders) {
+    if (managedScaling && autoScalingGroup !== group.name) {
       yield {
-        what: `The capacity provider ${provider.name} has managed scaling.`,
-        effect:
-          'The plan adds instances where its services find no room. ECS may also remove an instance during the change, or keep spare ones.',
+        what: `The capacity provider ${name} scales another group, which services of the cluster use too.`,
+        effect: 'ECS may add instances to that group where the plan finds no room, or take some away.',
       };
     }
   }

@@ -131,7 +131,8 @@ const service = record({
   /** Those of which no delay is read, such as Classic Load Balancers. */
   otherLoadBalancers: list(text, 100),
   healthCheckGraceSeconds: optional(numberBetween(0, 2 ** 31, 'seconds')),
-  capacityProviders: list(text, 20),
+  /** Its capacity provider strategy. */
+  capacityProviders: list(record({ name: text, base: amount, weight: amount }), 20),
   zoneRebalancing: flag,
   protectedTasks: optional(count),
   /** What ECS reports that keeps tasks of the service from being replaced. */

@@ -52,7 +52,11 @@ export function describeService(service: ServiceView): EcsService {
     schedulingStrategy: spec.strategy,
     ...(spec.capacityProviders
       ? {
-          capacityProviderStrategy: spec.capacityProviders.map((capacityProvider) => ({ capacityProvider, weight: 1 })),
+          capacityProviderStrategy: spec.capacityProviders.map(({ name, base, weight }) => ({
+            capacityProvider: name,
+            base,
+            weight,
+          })),
         }
       : { launchType: 'EC2' as const }),
     taskDefinition: primary.definition.arn,

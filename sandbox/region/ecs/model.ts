@@ -96,10 +96,10 @@ export class EcsModel {
 
   /** The tasks that find no room, of services that ask for the capacity provider. */
   unplacedOf(cluster: string, provider: string): (Resources & { readonly count: number })[] {
-    return [...this.#state.cluster(cluster).stuck].flatMap(({ spec, deployments, unplaced: count }) => {
-      const [{ definition }] = deployments;
-      const { memoryMiB, cpuUnits } = definition;
-      return spec.capacityProviders?.includes(provider) ? { memoryMiB, cpuUnits, count } : [];
+    return [...this.#state.cluster(cluster).stuck].flatMap(({ deployments, unplaced }) => {
+      const { memoryMiB, cpuUnits } = deployments[0].definition;
+      const count = unplaced.get(provider) ?? 0;
+      return count > 0 ? { memoryMiB, cpuUnits, count } : [];
     });
   }
 

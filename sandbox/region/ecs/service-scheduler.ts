@@ -3,7 +3,7 @@ import type { Faults } from '../faults.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Announcements } from './announcements.ts';
 import { Deployments, isOutdated, isRolling, scaling } from './deployments.ts';
-import { constraintOf, isMutual, preferenceOf, preferred } from './placement.ts';
+import { constraintOf, isMutual, preferenceOf, preferred, sharesOf } from './placement.ts';
 import { closestMatch, hasRoom, isOpen } from './room.ts';
 import type { CircuitBreaker, StandingTask } from './specs.ts';
 import type { ContainerInstance, EcsState, Launch, Service, Task } from './state.ts';
@@ -192,26 +192,38 @@ export class ServiceScheduler {
     return mayBeSpared && isProtected(task);
   }
 
-  /** Each where the service's constraints let it be, as its strategies prefer. */
+  /** Each on an instance of the capacity provider whose turn it is. */
   #startReplicas(service: Service, count: number): void {
-    const { cluster, deployments, spec } = service;
     if (!this.#deployments.mayStart(service)) return;
+    const { spec, unplaced } = service;
+    unplaced.clear();
+    for (const [provider, share] of sharesOf(spec, count, () => stayingByProvider(service))) {
+      const left = this.#startOn(service, provider, share);
+      if (left > 0) unplaced.set(provider, left);
+    }
+    if (unplaced.size === 0) return;
+    this.#cannotPlace(service);
+    this.#deployments.hasNoRoom(service);
+  }
+
+  /** Each where the service's constraints let it be, as its strategies prefer. Returns how many find no room. */
+  #startOn(service: Service, provider: string | undefined, count: number): number {
+    const { cluster, deployments, spec } = service;
     const [{ definition }] = deployments;
     const mayBeOn = constraintOf(service);
-    const takes = (instance: ContainerInstance) => hasRoom(instance, definition) && mayBeOn(instance);
+    const isOfProvider = ({ capacityProvider }: ContainerInstance) =>
+      provider === undefined || capacityProvider === provider;
+    const takes = (instance: ContainerInstance) =>
+      isOfProvider(instance) && hasRoom(instance, definition) && mayBeOn(instance);
     const open = [...cluster.registered].filter(takes);
     const hosts = new TinyQueue(isMutual(spec) ? [] : open, preferenceOf(service));
     for (let left = count; left > 0; left--) {
       const host = isMutual(spec) ? preferred(open.filter(takes), preferenceOf(service)) : hosts.pop();
-      if (!host) {
-        service.unplaced = left;
-        this.#cannotPlace(service);
-        this.#deployments.hasNoRoom(service);
-        return;
-      }
+      if (!host) return left;
       this.#start(service, host);
       if (!isMutual(spec) && takes(host)) hosts.push(host);
     }
+    return 0;
   }
 
   // --- Daemons --------------------------------------------------------------------------------------------------------
@@ -287,6 +299,13 @@ export class ServiceScheduler {
 /** What a task of a deployment is started with; of the newest, if none is given. */
 function launchOf(service: Service, { id, definition, behavior }: Deployment = service.deployments[0]): Launch {
   return { service, group: `service:${service.spec.name}`, startedBy: id, definition, behavior };
+}
+
+/** How many tasks each capacity provider has that will not be replaced. */
+function stayingByProvider({ wanted, leaving }: Service): ReadonlyMap<string | undefined, number> {
+  const staying = [...wanted].filter((task) => !leaving.has(task));
+  const byProvider = Map.groupBy(staying, ({ instance }) => instance.capacityProvider);
+  return new Map([...byProvider].map(([provider, { length }]) => [provider, length]));
 }
 
 function isRunning({ lastStatus }: Task): number {

@@ -26,10 +26,24 @@ export interface InstanceSpec extends Size {
   readonly capacityProvider?: string | undefined;
 }
 
-/** How many instances a capacity provider adds at once (API reference, ManagedScaling). */
-export interface ScalingSteps {
+/** How a capacity provider scales its group (ECS API reference, ManagedScaling). */
+export interface ScalingSettings {
+  /** How many instances it adds at once. */
   readonly minimumStep: number;
   readonly maximumStep: number;
+  /** Which share of the instances has tasks; 100 if it is left out. */
+  readonly targetPercent?: number | undefined;
+  /** Managed termination protection: only instances without tasks leave. */
+  readonly protectsTasks?: boolean | undefined;
+}
+
+/** A capacity provider of a service (ECS API reference, CapacityProviderStrategyItem). */
+export interface ProviderShare {
+  readonly name: string;
+  /** How many tasks it gets first, at a minimum. */
+  readonly base: number;
+  /** Its share of the other tasks, in proportion to the weights of all. */
+  readonly weight: number;
 }
 
 /** When a deployment has failed, and whether the service then goes back to the one before (facts 102 circuit-breaker). */
@@ -75,7 +89,7 @@ export interface ServiceSpec extends TaskSize {
   readonly neverStops?: boolean;
   readonly loadBalancer?: { readonly deregistrationDelaySeconds: number; readonly requestsPerSecond: number };
   /** The capacity providers whose instances its tasks are placed on; any instance if left out. */
-  readonly capacityProviders?: readonly string[];
+  readonly capacityProviders?: readonly ProviderShare[];
   /** Ports of the instance that each of its tasks takes. */
   readonly hostPorts?: readonly number[];
   readonly circuitBreaker?: CircuitBreaker;

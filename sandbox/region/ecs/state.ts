@@ -75,8 +75,8 @@ export interface Service extends ServiceView {
   maximumPercent: number;
   circuitBreaker: CircuitBreaker | undefined;
   holding: number;
-  /** How many tasks found no room when the scheduler looked last. */
-  unplaced: number;
+  /** How many tasks of each capacity provider found no room when the scheduler looked last; undefined is any instance. */
+  readonly unplaced: Map<string | undefined, number>;
   /** The scheduler is about to look at the service. */
   due: boolean;
 }
@@ -199,7 +199,7 @@ export class EcsState {
       maximumPercent: spec.maximumPercent,
       circuitBreaker: spec.circuitBreaker,
       holding: 0,
-      unplaced: 0,
+      unplaced: new Map(),
       due: false,
     };
     cluster.services.set(spec.name, service);

@@ -1,4 +1,4 @@
-import type { Behavior, CircuitBreaker, ScalingSteps, ServiceSpec } from './specs.ts';
+import type { Behavior, CircuitBreaker, ScalingSettings, ServiceSpec } from './specs.ts';
 
 /** The state as it is seen from outside of this folder: it can be read, and not be changed. */
 
@@ -62,8 +62,8 @@ export interface CapacityProvider {
   readonly arn: string;
   readonly autoScalingGroupArn: string | undefined;
   readonly managedDraining: boolean;
-  /** How many instances it adds at once; undefined without managed scaling. */
-  readonly managedScaling: ScalingSteps | undefined;
+  /** Undefined without managed scaling. */
+  readonly managedScaling: ScalingSettings | undefined;
 }
 
 export interface ServiceView {

@@ -21,6 +21,8 @@ const ROLLING: Change = {
 };
 const install = installedFrom(fromSource);
 
+const SCALED = { name: 'p', managedScaling: true, managedTerminationProtection: false, managedDraining: false };
+
 /** A deployment that has just begun, and the one before. */
 const ROLLING_OUT: SnapshotService['deployments'] = [
   { id: 'ecs-svc/2', taskDefinition: 'web:2', state: 'IN_PROGRESS', failedTasks: 0 },
@@ -209,12 +211,43 @@ describe('a plan', () => {
       const taskDefinitions = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB: 3_500 }));
       const instances = aSnapshot().cluster.instances.map((each) => ({ ...each, capacityProvider: 'p' }));
       const cluster = { taskDefinitions, instances, capacityProviders: [{ ...provider, managedScaling }] };
-      const snapshot = aSnapshot({ cluster, group: { maxSize }, service: { capacityProviders: ['p'] } });
+      const snapshot = aSnapshot({
+        cluster,
+        group: { maxSize },
+        service: { capacityProviders: [{ name: 'p', base: 0, weight: 1 }] },
+      });
       return planOf(snapshot, { kind: 'scale-in', count: 1 }, { deadlineSeconds: 900 });
     };
     expect(await planWith(true, 4)).toMatchObject({ drainsAll: true, drains: [{ bound: 'room for replacements' }] });
     expect(await planWith(false, 4)).toMatchObject({ drainsAll: false, stuck: [{ kinds: ['no-room'] }] });
-    expect((await planWith(true, 4)).limits[0]?.what).toBe('The capacity provider p has managed scaling.');
+  });
+
+  it('has managed scaling take an instance without tasks, while a drain goes on for longer than a quarter of an hour', async () => {
+    const [first] = aSnapshot().group.instances;
+    const [host] = aSnapshot().cluster.instances;
+    if (!first || !host) throw new Error('The sample has instances.');
+    const empty = 'i-0000000000000000c';
+    const plan = await planOf(
+      aSnapshot({
+        group: { desiredCapacity: 3, instances: [...aSnapshot().group.instances, { ...first, id: empty }] },
+        service: {
+          minimumHealthyPercent: 0,
+          maximumPercent: 100,
+          capacityProviders: [{ name: 'p', base: 0, weight: 1 }],
+        },
+        cluster: {
+          instances: [...aSnapshot().cluster.instances, { ...host, ec2InstanceId: empty }].map((each) => ({
+            ...each,
+            capacityProvider: 'p',
+          })),
+          capacityProviders: [{ ...SCALED, autoScalingGroup: 'web', managedTerminationProtection: true }],
+          targetGroups: [{ name: 'web', deregistrationDelaySeconds: 2_400 }],
+        },
+      }),
+      { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true },
+    );
+    expect(plan).toMatchObject({ drainsAll: true, limits: [] });
+    expect(plan.drains.map(({ instanceId }) => instanceId).toSorted()).toEqual([INSTANCES[0], empty]);
   });
 
   it('places a service on the instances of its capacity providers alone', async () => {
@@ -223,10 +256,16 @@ describe('a plan', () => {
       capacityProvider: i === 0 ? 'a' : 'b',
     }));
     const change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true } as const;
-    const planWith = (capacityProviders: string[]) =>
+    const planWith = (...capacityProviders: SnapshotService['capacityProviders']) =>
       planOf(aSnapshot({ service: { capacityProviders }, cluster: { instances } }), change, { deadlineSeconds: 600 });
-    expect((await planWith(['a'])).stuck).toMatchObject([{ causes: ['ECS finds no room for a replacement'] }]);
-    expect((await planWith(['a', 'b'])).stuck).toEqual([]);
+    const a = { name: 'a', base: 0, weight: 1 };
+    const b = { name: 'b', base: 0, weight: 1 };
+    const noRoom = [{ causes: ['ECS finds no room for a replacement'] }];
+    expect((await planWith(a)).stuck).toMatchObject(noRoom);
+    // Half of the tasks belong to the capacity provider that has no instance any more.
+    expect((await planWith(a, b)).stuck).toMatchObject(noRoom);
+    expect((await planWith({ ...a, weight: 0 }, b)).stuck).toEqual([]);
+    expect((await planWith({ ...a, weight: 0, base: 1 }, b)).stuck).toMatchObject(noRoom);
   });
 
   it('launches before it terminates where an instance refresh is to do so', async () => {
@@ -390,6 +429,10 @@ describe('what a plan does not model', () => {
         },
       },
       'Tasks of the service web have a network interface of their own (awsvpc), and how many of them an instance of type m99.large takes is not known.',
+    ],
+    [
+      { cluster: { capacityProviders: [{ ...SCALED, autoScalingGroup: 'others' }] } },
+      'The capacity provider p scales another group, which services of the cluster use too.',
     ],
     [definition({ gpus: 1 }), 'The service web needs GPUs.'],
     [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
