@@ -211,7 +211,7 @@ export class EcsModel {
     });
   }
 
-  // --- What there is to see -------------------------------------------------------------------------------------------
+  // --- What can be seen -----------------------------------------------------------------------------------------------
 
   /** All clusters, by name. */
   get clusters(): ReadonlyMap<string, ClusterView> {

@@ -5,9 +5,9 @@ import type { InstanceView, ServiceView } from './views.ts';
 
 /** Where ECS places the tasks of a service (ECS developer guide, task placement). */
 
-/** What tells where the tasks of a service are. */
+/** Where the tasks of a service are. */
 export interface Placed extends Pick<ServiceView, 'spec'> {
-  /** How many tasks that are to run are on an instance. */
+  /** How many tasks with the desired status RUNNING an instance has. */
   readonly spread: ReadonlyMap<InstanceView, number>;
 }
 

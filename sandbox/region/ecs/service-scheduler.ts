@@ -146,8 +146,8 @@ export class ServiceScheduler {
   // --- Replicas -------------------------------------------------------------------------------------------------------
 
   /**
-   * Facts 12 draining-rules. Tasks on DRAINING instances and of earlier deployments are to be replaced, within two
-   * bounds: never fewer than the minimum that are RUNNING, never more than the maximum that have not stopped.
+   * Facts 12 draining-rules. Tasks on DRAINING instances and of earlier deployments are replaced within two bounds:
+   * never fewer than the minimum that are RUNNING, never more than the maximum that have not stopped.
    */
   #reconcileReplicas(service: Service): void {
     const { desiredCount, minimumHealthyPercent, maximumPercent, tally, wanted, leaving } = service;

@@ -110,7 +110,7 @@ export interface StandaloneTaskSpec extends TaskSize {
   readonly startedBy?: string;
 }
 
-/** A task that is there from the start: on its way up, running, or told to stop. */
+/** A task that is there from the start: on its way up, running, or about to stop. */
 export interface StandingTask {
   readonly ec2InstanceId: string;
   readonly phase: 'starting' | 'running' | 'stopping';

@@ -60,9 +60,9 @@ export interface Service extends ServiceView {
   readonly cluster: Cluster;
   readonly loadBalancer: LoadBalancer | undefined;
   readonly tasks: Set<Task>;
-  /** The tasks that are to run. */
+  /** The tasks with the desired status RUNNING. */
   readonly wanted: Set<Task>;
-  /** Those of the wanted tasks that are to be replaced: on a DRAINING instance, or of an earlier deployment. */
+  /** Those of the wanted tasks that will be replaced: on a DRAINING instance, or of an earlier deployment. */
   readonly leaving: Set<Task>;
   /** How many of the wanted tasks are on an instance. */
   readonly spread: Map<ContainerInstance, number>;
@@ -445,7 +445,7 @@ export class EcsState {
   }
 }
 
-/** How many tasks a service is to have: a daemon, one on every ACTIVE instance. */
+/** How many tasks a service should have: a daemon, one on every ACTIVE instance. */
 export function desiredCountOf({ spec, cluster, desiredCount }: ServiceView): number {
   if (spec.strategy === 'REPLICA') return desiredCount;
   return [...cluster.registered].filter(({ status }) => status === 'ACTIVE').length;

@@ -74,8 +74,8 @@ export class TaskLifecycle {
   }
 
   /**
-   * The task's host ends, and with it the agent that would tell more of the task: for ECS it has STOPPED, though the agent of a
-   * stopped host comes back. Its containers go on until the shutdown has ended them, or cuts them off
+   * The task's host ends, and with it the agent that would report on the task. So ECS says STOPPED, even where the agent of a
+   * stopped host returns. Its containers go on until the shutdown has ended them, or cuts them off
    * (facts 64 termination-time).
    */
   kill(task: Task, host: 'terminated' | 'stopped'): Fate {

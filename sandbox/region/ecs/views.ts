@@ -8,7 +8,7 @@ export interface Resources {
   readonly cpuUnits: number;
 }
 
-/** Facts 13 counting-trap: only tasks whose desired status is RUNNING are counted, so tasks that leave are not. */
+/** Facts 13 counting-trap: only tasks whose desired status is RUNNING are counted, so the counts leave out tasks that stop. */
 export interface Tally {
   /** Tasks that are RUNNING. */
   readonly running: number;
