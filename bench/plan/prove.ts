@@ -83,6 +83,18 @@ export async function prove({ name, scenario, change, seed, past }: Case, trials
   return { name, seed, plan, actual, actualWithoutDrain, drills };
 }
 
+/** The snapshot of a cluster in which nothing has happened yet. */
+export async function snapshotBefore({ scenario, seed }: Case): Promise<Snapshot> {
+  let snapshot: Snapshot | undefined;
+  const before = async (region: Region) => {
+    snapshot = await snapshotOver(region, scenario);
+  };
+  const change: Change = { kind: 'scale-in', count: 1 };
+  await playChange({ ...scenario, jobs: [], before }, change, { seed, install: undefined });
+  if (!snapshot) throw new Error('No snapshot was taken.');
+  return snapshot;
+}
+
 /** The Region names the instances of its first group so. */
 function idsOf({ group }: Scenario): string[] {
   return Array.from({ length: group.desiredCapacity }, (_, i) => `i-${(i + 1).toString(16).padStart(17, '0')}`);
