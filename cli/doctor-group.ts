@@ -110,7 +110,7 @@ function toClusterService(service: SnapshotService, cluster: string): ClusterSer
     deployment: undefined, // Both are among the obstacles.
     taskDefinition,
     loadBalancing: { targetGroups, unread: otherLoadBalancers },
-    placement: capacityProviders.length > 0 ? capacityProviders : 'any-instance',
+    placement: capacityProviders.length > 0 ? capacityProviders.map(({ name }) => name) : 'any-instance',
   };
 }
 

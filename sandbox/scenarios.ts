@@ -1,6 +1,6 @@
 import { rollingUpdate, scaleIn } from './region/auto-scaling/deployments.ts';
 import type { GroupSpec } from './region/auto-scaling/model.ts';
-import type { ScalingSteps, ServiceSpec, StandaloneTaskSpec } from './region/ecs/specs.ts';
+import type { ScalingSettings, ServiceSpec, StandaloneTaskSpec } from './region/ecs/specs.ts';
 import type { Faults } from './region/faults.ts';
 import type { Region } from './region/region.ts';
 
@@ -22,7 +22,7 @@ export interface Scenario {
   /** The group is that of a capacity provider with ECS managed draining: ECS drains too, whoever else does. */
   readonly managedDraining?: boolean;
   /** ECS adds instances to the group, by a capacity provider of its name. */
-  readonly managedScaling?: ScalingSteps;
+  readonly managedScaling?: ScalingSettings;
   readonly services: readonly ServiceSpec[];
   /** Standalone tasks, by the place in the group of the instance they are put on. */
   readonly jobs: readonly (Omit<StandaloneTaskSpec, 'cluster'> & { readonly on: number })[];

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { scenarioOf, type World, worlds } from '../../sandbox/chaos/world.ts';
 import type { Change } from '../../sandbox/plan/change.ts';
+import type { Region } from '../../sandbox/region/region.ts';
 import { group, logRouter, replicas, SCENARIOS, type Scenario, type ScenarioName } from '../../sandbox/scenarios.ts';
 import type { Case } from './prove.ts';
 
@@ -87,12 +88,42 @@ export function managedScalingCase(seed: number): Case {
     description: 'a group that ECS scales, with no room to spare',
     group: { ...group(2), ...ofGroup, name: 'web' },
     managedScaling: { minimumStep: 1, maximumStep: 10 },
-    services: [replicas('api', 4, { memoryMiB: 3_500, capacityProviders: ['web'] }), logRouter],
+    services: [
+      replicas('api', 4, { memoryMiB: 3_500, capacityProviders: [{ name: 'web', base: 0, weight: 1 }] }),
+      logRouter,
+    ],
     jobs: [],
     params: {},
     begin: () => {},
   };
   return { name: 'managed-scaling', scenario, change: () => ({ kind: 'scale-in', count: 1 }), seed };
+}
+
+/** A deployment whose tasks fail, and which its circuit breaker rolls back while the instance drains. */
+export function deploymentCase(seed: number): Case {
+  const circuitBreaker = {
+    rollback: true,
+    resetOnHealthyTask: true,
+    threshold: { type: 'BOUNDED_PERCENT', value: 100 },
+  } as const;
+  const loadBalancer = { deregistrationDelaySeconds: 300, requestsPerSecond: 50 };
+  const scenario: Scenario = {
+    description: 'a group in the middle of a deployment that fails',
+    group: group(3),
+    services: [
+      replicas('api', 6, { circuitBreaker, maximumPercent: 150, loadBalancer }),
+      replicas('broken', 0, { startFails: true, memoryMiB: 512 }),
+      logRouter,
+    ],
+    jobs: [],
+    params: {},
+    begin: () => {},
+  };
+  const begin = ({ ecs }: Region) => {
+    const [definition] = ecs.revisionsOf('broken');
+    ecs.updateService(scenario.group.cluster, 'api', { definition });
+  };
+  return { name: 'deployment', scenario, change: terminateFirst, seed, past: { begin, seconds: 60 } };
 }
 
 /** Worlds in which nothing goes wrong, by a seed number. */

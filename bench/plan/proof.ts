@@ -3,7 +3,14 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { run, seedFrom, worldsFrom } from '../../sandbox/command-line.ts';
 import { percentile } from '../../sandbox/prices.ts';
-import { interfacesCase, managedScalingCase, placementCase, scenarioCases, worldCases } from './cases.ts';
+import {
+  deploymentCase,
+  interfacesCase,
+  managedScalingCase,
+  placementCase,
+  scenarioCases,
+  worldCases,
+} from './cases.ts';
 import { type Errors, errorsOf, prove } from './prove.ts';
 
 /** `npm run bench:plan`: plans scenarios and worlds, plays them, and writes how far the plans were off into docs/plan.md. */
@@ -23,7 +30,7 @@ async function proof(args: string[]): Promise<void> {
   });
   const [worlds, seed] = [worldsFrom(values.worlds), seedFrom(values.seed)];
   const sets = {
-    scenarios: [...scenarioCases(1), placementCase(1), interfacesCase(1), managedScalingCase(1)],
+    scenarios: [...scenarioCases(1), placementCase(1), interfacesCase(1), managedScalingCase(1), deploymentCase(1)],
     'worlds of the chaos': worldCases(worlds, seed),
   };
   const rows: string[] = [];

@@ -27,6 +27,8 @@ export interface Case {
   readonly scenario: Scenario;
   readonly change: (instanceIds: readonly string[]) => Change;
   readonly seed: number;
+  /** What happens shortly before the snapshot, and for how many seconds. */
+  readonly past?: { readonly begin: (region: Region) => void; readonly seconds: number };
 }
 
 /** What was planned from a snapshot, and what then came. */
@@ -46,12 +48,14 @@ const PAST_SECONDS = 900;
 const install = installedFrom(fromSource);
 
 /** Gives a cluster a past, takes its snapshot over the wire, plans the change, and makes it. */
-export async function prove({ name, scenario, change, seed }: Case, trials: number): Promise<Proof> {
+export async function prove({ name, scenario, change, seed, past }: Case, trials: number): Promise<Proof> {
   let snapshot: Snapshot | undefined;
   let planned: Change | undefined;
   const real = (drainer: Install | undefined) => {
     const before = async (region: Region, instanceIds: readonly string[]) => {
       await givePast(region, scenario, instanceIds);
+      past?.begin(region);
+      if (past) await pass(region, past.seconds);
       planned ??= change(instanceIds);
       snapshot ??= await snapshotOver(region, scenario);
     };
@@ -77,6 +81,18 @@ export async function prove({ name, scenario, change, seed }: Case, trials: numb
   const { params } = trial;
   const plan = concluded({ snapshot, change: planned, params, estimates, limits: [], withDrain, withoutDrain });
   return { name, seed, plan, actual, actualWithoutDrain, drills };
+}
+
+/** The snapshot of a cluster in which nothing has happened yet. */
+export async function snapshotBefore({ scenario, seed }: Case): Promise<Snapshot> {
+  let snapshot: Snapshot | undefined;
+  const before = async (region: Region) => {
+    snapshot = await snapshotOver(region, scenario);
+  };
+  const change: Change = { kind: 'scale-in', count: 1 };
+  await playChange({ ...scenario, jobs: [], before }, change, { seed, install: undefined });
+  if (!snapshot) throw new Error('No snapshot was taken.');
+  return snapshot;
 }
 
 /** The Region names the instances of its first group so. */

@@ -1,5 +1,13 @@
 import type { AutoScalingGroup, LifecycleHook } from '@aws-sdk/client-auto-scaling';
-import type { CapacityProvider, ContainerInstance, Service, Task, TaskDefinition } from '@aws-sdk/client-ecs';
+import type {
+  CapacityProvider,
+  ContainerInstance,
+  Deployment,
+  DeploymentCircuitBreaker,
+  Service,
+  Task,
+  TaskDefinition,
+} from '@aws-sdk/client-ecs';
 import type { TargetGroup, TargetGroupAttribute } from '@aws-sdk/client-elastic-load-balancing-v2';
 import {
   OBSTACLES,
@@ -136,21 +144,42 @@ export function toService(service: Service, protections: ReadonlyMap<string, num
     minimumHealthyPercent: deploymentConfiguration.minimumHealthyPercent ?? (isDaemon ? 0 : 100),
     maximumPercent: deploymentConfiguration.maximumPercent ?? (isDaemon ? 100 : 200),
     taskDefinition: service.taskDefinition && nameInArn(service.taskDefinition),
-    circuitBreaker: deploymentConfiguration.deploymentCircuitBreaker?.enable ?? false,
+    circuitBreaker: toCircuitBreaker(deploymentConfiguration.deploymentCircuitBreaker),
     deploymentController: service.deploymentController?.type ?? 'ECS',
-    deployments: service.deployments?.length ?? 1,
+    deployments: toDeployments(service.deployments),
     placementConstraints: (service.placementConstraints ?? []).map(toConstraint),
     placementStrategies: (service.placementStrategy ?? []).map(({ type = '', field }) => defined({ type, field })),
     targetGroups: targetGroups.map(targetGroupName),
     otherLoadBalancers: unread.map(nameInArn),
     healthCheckGraceSeconds: service.healthCheckGracePeriodSeconds,
-    capacityProviders: (service.capacityProviderStrategy ?? []).flatMap(
-      ({ capacityProvider }) => capacityProvider ?? [],
+    capacityProviders: (service.capacityProviderStrategy ?? []).map(
+      ({ capacityProvider = '', base = 0, weight = 0 }) => ({ name: capacityProvider, base, weight }),
     ),
     zoneRebalancing: service.availabilityZoneRebalancing === 'ENABLED',
     protectedTasks: protections.get(`service:${name}`),
     obstacles: obstacles.length > 0 ? obstacles : undefined,
   });
+}
+
+/** With the defaults of what it does not say (ECS API reference, DeploymentCircuitBreaker). */
+function toCircuitBreaker(breaker: DeploymentCircuitBreaker | undefined): SnapshotService['circuitBreaker'] {
+  if (!breaker?.enable) return undefined;
+  const { rollback = false, resetOnHealthyTask = true, thresholdConfiguration } = breaker;
+  const { type = 'BOUNDED_PERCENT', value = 50 } = thresholdConfiguration ?? {};
+  return { rollback, resetOnHealthyTask, threshold: { type, value } };
+}
+
+/** A service behind a Classic Load Balancer has no rollout states: what is not the only deployment is under way then. */
+function toDeployments(deployments: readonly Deployment[] = []): SnapshotService['deployments'] {
+  const newestFirst = deployments.toSorted((a, b) => Number(b.status === 'PRIMARY') - Number(a.status === 'PRIMARY'));
+  return newestFirst.map(({ id = '', taskDefinition, rolloutState, failedTasks = 0 }, i) =>
+    defined({
+      id,
+      taskDefinition: taskDefinition && nameInArn(taskDefinition),
+      state: rolloutState ?? (i > 0 || deployments.length === 1 ? 'COMPLETED' : 'IN_PROGRESS'),
+      failedTasks,
+    }),
+  );
 }
 
 function toConstraint({ type = '', expression }: { type?: string | undefined; expression?: string | undefined }) {

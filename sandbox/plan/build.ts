@@ -1,7 +1,13 @@
 import type { GroupSpec, Member } from '../region/auto-scaling/model.ts';
 import { AwsError } from '../region/aws-error.ts';
 import { clusterQuery } from '../region/ecs/cluster-query.ts';
-import type { Placement, ServiceSpec, StandaloneTaskSpec, StandingTask } from '../region/ecs/specs.ts';
+import type {
+  Placement,
+  ServiceSpec,
+  StandaloneTaskSpec,
+  StandingDeployment,
+  StandingTask,
+} from '../region/ecs/specs.ts';
 import type { CapacityProvider } from '../region/ecs/views.ts';
 import type { Region } from '../region/region.ts';
 import type { Estimates } from './estimates.ts';
@@ -24,7 +30,11 @@ export interface Blueprint {
     | undefined;
   /** Container instances that are not in service in the group: of other groups, or on their way out. */
   readonly others: readonly SnapshotInstance[];
-  readonly services: readonly { readonly spec: ServiceSpec; readonly standing: readonly StandingTask[] }[];
+  readonly services: readonly {
+    readonly spec: ServiceSpec;
+    readonly standing: readonly StandingTask[];
+    readonly deployments: readonly StandingDeployment[];
+  }[];
   readonly standalone: readonly {
     readonly spec: StandaloneTaskSpec;
     /** What RunTask was given. */
@@ -50,7 +60,13 @@ function providerOf({ cluster, group }: Snapshot): Blueprint['provider'] {
   const own = cluster.capacityProviders.find(({ autoScalingGroup }) => autoScalingGroup === group.name);
   if (!own) return undefined;
   const { name, managedDraining, managedScaling, minimumStep = 1, maximumStep = 10_000 } = own;
-  return { name, managedDraining, managedScaling: managedScaling ? { minimumStep, maximumStep } : undefined };
+  const settings = {
+    minimumStep,
+    maximumStep,
+    targetPercent: own.targetCapacityPercent,
+    protectsTasks: own.managedTerminationProtection,
+  };
+  return { name, managedDraining, managedScaling: managedScaling ? settings : undefined };
 }
 
 /** The instances of the group that are in service, and registered as ACTIVE. */
@@ -123,7 +139,9 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
     if (!times) return [];
     const tasks = tasksOf.get(service.name) ?? [];
     const definition = cluster.taskDefinitions.find(({ name }) => name === service.taskDefinition);
-    const [task] = tasks;
+    const fails = newTasksFail(service, tasks);
+    // A deployment ends when enough tasks have failed; without one they are taken to get nowhere.
+    const startFails = fails && service.circuitBreaker !== undefined && isDeployed(service);
     const spec: ServiceSpec = {
       cluster: cluster.name,
       name: service.name,
@@ -131,13 +149,12 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
       desiredCount: service.desiredCount,
       minimumHealthyPercent: service.minimumHealthyPercent,
       maximumPercent: service.maximumPercent,
-      memoryMiB: definition?.memoryMiB ?? task?.memoryMiB ?? 0,
-      cpuUnits: definition?.cpuUnits ?? task?.cpuUnits ?? 0,
-      hostPorts: definition?.hostPorts ?? [],
-      ...(definition?.networkMode === 'awsvpc' && { networkMode: 'awsvpc' }),
+      ...sizeOf(service.taskDefinition, cluster, tasks),
       placement: placementOf(service, definition),
       ...(service.capacityProviders.length > 0 && { capacityProviders: service.capacityProviders }),
-      startSeconds: service.obstacles?.includes('replacements-fail') ? Number.POSITIVE_INFINITY : times.start.seconds,
+      startSeconds: fails && !startFails ? Number.POSITIVE_INFINITY : times.start.seconds,
+      startFails,
+      ...(service.circuitBreaker && { circuitBreaker: service.circuitBreaker }),
       stopTimeoutSeconds: times.stopTimeout.seconds,
       stopsAfterSeconds: times.stop.seconds,
       ...(times.deregistration && {
@@ -148,8 +165,57 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
       }),
       ...((service.protectedTasks ?? 0) > 0 && { protectedFromScaleIn: true }),
     };
-    return { spec, standing: tasks.map(standingOf) };
+    return {
+      spec,
+      standing: tasks.map((task) => ({ ...standingOf(task), deployment: deploymentOf(task, service) })),
+      deployments: deploymentsOf(service, cluster, tasks, startFails),
+    };
   });
+}
+
+/** Whether the service is in the middle of a deployment that ECS makes. */
+function isDeployed({ deployments, deploymentController }: SnapshotService): boolean {
+  return deploymentController === 'ECS' && deployments[0]?.state === 'IN_PROGRESS';
+}
+
+/** Whether tasks that the service starts now do not come to run. */
+export function newTasksFail(service: SnapshotService, tasks: readonly SnapshotTask[]): boolean {
+  const [newest] = service.deployments;
+  const isRunning = ({ startedBy, lastStatus }: SnapshotTask) => startedBy === newest?.id && lastStatus === 'RUNNING';
+  const haveFailed = isDeployed(service) && (newest?.failedTasks ?? 0) > 0 && !tasks.some(isRunning);
+  return haveFailed || (service.obstacles?.includes('replacements-fail') ?? false);
+}
+
+/** What a task of the task definition needs; like the tasks that run, where the definition was not read. */
+function sizeOf(name: string | undefined, cluster: Snapshot['cluster'], tasks: readonly SnapshotTask[]) {
+  const definition = cluster.taskDefinitions.find((each) => each.name === name);
+  const { memoryMiB, cpuUnits } = definition ??
+    tasks.find(({ taskDefinition }) => taskDefinition === name) ??
+    tasks[0] ?? { memoryMiB: 0, cpuUnits: 0 };
+  const networkMode = definition?.networkMode === 'awsvpc' ? ('awsvpc' as const) : undefined;
+  return { memoryMiB, cpuUnits, hostPorts: definition?.hostPorts ?? [], networkMode };
+}
+
+/** None where the service has one that is complete, or where not ECS deploys it. */
+function deploymentsOf(
+  service: SnapshotService,
+  cluster: Snapshot['cluster'],
+  tasks: readonly SnapshotTask[],
+  startFails: boolean,
+): StandingDeployment[] {
+  if (service.deploymentController !== 'ECS') return [];
+  return service.deployments.map(({ taskDefinition, state, failedTasks }, i) => ({
+    ...sizeOf(taskDefinition, cluster, tasks),
+    startFails: i === 0 && startFails,
+    rolloutState: state,
+    failedTasks,
+  }));
+}
+
+/** By what started the task, else by its task definition. */
+function deploymentOf({ startedBy, taskDefinition }: SnapshotTask, { deployments }: SnapshotService): number {
+  const started = deployments.findIndex(({ id }) => id === startedBy);
+  return Math.max(0, started < 0 ? deployments.findIndex((each) => each.taskDefinition === taskDefinition) : started);
 }
 
 /** Without a strategy ECS spreads a service over the zones (ECS developer guide, task placement strategies). */
@@ -166,7 +232,7 @@ function placementOf(service: SnapshotService, definition: SnapshotTaskDefinitio
   };
 }
 
-/** Whether the Region can tell which instances a constraint allows. */
+/** Whether the Region knows which instances a constraint allows. */
 export function isUnderstood({ type, expression = '' }: Placement['constraints'][number]): boolean {
   if (type === 'distinctInstance') return true;
   if (type !== 'memberOf') return false;
@@ -191,7 +257,7 @@ function standaloneTasksOf({ cluster, takenAtMs }: Snapshot, estimates: Estimate
       name: task.taskDefinition.replace(/:\d+$/, ''),
       memoryMiB: definition?.memoryMiB ?? task.memoryMiB,
       cpuUnits: definition?.cpuUnits ?? task.cpuUnits,
-      // One that has run for longer than the others is taken to begin anew: nobody knows when it ends.
+      // No one knows when a task ends that has run for longer than the others: it begins again in the plan.
       runsForSeconds: sinceSeconds < runs ? runs - Math.max(0, sinceSeconds) : runs,
       stopTimeoutSeconds: definition?.stopTimeoutSeconds ?? 30,
       ...(definition?.networkMode === 'awsvpc' && { networkMode: 'awsvpc' }),
@@ -217,7 +283,7 @@ export function build(region: Region, { group, provider, others, services, stand
   for (const host of others) {
     ecs.registerInstance({ cluster: group.cluster, ec2InstanceId: host.ec2InstanceId, ...registeredWith(host) });
   }
-  for (const { spec, standing } of services) ecs.createService(spec, standing);
+  for (const { spec, standing, deployments } of services) ecs.createService(spec, standing, deployments);
   for (const { spec, group, standing } of standalone) ecs.standTask(spec, group, standing);
   for (const { ec2InstanceId, status, agentConnected } of others) {
     const [registration] = ecs.registrationsOf(ec2InstanceId);

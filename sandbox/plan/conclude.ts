@@ -203,7 +203,7 @@ export function sentenceOn(logged: LoggedCause): string {
   return sentenceOnCause({ ...logged, kind: logged.cause } as unknown as Cause);
 }
 
-function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): string | undefined {
+function fixFor({ cause, state }: LoggedCause, group: string, { cluster }: Snapshot): string | undefined {
   const service = group.replace(/^service:/, '');
   const update = `aws ecs update-service --cluster ${cluster.name} --service ${service}`;
   switch (cause) {
@@ -213,6 +213,10 @@ function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): s
       return `Add an instance before the change, or run fewer tasks of ${service} meanwhile (${update} --desired-count N).`;
     case 'replacements-fail':
       return `Repair the service before the change: its new tasks fail (aws ecs describe-services --cluster ${cluster.name} --services ${service} shows its events).`;
+    case 'deployment':
+      return state === 'FAILED'
+        ? `Deploy a task definition that starts before the change: ${update} --task-definition NAME:REVISION.`
+        : 'Wait until the deployment is over.';
     case 'standalone':
       return 'Let it finish before the change, or stop it. With stopStragglers=standalone the drain stops it before its deadline.';
     case 'stop-timeout':
@@ -227,7 +231,7 @@ function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): s
 // --- In words ---------------------------------------------------------------------------------------------------------
 
 function timesOf({ launch, services, standalone }: Estimates, change: Change): Plan['times'] {
-  const signal = { seconds: SIGNAL_SECONDS, source: 'nobody knows what its user data does', assumed: true };
+  const signal = { seconds: SIGNAL_SECONDS, source: 'what its user data does is not known', assumed: true };
   return [
     ...(change.kind === 'rolling-update' && change.waitsForSignals
       ? [{ what: 'signal of a new instance after it is in service', ...signal }]

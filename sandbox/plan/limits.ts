@@ -1,7 +1,7 @@
 import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
-import { isUnderstood } from './build.ts';
+import { isUnderstood, newTasksFail } from './build.ts';
 import type { Change } from './change.ts';
-import { type Snapshot, serviceOf } from './snapshot.ts';
+import { type Snapshot, type SnapshotService, serviceOf } from './snapshot.ts';
 import { taskInterfacesOf } from './task-interfaces.ts';
 
 /** Something of the snapshot that the plan does not model. */
@@ -27,7 +27,7 @@ function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[])
   for (const { name, transition } of group.hooks ?? []) {
     if (transition === 'terminating' && [...ownHooks, MANAGED_DRAINING_HOOK].includes(name)) continue;
     yield {
-      what: `The ${transition} hook ${name} of the group is somebody else's.`,
+      what: `The ${transition} hook ${name} of the group is not of ecs-drain.`,
       effect: `Each ${transition === 'launching' ? 'new' : 'leaving'} instance waits for it as well: everything takes longer.`,
     };
   }
@@ -50,12 +50,11 @@ function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[])
       effect: 'An instance leaves these before its hooks hold it, and a new one may have to become healthy there.',
     };
   }
-  for (const provider of cluster.capacityProviders.filter(({ autoScalingGroup }) => autoScalingGroup === group.name)) {
-    if (provider.managedScaling) {
+  for (const { name, autoScalingGroup, managedScaling } of cluster.capacityProviders) {
+    if (managedScaling && autoScalingGroup !== group.name) {
       yield {
-        what: `The capacity provider ${provider.name} has managed scaling.`,
-        effect:
-          'The plan adds instances where its services find no room. ECS may also remove an instance during the change, or keep spare ones.',
+        what: `The capacity provider ${name} scales another group, which services of the cluster use too.`,
+        effect: 'ECS may add instances to that group where the plan finds no room, or take some away.',
       };
     }
   }
@@ -83,7 +82,7 @@ function* instanceLimits({ group, cluster }: Snapshot): Generator<Limit> {
   }
 }
 
-function* serviceLimits(service: Snapshot['cluster']['services'][number], { cluster }: Snapshot): Generator<Limit> {
+function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Generator<Limit> {
   const { name } = service;
   const definition = cluster.taskDefinitions.find((each) => each.name === service.taskDefinition);
   const constraints = [...service.placementConstraints, ...(definition?.placementConstraints ?? [])];
@@ -111,13 +110,11 @@ function* serviceLimits(service: Snapshot['cluster']['services'][number], { clus
       effect: 'Whether draining replaces its tasks depends on that controller.',
     };
   }
-  if (service.deployments > 1 || service.obstacles?.includes('deployment')) {
-    const rollback = service.circuitBreaker
-      ? ' If its circuit breaker rolls it back, they are replaced once more.'
-      : '';
+  if (isDeployedUnseen(service, cluster)) {
     yield {
-      what: `The service ${name} is being deployed, or its deployment has failed.`,
-      effect: `Its tasks are replaced by the deployment at the same time.${rollback} Wait until it is over.`,
+      what: `The service ${name} is being deployed, and none of its new tasks runs yet.`,
+      effect:
+        'The plan takes them to start. If they fail, the deployment goes on longer, or its circuit breaker ends it.',
     };
   }
   if (service.zoneRebalancing) {
@@ -126,6 +123,13 @@ function* serviceLimits(service: Snapshot['cluster']['services'][number], { clus
       effect: 'ECS may move its tasks during and after the change.',
     };
   }
+}
+
+/** Whether a deployment is in progress, and no task shows yet if its tasks start. */
+function isDeployedUnseen(service: SnapshotService, { tasks }: Snapshot['cluster']): boolean {
+  const [newest] = service.deployments;
+  if (newest?.state !== 'IN_PROGRESS' || newTasksFail(service, tasks)) return false;
+  return !tasks.some(({ startedBy, lastStatus }) => startedBy === newest.id && lastStatus === 'RUNNING');
 }
 
 function* taskLimits({ cluster }: Snapshot): Generator<Limit> {

@@ -96,6 +96,24 @@ const containerInstance = record({
   trunk: optional(flag),
 });
 
+/** When ECS takes a deployment of a service to have failed. */
+const circuitBreaker = record({
+  rollback: flag,
+  resetOnHealthyTask: flag,
+  threshold: record({
+    type: oneOf('BOUNDED_PERCENT', 'UNBOUNDED_PERCENT', 'COUNT'),
+    value: numberBetween(1, MOST_TASKS, 'percent or tasks'),
+  }),
+});
+
+const deployment = record({
+  /** `startedBy` of its tasks. */
+  id: text,
+  taskDefinition: optional(text),
+  state: oneOf('IN_PROGRESS', 'COMPLETED', 'FAILED'),
+  failedTasks: count,
+});
+
 const service = record({
   name: text,
   strategy: oneOf('REPLICA', 'DAEMON'),
@@ -103,17 +121,18 @@ const service = record({
   minimumHealthyPercent: percent,
   maximumPercent: percent,
   taskDefinition: optional(text),
-  circuitBreaker: flag,
+  circuitBreaker: optional(circuitBreaker),
   deploymentController: text,
-  /** More than one while the service is being deployed. */
-  deployments: count,
+  /** The newest first; more than one while the service is being deployed. */
+  deployments: list(deployment, 100),
   placementConstraints: list(record({ type: text, expression: optional(v.string('expected text')) }), 20),
   placementStrategies: list(record({ type: text, field: optional(text) }), 10),
   targetGroups: list(text, 100),
   /** Those of which no delay is read, such as Classic Load Balancers. */
   otherLoadBalancers: list(text, 100),
   healthCheckGraceSeconds: optional(numberBetween(0, 2 ** 31, 'seconds')),
-  capacityProviders: list(text, 20),
+  /** Its capacity provider strategy. */
+  capacityProviders: list(record({ name: text, base: amount, weight: amount }), 20),
   zoneRebalancing: flag,
   protectedTasks: optional(count),
   /** What ECS reports that keeps tasks of the service from being replaced. */
@@ -137,7 +156,7 @@ const task = record({
   stoppingAtMs: optional(instantMs),
 });
 
-/** A task that has stopped lately: how long it ran, and how long it took to stop. */
+/** A task that has stopped recently: how long it ran, and how long it took to stop. */
 const stoppedTask = record({
   group: text,
   taskDefinition: text,
@@ -168,7 +187,7 @@ const targetGroup = record({
   deregistrationDelaySeconds: optional(numberBetween(0, 3_600, 'seconds')),
   healthCheckIntervalSeconds: optional(seconds),
   slowStartSeconds: optional(seconds),
-  /** The mean of the last hour; undefined if CloudWatch did not tell. */
+  /** The mean of the last hour; undefined if CloudWatch had no answer. */
   requestsPerTargetPerSecond: optional(amount),
 });
 

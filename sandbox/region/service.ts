@@ -2,7 +2,7 @@ import type { AwsError } from './aws-error.ts';
 import type { ServiceName } from './wire/models.ts';
 import type { Violation } from './wire/shapes.ts';
 
-/** The operations of a service, by name: input to answer, both as AWS's model has them, with a `Date` for an instant. */
+/** The operations of a service, by name. Input and answer are as in AWS's model, with a `Date` for an instant. */
 // biome-ignore lint/suspicious/noExplicitAny: the wire has checked what it hands over against the operation's own model.
 export type Operations = Readonly<Record<string, (input: any, context: RequestContext) => object | Promise<object>>>;
 

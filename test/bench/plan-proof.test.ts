@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  deploymentCase,
   interfacesCase,
   managedScalingCase,
   placementCase,
@@ -16,6 +17,7 @@ const CASES = [
   placementCase(2),
   interfacesCase(2),
   managedScalingCase(2),
+  deploymentCase(2),
   ...worldCases(4, 11),
 ];
 const TRIALS = 2;

@@ -128,6 +128,38 @@ describe('the translation of what AWS answers', () => {
     expect(translate.toContainerInstance({})).not.toHaveProperty('trunk');
   });
 
+  it('notes the deployments of a service, the newest first, and its circuit breaker with the defaults', () => {
+    const service = (more: object) => translate.toService(more, new Map(), 0);
+    const arn = 'arn:aws:ecs:eu-west-1:123456789012:task-definition/web:';
+    const old = { id: 'a', status: 'ACTIVE', taskDefinition: `${arn}1`, rolloutState: 'COMPLETED' as const };
+    const fresh = { id: 'b', status: 'PRIMARY', taskDefinition: `${arn}2`, rolloutState: 'FAILED' as const };
+    expect(service({ deployments: [old, { ...fresh, failedTasks: 3 }] }).deployments).toEqual([
+      { id: 'b', taskDefinition: 'web:2', state: 'FAILED', failedTasks: 3 },
+      { id: 'a', taskDefinition: 'web:1', state: 'COMPLETED', failedTasks: 0 },
+    ]);
+    // Behind a Classic Load Balancer there are no states.
+    const stateless = [{ status: 'PRIMARY' }, { status: 'ACTIVE' }];
+    expect(service({ deployments: stateless }).deployments.map(({ state }) => state)).toEqual([
+      'IN_PROGRESS',
+      'COMPLETED',
+    ]);
+    expect(service({ deployments: stateless.slice(0, 1) }).deployments.map(({ state }) => state)).toEqual([
+      'COMPLETED',
+    ]);
+
+    const breaker = (deploymentCircuitBreaker: object) =>
+      service({ deploymentConfiguration: { deploymentCircuitBreaker } }).circuitBreaker;
+    const threshold = { type: 'BOUNDED_PERCENT', value: 50 };
+    expect(breaker({ enable: true, rollback: true })).toEqual({ rollback: true, resetOnHealthyTask: true, threshold });
+    const thresholdConfiguration = { type: 'COUNT', value: 5 };
+    expect(breaker({ enable: true, resetOnHealthyTask: false, thresholdConfiguration })).toEqual({
+      rollback: false,
+      resetOnHealthyTask: false,
+      threshold: thresholdConfiguration,
+    });
+    expect(breaker({ enable: false, rollback: true })).toBeUndefined();
+  });
+
   it('notes what ECS reports that keeps tasks of a service from being replaced', () => {
     const at = (seconds: number) => new Date(1_000 * seconds);
     const service = (message: string, more: object = {}) =>

@@ -630,7 +630,7 @@ describe('the function', () => {
     ]);
   });
 
-  it('reserves no executions, so that it deploys in an account whose limit is 10', () => {
+  it('reserves no executions, so that it deploys in an account whose limit is 10 (facts 33 reserved-concurrency, 53 unreserved-concurrency)', () => {
     for (const { resources } of [typical, edited, hookless, watching, largest]) {
       expect(JSON.stringify(resources)).not.toContain('ReservedConcurrentExecutions');
       expect(JSON.stringify(resources)).not.toContain('ProvisionedConcurrencyConfig');

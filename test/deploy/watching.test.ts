@@ -110,11 +110,12 @@ describe('an alarm', () => {
     expect(alarmsDuring(drills.failing)).toEqual(['FunctionErrorsAlarm']);
   });
 
-  it('is on when an event has waited for longer than any delay', () => {
+  it('facts 35 sqs-metrics: is on when an event has waited for longer than any delay, and off where SQS has no data', () => {
     const waiting = alarmsIn(quiet.resources).find(({ id }) => id === 'EventsWaitingAlarm');
     if (!waiting) throw new Error('The package has no alarm for events that wait.');
     const isOnAt = (value: number) => isOn(waiting, [{ ...waiting.metric, unit: 'Seconds', value, atMs: 0 }], 0);
     expect([899, 900].map(isOnAt)).toEqual([false, true]);
+    expect(isOn(waiting, [], 0)).toBe(false);
   });
 
   it('goes off when its cause is over, except for dead letters that are still in their queue', () => {
@@ -253,7 +254,7 @@ describe('a metric', () => {
     ...graphsOf(quiet).flatMap(({ title, lines }) => lines.map(({ metric }) => ({ by: title, metric }))),
   ];
 
-  it('that an alarm or the dashboard names is published, with these dimensions', () => {
+  it('facts 34 alarm-limits: that an alarm or the dashboard names is published, with these dimensions', () => {
     const published = new Set(
       Object.values(drills).flatMap(({ datapoints }) => datapoints.map((datapoint) => identityOf(datapoint))),
     );

@@ -79,6 +79,25 @@ describe('what AWS added recently', () => {
   });
 });
 
+/** The Region has neither, so it cannot show what follows from them: the documents say it. */
+describe('what follows from a fact for an operator', () => {
+  it.each([
+    [
+      'facts 47 operator-managed-groups',
+      'operations.md',
+      'Dead letters',
+      '`Operator` in `describe-auto-scaling-groups`',
+    ],
+    ['facts 50 paused-deployments', 'operations.md', 'Why a drain is stuck', 'aws ecs continue-service-deployment'],
+    ['facts 55 durable-functions', 'decisions/0018-durable-functions-weighed.md', '18. Drains park', '**Weighed.**'],
+  ])('%s: is in docs/%s', (_, file, heading, words) => {
+    const sections = readFileSync(resolve(ROOT, 'docs', file), 'utf8').split(/^#+ /m);
+    const about = sections.filter((section) => section.startsWith(heading));
+    expect(about).toHaveLength(1);
+    expect(about[0]).toContain(words);
+  });
+});
+
 describe('a citation', () => {
   const found = (citation: string) => wrongCitations(`Facts are cited so: facts${citation}`, 'file');
 

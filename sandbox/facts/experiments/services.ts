@@ -131,6 +131,56 @@ export const services: readonly Experiment[] = [
     },
   },
   {
+    facts: [102],
+    title: 'A circuit breaker fails a deployment whose tasks find no room, and the deployment before is PRIMARY again.',
+    needs: ['cluster'],
+    minutes: 25,
+    cents: 0,
+    cleansUp: 'switches the circuit breaker of the service off again, and sets its task definition back',
+    async run(world) {
+      const { name: cluster, services, largeJob } = await atRest(world);
+      const service = services.web;
+      const look = async () => {
+        const { services: [found] = [] } = await world.ecs.send(
+          new DescribeServicesCommand({ cluster, services: [service] }),
+        );
+        return found;
+      };
+      const before = (await look())?.deployments?.[0];
+      const update = (taskDefinition = '', enable = true) =>
+        world.ecs.send(
+          new UpdateServiceCommand({
+            cluster,
+            service,
+            taskDefinition,
+            deploymentConfiguration: {
+              minimumHealthyPercent: 100,
+              maximumPercent: 200,
+              deploymentCircuitBreaker: { enable, rollback: true, thresholdConfiguration: { type: 'COUNT', value: 1 } },
+            },
+          }),
+        );
+      world.defer(() => undo(update(before?.taskDefinition, false)));
+      const { service: updated } = await update(largeJob);
+      const failing = updated?.deployments?.find(({ status }) => status === 'PRIMARY');
+      const sentences = [
+        `(service ${service}) (deployment ${failing?.id}) deployment failed: tasks failed to start.`,
+        `(service ${service}) rolling back to deployment ${before?.id}.`,
+      ];
+      const seen = await until(world, 1_200, async () => {
+        const { events = [], deployments = [] } = (await look()) ?? {};
+        const said = sentences.filter((sentence) => events.some(({ message }) => message === sentence));
+        return said.length > 0 ? { said, primary: deployments.find(({ status }) => status === 'PRIMARY') } : undefined;
+      });
+      const isBack = before !== undefined && seen?.primary?.id === before.id;
+      const which = isBack ? 'the deployment before' : 'another deployment';
+      return {
+        saw: seen ? `${seen.said.length} of 2 events; ${which} is PRIMARY` : 'no such event within 1,200 s',
+        agrees: isBack && seen?.said.length === sentences.length,
+      };
+    },
+  },
+  {
     facts: [17],
     title: 'ECS throttles reads of cluster resources: ThrottlingException, Rate exceeded, HTTP 400.',
     needs: ['cluster'],

@@ -12,7 +12,7 @@ export interface Change {
   readonly destination: Whereabouts;
 }
 
-/** The event of each change that succeeds. Root volume replacements have none; of an instance that is attached AWS tells none. */
+/** The event of each change that succeeds. Root volume replacements have none; AWS reports none of an instance that is attached. */
 const SUCCESS_EVENT = {
   launch: 'EC2 Instance Launch Successful',
   terminate: 'EC2 Instance Terminate Successful',
@@ -54,7 +54,7 @@ const STANDING: Readonly<Record<InstanceState, readonly [ActivityStatus, number]
   'Warmed:Terminated': ['Successful', 100],
 };
 
-/** The history of what was launched, terminated and detached, and the events that tell of its success. */
+/** The history of what was launched, terminated and detached, and the events that report its success. */
 export class Activities {
   readonly #options: AutoScalingOptions;
   readonly #changes = new WeakMap<Activity, Change>();

@@ -26,11 +26,10 @@ export function scaleIn(model: AutoScalingModel, group: string, count: number): 
 }
 
 /**
- * Replaces every instance as CloudFormation's AutoScalingRollingUpdate does (template reference, UpdatePolicy; the order
- * is that of its stack events, "Rolling update initiated" to "Successfully terminated instance(s)"): the group is raised
- * to MinInstancesInService and one batch if it has fewer; then, batch by batch, old instances are terminated while
- * their replacements launch, and the next batch waits until the old ones are gone and the new ones have signaled, or
- * the pause is over. The last batch gets only the replacements that the original capacity needs. Signals that do not
+ * Replaces every instance as CloudFormation's AutoScalingRollingUpdate does (template reference, UpdatePolicy). The order
+ * is that of its stack events, from "Rolling update initiated" to "Successfully terminated instance(s)". The group is raised
+ * to MinInstancesInService and one batch if it has fewer. Then, batch by batch, old instances are terminated while their
+ * replacements launch. The next batch waits until the old ones are gone and the new ones have signaled, or the pause is over. The last batch gets only the replacements that the original capacity needs. Signals that do not
  * come within the pause time fail the update; the rollback that CloudFormation would start is not played.
  */
 export function rollingUpdate(

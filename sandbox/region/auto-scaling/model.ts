@@ -138,7 +138,7 @@ export class AutoScalingModel {
 
   /**
    * Terminates an instance: held in Terminating:Wait by the hooks of its group, and replaced at once. One that is
-   * leaving already is left to it, unless hooks are to be skipped or it is retained.
+   * leaving already goes on, unless its hooks are skipped or it is retained.
    * @throws AwsError if no group has it, or its group cannot get smaller.
    */
   terminateInstance(instanceId: string, options: TerminateOptions = {}): void {

@@ -104,7 +104,7 @@ function resultOf(
   };
 }
 
-/** What CloudWatch does not take, and what it knows and the Region does not. */
+/** What CloudWatch refuses, and what it knows and the Region lacks. */
 function refuseQuery({ Id = '', MetricStat, Expression }: MetricDataQuery): void {
   if (!/^[a-z][a-zA-Z0-9_]*$/.test(Id)) {
     const pattern = '^[a-z][a-zA-Z0-9_]*$';

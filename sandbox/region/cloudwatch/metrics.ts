@@ -1,6 +1,6 @@
 import type { VirtualTime } from '../time/virtual-time.ts';
 
-/** What CloudWatch tells metrics apart by. */
+/** What CloudWatch distinguishes metrics by. */
 export interface Metric {
   readonly namespace: string;
   readonly name: string;

@@ -173,7 +173,7 @@ function addressOf(instanceId: string, { region }: Place): Pick<Instance, 'Priva
   };
 }
 
-/** What tells the agent which cluster it belongs to, as the ECS developer guide has it. */
+/** Says to which cluster the agent belongs, as in the ECS developer guide. */
 function userDataOf(autoScaling: AutoScalingModel, instanceId: string): string {
   const { cluster } = autoScaling.group(autoScaling.instance(instanceId)?.group ?? '');
   return Buffer.from(`#!/bin/bash\necho ECS_CLUSTER=${cluster} >> /etc/ecs/ecs.config\n`).toString('base64');

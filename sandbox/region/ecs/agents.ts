@@ -4,7 +4,7 @@ import type { Cluster, ContainerInstance, EcsState, Host } from './state.ts';
 export interface AgentOptions {
   readonly state: EcsState;
   readonly announcements: Announcements;
-  /** Tells the scheduler that there may be room on the instance. */
+  /** Notifies the scheduler that the instance may have room. */
   readonly offerRoom: (instance: ContainerInstance) => void;
 }
 

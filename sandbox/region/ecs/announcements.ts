@@ -64,20 +64,19 @@ export class Announcements {
     this.#publish('ECS Container Instance State Change', instance.arn, detail);
   }
 
-  /** Facts 60 update-service. */
-  publishDeployment({ arn, cluster }: Service, { id, rolloutState, updatedAtMs }: Deployment): void {
-    const what = rolloutState === 'COMPLETED' ? 'completed' : 'in progress';
+  /** Facts 60 update-service, 102 circuit-breaker. */
+  publishDeployment({ arn, cluster }: Service, { id, rolloutState, reason, updatedAtMs }: Deployment): void {
     this.#options.publish({
       source: 'aws.ecs',
       'detail-type': 'ECS Deployment State Change',
       resources: [arn],
       detail: {
-        eventType: 'INFO',
+        eventType: rolloutState === 'FAILED' ? 'ERROR' : 'INFO',
         eventName: `SERVICE_DEPLOYMENT_${rolloutState}`,
         clusterArn: cluster.arn,
         deploymentId: id,
         updatedAt: new Date(updatedAtMs).toISOString(),
-        reason: `ECS deployment ${id} ${what}.`,
+        reason,
       },
     });
   }

@@ -10,6 +10,7 @@ import type {
   Resource,
 } from '@aws-sdk/client-ecs';
 import { freeOf } from './room.ts';
+import type { CircuitBreaker } from './specs.ts';
 import { desiredCountOf } from './state.ts';
 import type {
   ClusterView,
@@ -51,7 +52,11 @@ export function describeService(service: ServiceView): EcsService {
     schedulingStrategy: spec.strategy,
     ...(spec.capacityProviders
       ? {
-          capacityProviderStrategy: spec.capacityProviders.map((capacityProvider) => ({ capacityProvider, weight: 1 })),
+          capacityProviderStrategy: spec.capacityProviders.map(({ name, base, weight }) => ({
+            capacityProvider: name,
+            base,
+            weight,
+          })),
         }
       : { launchType: 'EC2' as const }),
     taskDefinition: primary.definition.arn,
@@ -61,6 +66,7 @@ export function describeService(service: ServiceView): EcsService {
     deploymentConfiguration: {
       minimumHealthyPercent: service.minimumHealthyPercent,
       maximumPercent: service.maximumPercent,
+      ...(service.circuitBreaker && { deploymentCircuitBreaker: describeCircuitBreaker(service.circuitBreaker) }),
     },
     deployments: deployments.map((deployment) => describeDeployment(service, deployment)),
     loadBalancers: spec.loadBalancer
@@ -83,6 +89,10 @@ export function describeService(service: ServiceView): EcsService {
   };
 }
 
+function describeCircuitBreaker({ rollback, resetOnHealthyTask, threshold }: CircuitBreaker) {
+  return { enable: true, rollback, resetOnHealthyTask, thresholdConfiguration: threshold };
+}
+
 function describeDeployment(service: ServiceView, deployment: Deployment): EcsDeployment {
   const tasks = [...service.tasks].filter(
     ({ startedBy, desiredStatus }) => startedBy === deployment.id && desiredStatus === 'RUNNING',
@@ -96,11 +106,12 @@ function describeDeployment(service: ServiceView, deployment: Deployment): EcsDe
     desiredCount: isPrimary ? desiredCountOf(service) : tasks.length,
     runningCount,
     pendingCount: tasks.length - runningCount,
-    failedTasks: 0,
+    failedTasks: deployment.failedTasks,
     createdAt: new Date(deployment.createdAtMs),
     updatedAt: new Date(deployment.updatedAtMs),
     launchType: 'EC2',
     rolloutState: deployment.rolloutState,
+    rolloutStateReason: deployment.reason,
   };
 }
 

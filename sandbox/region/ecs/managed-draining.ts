@@ -19,9 +19,9 @@ const LOOK_SECONDS = 30;
 const HEARTBEAT_FRACTION = 0.5;
 
 /**
- * ECS managed draining: ECS puts a hook of its own on the group of a capacity provider, listens to its events by a managed
- * rule, sets the instance to DRAINING, waits until its tasks have STOPPED, heartbeats for as long as Auto Scaling lets it
- * (48 hours), and completes its hook (facts 22 managed-draining-hook, 52 managed-draining-scope).
+ * ECS managed draining. ECS puts a hook of its own on the group of a capacity provider, and listens to its events by a managed
+ * rule. It sets the instance to DRAINING and waits until its tasks have STOPPED. Meanwhile it heartbeats for as long as Auto
+ * Scaling lets it (48 hours). Then it completes its hook (facts 22 managed-draining-hook, 52 managed-draining-scope).
  */
 export class ManagedDraining {
   readonly #options: ManagedDrainingOptions;

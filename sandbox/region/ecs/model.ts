@@ -14,6 +14,7 @@ import {
   type KilledTask,
   type ServiceSpec,
   type StandaloneTaskSpec,
+  type StandingDeployment,
   type StandingTask,
 } from './specs.ts';
 import { type ContainerInstance, EcsState, type Service, type Task } from './state.ts';
@@ -53,7 +54,17 @@ export class EcsModel {
     const offerRoom = (instance: ContainerInstance) => this.#scheduler.offerRoom(instance);
     const serviceChanged = (service: Service) => this.#scheduler.lookSoon(service);
     const agents = new Agents({ state, announcements, offerRoom });
-    const tasks = new TaskLifecycle({ time, random, state, agents, announcements, serviceChanged, offerRoom });
+    const hasTried = (task: Task, succeeded: boolean) => this.#scheduler.hasTried(task, succeeded);
+    const tasks = new TaskLifecycle({
+      time,
+      random,
+      state,
+      agents,
+      announcements,
+      serviceChanged,
+      hasTried,
+      offerRoom,
+    });
     const isProtected = (task: Task) => this.protectedUntilMs(task) !== undefined;
     this.#scheduler = new ServiceScheduler({ time, state, tasks, announcements, isProtected, readings });
     this.#time = time;
@@ -85,10 +96,10 @@ export class EcsModel {
 
   /** The tasks that find no room, of services that ask for the capacity provider. */
   unplacedOf(cluster: string, provider: string): (Resources & { readonly count: number })[] {
-    return [...this.#state.cluster(cluster).stuck].flatMap(({ spec, deployments, unplaced: count }) => {
-      const [{ definition }] = deployments;
-      const { memoryMiB, cpuUnits } = definition;
-      return spec.capacityProviders?.includes(provider) ? { memoryMiB, cpuUnits, count } : [];
+    return [...this.#state.cluster(cluster).stuck].flatMap(({ deployments, unplaced }) => {
+      const { memoryMiB, cpuUnits } = deployments[0].definition;
+      const count = unplaced.get(provider) ?? 0;
+      return count > 0 ? { memoryMiB, cpuUnits, count } : [];
     });
   }
 
@@ -122,12 +133,17 @@ export class EcsModel {
     this.#agents.connect(this.#state.newestRegistration(ec2InstanceId), connected);
   }
 
-  createService(spec: ServiceSpec, standing: readonly StandingTask[] = []): void {
-    const tasks = standing.map(({ ec2InstanceId, phase }) => ({
+  /** With the deployments and tasks that are there from the start; without deployments, its only one is complete. */
+  createService(
+    spec: ServiceSpec,
+    standing: readonly StandingTask[] = [],
+    deployments: readonly StandingDeployment[] = [],
+  ): void {
+    const tasks = standing.map(({ ec2InstanceId, ...how }) => ({
       instance: this.#state.newestRegistration(ec2InstanceId),
-      phase,
+      ...how,
     }));
-    this.#scheduler.begin(this.#state.createService(spec), tasks);
+    this.#scheduler.begin(this.#state.createService(spec, deployments), tasks);
   }
 
   updateService(cluster: string, name: string, change: ServiceChange): void {
@@ -195,7 +211,7 @@ export class EcsModel {
     });
   }
 
-  // --- What there is to see -------------------------------------------------------------------------------------------
+  // --- What can be seen -----------------------------------------------------------------------------------------------
 
   /** All clusters, by name. */
   get clusters(): ReadonlyMap<string, ClusterView> {

@@ -1,13 +1,13 @@
 import { clusterQuery } from './cluster-query.ts';
 import { byFreeMemory, freeOf } from './room.ts';
-import type { Placement } from './specs.ts';
+import type { Placement, ProviderShare } from './specs.ts';
 import type { InstanceView, ServiceView } from './views.ts';
 
 /** Where ECS places the tasks of a service (ECS developer guide, task placement). */
 
-/** What tells where the tasks of a service are. */
+/** Where the tasks of a service are. */
 export interface Placed extends Pick<ServiceView, 'spec'> {
-  /** How many tasks that are to run are on an instance. */
+  /** How many tasks with the desired status RUNNING an instance has. */
   readonly spread: ReadonlyMap<InstanceView, number>;
 }
 
@@ -25,8 +25,35 @@ export function constraintOf({ spec }: Pick<Placed, 'spec'>): (instance: Instanc
     return ({ holding }: InstanceView) => ![...holding].some((task) => task.group === `service:${name}`);
   });
   const isOfProvider = ({ capacityProvider = '' }: InstanceView) =>
-    capacityProviders.length === 0 || capacityProviders.includes(capacityProvider);
+    capacityProviders.length === 0 || capacityProviders.some((each) => each.name === capacityProvider);
   return (instance) => isOfProvider(instance) && tests.every((test) => test(instance));
+}
+
+/**
+ * How many of so many new tasks go to each capacity provider: first to one that is short of its base, then by the weights.
+ * `tasks` says how many each has. Undefined stands for any instance, where the service has no capacity provider strategy.
+ */
+export function sharesOf(
+  { capacityProviders = [] }: Placed['spec'],
+  count: number,
+  tasks: () => ReadonlyMap<string | undefined, number>,
+): ReadonlyMap<string | undefined, number> {
+  if (capacityProviders.length === 0) return new Map([[undefined, count]]);
+  const before = tasks();
+  const shares = new Map<string, number>();
+  const has = (name: string) => (before.get(name) ?? 0) + (shares.get(name) ?? 0);
+  const surplus = ({ name, base, weight }: ProviderShare) => (has(name) - base) / weight;
+  const weighted = capacityProviders.filter(({ weight }) => weight > 0);
+  for (let i = 0; i < count; i++) {
+    const next =
+      capacityProviders.find(({ name, base }) => has(name) < base) ??
+      weighted.reduce<ProviderShare | undefined>(
+        (best, each) => (best && surplus(best) <= surplus(each) ? best : each),
+        undefined,
+      );
+    if (next) shares.set(next.name, (shares.get(next.name) ?? 0) + 1);
+  }
+  return shares;
 }
 
 /** Orders instances as the strategies of a service prefer them now; those with the most memory free, where these do not decide. */

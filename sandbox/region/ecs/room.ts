@@ -13,7 +13,9 @@ export function freeOf({ capacity, reserved }: InstanceView): Resources {
 }
 
 /** What a task needs of an instance. */
-type Needs = Resources & Partial<Pick<TaskDefinition, 'hostPorts' | 'networkMode'>>;
+type Needs = Resources & {
+  readonly [K in 'hostPorts' | 'networkMode']?: TaskDefinition[K] | undefined;
+};
 
 export function hasRoom(instance: InstanceView, needs: Needs): boolean {
   const { memoryMiB, cpuUnits, hostPorts = [] } = needs;

@@ -2,19 +2,13 @@ import TinyQueue from 'tinyqueue';
 import type { Faults } from '../faults.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Announcements } from './announcements.ts';
-import { constraintOf, isMutual, preferenceOf, preferred } from './placement.ts';
+import { Deployments, isOutdated, isRolling, scaling } from './deployments.ts';
+import { constraintOf, isMutual, preferenceOf, preferred, sharesOf } from './placement.ts';
 import { closestMatch, hasRoom, isOpen } from './room.ts';
-import { behaviorOf, type StandingTask } from './specs.ts';
-import {
-  type ContainerInstance,
-  desiredCountOf,
-  type EcsState,
-  type Launch,
-  type Service,
-  type Task,
-} from './state.ts';
+import type { CircuitBreaker, StandingTask } from './specs.ts';
+import type { ContainerInstance, EcsState, Launch, Service, Task } from './state.ts';
 import type { TaskLifecycle } from './task-lifecycle.ts';
-import type { Stop, TaskDefinition } from './views.ts';
+import type { Deployment, TaskDefinition } from './views.ts';
 
 export interface ServiceSchedulerOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
@@ -34,13 +28,15 @@ export interface ServiceChange {
   readonly desiredCount?: number | undefined;
   readonly minimumHealthyPercent?: number | undefined;
   readonly maximumPercent?: number | undefined;
+  /** Null switches it off. */
+  readonly circuitBreaker?: CircuitBreaker | null | undefined;
   /** A new task definition is a new deployment. */
   readonly definition?: TaskDefinition | undefined;
   readonly forceNewDeployment?: boolean | undefined;
 }
 
 /** A task of a service that is there from the start. */
-export interface Standing extends Pick<StandingTask, 'phase'> {
+export interface Standing extends Pick<StandingTask, 'phase' | 'deployment'> {
   readonly instance: ContainerInstance;
 }
 
@@ -50,23 +46,27 @@ const SCHEDULER_SECONDS = 1;
 /** The service scheduler: which tasks of services start and stop, where and when. */
 export class ServiceScheduler {
   readonly #options: ServiceSchedulerOptions;
+  readonly #deployments: Deployments;
   /** Services whose tasks never start. */
   readonly #failing = new WeakSet<Service>();
 
   constructor(options: ServiceSchedulerOptions) {
     this.#options = options;
+    this.#deployments = new Deployments({ ...options, look: (service) => this.#look(service) });
   }
 
   /** Starts the first tasks of a service, beside those that are there. */
   begin(service: Service, standing: readonly Standing[] = []): void {
-    for (const { instance, phase } of standing) {
-      if (phase === 'starting') this.#start(service, instance);
+    const { tasks } = this.#options;
+    for (const { instance, phase, deployment: i = 0 } of standing) {
+      if (phase === 'starting' && i === 0) this.#start(service, instance);
       else {
-        const task = this.#options.tasks.stand(instance, launchOf(service));
-        if (phase === 'stopping') this.#options.tasks.stop(task, scaling(service));
+        const task = tasks.stand(instance, launchOf(service, service.deployments[i]));
+        if (phase !== 'running') tasks.stop(task, scaling(service));
+        else if (isOutdated(task)) service.leaving.add(task);
       }
     }
-    if (service.spec.strategy === 'REPLICA') this.lookSoon(service);
+    if (service.spec.strategy === 'REPLICA' || isRolling(service)) this.lookSoon(service);
     else for (const instance of service.cluster.registered) this.#reconcileDaemons(instance);
   }
 
@@ -75,7 +75,10 @@ export class ServiceScheduler {
     service.desiredCount = change.desiredCount ?? service.desiredCount;
     service.minimumHealthyPercent = change.minimumHealthyPercent ?? service.minimumHealthyPercent;
     service.maximumPercent = change.maximumPercent ?? service.maximumPercent;
-    if (forceNewDeployment || definition !== service.deployments[0].definition) this.#deploy(service, definition);
+    if (change.circuitBreaker !== undefined) service.circuitBreaker = change.circuitBreaker ?? undefined;
+    if (forceNewDeployment || definition !== service.deployments[0].definition) {
+      this.#deployments.begin(service, definition);
+    }
     this.lookSoon(service);
   }
 
@@ -87,6 +90,12 @@ export class ServiceScheduler {
     service.cluster.stuck.delete(service);
     for (const task of [...service.wanted]) this.#options.tasks.stop(task, scaling(service));
     this.lookSoon(service);
+  }
+
+  /** A task of a service runs, or it ended before it ran. */
+  hasTried(task: Task, succeeded: boolean): void {
+    if (!succeeded && task.service) this.#cannotStart(task.service);
+    this.#deployments.hasTried(task, succeeded);
   }
 
   /** Lets the scheduler look at a service, once for everything that changes until then. Daemons go by their instances. */
@@ -107,7 +116,7 @@ export class ServiceScheduler {
     }
     if (service.spec.strategy === 'REPLICA') this.#reconcileReplicas(service);
     else for (const instance of service.cluster.registered) this.#reconcileDaemons(instance);
-    if (isRolling(service)) this.#finishDeployment(service);
+    if (isRolling(service)) this.#deployments.finish(service);
   }
 
   /** There may be room on the instance: for its daemons first, then for the services that wait. */
@@ -134,37 +143,11 @@ export class ServiceScheduler {
     this.offerRoom(instance);
   }
 
-  // --- Deployments ----------------------------------------------------------------------------------------------------
-
-  /** Every task is to be replaced, within the service's bounds; those that do not run yet are stopped at once. */
-  #deploy(service: Service, definition: TaskDefinition): void {
-    const { state, tasks, announcements } = this.#options;
-    const deployment = state.newDeployment(definition);
-    service.deployments = [deployment, ...service.deployments];
-    announcements.publishDeployment(service, deployment);
-    for (const task of [...service.wanted]) {
-      if (task.lastStatus === 'RUNNING') service.leaving.add(task);
-      else tasks.stop(task, scaling(service));
-    }
-  }
-
-  /** It is complete when its tasks run, and no other task is left. */
-  #finishDeployment(service: Service): void {
-    const { state, announcements } = this.#options;
-    const [primary] = service.deployments;
-    if ([...service.wanted].some(isOutdated)) return;
-    if (service.tally.running < desiredCountOf(service) || service.holding > service.wanted.size) return;
-    const completed = { ...primary, rolloutState: 'COMPLETED', updatedAtMs: state.nowMs() } as const;
-    service.deployments = [completed];
-    announcements.publishDeployment(service, completed);
-    announcements.tellService(service, 'has reached a steady state.');
-  }
-
   // --- Replicas -------------------------------------------------------------------------------------------------------
 
   /**
-   * Facts 12 draining-rules. Tasks on DRAINING instances and of earlier deployments are to be replaced, within two
-   * bounds: never fewer than the minimum that are RUNNING, never more than the maximum that have not stopped.
+   * Facts 12 draining-rules. Tasks on DRAINING instances and of earlier deployments are replaced within two bounds:
+   * never fewer than the minimum that are RUNNING, never more than the maximum that have not stopped.
    */
   #reconcileReplicas(service: Service): void {
     const { desiredCount, minimumHealthyPercent, maximumPercent, tally, wanted, leaving } = service;
@@ -199,32 +182,48 @@ export class ServiceScheduler {
 
   /**
    * Facts 39 task-protection: protection keeps a task from a deployment; from draining, only if it is read so
-   * (unverified).
+   * (unverified). A failed deployment stops no task of an earlier one.
    */
   #isSpared(task: Task): boolean {
     const { isProtected, readings } = this.#options;
+    const hasNoSuccessor = task.service?.deployments[0].rolloutState === 'FAILED';
+    if (hasNoSuccessor && task.instance.status !== 'DRAINING') return true;
     const mayBeSpared = task.instance.status !== 'DRAINING' || readings.protectionHoldsDraining;
     return mayBeSpared && isProtected(task);
   }
 
-  /** Each where the service's constraints let it be, as its strategies prefer. */
+  /** Each on an instance of the capacity provider whose turn it is. */
   #startReplicas(service: Service, count: number): void {
+    if (!this.#deployments.mayStart(service)) return;
+    const { spec, unplaced } = service;
+    unplaced.clear();
+    for (const [provider, share] of sharesOf(spec, count, () => stayingByProvider(service))) {
+      const left = this.#startOn(service, provider, share);
+      if (left > 0) unplaced.set(provider, left);
+    }
+    if (unplaced.size === 0) return;
+    this.#cannotPlace(service);
+    this.#deployments.hasNoRoom(service);
+  }
+
+  /** Each where the service's constraints let it be, as its strategies prefer. Returns how many find no room. */
+  #startOn(service: Service, provider: string | undefined, count: number): number {
     const { cluster, deployments, spec } = service;
     const [{ definition }] = deployments;
     const mayBeOn = constraintOf(service);
-    const takes = (instance: ContainerInstance) => hasRoom(instance, definition) && mayBeOn(instance);
+    const isOfProvider = ({ capacityProvider }: ContainerInstance) =>
+      provider === undefined || capacityProvider === provider;
+    const takes = (instance: ContainerInstance) =>
+      isOfProvider(instance) && hasRoom(instance, definition) && mayBeOn(instance);
     const open = [...cluster.registered].filter(takes);
     const hosts = new TinyQueue(isMutual(spec) ? [] : open, preferenceOf(service));
     for (let left = count; left > 0; left--) {
       const host = isMutual(spec) ? preferred(open.filter(takes), preferenceOf(service)) : hosts.pop();
-      if (!host) {
-        service.unplaced = left;
-        this.#cannotPlace(service);
-        return;
-      }
+      if (!host) return left;
       this.#start(service, host);
       if (!isMutual(spec) && takes(host)) hosts.push(host);
     }
+    return 0;
   }
 
   // --- Daemons --------------------------------------------------------------------------------------------------------
@@ -257,6 +256,7 @@ export class ServiceScheduler {
   }
 
   #startDaemon(daemon: Service, instance: ContainerInstance): void {
+    if (!this.#deployments.mayStart(daemon)) return;
     if (!constraintOf(daemon)(instance)) return; // It is not for this instance.
     if (hasRoom(instance, daemon.deployments[0].definition)) {
       this.#hasPlaced(daemon);
@@ -296,31 +296,18 @@ export class ServiceScheduler {
   }
 }
 
-/** What a task of the newest deployment is started with. */
-function launchOf(service: Service): Launch {
-  const { spec, deployments } = service;
-  const [{ id, definition }] = deployments;
-  const behavior = definition.family === spec.name ? behaviorOf(spec) : definition.behavior;
-  return { service, group: `service:${spec.name}`, startedBy: id, definition, behavior };
+/** What a task of a deployment is started with; of the newest, if none is given. */
+function launchOf(service: Service, { id, definition, behavior }: Deployment = service.deployments[0]): Launch {
+  return { service, group: `service:${service.spec.name}`, startedBy: id, definition, behavior };
 }
 
-/** As ECS words it. */
-function scaling({ deployments }: Service): Stop {
-  return {
-    code: 'ServiceSchedulerInitiated',
-    reason: `Scaling activity initiated by (deployment ${deployments[0].id})`,
-  };
+/** How many tasks each capacity provider has that will not be replaced. */
+function stayingByProvider({ wanted, leaving }: Service): ReadonlyMap<string | undefined, number> {
+  const staying = [...wanted].filter((task) => !leaving.has(task));
+  const byProvider = Map.groupBy(staying, ({ instance }) => instance.capacityProvider);
+  return new Map([...byProvider].map(([provider, { length }]) => [provider, length]));
 }
 
 function isRunning({ lastStatus }: Task): number {
   return lastStatus === 'RUNNING' ? 1 : 0;
-}
-
-/** Of an earlier deployment than the service's newest. */
-function isOutdated({ service, startedBy }: Task): boolean {
-  return service !== undefined && startedBy !== service.deployments[0].id;
-}
-
-function isRolling({ deployments }: Service): boolean {
-  return deployments[0].rolloutState === 'IN_PROGRESS';
 }

@@ -11,7 +11,7 @@ interface Size {
 
 interface TaskSize extends Size {
   /** In the network mode awsvpc each task has a network interface of its own. */
-  readonly networkMode?: 'awsvpc';
+  readonly networkMode?: 'awsvpc' | undefined;
 }
 
 /** An EC2 instance whose agent registers it. */
@@ -26,10 +26,39 @@ export interface InstanceSpec extends Size {
   readonly capacityProvider?: string | undefined;
 }
 
-/** How many instances a capacity provider adds at once (API reference, ManagedScaling). */
-export interface ScalingSteps {
+/** How a capacity provider scales its group (ECS API reference, ManagedScaling). */
+export interface ScalingSettings {
+  /** How many instances it adds at once. */
   readonly minimumStep: number;
   readonly maximumStep: number;
+  /** Which share of the instances has tasks; 100 if it is left out. */
+  readonly targetPercent?: number | undefined;
+  /** Managed termination protection: only instances without tasks leave. */
+  readonly protectsTasks?: boolean | undefined;
+}
+
+/** A capacity provider of a service (ECS API reference, CapacityProviderStrategyItem). */
+export interface ProviderShare {
+  readonly name: string;
+  /** How many tasks it gets first, at a minimum. */
+  readonly base: number;
+  /** Its share of the other tasks, in proportion to the weights of all. */
+  readonly weight: number;
+}
+
+/** When a deployment has failed, and whether the service then goes back to the one before (facts 102 circuit-breaker). */
+export interface CircuitBreaker {
+  readonly rollback: boolean;
+  /** Whether a task that runs sets the number of failed tasks back to 0. */
+  readonly resetOnHealthyTask: boolean;
+  readonly threshold: { readonly type: 'BOUNDED_PERCENT' | 'UNBOUNDED_PERCENT' | 'COUNT'; readonly value: number };
+}
+
+/** A deployment that is there from the start, with what its tasks have in place of what the service says. */
+export interface StandingDeployment
+  extends Partial<Pick<ServiceSpec, 'memoryMiB' | 'cpuUnits' | 'hostPorts' | 'networkMode' | 'startFails'>> {
+  readonly rolloutState: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
+  readonly failedTasks: number;
 }
 
 /** Where ECS may place the tasks of a service, and what it prefers. */
@@ -50,6 +79,8 @@ export interface ServiceSpec extends TaskSize {
   readonly maximumPercent: number;
   /** From PROVISIONING to RUNNING, give or take a tenth; forever, if its new tasks fail to start. */
   readonly startSeconds: number;
+  /** A fault: its new tasks end after that time, and never run. */
+  readonly startFails?: boolean;
   /** From SIGTERM to SIGKILL. */
   readonly stopTimeoutSeconds: number;
   /** How long its tasks take to end after SIGTERM, if SIGKILL does not come first. Default: a third of the timeout. */
@@ -58,9 +89,10 @@ export interface ServiceSpec extends TaskSize {
   readonly neverStops?: boolean;
   readonly loadBalancer?: { readonly deregistrationDelaySeconds: number; readonly requestsPerSecond: number };
   /** The capacity providers whose instances its tasks are placed on; any instance if left out. */
-  readonly capacityProviders?: readonly string[];
+  readonly capacityProviders?: readonly ProviderShare[];
   /** Ports of the instance that each of its tasks takes. */
   readonly hostPorts?: readonly number[];
+  readonly circuitBreaker?: CircuitBreaker;
   /** Spread over the instances, unless it is said. */
   readonly placement?: Placement;
   /** Its tasks ask for protection from scale-in, and renew it all the time. */
@@ -78,16 +110,20 @@ export interface StandaloneTaskSpec extends TaskSize {
   readonly startedBy?: string;
 }
 
-/** A task that is there from the start: on its way up, running, or told to stop. */
+/** A task that is there from the start: on its way up, running, or about to stop. */
 export interface StandingTask {
   readonly ec2InstanceId: string;
   readonly phase: 'starting' | 'running' | 'stopping';
+  /** Of a task of a service: which of its deployments started it, the newest first; that one if it is left out. */
+  readonly deployment?: number;
 }
 
 /** What the containers of a task do, in seconds. */
 export interface Behavior {
   /** From PROVISIONING to RUNNING, give or take a tenth. */
   readonly startSeconds: number;
+  /** Whether it ends then, and never runs. */
+  readonly startFails: boolean;
   /** From RUNNING until it ends by itself. */
   readonly runsForSeconds: number;
   /** From SIGTERM until it ends by itself. */
@@ -102,12 +138,18 @@ export function behaviorOf(spec: ServiceSpec | StandaloneTaskSpec): Behavior {
   if (!('startSeconds' in spec)) {
     const { runsForSeconds } = spec;
     const endsAfterSeconds = stopTimeoutSeconds / 3;
-    return { startSeconds: STANDALONE_START_SECONDS, runsForSeconds, endsAfterSeconds, stopSeconds: endsAfterSeconds };
+    return {
+      startSeconds: STANDALONE_START_SECONDS,
+      startFails: false,
+      runsForSeconds,
+      endsAfterSeconds,
+      stopSeconds: endsAfterSeconds,
+    };
   }
-  const { startSeconds, stopsAfterSeconds = stopTimeoutSeconds / 3, neverStops } = spec;
+  const { startSeconds, startFails = false, stopsAfterSeconds = stopTimeoutSeconds / 3, neverStops } = spec;
   const endsAfterSeconds = neverStops ? Number.POSITIVE_INFINITY : stopsAfterSeconds;
   const stopSeconds = neverStops ? Number.POSITIVE_INFINITY : Math.min(stopsAfterSeconds, stopTimeoutSeconds);
-  return { startSeconds, runsForSeconds: Number.POSITIVE_INFINITY, endsAfterSeconds, stopSeconds };
+  return { startSeconds, startFails, runsForSeconds: Number.POSITIVE_INFINITY, endsAfterSeconds, stopSeconds };
 }
 
 /** A task whose instance was terminated before it had STOPPED. */

@@ -1,7 +1,14 @@
 import { LoadBalancer } from '../elastic-load-balancing/load-balancer.ts';
 import type { Place } from '../place.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
-import { type Behavior, behaviorOf, type ServiceSpec, type StandaloneTaskSpec } from './specs.ts';
+import {
+  type Behavior,
+  behaviorOf,
+  type CircuitBreaker,
+  type ServiceSpec,
+  type StandaloneTaskSpec,
+  type StandingDeployment,
+} from './specs.ts';
 import type {
   CapacityProvider,
   ClusterView,
@@ -53,9 +60,9 @@ export interface Service extends ServiceView {
   readonly cluster: Cluster;
   readonly loadBalancer: LoadBalancer | undefined;
   readonly tasks: Set<Task>;
-  /** The tasks that are to run. */
+  /** The tasks with the desired status RUNNING. */
   readonly wanted: Set<Task>;
-  /** Those of the wanted tasks that are to be replaced: on a DRAINING instance, or of an earlier deployment. */
+  /** Those of the wanted tasks that will be replaced: on a DRAINING instance, or of an earlier deployment. */
   readonly leaving: Set<Task>;
   /** How many of the wanted tasks are on an instance. */
   readonly spread: Map<ContainerInstance, number>;
@@ -66,9 +73,10 @@ export interface Service extends ServiceView {
   desiredCount: number;
   minimumHealthyPercent: number;
   maximumPercent: number;
+  circuitBreaker: CircuitBreaker | undefined;
   holding: number;
-  /** How many tasks found no room when the scheduler looked last. */
-  unplaced: number;
+  /** How many tasks of each capacity provider found no room when the scheduler looked last; undefined is any instance. */
+  readonly unplaced: Map<string | undefined, number>;
   /** The scheduler is about to look at the service. */
   due: boolean;
 }
@@ -170,11 +178,11 @@ export class EcsState {
     return cluster;
   }
 
-  createService(spec: ServiceSpec): Service {
+  createService(spec: ServiceSpec, standing: readonly StandingDeployment[] = []): Service {
     const cluster = this.cluster(spec.cluster);
     const service: Service = {
       arn: this.arnOf('service', `${cluster.name}/${spec.name}`),
-      deployments: [this.newDeployment(this.define(spec), 'COMPLETED')],
+      deployments: this.#deploymentsOf(spec, standing),
       status: 'ACTIVE',
       spec,
       cluster,
@@ -189,8 +197,9 @@ export class EcsState {
       desiredCount: spec.desiredCount,
       minimumHealthyPercent: spec.minimumHealthyPercent,
       maximumPercent: spec.maximumPercent,
+      circuitBreaker: spec.circuitBreaker,
       holding: 0,
-      unplaced: 0,
+      unplaced: new Map(),
       due: false,
     };
     cluster.services.set(spec.name, service);
@@ -198,9 +207,29 @@ export class EcsState {
     return service;
   }
 
-  newDeployment(definition: TaskDefinition, rolloutState: Deployment['rolloutState'] = 'IN_PROGRESS'): Deployment {
+  /** The eldest first, so that it has the first revision of the task definition. */
+  #deploymentsOf(spec: ServiceSpec, standing: readonly StandingDeployment[]): ServiceView['deployments'] {
+    const deployment = ({ rolloutState, failedTasks, ...own }: StandingDeployment) => {
+      const definition = this.define({ ...spec, ...own });
+      return this.newDeployment(definition, { behavior: behaviorOf({ ...spec, ...own }), rolloutState, failedTasks });
+    };
+    const [newest = { rolloutState: 'COMPLETED', failedTasks: 0 } as const, ...earlier] = standing;
+    const before = earlier.toReversed().map(deployment).reverse();
+    return [deployment(newest), ...before];
+  }
+
+  newDeployment(
+    definition: TaskDefinition,
+    {
+      behavior,
+      rolloutState = 'IN_PROGRESS',
+      failedTasks = 0,
+    }: Pick<Deployment, 'behavior'> & Partial<Pick<Deployment, 'rolloutState' | 'failedTasks'>>,
+  ): Deployment {
     const id = `ecs-svc/${String(++this.#ids).padStart(19, '0')}`;
-    return { id, definition, createdAtMs: this.nowMs(), rolloutState, updatedAtMs: this.nowMs() };
+    const [createdAtMs, updatedAtMs] = [this.nowMs(), this.nowMs()];
+    const reason = `ECS deployment ${id} ${rolloutState === 'COMPLETED' ? 'completed' : 'in progress'}.`;
+    return { id, definition, behavior, createdAtMs, rolloutState, reason, failedTasks, updatedAtMs };
   }
 
   /** @throws Error if there is none. */
@@ -416,7 +445,7 @@ export class EcsState {
   }
 }
 
-/** How many tasks a service is to have: a daemon, one on every ACTIVE instance. */
+/** How many tasks a service should have: a daemon, one on every ACTIVE instance. */
 export function desiredCountOf({ spec, cluster, desiredCount }: ServiceView): number {
   if (spec.strategy === 'REPLICA') return desiredCount;
   return [...cluster.registered].filter(({ status }) => status === 'ACTIVE').length;

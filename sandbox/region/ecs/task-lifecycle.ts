@@ -12,9 +12,11 @@ export interface TaskLifecycleOptions {
   readonly state: EcsState;
   readonly agents: Agents;
   readonly announcements: Announcements;
-  /** Tells the scheduler that something changed for the service. */
+  /** Notifies the scheduler of a change of the service. */
   readonly serviceChanged: (service: Service) => void;
-  /** Tells the scheduler that there may be room on the instance. */
+  /** Notifies the scheduler that a task of a service runs, or that it ended before it ran. */
+  readonly hasTried: (task: Task, succeeded: boolean) => void;
+  /** Notifies the scheduler that the instance may have room. */
   readonly offerRoom: (instance: ContainerInstance) => void;
 }
 
@@ -40,8 +42,19 @@ export class TaskLifecycle {
     const task = state.addTask(instance, launch);
     announcements.publishInstance(instance);
     const isTarget = launch.service?.loadBalancer !== undefined;
-    this.#send(task, startingRoute(launch.behavior.startSeconds * random.between(0.9, 1.1), isTarget));
+    const seconds = launch.behavior.startSeconds * random.between(0.9, 1.1);
+    if (launch.behavior.startFails) this.#failLater(task, seconds);
+    else this.#send(task, startingRoute(seconds, isTarget));
     return task;
+  }
+
+  #failLater(task: Task, seconds: number): void {
+    this.#send(task, startingRoute(seconds, false).slice(0, 2));
+    this.#options.time.after(seconds, () => {
+      if (task.desiredStatus === 'STOPPED') return; // It was stopped before.
+      this.stop(task, { code: 'TaskFailedToStart', reason: 'CannotPullContainerError: the image was not found' }, 0);
+      this.#options.hasTried(task, false);
+    });
   }
 
   /** A task that has been running since before the Region's time began. */
@@ -61,8 +74,8 @@ export class TaskLifecycle {
   }
 
   /**
-   * The task's host ends, and with it the agent that would tell more of the task: for ECS it has STOPPED, though the agent of a
-   * stopped host comes back. Its containers go on until the shutdown has ended them, or cuts them off
+   * The task's host ends, and with it the agent that would report on the task. So ECS says STOPPED, even where the agent of a
+   * stopped host returns. Its containers go on until the shutdown has ended them, or cuts them off
    * (facts 64 termination-time).
    */
   kill(task: Task, host: 'terminated' | 'stopped'): Fate {
@@ -99,6 +112,7 @@ export class TaskLifecycle {
     task.route = later;
     if (status === 'STOPPING') task.endsAtMs = this.#options.time.nowMs() + seconds * 1000;
     this.#become(task, status);
+    if (status === 'RUNNING') this.#options.hasTried(task, true);
     if (later.length === 0 || seconds === Number.POSITIVE_INFINITY) return;
     this.#options.time.after(seconds, () => {
       const goOn = () => task.route === later && this.#send(task, later);

@@ -1,4 +1,4 @@
-import type { Behavior, ScalingSteps, ServiceSpec } from './specs.ts';
+import type { Behavior, CircuitBreaker, ScalingSettings, ServiceSpec } from './specs.ts';
 
 /** The state as it is seen from outside of this folder: it can be read, and not be changed. */
 
@@ -8,7 +8,7 @@ export interface Resources {
   readonly cpuUnits: number;
 }
 
-/** Facts 13 counting-trap: only tasks whose desired status is RUNNING are counted, so tasks that leave are not. */
+/** Facts 13 counting-trap: only tasks whose desired status is RUNNING are counted, so the counts leave out tasks that stop. */
 export interface Tally {
   /** Tasks that are RUNNING. */
   readonly running: number;
@@ -62,8 +62,8 @@ export interface CapacityProvider {
   readonly arn: string;
   readonly autoScalingGroupArn: string | undefined;
   readonly managedDraining: boolean;
-  /** How many instances it adds at once; undefined without managed scaling. */
-  readonly managedScaling: ScalingSteps | undefined;
+  /** Undefined without managed scaling. */
+  readonly managedScaling: ScalingSettings | undefined;
 }
 
 export interface ServiceView {
@@ -83,6 +83,7 @@ export interface ServiceView {
   readonly desiredCount: number;
   readonly minimumHealthyPercent: number;
   readonly maximumPercent: number;
+  readonly circuitBreaker: CircuitBreaker | undefined;
   /** How many tasks have not stopped. */
   readonly holding: number;
 }
@@ -91,8 +92,14 @@ export interface ServiceView {
 export interface Deployment {
   readonly id: string;
   readonly definition: TaskDefinition;
+  /** What the containers of its tasks do. */
+  readonly behavior: Behavior;
   readonly createdAtMs: number;
-  readonly rolloutState: 'IN_PROGRESS' | 'COMPLETED';
+  /** A failed one starts no task. */
+  readonly rolloutState: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
+  readonly reason: string;
+  /** How many of its tasks have failed to start, one after the other. */
+  readonly failedTasks: number;
   readonly updatedAtMs: number;
 }
 
@@ -149,6 +156,11 @@ export interface TaskView {
 
 /** Why a task stops. */
 export interface Stop {
-  readonly code: 'EssentialContainerExited' | 'ServiceSchedulerInitiated' | 'TerminationNotice' | 'UserInitiated';
+  readonly code:
+    | 'EssentialContainerExited'
+    | 'ServiceSchedulerInitiated'
+    | 'TaskFailedToStart'
+    | 'TerminationNotice'
+    | 'UserInitiated';
   readonly reason: string;
 }

@@ -107,7 +107,7 @@ function oneIs(test: ScalarTest): LeafTest {
   return (leaves) => leaves.some(test);
 }
 
-/** The values of a field: those of an array one by one, and no objects, for they are no leaves. */
+/** The values of a field: those of an array one by one, and no objects, because they are no leaves. */
 function leavesIn(value: unknown): unknown[] {
   return [value].flat(Number.POSITIVE_INFINITY).filter(isScalar);
 }

@@ -203,8 +203,8 @@ export class EventSourceMapping {
 }
 
 /**
- * The ids of the messages that the function's answer says have failed: none where it lists none, and all where the answer cannot
- * be understood or names a message that is not there (facts 89 queue-reading).
+ * The ids of the messages that have failed, by the function's answer. All of them, where the answer cannot be understood or
+ * names a message that is not there (facts 89 queue-reading).
  */
 function failuresIn(result: unknown, messages: readonly ReceivedMessage[]): ReadonlySet<string> {
   const ids = new Set(messages.map(({ id }) => id));

@@ -39,7 +39,7 @@ export interface FunctionSpec {
 /** What became of one invocation. */
 export interface Invocation {
   readonly event: unknown;
-  /** Its calls can be told from others' by this. */
+  /** It distinguishes its calls from others'. */
   readonly fiber: Fiber;
   readonly startedAtMs: number;
   readonly billedSeconds: number;

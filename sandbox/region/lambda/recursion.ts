@@ -22,7 +22,7 @@ export function nextRound(): number {
 }
 
 /**
- * Whether Lambda refuses to invoke the function by this message, and tells so; a function may be allowed its loops
+ * Whether Lambda refuses to invoke the function by this message, and says so; a function may be allowed its loops
  * (facts 90 loops-allowed).
  */
 export function isStopped(round: number, { name: functionName, spec }: Invoked, trace: Trace): boolean {

@@ -57,7 +57,7 @@ function aboutGroups(logs: Logs, place: Place): Service['operations'] {
       }
       const groups = [...logs.groups.values()]
         .filter(({ name }) => name.startsWith(logGroupNamePrefix))
-        // Only the prefix tells a capital from a small letter (CloudWatch Logs API reference).
+        // Only the prefix distinguishes capital and small letters (CloudWatch Logs API reference).
         .filter(({ name }) => name.toLowerCase().includes(logGroupNamePattern.toLowerCase()))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1));
       const { items, next } = pageOf(groups, { size: limit ?? LARGEST_PAGE.descriptions, token: nextToken });

@@ -7,7 +7,7 @@ export type LogTest = (message: string) => boolean;
 /**
  * Reads a filter pattern of CloudWatch Logs (facts 86 filter-patterns): terms, or the properties of a message that is
  * JSON.
- * @throws AwsError for what CloudWatch refuses, and for what it knows and the Region does not.
+ * @throws AwsError for what CloudWatch refuses, and for what it knows and the Region lacks.
  */
 export function logTest(pattern: string): LogTest {
   const trimmed = pattern.trim();

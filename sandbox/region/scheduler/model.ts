@@ -86,7 +86,7 @@ type Delivery =
 
 /** Facts 10 one-time-schedules: a schedule fires within the minute that begins at its time. */
 const PRECISION_SECONDS = 60;
-/** How long after its firing a schedule is deleted that is to be; AWS says "shortly" (facts 30 schedule-deletion). */
+/** How long after its firing a schedule is deleted, if it asks for that; AWS says "shortly" (facts 30 schedule-deletion). */
 const DELETED_AFTER_SECONDS = { min: 1, max: 60 };
 const LARGEST_INPUT_BYTES = 256 * 1024;
 const LARGEST_PAGE = 100;
@@ -252,8 +252,8 @@ export class SchedulerModel {
   }
 
   /**
-   * Facts 29 past-schedule: a time that has passed is accepted; whether AWS fires it is unverified, so here it does
-   * not.
+   * Facts 29 past-schedule: a time that has passed is accepted; whether AWS fires it is unverified, so it never
+   * fires here.
    */
   #arm({ atMs, described: { State } }: ScheduleSettings, fire: () => void): Scheduled | undefined {
     const { time, random } = this.#options;
@@ -279,7 +279,7 @@ export class SchedulerModel {
     });
   }
 
-  /** Brings what it is to bring, if the role of the schedule allows that. What cannot be delivered is dropped. */
+  /** Delivers the input, if the role of the schedule allows that. What cannot be delivered is dropped. */
   #deliver({ arn, group, settings: { delivery, described } }: Schedule): void {
     const { roles, publish, queueOf } = this.#options;
     const { Arn = '', RoleArn = '' } = described.Target;
@@ -307,7 +307,7 @@ export class SchedulerModel {
     this.#groups.get(schedule.group)?.schedules.delete(schedule.name);
   }
 
-  /** Reads what a schedule is to be; what is left out gets AWS's default, also in an update. */
+  /** Reads the settings of a schedule. What is left out gets AWS's default, also in an update. */
   #settings(input: CreateScheduleInput | UpdateScheduleInput): ScheduleSettings {
     const {
       ScheduleExpression = '',

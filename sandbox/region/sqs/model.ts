@@ -152,7 +152,7 @@ export class QueueModel {
     return (nowMs - Math.min(nowMs, ...active.map(({ sentAtMs }) => sentAtMs))) / 1000;
   }
 
-  /** How many messages are to be seen later. */
+  /** How many messages will be visible later. */
   get delayed(): number {
     return this.#delayed.size;
   }

@@ -2,8 +2,8 @@ import type { Random } from './random.ts';
 import { currentFiber, type Timer, type VirtualTime } from './virtual-time.ts';
 
 /**
- * Gives the code of fibers the Region's time and chance where it asks the language for them: the SDK's backoff sleeps
- * with `setTimeout`, draws its jitter from `Math.random` and its tokens from `crypto.randomUUID`, and loggers write
+ * Gives the code of fibers the Region's time and chance where it asks the language for them. The SDK's backoff sleeps
+ * with `setTimeout`, and draws its jitter from `Math.random` and its tokens from `crypto.randomUUID`. Loggers write
  * `new Date()`. All other code keeps the real ones. Returns how to end it.
  */
 export function playGlobals(time: VirtualTime, random: Random): () => void {

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import TinyQueue from 'tinyqueue';
 
-/** Something that is to happen. Events of one instant happen by fiber, and within a fiber as they were made. */
+/** A future event. Events of one instant happen by fiber, and within a fiber as they were made. */
 export interface Scheduled {
   readonly atMs: number;
   /** The fiber that made it; the models' own events are fiber 0. */

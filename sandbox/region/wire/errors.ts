@@ -2,7 +2,7 @@ import { AwsError } from '../aws-error.ts';
 import { MODELS, type ServiceName } from './models.ts';
 import type { Violation } from './shapes.ts';
 
-/** What the service would say of an operation that AWS does not have, or that the Region has not. */
+/** What the service would say of an operation that AWS does not have, or that the Region lacks. */
 export function unknownOperation(service: ServiceName, operation: string): AwsError {
   const { protocol, serviceId, operations, otherOperations } = MODELS[service];
   const code = protocol === 'query' || protocol === 'ec2' ? 'InvalidAction' : 'UnknownOperationException';

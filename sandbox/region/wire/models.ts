@@ -50,7 +50,7 @@ export interface ServiceModel {
   readonly operations: Readonly<Record<string, Operation>>;
   /** By name. */
   readonly shapes: Readonly<Record<string, Shape>>;
-  /** What AWS has and the Region has not. */
+  /** What AWS has and the Region lacks. */
   readonly otherOperations: readonly string[];
   /** Of the protocol `rest-json`, where those are. */
   readonly otherPaths?: Readonly<Record<string, Operation['http']>>;

@@ -16,7 +16,7 @@ type At = Pick<Violation, 'path' | 'member'>;
 const INTEGERS = { integer: 2 ** 31, long: 2 ** 63 };
 
 /**
- * How a value violates the shape that AWS's model has for it, in the words of AWS's framework; empty if it does not.
+ * How a value violates the shape that AWS's model has for it, in the words of AWS's framework; empty if it fits.
  * Instants are `Date`s, binary data is text. Constraints are of requests: what AWS answers does not always meet its own.
  */
 export function violationsOf(model: ServiceModel, shape: string, value: unknown, constrained = true): Violation[] {

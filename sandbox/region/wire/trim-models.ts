@@ -8,7 +8,7 @@ import type { Member, ServiceModel, ServiceName, Shape } from './models.ts';
  *
  *     npm run models -- DATA_FOLDER
  *
- * DATA_FOLDER is `botocore/data` of the PyPI package botocore, in which AWS publishes its models with every constraint: the
+ * DATA_FOLDER is `botocore/data` of the PyPI package botocore, in which AWS publishes its models with every constraint. The
  * schemas in the SDK's packages have no enums, lengths, patterns or bounds. Those schemas complete the codes and statuses of errors.
  */
 

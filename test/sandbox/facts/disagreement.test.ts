@@ -189,6 +189,12 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
         for (const each of events) each.message = `${each.message} unable to place`.slice(9);
     }),
   },
+  'A circuit breaker fails a deployment': {
+    DescribeServices: answering(({ services }) => {
+      for (const service of services)
+        service.events = service.events.filter(({ message = '' }) => !/rolling back/.test(message));
+    }),
+  },
   'ECS throttles reads': { ListTasks: accepting },
   'TerminateInstances of EC2': { TerminateInstances: async () => ({}) },
   'The event of a terminating hook': { ReceiveMessage: delivering(({ detail }) => delete detail?.LifecycleTransition) },

@@ -6,7 +6,7 @@ import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
 import { concluded } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
-import type { Snapshot } from '../../../sandbox/plan/snapshot.ts';
+import type { Snapshot, SnapshotService } from '../../../sandbox/plan/snapshot.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
 import { START_MS } from '../start.ts';
 import { aSnapshot, aTask, type Changes, INSTANCES, WEB } from './samples.ts';
@@ -20,6 +20,14 @@ const ROLLING: Change = {
   waitsForSignals: true,
 };
 const install = installedFrom(fromSource);
+
+const SCALED = { name: 'p', managedScaling: true, managedTerminationProtection: false, managedDraining: false };
+
+/** A deployment that has just begun, and the one before. */
+const ROLLING_OUT: SnapshotService['deployments'] = [
+  { id: 'ecs-svc/2', taskDefinition: 'web:2', state: 'IN_PROGRESS', failedTasks: 0 },
+  { id: 'ecs-svc/1', taskDefinition: 'web:1', state: 'COMPLETED', failedTasks: 0 },
+];
 
 /** A plan of one trial. */
 async function planOf(snapshot: Snapshot, change: Change = TERMINATE, params = {}) {
@@ -119,6 +127,71 @@ describe('a plan', () => {
     ]);
   });
 
+  describe('of a service that is being deployed (facts 102 circuit-breaker)', () => {
+    const breaker = (rollback: boolean) => ({
+      rollback,
+      resetOnHealthyTask: true,
+      threshold: { type: 'BOUNDED_PERCENT' as const, value: 50 },
+    });
+    /** The newest deployment has got so far; its tasks are of another size. */
+    const deployed = (newest: Partial<SnapshotService['deployments'][number]>, service: Changes['service'] = {}) => {
+      const [definition] = aSnapshot().cluster.taskDefinitions;
+      const [first, before] = ROLLING_OUT;
+      if (!definition || !first || !before) throw new Error('The sample has both.');
+      const tasks = aSnapshot().cluster.tasks.map((task) => ({ ...task, startedBy: before.id }));
+      const taskDefinitions = [definition, { ...definition, name: 'web:2', memoryMiB: 2_048 }];
+      const deployments = [{ ...first, ...newest }, before];
+      return aSnapshot({
+        cluster: { tasks, taskDefinitions },
+        service: { taskDefinition: 'web:2', deployments, ...service },
+      });
+    };
+
+    it('finishes the deployment while the instance drains, with tasks of the new size', async () => {
+      const snapshot = deployed({});
+      const plan = await planOf(snapshot);
+      expect(plan).toMatchObject({ drainsAll: true, limits: [{ what: expect.stringContaining('is being deployed') }] });
+      const { services } = blueprintOf(snapshot, estimatesOf(snapshot));
+      expect(services[0]).toMatchObject({
+        spec: { memoryMiB: 2_048 },
+        standing: Array(4).fill({ phase: 'running', deployment: 1 }),
+        deployments: [
+          { memoryMiB: 2_048, rolloutState: 'IN_PROGRESS' },
+          { memoryMiB: 1_024, rolloutState: 'COMPLETED' },
+        ],
+      });
+    });
+
+    it('goes back to the deployment before where its tasks fail, and then drains', async () => {
+      const plan = await planOf(deployed({ failedTasks: 1 }, { circuitBreaker: breaker(true) }));
+      expect(plan).toMatchObject({ drainsAll: true, stuck: [], limits: [] });
+    });
+
+    it('gets stuck where the circuit breaker fails it without a rollback, and says what to do', async () => {
+      const params = { deadlineSeconds: 900 };
+      const plan = await planOf(deployed({ failedTasks: 1 }, { circuitBreaker: breaker(false) }), TERMINATE, params);
+      const stuck = [
+        {
+          group: 'service:web',
+          causes: expect.arrayContaining(['the deployment of the service has failed']),
+          fix: expect.stringContaining(
+            'Deploy a task definition that starts before the change: aws ecs update-service',
+          ),
+        },
+      ];
+      expect(plan).toMatchObject({ drainsAll: false, stuck });
+      // One that had failed before comes to the same.
+      expect(await planOf(deployed({ state: 'FAILED' }), TERMINATE, params)).toMatchObject({ drainsAll: false, stuck });
+    });
+
+    it('gets stuck where its tasks fail and nothing ends it', async () => {
+      const plan = await planOf(deployed({ failedTasks: 9 }), TERMINATE, { deadlineSeconds: 900 });
+      expect(plan.stuck).toMatchObject([
+        { causes: expect.arrayContaining(['replacements fail to start or to become healthy']) },
+      ]);
+    });
+  });
+
   it('names what the services of an instance wait for, though a daemon leaves it last', async () => {
     const { services, tasks } = aSnapshot().cluster;
     const daemon: typeof WEB = { ...WEB, name: 'logs', strategy: 'DAEMON', targetGroups: [], minimumHealthyPercent: 0 };
@@ -138,12 +211,43 @@ describe('a plan', () => {
       const taskDefinitions = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB: 3_500 }));
       const instances = aSnapshot().cluster.instances.map((each) => ({ ...each, capacityProvider: 'p' }));
       const cluster = { taskDefinitions, instances, capacityProviders: [{ ...provider, managedScaling }] };
-      const snapshot = aSnapshot({ cluster, group: { maxSize }, service: { capacityProviders: ['p'] } });
+      const snapshot = aSnapshot({
+        cluster,
+        group: { maxSize },
+        service: { capacityProviders: [{ name: 'p', base: 0, weight: 1 }] },
+      });
       return planOf(snapshot, { kind: 'scale-in', count: 1 }, { deadlineSeconds: 900 });
     };
     expect(await planWith(true, 4)).toMatchObject({ drainsAll: true, drains: [{ bound: 'room for replacements' }] });
     expect(await planWith(false, 4)).toMatchObject({ drainsAll: false, stuck: [{ kinds: ['no-room'] }] });
-    expect((await planWith(true, 4)).limits[0]?.what).toBe('The capacity provider p has managed scaling.');
+  });
+
+  it('has managed scaling take an instance without tasks, while a drain goes on for longer than a quarter of an hour', async () => {
+    const [first] = aSnapshot().group.instances;
+    const [host] = aSnapshot().cluster.instances;
+    if (!first || !host) throw new Error('The sample has instances.');
+    const empty = 'i-0000000000000000c';
+    const plan = await planOf(
+      aSnapshot({
+        group: { desiredCapacity: 3, instances: [...aSnapshot().group.instances, { ...first, id: empty }] },
+        service: {
+          minimumHealthyPercent: 0,
+          maximumPercent: 100,
+          capacityProviders: [{ name: 'p', base: 0, weight: 1 }],
+        },
+        cluster: {
+          instances: [...aSnapshot().cluster.instances, { ...host, ec2InstanceId: empty }].map((each) => ({
+            ...each,
+            capacityProvider: 'p',
+          })),
+          capacityProviders: [{ ...SCALED, autoScalingGroup: 'web', managedTerminationProtection: true }],
+          targetGroups: [{ name: 'web', deregistrationDelaySeconds: 2_400 }],
+        },
+      }),
+      { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true },
+    );
+    expect(plan).toMatchObject({ drainsAll: true, limits: [] });
+    expect(plan.drains.map(({ instanceId }) => instanceId).toSorted()).toEqual([INSTANCES[0], empty]);
   });
 
   it('places a service on the instances of its capacity providers alone', async () => {
@@ -152,10 +256,16 @@ describe('a plan', () => {
       capacityProvider: i === 0 ? 'a' : 'b',
     }));
     const change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true } as const;
-    const planWith = (capacityProviders: string[]) =>
+    const planWith = (...capacityProviders: SnapshotService['capacityProviders']) =>
       planOf(aSnapshot({ service: { capacityProviders }, cluster: { instances } }), change, { deadlineSeconds: 600 });
-    expect((await planWith(['a'])).stuck).toMatchObject([{ causes: ['ECS finds no room for a replacement'] }]);
-    expect((await planWith(['a', 'b'])).stuck).toEqual([]);
+    const a = { name: 'a', base: 0, weight: 1 };
+    const b = { name: 'b', base: 0, weight: 1 };
+    const noRoom = [{ causes: ['ECS finds no room for a replacement'] }];
+    expect((await planWith(a)).stuck).toMatchObject(noRoom);
+    // Half of the tasks belong to the capacity provider that has no instance any more.
+    expect((await planWith(a, b)).stuck).toMatchObject(noRoom);
+    expect((await planWith({ ...a, weight: 0 }, b)).stuck).toEqual([]);
+    expect((await planWith({ ...a, weight: 0, base: 1 }, b)).stuck).toMatchObject(noRoom);
   });
 
   it('launches before it terminates where an instance refresh is to do so', async () => {
@@ -300,7 +410,7 @@ describe('what a plan does not model', () => {
   it.each<[Changes, string]>([
     [
       { group: { hooks: [{ ...hook, name: 'ecs-drain' }, hook] } },
-      "The terminating hook logs of the group is somebody else's.",
+      'The terminating hook logs of the group is not of ecs-drain.',
     ],
     [{ group: { suspendedProcesses: ['Launch'] } }, 'The processes Launch of the group are suspended.'],
     [{ group: { loadBalancers: ['nlb'] } }, 'Auto Scaling itself registers instances with nlb.'],
@@ -320,10 +430,16 @@ describe('what a plan does not model', () => {
       },
       'Tasks of the service web have a network interface of their own (awsvpc), and how many of them an instance of type m99.large takes is not known.',
     ],
+    [
+      { cluster: { capacityProviders: [{ ...SCALED, autoScalingGroup: 'others' }] } },
+      'The capacity provider p scales another group, which services of the cluster use too.',
+    ],
     [definition({ gpus: 1 }), 'The service web needs GPUs.'],
     [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
-    [{ service: { deployments: 2 } }, 'The service web is being deployed, or its deployment has failed.'],
-    [{ service: { obstacles: ['deployment'] } }, 'The service web is being deployed, or its deployment has failed.'],
+    [
+      { service: { deployments: ROLLING_OUT } },
+      'The service web is being deployed, and none of its new tasks runs yet.',
+    ],
     [{ service: { name: 'other' } }, 'Tasks of the service web run, and the snapshot does not have that service.'],
     [
       { unknown: [{ call: 'ecs:GetTaskProtection', why: 'AccessDenied', missing: 'whether 4 tasks are protected' }] },

@@ -15,7 +15,7 @@ describe('a pattern that a caller sends', () => {
     expect(wildcards('*')('a\nb')).toBe(true);
   });
 
-  it('has the characters of its wildcards too, as each service writes them', () => {
+  it('facts 94 literal-wildcards: has the characters of its wildcards too, as each service writes them', () => {
     const literal = /\$\{([*?$])\}/;
     expect(wildcards('a$'.concat('{*}b*'), { literal })('a*bc')).toBe(true);
     expect(wildcards('a$'.concat('{*}b*'), { literal })('axbc')).toBe(false);

@@ -395,11 +395,14 @@ describe('a fault that picks its calls', () => {
   it.each([
     ['throttles', { throttles: 1 }, { name: 'ThrottlingException', $metadata: { httpStatusCode: 429 } }],
     ['serverErrors', { serverErrors: 1 }, { name: 'InternalFailure', $metadata: { httpStatusCode: 500 } }],
-  ])('is not needed for %s: they befall EventBridge Scheduler too', async (_, faults, error) => {
-    const { transport: requestHandler } = regionWith(faults);
-    const scheduler = new SchedulerClient({ requestHandler, region: 'eu-west-1', credentials, maxAttempts: 1 });
-    await expect(scheduler.send(new GetScheduleGroupCommand({ Name: 'default' }))).rejects.toMatchObject(error);
-  });
+  ])(
+    'is not needed for %s: they befall EventBridge Scheduler too (facts 28 scheduler-limits)',
+    async (_, faults, error) => {
+      const { transport: requestHandler } = regionWith(faults);
+      const scheduler = new SchedulerClient({ requestHandler, region: 'eu-west-1', credentials, maxAttempts: 1 });
+      await expect(scheduler.send(new GetScheduleGroupCommand({ Name: 'default' }))).rejects.toMatchObject(error);
+    },
+  );
 });
 
 describe('worse faults', () => {

@@ -41,12 +41,12 @@ function describe(provider: CapacityProvider): EcsCapacityProvider {
         managedScaling: managedScaling
           ? {
               status: 'ENABLED',
-              targetCapacity: 100,
+              targetCapacity: managedScaling.targetPercent ?? 100,
               minimumScalingStepSize: managedScaling.minimumStep,
               maximumScalingStepSize: managedScaling.maximumStep,
             }
           : { status: 'DISABLED' },
-        managedTerminationProtection: 'DISABLED',
+        managedTerminationProtection: managedScaling?.protectsTasks ? 'ENABLED' : 'DISABLED',
         managedDraining: managedDraining ? 'ENABLED' : 'DISABLED',
       },
     }),

@@ -1,6 +1,7 @@
 import type {
   DeleteServiceRequest,
   DeleteServiceResponse,
+  DeploymentConfiguration,
   DescribeServicesRequest,
   DescribeServicesResponse,
   DescribeTaskDefinitionRequest,
@@ -18,6 +19,7 @@ import type { EcsModel } from '../model.ts';
 import { paged } from '../pages.ts';
 import { arnsOf, clusterIn, definitionIn, pickServices, serviceIn } from '../requests.ts';
 import type { ServiceChange } from '../service-scheduler.ts';
+import type { CircuitBreaker } from '../specs.ts';
 import type { ClusterView, ServiceView } from '../views.ts';
 
 const SERVICES_DESCRIBED_AT_ONCE = 10;
@@ -113,5 +115,22 @@ function changeIn(model: EcsModel, service: ServiceView, input: UpdateServiceReq
   }
   const definition = taskDefinition === undefined ? undefined : definitionIn(model, taskDefinition);
   if (taskDefinition !== undefined && !definition) throw new AwsError('ClientException', 'TaskDefinition not found.');
-  return { desiredCount, minimumHealthyPercent, maximumPercent, definition, forceNewDeployment };
+  const circuitBreaker = circuitBreakerIn(deploymentConfiguration);
+  return { desiredCount, minimumHealthyPercent, maximumPercent, circuitBreaker, definition, forceNewDeployment };
+}
+
+/**
+ * Undefined if the request does not say; null if it switches the circuit breaker off.
+ * @throws AwsError if the percentage is none (facts 102 circuit-breaker)
+ */
+function circuitBreakerIn({ deploymentCircuitBreaker }: DeploymentConfiguration): CircuitBreaker | null | undefined {
+  if (!deploymentCircuitBreaker) return undefined;
+  const { enable, rollback = false, resetOnHealthyTask = true, thresholdConfiguration } = deploymentCircuitBreaker;
+  const { type = 'BOUNDED_PERCENT', value = 50 } = thresholdConfiguration ?? {};
+  if (value < 1 || (type !== 'COUNT' && value > 100)) {
+    throw invalid(
+      `The value of thresholdConfiguration must be at least 1${type === 'COUNT' ? '' : ' and at most 100'}.`,
+    );
+  }
+  return enable ? { rollback, resetOnHealthyTask, threshold: { type, value } } : null;
 }

@@ -314,7 +314,7 @@ describe('placement', () => {
     expect([on(A), on(B)]).toEqual([['web RUNNING', 'web RUNNING'], []]);
   });
 
-  it('facts 39 task-protection: protection keeps tasks from scaling in, not from draining', async () => {
+  it('facts 16 protection-scope, 39 task-protection: protection keeps tasks from scaling in, not from draining', async () => {
     register(A, B);
     ecs.createService(service({ protectedFromScaleIn: true }));
     await until(100);
@@ -540,7 +540,7 @@ describe('an update of a service', () => {
     expect(on(A)).toEqual(['web RUNNING', 'web RUNNING']);
   });
 
-  it('facts 39 task-protection: a deployment spares protected tasks until their protection is switched off, and it stays off', async () => {
+  it('facts 16 protection-scope, 39 task-protection: a deployment spares protected tasks until their protection is switched off, and it stays off', async () => {
     register(A, B);
     ecs.createService(service({ protectedFromScaleIn: true }));
     await until(100);
@@ -860,7 +860,7 @@ describe('termination', () => {
 });
 
 describe('reservation', () => {
-  it('is what tasks that have started and not stopped reserve, of what registered instances have', async () => {
+  it('facts 25 reservation-metrics: is what tasks that have started and not stopped reserve, of what registered instances have', async () => {
     expect(ecs.reservation(CLUSTER)).toEqual({ memoryPercent: 0, cpuPercent: 0 });
     register(A, B);
     ecs.createService(service({ memoryMiB: 1_024, cpuUnits: 1_024, ...behindLoadBalancer }));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { sharesOf } from '../../../../sandbox/region/ecs/placement.ts';
 import type { Placement, ServiceSpec } from '../../../../sandbox/region/ecs/specs.ts';
 import { pass, regionOfTest } from '../clients.ts';
 
@@ -47,6 +48,86 @@ async function placed(service: Partial<ServiceSpec>, placement?: Partial<Placeme
   ];
   return { region, ids, counts: ids.map((id) => ecs.accountOf(id).holding), events };
 }
+
+describe('a capacity provider strategy', () => {
+  const shares = (
+    capacityProviders: readonly (readonly [base: number, weight: number])[],
+    count: number,
+    ...has: readonly number[]
+  ) => {
+    const named = capacityProviders.map(([base, weight], i) => ({ name: `p${i}`, base, weight }));
+    const tasks = new Map(has.map((each, i) => [`p${i}`, each]));
+    const found = sharesOf({ ...SERVICE, capacityProviders: named }, count, () => tasks);
+    return named.map(({ name }) => found.get(name) ?? 0);
+  };
+  const SERVICE = { cluster: 'prod', name: 'web', strategy: 'REPLICA', desiredCount: 0, ...SMALL } as ServiceSpec;
+
+  it.each<[string, Parameters<typeof shares>, number[]]>([
+    [
+      'gives a capacity provider its base first',
+      [
+        [
+          [2, 1],
+          [0, 1],
+        ],
+        2,
+      ],
+      [2, 0],
+    ],
+    [
+      'shares the others by weight',
+      [
+        [
+          [2, 1],
+          [0, 3],
+        ],
+        10,
+      ],
+      [4, 6],
+    ],
+    [
+      'counts the tasks that are there',
+      [
+        [
+          [0, 1],
+          [0, 1],
+        ],
+        2,
+        2,
+        0,
+      ],
+      [0, 2],
+    ],
+    [
+      'gives nothing without a weight beyond the base',
+      [
+        [
+          [1, 0],
+          [0, 1],
+        ],
+        4,
+      ],
+      [1, 3],
+    ],
+    [
+      'gives nothing where no capacity provider has a weight',
+      [
+        [
+          [0, 0],
+          [0, 0],
+        ],
+        4,
+      ],
+      [0, 0],
+    ],
+  ])('%s', (_, asked, expected) => {
+    expect(shares(...asked)).toEqual(expected);
+  });
+
+  it('says any instance where a service has none', () => {
+    expect([...sharesOf(SERVICE, 3, () => new Map())]).toEqual([[undefined, 3]]);
+  });
+});
 
 describe('the placement of services', () => {
   it('spreads tasks over instances where nothing else is said', async () => {
