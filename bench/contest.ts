@@ -74,7 +74,7 @@ const WITH_DAEMON_THAT_LEAVES = '6 minutes with a daemon that leaves at once';
 /** One instance's drain: three lengths of it, one of them with a daemon service too. */
 export const LONE_KINDS = ['30 seconds', '6 minutes', WITH_DAEMON, WITH_DAEMON_THAT_LEAVES, '40 minutes'] as const;
 
-/** What is to be drained. */
+/** What the contestants drain. */
 export interface Trial {
   readonly kind:
     | (typeof LONE_KINDS)[number]

@@ -21,7 +21,7 @@ import type { Scenario } from '../../sandbox/scenarios.ts';
 
 /** The proof of a plan: the local Region is the only world whose truth is known. */
 
-/** A cluster, and what is to be done to it. */
+/** A cluster, and the change to it. */
 export interface Case {
   readonly name: string;
   readonly scenario: Scenario;

@@ -275,7 +275,7 @@ describe('the end of a drain', () => {
 
   it('is none where a notice is about an instance that was never in our clusters', () => {
     expect(accepted(noticeDrainOf())).toEqual({ kind: 'not-ours', drain: noticeDrainOf() });
-    // Known from the bus, its state is dropped; the cluster in which the drain had set it to DRAINING is not.
+    // A state that came over the bus is dropped, except for the cluster in which the drain had set it to DRAINING.
     const found = noticeDrainOf(undefined, { cluster: 'prod' });
     expect(accepted(found)).toMatchObject({ kind: 'finished', outcome: { kind: 'gone' } });
     const verdict = { kind: 'drained', lastTaskStoppedAtMs: undefined } as const;

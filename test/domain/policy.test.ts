@@ -95,7 +95,7 @@ describe('the deadline', () => {
   });
 });
 
-describe('a task that is to be stopped ahead of the deadline', () => {
+describe('a task that is stopped ahead of the deadline', () => {
   const dueBefore = (stopStragglers: 'none' | 'standalone' | 'all', task: Parameters<typeof holdingTaskOf>[0]) =>
     (at(7_200) - stopDueAtMs(holdingTaskOf(task), at(7_200), { ...POLICY, stopStragglers })) / 1000;
 

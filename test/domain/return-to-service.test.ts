@@ -203,7 +203,7 @@ describe('what fails while instances are returned', () => {
   };
   const policy = { ...POLICY, clusters: ['prod', 'staging'] };
 
-  it.each(['marked', 'setActive', 'unmark'])('is told, and costs no other cluster its turn: %s', async (name) => {
+  it.each(['marked', 'setActive', 'unmark'])('is reported, and costs no other cluster its turn: %s', async (name) => {
     const aws = staying({
       ...two,
       fault: (call) => (call.name === name && call.args[0] === 'prod' ? new Error(`no ${name}`) : undefined),
@@ -315,7 +315,7 @@ describe('a drain whose instance may stay', () => {
     expect([statusIn(aws), aws.marks.size]).toEqual(['DRAINING', 1]);
   });
 
-  it('is drained without a mark where the role may not set it, which is told', async () => {
+  it('is drained without a mark where the role may not set it, which is reported', async () => {
     const aws = await begun(root, {
       fault: ({ name }) => (name === 'mark' ? new Error('mark: not authorized') : undefined),
     });
@@ -323,7 +323,7 @@ describe('a drain whose instance may stay', () => {
     expect(aws.refusals()).toContainEqual({ doing: 'mark', reason: 'mark: not authorized' });
   });
 
-  it('is told of that mark only if it is its own, and not that of another drain of the round', async () => {
+  it('reports that only of its own mark, not of that of another drain of the round', async () => {
     const instances = [1, 2].map((n) => ({ id: `ci${n}`, ec2InstanceId: `i-0000000${n}` }));
     const aws = fakeAws({
       instances: instances.map((each, i) => (i === 0 ? each : { ...each, status: 'DRAINING' })),

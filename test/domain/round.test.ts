@@ -428,7 +428,7 @@ describe('an outage', () => {
     expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(8_000);
   });
 
-  it('of Auto Scaling when a heartbeat is due is tried again within seconds, and told once a round', async () => {
+  it('of Auto Scaling when a heartbeat is due is tried again within seconds, and reported once a round', async () => {
     const aws = fakeAws({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [1_700, 1_850] }] });
     await aws.runToEnd({ policy: WATCH });
     const beats = aws.secondsOf('recordHeartbeat');

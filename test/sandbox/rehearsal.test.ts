@@ -227,7 +227,7 @@ describe('with ecs-drain', () => {
 });
 
 describe.each(EVERY_RUN)('%s with %s', (scenario, drainer) => {
-  it('counts what its events tell', () => {
+  it('counts what its events report', () => {
     const { events, ...result } = run(scenario, drainer);
     const terminated = events.filter((event) => event.kind === 'instance' && event.state === 'Terminated');
     expect(result.instancesTerminated).toBe(terminated.length);
@@ -240,7 +240,7 @@ describe.each(EVERY_RUN)('%s with %s', (scenario, drainer) => {
     expect(released).toHaveLength(drainer === 'none' ? 0 : result.instancesTerminated);
   });
 
-  it('tells its events in order, after how everything stood', () => {
+  it('reports its events in order, after how everything stood', () => {
     const { events } = run(scenario, drainer);
     const seconds = events.map(({ second }) => second);
     expect(seconds).toEqual(seconds.toSorted((a, b) => a - b));
@@ -290,7 +290,7 @@ describe('the same scenario, drainer and seed number', () => {
     expect(bytesOf(JSON.parse(elsewhere.get(drainer) ?? ''))).toBe(bytesOf(run('rolling-update', drainer)));
   });
 
-  it('give the same bytes whether someone watches and prints or not', async () => {
+  it('give the same bytes even if someone watches and prints', async () => {
     const written: unknown[] = [];
     const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(text) > 0);
     const watched = await rehearse({
@@ -304,7 +304,7 @@ describe('the same scenario, drainer and seed number', () => {
   });
 });
 
-/** The last that was told of each task before an instance was let go at that second, which is when it kills them. */
+/** The latest event of each task before an instance was let go at that second, which kills them. */
 function tasksAt(result: DrillResult, second: number): Map<string, TaskEvent> {
   const told = tasksOf(result, (task) => task.second < second || (task.second === second && !task.killed));
   return new Map(told.map((task) => [task.taskId, task]));
