@@ -245,7 +245,7 @@ export function stuckAtMs(drain: Drain, policy: Policy): number {
 }
 
 /** The share of the time to its deadline at which the alarm on drains near their deadline comes on (deploy/watching.ts). */
-const NEAR_DEADLINE = 0.8;
+export const NEAR_DEADLINE = 0.8;
 
 /** When a drain counts as near its deadline: it is looked at then, so that its metric says so in time. */
 export function nearDeadlineAtMs(drain: Drain, policy: Policy): number {

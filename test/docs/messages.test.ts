@@ -13,18 +13,9 @@ import {
 import type { Outcome } from '../../src/domain/drain.ts';
 import { atMs, CAUSES } from '../adapters/cause-samples.ts';
 import { holdingTask } from '../adapters/samples.ts';
+import { rowsUnder } from './tables.ts';
 
 const pageOf = (path: string) => readFileSync(resolve(import.meta.dirname, '../..', path), 'utf8');
-
-/** The rows of the table with this head, without the two of the head. */
-function rowsUnder(head: string, page: string): string[][] {
-  const [, after = ''] = page.split(`\n${head}\n`);
-  const table = after.slice(0, after.search(/^(?!\|)/m));
-  return table.split('\n').flatMap((line) => {
-    const cells = line.slice(1, -1).split('|');
-    return line.startsWith('| ') ? [cells.map((cell) => cell.trim())] : [];
-  });
-}
 
 const capital = (sentence: string) => `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}`;
 const causes = Object.values(CAUSES);
