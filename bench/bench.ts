@@ -41,12 +41,12 @@ const USAGE = `npm run bench -- [--json] [--write]
 --write  write the tables into docs/benchmark.md and the charts into docs/images`;
 
 const DOCS = resolve(import.meta.dirname, '../docs');
-/** A p99 needs as many drains, and one instance has one in a run. */
+/** A p99 needs a hundred drains, and a run of one instance has one. */
 const LONE_RUNS = 100;
-/** How a figure grows is seen by fewer. */
+/** Growth shows with fewer runs. */
 const GROWTH_RUNS = 20;
 const TASKS = 10;
-/** How many are terminated at once, and in how many runs: the luck of the draw decides which calls are throttled. */
+/** How many are terminated at once, and in how many runs, because chance decides which calls are throttled. */
 const RUNS_OF_FLEET: ReadonlyMap<number, number> = new Map([
   [1, LONE_RUNS],
   [100, 10],
@@ -145,7 +145,7 @@ function goalsOf(summaries: readonly Summary[], days: readonly Day[]): Goal[] {
   });
 }
 
-/** The longest first, so that in the end no process waits for another. */
+/** The longest first, so that no process is idle at the end. */
 function jobs(): Job[] {
   const contest = TRIALS.flatMap((trial) =>
     contestantsOf(trial).map((contestant) => ({ contestant, trial, seeds: seedsOf(runsOfContest(trial)) })),

@@ -37,7 +37,7 @@ interface Deployed<D extends keyof ParamsOf> {
 
 export type Contestant = { [D in keyof ParamsOf]: Deployed<D> }[keyof ParamsOf];
 
-/** Each at its defaults, and each rival as its documentation says at best; one that is not here twice has no more to set. */
+/** Each at its defaults, and each rival as its documentation says at best; one that is listed once has nothing more to set. */
 export const CONTESTANTS: readonly Contestant[] = [
   { name: 'ecs-drain', drainer: 'ecs-drain', params: {}, notifiedBy: 'events by way of a queue' },
   {

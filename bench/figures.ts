@@ -17,13 +17,13 @@ export interface Run {
   readonly held: number;
   /** How many of them no one completed before the hook timed out. */
   readonly leftToTimeout: number;
-  /** Those, and what ended in no way at all. */
+  /** Those, and drains that never ended. */
   readonly lost: number;
   /** Tasks whose instance was terminated before they had stopped. */
   readonly tasksKilled: number;
   /** Those of them that the shutdown cut off; the shutdown alone asked the others to stop, and they ended in time. */
   readonly tasksCutOff: number;
-  /** Of those killed, the ones whose drain had not come to a deadline of the drainer's own that it reports. */
+  /** Killed tasks whose drain had not reached a deadline that its drainer sets and reports. */
   readonly killedBeforeDeadline: number;
   /** From hold to completion, a figure a drain. */
   readonly drainSeconds: readonly number[];
@@ -84,7 +84,7 @@ export interface Summary {
   readonly refusedEcsReads: number;
   readonly mostCallsOfARun: number;
   readonly callsByKind: Readonly<Record<string, number>>;
-  /** Of how many drains it is, for a killed task leaves none to measure. */
+  /** Of how many drains, because one with a killed task has no slack. */
   readonly slackSeconds: { readonly of: number; readonly p50: number; readonly p99: number; readonly max: number };
   readonly tasksKilledInAll: number;
   readonly tasksKilledOfARun: Spread;

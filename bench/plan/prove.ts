@@ -139,7 +139,7 @@ async function snapshotOver(region: Region, { group }: Scenario): Promise<Snapsh
   return taken;
 }
 
-/** What no one can see from outside: how long an instance takes to launch that no one launched, how long jobs run, and what requests come. */
+/** What cannot be seen from outside: launch times where nothing was launched, how long jobs run, and request rates. */
 function assumptionsFor({ group, jobs, services }: Scenario): Assumptions {
   return {
     launchSeconds: group.launchSeconds,

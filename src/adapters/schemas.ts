@@ -32,8 +32,8 @@ export function shown(value: unknown): string {
 }
 
 /**
- * Text with what cannot be seen written out: line breaks, escape sequences, changes of direction, halves of a character. Who
- * reads it in a terminal or a queue sees the words that were sent, and nothing that they do.
+ * Text with what cannot be seen written out: line breaks, escape sequences, changes of direction, halves of a character. So
+ * the text cannot act on the terminal that shows it.
  */
 export function visible(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (it) => `\\u{${it.codePointAt(0)?.toString(16)}}`);
