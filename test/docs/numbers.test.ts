@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { FAULTS, RATES } from '../../bench/month.ts';
 import { BURST, PER_SECOND } from '../../cli/snapshot/reader.ts';
 import { MOST_CALLS } from '../../cli/snapshot.ts';
-import { PARAMS } from '../../deploy/params.ts';
+import { constraintsOf, PARAMS, type ParamName, paramNames } from '../../deploy/params.ts';
 import { PRICES } from '../../sandbox/prices.ts';
 import { NEAR_DEADLINE } from '../../src/domain/policy.ts';
 import { deployed } from '../deploy/deployed.ts';
@@ -80,6 +80,33 @@ describe('what documents say about the deployment', () => {
     const monthly = count('AWS::CloudWatch::Alarm') * 0.1 + Number(pollDollars) + 0.02;
     expect(Math.round(monthly)).toBe(1);
     expect(wordsOf('README.md')).toContain('about a dollar a month');
+  });
+});
+
+describe('the table in docs/settings.md', () => {
+  const split = (cell = '') => cell.replaceAll('`', '').split(', ');
+  const rows = rowsUnder('| param | default | what it is |', read('docs/settings.md'));
+  const settings = rows.flatMap(([names, defaults, text = '']) =>
+    split(names).map((name, index) => ({
+      name: name as ParamName,
+      standard: split(defaults)[index] ?? split(defaults)[0],
+      bounds: /\((\d+) to (\d+)\)/.exec(text)?.slice(1).map(Number),
+    })),
+  );
+
+  it('has every param with its default', () => {
+    expect(settings.map(({ name }) => name).toSorted()).toEqual(paramNames.toSorted());
+    for (const { name, standard } of settings)
+      expect([name, standard]).toEqual([name, PARAMS[name].default ?? 'required']);
+  });
+
+  it('has the bounds of each param that it gives bounds for', () => {
+    const bounded = settings.filter(({ bounds }) => bounds);
+    expect(bounded.length).toBeGreaterThan(3);
+    for (const { name, bounds } of bounded) {
+      const { min, max } = constraintsOf(name);
+      expect([name, bounds]).toEqual([name, [min, max]]);
+    }
   });
 });
 
