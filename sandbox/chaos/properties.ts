@@ -175,7 +175,7 @@ export function recoverySeconds(world: World): number {
   return noticingSeconds(world) + Math.max(comesAgain, parked + SWEPT_SECONDS);
 }
 
-// --- Drains of ECS's own ------------------------------------------------------------------------------------------------
+// --- Watched drains -----------------------------------------------------------------------------------------------------
 
 /** What only who drains may do. */
 const DRAINS = ['UpdateContainerInstancesState', 'RecordLifecycleActionHeartbeat'];
@@ -270,7 +270,7 @@ function longestSharedSeconds(works: readonly Work[], second: number): number {
 const VERIFIED_SECONDS = 10;
 
 function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Played): string[] {
-  // A drain of ECS's own may go on for 48 hours.
+  // A watched drain may go on for 48 hours.
   const isCutOff = world.managedDraining !== undefined && seconds > LONGEST_WORLD_SECONDS;
   const breaches = (isCutOff ? [] : schedulesLeft).map(
     (name) => `The schedule ${name} is still to come when all is over.`,

@@ -548,7 +548,7 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
 }
 
 /**
- * With `waiting: watch` nothing shows the sweep that a drain of ECS's own is lost. Beside such a drain, calls about an instance
+ * With `waiting: watch` nothing shows the sweep that a watched drain is lost. Beside such a drain, calls about an instance
  * that stays would look like meddling.
  */
 function withoutMystery(world: World): World {

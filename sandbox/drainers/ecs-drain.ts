@@ -18,7 +18,7 @@ import type { Install } from './drainer.ts';
 
 type Bundle = typeof import('../../src/handlers/lambda.ts');
 
-/** What a deployment with these params comes to, and the code of it. */
+/** The resources of a deployment with these params, and its code. */
 export type Build = (
   params: Params,
 ) => Promise<{ readonly deployment: Deployment; readonly createDrainHandler: Bundle['createDrainHandler'] }>;

@@ -406,7 +406,7 @@ describe('an event on the bus', () => {
     expect(decide(situation({ drain: drainOf({ announced: undefined }) }))).toEqual(event);
   });
 
-  it('is none where nothing holds the instance: the end comes at once', () => {
+  it('is not published where nothing holds the instance, because the drain ends at once', () => {
     const drain = drainOf({ announced: undefined });
     expect(decide(situation({ drain, observation: emptied(0, 0) })).kind).toBe('complete');
   });
@@ -544,7 +544,7 @@ describe('a wait for an ECS that does not answer', () => {
   const unanswered = (drain: Situation['drain'], random = 0.5) =>
     decide(situation({ drain, random, observation: THROTTLED, refused: refused('look') }));
 
-  it('is 15 to 135 s once the instance takes no tasks, with a schedule as the net', () => {
+  it('is 15 to 135 s once the instance takes no tasks, with a schedule in case the message is lost', () => {
     expect(unanswered(drainOf(), 0)).toEqual(parkUntil(25, 'both'));
     expect(unanswered(drainOf(), 0.5)).toEqual(parkUntil(85, 'both'));
   });

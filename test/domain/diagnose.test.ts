@@ -177,7 +177,7 @@ describe('a replacement that fails', () => {
     expect(causesOf({}, withEvents({ atMs: nowMs - 6 * HOUR, message }))).toEqual([]);
   });
 
-  it('is none of the usual events', () => {
+  it('is not reported for the usual events', () => {
     const usual = [
       'has started 1 tasks: (task 0123).',
       'has begun draining connections on 1 tasks.',

@@ -132,7 +132,7 @@ describe('what AWS refuses', () => {
     expect(next(work, decision, refusal)).toEqual({ ...work, refused: new Set([decision.kind]) });
   });
 
-  it('on the queue is known apart from the schedule', () => {
+  it('on the queue is remembered separately from the schedule', () => {
     const work = workOf(drainOf(), { refused: new Set(['park']) });
     const drain = drainOf({ parked: { schedule: 'one', untilMs: at(90), firesAtMs: at(210) } });
     const answer: Answer = { kind: 'queue-refused', drain, reason: 'down' };
@@ -213,7 +213,7 @@ describe('the hook', () => {
     expect(read(HOOK)).toMatchObject({ drain: { kind: 'held', hook: HOOK } });
   });
 
-  it('is none of a notice’s', () => {
+  it('does not exist for a notice', () => {
     expect(read(HOOK, workOf(noticeDrainOf()))).toEqual(workOf(noticeDrainOf()));
   });
 
@@ -257,7 +257,7 @@ describe('a heartbeat that Auto Scaling accepts', () => {
     expect(next(workOf(), { kind: 'heartbeat' }, { kind: 'accepted', askedAtMs: at(58) })).toEqual(workOf(beaten));
   });
 
-  it('is none of a notice’s', () => {
+  it('is not counted for a notice', () => {
     expect(withHeartbeat(noticeDrainOf(), NOW_MS)).toEqual(noticeDrainOf());
   });
 });

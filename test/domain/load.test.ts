@@ -138,7 +138,7 @@ describe('a continuation from the queue or a schedule', () => {
     },
   );
 
-  it('fails where Auto Scaling does not say whether its action is pending, and costs the others nothing', async () => {
+  it('fails where Auto Scaling does not say whether its action is pending, and does not affect the others', async () => {
     const error = new Unavailable('throttled');
     const aws = fakeAws({ fault: ({ name }) => (name === 'recordHeartbeat' ? error : undefined) });
     expect(await loaded(aws, [trusted(parked), trusted(drainOf())])).toMatchObject([

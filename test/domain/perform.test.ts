@@ -158,7 +158,7 @@ describe('heartbeats and completions', () => {
 describe('stopping stragglers', () => {
   const tasks = ['a', 'b', 'c'].map((arn) => holdingTaskOf({ arn }));
 
-  it('says why to whoever looks at the task; one that is refused costs the others nothing', async () => {
+  it('gives the reason that the task shows; a refused stop does not affect the others', async () => {
     const aws = fakeAws({ fault: ({ args: [arn] }) => (arn === 'b' ? denied : undefined) });
     expect(await performed(aws, [[first, { kind: 'stop-tasks', tasks }]])).toEqual([{ kind: 'done' }]);
     const reason = `ecs-drain: ${INSTANCE_ID} is terminating and its drain is near its deadline`;
@@ -187,7 +187,7 @@ describe('what Auto Scaling knows of a group', () => {
     ]);
   });
 
-  it('costs no drain of another group anything where it cannot be read', async () => {
+  it('affects no drain of another group where it cannot be read', async () => {
     for (const [error, refusal] of [
       [throttled, { kind: 'refused', reason: 'throttled' }],
       [denied, { kind: 'failed', error: denied }],
