@@ -41,12 +41,12 @@ const USAGE = `npm run bench -- [--json] [--write]
 --write  write the tables into docs/benchmark.md and the charts into docs/images`;
 
 const DOCS = resolve(import.meta.dirname, '../docs');
-/** A p99 needs as many drains, and one instance has one in a run. */
+/** A p99 needs a hundred drains, and a run of one instance has one. */
 const LONE_RUNS = 100;
-/** How a figure grows is seen by fewer. */
+/** Growth shows with fewer runs. */
 const GROWTH_RUNS = 20;
 const TASKS = 10;
-/** How many are terminated at once, and in how many runs: the luck of the draw decides which calls are throttled. */
+/** How many are terminated at once, and in how many runs, because chance decides which calls are throttled. */
 const RUNS_OF_FLEET: ReadonlyMap<number, number> = new Map([
   [1, LONE_RUNS],
   [100, 10],
@@ -63,9 +63,9 @@ const lone = (kind: Trial['kind']): Trial => ({ kind, instances: 1, tasksAnInsta
 const withTasks = (tasksAnInstance: number): Trial => ({ kind: '6 minutes', instances: 1, tasksAnInstance });
 const fleetOf = (instances: number): Trial => ({ kind: 'at once', instances, tasksAnInstance: TASKS });
 
-/** Everybody does these; ecs-drain alone shows how its figures grow. Of one instance no call is throttled. */
+/** Every drainer runs these. AWS throttles no call of a single instance. */
 const TRIALS = [...LONE_KINDS.map(lone), ...FLEETS.map(fleetOf)];
-/** What is hard for a drain that parks; the rivals do not. */
+/** What is hard for a drain that parks, as no rival does. */
 const STUCK = lone('stuck');
 const UNPARKED: readonly Trial[] = [
   ...[30, 60, 120, 210].map((hookSeconds) => ({ ...HARD_FLEET, kind: 'short hooks' as const, hookSeconds })),
@@ -73,10 +73,10 @@ const UNPARKED: readonly Trial[] = [
 ];
 const UNRELATED_STOPS: Trial = { kind: 'unrelated stops', instances: 0, tasksAnInstance: 0 };
 const OWN_TRIALS = [STUCK, ...UNPARKED];
-/** To watch takes no schedules: what cannot park is nothing else then. */
+/** With waiting=watch there are no schedules, so these trials would show nothing new. */
 const ownContestants = (trial: Trial) => (UNPARKED.includes(trial) ? OURS.slice(0, 1) : OURS);
 const OURS = CONTESTANTS.filter(({ drainer }) => drainer === 'ecs-drain');
-/** Those that make calls and are billed: ECS managed draining is not. */
+/** Those that make calls and are billed, so not ECS managed draining. */
 const withFunction = CONTESTANTS.filter(({ drainer }) => drainer !== 'managed-draining');
 const GROWTH_TRIALS = [...GROWING_TASKS.map(withTasks), ...GROWING_FLEETS.map(fleetOf)];
 
@@ -108,7 +108,7 @@ async function bench(args: string[]): Promise<void> {
 
 async function measured(): Promise<Figures> {
   console.error('Measuring the cold start');
-  const coldStart = await measureColdStart(); // alone, for it is of the real clock
+  const coldStart = await measureColdStart(); // alone, because it measures real time
   const runs = await runsOf(jobs());
   const isDrain = ({ held }: Run) => held > 0;
   const summaries = [...Map.groupBy(runs.filter(isDrain), keyOf).values()].map(summaryOf);
@@ -145,7 +145,7 @@ function goalsOf(summaries: readonly Summary[], days: readonly Day[]): Goal[] {
   });
 }
 
-/** The longest first, so that in the end no process waits for another. */
+/** The longest first, so that no process is idle at the end. */
 function jobs(): Job[] {
   const contest = TRIALS.flatMap((trial) =>
     contestantsOf(trial).map((contestant) => ({ contestant, trial, seeds: seedsOf(runsOfContest(trial)) })),

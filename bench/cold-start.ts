@@ -24,9 +24,9 @@ export interface ColdStart {
   readonly runs: number;
   readonly zipBytes: number;
   readonly bundled: Start;
-  /** Of it, Node's own modules that it imports, such as node:https: no bundle comes without them. */
+  /** Of it, Node's own modules that it imports, such as node:https, which every bundle needs. */
   readonly builtins: Start;
-  /** The same with V8's code of an earlier run at hand, which Lambda has not: the difference is what compiling costs. */
+  /** The same with V8's code of an earlier run at hand, which Lambda lacks: the difference is what compiling costs. */
   readonly precompiled: Start;
   readonly unbundled: Start;
   /** The book's: boto3 and its three clients; undefined where python3 or boto3 is missing. */

@@ -37,7 +37,7 @@ interface Deployed<D extends keyof ParamsOf> {
 
 export type Contestant = { [D in keyof ParamsOf]: Deployed<D> }[keyof ParamsOf];
 
-/** Each at its defaults, and each rival as its documentation says at best; one that is not here twice has no more to set. */
+/** Each at its defaults, and each rival as its documentation says at best; one that is listed once has nothing more to set. */
 export const CONTESTANTS: readonly Contestant[] = [
   { name: 'ecs-drain', drainer: 'ecs-drain', params: {}, notifiedBy: 'events by way of a queue' },
   {
@@ -74,7 +74,7 @@ const WITH_DAEMON_THAT_LEAVES = '6 minutes with a daemon that leaves at once';
 /** One instance's drain: three lengths of it, one of them with a daemon service too. */
 export const LONE_KINDS = ['30 seconds', '6 minutes', WITH_DAEMON, WITH_DAEMON_THAT_LEAVES, '40 minutes'] as const;
 
-/** What is to be drained. */
+/** What the contestants drain. */
 export interface Trial {
   readonly kind:
     | (typeof LONE_KINDS)[number]

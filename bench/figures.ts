@@ -17,13 +17,13 @@ export interface Run {
   readonly held: number;
   /** How many of them no one completed before the hook timed out. */
   readonly leftToTimeout: number;
-  /** Those, and what ended in no way at all. */
+  /** Those, and drains that never ended. */
   readonly lost: number;
   /** Tasks whose instance was terminated before they had stopped. */
   readonly tasksKilled: number;
-  /** Those of them that the shutdown cut off; the others were told to stop by the shutdown only, and ended in time. */
+  /** Those of them that the shutdown cut off; the shutdown alone asked the others to stop, and they ended in time. */
   readonly tasksCutOff: number;
-  /** Of those killed, the ones whose drain had not come to a deadline of the drainer's own that it reports. */
+  /** Killed tasks whose drain had not reached a deadline that its drainer sets and reports. */
   readonly killedBeforeDeadline: number;
   /** From hold to completion, a figure a drain. */
   readonly drainSeconds: readonly number[];
@@ -44,8 +44,8 @@ export interface Run {
 }
 
 /**
- * Within how many seconds so many instances can be DRAINING at best, by the buckets of the ECS API
- * (facts 17 ecs-throttling), with one read and one change for each: 100 at once, then 20 reads and 40 changes a second.
+ * Within how many seconds so many instances can be DRAINING at best, by the buckets of the ECS API (facts 17 ecs-throttling).
+ * Each instance needs one read and one change: 100 at once, then 20 reads and 40 changes a second.
  * Calls for several instances at a time, which the API has, can beat it.
  */
 export function drainingBoundSeconds(instances: number): number {
@@ -84,7 +84,7 @@ export interface Summary {
   readonly refusedEcsReads: number;
   readonly mostCallsOfARun: number;
   readonly callsByKind: Readonly<Record<string, number>>;
-  /** Of how many drains it is, for a killed task leaves none to measure. */
+  /** Of how many drains, because one with a killed task has no slack. */
   readonly slackSeconds: { readonly of: number; readonly p50: number; readonly p99: number; readonly max: number };
   readonly tasksKilledInAll: number;
   readonly tasksKilledOfARun: Spread;
@@ -146,7 +146,7 @@ export function summaryOf(runs: readonly Run[]): Summary {
   };
 }
 
-/** Every call that a run's function made, whether AWS refused it or not. */
+/** Every call that a run's function made, including those that AWS refused. */
 function callsOf({ calls }: Run): number {
   return sum(Object.values(calls).map(({ made }) => made));
 }
@@ -215,7 +215,7 @@ export interface Judged {
   readonly all: readonly Summary[];
 }
 
-/** What the drains of ecs-drain are to reach. */
+/** The goals for the drains of ecs-drain. */
 export function drainGoals(judged: Judged): Goal[] {
   const { sixMinutes, halfAMinute, stuck, fleets, unparked, unrelatedStops, all } = judged;
   const [of500, of1000] = fleets;

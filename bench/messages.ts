@@ -1,6 +1,6 @@
 import type { Invocation } from '../sandbox/region/lambda/model.ts';
 
-/** What a function was brought: the messages of a queue, or an event by itself. */
+/** What an invocation was given: the messages of a queue, or a single event. */
 
 export interface Message {
   /** The detail type of an event; a continuation that was sent to the queue has none. */

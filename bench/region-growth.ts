@@ -4,7 +4,7 @@ import { fleetOf } from '../sandbox/scenarios.ts';
 
 /**
  * `npm run bench:region`: how the cost of the local Region grows. Linear growth is a ratio per unit that stays at 1 or falls.
- * One instance after the other is drained, so that throttling makes no work of its own.
+ * One instance after the other is drained, so that throttling adds no work.
  */
 
 const INSTANCES = [30, 60, 120, 300];
@@ -28,7 +28,7 @@ async function cpuMs(drainer: Drainer, instances: number, tasksAnInstance: numbe
   return (user + system) / 1000;
 }
 
-/** The least of several: what disturbs only adds. */
+/** The least of several measurements, because disturbances only add. */
 async function leastCpuMs(drainer: Drainer, instances: number, tasksAnInstance: number): Promise<number> {
   const all: number[] = [];
   for (let run = 0; run < RUNS; run++) all.push(await cpuMs(drainer, instances, tasksAnInstance));

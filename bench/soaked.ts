@@ -46,7 +46,7 @@ export interface Soak extends Span {
   readonly dollars: number;
   /** What went wrong, as often as it did. */
   readonly faults: Counts;
-  /** What there was when all was over: nothing, or someone forgot it. */
+  /** What was left at the end. Anything here was forgotten. */
   readonly leftBehind: {
     readonly lifecycleActions: number;
     readonly schedules: number;
@@ -136,7 +136,7 @@ export async function soaked(
       const countOf = (kind: string) => made.filter((call) => kindOf(call) === kind && !call.failedWith).length;
       const brought = (lambda?.invocations ?? []).flatMap(messagesOf);
       sqsRequests += sqsRequestsFor(brought, {
-        schedules: 0, // They are counted in the end.
+        schedules: 0, // They are counted at the end.
         sends: countOf('sqs SendMessage') + countOf('sqs SendMessageBatch'),
         deletions: countOf('sqs DeleteMessageBatch'),
       });
@@ -229,7 +229,7 @@ export async function soaked(
   }
 }
 
-/** The function's own word; what a second delivery of an event came to is no outcome of the drain. */
+/** As the function reports it. The result of a second delivery of an event is not an outcome of the drain. */
 function noteOutcome(
   line: Readonly<Record<string, unknown>>,
   outcomes: Map<string, string>,

@@ -31,7 +31,7 @@ export function contestTable(summaries: readonly Summary[]): FigureTable {
   return summaries[0]?.trial.instances === 1 ? loneTable(summaries) : fleetTable(summaries);
 }
 
-/** Of one instance: each run has one drain, and the runs are what there are many of. */
+/** For one instance: each run has one drain, and there are many runs. */
 function loneTable(summaries: readonly Summary[]): FigureTable {
   const [first] = summaries;
   if (!first) throw new Error('There is no one to compare.');
@@ -73,7 +73,7 @@ function loneTable(summaries: readonly Summary[]): FigureTable {
   };
 }
 
-/** Of a fleet: few runs of many drains, each run's luck another. */
+/** For a fleet: few runs of many drains, and chance differs from run to run. */
 function fleetTable(summaries: readonly Summary[]): FigureTable {
   const [first] = summaries;
   if (!first) throw new Error('There is no one to compare.');

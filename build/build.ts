@@ -30,7 +30,7 @@ const { metafile } = await build({
   inject: ['build/node20.ts'],
   mainFields: ['module', 'main'],
   minify: true,
-  legalComments: 'none', // THIRD-PARTY-LICENSES has them, whole
+  legalComments: 'none', // THIRD-PARTY-LICENSES has their full texts
   banner: {
     // CommonJS code in the bundle calls require, which ES modules do not have.
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",

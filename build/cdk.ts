@@ -16,7 +16,7 @@ const OPTIONS = {
   platform: 'node',
   target: 'node20',
   mainFields: ['module', 'main'],
-  external: ['aws-cdk-lib', 'constructs'], // whoever uses the construct has these
+  external: ['aws-cdk-lib', 'constructs'], // provided by the app that uses the construct
   legalComments: 'none',
   metafile: true,
 } satisfies BuildOptions;
@@ -37,7 +37,7 @@ export async function buildCdk(folder: string): Promise<Metafile> {
   return metafile;
 }
 
-/** The types, once for each module system. The sources annotate all that they export, so no type of the CDK's has to be known. */
+/** The types, once for each module system. The sources annotate all that they export, so the types of the CDK are not needed. */
 async function writeTypes(folder: string): Promise<void> {
   const outDir = await mkdtemp(join(tmpdir(), 'ecs-drain-types-'));
   try {

@@ -9,7 +9,7 @@ import { thirdPartyLicenses } from './third-party-licenses.ts';
 
 const HANDLER = 'src/handlers/lambda';
 
-/** The zip, and of what it was made. The licences of what is bundled are in it. The same commit gives the same bytes. */
+/** The zip with its sources. It contains the licences of what is bundled. The same commit gives the same bytes. */
 export async function functionZip(root: string): Promise<{ readonly zip: Uint8Array; readonly metafile: Metafile }> {
   const { code, metafile } = await bundle(root);
   const licenses = await thirdPartyLicenses(metafile, root);
@@ -37,7 +37,7 @@ async function bundle(root: string): Promise<{ readonly code: Uint8Array; readon
   return { code: output.contents, metafile };
 }
 
-/** A zip whose bytes depend on its files alone: in order, and all of the first day that a zip can name. */
+/** A zip whose bytes depend on its files alone: they are sorted, and dated the first day that a zip can have. */
 export function zipped(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
   const entries = Object.entries(files).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const zippable: Zippable = Object.fromEntries(entries);

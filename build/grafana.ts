@@ -108,7 +108,7 @@ function targetOf({ color: _, ...line }: Line, i: number): object {
   };
 }
 
-/** A query of Logs Insights: Grafana names the log group beside it. */
+/** A query of Logs Insights, for which Grafana names the log group separately. */
 function queryOf(query: string): object {
   const [, group = '', expression = ''] = /^SOURCE '([^']+)' \| (.*)$/.exec(query) ?? [];
   const bins = /by (bin\(\w+\))$/.exec(expression)?.slice(1) ?? [];

@@ -1,4 +1,4 @@
-/** What the commands use of JavaScript and Node 20 does not have. The bundle of the commands begins with it. */
+/** Polyfills for the parts of JavaScript that the commands use and Node 20 lacks. The bundle of the commands begins with them. */
 
 import 'core-js/actual/array/from-async.js';
 import 'core-js/actual/iterator/index.js';
@@ -8,5 +8,5 @@ import 'core-js/actual/promise/with-resolvers.js';
 import 'core-js/actual/set/index.js';
 import 'core-js/actual/url/parse.js';
 
-// The SDK's next releases need Node 22, which nobody who runs this bundle can act on: its SDK does not change.
+// Hides the SDK's warning that its next releases need Node 22: the SDK in this bundle does not change.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';

@@ -79,7 +79,7 @@ function templateYaml(template: object, use: string): Uint8Array {
   return Buffer.from(yaml.toString({ lineWidth: 0, directives: false }));
 }
 
-/** The packages of which the bundle has code, from all that npm knows of what is installed. */
+/** The packages whose code is in the bundle, from npm's list of what is installed. */
 async function billOfMaterials({ outputs }: Metafile): Promise<string> {
   const npm = await promisify(execFile)('npm', ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'], {
     cwd: ROOT,
@@ -99,7 +99,7 @@ async function billOfMaterials({ outputs }: Metafile): Promise<string> {
     },
     components: components
       .filter((component) => there.has(component['bom-ref']))
-      // To npm a package that is bundled was only needed for development.
+      // npm counts a bundled package as one for development only.
       .map(({ properties, ...component }) => ({ ...component, scope: 'required' })),
     dependencies: dependencies
       .filter(({ ref }) => there.has(ref))

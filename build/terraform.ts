@@ -54,7 +54,7 @@ const MOST: Readonly<Record<string, number>> = {
   [parameterOf('autoScalingGroups')]: MOST_GROUPS,
 };
 
-/** What the template's rules say of parameters together. */
+/** What the template's rules say about combinations of parameters. */
 interface Rule {
   readonly RuleCondition?: Test;
   readonly Assertions: readonly { readonly Assert: Test; readonly AssertDescription: string }[];
@@ -143,7 +143,7 @@ function refusal(name: string, { ConstraintDescription, AllowedPattern }: Parame
   return quoted(`${snake(name)} is `, `jsonencode(var.${snake(name)})`, `: ${expected}.`);
 }
 
-/** What the template's rules say of a parameter. */
+/** What the template's rules say about a parameter. */
 function exclusionsOf(name: string): { readonly condition: string; readonly message: string }[] {
   return Object.values(Rules).flatMap(({ RuleCondition, Assertions }) =>
     Assertions.filter(({ Assert }) => firstOf(RuleCondition ?? Assert) === name).map(

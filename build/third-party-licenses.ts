@@ -2,13 +2,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { Metafile } from 'esbuild';
 
-/** What the owners of bundled packages ask for: their licences and notices, in one text. */
+/** The licences and notices of bundled packages in one text, as their owners require. */
 
 const PACKAGE = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//;
 const TEXTS = /^(licen[cs]e|copying|notice)/i;
 
 /**
- * The licences of the packages of which a bundle has something, each text once. The same bundle gives the same text.
+ * The licences of the packages in a bundle, each text once. The same bundle gives the same text.
  * @throws Error for a package whose licence has no text: it must not be shipped.
  */
 export async function thirdPartyLicenses({ outputs }: Pick<Metafile, 'outputs'>, root: string): Promise<string> {

@@ -23,7 +23,7 @@ import {
   tasksOf,
   tasksOn,
 } from './cluster.ts';
-import { counted, type Deployment, sentenceOf, untilSilent } from './common.ts';
+import { counted, type Deployment, documentAt, sentenceOf, untilSilent } from './common.ts';
 import type { Check, Finding } from './finding.ts';
 
 /** What a judgment needs of the deployment, or of the one that is to come. */
@@ -179,10 +179,10 @@ function* obstacleFindings(service: ClusterService, where: string, nowMs: number
   }
 }
 
-/** What to do about a cause, as a sentence. */
+/** What to do about a cause, and where more is said about it. */
 export function fixFor(cause: CauseKind): string {
   const remedy = REMEDIES[cause];
-  return `${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}.`;
+  return `${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}: ${documentAt('operations.md#why-a-drain-is-stuck')}`;
 }
 
 async function protectionFindings(

@@ -19,7 +19,7 @@ export interface SnapshotOptions {
   readonly maxCalls?: string;
 }
 
-const MOST_CALLS = 120;
+export const MOST_CALLS = 120;
 
 /** `ecs-drain snapshot`: writes down a group and its cluster, for `plan` and for whoever has no access. */
 export async function snapshot(

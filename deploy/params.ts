@@ -266,7 +266,7 @@ export interface Constraints {
   readonly expected?: string;
 }
 
-/** What of a step of a schema says a constraint. */
+/** The fields of a schema's step that state a constraint. */
 interface Step {
   readonly type: string;
   readonly options?: readonly string[];
@@ -312,10 +312,10 @@ export function paramsOf(given: Readonly<Record<string, unknown>>, stage: string
   return { texts: texts as Params['texts'], settings };
 }
 
-/** Of a deployment that names no stage, in every way to deploy. The commands assume the same. */
+/** The stage if none is named, in every way to deploy. The commands assume the same. */
 export const DEFAULT_STAGE = 'main';
 
-/** It is a part of names; limits.ts checks how long these become. */
+/** The stage is part of names; limits.ts checks how long these become. */
 const STAGE = /^[a-zA-Z0-9-]+$/;
 
 /** Distinguishes the events of this deployment from another's. */
@@ -386,7 +386,7 @@ function clustersIn(groups: unknown): string | undefined {
   return clusters.includes(undefined) ? undefined : [...new Set(clusters)].join(',');
 }
 
-/** What is no param, or no longer, and what to do instead. */
+/** Names that are not params, or are no longer, and what to do instead. */
 const NO_PARAMS: Readonly<Record<string, string>> = {
   stage: 'There is no param stage: the stage is an option of its own, --stage.',
   region: 'There is no param region: the Region is an option of its own, --region.',
@@ -403,7 +403,7 @@ function refuseUnknown(names: readonly string[]): void {
   }
 }
 
-/** More changes than these make another word. */
+/** How many characters may differ for a name to count as misspelled. */
 const MOST_TYPOS = 3;
 
 /** There is no param, or property, of this name: the nearest of those that there are, or all of them. */
@@ -415,7 +415,7 @@ export function sentenceOnUnknown(kind: 'param' | 'property', name: string, name
   return `There is no ${kind} ${name}; there are ${names.join(', ')}.`;
 }
 
-/** A sentence for what may work, and is hardly meant. */
+/** A sentence for each value that may work but is probably a mistake. */
 export function warningsIn({ settings }: Params): string[] {
   return settings.autoScalingGroups.flatMap(({ text }) => {
     const words = text.split(' ');

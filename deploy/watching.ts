@@ -82,7 +82,7 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
     TimedOutAlarm: {
       name: 'timed-out',
       description:
-        'A drain reached its deadline, and its instance was terminated while tasks had not stopped. The log names the tasks; find out what kept them.',
+        'A drain reached its deadline, and its instance was terminated while tasks had not stopped. The log names the tasks and says why they stayed.',
       runbook: 'Timed out',
       ...ours,
       metric: 'Drains',
@@ -104,7 +104,7 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
     TasksUnaccountedAlarm: {
       name: 'tasks-unaccounted',
       description:
-        'An instance that had tasks was let go by somebody else than its drain, so what became of the tasks is not known. The log says which tasks were seen last, and when.',
+        'Someone other than its drain let an instance with tasks go, so what became of the tasks is not known. The log says which tasks were seen last, and when.',
       runbook: 'Tasks unaccounted for',
       ...ours,
       metric: 'TasksUnaccounted',

@@ -4,7 +4,7 @@ import type { Region } from './region/region.ts';
 import { listen } from './region/wire/http.ts';
 import { CLUSTER, GROUP } from './scenarios.ts';
 
-/** How a Region is put behind HTTP, and what is told of it. */
+/** How a Region is put behind HTTP, and what a user reads about it. */
 
 /** @throws UsageError if the port is someone else's. */
 export function listenTo(region: Region, clock: RegionClock, port: number): ReturnType<typeof listen> {
@@ -17,15 +17,13 @@ export function listenTo(region: Region, clock: RegionClock, port: number): Retu
 }
 
 export function welcome(url: string, pace: string): string {
-  return `The Region listens on ${url}, ${pace}. Look into it, in another terminal, with:
+  return `The Region listens on ${url}, ${pace}. Ctrl-C ends it. Look into it in another terminal:
 
   export AWS_ENDPOINT_URL=${url} AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
   aws ecs list-container-instances --cluster ${CLUSTER}
   aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names ${GROUP}
   npx ecs-drain status
-
-Ctrl-C ends it.
 
 `;
 }

@@ -4,7 +4,7 @@ import { currentFiber } from './region/time/virtual-time.ts';
 export type LogLine = Readonly<Record<string, unknown>>;
 
 /**
- * Takes what functions of a Region print, as CloudWatch Logs would, and leaves the terminal to everybody else. Returns
+ * Takes what functions of a Region print, as CloudWatch Logs would, and leaves the terminal to everyone else. Returns
  * how to end it.
  */
 export function captureLogs(onLine: (line: LogLine, text: string) => void): () => void {

@@ -167,7 +167,7 @@ function jobsOf({ jobs, instances }: World): Scenario['jobs'] {
     name: `job-${i + 1}`,
     memoryMiB: 256,
     cpuUnits: 64,
-    // One that ends while the snapshot is taken says nothing of the plan.
+    // One that ends while the snapshot is taken says nothing about the plan.
     runsForSeconds: job.runsForSeconds + 120,
   }));
 }

@@ -21,7 +21,7 @@ import type { Scenario } from '../../sandbox/scenarios.ts';
 
 /** The proof of a plan: the local Region is the only world whose truth is known. */
 
-/** A cluster, and what is to be done to it. */
+/** A cluster, and the change to it. */
 export interface Case {
   readonly name: string;
   readonly scenario: Scenario;
@@ -155,7 +155,7 @@ async function snapshotOver(region: Region, { group }: Scenario): Promise<Snapsh
   return taken;
 }
 
-/** What no one can see from outside: how long an instance takes to launch that no one launched, how long jobs run, and what requests come. */
+/** What cannot be seen from outside: launch times where nothing was launched, how long jobs run, and request rates. */
 function assumptionsFor({ group, jobs, services }: Scenario): Assumptions {
   return {
     launchSeconds: group.launchSeconds,

@@ -13,8 +13,8 @@ export const REAL_PACE: Pace = {
 };
 
 /** Less than half of what ECS allows an account for reads, 100 at once and 20 a second (facts 17 ecs-throttling). */
-const BURST = 40;
-const PER_SECOND = 8;
+export const BURST = 40;
+export const PER_SECOND = 8;
 
 /** Makes the calls of one snapshot: paced, counted, and with a note of what AWS does not permit. */
 export class Reader {

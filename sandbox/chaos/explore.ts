@@ -71,7 +71,7 @@ export async function explore({
   return { tally, breach };
 }
 
-/** What the drill is told to play the world with. */
+/** The arguments with which the drill plays the world. */
 export function replayOf(world: World): string {
   return `npm run drill -- --world '${JSON.stringify(world)}'`;
 }

@@ -20,7 +20,7 @@ export interface Victim {
   readonly placedAt: number;
   /** When the registration was made that it is on. */
   readonly registeredAt: number;
-  /** Since when its agent had been silent, except for moments, and when it was heard again; undefined if it was not. */
+  /** Since when its agent had been silent, except for moments, and when ECS heard it again; undefined if it never did. */
   readonly silence: { readonly since: number; readonly heardAt: number | undefined } | undefined;
 }
 
@@ -45,7 +45,7 @@ export interface Held {
   readonly outcomes: string[];
   /** Tasks that were ever on the instance. */
   tasks: number;
-  /** The most schedules that were to come at once for it. */
+  /** The most schedules that waited for it at the same time. */
   places: number;
 }
 
@@ -248,7 +248,7 @@ function countUp(counts: Map<number, number>, atMs: number): void {
   counts.set(wholeMs, (counts.get(wholeMs) ?? 0) + 1);
 }
 
-/** Sees what happens, at the moment it does: the Region tells of a completion before it takes the instance. */
+/** Sees what happens at the moment it does: the Region reports a completion before it takes the instance. */
 function witnessOf(region: Region) {
   const held: Held[] = [];
   const holding = new Map<string, Held>();

@@ -23,7 +23,7 @@ export const PROPERTIES: readonly Property[] = [
     breaches: hasConcurrentChains,
   },
   {
-    name: 'a drain of ECS’s own is told, and never set to DRAINING, kept open or completed before its deadline by us',
+    name: 'a drain of ECS’s own is reported, and never set to DRAINING, kept open or completed before its deadline by us',
     breaches: meddles,
   },
   { name: 'nothing goes on after an outcome', breaches: continuesAfterEnd },
@@ -161,11 +161,11 @@ const SIGN_OF_LIFE_SECONDS = 540;
 const SWEPT_SECONDS = 180 + 60;
 
 /**
- * How long after the last fault every hold has someone again who goes on with it and has looked at it. Either what the last
- * fault stopped comes again by itself: from the queue when its visibility timeout is over, which is the function's timeout, and
- * from EventBridge, which waits up to twice as long as the target has refused, for its waits double. Or its event is lost, or
- * given up after the queue brought it five times: then a sweep finds it. Of a drain that was parked the sweep knows only
- * when its schedule was written, and waits for longer than any wait takes.
+ * How long after the last fault a drain works on every hold again and has looked at it. What the last fault stopped may come
+ * again by itself, from the queue when its visibility timeout ends, which is the function's timeout. Or it comes from
+ * EventBridge, whose waits double, so that one lasts up to twice as long as the target has refused. If its event is lost, or
+ * given up after the queue brought it five times, a sweep finds it. Of a parked drain the sweep knows only when its schedule was
+ * written, and waits for longer than any wait takes.
  */
 export function recoverySeconds(world: World): number {
   const refused = world.outages.map(({ what, forSeconds }) => (what === 'deliveries are refused' ? forSeconds : 0));
@@ -175,7 +175,7 @@ export function recoverySeconds(world: World): number {
   return noticingSeconds(world) + Math.max(comesAgain, parked + SWEPT_SECONDS);
 }
 
-// --- Drains of ECS's own ------------------------------------------------------------------------------------------------
+// --- Watched drains -----------------------------------------------------------------------------------------------------
 
 /** What only who drains may do. */
 const DRAINS = ['UpdateContainerInstancesState', 'RecordLifecycleActionHeartbeat'];
@@ -197,7 +197,7 @@ function meddles({ world, calls, completionsAt, held, seconds }: Played): string
     ...early.map((second) => `The function completed ECS's hook at ${second} s.`),
     ...held
       .filter((each) => !isTold(each))
-      .map(({ instanceId }) => `The drain of ${instanceId} was never told to end.`),
+      .map(({ instanceId }) => `The end of the drain of ${instanceId} was never reported.`),
   ];
 }
 
@@ -218,7 +218,7 @@ function hasConcurrentChains({ held, works, world }: Played): string[] {
     if (since >= faultsEnd) {
       // What fails comes again, and may have been continued before.
       const most = MOST_INVOCATIONS[world.waiting] + own.filter(({ result }) => result === 'failed').length;
-      // ECS tells of an empty instance once for each of its tasks: what finds nothing to do is no further chain.
+      // ECS reports an empty instance once for each of its tasks: an invocation that finds nothing to do is no further chain.
       const concurrent = mostConcurrent(own.filter(({ result }) => result !== 'nothing'));
       if (concurrent > most) return [`${instanceId} had ${concurrent} invocations at once, more than ${most}.`];
     }
@@ -270,7 +270,7 @@ function longestSharedSeconds(works: readonly Work[], second: number): number {
 const VERIFIED_SECONDS = 10;
 
 function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Played): string[] {
-  // A drain of ECS's own may go on for 48 hours.
+  // A watched drain may go on for 48 hours.
   const isCutOff = world.managedDraining !== undefined && seconds > LONGEST_WORLD_SECONDS;
   const breaches = (isCutOff ? [] : schedulesLeft).map(
     (name) => `The schedule ${name} is still to come when all is over.`,

@@ -103,8 +103,8 @@ const world = object({
   /** ECS drains by itself, we watch, and this is `managedDrainingDeadline`. Where it is left out, we drain. */
   managedDraining: v.optional(oneOf('none', 'CONTINUE')),
   /**
-   * What makes us drain instances that stay in service: an instance refresh replaces every root volume at once, and the agents
-   * keep their registrations or not; or EC2 recommends to rebalance an instance, and nothing replaces it.
+   * What makes us drain instances that stay in service. An instance refresh replaces every root volume at once, and the agents
+   * may keep their registrations. Or EC2 recommends to rebalance an instance, and nothing replaces it.
    */
   staying: v.optional(
     v.variant('what', [
@@ -548,8 +548,8 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
 }
 
 /**
- * With `waiting: watch` nothing tells the sweep that a drain of ECS's own is lost. Beside one, calls about an instance that stays
- * could not be told from meddling.
+ * With `waiting: watch` nothing shows the sweep that a watched drain is lost. Beside such a drain, calls about an instance
+ * that stays would look like meddling.
  */
 function withoutMystery(world: World): World {
   return world.waiting === 'park' && !world.staying ? world : { ...world, managedDraining: undefined };

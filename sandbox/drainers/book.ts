@@ -20,8 +20,8 @@ export type BookParams = {
 };
 
 /**
- * The book's function ("Docker on Amazon Web Services", chapter on ECS auto scaling), told again in TypeScript with its
- * errors: it lists the first page only, believes the running count, never heartbeats, answers any error with ABANDON and
+ * The book's function ("Docker on Amazon Web Services", chapter on ECS auto scaling) in TypeScript, with its errors. It
+ * lists the first page only, believes the running count and never heartbeats. It answers any error with ABANDON, and
  * republishes itself to SNS when time runs out.
  */
 export const book: Install = async (region, { params }) => {

@@ -4,9 +4,9 @@ import { ConfiguredRetryStrategy } from '@smithy/core/retry';
 export type RetryMode = 'standard' | 'legacy';
 
 /**
- * How a client of the JavaScript SDK retries as boto3 does (facts 77 boto3-retries). *standard* is the same algorithm
- * in both: three attempts in all, a random part of 1, 2, … s when throttled. *legacy* makes five attempts and waits a
- * random part of 1, 2, 4 and 8 s.
+ * How a client of the JavaScript SDK retries as boto3 does (facts 77 boto3-retries). In both, *standard* is the same
+ * algorithm: three attempts in all, and a random part of 1, 2, … s between them when throttled.
+ * With *legacy* there are five attempts, and a random part of 1, 2, 4 and 8 s between them.
  */
 export function boto3Retries(mode: RetryMode) {
   if (mode === 'standard') return { maxAttempts: 3 };

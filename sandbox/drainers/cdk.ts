@@ -22,9 +22,9 @@ export type CdkParams = {
 };
 
 /**
- * The AWS CDK's `InstanceDrainHook`, told again in TypeScript: a hook with an SNS topic, and a function
- * that lists the instance's tasks once, before it drains, and looks at those every ten seconds until all have stopped. It
- * sends no heartbeat, and its time limit is that of the hook.
+ * The AWS CDK's `InstanceDrainHook` in TypeScript: a hook with an SNS topic, and a function. The function lists the instance's
+ * tasks once, before it drains, and looks at those every ten seconds until all have stopped. It sends no heartbeat, and its
+ * time limit is that of the hook.
  *
  * Source: aws/aws-cdk, `packages/aws-cdk-lib/aws-ecs/lib/drain-hook/instance-drain-hook.ts` and
  * `packages/@aws-cdk/custom-resource-handlers/lib/aws-ecs/lambda-source/index.py`.
@@ -65,7 +65,7 @@ function drainHook(clock: Clock, configuration: ReturnType<typeof boto3Retries> 
     const registered = await ecs.send(new ListContainerInstancesCommand({ cluster, filter }));
     const instance = registered.containerInstanceArns?.[0];
     if (!instance) return; // the hook is left to its timeout
-    // One page, of tasks that are to run: what is leaving already is not on it.
+    // One page of the tasks with desired status RUNNING: tasks that are stopping already are missing.
     const listed = await ecs.send(new ListTasksCommand({ cluster, containerInstance: instance }));
     const tasks = listed.taskArns ?? [];
     while (await hasTasks(instance, tasks)) await clock.sleepUntil(clock.nowMs() + 10_000);

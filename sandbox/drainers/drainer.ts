@@ -11,7 +11,7 @@ export interface Installed {
   readonly lambda: LambdaModel | undefined;
   /** The EC2 instances that an invocation was about, each once: a batch has many. */
   instancesOf(invocation: Pick<Invocation, 'event' | 'fiber'>): readonly string[];
-  /** What became of each drain that an invocation worked on, by instance, where the drainer tells it. */
+  /** What became of each drain that an invocation worked on, by instance, where the drainer reports it. */
   readonly resultsOf?: (fiber: Fiber) => ReadonlyMap<string, string>;
   /** How many messages are in its dead-letter queues, where it has some. */
   readonly deadLetters?: () => number;
@@ -22,7 +22,7 @@ export interface Installed {
 /** One stretch of work on an instance, such as an invocation. */
 export interface Work {
   readonly instanceId: string | undefined;
-  /** Its calls can be told from others' by this. */
+  /** Distinguishes its calls from those of others. */
   readonly fiber: Fiber;
   /** Of the whole fiber. */
   readonly billedSeconds: number;

@@ -18,7 +18,7 @@ import type { Install } from './drainer.ts';
 
 type Bundle = typeof import('../../src/handlers/lambda.ts');
 
-/** What a deployment with these params comes to, and the code of it. */
+/** The resources of a deployment with these params, and its code. */
 export type Build = (
   params: Params,
 ) => Promise<{ readonly deployment: Deployment; readonly createDrainHandler: Bundle['createDrainHandler'] }>;
@@ -212,7 +212,7 @@ function version4({ drain }: { readonly drain: Drain }): string {
   });
 }
 
-/** What SQS tells of a queue. */
+/** What SQS says about a queue. */
 function measureByTheMinute({ time, measure }: Region, queue: QueueModel): void {
   const dimensions = { QueueName: `${queue.name}.QueueName` }; // as packaging.ts fills it in
   const sample = () => {
@@ -230,7 +230,7 @@ interface Subject {
   readonly instanceId: string;
 }
 
-/** What an event, or a continuation that came straight to the queue, may tell of its instance. */
+/** What an event, or a continuation that came straight to the queue, may say about its instance. */
 interface Told {
   readonly drain?: { readonly action?: Subject; readonly notice?: Subject };
   /** Of a lifecycle action. */

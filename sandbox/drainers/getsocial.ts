@@ -24,9 +24,9 @@ interface Detail {
 }
 
 /**
- * getsocial's ecs-drain-lambda, told again in TypeScript: a function of fifteen minutes on the events of
- * Auto Scaling itself, that reads the cluster's name from the instance's user data, looks through all container instances,
- * drains, lists the tasks once and looks at those every ten seconds until all have stopped. One that finds the instance
+ * getsocial's ecs-drain-lambda in TypeScript: a function of fifteen minutes on the events of Auto Scaling itself. It reads the
+ * cluster's name from the instance's user data, and looks through all container instances. Then it drains, lists the tasks
+ * once and looks at those every ten seconds until all have stopped. One that finds the instance
  * DRAINING already has listed no task, and completes. The hook is that of its README. Its other trigger, Spot
  * interruptions, does not happen in the Region.
  *

@@ -1,7 +1,7 @@
 import type { HookSpec } from '../region/auto-scaling/model.ts';
 import type { Region } from '../region/region.ts';
 
-/** What Auto Scaling tells the notification target of a hook, as far as drainers read it. */
+/** What Auto Scaling sends to the notification target of a hook, as far as drainers read it. */
 export interface Notification {
   readonly Service: 'AWS Auto Scaling';
   readonly Time: string;

@@ -36,9 +36,9 @@ interface Wait {
 }
 
 /**
- * The drain of widdix's ECS cluster template, told again in TypeScript: a hook with an SQS queue, whose
- * messages a function takes one at a time; it drains, and sends a message to its own queue to look again a minute later,
- * with a heartbeat, for `DrainingTimeoutInSeconds` at most. It believes the list of tasks that are to run.
+ * The drain of widdix's ECS cluster template in TypeScript: a hook with an SQS queue, whose messages a function takes one at a
+ * time. It drains, and sends a message to its own queue to look again a minute later, with a heartbeat. It does so for
+ * `DrainingTimeoutInSeconds` at most, and believes the list of tasks with desired status RUNNING.
  *
  * Source: widdix/aws-cf-templates, `ecs/cluster.yaml` (`DrainInstanceLambda` and what is around it).
  */

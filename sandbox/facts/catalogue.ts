@@ -36,7 +36,7 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   70: 'an instance that is detached outlives the stack',
   71: 'it takes a rebalance recommendation, which cannot be ordered alone',
   77: 'it is about a client, and not about AWS',
-  89: 'it takes thousands of messages before the readers that Lambda adds can be told apart',
+  89: 'it takes thousands of messages before the readers that Lambda adds can be distinguished',
   90: 'it takes a loop of invocations, which costs money without a bound',
   92: 'the check of the rules asks the matcher that EventBridge runs',
   93: 'a group with such a name is in the way of other programs',

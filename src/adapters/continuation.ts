@@ -25,7 +25,7 @@ export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 /** Raise it with every change of `Drain` that an older function could not read. */
 export const CONTINUATION_VERSION = 7;
 
-/** What a continuation amounts to. */
+/** What reading a continuation leads to. */
 export type Decoded =
   | { readonly kind: 'drain'; readonly drain: Drain }
   /** A later version wrote it, before the deployment was rolled back: the drain starts again from what can be understood. */
@@ -121,7 +121,7 @@ export const LONGEST_MESSAGE = 256;
 
 const MESSAGE_EXPECTED = `expected a text of 1 to ${LONGEST_MESSAGE} characters, without control characters`;
 
-/** What an operator says of a drain: whoever reads it in a terminal sees words, and nothing that they do. */
+/** The note of an operator about a drain. It has no control characters, because it is shown in terminals. */
 export const operatorMessage = v.pipe(
   v.string(MESSAGE_EXPECTED),
   v.minLength(1, MESSAGE_EXPECTED),

@@ -223,7 +223,7 @@ function heartbeatsOf(drain: Drain): number {
   return drain.kind === 'held' ? drain.heartbeats : 0;
 }
 
-/** An EMF line for a look. Whose drain it is are no dimensions, but fields for queries of the log, which can count drains. */
+/** An EMF line for a look. The keys of the drain are not dimensions but fields, by which queries of the log can count drains. */
 function publishLook(metrics: Metrics, drain: Drain, deadlineUsedPercent: number): void {
   for (const [key, value] of Object.entries(drainKeys(drain))) metrics.addMetadata(key, value);
   metrics.addMetric('DeadlineUsed', MetricUnit.Percent, deadlineUsedPercent);
@@ -300,9 +300,9 @@ function addSlack(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs
   if (slack !== undefined) metrics.addMetric('DrainSlack', MetricUnit.Seconds, slack);
 }
 
-/** Of a drain that drained. Tasks that stopped before it began kept no one waiting. */
+/** The slack of a drain that ended as drained. Tasks that stopped before it began do not count. */
 function slackSeconds({ kind, startedAtMs }: Drain, outcome: Outcome, finishedAtMs: number): number | undefined {
-  if (outcome.kind !== 'drained' || kind === 'supervised') return undefined; // Of a drain of ECS's own the slack is ECS's.
+  if (outcome.kind !== 'drained' || kind === 'supervised') return undefined; // The slack of a watched drain is ECS's.
   return secondsBetween(Math.max(startedAtMs, outcome.lastTaskStoppedAtMs ?? startedAtMs), finishedAtMs);
 }
 

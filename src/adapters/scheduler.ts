@@ -90,15 +90,15 @@ type ScheduleCalls = ReturnType<typeof scheduleCalls>;
 type Schedule = Omit<CreateScheduleCommandInput, 'ScheduleExpression'> & { readonly firesAtMs: number };
 
 /**
- * One-time schedules have no fraction of a second. Whether one fires that is written for an instant which has passed is unverified
- * (facts 29 past-schedule), so none is: what came too late is still to come when the call has arrived.
+ * One-time schedules have no fraction of a second. Whether a schedule fires that is written for a time in the past is unverified
+ * (facts 29 past-schedule), so each is written for a time that is still ahead when the call arrives.
  */
 function inTime({ firesAtMs, ...schedule }: Schedule, { nowMs }: Clock): CreateScheduleCommandInput {
   const atMs = wholeSecond(Math.max(firesAtMs, nowMs() + LONGEST_CALL_SECONDS * 1000));
   return { ...schedule, ScheduleExpression: `at(${new Date(atMs).toISOString().slice(0, 19)})` };
 }
 
-/** One call each, which answers where there is a schedule or is none; other errors are thrown. */
+/** Each makes one call. Its answer says whether there was such a schedule; other errors are thrown. */
 function scheduleCalls(abortSignal: AbortSignal, { client, settings, clock }: SchedulerOptions) {
   const { scheduleGroup: GroupName } = settings;
   const sending = { abortSignal };
@@ -132,7 +132,7 @@ function scheduleCalls(abortSignal: AbortSignal, { client, settings, clock }: Sc
   };
 }
 
-/** What the call answers, or the other answer if it throws such an error. */
+/** The answer of the call, or the other answer if it throws an error of this type. */
 async function orElse<T, E>(
   errorType: typeof ConflictException | typeof ResourceNotFoundException,
   other: E,
@@ -172,7 +172,7 @@ async function createFirst(
   clock: Clock,
 ): Promise<'parked' | 'taken'> {
   if (await calls.create(schedule)) return 'parked';
-  // Another delivery of the same event parks the drain; or an earlier drain came to no end and left its schedule.
+  // Another delivery of the same event parks the drain; or an earlier drain never ended and left its schedule.
   return (await isWaiting(drain, schedule.Name ?? '', calls, clock)) ? 'taken' : createAnew(schedule, calls);
 }
 
@@ -186,7 +186,7 @@ async function isWaiting(drain: Drain, name: string, { get }: ScheduleCalls, clo
 }
 
 /**
- * Whether an update lets a schedule fire again is nowhere documented (facts 36 schedule-update). After a crash between the two
+ * AWS does not document whether an update lets a schedule fire again (facts 36 schedule-update). After a crash between the two
  * calls the message comes again.
  */
 async function createAnew(schedule: Schedule, { remove, create }: ScheduleCalls): Promise<'parked' | 'taken'> {
@@ -226,8 +226,8 @@ function scheduleOf(
     GroupName,
     Name,
     FlexibleTimeWindow: { Mode: 'OFF' },
-    // The drain deletes it when it ends: AWS would some time after it has fired, when it may hold the next wait already
-    // (docs/decisions/0007).
+    // The drain deletes it when it ends. AWS would delete it some time after it has fired, when it may already hold the next
+    // wait (docs/decisions/0007).
     ActionAfterCompletion: 'NONE',
     Target: { Arn: eventQueueArn, RoleArn, Input: encode(drain), DeadLetterConfig: { Arn: deadLetterQueueArn } },
   };

@@ -1,4 +1,4 @@
-/** Calls that many drains share: those about a cluster, as few as AWS allows, and what they answer about each ARN. */
+/** Calls that many drains share: as few for each cluster as AWS allows, with the answer about each ARN. */
 
 import type { EcsRef } from './observation.ts';
 import { ClusterMissing, errorOf } from './ports.ts';
@@ -6,7 +6,7 @@ import { ClusterMissing, errorOf } from './ports.ts';
 /** What ECS said of an ARN; the error of the call where it failed, undefined where ECS does not know it. */
 export type ByArn<T> = (arn: string) => T | Error | undefined;
 
-/** What a call that lists or describes takes at most (facts 13 counting-trap, 14 instance-lookup). */
+/** The most items that one call lists or describes (facts 13 counting-trap, 14 instance-lookup). */
 export const MOST_AT_ONCE = 100;
 
 /** The items in groups of at most this size. */
@@ -18,7 +18,7 @@ export function isValue<T extends object>(value: T | Error | undefined): value i
   return value !== undefined && !(value instanceof Error);
 }
 
-/** Describes the items of each cluster together. A call that fails costs only what it was about. */
+/** Describes the items of each cluster together. A call that fails affects only its own items. */
 export async function byCluster<T extends { readonly arn: string }>(
   refs: readonly EcsRef[],
   describe: (cluster: string, arns: readonly string[]) => Promise<readonly T[]>,

@@ -52,11 +52,11 @@ export type Decision =
   /** Publish that the drain has begun to wait, or that it waits for too long. */
   | { readonly kind: 'announce'; readonly event: 'started' | 'stuck'; readonly deadlineAtMs: number }
   | { readonly kind: 'complete'; readonly verdict: Verdict }
-  /** The drain of ECS's own has ended: there is nothing to complete. */
+  /** The watched drain has ended: there is nothing to complete. */
   | { readonly kind: 'finish'; readonly ending: Exclude<Verdict, LethalVerdict> | 'already-completed' }
   /**
    * End the work on the drain until then. A schedule holds its state where ECS events find it, and is late by up to a minute;
-   * the queue is on time. With both, the schedule is also the net under a lost message.
+   * the queue is on time. With both, the schedule also continues the drain if the message is lost.
    */
   | { readonly kind: 'park'; readonly untilMs: number; readonly on: 'schedule' | 'queue' | 'both' };
 
@@ -70,7 +70,7 @@ export interface Situation<D extends Drain = OurDrain> {
   readonly drain: D;
   /** Undefined before the first look of this round. */
   readonly observation: Observation | undefined;
-  /** What AWS did not take or answer in this round; of parking, the schedule and the queue apart. */
+  /** What AWS did not accept or answer in this round. Of parking, the schedule and the queue are separate. */
   readonly refused: ReadonlySet<DecisionKind | 'queue'>;
   /** Whether Auto Scaling has confirmed or corrected the start in this round. */
   readonly isStartVerified: boolean;
@@ -79,11 +79,11 @@ export interface Situation<D extends Drain = OurDrain> {
   /** Whether many drains begin in this round. */
   readonly isFleet: boolean;
   readonly isOutOfTime: boolean;
-  /** When the queue brings its message again, should it be left there; undefined if it is not to be. */
+  /** When the queue brings its message again if it is left there; undefined if it must not be left. */
   readonly comesAgainAtMs: number | undefined;
   readonly policy: Policy;
   readonly nowMs: number;
-  /** From 0 to 1, without 1. */
+  /** At least 0, and less than 1. */
   readonly random: number;
 }
 
@@ -118,9 +118,9 @@ export function decide(given: Situation): Decision {
 }
 
 /**
- * Waits on a schedule alone, or for the queue to bring the message again. Both may be late, but handing over would go round
- * without a wait for as long as nothing can be sent to the queue. Handing over is for a drain that can do neither, or whose
- * hook is too short for it.
+ * Waits on a schedule alone, or for the queue to bring the message again. Both may be late, but while the queue takes no
+ * messages, handing over would run one invocation after another. Only a drain that can do neither, or whose hook would time
+ * out first, hands over.
  */
 export function withoutQueue(situation: Situation<Drain>): Decision {
   const { drain, policy, nowMs, refused, comesAgainAtMs } = situation;
@@ -218,7 +218,7 @@ function mayBeCopy(situation: Situation): boolean {
   return kind === 'held' && !parked && !situation.isStartVerified && mayUseSchedule(situation);
 }
 
-/** The verdict that lets the tasks die, if its time has come. */
+/** The verdict that lets the tasks die, if it is due. */
 function lethalVerdict(
   killedTasks: readonly HoldingTask[],
   { drain, policy, nowMs }: Situation,
@@ -256,8 +256,8 @@ export function mayUseSchedule({ policy, drain, refused }: Situation<Drain>): bo
 }
 
 /**
- * The wait until whatever comes first. It is on a schedule where that can be late by its minute and is not nearer than that,
- * else on the queue.
+ * The wait until the earliest of what may come next. It is on a schedule if it may be a minute late and is longer than that;
+ * otherwise it is on the queue.
  */
 function waitFor(observation: Usable, situation: Situation): Decision {
   const { drain, policy, nowMs } = situation;

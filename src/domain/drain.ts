@@ -68,7 +68,7 @@ export interface LifecycleHook {
   readonly limits: HookLimits;
   /** The result if the hook times out; undefined where it is not known. */
   readonly defaultResult?: LifecycleResult | undefined;
-  /** Free text of whoever created the hook. */
+  /** Free text from whoever created the hook. */
   readonly notificationMetadata?: string | undefined;
 }
 
@@ -102,7 +102,7 @@ interface DrainState {
   readonly agentSilence?: AgentSilence | undefined;
   /** Undefined while a registration may take tasks, or before the first look. */
   readonly closed?: Closed | undefined;
-  /** The latest event of its course on the bus; undefined while there was nothing to wait for. */
+  /** The latest event that was published about it; undefined while there was nothing to wait for. */
   readonly announced?: 'started' | 'stuck' | undefined;
   /** What was on the instance when it was observed last: where to look next, never a reason to end the drain. */
   readonly known?: Known | undefined;
@@ -144,7 +144,7 @@ export interface SupervisedDrain extends DrainState {
   readonly isCompletionDenied?: boolean | undefined;
 }
 
-/** A drain of a lifecycle action, whoever drains. */
+/** A drain of a lifecycle action, by ecs-drain or by ECS. */
 export type ActionDrain = HeldDrain | SupervisedDrain;
 
 /** A drain on a notice of EC2. */

@@ -38,7 +38,7 @@ export interface OperatorRequest {
 /** A drain in a round, and what the round has found out about it. */
 export interface Work extends Pick<Situation, 'observation' | 'isStartVerified' | 'isWoken' | 'isFleet' | 'refused'> {
   readonly drain: Drain;
-  /** Whether its state is what a continuation from the bus claims: any other copy of the drain knows better. */
+  /** Whether its state comes from a continuation on the bus: any other copy of the drain is more reliable. */
   readonly isClaimed: boolean;
   /** Registrations that an ECS event has just described: they need not be described again. */
   readonly reported: readonly ContainerInstance[];
@@ -48,7 +48,7 @@ export interface Work extends Pick<Situation, 'observation' | 'isStartVerified' 
   readonly comesAgain?: boolean | undefined;
 }
 
-/** What came of a decision. */
+/** The result of a decision. */
 export type Answer =
   /** AWS cannot do it now. */
   | { readonly kind: 'refused'; readonly reason: string }
@@ -191,7 +191,7 @@ function withRefusal(work: Work, decision: Decision, reason: string): Work {
 function withObservation(work: Work, observed: Observation, policy: Policy, nowMs: number): Work {
   const observation = withLastStop(observed, work.observation);
   const next = { ...work, observation, reported: [] };
-  // What was known of a drain of ECS's own still says how it ended.
+  // What was known of a watched drain still says how it ended.
   if (observation.kind === 'absent' && work.drain.kind === 'supervised') return next;
   const closed = closedIn(observation, work.drain.closed, nowMs);
   if (observation.kind !== 'seen') return { ...next, drain: { ...work.drain, closed } };

@@ -18,7 +18,7 @@ import { type ContainerInstance, isLive } from './observation.ts';
 import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
 import { ClusterMissing, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';
 
-/** Whose instances we drain. */
+/** The groups and hooks whose instances we drain. */
 export interface Scope {
   readonly autoScalingGroups: readonly GroupChoice[];
   readonly lifecycleHooks: readonly string[];
@@ -30,7 +30,7 @@ export interface Scope {
   readonly attended: ReadonlySet<string>;
 }
 
-/** What a sweep came to. */
+/** The result of a sweep. */
 export interface Swept {
   /** How many instances a terminating hook holds. */
   readonly held: number;
@@ -80,7 +80,7 @@ export async function findLostDrains(scope: Scope, policy: Policy, ports: Ports)
   return { held: held.length, found, failures };
 }
 
-/** The error that a sweep fails with. A failure that passes by itself is none. */
+/** The error that a sweep fails with; undefined if every failure passes by itself. */
 export function lastingFailureIn({ failures }: Swept): unknown {
   return failures.find((error) => !(error instanceof Unavailable));
 }
@@ -98,7 +98,7 @@ async function overdueHolds(
   const overdue = instances.filter(isOverdue);
   const named = choiceOf(scope.autoScalingGroups, group)?.cluster;
   const registered: ContainerInstance[] = [];
-  // An instance may be elsewhere than its group: the named cluster is only searched first.
+  // An instance may be in another cluster than its group names, so the named cluster is only searched first.
   for (const isNamed of [true, false]) {
     const known = new Set(registered.map(({ ec2InstanceId }) => ec2InstanceId));
     const ids = overdue.map(({ instanceId }) => instanceId).filter((id) => !known.has(id));
@@ -136,7 +136,7 @@ async function resumeIfLost(
 ): Promise<Work | undefined> {
   for (const hook of hooks) {
     const fresh = freshDrain(hold, hook, scope, policy);
-    // Which hook holds the instance is not known where ECS's hook is not the only one: then its event must do.
+    // If ECS's hook is not the only one, it is not known which hook holds the instance: only the event can start the drain.
     const isAnothers = fresh?.kind === 'supervised' && (hooks.length > 1 || hold.registrations.length === 0);
     if (!fresh || isAnothers) continue;
     const schedule = scheduleOf(hold, fresh, writtenAtMs, ports);
@@ -146,7 +146,7 @@ async function resumeIfLost(
     const stored = schedule && (await storedFor(fresh, schedule.name, ports));
     const drain = stored ?? fresh;
     if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) continue;
-    // The hook that holds the instance may be another's, long after ours was completed. The heartbeat shows it, and gives time.
+    // Another hook may hold the instance long after ours was completed. The heartbeat shows whether ours does, and gives time.
     if (drain.kind === 'held' && (await ports.lifecycleActions.recordHeartbeat(drain.action)) !== 'accepted') continue;
     const next = withHeartbeat(stored ? continued(stored) : fresh, nowMs);
     if (!schedule && mayBeAlive(hold, nowMs)) return resumeParked(hold, next, policy, ports);
@@ -157,8 +157,8 @@ async function resumeIfLost(
 }
 
 /**
- * A drain that cannot be parked waits on the queue, where nothing shows that it is alive. What cannot be parked now is left alone:
- * each sweep would begin another. A living drain is superseded when it parks in its turn.
+ * A drain that cannot be parked waits on the queue, where nothing shows that it is alive. A drain that cannot be parked now is
+ * left alone, because each sweep would begin another. If the drain is alive after all, it is superseded when it parks.
  */
 async function resumeParked(
   { registrations: [registration] }: OverdueHold,
@@ -176,7 +176,7 @@ async function resumeParked(
     telemetry.record(drain, { kind: 'refused', doing: 'park', reason: reasonOf(error) });
     return undefined;
   }
-  // Where ECS drains, that the instance takes no more tasks shows no drain of ours.
+  // Where ECS drains, an instance that takes no more tasks does not mean that a drain of ours is alive.
   telemetry.record(drain, { kind: 'found', lost: drain.kind === 'supervised' ? 'event' : 'continuation' });
   return workOn(parked);
 }
@@ -210,7 +210,7 @@ function scheduleOf(
   return undefined;
 }
 
-/** The state in the schedule; what cannot be understood is of no more use than what is not there. */
+/** The state in the schedule; undefined if there is none or it cannot be understood. */
 async function storedFor(fresh: ActionDrain, schedule: string, ports: Ports): Promise<ActionDrain | undefined> {
   const stored = await storedIn(schedule, fresh, ports);
   if (stored instanceof Unavailable) throw stored;
@@ -223,7 +223,7 @@ async function storedFor(fresh: ActionDrain, schedule: string, ports: Ports): Pr
 export interface Evidence {
   readonly hold: Pick<OverdueHold, 'registrations'>;
   readonly hook: LifecycleHook;
-  /** Who drains: we, unless it is said. */
+  /** Who drains: ecs-drain if it is left out. */
   readonly kind?: ActionDrain['kind'];
   /** When its schedule was written last; undefined if it has none. */
   readonly writtenAtMs: number | undefined;
@@ -235,12 +235,12 @@ export interface Evidence {
 export function isContinued({ hold, hook, kind, writtenAtMs, policy, nowMs }: Evidence): boolean {
   if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, hook.limits, policy, kind);
   if (policy.waiting !== 'watch') return false;
-  return kind === 'supervised' || mayBeAlive(hold, nowMs); // Of a drain of ECS's own nothing shows that it is lost.
+  return kind === 'supervised' || mayBeAlive(hold, nowMs); // Nothing shows that a watched drain is lost.
 }
 
 /**
  * Whether the instance looks as if someone drained it: it takes no more tasks, except for a registration that the agent has just
- * made. Where no schedule says more, nothing else shows that a drain is alive.
+ * made. Without a schedule, nothing else shows that a drain is alive.
  */
 function mayBeAlive({ registrations }: Evidence['hold'], nowMs: number): boolean {
   const isNew = ({ registeredAtMs = 0 }: ContainerInstance) => nowMs - registeredAtMs < ON_THE_WAY_SECONDS * 1000;

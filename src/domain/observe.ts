@@ -57,8 +57,8 @@ export async function observe(
 }
 
 /**
- * The live registrations, if none of them takes tasks: only then are tasks worth a look. Where ECS drains by itself, they
- * always are: no one here closes the instance.
+ * The live registrations, if none of them takes tasks: only then is it worth listing tasks. Where ECS drains by itself, it
+ * always is, because we do not close the instance.
  */
 function toListIn(found: Found | undefined, { kind }: Drain): readonly ContainerInstance[] {
   if (!found || 'error' in found) return [];
@@ -90,11 +90,11 @@ function answerOf({ work, decision }: Ask, { found, tasks, refreshed }: Answers,
   return { kind: 'refused', reason: `ECS did not set ${arns} of ${instanceIdOf(work.drain)} to DRAINING.` };
 }
 
-/** Only a drain of ECS's own still wants to know what became of its tasks. */
+/** Only a watched drain still needs to know what became of its tasks. */
 function absence({ drain }: Work, tasks: TasksSeen | Error | undefined, clusters: readonly string[]): Answer {
   if (drain.kind !== 'supervised') return { kind: 'observed', observation: { kind: 'absent', clusters } };
   if (tasks instanceof Unavailable) return refusalOf(tasks);
-  // Where ECS cannot say it at all, such as of a deleted cluster, what became of them is not known.
+  // If ECS cannot answer at all, as for a deleted cluster, what became of them is not known.
   const unknown = { holding: [], lastStoppedAtMs: undefined, listedAtMs: 0, lost: drain.known?.tasks?.holding.length };
   return {
     kind: 'observed',

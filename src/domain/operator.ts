@@ -1,7 +1,7 @@
-/** What operators have asked of a drain under way: it travels with the drain. */
+/** The requests of operators about a drain in progress. They travel with the drain. */
 
 export interface OperatorRequests {
-  /** The deadline in place of the policy's; undefined if no one has set one. */
+  /** The deadline that replaces the policy's; undefined if no operator has set one. */
   readonly deadlineAtMs?: number | undefined;
   /** The latest requests, the newest last. */
   readonly notes: readonly OperatorNote[];
@@ -13,16 +13,16 @@ export interface OperatorNote {
   /** The ARN of the operator, as the operator's command gave it. */
   readonly by: string;
   readonly message?: string | undefined;
-  /** The deadline that it has set, if it was about one. */
+  /** The deadline that the request has set, if it set one. */
   readonly deadlineAtMs?: number | undefined;
 }
 
-/** So many notes travel with a drain: they must not make its state too large for a message. */
+/** How many notes travel with a drain, so that its state still fits into a message. */
 const MOST_NOTES = 10;
 
 /**
- * When a drain is looked at again after a request. A round that began before the request and knows nothing of it has written its
- * state by then, and the look writes the request again.
+ * How long after a request the drain is looked at again. A round that began before the request may write its state without it,
+ * but has done so by then, and the look writes the request again.
  */
 const SETTLES_SECONDS = 60;
 
@@ -33,12 +33,12 @@ export function withNote(requests: OperatorRequests | undefined, note: OperatorN
   return { ...(deadlineAtMs !== undefined && { deadlineAtMs }), notes };
 }
 
-/** When a further look makes sure of the latest request; never, where no one has asked for anything. */
+/** When another look makes sure that the latest request is kept; never if there is no request. */
 export function requestSettlesAtMs(requests: OperatorRequests | undefined): number {
   return requests ? latestMs(requests) + SETTLES_SECONDS * 1000 : Number.POSITIVE_INFINITY;
 }
 
-/** Of what two copies of one drain know of its requests, the newer; the first if they know the same. */
+/** The newer of the requests that two copies of one drain know; the first if both know the same. */
 export function latestRequests(
   one: OperatorRequests | undefined,
   other: OperatorRequests | undefined,

@@ -51,13 +51,13 @@ export interface Policy {
  */
 export const COMPLETION_RESERVE_SECONDS = 240;
 
-/** From the warning to the interruption (facts 6 ec2-notices), less what the queue may be late: what is lost has to be reported. */
+/** From the warning to the interruption (facts 6 ec2-notices), less some seconds for a late queue, so that the end is reported. */
 const SPOT_NOTICE_SECONDS = 120 - 5;
 
 /** From a continuation on the bus to the look that it causes: the bus, the queue and its window, a cold start. */
 export const HAND_OVER_SECONDS = 15;
 
-/** A schedule fires within the minute after its time (facts 10 one-time-schedules), and then has its way to go. */
+/** A schedule fires within the minute after its time (facts 10 one-time-schedules), and its message takes some seconds more. */
 export const SCHEDULE_LATE_SECONDS = 60 + HAND_OVER_SECONDS;
 
 /** How long an event may be on its way: a crashed invocation comes again after a minute or two. */
@@ -66,13 +66,13 @@ export const ON_THE_WAY_SECONDS = 180;
 /** The shortest wait on a schedule: a shorter one is imprecise by more than its length. */
 export const SCHEDULE_MIN_SECONDS = 30;
 
-/** A call takes so long at most, all of its attempts together: what it says must not be over by then. */
+/** The longest that a call takes with all of its attempts. A time that it sends to AWS must still be ahead by then. */
 export const LONGEST_CALL_SECONDS = 20;
 
-/** The calls of one step of a round, one after the other, take so long at most... */
+/** The longest that the calls of one step of a round take, one after the other... */
 export const LONGEST_STEP_SECONDS = 5 * LONGEST_CALL_SECONDS;
 
-/** ...and have so long at least, however soon a hook times out. */
+/** ...and the shortest time that they get, however soon a hook times out. */
 export const SHORTEST_STEP_SECONDS = 10;
 
 /** The longest wait on the queue (facts 81 sqs-messages). */
@@ -139,7 +139,7 @@ export function wholeSecond(instantMs: number): number {
 /** ECS holds an instance for 48 hours, the longest that a hook allows (facts 52 managed-draining-scope). */
 const MANAGED_HEARTBEAT_TIMEOUT_SECONDS = 3_600;
 
-/** The limits of the drain's hook, or those that are assumed while they are not known: of ECS's own hook, not the policy's. */
+/** The limits of the drain's hook, or assumed ones while they are not known: those of ECS's hook or of the policy. */
 export function limitsOf(drain: Drain, policy: Policy): HookLimits {
   const known = drain.kind === 'notice' ? undefined : drain.hook;
   if (known) return known;
@@ -184,7 +184,7 @@ export function deadlineAtMs(drain: Drain, policy: Policy): number {
   return drain.startedAtMs + allowedSeconds(drain, policy) * 1000;
 }
 
-/** The result that we give a drain of ECS's own at its deadline, if any. */
+/** The result with which we end a watched drain at its deadline, if any. */
 export function managedResult({ isCompletionDenied }: SupervisedDrain, policy: Policy): LifecycleResult | 'none' {
   return isCompletionDenied ? 'none' : policy.managedDrainingDeadline;
 }
@@ -245,7 +245,7 @@ export function stuckAtMs(drain: Drain, policy: Policy): number {
 }
 
 /** The share of the time to its deadline at which the alarm on drains near their deadline comes on (deploy/watching.ts). */
-const NEAR_DEADLINE = 0.8;
+export const NEAR_DEADLINE = 0.8;
 
 /** When a drain counts as near its deadline: it is looked at then, so that its metric says so in time. */
 export function nearDeadlineAtMs(drain: Drain, policy: Policy): number {

@@ -159,12 +159,12 @@ function asFinished(next: Work | Result, work?: Work): Finished[] {
   return [{ work: { drain: next.drain, observation: work?.observation }, outcome: next.outcome }];
 }
 
-/** Reports how drains ended, and gives up their schedules. The explanation of tasks that die delays nothing but the report. */
+/** Reports how drains ended, and deletes their schedules. Explaining why tasks die delays nothing but the report. */
 async function recordEndings(finished: readonly Finished[], policy: Policy, ports: Ports): Promise<void> {
   if (finished.length === 0) return;
   const finishedAtMs = ports.clock.nowMs();
   const killing = finished.filter(({ outcome }) => killsTasks(outcome)).map(({ work }) => work);
-  // An invocation that dies here would leave the end unreported: in its margin nothing is asked that can be left out.
+  // An invocation that dies here would leave the end unreported, so in its margin it makes no call that it can do without.
   const explanations = isOutOfTime(policy, ports) ? new Map() : await explain(killing, policy, ports);
   const endings = finished.map(({ work, outcome }) => {
     const ending: Ending = { outcome, finishedAtMs, explanation: explanations.get(work) };

@@ -24,7 +24,7 @@ import { receiveDirect } from './events/receive.ts';
 import { handleMessages, type Invocation } from './messages.ts';
 import { hooksOf, type Settings, settingsFrom } from './settings.ts';
 
-/** What came of an event that was given to the function directly. */
+/** The result of an event that was given to the function directly. */
 export type HandlerResult = Result | { readonly kind: 'swept' | 'ignored'; readonly reason: string };
 
 /** What a rehearsal replaces; nothing else of the handler differs there. */

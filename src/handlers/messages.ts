@@ -30,7 +30,7 @@ export interface Message {
   readonly read: () => Received;
 }
 
-/** What came of an event. */
+/** The result of an event. */
 export type Handled =
   | { readonly kind: 'ignored'; readonly reason: string }
   | { readonly kind: 'rejected'; readonly error: RejectedEvent }
@@ -50,7 +50,7 @@ const FAILED = 'An event could not be handled; it comes again';
 const SWEEP_STALE_MS = 120_000;
 
 /**
- * What came of each event, in the order of the events.
+ * The result of each event, in the order of the events.
  * @throws never: one event that fails does not concern the others.
  */
 export async function handleMessages(messages: readonly Message[], invocation: Invocation): Promise<Handled[]> {

@@ -118,7 +118,7 @@ export function settingsFrom(env: Readonly<Record<string, string | undefined>>):
   };
 }
 
-/** Every hook whose actions have a drain: those that we complete, and ECS's own where we watch it. */
+/** Every hook whose actions have a drain: those that we complete, and that of ECS managed draining where we watch it. */
 export function hooksOf({
   lifecycleHooks,
   superviseManagedDraining,

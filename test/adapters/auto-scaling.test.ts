@@ -145,7 +145,7 @@ describe('completing and heartbeats', () => {
 });
 
 describe('the terminating hooks of a group', () => {
-  it('are read with their limits, their metadata and their default result, which is ABANDON unless it is told', async () => {
+  it('are read with their limits, their metadata and their default result, which is ABANDON unless Auto Scaling names another', async () => {
     const endpoint = await aws({
       DescribeLifecycleHooks: hooks(
         hook('ecs-drain', '<HeartbeatTimeout>300</HeartbeatTimeout><GlobalTimeout>20000</GlobalTimeout>'),
@@ -273,7 +273,7 @@ describe('the instances that are held', () => {
     expect(endpoint.inputsOf('DescribeAutoScalingGroups')).toEqual([{ MaxRecords: '100' }]);
   });
 
-  it('are those too whose root volume is to be replaced, until it is', async () => {
+  it('are those too whose root volume waits for its replacement', async () => {
     const states = ['Wait', 'Proceed'].map((step) => `ReplacingRootVolume:${step}`);
     const endpoint = await aws({ DescribeAutoScalingGroups: groupWith([...states, 'RootVolumeReplaced', 'Pending']) });
     expect(await autoScalingAt(endpoint).heldInstances([groupNamed('web')])).toEqual([
@@ -337,7 +337,7 @@ describe('the instances that are held', () => {
 });
 
 describe('a described group', () => {
-  it('has its instances with the states of their lives, held or not', async () => {
+  it('has its instances with the states of their lives, including those that no hook holds', async () => {
     const { config } = await aws({ DescribeAutoScalingGroups: groupWith(['InService', 'Terminating:Wait']) });
     const { signal } = new AbortController();
     expect(await describeGroups(new AutoScalingClient(config), [groupNamed('web')], signal)).toEqual([

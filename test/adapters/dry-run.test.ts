@@ -69,7 +69,7 @@ it('a dry run reads everything else as it is', async () => {
   expect(await autoScaling.terminatingSinceMs('web')).toEqual(new Map([[INSTANCE_ID, 1]]));
 });
 
-it('a dry run marks, returns and stops nothing and tells Auto Scaling nothing, and says that all of it was done', async () => {
+it('a dry run marks, returns and stops nothing, makes no call to Auto Scaling, and says that all of it was done', async () => {
   const { ecs, autoScaling } = readOnly();
   await expect(ecs.mark(CLUSTER, arns, { trigger: 'lifecycle-action', atMs: 0 })).resolves.toBeUndefined();
   await expect(ecs.unmark(CLUSTER, arns)).resolves.toBeUndefined();

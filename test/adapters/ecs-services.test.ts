@@ -49,7 +49,7 @@ function ecsWith(...tasks: readonly Wire<EcsTask>[]) {
 }
 
 describe('the class of a task', () => {
-  it('tells services, daemons and standalone tasks apart', async () => {
+  it('distinguishes services, daemons and standalone tasks', async () => {
     const endpoint = await aws({
       ...ecsWith(
         recordedTask({ group: 'service:web' }),
@@ -400,7 +400,7 @@ describe('the diagnosis of why tasks stay', () => {
     expect((await ecsAt(await aws(failed('MISSING'))).diagnose(tasks)).unknown).toEqual([]);
   });
 
-  it('says for which tasks ECS failed to tell whether they are protected', async () => {
+  it('says for which tasks ECS failed to say whether they are protected', async () => {
     const failures = [{ arn: taskArn(1), reason: 'ACCESS_LOST' }];
     const { unknown } = await ecsAt(await aws({ ...none, GetTaskProtection: { failures } })).diagnose([taskOf(1)]);
     expect(unknown).toEqual([
@@ -411,7 +411,7 @@ describe('the diagnosis of why tasks stay', () => {
   it.each([
     ['GetTaskProtection', { services: [{ name: 'web' }] }],
     ['DescribeServices', { services: [] }],
-  ] as const)('says what it may not read, and tells the rest: %s', async (action, rest) => {
+  ] as const)('says what it may not read, and reports the rest: %s', async (action, rest) => {
     const endpoint = await aws({ ...none, [action]: accessDenied(`ecs:${action}`) });
     expect(await ecsAt(endpoint).diagnose([holdingTask()])).toMatchObject({
       ...rest,
@@ -422,7 +422,7 @@ describe('the diagnosis of why tasks stay', () => {
   it.each([
     ['GetTaskProtection', 'Could not ask for the scale-in protection of 1 tasks'],
     ['DescribeServices', `Could not describe the services web of cluster ${CLUSTER}`],
-  ] as const)('ends with the invocation, and says what it was not told by then: %s', async (action, sentence) => {
+  ] as const)('ends with the invocation, and says what ECS had not answered by then: %s', async (action, sentence) => {
     const outOfTime = new AbortController();
     const answer = () => {
       setImmediate(() => outOfTime.abort());

@@ -126,7 +126,7 @@ describe('a registration', () => {
   });
   const seen = (changes: object) => toContainerInstance(CLUSTER, recordedInstance(changes) as object);
 
-  it('counts the tasks that are to run, including those that have yet to start', () => {
+  it('counts the tasks with desired status RUNNING, including those that have yet to start', () => {
     expect(seen({ runningTasksCount: 2, pendingTasksCount: 3 })).toEqual(
       containerInstance(1, { countedTasks: 5, registeredAtMs: undefined }),
     );
@@ -284,7 +284,7 @@ describe('listing the tasks on a registration', () => {
     },
   });
 
-  it('asks for both desired statuses, first for those that are to run', async () => {
+  it('asks for both desired statuses, first for RUNNING', async () => {
     const endpoint = await aws(listing([taskArn(1)], [taskArn(2)]));
     expect(await ecsAt(endpoint).listTasks(containerInstance())).toEqual({
       running: [taskArn(1)],
@@ -320,7 +320,7 @@ describe('listing the tasks on a registration', () => {
     ]);
   });
 
-  it('does not miss a task that is told to stop between two pages', async () => {
+  it('does not miss a task that ECS begins to stop between two pages', async () => {
     let toldToStop = false;
     const endpoint = await aws({
       ListTasks: ({ desiredStatus, nextToken }) => {
@@ -333,7 +333,7 @@ describe('listing the tasks on a registration', () => {
     expect(await ecsAt(endpoint).listTasks(containerInstance())).toEqual({ running: [], stopped: [taskArn()] });
   });
 
-  it('lists a task once that is in both lists, among those that are to stop', async () => {
+  it('lists a task once that is in both lists, among those with desired status STOPPED', async () => {
     const endpoint = await aws(listing([taskArn(1), taskArn(2)], [taskArn(2)]));
     expect(await ecsAt(endpoint).listTasks(containerInstance())).toEqual({
       running: [taskArn(1)],
@@ -377,7 +377,7 @@ describe('describing tasks', () => {
   });
 
   it.each([...STAGES, 'UNKNOWN'] as const)(
-    'counts a task as holding that was told to stop and is %s',
+    'counts a task as holding that ECS has begun to stop and that is %s',
     async (lastStatus) => {
       expect(await described(recordedTask({ lastStatus, desiredStatus: 'STOPPED' }))).toEqual([
         holdingTask({ lastStatus, stopRequested: true }),
@@ -415,7 +415,7 @@ describe('describing tasks', () => {
     expect(await ecsAt(endpoint).describeTasks(CLUSTER, [taskArn()])).toEqual([]);
   });
 
-  it('tells tasks of services from standalone ones, by their group', async () => {
+  it('distinguishes tasks of services from standalone ones by their group', async () => {
     const { group: _, ...ungrouped } = recordedTask();
     const tasks = await described(recordedTask(), recordedTask({ group: 'family:migrate' }), ungrouped);
     expect((tasks as readonly HoldingTask[]).map((task) => [task.group, task.class])).toEqual([
@@ -467,7 +467,7 @@ describe('describing tasks', () => {
 });
 
 describe('stopping a task', () => {
-  it('tells ECS why', async () => {
+  it('gives ECS a reason', async () => {
     const endpoint = await aws({ StopTask: { task: recordedTask({ desiredStatus: 'STOPPED' }) } });
     await ecsAt(endpoint).stopTask(holdingTask(), 'its instance is terminating');
     expect(endpoint.inputsOf('StopTask')).toEqual([

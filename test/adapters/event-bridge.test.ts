@@ -226,7 +226,7 @@ describe('an event about a drain', () => {
     });
   });
 
-  it('says what ECS did not tell, and leaves out what is too much to read', async () => {
+  it('says what ECS did not report, and leaves out what is too much to read', async () => {
     const [blocker] = explanation.blockers;
     const many = Array.from({ length: 60 }, () => blocker as Blocker);
     const vast = { ...explanation, blockers: many, unknown: [`Could not ask: ${'x'.repeat(10_000)}`] };

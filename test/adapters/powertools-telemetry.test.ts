@@ -302,7 +302,7 @@ describe('an instance that has returned to service', () => {
     expect(others).toEqual([]);
   });
 
-  it('is a warning and no second count where the bus was not told', () => {
+  it('is a warning and no second count where the bus did not take the event', () => {
     const [log, ...others] = linesOf((telemetry) => telemetry.recordReturn(returned, 'throttled'));
     expect(log).toMatchObject({ level: 'WARN', reason: 'throttled', ...about });
     expect(others).toEqual([]);

@@ -87,7 +87,7 @@ describe('a drain that waits on the queue', () => {
     expect(endpoint.actions).toEqual([]);
   });
 
-  it('is told apart where SQS refuses it in a 200, by whose fault it is', async () => {
+  it('fails by whose fault it is, where SQS refuses it in a 200', async () => {
     const [odd, unexpected] = [
       { Code: 'InvalidMessageContents', Message: 'Too odd.', SenderFault: true },
       { Code: 'InternalError', Message: 'Unexpected.', SenderFault: false },

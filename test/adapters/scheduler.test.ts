@@ -390,7 +390,7 @@ describe('a schedule that version 0.1.0 created', () => {
   });
 
   it.each([OLD_NAME, 'f9cc75bb-0c94-46b9-bf6d-49d320bc1551'])(
-    'tells the sweep that drains of any hook are alive on its container instance: %s',
+    'shows the sweep that drains of any hook are alive on its container instance: %s',
     async (id) => {
       if (id !== OLD_NAME) leave(detail, id);
       const writtenAtMs = await schedules.writtenAtMs();

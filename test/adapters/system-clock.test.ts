@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('the clock of the machine tells epoch milliseconds', () => {
+it('the clock of the machine gives epoch milliseconds', () => {
   expect(systemClock.nowMs()).toBe(1_767_225_600_000);
 });
 

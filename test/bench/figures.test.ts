@@ -114,7 +114,7 @@ describe('the sum of several runs', () => {
     expect(both).toMatchObject({ peakConcurrency: 2, mostBilledSecondsOfARun: 6, mostCallsOfARun: 14 });
   });
 
-  it('tells how far the runs lie apart, a drain or a run', () => {
+  it('says how far the runs lie apart, by drain and by run', () => {
     expect(both.tasksKilledOfARun).toEqual({ mean: 2.5, least: 0, most: 5 });
     expect(both.tasksCutOffOfARun).toEqual({ mean: 1.5, least: 0, most: 3 });
     expect(both.leftToTimeoutOfARun).toEqual({ mean: 0.5, least: 0, most: 1 });

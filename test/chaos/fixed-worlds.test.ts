@@ -16,7 +16,7 @@ async function heldIn(world: World) {
   const played = await play(world);
   expect(PROPERTIES.flatMap(({ breaches }) => breaches(played))).toEqual([]);
   const [held, ...others] = played.held;
-  if (!held || others.length > 0) throw new Error('One instance is to be held in the world.');
+  if (!held || others.length > 0) throw new Error('The world must hold exactly one instance.');
   return held;
 }
 
@@ -86,7 +86,7 @@ describe('in worlds in which a task was killed early once', () => {
     const isUnknown = ({ silence }: Held['victims'][number]) => silence === undefined;
 
     it(`after the last look ${since}: none can know`, async () => {
-      const isGivenUp = outcome === 'agent-lost'; // Its silence tells nothing new.
+      const isGivenUp = outcome === 'agent-lost'; // Its silence shows nothing new.
       const held = await registeredAnew((lookedAt, until) => (isGivenUp ? lookedAt + 0.1 : (lookedAt + until) / 2));
       const { victims, outcomes, lookedAt = Infinity, until = 0 } = held;
       expect(outcomes[0]).toBe(outcome);
@@ -125,7 +125,7 @@ describe(
     const never = [{ ...SERVICE, desiredCount: 1, stopping: 'never' as const }];
     const shortHook = { ...CALM.settings, heartbeatTimeoutSeconds: 300 };
 
-    // Its tasks stop at 93 s, where they are told to by then.
+    // Its tasks stop at 93 s if ECS has begun to stop them by then.
     it.each<[string, number, Partial<World>]>([
       [
         'whose tasks stop while ECS is down: it looks again two minutes later at most',

@@ -89,9 +89,9 @@ describe('a drain of ECS’s own', () => {
     expect(breaches('none', { completionsAt: [900] })).toEqual(["The function completed ECS's hook at 900 s."]);
   });
 
-  it('that began after the last fault is told to have ended', () => {
+  it('that began after the last fault has its end reported', () => {
     const silent = { outcomes: [], until: 300 };
-    const told = 'The drain of i-00000000000000001 was never told to end.';
+    const told = 'The end of the drain of i-00000000000000001 was never reported.';
     const endsFirst = { ...playedOf(silent).world, managedDraining: 'none', faultsEndAtSecond: 0 } as const;
     expect(breaches('none', { world: endsFirst }, silent)).toEqual([told]);
     expect(breaches('none', { world: { ...endsFirst, faultsEndAtSecond: 100 } }, silent)).toEqual([]);

@@ -40,8 +40,8 @@ function rulesOf(example: string): [name: string, rule: Rule][] {
 }
 
 /**
- * What EventBridge makes of an event: between quotes the text of a variable as it is, not escaped; elsewhere its JSON, and
- * nothing for one that the event does not have. (EventBridge user guide, "Amazon EventBridge input transformation".)
+ * What EventBridge makes of an event. Between quotes, a variable becomes its text, which is not escaped; elsewhere it becomes
+ * its JSON. A variable that the event lacks becomes nothing. (EventBridge user guide, "Amazon EventBridge input transformation".)
  */
 function transformed({ InputPathsMap, InputTemplate }: Transformer, event: Event): string {
   let quoted = false;

@@ -660,6 +660,12 @@ describe('the function', () => {
     ]);
   });
 
+  it('is as large as docs/benchmark.md says, within 5 %', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../docs/benchmark.md'), 'utf8');
+    const said = Number(/the package has (\d+) KB zipped/.exec(page)?.[1]) * 1_000;
+    expect(Math.abs(typical.zip.length / said - 1)).toBeLessThan(0.05);
+  });
+
   it('is at most 200 KB to load, all of it one file', async () => {
     expect(typical.zip.length).toBeLessThanOrEqual(200 * 1024);
     const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-function-'));

@@ -106,7 +106,7 @@ const PLAYS: Readonly<Record<string, Readonly<Record<string, Play>>>> = {
   DescribeTasks: { 'looking at its tasks': { ...short, partial: onlyFailures('tasks', 'tasks') } },
   StopTask: { 'stopping stragglers': straggling },
   DescribeServices: {
-    'telling daemons from replicas, to stop stragglers': {
+    'distinguishing daemons from replicas, to stop stragglers': {
       ...stuck,
       environment: { STOP_STRAGGLERS: 'all', STUCK_FRACTION: '1' },
       partial: onlyFailures('services', 'services'),
@@ -183,12 +183,12 @@ function linesAbout(trouble: Trouble, { logs }: Course): LogLine[] {
   return logs.filter((line) => isLoud(line) && SIGNS[trouble].test(JSON.stringify(line)));
 }
 
-/** How a drain ended that was in trouble, and how the log tells of it, in the words of the page. */
+/** How a drain ended that was in trouble, and how the log reports it, in the words of the page. */
 function cellFor(trouble: Trouble, course: Course, usual: Course): string {
   const lines = linesAbout(trouble, course);
   // That a drain ends at its deadline is an error by itself, and explains the tasks.
   const isError = lines.some(({ level, message }) => level === 'ERROR' && !String(message).startsWith('Timed out: '));
-  return `${endOf(course, usual)}, ${isError ? 'error' : lines.length > 0 ? 'told' : 'silent'}`;
+  return `${endOf(course, usual)}, ${isError ? 'error' : lines.length > 0 ? 'reported' : 'silent'}`;
 }
 
 function endOf(course: Course, usual: Course): string {
@@ -223,8 +223,8 @@ describe('a drain with one of its AWS calls in trouble', () => {
         found.push(cellFor(trouble, course, usual));
         if (vital === 'no') expect(endOf(course, usual), `${operation} is not vital`).toBe('on time');
         if (vital === 'no' && trouble === 'denied' && /^(Describe|Get)/.test(operation)) {
-          const tellings = linesAbout(trouble, course).map(({ message }) => String(message).slice(0, 20));
-          expect(new Set(tellings).size, `${operation} is told once`).toBe(tellings.length);
+          const reports = linesAbout(trouble, course).map(({ message }) => String(message).slice(0, 20));
+          expect(new Set(reports).size, `${operation} is reported once`).toBe(reports.length);
         }
         if (play.message !== undefined) expect(course.deadLetters, 'no event is lost').toBe(1);
       }

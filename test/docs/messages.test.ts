@@ -13,18 +13,10 @@ import {
 import type { Outcome } from '../../src/domain/drain.ts';
 import { atMs, CAUSES } from '../adapters/cause-samples.ts';
 import { holdingTask } from '../adapters/samples.ts';
+import { deployed } from '../deploy/deployed.ts';
+import { rowsUnder } from './tables.ts';
 
 const pageOf = (path: string) => readFileSync(resolve(import.meta.dirname, '../..', path), 'utf8');
-
-/** The rows of the table with this head, without the two of the head. */
-function rowsUnder(head: string, page: string): string[][] {
-  const [, after = ''] = page.split(`\n${head}\n`);
-  const table = after.slice(0, after.search(/^(?!\|)/m));
-  return table.split('\n').flatMap((line) => {
-    const cells = line.slice(1, -1).split('|');
-    return line.startsWith('| ') ? [cells.map((cell) => cell.trim())] : [];
-  });
-}
 
 const capital = (sentence: string) => `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}`;
 const causes = Object.values(CAUSES);
@@ -65,6 +57,18 @@ describe('docs/events.md', () => {
 });
 
 describe('docs/operations.md', () => {
+  it('has the description of each alarm', () => {
+    const alarms = Object.values(deployed({}).template.Resources).filter(
+      ({ Type }) => Type === 'AWS::CloudWatch::Alarm',
+    );
+    const described = alarms.map(({ Properties }) => [
+      String(Properties?.['AlarmName']).replace('ecs-drain-main-', ''),
+      String(Properties?.['AlarmDescription']).replace(/ Runbook: .*$/, ''),
+    ]);
+    const rows = rowsUnder('| alarm | what its description says |', pageOf('docs/operations.md'));
+    expect(rows.map(([name = '', description]) => [/`(.*)`/.exec(name)?.[1], description])).toEqual(described);
+  });
+
   it('has the words of each cause, and what to do as the messages say it', () => {
     const rows = rowsUnder('| cause | in the message | what to do |', pageOf('docs/operations.md'));
     expect(rows.map(([kind, sentence]) => [kind, sentence])).toEqual([

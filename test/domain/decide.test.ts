@@ -78,7 +78,7 @@ const unlisted = (...statuses: ContainerInstanceStatus[]) =>
   seenOf([], { containerInstances: statuses.map((status) => containerInstanceOf({ status })), tasks: undefined });
 
 describe('the work of an invocation', () => {
-  it('is handed over when its time is up, whatever is to be done', () => {
+  it('is handed over when its time is up, whatever is left to do', () => {
     expect(decide(situation({ isOutOfTime: true, observation: emptied(0, 0) }))).toEqual({ kind: 'hand-over' });
   });
 
@@ -209,7 +209,7 @@ describe('an instance without a holding task', () => {
     expect(decide(unsettled({ policy: { ...POLICY, deadlineSeconds: 8 } }))).toEqual(parkUntil(8, 'queue'));
   });
 
-  it('is not waited for after a message that came again, if it stays in its group and its action is over: a heartbeat tells', () => {
+  it('is not waited for after a message that came again, if it stays in its group and its action is over: a heartbeat shows that', () => {
     const drain = drainOf({ closed, staysInGroup: true, lastHeartbeatAtMs: at(-6) });
     expect(decide(unsettled({ drain }))).toEqual({ kind: 'heartbeat' });
     expect(decide(unsettled({ drain: { ...drain, lastHeartbeatAtMs: at(5) } }))).toEqual(parkUntil(12, 'queue'));
@@ -344,7 +344,7 @@ describe('stragglers', () => {
     expect(decidedAt(7_130, 'standalone')).toEqual({ kind: 'stop-tasks', tasks: [job] });
   });
 
-  it('of a service get the deregistration delay of their load balancer as well, those of a daemon do not', () => {
+  it('of a service, but not of a daemon, get the deregistration delay of their load balancer as well', () => {
     expect(decidedAt(6_770 - 0.001, 'all').kind).toBe('park');
     expect(decidedAt(6_770, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service] });
     expect(decidedAt(7_159, 'all', [daemon]).kind).toBe('park');
@@ -406,7 +406,7 @@ describe('an event on the bus', () => {
     expect(decide(situation({ drain: drainOf({ announced: undefined }) }))).toEqual(event);
   });
 
-  it('is none where nothing holds the instance: the end comes at once', () => {
+  it('is not published where nothing holds the instance, because the drain ends at once', () => {
     const drain = drainOf({ announced: undefined });
     expect(decide(situation({ drain, observation: emptied(0, 0) })).kind).toBe('complete');
   });
@@ -469,14 +469,14 @@ describe('a wait', () => {
     ],
     ['an agent is silent', { drain: silentSince(5) }],
     [
-      'a registration is to come',
+      'a registration is still coming',
       { observation: { ...seenOf(), containerInstances: [containerInstanceOf({ status: 'REGISTERING' })] } },
     ],
-  ])('is 45 s on a schedule while no event may tell what happens next: %s', (_, overrides) => {
+  ])('is 45 s on a schedule while what happens next may send no event: %s', (_, overrides) => {
     expect(decide(situation({ ...overrides, random: 0.9 }))).toEqual(parkUntil(55, 'schedule'));
   });
 
-  it('is long as long as one of several tasks has not been told to stop', () => {
+  it('is long as long as ECS has not begun to stop one of several tasks', () => {
     expect(decide(situation({ observation: seenOf([stopping, job]) }))).toEqual(parkUntil(520, 'schedule'));
   });
 
@@ -544,7 +544,7 @@ describe('a wait for an ECS that does not answer', () => {
   const unanswered = (drain: Situation['drain'], random = 0.5) =>
     decide(situation({ drain, random, observation: THROTTLED, refused: refused('look') }));
 
-  it('is 15 to 135 s once the instance takes no tasks, with a schedule as the net', () => {
+  it('is 15 to 135 s once the instance takes no tasks, with a schedule in case the message is lost', () => {
     expect(unanswered(drainOf(), 0)).toEqual(parkUntil(25, 'both'));
     expect(unanswered(drainOf(), 0.5)).toEqual(parkUntil(85, 'both'));
   });
@@ -645,7 +645,7 @@ describe('any decision', () => {
     });
   });
 
-  it('about an instance that may be given tasks is to close it, after a heartbeat at most', () => {
+  it('about an instance that may be given tasks closes it, after a heartbeat at most', () => {
     always(({ observation: latest, isOutOfTime, refused: refusals }, decision) => {
       if (latest?.kind !== 'seen' || isOutOfTime || refusals.has('queue')) return;
       if (!latest.containerInstances.some(({ status }) => status === 'ACTIVE')) return;

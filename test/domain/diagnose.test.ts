@@ -177,7 +177,7 @@ describe('a replacement that fails', () => {
     expect(causesOf({}, withEvents({ atMs: nowMs - 6 * HOUR, message }))).toEqual([]);
   });
 
-  it('is none of the usual events', () => {
+  it('is not reported for the usual events', () => {
     const usual = [
       'has started 1 tasks: (task 0123).',
       'has begun draining connections on 1 tasks.',
@@ -242,7 +242,7 @@ describe('other causes', () => {
     ]);
   });
 
-  it('tell a daemon by its service: ECS does not say it of the task', () => {
+  it('know a daemon by its service, because ECS does not say it of the task', () => {
     const logs = holdingTaskOf({ arn: 'logs', group: 'service:logs' });
     const services = [serviceOf(), serviceOf({ name: 'logs', isDaemon: true, maximumPercent: 100 })];
     expect(blockersOf([logs, holdingTaskOf()], inputWith({ services }))).toMatchObject([
@@ -277,7 +277,7 @@ describe('a stop timeout that is longer than what is left', () => {
     expect(causesOf({ ...long, statusSinceMs: START_MS })).toEqual([isLate]);
   });
 
-  it('counts from when the task was told to stop', () => {
+  it('counts from when ECS began to stop the task', () => {
     expect(causesOf({ ...told, ...long, statusSinceMs: nowMs - 2_000 })).toEqual([{ kind: 'stopping' }]);
     expect(causesOf({ ...told, ...long, statusSinceMs: nowMs })).toEqual([{ kind: 'stopping' }, isLate]);
     const leaving = {
@@ -289,7 +289,7 @@ describe('a stop timeout that is longer than what is left', () => {
     expect(causesOf(leaving)).toEqual([{ kind: 'deregistering' }]);
   });
 
-  it('is not known where no one read it, which is reported for a task that was told to stop', () => {
+  it('is not known where no one read it, which is reported for a task that ECS has begun to stop', () => {
     const unread = holdingTaskOf({ ...told, stopTimeoutSeconds: undefined });
     expect(diagnose([unread], inputWith())).toMatchObject({
       blockers: [{ causes: [{ kind: 'stopping' }] }],
@@ -305,7 +305,7 @@ describe('a stop timeout that is longer than what is left', () => {
     expect(causesOf({ ...told, ...long, lastStatus: 'DEPROVISIONING' })).toEqual([{ kind: 'stopping' }]);
   });
 
-  it('is no cause at the deadline for a task that no one has told to stop, and still one for another', () => {
+  it('is no cause at the deadline for a task that no one has asked to stop, and still one for another', () => {
     const atTheDeadline = inputWith({}, { nowMs: deadlineAtMs });
     expect(causesOf(long, atTheDeadline)).toEqual([]);
     expect(causesOf({ ...told, ...long, statusSinceMs: nowMs }, atTheDeadline)).toContainEqual(isLate);

@@ -43,7 +43,7 @@ describe('the limits of a hook', () => {
   });
 });
 
-describe('two drains are the same or not', () => {
+describe('whether two drains are the same', () => {
   const unnamed = drainOf({ action: { ...ACTION, token: undefined } });
   const other = (change: object) => drainOf({ action: { ...ACTION, token: undefined, ...change } });
 

@@ -133,7 +133,7 @@ describe('what AWS refuses', () => {
     expect(next(work, decision, refusal)).toEqual({ ...work, refused: new Set([decision.kind]) });
   });
 
-  it('on the queue is known apart from the schedule', () => {
+  it('on the queue is remembered separately from the schedule', () => {
     const work = workOf(drainOf(), { refused: new Set(['park']) });
     const drain = drainOf({ parked: { schedule: 'one', untilMs: at(90), firesAtMs: at(210) } });
     const answer: Answer = { kind: 'queue-refused', drain, reason: 'down' };
@@ -214,7 +214,7 @@ describe('the hook', () => {
     expect(read(HOOK)).toMatchObject({ drain: { kind: 'held', hook: HOOK } });
   });
 
-  it('is none of a notice’s', () => {
+  it('does not exist for a notice', () => {
     expect(read(HOOK, workOf(noticeDrainOf()))).toEqual(workOf(noticeDrainOf()));
   });
 
@@ -275,7 +275,7 @@ describe('a heartbeat that Auto Scaling accepts', () => {
     expect(next(workOf(), { kind: 'heartbeat' }, { kind: 'accepted', askedAtMs: at(58) })).toEqual(workOf(beaten));
   });
 
-  it('is none of a notice’s', () => {
+  it('is not counted for a notice', () => {
     expect(withHeartbeat(noticeDrainOf(), NOW_MS)).toEqual(noticeDrainOf());
   });
 });
@@ -293,7 +293,7 @@ describe('the end of a drain', () => {
 
   it('is none where a notice is about an instance that was never in our clusters', () => {
     expect(accepted(noticeDrainOf())).toEqual({ kind: 'not-ours', drain: noticeDrainOf() });
-    // Known from the bus, its state is dropped; the cluster in which the drain had set it to DRAINING is not.
+    // A state that came over the bus is dropped, except for the cluster in which the drain had set it to DRAINING.
     const found = noticeDrainOf(undefined, { cluster: 'prod' });
     expect(accepted(found)).toMatchObject({ kind: 'finished', outcome: { kind: 'gone' } });
     const verdict = { kind: 'drained', lastTaskStoppedAtMs: undefined } as const;

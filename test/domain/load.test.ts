@@ -138,7 +138,7 @@ describe('a continuation from the queue or a schedule', () => {
     },
   );
 
-  it('fails where Auto Scaling does not say whether its action is pending, and costs the others nothing', async () => {
+  it('fails where Auto Scaling does not say whether its action is pending, and does not affect the others', async () => {
     const error = new Unavailable('throttled');
     const aws = fakeAws({ fault: ({ name }) => (name === 'recordHeartbeat' ? error : undefined) });
     expect(await loaded(aws, [trusted(parked), trusted(drainOf())])).toMatchObject([
@@ -235,7 +235,7 @@ describe('a continuation from the bus', () => {
     expect(works).toMatchObject([{ drain: { announced: result } }]);
   });
 
-  it('cannot take back what the bus was told', async () => {
+  it('cannot take back what was published', async () => {
     const aws = await storing({ ...parked, announced: 'stuck' });
     const [works] = await loaded(aws, [untrusted({ ...forged, known, announced: 'started' })]);
     expect(works).toMatchObject([{ drain: { announced: 'stuck' } }]);
@@ -298,7 +298,7 @@ describe('a continuation from the bus', () => {
     expect(aws.callsNamed('terminatingSinceMs').map(({ args }) => args)).toEqual([['web'], ['batch']]);
   });
 
-  it('keeps its start where Auto Scaling’s history allows it, or does not tell', async () => {
+  it('keeps its start where Auto Scaling’s history allows it, or says nothing', async () => {
     const plausible = drainOf({ startedAtMs: at(-30) });
     const aws = fakeAws();
     expect(await loaded(aws, [untrusted(plausible)])).toMatchObject([[{ drain: { startedAtMs: at(-30) } }]]);
@@ -468,7 +468,7 @@ describe('an ECS event about a container instance', () => {
 });
 
 describe('the key of a drain', () => {
-  it('tells lifecycle actions and notices apart, and is the same where the token is not known', () => {
+  it('distinguishes lifecycle actions and notices, and is the same where the token is not known', () => {
     const keys = [
       drainOf(),
       drainOf({ action: { ...ACTION, autoScalingGroup: 'batch' } }),

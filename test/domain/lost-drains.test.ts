@@ -63,7 +63,7 @@ describe('a sweep', () => {
     ]);
   });
 
-  it('takes no drain for alive because that of another instance is', async () => {
+  it('does not count a drain as alive because that of another instance is', async () => {
     const instances = [INSTANCE_ID, OTHER].map((ec2InstanceId, i) => ({ id: `ci${i}`, ec2InstanceId }));
     const aws = forgotten({ instances, tasks: [] });
     await aws.waitUntil(200);
@@ -71,7 +71,7 @@ describe('a sweep', () => {
     expect(drainsIn(await aws.sweep())).toMatchObject([{ action: { instanceId: INSTANCE_ID } }]);
   });
 
-  it('asks for each group apart, and for its instances together', async () => {
+  it('asks for each group separately, and for its instances together', async () => {
     const holds = [
       { instanceId: INSTANCE_ID },
       { instanceId: OTHER, autoScalingGroup: 'batch' },
@@ -86,7 +86,7 @@ describe('a sweep', () => {
     expect(aws.callsNamed('hooksOf').map(({ args }) => args)).toEqual([['web'], ['batch']]);
   });
 
-  it('reads an instance of many clusters first where its group is, and beyond only what is not there', async () => {
+  it('searches the cluster of the group first, and the others only for what is not there', async () => {
     const instances = [
       { id: 'one', cluster: 'batch' },
       { id: 'two', cluster: 'prod', ec2InstanceId: OTHER },
@@ -162,7 +162,7 @@ describe('an instance whose event was lost', () => {
     expect(drainsIn(await sweptAt(forgotten(), 200, { ports }))).toMatchObject([{ startedAtMs: at(200) }]);
   });
 
-  it('is asked for on hooks of ours alone, until one holds it', async () => {
+  it('is asked about on our hooks alone, until one holds it', async () => {
     const hooks = ['someone-elses', 'another-of-ours', 'ecs-drain'].map((name) => ({ name }));
     const aws = forgotten({ hooks });
     expect(drainsIn(await sweptAt(aws, 200))).toMatchObject([{ action: { lifecycleHook: 'ecs-drain' } }]);
@@ -285,7 +285,7 @@ describe('while Scheduler creates no schedules and lists them', () => {
     expect(aws.completion()?.holding).toEqual([]);
   });
 
-  it('a drain that is lost is found as soon as it can be parked, and has a net from then on', async () => {
+  it('a drain that is lost is found as soon as it can be parked, and has a schedule from then on', async () => {
     const aws = forgotten({ ...world(400), instances: [{ id: 'one', status: 'DRAINING' }] });
     expect((await sweptAt(aws, 399)).found).toEqual([]);
     const [found] = drainsIn(await sweptAt(aws, 400));
@@ -349,7 +349,7 @@ describe('an AWS that does not answer', () => {
     expect(swept.failures).toEqual([new Unavailable('throttled')]);
   });
 
-  it('about one instance costs the others nothing; what does not pass is what the sweep fails with', async () => {
+  it('about one instance does not affect the others; the sweep fails with the error that does not pass', async () => {
     const denied = new Error('not authorized');
     const fault: World['fault'] = ({ name, args: [action] }) => {
       if (name !== 'recordHeartbeat') return undefined;

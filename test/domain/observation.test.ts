@@ -37,7 +37,7 @@ describe('a task', () => {
     expect(tasksWhere(hasYetToStart)).toEqual(['PROVISIONING', 'PENDING', 'ACTIVATING']);
   });
 
-  it('is leaving from when its load balancer lets go of it, and ending from when its containers are told to stop', () => {
+  it('is leaving once its load balancer deregisters it, and ending once its containers are being stopped', () => {
     expect(tasksWhere(isLeaving)).toEqual(['DEACTIVATING', 'STOPPING', 'DEPROVISIONING']);
     expect(tasksWhere(isEnding)).toEqual(['STOPPING', 'DEPROVISIONING']);
   });

@@ -107,7 +107,7 @@ describe('setting instances to DRAINING', () => {
     });
   });
 
-  it('is refused where ECS leaves a registration ACTIVE, by name of those', async () => {
+  it('is refused where ECS leaves a registration ACTIVE, and names those', async () => {
     const aws = fakeAws({ instances: [{ id: 'stays' }, { id: 'also' }, { id: 'done', status: 'DRAINING' }] });
     const describing = withEcs((ecs) => ({ setDraining: ecs.describe }));
     expect(await observed(aws, [setDraining(drainOf())], { ports: describing })).toEqual([
@@ -184,7 +184,7 @@ describe('a search', () => {
     ]);
   });
 
-  it.each([['prod'], ['batch'], ['edge']])('takes no notice that cluster %s does not exist', async (missing) => {
+  it.each([['prod'], ['batch'], ['edge']])('ignores that cluster %s does not exist', async (missing) => {
     const instances = [{ id: 'one', cluster: missing === 'edge' ? 'prod' : 'edge' }];
     const aws = fakeAws({ instances, missingClusters: [missing] });
     expect(await searchFor(aws)).toMatchObject([{ observation: { kind: 'seen' } }]);
@@ -286,7 +286,7 @@ describe('a look at what is known', () => {
     expect(answer).toMatchObject({ observation: { tasks: { holding: [{ arn: 'task3' }], lastStoppedAtMs: at(9) } } });
   });
 
-  it('does not know when a task stopped that ECS has no time of', async () => {
+  it('does not know when a task stopped if ECS gives no time', async () => {
     const aws = fakeAws({ instances: [draining] });
     const stopped = { kind: 'stopped', arn: 'a', containerInstanceArn: arnOf('one'), stoppedAtMs: undefined } as const;
     const ports = withEcs(() => ({ describeTasks: async () => [stopped] }));
@@ -393,7 +393,7 @@ describe('a look at what is known', () => {
     ]);
   });
 
-  it('searches again where it is to, and describes no registration that an event has just described', async () => {
+  it('searches again where it must, and describes no registration that an event has just described', async () => {
     const aws = fakeAws({ instances: [draining, { ...draining, id: 'two' }] });
     const reported = containerInstanceOf({ arn: arnOf('one'), countedTasks: 7 });
     const scope = { registrations: 'search', tasks: 'known' } as const;
@@ -487,7 +487,7 @@ describe('the tasks', () => {
     ]);
   });
 
-  it('that cannot be listed on one registration cost its own drain the look, and no other', async () => {
+  it('that cannot be listed on one registration fail the look of its own drain, and no other', async () => {
     for (const error of [new Unavailable('throttled'), 'broken']) {
       const instances = [draining, { ...draining, id: 'two', ec2InstanceId: OTHER }];
       const aws = fakeAws({ instances, tasks: [a, { ...a, id: 'b', on: 'two' }] });
@@ -505,7 +505,7 @@ describe('the tasks', () => {
     }
   });
 
-  it('of drains in different clusters are described apart', async () => {
+  it('of drains in different clusters are described separately', async () => {
     const instances = [draining, { ...draining, id: 'two', cluster: 'batch', ec2InstanceId: THIRD }];
     const aws = fakeAws({ instances, tasks: [a, { ...a, id: 'b', on: 'two' }] });
     const known = { containerInstances: [refTo('two', 'batch')] };

@@ -110,7 +110,7 @@ describe('heartbeats and completions', () => {
     ['heartbeat', { kind: 'heartbeat' }],
     ['completion', drained],
   ])(
-    'a %s tells by the schedule of the drain whether another delivery has ended and reported it',
+    'a %s shows by the schedule of the drain whether another delivery has ended and reported it',
     async (_, decision) => {
       const parked = drainOf({ parked: { schedule: 'its-own', untilMs: at(0), firesAtMs: at(0) } });
       const without = (own: Ports): Ports => ({ ...own, schedules: undefined });
@@ -158,7 +158,7 @@ describe('heartbeats and completions', () => {
 describe('stopping stragglers', () => {
   const tasks = ['a', 'b', 'c'].map((arn) => holdingTaskOf({ arn }));
 
-  it('says why to whoever looks at the task; one that is refused costs the others nothing', async () => {
+  it('gives the reason that the task shows; a refused stop does not affect the others', async () => {
     const aws = fakeAws({ fault: ({ args: [arn] }) => (arn === 'b' ? denied : undefined) });
     expect(await performed(aws, [[first, { kind: 'stop-tasks', tasks }]])).toEqual([{ kind: 'done' }]);
     const reason = `ecs-drain: ${INSTANCE_ID} is terminating and its drain is near its deadline`;
@@ -187,7 +187,7 @@ describe('what Auto Scaling knows of a group', () => {
     ]);
   });
 
-  it('costs no drain of another group anything where it cannot be read', async () => {
+  it('affects no drain of another group where it cannot be read', async () => {
     for (const [error, refusal] of [
       [throttled, { kind: 'refused', reason: 'throttled' }],
       [denied, { kind: 'failed', error: denied }],
@@ -213,13 +213,13 @@ describe('what Auto Scaling knows of a group', () => {
     expect(await hookRead(denied)).toEqual({ answers: [assumed, assumed, described], refusals: [told, told] });
   });
 
-  it('tells that the hook has been deleted', async () => {
+  it('reports that the hook has been deleted', async () => {
     const aws = fakeAws({ hooks: [{ name: 'another' }] });
     expect(await performed(aws, [[first, { kind: 'read-hook' }]])).toEqual([{ kind: 'hook', limits: undefined }]);
     expect(aws.telemetry).toEqual([]);
   });
 
-  it('tells that ECS managed draining holds the instances as well', async () => {
+  it('reports that ECS managed draining holds the instances as well', async () => {
     const aws = fakeAws({ hooks: [{}, { name: MANAGED_DRAINING_HOOK }] });
     const steps = [first, second].map((drain) => [drain, { kind: 'read-hook' }] as const);
     const answer = { kind: 'hook', limits: { ...HOOK, managedDraining: true } };
@@ -330,7 +330,7 @@ describe('an explanation', () => {
     expect(aws.calls.map(({ args }) => args)).toEqual([[['a', 'b']]]);
   });
 
-  it('says what is known, and that ECS told nothing more', async () => {
+  it('says what is known, and that ECS did not answer more', async () => {
     const aws = fakeAws({ outages: [{ of: 'diagnostics', span: [0, 1] }] });
     expect(await explained(aws, { observation: seenOf() })).toMatchObject({
       blockers: [{ group: 'service:web' }],

@@ -95,7 +95,7 @@ describe('the deadline', () => {
   });
 });
 
-describe('a task that is to be stopped ahead of the deadline', () => {
+describe('a task that is stopped ahead of the deadline', () => {
   const dueBefore = (stopStragglers: 'none' | 'standalone' | 'all', task: Parameters<typeof holdingTaskOf>[0]) =>
     (at(7_200) - stopDueAtMs(holdingTaskOf(task), at(7_200), { ...POLICY, stopStragglers })) / 1000;
 
@@ -143,7 +143,7 @@ describe('a silent agent', () => {
 });
 
 describe('a drain that nothing continues', () => {
-  it('is lost after its longest wait, its safety net, the schedule’s minute and the attempts that a crash costs', () => {
+  it('is lost after its longest wait, the reserve for a lost message, the schedule’s minute and the attempts after a crash', () => {
     expect(lostAtMs(at(1), HOOK, POLICY)).toBe(at(1 + 540 + 120 + 75 + 180));
   });
 

@@ -23,7 +23,7 @@ async function parkedWorld(world: World = {}, policy = POLICY) {
 }
 
 describe('a deadline that an operator sets', () => {
-  it('holds in place of the policy’s, later than that', async () => {
+  it('replaces that of the policy, and may be later', async () => {
     const { aws, ask, stored } = await parkedWorld();
     expect(await ask({ deadlineSeconds: 14_000 })).toMatchObject([{ kind: 'parked' }]);
     expect(stored()?.operator).toEqual({
@@ -36,7 +36,7 @@ describe('a deadline that an operator sets', () => {
     ]);
   });
 
-  it('or sooner, and at once', async () => {
+  it('or sooner, or now', async () => {
     const sooner = await parkedWorld();
     await sooner.ask({ deadlineSeconds: 400 });
     await sooner.aws.run(() => sooner.aws.finished().length > 0);
@@ -49,21 +49,21 @@ describe('a deadline that an operator sets', () => {
     expect(now.aws.completion()).toMatchObject({ result: 'ABANDON' });
   });
 
-  it('keeps no drain from ending when its tasks have stopped', async () => {
+  it('does not delay the end of a drain whose tasks have stopped', async () => {
     const { aws, ask } = await parkedWorld({ tasks: [{ id: 'short', stopsAtSeconds: 900 }] });
     await ask({ deadlineSeconds: 20_000 });
     await aws.run(() => aws.finished().length > 0);
     expect(aws.finished()[0]).toMatchObject({ outcome: { kind: 'drained' } });
   });
 
-  it('lets stragglers be stopped ahead of it, and not of the policy’s', async () => {
+  it('has stragglers stopped ahead of it, instead of ahead of the policy’s', async () => {
     const { aws, ask } = await parkedWorld({}, { ...POLICY, stopStragglers: 'all' });
     await ask({ deadlineSeconds: 14_000 });
     await aws.run(() => aws.finished().length > 0);
     expect(aws.secondsOf('stopTask')).toEqual([14_100 - 300 - 30 - 10]);
   });
 
-  it('is no later than the hook allows, less what the end takes', async () => {
+  it('is at most what the hook allows, less the time that the end takes', async () => {
     const hook = hookLimits(100); // 10,000 s in all, and 240 s for the end
     const { ask, stored } = await parkedWorld({ hook });
     expect(await ask({ deadlineSeconds: 9_661 })).toMatchObject([
@@ -157,7 +157,7 @@ describe('what an operator asks', () => {
     expect(stored()?.operator?.deadlineAtMs).toBe(at(14_100));
   });
 
-  it('is nothing that a continuation from the bus can claim', async () => {
+  it('cannot be claimed by a continuation from the bus', async () => {
     const { aws, stored } = await parkedWorld();
     const operator = withNote(undefined, { atMs: at(90), by: BY, deadlineAtMs: at(95) });
     const claimed = { ...drainOf({ action: ACTION }), operator };
@@ -195,7 +195,7 @@ describe('a copy of the event of a drain whose deadline was moved', () => {
 });
 
 describe('the requests of a drain', () => {
-  it('are the latest ten, and the deadline that was set last whatever comes after it', () => {
+  it('are the latest ten, and the latest deadline that any of them has set', () => {
     let requests = withNote(undefined, { atMs: 0, by: BY, deadlineAtMs: 99 });
     for (let atMs = 1; atMs <= 12; atMs += 1) requests = withNote(requests, { atMs, by: BY });
     expect(requests.deadlineAtMs).toBe(99);

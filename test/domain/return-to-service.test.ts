@@ -95,14 +95,14 @@ describe('an instance that stays in service', () => {
     expect([statusIn(aws), aws.marks.size]).toEqual(['DRAINING', 1]);
   });
 
-  it('is returned out of a warm pool, when it has been launched from there', async () => {
+  it('is returned once it has been launched from a warm pool', async () => {
     const lifecycleState = (_: string, seconds: number) => (seconds < 5_000 ? 'Warmed:Stopped' : 'InService');
     const aws = staying({ lifecycleState }, 'rebalance-recommendation');
     expect((await sweptAt(aws, 4_000)).returned).toEqual([]);
     expect((await sweptAt(aws, 5_000)).returned).toMatchObject([{ instanceId: INSTANCE_ID }]);
   });
 
-  it('is not one of which Auto Scaling may say what was so a moment ago', async () => {
+  it('is not returned while the answer of Auto Scaling may be out of date', async () => {
     const aws = staying();
     expect((await sweptAt(aws, 59)).returned).toEqual([]);
     expect(aws.calls.map(({ name }) => name)).toEqual(['marked']);
@@ -219,18 +219,21 @@ describe('what fails while instances are returned', () => {
   };
   const policy = { ...POLICY, clusters: ['prod', 'staging'] };
 
-  it.each(['marked', 'setActive', 'unmark'])('is told, and costs no other cluster its turn: %s', async (name) => {
-    const aws = staying({
-      ...two,
-      fault: (call) => (call.name === name && call.args[0] === 'prod' ? new Error(`no ${name}`) : undefined),
-    });
-    const { returned, failures } = await sweptAt(aws, 60, { policy });
-    expect(failures).toMatchObject([{ message: `no ${name}` }]);
-    expect(returned.map(({ containerInstance: { cluster } }) => cluster)).toContain('staging');
-    expect(aws.containerInstance('staging').status).toBe('ACTIVE');
-  });
+  it.each(['marked', 'setActive', 'unmark'])(
+    'is reported, and does not affect the other clusters: %s',
+    async (name) => {
+      const aws = staying({
+        ...two,
+        fault: (call) => (call.name === name && call.args[0] === 'prod' ? new Error(`no ${name}`) : undefined),
+      });
+      const { returned, failures } = await sweptAt(aws, 60, { policy });
+      expect(failures).toMatchObject([{ message: `no ${name}` }]);
+      expect(returned.map(({ containerInstance: { cluster } }) => cluster)).toContain('staging');
+      expect(aws.containerInstance('staging').status).toBe('ACTIVE');
+    },
+  );
 
-  it('costs at most ten instances of a cluster their turn, and the others are reported', async () => {
+  it('affects at most ten instances of a cluster, and the others are reported', async () => {
     const instances = Array.from({ length: 12 }, (_, i) => ({ id: `ci${i}`, ec2InstanceId: `i-${i}` }));
     const aws = staying({
       instances: instances.map((each) => ({ ...each, status: 'DRAINING', mark: mark() })),
@@ -331,7 +334,7 @@ describe('a drain whose instance may stay', () => {
     expect([statusIn(aws), aws.marks.size]).toEqual(['DRAINING', 1]);
   });
 
-  it('is drained without a mark where the role may not set it, which is told', async () => {
+  it('is drained without a mark where the role may not set it, which is reported', async () => {
     const aws = await begun(root, {
       fault: ({ name }) => (name === 'mark' ? new Error('mark: not authorized') : undefined),
     });
@@ -339,7 +342,7 @@ describe('a drain whose instance may stay', () => {
     expect(aws.refusals()).toContainEqual({ doing: 'mark', reason: 'mark: not authorized' });
   });
 
-  it('is told of that mark only if it is its own, and not that of another drain of the round', async () => {
+  it('reports that only of its own mark, not of that of another drain of the round', async () => {
     const instances = [1, 2].map((n) => ({ id: `ci${n}`, ec2InstanceId: `i-0000000${n}` }));
     const aws = fakeAws({
       instances: instances.map((each, i) => (i === 0 ? each : { ...each, status: 'DRAINING' })),

@@ -151,7 +151,7 @@ describe('a drain', () => {
     expect(aws.secondsOf('setDraining')[0]).toBeLessThanOrEqual(10);
   });
 
-  it('finds the end when every event is lost and its schedule is late', async () => {
+  it('ends even if every event is lost and its schedule is late', async () => {
     const aws = fakeAws({ tasks: [web], events: 'none', lateSeconds: 60 });
     expect(await aws.runToEnd()).toEqual([{ kind: 'drained', lastTaskStoppedAtMs: at(335) }]);
     expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(335 + LONGEST_SILENCE_SECONDS);
@@ -170,7 +170,7 @@ describe('a drain', () => {
     expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(341 + 2 * POLICY.pollMinSeconds);
   });
 
-  it('of ten tasks that stop apart pays one call for each stop', async () => {
+  it('with ten tasks that stop at different times makes one call for each stop', async () => {
     const tasks = Array.from({ length: 10 }, (_, i) => ({ ...web, id: `web${i}`, stopsAtSeconds: 300 - 10 * i }));
     const aws = fakeAws({ tasks });
     expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
@@ -428,7 +428,7 @@ describe('an outage', () => {
     expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(8_000);
   });
 
-  it('of Auto Scaling when a heartbeat is due is tried again within seconds, and told once a round', async () => {
+  it('of Auto Scaling when a heartbeat is due is tried again within seconds, and reported once a round', async () => {
     const aws = fakeAws({ tasks: [endless], outages: [{ of: 'auto-scaling', span: [1_700, 1_850] }] });
     await aws.runToEnd({ policy: WATCH });
     const beats = aws.secondsOf('recordHeartbeat');
@@ -536,7 +536,7 @@ describe('calls that hang', () => {
     expect(aws.completion()?.holding).toEqual([]);
   });
 
-  it('are bounded by the hook alone: one with time lets them go on', async () => {
+  it('are bounded by the hook alone, and go on where the hook has time', async () => {
     const aws = fakeAws({ instances: [draining], tasks: [web], callSeconds: (of) => (of === 'ecs-reads' ? 17 : 0) });
     await aws.round([begin(drainOf({ hook: HOOK, known: knownOf(), closed: CLOSED }))]);
     expect(aws.refusals()).toEqual([]);
@@ -739,7 +739,7 @@ describe('an action that someone else completed', () => {
     expect(aws.schedules.size).toBe(0);
   });
 
-  it('is what a hook amounts to that was deleted', async () => {
+  it('is also how a drain ends whose hook was deleted', async () => {
     const aws = fakeAws({ tasks: [web], hooks: [] });
     expect(await aws.runToEnd()).toMatchObject([{ kind: 'already-completed', lastSeen: { tasks: [{ arn: 'web' }] } }]);
   });
@@ -830,7 +830,7 @@ describe('the bus', () => {
 });
 
 describe('the schedule of a drain that has ended', () => {
-  it.each([true, false])('that cannot be deleted is recorded, and costs nothing (denied: %s)', async (denied) => {
+  it.each([true, false])('that cannot be deleted is recorded, and does no harm (denied: %s)', async (denied) => {
     const aws = fakeAws({
       tasks: [web],
       fault: ({ name }) => (name === 'delete' ? (denied ? new Error('no') : new Unavailable('no')) : undefined),
@@ -868,7 +868,7 @@ describe('the telemetry', () => {
     expect(Math.max(...gaps)).toBeLessThanOrEqual(540);
   });
 
-  it('has a refusal once, however often it is met in a round, and one of each kind', async () => {
+  it('records a refusal once, however often it occurs in a round, and one of each kind', async () => {
     const aws = fakeAws({
       instances: [draining],
       tasks: [endless],

@@ -13,7 +13,7 @@ const HOURS = 3_600;
 const NEVER: FakeTask = { id: 'stays', stopsAtSeconds: Number.POSITIVE_INFINITY };
 const ENDING = { ...POLICY, managedDrainingDeadline: 'ABANDON' } as const;
 
-/** ECS drains the instance, and completes its hook when it is told that no task is left. */
+/** ECS drains the instance, and completes its hook when it learns that no task is left. */
 function drainedByEcs({ endsAtSeconds = Number.POSITIVE_INFINITY, ...world }: World & { endsAtSeconds?: number } = {}) {
   return fakeAws({
     instances: [{ id: 'one', status: 'DRAINING', goneAtSeconds: endsAtSeconds }],
@@ -29,7 +29,7 @@ const changesOf = (aws: ReturnType<typeof fakeAws>) =>
   aws.calls.filter(({ name }) => ['setDraining', 'recordHeartbeat', 'complete', 'stopTask'].includes(name));
 
 describe('a drain of ECS managed draining', () => {
-  it('is watched to its end: started and finished are told, and nothing of ECS or Auto Scaling is changed', async () => {
+  it('is watched to its end: its start and its end are published, and nothing of ECS or Auto Scaling is changed', async () => {
     const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 600 }], endsAtSeconds: 630 });
     const [outcome] = await aws.runToEnd({ policy: ENDING });
     expect(outcome).toEqual({ kind: 'drained', lastTaskStoppedAtMs: undefined });
@@ -38,7 +38,7 @@ describe('a drain of ECS managed draining', () => {
     expect(aws.now()).toBeLessThan(700);
   });
 
-  it('is told to be stuck with its tasks at half of deadlineSeconds, and only watched for the 48 hours that ECS takes', async () => {
+  it('is reported as stuck with its tasks at half of deadlineSeconds, and only watched for the 48 hours that ECS takes', async () => {
     const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 48 * HOURS });
     await aws.runToEnd();
     expect(aws.published.map(({ event: { kind }, atSeconds }) => [kind, Math.round(atSeconds)])).toEqual([
@@ -69,7 +69,7 @@ describe('a drain of ECS managed draining', () => {
     expect(eventsOf(aws)).toEqual(['started', 'stuck', 'finished']);
   });
 
-  it('is left to ECS if AWS denies completing its hook (facts 56 managed-hook-ownership): told once, and not tried again', async () => {
+  it('is left to ECS if AWS denies completing its hook (facts 56 managed-hook-ownership): reported once, and not tried again', async () => {
     const fault = ({ name }: { name: string }) =>
       name === 'complete' ? new Error('AccessDenied: not yours') : undefined;
     const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 6 * HOURS, fault });
@@ -123,7 +123,7 @@ describe('a drain of ECS managed draining', () => {
     expect(await aws.runToEnd({ policy: ENDING })).toMatchObject([{ kind: 'drained' }]);
   });
 
-  it('tells of tasks that were there last when their instance went, for ECS gave up', async () => {
+  it('reports the tasks seen last when their instance goes because ECS gave up', async () => {
     const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 48 * HOURS });
     const [outcome] = await aws.runToEnd();
     expect(outcome?.kind).toBe('already-completed');
@@ -180,7 +180,7 @@ describe('a drain of ECS managed draining', () => {
     expect(aws.deadLetters).toEqual([]);
   });
 
-  it('is not woken again by an event that tells of the empty instance that it knows of', async () => {
+  it('is not woken again by an event about an empty instance that it knows of', async () => {
     const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 100 }], endsAtSeconds: 400 });
     await aws.round();
     await aws.waitUntil(110);
@@ -191,7 +191,7 @@ describe('a drain of ECS managed draining', () => {
     expect(aws.calls.slice(before).map(({ name }) => name)).toEqual(['parkedOn']);
   });
 
-  it('is told to be stuck where ECS does not complete its hook though no task is left', async () => {
+  it('is reported as stuck where ECS does not complete its hook though no task is left', async () => {
     const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 100 }], endsAtSeconds: 27 * HOURS });
     const [outcome] = await aws.runToEnd();
     expect(outcome?.kind).toBe('drained');
@@ -199,7 +199,7 @@ describe('a drain of ECS managed draining', () => {
     expect(stuck).toEqual([[expect.stringContaining('has not completed its lifecycle hook')]]);
   });
 
-  it('is told to be stuck where ECS never sets the instance to DRAINING', async () => {
+  it('is reported as stuck where ECS never sets the instance to DRAINING', async () => {
     const aws = drainedByEcs({
       instances: [{ id: 'one', status: 'ACTIVE', goneAtSeconds: 3 * HOURS }],
       tasks: [NEVER],

@@ -16,12 +16,15 @@ import { begunBefore, handOverOf, scheduleOf } from './version-0.1.0.ts';
  * - What the Region puts on its bus, ECS's events too, is put on the emulator's, which refuses events of `aws.…` from
  *   outside: see emulator.py.
  * - Drains are parked in the emulator's own EventBridge Scheduler, which looks every ten seconds for schedules that are due.
- *   The event of a schedule has neither the source nor the type that the schedule names, and a schedule that was created
- *   again under the name of one that has fired does not fire: see emulator.py.
+ *   The event of a schedule has neither the source nor the type that the schedule names. A schedule that was created again
+ *   under the name of one that has fired does not fire. See emulator.py for both.
  *
- * What this test cannot see: the emulator evaluates neither roles nor the policies of queues (its AUTH=true does not know the
- * condition keys events:source and events:detail-type), its event source mappings invoke the function with ten messages at most
- * and do not wait for more, and its EventBridge never repeats a delivery that failed, nor sends it to a dead-letter queue.
+ * What this test cannot see:
+ *
+ * - The emulator evaluates neither roles nor the policies of queues: its AUTH=true does not know the condition keys
+ *   events:source and events:detail-type.
+ * - Its event source mappings invoke the function with ten messages at most and do not wait for more.
+ * - Its EventBridge never repeats a delivery that failed, nor sends it to a dead-letter queue.
  */
 
 /** Drains are parked, by default. */
@@ -352,7 +355,7 @@ async function linesOf(emulator: Emulator): Promise<readonly Line[]> {
 interface Parking {
   readonly parkedAtMs: number;
   readonly untilMs: number;
-  /** Not a number as long as it has not. */
+  /** NaN until it has gone on. */
   readonly wentOnAtMs: number;
 }
 

@@ -183,7 +183,7 @@ function callIn({ method, path, headers, body }: WireRequest): Omit<Mutation, 'a
 const LONGEST_SENTENCE = 1_500;
 const LONGEST_LOG_LINE = 8_000;
 
-/** A standalone task is told to stop by its stop timeout and 10 s of reserve before the deadline. */
+/** A standalone task is stopped its stop timeout and 10 s of reserve before the deadline. */
 const STOPS_BEFORE_MS = (TASK.stopTimeoutSeconds + 10) * 1000;
 
 /** The name of the schedule for our hook on a registration. */

@@ -294,7 +294,7 @@ describe('settings that cannot be used', () => {
     );
   });
 
-  it('are refused when a group is named twice, with two clusters or not', () => {
+  it('are refused when a group is named twice, even with two clusters', () => {
     expect(complaintOf({ AUTO_SCALING_GROUPS: 'web,jobs,web@batch' })).toMatch(
       /^autoScalingGroups is .*: expected each group once\.$/,
     );

@@ -43,7 +43,7 @@ function environmentOf(url: string) {
   };
 }
 
-/** Reads on, so that what the Region tells later does not stop it. */
+/** Reads on, so that what the Region prints later does not stop it. */
 function urlToldBy(stream: NodeJS.ReadableStream): Promise<string> {
   return new Promise((found, missing) => {
     let told = '';

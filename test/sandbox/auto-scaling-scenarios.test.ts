@@ -19,9 +19,9 @@ interface Played {
   readonly events: readonly DrillEvent[];
   /** The states that an instance goes through. */
   pathOf(instanceId: string): readonly InstanceState[];
-  /** The outcomes that ecs-drain has told, by instance. */
+  /** The outcomes that ecs-drain has published, by instance. */
   readonly outcomes: ReadonlyMap<string, string>;
-  /** The instances that ecs-drain has told of as returned to service, in order. */
+  /** The instances that ecs-drain has reported as returned to service, in order. */
   readonly returned: readonly string[];
   /** Of each registration of an instance with ECS, the oldest first: its status, and whether its agent is there. */
   registrationsOf(instanceId: string): readonly string[];
@@ -189,7 +189,7 @@ describe('root-volume', () => {
 });
 
 describe('retained', () => {
-  it('keeps the instance and the job, which ecs-drain tells as killed, and leaves it DRAINING', async () => {
+  it('keeps the instance and the job, which ecs-drain reports as killed, and leaves it DRAINING', async () => {
     const played = await play(SCENARIOS.retained, 2_000, { install: FROM_SOURCE });
     expect(played.pathOf(A)).toEqual(['InService', 'Terminating', 'Terminating:Wait', 'Terminating:Retained']);
     expect(played.outcomes.get(A)).toBe('timed-out');
@@ -267,7 +267,7 @@ describe('warm-pool', () => {
     expect(fatesOf(played)).toEqual([]);
   });
 
-  it('is left to its hook when the event is lost and the instance returns: the sweep cannot tell where it goes', async () => {
+  it('is left to its hook when the event is lost and the instance returns: the sweep cannot know where it goes', async () => {
     const faults: NonNullable<Scenario['faults']> = () => ({ ...NO_FAULTS, lostEvents: 1 });
     const played = await play({ ...SCENARIOS['warm-pool'], faults }, 900, { install: FROM_SOURCE });
     expect(played.region.autoScaling.completions).toMatchObject([{ instanceId: A, by: 'timeout' }]);

@@ -48,7 +48,7 @@ async function asked(method: string, path: string, body?: string, headers = {}) 
 }
 
 describe('the clock over HTTP', () => {
-  it('tells the Region’s time', async () => {
+  it('shows the Region’s time', async () => {
     expect(await asked('GET', '/_clock')).toEqual({
       status: 200,
       answer: { now: '2026-01-01T00:00:00.000Z', epochSeconds: START_MS / 1000 },

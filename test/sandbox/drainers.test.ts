@@ -72,7 +72,7 @@ describe('the rivals', () => {
   });
 
   it.each(['cdk', 'getsocial'] as const)(
-    '%s waits until each task that it listed has stopped, DEACTIVATING or not',
+    '%s waits until each task that it listed has stopped, including those that were DEACTIVATING',
     async (drainer) => {
       const result = await run(drainer, fewInstances);
       expect(outcomesOf(result)).toEqual(['CONTINUE', 'CONTINUE']);
@@ -106,7 +106,7 @@ describe('a daemon service', () => {
     expect(await killedBy('book', '6 minutes with a daemon')).toEqual([]);
   });
 
-  it('saves them from widdix too, which kills the daemon itself as soon as it is told to stop', async () => {
+  it('saves them from widdix too, which kills the daemon itself as soon as ECS begins to stop it', async () => {
     expect(await killedBy('widdix', '6 minutes')).toEqual(TEN);
     expect(await killedBy('widdix', '6 minutes with a daemon')).toEqual(['service:log-router']);
   });
@@ -179,7 +179,7 @@ describe('cdk', () => {
 });
 
 describe('widdix', () => {
-  it('believes the list of tasks that are to run: those behind a load balancer are killed', async () => {
+  it('believes the list of tasks with desired status RUNNING: those behind a load balancer are killed', async () => {
     const result = await run('widdix', SCENARIOS.book);
     expect(outcomesOf(result)).toEqual(['CONTINUE']);
     expect(fatesOf(result)).toEqual(['DEACTIVATING', 'DEACTIVATING']);

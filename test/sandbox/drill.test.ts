@@ -181,11 +181,11 @@ describe('npm run chaos', () => {
 
   it('refuses to explore a commit where there is none, in a sentence', async () => {
     const folder = await emptyFolder();
-    const refusal = `--seed commit is not known, because git tells no commit of ${folder} (fatal: `;
+    const refusal = `--seed commit is not known, because git finds no commit of ${folder} (fatal: `;
     await expectRefusal((async () => void seedOfCommit(folder))(), refusal);
   });
 
-  it('plays worlds, and tells how many, what went wrong in them, and what held', async () => {
+  it('plays worlds, and prints how many, what went wrong in them, and what held', async () => {
     const printed = await printedBy(chaos, '--worlds', '3', '--seed', '2');
     expect(printed).toMatch(/^seed number 2\n +3 worlds\n +\d+ drains\n +\d+ invocations\n +\d+ calls\n/);
     expect(printed).toContain('outages: ECS throttles');

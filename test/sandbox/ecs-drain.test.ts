@@ -135,7 +135,7 @@ describe('the deployment on the local Region', () => {
     expect(values).toEqual([0, 0, TERMINATED, TERMINATED]);
   });
 
-  it('tells what became of each drain of an invocation, also of those that its events do not name', async () => {
+  it('reports what became of each drain of an invocation, also of those that its events do not name', async () => {
     const { installed } = await staged(async (_, { onResult }) => {
       onResult('i-1', 'parked');
       onResult('i-2', 'handed-over');

@@ -9,7 +9,7 @@ const HOOK = 'ecs-managed-draining-termination-hook';
 const HOURS = 3_600;
 const install = installedFrom(fromSource);
 
-/** The lines of the function's log that tell how a drain goes on. */
+/** The lines of the function's log that say how a drain goes on. */
 const toldIn = ({ events }: DrillResult) =>
   events.flatMap((event) => (event.kind === 'log' && event.line['level'] ? [event.line] : []));
 
@@ -17,14 +17,14 @@ const endsIn = ({ events }: DrillResult) =>
   events.flatMap((event) => (event.kind === 'lifecycle' && event.result ? [event] : []));
 
 describe('the scenario managed-draining', () => {
-  it('facts 98 managed-draining-hangs: ECS alone holds the instance for 48 hours, and tells no one', async () => {
+  it('facts 98 managed-draining-hangs: ECS alone holds the instance for 48 hours, and notifies no one', async () => {
     const result = await rehearse({ scenario: 'managed-draining', drainer: 'none', seed: 1 });
     expect(result.drains).toMatchObject([{ seconds: 48 * HOURS }]);
     expect(result.tasksKilled).toBe(2);
     expect(toldIn(result)).toEqual([]);
   });
 
-  it('watched by ecs-drain it is told why it hangs, and ends at the deadline that managedDrainingDeadline gives it', async () => {
+  it('watched by ecs-drain the drain is explained, and ends at the deadline that managedDrainingDeadline gives it', async () => {
     const result = await rehearse({ scenario: 'managed-draining', drainer: 'ecs-drain', seed: 1, install });
     const stuck = toldIn(result).filter(({ message }) => String(message).startsWith('Stuck'));
     expect(stuck).toMatchObject([
@@ -44,7 +44,7 @@ describe('the scenario managed-draining', () => {
     expect(drain?.seconds).toBeLessThan(2 * HOURS + 90);
   });
 
-  it('watched by ecs-drain a drain that ends by itself is told as drained, soon after ECS has completed it', async () => {
+  it('watched by ecs-drain a drain that ends by itself is reported as drained, soon after ECS has completed it', async () => {
     const { services, ...scenario } = SCENARIOS['managed-draining'];
     const drains = services.filter(({ name }) => name !== 'search');
     const result = await rehearse({

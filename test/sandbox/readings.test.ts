@@ -15,7 +15,7 @@ const play = (scenario: keyof typeof SCENARIOS, changes: Partial<Scenario>, faul
 
 const outcomesOf = ({ drains }: Awaited<ReturnType<typeof play>>) => drains.map(({ outcome }) => outcome);
 
-describe('ecs-drain holds however AWS is to be read', () => {
+describe('ecs-drain holds however one reads the documentation of AWS', () => {
   it.each([true, false])(
     'facts 61 draining-twice: each event comes twice, so an instance is set to DRAINING again, which is done: %s',
     async (repeatedDrainingIsDone) => {

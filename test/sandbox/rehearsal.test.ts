@@ -1,13 +1,16 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { rehearse, stage } from '../../sandbox/rehearsal.ts';
 import { DRAINERS, type Drainer, type DrillResult } from '../../sandbox/result.ts';
 import { fleetOf, SCENARIOS, type Scenario, type ScenarioName } from '../../sandbox/scenarios.ts';
+import { rowsUnder } from '../docs/tables.ts';
 import { fatesOf, type TaskEvent, tasksOf } from './tasks.ts';
 
-const DRILL = resolve(import.meta.dirname, '../../sandbox/drill.ts');
+const ROOT = resolve(import.meta.dirname, '../..');
+const DRILL = resolve(ROOT, 'sandbox/drill.ts');
 const SEED = 1;
 /** A message waits a second for others to come in its batch, and its invocation may begin in a new container. */
 const QUEUE_SECONDS = 3;
@@ -45,6 +48,10 @@ function run(scenario: ScenarioName, drainer: Drainer = 'ecs-drain'): DrillResul
   return results.get(`${scenario} ${drainer}`) as DrillResult;
 }
 
+function rowOf({ memoryReservation, requestsLost }: DrillResult, killed: string): string[] {
+  return [`${memoryReservation.min} %`, killed, requestsLost.toLocaleString('en')];
+}
+
 describe('the book’s result', () => {
   it('without a drain MemoryReservation falls to 0 %; with ecs-drain it never does', () => {
     expect(run('book', 'none').memoryReservation.min).toBe(0);
@@ -69,12 +76,45 @@ describe('the book’s result', () => {
     expect(run('book', 'ecs-drain').requestsLost).toBe(0);
   });
 
+  it('is in README.md as it is', () => {
+    const rows = rowsUnder(
+      '| a rolling update replaces the only instance of a cluster | MemoryReservation falls to | tasks killed | requests lost |',
+      readFileSync(resolve(ROOT, 'README.md'), 'utf8'),
+    );
+    expect(rows.map(([, ...figures]) => figures)).toEqual([
+      rowOf(run('book', 'none'), '2 of 2, running'),
+      rowOf(run('book', 'book'), '2 of 2, while the load balancer was deregistering them'),
+      rowOf(run('book', 'ecs-drain'), '0'),
+    ]);
+    expect([run('book', 'none'), run('book', 'book')].map(({ tasksKilled }) => tasksKilled)).toEqual([2, 2]);
+  });
+
   it('the book’s function never heartbeats: its hook times out under a long job, which is killed', () => {
     for (const scenario of ['long-drain', 'standalone'] as const) {
       const { drains, tasksKilled } = run(scenario, 'book');
       expect(drains).toMatchObject([{ outcome: 'left to the hook’s timeout', heartbeats: 0 }]);
       expect(tasksKilled).toBe(1);
     }
+  });
+});
+
+describe('the table of scenarios in docs/rehearsal.md', () => {
+  const rows = rowsUnder(
+    '| scenario | what happens | with ecs-drain |',
+    readFileSync(resolve(ROOT, 'docs/rehearsal.md'), 'utf8'),
+  );
+
+  it('has every scenario', () => {
+    expect(rows.map(([name]) => name).toSorted()).toEqual(
+      Object.keys(SCENARIOS)
+        .map((name) => `\`${name}\``)
+        .toSorted(),
+    );
+  });
+
+  it.each(NAMES)('says how many tasks are killed in %s', (name) => {
+    const cell = rows.find(([first]) => first === `\`${name}\``)?.[2] ?? '';
+    expect(Number(/(\d+) tasks? killed/.exec(cell)?.[1] ?? 0)).toBe(run(name).tasksKilled);
   });
 });
 
@@ -227,7 +267,7 @@ describe('with ecs-drain', () => {
 });
 
 describe.each(EVERY_RUN)('%s with %s', (scenario, drainer) => {
-  it('counts what its events tell', () => {
+  it('counts what its events report', () => {
     const { events, ...result } = run(scenario, drainer);
     const terminated = events.filter((event) => event.kind === 'instance' && event.state === 'Terminated');
     expect(result.instancesTerminated).toBe(terminated.length);
@@ -240,7 +280,7 @@ describe.each(EVERY_RUN)('%s with %s', (scenario, drainer) => {
     expect(released).toHaveLength(drainer === 'none' ? 0 : result.instancesTerminated);
   });
 
-  it('tells its events in order, after how everything stood', () => {
+  it('reports its events in order, after how everything stood', () => {
     const { events } = run(scenario, drainer);
     const seconds = events.map(({ second }) => second);
     expect(seconds).toEqual(seconds.toSorted((a, b) => a - b));
@@ -290,7 +330,7 @@ describe('the same scenario, drainer and seed number', () => {
     expect(bytesOf(JSON.parse(elsewhere.get(drainer) ?? ''))).toBe(bytesOf(run('rolling-update', drainer)));
   });
 
-  it('give the same bytes whether someone watches and prints or not', async () => {
+  it('give the same bytes even if someone watches and prints', async () => {
     const written: unknown[] = [];
     const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(text) > 0);
     const watched = await rehearse({
@@ -304,7 +344,7 @@ describe('the same scenario, drainer and seed number', () => {
   });
 });
 
-/** The last that was told of each task before an instance was let go at that second, which is when it kills them. */
+/** The latest event of each task before an instance was let go at that second, which kills them. */
 function tasksAt(result: DrillResult, second: number): Map<string, TaskEvent> {
   const told = tasksOf(result, (task) => task.second < second || (task.second === second && !task.killed));
   return new Map(told.map((task) => [task.taskId, task]));

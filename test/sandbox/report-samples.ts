@@ -109,7 +109,7 @@ export function drillResult({
       continuations: patient ? 1 : 0,
     });
   }
-  // What was there when the drill began is told at its first second.
+  // What was there when the drill began is reported at its first second.
   const told = events
     .map((event) => ({ ...event, second: Math.max(0, event.second) }))
     .sort((a, b) => a.second - b.second);

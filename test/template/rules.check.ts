@@ -138,7 +138,7 @@ const someTest = fc.oneof(
   wildcard,
   fc.record({ 'anything-but': excluded }),
 );
-/** Apart, for the sandbox does not know what it means in a list of objects. */
+/** On its own, because the sandbox does not know what it means in a list of objects. */
 const missing = fc.constant({ exists: false });
 
 function patternOf(test: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {

@@ -27,7 +27,7 @@ export const BANNED: readonly (readonly [RegExp, string])[] = [
     'because',
   ],
   [/\b(tells?|telling|told)\b/i, 'report, say, show, notify'],
-  [/\bnobody\b/i, 'no one, or who does not'],
+  [/\bnobody\b/i, 'no one'],
   [/\bsomebody\b/i, 'someone, or who'],
   [/\bmend(s|ed|ing)?\b/i, 'fix'],
   [/\banew\b/i, 'again'],
@@ -40,7 +40,7 @@ export const BANNED: readonly (readonly [RegExp, string])[] = [
   [/\bnot[.;:]?$/i, 'a clause that does not end in "not"'],
 ];
 
-/** What the segmenter takes for one sentence: the items of a list, and a sentence that begins with code. */
+/** What `Intl.Segmenter` takes for one sentence: the items of a list, and a sentence that begins with code. */
 const PARTS = new RegExp(`\\n\\s*- |(?=@throws)|(?<=[.?!])\\s+(?=${CODE})`);
 
 const sentences = new Intl.Segmenter('en', { granularity: 'sentence' });

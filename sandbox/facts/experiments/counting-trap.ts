@@ -103,7 +103,7 @@ export const countingTrap: readonly Experiment[] = [
   },
   {
     facts: [40],
-    title: 'stoppingAt is when the task was told to stop, and not when it had stopped.',
+    title: 'stoppingAt is when the task was asked to stop, and not when it had stopped.',
     needs: ['cluster'],
     minutes: 5,
     cents: 0,
@@ -150,7 +150,7 @@ async function whatIsCounted(world: World) {
   return { saw: last, agrees: seen === true };
 }
 
-/** From the instant that a task of a service is told to stop to the end of its containers, in milliseconds. */
+/** From the instant that a task of a service is asked to stop to the end of its containers, in milliseconds. */
 async function stopSeconds(world: World, service: string): Promise<number | undefined> {
   const { taskArn } = await placed(world, service);
   await stop(world, taskArn);

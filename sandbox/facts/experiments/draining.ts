@@ -42,7 +42,7 @@ export const draining: readonly Experiment[] = [
   },
   {
     facts: [12, 73],
-    title: 'When is the task of a daemon told to stop, while a replica is STOPPING?',
+    title: 'When is the task of a daemon asked to stop, while a replica is STOPPING?',
     open: true,
     needs: ['cluster'],
     minutes: 10,
@@ -96,7 +96,7 @@ export const draining: readonly Experiment[] = [
   },
   {
     facts: [12],
-    title: 'With minimumHealthyPercent 100 a replacement is RUNNING before the task is told to stop.',
+    title: 'With minimumHealthyPercent 100 a replacement is RUNNING before the task is asked to stop.',
     needs: ['cluster'],
     minutes: 10,
     cents: 0,
@@ -180,9 +180,9 @@ async function whenDaemonsStop(world: World) {
     const { stoppingAt: slowStoppingAt, stoppedAt: slowStoppedAt } = await task(world, slow.taskArn);
     return stoppingAt && slowStoppingAt && slowStoppedAt ? { stoppingAt, slowStoppingAt, slowStoppedAt } : undefined;
   });
-  if (!ended) return { saw: 'the daemon is not told to stop within 360 s', agrees: 'open' as const };
+  if (!ended) return { saw: 'the daemon is not asked to stop within 360 s', agrees: 'open' as const };
   const after = (date: Date) => seconds(date.getTime() - drainedAtMs);
-  const saw = `the daemon is told to stop ${after(ended.stoppingAt)} after DRAINING; the slow replica is told to after ${after(ended.slowStoppingAt)} and has STOPPED after ${after(ended.slowStoppedAt)}`;
+  const saw = `the daemon is asked to stop ${after(ended.stoppingAt)} after DRAINING; the slow replica is told to after ${after(ended.slowStoppingAt)} and has STOPPED after ${after(ended.slowStoppedAt)}`;
   return { saw, agrees: 'open' as const };
 }
 
@@ -199,8 +199,8 @@ async function whetherDrainingHonoursProtection(world: World) {
   const stoppingAt = await until(world, 300, async () => ms((await task(world, taskArn)).stoppingAt));
   const saw =
     stoppingAt === undefined
-      ? 'a protected task is not told to stop within 300 s of DRAINING'
-      : `a protected task is told to stop ${seconds(stoppingAt - drainedAtMs)} after DRAINING`;
+      ? 'a protected task is not asked to stop within 300 s of DRAINING'
+      : `a protected task is asked to stop ${seconds(stoppingAt - drainedAtMs)} after DRAINING`;
   return { saw, agrees: 'open' as const };
 }
 
@@ -209,8 +209,8 @@ async function whetherReplacementsComeFirst(world: World) {
   const { taskArn, containerInstanceArn } = await placed(world, services.web);
   await drain(world, containerInstanceArn);
   const stoppingMs = await until(world, 360, async () => ms((await task(world, taskArn)).stoppingAt));
-  if (stoppingMs === undefined) return { saw: 'the task is not told to stop within 360 s', agrees: false };
-  // By the instants that ECS notes, for what it lists may lag.
+  if (stoppingMs === undefined) return { saw: 'the task is not asked to stop within 360 s', agrees: false };
+  // By the instants that ECS notes, because its lists may lag.
   const tasks = await tasksOf(world, { serviceName: services.web });
   const running = tasks.filter(
     ({ taskArn: arn, startedAt, stoppingAt }) =>
@@ -220,7 +220,7 @@ async function whetherReplacementsComeFirst(world: World) {
       (stoppingAt === undefined || stoppingAt.getTime() > stoppingMs),
   );
   return {
-    saw: `of 2 desired tasks ${running.length} others are RUNNING when the task is told to stop`,
+    saw: `of 2 desired tasks ${running.length} others are RUNNING when the task is asked to stop`,
     agrees: running.length >= 2,
   };
 }

@@ -57,7 +57,7 @@ function readMetadata(metadata: string | undefined, hook: string, settings: Sett
   return settings.lifecycleHooks.includes(hook) ? metadataIn(metadata, hook, settings) : {};
 }
 
-/** What the event of a hook tells in its metadata. */
+/** What a hook says about its drains in its metadata. */
 interface Metadata {
   readonly cluster?: string | undefined;
   readonly deadlineResult?: LifecycleResult | undefined;
@@ -67,8 +67,8 @@ interface Metadata {
 
 /**
  * The cluster that the hook's metadata names, if it names one. Metadata is free text and may be meant for another program, so
- * text that is not JSON only leads to a warning, and so does a choice beyond the settings, which may have been lowered since.
- * What it chooses for the drain is read with the hook's limits.
+ * text that is not JSON only leads to a warning. So does a choice beyond the settings, because these may have been lowered since.
+ * The choices themselves are read with the hook's limits.
  * @throws RejectedEvent if it is JSON but not an object, names a cluster that the settings do not have, or cannot work.
  */
 export function metadataIn(metadata: string | undefined, hook: string, { policy }: Settings): Metadata {

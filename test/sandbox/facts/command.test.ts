@@ -63,7 +63,7 @@ describe('npm run facts', () => {
     expect(process.exitCode).toBe(1);
   });
 
-  it('leaves out what disturbs others in the account, unless told not to', async () => {
+  it('leaves out what disturbs others in the account, unless asked to keep it', async () => {
     await facts(['--aws', '--region', 'eu-west-1'], noAccount);
     expect(output()).not.toContain('ECS throttles reads');
     await facts(['--aws', '--region', 'eu-west-1', '--disturb'], noAccount);

@@ -96,7 +96,7 @@ const withoutHeaders: Detour = (input, ask) =>
     throw Object.assign(new Error(message), { name, $metadata });
   });
 
-/** Once an instance is drained, every task is told to stop, or has stopped. */
+/** Once an instance is drained, every task is being stopped, or has stopped. */
 function stoppingEveryTask(status: 'desiredStatus' | 'lastStatus'): OtherAws {
   let drained = false;
   return {

@@ -448,7 +448,7 @@ describe('worse faults', () => {
     expect(Math.max(...seconds)).toBeLessThan(3.1);
   });
 
-  it('an event that should be durable is lost, and an Auto Scaling event is not', async () => {
+  it('an event that should be durable is lost, while an Auto Scaling event arrives', async () => {
     const region = regionWith({ lostDurableEvents: 1 });
     const delivered: unknown[] = [];
     for (const source of ['mine', 'aws.autoscaling']) {
@@ -595,7 +595,7 @@ describe('CloudWatch in the local Region', () => {
     expect(() => shown('Median', 300)).toThrow('knows no statistic Median');
   });
 
-  it('hears of each invocation, as Lambda tells it: how many ran at once, failed and were throttled', async () => {
+  it('hears of each invocation, as Lambda reports it: how many ran at once, failed and were throttled', async () => {
     const region = regionWith();
     const lambda = region.deploy({
       name: 'twice',

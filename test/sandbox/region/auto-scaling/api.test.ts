@@ -200,7 +200,7 @@ describe('DescribeAutoScalingInstances', () => {
 });
 
 describe('DescribeLifecycleHooks', () => {
-  it('facts 18 hook-timeouts: tells how long a hook can hold in all', () => {
+  it('facts 18 hook-timeouts: says how long a hook can hold in all', () => {
     model.putLifecycleHook({
       name: 'other',
       group: 'web',

@@ -69,7 +69,7 @@ describe('a group', () => {
     expect(states()).toEqual({ [A]: 'Terminating:Wait', [B]: 'InService', [C]: 'Pending' });
   });
 
-  it('gets smaller instead when told to decrement, but not below its minimum', () => {
+  it('gets smaller instead when asked to decrement, but not below its minimum', () => {
     model.createGroup({ ...GROUP, minSize: 1 }, { running: true });
     model.terminateInstance(A, { decrementDesiredCapacity: true });
     expect(states()).toEqual({ [B]: 'InService' });
@@ -182,7 +182,7 @@ describe('a lifecycle hook', () => {
     expect(states()).not.toHaveProperty(A);
   });
 
-  it('tells of each step', async () => {
+  it('reports each step', async () => {
     model.terminateInstance(A);
     model.recordHeartbeat(onA());
     model.completeAction(onA(), 'ABANDON');

@@ -520,7 +520,7 @@ describe('tasks in the ECS API', () => {
     );
   });
 
-  it('facts 39 task-protection: tell whether they are protected from scaling in', async () => {
+  it('facts 39 task-protection: say whether they are protected from scaling in', async () => {
     ecs.createService(service({ desiredCount: 1, protectedFromScaleIn: true }));
     ecs.createService(service({ name: 'api', desiredCount: 1 }));
     ecs.runTask(job);

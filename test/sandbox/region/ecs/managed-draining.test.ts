@@ -20,7 +20,7 @@ async function regionWith(...services: ReturnType<typeof replicas>[]) {
 }
 
 describe('ECS managed draining', () => {
-  it('facts 95 managed-hook-values: puts its own hook on the group, which DescribeCapacityProviders and Auto Scaling tell', async () => {
+  it('facts 95 managed-hook-values: puts its own hook on the group, which DescribeCapacityProviders and Auto Scaling show', async () => {
     const { region } = await regionWith();
     expect(region.autoScaling.hooksOf(GROUP)).toEqual([
       { name: HOOK, group: GROUP, heartbeatTimeoutSeconds: 3_600, defaultResult: 'CONTINUE' },

@@ -435,7 +435,7 @@ describe('draining', () => {
     expect(on(A)).toEqual([]);
   });
 
-  it('facts 12 draining-rules: a daemon stops when the last replica task has stopped, standalone tasks or not', async () => {
+  it('facts 12 draining-rules: a daemon stops when the last replica task has stopped, even if there are standalone tasks', async () => {
     register(A, B);
     ecs.createService(service(behindLoadBalancer));
     ecs.createService(daemon());
@@ -696,7 +696,7 @@ describe('agents', () => {
     expect(on(A)).toEqual([]);
   });
 
-  it('facts 15 agent-connection: a task that starts meanwhile is RUNNING for ECS as soon as the agent tells', async () => {
+  it('facts 15 agent-connection: a task that starts meanwhile is RUNNING for ECS as soon as the agent reports it', async () => {
     register(A);
     ecs.createService(service({ desiredCount: 1, startSeconds: 100 }));
     await until(20);
@@ -815,7 +815,7 @@ describe('termination', () => {
     expect(await fateOf(5, scaleToZero, { neverStops: true })).toEqual(['STOPPING: cut off']);
   });
 
-  it('facts 64 termination-time: a task whose load balancer deregisters it gets a delayed SIGTERM, however long ago it was to stop', async () => {
+  it('facts 64 termination-time: a task whose load balancer deregisters it gets a delayed SIGTERM, however long ago ECS began to stop it', async () => {
     expect(await fateOf(10, scaleToZero, behindLoadBalancer)).toEqual(['DEACTIVATING: delayed SIGTERM']);
   });
 

@@ -49,7 +49,7 @@ describe('SimulatePrincipalPolicy', () => {
     expect(decision('ecs:DescribeTasks', 'prod')).toEqual(['explicitDeny']);
   });
 
-  it('tells of each of several resources', () => {
+  it('answers for each of several resources', () => {
     const iam = iamService(
       new Map([['drain', roleFor('ecs-tasks.amazonaws.com', [{ Effect: 'Allow', Action: 'a:b', Resource: 'one' }])]]),
     );

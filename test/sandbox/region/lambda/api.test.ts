@@ -149,7 +149,7 @@ describe('the name of a function', () => {
   });
 });
 
-describe('what Lambda tells of functions', () => {
+describe('what Lambda says about functions', () => {
   it('is the configuration with its runtime and handler, and the reserved concurrency', async () => {
     const { Configuration, Concurrency } = await lambda.send(new GetFunctionCommand({ FunctionName: 'echo' }));
     expect(Configuration).toMatchObject({

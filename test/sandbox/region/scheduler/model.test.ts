@@ -285,7 +285,7 @@ describe('UpdateSchedule', () => {
 });
 
 describe('GetSchedule', () => {
-  it('tells all that was set, and AWS’s defaults', async () => {
+  it('shows all that was set, and AWS’s defaults', async () => {
     await create({ Description: 'drain', StartDate: new Date(NOON) });
     expect(await get()).toMatchObject({
       Arn: 'arn:aws:scheduler:eu-west-1:123456789012:schedule/default/drain-1',

@@ -27,7 +27,7 @@ function queueTo(handler: Handler, reservedConcurrency = 1) {
 const counted = () => Map.groupBy(region.calls, ({ operation }) => operation);
 
 describe('an SQS queue', () => {
-  it('tells the age of its oldest message, without those that are delayed or keep failing', async () => {
+  it('reports the age of its oldest message, without those that are delayed or keep failing', async () => {
     const queue = region.createQueue({ name: 'work', visibilityTimeoutSeconds: 60, maxReceiveCount: 5 });
     expect(queue.oldestAgeSeconds).toBe(0);
     queue.send('first');

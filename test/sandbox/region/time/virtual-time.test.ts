@@ -71,7 +71,7 @@ describe('virtual time', () => {
     expect(time.nowMs()).toBe(5_000);
   });
 
-  it('stops when it is told to, and goes on when asked again', async () => {
+  it('stops on request, and goes on when asked again', async () => {
     const time = new VirtualTime(0);
     time.after(1, () => {});
     time.after(2, () => {});

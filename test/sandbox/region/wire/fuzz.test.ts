@@ -197,7 +197,7 @@ function scalarText(value: unknown): string {
   return (typeof value === 'object' ? JSON.stringify(value) : String(value)).toWellFormed();
 }
 
-/** As Query writes it, near enough: what does not fit its rules is to be refused as well. */
+/** As Query writes it, near enough: what does not fit its rules must be refused as well. */
 function flattened(value: unknown, path = ''): [string, string][] {
   if (typeof value !== 'object' || value === null) return [[path || 'x', scalarText(value)]];
   const at = (name: string) => (path === '' ? name : `${path}.${name}`);

@@ -128,7 +128,7 @@ describe('what the Region is asked', () => {
     ['a service and its operation', 'AmazonSQS.AddPermission', 'AddPermission of SQS is not part of the local Region'],
     ['an operation that AWS does not have', `${ECS}.MakeTea`, 'MakeTea of ECS is not one that AWS has'],
     ['a target of another service', 'DynamoDB_20120810.ListTables', 'the target DynamoDB_20120810.ListTables'],
-  ])('names %s that it has not', async (_, target, words) => {
+  ])('names %s that it lacks', async (_, target, words) => {
     const answer = await asked({ 'x-amz-target': target }, '{}');
     expect(await answer.json()).toMatchObject({ message: expect.stringContaining(words) });
   });
