@@ -87,6 +87,8 @@ export interface QueueState {
   /** Messages that can be received later: continuations of drains that are due within 15 minutes. */
   readonly delayed: number;
   readonly visibilityTimeoutSeconds: number;
+  /** The KMS key that the messages are encrypted with, as the queue names it; undefined with a key of SQS. */
+  readonly kmsKey: string | undefined;
   /** The name of the queue that takes what was received too often. */
   readonly deadLetterQueue: string | undefined;
 }
@@ -102,6 +104,7 @@ export async function queueStateOf(sqs: SQSClient, queueUrl: string): Promise<Qu
             'ApproximateNumberOfMessages',
             'ApproximateNumberOfMessagesDelayed',
             'ApproximateNumberOfMessagesNotVisible',
+            'KmsMasterKeyId',
             'RedrivePolicy',
             'VisibilityTimeout',
           ],
@@ -115,6 +118,7 @@ export async function queueStateOf(sqs: SQSClient, queueUrl: string): Promise<Qu
     received: Number(attributes.ApproximateNumberOfMessagesNotVisible ?? 0),
     delayed: Number(attributes.ApproximateNumberOfMessagesDelayed ?? 0),
     visibilityTimeoutSeconds: Number(attributes.VisibilityTimeout ?? 0),
+    kmsKey: attributes.KmsMasterKeyId,
     deadLetterQueue: deadLetterTargetArn?.split(':').at(-1),
   };
 }

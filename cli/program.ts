@@ -146,11 +146,14 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .option('--group <name>', 'judge this Auto Scaling group, with or without a deployed stack')
     .option('--snapshot <file>', 'or what snapshot wrote of it')
     .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
-    .description('find what would prevent the next drain; the exit status is 1 on any error or failed check')
+    .option('--verbose', 'list the checks that passed, too')
+    .description(
+      'find what would prevent the next drain; the exit status is 0 without an error, 1 with one, and 3 if AWS did not answer a check',
+    )
     .action((options, command) =>
       run(command, async (...to) =>
         options.group === undefined && options.snapshot === undefined
-          ? (await import('./doctor.ts')).doctor(...to)
+          ? (await import('./doctor.ts')).doctor(options, ...to)
           : (await import('./doctor-group.ts')).doctorGroup(options, ...to),
       ),
     );

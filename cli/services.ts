@@ -151,7 +151,7 @@ export async function serviceFindings(
     .catch(assuming(assumedSeconds, 'deregistration delay'));
   for (const name of loadBalancing.unread) {
     const what = `how long its ${name} takes to let go of a task is not read. A deregistration delay of ${assumedSeconds} s is assumed.`;
-    findings.push({ level: 'unchecked', where, what });
+    findings.push({ level: 'unchecked', where, what, isOptional: true });
   }
   const delaySeconds = loadBalancing.unread.length > 0 ? Math.max(readSeconds, assumedSeconds) : readSeconds;
 

@@ -64,14 +64,14 @@ describe('what is due', () => {
 describe('the commands in a terminal of 80 columns', () => {
   it.each([
     [80, false],
-    [44, false],
+    [46, false],
     [80, true],
   ])('fit into %i columns, and have color where the terminal has: %s', async (columns, hasColor) => {
     const { region, instanceIds, pass, runIn } = await deployedRegion();
     const [instanceId = ''] = instanceIds;
     region.autoScaling.terminateInstance(instanceId);
     await pass(100);
-    for (const args of [['status'], ['explain', instanceId], ['doctor']]) {
+    for (const args of [['status'], ['explain', instanceId], ['doctor', '--verbose']]) {
       const { stdout } = await runIn({ columns, hasColors: () => hasColor }, ...args);
       const plain = stripVTControlCharacters(stdout);
       expect(plain).toContain('web');
