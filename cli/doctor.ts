@@ -11,6 +11,7 @@ import { type LifecycleHook, MANAGED_DRAINING_HOOK, newHeldDrain } from '../src/
 import { choicesWithout, type GroupChoice, isPattern } from '../src/domain/groups.ts';
 import { deadlineAtMs, policyWith } from '../src/domain/policy.ts';
 import { conflictsIn } from '../src/domain/policy-conflicts.ts';
+import { type Page, styled } from '../terminal/layout.ts';
 import { type Aws, awsOf, type QueueState, queueNameIn, queueStateOf, sqsOf } from './aws.ts';
 import {
   counted,
@@ -26,7 +27,6 @@ import {
 import { otherStageFindings } from './doctor-stages.ts';
 import type { Check, Finding } from './finding.ts';
 import { interferenceOf, metadataTrouble } from './hooks.ts';
-import { type Page, styled } from './layout.ts';
 import { type Need, operatorFindings, simulate } from './permissions.ts';
 import { clusterFindings, type Ours, type Time } from './services.ts';
 

@@ -4,6 +4,7 @@ import { instanceIdOf } from '../src/domain/drain.ts';
 import { isHeld } from '../src/domain/group-place.ts';
 import { choiceOf, choicesWithout, type GroupChoice, groupNamed } from '../src/domain/groups.ts';
 import { lastSeenIn } from '../src/domain/observation.ts';
+import { tableOf } from '../terminal/layout.ts';
 import { type Aws, awsOf, type QueueState, queueStateOf, sqsOf } from './aws.ts';
 import { drainingIn } from './cluster.ts';
 import {
@@ -36,7 +37,6 @@ import {
   presentStatus,
   presentTaskCounts,
 } from './drain-status.ts';
-import { tableOf } from './layout.ts';
 import type { Session } from './session.ts';
 import { instanceIdsIn } from './typed.ts';
 import { watch } from './watching.ts';

@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { loadBalancingOf, placementOf } from '../../cli/cluster.ts';
 import { mappingTroubles, reportFindings } from '../../cli/doctor.ts';
 import type { Finding } from '../../cli/finding.ts';
-import { NO_TERMINAL } from '../../cli/layout.ts';
 import { homelessOf, mayRunOnOurs } from '../../cli/services.ts';
+import packageJson from '../../package.json' with { type: 'json' };
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { groupNamed } from '../../src/domain/groups.ts';
+import { NO_TERMINAL } from '../../terminal/layout.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { deployedRegion, type World } from './deployed-region.ts';
 
@@ -530,13 +531,13 @@ describe('ecs-drain doctor', () => {
         level: 'unchecked',
         isOptional: true,
         where: "the function's role",
-        what: 'Could not simulate what role drain may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/main/docs/operations.md#permissions',
+        what: `Could not simulate what role drain may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/v${packageJson.version}/docs/operations.md#permissions`,
       },
       {
         level: 'unchecked',
         isOptional: true,
         where: 'your own permissions',
-        what: 'Could not simulate what you may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/main/docs/operations.md#permissions',
+        what: `Could not simulate what you may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/v${packageJson.version}/docs/operations.md#permissions`,
       },
     ]);
   });

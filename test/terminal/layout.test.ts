@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { dueAt } from '../../cli/common.ts';
-import { styled, tableOf, wrapped } from '../../cli/layout.ts';
-import { deployedRegion } from './deployed-region.ts';
+import { styled, tableOf, wrapped } from '../../terminal/layout.ts';
+import { deployedRegion } from '../cli/deployed-region.ts';
 
 const page = (columns: number) => ({ columns, hasColor: false });
 const widest = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
