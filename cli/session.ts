@@ -8,7 +8,7 @@ import { type Output, UsageError } from './common.ts';
 /** What a command reads from and writes to: the process's own streams, or a test's. */
 export interface Streams {
   readonly stdout: Stream & { write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown };
+  readonly stderr: Stream & { write(text: string): unknown };
   readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   /** Lets time pass; a test has its own. */
   readonly sleep?: (ms: number) => Promise<unknown>;

@@ -78,5 +78,13 @@ describe('the commands in a terminal of 80 columns', () => {
       if (args[0] !== 'explain') expect(stdout.includes('\u001b')).toBe(hasColor);
       expect(widest(plain)).toBeLessThanOrEqual(columns);
     }
+    for (const args of [
+      ['status', '--stage', 'prod'],
+      ['doctor', '--grup'],
+    ]) {
+      const { stderr } = await runIn({ columns }, ...args);
+      expect(stderr).toContain(' ');
+      expect(widest(stderr.replace(/\barn:\S+/, ''))).toBeLessThanOrEqual(columns);
+    }
   });
 });
