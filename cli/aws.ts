@@ -35,7 +35,7 @@ export interface Aws {
   groupOf(instanceId: string): Promise<(GroupInstance & { readonly autoScalingGroup: string }) | undefined>;
 }
 
-/** Task definitions are read only where somebody asks for stop timeouts. */
+/** Task definitions are read only for a command that shows stop timeouts. */
 export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
   const { scheduler, notices, policy, eventSource: markName } = settings;
   const autoScaling = new AutoScalingClient(config);
@@ -80,9 +80,9 @@ export function sqsOf({ config }: Pick<Deployment, 'config'>): SQSClient {
 
 /** How many messages a queue has, as far as SQS knows, and how it is set up. */
 export interface QueueState {
-  /** Messages that nobody has received yet. */
+  /** Messages that no one has received yet. */
   readonly waiting: number;
-  /** Messages that somebody has received and not deleted. */
+  /** Messages that were received and are not deleted yet. */
   readonly received: number;
   /** Messages that can be received later: continuations of drains that are due within 15 minutes. */
   readonly delayed: number;

@@ -26,7 +26,7 @@ import {
 import { counted, type Deployment, sentenceOf, untilSilent } from './common.ts';
 import type { Check, Finding } from './finding.ts';
 
-/** What a judgment needs of the deployment, or of the one that is to come. */
+/** What a judgment needs of the deployment, or of a planned one. */
 export type Judge = Pick<Deployment, 'settings' | 'target' | 'nowMs'>;
 
 /** How long a drain may take, in the group that allows least. */

@@ -59,7 +59,7 @@ export async function facts(args: string[], accountOf = accountIn): Promise<void
   console.log('\nNothing is created without --yes.');
 }
 
-/** Makes the experiments on AWS; those that were made are told and reported, whatever becomes of the rest. */
+/** Makes the experiments on AWS; reports those that were made, whatever becomes of the rest. */
 async function onAccount(experiments: readonly Experiment[], account: Account, report?: string): Promise<void> {
   const { region } = account;
   const date = new Date().toISOString().slice(0, 10);

@@ -4,7 +4,7 @@ import type { Region } from './region/region.ts';
 import { listen } from './region/wire/http.ts';
 import { CLUSTER, GROUP } from './scenarios.ts';
 
-/** How a Region is put behind HTTP, and what is told of it. */
+/** Puts a Region behind HTTP, and says how to look into it. */
 
 /** @throws UsageError if the port is someone else's. */
 export function listenTo(region: Region, clock: RegionClock, port: number): ReturnType<typeof listen> {

@@ -52,7 +52,7 @@ function installOf(drainer: Benchmarked | Judged): Install {
   return INSTALL[drainer];
 }
 
-/** Hears of an event, whether it only tells how things stood when the drill began, and when it was by the Region's clock. */
+/** Hears of an event: whether it only says how things stood when the drill began, and when it was by the Region's clock. */
 export type OnEvent = (event: DrillEvent, stood: boolean, atMs: number) => void;
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
@@ -67,7 +67,7 @@ export interface Stage {
   readonly installed: Installed;
   /** When the drill begins, in epoch milliseconds. */
   readonly startMs: number;
-  /** Tells how things stand, runs the standalone tasks, and sets the scenario going: now, or so many seconds later. */
+  /** Reports how things stand, runs the standalone tasks, and sets the scenario going: now, or so many seconds later. */
   begin(afterSeconds?: number): void;
   /** Gives the process its own clock and streams back. */
   close(): void;
@@ -150,7 +150,7 @@ function scenarioNamed(name: ScenarioName | 'world'): Scenario {
   return SCENARIOS[name];
 }
 
-/** Keeps the last that was told of each instance and task, which is how they stand. */
+/** Keeps the last event of each instance and task, which says how they stand. */
 function noteStanding(standing: Map<string, TraceEvent>, event: TraceEvent): void {
   const { kind } = event;
   if (kind === 'instance' || kind === 'container-instance') standing.set(`${kind} ${event.instanceId}`, event);

@@ -55,7 +55,7 @@ export const group = (desiredCapacity: number, spare = 1): GroupSpec => ({
   launchSeconds: 90,
 });
 
-/** A service that replaces its tasks before it stops them, unless told otherwise. */
+/** A service that replaces its tasks before it stops them, unless set otherwise. */
 export const replicas = (name: string, desiredCount: number, more: Partial<ServiceSpec> = {}): ServiceSpec => ({
   cluster: CLUSTER,
   name,

@@ -8,7 +8,7 @@ import { clockFace, headlineOf, reportsIn, sentenceOf, type Where } from './sent
 
 /** Shows a drill as it goes on. */
 export interface View {
-  /** Shows an event; one that only tells how things stood when the drill began is worth no line. */
+  /** Shows an event; one that only says how things stood when the drill began gets no line. */
   show(event: DrillEvent, stood: boolean, atMs: number): void;
   end(): void;
 }
@@ -151,7 +151,7 @@ function cut(text: string, columns: number): string {
   return text.length <= columns ? text : `${text.slice(0, columns - 1)}…`;
 }
 
-/** The ends of the ids of EC2 instances are what tells them apart. */
+/** The ids of EC2 instances differ at their ends. */
 function shortIds(text: string): string {
   return text.replace(/\bi-[0-9a-f]{12}(?=[0-9a-f]{5}\b)/g, 'i-…');
 }

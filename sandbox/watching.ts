@@ -84,7 +84,7 @@ export function isOn(
 
 /**
  * The widgets of a package's one dashboard.
- * @throws Error for one of a type that ours has not.
+ * @throws Error for a widget of a type that our dashboard does not use.
  */
 export function widgetsIn(resources: Resources): Widget[] {
   const dashboard = Object.values(resources).find(({ Type }) => Type === 'AWS::CloudWatch::Dashboard');

@@ -166,7 +166,7 @@ function placementOf(service: SnapshotService, definition: SnapshotTaskDefinitio
   };
 }
 
-/** Whether the Region can tell which instances a constraint allows. */
+/** Whether the Region understands which instances a constraint allows. */
 export function isUnderstood({ type, expression = '' }: Placement['constraints'][number]): boolean {
   if (type === 'distinctInstance') return true;
   if (type !== 'memberOf') return false;
@@ -191,7 +191,7 @@ function standaloneTasksOf({ cluster, takenAtMs }: Snapshot, estimates: Estimate
       name: task.taskDefinition.replace(/:\d+$/, ''),
       memoryMiB: definition?.memoryMiB ?? task.memoryMiB,
       cpuUnits: definition?.cpuUnits ?? task.cpuUnits,
-      // One that has run for longer than the others is taken to begin anew: nobody knows when it ends.
+      // One that has run for longer than the others is taken to begin again, because it is not known when it ends.
       runsForSeconds: sinceSeconds < runs ? runs - Math.max(0, sinceSeconds) : runs,
       stopTimeoutSeconds: definition?.stopTimeoutSeconds ?? 30,
       ...(definition?.networkMode === 'awsvpc' && { networkMode: 'awsvpc' }),

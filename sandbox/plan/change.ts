@@ -3,7 +3,7 @@ import type { Region } from '../region/region.ts';
 import { membersOf } from './build.ts';
 import { BadSnapshot, type Snapshot } from './snapshot.ts';
 
-/** What is to be done to the group. */
+/** A change of the group. */
 export type Change =
   | {
       readonly kind: 'rolling-update';
@@ -63,7 +63,7 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
   }
 }
 
-/** Sets the change going. What it returns tells whether it is over: all that leaves has gone, all that comes is in service. */
+/** Sets the change going. What it returns says whether the change is over: all that leaves has gone, all that comes is in service. */
 export function begin(change: Change, region: Region, group: string): () => boolean {
   const { autoScaling, time, trace } = region;
   const isSettled = () =>

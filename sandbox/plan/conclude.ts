@@ -227,7 +227,7 @@ function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): s
 // --- In words ---------------------------------------------------------------------------------------------------------
 
 function timesOf({ launch, services, standalone }: Estimates, change: Change): Plan['times'] {
-  const signal = { seconds: SIGNAL_SECONDS, source: 'nobody knows what its user data does', assumed: true };
+  const signal = { seconds: SIGNAL_SECONDS, source: 'what its user data does is not known', assumed: true };
   return [
     ...(change.kind === 'rolling-update' && change.waitsForSignals
       ? [{ what: 'signal of a new instance after it is in service', ...signal }]

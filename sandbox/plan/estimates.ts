@@ -2,13 +2,13 @@ import * as v from 'valibot';
 import { name, numberBetween, record, sentenceOf } from '../../src/adapters/schemas.ts';
 import { BadSnapshot, type Snapshot, type SnapshotService, serviceOf } from './snapshot.ts';
 
-/** How long things take, each with its source: the cluster's own past, what somebody assumed, or what is assumed here. */
+/** How long things take, each with its source: the cluster's own past, what was assumed with --assume, or what is assumed here. */
 
 export interface Estimate {
   readonly seconds: number;
   /** Where it comes from, for people. */
   readonly source: string;
-  /** Whether nobody has observed or configured it. */
+  /** Whether it was neither observed nor configured. */
   readonly assumed: boolean;
 }
 
@@ -76,7 +76,7 @@ const assumptionsSchema = record({
 export type Assumptions = v.InferInput<typeof assumptionsSchema>;
 
 /**
- * Reads what is to be assumed instead of what the snapshot says; `where` is what the sentences call it.
+ * Reads what replaces the values of the snapshot; `where` is what the sentences call it.
  * @throws BadSnapshot if it is no such file, or names what the snapshot does not have
  */
 export function assumptionsFrom(text: string, where: string, { cluster }: Snapshot): Assumptions {
@@ -168,8 +168,8 @@ function stopOf(
     })
     .filter((each) => each >= 0);
   return (
-    median(stops, 'task', 'of the service that stopped lately') ??
-    guess(stopTimeout.seconds, 'its stop timeout, because no task of the service stopped lately')
+    median(stops, 'task', 'of the service that stopped recently') ??
+    guess(stopTimeout.seconds, 'its stop timeout, because no task of the service stopped recently')
   );
 }
 
@@ -212,8 +212,8 @@ function runtimeOf(group: string, { cluster }: Snapshot, assumptions: Assumption
     );
   return (
     assumed(assumptions.standaloneTasks?.[group]?.runsForSeconds) ??
-    median(runs, 'task', `of ${group} that ended lately`) ??
-    guess(STANDALONE_SECONDS, `no task of ${group} ended lately`)
+    median(runs, 'task', `of ${group} that ended recently`) ??
+    guess(STANDALONE_SECONDS, `no task of ${group} ended recently`)
   );
 }
 

@@ -27,7 +27,7 @@ function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[])
   for (const { name, transition } of group.hooks ?? []) {
     if (transition === 'terminating' && [...ownHooks, MANAGED_DRAINING_HOOK].includes(name)) continue;
     yield {
-      what: `The ${transition} hook ${name} of the group is somebody else's.`,
+      what: `The ${transition} hook ${name} of the group is not ours.`,
       effect: `Each ${transition === 'launching' ? 'new' : 'leaving'} instance waits for it as well: everything takes longer.`,
     };
   }

@@ -9,7 +9,7 @@ import type { Change } from './change.ts';
 import type { TrialResult } from './trial.ts';
 import type { Played, Task } from './worker.ts';
 
-/** What becomes of tasks that nobody drains differs little from one rehearsal to the next. */
+/** What becomes of tasks without a drain differs little from one rehearsal to the next. */
 const MOST_WITHOUT_DRAIN = 5;
 
 /** A lane takes as long to begin as so many small rehearsals. */

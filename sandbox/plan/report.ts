@@ -7,7 +7,7 @@ import type { Plan } from './conclude.ts';
 
 /** A plan on one page of HTML that needs nothing else. */
 
-/** More lines than these cannot be told apart. */
+/** No one can distinguish more lines than these. */
 const MOST_LINES = 4;
 
 /** The drills are the first rehearsal, with and without a drain. */

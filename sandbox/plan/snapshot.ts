@@ -137,7 +137,7 @@ const task = record({
   stoppingAtMs: optional(instantMs),
 });
 
-/** A task that has stopped lately: how long it ran, and how long it took to stop. */
+/** A task that has stopped recently: how long it ran, and how long it took to stop. */
 const stoppedTask = record({
   group: text,
   taskDefinition: text,
@@ -168,7 +168,7 @@ const targetGroup = record({
   deregistrationDelaySeconds: optional(numberBetween(0, 3_600, 'seconds')),
   healthCheckIntervalSeconds: optional(seconds),
   slowStartSeconds: optional(seconds),
-  /** The mean of the last hour; undefined if CloudWatch did not tell. */
+  /** The mean of the last hour; undefined if CloudWatch did not say. */
   requestsPerTargetPerSecond: optional(amount),
 });
 

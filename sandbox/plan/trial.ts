@@ -16,7 +16,7 @@ export interface Trial {
   /** Of the deployment. */
   readonly params: Params;
   readonly seed: number;
-  /** Who drains; without one, nobody does. */
+  /** Who drains; undefined for no drain. */
   readonly install: Install | undefined;
   /** Receives the full record of the rehearsal, for a report. */
   readonly onDrill?: ((drill: DrillResult<Drainer>) => void) | undefined;
@@ -183,7 +183,7 @@ function isTask(event: DrillEvent): event is TaskEvent {
 
 // --- What a drain waited for ------------------------------------------------------------------------------------------
 
-/** By the task that stopped last, but for daemons, which wait for the others. */
+/** By the task that stopped last. Daemons do not count, because they wait for the others. */
 function boundOf(
   tasks: readonly TaskEvent[],
   held: number | undefined,
@@ -240,7 +240,7 @@ function fewestRunningIn(events: readonly DrillEvent[]): Record<string, number> 
     running.set(name, tasks);
     if (status === 'RUNNING') tasks.add(taskId);
     else tasks.delete(taskId);
-    // How things stand at the beginning is told task by task.
+    // The first events say how things stand, task by task.
     fewest[name] = second <= 0 ? tasks.size : Math.min(fewest[name] ?? tasks.size, tasks.size);
   }
   return fewest;

@@ -225,7 +225,7 @@ function memoryLine({ drainer, memoryReservation }: DrillResult, label: LowestLa
   };
 }
 
-/** A shape of the timeline; what a pointer is told of it, where there is something to tell. */
+/** A shape of the timeline; what a pointer shows of it, if anything. */
 interface Shape {
   readonly from: number;
   readonly to?: number;

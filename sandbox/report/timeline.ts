@@ -1,6 +1,6 @@
 import type { DrillEvent, DrillResult } from '../result.ts';
 
-/** The phases of a task's life, as people tell them apart; ECS has more words for them. */
+/** The phases of a task's life, as people know them; ECS has more words for them. */
 export const PHASES = ['starting', 'running', 'deactivating', 'stopping'] as const;
 export type Phase = (typeof PHASES)[number];
 
@@ -32,7 +32,7 @@ export interface InstanceLife {
   readonly marks: { readonly mark: Mark; readonly second: number; readonly what: string }[];
 }
 
-/** Tells a drill's events again, by instance: first those that terminate, in that order, then the others as they came. */
+/** The events of a drill by instance: first those that terminate, in that order, then the others as they came. */
 export function timelineOf({ events, virtualSeconds }: DrillResult): readonly InstanceLife[] {
   const instances = new Map<string, InstanceLife>();
   const tasks = new Map<string, TaskLife>();
@@ -77,7 +77,7 @@ function compare<T extends number | string>(a: T, b: T): number {
 function instanceIn(event: DrillEvent): string | undefined {
   if (event.kind === 'log') {
     const { instanceId } = event.line;
-    // Only the hand-over is drawn, and nothing else tells of it by instance.
+    // Only the hand-over is drawn, and no other event of it has the instance.
     return event.line['decision'] === 'hand-over' && typeof instanceId === 'string' ? instanceId : undefined;
   }
   return 'instanceId' in event ? event.instanceId : undefined;

@@ -99,7 +99,7 @@ describe.skipIf(missing)('the stack of the template with parameters', () => {
     );
   }
 
-  /** The types of what CloudFormation reports, but for what the hooks wait for. */
+  /** The types of what CloudFormation reports, except what the hooks wait for. */
   async function typesInStack(): Promise<string[]> {
     const list = 'StackResourceSummaries[].ResourceType';
     const [types = []] = await emulator.ask<string[]>([

@@ -190,7 +190,7 @@ describe('npm run chaos', () => {
 
   it('refuses to explore a commit where there is none, in a sentence', async () => {
     const folder = await emptyFolder();
-    const refusal = `--seed commit is not known, because git tells no commit of ${folder} (fatal: `;
+    const refusal = `--seed commit is not known, because git names no commit of ${folder} (fatal: `;
     await expectRefusal((async () => void seedOfCommit(folder))(), refusal);
   });
 

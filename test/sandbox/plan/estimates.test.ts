@@ -39,11 +39,11 @@ describe('the times of a plan', () => {
     });
   });
 
-  it('are those of tasks that stopped lately, without their deregistration, and without tasks that ended by themselves', () => {
+  it('are those of tasks that stopped recently, without their deregistration, and without tasks that ended by themselves', () => {
     const stoppedTasks = [stopped(12), stopped(14), stopped(13), stopped(1, { stopCode: 'EssentialContainerExited' })];
     expect(web({ cluster: { stoppedTasks } }).stop).toEqual({
       seconds: 13,
-      source: 'the median of 3 tasks of the service that stopped lately',
+      source: 'the median of 3 tasks of the service that stopped recently',
       assumed: false,
     });
   });
@@ -52,7 +52,7 @@ describe('the times of a plan', () => {
     const nothing = { tasks: [], taskDefinitions: [], targetGroups: [{ name: 'web' }] };
     expect(web({ cluster: nothing })).toEqual({
       start: { seconds: 40, source: 'no start of a task of the service is known', assumed: true },
-      stop: { seconds: 30, source: 'its stop timeout, because no task of the service stopped lately', assumed: true },
+      stop: { seconds: 30, source: 'its stop timeout, because no task of the service stopped recently', assumed: true },
       stopTimeout: { seconds: 30, source: 'its task definition could not be read', assumed: true },
       deregistration: { seconds: 300, source: 'the attributes of a load balancer are not known', assumed: true },
       requests: undefined,

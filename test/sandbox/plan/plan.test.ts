@@ -300,7 +300,7 @@ describe('what a plan does not model', () => {
   it.each<[Changes, string]>([
     [
       { group: { hooks: [{ ...hook, name: 'ecs-drain' }, hook] } },
-      "The terminating hook logs of the group is somebody else's.",
+      'The terminating hook logs of the group is not ours.',
     ],
     [{ group: { suspendedProcesses: ['Launch'] } }, 'The processes Launch of the group are suspended.'],
     [{ group: { loadBalancers: ['nlb'] } }, 'Auto Scaling itself registers instances with nlb.'],
