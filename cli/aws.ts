@@ -35,7 +35,7 @@ export interface Aws {
   groupOf(instanceId: string): Promise<(GroupInstance & { readonly autoScalingGroup: string }) | undefined>;
 }
 
-/** Task definitions are read only where somebody asks for stop timeouts. */
+/** Task definitions are read only for a command that shows stop timeouts. */
 export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts = false): Aws {
   const { scheduler, notices, policy, eventSource: markName } = settings;
   const autoScaling = new AutoScalingClient(config);
@@ -80,13 +80,15 @@ export function sqsOf({ config }: Pick<Deployment, 'config'>): SQSClient {
 
 /** How many messages a queue has, as far as SQS knows, and how it is set up. */
 export interface QueueState {
-  /** Messages that nobody has received yet. */
+  /** Messages that no one has received yet. */
   readonly waiting: number;
-  /** Messages that somebody has received and not deleted. */
+  /** Messages that were received and are not deleted yet. */
   readonly received: number;
   /** Messages that can be received later: continuations of drains that are due within 15 minutes. */
   readonly delayed: number;
   readonly visibilityTimeoutSeconds: number;
+  /** The KMS key that the messages are encrypted with, as the queue names it; undefined with a key of SQS. */
+  readonly kmsKey: string | undefined;
   /** The name of the queue that takes what was received too often. */
   readonly deadLetterQueue: string | undefined;
 }
@@ -102,6 +104,7 @@ export async function queueStateOf(sqs: SQSClient, queueUrl: string): Promise<Qu
             'ApproximateNumberOfMessages',
             'ApproximateNumberOfMessagesDelayed',
             'ApproximateNumberOfMessagesNotVisible',
+            'KmsMasterKeyId',
             'RedrivePolicy',
             'VisibilityTimeout',
           ],
@@ -115,6 +118,7 @@ export async function queueStateOf(sqs: SQSClient, queueUrl: string): Promise<Qu
     received: Number(attributes.ApproximateNumberOfMessagesNotVisible ?? 0),
     delayed: Number(attributes.ApproximateNumberOfMessagesDelayed ?? 0),
     visibilityTimeoutSeconds: Number(attributes.VisibilityTimeout ?? 0),
+    kmsKey: attributes.KmsMasterKeyId,
     deadLetterQueue: deadLetterTargetArn?.split(':').at(-1),
   };
 }

@@ -94,7 +94,7 @@ export function placementOf({ launchType, capacityProviderStrategy = [], taskSet
   return providers.length > 0 ? providers : 'elsewhere';
 }
 
-/** The Auto Scaling group of each capacity provider; undefined where it has none, as ECS Managed Instances have not. */
+/** The Auto Scaling group of each capacity provider; undefined for one of ECS Managed Instances, which has none. */
 export type Providers = ReadonlyMap<string, string | undefined>;
 
 /** The capacity providers with these names. */

@@ -5,8 +5,8 @@ import { reasonOf } from '../src/domain/ports.ts';
 import { type Settings, settingsFrom } from '../src/handlers/settings.ts';
 import { UsageError } from '../terminal/command-line.ts';
 import { duration } from '../terminal/duration.ts';
+import type { Page } from '../terminal/layout.ts';
 import { type AwsClock, awsClock } from './aws-clock.ts';
-import type { Page } from './layout.ts';
 
 export { duration, UsageError };
 
@@ -223,7 +223,7 @@ function withFullStop(sentence: string): string {
 
 /** Where a page of the documents is, for people without a clone. */
 export function documentAt(page: string): string {
-  return `${packageJson.repository.url.replace(/^git\+|\.git$/g, '')}/blob/main/docs/${page}`;
+  return `${packageJson.repository.url.replace(/^git\+|\.git$/g, '')}/blob/v${packageJson.version}/docs/${page}`;
 }
 
 /** To the second, as AWS writes it. */

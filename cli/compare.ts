@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { sentenceOf } from '../src/adapters/schemas.ts';
+import { type Page, tableOf } from '../terminal/layout.ts';
 import { counted, deploymentOf, duration, type Output, type Target, UsageError } from './common.ts';
 import { equals, readEnded } from './ended-drains.ts';
-import { type Page, tableOf } from './layout.ts';
 import { secondsIn } from './typed.ts';
 
 /** What is typed after `ecs-drain compare`. */

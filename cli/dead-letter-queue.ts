@@ -1,4 +1,4 @@
-/** The messages of the dead-letter queue. While somebody has received them, they are hidden from everybody else. */
+/** The messages of the dead-letter queue. While one reader has received them, they are hidden from all others. */
 
 import {
   ChangeMessageVisibilityCommand,
@@ -18,7 +18,7 @@ export interface DeadLetterQueue {
   readonly name: string;
   /** Receives all messages that can be seen; adds each batch to the set at once, so that a failure forgets none. */
   receiveInto(messages: Set<Message>): Promise<void>;
-  /** How many messages somebody has received. */
+  /** How many messages a reader has received, this one or another. */
   countHidden(): Promise<number>;
   delete(message: Message): Promise<void>;
   /** Shows messages to everybody again. Best effort: without it they appear when their time is over. */

@@ -12,7 +12,7 @@ import { hookLimits, type LifecycleHook } from '../src/domain/drain.ts';
 import { settingsFrom } from '../src/handlers/settings.ts';
 import type { ClusterService, Providers } from './cluster.ts';
 import { counted, duration, type Output, type Target, UsageError } from './common.ts';
-import { groupFindings, hookFindings, reportFindings, timeOf } from './doctor.ts';
+import { type DoctorOptions, groupFindings, hookFindings, reportFindings, timeOf } from './doctor.ts';
 import type { Finding } from './finding.ts';
 import { hookNamesIn, paramsFrom, type SnapshotSource, snapshotFor, stackParamsOf } from './plan.ts';
 import { type Ask, fixFor, mayRunOnOurs, serviceFindings } from './services.ts';
@@ -21,10 +21,14 @@ import { presentUnknown } from './snapshot.ts';
 /** One rehearsal says whether there is room. A plan says how much differs from one rehearsal to the next. */
 const SEEDS = [1];
 
-export async function doctorGroup(source: SnapshotSource, target: Target, output: Output): Promise<number> {
+export async function doctorGroup(
+  { verbose, ...source }: SnapshotSource & DoctorOptions,
+  target: Target,
+  output: Output,
+): Promise<number> {
   try {
     const snapshot = await snapshotFor(source, target);
-    return reportFindings(await findingsOn(snapshot, target), { group: snapshot.group.name }, output);
+    return reportFindings(await findingsOn(snapshot, target), { group: snapshot.group.name }, output, verbose);
   } catch (error) {
     if (error instanceof BadSnapshot) throw new UsageError(error.message, { cause: error });
     throw error;
@@ -66,7 +70,7 @@ function stackFinding({ drain }: Snapshot, where: string): Finding {
   const what = drain
     ? `it is judged with the settings of ${drain.function}.`
     : 'no deployed ecs-drain was found: it is judged with the default settings.';
-  return { level: 'ok', where, what };
+  return { level: 'note', where, what };
 }
 
 // --- The snapshot, as the checks of a deployed stack see it -----------------------------------------------------------

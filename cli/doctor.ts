@@ -11,11 +11,13 @@ import { type LifecycleHook, MANAGED_DRAINING_HOOK, newHeldDrain } from '../src/
 import { choicesWithout, type GroupChoice, isPattern } from '../src/domain/groups.ts';
 import { deadlineAtMs, policyWith } from '../src/domain/policy.ts';
 import { conflictsIn } from '../src/domain/policy-conflicts.ts';
+import { type Page, styled } from '../terminal/layout.ts';
 import { type Aws, awsOf, type QueueState, queueNameIn, queueStateOf, sqsOf } from './aws.ts';
 import {
   counted,
   type Deployment,
   deploymentOf,
+  duration,
   failedCallIn,
   hasCode,
   type Output,
@@ -25,37 +27,45 @@ import {
 import { otherStageFindings } from './doctor-stages.ts';
 import type { Check, Finding } from './finding.ts';
 import { interferenceOf, metadataTrouble } from './hooks.ts';
-import { type Page, styled } from './layout.ts';
 import { type Need, operatorFindings, simulate } from './permissions.ts';
 import { clusterFindings, type Ours, type Time } from './services.ts';
 
-/** Most operators may not simulate policies, so these checks alone may stay unchecked. */
-const ROLE = "the function's role";
 const OPERATOR = 'your own permissions';
 
-/** `ecs-drain doctor`: what would prevent the next drain. */
-export async function doctor(target: Target, output: Output): Promise<number> {
-  const deployment = await deploymentOf(target);
-  return reportFindings(await findingsIn(deployment), { function: deployment.functionName }, output);
+/** The exit status if no error was found, but AWS did not answer every check. */
+const NOT_CHECKED = 3;
+
+/** What is typed after `ecs-drain doctor`. */
+export interface DoctorOptions {
+  readonly verbose?: boolean;
 }
 
-/** Prints the findings on what was `judged`. Returns the exit status: 1 on any error or failed check. */
+/** `ecs-drain doctor`: what would prevent the next drain. */
+export async function doctor({ verbose }: DoctorOptions, target: Target, output: Output): Promise<number> {
+  const deployment = await deploymentOf(target);
+  return reportFindings(await findingsIn(deployment), { function: deployment.functionName }, output, verbose);
+}
+
+/**
+ * Prints the findings on what was `judged`, the worst first, and the checks that passed only if `verbose`. The exit status is 0 if
+ * there is nothing wrong, 1 for an error, and 3 if AWS did not answer a check.
+ */
 export function reportFindings(
   findings: readonly Finding[],
   judged: object,
   { print, printJson, page }: Output,
+  verbose = false,
 ): number {
-  const missed = findings.filter(
-    ({ level, where }) => level === 'unchecked' && where !== ROLE && where !== OPERATOR,
-  ).length;
-  const healthy = missed === 0 && findings.every(({ level }) => level !== 'error');
-  printJson({ ...judged, healthy, findings });
-  // The end is what stays on the screen.
-  const worstLast = findings.toSorted((a, b) => SEVERITY.indexOf(a.level) - SEVERITY.indexOf(b.level));
-  for (const finding of worstLast) print(linesOn(finding, page));
-  print(`\n${summaryOf(findings)}`);
-  if (missed > 0) print('What was not checked may prevent drains as well: the exit status is 1.');
-  return healthy ? 0 : 1;
+  const isUnanswered = findings.some(({ level, isOptional }) => level === 'unchecked' && !isOptional);
+  const hasError = findings.some(({ level }) => level === 'error');
+  printJson({ ...judged, healthy: !hasError && !isUnanswered, findings });
+  const worstFirst = findings.toSorted((a, b) => SEVERITY.indexOf(a.level) - SEVERITY.indexOf(b.level));
+  const shown = worstFirst.filter(({ level }) => verbose || level !== 'ok');
+  for (const finding of shown) print(linesOn(finding, page));
+  print(`${shown.length > 0 ? '\n' : ''}${summaryOf(findings, verbose)}`);
+  if (isUnanswered) print('What AWS did not answer may prevent drains as well.');
+  if (hasError) return 1;
+  return isUnanswered ? NOT_CHECKED : 0;
 }
 
 /** Makes all checks at the same time: an endpoint that does not answer is waited for once. */
@@ -68,19 +78,27 @@ async function findingsIn(deployment: Deployment): Promise<Finding[]> {
       return [{ level: 'unchecked', where, what: sentenceOf(error, target) }];
     }
   };
+  /** Most operators may not simulate policies. */
+  const optional: Check = async (where, look) =>
+    (await check(where, look)).map((each) => (each.level === 'unchecked' ? { ...each, isOptional: true } : each));
   const aws = awsOf(deployment);
   const sqs = sqsOf(deployment);
+  const eventQueue = orMissing(queueStateOf(sqs, settings.eventQueueUrl));
   const eventBridge = new EventBridgeClient(config);
   const groups = groupsChecked(deployment, aws, check);
   const ours = groups.then((checked) => checked.ours);
   const mappings = mappingsOf(deployment);
   const parts = await Promise.all([
     settingsFindings(deployment),
-    check(ROLE, async () => permissionFindings(deployment, await taskStopQueueIn(mappings, deployment))),
-    check(OPERATOR, () => operatorFindings(OPERATOR, deployment)),
+    optional("the function's role", async () => {
+      const taskStopQueue = await taskStopQueueIn(mappings, deployment);
+      return permissionFindings(deployment, taskStopQueue, await keyOf(eventQueue));
+    }),
+    optional(OPERATOR, () => operatorFindings(OPERATOR, deployment)),
     ...rulesOf(deployment).map((rule) => check(`rule ${rule}`, async () => [await ruleFinding(rule, eventBridge)])),
     check('other deployments', () => otherStageFindings(deployment, eventBridge)),
-    check('the event queue', () => eventQueueFindings(deployment, sqs)),
+    check('the event queue', async () => eventQueueFindings(deployment, await eventQueue)),
+    keyOf(eventQueue).then(keyFindings),
     check('the event source mappings', async () => mappingFindings(await mappings, deployment)),
     check('the task stop queue', async () => taskStopQueueFindings(await mappings, deployment, sqs)),
     check('the recursion detection of Lambda', async () => [await recursionFinding(deployment)]),
@@ -112,6 +130,7 @@ function settingsFindings({ functionName, settings, timeoutSeconds }: Deployment
 export function needsOf(
   { functionArn, settings }: Pick<Deployment, 'functionArn' | 'settings'>,
   taskStopQueueArn?: string,
+  queueKeyArn?: string,
 ): Need[] {
   const [, partition, , region, account] = functionArn.split(':');
   const arn = (service: string, resource: string) => `arn:${partition}:${service}:${region}:${account}:${resource}`;
@@ -145,6 +164,9 @@ export function needsOf(
       resources: [eventQueue, ...(taskStopQueueArn === undefined ? [] : [taskStopQueueArn])],
     },
     { actions: ['sqs:SendMessage'], resources: [eventQueue, deadLetterQueue] },
+    ...(queueKeyArn === undefined
+      ? []
+      : [{ actions: ['kms:Decrypt', 'kms:GenerateDataKey'], resources: [queueKeyArn] }]),
     {
       actions: [
         'autoscaling:DescribeAutoScalingGroups',
@@ -201,10 +223,19 @@ function needsInCluster(
   ];
 }
 
-async function permissionFindings(deployment: Deployment, taskStopQueueArn?: string): Promise<Finding[]> {
+async function permissionFindings(
+  deployment: Deployment,
+  taskStopQueueArn?: string,
+  queueKeyArn?: string,
+): Promise<Finding[]> {
   const { roleArn } = deployment;
   const where = `role ${roleArn.split('/').at(-1)}`;
-  const { simulated, denied } = await simulate(roleArn, needsOf(deployment, taskStopQueueArn), where, deployment);
+  const { simulated, denied } = await simulate(
+    roleArn,
+    needsOf(deployment, taskStopQueueArn, queueKeyArn),
+    where,
+    deployment,
+  );
   if (denied.length === 0) {
     return [{ level: 'ok', where, what: `it is allowed all ${simulated} actions that were simulated.` }];
   }
@@ -240,10 +271,9 @@ async function ruleFinding(name: string, eventBridge: EventBridgeClient): Promis
   }
 }
 
-async function eventQueueFindings(deployment: Deployment, sqs: ReturnType<typeof sqsOf>): Promise<Finding[]> {
+function eventQueueFindings(deployment: Deployment, state: QueueState | undefined): Finding[] {
   const { settings } = deployment;
   const where = `event queue ${queueNameIn(settings.eventQueueUrl)}`;
-  const state = await orMissing(queueStateOf(sqs, settings.eventQueueUrl));
   if (!state) {
     return [{ level: 'error', where, what: 'SQS has no such queue: no event arrives.', fix: 'Deploy again.' }];
   }
@@ -255,6 +285,21 @@ async function eventQueueFindings(deployment: Deployment, sqs: ReturnType<typeof
   }
   if (found.length > 0) return found;
   return [{ level: 'ok', where, what: `about ${counted(state.waiting, 'event')} in it, ${state.delayed} delayed.` }];
+}
+
+/** The ARN of the key in `queueKmsKeyArn`; undefined where there is none, or SQS does not answer: then the check of the queue says so. */
+async function keyOf(queue: Promise<QueueState | undefined>): Promise<string | undefined> {
+  const key = (await queue.catch(() => undefined))?.kmsKey;
+  return key?.startsWith('arn:') ? key : undefined;
+}
+
+/** The policy of a key can be read only with permissions that an operator seldom has. */
+function keyFindings(key: string | undefined): Finding[] {
+  if (key === undefined) return [];
+  const where = `KMS key ${key.split('/').at(-1)}`;
+  const what =
+    'it encrypts the queues. Whether it is enabled is not read, nor whether its policy lets EventBridge and EventBridge Scheduler use it.';
+  return [{ level: 'unchecked', where, what, isOptional: true }];
 }
 
 function visibilityFindings(
@@ -518,24 +563,35 @@ function* ourHookFindings(
   if (trouble || conflicts.length > 0) return;
   const { heartbeatTimeoutSeconds, globalTimeoutSeconds, choices = {} } = hook.limits;
   const chosen = Object.entries(choices).map(([choice, value]) => `${choice} ${value}`);
-  const what = `it holds an instance for ${heartbeatTimeoutSeconds} s without a heartbeat, and for ${globalTimeoutSeconds} s at most.${chosen.length > 0 ? ` Its metadata chooses ${chosen.join(', ')}.` : ''}`;
+  const what = `it holds an instance for ${duration(heartbeatTimeoutSeconds)} without a heartbeat, and for ${duration(globalTimeoutSeconds)} at most.${chosen.length > 0 ? ` Its metadata chooses ${chosen.join(', ')}.` : ''}`;
   yield { level: 'ok', where, what };
 }
 
 // --- Presenting -------------------------------------------------------------------------------------------------------
 
-const WORDS = { error: 'ERROR', warning: 'warning', ok: 'ok', unchecked: 'not checked' } as const;
+const WORDS = { error: 'ERROR', warning: 'warning', unchecked: 'not checked', note: 'note', ok: 'ok' } as const;
 
-const STYLES = { error: 'red', warning: 'yellow', ok: 'green', unchecked: 'yellow' } as const;
+const STYLES = { error: 'red', warning: 'yellow', unchecked: 'yellow', note: 'dim', ok: 'green' } as const;
 
-const SEVERITY: readonly Finding['level'][] = ['ok', 'unchecked', 'warning', 'error'];
+const SEVERITY = Object.keys(WORDS);
 
 function linesOn({ level, where, what, fix }: Finding, page: Page): string {
   const line = `${styled(STYLES[level], WORDS[level].padEnd(13), page)}${where}: ${what}`;
   return fix === undefined ? line : `${line}\n${' '.repeat(13)}-> ${fix}`;
 }
 
-function summaryOf(findings: readonly Finding[]): string {
+/** `1 error, 2 warnings, 14 passed`: nothing of which there is none. */
+function summaryOf(findings: readonly Finding[], verbose: boolean): string {
   const count = (level: Finding['level']) => findings.filter((finding) => finding.level === level).length;
-  return `${counted(count('error'), 'error')}, ${counted(count('warning'), 'warning')}, ${count('ok')} ok, ${count('unchecked')} not checked.`;
+  const [errors, warnings, unchecked, ok] = [count('error'), count('warning'), count('unchecked'), count('ok')];
+  if (errors + warnings + unchecked === 0) {
+    return `Nothing was found that would prevent the next drain: all ${ok} checks passed.${verbose ? '' : ' --verbose lists them.'}`;
+  }
+  const parts = [
+    ...(errors > 0 ? [counted(errors, 'error')] : []),
+    ...(warnings > 0 ? [counted(warnings, 'warning')] : []),
+    ...(unchecked > 0 ? [`${unchecked} not checked`] : []),
+    `${ok} passed${verbose ? '' : ', which --verbose lists'}`,
+  ];
+  return `${parts.join(', ')}.`;
 }

@@ -142,7 +142,7 @@ function heldStatus(parked: ActionDrain | undefined, seen: SeenInstance, { setti
           }
         : undefined,
     remarks: [
-      ...own.flatMap(({ unreadable }) => (unreadable ? `${unreadable} The sweep starts the drain anew.` : [])),
+      ...own.flatMap(({ unreadable }) => (unreadable ? `${unreadable} The sweep starts the drain again.` : [])),
       ...hookRemarks(seen, hook, mayBeAnothers, settings),
       ...(parked || !isKnown || !hook ? [] : [notParkedRemark(group, mayBeAnothers, settings)]),
       ...latenessRemarks(parked, nowMs()),
@@ -156,7 +156,7 @@ function heldStatus(parked: ActionDrain | undefined, seen: SeenInstance, { setti
   };
 }
 
-/** What a drain would be that nobody has begun yet. */
+/** The state of a drain that has not begun yet. */
 function assumedDrain(instanceId: string, autoScalingGroup: string, hook: string | undefined, sinceMs?: number) {
   if (sinceMs === undefined) return undefined;
   const action = { autoScalingGroup, lifecycleHook: hook ?? '', instanceId };

@@ -34,7 +34,7 @@ export interface EndedDrain extends v.InferOutput<typeof lineSchema> {
 export interface Ended {
   /** The oldest first. */
   readonly drains: readonly EndedDrain[];
-  /** Since when all are there, if there were more than were to be read. */
+  /** The start of the time of which all are there, if the log has more. */
   readonly cutAtMs: number | undefined;
 }
 

@@ -161,7 +161,7 @@ function notHeldSentence({ instanceId, place, registrations, isMarked }: NotHeld
     return `${instanceId} is in the group ${group}, which is not among autoScalingGroups (${choices.map(({ text }) => text).join(', ')}): ecs-drain does not drain it. ${inEcs}${givenBack}`;
   }
   if (registered.some(isDraining)) {
-    return `${instanceId} is not held by Auto Scaling: in the group ${group} it is ${lifecycleState}. ${inEcs}${givenBack || " Its drain is being worked on, has ended, or is somebody else's."}`;
+    return `${instanceId} is not held by Auto Scaling: in the group ${group} it is ${lifecycleState}. ${inEcs}${givenBack || ' Its drain is being worked on, has ended, or someone else drains it.'}`;
   }
   return `${instanceId} is not draining: in the group ${group} it is ${lifecycleState}. ${inEcs}`;
 }

@@ -69,7 +69,7 @@ function whyNotExtendable({ instanceId, place, parked, drains }: InstanceState, 
     return `${instanceId} has no drain whose deadline could be set: ${where}. npx ecs-drain explain ${instanceId} says more.`;
   }
   if (!settings.scheduler) {
-    return `The drain of ${instanceId} waits in the event queue (waiting=watch), where nobody can reach it: its deadline cannot be set.`;
+    return `The drain of ${instanceId} waits in the event queue (waiting=watch), where no one can reach it: its deadline cannot be set.`;
   }
   if (drains.every(({ drain }) => drain === undefined)) {
     return `No schedule holds the drain of ${instanceId} yet: it has just begun, or is being worked on. Try again in half a minute.`;

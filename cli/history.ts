@@ -1,3 +1,4 @@
+import { tableOf } from '../terminal/layout.ts';
 import {
   counted,
   type Deployment,
@@ -10,7 +11,6 @@ import {
   type Target,
 } from './common.ts';
 import { type Ended, type EndedDrain, readEnded } from './ended-drains.ts';
-import { tableOf } from './layout.ts';
 import { secondsIn } from './typed.ts';
 
 /** What is typed after `ecs-drain history`. */

@@ -10,7 +10,7 @@ import { type Deployment, isoTime } from './common.ts';
 
 /** An event to replay. */
 export interface Letter {
-  /** Tells it from the others of its batch. */
+  /** Unique in its batch. */
   readonly id: string;
   /** Where it was found. */
   readonly from: string;

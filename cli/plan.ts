@@ -222,7 +222,7 @@ async function refuseUnwritable(path: string): Promise<void> {
 
 const BAR_WIDTH = 40;
 
-/** A bar, where somebody watches. */
+/** A bar, in a terminal. */
 function progressOn(stream: NodeJS.WriteStream) {
   if (!stream.isTTY) return { show: () => {}, end: () => {} };
   const update = createLogUpdate(stream);

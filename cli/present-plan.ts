@@ -1,7 +1,7 @@
 import type { Obstacle, Plan } from '../sandbox/plan/conclude.ts';
 import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
 import { duration } from '../terminal/duration.ts';
-import { NO_TERMINAL, type Page, tableOf } from './layout.ts';
+import { NO_TERMINAL, type Page, tableOf } from '../terminal/layout.ts';
 
 /** A plan as the terminal shows it. */
 

@@ -3,6 +3,7 @@ import { Command, CommanderError, type Help } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { reasonOf } from '../src/domain/ports.ts';
 import { refuseRepeated, sentenceOnComplaint, UsageError } from '../terminal/command-line.ts';
+import { pageOf, wrapped } from '../terminal/layout.ts';
 import { documentAt, sentenceOf, type Target } from './common.ts';
 import { type Session, type Streams, sessionOn } from './session.ts';
 
@@ -34,7 +35,7 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    stderr.write(`${reasonOf(error)}\n`);
+    stderr.write(`${wrapped(reasonOf(error), pageOf(stderr))}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
 }
@@ -45,7 +46,10 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
       writeErr: (text) => void stderr.write(text),
-      outputError: (text, write) => write(`${sentenceOnComplaint(text, 'npx ecs-drain --help lists the commands.')}\n`),
+      outputError: (text, write) => {
+        const sentence = sentenceOnComplaint(text, 'npx ecs-drain --help lists the commands.');
+        write(`${wrapped(sentence, pageOf(stderr))}\n`);
+      },
     })
     .description('Shows, checks and repairs the drains of one deployment of ecs-drain, and plans changes of a group.')
     .version(packageJson.version, '--version', 'print the version')
@@ -146,11 +150,14 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .option('--group <name>', 'judge this Auto Scaling group, with or without a deployed stack')
     .option('--snapshot <file>', 'or what snapshot wrote of it')
     .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
-    .description('find what would prevent the next drain; the exit status is 1 on any error or failed check')
+    .option('--verbose', 'list the checks that passed, too')
+    .description(
+      'find what would prevent the next drain; the exit status is 0 without an error, 1 with one, and 3 if AWS did not answer a check',
+    )
     .action((options, command) =>
       run(command, async (...to) =>
         options.group === undefined && options.snapshot === undefined
-          ? (await import('./doctor.ts')).doctor(...to)
+          ? (await import('./doctor.ts')).doctor(options, ...to)
           : (await import('./doctor-group.ts')).doctorGroup(options, ...to),
       ),
     );

@@ -88,7 +88,7 @@ async function replayDeadLetters(yes: boolean, deployment: Deployment, output: O
   }
 }
 
-/** A queue of which nothing can be seen is not empty while somebody has received from it. */
+/** A queue of which nothing can be seen is not empty while a reader has received messages from it. */
 async function reportNothing(
   queue: DeadLetterQueue,
   { functionName }: Deployment,
@@ -102,7 +102,7 @@ async function reportNothing(
   }
   const are = hidden === 1 ? 'message is' : 'messages are';
   print(
-    `No message of the dead-letter queue ${queue.name} can be seen, and ${hidden} ${are} hidden for up to ${duration(HIDDEN_SECONDS)}: somebody else is reading them, or was interrupted. Try again then.`,
+    `No message of the dead-letter queue ${queue.name} can be seen, and ${hidden} ${are} hidden for up to ${duration(HIDDEN_SECONDS)}: another reader has them, or was interrupted. Try again then.`,
   );
   return 1;
 }
@@ -169,7 +169,7 @@ function withoutId({ id: _, ...letter }: Letter) {
 /** So many letters are one round of the function, which works on all of them with shared calls to AWS. */
 const LETTERS_BATCH = 100;
 
-/** Batch after batch: a failure ends it, and what was sent is told apart from what was not. */
+/** Batch after batch: a failure ends it, and the report has what was sent and what is left. */
 async function sendAll(letters: readonly Letter[], { deployment, remove }: Sending): Promise<Sent> {
   const fates = new Map<Letter, Fate>();
   const send = senderTo(deployment);
@@ -197,7 +197,7 @@ const thrownAnswer = v.looseObject({ errorMessage: v.string() });
 
 /**
  * Gives letters to the function as Lambda gives it messages of the event queue, and returns the ids of those with which it
- * failed. They do not go through the event queue, because its policy lets nobody send to it but the rules and the roles of the
+ * failed. They do not go through the event queue, because its policy lets only the rules and the roles of the
  * deployment, and because the answer says what may be deleted (docs/decisions/0013).
  */
 function senderTo({ config, functionName, timeoutSeconds }: Deployment) {

@@ -26,7 +26,7 @@ import {
 import { counted, type Deployment, documentAt, sentenceOf, untilSilent } from './common.ts';
 import type { Check, Finding } from './finding.ts';
 
-/** What a judgment needs of the deployment, or of the one that is to come. */
+/** What a judgment needs of the deployment, or of a planned one. */
 export type Judge = Pick<Deployment, 'settings' | 'target' | 'nowMs'>;
 
 /** How long a drain may take, in the group that allows least. */
@@ -151,7 +151,7 @@ export async function serviceFindings(
     .catch(assuming(assumedSeconds, 'deregistration delay'));
   for (const name of loadBalancing.unread) {
     const what = `how long its ${name} takes to let go of a task is not read. A deregistration delay of ${assumedSeconds} s is assumed.`;
-    findings.push({ level: 'unchecked', where, what });
+    findings.push({ level: 'unchecked', where, what, isOptional: true });
   }
   const delaySeconds = loadBalancing.unread.length > 0 ? Math.max(readSeconds, assumedSeconds) : readSeconds;
 

@@ -2,19 +2,13 @@
 
 import { createInterface } from 'node:readline/promises';
 import { setTimeout } from 'node:timers/promises';
+import { NO_TERMINAL, pageOf, type Stream, wrapped } from '../terminal/layout.ts';
 import { type Output, UsageError } from './common.ts';
-import { NO_TERMINAL, wrapped } from './layout.ts';
 
 /** What a command reads from and writes to: the process's own streams, or a test's. */
 export interface Streams {
-  readonly stdout: {
-    write(text: string): unknown;
-    readonly isTTY?: boolean;
-    readonly columns?: number;
-    /** False where `NO_COLOR` is set. */
-    hasColors?(): boolean;
-  };
-  readonly stderr: { write(text: string): unknown };
+  readonly stdout: Stream & { write(text: string): unknown };
+  readonly stderr: Stream & { write(text: string): unknown };
   readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   /** Lets time pass; a test has its own. */
   readonly sleep?: (ms: number) => Promise<unknown>;
@@ -34,7 +28,7 @@ export interface Session extends Output {
 export function sessionOn(streams: Streams, json: boolean): Session {
   const { stdout, stdin, sleep = setTimeout } = streams;
   const isTerminal = stdout.isTTY === true && !json;
-  const page = isTerminal ? { columns: stdout.columns ?? 80, hasColor: stdout.hasColors?.() ?? false } : NO_TERMINAL;
+  const page = isTerminal ? pageOf(stdout) : NO_TERMINAL;
   return {
     page,
     print: (text) => void (json || stdout.write(`${wrapped(text, page)}\n`)),

@@ -4,6 +4,7 @@ import { instanceIdOf } from '../src/domain/drain.ts';
 import { isHeld } from '../src/domain/group-place.ts';
 import { choiceOf, choicesWithout, type GroupChoice, groupNamed } from '../src/domain/groups.ts';
 import { lastSeenIn } from '../src/domain/observation.ts';
+import { tableOf } from '../terminal/layout.ts';
 import { type Aws, awsOf, type QueueState, queueStateOf, sqsOf } from './aws.ts';
 import { drainingIn } from './cluster.ts';
 import {
@@ -36,12 +37,11 @@ import {
   presentStatus,
   presentTaskCounts,
 } from './drain-status.ts';
-import { tableOf } from './layout.ts';
 import type { Session } from './session.ts';
 import { instanceIdsIn } from './typed.ts';
 import { watch } from './watching.ts';
 
-/** What there is to say besides the drains. */
+/** The answer of the command. */
 interface Whole {
   readonly drains: DrainStatus[];
   readonly missingGroups: readonly string[];
@@ -130,7 +130,7 @@ function heldIn({ instances }: Group): string[] {
   return instances.filter(isHeld).map(({ instanceId }) => instanceId);
 }
 
-/** Drains whose lifecycle action somebody else completed are parked until their next look. */
+/** Drains whose lifecycle action someone else completed are parked until their next look. */
 function leftoverRemarks(parked: readonly ParkedDrain[], heldIds: readonly string[], nowMs: number): string[] {
   return parked.flatMap(({ drain }) => {
     if (!drain || drain.kind === 'notice' || heldIds.includes(drain.action.instanceId)) return [];
@@ -163,7 +163,7 @@ async function noteOthers(whole: Whole, { settings, target }: Deployment, { ecs 
       if (others.length === 0) continue;
       const ids = others.map((arn) => arn.split('/').at(-1)).join(', ');
       whole.remarks.push(
-        `In ${cluster} ${counted(others.length, 'container instance')} ${others.length === 1 ? 'is' : 'are'} DRAINING (${ids}), and neither held by a group nor parked: a drain is being worked on, or somebody else drains.`,
+        `In ${cluster} ${counted(others.length, 'container instance')} ${others.length === 1 ? 'is' : 'are'} DRAINING (${ids}), and neither held by a group nor parked: a drain is being worked on, or someone else drains.`,
       );
     } catch (error) {
       whole.failures.push(sentenceOf(error, target));

@@ -1,9 +1,9 @@
 /** Looks again and again, and shows what has changed. */
 
 import { createLogUpdate } from 'log-update';
+import { wrapped } from '../terminal/layout.ts';
 import { type Deployment, isoTime, type Output, sentenceOf } from './common.ts';
 import { type DrainStatus, presentTaskCounts } from './drain-status.ts';
-import { wrapped } from './layout.ts';
 import type { Session } from './session.ts';
 
 const POLL_SECONDS = 5;

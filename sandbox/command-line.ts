@@ -42,7 +42,7 @@ export function seedOfCommit(folder: string): number {
   } catch (error) {
     const { stderr, message } = error as Error & { readonly stderr?: string };
     throw new UsageError(
-      `--seed commit is not known, because git finds no commit of ${folder} (${stderr?.trim() || message}): name a seed number instead.`,
+      `--seed commit is not known, because git names no commit of ${folder} (${stderr?.trim() || message}): name a seed number instead.`,
     );
   }
 }
@@ -94,8 +94,8 @@ export function optionsOf<T extends object>(command: Command, args: readonly str
 }
 
 /**
- * Runs a command, or prints its usage on request where the command does not do so itself. What it throws is printed as a
- * sentence. The exit status is 2 for a mistake in what was typed, else 1.
+ * Runs a command, or prints its usage where that is asked for and the command does not print it itself. A failure becomes a
+ * sentence, with exit status 2 for a mistake in what was typed, else 1.
  */
 export async function run(command: (args: string[]) => Promise<void>, usage?: string): Promise<void> {
   // Whoever reads has had enough, as `head` has.

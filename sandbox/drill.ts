@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { pageOf } from '../terminal/layout.ts';
 import { scenarioOf, type World, worldFrom } from './chaos/world.ts';
 import {
   commandNamed,
@@ -77,7 +78,11 @@ export async function drill(args: string[]): Promise<void> {
       ? linesView(write)
       : NO_VIEW;
   const result = await rehearse({ ...rehearsal, speed, onEvent: view.show }).finally(view.end);
-  write(json ? `${JSON.stringify(result)}\n` : `${watched || verbose ? '\n' : ''}${summaryOf(result)}\n`);
+  write(
+    json
+      ? `${JSON.stringify(result)}\n`
+      : `${watched || verbose ? '\n' : ''}${summaryOf(result, pageOf(process.stdout))}\n`,
+  );
 
   if (report === undefined || !isCompared(drainer)) return;
   await writeReport(report, result as DrillResult<Drainer>, rehearsal);

@@ -1,3 +1,4 @@
+import { pageOf } from '../terminal/layout.ts';
 import { RegionClock } from './clock.ts';
 import { heartbeatTimeoutFrom, oneOf, portFrom, scenarioNamed, seedFrom, speedFrom } from './command-line.ts';
 import { refuseUnwritable, writeReport } from './comparison.ts';
@@ -58,7 +59,7 @@ export async function judge(options: JudgeOptions): Promise<void> {
       return close;
     },
   });
-  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `\n${summaryOf(result)}\n`);
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `\n${summaryOf(result, pageOf(process.stdout))}\n`);
   if (report === undefined) return;
   await writeReport(report, result, rehearsal);
   print(`The report is in ${report}.\n`);

@@ -4,6 +4,7 @@ import { Html, html } from './report/html.ts';
 import { type InstanceLife, MARKS, PHASES, timelineOf } from './report/timeline.ts';
 import { count, duration, figure, minute, percent } from './report/words.ts';
 import { type DrainResult, type DrillResult, EXTERNAL, type Judged } from './result.ts';
+import { reportsIn } from './sentences.ts';
 
 export const STYLE = new Html(readFileSync(new URL('report/report.css', import.meta.url), 'utf8'));
 
@@ -146,14 +147,6 @@ function cardOf(run: DrillResult, figures: readonly Figure[]): Html {
   const { name, how } = DRAINERS[run.drainer];
   return html`<li class="run ${run.drainer}"><p class="name">${lineSwatchOf(run.drainer)} <b>${name}</b></p><p class="how">${how}</p>
 <dl>${figures.map(({ label, shown, isBad }) => html`<div${isBad(run) ? html` class="bad"` : undefined}><dt>${label(run)}</dt><dd>${shown(run)}</dd></div>`)}</dl></li>`;
-}
-
-/** What a drainer's log says of the tasks that held an instance. */
-function reportsIn({ events }: DrillResult) {
-  return events.flatMap((event) => {
-    if (event.kind !== 'log' || !Array.isArray(event.line['blockers'])) return [];
-    return [{ second: event.second, instanceId: String(event.line['instanceId']), why: String(event.line['message']) }];
-  });
 }
 
 /** Why tasks stayed, in the words of the log: nothing where all have stopped. */

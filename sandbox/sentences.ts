@@ -51,6 +51,14 @@ export function clockFace(atMs: number): string {
   return new Date(atMs).toISOString().slice(11, 19);
 }
 
+/** What a drainer's log says of the tasks that held an instance. */
+export function reportsIn({ events }: Pick<DrillResult, 'events'>) {
+  return events.flatMap((event) => {
+    if (event.kind !== 'log' || !Array.isArray(event.line['blockers'])) return [];
+    return [{ second: event.second, instanceId: String(event.line['instanceId']), why: String(event.line['message']) }];
+  });
+}
+
 /** How a drill ended, in a sentence. */
 export function headlineOf({
   drainer,

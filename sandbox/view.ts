@@ -1,8 +1,10 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { createLogUpdate } from 'log-update';
+import { duration } from '../terminal/duration.ts';
+import { type Page, wrapped } from '../terminal/layout.ts';
 import type { Benchmarked, DrillEvent, DrillResult, Judged } from './result.ts';
-import { clockFace, headlineOf, sentenceOf, type Where } from './sentences.ts';
+import { clockFace, headlineOf, reportsIn, sentenceOf, type Where } from './sentences.ts';
 
 /** Shows a drill as it goes on. */
 export interface View {
@@ -159,8 +161,8 @@ slack      of these after the last task had stopped: short is good; 0 if tasks w
 billed     seconds of Lambda, shared among the instances of an invocation
 calls      to AWS; beats: heartbeats of the hook; continued: hand-overs to a later invocation`;
 
-/** What came of it: the headline, and a row for each drain. */
-export function summaryOf(result: DrillResult<Benchmarked | Judged>): string {
+/** What came of it: the headline, a row for each drain, and why tasks stayed. */
+export function summaryOf(result: DrillResult<Benchmarked | Judged>, page: Page): string {
   const { drains } = result;
   const table = new Table({
     ...PLAIN_TABLE,
@@ -174,11 +176,28 @@ export function summaryOf(result: DrillResult<Benchmarked | Judged>): string {
   }
   const more =
     drains.length > MOST_INSTANCES ? `\nand ${drains.length - MOST_INSTANCES} more drains: --json has them all` : '';
+  const why = whyTasksStayed(result);
   return [
-    `${headlineOf(result)}\n`,
+    `${wrapped(headlineOf(result), page)}\n`,
     ...(drains.length > 0 ? [`${rowsOf(table).join('\n')}${more}\n`, `${COLUMNS}\n`] : []),
+    ...(why.length > 0
+      ? ['Why tasks stayed, as the drainer first logged it:', `${wrapped(why.join('\n'), page)}\n`]
+      : []),
     `${clockFace(result.virtualSeconds * 1000)} of virtual time in ${result.wallSeconds.toFixed(1)} s`,
   ].join('\n');
+}
+
+/** What the log said of each instance first, when there was still time to help: a line for each group of tasks. */
+function whyTasksStayed(result: DrillResult<Benchmarked | Judged>): string[] {
+  const first = Map.groupBy(reportsIn(result), ({ instanceId }) => instanceId);
+  return [...first.values()].slice(0, MOST_INSTANCES).flatMap(([report]) => {
+    if (!report) return [];
+    const [what = '', ...groups] = report.why.split(/ (?=\d+ tasks? of \S+, )/);
+    return [
+      `${report.instanceId} after ${duration(Math.round(report.second))}: ${what}`,
+      ...groups.map((line) => `- ${line}`),
+    ];
+  });
 }
 
 interface Line {

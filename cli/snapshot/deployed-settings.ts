@@ -4,7 +4,7 @@ import { settingsEntries, variableOf } from '../../src/handlers/settings.ts';
 import { hasCode } from '../common.ts';
 import type { Reader } from './reader.ts';
 
-/** What names the deployment itself, which a rehearsal names anew. */
+/** What names the deployment itself, which a rehearsal names itself. */
 const OWN = new Set(['cluster', 'autoScalingGroups', 'eventSource']);
 
 /** The settings that the deployed function drains with; undefined if there is no such function. */

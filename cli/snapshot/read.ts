@@ -72,7 +72,7 @@ const PAGE = 100;
 const SERVICES_AT_ONCE = 10;
 const PROTECTION_AT_ONCE = 100;
 const TARGET_GROUPS_AT_ONCE = 20;
-/** So many pages of stopped tasks and of scaling activities tell enough of the past. */
+/** So many pages of stopped tasks and of scaling activities are enough of the past. */
 const PAST_PAGES = 2;
 /** In an account with more clusters it has to be said which is meant. */
 const MOST_CLUSTERS_SEARCHED = 20;
@@ -115,7 +115,7 @@ export async function readSnapshot(
   const protections = await readProtections(clients.ecs, cluster, there, reader);
   const snapshot: Snapshot = {
     version: SNAPSHOT_VERSION,
-    takenAtMs: request.nowMs(), // AWS has told by now how far this machine's clock is off.
+    takenAtMs: request.nowMs(), // The answers of AWS have set the clock by now.
     group: { ...toGroup(group), ...(hooks && { hooks }), launchSeconds },
     cluster: {
       name: cluster,
@@ -294,7 +294,7 @@ async function readTasks(
   return tasks;
 }
 
-/** Tasks that were told to stop: some have stopped within the last hour, others still hold their instance. */
+/** Tasks with the desired status STOPPED: some have stopped within the last hour, others still hold their instance. */
 async function readLeaving(ecs: ECSClient, cluster: string, reader: Reader): Promise<Task[]> {
   const missing = 'tasks that are about to stop, and how long those took that have stopped within the last hour';
   return (
@@ -352,7 +352,7 @@ async function readDefinitions(
   return found;
 }
 
-/** Of a container whose definition says nothing: what the deployment was told of the agents, or what they have by default. */
+/** Of a container whose definition says nothing: what the deployment's setting says of the agents, or what they have by default. */
 function stopTimeoutSecondsIn(drain: Snapshot['drain']): number {
   return Number(drain?.params['containerStopTimeoutSeconds'] ?? 30);
 }

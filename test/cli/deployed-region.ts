@@ -290,7 +290,7 @@ async function runWith({ isTTY = false, columns, hasColors, ...given }: Given, .
       ...(hasColors && { hasColors }),
       write: (text) => (stdout += text),
     },
-    stderr: { write: (text) => (stderr += text) },
+    stderr: { isTTY, ...(columns !== undefined && { columns }), write: (text) => (stderr += text) },
   }).finally(() => vi.useRealTimers());
   return { status, stdout, stderr };
 }

@@ -49,7 +49,7 @@ describe('ecs-drain doctor of a group without a stack', () => {
     expect([plan.drainsAll, doctor.healthy]).toEqual([true, true]);
     expect(said).toEqual([
       'no deployed ecs-drain was found: it is judged with the default settings.',
-      'it holds an instance for 3600 s without a heartbeat, and for 172800 s at most.',
+      'it holds an instance for 1 h without a heartbeat, and for 48 h at most.',
       expect.stringContaining('its tasks may need 120 s of deregistration + 30 s of stop timeout = 150 s, of 7200 s.'),
       'it drains in 3 min 21 s, and waits longest for: load balancer deregistration.',
     ]);
@@ -73,7 +73,7 @@ describe('ecs-drain doctor of a group without a stack', () => {
       ],
     });
     const { status, stdout } = await run('doctor', '--snapshot', path);
-    expect(status).toBe(1);
+    expect(status).toBe(3);
     expect(stdout).toContain('Not known (elasticloadbalancing:DescribeTargetGroupAttributes: AccessDenied): a delay.');
     expect(stdout).toContain('The snapshot lacks the deregistration delay of the target group web.');
   });

@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { loadBalancingOf, placementOf } from '../../cli/cluster.ts';
 import { mappingTroubles, reportFindings } from '../../cli/doctor.ts';
 import type { Finding } from '../../cli/finding.ts';
-import { NO_TERMINAL } from '../../cli/layout.ts';
 import { homelessOf, mayRunOnOurs } from '../../cli/services.ts';
+import packageJson from '../../package.json' with { type: 'json' };
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { groupNamed } from '../../src/domain/groups.ts';
+import { NO_TERMINAL } from '../../terminal/layout.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { deployedRegion, type World } from './deployed-region.ts';
 
@@ -326,7 +327,12 @@ describe('ecs-drain doctor', () => {
       ['ok', 'service web of cluster prod'],
       ['ok', 'cluster prod'],
     ]);
-    expect((await run('doctor')).stdout).toMatch(/\n0 errors, 0 warnings, 17 ok, 0 not checked\.\n$/);
+    expect((await run('doctor')).stdout).toBe(
+      'Nothing was found that would prevent the next drain: all 17 checks passed. --verbose lists them.\n',
+    );
+    expect((await run('doctor', '--verbose')).stdout.split('\n').filter((line) => line.startsWith('ok '))).toHaveLength(
+      17,
+    );
   });
 
   it.each(CHANGED)('finds %s, and nothing else', async (_, world, trouble) => {
@@ -523,14 +529,43 @@ describe('ecs-drain doctor', () => {
     expect(answer.findings.filter(({ level }: Finding) => level === 'unchecked')).toEqual([
       {
         level: 'unchecked',
+        isOptional: true,
         where: "the function's role",
-        what: 'Could not simulate what role drain may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/main/docs/operations.md#permissions',
+        what: `Could not simulate what role drain may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/v${packageJson.version}/docs/operations.md#permissions`,
       },
       {
         level: 'unchecked',
+        isOptional: true,
         where: 'your own permissions',
-        what: 'Could not simulate what you may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/main/docs/operations.md#permissions',
+        what: `Could not simulate what you may do: User: me is not authorized to perform: iam:SimulatePrincipalPolicy. The commands need these permissions: https://github.com/ecs-drain/ecs-drain/blob/v${packageJson.version}/docs/operations.md#permissions`,
       },
+    ]);
+  });
+
+  it('simulates that the role may use the key of the queues, and says that it does not read the policy of the key', async () => {
+    const kmsKey = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+    const well = await troublesIn({ eventQueue: { kmsKey } });
+    expect(well).toMatchObject({
+      status: 0,
+      healthy: true,
+      troubles: [
+        {
+          level: 'unchecked',
+          where: 'KMS key 1234abcd-12ab-34cd-56ef-1234567890ab',
+          what: expect.stringContaining('Whether it is enabled is not read'),
+        },
+      ],
+    });
+    const statements = [
+      { Effect: 'Allow', Action: '*', Resource: '*' },
+      { Effect: 'Deny', Action: 'kms:*', Resource: '*' },
+    ] as const;
+    const { status, troubles } = await troublesIn({ eventQueue: { kmsKey }, statements });
+    expect(status).toBe(1);
+    expect(troubles.map(({ what }) => what)).toEqual([
+      `kms:Decrypt is not allowed on ${kmsKey}.`,
+      `kms:GenerateDataKey is not allowed on ${kmsKey}.`,
+      expect.any(String),
     ]);
   });
 
@@ -538,7 +573,7 @@ describe('ecs-drain doctor', () => {
     const { fail, json } = await deployedRegion();
     fail((call) => (call.service === 'elbv2' ? denied(call) : undefined));
     const { status, answer } = await json('doctor');
-    expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
+    expect({ status, healthy: answer.healthy }).toEqual({ status: 3, healthy: false });
     expect(answer.findings.filter(({ level }: Finding) => level !== 'ok')).toEqual([
       {
         level: 'unchecked',
@@ -554,9 +589,9 @@ describe('ecs-drain doctor', () => {
     const { fail, json, run } = await deployedRegion();
     fail((call) => (call.operation === 'GetFunctionConfiguration' ? undefined : denied(call)));
     const { status, answer } = await json('doctor');
-    expect({ status, healthy: answer.healthy }).toEqual({ status: 1, healthy: false });
+    expect({ status, healthy: answer.healthy }).toEqual({ status: 3, healthy: false });
     expect((await run('doctor')).stdout).toMatch(
-      /0 errors, 0 warnings, 1 ok, 15 not checked\.\nWhat was not checked may prevent drains as well: the exit status is 1\.\n$/,
+      /15 not checked, 1 passed, which --verbose lists\.\nWhat AWS did not answer may prevent drains as well\.\n$/,
     );
   });
 
@@ -569,25 +604,51 @@ describe('ecs-drain doctor', () => {
       return new AwsError('InvalidTargetGroup', 'It will never answer', 503);
     });
     const { status, answer } = await json('doctor');
-    expect(status).toBe(1);
+    expect(status).toBe(3);
     expect(answer.findings.filter(({ level }: Finding) => level === 'unchecked')).toHaveLength(2);
     expect(asked).toBe(SDK_BOUNDS.maxAttempts);
   });
 });
 
 describe('what the doctor finds', () => {
-  it('stands in the order of its severity, with the errors last, where the screen shows them', () => {
-    const levels = ['error', 'ok', 'warning', 'unchecked', 'ok'] as const;
-    const findings = levels.map((level, index) => ({ level, where: `check ${index}`, what: 'it is so.' }));
+  const LEVELS = ['ok', 'warning', 'unchecked', 'error', 'note', 'ok'] as const;
+  const FINDINGS = LEVELS.map((level, index) => ({ level, where: `check ${index}`, what: 'it is so.' }));
+  const reported = (findings: readonly Finding[], verbose?: boolean) => {
     const lines: string[] = [];
-    reportFindings(findings, {}, { page: NO_TERMINAL, print: (text) => void lines.push(text), printJson: () => {} });
-    expect(lines.slice(0, 5).map((line) => line.replace(/:.*/, '').split(/ {2,}/))).toEqual([
-      ['ok', 'check 1'],
-      ['ok', 'check 4'],
-      ['not checked', 'check 3'],
-      ['warning', 'check 2'],
-      ['ERROR', 'check 0'],
+    const output = { page: NO_TERMINAL, print: (text: string) => void lines.push(text), printJson: () => {} };
+    return { status: reportFindings(findings, {}, output, verbose), lines };
+  };
+
+  it('shows the worst first, and what passed only if that is asked for', () => {
+    const worst = [
+      'ERROR        check 3: it is so.',
+      'warning      check 1: it is so.',
+      'not checked  check 2: it is so.',
+      'note         check 4: it is so.',
+    ];
+    const late = 'What AWS did not answer may prevent drains as well.';
+    expect(reported(FINDINGS).lines).toEqual([
+      ...worst,
+      '\n1 error, 1 warning, 1 not checked, 2 passed, which --verbose lists.',
+      late,
     ]);
+    expect(reported(FINDINGS, true).lines).toEqual([
+      ...worst,
+      ...['check 0', 'check 5'].map((where) => `${'ok'.padEnd(13)}${where}: it is so.`),
+      '\n1 error, 1 warning, 1 not checked, 2 passed.',
+      late,
+    ]);
+  });
+
+  it.each<[status: number, levels: Finding['level'][], isOptional?: true]>([
+    [0, ['ok', 'note', 'warning']],
+    [0, ['ok', 'unchecked'], true],
+    [3, ['ok', 'unchecked']],
+    [1, ['unchecked', 'error']],
+    [1, ['unchecked', 'error'], true],
+  ])('makes the exit status %i of %j', (status, levels, isOptional) => {
+    const findings = levels.map((level) => ({ level, where: 'it', what: 'so', ...(isOptional && { isOptional }) }));
+    expect(reported(findings).status).toBe(status);
   });
 });
 

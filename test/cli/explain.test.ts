@@ -101,7 +101,7 @@ describe('ecs-drain explain', () => {
     expect((await json('explain', first)).answer).toEqual({
       instanceId: first,
       state: 'draining in ECS only',
-      sentence: `${first} is not held by Auto Scaling: in the group web it is InService. In ECS it is DRAINING in prod with 2 tasks. Its drain is being worked on, has ended, or is somebody else's.`,
+      sentence: `${first} is not held by Auto Scaling: in the group web it is InService. In ECS it is DRAINING in prod with 2 tasks. Its drain is being worked on, has ended, or someone else drains it.`,
       failures: [],
     });
   });

@@ -86,7 +86,7 @@ describe('ecs-drain extend', () => {
       'a drain that waits in the queue',
       { params: { waiting: 'watch' } },
       ['--deadline', '2h'],
-      /waits in the event queue \(waiting=watch\), where nobody can reach it/,
+      /waits in the event queue \(waiting=watch\), where no one can reach it/,
     ],
   ])('refuses %s, and changes nothing', async (_, world, args, sentence) => {
     const { run, json, first } = await draining(world);

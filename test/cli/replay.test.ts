@@ -235,7 +235,7 @@ describe('ecs-drain replay --dead-letter', () => {
     const { status, stdout } = await run('replay', '--dead-letter');
     expect(status).toBe(1);
     expect(stdout).toBe(
-      'No message of the dead-letter queue dead-letters can be seen, and 2 messages are hidden for up to 2 min: somebody else is reading them, or was interrupted. Try again then.\n',
+      'No message of the dead-letter queue dead-letters can be seen, and 2 messages are hidden for up to 2 min: another reader has them, or was interrupted. Try again then.\n',
     );
     expect((await json('replay', '--dead-letter')).answer).toEqual({ function: FUNCTION, events: [], hidden: 2 });
   });

@@ -127,6 +127,7 @@ describe('the time that a service needs', () => {
       level: 'unchecked',
       where: 'service web of cluster prod',
       what: `how long its ${name} takes to let go of a task is not read. A deregistration delay of 300 s is assumed.`,
+      isOptional: true,
     });
   });
 

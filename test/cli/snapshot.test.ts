@@ -113,7 +113,7 @@ describe('ecs-drain snapshot', () => {
     expect(denied.unknown).toEqual([]);
   });
 
-  it('says how long tasks took that stopped lately', async () => {
+  it('says how long tasks took that stopped recently', async () => {
     const { region, take, pass } = await snapshotOf();
     const [task] = region.ecs.clusters.get('prod')?.tasks.values() ?? [];
     if (task) region.ecs.stopTask(task, 'to see how long it takes');

@@ -394,7 +394,7 @@ describe('ecs-drain status', () => {
     expect(drain).toMatchObject({ parked: false, since: STARTED });
     expect(drain.remarks).toEqual([
       expect.stringMatching(
-        /^The schedule \w+-\w+ cannot be understood: .*drain is missing.*The sweep starts the drain anew/,
+        /^The schedule \w+-\w+ cannot be understood: .*drain is missing.*The sweep starts the drain again/,
       ),
     ]);
   });

@@ -134,6 +134,40 @@ describe('the rules of examples/notify-chat', () => {
   });
 });
 
+describe('the rules of examples/notify', () => {
+  const rules = rulesOf('notify');
+  const mails = (event: Event) =>
+    rules
+      .filter(([, { EventPattern }]) => matches(EventPattern, event))
+      .map(([, { Targets }]) => JSON.parse(transformed(Targets[0].InputTransformer as Transformer, event)));
+
+  it('mail which drain is stuck or has ended badly, of which group, and why', async () => {
+    const sent = (await published((events) => events.publish(EVENTS))).flatMap((event) =>
+      mails(event).map((mail) => ({ mail, detail: event.detail })),
+    );
+    expect(sent.map(({ mail }) => mail.message)).toEqual(
+      [drain, supervisedDrain, noticeDrain].flatMap(() => [
+        `The drain of ${INSTANCE_ID} is stuck. Its deadline is 2026-03-01T11:00:00.000Z.`,
+        `The drain of ${INSTANCE_ID} has ended as timed-out.`,
+        `The drain of ${INSTANCE_ID} has ended as agent-lost.`,
+      ]),
+    );
+    for (const { mail, detail } of sent) {
+      expect(mail).toMatchObject({ group: detail['autoScalingGroup'] ?? '', why: detail['reason'] ?? detail['why'] });
+    }
+  });
+
+  it('mail JSON whatever the texts of the event are', async () => {
+    const sent = (await published((events) => events.publish(EVENTS))).filter((event) => mails(event).length > 0);
+    const anyText = fc.string({ unit: anyCodePoint, minLength: 1 });
+    const property = fc.property(fc.constantFrom(...sent), anyText, (event, said) => {
+      const changed = { ...event, detail: { ...event.detail, why: said, reason: said } };
+      expect(mails(changed).map(({ why }) => why)).toEqual([said]);
+    });
+    fc.assert(property);
+  });
+});
+
 describe('a text with quotes', () => {
   it.each([
     ['breaks the JSON between quotes', '{"a": "<why>"}', '{"a": "say "no""}'],

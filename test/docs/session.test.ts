@@ -9,8 +9,8 @@ const PAGE = '../../docs/session.md';
 const COLUMNS = 80;
 const ROWS = 24;
 
-/** These may be longer than a terminal is high: a line for each thing that was checked, and for each that happened. */
-const LISTS = ['doctor', 'logs'];
+/** This may be longer than a terminal is high: a line for each thing that happened. */
+const LISTS = ['logs'];
 
 /** What stands in a terminal of 80 x 24 after a command, and above it what a user can scroll back to. */
 async function screenAfter(command: string, output: string) {
@@ -76,7 +76,7 @@ It was recorded on the [local Region](rehearsal.md#looking-into-a-running-region
 instances, and the service \`web\` of four tasks behind a load balancer. To do the same, start a Region with \`npm run region\` and
 export the variables that it prints. On an AWS account the commands are the same.
 
-Is everything ready for a drain? \`doctor\` checks it. What would prevent a drain stands last, with what to do about it.
+Is everything ready for a drain? \`doctor\` checks it. It prints what is wrong, with what to do about it, and \`--verbose\` lists the checks that passed as well.
 
 ${shown['doctor']}
 

@@ -88,6 +88,15 @@ describe('npm run drill', () => {
     expect(printed.split('\n').length).toBeLessThan(24);
   });
 
+  it('says why tasks stayed, in the words of explain', async () => {
+    const printed = await printedBy(drill, '--scenario', 'stuck');
+    expect(printed).toMatch(/^i-00000000000000001 after 15 min: Stuck: the tasks may hold the instance/m);
+    expect(printed).toMatch(/^- 2 tasks of service:web, RUNNING for 29 min: the service cannot be drained/m);
+    expect(printed).toMatch(/^- 1 task of family:report, RUNNING .*: draining does not stop standalone tasks/m);
+    expect(printed).not.toContain('Timed out');
+    expect(await printedBy(drill, '--scenario', 'book')).not.toContain('Why tasks stayed');
+  });
+
   it('prints a line for each thing that happens with --verbose, by the clock of the Region that messages have', async () => {
     const printed = await printedBy(drill, '--scenario', 'stuck', '--verbose');
     const [, clock = ''] = /^(\d\d:\d\d:\d\d) .*Timed out: completed/m.exec(stripVTControlCharacters(printed)) ?? [];
@@ -181,7 +190,7 @@ describe('npm run chaos', () => {
 
   it('refuses to explore a commit where there is none, in a sentence', async () => {
     const folder = await emptyFolder();
-    const refusal = `--seed commit is not known, because git finds no commit of ${folder} (fatal: `;
+    const refusal = `--seed commit is not known, because git names no commit of ${folder} (fatal: `;
     await expectRefusal((async () => void seedOfCommit(folder))(), refusal);
   });
 

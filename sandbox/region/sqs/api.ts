@@ -91,7 +91,7 @@ function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['
     GetQueueAttributes: (input: GetQueueAttributesRequest): GetQueueAttributesResult => {
       const queue = queueIn(input);
       const { counts, delayed, createdAtMs, spec } = queue;
-      const { deadLetterQueue, maxReceiveCount } = spec;
+      const { deadLetterQueue, maxReceiveCount, kmsKey } = spec;
       const created = String(Math.floor(createdAtMs / 1000));
       const all = {
         ApproximateNumberOfMessages: String(counts.visible),
@@ -104,6 +104,7 @@ function aboutQueues({ place, queues }: SqsOptions, queueIn: QueueIn): Service['
         QueueArn: queue.arn,
         ReceiveMessageWaitTimeSeconds: '0',
         VisibilityTimeout: String(spec.visibilityTimeoutSeconds),
+        ...(kmsKey !== undefined && { KmsMasterKeyId: kmsKey }),
         ...(deadLetterQueue && {
           RedrivePolicy: JSON.stringify({ deadLetterTargetArn: deadLetterQueue.arn, maxReceiveCount }),
         }),

@@ -12,6 +12,8 @@ export interface QueueSpec {
   readonly maxReceiveCount: number;
   /** Where such messages go; if it is left out they are kept apart, where no call finds them. */
   readonly deadLetterQueue?: QueueModel;
+  /** The key that its messages are encrypted with; they are plain here. */
+  readonly kmsKey?: string;
 }
 
 /** An attribute of a message, as SQS writes it; binary data is text in base 64. */

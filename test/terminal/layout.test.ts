@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { dueAt } from '../../cli/common.ts';
-import { styled, tableOf, wrapped } from '../../cli/layout.ts';
-import { deployedRegion } from './deployed-region.ts';
+import { styled, tableOf, wrapped } from '../../terminal/layout.ts';
+import { deployedRegion } from '../cli/deployed-region.ts';
 
 const page = (columns: number) => ({ columns, hasColor: false });
 const widest = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
@@ -64,19 +64,27 @@ describe('what is due', () => {
 describe('the commands in a terminal of 80 columns', () => {
   it.each([
     [80, false],
-    [44, false],
+    [46, false],
     [80, true],
   ])('fit into %i columns, and have color where the terminal has: %s', async (columns, hasColor) => {
     const { region, instanceIds, pass, runIn } = await deployedRegion();
     const [instanceId = ''] = instanceIds;
     region.autoScaling.terminateInstance(instanceId);
     await pass(100);
-    for (const args of [['status'], ['explain', instanceId], ['doctor']]) {
+    for (const args of [['status'], ['explain', instanceId], ['doctor', '--verbose']]) {
       const { stdout } = await runIn({ columns, hasColors: () => hasColor }, ...args);
       const plain = stripVTControlCharacters(stdout);
       expect(plain).toContain('web');
       if (args[0] !== 'explain') expect(stdout.includes('\u001b')).toBe(hasColor);
       expect(widest(plain)).toBeLessThanOrEqual(columns);
+    }
+    for (const args of [
+      ['status', '--stage', 'prod'],
+      ['doctor', '--grup'],
+    ]) {
+      const { stderr } = await runIn({ columns }, ...args);
+      expect(stderr).toContain(' ');
+      expect(widest(stderr.replace(/\barn:\S+/, ''))).toBeLessThanOrEqual(columns);
     }
   });
 });

@@ -13,6 +13,18 @@ export interface Page {
 
 export const NO_TERMINAL: Page = { columns: Number.POSITIVE_INFINITY, hasColor: false };
 
+/** Where text is written: a terminal or anything else. */
+export interface Stream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  /** False where `NO_COLOR` is set. */
+  hasColors?(): boolean;
+}
+
+export function pageOf(stream: Stream): Page {
+  return stream.isTTY ? { columns: stream.columns ?? 80, hasColor: stream.hasColors?.() ?? false } : NO_TERMINAL;
+}
+
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
 
 /** The text in a style, where the terminal shows it and `NO_COLOR` does not forbid it. */
