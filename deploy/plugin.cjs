@@ -5,7 +5,7 @@
  * The framework loads CommonJS only.
  */
 module.exports = class {
-  constructor(serverless, options, { log }) {
+  constructor(serverless, _options, { log }) {
     const check = () => {
       const { region, deployment } = serverless.service.custom;
       const { warnings, refusal } = deployment;
@@ -32,7 +32,8 @@ module.exports = class {
     };
     /** Version 0.1.0 deployed stage dev by default: a deployment without --stage may be meant as its upgrade. */
     const refuseSecondDeployment = async () => {
-      if (options.stage !== undefined || serverless.service.custom.deployment.stage !== 'main') return;
+      const { stage: typed, deployment } = serverless.service.custom;
+      if (typed !== null || deployment.stage !== 'main') return;
       const there = await Promise.all(['ecs-drain-dev', 'ecs-drain-main'].map(isDeployed));
       if (!there[0] || there[1]) return;
       throw new serverless.classes.Error(

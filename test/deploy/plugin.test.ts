@@ -31,18 +31,18 @@ describe('the plugin of serverless.yml', () => {
   const DEPLOYMENT = { params: {}, stage: DEFAULT_STAGE, tags: {}, warnings: [], refusal: null };
 
   /** The plugin in a framework with these options, in an account that has these stacks. */
-  function pluginWith(given: { options?: object; region?: string | null; stacks?: readonly string[] }) {
-    const { options = {}, region = 'eu-west-1', stacks = [] } = given;
+  function pluginWith(given: { stage?: string; region?: string | null; stacks?: readonly string[] }) {
+    const { stage = null, region = 'eu-west-1', stacks = [] } = given;
     const send = async ({ input: { StackName = '' } }: DescribeStacksCommand) => {
       const message = `Stack with id ${StackName} does not exist`;
       if (!stacks.includes(StackName)) throw Object.assign(new Error(message), { name: 'ValidationError' });
     };
     const serverless = {
       classes: { Error },
-      service: { custom: { region, deployment: DEPLOYMENT } },
+      service: { custom: { stage, region, deployment: DEPLOYMENT } },
       getProvider: () => ({ getCloudFormationClient: async () => ({ send }), getRegion: () => region || 'us-east-1' }),
     };
-    return new Plugin(serverless, options, { log: {} }).hooks;
+    return new Plugin(serverless, {}, { log: {} }).hooks;
   }
 
   it('refuses to go on in a Region that no one chose', () => {
@@ -59,6 +59,6 @@ describe('the plugin of serverless.yml', () => {
     );
     await deploy({ stacks: [] });
     await deploy({ stacks: ['ecs-drain-dev', 'ecs-drain-main'] });
-    await deploy({ stacks: ['ecs-drain-dev'], options: { stage: 'main' } });
+    await deploy({ stacks: ['ecs-drain-dev'], stage: 'main' });
   });
 });
