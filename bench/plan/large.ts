@@ -5,9 +5,10 @@ import { playAll } from '../../sandbox/plan/play-all.ts';
 import { group, replicas, type Scenario } from '../../sandbox/scenarios.ts';
 import { snapshotBefore } from './prove.ts';
 
-/** `npm run bench:plan:large`: what the plan of a large cluster takes, whose every instance is replaced. */
+/** `npm run bench:plan:large [-- TRIALS]`: what the plan of a large cluster takes, whose every instance is replaced. */
 
-const [INSTANCES, SERVICES, TASKS, TRIALS] = [200, 100, 3_000, 20];
+const [INSTANCES, SERVICES, TASKS] = [200, 100, 3_000];
+const TRIALS = Number(process.argv[2] ?? 20);
 
 const scenario: Scenario = {
   description: 'a large cluster',
@@ -31,13 +32,14 @@ const snapshot = await snapshotBefore({ name: 'large', scenario, change: () => c
 const { instances, services, tasks } = snapshot.cluster;
 console.log(`${instances.length} instances, ${services.length} services, ${tasks.length} tasks`);
 const startedAtMs = Date.now();
+const cpuBefore = process.cpuUsage();
 const { withDrain } = await playAll({
   blueprint: blueprintOf(snapshot, estimatesOf(snapshot)),
   change,
   params: {},
   seeds: Array.from({ length: TRIALS }, (_, i) => i + 1),
 });
-const { user, system } = process.cpuUsage();
+const { user, system } = process.cpuUsage(cpuBefore);
 const drains = withDrain.reduce((sum, { drains: { length } }) => sum + length, 0);
 console.log(
   `${withDrain.length} rehearsals with ${drains} drains: ${Math.round((Date.now() - startedAtMs) / 1000)} s, ${Math.round((user + system) / 1e6)} s of CPU`,
