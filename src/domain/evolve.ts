@@ -142,7 +142,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
     case 'start':
       return (answer.startedAtMs === undefined && noLongerHeld(work)) || withStart(work, answer.startedAtMs);
     case 'already-completed':
-      return overtaken(work, decision);
+      return finishAlreadyCompleted(work, decision);
     case 'accepted':
       return afterAcceptance(work, decision, answer.askedAtMs);
     case 'done':
@@ -174,7 +174,7 @@ function alreadyCompleted({ drain, lastSeen }: Work): Result {
 }
 
 /** ECS may complete its own hook just before us: that every task had stopped before is known all the same. */
-function overtaken(work: Work, decision: Decision): Result {
+function finishAlreadyCompleted(work: Work, decision: Decision): Result {
   const isDrained = decision.kind === 'complete' && decision.verdict.kind === 'drained';
   return work.drain.kind === 'supervised' && isDrained ? finished(work, decision.verdict) : alreadyCompleted(work);
 }

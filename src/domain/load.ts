@@ -107,8 +107,8 @@ async function loadContinuation(
 }
 
 /** Puts the claim on the bus again, as it came: the queue brings a message five times, and Auto Scaling may be down for longer. */
-async function claimAgain(claimed: Drain, { continuations, clock }: Ports): Promise<Result> {
-  const drain = continued(claimed);
+async function claimAgain(untrusted: Drain, { continuations, clock }: Ports): Promise<Result> {
+  const drain = continued(untrusted);
   const excess = excessOf(drain, clock.nowMs());
   if (excess) return { kind: 'failed', drain, error: new Error(excess) };
   const [error] = await continuations.continueNow([drain]).catch((thrown) => [errorOf(thrown)]);
@@ -169,21 +169,25 @@ export async function storedIn(
  * without a schedule, only what Auto Scaling confirms.
  * @throws Unavailable if Auto Scaling does not answer: until then nothing is touched, because the hold may be over.
  */
-async function loadUntrusted(claimed: Drain, policy: Policy, ports: Ports): Promise<Work | Result> {
-  const stored = await storedOf(claimed, ports);
-  const pollIntervalSeconds = pollIntervalWithin(policy, claimed.pollIntervalSeconds);
+async function loadUntrusted(untrusted: Drain, policy: Policy, ports: Ports): Promise<Work | Result> {
+  const stored = await storedOf(untrusted, ports);
+  const pollIntervalSeconds = pollIntervalWithin(policy, untrusted.pollIntervalSeconds);
   if (stored) {
     const nowMs = ports.clock.nowMs();
     // Whoever repeats a continuation before it is due must not use up what the drain may be continued.
     const isDue = stored.parked === undefined || stored.parked.untilMs <= nowMs;
-    const announced = plausiblyAnnounced(stored, claimed, policy, nowMs);
+    const announced = plausiblyAnnounced(stored, untrusted, policy, nowMs);
     return workOn({ ...(isDue ? continued(stored) : stored), pollIntervalSeconds, announced });
   }
-  const bare = { ...continued(claimed), pollIntervalSeconds, ...NOTHING_KNOWN };
-  if (bare.kind === 'notice') {
-    return ports.schedules ? { kind: 'unconfirmed', drain: bare } : workOn(bare, { isClaimed: true });
+  const sanitized = { ...continued(untrusted), pollIntervalSeconds, ...NOTHING_KNOWN };
+  if (sanitized.kind === 'notice') {
+    return ports.schedules ? { kind: 'unconfirmed', drain: sanitized } : workOn(sanitized, { isClaimed: true });
   }
-  return confirm(bare.kind === 'held' ? { ...bare, hook: undefined } : { ...bare, ...NOTHING_BEGUN }, policy, ports);
+  return confirm(
+    sanitized.kind === 'held' ? { ...sanitized, hook: undefined } : { ...sanitized, ...NOTHING_BEGUN },
+    policy,
+    ports,
+  );
 }
 
 const NOTHING_KNOWN = {
@@ -195,32 +199,33 @@ const NOTHING_KNOWN = {
 };
 const NOTHING_BEGUN = { hook: undefined, emptySinceMs: undefined, isCompletionDenied: undefined };
 
-async function storedOf(claimed: Drain, ports: Ports): Promise<Drain | undefined> {
+async function storedOf(untrusted: Drain, ports: Ports): Promise<Drain | undefined> {
   const { schedules } = ports;
-  const [containerInstance] = claimed.known?.containerInstances ?? [];
-  const schedule = claimed.parked?.schedule ?? (containerInstance && schedules?.nameOf(containerInstance.arn, claimed));
+  const [containerInstance] = untrusted.known?.containerInstances ?? [];
+  const schedule =
+    untrusted.parked?.schedule ?? (containerInstance && schedules?.nameOf(containerInstance.arn, untrusted));
   if (!schedules || schedule === undefined) return undefined;
-  const stored = await storedIn(schedule, claimed, ports);
-  return stored && !(stored instanceof Error) && isSameDrain(stored, claimed) ? stored : undefined;
+  const stored = await storedIn(schedule, untrusted, ports);
+  return stored && !(stored instanceof Error) && isSameDrain(stored, untrusted) ? stored : undefined;
 }
 
 /** A claim must not keep the bus from hearing that a drain is stuck. */
-function plausiblyAnnounced(drain: Drain, claimed: Drain, policy: Policy, nowMs: number): Drain['announced'] {
-  if (claimed.announced !== 'stuck') return drain.announced ?? claimed.announced;
+function plausiblyAnnounced(drain: Drain, untrusted: Drain, policy: Policy, nowMs: number): Drain['announced'] {
+  if (untrusted.announced !== 'stuck') return drain.announced ?? untrusted.announced;
   return nowMs >= stuckAtMs(drain, policy) ? 'stuck' : 'started';
 }
 
-async function confirm(claimed: ActionDrain, policy: Policy, ports: Ports): Promise<Work | Result> {
+async function confirm(untrusted: ActionDrain, policy: Policy, ports: Ports): Promise<Work | Result> {
   const { lifecycleActions, clock, telemetry } = ports;
   const nowMs = clock.nowMs();
   // The answer shows whether the action is pending.
-  if (!(await isPending(claimed, ports))) {
-    return { kind: 'finished', drain: claimed, outcome: { kind: 'already-completed', lastSeen: undefined } };
+  if (!(await isPending(untrusted, ports))) {
+    return { kind: 'finished', drain: untrusted, outcome: { kind: 'already-completed', lastSeen: undefined } };
   }
-  const { autoScalingGroup, instanceId } = claimed.action;
+  const { autoScalingGroup, instanceId } = untrusted.action;
   const since = await lifecycleActions.terminatingSinceMs(autoScalingGroup);
-  const drain = correctedStart(claimed, since.get(instanceId));
-  if (drain !== claimed) telemetry.record(drain, { kind: 'corrected', claimedStartAtMs: claimed.startedAtMs });
+  const drain = correctedStart(untrusted, since.get(instanceId));
+  if (drain !== untrusted) telemetry.record(drain, { kind: 'corrected', claimedStartAtMs: untrusted.startedAtMs });
   const continuations = Math.min(drain.continuations, mostContinuations(drain, nowMs));
   const announced = plausiblyAnnounced({ ...drain, announced: undefined }, drain, policy, nowMs);
   return workOn({ ...withHeartbeat(drain, nowMs), continuations, announced }, { isClaimed: true });

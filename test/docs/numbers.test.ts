@@ -110,6 +110,11 @@ describe('the table in docs/settings.md', () => {
   });
 });
 
+it('README.md has the version of the package', () => {
+  const { version } = JSON.parse(read('package.json'));
+  expect(wordsOf('README.md')).toContain(`Version ${version}, `);
+});
+
 describe('what docs/soak.md says about its month', () => {
   const page = wordsOf('docs/soak.md');
   const inAThousand = (rate: number) => `${1_000 * rate} in 1,000`;

@@ -451,9 +451,9 @@ describe('a wait', () => {
   const job = holdingTaskOf({ class: 'standalone', stopTimeoutSeconds: 60 });
   const stopping = holdingTaskOf({ arn: 'stopping', lastStatus: 'STOPPING' });
   const standalone = { ...POLICY, stopStragglers: 'standalone' } as const;
-  const silentSince = (seconds: number, beaten = 0) =>
+  const silentSince = (seconds: number, lastHeartbeat = 0) =>
     drainOf({
-      lastHeartbeatAtMs: at(beaten),
+      lastHeartbeatAtMs: at(lastHeartbeat),
       agentSilence: { sinceMs: at(seconds), seenLastAtMs: at(seconds), containerInstances: [] },
     });
 

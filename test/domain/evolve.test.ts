@@ -271,8 +271,10 @@ describe('the start of a drain', () => {
 
 describe('a heartbeat that Auto Scaling accepts', () => {
   it('is counted, and the timeout begins again when it was asked for: the answer may be late', () => {
-    const beaten = drainOf({ lastHeartbeatAtMs: at(58), heartbeats: 1 });
-    expect(next(workOf(), { kind: 'heartbeat' }, { kind: 'accepted', askedAtMs: at(58) })).toEqual(workOf(beaten));
+    const afterHeartbeat = drainOf({ lastHeartbeatAtMs: at(58), heartbeats: 1 });
+    expect(next(workOf(), { kind: 'heartbeat' }, { kind: 'accepted', askedAtMs: at(58) })).toEqual(
+      workOf(afterHeartbeat),
+    );
   });
 
   it('is not counted for a notice', () => {

@@ -118,8 +118,8 @@ describe('an instance whose event was lost', () => {
     const aws = forgotten();
     const { found } = await sweptAt(aws, ON_THE_WAY_SECONDS);
     const action: LifecycleAction = { autoScalingGroup: 'web', lifecycleHook: 'ecs-drain', instanceId: INSTANCE_ID };
-    const beaten = { lastHeartbeatAtMs: at(ON_THE_WAY_SECONDS), heartbeats: 1 };
-    expect(found).toEqual([workOn(drainOf({ action, ...beaten }))]);
+    const afterHeartbeat = { lastHeartbeatAtMs: at(ON_THE_WAY_SECONDS), heartbeats: 1 };
+    expect(found).toEqual([workOn(drainOf({ action, ...afterHeartbeat }))]);
     expect(aws.telemetry).toMatchObject([{ entry: { kind: 'found', lost: 'event' } }]);
   });
 
@@ -233,8 +233,8 @@ describe('a drain whose continuation was lost', () => {
   it('goes on from where it was, on its own schedule', async () => {
     const { aws, drain } = await parkedAndForgotten();
     const { found } = await sweptAt(aws, lostSeconds, { isContinued: true });
-    const beaten = { lastHeartbeatAtMs: at(lostSeconds), heartbeats: 5 };
-    expect(found).toEqual([workOn({ ...drain, continuations: 3, ...beaten })]);
+    const afterHeartbeat = { lastHeartbeatAtMs: at(lostSeconds), heartbeats: 5 };
+    expect(found).toEqual([workOn({ ...drain, continuations: 3, ...afterHeartbeat })]);
     expect(aws.telemetry).toMatchObject([{ entry: { kind: 'found', lost: 'continuation' } }]);
     await aws.next();
     await aws.next();
@@ -254,9 +254,9 @@ describe('a drain whose continuation was lost', () => {
   ])('begins again where what its schedule holds %s', async (what, schedules) => {
     const { aws } = await parkedAndForgotten();
     const ports = (own: Ports) => ({ ...own, schedules: { ...own.schedules, ...schedules(aws) } }) as Ports;
-    const beaten = { lastHeartbeatAtMs: at(lostSeconds), heartbeats: 1 };
+    const afterHeartbeat = { lastHeartbeatAtMs: at(lostSeconds), heartbeats: 1 };
     const { token: _, ...action } = ACTION;
-    expect(drainsIn(await sweptAt(aws, lostSeconds, { ports }))).toEqual([drainOf({ action, ...beaten })]);
+    expect(drainsIn(await sweptAt(aws, lostSeconds, { ports }))).toEqual([drainOf({ action, ...afterHeartbeat })]);
     const reason = 'The schedule cannot be understood';
     expect(aws.refusals()).toEqual(what === 'cannot be understood' ? [{ doing: 'load', reason }] : []);
   });

@@ -209,8 +209,8 @@ describe('what Auto Scaling knows of a group', () => {
     const refused = { kind: 'refused', reason: 'throttled' };
     expect(await hookRead(throttled)).toEqual({ answers: [refused, refused, described], refusals: [] });
     const assumed = { kind: 'hook', limits: hookLimits(POLICY.heartbeatTimeoutSeconds) };
-    const told = { doing: 'read-hook', reason: denied.message };
-    expect(await hookRead(denied)).toEqual({ answers: [assumed, assumed, described], refusals: [told, told] });
+    const refusal = { doing: 'read-hook', reason: denied.message };
+    expect(await hookRead(denied)).toEqual({ answers: [assumed, assumed, described], refusals: [refusal, refusal] });
   });
 
   it('reports that the hook has been deleted', async () => {

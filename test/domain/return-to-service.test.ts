@@ -350,8 +350,8 @@ describe('a drain whose instance may stay', () => {
     });
     const drains = [1, 2].map((n) => ({ ...root, action: { ...root.action, instanceId: `i-0000000${n}` } }));
     await aws.round(drains.map((drain) => ({ kind: 'drain', drain })));
-    const told = aws.telemetry.filter(({ entry }) => entry.kind === 'refused' && entry.doing === 'mark');
-    expect(told.map(({ drain }) => drain)).toMatchObject([{ action: { instanceId: 'i-00000001' } }]);
+    const refusals = aws.telemetry.filter(({ entry }) => entry.kind === 'refused' && entry.doing === 'mark');
+    expect(refusals.map(({ drain }) => drain)).toMatchObject([{ action: { instanceId: 'i-00000001' } }]);
   });
 
   it('is not drained again when someone else has completed its action and it serves again', async () => {
