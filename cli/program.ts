@@ -75,7 +75,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
   whole
     .command('explain')
     .argument('<instance>', 'the id of an EC2 instance')
-    .description('show the same for one instance, with what blocks its drain and why')
+    .description('show how the drain of one instance stands, what blocks it and why, and what to do')
     .action((instanceId, _, command) =>
       run(command, async (...to) => (await import('./explain.ts')).explain(instanceId, ...to)),
     );
@@ -111,7 +111,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .argument('<instance>', 'the id of an EC2 instance')
     .requiredOption('--deadline <time>', 'counted from now, such as 90s, 45m or 4h; or now, which ends the drain')
     .option('--message <text>', 'a note for the log and the event about the end')
-    .option('--yes', 'with --deadline now: do not ask')
+    .option('--yes', 'do not ask before an earlier deadline')
     .description('set the deadline of one drain, within what its hook allows')
     .action((instanceId, options, command) =>
       run(command, async (...to) => (await import('./extend.ts')).extend(instanceId, options, ...to)),
@@ -129,7 +129,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
 
   whole
     .command('history')
-    .option('--since <time>', 'how long ago a drain may have ended: 45m, 24h or 7d', '24h')
+    .option('--since <time>', 'how long ago a drain may have ended, such as 45m, 24h or 7d', '24h')
     .description('show the drains that have ended, the latest first: outcome, duration, tasks killed and why')
     .action((options, command) =>
       run(command, async (...to) => (await import('./history.ts')).history(options, ...to)),
@@ -139,7 +139,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .command('logs')
     .argument('<instance>', 'the id of an EC2 instance')
     .option('--follow', 'go on until the drain has ended')
-    .option('--since <time>', 'how far to go back: 45m, 24h or 7d', '48h')
+    .option('--since <time>', 'how far to go back, such as 45m, 24h or 7d', '48h')
     .description('show the lines of the log about the drain of one instance, of all invocations, in order')
     .action((instanceId, options, command) =>
       run(command, async (...to) => (await import('./logs.ts')).logs(instanceId, options, ...to)),
@@ -148,7 +148,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
   whole
     .command('doctor')
     .option('--group <name>', 'judge this Auto Scaling group, with or without a deployed stack')
-    .option('--snapshot <file>', 'or what snapshot wrote of it')
+    .option('--snapshot <file>', 'the same, from a file that snapshot wrote')
     .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
     .option('--verbose', 'list the checks that passed, too')
     .description(
@@ -164,7 +164,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
 
   whole
     .command('replay')
-    .argument('[file]', 'an event, or a message of the dead-letter queue, as JSON')
+    .argument('[file]', 'a file with an event or a message of the dead-letter queue, as JSON')
     .option('--dead-letter', 'all messages of the dead-letter queue')
     .option('--yes', 'send it; without this option, only show what would be sent')
     .description('send an event to the function again')
@@ -188,7 +188,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
   whole
     .command('plan')
     .option('--group <name>', 'the Auto Scaling group, to be read now')
-    .option('--snapshot <file>', 'or what snapshot wrote of it')
+    .option('--snapshot <file>', 'or a file that snapshot wrote')
     .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
     .requiredOption('--change <kind>', 'rolling-update, instance-refresh, scale-in or terminate')
     .option('--min-in-service <number>', 'rolling-update: MinInstancesInService; by default as many as are desired')
@@ -220,10 +220,10 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
 
   whole
     .command('compare')
-    .argument('<plan>', 'what plan printed with --json')
-    .option('--since <time>', 'how long ago the change may have begun: 45m, 2h or 1d', '2h')
+    .argument('<plan>', 'a file with what plan printed with --json')
+    .option('--since <time>', 'how long ago the change may have begun, such as 45m, 2h or 1d', '2h')
     .description(
-      'set what was planned beside what came, from the log of the function; the exit status is 0 if it came so',
+      'compare a plan with what happened, from the log of the function; the exit status is 0 if it happened as planned',
     )
     .action((file, options, command) =>
       run(command, async (...to) => (await import('./compare.ts')).compare(file, options, ...to)),

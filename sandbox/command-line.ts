@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { Command, CommanderError } from 'commander';
 import { refuseRepeated, sentenceOnComplaint, UsageError } from '../terminal/command-line.ts';
+import { pageOf, wrapped } from '../terminal/layout.ts';
 import { BENCHMARKED, type Benchmarked, EXTERNAL } from './result.ts';
 import { SCENARIOS, type ScenarioName } from './scenarios.ts';
 
@@ -9,8 +10,8 @@ export { UsageError };
 const LONGEST_NAME = Math.max(...Object.keys(SCENARIOS).map((name) => name.length));
 
 /** The scenarios, one line each. */
-export const SCENARIO_LINES = Object.entries(SCENARIOS)
-  .map(([name, { description }]) => `  ${name.padEnd(LONGEST_NAME)} ${description}`)
+const SCENARIO_LINES = Object.entries(SCENARIOS)
+  .map(([name, { description }]) => `  ${name.padEnd(LONGEST_NAME)}  ${description}`)
   .join('\n');
 
 export function scenarioNamed(value: string): ScenarioName {
@@ -82,7 +83,7 @@ export function commandNamed(script: string, description: string): Command {
   return new Command(`npm run ${script} --`)
     .description(description)
     .helpOption('-h, --help', 'print this')
-    .addHelpText('after', `\nscenarios:\n${SCENARIO_LINES}`)
+    .addHelpText('after', () => wrapped(`\nScenarios:\n${SCENARIO_LINES}`, pageOf(process.stdout)))
     .configureOutput({ writeOut: (text) => void process.stdout.write(text), outputError: () => {} })
     .exitOverride();
 }

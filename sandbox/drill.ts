@@ -28,8 +28,8 @@ interface Options {
   readonly drainer: Benchmarked;
   readonly seed?: number;
   readonly speed?: number;
-  readonly verbose: boolean;
-  readonly json: boolean;
+  readonly verbose?: true;
+  readonly json?: true;
   readonly report?: string;
 }
 
@@ -40,14 +40,14 @@ function optionsIn(args: readonly string[]): Options {
     .option('--drainer <name>', `who drains: ${BENCHMARKED.join(', ')}`, drainerNamed, 'ecs-drain')
     .option('--seed <number>', 'the seed number: the same gives the same drill (default: 1, or the world’s)', seedFrom)
     .option('--speed <number>', `virtual seconds in a second (default: ${WATCHED_SPEED} in a terminal)`, speedFrom)
-    .option('--verbose', 'print a line for each thing that happens', false)
-    .option('--json', 'print the result as one JSON object, and nothing else', false)
+    .option('--verbose', 'print a line for each thing that happens')
+    .option('--json', 'print the result as one JSON object, and nothing else')
     .option('--report <file>', 'write a page of HTML that compares the drainers');
   return optionsOf<Options>(command, args);
 }
 
 export async function drill(args: string[]): Promise<void> {
-  const { drainer, json, report, verbose, speed: typedSpeed, ...options } = optionsIn(args);
+  const { drainer, json = false, report, verbose = false, speed: typedSpeed, ...options } = optionsIn(args);
   const world = options.world === undefined ? undefined : await worldIn(options.world);
   if (world && options.scenario !== undefined) {
     throw new UsageError(

@@ -113,7 +113,7 @@ describe('npm run drill', () => {
   it('explains its options with -h', async () => {
     const printed = await command('drill.ts', '-h');
     expect(printed).toMatchObject({ status: 0, stderr: '' });
-    expect(printed.stdout).toMatch(/--verbose +print a line.*scenarios:\n +book /s);
+    expect(printed.stdout).toMatch(/--verbose +print a line.*Scenarios:\n +book /s);
   });
 
   it('says what happened to the tasks without a drain', async () => {
