@@ -519,8 +519,8 @@ export function fakeAws(world: World = {}) {
             },
       until: (boundMs) => {
         const bounded = portsOf(invocation, fiber, boundMs);
-        const { containerInstances, schedules } = options.ports?.(bounded) ?? bounded;
-        return { containerInstances, schedules };
+        const { containerInstances, lifecycleActions, schedules } = options.ports?.(bounded) ?? bounded;
+        return { containerInstances, lifecycleActions, schedules };
       },
       clock: { nowMs: () => time.nowMs() },
       random: () => world.random ?? 0.5,

@@ -13,6 +13,7 @@ import {
   workOn,
 } from './evolve.ts';
 import { isHeld } from './group-place.ts';
+import { heldOpen } from './held-open.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
 import { latestRequests } from './operator.ts';
 import { FEW_DRAINS, type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
@@ -51,7 +52,8 @@ export type Loaded = ReadonlyMap<Arrival, readonly (Work | Result)[]>;
 
 /** @throws never: what fails is the result of its arrival. */
 export async function load(arrivals: readonly Arrival[], policy: Policy, given: Ports): Promise<Loaded> {
-  const ports = { ...given, lifecycleActions: withSharedStarts(given.lifecycleActions) };
+  const bounded = heldOpen(arrivals.flatMap(trustedDrain), policy, given);
+  const ports = { ...bounded, lifecycleActions: withSharedStarts(bounded.lifecycleActions) };
   const isFleet = arrivals.filter(({ kind }) => kind === 'drain').length > FEW_DRAINS;
   const woken = await loadWoken(
     arrivals.filter((arrival) => arrival.kind === 'wake-up'),
@@ -74,6 +76,18 @@ export async function load(arrivals: readonly Arrival[], policy: Policy, given: 
     }
   });
   return new Map(await Promise.all(loaded));
+}
+
+/** The drain of an arrival, where its state says when the next heartbeat is due. */
+function trustedDrain(arrival: Arrival): Drain[] {
+  switch (arrival.kind) {
+    case 'drain':
+      return [arrival.drain];
+    case 'continuation':
+      return arrival.isTrusted ? [arrival.drain] : [];
+    default:
+      return [];
+  }
 }
 
 /** Asks since when a group's instances are terminated once for all of its drains. */
@@ -170,7 +184,7 @@ export async function storedIn(
  * @throws Unavailable if Auto Scaling does not answer: until then nothing is touched, because the hold may be over.
  */
 async function loadUntrusted(untrusted: Drain, policy: Policy, ports: Ports): Promise<Work | Result> {
-  const stored = await storedOf(untrusted, ports);
+  const stored = await storedOf(untrusted, heldOpen([untrusted], policy, ports));
   const pollIntervalSeconds = pollIntervalWithin(policy, untrusted.pollIntervalSeconds);
   if (stored) {
     const nowMs = ports.clock.nowMs();

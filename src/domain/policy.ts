@@ -72,8 +72,8 @@ export const LONGEST_CALL_SECONDS = 20;
 /** The longest that the calls of one step of a round take, one after the other... */
 export const LONGEST_STEP_SECONDS = 5 * LONGEST_CALL_SECONDS;
 
-/** ...and the shortest time that they get, however soon a hook times out. */
-export const SHORTEST_STEP_SECONDS = 10;
+/** ...and the shortest time that they get, however soon a hook times out: a call that works is done by then. */
+export const SHORTEST_STEP_SECONDS = 5;
 
 /** The longest wait on the queue (facts 81 sqs-messages). */
 export const QUEUE_WAIT_SECONDS = 900;

@@ -230,8 +230,8 @@ export interface Ports {
   readonly events: EventPublisher;
   /** Undefined with `waiting: watch`. */
   readonly schedules: DrainSchedules | undefined;
-  /** The same, whose calls end by that instant: what hangs is Unavailable then. */
-  readonly until: (endsAtMs: number) => Pick<Ports, 'containerInstances' | 'schedules'>;
+  /** The same, whose calls end by that instant, except heartbeats: what hangs is Unavailable then. */
+  readonly until: (endsAtMs: number) => Pick<Ports, 'containerInstances' | 'lifecycleActions' | 'schedules'>;
   readonly clock: Clock;
   /** From 0 to 1, without 1: keeps many drains from doing the same at the same time. */
   readonly random: () => number;

@@ -4,17 +4,12 @@ import { type Decision, decide } from './decide.ts';
 import { type Drain, instanceIdOf, isSameDrain, killsTasks } from './drain.ts';
 import { type Answer, evolve, type Result, type Work } from './evolve.ts';
 import { explain } from './explain.ts';
+import { heldOpen } from './held-open.ts';
 import { type Arrival, keyOf, type Loaded, load } from './load.ts';
 import { fingerprintOf } from './observation.ts';
 import { latestRequests } from './operator.ts';
 import { perform, publishBestEffort, type Step } from './perform.ts';
-import {
-  deadlineUsedPercent,
-  heartbeatNeededAtMs,
-  LONGEST_STEP_SECONDS,
-  type Policy,
-  SHORTEST_STEP_SECONDS,
-} from './policy.ts';
+import { deadlineUsedPercent, type Policy } from './policy.ts';
 import { type Ending, type Ports, reasonOf, type Telemetry } from './ports.ts';
 import { supervise } from './supervise.ts';
 
@@ -49,7 +44,8 @@ export async function runRound(arrivals: readonly Arrival[], policy: Policy, giv
   for (let active = [...works.values()]; active.length > 0; ) {
     const steps = active.map((work): Step => ({ work, decision: decision(work, policy, ports) }));
     for (const { work, decision } of steps) recordDecision(work, decision, policy, ports);
-    const answers = await perform(steps, policy, heldOpen(active, policy, ports));
+    const drains = active.map(({ drain }) => drain);
+    const answers = await perform(steps, policy, heldOpen(drains, policy, ports));
     const evolved = steps.map((step) => ({ step, next: nextOf(step, answers.get(step.work), policy, ports) }));
     for (const { step, next } of evolved) if (!isWork(next)) results.set(keyOf(step.work.drain), next);
     const finished = evolved.flatMap(({ step, next }) => asFinished(next, step.work));
@@ -67,17 +63,6 @@ function decision(work: Work, policy: Policy, ports: Ports): Decision {
   const situation = { ...work, ...now, policy, comesAgainAtMs };
   const { drain } = work;
   return drain.kind === 'supervised' ? supervise({ ...situation, drain }) : decide({ ...situation, drain });
-}
-
-/**
- * The ports for one step. What hangs must not outlast a hook: its calls end in time for the next heartbeat. (All drains of a step
- * wait for each other.)
- */
-function heldOpen(works: readonly Work[], policy: Policy, ports: Ports): Ports {
-  const nowMs = ports.clock.nowMs();
-  const neededAtMs = Math.min(...works.map(({ drain }) => heartbeatNeededAtMs(drain, policy, nowMs)));
-  if (neededAtMs >= nowMs + LONGEST_STEP_SECONDS * 1000) return ports;
-  return { ...ports, ...ports.until(Math.max(neededAtMs, nowMs + SHORTEST_STEP_SECONDS * 1000)) };
 }
 
 /** Whether only the margin is left, which is for handing over. */

@@ -97,15 +97,19 @@ function portsFor(settings: Settings, clients: ReturnType<typeof clientsFor>, lo
     const remainingMs = context.getRemainingTimeInMillis();
     // The first half of the margin is for a last call that comes late; the second must be left to hand over.
     const signal = abortAfter(remainingMs - (policy.marginSeconds * 1000) / 2);
+    const { recordHeartbeat } = autoScalingLifecycleActions(clients.autoScaling, signal);
     const until = (ended: AbortSignal) => {
       const ecs = containerInstances(ended);
-      return { containerInstances: dryRun ? dryContainerInstances(ecs) : ecs, schedules: schedules?.(ended) };
+      const actions = { ...autoScalingLifecycleActions(clients.autoScaling, ended), recordHeartbeat };
+      return {
+        containerInstances: dryRun ? dryContainerInstances(ecs) : ecs,
+        lifecycleActions: dryRun ? dryLifecycleActions(actions) : actions,
+        schedules: schedules?.(ended),
+      };
     };
-    const lifecycleActions = autoScalingLifecycleActions(clients.autoScaling, signal);
     return {
       ...until(signal),
       until: (endsAtMs) => until(AbortSignal.any([signal, abortAfter(endsAtMs - clock.nowMs())])),
-      lifecycleActions: dryRun ? dryLifecycleActions(lifecycleActions) : lifecycleActions,
       continuations: { continueNow, continueAt: continueAt(signal) },
       events,
       clock,

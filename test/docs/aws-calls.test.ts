@@ -153,9 +153,11 @@ const courses = new Map<string, Course>();
 
 /** The same drain with nothing in trouble. */
 async function untroubled(play: Play): Promise<Course> {
-  const { environment, taskSeconds, hasStuckService, hasReturning, isEventLost, slowUntil, message } = play;
+  const { environment, hookSeconds, taskSeconds, hasStuckService, hasReturning, isEventLost, slowUntil, message } =
+    play;
   const key = JSON.stringify([
     environment,
+    hookSeconds,
     taskSeconds,
     hasStuckService,
     hasReturning,
@@ -229,6 +231,30 @@ describe('a drain with one of its AWS calls in trouble', () => {
         if (play.message !== undefined) expect(course.deadLetters, 'no event is lost').toBe(1);
       }
       expect(found).toEqual(cells);
+    },
+  );
+});
+
+/** The sweep comes too late for so short a hook, and so does every answer where all calls are slow. */
+const ON_SHORT_HOOK = ROWS.filter(({ operation, purpose }) => {
+  const play = PLAYS[operation]?.[purpose];
+  return !play?.isEventLost && !play?.slowUntil;
+});
+
+describe('a drain whose hook is one of the shortest', () => {
+  it.each(ON_SHORT_HOOK)(
+    'is held open while another call than the heartbeat hangs: $operation, $purpose',
+    async ({ operation, purpose, cells }) => {
+      const play = { ...PLAYS[operation]?.[purpose], hookSeconds: 30 } as Play;
+      const usual = await untroubled(play);
+      expect(usual.endedBy).toBe('completion');
+      const course = await played(operation, play, 'hangs');
+      expect(course.troubled, `${operation} is made while it hangs`).toBeGreaterThan(0);
+      const [end] = cells[TROUBLES.indexOf('hangs')]?.split(',') ?? [];
+      const isHeartbeat = operation === 'RecordLifecycleActionHeartbeat';
+      expect(course.endedBy).toBe(isHeartbeat ? 'timeout' : 'completion');
+      const killsMore = end === 'at the deadline' || isHeartbeat;
+      if (!killsMore) expect(course.killedTasks).toBe(usual.killedTasks);
     },
   );
 });

@@ -30,6 +30,8 @@ export interface PartialAnswer {
 /** A drain that makes the call. Seconds count from when the instance is held. */
 export interface Play {
   readonly environment?: Partial<typeof PARKING>;
+  /** The heartbeat timeout of the hook, unless it is the usual one. */
+  readonly hookSeconds?: number;
   /** How long the standalone task on the instance runs. */
   readonly taskSeconds: number;
   /** Whether the instance also has a task of a service that cannot be drained. */
@@ -105,7 +107,12 @@ export async function played(operation: string, play: Play, trouble: Trouble | u
   try {
     const held = populate(region, play);
     const service = installIn(region, {
-      environment: { ...PARKING, DEADLINE_SECONDS: String(DEADLINE_SECONDS), ...play.environment },
+      environment: {
+        ...PARKING,
+        DEADLINE_SECONDS: String(DEADLINE_SECONDS),
+        ...(play.hookSeconds !== undefined && { HEARTBEAT_TIMEOUT_SECONDS: String(play.hookSeconds) }),
+        ...play.environment,
+      },
       sdk: { requestHandler: { handle }, signer: UNSIGNED },
       brings: (event) => !(play.isEventLost && (event as { source: string }).source === 'aws.autoscaling'),
     });
@@ -134,7 +141,8 @@ export async function played(operation: string, play: Play, trouble: Trouble | u
 }
 
 /** A cluster with the instance that will be held; returns its id. */
-function populate({ ecs, autoScaling }: Region, { taskSeconds, hasStuckService, hasReturning }: Play): string {
+function populate({ ecs, autoScaling }: Region, play: Play): string {
+  const { taskSeconds, hasStuckService, hasReturning, hookSeconds = HEARTBEAT_TIMEOUT_SECONDS } = play;
   ecs.createCluster('prod');
   const size = {
     minSize: 0,
@@ -145,7 +153,7 @@ function populate({ ecs, autoScaling }: Region, { taskSeconds, hasStuckService, 
     launchSeconds: 60,
   };
   const [held = '', other = ''] = autoScaling.createGroup({ ...size, name: 'web', cluster: 'prod' }, { running: true });
-  const hook = { heartbeatTimeoutSeconds: HEARTBEAT_TIMEOUT_SECONDS, defaultResult: 'CONTINUE' } as const;
+  const hook = { heartbeatTimeoutSeconds: hookSeconds, defaultResult: 'CONTINUE' } as const;
   autoScaling.putLifecycleHook({ ...hook, group: 'web', name: OUR_HOOK });
   for (const registration of hasReturning ? ecs.registrationsOf(other) : []) {
     ecs.setInstanceStatus(registration, 'DRAINING');
