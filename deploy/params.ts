@@ -198,7 +198,7 @@ export const PARAMS: Readonly<
   marginSeconds: { default: '20', description: 'kept free at the end of an invocation to hand over what is left' },
   functionTimeoutSeconds: {
     default: '60',
-    description: 'the longest invocation, 10 to 900; a crashed one is retried when this time is over',
+    description: 'the longest invocation, 25 to 900; a crashed one is retried when this time is over',
   },
   spotInterruptions: {
     default: 'false',

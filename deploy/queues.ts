@@ -1,6 +1,6 @@
 /**
  * How events reach the function: the rules and schedules send them to the event queue, and Lambda takes them from it in
- * batches. What fails five times, and what the function rejects, ends in the dead-letter queue.
+ * batches. What fails five times, and what the function rejects, the function sends to the dead-letter queue.
  */
 
 import { arnOf, type Resources } from './cloudformation.ts';
@@ -16,7 +16,9 @@ export function queueResources(form: Form): Resources {
         // A crashed invocation is retried when this time is over, so keep it short. Lambda accepts nothing below the
         // function's timeout (facts 89 queue-reading).
         VisibilityTimeout: form.value('functionTimeoutSeconds'),
-        RedrivePolicy: { deadLetterTargetArn: deadLetterQueue(form).arn, maxReceiveCount: 5 },
+        // The most that SQS allows. The function moves what fails five times by itself, so that what it only leaves on the
+        // queue, while nothing can be sent anywhere, may come again as often as an outage needs.
+        RedrivePolicy: { deadLetterTargetArn: deadLetterQueue(form).arn, maxReceiveCount: 1_000 },
       },
     },
     EventQueuePolicy: queuePolicy('EventQueue', [

@@ -125,7 +125,7 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
     FunctionErrorsAlarm: {
       name: 'function-errors',
       description:
-        'An invocation failed. Its events come again when the visibility timeout of the queue ends, five times in all. The log has the error.',
+        'An invocation failed. Its events come again when the visibility timeout of the queue ends, ten times in all. The log has the error.',
       runbook: 'Function errors',
       namespace: 'AWS/Lambda',
       metric: 'Errors',

@@ -266,14 +266,14 @@ variable "margin_seconds" {
 }
 
 variable "function_timeout_seconds" {
-  description = "The longest invocation, 10 to 900; a crashed one is retried when this time is over."
+  description = "The longest invocation, 25 to 900; a crashed one is retried when this time is over."
   type        = number
   default     = 60
   nullable    = false
 
   validation {
-    condition     = var.function_timeout_seconds >= 10 && var.function_timeout_seconds <= 900 && floor(var.function_timeout_seconds) == var.function_timeout_seconds
-    error_message = "function_timeout_seconds is ${jsonencode(var.function_timeout_seconds)}: expected a whole number of seconds from 10 to 900."
+    condition     = var.function_timeout_seconds >= 25 && var.function_timeout_seconds <= 900 && floor(var.function_timeout_seconds) == var.function_timeout_seconds
+    error_message = "function_timeout_seconds is ${jsonencode(var.function_timeout_seconds)}: expected a whole number of seconds from 25 to 900."
   }
 }
 

@@ -570,22 +570,24 @@ export function fakeAws(world: World = {}) {
     start(async (ports, invocation) => {
       const sources = new Map<Arrival, Message>();
       for (const message of messages) {
-        const comesAgain = message.receives < 2;
-        for (const arrival of await message.arrivals(ports)) sources.set({ ...arrival, comesAgain }, message);
+        const receives = message.receives + 1;
+        for (const arrival of await message.arrivals(ports)) sources.set({ ...arrival, receives }, message);
       }
       const results = await runRound([...sources.keys()], policy, ports);
       invocation.results.push(...[...results.values()].flat());
       const isFailed = (arrival: Arrival) =>
         results.get(arrival)?.some(({ kind }) => kind === 'failed' || kind === 'left');
       const failed = [...sources].filter(([arrival]) => isFailed(arrival)).map(([, message]) => message);
-      for (const message of new Set(invocation.crashed ? messages : failed)) comeAgain(message);
+      const isLeft = (arrival: Arrival) => results.get(arrival)?.every(({ kind }) => kind === 'left');
+      const left = new Set([...sources].filter(([arrival]) => isLeft(arrival)).map(([, message]) => message));
+      for (const message of new Set(invocation.crashed ? messages : failed)) comeAgain(message, left.has(message));
     });
   }
 
-  function comeAgain(message: Message): void {
+  function comeAgain(message: Message, isLeft: boolean): void {
     if (Number.isNaN(message.receives)) return; // The next sweep is a message of its own.
     message.receives += 1;
-    if (message.receives >= MAX_RECEIVES) deadLetters.push(message);
+    if (message.receives >= MAX_RECEIVES && !isLeft) deadLetters.push(message);
     else send(message, time.nowMs() + VISIBILITY_SECONDS * 1000);
   }
 

@@ -164,7 +164,7 @@ const SWEPT_SECONDS = 180 + 60;
  * How long after the last fault a drain works on every hold again and has looked at it. What the last fault stopped may come
  * again by itself, from the queue when its visibility timeout ends, which is the function's timeout. Or it comes from
  * EventBridge, whose waits double, so that one lasts up to twice as long as the target has refused. If its event is lost, or
- * given up after the queue brought it five times, a sweep finds it. Of a parked drain the sweep knows only when its schedule was
+ * given up after it has failed five times, a sweep finds it. Of a parked drain the sweep knows only when its schedule was
  * written, and waits for longer than any wait takes.
  */
 export function recoverySeconds(world: World): number {

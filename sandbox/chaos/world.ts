@@ -459,12 +459,21 @@ const BREAKS_CHAINS: readonly Outage['what'][] = [
 ];
 /** ...for no longer than this is made good by the queue, which brings again what failed. */
 const RETRIED_SECONDS = 120;
+/** These leave the message of a drain on the queue, however long they are and both at once, if its hook lasts so long. */
+const LEAVES_MESSAGES: readonly Outage['what'][] = ['EventBridge is down', 'SQS is down'];
+const HOOK_OF_THE_LEFT_SECONDS = 120 + 15;
 
 const anyOutage: fc.Arbitrary<Outage> = fc.record({
   what: fc.constantFrom(...OUTAGES),
   fromSecond: anySecond(LAST_FAULT_SECOND),
   forSeconds: fc.integer({ min: 5, max: LONGEST_OUTAGE_SECONDS }),
 });
+
+/** Each by itself, or SQS and EventBridge together, so that nothing can be sent anywhere. */
+const anyOutages: fc.Arbitrary<Outage[]> = fc.oneof(
+  { arbitrary: few(anyOutage), weight: 9 },
+  { arbitrary: anyOutage.map((outage) => LEAVES_MESSAGES.map((what) => ({ ...outage, what }))), weight: 1 },
+);
 
 const anyDeliveries: fc.Arbitrary<World['deliveries']> = fc.record({
   lostTerminations: fc.constantFrom(0, 0, 0.3, 1),
@@ -527,7 +536,7 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
       losses: few(fc.record({ on: anyInstance, atSecond: anySecond(600) }), 1),
       registrations: few(fc.record({ on: anyInstance, atSecond: anySecond(300) }), 1),
       silences: few(silence),
-      outages: few(anyOutage),
+      outages: anyOutages,
       deliveries: anyDeliveries,
       listLagSeconds: fc.constantFrom(0, 0, 1, 1.5, 4, 10),
       readsOtherwise: fc.boolean(),
@@ -568,12 +577,13 @@ function withFewCopies(world: World): World {
 /**
  * Nothing shows whether a drain that watches is alive, so the sweep finds only those whose instance still takes tasks. In a
  * world that watches no event is lost, and one outage at most breaks a chain; it ends before the queue has given up on the
- * message.
+ * message. Where nothing can be sent anywhere, nothing breaks: the message stays on the queue.
  */
 function withoutLostChains(world: World): World {
   if (world.waiting === 'park') return world;
   const { deliveries, outages } = world;
-  const isBreak = ({ what }: Outage) => BREAKS_CHAINS.includes(what);
+  const areLeft = world.settings.heartbeatTimeoutSeconds >= HOOK_OF_THE_LEFT_SECONDS;
+  const isBreak = ({ what }: Outage) => BREAKS_CHAINS.includes(what) && !(areLeft && LEAVES_MESSAGES.includes(what));
   const [first, ...further] = outages.filter(isBreak);
   return {
     ...world,

@@ -54,13 +54,37 @@ function delaySeconds(atMs: number, nowMs: number): number {
   return Math.min(900, Math.max(0, Math.ceil((atMs - nowMs) / 1000)));
 }
 
-/** Sends an event that can never be handled to the dead-letter queue at once, with the sentence that says why. */
-export function deadLetterQueue(client: SQSClient, queueUrl: string) {
-  return async (body: string, { name, message }: Error): Promise<void> => {
-    const text = (StringValue: string) => ({ DataType: 'String', StringValue });
-    const MessageAttributes = { ERROR_CODE: text(name), ERROR_MESSAGE: text(message) };
-    await awsCall('send a rejected event to the dead-letter queue', () =>
-      client.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: body, MessageAttributes })),
-    );
+/** Sends messages of the event queue on as they came. */
+export interface QueueMessages {
+  /** To the dead-letter queue, with the sentence that says why. */
+  toDeadLetters(body: string, error: Error): Promise<void>;
+  /** To the event queue once more, marked as such: a new message, which has been received by no one. */
+  again(body: string): Promise<void>;
+}
+
+/** The attribute of a message that was sent once more. */
+export const SENT_AGAIN = 'SENT_AGAIN';
+
+export function queueMessages(
+  client: SQSClient,
+  { eventQueueUrl, deadLetterQueueUrl }: { readonly eventQueueUrl: string; readonly deadLetterQueueUrl: string },
+): QueueMessages {
+  const text = (StringValue: string) => ({ DataType: 'String', StringValue });
+  const send = async (attempted: string, input: ConstructorParameters<typeof SendMessageCommand>[0]) => {
+    await awsCall(attempted, () => client.send(new SendMessageCommand(input)));
+  };
+  return {
+    toDeadLetters: (MessageBody, { name, message }) =>
+      send('send an event to the dead-letter queue', {
+        QueueUrl: deadLetterQueueUrl,
+        MessageBody,
+        MessageAttributes: { ERROR_CODE: text(name), ERROR_MESSAGE: text(message) },
+      }),
+    again: (MessageBody) =>
+      send('send an event to the event queue once more', {
+        QueueUrl: eventQueueUrl,
+        MessageBody,
+        MessageAttributes: { [SENT_AGAIN]: text('true') },
+      }),
   };
 }

@@ -1,7 +1,8 @@
 /** What happens to a drain next. Pure: the same situation always gives the same decision. */
 
-import { type Drain, type LethalVerdict, type SupervisedDrain, unreachable, type Verdict } from './drain.ts';
-import { markOf, type Trigger } from './mark.ts';
+import type { Decision, DecisionKind, Situation } from './decision.ts';
+import { type Drain, type LethalVerdict, unreachable } from './drain.ts';
+import { markOf } from './mark.ts';
 import {
   activeIn,
   type HoldingTask,
@@ -17,14 +18,10 @@ import { requestSettlesAtMs } from './operator.ts';
 import {
   agentLostAtMs,
   deadlineAtMs,
-  HAND_OVER_SECONDS,
   heartbeatDueAtMs,
-  hookTimesOutAtMs,
   isJustEmptied,
-  limitsOf,
   nearDeadlineAtMs,
   type ParkedLook,
-  type Policy,
   parkedLookAtMs,
   policyOf,
   SCHEDULE_LATE_SECONDS,
@@ -32,60 +29,10 @@ import {
   settledAtMs,
   stopDueAtMs,
   stuckAtMs,
-  wholeSecond,
 } from './policy.ts';
+import { handOver, mayUseSchedule, VERIFIED_SECONDS, waitUntil, withoutQueue } from './wait.ts';
 
-export type Decision =
-  /** The invocation ends: the next one goes on at once. */
-  | { readonly kind: 'hand-over' }
-  /** The message is left on the queue, which brings it again: the way to wait where nothing can be sent to the queue. */
-  | { readonly kind: 'leave' }
-  /** Find the instance and set it to DRAINING; it may be DRAINING already. It is marked as ours if it may stay in service. */
-  | { readonly kind: 'set-draining'; readonly mark?: Trigger | undefined }
-  | { readonly kind: 'look'; readonly scope: Scope }
-  /** Ask Auto Scaling how long the hook holds: there is something to wait for. */
-  | { readonly kind: 'read-hook' }
-  /** What comes next kills tasks and depends on a time from an event: compare it with Auto Scaling's, and look for another copy. */
-  | { readonly kind: 'verify-start' }
-  | { readonly kind: 'stop-tasks'; readonly tasks: readonly HoldingTask[] }
-  | { readonly kind: 'heartbeat' }
-  /** Publish that the drain has begun to wait, or that it waits for too long. */
-  | { readonly kind: 'announce'; readonly event: 'started' | 'stuck'; readonly deadlineAtMs: number }
-  | { readonly kind: 'complete'; readonly verdict: Verdict }
-  /** The watched drain has ended: there is nothing to complete. */
-  | { readonly kind: 'finish'; readonly ending: Exclude<Verdict, LethalVerdict> | 'already-completed' }
-  /**
-   * End the work on the drain until then. A schedule holds its state where ECS events find it, and is late by up to a minute;
-   * the queue is on time. With both, the schedule also continues the drain if the message is lost.
-   */
-  | { readonly kind: 'park'; readonly untilMs: number; readonly on: 'schedule' | 'queue' | 'both' };
-
-export type DecisionKind = Decision['kind'];
-
-/** A drain that is ours to carry out; `supervise` decides about the others. */
-type OurDrain = Exclude<Drain, SupervisedDrain>;
-
-/** Everything that a decision depends on. */
-export interface Situation<D extends Drain = OurDrain> {
-  readonly drain: D;
-  /** Undefined before the first look of this round. */
-  readonly observation: Observation | undefined;
-  /** What AWS did not accept or answer in this round. Of parking, the schedule and the queue are separate. */
-  readonly refused: ReadonlySet<DecisionKind | 'queue'>;
-  /** Whether Auto Scaling has confirmed or corrected the start in this round. */
-  readonly isStartVerified: boolean;
-  /** Whether an ECS event woke the drain. */
-  readonly isWoken: boolean;
-  /** Whether many drains begin in this round. */
-  readonly isFleet: boolean;
-  readonly isOutOfTime: boolean;
-  /** When the queue brings its message again if it is left there; undefined if it must not be left. */
-  readonly comesAgainAtMs: number | undefined;
-  readonly policy: Policy;
-  readonly nowMs: number;
-  /** At least 0, and less than 1. */
-  readonly random: number;
-}
+export type { Decision, DecisionKind, Situation } from './decision.ts';
 
 /** An observation to go on from: ECS knows the instance, or does not answer. */
 type Usable = Exclude<Observation, { kind: 'absent' }>;
@@ -94,7 +41,7 @@ type Usable = Exclude<Observation, { kind: 'absent' }>;
 export function decide(given: Situation): Decision {
   const situation = { ...given, policy: policyOf(given.drain, given.policy) };
   const { observation, drain, isOutOfTime, refused } = situation;
-  if (isOutOfTime) return { kind: 'hand-over' };
+  if (isOutOfTime) return handOver(situation);
   if (refused.has('queue')) return readHook(situation) ?? withoutQueue(situation);
   if (!observation) {
     if (drain.known) return { kind: 'look', scope: firstScope(situation) };
@@ -115,27 +62,6 @@ export function decide(given: Situation): Decision {
     default:
       return unreachable(observation);
   }
-}
-
-/**
- * Waits on a schedule alone, or for the queue to bring the message again. Both may be late, but while the queue takes no
- * messages, handing over would run one invocation after another. Only a drain that can do neither, or whose hook would time
- * out first, hands over.
- */
-export function withoutQueue(situation: Situation<Drain>): Decision {
-  const { drain, policy, nowMs, refused, comesAgainAtMs } = situation;
-  const untilMs = nowMs + SCHEDULE_MIN_SECONDS * 1000;
-  const wait: { readonly decision: Decision; readonly endsByMs: number } | undefined = mayUseSchedule(situation)
-    ? { decision: waitUntil(untilMs, 'schedule'), endsByMs: untilMs + SCHEDULE_LATE_SECONDS * 1000 }
-    : comesAgainAtMs === undefined
-      ? undefined
-      : { decision: { kind: 'leave' }, endsByMs: comesAgainAtMs + HAND_OVER_SECONDS * 1000 };
-  const isInTime = wait && (drain.kind !== 'notice' || wait.endsByMs <= deadlineAtMs(drain, policy));
-  if (!isInTime) return { kind: 'hand-over' };
-  if (wait.endsByMs <= hookTimesOutAtMs(drain, policy)) return wait.decision;
-  // A heartbeat gives the hook its whole time again.
-  const isLongEnough = wait.endsByMs - nowMs <= limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
-  return isLongEnough && !refused.has('heartbeat') ? { kind: 'heartbeat' } : { kind: 'hand-over' };
 }
 
 /** Where the drain continues: at what it knew, or at a search when an event says that the instance is empty. */
@@ -172,9 +98,6 @@ function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
 function setDraining({ drain, policy }: Situation): Decision {
   return { kind: 'set-draining', mark: markOf(drain, policy) };
 }
-
-/** An action is not verified again within one round. */
-const VERIFIED_SECONDS = 10;
 
 /**
  * Whether the lifecycle action may be over: its event comes late or again, or someone else has completed it. An instance that
@@ -251,10 +174,6 @@ function heartbeatByMs(situation: Situation): number {
   return dueMs - drain.lastHeartbeatAtMs > scheduleMs ? dueMs - scheduleMs : dueMs;
 }
 
-export function mayUseSchedule({ policy, drain, refused }: Situation<Drain>): boolean {
-  return policy.waiting === 'park' && drain.known !== undefined && !refused.has('park');
-}
-
 /**
  * The wait until the earliest of what may come next. It is on a schedule if it may be a minute late and is longer than that;
  * otherwise it is on the queue.
@@ -270,10 +189,6 @@ function waitFor(observation: Usable, situation: Situation): Decision {
   const isFar = softMs >= nowMs + SCHEDULE_MIN_SECONDS * 1000;
   if (isRough && isFar && softMs + SCHEDULE_LATE_SECONDS * 1000 <= dueMs) return waitUntil(softMs, 'schedule');
   return waitUntil(Math.min(softMs, dueMs), 'both');
-}
-
-export function waitUntil(instantMs: number, on: 'schedule' | 'queue' | 'both'): Decision {
-  return { kind: 'park', untilMs: wholeSecond(instantMs), on };
 }
 
 /** What cannot wait: when AWS refuses it, it is tried again within seconds. */

@@ -44,8 +44,8 @@ export interface Work extends Pick<Situation, 'observation' | 'isStartVerified' 
   readonly reported: readonly ContainerInstance[];
   readonly lastSeen: LastSeen | undefined;
   readonly steps: number;
-  /** Whether the queue brings its message again if it is left there, and often enough even then. */
-  readonly comesAgain?: boolean | undefined;
+  /** How often the queue has brought its message, which it does again if it is left there; undefined if there is none. */
+  readonly receives?: number | undefined;
 }
 
 /** The result of a decision. */
@@ -127,7 +127,9 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
   const { drain } = work;
   switch (answer.kind) {
     case 'refused':
-      return decision.kind === 'hand-over' ? failed(drain, answer.reason) : withRefusal(work, decision, answer.reason);
+      return decision.kind === 'hand-over' && work.receives === undefined
+        ? failed(drain, answer.reason)
+        : withRefusal(work, decision, answer.reason);
     case 'queue-refused':
       return { ...work, drain: answer.drain, refused: new Set([...work.refused, 'queue'] as const) };
     case 'failed':
@@ -180,7 +182,7 @@ function finishAlreadyCompleted(work: Work, decision: Decision): Result {
 }
 
 /** A refusal of these says nothing about the instance. After any other, its state is not known any more. */
-const KEEPS_OBSERVATION: readonly DecisionKind[] = ['heartbeat', 'read-hook', 'announce', 'park'];
+const KEEPS_OBSERVATION: readonly DecisionKind[] = ['heartbeat', 'read-hook', 'announce', 'park', 'hand-over'];
 
 function withRefusal(work: Work, decision: Decision, reason: string): Work {
   const refused = new Set([...work.refused, decision.kind]);

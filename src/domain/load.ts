@@ -16,12 +16,12 @@ import { isHeld } from './group-place.ts';
 import { heldOpen } from './held-open.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
 import { latestRequests } from './operator.ts';
-import { FEW_DRAINS, type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
+import { FEW_DRAINS, LEFT_AT_FIRST, type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
 import { errorOf, type LifecycleActions, type Ports, reasonOf, Unavailable } from './ports.ts';
 import { loadRequest } from './request.ts';
 
 /** What an event asks for. */
-export type Arrival = Pick<Work, 'comesAgain'> &
+export type Arrival = Pick<Work, 'receives'> &
   (
     | /** A lifecycle action or a notice: a new drain. */
     { readonly kind: 'drain'; readonly drain: Drain }
@@ -62,7 +62,7 @@ export async function load(arrivals: readonly Arrival[], policy: Policy, given: 
   const loaded = arrivals.map(async (arrival): Promise<[Arrival, readonly (Work | Result)[]]> => {
     switch (arrival.kind) {
       case 'drain':
-        return [arrival, [{ ...workOn(arrival.drain, { isFleet }), comesAgain: arrival.comesAgain }]];
+        return [arrival, [{ ...workOn(arrival.drain, { isFleet }), receives: arrival.receives }]];
       case 'lost':
         return [arrival, [arrival.work]];
       case 'continuation':
@@ -102,7 +102,7 @@ function withSharedStarts(lifecycleActions: LifecycleActions): LifecycleActions 
 }
 
 async function loadContinuation(
-  { drain, isTrusted, comesAgain }: Extract<Arrival, { kind: 'continuation' }>,
+  { drain, isTrusted, receives }: Extract<Arrival, { kind: 'continuation' }>,
   policy: Policy,
   ports: Ports,
 ): Promise<Work | Result> {
@@ -110,17 +110,20 @@ async function loadContinuation(
     const result = isTrusted ? await loadTrusted(drain, ports) : await loadUntrusted(drain, policy, ports);
     if ('steps' in result) {
       const excess = excessOf(result.drain, ports.clock.nowMs());
-      return excess ? { kind: 'failed', drain, error: new Error(excess) } : { ...result, comesAgain };
+      return excess ? { kind: 'failed', drain, error: new Error(excess) } : { ...result, receives };
     }
     return result;
   } catch (error) {
     if (isTrusted || !(error instanceof Unavailable)) return { kind: 'failed', drain, error };
     ports.telemetry.record(drain, { kind: 'refused', doing: 'load', reason: error.message });
-    return comesAgain ? { kind: 'left', drain } : claimAgain(drain, ports);
+    if (receives !== undefined && receives <= LEFT_AT_FIRST) return { kind: 'left', drain };
+    const again = await claimAgain(drain, ports);
+    const isRefused = again.kind === 'failed' && again.error instanceof Unavailable;
+    return isRefused && receives !== undefined ? { kind: 'left', drain } : again;
   }
 }
 
-/** Puts the claim on the bus again, as it came: the queue brings a message five times, and Auto Scaling may be down for longer. */
+/** Puts the claim on the bus again, as it came. */
 async function claimAgain(untrusted: Drain, { continuations, clock }: Ports): Promise<Result> {
   const drain = continued(untrusted);
   const excess = excessOf(drain, clock.nowMs());

@@ -75,6 +75,9 @@ export const LONGEST_STEP_SECONDS = 5 * LONGEST_CALL_SECONDS;
 /** ...and the shortest time that they get, however soon a hook times out: a call that works is done by then. */
 export const SHORTEST_STEP_SECONDS = 5;
 
+/** While nothing can be sent to the queue, a message is left there so often. After that the bus is tried first. */
+export const LEFT_AT_FIRST = 2;
+
 /** The longest wait on the queue (facts 81 sqs-messages). */
 export const QUEUE_WAIT_SECONDS = 900;
 

@@ -9,7 +9,7 @@ import { type Arrival, keyOf, type Loaded, load } from './load.ts';
 import { fingerprintOf } from './observation.ts';
 import { latestRequests } from './operator.ts';
 import { perform, publishBestEffort, type Step } from './perform.ts';
-import { deadlineUsedPercent, type Policy } from './policy.ts';
+import { deadlineUsedPercent, LEFT_AT_FIRST, type Policy } from './policy.ts';
 import { type Ending, type Ports, reasonOf, type Telemetry } from './ports.ts';
 import { supervise } from './supervise.ts';
 
@@ -58,9 +58,10 @@ export async function runRound(arrivals: readonly Arrival[], policy: Policy, giv
 
 function decision(work: Work, policy: Policy, ports: Ports): Decision {
   const { clock, random, invocation } = ports;
-  const comesAgainAtMs = work.comesAgain ? invocation.endsAtMs : undefined;
+  const comesAgainAtMs = work.receives === undefined ? undefined : invocation.endsAtMs;
+  const wasLeft = work.receives !== undefined && work.receives > LEFT_AT_FIRST;
   const now = { nowMs: clock.nowMs(), isOutOfTime: isOutOfTime(policy, ports), random: random() };
-  const situation = { ...work, ...now, policy, comesAgainAtMs };
+  const situation = { ...work, ...now, policy, comesAgainAtMs, wasLeft };
   const { drain } = work;
   return drain.kind === 'supervised' ? supervise({ ...situation, drain }) : decide({ ...situation, drain });
 }
@@ -112,11 +113,11 @@ function mergedWorks(works: readonly Work[]): Map<string, Work> {
 function mergedWork(one: Work, other: Work): Work {
   const best = knowsMore(other, one) ? other : one;
   const reported = [...one.reported, ...other.reported];
-  const comesAgain = one.comesAgain && other.comesAgain;
+  const receives = Math.max(one.receives ?? 0, other.receives ?? 0) || undefined;
   const areSame = isSameDrain(one.drain, other.drain);
   const operator = areSame ? latestRequests(one.drain.operator, other.drain.operator) : best.drain.operator;
   const drain = { ...best.drain, operator };
-  return { ...best, drain, reported, isWoken: one.isWoken || other.isWoken, comesAgain };
+  return { ...best, drain, reported, isWoken: one.isWoken || other.isWoken, receives };
 }
 
 function knowsMore(one: Work, other: Work): boolean {

@@ -3,15 +3,7 @@
  * the policy says so. Pure, as `decide`.
  */
 
-import {
-  type Decision,
-  firstScope,
-  mayUseSchedule,
-  readHook,
-  type Situation,
-  waitUntil,
-  withoutQueue,
-} from './decide.ts';
+import { type Decision, firstScope, readHook, type Situation } from './decide.ts';
 import { type SupervisedDrain, unreachable } from './drain.ts';
 import { activeIn, type Observation, type Seen } from './observation.ts';
 import {
@@ -28,6 +20,7 @@ import {
   stopDueAtMs,
   stuckAtMs,
 } from './policy.ts';
+import { handOver, mayUseSchedule, waitUntil, withoutQueue } from './wait.ts';
 
 type Supervision = Situation<SupervisedDrain>;
 
@@ -43,7 +36,7 @@ const GONE_SECONDS = 1_800;
 /** The first step that applies (docs/decisions/0024). None sets the instance to DRAINING, and none is a heartbeat. */
 export function supervise(situation: Supervision): Decision {
   const { observation, drain, isOutOfTime, refused, isFleet, nowMs, random } = situation;
-  if (isOutOfTime) return { kind: 'hand-over' };
+  if (isOutOfTime) return handOver(situation);
   if (refused.has('queue')) return withoutQueue(situation);
   if (!observation) {
     if (drain.known) return { kind: 'look', scope: firstScope(situation) };

@@ -2,24 +2,19 @@
 
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import * as v from 'valibot';
-import { type DeadLetter, errorOf, reasonOf } from '../domain/ports.ts';
+import { type QueueMessages, SENT_AGAIN } from '../adapters/queue.ts';
+import { type DeadLetter, errorOf } from '../domain/ports.ts';
 import { receiveMessage } from './events/receive.ts';
 import { drainSubjectOf } from './events/subject.ts';
 import { type Handled, handleMessages, type Invocation } from './messages.ts';
 import type { Settings } from './settings.ts';
 
-/** Sends the body of a message to the dead-letter queue, with what is wrong with it. */
-export type Reject = (body: string, error: Error) => Promise<void>;
-
 const batch = v.looseObject({
   Records: v.array(v.looseObject({ eventSource: v.literal('aws:sqs'), body: v.string(), messageId: v.string() })),
 });
 
-/** A message that fails may be tried so often before the redrive policy of the queue moves it: deploy/queues.ts says five. */
-const LEFT_AT_MOST = 2;
-
-/** With which receive the redrive policy of the event queue moves a message that fails: deploy/queues.ts says the same. */
-export const MOST_RECEIVES = 5;
+/** A message with which the function fails so often goes to the dead-letter queue. */
+export const MOST_FAILURES = 5;
 
 /** Whether Lambda has read this from a queue; any other event was given to the function directly. */
 export function isBatch(event: unknown): event is SQSEvent {
@@ -27,57 +22,110 @@ export function isBatch(event: unknown): event is SQSEvent {
 }
 
 /**
- * Handles all messages in one round. A rejected one goes to the dead-letter queue at once. Lambda deletes all messages from the
- * queue but those that the answer names, which come again until the redrive policy of the queue moves them.
+ * Handles all messages in one round. What is rejected goes to the dead-letter queue at once, and what fails when it has failed
+ * five times. Lambda deletes all messages from the queue but those that the answer names, which come again: those that fail, and
+ * those that are left there, however often.
  */
 export async function handleBatch(
   { Records: records }: SQSEvent,
   invocation: Invocation,
-  reject: Reject,
+  send: QueueMessages,
 ): Promise<SQSBatchResponse> {
-  const messages = records.map(({ messageId, body, attributes }) => ({
-    id: messageId,
-    comesAgain: Number(attributes?.ApproximateReceiveCount) <= LEFT_AT_MOST,
-    read: () => receiveMessage(parsedJson(body), invocation.settings),
-  }));
-  const handled = await handleMessages(messages, invocation);
-  const hasToComeAgain = async ({ messageId, body }: SQSRecord, outcome: Handled | undefined): Promise<boolean> => {
-    if (outcome?.kind === 'handled') return outcome.results.some(({ kind }) => kind === 'left');
-    if (outcome?.kind !== 'rejected') return outcome?.kind === 'failed';
-    try {
-      await reject(body, outcome.error);
-      return false;
-    } catch (error) {
-      const sentence = 'A rejected event could not be sent to the dead-letter queue; it comes again';
-      invocation.logger.error(sentence, { error: error as Error, messageId });
-      return true;
-    }
-  };
-  const comesAgain = await Promise.all(records.map((record, i) => hasToComeAgain(record, handled[i])));
-  const letters = records.flatMap((record, i) => {
-    const outcome = handled[i];
-    const isLast = comesAgain[i] ? isLastReceive(record, invocation.settings) : outcome?.kind === 'rejected';
-    return isLast ? deadLetterOf(record, outcome, invocation) : [];
-  });
-  await publishBestEffort(letters, invocation);
-  const failed = records.filter((_, i) => comesAgain[i]);
+  const suspects = await Promise.all(records.map((record) => settleSuspect(record, invocation, send)));
+  const messages = records.flatMap(({ messageId, body, attributes }, i) =>
+    suspects[i]
+      ? []
+      : {
+          id: messageId,
+          receives: receivesOf({ attributes }),
+          read: () => receiveMessage(parsedJson(body), invocation.settings),
+        },
+  );
+  const handled = new Map(
+    (await handleMessages(messages, invocation)).map((outcome, i) => [messages[i]?.id, outcome] as const),
+  );
+  const fates = await Promise.all(
+    records.map((record, i) => suspects[i] ?? fateOf(record, handled.get(record.messageId), invocation, send)),
+  );
+  await publishBestEffort(
+    fates.flatMap(({ letter }) => letter ?? []),
+    invocation,
+  );
+  const failed = records.filter((_, i) => fates[i]?.comesAgain);
   return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
 }
 
-/** Whether the event queue now moves a message that fails to the dead-letter queue; that of stopped tasks drops it. */
-function isLastReceive({ attributes, eventSourceARN }: SQSRecord, { eventQueueUrl }: Settings): boolean {
-  const isOfEventQueue = eventSourceARN?.split(':').at(-1) === eventQueueUrl.split('/').at(-1);
-  return isOfEventQueue && Number(attributes?.ApproximateReceiveCount) >= MOST_RECEIVES;
+/** What becomes of a message. */
+interface Fate {
+  readonly comesAgain: boolean;
+  /** Where it ends as a dead letter. */
+  readonly letter?: DeadLetter | undefined;
 }
 
-function deadLetterOf(
-  { messageId, body }: SQSRecord,
+/**
+ * A message that came more often than a failure does was left on the queue, or crashes the invocations that handle it: the count
+ * is the same. If the queue takes messages, nothing has to be left any more. Then the message is sent once more, and is a dead
+ * letter if it comes too often again. If the queue takes none, it is handled as usual.
+ */
+async function settleSuspect(
+  record: SQSRecord,
+  invocation: Invocation,
+  send: QueueMessages,
+): Promise<Fate | undefined> {
+  const { messageId, body, messageAttributes } = record;
+  const receives = receivesOf(record);
+  if (!isOfEventQueue(record, invocation.settings) || receives <= MOST_FAILURES) return undefined;
+  try {
+    if (messageAttributes?.[SENT_AGAIN]) {
+      const sentence = `The event was received ${receives} times without an answer, and as often before: each invocation that handled it must have crashed.`;
+      return await deadLetter(record, new Error(sentence), invocation, send);
+    }
+    await send.again(body);
+    invocation.logger.warn('An event came too often and is sent to the queue once more', { messageId });
+    return { comesAgain: false };
+  } catch {
+    return undefined;
+  }
+}
+
+async function fateOf(
+  record: SQSRecord,
   outcome: Handled | undefined,
+  invocation: Invocation,
+  send: QueueMessages,
+): Promise<Fate> {
+  if (outcome?.kind === 'handled') return { comesAgain: outcome.results.some(({ kind }) => kind === 'left') };
+  if (outcome?.kind !== 'rejected' && outcome?.kind !== 'failed') return { comesAgain: false };
+  // The queue of stopped tasks drops what fails.
+  const isLast = isOfEventQueue(record, invocation.settings) && receivesOf(record) >= MOST_FAILURES;
+  if (outcome.kind === 'failed' && !isLast) return { comesAgain: true };
+  try {
+    return await deadLetter(record, errorOf(outcome.error), invocation, send);
+  } catch (error) {
+    const sentence = 'An event could not be sent to the dead-letter queue; it comes again';
+    invocation.logger.error(sentence, { error: error as Error, messageId: record.messageId });
+    return { comesAgain: true };
+  }
+}
+
+async function deadLetter(
+  { messageId, body }: SQSRecord,
+  error: Error,
   { ports }: Invocation,
-): DeadLetter[] {
+  send: QueueMessages,
+): Promise<Fate> {
+  await send.toDeadLetters(body, error);
   const subject = drainSubjectOf(parsedJson(body));
-  if (!subject || (outcome?.kind !== 'rejected' && outcome?.kind !== 'failed')) return [];
-  return [{ ...subject, reason: reasonOf(outcome.error), failedAtMs: ports.clock.nowMs(), messageId }];
+  const letter = { ...subject, reason: error.message, failedAtMs: ports.clock.nowMs(), messageId };
+  return { comesAgain: false, letter: subject && letter };
+}
+
+function receivesOf({ attributes }: Pick<SQSRecord, 'attributes'>): number {
+  return Number(attributes?.ApproximateReceiveCount ?? 1);
+}
+
+function isOfEventQueue({ eventSourceARN }: SQSRecord, { eventQueueUrl }: Settings): boolean {
+  return eventSourceARN?.split(':').at(-1) === eventQueueUrl.split('/').at(-1);
 }
 
 /** A failure is logged: the dead letter has its alarm in any case. */

@@ -14,7 +14,7 @@ import { dryContainerInstances, dryLifecycleActions } from '../adapters/dry-run.
 import { ecsContainerInstances } from '../adapters/ecs.ts';
 import { eventBridgeContinuations, eventBridgePublisher } from '../adapters/event-bridge.ts';
 import { powertoolsTelemetry } from '../adapters/powertools-telemetry.ts';
-import { deadLetterQueue, queueContinuations } from '../adapters/queue.ts';
+import { queueContinuations, queueMessages } from '../adapters/queue.ts';
 import { drainSchedules } from '../adapters/scheduler.ts';
 import { abortAfter, systemClock } from '../adapters/system-clock.ts';
 import type { Result } from '../domain/evolve.ts';
@@ -46,12 +46,12 @@ export function createDrainHandler(env: Readonly<Record<string, string | undefin
   if (settings.dryRun) logger.appendPersistentKeys({ dryRun: true });
   const clients = clientsFor(seams);
   const portsOf = portsFor(settings, clients, logger, seams.clock ?? systemClock);
-  const reject = deadLetterQueue(clients.sqs, settings.deadLetterQueueUrl);
+  const send = queueMessages(clients.sqs, settings);
   const { onResult = () => {} } = seams;
 
   const handle = async (event: unknown, context: Context): Promise<HandlerResult | SQSBatchResponse> => {
     const invocation = { ports: portsOf(context), settings, logger, onResult };
-    return isBatch(event) ? handleBatch(event, invocation, reject) : handleEvent(event, invocation);
+    return isBatch(event) ? handleBatch(event, invocation, send) : handleEvent(event, invocation);
   };
   // Lambda's own timeout ends the invocation; the domain hands over well before it.
   return middy({ timeoutEarlyInMillis: 0 })

@@ -24,8 +24,8 @@ export interface Invocation {
 export interface Message {
   /** Its id on the queue; undefined for an event that was given to the function directly. */
   readonly id?: string;
-  /** Whether the queue brings it again if it is left there, and often enough even then. */
-  readonly comesAgain?: boolean;
+  /** How often the queue has brought it. */
+  readonly receives?: number;
   /** @throws RejectedEvent if it cannot be handled. */
   readonly read: () => Received;
 }
@@ -119,7 +119,7 @@ function reported(
   return failure?.kind === 'failed' ? failure : { kind, results };
 }
 
-function requestIn({ id: messageId, comesAgain, read }: Message, invocation: Invocation): Request {
+function requestIn({ id: messageId, receives, read }: Message, invocation: Invocation): Request {
   const { logger, ports } = invocation;
   const nowMs = ports.clock.nowMs();
   try {
@@ -130,7 +130,7 @@ function requestIn({ id: messageId, comesAgain, read }: Message, invocation: Inv
       case 'arrival':
         refuseFutureStart(received.arrival, nowMs);
         if (received.warning !== undefined) logger.warn(received.warning, { messageId });
-        return { kind: 'arrival', arrival: { ...received.arrival, comesAgain: comesAgain ?? false } };
+        return { kind: 'arrival', arrival: { ...received.arrival, receives } };
       case 'sweep':
         if (nowMs - received.scheduledAtMs > SWEEP_STALE_MS) return ignored('a newer sweep has come', invocation);
         return { kind: 'sweep' };

@@ -72,7 +72,7 @@ export const settingsEntries = {
   pollMaxSeconds: seconds(1, 300),
   // Three attempts at PutEvents must fit into half of it: see HAND_OVER_BOUNDS.
   marginSeconds: seconds(20, 120),
-  functionTimeoutSeconds: seconds(10, 900),
+  functionTimeoutSeconds: seconds(25, 900),
   eventSource: text(/^(?!aws\.)[\w./-]{1,256}$/, 'an event source that does not begin with aws.'),
 };
 

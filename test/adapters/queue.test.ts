@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { describe, expect, it } from 'vitest';
-import { deadLetterQueue, queueContinuations } from '../../src/adapters/queue.ts';
+import { queueContinuations, queueMessages, SENT_AGAIN } from '../../src/adapters/queue.ts';
 import type { HeldDrain } from '../../src/domain/drain.ts';
 import { Unavailable } from '../../src/domain/ports.ts';
 import { drain, INSTANCE_ID, noticeDrain } from './samples.ts';
 import { type AwsEndpoint, accessDenied, aws, fault, hang, type Script, throttled } from './wire.ts';
 
 const QUEUE_URL = 'https://sqs.eu-west-1.amazonaws.com/123456789012/ecs-drain-events';
+const EVENT_QUEUE_URL = 'https://sqs.eu-west-1.amazonaws.com/123456789012/events';
 const NOW_MS = drain.startedAtMs;
 
 /** What the SDK compares with what it has sent. */
@@ -165,7 +166,18 @@ describe('an event that can never be handled', () => {
   const rejected = Object.assign(new Error('The event cannot be understood: detail is missing.'), {
     name: 'RejectedEvent',
   });
-  const reject = ({ config }: AwsEndpoint) => deadLetterQueue(new SQSClient(config), QUEUE_URL)(body, rejected);
+  const messages = ({ config }: AwsEndpoint) =>
+    queueMessages(new SQSClient(config), { eventQueueUrl: EVENT_QUEUE_URL, deadLetterQueueUrl: QUEUE_URL });
+  const reject = (endpoint: AwsEndpoint) => messages(endpoint).toDeadLetters(body, rejected);
+
+  it('goes to the event queue once more as it came, marked as such', async () => {
+    const endpoint = await aws({ SendMessage: { MessageId: '1', MD5OfMessageBody: md5(body) } });
+    await messages(endpoint).again(body);
+    const MessageAttributes = { [SENT_AGAIN]: { DataType: 'String', StringValue: 'true' } };
+    expect(endpoint.inputsOf('SendMessage')).toEqual([
+      { QueueUrl: EVENT_QUEUE_URL, MessageBody: body, MessageAttributes },
+    ]);
+  });
 
   it('goes to the dead-letter queue as it came, with the sentence that says why', async () => {
     const endpoint = await aws({ SendMessage: { MessageId: '1', MD5OfMessageBody: md5(body) } });
@@ -186,7 +198,7 @@ describe('an event that can never be handled', () => {
     const asked = reject(
       await aws({ SendMessage: fault('AWS.SimpleQueueService.NonExistentQueue', 'No such queue.') }),
     );
-    await expect(asked).rejects.toThrow(/^Could not send a rejected event to the dead-letter queue: /);
+    await expect(asked).rejects.toThrow(/^Could not send an event to the dead-letter queue: /);
     await expect(reject(await aws({ SendMessage: throttled }))).rejects.toThrow(Unavailable);
   });
 });

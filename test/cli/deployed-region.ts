@@ -139,7 +139,7 @@ export async function deployedRegion(world: World = {}) {
   const events = region.createQueue({
     name: EVENT_QUEUE,
     visibilityTimeoutSeconds: 60,
-    maxReceiveCount: 5,
+    maxReceiveCount: 1_000,
     deadLetterQueue: deadLetters,
     ...world.eventQueue,
   } as QueueSpec);

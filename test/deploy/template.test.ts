@@ -18,7 +18,6 @@ import { callOperation } from '../../sandbox/region/wire/wire.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
 import { DRAIN_EVENT_DETAIL_TYPES, FAILED_DETAIL_TYPE, RETURN_DETAIL_TYPE } from '../../src/adapters/event-bridge.ts';
 import { choiceOf } from '../../src/domain/groups.ts';
-import { MOST_RECEIVES } from '../../src/handlers/batch.ts';
 import { settingsFrom } from '../../src/handlers/settings.ts';
 import { deployed } from './deployed.ts';
 import { purposeOf, sampleEvents } from './sample-events.ts';
@@ -351,12 +350,12 @@ describe('the rules', () => {
 });
 
 describe('the event queue', () => {
-  it('is encrypted, and gives an event five chances, the next one when an invocation must have ended', () => {
+  it('is encrypted, and brings an event as often as SQS allows, each time when an invocation must have ended', () => {
     for (const [from, seconds] of [[typical, 60] as const, [edited, 900] as const]) {
       expect(from.resources['EventQueue']?.Properties).toEqual({
         SqsManagedSseEnabled: true,
         VisibilityTimeout: seconds,
-        RedrivePolicy: { deadLetterTargetArn: 'DeadLetterQueue.Arn', maxReceiveCount: MOST_RECEIVES },
+        RedrivePolicy: { deadLetterTargetArn: 'DeadLetterQueue.Arn', maxReceiveCount: 1_000 },
       });
       expect(ofType('AWS::Lambda::Function', from)).toMatchObject([{ Timeout: seconds }]);
     }
@@ -1056,8 +1055,14 @@ describe('params', () => {
     [{ eventSource: 'mine' }, 'There is no param eventSource; there are cluster, autoScalingGroups, '],
     [{ lifecycleHook: 'first,second' }, 'lifecycleHook names 2 hooks (first, second), and createLifecycleHooks gives'],
     [{ heartbeatTimeoutSeconds: 60 }, 'deadlineSeconds 7200 is above the hook'],
-    [{ functionTimeoutSeconds: 9 }, 'functionTimeoutSeconds is 9: expected a whole number of seconds from 10 to 900.'],
-    [{ functionTimeoutSeconds: 20 }, 'functionTimeoutSeconds 20 - marginSeconds 20 = 0 s, less than the'],
+    [
+      { functionTimeoutSeconds: 24 },
+      'functionTimeoutSeconds is 24: expected a whole number of seconds from 25 to 900.',
+    ],
+    [
+      { functionTimeoutSeconds: 25, marginSeconds: 25 },
+      'functionTimeoutSeconds 25 - marginSeconds 25 = 0 s, less than the',
+    ],
     [{ heartbeatFraction: 1.5 }, 'heartbeatFraction 1.5 is not below 1'],
   ])('that cannot work are refused with a sentence: %j', (params, sentence) => {
     expect(() => deployed(params)).toThrow(sentence);

@@ -61,7 +61,8 @@ export interface Course {
   /** How many calls were in trouble. */
   readonly troubled: number;
   readonly logs: readonly LogLine[];
-  readonly deadLetters: number;
+  /** How many events are on the dead-letter queue, or still on the event queue. */
+  readonly kept: number;
 }
 
 type Request = Parameters<Transport['handle']>[0];
@@ -133,7 +134,7 @@ export async function played(operation: string, play: Play, trouble: Trouble | u
       killedTasks: region.killedTasks.length,
       troubled,
       logs,
-      deadLetters: deadLettersIn(service).length,
+      kept: deadLettersIn(service).length + service.queue.counts.visible + service.queue.counts.inFlight,
     };
   } finally {
     for (const stop of stops) stop();

@@ -115,6 +115,7 @@ const around = {
   isFleet: fc.boolean(),
   isOutOfTime: fc.constantFrom(false, false, false, true),
   comesAgainAtMs: sometimes(seconds(NOW, NOW + 60).map(at)),
+  wasLeft: fc.boolean(),
   policy,
   nowMs: fc.nat(999).map((ms) => at(NOW) + ms),
   random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),

@@ -54,6 +54,7 @@ function situation(overrides: Partial<Situation> = {}): Situation {
     isFleet: false,
     isOutOfTime: false,
     comesAgainAtMs: undefined,
+    wasLeft: false,
     policy: POLICY,
     nowMs: at(10),
     random: 0.5,

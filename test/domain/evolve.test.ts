@@ -424,7 +424,8 @@ describe('whatever AWS answers', () => {
           let work: Work = { ...workOn(drain), observation, isFleet: rest.isFleet, isWoken: rest.isWoken };
           for (let steps = 0; steps < 15; steps++) {
             const { drain: next } = work;
-            const situation = { ...work, policy, nowMs, random, isOutOfTime: false, comesAgainAtMs: undefined };
+            const now = { nowMs, random, isOutOfTime: false, comesAgainAtMs: undefined, wasLeft: false };
+            const situation = { ...work, policy, ...now };
             const decision =
               next.kind === 'supervised'
                 ? supervise({ ...situation, drain: next })

@@ -340,10 +340,10 @@ describe('a continuation from the bus', () => {
       const error = new Unavailable('throttled');
       const aws = fakeAws({ fault: ({ name }) => (name === call ? error : undefined) });
       const arrival = untrusted(forged);
-      expect(await loaded(aws, [{ ...arrival, comesAgain: true }])).toEqual([[{ kind: 'left', drain: forged }]]);
+      expect(await loaded(aws, [{ ...arrival, receives: 2 }])).toEqual([[{ kind: 'left', drain: forged }]]);
       expect(aws.callsNamed('continueNow')).toEqual([]);
       const again = { ...forged, continuations: forged.continuations + 1 };
-      expect(await loaded(aws, [arrival])).toEqual([[{ kind: 'handed-over', drain: again }]]);
+      expect(await loaded(aws, [{ ...arrival, receives: 3 }])).toEqual([[{ kind: 'handed-over', drain: again }]]);
       expect(aws.callsNamed('continueNow').map(({ args }) => args)).toEqual([[[again]]]);
     },
   );

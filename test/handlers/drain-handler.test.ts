@@ -465,12 +465,78 @@ describe('a batch', () => {
     expect(outcomes()).toEqual(['drained']);
   });
 
-  it('brings a message that fails five times, until the redrive policy moves it', async () => {
+  it('goes to the dead-letter queue when it has failed five times, with the sentence', async () => {
     install();
     send(looping());
     await minutes(6);
     expect(kinds()).toEqual(Array(5).fill('failed'));
-    expect(deadLettersIn(service)).toEqual([{ body: JSON.stringify(looping()), code: undefined, sentence: undefined }]);
+    const sentence = expect.stringContaining(`was continued ${MOST_CONTINUATIONS + 1} times`);
+    expect(deadLettersIn(service)).toEqual([{ body: JSON.stringify(looping()), code: 'Error', sentence }]);
+  });
+
+  it.each([
+    ['watches', WATCHING, ['sqs', 'events']],
+    ['parks', PARKING, ['sqs', 'events', 'scheduler']],
+  ])(
+    'comes again for as long as nothing can be sent anywhere, where a drain %s: for half an hour here',
+    async (_, environment, services) => {
+      install(environment);
+      region.autoScaling.putLifecycleHook({ ...HOOK, group: 'web', heartbeatTimeoutSeconds: 120 });
+      runTask('report', 1_700);
+      const downUntilMs = region.time.nowMs() + 1_600_000;
+      failing = ({ service }) =>
+        services.includes(service) && region.time.nowMs() < downUntilMs
+          ? new AwsError('ServiceUnavailable', 'down', 503)
+          : undefined;
+      terminate();
+      await released();
+      expect(kinds().filter((kind) => kind === 'left').length).toBeGreaterThan(20);
+      expect(kinds()).not.toContain('failed');
+      expect(outcomes()).toEqual(['drained']);
+      expect(region.killedTasks).toEqual([]);
+      expect(deadLettersIn(service)).toEqual([]);
+      expect(region.autoScaling.completions).toMatchObject([{ by: 'completion' }]);
+    },
+  );
+
+  describe('that came too often without an answer', () => {
+    const recordOf = (message: unknown, messageAttributes = {}) => ({
+      eventSource: 'aws:sqs',
+      eventSourceARN: service.queue.arn,
+      messageId: 'suspect',
+      body: bodyOf(message),
+      attributes: { ApproximateReceiveCount: '6' },
+      messageAttributes,
+    });
+
+    it('begins again as soon as the queue takes messages', async () => {
+      install();
+      lostEvents = 1;
+      terminate();
+      const { result } = await invoke({ Records: [recordOf(terminationOf(INSTANCE))] });
+      expect(result).toEqual({ batchItemFailures: [] });
+      expect(calls()).toEqual(['SendMessage']);
+      await released();
+      expect(outcomes()).toEqual(['drained']);
+    });
+
+    it('is handled while the queue takes none', async () => {
+      install();
+      lostEvents = 1;
+      terminate();
+      failing = ({ service }) => (service === 'sqs' ? new AwsError('ServiceUnavailable', 'down', 503) : undefined);
+      await invoke({ Records: [recordOf(terminationOf(INSTANCE))] });
+      expect(callsNamed('UpdateContainerInstancesState')).toBe(1);
+    });
+
+    it('is a dead letter if it does so again, and is not handled: it may crash the invocation', async () => {
+      install();
+      const again = { SENT_AGAIN: { dataType: 'String', stringValue: 'true' } };
+      const { result } = await invoke({ Records: [recordOf(terminationOf(INSTANCE), again)] });
+      expect(result).toEqual({ batchItemFailures: [] });
+      expect(calls()).toEqual(['SendMessage', 'PutEvents']);
+      expect(deadLettersIn(service)).toMatchObject([{ sentence: expect.stringContaining('must have crashed') }]);
+    });
   });
 
   it('leaves a message on its queue twice while nothing can be sent there, and hands it over the third time, without an error', async () => {
@@ -492,11 +558,13 @@ describe('a batch', () => {
     failing = ({ operation }) =>
       operation === 'SendMessage' ? new AwsError('AccessDenied', 'not authorized', 403) : undefined;
     const itemIdentifier = send('drain it, please');
-    await minutes(6);
-    expect(service.lambda.invocations.length).toBe(5);
+    await minutes(8);
     expect(service.lambda.invocations[0]?.result).toEqual({ batchItemFailures: [{ itemIdentifier }] });
-    expect(deadLettersIn(service)).toMatchObject([{ body: 'drain it, please' }]); // by redrive
-    expect(messages()).toContainEqual('A rejected event could not be sent to the dead-letter queue; it comes again');
+    expect(messages()).toContainEqual('An event could not be sent to the dead-letter queue; it comes again');
+    expect(deadLettersIn(service)).toEqual([]);
+    failing = () => undefined;
+    await minutes(2);
+    expect(deadLettersIn(service)).toMatchObject([{ body: 'drain it, please', code: 'RejectedEvent' }]);
   });
 
   it('fails with the sentence that fixes it where an instance is in a cluster that does not exist', async () => {

@@ -66,7 +66,7 @@ export function installIn(
   const queue = region.createQueue({
     name: EVENT_QUEUE,
     visibilityTimeoutSeconds: 60,
-    maxReceiveCount: 5,
+    maxReceiveCount: 1_000,
     deadLetterQueue: deadLetters,
   });
   const specOf = (settings: Readonly<Record<string, string>>, more: Partial<FunctionSpec> = {}): FunctionSpec => ({

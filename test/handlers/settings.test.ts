@@ -224,7 +224,7 @@ describe('settings that cannot be used', () => {
     ['POLL_MAX_SECONDS', ['0', '301', 'x'], 'a whole number of seconds from 1 to 300'],
     ['MARGIN_SECONDS', ['19', '121', 'x'], 'a whole number of seconds from 20 to 120'],
     ['HEARTBEAT_TIMEOUT_SECONDS', ['29', '7201', ''], 'a whole number of seconds from 30 to 7200'],
-    ['FUNCTION_TIMEOUT_SECONDS', ['9', '901', 'x'], 'a whole number of seconds from 10 to 900'],
+    ['FUNCTION_TIMEOUT_SECONDS', ['24', '901', 'x'], 'a whole number of seconds from 25 to 900'],
     ['DEADLINE_RESULT', ['continue', 'RETRY'], 'one of CONTINUE, ABANDON'],
     ['STOP_STRAGGLERS', ['true', 'ALL', 'daemon'], 'one of none, standalone, all'],
     ['WAITING', ['Park', 'true', 'none'], 'one of park, watch'],
@@ -342,8 +342,8 @@ describe('settings that cannot work together', () => {
     ['a deadline below one poll', { DEADLINE_SECONDS: '4' }, 'deadlineSeconds 4 is below one poll of pollMinSeconds 5'],
     [
       'a margin that leaves no room',
-      { FUNCTION_TIMEOUT_SECONDS: '24' },
-      'functionTimeoutSeconds 24 - marginSeconds 20 = 4 s, less than the 5 s that a round of calls needs',
+      { FUNCTION_TIMEOUT_SECONDS: '25', MARGIN_SECONDS: '21' },
+      'functionTimeoutSeconds 25 - marginSeconds 21 = 4 s, less than the 5 s that a round of calls needs',
     ],
     ['a heartbeat after the timeout', { HEARTBEAT_FRACTION: '1' }, 'heartbeatFraction 1 is not below 1'],
     [

@@ -1,0 +1,53 @@
+/** The ways in which a drain waits, and what it does where they are refused. Pure. */
+
+import type { Decision, Situation } from './decision.ts';
+import type { Drain } from './drain.ts';
+import {
+  deadlineAtMs,
+  HAND_OVER_SECONDS,
+  hookTimesOutAtMs,
+  limitsOf,
+  SCHEDULE_LATE_SECONDS,
+  SCHEDULE_MIN_SECONDS,
+  wholeSecond,
+} from './policy.ts';
+
+/** An action is not verified again within one round. */
+export const VERIFIED_SECONDS = 10;
+
+export function mayUseSchedule({ policy, drain, refused }: Situation<Drain>): boolean {
+  return policy.waiting === 'park' && drain.known !== undefined && !refused.has('park');
+}
+
+export function waitUntil(instantMs: number, on: 'schedule' | 'queue' | 'both'): Decision {
+  return { kind: 'park', untilMs: wholeSecond(instantMs), on };
+}
+
+/**
+ * Waits on a schedule alone, or for the queue to bring the message again. Both may be late, but while the queue takes no
+ * messages, handing over would run one invocation after another. Only a drain that can do neither, or whose hook would time
+ * out first, hands over.
+ */
+export function withoutQueue(situation: Situation<Drain>): Decision {
+  const { drain, policy, nowMs, refused, comesAgainAtMs, wasLeft } = situation;
+  const mayLeave = comesAgainAtMs !== undefined && (!wasLeft || refused.has('hand-over'));
+  const untilMs = nowMs + SCHEDULE_MIN_SECONDS * 1000;
+  const wait: { readonly decision: Decision; readonly endsByMs: number } | undefined = mayUseSchedule(situation)
+    ? { decision: waitUntil(untilMs, 'schedule'), endsByMs: untilMs + SCHEDULE_LATE_SECONDS * 1000 }
+    : mayLeave
+      ? { decision: { kind: 'leave' }, endsByMs: comesAgainAtMs + HAND_OVER_SECONDS * 1000 }
+      : undefined;
+  const isInTime = wait && (drain.kind !== 'notice' || wait.endsByMs <= deadlineAtMs(drain, policy));
+  if (!isInTime) return handOver(situation);
+  if (wait.endsByMs <= hookTimesOutAtMs(drain, policy)) return wait.decision;
+  // A heartbeat gives the hook its whole time again.
+  const isLongEnough = wait.endsByMs - nowMs <= limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
+  return isLongEnough && !refused.has('heartbeat') ? { kind: 'heartbeat' } : handOver(situation);
+}
+
+/** Through the bus. If the bus refuses it, the queue brings the message again, after a heartbeat that gives the hook its time. */
+export function handOver({ drain, nowMs, refused, comesAgainAtMs }: Situation<Drain>): Decision {
+  if (!refused.has('hand-over') || comesAgainAtMs === undefined) return { kind: 'hand-over' };
+  const isFresh = drain.kind !== 'held' || nowMs < drain.lastHeartbeatAtMs + VERIFIED_SECONDS * 1000;
+  return isFresh || refused.has('heartbeat') ? { kind: 'leave' } : { kind: 'heartbeat' };
+}
