@@ -1,7 +1,7 @@
 /** What AWS knows of drains and their instances: each read once for many instances, and what fails apart from the rest. */
 
 import { UnreadableSchedule } from '../src/adapters/scheduler.ts';
-import type { Drain, LifecycleHook } from '../src/domain/drain.ts';
+import { type Drain, instanceIdOf, type LifecycleHook } from '../src/domain/drain.ts';
 import type { MarkedInstance } from '../src/domain/mark.ts';
 import { type ContainerInstance, type HoldingTask, isLive } from '../src/domain/observation.ts';
 import { ClusterMissing } from '../src/domain/ports.ts';
@@ -25,16 +25,17 @@ export interface ParkedDrains {
   readonly failure?: string;
 }
 
-/** The drains that are parked on the schedules whose names are wanted. */
+/** The drains that are parked: all, or those of the instances. */
 export async function readParkedDrains(
   { target }: Deployment,
   { schedules }: Aws,
-  isWanted: (schedule: string) => boolean = () => true,
+  instanceIds?: readonly string[],
 ): Promise<ParkedDrains> {
   if (!schedules) return { all: [] };
   let names: string[];
   try {
-    names = [...(await schedules.writtenAtMs()).keys()].filter(isWanted);
+    const all = [...(await schedules.writtenAtMs()).keys()];
+    names = instanceIds ? all.filter((name) => instanceIds.some((id) => mayBeOn(id, name))) : all;
   } catch (error) {
     return { all: [], failure: sentenceOf(error, target) };
   }
@@ -47,13 +48,18 @@ export async function readParkedDrains(
       return { schedule, drain: undefined, failure: sentenceOf(error, target) };
     }
   });
-  return { all: await Promise.all(read) };
+  const all = await Promise.all(read);
+  return { all: instanceIds ? all.filter((each) => instanceIds.some((id) => isParkedOn(id, each))) : all };
 }
 
-/** Whether the schedule is of a drain on this registration: its name begins with the id of the container instance. */
-export function isScheduleOn({ arn }: Pick<ContainerInstance, 'arn'>, schedule: string): boolean {
-  const id = arn.split('/').at(-1);
-  return schedule === id || schedule.startsWith(`${id}-`);
+/** A schedule is named after its instance. Earlier versions named it after the container instance, which does not say of which. */
+function mayBeOn(instanceId: string, schedule: string): boolean {
+  return schedule.startsWith(`${instanceId}-`) || !schedule.startsWith('i-');
+}
+
+/** Whether the schedule is of a drain of the instance. */
+export function isParkedOn(instanceId: string, { schedule, drain }: ParkedDrain): boolean {
+  return drain ? instanceIdOf(drain) === instanceId : schedule.startsWith(`${instanceId}-`);
 }
 
 /** Where instances are registered, as far as the configured clusters could be searched. */

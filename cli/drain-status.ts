@@ -26,7 +26,7 @@ import type { Aws } from './aws.ts';
 import { between, counted, type Deployment, dueAt, isoTime, relativeTo } from './common.ts';
 import {
   type HoldingGroup,
-  isScheduleOn,
+  isParkedOn,
   type ParkedDrain,
   type ParkedDrains,
   type Registrations,
@@ -76,7 +76,7 @@ export async function heldStatuses(
 ): Promise<DrainStatus[]> {
   const containerInstances = registrations.of(instanceId);
   const holdingTasks = await readHoldingTasks(containerInstances, aws);
-  const own = parked.all.filter(({ schedule }) => containerInstances.some((each) => isScheduleOn(each, schedule)));
+  const own = parked.all.filter((each) => isParkedOn(instanceId, each));
   const drains = parked.all.flatMap(({ drain }) => (isDrainOf(drain, instanceId, group.name) ? drain : []));
   const isKnown = parked.failure === undefined && own.every(({ unreadable, failure }) => !unreadable && !failure);
   const seen = { instanceId, group, registrations, containerInstances, holdingTasks, own, isKnown };
@@ -99,7 +99,7 @@ interface SeenInstance {
   readonly registrations: Registrations;
   readonly containerInstances: readonly ContainerInstance[];
   readonly holdingTasks: readonly HoldingTask[];
-  /** What is on the schedules of its registrations. */
+  /** What is on its schedules. */
   readonly own: readonly ParkedDrain[];
   /** Whether all of them could be read. */
   readonly isKnown: boolean;

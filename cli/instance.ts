@@ -5,7 +5,6 @@ import { choiceOf, groupNamed } from '../src/domain/groups.ts';
 import type { Aws } from './aws.ts';
 import type { Deployment } from './common.ts';
 import {
-  isScheduleOn,
   type ParkedDrain,
   type ParkedDrains,
   type Registrations,
@@ -28,9 +27,7 @@ export interface InstanceState {
 export async function readInstance(instanceId: string, deployment: Deployment, aws: Aws): Promise<InstanceState> {
   const place = await aws.groupOf(instanceId);
   const registrations = await readRegistrations([instanceId], deployment, aws);
-  const parked = await readParkedDrains(deployment, aws, (schedule) =>
-    registrations.of(instanceId).some((registration) => isScheduleOn(registration, schedule)),
-  );
+  const parked = await readParkedDrains(deployment, aws, [instanceId]);
   const state = { instanceId, place, registrations, parked };
   if (place && isHeld(place) && choiceOf(deployment.settings.autoScalingGroups, place.autoScalingGroup)) {
     const [group = { name: place.autoScalingGroup, returnsToWarmPool: false }] = await aws.groups([

@@ -1,8 +1,7 @@
-import { instanceIdOf } from '../src/domain/drain.ts';
 import { isHeld } from '../src/domain/group-place.ts';
 import { type Aws, awsOf } from './aws.ts';
 import { counted, type Deployment, deploymentOf, duration, isoTime, type Target } from './common.ts';
-import { isScheduleOn, readHoldingTasks, readParkedDrains, readRegistrations } from './drain-reads.ts';
+import { isParkedOn, readHoldingTasks, readParkedDrains, readRegistrations } from './drain-reads.ts';
 import { presentTaskCounts } from './drain-status.ts';
 import { type EndedDrain, equals, readEnded } from './ended-drains.ts';
 import type { Session } from './session.ts';
@@ -117,12 +116,8 @@ async function lookAt(open: readonly Watch[], deployment: Deployment, aws: Aws):
   const ids = open.map(({ instanceId }) => instanceId);
   const places = await aws.lifecycleActions.placesOf(ids);
   const registrations = await readRegistrations(ids, deployment, aws);
-  const isOn = (id: string, schedule: string) => registrations.of(id).some((each) => isScheduleOn(each, schedule));
-  // A schedule is named after the registration: where ECS has none any more, every schedule may hold the drain.
-  const isGone = ids.some((id) => registrations.of(id).length === 0);
-  const parked = await readParkedDrains(deployment, aws, (schedule) => isGone || ids.some((id) => isOn(id, schedule)));
-  const isParked = (id: string) =>
-    parked.all.some(({ schedule, drain }) => isOn(id, schedule) || (drain && instanceIdOf(drain) === id));
+  const parked = await readParkedDrains(deployment, aws, ids);
+  const isParked = (id: string) => parked.all.some((each) => isParkedOn(id, each));
   const looks = new Map<string, string>();
   for (const id of ids) {
     const place = places.get(id);

@@ -482,6 +482,7 @@ export function fakeAws(world: World = {}) {
           ? undefined
           : {
               nameOf: scheduleName,
+              earlierNamesOf: ({ action }, arn) => [`${arn.split('/').at(-1)}-${action.lifecycleHook}`],
               async put(drain, name, firesAtMs, before) {
                 await called('put', 'scheduler', name, before);
                 const there = schedules.get(name);
@@ -502,10 +503,10 @@ export function fakeAws(world: World = {}) {
                 await called('get', 'scheduler', name);
                 return schedules.get(name)?.drain;
               },
-              async parkedOn(arn) {
-                await called('parkedOn', 'scheduler', arn);
+              async parkedOn(instanceId) {
+                await called('parkedOn', 'scheduler', instanceId);
                 return [...schedules]
-                  .filter(([name]) => name.startsWith(`${arn.split('/').at(-1)}-`))
+                  .filter(([name]) => name.startsWith(`${instanceId}-`))
                   .map(([, { drain }]) => drain);
               },
               async writtenAtMs() {
@@ -727,9 +728,8 @@ function idOf(drain: Drain): string {
   return `${instanceIdOf(drain)} ${drain.kind === 'notice' ? 'notice' : drain.action.lifecycleHook}`;
 }
 
-function scheduleName(containerInstanceArn: string, drain: Drain): string {
-  const what = drain.kind === 'notice' ? 'notice' : drain.action.lifecycleHook;
-  return `${containerInstanceArn.split('/').at(-1)}-${what}`;
+function scheduleName(drain: Drain): string {
+  return `${instanceIdOf(drain)}-${drain.kind === 'notice' ? 'notice' : drain.action.lifecycleHook}`;
 }
 
 /** What crosses the bus or the queue, or waits in a schedule, is JSON. */

@@ -31,7 +31,7 @@ export interface SchedulerOptions {
   readonly client: SchedulerClient;
   readonly settings: SchedulerSettings;
   readonly clock: Clock;
-  /** The hooks whose drains are looked for on a container instance. */
+  /** The hooks whose drains are looked for on an instance. */
   readonly lifecycleHooks: readonly string[];
   /** Whether drains on notices are looked for as well. */
   readonly hasNotices: boolean;
@@ -47,10 +47,15 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
   const { scheduleGroup: GroupName } = settings;
   const calls = scheduleCalls(abortSignal, options);
   return {
-    nameOf: (containerInstanceArn, drain) =>
+    nameOf: (drain) =>
       drain.kind === 'notice'
-        ? noticeScheduleName(containerInstanceArn)
-        : scheduleName(containerInstanceArn, drain.action.lifecycleHook),
+        ? noticeScheduleName(drain.notice.instanceId)
+        : scheduleName(drain.action.instanceId, drain.action.lifecycleHook),
+
+    earlierNamesOf: ({ action }, containerInstanceArn) => {
+      const id = containerInstanceArn.split('/').at(-1) ?? '';
+      return [scheduleName(id, action.lifecycleHook), id];
+    },
 
     put: (drain, name, firesAtMs, before) =>
       awsCall(`park the drain of ${instanceIdOf(drain)}`, () =>
@@ -59,11 +64,11 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
 
     get: (name) => awsCall(`read the schedule ${name}`, () => calls.get(name)),
 
-    parkedOn: (containerInstanceArn) =>
-      awsCall(`look for drains that are parked on ${containerInstanceArn}`, async () => {
+    parkedOn: (instanceId) =>
+      awsCall(`look for drains that are parked on ${instanceId}`, async () => {
         const names = [
-          ...lifecycleHooks.map((hook) => scheduleName(containerInstanceArn, hook)),
-          ...(hasNotices ? [noticeScheduleName(containerInstanceArn)] : []),
+          ...lifecycleHooks.map((hook) => scheduleName(instanceId, hook)),
+          ...(hasNotices ? [noticeScheduleName(instanceId)] : []),
         ];
         const answers = await Promise.allSettled(names.map(calls.get));
         const drains = answers.flatMap((answer) => (answer.status === 'fulfilled' ? (answer.value ?? []) : []));
@@ -77,7 +82,7 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
       awsCall(`list the schedules of ${GroupName}`, async () => {
         const pages = paginateListSchedules({ client, pageSize: 100 }, { GroupName }, { abortSignal });
         const schedules = (await Array.fromAsync(pages)).flatMap((page) => page.Schedules ?? []);
-        return writtenAtMsIn(schedules, lifecycleHooks);
+        return writtenAtMsIn(schedules);
       }),
 
     delete: (name) => awsCall(`delete the schedule ${name}`, () => calls.remove(name)),
@@ -205,16 +210,8 @@ function drainIn(name: string, input = ''): Drain {
   throw new UnreadableSchedule(`The schedule ${name} cannot be understood: ${decoded.reason}`);
 }
 
-/** Version 0.1.0 named a schedule of a lifecycle action after the container instance alone: it may be of any hook. */
-const IS_NAMED_AFTER_HOOK = /-([0-9a-f]{8}|notice)$/;
-
-function writtenAtMsIn(schedules: readonly ScheduleSummary[], lifecycleHooks: readonly string[]): Map<string, number> {
-  const written = schedules.flatMap(({ Name, LastModificationDate: at }) =>
-    Name && at ? [[Name, at.getTime()] as const] : [],
-  );
-  const early = written.filter(([name]) => !IS_NAMED_AFTER_HOOK.test(name));
-  const ofAnyHook = early.flatMap(([id, at]) => lifecycleHooks.map((hook) => [scheduleName(id, hook), at] as const));
-  return new Map([...ofAnyHook, ...written]);
+function writtenAtMsIn(schedules: readonly ScheduleSummary[]): Map<string, number> {
+  return new Map(schedules.flatMap(({ Name, LastModificationDate: at }) => (Name && at ? [[Name, at.getTime()]] : [])));
 }
 
 function scheduleOf(
@@ -233,12 +230,15 @@ function scheduleOf(
   };
 }
 
-/** Two hooks may hold one instance, each with a drain of its own; the container instance's id has 32 characters. */
-function scheduleName(containerInstanceArn: string, lifecycleHook: string): string {
+/**
+ * Two hooks may hold one instance, each with a drain of its own. The name of a hook may be longer than the name of a schedule.
+ * The group is left out, because an ECS event does not name it and an instance is in one group at a time.
+ */
+function scheduleName(instanceId: string, lifecycleHook: string): string {
   const hook = createHash('sha256').update(lifecycleHook).digest('hex').slice(0, 8);
-  return `${containerInstanceArn.split('/').at(-1)}-${hook}`;
+  return `${instanceId}-${hook}`;
 }
 
-function noticeScheduleName(containerInstanceArn: string): string {
-  return `${containerInstanceArn.split('/').at(-1)}-notice`;
+function noticeScheduleName(instanceId: string): string {
+  return `${instanceId}-notice`;
 }

@@ -139,7 +139,7 @@ async function claimAgain(untrusted: Drain, { continuations, clock }: Ports): Pr
 async function loadTrusted(drain: Drain, ports: Ports): Promise<Work | Result> {
   const { parked } = drain;
   if (!parked || !ports.schedules) return workOn(continued(drain));
-  const stored = await storedIn(parked.schedule, drain, ports);
+  const stored = await storedOf(drain, ports);
   if (stored instanceof Error) return workOn(continued(drain));
   if (!stored) return loadUnparked(drain, ports);
   if (!isSameDrain(stored, drain)) return { kind: 'superseded', drain };
@@ -167,6 +167,17 @@ async function isPending({ kind, action }: ActionDrain, { lifecycleActions }: Po
   return place?.autoScalingGroup === action.autoScalingGroup && isHeld(place);
 }
 
+/** The state of the drain in its schedule, which has the name of an earlier version until the drain has parked under today's. */
+async function storedOf(drain: Drain, ports: Ports): Promise<Drain | undefined | Error> {
+  const name = ports.schedules?.nameOf(drain) ?? '';
+  const named = drain.parked?.schedule ?? name;
+  if (named !== name) {
+    const moved = await storedIn(name, drain, ports);
+    if (moved && !(moved instanceof Error) && isSameDrain(moved, drain)) return moved;
+  }
+  return storedIn(named, drain, ports);
+}
+
 /** The state in the schedule; the error, which is recorded, if it cannot be read. */
 export async function storedIn(
   schedule: string,
@@ -187,7 +198,7 @@ export async function storedIn(
  * @throws Unavailable if Auto Scaling does not answer: until then nothing is touched, because the hold may be over.
  */
 async function loadUntrusted(untrusted: Drain, policy: Policy, ports: Ports): Promise<Work | Result> {
-  const stored = await storedOf(untrusted, heldOpen([untrusted], policy, ports));
+  const stored = await storedForUntrusted(untrusted, heldOpen([untrusted], policy, ports));
   const pollIntervalSeconds = pollIntervalWithin(policy, untrusted.pollIntervalSeconds);
   if (stored) {
     const nowMs = ports.clock.nowMs();
@@ -216,13 +227,9 @@ const NOTHING_KNOWN = {
 };
 const NOTHING_BEGUN = { hook: undefined, emptySinceMs: undefined, isCompletionDenied: undefined };
 
-async function storedOf(untrusted: Drain, ports: Ports): Promise<Drain | undefined> {
-  const { schedules } = ports;
-  const [containerInstance] = untrusted.known?.containerInstances ?? [];
-  const schedule =
-    untrusted.parked?.schedule ?? (containerInstance && schedules?.nameOf(containerInstance.arn, untrusted));
-  if (!schedules || schedule === undefined) return undefined;
-  const stored = await storedIn(schedule, untrusted, ports);
+async function storedForUntrusted(untrusted: Drain, ports: Ports): Promise<Drain | undefined> {
+  if (!ports.schedules) return undefined;
+  const stored = await storedOf(untrusted, ports);
   return stored && !(stored instanceof Error) && isSameDrain(stored, untrusted) ? stored : undefined;
 }
 
@@ -264,8 +271,11 @@ async function loadWoken(wakeUps: readonly WakeUp[], ports: Ports): Promise<Map<
   const unreported = wakeUps.map(({ containerInstance }) => containerInstance).filter(({ arn }) => !arns.has(arn));
   const described = [...reported, ...(await describeAll(unreported, ports))];
   const emptied = described.filter(({ status, isEmpty }) => status === 'DRAINING' && isEmpty);
-  const parked = emptied.map(async (instance) => [instance.arn, await loadParkedOn(instance, ports)] as const);
-  return new Map(await Promise.all(parked));
+  const parked = [...Map.groupBy(emptied, ({ ec2InstanceId }) => ec2InstanceId)].map(async ([instanceId, own]) => {
+    const works = await loadParkedOn(instanceId, own, ports);
+    return own.map(({ arn }) => [arn, works] as const);
+  });
+  return new Map((await Promise.all(parked)).flat());
 }
 
 async function describeAll(
@@ -277,11 +287,15 @@ async function describeAll(
   return [...new Set(refs.map(({ arn }) => arn))].map(byArn).filter(isValue);
 }
 
-async function loadParkedOn(instance: ContainerInstance, { schedules, clock }: Ports): Promise<(Work | Result)[]> {
+async function loadParkedOn(
+  instanceId: string,
+  reported: readonly ContainerInstance[],
+  { schedules, clock }: Ports,
+): Promise<(Work | Result)[]> {
   try {
-    const drains = (await schedules?.parkedOn(instance.arn)) ?? [];
+    const drains = (await schedules?.parkedOn(instanceId)) ?? [];
     const asleep = drains.filter((drain) => !knowsEmptiness(drain));
-    return asleep.map((drain) => workOn(continued(drain, clock.nowMs()), { reported: [instance] }));
+    return asleep.map((drain) => workOn(continued(drain, clock.nowMs()), { reported }));
   } catch (error) {
     // Without an answer the drain looks for itself when its schedule fires.
     return error instanceof Unavailable ? [] : [{ kind: 'failed', error }];

@@ -149,7 +149,7 @@ async function resumeIfLost(
     // Another hook may hold the instance long after ours was completed. The heartbeat shows whether ours does, and gives time.
     if (drain.kind === 'held' && (await ports.lifecycleActions.recordHeartbeat(drain.action)) !== 'accepted') continue;
     const next = withHeartbeat(stored ? continued(stored) : fresh, nowMs);
-    if (!schedule && mayBeAlive(hold, nowMs)) return resumeParked(hold, next, policy, ports);
+    if (!schedule && mayBeAlive(hold, nowMs)) return resumeParked(next, policy, ports);
     ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
     return workOn(next);
   }
@@ -161,13 +161,12 @@ async function resumeIfLost(
  * left alone, because each sweep would begin another. If the drain is alive after all, it is superseded when it parks.
  */
 async function resumeParked(
-  { registrations: [registration] }: OverdueHold,
   drain: Drain,
   policy: Policy,
   { schedules, telemetry, clock }: Ports,
 ): Promise<Work | undefined> {
-  if (!schedules || !registration) return undefined;
-  const schedule = schedules.nameOf(registration.arn, drain);
+  if (!schedules) return undefined;
+  const schedule = schedules.nameOf(drain);
   const parked = withPark(drain, { kind: 'park', untilMs: wholeSecond(clock.nowMs()), on: 'both' }, schedule, policy);
   try {
     const firesAtMs = parked.parked?.firesAtMs ?? clock.nowMs();
@@ -198,12 +197,14 @@ function metadataOf(hook: LifecycleHook, scope: Scope): { readonly cluster?: str
 
 function scheduleOf(
   { registrations }: OverdueHold,
-  drain: Drain,
+  drain: ActionDrain,
   writtenAtMs: ReadonlyMap<string, number>,
   { schedules }: Ports,
 ): { readonly name: string; readonly writtenAtMs: number } | undefined {
-  for (const { arn } of registrations) {
-    const name = schedules?.nameOf(arn, drain) ?? '';
+  if (!schedules) return undefined;
+  // A drain that an earlier version has parked is alive as well.
+  const earlier = registrations.flatMap(({ arn }) => schedules.earlierNamesOf(drain, arn));
+  for (const name of [schedules.nameOf(drain), ...earlier]) {
     const atMs = writtenAtMs.get(name);
     if (atMs !== undefined) return { name, writtenAtMs: atMs };
   }

@@ -164,12 +164,9 @@ async function readStarts(drains: readonly ActionDrain[], group: string, ports: 
 /** Whether a drain that has no schedule is a copy of one that has: only that one knows the deadline that an operator has set. */
 async function isParkedElsewhere(drain: ActionDrain, { schedules, clock }: Ports): Promise<boolean> {
   if (drain.kind !== 'held' || drain.parked || !schedules) return false;
-  for (const { arn } of drain.known?.containerInstances ?? []) {
-    // A drain must end at its deadline though Scheduler does not answer.
-    const stored = await schedules.get(schedules.nameOf(arn, drain)).catch(() => undefined);
-    if (stored && isSameDrain(stored, drain) && (stored.parked?.firesAtMs ?? 0) > clock.nowMs()) return true;
-  }
-  return false;
+  // A drain must end at its deadline though Scheduler does not answer.
+  const stored = await schedules.get(schedules.nameOf(drain)).catch(() => undefined);
+  return stored !== undefined && isSameDrain(stored, drain) && (stored.parked?.firesAtMs ?? 0) > clock.nowMs();
 }
 
 /** Best effort: what the bus does not take is recorded and never fails the drain. */

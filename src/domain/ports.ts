@@ -2,7 +2,7 @@
 
 import type { Decision, DecisionKind } from './decide.ts';
 import type { Diagnostics, Explanation } from './diagnose.ts';
-import type { Drain, LifecycleAction, LifecycleHook, LifecycleResult, Outcome } from './drain.ts';
+import type { ActionDrain, Drain, LifecycleAction, LifecycleHook, LifecycleResult, Outcome } from './drain.ts';
 import type { GroupPlace } from './group-place.ts';
 import type { GroupChoice } from './groups.ts';
 import type { Mark, MarkedInstance, Returned } from './mark.ts';
@@ -108,12 +108,14 @@ export interface Continuations {
 }
 
 /**
- * One-time schedules that hold the state of parked drains: one for each lifecycle action or notice, named so that an ECS
- * event about the container instance finds it.
+ * One-time schedules that hold the state of parked drains: one for each lifecycle action or notice, named after the EC2
+ * instance, because its registrations in ECS come and go.
  */
 export interface DrainSchedules {
-  /** The name of the drain's schedule on this registration. */
-  nameOf(containerInstanceArn: string, drain: Drain): string;
+  /** The name of the drain's schedule. */
+  nameOf(drain: Drain): string;
+  /** The names that earlier versions gave to the drain's schedule, after a registration of the instance. */
+  earlierNamesOf(drain: ActionDrain, containerInstanceArn: string): readonly string[];
   /**
    * Writes the drain's state into its schedule, to fire at that instant or up to a minute later, and never in the past.
    * - `absent`: the drain has no schedule yet.
@@ -132,8 +134,8 @@ export interface DrainSchedules {
    * @throws Error if what is there cannot be understood.
    */
   get(schedule: string): Promise<Drain | undefined>;
-  /** The drains of any of our hooks, or on notices, that are parked on the registration. */
-  parkedOn(containerInstanceArn: string): Promise<readonly Drain[]>;
+  /** The drains of any of our hooks, or on notices, that are parked on the EC2 instance. */
+  parkedOn(instanceId: string): Promise<readonly Drain[]>;
   /** When each schedule was written last, by name, in epoch milliseconds. */
   writtenAtMs(): Promise<ReadonlyMap<string, number>>;
   /** Deletes the schedule; that there is none is no error. */

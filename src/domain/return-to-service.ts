@@ -121,8 +121,12 @@ async function markedIn(
  * A lifecycle action whose instance is in service is over, but EC2 may have given notice of the instance since: a drain goes on for
  * as long as it has a schedule.
  */
-async function hasEnded({ arn, mark }: MarkedInstance, policy: Policy, { schedules, clock }: Ports): Promise<boolean> {
-  const parked = (await schedules?.parkedOn(arn)) ?? [];
+async function hasEnded(
+  { ec2InstanceId, mark }: MarkedInstance,
+  policy: Policy,
+  { schedules, clock }: Ports,
+): Promise<boolean> {
+  const parked = (await schedules?.parkedOn(ec2InstanceId)) ?? [];
   const others = parked.filter(({ kind }) => kind === 'notice' || mark.trigger !== 'lifecycle-action');
   return others.every((drain) => clock.nowMs() >= surelyEndedAtMs(drain, policy));
 }

@@ -1,7 +1,7 @@
 /** The use case: one round of work on many drains. Load, observe, decide, perform, evolve, until each has a result. */
 
 import { type Decision, decide } from './decide.ts';
-import { type Drain, instanceIdOf, isSameDrain, killsTasks } from './drain.ts';
+import { instanceIdOf, isSameDrain, killsTasks } from './drain.ts';
 import { type Answer, evolve, type Result, type Work } from './evolve.ts';
 import { explain } from './explain.ts';
 import { heldOpen } from './held-open.ts';
@@ -10,8 +10,9 @@ import { fingerprintOf } from './observation.ts';
 import { latestRequests } from './operator.ts';
 import { perform, publishBestEffort, type Step } from './perform.ts';
 import { deadlineUsedPercent, LEFT_AT_FIRST, type Policy } from './policy.ts';
-import { type Ending, type Ports, reasonOf, type Telemetry } from './ports.ts';
+import type { Ending, Ports, Telemetry } from './ports.ts';
 import { supervise } from './supervise.ts';
+import { deleteSchedule } from './write-schedule.ts';
 
 /** No drain takes more steps in a round; more would mean that it goes in circles. */
 const MOST_STEPS = 40;
@@ -160,14 +161,6 @@ async function recordEndings(finished: readonly Finished[], policy: Policy, port
   const deleted = finished.map(({ work: { drain } }) => deleteSchedule(drain, ports));
   await publishBestEffort(endings, ports);
   await Promise.all(deleted);
-}
-
-/** A schedule that stays continues a drain that has ended, which is harmless. */
-async function deleteSchedule(drain: Drain, { schedules, telemetry }: Ports): Promise<void> {
-  if (!drain.parked) return;
-  await schedules?.delete(drain.parked.schedule).catch((error) => {
-    telemetry.record(drain, { kind: 'refused', doing: 'delete-schedule', reason: reasonOf(error) });
-  });
 }
 
 function recordDecision(work: Work, decision: Decision, policy: Policy, { telemetry, clock }: Ports): void {

@@ -1,9 +1,8 @@
 /** The state of a drain that parks, in its schedule. */
 
 import type { Decision } from './decide.ts';
-import { type Drain, isSameDrain, type Parked } from './drain.ts';
+import type { Drain } from './drain.ts';
 import { type Answer, withPark } from './evolve.ts';
-import type { Known } from './observation.ts';
 import { LONGEST_CALL_SECONDS, type Policy } from './policy.ts';
 import { type DrainSchedules, type Ports, reasonOf } from './ports.ts';
 
@@ -15,15 +14,16 @@ export async function writeSchedule(
   ports: Ports,
 ): Promise<Answer> {
   const { schedules, clock } = ports;
-  if (decision.on === 'queue' || !schedules || !drain.known) {
+  if (decision.on === 'queue' || !schedules) {
     return { kind: 'parked', drain: withPark(drain, decision, undefined, policy) };
   }
   try {
-    const schedule = drain.parked?.schedule ?? (await firstScheduleOf(drain, drain.known, schedules));
+    const schedule = schedules.nameOf(drain);
     const next = withPark(drain, decision, schedule, policy);
-    const before = !drain.parked ? 'absent' : mayFireBefore(drain.parked, clock.nowMs()) ? 'fired' : 'pending';
     const { firesAtMs = decision.untilMs } = next.parked ?? {};
-    const answer = await schedules.put(next, schedule, firesAtMs, before);
+    const answer = await schedules.put(next, schedule, firesAtMs, stateOf(schedule, drain, clock.nowMs()));
+    // An earlier version named it otherwise. It goes last, so that the drain has a schedule at any time.
+    if (drain.parked && drain.parked.schedule !== schedule) await deleteSchedule(drain, ports);
     return answer === 'taken' ? { kind: 'taken' } : { kind: 'parked', drain: next };
   } catch (error) {
     // Whatever the reason: without a schedule the drain waits on the queue, as it would in a Region that has none.
@@ -31,26 +31,16 @@ export async function writeSchedule(
   }
 }
 
-/** Whether the schedule has fired, or may fire while a call is on its way: an update may then come too late. */
-function mayFireBefore({ firesAtMs }: Parked, nowMs: number): boolean {
-  return firesAtMs <= nowMs + LONGEST_CALL_SECONDS * 1000;
+function stateOf(schedule: string, { parked }: Drain, nowMs: number): Parameters<DrainSchedules['put']>[3] {
+  if (parked?.schedule !== schedule) return 'absent';
+  // One that may fire while a call is on its way has fired: an update may come too late.
+  return parked.firesAtMs <= nowMs + LONGEST_CALL_SECONDS * 1000 ? 'fired' : 'pending';
 }
 
-/**
- * The schedule of a drain that was not parked yet. Copies of one event have to meet at one schedule, and may have found several
- * registrations in another order.
- */
-async function firstScheduleOf(
-  drain: Drain,
-  { containerInstances }: Known,
-  schedules: DrainSchedules,
-): Promise<string> {
-  // Sorted, because copies that park at the same time do not see each other's schedule.
-  const [first = '', ...others] = containerInstances.map(({ arn }) => schedules.nameOf(arn, drain)).toSorted();
-  if (others.length === 0) return first;
-  for (const name of [first, ...others]) {
-    const stored = await schedules.get(name);
-    if (stored && isSameDrain(stored, drain)) return name;
-  }
-  return first;
+/** Best effort: a schedule that stays continues a drain that has ended or goes on elsewhere, which is harmless. */
+export async function deleteSchedule(drain: Drain, { schedules, telemetry }: Ports): Promise<void> {
+  if (!drain.parked) return;
+  await schedules?.delete(drain.parked.schedule).catch((error) => {
+    telemetry.record(drain, { kind: 'refused', doing: 'delete-schedule', reason: reasonOf(error) });
+  });
 }

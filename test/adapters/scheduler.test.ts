@@ -24,9 +24,9 @@ const SETTINGS: SchedulerSettings = {
 };
 const BUS_ARN = 'arn:aws:events:eu-west-1:123456789012:event-bus/default';
 
-/** The id of the container instance, and the beginning of the SHA-256 of `ecs-drain`. */
-const NAME = '00000000000000000000000000000001-c90eb692';
-const NOTICE_NAME = '00000000000000000000000000000001-notice';
+/** The id of the EC2 instance, and the beginning of the SHA-256 of `ecs-drain`. */
+const NAME = `${INSTANCE_ID}-c90eb692`;
+const NOTICE_NAME = `${INSTANCE_ID}-notice`;
 
 /** The drain as it is parked: its state says where, and when its schedule fires. */
 const drain: HeldDrain = { ...drainUnderWay, parked: { schedule: NAME, untilMs: LATER_MS, firesAtMs: LATER_MS } };
@@ -119,18 +119,18 @@ describe('a drain that parks', () => {
     expect(region.time.nowMs()).toBeGreaterThanOrEqual(LATER_MS);
   });
 
-  it.each([
-    [containerInstanceArn(10), '0000000000000000000000000000000a'],
-    // The ARN of before 2018, without the cluster, and its id with hyphens.
-    [
-      'arn:aws:ecs:eu-west-1:123456789012:container-instance/f9cc75bb-0c94-46b9-bf6d-49d320bc1551',
-      'f9cc75bb-0c94-46b9-bf6d-49d320bc1551',
-    ],
-  ])('names its schedule after the container instance and its hook: %s', (arn, id) => {
+  it('names its schedule after the EC2 instance and the hook or the notice, whatever registration the instance has', () => {
     const other = { ...drain, action: { ...drain.action, lifecycleHook: 'other' } };
-    expect(schedules.nameOf(arn, drain)).toBe(`${id}-c90eb692`);
-    expect(schedules.nameOf(arn, other)).toBe(`${id}-d9298a10`);
-    expect(schedules.nameOf(arn, noticeDrain)).toBe(`${id}-notice`);
+    const known = { containerInstances: [{ arn: containerInstanceArn(7), cluster: CLUSTER }] };
+    expect(schedules.nameOf(drain)).toBe(`${INSTANCE_ID}-c90eb692`);
+    expect(schedules.nameOf({ ...drain, known })).toBe(`${INSTANCE_ID}-c90eb692`);
+    expect(schedules.nameOf(other)).toBe(`${INSTANCE_ID}-d9298a10`);
+    expect(schedules.nameOf(noticeDrain)).toBe(`${INSTANCE_ID}-notice`);
+  });
+
+  it('has a name that Scheduler takes, however long that of its hook is', async () => {
+    const long = { ...drain, action: { ...drain.action, lifecycleHook: 'any hook/'.repeat(28) } };
+    expect(await schedules.put(long, schedules.nameOf(long), LATER_MS, 'absent')).toBe('parked');
   });
 
   it.each([
@@ -270,19 +270,19 @@ describe('a drain whose schedule has fired', () => {
   });
 });
 
-describe('the drains that are parked on a container instance', () => {
+describe('the drains that are parked on an instance', () => {
   const other: HeldDrain = { ...drain, action: { ...drain.action, lifecycleHook: 'other' } };
   const park = async (...drains: readonly Parameters<DrainSchedules['put']>[0][]) => {
     for (const each of drains) {
-      await schedules.put(each, schedules.nameOf(containerInstanceArn(), each), LATER_MS, 'absent');
+      await schedules.put(each, schedules.nameOf(each), LATER_MS, 'absent');
     }
   };
 
   it('are found whole, of every hook and on notices', async () => {
     await park(drain, other, noticeDrain);
-    expect(names()?.toSorted()).toEqual([NAME, '00000000000000000000000000000001-d9298a10', NOTICE_NAME].toSorted());
+    expect(names()?.toSorted()).toEqual([NAME, `${INSTANCE_ID}-d9298a10`, NOTICE_NAME].toSorted());
     const callsBefore = region.calls.length;
-    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([drain, other, noticeDrain]);
+    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([drain, other, noticeDrain]);
     expect(operations().slice(callsBefore)).toEqual(Array(3).fill('GetSchedule'));
   });
 
@@ -290,21 +290,21 @@ describe('the drains that are parked on a container instance', () => {
     await park(drain, noticeDrain);
     const withoutNotices = schedulesThrough({ requestHandler: region.transport }, { hasNotices: false });
     const callsBefore = region.calls.length;
-    expect(await withoutNotices.parkedOn(containerInstanceArn())).toEqual([drain]);
+    expect(await withoutNotices.parkedOn(INSTANCE_ID)).toEqual([drain]);
     expect(operations().slice(callsBefore)).toEqual(Array(2).fill('GetSchedule'));
   });
 
   it('are none where nothing waits', async () => {
     await park(drain);
-    expect(await schedules.parkedOn(containerInstanceArn(2))).toEqual([]);
+    expect(await schedules.parkedOn('i-0123456789abcdef1')).toEqual([]);
   });
 
   it('are still found after the schedule has fired, until it is deleted', async () => {
     await park(drain);
     await settle();
-    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([drain]);
+    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([drain]);
     await schedules.delete(NAME);
-    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([]);
+    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([]);
   });
 });
 
@@ -331,15 +331,15 @@ describe('the state in a schedule', () => {
     await expect(schedules.get(NAME)).rejects.toThrow(
       `Could not read the schedule ${NAME}: UnreadableSchedule: ${sentence}`,
     );
-    await expect(schedules.parkedOn(containerInstanceArn())).rejects.toThrow(
-      `Could not look for drains that are parked on ${containerInstanceArn()}: UnreadableSchedule: ${sentence}`,
+    await expect(schedules.parkedOn(INSTANCE_ID)).rejects.toThrow(
+      `Could not look for drains that are parked on ${INSTANCE_ID}: UnreadableSchedule: ${sentence}`,
     );
   });
 
   it('that cannot be understood does not keep another drain of the instance asleep', async () => {
     leave({ version: 7, drain: { ...drain, heartbeats: 'many' } });
     await schedules.put(noticeDrain, NOTICE_NAME, LATER_MS, 'absent');
-    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([noticeDrain]);
+    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([noticeDrain]);
   });
 
   it.each<[string, object]>([
@@ -389,30 +389,12 @@ describe('a schedule that version 0.1.0 created', () => {
     });
   });
 
-  it.each([OLD_NAME, 'f9cc75bb-0c94-46b9-bf6d-49d320bc1551'])(
-    'shows the sweep that drains of any hook are alive on its container instance: %s',
-    async (id) => {
-      if (id !== OLD_NAME) leave(detail, id);
-      const writtenAtMs = await schedules.writtenAtMs();
-      for (const hook of ['c90eb692', 'd9298a10']) {
-        expect(writtenAtMs.get(`${id}-${hook}`)).toBeCloseTo(region.time.nowMs(), -3);
-      }
-    },
-  );
-
-  it('says nothing of a hook whose own schedule is there', async () => {
-    await pass(100);
-    const before = (await schedules.writtenAtMs()).get(NAME) ?? Infinity;
-    await schedules.put(drain, NAME, LATER_MS, 'absent');
-    expect((await schedules.writtenAtMs()).get(NAME)).toBeGreaterThan(before);
-  });
-
-  it('sends to the queue once the drain has parked again on it', async () => {
-    const found = (await schedules.get(OLD_NAME)) ?? drain;
-    expect(await schedules.put(found, OLD_NAME, LATER_MS + 60_000, 'pending')).toBe('parked');
-    await settle();
-    expect(onTheBus).toEqual([]);
-    expect(delivered()).toMatchObject([{ version: 7, drain: { action, parked: { schedule: OLD_NAME } } }]);
+  it('is found by a registration of its instance, as one of a later version that was named after the registration and the hook', () => {
+    expect(schedules.earlierNamesOf(drain, containerInstanceArn())).toEqual([`${OLD_NAME}-c90eb692`, OLD_NAME]);
+    // The ARN of before 2018, without the cluster, and its id with hyphens.
+    const id = 'f9cc75bb-0c94-46b9-bf6d-49d320bc1551';
+    const arn = `arn:aws:ecs:eu-west-1:123456789012:container-instance/${id}`;
+    expect(schedules.earlierNamesOf(drain, arn)).toEqual([`${id}-c90eb692`, id]);
   });
 });
 
@@ -527,7 +509,7 @@ describe('what EventBridge Scheduler refuses', () => {
         /Schedule group ecs-drain-blue does not exist/,
       );
     }
-    expect(await schedules.parkedOn(containerInstanceArn())).toEqual([]);
+    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([]);
     await schedules.delete(NAME);
   });
 });
@@ -537,7 +519,7 @@ it('the end of an invocation ends each call that has not been answered', async (
   const asked = [
     ...(['absent', 'pending', 'fired'] as const).map((before) => ended.put(drain, NAME, LATER_MS, before)),
     ended.get(NAME),
-    ended.parkedOn(containerInstanceArn()),
+    ended.parkedOn(INSTANCE_ID),
     ended.writtenAtMs(),
     ended.delete(NAME),
   ];

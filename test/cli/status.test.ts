@@ -310,7 +310,7 @@ describe('ecs-drain status', () => {
         remarks: [],
         failures: [
           expect.stringMatching(
-            /^Could not read the schedule \w+-\w+: not authorized\. The commands need these permissions: https:/,
+            /^Could not read the schedule i-\w+-\w+: not authorized\. The commands need these permissions: https:/,
           ),
         ],
       },
@@ -394,7 +394,7 @@ describe('ecs-drain status', () => {
     expect(drain).toMatchObject({ parked: false, since: STARTED });
     expect(drain.remarks).toEqual([
       expect.stringMatching(
-        /^The schedule \w+-\w+ cannot be understood: .*drain is missing.*The sweep starts the drain again/,
+        /^The schedule i-\w+-\w+ cannot be understood: .*drain is missing.*The sweep starts the drain again/,
       ),
     ]);
   });

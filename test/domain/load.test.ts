@@ -35,7 +35,8 @@ const withSchedules =
     schedules: schedules && own.schedules && { ...own.schedules, ...schedules },
   });
 
-const SCHEDULE = 'one-ecs-drain';
+const SCHEDULE = `${INSTANCE_ID}-ecs-drain`;
+const OTHER = 'i-00000000000000001';
 const known = knownOf();
 /** A drain that waits on its schedule until the 60th second. */
 const parked = drainOf({ known, hook: HOOK, parked: { schedule: SCHEDULE, untilMs: at(60), firesAtMs: at(60) } });
@@ -100,6 +101,35 @@ describe('a continuation from the queue or a schedule', () => {
   ])('is over where another delivery %s', async (_, stored) => {
     const aws = await storing(stored);
     expect(await loaded(aws, [trusted(parked)])).toEqual([[{ kind: 'superseded', drain: parked }]]);
+  });
+
+  describe('that an earlier version has parked under another name', () => {
+    const earlier = { ...parked, parked: { schedule: 'one', untilMs: at(60), firesAtMs: at(60) } };
+
+    it('goes on from that schedule', async () => {
+      const stored = { ...earlier, announced: 'started' } as const;
+      for (const arrival of [trusted(stored), untrusted(earlier)]) {
+        const aws = await storing(stored);
+        await aws.waitUntil(60);
+        expect(await loaded(aws, [arrival])).toMatchObject([[{ drain: { ...stored, continuations: 1 } }]]);
+      }
+    });
+
+    it('is over where another delivery has moved it, though its schedule was not deleted', async () => {
+      for (const left of [undefined, earlier]) {
+        const aws = await storing(left);
+        const drain = parkedUntil(90);
+        aws.schedules.set(SCHEDULE, { drain, firesAtMs: at(90), writtenAtMs: at(60), hasFired: false });
+        expect(await loaded(aws, [trusted(earlier)])).toEqual([[{ kind: 'superseded', drain: earlier }]]);
+      }
+    });
+
+    it('goes on though an earlier drain of the instance has left its schedule', async () => {
+      const aws = await storing(earlier);
+      const drain = drainOf({ known, action: { ...ACTION, token: 'another' } });
+      aws.schedules.set(SCHEDULE, { drain, firesAtMs: at(90), writtenAtMs: at(60), hasFired: true });
+      expect(await loaded(aws, [trusted(earlier)])).toMatchObject([[{ drain: { continuations: 1 } }]]);
+    });
   });
 
   it('goes on where its schedule has an earlier wait, or none', async () => {
@@ -198,9 +228,9 @@ describe('a continuation from the bus', () => {
     expect(await countedAt(0, drainOf({ known }))).toBe(1);
   });
 
-  it('finds its schedule by the container instance', async () => {
+  it('finds its schedule by the instance and the hook', async () => {
     const aws = await storing(parked);
-    expect(await loaded(aws, [untrusted({ ...forged, known })])).toMatchObject([[{ drain: { startedAtMs: at(0) } }]]);
+    expect(await loaded(aws, [untrusted(forged)])).toMatchObject([[{ drain: { startedAtMs: at(0) } }]]);
     expect(aws.callsNamed('get').map(({ args }) => args)).toEqual([[SCHEDULE]]);
   });
 
@@ -243,7 +273,7 @@ describe('a continuation from the bus', () => {
 
   it('without a schedule is believed as far as Auto Scaling confirms it', async () => {
     const aws = fakeAws({ callSeconds: 5 });
-    await aws.waitUntil(995);
+    await aws.waitUntil(990);
     const silence = { sinceMs: at(0), seenLastAtMs: at(0) };
     const closed = { sinceMs: at(0), containerInstances: [], silent: [] };
     const claims = {
@@ -274,17 +304,14 @@ describe('a continuation from the bus', () => {
         { isClaimed: true },
       ),
     ]);
-    expect(namesOf(aws)).toEqual(['get', 'recordHeartbeat', 'terminatingSinceMs']);
+    expect(namesOf(aws)).toEqual(['get', 'get', 'recordHeartbeat', 'terminatingSinceMs']);
     expect(aws.telemetry).toMatchObject([{ entry: { kind: 'corrected', claimedStartAtMs: 0 } }]);
   });
 
-  it('asks for no schedule where there are none, or no container instance is known', async () => {
-    const unknown = fakeAws();
-    await loaded(unknown, [untrusted(forged)]);
+  it('asks for no schedule where there are none', async () => {
     const watching = fakeAws();
     await loaded(watching, [untrusted({ ...forged, known })], withSchedules(undefined));
-    const confirming = ['recordHeartbeat', 'terminatingSinceMs'];
-    expect([namesOf(unknown), namesOf(watching)]).toEqual([confirming, confirming]);
+    expect(namesOf(watching)).toEqual(['recordHeartbeat', 'terminatingSinceMs']);
   });
 
   it('shares with the others of its group the question since when their instances are terminated', async () => {
@@ -315,7 +342,7 @@ describe('a continuation from the bus', () => {
     expect(await loaded(aws, [untrusted(forged)])).toMatchObject([
       [{ kind: 'finished', outcome: { kind: 'already-completed', lastSeen: undefined } }],
     ]);
-    expect(namesOf(aws)).toEqual(['recordHeartbeat']);
+    expect(namesOf(aws)).toEqual(['get', 'recordHeartbeat']);
   });
 
   it('is not helped by naming the schedule of another drain', async () => {
@@ -362,7 +389,7 @@ describe('a continuation from the bus', () => {
     const claims: NoticeDrain = noticeDrainOf('spot-interruption', { known, startedAtMs: 0 });
     const stored = noticeDrainOf('spot-interruption', {
       known,
-      parked: { schedule: 'one-notice', untilMs: 0, firesAtMs: 0 },
+      parked: { schedule: `${INSTANCE_ID}-notice`, untilMs: 0, firesAtMs: 0 },
     });
     expect(await loaded(await storing(stored), [untrusted(claims)])).toMatchObject([
       [{ drain: { startedAtMs: at(0) } }],
@@ -378,7 +405,7 @@ describe('a continuation from the bus', () => {
 });
 
 describe('an ECS event about a container instance', () => {
-  const two: FakeInstance = { id: 'two', ec2InstanceId: 'i-00000000000000001', status: 'DRAINING' };
+  const two: FakeInstance = { id: 'two', ec2InstanceId: OTHER, status: 'DRAINING' };
   const one: FakeInstance = { id: 'one', status: 'DRAINING' };
   const refOf = (id: string) => ({ arn: containerInstanceOf().arn.replace('one', id), cluster: 'prod' });
   const stopOn = (id: string): WakeUp => ({
@@ -431,16 +458,22 @@ describe('an ECS event about a container instance', () => {
       ['prod', [refOf('one').arn, refOf('busy').arn]],
       ['batch', [refOf('there').arn]],
     ]);
-    expect(aws.callsNamed('parkedOn').map(({ args }) => args)).toEqual(
-      ['two', 'one', 'there'].map((id) => [refOf(id).arn]),
-    );
-    expect(works.map((each) => each?.length)).toEqual([1, 1, 0, 0, 0, 0]);
+    expect(aws.callsNamed('parkedOn').map(({ args }) => args)).toEqual([[OTHER], [INSTANCE_ID]]);
+    expect(works.map((each) => each?.length)).toEqual([1, 1, 0, 0, 0, 1]);
+  });
+
+  it('wakes the drain of the instance by any of its registrations', async () => {
+    const again: FakeInstance = { id: 'again', status: 'DRAINING' };
+    for (const id of ['one', 'again']) {
+      const aws = await storing(parked, { instances: [one, again] });
+      expect(await loaded(aws, [stopOn(id)])).toMatchObject([[{ isWoken: true, drain: { action: ACTION } }]]);
+    }
   });
 
   it('wakes the drains of every hook on the instance', async () => {
     const aws = await storing(parked, { instances: [one] });
     const other = drainOf({ action: { ...ACTION, lifecycleHook: 'another' }, known });
-    aws.schedules.set('one-another', { drain: other, firesAtMs: 0, writtenAtMs: 0, hasFired: false });
+    aws.schedules.set(`${INSTANCE_ID}-another`, { drain: other, firesAtMs: 0, writtenAtMs: 0, hasFired: false });
     const [works] = await loaded(aws, [stopOn('one')]);
     expect(works).toMatchObject([
       { drain: { action: { lifecycleHook: 'ecs-drain' } } },

@@ -10,7 +10,7 @@ import { fakeAws, SCOPE, type World } from '../fakes.ts';
 import { ACTION, at, containerInstanceOf, drainOf, HOOK, INSTANCE_ID, POLICY } from './samples.ts';
 
 const OTHER = 'i-00000000000000001';
-const SCHEDULE = 'one-ecs-drain';
+const SCHEDULE = `${INSTANCE_ID}-ecs-drain`;
 
 /** Our one instance is held, and nothing drains it. */
 const forgotten = (world: World = {}) =>
@@ -67,7 +67,12 @@ describe('a sweep', () => {
     const instances = [INSTANCE_ID, OTHER].map((ec2InstanceId, i) => ({ id: `ci${i}`, ec2InstanceId }));
     const aws = forgotten({ instances, tasks: [] });
     await aws.waitUntil(200);
-    aws.schedules.set('ci1-ecs-drain', { drain: drainOf(), firesAtMs: at(0), writtenAtMs: at(200), hasFired: false });
+    aws.schedules.set(`${OTHER}-ecs-drain`, {
+      drain: drainOf(),
+      firesAtMs: at(0),
+      writtenAtMs: at(200),
+      hasFired: false,
+    });
     expect(drainsIn(await aws.sweep())).toMatchObject([{ action: { instanceId: INSTANCE_ID } }]);
   });
 
@@ -216,18 +221,39 @@ describe('a drain whose continuation was lost', () => {
   const lostSeconds = lostAtMs(at(0), HOOK, POLICY) / 1000 - at(0) / 1000;
 
   /** It has parked at second 0, and its schedule has fired for nothing. */
-  async function parkedAndForgotten(world: World = {}) {
+  async function parkedAndForgotten(world: World = {}, schedule = SCHEDULE) {
     const aws = forgotten(world);
     const known = { containerInstances: [{ arn: containerInstanceOf().arn, cluster: 'prod' }] };
-    const parked = { schedule: SCHEDULE, untilMs: at(60), firesAtMs: at(60) };
+    const parked = { schedule, untilMs: at(60), firesAtMs: at(60) };
     const drain = drainOf({ action: { ...ACTION, token: 'token' }, heartbeats: 4, continuations: 2, known, parked });
-    aws.schedules.set(SCHEDULE, { drain, firesAtMs: at(60), writtenAtMs: at(0), hasFired: true });
+    aws.schedules.set(schedule, { drain, firesAtMs: at(60), writtenAtMs: at(0), hasFired: true });
     return { aws, drain };
   }
 
   it('is alive until whatever would have continued it must have come', async () => {
     expect((await sweptAt((await parkedAndForgotten()).aws, lostSeconds - 0.001)).found).toEqual([]);
     expect((await sweptAt((await parkedAndForgotten()).aws, lostSeconds)).found).toHaveLength(1);
+  });
+
+  it.each<[string, World['instances']]>([
+    ['has registered again', [{ id: 'again', status: 'DRAINING' }]],
+    ['is registered no more', []],
+  ])('is alive as long though its instance %s', async (_, instances = []) => {
+    const swept = async (seconds: number) => sweptAt((await parkedAndForgotten({ instances })).aws, seconds);
+    expect((await swept(lostSeconds - 0.001)).found).toEqual([]);
+    expect((await swept(lostSeconds)).found).toMatchObject([{ drain: { parked: { schedule: SCHEDULE } } }]);
+  });
+
+  it('is alive as long where an earlier version named its schedule after the registration, and moves when it goes on', async () => {
+    const sweeping = async (seconds: number) => {
+      const { aws } = await parkedAndForgotten({ instances: [{ id: 'one', status: 'DRAINING' }] }, 'one-ecs-drain');
+      return { aws, ...(await sweptAt(aws, seconds, { isContinued: true })) };
+    };
+    expect((await sweeping(lostSeconds - 0.001)).found).toEqual([]);
+    const { aws, found } = await sweeping(lostSeconds);
+    expect(found).toMatchObject([{ drain: { continuations: 3, parked: { schedule: 'one-ecs-drain' } } }]);
+    await aws.next();
+    expect([...aws.schedules.keys()]).toEqual([SCHEDULE]);
   });
 
   it('goes on from where it was, on its own schedule', async () => {

@@ -183,7 +183,9 @@ describe('what Auto Scaling knows of a group', () => {
       ['hooksOf', 'web'],
       ['hooksOf', 'batch'],
       ['terminatingSinceMs', 'web'],
+      ...[first, second].map((drain) => ['get', `${instanceIdOf(drain)}-ecs-drain`]),
       ['terminatingSinceMs', 'batch'],
+      ['get', `${instanceIdOf(inBatch)}-ecs-drain`],
     ]);
   });
 
@@ -343,7 +345,7 @@ describe('parking', () => {
   const known = knownOf();
   const drain = drainOf({ known });
   const until = (on: 'schedule' | 'queue' | 'both'): Decision => ({ kind: 'park', untilMs: at(60), on });
-  const schedule = 'one-ecs-drain';
+  const schedule = `${INSTANCE_ID}-ecs-drain`;
   const parked = (firesAtSeconds: number) => ({ schedule, untilMs: at(60), firesAtMs: at(firesAtSeconds) });
 
   it.each([
@@ -376,17 +378,53 @@ describe('parking', () => {
   });
 
   it.each([
-    ['absent', undefined, 'one-ecs-drain'],
-    ['pending', { ...parked(20.001), schedule: 'its-own' }, 'its-own'],
-    ['fired', { ...parked(20), schedule: 'its-own' }, 'its-own'],
-  ])(
-    'says whether the schedule is there and will not fire before the call arrives: %s',
-    async (before, place, name) => {
-      const aws = fakeAws();
-      await performed(aws, [[drainOf({ known, ...(place && { parked: place }) }), until('schedule')]]);
-      expect(aws.callsNamed('put').map(({ args }) => args)).toEqual([[name, before]]);
-    },
-  );
+    ['absent', undefined],
+    ['pending', parked(20.001)],
+    ['fired', parked(20)],
+  ])('says whether the schedule is there and will not fire before the call arrives: %s', async (before, place) => {
+    const aws = fakeAws();
+    await performed(aws, [[drainOf({ known, ...(place && { parked: place }) }), until('schedule')]]);
+    expect(aws.callsNamed('put').map(({ args }) => args)).toEqual([[schedule, before]]);
+  });
+
+  describe('from a schedule that an earlier version has named otherwise', () => {
+    const earlier = drainOf({ known, parked: { ...parked(60), schedule: 'one' } });
+    const storing = (world?: World) => {
+      const aws = fakeAws(world);
+      aws.schedules.set('one', { drain: earlier, firesAtMs: at(60), writtenAtMs: at(0), hasFired: false });
+      return aws;
+    };
+
+    it('moves to its own, and is never without one', async () => {
+      const aws = storing();
+      const answers = await performed(aws, [[earlier, until('schedule')]]);
+      expect(answers).toMatchObject([{ kind: 'parked', drain: { parked: parked(60) } }]);
+      expect(aws.calls.map(({ name, args }) => [name, args[0]])).toEqual([
+        ['put', schedule],
+        ['delete', 'one'],
+      ]);
+      expect([...aws.schedules.keys()]).toEqual([schedule]);
+    });
+
+    it('keeps it where its own cannot be written', async () => {
+      const aws = storing({ fault: ({ name }) => (name === 'put' ? throttled : undefined) });
+      expect(await performed(aws, [[earlier, until('schedule')]])).toMatchObject([{ kind: 'refused' }]);
+      expect([...aws.schedules.keys()]).toEqual(['one']);
+    });
+
+    it('moves though the earlier one cannot be deleted', async () => {
+      const aws = storing({ fault: ({ name }) => (name === 'delete' ? denied : undefined) });
+      expect(await performed(aws, [[earlier, until('schedule')]])).toMatchObject([{ kind: 'parked' }]);
+      expect(aws.refusals()).toMatchObject([{ doing: 'delete-schedule' }]);
+    });
+
+    it('ends where another delivery has moved the drain, and leaves one schedule', async () => {
+      const aws = storing();
+      await performed(aws, [[drain, until('schedule')]]);
+      expect(await performed(aws, [[earlier, until('schedule')]])).toEqual([{ kind: 'taken' }]);
+      expect([...aws.schedules.keys()]).toEqual([schedule]);
+    });
+  });
 
   it('ends a drain that another delivery has parked', async () => {
     const aws = fakeAws();
@@ -398,12 +436,12 @@ describe('parking', () => {
   it('is refused without a schedule, for whatever reason, and sends no message for that drain', async () => {
     for (const error of [throttled, denied]) {
       const aws = fakeAws({
-        fault: ({ name, args: [schedule] }) => (name === 'put' && schedule === 'one-ecs-drain' ? error : undefined),
+        fault: ({ name, args: [schedule] }) =>
+          name === 'put' && schedule === `${INSTANCE_ID}-ecs-drain` ? error : undefined,
       });
-      const two = { containerInstances: [{ arn: `${containerInstanceOf().arn}/two`, cluster: 'prod' }] };
       const answers = await performed(aws, [
         [drain, until('both')],
-        [{ ...second, known: two }, until('both')],
+        [{ ...second, known }, until('both')],
       ]);
       expect(answers).toMatchObject([{ kind: 'refused', reason: error.message }, { kind: 'parked' }]);
       expect(aws.callsNamed('continueAt').map(({ args: [waits] }) => (waits as unknown[]).length)).toEqual([1]);
@@ -425,20 +463,18 @@ describe('parking', () => {
 
   it('keeps the schedule that was written before the queue refused', async () => {
     const aws = fakeAws({ outages: [{ of: 'queue', span: [0, 1] }] });
-    const kept = { schedule: 'one-ecs-drain', untilMs: at(60) };
+    const kept = { schedule, untilMs: at(60) };
     expect(await performed(aws, [[drain, until('both')]])).toMatchObject([
       { kind: 'queue-refused', drain: { parked: kept } },
     ]);
   });
 
-  it('uses the queue alone where there are no schedules, or no container instance is known', async () => {
+  it('uses the queue alone where there are no schedules', async () => {
     const watching = fakeAws();
     const ports = (own: Ports) => ({ ...own, schedules: undefined });
     const [answer] = await performed(watching, [[drain, until('both')]], { ports });
     expect(answer?.kind === 'parked' && answer.drain.parked).toBeUndefined();
-    const unknown = fakeAws();
-    await performed(unknown, [[first, until('both')]]);
-    expect([namesOf(watching), namesOf(unknown)]).toEqual([['continueAt'], ['continueAt']]);
+    expect(namesOf(watching)).toEqual(['continueAt']);
   });
 });
 

@@ -4,7 +4,7 @@ import { type Drain, hookLimits } from '../../src/domain/drain.ts';
 import { COMPLETION_RESERVE_SECONDS, type Policy } from '../../src/domain/policy.ts';
 import { conflictsIn } from '../../src/domain/policy-conflicts.ts';
 import { type ApiGroup, type FakeTask, fakeAws, type World } from '../fakes.ts';
-import { at, containerInstanceOf, drainOf, HOOK, knownOf, POLICY } from './samples.ts';
+import { at, containerInstanceOf, drainOf, HOOK, INSTANCE_ID, knownOf, POLICY } from './samples.ts';
 
 const seconds = (max: number) => fc.integer({ min: 0, max });
 const span = (max: number) =>
@@ -249,7 +249,7 @@ it('no claim of a continuation ends a drain before its deadline while a task run
         tasks: fc.record({ holding: fc.constantFrom([], [{ arn: 'forged', cluster: 'prod' }]), listedAtMs: instantMs }),
       }),
       parked: fc.record({
-        schedule: fc.constantFrom('one-ecs-drain', 'forged'),
+        schedule: fc.constantFrom(`${INSTANCE_ID}-ecs-drain`, 'forged'),
         untilMs: instantMs,
         firesAtMs: instantMs,
       }),

@@ -173,6 +173,21 @@ describe('an instance that EC2 gave notice of', () => {
     expect((await aws.giveBack()).returned).toHaveLength(1);
   });
 
+  it('is not returned while its drain goes on, whichever of its registrations sorts first', async () => {
+    for (const id of ['a', 'z']) {
+      const old: World = { instances: [{ id, silences: [[0, Infinity]] }, { id: 'one' }] };
+      const aws = fakeAws({
+        ...old,
+        holds: [],
+        events: 'none',
+        tasks: [{ id: 'job', on: 'one', stopsAtSeconds: 2_000 }],
+      });
+      aws.send(() => ({ kind: 'drain', drain: notice }), at(0));
+      expect(await sweptAt(aws, 1_500)).toEqual({ returned: [], failures: [] });
+      expect(statusIn(aws)).toBe('DRAINING');
+    }
+  });
+
   it('is returned after its deadline though its drain was lost and has left its schedule', async () => {
     const aws = fakeAws({ holds: [], events: 'none', tasks: [{ id: 'job', stopsAtSeconds: Infinity }] });
     await aws.round([{ kind: 'drain', drain: notice }]);

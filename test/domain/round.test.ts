@@ -21,7 +21,7 @@ const WAITS = [
   ['parked', POLICY],
   ['watched', WATCH],
 ] as const;
-const SCHEDULE = 'one-ecs-drain';
+const SCHEDULE = `${INSTANCE_ID}-ecs-drain`;
 /** From a look at a parked drain to the next, if no event wakes it and its schedule is late. */
 const LONGEST_SILENCE_SECONDS = 540 + SCHEDULE_LATE_SECONDS;
 
@@ -288,7 +288,7 @@ describe('many drains', () => {
     expect(aws.completions()).toMatchObject([{ atSeconds: 335.5 }, { atSeconds: 335.5 }]);
     expect(aws.callsNamed('put').map(({ args }) => args)).toEqual([
       [SCHEDULE, 'absent'],
-      ['one-another', 'absent'],
+      [`${INSTANCE_ID}-another`, 'absent'],
     ]);
     expect(aws.schedules.size).toBe(0);
   });
@@ -707,6 +707,19 @@ describe('copies of a message', () => {
     expect(entriesOf(aws)).toEqual([{ kind: 'superseded' }]);
   });
 
+  it('wake a drain that an earlier version has parked, once it has parked under its own name', async () => {
+    const parked = { schedule: 'one', untilMs: at(60), firesAtMs: at(60) };
+    const drain = drainOf({ known: knownOf(), closed: CLOSED, hook: HOOK, announced: 'started', parked });
+    const aws = fakeAws({ instances: [draining], tasks: [{ id: 'web', stopsAtSeconds: 400 }] });
+    aws.schedules.set('one', { drain, firesAtMs: at(60), writtenAtMs: at(0), hasFired: true });
+    aws.send(() => ({ kind: 'continuation', drain, isTrusted: true }), at(60));
+    await aws.run(() => aws.schedules.has(SCHEDULE));
+    expect([...aws.schedules.keys()]).toEqual([SCHEDULE]);
+    await aws.run(() => aws.finished().length > 0);
+    expect(aws.completions()[0]?.atSeconds).toBeLessThan(401);
+    expect(aws.schedules.size).toBe(0);
+  });
+
   it('that come later find the drain parked, or its action completed', async () => {
     const aws = fakeAws({
       tasks: [web],
@@ -748,7 +761,7 @@ describe('an action that someone else completed', () => {
     const aws = fakeAws({ holds: [] });
     const drain = drainOf({ continuations: 3 });
     await aws.round([{ kind: 'continuation', drain, isTrusted: false }]);
-    expect(callsOf(aws)).toEqual([['recordHeartbeat', 'publish']]);
+    expect(callsOf(aws)).toEqual([['get', 'recordHeartbeat', 'publish']]);
     const ending = { kind: 'finished', outcome: { kind: 'already-completed', lastSeen: undefined } };
     expect(entriesOf(aws)).toMatchObject([ending]);
     expect(aws.published).toMatchObject([{ event: ending }]);

@@ -691,7 +691,7 @@ describe('a continuation of a notice', () => {
         messageId,
       },
     ]);
-    expect(calls()).toEqual([]);
+    expect(calls()).toEqual(['GetSchedule']);
   });
 });
 
@@ -720,6 +720,53 @@ describe('a notice', () => {
     expect(messages()).toContainEqual('Ignored: i-00000000000000000 is in none of our clusters');
   });
 });
+
+describe.each(['first', 'last'])(
+  'a drain of an instance with two registrations, of which the new one sorts %s',
+  (place) => {
+    const arns = () => region.ecs.registrationsOf(INSTANCE).map(({ arn }) => arn);
+    const isInPlace = () =>
+      arns()
+        .toSorted()
+        .at(place === 'first' ? 0 : -1) === arns().at(-1);
+
+    beforeEach(async () => {
+      install({ ...PARKING, REBALANCE_RECOMMENDATIONS: 'true' });
+      region.eventBridge.putScheduledRule({ name: 'sweep', everySeconds: 60, target: (event) => send(event) });
+      do region.ecs.reRegisterAgent(INSTANCE);
+      while (!isInPlace());
+      await minutes(1);
+    });
+
+    it('is woken by its last task, and is one drain though the old registration goes', async () => {
+      runTask('import', 1_000);
+      terminate();
+      await parked();
+      for (const old of region.ecs.registrationsOf(INSTANCE).slice(0, -1)) region.ecs.deregisterInstance(old);
+      await region.time.runUntil(() => region.ecs.accountOf(INSTANCE).holding === 0);
+      const emptyAtMs = region.time.nowMs();
+      await released();
+      expect(region.time.nowMs() - emptyAtMs).toBeLessThan(20_000);
+      await minutes(5);
+      expect(outcomes()).toEqual(['drained']);
+      expect(schedules()).toEqual([]);
+    });
+
+    it('on a notice keeps its instance DRAINING until it ends', async () => {
+      runTask('import', 1_600);
+      const id = '12345678-1234-1234-1234-123456789012';
+      const event = { source: 'aws.ec2', 'detail-type': 'EC2 Instance Rebalance Recommendation' };
+      const atMs = region.time.nowMs();
+      send({ ...terminationOf(INSTANCE, 'web', atMs), ...event, id, detail: { 'instance-id': INSTANCE } });
+      await minutes(26);
+      expect(callsNamed('UpdateContainerInstancesState')).toBe(1);
+      expect(region.ecs.registrationsOf(INSTANCE).at(-1)?.status).toBe('DRAINING');
+      await minutes(5);
+      expect(outcomes()).toEqual(['drained']);
+      expect(region.ecs.registrationsOf(INSTANCE).at(-1)?.status).toBe('ACTIVE');
+    });
+  },
+);
 
 describe('a sweep', () => {
   beforeEach(() => {

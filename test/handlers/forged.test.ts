@@ -124,7 +124,7 @@ function entryOf(claimed: Claims, { arns, heldSinceMs, held, others, token, regi
     known: known && { containerInstances, tasks: { holding, listedAtMs: nowMs } },
     emptiedAtMs: claimed.emptied ? nowMs : undefined,
     operator: operatorOf(claimed, at),
-    parked: parked && { schedule: scheduleOf(arns[parked].instance), untilMs: nowMs, firesAtMs: nowMs },
+    parked: parked && { schedule: scheduleOf(ids[parked]), untilMs: nowMs, firesAtMs: nowMs },
   };
   const drain = version === 4 ? ofVersion4 : ofVersion7;
   return {

@@ -186,10 +186,10 @@ const LONGEST_LOG_LINE = 8_000;
 /** A standalone task is stopped its stop timeout and 10 s of reserve before the deadline. */
 const STOPS_BEFORE_MS = (TASK.stopTimeoutSeconds + 10) * 1000;
 
-/** The name of the schedule for our hook on a registration. */
-export function scheduleOf(containerInstanceArn: string): string {
+/** The name of the schedule for our hook on an instance. */
+export function scheduleOf(instanceId: string): string {
   const hook = createHash('sha256').update(OUR_HOOK).digest('hex').slice(0, 8);
-  return `${containerInstanceArn.split('/').at(-1)}-${hook}`;
+  return `${instanceId}-${hook}`;
 }
 
 /** So much earlier than Auto Scaling says a drain may claim to have begun: clocks differ. */
@@ -197,11 +197,12 @@ const CLOCK_SKEW_SECONDS = 60;
 
 /** What went wrong, a sentence each: `touchable` are those whose container instances and tasks may be drained. */
 export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof HostileWorld['arns'])[]): string[] {
-  const { region, service, mutations, logs, heldSinceMs, held, arns } = world;
+  const { region, service, mutations, logs, heldSinceMs, held, others, arns } = world;
   const deadlineMs = heldSinceMs + (DEADLINE_SECONDS - CLOCK_SKEW_SECONDS) * 1000;
   const instanceArns = touchable.map((one) => arns[one].instance);
   const taskArns = touchable.map((one) => arns[one].task);
-  const names = instanceArns.flatMap((arn) => [scheduleOf(arn), `${arn.split('/').at(-1)}-notice`]);
+  const ids = { held, ...others };
+  const names = touchable.flatMap((one) => [scheduleOf(ids[one]), `${ids[one]}-notice`]);
 
   const isFine = ({ operation, input, atMs }: Mutation): boolean => {
     switch (operation) {

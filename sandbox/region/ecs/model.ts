@@ -49,7 +49,7 @@ export class EcsModel {
   readonly #scheduler: ServiceScheduler;
 
   constructor({ time, place, random, trace, publish, readings = NO_FAULTS }: EcsOptions) {
-    const state = new EcsState({ time, place });
+    const state = new EcsState({ time, place, random: random.fork('container-instances') });
     const announcements = new Announcements({ nowMs: () => time.nowMs(), place, trace, publish });
     const offerRoom = (instance: ContainerInstance) => this.#scheduler.offerRoom(instance);
     const serviceChanged = (service: Service) => this.#scheduler.lookSoon(service);

@@ -38,7 +38,7 @@ function usesPort({ holding }: InstanceView, ports: readonly number[]): boolean 
 
 /** Orders the instance with the most memory free first, then the eldest. */
 export function byFreeMemory(a: InstanceView, b: InstanceView): number {
-  return freeOf(b).memoryMiB - freeOf(a).memoryMiB || (a.id < b.id ? -1 : 1);
+  return freeOf(b).memoryMiB - freeOf(a).memoryMiB || a.number - b.number;
 }
 
 export function roomiest<T extends InstanceView>(instances: Iterable<T>, task: Needs): T | undefined {

@@ -1,5 +1,6 @@
 import { LoadBalancer } from '../elastic-load-balancing/load-balancer.ts';
 import type { Place } from '../place.ts';
+import type { Random } from '../time/random.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
 import {
   type Behavior,
@@ -115,6 +116,7 @@ export type Launch = Pick<Task, 'service' | 'group' | 'startedBy' | 'definition'
 export interface StateOptions {
   readonly time: Pick<VirtualTime, 'nowMs' | 'after'>;
   readonly place: Place;
+  readonly random: Random;
 }
 
 const AGENT_VERSION = '1.90.0';
@@ -281,9 +283,10 @@ export class EcsState {
 
   addInstance(cluster: Cluster, host: Host): ContainerInstance {
     const { ec2InstanceId, capacity, attributes, taskInterfaces, capacityProvider } = host;
-    const id = this.newId();
+    const id = this.#drawnId();
     const instance: ContainerInstance = {
       id,
+      number: ++this.#ids,
       arn: this.arnOf('container-instance', `${cluster.name}/${id}`),
       ec2InstanceId,
       cluster,
@@ -428,6 +431,15 @@ export class EcsState {
 
   newId(): string {
     return (++this.#ids).toString(16).padStart(32, '0');
+  }
+
+  /** Of the registrations of one EC2 instance, any may sort first. */
+  #drawnId(): string {
+    const digits = () =>
+      Math.floor(this.#options.random.between(0, 16 ** 8))
+        .toString(16)
+        .padStart(8, '0');
+    return Array.from({ length: 4 }, digits).join('');
   }
 
   arnOf(type: string, name: string): string {

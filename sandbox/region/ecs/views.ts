@@ -31,6 +31,8 @@ export interface ClusterView {
 
 export interface InstanceView {
   readonly id: string;
+  /** Grows with each registration. */
+  readonly number: number;
   readonly arn: string;
   readonly ec2InstanceId: string;
   readonly cluster: ClusterView;

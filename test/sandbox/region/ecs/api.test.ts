@@ -289,8 +289,10 @@ describe('container instances in the ECS API', () => {
 
   it('go on after the last page’s last item, whatever came and went since', () => {
     for (let i = 0; i < 150; i++) register(`i-${i}`);
-    const first = ask<{ nextToken?: string }>('ListContainerInstances');
-    for (let i = 0; i < 50; i++) ecs.terminateInstance(`i-${i}`);
+    const first = ask<{ containerInstanceArns: string[]; nextToken?: string }>('ListContainerInstances');
+    const onFirst = ({ arn }: { arn: string }) => first.containerInstanceArns.includes(arn);
+    const ids = Array.from({ length: 150 }, (_, i) => `i-${i}`).filter((id) => ecs.registrationsOf(id).some(onFirst));
+    for (const id of ids.slice(0, 50)) ecs.terminateInstance(id);
     expect(list('ListContainerInstances', { nextToken: first.nextToken })).toHaveLength(51);
   });
 

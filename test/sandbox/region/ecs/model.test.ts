@@ -241,8 +241,8 @@ describe('placement', () => {
     register(B); // room for two more, and then none again: the same episode
     await until(2_000);
     expect(on(B)).toHaveLength(2);
-    const message =
-      '(service web) was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance 00000000000000000000000000000001) has insufficient CPU units available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.';
+    const eldest = ecs.registrationsOf(A)[0]?.id;
+    const message = `(service web) was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance ${eldest}) has insufficient CPU units available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.`;
     expect(messages()).toEqual([message]);
     expect(webService().events).toMatchObject([{ message, createdAtMs: START_MS + 1_000 }]);
   });
