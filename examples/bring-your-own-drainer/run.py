@@ -2,13 +2,13 @@
 
     python run.py FILE [--handler NAME] [--queue NAME] [--timeout SECONDS]
 
-The environment says where the Region is: AWS_ENDPOINT_URL, and a region and credentials as for any use of boto3. What the
-function reads of its own environment, such as its cluster, is there too. README.md shows both terminals.
+The environment has the address of the Region, AWS_ENDPOINT_URL, and a region and credentials as for any use of boto3. What the
+function reads from its own environment, such as its cluster, is there too. README.md shows both terminals.
 
-The function runs as Lambda would run it: an invocation for each message of the queue, with a time limit, tried again twice
-when it fails. It is not changed; time.sleep and time.time are the Region's.
+The function runs unchanged, as Lambda would run it: an invocation for each message of the queue, with a time limit, tried again
+twice when it fails. time.sleep and time.time use the Region's time.
 
-The exit code is 0 when the Region has ended, whatever became of the invocations: the Region's report says that. It is 1 if
+The exit status is 0 when the Region has ended, even if invocations failed: the Region's report shows that. It is 1 if
 there is no Region or no such queue, and 2 if the command is wrong.
 """
 
@@ -29,7 +29,7 @@ import botocore.exceptions
 
 CLIENT_HEADER = "x-region-client"
 COLD_START_SECONDS = 0.35
-# Lambda tries an asynchronous invocation that failed again after these.
+# After these times Lambda tries a failed asynchronous invocation again.
 RETRY_AFTER_SECONDS = (60, 120)
 LONG_POLL_SECONDS = 20
 
@@ -99,7 +99,7 @@ class ClockClient:
 
 
 def redirect_time():
-    """time.sleep and time.time are the Region's in threads that are its clients; boto3's own retries sleep so too."""
+    """time.sleep and time.time use the Region's time in threads that are its clients; so do boto3's retries."""
 
     def sleep(seconds):
         client = getattr(current, "client", None)
@@ -113,14 +113,14 @@ def redirect_time():
 
 
 def name_client(request, **_):
-    """Tells the Region who makes a call, so that its time waits for the caller."""
+    """Names the caller of a call to the Region, so that its time waits for the caller."""
     client = getattr(current, "client", None)
     if client:
         request.headers[CLIENT_HEADER] = client.id
 
 
 class Context:
-    """What Lambda hands over beside the event."""
+    """What Lambda passes to a handler beside the event."""
 
     function_name = "drainer"
     memory_limit_in_mb = 128
@@ -151,7 +151,7 @@ class Function:
             for wait in (*RETRY_AFTER_SECONDS, None):
                 if self._attempt(event, client) or wait is None:
                     break
-                # Who waits for the next attempt is no one's invocation, and bills nothing.
+                # The wait for the next attempt is not part of an invocation, and bills nothing.
                 waiting, failed = ClockClient(), client
                 failed.end()
                 waiting.sleep(wait)
@@ -187,7 +187,7 @@ class Function:
 
 
 def event_of(message):
-    """What Lambda would be invoked with, by where the message comes from; and the EC2 instance that it is about."""
+    """The event that Lambda would pass, by the source of the message, and the EC2 instance that it is about."""
     body = json.loads(message["Body"])
     if body.get("Type") == "Notification":
         record = {"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": body}

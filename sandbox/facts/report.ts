@@ -58,9 +58,9 @@ export function comparisonOf(
   });
   return `# The facts elsewhere
 
-What emulators of AWS make of [the facts](aws-facts.md), by the same experiments: \`npm run facts:elsewhere -- -u\` writes this page,
-\`npm run facts -- --endpoint-url URL\` asks another one. The local Region agrees with all of them (\`npm run facts\`). An emulator is
-asked in real time: what takes it longer than 75 s, or a resource that it has not, is *not observable*.
+This page shows where emulators of AWS differ from [the facts](aws-facts.md), by the same experiments. \`npm run facts:elsewhere -- -u\` writes it;
+\`npm run facts -- --endpoint-url URL\` asks another emulator. The local Region agrees with all facts (\`npm run facts\`). The experiments run
+in real time on an emulator. An experiment is *not observable* there if the emulator needs more than 75 s, or lacks a resource.
 
 ${columns.map(([name, results]) => `- **${name}**: ${summaryOf(results)}`).join('\n')}
 

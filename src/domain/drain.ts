@@ -253,6 +253,13 @@ export function isSameDrain(a: Drain, b: Drain): boolean {
   return isSameHold && (one.token === other.token || one.token === undefined || other.token === undefined);
 }
 
+/** One text for each lifecycle action or notice: two arrivals of one drain are one work. */
+export function keyOf(drain: Drain): string {
+  if (drain.kind === 'notice') return JSON.stringify([drain.notice.token, instanceIdOf(drain)]);
+  const { autoScalingGroup, lifecycleHook, instanceId } = drain.action;
+  return JSON.stringify([autoScalingGroup, lifecycleHook, instanceId]);
+}
+
 /** Whether the verdict lets tasks die. */
 export function killsTasks(verdict: Outcome): verdict is LethalVerdict {
   return verdict.kind === 'timed-out' || verdict.kind === 'agent-lost';

@@ -1,7 +1,7 @@
 /** What a round works on: the drains that events begin, continue or wake. */
 
 import { byCluster, isValue } from './by-cluster.ts';
-import { type ActionDrain, type Drain, instanceIdOf, isSameDrain, unreachable } from './drain.ts';
+import { type ActionDrain, type Drain, isSameDrain, unreachable } from './drain.ts';
 import {
   continued,
   correctedStart,
@@ -305,11 +305,4 @@ async function loadParkedOn(
 /** Whether the drain only waits for ECS to complete its hook: that the instance is empty is no news to it. */
 function knowsEmptiness(drain: Drain): boolean {
   return drain.kind === 'supervised' && drain.emptySinceMs !== undefined;
-}
-
-/** One text for each lifecycle action or notice: two arrivals of one drain are one work. */
-export function keyOf(drain: Drain): string {
-  if (drain.kind === 'notice') return JSON.stringify([drain.notice.token, instanceIdOf(drain)]);
-  const { autoScalingGroup, lifecycleHook, instanceId } = drain.action;
-  return JSON.stringify([autoScalingGroup, lifecycleHook, instanceId]);
 }

@@ -1,11 +1,11 @@
 /** The use case: one round of work on many drains. Load, observe, decide, perform, evolve, until each has a result. */
 
 import { type Decision, decide } from './decide.ts';
-import { instanceIdOf, isSameDrain, killsTasks } from './drain.ts';
+import { instanceIdOf, isSameDrain, keyOf, killsTasks } from './drain.ts';
 import { type Answer, evolve, type Result, type Work } from './evolve.ts';
 import { explain } from './explain.ts';
 import { heldOpen } from './held-open.ts';
-import { type Arrival, keyOf, type Loaded, load } from './load.ts';
+import { type Arrival, type Loaded, load } from './load.ts';
 import { fingerprintOf } from './observation.ts';
 import { latestRequests } from './operator.ts';
 import { perform, publishBestEffort, type Step } from './perform.ts';

@@ -68,7 +68,6 @@ describe('what documents say about the deployment', () => {
       'docs/operations.md',
       `about ${(Math.round(polls / 1e4) * 1e4).toLocaleString('en')} requests a month, $${pollDollars}`,
     ],
-    ['docs/benchmark.md', `about ${100 * Number(pollDollars)} cents a month`],
     ['docs/soak.md', `an invocation a minute, ${sweeps.toLocaleString('en')} a month`],
     ['docs/operations.md', `A drain has used ${100 * NEAR_DEADLINE} % of its \`deadlineSeconds\``],
     ['README.md', `${Number(PARAMS.deadlineSeconds.default) / 3_600} hours by default`],
@@ -125,9 +124,9 @@ describe('what docs/soak.md says about its month', () => {
     `at once | ${inAThousand(FAULTS.refusedDeliveries)} |`,
     `refuse | ${inAThousand(FAULTS.throttles)} |`,
     `HTTP 500 | ${10_000 * FAULTS.serverErrors} in 10,000 |`,
-    `an invocation dies | at ${Math.round(100_000 * FAULTS.crashes)} of 100,000 awaits |`,
+    `an invocation crashes | at ${Math.round(100_000 * FAULTS.crashes)} of 100,000 awaits |`,
     `5 to 60 s, ${RATES.agentFlapsAnInstanceADay} times a day`,
-    `each is taken once in ${RATES.spotLifeDays} days`,
+    `EC2 takes each once in ${RATES.spotLifeDays} days`,
     `| ${200 * RATES.jobsAnInstanceADay} tasks of 2 to 30 minutes a day`,
   ])('is what is played: %s', (sentence) => {
     expect(page).toContain(sentence);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Drain, hookLimits, type NoticeDrain } from '../../src/domain/drain.ts';
+import { type Drain, hookLimits, keyOf, type NoticeDrain } from '../../src/domain/drain.ts';
 import { workOn } from '../../src/domain/evolve.ts';
-import { type Arrival, keyOf, load, type WakeUp } from '../../src/domain/load.ts';
+import { type Arrival, load, type WakeUp } from '../../src/domain/load.ts';
 import { FEW_DRAINS, SPARE_CONTINUATIONS } from '../../src/domain/policy.ts';
 import { type Ports, Unavailable } from '../../src/domain/ports.ts';
 import { type FakeInstance, fakeAws, type World } from '../fakes.ts';

@@ -24,8 +24,7 @@ export async function withInstances(world: World): Promise<ClusterResources> {
     const isOpen = instances.every(({ status, agentConnected }) => status === 'ACTIVE' && agentConnected);
     return isOpen && instances.length > 1;
   });
-  if (!open)
-    throw new NotObservable('there are no two container instances that are ACTIVE and whose agents are connected');
+  if (!open) throw new NotObservable('the cluster lacks two ACTIVE container instances with a connected agent');
   return use(world, 'cluster');
 }
 

@@ -85,7 +85,7 @@ export const countingTrap: readonly Experiment[] = [
   {
     facts: [13, 51],
     title:
-      'SIGKILL comes 30 s after SIGTERM where the task definition has no stopTimeout, and in its time where it has one.',
+      'SIGKILL comes 30 s after SIGTERM where the task definition has no stopTimeout, and after its stopTimeout where it has one.',
     needs: ['cluster'],
     minutes: 9,
     cents: 0,

@@ -22,7 +22,7 @@ const SET_BACK = 'sets the instance ACTIVE again';
 export const draining: readonly Experiment[] = [
   {
     facts: [11, 61],
-    title: 'How is DRAINING answered on an instance that is DRAINING?',
+    title: 'How does ECS answer DRAINING for an instance that is DRAINING?',
     open: true,
     needs: ['cluster'],
     minutes: 6,
@@ -125,7 +125,7 @@ export const draining: readonly Experiment[] = [
   },
   {
     facts: [12],
-    title: 'Draining leaves a standalone task alone.',
+    title: 'Draining does not stop a standalone task.',
     needs: ['cluster'],
     minutes: 9,
     cents: 0,
@@ -182,7 +182,7 @@ async function whenDaemonsStop(world: World) {
   });
   if (!ended) return { saw: 'the daemon is not asked to stop within 360 s', agrees: 'open' as const };
   const after = (date: Date) => seconds(date.getTime() - drainedAtMs);
-  const saw = `the daemon is asked to stop ${after(ended.stoppingAt)} after DRAINING; the slow replica is told to after ${after(ended.slowStoppingAt)} and has STOPPED after ${after(ended.slowStoppedAt)}`;
+  const saw = `the daemon is asked to stop ${after(ended.stoppingAt)} after DRAINING; the slow replica is asked to after ${after(ended.slowStoppingAt)} and has STOPPED after ${after(ended.slowStoppedAt)}`;
   return { saw, agrees: 'open' as const };
 }
 

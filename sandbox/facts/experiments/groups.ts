@@ -112,7 +112,7 @@ export const groups: readonly Experiment[] = [
   },
   {
     facts: [69],
-    title: 'Scale-in protection does not protect from a user, and an instance on its way out is refused it.',
+    title: 'Scale-in protection does not stop a user, and a terminating instance cannot get it.',
     needs: ['group'],
     minutes: 8,
     cents: 0,

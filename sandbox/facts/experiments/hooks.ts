@@ -73,7 +73,8 @@ export const hooks: readonly Experiment[] = [
   },
   {
     facts: [21],
-    title: 'TerminateInstances of EC2 goes past the hook: the instance ends though no one has completed its action.',
+    title:
+      'TerminateInstances of EC2 bypasses the hook: the instance is terminated although no one has completed its action.',
     needs: ['group'],
     minutes: 8,
     cents: 0,
@@ -135,7 +136,7 @@ export const hooks: readonly Experiment[] = [
   },
   {
     facts: [18],
-    title: 'A hook that is put without values has ABANDON, 3,600 s and a global timeout of 172,800 s.',
+    title: 'A hook that is created without values has ABANDON, 3,600 s and a global timeout of 172,800 s.',
     needs: ['group'],
     minutes: 1,
     cents: 0,

@@ -49,7 +49,7 @@ export const lambda: readonly Experiment[] = [
   },
   {
     facts: [85],
-    title: 'An invocation that waits is answered with what the function returns, HTTP 200.',
+    title: 'A synchronous invocation returns what the function returns, HTTP 200.',
     needs: ['echo'],
     minutes: 1,
     cents: 0,
@@ -66,7 +66,7 @@ export const lambda: readonly Experiment[] = [
   {
     facts: [85],
     title:
-      'An invocation that waits is answered 200 though the function throws, with FunctionError and what was thrown.',
+      'A synchronous invocation returns HTTP 200 although the function throws, with FunctionError and what was thrown.',
     needs: ['function'],
     minutes: 1,
     cents: 0,
@@ -86,7 +86,7 @@ export const lambda: readonly Experiment[] = [
   },
   {
     facts: [85],
-    title: 'An asynchronous invocation is answered 202, and a dry run 204, both without a body.',
+    title: 'An asynchronous invocation returns HTTP 202, and a dry run 204, both without a body.',
     needs: ['echo'],
     minutes: 1,
     cents: 0,

@@ -13,7 +13,7 @@ const NOTHING = 'changes nothing';
 export const lists: readonly Experiment[] = [
   {
     facts: [49],
-    title: 'Has a container instance on plain EC2 a check AGENT_CONNECTIVITY in its health?',
+    title: 'Does the health of a container instance on plain EC2 have a check AGENT_CONNECTIVITY?',
     open: true,
     needs: ['cluster'],
     minutes: 1,

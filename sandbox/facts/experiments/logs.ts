@@ -9,7 +9,7 @@ const CLEANS_UP = 'leaves its lines to the deletion of the stack';
 export const logs: readonly Experiment[] = [
   {
     facts: [86],
-    title: 'Is a `?term` ignored beside a term that has to be there?',
+    title: 'Is a `?term` ignored beside a term that must be there?',
     open: true,
     needs: ['echo'],
     minutes: 3,
@@ -24,7 +24,7 @@ export const logs: readonly Experiment[] = [
   },
   {
     facts: [86],
-    title: 'Does `!=` match where the property is not there?',
+    title: 'Does `!=` match where the property is missing?',
     open: true,
     needs: ['echo'],
     minutes: 3,
@@ -39,7 +39,7 @@ export const logs: readonly Experiment[] = [
   },
   {
     facts: [86],
-    title: 'All terms have to be there, no `-term`, one `?term` of several, and a phrase word by word.',
+    title: 'A pattern needs all terms, no `-term`, one `?term` of several, and a phrase word by word.',
     needs: ['echo'],
     minutes: 3,
     cents: 0,
@@ -60,7 +60,7 @@ export const logs: readonly Experiment[] = [
   },
   {
     facts: [86],
-    title: 'Other characters than letters, digits and _ are refused outside of quotes, in the documented words.',
+    title: 'Characters other than letters, digits and _ are refused outside quotes, in the documented words.',
     needs: ['echo'],
     minutes: 1,
     cents: 0,

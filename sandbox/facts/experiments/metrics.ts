@@ -7,7 +7,7 @@ import { described, refusalOf, until } from './look.ts';
 export const metrics: readonly Experiment[] = [
   {
     facts: [87],
-    title: 'What has a value now is listed by ListMetrics with RecentlyActive PT3H.',
+    title: 'ListMetrics with RecentlyActive PT3H lists a metric that has a value now.',
     needs: ['function'],
     minutes: 17,
     cents: 0,

@@ -63,7 +63,7 @@ export const queues: readonly Experiment[] = [
   },
   {
     facts: [81],
-    title: 'What is wrong with one entry of a batch is a row in Failed, inside a 200, and the others are sent.',
+    title: 'SQS reports an invalid entry of a batch in Failed, inside a 200, and sends the others.',
     needs: ['queue'],
     minutes: 1,
     cents: 0,
@@ -88,7 +88,7 @@ export const queues: readonly Experiment[] = [
   },
   {
     facts: [81],
-    title: 'A batch is refused as a whole that is empty, too large, has more than ten entries or an id twice.',
+    title: 'SQS refuses as a whole a batch that is empty, is too large, or has more than ten entries or an id twice.',
     needs: ['queue'],
     minutes: 1,
     cents: 0,

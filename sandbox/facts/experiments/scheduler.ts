@@ -14,7 +14,7 @@ const CLEANS_UP = 'deletes the schedule';
 export const scheduler: readonly Experiment[] = [
   {
     facts: [29],
-    title: 'Does a one-time schedule fire whose time has passed?',
+    title: 'Does a one-time schedule whose time has passed fire?',
     open: true,
     needs: NEEDS,
     minutes: 4,
@@ -45,7 +45,7 @@ export const scheduler: readonly Experiment[] = [
   },
   {
     facts: [36],
-    title: 'Does UpdateSchedule let a one-time schedule come again that has come, with ActionAfterCompletion NONE?',
+    title: 'Does UpdateSchedule let a one-time schedule that has fired fire again, with ActionAfterCompletion NONE?',
     open: true,
     needs: NEEDS,
     minutes: 10,
@@ -100,7 +100,7 @@ export const scheduler: readonly Experiment[] = [
   },
   {
     facts: [27],
-    title: 'A name that is not there is not found, HTTP 404, in the documented words.',
+    title: 'A schedule that does not exist is not found, HTTP 404, in the documented words.',
     needs: ['schedules'],
     minutes: 1,
     cents: 0,
@@ -150,7 +150,7 @@ export const scheduler: readonly Experiment[] = [
   },
   {
     facts: [27],
-    title: 'UpdateSchedule sets what it leaves out to the default.',
+    title: 'UpdateSchedule resets what it omits to the default.',
     needs: ['schedules'],
     minutes: 1,
     cents: 0,

@@ -84,7 +84,7 @@ export const services: readonly Experiment[] = [
   {
     facts: [60],
     title:
-      'UpdateService refuses a service that is not there, and a desired count for a daemon, in the documented words.',
+      'UpdateService refuses a service that does not exist, and a desired count for a daemon, in the documented words.',
     needs: ['cluster'],
     minutes: 1,
     cents: 0,

@@ -25,7 +25,7 @@ export const topics: readonly Experiment[] = [
   },
   {
     facts: [83],
-    title: 'A topic that is not there is not found, HTTP 404, in the documented words.',
+    title: 'A topic that does not exist is not found, HTTP 404, in the documented words.',
     needs: ['topic'],
     minutes: 1,
     cents: 0,
@@ -59,7 +59,7 @@ export const topics: readonly Experiment[] = [
   },
   {
     facts: [83],
-    title: 'A subscription that is asked for again is the same one.',
+    title: 'Subscribing again returns the same subscription.',
     needs: ['topic', 'queue'],
     minutes: 1,
     cents: 0,

@@ -8,6 +8,7 @@ import type { Result } from '../../../sandbox/facts/run.ts';
 import { pageOfFacts } from '../../../sandbox/facts.ts';
 
 const PAGE_FILE = join(import.meta.dirname, '../../../docs/aws-facts.md');
+const EMULATORS_PAGE = join(import.meta.dirname, '../../../docs/facts-elsewhere.md');
 
 const PAGE = `# Facts
 
@@ -55,6 +56,12 @@ describe('the page of facts', () => {
 
   it('has an experiment about each fact, or the reason why there is none', async () => {
     expect(await readFile(PAGE_FILE, 'utf8')).not.toContain('| none yet |');
+  });
+
+  it('and the page of emulators have every experiment, in the same order', async () => {
+    const rows = (await readFile(EMULATORS_PAGE, 'utf8')).split('\n').filter((line) => /^\| \d/.test(line));
+    const expected = EXPERIMENTS.map(({ facts, title }) => `| ${facts.join(', ')} | ${title} |`);
+    expect(rows.map((row, index) => row.slice(0, expected[index]?.length))).toEqual(expected);
   });
 
   it('names the sources of a fact in brackets, which neither code nor links are', () => {

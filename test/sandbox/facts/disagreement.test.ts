@@ -136,7 +136,7 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
   'A DRAINING instance can be set ACTIVE': {
     UpdateContainerInstancesState: async (input, ask) => (input.status === 'ACTIVE' ? { failures: [] } : ask(input)),
   },
-  'Draining leaves a standalone task': [
+  'Draining does not stop a standalone task': [
     stoppingEveryTask('desiredStatus'),
     stoppingEveryTask('lastStatus'),
     drainingNothing,
@@ -203,7 +203,7 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
   'A hook without a notification target': {
     ReceiveMessage: delivering((event) => Object.assign(event, { Event: 'autoscaling:TEST_NOTIFICATION' })),
   },
-  'A hook that is put without values': {
+  'A hook that is created without values': {
     DescribeLifecycleHooks: answering(({ LifecycleHooks }) => {
       for (const hook of LifecycleHooks) hook.DefaultResult = 'CONTINUE';
     }),
@@ -228,7 +228,7 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
   'EC2 Instance Terminate Successful comes': { ReceiveMessage: delivering(({ detail }) => delete detail?.Cause) },
   'CancelInstanceRefresh without': { CancelInstanceRefresh: accepting },
   'A process that is suspended': { SuspendProcesses: async () => ({}) },
-  'Scale-in protection does not protect': { SetInstanceProtection: accepting },
+  'Scale-in protection does not stop a user': { SetInstanceProtection: accepting },
   'A minimum above the maximum': { UpdateAutoScalingGroup: accepting },
   'ECS Task State Change comes': [
     { ReceiveMessage: eventsWithoutVersion },
@@ -245,7 +245,7 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
   'A rule with a rate': { ReceiveMessage: delivering((event) => Object.assign(event, { source: 'facts' })) },
   'A one-time schedule fires': { GetSchedule: async () => ({}) },
   'A name that is taken': { CreateSchedule: refusing('It is taken.') },
-  'A name that is not there': { GetSchedule: refusing('It is not there.') },
+  'A schedule that does not exist': { GetSchedule: refusing('It is not there.') },
   'An expression with a Z': {
     CreateSchedule: asking(({ ScheduleExpression }) => ({ ScheduleExpression: ScheduleExpression.replace('Z', '') })),
   },
@@ -254,7 +254,7 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
       Target: { ...Target, EventBridgeParameters: { ...Target.EventBridgeParameters, Source: 'facts' } },
     })),
   },
-  'UpdateSchedule sets what it leaves out': { UpdateSchedule: asking(() => ({ ActionAfterCompletion: 'DELETE' })) },
+  'UpdateSchedule resets what it omits': { UpdateSchedule: asking(() => ({ ActionAfterCompletion: 'DELETE' })) },
   'An asynchronous invocation that fails': {
     ReceiveMessage: delivering((record) =>
       Object.assign(record, { requestContext: { condition: 'EventAgeExceeded' } }),
@@ -279,31 +279,31 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
     { DescribeInstances: refusing('There is none.') },
     { DescribeInstances: asking(() => ({ InstanceIds: ['i-00000000000000000'] })) },
   ],
-  'An invocation that waits is answered with': [
+  'A synchronous invocation returns what': [
     { Invoke: asking(() => ({ Payload: '{}' })) },
     { Invoke: answering((out) => (out.FunctionError = 'Handled')) },
     { Invoke: answering((out) => (out.StatusCode = 202)) },
   ],
-  'An invocation that waits is answered 200 though': [
+  'A synchronous invocation returns HTTP 200 although': [
     { Invoke: asking(() => ({ FunctionName: 'facts-echo' })) },
     { Invoke: answering((out) => delete out.FunctionError) },
     { Invoke: answering((out) => (out.StatusCode = 500)) },
   ],
-  'An asynchronous invocation is answered 202': [
+  'An asynchronous invocation returns HTTP 202': [
     { Invoke: asking(() => ({ InvocationType: 'RequestResponse' })) },
     { Invoke: answering((out) => (out.StatusCode = 202)) },
     { Invoke: answering((out) => (out.Payload = { transformToString: () => 'null' })) },
   ],
   'A function in another Region': [{ Invoke: accepting }, { Invoke: asking(() => ({ FunctionName: 'missing' })) }],
-  'All terms have to be there': [
+  'A pattern needs all terms': [
     reading(/^(\w+) (\w+)$/, '?$1 ?$2'),
     reading(/ -\w+/, ''),
     reading(/\?\w+ \?/, ''),
     reading(/"/g, ''),
   ],
-  'Other characters than letters': [{ FilterLogEvents: accepting }, { FilterLogEvents: refusing('It is wrong.') }],
+  'Characters other than letters': [{ FilterLogEvents: accepting }, { FilterLogEvents: refusing('It is wrong.') }],
   'A pattern of JSON': [reading(/\*/, ''), reading(/NOT EXISTS/, 'IS NULL'), reading(/detail-type/, 'detail')],
-  'What has a value now': [
+  'ListMetrics with RecentlyActive PT3H': [
     { ListMetrics: async () => ({ Metrics: [] }) },
     { GetMetricData: async () => ({ MetricDataResults: [] }) },
   ],
@@ -323,12 +323,12 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
     { SendMessage: accepting },
     { SendMessage: asking(({ MessageBody }) => ({ MessageBody: `${MessageBody}x` })) },
   ],
-  'What is wrong with one entry of a batch': [
+  'SQS reports an invalid entry of a batch': [
     { SendMessageBatch: answering((out) => delete out.Failed) },
     { SendMessageBatch: answering((out) => delete out.Successful) },
     { SendMessageBatch: answering((out) => (out.$metadata.httpStatusCode = 207)) },
   ],
-  'A batch is refused as a whole': { SendMessageBatch: accepting },
+  'SQS refuses as a whole a batch': { SendMessageBatch: accepting },
   'A long poll of an empty queue': [
     { ReceiveMessage: asking(() => ({ WaitTimeSeconds: 0 })) },
     { ReceiveMessage: asking(({ WaitTimeSeconds }) => ({ WaitTimeSeconds: WaitTimeSeconds && 20 })) },
@@ -341,15 +341,12 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
     { Publish: accepting },
     { Publish: asking(({ Message }) => ({ Message: `${Message}x` })) },
   ],
-  'A topic that is not there': [{ Publish: accepting }, { Publish: refusing('There is none.') }],
+  'A topic that does not exist': [{ Publish: accepting }, { Publish: refusing('There is none.') }],
   'A message with MessageStructure json': [
     { Publish: asking(() => ({ MessageStructure: undefined })) },
     { Publish: refusing('It is wrong.') },
   ],
-  'A subscription that is asked for again': [
-    subscribingAnew(),
-    { Subscribe: answering((out) => delete out.SubscriptionArn) },
-  ],
+  'Subscribing again returns': [subscribingAnew(), { Subscribe: answering((out) => delete out.SubscriptionArn) }],
 };
 
 const HELD = { AutoScalingInstances: [{ LifecycleState: 'Terminating:Wait' }] };
