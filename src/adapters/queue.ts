@@ -62,6 +62,9 @@ export interface QueueMessages {
   again(body: string): Promise<void>;
 }
 
+/** The most of a message, its attributes among it (facts 81 sqs-messages). */
+const MOST_BYTES = 1_048_576;
+
 /** The attribute of a message that was sent once more. */
 export const SENT_AGAIN = 'SENT_AGAIN';
 
@@ -74,12 +77,16 @@ export function queueMessages(
     await awsCall(attempted, () => client.send(new SendMessageCommand(input)));
   };
   return {
-    toDeadLetters: (MessageBody, { name, message }) =>
-      send('send an event to the dead-letter queue', {
+    toDeadLetters: (MessageBody, { name, message }) => {
+      const attributes = { ERROR_CODE: text(name), ERROR_MESSAGE: text(message) };
+      // The body comes first: without its sentence it can be sent again, and the log has the sentence.
+      const fits = Buffer.byteLength(MessageBody + JSON.stringify(attributes)) <= MOST_BYTES;
+      return send('send an event to the dead-letter queue', {
         QueueUrl: deadLetterQueueUrl,
         MessageBody,
-        MessageAttributes: { ERROR_CODE: text(name), ERROR_MESSAGE: text(message) },
-      }),
+        ...(fits && { MessageAttributes: attributes }),
+      });
+    },
     again: (MessageBody) =>
       send('send an event to the event queue once more', {
         QueueUrl: eventQueueUrl,

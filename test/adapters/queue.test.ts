@@ -194,6 +194,13 @@ describe('an event that can never be handled', () => {
     ]);
   });
 
+  it('goes there without its sentence where SQS would not take both, facts 81 sqs-messages', async () => {
+    const largest = 'x'.repeat(1_048_576);
+    const endpoint = await aws({ SendMessage: { MessageId: '1', MD5OfMessageBody: md5(largest) } });
+    await messages(endpoint).toDeadLetters(largest, rejected);
+    expect(endpoint.inputsOf('SendMessage')).toEqual([{ QueueUrl: QUEUE_URL, MessageBody: largest }]);
+  });
+
   it('is not lost in silence where the queue refuses it', async () => {
     const asked = reject(
       await aws({ SendMessage: fault('AWS.SimpleQueueService.NonExistentQueue', 'No such queue.') }),
