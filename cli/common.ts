@@ -1,10 +1,10 @@
 import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import packageJson from '../package.json' with { type: 'json' };
 import { AwsCallFailed, AwsUnavailable, awsCall, SDK_BOUNDS } from '../src/adapters/aws-call.ts';
+import { duration } from '../src/adapters/duration.ts';
 import { reasonOf } from '../src/domain/ports.ts';
 import { type Settings, settingsFrom } from '../src/handlers/settings.ts';
 import { UsageError } from '../terminal/command-line.ts';
-import { duration } from '../terminal/duration.ts';
 import type { Page } from '../terminal/layout.ts';
 import { type AwsClock, awsClock } from './aws-clock.ts';
 

@@ -1,6 +1,6 @@
 import type { Obstacle, Plan } from '../sandbox/plan/conclude.ts';
+import { duration } from '../src/adapters/duration.ts';
 import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
-import { duration } from '../terminal/duration.ts';
 import { NO_TERMINAL, type Page, tableOf } from '../terminal/layout.ts';
 
 /** A plan as the terminal shows it. */

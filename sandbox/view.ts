@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { createLogUpdate } from 'log-update';
-import { duration } from '../terminal/duration.ts';
+import { duration } from '../src/adapters/duration.ts';
 import { type Page, wrapped } from '../terminal/layout.ts';
 import type { Benchmarked, DrillEvent, DrillResult, Judged } from './result.ts';
 import { clockFace, headlineOf, reportsIn, sentenceOf, type Where } from './sentences.ts';

@@ -1,6 +1,6 @@
+import { duration } from '../../src/adapters/duration.ts';
 import { sentenceOnCause } from '../../src/adapters/present-explanation.ts';
 import type { Cause } from '../../src/domain/diagnose.ts';
-import { duration } from '../../terminal/duration.ts';
 import { percentile } from '../prices.ts';
 import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
 import type { Params } from '../scenarios.ts';

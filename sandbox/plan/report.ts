@@ -1,4 +1,4 @@
-import { duration } from '../../terminal/duration.ts';
+import { duration } from '../../src/adapters/duration.ts';
 import { PATTERNS, type Steps, stepsChart, stepsSwatchOf } from '../report/charts.ts';
 import { type Html, html } from '../report/html.ts';
 import { memorySection, STYLE, scrolling, tableOf, timelineSection } from '../report.ts';

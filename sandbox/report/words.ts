@@ -1,6 +1,6 @@
 /** How figures are said to people; a no-break space keeps a unit with its number. */
 
-import { duration as inWords } from '../../terminal/duration.ts';
+import { duration as inWords } from '../../src/adapters/duration.ts';
 
 const SPACE = '\u00a0';
 

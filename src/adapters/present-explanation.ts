@@ -6,6 +6,7 @@
 import type { Blocker, Cause, CauseKind, Explanation } from '../domain/diagnose.ts';
 import { type Outcome, unreachable } from '../domain/drain.ts';
 import type { LastSeen } from '../domain/observation.ts';
+import { duration } from './duration.ts';
 
 /** Events and log lines have a size limit, and a reader has a limit too. */
 const MAX_BLOCKERS = 50;
@@ -204,12 +205,8 @@ export function tasksOf(count: number): string {
   return `${count} ${count === 1 ? 'task' : 'tasks'}`;
 }
 
-/** `45 s`, `31 min`, `2 h 5 min`. */
 function span(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return duration(Math.max(0, Math.round(ms / 1000)));
 }
 
 /** A message of AWS without its reference to the AWS documentation. */

@@ -38,7 +38,7 @@ export const CAUSES: { readonly [K in CauseKind]: Sample<K> } = {
   'replacements-fail': [
     { kind: 'replacements-fail', atMs: minutesAgo(1), message: '(service web) is unhealthy in (target-group web)' },
     { at: '2026-03-01T09:59:00.000Z', message: '(service web) is unhealthy in (target-group web)' },
-    'replacements fail to start or to become healthy (reported 60 s ago: “(service web) is unhealthy in (target-group web)”)',
+    'replacements fail to start or to become healthy (reported 1 min ago: “(service web) is unhealthy in (target-group web)”)',
   ],
   'service-event': [
     { kind: 'service-event', atMs: minutesAgo(3), message: '(service web) waits for the moon.' },

@@ -124,10 +124,10 @@ describe('a blocker', () => {
 
   it.each([
     [0.5, 'RUNNING for 30 s'],
-    [1.99, 'RUNNING for 119 s'],
+    [1.99, 'RUNNING for 1 min 59 s'],
     [2, 'RUNNING for 2 min'],
-    [119, 'RUNNING for 119 min'],
-    [120, 'RUNNING for 2 h 0 min'],
+    [119, 'RUNNING for 1 h 59 min'],
+    [120, 'RUNNING for 2 h'],
     [125, 'RUNNING for 2 h 5 min'],
     [-1, 'RUNNING for 0 s'],
   ])('says how long its tasks have been in their status: %f min', (minutes, words) => {

@@ -17,7 +17,7 @@ describe('ecs-drain explain', () => {
     expect(status).toBe(0);
     expect(stdout).toContain(`${first} is draining: the group web holds it on the hook ecs-drain.`);
     expect(stdout).toContain('3 tasks hold it:');
-    expect(stdout).toMatch(/2 tasks of service:web, RUNNING for \d+ min: the service cannot be drained/);
+    expect(stdout).toMatch(/2 tasks of service:web, RUNNING for \d+ min \d+ s: the service cannot be drained/);
     expect(stdout).toMatch(/1 task of family:import, RUNNING.*started by cron/);
 
     const { answer } = await json('explain', first);

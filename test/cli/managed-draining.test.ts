@@ -46,7 +46,7 @@ describe('a drain of ECS managed draining that is watched', () => {
     const { stdout } = await run('explain', first);
     expect(stdout).toContain(`the group web holds it on the hook ${MANAGED_DRAINING_HOOK}`);
     expect(stdout).toContain('at the deadline ecs-drain completes its hook with ABANDON.');
-    expect(stdout).toMatch(/2 tasks of service:web, RUNNING for \d+ min: the service cannot be drained/);
+    expect(stdout).toMatch(/2 tasks of service:web, RUNNING for \d+ min \d+ s: the service cannot be drained/);
   });
 
   it('is in status before anything is known of it, and found by the sweep if its event was lost', async () => {

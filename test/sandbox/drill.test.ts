@@ -91,7 +91,7 @@ describe('npm run drill', () => {
   it('says why tasks stayed, in the words of explain', async () => {
     const printed = await printedBy(drill, '--scenario', 'stuck');
     expect(printed).toMatch(/^i-00000000000000001 after 15 min: Stuck: the tasks may hold the instance/m);
-    expect(printed).toMatch(/^- 2 tasks of service:web, RUNNING for 29 min: the service cannot be drained/m);
+    expect(printed).toMatch(/^- 2 tasks of service:web, RUNNING for 30 min: the service cannot be drained/m);
     expect(printed).toMatch(/^- 1 task of family:report, RUNNING .*: draining does not stop standalone tasks/m);
     expect(printed).not.toContain('Timed out');
     expect(await printedBy(drill, '--scenario', 'book')).not.toContain('Why tasks stayed');

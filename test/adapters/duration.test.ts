@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { duration } from '../../terminal/duration.ts';
+import { duration } from '../../src/adapters/duration.ts';
 
 it.each([
   [0, '0 s'],
