@@ -16,7 +16,7 @@ import { choiceOf, type GroupChoice } from './groups.ts';
 import { storedIn } from './load.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
 import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
-import { ClusterMissing, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { ClusterMissing, errorOf, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';
 
 /** The groups and hooks whose instances we drain. */
 export interface Scope {
@@ -149,11 +149,22 @@ async function resumeIfLost(
     // Another hook may hold the instance long after ours was completed. The heartbeat shows whether ours does, and gives time.
     if (drain.kind === 'held' && (await ports.lifecycleActions.recordHeartbeat(drain.action)) !== 'accepted') continue;
     const next = withHeartbeat(stored ? continued(stored) : fresh, nowMs);
+    if (!ports.schedules) return resumeOnQueue(next, ports);
     if (!schedule && mayBeAlive(hold, nowMs)) return resumeParked(next, policy, ports);
     ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
     return workOn(next);
   }
   return undefined;
+}
+
+/**
+ * Without schedules nothing but a message continues a drain, so the message begins it as well. While the queue takes none, the
+ * instance is not touched: the next sweep would believe that the drain is alive once the instance is DRAINING.
+ */
+async function resumeOnQueue(drain: Drain, { continuations, telemetry, clock }: Ports): Promise<undefined> {
+  const [failure] = await continuations.continueAt([{ drain, atMs: clock.nowMs() }]).catch((error) => [errorOf(error)]);
+  if (failure) telemetry.record(drain, { kind: 'refused', doing: 'park', reason: failure.message });
+  else telemetry.record(drain, { kind: 'found', lost: 'event' });
 }
 
 /**

@@ -331,7 +331,9 @@ describe('where drains are not parked', () => {
   const foundWith = async (statuses: readonly ContainerInstanceStatus[], registeredLastAt = 0) => {
     const comesAt = (i: number) => (i === statuses.length - 1 ? registeredLastAt : 0);
     const instances = statuses.map((status, i) => ({ id: `ci${i}`, status, comesAtSeconds: comesAt(i) }));
-    return (await sweptAt(forgotten({ instances }), 200, { policy })).found.length;
+    const aws = forgotten({ instances });
+    await sweptAt(aws, 200, { policy });
+    return aws.callsNamed('continueAt').length;
   };
 
   it.each<[string, ContainerInstanceStatus[], number]>([
@@ -350,6 +352,18 @@ describe('where drains are not parked', () => {
   ])('the drain of an instance that its agent has registered again %s', async (_, statuses, registeredAt, found) => {
     expect(await foundWith(statuses, registeredAt)).toBe(found);
   });
+});
+
+it('a lost drain begins with its message where drains are not parked, and not before the queue takes it', async () => {
+  const policy = { ...POLICY, waiting: 'watch' } as const;
+  const tasks = [{ id: 'web', stopsAtSeconds: 2_000 }];
+  const aws = forgotten({ tasks, outages: [{ of: 'queue', span: [0, 250] }] });
+  await sweptAt(aws, 200, { policy });
+  expect(aws.callsNamed('setDraining')).toEqual([]);
+  expect(aws.refusals()).toMatchObject([{ doing: 'park' }]);
+  await sweptAt(aws, 260, { policy });
+  await aws.run(() => aws.finished().length === 1);
+  expect(aws.finished()).toMatchObject([{ outcome: { kind: 'drained' } }]);
 });
 
 describe('an AWS that does not answer', () => {
