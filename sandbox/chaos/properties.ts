@@ -107,10 +107,19 @@ function late({ held, world }: Played): string[] {
       ];
     }
     const freeAt = Math.max(faultsEnd, Math.min(emptySince, since + latestDeadlineSeconds(world)));
-    const most = since < faultsEnd ? recoverySeconds(world) : noticingSeconds(world);
+    const noticing = noticingSeconds(world) + restartsBetween(world, since, until) * SETTLING_SECONDS;
+    const most = since < faultsEnd ? recoverySeconds(world) : noticing;
     if (until <= freeAt + most) return [];
     return [`${holding} was let go at ${until} s, though nothing kept it since ${freeAt} s.`];
   });
+}
+
+/** How often a drain begins again because the version before wrote a continuation that the one deployed then cannot read. */
+function restartsBetween({ releases }: World, since: number, until: number): number {
+  return releases.filter(
+    ({ atSecond }, i) =>
+      releases[i - 1]?.continuations === 'of a newer version' && since < atSecond && atSecond < until,
+  ).length;
 }
 
 function latestDeadlineSeconds(world: World): number {

@@ -199,6 +199,18 @@ describe('a hold is late', () => {
   it('by nothing that happens while faults go on', () => {
     expect(late({ until: 5_000, endedBy: 'timeout' }, CALM)).toEqual([]);
   });
+
+  it('if it takes longer than lists need to settle again after a version that it cannot go on from', () => {
+    const { settings } = CALM;
+    const releases = [
+      { atSecond: 5, settings, continuations: 'of a newer version' as const },
+      { atSecond: 310, settings, continuations: 'of this version' as const },
+    ];
+    const until = 300 + noticingSeconds(ended) + 11;
+    expect(late({ since: 300, emptySince: 300, until }, { ...ended, releases })).toEqual([]);
+    expect(late({ since: 300, emptySince: 300, until: until + 1 }, { ...ended, releases })).toHaveLength(1);
+    expect(late({ since: 300, emptySince: 300, until }, { ...ended, releases: releases.slice(1) })).toHaveLength(1);
+  });
 });
 
 describe('more than one chain', () => {
