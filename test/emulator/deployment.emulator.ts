@@ -139,7 +139,7 @@ describe.skipIf(missing)('the deployed stack', () => {
       expect(last?.wentOnAtMs).toBeLessThan(last?.untilMs ?? 0);
     });
 
-    it('goes on with what version 0.1.0 has parked, under the name that the schedule had', async () => {
+    it('goes on with what version 0.1.0 has parked, and parks it under its own name', async () => {
       const [, , instanceId = ''] = ours;
       const job = await runningJobOn(instanceId);
       region.ecs.setAgentConnected(instanceId, false);
@@ -149,9 +149,18 @@ describe.skipIf(missing)('the deployed stack', () => {
       await emulator.ask([['scheduler', 'create_schedule', schedule, 'ScheduleArn']]);
 
       await parkedUntil(instanceId, (all) => all.length === 1);
-      const { GroupName, Name } = schedule;
-      const target: Question = ['scheduler', 'get_schedule', { GroupName, Name }, 'Target.Arn'];
+      const { GroupName } = schedule;
+      const named: Question = [
+        'scheduler',
+        'list_schedules',
+        { GroupName, NamePrefix: instanceId },
+        'Schedules[].Name',
+      ];
+      const [[name = ''] = []] = await emulator.ask<[string[]]>([named]);
+      const target: Question = ['scheduler', 'get_schedule', { GroupName, Name: name }, 'Target.Arn'];
       expect(await emulator.ask([target])).toEqual([environment['EVENT_QUEUE_ARN']]);
+      const all: Question = ['scheduler', 'list_schedules', { GroupName }, 'Schedules[].Name'];
+      expect((await emulator.ask<[string[]]>([all]))[0]).not.toContain(schedule.Name);
       region.ecs.setAgentConnected(instanceId, true);
       region.ecs.stopTask(job, 'The report is not needed any more');
       await drained(instanceId);

@@ -212,6 +212,9 @@ const mutated = fc
     }, genuine[kind]),
   );
 
+/** No queue has a message that is larger (facts 81 sqs-messages): a mutation may repeat a long text many times. */
+const isTaken = (event: unknown) => Buffer.byteLength(JSON.stringify(event) ?? '') <= 1_000_000;
+
 /** Brings the function this message alone, and lets all happen that comes of it. */
 async function broughtTo(world: HostileWorld, message: unknown): Promise<string> {
   const { service, logs } = world;
@@ -234,7 +237,7 @@ describe('an event that someone has meddled with', () => {
   it('is ignored, or rejected in a sentence, or drains what is ours: nothing else is changed', async () => {
     const seen = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(mutated, (event) =>
+      fc.asyncProperty(mutated.filter(isTaken), (event) =>
         inHostileWorld({}, async (world) => {
           const result = await broughtTo(world, event);
           seen.add(result);
