@@ -151,7 +151,14 @@ const state = {
   ...common,
   known: v.optional(known),
   emptiedAtMs: v.optional(instantMs),
-  parked: v.optional(record({ schedule: scheduleName(), untilMs: instantMs, firesAtMs: instantMs })),
+  parked: v.optional(
+    record({
+      schedule: scheduleName(),
+      untilMs: instantMs,
+      firesAtMs: instantMs,
+      turn: v.optional(numberBetween(0, 1, 'a number')), // not in versions 5 and 6
+    }),
+  ),
   operator: v.optional(operator), // not in versions 5 and 6
 };
 

@@ -160,6 +160,13 @@ export interface Parked {
   readonly untilMs: number;
   /** When the schedule fires: then, or later where it is only the net under a message on the queue. */
   readonly firesAtMs: number;
+  /** Drawn for each wait: of two chains that wait until the same second, the one that wrote the schedule last goes on. */
+  readonly turn?: number | undefined;
+}
+
+/** Whether another delivery has written its wait over this one. */
+export function isWrittenSince(stored: Parked, { untilMs, turn }: Parked): boolean {
+  return stored.untilMs > untilMs || (stored.untilMs === untilMs && stored.turn !== turn);
 }
 
 /** How we end a drain. */

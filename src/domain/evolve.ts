@@ -114,12 +114,14 @@ export function withPark(
   { untilMs, on }: Extract<Decision, { kind: 'park' }>,
   schedule: string | undefined,
   policy: Policy,
+  turn: number,
 ): Drain {
   // A schedule is a long wait: what comes after it begins with short ones again.
   const pollIntervalSeconds =
     on === 'schedule' ? policy.pollMinSeconds : longerPollIntervalSeconds(drain.pollIntervalSeconds, policy);
   const firesAtMs = on === 'both' ? untilMs + SAFETY_NET_SECONDS * 1000 : untilMs;
-  return { ...drain, pollIntervalSeconds, ...(schedule !== undefined && { parked: { schedule, untilMs, firesAtMs } }) };
+  const parked = schedule === undefined ? drain.parked : { schedule, untilMs, firesAtMs, turn };
+  return { ...drain, pollIntervalSeconds, ...(parked && { parked }) };
 }
 
 /** The next state of the work, or its result. */

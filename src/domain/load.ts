@@ -1,7 +1,7 @@
 /** What a round works on: the drains that events begin, continue or wake. */
 
 import { byCluster, isValue } from './by-cluster.ts';
-import { type ActionDrain, type Drain, isSameDrain, unreachable } from './drain.ts';
+import { type ActionDrain, type Drain, isSameDrain, isWrittenSince, unreachable } from './drain.ts';
 import {
   continued,
   correctedStart,
@@ -133,8 +133,8 @@ async function claimAgain(untrusted: Drain, { continuations, clock }: Ports): Pr
 }
 
 /**
- * A drain from the queue or from its schedule. Its schedule says whether it is still this one's turn: a later wait means that
- * another delivery has continued the drain, and none at all that it has ended.
+ * A drain from the queue or from its schedule. Its schedule says whether it is still this one's turn: a wait that was written
+ * since means that another delivery has continued the drain, and none at all that it has ended.
  */
 async function loadTrusted(drain: Drain, ports: Ports): Promise<Work | Result> {
   const { parked } = drain;
@@ -143,12 +143,12 @@ async function loadTrusted(drain: Drain, ports: Ports): Promise<Work | Result> {
   if (stored instanceof Error) return workOn(continued(drain));
   if (!stored) return loadUnparked(drain, ports);
   if (!isSameDrain(stored, drain)) return { kind: 'superseded', drain };
-  const isLater = stored.parked !== undefined && stored.parked.untilMs > parked.untilMs;
+  const isElsewhere = stored.parked !== undefined && isWrittenSince(stored.parked, parked);
   const operator = latestRequests(stored.operator, drain.operator);
   // A round that knew nothing of an operator's request has written the schedule after it.
   const isMissing = operator !== stored.operator;
-  if (isLater && !isMissing) return { kind: 'superseded', drain };
-  return workOn(continued({ ...(isLater ? stored : drain), operator }));
+  if (isElsewhere && !isMissing) return { kind: 'superseded', drain };
+  return workOn(continued({ ...(isElsewhere ? stored : drain), operator }));
 }
 
 /** The schedule is gone because the drain has ended, or because an invocation crashed while it wrote it again. */

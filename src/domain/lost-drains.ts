@@ -174,11 +174,12 @@ async function resumeOnQueue(drain: Drain, { continuations, telemetry, clock }: 
 async function resumeParked(
   drain: Drain,
   policy: Policy,
-  { schedules, telemetry, clock }: Ports,
+  { schedules, telemetry, clock, random }: Ports,
 ): Promise<Work | undefined> {
   if (!schedules) return undefined;
   const schedule = schedules.nameOf(drain);
-  const parked = withPark(drain, { kind: 'park', untilMs: wholeSecond(clock.nowMs()), on: 'both' }, schedule, policy);
+  const now = { kind: 'park', untilMs: wholeSecond(clock.nowMs()), on: 'both' } as const;
+  const parked = withPark(drain, now, schedule, policy, random());
   try {
     const firesAtMs = parked.parked?.firesAtMs ?? clock.nowMs();
     if ((await schedules.put(parked, schedule, firesAtMs, 'absent')) === 'taken') return undefined;

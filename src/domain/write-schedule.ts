@@ -13,13 +13,13 @@ export async function writeSchedule(
   policy: Policy,
   ports: Ports,
 ): Promise<Answer> {
-  const { schedules, clock } = ports;
+  const { schedules, clock, random } = ports;
   if (decision.on === 'queue' || !schedules) {
-    return { kind: 'parked', drain: withPark(drain, decision, undefined, policy) };
+    return { kind: 'parked', drain: withPark(drain, decision, undefined, policy, random()) };
   }
   try {
     const schedule = schedules.nameOf(drain);
-    const next = withPark(drain, decision, schedule, policy);
+    const next = withPark(drain, decision, schedule, policy, random());
     const { firesAtMs = decision.untilMs } = next.parked ?? {};
     const answer = await schedules.put(next, schedule, firesAtMs, stateOf(schedule, drain, clock.nowMs()));
     // An earlier version named it otherwise. It goes last, so that the drain has a schedule at any time.

@@ -153,6 +153,7 @@ export const drain: HeldDrain = {
     schedule: `${hex(1)}-c90eb692`,
     untilMs: Date.parse('2026-03-01T09:12:00Z'),
     firesAtMs: Date.parse('2026-03-01T09:14:00Z'),
+    turn: 0.25,
   },
 };
 

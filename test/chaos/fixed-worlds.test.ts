@@ -27,6 +27,13 @@ describe('in a world in which copies of an event found two registrations in anot
   });
 });
 
+describe('in a world in which stops on two registrations of an instance wake its drain in two invocations at once', () => {
+  it('the drain goes on once, though both park until the same second: its calls keep to their budget', async () => {
+    const { outcomes } = await heldIn(fixedWorld('woken-twice-at-the-same-time'));
+    expect(outcomes).toEqual(['agent-lost']);
+  });
+});
+
 describe('in a world in which a person drains an instance', () => {
   it('each stop of its tasks is looked into, and nothing is changed', async () => {
     const world = {

@@ -90,10 +90,10 @@ describe('a continued drain', () => {
 
 describe('a parked drain', () => {
   const parked = (on: 'schedule' | 'queue' | 'both', schedule?: string) =>
-    withPark(drainOf({ pollIntervalSeconds: 8 }), { kind: 'park', untilMs: at(90), on }, schedule, POLICY);
+    withPark(drainOf({ pollIntervalSeconds: 8 }), { kind: 'park', untilMs: at(90), on }, schedule, POLICY, 0.5);
 
   it('on a schedule knows which and until when, and polls quickly after it', () => {
-    const state = { schedule: 'one', untilMs: at(90), firesAtMs: at(90) };
+    const state = { schedule: 'one', untilMs: at(90), firesAtMs: at(90), turn: 0.5 };
     expect(parked('schedule', 'one')).toEqual(drainOf({ pollIntervalSeconds: 2, parked: state }));
   });
 
@@ -102,7 +102,7 @@ describe('a parked drain', () => {
   });
 
   it('on both has a schedule that fires two minutes later, in case the message is lost', () => {
-    const state = { schedule: 'one', untilMs: at(90), firesAtMs: at(210) };
+    const state = { schedule: 'one', untilMs: at(90), firesAtMs: at(210), turn: 0.5 };
     expect(parked('both', 'one')).toEqual(drainOf({ pollIntervalSeconds: 12, parked: state }));
   });
 });
@@ -135,7 +135,7 @@ describe('what AWS refuses', () => {
 
   it('on the queue is remembered separately from the schedule', () => {
     const work = workOf(drainOf(), { refused: new Set(['park']) });
-    const drain = drainOf({ parked: { schedule: 'one', untilMs: at(90), firesAtMs: at(210) } });
+    const drain = drainOf({ parked: { schedule: 'one', untilMs: at(90), firesAtMs: at(210), turn: 0.5 } });
     const answer: Answer = { kind: 'queue-refused', drain, reason: 'down' };
     expect(next(work, PARK, answer)).toEqual({ ...work, drain, refused: new Set(['park', 'queue']) });
   });

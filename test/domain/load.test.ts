@@ -39,7 +39,8 @@ const SCHEDULE = `${INSTANCE_ID}-ecs-drain`;
 const OTHER = 'i-00000000000000001';
 const known = knownOf();
 /** A drain that waits on its schedule until the 60th second. */
-const parked = drainOf({ known, hook: HOOK, parked: { schedule: SCHEDULE, untilMs: at(60), firesAtMs: at(60) } });
+const wait = { schedule: SCHEDULE, untilMs: at(60), firesAtMs: at(60), turn: 0.3 };
+const parked = drainOf({ known, hook: HOOK, parked: wait });
 const parkedUntil = (seconds: number): Drain => ({
   ...parked,
   parked: { schedule: SCHEDULE, untilMs: at(seconds), firesAtMs: at(seconds) },
@@ -97,6 +98,7 @@ describe('a continuation from the queue or a schedule', () => {
 
   it.each([
     ['has parked it until later', parkedUntil(60.001)],
+    ['has parked it until the same second', drainOf({ ...parked, parked: { ...wait, turn: 0.7 } })],
     ['is of the next hold of the instance', drainOf({ ...parked, action: { ...ACTION, token: 'another' } })],
   ])('is over where another delivery %s', async (_, stored) => {
     const aws = await storing(stored);

@@ -346,7 +346,7 @@ describe('parking', () => {
   const drain = drainOf({ known });
   const until = (on: 'schedule' | 'queue' | 'both'): Decision => ({ kind: 'park', untilMs: at(60), on });
   const schedule = `${INSTANCE_ID}-ecs-drain`;
-  const parked = (firesAtSeconds: number) => ({ schedule, untilMs: at(60), firesAtMs: at(firesAtSeconds) });
+  const parked = (firesAtSeconds: number) => ({ schedule, untilMs: at(60), firesAtMs: at(firesAtSeconds), turn: 0.5 });
 
   it.each([
     ['schedule', ['put'], parked(60)],

@@ -288,7 +288,7 @@ describe('a drain', () => {
     expect(outcomes()).toEqual(['drained']);
     expect(region.killedTasks).toEqual([]);
     expect(logs.filter(({ level }) => level === 'WARN')[0]).toMatchObject({ decision: 'park' });
-    expect(billedSeconds()).toBeLessThan(60);
+    expect(billedSeconds()).toBeLessThan(75);
   });
 
   it.each([
