@@ -1,6 +1,6 @@
 import type { Logger } from '@aws-lambda-powertools/logger';
 import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
-import type { Decision } from '../domain/decide.ts';
+import type { Decision } from '../domain/decision.ts';
 import type { Explanation } from '../domain/diagnose.ts';
 import { type Drain, drainIdOf, instanceIdOf, killsTasks, type Outcome, unreachable } from '../domain/drain.ts';
 import type { Observation } from '../domain/observation.ts';

@@ -30,9 +30,7 @@ import {
   stopDueAtMs,
   stuckAtMs,
 } from './policy.ts';
-import { handOver, mayUseSchedule, VERIFIED_SECONDS, waitUntil, withoutQueue } from './wait.ts';
-
-export type { Decision, DecisionKind, Situation } from './decision.ts';
+import { handOver, isJustVerified, mayUseSchedule, waitUntil, withoutQueue } from './wait.ts';
 
 /** An observation to go on from: ECS knows the instance, or does not answer. */
 type Usable = Exclude<Observation, { kind: 'absent' }>;
@@ -105,7 +103,7 @@ function setDraining({ drain, policy }: Situation): Decision {
  */
 function mayBeOver({ drain, nowMs, refused }: Situation): boolean {
   if (drain.kind === 'notice' || !drain.staysInGroup || refused.has('heartbeat')) return false;
-  return nowMs >= drain.lastHeartbeatAtMs + VERIFIED_SECONDS * 1000;
+  return !isJustVerified(drain, nowMs);
 }
 
 /** Whether a heartbeat is due and Auto Scaling may accept it: the hook must survive before anything slow is tried. */

@@ -1,6 +1,6 @@
 /** What becomes of a drain after a decision and its answer: the only place where a drain changes. Pure. */
 
-import type { Decision, DecisionKind, Situation } from './decide.ts';
+import type { Decision, DecisionKind, Situation } from './decision.ts';
 import { type Drain, type HookLimits, instanceIdOf, type Outcome, type SupervisedDrain, unreachable } from './drain.ts';
 import {
   activeIn,

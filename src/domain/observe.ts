@@ -1,6 +1,6 @@
 /** Looks at the instances of many drains with shared calls, and sets them to DRAINING. */
 
-import type { Decision } from './decide.ts';
+import type { Decision } from './decision.ts';
 import { type Drain, instanceIdOf } from './drain.ts';
 import type { Answer, Work } from './evolve.ts';
 import { activeIn, type ContainerInstance, isLive, type Scope, type Seen, type TasksSeen } from './observation.ts';

@@ -1,6 +1,6 @@
 /** Carries out what was decided for many drains, with shared calls where AWS has them. The effects, and nothing else. */
 
-import type { Decision, DecisionKind } from './decide.ts';
+import type { Decision, DecisionKind } from './decision.ts';
 import type { Explanation } from './diagnose.ts';
 import {
   type ActionDrain,

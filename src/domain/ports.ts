@@ -1,6 +1,6 @@
 /** What the domain needs from outside. Adapters implement these; tests fake them. */
 
-import type { Decision, DecisionKind } from './decide.ts';
+import type { Decision, DecisionKind } from './decision.ts';
 import type { Diagnostics, Explanation } from './diagnose.ts';
 import type { ActionDrain, Drain, LifecycleAction, LifecycleHook, LifecycleResult, Outcome } from './drain.ts';
 import type { GroupPlace } from './group-place.ts';

@@ -1,6 +1,7 @@
 /** The use case: one round of work on many drains. Load, observe, decide, perform, evolve, until each has a result. */
 
-import { type Decision, decide } from './decide.ts';
+import { decide } from './decide.ts';
+import type { Decision } from './decision.ts';
 import { instanceIdOf, isSameDrain, keyOf, killsTasks } from './drain.ts';
 import { type Answer, evolve, type Result, type Work } from './evolve.ts';
 import { explain } from './explain.ts';

@@ -3,7 +3,8 @@
  * the policy says so. Pure, as `decide`.
  */
 
-import { type Decision, firstScope, readHook, type Situation } from './decide.ts';
+import { firstScope, readHook } from './decide.ts';
+import type { Decision, Situation } from './decision.ts';
 import { type SupervisedDrain, unreachable } from './drain.ts';
 import { activeIn, type Observation, type Seen } from './observation.ts';
 import {

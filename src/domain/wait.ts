@@ -1,7 +1,7 @@
 /** The ways in which a drain waits, and what it does where they are refused. Pure. */
 
 import type { Decision, Situation } from './decision.ts';
-import type { Drain } from './drain.ts';
+import type { Drain, HeldDrain } from './drain.ts';
 import {
   deadlineAtMs,
   HAND_OVER_SECONDS,
@@ -13,7 +13,12 @@ import {
 } from './policy.ts';
 
 /** An action is not verified again within one round. */
-export const VERIFIED_SECONDS = 10;
+const VERIFIED_SECONDS = 10;
+
+/** Whether Auto Scaling has just answered that the hook still holds the instance. */
+export function isJustVerified({ lastHeartbeatAtMs }: HeldDrain, nowMs: number): boolean {
+  return nowMs < lastHeartbeatAtMs + VERIFIED_SECONDS * 1000;
+}
 
 export function mayUseSchedule({ policy, drain, refused }: Situation<Drain>): boolean {
   return policy.waiting === 'park' && drain.known !== undefined && !refused.has('park');
@@ -48,6 +53,6 @@ export function withoutQueue(situation: Situation<Drain>): Decision {
 /** Through the bus. If the bus refuses it, the queue brings the message again, after a heartbeat that gives the hook its time. */
 export function handOver({ drain, nowMs, refused, comesAgainAtMs }: Situation<Drain>): Decision {
   if (!refused.has('hand-over') || comesAgainAtMs === undefined) return { kind: 'hand-over' };
-  const isFresh = drain.kind !== 'held' || nowMs < drain.lastHeartbeatAtMs + VERIFIED_SECONDS * 1000;
+  const isFresh = drain.kind !== 'held' || isJustVerified(drain, nowMs);
   return isFresh || refused.has('heartbeat') ? { kind: 'leave' } : { kind: 'heartbeat' };
 }

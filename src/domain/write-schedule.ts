@@ -1,6 +1,6 @@
 /** The state of a drain that parks, in its schedule. */
 
-import type { Decision } from './decide.ts';
+import type { Decision } from './decision.ts';
 import type { Drain } from './drain.ts';
 import { type Answer, withPark } from './evolve.ts';
 import { LONGEST_CALL_SECONDS, type Policy } from './policy.ts';

@@ -2,7 +2,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics } from '@aws-lambda-powertools/metrics';
 import { describe, expect, it, vi } from 'vitest';
 import { powertoolsTelemetry } from '../../src/adapters/powertools-telemetry.ts';
-import type { Decision } from '../../src/domain/decide.ts';
+import type { Decision } from '../../src/domain/decision.ts';
 import type { Blocker, Explanation } from '../../src/domain/diagnose.ts';
 import type { Drain, Outcome } from '../../src/domain/drain.ts';
 import type { Returned } from '../../src/domain/mark.ts';

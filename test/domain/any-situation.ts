@@ -1,7 +1,7 @@
 /** What the properties of decide and evolve hold for. */
 
 import fc from 'fast-check';
-import type { DecisionKind, Situation } from '../../src/domain/decide.ts';
+import type { DecisionKind, Situation } from '../../src/domain/decision.ts';
 import { hookLimits, type SupervisedDrain } from '../../src/domain/drain.ts';
 import type { ContainerInstanceStatus, HoldingTask, Observation, Seen } from '../../src/domain/observation.ts';
 import type { Policy } from '../../src/domain/policy.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Decision, type DecisionKind, decide, type Situation } from '../../src/domain/decide.ts';
+import { decide } from '../../src/domain/decide.ts';
+import type { Decision, DecisionKind, Situation } from '../../src/domain/decision.ts';
 import { hookLimits } from '../../src/domain/drain.ts';
 import type { ContainerInstanceStatus, HoldingTask, Observation } from '../../src/domain/observation.ts';
 import {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Decision, decide } from '../../src/domain/decide.ts';
+import { decide } from '../../src/domain/decide.ts';
+import type { Decision } from '../../src/domain/decision.ts';
 import { type Drain, hookLimits, isSameDrain } from '../../src/domain/drain.ts';
 import {
   type Answer,

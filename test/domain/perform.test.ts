@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Decision } from '../../src/domain/decide.ts';
+import type { Decision } from '../../src/domain/decision.ts';
 import { NO_DIAGNOSTICS } from '../../src/domain/diagnose.ts';
 import { type Drain, hookLimits, instanceIdOf, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { type Answer, type Work, workOn } from '../../src/domain/evolve.ts';

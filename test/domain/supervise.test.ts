@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Decision, Situation } from '../../src/domain/decide.ts';
+import type { Decision, Situation } from '../../src/domain/decision.ts';
 import { MANAGED_DRAINING_HOOK, type SupervisedDrain } from '../../src/domain/drain.ts';
 import { supervise } from '../../src/domain/supervise.ts';
 import { type FakeTask, fakeAws, type World } from '../fakes.ts';
