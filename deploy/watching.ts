@@ -125,7 +125,7 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
     FunctionErrorsAlarm: {
       name: 'function-errors',
       description:
-        'An invocation failed. Its events come again when the visibility timeout of the queue ends, ten times in all. The log has the error.',
+        'An invocation failed. Its events come again when the visibility timeout of the queue ends. The log has the error.',
       runbook: 'Function errors',
       namespace: 'AWS/Lambda',
       metric: 'Errors',
@@ -136,11 +136,11 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
     EventsWaitingAlarm: {
       name: 'events-waiting',
       description:
-        'An event has waited in the queue for 15 minutes, so drains do not start or go on. The function does not take events from the queue, or too few at once.',
+        'An event has waited in the queue for more than 15 minutes, so drains do not start or go on. The function does not take events from the queue, or too few at once.',
       runbook: 'Events waiting',
       ...queue({ 'Fn::GetAtt': ['EventQueue', 'QueueName'] }),
       metric: 'ApproximateAgeOfOldestMessage',
-      threshold: 900, // the longest delay of SQS: a continuation that waits for its time is never older
+      threshold: 1_000, // more than the longest delay of SQS, 900 s, for which a continuation may wait there
     },
   };
 }
@@ -301,7 +301,7 @@ const oldestEvent = {
         { label: 'oldest event', color: BLUE },
       ],
     ],
-    annotations: { horizontal: [{ label: 'alarm', value: 900, color: RED }] },
+    annotations: { horizontal: [{ label: 'alarm', value: 1_000, color: RED }] },
     yAxis: { left: { min: 0 } },
   },
 };

@@ -156,12 +156,10 @@ export function noticingSeconds(world: World): number {
 
 /**
  * The one fault that a second phase may have: the message of the invocation that dies comes again when its visibility timeout is
- * over, which is the function's timeout. If its next wait was written and not yet sent, the schedule carries the drain on.
+ * over, which is the function's timeout.
  */
 function afterCrashSeconds(world: World): number {
-  if (world.crashAtAwait === undefined) return 0;
-  const comesAgain = longestOf(world, 'functionTimeoutSeconds');
-  return world.waiting === 'park' ? Math.max(comesAgain, SAFETY_NET_SECONDS + SCHEDULE_LATE_SECONDS) : comesAgain;
+  return world.crashAtAwait === undefined ? 0 : longestOf(world, 'functionTimeoutSeconds');
 }
 
 /** A parked drain whose wake-ups are lost looks by itself after so long, or at half its heartbeat timeout. */

@@ -50,8 +50,8 @@ export interface Work extends Pick<Situation, 'observation' | 'isStartVerified' 
 
 /** The result of a decision. */
 export type Answer =
-  /** AWS cannot do it now. */
-  | { readonly kind: 'refused'; readonly reason: string }
+  /** AWS cannot do it now. With the drain where that has changed all the same. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly drain?: Drain }
   /** The queue took no message. The drain's schedule was written before, where it has one. */
   | { readonly kind: 'queue-refused'; readonly drain: Drain; readonly reason: string }
   /** It fails until someone fixes something. */
@@ -131,7 +131,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
     case 'refused':
       return decision.kind === 'hand-over' && work.receives === undefined
         ? failed(drain, answer.reason)
-        : withRefusal(work, decision, answer.reason);
+        : withRefusal({ ...work, drain: answer.drain ?? drain }, decision, answer.reason);
     case 'queue-refused':
       return { ...work, drain: answer.drain, refused: new Set([...work.refused, 'queue'] as const) };
     case 'failed':
@@ -146,7 +146,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
     case 'start':
       return (answer.startedAtMs === undefined && noLongerHeld(work)) || withStart(work, answer.startedAtMs);
     case 'already-completed':
-      return finishAlreadyCompleted(work, decision);
+      return finishAlreadyCompleted(work, decision, nowMs);
     case 'accepted':
       return afterAcceptance(work, decision, answer.askedAtMs);
     case 'done':
@@ -177,10 +177,14 @@ function alreadyCompleted({ drain, lastSeen }: Work): Result {
   return { kind: 'finished', drain, outcome: { kind: 'already-completed', lastSeen } };
 }
 
-/** ECS may complete its own hook just before us: that every task had stopped before is known all the same. */
-function finishAlreadyCompleted(work: Work, decision: Decision): Result {
-  const isDrained = decision.kind === 'complete' && decision.verdict.kind === 'drained';
-  return work.drain.kind === 'supervised' && isDrained ? finished(work, decision.verdict) : alreadyCompleted(work);
+/**
+ * That every task had stopped is known, whoever completed the hook before. Of a drain of ours that was another delivery, which
+ * has reported that it is drained, or this one's call, whose answer was lost.
+ */
+function finishAlreadyCompleted(work: Work, decision: Decision, nowMs: number): Result {
+  if (decision.kind !== 'complete' || decision.verdict.kind !== 'drained') return alreadyCompleted(work);
+  if (work.drain.kind === 'supervised') return finished(work, decision.verdict);
+  return alreadyCompleted({ ...work, lastSeen: { tasks: [], atMs: nowMs, haveStopped: true } });
 }
 
 /** A refusal of these says nothing about the instance. After any other, its state is not known any more. */

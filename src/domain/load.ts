@@ -1,24 +1,16 @@
 /** What a round works on: the drains that events begin, continue or wake. */
 
 import { byCluster, isValue } from './by-cluster.ts';
-import { type ActionDrain, type Drain, isSameDrain, isWrittenSince, unreachable } from './drain.ts';
-import {
-  continued,
-  correctedStart,
-  excessOf,
-  type OperatorRequest,
-  type Result,
-  type Work,
-  withHeartbeat,
-  workOn,
-} from './evolve.ts';
-import { isHeld } from './group-place.ts';
+import { type Drain, isSameDrain, isWrittenSince, unreachable } from './drain.ts';
+import { continued, excessOf, type OperatorRequest, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
 import { heldOpen } from './held-open.ts';
+import { claimAgain, isPending, loadUntrusted } from './load-claim.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
 import { latestRequests } from './operator.ts';
-import { FEW_DRAINS, LEFT_AT_FIRST, type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
-import { errorOf, type LifecycleActions, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { FEW_DRAINS, LEFT_AT_FIRST, type Policy } from './policy.ts';
+import { type LifecycleActions, type Ports, Unavailable } from './ports.ts';
 import { loadRequest } from './request.ts';
+import { storedCopyOf, storedOf } from './stored-drain.ts';
 
 /** What an event asks for. */
 export type Arrival = Pick<Work, 'receives'> &
@@ -62,7 +54,7 @@ export async function load(arrivals: readonly Arrival[], policy: Policy, given: 
   const loaded = arrivals.map(async (arrival): Promise<[Arrival, readonly (Work | Result)[]]> => {
     switch (arrival.kind) {
       case 'drain':
-        return [arrival, [{ ...workOn(arrival.drain, { isFleet }), receives: arrival.receives }]];
+        return [arrival, [await loadNew(arrival, isFleet, ports)]];
       case 'lost':
         return [arrival, [arrival.work]];
       case 'continuation':
@@ -101,13 +93,33 @@ function withSharedStarts(lifecycleActions: LifecycleActions): LifecycleActions 
   return { ...lifecycleActions, terminatingSinceMs };
 }
 
+/** Where an event comes again, an earlier invocation may have begun its drain, and crashed before it had sent it on. */
+async function loadNew(
+  { drain, receives }: Extract<Arrival, { kind: 'drain' }>,
+  isFleet: boolean,
+  ports: Ports,
+): Promise<Work> {
+  const parked = comesAgain(receives) ? await storedCopyOf(drain, ports) : undefined;
+  return { ...workOn(parked ? continued(parked) : drain, { isFleet }), receives };
+}
+
+/**
+ * Whether the queue brings a message once more. The invocation that had it may have crashed after it wrote the drain's schedule
+ * and before it sent the message for its next look. The schedule alone would be late for a short hook.
+ */
+function comesAgain(receives: number | undefined): boolean {
+  return receives !== undefined && receives > 1;
+}
+
 async function loadContinuation(
   { drain, isTrusted, receives }: Extract<Arrival, { kind: 'continuation' }>,
   policy: Policy,
   ports: Ports,
 ): Promise<Work | Result> {
   try {
-    const result = isTrusted ? await loadTrusted(drain, ports) : await loadUntrusted(drain, policy, ports);
+    const result = isTrusted
+      ? await loadTrusted(drain, comesAgain(receives), ports)
+      : await loadUntrusted(drain, policy, ports);
     if ('steps' in result) {
       const excess = excessOf(result.drain, ports.clock.nowMs());
       return excess ? { kind: 'failed', drain, error: new Error(excess) } : { ...result, receives };
@@ -123,141 +135,36 @@ async function loadContinuation(
   }
 }
 
-/** Puts the claim on the bus again, as it came. */
-async function claimAgain(untrusted: Drain, { continuations, clock }: Ports): Promise<Result> {
-  const drain = continued(untrusted);
-  const excess = excessOf(drain, clock.nowMs());
-  if (excess) return { kind: 'failed', drain, error: new Error(excess) };
-  const [error] = await continuations.continueNow([drain]).catch((thrown) => [errorOf(thrown)]);
-  return error ? { kind: 'failed', drain, error } : { kind: 'handed-over', drain };
-}
-
 /**
  * A drain from the queue or from its schedule. Its schedule says whether it is still this one's turn: a wait that was written
- * since means that another delivery has continued the drain, and none at all that it has ended.
+ * since means that another delivery has continued the drain, and none at all that it has ended. A message that comes again goes on
+ * from what is stored: of two chains, the one whose wait is not in the schedule ends at its next look.
  */
-async function loadTrusted(drain: Drain, ports: Ports): Promise<Work | Result> {
+async function loadTrusted(drain: Drain, isAgain: boolean, ports: Ports): Promise<Work | Result> {
   const { parked } = drain;
-  if (!parked || !ports.schedules) return workOn(continued(drain));
+  if (!parked || !ports.schedules) {
+    return workOn(continued((isAgain ? await storedCopyOf(drain, ports) : undefined) ?? drain));
+  }
   const stored = await storedOf(drain, ports);
   if (stored instanceof Error) return workOn(continued(drain));
-  if (!stored) return loadUnparked(drain, ports);
+  if (!stored) return loadUnparked(drain, isAgain, ports);
   if (!isSameDrain(stored, drain)) return { kind: 'superseded', drain };
   const isElsewhere = stored.parked !== undefined && isWrittenSince(stored.parked, parked);
   const operator = latestRequests(stored.operator, drain.operator);
   // A round that knew nothing of an operator's request has written the schedule after it.
   const isMissing = operator !== stored.operator;
-  if (isElsewhere && !isMissing) return { kind: 'superseded', drain };
+  if (isElsewhere && !isMissing && !isAgain) return { kind: 'superseded', drain };
   return workOn(continued({ ...(isElsewhere ? stored : drain), operator }));
 }
 
 /** The schedule is gone because the drain has ended, or because an invocation crashed while it wrote it again. */
-async function loadUnparked(drain: Drain, ports: Ports): Promise<Work | Result> {
-  if (drain.kind === 'notice') return { kind: 'superseded', drain };
+async function loadUnparked(drain: Drain, isAgain: boolean, ports: Ports): Promise<Work | Result> {
+  if (drain.kind === 'notice') {
+    return isAgain ? workOn(continued({ ...drain, parked: undefined })) : { kind: 'superseded', drain };
+  }
   const nowMs = ports.clock.nowMs();
   if (!(await isPending(drain, ports))) return { kind: 'superseded', drain };
   return workOn(withHeartbeat(continued({ ...drain, parked: undefined }), nowMs));
-}
-
-/** Whether Auto Scaling still waits. Our hook takes a heartbeat then, which gives it time; ECS's hook is left alone. */
-async function isPending({ kind, action }: ActionDrain, { lifecycleActions }: Ports): Promise<boolean> {
-  if (kind === 'held') return (await lifecycleActions.recordHeartbeat(action)) === 'accepted';
-  // Not `heldInstances`: that leaves out groups whose instances may return to a warm pool.
-  const place = (await lifecycleActions.placesOf([action.instanceId])).get(action.instanceId);
-  return place?.autoScalingGroup === action.autoScalingGroup && isHeld(place);
-}
-
-/** The state of the drain in its schedule, which has the name of an earlier version until the drain has parked under today's. */
-async function storedOf(drain: Drain, ports: Ports): Promise<Drain | undefined | Error> {
-  const name = ports.schedules?.nameOf(drain) ?? '';
-  const named = drain.parked?.schedule ?? name;
-  if (named !== name) {
-    const moved = await storedIn(name, drain, ports);
-    if (moved && !(moved instanceof Error) && isSameDrain(moved, drain)) return moved;
-  }
-  return storedIn(named, drain, ports);
-}
-
-/** The state in the schedule; the error, which is recorded, if it cannot be read. */
-export async function storedIn(
-  schedule: string,
-  drain: Drain,
-  { schedules, telemetry }: Ports,
-): Promise<Drain | undefined | Error> {
-  try {
-    return await schedules?.get(schedule);
-  } catch (error) {
-    telemetry.record(drain, { kind: 'refused', doing: 'load', reason: reasonOf(error) });
-    return errorOf(error);
-  }
-}
-
-/**
- * A drain from the bus says only whose turn it is. Its state is what its schedule holds, which only the function may write;
- * without a schedule, only what Auto Scaling confirms.
- * @throws Unavailable if Auto Scaling does not answer: until then nothing is touched, because the hold may be over.
- */
-async function loadUntrusted(untrusted: Drain, policy: Policy, ports: Ports): Promise<Work | Result> {
-  const stored = await storedForUntrusted(untrusted, heldOpen([untrusted], policy, ports));
-  const pollIntervalSeconds = pollIntervalWithin(policy, untrusted.pollIntervalSeconds);
-  if (stored) {
-    const nowMs = ports.clock.nowMs();
-    // Whoever repeats a continuation before it is due must not use up what the drain may be continued.
-    const isDue = stored.parked === undefined || stored.parked.untilMs <= nowMs;
-    const announced = plausiblyAnnounced(stored, untrusted, policy, nowMs);
-    return workOn({ ...(isDue ? continued(stored) : stored), pollIntervalSeconds, announced });
-  }
-  const sanitized = { ...continued(untrusted), pollIntervalSeconds, ...NOTHING_KNOWN };
-  if (sanitized.kind === 'notice') {
-    return ports.schedules ? { kind: 'unconfirmed', drain: sanitized } : workOn(sanitized, { isClaimed: true });
-  }
-  return confirm(
-    sanitized.kind === 'held' ? { ...sanitized, hook: undefined } : { ...sanitized, ...NOTHING_BEGUN },
-    policy,
-    ports,
-  );
-}
-
-const NOTHING_KNOWN = {
-  known: undefined,
-  parked: undefined,
-  closed: undefined,
-  agentSilence: undefined,
-  operator: undefined,
-};
-const NOTHING_BEGUN = { hook: undefined, emptySinceMs: undefined, isCompletionDenied: undefined };
-
-async function storedForUntrusted(untrusted: Drain, ports: Ports): Promise<Drain | undefined> {
-  if (!ports.schedules) return undefined;
-  const stored = await storedOf(untrusted, ports);
-  return stored && !(stored instanceof Error) && isSameDrain(stored, untrusted) ? stored : undefined;
-}
-
-/** A claim must not keep the bus from hearing that a drain is stuck. */
-function plausiblyAnnounced(drain: Drain, untrusted: Drain, policy: Policy, nowMs: number): Drain['announced'] {
-  if (untrusted.announced !== 'stuck') return drain.announced ?? untrusted.announced;
-  return nowMs >= stuckAtMs(drain, policy) ? 'stuck' : 'started';
-}
-
-async function confirm(untrusted: ActionDrain, policy: Policy, ports: Ports): Promise<Work | Result> {
-  const { lifecycleActions, clock, telemetry } = ports;
-  const nowMs = clock.nowMs();
-  // The answer shows whether the action is pending.
-  if (!(await isPending(untrusted, ports))) {
-    return { kind: 'finished', drain: untrusted, outcome: { kind: 'already-completed', lastSeen: undefined } };
-  }
-  const { autoScalingGroup, instanceId } = untrusted.action;
-  const since = await lifecycleActions.terminatingSinceMs(autoScalingGroup);
-  const drain = correctedStart(untrusted, since.get(instanceId));
-  if (drain !== untrusted) telemetry.record(drain, { kind: 'corrected', claimedStartAtMs: untrusted.startedAtMs });
-  const continuations = Math.min(drain.continuations, mostContinuations(drain, nowMs));
-  const announced = plausiblyAnnounced({ ...drain, announced: undefined }, drain, policy, nowMs);
-  return workOn({ ...withHeartbeat(drain, nowMs), continuations, announced }, { isClaimed: true });
-}
-
-/** The queue continues a drain once a second at most. A claim must not use up what the drain may be continued. */
-function mostContinuations({ startedAtMs }: Drain, nowMs: number): number {
-  return Math.max(1, Math.ceil((nowMs - startedAtMs) / 1000));
 }
 
 /**

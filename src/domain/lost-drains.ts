@@ -13,10 +13,10 @@ import {
 } from './drain.ts';
 import { continued, type Work, withHeartbeat, withPark, workOn } from './evolve.ts';
 import { choiceOf, type GroupChoice } from './groups.ts';
-import { storedIn } from './load.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
 import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
 import { ClusterMissing, errorOf, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { storedIn } from './stored-drain.ts';
 
 /** The groups and hooks whose instances we drain. */
 export interface Scope {

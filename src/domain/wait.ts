@@ -50,8 +50,17 @@ export function withoutQueue(situation: Situation<Drain>): Decision {
   return isLongEnough && !refused.has('heartbeat') ? { kind: 'heartbeat' } : handOver(situation);
 }
 
+/** A drain without a schedule or a lifecycle action: nothing confirms what comes through the bus (`loadUntrusted`). */
+function isUnconfirmable({ kind, parked }: Drain): boolean {
+  return kind === 'notice' && parked === undefined;
+}
+
 /** Through the bus. If the bus refuses it, the queue brings the message again, after a heartbeat that gives the hook its time. */
 export function handOver({ drain, nowMs, refused, comesAgainAtMs }: Situation<Drain>): Decision {
+  if (isUnconfirmable(drain)) {
+    if (!refused.has('queue')) return waitUntil(nowMs + 1, 'queue');
+    if (comesAgainAtMs !== undefined) return { kind: 'leave' };
+  }
   if (!refused.has('hand-over') || comesAgainAtMs === undefined) return { kind: 'hand-over' };
   const isFresh = drain.kind !== 'held' || isJustVerified(drain, nowMs);
   return isFresh || refused.has('heartbeat') ? { kind: 'leave' } : { kind: 'heartbeat' };

@@ -17,17 +17,22 @@ export async function writeSchedule(
   if (decision.on === 'queue' || !schedules) {
     return { kind: 'parked', drain: withPark(drain, decision, undefined, policy, random()) };
   }
+  const schedule = schedules.nameOf(drain);
+  const before = stateOf(schedule, drain, clock.nowMs());
   try {
-    const schedule = schedules.nameOf(drain);
     const next = withPark(drain, decision, schedule, policy, random());
     const { firesAtMs = decision.untilMs } = next.parked ?? {};
-    const answer = await schedules.put(next, schedule, firesAtMs, stateOf(schedule, drain, clock.nowMs()));
+    const answer = await schedules.put(next, schedule, firesAtMs, before);
     // An earlier version named it otherwise. It goes last, so that the drain has a schedule at any time.
     if (drain.parked && drain.parked.schedule !== schedule) await deleteSchedule(drain, ports);
     return answer === 'taken' ? { kind: 'taken' } : { kind: 'parked', drain: next };
   } catch (error) {
     // Whatever the reason: without a schedule the drain waits on the queue, as it would in a Region that has none.
-    return { kind: 'refused', reason: reasonOf(error) };
+    const refused = { kind: 'refused', reason: reasonOf(error) } as const;
+    // A schedule that has fired may be deleted by now, and not made again: of a notice, that means that its drain has ended.
+    return drain.kind === 'notice' && before === 'fired'
+      ? { ...refused, drain: { ...drain, parked: undefined } }
+      : refused;
   }
 }
 

@@ -16,6 +16,9 @@ const batch = v.looseObject({
 /** A message with which the function fails so often goes to the dead-letter queue. */
 export const MOST_FAILURES = 5;
 
+/** So often a message comes that is sent once more: SQS also counts what Lambda could not give to the function. */
+export const MOST_RECEIVES_AGAIN = MOST_FAILURES + 1;
+
 /** Whether Lambda has read this from a queue; any other event was given to the function directly. */
 export function isBatch(event: unknown): event is SQSEvent {
   return v.is(batch, event);
@@ -25,6 +28,7 @@ export function isBatch(event: unknown): event is SQSEvent {
  * Handles all messages in one round. What is rejected goes to the dead-letter queue at once, and what fails when it has failed
  * five times. Lambda deletes all messages from the queue but those that the answer names, which come again: those that fail, and
  * those that are left there, however often.
+ * @throws what a sweep fails with that has a batch of its own.
  */
 export async function handleBatch(
   { Records: records }: SQSEvent,
@@ -44,6 +48,9 @@ export async function handleBatch(
   const handled = new Map(
     (await handleMessages(messages, invocation)).map((outcome, i) => [messages[i]?.id, outcome] as const),
   );
+  const [swept, ...others] = handled.values();
+  // Nothing else shows that no sweep works: another one comes in a minute, and Lambda counts the invocation among its errors.
+  if (swept?.kind === 'sweep-failed' && others.length === 0) throw swept.error;
   const fates = await Promise.all(
     records.map((record, i) => suspects[i] ?? fateOf(record, handled.get(record.messageId), invocation, send)),
   );
@@ -77,7 +84,8 @@ async function settleSuspect(
   if (!isOfEventQueue(record, invocation.settings) || receives <= MOST_FAILURES) return undefined;
   try {
     if (messageAttributes?.[SENT_AGAIN]) {
-      const sentence = `The event was received ${receives} times without an answer, and as often before: each invocation that handled it must have crashed.`;
+      if (receives <= MOST_RECEIVES_AGAIN) return undefined;
+      const sentence = `The event was received ${receives} times without an answer, and more than ${MOST_FAILURES} times before: the invocations that handled it crashed, or Lambda throttled them.`;
       return await deadLetter(record, new Error(sentence), invocation, send);
     }
     await send.again(body);

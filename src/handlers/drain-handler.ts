@@ -130,6 +130,7 @@ async function handleEvent(event: unknown, invocation: Invocation): Promise<Hand
   switch (handled?.kind) {
     case 'rejected':
     case 'failed':
+    case 'sweep-failed':
       throw handled.error;
     case 'swept':
       return { kind: 'swept', reason: `${handled.results.length} lost drains continue` };

@@ -35,6 +35,7 @@ export type Handled =
   | { readonly kind: 'ignored'; readonly reason: string }
   | { readonly kind: 'rejected'; readonly error: RejectedEvent }
   | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'sweep-failed'; readonly error: unknown }
   /** None for a wake-up that no drain waited for. */
   | { readonly kind: 'handled' | 'swept'; readonly results: readonly Result[] };
 
@@ -65,9 +66,9 @@ export async function handleMessages(messages: readonly Message[], invocation: I
   ]);
   return requests.map((request, i): Handled => {
     const messageId = messages[i]?.id;
-    if (request.kind === 'sweep') return reported('swept', swept, messageId, invocation);
+    if (request.kind === 'sweep') return reported(['swept', 'sweep-failed'], swept, messageId, invocation);
     if (request.kind !== 'arrival') return request;
-    return reported('handled', results.get(request.arrival) ?? [], messageId, invocation);
+    return reported(['handled', 'failed'], results.get(request.arrival) ?? [], messageId, invocation);
   });
 }
 
@@ -109,14 +110,14 @@ function instancesOf(arrivals: readonly Arrival[]): ReadonlySet<string> {
 }
 
 function reported(
-  kind: 'handled' | 'swept',
+  [kind, kindOfFailure]: ['handled', 'failed'] | ['swept', 'sweep-failed'],
   results: readonly Result[] = [],
   messageId: string | undefined,
   invocation: Invocation,
 ): Handled {
   for (const result of results) report(result, messageId, invocation);
   const failure = results.find((result) => result.kind === 'failed');
-  return failure?.kind === 'failed' ? failure : { kind, results };
+  return failure?.kind === 'failed' ? { kind: kindOfFailure, error: failure.error } : { kind, results };
 }
 
 function requestIn({ id: messageId, receives, read }: Message, invocation: Invocation): Request {

@@ -17,6 +17,12 @@ describeCrashes('a drain whose agent is silent', {
   silences: [{ on: 0, atSecond: 0, forSeconds: null }],
 });
 
+describeCrashes('a drain whose hook holds for three minutes', {
+  ...CALM,
+  settings: { ...CALM.settings, heartbeatTimeoutSeconds: 180 },
+  services: [{ ...SERVICE, stopTimeoutSeconds: 200, stopping: 'on SIGKILL' }],
+});
+
 const { heartbeatTimeoutSeconds: _, ...later } = CALM.settings;
 const eventful: World = {
   ...CALM,

@@ -114,7 +114,7 @@ describe('an alarm', () => {
     const waiting = alarmsIn(quiet.resources).find(({ id }) => id === 'EventsWaitingAlarm');
     if (!waiting) throw new Error('The package has no alarm for events that wait.');
     const isOnAt = (value: number) => isOn(waiting, [{ ...waiting.metric, unit: 'Seconds', value, atMs: 0 }], 0);
-    expect([899, 900].map(isOnAt)).toEqual([false, true]);
+    expect([900, 1_000].map(isOnAt)).toEqual([false, true]);
     expect(isOn(waiting, [], 0)).toBe(false);
   });
 

@@ -75,6 +75,16 @@ describe('new drains', () => {
     expect(aws.calls).toEqual([]);
   });
 
+  it('go on from their schedules where the queue brings their events again: an invocation may have crashed', async () => {
+    const arrivalOf = (receives: number): Arrival => ({ kind: 'drain', drain: drainOf(), receives });
+    const again = await storing(parked);
+    const work = { ...workOn({ ...parked, continuations: 1 }), receives: 2 };
+    expect(await loaded(again, [arrivalOf(2)])).toEqual([[work]]);
+    const first = await storing(parked);
+    expect(await loaded(first, [arrivalOf(1)])).toEqual([[{ ...workOn(drainOf()), receives: 1 }]]);
+    expect(namesOf(first)).toEqual([]);
+  });
+
   it('that a sweep has found go on as it found them', async () => {
     const work = workOn(drainOf({ heartbeats: 7 }));
     expect(await loaded(fakeAws(), [{ kind: 'lost', work }])).toEqual([[work]]);
@@ -103,6 +113,16 @@ describe('a continuation from the queue or a schedule', () => {
   ])('is over where another delivery %s', async (_, stored) => {
     const aws = await storing(stored);
     expect(await loaded(aws, [trusted(parked)])).toEqual([[{ kind: 'superseded', drain: parked }]]);
+  });
+
+  it.each([
+    ['its wait', parked],
+    ['none, because its drain had yet to park', drainOf()],
+  ])('goes on from the later wait where the queue brings it again, with %s', async (_, drain) => {
+    const later = parkedUntil(90);
+    const aws = await storing(later);
+    const again = { ...trusted(drain), receives: 2 };
+    expect(await loaded(aws, [again])).toEqual([[{ ...workOn({ ...later, continuations: 1 }), receives: 2 }]]);
   });
 
   describe('that an earlier version has parked under another name', () => {

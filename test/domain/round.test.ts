@@ -604,6 +604,10 @@ describe('an invocation that crashes', () => {
       hook: { ...HOOK, heartbeatTimeoutSeconds: 1_200 },
     },
     { ...fleetOf(3) },
+    ...[150, 200, 300].map((heartbeatTimeoutSeconds) => ({
+      tasks: [{ ...endless, stopsAtSeconds: 900 }],
+      hook: { ...HOOK, heartbeatTimeoutSeconds },
+    })),
   ];
 
   it.each(worlds.map((world, i) => [i, world] as const))(

@@ -50,6 +50,8 @@ let ends: (() => void)[];
 let failing: (call: WireCall) => AwsError | undefined;
 /** The share of Auto Scaling's events that get lost. */
 let lostEvents: number;
+/** The share of AWS's answers that get lost. */
+let lostAnswers: number;
 
 beforeEach(() => {
   Object.assign(process.env, {
@@ -62,11 +64,15 @@ beforeEach(() => {
   logs = [];
   failing = () => undefined;
   lostEvents = 0;
+  lostAnswers = 0;
   const faults = {
     ...NO_FAULTS,
     failing: (call: WireCall) => failing(call),
     get lostEvents() {
       return lostEvents;
+    },
+    get lostAnswers() {
+      return lostAnswers;
     },
   };
   region = createRegion({ startMs: START_MS, seed: 1, faults });
@@ -273,6 +279,23 @@ describe('a drain', () => {
       ['INFO', 'Ignored: it is the test notification of a new lifecycle hook'],
     ]);
     expect(logs[0]).not.toHaveProperty('instanceId');
+  });
+
+  it('whose completion is done though its answer is lost raises no alarm on tasks: every one had stopped', async () => {
+    install();
+    runTask('import', 100);
+    terminate();
+    let isFirst = true;
+    failing = ({ operation }) => {
+      lostAnswers = operation === 'CompleteLifecycleAction' && isFirst ? 1 : 0;
+      if (lostAnswers) isFirst = false;
+      return undefined;
+    };
+    await released();
+    expect(isFirst).toBe(false);
+    expect(outcomes()).toEqual(['already-completed']);
+    expect(messages()).toContainEqual(expect.stringMatching(/no task held the instance when it was seen last/));
+    expect(logs.filter((line) => 'TasksUnaccounted' in line)).toEqual([]);
   });
 
   it.each([
@@ -529,13 +552,25 @@ describe('a batch', () => {
       expect(callsNamed('UpdateContainerInstancesState')).toBe(1);
     });
 
-    it('is a dead letter if it does so again, and is not handled: it may crash the invocation', async () => {
+    const again = { SENT_AGAIN: { dataType: 'String', stringValue: 'true' } };
+
+    it('is handled once more: Lambda may have throttled the function each time', async () => {
       install();
-      const again = { SENT_AGAIN: { dataType: 'String', stringValue: 'true' } };
-      const { result } = await invoke({ Records: [recordOf(terminationOf(INSTANCE), again)] });
+      terminate();
+      await invoke({ Records: [recordOf(terminationOf(INSTANCE), again)] });
+      expect(callsNamed('UpdateContainerInstancesState')).toBe(1);
+      expect(deadLettersIn(service)).toEqual([]);
+    });
+
+    it('is a dead letter after that, and is not handled: it may crash the invocation', async () => {
+      install();
+      const record = { ...recordOf(terminationOf(INSTANCE), again), attributes: { ApproximateReceiveCount: '7' } };
+      const { result } = await invoke({ Records: [record] });
       expect(result).toEqual({ batchItemFailures: [] });
       expect(calls()).toEqual(['SendMessage', 'PutEvents']);
-      expect(deadLettersIn(service)).toMatchObject([{ sentence: expect.stringContaining('must have crashed') }]);
+      expect(deadLettersIn(service)).toMatchObject([
+        { sentence: expect.stringContaining('crashed, or Lambda throttled them') },
+      ]);
     });
   });
 
@@ -709,6 +744,49 @@ describe('a notice', () => {
     expect(schedules()).toEqual([]);
   });
 
+  it.each([
+    ['interruption', 'EC2 Spot Instance Interruption Warning', { 'instance-action': 'terminate' }, 60, 2],
+    ['rebalance recommendation', 'EC2 Instance Rebalance Recommendation', {}, 1_500, 30],
+  ])('outlasts an invocation that gets no answer from ECS until its time is over: %s', async (...given) => {
+    const [, detailType, action, runsForSeconds, allowedMinutes] = given;
+    const environment = {
+      SPOT_INTERRUPTIONS: 'true',
+      REBALANCE_RECOMMENDATIONS: 'true',
+      FUNCTION_TIMEOUT_SECONDS: '25',
+    };
+    install({ ...PARKING, ...environment }, { timeoutSeconds: 25 });
+    runTask('import', runsForSeconds);
+    failing = ({ service }) =>
+      service === 'ecs' && region.time.nowMs() < START_MS + 20_000
+        ? new AwsError('ThrottlingException', 'Rate exceeded', 400)
+        : undefined;
+    const id = '12345678-1234-1234-1234-123456789012';
+    const detail = { 'instance-id': INSTANCE, ...action };
+    send({ ...terminationOf(INSTANCE), id, source: 'aws.ec2', 'detail-type': detailType, detail });
+    await minutes(allowedMinutes);
+    expect(outcomes()).toEqual(['drained']);
+    expect(messages().filter((message) => /^Ignored/.test(String(message)))).toEqual([]);
+  });
+
+  it('goes on where Scheduler deletes its schedule and then makes no new one', async () => {
+    install({ ...PARKING, REBALANCE_RECOMMENDATIONS: 'true', DEADLINE_SECONDS: '7200' });
+    runTask('import', 1_800);
+    let refusesUntilMs = 0;
+    failing = ({ operation }) => {
+      const nowMs = region.time.nowMs();
+      if (operation === 'DeleteSchedule' && refusesUntilMs === 0) refusesUntilMs = nowMs + 20_000;
+      const isRefused = operation === 'CreateSchedule' && nowMs < refusesUntilMs;
+      return isRefused ? new AwsError('ThrottlingException', 'Rate exceeded', 429) : undefined;
+    };
+    const id = '12345678-1234-1234-1234-123456789012';
+    const event = { source: 'aws.ec2', 'detail-type': 'EC2 Instance Rebalance Recommendation' };
+    send({ ...terminationOf(INSTANCE), ...event, id, detail: { 'instance-id': INSTANCE } });
+    await minutes(35);
+    expect(refusesUntilMs).toBeGreaterThan(0);
+    expect(outcomes()).toEqual(['drained']);
+    expect(callsNamed('UpdateContainerInstancesState')).toBe(1);
+  });
+
   it('for an instance in none of our clusters is ignored with a line in the log', async () => {
     install({ ...PARKING, SPOT_INTERRUPTIONS: 'true' });
     const id = '12345678-1234-1234-1234-123456789012';
@@ -876,13 +954,15 @@ describe('a sweep', () => {
     );
   });
 
-  it('fails, and comes again, where AWS will not answer before someone fixes something', async () => {
+  it('fails with its invocation where AWS will not answer before someone fixes something: an alarm counts those', async () => {
     failing = ({ operation }) =>
       operation === 'DescribeAutoScalingGroups' ? new AwsError('AccessDenied', 'not authorized', 403) : undefined;
     await minutes(2);
     const [{ event } = { event: undefined }] = service.lambda.invocations;
     const itemIdentifier = (event as SQSEvent).Records[0]?.messageId;
-    expect(service.lambda.invocations[0]?.result).toEqual({ batchItemFailures: [{ itemIdentifier }] });
+    expect(service.lambda.invocations[0]?.error).toMatch(/not authorized/);
+    await minutes(10);
+    expect(deadLettersIn(service)).toEqual([]);
     expect(logs).toContainEqual(
       expect.objectContaining({
         level: 'ERROR',
