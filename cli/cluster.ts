@@ -126,9 +126,14 @@ export async function tasksOf(ecs: Ecs, { cluster, name }: Service): Promise<str
   });
 }
 
-/** The ARNs of the container instances that are DRAINING. */
-export async function drainingIn(ecs: Ecs, cluster: string): Promise<string[]> {
-  return instancesIn(ecs, cluster, 'DRAINING');
+/** The container instances that are DRAINING, except for these. */
+export async function otherDrainingIn(
+  ecs: Ecs,
+  cluster: string,
+  except: ReadonlySet<string>,
+): Promise<ContainerInstance[]> {
+  const others = (await instancesIn(ecs, cluster, 'DRAINING')).filter((arn) => !except.has(arn));
+  return (await describedInstances(ecs, cluster, others)).map((instance) => toContainerInstance(cluster, instance));
 }
 
 async function instancesIn({ client, abortSignal }: Ecs, cluster: string, status: 'ACTIVE' | 'DRAINING') {
@@ -151,10 +156,13 @@ export interface Host extends ContainerInstance {
   readonly used: Size;
 }
 
-/** The ACTIVE container instances of the cluster. */
+/**
+ * The ACTIVE container instances of the cluster whose agents are connected. ECS places nothing on the others, and their EC2
+ * instances may be gone (facts 15 agent-connection).
+ */
 export async function hostsIn(ecs: Ecs, cluster: string): Promise<Host[]> {
   const instances = await describedInstances(ecs, cluster, await instancesIn(ecs, cluster, 'ACTIVE'));
-  return instances.map((instance) => toHost(cluster, instance));
+  return instances.map((instance) => toHost(cluster, instance)).filter(({ agentConnected }) => agentConnected);
 }
 
 function toHost(cluster: string, instance: EcsContainerInstance): Host {

@@ -261,7 +261,10 @@ async function roomFinding(
   const [fullest] = hosts
     .filter(({ ec2InstanceId }) => instanceIds.has(ec2InstanceId))
     .toSorted((a, b) => b.used.memoryMiB - a.used.memoryMiB);
-  if (!fullest) return { level: 'warning', where, what: 'it has no ACTIVE container instance of the groups.' };
+  if (!fullest) {
+    const what = 'it has no ACTIVE container instance of the groups whose agent is connected.';
+    return { level: 'warning', where, what };
+  }
   const replicas = services.filter(({ isDaemon }) => !isDaemon);
   const tasks = await tasksOn(ecs, fullest, replicas);
   const others = hosts.filter((host) => host !== fullest && tasks.some((task) => takes(host, task, providers)));

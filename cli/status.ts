@@ -6,7 +6,7 @@ import { choiceOf, choicesWithout, type GroupChoice, groupNamed } from '../src/d
 import { lastSeenIn } from '../src/domain/observation.ts';
 import { tableOf } from '../terminal/layout.ts';
 import { type Aws, awsOf, type QueueState, queueStateOf, sqsOf } from './aws.ts';
-import { drainingIn } from './cluster.ts';
+import { otherDrainingIn } from './cluster.ts';
 import {
   counted,
   type Deployment,
@@ -159,12 +159,16 @@ async function noteOthers(whole: Whole, { settings, target }: Deployment, { ecs 
   const known = new Set(whole.drains.flatMap(({ containerInstances }) => containerInstances.map(({ arn }) => arn)));
   for (const cluster of settings.policy.clusters) {
     try {
-      const others = (await drainingIn(ecs, cluster)).filter((arn) => !known.has(arn));
-      if (others.length === 0) continue;
-      const ids = others.map((arn) => arn.split('/').at(-1)).join(', ');
-      whole.remarks.push(
-        `In ${cluster} ${counted(others.length, 'container instance')} ${others.length === 1 ? 'is' : 'are'} DRAINING (${ids}), and neither held by a group nor parked: a drain is being worked on, or someone else drains.`,
-      );
+      const others = Map.groupBy(await otherDrainingIn(ecs, cluster, known), ({ agentConnected }) => agentConnected);
+      for (const [connected, instances] of others) {
+        const why = connected
+          ? 'a drain is being worked on, or someone else drains.'
+          : `${instances.length === 1 ? 'its agent is' : 'their agents are'} disconnected. ECS keeps the registration of an instance that was terminated like that until someone deregisters it.`;
+        const ids = instances.map(({ arn }) => arn.split('/').at(-1)).join(', ');
+        whole.remarks.push(
+          `In ${cluster} ${counted(instances.length, 'container instance')} ${instances.length === 1 ? 'is' : 'are'} DRAINING (${ids}), and neither held by a group nor parked: ${why}`,
+        );
+      }
     } catch (error) {
       whole.failures.push(sentenceOf(error, target));
     }

@@ -79,8 +79,8 @@ function afterwards({ clusters, tasks }: Extract<Observation, { kind: 'absent' }
 
 /**
  * What shows that the drain is over though the instance is still in its cluster: Auto Scaling holds it no longer than its hook
- * allows. An instance that takes tasks is not drained, or is back in service. One that has been empty for a while may be
- * terminated: ECS keeps the registration of an agent that was disconnected (facts 15 agent-connection). Auto Scaling says which.
+ * allows. An instance that takes tasks is not drained, or is back in service. One that has been empty for a while, or whose
+ * agent is disconnected, may be terminated. Auto Scaling says which.
  */
 function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined {
   const { drain, policy, nowMs, isStartVerified, refused } = situation;
@@ -89,7 +89,12 @@ function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined 
   const isLate = nowMs >= drain.startedAtMs + SET_DRAINING_SECONDS * 1000;
   const mayVerify = !isStartVerified && !refused.has('verify-start');
   const isDoubtful = activeIn(seen).length > 0 || (drain.emptySinceMs !== undefined && !isCompleting(seen, situation));
-  return isLate && isDoubtful && mayVerify ? { kind: 'verify-start' } : undefined;
+  return mayVerify && ((isLate && isDoubtful) || isLeftBehind(seen)) ? { kind: 'verify-start' } : undefined;
+}
+
+/** ECS keeps the registration of an instance that was terminated while its agent was disconnected (facts 15 agent-connection). */
+function isLeftBehind({ containerInstances, tasks }: Seen): boolean {
+  return tasks?.holding.length === 0 && containerInstances.every(({ agentConnected }) => !agentConnected);
 }
 
 /** What the deadline calls for, where the policy has a result for it. */

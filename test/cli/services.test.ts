@@ -96,6 +96,14 @@ describe('the services of a cluster that others share', () => {
     ]);
   });
 
+  it('find no room where the agent is disconnected: the instance may be gone (facts 15 agent-connection)', async () => {
+    const gone = host(1, { ec2InstanceId: 'i-0000000000000000a', agentConnected: false });
+    expect((await findingsIn(ecsWith([service()], [one, gone]))).at(-1)).toMatchObject({
+      level: 'warning',
+      what: expect.stringContaining('0 find CPU and memory on the 0 others that may take them'),
+    });
+  });
+
   it('find no room on ECS Anywhere, on ECS Managed Instances or with another provider', async () => {
     const other = host(1, { ec2InstanceId: 'i-0000000000000000a' });
     const anywhere = host(2, { ec2InstanceId: 'mi-0123456789abcdef0' });
@@ -109,7 +117,9 @@ describe('the services of a cluster that others share', () => {
       level: 'warning',
       what: expect.stringContaining('0 find CPU and memory on the 0 others that may take them'),
     });
-    expect(await roomOn(other, anywhere)).toMatchObject({ what: 'it has no ACTIVE container instance of the groups.' });
+    expect(await roomOn(other, anywhere)).toMatchObject({
+      what: 'it has no ACTIVE container instance of the groups whose agent is connected.',
+    });
   });
 });
 

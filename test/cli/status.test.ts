@@ -235,6 +235,25 @@ describe('ecs-drain status', () => {
     expect(stdout).not.toContain('Nothing is draining');
   });
 
+  it('facts 15 agent-connection: says of what is left of a terminated instance that its agent is disconnected', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion(ON_NOTICE);
+    const [id = ''] = instanceIds;
+    region.autoScaling.interruptSpotInstance(id);
+    await pass(60);
+    region.ecs.setAgentConnected(id, false);
+    await pass(3_600);
+    expect(region.terminated).toContain(id);
+    expect(region.ecs.registrationsOf(id)).toMatchObject([{ status: 'DRAINING', agentConnected: false }]);
+    expect([...region.scheduler.pending()]).toEqual([]);
+    const { status, answer } = await json('status');
+    expect([status, answer.drains]).toEqual([0, []]);
+    expect(answer.remarks).toEqual([
+      expect.stringMatching(
+        /^In prod 1 container instance is DRAINING \(\w+\), .* its agent is disconnected\. ECS keeps/,
+      ),
+    ]);
+  });
+
   it('shows an instance that waits for the replacement of its root volume, and afterwards that it is given back', async () => {
     const { region, instanceIds, pass, json, run } = await deployedRegion({
       rules: ['termination', 'continuation', ...WAKE_UPS], // no sweep: nothing gives it back

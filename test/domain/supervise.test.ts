@@ -391,14 +391,22 @@ describe('a decision about a drain of ECS managed draining', () => {
 
   it('asks Auto Scaling about an instance that has been empty for longer than ECS takes to complete its hook', () => {
     const [situation] = fc.sample(given, 1) as [Supervision];
-    const empty = seenOf([], { containerInstances: [containerInstanceOf({ agentConnected: false })] });
-    const atSecond = (seconds: number) =>
+    const atSecond = (seconds: number, agentConnected = true, changes: Partial<Supervision> = {}) =>
       supervise(
         withDrain(
-          { ...situation, observation: empty, nowMs: at(seconds), policy: POLICY },
+          {
+            ...situation,
+            observation: seenOf([], { containerInstances: [containerInstanceOf({ agentConnected })] }),
+            nowMs: at(seconds),
+            policy: POLICY,
+            ...changes,
+          },
           { hook: HOOK, startedAtMs: at(0), announced: 'started', emptySinceMs: at(400) },
         ),
       ).kind;
     expect([atSecond(699), atSecond(700)]).toEqual(['park', 'verify-start']);
+    // Without an agent it may be what a terminated instance has left behind (facts 15 agent-connection).
+    expect([atSecond(401, false), atSecond(699, false)]).toEqual(['verify-start', 'verify-start']);
+    expect(atSecond(401, false, { isStartVerified: true })).toBe('park');
   });
 });

@@ -47,6 +47,8 @@ export class EcsModel {
   readonly #agents: Agents;
   readonly #tasks: TaskLifecycle;
   readonly #scheduler: ServiceScheduler;
+  /** The EC2 instances that were terminated. */
+  readonly #terminated = new Set<string>();
 
   constructor({ time, place, random, trace, publish, readings = NO_FAULTS }: EcsOptions) {
     const state = new EcsState({ time, place, random: random.fork('container-instances') });
@@ -128,8 +130,9 @@ export class EcsModel {
     return this.#agents.register(old.cluster, { ...old, attributes: old.agentAttributes });
   }
 
-  /** Facts 15 agent-connection: an agent's connection comes and goes; its tasks go on. */
+  /** Facts 15 agent-connection: an agent's connection comes and goes; its tasks go on. A terminated instance has no agent. */
   setAgentConnected(ec2InstanceId: string, connected: boolean): void {
+    if (this.#terminated.has(ec2InstanceId)) return;
     this.#agents.connect(this.#state.newestRegistration(ec2InstanceId), connected);
   }
 
@@ -182,11 +185,14 @@ export class EcsModel {
   }
 
   /**
-   * EC2 terminates the instance: it is deregistered (facts 15 agent-connection), and so ends what had not STOPPED on it
-   * (facts 64 termination-time).
+   * EC2 terminates the instance. It is deregistered where its agent is connected, and stays registered where it is not
+   * (facts 15 agent-connection). Either way what had not STOPPED on it ends (facts 64 termination-time).
    */
   terminateInstance(ec2InstanceId: string): readonly KilledTask[] {
-    return this.#endHost(ec2InstanceId, 'terminated', (instance) => this.#agents.deregister(instance));
+    this.#terminated.add(ec2InstanceId);
+    return this.#endHost(ec2InstanceId, 'terminated', (instance) => {
+      if (instance.agentConnected) this.#agents.deregister(instance);
+    });
   }
 
   /**

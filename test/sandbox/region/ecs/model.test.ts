@@ -737,8 +737,9 @@ describe('agents', () => {
     expect([old?.holding.size, instance(A).holding.size]).toEqual([2, 0]);
     ecs.setAgentConnected(A, false);
     expect(ecs.registrationsOf(A).map(({ agentConnected }) => agentConnected)).toEqual([false, false]);
+    ecs.setAgentConnected(A, true);
     expect(ecs.terminateInstance(A)).toHaveLength(2);
-    expect(ecs.registrationsOf(A).map(({ status }) => status)).toEqual(['INACTIVE', 'INACTIVE']);
+    expect(ecs.registrationsOf(A).map(({ status }) => status)).toEqual(['ACTIVE', 'INACTIVE']);
   });
 });
 
@@ -767,6 +768,23 @@ describe('termination', () => {
     ]);
     await until(200);
     expect(on(B)).toEqual(['web RUNNING', 'web RUNNING']);
+    expect(ecs.terminateInstance(A)).toEqual([]);
+  });
+
+  it('facts 15 agent-connection: an instance whose agent is disconnected stays registered when it is terminated, and takes nothing more', async () => {
+    register(A);
+    ecs.createService(service());
+    ecs.createService(service({ name: 'watch', strategy: 'DAEMON' }));
+    await until(100);
+    ecs.setAgentConnected(A, false);
+    expect(ecs.terminateInstance(A)).toHaveLength(3);
+    ecs.setAgentConnected(A, true); // Nothing is there to connect.
+    await until(200);
+    expect(instance(A)).toMatchObject({ status: 'ACTIVE', agentConnected: false });
+    expect([instance(A).holding.size, on(A)]).toEqual([0, []]);
+    register(B);
+    await until(300);
+    expect(on(B)).toEqual(['watch RUNNING', 'web RUNNING', 'web RUNNING']);
     expect(ecs.terminateInstance(A)).toEqual([]);
   });
 
