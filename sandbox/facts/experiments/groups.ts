@@ -1,6 +1,7 @@
 import {
   type AutoScalingGroup,
   CancelInstanceRefreshCommand,
+  DeleteAutoScalingGroupCommand,
   DescribeAutoScalingGroupsCommand,
   DescribeScalingActivitiesCommand,
   ResumeProcessesCommand,
@@ -8,12 +9,14 @@ import {
   SuspendProcessesCommand,
   UpdateAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { type Experiment, use, type World } from '../experiment.ts';
+import { type Experiment, NotObservable, use, type World } from '../experiment.ts';
 import { held, inService } from './hooks.ts';
 import { type DeliveredEvent, described, receive, refusalOf, sleep, undo } from './look.ts';
 
 const NOTHING = 'changes nothing';
 const REPLACED = 'the group replaces the instance';
+const IN_USE =
+  'You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.';
 
 /** What Auto Scaling does for operators of a group. */
 export const groups: readonly Experiment[] = [
@@ -155,6 +158,26 @@ export const groups: readonly Experiment[] = [
       return {
         saw: described(refusal),
         agrees: refusal?.message.startsWith('Max bound, 1, must be greater than or equal to min bound, 3') === true,
+      };
+    },
+  },
+  {
+    facts: [103],
+    title: 'A group that has instances is not deleted without ForceDelete, in the documented words.',
+    needs: ['group'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    disturbs: 'the group of the stack is gone if the deletion is not refused',
+    async run(world) {
+      const { name: AutoScalingGroupName } = use(world, 'group');
+      const { Instances: instances = [] } = await groupOf(world);
+      if (instances.length === 0) throw new NotObservable('the group has no instance');
+      const command = new DeleteAutoScalingGroupCommand({ AutoScalingGroupName });
+      const refusal = await refusalOf(world.autoScaling.send(command));
+      return {
+        saw: described(refusal),
+        agrees: refusal?.code.startsWith('ResourceInUse') === true && refusal.message === IN_USE,
       };
     },
   },

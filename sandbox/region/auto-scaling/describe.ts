@@ -47,6 +47,7 @@ export function describedGroup(group: GroupView, instances: readonly InstanceVie
     InstanceLifecyclePolicy: {
       RetentionTriggers: { TerminateHookAbandon: group.retainOnAbandon ? 'retain' : 'terminate' },
     },
+    ...(group.isDeleted && { Status: 'Delete in progress' }),
     ...(group.warmPool && {
       WarmPoolConfiguration: describedWarmPool(group.warmPool),
       WarmPoolSize: group.warmPoolSize,

@@ -77,6 +77,15 @@ export class Fleet {
     this.#end(instance);
   }
 
+  /** Every instance of the group ends, and no hook is asked (facts 103 group-deletion). What is being detached runs on. */
+  endAll(group: Group): void {
+    const leaving = [...group.leaving.values()].filter(({ state }) => state !== 'Detaching');
+    for (const instance of [...group.active.values(), ...group.pool.values(), ...leaving]) {
+      if (!leaving.includes(instance)) this.#startTerminating(instance, { response: 'the deletion of its group.' });
+      this.#end(instance);
+    }
+  }
+
   /** Replaces the instances that EC2 terminated while the processes that replace them were suspended. */
   replaceUnhealthy(group: Group): void {
     if (REPLACING.some((process) => group.suspended.has(process))) return;

@@ -31,6 +31,9 @@ const HEARTBEAT_TIMEOUT_SECONDS = { min: 30, max: 7_200 };
 /** From the warning to the interruption (facts 6 ec2-notices). */
 const SPOT_NOTICE_SECONDS = 120;
 
+/** From the deletion with force until the group is gone: a few minutes, by the user guide. */
+const DELETION_SECONDS = 120;
+
 /** Auto Scaling in virtual time: groups that keep their desired capacity, and hooks that hold what enters or leaves them. */
 export class AutoScalingModel {
   readonly #options: AutoScalingOptions;
@@ -70,6 +73,7 @@ export class AutoScalingModel {
       suspended: new Map(),
       activities: [],
       unreachable: undefined,
+      isDeleted: false,
     };
     checkCapacity(group, spec.desiredCapacity);
     this.#groups.set(spec.name, group);
@@ -79,7 +83,7 @@ export class AutoScalingModel {
 
   /** Changes what is given; the sizes first, and then the desired capacity that fits them. */
   updateGroup(name: string, changes: GroupSettings & Partial<Pick<GroupSpec, SizeName>>): void {
-    const group = this.#group(name);
+    const group = this.#groupToChange(name);
     const { desiredCapacity, ...spec } = { ...group.spec, ...changes };
     const { minSize, maxSize } = spec;
     if (maxSize < minSize) {
@@ -97,21 +101,49 @@ export class AutoScalingModel {
     this.#fleet.keepCapacity(group);
   }
 
+  /** Facts 103 group-deletion. Only an empty group can be deleted without force. */
+  deleteGroup(name: string, { force }: { readonly force: boolean }): void {
+    const group = this.#group(name);
+    if (group.isDeleted) return;
+    if (force) this.#forceDelete(group);
+    else {
+      refuseUse(group);
+      this.#groups.delete(name);
+    }
+    this.#options.trace({ kind: 'deployment', group: name, message: 'the group is deleted' });
+  }
+
+  #forceDelete(group: Group): void {
+    const { name, retainOnAbandon } = group.spec;
+    if (retainOnAbandon) {
+      throw invalid(
+        "You can't force delete this Auto Scaling group because the TerminateHookAbandon retention trigger is set to retain. Change the retention trigger to terminate and try again",
+      );
+    }
+    const { warmPool: _, ...spec } = group.spec;
+    group.isDeleted = true;
+    group.spec = { ...spec, minSize: 0, maxSize: 0, desiredCapacity: 0 };
+    group.desiredCapacity = 0;
+    if (this.#refreshes.of(group).some(({ ended }) => !ended)) this.#refreshes.cancel(group, false);
+    this.#fleet.endAll(group);
+    this.#options.time.after(DELETION_SECONDS, () => this.#groups.delete(name));
+  }
+
   putLifecycleHook(hook: HookSpec): void {
     const { min, max } = HEARTBEAT_TIMEOUT_SECONDS;
     if (hook.heartbeatTimeoutSeconds < min || hook.heartbeatTimeoutSeconds > max) {
       throw invalid(`Heartbeat timeout must be between ${min} and ${max} seconds.`);
     }
-    this.#fleet.lifecycle.putHook(this.#group(hook.group), hook);
+    this.#fleet.lifecycle.putHook(this.#groupToChange(hook.group), hook);
   }
 
   deleteLifecycleHook(group: string, name: string): void {
-    this.#fleet.lifecycle.deleteHook(this.#group(group), name);
+    this.#fleet.lifecycle.deleteHook(this.#groupToChange(group), name);
   }
 
   /** Gives the group a warm pool, or changes the one it has. */
   putWarmPool(name: string, warmPool: WarmPoolSpec): void {
-    const group = this.#group(name);
+    const group = this.#groupToChange(name);
     if (this.#refreshes.of(group).some(({ ended, strategy }) => !ended && strategy === 'ReplaceRootVolume')) {
       throw invalid(`The group ${name} cannot get a warm pool while an instance refresh replaces its root volumes.`);
     }
@@ -122,7 +154,7 @@ export class AutoScalingModel {
 
   /** Raises the desired capacity by one; returns the id of the instance that is Pending now. */
   launchInstance(name: string): string {
-    const group = this.#group(name);
+    const group = this.#groupToChange(name);
     checkCapacity(group, group.desiredCapacity + 1);
     group.desiredCapacity += 1;
     return this.#fleet.launch(group).instanceId;
@@ -130,7 +162,7 @@ export class AutoScalingModel {
 
   /** Launches what is missing, or scales in the oldest first that is not protected. */
   setDesiredCapacity(name: string, desiredCapacity: number): void {
-    const group = this.#group(name);
+    const group = this.#groupToChange(name);
     checkCapacity(group, desiredCapacity);
     this.#noteDesired(group, desiredCapacity);
     this.#fleet.keepCapacity(group);
@@ -162,7 +194,7 @@ export class AutoScalingModel {
 
   /** The instances leave the group, and run on. No hook is asked. Returns the activities, in the order of the ids. */
   detachInstances(name: string, ids: readonly string[], decrementDesiredCapacity: boolean): readonly ScalingActivity[] {
-    const group = this.#group(name);
+    const group = this.#groupToChange(name);
     const instances = ids.map((id) => this.#memberOf(group, id));
     for (const { instanceId, state } of instances) {
       const isRetained = state === 'Terminating:Retained' && !decrementDesiredCapacity;
@@ -186,7 +218,7 @@ export class AutoScalingModel {
 
   /** Instances that were detached join their group again, and its desired capacity grows by them. */
   attachInstances(name: string, ids: readonly string[]): void {
-    const group = this.#group(name);
+    const group = this.#groupToChange(name);
     const instances = ids.map((id) => {
       const instance = this.#fleet.instances.get(id);
       if (instance?.state === 'Detached' && instance.group === group) return instance;
@@ -206,7 +238,7 @@ export class AutoScalingModel {
 
   /** Scale-in passes over an instance that is protected. */
   setInstanceProtection(name: string, ids: readonly string[], protectedFromScaleIn: boolean): void {
-    const group = this.#group(name);
+    const group = this.#groupToChange(name);
     const instances = ids.map((id) => this.#memberOf(group, id));
     for (const { instanceId, state } of instances) {
       if (state !== 'InService') {
@@ -219,7 +251,8 @@ export class AutoScalingModel {
 
   /** Suspends processes of a group; all of them if none is named. */
   suspendProcesses(name: string, processes: readonly string[]): void {
-    const { suspended } = this.#group(name);
+    const refusal = 'Processes may not be suspended while the AutoScaling group is pending delete';
+    const { suspended } = this.#groupToChange(name, refusal);
     for (const process of processesNamed(processes)) {
       if (!suspended.has(process)) suspended.set(process, this.#options.time.nowMs());
     }
@@ -227,7 +260,7 @@ export class AutoScalingModel {
 
   /** Resumes them, and catches up on what they would have done. */
   resumeProcesses(name: string, processes: readonly string[]): void {
-    const group = this.#group(name);
+    const group = this.#groupToChange(name);
     for (const process of processesNamed(processes)) group.suspended.delete(process);
     this.#fleet.replaceUnhealthy(group);
     this.#fleet.keepCapacity(group);
@@ -240,7 +273,7 @@ export class AutoScalingModel {
     strategy: RefreshView['strategy'] = 'Rolling',
     desiredConfiguration?: object,
   ): string {
-    return this.#refreshes.start(this.#group(name), strategy, preferences, desiredConfiguration);
+    return this.#refreshes.start(this.#groupToChange(name), strategy, preferences, desiredConfiguration);
   }
 
   /** Returns the id of the refresh that is cancelled. */
@@ -303,9 +336,23 @@ export class AutoScalingModel {
 
   /** @throws AwsError if there is no group of this name. */
   group(name: string): GroupView {
-    const { spec, desiredCapacity, arn, createdAtMs, suspended } = this.#group(name);
+    return this.#viewOf(this.#group(name));
+  }
+
+  /** The group that has the instance or had it, even if that group is gone. */
+  groupOf(instanceId: string): GroupView | undefined {
+    const group = this.#fleet.instances.get(instanceId)?.group;
+    return group && this.#viewOf(group);
+  }
+
+  /** Whether there is a group of this name that is not about to be gone. */
+  hasGroup(name: string): boolean {
+    return this.#groups.get(name)?.isDeleted === false;
+  }
+
+  #viewOf(group: Group): GroupView {
+    const { spec, desiredCapacity, arn, createdAtMs, suspended, isDeleted } = group;
     const availabilityZone = `${this.#options.place.region}a`;
-    const warmPoolSize = this.warmPoolOf(name).length;
     return {
       ...spec,
       desiredCapacity,
@@ -313,7 +360,8 @@ export class AutoScalingModel {
       createdAtMs,
       availabilityZone,
       suspended: new Map(suspended),
-      warmPoolSize,
+      warmPoolSize: warmPoolOf(group).length,
+      isDeleted,
     };
   }
 
@@ -332,8 +380,7 @@ export class AutoScalingModel {
 
   /** The instances of a group's warm pool, on the way into it and out of it. */
   warmPoolOf(group: string): readonly InstanceView[] {
-    const { pool, leaving } = this.#group(group);
-    return [...pool.values(), ...leaving.values()].filter(isWarmed).map(viewOf);
+    return warmPoolOf(this.#group(group)).map(viewOf);
   }
 
   /** An instance that a group has or had. */
@@ -396,6 +443,16 @@ export class AutoScalingModel {
     return group;
   }
 
+  /** @throws AwsError also if it is about to be gone. */
+  #groupToChange(
+    name: string,
+    refusal = 'The AutoScaling group may not be modified while it is pending delete',
+  ): Group {
+    const group = this.#group(name);
+    if (group.isDeleted) throw invalid(refusal);
+    return group;
+  }
+
   #managedInstance(instanceId: string): Instance {
     const instance = this.#fleet.instances.get(instanceId);
     if (instance && !isGone(instance)) return instance;
@@ -410,6 +467,24 @@ export class AutoScalingModel {
 }
 
 type SizeName = 'minSize' | 'maxSize' | 'desiredCapacity';
+
+function warmPoolOf({ pool, leaving }: Group): Instance[] {
+  return [...pool.values(), ...leaving.values()].filter(isWarmed);
+}
+
+/** @throws AwsError if the group has instances or is changing (facts 103 group-deletion). */
+function refuseUse({ active, pool, leaving, activities }: Group): void {
+  if (active.size + pool.size + leaving.size > 0) {
+    const message =
+      'You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.';
+    throw new AwsError('ResourceInUse', message);
+  }
+  if (activities.some(({ endedAtMs }) => endedAtMs === undefined)) {
+    const message =
+      'You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.';
+    throw new AwsError('ScalingActivityInProgress', message);
+  }
+}
 
 function isWarmed({ state }: Pick<InstanceView, 'state'>): boolean {
   return state.startsWith('Warmed:');

@@ -3,6 +3,7 @@ import type {
   AttachInstancesQuery,
   CancelInstanceRefreshAnswer,
   CancelInstanceRefreshType,
+  DeleteAutoScalingGroupType,
   DeleteLifecycleHookType,
   DetachInstancesAnswer,
   DetachInstancesQuery,
@@ -35,6 +36,11 @@ export function operatorOperations(model: AutoScalingModel): Operations {
     PutLifecycleHook: (input: PutLifecycleHookType): object => {
       refuse(input, 'RoleARN', 'NotificationTargetARN');
       model.putLifecycleHook(hookOf(input, model.hooksOf(input.AutoScalingGroupName ?? '')));
+      return {};
+    },
+
+    DeleteAutoScalingGroup: (input: DeleteAutoScalingGroupType): object => {
+      model.deleteGroup(input.AutoScalingGroupName ?? '', { force: input.ForceDelete ?? false });
       return {};
     },
 

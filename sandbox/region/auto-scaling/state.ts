@@ -73,6 +73,8 @@ export interface Group {
   readonly activities: Activity[];
   /** The desired capacity that protected instances kept the group from, and that its history has already. */
   unreachable: number | undefined;
+  /** DeleteAutoScalingGroup has ended its instances, and it is about to be gone. */
+  isDeleted: boolean;
 }
 
 export function invalid(message: string): AwsError {

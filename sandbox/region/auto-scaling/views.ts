@@ -106,6 +106,8 @@ export interface GroupView extends GroupSpec {
   readonly suspended: ReadonlyMap<ScalingProcess, number>;
   /** How many instances its warm pool has. */
   readonly warmPoolSize: number;
+  /** It is about to be gone. */
+  readonly isDeleted: boolean;
 }
 
 /** What an instance is now. */

@@ -123,7 +123,8 @@ function allInstances(options: Ec2Options): Instance[] {
   });
   const gone = [...terminatedAtMs].flatMap(([instanceId, atMs]) => {
     const view = nowMs() - atMs < TERMINATED_DESCRIBED_MS ? autoScaling.instance(instanceId) : undefined;
-    return view ? [described(options, view, autoScaling.group(view.group))] : [];
+    const group = autoScaling.groupOf(instanceId);
+    return view && group ? [described(options, view, group)] : [];
   });
   return [...present, ...gone];
 }
@@ -175,7 +176,7 @@ function addressOf(instanceId: string, { region }: Place): Pick<Instance, 'Priva
 
 /** Says to which cluster the agent belongs, as in the ECS developer guide. */
 function userDataOf(autoScaling: AutoScalingModel, instanceId: string): string {
-  const { cluster } = autoScaling.group(autoScaling.instance(instanceId)?.group ?? '');
+  const cluster = autoScaling.groupOf(instanceId)?.cluster ?? '';
   return Buffer.from(`#!/bin/bash\necho ECS_CLUSTER=${cluster} >> /etc/ecs/ecs.config\n`).toString('base64');
 }
 

@@ -27,9 +27,10 @@ export class ManagedScaling {
   }
 
   enable(provider: string, group: string, settings: ScalingSettings): void {
-    const { time } = this.#options;
+    const { time, autoScaling } = this.#options;
     let lowValues = 0;
     const look = () => {
+      if (!autoScaling.hasGroup(group)) return;
       const demand = this.#demandOf(provider, group, settings);
       lowValues = demand.running > demand.wanted && !demand.waiting ? lowValues + 1 : 0;
       if (demand.wanted > demand.running) this.#scaleOut(group, demand, settings);

@@ -18,6 +18,7 @@ const OPERATIONS: Readonly<Record<ServiceName, readonly string[]>> = {
     'AttachInstances',
     'CancelInstanceRefresh',
     'CompleteLifecycleAction',
+    'DeleteAutoScalingGroup',
     'DeleteLifecycleHook',
     'DescribeAutoScalingGroups',
     'DescribeAutoScalingInstances',

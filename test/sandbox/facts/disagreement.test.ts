@@ -226,6 +226,7 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
     { DescribeScalingActivities: async () => ({ Activities: [] }) },
   ],
   'EC2 Instance Terminate Successful comes': { ReceiveMessage: delivering(({ detail }) => delete detail?.Cause) },
+  'A group that has instances is not deleted': { DeleteAutoScalingGroup: accepting },
   'CancelInstanceRefresh without': { CancelInstanceRefresh: accepting },
   'A process that is suspended': { SuspendProcesses: async () => ({}) },
   'Scale-in protection does not stop a user': { SetInstanceProtection: accepting },

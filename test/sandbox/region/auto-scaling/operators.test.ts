@@ -436,3 +436,71 @@ describe('an instance refresh', () => {
     expect(Object.keys(world.states())).toEqual([C, D]);
   });
 });
+
+describe('the deletion of a group', () => {
+  const error = (code: string, message: string) => expect.objectContaining({ code, message });
+
+  it('facts 103 group-deletion: is refused while there are instances, and while the group changes', async () => {
+    const { model, until } = autoScalingWorld();
+    const deleting = () => model.deleteGroup('web', { force: false });
+    const inUse = error(
+      'ResourceInUse',
+      'You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.',
+    );
+    expect(deleting).toThrow(inUse);
+    model.detachInstances('web', [A, B], true);
+    expect(deleting).toThrow(inUse); // They are on their way out.
+    await until(60);
+    deleting();
+    expect(model.groups()).toEqual([]);
+    expect(deleting).toThrow(
+      error('ValidationError', 'AutoScalingGroup name not found - AutoScalingGroup web not found'),
+    );
+    expect(model.instance(A)?.state).toBe('Detached');
+  });
+
+  it('facts 103 group-deletion: with force ends all instances, which asks no hook and drops what one holds', async () => {
+    const { model, hook, until, effects, events, states } = autoScalingWorld({
+      warmPool: { minSize: 1, poolState: 'Running', reuseOnScaleIn: false },
+    });
+    hook('drain');
+    model.terminateInstance(A); // C replaces it, and is not up yet.
+    model.deleteGroup('web', { force: true });
+    expect(model.group('web')).toMatchObject({ isDeleted: true, minSize: 0, maxSize: 0, desiredCapacity: 0 });
+    expect([states(), model.warmPoolOf('web'), model.pendingActions(), model.completions]).toEqual([{}, [], [], []]);
+    expect(events('EC2 Instance-terminate Lifecycle Action')).toHaveLength(1); // of the first termination
+    expect(effects.toSorted()).toEqual(effects.filter((effect) => effect.startsWith('terminated')).toSorted());
+    expect(effects.length).toBeGreaterThanOrEqual(4);
+    expect(() =>
+      model.completeAction({ group: 'web', hook: 'drain', token: undefined, instanceId: A }, 'CONTINUE'),
+    ).toThrow(error('ValidationError', `No active Lifecycle Action found with instance ID ${A}`));
+    await until(600);
+    expect(model.groups()).toEqual([]);
+    expect(effects.filter((effect) => !effect.startsWith('terminated'))).toEqual([]); // Nothing boots afterwards.
+    expect(model.groupOf(A)).toMatchObject({ name: 'web', cluster: 'prod' });
+  });
+
+  it('facts 103 group-deletion: nothing changes a group that is about to be gone', () => {
+    const { model } = autoScalingWorld();
+    model.deleteGroup('web', { force: true });
+    model.deleteGroup('web', { force: true });
+    const pending = error('ValidationError', 'The AutoScaling group may not be modified while it is pending delete');
+    expect(() => model.updateGroup('web', { maxSize: 1 })).toThrow(pending);
+    expect(() => model.setDesiredCapacity('web', 0)).toThrow(pending);
+    expect(() => model.suspendProcesses('web', [])).toThrow(
+      error('ValidationError', 'Processes may not be suspended while the AutoScaling group is pending delete'),
+    );
+  });
+
+  it('facts 103 group-deletion: cancels an instance refresh, and is refused with force where instances are retained', async () => {
+    const { model, until } = autoScalingWorld();
+    model.startInstanceRefresh('web');
+    await until(1);
+    model.updateGroup('web', { retainOnAbandon: true });
+    expect(() => model.deleteGroup('web', { force: true })).toThrow(/^You can't force delete this Auto Scaling group/);
+    model.updateGroup('web', { retainOnAbandon: false });
+    model.deleteGroup('web', { force: true });
+    await until(60);
+    expect(model.refreshesOf('web')).toMatchObject([{ status: 'Cancelled' }]);
+  });
+});

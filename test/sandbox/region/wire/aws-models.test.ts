@@ -154,6 +154,7 @@ beforeAll(async () => {
         LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING',
       },
       DeleteLifecycleHook: { ...web, LifecycleHookName: 'warm-up' },
+      DeleteAutoScalingGroup: { ...web, ForceDelete: true },
     },
     events: {
       PutEvents: { Entries: [{ Source: 'a', DetailType: 'b', Detail: '{}', Resources: [] }] },
