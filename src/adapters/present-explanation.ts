@@ -74,7 +74,7 @@ export function sentenceOnOutcome(outcome: Outcome, atMs: number): string {
     case 'agent-lost':
       return `Agent lost: completed with ${outcome.result} because the ECS agent of the instance has been disconnected since ${isoTime(outcome.disconnectedSinceMs)}, while ${tasksOf(outcome.killedTasks.length)} may not have stopped`;
     case 'already-completed':
-      return `Already completed: someone else completed the lifecycle action, or its hook timed out; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`;
+      return `Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`;
     default:
       return unreachable(outcome);
   }

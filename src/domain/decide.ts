@@ -10,6 +10,7 @@ import {
   isEnding,
   isListedWithSearch,
   isRegistering,
+  isWithoutAgent,
   type Observation,
   type Scope,
   type Seen,
@@ -81,7 +82,7 @@ function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
   const settledMs = settledAtMs(drain.closed);
   // Before ECS's lists have settled, a list of tasks proves nothing.
   if (nowMs < settledMs) {
-    if (canBeat(situation) || mayBeOver(situation)) return { kind: 'heartbeat' };
+    if (canBeat(situation) || mayBeOver(situation, seen)) return { kind: 'heartbeat' };
     return waitUntil(Math.min(settledMs, ...dueInstants(seen, situation)), 'queue');
   }
   if (!tasks) return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };
@@ -99,10 +100,12 @@ function setDraining({ drain, policy }: Situation): Decision {
 
 /**
  * Whether the lifecycle action may be over: its event comes late or again, or someone else has completed it. An instance that
- * stays in its group takes tasks again afterwards, and must not be drained a second time. The heartbeat shows which it is.
+ * stays in its group takes tasks again afterwards, and must not be drained a second time; of one that was terminated, a
+ * registration without an agent may be left. The heartbeat shows which it is.
  */
-function mayBeOver({ drain, nowMs, refused }: Situation): boolean {
-  if (drain.kind === 'notice' || !drain.staysInGroup || refused.has('heartbeat')) return false;
+function mayBeOver({ drain, nowMs, refused }: Situation, seen?: Seen): boolean {
+  if (drain.kind === 'notice' || refused.has('heartbeat')) return false;
+  if (!drain.staysInGroup && !(seen && isWithoutAgent(seen))) return false;
   return !isJustVerified(drain, nowMs);
 }
 

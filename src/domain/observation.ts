@@ -241,6 +241,11 @@ export function closedIn(observation: Observation, before: Closed | undefined, n
   return { sinceMs: isUnchanged ? before.sinceMs : nowMs, containerInstances, silent };
 }
 
+/** Whether no agent is connected: what a terminated instance leaves behind is like that (facts 15 agent-connection). */
+export function isWithoutAgent({ containerInstances }: Seen): boolean {
+  return containerInstances.every(({ agentConnected }) => !agentConnected);
+}
+
 /**
  * The silence of the agents after this observation. Agents disconnect in normal operation (facts 15 agent-connection): a
  * silence that no one observed for longer than `maxGapSeconds` starts again, and so does that of another agent. Only agents

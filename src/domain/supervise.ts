@@ -6,7 +6,7 @@
 import { firstScope, readHook } from './decide.ts';
 import type { Decision, Situation } from './decision.ts';
 import { type SupervisedDrain, unreachable } from './drain.ts';
-import { activeIn, type Observation, type Seen } from './observation.ts';
+import { activeIn, isWithoutAgent, type Observation, type Seen } from './observation.ts';
 import {
   deadlineAtMs,
   limitsOf,
@@ -89,12 +89,8 @@ function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined 
   const isLate = nowMs >= drain.startedAtMs + SET_DRAINING_SECONDS * 1000;
   const mayVerify = !isStartVerified && !refused.has('verify-start');
   const isDoubtful = activeIn(seen).length > 0 || (drain.emptySinceMs !== undefined && !isCompleting(seen, situation));
-  return mayVerify && ((isLate && isDoubtful) || isLeftBehind(seen)) ? { kind: 'verify-start' } : undefined;
-}
-
-/** ECS keeps the registration of an instance that was terminated while its agent was disconnected (facts 15 agent-connection). */
-function isLeftBehind({ containerInstances, tasks }: Seen): boolean {
-  return tasks?.holding.length === 0 && containerInstances.every(({ agentConnected }) => !agentConnected);
+  const isLeftBehind = isWithoutAgent(seen) && seen.tasks?.holding.length === 0;
+  return mayVerify && ((isLate && isDoubtful) || isLeftBehind) ? { kind: 'verify-start' } : undefined;
 }
 
 /** What the deadline calls for, where the policy has a result for it. */

@@ -263,7 +263,7 @@ describe('an event about a drain', () => {
     ],
     [
       { kind: 'already-completed', lastSeen },
-      'Already completed: someone else completed the lifecycle action, or its hook timed out; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
+      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
       left,
     ],
   ])('says how it ended, why, and what had not stopped or was seen last: $kind', async (outcome, reason, tasks) => {

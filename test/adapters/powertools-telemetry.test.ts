@@ -361,7 +361,7 @@ describe('the end of a drain', () => {
     [
       'already-completed',
       'INFO',
-      'Already completed: someone else completed the lifecycle action, or its hook timed out; no task held the instance when it was seen last, 9 s ago',
+      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; no task held the instance when it was seen last, 9 s ago',
     ],
   ] as const)('has a level that fits its outcome: %s', (kind, level, words) => {
     const line = ended(outcomes[kind]);
@@ -380,7 +380,7 @@ describe('the end of a drain', () => {
     [
       'the action was completed',
       { kind: 'already-completed', lastSeen: twoTasks },
-      'Already completed: someone else completed the lifecycle action, or its hook timed out; 2 tasks held the instance when it was seen last, 3 min ago: whether they had stopped is not known',
+      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; 2 tasks held the instance when it was seen last, 3 min ago: whether they had stopped is not known',
     ],
     [
       'the registration went',
@@ -390,7 +390,7 @@ describe('the end of a drain', () => {
     [
       'the action was completed, and they were seen stopped afterwards',
       { kind: 'already-completed', lastSeen: { ...twoTasks, haveStopped: true } },
-      'Already completed: someone else completed the lifecycle action, or its hook timed out; 2 tasks held the instance 3 min ago and stopped since: whether before it was let go is not known',
+      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; 2 tasks held the instance 3 min ago and stopped since: whether before it was let go is not known',
     ],
   ])('is a warning, with the tasks seen last and their age, where %s while tasks held it', (_, outcome, message) => {
     expect(ended(outcome)).toMatchObject({ level: 'WARN', message, lastSeenTasks });
@@ -401,7 +401,7 @@ describe('the end of a drain', () => {
       'was completed',
       { kind: 'already-completed', lastSeen: undefined },
       'INFO',
-      'Already completed: someone else completed the lifecycle action, or its hook timed out; whether tasks were on the instance is not known',
+      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; whether tasks were on the instance is not known',
     ],
     [
       'is of an instance in no cluster',

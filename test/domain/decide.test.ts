@@ -217,6 +217,21 @@ describe('an instance without a holding task', () => {
     expect(decide(unsettled({ drain: { ...drain, lastHeartbeatAtMs: at(5) } }))).toEqual(parkUntil(12, 'queue'));
   });
 
+  it('facts 15 agent-connection: is not waited for if it may be terminated, because no agent is connected: a heartbeat shows that', () => {
+    const [silent, connected] = [containerInstanceOf({ agentConnected: false }), containerInstanceOf()];
+    const seen = (...containerInstances: (typeof silent)[]) =>
+      unsettled({
+        drain: drainOf({ closed, lastHeartbeatAtMs: at(-6) }),
+        observation: { ...seenOf([]), containerInstances },
+      });
+    expect(decide(seen(silent, silent))).toEqual({ kind: 'heartbeat' });
+    expect(decide(seen(silent, connected))).toEqual(parkUntil(12, 'queue'));
+    expect(decide({ ...seen(silent), drain: drainOf({ closed, lastHeartbeatAtMs: at(5) }) })).toEqual(
+      parkUntil(12, 'queue'),
+    );
+    expect(decide({ ...seen(silent), refused: refused('heartbeat') })).toEqual(parkUntil(12, 'queue'));
+  });
+
   it('has its tasks listed, where they were not yet', () => {
     expect(decide(situation({ observation: unlisted('DRAINING') }))).toEqual(look('known', 'list'));
   });
