@@ -86,7 +86,7 @@ function causesOf(played: Played): Causes {
     ...deliveries.duplicatedAt.filter((at) => held.some(({ until = seconds }) => until <= at)),
   ].map((at) => minutesOf(world, AUTO_SCALING, at, silentUntil(world, at)));
   // Of a drain that watches a sweep knows only that the instance takes no tasks, as it does again on a new registration.
-  const registrations = world.registrations.filter(({ atSecond }) => atSecond < faultsEndAt(world));
+  const registrations = newRegistrations(world).filter(({ atSecond }) => atSecond < faultsEndAt(world));
   const foundAlive = waiting === 'watch' ? registrations.length : 0;
   const copies = deliveries.duplicatedAt.length + continuationsPutTwice(played) + failures + foundAlive;
   const watchedMinutesWithoutSqs = waiting === 'watch' ? heldMinutesWithout('SQS is down') : 0;
@@ -151,6 +151,16 @@ const ANSWER_LOST = 'InternalFailure';
 
 const PUTS: ReadonlySet<string> = new Set(['PutEvents', 'SendMessageBatch']);
 
+/** When agents registered again, with the same cluster or another. */
+function newRegistrations({ registrations, searchesEmptyCluster, movesToSecondCluster }: World) {
+  return searchesEmptyCluster && movesToSecondCluster ? [...registrations, movesToSecondCluster] : registrations;
+}
+
+/** Whether a registration without an agent is there from the start. */
+function hasLeft({ searchesEmptyCluster, leftInSecondCluster }: World): boolean {
+  return searchesEmptyCluster && leftInSecondCluster !== undefined;
+}
+
 /** How long an agent was silent at most: one that registers again leaves a registration whose agent is, permanently. */
 function silentSeconds(world: World, { since, until = Infinity }: Held, seconds: number): number {
   const faultsEnd = faultsEndAt(world);
@@ -159,8 +169,9 @@ function silentSeconds(world: World, { since, until = Infinity }: Held, seconds:
       from: atSecond,
       to: forSeconds === null ? Infinity : Math.min(atSecond + forSeconds, faultsEnd),
     })),
-    ...world.registrations.map(({ atSecond }) => ({ from: atSecond, to: Infinity })),
+    ...newRegistrations(world).map(({ atSecond }) => ({ from: atSecond, to: Infinity })),
   ].filter(({ from }) => from < faultsEnd);
+  if (hasLeft(world)) spans.push({ from: 0, to: Infinity });
   const lengths = spans.map(({ from, to }) => Math.min(to, until, seconds) - Math.max(from, since));
   return Math.max(0, ...lengths);
 }

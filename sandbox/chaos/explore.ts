@@ -110,6 +110,10 @@ function countIn(tally: Record<string, number>, played: Played): void {
   add('instances taken by EC2', world.losses.length);
   add('deployments mid-drain', world.releases.length);
   add('clusters deleted', world.searchesEmptyCluster && world.clusterVanishesAtSecond !== undefined ? 1 : 0);
+  add('groups deleted', world.groupDeletedAtSecond !== undefined ? 1 : 0);
+  const { movesToSecondCluster, leftInSecondCluster } = world;
+  const inBoth = movesToSecondCluster !== undefined || leftInSecondCluster !== undefined;
+  add('instances in two clusters', world.searchesEmptyCluster && inBoth ? 1 : 0);
   for (const end of ['completion', 'timeout', 'loss', 'deletion'] as const) {
     add(`ended by ${end}`, held.filter(({ endedBy }) => endedBy === end).length);
   }

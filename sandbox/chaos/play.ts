@@ -31,7 +31,7 @@ export interface Held {
   /** When it began, and each heartbeat. */
   readonly beats: number[];
   until: number | undefined;
-  /** Us, Auto Scaling's own decision, EC2 or a termination, which took the instance, or someone who deleted the hook. */
+  /** Us, Auto Scaling's own decision, EC2 or a termination, which took the instance, or someone who deleted the hook or the group. */
   endedBy: 'completion' | 'timeout' | 'loss' | 'deletion' | undefined;
   victims: readonly Victim[];
   /** Since when nothing has held it; undefined while a task does. */
@@ -43,6 +43,8 @@ export interface Held {
   lookedAt: number | undefined;
   /** What its drain said when it ended, and each further delivery of it. */
   readonly outcomes: string[];
+  /** How many tasks it reported as seen last, where it does not know what became of them. */
+  lastSeenTasks: number | undefined;
   /** Tasks that were ever on the instance. */
   tasks: number;
   /** The most schedules that waited for it at the same time. */
@@ -138,7 +140,11 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
     deliveries.duplicatedAt.push(...repeatsIn(invocations, startMs));
     for (const atMs of sentContinuations(invocations)) countUp(continuedAtMs, atMs);
     const clusters = world.searchesEmptyCluster ? 2 : 1;
-    for (const action of held) if (action.until === world.hookDeletedAtSecond) action.endedBy = 'deletion';
+    const { hookDeletedAtSecond, groupDeletedAtSecond } = world;
+    for (const action of held) {
+      if (action.until === undefined) continue;
+      if ([hookDeletedAtSecond, groupDeletedAtSecond].includes(action.until)) action.endedBy = 'deletion';
+    }
     for (const action of held) action.lookedAt = lookBefore(action, calls, clusters, startMs);
     return {
       world,
@@ -162,14 +168,18 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
   }
 }
 
+function instancesIn(autoScaling: Region['autoScaling']) {
+  return autoScaling.hasGroup(GROUP) ? autoScaling.instancesOf(GROUP) : [];
+}
+
 /** Whether an instance is on its way back to service. */
 function isRebooting({ autoScaling }: Region): boolean {
-  return autoScaling.instancesOf(GROUP).some(({ state }) => /^(ReplacingRootVolume|RootVolumeReplaced)/.test(state));
+  return instancesIn(autoScaling).some(({ state }) => /^(ReplacingRootVolume|RootVolumeReplaced)/.test(state));
 }
 
 function servingIn(region: Region): Serving[] {
   const byHand = drainedByHandIn(region);
-  const inService = region.autoScaling.instancesOf(GROUP).filter(({ state }) => state === 'InService');
+  const inService = instancesIn(region.autoScaling).filter(({ state }) => state === 'InService');
   return inService.flatMap(({ instanceId }) =>
     region.ecs
       .registrationsOf(instanceId)
@@ -311,6 +321,7 @@ function witnessOf(region: Region) {
             emptySince: undefined,
             lookedAt: undefined,
             outcomes: [],
+            lastSeenTasks: undefined,
             tasks: 0,
             places: 0,
           };
@@ -345,9 +356,12 @@ function witnessOf(region: Region) {
           countUp(continuedAtMs, region.time.nowMs());
         return;
       case 'log': {
-        const { outcome, instanceId } = event.line;
+        const { outcome, instanceId, lastSeenTasks } = event.line;
         if (typeof outcome !== 'string' || '_aws' in event.line) return;
-        held.findLast((action) => action.instanceId === instanceId)?.outcomes.push(outcome);
+        const action = held.findLast((each) => each.instanceId === instanceId);
+        if (!action) return;
+        action.outcomes.push(outcome);
+        if (Array.isArray(lastSeenTasks)) action.lastSeenTasks = lastSeenTasks.length;
         return;
       }
     }

@@ -27,6 +27,7 @@ export const PROPERTIES: readonly Property[] = [
     breaches: meddles,
   },
   { name: 'nothing goes on after an outcome', breaches: continuesAfterEnd },
+  { name: 'what ends is reported, and nothing fails once faults have ended', breaches: failsOrIsSilent },
   { name: 'what stays in service takes tasks again, except for what a person has drained', breaches: leavesDraining },
   { name: 'calls are bounded by what happened in the world', breaches: exceedsCallBudget },
 ];
@@ -305,6 +306,25 @@ function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Playe
 function finishesOnceSettled(second: number, works: readonly Work[]): boolean {
   const settledAt = second + SETTLING_SECONDS + ROUND_SECONDS;
   return works.some(({ from, result }) => result === 'finished' && second < from && from <= settledAt);
+}
+
+// --- Reports ----------------------------------------------------------------------------------------------------------
+
+/** A failure in the second phase would come again until it is a dead letter. The one that is ordered is no surprise. */
+function failsOrIsSilent({ world, held, works, seconds }: Played): string[] {
+  if (world.crashAtAwait !== undefined) return [];
+  const faultsEnd = faultsEndAt(world);
+  const failures = works.filter(({ result, from }) => result === 'failed' && from > faultsEnd);
+  // Its event may be lost while there are faults, but a drain that has a schedule goes on.
+  const isKnown = ({ since, places }: Held) => since >= faultsEnd || places > 0;
+  const silent = held.filter((each) => isKnown(each) && each.until !== undefined && each.outcomes.length === 0);
+  return [
+    ...failures.map(({ from, about = 'no drain' }) => `The invocation of ${from} s, about ${about}, failed.`),
+    ...(seconds > LONGEST_WORLD_SECONDS ? [] : silent).map(
+      ({ instanceId, until }) =>
+        `The drain of ${instanceId}, which ended at ${until} s, was never reported to have ended.`,
+    ),
+  ];
 }
 
 // --- What stays -------------------------------------------------------------------------------------------------------

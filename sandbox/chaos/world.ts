@@ -100,6 +100,12 @@ const world = object({
   clusterVanishesAtSecond: v.optional(seconds()),
   /** The hook is deleted, which lets go what it holds. */
   hookDeletedAtSecond: v.optional(seconds()),
+  /** The group is deleted with force, and all its instances end at once. */
+  groupDeletedAtSecond: v.optional(seconds()),
+  /** The agent of an instance registers with the second cluster, and leaves its registration and its tasks behind. */
+  movesToSecondCluster: v.optional(object(strike)),
+  /** The agent of this instance was in the second cluster before: an empty registration without an agent is left there. */
+  leftInSecondCluster: v.optional(on),
   /** ECS drains by itself, we watch, and this is `managedDrainingDeadline`. Where it is left out, we drain. */
   managedDraining: v.optional(oneOf('none', 'CONTINUE')),
   /**
@@ -245,14 +251,8 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
       if (isThere(instanceId)) autoScaling.terminateInstance(instanceId, { skipHooks: true });
     });
   }
-  const { clusterVanishesAtSecond, hookDeletedAtSecond } = world;
-  if (world.searchesEmptyCluster && clusterVanishesAtSecond !== undefined) {
-    time.after(clusterVanishesAtSecond, () => ecs.deleteCluster(EMPTY_CLUSTER));
-  }
-  if (hookDeletedAtSecond !== undefined) {
-    const hook = world.managedDraining ? MANAGED_DRAINING_HOOK : HOOK_NAME;
-    time.after(hookDeletedAtSecond, () => autoScaling.deleteLifecycleHook(GROUP, hook));
-  }
+  beginDeletions(world, region);
+  beginMoves(world, region, instanceIds, strike);
   beginStaying(world, region, strike);
   const endsAt = faultsEndAt(world);
   const isInTime = ({ atSecond }: Strike) => atSecond < endsAt;
@@ -266,6 +266,44 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
     if (forSeconds === null) continue;
     const heardAt = Math.min(atSecond + forSeconds, endsAt);
     strike({ on, atSecond: heardAt }, (instanceId) => ecs.setAgentConnected(instanceId, true));
+  }
+}
+
+function beginDeletions(world: World, { ecs, autoScaling, time }: Region): void {
+  const { clusterVanishesAtSecond, hookDeletedAtSecond, groupDeletedAtSecond } = world;
+  if (world.searchesEmptyCluster && clusterVanishesAtSecond !== undefined) {
+    time.after(clusterVanishesAtSecond, () => {
+      const isEmpty = ecs.clusters.get(EMPTY_CLUSTER)?.instances.size === 0;
+      if (isEmpty) ecs.deleteCluster(EMPTY_CLUSTER); // ECS refuses to delete another.
+    });
+  }
+  if (hookDeletedAtSecond !== undefined) {
+    const hook = world.managedDraining ? MANAGED_DRAINING_HOOK : HOOK_NAME;
+    time.after(hookDeletedAtSecond, () => {
+      if (autoScaling.hasGroup(GROUP)) autoScaling.deleteLifecycleHook(GROUP, hook);
+    });
+  }
+  if (groupDeletedAtSecond !== undefined) {
+    time.after(groupDeletedAtSecond, () => autoScaling.deleteGroup(GROUP, { force: true }));
+  }
+}
+
+function beginMoves(
+  world: World,
+  { ecs, terminated }: Region,
+  instanceIds: readonly string[],
+  strike: (at: Strike, what: (instanceId: string) => void) => void,
+): void {
+  const { searchesEmptyCluster, movesToSecondCluster, leftInSecondCluster } = world;
+  if (!searchesEmptyCluster) return;
+  if (leftInSecondCluster !== undefined) {
+    ecs.leaveRegistration(instanceIds[leftInSecondCluster % instanceIds.length] ?? '', EMPTY_CLUSTER);
+  }
+  if (movesToSecondCluster && movesToSecondCluster.atSecond < faultsEndAt(world)) {
+    strike(movesToSecondCluster, (instanceId) => {
+      const isThere = !terminated.has(instanceId) && ecs.clusters.has(EMPTY_CLUSTER);
+      if (isThere) ecs.reRegisterAgent(instanceId, EMPTY_CLUSTER);
+    });
   }
 }
 
@@ -285,13 +323,16 @@ function beginStaying(
   const { autoScaling, ecs, time } = region;
   if (staying?.what === 'root volumes') {
     time.after(staying.atSecond, () => {
+      if (!autoScaling.hasGroup(GROUP)) return;
       autoScaling.startInstanceRefresh(GROUP, { minHealthyPercentage: 0 }, 'ReplaceRootVolume');
     });
   }
   // What is taken anyway does not stay.
   const isTaken = ({ on }: Strike) => [...terminations, ...losses].some((each) => (each.on - on) % instances === 0);
   if (staying?.what === 'a rebalance recommendation' && !isTaken(staying)) {
-    strike(staying, (instanceId) => autoScaling.recommendRebalance(instanceId));
+    strike(staying, (instanceId) => {
+      if (autoScaling.hasGroup(GROUP)) autoScaling.recommendRebalance(instanceId);
+    });
   }
   if (!person) return;
   strike(person, (instanceId) => {
@@ -510,6 +551,9 @@ const anyStaying: fc.Arbitrary<World['staying']> = fc.oneof(
   },
 );
 
+/** More often than not just before a job is placed, or a moment after the draining. */
+const anyMove = fc.record({ on: anyInstance, atSecond: fc.constantFrom(0, 1, 3, 4, 10, 60, 200) });
+
 /** Any world in which drains wait so. */
 export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
   const termination = fc.record({ on: anyInstance, atSecond: fc.constantFrom(0, 0, 1, 20, 90), shrinks: fc.boolean() });
@@ -550,6 +594,9 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
       }),
       managedDraining: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, 'none', 'CONTINUE'),
       faultsEndAtSecond: faultsEnd,
+      groupDeletedAtSecond: rarely(anySecond(400), 14),
+      movesToSecondCluster: rarely(anyMove, 6),
+      leftInSecondCluster: rarely(anyInstance, 6),
     })
     .map(withoutMystery)
     .map(withFewCopies)

@@ -103,6 +103,17 @@ const BUGS: readonly Bug[] = [
     }),
   },
   {
+    property: 'what ends is reported',
+    bug: 'that a deleted group waits for no one counts as a mistake of ours',
+    waiting: 'park',
+    build: withBug(async ({ operation, carry }) => {
+      const { status, body } = await carry();
+      if (operation !== 'CompleteLifecycleAction' || status === 200) return { status, body };
+      return { status, body: body.replaceAll('ValidationError', 'AccessDenied') };
+    }),
+    happening: { groupDeletedAtSecond: 30 },
+  },
+  {
     property: 'what stays in service',
     bug: 'the sweep finds no marks',
     waiting: 'park',

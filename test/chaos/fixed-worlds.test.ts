@@ -52,6 +52,33 @@ describe('in a world in which a person drains an instance', () => {
   });
 });
 
+describe('in a world in which the group is deleted with force', () => {
+  it.each(['park', 'watch'] as const)('a drain ends, and reports the tasks that it saw last (%s)', async (waiting) => {
+    const groupDeletedAtSecond = 45;
+    const held = await heldIn({ ...CALM, waiting, groupDeletedAtSecond });
+    expect(held).toMatchObject({ endedBy: 'deletion', until: groupDeletedAtSecond, outcomes: ['already-completed'] });
+    expect(held.lastSeenTasks).toBe(1);
+  });
+});
+
+describe('in worlds in which an instance is registered in two clusters', () => {
+  const inBoth: World = { ...CALM, searchesEmptyCluster: true };
+
+  it('a registration that the agent has left in the other cluster does not end the drain (K5)', async () => {
+    const { victims, outcomes, until } = await heldIn({ ...inBoth, leftInSecondCluster: 0 });
+    expect({ victims, outcomes }).toEqual({ victims: [], outcomes: ['drained'] });
+    expect(until).toBeGreaterThan(60); // The load balancer deregisters its tasks for so long.
+  });
+
+  it('a job that starts after the agent has moved to the other cluster is waited for', async () => {
+    const job = { on: 0, atSecond: 5, runsForSeconds: 200, stopTimeoutSeconds: 10 };
+    const moved = { ...inBoth, services: [], jobs: [job], movesToSecondCluster: { on: 0, atSecond: 3 } };
+    const { victims, outcomes, tasks, until } = await heldIn(moved);
+    expect({ victims, outcomes, tasks }).toEqual({ victims: [], outcomes: ['drained'], tasks: 1 });
+    expect(until).toBeGreaterThan(200);
+  });
+});
+
 describe('in worlds in which a task was killed early once', () => {
   it('a job that starts on a registration which the agent made just after the draining is waited for', async () => {
     const { victims, outcomes, tasks } = await heldIn(fixedWorld('registered-again-just-after-the-draining'));

@@ -16,6 +16,7 @@ const HELD: Held = {
   emptySince: 0,
   lookedAt: 9,
   outcomes: ['drained'],
+  lastSeenTasks: undefined,
   tasks: 0,
   places: 0,
 };
@@ -261,6 +262,37 @@ describe('a drain goes on after its end', () => {
   });
 });
 
+describe('a copy of the event of a watched drain', () => {
+  const continuesAfterEnd = (managedDraining: 'none' | undefined, works: Work[]) =>
+    breachesOf('nothing goes on', {}, { faultsEndAtSecond: 0, ...(managedDraining && { managedDraining }) }, works);
+
+  it('may park it once more, if that ends when ECS’s lists have settled', () => {
+    const ends = [work(20, 21), work(32, 33, 'finished')];
+    expect(continuesAfterEnd('none', ends)).toEqual([]);
+    expect(continuesAfterEnd(undefined, ends)).toHaveLength(1);
+    expect(continuesAfterEnd('none', [work(20, 21), work(37, 38, 'finished')])).toHaveLength(1);
+  });
+});
+
+describe('what ends and what fails', () => {
+  const failsOrIsSilent = (...played: Parameters<typeof playedOf>) => breachesOf('what ends is reported', ...played);
+
+  it('is a failure if an invocation fails once faults have ended, whatever it is about', () => {
+    const failed = [work(11, 12, 'failed'), { ...work(13, 14, 'failed'), about: undefined }];
+    expect(failsOrIsSilent({}, { faultsEndAtSecond: 10 }, failed)).toHaveLength(2);
+    expect(failsOrIsSilent({}, { faultsEndAtSecond: 12 }, failed)).toHaveLength(1);
+    expect(failsOrIsSilent({}, { faultsEndAtSecond: 0, crashAtAwait: 1 }, failed)).toEqual([]);
+  });
+
+  it('is reported, if it began once faults had ended or had a schedule', () => {
+    const silent: Partial<Held> = { since: 5, outcomes: [], endedBy: 'deletion' };
+    expect(failsOrIsSilent(silent, { faultsEndAtSecond: 5 })).toHaveLength(1);
+    expect(failsOrIsSilent(silent, { faultsEndAtSecond: 6 })).toEqual([]);
+    expect(failsOrIsSilent({ ...silent, places: 1 }, { faultsEndAtSecond: 6 })).toHaveLength(1);
+    expect(failsOrIsSilent({ ...silent, until: undefined }, { faultsEndAtSecond: 5 })).toEqual([]);
+  });
+});
+
 describe('what a world may cost', () => {
   const put = (atMs: number, failedWith: string | undefined, operation = 'PutEvents') =>
     ({ service: 'events', operation, atMs, fiber: undefined, failedWith }) as const;
@@ -289,6 +321,17 @@ describe('what a world may cost', () => {
   it('counts a failed invocation as a copy: its message comes again, and it may have continued the drain before', () => {
     const [well, failed] = (['parked', 'failed'] as const).map((result) => playedOf({}, {}, [work(0, 1, result)]));
     expect(mostCalls(failed as Played)).toBeGreaterThan(mostCalls(well as Played));
+  });
+
+  it('counts an agent that moves to the second cluster, and one that has left a registration there, as silent', () => {
+    const both = { searchesEmptyCluster: true, faultsEndAtSecond: 10 };
+    const costOf = (world: Partial<World>) => mostCalls(playedOf({ until: 300 }, { ...both, ...world }));
+    const moves = { movesToSecondCluster: { on: 0, atSecond: 5 } };
+    for (const world of [moves, { leftInSecondCluster: 0 }]) {
+      expect(costOf(world)).toBeGreaterThan(costOf({}));
+      const single = { searchesEmptyCluster: false };
+      expect(costOf({ ...world, ...single })).toBe(costOf(single));
+    }
   });
 
   it('counts an outage of SQS where drains watch: others have their schedules', () => {

@@ -56,6 +56,8 @@ function clearCut(waiting: World['waiting']): fc.Arbitrary<World> {
     },
     losses: [],
     registrations: [],
+    movesToSecondCluster: undefined,
+    groupDeletedAtSecond: undefined,
     outages: [],
     releases: [],
     managedDraining: undefined, // When ECS ends its drain does not depend on when we hear of it.

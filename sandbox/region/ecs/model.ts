@@ -34,6 +34,8 @@ export interface EcsOptions {
 
 /** Protection lasts two hours, unless its duration is given. */
 const PROTECTION_SECONDS = 2 * 60 * 60;
+/** How long an agent had been in the cluster that it has left. */
+const LEFT_EARLIER_SECONDS = 3_600;
 const SWITCHED_OFF = Number.NEGATIVE_INFINITY;
 
 /**
@@ -122,12 +124,22 @@ export class EcsModel {
 
   /**
    * The agent lost its state and registers again. The old registration stays as it was and disconnected, with its tasks
-   * (facts 14 instance-lookup) and with the attributes that were put on it (facts 96 container-instance-attributes).
+   * (facts 14 instance-lookup) and with the attributes that were put on it (facts 96 container-instance-attributes). It may
+   * register with another cluster.
    */
-  reRegisterAgent(ec2InstanceId: string): string {
+  reRegisterAgent(ec2InstanceId: string, cluster?: string): string {
     const old = this.#state.newestRegistration(ec2InstanceId);
     this.#agents.connect(old, false);
-    return this.#agents.register(old.cluster, { ...old, attributes: old.agentAttributes });
+    const joined = cluster === undefined ? old.cluster : this.#state.cluster(cluster);
+    return this.#agents.register(joined, { ...old, attributes: old.agentAttributes });
+  }
+
+  /** An earlier registration of the instance, in a cluster that its agent has left: empty and disconnected. */
+  leaveRegistration(ec2InstanceId: string, cluster: string): void {
+    const { agentAttributes: attributes, registeredAtMs, ...host } = this.#state.newestRegistration(ec2InstanceId);
+    const earlierMs = registeredAtMs - LEFT_EARLIER_SECONDS * 1000;
+    const left = this.#state.addInstance(this.#state.cluster(cluster), { ...host, attributes }, earlierMs);
+    this.#agents.connect(left, false);
   }
 
   /** Facts 15 agent-connection: an agent's connection comes and goes; its tasks go on. A terminated instance has no agent. */

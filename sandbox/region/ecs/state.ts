@@ -281,7 +281,7 @@ export class EcsState {
 
   // --- Container instances --------------------------------------------------------------------------------------------
 
-  addInstance(cluster: Cluster, host: Host): ContainerInstance {
+  addInstance(cluster: Cluster, host: Host, registeredAtMs = this.nowMs()): ContainerInstance {
     const { ec2InstanceId, capacity, attributes, taskInterfaces, capacityProvider } = host;
     const id = this.#drawnId();
     const instance: ContainerInstance = {
@@ -294,7 +294,7 @@ export class EcsState {
       taskInterfaces,
       capacityProvider,
       reserved: { memoryMiB: 0, cpuUnits: 0 },
-      registeredAtMs: this.nowMs(),
+      registeredAtMs,
       agentVersion: AGENT_VERSION,
       attributes: new Map(attributes),
       agentAttributes: attributes,
@@ -309,7 +309,9 @@ export class EcsState {
     cluster.instances.set(id, instance);
     cluster.registered.add(instance);
     add(cluster.capacity, capacity, 1);
-    this.#registrations.set(ec2InstanceId, [...this.registrationsOf(ec2InstanceId), instance]);
+    const registrations = [...this.registrationsOf(ec2InstanceId), instance];
+    const inOrder = registrations.toSorted((a, b) => a.registeredAtMs - b.registeredAtMs);
+    this.#registrations.set(ec2InstanceId, inOrder);
     return instance;
   }
 
