@@ -20,7 +20,7 @@ import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { START_MS } from '../fakes.ts';
-import { answeringInTime } from '../sandbox/region/clients.ts';
+import { answeringInTime, WEB } from '../sandbox/region/clients.ts';
 
 /** Some fields, or their absence. */
 type Changed<T> = { readonly [K in keyof T]?: T[K] | undefined };
@@ -78,20 +78,6 @@ const RULES = {
 export const WAKE_UPS = ['task-stopped', 'instance-emptied'] as const;
 const ALL_RULES = ['termination', 'continuation', 'sweep', ...WAKE_UPS] as const;
 
-export const WEB: ServiceSpec = {
-  cluster: 'prod',
-  name: 'web',
-  strategy: 'REPLICA',
-  desiredCount: 4,
-  minimumHealthyPercent: 100,
-  maximumPercent: 200,
-  memoryMiB: 512,
-  cpuUnits: 128,
-  startSeconds: 20,
-  stopTimeoutSeconds: 30,
-  loadBalancer: { deregistrationDelaySeconds: 300, requestsPerSecond: 10 },
-};
-
 /**
  * A Region over HTTP in which the service is deployed, on a group of two instances whose services are up. Its time passes
  * when the test says so, and while a long poll waits. It ends with the test.
@@ -129,7 +115,7 @@ export async function deployedRegion(world: World = {}) {
       ...hook,
     });
   }
-  for (const service of world.services ?? [WEB]) ecs.createService({ ...WEB, ...service });
+  for (const service of world.services ?? [{}]) ecs.createService({ ...WEB, desiredCount: 4, ...service });
 
   const deadLetters = region.createQueue({
     name: DEAD_LETTER_QUEUE,

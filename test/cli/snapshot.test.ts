@@ -13,8 +13,8 @@ import { takeSnapshot } from '../../cli/snapshot.ts';
 import { type Snapshot, snapshotFrom } from '../../sandbox/plan/snapshot.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { targetGroupArn } from '../../sandbox/region/ecs/describe.ts';
-import { clientOf, inRegion, pass, regionOfTest } from '../sandbox/region/clients.ts';
-import { deployedRegion, permissionOf, WEB, type World } from './deployed-region.ts';
+import { clientOf, inRegion, pass, regionOfTest, WEB } from '../sandbox/region/clients.ts';
+import { deployedRegion, permissionOf, type World } from './deployed-region.ts';
 
 /** Takes a snapshot with the command, over the wire. */
 async function snapshotOf(world: World = {}, ...args: string[]) {
