@@ -4,9 +4,8 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { templateOf } from '../../deploy/template.ts';
 import type { Region } from '../../sandbox/region/region.ts';
-import { listen } from '../../sandbox/region/wire/http.ts';
-import { type Emulator, install, run, start } from '../../test/emulator/ministack.ts';
-import { bringHooks, forwardEvents, goOn, settledRegion } from '../../test/emulator/region.ts';
+import { type Emulator, install, run } from '../../test/emulator/ministack.ts';
+import { bringHooks, startBoth } from '../../test/emulator/region.ts';
 
 /**
  * The example app, deployed by the real `cdk` to the emulator that test/emulator deploys to with `serverless`: that file says what the
@@ -29,13 +28,7 @@ describe.skipIf(missing)('the example app', () => {
   let emulator: Emulator;
 
   beforeAll(async () => {
-    ({ region, ours } = await settledRegion());
-    started.defer(goOn(region));
-    const wire = await listen(region.answer);
-    started.defer(wire.close);
-    emulator = await start({ AWS_ENDPOINT_URL_ECS: wire.url, AWS_ENDPOINT_URL_AUTO_SCALING: wire.url });
-    started.defer(emulator.stop);
-    started.defer(forwardEvents(region, emulator).end);
+    ({ region, ours, emulator } = await startBoth(started));
 
     folder = await mkdtemp(join(tmpdir(), 'ecs-drain-cdk-'));
     started.defer(() => rm(folder, { recursive: true }));

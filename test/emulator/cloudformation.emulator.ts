@@ -6,9 +6,8 @@ import { release } from '../../build/release.ts';
 import { DEFAULT_STAGE } from '../../deploy/params.ts';
 import { templateOf } from '../../deploy/template.ts';
 import type { Region } from '../../sandbox/region/region.ts';
-import { listen } from '../../sandbox/region/wire/http.ts';
-import { commandsOf, type Emulator, install, installed, run, start } from './ministack.ts';
-import { bringHooks, CLUSTER, forwardEvents, goOn, OURS, settledRegion } from './region.ts';
+import { commandsOf, type Emulator, install, installed, run } from './ministack.ts';
+import { bringHooks, CLUSTER, OURS, startBoth } from './region.ts';
 
 /**
  * A release, deployed to the emulator by the two commands of CloudFormation, as docs/deployment.md has them. Its outcome events go to a
@@ -44,13 +43,7 @@ describe.skipIf(missing)('the stack of the template with parameters', () => {
     started.defer(() => rm(folder, { recursive: true, force: true }));
     await release(join(folder, 'release'));
 
-    ({ region, ours } = await settledRegion());
-    started.defer(goOn(region));
-    const wire = await listen(region.answer);
-    started.defer(wire.close);
-    emulator = await start({ AWS_ENDPOINT_URL_ECS: wire.url, AWS_ENDPOINT_URL_AUTO_SCALING: wire.url });
-    started.defer(emulator.stop);
-    started.defer(forwardEvents(region, emulator).end);
+    ({ region, ours, emulator } = await startBoth(started));
     const LocationConstraint = 'eu-west-1';
     const pattern = JSON.stringify({ source: [{ prefix: 'ecs-drain.' }] });
     const keep = { EventBusName: 'central', Rule: 'keep' };

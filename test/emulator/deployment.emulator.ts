@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Region } from '../../sandbox/region/region.ts';
-import { listen } from '../../sandbox/region/wire/http.ts';
-import { type Emulator, install, type Question, run, start } from './ministack.ts';
-import { bringHooks, CLUSTER, type Forwarding, forwardEvents, goOn, OURS, settledRegion } from './region.ts';
+import { type Emulator, install, type Question, run } from './ministack.ts';
+import { bringHooks, CLUSTER, type Forwarding, OURS, startBoth } from './region.ts';
 import { begunBefore, handOverOf, scheduleOf } from './version-0.1.0.ts';
 
 /**
@@ -79,15 +78,7 @@ describe.skipIf(missing)('the deployed stack', () => {
   let before: Inventory;
 
   beforeAll(async () => {
-    ({ region, ours, anothers } = await settledRegion());
-    started.defer(goOn(region));
-    const wire = await listen(region.answer);
-    started.defer(wire.close);
-    regionUrl = wire.url;
-    emulator = await start({ AWS_ENDPOINT_URL_ECS: regionUrl, AWS_ENDPOINT_URL_AUTO_SCALING: regionUrl });
-    started.defer(emulator.stop);
-    forwarding = forwardEvents(region, emulator);
-    started.defer(forwarding.end);
+    ({ region, ours, anothers, regionUrl, emulator, forwarding } = await startBoth(started));
     before = await inventoryOf(emulator);
 
     await serverless('deploy', emulator, PARKING);

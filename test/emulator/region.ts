@@ -2,7 +2,8 @@ import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge
 import type { HookSpec } from '../../sandbox/region/auto-scaling/model.ts';
 import type { BusEvent } from '../../sandbox/region/event-bridge/model.ts';
 import { createRegion, type Region } from '../../sandbox/region/region.ts';
-import type { Emulator } from './ministack.ts';
+import { listen } from '../../sandbox/region/wire/http.ts';
+import { type Emulator, start } from './ministack.ts';
 
 /** Our Region in real time, as the part of AWS that no emulator plays, and what connects it with one. */
 
@@ -14,8 +15,21 @@ export const ANOTHERS = 'batch';
 
 const SETTLING_SECONDS = 60;
 
+/** Starts the Region, and an emulator that calls it for ECS and Auto Scaling, until `started` is disposed of. */
+export async function startBoth(started: AsyncDisposableStack) {
+  const { region, ours, anothers } = await settledRegion();
+  started.defer(goOn(region));
+  const { url: regionUrl, close } = await listen(region.answer);
+  started.defer(close);
+  const emulator = await start({ AWS_ENDPOINT_URL_ECS: regionUrl, AWS_ENDPOINT_URL_AUTO_SCALING: regionUrl });
+  started.defer(emulator.stop);
+  const forwarding = forwardEvents(region, emulator);
+  started.defer(forwarding.end);
+  return { region, ours, anothers, regionUrl, emulator, forwarding };
+}
+
 /** A Region where a service is up on two groups of five instances, and the instances of each group. */
-export async function settledRegion() {
+async function settledRegion() {
   const region = createRegion({ startMs: Date.now() - SETTLING_SECONDS * 1000, seed: 1 });
   const { ecs, autoScaling, time } = region;
   ecs.createCluster(CLUSTER);
@@ -45,7 +59,7 @@ export async function settledRegion() {
 }
 
 /** Lets the Region go on by the wall clock; returns how to end it. */
-export function goOn({ time }: Region): () => Promise<void> {
+function goOn({ time }: Region): () => Promise<void> {
   let ended = false;
   const tick = () => time.after(1, tick);
   tick();
@@ -64,7 +78,7 @@ export interface Forwarding {
 }
 
 /** Puts all that the Region puts on its own bus on the emulator's. */
-export function forwardEvents({ eventBridge }: Region, { env }: Emulator): Forwarding {
+function forwardEvents({ eventBridge }: Region, { env }: Emulator): Forwarding {
   const client = new EventBridgeClient(clientOptions(env, env.AWS_ENDPOINT_URL));
   const lost = new Map<string, (event: BusEvent) => void>();
   let ended = false;
