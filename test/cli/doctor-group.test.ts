@@ -57,7 +57,9 @@ describe('ecs-drain doctor of a group without a stack', () => {
 
   it('finds each cause that the plan finds, in the same words, and what ECS reports of a service', async () => {
     const service: Changes['service'] = { maximumPercent: 100, obstacles: ['deployment'] };
-    const { plan, doctor, said } = await opinionsOn(await fileWith({ service, cluster: JOB }));
+    // It is played until the deadline.
+    const drain = { function: 'ecs-drain-main-drain', params: { deadlineSeconds: '1800' } };
+    const { plan, doctor, said } = await opinionsOn(await fileWith({ service, cluster: JOB, drain }));
     expect([plan.drainsAll, doctor.healthy]).toEqual([false, false]);
     const causes = plan.stuck.flatMap((each) => each.causes);
     expect(causes.length).toBeGreaterThan(1);

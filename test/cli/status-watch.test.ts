@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { deployedRegion } from './deployed-region.ts';
 
+/** Its drains end 100 s after the first look. */
 async function draining() {
-  const all = await deployedRegion({ instances: 3 });
+  const loadBalancer = { deregistrationDelaySeconds: 120, requestsPerSecond: 10 };
+  const all = await deployedRegion({ instances: 3, services: [{ name: 'web', loadBalancer }] });
   const [first = '', second = ''] = all.instanceIds;
   for (const instanceId of [first, second]) all.region.autoScaling.terminateInstance(instanceId);
   await all.pass(60);
@@ -32,7 +34,7 @@ describe('ecs-drain status of a part', () => {
 describe('ecs-drain status --watch', () => {
   it('prints a line for each change where it is not in a terminal', async () => {
     const { interrupt, first, second } = await draining();
-    const { status, stdout } = await interrupt(65, false, 'status', '--watch');
+    const { status, stdout } = await interrupt(30, false, 'status', '--watch');
     expect(status).toBe(0);
     const lines = stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(
@@ -62,7 +64,7 @@ describe('ecs-drain status --watch', () => {
       if (!isNow || service !== 'autoscaling' || operation !== 'DescribeAutoScalingGroups') return undefined;
       return new AwsError('AccessDenied', 'not authorized', 403);
     });
-    const { status, stdout } = await interrupt(65, false, 'status', '--watch');
+    const { status, stdout } = await interrupt(30, false, 'status', '--watch');
     expect(status).toBe(0);
     expect(stdout).toMatch(/^2026-01-01T00:06:05Z Could not describe .*not authorized/m);
     expect(stdout).toMatch(new RegExp(`${second} drains no more$`, 'm'));
