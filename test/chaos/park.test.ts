@@ -4,8 +4,8 @@ import type { World } from '../../sandbox/chaos/world.ts';
 import { CALLS_OF_CALM, CALM, callsOf, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('park', 100);
-describeDeliveries('park', 8);
+describeWorlds('park', { all: 100, few: 15 });
+describeDeliveries('park', { all: 8, few: 2 });
 
 const brief = { ...CALM.settings, deadlineSeconds: 120, agentGraceSeconds: 60 };
 const never = [{ ...SERVICE, desiredCount: 1, stopping: 'never' as const }];

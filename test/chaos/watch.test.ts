@@ -1,8 +1,8 @@
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('watch', 60);
-describeDeliveries('watch', 12);
+describeWorlds('watch', { all: 60, few: 15 });
+describeDeliveries('watch', { all: 12, few: 2 });
 
 const watching = { ...CALM, waiting: 'watch' } as const;
 describeCrashes('a drain that watches', watching);

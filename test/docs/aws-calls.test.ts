@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { templateOf } from '../../deploy/template.ts';
 import type { LogLine } from '../../sandbox/logs.ts';
+import { casesOf } from '../exhaustive/extent.ts';
 import { type Course, type PartialAnswer, type Play, played, TROUBLES, type Trouble } from './troubled-calls.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -242,7 +243,7 @@ const ON_SHORT_HOOK = ROWS.filter(({ operation, purpose }) => {
 });
 
 describe('a drain whose hook is one of the shortest', () => {
-  it.each(ON_SHORT_HOOK)(
+  it.each(casesOf(ON_SHORT_HOOK, 4))(
     'is held open while another call than the heartbeat hangs: $operation, $purpose',
     async ({ operation, purpose, cells }) => {
       const play = { ...PLAYS[operation]?.[purpose], hookSeconds: 30 } as Play;

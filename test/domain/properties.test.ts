@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Drain, hookLimits } from '../../src/domain/drain.ts';
 import { COMPLETION_RESERVE_SECONDS, type Policy } from '../../src/domain/policy.ts';
 import { conflictsIn } from '../../src/domain/policy-conflicts.ts';
+import { IS_EXHAUSTIVE } from '../exhaustive/extent.ts';
 import { type ApiGroup, type FakeTask, fakeAws, type World } from '../fakes.ts';
 import { at, containerInstanceOf, drainOf, HOOK, INSTANCE_ID, knownOf, POLICY } from './samples.ts';
 
@@ -115,7 +116,7 @@ function expectSafeEnds(aws: Aws, policy: Policy): void {
 const isOf = (drain: Drain, begun: Drain) =>
   drain.kind === 'held' && begun.kind === 'held' && drain.action.instanceId === begun.action.instanceId;
 
-const runs = { numRuns: 50 };
+const runs = { numRuns: IS_EXHAUSTIVE ? 50 : 20 };
 
 describe('whatever the tasks, the agents, the policy and the outages are', () => {
   it('every drain ends, and none before its deadline or its agent’s grace while a task holds the instance', async () => {
@@ -271,6 +272,6 @@ it('no claim of a continuation ends a drain before its deadline while a task run
       expect(aws.completion()).toBeUndefined();
       expect(aws.callsNamed('stopTask')).toEqual([]);
     }),
-    { numRuns: 100 },
+    { numRuns: IS_EXHAUSTIVE ? 100 : 40 },
   );
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MOST_CONTINUATIONS } from '../../src/domain/policy.ts';
+import { IS_EXHAUSTIVE } from '../exhaustive/extent.ts';
 import { DEADLINE_SECONDS, EVENT_SOURCE } from './environment.ts';
 import { type ENVIRONMENT, type HostileWorld, inHostileWorld, misdeedsIn, scheduleOf } from './hostile-world.ts';
 
@@ -8,6 +9,8 @@ import { type ENVIRONMENT, type HostileWorld, inHostileWorld, misdeedsIn, schedu
  * Who may put events on the bus can write a continuation of their own, or send an old one again. Only the function and its
  * schedules can send to the queue: test/deploy/template.test.ts.
  */
+
+const RUNS = IS_EXHAUSTIVE ? 25 : 10;
 
 type Whose = keyof HostileWorld['arns'];
 
@@ -185,7 +188,7 @@ describe('a continuation that someone has forged or sent again', () => {
           expect(region.killedTasks.length).toBe(taskSeconds > DEADLINE_SECONDS && stopStragglers === 'none' ? 1 : 0);
         });
       }),
-      { numRuns: 25 },
+      { numRuns: RUNS },
     );
   });
 
@@ -204,7 +207,7 @@ describe('a continuation that someone has forged or sent again', () => {
           expect(played.region.killedTasks).toEqual([]);
         }),
       ),
-      { numRuns: 25 },
+      { numRuns: RUNS },
     );
   });
 });

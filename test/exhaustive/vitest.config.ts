@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+import { TIME_LIMITS } from '../time-limits.ts';
+
+/** `npm run test:exhaustive`: every case of the tests of which `npm test` tries a part. */
+export default defineConfig({
+  test: {
+    include: [
+      'test/chaos/{park,watch}.test.ts',
+      'test/docs/aws-calls.test.ts',
+      'test/domain/properties.test.ts',
+      'test/handlers/{forged,hostile}.test.ts',
+      'test/sandbox/region/wire/fuzz.test.ts',
+    ],
+    env: { EXHAUSTIVE: 'true' },
+    ...TIME_LIMITS,
+    isolate: false,
+    experimental: { viteModuleRunner: false },
+  },
+});
