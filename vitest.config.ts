@@ -3,16 +3,19 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { TIME_LIMITS } from './test/time-limits.ts';
 
-/** The longest first, or one worker is left alone with the last: how long each takes vitest knows only from a run before. */
+/**
+ * The longest first, or one worker is left alone with the last: how long each takes vitest knows only from a run before. Two that
+ * need the same package do not begin together, or both make it.
+ */
 const LONGEST = [
   'sandbox/rehearsal',
-  'sandbox/drill',
-  'chaos/park',
   'docs/aws-calls',
+  'chaos/park',
+  'chaos/watch',
   'deploy/template',
+  'sandbox/drill',
   'cli/doctor-group',
   'sandbox/auto-scaling-scenarios',
-  'chaos/watch',
   'sandbox/digests',
   'wire/fuzz',
   'deploy/watching',

@@ -4,7 +4,7 @@ import type { World } from '../../sandbox/chaos/world.ts';
 import { CALLS_OF_CALM, CALM, callsOf, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('park', { all: 100, few: 15 });
+describeWorlds('park', { all: 100, few: 10 });
 describeDeliveries('park', { all: 8, few: 2 });
 
 const brief = { ...CALM.settings, deadlineSeconds: 120, agentGraceSeconds: 60 };

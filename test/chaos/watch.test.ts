@@ -1,7 +1,7 @@
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('watch', { all: 60, few: 15 });
+describeWorlds('watch', { all: 60, few: 10 });
 describeDeliveries('watch', { all: 12, few: 2 });
 
 const watching = { ...CALM, waiting: 'watch' } as const;

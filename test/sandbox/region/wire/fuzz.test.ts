@@ -28,7 +28,7 @@ import {
   shapeIn,
 } from '../../../../sandbox/region/wire/models.ts';
 import { anyCodePoint } from '../../../any-text.ts';
-import { IS_EXHAUSTIVE } from '../../../exhaustive/extent.ts';
+import { casesOf, IS_EXHAUSTIVE } from '../../../exhaustive/extent.ts';
 import { START_MS } from '../../start.ts';
 import { answeringInTime, WEB } from '../clients.ts';
 
@@ -326,7 +326,7 @@ describe('the Region answers every request in the form of its protocol, and neve
       fc.asyncProperty(requests, ({ operation, input }) =>
         expectGoodForm(spoken, requestFor(spoken, operation, input)),
       ),
-      { numRuns: 5 * operations.length, seed: SEED },
+      { numRuns: (IS_EXHAUSTIVE ? 5 : 2) * operations.length, seed: SEED },
     );
   });
 
@@ -334,7 +334,7 @@ describe('the Region answers every request in the form of its protocol, and neve
     '$service in $protocol, of the target or action of another service, or with an unreadable body',
     async (spoken) => {
       const others = SERVICES.flatMap((other) => Object.keys(MODELS[other].operations));
-      for (const operation of [...others, '', 'constructor', '__proto__', 'toString']) {
+      for (const operation of [...casesOf(others, 4), '', 'constructor', '__proto__', 'toString']) {
         await expectGoodForm(spoken, requestFor(spoken, operation, {}));
       }
       const bodies = spoken.protocol === 'smithy-rpc-v2-cbor' ? NO_CBOR : NO_JSON_NOR_QUERY;
