@@ -98,9 +98,15 @@ export async function deploymentOf(target: Target): Promise<Deployment> {
   };
 }
 
-function checkTyped({ endpointUrl, region, ...names }: Target): void {
+/** @throws UsageError for what cannot be a name, a Region or a URL. */
+export function checkTyped({ endpointUrl, region, ...names }: Target): void {
   for (const [option, value] of Object.entries({ region, ...names })) {
     if (value === '') throw new UsageError(`--${option} is empty: name one, or leave it out.`);
+  }
+  for (const [option, value] of Object.entries({ region, profile: names.profile })) {
+    if (value?.includes(',')) {
+      throw new UsageError(`--${option} ${value} is a list, which only status and history take.`);
+    }
   }
   if (region !== undefined && !/^[a-z\d]+(-[a-z\d]+)*$/.test(region)) {
     throw new UsageError(`--region ${region} is not a Region of AWS such as eu-west-1.`);

@@ -11,6 +11,7 @@ import {
   type Target,
 } from './common.ts';
 import { type Ended, type EndedDrain, readEnded } from './ended-drains.ts';
+import { type Found, inPlace, lookEverywhere, type Place, placesIn, presentPlace, throwIfAlone } from './places.ts';
 import { secondsIn } from './typed.ts';
 
 /** What is typed after `ecs-drain history`. */
@@ -21,43 +22,70 @@ export interface HistoryOptions {
 /** So many drains are shown at most, the latest. */
 const MOST_DRAINS = 500;
 
+/** What was found in one place. */
+interface Look extends Ended {
+  readonly deployment: Deployment;
+  readonly sinceMs: number;
+}
+
+/** A drain, and where it was. */
+interface PlacedDrain extends EndedDrain {
+  readonly place: Place;
+  readonly deployment: Deployment;
+}
+
 /** `ecs-drain history`: the drains that have ended recently, the latest first. */
 export async function history({ since }: HistoryOptions, target: Target, output: Output): Promise<number> {
   const sinceSeconds = secondsIn('--since', since);
-  const deployment = await deploymentOf(target);
-  const sinceMs = deployment.nowMs() - sinceSeconds * 1000;
-  const ended = await readEnded({ sinceMs, most: MOST_DRAINS }, deployment);
-  report(ended, sinceMs, deployment, output);
-  return 0;
-}
-
-function report(
-  { drains, cutAtMs }: Ended,
-  sinceMs: number,
-  deployment: Deployment,
-  { print, printJson, page }: Output,
-): void {
-  printJson({
-    function: deployment.functionName,
-    since: isoTime(cutAtMs ?? sinceMs),
-    isCut: cutAtMs !== undefined,
-    drains: drains.toReversed().map(presentEnded),
+  const all = await lookEverywhere(placesIn(target), async (place): Promise<Look> => {
+    const deployment = await deploymentOf(place.target);
+    const sinceMs = deployment.nowMs() - sinceSeconds * 1000;
+    return { deployment, sinceMs, ...(await readEnded({ sinceMs, most: MOST_DRAINS }, deployment)) };
   });
-  const nowMs = deployment.nowMs();
-  const latestFirst = drains.toReversed();
-  const rows = latestFirst.map((drain) => rowOf(drain, nowMs));
-  if (rows.length > 0) print(tableOf(HEAD, rows, page));
-  for (const drain of latestFirst) for (const sentence of sentencesOn(drain)) print(`${drain.instanceId}: ${sentence}`);
-  print(summaryOf(drains, cutAtMs ?? sinceMs));
-  if (cutAtMs !== undefined) {
-    print(`The log has more: these are the latest, since ${isoTime(cutAtMs)}. Name a shorter time with --since.`);
-  }
+  throwIfAlone(all);
+  report(all, output);
+  return all.every(({ failure }) => failure === undefined) ? 0 : 1;
 }
 
-function presentEnded({ endedAtMs, killedTasks, message, ...drain }: EndedDrain) {
+function report(all: readonly Found<Look>[], { print, printJson, page }: Output): void {
+  const answered = all.flatMap(({ place, answer }) => (answer ? { place, ...answer } : []));
+  const failures = all.flatMap(({ place, failure }) => (failure === undefined ? [] : inPlace(place, failure)));
+  const [first] = answered;
+  // Of every place, all drains since then are there.
+  const sinceMs = Math.max(...answered.map(({ cutAtMs, sinceMs }) => cutAtMs ?? sinceMs));
+  const isCut = answered.some(({ cutAtMs }) => cutAtMs !== undefined);
+  const latestFirst = answered
+    .flatMap(({ place, deployment, drains }) => drains.map((drain): PlacedDrain => ({ ...drain, place, deployment })))
+    .filter(({ endedAtMs }) => !isCut || endedAtMs >= sinceMs)
+    .toReversed()
+    .toSorted((a, b) => b.endedAtMs - a.endedAtMs);
+  printJson({
+    function: first?.deployment.functionName,
+    since: first && isoTime(sinceMs),
+    isCut,
+    failures,
+    drains: latestFirst.map(presentEnded),
+  });
+  if (latestFirst.length > 0) {
+    const [title = '', ...others] = HEAD;
+    const head = [title, ...Object.keys(all[0]?.place.labels ?? {}), ...others];
+    print(tableOf(head, latestFirst.map(rowOf), page));
+  }
+  for (const drain of latestFirst) {
+    for (const sentence of sentencesOn(drain)) print(inPlace(drain.place, `${drain.instanceId}: ${sentence}`, ' '));
+  }
+  if (first) print(summaryOf(latestFirst.toReversed(), sinceMs));
+  if (isCut) {
+    print(`The log has more: these are the latest, since ${isoTime(sinceMs)}. Name a shorter time with --since.`);
+  }
+  for (const sentence of failures) print(sentence);
+}
+
+function presentEnded({ endedAtMs, killedTasks, message, place, deployment, ...drain }: PlacedDrain) {
   const { drainId, instanceId, autoScalingGroup, notice, cluster, outcome, durationSeconds, slackSeconds, notes } =
     drain;
   return {
+    ...presentPlace(place, deployment),
     drainId,
     instanceId,
     autoScalingGroup,
@@ -76,11 +104,13 @@ function presentEnded({ endedAtMs, killedTasks, message, ...drain }: EndedDrain)
 
 const HEAD = ['instance', 'ended', 'outcome', 'slack', 'killed'];
 
-function rowOf(drain: EndedDrain, nowMs: number): string[] {
+function rowOf({ place, deployment, ...drain }: PlacedDrain): string[] {
+  const nowMs = deployment.nowMs();
   const { instanceId, autoScalingGroup, notice, outcome, durationSeconds, slackSeconds, killedTasks, endedAtMs } =
     drain;
   return [
     `${instanceId}\n${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}`,
+    ...Object.values(place.labels),
     `${isoTime(endedAtMs)}\n${relativeTo(Math.max(nowMs, endedAtMs), endedAtMs)}`,
     `${outcome}\nin ${duration(durationSeconds)}`,
     slackSeconds === undefined ? '-' : duration(slackSeconds),

@@ -55,8 +55,11 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .version(packageJson.version, '--version', 'print the version')
     .option('--stage <name>', 'the stage that was deployed', 'main')
     .option('--function <name>', 'the function that drains, if it is not ecs-drain-STAGE-drain')
-    .option('--region <name>', "AWS's Region, if not that of the environment or the profile")
-    .option('--profile <name>', 'the profile of ~/.aws to use')
+    .option(
+      '--region <name>',
+      "AWS's Region, if not that of the environment or the profile; status and history take a list: eu-west-1,us-east-1",
+    )
+    .option('--profile <name>', 'the profile of ~/.aws to use; status and history take a list: web,data')
     .option('--endpoint-url <url>', 'where AWS is, such as the URL that npm run region prints')
     .option('--json', 'print one JSON object instead of text')
     .configureHelp({ showGlobalOptions: true } satisfies Partial<Help>)

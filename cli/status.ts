@@ -37,12 +37,14 @@ import {
   presentStatus,
   presentTaskCounts,
 } from './drain-status.ts';
+import { type Found, inPlace, lookEverywhere, type Place, placesIn, presentPlace, throwIfAlone } from './places.ts';
 import type { Session } from './session.ts';
 import { instanceIdsIn } from './typed.ts';
 import { watch } from './watching.ts';
 
-/** The answer of the command. */
+/** What was found in one place. */
 interface Whole {
+  readonly deployment: Deployment;
   readonly drains: DrainStatus[];
   readonly missingGroups: readonly string[];
   readonly groups: readonly string[];
@@ -62,16 +64,34 @@ export interface StatusOptions {
 /** `ecs-drain status`: every instance that the groups hold or that is drained on a notice, and what waits in the queue. */
 export async function status(options: StatusOptions, target: Target, session: Session): Promise<number> {
   if (options.instance !== undefined) instanceIdsIn([options.instance]);
-  const deployment = await deploymentOf(target);
-  const aws = awsOf(deployment);
-  const read = () => readWhole(options, deployment, aws);
-  const show = (whole: Whole, output: Output) => report(whole, deployment, output);
-  if (options.watch) return watch(read, show, deployment, session);
-  const whole = await read();
-  show(whole, session);
-  const { missingGroups, failures, drains } = whole;
-  const isComplete = missingGroups.length + failures.length === 0 && drains.every((each) => each.failures.length === 0);
-  return isComplete ? 0 : 1;
+  const places = placesIn(target);
+  const look = lookWith(options);
+  const read = () => lookEverywhere(places, look);
+  if (options.watch) return watch(read, report, session);
+  const all = await read();
+  throwIfAlone(all);
+  report(all, session);
+  return all.every(isComplete) ? 0 : 1;
+}
+
+/** Looks in a place as often as it is asked to, and reads the configuration of the function there once. */
+function lookWith(options: StatusOptions): (place: Place) => Promise<Whole> {
+  const connections = new Map<Place, { readonly deployment: Deployment; readonly aws: Aws }>();
+  return async (place) => {
+    let connection = connections.get(place);
+    if (!connection) {
+      const deployment = await deploymentOf(place.target);
+      connection = { deployment, aws: awsOf(deployment) };
+      connections.set(place, connection);
+    }
+    return readWhole(options, connection.deployment, connection.aws);
+  };
+}
+
+function isComplete({ answer }: Found<Whole>): boolean {
+  if (!answer) return false;
+  const { missingGroups, failures, drains } = answer;
+  return missingGroups.length + failures.length === 0 && drains.every((each) => each.failures.length === 0);
 }
 
 /** The groups to look at: all of the deployment, or the one that is asked for. */
@@ -91,6 +111,7 @@ async function readWhole(options: StatusOptions, deployment: Deployment, aws: Aw
   const names = groups.map(({ name }) => name);
   const parked = await readParkedDrains(deployment, aws);
   const whole: Whole = {
+    deployment,
     drains: [],
     missingGroups: choicesWithout(names, choices).map(({ text }) => text),
     groups: names,
@@ -175,33 +196,57 @@ async function noteOthers(whole: Whole, { settings, target }: Deployment, { ecs 
   }
 }
 
-function report(whole: Whole, deployment: Deployment, { print, printJson, page }: Output): void {
-  const { drains, missingGroups, groups, queue, remarks, failures } = whole;
-  const nowMs = deployment.nowMs();
+function report(all: readonly Found<Whole>[], { print, printJson, page }: Output): void {
+  const answered = all.flatMap(({ place, answer }) => (answer ? { place, ...answer } : []));
+  const [first] = answered;
+  const sentencesIn = (kind: 'remarks' | 'failures' | 'missingGroups') =>
+    answered.flatMap((whole) => whole[kind].map((text) => inPlace(whole.place, text)));
+  const unanswered = all.flatMap(({ place, failure }) => (failure === undefined ? [] : inPlace(place, failure)));
   printJson({
-    function: deployment.functionName,
-    at: isoTime(nowMs),
-    missingGroups,
-    queue: queue && { waiting: queue.waiting, received: queue.received, delayed: queue.delayed },
-    remarks,
-    failures,
-    drains: drains.map(presentStatus),
+    function: first?.deployment.functionName,
+    at: first && isoTime(first.deployment.nowMs()),
+    missingGroups: sentencesIn('missingGroups'),
+    queue: sumOf(answered.flatMap(({ queue }) => queue ?? [])),
+    remarks: sentencesIn('remarks'),
+    failures: [...sentencesIn('failures'), ...unanswered],
+    drains: answered.flatMap(({ place, deployment, drains }) =>
+      drains.map((drain) => ({ ...presentPlace(place, deployment), ...presentStatus(drain) })),
+    ),
   });
-  for (const name of missingGroups) {
-    print(`Auto Scaling has no group ${name}: fix it in autoScalingGroups, and deploy again.`);
-  }
-  if (drains.length > 0) {
-    const head = ['instance', 'held since', 'tasks that hold it', 'next look', 'deadline', 'heartbeat'];
-    const rows = drains.map((drain) => rowOf(drain, nowMs));
+  const rows = answered.flatMap(({ place, deployment, drains }) => {
+    const nowMs = deployment.nowMs();
+    return drains.map((drain) => rowOf(drain, place, nowMs));
+  });
+  if (rows.length > 0) {
+    const labels = Object.keys(all[0]?.place.labels ?? {});
+    const head = ['instance', ...labels, 'held since', 'tasks that hold it', 'next look', 'deadline', 'heartbeat'];
     print(tableOf(head, rows, page));
-    for (const { instanceId, remarks, failures } of drains) {
-      for (const sentence of [...remarks, ...failures]) print(`${instanceId}: ${sentence}`);
-    }
-  } else if (groups.length > 0 && remarks.length + failures.length === 0) {
-    print(`Nothing is draining: Auto Scaling holds no instance of ${groups.join(', ')}.`);
   }
-  for (const sentence of [...remarks, ...failures]) print(sentence);
-  if (queue && queue.waiting + queue.received + queue.delayed > 0) print(sentenceOn(queue));
+  for (const { place, ...whole } of answered) for (const sentence of sentencesOn(whole, place)) print(sentence);
+  for (const sentence of unanswered) print(sentence);
+}
+
+/** What does not fit into the table. */
+function sentencesOn({ drains, missingGroups, groups, queue, remarks, failures }: Whole, place: Place): string[] {
+  const isQuiet = drains.length === 0 && groups.length > 0 && remarks.length + failures.length === 0;
+  const sentences = [
+    ...missingGroups.map((name) => `Auto Scaling has no group ${name}: fix it in autoScalingGroups, and deploy again.`),
+    ...(isQuiet ? [`Nothing is draining: Auto Scaling holds no instance of ${groups.join(', ')}.`] : []),
+    ...remarks,
+    ...failures,
+    ...(queue && queue.waiting + queue.received + queue.delayed > 0 ? [sentenceOn(queue)] : []),
+  ];
+  const onDrains = drains.flatMap((drain) =>
+    [...drain.remarks, ...drain.failures].map((sentence) => inPlace(place, `${drain.instanceId}: ${sentence}`, ' ')),
+  );
+  return [...onDrains, ...sentences.map((sentence) => inPlace(place, sentence))];
+}
+
+/** The messages of the queues together; undefined if SQS did not answer. */
+function sumOf(queues: readonly QueueState[]) {
+  if (queues.length === 0) return undefined;
+  const sum = (kind: 'waiting' | 'received' | 'delayed') => queues.reduce((total, queue) => total + queue[kind], 0);
+  return { waiting: sum('waiting'), received: sum('received'), delayed: sum('delayed') };
 }
 
 /** SQS counts approximately. */
@@ -209,7 +254,7 @@ function sentenceOn({ waiting, received, delayed }: QueueState): string {
   return `The event queue has about ${counted(waiting, 'message')} waiting, ${received} with the function, and ${delayed} delayed (drains that are looked at again within 15 minutes).`;
 }
 
-function rowOf(drain: DrainStatus, nowMs: number): string[] {
+function rowOf(drain: DrainStatus, { labels }: Place, nowMs: number): string[] {
   const { instanceId, autoScalingGroup, notice, containerInstances, heartbeat } = drain;
   const at = (instantMs: number | undefined) => instant(instantMs, nowMs, '\n');
   const registered = containerInstances.map(
@@ -217,6 +262,7 @@ function rowOf(drain: DrainStatus, nowMs: number): string[] {
   );
   return [
     [instanceId, notice ? `on a ${notice}` : `group ${autoScalingGroup}`, ...registered].join('\n'),
+    ...Object.values(labels),
     at(drain.sinceMs),
     presentTaskCounts(drain.holdingTasks),
     dueInstant(drain.nextLookAtMs, nowMs, '\n'),

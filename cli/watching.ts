@@ -2,55 +2,76 @@
 
 import { createLogUpdate } from 'log-update';
 import { wrapped } from '../terminal/layout.ts';
-import { type Deployment, isoTime, type Output, sentenceOf } from './common.ts';
+import { type Deployment, isoTime, type Output } from './common.ts';
 import { type DrainStatus, presentTaskCounts } from './drain-status.ts';
+import { type Found, inPlace, type Place, throwIfAlone } from './places.ts';
 import type { Session } from './session.ts';
 
 const POLL_SECONDS = 5;
 
 interface Whole {
+  readonly deployment: Deployment;
   readonly drains: readonly DrainStatus[];
 }
 
 /**
  * Shows the status until the command is interrupted: in a terminal in place of the one before, elsewhere a line for each drain
- * that has changed, or as JSON the whole. What fails after the first look is shown, and the next look comes all the same.
+ * that has changed, or as JSON the whole. A place that does not answer a later look stays as it was, with the failure.
  */
 export async function watch<W extends Whole>(
-  read: () => Promise<W>,
-  report: (whole: W, output: Output) => void,
-  deployment: Deployment,
+  read: () => Promise<readonly Found<W>[]>,
+  report: (all: readonly Found<W>[], output: Output) => void,
   { page, print, printJson, terminal, sleep, signal }: Session,
 ): Promise<number> {
   const redraw = terminal && createLogUpdate(terminal as NodeJS.WritableStream);
-  const now = () => isoTime(deployment.nowMs());
-  let shown: ReadonlyMap<string, string> | undefined;
-  const show = (whole: W) => {
+  let shown: Shown | undefined;
+  const show = (all: readonly Found<W>[]) => {
     const lines: string[] = [];
-    report(whole, { page, print: (text) => void lines.push(wrapped(text, page)), printJson: () => {} });
+    report(all, { page, print: (text) => void lines.push(wrapped(text, page)), printJson: () => {} });
+    const nowMs = all.find(({ answer }) => answer)?.answer?.deployment.nowMs() ?? Date.now();
+    const now = isoTime(nowMs);
     // A terminal that is too low shows the end.
-    redraw?.([...lines, `${now()}, every ${POLL_SECONDS} s; Ctrl-C ends it`].join('\n'));
-    const current = new Map(whole.drains.map((drain) => [keyOf(drain), lineOn(drain)]));
-    const changes = shown ? changesBetween(shown, current) : current.size > 0 ? [...current.values()] : lines;
+    redraw?.([...lines, `${now}, every ${POLL_SECONDS} s; Ctrl-C ends it`].join('\n'));
+    const current = shownOf(all);
+    const changes = shown ? changesBetween(shown, current) : current.drains.size > 0 ? firstLines(current) : lines;
     const isFirst = shown === undefined;
     shown = current;
-    if (isFirst || changes.length > 0) report(whole, { page, print: () => {}, printJson });
-    if (!redraw) for (const line of changes) print(`${now()} ${line}`);
+    if (isFirst || changes.length > 0) report(all, { page, print: () => {}, printJson });
+    if (!redraw) for (const line of changes) print(`${now} ${line}`);
   };
-  show(await read());
+  let before = await read();
+  throwIfAlone(before);
+  show(before);
   for (;;) {
     await sleep(POLL_SECONDS * 1000);
     if (signal?.aborted) return 0;
-    try {
-      show(await read());
-    } catch (error) {
-      (redraw ?? print)(`${now()} ${sentenceOf(error, deployment.target)}`);
-    }
+    const now = await read();
+    before = now.map((found, i) => ({ ...found, answer: found.answer ?? before[i]?.answer }));
+    show(before);
   }
 }
 
-function keyOf({ instanceId, notice, lifecycleHook }: DrainStatus): string {
-  return [instanceId, notice, lifecycleHook].join(' ');
+/** What has a line of its own where there is no terminal. */
+interface Shown {
+  readonly drains: ReadonlyMap<string, string>;
+  readonly failures: ReadonlySet<string>;
+}
+
+function shownOf(all: readonly Found<Whole>[]): Shown {
+  const drains = all.flatMap(({ place, answer }) =>
+    (answer?.drains ?? []).map((drain) => [keyOf(drain, place), inPlace(place, lineOn(drain), ' ')] as const),
+  );
+  const failures = all.flatMap(({ place, failure }) => (failure === undefined ? [] : inPlace(place, failure)));
+  return { drains: new Map(drains), failures: new Set(failures) };
+}
+
+function firstLines({ drains, failures }: Shown): string[] {
+  return [...drains.values(), ...failures];
+}
+
+/** It begins with how the drain is named when it is over. */
+function keyOf({ instanceId, notice, lifecycleHook }: DrainStatus, place: Place): string {
+  return [inPlace(place, instanceId, ' '), notice, lifecycleHook].join('\n');
 }
 
 function lineOn({ instanceId, autoScalingGroup, notice, holdingTasks, deadlineAtMs }: DrainStatus): string {
@@ -59,8 +80,9 @@ function lineOn({ instanceId, autoScalingGroup, notice, holdingTasks, deadlineAt
   return `${instanceId}, ${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}: ${tasks}${deadline}`;
 }
 
-function changesBetween(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): string[] {
-  const changed = [...now].flatMap(([key, line]) => (before.get(key) === line ? [] : line));
-  const gone = [...before.keys()].filter((key) => !now.has(key));
-  return [...changed, ...gone.map((key) => `${key.split(' ')[0]} drains no more`)];
+function changesBetween(before: Shown, now: Shown): string[] {
+  const changed = [...now.drains].flatMap(([key, line]) => (before.drains.get(key) === line ? [] : line));
+  const gone = [...before.drains.keys()].filter((key) => !now.drains.has(key));
+  const failed = [...now.failures].filter((sentence) => !before.failures.has(sentence));
+  return [...changed, ...gone.map((key) => `${key.split('\n')[0]} drains no more`), ...failed];
 }

@@ -230,7 +230,8 @@ export async function deployedRegion(world: World = {}) {
           if (left === 0) interrupted.abort();
         },
       };
-      return runWith(given, ...args, '--endpoint-url', url);
+      const where = args.includes('--endpoint-url') ? [] : ['--endpoint-url', url];
+      return runWith(given, ...args, ...where);
     },
     /** The same with `--json`; what it printed must be one object. */
     async json(...args: string[]) {
@@ -240,6 +241,22 @@ export async function deployedRegion(world: World = {}) {
       return { status, stderr, answer: JSON.parse(stdout) as any };
     },
   };
+}
+
+export type Deployed = Awaited<ReturnType<typeof deployedRegion>>;
+
+/** Deploys a function `busy` that logs the ends of so many drains. */
+export async function logEnds({ region, lambda, pass }: Deployed, count: number): Promise<void> {
+  const { environment = {} } = lambda.spec;
+  const ended = { autoScalingGroup: 'web', outcome: 'drained', durationSeconds: 60, message: 'Drained' };
+  const load = () => async () => {
+    for (let i = 0; i < count; i += 1) {
+      const instanceId = `i-${String(i).padStart(17, '0')}`;
+      process.stdout.write(`${JSON.stringify({ drainId: instanceId, instanceId, ...ended })}\n`);
+    }
+  };
+  region.deploy({ name: 'busy', timeoutSeconds: 60, environment, load }).invokeAsync({});
+  await pass(10);
 }
 
 /** The pattern of a rule; the hook of ECS managed draining is not ours. */

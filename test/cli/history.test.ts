@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deployedRegion } from './deployed-region.ts';
+import { deployedRegion, logEnds } from './deployed-region.ts';
 
 /** A Region in which one drain ended well, and the deadline ended another. */
 async function afterTwoDrains() {
@@ -78,23 +78,9 @@ describe('ecs-drain history', () => {
   });
 
   it('shows the latest drains of many, and says that there are more', async () => {
-    const { region, lambda, run, json, pass } = await deployedRegion();
-    const { environment = {} } = lambda.spec;
-    const lineOf = (i: number) => {
-      const instanceId = `i-${String(i).padStart(17, '0')}`;
-      const ended = { outcome: 'drained', durationSeconds: 60, message: 'Drained' };
-      return JSON.stringify({ drainId: instanceId, instanceId, autoScalingGroup: 'web', ...ended });
-    };
-    const busy = region.deploy({
-      name: 'busy',
-      timeoutSeconds: 60,
-      environment,
-      load: () => async () => {
-        for (let i = 0; i < 501; i += 1) process.stdout.write(`${lineOf(i)}\n`);
-      },
-    });
-    busy.invokeAsync({});
-    await pass(10);
+    const deployed = await deployedRegion();
+    const { run, json } = deployed;
+    await logEnds(deployed, 501);
     const { answer } = await json('history', '--function', 'busy');
     expect(answer).toMatchObject({ isCut: true });
     expect(answer.drains).toHaveLength(500);

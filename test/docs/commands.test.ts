@@ -48,6 +48,7 @@ const RUN_BY: Readonly<Record<string, string>> = {
   'npx ecs-drain release': 'test/cli/operate.test.ts',
   'npx ecs-drain replay': 'test/cli/replay.test.ts',
   'npx ecs-drain snapshot': 'test/cli/snapshot.test.ts',
+  'npx ecs-drain --profile web,data': 'test/cli/several-places.test.ts',
   'npx ecs-drain status': 'test/cli/status.test.ts',
   'npx ecs-drain wait': 'test/cli/operate.test.ts',
   'python3 examples/bring-your-own-drainer/run.py': 'test/peers/bring-your-own-drainer.check.ts',
