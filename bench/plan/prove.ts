@@ -11,6 +11,7 @@ import { installedFrom } from '../../sandbox/drainers/ecs-drain.ts';
 import { blueprintOf } from '../../sandbox/plan/build.ts';
 import type { Change } from '../../sandbox/plan/change.ts';
 import { concluded, type Plan } from '../../sandbox/plan/conclude.ts';
+import { sweepingRarely } from '../../sandbox/plan/deployment.ts';
 import { type Assumptions, estimatesOf } from '../../sandbox/plan/estimates.ts';
 import { checkedSnapshot, type Snapshot } from '../../sandbox/plan/snapshot.ts';
 import { play, playChange, type TrialResult } from '../../sandbox/plan/trial.ts';
@@ -46,6 +47,8 @@ export interface Proof {
 const PAST_SECONDS = 900;
 
 const install = installedFrom(fromSource);
+/** As a plan does. */
+const rehearsed = installedFrom(sweepingRarely(fromSource));
 
 /** Gives a cluster a past, takes its snapshot over the wire, plans the change, and makes it. */
 export async function prove({ name, scenario, change, seed, past }: Case, trials: number): Promise<Proof> {
@@ -75,7 +78,7 @@ export async function prove({ name, scenario, change, seed, past }: Case, trials
   const drills: DrillResult[] = [];
   for (let i = 1; i <= trials; i++) {
     const onDrill = i === 1 ? (drill: DrillResult) => void drills.push(drill) : undefined;
-    withDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install, onDrill }));
+    withDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: rehearsed, onDrill }));
     withoutDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: undefined, onDrill }));
   }
   const { params } = trial;

@@ -1,4 +1,4 @@
-import { groupsSetting, packagedOnce } from '../drainers/ecs-drain.ts';
+import { type Build, groupsSetting, packagedOnce } from '../drainers/ecs-drain.ts';
 import { deploymentIn } from '../packaging.ts';
 import type { Params } from '../scenarios.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -8,4 +8,21 @@ export async function deploymentFor({ group, cluster }: Snapshot, params: Params
   const named = { cluster: cluster.name, autoScalingGroups: groupsSetting(group.name) };
   const { environment, lambda, hooks } = deploymentIn(await packagedOnce({ ...named, ...params }));
   return { environment, timeoutSeconds: lambda.timeoutSeconds, hooks };
+}
+
+const SWEEP_SECONDS = 900;
+
+/**
+ * The same with a sweep every 15 minutes at most. No event is lost in a rehearsal, so a sweep finds nothing. With a sweep every
+ * minute, most of the time of a plan would go into sweeps where an instance is held for two days.
+ */
+export function sweepingRarely(build: Build): Build {
+  return async (params) => {
+    const { deployment, createDrainHandler } = await build(params);
+    const scheduledRules = deployment.scheduledRules.map(({ everySeconds, ...rule }) => ({
+      ...rule,
+      everySeconds: Math.max(everySeconds, SWEEP_SECONDS),
+    }));
+    return { deployment: { ...deployment, scheduledRules }, createDrainHandler };
+  };
 }

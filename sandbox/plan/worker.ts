@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { type Build, fromPackage, installedFrom } from '../drainers/ecs-drain.ts';
 import type { Drainer, DrillResult } from '../result.ts';
+import { sweepingRarely } from './deployment.ts';
 import { play, type Trial, type TrialResult } from './trial.ts';
 
 /** A lane of play-all.ts: plays one trial after the other, with the packaged function. */
@@ -15,11 +16,12 @@ export interface Played {
   readonly drill: DrillResult<Drainer> | undefined;
 }
 
+const rehearsed = sweepingRarely(fromPackage);
 /** The package is unpacked and loaded once, whatever it is played for. */
 const builds = new Map<string, ReturnType<Build>>();
 const install = installedFrom((params) => {
   const key = JSON.stringify(params);
-  const build = builds.get(key) ?? fromPackage(params);
+  const build = builds.get(key) ?? rehearsed(params);
   builds.set(key, build);
   return build;
 });

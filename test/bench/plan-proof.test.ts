@@ -8,6 +8,8 @@ import {
   worldCases,
 } from '../../bench/plan/cases.ts';
 import { errorsOf, prove } from '../../bench/plan/prove.ts';
+import { fromSource } from '../../sandbox/chaos/play.ts';
+import { sweepingRarely } from '../../sandbox/plan/deployment.ts';
 
 /** docs/plan.md has the same for all scenarios and 300 worlds: `npm run bench:plan`. */
 
@@ -62,5 +64,30 @@ describe('the plan of a scale-in that gets stuck', () => {
     expect(plan).toMatchObject({ drainsAll: true, stuck: [] });
     expect(actual.drains.map(({ outcome }) => outcome)).toEqual(['drained']);
     expect(actual.blocking).toEqual([]);
+  });
+});
+
+describe('the plan of a drain that ECS managed draining holds for two days', () => {
+  const [stuck] = scenarioCases(1).filter(({ name }) => name === 'stuck');
+  if (!stuck) throw new Error('The scenario is missing.');
+  const scenario = { ...stuck.scenario, managedDraining: true, params: { superviseManagedDraining: 'true' } };
+
+  it('says so, although a rehearsal sweeps rarely', async () => {
+    const proof = await prove({ ...stuck, scenario }, 1);
+    expect(errorsOf(proof)).toMatchObject({ outcomes: [], killed: [], whole: 0 });
+    expect(proof.plan).toMatchObject({ drainsAll: false, seconds: { p50: 172_800 } });
+  });
+
+  it('is rehearsed with everything that is deployed, except that a sweep comes every 15 minutes', async () => {
+    const params = { cluster: 'prod', autoScalingGroups: 'web' };
+    const [{ deployment }, { deployment: rehearsed }] = await Promise.all([
+      fromSource(params),
+      sweepingRarely(fromSource)(params),
+    ]);
+    expect(deployment.scheduledRules).toMatchObject([{ everySeconds: 60 }]);
+    expect(rehearsed).toEqual({
+      ...deployment,
+      scheduledRules: [{ ...deployment.scheduledRules[0], everySeconds: 900 }],
+    });
   });
 });
