@@ -209,7 +209,7 @@ ${dataTable('MemoryReservation as a table', `${name}, in percent`, ['Minute', ..
 </section>`;
 }
 
-/** `it fell to 0 % at minute 3, 20 s after an instance was terminated`. */
+/** `MemoryReservation fell to 0 % (minute 3, 20 s after an instance was terminated)`. */
 function lowestOf(run: DrillResult): string {
   const low = lowest(run);
   if (!low) return 'nothing was measured';
@@ -219,7 +219,7 @@ function lowestOf(run: DrillResult): string {
   );
   const after =
     death && low.percent === 0 ? `, ${duration(lowSecond - death.second)} after an instance was terminated` : '';
-  return `it ${low.percent === 0 ? 'fell to' : 'never fell below'} ${percent(low.percent)} (${minute(lowSecond)}${after})`;
+  return `MemoryReservation ${low.percent === 0 ? 'fell to' : 'never fell below'} ${percent(low.percent)} (${minute(lowSecond)}${after})`;
 }
 
 export function timelineSection(chosen: DrillResult): Html {

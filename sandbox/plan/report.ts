@@ -60,12 +60,21 @@ function stuckSection({ stuck, trials }: Plan): Html | undefined {
     const where = instances.length > 3 ? `${instances.length} instances` : instances.join(', ');
     const how = often < trials ? `, in ${often} of ${trials} rehearsals` : '';
     const why = capitalised(causes.join('; ') || 'AWS reports no cause');
-    return html`<li><b>${group} on ${where}${how}</b><p>${why}.</p>${fix === undefined ? undefined : html`<p>${fix}</p>`}</li>`;
+    return html`<li><b>${group} on ${where}${how}</b><p>${why}.</p>${fix === undefined ? undefined : html`<p>${withCommands(fix)}</p>`}</li>`;
   });
   return html`<section aria-labelledby="stuck">
 <h2 id="stuck">What gets stuck, and what to do</h2>
 <ul class="obstacles">${items}</ul>
 </section>`;
+}
+
+/** Commands of the AWS CLI stand out, and a line does not break within the name of an option. */
+function withCommands(text: string): Html[] {
+  return text.split(/(aws [a-z-]+ [a-z-]+(?: --[a-z-]+(?: [^\s()]*[^\s().])?)+)/).map((part, i) => {
+    if (i % 2 === 0) return html`${part}`;
+    const words = part.split(/(--[a-z-]+)/).map((word, j) => (j % 2 === 0 ? word : html`<span>${word}</span>`));
+    return html`<code>${words}</code>`;
+  });
 }
 
 function drainsSection(plan: Plan): Html {

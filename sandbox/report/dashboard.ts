@@ -72,11 +72,13 @@ export function dashboardOf(resources: Readonly<Record<string, Resource>>, heard
 }
 
 function addTitle({ title }: Parts, { x, y, title: text }: Widget): void {
-  const textStyle = { color: INK, fontSize: 13, fontWeight: 'bold' } as const;
+  const textStyle = { color: INK, fontSize: 12, fontWeight: 'bold' } as const;
   title.push({ text, left: x * COLUMN + 6, top: y * ROW + 4, textStyle });
 }
 
 const ALARMS_A_ROW = 4;
+/** Room for the fonts of Linux, in which text is wider than ECharts takes it to be. */
+const WIDER_FONT = 36;
 
 function addAlarms(parts: Parts, widget: Widget, alarms: readonly Alarm[], { datapoints, endMs }: Heard): void {
   addTitle(parts, widget);
@@ -90,6 +92,7 @@ function addAlarms(parts: Parts, widget: Widget, alarms: readonly Alarm[], { dat
       borderColor: on ? '#d13212' : '#1d8102',
       borderWidth: 1,
       borderRadius: 3,
+      padding: [5, WIDER_FONT, 5, 5],
       textStyle: { color: on ? '#fff' : '#1d6102', fontSize: 11, fontWeight: 'normal' },
     });
   });
@@ -112,10 +115,10 @@ function addGraph(parts: Parts, widget: Widget, lines: readonly Drawn[], { start
     top: (y + height) * ROW - 22,
     itemWidth: 10,
     itemHeight: 8,
-    itemGap: 7,
+    itemGap: 10,
     icon: 'rect',
     selectedMode: false,
-    textStyle: { color: MUTED, fontSize: 10.5 },
+    textStyle: { color: MUTED, fontSize: 10 },
     formatter: (name) => name.slice(name.indexOf(' ') + 1),
     data: lines.map(({ label }) => nameOf(label)),
   });
@@ -183,10 +186,11 @@ function addGraph(parts: Parts, widget: Widget, lines: readonly Drawn[], { start
   });
 }
 
-/** An axis from 0 that leaves the highest value some room, in a few steps that people count in. */
+/** An axis from 0 that leaves the highest value some room, in a few whole steps that people count in. */
 function axisTo(value: number) {
   const power = 10 ** Math.floor(Math.log10(value));
-  const [end, steps] = AXES.find(([end]) => end * power > value) ?? [20, 4];
+  const axes = AXES.filter(([end, steps]) => Number.isInteger((end * power) / steps));
+  const [end, steps] = axes.find(([end]) => end * power > value) ?? [20, 4];
   return { min: 0, max: end * power, interval: (end * power) / steps };
 }
 

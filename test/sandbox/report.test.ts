@@ -76,7 +76,7 @@ describe('the report on a drill', () => {
   it('says when MemoryReservation fell to 0 %, and how long after a termination', () => {
     const book = reportOf((['ecs-drain', 'none'] as const).map((drainer) => drillResult({ drainer, instances: 1 })));
     expect(textOf(book, 'figcaption').replaceAll('\u00a0', ' ')).toMatch(
-      /^With ecs-drain, it never fell below 86 % .* Without any drain, it fell to 0 % \(minute 3, 36 s after an instance was terminated\)\.$/,
+      /^With ecs-drain, MemoryReservation never fell below 86 % .* Without any drain, MemoryReservation fell to 0 % \(minute 3, 36 s after an instance was terminated\)\.$/,
     );
   });
 

@@ -14,6 +14,14 @@ describe('the page of a plan', () => {
     expect(page.indexOf('id="stuck"')).toBeLessThan(page.indexOf('id="drains"'));
   });
 
+  it('sets off the commands of a fix, and breaks no line within the name of an option', () => {
+    const { stuck } = aPlan();
+    const fix = 'Run fewer (aws ecs update-service --cluster prod --desired-count N), or <b>wait</b>.';
+    expect(planPage(aPlan({ stuck: stuck.map((each) => ({ ...each, fix })) }), [])).toContain(
+      '<p>Run fewer (<code>aws ecs update-service <span>--cluster</span> prod <span>--desired-count</span> N</code>), or &#60;b&#62;wait&#60;/b&#62;.</p>',
+    );
+  });
+
   it('has the drains, running tasks, reservation, timeline, times and limits', () => {
     for (const id of ['drains', 'running', 'memory', 'timeline', 'times', 'limits'])
       expect(page).toContain(`id="${id}"`);
