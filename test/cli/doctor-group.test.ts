@@ -51,7 +51,7 @@ describe('ecs-drain doctor of a group without a stack', () => {
       'no deployed ecs-drain was found: it is judged with the default settings.',
       'it holds an instance for 1 h without a heartbeat, and for 48 h at most.',
       expect.stringContaining('its tasks may need 120 s of deregistration + 30 s of stop timeout = 150 s, of 7200 s.'),
-      'it drains in 3 min 21 s, and waits longest for: load balancer deregistration.',
+      'it drains in 3 min 18 s, and waits longest for: load balancer deregistration.',
     ]);
   });
 
