@@ -105,8 +105,9 @@ function setDraining({ drain, policy }: Situation): Decision {
  */
 function mayBeOver({ drain, nowMs, refused }: Situation, seen?: Seen): boolean {
   if (drain.kind === 'notice' || refused.has('heartbeat')) return false;
-  if (!drain.staysInGroup && !(seen && isWithoutAgent(seen))) return false;
-  return !isJustVerified(drain, nowMs);
+  const mayBeTerminated = seen !== undefined && isWithoutAgent(seen);
+  if (mayBeTerminated && drain.heartbeats === 0) return true;
+  return (mayBeTerminated || drain.staysInGroup === true) && !isJustVerified(drain, nowMs);
 }
 
 /** Whether a heartbeat is due and Auto Scaling may accept it: the hook must survive before anything slow is tried. */

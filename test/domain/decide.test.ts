@@ -221,15 +221,19 @@ describe('an instance without a holding task', () => {
     const [silent, connected] = [containerInstanceOf({ agentConnected: false }), containerInstanceOf()];
     const seen = (...containerInstances: (typeof silent)[]) =>
       unsettled({
-        drain: drainOf({ closed, lastHeartbeatAtMs: at(-6) }),
+        drain: drainOf({ closed, lastHeartbeatAtMs: at(-6), heartbeats: 1 }),
         observation: { ...seenOf([]), containerInstances },
       });
     expect(decide(seen(silent, silent))).toEqual({ kind: 'heartbeat' });
     expect(decide(seen(silent, connected))).toEqual(parkUntil(12, 'queue'));
-    expect(decide({ ...seen(silent), drain: drainOf({ closed, lastHeartbeatAtMs: at(5) }) })).toEqual(
+    expect(decide({ ...seen(silent), drain: drainOf({ closed, lastHeartbeatAtMs: at(5), heartbeats: 1 }) })).toEqual(
       parkUntil(12, 'queue'),
     );
     expect(decide({ ...seen(silent), refused: refused('heartbeat') })).toEqual(parkUntil(12, 'queue'));
+    // At its start nothing but the event says that it is held.
+    const fresh = drainOf({ closed, lastHeartbeatAtMs: at(5), heartbeats: 0 });
+    expect(decide({ ...seen(silent), drain: fresh })).toEqual({ kind: 'heartbeat' });
+    expect(decide({ ...seen(connected), drain: fresh })).toEqual(parkUntil(12, 'queue'));
   });
 
   it('has its tasks listed, where they were not yet', () => {
