@@ -70,6 +70,12 @@ describe('in worlds in which an instance is registered in two clusters', () => {
     expect(until).toBeGreaterThan(60); // The load balancer deregisters its tasks for so long.
   });
 
+  it('an event that comes when its action is over finds only that registration, and its drain ends at once', async () => {
+    const over = { ...inBoth, instances: 1, services: [], hookDeletedAtSecond: 0, faultsEndAtSecond: 0 };
+    const { outcomes, places } = await heldIn({ ...over, leftInSecondCluster: 0 });
+    expect({ outcomes, places }).toEqual({ outcomes: ['already-completed'], places: 0 });
+  });
+
   it('a job that starts after the agent has moved to the other cluster is waited for', async () => {
     const job = { on: 0, atSecond: 5, runsForSeconds: 200, stopTimeoutSeconds: 10 };
     const moved = { ...inBoth, services: [], jobs: [job], movesToSecondCluster: { on: 0, atSecond: 3 } };
