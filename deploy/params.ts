@@ -295,7 +295,7 @@ export interface Params {
 }
 
 /**
- * Checks the params that are given, and takes the default of each that is not. A param is text from the command line, or
+ * Checks the params that are given, and takes the default of every other param. A param is text from the command line, or
  * text, number, boolean or list from YAML and code.
  * @throws InvalidSettings with a sentence for each param that is missing, unknown, out of bounds or in conflict.
  */
@@ -353,7 +353,7 @@ function drainConflicts(settings: Settings): string[] {
   const patterns = withHooks.filter(isPattern);
   if (patterns.length > 0) {
     conflicts.push(
-      `createLifecycleHooks cannot create a hook for ${textsOf(patterns)}, because CloudFormation has to know the name of the group: set it to false, or to the names of groups, and create the other hooks where the groups are created.`,
+      `createLifecycleHooks cannot create a hook for ${textsOf(patterns)}, because CloudFormation has to know the name of the group. Set it to false, or to the names of groups, and create the other hooks where the groups are created.`,
     );
   }
   if (settings.dryRun === 'true') {

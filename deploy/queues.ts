@@ -64,7 +64,7 @@ function deadLetterResources(form: Form): Resources {
       Type: 'AWS::SQS::Queue',
       Properties: {
         SqsManagedSseEnabled: true,
-        MessageRetentionPeriod: 1_209_600, // 14 days, the maximum: somebody has to look at the messages
+        MessageRetentionPeriod: 1_209_600, // 14 days, the maximum: someone has to look at the messages
       },
     },
     DeadLetterQueuePolicy: queuePolicy('DeadLetterQueue', [

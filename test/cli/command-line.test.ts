@@ -85,7 +85,7 @@ describe('npx ecs-drain, typed wrongly', () => {
 });
 
 describe('npx ecs-drain, completed by a shell', () => {
-  /** What the shell is told to offer: a line each, and the directive of the last. */
+  /** What the shell offers: a line each. The last line, a directive, is left out. */
   async function offered(...words: string[]): Promise<string[]> {
     const lines: string[] = [];
     const logged = vi.spyOn(console, 'log').mockImplementation((line) => void lines.push(line));

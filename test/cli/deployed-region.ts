@@ -25,7 +25,7 @@ import { answeringInTime, WEB } from '../sandbox/region/clients.ts';
 /** Some fields, or their absence. */
 type Changed<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
-/** What a test changes of a deployment in which all is well. */
+/** What a test changes of a healthy deployment. */
 export interface World {
   readonly params?: Readonly<Record<string, unknown>>;
   readonly hooks?: readonly Partial<HookSpec>[];
@@ -41,7 +41,7 @@ export interface World {
   readonly lambda?: Partial<Omit<FunctionSpec, 'load'>>;
   /** What every invocation throws. */
   readonly crash?: string;
-  /** How Lambda reads the event queue; null where it does not. */
+  /** How Lambda reads the event queue; null if nothing reads it. */
   readonly mapping?: Changed<MappingSpec> | null;
   /** How Lambda reads the queue of stopped tasks; null, and where it does not read the event queue, not at all. */
   readonly taskStopMapping?: Changed<MappingSpec> | null;

@@ -44,7 +44,7 @@ const JOB: Changes['cluster'] = {
 };
 
 describe('ecs-drain doctor of a group without a stack', () => {
-  it('finds nothing where all is well, as the plan does, and says with what settings it judges', async () => {
+  it('finds nothing wrong with a healthy group, as the plan does, and says with what settings it judges', async () => {
     const { plan, doctor, said } = await opinionsOn(await fileWith({}));
     expect([plan.drainsAll, doctor.healthy]).toEqual([true, true]);
     expect(said).toEqual([

@@ -13,7 +13,7 @@ import { NO_TERMINAL } from '../../terminal/layout.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { deployedRegion, type World } from './deployed-region.ts';
 
-/** What the doctor finds beside what is well. */
+/** What the doctor finds except the checks that passed. */
 async function troublesIn(world: World) {
   const { json } = await deployedRegion(world);
   const { status, answer } = await json('doctor');
@@ -207,7 +207,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     },
   ],
   [
-    'a hook of somebody else whose timeout and default result end a drain early',
+    'a hook of someone else whose timeout and default result end a drain early',
     { hooks: [{}, { name: 'another', heartbeatTimeoutSeconds: 600, defaultResult: 'ABANDON' }] },
     {
       level: 'warning',
@@ -303,7 +303,7 @@ describe('ecs-drain doctor', () => {
     );
   });
 
-  it('finds nothing where all is well', async () => {
+  it('finds nothing in a healthy deployment', async () => {
     const { run, json } = await deployedRegion();
     const { status, answer } = await json('doctor');
     expect(status).toBe(0);
@@ -359,7 +359,7 @@ describe('ecs-drain doctor', () => {
     ]);
   });
 
-  it('says what it has checked where all is well', async () => {
+  it('says what it has checked in a healthy deployment', async () => {
     const { json } = await deployedRegion();
     const { answer } = await json('doctor');
     const web = answer.findings.find(({ where }: Finding) => where === 'service web of cluster prod');

@@ -137,7 +137,7 @@ describe('ecs-drain explain', () => {
     expect((await run('explain', alone)).stdout).toContain('is in no Auto Scaling group, so nothing holds it');
   });
 
-  it('fails with a sentence for an instance that nobody knows', async () => {
+  it('fails with a sentence for an instance that no one knows', async () => {
     const { run, json } = await deployedRegion();
     const { status, stdout } = await run('explain', 'i-0123456789abcdef0');
     expect(status).toBe(1);

@@ -57,7 +57,7 @@ describe('a drain of ECS managed draining that is watched', () => {
     expect((await json('status')).answer.drains).toMatchObject([{ supervised: true, parked: true }]);
   });
 
-  it('is told by the doctor, who takes the missing hook for no error', async () => {
+  it('is a finding of the doctor, which takes the missing hook for no error', async () => {
     const { json } = await watched();
     const { answer } = await json('doctor');
     const ofGroup = answer.findings.filter(({ where }: { where: string }) => where.includes('group web'));

@@ -204,7 +204,7 @@ Let ${first} go now? [y/N] The hook ecs-drain lets ${first} go.
       status: 1,
       stdout: `No hook of ours holds ${second}: in the group web it is InService.\n`,
     });
-    // Somebody else completes the action between the command's look and its call.
+    // Someone else completes the action between the command's look and its call.
     fail(({ operation }) =>
       operation === 'CompleteLifecycleAction'
         ? new AwsError('ValidationError', `No active Lifecycle Action found with instance ID ${first}`, 400)

@@ -176,7 +176,7 @@ describe('ecs-drain replay FILE', () => {
 
   it.each([
     [
-      'nobody waits for',
+      'no one waits for',
       { ...termination(INSTANCES[0]), source: 'aws.ec2' },
       'ignored',
       /^ignore it: nothing here handles/,
@@ -229,7 +229,7 @@ describe('ecs-drain replay --dead-letter', () => {
     });
   });
 
-  it('does not call a queue empty while somebody else has its messages', async () => {
+  it('does not call a queue empty while someone else has its messages', async () => {
     const { run, json, deadLetters } = await regionWith(...BOTH);
     deadLetters.receive(10, 120);
     const { status, stdout } = await run('replay', '--dead-letter');
@@ -278,7 +278,7 @@ describe('ecs-drain replay --dead-letter', () => {
     expect(region.calls.filter(({ operation }) => operation === 'Invoke')).toEqual([]);
   });
 
-  it('sends and deletes them with --yes, but for what can never be sent', async () => {
+  it('sends and deletes them with --yes, except what can never be sent', async () => {
     const { json, deadLetters, lambda } = await regionWith(...BOTH, [UNREADABLE], ['no JSON']);
     const { status, answer } = await json('replay', '--dead-letter', '--yes');
     expect(status).toBe(1);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as translate from '../../cli/snapshot/translate.ts';
 
-/** Emulators leave out what AWS always answers, and AWS itself adds what nobody here knows. */
+/** Emulators leave out what AWS always answers, and AWS itself adds what no one here knows. */
 const anything = (...names: string[]) =>
   fc.record(
     Object.fromEntries(

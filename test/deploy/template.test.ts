@@ -597,7 +597,7 @@ describe('parking', () => {
     ]);
   });
 
-  it('is told to the function by its environment', () => {
+  it('is in the environment of the function', () => {
     expect(variablesOf(edited)).toMatchObject({
       SCHEDULE_GROUP: { Ref: 'ScheduleGroup' },
       SCHEDULE_ROLE_ARN: { 'Fn::GetAtt': ['ParkingRole', 'Arn'] },
@@ -846,7 +846,7 @@ describe('what an account asks of every resource', () => {
     for (const [id, type, found] of options) expect([id, found]).toEqual([id, expected[type]]);
   });
 
-  it('is nothing by default, but for the days that logs are kept', () => {
+  it('is nothing by default, except for the days that logs are kept', () => {
     expect(JSON.stringify(typical.resources)).not.toMatch(/PermissionsBoundary|"Tags"|Kms/);
     // The first is the framework's. A path that appears would make CloudFormation replace the role in an upgrade.
     expect(ofType<{ Path?: string }>('AWS::IAM::Role').map(({ Path }) => Path)).toEqual(['/', undefined]);
@@ -883,7 +883,10 @@ describe('what an account asks of every resource', () => {
       'permissionsBoundaryArn is "boundary": expected none, or the ARN of an IAM',
     ],
     [{ rolePath: 'teams/web' }, 'rolePath is "teams/web": expected / or the path of a role, such as /teams/web/.'],
-    [{ tags: 'team' }, 'tags.0 is "team": expected none, or key=value, separated by commas, with a key that does not'],
+    [
+      { tags: 'team' },
+      'tags.0 is "team": expected none, or key=value, separated by commas, with a key that does not begin with aws:',
+    ],
     [{ tags: 'aws:team=web' }, 'tags.0 is "aws:team=web": expected none, or key=value'],
     [{ tags: 'team=web,team=db' }, 'expected each key once'],
     [{ subnetIds: 'subnet-0a1b2c3d' }, 'subnetIds needs securityGroupIds, because Lambda takes both or neither'],

@@ -27,7 +27,7 @@ const forgotten: Scenario = {
 /** Instances whose events never come. */
 const unheard: Scenario = { ...SCENARIOS['scale-in'], faults: () => ({ ...NO_FAULTS, lostEvents: 1 }) };
 
-/** Somebody terminates an instance while its drain waits for two tasks. */
+/** Someone terminates an instance while its drain waits for two tasks. */
 const letGo: Scenario = {
   ...SCENARIOS['scale-in'],
   begin: ({ autoScaling, time }, [first = '']) => {

@@ -8,8 +8,8 @@ import type { Member, ServiceModel, ServiceName, Shape } from './models.ts';
  *
  *     npm run models -- DATA_FOLDER
  *
- * DATA_FOLDER is `botocore/data` of the PyPI package botocore, in which AWS publishes its models with every constraint. The
- * schemas in the SDK's packages have no enums, lengths, patterns or bounds. Those schemas complete the codes and statuses of errors.
+ * DATA_FOLDER is `botocore/data` of the PyPI package botocore. There, AWS publishes its models with every constraint. The schemas
+ * in the SDK's packages have no enums, lengths, patterns or bounds. Those schemas complete the codes and statuses of errors.
  */
 
 /** What the Region answers, or is about to; every other operation of these services is known by its name alone. */

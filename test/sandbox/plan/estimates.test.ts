@@ -64,7 +64,7 @@ describe('the times of a plan', () => {
     });
   });
 
-  it('have the requests that CloudWatch counts for each target, unless somebody says otherwise', () => {
+  it('have the requests that CloudWatch counts for each target, unless someone says otherwise', () => {
     const cluster = { targetGroups: [{ name: 'web', requestsPerTargetPerSecond: 2.5 }] };
     expect(web({ cluster }).requests).toEqual({
       perSecond: 10, // four tasks

@@ -288,7 +288,7 @@ describe('a plan', () => {
     expect((others.at(-1) ?? 0) - least).toBeGreaterThan(10);
   });
 
-  it('launches before it terminates where an instance refresh is to do so', async () => {
+  it('launches before it terminates where an instance refresh has to', async () => {
     const refresh = { kind: 'instance-refresh', minHealthyPercent: 100, warmupSeconds: 0 } as const;
     const [after, before] = [
       await planOf(aSnapshot(), { ...refresh, maxHealthyPercent: 100 }),
