@@ -73,7 +73,9 @@ function causesOf(played: Played): Causes {
   // A drain on a recommendation is held by nothing, and goes on until its deadline at most.
   const isNotice = staying?.what === 'a rebalance recommendation';
   const noticeSeconds = isNotice ? Math.max(0, seconds - staying.atSecond) : 0;
-  const heldSeconds = sumOfHeld(({ since, until = seconds }) => until - since) + noticeSeconds;
+  // A watched drain learns at its next look that ECS has completed the hook.
+  const noticingSeconds = world.managedDraining ? LOOKED_FOR_SECONDS : 0;
+  const heldSeconds = sumOfHeld(({ since, until = seconds }) => until - since + noticingSeconds) + noticeSeconds;
   const heldMinutesWithout = (...kinds: readonly Outage['what'][]) =>
     sumOfHeld(({ since, until = seconds }) => minutesOf(world, kinds, since, until + LOOKED_FOR_SECONDS));
   // What fails comes again, and may have been continued before.

@@ -176,11 +176,16 @@ const SWEPT_SECONDS = 180 + 60;
  * written, and waits for longer than any wait takes.
  */
 export function recoverySeconds(world: World): number {
-  const refused = world.outages.map(({ what, forSeconds }) => (what === 'deliveries are refused' ? forSeconds : 0));
-  const comesAgain = longestOf(world, 'functionTimeoutSeconds') + 2 * Math.max(0, ...refused);
+  const comesAgain = comesAgainSeconds(world);
   const longestWait = Math.min(SIGN_OF_LIFE_SECONDS, world.settings.heartbeatTimeoutSeconds / 2);
   const parked = world.waiting === 'park' ? longestWait + SAFETY_NET_SECONDS + SCHEDULE_LATE_SECONDS : 0;
   return noticingSeconds(world) + Math.max(comesAgain, parked + SWEPT_SECONDS);
+}
+
+/** How long after the last fault a message comes again that failed because of it. */
+function comesAgainSeconds(world: World): number {
+  const refused = world.outages.map(({ what, forSeconds }) => (what === 'deliveries are refused' ? forSeconds : 0));
+  return longestOf(world, 'functionTimeoutSeconds') + 2 * Math.max(0, ...refused);
 }
 
 // --- Watched drains -----------------------------------------------------------------------------------------------------
@@ -315,8 +320,9 @@ function failsOrIsSilent({ world, held, works, seconds }: Played): string[] {
   if (world.crashAtAwait !== undefined) return [];
   const faultsEnd = faultsEndAt(world);
   const failures = works.filter(({ result, from }) => result === 'failed' && from > faultsEnd);
-  // Its event may be lost while there are faults, but a drain that has a schedule goes on.
-  const isKnown = ({ since, places }: Held) => since >= faultsEnd || places > 0;
+  // Its event may be lost while there are faults, but a drain that has a schedule goes on. A world may be over before it does.
+  const isLongEnough = seconds >= faultsEnd + comesAgainSeconds(world) + ROUND_SECONDS;
+  const isKnown = ({ since, places }: Held) => since >= faultsEnd || (places > 0 && isLongEnough);
   const silent = held.filter((each) => isKnown(each) && each.until !== undefined && each.outcomes.length === 0);
   return [
     ...failures.map(({ from, about = 'no drain' }) => `The invocation of ${from} s, about ${about}, failed.`),

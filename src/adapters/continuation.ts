@@ -23,7 +23,7 @@ import {
 export const CONTINUATION_DETAIL_TYPE = 'ECS Drain Continuation';
 
 /** Raise it with every change of `Drain` that an older function could not read. */
-export const CONTINUATION_VERSION = 7;
+export const CONTINUATION_VERSION = 8;
 
 /** What reading a continuation leads to. */
 export type Decoded =
@@ -147,6 +147,8 @@ const operator = record({
   ),
 });
 
+const turn = numberBetween(0, 1, 'a number');
+
 const state = {
   ...common,
   known: v.optional(known),
@@ -156,9 +158,10 @@ const state = {
       schedule: scheduleName(),
       untilMs: instantMs,
       firesAtMs: instantMs,
-      turn: v.optional(numberBetween(0, 1, 'a number')), // not in versions 5 and 6
+      turn: v.optional(turn), // not in versions 5 to 7
     }),
   ),
+  unconfirmedTurn: v.optional(turn), // not in versions 5 to 7
   operator: v.optional(operator), // not in versions 5 and 6
 };
 
@@ -219,7 +222,7 @@ const VERSION_EXPECTED = `expected version 1 to ${CONTINUATION_VERSION}, which t
 const anyContinuation = v.variant(
   'version',
   [
-    record({ version: v.picklist([6, CONTINUATION_VERSION]), drain }),
+    record({ version: v.picklist([6, 7, CONTINUATION_VERSION]), drain }),
     record({ version: v.literal(5), drain: drainOfVersion5 }),
     record({ version: v.picklist([1, 2, 3, 4]), drain: drainOfVersion4 }),
   ],

@@ -178,16 +178,21 @@ async function createFirst(
 ): Promise<'parked' | 'taken'> {
   if (await calls.create(schedule)) return 'parked';
   // Another delivery of the same event parks the drain; or an earlier drain never ended and left its schedule.
-  return (await isWaiting(drain, schedule.Name ?? '', calls, clock)) ? 'taken' : createAnew(schedule, calls);
+  const stored = await waitingIn(schedule.Name ?? '', drain, calls, clock);
+  // An earlier call has written it, whose answer was lost.
+  const isOwn = stored?.parked?.turn !== undefined && stored.parked.turn === drain.parked?.turn;
+  if (isOwn && (await calls.update(schedule))) return 'parked';
+  return stored && !isOwn ? 'taken' : createAnew(schedule, calls);
 }
 
-/** Whether the drain waits there already. A schedule that has fired waits no more: its continuation is on its way, or lost. */
-async function isWaiting(drain: Drain, name: string, { get }: ScheduleCalls, clock: Clock): Promise<boolean> {
+/** The drain if it waits there already. A schedule that has fired waits no more: its continuation is on its way, or lost. */
+async function waitingIn(name: string, drain: Drain, { get }: ScheduleCalls, clock: Clock): Promise<Drain | undefined> {
   const stored = await get(name).catch((error: Error) => {
     if (error instanceof UnreadableSchedule) return undefined;
     throw error;
   });
-  return stored !== undefined && isSameDrain(stored, drain) && (stored.parked?.firesAtMs ?? 0) > clock.nowMs();
+  const isWaiting = stored && isSameDrain(stored, drain) && (stored.parked?.firesAtMs ?? 0) > clock.nowMs();
+  return isWaiting ? stored : undefined;
 }
 
 /**

@@ -110,6 +110,8 @@ interface DrainState {
   readonly emptiedAtMs?: number | undefined;
   /** Undefined as long as no schedule holds its state. */
   readonly parked?: Parked | undefined;
+  /** The turn of a wait which AWS may have written into the schedule, although it did not confirm it. */
+  readonly unconfirmedTurn?: number | undefined;
   /** Undefined as long as no operator has asked for anything. */
   readonly operator?: OperatorRequests | undefined;
 }
@@ -164,9 +166,16 @@ export interface Parked {
   readonly turn?: number | undefined;
 }
 
-/** Whether another delivery has written its wait over this one. */
-export function isWrittenSince(stored: Parked, { untilMs, turn }: Parked): boolean {
-  return stored.untilMs > untilMs || (stored.untilMs === untilMs && stored.turn !== turn);
+/** Whether another delivery of the drain has written its wait over that of this one. */
+export function isWrittenSince(stored: Drain, drain: Drain): boolean {
+  if (!stored.parked || !drain.parked || isOwnWait(stored, drain)) return false;
+  const { untilMs, turn } = drain.parked;
+  return stored.parked.untilMs > untilMs || (stored.parked.untilMs === untilMs && stored.parked.turn !== turn);
+}
+
+/** Whether the stored wait is one that this delivery has tried to write. */
+export function isOwnWait({ parked }: Drain, { unconfirmedTurn }: Drain): boolean {
+  return parked?.turn !== undefined && parked.turn === unconfirmedTurn;
 }
 
 /** How we end a drain. */

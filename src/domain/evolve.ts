@@ -114,14 +114,16 @@ export function withPark(
   { untilMs, on }: Extract<Decision, { kind: 'park' }>,
   schedule: string | undefined,
   policy: Policy,
-  turn: number,
+  random: number,
 ): Drain {
   // A schedule is a long wait: what comes after it begins with short ones again.
   const pollIntervalSeconds =
     on === 'schedule' ? policy.pollMinSeconds : longerPollIntervalSeconds(drain.pollIntervalSeconds, policy);
   const firesAtMs = on === 'both' ? untilMs + SAFETY_NET_SECONDS * 1000 : untilMs;
-  const parked = schedule === undefined ? drain.parked : { schedule, untilMs, firesAtMs, turn };
-  return { ...drain, pollIntervalSeconds, ...(parked && { parked }) };
+  if (schedule === undefined) return { ...drain, pollIntervalSeconds };
+  // Until AWS confirms it, each attempt has the same turn: any of them may have been written.
+  const turn = drain.unconfirmedTurn ?? random;
+  return { ...drain, pollIntervalSeconds, parked: { schedule, untilMs, firesAtMs, turn }, unconfirmedTurn: undefined };
 }
 
 /** The next state of the work, or its result. */

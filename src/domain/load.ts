@@ -1,7 +1,7 @@
 /** What a round works on: the drains that events begin, continue or wake. */
 
 import { byCluster, isValue } from './by-cluster.ts';
-import { type Drain, isSameDrain, isWrittenSince, unreachable } from './drain.ts';
+import { type Drain, isOwnWait, isSameDrain, isWrittenSince, unreachable } from './drain.ts';
 import { continued, excessOf, type OperatorRequest, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
 import { heldOpen } from './held-open.ts';
 import { claimAgain, isPending, loadUntrusted } from './load-claim.ts';
@@ -149,12 +149,13 @@ async function loadTrusted(drain: Drain, isAgain: boolean, ports: Ports): Promis
   if (stored instanceof Error) return workOn(continued(drain));
   if (!stored) return loadUnparked(drain, isAgain, ports);
   if (!isSameDrain(stored, drain)) return { kind: 'superseded', drain };
-  const isElsewhere = stored.parked !== undefined && isWrittenSince(stored.parked, parked);
+  const isElsewhere = isWrittenSince(stored, drain);
   const operator = latestRequests(stored.operator, drain.operator);
   // A round that knew nothing of an operator's request has written the schedule after it.
   const isMissing = operator !== stored.operator;
   if (isElsewhere && !isMissing && !isAgain) return { kind: 'superseded', drain };
-  return workOn(continued({ ...(isElsewhere ? stored : drain), operator }));
+  const own = isOwnWait(stored, drain) ? { ...drain, parked: stored.parked, unconfirmedTurn: undefined } : drain;
+  return workOn(continued({ ...(isElsewhere ? stored : own), operator }));
 }
 
 /** The schedule is gone because the drain has ended, or because an invocation crashed while it wrote it again. */

@@ -6,6 +6,7 @@ import {
   type ActionDrain,
   type Drain,
   instanceIdOf,
+  isOwnWait,
   isSameDrain,
   type LifecycleResult,
   MANAGED_DRAINING_HOOK,
@@ -166,7 +167,8 @@ async function isParkedElsewhere(drain: ActionDrain, { schedules, clock }: Ports
   if (drain.kind !== 'held' || drain.parked || !schedules) return false;
   // A drain must end at its deadline though Scheduler does not answer.
   const stored = await schedules.get(schedules.nameOf(drain)).catch(() => undefined);
-  return stored !== undefined && isSameDrain(stored, drain) && (stored.parked?.firesAtMs ?? 0) > clock.nowMs();
+  if (!stored || !isSameDrain(stored, drain) || isOwnWait(stored, drain)) return false;
+  return (stored.parked?.firesAtMs ?? 0) > clock.nowMs();
 }
 
 /** Best effort: what the bus does not take is recorded and never fails the drain. */

@@ -19,8 +19,8 @@ export async function writeSchedule(
   }
   const schedule = schedules.nameOf(drain);
   const before = stateOf(schedule, drain, clock.nowMs());
+  const next = withPark(drain, decision, schedule, policy, random());
   try {
-    const next = withPark(drain, decision, schedule, policy, random());
     const { firesAtMs = decision.untilMs } = next.parked ?? {};
     const answer = await schedules.put(next, schedule, firesAtMs, before);
     // An earlier version named it otherwise. It goes last, so that the drain has a schedule at any time.
@@ -28,11 +28,10 @@ export async function writeSchedule(
     return answer === 'taken' ? { kind: 'taken' } : { kind: 'parked', drain: next };
   } catch (error) {
     // Whatever the reason: without a schedule the drain waits on the queue, as it would in a Region that has none.
-    const refused = { kind: 'refused', reason: reasonOf(error) } as const;
-    // A schedule that has fired may be deleted by now, and not made again: of a notice, that means that its drain has ended.
-    return drain.kind === 'notice' && before === 'fired'
-      ? { ...refused, drain: { ...drain, parked: undefined } }
-      : refused;
+    // A schedule that has fired may be deleted by now, and not made again. That one is missing means that its drain has ended.
+    const parked = before === 'fired' ? undefined : drain.parked;
+    const unconfirmed = { ...drain, parked, unconfirmedTurn: next.parked?.turn };
+    return { kind: 'refused', reason: reasonOf(error), drain: unconfirmed };
   }
 }
 

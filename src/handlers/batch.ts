@@ -48,9 +48,9 @@ export async function handleBatch(
   const handled = new Map(
     (await handleMessages(messages, invocation)).map((outcome, i) => [messages[i]?.id, outcome] as const),
   );
-  const [swept, ...others] = handled.values();
+  const [swept] = handled.values();
   // Nothing else shows that no sweep works: another one comes in a minute, and Lambda counts the invocation among its errors.
-  if (swept?.kind === 'sweep-failed' && others.length === 0) throw swept.error;
+  if (swept?.kind === 'sweep-failed' && records.length === 1) throw swept.error;
   const fates = await Promise.all(
     records.map((record, i) => suspects[i] ?? fateOf(record, handled.get(record.messageId), invocation, send)),
   );

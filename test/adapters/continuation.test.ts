@@ -33,8 +33,8 @@ function reasonOf(continuation: unknown): string {
 
 describe('a continuation', () => {
   it('carries the version and the whole drain', () => {
-    expect(JSON.parse(encode(drain))).toEqual({ version: 7, drain });
-    expect(JSON.parse(encode(noticeDrain))).toEqual({ version: 7, drain: noticeDrain });
+    expect(JSON.parse(encode(drain))).toEqual({ version: 8, drain });
+    expect(JSON.parse(encode(noticeDrain))).toEqual({ version: 8, drain: noticeDrain });
   });
 
   it.each<[string, Drain]>([
@@ -277,6 +277,14 @@ describe('a continuation of an earlier version', () => {
     expect(decode({ version: 5, drain: before }, 'detail')).toEqual({ kind: 'drain', drain: before });
   });
 
+  it('goes on unchanged from version 7, whose waits had no turn', () => {
+    for (const each of [drain, noticeDrain]) {
+      const { turn: _, ...parked } = drain.parked ?? { schedule: 'one', untilMs: 0, firesAtMs: 0 };
+      const before = { ...each, parked };
+      expect(decode({ version: 7, drain: before }, 'detail')).toEqual({ kind: 'drain', drain: before });
+    }
+  });
+
   it('goes on unchanged from version 6, which knew no requests of operators', () => {
     const { hook: _, heartbeats: __, lastHeartbeatAtMs: ___, ...state } = drain;
     const supervised: Drain = { ...state, kind: 'supervised', emptySinceMs: drain.startedAtMs };
@@ -360,20 +368,20 @@ describe('a continuation of a later version', () => {
 
   it('starts the drain again, with what can be understood of it and nothing else', () => {
     const later = {
-      version: 8,
+      version: 9,
       drain: { kind: 'held', action: { ...action, mood: 'new' }, startedAtMs, continuations: 7, parked: 'otherwise' },
       more: true,
     };
     const decoded = decode(later, 'detail');
     const restarted = { ...newHeldDrain(action, beginning), continuations: 7 };
-    expect(decoded).toEqual({ kind: 'restart', version: 8, drain: restarted });
+    expect(decoded).toEqual({ kind: 'restart', version: 9, drain: restarted });
     expect(written(restarted)).toEqual({ kind: 'drain', drain: restarted });
   });
 
   it('starts a drain of ECS managed draining again, by the name of its hook', () => {
     const ofEcs = { ...action, lifecycleHook: MANAGED_DRAINING_HOOK };
-    const later = { version: 8, drain: { kind: 'otherwise', action: ofEcs, startedAtMs, continuations: 0 } };
-    expect(decode(later, 'detail')).toEqual({ kind: 'restart', version: 8, drain: newActionDrain(ofEcs, beginning) });
+    const later = { version: 9, drain: { kind: 'otherwise', action: ofEcs, startedAtMs, continuations: 0 } };
+    expect(decode(later, 'detail')).toEqual({ kind: 'restart', version: 9, drain: newActionDrain(ofEcs, beginning) });
   });
 
   it('starts a drain on a notice again', () => {
@@ -395,18 +403,18 @@ describe('a continuation of a later version', () => {
     ['no start', { action, continuations: 7 }],
     ['too many continuations', { action, startedAtMs, continuations: 192_801 }],
   ])('is unreadable with %s', (_, later) => {
-    expect(reasonOf({ version: 8, drain: later })).toBe(
-      'detail.version is 8: expected version 1 to 7, which this function can read.',
+    expect(reasonOf({ version: 9, drain: later })).toBe(
+      'detail.version is 9: expected version 1 to 8, which this function can read.',
     );
   });
 });
 
 describe('a continuation that cannot be read', () => {
-  const held = (changes: Json) => ({ version: 7, drain: { ...drain, ...changes } });
+  const held = (changes: Json) => ({ version: 8, drain: { ...drain, ...changes } });
 
   it.each([0, '1', null, 5.5, -1])('is of a version that never was: %j', (version) => {
     expect(reasonOf({ ...held({}), version })).toBe(
-      `detail.version is ${JSON.stringify(version)}: expected version 1 to 7, which this function can read.`,
+      `detail.version is ${JSON.stringify(version)}: expected version 1 to 8, which this function can read.`,
     );
   });
 
@@ -415,7 +423,7 @@ describe('a continuation that cannot be read', () => {
   });
 
   it.each([['later'], [null], [undefined], [5]])('is no object: %j', (continuation) => {
-    expect(reasonOf(continuation)).toMatch(/^detail is (missing|"later"|null|5): expected version 1 to 7/);
+    expect(reasonOf(continuation)).toMatch(/^detail is (missing|"later"|null|5): expected version 1 to 8/);
   });
 
   it.each([
@@ -423,8 +431,8 @@ describe('a continuation that cannot be read', () => {
     ['notice', { drain: noticeDrain }],
   ])('is of another kind than %s', (_, { drain: each }) => {
     const reason = /^detail\.drain\.kind is .*expected a drain of kind held, supervised or notice\.$/;
-    expect(reasonOf({ version: 7, drain: { ...each, kind: 'rain' } })).toMatch(reason);
-    expect(reasonOf({ version: 7, drain: without(each, 'kind') })).toContain('detail.drain.kind is missing');
+    expect(reasonOf({ version: 8, drain: { ...each, kind: 'rain' } })).toMatch(reason);
+    expect(reasonOf({ version: 8, drain: without(each, 'kind') })).toContain('detail.drain.kind is missing');
   });
 
   it('came too often: something continues the drain in a loop', () => {
@@ -471,7 +479,7 @@ describe('a continuation that cannot be read', () => {
       'firesAtMs',
     ]),
   ])('lacks a field, which is named: %s', (field, each) => {
-    expect(reasonOf({ version: 7, drain: each })).toContain(`detail.${field} is missing`);
+    expect(reasonOf({ version: 8, drain: each })).toContain(`detail.${field} is missing`);
   });
 
   it.each<[string, unknown, Json]>([
@@ -530,7 +538,7 @@ describe('a continuation that cannot be read', () => {
 
   it('names what a notice lacks', () => {
     const notice = (changes: Json) => ({
-      version: 7,
+      version: 8,
       drain: { ...noticeDrain, notice: { ...noticeDrain.notice, ...changes } },
     });
     expect(reasonOf(notice({ token: '' }))).toBe('detail.drain.notice.token is "": expected the id of an event.');
@@ -570,7 +578,7 @@ describe('a continuation that cannot be read', () => {
     ['detail.drain.action.extra', held({ action: { ...drain.action, extra: 7 } })],
     ['detail.drain.hook.extra', held({ hook: { ...drain.hook, extra: 7 } })],
     ['detail.drain.parked.extra', held({ parked: { ...drain.parked, extra: 7 } })],
-    ['detail.drain.heartbeats', { version: 7, drain: { ...noticeDrain, heartbeats: 1 } }],
+    ['detail.drain.heartbeats', { version: 8, drain: { ...noticeDrain, heartbeats: 1 } }],
   ])('carries something that no version has written: %s', (field, continuation) => {
     expect(reasonOf(continuation)).toBe(`${field} is not a field that is known here.`);
   });

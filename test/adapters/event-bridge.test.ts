@@ -47,8 +47,8 @@ describe('handing drains over', () => {
       Array(2).fill({ Source: SOURCE, DetailType: 'ECS Drain Continuation', Detail: expect.any(String) }),
     );
     expect(Entries.map(({ Detail = '' }) => JSON.parse(Detail))).toEqual([
-      { version: 7, drain },
-      { version: 7, drain: noticeDrain },
+      { version: 8, drain },
+      { version: 8, drain: noticeDrain },
     ]);
   });
 

@@ -52,8 +52,8 @@ describe('a drain that waits on the queue', () => {
       ['1', 11],
     ]);
     expect(Entries.map(({ MessageBody = '' }) => JSON.parse(MessageBody))).toEqual([
-      { version: 7, drain: waits[0]?.drain },
-      { version: 7, drain: noticeDrain },
+      { version: 8, drain: waits[0]?.drain },
+      { version: 8, drain: noticeDrain },
     ]);
   });
 

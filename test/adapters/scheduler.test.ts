@@ -10,7 +10,7 @@ import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { drainSchedules, type SchedulerSettings } from '../../src/adapters/scheduler.ts';
-import type { HeldDrain } from '../../src/domain/drain.ts';
+import type { Drain, HeldDrain } from '../../src/domain/drain.ts';
 import { type DrainSchedules, Unavailable } from '../../src/domain/ports.ts';
 import { CLUSTER, containerInstanceArn, drain as drainUnderWay, INSTANCE_ID, noticeDrain, taskArn } from './samples.ts';
 
@@ -113,9 +113,9 @@ describe('a drain that parks', () => {
       RoleArn: SETTINGS.scheduleRoleArn,
       DeadLetterConfig: { Arn: SETTINGS.deadLetterQueueArn },
     });
-    expect(JSON.parse(Input)).toEqual({ version: 7, drain });
+    expect(JSON.parse(Input)).toEqual({ version: 8, drain });
     await settle();
-    expect(delivered()).toEqual([{ version: 7, drain }]);
+    expect(delivered()).toEqual([{ version: 8, drain }]);
     expect(region.time.nowMs()).toBeGreaterThanOrEqual(LATER_MS);
   });
 
@@ -166,7 +166,7 @@ describe('a drain that parks', () => {
     expect(operations()).toEqual(['CreateSchedule', 'UpdateSchedule']);
     expect(stored()).toMatchObject({ ScheduleExpression: 'at(2026-01-01T00:06:30)', ActionAfterCompletion: 'NONE' });
     await settle();
-    expect(delivered()).toEqual([{ version: 7, drain: next }]);
+    expect(delivered()).toEqual([{ version: 8, drain: next }]);
   });
 
   it('creates a schedule where the one that should be pending is gone', async () => {
@@ -178,17 +178,32 @@ describe('a drain that parks', () => {
 });
 
 describe('a new drain whose schedule is there already', () => {
+  /** The drain as another delivery has parked it. */
+  const ofAnother = (changes: Partial<HeldDrain>): Drain => ({
+    ...drain,
+    ...changes,
+    parked: { schedule: NAME, untilMs: LATER_MS, firesAtMs: LATER_MS, turn: 0.75 },
+  });
+
   it('is taken if the same drain waits there: nothing is changed', async () => {
-    await schedules.put({ ...drain, heartbeats: 9 }, NAME, LATER_MS, 'absent');
+    await schedules.put(ofAnother({ heartbeats: 9 }), NAME, LATER_MS, 'absent');
     const before = stored();
     expect(await schedules.put(drain, NAME, LATER_MS + 60_000, 'absent')).toBe('taken');
     expect(operations()).toEqual(['CreateSchedule', 'CreateSchedule', 'GetSchedule']);
     expect(stored()).toEqual(before);
   });
 
+  it('is its own if it has the same turn, because the answer to an earlier call was lost', async () => {
+    const own = { ...drain, parked: { schedule: NAME, untilMs: LATER_MS, firesAtMs: LATER_MS, turn: 0.25 } };
+    await schedules.put({ ...own, heartbeats: 9 }, NAME, LATER_MS, 'absent');
+    expect(await schedules.put(own, NAME, LATER_MS + 60_000, 'absent')).toBe('parked');
+    expect(operations().slice(1)).toEqual(['CreateSchedule', 'GetSchedule', 'UpdateSchedule']);
+    expect(await schedules.get(NAME)).toEqual(own);
+  });
+
   it('is taken if it was found without its event, and so without its token', async () => {
     const { token: _, ...action } = drain.action;
-    await schedules.put({ ...drain, action }, NAME, LATER_MS, 'absent');
+    await schedules.put(ofAnother({ action }), NAME, LATER_MS, 'absent');
     expect(await schedules.put(drain, NAME, LATER_MS, 'absent')).toBe('taken');
   });
 
@@ -211,12 +226,12 @@ describe('a new drain whose schedule is there already', () => {
     await schedules.put({ ...drain, action: { ...drain.action, token } }, NAME, LATER_MS, 'absent');
     expect(await schedules.put(drain, NAME, LATER_MS, 'absent')).toBe('parked');
     await settle();
-    expect(delivered()).toEqual([{ version: 7, drain }]);
+    expect(delivered()).toEqual([{ version: 8, drain }]);
   });
 
   it.each<[string, unknown]>([
     ['cannot be understood, because nothing could continue by it', { n: 1 }],
-    ['does not say when it fires', { version: 7, drain: { ...drain, parked: undefined } }],
+    ['does not say when it fires', { version: 8, drain: { ...drain, parked: undefined } }],
   ])('takes the schedule over if its state %s', async (_, state) => {
     leave(state);
     expect(await schedules.put(drain, NAME, LATER_MS, 'absent')).toBe('parked');
@@ -257,7 +272,7 @@ describe('a drain whose schedule has fired', () => {
     await schedules.put(drain, NAME, LATER_MS, 'absent');
     await settle();
     failing = ({ operation }) => {
-      if (operation === 'CreateSchedule' && names()?.length === 0) leave({ version: 7, drain });
+      if (operation === 'CreateSchedule' && names()?.length === 0) leave({ version: 8, drain });
       return undefined;
     };
     expect(await schedules.put(drain, NAME, region.time.nowMs() + 300_000, 'fired')).toBe('taken');
@@ -319,14 +334,14 @@ describe('the state in a schedule', () => {
 
   it('starts the drain again if a later version wrote it', async () => {
     const { action, startedAtMs } = drain;
-    leave({ version: 8, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
+    leave({ version: 9, drain: { action, startedAtMs, continuations: 7, parked: 'otherwise' } });
     const found = await schedules.get(NAME);
     expect(found).toMatchObject({ kind: 'held', action, startedAtMs, continuations: 7, heartbeats: 0 });
     expect(found?.parked).toBeUndefined();
   });
 
   it('that cannot be understood is an error that names the schedule and the field', async () => {
-    leave({ version: 7, drain: { ...drain, heartbeats: 'many' } });
+    leave({ version: 8, drain: { ...drain, heartbeats: 'many' } });
     const sentence = `The schedule ${NAME} cannot be understood: Target.Input.drain.heartbeats is "many": expected a count.`;
     await expect(schedules.get(NAME)).rejects.toThrow(
       `Could not read the schedule ${NAME}: UnreadableSchedule: ${sentence}`,
@@ -337,7 +352,7 @@ describe('the state in a schedule', () => {
   });
 
   it('that cannot be understood does not keep another drain of the instance asleep', async () => {
-    leave({ version: 7, drain: { ...drain, heartbeats: 'many' } });
+    leave({ version: 8, drain: { ...drain, heartbeats: 'many' } });
     await schedules.put(noticeDrain, NOTICE_NAME, LATER_MS, 'absent');
     expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([noticeDrain]);
   });

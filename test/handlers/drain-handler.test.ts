@@ -298,6 +298,49 @@ describe('a drain', () => {
     expect(logs.filter((line) => 'TasksUnaccounted' in line)).toEqual([]);
   });
 
+  it.each(
+    ['CreateSchedule', 'UpdateSchedule'].flatMap((lost) => [60, 120, 240].map((seconds) => [lost, seconds] as const)),
+  )(
+    'takes its own wait for no other delivery’s where %s is done but not answered, and keeps a hook of %i s',
+    async (...given) => {
+      const [lost, heartbeatTimeoutSeconds] = given;
+      install({ ...PARKING, DEADLINE_SECONDS: '1800' });
+      region.autoScaling.putLifecycleHook({ ...HOOK, group: 'web', heartbeatTimeoutSeconds });
+      runTask('import', 900);
+      terminate();
+      let lostUntilMs = 0;
+      failing = ({ operation }) => {
+        const nowMs = region.time.nowMs();
+        if (operation === lost && lostUntilMs === 0) lostUntilMs = nowMs + 10_000;
+        lostAnswers = operation === lost && nowMs < lostUntilMs ? 1 : 0;
+        return undefined;
+      };
+      await released();
+      expect(lostUntilMs).toBeGreaterThan(0);
+      expect(region.killedTasks).toEqual([]);
+      expect(outcomes()).toEqual(['drained']);
+      expect(schedules()).toEqual([]);
+    },
+  );
+
+  it('whose schedule was deleted and not made again reports its end where its instance has gone', async () => {
+    install();
+    runTask('import', 3_600);
+    terminate();
+    await parked();
+    let deletedAtMs = 0;
+    failing = ({ operation }) => {
+      if (operation === 'DeleteSchedule' && deletedAtMs === 0) deletedAtMs = region.time.nowMs();
+      const isRefused = operation === 'CreateSchedule' && deletedAtMs > 0;
+      return isRefused ? new AwsError('ThrottlingException', 'Rate exceeded', 429) : undefined;
+    };
+    await region.time.runUntil(() => deletedAtMs > 0);
+    await minutes(0.1);
+    region.autoScaling.terminateInstance(INSTANCE, { skipHooks: true });
+    await minutes(5);
+    expect(outcomes()).toHaveLength(1);
+  });
+
   it.each([
     ['throttles', new AwsError('ThrottlingException', 'Rate exceeded', 429)],
     ['denies', new AwsError('AccessDeniedException', 'not authorized', 403)],
