@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { sentenceOf } from '../src/adapters/schemas.ts';
 import { type Page, tableOf } from '../terminal/layout.ts';
 import { counted, deploymentOf, duration, type Output, type Target, UsageError } from './common.ts';
-import { equals, readEnded } from './ended-drains.ts';
+import { equals, killedIn, presentKilled, readEnded } from './ended-drains.ts';
 import { secondsIn } from './typed.ts';
 
 /** What is typed after `ecs-drain compare`. */
@@ -43,7 +43,8 @@ type PlanFile = v.InferOutput<typeof planSchema>;
 interface Came {
   readonly outcome: string;
   readonly seconds: number;
-  readonly killedTasks: number;
+  /** Undefined where it is not known. */
+  readonly killedTasks: number | undefined;
   readonly atMs: number;
 }
 
@@ -96,10 +97,10 @@ async function endedDrains(group: string, sinceSeconds: number, target: Target):
   const terms = [equals('autoScalingGroup', group)];
   const { drains } = await readEnded({ sinceMs, most: Number.POSITIVE_INFINITY, terms }, deployment);
   return new Map(
-    drains.map(({ instanceId, outcome, durationSeconds: seconds, killedTasks, endedAtMs: atMs }) => [
-      instanceId,
-      { outcome, seconds, killedTasks: killedTasks.length, atMs },
-    ]),
+    drains.map((drain) => {
+      const { instanceId, outcome, durationSeconds: seconds, endedAtMs: atMs } = drain;
+      return [instanceId, { outcome, seconds, killedTasks: killedIn(drain), atMs }];
+    }),
   );
 }
 
@@ -120,7 +121,7 @@ function errorOf(seconds: number, { p50, p95 }: { readonly p50: number; readonly
 function present(rows: readonly Row[], plan: PlanFile, isAsPlanned: boolean, page: Page): string {
   const ended = rows.flatMap(({ came }) => came ?? []);
   const left = rows.filter(({ came }) => !came).length;
-  const killed = ended.reduce((sum, { killedTasks }) => sum + killedTasks, 0);
+  const killed = presentKilled(ended.map(({ killedTasks }) => killedTasks));
   const table = tableOf(
     ['instance', 'planned', 'came', 'off by'],
     rows.map(({ instanceId, planned, came, error }) => [
@@ -136,5 +137,5 @@ function present(rows: readonly Row[], plan: PlanFile, isAsPlanned: boolean, pag
   const verdict = isAsPlanned
     ? `As planned: ${counted(ended.length, 'drain')} of the group ${plan.group}, each with its outcome and within 10 % of its time.`
     : `Not as planned${left > 0 ? `, or not over: ${counted(left, 'drain')} of the plan ${left === 1 ? 'has' : 'have'} not ended` : ''}.`;
-  return `${verdict}\n\n${table}\n\ntasks killed: ${killed}, planned ${plan.killed.withDrain.tasks}`;
+  return `${verdict}\n\n${table}\n\ntasks killed: ${killed}; planned: ${plan.killed.withDrain.tasks}`;
 }

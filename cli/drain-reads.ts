@@ -65,6 +65,8 @@ export function isParkedOn(instanceId: string, { schedule, drain }: ParkedDrain)
 /** Where instances are registered, as far as the configured clusters could be searched. */
 export interface Registrations {
   of(instanceId: string): readonly ContainerInstance[];
+  /** Whether an instance that was not found is not registered: a cluster that does not exist has no registrations. */
+  isKnown(instanceId: string): boolean;
   readonly searched: readonly string[];
   readonly failures: readonly string[];
 }
@@ -78,6 +80,7 @@ export async function readRegistrations(
   const found: ContainerInstance[] = [];
   const searched: string[] = [];
   const failures: string[] = [];
+  let isSearched = true;
   if (instanceIds.length > 0) {
     for (const cluster of settings.policy.clusters) {
       try {
@@ -86,11 +89,14 @@ export async function readRegistrations(
         searched.push(cluster);
       } catch (error) {
         failures.push(sentenceOf(error, target));
+        isSearched &&= error instanceof ClusterMissing;
       }
     }
+    isSearched &&= searched.length > 0;
   }
   const live = Map.groupBy(found.filter(isLive), ({ ec2InstanceId }) => ec2InstanceId);
-  return { of: (instanceId) => live.get(instanceId) ?? [], searched, failures };
+  const isKnown = (instanceId: string) => isSearched || live.has(instanceId);
+  return { of: (instanceId) => live.get(instanceId) ?? [], isKnown, searched, failures };
 }
 
 /** The sentence on an instance that we have set to DRAINING and that may stay in service. */
@@ -107,19 +113,35 @@ export async function readStaying(cluster: string, { containerInstances }: Aws):
   }
 }
 
-/** The tasks that have not stopped. */
+/** What holds an instance, as far as ECS has answered. */
+export interface Holding {
+  /** The tasks that have not stopped; undefined where they are not known. */
+  readonly holdingTasks: readonly HoldingTask[] | undefined;
+  /** What ECS did not answer. */
+  readonly failures: readonly string[];
+}
+
+/** The tasks on an instance. An answer that is missing is never "no task". */
 export async function readHoldingTasks(
-  containerInstances: readonly ContainerInstance[],
+  instanceId: string,
+  registrations: Registrations,
+  { target }: Deployment,
   { containerInstances: ecs }: Aws,
-): Promise<HoldingTask[]> {
-  const holding: HoldingTask[] = [];
-  for (const registration of containerInstances) {
-    const { running, stopped } = await ecs.listTasks(registration);
-    const arns = [...running, ...stopped];
-    const tasks = arns.length > 0 ? await ecs.describeTasks(registration.cluster, arns) : [];
-    holding.push(...tasks.filter((task) => task.kind === 'holding'));
+): Promise<Holding> {
+  const { failures } = registrations;
+  if (!registrations.isKnown(instanceId)) return { holdingTasks: undefined, failures };
+  try {
+    const holdingTasks: HoldingTask[] = [];
+    for (const registration of registrations.of(instanceId)) {
+      const { running, stopped } = await ecs.listTasks(registration);
+      const arns = [...running, ...stopped];
+      const tasks = arns.length > 0 ? await ecs.describeTasks(registration.cluster, arns) : [];
+      holdingTasks.push(...tasks.filter((task) => task.kind === 'holding'));
+    }
+    return { holdingTasks, failures };
+  } catch (error) {
+    return { holdingTasks: undefined, failures: [...failures, sentenceOf(error, target)] };
   }
-  return holding;
 }
 
 /** What is the same for all instances that a group holds. */

@@ -25,6 +25,7 @@ import { hooksOf } from '../src/handlers/settings.ts';
 import type { Aws } from './aws.ts';
 import { between, counted, type Deployment, dueAt, isoTime, relativeTo } from './common.ts';
 import {
+  type Holding,
   type HoldingGroup,
   isParkedOn,
   type ParkedDrain,
@@ -47,7 +48,7 @@ export interface DrainStatus {
   /** The terminating hooks of the group. */
   readonly terminatingHooks: readonly string[];
   readonly containerInstances: readonly ContainerInstance[];
-  readonly holdingTasks: readonly HoldingTask[];
+  readonly holdingTasks: readonly HoldingTask[] | undefined;
   /** Since when Auto Scaling holds it, or when EC2 gave notice. */
   readonly sinceMs: number | undefined;
   readonly deadlineAtMs: number | undefined;
@@ -75,11 +76,11 @@ export async function heldStatuses(
   aws: Aws,
 ): Promise<DrainStatus[]> {
   const containerInstances = registrations.of(instanceId);
-  const holdingTasks = await readHoldingTasks(containerInstances, aws);
+  const holding = await readHoldingTasks(instanceId, registrations, deployment, aws);
   const own = parked.all.filter((each) => isParkedOn(instanceId, each));
   const drains = parked.all.flatMap(({ drain }) => (isDrainOf(drain, instanceId, group.name) ? drain : []));
   const isKnown = parked.failure === undefined && own.every(({ unreadable, failure }) => !unreadable && !failure);
-  const seen = { instanceId, group, registrations, containerInstances, holdingTasks, own, isKnown };
+  const seen = { instanceId, group, registrations, containerInstances, ...holding, own, isKnown };
   return (drains.length > 0 ? drains : [undefined]).map((drain) => heldStatus(drain, seen, deployment));
 }
 
@@ -93,12 +94,11 @@ function isDrainOf(drain: Drain | undefined, instanceId: string, group: string):
 }
 
 /** What was read of a held instance. */
-interface SeenInstance {
+interface SeenInstance extends Holding {
   readonly instanceId: string;
   readonly group: HoldingGroup;
   readonly registrations: Registrations;
   readonly containerInstances: readonly ContainerInstance[];
-  readonly holdingTasks: readonly HoldingTask[];
   /** What is on its schedules. */
   readonly own: readonly ParkedDrain[];
   /** Whether all of them could be read. */
@@ -106,7 +106,7 @@ interface SeenInstance {
 }
 
 function heldStatus(parked: ActionDrain | undefined, seen: SeenInstance, { settings, nowMs }: Deployment): DrainStatus {
-  const { instanceId, group, registrations, containerInstances, holdingTasks, own, isKnown } = seen;
+  const { instanceId, group, registrations, containerInstances, holdingTasks, failures, own, isKnown } = seen;
   const { policy } = settings;
   const terminatingHooks = group.hooks.map(({ name }) => name);
   const hook = group.hooks.find(({ name }) =>
@@ -118,7 +118,7 @@ function heldStatus(parked: ActionDrain | undefined, seen: SeenInstance, { setti
   const drain = parked ?? assumedDrain(instanceId, group.name, lifecycleHook, sinceMs);
   const limited = drain && hook && { ...drain, hook: hook.limits };
   // Where no task is left, the hook that still holds it is probably not ours.
-  const hasDeadline = !mayBeAnothers || holdingTasks.length > 0;
+  const hasDeadline = !mayBeAnothers || holdingTasks?.length !== 0;
   return {
     instanceId,
     autoScalingGroup: group.name,
@@ -152,7 +152,7 @@ function heldStatus(parked: ActionDrain | undefined, seen: SeenInstance, { setti
         : []),
       ...(settings.dryRun ? [DRY_RUN] : []),
     ],
-    failures: [...registrations.failures, ...own.flatMap(({ failure }) => failure ?? [])],
+    failures: [...failures, ...own.flatMap(({ failure }) => failure ?? [])],
   };
 }
 
@@ -223,11 +223,11 @@ function latenessRemarks(drain: Drain | undefined, nowMs: number): string[] {
 export async function noticeStatus(
   drain: NoticeDrain,
   registrations: Registrations,
-  { settings, nowMs }: Deployment,
+  deployment: Deployment,
   aws: Aws,
 ): Promise<DrainStatus> {
+  const { settings, nowMs } = deployment;
   const instanceId = instanceIdOf(drain);
-  const containerInstances = registrations.of(instanceId);
   return {
     instanceId,
     autoScalingGroup: undefined,
@@ -235,15 +235,14 @@ export async function noticeStatus(
     supervised: false,
     lifecycleHook: undefined,
     terminatingHooks: [],
-    containerInstances,
-    holdingTasks: await readHoldingTasks(containerInstances, aws),
+    containerInstances: registrations.of(instanceId),
+    ...(await readHoldingTasks(instanceId, registrations, deployment, aws)),
     sinceMs: drain.startedAtMs,
     deadlineAtMs: deadlineAtMs(drain, settings.policy),
     drain,
     nextLookAtMs: drain.parked?.untilMs,
     heartbeat: undefined,
     remarks: [...latenessRemarks(drain, nowMs()), ...(settings.dryRun ? [DRY_RUN] : [])],
-    failures: registrations.failures,
   };
 }
 
@@ -277,7 +276,7 @@ export function presentStatus(status: DrainStatus) {
       status,
       agentConnected,
     })),
-    holdingTasks: rest.holdingTasks.map(presentTask),
+    holdingTasks: rest.holdingTasks?.map(presentTask),
     ...(drain && presentNotes(drain)),
     remarks: rest.remarks,
     failures: rest.failures,
@@ -305,9 +304,16 @@ export function dueInstant(instantMs: number | undefined, nowMs: number, separat
   return instantMs === undefined ? 'not known' : `${isoTime(instantMs)}${separator}${dueAt(nowMs, instantMs)}`;
 }
 
-/** `3 tasks` and, a line each, `service:web RUNNING (2)`. */
-export function presentTaskCounts(tasks: readonly HoldingTask[]): string {
+/** `3 tasks` and, a line each, `service:web RUNNING (2)`; `not known`. */
+export function presentTaskCounts(tasks: readonly HoldingTask[] | undefined): string {
+  if (!tasks) return 'not known';
   const alike = Map.groupBy(tasks, ({ group, lastStatus }) => `${group} ${lastStatus}`);
   const lines = [...alike].map(([what, members]) => (members.length > 1 ? `${what} (${members.length})` : what));
   return [tasks.length === 0 ? 'no tasks' : counted(tasks.length, 'task'), ...lines].join('\n');
+}
+
+/** The same in one line: `2 tasks: service:web STOPPING, service:web RUNNING`. */
+export function presentTasksInLine(tasks: readonly HoldingTask[] | undefined): string {
+  if (!tasks) return 'tasks not known';
+  return presentTaskCounts(tasks).replace('\n', ': ').replaceAll('\n', ', ');
 }

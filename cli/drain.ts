@@ -59,6 +59,7 @@ export async function drain(
   if (message !== undefined) await checkMayAsk(deployment);
   for (const outlook of outlooks) for (const line of linesOn(outlook, decrement)) session.print(line);
   if (!(await hasConsent(`Terminate ${counted(instanceIds.length, 'instance')}?`, yes, session))) return 1;
+  const expectedSinceMs = deployment.nowMs();
   const { terminated, failure } = await terminate(outlooks, decrement, deployment, aws);
   if (terminated.length > 0) {
     session.print(`Auto Scaling terminates ${terminated.join(', ')}.`);
@@ -66,7 +67,7 @@ export async function drain(
   }
   if (message !== undefined) await leaveNotes(terminated, message, deployment, aws, session);
   const waited = options.wait
-    ? await waitForDrains(terminated, timeoutSeconds, deployment, aws, session, true)
+    ? await waitForDrains(terminated, { timeoutSeconds, expectedSinceMs }, deployment, aws, session)
     : undefined;
   return report({ outlooks, terminated, failure, waited }, deployment, session);
 }
@@ -104,7 +105,8 @@ async function outlookFor(instanceId: string, deployment: Deployment, aws: Aws):
       `${instanceId} is ${lifecycleState} in the group ${autoScalingGroup}, not InService. npx ecs-drain explain ${instanceId} says more.`,
     );
   }
-  if (registrations.failures.length > 0) return refused(registrations.failures.join(' '));
+  const { holdingTasks, failures } = await readHoldingTasks(instanceId, registrations, deployment, aws);
+  if (!holdingTasks) return refused(failures.join(' '));
   const hooks = await aws.lifecycleActions.hooksOf(autoScalingGroup);
   const hook = hooks.find(({ name }) => hooksOf(settings).includes(name));
   if (!hook) {
@@ -123,10 +125,10 @@ async function outlookFor(instanceId: string, deployment: Deployment, aws: Aws):
       : [`It is registered in none of the clusters ${registrations.searched.join(', ')}: it is let go at once.`];
   return {
     ...seen,
-    holdingTasks: await readHoldingTasks(registered, aws),
+    holdingTasks,
     hook,
     obstacles: [],
-    remarks: [...(trouble ? [trouble.what] : []), ...interferences, ...missing],
+    remarks: [...(trouble ? [trouble.what] : []), ...interferences, ...missing, ...failures],
   };
 }
 

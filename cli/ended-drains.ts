@@ -4,7 +4,7 @@ import { CloudWatchLogsClient, type FilteredLogEvent, paginateFilterLogEvents } 
 import * as v from 'valibot';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { jsonIn } from '../src/adapters/schemas.ts';
-import type { Deployment } from './common.ts';
+import { counted, type Deployment } from './common.ts';
 
 /** Measured seconds, without digits that mean nothing. */
 const tenths = v.pipe(
@@ -22,13 +22,34 @@ const lineSchema = v.looseObject({
   durationSeconds: tenths,
   slackSeconds: v.optional(tenths),
   message: v.string(),
-  killedTasks: v.optional(v.array(v.looseObject({})), []),
+  killedTasks: v.optional(v.array(v.looseObject({}))),
   lastSeenTasks: v.optional(v.array(v.looseObject({}))),
   notes: v.optional(v.array(v.looseObject({ by: v.string(), message: v.optional(v.string()) }))),
 });
 
 export interface EndedDrain extends v.InferOutput<typeof lineSchema> {
   readonly endedAtMs: number;
+}
+
+/** What the function says of the tasks of an ended drain. */
+interface TasksAtEnd {
+  readonly outcome: string;
+  readonly killedTasks?: readonly unknown[] | undefined;
+  readonly lastSeenTasks?: readonly unknown[] | undefined;
+}
+
+/** How many tasks the drain killed; undefined where someone else let the instance go, and tasks may have been on it. */
+export function killedIn({ outcome, killedTasks, lastSeenTasks }: TasksAtEnd): number | undefined {
+  return killedTasks?.length ?? (outcome === 'drained' || lastSeenTasks?.length === 0 ? 0 : undefined);
+}
+
+/** `2`; `2 in 3 drains, not known of 1 drain`. */
+export function presentKilled(counts: readonly (number | undefined)[]): string {
+  const known = counts.filter((count) => count !== undefined);
+  const killed = known.reduce((sum, count) => sum + count, 0);
+  const missing = counts.length - known.length;
+  if (missing === 0) return `${killed}`;
+  return `${known.length > 0 ? `${killed} in ${counted(known.length, 'drain')}, ` : ''}not known of ${counted(missing, 'drain')}`;
 }
 
 export interface Ended {

@@ -1,7 +1,7 @@
 import { presentExplanation, sentenceOnBlocker } from '../src/adapters/present-explanation.ts';
 import { diagnose, type Explanation } from '../src/domain/diagnose.ts';
 import { choiceOf } from '../src/domain/groups.ts';
-import type { ContainerInstance } from '../src/domain/observation.ts';
+import type { ContainerInstance, HoldingTask } from '../src/domain/observation.ts';
 import type { OperatorNote } from '../src/domain/operator.ts';
 import { type Aws, awsOf } from './aws.ts';
 import {
@@ -65,15 +65,17 @@ async function reportDrains(
     failures: [...drain.failures, ...moreFailures],
   };
   const explanation = await explanationOf(complete, deployment, aws);
-  printJson({ ...presentStatus(complete), state: 'draining', ...presentExplanation(explanation) });
-  for (const line of linesOn(complete, explanation)) print(line);
+  printJson({ ...presentStatus(complete), state: 'draining', ...(explanation && presentExplanation(explanation)) });
+  for (const line of linesOn(complete, explanation, deployment.nowMs())) print(line);
   return complete.failures.length > 0 ? 1 : 0;
 }
 
-/** A start that is not known counts as now, and a deadline that is not known as never. */
-async function explanationOf(drain: DrainStatus, { nowMs }: Deployment, aws: Aws): Promise<Explanation> {
-  return diagnose(drain.holdingTasks, {
-    diagnostics: await aws.containerInstances.diagnose(drain.holdingTasks),
+/** A start that is not known counts as now, and a deadline that is not known as never. Tasks that are not known have no causes. */
+async function explanationOf(drain: DrainStatus, { nowMs }: Deployment, aws: Aws): Promise<Explanation | undefined> {
+  const { holdingTasks } = drain;
+  if (!holdingTasks) return undefined;
+  return diagnose(holdingTasks, {
+    diagnostics: await aws.containerInstances.diagnose(holdingTasks),
     containerInstances: drain.containerInstances,
     agentSilence: drain.drain?.agentSilence,
     startedAtMs: drain.sinceMs ?? nowMs(),
@@ -82,10 +84,9 @@ async function explanationOf(drain: DrainStatus, { nowMs }: Deployment, aws: Aws
   });
 }
 
-function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
+function linesOn(drain: DrainStatus, explanation: Explanation | undefined, nowMs: number): string[] {
   const { instanceId, autoScalingGroup, notice, lifecycleHook, terminatingHooks, containerInstances, heartbeat } =
     drain;
-  const { atMs: nowMs, blockers, unknown } = explanation;
   const at = (instantMs: number | undefined) => instant(instantMs, nowMs, ', ');
   const onOne = terminatingHooks.length > 0 ? ` on one of its terminating hooks (${terminatingHooks.join(', ')})` : '';
   const registered = containerInstances.map(
@@ -105,10 +106,14 @@ function linesOn(drain: DrainStatus, explanation: Explanation): string[] {
     ...drain.remarks.map((remark) => `  note        ${remark}`),
     ...drain.failures.map((sentence) => `  not known   ${sentence}`),
     '',
-    blockers.length === 0
-      ? 'No task holds it.'
-      : `${counted(drain.holdingTasks.length, 'task')} hold${drain.holdingTasks.length === 1 ? 's' : ''} it:`,
-    ...blockers.map((blocker) => `  ${sentenceOnBlocker(blocker, nowMs)}.`),
+    ...(explanation ? linesOnTasks(drain.holdingTasks ?? [], explanation) : ['Which tasks hold it is not known.']),
+  ];
+}
+
+function linesOnTasks({ length: count }: readonly HoldingTask[], { atMs, blockers, unknown }: Explanation): string[] {
+  return [
+    count === 0 ? 'No task holds it.' : `${counted(count, 'task')} hold${count === 1 ? 's' : ''} it:`,
+    ...blockers.map((blocker) => `  ${sentenceOnBlocker(blocker, atMs)}.`),
     ...unknown.map((sentence) => `  not known: ${sentence}`),
   ];
 }

@@ -11,7 +11,8 @@ import {
   type Target,
   UsageError,
 } from './common.ts';
-import { type DrainStatus, presentStatus, presentTaskCounts } from './drain-status.ts';
+import { type DrainStatus, presentStatus, presentTasksInLine } from './drain-status.ts';
+import { killedIn } from './ended-drains.ts';
 import { type InstanceState, readInstance, scheduleOf } from './instance.ts';
 import { type Answer, ask, callerOf } from './request.ts';
 import { hasConsent, refuseWithoutConsent, type Session } from './session.ts';
@@ -97,10 +98,14 @@ function isSooner(deadlineSeconds: number, { drains }: InstanceState, deployment
 
 function questionOn({ instanceId, drains }: InstanceState, typed: string): string {
   const when = typed === 'now' ? 'now' : `in ${typed}, if tasks are left`;
+  const unless = typed === 'now' ? '' : ' unless they stop before';
   const [drain] = drains;
-  const tasks = drain?.holdingTasks ?? [];
+  const tasks = drain?.holdingTasks;
+  if (!tasks) {
+    return `Which tasks hold ${instanceId} is not known, and those that do are killed with it${unless}: ${drain?.failures.join(' ')} End its drain ${when}?`;
+  }
   if (tasks.length === 0) return `No task holds ${instanceId}. End its drain ${when}?`;
-  return `These tasks hold ${instanceId}, and are killed with it${typed === 'now' ? '' : ' unless they stop before'}: ${presentTaskCounts(tasks).replace('\n', ': ').replaceAll('\n', ', ')}. End its drain ${when}?`;
+  return `These tasks hold ${instanceId}, and are killed with it${unless}: ${presentTasksInLine(tasks)}. End its drain ${when}?`;
 }
 
 function refused(sentence: string, instanceId: string, { print, printJson }: Session): number {
@@ -110,9 +115,9 @@ function refused(sentence: string, instanceId: string, { print, printJson }: Ses
 }
 
 function ended({ outcome }: Answer, instanceId: string, { print, printJson }: Session): number {
-  const killed = outcome?.killedTasks ?? [];
-  const tasks = killed.length > 0 ? `, with ${counted(killed.length, 'task')} that had not stopped` : '';
-  printJson({ instanceId, state: 'finished', outcome: outcome?.kind, killedTasks: killed.length });
+  const killed = outcome && killedIn({ outcome: outcome.kind, killedTasks: outcome.killedTasks });
+  const tasks = killed ? `, with ${counted(killed, 'task')} that had not stopped` : '';
+  printJson({ instanceId, state: 'finished', outcome: outcome?.kind, killedTasks: killed });
   print(`The drain of ${instanceId} has ended: ${outcome?.kind}${tasks}.`);
   return 0;
 }

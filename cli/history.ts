@@ -10,7 +10,7 @@ import {
   relativeTo,
   type Target,
 } from './common.ts';
-import { type Ended, type EndedDrain, readEnded } from './ended-drains.ts';
+import { type Ended, type EndedDrain, killedIn, presentKilled, readEnded } from './ended-drains.ts';
 import { type Found, inPlace, lookEverywhere, type Place, placesIn, presentPlace, throwIfAlone } from './places.ts';
 import { secondsIn } from './typed.ts';
 
@@ -81,7 +81,7 @@ function report(all: readonly Found<Look>[], { print, printJson, page }: Output)
   for (const sentence of failures) print(sentence);
 }
 
-function presentEnded({ endedAtMs, killedTasks, message, place, deployment, ...drain }: PlacedDrain) {
+function presentEnded({ endedAtMs, message, place, deployment, ...drain }: PlacedDrain) {
   const { drainId, instanceId, autoScalingGroup, notice, cluster, outcome, durationSeconds, slackSeconds, notes } =
     drain;
   return {
@@ -95,7 +95,7 @@ function presentEnded({ endedAtMs, killedTasks, message, place, deployment, ...d
     endedAt: isoTime(endedAtMs),
     durationSeconds,
     slackSeconds,
-    killedTasks: killedTasks.length,
+    killedTasks: killedIn(drain),
     lastSeenTasks: drain.lastSeenTasks?.length,
     reason: message,
     notes,
@@ -106,15 +106,16 @@ const HEAD = ['instance', 'ended', 'outcome', 'slack', 'killed'];
 
 function rowOf({ place, deployment, ...drain }: PlacedDrain): string[] {
   const nowMs = deployment.nowMs();
-  const { instanceId, autoScalingGroup, notice, outcome, durationSeconds, slackSeconds, killedTasks, endedAtMs } =
+  const { instanceId, autoScalingGroup, notice, outcome, durationSeconds, slackSeconds, lastSeenTasks, endedAtMs } =
     drain;
+  const lastSeen = lastSeenTasks ? `\n${lastSeenTasks.length} last seen` : '';
   return [
     `${instanceId}\n${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}`,
     ...Object.values(place.labels),
     `${isoTime(endedAtMs)}\n${relativeTo(Math.max(nowMs, endedAtMs), endedAtMs)}`,
     `${outcome}\nin ${duration(durationSeconds)}`,
     slackSeconds === undefined ? '-' : duration(slackSeconds),
-    `${killedTasks.length}`,
+    `${killedIn(drain) ?? `not known${lastSeen}`}`,
   ];
 }
 
@@ -130,6 +131,7 @@ function summaryOf(drains: readonly EndedDrain[], sinceMs: number): string {
   if (drains.length === 0) return `No drain has ended since ${isoTime(sinceMs)}, as far as the log goes back.`;
   const counts = Map.groupBy(drains, ({ outcome }) => outcome);
   const outcomes = [...counts].map(([outcome, each]) => `${each.length} ${outcome}`).join(', ');
-  const killed = drains.reduce((sum, { killedTasks }) => sum + killedTasks.length, 0);
-  return `${counted(drains.length, 'drain')} since ${isoTime(sinceMs)}: ${outcomes}; ${counted(killed, 'task')} killed.`;
+  const lastSeen = drains.flatMap((drain) => (killedIn(drain) === undefined ? (drain.lastSeenTasks ?? []) : [])).length;
+  const seen = lastSeen > 0 ? ` (${lastSeen} last seen)` : '';
+  return `${counted(drains.length, 'drain')} since ${isoTime(sinceMs)}: ${outcomes}; tasks killed: ${presentKilled(drains.map(killedIn))}${seen}.`;
 }

@@ -22,6 +22,7 @@ const LATE_SECONDS = 60;
 const lineSchema = v.looseObject({
   level: v.string(),
   message: v.string(),
+  drainId: v.optional(v.string()),
   outcome: v.optional(v.string()),
 });
 
@@ -62,6 +63,8 @@ async function linesSince(sinceMs: number, instanceId: string, deployment: Deplo
 /** Prints each line once, until one says how the drain has ended. */
 async function follow(first: readonly Line[], instanceId: string, deployment: Deployment, session: Session) {
   const shown = new Set<string>();
+  const ended = new Set<string>();
+  let latest: string | undefined;
   // A drain that has ended before is shown, and the next one waited for only if there is no such end.
   for (
     let lines = first;
@@ -71,10 +74,13 @@ async function follow(first: readonly Line[], instanceId: string, deployment: De
     const fresh = lines.filter(({ id }) => !shown.has(id));
     for (const line of fresh) {
       shown.add(line.id);
+      latest = line.drainId ?? latest;
+      if (line.outcome !== undefined && line.drainId !== undefined) ended.add(line.drainId);
       session.print(textOf(line));
       session.printJson(presentLine(line));
     }
-    if (lines.at(-1)?.outcome !== undefined) return 0;
+    // The end need not be the last line: a message that comes later logs one more.
+    if (latest !== undefined && ended.has(latest)) return 0;
     await session.sleep(POLL_SECONDS * 1000);
   }
 }

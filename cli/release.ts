@@ -1,7 +1,7 @@
 import { hooksOf } from '../src/handlers/settings.ts';
 import { type Aws, awsOf } from './aws.ts';
 import { type Deployment, deploymentOf, sentenceOf, type Target } from './common.ts';
-import { presentStatus, presentTaskCounts } from './drain-status.ts';
+import { type DrainStatus, presentStatus, presentTaskCounts } from './drain-status.ts';
 import { type InstanceState, readInstance, scheduleOf } from './instance.ts';
 import { ask, callerOf, checkMayAsk } from './request.ts';
 import { hasConsent, refuseWithoutConsent, type Session } from './session.ts';
@@ -30,15 +30,19 @@ export async function release(
   const [drain] = state.drains;
   if (!drain || hooks.length === 0) return report(state, whyNotHeld(state, deployment), session);
   if (message !== undefined) await checkMayAsk(deployment);
-  const tasks = drain.holdingTasks;
-  session.print(
-    tasks.length === 0
-      ? `No task holds ${instanceId}.`
-      : `These tasks hold ${instanceId}, and are killed with it: ${presentTaskCounts(tasks).replaceAll('\n', '\n  ')}`,
-  );
+  session.print(sentenceOnTasks(drain));
   if (!(await hasConsent(`Let ${instanceId} go now?`, yes, session))) return 1;
   if (message !== undefined) await leaveNote(state, message, deployment);
   return complete(state, hooks, deployment, aws, session);
+}
+
+/** Where ECS does not answer, the instance can be let go all the same: its operator decides. */
+function sentenceOnTasks({ instanceId, holdingTasks: tasks, failures }: DrainStatus): string {
+  if (!tasks) {
+    return `Which tasks hold ${instanceId} is not known, and those that do are killed with it: ${failures.join(' ')}`;
+  }
+  if (tasks.length === 0) return `No task holds ${instanceId}.`;
+  return `These tasks hold ${instanceId}, and are killed with it: ${presentTaskCounts(tasks).replaceAll('\n', '\n  ')}`;
 }
 
 /** The hooks that we may complete: those of its drains, or ours on its group. */

@@ -28,7 +28,7 @@ const answerSchema = v.looseObject({
   kind: v.string(),
   reason: v.optional(v.string()),
   outcome: v.optional(
-    v.looseObject({ kind: v.string(), killedTasks: v.optional(v.array(v.looseObject({ group: v.string() })), []) }),
+    v.looseObject({ kind: v.string(), killedTasks: v.optional(v.array(v.looseObject({ group: v.string() }))) }),
   ),
 });
 export type Answer = v.InferOutput<typeof answerSchema>;

@@ -3,7 +3,7 @@
 import { createLogUpdate } from 'log-update';
 import { wrapped } from '../terminal/layout.ts';
 import { type Deployment, isoTime, type Output } from './common.ts';
-import { type DrainStatus, presentTaskCounts } from './drain-status.ts';
+import { type DrainStatus, presentTasksInLine } from './drain-status.ts';
 import { type Found, inPlace, type Place, throwIfAlone } from './places.ts';
 import type { Session } from './session.ts';
 
@@ -75,9 +75,8 @@ function keyOf({ instanceId, notice, lifecycleHook }: DrainStatus, place: Place)
 }
 
 function lineOn({ instanceId, autoScalingGroup, notice, holdingTasks, deadlineAtMs }: DrainStatus): string {
-  const tasks = presentTaskCounts(holdingTasks).replace('\n', ': ').replaceAll('\n', ', ');
   const deadline = deadlineAtMs === undefined ? '' : `; deadline ${isoTime(deadlineAtMs)}`;
-  return `${instanceId}, ${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}: ${tasks}${deadline}`;
+  return `${instanceId}, ${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}: ${presentTasksInLine(holdingTasks)}${deadline}`;
 }
 
 function changesBetween(before: Shown, now: Shown): string[] {

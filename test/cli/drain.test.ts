@@ -70,6 +70,20 @@ To wait for the drains: npx ecs-drain wait ${first}
     expect(region.autoScaling.group('web').desiredCapacity).toBe(2);
   });
 
+  it('knows the end of a drain that was over while it left the note', async () => {
+    const { run, first } = await deployed({ services: [] });
+    const { status, stdout } = await run('drain', first, '--yes', '--message', 'new kernel', '--wait');
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/drained in [\d.]+ s\.\n$/) });
+  });
+
+  it('drains an instance though another of the clusters does not exist, as the function does', async () => {
+    const { run, first } = await deployed({ params: { cluster: 'prod,retired' } });
+    expect(await run('drain', first, '--yes')).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/with 2 tasks\n(.*\n)+ {2}.*retired.*not found.*\nAuto Scaling terminates i-/i),
+    });
+  });
+
   it('does not say how to wait where it waits', async () => {
     const { run, first } = await deployed();
     const { stdout } = await run('drain', first, '--yes', '--wait');

@@ -43,7 +43,7 @@ describe('ecs-drain history', () => {
       new RegExp(`^${second}: Timed out: completed with CONTINUE .*while 2 tasks had not stopped`, 'm'),
     );
     expect(stdout).toContain(`\n${second}: note of local: host is broken\n`);
-    expect(stdout).toMatch(/2 drains since 2025-12-31T00:14:20Z: 1 drained, 1 timed-out; 2 tasks killed\.\n$/);
+    expect(stdout).toMatch(/2 drains since 2025-12-31T00:14:20Z: 1 drained, 1 timed-out; tasks killed: 2\.\n$/);
     expect(await json('history', '--since', '1h')).toMatchObject({
       status: 0,
       answer: {
@@ -56,6 +56,25 @@ describe('ecs-drain history', () => {
       },
     });
     expect((await json('history', '--since', '2m')).answer.drains).toHaveLength(1);
+  });
+
+  it('does not count as 0 the tasks of which it is not known whether they were killed', async () => {
+    const { run, json, second, pass, instanceIds, region } = await afterTwoDrains();
+    const [, , third = ''] = instanceIds;
+    await pass(120);
+    region.autoScaling.terminateInstance(third);
+    await pass(60);
+    await run('release', third, '--yes');
+    await pass(700);
+    const seen = region.killedTasks.length - 2;
+    expect(seen).toBeGreaterThan(0);
+    const { stdout } = await run('history');
+    expect(stdout).toMatch(new RegExp(`│ ${third} .* already-completed │ - +│ not known +│\n.*│ ${seen} last seen +│`));
+    expect(stdout).toContain(`tasks killed: 2 in 2 drains, not known of 1 drain (${seen} last seen).\n`);
+    const { drains } = (await json('history')).answer;
+    expect(drains[0]).toMatchObject({ instanceId: third, lastSeenTasks: seen });
+    expect(drains[0]).not.toHaveProperty('killedTasks');
+    expect(drains[1]).toMatchObject({ instanceId: second, killedTasks: 2 });
   });
 
   it('fits into a narrow terminal, as logs does', async () => {
@@ -117,6 +136,18 @@ describe('ecs-drain logs', () => {
     expect(stdout).toMatch(/Drained: every task has stopped\n$/);
     const lines = stdout.trimEnd().split('\n');
     expect(new Set(lines).size).toBe(lines.length);
+  });
+
+  it('ends though a line follows the end of the drain', async () => {
+    const { region, instanceIds, pass, run } = await deployedRegion();
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    await pass(330);
+    await run('extend', first, '--deadline', '3h');
+    await pass(200);
+    const { stdout } = await run('logs', first);
+    expect(stdout).not.toMatch(/Drained: every task has stopped\n$/);
+    expect(await run('logs', first, '--follow')).toMatchObject({ status: 0, stdout });
   });
 
   it('says that there is no line', async () => {

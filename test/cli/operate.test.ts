@@ -22,6 +22,12 @@ const denying = (operation: string) => (call: { readonly operation: string }) =>
     ? new AwsError('AccessDeniedException', `User: me is not authorized to perform: ${operation}`, 403)
     : undefined;
 
+/** Someone else completes the action between a look and the call. */
+const completed = ({ operation }: { readonly operation: string }) =>
+  operation === 'CompleteLifecycleAction'
+    ? new AwsError('ValidationError', 'No active Lifecycle Action found with instance ID i-00000000000000001', 400)
+    : undefined;
+
 describe('ecs-drain extend', () => {
   it('sets the deadline of one drain, counted from now, and says what it was', async () => {
     const { run, json, first, told, pass } = await draining();
@@ -98,6 +104,23 @@ describe('ecs-drain extend', () => {
     );
   });
 
+  it('says that the tasks are not known before it ends a drain of which ECS says nothing', async () => {
+    const { type, first, fail } = await draining();
+    fail(denying('ListContainerInstances'));
+    const { stdout } = await type(['n'], 'extend', first, '--deadline', 'now');
+    expect(stdout).toMatch(
+      /^Which tasks hold i-\w+ is not known, and those that do are killed with it: Could not find .* End its drain now\? /,
+    );
+  });
+
+  it('does not count as 0 what may have been killed with an instance that someone else let go', async () => {
+    const { json, first, fail } = await draining();
+    fail(completed);
+    const { answer } = await json('extend', first, '--deadline', 'now', '--yes');
+    expect(answer).toMatchObject({ outcome: 'already-completed' });
+    expect(answer).not.toHaveProperty('killedTasks');
+  });
+
   it('refuses an instance that has no drain, or whose drain has ended meanwhile', async () => {
     const { run, first, second, pass } = await draining();
     const other = await run('extend', second, '--deadline', '4h');
@@ -157,12 +180,31 @@ Let ${first} go now? [y/N] The hook ecs-drain lets ${first} go.
     ]);
   });
 
+  it.each(['ListContainerInstances', 'DescribeContainerInstances', 'ListTasks', 'DescribeTasks'])(
+    'says that the tasks are not known where AWS denies %s, and lets the instance go if its operator wants',
+    async (operation) => {
+      const { type, first, fail, region } = await draining();
+      fail(denying(operation));
+      const { status, stdout } = await type(['n'], 'release', first);
+      expect({ status, stdout }).toEqual({
+        status: 1,
+        stdout: expect.stringMatching(
+          /^Which tasks hold i-\w+ is not known, and those that do are killed with it: Could not .*\nLet i-\w+ go now\? \[y\/N\] Nothing was done\.\n$/,
+        ),
+      });
+      expect(region.autoScaling.completions).toEqual([]);
+      expect(await type(['y'], 'release', first)).toMatchObject({ status: 0 });
+    },
+  );
+
   it('leaves a drain that wait waits for, though the instance is gone before the drain knows of it', async () => {
     const { run, json, first, pass } = await draining();
     await run('release', first, '--yes');
     await pass(20);
     const { status, answer } = await json('wait', first);
     expect({ status, answer }).toMatchObject({ status: 1, answer: { drains: [{ outcome: 'already-completed' }] } });
+    // How many tasks were killed with it is not known.
+    expect(answer.drains[0]).not.toHaveProperty('killedTasks');
   });
 
   it('needs no function where no note is left', async () => {
@@ -204,12 +246,7 @@ Let ${first} go now? [y/N] The hook ecs-drain lets ${first} go.
       status: 1,
       stdout: `No hook of ours holds ${second}: in the group web it is InService.\n`,
     });
-    // Someone else completes the action between the command's look and its call.
-    fail(({ operation }) =>
-      operation === 'CompleteLifecycleAction'
-        ? new AwsError('ValidationError', `No active Lifecycle Action found with instance ID ${first}`, 400)
-        : undefined,
-    );
+    fail(completed);
     expect(await run('release', first, '--yes')).toMatchObject({
       status: 1,
       stdout: expect.stringMatching(/has ended meanwhile: its lifecycle action was already completed\.\n$/),
@@ -280,6 +317,51 @@ describe('ecs-drain wait', () => {
     expect(status).toBe(3);
     expect(stdout).toContain(`The drain of ${first} goes on after 30 s of waiting.`);
     expect(region.autoScaling.completions).toEqual([]);
+  });
+
+  it('ends with our drain where another hook holds the instance for longer, whenever it is begun', async () => {
+    const { run, first, region } = await draining({ hooks: [{}, { name: 'backup', heartbeatTimeoutSeconds: 2400 }] });
+    for (let i = 0; i < 2; i += 1) {
+      expect(await run('wait', first)).toMatchObject({
+        status: 0,
+        stdout: expect.stringContaining('drained in 5 min 3'),
+      });
+      expect(region.autoScaling.completions).toMatchObject([{ by: 'completion' }]);
+    }
+  });
+
+  it.each<[string, World, RegExp]>([
+    [
+      'is of another group',
+      { params: { autoScalingGroups: 'batch' } },
+      /i-\w+ is in the group web, which is not among autoScalingGroups \(batch\): ecs-drain does not drain it\.\n$/,
+    ],
+    [
+      'only another hook holds',
+      { hooks: [{ name: 'backup' }] },
+      /None of our hooks \(ecs-drain\) is on group web: another hook holds i-\w+ \(backup\)\.\n$/,
+    ],
+  ])('does not wait for an instance that %s', async (_, world, sentence) => {
+    const { run, first } = await draining(world);
+    expect(await run('wait', first)).toEqual({ status: 1, stdout: expect.stringMatching(sentence), stderr: '' });
+  });
+
+  it('says that the tasks are not known as long as ECS does not answer', async () => {
+    const { run, first, fail } = await draining();
+    fail(denying('ListContainerInstances'));
+    const { stdout } = await run('wait', first, '--timeout', '10s');
+    expect(stdout).toMatch(/^2026-01-01T00:06:00Z i-\w+: tasks not known\n/);
+    expect(stdout).not.toContain('no tasks');
+  });
+
+  it('does not take an instance for one that is not draining where the schedules cannot be listed', async () => {
+    const { run, second, fail } = await draining();
+    fail(denying('ListSchedules'));
+    const { status, stdout } = await run('wait', second);
+    expect({ status, stdout }).toEqual({
+      status: 1,
+      stdout: expect.stringMatching(/How the drain of i-\w+ stands is not known: Could not list the schedules /),
+    });
   });
 
   it('says that an instance is not draining', async () => {

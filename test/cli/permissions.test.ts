@@ -69,7 +69,7 @@ describe('the permissions in docs/operations.md', () => {
     // Lambda's own reads of the event queue would hide what replay asks of the other queue.
     const world: World = command === 'replay' ? { mapping: null } : {};
     const asked = [await askedBy(world, ...runs)];
-    if (command !== 'wait' && command !== 'drain') {
+    if (command !== 'drain') {
       asked.push(await askedBy({ ...world, params: { waiting: 'watch' } }, ...runs));
     }
     // No service of this Region is placed by a capacity provider: test/cli/services.test.ts has some.

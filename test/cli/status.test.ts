@@ -310,6 +310,27 @@ describe('ecs-drain status', () => {
     expect(drain.remarks).toEqual([expect.stringContaining('waits in the event queue')]);
   });
 
+  it.each(['ListContainerInstances', 'ListTasks'])(
+    'does not say that no task holds an instance where AWS denies %s, nor does explain',
+    async (operation) => {
+      const { region, instanceIds, pass, json, run, fail } = await deployedRegion();
+      const [first = ''] = instanceIds;
+      region.autoScaling.terminateInstance(first);
+      await pass(60);
+      fail((call) => (call.operation === operation ? new AwsError('AccessDeniedException', 'no', 403) : undefined));
+      const { status, answer } = await json('status');
+      expect(status).toBe(1);
+      expect(answer.drains).toMatchObject([{ failures: [expect.stringMatching(/^Could not /)] }]);
+      expect(answer.drains[0]).not.toHaveProperty('holdingTasks');
+      expect((await run('status')).stdout).toMatch(/│ not known +│/);
+      const explained = await run('explain', first);
+      expect(explained).toMatchObject({
+        status: 1,
+        stdout: expect.stringMatching(/\n\nWhich tasks hold it is not known\.\n$/),
+      });
+    },
+  );
+
   it('shows what it can of a drain whose schedule it may not read', async () => {
     const { region, instanceIds, pass, json, run, fail } = await deployedRegion();
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');
