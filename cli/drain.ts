@@ -1,4 +1,7 @@
-import { TerminateInstanceInAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling';
+import {
+  DescribeAutoScalingGroupsCommand,
+  TerminateInstanceInAutoScalingGroupCommand,
+} from '@aws-sdk/client-auto-scaling';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { presentTask } from '../src/adapters/event-bridge.ts';
 import type { LifecycleHook } from '../src/domain/drain.ts';
@@ -10,8 +13,8 @@ import { counted, type Deployment, deploymentOf, sentenceOf, type Target, UsageE
 import { readHoldingTasks } from './drain-reads.ts';
 import { presentTaskCounts } from './drain-status.ts';
 import { interferenceOf, metadataTrouble } from './hooks.ts';
-import { type InstanceState, readInstance, scheduleOf } from './instance.ts';
-import { ask, callerOf, checkMayAsk } from './request.ts';
+import { type InstanceState, readInstance, schedulesOf } from './instance.ts';
+import { askerOf, leaveNote, type NoteLeft } from './request.ts';
 import { hasConsent, refuseWithoutConsent, type Session } from './session.ts';
 import { checkMessage, instanceIdsIn, secondsIn } from './typed.ts';
 import { presentWaited, statusOf, USUAL_TIMEOUT, type Waited, waitForDrains } from './wait.ts';
@@ -52,24 +55,45 @@ export async function drain(
   refuseWithoutConsent('drain', yes, session);
   const deployment = await deploymentOf(target);
   const aws = awsOf(deployment);
-  const outlooks: Outlook[] = [];
-  for (const instanceId of instanceIds) outlooks.push(await outlookFor(instanceId, deployment, aws));
-  const obstacles = outlooks.flatMap((each) => each.obstacles);
-  if (obstacles.length > 0) return report({ outlooks, failure: obstacles.join(' ') }, deployment, session);
-  if (message !== undefined) await checkMayAsk(deployment);
-  for (const outlook of outlooks) for (const line of linesOn(outlook, decrement)) session.print(line);
+  const read = () => readOutlooks(instanceIds, decrement, deployment, aws);
+  const first = await read();
+  if (obstaclesOf(first).length > 0)
+    return report({ ...first, failure: obstaclesOf(first).join(' ') }, deployment, session);
+  const by = message === undefined ? undefined : await askerOf(deployment);
+  for (const outlook of first.outlooks) for (const line of linesOn(outlook, first, decrement)) session.print(line);
   if (!(await hasConsent(`Terminate ${counted(instanceIds.length, 'instance')}?`, yes, session))) return 1;
+  // While the question stood there, someone may have changed what it was about.
+  const outlooks = yes ? first : await read();
+  if (obstaclesOf(outlooks).length > 0)
+    return report({ ...outlooks, failure: obstaclesOf(outlooks).join(' ') }, deployment, session);
+  return act(outlooks, { ...options, timeoutSeconds, by }, deployment, aws, session);
+}
+
+interface Consented extends DrainOptions {
+  readonly timeoutSeconds: number;
+  /** Who leaves the note, if there is one. */
+  readonly by: string | undefined;
+}
+
+/** Once there is a yes: whatever fails now, the report says what was done before. */
+async function act(
+  outlooks: Outlooks,
+  { decrement = false, timeoutSeconds, by, message, wait = false }: Consented,
+  deployment: Deployment,
+  aws: Aws,
+  session: Session,
+): Promise<number> {
   const expectedSinceMs = deployment.nowMs();
-  const { terminated, failure } = await terminate(outlooks, decrement, deployment, aws);
+  const { terminated, failure } = await terminate(outlooks.outlooks, decrement, deployment, aws);
   if (terminated.length > 0) {
     session.print(`Auto Scaling terminates ${terminated.join(', ')}.`);
-    if (!options.wait) session.print(`To wait for the drains: npx ecs-drain wait ${terminated.join(' ')}`);
+    if (!wait) session.print(`To wait for the drains: npx ecs-drain wait ${terminated.join(' ')}`);
   }
-  if (message !== undefined) await leaveNotes(terminated, message, deployment, aws, session);
-  const waited = options.wait
+  const notes = by === undefined ? undefined : await leaveNotes(terminated, { by, message }, deployment, aws, session);
+  const waited = wait
     ? await waitForDrains(terminated, { timeoutSeconds, expectedSinceMs }, deployment, aws, session)
     : undefined;
-  return report({ outlooks, terminated, failure, waited }, deployment, session);
+  return report({ ...outlooks, terminated, failure, notes, waited }, deployment, session);
 }
 
 function timeoutSecondsIn({ wait = false, timeout }: DrainOptions): number {
@@ -77,6 +101,56 @@ function timeoutSecondsIn({ wait = false, timeout }: DrainOptions): number {
     throw new UsageError('--timeout is how long --wait waits: add --wait, or leave out --timeout.');
   }
   return secondsIn('--timeout', timeout ?? USUAL_TIMEOUT);
+}
+
+/** What would come of the instances, and what stands against terminating them together. */
+interface Outlooks {
+  readonly outlooks: readonly Outlook[];
+  /** Of their groups: a sentence each. */
+  readonly obstacles: readonly string[];
+  /** The groups that launch no instance in place of one that is terminated. */
+  readonly notLaunching?: ReadonlySet<string>;
+}
+
+function obstaclesOf({ outlooks, obstacles }: Outlooks): string[] {
+  return [...outlooks.flatMap((outlook) => outlook.obstacles), ...obstacles];
+}
+
+async function readOutlooks(
+  instanceIds: readonly string[],
+  decrement: boolean,
+  deployment: Deployment,
+  aws: Aws,
+): Promise<Outlooks> {
+  const outlooks: Outlook[] = [];
+  for (const instanceId of instanceIds) outlooks.push(await outlookFor(instanceId, deployment, aws));
+  const groups = await readGroups(outlooks, aws);
+  const tooSmall = groups.flatMap(({ name, desiredCapacity, minSize, leaving }) =>
+    decrement && desiredCapacity - leaving < minSize
+      ? `The group ${name} cannot get smaller by ${leaving}: its desired capacity is ${desiredCapacity}, and its minimum size ${minSize}. Lower the minimum size, or leave out --decrement.`
+      : [],
+  );
+  const notLaunching = new Set(groups.flatMap(({ name, launches }) => (launches ? [] : name)));
+  return { outlooks, obstacles: tooSmall, notLaunching };
+}
+
+/** The groups of the instances that can be terminated. */
+async function readGroups(outlooks: readonly Outlook[], { autoScaling }: Aws) {
+  const leaving = outlooks.filter(({ obstacles }) => obstacles.length === 0);
+  const names = [...new Set(leaving.map(({ autoScalingGroup }) => autoScalingGroup))];
+  if (names.length === 0) return [];
+  const { AutoScalingGroups: groups = [] } = await awsCall(`describe the groups ${names.join(', ')}`, () =>
+    autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: names, MaxRecords: 100 })),
+  );
+  return groups.map(
+    ({ AutoScalingGroupName: name = '', DesiredCapacity = 0, MinSize = 0, SuspendedProcesses = [] }) => ({
+      name,
+      desiredCapacity: DesiredCapacity,
+      minSize: MinSize,
+      launches: !SuspendedProcesses.some(({ ProcessName }) => ProcessName === 'Launch'),
+      leaving: leaving.filter(({ autoScalingGroup }) => autoScalingGroup === name).length,
+    }),
+  );
 }
 
 async function outlookFor(instanceId: string, deployment: Deployment, aws: Aws): Promise<Outlook> {
@@ -132,10 +206,14 @@ async function outlookFor(instanceId: string, deployment: Deployment, aws: Aws):
   };
 }
 
-function linesOn({ instanceId, autoScalingGroup, cluster, holdingTasks, hook, remarks }: Outlook, decrement: boolean) {
+function linesOn(outlook: Outlook, { notLaunching }: Outlooks, decrement: boolean) {
+  const { instanceId, autoScalingGroup, cluster, holdingTasks, hook, remarks } = outlook;
+  const replacement = notLaunching?.has(autoScalingGroup)
+    ? 'launches none in its place, because its process Launch is suspended'
+    : 'launches another in its place';
   return [
     `${instanceId} is in the group ${autoScalingGroup}${cluster ? ` and the cluster ${cluster}` : ''}, with ${presentTaskCounts(holdingTasks).replaceAll('\n', '\n  ')}`,
-    `  The hook ${hook?.name} holds it until its tasks have stopped. The group ${decrement ? 'gets smaller by it' : 'launches another in its place'}.`,
+    `  The hook ${hook?.name} holds it until its tasks have stopped. The group ${decrement ? 'gets smaller by it' : replacement}.`,
     ...remarks.map((remark) => `  ${remark}`),
   ];
 }
@@ -170,41 +248,48 @@ const POLL_SECONDS = 3;
 /** A drain that ends before it has a schedule has its note in the log alone. */
 async function leaveNotes(
   instanceIds: readonly string[],
-  message: string,
+  request: { readonly by: string; readonly message: string | undefined },
   deployment: Deployment,
   aws: Aws,
-  { sleep }: Session,
-): Promise<void> {
-  const by = await callerOf(deployment);
+  { sleep, print }: Session,
+): Promise<NoteLeft[]> {
+  const notes: NoteLeft[] = [];
   const untilMs = deployment.nowMs() + NOTE_SECONDS * 1000;
   for (const instanceId of instanceIds) {
-    let state = await readInstance(instanceId, deployment, aws);
-    while (!firstScheduleIn(state) && isUnderWay(state) && deployment.nowMs() < untilMs) {
-      await sleep(POLL_SECONDS * 1000);
-      state = await readInstance(instanceId, deployment, aws);
+    let noted: NoteLeft;
+    try {
+      let state = await readInstance(instanceId, deployment, aws);
+      while (mayYetBeParked(state, deployment) && deployment.nowMs() < untilMs) {
+        await sleep(POLL_SECONDS * 1000);
+        state = await readInstance(instanceId, deployment, aws);
+      }
+      noted = await leaveNote(state, request, deployment);
+    } catch (error) {
+      const sentence = `The note on ${instanceId} was not left: ${sentenceOf(error, deployment.target)}`;
+      noted = { instanceId, note: 'lost', sentence };
     }
-    const schedule = firstScheduleIn(state);
-    await ask({ instanceId, by, message, ...(schedule !== undefined && { schedule }) }, deployment);
+    if (noted.sentence !== undefined) print(noted.sentence);
+    notes.push(noted);
   }
+  return notes;
 }
 
-function firstScheduleIn(state: InstanceState): string | undefined {
-  return state.drains.flatMap((drain) => scheduleOf(state, drain) ?? [])[0];
+function mayYetBeParked(state: InstanceState, { settings }: Deployment): boolean {
+  const { place, parked } = state;
+  const isUnderWay = place?.lifecycleState === 'Terminating' || place?.lifecycleState === 'Terminating:Wait';
+  const mayBeListed = settings.scheduler !== undefined && parked.failure === undefined;
+  return mayBeListed && isUnderWay && schedulesOf(state).length === 0;
 }
 
-function isUnderWay({ place }: InstanceState): boolean {
-  return place?.lifecycleState === 'Terminating' || place?.lifecycleState === 'Terminating:Wait';
-}
-
-interface Report {
-  readonly outlooks: readonly Outlook[];
+interface Report extends Outlooks {
   readonly terminated?: readonly string[];
   readonly failure: string | undefined;
+  readonly notes?: readonly NoteLeft[] | undefined;
   readonly waited?: readonly Waited[] | undefined;
 }
 
 function report(
-  { outlooks, terminated = [], failure, waited }: Report,
+  { outlooks, obstacles, terminated = [], failure, notes, waited }: Report,
   { functionName }: Deployment,
   { print, printJson }: Session,
 ): number {
@@ -220,14 +305,16 @@ function report(
       remarks,
     })),
     failure,
+    notes,
     drains: waited?.map(presentWaited),
   });
   const left = outlooks.map(({ instanceId }) => instanceId).filter((id) => !terminated.includes(id));
   if (failure !== undefined) {
-    for (const sentence of outlooks.flatMap(({ obstacles }) => obstacles)) print(sentence);
-    if (outlooks.every(({ obstacles }) => obstacles.length === 0)) print(failure);
+    const refusals = obstaclesOf({ outlooks, obstacles });
+    for (const sentence of refusals.length > 0 ? refusals : [failure]) print(sentence);
     print(`${left.join(', ')} ${left.length === 1 ? 'is' : 'are'} left alone.`);
     return 1;
   }
-  return waited ? statusOf(waited) : 0;
+  const isLost = notes?.some(({ note }) => note === 'lost') ?? false;
+  return (waited ? statusOf(waited) : 0) || (isLost ? 1 : 0);
 }

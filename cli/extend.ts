@@ -72,7 +72,9 @@ function whyNotExtendable({ instanceId, place, parked, drains }: InstanceState, 
   if (!settings.scheduler) {
     return `The drain of ${instanceId} waits in the event queue (waiting=watch), where no one can reach it: its deadline cannot be set.`;
   }
+  const unread = parked.all.flatMap(({ failure, unreadable }) => failure ?? unreadable ?? []);
   if (drains.every(({ drain }) => drain === undefined)) {
+    if (unread.length > 0) return unread.join(' ');
     return `No schedule holds the drain of ${instanceId} yet: it has just begun, or is being worked on. Try again in half a minute.`;
   }
   return undefined;

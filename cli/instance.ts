@@ -45,3 +45,11 @@ export async function readInstance(instanceId: string, deployment: Deployment, a
 export function scheduleOf({ parked }: InstanceState, { drain }: DrainStatus): ParkedDrain['schedule'] | undefined {
   return parked.all.find((each) => drain !== undefined && each.drain === drain)?.schedule;
 }
+
+/** The schedules of its drains, with those that could not be read here: the function may read them. */
+export function schedulesOf({ parked, drains }: InstanceState): string[] {
+  const ofDrains = new Set(drains.map(({ drain }) => drain));
+  return parked.all.flatMap(({ schedule, drain, failure }) =>
+    failure !== undefined || (drain && ofDrains.has(drain)) ? schedule : [],
+  );
+}

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { jsonIn } from '../src/adapters/schemas.ts';
-import { type Deployment, deploymentOf, isoTime, type Target } from './common.ts';
+import { Unavailable } from '../src/domain/ports.ts';
+import { type Deployment, deploymentOf, isoTime, sentenceOf, type Target } from './common.ts';
 import { equals, readLog } from './ended-drains.ts';
 import type { Session } from './session.ts';
 import { instanceIdsIn, secondsIn } from './typed.ts';
@@ -60,17 +61,15 @@ async function linesSince(sinceMs: number, instanceId: string, deployment: Deplo
   return { lines, isCut };
 }
 
-/** Prints each line once, until one says how the drain has ended. */
+/** Prints each line once, until one says how the drain has ended. A call that may succeed later is made again. */
 async function follow(first: readonly Line[], instanceId: string, deployment: Deployment, session: Session) {
   const shown = new Set<string>();
   const ended = new Set<string>();
   let latest: string | undefined;
+  let lines = first;
+  let readAtMs = deployment.nowMs();
   // A drain that has ended before is shown, and the next one waited for only if there is no such end.
-  for (
-    let lines = first;
-    ;
-    lines = (await linesSince(deployment.nowMs() - LATE_SECONDS * 1000, instanceId, deployment)).lines
-  ) {
+  for (;;) {
     const fresh = lines.filter(({ id }) => !shown.has(id));
     for (const line of fresh) {
       shown.add(line.id);
@@ -82,6 +81,15 @@ async function follow(first: readonly Line[], instanceId: string, deployment: De
     // The end need not be the last line: a message that comes later logs one more.
     if (latest !== undefined && ended.has(latest)) return 0;
     await session.sleep(POLL_SECONDS * 1000);
+    try {
+      const nowMs = deployment.nowMs();
+      ({ lines } = await linesSince(readAtMs - LATE_SECONDS * 1000, instanceId, deployment));
+      readAtMs = nowMs;
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      lines = [];
+      session.print(`${isoTime(deployment.nowMs())} ${sentenceOf(error, deployment.target)}`);
+    }
   }
 }
 

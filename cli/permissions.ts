@@ -67,9 +67,13 @@ function operatorNeeds({ functionArn, functionName, settings }: Deployment): (Ne
   return [
     { commands: 'drain', actions: ['autoscaling:TerminateInstanceInAutoScalingGroup'], resources: groups },
     { commands: 'release', actions: ['autoscaling:CompleteLifecycleAction'], resources: groups },
-    { commands: 'extend, --message and replay --yes', actions: ['lambda:InvokeFunction'], resources: [functionArn] },
     {
-      commands: 'wait, history and logs',
+      commands: 'extend, replay --yes, drain --message and release --message',
+      actions: ['lambda:InvokeFunction'],
+      resources: [functionArn],
+    },
+    {
+      commands: 'wait, drain --wait, history, logs and compare',
       actions: ['logs:FilterLogEvents'],
       resources: [arn('logs', `log-group:/aws/lambda/${functionName}:*`)],
     },
@@ -79,19 +83,29 @@ function operatorNeeds({ functionArn, functionName, settings }: Deployment): (Ne
       resources: [arn('sqs', queueNameIn(settings.deadLetterQueueUrl))],
     },
     {
-      commands: 'drain, wait, extend and release',
-      actions: ['autoscaling:DescribeAutoScalingInstances', 'autoscaling:DescribeScalingActivities'],
+      commands: 'explain, drain, wait, extend and release',
+      actions: ['autoscaling:DescribeAutoScalingInstances'],
+      resources: ['*'],
+    },
+    {
+      commands: 'status, explain, drain, wait, extend, release, snapshot and plan --group',
+      actions: ['autoscaling:DescribeScalingActivities'],
+      resources: ['*'],
+    },
+    {
+      commands: 'snapshot and plan --group',
+      actions: ['ecs:ListClusters', 'elasticloadbalancing:DescribeTargetGroups', 'cloudwatch:GetMetricData'],
       resources: ['*'],
     },
     ...(settings.scheduler
       ? [
           {
-            commands: 'status, drain, wait, extend and release',
+            commands: 'status, explain, drain, wait, extend and release',
             actions: ['scheduler:ListSchedules'],
             resources: ['*'],
           },
           {
-            commands: 'status, drain, wait, extend and release',
+            commands: 'status, explain, drain, wait, extend and release',
             actions: ['scheduler:GetSchedule'],
             resources: [arn('scheduler', `schedule/${settings.scheduler.scheduleGroup}/any`)],
           },

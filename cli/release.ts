@@ -2,8 +2,8 @@ import { hooksOf } from '../src/handlers/settings.ts';
 import { type Aws, awsOf } from './aws.ts';
 import { type Deployment, deploymentOf, sentenceOf, type Target } from './common.ts';
 import { type DrainStatus, presentStatus, presentTaskCounts } from './drain-status.ts';
-import { type InstanceState, readInstance, scheduleOf } from './instance.ts';
-import { ask, callerOf, checkMayAsk } from './request.ts';
+import { type InstanceState, readInstance } from './instance.ts';
+import { askerOf, leaveNote, type NoteLeft } from './request.ts';
 import { hasConsent, refuseWithoutConsent, type Session } from './session.ts';
 import { checkMessage, instanceIdsIn } from './typed.ts';
 
@@ -29,11 +29,14 @@ export async function release(
   const hooks = hooksHolding(state, deployment);
   const [drain] = state.drains;
   if (!drain || hooks.length === 0) return report(state, whyNotHeld(state, deployment), session);
-  if (message !== undefined) await checkMayAsk(deployment);
+  const by = message === undefined ? undefined : await askerOf(deployment);
   session.print(sentenceOnTasks(drain));
   if (!(await hasConsent(`Let ${instanceId} go now?`, yes, session))) return 1;
-  if (message !== undefined) await leaveNote(state, message, deployment);
-  return complete(state, hooks, deployment, aws, session);
+  const { released, failure } = await complete(state, hooks, deployment, aws);
+  // A note about a release that failed would be wrong. The request makes the function look at the drain, which has ended.
+  const noted =
+    by !== undefined && released.length > 0 ? await leaveNote(state, { by, message }, deployment) : undefined;
+  return reportReleased(state, hooks, { released, failure, noted }, session);
 }
 
 /** Where ECS does not answer, the instance can be let go all the same: its operator decides. */
@@ -65,25 +68,20 @@ function whyNotHeld({ instanceId, place, drains }: InstanceState, { settings }: 
   return `No hook of ours holds ${instanceId}: ${where}.`;
 }
 
-/** Before the action is completed, because the drain may end at once then. */
-async function leaveNote(state: InstanceState, message: string, deployment: Deployment): Promise<void> {
-  const { instanceId, drains } = state;
-  const by = await callerOf(deployment);
-  const schedules = drains.flatMap((drain) => scheduleOf(state, drain) ?? []);
-  // Without a schedule the function only logs the note.
-  for (const schedule of schedules.length > 0 ? schedules : [undefined]) {
-    await ask({ instanceId, by, message, ...(schedule !== undefined && { schedule }) }, deployment);
-  }
+interface Released {
+  /** The hooks that were completed. */
+  readonly released: readonly string[];
+  readonly failure: string | undefined;
+  readonly noted?: NoteLeft | undefined;
 }
 
+/** One hook after the other: what fails ends it. */
 async function complete(
-  state: InstanceState,
+  { instanceId, place }: InstanceState,
   hooks: readonly string[],
   { target }: Deployment,
   aws: Aws,
-  session: Session,
-): Promise<number> {
-  const { instanceId, place } = state;
+): Promise<Released> {
   const autoScalingGroup = place?.autoScalingGroup ?? '';
   const released: string[] = [];
   for (const lifecycleHook of hooks) {
@@ -91,9 +89,23 @@ async function complete(
       const answer = await aws.lifecycleActions.complete({ autoScalingGroup, lifecycleHook, instanceId }, 'CONTINUE');
       if (answer === 'accepted') released.push(lifecycleHook);
     } catch (error) {
-      const done = released.length > 0 ? ` The hook ${released.join(', ')} was completed before.` : '';
-      return report(state, `${sentenceOf(error, target)}${done}`, session);
+      return { released, failure: sentenceOf(error, target) };
     }
+  }
+  return { released, failure: undefined };
+}
+
+function reportReleased(
+  state: InstanceState,
+  hooks: readonly string[],
+  { released, failure, noted }: Released,
+  session: Session,
+): number {
+  const { instanceId } = state;
+  const note = noted?.sentence === undefined ? '' : ` ${noted.sentence}`;
+  if (failure !== undefined) {
+    const done = released.length > 0 ? ` The hook ${released.join(', ')} was completed before.` : '';
+    return report(state, `${failure}${done}${note}`, session);
   }
   if (released.length === 0) {
     return report(
@@ -104,7 +116,9 @@ async function complete(
   }
   const others = (state.drains[0]?.terminatingHooks ?? []).filter((name) => !hooks.includes(name));
   const held = others.length > 0 ? ` The hook ${others.join(', ')}, which is not ours, may hold it still.` : '';
-  return report(state, `The hook ${released.join(', ')} lets ${instanceId} go.${held}`, session, 'released');
+  const sentence = `The hook ${released.join(', ')} lets ${instanceId} go.${held}${note}`;
+  const status = report(state, sentence, session, 'released');
+  return noted?.note === 'lost' ? 1 : status;
 }
 
 function report(

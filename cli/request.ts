@@ -6,7 +6,8 @@ import * as v from 'valibot';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { jsonIn } from '../src/adapters/schemas.ts';
 import type { OperatorRequest } from '../src/domain/evolve.ts';
-import type { Deployment } from './common.ts';
+import { type Deployment, sentenceOf } from './common.ts';
+import { type InstanceState, schedulesOf } from './instance.ts';
 
 /** The ARN of whoever runs the command. */
 export function callerOf({ config }: Pick<Deployment, 'config'>): Promise<string> {
@@ -16,11 +17,13 @@ export function callerOf({ config }: Pick<Deployment, 'config'>): Promise<string
   });
 }
 
-/** Asks Lambda whether the function could be invoked, before anything is done that cannot be undone. */
-export async function checkMayAsk({ functionName, lambda }: Deployment): Promise<void> {
+/** Who asks, if Lambda would let them: found out before anything is done that cannot be undone. */
+export async function askerOf(deployment: Deployment): Promise<string> {
+  const { functionName, lambda } = deployment;
   await awsCall(`try whether you may invoke ${functionName}`, () =>
     lambda.send(new InvokeCommand({ FunctionName: functionName, InvocationType: 'DryRun' })),
   );
+  return callerOf(deployment);
 }
 
 /** What the function answers. */
@@ -51,4 +54,36 @@ export async function ask(request: OperatorRequest, { functionName, lambda }: De
   throw new Error(
     `The function ${functionName} has not done it: ${what} If it is of an earlier version, deploy it again.`,
   );
+}
+
+/** What came of a note: whether the drain has it, or the log alone, or nothing; and why. */
+export interface NoteLeft {
+  readonly instanceId: string;
+  readonly note: 'kept' | 'logged' | 'lost';
+  readonly sentence?: string;
+}
+
+/** Leaves a note with the drains of the instance, or in the log where no schedule holds one. */
+export async function leaveNote(
+  state: InstanceState,
+  request: Pick<OperatorRequest, 'by' | 'message'>,
+  deployment: Deployment,
+): Promise<NoteLeft> {
+  const { instanceId } = state;
+  const schedules = schedulesOf(state);
+  try {
+    const answers: Answer[] = [];
+    for (const schedule of schedules) answers.push(await ask({ ...request, instanceId, schedule }, deployment));
+    // Without a schedule the function only logs the note.
+    if (schedules.length === 0) answers.push(await ask({ ...request, instanceId }, deployment));
+    const refused = answers.find(({ kind }) => kind === 'refused');
+    if (!refused) return { instanceId, note: 'kept' };
+    const watches = 'Drains wait in the event queue (waiting=watch), where no one can reach them.';
+    const reason = deployment.settings.scheduler ? (state.parked.failure ?? refused.reason ?? '') : watches;
+    const sentence = `The note on ${instanceId} is in the log alone, and not in the event about the end: ${reason}`;
+    return { instanceId, note: 'logged', sentence };
+  } catch (error) {
+    const sentence = `The note on ${instanceId} was not left: ${sentenceOf(error, deployment.target)}`;
+    return { instanceId, note: 'lost', sentence };
+  }
 }

@@ -48,6 +48,8 @@ interface Whole {
   readonly drains: DrainStatus[];
   readonly missingGroups: readonly string[];
   readonly groups: readonly string[];
+  /** The only instance that is asked for. */
+  readonly instance: string | undefined;
   /** Undefined if SQS did not answer. */
   readonly queue: QueueState | undefined;
   readonly remarks: string[];
@@ -115,6 +117,7 @@ async function readWhole(options: StatusOptions, deployment: Deployment, aws: Aw
     drains: [],
     missingGroups: choicesWithout(names, choices).map(({ text }) => text),
     groups: names,
+    instance: options.instance,
     queue: undefined,
     remarks: [],
     failures: parked.failure === undefined ? [] : [parked.failure],
@@ -227,11 +230,12 @@ function report(all: readonly Found<Whole>[], { print, printJson, page }: Output
 }
 
 /** What does not fit into the table. */
-function sentencesOn({ drains, missingGroups, groups, queue, remarks, failures }: Whole, place: Place): string[] {
+function sentencesOn(whole: Omit<Whole, 'deployment'>, place: Place): string[] {
+  const { drains, missingGroups, groups, queue, remarks, failures } = whole;
   const isQuiet = drains.length === 0 && groups.length > 0 && remarks.length + failures.length === 0;
   const sentences = [
     ...missingGroups.map((name) => `Auto Scaling has no group ${name}: fix it in autoScalingGroups, and deploy again.`),
-    ...(isQuiet ? [`Nothing is draining: Auto Scaling holds no instance of ${groups.join(', ')}.`] : []),
+    ...(isQuiet ? [sentenceOnNone(whole)] : []),
     ...remarks,
     ...failures,
     ...(queue && queue.waiting + queue.received + queue.delayed > 0 ? [sentenceOn(queue)] : []),
@@ -247,6 +251,12 @@ function sumOf(queues: readonly QueueState[]) {
   if (queues.length === 0) return undefined;
   const sum = (kind: 'waiting' | 'received' | 'delayed') => queues.reduce((total, queue) => total + queue[kind], 0);
   return { waiting: sum('waiting'), received: sum('received'), delayed: sum('delayed') };
+}
+
+function sentenceOnNone({ groups, instance }: Pick<Whole, 'groups' | 'instance'>): string {
+  return instance === undefined
+    ? `Nothing is draining: Auto Scaling holds no instance of ${groups.join(', ')}.`
+    : `Auto Scaling does not hold ${instance} in ${groups.join(', ')}: npx ecs-drain explain ${instance} says more.`;
 }
 
 /** SQS counts approximately. */

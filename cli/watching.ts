@@ -1,13 +1,15 @@
 /** Looks again and again, and shows what has changed. */
 
 import { createLogUpdate } from 'log-update';
-import { wrapped } from '../terminal/layout.ts';
-import { type Deployment, isoTime, type Output } from './common.ts';
+import { type Page, sizeOf, wrapped } from '../terminal/layout.ts';
+import { counted, type Deployment, isoTime, type Output } from './common.ts';
 import { type DrainStatus, presentTasksInLine } from './drain-status.ts';
 import { type Found, inPlace, type Place, throwIfAlone } from './places.ts';
 import type { Session } from './session.ts';
 
 const POLL_SECONDS = 5;
+
+type Terminal = NonNullable<Session['terminal']>;
 
 interface Whole {
   readonly deployment: Deployment;
@@ -23,15 +25,14 @@ export async function watch<W extends Whole>(
   report: (all: readonly Found<W>[], output: Output) => void,
   { page, print, printJson, terminal, sleep, signal }: Session,
 ): Promise<number> {
-  const redraw = terminal && createLogUpdate(terminal as NodeJS.WritableStream);
+  const redraw = terminal && createLogUpdate(screenOn(terminal) as NodeJS.WritableStream);
   let shown: Shown | undefined;
   const show = (all: readonly Found<W>[]) => {
     const lines: string[] = [];
     report(all, { page, print: (text) => void lines.push(wrapped(text, page)), printJson: () => {} });
     const nowMs = all.find(({ answer }) => answer)?.answer?.deployment.nowMs() ?? Date.now();
     const now = isoTime(nowMs);
-    // A terminal that is too low shows the end.
-    redraw?.([...lines, `${now}, every ${POLL_SECONDS} s; Ctrl-C ends it`].join('\n'));
+    if (terminal) redraw?.(screenful(lines, all, `${now}, every ${POLL_SECONDS} s; Ctrl-C ends it`, terminal, page));
     const current = shownOf(all);
     const changes = shown ? changesBetween(shown, current) : current.drains.size > 0 ? firstLines(current) : lines;
     const isFirst = shown === undefined;
@@ -67,6 +68,52 @@ function shownOf(all: readonly Found<Whole>[]): Shown {
 
 function firstLines({ drains, failures }: Shown): string[] {
   return [...drains.values(), ...failures];
+}
+
+/** What log-update needs of a terminal. */
+function screenOn(terminal: Terminal): object {
+  return {
+    isTTY: true,
+    get columns() {
+      return sizeOf(terminal).columns;
+    },
+    get rows() {
+      return sizeOf(terminal).rows;
+    },
+    write: (text: string) => terminal.write(text),
+  };
+}
+
+/** The whole where it fits into the terminal; else a line for each drain, as many as fit. */
+function screenful(
+  lines: readonly string[],
+  all: readonly Found<Whole>[],
+  footer: string,
+  terminal: Terminal,
+  page: Page,
+): string {
+  const { rows } = sizeOf(terminal);
+  const whole = [...lines, footer].join('\n');
+  const short = all.flatMap(({ place, answer }) =>
+    (answer?.drains ?? []).map((drain) => wrapped(inPlace(place, shortLineOn(drain), ' '), page)),
+  );
+  // The cursor stands in the line below.
+  if (short.length === 0 || whole.split('\n').length < rows) return whole;
+  const ending = (hidden: number) => {
+    const more = hidden > 0 ? `and ${counted(hidden, 'more drain')}: --group and --instance show a part\n` : '';
+    return wrapped(`${more}This terminal is too low for the whole: npx ecs-drain status shows it.\n${footer}`, page);
+  };
+  const failures = [...shownOf(all).failures].map((sentence) => wrapped(sentence, page));
+  let shown = short.length;
+  const text = () => [...failures, ...short.slice(0, shown), ending(short.length - shown)].join('\n');
+  while (shown > 0 && text().split('\n').length >= rows) shown -= 1;
+  return text();
+}
+
+function shortLineOn({ instanceId, autoScalingGroup, notice, holdingTasks, deadlineAtMs }: DrainStatus): string {
+  const tasks = holdingTasks ? counted(holdingTasks.length, 'task') : 'tasks not known';
+  const deadline = deadlineAtMs === undefined ? '' : `, deadline ${isoTime(deadlineAtMs)}`;
+  return `${instanceId} ${notice ? `on a ${notice}` : autoScalingGroup}: ${tasks}${deadline}`;
 }
 
 /** It begins with how the drain is named when it is over. */

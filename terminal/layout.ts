@@ -17,12 +17,18 @@ export const NO_TERMINAL: Page = { columns: Number.POSITIVE_INFINITY, hasColor: 
 export interface Stream {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
   /** False where `NO_COLOR` is set. */
   hasColors?(): boolean;
 }
 
+/** How large a terminal is. One that does not know says 0, as over a serial line. */
+export function sizeOf({ columns, rows }: Stream): { readonly columns: number; readonly rows: number } {
+  return { columns: columns || 80, rows: rows || 24 };
+}
+
 export function pageOf(stream: Stream): Page {
-  return stream.isTTY ? { columns: stream.columns ?? 80, hasColor: stream.hasColors?.() ?? false } : NO_TERMINAL;
+  return stream.isTTY ? { columns: sizeOf(stream).columns, hasColor: stream.hasColors?.() ?? false } : NO_TERMINAL;
 }
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';

@@ -18,6 +18,7 @@ import { playGlobals } from '../../sandbox/region/time/globals.ts';
 import { listen } from '../../sandbox/region/wire/http.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
+import type { Stream } from '../../terminal/layout.ts';
 import { deployed } from '../deploy/deployed.ts';
 import { START_MS } from '../fakes.ts';
 import { answeringInTime, WEB } from '../sandbox/region/clients.ts';
@@ -195,6 +196,21 @@ export async function deployedRegion(world: World = {}) {
     for (const end of ends) end();
     vi.unstubAllEnvs();
   });
+  const interruptIn = async (stream: Stream, looks: number, ...args: string[]) => {
+    const interrupted = new AbortController();
+    let left = looks;
+    const given = {
+      ...stream,
+      signal: interrupted.signal,
+      sleep: async (ms: number) => {
+        await sleep(ms);
+        left -= 1;
+        if (left === 0) interrupted.abort();
+      },
+    };
+    const where = args.includes('--endpoint-url') ? [] : ['--endpoint-url', url];
+    return runWith(given, ...args, ...where);
+  };
   return {
     region,
     lambda,
@@ -218,21 +234,10 @@ export async function deployedRegion(world: World = {}) {
       return runWith(given, ...args, '--endpoint-url', url);
     },
     /** The same for a command that goes on: it is interrupted after so many looks, with a terminal or without. */
-    async interrupt(looks: number, isTTY: boolean, ...args: string[]) {
-      const interrupted = new AbortController();
-      let left = looks;
-      const given = {
-        isTTY,
-        signal: interrupted.signal,
-        sleep: async (ms: number) => {
-          await sleep(ms);
-          left -= 1;
-          if (left === 0) interrupted.abort();
-        },
-      };
-      const where = args.includes('--endpoint-url') ? [] : ['--endpoint-url', url];
-      return runWith(given, ...args, ...where);
-    },
+    interrupt: (looks: number, isTTY: boolean, ...args: string[]) => interruptIn({ isTTY }, looks, ...args),
+    /** The same in a terminal of this size. */
+    interruptIn: (size: Pick<Stream, 'columns' | 'rows'>, looks: number, ...args: string[]) =>
+      interruptIn({ ...size, isTTY: true }, looks, ...args),
     /** The same with `--json`; what it printed must be one object. */
     async json(...args: string[]) {
       const asJson = [...args, '--json', '--endpoint-url', url];
@@ -278,10 +283,11 @@ export function run(...args: string[]) {
 interface Given extends Pick<Streams, 'stdin' | 'sleep' | 'signal'> {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
   readonly hasColors?: () => boolean;
 }
 
-async function runWith({ isTTY = false, columns, hasColors, ...given }: Given, ...args: string[]) {
+async function runWith({ isTTY = false, columns, rows, hasColors, ...given }: Given, ...args: string[]) {
   let stdout = '';
   let stderr = '';
   vi.setSystemTime(Date.now());
@@ -290,6 +296,7 @@ async function runWith({ isTTY = false, columns, hasColors, ...given }: Given, .
     stdout: {
       isTTY,
       ...(columns !== undefined && { columns }),
+      ...(rows !== undefined && { rows }),
       ...(hasColors && { hasColors }),
       write: (text) => (stdout += text),
     },

@@ -517,7 +517,7 @@ describe('ecs-drain doctor', () => {
     const group = 'arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:any:autoScalingGroupName/web';
     expect(answer.findings.filter(({ level }: Finding) => level !== 'ok').map(({ what }: Finding) => what)).toEqual([
       `drain will not work for you: autoscaling:TerminateInstanceInAutoScalingGroup is not allowed on ${group}.`,
-      'extend, --message and replay --yes will not work for you: lambda:InvokeFunction is not allowed on arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-main-drain.',
+      'extend, replay --yes, drain --message and release --message will not work for you: lambda:InvokeFunction is not allowed on arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-main-drain.',
     ]);
   });
 

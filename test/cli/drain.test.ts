@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { deployedRegion, type World } from './deployed-region.ts';
@@ -131,6 +132,112 @@ To wait for the drains: npx ecs-drain wait ${first}
     expect(await json('drain', first, '--yes')).toMatchObject({
       status: 1,
       answer: { instances: [{ state: 'refused' }] },
+    });
+    expect(changes()).toEqual([]);
+  });
+
+  it('reports what it terminated though the log cannot be read, and that the end is not known', async () => {
+    const { json, first, fail } = await deployed();
+    fail(denying('FilterLogEvents'));
+    const { status, answer } = await json('drain', first, '--yes', '--wait');
+    expect({ status, answer }).toMatchObject({
+      status: 1,
+      answer: {
+        instances: [{ state: 'terminating' }],
+        drains: [
+          {
+            state: 'not known',
+            sentence: expect.stringMatching(
+              /^No drain of i-\w+ goes on, and how it ended is not known: Could not read /,
+            ),
+          },
+        ],
+      },
+    });
+  });
+
+  it('reports what it terminated though the note is lost', async () => {
+    const { json, first, fail } = await deployed();
+    let calls = 0;
+    fail((call) => (call.operation === 'Invoke' && ++calls > 1 ? denying('Invoke')(call) : undefined));
+    const { status, answer } = await json('drain', first, '--yes', '--message', 'new kernel');
+    expect({ status, answer }).toMatchObject({
+      status: 1,
+      answer: {
+        instances: [{ state: 'terminating' }],
+        notes: [
+          {
+            instanceId: first,
+            note: 'lost',
+            sentence: expect.stringMatching(/^The note on .* was not left: .*Invoke/),
+          },
+        ],
+      },
+    });
+  });
+
+  it.each<[string, World, string | undefined, RegExp]>([
+    ['drains wait in the event queue', { params: { waiting: 'watch' } }, undefined, /Drains wait in the event queue/],
+    ['the schedules cannot be listed', {}, 'ListSchedules', /Could not list the schedules .*not authorized/],
+  ])('says that the note is in the log alone where %s', async (_, world, denied, reason) => {
+    const { run, first, fail, region } = await deployed(world);
+    if (denied !== undefined) fail(denying(denied));
+    const beforeMs = region.time.nowMs();
+    const { status, stdout } = await run('drain', first, '--yes', '--message', 'new kernel');
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(reason) });
+    expect(stdout).toMatch(/^The note on i-\w+ is in the log alone, and not in the event about the end: /m);
+    expect(region.time.nowMs() - beforeMs).toBeLessThan(10_000);
+    expect((await run('logs', first)).stdout).toContain(': new kernel');
+  });
+
+  it('leaves a note with a drain whose schedule it may not read', async () => {
+    const { run, json, first, fail } = await deployed();
+    let asked = 0;
+    fail((call) => {
+      if (call.operation === 'Invoke') asked += 1;
+      // The function may read it: the first call was the dry run.
+      return asked < 2 ? denying('GetSchedule')(call) : undefined;
+    });
+    expect(await run('drain', first, '--yes', '--message', 'new kernel')).toMatchObject({
+      status: 0,
+      stdout: expect.not.stringContaining('The note'),
+    });
+    expect((await json('status')).answer.drains).toMatchObject([{ notes: [{ message: 'new kernel' }] }]);
+  });
+
+  it('terminates none of them where the group cannot get so much smaller', async () => {
+    const { run, first, second, region, changes } = await deployed();
+    region.autoScaling.updateGroup('web', { minSize: 1 });
+    expect(await run('drain', first, second, '--decrement', '--yes')).toEqual({
+      status: 1,
+      stdout: `The group web cannot get smaller by 2: its desired capacity is 2, and its minimum size 1. Lower the minimum size, or leave out --decrement.
+${first}, ${second} are left alone.
+`,
+      stderr: '',
+    });
+    expect(changes()).toEqual([]);
+    expect((await run('drain', first, '--decrement', '--yes')).status).toBe(0);
+  });
+
+  it('says that the group launches no other instance while that is suspended', async () => {
+    const { type, first, region } = await deployed();
+    region.autoScaling.suspendProcesses('web', ['Launch']);
+    expect((await type(['n'], 'drain', first)).stdout).toContain(
+      'The group launches none in its place, because its process Launch is suspended.',
+    );
+  });
+
+  it('looks again after the yes: the hook may be gone', async () => {
+    const { runIn, first, region, changes } = await deployed();
+    const typed = async function* () {
+      region.autoScaling.deleteLifecycleHook('web', 'ecs-drain');
+      yield 'y\n';
+    };
+    const stdin = Object.assign(Readable.from(typed()), { isTTY: true });
+    const { status, stdout } = await runIn({ columns: 1_000, stdin }, 'drain', first);
+    expect({ status, stdout }).toEqual({
+      status: 1,
+      stdout: expect.stringMatching(/Terminate 1 instance\? \[y\/N\] The group web has no terminating hook of ours/),
     });
     expect(changes()).toEqual([]);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { deployedRegion, logEnds } from './deployed-region.ts';
 
 /** A Region in which one drain ended well, and the deadline ended another. */
@@ -148,6 +149,26 @@ describe('ecs-drain logs', () => {
     const { stdout } = await run('logs', first);
     expect(stdout).not.toMatch(/Drained: every task has stopped\n$/);
     expect(await run('logs', first, '--follow')).toMatchObject({ status: 0, stdout });
+  });
+
+  it('goes on after calls that AWS did not answer, and misses no line', async () => {
+    const { region, instanceIds, pass, run, fail } = await deployedRegion({ speed: 20 });
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    await pass(60);
+    let calls = 0;
+    fail(({ operation }) =>
+      operation === 'FilterLogEvents' && ++calls > 1 && calls < 7
+        ? new AwsError('ServiceUnavailable', 'down', 503)
+        : undefined,
+    );
+    const { status, stdout } = await run('logs', first, '--follow');
+    expect(status).toBe(0);
+    const isFailure = (line: string) => line.includes('Could not read the log group');
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.filter(isFailure)).toHaveLength(1);
+    const { stdout: whole } = await run('logs', first);
+    expect(lines.filter((line) => !isFailure(line)).toSorted()).toEqual(whole.trimEnd().split('\n').toSorted());
   });
 
   it('says that there is no line', async () => {

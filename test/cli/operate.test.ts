@@ -121,6 +121,15 @@ describe('ecs-drain extend', () => {
     expect(answer).not.toHaveProperty('killedTasks');
   });
 
+  it('says that the schedule could not be read, and not that there is none', async () => {
+    const { run, first, fail } = await draining();
+    fail(denying('GetSchedule'));
+    expect(await run('extend', first, '--deadline', '4h')).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/^Could not read the schedule i-\w+-\w+: .*not authorized/),
+    });
+  });
+
   it('refuses an instance that has no drain, or whose drain has ended meanwhile', async () => {
     const { run, first, second, pass } = await draining();
     const other = await run('extend', second, '--deadline', '4h');
@@ -227,6 +236,16 @@ Let ${first} go now? [y/N] The hook ecs-drain lets ${first} go.
     expect(region.autoScaling.completions).toEqual([]);
   });
 
+  it('leaves no note about a release that failed', async () => {
+    const { run, json, first, fail } = await draining();
+    fail(denying('CompleteLifecycleAction'));
+    expect(await run('release', first, '--yes', '--message', 'host is broken')).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/\nCould not complete .*CompleteLifecycleAction/),
+    });
+    expect((await json('status')).answer.drains[0]).not.toHaveProperty('notes');
+  });
+
   it('never acts without a yes', async () => {
     const { run, type, first, region } = await draining();
     expect(await run('release', first)).toMatchObject({
@@ -309,6 +328,23 @@ describe('ecs-drain wait', () => {
       },
     });
     expect(told).toHaveLength(1);
+  });
+
+  it('goes on after calls that AWS did not answer, and says so', async () => {
+    const { run, first, fail } = await draining();
+    let calls = 0;
+    fail(({ operation }) =>
+      operation === 'DescribeAutoScalingInstances' && ++calls > 3 && calls < 9
+        ? new AwsError('ServiceUnavailable', 'down', 503)
+        : undefined,
+    );
+    const { status, stdout } = await run('wait', first);
+    expect({ status, stdout }).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(
+        /Z Could not find the groups of i-\w+: .*down\.\n(.*\n)*.* drained in 5 min 3\d s\.\n$/,
+      ),
+    });
   });
 
   it('exits 3 when the time is over, and leaves the drain alone', async () => {

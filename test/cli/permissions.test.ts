@@ -19,6 +19,13 @@ async function documented(): Promise<Map<string, string[]>> {
   );
 }
 
+/** The permissions of snapshot in docs/plan.md, which plan --group has too. */
+async function documentedOfPlan(): Promise<string[]> {
+  const page = await readFile(join(resolve(import.meta.dirname, '../..'), 'docs/plan.md'), 'utf8');
+  const [, table = ''] = page.split('| permission | for |');
+  return [...(table.split('\n\n')[0] ?? '').matchAll(/^\| `(\S+)` \|/gm)].map(([, name = '']) => name);
+}
+
 /** What commands are typed about: an instance that drains, and one that is in service. */
 interface Instances {
   readonly draining: string;
@@ -76,5 +83,23 @@ describe('the permissions in docs/operations.md', () => {
     const more = command === 'doctor' ? ['ecs:DescribeCapacityProviders'] : [];
     const all = new Set([...more, ...asked.flatMap((each) => [...each])]);
     expect([...all].toSorted()).toEqual((await documented()).get(command));
+  });
+
+  it('are simulated by doctor for whoever runs it, with the commands that need each, unless it asks for them itself', async () => {
+    const { region, json } = await deployedRegion();
+    region.roles.set('user/local', { statements: [], trust: [] });
+    const { answer } = await json('doctor');
+    const warnings = answer.findings.map(({ what }: { readonly what: string }) => what);
+    const needs = await documented();
+    const plan = await documentedOfPlan();
+    expect(plan.length).toBeGreaterThan(10);
+    const asked = new Set(needs.get('doctor'));
+    const all = [...needs, ['snapshot', plan], ['plan', plan], ['compare', ['logs:FilterLogEvents']]] as const;
+    for (const [command, permissions] of all) {
+      for (const permission of permissions.filter((each) => !asked.has(each))) {
+        const named = new RegExp(`\\b${command}\\b.* will not work for you: ${permission} is not allowed`);
+        expect(warnings, `${command} ${permission}`).toContainEqual(expect.stringMatching(named));
+      }
+    }
   });
 });

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { deployedRegion } from './deployed-region.ts';
@@ -19,6 +20,16 @@ describe('ecs-drain status of a part', () => {
     const { status, answer } = await json('status', '--instance', first);
     expect(status).toBe(0);
     expect(answer.drains).toMatchObject([{ instanceId: first }]);
+  });
+
+  it('does not say of a group that it holds nothing where another instance was asked for', async () => {
+    const { run } = await draining();
+    expect(await run('status', '--instance', 'i-00000000000000003')).toEqual({
+      status: 0,
+      stdout:
+        'Auto Scaling does not hold i-00000000000000003 in web: npx ecs-drain explain i-00000000000000003 says more.\n',
+      stderr: '',
+    });
   });
 
   it('refuses a group of another deployment, and what is no instance', async () => {
@@ -54,6 +65,29 @@ describe('ecs-drain status --watch', () => {
     expect(stdout).toContain('2026-01-01T00:06:05Z, every 5 s; Ctrl-C ends it');
     expect(stdout).toContain(second);
     expect(stdout).toContain('\u001b['); // to the beginning of what it replaces
+  });
+
+  it('shows the whole in a terminal that is high enough', async () => {
+    const { interruptIn } = await draining();
+    expect((await interruptIn({ columns: 80, rows: 60 }, 1, 'status', '--watch')).stdout).not.toContain('too low');
+  });
+
+  it.each([
+    [24, 2],
+    [12, 2],
+    [5, 2],
+    [4, 0],
+  ])('says in a terminal of %d lines what does not fit', async (rows, drains) => {
+    const { interruptIn, first, second } = await draining();
+    const { stdout } = await interruptIn({ columns: 80, rows }, 1, 'status', '--watch');
+    const screen = stripVTControlCharacters(stdout).trimEnd();
+    expect(screen.split('\n').length).toBeLessThan(rows);
+    expect(screen).toMatch(/2026-01-01T00:06:00Z, every 5 s; Ctrl-C ends it$/);
+    for (const [i, id] of [first, second].entries()) expect(screen.includes(`${id} web: `)).toBe(i < drains);
+    const hidden = 2 - drains;
+    if (hidden > 0)
+      expect(screen).toContain(`and ${hidden} more drain${hidden > 1 ? 's' : ''}: --group and --instance`);
+    expect(screen).toContain('This terminal is too low for the whole: npx ecs-drain status shows it.');
   });
 
   it('shows what AWS does not answer, and goes on', async () => {

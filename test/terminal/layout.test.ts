@@ -1,11 +1,15 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { dueAt } from '../../cli/common.ts';
-import { styled, tableOf, wrapped } from '../../terminal/layout.ts';
+import { pageOf, styled, tableOf, wrapped } from '../../terminal/layout.ts';
 import { deployedRegion } from '../cli/deployed-region.ts';
 
 const page = (columns: number) => ({ columns, hasColor: false });
 const widest = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
+
+it('a terminal that says it has 0 columns counts as one of 80', () => {
+  expect(pageOf({ isTTY: true, columns: 0 })).toMatchObject({ columns: 80 });
+});
 
 describe('a table', () => {
   const head = ['instance', 'next look', 'tasks that hold it'];
