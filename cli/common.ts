@@ -261,3 +261,10 @@ export function operatorName(arn: string): string {
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
+
+const LIST = new Intl.ListFormat('en', { style: 'long', type: 'conjunction' });
+
+/** `The hook a lets`, `The hooks a and b let`: the verb for one hook, then that for several. */
+export function hooksThat([one, several]: readonly [string, string], names: readonly string[]): string {
+  return names.length === 1 ? `The hook ${names[0]} ${one}` : `The hooks ${LIST.format(names)} ${several}`;
+}

@@ -283,6 +283,16 @@ export function presentStatus(status: DrainStatus) {
   };
 }
 
+/** `group web`, `on a spot-interruption`; with its hook where the instance has a drain for another hook as well. */
+export function whereOf(
+  { instanceId, autoScalingGroup, notice, lifecycleHook }: DrainStatus,
+  all: readonly DrainStatus[],
+) {
+  const isOne = all.filter((each) => each.instanceId === instanceId).length === 1;
+  const hook = isOne || lifecycleHook === undefined ? '' : `, hook ${lifecycleHook}`;
+  return notice ? `on a ${notice}` : `group ${autoScalingGroup}${hook}`;
+}
+
 /** What stands in place of the time of the next heartbeat. */
 export function noHeartbeat({ notice, supervised }: DrainStatus): string {
   if (supervised) return 'none: ECS keeps its own hook open';

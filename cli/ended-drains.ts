@@ -66,6 +66,9 @@ export interface LogQuery {
   readonly most: number;
 }
 
+/** CloudWatch reads from the end only what is not older; no function here was. */
+const FROM_END_MS = Date.UTC(2024, 0, 1);
+
 /** So many pages are read at most: CloudWatch may search long, and answer with an empty page meanwhile. */
 const MOST_PAGES = 200;
 
@@ -81,7 +84,12 @@ export async function readLog({ sinceMs, filterPattern, most }: LogQuery, deploy
   const client = new CloudWatchLogsClient(config);
   const logGroupName = `/aws/lambda/${functionName}`;
   return awsCall(`read the log group ${logGroupName}`, async () => {
-    const input = { logGroupName, filterPattern, startTime: Math.max(0, Math.floor(sinceMs)), startFromHead: false };
+    const input = {
+      logGroupName,
+      filterPattern,
+      startTime: Math.max(FROM_END_MS, Math.floor(sinceMs)),
+      startFromHead: false,
+    };
     const events: FilteredLogEvent[] = [];
     let pages = 0;
     let isCut = false;

@@ -144,13 +144,15 @@ function reportNotHeld(
   const isKnown = place !== undefined || registered.length > 0;
   const sentence = isKnown
     ? notHeldSentence(notHeld, deployment)
-    : `Neither Auto Scaling nor ECS (${registrations.searched.join(', ') || 'in no cluster that answers'}) knows ${instanceId}: it is gone, or of another account or Region.`;
+    : `Neither Auto Scaling nor ECS (${registrations.searched.join(', ') || 'in no cluster that answers'}) knows ${instanceId}: it is gone, or of another account or Region. ${ENDED}`;
   const state = registered.some(isDraining) ? 'draining in ECS only' : isKnown ? 'not draining' : 'unknown';
   const failures = [...registrations.failures, ...moreFailures];
   printJson({ instanceId, state, sentence, failures });
   for (const line of [sentence, ...failures]) print(line);
   return isKnown && failures.length === 0 ? 0 : 1;
 }
+
+const ENDED = 'npx ecs-drain history shows how drains have ended.';
 
 function notHeldSentence({ instanceId, place, registrations, isMarked }: NotHeld, { settings }: Deployment): string {
   const registered = registrations.of(instanceId);
@@ -159,7 +161,7 @@ function notHeldSentence({ instanceId, place, registrations, isMarked }: NotHeld
     .join(', ');
   const inEcs = `In ECS it is ${places || `not registered in ${registrations.searched.join(', ') || 'any cluster that answers'}`}.`;
   const givenBack = isMarked ? ` ${GIVEN_BACK}` : '';
-  if (!place) return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}${givenBack}`;
+  if (!place) return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}${givenBack} ${ENDED}`;
   const { autoScalingGroup: group, lifecycleState } = place;
   const choices = settings.autoScalingGroups;
   if (!choiceOf(choices, group)) {

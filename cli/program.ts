@@ -61,7 +61,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     )
     .option('--profile <name>', 'the profile of ~/.aws to use; status and history take a list: web,data')
     .option('--endpoint-url <url>', 'where AWS is, such as the URL that npm run region prints')
-    .option('--json', 'print one JSON object instead of text')
+    .option('--json', 'print one JSON object instead of text; --watch and --follow print one for each change')
     .configureHelp({ showGlobalOptions: true } satisfies Partial<Help>)
     .exitOverride();
 

@@ -1,6 +1,6 @@
 import { hooksOf } from '../src/handlers/settings.ts';
 import { type Aws, awsOf } from './aws.ts';
-import { type Deployment, deploymentOf, sentenceOf, type Target } from './common.ts';
+import { type Deployment, deploymentOf, hooksThat, sentenceOf, type Target } from './common.ts';
 import { type DrainStatus, presentStatus, presentTaskCounts } from './drain-status.ts';
 import { type InstanceState, readInstance } from './instance.ts';
 import { askerOf, leaveNote, type NoteLeft } from './request.ts';
@@ -104,7 +104,7 @@ function reportReleased(
   const { instanceId } = state;
   const note = noted?.sentence === undefined ? '' : ` ${noted.sentence}`;
   if (failure !== undefined) {
-    const done = released.length > 0 ? ` The hook ${released.join(', ')} was completed before.` : '';
+    const done = released.length > 0 ? ` ${hooksThat(['was', 'were'], released)} completed before.` : '';
     return report(state, `${failure}${done}${note}`, session);
   }
   if (released.length === 0) {
@@ -115,8 +115,11 @@ function reportReleased(
     );
   }
   const others = (state.drains[0]?.terminatingHooks ?? []).filter((name) => !hooks.includes(name));
-  const held = others.length > 0 ? ` The hook ${others.join(', ')}, which is not ours, may hold it still.` : '';
-  const sentence = `The hook ${released.join(', ')} lets ${instanceId} go.${held}${note}`;
+  const held =
+    others.length > 0
+      ? ` ${hooksThat(['may', 'may'], others)} hold it still: ${others.length === 1 ? 'it is' : 'they are'} not ours.`
+      : '';
+  const sentence = `${hooksThat(['lets', 'let'], released)} ${instanceId} go.${held}${note}`;
   const status = report(state, sentence, session, 'released');
   return noted?.note === 'lost' ? 1 : status;
 }

@@ -36,6 +36,7 @@ import {
   noticeStatus,
   presentStatus,
   presentTaskCounts,
+  whereOf,
 } from './drain-status.ts';
 import { type Found, inPlace, lookEverywhere, type Place, placesIn, presentPlace, throwIfAlone } from './places.ts';
 import type { Session } from './session.ts';
@@ -218,7 +219,7 @@ function report(all: readonly Found<Whole>[], { print, printJson, page }: Output
   });
   const rows = answered.flatMap(({ place, deployment, drains }) => {
     const nowMs = deployment.nowMs();
-    return drains.map((drain) => rowOf(drain, place, nowMs));
+    return drains.map((drain) => rowOf(drain, drains, place, nowMs));
   });
   if (rows.length > 0) {
     const labels = Object.keys(all[0]?.place.labels ?? {});
@@ -264,14 +265,14 @@ function sentenceOn({ waiting, received, delayed }: QueueState): string {
   return `The event queue has about ${counted(waiting, 'message')} waiting, ${received} with the function, and ${delayed} delayed (drains that are looked at again within 15 minutes).`;
 }
 
-function rowOf(drain: DrainStatus, { labels }: Place, nowMs: number): string[] {
-  const { instanceId, autoScalingGroup, notice, containerInstances, heartbeat } = drain;
+function rowOf(drain: DrainStatus, all: readonly DrainStatus[], { labels }: Place, nowMs: number): string[] {
+  const { instanceId, containerInstances, heartbeat } = drain;
   const at = (instantMs: number | undefined) => instant(instantMs, nowMs, '\n');
   const registered = containerInstances.map(
     ({ cluster, status, agentConnected }) => `${cluster}: ${status}${agentConnected ? '' : ', agent disconnected'}`,
   );
   return [
-    [instanceId, notice ? `on a ${notice}` : `group ${autoScalingGroup}`, ...registered].join('\n'),
+    [instanceId, whereOf(drain, all), ...registered].join('\n'),
     ...Object.values(labels),
     at(drain.sinceMs),
     presentTaskCounts(drain.holdingTasks),

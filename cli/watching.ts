@@ -3,7 +3,7 @@
 import { createLogUpdate } from 'log-update';
 import { type Page, sizeOf, wrapped } from '../terminal/layout.ts';
 import { counted, type Deployment, isoTime, type Output } from './common.ts';
-import { type DrainStatus, presentTasksInLine } from './drain-status.ts';
+import { type DrainStatus, presentTasksInLine, whereOf } from './drain-status.ts';
 import { type Found, inPlace, type Place, throwIfAlone } from './places.ts';
 import type { Session } from './session.ts';
 
@@ -60,7 +60,9 @@ interface Shown {
 
 function shownOf(all: readonly Found<Whole>[]): Shown {
   const drains = all.flatMap(({ place, answer }) =>
-    (answer?.drains ?? []).map((drain) => [keyOf(drain, place), inPlace(place, lineOn(drain), ' ')] as const),
+    (answer?.drains ?? []).map(
+      (drain, _, own) => [keyOf(drain, place), inPlace(place, lineOn(drain, own), ' ')] as const,
+    ),
   );
   const failures = all.flatMap(({ place, failure }) => (failure === undefined ? [] : inPlace(place, failure)));
   return { drains: new Map(drains), failures: new Set(failures) };
@@ -95,7 +97,7 @@ function screenful(
   const { rows } = sizeOf(terminal);
   const whole = [...lines, footer].join('\n');
   const short = all.flatMap(({ place, answer }) =>
-    (answer?.drains ?? []).map((drain) => wrapped(inPlace(place, shortLineOn(drain), ' '), page)),
+    (answer?.drains ?? []).map((drain, _, own) => wrapped(inPlace(place, shortLineOn(drain, own), ' '), page)),
   );
   // The cursor stands in the line below.
   if (short.length === 0 || whole.split('\n').length < rows) return whole;
@@ -110,10 +112,11 @@ function screenful(
   return text();
 }
 
-function shortLineOn({ instanceId, autoScalingGroup, notice, holdingTasks, deadlineAtMs }: DrainStatus): string {
+function shortLineOn(drain: DrainStatus, all: readonly DrainStatus[]): string {
+  const { instanceId, holdingTasks, deadlineAtMs } = drain;
   const tasks = holdingTasks ? counted(holdingTasks.length, 'task') : 'tasks not known';
   const deadline = deadlineAtMs === undefined ? '' : `, deadline ${isoTime(deadlineAtMs)}`;
-  return `${instanceId} ${notice ? `on a ${notice}` : autoScalingGroup}: ${tasks}${deadline}`;
+  return `${instanceId}, ${whereOf(drain, all)}: ${tasks}${deadline}`;
 }
 
 /** It begins with how the drain is named when it is over. */
@@ -121,9 +124,10 @@ function keyOf({ instanceId, notice, lifecycleHook }: DrainStatus, place: Place)
   return [inPlace(place, instanceId, ' '), notice, lifecycleHook].join('\n');
 }
 
-function lineOn({ instanceId, autoScalingGroup, notice, holdingTasks, deadlineAtMs }: DrainStatus): string {
+function lineOn(drain: DrainStatus, all: readonly DrainStatus[]): string {
+  const { instanceId, holdingTasks, deadlineAtMs } = drain;
   const deadline = deadlineAtMs === undefined ? '' : `; deadline ${isoTime(deadlineAtMs)}`;
-  return `${instanceId}, ${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}: ${presentTasksInLine(holdingTasks)}${deadline}`;
+  return `${instanceId}, ${whereOf(drain, all)}: ${presentTasksInLine(holdingTasks)}${deadline}`;
 }
 
 function changesBetween(before: Shown, now: Shown): string[] {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { pageOf } from '../terminal/layout.ts';
+import { pageOf, wrapped } from '../terminal/layout.ts';
 import { scenarioOf, type World, worldFrom } from './chaos/world.ts';
 import {
   commandNamed,
@@ -71,11 +71,11 @@ export async function drill(args: string[]): Promise<void> {
   const write = (text: string) => process.stdout.write(text);
   const description = (variant ?? SCENARIOS[scenario as ScenarioName]).description;
   const title = titleOf({ ...rehearsal, description, speed });
-  if (!json && !watched) write(`${title}\n\n`);
+  if (!json && !watched) write(`${wrapped(title, pageOf(process.stdout))}\n\n`);
   const view = watched
     ? liveView(process.stdout, speed ?? WATCHED_SPEED, title)
     : verbose && !json
-      ? linesView(write)
+      ? linesView(write, pageOf(process.stdout))
       : NO_VIEW;
   const result = await rehearse({ ...rehearsal, speed, onEvent: view.show }).finally(view.end);
   write(

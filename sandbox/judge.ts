@@ -1,4 +1,4 @@
-import { pageOf } from '../terminal/layout.ts';
+import { pageOf, wrapped } from '../terminal/layout.ts';
 import { RegionClock } from './clock.ts';
 import { heartbeatTimeoutFrom, oneOf, portFrom, scenarioNamed, seedFrom, speedFrom } from './command-line.ts';
 import { refuseUnwritable, writeReport } from './comparison.ts';
@@ -40,7 +40,8 @@ export async function judge(options: JudgeOptions): Promise<void> {
   };
   if (report !== undefined) await refuseUnwritable(report);
 
-  const print = (text: string) => (json ? process.stderr : process.stdout).write(text);
+  const stream = json ? process.stderr : process.stdout;
+  const print = (text: string) => stream.write(wrapped(text, pageOf(stream)));
   const view = json ? NO_VIEW : linesView(print);
   let clock: RegionClock | undefined;
   const result = await rehearse<typeof EXTERNAL>({

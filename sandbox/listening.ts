@@ -19,7 +19,8 @@ export function listenTo(region: Region, clock: RegionClock, port: number): Retu
 export function welcome(url: string, pace: string): string {
   return `The Region listens on ${url}, ${pace}. Ctrl-C ends it. Look into it in another terminal:
 
-  export AWS_ENDPOINT_URL=${url} AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1
+  export AWS_ENDPOINT_URL=${url}
+  export AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
   aws ecs list-container-instances --cluster ${CLUSTER}
   aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names ${GROUP}

@@ -1,3 +1,4 @@
+import { pageOf, wrapped } from '../terminal/layout.ts';
 import { RegionClock } from './clock.ts';
 import {
   commandNamed,
@@ -76,7 +77,7 @@ export async function serve(args: string[]): Promise<void> {
     throw error;
   });
 
-  process.stdout.write(welcome(url, `${speed} virtual seconds a second`));
+  process.stdout.write(wrapped(welcome(url, `${speed} virtual seconds a second`), pageOf(process.stdout)));
   foot = `AWS_ENDPOINT_URL=${url}   Ctrl-C ends it`;
   const stopped = untilStopped();
   begin(afterSeconds);

@@ -55,7 +55,8 @@ function installOf(drainer: Benchmarked | Judged): Install {
 /** Hears of an event, whether it only says how things stood when the drill began, and when it was by the Region's clock. */
 export type OnEvent = (event: DrillEvent, stood: boolean, atMs: number) => void;
 
-const EPOCH_MS = Date.UTC(2026, 0, 1);
+/** When a drill begins by the Region's clock, so that its minutes are those that messages have. */
+const START_MS = Date.UTC(2026, 0, 1);
 /** What every service needs to come up before the drill begins. */
 const SETTLING_SECONDS = 900;
 /** The drill is over when nothing has happened for so long: a load balancer's deregistration passes in silence. */
@@ -87,9 +88,10 @@ export async function stage(
   const scenario = variant ?? scenarioNamed(name);
   const standing = new Map<string, TraceEvent>();
   let trace = (event: TraceEvent) => noteStanding(standing, event);
-  const second = () => (region.time.nowMs() - EPOCH_MS) / 1000 - SETTLING_SECONDS;
+  const second = () => (region.time.nowMs() - START_MS) / 1000;
+  const settlingSeconds = scenario.build ? 0 : SETTLING_SECONDS;
   const region: Region = createRegion({
-    startMs: EPOCH_MS,
+    startMs: START_MS - settlingSeconds * 1000,
     seed,
     onTrace: (event) => trace(event),
     ...(scenario.faults && { faults: scenario.faults(second) }),
@@ -107,9 +109,8 @@ export async function stage(
   try {
     const { cluster } = scenario.group;
     const instanceIds = scenario.build?.(region) ?? built(region, scenario);
-    const settlingSeconds = scenario.build ? 0 : SETTLING_SECONDS;
     region.time.after(settlingSeconds, () => {});
-    await region.time.runUntil(() => region.time.nowMs() >= EPOCH_MS + settlingSeconds * 1000);
+    await region.time.runUntil(() => region.time.nowMs() >= START_MS);
     const installed = await install(region, scenario);
     await scenario.before?.(region, instanceIds);
     const startMs = region.time.nowMs();

@@ -94,9 +94,7 @@ function harmOf({ tasksKilled, requestsLost }: DrillResult): string {
 }
 
 function leadOf(chosen: DrillResult, others: readonly DrillResult[]): string {
-  const what =
-    'A rehearsal, on a model of Amazon’s cloud, of servers being taken away while programs run on them: the programs should move without anyone noticing.';
-  return [what, ...[chosen, ...others].map((run) => `${DRAINERS[run.drainer].told}, ${harmOf(run)}.`)].join(' ');
+  return [chosen, ...others].map((run) => `${DRAINERS[run.drainer].told}, ${harmOf(run)}.`).join(' ');
 }
 
 /** A figure on the card of a run. */
@@ -156,7 +154,7 @@ function whySection(chosen: DrillResult): Html | undefined {
   const rows = reports.map(({ second, instanceId, why }) => [figure(second / 60), instanceId, why]);
   return html`<section aria-labelledby="why">
 <h2 id="why">Why tasks stayed</h2>
-<p>What ${chosen.drainer} said of the tasks that held an instance: the first time while there was still time to help them.</p>
+<p>What ${chosen.drainer} said of the tasks that held an instance: the first time while there was still time to help them. Times of day in a message are by the clock of the model, which says 00:00 at minute 0.</p>
 ${scrolling('Why tasks stayed', tableOf('Messages of the log', ['Minute', 'Instance', 'Message'], rows))}
 </section>`;
 }
@@ -183,6 +181,7 @@ ${others.map((run) => {
 function wordsSection(): Html {
   return html`<section aria-labelledby="words">
 <h2 id="words">The words, if ECS is new to you</h2>
+<p>This was a rehearsal, on a model of Amazon’s cloud, of servers being taken away while programs run on them: the programs should move without anyone noticing.</p>
 <dl class="words">${WORDS.map(([word, meaning]) => html`<div><dt>${word}</dt><dd>${meaning}</dd></div>`)}</dl>
 </section>`;
 }

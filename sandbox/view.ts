@@ -2,8 +2,8 @@ import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { createLogUpdate } from 'log-update';
 import { duration } from '../src/adapters/duration.ts';
-import { type Page, wrapped } from '../terminal/layout.ts';
-import type { Benchmarked, DrillEvent, DrillResult, Judged } from './result.ts';
+import { NO_TERMINAL, type Page, pageOf, sizeOf, wrapped } from '../terminal/layout.ts';
+import type { Benchmarked, DrainResult, DrillEvent, DrillResult, Judged } from './result.ts';
 import { clockFace, headlineOf, reportsIn, sentenceOf, type Where } from './sentences.ts';
 
 /** Shows a drill as it goes on. */
@@ -45,11 +45,11 @@ export function titleOf(drill: {
 }
 
 /** One line for each thing worth one. */
-export function linesView(write: Write): View {
+export function linesView(write: Write, page: Page = NO_TERMINAL): View {
   return {
     show: (event, stood, atMs) => {
       const line = stood ? undefined : lineOf(event, atMs);
-      if (line !== undefined) write(`${colored(line)}\n`);
+      if (line !== undefined) write(`${wrapped(colored(line), page)}\n`);
     },
     end: () => {},
   };
@@ -58,11 +58,11 @@ export function linesView(write: Write): View {
 /** The same in a terminal, with a line that stays at its foot. */
 export function footedView(stream: NodeJS.WriteStream, foot: () => string): View {
   const update = createLogUpdate(stream);
-  const above = linesView((text) => update.persist(text.trimEnd()));
+  const above = linesView((text) => update.persist(text.trimEnd()), pageOf(stream));
   return {
     show: (...event) => {
       above.show(...event);
-      update(styleText('bold', cut(foot(), stream.columns ?? 80)));
+      update(styleText('bold', cut(foot(), sizeOf(stream).columns)));
     },
     end: update.done,
   };
@@ -82,8 +82,8 @@ export function liveView(stream: NodeJS.WriteStream, speed: number, title: strin
   };
   const draw = () => {
     if (instances.size === 0) return update('The function is being packaged and deployed …');
-    const { columns = 80, rows = 24 } = stream;
-    const titles = title.split('\n').map((line) => cut(line, columns));
+    const { columns, rows } = sizeOf(stream);
+    const titles = wrapped(title, { columns, hasColor: false }).split('\n');
     const room = rows - 4 - titles.length;
     const there = [...instances].filter(([, { state }]) => state !== 'Terminated');
     // Those that leave are what to look at.
@@ -156,35 +156,45 @@ function shortIds(text: string): string {
   return text.replace(/\bi-[0-9a-f]{12}(?=[0-9a-f]{5}\b)/g, 'i-…');
 }
 
-const COLUMNS = `seconds    from Auto Scaling's hold to the completion of the hook
-slack      of these after the last task had stopped: short is good; 0 if tasks were killed
-billed     seconds of Lambda, shared among the instances of an invocation
-calls      to AWS; beats: heartbeats of the hook; continued: hand-overs to a later invocation`;
+const COLUMNS = `held for   from Auto Scaling's hold to the completion of the hook
+slack      of this after the last task had stopped: short is good; 0 s if tasks were killed
+billed     time of Lambda, shared among the instances of an invocation
+calls      to AWS
+beats      heartbeats of the hook
+turns      later invocations that went on with the drain`;
 
 /** What came of it: the headline, a row for each drain, and why tasks stayed. */
 export function summaryOf(result: DrillResult<Benchmarked | Judged>, page: Page): string {
   const { drains } = result;
-  const table = new Table({
-    ...PLAIN_TABLE,
-    head: ['instance', 'outcome', 'seconds', 'slack', 'billed', 'calls', 'beats', 'continued'],
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right'],
-  });
-  for (const drain of drains.slice(0, MOST_INSTANCES)) {
-    const { instanceId, outcome, seconds, slackSeconds, billedSeconds, apiCalls, heartbeats, continuations } = drain;
-    const figures = [seconds, slackSeconds, billedSeconds].map((figure) => figure.toFixed(1));
-    table.push([instanceId, outcome, ...figures, apiCalls, heartbeats, continuations]);
-  }
+  const shown = drains.slice(0, MOST_INSTANCES);
+  const whole = rowsOn(shown);
+  const isWide = Math.max(...whole.map(({ length }) => length)) > page.columns;
+  const rows = isWide ? rowsOn(shown.map((drain) => ({ ...drain, instanceId: shortIds(drain.instanceId) }))) : whole;
   const more =
     drains.length > MOST_INSTANCES ? `\nand ${drains.length - MOST_INSTANCES} more drains: --json has them all` : '';
   const why = whyTasksStayed(result);
   return [
     `${wrapped(headlineOf(result), page)}\n`,
-    ...(drains.length > 0 ? [`${rowsOf(table).join('\n')}${more}\n`, `${COLUMNS}\n`] : []),
+    ...(drains.length > 0 ? [`${rows.join('\n')}${more}\n`, `${wrapped(COLUMNS, page)}\n`] : []),
     ...(why.length > 0
       ? ['Why tasks stayed, as the drainer first logged it:', `${wrapped(why.join('\n'), page)}\n`]
       : []),
     `${clockFace(result.virtualSeconds * 1000)} of virtual time in ${result.wallSeconds.toFixed(1)} s`,
   ].join('\n');
+}
+
+function rowsOn(drains: readonly DrainResult[]): string[] {
+  const table = new Table({
+    ...PLAIN_TABLE,
+    head: ['instance', 'outcome', 'held for', 'slack', 'billed', 'calls', 'beats', 'turns'],
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right'],
+  });
+  for (const drain of drains) {
+    const { instanceId, outcome, seconds, slackSeconds, billedSeconds, apiCalls, heartbeats, continuations } = drain;
+    const times = [seconds, slackSeconds, billedSeconds].map(duration);
+    table.push([instanceId, outcome, ...times, apiCalls, heartbeats, continuations]);
+  }
+  return rowsOf(table);
 }
 
 /** What the log said of each instance first, when there was still time to help: a line for each group of tasks. */

@@ -142,7 +142,7 @@ describe('ecs-drain explain', () => {
     const { status, stdout } = await run('explain', 'i-0123456789abcdef0');
     expect(status).toBe(1);
     expect(stdout).toBe(
-      'Neither Auto Scaling nor ECS (prod) knows i-0123456789abcdef0: it is gone, or of another account or Region.\n',
+      'Neither Auto Scaling nor ECS (prod) knows i-0123456789abcdef0: it is gone, or of another account or Region. npx ecs-drain history shows how drains have ended.\n',
     );
     expect((await json('explain', 'i-0123456789abcdef0')).answer).toMatchObject({ state: 'unknown' });
   });

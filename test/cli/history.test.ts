@@ -87,6 +87,16 @@ describe('ecs-drain history', () => {
     }
   });
 
+  it('reads the whole log where more time is asked for than CloudWatch reads from the end', async () => {
+    const { run, first, second } = await afterTwoDrains();
+    const { status, stdout } = await run('history', '--since', '800d');
+    expect({ status, stdout }).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(new RegExp(`${second}(.*\n)+.*${first}`)),
+    });
+    expect(await run('logs', first, '--since', '800d')).toMatchObject({ status: 0 });
+  });
+
   it('says that no drain has ended, and since when it has looked', async () => {
     const { run } = await deployedRegion();
     expect(await run('history', '--since', '1h')).toEqual({

@@ -272,6 +272,17 @@ Let ${first} go now? [y/N] The hook ecs-drain lets ${first} go.
     });
   });
 
+  it('completes all of our hooks, and names them', async () => {
+    const { run, first } = await draining({
+      params: { lifecycleHook: 'ecs-drain,second', createLifecycleHooks: false },
+      hooks: [{}, { name: 'second' }, { name: 'backup' }],
+      termination: ['ecs-drain', 'second'],
+    });
+    expect((await run('release', first, '--yes')).stdout).toMatch(
+      /The hooks (ecs-drain and second|second and ecs-drain) let i-\w+ go\. The hook backup may hold it still: it is not ours\.\n$/,
+    );
+  });
+
   it('leaves an instance alone that only another hook holds', async () => {
     const { run, first, region } = await draining({ hooks: [{ name: 'backup' }] });
     expect(await run('release', first, '--yes')).toMatchObject({

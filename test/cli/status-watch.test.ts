@@ -83,7 +83,7 @@ describe('ecs-drain status --watch', () => {
     const screen = stripVTControlCharacters(stdout).trimEnd();
     expect(screen.split('\n').length).toBeLessThan(rows);
     expect(screen).toMatch(/2026-01-01T00:06:00Z, every 5 s; Ctrl-C ends it$/);
-    for (const [i, id] of [first, second].entries()) expect(screen.includes(`${id} web: `)).toBe(i < drains);
+    for (const [i, id] of [first, second].entries()) expect(screen.includes(`${id}, group web: `)).toBe(i < drains);
     const hidden = 2 - drains;
     if (hidden > 0)
       expect(screen).toContain(`and ${hidden} more drain${hidden > 1 ? 's' : ''}: --group and --instance`);

@@ -140,7 +140,7 @@ describe('ecs-drain status', () => {
   });
 
   it('shows the drain for each of our hooks that hold one instance', async () => {
-    const { region, instanceIds, pass, json } = await deployedRegion({
+    const { region, instanceIds, pass, json, run } = await deployedRegion({
       params: { lifecycleHook: 'ecs-drain,second', createLifecycleHooks: false },
       hooks: [{}, { name: 'second' }],
       termination: ['ecs-drain', 'second'],
@@ -152,6 +152,8 @@ describe('ecs-drain status', () => {
       'ecs-drain',
       'second',
     ]);
+    const { stdout } = await run('status');
+    for (const hook of ['ecs-drain', 'second']) expect(stdout).toMatch(new RegExp(`│ group web, hook ${hook} +│`));
     expect((await json('explain', instanceIds[0] ?? '')).answer.remarks).toEqual([
       expect.stringMatching(/^It has a drain for the hook \S+ as well\.$/),
     ]);

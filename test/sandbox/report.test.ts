@@ -32,6 +32,11 @@ describe('the report on a drill', () => {
     ]);
   });
 
+  it('explains itself to newcomers only after the rest', () => {
+    expect(page.split('This was a rehearsal, on a model')[0]).toContain('<h2 id="words">');
+    expect(page).not.toContain('class="lead">A rehearsal');
+  });
+
   it('draws the timelines of the others, to be compared', () => {
     const [, , ...timelines] = charts(page);
     expect(timelines.map((chart) => /with ([\w-]+)\./.exec(chart)?.[1])).toEqual(['none', 'book']);
