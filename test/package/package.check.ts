@@ -1,8 +1,9 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import xterm from '@xterm/headless';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -128,5 +129,87 @@ describe.each(inject('nodes'))('on Node %s', (_, node) => {
     const commands = [...(help.split('Commands:')[1] ?? '').matchAll(/^ {2}(\w+)/gm)].map(([, name = '']) => name);
     expect(commands.filter((command) => !RUNS.some(([[name]]) => name === command))).toEqual(['help']);
     for (const command of commands) expect(await run(command, '-h')).toMatchObject({ status: 0, stderr: '' });
+  });
+});
+
+const COLUMNS = 80;
+const ROWS = 24;
+
+/** Runs a line of a shell in a terminal of its own, which `script` makes. What is typed is sent when it has asked. */
+async function runInTerminal(
+  line: string,
+  env: NodeJS.ProcessEnv,
+  typed?: { readonly after: RegExp; readonly text: string },
+) {
+  const command = `stty cols ${COLUMNS} rows ${ROWS}; ${line}`;
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    cwd: folder,
+    env: { ...env, TERM: 'xterm-256color', SHELL: '/bin/sh' },
+  });
+  let output = '';
+  let isTyped = typed === undefined;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    if (isTyped || !typed?.after.test(output)) return;
+    isTyped = true;
+    child.stdin.write(typed.text);
+  });
+  const [status] = (await once(child, 'close')) as [number];
+  return { status, output };
+}
+
+/** What a terminal has after this, and the lines that it had to break; an address is left whole for whoever clicks it. */
+async function screenOf(output: string) {
+  const terminal = new xterm.Terminal({ cols: COLUMNS, rows: ROWS, allowProposedApi: true });
+  await new Promise<void>((written) => terminal.write(output, written));
+  const { active } = terminal.buffer;
+  const lines = Array.from({ length: active.length }, (_, row) => active.getLine(row));
+  terminal.dispose();
+  return {
+    text: lines
+      .map((line) => line?.translateToString(true).trim())
+      .join(' ')
+      .trim(),
+    broken: lines
+      .flatMap((line) => (line?.isWrapped ? line.translateToString(true) : []))
+      .filter((rest) => /\s/.test(rest)),
+  };
+}
+
+/** A session as a new user has it, in its order. */
+const SESSION: readonly (readonly [
+  args: string,
+  status: number,
+  told: RegExp,
+  typed?: { after: RegExp; text: string },
+])[] = [
+  ['doctor', 1, /service web of cluster prod/],
+  [`drain ${STAYING}`, 0, /Auto Scaling terminates i-00000000000000002\./, { after: /\[y\/N\] /, text: 'y\n' }],
+  ['status --watch', 130, /every 5 s; Ctrl-C ends it/, { after: /Ctrl-C ends it/, text: '\u0003' }],
+  [`explain ${LEAVING}`, 0, /is draining: the group web holds it/],
+  [`extend ${LEAVING} --deadline 1h --message 'the report has to end'`, 0, /at the latest/],
+  [`wait ${LEAVING} --timeout 5s`, 3, /goes on after 5 s of waiting/],
+  ['history', 0, /since 20\d\d-/],
+  [`logs ${LEAVING}`, 0, /DRAINING/],
+];
+
+describe.skipIf(spawnSync('script', ['--version']).status !== 0)(`in a terminal of ${COLUMNS} x ${ROWS}`, () => {
+  it('each command fits, and asks where it has to', async () => {
+    const region = await startRegion();
+    try {
+      for (const [args, status, told, typed] of SESSION) {
+        const line = `exec ${process.execPath} ${join(PACKAGE, 'dist/ecs-drain.mjs')} ${args}`;
+        const ran = await runInTerminal(line, region.environment, typed);
+        const { text, broken } = await screenOf(ran.output);
+        expect({ args, status: ran.status, text, broken }).toEqual({
+          args,
+          status,
+          text: expect.stringMatching(told),
+          broken: [],
+        });
+      }
+    } finally {
+      await region.end();
+    }
   });
 });
