@@ -151,6 +151,9 @@ const NO_FAULTS: Partial<World> = {
   releases: [],
   clusterVanishesAtSecond: undefined,
   hookDeletedAtSecond: undefined,
+  groupDeletedAtSecond: undefined,
+  movesToSecondCluster: undefined,
+  leftInSecondCluster: undefined,
   staying: undefined,
   drainedByHand: undefined,
 };
