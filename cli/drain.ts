@@ -1,5 +1,6 @@
 import {
-  DescribeAutoScalingGroupsCommand,
+  type AutoScalingGroup,
+  paginateDescribeAutoScalingGroups,
   TerminateInstanceInAutoScalingGroupCommand,
 } from '@aws-sdk/client-auto-scaling';
 import { awsCall } from '../src/adapters/aws-call.ts';
@@ -139,9 +140,13 @@ async function readGroups(outlooks: readonly Outlook[], { autoScaling }: Aws) {
   const leaving = outlooks.filter(({ obstacles }) => obstacles.length === 0);
   const names = [...new Set(leaving.map(({ autoScalingGroup }) => autoScalingGroup))];
   if (names.length === 0) return [];
-  const { AutoScalingGroups: groups = [] } = await awsCall(`describe the groups ${names.join(', ')}`, () =>
-    autoScaling.send(new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: names, MaxRecords: 100 })),
-  );
+  const groups = await awsCall(`describe the groups ${names.join(', ')}`, async () => {
+    const found: AutoScalingGroup[] = [];
+    const input = { AutoScalingGroupNames: names };
+    const pages = paginateDescribeAutoScalingGroups({ client: autoScaling, pageSize: 100 }, input);
+    for await (const page of pages) found.push(...(page.AutoScalingGroups ?? []));
+    return found;
+  });
   return groups.map(
     ({ AutoScalingGroupName: name = '', DesiredCapacity = 0, MinSize = 0, SuspendedProcesses = [] }) => ({
       name,

@@ -95,7 +95,7 @@ describe('ecs-drain status and history of several Regions', () => {
     const { status, stdout } = await run('history', ...there);
     expect(status).toBe(0);
     expect(column(stdout, 'Region')).toEqual(['eu-west-1', 'us-east-1', 'eu-west-1']);
-    expect(stdout).toMatch(/3 drains since \S+: 3 drained; 0 tasks killed\.\n$/);
+    expect(stdout).toMatch(/3 drains since \S+: 3 drained; tasks killed: 0\.\n$/);
     const history = JSON.parse((await run('history', '--json', ...there)).stdout);
     expect(history).toMatchObject({ isCut: false, failures: [] });
     expect(history.drains.map(({ region }: { region: string }) => region)).toEqual(column(stdout, 'Region'));
