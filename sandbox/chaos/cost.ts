@@ -43,6 +43,8 @@ const COST = {
   minutesOverWithoutAutoScaling: 12,
   /** A parked drain waits on the queue instead. */
   minutesWithoutScheduler: 39,
+  /** So do copies of its messages: nothing says whose turn it is. */
+  minutesOfCopiesWithoutScheduler: 20,
   /** A drain that watches leaves its message on the queue then, and begins its look again once a minute. */
   watchedMinutesWithoutSqs: 40,
   /** The copies do so as well, from the moment that they are made. */
@@ -87,6 +89,10 @@ function causesOf(played: Played): Causes {
     ...held.map(({ until = seconds }) => until),
     ...deliveries.duplicatedAt.filter((at) => held.some(({ until = seconds }) => until <= at)),
   ].map((at) => minutesOf(world, AUTO_SCALING, at, silentUntil(world, at)));
+  const minutesOfCopies = ({ since, until = seconds }: Held) =>
+    deliveries.duplicatedAt
+      .filter((at) => since <= at && at <= until)
+      .reduce((sum, at) => sum + minutesOf(world, SCHEDULER, at, until), 0);
   // Of a drain that watches a sweep knows only that the instance takes no tasks, as it does again on a new registration.
   const registrations = newRegistrations(world).filter(({ atSecond }) => atSecond < faultsEndAt(world));
   const foundAlive = waiting === 'watch' ? registrations.length : 0;
@@ -112,14 +118,15 @@ function causesOf(played: Played): Causes {
     minutesWithoutAutoScaling: minutesOf(world, AUTO_SCALING, 0, seconds),
     minutesToEndWithoutAutoScaling: sumOfHeld(minutesToEnd),
     minutesOverWithoutAutoScaling: minutesOver.reduce((sum, each) => sum + each, 0),
-    minutesWithoutScheduler:
-      waiting === 'park' ? heldMinutesWithout('Scheduler throttles', 'Scheduler is down', 'schedules are denied') : 0,
+    minutesWithoutScheduler: waiting === 'park' ? heldMinutesWithout(...SCHEDULER) : 0,
+    minutesOfCopiesWithoutScheduler: waiting === 'park' ? sumOfHeld(minutesOfCopies) : 0,
     watchedMinutesWithoutSqs,
     watchedMinutesOfCopiesWithoutSqs: copies * watchedMinutesWithoutSqs,
   };
 }
 
 const ECS: readonly Outage['what'][] = ['ECS throttles', 'ECS is down'];
+const SCHEDULER: readonly Outage['what'][] = ['Scheduler throttles', 'Scheduler is down', 'schedules are denied'];
 const AUTO_SCALING: readonly Outage['what'][] = ['Auto Scaling throttles', 'Auto Scaling is down'];
 
 /** When Auto Scaling answers again, if it is down at this second. */
