@@ -394,7 +394,8 @@ function witnessOf(region: Region) {
 
 /** The rules and the rest of a package, which is made once, with the code as it is here and the settings of the world. */
 export const fromSource: Build = async ({ waiting = 'park', ...params }) => {
-  const deployment = asWatching(await packagedFor(waiting, params['rebalanceRecommendations'] === 'true'), params);
+  const packaged = await packagedFor(waiting, params['rebalanceRecommendations'] === 'true');
+  const deployment = inClusters(asWatching(packaged, params), params);
   const environment = { ...deployment.environment };
   for (const [name, value] of Object.entries(params)) environment[variableOf(name)] = String(value);
   const { heartbeatTimeoutSeconds, functionTimeoutSeconds } = params;
@@ -429,6 +430,18 @@ function asWatching(deployment: Deployment, { superviseManagedDraining }: Params
     return { ...rule, pattern: { ...rule.pattern, detail: { ...detail, LifecycleHookName } } };
   });
   return { ...deployment, rules, hooks: [] };
+}
+
+/** The package hears of every cluster that the world has, though it was made for one. */
+function inClusters(deployment: Deployment, { cluster = CLUSTER }: Params): Deployment {
+  const rules = deployment.rules.map((rule) => {
+    const { detail } = rule.pattern as { readonly detail?: { readonly clusterArn?: readonly string[] } };
+    if (!detail?.clusterArn) return rule;
+    const names = String(cluster).split(',');
+    const clusterArn = names.flatMap((name) => detail.clusterArn?.map((arn) => arn.replace(/[^/]+$/, name)) ?? []);
+    return { ...rule, pattern: { ...rule.pattern, detail: { ...detail, clusterArn } } };
+  });
+  return { ...deployment, rules };
 }
 
 /** What does not say how a drain waits parks it, and is the package of most scenarios. */
