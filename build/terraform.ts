@@ -20,8 +20,7 @@ const OWN: readonly Variable[] = [
   },
   {
     name: 'tags',
-    description:
-      'The tags of the stack, which CloudFormation puts on each resource that can have tags, and of the two objects.',
+    description: 'The tags of the stack, which CloudFormation puts on each resource that can have tags.',
     type: 'map(string)',
     initially: '{}',
   },
@@ -33,7 +32,12 @@ interface Variable {
   readonly type: string;
   /** Its default, as it is written. */
   readonly initially?: string;
-  readonly validations?: readonly { readonly condition: string; readonly message: string }[];
+  readonly validations?: readonly Validation[];
+}
+
+interface Validation {
+  readonly condition: string;
+  readonly message: string;
 }
 
 /** A parameter of the template, as far as a variable depends on it. */
@@ -64,6 +68,7 @@ type Operand = readonly [{ readonly Ref: string }, string];
 type Test =
   | { readonly 'Fn::Equals': Operand }
   | { readonly 'Fn::Contains': Operand }
+  | { readonly 'Fn::EachMemberEquals': Operand }
   | { readonly 'Fn::Not': readonly [Test] }
   | { readonly 'Fn::And': readonly Test[] }
   | { readonly 'Fn::Or': readonly Test[] };
@@ -133,7 +138,23 @@ function variableOf([name, parameter]: readonly [string, Parameter]): Variable {
     name: snake(name),
     description: sentence(inSnakeCase(parameter.Description.replace(', separated by commas', ''))),
     ...kindOf(parameter),
-    validations: [...bounds, ...exclusionsOf(name)],
+    validations: [
+      ...bounds,
+      ...(parameter.Type === 'CommaDelimitedList' ? [eachOnce(name)] : []),
+      ...exclusionsOf(name),
+    ],
+  };
+}
+
+/** The template makes the logical id of a group's hook of the letters and digits of its name. */
+function eachOnce(name: string): Validation {
+  const given = `var.${snake(name)}`;
+  const isGroups = name === parameterOf('autoScalingGroups');
+  const item = isGroups ? 'replace(item, "/[^0-9A-Za-z]/", "")' : 'trimspace(item)';
+  const expected = isGroups ? 'no two with the same letters and digits' : 'each name once';
+  return {
+    condition: `length(distinct([for item in ${given} : try(${item}, null)])) == length(${given})`,
+    message: quoted(`${snake(name)} is `, `jsonencode(${given})`, `: expected ${expected}.`),
   };
 }
 
@@ -144,7 +165,7 @@ function refusal(name: string, { ConstraintDescription, AllowedPattern }: Parame
 }
 
 /** What the template's rules say about a parameter. */
-function exclusionsOf(name: string): { readonly condition: string; readonly message: string }[] {
+function exclusionsOf(name: string): Validation[] {
   return Object.values(Rules).flatMap(({ RuleCondition, Assertions }) =>
     Assertions.filter(({ Assert }) => firstOf(RuleCondition ?? Assert) === name).map(
       ({ Assert, AssertDescription }) => ({
@@ -166,10 +187,11 @@ function holds(test: Test): string {
     const [{ Ref }, value] = test['Fn::Equals'];
     return `tostring(var.${snake(Ref)}) == ${quoted(value)}`;
   }
-  if ('Fn::Contains' in test) {
-    const [{ Ref }, value] = test['Fn::Contains'];
-    // A list that has `none` is an empty one here.
-    return value === 'none' ? `length(var.${snake(Ref)}) == 0` : `contains(var.${snake(Ref)}, ${quoted(value)})`;
+  if ('Fn::Contains' in test || 'Fn::EachMemberEquals' in test) {
+    const [{ Ref }, value] = 'Fn::Contains' in test ? test['Fn::Contains'] : test['Fn::EachMemberEquals'];
+    if (value !== 'none') throw new Error(`There is no rule yet about ${value} in a list.`);
+    // An empty list here is the template's list of `none`, and the items cannot be that.
+    return `length(var.${snake(Ref)}) == 0`;
   }
   if ('Fn::Not' in test) return `!(${holds(test['Fn::Not'][0])})`;
   const [tests, operator] = 'Fn::And' in test ? [test['Fn::And'], ' && '] : [test['Fn::Or'], ' || '];
@@ -205,8 +227,8 @@ function conditionOf(name: string, parameter: Parameter): string | undefined {
   }
   if (AllowedPattern === undefined) return undefined;
   if (Type === 'CommaDelimitedList') {
-    // A comma would make two items of one.
-    const each = `for item in ${given} : ${matches(AllowedPattern, 'item')} && !strcontains(item, ",")`;
+    // CloudFormation trims the items, and a comma would make two of one. An item that is null matches nothing.
+    const each = `for item in ${given} : ${matches(AllowedPattern.replace('none|', ''), 'trimspace(item)')} && !can(regex(",", item))`;
     const most = MOST[name] === undefined ? '' : `length(${given}) <= ${MOST[name]} && `;
     const least = kindOf(parameter).initially === '[]' ? '' : `length(${given}) > 0 && `;
     return `${least}${most}alltrue([${each}])`;

@@ -73,7 +73,7 @@ const INLINE_POLICIES: Limit = {
 /** By type of resource. A type without limits of its own has an empty list: a test finds a type that is missing. */
 export const LIMITS: Readonly<Record<string, readonly Limit[]>> = {
   'AWS::IAM::Role': [
-    name('RoleName', 64, IAM),
+    name('RoleName', 64, IAM, 'choose a shorter stage or roleNamePrefix'),
     { ...name('Path', 512, IAM, 'choose a shorter rolePath'), what: 'the path' },
     {
       what: 'the trust policy',

@@ -31,7 +31,7 @@ const LISTS: Partial<Readonly<Record<ParamName, { readonly AllowedPattern: strin
     expected: `expected the names (not the ARNs) of ECS clusters, ${MOST_CLUSTERS} at most`,
   },
   autoScalingGroups: {
-    AllowedPattern: '^(?!.*\\*\\*)[^:@?$\\\\*]*(\\*[^:@?$\\\\*]*){0,2}$',
+    AllowedPattern: '^(?!$|.*\\*\\*)[^:@?$\\\\*]*(\\*[^:@?$\\\\*]*){0,2}$',
     expected: `expected the names (not the ARNs) of Auto Scaling groups or patterns such as web-*, ${MOST_GROUPS} at most, without : @ ? $ and backslashes`,
   },
   subnetIds: { AllowedPattern: '^(none|subnet-[0-9a-f]{8,17})$', expected: 'expected none, or the ids of subnets' },
@@ -120,7 +120,7 @@ const RULES = {
         Assert: {
           'Fn::Or': [
             { 'Fn::And': [isNone('SubnetIds'), isNone('SecurityGroupIds')] },
-            { 'Fn::And': [{ 'Fn::Not': [isNone('SubnetIds')] }, { 'Fn::Not': [isNone('SecurityGroupIds')] }] },
+            { 'Fn::And': [{ 'Fn::Not': [hasNone('SubnetIds')] }, { 'Fn::Not': [hasNone('SecurityGroupIds')] }] },
           ],
         },
         AssertDescription:
@@ -131,13 +131,20 @@ const RULES = {
 };
 
 function isNone(list: string): object {
+  return { 'Fn::EachMemberEquals': [{ Ref: list }, 'none'] };
+}
+
+/** `none` beside ids is neither a list of ids nor none. */
+function hasNone(list: string): object {
   return { 'Fn::Contains': [{ Ref: list }, 'none'] };
 }
 
 function conditions(): object {
   const open = Object.entries(CONDITIONS).filter(([, { param }]) => hasParameter(param));
   const ofParams = open.map(([name, { param, ...test }]) => {
-    const equals = (value: string) => ({ 'Fn::Equals': [parameterizedForm.variable(param), value] });
+    // A rule has refused `none` beside other items.
+    const first = LISTS[param] ? { 'Fn::Select': [0, { Ref: parameterOf(param) }] } : { Ref: parameterOf(param) };
+    const equals = (value: string) => ({ 'Fn::Equals': [first, value] });
     return [name, 'is' in test ? equals(test.is) : { 'Fn::Not': [equals(test.isNot)] }];
   });
   const there = (list: keyof typeof MOST, index: number) => [
@@ -159,17 +166,14 @@ function conditions(): object {
   ];
   return Object.fromEntries([
     ...ofParams,
-    ...indices('Cluster')
-      .slice(1)
-      .map((index) => there('Cluster', index)),
-    ...indices('AutoScalingGroups')
-      .slice(1)
-      .map((index) => there('AutoScalingGroups', index)),
+    ...lists.flatMap((list) => [...indices(list).slice(1), MOST[list]].map((index) => there(list, index))),
     ...indices('AutoScalingGroups').map(isPattern),
   ]);
 }
 
 const MOST = { Cluster: MOST_CLUSTERS, AutoScalingGroups: MOST_GROUPS } as const;
+
+const lists = Object.keys(MOST) as (keyof typeof MOST)[];
 
 function indices(list: keyof typeof MOST): number[] {
   return [...Array(MOST[list]).keys()];
@@ -199,6 +203,15 @@ function each(list: keyof typeof MOST, of: (item: object, index: number) => unkn
   });
 }
 
+/**
+ * The resources of a statement. A rule cannot count the items of a list, and the items that the template does not read would get a hook
+ * and no drain. IAM refuses the role where a resource is no ARN, and names the resource [IAM API reference, CreateRole, MalformedPolicyDocument].
+ */
+function eachResource(list: keyof typeof MOST, of: (item: object) => unknown): unknown[] {
+  const noArn = sub(`${list} (more than ${MOST[list]} names: \${Item})`, { Item: item(list, MOST[list]) });
+  return [...each(list, of), { 'Fn::If': [conditionOf(list, MOST[list]), noArn, NO_VALUE] }];
+}
+
 function sub(template: string, values: Readonly<Record<string, unknown>> = {}): unknown {
   if (!template.includes('${')) return template;
   return { 'Fn::Sub': Object.keys(values).length === 0 ? template : [template, values] };
@@ -224,8 +237,8 @@ const parameterizedForm: Form = {
       ]),
     );
   },
-  perCluster: (template) => each('Cluster', (Cluster) => sub(template, { Cluster })),
-  perGroup: (template) => each('AutoScalingGroups', (Group) => sub(template, { Group })),
+  perCluster: (template) => eachResource('Cluster', (Cluster) => sub(template, { Cluster })),
+  perGroup: (template) => eachResource('AutoScalingGroups', (Group) => sub(template, { Group })),
   groupTests: () =>
     each('AutoScalingGroups', (group, index) => ({
       'Fn::If': [patternConditionOf(index), { wildcard: group }, group],

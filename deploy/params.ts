@@ -20,6 +20,9 @@ const RETENTIONS = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1_096, 1_827, 2_192, 2_557, 2_922, 3_288, 3_653,
 ];
 
+/** `key=value`, in the characters that every service takes in tags. */
+export const TAG = /^(?!aws:)[\p{L}\p{N}\p{Z}_.:/+@-]{1,128}=[\p{L}\p{N}\p{Z}_.:/=+@-]{0,256}$/u;
+
 /** The function's own settings, and those that only the deployment needs. */
 const entries = {
   ...settingsEntries,
@@ -78,12 +81,11 @@ const entries = {
   ),
 };
 
-/** `key=value`, in the characters that every service takes in tags. */
 function tag() {
   const expected = 'expected none, or key=value, separated by commas, with a key that does not begin with aws:';
   return v.pipe(
     v.string(expected),
-    v.regex(/^(?!aws:)[\p{L}\p{N}\p{Z}_.:/+@-]{1,128}=[\p{L}\p{N}\p{Z}_.:/=+@-]{0,256}$/u, expected),
+    v.regex(TAG, expected),
     v.transform((text): [string, string] => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]),
   );
 }

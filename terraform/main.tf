@@ -25,7 +25,6 @@ resource "aws_s3_object" "code" {
   bucket = var.bucket
   key    = "ecs-drain-${var.stage}/${filesha256(local.code)}.zip"
   source = local.code
-  tags   = var.tags
 
   lifecycle {
     create_before_destroy = true
@@ -38,7 +37,6 @@ resource "aws_s3_object" "template" {
   key          = "ecs-drain-${var.stage}/${sha256(local.uploaded)}.template.json"
   content      = local.uploaded
   content_type = "application/json"
-  tags         = var.tags
 
   lifecycle {
     create_before_destroy = true

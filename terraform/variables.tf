@@ -7,7 +7,7 @@ variable "bucket" {
 }
 
 variable "tags" {
-  description = "The tags of the stack, which CloudFormation puts on each resource that can have tags, and of the two objects."
+  description = "The tags of the stack, which CloudFormation puts on each resource that can have tags."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -31,8 +31,13 @@ variable "cluster" {
   nullable    = false
 
   validation {
-    condition     = length(var.cluster) > 0 && length(var.cluster) <= 5 && alltrue([for item in var.cluster : can(regex("^[a-zA-Z0-9_-]{1,255}$", item)) && !strcontains(item, ",")])
+    condition     = length(var.cluster) > 0 && length(var.cluster) <= 5 && alltrue([for item in var.cluster : can(regex("^[a-zA-Z0-9_-]{1,255}$", trimspace(item))) && !can(regex(",", item))])
     error_message = "cluster is ${jsonencode(var.cluster)}: expected the names (not the ARNs) of ECS clusters, 5 at most."
+  }
+
+  validation {
+    condition     = length(distinct([for item in var.cluster : try(trimspace(item), null)])) == length(var.cluster)
+    error_message = "cluster is ${jsonencode(var.cluster)}: expected each name once."
   }
 }
 
@@ -42,8 +47,13 @@ variable "auto_scaling_groups" {
   nullable    = false
 
   validation {
-    condition     = length(var.auto_scaling_groups) > 0 && length(var.auto_scaling_groups) <= 20 && alltrue([for item in var.auto_scaling_groups : !can(regex("^.*\\*\\*", item)) && can(regex("^[^:@?$\\\\*]*(\\*[^:@?$\\\\*]*){0,2}$", item)) && !strcontains(item, ",")])
+    condition     = length(var.auto_scaling_groups) > 0 && length(var.auto_scaling_groups) <= 20 && alltrue([for item in var.auto_scaling_groups : !can(regex("^$|.*\\*\\*", trimspace(item))) && can(regex("^[^:@?$\\\\*]*(\\*[^:@?$\\\\*]*){0,2}$", trimspace(item))) && !can(regex(",", item))])
     error_message = "auto_scaling_groups is ${jsonencode(var.auto_scaling_groups)}: expected the names (not the ARNs) of Auto Scaling groups or patterns such as web-*, 20 at most, without : @ ? $ and backslashes."
+  }
+
+  validation {
+    condition     = length(distinct([for item in var.auto_scaling_groups : try(replace(item, "/[^0-9A-Za-z]/", ""), null)])) == length(var.auto_scaling_groups)
+    error_message = "auto_scaling_groups is ${jsonencode(var.auto_scaling_groups)}: expected no two with the same letters and digits."
   }
 }
 
@@ -54,8 +64,13 @@ variable "lifecycle_hook" {
   nullable    = false
 
   validation {
-    condition     = length(var.lifecycle_hook) > 0 && alltrue([for item in var.lifecycle_hook : can(regex("^[\\w/-]{1,255}$", item)) && !strcontains(item, ",")])
+    condition     = length(var.lifecycle_hook) > 0 && alltrue([for item in var.lifecycle_hook : can(regex("^[\\w/-]{1,255}$", trimspace(item))) && !can(regex(",", item))])
     error_message = "lifecycle_hook is ${jsonencode(var.lifecycle_hook)}: expected the names of lifecycle hooks."
+  }
+
+  validation {
+    condition     = length(distinct([for item in var.lifecycle_hook : try(trimspace(item), null)])) == length(var.lifecycle_hook)
+    error_message = "lifecycle_hook is ${jsonencode(var.lifecycle_hook)}: expected each name once."
   }
 }
 
@@ -413,8 +428,13 @@ variable "subnet_ids" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for item in var.subnet_ids : can(regex("^(none|subnet-[0-9a-f]{8,17})$", item)) && !strcontains(item, ",")])
+    condition     = alltrue([for item in var.subnet_ids : can(regex("^(subnet-[0-9a-f]{8,17})$", trimspace(item))) && !can(regex(",", item))])
     error_message = "subnet_ids is ${jsonencode(var.subnet_ids)}: expected none, or the ids of subnets."
+  }
+
+  validation {
+    condition     = length(distinct([for item in var.subnet_ids : try(trimspace(item), null)])) == length(var.subnet_ids)
+    error_message = "subnet_ids is ${jsonencode(var.subnet_ids)}: expected each name once."
   }
 
   validation {
@@ -430,8 +450,13 @@ variable "security_group_ids" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for item in var.security_group_ids : can(regex("^(none|sg-[0-9a-f]{8,17})$", item)) && !strcontains(item, ",")])
+    condition     = alltrue([for item in var.security_group_ids : can(regex("^(sg-[0-9a-f]{8,17})$", trimspace(item))) && !can(regex(",", item))])
     error_message = "security_group_ids is ${jsonencode(var.security_group_ids)}: expected none, or the ids of security groups."
+  }
+
+  validation {
+    condition     = length(distinct([for item in var.security_group_ids : try(trimspace(item), null)])) == length(var.security_group_ids)
+    error_message = "security_group_ids is ${jsonencode(var.security_group_ids)}: expected each name once."
   }
 }
 

@@ -105,8 +105,8 @@ run "passes_on_what_is_set" {
     error_message = "What is set must reach the stack."
   }
   assert {
-    condition     = aws_cloudformation_stack.this.tags == tomap({ team = "web" }) && aws_s3_object.code.tags == tomap({ team = "web" })
-    error_message = "The tags must be on the stack and on the objects."
+    condition     = aws_cloudformation_stack.this.tags == tomap({ team = "web" })
+    error_message = "The tags must be on the stack."
   }
 }
 
@@ -157,5 +157,97 @@ run "refuses_lists_that_cloudformation_would_read_otherwise" {
     var.cluster,
     var.auto_scaling_groups,
     var.lifecycle_hook,
+  ]
+}
+
+run "takes_more_tags_than_an_object_can_have" {
+  variables {
+    tags = { for i in range(40) : "key-${i}" => "web" }
+  }
+  assert {
+    condition     = length(aws_cloudformation_stack.this.tags) == 40 && aws_s3_object.code.tags == null && aws_s3_object.template.tags == null
+    error_message = "S3 allows an object 10 tags, so the objects must have none of these."
+  }
+}
+
+run "refuses_an_empty_item" {
+  command = plan
+
+  variables {
+    cluster             = ["prod", ""]
+    auto_scaling_groups = [" "]
+    lifecycle_hook      = [""]
+    subnet_ids          = [""]
+    security_group_ids  = ["sg-01234567"]
+  }
+
+  expect_failures = [
+    var.cluster,
+    var.auto_scaling_groups,
+    var.lifecycle_hook,
+    var.subnet_ids,
+  ]
+}
+
+run "refuses_an_item_that_is_null" {
+  command = plan
+
+  variables {
+    cluster             = [null]
+    auto_scaling_groups = ["web", null]
+    lifecycle_hook      = [null]
+    subnet_ids          = ["subnet-01234567"]
+    security_group_ids  = [null]
+  }
+
+  expect_failures = [
+    var.cluster,
+    var.auto_scaling_groups,
+    var.lifecycle_hook,
+    var.security_group_ids,
+  ]
+}
+
+run "refuses_an_item_that_is_repeated" {
+  command = plan
+
+  variables {
+    cluster             = ["prod", "prod"]
+    auto_scaling_groups = ["web", " web"]
+    lifecycle_hook      = ["ecs-drain", "ecs-drain"]
+    subnet_ids          = ["subnet-01234567", "subnet-01234567"]
+    security_group_ids  = ["sg-01234567"]
+  }
+
+  expect_failures = [
+    var.cluster,
+    var.auto_scaling_groups,
+    var.lifecycle_hook,
+    var.subnet_ids,
+  ]
+}
+
+run "refuses_none_in_a_list" {
+  command = plan
+
+  variables {
+    subnet_ids         = ["none", "subnet-01234567"]
+    security_group_ids = ["sg-01234567"]
+  }
+
+  expect_failures = [
+    var.subnet_ids,
+  ]
+}
+
+run "refuses_groups_whose_hooks_would_have_one_logical_id" {
+  command = plan
+
+  variables {
+    auto_scaling_groups = ["web-1", "web1"]
+  }
+
+  expect_failures = [
+    var.auto_scaling_groups,
   ]
 }

@@ -78,6 +78,8 @@ function holds(condition: Json, context: Context): boolean {
     }
     case 'Fn::Contains':
       return evaluated(operand[0], context).includes(operand[1]);
+    case 'Fn::EachMemberEquals':
+      return evaluated(operand[0], context).every((item: string) => item === operand[1]);
     case 'Fn::Not':
       return !holds(operand[0], context);
     case 'Fn::And':

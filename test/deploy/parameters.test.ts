@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Resources } from '../../deploy/cloudformation.ts';
 import { parameterOf } from '../../deploy/form.ts';
 import { hasParameter, MOST_CLUSTERS, MOST_GROUPS } from '../../deploy/parameters.ts';
 import { PARAMS, type ParamName, paramNames } from '../../deploy/params.ts';
@@ -74,6 +75,8 @@ function refusalOf(given: object): string | undefined {
 /** Params that can be less than elsewhere. */
 const SAID_OTHERWISE: readonly ParamName[] = ['cluster', 'autoScalingGroups', 'createLifecycleHooks'];
 
+const GIVEN = { cluster: 'prod', autoScalingGroups: 'web' };
+
 describe('the template with parameters', () => {
   it('gives the resources of the template for the same params', () => {
     fc.assert(
@@ -102,18 +105,48 @@ describe('the template with parameters', () => {
   it('takes as many clusters and groups as it says', () => {
     const many = (most: number, prefix: string) => Array.from({ length: most }, (_, i) => `${prefix}${i}`).join(',');
     const given = { cluster: many(MOST_CLUSTERS, 'cluster-'), autoScalingGroups: many(MOST_GROUPS, 'group-') };
-    const text = JSON.stringify(byParameters(given, 'main'));
+    const resources = byParameters(given, 'main');
+    const text = JSON.stringify(resources);
     expect(text).toContain(`cluster/cluster-${MOST_CLUSTERS - 1}`);
     expect(text).toContain(`autoScalingGroupName/group-${MOST_GROUPS - 1}"`);
+    expect(noArnsIn(resources)).toEqual([]);
   });
 
-  const GIVEN = { cluster: 'prod', autoScalingGroups: 'web' };
+  it.each([
+    ['cluster', MOST_CLUSTERS, 'Cluster (more than 5 names: name-5)'],
+    ['autoScalingGroups', MOST_GROUPS, 'AutoScalingGroups (more than 20 names: name-20)'],
+  ])('one name more in %s gives the role a resource that IAM refuses', (name, most, refused) => {
+    const names = Array.from({ length: most + 1 }, (_, i) => `name-${i}`).join(',');
+    expect(new Set(noArnsIn(byParameters({ ...GIVEN, [name]: names }, 'main')))).toEqual(new Set([refused]));
+  });
+
+  /** The resources in the policies of the function's role that are no ARNs. */
+  function noArnsIn(resources: Resources): unknown[] {
+    interface Policy {
+      readonly PolicyDocument: { readonly Statement: readonly { readonly Resource: unknown }[] };
+    }
+    const policies = resources['IamRoleLambdaExecution']?.Properties['Policies'] as readonly Policy[] | undefined;
+    const named = (policies ?? []).flatMap(({ PolicyDocument }) =>
+      PolicyDocument.Statement.flatMap(({ Resource }) => Resource),
+    );
+    expect(named.length).toBeGreaterThan(5);
+    return named.filter(
+      (each) => !/^(\*$|\{"Fn::(GetAtt|Sub)":|arn:)/.test(typeof each === 'string' ? each : JSON.stringify(each)),
+    );
+  }
+
   it.each<[Record<string, string>, string]>([
     [{ dryRun: 'true' }, 'dryRun completes nothing'],
     [{ waiting: 'sleep' }, 'Parameter Waiting is sleep'],
     [{ heartbeatTimeoutSeconds: '29' }, 'Parameter HeartbeatTimeoutSeconds is 29'],
     [{ deadlineSeconds: '172801' }, 'Parameter DeadlineSeconds'],
     [{ autoScalingGroups: 'web@prod' }, 'Parameter AutoScalingGroups'],
+    [{ autoScalingGroups: '' }, 'Parameter AutoScalingGroups'],
+    [{ autoScalingGroups: 'web,' }, 'Parameter AutoScalingGroups'],
+    [{ autoScalingGroups: 'web, ,api' }, 'Parameter AutoScalingGroups'],
+    [{ autoScalingGroups: 'web,web' }, 'Two resources have one logical id'],
+    [{ cluster: 'prod,' }, 'Parameter Cluster'],
+    [{ lifecycleHook: '' }, 'Parameter LifecycleHook'],
     [{ autoScalingGroups: 'web**' }, 'Parameter AutoScalingGroups'],
     [{ autoScalingGroups: 'a*b*c*d' }, 'Parameter AutoScalingGroups'],
     [{ cluster: 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod' }, 'Parameter Cluster'],
@@ -127,10 +160,18 @@ describe('the template with parameters', () => {
     [{ logLevel: 'LOUD' }, 'Parameter LogLevel'],
     [{ subnetIds: 'subnet-0a1b2c3d' }, 'subnetIds and securityGroupIds need each other'],
     [{ securityGroupIds: 'sg-0a1b2c3d' }, 'subnetIds and securityGroupIds need each other'],
+    [
+      { subnetIds: 'none,subnet-0a1b2c3d', securityGroupIds: 'sg-0a1b2c3d' },
+      'subnetIds and securityGroupIds need each other',
+    ],
+    [{ subnetIds: 'none,subnet-0a1b2c3d' }, 'subnetIds and securityGroupIds need each other'],
+    [
+      { subnetIds: 'subnet-0a1b2c3d', securityGroupIds: 'none,sg-0a1b2c3d' },
+      'subnetIds and securityGroupIds need each other',
+    ],
     [{ subnetIds: 'mine' }, 'Parameter SubnetIds'],
     [{ roleNamePrefix: 'team/' }, 'Parameter RoleNamePrefix'],
     [{ eventBusArn: 'arn:aws:events:eu-west-1:123456789012:event-bus/default' }, 'Parameter EventBusArn'],
-    [{ tags: 'team=web' }, 'Parameters: [Tags] do not exist'],
   ])('refuses what a constraint or a rule can say: %j', (given, message) => {
     expect(() => byParameters({ ...GIVEN, ...given }, 'main')).toThrow(message);
   });

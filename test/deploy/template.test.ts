@@ -802,7 +802,7 @@ describe('what AWS allows', () => {
       ],
     }).catch((error) => error.message);
     for (const sentence of [
-      'the name ecs-drain-feature-JIRA-12345-drain-spot-nodes-ap-southeast-2-lambdaRole has 71 characters, and AWS allows 64 (IAM user guide, IAM and STS quotas): choose a shorter stage.',
+      'the name ecs-drain-feature-JIRA-12345-drain-spot-nodes-ap-southeast-2-lambdaRole has 71 characters, and AWS allows 64 (IAM user guide, IAM and STS quotas): choose a shorter stage or roleNamePrefix.',
       'the id of a target ecs-drain-feature-JIRA-12345-drain-spot-nodes-continuation-target has 65 characters, and AWS allows 64',
       'AWS::Lambda::Function DrainLambdaFunction: the environment has ',
       'AWS::IAM::Role IamRoleLambdaExecution: the sum of the inline policies has ',
