@@ -1,4 +1,5 @@
-import { sentenceOnUnknown } from '../deploy/params.ts';
+import { Token } from 'aws-cdk-lib';
+import { sentenceOnUnknown, TAG } from '../deploy/params.ts';
 import { shown } from '../src/adapters/schemas.ts';
 import { InvalidSettings } from '../src/handlers/settings.ts';
 import type { EcsDrainProps } from './props.ts';
@@ -68,8 +69,9 @@ const KINDS: Readonly<Record<keyof EcsDrainProps, Kind | undefined>> = {
   roleNamePrefix: undefined,
   rolePath: undefined,
   tags: {
-    expected: 'an object of texts, such as { team: "web" }',
-    fits: (value) => isObject(value) && !Array.isArray(value) && Object.values(value).every(text().fits),
+    expected:
+      'an object of texts, such as { team: "web" }, that have letters, digits, spaces and _ . : / + @ - only. A value may have =, a key does not begin with aws:, and there is no space at an end',
+    fits: (value) => isObject(value) && !Array.isArray(value) && Object.entries(value).every(isTag),
   },
   logRetention: undefined,
   logKmsKey: key,
@@ -94,9 +96,15 @@ export function refuseWrongKinds(props: EcsDrainProps): void {
     if (value === undefined || value === null) return [];
     if (!Object.hasOwn(KINDS, name)) return unknownProperty(name);
     const kind = KINDS[name as keyof EcsDrainProps];
+    if (kind && Array.isArray(value) && Token.isUnresolved(value)) {
+      return `${name} is a list that only CloudFormation knows: expected ${kind.expected}.`;
+    }
     return kind === undefined || kind.fits(value) ? [] : `${name} is ${shown(value)}: expected ${kind.expected}.`;
   });
   if (props.vpcSubnets && !props.vpc) sentences.push('vpcSubnets needs vpc: set vpc, or remove vpcSubnets.');
+  for (const name of ['alarmTopic', 'deadLetterQueue'] as const) {
+    if (props[name]?.fifo) sentences.push(`${name} is a FIFO one: expected a standard one.`);
+  }
   if (sentences.length > 0) throw new InvalidSettings(sentences.join(' '));
 }
 
@@ -107,6 +115,12 @@ function unknownProperty(name: string): string {
   return ofParam === undefined
     ? sentenceOnUnknown('property', name, names)
     : `There is no property ${name}: did you mean ${ofParam}?`;
+}
+
+/** The param `tags` is a text in which a comma ends a tag, and `=` its key. */
+function isTag([key, value]: readonly [string, unknown]): boolean {
+  const tag = `${key}=${value}`;
+  return typeof value === 'string' && !key.includes('=') && tag.trim() === tag && TAG.test(tag);
 }
 
 function text(): Kind {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Annotations, CfnOutput, CfnResource, Token } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, CfnResource, Stack, Token } from 'aws-cdk-lib';
 import { Alarm, type IAlarm, Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { Grant, type IGrantable, type IRole, Role } from 'aws-cdk-lib/aws-iam';
 import { type IFunction, Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
@@ -8,13 +8,15 @@ import { type IQueue, Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Template } from '../deploy/cloudformation.ts';
 import { FUNCTION, FUNCTION_ROLE } from '../deploy/function.ts';
+import { limitsExceeded } from '../deploy/limits.ts';
 import { DEFAULT_STAGE, paramsOf, warningsIn } from '../deploy/params.ts';
 import { templateOf, withCode } from '../deploy/template.ts';
+import { InvalidSettings } from '../src/handlers/settings.ts';
 import { refuseWrongKinds } from './checks.ts';
 import { type Granted, INSPECT, OPERATE } from './grants.ts';
 import { paramsFrom } from './params.ts';
 import type { EcsDrainProps } from './props.ts';
-import { standInsIn } from './stand-ins.ts';
+import { type StandIns, standInsIn } from './stand-ins.ts';
 
 export type { DrainedCluster, DrainedGroup, DrainedGroupInCluster, EcsDrainProps } from './props.ts';
 
@@ -58,6 +60,7 @@ export class EcsDrain extends Construct {
   /** @throws an error with a sentence for each property that is missing, out of bounds or in conflict. */
   constructor(scope: Construct, id: string, props: EcsDrainProps) {
     super(scope, id);
+    refuseSecond(this);
     refuseWrongKinds(props);
     const stage = props.stage ?? DEFAULT_STAGE;
     this.#deployment = `ecs-drain-${stage}`;
@@ -68,9 +71,14 @@ export class EcsDrain extends Construct {
     const code = new Asset(this, 'Code', { path: ZIP });
     const place = { S3Bucket: code.s3BucketName, S3Key: code.s3ObjectKey };
     const params = paramsFrom(props, standIns);
-    for (const warning of warningsIn(paramsOf(params, stage)))
-      Annotations.of(this).addWarningV2('ecs-drain:group', warning);
-    const template = standIns.replacedIn(withCode(templateOf(params, stage), place)) as Template;
+    const checked = withTokens(standIns, () => {
+      for (const warning of warningsIn(paramsOf(params, stage)))
+        Annotations.of(this).addWarningV2('ecs-drain:group', warning);
+      const made = templateOf(params, stage);
+      refuseTooLarge(made, Stack.of(this));
+      return made;
+    });
+    const template = standIns.replacedIn(withCode(checked, place)) as Template;
     const resources = created(this, template);
 
     const arnOf = (logicalId: string) => String(resources.get(logicalId)?.getAtt('Arn'));
@@ -174,6 +182,38 @@ export class EcsDrain extends Construct {
         Grant.addToPrincipal({ grantee, actions: [...actions], resourceArns: [...this.#arns[on]] }),
       )
       .reduce((all, each) => all.combine(each));
+  }
+}
+
+function refuseSecond(drain: EcsDrain): void {
+  const stack = Stack.of(drain);
+  const first = stack.node
+    .findAll()
+    .find((other) => other instanceof EcsDrain && other !== drain && Stack.of(other) === stack);
+  if (!first) return;
+  throw new InvalidSettings(
+    `Stack ${stack.node.id} has the construct ${first.node.path} already, and ${drain.node.path} would have the same logical ids: create it in a stack of its own, with another stage.`,
+  );
+}
+
+/** @throws InvalidSettings where the stack would be larger than AWS allows. */
+function refuseTooLarge(template: Template, { stackName, region, node }: Stack): void {
+  const known = (value: string, otherwise: string) => (Token.isUnresolved(value) ? otherwise : value);
+  // The CDK deploys a stack without a Region to us-east-1, if nothing else is set.
+  const exceeded = limitsExceeded(template, {
+    stackName: known(stackName, node.id),
+    region: known(region, 'us-east-1'),
+  });
+  if (exceeded.length > 0) throw new InvalidSettings(exceeded.join('\n'));
+}
+
+/** What is made, or the error with the tokens in place of their stand-ins, which no one has written. */
+function withTokens<T>(standIns: StandIns, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof InvalidSettings)) throw error;
+    throw new InvalidSettings(String(standIns.replacedIn(error.message)));
   }
 }
 

@@ -44,7 +44,7 @@ export function paramsFrom(props: EcsDrainProps, standIns: StandIns): Readonly<R
     ),
     roleNamePrefix: props.roleNamePrefix,
     rolePath: props.rolePath,
-    tags: props.tags && Object.entries(props.tags).map(([key, value]) => `${key}=${value}`),
+    tags: tagsOf(props),
     logRetentionDays: props.logRetention,
     logKmsKeyArn: arn(props.logKmsKey?.keyArn, keyArn),
     queueKmsKeyArn: arn(props.queueKmsKey?.keyArn, keyArn),
@@ -56,6 +56,11 @@ export function paramsFrom(props: EcsDrainProps, standIns: StandIns): Readonly<R
       (digits) => `arn:aws:events:us-east-1:123456789012:event-bus/${digits}`,
     ),
   };
+}
+
+function tagsOf({ tags = {} }: EcsDrainProps): string[] | undefined {
+  const pairs = Object.entries(tags ?? {}).map(([key, value]) => `${key}=${value}`);
+  return pairs.length > 0 ? pairs : undefined;
 }
 
 function seconds(duration: Duration | undefined): number | undefined {
@@ -72,8 +77,9 @@ function idOf(kind: string): (digits: string) => string {
 
 /** The template has the name of the queue alone as well. */
 function queueArn({ queueArn: given, queueName }: IQueue, standIns: StandIns): string {
-  const text = standIns.of(given, (digits) => `arn:aws:sqs:us-east-1:123456789012:token-${digits}`);
-  if (text !== given) standIns.part(text.slice(text.lastIndexOf(':') + 1), queueName);
+  const text = standIns.arn(given, (digits) => `arn:aws:sqs:us-east-1:123456789012:token-${digits}`);
+  const name = text.slice(text.lastIndexOf(':') + 1);
+  if (!given.endsWith(`:${name}`)) standIns.part(name, queueName);
   return text;
 }
 
@@ -82,16 +88,15 @@ function isInCluster(group: DrainedGroup | DrainedGroupInCluster): group is Drai
 }
 
 function textsWith(standIns: StandIns) {
-  const name = (value: string) => standIns.of(value, (digits) => `token-${digits}`);
-  const cluster = (given: DrainedCluster) => name(typeof given === 'string' ? given : given.clusterName);
+  const cluster = (given: DrainedCluster) => standIns.inText(typeof given === 'string' ? given : given.clusterName);
   /** The name of a construct is a name, whatever characters it has; a text is what the param takes. */
-  const named = (given: IAutoScalingGroup) => name(given.autoScalingGroupName).replace(/[\\*@,]/g, '\\$&');
-  const group = (given: DrainedGroup) => (typeof given === 'string' ? name(given) : named(given));
+  const named = (given: IAutoScalingGroup) => standIns.inText(given.autoScalingGroupName).replace(/[\\*@,]/g, '\\$&');
+  const group = (given: DrainedGroup) => (typeof given === 'string' ? standIns.inText(given) : named(given));
   return {
     cluster,
     group,
     groupInCluster: (given: DrainedGroupInCluster) => `${named(given.group)}@${cluster(given.cluster)}`,
     arn: (value: string | undefined, standIn: (digits: string) => string) =>
-      value === undefined ? undefined : standIns.of(value, standIn),
+      value === undefined ? undefined : standIns.arn(value, standIn),
   };
 }

@@ -1,20 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
-import { App, type CfnElement, Duration, Stack, Tags } from 'aws-cdk-lib';
+import { App, type CfnElement, CfnParameter, Duration, Stack, Tags } from 'aws-cdk-lib';
 import { Annotations, Match, Template as Synthesized } from 'aws-cdk-lib/assertions';
 import { AutoScalingGroup } from 'aws-cdk-lib/aws-autoscaling';
 import { InstanceType, MachineImage, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { Cluster } from 'aws-cdk-lib/aws-ecs';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import { ManagedPolicy, PermissionsBoundary, PolicyStatement, User } from 'aws-cdk-lib/aws-iam';
-import { Key } from 'aws-cdk-lib/aws-kms';
+import { Alias, Key } from 'aws-cdk-lib/aws-kms';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Resource, Template } from '../../deploy/cloudformation.ts';
+import { limitsExceeded } from '../../deploy/limits.ts';
 import { templateOf } from '../../deploy/template.ts';
 import { byParameters, CODE, comparable } from '../../test/deploy/forms.ts';
 import type * as built from '../ecs-drain.ts';
@@ -192,6 +193,40 @@ describe('what is given as constructs', () => {
     expect(JSON.stringify(resources)).not.toContain('token-');
   });
 
+  it('a token within a text is a part of a pattern or of a name', () => {
+    const stack = new Stack(app(), 'Drains');
+    const name = new CfnParameter(stack, 'Name').valueAsString;
+    new EcsDrain(stack, 'Drain', {
+      clusters: ['prod', `prod-${stack.region}`],
+      autoScalingGroups: [`web-${stack.region}-*`, `${name}@batch`],
+      createLifecycleHooks: [`${name}@batch`],
+    });
+    const resources = resourcesOf(stack);
+    const region = { Ref: 'AWS::Region' };
+    const parameter = { Ref: 'Name' };
+    const join = (...parts: unknown[]) => ({ 'Fn::Join': ['', parts] });
+
+    expect(resources['DrainLambdaFunction']?.Properties['Environment']).toMatchObject({
+      Variables: {
+        CLUSTER: join('prod,prod-', region),
+        AUTO_SCALING_GROUPS: join('web-', region, '-*,', parameter, '@batch'),
+      },
+    });
+    const rules = Object.values(resources).filter(({ Type }) => Type === 'AWS::Events::Rule');
+    expect(rules.map(({ Properties }) => Properties['EventPattern'])).toContainEqual(
+      expect.objectContaining({
+        detail: expect.objectContaining({ AutoScalingGroupName: [{ prefix: join('web-', region, '-') }, parameter] }),
+      }),
+    );
+    const hooks = Object.values(resources).filter(({ Type }) => Type === 'AWS::AutoScaling::LifecycleHook');
+    expect(hooks.map(({ Properties }) => Properties['AutoScalingGroupName'])).toEqual([parameter]);
+    const role = JSON.stringify(resources['IamRoleLambdaExecution']);
+    expect(role).toMatch(/autoScalingGroupName\/web-\$\{(Token\w+)\}-\*",\{"\1":\{"Ref":"AWS::Region"\}/);
+    expect(role).toMatch(/autoScalingGroupName\/\$\{(Token\w+)\}",\{"\1":\{"Ref":"Name"\}/);
+    expect(role).toMatch(/cluster\/batch"/);
+    expect(JSON.stringify(resources)).not.toContain('token-');
+  });
+
   it('a group of another stack is imported', () => {
     const all = app();
     const group = groupIn(new Stack(all, 'Groups', IN_IRELAND), 'Web');
@@ -268,6 +303,64 @@ describe('what is given as constructs', () => {
     expect(JSON.stringify(resources)).not.toContain('123456789012');
   });
 
+  it('an ARN with tokens is referred to as it is, however much of it is known', () => {
+    const stack = new Stack(app(), 'Drains');
+    new EcsDrain(stack, 'Drain', {
+      ...WEB,
+      eventBus: EventBus.fromEventBusName(stack, 'Bus', 'central'),
+      permissionsBoundary: ManagedPolicy.fromAwsManagedPolicyName('PowerUserAccess'),
+      deadLetterQueue: Queue.fromQueueArn(stack, 'Letters', stack.formatArn({ service: 'sqs', resource: 'letters' })),
+    });
+    const resources = resourcesOf(stack);
+    expect(JSON.stringify(resources['EventBusRule']?.Properties['Targets'])).toContain(':event-bus/central"]]}');
+    expect(resources['ParkingRole']?.Properties['PermissionsBoundary']).toEqual({
+      'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, ':iam::aws:policy/PowerUserAccess']],
+    });
+    expect(JSON.stringify(resources['EventQueue']?.Properties['RedrivePolicy'])).toContain(':letters"]]}');
+    expect(JSON.stringify(resources['DeadLettersAlarm'])).toContain('"Value":"letters"');
+    expect(JSON.stringify(resources)).not.toContain('token-');
+    expect(JSON.stringify(resources)).not.toContain('123456789012');
+  });
+
+  const ofDefaultBus = (stack: Stack) => EventBus.fromEventBusName(stack, 'Bus', 'default');
+  const ofAlias = (stack: Stack) =>
+    new Alias(stack, 'Alias', { aliasName: 'alias/logs', targetKey: new Key(stack, 'K') });
+  it.each<[string, (stack: Stack) => Partial<EcsDrainProps>, RegExp]>([
+    [
+      'the default bus',
+      (stack) => ({ eventBus: ofDefaultBus(stack) }),
+      /^eventBusArn is "arn:\$\{Token\[.*:event-bus\/default": expected none, or the ARN of an event bus that is no default one/,
+    ],
+    [
+      'the alias of a key',
+      (stack) => ({ logKmsKey: ofAlias(stack) }),
+      /^logKmsKeyArn is .*: expected none, or the ARN of a KMS key \(not of an alias\)/,
+    ],
+    [
+      'a FIFO topic',
+      (stack) => ({ alarmTopic: new Topic(stack, 'Topic', { fifo: true }) }),
+      /^alarmTopic is a FIFO one: expected a standard one\.$/,
+    ],
+    [
+      'a FIFO queue',
+      (stack) => ({ deadLetterQueue: new Queue(stack, 'Letters', { fifo: true }) }),
+      /^deadLetterQueue is a FIFO one: expected a standard one\.$/,
+    ],
+    [
+      'a list that only CloudFormation knows',
+      (stack) => ({ autoScalingGroups: new CfnParameter(stack, 'Groups', { type: 'CommaDelimitedList' }).valueAsList }),
+      /^autoScalingGroups is a list that only CloudFormation knows: expected a list, each /,
+    ],
+    [
+      'a hook for a group of a token that is not drained',
+      (stack) => ({ createLifecycleHooks: [new CfnParameter(stack, 'Name').valueAsString] }),
+      /^createLifecycleHooks names \$\{Token\[.*, which autoScalingGroups \(web\) does not have/,
+    ],
+  ])('%s is refused', (_, wrong, sentence) => {
+    const stack = new Stack(app(), 'Drains');
+    expect(() => new EcsDrain(stack, 'Drain', { ...WEB, ...wrong(stack) })).toThrow(sentence);
+  });
+
   it("the CDK's own tags and boundaries reach the resources", () => {
     const stack = new Stack(app(), 'Drains');
     new EcsDrain(stack, 'Drain', WEB);
@@ -327,6 +420,10 @@ describe('properties that cannot work', () => {
       { ...WEB, alarmTopic: 'arn:aws:sns:eu-west-1:123456789012:alarms' },
       'alarmTopic is "arn:aws:sns:eu-west-1:123456789012:alarms": expected a construct that has topicArn, such as ',
     ],
+    ['a tag with a comma', { ...WEB, tags: { team: 'a, b=c' } }, 'tags is {"team":"a, b=c"}: expected an object'],
+    ['a tag whose key has =', { ...WEB, tags: { 'a=b': 'c' } }, 'tags is {"a=b":"c"}: expected an object'],
+    ['a tag with a space at the end', { ...WEB, tags: { a: 'b ' } }, 'tags is {"a":"b "}: expected an object'],
+    ['a tag of AWS', { ...WEB, tags: { 'aws:a': 'b' } }, 'tags is {"aws:a":"b"}: expected an object'],
     ['tags as a text', { ...WEB, tags: 'team=web' }, 'tags is "team=web": expected an object of texts'],
     ['an id for a VPC', { ...WEB, vpc: 'vpc-0123456789abcdef0' }, 'vpc is "vpc-0123456789abcdef0": expected a VPC'],
     ['subnets of no VPC', { ...WEB, vpcSubnets: {} }, 'vpcSubnets needs vpc: set vpc, or remove vpcSubnets.'],
@@ -336,6 +433,60 @@ describe('properties that cannot work', () => {
   ])('%s, as JavaScript may give them, are refused in a sentence', (_, props, sentence) => {
     const message = messageOf(() => synthesized(props as EcsDrainProps));
     expect(message.slice(0, sentence.length)).toBe(sentence);
+  });
+
+  const groups = (count: number, length: number) =>
+    Array.from({ length: count }, (_, i) => `group-${i}-`.padEnd(length, 'x'));
+  it.each<[string, Partial<EcsDrainProps>, RegExp]>([
+    [
+      'a stage of 60 characters',
+      { stage: 's'.repeat(60) },
+      /has \d+ characters, and AWS allows 64 .*: choose a shorter/,
+    ],
+    [
+      'a stage that is too long after its prefix',
+      { stage: 'production', roleNamePrefix: 'platform-engineering-team-' },
+      /the name platform-engineering-team-\S+ has 67 characters, and AWS allows 64 .*: choose a shorter stage or role/,
+    ],
+    ['300 groups', { autoScalingGroups: groups(300, 20) }, /the environment has \d+ bytes.*: name fewer groups/],
+    ['20 groups with long names', { autoScalingGroups: groups(20, 90) }, /the event pattern has \d+ characters/],
+    [
+      '60 tags',
+      { tags: Object.fromEntries(groups(60, 10).map((key) => [key, 'x'])) },
+      /the list of tags has 60 entries/,
+    ],
+  ])('%s, which AWS would refuse, is refused with the sentence of serverless package', (_, wrong, sentence) => {
+    const stack = new Stack(new App({ analyticsReporting: false }), 'Drains', { env: { region: 'eu-west-1' } });
+    const message = messageOf(() => new EcsDrain(stack, 'Drain', { ...WEB, ...wrong }));
+    expect(message).toMatch(sentence);
+    const { stage = 'main', tags = {}, ...others } = wrong;
+    const params = { cluster: 'prod', autoScalingGroups: 'web', ...others };
+    const pairs = Object.entries(tags).map((tag) => tag.join('='));
+    const template = templateOf(pairs.length > 0 ? { ...params, tags: pairs } : params, stage);
+    expect(message).toBe(limitsExceeded(template, { stackName: 'Drains', region: 'eu-west-1' }).join('\n'));
+  });
+
+  it('a stack without a Region is checked as one of us-east-1, where the CDK deploys it', () => {
+    const stage = 's'.repeat(29); // with us-east-1 in its name the role has 64 characters
+    const sizeIn = (region: string) =>
+      limitsExceeded(templateOf({ cluster: 'prod', autoScalingGroups: 'web' }, stage), { stackName: 'Drains', region });
+    expect([sizeIn('us-east-1'), sizeIn('ap-southeast-1')]).toEqual([[], expect.arrayContaining([expect.any(String)])]);
+    expect(synthesized({ ...WEB, stage }).Resources).toHaveProperty('DrainLambdaFunction');
+  });
+
+  it('no tags at all are no mistake', () => {
+    expect(synthesized({ ...WEB, tags: {} })).toEqual(synthesized(WEB));
+  });
+
+  it('a second construct in a stack is refused in a sentence', () => {
+    const all = new App({ analyticsReporting: false });
+    const stack = new Stack(all, 'Drains');
+    new EcsDrain(stack, 'Drain', WEB);
+    expect(messageOf(() => new EcsDrain(stack, 'Second', { ...WEB, stage: 'two' }))).toBe(
+      'Stack Drains has the construct Drains/Drain already, and Drains/Second would have the same logical ids: create it in a stack of its own, with another stage.',
+    );
+    expect(() => new EcsDrain(new Stack(stack, 'Inner'), 'Drain', { ...WEB, stage: 'two' })).not.toThrow();
+    expect(() => new EcsDrain(new Stack(all, 'Other'), 'Drain', { ...WEB, stage: 'three' })).not.toThrow();
   });
 
   it('an ARN in place of a name is refused with the sentence of serverless package', () => {
