@@ -591,7 +591,7 @@ function summaryOf(findings: readonly Finding[], verbose: boolean): string {
     ...(errors > 0 ? [counted(errors, 'error')] : []),
     ...(warnings > 0 ? [counted(warnings, 'warning')] : []),
     ...(unchecked > 0 ? [`${unchecked} not checked`] : []),
-    `${ok} passed${verbose ? '' : ', which --verbose lists'}`,
+    `${ok} passed`,
   ];
-  return `${parts.join(', ')}.`;
+  return `${parts.join(', ')}.${verbose ? '' : ' --verbose lists all.'}`;
 }

@@ -263,6 +263,7 @@ export function presentStatus(status: DrainStatus) {
     since: time(sinceMs),
     deadlineAt: time(rest.deadlineAtMs),
     parked: drain !== undefined,
+    stuck: isStuck(status) || undefined,
     nextLookAt: time(nextLookAtMs),
     heartbeat: heartbeat && {
       count: heartbeat.count,
@@ -281,6 +282,11 @@ export function presentStatus(status: DrainStatus) {
     remarks: rest.remarks,
     failures: rest.failures,
   };
+}
+
+/** Whether half of its time is over, and it was reported as stuck. */
+export function isStuck({ drain }: DrainStatus): boolean {
+  return drain?.announced === 'stuck';
 }
 
 /** `group web`, `on a spot-interruption`; with its hook where the instance has a drain for another hook as well. */

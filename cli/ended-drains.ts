@@ -52,6 +52,15 @@ export function presentKilled(counts: readonly (number | undefined)[]): string {
   return `${known.length > 0 ? `${killed} in ${counted(known.length, 'drain')}, ` : ''}not known of ${counted(missing, 'drain')}`;
 }
 
+/**
+ * The sentences of a log line as a list: what happened, and one for each blocker. Where the drain has ended, its advice is left
+ * out, because it was for the tasks that are no more.
+ */
+export function listOf(message: string, hasEnded: boolean): string {
+  const current = hasEnded ? message.replace(/ What to do: [^.]*\./g, '') : message;
+  return current.replace(/(?<=\.) (?=\d+ tasks? of |And \d+ more\.|Not everything is known\.)/g, '\n  - ');
+}
+
 export interface Ended {
   /** The oldest first. */
   readonly drains: readonly EndedDrain[];

@@ -20,6 +20,7 @@ import {
   dueInstant,
   hasDoubtfulDeadline,
   instant,
+  isStuck,
   noHeartbeat,
   presentStatus,
 } from './drain-status.ts';
@@ -89,14 +90,15 @@ function linesOn(drain: DrainStatus, explanation: Explanation | undefined, nowMs
     drain;
   const at = (instantMs: number | undefined) => instant(instantMs, nowMs, ', ');
   const onOne = terminatingHooks.length > 0 ? ` on one of its terminating hooks (${terminatingHooks.join(', ')})` : '';
+  const stuck = isStuck(drain) ? ' and stuck' : '';
   const registered = containerInstances.map(
     ({ cluster, status, agentConnected }) =>
       `${status} in ${cluster}, agent ${agentConnected ? 'connected' : 'disconnected'}`,
   );
   return [
     notice
-      ? `${instanceId} is draining on a ${notice} of EC2: nothing holds it.`
-      : `${instanceId} is draining: the group ${autoScalingGroup} holds it${lifecycleHook ? ` on the hook ${lifecycleHook}` : onOne}.`,
+      ? `${instanceId} is draining${stuck} on a ${notice} of EC2: nothing holds it.`
+      : `${instanceId} is draining${stuck}: the group ${autoScalingGroup} holds it${lifecycleHook ? ` on the hook ${lifecycleHook}` : onOne}.`,
     `  in ECS      ${registered.join('; ') || 'not registered'}`,
     `  ${notice ? 'since     ' : 'held since'}  ${at(drain.sinceMs)}`,
     `  next look   ${dueInstant(drain.nextLookAtMs, nowMs, ', ')}`,
@@ -114,7 +116,7 @@ function linesOnTasks({ length: count }: readonly HoldingTask[], { atMs, blocker
   return [
     count === 0 ? 'No task holds it.' : `${counted(count, 'task')} hold${count === 1 ? 's' : ''} it:`,
     ...blockers.map((blocker) => `  ${sentenceOnBlocker(blocker, atMs)}.`),
-    ...unknown.map((sentence) => `  not known: ${sentence}`),
+    ...unknown.map((sentence) => `  Not everything is known. ${sentence}`),
   ];
 }
 
@@ -144,7 +146,7 @@ function reportNotHeld(
   const isKnown = place !== undefined || registered.length > 0;
   const sentence = isKnown
     ? notHeldSentence(notHeld, deployment)
-    : `Neither Auto Scaling nor ECS (${registrations.searched.join(', ') || 'in no cluster that answers'}) knows ${instanceId}: it is gone, or of another account or Region. ${ENDED}`;
+    : `Neither Auto Scaling nor ECS (${registrations.searched.join(', ') || 'in no cluster that answers'}) knows ${instanceId}: it is gone, or of another account or Region. ${endedSentence(instanceId)}`;
   const state = registered.some(isDraining) ? 'draining in ECS only' : isKnown ? 'not draining' : 'unknown';
   const failures = [...registrations.failures, ...moreFailures];
   printJson({ instanceId, state, sentence, failures });
@@ -152,7 +154,9 @@ function reportNotHeld(
   return isKnown && failures.length === 0 ? 0 : 1;
 }
 
-const ENDED = 'npx ecs-drain history shows how drains have ended.';
+function endedSentence(instanceId: string): string {
+  return `To see what its drain did: npx ecs-drain logs ${instanceId}. To see how drains have ended: npx ecs-drain history.`;
+}
 
 function notHeldSentence({ instanceId, place, registrations, isMarked }: NotHeld, { settings }: Deployment): string {
   const registered = registrations.of(instanceId);
@@ -161,7 +165,8 @@ function notHeldSentence({ instanceId, place, registrations, isMarked }: NotHeld
     .join(', ');
   const inEcs = `In ECS it is ${places || `not registered in ${registrations.searched.join(', ') || 'any cluster that answers'}`}.`;
   const givenBack = isMarked ? ` ${GIVEN_BACK}` : '';
-  if (!place) return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}${givenBack} ${ENDED}`;
+  if (!place)
+    return `${instanceId} is in no Auto Scaling group, so nothing holds it. ${inEcs}${givenBack} ${endedSentence(instanceId)}`;
   const { autoScalingGroup: group, lifecycleState } = place;
   const choices = settings.autoScalingGroups;
   if (!choiceOf(choices, group)) {

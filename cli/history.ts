@@ -10,7 +10,7 @@ import {
   relativeTo,
   type Target,
 } from './common.ts';
-import { type Ended, type EndedDrain, killedIn, presentKilled, readEnded } from './ended-drains.ts';
+import { type Ended, type EndedDrain, killedIn, listOf, presentKilled, readEnded } from './ended-drains.ts';
 import { type Found, inPlace, lookEverywhere, type Place, placesIn, presentPlace, throwIfAlone } from './places.ts';
 import { secondsIn } from './typed.ts';
 
@@ -122,7 +122,7 @@ function rowOf({ place, deployment, ...drain }: PlacedDrain): string[] {
 /** What does not fit into a table: why a drain did not end well, and the notes of operators. */
 function sentencesOn({ outcome, message: reason, notes = [] }: EndedDrain): string[] {
   return [
-    ...(outcome === 'drained' ? [] : [reason]),
+    ...(outcome === 'drained' ? [] : [listOf(reason, true)]),
     ...notes.flatMap(({ by, message }) => (message === undefined ? [] : [`note of ${operatorName(by)}: ${message}`])),
   ];
 }

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { jsonIn } from '../src/adapters/schemas.ts';
 import { Unavailable } from '../src/domain/ports.ts';
-import { type Deployment, deploymentOf, isoTime, sentenceOf, type Target } from './common.ts';
-import { equals, readLog } from './ended-drains.ts';
+import { type Deployment, deploymentOf, duration, isoTime, sentenceOf, type Target } from './common.ts';
+import { equals, listOf, readLog } from './ended-drains.ts';
 import type { Session } from './session.ts';
 import { instanceIdsIn, secondsIn } from './typed.ts';
 
@@ -45,7 +45,7 @@ export async function logs(typed: string, options: LogsOptions, target: Target, 
   for (const line of lines) session.print(textOf(line));
   if (lines.length === 0) {
     session.print(
-      `The log has no line about ${instanceId} in the last ${options.since}: its event was not delivered, not understood, or still waits.`,
+      `The log has no line about ${instanceId} in the last ${duration(sinceSeconds)}: its event was not delivered, not understood, or still waits.`,
     );
   }
   return lines.length > 0 ? 0 : 1;
@@ -99,8 +99,8 @@ function presentLine({ id: _, atMs, ...line }: Line) {
   return { at: isoTime(atMs), ...rest };
 }
 
-function textOf({ atMs, level, message, operator, reason, note }: Line): string {
+function textOf({ atMs, level, message, outcome, operator, reason, note }: Line): string {
   const who = typeof operator === 'string' ? ` (${operator})` : '';
   const more = [reason, note].filter((each) => typeof each === 'string').map((each) => `: ${each}`);
-  return `${isoTime(atMs)} ${level === 'INFO' ? '' : `${level} `}${message}${who}${more.join('')}`;
+  return `${isoTime(atMs)} ${level === 'INFO' ? '' : `${level} `}${listOf(message, outcome !== undefined)}${who}${more.join('')}`;
 }

@@ -269,12 +269,19 @@ async function roomFinding(
   const tasks = await tasksOn(ecs, fullest, replicas);
   const others = hosts.filter((host) => host !== fullest && tasks.some((task) => takes(host, task, providers)));
   const homeless = homelessOf(tasks, others, providers);
-  const what = `of the ${counted(tasks.length, 'service task')} on its fullest instance (${fullest.ec2InstanceId}), ${tasks.length - homeless.length} find CPU and memory on the ${counted(others.length, 'other')} that may take them`;
-  if (homeless.length === 0) return { level: 'ok', where, what: `${what}; ports and constraints are not checked.` };
+  const tasksOfFullest = `the ${counted(tasks.length, 'service task')} of its fullest instance, ${fullest.ec2InstanceId}`;
+  if (homeless.length === 0) {
+    const what = `the other instances have CPU and memory for ${tasksOfFullest}; ports and constraints are not checked.`;
+    return { level: 'ok', where, what };
+  }
+  const missing =
+    homeless.length === tasks.length
+      ? `no other instance has room for ${tasksOfFullest}`
+      : `the other instances have room for ${tasks.length - homeless.length} of ${tasksOfFullest}`;
   return {
     level: 'warning',
     where,
-    what: `${what}: the rest wait for a new instance, and their drain with them.`,
+    what: `${missing}, so a drain has to wait for a new instance.`,
     fix: 'Keep room for the tasks of one instance, or let the group launch before it terminates.',
   };
 }

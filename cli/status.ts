@@ -32,6 +32,7 @@ import {
   hasDoubtfulDeadline,
   heldStatuses,
   instant,
+  isStuck,
   noHeartbeat,
   noticeStatus,
   presentStatus,
@@ -272,7 +273,7 @@ function rowOf(drain: DrainStatus, all: readonly DrainStatus[], { labels }: Plac
     ({ cluster, status, agentConnected }) => `${cluster}: ${status}${agentConnected ? '' : ', agent disconnected'}`,
   );
   return [
-    [instanceId, whereOf(drain, all), ...registered].join('\n'),
+    [instanceId, whereOf(drain, all), ...(isStuck(drain) ? ['stuck'] : []), ...registered].join('\n'),
     ...Object.values(labels),
     at(drain.sinceMs),
     presentTaskCounts(drain.holdingTasks),

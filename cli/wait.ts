@@ -146,7 +146,7 @@ function unfinished(instanceId: string, timeoutSeconds: number, failure: string 
     ? {
         instanceId,
         state: 'draining',
-        sentence: `The drain of ${instanceId} goes on after ${duration(timeoutSeconds)} of waiting.`,
+        sentence: `The drain of ${instanceId} is still in progress after ${duration(timeoutSeconds)}.`,
       }
     : { instanceId, state: 'not known', sentence: notKnownSentence(instanceId, failure) };
 }

@@ -3,7 +3,7 @@
 import { createLogUpdate } from 'log-update';
 import { type Page, sizeOf, wrapped } from '../terminal/layout.ts';
 import { counted, type Deployment, isoTime, type Output } from './common.ts';
-import { type DrainStatus, presentTasksInLine, whereOf } from './drain-status.ts';
+import { type DrainStatus, isStuck, presentTasksInLine, whereOf } from './drain-status.ts';
 import { type Found, inPlace, type Place, throwIfAlone } from './places.ts';
 import type { Session } from './session.ts';
 
@@ -116,7 +116,11 @@ function shortLineOn(drain: DrainStatus, all: readonly DrainStatus[]): string {
   const { instanceId, holdingTasks, deadlineAtMs } = drain;
   const tasks = holdingTasks ? counted(holdingTasks.length, 'task') : 'tasks not known';
   const deadline = deadlineAtMs === undefined ? '' : `, deadline ${isoTime(deadlineAtMs)}`;
-  return `${instanceId}, ${whereOf(drain, all)}: ${tasks}${deadline}`;
+  return `${instanceId}, ${whereOf(drain, all)}: ${stuckIn(drain)}${tasks}${deadline}`;
+}
+
+function stuckIn(drain: DrainStatus): string {
+  return isStuck(drain) ? 'stuck, ' : '';
 }
 
 /** It begins with how the drain is named when it is over. */
@@ -127,7 +131,7 @@ function keyOf({ instanceId, notice, lifecycleHook }: DrainStatus, place: Place)
 function lineOn(drain: DrainStatus, all: readonly DrainStatus[]): string {
   const { instanceId, holdingTasks, deadlineAtMs } = drain;
   const deadline = deadlineAtMs === undefined ? '' : `; deadline ${isoTime(deadlineAtMs)}`;
-  return `${instanceId}, ${whereOf(drain, all)}: ${presentTasksInLine(holdingTasks)}${deadline}`;
+  return `${instanceId}, ${whereOf(drain, all)}: ${stuckIn(drain)}${presentTasksInLine(holdingTasks)}${deadline}`;
 }
 
 function changesBetween(before: Shown, now: Shown): string[] {

@@ -7,6 +7,7 @@ import { listenTo, untilStopped, welcome } from './listening.ts';
 import { rehearse } from './rehearsal.ts';
 import { EXTERNAL } from './result.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
+import { paceOf } from './sentences.ts';
 import { linesView, NO_VIEW, summaryOf } from './view.ts';
 
 /** `npm run region -- --drainer external`: a drain program outside drains a scenario, and is judged as the others are. */
@@ -54,7 +55,7 @@ export async function judge(options: JudgeOptions): Promise<void> {
     open: async (region) => {
       clock = new RegionClock(region);
       const { url, close } = await listenTo(region, clock, port);
-      print(welcome(url, isVirtual ? 'in the virtual time of its clients' : `${speed} virtual seconds a second`));
+      print(welcome(url, speed === undefined ? 'in the virtual time of its clients' : paceOf(speed)));
       print(whereEventsAre(url, isVirtual));
       if (isVirtual) await clock.firstClient();
       return close;

@@ -17,6 +17,7 @@ import { type JudgeOptions, judge, VIRTUAL } from './judge.ts';
 import { listenTo, untilStopped, welcome } from './listening.ts';
 import { stage } from './rehearsal.ts';
 import { BENCHMARKED, EXTERNAL } from './result.ts';
+import { paceOf } from './sentences.ts';
 import { footedView, linesView } from './view.ts';
 
 /** `npm run region`: a running Region that the AWS CLI or any SDK can look into, and that judges a drain program outside. */
@@ -77,7 +78,7 @@ export async function serve(args: string[]): Promise<void> {
     throw error;
   });
 
-  process.stdout.write(wrapped(welcome(url, `${speed} virtual seconds a second`), pageOf(process.stdout)));
+  process.stdout.write(wrapped(welcome(url, paceOf(speed)), pageOf(process.stdout)));
   foot = `AWS_ENDPOINT_URL=${url}   Ctrl-C ends it`;
   const stopped = untilStopped();
   begin(afterSeconds);

@@ -79,3 +79,8 @@ export function headlineOf({
 function count(amount: number, noun: string): string {
   return `${amount} ${noun}${amount === 1 ? '' : 's'}`;
 }
+
+/** `in real time`, `at 60 times real time`. */
+export function paceOf(speed: number): string {
+  return speed === 1 ? 'in real time' : `at ${speed} times real time`;
+}

@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update';
 import { duration } from '../src/adapters/duration.ts';
 import { NO_TERMINAL, type Page, pageOf, sizeOf, wrapped } from '../terminal/layout.ts';
 import type { Benchmarked, DrainResult, DrillEvent, DrillResult, Judged } from './result.ts';
-import { clockFace, headlineOf, reportsIn, sentenceOf, type Where } from './sentences.ts';
+import { clockFace, headlineOf, paceOf, reportsIn, sentenceOf, type Where } from './sentences.ts';
 
 /** Shows a drill as it goes on. */
 export interface View {
@@ -40,7 +40,7 @@ export function titleOf(drill: {
   readonly speed: number | undefined;
 }): string {
   const { scenario, description, drainer, seed, speed } = drill;
-  const pace = speed === undefined ? 'as fast as this machine can' : `${speed} virtual seconds a second`;
+  const pace = speed === undefined ? 'as fast as this machine can' : paceOf(speed);
   return `${scenario}: ${description}\ndrainer ${drainer}, seed number ${seed}, ${pace}; Ctrl-C stops it`;
 }
 

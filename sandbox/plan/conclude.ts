@@ -262,7 +262,7 @@ function verdictOn(plan: Omit<Plan, 'verdict'>): string {
   const sentences = [
     plan.drainsAll
       ? `Go: ${change} drains ${drains.length === 1 ? 'its instance' : `all ${drains.length} instances`} ${inTrials}; ${takes}, and no task is killed${without}.`
-      : `Do not go yet: with ${change}, ${held.length} of ${drains.length} ${drains.length === 1 ? 'drain' : 'drains'} may not end as drained, and ${kills(killed.withDrain.tasks)} may be killed${without}.`,
+      : `Do not go ahead yet: with ${change}, ${held.length} of ${drains.length} ${drains.length === 1 ? 'drain' : 'drains'} may not end as drained, and ${kills(killed.withDrain.tasks)} may be killed${without}.`,
     ...failures.map((failure) => `The change itself fails: ${failure}`),
     ...weakPoints(limits.length, times.filter(({ assumed }) => assumed).length),
   ];

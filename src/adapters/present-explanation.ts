@@ -44,7 +44,7 @@ export function presentBlocker({ cluster, group, class: taskClass, tasks, causes
 export function inSentences({ atMs, blockers, unknown }: Explanation): string {
   const known = blockers.slice(0, MAX_SENTENCES).map((blocker) => `${sentenceOnBlocker(blocker, atMs)}.`);
   const more = blockers.length > MAX_SENTENCES ? [`And ${blockers.length - MAX_SENTENCES} more.`] : [];
-  return [...known, ...more, ...(unknown.length > 0 ? [`Not known: ${unknown.map(cut).join(' ')}`] : [])]
+  return [...known, ...more, ...(unknown.length > 0 ? [`Not everything is known. ${unknown.map(cut).join(' ')}`] : [])]
     .join(' ')
     .replaceAll('"', "'");
 }
@@ -68,11 +68,11 @@ export function sentenceOnOutcome(outcome: Outcome, atMs: number): string {
     case 'drained':
       return 'Drained: every task has stopped';
     case 'gone':
-      return `Gone: none of the clusters ${outcome.clusters.join(', ')} has a live registration of the instance; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}${outcome.lastSeen ? '' : '. If a cluster should have one, check the setting cluster for its name'}`;
+      return `Gone: the instance has no live registration in ${outcome.clusters.join(', ')}; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}${outcome.lastSeen ? '' : '. If a cluster should have one, check the setting cluster for its name'}`;
     case 'timed-out':
-      return `Timed out: completed with ${outcome.result} at the deadline, ${isoTime(outcome.deadlineAtMs)}, while ${tasksOf(outcome.killedTasks.length)} had not stopped`;
+      return `Timed out: ${tasksOf(outcome.killedTasks.length)} had not stopped at the deadline, ${timeInWords(outcome.deadlineAtMs)} (result ${outcome.result})`;
     case 'agent-lost':
-      return `Agent lost: completed with ${outcome.result} because the ECS agent of the instance has been disconnected since ${isoTime(outcome.disconnectedSinceMs)}, while ${tasksOf(outcome.killedTasks.length)} may not have stopped`;
+      return `Agent lost: the ECS agent of the instance has been disconnected since ${timeInWords(outcome.disconnectedSinceMs)}, and ${tasksOf(outcome.killedTasks.length)} may not have stopped (result ${outcome.result})`;
     case 'already-completed':
       return `Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`;
     default:
@@ -82,13 +82,13 @@ export function sentenceOnOutcome(outcome: Outcome, atMs: number): string {
 
 /** What is known of the tasks of a drain that ended because someone else let the instance go. */
 export function sentenceOnLastSeen(lastSeen: LastSeen | undefined, atMs: number): string {
-  if (!lastSeen) return 'whether tasks were on the instance is not known';
+  if (!lastSeen) return 'it is not known whether tasks were on the instance';
   const age = span(atMs - lastSeen.atMs);
   const { tasks, haveStopped } = lastSeen;
   if (tasks.length === 0) return `no task held the instance when it was seen last, ${age} ago`;
   return haveStopped
-    ? `${tasksOf(tasks.length)} held the instance ${age} ago and stopped since: whether before it was let go is not known`
-    : `${tasksOf(tasks.length)} held the instance when it was seen last, ${age} ago: whether ${tasks.length === 1 ? 'it' : 'they'} had stopped is not known`;
+    ? `${tasksOf(tasks.length)} held the instance ${age} ago and ${tasks.length === 1 ? 'has' : 'have'} stopped since; it is not known whether before the instance was let go`
+    : `${tasksOf(tasks.length)} held the instance when it was seen last, ${age} ago; it is not known whether ${tasks.length === 1 ? 'it' : 'they'} had stopped`;
 }
 
 /** The same as data; left out where nothing is known. */
@@ -128,7 +128,7 @@ export function sentenceOnCause(cause: Cause, nowMs?: number): string {
     case 'agent-silent':
       return cause.sinceMs === undefined || nowMs === undefined
         ? 'the ECS agent of the instance is disconnected'
-        : `the ECS agent of the instance has been disconnected since ${isoTime(cause.sinceMs)}`;
+        : `the ECS agent of the instance has been disconnected since ${timeInWords(cause.sinceMs)}`;
     case 'standalone':
       return `draining does not stop standalone tasks${cause.startedBy === undefined ? '' : ` (started by ${cause.startedBy})`}`;
     case 'starting':
@@ -144,9 +144,9 @@ export function sentenceOnCause(cause: Cause, nowMs?: number): string {
     case 'protected':
       return cause.untilMs === undefined || nowMs === undefined
         ? 'scale-in protection is on'
-        : `scale-in protection is on until ${isoTime(cause.untilMs)}`;
+        : `scale-in protection is on until ${timeInWords(cause.untilMs)}`;
     case 'deployment': {
-      const since = nowMs === undefined ? '' : ` (begun at ${isoTime(cause.sinceMs)})`;
+      const since = nowMs === undefined ? '' : ` (begun at ${timeInWords(cause.sinceMs)})`;
       return cause.state === 'FAILED'
         ? `the deployment of the service has failed${since}`
         : `a deployment of the service is in progress${since}`;
@@ -216,6 +216,11 @@ function quoted(message: string): string {
 
 function cut(message: string): string {
   return message.length > MAX_QUOTED_CHARACTERS ? `${message.slice(0, MAX_QUOTED_CHARACTERS)}…` : message;
+}
+
+/** `2026-03-01T11:00:00Z`: in a sentence milliseconds say nothing. */
+function timeInWords(instantMs: number): string {
+  return isoTime(instantMs).replace(/\.\d+Z$/, 'Z');
 }
 
 function isoTime(instantMs: number): string {

@@ -10,7 +10,7 @@ export const CAUSES: { readonly [K in CauseKind]: Sample<K> } = {
   'agent-silent': [
     { kind: 'agent-silent', sinceMs: minutesAgo(20) },
     { since: '2026-03-01T09:40:00.000Z' },
-    'the ECS agent of the instance has been disconnected since 2026-03-01T09:40:00.000Z',
+    'the ECS agent of the instance has been disconnected since 2026-03-01T09:40:00Z',
   ],
   standalone: [
     { kind: 'standalone', startedBy: 'nightly' },
@@ -48,12 +48,12 @@ export const CAUSES: { readonly [K in CauseKind]: Sample<K> } = {
   protected: [
     { kind: 'protected', untilMs: atMs },
     { until: '2026-03-01T10:00:00.000Z' },
-    'scale-in protection is on until 2026-03-01T10:00:00.000Z',
+    'scale-in protection is on until 2026-03-01T10:00:00Z',
   ],
   deployment: [
     { kind: 'deployment', state: 'IN_PROGRESS', sinceMs: minutesAgo(5) },
     { state: 'IN_PROGRESS', since: '2026-03-01T09:55:00.000Z' },
-    'a deployment of the service is in progress (begun at 2026-03-01T09:55:00.000Z)',
+    'a deployment of the service is in progress (begun at 2026-03-01T09:55:00Z)',
   ],
   'daemon-last': [
     { kind: 'daemon-last' },

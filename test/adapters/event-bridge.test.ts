@@ -179,7 +179,7 @@ describe('an event about a drain', () => {
     unknown: [],
   };
   const why =
-    '1 task of service:web, RUNNING for 40 min: scale-in protection is on until 2026-03-01T11:00:00.000Z. What to do: wait until the protection ends, or turn it off.';
+    '1 task of service:web, RUNNING for 40 min: scale-in protection is on until 2026-03-01T11:00:00Z. What to do: wait until the protection ends, or turn it off.';
   const blockers = [
     {
       cluster: CLUSTER,
@@ -248,22 +248,22 @@ describe('an event about a drain', () => {
     [{ kind: 'drained', lastTaskStoppedAtMs: undefined }, 'Drained: every task has stopped', { holdingTasks: [] }],
     [
       { kind: 'gone', clusters: ['prod', 'batch'], lastSeen },
-      'Gone: none of the clusters prod, batch has a live registration of the instance; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
+      'Gone: the instance has no live registration in prod, batch; 1 task held the instance when it was seen last, 5 s ago; it is not known whether it had stopped',
       left,
     ],
     [
       { kind: 'timed-out', deadlineAtMs, result: 'CONTINUE', killedTasks: [holdingTask()] },
-      'Timed out: completed with CONTINUE at the deadline, 2026-03-01T11:00:00.000Z, while 1 task had not stopped',
+      'Timed out: 1 task had not stopped at the deadline, 2026-03-01T11:00:00Z (result CONTINUE)',
       { holdingTasks: [shown] },
     ],
     [
       { kind: 'agent-lost', disconnectedSinceMs: deadlineAtMs, result: 'ABANDON', killedTasks: [holdingTask()] },
-      'Agent lost: completed with ABANDON because the ECS agent of the instance has been disconnected since 2026-03-01T11:00:00.000Z, while 1 task may not have stopped',
+      'Agent lost: the ECS agent of the instance has been disconnected since 2026-03-01T11:00:00Z, and 1 task may not have stopped (result ABANDON)',
       { holdingTasks: [shown] },
     ],
     [
       { kind: 'already-completed', lastSeen },
-      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; 1 task held the instance when it was seen last, 5 s ago: whether it had stopped is not known',
+      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; 1 task held the instance when it was seen last, 5 s ago; it is not known whether it had stopped',
       left,
     ],
   ])('says how it ended, why, and what had not stopped or was seen last: $kind', async (outcome, reason, tasks) => {
@@ -320,7 +320,7 @@ describe('an event about a drain', () => {
     expect(Object.keys(never.detail)).not.toEqual(
       expect.arrayContaining(['holdingTasks', 'lastSeenTasks', 'lastSeenAt']),
     );
-    expect(never.detail.reason).toContain('whether tasks were on the instance is not known');
+    expect(never.detail.reason).toContain('it is not known whether tasks were on the instance');
   });
 
   it('shares its call with those of other drains, and each failure is its own', async () => {

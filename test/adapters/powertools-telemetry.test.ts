@@ -351,13 +351,9 @@ describe('the end of a drain', () => {
 
   it.each([
     ['drained', 'INFO', 'Drained: every task has stopped'],
-    ['gone', 'WARN', 'none of the clusters prod, staging has a live registration'],
-    ['timed-out', 'ERROR', 'Timed out: completed with ABANDON at the deadline, '],
-    [
-      'agent-lost',
-      'ERROR',
-      'Agent lost: completed with CONTINUE because the ECS agent of the instance has been disconnected since ',
-    ],
+    ['gone', 'WARN', 'the instance has no live registration in prod, staging'],
+    ['timed-out', 'ERROR', 'Timed out: 2 tasks had not stopped at the deadline, '],
+    ['agent-lost', 'ERROR', 'Agent lost: the ECS agent of the instance has been disconnected since '],
     [
       'already-completed',
       'INFO',
@@ -370,7 +366,7 @@ describe('the end of a drain', () => {
   });
 
   it('ends its sentence where ECS was not asked about the tasks', () => {
-    expect(ended(outcomes['timed-out'])['message']).toMatch(/ 2 tasks had not stopped$/);
+    expect(ended(outcomes['timed-out'])['message']).toMatch(/ \(result ABANDON\)$/);
   });
 
   const twoTasks = { tasks: killedTasks, atMs: finishedAtMs - 180 * SECOND, haveStopped: false };
@@ -380,17 +376,17 @@ describe('the end of a drain', () => {
     [
       'the action was completed',
       { kind: 'already-completed', lastSeen: twoTasks },
-      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; 2 tasks held the instance when it was seen last, 3 min ago: whether they had stopped is not known',
+      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; 2 tasks held the instance when it was seen last, 3 min ago; it is not known whether they had stopped',
     ],
     [
       'the registration went',
       { kind: 'gone', clusters: [CLUSTER], lastSeen: twoTasks },
-      'Gone: none of the clusters prod has a live registration of the instance; 2 tasks held the instance when it was seen last, 3 min ago: whether they had stopped is not known',
+      'Gone: the instance has no live registration in prod; 2 tasks held the instance when it was seen last, 3 min ago; it is not known whether they had stopped',
     ],
     [
       'the action was completed, and they were seen stopped afterwards',
       { kind: 'already-completed', lastSeen: { ...twoTasks, haveStopped: true } },
-      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; 2 tasks held the instance 3 min ago and stopped since: whether before it was let go is not known',
+      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; 2 tasks held the instance 3 min ago and have stopped since; it is not known whether before the instance was let go',
     ],
   ])('is a warning, with the tasks seen last and their age, where %s while tasks held it', (_, outcome, message) => {
     expect(ended(outcome)).toMatchObject({ level: 'WARN', message, lastSeenTasks });
@@ -401,13 +397,13 @@ describe('the end of a drain', () => {
       'was completed',
       { kind: 'already-completed', lastSeen: undefined },
       'INFO',
-      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; whether tasks were on the instance is not known',
+      'Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; it is not known whether tasks were on the instance',
     ],
     [
       'is of an instance in no cluster',
       outcomes.gone,
       'WARN',
-      'whether tasks were on the instance is not known. If a cluster should have one, check the setting cluster for its name',
+      'it is not known whether tasks were on the instance. If a cluster should have one, check the setting cluster for its name',
     ],
   ])('says that nothing is known of the tasks when the action %s before they were seen', (_, outcome, level, words) => {
     const line = ended(outcome);
@@ -479,7 +475,7 @@ describe('why a drain is stuck', () => {
       unknown: explanation.unknown,
     });
     expect(log['message']).toBe(
-      'Stuck: the tasks may hold the instance until the deadline, 2026-03-01T09:10:00.000Z. 2 tasks of service:web, RUNNING for 38 min: scale-in protection is on until 2026-03-01T09:10:00.000Z; startup has not finished. What to do: wait until the protection ends, or turn it off; wait, or find out why the task does not start. 1 task of family:migrate, RUNNING for 38 min: startup has not finished. What to do: wait, or find out why the task does not start. 1 task of service:api, RUNNING for 38 min: AWS reports no cause. What to do: check the events of the service and the health of its tasks. Not known: Could not ask: Rate exceeded',
+      'Stuck: the tasks may hold the instance until the deadline, 2026-03-01T09:10:00.000Z. 2 tasks of service:web, RUNNING for 38 min: scale-in protection is on until 2026-03-01T09:10:00Z; startup has not finished. What to do: wait until the protection ends, or turn it off; wait, or find out why the task does not start. 1 task of family:migrate, RUNNING for 38 min: startup has not finished. What to do: wait, or find out why the task does not start. 1 task of service:api, RUNNING for 38 min: AWS reports no cause. What to do: check the events of the service and the health of its tasks. Not everything is known. Could not ask: Rate exceeded',
     );
   });
 
@@ -508,7 +504,7 @@ describe('why a drain is stuck', () => {
   it.each(['timed-out', 'agent-lost'] as const)('is part of an end that kills tasks: %s', (kind) => {
     const { log, emf } = linesFor({ kind: 'finished', outcome: outcomes[kind], finishedAtMs, explanation });
     expect(log).toMatchObject({ level: 'ERROR', outcome: kind, blockers });
-    expect(log['message']).toContain('stopped. 2 tasks of service:web, RUNNING for 38 min: scale-in protection');
+    expect(log['message']).toContain('). 2 tasks of service:web, RUNNING for 38 min: scale-in protection');
     const byCause = emf.filter((line) => 'cause' in line);
     expect(byCause.map((line) => [line['cause'], extracted(line).values])).toEqual([
       ['protected', { TasksKilledAtDeadline: 2 }],

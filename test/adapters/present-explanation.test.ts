@@ -45,7 +45,7 @@ describe('a long explanation', () => {
   });
 
   it('names everything that is not known, one after the other', () => {
-    expect(inSentences(explanationWith(0, ['This.', 'That.']))).toBe('Not known: This. That.');
+    expect(inSentences(explanationWith(0, ['This.', 'That.']))).toBe('Not everything is known. This. That.');
   });
 });
 
@@ -82,7 +82,7 @@ describe('a cause', () => {
   it('distinguishes a deployment that has failed from one in progress', () => {
     const cause = { kind: 'deployment', state: 'FAILED', sinceMs: minutesAgo(5) } as const;
     expect(sentenceOnCause(cause, atMs)).toBe(
-      'the deployment of the service has failed (begun at 2026-03-01T09:55:00.000Z)',
+      'the deployment of the service has failed (begun at 2026-03-01T09:55:00Z)',
     );
   });
 });
@@ -92,7 +92,7 @@ describe('an explanation in words', () => {
     const message = '(service web) was unable to place a task. The closest one encountered error "AGENT".';
     const blockers = [blockerOf({ causes: [{ kind: 'no-room', message, atMs }] })];
     expect(inSentences({ atMs, blockers, unknown: ['Could not ask: "why"'] })).toBe(
-      "1 task of service:web, RUNNING for 31 min: ECS finds no room for a replacement (reported 0 s ago: “(service web) was unable to place a task. The closest one encountered error 'AGENT'”). What to do: add an instance, or free resources on the others. Not known: Could not ask: 'why'",
+      "1 task of service:web, RUNNING for 31 min: ECS finds no room for a replacement (reported 0 s ago: “(service web) was unable to place a task. The closest one encountered error 'AGENT'”). What to do: add an instance, or free resources on the others. Not everything is known. Could not ask: 'why'",
     );
   });
 });

@@ -130,7 +130,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     {
       level: 'warning',
       where: 'cluster prod',
-      what: expect.stringContaining('of the 2 service tasks on its fullest instance'),
+      what: expect.stringContaining('no other instance has room for the 2 service tasks of its fullest instance'),
     },
   ],
   [
@@ -591,7 +591,7 @@ describe('ecs-drain doctor', () => {
     const { status, answer } = await json('doctor');
     expect({ status, healthy: answer.healthy }).toEqual({ status: 3, healthy: false });
     expect((await run('doctor')).stdout).toMatch(
-      /15 not checked, 1 passed, which --verbose lists\.\nWhat AWS did not answer may prevent drains as well\.\n$/,
+      /15 not checked, 1 passed\. --verbose lists all\.\nWhat AWS did not answer may prevent drains as well\.\n$/,
     );
   });
 
@@ -629,7 +629,7 @@ describe('what the doctor finds', () => {
     const late = 'What AWS did not answer may prevent drains as well.';
     expect(reported(FINDINGS).lines).toEqual([
       ...worst,
-      '\n1 error, 1 warning, 1 not checked, 2 passed, which --verbose lists.',
+      '\n1 error, 1 warning, 1 not checked, 2 passed. --verbose lists all.',
       late,
     ]);
     expect(reported(FINDINGS, true).lines).toEqual([

@@ -142,8 +142,23 @@ describe('ecs-drain explain', () => {
     const { status, stdout } = await run('explain', 'i-0123456789abcdef0');
     expect(status).toBe(1);
     expect(stdout).toBe(
-      'Neither Auto Scaling nor ECS (prod) knows i-0123456789abcdef0: it is gone, or of another account or Region. npx ecs-drain history shows how drains have ended.\n',
+      'Neither Auto Scaling nor ECS (prod) knows i-0123456789abcdef0: it is gone, or of another account or Region. To see what its drain did: npx ecs-drain logs i-0123456789abcdef0. To see how drains have ended: npx ecs-drain history.\n',
     );
     expect((await json('explain', 'i-0123456789abcdef0')).answer).toMatchObject({ state: 'unknown' });
+  });
+
+  it('says at once that a drain is stuck, as status does', async () => {
+    const { region, instanceIds, pass, run, json } = await deployedRegion({
+      services: [{ name: 'web', maximumPercent: 100 }],
+    });
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    await pass(120);
+    expect((await run('status')).stdout).not.toContain('stuck');
+    expect((await json('status')).answer.drains[0]).not.toHaveProperty('stuck');
+    await pass(3_700);
+    expect((await run('explain', first)).stdout).toContain(`${first} is draining and stuck: the group web holds it`);
+    expect((await run('status')).stdout).toMatch(/│ stuck +│/);
+    expect((await json('status')).answer.drains).toMatchObject([{ instanceId: first, stuck: true }]);
   });
 });

@@ -362,7 +362,7 @@ describe('ecs-drain wait', () => {
     const { run, first, region } = await draining();
     const { status, stdout } = await run('wait', first, '--timeout', '30s');
     expect(status).toBe(3);
-    expect(stdout).toContain(`The drain of ${first} goes on after 30 s of waiting.`);
+    expect(stdout).toContain(`The drain of ${first} is still in progress after 30 s.`);
     expect(region.autoScaling.completions).toEqual([]);
   });
 

@@ -100,7 +100,7 @@ describe('the services of a cluster that others share', () => {
     const gone = host(1, { ec2InstanceId: 'i-0000000000000000a', agentConnected: false });
     expect((await findingsIn(ecsWith([service()], [one, gone]))).at(-1)).toMatchObject({
       level: 'warning',
-      what: expect.stringContaining('0 find CPU and memory on the 0 others that may take them'),
+      what: expect.stringContaining('no other instance has room for the 1 service task of its fullest instance'),
     });
   });
 
@@ -111,11 +111,13 @@ describe('the services of a cluster that others share', () => {
     const roomOn = async (...hosts: readonly object[]) => (await findingsIn(ecsWith([service()], hosts))).at(-1);
     expect(await roomOn(one, other)).toMatchObject({
       level: 'ok',
-      what: expect.stringContaining('1 find CPU and memory on the 1 other that may take them'),
+      what: expect.stringContaining(
+        'the other instances have CPU and memory for the 1 service task of its fullest instance',
+      ),
     });
     expect(await roomOn(one, anywhere, managed)).toMatchObject({
       level: 'warning',
-      what: expect.stringContaining('0 find CPU and memory on the 0 others that may take them'),
+      what: expect.stringContaining('no other instance has room for the 1 service task of its fullest instance'),
     });
     expect(await roomOn(other, anywhere)).toMatchObject({
       what: 'it has no ACTIVE container instance of the groups whose agent is connected.',

@@ -176,7 +176,7 @@ describe('ecs-drain status', () => {
     expect(answer.drains).toEqual([]);
     expect(answer.remarks).toEqual([
       expect.stringMatching(
-        `^Auto Scaling does not hold ${first} any more, and its drain is parked: it ends at its next look; \\d tasks held the instance when it was seen last, .* ago: whether they had stopped is not known\\.$`,
+        `^Auto Scaling does not hold ${first} any more, and its drain is parked: it ends at its next look; \\d tasks held the instance when it was seen last, .* ago; it is not known whether they had stopped\\.$`,
       ),
     ]);
   });

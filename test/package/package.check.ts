@@ -188,7 +188,7 @@ const SESSION: readonly (readonly [
   ['status --watch', 130, /every 5 s; Ctrl-C ends it/, { after: /Ctrl-C ends it/, text: '\u0003' }],
   [`explain ${LEAVING}`, 0, /is draining: the group web holds it/],
   [`extend ${LEAVING} --deadline 1h --message 'the report has to end'`, 0, /at the latest/],
-  [`wait ${LEAVING} --timeout 5s`, 3, /goes on after 5 s of waiting/],
+  [`wait ${LEAVING} --timeout 5s`, 3, /is still in progress after 5 s/],
   ['history', 0, /since 20\d\d-/],
   [`logs ${LEAVING}`, 0, /DRAINING/],
 ];

@@ -85,7 +85,7 @@ describe('a plan', () => {
       },
     ]);
     expect(plan.verdict).toMatch(
-      /^Do not go yet: with the termination of \S+, 1 of 1 drain may not end as drained, and 3 tasks may be killed; without a drain, 3 would be\./,
+      /^Do not go ahead yet: with the termination of \S+, 1 of 1 drain may not end as drained, and 3 tasks may be killed; without a drain, 3 would be\./,
     );
   });
 
