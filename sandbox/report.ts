@@ -187,7 +187,7 @@ function wordsSection(): Html {
 }
 
 export function memorySection(runs: readonly DrillResult[]): Html {
-  const sentence = runs.map((run) => `${DRAINERS[run.drainer].told}, ${lowestOf(run)}.`).join(' ');
+  const sentence = `MemoryReservation ${new Intl.ListFormat('en').format(runs.map(lowestOf))}.`;
   const minutes = [...new Set(runs.flatMap((run) => run.memoryReservation.series.map((point) => point.minute)))];
   const percents = runs.map(
     (run) => new Map(run.memoryReservation.series.map((point) => [point.minute, point.percent])),
@@ -208,17 +208,18 @@ ${dataTable('MemoryReservation as a table', `${name}, in percent`, ['Minute', ..
 </section>`;
 }
 
-/** `MemoryReservation fell to 0 % (minute 3, 20 s after an instance was terminated)`. */
+/** `fell to 0 % without any drain (20 s after an instance was terminated)`. */
 function lowestOf(run: DrillResult): string {
   const low = lowest(run);
-  if (!low) return 'nothing was measured';
+  const told = DRAINERS[run.drainer].told.replace(/^W/, 'w');
+  if (!low) return `was not measured ${told}`;
   const lowSecond = low.minute * 60;
   const death = run.events.findLast(
     (event) => event.kind === 'instance' && event.state === 'Terminated' && event.second <= lowSecond,
   );
   const after =
-    death && low.percent === 0 ? `, ${duration(lowSecond - death.second)} after an instance was terminated` : '';
-  return `MemoryReservation ${low.percent === 0 ? 'fell to' : 'never fell below'} ${percent(low.percent)} (${minute(lowSecond)}${after})`;
+    death && low.percent === 0 ? ` (${duration(lowSecond - death.second)} after an instance was terminated)` : '';
+  return `${low.percent === 0 ? 'fell to' : 'never fell below'} ${percent(low.percent)} ${told}${after}`;
 }
 
 export function timelineSection(chosen: DrillResult): Html {

@@ -8,6 +8,7 @@ import {
   waitUntilStackDeleteComplete,
 } from '@aws-sdk/client-cloudformation';
 import { CreateScheduleCommand, type SchedulerClient } from '@aws-sdk/client-scheduler';
+import { duration } from '../../src/adapters/duration.ts';
 import type { Clients, Experiment, Resources } from './experiment.ts';
 import { type Result, run } from './run.ts';
 import {
@@ -51,7 +52,7 @@ export function listingOf(experiments: readonly Experiment[], region: string): s
     ...experiments.map(
       ({ facts, title, cleansUp }) => `  facts ${facts.join(', ')}: ${title} Afterwards: ${cleansUp}.`,
     ),
-    `It is there for ${minutes} minutes at most and costs about ${cents} cents. Then it is deleted, whatever happens.`,
+    `It is there for ${duration(60 * minutes)} at most and costs about $${(cents / 100).toFixed(2)}. Then it is deleted, whatever happens.`,
     ...disturbing.map((sentence) => `Note: ${sentence}.`),
   ].join('\n');
 }

@@ -217,8 +217,9 @@ function memoryLine({ drainer, memoryReservation }: DrillResult, label: LowestLa
           color,
           fontSize: 13,
           fontWeight: 'bold',
-          textBorderColor: 'var(--surface)',
-          textBorderWidth: 4,
+          // A line that passes behind the words would strike them through.
+          backgroundColor: 'var(--surface)',
+          padding: [2, 3],
         },
       },
     }),

@@ -132,7 +132,7 @@ function addGraph(parts: Parts, widget: Widget, lines: readonly Drawn[], { start
     max: Math.ceil(minuteOf(endMs) / 20) * 20,
     interval: 20,
     containShape: false,
-    axisLabel: { ...axisLabel, formatter: (value: number) => `${value} min` },
+    axisLabel: { ...axisLabel, formatter: (value: number) => `${value} min`, alignMaxLabel: 'right' },
     axisLine: { show: true, lineStyle: { color: EDGE } },
     splitLine: { show: false },
   });

@@ -22,10 +22,13 @@ const IMAGES = resolve(import.meta.dirname, '../../docs/images');
 const SCALE = 1.1;
 const MARGIN = 18;
 
+/** The parts of reports that are pictures: the cards of the drainers, or a figure. */
 const PICTURES = [
-  { file: 'book.png', scenario: 'book', figure: 0, colorScheme: 'light' },
-  { file: 'book-dark.png', scenario: 'book', figure: 0, colorScheme: 'dark' },
-  { file: 'timeline.png', scenario: 'rolling-update', figure: 1, colorScheme: 'light' },
+  { file: 'cards.png', scenario: 'book', part: 'ul.runs', colorScheme: 'light' },
+  { file: 'cards-dark.png', scenario: 'book', part: 'ul.runs', colorScheme: 'dark' },
+  { file: 'book.png', scenario: 'book', part: 'figure >> nth=0', colorScheme: 'light' },
+  { file: 'book-dark.png', scenario: 'book', part: 'figure >> nth=0', colorScheme: 'dark' },
+  { file: 'timeline.png', scenario: 'rolling-update', part: 'figure >> nth=1', colorScheme: 'light' },
 ] as const;
 
 /** A rolling update whose last instance has a job that outlasts the deadline of half an hour. */
@@ -44,7 +47,7 @@ try {
   await drawDashboard(join(IMAGES, 'dashboard.svg'));
   await drawPlan(join(IMAGES, 'plan.png'));
   const addresses = new Map<ScenarioName, string>();
-  for (const { file, scenario, figure, colorScheme } of PICTURES) {
+  for (const { file, scenario, part, colorScheme } of PICTURES) {
     const address = addresses.get(scenario) ?? (await reportedAt(scenario));
     addresses.set(scenario, address);
     const page = await browser.newPage({
@@ -54,8 +57,8 @@ try {
     });
     await page.goto(address);
     const path = join(IMAGES, file);
-    const box = await page.locator('figure').nth(figure).boundingBox();
-    if (!box) throw new Error(`There is no figure ${figure} in the report on ${scenario}.`);
+    const box = await page.locator(part).boundingBox();
+    if (!box) throw new Error(`There is no ${part} in the report on ${scenario}.`);
     const { x, y, width, height } = box;
     const clip = { x: x - MARGIN, y: y - MARGIN, width: width + 2 * MARGIN, height: height + 2 * MARGIN };
     await page.screenshot({ path, fullPage: true, clip });

@@ -44,6 +44,7 @@ const RUN_BY: Readonly<Record<string, string>> = {
   'npx ecs-drain drain': 'test/cli/drain.test.ts',
   'npx ecs-drain doctor --group': 'test/cli/doctor-group.test.ts',
   'npx ecs-drain explain': 'test/cli/explain.test.ts',
+  'npx ecs-drain logs': 'test/cli/history.test.ts',
   'npx ecs-drain plan': 'test/cli/plan.test.ts',
   'npx ecs-drain release': 'test/cli/operate.test.ts',
   'npx ecs-drain replay': 'test/cli/replay.test.ts',

@@ -35,10 +35,12 @@ function measured(title: string, row: string, column: string): number {
 
 describe('what documents repeat of the benchmark', () => {
   const lone = Math.round(measured('A drain of 6 minutes, 10 tasks\n', 'ecs-drain', 'AWS calls'));
+  const most = measured('Figures to reach', '6-minute drain: AWS calls, most', 'seen');
   const ofFleet = Math.round(measured('500 instances at once', 'ecs-drain', 'AWS calls'));
 
   it.each([
     ['docs/decisions/0003-what-a-look-costs.md', `A drain of six minutes with ten tasks makes ${lone} calls`],
+    ['CHANGELOG.md', `A drain of six minutes makes ${lone} calls on average and ${most} at most`],
     ['docs/decisions/0003-what-a-look-costs.md', `of 500 at once each makes ${ofFleet}`],
     ['docs/decisions/0021-one-queue-and-a-slow-lane.md', `instead of ${lone}, because`],
     ['docs/benchmark.md', `Its CPU time is ${measured('Cold start', 'the package', 'median ms of CPU')} ms`],
@@ -68,6 +70,10 @@ describe('what documents say about the deployment', () => {
       'docs/operations.md',
       `about ${(Math.round(polls / 1e4) * 1e4).toLocaleString('en')} requests a month, $${pollDollars}`,
     ],
+    [
+      'docs/decisions/0021-one-queue-and-a-slow-lane.md',
+      `about $${(2 * polls * PRICES.sqsRequests).toFixed(2)} a month`,
+    ],
     ['docs/soak.md', `an invocation a minute, ${sweeps.toLocaleString('en')} a month`],
     ['docs/operations.md', `A drain has used ${100 * NEAR_DEADLINE} % of its \`deadlineSeconds\``],
     ['README.md', `${Number(PARAMS.deadlineSeconds.default) / 3_600} hours by default`],
@@ -84,7 +90,7 @@ describe('what documents say about the deployment', () => {
 
 describe('the table in docs/settings.md', () => {
   const split = (cell = '') => cell.replaceAll('`', '').split(', ');
-  const rows = rowsUnder('| param | default | what it is |', read('docs/settings.md'));
+  const rows = rowsUnder('| setting | default | what it is |', read('docs/settings.md'));
   const settings = rows.flatMap(([names, defaults, text = '']) =>
     split(names).map((name, index) => ({
       name: name as ParamName,
@@ -112,6 +118,7 @@ describe('the table in docs/settings.md', () => {
 it('README.md has the version of the package', () => {
   const { version } = JSON.parse(read('package.json'));
   expect(wordsOf('README.md')).toContain(`Version ${version}, `);
+  expect(wordsOf('README.md')).toContain(`npm install ../ecs-drain/ecs-drain-${version}.tgz`);
 });
 
 describe('what docs/soak.md says about its month', () => {

@@ -167,7 +167,7 @@ describe('the listing of what a run would create', () => {
 
   it('adds up minutes and cents', () => {
     const three = Array.from({ length: 3 }, () => ({ ...agreeing, minutes: 45, cents: 7 }));
-    expect(listingOf(three, 'eu-west-1')).toContain('for 160 minutes at most and costs about 53 cents.'); // 25 + 3 × 45; 12 an hour, and 21
+    expect(listingOf(three, 'eu-west-1')).toContain('for 2 h 40 min at most and costs about $0.53.'); // 25 + 3 × 45; 12 an hour, and 21
   });
 
   it('warns of what others in the account feel', () => {
