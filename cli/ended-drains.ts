@@ -3,6 +3,7 @@
 import { CloudWatchLogsClient, type FilteredLogEvent, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import * as v from 'valibot';
 import { awsCall } from '../src/adapters/aws-call.ts';
+import { withoutAdvice } from '../src/adapters/present-explanation.ts';
 import { jsonIn } from '../src/adapters/schemas.ts';
 import { counted, type Deployment } from './common.ts';
 
@@ -57,7 +58,7 @@ export function presentKilled(counts: readonly (number | undefined)[]): string {
  * out, because it was for the tasks that are no more.
  */
 export function listOf(message: string, hasEnded: boolean): string {
-  const current = hasEnded ? message.replace(/ What to do: [^.]*\./g, '') : message;
+  const current = hasEnded ? withoutAdvice(message) : message;
   return current.replace(/(?<=\.) (?=\d+ tasks? of |And \d+ more\.|Not everything is known\.)/g, '\n  - ');
 }
 

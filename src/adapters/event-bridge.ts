@@ -12,7 +12,13 @@ import type { HoldingTask } from '../domain/observation.ts';
 import { type Continuations, type DrainEvent, type EventPublisher, errorOf, type Failure } from '../domain/ports.ts';
 import { awsCall, entryFailure, sendEntries } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
-import { inSentences, presentExplanation, presentLastSeen, sentenceOnOutcome } from './present-explanation.ts';
+import {
+  inSentences,
+  presentExplanation,
+  presentLastSeen,
+  sentenceOnOutcome,
+  withoutAdvice,
+} from './present-explanation.ts';
 import { visible } from './schemas.ts';
 
 /** The `detail-type` of each event about a drain: docs/events.md describes them. */
@@ -141,8 +147,11 @@ function aboutEvent(drain: Drain, event: DrainEvent) {
         durationSeconds: Math.max(0, event.finishedAtMs - drain.startedAtMs) / 1000,
         continuations: drain.continuations,
         heartbeats: drain.kind === 'held' ? drain.heartbeats : 0,
-        ...aboutOutcome(event.outcome, event.finishedAtMs),
-        ...(event.explanation && aboutExplanation(event.explanation)),
+        ...aboutOutcome(drain, event.outcome, event.finishedAtMs),
+        ...(event.explanation && {
+          ...aboutExplanation(event.explanation),
+          why: withoutAdvice(inSentences(event.explanation)),
+        }),
         ...presentNotes(drain),
       };
     default:
@@ -159,8 +168,8 @@ function aboutExplanation(explanation: Explanation) {
   return { why: inSentences(explanation), ...presentExplanation(explanation) };
 }
 
-function aboutOutcome(outcome: Outcome, atMs: number) {
-  const said = { outcome: outcome.kind, reason: sentenceOnOutcome(outcome, atMs) };
+function aboutOutcome(drain: Drain, outcome: Outcome, atMs: number) {
+  const said = { outcome: outcome.kind, reason: sentenceOnOutcome(outcome, atMs, drain.kind) };
   switch (outcome.kind) {
     case 'drained':
       return { ...said, holdingTasks: [] };

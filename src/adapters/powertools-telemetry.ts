@@ -7,7 +7,14 @@ import type { Observation } from '../domain/observation.ts';
 import type { OperatorNote } from '../domain/operator.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
 import { presentNotes, presentReturn, presentTask } from './event-bridge.ts';
-import { inSentences, presentExplanation, presentLastSeen, sentenceOnOutcome, tasksOf } from './present-explanation.ts';
+import {
+  inSentences,
+  presentExplanation,
+  presentLastSeen,
+  sentenceOnOutcome,
+  tasksOf,
+  withoutAdvice,
+} from './present-explanation.ts';
 
 /** Structured logs; the metrics of each drain while it goes on, and when it ends. */
 export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry {
@@ -175,8 +182,8 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     slackSeconds: slackSeconds(drain, outcome, finishedAtMs),
     ...presentNotes(drain),
   };
-  const because = explanation ? `. ${inSentences(explanation)}` : '';
-  const message = `${sentenceOnOutcome(outcome, finishedAtMs)}${because}`;
+  const because = explanation ? `. ${withoutAdvice(inSentences(explanation))}` : '';
+  const message = `${sentenceOnOutcome(outcome, finishedAtMs, drain.kind)}${because}`;
   const why = explanation && presentExplanation(explanation);
   switch (outcome.kind) {
     case 'drained':

@@ -4,7 +4,7 @@
  */
 
 import type { Blocker, Cause, CauseKind, Explanation } from '../domain/diagnose.ts';
-import { type Outcome, unreachable } from '../domain/drain.ts';
+import { type Drain, type Outcome, unreachable } from '../domain/drain.ts';
 import type { LastSeen } from '../domain/observation.ts';
 import { duration } from './duration.ts';
 
@@ -49,6 +49,11 @@ export function inSentences({ atMs, blockers, unknown }: Explanation): string {
     .replaceAll('"', "'");
 }
 
+/** The sentences without what to do: the tasks of a drain that has ended are no more. */
+export function withoutAdvice(sentences: string): string {
+  return sentences.replace(/ What to do: [^.]*\./g, '');
+}
+
 /** `2 tasks of service:web, RUNNING for 31 min: scale-in protection is on. What to do: wait until …`, without a full stop. */
 export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: number): string {
   const statuses = Map.groupBy(tasks, ({ lastStatus }) => lastStatus);
@@ -62,17 +67,21 @@ export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: numbe
   return `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}. What to do: ${[...remedies].join('; ')}`;
 }
 
-/** How a drain ended, in the words of the log and of the event on the bus, without a full stop. */
-export function sentenceOnOutcome(outcome: Outcome, atMs: number): string {
+/**
+ * How a drain ended, in the words of the log and of the event on the bus, without a full stop. On a notice nothing is completed:
+ * EC2 takes the instance whatever we do.
+ */
+export function sentenceOnOutcome(outcome: Outcome, atMs: number, kind: Drain['kind'] = 'held'): string {
+  const result = (verdict: string) => (kind === 'notice' ? '' : ` (result ${verdict})`);
   switch (outcome.kind) {
     case 'drained':
       return 'Drained: every task has stopped';
     case 'gone':
       return `Gone: the instance has no live registration in ${outcome.clusters.join(', ')}; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}${outcome.lastSeen ? '' : '. If a cluster should have one, check the setting cluster for its name'}`;
     case 'timed-out':
-      return `Timed out: ${tasksOf(outcome.killedTasks.length)} had not stopped at the deadline, ${timeInWords(outcome.deadlineAtMs)} (result ${outcome.result})`;
+      return `Timed out: ${tasksOf(outcome.killedTasks.length)} had not stopped at the deadline, ${timeInWords(outcome.deadlineAtMs)}${result(outcome.result)}`;
     case 'agent-lost':
-      return `Agent lost: the ECS agent of the instance has been disconnected since ${timeInWords(outcome.disconnectedSinceMs)}, and ${tasksOf(outcome.killedTasks.length)} may not have stopped (result ${outcome.result})`;
+      return `Agent lost: the ECS agent of the instance has been disconnected since ${timeInWords(outcome.disconnectedSinceMs)}, and ${tasksOf(outcome.killedTasks.length)} may not have stopped${result(outcome.result)}`;
     case 'already-completed':
       return `Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`;
     default:

@@ -411,6 +411,14 @@ describe('the end of a drain', () => {
     expect(line).not.toHaveProperty('lastSeenTasks');
   });
 
+  it.each(['timed-out', 'agent-lost'] as const)(
+    'does not say that a drain on a notice completed anything: %s',
+    (kind) => {
+      expect(linesFor(finished(outcomes[kind])).log['message']).toContain('(result ');
+      expect(linesFor(finished(outcomes[kind]), noticeDrain).log['message']).not.toMatch(/result|complete/);
+    },
+  );
+
   it('counts no heartbeats of a drain on a notice', () => {
     expect(linesFor(finished(outcomes.drained), noticeDrain).log).toMatchObject({ heartbeats: 0, continuations: 0 });
   });
@@ -505,6 +513,7 @@ describe('why a drain is stuck', () => {
     const { log, emf } = linesFor({ kind: 'finished', outcome: outcomes[kind], finishedAtMs, explanation });
     expect(log).toMatchObject({ level: 'ERROR', outcome: kind, blockers });
     expect(log['message']).toContain('). 2 tasks of service:web, RUNNING for 38 min: scale-in protection');
+    expect(log['message']).not.toContain('What to do');
     const byCause = emf.filter((line) => 'cause' in line);
     expect(byCause.map((line) => [line['cause'], extracted(line).values])).toEqual([
       ['protected', { TasksKilledAtDeadline: 2 }],
