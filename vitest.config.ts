@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { WHOLLY_EXHAUSTIVE } from './test/exhaustive/extent.ts';
 import { TIME_LIMITS } from './test/time-limits.ts';
 
 /**
@@ -8,10 +9,8 @@ import { TIME_LIMITS } from './test/time-limits.ts';
  * need the same package do not begin together, or both make it.
  */
 const LONGEST = [
-  'sandbox/rehearsal',
   'docs/aws-calls',
   'chaos/park',
-  'chaos/watch',
   'deploy/template',
   'sandbox/drill',
   'cli/doctor-group',
@@ -39,7 +38,7 @@ const COMPILED = resolve(import.meta.dirname, 'node_modules/.cache/compiled');
 /** `npm test`; what needs more than Node has a config of its own, in test/. */
 export default defineConfig({
   test: {
-    exclude: [...configDefaults.exclude, 'test/bench/**'],
+    exclude: [...configDefaults.exclude, 'test/bench/**', ...WHOLLY_EXHAUSTIVE],
     ...TIME_LIMITS,
     env: { NODE_COMPILE_CACHE: COMPILED }, // For the commands that tests start: a third of their time goes into compiling.
     isolate: false, // Loading the SDK anew for each file would take a fifth of the time.

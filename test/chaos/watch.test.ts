@@ -1,8 +1,8 @@
 import { CALM, SERVICE } from './samples.ts';
 import { describeCrashes, describeDeliveries, describeWorlds } from './worlds.ts';
 
-describeWorlds('watch', { all: 60, few: 10 });
-describeDeliveries('watch', { all: 12, few: 2 });
+describeWorlds('watch', { all: 60, few: 60 });
+describeDeliveries('watch', { all: 12, few: 12 });
 
 const watching = { ...CALM, waiting: 'watch' } as const;
 describeCrashes('a drain that watches', watching);

@@ -1,11 +1,13 @@
 import { defineConfig } from 'vitest/config';
 import { TIME_LIMITS } from '../time-limits.ts';
+import { WHOLLY_EXHAUSTIVE } from './extent.ts';
 
 /** `npm run test:exhaustive`: every case of the tests of which `npm test` tries a part. */
 export default defineConfig({
   test: {
     include: [
-      'test/chaos/{park,watch}.test.ts',
+      ...WHOLLY_EXHAUSTIVE,
+      'test/chaos/park.test.ts',
       'test/docs/aws-calls.test.ts',
       'test/domain/properties.test.ts',
       'test/handlers/{forged,hostile}.test.ts',

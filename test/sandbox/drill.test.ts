@@ -101,7 +101,7 @@ describe('npm run drill', () => {
 
   it('prints a line for each thing that happens with --verbose, by the clock of the Region that messages have', async () => {
     const printed = await printedBy(drill, '--scenario', 'stuck', '--verbose');
-    const [, clock = ''] = /^(\d\d:\d\d:\d\d) .*Timed out: completed/m.exec(stripVTControlCharacters(printed)) ?? [];
+    const [, clock = ''] = /^(\d\d:\d\d:\d\d) .*Timed out: /m.exec(stripVTControlCharacters(printed)) ?? [];
     const [, deadline = ''] = /may hold the instance until the deadline, 2026-01-01T(\S{8})/.exec(printed) ?? [];
     // The drill begins at midnight, so its minutes are those of the clock.
     expect(deadline).toBe('00:30:00');
