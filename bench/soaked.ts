@@ -218,8 +218,11 @@ export async function soaked(
         lifecycleActions: region.autoScaling.pendingActions().length,
         schedules: region.scheduler.operations.ListSchedules({}).Schedules?.length ?? 0,
         deadLetters: installed.deadLetters?.() ?? 0,
+        // ECS keeps the registration of an instance that was terminated while its agent was silent (facts 15 agent-connection).
         drainingInstances: [...region.ecs.clusters.values()].flatMap(({ registered }) =>
-          [...registered].filter(({ status }) => status === 'DRAINING'),
+          [...registered].filter(
+            ({ status, ec2InstanceId }) => status === 'DRAINING' && !region.terminated.has(ec2InstanceId),
+          ),
         ).length,
       },
       wallSeconds: (performance.now() - wallStartMs) / 1000,
