@@ -49,11 +49,20 @@ export function autoScalingService(model: AutoScalingModel): Service {
   };
 }
 
+/**
+ * A call takes as many names of groups as a page has items, 50 or MaxRecords, and 50 ids of instances (Auto Scaling API reference,
+ * DescribeAutoScalingGroups, DescribeAutoScalingInstances).
+ */
+function refuseMoreThan(most: number, member: string, values: readonly string[] = []): void {
+  if (values.length > most) throw invalid(`The number of ${member} may not be greater than ${most}`);
+}
+
 function describeOperations(model: AutoScalingModel): Operations {
   const instancesOf = (group: string) => [...model.instancesOf(group), ...model.warmPoolOf(group)];
   return {
     DescribeAutoScalingGroups: (input: AutoScalingGroupNamesType): AutoScalingGroupsType => {
       const names = input.AutoScalingGroupNames;
+      refuseMoreThan(input.MaxRecords ?? GROUPS_PER_PAGE.default, 'AutoScalingGroupNames', names);
       const keeps = groupFilter(input.Filters);
       const found = model
         .groups()
@@ -69,6 +78,7 @@ function describeOperations(model: AutoScalingModel): Operations {
     },
 
     DescribeAutoScalingInstances: (input: DescribeAutoScalingInstancesType): AutoScalingInstancesType => {
+      refuseMoreThan(INSTANCES_PER_PAGE.max, 'InstanceIds', input.InstanceIds);
       const zones = new Map(model.groups().map(({ name, availabilityZone }) => [name, availabilityZone]));
       const wanted = input.InstanceIds?.length
         ? input.InstanceIds.flatMap((id) => existing(model, id))

@@ -112,6 +112,13 @@ describe('DescribeAutoScalingGroups', () => {
     expect(second).not.toHaveProperty('NextToken');
     expect(call('DescribeAutoScalingGroups', { MaxRecords: 60 })).not.toHaveProperty('NextToken');
     expect(() => call('DescribeAutoScalingGroups', { MaxRecords: 101 })).toThrow(refusal(/MaxRecords/));
+    const AutoScalingGroupNames = Array.from({ length: 51 }, (_, i) => `group-${i}`);
+    expect(() => call('DescribeAutoScalingGroups', { AutoScalingGroupNames })).toThrow(
+      refusal(/AutoScalingGroupNames/),
+    );
+    expect(() => call('DescribeAutoScalingGroups', { AutoScalingGroupNames, MaxRecords: 51 })).not.toThrow();
+    const InstanceIds = Array.from({ length: 51 }, (_, i) => `i-${`${i}`.padStart(17, '0')}`);
+    expect(() => call('DescribeAutoScalingInstances', { InstanceIds })).toThrow(refusal(/InstanceIds/));
   });
 
   it('refuses an invalid token, and one of another operation', () => {
