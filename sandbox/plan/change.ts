@@ -45,11 +45,19 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
         return `--max-healthy-percent ${change.maxHealthyPercent} is more than 100 above --min-healthy-percent ${change.minHealthyPercent}: Auto Scaling refuses the instance refresh.`;
       }
       return undefined;
-    case 'scale-in':
+    case 'scale-in': {
+      const isProtected = new Set(
+        snapshot.group.instances.flatMap((each) => (each.protectedFromScaleIn ? each.id : [])),
+      );
+      const free = members.filter(({ instanceId }) => !isProtected.has(instanceId)).length;
+      if (change.count > free) {
+        return `--count ${change.count} is more than the ${free} instances of the group ${name} that are not protected from scale-in: Auto Scaling does not terminate the others. Take their protection away first.`;
+      }
       if (members.length - change.count < minSize) {
         return `--count ${change.count} leaves ${members.length - change.count} instances, fewer than the minimum size of the group ${name}, which is ${minSize}.`;
       }
       return undefined;
+    }
     case 'terminate': {
       const stranger = change.instanceIds.find((id) => !members.some(({ instanceId }) => instanceId === id));
       if (stranger !== undefined) return `--instance ${stranger} is not an instance in service of the group ${name}.`;

@@ -99,6 +99,7 @@ export function concluded(findings: Findings): Plan {
     params,
     drainsAll:
       failures.length === 0 &&
+      drains.length > 0 &&
       drains.every(({ outcomes }) => Object.keys(outcomes).every((outcome) => outcome === 'drained')) &&
       most(withDrain, killedIn) === 0,
     seconds: spread(withDrain.map(({ seconds }) => seconds)),

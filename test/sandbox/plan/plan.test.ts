@@ -386,6 +386,16 @@ describe('a change', () => {
       /^--count 2 leaves 0 instances, fewer than the minimum size of the group web, which is 1\.$/,
     ],
     [
+      'instances that are protected from scale-in',
+      { kind: 'scale-in', count: 2 },
+      {
+        group: {
+          instances: aSnapshot().group.instances.map((each, i) => ({ ...each, protectedFromScaleIn: i === 0 })),
+        },
+      },
+      /^--count 2 is more than the 1 instances of the group web that are not protected from scale-in/,
+    ],
+    [
       'an instance of another group',
       { ...TERMINATE, instanceIds: ['i-00000000000000009'] } as Change,
       {},
