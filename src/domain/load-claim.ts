@@ -37,6 +37,7 @@ export async function loadUntrusted(untrusted: Drain, policy: Policy, ports: Por
 const NOTHING_KNOWN = {
   known: undefined,
   parked: undefined,
+  unconfirmedTurn: undefined,
   closed: undefined,
   agentSilence: undefined,
   operator: undefined,

@@ -303,6 +303,7 @@ describe('a continuation from the bus', () => {
       known,
       agentSilence: silence,
       closed,
+      unconfirmedTurn: 0.5,
       hook: { ...hookLimits(7_200), choices: { deadlineSeconds: 1 } },
     };
     const [works] = await loaded(aws, [
@@ -314,6 +315,7 @@ describe('a continuation from the bus', () => {
           ...claims,
           known: undefined,
           parked: undefined,
+          unconfirmedTurn: undefined,
           closed: undefined,
           agentSilence: undefined,
           hook: undefined,
