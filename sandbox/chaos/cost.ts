@@ -85,10 +85,14 @@ function causesOf(played: Played): Causes {
   const deadlineSeconds = Math.min(...everySettings.map((each) => each.deadlineSeconds));
   const minutesToEnd = ({ since, until = seconds, emptySince = Infinity }: Held) =>
     minutesOf(world, AUTO_SCALING, Math.min(emptySince, since + deadlineSeconds), until);
+  // Where drains poll, copies of the event that came before the end go on beside it, and each learns of the end at its next look.
+  const chainsOver = waiting === 'watch' ? 1 + deliveries.duplicatedAt.length : 1;
   const minutesOver = [
-    ...held.map(({ until = seconds }) => until),
-    ...deliveries.duplicatedAt.filter((at) => held.some(({ until = seconds }) => until <= at)),
-  ].map((at) => minutesOf(world, AUTO_SCALING, at, silentUntil(world, at)));
+    ...held.map(({ until = seconds }) => chainsOver * minutesSilentAfter(world, until)),
+    ...deliveries.duplicatedAt
+      .filter((at) => held.some(({ until = seconds }) => until <= at))
+      .map((at) => minutesSilentAfter(world, at)),
+  ];
   const minutesOfCopies = ({ since, until = seconds }: Held) =>
     deliveries.duplicatedAt
       .filter((at) => since <= at && at <= until)
@@ -129,13 +133,13 @@ const ECS: readonly Outage['what'][] = ['ECS throttles', 'ECS is down'];
 const SCHEDULER: readonly Outage['what'][] = ['Scheduler throttles', 'Scheduler is down', 'schedules are denied'];
 const AUTO_SCALING: readonly Outage['what'][] = ['Auto Scaling throttles', 'Auto Scaling is down'];
 
-/** When Auto Scaling answers again, if it is down at this second. */
-function silentUntil(world: World, second: number): number {
+/** How long Auto Scaling is down from this second or the next look on. */
+function minutesSilentAfter(world: World, second: number): number {
   const ends = world.outages
     .filter(({ what }) => AUTO_SCALING.includes(what))
-    .filter(({ fromSecond, forSeconds }) => fromSecond <= second && second < fromSecond + forSeconds)
+    .filter(({ fromSecond: from, forSeconds }) => from <= second + LOOKED_FOR_SECONDS && second < from + forSeconds)
     .map(({ fromSecond, forSeconds }) => fromSecond + forSeconds);
-  return Math.max(second, ...ends);
+  return minutesOf(world, AUTO_SCALING, second, Math.max(second, ...ends));
 }
 
 /** Copies of what has ended may still look. */

@@ -34,6 +34,13 @@ describe('in a world in which stops on two registrations of an instance wake its
   });
 });
 
+describe('in a world in which a drain that polls is begun twice, and Auto Scaling goes down after its hook was deleted', () => {
+  it('neither copy learns that the hook is gone: their calls keep to their budget', async () => {
+    const held = await heldIn(fixedWorld('polled-twice-after-its-end'));
+    expect(held).toMatchObject({ endedBy: 'deletion', outcomes: ['already-completed', 'already-completed'] });
+  });
+});
+
 describe('in a world in which a person drains an instance', () => {
   it('each stop of its tasks is looked into, and nothing is changed', async () => {
     const world = {
