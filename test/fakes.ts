@@ -109,7 +109,8 @@ export interface World {
   readonly events?: 'all' | 'task-stops' | 'none';
   /** Deliveries that come a second time, so many seconds after the first. */
   readonly again?: readonly { readonly nth: number; readonly afterSeconds: number }[];
-  readonly random?: number;
+  /** What is drawn, over and over. */
+  readonly random?: readonly number[];
 }
 
 /** One call of a port. */
@@ -524,7 +525,7 @@ export function fakeAws(world: World = {}) {
         return { containerInstances, lifecycleActions, schedules };
       },
       clock: { nowMs: () => time.nowMs() },
-      random: () => world.random ?? 0.5,
+      random: () => random[drawn++ % random.length] ?? 0.5,
       invocation: { endsAtMs: time.nowMs() + invocationSeconds * 1000 },
       telemetry: {
         record(drain, entry) {
@@ -538,6 +539,8 @@ export function fakeAws(world: World = {}) {
   }
 
   const outages = () => world.outages ?? [];
+  const { random = [0.5] } = world;
+  let drawn = 0;
 
   /** Begins something with the ports of an invocation of its own. */
   function start(work: (ports: Ports, invocation: Invocation) => Promise<void>): void {

@@ -213,19 +213,44 @@ export async function publishBestEffort(
 
 /** Writes the state into the drain's schedule first: a message on the queue is only an alarm clock for it. */
 async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Ports): Promise<Map<Work, Answer>> {
-  const written = await eachApart(steps, ({ work, decision }) => writeSchedule(work.drain, decision, policy, ports));
-  const answers = new Map(written);
-  const waits = steps.flatMap(({ work, decision }) => {
+  const sentFirst = steps.filter(isSentFirst);
+  const unsent = await sendWaits(
+    sentFirst.map(({ work, decision }) => ({ work, drain: work.drain, atMs: decision.untilMs })),
+    ports,
+  );
+  const written = await eachApart(
+    steps.filter(({ work }) => !unsent.has(work)),
+    ({ work, decision }) => writeSchedule(work.drain, decision, policy, ports),
+  );
+  const waits = steps.flatMap((step) => {
+    const { work, decision } = step;
     const answer = written.get(work);
-    return decision.on !== 'schedule' && answer?.kind === 'parked'
+    return decision.on !== 'schedule' && answer?.kind === 'parked' && !isSentFirst(step)
       ? [{ work, drain: answer.drain, atMs: decision.untilMs }]
       : [];
   });
-  for (const [i, failure] of (await failuresOf(waits, ports.continuations.continueAt)).entries()) {
-    const wait = waits[i];
-    if (failure && wait) answers.set(wait.work, { kind: 'queue-refused', drain: wait.drain, reason: failure.message });
-  }
-  return answers;
+  return new Map([...unsent, ...written, ...(await sendWaits(waits, ports))]);
+}
+
+/**
+ * If the invocation of an operator's request dies, no message comes again, and the schedule alone may be too late for a short hook.
+ * So its message is on its way before the schedule has the wait, whose turn it knows.
+ */
+function isSentFirst({ work: { drain, receives }, decision }: StepOf<'park'>): boolean {
+  return receives === undefined && drain.unconfirmedTurn !== undefined && decision.on !== 'schedule';
+}
+
+/** @returns the drains whose messages the queue did not take. */
+async function sendWaits(
+  waits: readonly { readonly work: Work; readonly drain: Drain; readonly atMs: number }[],
+  { continuations }: Ports,
+): Promise<Map<Work, Answer>> {
+  const failures = await failuresOf(waits, continuations.continueAt);
+  const refused = waits.flatMap(({ work, drain }, i): [Work, Answer][] => {
+    const failure = failures[i];
+    return failure ? [[work, { kind: 'queue-refused', drain, reason: failure.message }]] : [];
+  });
+  return new Map(refused);
 }
 
 async function handOver(steps: readonly StepOf<'hand-over'>[], ports: Ports): Promise<Map<Work, Answer>> {

@@ -19,7 +19,8 @@ export async function loadRequest(request: OperatorRequest, policy: Policy, port
     const reason = whyNotPossible(drain, request, policy, nowMs);
     if (reason !== undefined) return { kind: 'refused', drain, request, reason };
     const note = noteOf(request, nowMs);
-    const next = { ...drain, operator: withNote(drain.operator, note) };
+    // The message about its next wait goes first, and knows that wait by the turn.
+    const next = { ...drain, unconfirmedTurn: ports.random(), operator: withNote(drain.operator, note) };
     ports.telemetry.record(next, { kind: 'requested', note });
     return workOn(continued(next));
   } catch (error) {

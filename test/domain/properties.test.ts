@@ -44,7 +44,7 @@ const world = (outages: ReturnType<typeof outagesOf>): fc.Arbitrary<World> =>
       lateSeconds: seconds(60),
       lagSeconds: seconds(5),
       events: fc.constantFrom('all', 'task-stops', 'none'),
-      random: fc.double({ min: 0, max: 0.999, noNaN: true }),
+      random: fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 1, maxLength: 7 }),
     })
     .map(({ fleet, ...rest }) => ({
       ...rest,

@@ -4,7 +4,7 @@ import type { OperatorRequest } from '../../src/domain/evolve.ts';
 import { latestRequests, withNote } from '../../src/domain/operator.ts';
 import { Unavailable } from '../../src/domain/ports.ts';
 import { type FakeTask, fakeAws, type World } from '../fakes.ts';
-import { ACTION, at, drainOf, INSTANCE_ID, noticeDrainOf, POLICY, supervisedDrainOf } from './samples.ts';
+import { ACTION, at, drainOf, HOOK, INSTANCE_ID, noticeDrainOf, POLICY, supervisedDrainOf } from './samples.ts';
 
 const BY = 'arn:aws:iam::123456789012:user/ann';
 const LONG: FakeTask = { id: 'long', stopsAtSeconds: 100_000 };
@@ -146,6 +146,26 @@ describe('what an operator asks', () => {
     await aws.run(() => aws.finished().length > 0);
     expect(aws.finished()).toMatchObject([{ atSeconds: 14_100 }]);
   });
+
+  it.each([60, 90, 120, 150, 200, 300])(
+    'costs no drain its end if the invocation that takes it dies, after whichever call: a hook of %i s',
+    async (heartbeatTimeoutSeconds) => {
+      const world = {
+        tasks: [{ id: 'short', stopsAtSeconds: 900 }],
+        hook: { ...HOOK, heartbeatTimeoutSeconds },
+        random: [0.3, 0.7, 0.1, 0.9, 0.5],
+      };
+      const whole = await parkedWorld(world);
+      const before = whole.aws.calls.length;
+      await whole.ask({ deadlineSeconds: 3_000 });
+      for (let crash = before + 1; crash <= whole.aws.calls.length; crash += 1) {
+        const { aws, ask } = await parkedWorld({ ...world, crashes: [crash] });
+        await ask({ deadlineSeconds: 3_000 });
+        await aws.run();
+        expect([crash, ...aws.completions()]).toMatchObject([crash, { holding: [] }]);
+      }
+    },
+  );
 
   it('survives a message that was sent before it', async () => {
     const { ask, stored, aws } = await parkedWorld();

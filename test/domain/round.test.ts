@@ -209,7 +209,7 @@ describe('many drains', () => {
   });
 
   it('of a fleet wait for their first listing, spread over time, without a listing by anyone else', async () => {
-    const aws = fakeAws({ ...fleetOf(150), random: 0.25 });
+    const aws = fakeAws({ ...fleetOf(150), random: [0.25] });
     const results = await aws.round();
     expect(aws.callsNamed('listTasks')).toEqual([]);
     expect(results).toMatchObject(Array(150).fill({ kind: 'parked', untilMs: at(45) }));
