@@ -3,6 +3,7 @@
  * invocation may crash.
  */
 
+import { decideOnHold } from './decide-hold.ts';
 import {
   type ActionDrain,
   type Drain,
@@ -10,11 +11,12 @@ import {
   type LifecycleHook,
   MANAGED_DRAINING_HOOK,
   newActionDrain,
+  unreachable,
 } from './drain.ts';
 import { continued, type Work, withHeartbeat, withPark, workOn } from './evolve.ts';
 import { choiceOf, type GroupChoice } from './groups.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
-import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
+import { ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
 import { ClusterMissing, errorOf, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';
 import { storedIn } from './stored-drain.ts';
 
@@ -134,44 +136,45 @@ async function resumeIfLost(
   policy: Policy,
   ports: Ports,
 ): Promise<Work | undefined> {
+  const { registrations } = hold;
   for (const hook of hooks) {
     const fresh = freshDrain(hold, hook, scope, policy);
-    // If ECS's hook is not the only one, it is not known which hook holds the instance: only the event can start the drain.
-    const isAnothers = fresh?.kind === 'supervised' && (hooks.length > 1 || hold.registrations.length === 0);
-    if (!fresh || isAnothers) continue;
+    if (!fresh) continue;
     const schedule = scheduleOf(hold, fresh, writtenAtMs, ports);
     const nowMs = ports.clock.nowMs();
+    const isOnlyHook = hooks.length === 1;
+    const situation = { hook, isOnlyHook, registrations, writtenAtMs: schedule?.writtenAtMs, policy, nowMs };
     // Most drains are alive: their schedules are not read.
-    if (isContinued({ hold, hook, kind: fresh.kind, writtenAtMs: schedule?.writtenAtMs, policy, nowMs })) continue;
+    if (decideOnHold({ ...situation, drain: fresh }) === 'leave') continue;
     const stored = schedule && (await storedFor(fresh, schedule.name, ports));
     const drain = stored ?? fresh;
-    if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) continue;
+    const decision = decideOnHold({ ...situation, drain });
+    if (decision === 'leave' || decision === 'give-up') continue;
     // Another hook may hold the instance long after ours was completed. The heartbeat shows whether ours does, and gives time.
     if (drain.kind === 'held' && (await ports.lifecycleActions.recordHeartbeat(drain.action)) !== 'accepted') continue;
     const next = withHeartbeat(stored ? continued(stored) : fresh, nowMs);
-    if (!ports.schedules) return resumeOnQueue(next, ports);
-    if (!schedule && mayBeAlive(hold, nowMs)) return resumeParked(next, policy, ports);
-    ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
-    return workOn(next);
+    switch (decision) {
+      case 'send':
+        return send(next, ports);
+      case 'create-schedule':
+        return createSchedule(next, policy, ports);
+      case 'resume':
+        ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
+        return workOn(next);
+      default:
+        return unreachable(decision);
+    }
   }
   return undefined;
 }
 
-/**
- * Without schedules nothing but a message continues a drain, so the message begins it as well. While the queue takes none, the
- * instance is not touched: the next sweep would believe that the drain is alive once the instance is DRAINING.
- */
-async function resumeOnQueue(drain: Drain, { continuations, telemetry, clock }: Ports): Promise<undefined> {
+async function send(drain: Drain, { continuations, telemetry, clock }: Ports): Promise<undefined> {
   const [failure] = await continuations.continueAt([{ drain, atMs: clock.nowMs() }]).catch((error) => [errorOf(error)]);
   if (failure) telemetry.record(drain, { kind: 'refused', doing: 'park', reason: failure.message });
   else telemetry.record(drain, { kind: 'found', lost: 'event' });
 }
 
-/**
- * A drain that cannot be parked waits on the queue, where nothing shows that it is alive. A drain that cannot be parked now is
- * left alone, because each sweep would begin another. If the drain is alive after all, it is superseded when it parks.
- */
-async function resumeParked(
+async function createSchedule(
   drain: Drain,
   policy: Policy,
   { schedules, telemetry, clock, random }: Ports,
@@ -230,33 +233,4 @@ async function storedFor(fresh: ActionDrain, schedule: string, ports: Ports): Pr
   return stored && !(stored instanceof Error) && stored.kind !== 'notice' && isSameDrain(stored, fresh)
     ? stored
     : undefined;
-}
-
-/** What shows whether something continues the drain of a hold. */
-export interface Evidence {
-  readonly hold: Pick<OverdueHold, 'registrations'>;
-  readonly hook: LifecycleHook;
-  /** Who drains: ecs-drain if it is left out. */
-  readonly kind?: ActionDrain['kind'];
-  /** When its schedule was written last; undefined if it has none. */
-  readonly writtenAtMs: number | undefined;
-  readonly policy: Policy;
-  readonly nowMs: number;
-}
-
-/** Whether something continues the drain of a hold, or may. */
-export function isContinued({ hold, hook, kind, writtenAtMs, policy, nowMs }: Evidence): boolean {
-  if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, hook.limits, policy, kind);
-  if (policy.waiting !== 'watch') return false;
-  return kind === 'supervised' || mayBeAlive(hold, nowMs); // Nothing shows that a watched drain is lost.
-}
-
-/**
- * Whether the instance looks as if someone drained it: it takes no more tasks, except for a registration that the agent has just
- * made. Without a schedule, nothing else shows that a drain is alive.
- */
-function mayBeAlive({ registrations }: Evidence['hold'], nowMs: number): boolean {
-  const isNew = ({ registeredAtMs = 0 }: ContainerInstance) => nowMs - registeredAtMs < ON_THE_WAY_SECONDS * 1000;
-  const isClosed = ({ status }: ContainerInstance) => status !== 'ACTIVE';
-  return registrations.some(isClosed) && registrations.every((each) => isClosed(each) || isNew(each));
 }
