@@ -5,7 +5,7 @@ import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import * as v from 'valibot';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { jsonIn } from '../src/adapters/schemas.ts';
-import type { OperatorRequest } from '../src/domain/evolve.ts';
+import type { OperatorRequest } from '../src/domain/operator.ts';
 import { type Deployment, sentenceOf } from './common.ts';
 import { type InstanceState, schedulesOf } from './instance.ts';
 

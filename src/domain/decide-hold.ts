@@ -46,7 +46,7 @@ export function decideOnHold(situation: HoldSituation): HoldDecision {
 
 function isContinued(situation: HoldSituation): boolean {
   const { drain, hook, writtenAtMs, policy, nowMs } = situation;
-  if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, hook.limits, policy, drain.kind);
+  if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, drain.hook ?? hook.limits, policy, drain.kind);
   if (policy.waiting !== 'watch') return false;
   return drain.kind === 'supervised' || looksDrained(situation); // Nothing shows that a watched drain is lost.
 }

@@ -41,10 +41,10 @@ export function decide(given: Situation): Decision {
   const situation = { ...given, policy: policyOf(given.drain, given.policy) };
   const { observation, drain, isOutOfTime, refused } = situation;
   if (isOutOfTime) return handOver(situation);
-  if (refused.has('queue')) return readHook(situation) ?? withoutQueue(situation);
+  if (refused.has('queue')) return readHook(situation) ?? atDeadline(situation) ?? withoutQueue(situation);
   if (!observation) {
     if (drain.known) return { kind: 'look', scope: firstScope(situation) };
-    return mayBeOver(situation) ? { kind: 'heartbeat' } : setDraining(situation);
+    return canBeat(situation) || mayBeOver(situation) ? { kind: 'heartbeat' } : setDraining(situation);
   }
   switch (observation.kind) {
     case 'absent':
@@ -115,9 +115,17 @@ function canBeat({ drain, policy, nowMs, refused }: Situation): boolean {
   return nowMs >= heartbeatDueAtMs(drain, policy) && !refused.has('heartbeat');
 }
 
-export function readHook({ drain, refused }: Situation<Drain>): Decision | undefined {
-  if (drain.kind === 'notice' || drain.hook || refused.has('read-hook')) return undefined;
+export function readHook({ drain, isHookStale, refused }: Situation<Drain>): Decision | undefined {
+  if (drain.kind === 'notice' || (drain.hook && !isHookStale) || refused.has('read-hook')) return undefined;
   return { kind: 'read-hook' };
+}
+
+/** The deadline does not wait for the queue to take messages again. */
+function atDeadline(situation: Situation): Decision | undefined {
+  const { observation } = situation;
+  return observation?.kind === 'seen' && activeIn(observation).length === 0
+    ? lastResort(observation, situation)
+    : undefined;
 }
 
 /** What the deadline, a silent agent or a straggler calls for, if anything yet. */
@@ -194,7 +202,15 @@ function waitFor(observation: Usable, situation: Situation): Decision {
 }
 
 /** What cannot wait: when AWS refuses it, it is tried again within seconds. */
-const URGENT: readonly DecisionKind[] = ['set-draining', 'heartbeat', 'verify-start', 'stop-tasks', 'complete', 'park'];
+const URGENT: readonly DecisionKind[] = [
+  'set-draining',
+  'read-hook',
+  'heartbeat',
+  'verify-start',
+  'stop-tasks',
+  'complete',
+  'park',
+];
 
 /** The next look: a poll within seconds, or one of those at a parked drain. */
 function nextLook(observation: Usable, { drain, policy, nowMs, refused, isFleet }: Situation): ParkedLook | 'poll' {

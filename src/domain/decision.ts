@@ -44,6 +44,8 @@ export interface Situation<D extends Drain = OurDrain> {
   readonly refused: ReadonlySet<DecisionKind | 'queue'>;
   /** Whether Auto Scaling has confirmed or corrected the start in this round. */
   readonly isStartVerified: boolean;
+  /** Whether a heartbeat was accepted in this round: AWS may count by what the hook is now, which may have been edited. */
+  readonly isHookStale: boolean;
   /** Whether an ECS event woke the drain. */
   readonly isWoken: boolean;
   /** Whether many drains begin in this round. */

@@ -14,6 +14,7 @@ import {
   type Observation,
   type Seen,
 } from './observation.ts';
+import type { OperatorRequest } from './operator.ts';
 import {
   longerPollIntervalSeconds,
   maxSilenceGapSeconds,
@@ -23,20 +24,9 @@ import {
   settledAtMs,
 } from './policy.ts';
 
-/** What an operator asks of the drain of an instance. */
-export interface OperatorRequest {
-  readonly instanceId: string;
-  /** The schedule that holds the state of the drain; undefined if the operator has found none. */
-  readonly schedule?: string | undefined;
-  /** The ARN of the operator. */
-  readonly by: string;
-  readonly message?: string | undefined;
-  /** The deadline, counted from now; 0 is now. */
-  readonly deadlineSeconds?: number | undefined;
-}
-
 /** A drain in a round, and what the round has found out about it. */
-export interface Work extends Pick<Situation, 'observation' | 'isStartVerified' | 'isWoken' | 'isFleet' | 'refused'> {
+export interface Work
+  extends Pick<Situation, 'observation' | 'isStartVerified' | 'isHookStale' | 'isWoken' | 'isFleet' | 'refused'> {
   readonly drain: Drain;
   /** Whether its state comes from a continuation on the bus: any other copy of the drain is more reliable. */
   readonly isClaimed: boolean;
@@ -92,7 +82,7 @@ export function workOn(
   { reported = [], isFleet = false, isClaimed = false }: Partial<Pick<Work, 'reported' | 'isFleet' | 'isClaimed'>> = {},
 ): Work {
   const isWoken = reported.length > 0;
-  const nothing = { observation: undefined, refused: new Set<never>(), isStartVerified: false };
+  const nothing = { observation: undefined, refused: new Set<never>(), isStartVerified: false, isHookStale: false };
   return { drain, isClaimed, ...nothing, lastSeen: lastSeenIn(drain.known), reported, isWoken, isFleet, steps: 0 };
 }
 
@@ -144,7 +134,11 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
       return withObservation(work, answer.observation, policy, nowMs);
     case 'hook':
       if (!answer.limits) return alreadyCompleted(work);
-      return { ...work, drain: drain.kind === 'notice' ? drain : { ...drain, hook: answer.limits } };
+      return {
+        ...work,
+        isHookStale: false,
+        drain: drain.kind === 'notice' ? drain : { ...drain, hook: answer.limits },
+      };
     case 'start':
       return (answer.startedAtMs === undefined && noLongerHeld(work)) || withStart(work, answer.startedAtMs);
     case 'already-completed':
@@ -279,7 +273,7 @@ function afterAcceptance(work: Work, decision: Decision, askedAtMs: number): Wor
     const isForeign = drain.kind === 'notice' && drain.cluster === undefined;
     return isForeign ? { kind: 'not-ours', drain } : { kind: 'finished', drain, outcome: { ...verdict, lastSeen } };
   }
-  return { ...work, drain: withHeartbeat(drain, askedAtMs) };
+  return { ...work, isHookStale: drain.kind === 'held', drain: withHeartbeat(drain, askedAtMs) };
 }
 
 /** The drain after Auto Scaling has accepted a heartbeat that was asked for then: the timeout may run since that instant. */

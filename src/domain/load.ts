@@ -2,11 +2,11 @@
 
 import { byCluster, isValue } from './by-cluster.ts';
 import { type Drain, isOwnWait, isSameDrain, isWrittenSince, unreachable } from './drain.ts';
-import { continued, excessOf, type OperatorRequest, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
+import { continued, excessOf, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
 import { heldOpen } from './held-open.ts';
 import { claimAgain, isPending, loadUntrusted } from './load-claim.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
-import { latestRequests } from './operator.ts';
+import { latestRequests, type OperatorRequest } from './operator.ts';
 import { FEW_DRAINS, LEFT_AT_FIRST, type Policy } from './policy.ts';
 import { type LifecycleActions, type Ports, Unavailable } from './ports.ts';
 import { loadRequest } from './request.ts';
@@ -36,8 +36,8 @@ export interface WakeUp {
   readonly sentAtMs: number;
 }
 
-/** How long what an event reports need not be asked for again. */
-const REPORT_SECONDS = 60;
+/** How long what an event reports need not be asked for again: it has not waited, and someone may have changed it since. */
+const REPORT_SECONDS = 10;
 
 /** What an arrival leads to: work, or a result where there is nothing to do; none for a wake-up that no one awaits. */
 export type Loaded = ReadonlyMap<Arrival, readonly (Work | Result)[]>;

@@ -47,6 +47,25 @@ export function isInDoubt(found: Found | undefined, { known }: Drain): boolean {
   return live.length < (known?.containerInstances.length ?? 0) || live.some(({ agentConnected }) => !agentConnected);
 }
 
+/** Whether a search has not found a registration that was known. */
+export function lacksKnown(searched: Found | undefined, { known }: Drain): boolean {
+  if (!searched || 'error' in searched) return false;
+  const arns = new Set(searched.containerInstances.map(({ arn }) => arn));
+  return known?.containerInstances.some(({ arn }) => !arns.has(arn)) ?? false;
+}
+
+/**
+ * What was searched, with the known registrations that ECS describes and does not list: lists may be incomplete for a moment, and a
+ * cluster may have been removed from the settings.
+ */
+export function withKnown(searched: Found | undefined, known: Found | undefined): Found | undefined {
+  if (!searched || !known || 'error' in searched) return searched;
+  if ('error' in known) return known;
+  const arns = new Set(searched.containerInstances.map(({ arn }) => arn));
+  const unlisted = known.containerInstances.filter((each) => isLive(each) && !arns.has(each.arn));
+  return { ...searched, containerInstances: [...searched.containerInstances, ...unlisted] };
+}
+
 export interface Searching {
   readonly clusters: readonly string[];
   readonly ecs: ContainerInstances;

@@ -4,7 +4,15 @@ import type { Decision } from './decision.ts';
 import { type Drain, instanceIdOf } from './drain.ts';
 import type { Answer, Work } from './evolve.ts';
 import { activeIn, type ContainerInstance, isLive, type Scope, type Seen, type TasksSeen } from './observation.ts';
-import { describeKnown, describeUnreported, type Found, isInDoubt, search } from './observe-registrations.ts';
+import {
+  describeKnown,
+  describeUnreported,
+  type Found,
+  isInDoubt,
+  lacksKnown,
+  search,
+  withKnown,
+} from './observe-registrations.ts';
 import { observeTasks, refreshTasks } from './observe-tasks.ts';
 import { type Ports, reasonOf, Unavailable } from './ports.ts';
 import { setDraining } from './set-draining.ts';
@@ -40,7 +48,15 @@ export async function observe(
     setDraining(toDrain, { ...searching, takesParts: true }, ports),
     search(toSearch, describeUnreported(toSearch, ecs), searching),
   ]);
-  const found = new Map([...described, ...drained, ...searched]);
+  const unlisted = await describeKnown(
+    toSearch.filter((work) => !described.has(work) && lacksKnown(searched.get(work), work.drain)),
+    ecs,
+  );
+  const confirmed = toSearch.map((work) => {
+    const known = described.get(work) ?? unlisted.get(work);
+    return [work, withKnown(searched.get(work), known)] as const;
+  });
+  const found = new Map<Work, Found | undefined>([...described, ...drained, ...confirmed]);
   const closed = asks.flatMap(({ work, decision }) => {
     const on = decision.kind === 'look' ? toListIn(found.get(work), work.drain) : [];
     return on.length > 0 ? [{ work, on }] : [];

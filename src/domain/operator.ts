@@ -1,5 +1,18 @@
 /** The requests of operators about a drain in progress. They travel with the drain. */
 
+/** What an operator asks of the drain of an instance. */
+export interface OperatorRequest {
+  readonly instanceId: string;
+  /** The schedule that holds the state of the drain; undefined if the operator has found none. */
+  readonly schedule?: string | undefined;
+  /** The ARN of the operator. */
+  readonly by: string;
+  readonly message?: string | undefined;
+  /** The deadline, counted from now; 0 is now. */
+  readonly deadlineSeconds?: number | undefined;
+}
+
+/** What operators have asked of a drain so far. */
 export interface OperatorRequests {
   /** The deadline that replaces the policy's; undefined if no operator has set one. */
   readonly deadlineAtMs?: number | undefined;

@@ -255,11 +255,14 @@ export function nearDeadlineAtMs(drain: Drain, policy: Policy): number {
   return drain.startedAtMs + (deadlineAtMs(drain, policy) - drain.startedAtMs) * NEAR_DEADLINE;
 }
 
-/** When the next heartbeat is due; never, where nothing is held, or ECS keeps its own hook open. */
+/**
+ * When the next heartbeat is due; never, where nothing is held, or ECS keeps its own hook open. A hook that is not read yet may be
+ * one of the shortest.
+ */
 export function heartbeatDueAtMs(drain: Drain, policy: Policy): number {
   if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
-  const { heartbeatTimeoutSeconds } = limitsOf(drain, policy);
-  return drain.lastHeartbeatAtMs + heartbeatTimeoutSeconds * policy.heartbeatFraction * 1000;
+  const timeoutSeconds = drain.hook?.heartbeatTimeoutSeconds ?? SHORTEST_HOOK_SECONDS;
+  return drain.lastHeartbeatAtMs + timeoutSeconds * policy.heartbeatFraction * 1000;
 }
 
 /** When Auto Scaling decides without us, unless a heartbeat of ours comes first; never, where we send none. */

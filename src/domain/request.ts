@@ -1,8 +1,8 @@
 /** What operators ask of a drain under way: to keep a note, or to end by another deadline. */
 
 import { type Drain, instanceIdOf } from './drain.ts';
-import { continued, type OperatorRequest, type Result, type Work, workOn } from './evolve.ts';
-import { type OperatorNote, withNote } from './operator.ts';
+import { continued, type Result, type Work, workOn } from './evolve.ts';
+import { type OperatorNote, type OperatorRequest, withNote } from './operator.ts';
 import { latestDeadlineAtMs, type Policy } from './policy.ts';
 import { type Ports, reasonOf } from './ports.ts';
 

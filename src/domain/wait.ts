@@ -35,18 +35,20 @@ export function waitUntil(instantMs: number, on: 'schedule' | 'queue' | 'both'):
  */
 export function withoutQueue(situation: Situation<Drain>): Decision {
   const { drain, policy, nowMs, refused, comesAgainAtMs, wasLeft } = situation;
-  const mayLeave = comesAgainAtMs !== undefined && (!wasLeft || refused.has('hand-over'));
   const untilMs = nowMs + SCHEDULE_MIN_SECONDS * 1000;
-  const wait: { readonly decision: Decision; readonly endsByMs: number } | undefined = mayUseSchedule(situation)
-    ? { decision: waitUntil(untilMs, 'schedule'), endsByMs: untilMs + SCHEDULE_LATE_SECONDS * 1000 }
-    : mayLeave
-      ? { decision: { kind: 'leave' }, endsByMs: comesAgainAtMs + HAND_OVER_SECONDS * 1000 }
-      : undefined;
-  const isInTime = wait && (drain.kind !== 'notice' || wait.endsByMs <= deadlineAtMs(drain, policy));
-  if (!isInTime) return handOver(situation);
-  if (wait.endsByMs <= hookTimesOutAtMs(drain, policy)) return wait.decision;
+  const waits: { readonly decision: Decision; readonly endsByMs: number }[] = [];
+  if (mayUseSchedule(situation)) {
+    waits.push({ decision: waitUntil(untilMs, 'schedule'), endsByMs: untilMs + SCHEDULE_LATE_SECONDS * 1000 });
+  }
+  if (comesAgainAtMs !== undefined && (!wasLeft || refused.has('hand-over'))) {
+    waits.push({ decision: { kind: 'leave' }, endsByMs: comesAgainAtMs + HAND_OVER_SECONDS * 1000 });
+  }
+  const inTime = waits.filter(({ endsByMs }) => drain.kind !== 'notice' || endsByMs <= deadlineAtMs(drain, policy));
+  const wait = inTime.find(({ endsByMs }) => endsByMs <= hookTimesOutAtMs(drain, policy));
+  if (wait) return wait.decision;
   // A heartbeat gives the hook its whole time again.
-  const isLongEnough = wait.endsByMs - nowMs <= limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
+  const timeoutMs = limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
+  const isLongEnough = inTime.some(({ endsByMs }) => endsByMs - nowMs <= timeoutMs);
   return isLongEnough && !refused.has('heartbeat') ? { kind: 'heartbeat' } : handOver(situation);
 }
 

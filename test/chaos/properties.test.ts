@@ -342,13 +342,17 @@ describe('what a world may cost', () => {
   });
 
   it('counts an outage of Auto Scaling after the action is over, for its drain and for an event that comes once more', () => {
-    const outages: World['outages'] = [{ what: 'Auto Scaling is down', fromSecond: 100, forSeconds: 200 }];
-    const costOf = (until: number, duplicatedAt: readonly number[] = []) => {
-      const played = playedOf({ since: 0, until, emptySince: undefined }, { outages });
+    const outages: World['outages'] = [{ what: 'Auto Scaling is down', fromSecond: 200, forSeconds: 200 }];
+    const costOf = (until: number, duplicatedAt: readonly number[] = [], waiting: World['waiting'] = 'park') => {
+      const played = playedOf({ since: 0, until, emptySince: undefined }, { outages, waiting });
       return mostCalls({ ...played, deliveries: { ...played.deliveries, duplicatedAt } });
     };
-    expect(costOf(120) - costOf(90)).toBeGreaterThan(costOf(330) - costOf(300));
-    expect(costOf(90, [120])).toBeGreaterThan(costOf(90, [80]));
-    expect(costOf(90, [80])).toBe(costOf(90, [310]));
+    expect(costOf(220) - costOf(130)).toBeGreaterThan(costOf(520) - costOf(430));
+    // The next look may come after the outage has begun.
+    expect(costOf(190) - costOf(130)).toBeGreaterThan(costOf(490) - costOf(430));
+    expect(costOf(90, [220])).toBeGreaterThan(costOf(90, [80]));
+    expect(costOf(90, [80])).toBe(costOf(90, [410]));
+    const copies = (until: number) => costOf(until, [80], 'watch') - costOf(until, [], 'watch');
+    expect(copies(190) - copies(130)).toBeGreaterThan(copies(490) - copies(430));
   });
 });

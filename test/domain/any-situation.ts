@@ -111,6 +111,7 @@ const around = {
     .subarray<DecisionKind | 'queue'>(['heartbeat', 'read-hook', 'set-draining', 'look', 'complete', 'park', 'queue'])
     .map((kinds) => new Set(kinds)),
   isStartVerified: fc.boolean(),
+  isHookStale: fc.boolean(),
   isWoken: fc.boolean(),
   isFleet: fc.boolean(),
   isOutOfTime: fc.constantFrom(false, false, false, true),
@@ -128,4 +129,5 @@ export const anySituation: fc.Arbitrary<Situation> = fc.record({ drain, ...aroun
 export const anySupervision: fc.Arbitrary<Situation<SupervisedDrain>> = fc.record({
   drain: supervisedDrain,
   ...around,
+  isHookStale: fc.constant(false),
 });

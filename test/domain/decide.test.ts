@@ -51,6 +51,7 @@ function situation(overrides: Partial<Situation> = {}): Situation {
     observation: seenOf(),
     refused: new Set(),
     isStartVerified: false,
+    isHookStale: false,
     isWoken: false,
     isFleet: false,
     isOutOfTime: false,
@@ -274,13 +275,23 @@ describe('the hook', () => {
     expect(decide(situation({ drain, observation: THROTTLED }))).toEqual({ kind: 'read-hook' });
   });
 
-  it('is assumed to be the policy’s while Auto Scaling does not describe it', () => {
-    const policy = { ...WATCH, heartbeatTimeoutSeconds: 60 };
-    const unread = { drain, policy, refused: refused('read-hook') };
-    expect(decide(situation({ ...unread, nowMs: at(29.999) })).kind).toBe('park');
-    expect(decide(situation({ ...unread, nowMs: at(30) }))).toEqual({ kind: 'heartbeat' });
+  it('is assumed to be the policy’s while Auto Scaling does not describe it, and its timeout the shortest', () => {
+    const unread = { drain, policy: { ...WATCH, heartbeatTimeoutSeconds: 60 }, refused: refused('read-hook') };
+    expect(decide(situation({ ...unread, nowMs: at(14.999) })).kind).toBe('park');
+    expect(decide(situation({ ...unread, nowMs: at(15) }))).toEqual({ kind: 'heartbeat' });
     const late = situation({ ...unread, nowMs: at(5_760), isStartVerified: true });
     expect(decide(late)).toMatchObject({ verdict: { kind: 'timed-out' } });
+  });
+
+  it('is read again within seconds, and not parked for minutes before', () => {
+    const unread = { drain, refused: refused('read-hook'), nowMs: at(1) };
+    expect(decide(situation(unread))).toEqual(parkUntil(3, 'both'));
+  });
+
+  it('is read again after each heartbeat: someone may have edited it', () => {
+    const beaten = { drain: { ...drain, hook: HOOK }, isHookStale: true };
+    expect(decide(situation(beaten))).toEqual({ kind: 'read-hook' });
+    expect(decide(situation({ ...beaten, refused: refused('read-hook') })).kind).toBe('park');
   });
 });
 
@@ -557,7 +568,7 @@ describe('a wait', () => {
   });
 
   it('is no shorter after AWS has refused what can wait', () => {
-    expect(decide(situation({ refused: refused('announce', 'read-hook') }))).toEqual(parkUntil(520, 'schedule'));
+    expect(decide(situation({ refused: refused('announce') }))).toEqual(parkUntil(520, 'schedule'));
   });
 });
 

@@ -58,6 +58,7 @@ describe('the work on a drain', () => {
       lastSeen: undefined,
       refused: new Set(),
       isStartVerified: false,
+      isHookStale: false,
       reported: [],
       isWoken: false,
       isFleet: false,
@@ -273,9 +274,10 @@ describe('the start of a drain', () => {
 describe('a heartbeat that Auto Scaling accepts', () => {
   it('is counted, and the timeout begins again when it was asked for: the answer may be late', () => {
     const afterHeartbeat = drainOf({ lastHeartbeatAtMs: at(58), heartbeats: 1 });
-    expect(next(workOf(), { kind: 'heartbeat' }, { kind: 'accepted', askedAtMs: at(58) })).toEqual(
-      workOf(afterHeartbeat),
-    );
+    expect(next(workOf(), { kind: 'heartbeat' }, { kind: 'accepted', askedAtMs: at(58) })).toEqual({
+      ...workOf(afterHeartbeat),
+      isHookStale: true,
+    });
   });
 
   it('is not counted for a notice', () => {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { hookLimits } from '../../src/domain/drain.ts';
-import type { OperatorRequest } from '../../src/domain/evolve.ts';
-import { latestRequests, withNote } from '../../src/domain/operator.ts';
+import { latestRequests, type OperatorRequest, withNote } from '../../src/domain/operator.ts';
 import { Unavailable } from '../../src/domain/ports.ts';
 import { type FakeTask, fakeAws, type World } from '../fakes.ts';
 import { ACTION, at, drainOf, HOOK, INSTANCE_ID, noticeDrainOf, POLICY, supervisedDrainOf } from './samples.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Drain, type HeldDrain, hookLimits } from '../../src/domain/drain.ts';
+import { type Drain, type HeldDrain, type HookLimits, hookLimits } from '../../src/domain/drain.ts';
 import type { Arrival } from '../../src/domain/load.ts';
 import { HAND_OVER_SECONDS, LISTS_SETTLE_SECONDS, SCHEDULE_LATE_SECONDS } from '../../src/domain/policy.ts';
 import { type Ports, Unavailable } from '../../src/domain/ports.ts';
@@ -515,6 +515,111 @@ describe('an outage', () => {
     expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
     expect(kindsOf(aws)[0]).toEqual(['left']);
     expect(aws.invocations[1]?.atSeconds).toBe(60);
+  });
+
+  it.each([
+    [90, 'park'],
+    [600, 'watch'],
+  ] as const)('of the queue outlasts no deadline, and makes no storm: a hook of %i s, %s', async (seconds, waiting) => {
+    const aws = fakeAws({ tasks: [endless], hook: hookLimits(seconds), outages: [{ of: 'queue', span: [0, 9_999] }] });
+    const policy = { ...POLICY, waiting, deadlineSeconds: 600 };
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'timed-out', killedTasks: [{}] }]);
+    expect(aws.completion()?.atSeconds).toBeLessThan(600 + 2 * 60);
+    expect(aws.calls.length).toBeLessThan(600);
+  });
+});
+
+describe('a hook', () => {
+  const job: FakeTask = { ...endless, stopsAtSeconds: 2_500 };
+
+  it.each([
+    [120, 20],
+    [300, 60],
+    [300, 200],
+  ])('of %i s is kept though Auto Scaling does not describe it for %i s', async (hookSeconds, seconds) => {
+    const fault: World['fault'] = ({ name, atSeconds }) =>
+      name === 'hooksOf' && atSeconds < seconds ? new Unavailable('throttled') : undefined;
+    const aws = fakeAws({ tasks: [job], hook: hookLimits(hookSeconds), fault });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.completion()).toMatchObject({ holding: [] });
+  });
+
+  it('that is made shorter while it holds is kept, if AWS counts each heartbeat by what it is then', async () => {
+    const edited: { aws?: Aws } = {};
+    const beats = () => edited.aws?.secondsOf('recordHeartbeat') ?? [];
+    const limits = (isEdited: () => boolean): HookLimits => ({
+      get heartbeatTimeoutSeconds() {
+        return isEdited() ? 300 : 3_600;
+      },
+      globalTimeoutSeconds: 172_800,
+    });
+    const hook = limits(() => beats().some((seconds) => seconds > 100 && seconds < (edited.aws?.now() ?? 0)));
+    const asRead = limits(() => (edited.aws?.now() ?? 0) > 100);
+    const aws = fakeAws({
+      tasks: [job],
+      hook,
+      hooks: [
+        {
+          get limits() {
+            return { ...asRead };
+          },
+        },
+      ],
+    });
+    edited.aws = aws;
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.completion()).toMatchObject({ holding: [] });
+  });
+
+  it('that holds the instance no more is asked before an event that comes late sets an instance to DRAINING', async () => {
+    const aws = fakeAws({ holds: [] });
+    await aws.waitUntil(86_400);
+    expect(await aws.round([begin()])).toMatchObject([{ kind: 'finished', outcome: { kind: 'already-completed' } }]);
+    expect(aws.callsNamed('setDraining')).toEqual([]);
+  });
+});
+
+describe('a registration that is known', () => {
+  const job: FakeTask = { ...endless, stopsAtSeconds: 2_500 };
+  const silent: FakeInstance = { id: 'one', cluster: 'prod', silences: [[500, 560]] };
+
+  it('holds the instance though ECS leaves it out of one list', async () => {
+    const aws = fakeAws({ instances: [silent], tasks: [job] });
+    const ports = (own: Ports): Ports => {
+      const { list } = own.containerInstances;
+      const withGap: typeof list = async (...args) => {
+        const arns = await list(...args);
+        return aws.now() > 500 && aws.now() < 560 ? [] : arns;
+      };
+      return { ...own, containerInstances: { ...own.containerInstances, list: withGap } };
+    };
+    expect(await aws.runToEnd({ ports })).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.completion()).toMatchObject({ holding: [] });
+  });
+
+  it('holds the instance though its cluster was removed from the settings', async () => {
+    const aws = fakeAws({ instances: [{ ...silent, cluster: 'old' }], tasks: [job] });
+    const policy = { ...POLICY, clusters: ['old', 'prod'] };
+    aws.send(() => begin(), at(0));
+    await aws.round([], { policy });
+    await aws.waitUntil(100);
+    policy.clusters = ['prod'];
+    await aws.run();
+    expect(aws.finished()[0]).toMatchObject({ outcome: { kind: 'drained' } });
+    expect(aws.completion()).toMatchObject({ holding: [] });
+  });
+
+  it('is described again where an event about it comes late', async () => {
+    const fresh: FakeTask = { ...job, id: 'new', listedAtSeconds: 160 };
+    const instance: FakeInstance = { id: 'one', activeSpans: [[155, 100_000]] };
+    const aws = fakeAws({ instances: [instance], tasks: [{ ...web, stopsAtSeconds: 150 }, fresh], events: 'none' });
+    aws.send(() => begin(), at(0));
+    await aws.round([]);
+    const reported = containerInstanceOf({ status: 'DRAINING', countedTasks: 0, isEmpty: true });
+    const containerInstance = { arn: reported.arn, cluster: 'prod' };
+    aws.send(() => ({ kind: 'wake-up', containerInstance, reported, sentAtMs: at(150.5) }), at(200));
+    await aws.run();
+    expect(aws.completion()).toMatchObject({ holding: [] });
   });
 });
 
