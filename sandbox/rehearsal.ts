@@ -208,8 +208,8 @@ export async function rehearse<D extends Benchmarked | Judged = Drainer>({
 }
 
 /**
- * What became of each lifecycle action, from what the Region kept and from the events of the drill. The billed seconds and
- * the calls of an invocation are shared evenly among the instances that it was about.
+ * What became of each drain, in the order of their ends: of lifecycle actions by what the Region kept, of notices of EC2 by the
+ * drainer's log. The billed seconds and the calls of an invocation are shared evenly among the instances that it was about.
  */
 export function drainsOf(
   region: Region,
@@ -219,37 +219,75 @@ export function drainsOf(
 ): DrainResult[] {
   const lastStop = new Map<string, number>();
   const killed = new Set<string>();
-  const outcomes = new Map<string, string>();
   for (const event of events) {
     if (event.kind === 'task' && event.status === 'STOPPED') lastStop.set(event.instanceId, event.second);
     if (event.kind === 'task' && event.killed) killed.add(event.instanceId);
-    if (event.kind === 'log' && typeof event.line['outcome'] === 'string' && !('_aws' in event.line)) {
-      const { instanceId, outcome } = event.line;
-      // A second delivery that comes too late says so; it has ended nothing.
-      if (outcome !== 'already-completed' || !outcomes.has(String(instanceId)))
-        outcomes.set(String(instanceId), outcome);
-    }
   }
+  const { outcomes, notices } = endsIn(events);
   const works = Map.groupBy(worksOf(installed), ({ instanceId }) => instanceId);
   const callsOfFiber = Map.groupBy(region.calls, ({ fiber }) => fiber);
+  const costOf = (own: readonly Work[], heartbeats: number) => ({
+    billedSeconds: round(own.reduce((sum, { billedSeconds, share = 1 }) => sum + billedSeconds * share, 0)),
+    apiCalls: round(own.reduce((sum, { fiber, share = 1 }) => sum + (callsOfFiber.get(fiber)?.length ?? 0) * share, 0)),
+    heartbeats,
+    continuations: Math.max(0, own.length - 1),
+  });
 
-  return region.autoScaling.completions.map((completion: Completion) => {
+  const onNotices = notices.map(({ endSecond, ...end }) => {
+    const all = works.get(end.instanceId) ?? [];
+    const own = all.filter(({ startedAtMs = 0 }) => startedAtMs < startMs + endSecond * 1000);
+    // What began later was for a drain of the lifecycle action.
+    works.set(
+      end.instanceId,
+      all.filter((work) => !own.includes(work)),
+    );
+    return { endSecond, drain: { ...end, ...costOf(own, 0) } };
+  });
+  const held = region.autoScaling.completions.map((completion: Completion) => {
     const { instanceId, by, result, atMs, heldSinceMs, heartbeats } = completion;
-    const own = works.get(instanceId) ?? [];
     const idleSinceMs = Math.max(heldSinceMs, startMs + (lastStop.get(instanceId) ?? 0) * 1000);
-    return {
+    const drain = {
       instanceId,
       outcome: outcomes.get(instanceId) ?? (by === 'timeout' ? 'left to the hook’s timeout' : result),
       seconds: (atMs - heldSinceMs) / 1000,
       slackSeconds: killed.has(instanceId) ? 0 : Math.max(0, atMs - idleSinceMs) / 1000,
-      billedSeconds: round(own.reduce((sum, { billedSeconds, share = 1 }) => sum + billedSeconds * share, 0)),
-      apiCalls: round(
-        own.reduce((sum, { fiber, share = 1 }) => sum + (callsOfFiber.get(fiber)?.length ?? 0) * share, 0),
-      ),
-      heartbeats,
-      continuations: Math.max(0, own.length - 1),
+      ...costOf(works.get(instanceId) ?? [], heartbeats),
     };
+    return { endSecond: (atMs - startMs) / 1000, drain };
   });
+  return [...onNotices, ...held].toSorted((a, b) => a.endSecond - b.endSecond).map(({ drain }) => drain);
+}
+
+/** What the drainer reports of a drain on a notice of EC2, and when. */
+interface NoticeEnd extends Pick<DrainResult, 'instanceId' | 'outcome' | 'seconds' | 'slackSeconds'> {
+  readonly notice: string;
+  readonly endSecond: number;
+}
+
+/** How drains ended in the drainer's own words: those of lifecycle actions by instance, and each on a notice of EC2. */
+function endsIn(events: readonly DrillEvent[]) {
+  const outcomes = new Map<string, string>();
+  const notices = new Map<unknown, NoticeEnd>();
+  for (const event of events) {
+    if (event.kind !== 'log' || typeof event.line['outcome'] !== 'string' || '_aws' in event.line) continue;
+    const { drainId, outcome, notice, durationSeconds, slackSeconds = 0 } = event.line;
+    const instanceId = String(event.line['instanceId']);
+    // A second delivery that comes too late says so; it has ended nothing.
+    if (typeof notice !== 'string') {
+      if (outcome !== 'already-completed' || !outcomes.has(instanceId)) outcomes.set(instanceId, outcome);
+    } else if (!notices.has(drainId)) {
+      const seconds = Number(durationSeconds);
+      notices.set(drainId, {
+        instanceId,
+        outcome,
+        notice,
+        seconds,
+        slackSeconds: Number(slackSeconds),
+        endSecond: event.second,
+      });
+    }
+  }
+  return { outcomes, notices: [...notices.values()] };
 }
 
 function worksOf({ lambda, instancesOf, works = () => [] }: Installed): Work[] {
@@ -257,8 +295,9 @@ function worksOf({ lambda, instancesOf, works = () => [] }: Installed): Work[] {
   return [
     ...invocations.flatMap((invocation) => {
       const instances = instancesOf(invocation);
-      const { fiber, billedSeconds } = invocation;
-      return instances.map((instanceId) => ({ instanceId, fiber, billedSeconds, share: 1 / instances.length }));
+      const { fiber, billedSeconds, startedAtMs } = invocation;
+      const share = 1 / instances.length;
+      return instances.map((instanceId) => ({ instanceId, fiber, billedSeconds, startedAtMs, share }));
     }),
     ...works(),
   ];

@@ -294,7 +294,7 @@ function taskRow(instance: InstanceLife, { taskId, group, stretches, endedAt, ki
 function drainsSection({ drains, drainer, events }: DrillResult): Html {
   const rows = drains.map((drain) => [
     drain.instanceId,
-    drain.outcome,
+    drain.notice === undefined ? drain.outcome : `${drain.outcome}, on a ${drain.notice}`,
     duration(drain.seconds),
     duration(drain.slackSeconds),
     duration(drain.billedSeconds),
@@ -302,16 +302,7 @@ function drainsSection({ drains, drainer, events }: DrillResult): Html {
     figure(drain.heartbeats),
     figure(drain.continuations),
   ]);
-  const head = [
-    'Instance',
-    'Outcome',
-    'Held for',
-    'Slack',
-    'Lambda billed',
-    'AWS calls',
-    'Heartbeats',
-    'Continuations',
-  ];
+  const head = ['Instance', 'Outcome', 'Took', 'Slack', 'Lambda billed', 'AWS calls', 'Heartbeats', 'Continuations'];
   const said = events.flatMap((event) =>
     event.kind === 'service' || event.kind === 'deployment'
       ? [[figure(event.second / 60), event.kind === 'service' ? event.service : event.group, event.message]]
@@ -320,8 +311,8 @@ function drainsSection({ drains, drainer, events }: DrillResult): Html {
   const messages = said.slice(0, MAX_MESSAGES);
   return html`<section aria-labelledby="drains">
 <h2 id="drains">The drains</h2>
-<p>Slack is the time from the last task’s stop until the hook let the instance go: short is good.</p>
-${drains.length ? scrolling('Drains', tableOf(`The drains by ${drainer}, one by one`, head, rows)) : html`<p>No instance was held: nothing drained.</p>`}
+<p>Slack is the time from the last task’s stop to the end of the drain: short is good.</p>
+${drains.length ? scrolling('Drains', tableOf(`The drains by ${drainer}, one by one`, head, rows)) : html`<p>Nothing drained.</p>`}
 ${
   messages.length
     ? dataTable(

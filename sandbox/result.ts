@@ -13,14 +13,16 @@ export type Judged = Drainer | typeof EXTERNAL;
 export const BENCHMARKED = [...DRAINERS, 'cdk', 'widdix', 'getsocial', 'managed-draining'] as const;
 export type Benchmarked = (typeof BENCHMARKED)[number];
 
-/** What became of one instance's lifecycle action. */
+/** What became of one drain: of an instance's lifecycle action, or of a notice of EC2. */
 export interface DrainResult {
   readonly instanceId: string;
+  /** The notice of EC2 on which it drained; nothing was held then. */
+  readonly notice?: string;
   /** The drainer's own word where it has one (`drained`, `timed-out`, …), else how the action ended. */
   readonly outcome: string;
-  /** From the hold to the completion. */
+  /** From the hold to the completion; from the notice to the drain's end. */
   readonly seconds: number;
-  /** From the last task's stop to the completion; 0 if tasks were killed. */
+  /** From the last task's stop to that end; 0 if tasks were killed. */
   readonly slackSeconds: number;
   readonly billedSeconds: number;
   readonly apiCalls: number;

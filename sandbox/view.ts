@@ -156,7 +156,7 @@ function shortIds(text: string): string {
   return text.replace(/\bi-[0-9a-f]{12}(?=[0-9a-f]{5}\b)/g, 'i-…');
 }
 
-const COLUMNS = `held for   from Auto Scaling's hold to the completion of the hook
+const COLUMNS = `took       from Auto Scaling's hold, or from EC2's notice, to the end of the drain
 slack      of this after the last task had stopped: short is good; 0 s if tasks were killed
 billed     time of Lambda, shared among the instances of an invocation
 calls      to AWS
@@ -186,11 +186,12 @@ export function summaryOf(result: DrillResult<Benchmarked | Judged>, page: Page)
 function rowsOn(drains: readonly DrainResult[]): string[] {
   const table = new Table({
     ...PLAIN_TABLE,
-    head: ['instance', 'outcome', 'held for', 'slack', 'billed', 'calls', 'beats', 'turns'],
+    head: ['instance', 'outcome', 'took', 'slack', 'billed', 'calls', 'beats', 'turns'],
     colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right'],
   });
   for (const drain of drains) {
-    const { instanceId, outcome, seconds, slackSeconds, billedSeconds, apiCalls, heartbeats, continuations } = drain;
+    const { instanceId, notice, seconds, slackSeconds, billedSeconds, apiCalls, heartbeats, continuations } = drain;
+    const outcome = notice === undefined ? drain.outcome : `${drain.outcome}, on a ${notice}`;
     const times = [seconds, slackSeconds, billedSeconds].map(duration);
     table.push([instanceId, outcome, ...times, apiCalls, heartbeats, continuations]);
   }
@@ -202,7 +203,9 @@ function whyTasksStayed(result: DrillResult<Benchmarked | Judged>): string[] {
   const first = Map.groupBy(reportsIn(result), ({ instanceId }) => instanceId);
   return [...first.values()].slice(0, MOST_INSTANCES).flatMap(([report]) => {
     if (!report) return [];
-    const [what = '', ...groups] = report.why.split(/ (?=\d+ tasks? of \S+, )/);
+    const [what = '', ...groups] = report.why.split(
+      / (?=\d+ tasks? of \S+, |And \d+ more\.|Not everything is known\.)/,
+    );
     return [
       `${report.instanceId} after ${duration(Math.round(report.second))}: ${what}`,
       ...groups.map((line) => `- ${line}`),

@@ -26,6 +26,8 @@ export interface Work {
   readonly fiber: Fiber;
   /** Of the whole fiber. */
   readonly billedSeconds: number;
+  /** When it began, where the Region knows it. */
+  readonly startedAtMs?: number;
   /** How much of the fiber's seconds and calls is this instance's; all of it where it is left out. */
   readonly share?: number;
 }

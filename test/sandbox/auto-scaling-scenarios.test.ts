@@ -5,9 +5,10 @@ import { installedFrom } from '../../sandbox/drainers/ecs-drain.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import type { Region } from '../../sandbox/region/region.ts';
 import type { InstanceState } from '../../sandbox/region/trace.ts';
-import { stage } from '../../sandbox/rehearsal.ts';
+import { rehearse, stage } from '../../sandbox/rehearsal.ts';
 import type { Drainer, DrillEvent } from '../../sandbox/result.ts';
 import { GROUP, SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';
+import { summaryOf } from '../../sandbox/view.ts';
 import { fatesOf, tasksOf } from './tasks.ts';
 
 /** What becomes of each, and what ecs-drain makes of it; `docs/rehearsal.md` says the same in a row each. */
@@ -94,6 +95,34 @@ describe('spot-interruption', () => {
     const played = await play({ ...SCENARIOS['spot-interruption'], params: {} }, 300);
     expect(fatesOf(played)).toEqual(['RUNNING', 'RUNNING', 'RUNNING']);
     expect(played.outcomes.size).toBe(0);
+  });
+});
+
+describe('the list of drains', () => {
+  it('has a drain on a notice of EC2 with its outcome, apart from that of the lifecycle action', async () => {
+    const { drains } = await rehearse({ scenario: 'rebalance', drainer: 'ecs-drain', seed: 1 });
+    const notice = 'rebalance-recommendation';
+    expect(drains).toMatchObject([
+      { instanceId: A, notice, outcome: 'drained', heartbeats: 0 },
+      { instanceId: A, outcome: 'drained' },
+      { instanceId: B, notice, outcome: 'drained', heartbeats: 0 },
+    ]);
+    expect(drains[1]).not.toHaveProperty('notice');
+    for (const { seconds, slackSeconds, apiCalls, billedSeconds } of drains) {
+      expect(seconds).toBeGreaterThanOrEqual(slackSeconds);
+      expect(apiCalls).toBeGreaterThan(5);
+      expect(apiCalls).toBeLessThan(25); // each has its own calls, and not those of the other
+      expect(billedSeconds).toBeGreaterThan(0);
+    }
+  });
+
+  it('has the outcome of a Spot instance that EC2 takes, and the summary shows it', async () => {
+    const result = await rehearse({ scenario: 'spot-interruption', drainer: 'ecs-drain', seed: 1 });
+    expect(result.drains).toMatchObject([{ notice: 'spot-interruption', outcome: 'timed-out', slackSeconds: 0 }]);
+    expect(result.drains[0]?.seconds).toBeCloseTo(117, 0);
+    expect(summaryOf(result, { columns: 120, hasColor: false })).toMatch(
+      /^i-0{16}1 +timed-out, on a spot-interruption +1 min 57 s/m,
+    );
   });
 });
 

@@ -84,7 +84,7 @@ describe('npm run drill', () => {
       '',
     ]);
     expect(printed).toMatch(
-      /instance +outcome +held for +slack.*\d min \d+ s +[\d.]+ s .*\nslack +of this after the last task had stopped/s,
+      /instance +outcome +took +slack.*\d min \d+ s +[\d.]+ s .*\nslack +of this after the last task had stopped/s,
     );
     expect(printed).not.toContain('KILLED');
     expect(printed.split('\n').length).toBeLessThan(24);

@@ -19,7 +19,7 @@ describe('a drill in a narrow terminal', () => {
     const printed = summaryOf(result, NARROW);
     const whole = summaryOf(result, { ...NARROW, columns: 1_000 });
     isReadable(printed, `${whole} ${whole.replace(/i-[0-9a-f]{12}(?=[0-9a-f]{5})/g, 'i-…')}`);
-    expect(printed).toMatch(/^held for +from Auto Scaling's hold/m);
+    expect(printed).toMatch(/^took +from Auto Scaling's hold/m);
     expect(printed).not.toMatch(/\d{3,}\.\d/);
   });
 
