@@ -3,7 +3,6 @@
 import { CloudWatchLogsClient, type FilteredLogEvent, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import * as v from 'valibot';
 import { awsCall } from '../src/adapters/aws-call.ts';
-import { withoutAdvice } from '../src/adapters/present-explanation.ts';
 import { jsonIn } from '../src/adapters/schemas.ts';
 import { counted, type Deployment } from './common.ts';
 
@@ -53,13 +52,9 @@ export function presentKilled(counts: readonly (number | undefined)[]): string {
   return `${known.length > 0 ? `${killed} in ${counted(known.length, 'drain')}, ` : ''}not known of ${counted(missing, 'drain')}`;
 }
 
-/**
- * The sentences of a log line as a list: what happened, and one for each blocker. Where the drain has ended, its advice is left
- * out, because it was for the tasks that are no more.
- */
-export function listOf(message: string, hasEnded: boolean): string {
-  const current = hasEnded ? withoutAdvice(message) : message;
-  return current.replace(/(?<=\.) (?=\d+ tasks? of |And \d+ more\.|Not everything is known\.)/g, '\n  - ');
+/** The sentences of a log line as a list: what happened, and one for each blocker. */
+export function listOf(message: string): string {
+  return message.replace(/(?<=\.) (?=\d+ tasks? of |And \d+ more\.|Not everything is known\.)/g, '\n  - ');
 }
 
 export interface Ended {

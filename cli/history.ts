@@ -122,7 +122,7 @@ function rowOf({ place, deployment, ...drain }: PlacedDrain): string[] {
 /** What does not fit into a table: why a drain did not end well, and the notes of operators. */
 function sentencesOn({ outcome, message: reason, notes = [] }: EndedDrain): string[] {
   return [
-    ...(outcome === 'drained' ? [] : [listOf(reason, true)]),
+    ...(outcome === 'drained' ? [] : [listOf(reason)]),
     ...notes.flatMap(({ by, message }) => (message === undefined ? [] : [`note of ${operatorName(by)}: ${message}`])),
   ];
 }

@@ -99,8 +99,8 @@ function presentLine({ id: _, atMs, ...line }: Line) {
   return { at: isoTime(atMs), ...rest };
 }
 
-function textOf({ atMs, level, message, outcome, operator, reason, note }: Line): string {
+function textOf({ atMs, level, message, operator, reason, note }: Line): string {
   const who = typeof operator === 'string' ? ` (${operator})` : '';
   const more = [reason, note].filter((each) => typeof each === 'string').map((each) => `: ${each}`);
-  return `${isoTime(atMs)} ${level === 'INFO' ? '' : `${level} `}${listOf(message, outcome !== undefined)}${who}${more.join('')}`;
+  return `${isoTime(atMs)} ${level === 'INFO' ? '' : `${level} `}${listOf(message)}${who}${more.join('')}`;
 }

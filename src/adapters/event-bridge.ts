@@ -13,11 +13,11 @@ import { type Continuations, type DrainEvent, type EventPublisher, errorOf, type
 import { awsCall, entryFailure, sendEntries } from './aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE, encode } from './continuation.ts';
 import {
+  type Advice,
   inSentences,
   presentExplanation,
   presentLastSeen,
   sentenceOnOutcome,
-  withoutAdvice,
 } from './present-explanation.ts';
 import { visible } from './schemas.ts';
 
@@ -148,10 +148,7 @@ function aboutEvent(drain: Drain, event: DrainEvent) {
         continuations: drain.continuations,
         heartbeats: drain.kind === 'held' ? drain.heartbeats : 0,
         ...aboutOutcome(drain, event.outcome, event.finishedAtMs),
-        ...(event.explanation && {
-          ...aboutExplanation(event.explanation),
-          why: withoutAdvice(inSentences(event.explanation)),
-        }),
+        ...(event.explanation && aboutExplanation(event.explanation, 'without advice')),
         ...presentNotes(drain),
       };
     default:
@@ -164,8 +161,8 @@ function aboutTasks(holdingTasks: readonly HoldingTask[] | undefined) {
   return holdingTasks && { holdingTasks: holdingTasks.map(presentTask) };
 }
 
-function aboutExplanation(explanation: Explanation) {
-  return { why: inSentences(explanation), ...presentExplanation(explanation) };
+function aboutExplanation(explanation: Explanation, advice?: Advice) {
+  return { why: inSentences(explanation, advice), ...presentExplanation(explanation) };
 }
 
 function aboutOutcome(drain: Drain, outcome: Outcome, atMs: number) {

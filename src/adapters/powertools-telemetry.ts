@@ -7,14 +7,7 @@ import type { Observation } from '../domain/observation.ts';
 import type { OperatorNote } from '../domain/operator.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
 import { presentNotes, presentReturn, presentTask } from './event-bridge.ts';
-import {
-  inSentences,
-  presentExplanation,
-  presentLastSeen,
-  sentenceOnOutcome,
-  tasksOf,
-  withoutAdvice,
-} from './present-explanation.ts';
+import { inSentences, presentExplanation, presentLastSeen, sentenceOnOutcome, tasksOf } from './present-explanation.ts';
 
 /** Structured logs; the metrics of each drain while it goes on, and when it ends. */
 export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry {
@@ -182,7 +175,7 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     slackSeconds: slackSeconds(drain, outcome, finishedAtMs),
     ...presentNotes(drain),
   };
-  const because = explanation ? `. ${withoutAdvice(inSentences(explanation))}` : '';
+  const because = explanation ? `. ${inSentences(explanation, 'without advice')}` : '';
   const message = `${sentenceOnOutcome(outcome, finishedAtMs, drain.kind)}${because}`;
   const why = explanation && presentExplanation(explanation);
   switch (outcome.kind) {

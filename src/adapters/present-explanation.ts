@@ -37,25 +37,27 @@ export function presentBlocker({ cluster, group, class: taskClass, tasks, causes
   };
 }
 
+/** Whether the sentences say what to do: the tasks of a drain that has ended are no more. */
+export type Advice = 'with advice' | 'without advice';
+
 /**
  * The explanation in words: its first blockers, and what is not known. It has no straight double quotes, because the input
  * transformer of an EventBridge rule does not escape them.
  */
-export function inSentences({ atMs, blockers, unknown }: Explanation): string {
-  const known = blockers.slice(0, MAX_SENTENCES).map((blocker) => `${sentenceOnBlocker(blocker, atMs)}.`);
+export function inSentences({ atMs, blockers, unknown }: Explanation, advice: Advice = 'with advice'): string {
+  const known = blockers.slice(0, MAX_SENTENCES).map((blocker) => `${sentenceOnBlocker(blocker, atMs, advice)}.`);
   const more = blockers.length > MAX_SENTENCES ? [`And ${blockers.length - MAX_SENTENCES} more.`] : [];
   return [...known, ...more, ...(unknown.length > 0 ? [`Not everything is known. ${unknown.map(cut).join(' ')}`] : [])]
     .join(' ')
     .replaceAll('"', "'");
 }
 
-/** The sentences without what to do: the tasks of a drain that has ended are no more. */
-export function withoutAdvice(sentences: string): string {
-  return sentences.replace(/ What to do: [^.]*\./g, '');
-}
-
 /** `2 tasks of service:web, RUNNING for 31 min: scale-in protection is on. What to do: wait until …`, without a full stop. */
-export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: number): string {
+export function sentenceOnBlocker(
+  { group, tasks, causes }: Blocker,
+  atMs: number,
+  advice: Advice = 'with advice',
+): string {
   const statuses = Map.groupBy(tasks, ({ lastStatus }) => lastStatus);
   const where = [...statuses].map(([status, members]) => {
     const sinceMs = Math.min(...members.map(({ statusSinceMs }) => statusSinceMs ?? Number.POSITIVE_INFINITY));
@@ -63,8 +65,10 @@ export function sentenceOnBlocker({ group, tasks, causes }: Blocker, atMs: numbe
     return statuses.size > 1 ? `${members.length} ${status}${age}` : `${status}${age}`;
   });
   const why = causes.map((cause) => sentenceOnCause(cause, atMs)).join('; ') || NO_CAUSE;
+  const what = `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}`;
+  if (advice === 'without advice') return what;
   const remedies = causes.length > 0 ? new Set(causes.map(({ kind }) => REMEDIES[kind])) : [REMEDY_WITHOUT_CAUSE];
-  return `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}. What to do: ${[...remedies].join('; ')}`;
+  return `${what}. What to do: ${[...remedies].join('; ')}`;
 }
 
 /**
