@@ -12,7 +12,7 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 /** A cluster; only its name matters. */
 export type DrainedCluster = Pick<ICluster, 'clusterName'> | string;
 
-/** A group, or what the param `autoScalingGroups` takes: `web`, `web@prod`, `app-*`. */
+/** A group, or what the setting `autoScalingGroups` takes: `web`, `web@prod`, `app-*`. */
 export type DrainedGroup = IAutoScalingGroup | string;
 
 /** A group whose instances are in one cluster. */
@@ -22,7 +22,7 @@ export interface DrainedGroupInCluster {
 }
 
 /**
- * The params of the service, in the manner of the CDK: a param of seconds is a Duration without `Seconds` in its name, and what
+ * The settings of the service, in the manner of the CDK: a setting of seconds is a Duration without `Seconds` in its name, and what
  * has an ARN is the construct that has it.
  */
 export interface EcsDrainProps {

@@ -388,12 +388,12 @@ function clustersIn(groups: unknown): string | undefined {
   return clusters.includes(undefined) ? undefined : [...new Set(clusters)].join(',');
 }
 
-/** Names that are not params, or are no longer, and what to do instead. */
+/** Names that are not settings, or are no longer, and what to do instead. */
 const NO_PARAMS: Readonly<Record<string, string>> = {
-  stage: 'There is no param stage: the stage is an option of its own, --stage.',
-  region: 'There is no param region: the Region is an option of its own, --region.',
+  stage: 'There is no setting stage: the stage is an option of its own, --stage.',
+  region: 'There is no setting region: the Region is an option of its own, --region.',
   reservedConcurrency:
-    'There is no param reservedConcurrency any more, because the function no longer needs executions of its own: events wait in a queue. Remove the param. To bound how many executions run at once, set maximumConcurrency (2 to 1000, default 5).',
+    'There is no setting reservedConcurrency any more, because the function no longer needs executions of its own: events wait in a queue. Remove it. To bound how many executions run at once, set maximumConcurrency (2 to 1000, default 5).',
 };
 
 function refuseUnknown(names: readonly string[]): void {
@@ -401,15 +401,15 @@ function refuseUnknown(names: readonly string[]): void {
   if (explained.length > 0) throw new InvalidSettings(explained.join(' '));
   const unknown = names.filter((name) => !Object.hasOwn(PARAMS, name));
   if (unknown.length > 0) {
-    throw new InvalidSettings(unknown.map((name) => sentenceOnUnknown('param', name, paramNames)).join(' '));
+    throw new InvalidSettings(unknown.map((name) => sentenceOnUnknown('setting', name, paramNames)).join(' '));
   }
 }
 
 /** How many characters may differ for a name to count as misspelled. */
 const MOST_TYPOS = 3;
 
-/** There is no param, or property, of this name: the nearest of those that there are, or all of them. */
-export function sentenceOnUnknown(kind: 'param' | 'property', name: string, names: readonly string[]): string {
+/** There is no setting, or property, of this name: the nearest of those that there are, or all of them. */
+export function sentenceOnUnknown(kind: 'setting' | 'property', name: string, names: readonly string[]): string {
   const nearest = closest(name, names);
   if (distance(name.toLowerCase(), nearest.toLowerCase()) <= MOST_TYPOS) {
     return `There is no ${kind} ${name}: did you mean ${nearest}?`;

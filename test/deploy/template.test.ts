@@ -1052,13 +1052,13 @@ describe('params', () => {
     ),
     ...[50, 'none', 'auto'].map((reservedConcurrency): [Record<string, unknown>, string] => [
       { reservedConcurrency },
-      'There is no param reservedConcurrency any more, because the function no longer needs executions of its own: events wait in a queue. Remove the param. To bound how many executions run at once, set maximumConcurrency (2 to 1000, default 5).',
+      'There is no setting reservedConcurrency any more, because the function no longer needs executions of its own: events wait in a queue. Remove it. To bound how many executions run at once, set maximumConcurrency (2 to 1000, default 5).',
     ]),
     [{ logLevel: 'LOUD' }, 'logLevel is "LOUD": expected one of DEBUG, INFO, WARN, ERROR.'],
-    [{ clutser: 'prod' }, 'There is no param clutser: did you mean cluster?'],
-    [{ autoscalinggroups: 'web' }, 'There is no param autoscalinggroups: did you mean autoScalingGroups?'],
-    [{ bucket: 'mine' }, 'There is no param bucket; there are cluster, autoScalingGroups, '],
-    [{ eventSource: 'mine' }, 'There is no param eventSource; there are cluster, autoScalingGroups, '],
+    [{ clutser: 'prod' }, 'There is no setting clutser: did you mean cluster?'],
+    [{ autoscalinggroups: 'web' }, 'There is no setting autoscalinggroups: did you mean autoScalingGroups?'],
+    [{ bucket: 'mine' }, 'There is no setting bucket; there are cluster, autoScalingGroups, '],
+    [{ eventSource: 'mine' }, 'There is no setting eventSource; there are cluster, autoScalingGroups, '],
     [{ lifecycleHook: 'first,second' }, 'lifecycleHook names 2 hooks (first, second), and createLifecycleHooks gives'],
     [{ heartbeatTimeoutSeconds: 60 }, 'deadlineSeconds 7200 is above the hook'],
     [
@@ -1146,7 +1146,7 @@ describe('params', () => {
 
   it('that are misspelled fail the command with the sentence and no stack trace', async () => {
     const failure = await packaged({ args: [...TYPED, '--param=deadlineSecond=60'] }).catch((error) => error.message);
-    const sentence = 'There is no param deadlineSecond: did you mean deadlineSeconds?';
+    const sentence = 'There is no setting deadlineSecond: did you mean deadlineSeconds?';
     expect(failure.split('\n').filter((line: string) => line.includes('deadlineSecond'))).toEqual([
       expect.stringMatching(new RegExp(`^(Error: |✖ )?${RegExp.escape(sentence)}$`)),
     ]);
@@ -1155,9 +1155,9 @@ describe('params', () => {
 
   it('that are options of the command say so, and a stage that cannot be part of a name is refused', () => {
     expect(() => deployed({ stage: 'x' })).toThrow(
-      'There is no param stage: the stage is an option of its own, --stage.',
+      'There is no setting stage: the stage is an option of its own, --stage.',
     );
-    expect(() => deployed({ region: 'x' })).toThrow(/^There is no param region: .* --region\.$/);
+    expect(() => deployed({ region: 'x' })).toThrow(/^There is no setting region: .* --region\.$/);
     for (const stage of ['', 'a_b']) {
       expect(() => deployed({}, stage)).toThrow(
         `stage is ${JSON.stringify(stage)}: expected letters, digits and hyphens.`,
