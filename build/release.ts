@@ -31,7 +31,7 @@ export async function release(folder: string): Promise<void> {
   const deployment = `${pages}docs/deployment.md#with-cloudformation-alone`;
   const template = templateYaml(
     parameterizedTemplate(ZIP, `${what} What this template cannot check: ${deployment}`),
-    `Deploy it with the zip beside it: ${deployment}`,
+    `Deploy it with the zip beside it: ${pages}README.md#deploy`,
   );
   const stackSet = templateYaml(stackSetTemplate(what), `For a stack set: ${pages}docs/accounts.md`);
   const module = await terraformModule({ [ZIP]: zip, [TEMPLATE]: template }, pages);

@@ -19,6 +19,16 @@ const wordsOf = (path: string) =>
 const numberIn = (cell = '') => Number(/[\d.,]+/.exec(cell)?.[0].replaceAll(',', ''));
 const WORDS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
 
+interface Statement {
+  readonly Effect: string;
+  readonly Action: string | readonly string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
+}
+
+interface Policy {
+  readonly PolicyDocument: { readonly Statement: readonly Statement[] };
+}
+
 const benchmark = read('docs/benchmark.md');
 
 /** A cell of the benchmark, by its table, its row and its column. */
@@ -85,6 +95,43 @@ describe('what documents say about the deployment', () => {
     const monthly = count('AWS::CloudWatch::Alarm') * 0.1 + Number(pollDollars) + 0.02;
     expect(Math.round(monthly)).toBe(1);
     expect(wordsOf('README.md')).toContain('about a dollar a month');
+  });
+});
+
+describe('the table of permissions in docs/deployment.md', () => {
+  const { Resources } = deployed({
+    stopStragglers: 'all',
+    queueKmsKeyArn: 'arn:aws:kms:eu-west-1:123456789012:key/11112222-3333-4444-5555-666677778888',
+    subnetIds: 'subnet-0123456789abcdef0',
+    securityGroupIds: 'sg-0123456789abcdef0',
+  }).template;
+  const statements: readonly Statement[] = Object.values(Resources)
+    .filter(({ Type }) => Type === 'AWS::IAM::Role' || Type === 'AWS::IAM::Policy')
+    .flatMap(
+      ({ Type, Properties }) =>
+        (Type === 'AWS::IAM::Role' ? Properties?.['Policies'] : Properties) as Policy | Policy[],
+    )
+    .flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
+    .filter(({ Effect }) => Effect === 'Allow');
+  const rows = rowsUnder('| actions | on | why |', read('docs/deployment.md'));
+
+  it('has every action that the roles allow, with all settings that add some', () => {
+    const allowed = [...new Set(statements.flatMap(({ Action }) => Action))];
+    const ofTheVpc = allowed.filter((action) => action.startsWith('ec2:') && action !== 'ec2:CreateNetworkInterface');
+    const listed = rows.flatMap(([actions = '']) => actions.match(/(?<=`)\w+:\w+(?=`)/g) ?? []);
+    expect(listed.toSorted()).toEqual(allowed.filter((action) => !ofTheVpc.includes(action)).toSorted());
+    expect(rows.at(-1)?.[0]).toContain(`and ${WORDS[ofTheVpc.length]} more`);
+  });
+
+  it('has the number of our detail-types', () => {
+    const [count] = statements.flatMap(({ Action, Condition }) =>
+      [Action].flat().includes('events:PutEvents')
+        ? (Condition?.['StringEquals']?.['events:detail-type']?.length ?? [])
+        : [],
+    );
+    expect(rows.find(([actions]) => actions === '`events:PutEvents`')?.[1]).toContain(
+      `our ${WORDS[count ?? 0]} detail-types`,
+    );
   });
 });
 
