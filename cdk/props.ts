@@ -89,14 +89,14 @@ export interface EcsDrainProps {
   readonly deadlineResult?: `${DefaultResult}`;
 
   /**
-   * Watch the drains of ECS managed draining, and report them as our own.
+   * Supervise the drains of ECS managed draining, and report them as our own.
    *
    * @default false
    */
   readonly superviseManagedDraining?: boolean;
 
   /**
-   * What ends a watched drain at the deadline.
+   * What ends a supervised drain at the deadline.
    *
    * @default - ECS does, after 48 hours
    */

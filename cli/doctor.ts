@@ -525,13 +525,13 @@ export function* hookFindings(
   if (ofEcs) yield managedDrainingFinding(group, ours.length > 0, settings);
 }
 
-/** ECS managed draining: watched where we have no hook, and one drain too many where we have one. */
+/** ECS managed draining: supervised where we have no hook, and one drain too many where we have one. */
 function managedDrainingFinding(group: string, isOurs: boolean, settings: Deployment['settings']): Finding {
   const where = `group ${group}`;
   if (isOurs) {
     const what = 'ECS managed draining holds its instances as well.';
     const fix =
-      'Turn it off on the capacity provider; or delete our hook from the group and set superviseManagedDraining=true, to watch it.';
+      'Turn it off on the capacity provider; or delete our hook from the group and set superviseManagedDraining=true, to supervise it.';
     return { level: 'warning', where, what, fix };
   }
   if (!settings.superviseManagedDraining) {

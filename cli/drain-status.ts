@@ -41,7 +41,7 @@ export interface DrainStatus {
   /** Undefined where nothing is held: EC2 gave notice that it may take the instance. */
   readonly autoScalingGroup: string | undefined;
   readonly notice: NoticeKind | undefined;
-  /** Whether ECS managed draining drains it, and ecs-drain only watches. */
+  /** Whether ECS managed draining drains it, and ecs-drain only supervises. */
   readonly supervised: boolean;
   /** Undefined where several hooks may hold it. */
   readonly lifecycleHook: string | undefined;
@@ -170,7 +170,7 @@ function supervisionRemark(drain: SupervisedDrain, policy: Policy): string {
     result === 'none'
       ? `the deadline is that of Auto Scaling, because ${denied}`
       : `at the deadline ecs-drain completes its hook with ${result}`;
-  return `ECS managed draining drains it, and ecs-drain watches: ${end}.`;
+  return `ECS managed draining drains it, and ecs-drain supervises: ${end}.`;
 }
 
 const DRY_RUN = 'The function is in a dry run: it changes nothing.';

@@ -181,7 +181,7 @@ export function stackParamsOf({ drain, group }: Pick<Snapshot, 'drain' | 'group'
     params['superviseManagedDraining'] === 'true' &&
     !ourHookIn(group, params) &&
     group.hooks?.some(({ name }) => name === MANAGED_DRAINING_HOOK);
-  // The stack has no hook on a group whose managed draining it watches.
+  // The stack has no hook on a group whose managed draining it supervises.
   return { ...params, ...(isWatched && { createLifecycleHooks: 'false' }) };
 }
 

@@ -154,7 +154,7 @@ export const PARAMS: Readonly<
   },
   superviseManagedDraining: {
     default: 'false',
-    description: 'true: watch drains of ECS managed draining, and report them',
+    description: 'true: supervise drains of ECS managed draining, and report them',
   },
   managedDrainingDeadline: {
     default: 'none',

@@ -130,7 +130,7 @@ variable "deadline_result" {
 }
 
 variable "supervise_managed_draining" {
-  description = "True: watch drains of ECS managed draining, and report them."
+  description = "True: supervise drains of ECS managed draining, and report them."
   type        = bool
   default     = false
   nullable    = false

@@ -1,3 +1,4 @@
+// `node app.ts` needs Node 22.18 or later: docs/cdk.md.
 import { App, Stack } from 'aws-cdk-lib';
 import { EcsDrain } from 'ecs-drain/cdk';
 

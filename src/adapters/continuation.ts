@@ -189,7 +189,7 @@ const drain = v.variant(
   'expected a drain of kind held, supervised or notice',
 );
 
-/** No one watched ECS managed draining yet. */
+/** No version supervised ECS managed draining yet. */
 const drainOfVersion5 = v.variant('kind', [heldDrain, noticeDrain], 'expected a drain of kind held or notice');
 
 /** The action of versions 1 to 4, which a notice is as well. */

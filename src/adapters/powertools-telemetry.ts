@@ -302,7 +302,7 @@ function addSlack(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs
 
 /** The slack of a drain that ended as drained. Tasks that stopped before it began do not count. */
 function slackSeconds({ kind, startedAtMs }: Drain, outcome: Outcome, finishedAtMs: number): number | undefined {
-  if (outcome.kind !== 'drained' || kind === 'supervised') return undefined; // The slack of a watched drain is ECS's.
+  if (outcome.kind !== 'drained' || kind === 'supervised') return undefined; // The slack of a supervised drain is ECS's.
   return secondsBetween(Math.max(startedAtMs, outcome.lastTaskStoppedAtMs ?? startedAtMs), finishedAtMs);
 }
 

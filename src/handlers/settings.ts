@@ -34,7 +34,7 @@ const hookName = v.pipe(
   text(/^[\w/-]{1,255}$/, 'the name of a lifecycle hook'),
   v.notValue(
     MANAGED_DRAINING_HOOK,
-    'expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook); superviseManagedDraining watches it',
+    'expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook); superviseManagedDraining supervises it',
   ),
 );
 
@@ -118,7 +118,7 @@ export function settingsFrom(env: Readonly<Record<string, string | undefined>>):
   };
 }
 
-/** Every hook whose actions have a drain: those that we complete, and that of ECS managed draining where we watch it. */
+/** Every hook whose actions have a drain: those that we complete, and that of ECS managed draining where we supervise it. */
 export function hooksOf({
   lifecycleHooks,
   superviseManagedDraining,

@@ -157,7 +157,7 @@ export const drain: HeldDrain = {
   },
 };
 
-/** A drain of ECS managed draining, which is watched. */
+/** A drain of ECS managed draining, which is supervised. */
 export const supervisedDrain: SupervisedDrain = {
   kind: 'supervised',
   action: { ...drain.action, lifecycleHook: MANAGED_DRAINING_HOOK },

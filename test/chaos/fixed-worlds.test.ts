@@ -199,7 +199,7 @@ describe(
         { outages: [outage('SQS is down', 0, 60), outage('invocations crash', 210, 400)] },
       ],
       [
-        'that watches, and began late',
+        'that polls, and began late',
         60 + 64 + 95,
         {
           waiting: 'watch',

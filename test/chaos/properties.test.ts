@@ -262,7 +262,7 @@ describe('a drain goes on after its end', () => {
   });
 });
 
-describe('a copy of the event of a watched drain', () => {
+describe('a copy of the event of a supervised drain', () => {
   const continuesAfterEnd = (managedDraining: 'none' | undefined, works: Work[]) =>
     breachesOf('nothing goes on', {}, { faultsEndAtSecond: 0, ...(managedDraining && { managedDraining }) }, works);
 

@@ -5,7 +5,7 @@ describeWorlds('watch', { all: 60, few: 60 });
 describeDeliveries('watch', { all: 12, few: 12 });
 
 const watching = { ...CALM, waiting: 'watch' } as const;
-describeCrashes('a drain that watches', watching);
+describeCrashes('a drain that polls', watching);
 describeCrashes('a drain that is handed over, and ends at its deadline', {
   ...watching,
   settings: { ...CALM.settings, functionTimeoutSeconds: 60, deadlineSeconds: 60 },

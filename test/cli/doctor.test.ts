@@ -64,7 +64,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     { level: 'error', where: 'service web of cluster prod', what: expect.stringContaining('a drain has 330 s to') },
   ],
   [
-    'managed draining that nothing watches',
+    'managed draining that nothing supervises',
     { hooks: [{ name: 'ecs-managed-draining-termination-hook' }] },
     {
       level: 'warning',

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { deployedRegion, WAKE_UPS } from './deployed-region.ts';
 
-/** ECS drains a service that can never be drained, and ecs-drain watches. */
-async function watched(
+/** ECS drains a service that can never be drained, and ecs-drain supervises. */
+async function supervised(
   params: Readonly<Record<string, unknown>> = {},
   rules = ['termination', 'continuation'] as const,
 ) {
@@ -20,9 +20,9 @@ async function watched(
   return { ...deployed, first };
 }
 
-describe('a drain of ECS managed draining that is watched', () => {
+describe('a drain of ECS managed draining that is supervised', () => {
   it('is in status, with its tasks and the deadline that counts, and without a heartbeat of ours', async () => {
-    const { first, pass, run, json } = await watched();
+    const { first, pass, run, json } = await supervised();
     await pass(120);
     expect((await json('status')).answer.drains).toMatchObject([
       {
@@ -33,7 +33,7 @@ describe('a drain of ECS managed draining that is watched', () => {
         parked: true,
         holdingTasks: [{ group: 'service:web' }, { group: 'service:web' }],
         remarks: [
-          'ECS managed draining drains it, and ecs-drain watches: the deadline is that of Auto Scaling, because managedDrainingDeadline is none.',
+          'ECS managed draining drains it, and ecs-drain supervises: the deadline is that of Auto Scaling, because managedDrainingDeadline is none.',
         ],
       },
     ]);
@@ -41,7 +41,7 @@ describe('a drain of ECS managed draining that is watched', () => {
   });
 
   it('is explained, with what blocks it and what happens at the deadline', async () => {
-    const { first, pass, run } = await watched({ managedDrainingDeadline: 'ABANDON' });
+    const { first, pass, run } = await supervised({ managedDrainingDeadline: 'ABANDON' });
     await pass(120);
     const { stdout } = await run('explain', first);
     expect(stdout).toContain(`the group web holds it on the hook ${MANAGED_DRAINING_HOOK}`);
@@ -50,7 +50,7 @@ describe('a drain of ECS managed draining that is watched', () => {
   });
 
   it('is in status before anything is known of it, and found by the sweep if its event was lost', async () => {
-    const { pass, json } = await watched({}, ['continuation'] as never);
+    const { pass, json } = await supervised({}, ['continuation'] as never);
     await pass(60);
     expect((await json('status')).answer.drains).toMatchObject([{ supervised: true, parked: false }]);
     await pass(300);
@@ -58,7 +58,7 @@ describe('a drain of ECS managed draining that is watched', () => {
   });
 
   it('is a finding of the doctor, which takes the missing hook for no error', async () => {
-    const { json } = await watched();
+    const { json } = await supervised();
     const { answer } = await json('doctor');
     const ofGroup = answer.findings.filter(({ where }: { where: string }) => where.includes('group web'));
     expect(ofGroup).toEqual([

@@ -134,7 +134,7 @@ describe('the settings that a plan rehearses', () => {
     });
   });
 
-  it('bring no hook of ours to a group whose managed draining is watched', () => {
+  it('bring no hook of ours to a group whose managed draining is supervised', () => {
     const watched = { superviseManagedDraining: 'true' };
     expect(paramsWith([ecs], watched)).toEqual({ ...watched, createLifecycleHooks: 'false' });
     expect(paramsWith([ecs, { ...hook, name: 'ecs-drain' }], watched)).toEqual(watched);

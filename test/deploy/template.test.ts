@@ -606,7 +606,7 @@ describe('parking', () => {
     });
   });
 
-  it('leaves no trace in a deployment whose drains are watched', async () => {
+  it('leaves no trace in a deployment whose drains poll', async () => {
     expect(JSON.stringify(watching.template)).not.toMatch(/schedule(?!Expression)|park|wake|PassRole/i);
     const parking = /^scheduler:|^ecs:(StopTask|DescribeTaskDefinition)$/;
     const others = (await adapterActions()).filter((action) => !parking.test(action));

@@ -19,7 +19,7 @@ import {
 const WATCH = { ...POLICY, waiting: 'watch' } as const;
 const WAITS = [
   ['parked', POLICY],
-  ['watched', WATCH],
+  ['polling', WATCH],
 ] as const;
 const SCHEDULE = `${INSTANCE_ID}-ecs-drain`;
 /** From a look at a parked drain to the next, if no event wakes it and its schedule is late. */
@@ -475,7 +475,7 @@ describe('an outage', () => {
   });
 
   it.each([60, 300, 1_200])(
-    'of the queue, watched for %i s, brings a message again once a minute instead of handing over',
+    'of the queue, polling for %i s, brings a message again once a minute instead of handing over',
     async (seconds) => {
       const outages = [{ of: 'queue' as const, span: [1, seconds] as const }];
       const aws = fakeAws({ tasks: [{ ...web, stopsAtSeconds: seconds - 30 }], outages });
@@ -488,7 +488,7 @@ describe('an outage', () => {
   );
 
   it.each([30, 60, 90, 120])(
-    'of the queue, watched with a hook of %i s, lets no hook time out',
+    'of the queue, polling with a hook of %i s, lets no hook time out',
     async (timeoutSeconds) => {
       const outages = [{ of: 'queue' as const, span: [1, 300] as const }];
       const aws = fakeAws({ tasks: [web], outages, hook: hookLimits(timeoutSeconds) });

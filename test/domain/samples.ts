@@ -63,7 +63,7 @@ export function drainOf(overrides: Partial<HeldDrain> = {}): HeldDrain {
   return { ...newHeldDrain(ACTION, BEGINNING), ...overrides };
 }
 
-/** A new drain of ECS managed draining, which is only watched. */
+/** A new drain of ECS managed draining, which is only supervised. */
 export function supervisedDrainOf(overrides: Partial<SupervisedDrain> = {}): SupervisedDrain {
   const drain = newActionDrain({ ...ACTION, lifecycleHook: MANAGED_DRAINING_HOOK }, BEGINNING);
   if (drain.kind !== 'supervised') throw new Error('A drain on ECS’s own hook is a supervised one.');

@@ -29,7 +29,7 @@ const changesOf = (aws: ReturnType<typeof fakeAws>) =>
   aws.calls.filter(({ name }) => ['setDraining', 'recordHeartbeat', 'complete', 'stopTask'].includes(name));
 
 describe('a drain of ECS managed draining', () => {
-  it('is watched to its end: its start and its end are published, and nothing of ECS or Auto Scaling is changed', async () => {
+  it('is supervised to its end: its start and its end are published, and nothing of ECS or Auto Scaling is changed', async () => {
     const aws = drainedByEcs({ tasks: [{ id: 'a', stopsAtSeconds: 600 }], endsAtSeconds: 630 });
     const [outcome] = await aws.runToEnd({ policy: ENDING });
     expect(outcome).toEqual({ kind: 'drained', lastTaskStoppedAtMs: undefined });
@@ -38,7 +38,7 @@ describe('a drain of ECS managed draining', () => {
     expect(aws.now()).toBeLessThan(700);
   });
 
-  it('is reported as stuck with its tasks at half of deadlineSeconds, and only watched for the 48 hours that ECS takes', async () => {
+  it('is reported as stuck with its tasks at half of deadlineSeconds, and only supervised for the 48 hours that ECS takes', async () => {
     const aws = drainedByEcs({ tasks: [NEVER], endsAtSeconds: 48 * HOURS });
     await aws.runToEnd();
     expect(aws.published.map(({ event: { kind }, atSeconds }) => [kind, Math.round(atSeconds)])).toEqual([

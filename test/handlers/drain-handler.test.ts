@@ -388,7 +388,7 @@ describe('a drain', () => {
     expect(deadLettersIn(service)).toEqual([]);
   });
 
-  it('continues on the queue when its schedule fires in a release that watches', async () => {
+  it('continues on the queue when its schedule fires in a release with waiting=watch', async () => {
     install();
     runTask('import', 900);
     terminate();
@@ -541,7 +541,7 @@ describe('a batch', () => {
   });
 
   it.each([
-    ['watches', WATCHING, ['sqs', 'events']],
+    ['polls', WATCHING, ['sqs', 'events']],
     ['parks', PARKING, ['sqs', 'events', 'scheduler']],
   ])(
     'comes again for as long as nothing can be sent anywhere, where a drain %s: for half an hour here',

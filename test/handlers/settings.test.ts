@@ -290,7 +290,7 @@ describe('settings that cannot be used', () => {
 
   it('are refused when they name the hook of ECS’s own managed draining (facts 22 managed-draining-hook)', () => {
     expect(complaintOf({ LIFECYCLE_HOOK: 'ecs-drain,ecs-managed-draining-termination-hook' })).toBe(
-      'lifecycleHook.1 is "ecs-managed-draining-termination-hook": expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook); superviseManagedDraining watches it.',
+      'lifecycleHook.1 is "ecs-managed-draining-termination-hook": expected a hook of ours: this one ECS completes itself (facts 22 managed-draining-hook); superviseManagedDraining supervises it.',
     );
   });
 

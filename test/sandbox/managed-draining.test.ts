@@ -24,7 +24,7 @@ describe('the scenario managed-draining', () => {
     expect(toldIn(result)).toEqual([]);
   });
 
-  it('watched by ecs-drain the drain is explained, and ends at the deadline that managedDrainingDeadline gives it', async () => {
+  it('supervised by ecs-drain the drain is explained, and ends at the deadline that managedDrainingDeadline gives it', async () => {
     const result = await rehearse({ scenario: 'managed-draining', drainer: 'ecs-drain', seed: 1, install });
     const stuck = toldIn(result).filter(({ message }) => String(message).startsWith('Stuck'));
     expect(stuck).toMatchObject([
@@ -44,7 +44,7 @@ describe('the scenario managed-draining', () => {
     expect(drain?.seconds).toBeLessThan(2 * HOURS + 90);
   });
 
-  it('watched by ecs-drain a drain that ends by itself is reported as drained, soon after ECS has completed it', async () => {
+  it('supervised by ecs-drain a drain that ends by itself is reported as drained, soon after ECS has completed it', async () => {
     const { services, ...scenario } = SCENARIOS['managed-draining'];
     const drains = services.filter(({ name }) => name !== 'search');
     const result = await rehearse({

@@ -10,7 +10,7 @@ const PARAMETER_SETS = {
     '--param=waiting=park',
     '--param=maximumConcurrency=1000',
   ],
-  'drains that are watched': ['--param=autoScalingGroups=web', '--param=waiting=watch'],
+  'drains that poll': ['--param=autoScalingGroups=web', '--param=waiting=watch'],
   'many groups': [`--param=autoScalingGroups=${Array.from({ length: 40 }, (_, index) => `workers-${index}`)}`],
   'hooks created elsewhere': [
     '--param=autoScalingGroups=web,workers',

@@ -16,7 +16,7 @@ export function whyNotOurs(drain: Drain, settings: Settings): string | undefined
     return `the group ${autoScalingGroup} is not among autoScalingGroups`;
   }
   if (drain.kind === 'supervised') {
-    // A continuation may claim to watch a hook of ours, whose drains would then end without their heartbeats.
+    // A continuation may claim to supervise a hook of ours, whose drains would then end without their heartbeats.
     if (lifecycleHook !== MANAGED_DRAINING_HOOK) return `the hook ${lifecycleHook} is not that of ECS managed draining`;
     return superviseManagedDraining
       ? undefined
