@@ -262,9 +262,15 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-const LIST = new Intl.ListFormat('en', { style: 'long', type: 'conjunction' });
+/** Without a comma before *and*. */
+const LIST = new Intl.ListFormat('en-GB', { style: 'long', type: 'conjunction' });
+
+/** `the hook a`, `the hooks a, b and c`. */
+export function hooksNamed(names: readonly string[]): string {
+  return `the hook${names.length === 1 ? '' : 's'} ${LIST.format(names)}`;
+}
 
 /** `The hook a lets`, `The hooks a and b let`: the verb for one hook, then that for several. */
 export function hooksThat([one, several]: readonly [string, string], names: readonly string[]): string {
-  return names.length === 1 ? `The hook ${names[0]} ${one}` : `The hooks ${LIST.format(names)} ${several}`;
+  return `T${hooksNamed(names).slice(1)} ${names.length === 1 ? one : several}`;
 }

@@ -1,7 +1,7 @@
 import { type EventBridgeClient, ListRulesCommand, type Rule } from '@aws-sdk/client-eventbridge';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { choiceOf, type GroupChoice, groupNamed, isPattern } from '../src/domain/groups.ts';
-import type { Deployment } from './common.ts';
+import { type Deployment, hooksNamed } from './common.ts';
 import type { Finding } from './finding.ts';
 
 /** What the rule `ecs-drain-STAGE-termination` of a deployment takes, as deploy/rules.ts writes it. */
@@ -23,7 +23,7 @@ export async function otherStageFindings(deployment: Deployment, eventBridge: Ev
     if (hooks.length === 0 || groups.length === 0) return [];
     const stage = name.slice('ecs-drain-'.length, -'-termination'.length);
     const shared = groups.map(({ text }) => text).join(', ');
-    const what = `the deployment of stage ${stage} drains ${shared} by the hook ${hooks.join(', ')}, too: each drain is done twice, unless it is a dry run.`;
+    const what = `the deployment of stage ${stage} drains ${shared} by ${hooksNamed(hooks)}, too: each drain is done twice, unless it is a dry run.`;
     return [
       { level: 'warning', where: `rule ${name}`, what, fix: `Remove stage ${stage}, or take the groups out of one.` },
     ];

@@ -16,6 +16,7 @@ const lineSchema = v.looseObject({
   drainId: v.string(),
   instanceId: v.string(),
   autoScalingGroup: v.optional(v.string()),
+  lifecycleHook: v.optional(v.string()),
   notice: v.optional(v.string()),
   cluster: v.optional(v.string()),
   outcome: v.string(),

@@ -8,6 +8,7 @@ import {
   counted,
   type Deployment,
   deploymentOf,
+  hooksNamed,
   isoTime,
   type Output,
   operatorName,
@@ -59,10 +60,13 @@ async function reportDrains(
   { print, printJson }: Output,
 ): Promise<number> {
   if (!drain) throw new Error('An instance that is held has a status.');
-  const otherHooks = others.flatMap(({ lifecycleHook }) => lifecycleHook ?? []).join(', ');
+  const otherHooks = others.flatMap(({ lifecycleHook }) => lifecycleHook ?? []);
   const complete: DrainStatus = {
     ...drain,
-    remarks: [...drain.remarks, ...(otherHooks ? [`It has a drain for the hook ${otherHooks} as well.`] : [])],
+    remarks: [
+      ...drain.remarks,
+      ...(otherHooks.length > 0 ? [`It has a drain for ${hooksNamed(otherHooks)} as well.`] : []),
+    ],
     failures: [...drain.failures, ...moreFailures],
   };
   const explanation = await explanationOf(complete, deployment, aws);

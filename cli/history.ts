@@ -32,6 +32,8 @@ interface Look extends Ended {
 interface PlacedDrain extends EndedDrain {
   readonly place: Place;
   readonly deployment: Deployment;
+  /** The hook, where several hooks held the instance and each had a drain. */
+  readonly hook?: string | undefined;
 }
 
 /** `ecs-drain history`: the drains that have ended recently, the latest first. */
@@ -55,7 +57,9 @@ function report(all: readonly Found<Look>[], { print, printJson, page }: Output)
   const sinceMs = Math.max(...answered.map(({ cutAtMs, sinceMs }) => cutAtMs ?? sinceMs));
   const isCut = answered.some(({ cutAtMs }) => cutAtMs !== undefined);
   const latestFirst = answered
-    .flatMap(({ place, deployment, drains }) => drains.map((drain): PlacedDrain => ({ ...drain, place, deployment })))
+    .flatMap(({ place, deployment, drains }) =>
+      withHooks(drains).map((drain): PlacedDrain => ({ ...drain, place, deployment })),
+    )
     .filter(({ endedAtMs }) => !isCut || endedAtMs >= sinceMs)
     .toReversed()
     .toSorted((a, b) => b.endedAtMs - a.endedAtMs);
@@ -72,7 +76,9 @@ function report(all: readonly Found<Look>[], { print, printJson, page }: Output)
     print(tableOf(head, latestFirst.map(rowOf), page));
   }
   for (const drain of latestFirst) {
-    for (const sentence of sentencesOn(drain)) print(inPlace(drain.place, `${drain.instanceId}: ${sentence}`, ' '));
+    const { instanceId, place, hook } = drain;
+    const which = hook === undefined ? instanceId : `${instanceId}, hook ${hook}`;
+    for (const sentence of sentencesOn(drain)) print(inPlace(place, `${which}: ${sentence}`, ' '));
   }
   if (first) print(summaryOf(latestFirst.toReversed(), sinceMs));
   if (isCut) {
@@ -81,14 +87,25 @@ function report(all: readonly Found<Look>[], { print, printJson, page }: Output)
   for (const sentence of failures) print(sentence);
 }
 
+/** Names the hook of a drain where an instance had drains for several. */
+function withHooks(drains: readonly EndedDrain[]) {
+  const ofInstance = Map.groupBy(drains, ({ instanceId }) => instanceId);
+  return drains.map((drain) => {
+    const { instanceId, lifecycleHook } = drain;
+    const isOfOther = (other: EndedDrain) => other.lifecycleHook !== lifecycleHook;
+    return { ...drain, hook: ofInstance.get(instanceId)?.some(isOfOther) ? lifecycleHook : undefined };
+  });
+}
+
 function presentEnded({ endedAtMs, message, place, deployment, ...drain }: PlacedDrain) {
-  const { drainId, instanceId, autoScalingGroup, notice, cluster, outcome, durationSeconds, slackSeconds, notes } =
-    drain;
+  const { drainId, instanceId, autoScalingGroup, lifecycleHook, notice, cluster } = drain;
+  const { outcome, durationSeconds, slackSeconds, notes } = drain;
   return {
     ...presentPlace(place, deployment),
     drainId,
     instanceId,
     autoScalingGroup,
+    lifecycleHook,
     notice,
     cluster,
     outcome,
@@ -106,11 +123,11 @@ const HEAD = ['instance', 'ended', 'outcome', 'slack', 'killed'];
 
 function rowOf({ place, deployment, ...drain }: PlacedDrain): string[] {
   const nowMs = deployment.nowMs();
-  const { instanceId, autoScalingGroup, notice, outcome, durationSeconds, slackSeconds, lastSeenTasks, endedAtMs } =
-    drain;
+  const { instanceId, autoScalingGroup, hook, notice, outcome, durationSeconds, slackSeconds, lastSeenTasks } = drain;
+  const { endedAtMs } = drain;
   const lastSeen = lastSeenTasks ? `\n${lastSeenTasks.length} last seen` : '';
   return [
-    `${instanceId}\n${notice ? `on a ${notice}` : `group ${autoScalingGroup}`}`,
+    `${instanceId}\n${notice ? `on a ${notice}` : `group ${autoScalingGroup}${hook === undefined ? '' : `, hook ${hook}`}`}`,
     ...Object.values(place.labels),
     `${isoTime(endedAtMs)}\n${relativeTo(Math.max(nowMs, endedAtMs), endedAtMs)}`,
     `${outcome}\nin ${duration(durationSeconds)}`,

@@ -139,24 +139,28 @@ describe('ecs-drain status', () => {
     expect(made('ListContainerInstances')).toBe(2); // the second for instances that stay in service
   });
 
-  it('shows the drain for each of our hooks that hold one instance', async () => {
+  it('shows the drain for each of our hooks that hold one instance; explain and history name the hooks', async () => {
+    const names = ['ecs-drain', 'fourth', 'second', 'third'];
     const { region, instanceIds, pass, json, run } = await deployedRegion({
-      params: { lifecycleHook: 'ecs-drain,second', createLifecycleHooks: false },
-      hooks: [{}, { name: 'second' }],
-      termination: ['ecs-drain', 'second'],
+      params: { lifecycleHook: names.join(','), createLifecycleHooks: false },
+      hooks: [{}, { name: 'second' }, { name: 'third' }, { name: 'fourth' }],
+      termination: names,
     });
-    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
     await pass(60);
-    const { drains } = (await json('status')).answer;
-    expect(drains.map((drain: { lifecycleHook: string }) => drain.lifecycleHook).toSorted()).toEqual([
-      'ecs-drain',
-      'second',
-    ]);
+    const hooksOf = (drains: readonly { readonly lifecycleHook: string }[]) =>
+      drains.map(({ lifecycleHook }) => lifecycleHook).toSorted();
+    expect(hooksOf((await json('status')).answer.drains)).toEqual(names);
     const { stdout } = await run('status');
-    for (const hook of ['ecs-drain', 'second']) expect(stdout).toMatch(new RegExp(`│ group web, hook ${hook} +│`));
-    expect((await json('explain', instanceIds[0] ?? '')).answer.remarks).toEqual([
-      expect.stringMatching(/^It has a drain for the hook \S+ as well\.$/),
-    ]);
+    for (const hook of names) expect(stdout).toMatch(new RegExp(`│ group web, hook ${hook} +│`));
+    const { remarks } = (await json('explain', first)).answer;
+    expect(remarks).toEqual([expect.stringMatching(/^It has a drain for the hooks \S+, \S+ and \S+ as well\.$/)]);
+
+    await pass(600);
+    expect(hooksOf((await json('history')).answer.drains)).toEqual(names);
+    const past = (await run('history')).stdout;
+    for (const hook of names) expect(past).toMatch(new RegExp(`│ group web, hook ${hook} +│`));
   });
 
   it('notes a drain that is parked though its lifecycle action was completed', async () => {
