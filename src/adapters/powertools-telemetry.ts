@@ -7,7 +7,14 @@ import type { Observation } from '../domain/observation.ts';
 import type { OperatorNote } from '../domain/operator.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
 import { presentNotes, presentReturn, presentTask } from './event-bridge.ts';
-import { inSentences, presentExplanation, presentLastSeen, sentenceOnOutcome, tasksOf } from './present-explanation.ts';
+import {
+  inSentences,
+  presentExplanation,
+  presentLastSeen,
+  sentenceOnOutcome,
+  tasksOf,
+  timeInWords,
+} from './present-explanation.ts';
 
 /** Structured logs; the metrics of each drain while it goes on, and when it ends. */
 export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry {
@@ -96,7 +103,7 @@ function lineOf(drain: Drain, entry: Exclude<TelemetryEntry, { kind: 'looked' }>
       const deadlineAt = new Date(entry.deadlineAtMs).toISOString();
       return {
         level: 'warn',
-        message: `Stuck: the tasks may hold the instance until the deadline, ${deadlineAt}. ${inSentences(entry.explanation)}`,
+        message: `Stuck: the tasks may hold the instance until the deadline, ${timeInWords(entry.deadlineAtMs)}. ${inSentences(entry.explanation)}`,
         deadlineAt,
         ...presentExplanation(entry.explanation),
       };
@@ -114,7 +121,10 @@ function requestLine({ by, message, deadlineAtMs }: OperatorNote): Line {
   const deadlineAt = deadlineAtMs === undefined ? undefined : new Date(deadlineAtMs).toISOString();
   return {
     level: 'warn',
-    message: deadlineAt ? `An operator has set the deadline to ${deadlineAt}` : 'An operator has left a note',
+    message:
+      deadlineAtMs === undefined
+        ? 'An operator has left a note'
+        : `An operator has set the deadline to ${timeInWords(deadlineAtMs)}`,
     operator: by,
     note: message,
     ...(deadlineAt && { deadlineAt }),
@@ -152,7 +162,7 @@ function sentenceOn(decision: Decision): string {
     case 'announce':
       return decision.event === 'stuck'
         ? 'Publishing that the drain is stuck'
-        : `Waiting, until ${new Date(decision.deadlineAtMs).toISOString()} at the latest`;
+        : `Waiting, until ${timeInWords(decision.deadlineAtMs)} at the latest`;
     case 'heartbeat':
       return 'Recording a heartbeat';
     case 'hand-over':
@@ -160,7 +170,7 @@ function sentenceOn(decision: Decision): string {
     case 'leave':
       return 'Leaving the event on its queue, which brings it again: nothing can be sent there now';
     case 'park':
-      return `Parking until ${new Date(decision.untilMs).toISOString()} at the latest`;
+      return `Parking until ${timeInWords(decision.untilMs)} at the latest`;
     default:
       return unreachable(decision);
   }

@@ -232,7 +232,7 @@ function cut(message: string): string {
 }
 
 /** `2026-03-01T11:00:00Z`: in a sentence milliseconds say nothing. */
-function timeInWords(instantMs: number): string {
+export function timeInWords(instantMs: number): string {
   return isoTime(instantMs).replace(/\.\d+Z$/, 'Z');
 }
 

@@ -47,7 +47,7 @@ export const settingsEntries = {
     v.array(group),
     v.rawCheck(({ dataset, addIssue }) => {
       const { typed, value: groups } = dataset;
-      if (!typed || new Set(groups.map(({ parts }) => parts.join('*'))).size === groups.length) return;
+      if (!typed || new Set(groups.map(({ parts }) => JSON.stringify(parts))).size === groups.length) return;
       const input = groups.map(({ text, cluster }) => (cluster === undefined ? text : `${text}@${cluster}`)).join(',');
       addIssue({ message: 'expected each group once', input });
     }),

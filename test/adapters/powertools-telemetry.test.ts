@@ -188,10 +188,10 @@ describe('a decision', () => {
     [{ kind: 'heartbeat' }, 'Recording a heartbeat'],
     [{ kind: 'hand-over' }, 'Handing over to the next invocation'],
     [{ kind: 'leave' }, 'Leaving the event on its queue, which brings it again: nothing can be sent there now'],
-    [{ kind: 'park', untilMs: finishedAtMs, on: 'both' }, 'Parking until 2026-03-01T09:10:00.000Z at the latest'],
+    [{ kind: 'park', untilMs: finishedAtMs, on: 'both' }, 'Parking until 2026-03-01T09:10:00Z at the latest'],
     [
       { kind: 'announce', event: 'started', deadlineAtMs: finishedAtMs },
-      'Waiting, until 2026-03-01T09:10:00.000Z at the latest',
+      'Waiting, until 2026-03-01T09:10:00Z at the latest',
     ],
     [{ kind: 'announce', event: 'stuck', deadlineAtMs: finishedAtMs }, 'Publishing that the drain is stuck'],
   ] satisfies [Decision, string][])('is described in words: %o', (decision, message) => {
@@ -483,7 +483,7 @@ describe('why a drain is stuck', () => {
       unknown: explanation.unknown,
     });
     expect(log['message']).toBe(
-      'Stuck: the tasks may hold the instance until the deadline, 2026-03-01T09:10:00.000Z. 2 tasks of service:web, RUNNING for 38 min: scale-in protection is on until 2026-03-01T09:10:00Z; startup has not finished. What to do: wait until the protection ends, or turn it off; wait, or find out why the task does not start. 1 task of family:migrate, RUNNING for 38 min: startup has not finished. What to do: wait, or find out why the task does not start. 1 task of service:api, RUNNING for 38 min: AWS reports no cause. What to do: check the events of the service and the health of its tasks. Not everything is known. Could not ask: Rate exceeded',
+      'Stuck: the tasks may hold the instance until the deadline, 2026-03-01T09:10:00Z. 2 tasks of service:web, RUNNING for 38 min: scale-in protection is on until 2026-03-01T09:10:00Z; startup has not finished. What to do: wait until the protection ends, or turn it off; wait, or find out why the task does not start. 1 task of family:migrate, RUNNING for 38 min: startup has not finished. What to do: wait, or find out why the task does not start. 1 task of service:api, RUNNING for 38 min: AWS reports no cause. What to do: check the events of the service and the health of its tasks. Not everything is known. Could not ask: Rate exceeded',
     );
   });
 

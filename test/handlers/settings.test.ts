@@ -132,6 +132,14 @@ describe('settings that can be used', () => {
     expect(policy.clusters).toEqual(['prod', 'batch']);
   });
 
+  it('take a pattern beside the group whose name reads like it', () => {
+    const { autoScalingGroups } = settingsFrom({ ...env, AUTO_SCALING_GROUPS: 'web*,web\\*@batch' });
+    expect(autoScalingGroups.map(({ parts, cluster }) => [parts, cluster])).toEqual([
+      [['web', ''], undefined],
+      [['web*'], 'batch'],
+    ]);
+  });
+
   it('choose groups by patterns, each with a cluster of its own if one likes', () => {
     const { autoScalingGroups, policy } = settingsFrom({ ...env, AUTO_SCALING_GROUPS: 'web-*, *-spot@batch ,a*z' });
     expect(autoScalingGroups).toEqual([
