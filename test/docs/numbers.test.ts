@@ -46,6 +46,9 @@ function measured(title: string, row: string, column: string): number {
 describe('what documents repeat of the benchmark', () => {
   const lone = Math.round(measured('A drain of 6 minutes, 10 tasks\n', 'ecs-drain', 'AWS calls'));
   const most = measured('Figures to reach', '6-minute drain: AWS calls, most', 'seen');
+  const slack = measured('A drain of 6 minutes, 10 tasks\n', 'ecs-drain', 'slack p50 s').toFixed(1);
+  const slackOfFleet = measured('500 instances at once', 'ecs-drain', 'slack p50 s').toFixed(1);
+  const draining = Math.round(measured('Seconds until the last instance is DRAINING', 'ecs-drain', '500'));
   const ofFleet = Math.round(measured('500 instances at once', 'ecs-drain', 'AWS calls'));
 
   it.each([
@@ -53,6 +56,11 @@ describe('what documents repeat of the benchmark', () => {
     ['CHANGELOG.md', `A drain of six minutes makes ${lone} calls on average and ${most} at most`],
     ['docs/decisions/0003-what-a-look-costs.md', `of 500 at once each makes ${ofFleet}`],
     ['docs/decisions/0021-one-queue-and-a-slow-lane.md', `instead of ${lone}, because`],
+    [
+      'CHANGELOG.md',
+      `Of 500 instances at once, all are DRAINING in about ${draining} s, and each waits about ${slackOfFleet} s`,
+    ],
+    ['docs/decisions/0021-one-queue-and-a-slow-lane.md', `${slack} s at the median of a 6-minute drain`],
     ['docs/benchmark.md', `Its CPU time is ${measured('Cold start', 'the package', 'median ms of CPU')} ms`],
     ['docs/benchmark.md', `the package has ${measured('Figures to reach', 'package, zipped', 'seen')} KB zipped`],
   ])('is what its tables say: %s, %s', (page, sentence) => {
