@@ -29,6 +29,12 @@ describe('the style check', () => {
     expect(rulesIn('a.md', sentence)).toEqual(['1 banned']);
   });
 
+  it('bans “param” in pages, and not in comments', () => {
+    expect(rulesIn('a.md', 'Every param has a default.')).toEqual(['1 banned']);
+    expect(rulesIn('a.md', 'Give it as `--param` on the command line.')).toEqual([]);
+    expect(rulesIn('a.ts', '/** Every param has a default. */')).toEqual([]);
+  });
+
   it('allows what resembles a banned phrase', () => {
     const page = 'It waits, for example for a task. It is a rule for instances that are held. It is to the left.';
     expect(findings('a.md', page)).toEqual([]);

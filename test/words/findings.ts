@@ -40,6 +40,9 @@ export const BANNED: readonly (readonly [RegExp, string])[] = [
   [/\bnot[.;:]?$/i, 'a clause that does not end in "not"'],
 ];
 
+/** What pages must not say, though code may. */
+const BANNED_IN_PAGES: typeof BANNED = [[/\bparams?\b/i, 'setting']];
+
 /** What `Intl.Segmenter` takes for one sentence: the items of a list, and a sentence that begins with code. */
 const PARTS = new RegExp(`\\n\\s*- |(?=@throws)|(?<=[.?!])\\s+(?=${CODE})`);
 
@@ -68,12 +71,12 @@ function misspelt(word: string): boolean {
   return !isName(stem) && !speller.correct(stem);
 }
 
-function findingsIn(sentence: string): Omit<Finding, 'line'>[] {
+function findingsIn(sentence: string, banned: typeof BANNED): Omit<Finding, 'line'>[] {
   const said = wordsOf(sentence);
   const repeated = [...sentence.matchAll(/(?<![\w-])([a-z]{2,}) \1(?![\w-])/g)];
   return [
     ...(said.length > MAXIMUM_WORDS ? [{ rule: 'length', text: `${said.length} words: ${sentence}` }] : []),
-    ...BANNED.flatMap(([pattern, better]) => {
+    ...banned.flatMap(([pattern, better]) => {
       const [match] = pattern.exec(sentence) ?? [];
       return match ? [{ rule: 'banned', text: `“${match}” (better: ${better}): ${sentence}` }] : [];
     }),
@@ -95,8 +98,9 @@ function tooPassive(path: string, passages: readonly Passage[]): Finding[] {
 /** What breaks a rule in a file, by its path and its text. */
 export function findings(path: string, text: string): Finding[] {
   const passages = passagesOf(path, text);
+  const banned = path.endsWith('.md') ? [...BANNED, ...BANNED_IN_PAGES] : BANNED;
   const each = passages.flatMap(({ line, text: passage }) =>
-    sentencesOf(passage).flatMap((sentence) => findingsIn(sentence).map((finding) => ({ ...finding, line }))),
+    sentencesOf(passage).flatMap((sentence) => findingsIn(sentence, banned).map((finding) => ({ ...finding, line }))),
   );
   return [...each, ...tooPassive(path, passages)];
 }
