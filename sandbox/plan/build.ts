@@ -81,8 +81,8 @@ export function membersOf({ group, cluster }: Snapshot): Member[] {
 
 /** What an instance of the snapshot registers with. */
 function registeredWith(host: SnapshotInstance) {
-  const { memoryMiB, cpuUnits, capacityProvider, attributes } = host;
-  return { memoryMiB, cpuUnits, attributes, capacityProvider, taskInterfaces: taskInterfacesOf(host) };
+  const { memoryMiB, cpuUnits, gpus, capacityProvider, attributes } = host;
+  return { memoryMiB, cpuUnits, gpus, attributes, capacityProvider, taskInterfaces: taskInterfacesOf(host) };
 }
 
 /** Those that are not in service do not count: the sizes shrink with them. */
@@ -104,6 +104,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     cpuUnits: typical?.cpuUnits ?? 0,
     attributes: typical?.attributes ?? {},
     taskInterfaces: typical?.taskInterfaces,
+    gpus: typical?.gpus,
     capacityProvider: typical?.capacityProvider,
     ...(zones.length > 0 && { zones }),
     launchSeconds: launch.seconds,
@@ -128,7 +129,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
 
 /** New instances are as most of the group are. */
 function typicalOf(members: readonly Member[]): Member | undefined {
-  const alike = Map.groupBy(members, ({ memoryMiB, cpuUnits }) => `${memoryMiB}/${cpuUnits}`);
+  const alike = Map.groupBy(members, ({ memoryMiB, cpuUnits, gpus }) => `${memoryMiB}/${cpuUnits}/${gpus}`);
   return [...alike.values()].toSorted((a, b) => b.length - a.length)[0]?.[0];
 }
 
@@ -189,12 +190,15 @@ export function newTasksFail(service: SnapshotService, tasks: readonly SnapshotT
 /** What a task of the task definition needs; like the tasks that run, where the definition was not read. */
 function sizeOf(name: string | undefined, cluster: Snapshot['cluster'], tasks: readonly SnapshotTask[]) {
   const definition = cluster.taskDefinitions.find((each) => each.name === name);
-  const { memoryMiB, cpuUnits } = definition ??
-    tasks.find(({ taskDefinition }) => taskDefinition === name) ??
-    tasks[0] ?? { memoryMiB: 0, cpuUnits: 0 };
+  const alike = tasks.find(({ taskDefinition }) => taskDefinition === name) ?? tasks[0];
+  const { memoryMiB, cpuUnits } = definition ?? alike ?? { memoryMiB: 0, cpuUnits: 0 };
   const networkMode = definition?.networkMode === 'awsvpc' ? ('awsvpc' as const) : undefined;
-  return { memoryMiB, cpuUnits, hostPorts: definition?.hostPorts ?? [], networkMode };
+  const hostPorts = definition?.hostPorts ?? alike?.hostPorts.filter((port) => port < FIRST_DYNAMIC_PORT) ?? [];
+  return { memoryMiB, cpuUnits, hostPorts, gpus: definition?.gpus, networkMode };
 }
+
+/** Docker gives a container that asks for any port one from here on (ECS API reference, PortMapping). */
+const FIRST_DYNAMIC_PORT = 32_768;
 
 /** None where the service has one that is complete, or where not ECS deploys it. */
 function deploymentsOf(
@@ -255,12 +259,10 @@ function standaloneTasksOf({ cluster, takenAtMs }: Snapshot, estimates: Estimate
     const spec: StandaloneTaskSpec = {
       cluster: cluster.name,
       name: task.taskDefinition.replace(/:\d+$/, ''),
-      memoryMiB: definition?.memoryMiB ?? task.memoryMiB,
-      cpuUnits: definition?.cpuUnits ?? task.cpuUnits,
+      ...sizeOf(task.taskDefinition, cluster, [task]),
       // No one knows when a task ends that has run for longer than the others: it begins again in the plan.
       runsForSeconds: sinceSeconds < runs ? runs - Math.max(0, sinceSeconds) : runs,
       stopTimeoutSeconds: definition?.stopTimeoutSeconds ?? 30,
-      ...(definition?.networkMode === 'awsvpc' && { networkMode: 'awsvpc' }),
       ...(task.startedBy !== undefined && { startedBy: task.startedBy }),
     };
     return { spec, group: task.group, standing: standingOf(task) };

@@ -101,9 +101,6 @@ function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Genera
       effect: 'An instance may run out of network interfaces before it runs out of memory.',
     };
   }
-  if (definition?.gpus) {
-    yield { what: `The service ${name} needs GPUs.`, effect: 'Its tasks may find less room than in the plan.' };
-  }
   if (service.deploymentController !== 'ECS') {
     yield {
       what: `The service ${name} is deployed by ${service.deploymentController}.`,

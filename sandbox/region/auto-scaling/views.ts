@@ -15,6 +15,7 @@ export interface GroupSpec extends GroupSettings {
   readonly attributes?: Readonly<Record<string, string>>;
   /** How many tasks in the network mode awsvpc each of them takes; any number if left out. */
   readonly taskInterfaces?: number | undefined;
+  readonly gpus?: number | undefined;
   readonly capacityProvider?: string | undefined;
   /** Availability Zones to launch into, each with as many instances as the others; all in one if it is left out. */
   readonly zones?: readonly string[];
@@ -35,6 +36,7 @@ export interface Member {
   readonly cpuUnits: number;
   readonly attributes: Readonly<Record<string, string>>;
   readonly taskInterfaces?: number | undefined;
+  readonly gpus?: number | undefined;
   readonly capacityProvider?: string | undefined;
   readonly protectedFromScaleIn: boolean;
 }

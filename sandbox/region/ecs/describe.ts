@@ -9,7 +9,7 @@ import type {
   PlacementStrategyType,
   Resource,
 } from '@aws-sdk/client-ecs';
-import { freeOf } from './room.ts';
+import { freeGpusOf, freeOf } from './room.ts';
 import type { CircuitBreaker } from './specs.ts';
 import { desiredCountOf } from './state.ts';
 import type {
@@ -143,6 +143,7 @@ export function describeTaskDefinition(definition: TaskDefinition): EcsTaskDefin
         stopTimeout: stopTimeoutSeconds,
         environment: [],
         mountPoints: [],
+        ...(definition.gpus && { resourceRequirements: [{ type: 'GPU' as const, value: String(definition.gpus) }] }),
         portMappings: definition.hostPorts.map((hostPort) => ({ containerPort: hostPort, hostPort, protocol: 'tcp' })),
         volumesFrom: [],
       },
@@ -197,8 +198,8 @@ export function describeInstance(instance: InstanceView): EcsContainerInstance {
     agentConnected: instance.agentConnected,
     version: instance.version,
     versionInfo: { agentVersion: instance.agentVersion, agentHash: '00000000', dockerVersion: 'DockerVersion: 25.0.8' },
-    registeredResources: describeResources(capacity),
-    remainingResources: describeResources(freeOf(instance)),
+    registeredResources: [...describeResources(capacity), ...describeGpus(instance, instance.gpus)],
+    remainingResources: [...describeResources(freeOf(instance)), ...describeGpus(instance, freeGpusOf(instance))],
     runningTasksCount: tally.running,
     pendingTasksCount: tally.pending,
     registeredAt: new Date(instance.registeredAtMs),
@@ -213,4 +214,11 @@ function describeResources({ memoryMiB, cpuUnits }: Resources): Resource[] {
     { name: 'CPU', ...integer, integerValue: cpuUnits },
     { name: 'MEMORY', ...integer, integerValue: memoryMiB },
   ];
+}
+
+/** So many of its GPUs, by their ids: only an instance that has some has the resource. */
+function describeGpus({ gpus }: InstanceView, count = 0): Resource[] {
+  if (!gpus) return [];
+  const ids = Array.from({ length: count }, (_, i) => `GPU-${i + 1}`);
+  return [{ name: 'GPU', type: 'STRINGSET', doubleValue: 0, longValue: 0, integerValue: 0, stringSetValue: ids }];
 }

@@ -110,13 +110,14 @@ export class EcsModel {
   /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */
   registerInstance(instance: InstanceSpec): string {
     const { cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes = {}, ...more } = instance;
-    const { taskInterfaces, capacityProvider } = more;
+    const { taskInterfaces, gpus, capacityProvider } = more;
     const capacity = { memoryMiB, cpuUnits };
     const host = {
       ec2InstanceId,
       capacity,
       attributes: new Map(Object.entries(attributes)),
       taskInterfaces,
+      gpus,
       capacityProvider,
     };
     return this.#agents.register(this.#state.cluster(cluster), host);

@@ -14,14 +14,14 @@ export function freeOf({ capacity, reserved }: InstanceView): Resources {
 
 /** What a task needs of an instance. */
 type Needs = Resources & {
-  readonly [K in 'hostPorts' | 'networkMode']?: TaskDefinition[K] | undefined;
+  readonly [K in 'hostPorts' | 'gpus' | 'networkMode']?: TaskDefinition[K] | undefined;
 };
 
 export function hasRoom(instance: InstanceView, needs: Needs): boolean {
   const { memoryMiB, cpuUnits, hostPorts = [] } = needs;
   const free = freeOf(instance);
   const fits = isOpen(instance) && free.memoryMiB >= memoryMiB && free.cpuUnits >= cpuUnits;
-  return fits && !usesPort(instance, hostPorts) && hasInterface(instance, needs);
+  return fits && !usesPort(instance, hostPorts) && hasInterface(instance, needs) && hasGpus(instance, needs);
 }
 
 /** Facts 100 task-interfaces: a task gives its network interface back when it has stopped. */
@@ -34,6 +34,15 @@ function hasInterface({ holding, taskInterfaces }: InstanceView, { networkMode }
 function usesPort({ holding }: InstanceView, ports: readonly number[]): boolean {
   if (ports.length === 0) return false;
   return [...holding].some(({ definition }) => definition.hostPorts.some((port) => ports.includes(port)));
+}
+
+/** A task gives back its GPUs when it has stopped. */
+export function freeGpusOf({ holding, gpus }: InstanceView): number {
+  return gpus ? [...holding].reduce((left, { definition }) => left - (definition.gpus ?? 0), gpus) : 0;
+}
+
+function hasGpus(instance: InstanceView, { gpus = 0 }: Needs): boolean {
+  return gpus === 0 || freeGpusOf(instance) >= gpus;
 }
 
 /** Orders the instance with the most memory free first, then the eldest. */
@@ -53,7 +62,8 @@ export function refusalOf(instance: InstanceView, needs: Needs): string | undefi
   if (free.memoryMiB < memoryMiB) return 'RESOURCE:MEMORY';
   if (free.cpuUnits < cpuUnits) return 'RESOURCE:CPU';
   if (usesPort(instance, hostPorts)) return 'RESOURCE:PORTS';
-  return hasInterface(instance, needs) ? undefined : 'RESOURCE:ENI';
+  if (!hasInterface(instance, needs)) return 'RESOURCE:ENI';
+  return hasGpus(instance, needs) ? undefined : 'RESOURCE:GPU';
 }
 
 /**
@@ -72,7 +82,9 @@ export function closestMatch({ registered }: ClusterView, wanted: Needs): string
         : usesPort(closest, wanted.hostPorts ?? [])
           ? 'is already using a port required by your task'
           : hasInterface(closest, wanted)
-            ? "does not satisfy the task's placement constraints"
+            ? hasGpus(closest, wanted)
+              ? "does not satisfy the task's placement constraints"
+              : 'encountered error "RESOURCE:GPU"'
             : 'encountered error "RESOURCE:ENI"';
   return ` The closest matching (container-instance ${closest.id}) ${what}. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.`;
 }

@@ -12,6 +12,10 @@ interface Size {
 interface TaskSize extends Size {
   /** In the network mode awsvpc each task has a network interface of its own. */
   readonly networkMode?: 'awsvpc' | undefined;
+  /** Ports of the instance that each task takes. */
+  readonly hostPorts?: readonly number[];
+  /** GPUs of the instance that each task takes. */
+  readonly gpus?: number | undefined;
 }
 
 /** An EC2 instance whose agent registers it. */
@@ -22,6 +26,7 @@ export interface InstanceSpec extends Size {
   readonly attributes?: Readonly<Record<string, string>>;
   /** How many tasks in the network mode awsvpc it takes; any number if left out (facts 100 task-interfaces). */
   readonly taskInterfaces?: number | undefined;
+  readonly gpus?: number | undefined;
   /** The capacity provider of its group. */
   readonly capacityProvider?: string | undefined;
 }
@@ -56,7 +61,7 @@ export interface CircuitBreaker {
 
 /** A deployment that is there from the start, with what its tasks have in place of what the service says. */
 export interface StandingDeployment
-  extends Partial<Pick<ServiceSpec, 'memoryMiB' | 'cpuUnits' | 'hostPorts' | 'networkMode' | 'startFails'>> {
+  extends Partial<Pick<ServiceSpec, 'memoryMiB' | 'cpuUnits' | 'hostPorts' | 'gpus' | 'networkMode' | 'startFails'>> {
   readonly rolloutState: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
   readonly failedTasks: number;
 }
@@ -90,8 +95,6 @@ export interface ServiceSpec extends TaskSize {
   readonly loadBalancer?: { readonly deregistrationDelaySeconds: number; readonly requestsPerSecond: number };
   /** The capacity providers whose instances its tasks are placed on; any instance if left out. */
   readonly capacityProviders?: readonly ProviderShare[];
-  /** Ports of the instance that each of its tasks takes. */
-  readonly hostPorts?: readonly number[];
   readonly circuitBreaker?: CircuitBreaker;
   /** Spread over the instances, unless it is said. */
   readonly placement?: Placement;

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { LoadBalancer } from '../elastic-load-balancing/load-balancer.ts';
 import type { Place } from '../place.ts';
 import type { Random } from '../time/random.ts';
@@ -107,7 +108,7 @@ export interface Task extends TaskView {
 /** What registers as a container instance. */
 export type Host = Pick<
   InstanceView,
-  'ec2InstanceId' | 'capacity' | 'attributes' | 'taskInterfaces' | 'capacityProvider'
+  'ec2InstanceId' | 'capacity' | 'attributes' | 'taskInterfaces' | 'gpus' | 'capacityProvider'
 >;
 
 /** What a task is started with. */
@@ -243,23 +244,19 @@ export class EcsState {
 
   /** A new revision of the family, unless the last one is the same. */
   define(spec: ServiceSpec | StandaloneTaskSpec): TaskDefinition {
-    const { name, memoryMiB, cpuUnits, stopTimeoutSeconds, networkMode = 'bridge' } = spec;
-    const hostPorts = 'hostPorts' in spec ? (spec.hostPorts ?? []) : [];
+    const { name, memoryMiB, cpuUnits, stopTimeoutSeconds, hostPorts = [], gpus } = spec;
+    const { networkMode = 'bridge' as const } = spec;
+    const defined = { memoryMiB, cpuUnits, stopTimeoutSeconds, hostPorts, gpus, networkMode };
     const revisions = this.revisionsOf(name);
     const last = revisions.at(-1);
-    const same = last?.memoryMiB === memoryMiB && last.cpuUnits === cpuUnits && last.networkMode === networkMode;
-    if (same && last.stopTimeoutSeconds === stopTimeoutSeconds) return last;
+    if (last && isDeepStrictEqual({ ...last, ...defined }, last)) return last;
     const revision = revisions.length + 1;
     const arn = this.arnOf('task-definition', `${name}:${revision}`);
     const definition: TaskDefinition = {
       arn,
       family: name,
       revision,
-      memoryMiB,
-      cpuUnits,
-      stopTimeoutSeconds,
-      hostPorts,
-      networkMode,
+      ...defined,
       registeredAtMs: this.nowMs(),
       behavior: behaviorOf(spec),
     };
@@ -282,7 +279,7 @@ export class EcsState {
   // --- Container instances --------------------------------------------------------------------------------------------
 
   addInstance(cluster: Cluster, host: Host, registeredAtMs = this.nowMs()): ContainerInstance {
-    const { ec2InstanceId, capacity, attributes, taskInterfaces, capacityProvider } = host;
+    const { ec2InstanceId, capacity, attributes, taskInterfaces, gpus, capacityProvider } = host;
     const id = this.#drawnId();
     const instance: ContainerInstance = {
       id,
@@ -292,6 +289,7 @@ export class EcsState {
       cluster,
       capacity,
       taskInterfaces,
+      gpus,
       capacityProvider,
       reserved: { memoryMiB: 0, cpuUnits: 0 },
       registeredAtMs,

@@ -39,6 +39,8 @@ export interface InstanceView {
   readonly capacity: Resources;
   /** How many tasks in the network mode awsvpc it takes; any number if undefined. */
   readonly taskInterfaces?: number | undefined;
+  /** None if undefined. */
+  readonly gpus?: number | undefined;
   readonly capacityProvider?: string | undefined;
   /** By tasks that have not stopped. */
   readonly reserved: Resources;
@@ -118,6 +120,8 @@ export interface TaskDefinition extends Resources {
   readonly stopTimeoutSeconds: number;
   /** Of its instance. */
   readonly hostPorts: readonly number[];
+  /** Of its instance; none if undefined. */
+  readonly gpus?: number | undefined;
   readonly networkMode: 'awsvpc' | 'bridge';
   readonly registeredAtMs: number;
   /** What its containers do, as far as no spec says otherwise. */

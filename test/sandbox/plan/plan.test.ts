@@ -115,6 +115,43 @@ describe('a plan', () => {
     expect(await planOf(aSnapshot({ cluster: { taskDefinitions, instances } }), change)).toMatchObject({ stuck: [] });
   });
 
+  describe('of a service that needs what an instance has once', () => {
+    const shrink = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true } as const;
+    const [web] = aSnapshot().cluster.taskDefinitions;
+    if (!web) throw new Error('The sample has a task definition.');
+    const exporter = { ...web, name: 'exporter:1', hostPorts: [8_080] };
+    const exports = { group: 'family:exporter', taskDefinition: 'exporter:1' };
+    const one = { tasks: [aTask('1', INSTANCES[0])] };
+    const planWith = (cluster: Partial<Snapshot['cluster']>) =>
+      planOf(aSnapshot({ service: { desiredCount: 1 }, cluster: { ...one, ...cluster } }), shrink, {
+        deadlineSeconds: 600,
+      });
+    const noRoom = [{ group: 'service:web', causes: ['ECS finds no room for a replacement'] }];
+
+    it('finds no room where a standalone task has its static port', async () => {
+      const taskDefinitions = [{ ...web, hostPorts: [8_080] }, exporter];
+      const standalone = aTask('job', INSTANCES[1], { ...exports, startedAtMs: START_MS + 3_500_000 });
+      const tasks = [...one.tasks, standalone];
+      expect(await planWith({ taskDefinitions, tasks })).toMatchObject({ drainsAll: false, stuck: noRoom, limits: [] });
+      expect(await planWith({ taskDefinitions })).toMatchObject({ drainsAll: true });
+      // The ports that its task has where its definition was not read: those that Docker chose are no matter.
+      const unread = (hostPorts: number[]) => [...one.tasks, { ...standalone, hostPorts }];
+      const [first] = taskDefinitions;
+      if (!first) return;
+      expect((await planWith({ taskDefinitions: [first], tasks: unread([8_080]) })).stuck).toMatchObject(noRoom);
+      expect((await planWith({ taskDefinitions: [first], tasks: unread([32_768]) })).stuck).toEqual([]);
+    });
+
+    it('finds no room where no GPU is left', async () => {
+      const taskDefinitions = [{ ...web, gpus: 1 }];
+      const instances = (gpus?: number) =>
+        aSnapshot().cluster.instances.map((each) => ({ ...each, ...(gpus && { gpus }) }));
+      expect((await planWith({ taskDefinitions, instances: instances() })).stuck).toMatchObject(noRoom);
+      const plan = await planWith({ taskDefinitions, instances: instances(1) });
+      expect(plan).toMatchObject({ drainsAll: true, limits: [] });
+    });
+  });
+
   it('gets stuck on a service whose new tasks fail now, in the words of a stuck drain', async () => {
     const service: Changes['service'] = { obstacles: ['replacements-fail'] };
     const plan = await planOf(aSnapshot({ service }), TERMINATE, { deadlineSeconds: 900 });
@@ -464,7 +501,6 @@ describe('what a plan does not model', () => {
       { cluster: { capacityProviders: [{ ...SCALED, autoScalingGroup: 'others' }] } },
       'The capacity provider p scales another group, which services of the cluster use too.',
     ],
-    [definition({ gpus: 1 }), 'The service web needs GPUs.'],
     [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
     [
       { service: { deployments: ROLLING_OUT } },

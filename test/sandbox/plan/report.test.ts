@@ -27,7 +27,7 @@ describe('the page of a plan', () => {
       expect(page).toContain(`id="${id}"`);
     expect(page).toContain('<td>drained (3), timed-out (17)</td>');
     expect(page).toContain('<td>assumed: no start is known</td>');
-    expect(page).toContain('The service web needs GPUs.');
+    expect(page).toContain('The service web rebalances Availability Zones.');
   });
 
   it('has names as text, whatever is in them, and no script', () => {

@@ -158,7 +158,7 @@ export function aPlan(more: Partial<Plan> = {}): Plan {
     dollars: 0.0001,
     times: [{ what: 'start of a task of web', seconds: 40, source: 'no start is known', assumed: true }],
     rates: [{ service: 'web', perSecond: 12, source: 'the mean of the last hour, from CloudWatch' }],
-    limits: [{ what: 'The service web needs GPUs.', effect: 'Its tasks may find less room than in the plan.' }],
+    limits: [{ what: 'The service web rebalances Availability Zones.', effect: 'ECS may move its tasks.' }],
     ...more,
   };
 }

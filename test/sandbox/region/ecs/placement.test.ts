@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { describeInstance } from '../../../../sandbox/region/ecs/describe.ts';
 import { sharesOf } from '../../../../sandbox/region/ecs/placement.ts';
-import type { Placement, ServiceSpec } from '../../../../sandbox/region/ecs/specs.ts';
+import type { InstanceSpec, Placement, ServiceSpec } from '../../../../sandbox/region/ecs/specs.ts';
 import { pass, regionOfTest } from '../clients.ts';
 
 const SMALL = { memoryMiB: 1_000, cpuUnits: 100 };
 
 /** Four instances in two zones, and a service; how many of its tasks run on each instance. */
-async function placed(service: Partial<ServiceSpec>, placement?: Partial<Placement>, taskInterfaces?: number) {
+async function placed(service: Partial<ServiceSpec>, placement?: Partial<Placement>, host: Partial<InstanceSpec> = {}) {
   const region = regionOfTest();
   const { ecs } = region;
   ecs.createCluster('prod');
@@ -20,7 +21,7 @@ async function placed(service: Partial<ServiceSpec>, placement?: Partial<Placeme
       memoryMiB: 4_000,
       cpuUnits: 4_000,
       attributes,
-      taskInterfaces,
+      ...host,
     });
     return ec2InstanceId;
   });
@@ -147,10 +148,10 @@ describe('the placement of services', () => {
 
   it('puts no more tasks with a network interface of their own on an instance than it takes (facts 100 task-interfaces)', async () => {
     const strategies = [{ type: 'binpack', field: 'memory' }];
-    const awsvpc = await placed({ networkMode: 'awsvpc', desiredCount: 9 }, { strategies }, 2);
+    const awsvpc = await placed({ networkMode: 'awsvpc', desiredCount: 9 }, { strategies }, { taskInterfaces: 2 });
     expect(awsvpc.counts).toEqual([2, 2, 2, 2]);
     expect(awsvpc.events[0]).toContain('encountered error "RESOURCE:ENI".');
-    const bridge = await placed({ desiredCount: 9 }, { strategies }, 2);
+    const bridge = await placed({ desiredCount: 9 }, { strategies }, { taskInterfaces: 2 });
     expect(bridge.counts.toSorted()).toEqual([0, 1, 4, 4]);
   });
 
@@ -183,6 +184,35 @@ describe('the placement of services', () => {
     expect(ids.map((id) => region.ecs.accountOf(id).holding)).toEqual([1, 1, 1, 1]);
     await pass(region, 60);
     expect(region.ecs.clusters.get('prod')?.tally).toEqual({ running: 4, pending: 0 });
+  });
+
+  it('gives each GPU to one task (facts 62 run-task)', async () => {
+    const { region, ids, counts, events } = await placed({ desiredCount: 9, gpus: 1 }, undefined, { gpus: 2 });
+    expect(counts).toEqual([2, 2, 2, 2]);
+    expect(events[0]).toMatch(/encountered error "RESOURCE:GPU"\./);
+    const described = await region.ask('ecs', 'RunTask', { cluster: 'prod', taskDefinition: 'web' });
+    expect(described).toMatchObject({ tasks: [], failures: ids.map(() => ({ reason: 'RESOURCE:GPU' })) });
+    const [instance] = region.ecs.registrationsOf(ids[0] ?? '');
+    const resources = { name: 'GPU', type: 'STRINGSET', stringSetValue: ['GPU-1', 'GPU-2'] };
+    expect(instance && describeInstance(instance)).toMatchObject({
+      registeredResources: [{ name: 'CPU' }, { name: 'MEMORY' }, resources],
+      remainingResources: [{ name: 'CPU' }, { name: 'MEMORY' }, { ...resources, stringSetValue: [] }],
+    });
+    expect(await region.ask('ecs', 'DescribeTaskDefinition', { taskDefinition: 'web' })).toMatchObject({
+      taskDefinition: { containerDefinitions: [{ resourceRequirements: [{ type: 'GPU', value: '1' }] }] },
+    });
+  });
+
+  it('has one standalone task at most with a static port on an instance', async () => {
+    const { region, ids } = await placed({ desiredCount: 0 });
+    const job = { ...SMALL, cluster: 'prod', name: 'report', runsForSeconds: 600, stopTimeoutSeconds: 30 };
+    for (const _ of ids) region.ecs.runTask({ ...job, hostPorts: [9_100] });
+    expect(ids.map((id) => region.ecs.accountOf(id).holding)).toEqual([1, 1, 1, 1]);
+    expect(() => region.ecs.runTask({ ...job, hostPorts: [9_100] })).toThrow('has room for the task report');
+    const refused = await region.ask('ecs', 'RunTask', { cluster: 'prod', taskDefinition: 'report' });
+    expect(refused).toMatchObject({ tasks: [], failures: ids.map(() => ({ reason: 'RESOURCE:PORTS' })) });
+    region.ecs.runTask({ ...job, hostPorts: [9_101] });
+    expect(region.ecs.revisionsOf('report').map(({ hostPorts }) => hostPorts)).toEqual([[9_100], [9_101]]);
   });
 
   it('is described as it was given', async () => {
