@@ -4,6 +4,7 @@ import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
 import { concluded, type Plan, sentenceOn } from '../sandbox/plan/conclude.ts';
 import { deploymentFor } from '../sandbox/plan/deployment.ts';
 import { estimatesOf } from '../sandbox/plan/estimates.ts';
+import { hookNamesIn, metadataOf, type Prerequisite, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, type SnapshotService } from '../sandbox/plan/snapshot.ts';
@@ -14,7 +15,7 @@ import type { ClusterService, Providers } from './cluster.ts';
 import { counted, duration, type Output, type Target, UsageError } from './common.ts';
 import { type DoctorOptions, groupFindings, hookFindings, reportFindings, timeOf } from './doctor.ts';
 import type { Finding } from './finding.ts';
-import { hookNamesIn, paramsFrom, type SnapshotSource, snapshotFor, stackParamsOf } from './plan.ts';
+import { type SnapshotSource, snapshotFor } from './plan.ts';
 import { type Ask, fixFor, mayRunOnOurs, serviceFindings } from './services.ts';
 import { presentUnknown } from './snapshot.ts';
 
@@ -37,9 +38,9 @@ export async function doctorGroup(
 
 async function findingsOn(snapshot: Snapshot, target: Target): Promise<Finding[]> {
   const { group, takenAtMs } = snapshot;
-  const { environment, timeoutSeconds, hooks: created } = await deploymentFor(snapshot, stackParamsOf(snapshot));
+  const { environment, timeoutSeconds, hooks: created } = await deploymentFor(snapshot, paramsIn(snapshot));
   const settings = settingsFrom(environment);
-  const hooks = hooksOf(group, settings.lifecycleHooks, created);
+  const hooks = hooksOf(snapshot, settings.lifecycleHooks, created);
   const ours = hooks.filter(({ name }) => settings.lifecycleHooks.includes(name));
   const times = ours.map((hook) => timeOf(hook, { settings }));
   const time = {
@@ -58,12 +59,30 @@ async function findingsOn(snapshot: Snapshot, target: Target): Promise<Finding[]
   });
   return [
     stackFinding(snapshot, where),
+    ...prerequisitesOf(snapshot, snapshot.drain?.params ?? {}).flatMap(
+      (each) => prerequisiteFinding(each, where) ?? [],
+    ),
     ...presentUnknown(snapshot.unknown).map((what) => ({ level: 'unchecked', where, what }) as const),
     ...groupFindings(where, { returnsToWarmPool: group.warmPool?.reuseOnScaleIn ?? false }),
     ...hookFindings(group.name, hooks, ours, { settings, timeoutSeconds }),
     ...(await Promise.all(onServices)).flat(),
     ...(await rehearsalFindings(snapshot)),
   ];
+}
+
+function paramsIn(snapshot: Snapshot) {
+  return rehearsedParams(snapshot, snapshot.drain?.params ?? {});
+}
+
+/** That nothing is deployed yet is no finding here, and that a hook is missing is one of the checks of the hooks. */
+function prerequisiteFinding({ kind, first, because }: Prerequisite, where: string): Finding | undefined {
+  if (kind === 'deploy' || kind === 'hook') return undefined;
+  return {
+    level: kind === 'dry-run' ? 'warning' : 'error',
+    where,
+    what: `${because}.`,
+    fix: `${first.charAt(0).toUpperCase()}${first.slice(1)}.`,
+  };
 }
 
 function stackFinding({ drain }: Snapshot, where: string): Finding {
@@ -75,29 +94,24 @@ function stackFinding({ drain }: Snapshot, where: string): Finding {
 
 // --- The snapshot, as the checks of a deployed stack see it -----------------------------------------------------------
 
-/** The terminating hooks of the group; where none is ours, with those that a deployment creates. */
+/** The terminating hooks of the group; with those that a deployment creates, where there is none yet or the hooks are not known. */
 function hooksOf(
-  { hooks = [] }: Snapshot['group'],
+  { group: { hooks }, drain }: Snapshot,
   ourNames: readonly string[],
   created: readonly { readonly name: string; readonly heartbeatTimeoutSeconds: number }[],
 ): LifecycleHook[] {
-  const there = hooks.filter(({ transition }) => transition === 'terminating');
-  const missing = there.some(({ name }) => ourNames.includes(name)) ? [] : created;
+  const there = (hooks ?? []).filter(({ transition }) => transition === 'terminating');
+  const isToCome = !hooks || (!drain && !there.some(({ name }) => ourNames.includes(name)));
+  const missing = isToCome ? created : [];
   return [
-    ...there.map(({ name, heartbeatTimeoutSeconds, defaultResult, settings }) => {
-      const notificationMetadata = settings && JSON.stringify(typed(settings));
+    ...there.map((hook) => {
+      const { name, heartbeatTimeoutSeconds, defaultResult } = hook;
+      const notificationMetadata = metadataOf(hook);
       const choices = choicesIn(notificationMetadata);
       return { name, defaultResult, notificationMetadata, limits: { ...hookLimits(heartbeatTimeoutSeconds), choices } };
     }),
     ...missing.map(({ name, heartbeatTimeoutSeconds }) => ({ name, limits: hookLimits(heartbeatTimeoutSeconds) })),
   ];
-}
-
-/** A snapshot has what a hook chooses as text. */
-function typed(settings: Readonly<Record<string, string>>) {
-  return Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [name, /^\d+$/.test(value) ? Number(value) : value]),
-  );
 }
 
 function toClusterService(service: SnapshotService, cluster: string): ClusterService {
@@ -169,10 +183,10 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
     return [{ level: 'warning', where: `group ${group.name}`, what }];
   }
   const change = { kind: 'terminate', instanceIds: [fullest], shrinks: false } as const;
-  const params = paramsFrom(snapshot);
+  const params = paramsIn(snapshot);
   const estimates = estimatesOf(snapshot);
-  const played = await playAll({ blueprint: blueprintOf(snapshot, estimates), change, params, seeds: SEEDS });
-  const plan = concluded({ snapshot, change, params, estimates, limits: [], ...played });
+  const played = await playAll({ blueprint: blueprintOf(snapshot, estimates, params), change, params, seeds: SEEDS });
+  const plan = concluded({ snapshot, change, params, estimates, limits: [], prerequisites: [], ...played });
   const limits = limitsOf({ ...snapshot, unknown: [] }, change, hookNamesIn(params));
   const where = `rehearsal of ${fullest}, the fullest instance`;
   const stuck = plan.stuck.filter(({ kinds }) => !kinds.some((kind) => SAID.includes(kind)));

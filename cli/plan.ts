@@ -5,11 +5,11 @@ import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../sandbox/plan/change.ts';
 import { concluded } from '../sandbox/plan/conclude.ts';
 import { assumptionsFrom, estimatesOf } from '../sandbox/plan/estimates.ts';
+import { hookNamesIn, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, snapshotFrom } from '../sandbox/plan/snapshot.ts';
 import { sentenceOf } from '../src/adapters/schemas.ts';
-import { MANAGED_DRAINING_HOOK } from '../src/domain/drain.ts';
 import { settingsEntries } from '../src/handlers/settings.ts';
 import { documentAt, type Output, type Target, UsageError } from './common.ts';
 import { presentPlan } from './present-plan.ts';
@@ -50,21 +50,23 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     const snapshot = await snapshotFor(options, target);
     const change = changeFrom(options, snapshot);
     refuseImpossible(change, snapshot);
-    const params = paramsFrom(snapshot, options.param);
+    const given = paramsFrom(snapshot, options.param);
+    const params = rehearsedParams(snapshot, given);
     const trials = wholeNumber('--trials', options.trials, 1, 1_000);
     const firstSeed = wholeNumber('--seed', options.seed, 0, 999_999_999);
     const estimates = estimatesOf(snapshot, await assumptionsFor(options, snapshot));
     const limits = limitsOf(snapshot, change, hookNamesIn(params));
+    const prerequisites = prerequisitesOf(snapshot, given);
     const progress = progressOn(process.stderr);
     const played = await playAll({
-      blueprint: blueprintOf(snapshot, estimates),
+      blueprint: blueprintOf(snapshot, estimates, params),
       change,
       params,
       seeds: Array.from({ length: trials }, (_, i) => firstSeed + i),
       reports: options.report !== undefined,
       onProgress: progress.show,
     }).finally(progress.end);
-    const found = concluded({ snapshot, change, params, estimates, limits, ...played });
+    const found = concluded({ snapshot, change, params, estimates, limits, prerequisites, ...played });
     printJson(found);
     print(presentPlan(found, page));
     if (options.report !== undefined) {
@@ -72,7 +74,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
       await writeFile(options.report, planPage(found, played.drills));
       print(`\nThe report is in ${options.report}.`);
     }
-    return found.drainsAll ? 0 : 1;
+    return found.go ? 0 : 1;
   } catch (error) {
     if (error instanceof BadSnapshot) throw new UsageError(error.message, { cause: error });
     throw error;
@@ -154,8 +156,8 @@ function healthyPercentsFrom(options: PlanOptions, { maintenance }: Snapshot['gr
   };
 }
 
-/** The settings of the deployed stack, or the defaults, with what the hook chooses for its group and what was typed. */
-export function paramsFrom({ drain, group }: Snapshot, param: readonly string[] = []): Record<string, string> {
+/** The settings of the deployed stack, or none, which stands for the defaults, with what was typed. */
+function paramsFrom({ drain }: Snapshot, param: readonly string[] = []): Record<string, string> {
   const typed = param.map((text): [string, string] => {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
     const schema = Object.hasOwn(settingsEntries, name)
@@ -170,29 +172,7 @@ export function paramsFrom({ drain, group }: Snapshot, param: readonly string[] 
     if (!result.success) throw new UsageError(`--param: ${sentenceOf(result.issues, name)}`);
     return [name, value];
   });
-  const params = { ...stackParamsOf({ drain, group }), ...Object.fromEntries(typed) };
-  return { ...params, ...ourHookIn(group, params)?.settings, ...Object.fromEntries(typed) };
-}
-
-/** The settings of the deployed stack; none, which stands for the defaults, where the snapshot has no stack. */
-export function stackParamsOf({ drain, group }: Pick<Snapshot, 'drain' | 'group'>): Record<string, string> {
-  const params = drain?.params ?? {};
-  const isWatched =
-    params['superviseManagedDraining'] === 'true' &&
-    !ourHookIn(group, params) &&
-    group.hooks?.some(({ name }) => name === MANAGED_DRAINING_HOOK);
-  // The stack has no hook on a group whose managed draining it supervises.
-  return { ...params, ...(isWatched && { createLifecycleHooks: 'false' }) };
-}
-
-function ourHookIn({ hooks = [] }: Snapshot['group'], params: Readonly<Record<string, string>>) {
-  const ours = hookNamesIn(params);
-  return hooks.find(({ name, transition }) => transition === 'terminating' && ours.includes(name));
-}
-
-/** The hooks that are ours. */
-export function hookNamesIn(params: Readonly<Record<string, string>>): string[] {
-  return (params['lifecycleHook'] ?? 'ecs-drain').split(',').map((name) => name.trim());
+  return { ...drain?.params, ...Object.fromEntries(typed) };
 }
 
 /** Seconds, or a duration as CloudFormation writes it, such as PT5M. */

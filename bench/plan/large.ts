@@ -34,7 +34,7 @@ console.log(`${instances.length} instances, ${services.length} services, ${tasks
 const startedAtMs = Date.now();
 const cpuBefore = process.cpuUsage();
 const { withDrain } = await playAll({
-  blueprint: blueprintOf(snapshot, estimatesOf(snapshot)),
+  blueprint: blueprintOf(snapshot, estimatesOf(snapshot), {}),
   change,
   params: {},
   seeds: Array.from({ length: TRIALS }, (_, i) => i + 1),

@@ -7,12 +7,13 @@ import { readSnapshot } from '../../cli/snapshot/read.ts';
 import { Reader } from '../../cli/snapshot/reader.ts';
 import { fromSource } from '../../sandbox/chaos/play.ts';
 import type { Install } from '../../sandbox/drainers/drainer.ts';
-import { installedFrom } from '../../sandbox/drainers/ecs-drain.ts';
+import { type Build, installedFrom } from '../../sandbox/drainers/ecs-drain.ts';
 import { blueprintOf } from '../../sandbox/plan/build.ts';
 import type { Change } from '../../sandbox/plan/change.ts';
 import { concluded, type Plan } from '../../sandbox/plan/conclude.ts';
 import { sweepingRarely } from '../../sandbox/plan/deployment.ts';
 import { type Assumptions, estimatesOf } from '../../sandbox/plan/estimates.ts';
+import { rehearsedParams } from '../../sandbox/plan/hooks.ts';
 import { checkedSnapshot, type Snapshot } from '../../sandbox/plan/snapshot.ts';
 import { play, playChange, type TrialResult } from '../../sandbox/plan/trial.ts';
 import type { Region } from '../../sandbox/region/region.ts';
@@ -46,9 +47,16 @@ export interface Proof {
 /** A deregistration, a stop and a start of a replacement. */
 const PAST_SECONDS = 900;
 
+/** With hooks for the group as the params have it, which the package of `fromSource` creates whatever they say. */
+export const fromSourceForGroup: Build = async (params) => {
+  const { deployment, createDrainHandler } = await fromSource(params);
+  const hooks = params['createLifecycleHooks'] === 'false' ? [] : deployment.hooks;
+  return { deployment: { ...deployment, hooks }, createDrainHandler };
+};
+
 const install = installedFrom(fromSource);
 /** As a plan does. */
-const rehearsed = installedFrom(sweepingRarely(fromSource));
+const rehearsed = installedFrom(sweepingRarely(fromSourceForGroup));
 
 /** Gives a cluster a past, takes its snapshot over the wire, plans the change, and makes it. */
 export async function prove({ name, scenario, change, seed, past }: Case, trials: number): Promise<Proof> {
@@ -72,7 +80,8 @@ export async function prove({ name, scenario, change, seed, past }: Case, trials
   if (!snapshot || !planned) throw new Error('No snapshot was taken.');
 
   const estimates = estimatesOf(snapshot, assumptionsFor(scenario));
-  const trial = { blueprint: blueprintOf(snapshot, estimates), change: planned, params: snapshot.drain?.params ?? {} };
+  const params = rehearsedParams(snapshot, snapshot.drain?.params ?? {});
+  const trial = { blueprint: blueprintOf(snapshot, estimates, params), change: planned, params };
   const withDrain: TrialResult[] = [];
   const withoutDrain: TrialResult[] = [];
   const drills: DrillResult[] = [];
@@ -81,8 +90,8 @@ export async function prove({ name, scenario, change, seed, past }: Case, trials
     withDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: rehearsed, onDrill }));
     withoutDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: undefined, onDrill }));
   }
-  const { params } = trial;
-  const plan = concluded({ snapshot, change: planned, params, estimates, limits: [], withDrain, withoutDrain });
+  const given = { snapshot, change: planned, params, estimates, limits: [], prerequisites: [] };
+  const plan = concluded({ ...given, withDrain, withoutDrain });
   return { name, seed, plan, actual, actualWithoutDrain, drills };
 }
 

@@ -1,8 +1,12 @@
 import { GetFunctionConfigurationCommand, type LambdaClient } from '@aws-sdk/client-lambda';
+import * as v from 'valibot';
 import type { Snapshot } from '../../sandbox/plan/snapshot.ts';
-import { settingsEntries, variableOf } from '../../src/handlers/settings.ts';
+import { choiceOf } from '../../src/domain/groups.ts';
+import { clustersOf, settingsEntries, variableOf } from '../../src/handlers/settings.ts';
 import { hasCode } from '../common.ts';
 import type { Reader } from './reader.ts';
+
+const scopeEntries = { cluster: settingsEntries.cluster, autoScalingGroups: settingsEntries.autoScalingGroups };
 
 /** What names the deployment itself, which a rehearsal names itself. */
 const OWN = new Set(['cluster', 'autoScalingGroups', 'eventSource']);
@@ -11,6 +15,7 @@ const OWN = new Set(['cluster', 'autoScalingGroups', 'eventSource']);
 export async function readDeployedSettings(
   lambda: LambdaClient,
   functionName: string,
+  { group, cluster }: { readonly group: string; readonly cluster: string },
   reader: Reader,
 ): Promise<Snapshot['drain']> {
   const missing = `the settings of the deployed function ${functionName}`;
@@ -30,5 +35,13 @@ export async function readDeployedSettings(
     const value = variables[variableOf(name)];
     return value === undefined || OWN.has(name) ? [] : [[name, value] as const];
   });
-  return { function: functionName, params: Object.fromEntries(params) };
+  const scope = v.safeParse(v.object(scopeEntries), {
+    cluster: variables[variableOf('cluster')],
+    autoScalingGroups: variables[variableOf('autoScalingGroups')],
+  });
+  const drainsGroup =
+    scope.success &&
+    choiceOf(scope.output.autoScalingGroups, group) !== undefined &&
+    clustersOf(scope.output).includes(cluster);
+  return { function: functionName, params: Object.fromEntries(params), drainsGroup };
 }

@@ -99,7 +99,12 @@ export async function readSnapshot(
   const there = [...tasks, ...leaving.filter(({ lastStatus }) => lastStatus !== 'STOPPED')].filter(
     ({ containerInstanceArn, ...task }) => ec2IdOf.get(containerInstanceArn) && task.lastStatus !== 'STOPPED',
   );
-  const drain = await readDeployedSettings(clients.lambda, request.functionName, reader);
+  const drain = await readDeployedSettings(
+    clients.lambda,
+    request.functionName,
+    { group: request.group, cluster },
+    reader,
+  );
   const hooks = await readHooks(clients.autoScaling, request.group, reader);
   const launchSeconds = await readLaunchSeconds(clients.autoScaling, request.group, hosts, reader);
   const capacityProviders = await readCapacityProviders(clients.ecs, request, services, reader);

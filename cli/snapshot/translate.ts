@@ -9,6 +9,7 @@ import type {
   TaskDefinition,
 } from '@aws-sdk/client-ecs';
 import type { TargetGroup, TargetGroupAttribute } from '@aws-sdk/client-elastic-load-balancing-v2';
+import * as v from 'valibot';
 import {
   OBSTACLES,
   type Snapshot,
@@ -19,8 +20,8 @@ import {
   type StoppedTask,
 } from '../../sandbox/plan/snapshot.ts';
 import { longestStopSeconds, toService as toDomainService } from '../../src/adapters/ecs-services.ts';
-import { choicesIn } from '../../src/adapters/hook-metadata.ts';
-import { nameInArn } from '../../src/adapters/schemas.ts';
+import { choicesIn, hookMetadata } from '../../src/adapters/hook-metadata.ts';
+import { jsonIn, nameInArn } from '../../src/adapters/schemas.ts';
 import { obstaclesOf } from '../../src/domain/diagnose.ts';
 import { loadBalancingOf } from '../cluster.ts';
 
@@ -92,7 +93,9 @@ function maintenanceOf({ InstanceMaintenancePolicy: policy = {} }: AutoScalingGr
 
 /** Auto Scaling always says how long a hook holds (facts 18 hook-timeouts). */
 export function toHook(hook: LifecycleHook): NonNullable<Snapshot['group']['hooks']>[number] {
-  const choices = choicesIn(hook.NotificationMetadata);
+  const metadata = hook.NotificationMetadata;
+  const choices = choicesIn(metadata);
+  const isRejected = jsonIn(metadata) !== undefined && !v.is(hookMetadata, jsonIn(metadata));
   return {
     name: hook.LifecycleHookName ?? '',
     transition: hook.LifecycleTransition === 'autoscaling:EC2_INSTANCE_LAUNCHING' ? 'launching' : 'terminating',
@@ -101,6 +104,7 @@ export function toHook(hook: LifecycleHook): NonNullable<Snapshot['group']['hook
     ...(choices && {
       settings: Object.fromEntries(Object.entries(choices).map(([name, value]) => [name, String(value)])),
     }),
+    ...(isRejected && { rejected: true }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { GroupSpec, Member } from '../region/auto-scaling/model.ts';
+import type { GroupSpec, HookSpec, Member } from '../region/auto-scaling/model.ts';
 import { AwsError } from '../region/aws-error.ts';
 import { clusterQuery } from '../region/ecs/cluster-query.ts';
 import type {
@@ -10,7 +10,9 @@ import type {
 } from '../region/ecs/specs.ts';
 import type { CapacityProvider } from '../region/ecs/views.ts';
 import type { Region } from '../region/region.ts';
+import type { Params } from '../scenarios.ts';
 import type { Estimates } from './estimates.ts';
+import { hookSpecsOf } from './hooks.ts';
 import {
   type Snapshot,
   type SnapshotInstance,
@@ -24,6 +26,8 @@ import { taskInterfacesOf } from './task-interfaces.ts';
 /** A cluster as the local Region can build it. */
 export interface Blueprint {
   readonly group: GroupSpec;
+  /** The hooks of ecs-drain that the group has: without any, the deployment creates one. */
+  readonly hooks: readonly HookSpec[];
   /** The capacity provider of the group, and what ECS manages by it. */
   readonly provider:
     | ({ readonly name: string } & Pick<CapacityProvider, 'managedDraining' | 'managedScaling'>)
@@ -43,12 +47,13 @@ export interface Blueprint {
   }[];
 }
 
-/** What the Region builds of a snapshot, with what is known or assumed of time. */
-export function blueprintOf(snapshot: Snapshot, estimates: Estimates): Blueprint {
+/** What the Region builds of a snapshot, with what is known or assumed of time, and for a deployment with these params. */
+export function blueprintOf(snapshot: Snapshot, estimates: Estimates, params: Params): Blueprint {
   const { cluster } = snapshot;
   const inService = new Set(membersOf(snapshot).map(({ instanceId }) => instanceId));
   return {
     group: groupOf(snapshot, estimates),
+    hooks: hookSpecsOf(snapshot, params),
     provider: providerOf(snapshot),
     others: cluster.instances.filter(({ ec2InstanceId }) => !inService.has(ec2InstanceId)),
     services: servicesOf(snapshot, estimates),
@@ -277,10 +282,12 @@ function standingOf({ ec2InstanceId, lastStatus, desiredStatus }: SnapshotTask):
 }
 
 /** Builds it, at the beginning of the Region's time. Returns the instances that are in service. */
-export function build(region: Region, { group, provider, others, services, standalone }: Blueprint): readonly string[] {
+export function build(region: Region, blueprint: Blueprint): readonly string[] {
+  const { group, hooks, provider, others, services, standalone } = blueprint;
   const { ecs, autoScaling } = region;
   ecs.createCluster(group.cluster);
   const ids = autoScaling.createGroup(group, { running: true });
+  for (const hook of hooks) autoScaling.putLifecycleHook(hook);
   if (provider) region.createCapacityProvider(provider.name, group.name, provider);
   for (const host of others) {
     ecs.registerInstance({ cluster: group.cluster, ec2InstanceId: host.ec2InstanceId, ...registeredWith(host) });

@@ -6,6 +6,7 @@ import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
 import type { Params } from '../scenarios.ts';
 import { type Change, presentChange } from './change.ts';
 import type { Estimate, Estimates, Rate } from './estimates.ts';
+import { hookTimesOf, hookTroublesOf, type Prerequisite } from './hooks.ts';
 import type { Limit } from './limits.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Bound, TrialResult } from './trial.ts';
@@ -26,6 +27,12 @@ export interface Plan {
   /** Of the deployment, as far as they are not the defaults. */
   readonly params: Params;
   readonly verdict: string;
+  /** Whether the change can be made now: every drain comes to its end, and nothing has to be done first. */
+  readonly go: boolean;
+  /** What has to be done before the change. The rehearsals show what comes then. */
+  readonly prerequisites: readonly Prerequisite[];
+  /** What is wrong with the hooks of the group. */
+  readonly hookTroubles: readonly string[];
   /** Whether every drain of every trial ended as drained, and the change came to its end. */
   readonly drainsAll: boolean;
   readonly seconds: Spread;
@@ -77,12 +84,13 @@ export interface Findings {
   readonly params: Params;
   readonly estimates: Estimates;
   readonly limits: readonly Limit[];
+  readonly prerequisites: readonly Prerequisite[];
   readonly withDrain: readonly TrialResult[];
   readonly withoutDrain: readonly TrialResult[];
 }
 
 export function concluded(findings: Findings): Plan {
-  const { snapshot, change, params, estimates, limits, withDrain, withoutDrain } = findings;
+  const { snapshot, change, params, estimates, limits, prerequisites, withDrain, withoutDrain } = findings;
   const { group, cluster } = snapshot;
   const drains = forecasts(withDrain);
   const failures = [...new Set(withDrain.flatMap(({ failure, ended }) => failure ?? (ended ? [] : NEVER_ENDS)))];
@@ -90,6 +98,11 @@ export function concluded(findings: Findings): Plan {
   const hasRate = rates.some(({ perSecond }) => perSecond > 0);
   const most = (results: readonly TrialResult[], of: (result: TrialResult) => number) =>
     Math.max(0, ...results.map(of));
+  const drainsAll =
+    failures.length === 0 &&
+    drains.length > 0 &&
+    drains.every(({ outcomes }) => Object.keys(outcomes).every((outcome) => outcome === 'drained')) &&
+    most(withDrain, killedIn) === 0;
   const plan = {
     group: group.name,
     cluster: cluster.name,
@@ -97,11 +110,10 @@ export function concluded(findings: Findings): Plan {
     change,
     trials: withDrain.length,
     params,
-    drainsAll:
-      failures.length === 0 &&
-      drains.length > 0 &&
-      drains.every(({ outcomes }) => Object.keys(outcomes).every((outcome) => outcome === 'drained')) &&
-      most(withDrain, killedIn) === 0,
+    drainsAll,
+    go: drainsAll && prerequisites.length === 0,
+    prerequisites,
+    hookTroubles: hookTroublesOf(snapshot, params),
     seconds: spread(withDrain.map(({ seconds }) => seconds)),
     drains,
     services: servicesOf(snapshot, withDrain),
@@ -126,7 +138,7 @@ export function concluded(findings: Findings): Plan {
       withDrain.map(({ dollars }) => dollars),
       50,
     ),
-    times: timesOf(estimates, change),
+    times: [...hookTimesOf(snapshot, params), ...timesOf(estimates, change)],
     rates,
     limits,
   };
@@ -253,17 +265,21 @@ function ratesOf({ services }: Estimates): Plan['rates'] {
 }
 
 function verdictOn(plan: Omit<Plan, 'verdict'>): string {
-  const { drains, killed, seconds, trials, limits, times, failures } = plan;
+  const { drains, killed, seconds, trials, limits, times, failures, prerequisites } = plan;
   const change = presentChange(plan.change);
   const held = drains.filter(({ outcomes }) => Object.keys(outcomes).some((outcome) => outcome !== 'drained'));
   const inTrials = trials === 1 ? 'in the one trial' : `in each of ${trials} trials`;
   const takes = `it takes ${duration(seconds.p50)}${seconds.p95 > seconds.p50 * 1.02 ? ` (95 %: ${duration(seconds.p95)})` : ''}`;
   const kills = (tasks: number) => `${tasks === 0 ? 'no' : tasks} ${tasks === 1 ? 'task' : 'tasks'}`;
   const without = killed.withoutDrain.tasks > 0 ? `; without a drain, ${killed.withoutDrain.tasks} would be` : '';
+  const comes = plan.drainsAll
+    ? `${change} drains ${drains.length === 1 ? 'its instance' : `all ${drains.length} instances`} ${inTrials}; ${takes}, and no task is killed${without}.`
+    : `with ${change}, ${held.length} of ${drains.length} ${drains.length === 1 ? 'drain' : 'drains'} may not end as drained, and ${kills(killed.withDrain.tasks)} may be killed${without}.`;
+  const firstly = prerequisites.map(({ first, because }) => `${first}, because ${because}`).join('; and ');
   const sentences = [
-    plan.drainsAll
-      ? `Go: ${change} drains ${drains.length === 1 ? 'its instance' : `all ${drains.length} instances`} ${inTrials}; ${takes}, and no task is killed${without}.`
-      : `Do not go ahead yet: with ${change}, ${held.length} of ${drains.length} ${drains.length === 1 ? 'drain' : 'drains'} may not end as drained, and ${kills(killed.withDrain.tasks)} may be killed${without}.`,
+    plan.go ? `Go: ${comes}` : `Do not go ahead yet: ${firstly === '' ? comes : `first ${firstly}.`}`,
+    ...(firstly === '' ? [] : [`${plan.drainsAll ? 'Then' : 'Even then,'} ${comes}`]),
+    ...plan.hookTroubles,
     ...failures.map((failure) => `The change itself fails: ${failure}`),
     ...weakPoints(limits.length, times.filter(({ assumed }) => assumed).length),
   ];

@@ -27,7 +27,7 @@ export function planPage(plan: Plan, drills: readonly DrillResult[]): string {
 ${PATTERNS}
 <header>
 <p class="kicker">ecs-drain plan <span>group <b>${plan.group}</b></span> <span>cluster <b>${plan.cluster}</b></span> <span>snapshot of <b>${plan.takenAt.slice(0, 16).replace('T', ' ')}</b></span></p>
-<h1>${plan.drainsAll ? 'Go.' : 'Do not go ahead yet.'}</h1>
+<h1>${plan.go ? 'Go.' : 'Do not go ahead yet.'}</h1>
 <p class="lead">${reasonsIn(plan.verdict)}</p>
 </header>
 <main>

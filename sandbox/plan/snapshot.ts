@@ -36,6 +36,8 @@ const hook = record({
   defaultResult: oneOf('CONTINUE', 'ABANDON'),
   /** What its notification metadata chooses for the drains of its group. */
   settings: optional(v.record(text, v.string('expected text'), 'expected an object')),
+  /** Whether its notification metadata is JSON that the function rejects. */
+  rejected: optional(flag),
 });
 
 const groupInstance = record({
@@ -220,7 +222,14 @@ const schema = record({
   group,
   cluster,
   /** The settings of the deployed ecs-drain, under their names in serverless.yml; undefined if none was found. */
-  drain: optional(record({ function: text, params: v.record(text, v.string('expected text'), 'expected an object') })),
+  drain: optional(
+    record({
+      function: text,
+      params: v.record(text, v.string('expected text'), 'expected an object'),
+      /** Whether it drains this group in this cluster. */
+      drainsGroup: optional(flag),
+    }),
+  ),
   /** What could not be read: the call, why, and what is missing because of it. */
   unknown: list(record({ call: text, why: v.string('expected text'), missing: v.string('expected text') }), 10_000),
 });

@@ -85,7 +85,9 @@ const SUPERVISED_AFTERMATH_SECONDS = 2_400;
 export function play({ blueprint, change, params, ...trial }: Trial): Promise<TrialResult> {
   const { group } = blueprint;
   const managedDraining = blueprint.provider?.managedDraining ?? false;
-  const built = (region: Region) => build(region, blueprint);
+  // Without a drain nothing holds an instance.
+  const hooks = trial.install ? blueprint.hooks : [];
+  const built = (region: Region) => build(region, { ...blueprint, hooks });
   const scenario = { group, services: [], jobs: [], params, managedDraining, build: built };
   return playChange(scenario, change, trial);
 }

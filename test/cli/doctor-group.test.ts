@@ -45,7 +45,7 @@ const JOB: Changes['cluster'] = {
 
 describe('ecs-drain doctor of a group without a stack', () => {
   it('finds nothing wrong with a healthy group, as the plan does, and says with what settings it judges', async () => {
-    const { plan, doctor, said } = await opinionsOn(await fileWith({}));
+    const { plan, doctor, said } = await opinionsOn(await fileWith({ group: { hooks: [] }, drain: undefined }));
     expect([plan.drainsAll, doctor.healthy]).toEqual([true, true]);
     expect(said).toEqual([
       'no deployed ecs-drain was found: it is judged with the default settings.',
@@ -65,6 +65,19 @@ describe('ecs-drain doctor of a group without a stack', () => {
     expect(causes.length).toBeGreaterThan(1);
     for (const cause of causes) expect(said).toContainEqual(expect.stringContaining(cause));
     expect(said).toContain('a deployment of the service is in progress.');
+  });
+
+  it('finds a hook that is missing, a dry run, and a group that the deployed function does not drain', async () => {
+    const drain = { function: 'ecs-drain-main-drain', params: { dryRun: 'true' }, drainsGroup: false };
+    const { plan, doctor, said } = await opinionsOn(await fileWith({ group: { hooks: [] }, drain }));
+    expect([plan.go, doctor.healthy]).toEqual([false, false]);
+    expect(said).toEqual(
+      expect.arrayContaining([
+        'it has no terminating hook ecs-drain: its instances are terminated without a drain.',
+        ...plan.prerequisites.filter(({ kind }) => kind !== 'hook').map(({ because }) => `${because}.`),
+      ]),
+    );
+    expect(plan.prerequisites.map(({ kind }) => kind)).toEqual(['group', 'dry-run', 'hook']);
   });
 
   it('is not healthy where the snapshot lacks something', async () => {

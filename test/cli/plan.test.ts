@@ -2,8 +2,6 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { paramsFrom } from '../../cli/plan.ts';
-import type { Snapshot } from '../../sandbox/plan/snapshot.ts';
 import { aSnapshot } from '../sandbox/plan/samples.ts';
 import { run } from './deployed-region.ts';
 
@@ -117,27 +115,5 @@ describe('ecs-drain plan', () => {
     expect(stderr.trim()).toMatch(sentence);
     expect(stderr.trim()).not.toContain('\n');
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-  });
-});
-
-describe('the settings that a plan rehearses', () => {
-  const hook = { transition: 'terminating', heartbeatTimeoutSeconds: 3_600, defaultResult: 'CONTINUE' } as const;
-  const ecs = { ...hook, name: 'ecs-managed-draining-termination-hook' };
-  const paramsWith = (hooks: Snapshot['group']['hooks'], params: Record<string, string>) =>
-    paramsFrom(aSnapshot({ group: { hooks }, drain: { function: 'ecs-drain-main-drain', params } }));
-
-  it('are those of the deployed stack, with what the hook of the group chooses', () => {
-    const ours = { ...hook, name: 'ecs-drain', settings: { deadlineSeconds: '900' } };
-    expect(paramsWith([ours], { deadlineSeconds: '1800', pollMaxSeconds: '30' })).toEqual({
-      deadlineSeconds: '900',
-      pollMaxSeconds: '30',
-    });
-  });
-
-  it('bring no hook of ours to a group whose managed draining is supervised', () => {
-    const watched = { superviseManagedDraining: 'true' };
-    expect(paramsWith([ecs], watched)).toEqual({ ...watched, createLifecycleHooks: 'false' });
-    expect(paramsWith([ecs, { ...hook, name: 'ecs-drain' }], watched)).toEqual(watched);
-    expect(paramsWith([ecs], { superviseManagedDraining: 'false' })).not.toHaveProperty('createLifecycleHooks');
   });
 });

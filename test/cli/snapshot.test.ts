@@ -64,7 +64,11 @@ describe('ecs-drain snapshot', () => {
     expect(cluster.tasks.map(({ group, lastStatus }) => [group, lastStatus])).toEqual(
       Array.from({ length: 4 }, () => ['service:web', 'RUNNING']),
     );
-    expect(drain).toMatchObject({ function: 'ecs-drain-main-drain', params: { deadlineSeconds: '7200' } });
+    expect(drain).toMatchObject({
+      function: 'ecs-drain-main-drain',
+      params: { deadlineSeconds: '7200' },
+      drainsGroup: true,
+    });
     expect(text, 'no ARN, and with it no account number').not.toMatch(/arn:aws|123456789012/);
   });
 
@@ -137,6 +141,24 @@ describe('ecs-drain snapshot', () => {
     const { snapshot, text } = await take();
     expect(whole(snapshot).group.hooks).toMatchObject([{ name: 'ecs-drain', settings: { deadlineSeconds: '900' } }]);
     expect(text).not.toContain('somebody');
+    expect(whole(snapshot).group.hooks?.[0]).not.toHaveProperty('rejected');
+  });
+
+  it.each([
+    ['of the wrong form', '{"deadlineSeconds": "soon"}', true],
+    ['that is no object', '[]', true],
+    ['of another program, which is no JSON', 'hello', undefined],
+  ])('says whether the function rejects a hook with metadata %s', async (_, notificationMetadata, rejected) => {
+    const { take } = await snapshotOf({ hooks: [{ notificationMetadata }] });
+    expect(whole((await take()).snapshot).group.hooks?.[0]?.rejected).toBe(rejected);
+  });
+
+  it.each([
+    ['another group', { autoScalingGroups: 'workers' }],
+    ['another cluster', { cluster: 'test' }],
+  ])('says that the deployed function drains %s only', async (_, params) => {
+    const { take } = await snapshotOf({ params });
+    expect(whole((await take()).snapshot).drain?.drainsGroup).toBe(false);
   });
 
   it('goes on without what AWS does not permit, and says what is missing', async () => {

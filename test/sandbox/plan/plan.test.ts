@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { fromSource } from '../../../sandbox/chaos/play.ts';
+import { fromSourceForGroup } from '../../../bench/plan/prove.ts';
 import { installedFrom } from '../../../sandbox/drainers/ecs-drain.ts';
 import { blueprintOf } from '../../../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
 import { concluded } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
+import { hookNamesIn, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
 import type { Snapshot, SnapshotService } from '../../../sandbox/plan/snapshot.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
@@ -20,7 +21,7 @@ const ROLLING: Change = {
   pauseSeconds: 300,
   waitsForSignals: true,
 };
-const install = installedFrom(fromSource);
+const install = installedFrom(fromSourceForGroup);
 
 const SCALED = { name: 'p', managedScaling: true, managedTerminationProtection: false, managedDraining: false };
 
@@ -31,15 +32,18 @@ const ROLLING_OUT: SnapshotService['deployments'] = [
 ];
 
 /** A plan of one trial. */
-async function planOf(snapshot: Snapshot, change: Change = TERMINATE, params = {}) {
+async function planOf(snapshot: Snapshot, change: Change = TERMINATE, typed = {}) {
+  const given = { ...snapshot.drain?.params, ...typed };
+  const params = rehearsedParams(snapshot, given);
   const estimates = estimatesOf(snapshot);
-  const trial = { blueprint: blueprintOf(snapshot, estimates), change, params, seed: 1 };
+  const trial = { blueprint: blueprintOf(snapshot, estimates, params), change, params, seed: 1 };
   return concluded({
     snapshot,
     change,
     params,
     estimates,
-    limits: limitsOf(snapshot, change, ['ecs-drain']),
+    limits: limitsOf(snapshot, change, hookNamesIn(params)),
+    prerequisites: prerequisitesOf(snapshot, given),
     withDrain: [await play({ ...trial, install })],
     withoutDrain: [await play({ ...trial, install: undefined })],
   });
@@ -189,7 +193,7 @@ describe('a plan', () => {
       const snapshot = deployed({});
       const plan = await planOf(snapshot);
       expect(plan).toMatchObject({ drainsAll: true, limits: [{ what: expect.stringContaining('is being deployed') }] });
-      const { services } = blueprintOf(snapshot, estimatesOf(snapshot));
+      const { services } = blueprintOf(snapshot, estimatesOf(snapshot), {});
       expect(services[0]).toMatchObject({
         spec: { memoryMiB: 2_048 },
         standing: Array(4).fill({ phase: 'running', deployment: 1 }),
@@ -308,7 +312,7 @@ describe('a plan', () => {
 
   it('rehearses with other chance from the beginning, although its seed numbers are one after the other', async () => {
     const snapshot = aSnapshot();
-    const blueprint = blueprintOf(snapshot, estimatesOf(snapshot));
+    const blueprint = blueprintOf(snapshot, estimatesOf(snapshot), {});
     const firstLaunches: number[] = [];
     for (const seed of [1, 2, 3, 4]) {
       const onDrill = ({ events }: DrillResult) => {
@@ -355,7 +359,7 @@ describe('a plan', () => {
       managedDraining: true,
     };
     const snapshot = aSnapshot({ cluster: { capacityProviders: [{ ...provider, autoScalingGroup: 'web' }] } });
-    expect(blueprintOf(snapshot, estimatesOf(snapshot)).provider).toMatchObject({
+    expect(blueprintOf(snapshot, estimatesOf(snapshot), {}).provider).toMatchObject({
       name: 'of-web',
       managedDraining: true,
     });
@@ -364,12 +368,12 @@ describe('a plan', () => {
       killed: { withDrain: { tasks: 0 } },
     });
     const others = aSnapshot({ cluster: { capacityProviders: [{ ...provider, autoScalingGroup: 'others' }] } });
-    expect(blueprintOf(others, estimatesOf(others)).provider).toBeUndefined();
+    expect(blueprintOf(others, estimatesOf(others), {}).provider).toBeUndefined();
   });
 
   it('keeps the ids of the instances, and gives new ones to those that come', () => {
     const snapshot = aSnapshot();
-    const { group, others } = blueprintOf(snapshot, estimatesOf(snapshot));
+    const { group, others } = blueprintOf(snapshot, estimatesOf(snapshot), {});
     expect(group.members?.map(({ instanceId }) => instanceId)).toEqual(INSTANCES);
     expect(others).toEqual([]);
   });
@@ -378,7 +382,7 @@ describe('a plan', () => {
     const [first, second] = aSnapshot().group.instances;
     if (!first || !second) throw new Error('The sample has two instances.');
     const snapshot = aSnapshot({ group: { instances: [{ ...first, state: 'Terminating:Wait' }, second] } });
-    const { group, others, services } = blueprintOf(snapshot, estimatesOf(snapshot));
+    const { group, others, services } = blueprintOf(snapshot, estimatesOf(snapshot), {});
     expect(group).toMatchObject({ desiredCapacity: 1, minSize: 0, maxSize: 3 });
     expect(others.map(({ ec2InstanceId }) => ec2InstanceId)).toEqual([first.id]);
     expect(services[0]?.standing).toHaveLength(4);

@@ -13,8 +13,19 @@ export interface Changes {
   readonly unknown?: Snapshot['unknown'];
 }
 
-/** A group of two instances, with two tasks each of a service behind a load balancer. */
-export function aSnapshot({ group = {}, cluster = {}, service = {}, drain, unknown = [] }: Changes = {}): Snapshot {
+export const DEPLOYED = { function: 'ecs-drain-main-drain', params: {}, drainsGroup: true };
+
+export const HOOK = {
+  name: 'ecs-drain',
+  transition: 'terminating',
+  heartbeatTimeoutSeconds: 3_600,
+  defaultResult: 'CONTINUE',
+} as const;
+
+/** A group of two instances that ecs-drain drains, with two tasks each of a service behind a load balancer. */
+export function aSnapshot(changes: Changes = {}): Snapshot {
+  const { group = {}, cluster = {}, service = {}, unknown = [] } = changes;
+  const drain = 'drain' in changes ? changes.drain : DEPLOYED;
   return {
     version: 1,
     takenAtMs: START_MS + 3_600_000,
@@ -29,7 +40,7 @@ export function aSnapshot({ group = {}, cluster = {}, service = {}, drain, unkno
       suspendedProcesses: [],
       loadBalancers: [],
       instances: INSTANCES.map((id) => ({ id, state: 'InService', zone: 'eu-west-1a', protectedFromScaleIn: false })),
-      hooks: [],
+      hooks: [HOOK],
       launchSeconds: [],
       ...group,
     },
@@ -113,6 +124,9 @@ export function aPlan(more: Partial<Plan> = {}): Plan {
     params: {},
     verdict: 'Do not go ahead yet: with a scale-in by 2, 1 of 2 drains may not end as drained.',
     drainsAll: false,
+    go: false,
+    prerequisites: [],
+    hookTroubles: [],
     seconds: { p50: 1_800, p95: 1_810 },
     drains: [
       {

@@ -1,0 +1,158 @@
+import { DEFAULT_STAGE, PARAMS, paramsOf } from '../../deploy/params.ts';
+import { choicesIn } from '../../src/adapters/hook-metadata.ts';
+import { hookLimits, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
+import { policyWith } from '../../src/domain/policy.ts';
+import { conflictsIn } from '../../src/domain/policy-conflicts.ts';
+import { clustersOf, InvalidSettings } from '../../src/handlers/settings.ts';
+import { groupsSetting } from '../drainers/ecs-drain.ts';
+import type { HookSpec } from '../region/auto-scaling/model.ts';
+import type { Params } from '../scenarios.ts';
+import type { Estimate } from './estimates.ts';
+import { BadSnapshot, type Snapshot } from './snapshot.ts';
+
+/** What holds the instances in a rehearsal: the hooks of ecs-drain that the group has, else the one that the stack creates. */
+
+export type SnapshotHook = NonNullable<Snapshot['group']['hooks']>[number];
+
+/** The names of the hooks that are ours. */
+export function hookNamesIn(params: Params): string[] {
+  return String(params['lifecycleHook'] ?? PARAMS.lifecycleHook.default)
+    .split(',')
+    .map((name) => name.trim());
+}
+
+/** Those of the group that are ours, and hold an instance that leaves. */
+function ownHooksIn({ hooks = [] }: Snapshot['group'], params: Params): SnapshotHook[] {
+  const ours = hookNamesIn(params);
+  return hooks.filter(({ name, transition }) => transition === 'terminating' && ours.includes(name));
+}
+
+/** Where ecs-drain watches managed draining, the group has the hook of ECS alone. */
+function watchedHookIn({ hooks = [] }: Snapshot['group'], params: Params): SnapshotHook | undefined {
+  if (params['superviseManagedDraining'] !== 'true') return undefined;
+  return hooks.find(({ name }) => name === MANAGED_DRAINING_HOOK);
+}
+
+/**
+ * The params that a rehearsal deploys with. The stack creates a hook only where the group has none yet. A dry run is rehearsed as
+ * what comes after it, because a function that changes nothing has nothing to plan.
+ */
+export function rehearsedParams({ group }: Pick<Snapshot, 'group'>, params: Params): Params {
+  return {
+    ...params,
+    ...(params['dryRun'] === 'true' && { dryRun: 'false' }),
+    ...(isHeld(group, params) && { createLifecycleHooks: 'false' }),
+  };
+}
+
+function isHeld(group: Snapshot['group'], params: Params): boolean {
+  return ownHooksIn(group, params).length > 0 || watchedHookIn(group, params) !== undefined;
+}
+
+/** The hooks that the group has from the start. */
+export function hookSpecsOf({ group }: Pick<Snapshot, 'group'>, params: Params): HookSpec[] {
+  return ownHooksIn(group, params).map((hook) => {
+    const { name, heartbeatTimeoutSeconds, defaultResult } = hook;
+    const notificationMetadata = metadataOf(hook);
+    const metadata = notificationMetadata !== undefined && { notificationMetadata };
+    return { name, group: group.name, heartbeatTimeoutSeconds, defaultResult, ...metadata };
+  });
+}
+
+/** The notification metadata of a hook, of which a snapshot has the choices as text. */
+export function metadataOf({ settings, rejected }: SnapshotHook): string | undefined {
+  if (rejected) return '[]'; // As any other JSON that is no object with choices.
+  if (!settings) return undefined;
+  const typed = ([name, value]: [string, string]) => [name, /^\d+$/.test(value) ? Number(value) : value];
+  return JSON.stringify(Object.fromEntries(Object.entries(settings).map(typed)));
+}
+
+/** How long an instance is held without a heartbeat, and by which hook. */
+export function hookTimesOf({ group }: Snapshot, params: Params): (Estimate & { readonly what: string })[] {
+  const what = (name: string) => `hold of an instance by the hook ${name} without a heartbeat`;
+  const own = ownHooksIn(group, params);
+  const watched = watchedHookIn(group, params);
+  const times = own.map((hook) => {
+    const { name, heartbeatTimeoutSeconds: seconds, defaultResult, settings = {} } = hook;
+    const chosen = Object.entries(settings).map(([setting, value]) => `, and it sets ${setting}=${value}`);
+    return { what: what(name), seconds, source: `the group's own hook; then ${defaultResult}${chosen.join('')}` };
+  });
+  if (watched) {
+    const source = 'the hook of ECS managed draining, which ecs-drain watches';
+    times.push({ what: what(watched.name), seconds: watched.heartbeatTimeoutSeconds, source });
+  }
+  if (times.length > 0) return times.map((time) => ({ ...time, assumed: false }));
+  const { name = '', seconds, result } = createdHook(params);
+  const why = group.hooks ? 'the group has no hook of ecs-drain yet' : 'the hooks of the group are not known';
+  const source = `the hook that createLifecycleHooks creates, because ${why}; then ${result}`;
+  return [{ what: what(name), seconds, source, assumed: group.hooks === undefined }];
+}
+
+function createdHook(params: Params) {
+  const [name] = hookNamesIn(params);
+  const seconds = Number(params['heartbeatTimeoutSeconds'] ?? PARAMS.heartbeatTimeoutSeconds.default);
+  return { name, seconds, result: params['hookDefaultResult'] ?? PARAMS.hookDefaultResult.default };
+}
+
+/** What has to be done before the change, because it goes as rehearsed only then. */
+export interface Prerequisite {
+  readonly kind: 'deploy' | 'group' | 'dry-run' | 'hook';
+  /** An instruction. */
+  readonly first: string;
+  readonly because: string;
+}
+
+/** `params` are those of the deployment, before `rehearsedParams`. */
+export function prerequisitesOf(snapshot: Snapshot, params: Params): Prerequisite[] {
+  return [...prerequisites(snapshot, params)];
+}
+
+function* prerequisites({ drain, group, cluster, unknown }: Snapshot, params: Params): Generator<Prerequisite> {
+  const isUnheld = group.hooks !== undefined && !isHeld(group, params);
+  const nothingHolds = `no hook of ecs-drain holds the instances of the group ${group.name}`;
+  if (!drain && !unknown.some(({ call }) => call === 'lambda:GetFunctionConfiguration')) {
+    const because = `no function of it was found${isUnheld ? `, and ${nothingHolds}` : ''}`;
+    yield { kind: 'deploy', first: `deploy ecs-drain for the group ${group.name}`, because };
+  }
+  if (drain?.drainsGroup === false) {
+    const first = `add the group ${group.name} to autoScalingGroups and ${cluster.name} to cluster, and deploy again`;
+    yield { kind: 'group', first, because: `${drain.function} does not drain this group in this cluster` };
+  }
+  if ([params, drain?.params].some((each) => each?.['dryRun'] === 'true')) {
+    const because =
+      'a dry run changes nothing: each instance is held until its hook times out or something else completes it';
+    yield { kind: 'dry-run', first: 'deploy with dryRun=false', because };
+  }
+  if (drain && isUnheld) {
+    const first = `create the hook ${hookNamesIn(params)[0]} (createLifecycleHooks=true does, or whoever manages the group)`;
+    yield { kind: 'hook', first, because: nothingHolds };
+  }
+}
+
+/**
+ * What is wrong with the hooks of the group, in the words of the function.
+ * @throws BadSnapshot if the settings cannot work
+ */
+export function hookTroublesOf({ group, cluster }: Snapshot, params: Params): string[] {
+  const { settings } = deployedWith(params, group.name, cluster.name);
+  const policy = { ...settings, clusters: clustersOf(settings) };
+  return ownHooksIn(group, params).flatMap((hook) => {
+    const { name, heartbeatTimeoutSeconds, rejected } = hook;
+    if (rejected) {
+      return `The notification metadata of the hook ${name} cannot be used: its events are rejected, and nothing drains its instances. Put the hook with metadata such as {"deadlineSeconds": 900}, or with none.`;
+    }
+    const { functionTimeoutSeconds } = settings;
+    const limits = { functionTimeoutSeconds, hook: hookLimits(heartbeatTimeoutSeconds) };
+    const chosen = policyWith(choicesIn(metadataOf(hook)), policy);
+    return conflictsIn(chosen, limits).map((conflict) => `The hook ${name}: ${conflict}`);
+  });
+}
+
+function deployedWith(params: Params, group: string, cluster: string) {
+  try {
+    return paramsOf({ cluster, autoScalingGroups: groupsSetting(group), ...params }, DEFAULT_STAGE);
+  } catch (error) {
+    if (!(error instanceof InvalidSettings)) throw error;
+    throw new BadSnapshot(`The settings cannot work: ${error.message}`, { cause: error });
+  }
+}
