@@ -1,4 +1,4 @@
-import type { Obstacle, Plan } from '../sandbox/plan/conclude.ts';
+import { type Obstacle, type Plan, presentRequestsLost } from '../sandbox/plan/conclude.ts';
 import { duration } from '../src/adapters/duration.ts';
 import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
 import { NO_TERMINAL, type Page, tableOf } from '../terminal/layout.ts';
@@ -42,12 +42,7 @@ function figuresOf({ seconds, lowestReservationPercent, killed, requestsLost, ca
       'tasks killed',
       `${killed.withDrain.tasks} (${killed.withoutDrain.tasks} without a drain, ${killed.withoutDrain.cutOff} of them cut off)`,
     ],
-    [
-      'requests lost',
-      requestsLost
-        ? `${requestsLost.withDrain} (${requestsLost.withoutDrain} without a drain)`
-        : 'not known: CloudWatch does not say how many come, and --assume can',
-    ],
+    ['requests lost', presentRequestsLost(requestsLost)],
     ['lowest memory reservation', `${lowestReservationPercent} %`],
     ['calls to AWS', `${calls.p50}`],
     ['cost of the drains', `$ ${dollars.toFixed(5)}`],

@@ -40,8 +40,8 @@ export interface Plan {
   readonly services: readonly { readonly name: string; readonly desired: number; readonly fewestRunning: number }[];
   readonly lowestReservationPercent: number;
   readonly killed: { readonly withDrain: Kills; readonly withoutDrain: Kills };
-  /** Undefined unless it is known how many requests come. */
-  readonly requestsLost: { readonly withDrain: number; readonly withoutDrain: number } | undefined;
+  /** Those of the services for which it is known how many requests come. */
+  readonly requestsLost: RequestsLost;
   readonly stuck: readonly Obstacle[];
   /** Why the change itself failed. */
   readonly failures: readonly string[];
@@ -60,6 +60,15 @@ export interface DrainForecast {
   readonly outcomes: Readonly<Record<string, number>>;
   /** The most frequent. */
   readonly bound: Bound;
+}
+
+export interface RequestsLost {
+  /** Undefined if none is counted. */
+  readonly withDrain?: number;
+  readonly withoutDrain?: number;
+  /** How many services are counted, of how many behind a load balancer. */
+  readonly counted: number;
+  readonly services: number;
 }
 
 /** Tasks whose instance went before they had stopped: the most of any trial. */
@@ -95,7 +104,6 @@ export function concluded(findings: Findings): Plan {
   const drains = forecasts(withDrain);
   const failures = [...new Set(withDrain.flatMap(({ failure, ended }) => failure ?? (ended ? [] : NEVER_ENDS)))];
   const rates = ratesOf(estimates);
-  const hasRate = rates.some(({ perSecond }) => perSecond > 0);
   const most = (results: readonly TrialResult[], of: (result: TrialResult) => number) =>
     Math.max(0, ...results.map(of));
   const drainsAll =
@@ -125,12 +133,14 @@ export function concluded(findings: Findings): Plan {
         cutOff: most(withoutDrain, ({ killed }) => killed['cut off']),
       },
     },
-    requestsLost: hasRate
-      ? {
-          withDrain: most(withDrain, ({ requestsLost }) => requestsLost),
-          withoutDrain: most(withoutDrain, ({ requestsLost }) => requestsLost),
-        }
-      : undefined,
+    requestsLost: {
+      ...(rates.length > 0 && {
+        withDrain: most(withDrain, ({ requestsLost }) => requestsLost),
+        withoutDrain: most(withoutDrain, ({ requestsLost }) => requestsLost),
+      }),
+      counted: rates.length,
+      services: [...estimates.services.values()].filter(({ deregistration }) => deregistration).length,
+    },
     stuck: obstaclesIn(withDrain, snapshot),
     failures,
     calls: spread(withDrain.map(({ calls }) => calls)),
@@ -261,7 +271,20 @@ function timesOf({ launch, services, standalone }: Estimates, change: Change): P
 }
 
 function ratesOf({ services }: Estimates): Plan['rates'] {
-  return [...services].flatMap(([service, { requests }]) => (requests ? { service, ...requests } : []));
+  return [...services].flatMap(([service, { deregistration, requests }]) =>
+    deregistration && requests ? { service, ...requests } : [],
+  );
+}
+
+/** How many requests are lost, and for which part of the services that is known. */
+export function presentRequestsLost({ withDrain, withoutDrain, counted, services }: RequestsLost): string {
+  if (services === 0) return 'none, because no service is behind a load balancer';
+  const unknown = 'CloudWatch does not say how many come, and --assume can';
+  if (counted === 0) return `not known: ${unknown}`;
+  const lost = `${withDrain} (${withoutDrain} without a drain)`;
+  if (counted === services) return lost;
+  const others = services - counted;
+  return `${lost} of ${counted} of ${services} services; of the other ${others === 1 ? 'one' : others} not known: ${unknown}`;
 }
 
 function verdictOn(plan: Omit<Plan, 'verdict'>): string {

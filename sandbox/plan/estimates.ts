@@ -188,11 +188,12 @@ function deregistrationOf(
   return { seconds: Math.max(...known), source: 'its target group', assumed: false };
 }
 
-/** CloudWatch counts the requests of one target, on average. */
+/** CloudWatch counts the requests of one target, on average. It is not known if it lacks any of the load balancers. */
 function requestsOf(service: SnapshotService, { cluster }: Snapshot, given: number | undefined): Rate | undefined {
   if (given !== undefined) return { perSecond: given, source: '--assume' };
+  const { targetGroups, otherLoadBalancers } = service;
   const known = targetGroupsOf(service, cluster).flatMap((each) => each.requestsPerTargetPerSecond ?? []);
-  if (known.length === 0) return undefined;
+  if (known.length === 0 || known.length < targetGroups.length + otherLoadBalancers.length) return undefined;
   const targets = cluster.tasks.filter((task) => serviceOf(task) === service.name && task.lastStatus === 'RUNNING');
   const perSecond = known.reduce((sum, each) => sum + each, 0) * targets.length;
   return { perSecond: Math.round(perSecond * 10) / 10, source: 'the mean of the last hour, from CloudWatch' };

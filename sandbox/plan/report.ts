@@ -3,7 +3,7 @@ import { PATTERNS, type Steps, stepsChart, stepsSwatchOf } from '../report/chart
 import { type Html, html } from '../report/html.ts';
 import { memorySection, STYLE, scrolling, tableOf, timelineSection } from '../report.ts';
 import type { DrillResult } from '../result.ts';
-import type { Plan } from './conclude.ts';
+import { type Plan, presentRequestsLost } from './conclude.ts';
 
 /** A plan on one page of HTML that needs nothing else. */
 
@@ -88,12 +88,9 @@ function drainsSection(plan: Plan): Html {
     bound,
   ]);
   const { killed, requestsLost, seconds } = plan;
-  const lost = requestsLost
-    ? ` ${requestsLost.withDrain} requests are lost, and ${requestsLost.withoutDrain} without a drain.`
-    : '';
   return html`<section aria-labelledby="drains">
 <h2 id="drains">The drains</h2>
-<p>The whole change takes ${duration(seconds.p50)}, and ${duration(seconds.p95)} or less in 95 % of the rehearsals. ${killed.withDrain.tasks} tasks are killed, and ${killed.withoutDrain.tasks} without a drain.${lost}</p>
+<p>The whole change takes ${duration(seconds.p50)}, and ${duration(seconds.p95)} or less in 95 % of the rehearsals. ${killed.withDrain.tasks} tasks are killed, and ${killed.withoutDrain.tasks} without a drain. Requests lost: ${presentRequestsLost(requestsLost)}.</p>
 ${scrolling('Drains', tableOf('Each drain, over all rehearsals', ['Instance', 'Outcome', 'Takes', '95 %', 'Bound by'], rows))}
 </section>`;
 }

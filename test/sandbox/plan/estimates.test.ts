@@ -74,6 +74,16 @@ describe('the times of a plan', () => {
     expect(assumed.services.get('web')?.requests).toEqual({ perSecond: 7, source: '--assume' });
   });
 
+  it('have no requests where those of one of several load balancers are not known', () => {
+    const known = { name: 'web', requestsPerTargetPerSecond: 2.5 };
+    const targetGroups = [known, { name: 'internal' }];
+    const service: Changes['service'] = { targetGroups: ['web', 'internal'] };
+    expect(web({ cluster: { targetGroups }, service }).requests).toBeUndefined();
+    expect(
+      web({ cluster: { targetGroups: [known] }, service: { otherLoadBalancers: ['old'] } }).requests,
+    ).toBeUndefined();
+  });
+
   it('are those of recent launches of the group', () => {
     const { launch } = estimatesOf(aSnapshot({ group: { launchSeconds: [80, 95, 90] } }));
     expect(launch).toEqual({ seconds: 90, source: 'the median of 3 launches of the group', assumed: false });

@@ -3,7 +3,7 @@ import { fromSourceForGroup } from '../../../bench/plan/prove.ts';
 import { installedFrom } from '../../../sandbox/drainers/ecs-drain.ts';
 import { blueprintOf } from '../../../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
-import { concluded } from '../../../sandbox/plan/conclude.ts';
+import { concluded, presentRequestsLost } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import { hookNamesIn, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
@@ -154,6 +154,34 @@ describe('a plan', () => {
       const plan = await planWith({ taskDefinitions, instances: instances(1) });
       expect(plan).toMatchObject({ drainsAll: true, limits: [] });
     });
+  });
+
+  it('counts the requests that are lost of the services whose rate is known, and says of how many that is', async () => {
+    const { services, targetGroups } = aSnapshot().cluster;
+    const api = { ...WEB, name: 'api', desiredCount: 0, targetGroups: ['api'] };
+    const internal = { ...WEB, name: 'internal', desiredCount: 0, targetGroups: [] };
+    const known = targetGroups.map((each) => ({ ...each, requestsPerTargetPerSecond: 5 }));
+    const cluster = { services: [...services, api, internal], targetGroups: [...known, { name: 'api' }] };
+    const { requestsLost, rates } = await planOf(aSnapshot({ cluster }));
+    expect(requestsLost).toMatchObject({ withDrain: 0, counted: 1, services: 2 });
+    expect(requestsLost.withoutDrain).toBeGreaterThan(0);
+    expect(rates).toMatchObject([{ service: 'web' }]);
+    expect(presentRequestsLost(requestsLost)).toMatch(
+      /^0 \(\d+ without a drain\) of 1 of 2 services; of the other one not known: CloudWatch does not say how many come/,
+    );
+  });
+
+  it.each([
+    [{ counted: 0, services: 3 }, /^not known: CloudWatch does not say/],
+    [{ counted: 0, services: 0 }, /^none, because no service is behind a load balancer$/],
+    [{ counted: 3, services: 3 }, /^0 \(7 without a drain\)$/],
+    [{ counted: 1, services: 3 }, /^0 \(7 without a drain\) of 1 of 3 services; of the other 2 not known: /],
+  ])('says of requests lost what is known: %j', (known, words) => {
+    expect(presentRequestsLost({ withDrain: 0, withoutDrain: 7, ...known })).toMatch(words);
+  });
+
+  it('has no number of requests lost where none is counted', async () => {
+    expect((await planOf(aSnapshot())).requestsLost).toEqual({ counted: 0, services: 1 });
   });
 
   it('gets stuck on a service whose new tasks fail now, in the words of a stuck drain', async () => {
