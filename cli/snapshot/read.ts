@@ -183,7 +183,9 @@ async function readLaunchSeconds(
       PAST_PAGES,
     ),
   );
-  const registeredAt = new Map(hosts.map(({ ec2InstanceId, registeredAt }) => [ec2InstanceId, registeredAt]));
+  // An agent may have registered again long after the launch.
+  const firstLast = hosts.toSorted((a, b) => (b.registeredAt?.getTime() ?? 0) - (a.registeredAt?.getTime() ?? 0));
+  const registeredAt = new Map(firstLast.map(({ ec2InstanceId, registeredAt }) => [ec2InstanceId, registeredAt]));
   return (activities ?? []).flatMap(({ Description: description = '', StartTime: startedAt }) => {
     const [, id] = /^Launching a new EC2 instance: (i-\w+)/.exec(description) ?? [];
     const registered = registeredAt.get(id);

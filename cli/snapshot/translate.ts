@@ -120,6 +120,7 @@ export function toContainerInstance(instance: ContainerInstance): SnapshotInstan
   const all = instance.attributes ?? [];
   const attributes = all.filter(({ name = '' }) => !AGENTS_OWN.test(name));
   return defined({
+    id: instance.containerInstanceArn && nameInArn(instance.containerInstanceArn),
     ec2InstanceId: instance.ec2InstanceId ?? '',
     status: instance.status ?? '',
     agentConnected: instance.agentConnected ?? false,
@@ -200,6 +201,7 @@ export function toTask(task: Task, ec2InstanceId: string): SnapshotTask {
     startedBy: task.startedBy,
     taskDefinition: nameInArn(task.taskDefinitionArn ?? ''),
     ec2InstanceId,
+    containerInstance: task.containerInstanceArn && nameInArn(task.containerInstanceArn),
     lastStatus: task.lastStatus ?? '',
     desiredStatus: task.desiredStatus ?? '',
     cpuUnits: Number(task.cpu ?? 0),

@@ -32,8 +32,8 @@ export interface Blueprint {
   readonly provider:
     | ({ readonly name: string } & Pick<CapacityProvider, 'managedDraining' | 'managedScaling'>)
     | undefined;
-  /** Container instances that are not in service in the group: of other groups, or on their way out. */
-  readonly others: readonly SnapshotInstance[];
+  /** Container instances that are not in service in the group: of other groups, on their way out, or earlier registrations. */
+  readonly others: readonly (SnapshotInstance & { readonly registeredSecondsAgo: number })[];
   readonly services: readonly {
     readonly spec: ServiceSpec;
     readonly standing: readonly StandingTask[];
@@ -49,13 +49,17 @@ export interface Blueprint {
 
 /** What the Region builds of a snapshot, with what is known or assumed of time, and for a deployment with these params. */
 export function blueprintOf(snapshot: Snapshot, estimates: Estimates, params: Params): Blueprint {
-  const { cluster } = snapshot;
+  const { cluster, takenAtMs } = snapshot;
   const inService = new Set(membersOf(snapshot).map(({ instanceId }) => instanceId));
+  const members = new Set([...hostsIn(cluster).values()].filter(({ ec2InstanceId }) => inService.has(ec2InstanceId)));
+  const others = cluster.instances
+    .filter((host) => !members.has(host))
+    .map((host) => ({ ...host, registeredSecondsAgo: Math.max(1, (takenAtMs - host.registeredAtMs) / 1000) }));
   return {
     group: groupOf(snapshot, estimates),
     hooks: hookSpecsOf(snapshot, params),
     provider: providerOf(snapshot),
-    others: cluster.instances.filter(({ ec2InstanceId }) => !inService.has(ec2InstanceId)),
+    others,
     services: servicesOf(snapshot, estimates),
     standalone: standaloneTasksOf(snapshot, estimates),
   };
@@ -74,9 +78,20 @@ function providerOf({ cluster, group }: Snapshot): Blueprint['provider'] {
   return { name, managedDraining, managedScaling: managedScaling ? settings : undefined };
 }
 
+/**
+ * The container instance of each EC2 instance: where an agent has registered more than once (facts 14 instance-lookup), the one whose
+ * agent is connected, and of several the newest.
+ */
+export function hostsIn({ instances }: Snapshot['cluster']): ReadonlyMap<string, SnapshotInstance> {
+  const bestLast = instances.toSorted(
+    (a, b) => Number(a.agentConnected) - Number(b.agentConnected) || a.registeredAtMs - b.registeredAtMs,
+  );
+  return new Map(bestLast.map((host) => [host.ec2InstanceId, host]));
+}
+
 /** The instances of the group that are in service, and registered as ACTIVE. */
 export function membersOf({ group, cluster }: Snapshot): Member[] {
-  const hosts = new Map(cluster.instances.map((host) => [host.ec2InstanceId, host]));
+  const hosts = hostsIn(cluster);
   return group.instances.flatMap(({ id, state, protectedFromScaleIn }) => {
     const host = hosts.get(id);
     if (state !== 'InService' || host?.status !== 'ACTIVE') return [];
@@ -138,7 +153,7 @@ function typicalOf(members: readonly Member[]): Member | undefined {
   return [...alike.values()].toSorted((a, b) => b.length - a.length)[0]?.[0];
 }
 
-function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['services'] {
+function servicesOf({ cluster, takenAtMs }: Snapshot, estimates: Estimates): Blueprint['services'] {
   const tasksOf = Map.groupBy(cluster.tasks, serviceOf);
   return cluster.services.flatMap((service) => {
     const times = estimates.services.get(service.name);
@@ -173,7 +188,7 @@ function servicesOf({ cluster }: Snapshot, estimates: Estimates): Blueprint['ser
     };
     return {
       spec,
-      standing: tasks.map((task) => ({ ...standingOf(task), deployment: deploymentOf(task, service) })),
+      standing: tasks.map((task) => ({ ...standingOf(task, takenAtMs), deployment: deploymentOf(task, service) })),
       deployments: deploymentsOf(service, cluster, tasks, startFails),
     };
   });
@@ -270,15 +285,25 @@ function standaloneTasksOf({ cluster, takenAtMs }: Snapshot, estimates: Estimate
       stopTimeoutSeconds: definition?.stopTimeoutSeconds ?? 30,
       ...(task.startedBy !== undefined && { startedBy: task.startedBy }),
     };
-    return { spec, group: task.group, standing: standingOf(task) };
+    return { spec, group: task.group, standing: standingOf(task, takenAtMs) };
   });
 }
 
-const STARTING = new Set(['PROVISIONING', 'PENDING', 'ACTIVATING']);
+/** What a task goes through before it runs. */
+export const STARTING: ReadonlySet<string> = new Set(['PROVISIONING', 'PENDING', 'ACTIVATING']);
 
-function standingOf({ ec2InstanceId, lastStatus, desiredStatus }: SnapshotTask): StandingTask {
-  const phase = desiredStatus === 'STOPPED' ? 'stopping' : STARTING.has(lastStatus) ? 'starting' : 'running';
-  return { ec2InstanceId, phase };
+/** Its container instance is by the id that the snapshot has. */
+function standingOf(task: SnapshotTask, takenAtMs: number): StandingTask {
+  const { ec2InstanceId, containerInstance, lastStatus, desiredStatus, createdAtMs, stoppingAtMs = takenAtMs } = task;
+  const on = { ec2InstanceId, containerInstance };
+  const since = (atMs: number) => Math.max(0, takenAtMs - atMs) / 1000;
+  if (desiredStatus === 'STOPPED') {
+    // What has never run has nothing to stop.
+    const reached = STARTING.has(lastStatus) ? 'DEPROVISIONING' : lastStatus;
+    return { ...on, phase: 'stopping', progress: { lastStatus: reached, seconds: since(stoppingAtMs) } };
+  }
+  if (!STARTING.has(lastStatus)) return { ...on, phase: 'running' };
+  return { ...on, phase: 'starting', progress: { lastStatus, seconds: since(createdAtMs) } };
 }
 
 /** Builds it, at the beginning of the Region's time. Returns the instances that are in service. */
@@ -289,15 +314,22 @@ export function build(region: Region, blueprint: Blueprint): readonly string[] {
   const ids = autoScaling.createGroup(group, { running: true });
   for (const hook of hooks) autoScaling.putLifecycleHook(hook);
   if (provider) region.createCapacityProvider(provider.name, group.name, provider);
-  for (const host of others) {
-    ecs.registerInstance({ cluster: group.cluster, ec2InstanceId: host.ec2InstanceId, ...registeredWith(host) });
-  }
-  for (const { spec, standing, deployments } of services) ecs.createService(spec, standing, deployments);
-  for (const { spec, group, standing } of standalone) ecs.standTask(spec, group, standing);
-  for (const { ec2InstanceId, status, agentConnected } of others) {
-    const [registration] = ecs.registrationsOf(ec2InstanceId);
+  const registered = others.map((host) => {
+    const { ec2InstanceId, registeredSecondsAgo, agentConnected } = host;
+    const spec = { cluster: group.cluster, ec2InstanceId, ...registeredWith(host), registeredSecondsAgo };
+    const arn = ecs.registerInstance(spec);
+    if (!agentConnected) ecs.setAgentConnected(ec2InstanceId, false, arn);
+    return { ...host, arn };
+  });
+  const arns = new Map(registered.map(({ id, arn }) => [id, arn]));
+  const placed = ({ containerInstance, ...task }: StandingTask) => {
+    return { ...task, containerInstance: containerInstance && arns.get(containerInstance) };
+  };
+  for (const { spec, standing, deployments } of services) ecs.createService(spec, standing.map(placed), deployments);
+  for (const { spec, group, standing } of standalone) ecs.standTask(spec, group, placed(standing));
+  for (const { ec2InstanceId, status, arn } of registered) {
+    const registration = ecs.registrationsOf(ec2InstanceId).find((each) => each.arn === arn);
     if (registration && status !== 'ACTIVE') ecs.setInstanceStatus(registration, 'DRAINING');
-    if (!agentConnected) ecs.setAgentConnected(ec2InstanceId, false);
   }
   return ids;
 }

@@ -1,6 +1,8 @@
+import { duration } from '../../src/adapters/duration.ts';
 import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
-import { isUnderstood, newTasksFail } from './build.ts';
+import { hostsIn, isUnderstood, newTasksFail, STARTING } from './build.ts';
 import type { Change } from './change.ts';
+import { estimatesOf } from './estimates.ts';
 import { type Snapshot, type SnapshotService, serviceOf } from './snapshot.ts';
 import { taskInterfacesOf } from './task-interfaces.ts';
 
@@ -18,6 +20,7 @@ export function limitsOf(snapshot: Snapshot, change: Change, ownHooks: readonly 
     ...instanceLimits(snapshot),
     ...snapshot.cluster.services.flatMap((service) => [...serviceLimits(service, snapshot)]),
     ...taskLimits(snapshot),
+    ...overdueTasks(snapshot),
     ...changeLimits(snapshot, change),
     ...unknownLimits(snapshot),
   ];
@@ -61,7 +64,7 @@ function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[])
 }
 
 function* instanceLimits({ group, cluster }: Snapshot): Generator<Limit> {
-  const hosts = new Map(cluster.instances.map((host) => [host.ec2InstanceId, host]));
+  const hosts = hostsIn(cluster);
   const away = group.instances.filter(({ id, state }) => state !== 'InService' || hosts.get(id)?.status !== 'ACTIVE');
   for (const { id, state } of away) {
     const status = hosts.get(id)?.status ?? 'not registered with ECS';
@@ -70,7 +73,23 @@ function* instanceLimits({ group, cluster }: Snapshot): Generator<Limit> {
       effect: 'It is no part of the change: its drain, or its launch, is not played.',
     };
   }
-  const silent = cluster.instances.filter(
+  const best = new Set(hosts.values());
+  const stranded = Map.groupBy(
+    cluster.tasks.filter(({ containerInstance }) => containerInstance !== undefined),
+    ({ containerInstance }) => containerInstance,
+  );
+  for (const { id, ec2InstanceId } of cluster.instances.filter((host) => !best.has(host))) {
+    const tasks = stranded.get(id)?.length ?? 0;
+    if (id !== undefined && tasks === 0) continue;
+    yield {
+      what: `${ec2InstanceId} has another registration in the cluster${id === undefined ? '' : `, ${id}, with ${tasks} ${tasks === 1 ? 'task' : 'tasks'}`}: its agent has registered again.`,
+      effect:
+        id === undefined
+          ? 'The snapshot does not say which tasks are on it: the plan has all of them on the registration whose agent is connected.'
+          : 'The plan has these tasks stay there until the instance ends, because no agent stops them. What ECS does with them is not documented.',
+    };
+  }
+  const silent = [...hosts.values()].filter(
     ({ ec2InstanceId, agentConnected }) =>
       !agentConnected && group.instances.some(({ id, state }) => id === ec2InstanceId && state === 'InService'),
   );
@@ -127,6 +146,37 @@ function isDeployedUnseen(service: SnapshotService, { tasks }: Snapshot['cluster
   const [newest] = service.deployments;
   if (newest?.state !== 'IN_PROGRESS' || newTasksFail(service, tasks)) return false;
   return !tasks.some(({ startedBy, lastStatus }) => startedBy === newest.id && lastStatus === 'RUNNING');
+}
+
+/** What takes so much longer than it should has another cause than chance. */
+const OVERDUE_SECONDS = 60;
+
+/** Tasks on their way up or down for longer than the plan has it. */
+function* overdueTasks(snapshot: Snapshot): Generator<Limit> {
+  const { cluster, takenAtMs } = snapshot;
+  const { services } = estimatesOf(snapshot);
+  const definitions = new Map(cluster.taskDefinitions.map((each) => [each.name, each]));
+  for (const task of cluster.tasks) {
+    const { id, group, desiredStatus, lastStatus, createdAtMs, stoppingAtMs = takenAtMs } = task;
+    const times = services.get(serviceOf(task) ?? '');
+    const stopTimeoutSeconds = definitions.get(task.taskDefinition)?.stopTimeoutSeconds ?? 30;
+    const stops = (times?.deregistration?.seconds ?? 0) + Math.max(stopTimeoutSeconds, times?.stop.seconds ?? 0);
+    const since = (atMs: number) => (takenAtMs - atMs) / 1000;
+    if (desiredStatus === 'STOPPED' && since(stoppingAtMs) > stops + OVERDUE_SECONDS) {
+      yield {
+        what: `The task ${id} (${group}) has been stopping for ${duration(since(stoppingAtMs))}, longer than its deregistration and its stop timeout allow.`,
+        effect: 'The plan has it stop at once. If it does not, its instance is held until the deadline.',
+      };
+    }
+    const isStarting = desiredStatus !== 'STOPPED' && STARTING.has(lastStatus);
+    if (isStarting && times && since(createdAtMs) > 2 * times.start.seconds + OVERDUE_SECONDS) {
+      yield {
+        what: `The task ${id} (${group}) has been starting for ${duration(since(createdAtMs))}, longer than other tasks of the service.`,
+        effect:
+          'The plan has it run at once. If it does not, the service may have fewer tasks, and drains take longer.',
+      };
+    }
+  }
 }
 
 function* taskLimits({ cluster }: Snapshot): Generator<Limit> {

@@ -79,6 +79,8 @@ const group = record({
 });
 
 const containerInstance = record({
+  /** An EC2 instance has more than one if its agent has registered again. */
+  id: optional(text),
   ec2InstanceId: instanceId,
   status: text,
   agentConnected: flag,
@@ -148,6 +150,8 @@ const task = record({
   startedBy: optional(text),
   taskDefinition: text,
   ec2InstanceId: instanceId,
+  /** The id of its container instance. */
+  containerInstance: optional(text),
   lastStatus: text,
   desiredStatus: text,
   cpuUnits: amount,

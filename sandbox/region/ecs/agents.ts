@@ -17,9 +17,9 @@ export class Agents {
   }
 
   /** Returns the new container instance's ARN. */
-  register(cluster: Cluster, host: Host): string {
+  register(cluster: Cluster, host: Host, registeredAtMs?: number): string {
     const { state, announcements, offerRoom } = this.#options;
-    const instance = state.addInstance(cluster, host);
+    const instance = state.addInstance(cluster, host, registeredAtMs);
     announcements.tellInstance(instance);
     announcements.publishInstance(instance);
     offerRoom(instance);

@@ -12,6 +12,7 @@ import {
   behaviorOf,
   type InstanceSpec,
   type KilledTask,
+  NOW,
   type ServiceSpec,
   type StandaloneTaskSpec,
   type StandingDeployment,
@@ -110,7 +111,7 @@ export class EcsModel {
   /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */
   registerInstance(instance: InstanceSpec): string {
     const { cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes = {}, ...more } = instance;
-    const { taskInterfaces, gpus, capacityProvider } = more;
+    const { taskInterfaces, gpus, capacityProvider, registeredSecondsAgo = 0 } = more;
     const capacity = { memoryMiB, cpuUnits };
     const host = {
       ec2InstanceId,
@@ -120,7 +121,8 @@ export class EcsModel {
       gpus,
       capacityProvider,
     };
-    return this.#agents.register(this.#state.cluster(cluster), host);
+    const registeredAtMs = this.nowMs() - registeredSecondsAgo * 1000;
+    return this.#agents.register(this.#state.cluster(cluster), host, registeredAtMs);
   }
 
   /**
@@ -144,9 +146,14 @@ export class EcsModel {
   }
 
   /** Facts 15 agent-connection: an agent's connection comes and goes; its tasks go on. A terminated instance has no agent. */
-  setAgentConnected(ec2InstanceId: string, connected: boolean): void {
+  setAgentConnected(ec2InstanceId: string, connected: boolean, containerInstance?: string): void {
     if (this.#terminated.has(ec2InstanceId)) return;
-    this.#agents.connect(this.#state.newestRegistration(ec2InstanceId), connected);
+    this.#agents.connect(this.#registration({ ec2InstanceId, containerInstance }), connected);
+  }
+
+  #registration({ ec2InstanceId, containerInstance }: Pick<StandingTask, 'ec2InstanceId' | 'containerInstance'>) {
+    const named = this.#state.registrationsOf(ec2InstanceId).find(({ arn }) => arn === containerInstance);
+    return named ?? this.#state.newestRegistration(ec2InstanceId);
   }
 
   /** With the deployments and tasks that are there from the start; without deployments, its only one is complete. */
@@ -155,10 +162,7 @@ export class EcsModel {
     standing: readonly StandingTask[] = [],
     deployments: readonly StandingDeployment[] = [],
   ): void {
-    const tasks = standing.map(({ ec2InstanceId, ...how }) => ({
-      instance: this.#state.newestRegistration(ec2InstanceId),
-      ...how,
-    }));
+    const tasks = standing.map((task) => ({ ...task, instance: this.#registration(task) }));
     this.#scheduler.begin(this.#state.createService(spec, deployments), tasks);
   }
 
@@ -172,15 +176,17 @@ export class EcsModel {
   }
 
   /** A standalone task that is there from the start; it runs for as long from now on as the spec says. */
-  standTask(spec: StandaloneTaskSpec, group: string, { ec2InstanceId, phase }: StandingTask): void {
-    const instance = this.#state.newestRegistration(ec2InstanceId);
+  standTask(spec: StandaloneTaskSpec, group: string, standing: StandingTask): void {
+    const { phase, progress } = standing;
+    const instance = this.#registration(standing);
     const definition = this.#state.define(spec);
     const { startedBy } = spec;
     const launch = { service: undefined, group, startedBy, definition, behavior: behaviorOf(spec) };
-    if (phase === 'starting') this.#tasks.start(instance, launch);
+    if (phase === 'starting') this.#tasks.start(instance, launch, progress);
+    else if (phase === 'running') this.#tasks.stand(instance, launch);
     else {
-      const task = this.#tasks.stand(instance, launch);
-      if (phase === 'stopping') this.#tasks.stop(task, { code: 'UserInitiated', reason: 'Task stopped by user' });
+      const stop = { code: 'UserInitiated', reason: 'Task stopped by user' } as const;
+      this.#tasks.standStopping(instance, launch, stop, progress ?? NOW);
     }
   }
 

@@ -5,7 +5,7 @@ import type { Announcements } from './announcements.ts';
 import { Deployments, isOutdated, isRolling, scaling } from './deployments.ts';
 import { constraintOf, isMutual, preferenceOf, preferred, sharesOf } from './placement.ts';
 import { closestMatch, hasRoom, isOpen } from './room.ts';
-import type { CircuitBreaker, StandingTask } from './specs.ts';
+import { type CircuitBreaker, NOW, type Progress, type StandingTask } from './specs.ts';
 import type { ContainerInstance, EcsState, Launch, Service, Task } from './state.ts';
 import type { TaskLifecycle } from './task-lifecycle.ts';
 import type { Deployment, TaskDefinition } from './views.ts';
@@ -36,7 +36,7 @@ export interface ServiceChange {
 }
 
 /** A task of a service that is there from the start. */
-export interface Standing extends Pick<StandingTask, 'phase' | 'deployment'> {
+export interface Standing extends Pick<StandingTask, 'phase' | 'progress' | 'deployment'> {
   readonly instance: ContainerInstance;
 }
 
@@ -58,11 +58,13 @@ export class ServiceScheduler {
   /** Starts the first tasks of a service, beside those that are there. */
   begin(service: Service, standing: readonly Standing[] = []): void {
     const { tasks } = this.#options;
-    for (const { instance, phase, deployment: i = 0 } of standing) {
-      if (phase === 'starting' && i === 0) this.#start(service, instance);
+    for (const { instance, phase, progress, deployment: i = 0 } of standing) {
+      const launch = launchOf(service, service.deployments[i]);
+      if (phase === 'starting' && i === 0) this.#start(service, instance, progress);
+      else if (phase === 'stopping') tasks.standStopping(instance, launch, scaling(service), progress ?? NOW);
       else {
-        const task = tasks.stand(instance, launchOf(service, service.deployments[i]));
-        if (phase !== 'running') tasks.stop(task, scaling(service));
+        const task = tasks.stand(instance, launch);
+        if (phase === 'starting') tasks.stop(task, scaling(service));
         else if (isOutdated(task)) service.leaving.add(task);
       }
     }
@@ -266,9 +268,9 @@ export class ServiceScheduler {
 
   // --- Both -----------------------------------------------------------------------------------------------------------
 
-  #start(service: Service, instance: ContainerInstance): void {
+  #start(service: Service, instance: ContainerInstance, progress?: Progress): void {
     const launch = launchOf(service);
-    this.#options.tasks.start(instance, launch);
+    this.#options.tasks.start(instance, launch, progress);
     if (launch.behavior.startSeconds === Number.POSITIVE_INFINITY) this.#cannotStart(service);
   }
 

@@ -29,6 +29,8 @@ export interface InstanceSpec extends Size {
   readonly gpus?: number | undefined;
   /** The capacity provider of its group. */
   readonly capacityProvider?: string | undefined;
+  /** How long ago it registered; now if it is left out. */
+  readonly registeredSecondsAgo?: number;
 }
 
 /** How a capacity provider scales its group (ECS API reference, ManagedScaling). */
@@ -113,10 +115,23 @@ export interface StandaloneTaskSpec extends TaskSize {
   readonly startedBy?: string;
 }
 
+/** The status that a task has got to, and how long it has been on its way. */
+export interface Progress {
+  readonly lastStatus: string;
+  readonly seconds: number;
+}
+
+/** It is at the beginning of its way. */
+export const NOW: Progress = { lastStatus: '', seconds: 0 };
+
 /** A task that is there from the start: on its way up, running, or about to stop. */
 export interface StandingTask {
   readonly ec2InstanceId: string;
+  /** The ARN of its container instance, where the EC2 instance has more than one; the newest if it is left out. */
+  readonly containerInstance?: string | undefined;
   readonly phase: 'starting' | 'running' | 'stopping';
+  /** How far it is on its way up or down; at the beginning if it is left out. */
+  readonly progress?: Progress | undefined;
   /** Of a task of a service: which of its deployments started it, the newest first; that one if it is left out. */
   readonly deployment?: number;
 }

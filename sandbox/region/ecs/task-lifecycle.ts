@@ -3,6 +3,7 @@ import type { VirtualTime } from '../time/virtual-time.ts';
 import type { Fate } from '../trace.ts';
 import type { Agents } from './agents.ts';
 import type { Announcements } from './announcements.ts';
+import type { Progress } from './specs.ts';
 import type { ContainerInstance, EcsState, Launch, Service, Stage, Task } from './state.ts';
 import type { Stop, TaskStatus } from './views.ts';
 
@@ -37,14 +38,15 @@ export class TaskLifecycle {
     this.#options = options;
   }
 
-  start(instance: ContainerInstance, launch: Launch): Task {
+  /** `progress` is how far a task is that has begun to start before. */
+  start(instance: ContainerInstance, launch: Launch, progress?: Progress): Task {
     const { state, announcements, random } = this.#options;
     const task = state.addTask(instance, launch);
     announcements.publishInstance(instance);
     const isTarget = launch.service?.loadBalancer !== undefined;
     const seconds = launch.behavior.startSeconds * random.between(0.9, 1.1);
-    if (launch.behavior.startFails) this.#failLater(task, seconds);
-    else this.#send(task, startingRoute(seconds, isTarget));
+    if (launch.behavior.startFails) this.#failLater(task, Math.max(0, seconds - (progress?.seconds ?? 0)));
+    else this.#send(task, restOf(startingRoute(seconds, isTarget), progress));
     return task;
   }
 
@@ -71,6 +73,21 @@ export class TaskLifecycle {
     this.#dismiss(task, stop);
     announcements.publishInstance(task.instance);
     agents.deliver(task.instance, () => this.#send(task, stoppingRoute(task, stopSeconds)));
+  }
+
+  /** A task that has begun to stop before the Region's time began: what takes longer than usual ends with SIGKILL. */
+  standStopping(instance: ContainerInstance, launch: Launch, stop: Stop, progress: Progress): void {
+    const { agents, time } = this.#options;
+    const task = this.stand(instance, launch);
+    this.#dismiss(task, stop);
+    task.stoppingAtMs = time.nowMs() - progress.seconds * 1000;
+    const { stopSeconds } = task.behavior;
+    const usual = restOf(stoppingRoute(task, stopSeconds), progress);
+    const isSlow =
+      progress.lastStatus === 'STOPPING' && usual.some(([status, left]) => status === 'STOPPING' && left === 0);
+    const killSeconds = Math.max(stopSeconds, launch.definition.stopTimeoutSeconds);
+    const route = isSlow ? restOf(stoppingRoute(task, killSeconds), progress) : usual;
+    agents.deliver(instance, () => this.#send(task, route));
   }
 
   /**
@@ -153,6 +170,22 @@ export class TaskLifecycle {
     announcements.publishInstance(instance);
     offerRoom(instance);
   }
+}
+
+/** What is left of the route of a task that is on its way already: the stages behind it take no time. */
+function restOf(route: readonly Stage[], progress: Progress | undefined): readonly Stage[] {
+  if (!progress) return route;
+  const at = Math.max(
+    0,
+    route.findIndex(([status]) => status === progress.lastStatus),
+  );
+  let { seconds } = progress;
+  return route.map(([status, lasts], i): Stage => {
+    if (i > at) return [status, lasts];
+    const left = i < at ? 0 : Math.max(0, lasts - seconds);
+    seconds = Math.max(0, seconds - lasts);
+    return [status, left];
+  });
 }
 
 /** What becomes of the containers of a task whose machine shuts down, and when. */

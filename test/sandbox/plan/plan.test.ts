@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { fromSourceForGroup } from '../../../bench/plan/prove.ts';
 import { installedFrom } from '../../../sandbox/drainers/ecs-drain.ts';
-import { blueprintOf } from '../../../sandbox/plan/build.ts';
+import { blueprintOf, hostsIn, membersOf } from '../../../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
 import { concluded, presentRequestsLost } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import { hookNamesIn, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
-import type { Snapshot, SnapshotService } from '../../../sandbox/plan/snapshot.ts';
+import type { Snapshot, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
 import type { DrillEvent, DrillResult } from '../../../sandbox/result.ts';
 import { START_MS } from '../start.ts';
@@ -182,6 +182,72 @@ describe('a plan', () => {
 
   it('has no number of requests lost where none is counted', async () => {
     expect((await planOf(aSnapshot())).requestsLost).toEqual({ counted: 0, services: 1 });
+  });
+
+  it('waits only for what is left of a stop that has begun before', async () => {
+    const takenAtMs = START_MS + 3_600_000;
+    const leaving = (seconds: number, lastStatus: string) => {
+      const stops = { desiredStatus: 'STOPPED', lastStatus, stoppingAtMs: takenAtMs - seconds * 1000 };
+      const tasks = [...aSnapshot().cluster.tasks.slice(2), aTask('x', INSTANCES[0], stops)];
+      return aSnapshot({ service: { desiredCount: 2 }, cluster: { tasks } });
+    };
+    const secondsOf = async (snapshot: Snapshot) => (await planOf(snapshot)).drains[0]?.seconds.p50 ?? Number.NaN;
+    // 120 s of deregistration, 30 s to stop, and the function's own seconds.
+    expect(await secondsOf(leaving(0, 'RUNNING'))).toBeGreaterThan(150);
+    const half = await secondsOf(leaving(100, 'DEACTIVATING'));
+    expect(half).toBeGreaterThan(50);
+    expect(half).toBeLessThan(70);
+    expect(await secondsOf(leaving(140, 'STOPPING'))).toBeLessThan(35);
+    // A task that has never run has nothing to stop.
+    expect(await secondsOf(leaving(0, 'PENDING'))).toBeLessThan(35);
+  });
+
+  describe('of an instance whose agent has registered again', () => {
+    const [first, second] = aSnapshot().cluster.instances;
+    if (!first || !second) throw new Error('The sample has two instances.');
+    const lost = { ...first, id: 'old', agentConnected: false, status: 'DRAINING' };
+    const now = { ...first, id: 'new', registeredAtMs: START_MS + 60_000 };
+    const on = (containerInstance: string) =>
+      aSnapshot().cluster.tasks.map((task) => ({
+        ...task,
+        ...(task.ec2InstanceId === first.ec2InstanceId && { containerInstance }),
+      }));
+
+    it.each([
+      ['read first', [lost, now, second]],
+      ['read last', [now, second, lost]],
+    ])('believes the registration whose agent is connected, with the other one %s', async (_, instances) => {
+      const snapshot = aSnapshot({ cluster: { instances, tasks: on('new') } });
+      expect(membersOf(snapshot).map(({ instanceId }) => instanceId)).toEqual(INSTANCES);
+      const plan = await planOf(snapshot);
+      expect(plan).toMatchObject({ go: true, limits: [], services: [{ fewestRunning: 4 }] });
+    });
+
+    it('believes the newest where no agent is connected', () => {
+      const silent = { ...now, agentConnected: false };
+      const { cluster } = aSnapshot({ cluster: { instances: [silent, lost, second] } });
+      expect(hostsIn(cluster).get(first.ec2InstanceId)?.id).toBe('new');
+    });
+
+    it('leaves the tasks of the other registration there, as no agent stops them', async () => {
+      const instances = [now, second, { ...lost, status: 'ACTIVE' }];
+      const snapshot = aSnapshot({ cluster: { instances, tasks: on('old') } });
+      const plan = await planOf(snapshot, TERMINATE, { agentGraceSeconds: 60, deadlineSeconds: 900 });
+      expect(plan).toMatchObject({ go: false, drains: [{ outcomes: { 'agent-lost': 1 } }] });
+      expect(plan.limits).toEqual([
+        {
+          what: `${first.ec2InstanceId} has another registration in the cluster, old, with 2 tasks: its agent has registered again.`,
+          effect: expect.stringContaining('because no agent stops them'),
+        },
+      ]);
+    });
+
+    it('says so where the snapshot does not say which tasks are on which', () => {
+      const instances = [now, second, lost].map((each) => ({ ...each, id: undefined }));
+      expect(limitsOf(aSnapshot({ cluster: { instances } }), TERMINATE, ['ecs-drain'])).toMatchObject([
+        { effect: expect.stringContaining('The snapshot does not say which tasks are on it') },
+      ]);
+    });
   });
 
   it('gets stuck on a service whose new tasks fail now, in the words of a stuck drain', async () => {
@@ -506,6 +572,11 @@ describe('what a plan does not model', () => {
     cluster: { taskDefinitions: aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, ...more })) },
   });
 
+  const overdue = (more: Partial<SnapshotTask>): Changes => {
+    const [, ...others] = aSnapshot().cluster.tasks;
+    return { cluster: { tasks: [aTask('0a', INSTANCES[0], more), ...others] } };
+  };
+
   it.each<[Changes, string]>([
     [
       { group: { hooks: [{ ...hook, name: 'ecs-drain' }, hook] } },
@@ -537,6 +608,14 @@ describe('what a plan does not model', () => {
     [
       { service: { deployments: ROLLING_OUT } },
       'The service web is being deployed, and none of its new tasks runs yet.',
+    ],
+    [
+      overdue({ desiredStatus: 'STOPPED', lastStatus: 'STOPPING', stoppingAtMs: START_MS + 1_000_000 }),
+      'The task 0a (service:web) has been stopping for 43 min, longer than its deregistration and its stop timeout allow.',
+    ],
+    [
+      overdue({ lastStatus: 'PENDING', createdAtMs: START_MS + 3_000_000 }),
+      'The task 0a (service:web) has been starting for 10 min, longer than other tasks of the service.',
     ],
     [{ service: { name: 'other' } }, 'Tasks of the service web run, and the snapshot does not have that service.'],
     [

@@ -281,4 +281,68 @@ describe('tasks and instances that are there from the start', () => {
     autoScaling.setDesiredCapacity('web', 1);
     expect(autoScaling.instance(second)?.state, 'it is protected').toBe('InService');
   });
+
+  describe('that are on their way up or down', () => {
+    const SERVICE: ServiceSpec = {
+      ...SMALL,
+      cluster: 'prod',
+      name: 'web',
+      strategy: 'REPLICA',
+      desiredCount: 0,
+      minimumHealthyPercent: 0,
+      maximumPercent: 100,
+      startSeconds: 100,
+      stopTimeoutSeconds: 30,
+      stopsAfterSeconds: 10,
+      loadBalancer: { deregistrationDelaySeconds: 100, requestsPerSecond: 1 },
+    };
+    /** When the task reaches each status from now on, in seconds. */
+    const routeOf = async (phase: 'starting' | 'stopping', lastStatus: string, seconds: number) => {
+      const reached: [status: string, second: number][] = [];
+      const region = regionOfTest({
+        onTrace: (event) => {
+          if (event.kind === 'task') reached.push([event.status, Math.round((event.atMs - startMs) / 1000)]);
+        },
+      });
+      const startMs = region.time.nowMs();
+      const { ecs } = region;
+      ecs.createCluster('prod');
+      const ec2InstanceId = 'i-00000000000000001';
+      ecs.registerInstance({ cluster: 'prod', ec2InstanceId, memoryMiB: 8_000, cpuUnits: 8_000 });
+      const desiredCount = phase === 'starting' ? 1 : 0;
+      ecs.createService({ ...SERVICE, desiredCount }, [{ ec2InstanceId, phase, progress: { lastStatus, seconds } }]);
+      const [task] = ecs.clusters.get('prod')?.tasks.values() ?? [];
+      await pass(region, 200);
+      return { reached: new Map(reached), stoppingSeconds: ((task?.stoppingAtMs ?? startMs) - startMs) / 1000 };
+    };
+
+    it.each<[string, number, number, number]>([
+      ['RUNNING', 0, 100, 112],
+      ['DEACTIVATING', 40, 60, 72],
+      ['DEACTIVATING', 400, 0, 12],
+      ['STOPPING', 104, 0, 8],
+      // It stops more slowly than others: SIGKILL comes after its stop timeout.
+      ['STOPPING', 120, 0, 12],
+      ['STOPPING', 900, 0, 2],
+      ['DEPROVISIONING', 111, 0, 1],
+    ])('stop as %s, %i s after they were asked to, with SIGTERM in %i s and STOPPED in %i s', async (...row) => {
+      const [lastStatus, seconds, sigtermAt, stoppedAt] = row;
+      const { reached, stoppingSeconds } = await routeOf('stopping', lastStatus, seconds);
+      expect([reached.get('STOPPING'), reached.get('STOPPED')]).toEqual([sigtermAt, stoppedAt]);
+      expect(stoppingSeconds + seconds).toBe(0);
+    });
+
+    it('start in what is left of their time', async () => {
+      const runsAt = async (lastStatus: string, seconds: number) =>
+        (await routeOf('starting', lastStatus, seconds)).reached.get('RUNNING') ?? Number.NaN;
+      // 100 s, give or take a tenth.
+      expect(await runsAt('PROVISIONING', 0)).toBeGreaterThan(88);
+      const [pending, activating] = [await runsAt('PENDING', 60), await runsAt('ACTIVATING', 80)];
+      expect(pending).toBeGreaterThan(28);
+      expect(pending).toBeLessThan(52);
+      expect(activating).toBeGreaterThan(8);
+      expect(activating).toBeLessThan(32);
+      expect(await runsAt('PENDING', 500)).toBeLessThan(34);
+    });
+  });
 });
