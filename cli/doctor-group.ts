@@ -186,7 +186,16 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
   const params = paramsIn(snapshot);
   const estimates = estimatesOf(snapshot);
   const played = await playAll({ blueprint: blueprintOf(snapshot, estimates, params), change, params, seeds: SEEDS });
-  const plan = concluded({ snapshot, change, params, estimates, limits: [], prerequisites: [], ...played });
+  const plan = concluded({
+    snapshot,
+    change,
+    params,
+    estimates,
+    limits: [],
+    prerequisites: [],
+    hookTroubles: [],
+    ...played,
+  });
   const limits = limitsOf({ ...snapshot, unknown: [] }, change, hookNamesIn(params));
   const where = `rehearsal of ${fullest}, the fullest instance`;
   const stuck = plan.stuck.filter(({ kinds }) => !kinds.some((kind) => SAID.includes(kind)));

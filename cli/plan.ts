@@ -5,7 +5,7 @@ import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../sandbox/plan/change.ts';
 import { concluded } from '../sandbox/plan/conclude.ts';
 import { assumptionsFrom, estimatesOf } from '../sandbox/plan/estimates.ts';
-import { hookNamesIn, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
+import { hookNamesIn, hookTroublesOf, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, snapshotFrom } from '../sandbox/plan/snapshot.ts';
@@ -57,6 +57,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     const estimates = estimatesOf(snapshot, await assumptionsFor(options, snapshot));
     const limits = limitsOf(snapshot, change, hookNamesIn(params));
     const prerequisites = prerequisitesOf(snapshot, given);
+    const hookTroubles = hookTroublesOf(snapshot, params);
     const progress = progressOn(process.stderr);
     const played = await playAll({
       blueprint: blueprintOf(snapshot, estimates, params),
@@ -66,7 +67,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
       reports: options.report !== undefined,
       onProgress: progress.show,
     }).finally(progress.end);
-    const found = concluded({ snapshot, change, params, estimates, limits, prerequisites, ...played });
+    const found = concluded({ snapshot, change, params, estimates, limits, prerequisites, hookTroubles, ...played });
     printJson(found);
     print(presentPlan(found, page));
     if (options.report !== undefined) {

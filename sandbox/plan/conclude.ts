@@ -6,7 +6,7 @@ import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
 import type { Params } from '../scenarios.ts';
 import { type Change, presentChange } from './change.ts';
 import type { Estimate, Estimates, Rate } from './estimates.ts';
-import { hookTimesOf, hookTroublesOf, type Prerequisite } from './hooks.ts';
+import { hookTimesOf, type Prerequisite } from './hooks.ts';
 import type { Limit } from './limits.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Bound, TrialResult } from './trial.ts';
@@ -94,12 +94,14 @@ export interface Findings {
   readonly estimates: Estimates;
   readonly limits: readonly Limit[];
   readonly prerequisites: readonly Prerequisite[];
+  readonly hookTroubles: readonly string[];
   readonly withDrain: readonly TrialResult[];
   readonly withoutDrain: readonly TrialResult[];
 }
 
 export function concluded(findings: Findings): Plan {
-  const { snapshot, change, params, estimates, limits, prerequisites, withDrain, withoutDrain } = findings;
+  const { snapshot, change, params, estimates, limits, prerequisites, hookTroubles } = findings;
+  const { withDrain, withoutDrain } = findings;
   const { group, cluster } = snapshot;
   const drains = forecasts(withDrain);
   const failures = [...new Set(withDrain.flatMap(({ failure, ended }) => failure ?? (ended ? [] : NEVER_ENDS)))];
@@ -121,7 +123,7 @@ export function concluded(findings: Findings): Plan {
     drainsAll,
     go: drainsAll && prerequisites.length === 0,
     prerequisites,
-    hookTroubles: hookTroublesOf(snapshot, params),
+    hookTroubles,
     seconds: spread(withDrain.map(({ seconds }) => seconds)),
     drains,
     services: servicesOf(snapshot, withDrain),

@@ -3,7 +3,7 @@ import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { hostsIn, isUnderstood, newTasksFail, STARTING } from './build.ts';
 import type { Change } from './change.ts';
 import { estimatesOf } from './estimates.ts';
-import { type Snapshot, type SnapshotService, serviceOf } from './snapshot.ts';
+import { type Snapshot, type SnapshotService, type SnapshotTaskDefinition, serviceOf } from './snapshot.ts';
 import { taskInterfacesOf } from './task-interfaces.ts';
 
 /** Something of the snapshot that the plan does not model. */
@@ -111,13 +111,27 @@ function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Genera
       effect: 'Its tasks may find less room than in the plan.',
     };
   }
-  const unknownTypes = cluster.instances
-    .filter((host) => taskInterfacesOf(host) === undefined)
-    .map(({ attributes }) => attributes['ecs.instance-type'] ?? 'unknown');
-  if (definition?.networkMode === 'awsvpc' && unknownTypes.length > 0) {
+  const other = service.placementStrategies.find(({ type }) => !['spread', 'binpack'].includes(type));
+  if (other && service.strategy === 'REPLICA') {
     yield {
-      what: `Tasks of the service ${name} have a network interface of their own (awsvpc), and how many of them an instance of type ${[...new Set(unknownTypes)].join(', ')} takes is not known.`,
-      effect: 'An instance may run out of network interfaces before it runs out of memory.',
+      what: `The service ${name} has the placement strategy ${other.type}.`,
+      effect: 'The plan places its tasks where most memory is free.',
+    };
+  }
+  yield* interfaceLimits(`the service ${name}`, definition, cluster);
+  const { protectedTasks = 0 } = service;
+  const tasks = cluster.tasks.filter((task) => serviceOf(task) === name).length;
+  if (protectedTasks > 0 && protectedTasks < tasks) {
+    yield {
+      what: `${protectedTasks} of ${tasks} tasks of the service ${name} are protected from scale-in.`,
+      effect: 'The plan takes all of them to be. A deployment of the service may replace the others earlier.',
+    };
+  }
+  const slow = cluster.targetGroups.filter((each) => service.targetGroups.includes(each.name) && each.slowStartSeconds);
+  for (const { name: targetGroup, slowStartSeconds } of slow) {
+    yield {
+      what: `The target group ${targetGroup} of the service ${name} has a slow start of ${slowStartSeconds} s.`,
+      effect: 'New tasks get fewer requests than others at first, so the number of requests lost may differ.',
     };
   }
   if (service.deploymentController !== 'ECS') {
@@ -139,6 +153,21 @@ function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Genera
       effect: 'ECS may move its tasks during and after the change.',
     };
   }
+}
+
+function* interfaceLimits(
+  whose: string,
+  definition: SnapshotTaskDefinition | undefined,
+  cluster: Snapshot['cluster'],
+): Generator<Limit> {
+  const unknownTypes = cluster.instances
+    .filter((host) => taskInterfacesOf(host) === undefined)
+    .map(({ attributes }) => attributes['ecs.instance-type'] ?? 'unknown');
+  if (definition?.networkMode !== 'awsvpc' || unknownTypes.length === 0) return;
+  yield {
+    what: `Tasks of ${whose} have a network interface of their own (awsvpc), and how many of them an instance of type ${[...new Set(unknownTypes)].join(', ')} takes is not known.`,
+    effect: 'An instance may run out of network interfaces before it runs out of memory.',
+  };
 }
 
 /** Whether a deployment is in progress, and no task shows yet if its tasks start. */
@@ -180,6 +209,14 @@ function* overdueTasks(snapshot: Snapshot): Generator<Limit> {
 }
 
 function* taskLimits({ cluster }: Snapshot): Generator<Limit> {
+  const standalone = Map.groupBy(
+    cluster.tasks.filter((task) => serviceOf(task) === undefined),
+    ({ group }) => group,
+  );
+  for (const [group, [first]] of standalone) {
+    const definition = cluster.taskDefinitions.find(({ name }) => name === first?.taskDefinition);
+    yield* interfaceLimits(group, definition, cluster);
+  }
   const services = new Set(cluster.services.map(({ name }) => name));
   const groups = cluster.tasks.flatMap((task) => {
     const service = serviceOf(task);

@@ -5,7 +5,13 @@ import { blueprintOf } from '../../../sandbox/plan/build.ts';
 import type { Change } from '../../../sandbox/plan/change.ts';
 import { concluded, type Plan } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
-import { hookSpecsOf, prerequisitesOf, rehearsedParams, type SnapshotHook } from '../../../sandbox/plan/hooks.ts';
+import {
+  hookSpecsOf,
+  hookTroublesOf,
+  prerequisitesOf,
+  rehearsedParams,
+  type SnapshotHook,
+} from '../../../sandbox/plan/hooks.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
 import type { DrillEvent, DrillResult } from '../../../sandbox/result.ts';
 import { aSnapshot, type Changes, DEPLOYED, HOOK, INSTANCES } from './samples.ts';
@@ -32,6 +38,7 @@ async function planOf(changes: Changes): Promise<Plan & { readonly heldBy: reado
     estimates,
     limits: [],
     prerequisites: prerequisitesOf(snapshot, given),
+    hookTroubles: hookTroublesOf(snapshot, params),
     withDrain: [await play({ ...trial, install, onDrill })],
     withoutDrain: [await play({ ...trial, install: undefined })],
   });
@@ -119,6 +126,9 @@ describe('the hook that a plan rehearses', () => {
     const plan = await planOf({ group: { hooks: [short] } });
     expect(plan.verdict).toContain(
       "The hook ecs-drain: deadlineSeconds 7200 is above the hook's global timeout 3000 s",
+    );
+    expect(() => hookTroublesOf(aSnapshot(), { heartbeatFraction: 'often' })).toThrow(
+      /^The settings cannot work: heartbeatFraction is "often": expected /,
     );
     const rejected: SnapshotHook = { ...HOOK, rejected: true, heartbeatTimeoutSeconds: 60 };
     const held = await planOf({ group: { hooks: [rejected] } });

@@ -5,7 +5,7 @@ import { blueprintOf, hostsIn, membersOf } from '../../../sandbox/plan/build.ts'
 import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
 import { concluded, presentRequestsLost } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
-import { hookNamesIn, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
+import { hookNamesIn, hookTroublesOf, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
 import type { Snapshot, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
@@ -44,6 +44,7 @@ async function planOf(snapshot: Snapshot, change: Change = TERMINATE, typed = {}
     estimates,
     limits: limitsOf(snapshot, change, hookNamesIn(params)),
     prerequisites: prerequisitesOf(snapshot, given),
+    hookTroubles: hookTroublesOf(snapshot, params),
     withDrain: [await play({ ...trial, install })],
     withoutDrain: [await play({ ...trial, install: undefined })],
   });
@@ -604,6 +605,22 @@ describe('what a plan does not model', () => {
       { cluster: { capacityProviders: [{ ...SCALED, autoScalingGroup: 'others' }] } },
       'The capacity provider p scales another group, which services of the cluster use too.',
     ],
+    [
+      {
+        cluster: {
+          ...definition({ networkMode: 'awsvpc' }).cluster,
+          tasks: aSnapshot().cluster.tasks.map((each) => ({ ...each, group: 'family:job' })),
+          instances: aSnapshot().cluster.instances.map((each) => ({ ...each, attributes: {} })),
+        },
+      },
+      'Tasks of family:job have a network interface of their own (awsvpc), and how many of them an instance of type unknown takes is not known.',
+    ],
+    [{ service: { placementStrategies: [{ type: 'random' }] } }, 'The service web has the placement strategy random.'],
+    [{ service: { protectedTasks: 1 } }, '1 of 4 tasks of the service web are protected from scale-in.'],
+    [
+      { cluster: { targetGroups: [{ name: 'web', deregistrationDelaySeconds: 120, slowStartSeconds: 30 }] } },
+      'The target group web of the service web has a slow start of 30 s.',
+    ],
     [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
     [
       { service: { deployments: ROLLING_OUT } },
@@ -628,6 +645,7 @@ describe('what a plan does not model', () => {
 
   it('is nothing in a plain cluster', () => {
     expect(limits({})).toEqual([]);
+    expect(limits({ service: { protectedTasks: 4 } })).toEqual([]);
     expect(WEB.placementConstraints).toEqual([]);
   });
 });
