@@ -119,8 +119,8 @@ function* prerequisites({ drain, group, cluster, unknown }: Snapshot, params: Pa
     yield { kind: 'group', first, because: `${drain.function} does not drain this group in this cluster` };
   }
   if ([params, drain?.params].some((each) => each?.['dryRun'] === 'true')) {
-    const because =
-      'a dry run changes nothing: each instance is held until its hook times out or something else completes it';
+    const meanwhile = 'each instance is held until its hook times out or something else completes it';
+    const because = `a dry run changes nothing${isUnheld ? '' : `: ${meanwhile}`}`;
     yield { kind: 'dry-run', first: 'deploy with dryRun=false', because };
   }
   if (drain && isUnheld) {
