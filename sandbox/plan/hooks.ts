@@ -1,4 +1,5 @@
 import { DEFAULT_STAGE, PARAMS, paramsOf } from '../../deploy/params.ts';
+import { duration } from '../../src/adapters/duration.ts';
 import { choicesIn } from '../../src/adapters/hook-metadata.ts';
 import { hookLimits, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { policyWith } from '../../src/domain/policy.ts';
@@ -70,12 +71,18 @@ export function metadataOf({ settings, rejected }: SnapshotHook): string | undef
 /** How long an instance is held without a heartbeat, and by which hook. */
 export function hookTimesOf({ group }: Snapshot, params: Params): (Estimate & { readonly what: string })[] {
   const what = (name: string) => `hold of an instance by the hook ${name} without a heartbeat`;
+  const end = (seconds: number, result: string) =>
+    `, for ${duration(hookLimits(seconds).globalTimeoutSeconds)} at most; then ${result}`;
   const own = ownHooksIn(group, params);
   const watched = watchedHookIn(group, params);
   const times = own.map((hook) => {
     const { name, heartbeatTimeoutSeconds: seconds, defaultResult, settings = {} } = hook;
     const chosen = Object.entries(settings).map(([setting, value]) => `, and it sets ${setting}=${value}`);
-    return { what: what(name), seconds, source: `the group's own hook; then ${defaultResult}${chosen.join('')}` };
+    return {
+      what: what(name),
+      seconds,
+      source: `the group's own hook${end(seconds, defaultResult)}${chosen.join('')}`,
+    };
   });
   if (watched) {
     const source = 'the hook of ECS managed draining, which ecs-drain watches';
@@ -84,14 +91,14 @@ export function hookTimesOf({ group }: Snapshot, params: Params): (Estimate & { 
   if (times.length > 0) return times.map((time) => ({ ...time, assumed: false }));
   const { name = '', seconds, result } = createdHook(params);
   const why = group.hooks ? 'the group has no hook of ecs-drain yet' : 'the hooks of the group are not known';
-  const source = `the hook that createLifecycleHooks creates, because ${why}; then ${result}`;
+  const source = `the hook that createLifecycleHooks creates, because ${why}${end(seconds, result)}`;
   return [{ what: what(name), seconds, source, assumed: group.hooks === undefined }];
 }
 
 function createdHook(params: Params) {
   const [name] = hookNamesIn(params);
   const seconds = Number(params['heartbeatTimeoutSeconds'] ?? PARAMS.heartbeatTimeoutSeconds.default);
-  return { name, seconds, result: params['hookDefaultResult'] ?? PARAMS.hookDefaultResult.default };
+  return { name, seconds, result: String(params['hookDefaultResult'] ?? PARAMS.hookDefaultResult.default) };
 }
 
 /** What has to be done before the change, because it goes as rehearsed only then. */

@@ -62,7 +62,7 @@ describe('the hook that a plan rehearses', () => {
       {
         what: 'hold of an instance by the hook ecs-drain without a heartbeat',
         seconds: 300,
-        source: "the group's own hook; then CONTINUE, and it sets deadlineSeconds=600",
+        source: "the group's own hook, for 8 h 20 min at most; then CONTINUE, and it sets deadlineSeconds=600",
         assumed: false,
       },
     ]);
@@ -107,7 +107,7 @@ describe('the hook that a plan rehearses', () => {
       {
         seconds: 3_600,
         source:
-          'the hook that createLifecycleHooks creates, because the group has no hook of ecs-drain yet; then CONTINUE',
+          'the hook that createLifecycleHooks creates, because the group has no hook of ecs-drain yet, for 48 h at most; then CONTINUE',
         assumed: false,
       },
     ]);
