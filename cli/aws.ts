@@ -53,7 +53,7 @@ export function awsOf({ config, settings, nowMs }: Deployment, readStopTimeouts 
       settings: scheduler,
       clock: { nowMs },
       lifecycleHooks: hooksOf(settings),
-      hasNotices: notices.length > 0,
+      notices,
     })(NEVER);
   return {
     lifecycleActions: autoScalingLifecycleActions(autoScaling, NEVER),

@@ -61,11 +61,13 @@ async function reportDrains(
 ): Promise<number> {
   if (!drain) throw new Error('An instance that is held has a status.');
   const otherHooks = others.flatMap(({ lifecycleHook }) => lifecycleHook ?? []);
+  const otherNotices = others.flatMap(({ notice }) => notice ?? []).join(', ');
   const complete: DrainStatus = {
     ...drain,
     remarks: [
       ...drain.remarks,
       ...(otherHooks.length > 0 ? [`It has a drain for ${hooksNamed(otherHooks)} as well.`] : []),
+      ...(otherNotices ? [`It has a drain on a ${otherNotices} of EC2 as well.`] : []),
     ],
     failures: [...drain.failures, ...moreFailures],
   };

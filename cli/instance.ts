@@ -20,7 +20,7 @@ export interface InstanceState {
   readonly place: Awaited<ReturnType<Aws['groupOf']>>;
   readonly registrations: Registrations;
   readonly parked: ParkedDrains;
-  /** None if nothing of ours holds it and it is drained on no notice. */
+  /** None if nothing of ours holds it and it is drained on no notice. Of drains on notices, the most urgent is first. */
   readonly drains: readonly DrainStatus[];
 }
 
@@ -36,9 +36,9 @@ export async function readInstance(instanceId: string, deployment: Deployment, a
     const holder = await readHoldingGroup(group, aws);
     return { ...state, drains: await heldStatuses(instanceId, holder, registrations, parked, deployment, aws) };
   }
-  const notice = parked.all.find(({ drain }) => drain?.kind === 'notice')?.drain;
-  const isOnNotice = notice?.kind === 'notice';
-  return { ...state, drains: isOnNotice ? [await noticeStatus(notice, registrations, deployment, aws)] : [] };
+  const onNotices = parked.all.flatMap(({ drain }) => (drain?.kind === 'notice' ? drain : []));
+  const drains = await Promise.all(onNotices.map((drain) => noticeStatus(drain, registrations, deployment, aws)));
+  return { ...state, drains: drains.toSorted((a, b) => (a.deadlineAtMs ?? 0) - (b.deadlineAtMs ?? 0)) };
 }
 
 /** The schedule of a drain that is parked. */

@@ -728,11 +728,11 @@ export function fakeAws(world: World = {}) {
 
 /** A drain's identity in tests. */
 function idOf(drain: Drain): string {
-  return `${instanceIdOf(drain)} ${drain.kind === 'notice' ? 'notice' : drain.action.lifecycleHook}`;
+  return `${instanceIdOf(drain)} ${drain.kind === 'notice' ? drain.notice.kind : drain.action.lifecycleHook}`;
 }
 
 function scheduleName(drain: Drain): string {
-  return `${instanceIdOf(drain)}-${drain.kind === 'notice' ? 'notice' : drain.action.lifecycleHook}`;
+  return `${instanceIdOf(drain)}-${drain.kind === 'notice' ? drain.notice.kind : drain.action.lifecycleHook}`;
 }
 
 /** What crosses the bus or the queue, or waits in a schedule, is JSON. */

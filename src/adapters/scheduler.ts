@@ -11,7 +11,7 @@ import {
   type ScheduleSummary,
   UpdateScheduleCommand,
 } from '@aws-sdk/client-scheduler';
-import { type Drain, instanceIdOf, isSameDrain, unreachable } from '../domain/drain.ts';
+import { type Drain, instanceIdOf, isSameDrain, type Notice, type NoticeKind, unreachable } from '../domain/drain.ts';
 import { LONGEST_CALL_SECONDS, wholeSecond } from '../domain/policy.ts';
 import type { Clock, DrainSchedules } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
@@ -33,8 +33,8 @@ export interface SchedulerOptions {
   readonly clock: Clock;
   /** The hooks whose drains are looked for on an instance. */
   readonly lifecycleHooks: readonly string[];
-  /** Whether drains on notices are looked for as well. */
-  readonly hasNotices: boolean;
+  /** The notices whose drains are looked for as well. */
+  readonly notices: readonly NoticeKind[];
 }
 
 /** Parks drains as one-time schedules that send the drain's continuation to the queue when they fire. */
@@ -43,13 +43,13 @@ export function drainSchedules(options: SchedulerOptions): (abortSignal: AbortSi
 }
 
 function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): DrainSchedules {
-  const { client, settings, lifecycleHooks, hasNotices } = options;
+  const { client, settings, lifecycleHooks, notices } = options;
   const { scheduleGroup: GroupName } = settings;
   const calls = scheduleCalls(abortSignal, options);
   return {
     nameOf: (drain) =>
       drain.kind === 'notice'
-        ? noticeScheduleName(drain.notice.instanceId)
+        ? noticeScheduleName(drain.notice)
         : scheduleName(drain.action.instanceId, drain.action.lifecycleHook),
 
     earlierNamesOf: ({ action }, containerInstanceArn) => {
@@ -68,7 +68,9 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
       awsCall(`look for drains that are parked on ${instanceId}`, async () => {
         const names = [
           ...lifecycleHooks.map((hook) => scheduleName(instanceId, hook)),
-          ...(hasNotices ? [noticeScheduleName(instanceId)] : []),
+          // First, because of two copies of a drain the last is the one that goes on.
+          ...(notices.length > 0 ? [earlierNoticeScheduleName(instanceId)] : []),
+          ...notices.map((kind) => noticeScheduleName({ kind, instanceId })),
         ];
         const answers = await Promise.allSettled(names.map(calls.get));
         const drains = answers.flatMap((answer) => (answer.status === 'fulfilled' ? (answer.value ?? []) : []));
@@ -244,6 +246,12 @@ function scheduleName(instanceId: string, lifecycleHook: string): string {
   return `${instanceId}-${hook}`;
 }
 
-function noticeScheduleName(instanceId: string): string {
+/** A recommendation may come before the warning of an interruption or after it, and must not end the drain on the warning. */
+function noticeScheduleName({ kind, instanceId }: Pick<Notice, 'kind' | 'instanceId'>): string {
+  return `${instanceId}-${kind}`;
+}
+
+/** Up to version 0.2.0 the drains on both kinds of notices had one name. Such a drain moves when it parks again. */
+function earlierNoticeScheduleName(instanceId: string): string {
   return `${instanceId}-notice`;
 }

@@ -86,7 +86,7 @@ function portsFor(settings: Settings, clients: ReturnType<typeof clientsFor>, lo
       settings: scheduler,
       clock,
       lifecycleHooks: hooksOf(settings),
-      hasNotices: notices.length > 0,
+      notices,
     });
   const continueAt = queueContinuations(clients.sqs, eventQueueUrl, clock);
   const continueNow = eventBridgeContinuations(clients.eventBridge, eventSource);

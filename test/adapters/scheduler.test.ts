@@ -10,7 +10,7 @@ import { createRegion, type Region } from '../../sandbox/region/region.ts';
 import type { WireCall } from '../../sandbox/region/wire/wire.ts';
 import { SDK_BOUNDS } from '../../src/adapters/aws-call.ts';
 import { drainSchedules, type SchedulerSettings } from '../../src/adapters/scheduler.ts';
-import type { Drain, HeldDrain } from '../../src/domain/drain.ts';
+import type { Drain, HeldDrain, NoticeDrain, NoticeKind } from '../../src/domain/drain.ts';
 import { type DrainSchedules, Unavailable } from '../../src/domain/ports.ts';
 import { CLUSTER, containerInstanceArn, drain as drainUnderWay, INSTANCE_ID, noticeDrain, taskArn } from './samples.ts';
 
@@ -26,10 +26,18 @@ const BUS_ARN = 'arn:aws:events:eu-west-1:123456789012:event-bus/default';
 
 /** The id of the EC2 instance, and the beginning of the SHA-256 of `ecs-drain`. */
 const NAME = `${INSTANCE_ID}-c90eb692`;
-const NOTICE_NAME = `${INSTANCE_ID}-notice`;
+const NOTICE_NAME = `${INSTANCE_ID}-spot-interruption`;
+const EARLIER_NOTICE_NAME = `${INSTANCE_ID}-notice`;
+const NOTICES: readonly NoticeKind[] = ['spot-interruption', 'rebalance-recommendation'];
 
 /** The drain as it is parked: its state says where, and when its schedule fires. */
 const drain: HeldDrain = { ...drainUnderWay, parked: { schedule: NAME, untilMs: LATER_MS, firesAtMs: LATER_MS } };
+
+/** EC2 has also recommended to rebalance the instance. */
+const recommended: NoticeDrain = {
+  ...noticeDrain,
+  notice: { ...noticeDrain.notice, kind: 'rebalance-recommendation', token: '00000000-1111-2222-3333-444444444444' },
+};
 
 let region: Region;
 /** What Scheduler refuses. */
@@ -53,7 +61,7 @@ beforeEach(() => {
 
 function schedulesThrough(
   config: SchedulerClientConfig,
-  { signal = new AbortController().signal, hasNotices = true, nowMs = () => region.time.nowMs() } = {},
+  { signal = new AbortController().signal, notices = NOTICES, nowMs = () => region.time.nowMs() } = {},
 ): DrainSchedules {
   const client = new SchedulerClient({
     ...SDK_BOUNDS,
@@ -64,7 +72,7 @@ function schedulesThrough(
   });
   const clock = { nowMs };
   const lifecycleHooks = ['ecs-drain', 'other'];
-  return drainSchedules({ client, settings: SETTINGS, clock, lifecycleHooks, hasNotices })(signal);
+  return drainSchedules({ client, settings: SETTINGS, clock, lifecycleHooks, notices })(signal);
 }
 
 const { scheduleGroup: GroupName } = SETTINGS;
@@ -125,7 +133,8 @@ describe('a drain that parks', () => {
     expect(schedules.nameOf(drain)).toBe(`${INSTANCE_ID}-c90eb692`);
     expect(schedules.nameOf({ ...drain, known })).toBe(`${INSTANCE_ID}-c90eb692`);
     expect(schedules.nameOf(other)).toBe(`${INSTANCE_ID}-d9298a10`);
-    expect(schedules.nameOf(noticeDrain)).toBe(`${INSTANCE_ID}-notice`);
+    expect(schedules.nameOf(noticeDrain)).toBe(`${INSTANCE_ID}-spot-interruption`);
+    expect(schedules.nameOf(recommended)).toBe(`${INSTANCE_ID}-rebalance-recommendation`);
   });
 
   it('has a name that Scheduler takes, however long that of its hook is', async () => {
@@ -294,16 +303,25 @@ describe('the drains that are parked on an instance', () => {
   };
 
   it('are found whole, of every hook and on notices', async () => {
-    await park(drain, other, noticeDrain);
-    expect(names()?.toSorted()).toEqual([NAME, `${INSTANCE_ID}-d9298a10`, NOTICE_NAME].toSorted());
+    await park(drain, other, noticeDrain, recommended);
+    const ofNotices = NOTICES.map((kind) => `${INSTANCE_ID}-${kind}`);
+    expect(names()?.toSorted()).toEqual([NAME, `${INSTANCE_ID}-d9298a10`, ...ofNotices].toSorted());
     const callsBefore = region.calls.length;
-    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([drain, other, noticeDrain]);
-    expect(operations().slice(callsBefore)).toEqual(Array(3).fill('GetSchedule'));
+    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([drain, other, noticeDrain, recommended]);
+    expect(operations().slice(callsBefore)).toEqual(Array(5).fill('GetSchedule'));
+  });
+
+  it('are found on a notice under the name of version 0.2.0, and under their own name last', async () => {
+    const before = { ...noticeDrain, continuations: 1 };
+    await schedules.put(before, EARLIER_NOTICE_NAME, LATER_MS, 'absent');
+    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([before]);
+    await park(noticeDrain);
+    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([before, noticeDrain]);
   });
 
   it('are not looked for on notices where there are none', async () => {
     await park(drain, noticeDrain);
-    const withoutNotices = schedulesThrough({ requestHandler: region.transport }, { hasNotices: false });
+    const withoutNotices = schedulesThrough({ requestHandler: region.transport }, { notices: [] });
     const callsBefore = region.calls.length;
     expect(await withoutNotices.parkedOn(INSTANCE_ID)).toEqual([drain]);
     expect(operations().slice(callsBefore)).toEqual(Array(2).fill('GetSchedule'));

@@ -63,6 +63,7 @@ const RULES = {
   },
   continuation: { source: ['ecs-drain.main'], 'detail-type': ['ECS Drain Continuation'] },
   'spot-interruption': { source: ['aws.ec2'], 'detail-type': ['EC2 Spot Instance Interruption Warning'] },
+  'rebalance-recommendation': { source: ['aws.ec2'], 'detail-type': ['EC2 Instance Rebalance Recommendation'] },
   'task-stopped': {
     source: ['aws.ecs'],
     'detail-type': ['ECS Task State Change'],

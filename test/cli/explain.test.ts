@@ -92,6 +92,21 @@ describe('ecs-drain explain', () => {
     });
   });
 
+  it('explains the drain on a Spot interruption first where EC2 has recommended to rebalance the instance as well', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({
+      params: { spotInterruptions: true, rebalanceRecommendations: true },
+      rules: ['continuation', ...WAKE_UPS, 'spot-interruption', 'rebalance-recommendation'],
+    });
+    const [first = ''] = instanceIds;
+    region.autoScaling.interruptSpotInstance(first);
+    await pass(5);
+    region.autoScaling.recommendRebalance(first);
+    await pass(25);
+    const { answer } = await json('explain', first);
+    expect(answer).toMatchObject({ notice: 'spot-interruption', parked: true });
+    expect(answer.remarks).toContain('It has a drain on a rebalance-recommendation of EC2 as well.');
+  });
+
   it('never says that an instance is not draining that ECS says is', async () => {
     const { region, instanceIds, json } = await deployedRegion();
     const [first = ''] = instanceIds;

@@ -413,7 +413,7 @@ describe('a continuation from the bus', () => {
     const claims: NoticeDrain = noticeDrainOf('spot-interruption', { known, startedAtMs: 0 });
     const stored = noticeDrainOf('spot-interruption', {
       known,
-      parked: { schedule: `${INSTANCE_ID}-notice`, untilMs: 0, firesAtMs: 0 },
+      parked: { schedule: `${INSTANCE_ID}-spot-interruption`, untilMs: 0, firesAtMs: 0 },
     });
     expect(await loaded(await storing(stored), [untrusted(claims)])).toMatchObject([
       [{ drain: { startedAtMs: at(0) } }],

@@ -910,6 +910,53 @@ describe('a notice', () => {
   );
 });
 
+describe('a warning of a Spot interruption', () => {
+  const policy = { ...POLICY, stopStragglers: 'all' as const };
+  const job: FakeTask = { ...endless, stopTimeoutSeconds: 60 };
+  const recommendation = noticeDrainOf('rebalance-recommendation', { notice: { token: 'recommended' } });
+
+  it.each([
+    [0, 3],
+    [0, 0],
+    [0, 60],
+    [3, 0],
+  ])(
+    'at %i s keeps its drain, and the tasks their stop timeout, beside a recommendation at %i s',
+    async (warned, recommended) => {
+      const aws = fakeAws({ instances: [{ id: 'one', goneAtSeconds: warned + 125 }], tasks: [job], holds: [] });
+      await aws.round([], { policy });
+      aws.send(() => begin({ ...noticeDrainOf(), startedAtMs: at(warned) }), at(warned));
+      aws.send(() => begin({ ...recommendation, startedAtMs: at(recommended) }), at(recommended));
+      await aws.run();
+      expect(aws.secondsOf('stopTask')).toEqual([warned + 45]);
+      const ends = aws.published.flatMap(({ drain, event }) =>
+        event.kind === 'finished' && drain.kind === 'notice' ? [drain.notice.kind] : [],
+      );
+      expect(ends.toSorted()).toEqual(['rebalance-recommendation', 'spot-interruption']);
+      expect([...aws.schedules]).toEqual([]);
+    },
+  );
+
+  it('goes on where version 0.2.0 has parked its drain, under the name that it has now', async () => {
+    const tasks = [{ ...web, stopsAtSeconds: 100 }];
+    const before = fakeAws({ tasks, holds: [], events: 'none' });
+    await before.round([begin(noticeDrainOf())]);
+    await before.waitUntil(20);
+    const [stored] = before.schedules.values();
+    if (!stored) throw new Error('It has no schedule.');
+    const schedule = `${INSTANCE_ID}-notice`;
+    const drain = { ...stored.drain, parked: { schedule, untilMs: at(30), firesAtMs: at(30) } };
+    const aws = fakeAws({ instances: [draining], tasks, holds: [], events: 'none' });
+    aws.schedules.set(schedule, { ...stored, drain });
+    aws.send(() => ({ kind: 'continuation', drain, isTrusted: true }), at(30));
+    await aws.waitUntil(40);
+    expect([...aws.schedules.keys()]).toEqual([`${INSTANCE_ID}-spot-interruption`]);
+    await aws.run();
+    expect(aws.finished()).toMatchObject([{ outcome: { kind: 'drained' } }]);
+    expect([...aws.schedules]).toEqual([]);
+  });
+});
+
 describe('the bus', () => {
   it('hears that a drain has begun to wait, that it is stuck and why, and how it ended and why', async () => {
     const aws = fakeAws({ tasks: [endless], lateSeconds: 0 });

@@ -202,7 +202,10 @@ export function misdeedsIn(world: HostileWorld, touchable: readonly (keyof Hosti
   const instanceArns = touchable.map((one) => arns[one].instance);
   const taskArns = touchable.map((one) => arns[one].task);
   const ids = { held, ...others };
-  const names = touchable.flatMap((one) => [scheduleOf(ids[one]), `${ids[one]}-notice`]);
+  const names = touchable.flatMap((one) => [
+    scheduleOf(ids[one]),
+    ...['spot-interruption', 'rebalance-recommendation'].map((kind) => `${ids[one]}-${kind}`),
+  ]);
 
   const isFine = ({ operation, input, atMs }: Mutation): boolean => {
     switch (operation) {
