@@ -56,7 +56,7 @@ export async function load(arrivals: readonly Arrival[], policy: Policy, given: 
       case 'drain':
         return [arrival, [await loadNew(arrival, isFleet, ports)]];
       case 'lost':
-        return [arrival, [arrival.work]];
+        return [arrival, [sentFirst(arrival.work, ports)]];
       case 'continuation':
         return [arrival, [await loadContinuation(arrival, policy, ports)]];
       case 'request':
@@ -100,7 +100,17 @@ async function loadNew(
   ports: Ports,
 ): Promise<Work> {
   const parked = comesAgain(receives) ? await storedCopyOf(drain, ports) : undefined;
-  return { ...workOn(parked ? continued(parked) : drain, { isFleet }), receives };
+  return sentFirst({ ...workOn(parked ? continued(parked) : drain, { isFleet }), receives }, ports);
+}
+
+/**
+ * Nothing brings an event again that was given to the function directly, nor what a sweep has found. So the message about the next
+ * wait of its drain is sent before that wait is written, and knows it by this turn (`perform.ts`).
+ */
+function sentFirst(work: Work, { schedules, random }: Ports): Work {
+  const { receives, drain } = work;
+  if (receives !== undefined || !schedules) return work;
+  return { ...work, drain: { ...drain, unconfirmedTurn: drain.unconfirmedTurn ?? random() } };
 }
 
 /**
@@ -122,7 +132,7 @@ async function loadContinuation(
       : await loadUntrusted(drain, policy, ports);
     if ('steps' in result) {
       const excess = excessOf(result.drain, ports.clock.nowMs());
-      return excess ? { kind: 'failed', drain, error: new Error(excess) } : { ...result, receives };
+      return excess ? { kind: 'failed', drain, error: new Error(excess) } : sentFirst({ ...result, receives }, ports);
     }
     return result;
   } catch (error) {

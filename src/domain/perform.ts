@@ -233,8 +233,9 @@ async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Por
 }
 
 /**
- * If the invocation of an operator's request dies, no message comes again, and the schedule alone may be too late for a short hook.
- * So its message is on its way before the schedule has the wait, whose turn it knows.
+ * If the invocation dies that has an operator's request, an event that was replayed or a drain that the sweep has found, no message
+ * comes again, and the schedule alone may be too late for a short hook. So its message is on its way before the schedule has the
+ * wait, whose turn it knows.
  */
 function isSentFirst({ work: { drain, receives }, decision }: StepOf<'park'>): boolean {
   return receives === undefined && drain.unconfirmedTurn !== undefined && decision.on !== 'schedule';

@@ -43,8 +43,11 @@ function stateOf(schedule: string, { parked }: Drain, nowMs: number): Parameters
 
 /** Best effort: a schedule that stays continues a drain that has ended or goes on elsewhere, which is harmless. */
 export async function deleteSchedule(drain: Drain, { schedules, telemetry }: Ports): Promise<void> {
-  if (!drain.parked) return;
-  await schedules?.delete(drain.parked.schedule).catch((error) => {
+  // Of a wait that was not confirmed there may be a schedule all the same.
+  const unconfirmed = drain.unconfirmedTurn === undefined ? undefined : schedules?.nameOf(drain);
+  const schedule = drain.parked?.schedule ?? unconfirmed;
+  if (schedule === undefined) return;
+  await schedules?.delete(schedule).catch((error) => {
     telemetry.record(drain, { kind: 'refused', doing: 'delete-schedule', reason: reasonOf(error) });
   });
 }

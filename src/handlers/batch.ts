@@ -36,13 +36,13 @@ export async function handleBatch(
   send: QueueMessages,
 ): Promise<SQSBatchResponse> {
   const suspects = await Promise.all(records.map((record) => settleSuspect(record, invocation, send)));
-  const messages = records.flatMap(({ messageId, body, attributes }, i) =>
+  const messages = records.flatMap((record, i) =>
     suspects[i]
       ? []
       : {
-          id: messageId,
-          receives: receivesOf({ attributes }),
-          read: () => receiveMessage(parsedJson(body), invocation.settings),
+          id: record.messageId,
+          receives: receivesOf(record),
+          read: () => receiveMessage(parsedJson(record.body), invocation.settings),
         },
   );
   const handled = new Map(
@@ -80,7 +80,7 @@ async function settleSuspect(
   send: QueueMessages,
 ): Promise<Fate | undefined> {
   const { messageId, body, messageAttributes } = record;
-  const receives = receivesOf(record);
+  const receives = receivesOf(record) ?? 0;
   if (!isOfEventQueue(record, invocation.settings) || receives <= MOST_FAILURES) return undefined;
   try {
     if (messageAttributes?.[SENT_AGAIN]) {
@@ -105,7 +105,7 @@ async function fateOf(
   if (outcome?.kind === 'handled') return { comesAgain: outcome.results.some(({ kind }) => kind === 'left') };
   if (outcome?.kind !== 'rejected' && outcome?.kind !== 'failed') return { comesAgain: false };
   // The queue of stopped tasks drops what fails.
-  const isLast = isOfEventQueue(record, invocation.settings) && receivesOf(record) >= MOST_FAILURES;
+  const isLast = isOfEventQueue(record, invocation.settings) && (receivesOf(record) ?? 0) >= MOST_FAILURES;
   if (outcome.kind === 'failed' && !isLast) return { comesAgain: true };
   try {
     return await deadLetter(record, errorOf(outcome.error), invocation, send);
@@ -128,8 +128,9 @@ async function deadLetter(
   return { comesAgain: false, letter: subject && letter };
 }
 
-function receivesOf({ attributes }: Pick<SQSRecord, 'attributes'>): number {
-  return Number(attributes?.ApproximateReceiveCount ?? 1);
+/** How often the queue has brought the message; undefined where `replay` gave it to the function, which nothing brings again. */
+function receivesOf({ attributes }: { readonly attributes?: SQSRecord['attributes'] }): number | undefined {
+  return attributes && Number(attributes.ApproximateReceiveCount);
 }
 
 function isOfEventQueue({ eventSourceARN }: SQSRecord, { eventQueueUrl }: Settings): boolean {

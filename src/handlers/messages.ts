@@ -24,8 +24,8 @@ export interface Invocation {
 export interface Message {
   /** Its id on the queue; undefined for an event that was given to the function directly. */
   readonly id?: string;
-  /** How often the queue has brought it. */
-  readonly receives?: number;
+  /** How often the queue has brought it; undefined if it was given to the function directly. */
+  readonly receives?: number | undefined;
   /** @throws RejectedEvent if it cannot be handled. */
   readonly read: () => Received;
 }

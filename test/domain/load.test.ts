@@ -27,6 +27,8 @@ async function loaded(aws: Aws, arrivals: readonly Arrival[], ports = (own: Port
 
 const trusted = (drain: Drain): Arrival => ({ kind: 'continuation', drain, isTrusted: true });
 const untrusted = (drain: Drain): Arrival => ({ kind: 'continuation', drain, isTrusted: false });
+/** As the queue brings it for the first time. */
+const brought = <T extends object>(what: T) => ({ ...what, receives: 1 });
 const namesOf = (aws: Aws) => aws.calls.map(({ name }) => name);
 const withSchedules =
   (schedules: Partial<NonNullable<Ports['schedules']>> | undefined) =>
@@ -68,9 +70,9 @@ describe('new drains', () => {
     const aws = fakeAws();
     const works = await loaded(aws, [
       trusted(drainOf()),
-      ...drains.map((drain): Arrival => ({ kind: 'drain', drain })),
+      ...drains.map((drain): Arrival => brought({ kind: 'drain', drain })),
     ]);
-    expect(works.slice(1)).toEqual(drains.map((drain) => [workOn(drain, { isFleet })]));
+    expect(works.slice(1)).toEqual(drains.map((drain) => [brought(workOn(drain, { isFleet }))]));
     expect(works[0]).toMatchObject([{ isFleet: false }]);
     expect(aws.calls).toEqual([]);
   });
@@ -87,20 +89,44 @@ describe('new drains', () => {
 
   it('that a sweep has found go on as it found them', async () => {
     const work = workOn(drainOf({ heartbeats: 7 }));
-    expect(await loaded(fakeAws(), [{ kind: 'lost', work }])).toEqual([[work]]);
+    expect(await loaded(fakeAws(), [{ kind: 'lost', work }])).toMatchObject([[work]]);
+  });
+});
+
+describe('a drain whose event nothing brings again', () => {
+  it.each<[string, Arrival]>([
+    ['a new one', { kind: 'drain', drain: drainOf() }],
+    ['from the queue', trusted(drainOf())],
+    ['from the bus', untrusted(drainOf())],
+    ['that a sweep has found', { kind: 'lost', work: workOn(drainOf()) }],
+  ])('has a turn for its next wait: %s', async (_, arrival) => {
+    const ofTurn = (unconfirmedTurn: number | undefined) => [
+      [expect.objectContaining({ drain: expect.objectContaining({ unconfirmedTurn }) })],
+    ];
+    expect(await loaded(fakeAws({ random: [0.25] }), [arrival])).toEqual(ofTurn(0.25));
+    if (arrival.kind === 'lost') return;
+    const [again = []] = await loaded(fakeAws(), [brought(arrival)]);
+    expect(again[0]?.drain?.unconfirmedTurn).toBeUndefined();
+  });
+
+  it('keeps the turn of a wait that AWS has not confirmed', async () => {
+    const drain = drainOf({ unconfirmedTurn: 0.75 });
+    expect(await loaded(fakeAws(), [trusted(drain)])).toMatchObject([[{ drain: { unconfirmedTurn: 0.75 } }]]);
   });
 });
 
 describe('a continuation from the queue or a schedule', () => {
   it('goes on with the next round', async () => {
     const aws = await storing(parked);
-    expect(await loaded(aws, [trusted(parked)])).toEqual([[workOn({ ...parked, continuations: 1 })]]);
+    expect(await loaded(aws, [brought(trusted(parked))])).toEqual([[brought(workOn({ ...parked, continuations: 1 }))]]);
     expect(namesOf(aws)).toEqual(['get']);
   });
 
   it('needs no look at a schedule where it has none', async () => {
     const aws = fakeAws();
-    expect(await loaded(aws, [trusted(drainOf())])).toEqual([[workOn(drainOf({ continuations: 1 }))]]);
+    expect(await loaded(aws, [brought(trusted(drainOf()))])).toEqual([
+      [brought(workOn(drainOf({ continuations: 1 })))],
+    ]);
     const watching = await storing(undefined);
     expect(await loaded(watching, [trusted(parked)], withSchedules(undefined))).toMatchObject([[{ steps: 0 }]]);
     expect([...namesOf(aws), ...namesOf(watching)]).toEqual([]);
@@ -165,10 +191,10 @@ describe('a continuation from the queue or a schedule', () => {
   it('whose schedule is gone goes on without it if its action is pending: an invocation crashed as it wrote it again', async () => {
     const aws = fakeAws({ callSeconds: 5 });
     await aws.waitUntil(25);
-    const [works] = await loaded(aws, [trusted(parked)]);
+    const [works] = await loaded(aws, [brought(trusted(parked))]);
     // The hook’s timeout may run since the heartbeat was asked for.
     const beaten = { lastHeartbeatAtMs: at(30), heartbeats: 1 };
-    expect(works).toEqual([workOn({ ...parked, parked: undefined, continuations: 1, ...beaten })]);
+    expect(works).toEqual([brought(workOn({ ...parked, parked: undefined, continuations: 1, ...beaten }))]);
     expect(namesOf(aws)).toEqual(['get', 'recordHeartbeat']);
   });
 
@@ -234,7 +260,9 @@ describe('a continuation from the bus', () => {
     const stored = { ...parked, announced: 'started', continuations: 3 } as const;
     const aws = await storing(stored);
     const claims = { ...forged, parked: parked.parked };
-    expect(await loaded(aws, [untrusted(claims)])).toEqual([[workOn({ ...stored, pollIntervalSeconds: 10 })]]);
+    expect(await loaded(aws, [brought(untrusted(claims))])).toEqual([
+      [brought(workOn({ ...stored, pollIntervalSeconds: 10 }))],
+    ]);
     expect(namesOf(aws)).toEqual(['get']);
   });
 
@@ -307,25 +335,27 @@ describe('a continuation from the bus', () => {
       hook: { ...hookLimits(7_200), choices: { deadlineSeconds: 1 } },
     };
     const [works] = await loaded(aws, [
-      untrusted({ ...claims, parked: { ...parkedUntil(1).parked, schedule: 'none' } as Drain['parked'] }),
+      brought(untrusted({ ...claims, parked: { ...parkedUntil(1).parked, schedule: 'none' } as Drain['parked'] })),
     ]);
     expect(works).toEqual([
-      workOn(
-        {
-          ...claims,
-          known: undefined,
-          parked: undefined,
-          unconfirmedTurn: undefined,
-          closed: undefined,
-          agentSilence: undefined,
-          hook: undefined,
-          startedAtMs: at(0),
-          // It may have been continued once a second.
-          continuations: 1_000,
-          lastHeartbeatAtMs: at(1_000),
-          heartbeats: 78,
-        },
-        { isClaimed: true },
+      brought(
+        workOn(
+          {
+            ...claims,
+            known: undefined,
+            parked: undefined,
+            unconfirmedTurn: undefined,
+            closed: undefined,
+            agentSilence: undefined,
+            hook: undefined,
+            startedAtMs: at(0),
+            // It may have been continued once a second.
+            continuations: 1_000,
+            lastHeartbeatAtMs: at(1_000),
+            heartbeats: 78,
+          },
+          { isClaimed: true },
+        ),
       ),
     ]);
     expect(namesOf(aws)).toEqual(['get', 'get', 'recordHeartbeat', 'terminatingSinceMs']);

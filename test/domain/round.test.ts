@@ -884,7 +884,7 @@ describe('a notice', () => {
 
   it('for an instance that is in none of the clusters is not ours, and nothing is reported', async () => {
     const aws = fakeAws({ instances: [] });
-    expect(await aws.round([begin(notice)])).toEqual([{ kind: 'not-ours', drain: notice }]);
+    expect(await aws.round([{ ...begin(notice), receives: 1 }])).toEqual([{ kind: 'not-ours', drain: notice }]);
     expect([aws.published, askedOfAutoScaling(aws)]).toEqual([[], []]);
   });
 
@@ -951,6 +951,46 @@ describe('a warning of a Spot interruption', () => {
     aws.send(() => ({ kind: 'continuation', drain, isTrusted: true }), at(30));
     await aws.waitUntil(40);
     expect([...aws.schedules.keys()]).toEqual([`${INSTANCE_ID}-spot-interruption`]);
+    await aws.run();
+    expect(aws.finished()).toMatchObject([{ outcome: { kind: 'drained' } }]);
+    expect([...aws.schedules]).toEqual([]);
+  });
+});
+
+describe('an event that was replayed, which nothing brings again', () => {
+  const job: FakeTask = { ...endless, stopsAtSeconds: 900 };
+
+  it('loses no hook of 60 s, after whichever call its invocation dies', async () => {
+    let hasCrashed = true;
+    let crash = 0;
+    while (hasCrashed) {
+      crash += 1;
+      const crashes: number[] = [];
+      const aws = fakeAws({ tasks: [job], hook: hookLimits(60), crashes, random: [0.1, 0.2, 0.3, 0.4, 0.6] });
+      for (const drain of aws.heldDrains()) aws.send(() => begin(drain), at(0));
+      await aws.waitUntil(25);
+      const [stored] = aws.schedules.values();
+      if (!stored) throw new Error('It has no schedule.');
+      crashes.push(aws.calls.length + crash);
+      await aws.round([{ kind: 'continuation', drain: stored.drain, isTrusted: true }]);
+      hasCrashed = aws.invocations.at(-1)?.crashed === true;
+      if (hasCrashed) await aws.run(() => aws.completion() !== undefined);
+      if (hasCrashed) expect([crash, aws.completion()]).toMatchObject([crash, { holding: [] }]);
+    }
+    expect(crash).toBeGreaterThan(4);
+  });
+
+  it('is not left for a queue that does not have it', async () => {
+    const policy = { ...POLICY, waiting: 'watch' as const };
+    const aws = fakeAws({ tasks: [job], hook: hookLimits(600), outages: [{ of: 'queue', span: [0, 60] }] });
+    expect(await aws.round([begin()], { policy })).toMatchObject([{ kind: 'handed-over' }]);
+    await aws.run(() => aws.completion() !== undefined);
+    expect(aws.completion()).toMatchObject({ holding: [] });
+  });
+
+  it('leaves no schedule behind where its drain ends by the message that was sent first', async () => {
+    const aws = fakeAws({ tasks: [{ ...job, stopsAtSeconds: 12 }], events: 'none' });
+    await aws.round(aws.heldDrains().map((drain) => begin(drain)));
     await aws.run();
     expect(aws.finished()).toMatchObject([{ outcome: { kind: 'drained' } }]);
     expect([...aws.schedules]).toEqual([]);

@@ -565,6 +565,15 @@ describe('a batch', () => {
     },
   );
 
+  it('that was replayed is handed over instead of left for a queue that does not have it', async () => {
+    install(WATCHING);
+    lostEvents = 1;
+    terminate();
+    failing = ({ service }) => (service === 'sqs' ? new AwsError('ServiceUnavailable', 'down', 503) : undefined);
+    expect(await bring(terminationOf(INSTANCE))).toEqual({ batchItemFailures: [] });
+    expect(kinds()).toEqual(['handed-over']);
+  });
+
   describe('that came too often without an answer', () => {
     const recordOf = (message: unknown, messageAttributes = {}) => ({
       eventSource: 'aws:sqs',
