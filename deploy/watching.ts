@@ -82,7 +82,7 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
     TimedOutAlarm: {
       name: 'timed-out',
       description:
-        'A drain reached its deadline, and its instance was terminated while tasks had not stopped. The log names the tasks and says why they stayed.',
+        'A drain reached its deadline while tasks had not stopped. They were killed with their instance, unless EC2 had only recommended to rebalance it. The log names the tasks and says why they stayed.',
       runbook: 'Timed out',
       ...ours,
       metric: 'Drains',
@@ -114,7 +114,7 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
     NearDeadlineAlarm: {
       name: 'near-deadline',
       description:
-        'A drain has used 80 % of the time to its deadline, when its remaining tasks are killed. Find out which tasks hold the instance while there is time.',
+        'A drain has used 80 % of the time to its deadline, when its remaining tasks are killed unless EC2 has only recommended to rebalance the instance. Find out which tasks hold the instance while there is time.',
       runbook: 'Near its deadline',
       ...ours,
       metric: 'DeadlineUsed',

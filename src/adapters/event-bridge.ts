@@ -172,7 +172,7 @@ function aboutOutcome(drain: Drain, outcome: Outcome, atMs: number) {
       return { ...said, holdingTasks: [] };
     case 'timed-out':
     case 'agent-lost':
-      return { ...said, ...aboutTasks(outcome.killedTasks) };
+      return { ...said, ...aboutTasks(outcome.sparedTasks ?? outcome.killedTasks) };
     case 'gone':
     case 'already-completed':
       return { ...said, ...presentLastSeen(outcome.lastSeen) };

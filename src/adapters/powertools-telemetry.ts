@@ -2,7 +2,15 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Decision } from '../domain/decision.ts';
 import type { Explanation } from '../domain/diagnose.ts';
-import { type Drain, drainIdOf, instanceIdOf, killsTasks, type Outcome, unreachable } from '../domain/drain.ts';
+import {
+  type Drain,
+  drainIdOf,
+  instanceIdOf,
+  killsTasks,
+  type LethalVerdict,
+  type Outcome,
+  unreachable,
+} from '../domain/drain.ts';
 import type { Observation } from '../domain/observation.ts';
 import type { OperatorNote } from '../domain/operator.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
@@ -32,7 +40,8 @@ export function powertoolsTelemetry(logger: Logger, metrics: Metrics): Telemetry
       if (entry.kind === 'finished') {
         publishEnd(metrics, drain, entry.outcome, entry.finishedAtMs);
         publishUnaccounted(metrics, entry.outcome);
-        if (entry.explanation) publishByCause(metrics, 'TasksKilledAtDeadline', entry.explanation);
+        const hasKilled = killsTasks(entry.outcome) && !entry.outcome.sparedTasks;
+        if (entry.explanation && hasKilled) publishByCause(metrics, 'TasksKilledAtDeadline', entry.explanation);
       }
     },
     recordReturn(returned, unpublished) {
@@ -195,20 +204,20 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
       return { level: 'warn', message, ...ending, ...presentLastSeen(outcome.lastSeen) };
     case 'timed-out':
       return {
-        level: 'error',
+        level: outcome.sparedTasks ? 'warn' : 'error',
         message,
         ...ending,
         deadlineAt: new Date(outcome.deadlineAtMs).toISOString(),
-        killedTasks: outcome.killedTasks.map(presentTask),
+        ...presentTasksLeft(outcome),
         ...why,
       };
     case 'agent-lost':
       return {
-        level: 'error',
+        level: outcome.sparedTasks ? 'warn' : 'error',
         message,
         ...ending,
         agentDisconnectedSince: new Date(outcome.disconnectedSinceMs).toISOString(),
-        killedTasks: outcome.killedTasks.map(presentTask),
+        ...presentTasksLeft(outcome),
         ...why,
       };
     case 'already-completed':
@@ -221,6 +230,14 @@ function outcomeLine(drain: Drain, { outcome, finishedAtMs, explanation }: Endin
     default:
       return unreachable(outcome);
   }
+}
+
+/** `holdingTasks` are those that run on. */
+function presentTasksLeft({ killedTasks, sparedTasks }: LethalVerdict) {
+  return {
+    killedTasks: killedTasks.map(presentTask),
+    ...(sparedTasks && { holdingTasks: sparedTasks.map(presentTask) }),
+  };
 }
 
 /** How many tasks held the instance when some were seen last, if the drain does not know what became of them. */

@@ -4,7 +4,7 @@
  */
 
 import type { Blocker, Cause, CauseKind, Explanation } from '../domain/diagnose.ts';
-import { type Drain, type Outcome, unreachable } from '../domain/drain.ts';
+import { type Drain, type LethalVerdict, type Outcome, unreachable } from '../domain/drain.ts';
 import type { LastSeen } from '../domain/observation.ts';
 import { duration } from './duration.ts';
 
@@ -73,7 +73,7 @@ export function sentenceOnBlocker(
 
 /**
  * How a drain ended, in the words of the log and of the event on the bus, without a full stop. On a notice nothing is completed:
- * EC2 takes the instance whatever we do.
+ * EC2 takes the instance, or leaves it, whatever we do.
  */
 export function sentenceOnOutcome(outcome: Outcome, atMs: number, kind: Drain['kind'] = 'held'): string {
   const result = (verdict: string) => (kind === 'notice' ? '' : ` (result ${verdict})`);
@@ -83,14 +83,22 @@ export function sentenceOnOutcome(outcome: Outcome, atMs: number, kind: Drain['k
     case 'gone':
       return `Gone: the instance has no live registration in ${outcome.clusters.join(', ')}; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}${outcome.lastSeen ? '' : '. If a cluster should have one, check the setting cluster for its name'}`;
     case 'timed-out':
-      return `Timed out: ${tasksOf(outcome.killedTasks.length)} had not stopped at the deadline, ${timeInWords(outcome.deadlineAtMs)}${result(outcome.result)}`;
+      return `Timed out: ${tasksOf(countLeft(outcome))} had not stopped at the deadline, ${timeInWords(outcome.deadlineAtMs)}${result(outcome.result)}${spared(outcome)}`;
     case 'agent-lost':
-      return `Agent lost: the ECS agent of the instance has been disconnected since ${timeInWords(outcome.disconnectedSinceMs)}, and ${tasksOf(outcome.killedTasks.length)} may not have stopped${result(outcome.result)}`;
+      return `Agent lost: the ECS agent of the instance has been disconnected since ${timeInWords(outcome.disconnectedSinceMs)}, and ${tasksOf(countLeft(outcome))} may not have stopped${result(outcome.result)}${spared(outcome)}`;
     case 'already-completed':
       return `Already completed: someone else completed the lifecycle action, its hook timed out, or the hook or its group was deleted; ${sentenceOnLastSeen(outcome.lastSeen, atMs)}`;
     default:
       return unreachable(outcome);
   }
+}
+
+function countLeft({ killedTasks, sparedTasks = killedTasks }: LethalVerdict): number {
+  return sparedTasks.length;
+}
+
+function spared({ sparedTasks }: LethalVerdict): string {
+  return sparedTasks ? '. Nothing was killed: EC2 has recommended to rebalance the instance, and has not taken it' : '';
 }
 
 /** What is known of the tasks of a drain that ended because someone else let the instance go. */

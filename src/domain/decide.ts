@@ -1,7 +1,7 @@
 /** What happens to a drain next. Pure: the same situation always gives the same decision. */
 
 import type { Decision, DecisionKind, Situation } from './decision.ts';
-import { type Drain, type LethalVerdict, unreachable } from './drain.ts';
+import { type Drain, isOnlyRecommended, type LethalVerdict, unreachable } from './drain.ts';
 import { markOf } from './mark.ts';
 import {
   activeIn,
@@ -151,13 +151,14 @@ function mayBeCopy(situation: Situation): boolean {
   return kind === 'held' && !parked && !situation.isStartVerified && mayUseSchedule(situation);
 }
 
-/** The verdict that lets the tasks die, if it is due. */
+/** The verdict that lets the instance go with its tasks, if it is due. */
 function lethalVerdict(
-  killedTasks: readonly HoldingTask[],
+  holding: readonly HoldingTask[],
   { drain, policy, nowMs }: Situation,
 ): LethalVerdict | undefined {
   const deadlineMs = deadlineAtMs(drain, policy);
-  const ending = { result: policy.deadlineResult, killedTasks };
+  const left = isOnlyRecommended(drain) ? { killedTasks: [], sparedTasks: holding } : { killedTasks: holding };
+  const ending = { result: policy.deadlineResult, ...left };
   if (nowMs >= deadlineMs) return { kind: 'timed-out', deadlineAtMs: deadlineMs, ...ending };
   const { agentSilence, closed } = drain;
   if (!agentSilence || nowMs < agentLostAtMs(agentSilence, closed, policy)) return undefined;

@@ -184,20 +184,18 @@ export type Verdict =
   | { readonly kind: 'gone'; readonly clusters: readonly string[] }
   | LethalVerdict;
 
-/** A verdict that lets Auto Scaling terminate an instance with tasks on it. */
+/** A verdict that lets an instance go with tasks on it. */
 export type LethalVerdict =
-  | {
-      readonly kind: 'timed-out';
-      readonly deadlineAtMs: number;
-      readonly result: LifecycleResult;
-      readonly killedTasks: readonly HoldingTask[];
-    }
-  | {
-      readonly kind: 'agent-lost';
-      readonly disconnectedSinceMs: number;
-      readonly result: LifecycleResult;
-      readonly killedTasks: readonly HoldingTask[];
-    };
+  | ({ readonly kind: 'timed-out'; readonly deadlineAtMs: number } & TasksLeft)
+  | ({ readonly kind: 'agent-lost'; readonly disconnectedSinceMs: number } & TasksLeft);
+
+/** The tasks that had not stopped, and what Auto Scaling is told. */
+interface TasksLeft {
+  readonly result: LifecycleResult;
+  readonly killedTasks: readonly HoldingTask[];
+  /** They run on: EC2 has only recommended to rebalance their instance. */
+  readonly sparedTasks?: readonly HoldingTask[];
+}
 
 /** How a drain ended: by our verdict, or because the action was no longer pending. */
 export type Outcome =
@@ -276,7 +274,12 @@ export function keyOf(drain: Drain): string {
   return JSON.stringify([autoScalingGroup, lifecycleHook, instanceId]);
 }
 
-/** Whether the verdict lets tasks die. */
+/** Whether EC2 only recommends to rebalance the instance: nothing takes it when the drain ends. */
+export function isOnlyRecommended(drain: Drain): boolean {
+  return drain.kind === 'notice' && drain.notice.kind === 'rebalance-recommendation';
+}
+
+/** Whether the verdict lets the instance go although tasks had not stopped. */
 export function killsTasks(verdict: Outcome): verdict is LethalVerdict {
   return verdict.kind === 'timed-out' || verdict.kind === 'agent-lost';
 }

@@ -100,7 +100,7 @@ function resultOf(verdict: Verdict): LifecycleResult {
 }
 
 async function stopTasks({ work: { drain }, decision }: StepOf<'stop-tasks'>, ports: Ports): Promise<Answer> {
-  const reason = `ecs-drain: ${instanceIdOf(drain)} is terminating and its drain is near its deadline`;
+  const reason = `ecs-drain: the drain of ${instanceIdOf(drain)} is near its deadline`;
   const stopped = await Promise.allSettled(
     decision.tasks.map((task) => ports.containerInstances.stopTask(task, reason)),
   );

@@ -6,6 +6,7 @@ import {
   type HookChoices,
   type HookLimits,
   hookLimits,
+  isOnlyRecommended,
   type LifecycleResult,
   STRAGGLERS,
   type Stragglers,
@@ -144,13 +145,13 @@ const MANAGED_HEARTBEAT_TIMEOUT_SECONDS = 3_600;
 
 /** The limits of the drain's hook, or assumed ones while they are not known: those of ECS's hook or of the policy. */
 export function limitsOf(drain: Drain, policy: Policy): HookLimits {
-  const known = drain.kind === 'notice' ? undefined : drain.hook;
-  if (known) return known;
+  if (drain.kind !== 'notice' && drain.hook) return drain.hook;
   return hookLimits(drain.kind === 'supervised' ? MANAGED_HEARTBEAT_TIMEOUT_SECONDS : policy.heartbeatTimeoutSeconds);
 }
 
 /** The policy for the drain: what its hook chooses, as far as the policy of the stack allows it. */
 export function policyOf(drain: Drain, policy: Policy): Policy {
+  if (isOnlyRecommended(drain)) return { ...policy, stopStragglers: 'none' }; // Its deadline kills no task.
   return policyWith(drain.kind === 'held' ? drain.hook?.choices : undefined, policy);
 }
 

@@ -258,6 +258,11 @@ describe('an event about a drain', () => {
       { holdingTasks: [shown] },
     ],
     [
+      { kind: 'timed-out', deadlineAtMs, result: 'CONTINUE', killedTasks: [], sparedTasks: [holdingTask()] },
+      'Timed out: 1 task had not stopped at the deadline, 2026-03-01T11:00:00Z (result CONTINUE). Nothing was killed: EC2 has recommended to rebalance the instance, and has not taken it',
+      { holdingTasks: [shown] },
+    ],
+    [
       { kind: 'agent-lost', disconnectedSinceMs: deadlineAtMs, result: 'ABANDON', killedTasks: [holdingTask()] },
       'Agent lost: the ECS agent of the instance has been disconnected since 2026-03-01T11:00:00Z, and 1 task may not have stopped (result ABANDON)',
       { holdingTasks: [shown] },

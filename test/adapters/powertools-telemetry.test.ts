@@ -432,6 +432,31 @@ describe('the end of a drain', () => {
     });
   });
 
+  it.each(['timed-out', 'agent-lost'] as const)(
+    'warns that the tasks run on where EC2 has only recommended to rebalance the instance: %s',
+    (kind) => {
+      const spared: Outcome = { ...outcomes[kind], killedTasks: [], sparedTasks: killedTasks };
+      expect(ended(spared)).toMatchObject({
+        level: 'WARN',
+        message: expect.stringMatching(/2 tasks (had|may) not .*Nothing was killed: EC2 has recommended/),
+        killedTasks: [],
+        holdingTasks: [{ group: 'service:web' }, { group: 'family:migrate' }],
+      });
+      expect(linesFor(finished(spared), noticeDrain).emf[0]).toMatchObject({ TasksKilledAtDeadline: 0 });
+      const tasks = { cluster: CLUSTER, group: 'service:web', class: 'service', tasks: killedTasks } as const;
+      const explanation: Explanation = {
+        atMs: finishedAtMs,
+        blockers: [{ ...tasks, causes: [{ kind: 'starting' }] }],
+        unknown: [],
+      };
+      const explained = { kind: 'finished', outcome: spared, finishedAtMs, explanation } as const;
+      expect(linesFor(explained, noticeDrain).emf.flatMap(({ cause }) => cause ?? [])).toEqual([]);
+      expect(linesFor({ ...explained, outcome: outcomes[kind] }).emf.flatMap(({ cause }) => cause ?? [])).not.toEqual(
+        [],
+      );
+    },
+  );
+
   it('says when the deadline was, and since when the agent was silent', () => {
     expect(ended(outcomes['timed-out'])).toMatchObject({ deadlineAt: '2026-03-01T09:09:59.000Z' });
     expect(ended(outcomes['agent-lost'])).toMatchObject({ agentDisconnectedSince: '2026-03-01T09:01:00.000Z' });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/domain/decide.ts';
 import type { Decision, DecisionKind, Situation } from '../../src/domain/decision.ts';
-import { hookLimits } from '../../src/domain/drain.ts';
+import { hookLimits, isOnlyRecommended, type NoticeKind } from '../../src/domain/drain.ts';
 import type { ContainerInstanceStatus, HoldingTask, Observation } from '../../src/domain/observation.ts';
 import {
   agentLostAtMs,
@@ -10,6 +10,7 @@ import {
   heartbeatDueAtMs,
   hookTimesOutAtMs,
   type Policy,
+  policyOf,
   SCHEDULE_LATE_SECONDS,
   settledAtMs,
   stopDueAtMs,
@@ -475,7 +476,16 @@ describe('a drain on a notice of EC2', () => {
   it('ends at the policy’s deadline after a recommendation to rebalance', () => {
     const drain = notice('rebalance-recommendation');
     expect(decide(situation({ drain, nowMs: at(7_200) - 1 })).kind).toBe('park');
-    expect(decide(situation({ drain, nowMs: at(7_200) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
+    const verdict = { kind: 'timed-out', killedTasks: [], sparedTasks: [holdingTaskOf()] };
+    expect(decide(situation({ drain, nowMs: at(7_200) }))).toMatchObject({ verdict });
+  });
+
+  it('stops no task ahead of the deadline of a recommendation, which kills none', () => {
+    const policy = { ...POLICY, stopStragglers: 'all' as const };
+    const near = (kind: NoticeKind, seconds: number) =>
+      decide(situation({ drain: notice(kind), policy, nowMs: at(seconds) })).kind;
+    expect(near('spot-interruption', 110)).toBe('stop-tasks');
+    expect(near('rebalance-recommendation', 7_195)).toBe('park');
   });
 });
 
@@ -638,7 +648,9 @@ describe('any decision', () => {
         return;
       }
       expect(drain.kind === 'notice' || isStartVerified).toBe(true);
-      expect(verdict).toMatchObject({ result: policy.deadlineResult, killedTasks: observation.tasks.holding });
+      const { holding } = observation.tasks;
+      const left = isOnlyRecommended(drain) ? { killedTasks: [], sparedTasks: holding } : { killedTasks: holding };
+      expect(verdict).toMatchObject({ result: policy.deadlineResult, ...left });
       if (verdict.kind === 'timed-out') return expect(nowMs).toBeGreaterThanOrEqual(deadlineAtMs(drain, policy));
       expect(searchedAtMs).not.toBe(Number.NEGATIVE_INFINITY);
       const lostMs = drain.agentSilence ? agentLostAtMs(drain.agentSilence, drain.closed, policy) : Number.NaN;
@@ -659,7 +671,7 @@ describe('any decision', () => {
         deadlineMs,
         heartbeatDueAtMs(drain, policy),
         drain.agentSilence ? agentLostAtMs(drain.agentSilence, drain.closed, policy) : Number.POSITIVE_INFINITY,
-        ...holding.map((each) => stopDueAtMs(each, deadlineMs, policy)),
+        ...holding.map((each) => stopDueAtMs(each, deadlineMs, policyOf(drain, policy))),
       ];
       const lateMs = decision.on === 'schedule' ? SCHEDULE_LATE_SECONDS * 1000 : 0;
       // Without the queue a drain may be late by a schedule's minute, but not for its hook.

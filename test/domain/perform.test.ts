@@ -161,7 +161,7 @@ describe('stopping stragglers', () => {
   it('gives the reason that the task shows; a refused stop does not affect the others', async () => {
     const aws = fakeAws({ fault: ({ args: [arn] }) => (arn === 'b' ? denied : undefined) });
     expect(await performed(aws, [[first, { kind: 'stop-tasks', tasks }]])).toEqual([{ kind: 'done' }]);
-    const reason = `ecs-drain: ${INSTANCE_ID} is terminating and its drain is near its deadline`;
+    const reason = `ecs-drain: the drain of ${INSTANCE_ID} is near its deadline`;
     expect(aws.calls.map(({ args }) => args)).toEqual(['a', 'b', 'c'].map((arn) => [arn, reason]));
     expect(aws.refusals()).toEqual([{ doing: 'stop-tasks', reason: 'not authorized' }]);
   });
