@@ -148,7 +148,7 @@ const PSEUDO_PARAMETERS: Readonly<Record<string, string>> = {
 
 /**
  * The template as CloudFormation reads it. Another resource stands as its logical id, or as its name if it is one that has
- * `Name`, and a queue as its URL; its ARN as `<logical id>.Arn`.
+ * `Name`, and a queue as its URL; its ARN as `<logical id>.Arn`, which `deploymentIn` resolves.
  */
 function filledIn(value: unknown, resources: Package['resources']): unknown {
   const inner = (each: unknown): unknown => filledIn(each, resources);
@@ -169,7 +169,7 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
         },
       );
     case 'Fn::GetAtt':
-      return operand.join('.');
+      return attributeOf(operand, resources);
     case 'Fn::Join':
       return operand[1].map(inner).join(operand[0]);
     default:
@@ -181,6 +181,17 @@ function filledIn(value: unknown, resources: Package['resources']): unknown {
 function referenceTo(id: string, resource: Resource | undefined): unknown {
   if (resource?.Type !== 'AWS::SQS::Queue') return resource?.Properties['Name'] ?? id;
   return `https://sqs.${REGION}.amazonaws.com/${ACCOUNT}/${nameOf(id, resource.Properties)}`;
+}
+
+/**
+ * What `Fn::GetAtt` of a resource returns (CloudFormation template reference).
+ * @throws Error for an attribute that is not known here: its name would stand for its value.
+ */
+function attributeOf([id, attribute]: readonly [string, string], resources: Package['resources']): string {
+  if (attribute === 'Arn') return `${id}.Arn`;
+  const resource = resources[id];
+  if (resource?.Type === 'AWS::SQS::Queue' && attribute === 'QueueName') return nameOf(id, resource.Properties);
+  throw new Error(`The template asks for ${attribute} of ${id}, which is not known here.`);
 }
 
 /** A queue of a package. */

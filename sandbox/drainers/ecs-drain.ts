@@ -146,7 +146,6 @@ function queuesOf(region: Region, { queues: specs }: Deployment): ReadonlyMap<st
     const deadLetterQueue = queues.get(deadLetterArn);
     const queue = region.createQueue({ ...spec, ...(deadLetterQueue && { deadLetterQueue }) });
     queues.set(arn, queue);
-    measureByTheMinute(region, queue);
   }
   return queues;
 }
@@ -210,19 +209,6 @@ function version4({ drain }: { readonly drain: Drain }): string {
     version: 4,
     drain: { ...others, action, lastHeartbeatAtMs: drain.startedAtMs, heartbeats: 0 },
   });
-}
-
-/** What SQS says about a queue. */
-function measureByTheMinute({ time, measure }: Region, queue: QueueModel): void {
-  const dimensions = { QueueName: `${queue.name}.QueueName` }; // as packaging.ts fills it in
-  const sample = () => {
-    const datum = { namespace: 'AWS/SQS', dimensions, atMs: time.nowMs() };
-    measure({ ...datum, name: 'ApproximateNumberOfMessagesVisible', unit: 'Count', value: queue.counts.visible });
-    measure({ ...datum, name: 'ApproximateAgeOfOldestMessage', unit: 'Seconds', value: queue.oldestAgeSeconds });
-    time.toBackground(time.after(60, sample));
-  };
-  // Half a minute after ECS, which reports at the full ones: a drill may end with either.
-  time.toBackground(time.after(30, sample));
 }
 
 /** What a drain is about. */

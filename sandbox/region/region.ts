@@ -2,7 +2,7 @@ import { autoScalingService } from './auto-scaling/api.ts';
 import { AutoScalingModel, type GroupSpec } from './auto-scaling/model.ts';
 import { AwsError } from './aws-error.ts';
 import { cloudWatchService } from './cloudwatch/api.ts';
-import { type Datapoint, datapointsIn } from './cloudwatch/metrics.ts';
+import { type Datapoint, datapointsIn, reportByTheMinute } from './cloudwatch/metrics.ts';
 import { ec2Service } from './ec2/api.ts';
 import { ecsService } from './ecs/api.ts';
 import { ManagedDraining } from './ecs/managed-draining.ts';
@@ -176,6 +176,8 @@ export function createRegion(options: RegionOptions): Region {
       else ecs.setAgentConnected(ec2InstanceId, true);
     },
   });
+
+  reportByTheMinute({ time, ecs, queues, measure });
 
   const managedDraining = new ManagedDraining({ time, ecs, autoScaling, eventBridge });
   const managedScaling = new ManagedScaling({ time, ecs, autoScaling });

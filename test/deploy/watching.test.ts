@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Package, packaged } from '../../sandbox/packaging.ts';
-import type { Metric } from '../../sandbox/region/cloudwatch/metrics.ts';
+import { deploymentIn, type Package, packaged } from '../../sandbox/packaging.ts';
+import { type Metric, RECORDED } from '../../sandbox/region/cloudwatch/metrics.ts';
 import { NO_FAULTS } from '../../sandbox/region/faults.ts';
 import { dashboardOf } from '../../sandbox/report/dashboard.ts';
 import { SCENARIOS, type Scenario } from '../../sandbox/scenarios.ts';
@@ -108,6 +108,25 @@ describe('an alarm', () => {
     expect(alarmsDuring(drills.unheard)).toEqual([]);
     expect(alarmsDuring(drills.unreadable)).toEqual(['DeadLettersAlarm']);
     expect(alarmsDuring(drills.failing)).toEqual(['FunctionErrorsAlarm']);
+  });
+
+  it('watches only what the local Region records, of queues and functions by their names', () => {
+    const { queues, lambda } = deploymentIn(quiet);
+    const lines = widgetsIn(quiet.resources).flatMap((widget) => (widget.kind === 'graph' ? widget.lines : []));
+    const watched = [...alarmsIn(quiet.resources), ...lines]
+      .map(({ metric }) => metric)
+      .filter(({ namespace }) => namespace !== 'ECSDrain');
+    expect(new Set(watched.map(({ namespace }) => namespace))).toEqual(new Set(['AWS/Lambda', 'AWS/SQS']));
+    const named: Readonly<Record<string, readonly string[]>> = {
+      FunctionName: [lambda.name],
+      QueueName: queues.map(({ name }) => name),
+    };
+    for (const { namespace, name, dimensions } of watched) {
+      const { dimension, names } = RECORDED[namespace as keyof typeof RECORDED];
+      expect(names).toContain(name);
+      expect(Object.keys(dimensions)).toEqual([dimension]);
+      expect(named[dimension]).toContain(dimensions[dimension]);
+    }
   });
 
   it('facts 35 sqs-metrics: is on when an event has waited for longer than any delay, and off where SQS has no data', () => {

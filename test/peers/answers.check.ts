@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined)('boto3', () => {
     expect(read.metrics[protocol]).toEqual({
       protocol,
       data: [['2026-01-01T00:00:00+00:00'], [1], 'Complete'],
-      names: ['ConcurrentExecutions', 'Errors', 'Throttles'],
+      names: ['ConcurrentExecutions', 'Duration', 'Errors', 'Invocations', 'Throttles'],
       refusal: [
         'ValidationError',
         expect.stringContaining('The local Region knows no metric math, such as the Expression of m'),

@@ -129,7 +129,7 @@ describe('the deployment on the local Region', () => {
     expect(installed.deadLetters?.()).toBe(TERMINATED);
     const values = region.metrics
       .filter(({ name, dimensions }) => {
-        return name === 'ApproximateNumberOfMessagesVisible' && dimensions['QueueName'] === 'Dead.QueueName';
+        return name === 'ApproximateNumberOfMessagesVisible' && dimensions['QueueName'] === 'Dead';
       })
       .map(({ value }) => value);
     expect(values).toEqual([0, 0, TERMINATED, TERMINATED]);

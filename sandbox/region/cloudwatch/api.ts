@@ -1,4 +1,5 @@
 import type {
+  Metric as AskedMetric,
   GetMetricDataInput,
   GetMetricDataOutput,
   ListMetricsInput,
@@ -9,7 +10,7 @@ import type {
 import { AwsError } from '../aws-error.ts';
 import { pageOf } from '../pages.ts';
 import type { Service } from '../service.ts';
-import { type Datapoint, keyOf, type Metric, ofMetric, STATISTIC, seriesOf } from './metrics.ts';
+import { type Datapoint, keyOf, type Metric, ofMetric, RECORDED, STATISTIC, seriesOf } from './metrics.ts';
 
 /** What the API needs of the rest of the Region. */
 export interface CloudWatchOptions {
@@ -33,6 +34,7 @@ function operationsOf({ metrics, nowMs }: CloudWatchOptions): Service['operation
   return {
     ListMetrics: (input: ListMetricsInput): ListMetricsOutput => {
       const { Namespace, MetricName, Dimensions = [], RecentlyActive, NextToken } = input;
+      if (Namespace !== undefined) refuseUnrecorded(metrics, Namespace, MetricName);
       const sinceMs = RecentlyActive === undefined ? -Infinity : nowMs() - RECENTLY_MS;
       const wanted = metrics
         .filter(({ atMs }) => atMs >= sinceMs)
@@ -60,6 +62,7 @@ function operationsOf({ metrics, nowMs }: CloudWatchOptions): Service['operation
       if (startMs >= endMs) throw invalid('The parameter StartTime must be less than the parameter EndTime.');
       for (const query of MetricDataQueries) refuseQuery(query);
       refuseRepeatedId(MetricDataQueries);
+      for (const { MetricStat } of MetricDataQueries) refuseUnrecordedMetric(metrics, MetricStat?.Metric);
       const results = MetricDataQueries.filter(({ ReturnData = true }) => ReturnData).map((query) => {
         const result = resultOf(query, metrics, startMs, endMs);
         return ScanBy === 'TimestampDescending'
@@ -83,12 +86,7 @@ function resultOf(
   endMs: number,
 ): MetricDataResult {
   const { Metric: asked = {}, Period = 60, Stat = '', Unit } = MetricStat ?? {};
-  const dimensions = (asked.Dimensions ?? []).map(({ Name = '', Value = '' }) => [Name, Value]);
-  const metric: Metric = {
-    namespace: asked.Namespace ?? '',
-    name: asked.MetricName ?? '',
-    dimensions: Object.fromEntries(dimensions),
-  };
+  const metric = metricOf(asked);
   // CloudWatch counts the values of the whole period that the start is in.
   const fromMs = Math.floor(startMs / (Period * 1000)) * Period * 1000;
   const within = ofMetric(metrics, metric)
@@ -102,6 +100,43 @@ function resultOf(
     Values: series.map(({ value }) => value),
     StatusCode: 'Complete',
   };
+}
+
+function metricOf({ Namespace = '', MetricName = '', Dimensions = [] }: AskedMetric): Metric {
+  const dimensions = Dimensions.map(({ Name = '', Value = '' }) => [Name, Value]);
+  return { namespace: Namespace, name: MetricName, dimensions: Object.fromEntries(dimensions) };
+}
+
+/** Services of AWS report there, and no one else. */
+const OF_AWS = /^(AWS|ECS)\//;
+
+/**
+ * An empty answer about a metric of AWS would say that nothing has happened.
+ * @throws AwsError if the Region does not record it.
+ */
+function refuseUnrecorded(metrics: readonly Datapoint[], namespace: string, name?: string): void {
+  if (!OF_AWS.test(namespace)) return;
+  const known: readonly string[] = recordedOf(namespace)?.names ?? [];
+  if (name === undefined ? known.length > 0 : known.includes(name)) return;
+  const isThere = (each: Datapoint) => each.namespace === namespace && each.name === (name ?? each.name);
+  if (metrics.some(isThere)) return;
+  const sentence =
+    name === undefined
+      ? `No metric of ${namespace} is recorded by the local Region.`
+      : `${name} of ${namespace} is not recorded by the local Region.`;
+  throw invalid(`${sentence} docs/rehearsal.md lists what is.`);
+}
+
+function refuseUnrecordedMetric(metrics: readonly Datapoint[], asked: AskedMetric = {}): void {
+  const { namespace, name, dimensions } = metricOf(asked);
+  refuseUnrecorded(metrics, namespace, name);
+  const dimension = recordedOf(namespace)?.dimension;
+  if (dimension === undefined || Object.keys(dimensions).join() === dimension) return;
+  throw invalid(`${name} of ${namespace} is recorded by the local Region with the one dimension ${dimension}.`);
+}
+
+function recordedOf(namespace: string): (typeof RECORDED)[keyof typeof RECORDED] | undefined {
+  return Object.hasOwn(RECORDED, namespace) ? RECORDED[namespace as keyof typeof RECORDED] : undefined;
 }
 
 /** What CloudWatch refuses, and what it knows and the Region lacks. */

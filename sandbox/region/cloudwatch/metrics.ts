@@ -1,3 +1,5 @@
+import type { EcsModel } from '../ecs/model.ts';
+import type { QueueModel } from '../sqs/model.ts';
 import type { VirtualTime } from '../time/virtual-time.ts';
 
 /** What CloudWatch distinguishes metrics by. */
@@ -13,6 +15,24 @@ export interface Datapoint extends Metric {
   readonly value: number;
   readonly atMs: number;
 }
+
+/** What AWS itself reports here: each namespace has one dimension, and these metrics of it. */
+export const RECORDED = {
+  'AWS/ECS': { dimension: 'ClusterName', names: ['CPUReservation', 'MemoryReservation'] },
+  'AWS/Lambda': {
+    dimension: 'FunctionName',
+    names: ['ConcurrentExecutions', 'Duration', 'Errors', 'Invocations', 'Throttles'],
+  },
+  'AWS/SQS': {
+    dimension: 'QueueName',
+    names: [
+      'ApproximateAgeOfOldestMessage',
+      'ApproximateNumberOfMessagesDelayed',
+      'ApproximateNumberOfMessagesNotVisible',
+      'ApproximateNumberOfMessagesVisible',
+    ],
+  },
+} as const;
 
 /** The part of an EMF line that says what of it is a metric. */
 interface Emf {
@@ -89,6 +109,46 @@ export function statisticOf(datapoints: readonly Datapoint[], stat: string): num
   if (stat === 'Average') return sum / values.length;
   const percent = { Minimum: 0, Maximum: 100 }[stat] ?? Number(stat.slice(1));
   return values[Math.max(0, Math.ceil((percent / 100) * values.length) - 1)] as number;
+}
+
+/** What ECS and SQS report of their clusters and queues. */
+export interface Reporting {
+  readonly time: VirtualTime;
+  readonly ecs: Pick<EcsModel, 'clusters' | 'reservation'>;
+  readonly queues: ReadonlyMap<string, QueueModel>;
+  readonly measure: (datapoint: Datapoint) => void;
+}
+
+/** Reports each cluster at every full minute, and each queue half a minute later: a drill may end with either. */
+export function reportByTheMinute({ time, ecs, queues, measure }: Reporting): void {
+  const everyMinute = (afterSeconds: number, report: () => void) => {
+    const next = () => {
+      report();
+      time.toBackground(time.after(60, next));
+    };
+    time.toBackground(time.after(afterSeconds, next));
+  };
+  const reporterOf = (namespace: keyof typeof RECORDED, resource: string) => {
+    const datum = { namespace, dimensions: { [RECORDED[namespace].dimension]: resource }, atMs: time.nowMs() };
+    return (name: string, unit: string, value: number) => measure({ ...datum, name, unit, value });
+  };
+  everyMinute(60, () => {
+    for (const cluster of ecs.clusters.keys()) {
+      const report = reporterOf('AWS/ECS', cluster);
+      const { cpuPercent, memoryPercent } = ecs.reservation(cluster);
+      report('CPUReservation', 'Percent', cpuPercent);
+      report('MemoryReservation', 'Percent', memoryPercent);
+    }
+  });
+  everyMinute(30, () => {
+    for (const queue of queues.values()) {
+      const report = reporterOf('AWS/SQS', queue.name);
+      report('ApproximateNumberOfMessagesVisible', 'Count', queue.counts.visible);
+      report('ApproximateNumberOfMessagesNotVisible', 'Count', queue.counts.inFlight);
+      report('ApproximateNumberOfMessagesDelayed', 'Count', queue.delayed);
+      report('ApproximateAgeOfOldestMessage', 'Seconds', queue.oldestAgeSeconds);
+    }
+  });
 }
 
 /** Samples a value now and at every full minute from now on, as ECS reports its reservations. */

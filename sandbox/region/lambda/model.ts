@@ -1,5 +1,5 @@
 import type { Context } from 'aws-lambda';
-import type { Datapoint } from '../cloudwatch/metrics.ts';
+import type { Datapoint, RECORDED } from '../cloudwatch/metrics.ts';
 import type { Place } from '../place.ts';
 import type { Random } from '../time/random.ts';
 import { type Clock, currentFiber, type Fiber, type Scheduled, type VirtualTime } from '../time/virtual-time.ts';
@@ -162,6 +162,7 @@ export class LambdaModel {
     const startedAtMs = time.nowMs();
     const spec = this.#spec;
     this.#trace('started');
+    this.#measure('Invocations', 1);
 
     let over = false;
     let coldStart = false;
@@ -171,8 +172,12 @@ export class LambdaModel {
       over = true;
       if (timeout) time.cancel(timeout);
       this.#running.delete(fiber);
-      const billedSeconds = Math.ceil(time.nowMs() - startedAtMs) / 1000;
+      const durationMs = time.nowMs() - startedAtMs;
+      const billedSeconds = Math.ceil(durationMs) / 1000;
       this.#measure('Errors', error === undefined ? 0 : 1, startedAtMs);
+      // Lambda does not count the start of a new container, in which an invocation may die.
+      const startMs = coldStart ? COLD_START_SECONDS * 1000 : 0;
+      this.#measure('Duration', Math.max(0, durationMs - startMs), startedAtMs);
       this.invocations.push({ event, fiber, startedAtMs, billedSeconds, coldStart, result, error });
       // A container outlives an error of its code, not a crash.
       if (container && spec === this.#spec) this.#idle.push(container);
@@ -290,12 +295,13 @@ export class LambdaModel {
 
   /** Lambda dates a metric by when the function was invoked (Lambda developer guide, "Types of metrics"). */
   #measure(
-    name: 'Errors' | 'Throttles' | 'ConcurrentExecutions',
+    name: (typeof RECORDED)['AWS/Lambda']['names'][number],
     value: number,
     atMs = this.#options.time.nowMs(),
   ): void {
     const dimensions = { FunctionName: this.#spec.name };
-    this.#options.measure({ namespace: 'AWS/Lambda', name, dimensions, unit: 'Count', value, atMs });
+    const unit = name === 'Duration' ? 'Milliseconds' : 'Count';
+    this.#options.measure({ namespace: 'AWS/Lambda', name, dimensions, unit, value, atMs });
   }
 
   #contextUntil(endsAtMs: number, logStreamName: string): Context {

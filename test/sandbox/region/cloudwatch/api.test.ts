@@ -2,8 +2,9 @@ import { CloudWatchClient, GetMetricDataCommand, ListMetricsCommand } from '@aws
 import { cbor, tag } from '@smithy/core/cbor';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Region } from '../../../../sandbox/region/region.ts';
+import type { Clock } from '../../../../sandbox/region/time/virtual-time.ts';
 import { START_MS } from '../../start.ts';
-import { clientOf, pass, regionOfTest } from '../clients.ts';
+import { clientOf, pass, regionOfTest, WEB } from '../clients.ts';
 
 let region: Region;
 let cloudWatch: CloudWatchClient;
@@ -114,6 +115,91 @@ describe('GetMetricData', () => {
   });
 });
 
+describe('the metrics of AWS’s own services', () => {
+  const ask = async (Namespace: string, MetricName: string, dimensions: Record<string, string>, Stat = 'Sum') => {
+    const Dimensions = Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value }));
+    return values({ Metric: { Namespace, MetricName, Dimensions }, Stat, Period: 300 });
+  };
+
+  it('has how often a function ran, and how long without the start of its container', async () => {
+    const load = (clock: Clock) => async (event: unknown) => {
+      await clock.sleepUntil(clock.nowMs() + 2_000);
+      if (event === 'bad') throw new Error('bad');
+    };
+    const worker = region.deploy({ name: 'worker', timeoutSeconds: 30, load });
+    worker.invoke('good', () => {});
+    await pass(region, 5);
+    worker.invoke('bad', () => {});
+    await pass(region, 5);
+    const dimensions = { FunctionName: 'worker' };
+    expect(await ask('AWS/Lambda', 'Invocations', dimensions)).toEqual([2]);
+    expect(await ask('AWS/Lambda', 'Errors', dimensions)).toEqual([1]);
+    expect(await ask('AWS/Lambda', 'Duration', dimensions, 'Minimum')).toEqual([2_000]);
+    expect(await ask('AWS/Lambda', 'Duration', dimensions, 'Maximum')).toEqual([2_000]);
+  });
+
+  it('has no negative duration of an invocation that ends while its container starts', async () => {
+    region.deploy({ name: 'early', timeoutSeconds: 0.1, load: () => async () => {} }).invoke({}, () => {});
+    await pass(region, 5);
+    expect(await ask('AWS/Lambda', 'Duration', { FunctionName: 'early' })).toEqual([0]);
+  });
+
+  it('has what the running tasks of a cluster reserve, at every full minute', async () => {
+    region.ecs.createCluster('prod');
+    region.ecs.registerInstance({ cluster: 'prod', ec2InstanceId: 'i-1', memoryMiB: 4_096, cpuUnits: 2_048 });
+    region.ecs.createService({ ...WEB, startSeconds: 5 });
+    await pass(region, 61);
+    const dimensions = { ClusterName: 'prod' };
+    expect(await ask('AWS/ECS', 'MemoryReservation', dimensions, 'Average')).toEqual([25]);
+    expect(await ask('AWS/ECS', 'CPUReservation', dimensions, 'Average')).toEqual([12.5]);
+  });
+
+  it('has what is in a queue, by its name', async () => {
+    const queue = region.createQueue({ name: 'work', visibilityTimeoutSeconds: 600, maxReceiveCount: 3 });
+    for (const body of ['a', 'b', 'c']) queue.send(body);
+    queue.send('d', 300);
+    await pass(region, 10);
+    queue.receive(1);
+    await pass(region, 50);
+    const dimensions = { QueueName: 'work' };
+    expect(await ask('AWS/SQS', 'ApproximateNumberOfMessagesVisible', dimensions)).toEqual([2]);
+    expect(await ask('AWS/SQS', 'ApproximateNumberOfMessagesNotVisible', dimensions)).toEqual([1]);
+    expect(await ask('AWS/SQS', 'ApproximateNumberOfMessagesDelayed', dimensions)).toEqual([1]);
+    expect(await ask('AWS/SQS', 'ApproximateAgeOfOldestMessage', dimensions)).toEqual([30]);
+  });
+
+  it.each([
+    ['AWS/ECS', 'MemoryUtilization', { ClusterName: 'prod' }, 'MemoryUtilization of AWS/ECS is not recorded'],
+    ['AWS/SQS', 'NumberOfMessagesSent', { QueueName: 'work' }, 'NumberOfMessagesSent of AWS/SQS is not recorded'],
+    ['AWS/EC2', 'CPUUtilization', { InstanceId: 'i-1' }, 'CPUUtilization of AWS/EC2 is not recorded'],
+    ['ECS/ContainerInsights', 'TaskCount', {}, 'TaskCount of ECS/ContainerInsights is not recorded'],
+    ['AWS/Lambda', 'Errors', {}, 'Errors of AWS/Lambda is recorded by the local Region with the one dimension'],
+    ['AWS/Lambda', 'Errors', { Resource: 'worker' }, 'with the one dimension FunctionName'],
+  ] as const)('refuses by name what it does not record: %s %s of %o', async (namespace, name, dimensions, message) => {
+    await expect(ask(namespace, name, dimensions)).rejects.toThrow(message);
+  });
+
+  it('refuses to list what it does not record, and lists what it records though nothing has happened yet', async () => {
+    const list = (input: object) => cloudWatch.send(new ListMetricsCommand(input));
+    await expect(list({ Namespace: 'AWS/EC2' })).rejects.toThrow(
+      'No metric of AWS/EC2 is recorded by the local Region',
+    );
+    await expect(list({ Namespace: 'AWS/SQS', MetricName: 'NumberOfMessagesSent' })).rejects.toThrow('is not recorded');
+    expect((await list({ Namespace: 'AWS/SQS' })).Metrics).toEqual([]);
+    expect((await list({ Namespace: 'Mine', MetricName: 'Drains' })).Metrics).toEqual([]);
+  });
+
+  it('has what someone has given it of a service that the Region lacks', async () => {
+    const metric = {
+      namespace: 'AWS/ApplicationELB',
+      name: 'RequestCountPerTarget',
+      dimensions: { TargetGroup: 'web' },
+    };
+    region.measure({ ...metric, unit: 'Count', value: 60, atMs: START_MS });
+    expect(await ask('AWS/ApplicationELB', 'RequestCountPerTarget', { TargetGroup: 'web' })).toEqual([60]);
+  });
+});
+
 describe('CloudWatch in CBOR', () => {
   it('reads and writes instants by their tag', async () => {
     const instant = (second: number) => tag({ tag: 1, value: START_MS / 1000 + second });
@@ -156,7 +242,9 @@ describe('ListMetrics', () => {
     await pass(region, 5);
     expect(await list({ Namespace: 'AWS/Lambda' })).toEqual([
       ['ConcurrentExecutions', 'worker'],
+      ['Duration', 'worker'],
       ['Errors', 'worker'],
+      ['Invocations', 'worker'],
       ['Throttles', 'worker'],
     ]);
   });
