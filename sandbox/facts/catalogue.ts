@@ -47,6 +47,9 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   99: 'an instance that is terminated would take the tasks of other experiments along',
   100: 'it takes a VPC with free addresses and an account setting',
   101: 'it takes a capacity provider with managed scaling',
+  104: 'clients of the SDKs sign for the Region that they ask',
+  106: 'it takes a role that Auto Scaling may assume',
+  107: 'clients of the SDKs write the numbers of lists themselves',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';

@@ -146,7 +146,7 @@ async function createCluster(clients: Clients): Promise<Resources['cluster']> {
   });
   await serve('web', { desiredCount: 2, ...between(100, 200) });
   await serve('slow', { desiredCount: 1, taskDefinition: 'slow', ...between(0, 200) });
-  await serve('fixed', { desiredCount: 1, ...between(100, 100) });
+  await serve('fixed', { desiredCount: 1, ...between(50, 100) });
   await serve('daemon', { schedulingStrategy: 'DAEMON', ...between(0, 100) });
   await serve('large', { desiredCount: 0, taskDefinition: 'large', ...between(100, 200) });
   const services = { web: 'web', slow: 'slow', fixed: 'fixed', daemon: 'daemon', large: 'large' };

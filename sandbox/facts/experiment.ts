@@ -48,7 +48,7 @@ export interface ClusterResources {
     readonly web: string;
     /** One replica that ignores SIGTERM, with a stopTimeout of 60 s; minimumHealthyPercent 0. */
     readonly slow: string;
-    /** One replica; minimumHealthyPercent and maximumPercent 100. */
+    /** One replica; minimumHealthyPercent 50 and maximumPercent 100, so that it can neither stop nor start first. */
     readonly fixed: string;
     /** A daemon. */
     readonly daemon: string;

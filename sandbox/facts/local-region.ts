@@ -1,5 +1,6 @@
 import { CreateScheduleGroupCommand } from '@aws-sdk/client-scheduler';
 import type { ServiceSpec } from '../region/ecs/specs.ts';
+import { NO_FAULTS } from '../region/faults.ts';
 import { roleFor } from '../region/iam/api.ts';
 import { createRegion, type Region } from '../region/region.ts';
 import { playGlobals } from '../region/time/globals.ts';
@@ -20,13 +21,14 @@ const DEREGISTRATION_DELAY_SECONDS = 30;
 
 /**
  * Makes the experiments on a local Region of their own, in virtual time, through AWS's own clients. A test may wrap the clients:
- * what they answer then is not what the Region says.
+ * what they answer then is not what the Region says. Or it may have the Region at fault.
  */
 export async function runOnLocalRegion(
   experiments: readonly Experiment[],
   wrapped: (clients: Clients) => Clients = (clients) => clients,
+  faults = NO_FAULTS,
 ): Promise<readonly Result[]> {
-  const region = createRegion({ startMs: EPOCH_MS, seed: 1 });
+  const region = createRegion({ startMs: EPOCH_MS, seed: 1, faults });
   const endGlobals = playGlobals(region.time, region.random.fork('globals'));
   const outcome = Promise.withResolvers<readonly Result[]>();
   let over = false;
@@ -138,7 +140,7 @@ const service = (name: string, more: Partial<ServiceSpec>): ServiceSpec => ({
 const SERVICES = [
   service('web', { desiredCount: 2 }),
   service('slow', { minimumHealthyPercent: 0, stopTimeoutSeconds: 60, stopsAfterSeconds: 60 }),
-  service('fixed', { maximumPercent: 100 }),
+  service('fixed', { minimumHealthyPercent: 50, maximumPercent: 100 }),
   service('daemon', { strategy: 'DAEMON', minimumHealthyPercent: 0, maximumPercent: 100 }),
   service('large', { desiredCount: 0, memoryMiB: 1_000_000 }),
   service('balanced', {

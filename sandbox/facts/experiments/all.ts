@@ -6,6 +6,7 @@ import { freedResources } from './freed-resources.ts';
 import { groups } from './groups.ts';
 import { hooks } from './hooks.ts';
 import { instances } from './instances.ts';
+import { lags } from './lags.ts';
 import { lambda } from './lambda.ts';
 import { lists } from './lists.ts';
 import { logs } from './logs.ts';
@@ -20,6 +21,7 @@ import { topics } from './topics.ts';
 /** Every experiment: the open questions first, which no one has answered yet; what disturbs others last. */
 export const EXPERIMENTS: readonly Experiment[] = [
   ...draining,
+  ...lags,
   ...countingTrap,
   ...freedResources,
   ...lists,

@@ -8,28 +8,6 @@ const REPLACED = 'the service replaces the task';
 /** What ECS counts and lists of tasks that are leaving. */
 export const countingTrap: readonly Experiment[] = [
   {
-    facts: [23],
-    title: 'How long after StopTask does ListTasks list the task under desiredStatus STOPPED?',
-    open: true,
-    needs: ['cluster'],
-    minutes: 5,
-    cents: 0,
-    cleansUp: REPLACED,
-    async run(world) {
-      const { services } = await atRest(world);
-      const { taskArn } = await placed(world, services.web);
-      await stop(world, taskArn);
-      const stoppedAtMs = world.now();
-      const isListed = async () =>
-        (await listed(world, services.web, 'STOPPED')).includes(taskArn) ? true : undefined;
-      const seen = await until(world, 60, isListed, 0.2);
-      const saw = seen
-        ? `listed at a look ${((world.now() - stoppedAtMs) / 1000).toFixed(1)} s after StopTask was answered`
-        : 'not listed within 60 s of StopTask';
-      return { saw, agrees: 'open' };
-    },
-  },
-  {
     facts: [13],
     title: 'runningTasksCount and pendingTasksCount leave out a task that is STOPPING.',
     needs: ['cluster'],

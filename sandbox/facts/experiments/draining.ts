@@ -105,7 +105,8 @@ export const draining: readonly Experiment[] = [
   },
   {
     facts: [12, 37],
-    title: 'With minimumHealthyPercent 100 and maximumPercent 100 nothing is stopped, and the instance stays DRAINING.',
+    title:
+      'With minimumHealthyPercent 50 and maximumPercent 100 the only task is not stopped, and the instance stays DRAINING.',
     needs: ['cluster'],
     minutes: 9,
     cents: 0,

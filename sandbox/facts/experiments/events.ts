@@ -78,6 +78,23 @@ export const events: readonly Experiment[] = [
     },
   },
   {
+    facts: [7],
+    title: 'An event has the EventId that PutEvents answers as its id, and the Time of its entry as its time.',
+    needs: ['events'],
+    minutes: 2,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const Time = new Date(Math.floor(world.now() / 1000) * 1000 - 60_000);
+      const { Entries: [entry] = [] } = await put(world, [{ ...ENTRY, Time }]);
+      const isOurs = ({ id }: DeliveredEvent) => id === entry?.EventId;
+      const [event] = await receive(world, use(world, 'events').queueUrl, 60, isOurs);
+      const isKept = event !== undefined && Date.parse(event.time) === Time.getTime();
+      const time = isKept ? 'so is the time' : 'the time is another';
+      return { saw: event ? `the id is the same, ${time}` : 'no event with that id within 60 s', agrees: isKept };
+    },
+  },
+  {
     facts: [26],
     title: 'PutEvents refuses an entry whose source begins with `aws.`.',
     needs: ['events'],

@@ -36,6 +36,21 @@ export const lists: readonly Experiment[] = [
     },
   },
   {
+    facts: [57],
+    title: 'How does ECS answer an ARN of another partition?',
+    open: true,
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: NOTHING,
+    async run(world) {
+      const [, , , region, account] = (await anInstance(world)).split(':');
+      const cluster = `arn:aws-cn:ecs:${region}:${account}:cluster/${use(world, 'cluster').name}`;
+      const refusal = await refusalOf(world.ecs.send(new ListContainerInstancesCommand({ cluster })));
+      return { saw: described(refusal), agrees: 'open' };
+    },
+  },
+  {
     facts: [14],
     title: 'The filter `ec2InstanceId == i-…` finds the one instance.',
     needs: ['cluster'],

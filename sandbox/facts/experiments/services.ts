@@ -10,6 +10,13 @@ import { type Experiment, use } from '../experiment.ts';
 import { atRest, instancesOf, placed, withInstances } from './cluster.ts';
 import { described, refusalOf, undo, until } from './look.ts';
 
+/** Of a service whose maximumPercent is 100, and how ECS words the refusal. */
+const REFUSED_PERCENTS = [
+  [{ minimumHealthyPercent: 101 }, 'minimumHealthyPercent must be at most 100'],
+  [{ maximumPercent: 99 }, 'maximumPercent must be at least 100'],
+  [{ minimumHealthyPercent: 100 }, 'Both maximumPercent and minimumHealthyPercent cannot be 100'],
+] as const;
+
 /** What services say of themselves, and how much ECS lets itself be asked. */
 export const services: readonly Experiment[] = [
   {
@@ -102,6 +109,32 @@ export const services: readonly Experiment[] = [
           absent.message === 'Service not found.' &&
           daemon?.code === 'InvalidParameterException' &&
           daemon.message.startsWith('The daemon scheduling strategy does not support a desired count for services.'),
+      };
+    },
+  },
+  {
+    facts: [105],
+    title: 'UpdateService refuses percentages that are out of bounds, and 100 for both, in the documented words.',
+    needs: ['cluster'],
+    minutes: 1,
+    cents: 0,
+    cleansUp: 'changes nothing',
+    async run(world) {
+      const { name: cluster, services } = use(world, 'cluster');
+      const refusals = await Promise.all(
+        REFUSED_PERCENTS.map(([deploymentConfiguration]) =>
+          refusalOf(
+            world.ecs.send(new UpdateServiceCommand({ cluster, service: services.fixed, deploymentConfiguration })),
+          ),
+        ),
+      );
+      return {
+        saw: refusals.map(described).join('; '),
+        agrees: refusals.every(
+          (refusal, i) =>
+            refusal?.code === 'InvalidParameterException' &&
+            refusal.message.startsWith(REFUSED_PERCENTS[i]?.[1] ?? ' '),
+        ),
       };
     },
   },

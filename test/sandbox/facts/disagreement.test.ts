@@ -128,7 +128,7 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
   'With minimumHealthyPercent 100 a replacement': {
     DescribeTasks: eachTask((task) => Object.assign(task, { startedAt: later(task.startedAt, 600) })),
   },
-  'With minimumHealthyPercent 100 and maximumPercent 100': [
+  'With minimumHealthyPercent 50 and maximumPercent 100': [
     stoppingEveryTask('desiredStatus'),
     stoppingEveryTask('lastStatus'),
     drainingNothing,
@@ -182,7 +182,8 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
   'RunTask answers 200': { RunTask: answering((out) => Object.assign(out, { failures: [] })) },
   'DeregisterContainerInstance without force': { DeregisterContainerInstance: asking(() => ({ force: true })) },
   'FARGATE and FARGATE_SPOT': { DescribeCapacityProviders: async () => ({}) },
-  'UpdateService refuses': { UpdateService: refusing('Service missing.') },
+  'UpdateService refuses a service': { UpdateService: refusing('Service missing.') },
+  'UpdateService refuses percentages': [{ UpdateService: accepting }, { UpdateService: refusing('They are wrong.') }],
   'A service whose task fits on no instance': {
     DescribeServices: answering(({ services }) => {
       for (const { events } of services)
@@ -239,6 +240,10 @@ const OTHER_AWS: Readonly<Record<string, OtherAws | readonly OtherAws[]>> = {
   ],
   'ECS Container Instance State Change comes': { ReceiveMessage: eventsWithoutVersion },
   'A partial failure of PutEvents': { PutEvents: answering((out) => Object.assign(out, { FailedEntryCount: 0 })) },
+  'An event has the EventId': [
+    { ReceiveMessage: delivering((event) => Object.assign(event, { id: 'another' })) },
+    { PutEvents: asking(({ Entries: [entry] }) => ({ Entries: [{ ...entry, Time: undefined }] })) },
+  ],
   'PutEvents refuses more than ten': { PutEvents: asking(({ Entries }) => ({ Entries: Entries.slice(1) })) },
   'PutEvents refuses an entry': {
     PutEvents: asking(({ Entries: [entry] }) => ({ Entries: [{ ...entry, Source: 'facts' }] })),

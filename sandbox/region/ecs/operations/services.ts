@@ -79,6 +79,7 @@ const CHANGEABLE = [
   'deploymentConfiguration',
   'forceNewDeployment',
   'taskDefinition',
+  'availabilityZoneRebalancing',
 ];
 
 /** @throws AwsError if there is no such service, or no longer. */
@@ -96,27 +97,36 @@ function changeIn(model: EcsModel, service: ServiceView, input: UpdateServiceReq
   const unknown = Object.keys(input).find((name) => !CHANGEABLE.includes(name));
   if (unknown) throw invalid(`The local Region cannot change ${unknown} of a service.`);
   const { desiredCount, taskDefinition, forceNewDeployment, deploymentConfiguration = {} } = input;
+  if (input.availabilityZoneRebalancing === 'ENABLED') {
+    throw invalid('The local Region has one Availability Zone, and cannot rebalance a service between several.');
+  }
   if (service.spec.strategy === 'DAEMON' && desiredCount !== undefined) {
     throw invalid(
       'The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again',
     );
   }
   const { minimumHealthyPercent, maximumPercent } = deploymentConfiguration;
-  for (const [name, value] of Object.entries({ desiredCount, minimumHealthyPercent, maximumPercent })) {
-    if (value !== undefined && value < 0) throw invalid(`${name} must be greater than or equal to 0.`);
-  }
+  if ((desiredCount ?? 0) < 0) throw invalid('desiredCount must be greater than or equal to 0.');
   if ((desiredCount ?? 0) > MOST_TASKS) {
     throw invalid(`The local Region runs ${MOST_TASKS} tasks of a service at most, and this would be ${desiredCount}.`);
   }
-  const minimum = minimumHealthyPercent ?? service.minimumHealthyPercent;
-  const maximum = maximumPercent ?? service.maximumPercent;
-  if (input.deploymentConfiguration && minimum === 100 && maximum === 100) {
-    throw invalid('Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.');
+  if (input.deploymentConfiguration) {
+    refusePercents(minimumHealthyPercent ?? service.minimumHealthyPercent, maximumPercent ?? service.maximumPercent);
   }
   const definition = taskDefinition === undefined ? undefined : definitionIn(model, taskDefinition);
   if (taskDefinition !== undefined && !definition) throw new AwsError('ClientException', 'TaskDefinition not found.');
   const circuitBreaker = circuitBreakerIn(deploymentConfiguration);
   return { desiredCount, minimumHealthyPercent, maximumPercent, circuitBreaker, definition, forceNewDeployment };
+}
+
+/** @throws AwsError as ECS refuses them (facts 105 deployment-percents). */
+function refusePercents(minimum: number, maximum: number): void {
+  if (minimum < 0) throw invalid('minimumHealthyPercent must be at least 0');
+  if (minimum > 100) throw invalid('minimumHealthyPercent must be at most 100');
+  if (maximum < 100) throw invalid('maximumPercent must be at least 100');
+  if (minimum === 100 && maximum === 100) {
+    throw invalid('Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.');
+  }
 }
 
 /**

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type {
   DeleteAttributesResponse,
   DeleteServiceResponse,
@@ -925,30 +927,81 @@ describe('services in the ECS API', () => {
     expect(() => ask('UpdateService', { service: 'logs', desiredCount: 1 })).toThrow(
       'The daemon scheduling strategy does not support a desired count for services.',
     );
-    expect(() => ask('UpdateService', { service: 'web', deploymentConfiguration: { maximumPercent: 100 } })).toThrow(
-      'Both maximumPercent and minimumHealthyPercent cannot be 100',
-    );
     expect(() => ask('UpdateService', { service: 'web', platformVersion: '1.4.0' })).toThrow(
       refusal('InvalidParameterException', 'The local Region cannot change platformVersion of a service.'),
+    );
+    expect(() => ask('UpdateService', { service: 'web', availabilityZoneRebalancing: 'ENABLED' })).toThrow(
+      'The local Region has one Availability Zone',
     );
     ask('UpdateService', { service: 'logs', deploymentConfiguration: { minimumHealthyPercent: 50 } });
   });
 
-  it.each([
-    [{ desiredCount: -1 }, 'desiredCount'],
-    [{ deploymentConfiguration: { minimumHealthyPercent: -1 } }, 'minimumHealthyPercent'],
-    [{ deploymentConfiguration: { maximumPercent: -100 } }, 'maximumPercent'],
-  ])('facts 60 update-service: are refused a negative size: %j', (change, name) => {
+  it('facts 60 update-service: are refused a negative desired count', () => {
     ecs.createService(service());
-    expect(() => ask('UpdateService', { service: 'web', ...change })).toThrow(
-      expect.objectContaining({
-        code: 'InvalidParameterException',
-        message: `${name} must be greater than or equal to 0.`,
-      }),
+    expect(() => ask('UpdateService', { service: 'web', desiredCount: -1 })).toThrow(
+      'desiredCount must be greater than or equal to 0.',
+    );
+  });
+
+  it.each([
+    [{ minimumHealthyPercent: -1 }, 'minimumHealthyPercent must be at least 0'],
+    [{ minimumHealthyPercent: 101 }, 'minimumHealthyPercent must be at most 100'],
+    [{ minimumHealthyPercent: 0, maximumPercent: 0 }, 'maximumPercent must be at least 100'],
+    [{ minimumHealthyPercent: 50, maximumPercent: 40 }, 'maximumPercent must be at least 100'],
+    [{ maximumPercent: 99 }, 'maximumPercent must be at least 100'],
+    [{ maximumPercent: -100 }, 'maximumPercent must be at least 100'],
+    [
+      { maximumPercent: 100 },
+      'Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.',
+    ],
+  ])('facts 105 deployment-percents: are refused %j', (deploymentConfiguration, message) => {
+    ecs.createService(service());
+    expect(() => ask('UpdateService', { service: 'web', deploymentConfiguration })).toThrow(
+      expect.objectContaining({ code: 'InvalidParameterException', message }),
     );
     expect(ask<DescribeServicesResponse>('DescribeServices', { services: ['web'] }).services).toMatchObject([
       { desiredCount: 2, deploymentConfiguration: { minimumHealthyPercent: 100, maximumPercent: 200 } },
     ]);
+  });
+
+  it.each([
+    { minimumHealthyPercent: 0, maximumPercent: 100 },
+    { minimumHealthyPercent: 99, maximumPercent: 100 },
+    { minimumHealthyPercent: 100, maximumPercent: 101 },
+    { minimumHealthyPercent: 50, maximumPercent: 400 },
+  ])('facts 105 deployment-percents: take %j', (deploymentConfiguration) => {
+    ecs.createService(service());
+    const { service: updated } = ask<UpdateServiceResponse>('UpdateService', {
+      service: 'web',
+      deploymentConfiguration,
+    });
+    expect(updated?.deploymentConfiguration).toMatchObject(deploymentConfiguration);
+  });
+
+  it('take the percentages of docs/verify-on-aws.md, of which the first let no task go and the second do', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../../../docs/verify-on-aws.md'), 'utf8');
+    const commands = [...page.matchAll(/update-service .*maximumPercent=(\d+),minimumHealthyPercent=(\d+)(.*)/g)];
+    expect(commands).toHaveLength(2);
+    register(B);
+    const [first = '', second = ''] = list('ListContainerInstances');
+    ecs.createService(service());
+    await until(100);
+    const holding = () => [first, second].map((containerInstance) => list('ListTasks', { containerInstance }).length);
+    expect(holding()).toEqual([1, 1]);
+    const change = async ([, maximum, minimum, rest]: readonly string[]) => {
+      ask('UpdateService', {
+        service: 'web',
+        deploymentConfiguration: { maximumPercent: Number(maximum), minimumHealthyPercent: Number(minimum) },
+        ...(rest?.includes('--availability-zone-rebalancing DISABLED') && { availabilityZoneRebalancing: 'DISABLED' }),
+      });
+    };
+    await change(commands[0] ?? []);
+    update([first], 'DRAINING');
+    await until(1_000);
+    expect(holding()).toEqual([1, 1]);
+    await change(commands[1] ?? []);
+    await until(2_000);
+    expect(holding()).toEqual([0, 2]);
   });
 
   it('facts 60 update-service: are deleted when they are scaled to 0, or by force; INACTIVE ones are described and not updated', async () => {
