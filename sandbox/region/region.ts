@@ -210,7 +210,10 @@ export function createRegion(options: RegionOptions): Region {
   ]);
   // Ids of their own: what is looked at from outside must not change what else happens.
   let requests = 0;
-  const newRequestId = () => `00000000-0000-4000-9000-${(++requests).toString(16).padStart(12, '0')}`;
+  const envelope = () => {
+    const requestId = `00000000-0000-4000-9000-${(++requests).toString(16).padStart(12, '0')}`;
+    return { region: place.region, requestId };
+  };
   const answer = (request: WireRequest): WireAnswer | Promise<WireAnswer> => {
     let failedWith: string | undefined;
     let understood: WireCall | undefined;
@@ -227,13 +230,13 @@ export function createRegion(options: RegionOptions): Region {
         refuse(new AwsError(THROTTLED_AS[call.service], 'Rate exceeded'));
       }
     };
-    const lose = () => answerTo(request, services, () => refuse(internalFailure()), newRequestId());
+    const lose = () => answerTo(request, services, () => refuse(internalFailure()), envelope());
     const arrives = (answered: WireAnswer): WireAnswer | Promise<WireAnswer> => {
       const arriving = answered.status < 300 && chance.chance(faults.lostAnswers) ? lose() : answered;
       if (understood) note(understood, failedWith);
       return arriving;
     };
-    const answered = answerTo(request, services, admit, newRequestId());
+    const answered = answerTo(request, services, admit, envelope());
     return answered instanceof Promise ? answered.then(arrives) : arrives(answered);
   };
   const note = ({ service, operation }: Pick<Call, 'service' | 'operation'>, failedWith?: string) =>

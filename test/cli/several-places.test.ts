@@ -17,8 +17,11 @@ async function twoDeployments(signature: string, before = async (_first: Deploye
   const second = await deployedRegion({ instances: 3, speed: 10 });
   const { url, close } = await listen(
     (request) => {
-      const isForSecond = String(request.headers['authorization']).includes(signature);
-      return answeringInTime((isForSecond ? second : first).region)(request);
+      const authorization = String(request.headers['authorization']);
+      const { region } = authorization.includes(signature) ? second : first;
+      // Every local Region is eu-west-1, and takes no signature of another.
+      const headers = { ...request.headers, authorization: authorization.replace('/us-east-1/', '/eu-west-1/') };
+      return answeringInTime(region)({ ...request, headers });
     },
     0,
     () => first.region.time.nowMs(),

@@ -1,6 +1,7 @@
 import { AwsError } from '../aws-error.ts';
 import { MODELS, type ServiceName } from './models.ts';
 import type { Violation } from './shapes.ts';
+import { isOfRegion } from './signature.ts';
 
 /** What the service would say of an operation that AWS does not have, or that the Region lacks. */
 export function unknownOperation(service: ServiceName, operation: string): AwsError {
@@ -10,11 +11,6 @@ export function unknownOperation(service: ServiceName, operation: string): AwsEr
   const why = ofAws ? 'is not part of the local Region' : 'is not one that AWS has';
   const what = operation === '' ? `A request of ${serviceId} without an operation` : `${operation} of ${serviceId}`;
   return new AwsError(code, `${what} ${why}. docs/rehearsal.md lists what is.`);
-}
-
-/** Whether requests that are signed for this are for a service that the Region has. */
-function isOfRegion(signingName: string): boolean {
-  return Object.hasOwn(MODELS, signingName) || ['elasticloadbalancing', 'monitoring'].includes(signingName);
 }
 
 /** A service is named by the scope of the request's signature; one that is not signed, by what was found. */

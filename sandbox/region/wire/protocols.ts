@@ -6,6 +6,7 @@ import { textOf, type WireAnswer, type WireRequest } from './message.ts';
 import { MODELS, type Operation, type Protocol, type ServiceModel, type ServiceName } from './models.ts';
 import { queryInput, queryTree } from './query.ts';
 import { restInput, restOperation, restParts } from './rest.ts';
+import { scopeOf } from './signature.ts';
 import { restXmlError, xmlError, xmlOf } from './xml.ts';
 
 /** What a request asks for. */
@@ -38,8 +39,8 @@ export function protocolOf(request: WireRequest): WireProtocol {
 }
 
 /** The service that a signature is for. */
-function signedFor({ headers }: WireRequest): string | undefined {
-  return /Credential=[^/]*\/\d+\/[^/]*\/([^/,]+)\/aws4_request/.exec(String(headers['authorization'] ?? ''))?.[1];
+function signedFor(request: WireRequest): string | undefined {
+  return scopeOf(request)?.service;
 }
 
 /** A service by something that its model says; the protocol is one that it speaks. */

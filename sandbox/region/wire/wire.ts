@@ -6,6 +6,7 @@ import { MODELS, type ServiceName } from './models.ts';
 import { withPageTokens } from './page-tokens.ts';
 import { type ParsedRequest, protocolOf } from './protocols.ts';
 import { violationsOf } from './shapes.ts';
+import { refuseForeignSignature } from './signature.ts';
 
 export type { WireAnswer, WireRequest } from './message.ts';
 
@@ -23,7 +24,7 @@ export function answerTo(
   request: WireRequest,
   services: ReadonlyMap<ServiceName, Service>,
   admit: Admit,
-  requestId: string,
+  { region, requestId }: { readonly region: string; readonly requestId: string },
 ): WireAnswer | Promise<WireAnswer> {
   const protocol = protocolOf(request);
   const written = (part: Partial<WireAnswer>, status = 200): WireAnswer => ({
@@ -42,6 +43,7 @@ export function answerTo(
     written(protocol.success(parsed as ParsedRequest, output as Record<string, unknown>, requestId));
   try {
     parsed = protocol.parsed();
+    refuseForeignSignature(request, parsed.service, region);
     const output = perform(parsed, services, admit, { endpoint: endpointOf(request) });
     return output instanceof Promise ? output.then(succeeded).catch(failed) : succeeded(output);
   } catch (error) {

@@ -239,7 +239,15 @@ beforeAll(async () => {
         MetricDataQueries: [
           {
             Id: 'a',
-            MetricStat: { Metric: { Namespace: 'AWS/Lambda', MetricName: 'Errors' }, Period: 60, Stat: 'Sum' },
+            MetricStat: {
+              Metric: {
+                Namespace: 'AWS/Lambda',
+                MetricName: 'Errors',
+                Dimensions: [{ Name: 'FunctionName', Value: 'drain' }],
+              },
+              Period: 60,
+              Stat: 'Sum',
+            },
           },
         ],
       },
