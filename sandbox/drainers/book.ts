@@ -12,7 +12,7 @@ import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import { boto3Retries, type RetryMode } from './boto3.ts';
 import type { Install } from './drainer.ts';
-import { type Notification, putNotifyingHook } from './notification.ts';
+import { type Notification, putNotifyingHook, topicTarget } from './notification.ts';
 
 /** What the function runs with. */
 export type BookParams = {
@@ -39,7 +39,7 @@ export const book: Install = async (region, { params }) => {
     load: (clock) => bookHandler(clock, { ...boto3Retries(retries), requestHandler: region.transport }, topic.arn),
   });
   topic.subscribe({ protocol: 'lambda', lambda });
-  putNotifyingHook(region, hook, (notification) => topic.publish({ message: JSON.stringify(notification) }));
+  putNotifyingHook(region, hook, topicTarget(topic));
   return { lambda, instancesOf: ({ event }) => messagesIn(event).map(({ EC2InstanceId }) => EC2InstanceId) };
 };
 

@@ -12,7 +12,7 @@ import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import { boto3Retries, type RetryMode } from './boto3.ts';
 import type { Install } from './drainer.ts';
-import { type Notification, putNotifyingHook } from './notification.ts';
+import { type Notification, putNotifyingHook, topicTarget } from './notification.ts';
 
 /** What the construct is deployed with. */
 export type CdkParams = {
@@ -44,7 +44,7 @@ export const cdk: Install = async (region, { params }) => {
     heartbeatTimeoutSeconds: drainTime,
     defaultResult: 'CONTINUE',
   } as const;
-  putNotifyingHook(region, hook, (notification) => topic.publish({ message: JSON.stringify(notification) }));
+  putNotifyingHook(region, hook, topicTarget(topic));
   return { lambda, instancesOf: ({ event }) => [messageIn(event).EC2InstanceId] };
 };
 

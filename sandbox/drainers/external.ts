@@ -3,7 +3,13 @@ import type { Region } from '../region/region.ts';
 import type { QueueModel } from '../region/sqs/model.ts';
 import { GROUP } from '../scenarios.ts';
 import type { Install, Work } from './drainer.ts';
-import { putNotifyingHook } from './notification.ts';
+import {
+  type NotificationTarget,
+  putNotifyingHook,
+  queueTarget,
+  testNotification,
+  topicTarget,
+} from './notification.ts';
 
 /** How a drain program outside hears of a lifecycle action; whichever it is, the messages wait in one queue. */
 export const CHANNELS = ['events', 'sns', 'sqs'] as const;
@@ -51,24 +57,13 @@ const CONNECT: Readonly<Record<Channel, Connect>> = {
   sns: (region, hook, queue) => {
     const topic = region.createTopic(LIFECYCLE_EVENTS);
     topic.subscribe({ protocol: 'sqs', queue });
-    notify(region, hook, (message) => topic.publish({ message }));
+    notify(region, hook, topicTarget(topic));
   },
   /** The hook notifies the queue. */
-  sqs: (region, hook, queue) => notify(region, hook, (message) => queue.send(message)),
+  sqs: (region, hook, queue) => notify(region, hook, queueTarget(queue)),
 };
 
-/**
- * A new hook with a notification target tries that out with a message which drain programs have to ignore
- * (facts 2 test-notification).
- */
-function notify(region: Region, hook: HookSpec, send: (message: string) => void): void {
-  putNotifyingHook(region, hook, (notification) => send(JSON.stringify(notification)));
-  send(
-    JSON.stringify({
-      Service: 'AWS Auto Scaling',
-      Time: new Date(region.time.nowMs()).toISOString(),
-      Event: 'autoscaling:TEST_NOTIFICATION',
-      AutoScalingGroupName: hook.group,
-    }),
-  );
+function notify(region: Region, hook: HookSpec, target: NotificationTarget): void {
+  putNotifyingHook(region, hook, target);
+  target.send(testNotification(region, hook));
 }

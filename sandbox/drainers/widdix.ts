@@ -14,7 +14,7 @@ import type { Clock } from '../region/time/virtual-time.ts';
 import type { Transport } from '../region/wire/transport.ts';
 import { CLUSTER, GROUP } from '../scenarios.ts';
 import type { Install } from './drainer.ts';
-import { type Notification, putNotifyingHook } from './notification.ts';
+import { type Notification, putNotifyingHook, queueTarget } from './notification.ts';
 
 /** The template's parameters, as far as they are of the drain. */
 export type WiddixParams = {
@@ -55,9 +55,15 @@ export const widdix: Install = async (region, { params }) => {
   region.mapQueue(queue, lambda, { batchSize: 1, windowSeconds: 0, reportsItemFailures: false });
   const hook = { name: 'terminating', group: GROUP, heartbeatTimeoutSeconds: 600, defaultResult: 'CONTINUE' } as const;
   const instances = new Map<string, string>();
-  putNotifyingHook(region, hook, (notification) => {
-    instances.set(notification.LifecycleActionToken, notification.EC2InstanceId);
-    queue.send(JSON.stringify(notification));
+  const { send, ...target } = queueTarget(queue);
+  putNotifyingHook(region, hook, {
+    ...target,
+    send: (notification) => {
+      if ('EC2InstanceId' in notification) {
+        instances.set(notification.LifecycleActionToken, notification.EC2InstanceId);
+      }
+      send(notification);
+    },
   });
   return { lambda, instancesOf: ({ event }) => [instances.get(messageIn(event).LifecycleActionToken) ?? []].flat() };
 };

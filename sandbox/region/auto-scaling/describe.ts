@@ -95,6 +95,10 @@ export function describedHook(hook: HookSpec): LifecycleHook {
     GlobalTimeout: globalTimeoutSeconds(hook),
     DefaultResult: hook.defaultResult,
     ...(hook.notificationMetadata !== undefined && { NotificationMetadata: hook.notificationMetadata }),
+    ...(hook.notificationTarget && {
+      NotificationTargetARN: hook.notificationTarget.arn,
+      RoleARN: hook.notificationTarget.roleArn,
+    }),
   };
 }
 

@@ -167,6 +167,7 @@ function hookOf(input: PutLifecycleHookType, hooks: readonly HookSpec[]): HookSp
         ? (existing?.defaultResult ?? HOOK_DEFAULTS.defaultResult)
         : lifecycleResult(DefaultResult),
     ...(metadata !== undefined && { notificationMetadata: metadata }),
+    ...(existing?.notificationTarget && { notificationTarget: existing.notificationTarget }),
   };
 }
 

@@ -73,6 +73,8 @@ export interface HookSpec {
   readonly heartbeatTimeoutSeconds: number;
   readonly defaultResult: 'CONTINUE' | 'ABANDON';
   readonly notificationMetadata?: string;
+  /** The topic or queue that it notifies beside the event bus, and the role that may send there. */
+  readonly notificationTarget?: { readonly arn: string; readonly roleArn: string };
 }
 
 export type Transition = 'launching' | 'terminating';
