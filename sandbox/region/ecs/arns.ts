@@ -13,13 +13,14 @@ export interface Named {
 
 /**
  * Reads a name or an ARN.
- * @throws AwsError if the ARN is of another Region, account, service or kind: it never stands for something here that has
+ * @throws AwsError if the ARN is of another partition, Region, account, service or kind: it never stands for something here that has
  *   the same last part (facts 57 foreign-arns).
  */
 export function named(kind: Kind, text: string, place: Pick<Place, 'region' | 'account'>): Named {
   if (!text.startsWith('arn:')) return partsOf(text);
-  const [, , service, region, account, ...rest] = text.split(':');
+  const [, partition, service, region, account, ...rest] = text.split(':');
   const resource = rest.join(':');
+  if (partition !== 'aws') throw invalid(`Invalid identifier: ${text} is not an ARN of the partition aws`);
   if (service !== 'ecs') throw invalid(`Invalid identifier: ${text} is not an ARN of Amazon ECS`);
   if (region !== place.region) throw invalid('Invalid Region in ARN');
   if (account !== place.account) throw invalid('Invalid account in ARN');

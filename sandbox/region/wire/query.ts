@@ -1,3 +1,4 @@
+import { AwsError } from '../aws-error.ts';
 import { type Member, type ServiceModel, type Shape, shapeIn } from './models.ts';
 
 /** The parameters of a Query request, taken apart at their dots: `Tags.member.1.Key`. */
@@ -58,13 +59,13 @@ export function queryInput(model: ServiceModel, name: string | undefined, tree: 
     // A list without items is written as an empty text.
     if (tree.inner.size === 0) return tree.text === '' ? [] : tree.text;
     const isFlat = flattened || model.protocol === 'ec2';
-    const items = isFlat ? tree.inner : (tree.inner.get(member.locationName ?? 'member')?.inner ?? new Map());
+    const items = isFlat ? tree.inner : within(tree, member.locationName ?? 'member');
     return numbered(items).map((item) => read(member.shape, item));
   }
 
   function map({ key, value, flattened }: Shape, tree: QueryTree): unknown {
     if (!key || !value) return undefined;
-    const entries = numbered(flattened ? tree.inner : (tree.inner.get('entry')?.inner ?? new Map()));
+    const entries = numbered(flattened ? tree.inner : within(tree, 'entry'));
     return Object.fromEntries(
       entries.map(({ inner }) => [
         inner.get(key.locationName ?? 'key')?.text ?? '',
@@ -81,8 +82,25 @@ function onTheWire({ protocol }: ServiceModel, name: string, { queryName, locati
   return queryName ?? usual.charAt(0).toUpperCase() + usual.slice(1);
 }
 
+/**
+ * The items of a list or map that is written below one name, such as `member`.
+ * @throws AwsError if something is written below another: left out, it would read as if nothing had been asked for.
+ */
+function within({ inner }: QueryTree, name: string): ReadonlyMap<string, QueryTree> {
+  const other = [...inner.keys()].find((key) => key !== name);
+  if (other !== undefined) throw malformedQuery('Top level element may not be treated as a list');
+  return inner.get(name)?.inner ?? new Map();
+}
+
+/** @throws AwsError for a number that is none (facts 107 query-lists). */
 function numbered(items: ReadonlyMap<string, QueryTree>): QueryTree[] {
+  const other = [...items.keys()].find((key) => !/^[1-9]\d*$/.test(key));
+  if (other !== undefined) throw malformedQuery(`${other} is not a valid index`);
   return [...items].toSorted(([a], [b]) => Number(a) - Number(b)).map(([, item]) => item);
+}
+
+function malformedQuery(message: string): AwsError {
+  return new AwsError('MalformedInput', message);
 }
 
 export function scalar(type: Shape['type'], text: string): unknown {

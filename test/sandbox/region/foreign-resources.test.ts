@@ -25,6 +25,43 @@ describe('what belongs to another account or partition is not taken for ours', (
     expect(region.roles.permits(arn, 'lambda.amazonaws.com', {})).toBe(false);
   });
 
+  it.each(['cluster', 'task', 'container-instance', 'service', 'task-definition', 'capacity-provider'])(
+    'facts 57 foreign-arns: a %s of ECS',
+    (type) => {
+      const ask: Record<string, (arn: string) => () => object> = {
+        cluster: (cluster) => () => region.ask('ecs', 'ListTasks', { cluster }),
+        task: (task) => () => region.ask('ecs', 'StopTask', { cluster: 'prod', task }),
+        'container-instance': (containerInstance) => () =>
+          region.ask('ecs', 'ListTasks', { cluster: 'prod', containerInstance }),
+        service: (service) => () => region.ask('ecs', 'UpdateService', { cluster: 'prod', service }),
+        'task-definition': (taskDefinition) => () => region.ask('ecs', 'DescribeTaskDefinition', { taskDefinition }),
+        'capacity-provider': (provider) => () =>
+          region.ask('ecs', 'DescribeCapacityProviders', { capacityProviders: [provider] }),
+      };
+      const name = type === 'cluster' || type === 'task-definition' || type === 'capacity-provider' ? 'prod' : 'prod/a';
+      const arn = `arn:aws-cn:ecs:eu-west-1:123456789012:${type}/${name}`;
+      expect(ask[type]?.(arn)).toThrow(`Invalid identifier: ${arn} is not an ARN of the partition aws`);
+    },
+  );
+
+  it.each([
+    ['lambda', 'GetFunction', { FunctionName: 'arn:aws-cn:lambda:eu-west-1:123456789012:function:drain' }],
+    [
+      'logs',
+      'FilterLogEvents',
+      { logGroupIdentifier: 'arn:aws-cn:logs:eu-west-1:123456789012:log-group:/aws/lambda/drain' },
+    ],
+    ['sns', 'Publish', { TopicArn: 'arn:aws-cn:sns:eu-west-1:123456789012:work', Message: 'x' }],
+    ['sns', 'ListSubscriptionsByTopic', { TopicArn: 'arn:aws-cn:sns:eu-west-1:123456789012:work' }],
+    ['events', 'ListRules', { EventBusName: 'arn:aws-cn:events:eu-west-1:123456789012:event-bus/default' }],
+  ] as const)('an ARN of another partition in %s %s', (service, operation, input) => {
+    region.deploy({ name: 'drain', timeoutSeconds: 3, load: () => async () => {} });
+    region.createTopic('work');
+    expect(() => region.ask(service, operation, input)).toThrow();
+    const ours = JSON.parse(JSON.stringify(input).replace('arn:aws-cn:', 'arn:aws:'));
+    expect(() => region.ask(service, operation, ours)).not.toThrow();
+  });
+
   it('a queue', () => {
     const url = (account: string) => `https://sqs.eu-west-1.amazonaws.com/${account}/work`;
     const received = (QueueUrl: string) => () => region.ask('sqs', 'ReceiveMessage', { QueueUrl });

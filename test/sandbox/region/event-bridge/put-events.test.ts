@@ -1,6 +1,7 @@
 import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createRegion, type Region } from '../../../../sandbox/region/region.ts';
+import { listen } from '../../../../sandbox/region/wire/http.ts';
 import { START_MS } from '../../start.ts';
 
 const ENTRY = { Source: 'my.app', DetailType: 'Hello', Detail: '{"n":1}' };
@@ -42,6 +43,27 @@ describe('PutEvents', () => {
     expect(Entries?.map(({ EventId }) => events.get(EventId)?.['time'])).toEqual([
       '2026-01-01T12:34:56Z',
       '2026-01-01T00:00:00Z',
+    ]);
+  });
+
+  it('does so over HTTP too, as a queue behind a rule shows', async () => {
+    const { url, close } = await listen(region.answer);
+    onTestFinished(close);
+    const queue = region.createQueue({ name: 'events', visibilityTimeoutSeconds: 30, maxReceiveCount: 3 });
+    const target = (event: unknown) => queue.send(JSON.stringify(event));
+    region.eventBridge.putRule({ name: 'to-queue', pattern: { source: ['my.app'] }, target });
+    // biome-ignore lint/suspicious/noExplicitAny: each operation has an answer of its own.
+    const post = async (operation: string, input: object): Promise<any> => {
+      const headers = { 'x-amz-target': operation };
+      return (await fetch(url, { method: 'POST', headers, body: JSON.stringify(input) })).json();
+    };
+    const Time = Date.parse('2025-12-31T23:00:00Z') / 1000;
+    const { Entries } = await post('AWSEvents.PutEvents', { Entries: [{ ...ENTRY, Time }] });
+    await arrived();
+    const QueueUrl = 'https://sqs.eu-west-1.amazonaws.com/123456789012/events';
+    const { Messages } = await post('AmazonSQS.ReceiveMessage', { QueueUrl });
+    expect(Messages.map(({ Body }: { Body: string }) => JSON.parse(Body))).toEqual([
+      expect.objectContaining({ id: Entries[0].EventId, time: '2025-12-31T23:00:00Z', source: 'my.app' }),
     ]);
   });
 

@@ -61,6 +61,34 @@ describe('the wire', () => {
     expect([response.status, await response.json()]).toMatchObject([400, { __type: type }]);
   });
 
+  it.each([
+    ['names.member.x', 'DescribeAutoScalingGroups', 'AutoScalingGroupNames.member.x=web', 'x is not a valid index'],
+    ['names.member.0', 'DescribeAutoScalingGroups', 'AutoScalingGroupNames.member.0=web', '0 is not a valid index'],
+    ['names.member.01', 'DescribeAutoScalingGroups', 'AutoScalingGroupNames.member.01=web', '01 is not a valid index'],
+    ['names.1', 'DescribeAutoScalingGroups', 'AutoScalingGroupNames.1=web', 'Top level element may not be treated as'],
+    ['filters', 'DescribeTags', 'Filters.member.1.Values.member.x=web', 'x is not a valid index'],
+  ])('facts 107 query-lists: refuses a list whose items have no numbers: %s', async (_, action, list, message) => {
+    const ask = async (parameters: string) => {
+      const response = await posted(regionWith(), {}, `Action=${action}&Version=2011-01-01&${parameters}`);
+      return [response.status, await response.text()];
+    };
+    const refused = [400, expect.stringContaining(`<Code>MalformedInput</Code><Message>${message}`)];
+    expect(await ask(list)).toEqual(refused);
+    expect(await ask('')).toEqual([200, expect.any(String)]);
+  });
+
+  it('facts 107 query-lists: does so in maps, and in the flat lists of EC2', async () => {
+    const sns = 'Action=Publish&Version=2010-03-31&TopicArn=a&Message=b&MessageAttributes.entry.x.Name=n';
+    const ec2 = 'Action=DescribeInstances&Version=2016-11-15&InstanceId.x=i-00000000000000001';
+    for (const body of [sns, ec2]) {
+      const response = await posted(regionWith(), {}, body);
+      expect([response.status, await response.text()]).toEqual([
+        400,
+        expect.stringContaining('x is not a valid index'),
+      ]);
+    }
+  });
+
   it('answers an action that Auto Scaling does not have as AWS does', async () => {
     const response = await posted(regionWith(), {}, 'Action=MakeTea&Version=2011-01-01');
     expect([response.status, await response.text()]).toEqual([
