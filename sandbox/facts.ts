@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { run, UsageError } from './command-line.ts';
+import { refuseUnwritable } from './comparison.ts';
 import { type Account, listingOf, runOnAccount } from './facts/account.ts';
 import { withTable } from './facts/catalogue.ts';
 import { clientsWith } from './facts/clients.ts';
@@ -39,11 +40,16 @@ export async function facts(args: string[], accountOf = accountIn): Promise<void
       report: { type: 'string' },
     },
   });
-  if (values.docs) return writeDocs();
+  if (values.docs) {
+    const other = args.find((arg) => arg.startsWith('--') && arg !== '--docs');
+    if (other !== undefined) throw new UsageError(`--docs writes the whole table: leave out ${other}.`);
+    return writeDocs();
+  }
   const chosen = experimentsAbout(values.fact ?? []);
   if (!values.aws) {
     const forAws = (['region', 'yes', 'disturb'] as const).find((option) => values[option]);
     if (forAws) throw new UsageError(`--${forAws} is for experiments on AWS: add --aws, or leave it out.`);
+    if (values.report !== undefined) await refuseUnwritable(values.report);
     const url = values['endpoint-url'];
     if (url === undefined) return tell('the local Region', await runOnLocalRegion(chosen), values.report);
     return tell(url, await runOnEndpoint(chosen, url), values.report);
@@ -54,15 +60,15 @@ export async function facts(args: string[], accountOf = accountIn): Promise<void
   const region = values.region ?? process.env['AWS_REGION'];
   if (!region) throw new UsageError('Say in which Region of AWS: --region eu-west-1, for example.');
   const experiments = chosen.filter(({ disturbs }) => values.disturb || !disturbs);
+  const report = values.report ?? `facts-${region}-${new Date().toISOString().slice(0, 10)}.json`;
+  if (values.yes) await refuseUnwritable(report);
   console.log(listingOf(experiments, region));
-  if (values.yes) return onAccount(experiments, accountOf(region), values.report);
+  if (values.yes) return onAccount(experiments, accountOf(region), report);
   console.log('\nNothing is created without --yes.');
 }
 
 /** Makes the experiments on AWS, and prints and records each that was made, whatever becomes of the rest. */
-async function onAccount(experiments: readonly Experiment[], account: Account, report?: string): Promise<void> {
-  const { region } = account;
-  const date = new Date().toISOString().slice(0, 10);
+async function onAccount(experiments: readonly Experiment[], account: Account, report: string): Promise<void> {
   const results: Result[] = [];
   const onResult = (result: Result) => {
     results.push(result);
@@ -71,7 +77,7 @@ async function onAccount(experiments: readonly Experiment[], account: Account, r
   try {
     await runOnAccount(experiments, account, onResult);
   } finally {
-    if (results.length > 0) await tell(`AWS, ${region}`, results, report ?? `facts-${region}-${date}.json`);
+    if (results.length > 0) await tell(`AWS, ${account.region}`, results, report);
   }
 }
 
@@ -113,11 +119,13 @@ async function writeDocs(): Promise<void> {
 }
 
 function experimentsAbout(facts: readonly string[]): readonly Experiment[] {
-  const found = EXPERIMENTS.filter(
-    (each) => facts.length === 0 || each.facts.some((fact) => facts.includes(String(fact))),
-  );
-  if (found.length > 0) return found;
-  throw new UsageError(`No experiment observes fact ${facts.join(', ')}. docs/aws-facts.md lists those that do.`);
+  if (facts.length === 0) return EXPERIMENTS;
+  const observed = new Set(EXPERIMENTS.flatMap((each) => each.facts).map(String));
+  const unknown = facts.filter((fact) => !observed.has(fact));
+  if (unknown.length > 0) {
+    throw new UsageError(`No experiment observes fact ${unknown.join(', ')}. docs/aws-facts.md lists those that do.`);
+  }
+  return EXPERIMENTS.filter((each) => each.facts.some((fact) => facts.includes(String(fact))));
 }
 
 async function tell(where: string, results: readonly Result[], file: string | undefined): Promise<void> {

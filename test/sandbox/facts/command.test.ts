@@ -45,7 +45,8 @@ describe('npm run facts', () => {
 
   it('with --yes takes the account of that Region', async () => {
     const asked = vi.fn(noAccount);
-    await expect(facts(['--aws', '--region', 'eu-west-1', '--yes'], asked)).rejects.toThrow('The account is asked.');
+    const args = ['--aws', '--region', 'eu-west-1', '--yes', '--report', join(folder, 'report.json')];
+    await expect(facts(args, asked)).rejects.toThrow('The account is asked.');
     expect(asked).toHaveBeenCalledExactlyOnceWith('eu-west-1');
   });
 
@@ -75,10 +76,26 @@ describe('npm run facts', () => {
     { args: ['--region', 'eu-west-1'], sentence: '--region is for experiments on AWS' },
     { args: ['--aws', '--endpoint-url', 'http://127.0.0.1:1'], sentence: 'leave out one of them' },
     { args: ['--fact', '999'], sentence: 'No experiment observes fact 999' },
+    { args: ['--fact', '32', '--fact', '999', '--fact', '8'], sentence: 'No experiment observes fact 999, 8.' },
+    { args: ['--fact', '032'], sentence: 'No experiment observes fact 032' },
+    { args: ['--docs', '--fact', '32'], sentence: '--docs writes the whole table: leave out --fact.' },
+    { args: ['--report', '/nonexistent/x.json'], sentence: '--report /nonexistent/x.json cannot be written: ENOENT' },
+    {
+      args: ['--aws', '--region', 'eu-west-1', '--yes', '--report', '/nonexistent/x.json'],
+      sentence: '--report /nonexistent/x.json cannot be written',
+    },
   ])('refuses $args in a sentence', async ({ args, sentence }) => {
     const refused = facts(args, noAccount);
     await expect(refused).rejects.toThrow(UsageError);
     await expect(refused).rejects.toThrow(sentence);
+    expect(printed).not.toHaveBeenCalled();
+  });
+
+  it('leaves no empty report behind where it refuses an option, or creates nothing', async () => {
+    const file = join(folder, 'report.json');
+    await expect(facts(['--yes', '--report', file], noAccount)).rejects.toThrow(UsageError);
+    await facts(['--aws', '--region', 'eu-west-1', '--fact', '29', '--report', file], noAccount);
+    await expect(readFile(file)).rejects.toThrow('ENOENT');
   });
 
   it('asks for a Region where neither the command nor the environment names one', async () => {
