@@ -177,7 +177,7 @@ export const SCENARIOS = {
     description: 'tasks stay, each for a reason of its own: the deadline decides',
     group: group(2),
     services: [
-      replicas('web', 4, { ...behindLoadBalancer, maximumPercent: 100 }), // It can never be drained.
+      replicas('web', 4, { ...behindLoadBalancer, maximumPercent: 110 }), // It can never be drained.
       replicas('search', 2, { memoryMiB: 4_096, protectedFromScaleIn: true }), // There is no room for another.
       logRouter,
     ],
@@ -201,7 +201,7 @@ export const SCENARIOS = {
     managedDraining: true,
     services: [
       replicas('web', 4, behindLoadBalancer),
-      replicas('search', 2, { maximumPercent: 100 }), // It can never be drained.
+      replicas('search', 2, { maximumPercent: 110 }), // It can never be drained.
       logRouter,
     ],
     jobs: [],

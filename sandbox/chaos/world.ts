@@ -464,7 +464,7 @@ const anySettings: fc.Arbitrary<Settings> = fc
 export const anyService: fc.Arbitrary<World['services'][number]> = fc.record({
   strategy: fc.constantFrom('REPLICA', 'REPLICA', 'REPLICA', 'DAEMON'),
   desiredCount: fc.integer({ min: 0, max: 6 }),
-  percents: fc.constantFrom<[number, number][]>([100, 200], [100, 150], [50, 100], [0, 100], [100, 100]),
+  percents: fc.constantFrom<[number, number][]>([100, 200], [100, 150], [50, 100], [0, 100], [100, 101]),
   startSeconds: fc.integer({ min: 5, max: 60 }),
   stopTimeoutSeconds: fc.integer({ min: 2, max: 120 }),
   stopping: fc.constantFrom(
