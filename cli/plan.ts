@@ -14,6 +14,7 @@ import { settingsEntries } from '../src/handlers/settings.ts';
 import { documentAt, type Output, type Target, UsageError } from './common.ts';
 import { presentPlan } from './present-plan.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { CHANGES } from './stray-options.ts';
 
 /** What is typed after `ecs-drain plan`. */
 export interface PlanOptions extends SnapshotSource {
@@ -87,14 +88,12 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
 /** The snapshot in the file, or a new one of the group. */
 export async function snapshotFor(options: SnapshotSource, target: Target): Promise<Snapshot> {
   const { group, cluster, snapshot: path, maxCalls } = options;
-  if ((group === undefined) === (path === undefined)) {
-    throw new UsageError(
-      'Name either a group with --group, or a file that npx ecs-drain snapshot wrote with --snapshot.',
-    );
-  }
   if (path !== undefined) return snapshotFrom(await textIn(path, '--snapshot'), path);
+  if (group === undefined) {
+    throw new UsageError('Name a group with --group, or with --snapshot a file that npx ecs-drain snapshot wrote.');
+  }
   const request = {
-    group: group ?? '',
+    group,
     ...(cluster !== undefined && { cluster }),
     ...(maxCalls !== undefined && { maxCalls }),
   };
@@ -112,8 +111,6 @@ async function textIn(path: string, option: string): Promise<string> {
     throw new UsageError(`${option} ${path} cannot be read: ${(error as Error).message}.`);
   }
 }
-
-const CHANGES = ['rolling-update', 'instance-refresh', 'scale-in', 'terminate'];
 
 function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {
   const { change, minInService, warmup, instance = [], decrement = false } = options;

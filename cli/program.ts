@@ -6,6 +6,7 @@ import { refuseRepeated, sentenceOnComplaint, UsageError } from '../terminal/com
 import { pageOf, wrapped } from '../terminal/layout.ts';
 import { documentAt, sentenceOf, type Target } from './common.ts';
 import { type Session, type Streams, sessionOn } from './session.ts';
+import { refuseStrayOfDoctor, refuseStrayOfPlan } from './stray-options.ts';
 
 /** A command: prints what it found, and returns the exit status. */
 type Action = (target: Target, session: Session) => Promise<number>;
@@ -157,6 +158,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .description(
       'find what would prevent the next drain; the exit status is 0 without an error, 1 with one, and 3 if AWS did not answer a check',
     )
+    .hook('preAction', refuseStrayOfDoctor)
     .action((options, command) =>
       run(command, async (...to) =>
         options.group === undefined && options.snapshot === undefined
@@ -219,6 +221,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .description(
       'rehearse a change of the group: how long it takes, what is killed, what gets stuck; nothing is changed',
     )
+    .hook('preAction', refuseStrayOfPlan)
     .action((options, command) => run(command, async (...to) => (await import('./plan.ts')).plan(options, ...to)));
 
   whole

@@ -116,7 +116,15 @@ describe('ecs-drain doctor of a group without a stack', () => {
     const cut = await run('doctor', '--snapshot', join(folder, 'web.json'));
     expect(cut.stderr).toMatch(/is not whole JSON: it may have been cut off\./);
     const both = await run('doctor', '--group', 'web', '--snapshot', join(folder, 'web.json'));
-    expect(both.stderr).toMatch(/^Name either a group with --group, or a file/);
+    expect(both.stderr).toMatch(/^--group web is for reading from AWS, and --snapshot .* is read instead: /);
     expect([cut.status, both.status]).toEqual([2, 2]);
+  });
+
+  it('refuses a cluster without its group', async () => {
+    expect(await run('doctor', '--cluster', 'prod')).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: '--cluster prod is the cluster of a --group: name the group as well, or leave it out.\n',
+    });
   });
 });

@@ -48,8 +48,35 @@ describe('ecs-drain plan', () => {
   });
 
   it.each([
-    ['neither a group nor a snapshot', [], /^Name either a group with --group, or a file/],
-    ['both', ['--group', 'web', '--snapshot', 'web.json'], /^Name either a group with --group, or a file/],
+    ['neither a group nor a snapshot', [], /^Name a group with --group, or with --snapshot a file/],
+    ...[
+      ['--group', 'web'],
+      ['--cluster', 'prod'],
+      ['--max-calls', '9'],
+      ['--stage', 'prod'],
+      ['--function', 'drainer'],
+    ].map((option): [string, string[], RegExp] => [
+      `${option.join(' ')} beside a snapshot`,
+      [...option, '--snapshot', 'web.json'],
+      new RegExp(
+        `^${option.join(' ')} is for reading from AWS, and --snapshot web\\.json is read instead: leave out one of the two\\.$`,
+      ),
+    ]),
+    [
+      'an option of another change',
+      ['--snapshot', WEB, '--change', 'rolling-update', '--count', '2'],
+      /^--count 2 is an option of --change scale-in, and this is --change rolling-update: leave it out, or name --change scale-in\.$/,
+    ],
+    [
+      'an option of another change that has no value',
+      ['--snapshot', WEB, '--change', 'terminate', '--no-signals'],
+      /^--no-signals is an option of --change rolling-update, and this is --change terminate: /,
+    ],
+    [
+      'an option of another change that has several values',
+      ['--snapshot', WEB, '--change', 'instance-refresh', '--instance', 'i-1', 'i-2'],
+      /^--instance i-1 i-2 is an option of --change terminate, /,
+    ],
     ['a file that is not there', ['--snapshot', '/nowhere.json'], /^--snapshot \/nowhere\.json cannot be read/],
     [
       'a change that is none',
@@ -108,7 +135,7 @@ describe('ecs-drain plan', () => {
       ['--snapshot', WEB.replace('"version":1', '"version":9')],
       /is a snapshot of version 9/,
     ],
-  ])('refuses %s in a sentence, with exit status 2', async (_, args, sentence) => {
+  ])('refuses %s in a sentence, with exit status 2', async (_, args: string[], sentence) => {
     const whole = args.includes('--change') ? args : [...args, '--change', 'rolling-update'];
     const typed = await Promise.all(whole.map((arg) => (arg.startsWith('{') ? fileWith(arg) : arg)));
     const { status, stdout, stderr } = await run('plan', ...typed);
