@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { sentenceOf } from '../src/adapters/schemas.ts';
 import { type Page, tableOf } from '../terminal/layout.ts';
 import { counted, deploymentOf, duration, type Output, type Target, UsageError } from './common.ts';
 import { equals, killedIn, presentKilled, readEnded } from './ended-drains.ts';
-import { secondsIn } from './typed.ts';
+import { secondsIn, textIn } from './typed.ts';
 
 /** What is typed after `ecs-drain compare`. */
 export interface CompareOptions {
@@ -74,9 +73,7 @@ export async function compare(file: string, options: CompareOptions, target: Tar
 }
 
 async function planIn(file: string): Promise<PlanFile> {
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new UsageError(`${file} cannot be read: ${error.message}.`);
-  });
+  const text = await textIn(file);
   let json: unknown;
   try {
     json = JSON.parse(text);

@@ -1,4 +1,4 @@
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { createLogUpdate } from 'log-update';
 import * as v from 'valibot';
 import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
@@ -15,6 +15,7 @@ import { documentAt, type Output, type Target, UsageError } from './common.ts';
 import { presentPlan } from './present-plan.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { CHANGES } from './stray-options.ts';
+import { textIn } from './typed.ts';
 
 /** What is typed after `ecs-drain plan`. */
 export interface PlanOptions extends SnapshotSource {
@@ -102,14 +103,6 @@ export async function snapshotFor(options: SnapshotSource, target: Target): Prom
 
 async function assumptionsFor({ assume }: PlanOptions, snapshot: Snapshot) {
   return assume === undefined ? {} : assumptionsFrom(await textIn(assume, '--assume'), assume, snapshot);
-}
-
-async function textIn(path: string, option: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${option} ${path} cannot be read: ${(error as Error).message}.`);
-  }
 }
 
 function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {

@@ -15,9 +15,12 @@ interface GlobalOptions extends Target {
   readonly json?: true;
 }
 
+/** A command that has no answer: a mistake was typed or is in a file, or AWS refused or did not answer. */
+const NO_ANSWER = 2;
+
 /**
- * Runs a command line. Its exit status is 0, 1 for a failure, or 2 for a mistake on the command line; a sentence on standard
- * error says what to do about either.
+ * Runs a command line. What the exit statuses mean is in docs/operations.md. Without an answer, a sentence on standard error says
+ * what to do.
  */
 export async function main(args: readonly string[], streams: Streams): Promise<number> {
   const { stderr } = streams;
@@ -35,9 +38,9 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
     await program(streams, run).parseAsync(args, { from: 'user' });
     return status;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : NO_ANSWER;
     stderr.write(`${wrapped(reasonOf(error), pageOf(stderr))}\n`);
-    return error instanceof UsageError ? 2 : 1;
+    return NO_ANSWER;
   }
 }
 

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { Message } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
@@ -16,6 +15,7 @@ import {
 } from './common.ts';
 import { type DeadLetterQueue, deadLetterQueueOf, HIDDEN_SECONDS } from './dead-letter-queue.ts';
 import { type Letter, letterOf, messagesIn, titleOf } from './letter.ts';
+import { textIn } from './typed.ts';
 
 interface Options {
   readonly deadLetter?: boolean;
@@ -31,7 +31,7 @@ export async function replay(
 ): Promise<number> {
   if ((file !== undefined) === deadLetter) throw new UsageError('Name a FILE, or --dead-letter, and not both.');
   // Before anything is asked of AWS.
-  const text = file === undefined ? undefined : await textIn(file);
+  const text = file === undefined ? undefined : await jsonTextIn(file);
   const deployment = await deploymentOf(target);
   if (file === undefined || text === undefined) return replayDeadLetters(yes, deployment, output);
   const letters = messagesIn(JSON.parse(text))?.map((message) =>
@@ -45,17 +45,13 @@ export async function replay(
   return replayLetters(letters, { yes, deployment, output });
 }
 
-async function textIn(file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(
-      `${file} cannot be read: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}.`,
-    );
-  });
+async function jsonTextIn(file: string): Promise<string> {
+  const text = await textIn(file);
   try {
     JSON.parse(text);
     return text;
   } catch (error) {
-    throw new UsageError(`${file} is not JSON: ${(error as Error).message}`);
+    throw new UsageError(`${file} is not JSON: ${(error as Error).message}.`);
   }
 }
 

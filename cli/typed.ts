@@ -1,5 +1,6 @@
 /** What is typed on the command line: checked before anything is asked of AWS. */
 
+import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { operatorMessage } from '../src/adapters/continuation.ts';
 import { instanceId } from '../src/adapters/schemas.ts';
@@ -27,4 +28,15 @@ export function secondsIn(option: string, typed: string): number {
 export function checkMessage(typed: string | undefined): void {
   if (typed === undefined || v.is(operatorMessage, typed)) return;
   throw new UsageError('--message takes 1 to 256 characters, without line breaks and control characters.');
+}
+
+/**
+ * The text of a file that was named; `option` is what named it.
+ * @throws UsageError if it cannot be read.
+ */
+export async function textIn(path: string, option?: string): Promise<string> {
+  return readFile(path, 'utf8').catch(({ code, message }: NodeJS.ErrnoException) => {
+    const why = code === 'ENOENT' ? 'there is no such file' : message;
+    throw new UsageError(`${option === undefined ? '' : `${option} `}${path} cannot be read: ${why}.`);
+  });
 }

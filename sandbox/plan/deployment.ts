@@ -1,10 +1,15 @@
 import { type Build, groupsSetting, packagedOnce } from '../drainers/ecs-drain.ts';
 import { deploymentIn } from '../packaging.ts';
 import type { Params } from '../scenarios.ts';
+import { deployedWith } from './hooks.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** What the package of this repository deploys for the group, with these params: as a plan rehearses it. */
+/**
+ * What the package of this repository deploys for the group, with these params: as a plan rehearses it.
+ * @throws BadSnapshot if the settings cannot work; `serverless package` would say more than the sentence.
+ */
 export async function deploymentFor({ group, cluster }: Snapshot, params: Params) {
+  deployedWith(params, group.name, cluster.name);
   const named = { cluster: cluster.name, autoScalingGroups: groupsSetting(group.name) };
   const { environment, lambda, hooks } = deploymentIn(await packagedOnce({ ...named, ...params }));
   return { environment, timeoutSeconds: lambda.timeoutSeconds, hooks };

@@ -155,7 +155,8 @@ export function hookTroublesOf({ group, cluster }: Snapshot, params: Params): st
   });
 }
 
-function deployedWith(params: Params, group: string, cluster: string) {
+/** @throws BadSnapshot if the settings cannot work */
+export function deployedWith(params: Params, group: string, cluster: string) {
   try {
     return paramsOf({ cluster, autoScalingGroups: groupsSetting(group), ...params }, DEFAULT_STAGE);
   } catch (error) {

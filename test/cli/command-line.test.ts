@@ -113,7 +113,7 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
   it('says that a function is not deployed, and how to name another', async () => {
     const deployed = await deployedRegion();
     const { status, stderr } = await deployed.run('status', '--stage', 'prod');
-    expect(status).toBe(1);
+    expect(status).toBe(2);
     expect(stderr).toBe(
       'Function not found: arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-prod-drain. Deploy it, or name another stage with --stage, another function with --function, or another Region with --region.\n',
     );
@@ -124,7 +124,7 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     const deployed = await deployedRegion();
     deployed.region.deploy({ name: 'other', timeoutSeconds: 3, load: () => async () => {} });
     const { status, stderr } = await deployed.run('status', '--function', 'other');
-    expect(status).toBe(1);
+    expect(status).toBe(2);
     expect(stderr).toMatch(/^The function other has settings that cannot be read: cluster is missing.*Deploy it again/);
   });
 
@@ -139,7 +139,7 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
         : undefined,
     );
     const { status, stdout, stderr } = await deployed.run('status');
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(
       `not authorized to perform: ${action} on resource: it. The commands need these permissions: `,
     );
@@ -154,7 +154,7 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     await new Promise((closed) => server.close(closed));
     await deployedRegion();
     const { status, stderr } = await run('status', '--endpoint-url', `http://127.0.0.1:${port}`);
-    expect(status).toBe(1);
+    expect(status).toBe(2);
     expect(stderr).toBe(
       `http://127.0.0.1:${port} does not answer (ECONNREFUSED): check --endpoint-url, --region and the network.\n`,
     );
@@ -173,7 +173,7 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     await deployedRegion();
     const url = `${protocol}://127.0.0.1:${(server.address() as AddressInfo).port}`;
     expect(await run('status', '--endpoint-url', url)).toEqual({
-      status: 1,
+      status: 2,
       stdout: '',
       stderr: `${url} does not answer as AWS does (${how}): check --endpoint-url / AWS_ENDPOINT_URL and proxies.\n`,
     });
@@ -185,23 +185,23 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
       () => new AwsError('ExpiredTokenException', 'The security token included in the request is expired', 403),
     );
     const { status, stderr } = await deployed.run('status');
-    expect(status).toBe(1);
+    expect(status).toBe(2);
     expect(stderr).toMatch(/^AWS does not accept these credentials: .* is expired\. Sign in again/);
   });
 
-  it('ends a process with a sentence and exit status 1 where there are no credentials, and 2 for a usage error', async () => {
+  it('ends a process with a sentence and exit status 2 where there are no credentials', async () => {
     const unsigned = await child({ AWS_REGION: 'eu-west-1' }, 'status', '--endpoint-url', 'http://127.0.0.1:9');
-    expect(unsigned.status).toBe(1);
+    expect(unsigned.status).toBe(2);
     expect(unsigned.stderr).toMatch(/^There are no AWS credentials: .* Set AWS_PROFILE or --profile.*\n$/);
     for (const [env, ...options] of [[{}, '--profile', 'nope'], [{ AWS_PROFILE: 'nope' }]] as const) {
       const nobody = await child({ AWS_REGION: 'eu-west-1', ...env }, 'status', ...options);
-      expect(nobody.status).toBe(1);
+      expect(nobody.status).toBe(2);
       expect(nobody.stderr).toMatch(
         /^The profile nope gives no credentials: is it in ~\/\.aws\/config\? Could not .*\.\n$/,
       );
     }
     const nowhere = await child({ AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' }, 'status');
-    expect(nowhere.status).toBe(1);
+    expect(nowhere.status).toBe(2);
     expect(nowhere.stderr).toBe('No AWS Region is set: set AWS_REGION, or use --region.\n');
     expect((await child({}, 'sing')).status).toBe(2);
   });

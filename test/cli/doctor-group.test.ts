@@ -120,6 +120,15 @@ describe('ecs-drain doctor of a group without a stack', () => {
     expect([cut.status, both.status]).toEqual([2, 2]);
   });
 
+  it('refuses settings that cannot work in a sentence', async () => {
+    const drain = { function: 'ecs-drain-main-drain', params: { deadlineSeconds: 'soon' } };
+    const { status, stderr } = await run('doctor', '--snapshot', await fileWith({ drain }));
+    expect(stderr).toBe(
+      'The settings cannot work: deadlineSeconds is "soon": expected a whole number of seconds from 1 to 172800.\n',
+    );
+    expect(status).toBe(2);
+  });
+
   it('refuses a cluster without its group', async () => {
     expect(await run('doctor', '--cluster', 'prod')).toEqual({
       status: 2,

@@ -272,7 +272,7 @@ ${second}, ${first}, i-0123456789abcdef0 are left alone.
     const { run, first, fail, changes } = await deployed();
     fail(denying('Invoke'));
     const { status, stderr } = await run('drain', first, '--yes', '--message', 'new kernel');
-    expect(status).toBe(1);
+    expect(status).toBe(2);
     expect(stderr).toMatch(/^Could not try whether you may invoke ecs-drain-main-drain: .*not authorized/);
     expect(changes()).toEqual(['Invoke']);
   });

@@ -150,7 +150,7 @@ describe('ecs-drain extend', () => {
       fail(denying(operation));
       const { status, stderr } = await run('extend', first, '--deadline', '4h');
       expect({ status, stderr }).toEqual({
-        status: 1,
+        status: 2,
         stderr: expect.stringContaining(`not authorized to perform: ${operation}`),
       });
       expect((await json('status')).answer.drains).toMatchObject([{ deadlineAt: '2026-01-01T02:05:00Z' }]);
@@ -230,7 +230,7 @@ Let ${first} go now? [y/N] The hook ecs-drain lets ${first} go.
     fail(denying('Invoke'));
     const { status, stderr } = await run('release', first, '--yes', '--message', 'host is broken');
     expect({ status, stderr }).toEqual({
-      status: 1,
+      status: 2,
       stderr: expect.stringContaining('not authorized to perform: Invoke'),
     });
     expect(region.autoScaling.completions).toEqual([]);

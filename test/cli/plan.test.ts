@@ -77,7 +77,21 @@ describe('ecs-drain plan', () => {
       ['--snapshot', WEB, '--change', 'instance-refresh', '--instance', 'i-1', 'i-2'],
       /^--instance i-1 i-2 is an option of --change terminate, /,
     ],
-    ['a file that is not there', ['--snapshot', '/nowhere.json'], /^--snapshot \/nowhere\.json cannot be read/],
+    [
+      'a file that is not there',
+      ['--snapshot', '/nowhere.json'],
+      /^--snapshot \/nowhere\.json cannot be read: there is no such file\.$/,
+    ],
+    [
+      'settings of a snapshot that cannot be deployed',
+      ['--snapshot', JSON.stringify(aSnapshot({ drain: { function: 'f', params: { deadlineSeconds: 'soon' } } }))],
+      /^The settings cannot work: deadlineSeconds is "soon": expected a whole number of seconds from 1 to 172800\.$/,
+    ],
+    [
+      'a param that contradicts another',
+      ['--snapshot', WEB, '--param', 'pollMaxSeconds=5', '--param', 'pollMinSeconds=9'],
+      /^The settings cannot work: pollMinSeconds 9 is above pollMaxSeconds 5: /,
+    ],
     [
       'a change that is none',
       ['--snapshot', WEB, '--change', 'reboot'],

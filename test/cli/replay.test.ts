@@ -246,7 +246,7 @@ describe('ecs-drain replay --dead-letter', () => {
     fail(({ operation }) =>
       operation === 'ReceiveMessage' && ++received > 1 ? new AwsError('AccessDenied', 'No more') : undefined,
     );
-    expect((await run('replay', '--dead-letter')).status).toBe(1);
+    expect((await run('replay', '--dead-letter')).status).toBe(2);
     expect(deadLetters.counts).toEqual({ visible: 2, inFlight: 0 });
   });
 

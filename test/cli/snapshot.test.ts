@@ -183,6 +183,22 @@ describe('ecs-drain snapshot', () => {
     expect(cluster.taskDefinitions).toEqual([]);
   });
 
+  it.each([
+    ['snapshot', ['--out', '/nowhere/web.json']],
+    ['plan', ['--change', 'scale-in']],
+    ['doctor', []],
+  ])('has no answer, and so exit status 2, where AWS does not permit what %s needs', async (command, options) => {
+    const { run, fail } = await deployedRegion();
+    fail(({ operation }) =>
+      operation === 'DescribeServices' ? new AwsError('AccessDeniedException', 'Not authorized.', 403) : undefined,
+    );
+    const { status, stdout, stderr } = await run(command, '--group', 'web', ...options);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(
+      /^Could not describe the services .*: Not authorized\. The commands need these permissions: /,
+    );
+  });
+
   it('reads a large cluster in 120 calls, paced below half of what ECS allows, and lists what it left out', async () => {
     const region = regionOfTest();
     const { ecs, autoScaling, time } = region;
@@ -266,7 +282,7 @@ describe('ecs-drain snapshot', () => {
     const { status, stderr, stdout } = await run('snapshot', ...args);
     expect(stderr.trim()).toMatch(sentence);
     expect(stdout).toBe('');
-    expect(status).toBeGreaterThan(0);
+    expect(status).toBe(2);
   });
 
   it('refuses a group without instances, and one whose instances are in no cluster or in two', async () => {

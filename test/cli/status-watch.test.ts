@@ -35,7 +35,7 @@ describe('ecs-drain status of a part', () => {
   it('refuses a group of another deployment, and what is no instance', async () => {
     const { run } = await draining();
     expect(await run('status', '--group', 'batch')).toMatchObject({
-      status: 1,
+      status: 2,
       stderr: 'The group batch is not among autoScalingGroups (web).\n',
     });
     expect(await run('status', '--instance', 'web-1')).toMatchObject({ status: 2 });
