@@ -1,13 +1,24 @@
 import * as v from 'valibot';
 import { sentenceOf } from '../src/adapters/schemas.ts';
 import { type Page, tableOf } from '../terminal/layout.ts';
-import { counted, deploymentOf, duration, type Output, type Target, UsageError } from './common.ts';
-import { equals, killedIn, presentKilled, readEnded } from './ended-drains.ts';
+import {
+  connectionTo,
+  counted,
+  deploymentOf,
+  duration,
+  functionNameOf,
+  isoTime,
+  type Output,
+  type Target,
+  UsageError,
+} from './common.ts';
+import { equals, type FinishedDrain, killedIn, presentKilled, readEnded, readFinished } from './ended-drains.ts';
 import { secondsIn, textIn } from './typed.ts';
 
 /** What is typed after `ecs-drain compare`. */
 export interface CompareOptions {
-  readonly since: string;
+  readonly since?: string;
+  readonly logGroup?: string;
 }
 
 const forecast = v.object(
@@ -18,6 +29,12 @@ const forecast = v.object(
 const planSchema = v.object(
   {
     group: v.string('expected the name of a group'),
+    cluster: v.string('expected the name of a cluster'),
+    takenAt: v.pipe(
+      v.string('expected a time'),
+      v.isoTimestamp('expected a time'),
+      v.transform((time) => Date.parse(time)),
+    ),
     drains: v.array(
       v.object(
         {
@@ -38,7 +55,7 @@ const planSchema = v.object(
 );
 type PlanFile = v.InferOutput<typeof planSchema>;
 
-/** How a drain really ended, from the log of the function. */
+/** How a drain really ended. */
 interface Came {
   readonly outcome: string;
   readonly seconds: number;
@@ -61,15 +78,16 @@ const TOLERANCE = 0.1;
 /** `ecs-drain compare`: what was planned beside what came. */
 export async function compare(file: string, options: CompareOptions, target: Target, output: Output): Promise<number> {
   const plan = await planIn(file);
-  const sinceSeconds = secondsIn('--since', options.since);
-  const ended = await endedDrains(plan.group, sinceSeconds, target);
+  const ended = await endedDrains(plan, options, target);
   const rows = rowsOf(plan, ended);
-  const isAsPlanned = rows.every(
-    ({ planned, came, error = 1 }) => came && planned && came.outcome in planned.outcomes && error <= TOLERANCE,
-  );
+  const isAsPlanned = rows.every(isRowAsPlanned);
   output.printJson({ group: plan.group, asPlanned: isAsPlanned, drains: rows });
-  output.print(present(rows, plan, isAsPlanned, output.page));
+  output.print(present(rows, plan, output.page));
   return isAsPlanned ? 0 : 1;
+}
+
+function isRowAsPlanned({ planned, came, error = 1 }: Row): boolean {
+  return came !== undefined && planned !== undefined && came.outcome in planned.outcomes && error <= TOLERANCE;
 }
 
 async function planIn(file: string): Promise<PlanFile> {
@@ -87,18 +105,56 @@ async function planIn(file: string): Promise<PlanFile> {
   );
 }
 
-/** The last end of each drain of the group in that time, by instance. */
-async function endedDrains(group: string, sinceSeconds: number, target: Target): Promise<Map<string, Came>> {
-  const deployment = await deploymentOf(target);
-  const sinceMs = deployment.nowMs() - sinceSeconds * 1000;
-  const terms = [equals('autoScalingGroup', group)];
-  const { drains } = await readEnded({ sinceMs, most: Number.POSITIVE_INFINITY, terms }, deployment);
+/**
+ * The last end of each drain of the group since the snapshot was taken, by instance. A drain of another instance that had begun
+ * before is no part of the change.
+ */
+async function endedDrains(plan: PlanFile, options: CompareOptions, target: Target): Promise<Map<string, Came>> {
+  const sinceSeconds = options.since === undefined ? Number.POSITIVE_INFINITY : secondsIn('--since', options.since);
+  const sinceMs = (nowMs: number) => Math.max(plan.takenAt, nowMs - sinceSeconds * 1000);
+  const planned = new Set(plan.drains.map(({ instanceId }) => instanceId));
+  const { drains, cutAtMs } =
+    options.logGroup === undefined
+      ? await readLogOf(plan, sinceMs, target)
+      : await readEventsIn(options.logGroup, plan, sinceMs, target);
+  if (cutAtMs !== undefined) {
+    throw new Error(
+      `There are too many drains to read them all: name a later time than ${isoTime(cutAtMs)} with --since.`,
+    );
+  }
+  const isOfChange = ({ instanceId, endedAtMs, durationSeconds }: Omit<FinishedDrain, 'place'>) =>
+    endedAtMs >= plan.takenAt && (planned.has(instanceId) || endedAtMs - durationSeconds * 1000 >= plan.takenAt);
   return new Map(
-    drains.map((drain) => {
+    drains.filter(isOfChange).map((drain) => {
       const { instanceId, outcome, durationSeconds: seconds, endedAtMs: atMs } = drain;
       return [instanceId, { outcome, seconds, killedTasks: killedIn(drain), atMs }];
     }),
   );
+}
+
+async function readLogOf({ group }: PlanFile, sinceMs: (nowMs: number) => number, target: Target) {
+  const deployment = await deploymentOf(target);
+  const terms = [equals('autoScalingGroup', group)];
+  return readEnded({ sinceMs: sinceMs(deployment.nowMs()), most: Number.POSITIVE_INFINITY, terms }, deployment);
+}
+
+/** A log group may have the events of several accounts and Regions, with a group of this name in more than one. */
+async function readEventsIn(
+  logGroup: string,
+  { group, cluster, drains: planned }: PlanFile,
+  sinceMs: (nowMs: number) => number,
+  target: Target,
+) {
+  const { config, nowMs } = connectionTo(target);
+  const terms = [
+    equals('source', `ecs-drain.${target.stage}`),
+    equals('detail.autoScalingGroup', group),
+    equals('detail.cluster', cluster),
+  ];
+  const query = { logGroup, sinceMs: sinceMs(nowMs()), most: Number.POSITIVE_INFINITY, terms };
+  const { drains, cutAtMs } = await readFinished(query, { config, functionName: functionNameOf(target) });
+  const own = drains.find(({ instanceId }) => planned.some((each) => each.instanceId === instanceId))?.place;
+  return { drains: drains.filter(({ place }) => own === undefined || place === own), cutAtMs };
 }
 
 function rowsOf({ drains }: PlanFile, ended: ReadonlyMap<string, Came>): Row[] {
@@ -115,9 +171,8 @@ function errorOf(seconds: number, { p50, p95 }: { readonly p50: number; readonly
   return seconds <= p95 ? 0 : p95 === 0 ? 1 : (seconds - p95) / p95;
 }
 
-function present(rows: readonly Row[], plan: PlanFile, isAsPlanned: boolean, page: Page): string {
+function present(rows: readonly Row[], plan: PlanFile, page: Page): string {
   const ended = rows.flatMap(({ came }) => came ?? []);
-  const left = rows.filter(({ came }) => !came).length;
   const killed = presentKilled(ended.map(({ killedTasks }) => killedTasks));
   const table = tableOf(
     ['instance', 'planned', 'came', 'off by'],
@@ -131,8 +186,21 @@ function present(rows: readonly Row[], plan: PlanFile, isAsPlanned: boolean, pag
     ]),
     page,
   );
-  const verdict = isAsPlanned
-    ? `As planned: ${counted(ended.length, 'drain')} of the group ${plan.group}, each with its outcome and within 10 % of its time.`
-    : `Not as planned${left > 0 ? `, or not over: ${counted(left, 'drain')} of the plan ${left === 1 ? 'has' : 'have'} not ended` : ''}.`;
-  return `${verdict}\n\n${table}\n\ntasks killed: ${killed}; planned: ${plan.killed.withDrain.tasks}`;
+  return `${verdictOn(rows, plan)}\n\n${table}\n\nTasks killed: ${killed}; planned: ${plan.killed.withDrain.tasks} at most.`;
+}
+
+function verdictOn(rows: readonly Row[], { group }: PlanFile): string {
+  if (rows.length === 0) return `As planned: no instance of the group ${group} was drained.`;
+  if (rows.every(isRowAsPlanned)) {
+    return `As planned: ${counted(rows.length, 'drain')} of the group ${group}${rows.length > 1 ? ', each' : ''} with its outcome and within 10 % of its time.`;
+  }
+  const open = rows.filter(({ came }) => !came).length;
+  const unplanned = rows.filter(({ planned }) => !planned).length;
+  const other = rows.filter((row) => row.came && row.planned && !isRowAsPlanned(row)).length;
+  const reasons = [
+    ...(open > 0 ? [`${counted(open, 'drain')} of the plan ${open === 1 ? 'has' : 'have'} not ended`] : []),
+    ...(unplanned > 0 ? [`${counted(unplanned, 'drain')} ${unplanned === 1 ? 'was' : 'were'} not in the plan`] : []),
+    ...(other > 0 ? [`${counted(other, 'drain')} ended with another outcome or after another time`] : []),
+  ];
+  return `Not as planned: ${reasons.join('; ')}.`;
 }

@@ -1,8 +1,9 @@
-/** How drains ended, from the log of the function. */
+/** How drains ended, from the log of the function, or from the events about their ends in a log group that keeps them. */
 
 import { CloudWatchLogsClient, type FilteredLogEvent, paginateFilterLogEvents } from '@aws-sdk/client-cloudwatch-logs';
 import * as v from 'valibot';
 import { awsCall } from '../src/adapters/aws-call.ts';
+import { DRAIN_EVENT_DETAIL_TYPES } from '../src/adapters/event-bridge.ts';
 import { jsonIn } from '../src/adapters/schemas.ts';
 import { counted, type Deployment } from './common.ts';
 
@@ -58,15 +59,17 @@ export function listOf(message: string): string {
   return message.replace(/(?<=\.) (?=\d+ tasks? of |And \d+ more\.|Not everything is known\.)/g, '\n  - ');
 }
 
-export interface Ended {
+export interface Ended<D = EndedDrain> {
   /** The oldest first. */
-  readonly drains: readonly EndedDrain[];
+  readonly drains: readonly D[];
   /** The start of the time of which all are there, if the log has more. */
   readonly cutAtMs: number | undefined;
 }
 
 /** What to read of the log: the lines since then that match the pattern, and the latest of them where there are more. */
 export interface LogQuery {
+  /** That of the function, if it is left out. */
+  readonly logGroup?: string;
   readonly sinceMs: number;
   readonly filterPattern: string;
   readonly most: number;
@@ -84,11 +87,13 @@ export interface LogLines {
   readonly isCut: boolean;
 }
 
-/** The latest lines of the function's log that match. */
-export async function readLog({ sinceMs, filterPattern, most }: LogQuery, deployment: Deployment): Promise<LogLines> {
-  const { config, functionName } = deployment;
+/** The latest lines of a log group that match. */
+export async function readLog(
+  { logGroup, sinceMs, filterPattern, most }: LogQuery,
+  { config, functionName }: Pick<Deployment, 'config' | 'functionName'>,
+): Promise<LogLines> {
   const client = new CloudWatchLogsClient(config);
-  const logGroupName = `/aws/lambda/${functionName}`;
+  const logGroupName = logGroup ?? `/aws/lambda/${functionName}`;
   return awsCall(`read the log group ${logGroupName}`, async () => {
     const input = {
       logGroupName,
@@ -126,14 +131,63 @@ export async function readEnded(
 ): Promise<Ended> {
   const filterPattern = `{ ${[...terms, '$.outcome = "*"', '$.durationSeconds >= 0'].join(' && ')} }`;
   const { events, isCut } = await readLog({ sinceMs, filterPattern, most }, deployment);
-  const drains = new Map<string, EndedDrain>();
-  for (const { message = '', timestamp: endedAtMs = 0 } of events) {
+  const drains = events.flatMap(({ message, timestamp: endedAtMs = 0 }) => {
     const line = v.safeParse(lineSchema, jsonIn(message));
-    if (!line.success) continue;
-    const key = `${line.output.drainId} ${line.output.instanceId}`;
-    const before = drains.get(key);
-    if (before && line.output.outcome === 'already-completed') continue;
-    drains.set(key, { ...line.output, endedAtMs });
+    return line.success ? [{ ...line.output, endedAtMs }] : [];
+  });
+  return { drains: withoutCopies(drains), cutAtMs: isCut ? events[0]?.timestamp : undefined };
+}
+
+const finishedSchema = v.looseObject({
+  account: v.optional(v.string()),
+  region: v.optional(v.string()),
+  detail: v.looseObject({
+    drainId: v.string(),
+    instanceId: v.string(),
+    outcome: v.string(),
+    durationSeconds: tenths,
+    finishedAt: v.pipe(v.string(), v.isoTimestamp()),
+    holdingTasks: v.optional(v.array(v.looseObject({}))),
+    lastSeenTasks: v.optional(v.array(v.looseObject({}))),
+  }),
+});
+
+/** A drain as the event `ECS Drain Finished` describes it. */
+export interface FinishedDrain extends TasksAtEnd {
+  readonly drainId: string;
+  readonly instanceId: string;
+  readonly durationSeconds: number;
+  readonly endedAtMs: number;
+  /** The account and the Region that the event came from. */
+  readonly place: string;
+}
+
+/** The drains of which the log group has the event: what a rule for the events of ecs-drain writes there. */
+export async function readFinished(
+  query: Omit<LogQuery, 'filterPattern'> & { readonly terms: readonly string[] },
+  deployment: Pick<Deployment, 'config' | 'functionName'>,
+): Promise<Ended<FinishedDrain>> {
+  const terms = [equals('detail-type', DRAIN_EVENT_DETAIL_TYPES.finished), ...query.terms];
+  const { events, isCut } = await readLog({ ...query, filterPattern: `{ ${terms.join(' && ')} }` }, deployment);
+  const drains = events.flatMap(({ message }): FinishedDrain[] => {
+    const event = v.safeParse(finishedSchema, jsonIn(message));
+    if (!event.success) return [];
+    const { account, region, detail } = event.output;
+    const { drainId, instanceId, outcome, durationSeconds, finishedAt, holdingTasks, lastSeenTasks } = detail;
+    const tasks = { killedTasks: holdingTasks, lastSeenTasks };
+    const endedAtMs = Date.parse(finishedAt);
+    return [{ drainId, instanceId, outcome, durationSeconds, ...tasks, endedAtMs, place: `${account}/${region}` }];
+  });
+  return { drains: withoutCopies(drains), cutAtMs: isCut ? events[0]?.timestamp : undefined };
+}
+
+/** Of two copies of one drain the one that knows how it ended. */
+function withoutCopies<D extends Pick<FinishedDrain, 'drainId' | 'instanceId' | 'outcome'>>(all: readonly D[]): D[] {
+  const drains = new Map<string, D>();
+  for (const drain of all) {
+    const key = `${drain.drainId} ${drain.instanceId}`;
+    if (drains.has(key) && drain.outcome === 'already-completed') continue;
+    drains.set(key, drain);
   }
-  return { drains: [...drains.values()], cutAtMs: isCut ? events[0]?.timestamp : undefined };
+  return [...drains.values()];
 }

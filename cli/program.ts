@@ -6,7 +6,7 @@ import { refuseRepeated, sentenceOnComplaint, UsageError } from '../terminal/com
 import { pageOf, wrapped } from '../terminal/layout.ts';
 import { documentAt, sentenceOf, type Target } from './common.ts';
 import { type Session, type Streams, sessionOn } from './session.ts';
-import { refuseStrayOfDoctor, refuseStrayOfPlan } from './stray-options.ts';
+import { refuseStrayOfCompare, refuseStrayOfDoctor, refuseStrayOfPlan } from './stray-options.ts';
 
 /** A command: prints what it found, and returns the exit status. */
 type Action = (target: Target, session: Session) => Promise<number>;
@@ -230,10 +230,16 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
   whole
     .command('compare')
     .argument('<plan>', 'a file with what plan printed with --json')
-    .option('--since <time>', 'how long ago the change may have begun, such as 45m, 2h or 1d', '2h')
-    .description(
-      'compare a plan with what happened, from the log of the function; the exit status is 0 if it happened as planned',
+    .option(
+      '--since <time>',
+      'how long ago a drain may have ended, such as 45m, 2h or 1d; by default since the snapshot of the plan',
     )
+    .option(
+      '--log-group <name>',
+      'read the events ECS Drain Finished in this log group of CloudWatch Logs, not the log of the function',
+    )
+    .hook('preAction', refuseStrayOfCompare)
+    .description('compare a plan with what happened since; the exit status is 0 if it happened as planned')
     .action((file, options, command) =>
       run(command, async (...to) => (await import('./compare.ts')).compare(file, options, ...to)),
     );

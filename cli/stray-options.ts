@@ -34,6 +34,13 @@ export function refuseStrayOfDoctor(command: Command): void {
   refuseBesideSnapshot(command);
 }
 
+/** Before `compare` runs. */
+export function refuseStrayOfCompare(command: Command): void {
+  const { logGroup } = command.opts<{ readonly logGroup?: string }>();
+  if (logGroup === undefined) return;
+  refuse(command, ['function'], `names a log, and --log-group ${logGroup} is read instead: leave out one of the two.`);
+}
+
 /** A file says by itself which group, cluster and settings it is of. */
 function refuseBesideSnapshot(command: Command): void {
   const { snapshot } = command.opts<{ readonly snapshot?: string }>();
