@@ -22,6 +22,7 @@ export function limitsOf(snapshot: Snapshot, change: Change, ownHooks: readonly 
     ...taskLimits(snapshot),
     ...overdueTasks(snapshot),
     ...changeLimits(snapshot, change),
+    ...inconsistencies(snapshot),
     ...unknownLimits(snapshot),
   ];
 }
@@ -242,6 +243,57 @@ function* changeLimits({ group }: Snapshot, change: Change): Generator<Limit> {
     yield {
       what: 'Instances are protected from scale-in.',
       effect: 'The instance refresh waits for them for an hour, and then fails.',
+    };
+  }
+}
+
+/** What AWS may answer while a cluster changes, and a file may say that someone has edited: what the plan takes. */
+function* inconsistencies({ group, cluster }: Snapshot): Generator<Limit> {
+  const own = new Set(group.instances.map(({ id }) => id));
+  const others = cluster.instances.filter(
+    ({ ec2InstanceId, status }) => status === 'ACTIVE' && !own.has(ec2InstanceId),
+  ).length;
+  if (others > 0) {
+    yield {
+      what: `${others} container ${others === 1 ? 'instance is' : 'instances are'} not of the group ${group.name}.`,
+      effect: 'The plan places tasks there, and nothing terminates or replaces them.',
+    };
+  }
+  for (const {
+    name,
+    strategy,
+    desiredCount,
+    deployments,
+    deploymentController,
+    protectedTasks = 0,
+  } of cluster.services) {
+    const isBeingDeployed = deployments.length > 1 || deployments[0]?.state === 'IN_PROGRESS';
+    if (strategy === 'DAEMON' || deploymentController !== 'ECS' || isBeingDeployed) continue;
+    const found = cluster.tasks.filter((task) => serviceOf(task) === name && task.desiredStatus === 'RUNNING').length;
+    // ECS keeps what is protected beyond what the service wants.
+    if (found === desiredCount || (found > desiredCount && found <= desiredCount + protectedTasks)) continue;
+    const rest =
+      found < desiredCount ? `start ${desiredCount - found}, where there is room` : `stop ${found - desiredCount}`;
+    yield {
+      what: `The service ${name} wants ${desiredCount} ${desiredCount === 1 ? 'task' : 'tasks'}, and the snapshot has ${found}.`,
+      effect: `The plan begins with ${found}, and has ECS ${rest}.`,
+    };
+  }
+  yield* overfullInstances(cluster);
+}
+
+function* overfullInstances({ instances, tasks, taskDefinitions }: Snapshot['cluster']): Generator<Limit> {
+  const definitions = new Map(taskDefinitions.map((each) => [each.name, each]));
+  const tasksOn = Map.groupBy(tasks, ({ containerInstance, ec2InstanceId }) => containerInstance ?? ec2InstanceId);
+  for (const { id, ec2InstanceId, memoryMiB, cpuUnits } of instances) {
+    const own = [...(tasksOn.get(id ?? '') ?? []), ...(tasksOn.get(ec2InstanceId) ?? [])];
+    const sizes = own.map((task) => definitions.get(task.taskDefinition) ?? task);
+    const memory = sizes.reduce((sum, each) => sum + each.memoryMiB, 0);
+    const cpu = sizes.reduce((sum, each) => sum + each.cpuUnits, 0);
+    if (memory <= memoryMiB && cpu <= cpuUnits) continue;
+    yield {
+      what: `The tasks on ${ec2InstanceId} need ${memory} MiB and ${cpu} CPU units, and it has registered ${memoryMiB} MiB and ${cpuUnits}.`,
+      effect: 'The plan leaves them there, and places no other task on it until enough of them have stopped.',
     };
   }
 }

@@ -285,21 +285,59 @@ export function checkedSnapshot(json: unknown, where: string): Snapshot {
   return result.output;
 }
 
-/** What a file says that no cluster can have. */
-function contradictionIn({ group, cluster }: Snapshot): string | undefined {
+/** What a file says that no cluster can have. What AWS may answer while a cluster changes is among the limits of a plan. */
+function contradictionIn({ group, cluster, takenAtMs }: Snapshot): string | undefined {
   const { minSize, maxSize, desiredCapacity } = group;
   if (minSize > desiredCapacity || desiredCapacity > maxSize) {
     return `the group ${group.name} has a desired capacity of ${desiredCapacity}, which is not between its minimum of ${minSize} and its maximum of ${maxSize}.`;
   }
   const twice =
     repeated(group.instances.map(({ id }) => id)) ??
-    repeated(cluster.services.map((each) => each.name)) ??
+    // An agent may register again, with the same EC2 instance.
+    repeated(cluster.instances.map((each) => `${each.ec2InstanceId}, registered at ${timeOf(each.registeredAtMs)},`)) ??
+    [group.hooks ?? [], cluster.capacityProviders, cluster.services, cluster.taskDefinitions, cluster.targetGroups]
+      .map((named) => repeated(named.map(({ name }) => name)))
+      .find((name) => name !== undefined) ??
     repeated(cluster.tasks.map(({ id }) => id));
   if (twice !== undefined) return `${twice} is in it twice.`;
   const hosts = new Set(cluster.instances.map(({ ec2InstanceId }) => ec2InstanceId));
   const lost = cluster.tasks.find(({ ec2InstanceId }) => !hosts.has(ec2InstanceId));
   if (lost) return `the task ${lost.id} is on ${lost.ec2InstanceId}, which is not an instance of the cluster.`;
+  return wrongTimeIn(cluster, takenAtMs);
+}
+
+/** AWS's clocks may differ by seconds, and a large cluster is read in minutes. */
+const CLOCK_TOLERANCE_MS = 300_000;
+
+function wrongTimeIn({ instances, tasks, stoppedTasks }: Snapshot['cluster'], takenAtMs: number): string | undefined {
+  const future = (atMs: number | undefined) => atMs !== undefined && atMs > takenAtMs + CLOCK_TOLERANCE_MS;
+  const after = (atMs: number) => `${timeOf(atMs)}, after the snapshot was taken (${timeOf(takenAtMs)}).`;
+  const host = instances.find(({ registeredAtMs }) => future(registeredAtMs));
+  if (host) return `${host.ec2InstanceId} was registered at ${after(host.registeredAtMs)}`;
+  const all = [
+    ...tasks.map((each) => ({ ...each, what: `the task ${each.id}` })),
+    ...stoppedTasks.map((each) => ({ ...each, what: `a stopped task of ${each.group}` })),
+  ];
+  for (const { what, createdAtMs, ...task } of all) {
+    const stoppedAtMs = 'executionStoppedAtMs' in task ? task.executionStoppedAtMs : undefined;
+    const steps = [
+      ['was created', createdAtMs],
+      ['started', task.startedAtMs],
+      ['began to stop', task.stoppingAtMs],
+      ['stopped', stoppedAtMs],
+    ] as const;
+    for (const [step, atMs] of steps) {
+      if (atMs === undefined) continue;
+      if (future(atMs)) return `${what} ${step} at ${after(atMs)}`;
+      if (atMs < createdAtMs)
+        return `${what} ${step} at ${timeOf(atMs)}, before it was created (${timeOf(createdAtMs)}).`;
+    }
+  }
   return undefined;
+}
+
+function timeOf(atMs: number): string {
+  return `${new Date(atMs).toISOString().slice(0, -5)}Z`;
 }
 
 function repeated(names: readonly string[]): string | undefined {

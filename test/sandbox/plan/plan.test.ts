@@ -7,12 +7,13 @@ import { concluded, presentRequestsLost } from '../../../sandbox/plan/conclude.t
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import { hookNamesIn, hookTroublesOf, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
-import type { Snapshot, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
+import type { Snapshot, SnapshotInstance, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
 import type { DrillEvent, DrillResult } from '../../../sandbox/result.ts';
 import { START_MS } from '../start.ts';
 import { aSnapshot, aTask, type Changes, INSTANCES, WEB } from './samples.ts';
 
+const STRANGER = { ...aSnapshot().cluster.instances[0], ec2InstanceId: 'i-0000000000000000c' } as SnapshotInstance;
 const TERMINATE: Change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: false };
 const ROLLING: Change = {
   kind: 'rolling-update',
@@ -639,13 +640,29 @@ describe('what a plan does not model', () => {
       { unknown: [{ call: 'ecs:GetTaskProtection', why: 'AccessDenied', missing: 'whether 4 tasks are protected' }] },
       'Not known, because ecs:GetTaskProtection was not answered: whether 4 tasks are protected.',
     ],
+    [
+      { cluster: { instances: [...aSnapshot().cluster.instances, STRANGER] } },
+      '1 container instance is not of the group web.',
+    ],
+    [{ service: { desiredCount: 6 } }, 'The service web wants 6 tasks, and the snapshot has 4.'],
+    [{ service: { desiredCount: 1 } }, 'The service web wants 1 task, and the snapshot has 4.'],
+    [
+      definition({ memoryMiB: 4_000 }),
+      `The tasks on ${INSTANCES[0]} need 8000 MiB and 512 CPU units, and it has registered 7680 MiB and 2048.`,
+    ],
   ])('is listed: %#', (changes, what) => {
     expect(limits(changes)).toContain(what);
+  });
+
+  it('begins with the tasks that there are, and has ECS start the others', async () => {
+    const plan = await planOf(aSnapshot({ service: { desiredCount: 6 } }));
+    expect(plan.services).toEqual([{ name: 'web', desired: 6, fewestRunning: 4 }]);
   });
 
   it('is nothing in a plain cluster', () => {
     expect(limits({})).toEqual([]);
     expect(limits({ service: { protectedTasks: 4 } })).toEqual([]);
+    expect(limits({ service: { desiredCount: 1, protectedTasks: 4 } })).toEqual([]);
     expect(WEB.placementConstraints).toEqual([]);
   });
 });

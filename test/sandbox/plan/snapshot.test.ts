@@ -7,6 +7,7 @@ import {
   snapshotFrom,
   withoutAccount,
 } from '../../../sandbox/plan/snapshot.ts';
+import { START_MS } from '../start.ts';
 import { aSnapshot } from './samples.ts';
 
 /** What the reader says of a snapshot that was changed by hand. */
@@ -24,6 +25,8 @@ function complaintAbout(edit: (snapshot: Edited) => unknown): string {
 
 // biome-ignore lint/suspicious/noExplicitAny: what is edited need not be a snapshot any more.
 type Edited = any;
+
+const STOPPED = { group: 'service:web', taskDefinition: 'web:1', createdAtMs: START_MS };
 
 describe('a snapshot', () => {
   it('is read as it was written', () => {
@@ -68,6 +71,41 @@ describe('a snapshot', () => {
       /is on i-\w+, which is not an instance of the cluster\./,
     ],
     [
+      'a container instance that is there twice',
+      (it) => it.cluster.instances.push({ ...it.cluster.instances[0] }),
+      /^web\.json contradicts itself: i-0000000000000000a, registered at 2\S+Z, is in it twice\./,
+    ],
+    [
+      'a task that is there twice',
+      (it) => it.cluster.tasks.push({ ...it.cluster.tasks[0], lastStatus: 'PENDING' }),
+      /: 0a is in it twice\./,
+    ],
+    ...['taskDefinitions', 'targetGroups'].map((what): [string, (snapshot: Edited) => unknown, RegExp] => [
+      `${what} with the same name`,
+      (it) => it.cluster[what].push({ ...it.cluster[what][0] }),
+      /: web(:1)? is in it twice\./,
+    ]),
+    [
+      'a task that started after the snapshot was taken',
+      (it) => (it.cluster.tasks[0].startedAtMs = it.takenAtMs + 301_000),
+      /: the task 0a started at 2\S+Z, after the snapshot was taken \(2\S+Z\)\. Take it again/,
+    ],
+    [
+      'a task that started before it was created',
+      (it) => (it.cluster.tasks[0].startedAtMs = it.cluster.tasks[0].createdAtMs - 1),
+      /: the task 0a started at 2\S+Z, before it was created \(2\S+Z\)\./,
+    ],
+    [
+      'a stopped task that stopped in the future',
+      (it) => it.cluster.stoppedTasks.push({ ...STOPPED, executionStoppedAtMs: it.takenAtMs + 1e9 }),
+      /: a stopped task of service:web stopped at 2\S+Z, after the snapshot was taken/,
+    ],
+    [
+      'an instance that was registered in the future',
+      (it) => (it.cluster.instances[0].registeredAtMs = it.takenAtMs + 1e9),
+      /: i-0000000000000000a was registered at 2\S+Z, after the snapshot was taken/,
+    ],
+    [
       'more than the Region can play',
       (it) => (it.cluster.services[0].desiredCount = 1e9),
       /expected a count up to 20000/,
@@ -88,6 +126,16 @@ describe('a snapshot', () => {
         }
       }),
     );
+  });
+
+  it('may have an instance whose agent has registered again, and clocks that differ by seconds', () => {
+    const [first] = aSnapshot().cluster.instances;
+    expect(
+      complaintAbout((it) => {
+        it.cluster.instances.push({ ...first, registeredAtMs: it.takenAtMs + 2_000 });
+        it.cluster.tasks[0].startedAtMs = it.takenAtMs + 2_000;
+      }),
+    ).toBe('');
   });
 
   it('has another account number where names have the own one', () => {
