@@ -1,3 +1,8 @@
+/**
+ * Reads AWS into a snapshot. Descriptions that the service reads too are read by its adapters. What is read here is read
+ * otherwise: page by page, each page paced and counted, or with fields that the domain does not have.
+ */
+
 import {
   type AutoScalingClient,
   type AutoScalingGroup,
@@ -9,12 +14,8 @@ import { type CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-clo
 import {
   type ContainerInstance,
   DescribeCapacityProvidersCommand,
-  DescribeContainerInstancesCommand,
-  DescribeServicesCommand,
   DescribeTaskDefinitionCommand,
-  DescribeTasksCommand,
   type ECSClient,
-  GetTaskProtectionCommand,
   ListClustersCommand,
   ListContainerInstancesCommand,
   ListServicesCommand,
@@ -30,6 +31,9 @@ import {
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import { SNAPSHOT_VERSION, type Snapshot, serviceOf } from '../../sandbox/plan/snapshot.ts';
 import { AwsCallFailed, AwsUnavailable } from '../../src/adapters/aws-call.ts';
+import { describedInstances, describedTasks } from '../../src/adapters/ecs.ts';
+import type { Ecs } from '../../src/adapters/ecs-call.ts';
+import { describedServices, PROTECTION_BATCH, protectionOf } from '../../src/adapters/ecs-services.ts';
 import { nameInArn } from '../../src/adapters/schemas.ts';
 import { batches } from '../../src/domain/by-cluster.ts';
 import { loadBalancingOf, placementOf } from '../cluster.ts';
@@ -70,12 +74,16 @@ export interface SnapshotRequest {
 /** What one call takes (ECS API reference; facts 13 counting-trap, 14 instance-lookup). */
 const PAGE = 100;
 const SERVICES_AT_ONCE = 10;
-const PROTECTION_AT_ONCE = 100;
 const TARGET_GROUPS_AT_ONCE = 20;
 /** So many pages of stopped tasks and of scaling activities are enough of the past. */
 const PAST_PAGES = 2;
 /** In an account with more clusters it has to be said which is meant. */
 const MOST_CLUSTERS_SEARCHED = 20;
+
+/** No invocation ends here, so nothing is cut short. */
+function unhurried(client: ECSClient): Ecs {
+  return { client, abortSignal: new AbortController().signal };
+}
 
 /** The account number is that of the ARNs. */
 export async function readSnapshot(
@@ -96,8 +104,10 @@ export async function readSnapshot(
   );
   const tasks = await readTasks(clients.ecs, cluster, 'RUNNING', reader);
   const leaving = await readLeaving(clients.ecs, cluster, reader);
-  const there = [...tasks, ...leaving.filter(({ lastStatus }) => lastStatus !== 'STOPPED')].filter(
-    ({ containerInstanceArn, ...task }) => ec2IdOf.get(containerInstanceArn) && task.lastStatus !== 'STOPPED',
+  // What began to stop meanwhile is in both lists, and the later one counts.
+  const latest = new Map([...tasks, ...leaving].map((task) => [task.taskArn, task]));
+  const there = [...latest.values()].filter(
+    ({ containerInstanceArn, lastStatus }) => ec2IdOf.get(containerInstanceArn) && lastStatus !== 'STOPPED',
   );
   const drain = await readDeployedSettings(
     clients.lambda,
@@ -241,10 +251,7 @@ async function readHosts(ecs: ECSClient, cluster: string, reader: Reader): Promi
   );
   const hosts: ContainerInstance[] = [];
   for (const containerInstances of batches(arns, PAGE)) {
-    const answer = await reader.read(`describe the container instances of cluster ${cluster}`, () =>
-      ecs.send(new DescribeContainerInstancesCommand({ cluster, containerInstances })),
-    );
-    hosts.push(...(answer.containerInstances ?? []));
+    hosts.push(...(await reader.make(() => describedInstances(unhurried(ecs), cluster, containerInstances))));
   }
   return hosts.filter(({ ec2InstanceId }) => ec2InstanceId?.startsWith('i-'));
 }
@@ -270,10 +277,7 @@ async function readServices(ecs: ECSClient, cluster: string, reader: Reader): Pr
   );
   const services: Service[] = [];
   for (const some of batches(arns, SERVICES_AT_ONCE)) {
-    const answer = await reader.read(`describe the services of cluster ${cluster}`, () =>
-      ecs.send(new DescribeServicesCommand({ cluster, services: some })),
-    );
-    services.push(...(answer.services ?? []));
+    services.push(...(await reader.make(() => describedServices(unhurried(ecs), cluster, some))));
   }
   return services;
 }
@@ -293,10 +297,7 @@ async function readTasks(
   );
   const tasks: Task[] = [];
   for (const some of batches(arns, PAGE)) {
-    const answer = await reader.read(`describe the tasks of cluster ${cluster}`, () =>
-      ecs.send(new DescribeTasksCommand({ cluster, tasks: some })),
-    );
-    tasks.push(...(answer.tasks ?? []));
+    tasks.push(...(await reader.make(() => describedTasks(unhurried(ecs), cluster, some))));
   }
   return tasks;
 }
@@ -314,18 +315,16 @@ async function readProtections(ecs: ECSClient, cluster: string, tasks: readonly 
   const ofServices = tasks.filter(({ group = '' }) => serviceOf({ group }) !== undefined);
   const groupOf = new Map(ofServices.map(({ taskArn, group }) => [taskArn, group ?? '']));
   const counts = new Map<string, number>();
-  for (const some of batches(ofServices, PROTECTION_AT_ONCE)) {
+  for (const some of batches(ofServices, PROTECTION_BATCH)) {
     const arns = some.flatMap(({ taskArn }) => taskArn ?? []);
     const missing = `whether ${counted(arns.length, 'task')} of services are protected from scale-in`;
     const answer = await reader.tryTo('ecs:GetTaskProtection', missing, () =>
-      reader.read(`read the protection of tasks of cluster ${cluster}`, () =>
-        ecs.send(new GetTaskProtectionCommand({ cluster, tasks: arns })),
-      ),
+      reader.make(() => protectionOf(unhurried(ecs), cluster, arns)),
     );
     if (!answer) return counts;
-    for (const { taskArn, protectionEnabled } of answer.protectedTasks ?? []) {
-      const group = groupOf.get(taskArn);
-      if (protectionEnabled && group !== undefined) counts.set(group, (counts.get(group) ?? 0) + 1);
+    for (const [taskArn] of answer) {
+      const group = groupOf.get(taskArn) ?? '';
+      counts.set(group, (counts.get(group) ?? 0) + 1);
     }
   }
   return counts;

@@ -42,9 +42,14 @@ export class Reader {
 
   /** Makes a call without which there is no snapshot. */
   async read<T>(attempted: string, call: () => Promise<T>): Promise<T> {
+    return this.make(() => awsCall(attempted, call));
+  }
+
+  /** Makes a call of an adapter, which says itself what it attempts. */
+  async make<T>(call: () => Promise<T>): Promise<T> {
     await this.#turn();
     this.#calls += 1;
-    return awsCall(attempted, call);
+    return call();
   }
 
   /** Reads all pages: `next` gives the token of the page that follows. */

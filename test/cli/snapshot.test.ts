@@ -135,6 +135,20 @@ describe('ecs-drain snapshot', () => {
     expect(whole(snapshot).cluster.tasks.map(({ lastStatus }) => lastStatus)).toContain('DEACTIVATING');
   });
 
+  it('has a task once that begins to stop while it is read', async () => {
+    const { region, take, fail } = await snapshotOf();
+    const [task] = region.ecs.clusters.get('prod')?.tasks.values() ?? [];
+    let listed = 0;
+    fail(({ operation }) => {
+      // Between the list of the running tasks and that of the stopping ones.
+      if (operation === 'ListTasks' && ++listed === 2 && task) region.ecs.stopTask(task, 'while it is read');
+      return undefined;
+    });
+    const { cluster } = whole((await take()).snapshot);
+    const found = cluster.tasks.filter(({ id }) => task?.arn.endsWith(id));
+    expect(found.map(({ desiredStatus }) => desiredStatus)).toEqual(['STOPPED']);
+  });
+
   it('has what the hook chooses for the drains of its group', async () => {
     const notificationMetadata = '{"deadlineSeconds": 900, "note": "for somebody else"}';
     const { take } = await snapshotOf({ hooks: [{ notificationMetadata }] });
