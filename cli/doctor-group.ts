@@ -202,7 +202,9 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
   return [
     outcomeFinding(plan, where),
     ...stuck.map(({ group, causes, fix }): Finding => {
-      return { level: 'error', where, what: `${group}: ${causes.join('; ')}.`, ...(fix !== undefined && { fix }) };
+      // A drain that ends as drained all the same takes long, and no more.
+      const level = plan.drainsAll ? 'warning' : 'error';
+      return { level, where, what: `${group}: ${causes.join('; ')}.`, ...(fix !== undefined && { fix }) };
     }),
     ...limits.map(
       ({ what, effect }) => ({ level: 'warning', where, what: `not modelled: ${what} ${effect}` }) as const,
@@ -215,7 +217,8 @@ function outcomeFinding({ drains, killed, drainsAll }: Plan, where: string): Fin
   const { tasks } = killed.withDrain;
   if (!drain || !drainsAll) {
     const outcome = Object.keys(drain?.outcomes ?? {})[0] ?? 'not drained';
-    return { level: 'error', where, what: `it ends as ${outcome}, and ${counted(tasks, 'task')} may be killed.` };
+    const kills = tasks === 0 ? 'no task is killed' : `${counted(tasks, 'task')} may be killed`;
+    return { level: 'error', where, what: `it ends as ${outcome}, and ${kills}.` };
   }
   const what = `it drains in ${duration(drain.seconds.p50)}, and waits longest for: ${drain.bound}.`;
   if (drain.bound !== 'room for replacements') return { level: 'ok', where, what };

@@ -14,7 +14,7 @@ export function presentPlan(plan: Plan, page: Page = NO_TERMINAL): string {
     drainTable(plan, page),
     serviceTable(plan, page),
     list(
-      'What gets stuck',
+      plan.drainsAll ? 'What gets stuck for a while' : 'What gets stuck',
       plan.stuck.map((each) => presentObstacle(each, plan)),
     ),
     list(
@@ -77,7 +77,7 @@ function serviceTable({ services }: Plan, page: Page): string {
 
 function presentObstacle({ group, instances, trials, causes, fix }: Obstacle, plan: Plan): string {
   const where = instances.length > 3 ? `${instances.length} instances` : instances.join(', ');
-  const how = trials === plan.trials ? '' : ` in ${trials} of ${plan.trials} trials`;
+  const how = trials === plan.trials ? '' : ` in ${trials} of ${plan.trials} rehearsals`;
   const why = causes.join('; ') || NO_CAUSE;
   return `${group} on ${where}${how}: ${why}.${fix === undefined ? '' : `\n    ${fix}`}`;
 }

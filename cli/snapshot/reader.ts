@@ -79,7 +79,7 @@ export class Reader {
    */
   async tryTo<T>(call: string, missing: string, read: () => Promise<T>, reserved = 0): Promise<T | undefined> {
     if (this.callsLeft <= reserved) {
-      this.#note({ call, why: `The snapshot may make ${this.#maxCalls} calls; --max-calls allows more.`, missing });
+      this.#note({ call, why: `the snapshot may make ${this.#maxCalls} calls, and --max-calls allows more`, missing });
       return undefined;
     }
     try {

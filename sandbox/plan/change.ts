@@ -51,10 +51,10 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
       );
       const free = members.filter(({ instanceId }) => !isProtected.has(instanceId)).length;
       if (change.count > free) {
-        return `--count ${change.count} is more than the ${free} instances of the group ${name} that are not protected from scale-in: Auto Scaling does not terminate the others. Take their protection away first.`;
+        return `--count ${change.count} is too many: ${free} of the instances of the group ${name} ${free === 1 ? 'is' : 'are'} not protected from scale-in, and Auto Scaling terminates no other. End their protection first.`;
       }
       if (members.length - change.count < minSize) {
-        return `--count ${change.count} leaves ${members.length - change.count} instances, fewer than the minimum size of the group ${name}, which is ${minSize}.`;
+        return `--count ${change.count} leaves ${presentCount(members.length - change.count)}, fewer than the minimum size of the group ${name}, which is ${minSize}.`;
       }
       return undefined;
     }
@@ -62,13 +62,17 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
       const stranger = change.instanceIds.find((id) => !members.some(({ instanceId }) => instanceId === id));
       if (stranger !== undefined) return `--instance ${stranger} is not an instance in service of the group ${name}.`;
       if (change.shrinks && members.length - change.instanceIds.length < minSize) {
-        return `--decrement leaves ${members.length - change.instanceIds.length} instances, fewer than the minimum size of the group ${name}, which is ${minSize}.`;
+        return `--decrement leaves ${presentCount(members.length - change.instanceIds.length)}, fewer than the minimum size of the group ${name}, which is ${minSize}.`;
       }
       return undefined;
     }
     default:
       return change satisfies never;
   }
+}
+
+function presentCount(instances: number): string {
+  return `${instances} ${instances === 1 ? 'instance' : 'instances'}`;
 }
 
 /** Begins the change. Returns a function that says whether the change is over: what leaves is gone, and what comes is in service. */
@@ -114,13 +118,13 @@ export function begin(change: Change, region: Region, group: string): () => bool
 export function presentChange(change: Change): string {
   switch (change.kind) {
     case 'rolling-update':
-      return `a rolling update in batches of ${change.maxBatchSize}, with at least ${change.minInService} in service`;
+      return `a rolling update in batches of ${change.maxBatchSize} with at least ${change.minInService} in service`;
     case 'instance-refresh':
-      return `an instance refresh, with ${change.minHealthyPercent} to ${change.maxHealthyPercent} % healthy`;
+      return `an instance refresh with ${change.minHealthyPercent} to ${change.maxHealthyPercent} % healthy`;
     case 'scale-in':
       return `a scale-in by ${change.count}`;
     case 'terminate':
-      return `the termination of ${change.instanceIds.join(', ')}`;
+      return `the termination of ${change.instanceIds.join(' and ')}`;
     default:
       return change satisfies never;
   }

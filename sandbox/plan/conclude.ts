@@ -157,7 +157,7 @@ export function concluded(findings: Findings): Plan {
   return { ...plan, verdict: verdictOn(plan) };
 }
 
-const NEVER_ENDS = 'The change does not come to its end within two weeks.';
+const NEVER_ENDS = 'It has not ended after two weeks.';
 
 function killedIn({ killed }: TrialResult): number {
   return killed['cut off'] + killed['delayed SIGTERM'] + killed.unharmed;
@@ -290,16 +290,17 @@ export function presentRequestsLost({ withDrain, withoutDrain, counted, services
 }
 
 function verdictOn(plan: Omit<Plan, 'verdict'>): string {
-  const { drains, killed, seconds, trials, limits, times, failures, prerequisites } = plan;
-  const change = presentChange(plan.change);
-  const held = drains.filter(({ outcomes }) => Object.keys(outcomes).some((outcome) => outcome !== 'drained'));
-  const inTrials = trials === 1 ? 'in the one trial' : `in each of ${trials} trials`;
+  const { killed, seconds, limits, times, failures, prerequisites } = plan;
   const takes = `it takes ${duration(seconds.p50)}${seconds.p95 > seconds.p50 * 1.02 ? ` (95 %: ${duration(seconds.p95)})` : ''}`;
-  const kills = (tasks: number) => `${tasks === 0 ? 'no' : tasks} ${tasks === 1 ? 'task' : 'tasks'}`;
-  const without = killed.withoutDrain.tasks > 0 ? `; without a drain, ${killed.withoutDrain.tasks} would be` : '';
+  const { withDrain, withoutDrain } = killed;
+  const kills =
+    withDrain.tasks === 0
+      ? 'no task is killed'
+      : `${withDrain.tasks} ${withDrain.tasks === 1 ? 'task' : 'tasks'} may be killed`;
+  const without = withoutDrain.tasks > 0 ? `; without a drain, ${withoutDrain.tasks} would be` : '';
   const comes = plan.drainsAll
-    ? `${change} drains ${drains.length === 1 ? 'its instance' : `all ${drains.length} instances`} ${inTrials}; ${takes}, and no task is killed${without}.`
-    : `with ${change}, ${held.length} of ${drains.length} ${drains.length === 1 ? 'drain' : 'drains'} may not end as drained, and ${kills(killed.withDrain.tasks)} may be killed${without}.`;
+    ? `${presentChange(plan.change)} ${presentDrains(plan)}; ${takes}, and ${kills}${without}.`
+    : `during ${presentChange(plan.change)}, ${presentDrains(plan)}, and ${kills}${without}.`;
   const firstly = prerequisites.map(({ first, because }) => `${first}, because ${because}`).join('; and ');
   const sentences = [
     plan.go ? `Go: ${comes}` : `Do not go ahead yet: ${firstly === '' ? comes : `first ${firstly}.`}`,
@@ -309,6 +310,20 @@ function verdictOn(plan: Omit<Plan, 'verdict'>): string {
     ...weakPoints(limits.length, times.filter(({ assumed }) => assumed).length),
   ];
   return sentences.join(' ');
+}
+
+function presentDrains({ drains, drainsAll, trials }: Omit<Plan, 'verdict'>): string {
+  const count = drains.length;
+  if (drainsAll) {
+    const all = count === 1 ? 'its instance' : count === 2 ? 'both instances' : `all ${count} instances`;
+    return `drains ${all} in ${trials === 1 ? 'the one rehearsal' : `each of ${trials} rehearsals`}`;
+  }
+  if (count === 0) return 'no drain ends';
+  const others = drains.map(({ outcomes }) => Object.keys(outcomes).filter((outcome) => outcome !== 'drained'));
+  const held = others.filter((each) => each.length > 0).length;
+  if (held === 0) return count === 1 ? 'its drain ends as drained' : `all ${count} drains end as drained`;
+  const outcomes = [...new Set(others.flat())].join(' or ');
+  return `${count === 1 ? 'its drain' : `${held} of ${count} drains`} may end as ${outcomes}`;
 }
 
 function weakPoints(limits: number, assumed: number): string[] {

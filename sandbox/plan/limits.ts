@@ -300,9 +300,9 @@ function* overfullInstances({ instances, tasks, taskDefinitions }: Snapshot['clu
 
 function* unknownLimits({ unknown }: Snapshot): Generator<Limit> {
   for (const [call, notes] of Map.groupBy(unknown, (note) => note.call)) {
-    const first = notes[0]?.missing ?? '';
+    const { missing = '', why = '' } = notes[0] ?? {};
     yield {
-      what: `Not known, because ${call} was not answered: ${first}${notes.length > 1 ? `, and ${notes.length - 1} more` : ''}.`,
+      what: `Not known (${call}: ${why}): ${missing}${notes.length > 1 ? `, and ${notes.length - 1} more` : ''}.`,
       effect: 'The plan assumes what a cluster usually has.',
     };
   }

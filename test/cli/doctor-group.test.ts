@@ -80,6 +80,19 @@ describe('ecs-drain doctor of a group without a stack', () => {
     expect(plan.prerequisites.map(({ kind }) => kind)).toEqual(['group', 'dry-run', 'hook']);
   });
 
+  it('warns of what holds up a drain that ends as drained, for which the plan is a Go', async () => {
+    // The job runs for three hours, and the deadline is later.
+    const drain = { function: 'ecs-drain-main-drain', params: { deadlineSeconds: '14400' }, drainsGroup: true };
+    const { plan, doctor } = await opinionsOn(await fileWith({ cluster: JOB, drain }));
+    expect([plan.go, doctor.healthy]).toEqual([true, true]);
+    expect(doctor.findings).toContainEqual(
+      expect.objectContaining({
+        level: 'warning',
+        what: expect.stringContaining('family:job: draining does not stop'),
+      }),
+    );
+  });
+
   it('is not healthy where the snapshot lacks something', async () => {
     const path = await fileWith({
       cluster: { targetGroups: [] },

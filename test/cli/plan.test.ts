@@ -23,7 +23,7 @@ describe('ecs-drain plan', () => {
     const { status, stdout, stderr } = await run('plan', '--snapshot', path, ...args);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     for (const words of [
-      'Go: a scale-in by 1 drains its instance in each of 2 trials; it takes 3 min 14 s (95 %: 3 min 18 s), and no task is killed; without a drain, 2 would be.',
+      'Go: a scale-in by 1 drains its instance in each of 2 rehearsals; it takes 3 min 14 s (95 %: 3 min 18 s), and no task is killed; without a drain, 2 would be.',
       'tasks killed               0 (2 without a drain, 2 of them cut off)',
       'requests lost              not known: CloudWatch does not say how many come, and --assume can',
       'load balancer deregistration',

@@ -263,7 +263,7 @@ describe('ecs-drain snapshot', () => {
     expect(snapshot.cluster.targetGroups.filter((it) => it.deregistrationDelaySeconds).length).toBeGreaterThan(10);
     expect(snapshot.unknown[0]).toMatchObject({
       call: 'ecs:DescribeTaskDefinition',
-      why: 'The snapshot may make 120 calls; --max-calls allows more.',
+      why: 'the snapshot may make 120 calls, and --max-calls allows more',
     });
   });
 

@@ -101,7 +101,7 @@ describe('the hook that a plan rehearses', () => {
     const plan = await planOf({ group: { hooks: [] } });
     expect(plan).toMatchObject({ go: false, drainsAll: true, heldBy: ['ecs-drain'] });
     expect(plan.verdict).toMatch(
-      /^Do not go ahead yet: first create the hook ecs-drain \(createLifecycleHooks=true does, or whoever manages the group\), because no hook of ecs-drain holds the instances of the group web\. Then the termination of \S+ drains its instance in the one trial; it takes .* without a drain, 2 would be\./,
+      /^Do not go ahead yet: first create the hook ecs-drain \(createLifecycleHooks=true does, or whoever manages the group\), because no hook of ecs-drain holds the instances of the group web\. Then the termination of \S+ drains its instance in the one rehearsal; it takes .* without a drain, 2 would be\./,
     );
     expect(holds(plan)).toMatchObject([
       {
@@ -183,6 +183,6 @@ describe('what has to be done before the change', () => {
   it('does not hide that a drain gets stuck even then', async () => {
     const drain = { ...DRY, params: { ...DRY.params, deadlineSeconds: '600' } };
     const { verdict } = await planOf({ drain, service: { maximumPercent: 100 } });
-    expect(verdict).toContain('Even then, with the termination of');
+    expect(verdict).toContain('Even then, during the termination of');
   });
 });

@@ -8,7 +8,7 @@ import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import { hookNamesIn, hookTroublesOf, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
 import type { Snapshot, SnapshotInstance, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
-import { play } from '../../../sandbox/plan/trial.ts';
+import { type PlannedDrain, play, type TrialResult } from '../../../sandbox/plan/trial.ts';
 import type { DrillEvent, DrillResult } from '../../../sandbox/result.ts';
 import { START_MS } from '../start.ts';
 import { aSnapshot, aTask, type Changes, INSTANCES, WEB } from './samples.ts';
@@ -66,7 +66,7 @@ describe('a plan', () => {
     expect(plan.seconds.p50).toBeGreaterThan(190);
     expect(plan.seconds.p50).toBeLessThan(215);
     expect(plan.verdict).toMatch(
-      /^Go: the termination of i-0000000000000000a drains its instance in the one trial; it takes 3 min 18 s, and no task is killed; without a drain, 2 would be\. This rests on 2 assumed times\.$/,
+      /^Go: the termination of i-0000000000000000a drains its instance in the one rehearsal; it takes 3 min 18 s, and no task is killed; without a drain, 2 would be\. This rests on 2 assumed times\.$/,
     );
   });
 
@@ -91,7 +91,7 @@ describe('a plan', () => {
       },
     ]);
     expect(plan.verdict).toMatch(
-      /^Do not go ahead yet: with the termination of \S+, 1 of 1 drain may not end as drained, and 3 tasks may be killed; without a drain, 3 would be\./,
+      /^Do not go ahead yet: during the termination of \S+, its drain may end as timed-out, and 3 tasks may be killed; without a drain, 3 would be\./,
     );
   });
 
@@ -530,7 +530,7 @@ describe('a change', () => {
           instances: aSnapshot().group.instances.map((each, i) => ({ ...each, protectedFromScaleIn: i === 0 })),
         },
       },
-      /^--count 2 is more than the 1 instances of the group web that are not protected from scale-in/,
+      /^--count 2 is too many: 1 of the instances of the group web is not protected from scale-in, and Auto Scaling terminates no other\./,
     ],
     [
       'an instance of another group',
@@ -542,7 +542,7 @@ describe('a change', () => {
       'a termination below the minimum',
       { ...TERMINATE, shrinks: true } as Change,
       { group: { minSize: 2 } },
-      /^--decrement leaves 1 instances/,
+      /^--decrement leaves 1 instance, fewer than/,
     ],
     [
       'too wide a range of healthy instances',
@@ -558,6 +558,54 @@ describe('a change', () => {
   it('that is possible is not refused', () => {
     expect(refusal(ROLLING)).toBeUndefined();
     expect(refusal(TERMINATE)).toBeUndefined();
+  });
+});
+
+describe('the verdict of a plan', () => {
+  const trial: TrialResult = {
+    seed: 1,
+    ended: true,
+    failure: undefined,
+    seconds: 300,
+    drains: [],
+    fewestRunning: {},
+    lowestReservationPercent: 50,
+    killed: { 'cut off': 0, 'delayed SIGTERM': 0, unharmed: 0 },
+    killedOf: {},
+    requestsLost: 0,
+    blocking: [],
+    calls: 20,
+    dollars: 0,
+  };
+  const drain = (outcome: string, i = 0): PlannedDrain => {
+    return { instanceId: `i-${i}`, outcome, seconds: 60, bound: 'nothing', calls: 10 };
+  };
+  const verdict = (more: Partial<TrialResult>, change: Change = ROLLING) => {
+    const snapshot = aSnapshot();
+    const withDrain = [{ ...trial, ...more }];
+    const given = { snapshot, change, params: {}, limits: [], prerequisites: [], hookTroubles: [] };
+    return concluded({ ...given, estimates: estimatesOf(snapshot), withDrain, withoutDrain: [] }).verdict;
+  };
+
+  it.each<[Partial<TrialResult>, string]>([
+    [
+      { drains: [drain('drained', 1), drain('drained', 2)] },
+      'Go: a rolling update in batches of 1 with at least 2 in service drains both instances in the one rehearsal; it takes 5 min, and no task is killed.',
+    ],
+    [
+      { drains: [drain('drained', 1), drain('drained', 2), drain('timed-out', 3), drain('agent-lost', 4)] },
+      'during a rolling update in batches of 1 with at least 2 in service, 2 of 4 drains may end as timed-out or agent-lost, and no task is killed.',
+    ],
+    [
+      { drains: [drain('drained')], killed: { ...trial.killed, 'cut off': 1 } },
+      'its drain ends as drained, and 1 task may be killed.',
+    ],
+    [
+      { ended: false },
+      'no drain ends, and no task is killed. The change itself fails: It has not ended after two weeks.',
+    ],
+  ])('reads as a sentence: %#', (more, sentence) => {
+    expect(verdict(more)).toContain(sentence);
   });
 });
 
@@ -638,7 +686,7 @@ describe('what a plan does not model', () => {
     [{ service: { name: 'other' } }, 'Tasks of the service web run, and the snapshot does not have that service.'],
     [
       { unknown: [{ call: 'ecs:GetTaskProtection', why: 'AccessDenied', missing: 'whether 4 tasks are protected' }] },
-      'Not known, because ecs:GetTaskProtection was not answered: whether 4 tasks are protected.',
+      'Not known (ecs:GetTaskProtection: AccessDenied): whether 4 tasks are protected.',
     ],
     [
       { cluster: { instances: [...aSnapshot().cluster.instances, STRANGER] } },

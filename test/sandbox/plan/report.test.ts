@@ -9,7 +9,7 @@ const page = planPage(aPlan(), DRILLS);
 describe('the page of a plan', () => {
   it('begins with the verdict, and what gets stuck with its fix', () => {
     expect(page).toContain('<h1>Do not go ahead yet.</h1>');
-    expect(page).toContain('<p class="lead">With a scale-in by 2, 1 of 2 drains may not end as drained.</p>');
+    expect(page).toContain('<p class="lead">During a scale-in by 2, 1 of 2 drains may end as timed-out.</p>');
     expect(page).toContain('<p>ECS finds no room for a replacement.</p><p>Add an instance before the change.</p>');
     expect(page.indexOf('id="stuck"')).toBeLessThan(page.indexOf('id="drains"'));
   });

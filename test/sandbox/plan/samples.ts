@@ -122,7 +122,7 @@ export function aPlan(more: Partial<Plan> = {}): Plan {
     change: { kind: 'scale-in', count: 2 },
     trials: 20,
     params: {},
-    verdict: 'Do not go ahead yet: with a scale-in by 2, 1 of 2 drains may not end as drained.',
+    verdict: 'Do not go ahead yet: during a scale-in by 2, 1 of 2 drains may end as timed-out.',
     drainsAll: false,
     go: false,
     prerequisites: [],
