@@ -189,7 +189,7 @@ export type LethalVerdict =
   | ({ readonly kind: 'timed-out'; readonly deadlineAtMs: number } & TasksLeft)
   | ({ readonly kind: 'agent-lost'; readonly disconnectedSinceMs: number } & TasksLeft);
 
-/** The tasks that had not stopped, and what Auto Scaling is told. */
+/** The tasks that had not stopped, and the result for Auto Scaling. */
 interface TasksLeft {
   readonly result: LifecycleResult;
   readonly killedTasks: readonly HoldingTask[];

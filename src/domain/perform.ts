@@ -211,7 +211,7 @@ export async function publishBestEffort(
   }
 }
 
-/** Writes the state into the drain's schedule first: a message on the queue is only an alarm clock for it. */
+/** Writes the state into the drain's schedule first, but for those below: a message on the queue is only an alarm clock for it. */
 async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Ports): Promise<Map<Work, Answer>> {
   const sentFirst = steps.filter(isSentFirst);
   const unsent = await sendWaits(
@@ -233,9 +233,8 @@ async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Por
 }
 
 /**
- * If the invocation dies that has an operator's request, an event that was replayed or a drain that the sweep has found, no message
- * comes again, and the schedule alone may be too late for a short hook. So its message is on its way before the schedule has the
- * wait, whose turn it knows.
+ * No message comes again for an operator's request, a replayed event or a drain that the sweep has found. If its invocation dies, the
+ * schedule alone may be too late for a short hook. So the message is on its way before the schedule has the wait, whose turn it knows.
  */
 function isSentFirst({ work: { drain, receives }, decision }: StepOf<'park'>): boolean {
   return receives === undefined && drain.unconfirmedTurn !== undefined && decision.on !== 'schedule';
