@@ -211,7 +211,7 @@ export async function publishBestEffort(
   }
 }
 
-/** Writes the state into the drain's schedule first, but for those below: a message on the queue is only an alarm clock for it. */
+/** Writes the state into the drain's schedule, where it has one, and sends the message, which is only an alarm clock for it. */
 async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Ports): Promise<Map<Work, Answer>> {
   const sentFirst = steps.filter(isSentFirst);
   const unsent = await sendWaits(
