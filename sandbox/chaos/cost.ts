@@ -49,6 +49,8 @@ const COST = {
   watchedMinutesWithoutSqs: 40,
   /** The copies do so as well, from the moment that they are made. */
   watchedMinutesOfCopiesWithoutSqs: 20,
+  /** One whose hook would time out before the message comes again is handed over instead, one look after the other. */
+  handedOverMinutesWithoutSqs: 215,
 };
 
 /** How much more than its reference a world may cost: what worlds have cost that the reference was not fitted to. */
@@ -101,7 +103,9 @@ function causesOf(played: Played): Causes {
   const registrations = newRegistrations(world).filter(({ atSecond }) => atSecond < faultsEndAt(world));
   const foundAlive = waiting === 'watch' ? registrations.length : 0;
   const copies = deliveries.duplicatedAt.length + continuationsPutTwice(played) + failures + foundAlive;
-  const watchedMinutesWithoutSqs = waiting === 'watch' ? heldMinutesWithout('SQS is down') : 0;
+  const pollingMinutesWithoutSqs = waiting === 'watch' ? heldMinutesWithout('SQS is down') : 0;
+  const comeAgainSeconds = Math.max(...everySettings.map(({ functionTimeoutSeconds }) => functionTimeoutSeconds)) + 15;
+  const watchedMinutesWithoutSqs = settings.heartbeatTimeoutSeconds >= comeAgainSeconds ? pollingMinutesWithoutSqs : 0;
   const polls = waiting === 'watch' ? heldSeconds / pollSeconds : 0;
   return {
     minutes: seconds / 60,
@@ -126,6 +130,7 @@ function causesOf(played: Played): Causes {
     minutesOfCopiesWithoutScheduler: waiting === 'park' ? sumOfHeld(minutesOfCopies) : 0,
     watchedMinutesWithoutSqs,
     watchedMinutesOfCopiesWithoutSqs: copies * watchedMinutesWithoutSqs,
+    handedOverMinutesWithoutSqs: (1 + copies) * (pollingMinutesWithoutSqs - watchedMinutesWithoutSqs),
   };
 }
 

@@ -341,6 +341,18 @@ describe('what a world may cost', () => {
     expect(costOf({ waiting: 'park', outages })).toBe(costOf({ waiting: 'park' }));
   });
 
+  it('counts it for more where the hook would time out before a message comes again', () => {
+    const outages: World['outages'] = [{ what: 'SQS is down', fromSecond: 0, forSeconds: 10 }];
+    const costOf = (heartbeatTimeoutSeconds: number, functionTimeoutSeconds: number) => {
+      const settings = { ...CALM.settings, heartbeatTimeoutSeconds, functionTimeoutSeconds };
+      const of = (world: Partial<World>) =>
+        mostCalls(playedOf({ since: 0, until: 90, emptySince: undefined }, { waiting: 'watch', settings, ...world }));
+      return of({ outages }) - of({ outages: [] });
+    };
+    expect(costOf(120, 120)).toBeGreaterThan(costOf(120, 60));
+    expect(costOf(135, 120)).toBeCloseTo(costOf(120, 60));
+  });
+
   it('counts an outage of Auto Scaling after the action is over, for its drain and for an event that comes once more', () => {
     const outages: World['outages'] = [{ what: 'Auto Scaling is down', fromSecond: 200, forSeconds: 200 }];
     const costOf = (until: number, duplicatedAt: readonly number[] = [], waiting: World['waiting'] = 'park') => {
