@@ -116,7 +116,8 @@ function heldStatus(parked: ActionDrain | undefined, seen: SeenInstance, { setti
   const lifecycleHook = parked?.action.lifecycleHook ?? (mayBeAnothers ? undefined : terminatingHooks[0]);
   const sinceMs = parked?.startedAtMs ?? group.sinceMs.get(instanceId);
   const drain = parked ?? assumedDrain(instanceId, group.name, lifecycleHook, sinceMs);
-  const limited = drain && hook && { ...drain, hook: hook.limits };
+  // A parked drain goes by its hook as it has read it, until it reads it again.
+  const limited = drain && hook && { ...drain, hook: drain.hook ?? hook.limits };
   // Where no task is left, the hook that still holds it is probably not ours.
   const hasDeadline = !mayBeAnothers || holdingTasks?.length !== 0;
   return {

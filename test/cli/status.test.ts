@@ -163,6 +163,22 @@ describe('ecs-drain status', () => {
     for (const hook of names) expect(past).toMatch(new RegExp(`│ group web, hook ${hook} +│`));
   });
 
+  it('shows the deadline that the drain keeps, though someone has edited its hook since', async () => {
+    const { region, instanceIds, pass, json } = await deployedRegion({
+      hooks: [{ notificationMetadata: '{"deadlineSeconds": 900}' }],
+    });
+    region.autoScaling.terminateInstance(instanceIds[0] ?? '');
+    await pass(120);
+    const hook = {
+      name: 'ecs-drain',
+      group: 'web',
+      heartbeatTimeoutSeconds: 3_600,
+      defaultResult: 'CONTINUE',
+    } as const;
+    region.autoScaling.putLifecycleHook({ ...hook, notificationMetadata: '{"deadlineSeconds": 7000}' });
+    expect((await json('status')).answer).toMatchObject({ drains: [{ deadlineAt: '2026-01-01T00:20:00Z' }] });
+  });
+
   it('notes a drain that is parked though its lifecycle action was completed', async () => {
     const { region, instanceIds, pass, json } = await deployedRegion({ rules: ['termination'] });
     const [first = ''] = instanceIds;
