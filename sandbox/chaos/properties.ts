@@ -279,7 +279,10 @@ function longestSharedSeconds(works: readonly Work[], second: number): number {
 
 // --- The end is the end -----------------------------------------------------------------------------------------------
 
-/** An instance that stays is still there after its outcome, and for so long a heartbeat before it proves the action pending. */
+/**
+ * An instance that stays, or whose group or hook was deleted, is still there after its outcome, and for so long a heartbeat before
+ * it proves the action pending.
+ */
 const VERIFIED_SECONDS = 10;
 
 function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Played): string[] {
@@ -289,8 +292,9 @@ function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Playe
     (name) => `The schedule ${name} is still to come when all is over.`,
   );
   for (const action of held) {
-    const { instanceId, until = Infinity } = action;
-    const mayBeBelieved = world.staying?.what === 'root volumes' ? VERIFIED_SECONDS : 0;
+    const { instanceId, until = Infinity, endedBy } = action;
+    const isStillThere = world.staying?.what === 'root volumes' || endedBy === 'deletion';
+    const mayBeBelieved = isStillThere ? VERIFIED_SECONDS : 0;
     const over = Math.max(until + mayBeBelieved, faultsEndAt(world));
     const own = worksOf(action, works, held);
     for (const { from, result } of own) {

@@ -256,6 +256,13 @@ describe('a drain goes on after its end', () => {
     expect(continuesAfterEnd([work(11, 12)], { faultsEndAtSecond: 11 })).toEqual([]);
   });
 
+  it('where its hook or group was deleted and a heartbeat from before is old', () => {
+    const deleted = (works: Work[]) =>
+      breachesOf('nothing goes on', { endedBy: 'deletion' }, { faultsEndAtSecond: 0 }, works);
+    expect(deleted([work(20, 21)])).toEqual([]);
+    expect(deleted([work(21, 22)])).toHaveLength(1);
+  });
+
   it('where a schedule is left', () => {
     const [property] = PROPERTIES.filter(({ name }) => name.startsWith('nothing goes on'));
     expect(property?.breaches({ ...playedOf({}), schedulesLeft: ['one'] })).toHaveLength(1);
