@@ -83,7 +83,9 @@ function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
   // Before ECS's lists have settled, a list of tasks proves nothing.
   if (nowMs < settledMs) {
     if (canBeat(situation) || mayBeOver(situation, seen)) return { kind: 'heartbeat' };
-    return waitUntil(Math.min(settledMs, ...dueInstants(seen, situation)), 'queue');
+    // A hook that is read needs no heartbeat so soon, unless it is one of the shortest.
+    const hookFirst = heartbeatDueAtMs(drain, situation.policy) < settledMs ? readHook(situation) : undefined;
+    return hookFirst ?? waitUntil(Math.min(settledMs, ...dueInstants(seen, situation)), 'queue');
   }
   if (!tasks) return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };
   // Someone may have made the instance ACTIVE for a while after the tasks were listed. Memory in use is a sign of further tasks.

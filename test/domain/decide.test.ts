@@ -199,6 +199,13 @@ describe('an instance without a holding task', () => {
     expect(decide(situation({ observation: emptied(9, 9, false) }))).toEqual(drained);
   });
 
+  it('has its hook read before they settle, where one of the shortest would need a heartbeat first', () => {
+    const late = { ...closed, sinceMs: at(7) };
+    const unread = (since: typeof closed) => decide(unsettled({ drain: drainOf({ closed: since, hook: undefined }) }));
+    expect(unread(closed)).toEqual(parkUntil(12, 'queue'));
+    expect(unread(late)).toEqual({ kind: 'read-hook' });
+  });
+
   it('is looked at again on time when they settle', () => {
     expect(decide(unsettled())).toEqual(parkUntil(12, 'queue'));
     expect(decide(unsettled({ observation: unlisted('DRAINING') }))).toEqual(parkUntil(12, 'queue'));
