@@ -117,9 +117,9 @@ function late({ held, world }: Played): string[] {
 
 /** How often a drain begins again because the version before wrote a continuation that the one deployed then cannot read. */
 function restartsBetween({ releases }: World, since: number, until: number): number {
-  return releases.filter(
-    ({ atSecond }, i) =>
-      releases[i - 1]?.continuations === 'of a newer version' && since < atSecond && atSecond < until,
+  const inTurn = releases.toSorted((one, other) => one.atSecond - other.atSecond);
+  return inTurn.filter(
+    ({ atSecond }, i) => inTurn[i - 1]?.continuations === 'of a newer version' && since < atSecond && atSecond < until,
   ).length;
 }
 

@@ -68,8 +68,6 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
       awsCall(`look for drains that are parked on ${instanceId}`, async () => {
         const names = [
           ...lifecycleHooks.map((hook) => scheduleName(instanceId, hook)),
-          // First, because of two copies of a drain the last is the one that goes on.
-          ...(notices.length > 0 ? [earlierNoticeScheduleName(instanceId)] : []),
           ...notices.map((kind) => noticeScheduleName({ kind, instanceId })),
         ];
         const answers = await Promise.allSettled(names.map(calls.get));
@@ -249,9 +247,4 @@ function scheduleName(instanceId: string, lifecycleHook: string): string {
 /** A recommendation may come before the warning of an interruption or after it, and must not end the drain on the warning. */
 function noticeScheduleName({ kind, instanceId }: Pick<Notice, 'kind' | 'instanceId'>): string {
   return `${instanceId}-${kind}`;
-}
-
-/** Up to version 0.2.0 the drains on both kinds of notices had one name. Such a drain moves when it parks again. */
-function earlierNoticeScheduleName(instanceId: string): string {
-  return `${instanceId}-notice`;
 }

@@ -113,8 +113,8 @@ function mayBeOver({ drain, nowMs, refused }: Situation, seen?: Seen): boolean {
 }
 
 /** Whether a heartbeat is due and Auto Scaling may accept it: the hook must survive before anything slow is tried. */
-function canBeat({ drain, policy, nowMs, refused }: Situation): boolean {
-  return nowMs >= heartbeatDueAtMs(drain, policy) && !refused.has('heartbeat');
+function canBeat({ drain, policy, nowMs, refused, isHookStale }: Situation): boolean {
+  return !isHookStale && nowMs >= heartbeatDueAtMs(drain, policy) && !refused.has('heartbeat');
 }
 
 export function readHook({ drain, isHookStale, refused }: Situation<Drain>): Decision | undefined {
@@ -122,12 +122,13 @@ export function readHook({ drain, isHookStale, refused }: Situation<Drain>): Dec
   return { kind: 'read-hook' };
 }
 
-/** The deadline does not wait for the queue to take messages again. */
+/** The deadline does not wait for the queue to take messages again. It waits for a list that can be believed. */
 function atDeadline(situation: Situation): Decision | undefined {
-  const { observation } = situation;
-  return observation?.kind === 'seen' && activeIn(observation).length === 0
-    ? lastResort(observation, situation)
-    : undefined;
+  const { observation, drain } = situation;
+  if (observation?.kind !== 'seen' || activeIn(observation).length > 0) return undefined;
+  const { tasks } = observation;
+  const saysTooLittle = tasks?.holding.length === 0 && tasks.listedAtMs < settledAtMs(drain.closed);
+  return saysTooLittle ? undefined : lastResort(observation, situation);
 }
 
 /** What the deadline, a silent agent or a straggler calls for, if anything yet. */
@@ -159,12 +160,15 @@ function lethalVerdict(
   { drain, policy, nowMs }: Situation,
 ): LethalVerdict | undefined {
   const deadlineMs = deadlineAtMs(drain, policy);
-  const left = isOnlyRecommended(drain) ? { killedTasks: [], sparedTasks: holding } : { killedTasks: holding };
-  const ending = { result: policy.deadlineResult, ...left };
-  if (nowMs >= deadlineMs) return { kind: 'timed-out', deadlineAtMs: deadlineMs, ...ending };
+  const result = policy.deadlineResult;
+  if (nowMs >= deadlineMs) {
+    const left = isOnlyRecommended(drain) ? { killedTasks: [], sparedTasks: holding } : { killedTasks: holding };
+    return { kind: 'timed-out', deadlineAtMs: deadlineMs, result, ...left };
+  }
   const { agentSilence, closed } = drain;
   if (!agentSilence || nowMs < agentLostAtMs(agentSilence, closed, policy)) return undefined;
-  return { kind: 'agent-lost', disconnectedSinceMs: agentSilence.sinceMs, ...ending };
+  // EC2 may have taken the instance, whatever it was that began the drain.
+  return { kind: 'agent-lost', disconnectedSinceMs: agentSilence.sinceMs, result, killedTasks: holding };
 }
 
 /** What remains: a heartbeat, an event for the bus, and the wait. */
@@ -205,15 +209,7 @@ function waitFor(observation: Usable, situation: Situation): Decision {
 }
 
 /** What cannot wait: when AWS refuses it, it is tried again within seconds. */
-const URGENT: readonly DecisionKind[] = [
-  'set-draining',
-  'read-hook',
-  'heartbeat',
-  'verify-start',
-  'stop-tasks',
-  'complete',
-  'park',
-];
+const URGENT: readonly DecisionKind[] = ['set-draining', 'heartbeat', 'verify-start', 'stop-tasks', 'complete', 'park'];
 
 /** The next look: a poll within seconds, or one of those at a parked drain. */
 function nextLook(observation: Usable, { drain, policy, nowMs, refused, isFleet }: Situation): ParkedLook | 'poll' {

@@ -20,6 +20,7 @@ import {
   maxSilenceGapSeconds,
   type Policy,
   SAFETY_NET_SECONDS,
+  SHORTEST_HOOK,
   SPARE_CONTINUATIONS,
   settledAtMs,
 } from './policy.ts';
@@ -42,7 +43,7 @@ export interface Work
 export type Answer =
   /** AWS cannot do it now. With the drain where that has changed all the same. */
   | { readonly kind: 'refused'; readonly reason: string; readonly drain?: Drain }
-  /** The queue took no message. The drain's schedule was written before, where it has one. */
+  /** The queue took no message. */
   | { readonly kind: 'queue-refused'; readonly drain: Drain; readonly reason: string }
   /** It fails until someone fixes something. */
   | { readonly kind: 'failed'; readonly error: unknown }
@@ -133,12 +134,9 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
     case 'observed':
       return withObservation(work, answer.observation, policy, nowMs);
     case 'hook':
-      if (!answer.limits) return alreadyCompleted(work);
-      return {
-        ...work,
-        isHookStale: false,
-        drain: drain.kind === 'notice' ? drain : { ...drain, hook: answer.limits },
-      };
+      // One that has just accepted a heartbeat was there: the next heartbeat shows whether it still is.
+      if (!answer.limits) return work.isHookStale ? { ...work, isHookStale: false } : alreadyCompleted(work);
+      return { ...work, isHookStale: false, drain: withHook(drain, answer.limits) };
     case 'start':
       return (answer.startedAtMs === undefined && noLongerHeld(work)) || withStart(work, answer.startedAtMs);
     case 'already-completed':
@@ -183,11 +181,22 @@ function finishAlreadyCompleted(work: Work, decision: Decision, nowMs: number): 
   return alreadyCompleted({ ...work, lastSeen: { tasks: [], atMs: nowMs, haveStopped: true } });
 }
 
+/** Of a hook that is read again only the timeout counts: a drain under way keeps its deadline and its choices. */
+function withHook(drain: Drain, limits: HookLimits): Drain {
+  if (drain.kind === 'notice') return drain;
+  const { heartbeatTimeoutSeconds } = limits;
+  return { ...drain, hook: drain.hook ? { ...drain.hook, heartbeatTimeoutSeconds } : limits };
+}
+
 /** A refusal of these says nothing about the instance. After any other, its state is not known any more. */
-const KEEPS_OBSERVATION: readonly DecisionKind[] = ['heartbeat', 'read-hook', 'announce', 'park', 'hand-over'];
+const KEEPS_OBSERVATION: readonly DecisionKind[] = ['heartbeat', 'announce', 'park', 'hand-over'];
 
 function withRefusal(work: Work, decision: Decision, reason: string): Work {
   const refused = new Set([...work.refused, decision.kind]);
+  if (decision.kind === 'read-hook') {
+    // A hook that cannot be read again may be one of the shortest by now.
+    return { ...work, refused, drain: work.isHookStale ? withHook(work.drain, SHORTEST_HOOK) : work.drain };
+  }
   if (KEEPS_OBSERVATION.includes(decision.kind)) return { ...work, refused };
   return { ...work, refused, observation: { kind: 'unavailable', reason } };
 }

@@ -37,7 +37,7 @@ export interface WakeUp {
 }
 
 /** How long what an event reports need not be asked for again: it has not waited, and someone may have changed it since. */
-const REPORT_SECONDS = 10;
+const REPORT_SECONDS = 30;
 
 /** What an arrival leads to: work, or a result where there is nothing to do; none for a wake-up that no one awaits. */
 export type Loaded = ReadonlyMap<Arrival, readonly (Work | Result)[]>;

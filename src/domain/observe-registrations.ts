@@ -54,10 +54,7 @@ export function lacksKnown(searched: Found | undefined, { known }: Drain): boole
   return known?.containerInstances.some(({ arn }) => !arns.has(arn)) ?? false;
 }
 
-/**
- * What was searched, with the known registrations that ECS describes and does not list: lists may be incomplete for a moment, and a
- * cluster may have been removed from the settings.
- */
+/** What was searched, with the known registrations that ECS describes and does not list: lists may be incomplete for a moment. */
 export function withKnown(searched: Found | undefined, known: Found | undefined): Found | undefined {
   if (!searched || !known || 'error' in searched) return searched;
   if ('error' in known) return known;

@@ -48,15 +48,15 @@ export async function observe(
     setDraining(toDrain, { ...searching, takesParts: true }, ports),
     search(toSearch, describeUnreported(toSearch, ecs), searching),
   ]);
+  const asked = new Map([...drained, ...searched]);
   const unlisted = await describeKnown(
-    toSearch.filter((work) => !described.has(work) && lacksKnown(searched.get(work), work.drain)),
+    [...asked.keys()].filter((work) => !described.has(work) && lacksKnown(asked.get(work), work.drain)),
     ecs,
   );
-  const confirmed = toSearch.map((work) => {
-    const known = described.get(work) ?? unlisted.get(work);
-    return [work, withKnown(searched.get(work), known)] as const;
-  });
-  const found = new Map<Work, Found | undefined>([...described, ...drained, ...confirmed]);
+  const confirmed = [...asked].map(
+    ([work, own]) => [work, withKnown(own, described.get(work) ?? unlisted.get(work))] as const,
+  );
+  const found = new Map<Work, Found | undefined>([...described, ...confirmed]);
   const closed = asks.flatMap(({ work, decision }) => {
     const on = decision.kind === 'look' ? toListIn(found.get(work), work.drain) : [];
     return on.length > 0 ? [{ work, on }] : [];

@@ -262,7 +262,7 @@ export function nearDeadlineAtMs(drain: Drain, policy: Policy): number {
  */
 export function heartbeatDueAtMs(drain: Drain, policy: Policy): number {
   if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
-  const timeoutSeconds = drain.hook?.heartbeatTimeoutSeconds ?? SHORTEST_HOOK_SECONDS;
+  const timeoutSeconds = drain.hook?.heartbeatTimeoutSeconds ?? SHORTEST_HOOK.heartbeatTimeoutSeconds;
   return drain.lastHeartbeatAtMs + timeoutSeconds * policy.heartbeatFraction * 1000;
 }
 
@@ -273,7 +273,7 @@ export function hookTimesOutAtMs(drain: Drain, policy: Policy): number {
 }
 
 /** A hook is never shorter (facts 18 hook-timeouts). */
-const SHORTEST_HOOK_SECONDS = 30;
+export const SHORTEST_HOOK: HookLimits = hookLimits(30);
 /** For a heartbeat that is tried again, before the hook times out. */
 const HEARTBEAT_RESERVE_SECONDS = 10;
 
@@ -283,7 +283,7 @@ const HEARTBEAT_RESERVE_SECONDS = 10;
  */
 export function heartbeatNeededAtMs(drain: Drain, policy: Policy, nowMs: number): number {
   if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
-  const shortestMs = drain.lastHeartbeatAtMs + SHORTEST_HOOK_SECONDS * 1000;
+  const shortestMs = drain.lastHeartbeatAtMs + SHORTEST_HOOK.heartbeatTimeoutSeconds * 1000;
   const timesOutAtMs = drain.hook || nowMs >= shortestMs ? hookTimesOutAtMs(drain, policy) : shortestMs;
   return timesOutAtMs - HEARTBEAT_RESERVE_SECONDS * 1000;
 }

@@ -49,7 +49,8 @@ export function withoutQueue(situation: Situation<Drain>): Decision {
   // A heartbeat gives the hook its whole time again.
   const timeoutMs = limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
   const isLongEnough = inTime.some(({ endsByMs }) => endsByMs - nowMs <= timeoutMs);
-  return isLongEnough && !refused.has('heartbeat') ? { kind: 'heartbeat' } : handOver(situation);
+  const isFresh = drain.kind === 'held' && isJustVerified(drain, nowMs);
+  return isLongEnough && !isFresh && !refused.has('heartbeat') ? { kind: 'heartbeat' } : handOver(situation);
 }
 
 /** A drain without a schedule or a lifecycle action: nothing confirms what comes through the bus (`loadUntrusted`). */

@@ -1,7 +1,7 @@
 /** The state of a drain that parks, in its schedule. */
 
 import type { Decision } from './decision.ts';
-import type { Drain } from './drain.ts';
+import { type Drain, isOwnWait } from './drain.ts';
 import { type Answer, withPark } from './evolve.ts';
 import { LONGEST_CALL_SECONDS, type Policy } from './policy.ts';
 import { type DrainSchedules, type Ports, reasonOf } from './ports.ts';
@@ -43,11 +43,17 @@ function stateOf(schedule: string, { parked }: Drain, nowMs: number): Parameters
 
 /** Best effort: a schedule that stays continues a drain that has ended or goes on elsewhere, which is harmless. */
 export async function deleteSchedule(drain: Drain, { schedules, telemetry }: Ports): Promise<void> {
-  // Of a wait that was not confirmed there may be a schedule all the same.
-  const unconfirmed = drain.unconfirmedTurn === undefined ? undefined : schedules?.nameOf(drain);
-  const schedule = drain.parked?.schedule ?? unconfirmed;
-  if (schedule === undefined) return;
-  await schedules?.delete(schedule).catch((error) => {
+  try {
+    const schedule = drain.parked?.schedule ?? (await unconfirmedOf(drain, schedules));
+    if (schedule !== undefined) await schedules?.delete(schedule);
+  } catch (error) {
     telemetry.record(drain, { kind: 'refused', doing: 'delete-schedule', reason: reasonOf(error) });
-  });
+  }
+}
+
+async function unconfirmedOf(drain: Drain, schedules: Ports['schedules']): Promise<string | undefined> {
+  if (drain.unconfirmedTurn === undefined || !schedules) return undefined;
+  const schedule = schedules.nameOf(drain);
+  const stored = await schedules.get(schedule);
+  return stored && isOwnWait(stored, drain) ? schedule : undefined;
 }

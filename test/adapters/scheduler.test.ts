@@ -27,7 +27,6 @@ const BUS_ARN = 'arn:aws:events:eu-west-1:123456789012:event-bus/default';
 /** The id of the EC2 instance, and the beginning of the SHA-256 of `ecs-drain`. */
 const NAME = `${INSTANCE_ID}-c90eb692`;
 const NOTICE_NAME = `${INSTANCE_ID}-spot-interruption`;
-const EARLIER_NOTICE_NAME = `${INSTANCE_ID}-notice`;
 const NOTICES: readonly NoticeKind[] = ['spot-interruption', 'rebalance-recommendation'];
 
 /** The drain as it is parked: its state says where, and when its schedule fires. */
@@ -308,15 +307,7 @@ describe('the drains that are parked on an instance', () => {
     expect(names()?.toSorted()).toEqual([NAME, `${INSTANCE_ID}-d9298a10`, ...ofNotices].toSorted());
     const callsBefore = region.calls.length;
     expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([drain, other, noticeDrain, recommended]);
-    expect(operations().slice(callsBefore)).toEqual(Array(5).fill('GetSchedule'));
-  });
-
-  it('are found on a notice under the name of version 0.2.0, and under their own name last', async () => {
-    const before = { ...noticeDrain, continuations: 1 };
-    await schedules.put(before, EARLIER_NOTICE_NAME, LATER_MS, 'absent');
-    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([before]);
-    await park(noticeDrain);
-    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([before, noticeDrain]);
+    expect(operations().slice(callsBefore)).toEqual(Array(4).fill('GetSchedule'));
   });
 
   it('are not looked for on notices where there are none', async () => {

@@ -209,6 +209,7 @@ describe('a hold is late', () => {
     ];
     const until = 300 + noticingSeconds(ended) + 11;
     expect(late({ since: 300, emptySince: 300, until }, { ...ended, releases })).toEqual([]);
+    expect(late({ since: 300, emptySince: 300, until }, { ...ended, releases: releases.toReversed() })).toEqual([]);
     expect(late({ since: 300, emptySince: 300, until: until + 1 }, { ...ended, releases })).toHaveLength(1);
     expect(late({ since: 300, emptySince: 300, until }, { ...ended, releases: releases.slice(1) })).toHaveLength(1);
   });

@@ -226,6 +226,27 @@ describe('the hook', () => {
   });
 });
 
+describe('a hook that is read again after a heartbeat', () => {
+  const hook = { ...HOOK, choices: { deadlineSeconds: 900 } };
+  const work = { ...workOf(drainOf({ hook })), isHookStale: true };
+  const read = (answer: Answer) => next(work, { kind: 'read-hook' }, answer);
+
+  it('counts with its timeout alone: a drain under way keeps its deadline and its choices', () => {
+    const edited = { heartbeatTimeoutSeconds: 60, globalTimeoutSeconds: 6_000, choices: {} };
+    const kept = { ...hook, heartbeatTimeoutSeconds: 60 };
+    expect(read({ kind: 'hook', limits: edited })).toMatchObject({ isHookStale: false, drain: { hook: kept } });
+  });
+
+  it('counts as one of the shortest where it cannot be read', () => {
+    const assumed = { ...hook, heartbeatTimeoutSeconds: 30 };
+    expect(read({ kind: 'refused', reason: 'throttled' })).toMatchObject({ drain: { hook: assumed } });
+  });
+
+  it('is there though a list leaves it out: it has just accepted the heartbeat', () => {
+    expect(read({ kind: 'hook', limits: undefined })).toEqual({ ...work, isHookStale: false });
+  });
+});
+
 describe('the start of a drain', () => {
   const silence = { sinceMs: at(0), seenLastAtMs: at(0), containerInstances: [] };
   const drain = drainOf({ startedAtMs: at(0), agentSilence: silence });

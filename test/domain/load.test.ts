@@ -475,18 +475,18 @@ describe('an ECS event about a container instance', () => {
 
   it('that describes it as empty wakes what is parked there, without a question to ECS', async () => {
     const aws = await storing(parked, { instances: [one] });
-    await aws.waitUntil(10);
+    await aws.waitUntil(30);
     const event = changeOf(aws, 'one');
-    const drain = { ...parked, continuations: 1, emptiedAtMs: at(10) };
+    const drain = { ...parked, continuations: 1, emptiedAtMs: at(30) };
     const reported = [aws.containerInstance('one')];
     expect(await loaded(aws, [event])).toEqual([[workOn(drain, { reported })]]);
     expect((await loaded(aws, [event]))[0]).toMatchObject([{ isWoken: true }]);
     expect(new Set(namesOf(aws))).toEqual(new Set(['parkedOn']));
   });
 
-  it('that is more than ten seconds old says too little: ECS is asked', async () => {
+  it('that is more than half a minute old says too little: ECS is asked', async () => {
     const aws = await storing(parked, { instances: [one] });
-    await aws.waitUntil(11);
+    await aws.waitUntil(31);
     expect((await loaded(aws, [changeOf(aws, 'one')]))[0]).toMatchObject([{ isWoken: true }]);
     expect(namesOf(aws)).toContain('describe');
   });

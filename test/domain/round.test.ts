@@ -597,15 +597,26 @@ describe('a registration that is known', () => {
     expect(aws.completion()).toMatchObject({ holding: [] });
   });
 
-  it('holds the instance though its cluster was removed from the settings', async () => {
-    const aws = fakeAws({ instances: [{ ...silent, cluster: 'old' }], tasks: [job] });
-    const policy = { ...POLICY, clusters: ['old', 'prod'] };
+  it('is not gone though ECS leaves it out of the list when it must be set to DRAINING again', async () => {
+    const aws = fakeAws({ instances: [{ id: 'one', activeSpans: [[100, 400]] }], tasks: [job], events: 'none' });
+    let gaps = 0;
+    const ports = (own: Ports): Ports => {
+      const { list } = own.containerInstances;
+      const withGap: typeof list = async (...args) => {
+        const arns = await list(...args);
+        if (aws.now() > 100) gaps += 1;
+        return gaps === 1 ? [] : arns;
+      };
+      return { ...own, containerInstances: { ...own.containerInstances, list: withGap } };
+    };
     aws.send(() => begin(), at(0));
-    await aws.round([], { policy });
-    await aws.waitUntil(100);
-    policy.clusters = ['prod'];
+    await aws.round([], { ports });
+    await aws.waitUntil(200);
+    const [schedule] = aws.schedules.keys();
+    const request = { instanceId: INSTANCE_ID, schedule, by: 'arn:aws:iam::123456789012:user/ann' };
+    await aws.round([{ kind: 'request', request }], { ports });
     await aws.run();
-    expect(aws.finished()[0]).toMatchObject({ outcome: { kind: 'drained' } });
+    expect(gaps).toBeGreaterThan(0);
     expect(aws.completion()).toMatchObject({ holding: [] });
   });
 
@@ -959,6 +970,24 @@ describe('a warning of a Spot interruption', () => {
 
 describe('an event that was replayed, which nothing brings again', () => {
   const job: FakeTask = { ...endless, stopsAtSeconds: 900 };
+
+  it('is of an earlier hold, and leaves the schedule of the present one', async () => {
+    const aws = fakeAws({ tasks: [endless], events: 'none', random: [0.3, 0.7, 0.1, 0.9, 0.5] });
+    const [drain = drainOf()] = aws.heldDrains();
+    aws.send(() => begin(drain), at(0));
+    await aws.round([]);
+    await aws.waitUntil(60);
+    const [schedule] = aws.schedules.keys();
+    const earlier = drainOf({ action: { ...ACTION, token: 'earlier' }, startedAtMs: at(-86_400) });
+    const ports = (own: Ports): Ports => {
+      const { recordHeartbeat } = own.lifecycleActions;
+      const ofHold: typeof recordHeartbeat = async (action) =>
+        action.token === 'earlier' ? 'already-completed' : recordHeartbeat(action);
+      return { ...own, lifecycleActions: { ...own.lifecycleActions, recordHeartbeat: ofHold } };
+    };
+    expect(await aws.round([begin(earlier)], { ports })).toMatchObject([{ kind: 'finished' }]);
+    expect([...aws.schedules.keys()]).toEqual([schedule]);
+  });
 
   it('loses no hook of 60 s, after whichever call its invocation dies', async () => {
     let hasCrashed = true;
