@@ -102,7 +102,8 @@ describe.each(inject('nodes'))('on Node %s', (_, node) => {
 
   beforeAll(async () => {
     region = await startRegion();
-    const plan = { group: 'web', drains: [], killed: { withDrain: { tasks: 0 } } };
+    const takenAt = new Date().toISOString();
+    const plan = { group: 'web', cluster: 'prod', takenAt, drains: [], killed: { withDrain: { tasks: 0 } } };
     await writeFile(join(folder, 'event.json'), JSON.stringify(SWEEP));
     await writeFile(join(folder, 'plan.json'), JSON.stringify(plan));
   });
