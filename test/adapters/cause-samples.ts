@@ -19,9 +19,9 @@ export const CAUSES: { readonly [K in CauseKind]: Sample<K> } = {
   ],
   starting: [{ kind: 'starting' }, {}, 'startup has not finished'],
   'cannot-replace': [
-    { kind: 'cannot-replace', desiredCount: 4, minimumHealthyPercent: 100, maximumPercent: 100 },
-    { desiredCount: 4, minimumHealthyPercent: 100, maximumPercent: 100 },
-    'the service cannot be drained: with 4 tasks, minimumHealthyPercent 100 prevents stopping one first and maximumPercent 100 prevents starting one first',
+    { kind: 'cannot-replace', desiredCount: 4, minimumHealthyPercent: 100, maximumPercent: 110 },
+    { desiredCount: 4, minimumHealthyPercent: 100, maximumPercent: 110 },
+    'the service cannot be drained: with 4 tasks, minimumHealthyPercent 100 prevents stopping one first and maximumPercent 110 prevents starting one first',
   ],
   'no-room': [
     {

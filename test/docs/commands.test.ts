@@ -59,7 +59,7 @@ const RUN_BY: Readonly<Record<string, string>> = {
 };
 
 /** What only the AWS CLI has, and no API. */
-const OF_THE_AWS_CLI = ['cloudformation deploy', 'cloudformation package', 'cloudformation wait'];
+const OF_THE_AWS_CLI = ['cloudformation deploy', 'cloudformation package', 'cloudformation wait', 'logs tail'];
 const CLIENT_OF: Readonly<Record<string, string>> = {
   autoscaling: 'auto-scaling',
   elbv2: 'elastic-load-balancing-v2',
@@ -82,6 +82,20 @@ const shownIn = (page: string) =>
     .flatMap(({ token }) => commandsIn(token.content));
 
 const SHOWN = PAGES.flatMap((path) => shownIn(read(path)).map((command) => ({ path, command })));
+
+/** Commands within a sentence: often only their beginning, so they are looked at for names that do not exist. */
+const namedIn = (page: string) =>
+  markdownTokens(page)
+    .filter(({ token }) => token.type === 'code_inline' && /^(?:npm|npx|aws) /.test(token.content))
+    .map(({ token }) => token.content);
+
+const NAMED = PAGES.filter((path) => path !== 'CHANGELOG.md').flatMap((path) =>
+  namedIn(read(path)).map((command) => ({ path, command })),
+);
+
+/** The package of this repository is not on the npm registry, where its name may belong to a stranger. */
+const installsFromTheRegistry = (command: string) =>
+  /^npm (?:install|i) (?:\S+ )*ecs-drain(?:@\S+)?(?: |$)/.test(command);
 
 const entryOf = (command: string) =>
   Object.keys(RUN_BY)
@@ -131,13 +145,21 @@ describe('the commands of the documents', () => {
     expect(Object.keys(RUN_BY).filter((entry) => !used.has(entry))).toEqual([]);
   });
 
+  it('install ecs-drain from a file, as long as it is not published', () => {
+    expect(NAMED.length).toBeGreaterThan(60);
+    expect(installsFromTheRegistry('npm install --global ecs-drain')).toBe(true);
+    expect(installsFromTheRegistry('npm install --global ./ecs-drain-0.2.0.tgz')).toBe(false);
+    const found = [...SHOWN, ...NAMED].filter(({ command }) => installsFromTheRegistry(command));
+    expect(found.map(({ path }) => path)).toEqual(['docs/cdk.md']); // for the day when it is published, as it says
+  });
+
   it('run scripts that package.json has', () => {
-    const scripts = SHOWN.flatMap(({ command }) => /^npm run ([\w:]+)/.exec(command)?.[1] ?? []);
+    const scripts = [...SHOWN, ...NAMED].flatMap(({ command }) => /^npm run ([\w:]+)/.exec(command)?.[1] ?? []);
     expect(scripts.filter((script) => !(script in packageJson.scripts))).toEqual([]);
   });
 
   it('ask AWS for operations that it has', async () => {
-    const asked = SHOWN.flatMap(({ command }) => [...command.matchAll(/\baws ([a-z\d]+) ([a-z-]+)/g)]);
+    const asked = [...SHOWN, ...NAMED].flatMap(({ command }) => [...command.matchAll(/\baws ([a-z\d]+) ([a-z-]+)/g)]);
     const operations = new Set(asked.map(([, service, operation]) => `${service} ${operation}`));
     const unknown: string[] = [];
     for (const name of operations.difference(new Set(OF_THE_AWS_CLI))) {
