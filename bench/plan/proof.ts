@@ -49,7 +49,7 @@ async function proof(args: string[]): Promise<void> {
     rows.push(rowOf(name, errors));
   }
   const table = [
-    '| played | drains | other outcomes | other kills | drains within 10 % | 95 % of the drains | worst drain | wholes within 10 % | worst whole |',
+    '| played | drains | different outcomes | different numbers of kills | drains within 10 % | 95 % of the drains | worst drain | whole changes within 10 % | worst whole change |',
     '|---|---|---|---|---|---|---|---|---|',
     ...rows,
   ].join('\n');
