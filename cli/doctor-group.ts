@@ -1,7 +1,7 @@
 /** `ecs-drain doctor --group` and `doctor --snapshot`: judges a group from its snapshot, with or without a deployed stack. */
 
 import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
-import { concluded, type Plan, sentenceOn } from '../sandbox/plan/conclude.ts';
+import { concluded, type Plan, presentStopped, sentenceOn } from '../sandbox/plan/conclude.ts';
 import { deploymentFor } from '../sandbox/plan/deployment.ts';
 import { estimatesOf } from '../sandbox/plan/estimates.ts';
 import { hookNamesIn, metadataOf, type Prerequisite, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
@@ -212,7 +212,8 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
   ];
 }
 
-function outcomeFinding({ drains, killed, drainsAll }: Plan, where: string): Finding {
+function outcomeFinding(plan: Plan, where: string): Finding {
+  const { drains, killed, drainsAll } = plan;
   const [drain] = drains;
   const { tasks } = killed.withDrain;
   if (!drain || !drainsAll) {
@@ -221,6 +222,10 @@ function outcomeFinding({ drains, killed, drainsAll }: Plan, where: string): Fin
     return { level: 'error', where, what: `it ends as ${outcome}, and ${kills}.` };
   }
   const what = `it drains in ${duration(drain.seconds.p50)}, and waits longest for: ${drain.bound}.`;
+  const stops = presentStopped(plan);
+  if (stops !== undefined) {
+    return { level: 'warning', where, what: `${what} T${stops.slice(1)}.` };
+  }
   if (drain.bound !== 'room for replacements') return { level: 'ok', where, what };
   const fix = 'Keep room for the tasks of one instance, or let the group launch before it terminates.';
   return { level: 'warning', where, what: `${what} Without a new instance it gets stuck.`, fix };

@@ -1,5 +1,5 @@
 import { duration } from '../../src/adapters/duration.ts';
-import { sentenceOnCause } from '../../src/adapters/present-explanation.ts';
+import { sentenceOnCause, tasksOf } from '../../src/adapters/present-explanation.ts';
 import type { Cause } from '../../src/domain/diagnose.ts';
 import { percentile } from '../prices.ts';
 import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
@@ -9,7 +9,7 @@ import type { Estimate, Estimates, Rate } from './estimates.ts';
 import { hookTimesOf, type Prerequisite } from './hooks.ts';
 import type { Limit } from './limits.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { Bound, TrialResult } from './trial.ts';
+import { type Bound, countsOf, type TrialResult } from './trial.ts';
 
 /** What the trials of a plan come to. */
 
@@ -40,6 +40,8 @@ export interface Plan {
   readonly services: readonly { readonly name: string; readonly desired: number; readonly fewestRunning: number }[];
   readonly lowestReservationPercent: number;
   readonly killed: { readonly withDrain: Kills; readonly withoutDrain: Kills };
+  /** The tasks that ecs-drain itself stops ahead of a deadline, by group, in the trial with the most of them. */
+  readonly stopped: Readonly<Record<string, number>>;
   /** Those of the services for which it is known how many requests come. */
   readonly requestsLost: RequestsLost;
   readonly stuck: readonly Obstacle[];
@@ -135,6 +137,7 @@ export function concluded(findings: Findings): Plan {
         cutOff: most(withoutDrain, ({ killed }) => killed['cut off']),
       },
     },
+    stopped: withDrain.map(({ stoppedOf }) => stoppedOf).toSorted((a, b) => sumOf(b) - sumOf(a))[0] ?? {},
     requestsLost: {
       ...(rates.length > 0 && {
         withDrain: most(withDrain, ({ requestsLost }) => requestsLost),
@@ -163,6 +166,10 @@ function killedIn({ killed }: TrialResult): number {
   return killed['cut off'] + killed['delayed SIGTERM'] + killed.unharmed;
 }
 
+function sumOf(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
 function spread(values: readonly number[]): Spread {
   const of = (percent: number) => Math.round(percentile(values, percent) * 10) / 10;
   return { p50: of(50), p95: of(95) };
@@ -184,12 +191,6 @@ function forecasts(results: readonly TrialResult[]): DrainForecast[] {
       bound: (bounds[0]?.[0] ?? 'nothing') as Bound,
     };
   });
-}
-
-function countsOf(values: readonly string[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
-  return counts;
 }
 
 function servicesOf({ cluster }: Snapshot, results: readonly TrialResult[]): Plan['services'] {
@@ -289,6 +290,18 @@ export function presentRequestsLost({ withDrain, withoutDrain, counted, services
   return `${lost} of ${counted} of ${services} services; of the other ${others === 1 ? 'one' : others} not known: ${unknown}`;
 }
 
+/** That the drains stop tasks themselves, whatever becomes of their services and jobs; undefined if they stop none. */
+export function presentStopped({ stopped, drains }: Pick<Plan, 'stopped' | 'drains'>): string | undefined {
+  const count = sumOf(stopped);
+  if (count === 0) return undefined;
+  const of = Object.entries(stopped).map(([group, tasks]) => `${tasks} of ${group}`);
+  const [who, whose] =
+    drains.length === 1
+      ? ['the drain itself stops', 'its deadline']
+      : ['the drains themselves stop', 'their deadlines'];
+  return `${who} ${tasksOf(count)} before ${whose} (${of.join(', ')})`;
+}
+
 function verdictOn(plan: Omit<Plan, 'verdict'>): string {
   const { killed, seconds, limits, times, failures, prerequisites } = plan;
   const takes = `it takes ${duration(seconds.p50)}${seconds.p95 > seconds.p50 * 1.02 ? ` (95 %: ${duration(seconds.p95)})` : ''}`;
@@ -298,12 +311,15 @@ function verdictOn(plan: Omit<Plan, 'verdict'>): string {
       ? 'no task is killed'
       : `${withDrain.tasks} ${withDrain.tasks === 1 ? 'task' : 'tasks'} may be killed`;
   const without = withoutDrain.tasks > 0 ? `; without a drain, ${withoutDrain.tasks} would be` : '';
+  const stops = presentStopped(plan);
+  const stopped = stops === undefined || plan.go ? '' : `; ${stops}`;
   const comes = plan.drainsAll
-    ? `${presentChange(plan.change)} ${presentDrains(plan)}; ${takes}, and ${kills}${without}.`
-    : `during ${presentChange(plan.change)}, ${presentDrains(plan)}, and ${kills}${without}.`;
+    ? `${presentChange(plan.change)} ${presentDrains(plan)}; ${takes}, and ${kills}${without}${stopped}.`
+    : `during ${presentChange(plan.change)}, ${presentDrains(plan)}, and ${kills}${without}${stopped}.`;
+  const go = stops === undefined ? 'Go' : `Go, but ${stops}`;
   const firstly = prerequisites.map(({ first, because }) => `${first}, because ${because}`).join('; and ');
   const sentences = [
-    plan.go ? `Go: ${comes}` : `Do not go ahead yet: ${firstly === '' ? comes : `first ${firstly}.`}`,
+    plan.go ? `${go}: ${comes}` : `Do not go ahead yet: ${firstly === '' ? comes : `first ${firstly}.`}`,
     ...(firstly === '' ? [] : [`${plan.drainsAll ? 'Then' : 'Even then,'} ${comes}`]),
     ...plan.hookTroubles,
     ...failures.map((failure) => `The change itself fails: ${failure}`),

@@ -47,7 +47,7 @@ ${limitsSection(plan)}
 
 /** What follows the first words of the verdict, which are the heading. */
 function reasonsIn(verdict: string): string {
-  return capitalised(verdict.slice(verdict.indexOf(': ') + 2));
+  return capitalised(verdict.replace(/^(Go|Do not go ahead yet)[:,] /, ''));
 }
 
 function capitalised(text: string): string {

@@ -58,6 +58,8 @@ export interface TrialResult {
   readonly failure: string | undefined;
   readonly drains: readonly PlannedDrain[];
   readonly killed: Readonly<Record<Fate, number>>;
+  /** How many tasks of each group ecs-drain itself stopped ahead of a deadline, because of `stopStragglers`. */
+  readonly stoppedOf: Readonly<Record<string, number>>;
   /** The groups of the tasks that were killed. */
   readonly killedOf: Readonly<Record<string, number>>;
   readonly requestsLost: number;
@@ -168,6 +170,7 @@ function toTrialResult(result: DrillResult, region: Region, seconds: number | un
       calls: apiCalls,
     })),
     killed,
+    stoppedOf: stoppedIn(events.filter(isTask)),
     killedOf,
     requestsLost,
     fewestRunning: fewestRunningIn(events),
@@ -187,6 +190,17 @@ type TaskEvent = Extract<DrillEvent, { kind: 'task' }>;
 
 function isTask(event: DrillEvent): event is TaskEvent {
   return event.kind === 'task';
+}
+
+/** The reason that ecs-drain gives with StopTask (src/domain/perform.ts). */
+function isStoppedByDrain({ reason = '' }: TaskEvent): boolean {
+  return reason.startsWith('ecs-drain: the drain of ');
+}
+
+/** Of each group; tasks whose instance went before they had stopped count as killed instead. */
+function stoppedIn(events: readonly TaskEvent[]): Record<string, number> {
+  const stopped = events.filter((event) => event.status === 'STOPPED' && !event.killed && isStoppedByDrain(event));
+  return countsOf(stopped.map(({ group }) => group));
 }
 
 // --- What a drain waited for ------------------------------------------------------------------------------------------
@@ -214,7 +228,9 @@ function boundOf(
   return parts.toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? 'nothing';
 }
 
-function waitOf({ group }: TaskEvent, from: number, until: number, lacks: readonly DrillEvent[]): Bound {
+function waitOf(last: TaskEvent, from: number, until: number, lacks: readonly DrillEvent[]): Bound {
+  if (isStoppedByDrain(last)) return 'its deadline';
+  const { group } = last;
   if (!group.startsWith('service:')) return 'standalone tasks';
   const service = group.slice('service:'.length);
   const lackedRoom = lacks.some(
@@ -234,6 +250,13 @@ function blockingIn(events: readonly DrillEvent[]): Blocking[] {
     if (!Array.isArray(blockers) || instanceId === undefined) return [];
     return blockers.map(({ group, causes }) => ({ instanceId, group, causes }));
   });
+}
+
+/** How often each value is there. */
+export function countsOf(values: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
+  return counts;
 }
 
 // --- Figures ----------------------------------------------------------------------------------------------------------

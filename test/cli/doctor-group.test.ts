@@ -93,6 +93,22 @@ describe('ecs-drain doctor of a group without a stack', () => {
     );
   });
 
+  it('warns where the drain itself stops tasks before its deadline', async () => {
+    const params = { deadlineSeconds: '900', stopStragglers: 'all', deregistrationDelaySeconds: '120' };
+    const drain = { function: 'ecs-drain-main-drain', params, drainsGroup: true };
+    const doctor: Answer = JSON.parse(
+      (await run('doctor', '--snapshot', await fileWith({ cluster: JOB, drain }), '--json')).stdout,
+    );
+    expect(doctor.findings).toContainEqual(
+      expect.objectContaining({
+        level: 'warning',
+        what: expect.stringMatching(
+          /waits longest for: its deadline\. The drain itself stops 1 task before its deadline \(1 of family:job\)\.$/,
+        ),
+      }),
+    );
+  });
+
   it('is not healthy where the snapshot lacks something', async () => {
     const path = await fileWith({
       cluster: { targetGroups: [] },

@@ -95,6 +95,21 @@ describe('a plan', () => {
     );
   });
 
+  it('says that the drain itself stops tasks before its deadline, which is no quiet Go', async () => {
+    const snapshot = aSnapshot({ service: { maximumPercent: 100 }, cluster: withJob() });
+    const plan = await planOf(snapshot, TERMINATE, { deadlineSeconds: 900, stopStragglers: 'all' });
+    expect(plan).toMatchObject({
+      go: true,
+      drains: [{ outcomes: { drained: 1 }, bound: 'its deadline' }],
+      killed: { withDrain: { tasks: 0 } },
+      stopped: { 'service:web': 2, 'family:report': 1 },
+      services: [{ name: 'web', fewestRunning: 2 }],
+    });
+    expect(plan.verdict).toMatch(
+      /^Go, but the drain itself stops 3 tasks before its deadline \(2 of service:web, 1 of family:report\): the termination of /,
+    );
+  });
+
   it('finds no room where the instances are full', async () => {
     const memoryMiB = 3_500;
     const full = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB }));
@@ -571,6 +586,7 @@ describe('the verdict of a plan', () => {
     fewestRunning: {},
     lowestReservationPercent: 50,
     killed: { 'cut off': 0, 'delayed SIGTERM': 0, unharmed: 0 },
+    stoppedOf: {},
     killedOf: {},
     requestsLost: 0,
     blocking: [],
@@ -599,6 +615,14 @@ describe('the verdict of a plan', () => {
     [
       { drains: [drain('drained')], killed: { ...trial.killed, 'cut off': 1 } },
       'its drain ends as drained, and 1 task may be killed.',
+    ],
+    [
+      { drains: [drain('drained', 1), drain('drained', 2)], stoppedOf: { 'service:web': 1 } },
+      'Go, but the drains themselves stop 1 task before their deadlines (1 of service:web): a rolling update',
+    ],
+    [
+      { drains: [drain('timed-out')], stoppedOf: { 'service:web': 1 } },
+      'may end as timed-out, and no task is killed; the drain itself stops 1 task before its deadline (1 of service:web).',
     ],
     [
       { ended: false },

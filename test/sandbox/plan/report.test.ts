@@ -14,6 +14,13 @@ describe('the page of a plan', () => {
     expect(page.indexOf('id="stuck"')).toBeLessThan(page.indexOf('id="drains"'));
   });
 
+  it('has a reservation of its verdict in the first sentence', () => {
+    const verdict = 'Go, but the drain itself stops 1 task before its deadline (1 of service:web): a scale-in …';
+    expect(planPage(aPlan({ go: true, verdict }), [])).toContain(
+      '<p class="lead">But the drain itself stops 1 task before its deadline (1 of service:web): a scale-in …</p>',
+    );
+  });
+
   it('sets off the commands of a fix, and breaks no line within the name of an option', () => {
     const { stuck } = aPlan();
     const fix = 'Run fewer (aws ecs update-service --cluster prod --desired-count N), or <b>wait</b>.';

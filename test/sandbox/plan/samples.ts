@@ -148,6 +148,7 @@ export function aPlan(more: Partial<Plan> = {}): Plan {
     ],
     lowestReservationPercent: 40,
     killed: { withDrain: { tasks: 2, cutOff: 1 }, withoutDrain: { tasks: 6, cutOff: 6 } },
+    stopped: {},
     requestsLost: { withDrain: 10, withoutDrain: 900, counted: 1, services: 2 },
     stuck: [
       {
