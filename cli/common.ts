@@ -200,8 +200,11 @@ export function sentenceOf(thrown: unknown, target: Target): string {
   if (CREDENTIALS_REFUSED.test(error.name)) {
     return `AWS does not accept these credentials: ${message} Sign in again, or use others with --profile.`;
   }
-  if (error.message === 'Region is missing') {
+  if (/^Region is missing|^Region not accepted: region=""/.test(error.message)) {
     return 'No AWS Region is set: set AWS_REGION, or use --region.';
+  }
+  if (error.message.startsWith('Region not accepted')) {
+    return `${message} Correct AWS_REGION or the profile, or name a Region with --region.`;
   }
   if (REFUSED.test(error.name)) {
     return `Could not ${call?.attempted ?? 'do this'}: ${message} The commands need these permissions: ${documentAt('operations.md#permissions')}`;

@@ -175,7 +175,7 @@ function present(rows: readonly Row[], plan: PlanFile, page: Page): string {
   const ended = rows.flatMap(({ came }) => came ?? []);
   const killed = presentKilled(ended.map(({ killedTasks }) => killedTasks));
   const table = tableOf(
-    ['instance', 'planned', 'came', 'off by'],
+    ['instance', 'planned', 'actual', 'off by'],
     rows.map(({ instanceId, planned, came, error }) => [
       instanceId,
       planned
@@ -198,7 +198,11 @@ function verdictOn(rows: readonly Row[], { group }: PlanFile): string {
   const unplanned = rows.filter(({ planned }) => !planned).length;
   const other = rows.filter((row) => row.came && row.planned && !isRowAsPlanned(row)).length;
   const reasons = [
-    ...(open > 0 ? [`${counted(open, 'drain')} of the plan ${open === 1 ? 'has' : 'have'} not ended`] : []),
+    ...(open > 0
+      ? [
+          `${counted(open, 'drain')} of the plan ${open === 1 ? 'has not ended, or has' : 'have not ended, or have'} not begun`,
+        ]
+      : []),
     ...(unplanned > 0 ? [`${counted(unplanned, 'drain')} ${unplanned === 1 ? 'was' : 'were'} not in the plan`] : []),
     ...(other > 0 ? [`${counted(other, 'drain')} ended with another outcome or after another time`] : []),
   ];

@@ -45,7 +45,7 @@ export async function logs(typed: string, options: LogsOptions, target: Target, 
   for (const line of lines) session.print(textOf(line));
   if (lines.length === 0) {
     session.print(
-      `The log has no line about ${instanceId} in the last ${duration(sinceSeconds)}: its event was not delivered, not understood, or still waits.`,
+      `The log has no line about ${instanceId} in the last ${duration(sinceSeconds)}: check the id; its event may not have been delivered or understood, or it may still wait.`,
     );
   }
   return lines.length > 0 ? 0 : 1;

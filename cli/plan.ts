@@ -149,18 +149,24 @@ function healthyPercentsFrom(options: PlanOptions, { maintenance }: Snapshot['gr
 
 /** The settings of the deployed stack, or none, which stands for the defaults, with what was typed. */
 function paramsFrom({ drain }: Snapshot, param: readonly string[] = []): Record<string, string> {
+  const names = new Set<string>();
   const typed = param.map((text): [string, string] => {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+    if (name === 'cluster' || name === 'autoScalingGroups') {
+      throw new UsageError(`--param ${text}: ${name} is taken from the snapshot. Leave it out.`);
+    }
     const schema = Object.hasOwn(settingsEntries, name)
       ? settingsEntries[name as keyof typeof settingsEntries]
       : undefined;
-    if (!schema || name === 'cluster' || name === 'autoScalingGroups') {
+    if (!schema) {
       throw new UsageError(
         `--param ${text} does not set anything: write NAME=VALUE, with a name of ${documentAt('settings.md')}.`,
       );
     }
     const result = v.safeParse(schema as v.GenericSchema, value);
     if (!result.success) throw new UsageError(`--param: ${sentenceOf(result.issues, name)}`);
+    if (names.has(name)) throw new UsageError(`--param ${name} is repeated: name it once.`);
+    names.add(name);
     return [name, value];
   });
   return { ...drain?.params, ...Object.fromEntries(typed) };

@@ -198,7 +198,7 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .option('--group <name>', 'the Auto Scaling group, to be read now')
     .option('--snapshot <file>', 'or a file that snapshot wrote')
     .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
-    .requiredOption('--change <kind>', 'rolling-update, instance-refresh, scale-in or terminate')
+    .option('--change <kind>', 'rolling-update, instance-refresh, scale-in or terminate')
     .option('--min-in-service <number>', 'rolling-update: MinInstancesInService; by default as many as are desired')
     .option('--max-batch-size <number>', 'rolling-update: MaxBatchSize', '1')
     .option('--pause <time>', 'rolling-update: PauseTime', 'PT5M')

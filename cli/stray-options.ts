@@ -15,7 +15,8 @@ export const CHANGES = Object.keys(OPTIONS_OF);
 
 /** Before `plan` runs. */
 export function refuseStrayOfPlan(command: Command): void {
-  const { change } = command.opts<{ readonly change: string }>();
+  const { change } = command.opts<{ readonly change?: string }>();
+  if (change === undefined) throw new UsageError(`Name a change with --change: ${CHANGES.join(', ')}.`);
   if (!CHANGES.includes(change)) return;
   for (const [kind, options] of Object.entries(OPTIONS_OF)) {
     if (kind === change) continue;

@@ -37,7 +37,7 @@ import { describedServices, PROTECTION_BATCH, protectionOf } from '../../src/ada
 import { nameInArn } from '../../src/adapters/schemas.ts';
 import { batches } from '../../src/domain/by-cluster.ts';
 import { loadBalancingOf, placementOf } from '../cluster.ts';
-import { counted, UsageError } from '../common.ts';
+import { counted, hasCode, UsageError } from '../common.ts';
 import { readDeployedSettings } from './deployed-settings.ts';
 import type { Reader } from './reader.ts';
 import {
@@ -95,7 +95,13 @@ export async function readSnapshot(
   const ids = (group.Instances ?? []).flatMap(({ InstanceId }) => InstanceId ?? []);
   if (ids.length === 0) throw new UsageError(noInstances(group));
   const cluster = await clusterOf(clients.ecs, ids, request, reader);
-  const hosts = await readHosts(clients.ecs, cluster, reader);
+  const hosts = await readHosts(clients.ecs, cluster, reader).catch((error) => {
+    if (!hasCode('ClusterNotFoundException', error)) throw error;
+    throw new UsageError(
+      `There is no cluster ${cluster} in this Region: correct --cluster, or name another Region with --region.`,
+      { cause: error },
+    );
+  });
   refuseStrangers(group, ids, cluster, hosts);
   const described = await readServices(clients.ecs, cluster, reader);
   const services = described.filter((service) => service.status !== 'INACTIVE' && placementOf(service) !== 'elsewhere');

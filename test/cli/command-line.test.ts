@@ -205,4 +205,16 @@ describe('npx ecs-drain, where AWS does not answer as it should', () => {
     expect(nowhere.stderr).toBe('No AWS Region is set: set AWS_REGION, or use --region.\n');
     expect((await child({}, 'sing')).status).toBe(2);
   });
+
+  it.each([
+    ['', /^No AWS Region is set: set AWS_REGION, or use --region\.\n$/],
+    ['eu west', /Correct AWS_REGION or the profile, or name a Region with --region\.\n$/],
+  ])('says what to do about the Region “%s” of the environment', async (region, sentence) => {
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'a');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'b');
+    vi.stubEnv('AWS_REGION', region);
+    const { status, stderr } = await run('snapshot', '--group', 'web');
+    expect(stderr).toMatch(sentence);
+    expect(status).toBe(2);
+  });
 });

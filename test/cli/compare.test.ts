@@ -54,6 +54,7 @@ describe('ecs-drain compare', () => {
     expect(status).toBe(0);
     const { stdout } = await run('compare', exact);
     expect(stdout).toMatch(/^As planned: 1 drain of the group web with its outcome and within 10 % of its time\.\n/);
+    expect(stdout).toMatch(/│ instance +│ planned +│ actual +│ off by │/);
     expect(stdout).toMatch(/│ drained, 5 min 30 s to 5 min 50 s │ drained, 5 min 3\d s │/);
 
     const far = await run('compare', await fileWith(aPlan(first, 100, 110)));
@@ -65,7 +66,9 @@ describe('ecs-drain compare', () => {
 
     const open = await run('compare', await fileWith(aPlan(second, 330, 350)));
     expect(open.status).toBe(1);
-    expect(open.stdout).toMatch(/^Not as planned: 1 drain of the plan has not ended; 1 drain was not in the plan\.\n/);
+    expect(open.stdout).toMatch(
+      /^Not as planned: 1 drain of the plan has not ended, or has not begun; 1 drain was not in the plan\.\n/,
+    );
     expect(open.stdout).toContain('no drain');
     expect(open.stdout).toMatch(/\nTasks killed: 0; planned: 0 at most\.\n$/);
   });
@@ -82,7 +85,7 @@ describe('ecs-drain compare', () => {
     );
     const hourLater = { ...aPlan(first, 330, 350, 'drained', 3_600) };
     const { stdout } = await run('compare', await fileWith(hourLater));
-    expect(stdout).toMatch(/^Not as planned: 1 drain of the plan has not ended\.\n/);
+    expect(stdout).toMatch(/^Not as planned: 1 drain of the plan has not ended, or has not begun\.\n/);
   });
 
   it('reads the events about the ends of drains where a rule writes them into a log group', async () => {
@@ -101,7 +104,7 @@ describe('ecs-drain compare', () => {
     expect(region.calls.slice(before).map(({ operation }) => operation)).toEqual(['FilterLogEvents']);
 
     const other = await run('compare', exact, '--log-group', logGroup, '--stage', 'prod');
-    expect(other.stdout).toMatch(/^Not as planned: 1 drain of the plan has not ended\.\n/);
+    expect(other.stdout).toMatch(/^Not as planned: 1 drain of the plan has not ended, or has not begun\.\n/);
     const elsewhere = await run('compare', exact, '--log-group', '/aws/events/nowhere');
     expect(elsewhere.stderr).toMatch(
       /^Could not read the log group \/aws\/events\/nowhere: ResourceNotFoundException: .*\.$/m,

@@ -273,7 +273,11 @@ describe('ecs-drain snapshot', () => {
       ['--group', 'webb'],
       /^Auto Scaling has no group webb in this Region: correct --group/,
     ],
-    ['a cluster that does not exist', ['--group', 'web', '--cluster', 'produ'], /Cluster not found/],
+    [
+      'a cluster that does not exist',
+      ['--group', 'web', '--cluster', 'produ'],
+      /^There is no cluster produ in this Region: correct --cluster, /,
+    ],
     [
       'a cluster that the group is not in',
       ['--group', 'web', '--cluster', 'other'],
