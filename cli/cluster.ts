@@ -18,6 +18,7 @@ import type { ContainerInstance } from '../src/domain/observation.ts';
 
 /** A service whose tasks may run on container instances. */
 export interface ClusterService extends Service {
+  readonly runningCount: number;
   /** Undefined for a service of an external deployment. */
   readonly taskDefinition: string | undefined;
   readonly loadBalancing: LoadBalancing;
@@ -55,6 +56,7 @@ export async function servicesIn(ecs: Ecs, cluster: string): Promise<ClusterServ
       .filter((service) => service.status === 'ACTIVE' && placementOf(service) !== 'elsewhere')
       .map((service) => ({
         ...toService(cluster, service),
+        runningCount: service.runningCount ?? 0,
         taskDefinition: service.taskDefinition,
         loadBalancing: loadBalancingOf(service),
         placement: placementOf(service),
@@ -183,17 +185,22 @@ export interface Homeless extends Size {
   readonly capacityProvider: string | undefined;
 }
 
-/** The tasks of these services on a container instance, the largest first. */
-export async function tasksOn(ecs: Ecs, host: Host, services: readonly Service[]): Promise<Homeless[]> {
+/** The tasks of these services on a container instance, the largest first, each with the name of its service. */
+export async function tasksOn(
+  ecs: Ecs,
+  host: Host,
+  services: readonly Service[],
+): Promise<(Homeless & { readonly service: string })[]> {
   const names = new Set(services.map(({ name }) => name));
   const { running } = await listTasks(ecs, host);
   const tasks = running.length > 0 ? await describedTasks(ecs, host.cluster, running) : [];
   return tasks
     .filter(({ group }) => names.has(serviceIn(group) ?? ''))
-    .map(({ cpu, memory, capacityProviderName: capacityProvider }) => ({
+    .map(({ group, cpu, memory, capacityProviderName: capacityProvider }) => ({
       cpuUnits: Number(cpu ?? 0),
       memoryMiB: Number(memory ?? 0),
       capacityProvider,
+      service: serviceIn(group) ?? '',
     }))
     .toSorted((a, b) => b.memoryMiB - a.memoryMiB);
 }

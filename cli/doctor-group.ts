@@ -7,8 +7,9 @@ import { estimatesOf } from '../sandbox/plan/estimates.ts';
 import { hookNamesIn, metadataOf, type Prerequisite, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
-import { BadSnapshot, type Snapshot, type SnapshotService } from '../sandbox/plan/snapshot.ts';
+import { BadSnapshot, type Snapshot, type SnapshotService, serviceOf } from '../sandbox/plan/snapshot.ts';
 import { choicesIn } from '../src/adapters/hook-metadata.ts';
+import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
 import { hookLimits, type LifecycleHook } from '../src/domain/drain.ts';
 import { settingsFrom } from '../src/handlers/settings.ts';
 import type { ClusterService, Providers } from './cluster.ts';
@@ -50,7 +51,7 @@ async function findingsOn(snapshot: Snapshot, target: Target): Promise<Finding[]
   const where = `group ${group.name}`;
   const judge = { settings, target, nowMs: () => takenAtMs };
   const services = snapshot.cluster.services
-    .map((service) => [service, toClusterService(service, snapshot.cluster.name)] as const)
+    .map((service) => [service, toClusterService(service, snapshot.cluster)] as const)
     .filter(([, service]) => mayRunOnOurs(service, providersIn(snapshot), settings));
   const onServices = services.map(async ([service, described]) => {
     const found = await serviceFindings(described, time, judge, answersIn(snapshot));
@@ -114,7 +115,7 @@ function hooksOf(
   ];
 }
 
-function toClusterService(service: SnapshotService, cluster: string): ClusterService {
+function toClusterService(service: SnapshotService, { name: cluster, tasks }: Snapshot['cluster']): ClusterService {
   const { name, strategy, desiredCount, minimumHealthyPercent, maximumPercent } = service;
   const { taskDefinition, targetGroups, otherLoadBalancers, capacityProviders } = service;
   return {
@@ -122,6 +123,7 @@ function toClusterService(service: SnapshotService, cluster: string): ClusterSer
     name,
     isDaemon: strategy === 'DAEMON',
     desiredCount,
+    runningCount: tasks.filter((task) => serviceOf(task) === name && task.lastStatus === 'RUNNING').length,
     minimumHealthyPercent,
     maximumPercent,
     events: [],
@@ -204,11 +206,9 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
     ...stuck.map(({ group, causes, fix }): Finding => {
       // A drain that ends as drained all the same takes long, and no more.
       const level = plan.drainsAll ? 'warning' : 'error';
-      return { level, where, what: `${group}: ${causes.join('; ')}.`, ...(fix !== undefined && { fix }) };
+      return { level, where, what: `${group}: ${causes.join('; ') || NO_CAUSE}.`, fix };
     }),
-    ...limits.map(
-      ({ what, effect }) => ({ level: 'warning', where, what: `not modelled: ${what} ${effect}` }) as const,
-    ),
+    ...limits.map(({ what, effect }) => ({ level: 'warning', where, what: `not modeled: ${what} ${effect}` }) as const),
   ];
 }
 

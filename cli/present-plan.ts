@@ -1,4 +1,4 @@
-import { type Obstacle, type Plan, presentRequestsLost } from '../sandbox/plan/conclude.ts';
+import { type Obstacle, type Plan, presentKills, presentRequestsLost } from '../sandbox/plan/conclude.ts';
 import { duration } from '../src/adapters/duration.ts';
 import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
 import { NO_TERMINAL, type Page, tableOf } from '../terminal/layout.ts';
@@ -28,7 +28,7 @@ export function presentPlan(plan: Plan, page: Page = NO_TERMINAL): string {
       plan.rates.map(({ service, perSecond, source }) => `${perSecond} a second to ${service} (${source})`),
     ),
     list(
-      'Not modelled',
+      'Not modeled',
       plan.limits.map(({ what, effect }) => `${what} ${effect}`),
     ),
   ];
@@ -38,10 +38,7 @@ export function presentPlan(plan: Plan, page: Page = NO_TERMINAL): string {
 function figuresOf({ seconds, lowestReservationPercent, killed, requestsLost, calls, dollars }: Plan): string {
   const rows = [
     ['the whole change', `${duration(seconds.p50)}, 95 % within ${duration(seconds.p95)}`],
-    [
-      'tasks killed',
-      `${killed.withDrain.tasks} (${killed.withoutDrain.tasks} without a drain, ${killed.withoutDrain.cutOff} of them cut off)`,
-    ],
+    ['tasks killed at most', presentKills(killed)],
     ['requests lost', presentRequestsLost(requestsLost)],
     ['lowest memory reservation', `${lowestReservationPercent} %`],
     ['calls to AWS', `${calls.p50}`],
@@ -72,14 +69,17 @@ function serviceTable({ services }: Plan, page: Page): string {
     .toSorted((a, b) => a.fewestRunning / a.desired - b.fewestRunning / b.desired)
     .slice(0, MOST_ROWS)
     .map(({ name, desired, fewestRunning }) => [name, `${desired}`, `${fewestRunning}`]);
-  return tableOf(['service', 'wants', 'fewest running'], rows, page);
+  const more = short.length > MOST_ROWS ? [`and ${short.length - MOST_ROWS} more: --json has them all`] : [];
+  const others =
+    short.length < services.length ? ['The other services never have fewer running tasks than they want.'] : [];
+  return [tableOf(['service', 'wants', 'fewest running'], rows, page), ...more, ...others].join('\n');
 }
 
 function presentObstacle({ group, instances, trials, causes, fix }: Obstacle, plan: Plan): string {
   const where = instances.length > 3 ? `${instances.length} instances` : instances.join(', ');
   const how = trials === plan.trials ? '' : ` in ${trials} of ${plan.trials} rehearsals`;
   const why = causes.join('; ') || NO_CAUSE;
-  return `${group} on ${where}${how}: ${why}.${fix === undefined ? '' : `\n    ${fix}`}`;
+  return `${group} on ${where}${how}: ${why}.\n    ${fix}`;
 }
 
 function list(title: string, lines: readonly string[]): string {

@@ -266,10 +266,19 @@ async function roomFinding(
     return { level: 'warning', where, what };
   }
   const replicas = services.filter(({ isDaemon }) => !isDaemon);
-  const tasks = await tasksOn(ecs, fullest, replicas);
+  // ECS replaces only so many tasks that as many run as are desired.
+  const above = new Map(replicas.map(({ name, desiredCount, runningCount }) => [name, runningCount - desiredCount]));
+  const standing = await tasksOn(ecs, fullest, replicas);
+  const tasks = standing.filter(({ service }) => {
+    const tasksAbove = above.get(service) ?? 0;
+    above.set(service, tasksAbove - 1);
+    return tasksAbove <= 0;
+  });
   const others = hosts.filter((host) => host !== fullest && tasks.some((task) => takes(host, task, providers)));
   const homeless = homelessOf(tasks, others, providers);
-  const tasksOfFullest = `the ${counted(tasks.length, 'service task')} of its fullest instance, ${fullest.ec2InstanceId}`;
+  const surplus = standing.length - tasks.length;
+  const without = surplus > 0 ? `, without ${surplus} above the desired counts` : '';
+  const tasksOfFullest = `the ${counted(tasks.length, 'service task')} of its fullest instance, ${fullest.ec2InstanceId}${without}`;
   if (homeless.length === 0) {
     const what = `the other instances have CPU and memory for ${tasksOfFullest}; ports and constraints are not checked.`;
     return { level: 'ok', where, what };

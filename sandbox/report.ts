@@ -18,7 +18,7 @@ const DRAINERS: Readonly<Record<Judged, { readonly name: string; readonly how: s
     how: 'Each instance is emptied before it goes',
     told: 'With ecs-drain',
   },
-  none: { name: 'No drain (none)', how: 'Instances go at once, tasks and all', told: 'Without any drain' },
+  none: { name: 'Without a drain', how: 'Instances go at once, tasks and all', told: 'Without any drain' },
   book: {
     name: 'The book’s function (book)',
     how: 'Waits until ECS counts no running task',
@@ -198,7 +198,7 @@ export function memorySection(runs: readonly DrillResult[]): Html {
   const name = 'MemoryReservation of the cluster over time';
   return html`<section aria-labelledby="memory">
 <h2 id="memory">How much memory running tasks hold</h2>
-<p>MemoryReservation is the share of the instances’ memory that tasks have reserved, as CloudWatch shows it by the minute. At 0 % nothing runs at all: all who use the programs see errors. It may dip without harm when an empty instance joins.</p>
+<p>MemoryReservation is the share of the instances’ memory that tasks have reserved, as CloudWatch shows it by the minute. At 0 % nothing runs at all: every request fails. It may dip without harm when an empty instance joins.</p>
 <figure>
 <figcaption>${sentence}</figcaption>
 <ul class="legend">${runs.map(({ drainer }) => html`<li>${lineSwatchOf(drainer)} ${DRAINERS[drainer].name}</li>`)}</ul>
@@ -257,7 +257,7 @@ ${dataTable(
   ['Task', 'Of', 'Instance', ...PHASES.map(capitalised), 'End', 'How it ended'],
   rows,
 )}
-${dataTable('The marks as a table', 'What befell the instances shown', ['Instance', 'Minute', 'What'], marks)}
+${dataTable('The marks as a table', 'What happened to the instances', ['Instance', 'Minute', 'What'], marks)}
 </section>`;
 }
 

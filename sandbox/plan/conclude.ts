@@ -1,6 +1,6 @@
 import { duration } from '../../src/adapters/duration.ts';
-import { sentenceOnCause, tasksOf } from '../../src/adapters/present-explanation.ts';
-import type { Cause } from '../../src/domain/diagnose.ts';
+import { REMEDIES, REMEDY_WITHOUT_CAUSE, sentenceOnCause, tasksOf } from '../../src/adapters/present-explanation.ts';
+import type { Cause, CauseKind } from '../../src/domain/diagnose.ts';
 import { percentile } from '../prices.ts';
 import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
 import type { Params } from '../scenarios.ts';
@@ -86,7 +86,7 @@ export interface Obstacle {
   readonly trials: number;
   readonly causes: readonly string[];
   readonly kinds: readonly string[];
-  readonly fix: string | undefined;
+  readonly fix: string;
 }
 
 export interface Findings {
@@ -209,14 +209,14 @@ function obstaclesIn(results: readonly TrialResult[], snapshot: Snapshot): Obsta
   return [...alike.values()]
     .map((each): Obstacle => {
       const { group = '', causes = [] } = each.at(-1) ?? {};
-      const fixes = causes.flatMap((cause) => fixFor(cause, group, snapshot) ?? []);
+      const fixes = causes.map((cause) => fixFor(cause, group, snapshot));
       return {
         group,
         instances: [...new Set(each.map(({ instanceId }) => instanceId))],
         trials: new Set(each.map(({ seed }) => seed)).size,
         kinds: causes.map(({ cause }) => cause),
         causes: causes.map(sentenceOn),
-        fix: fixes.length > 0 ? [...new Set(fixes)].join(' ') : undefined,
+        fix: fixes.length > 0 ? [...new Set(fixes)].join(' ') : sentence(REMEDY_WITHOUT_CAUSE),
       };
     })
     .toSorted((a, b) => Number(a.kinds.includes('daemon-last')) - Number(b.kinds.includes('daemon-last')));
@@ -229,29 +229,32 @@ export function sentenceOn(logged: LoggedCause): string {
   return sentenceOnCause({ ...logged, kind: logged.cause } as unknown as Cause);
 }
 
-function fixFor({ cause, state }: LoggedCause, group: string, { cluster }: Snapshot): string | undefined {
-  const service = group.replace(/^service:/, '');
-  const update = `aws ecs update-service --cluster ${cluster.name} --service ${service}`;
+/** What `explain` says to do, with the command where there is one. */
+function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): string {
+  const remedy = REMEDIES[cause as CauseKind];
+  const command = commandFor(cause as CauseKind, cluster.name, group.replace(/^service:/, ''));
+  return sentence(command === undefined ? remedy : `${remedy} (aws ecs ${command})`);
+}
+
+function commandFor(cause: CauseKind, cluster: string, service: string): string | undefined {
+  const update = `update-service --cluster ${cluster} --service ${service}`;
   switch (cause) {
     case 'cannot-replace':
-      return `Raise maximumPercent, or lower minimumHealthyPercent: ${update} --deployment-configuration maximumPercent=200,minimumHealthyPercent=100`;
+      return `${update} --deployment-configuration maximumPercent=200,minimumHealthyPercent=100`;
     case 'no-room':
-      return `Add an instance before the change, or run fewer tasks of ${service} meanwhile (${update} --desired-count N).`;
+      return `${update} --desired-count N`;
     case 'replacements-fail':
-      return `Repair the service before the change: its new tasks fail (aws ecs describe-services --cluster ${cluster.name} --services ${service} shows its events).`;
     case 'deployment':
-      return state === 'FAILED'
-        ? `Deploy a task definition that starts before the change: ${update} --task-definition NAME:REVISION.`
-        : 'Wait until the deployment is over.';
+      return `describe-services --cluster ${cluster} --services ${service}`;
     case 'standalone':
-      return 'Let it finish before the change, or stop it. With stopStragglers=standalone the drain stops it before its deadline.';
-    case 'stop-timeout':
-      return 'Raise deadlineSeconds, or lower the stop timeout of its containers.';
-    case 'protected':
-      return 'End the scale-in protection of the tasks, unless draining replaces them all the same.';
+      return `stop-task --cluster ${cluster} --task ID`;
     default:
       return undefined;
   }
+}
+
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
 
 // --- In words ---------------------------------------------------------------------------------------------------------
@@ -279,10 +282,16 @@ function ratesOf({ services }: Estimates): Plan['rates'] {
   );
 }
 
+/** How many tasks are killed, with a drain and without one. */
+export function presentKills({ withDrain, withoutDrain }: Plan['killed']): string {
+  const cutOff = withoutDrain.cutOff > 0 ? `, ${withoutDrain.cutOff} of them before they could finish` : '';
+  return `with ecs-drain ${withDrain.tasks}; without a drain ${withoutDrain.tasks}${cutOff}`;
+}
+
 /** How many requests are lost, and for which part of the services that is known. */
 export function presentRequestsLost({ withDrain, withoutDrain, counted, services }: RequestsLost): string {
   if (services === 0) return 'none, because no service is behind a load balancer';
-  const unknown = 'CloudWatch does not say how many come, and --assume can';
+  const unknown = 'CloudWatch has no request count; give one with --assume';
   if (counted === 0) return `not known: ${unknown}`;
   const lost = `${withDrain} (${withoutDrain} without a drain)`;
   if (counted === services) return lost;

@@ -1,9 +1,10 @@
 import { duration } from '../../src/adapters/duration.ts';
+import { NO_CAUSE } from '../../src/adapters/present-explanation.ts';
 import { PATTERNS, type Steps, stepsChart, stepsSwatchOf } from '../report/charts.ts';
 import { type Html, html } from '../report/html.ts';
 import { memorySection, STYLE, scrolling, tableOf, timelineSection } from '../report.ts';
 import type { DrillResult } from '../result.ts';
-import { type Plan, presentRequestsLost } from './conclude.ts';
+import { type Plan, presentKills, presentRequestsLost } from './conclude.ts';
 
 /** A plan on one page of HTML that needs nothing else. */
 
@@ -59,8 +60,8 @@ function stuckSection({ stuck, trials }: Plan): Html | undefined {
   const items = stuck.map(({ group, instances, trials: often, causes, fix }) => {
     const where = instances.length > 3 ? `${instances.length} instances` : instances.join(', ');
     const how = often < trials ? `, in ${often} of ${trials} rehearsals` : '';
-    const why = capitalised(causes.join('; ') || 'AWS reports no cause');
-    return html`<li><b>${group} on ${where}${how}</b><p>${why}.</p>${fix === undefined ? undefined : html`<p>${withCommands(fix)}</p>`}</li>`;
+    const why = capitalised(causes.join('; ') || NO_CAUSE);
+    return html`<li><b>${group} on ${where}${how}</b><p>${why}.</p><p>${withCommands(fix)}</p></li>`;
   });
   return html`<section aria-labelledby="stuck">
 <h2 id="stuck">What gets stuck, and what to do</h2>
@@ -90,7 +91,7 @@ function drainsSection(plan: Plan): Html {
   const { killed, requestsLost, seconds } = plan;
   return html`<section aria-labelledby="drains">
 <h2 id="drains">The drains</h2>
-<p>The whole change takes ${duration(seconds.p50)}, and ${duration(seconds.p95)} or less in 95 % of the rehearsals. ${killed.withDrain.tasks} tasks are killed, and ${killed.withoutDrain.tasks} without a drain. Requests lost: ${presentRequestsLost(requestsLost)}.</p>
+<p>The whole change takes ${duration(seconds.p50)}, and ${duration(seconds.p95)} or less in 95 % of the rehearsals. Tasks that may be killed: ${presentKills(killed)}. Requests lost: ${presentRequestsLost(requestsLost)}.</p>
 ${scrolling('Drains', tableOf('Each drain, over all rehearsals', ['Instance', 'Outcome', 'Takes', '95 %', 'Bound by'], rows))}
 </section>`;
 }
@@ -148,7 +149,7 @@ ${scrolling('Times', tableOf('Each with its source', ['What', 'Value', 'From'], 
 function limitsSection({ limits }: Plan): Html {
   const rows = limits.map(({ what, effect }) => [what, effect]);
   return html`<section aria-labelledby="limits">
-<h2 id="limits">What is not modelled</h2>
+<h2 id="limits">What is not modeled</h2>
 ${rows.length > 0 ? scrolling('Limits', tableOf('What the cluster has, and the plan does not play', ['What', 'What it may change'], rows)) : html`<p>Nothing that the snapshot has.</p>`}
 </section>`;
 }

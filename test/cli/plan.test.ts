@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { aSnapshot } from '../sandbox/plan/samples.ts';
+import { presentPlan } from '../../cli/present-plan.ts';
+import { aPlan, aSnapshot } from '../sandbox/plan/samples.ts';
 import { run } from './deployed-region.ts';
 
 async function fileWith(text: string): Promise<string> {
@@ -15,6 +16,31 @@ async function fileWith(text: string): Promise<string> {
 
 const WEB = JSON.stringify(aSnapshot());
 
+describe('the services of a plan in the terminal', () => {
+  const shown = (short: number) =>
+    presentPlan(
+      aPlan({
+        services: [
+          { name: 'fine', desired: 2, fewestRunning: 2 },
+          ...Array.from({ length: short }, (_, i) => ({ name: `short-${i}`, desired: 4, fewestRunning: 2 })),
+        ],
+      }),
+    );
+
+  it('are those that fall below what they want, and a word about the others', () => {
+    const text = shown(20);
+    expect(text.match(/short-\d+/g)).toHaveLength(20);
+    expect(text).not.toContain('more: --json has them all');
+    expect(text).toContain('\nThe other services never have fewer running tasks than they want.\n');
+  });
+
+  it('are counted where they are too many', () => {
+    const text = shown(23);
+    expect(text.match(/short-\d+/g)).toHaveLength(20);
+    expect(text).toContain('\nand 3 more: --json has them all\n');
+  });
+});
+
 describe('ecs-drain plan', () => {
   it('rehearses the change with the packaged function, on all cores, and says what comes of it', async () => {
     const path = await fileWith(WEB);
@@ -24,8 +50,8 @@ describe('ecs-drain plan', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     for (const words of [
       'Go: a scale-in by 1 drains its instance in each of 2 rehearsals; it takes 3 min 14 s (95 %: 3 min 18 s), and no task is killed; without a drain, 2 would be.',
-      'tasks killed               0 (2 without a drain, 2 of them cut off)',
-      'requests lost              not known: CloudWatch does not say how many come, and --assume can',
+      'tasks killed at most       with ecs-drain 0; without a drain 2, 2 of them before they could finish',
+      'requests lost              not known: CloudWatch has no request count; give one with --assume',
       'load balancer deregistration',
       '- start of a task of web: 40 s (the median of 4 tasks of the service)',
       '- launch of an instance until it registers with ECS: assumed 2 min (no recent launch of the group is known)',
@@ -138,6 +164,21 @@ describe('ecs-drain plan', () => {
       ['--snapshot', WEB, '--report', '/nowhere/plan.html'],
       /^--report \/nowhere\/plan\.html cannot be written/,
     ],
+    [
+      'a param that is repeated',
+      ['--snapshot', WEB, '--param', 'deadlineSeconds=100', '--param', 'deadlineSeconds=200'],
+      /^--param deadlineSeconds is repeated: name it once\.$/,
+    ],
+    [
+      'a param that the snapshot has',
+      ['--snapshot', WEB, '--param', 'cluster=x'],
+      /^--param cluster=x: cluster is taken from the snapshot\. Leave it out\.$/,
+    ],
+    [
+      'no change',
+      ['--snapshot', WEB],
+      /^Name a change with --change: rolling-update, instance-refresh, scale-in, terminate\.$/,
+    ],
     ['no trial', ['--snapshot', WEB, '--trials', '0'], /^--trials 0 is not a whole number from 1 to 1000\.$/],
     [
       'a snapshot that is cut off',
@@ -149,8 +190,8 @@ describe('ecs-drain plan', () => {
       ['--snapshot', WEB.replace('"version":1', '"version":9')],
       /is a snapshot of version 9/,
     ],
-  ])('refuses %s in a sentence, with exit status 2', async (_, args: string[], sentence) => {
-    const whole = args.includes('--change') ? args : [...args, '--change', 'rolling-update'];
+  ])('refuses %s in a sentence, with exit status 2', async (what, args: string[], sentence) => {
+    const whole = args.includes('--change') || what === 'no change' ? args : [...args, '--change', 'rolling-update'];
     const typed = await Promise.all(whole.map((arg) => (arg.startsWith('{') ? fileWith(arg) : arg)));
     const { status, stdout, stderr } = await run('plan', ...typed);
     expect(stderr.trim()).toMatch(sentence);

@@ -125,6 +125,21 @@ describe('the services of a cluster that others share', () => {
   });
 });
 
+describe('the room for replacements', () => {
+  it('is not asked for tasks above the desired count of their service, which ECS does not replace', async () => {
+    const full = host(1, { ec2InstanceId: 'i-0000000000000000a', remainingResources: size(0) });
+    const roomWith = async (counts: Partial<Wire<Service>>) =>
+      (await findingsIn(ecsWith([service(counts)], [host(0, { ec2InstanceId: OURS }), full]))).at(-1);
+    expect(await roomWith({ desiredCount: 2, runningCount: 2 })).toMatchObject({ level: 'warning' });
+    expect(await roomWith({ desiredCount: 1, runningCount: 2 })).toMatchObject({
+      level: 'ok',
+      what: expect.stringContaining(
+        `the 0 service tasks of its fullest instance, ${OURS}, without 1 above the desired counts`,
+      ),
+    });
+  });
+});
+
 describe('the time that a service needs', () => {
   it.each([
     ['a Classic Load Balancer', { loadBalancers: [{ loadBalancerName: 'old' }] }, 'Classic Load Balancer old'],

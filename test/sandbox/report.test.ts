@@ -144,6 +144,13 @@ describe('the report on a drill', () => {
     );
   });
 
+  it('says plainly what happens where nothing runs', () => {
+    expect(page).toContain('What happened to the instances');
+    expect(page).toContain('At 0 % nothing runs at all: every request fails.');
+    expect(page).toContain('Without a drain');
+    expect(page).not.toMatch(/befell|No drain \(none\)|who use the programs/);
+  });
+
   it('sets the figures of all runs side by side', () => {
     const row = (name: string, values: readonly unknown[]) =>
       `<th scope="row">${name}</th>${values.map((value) => `<td>${value}</td>`).join('')}`;

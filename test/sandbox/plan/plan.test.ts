@@ -83,11 +83,12 @@ describe('a plan', () => {
         causes: [
           'the service cannot be drained: with 4 tasks, minimumHealthyPercent 100 prevents stopping one first and maximumPercent 100 prevents starting one first',
         ],
-        fix: 'Raise maximumPercent, or lower minimumHealthyPercent: aws ecs update-service --cluster prod --service web --deployment-configuration maximumPercent=200,minimumHealthyPercent=100',
+        fix: 'Lower minimumHealthyPercent or raise maximumPercent (aws ecs update-service --cluster prod --service web --deployment-configuration maximumPercent=200,minimumHealthyPercent=100).',
       },
       {
         group: 'family:report',
         causes: ['draining does not stop standalone tasks (started by nightly)'],
+        fix: 'Wait until the job finishes, or stop it (aws ecs stop-task --cluster prod --task ID).',
       },
     ]);
     expect(plan.verdict).toMatch(
@@ -123,7 +124,9 @@ describe('a plan', () => {
       { deadlineSeconds: 600 },
     );
     expect(plan.stuck).toMatchObject([{ group: 'service:web', causes: ['ECS finds no room for a replacement'] }]);
-    expect(plan.stuck[0]?.fix).toMatch(/^Add an instance before the change/);
+    expect(plan.stuck[0]?.fix).toBe(
+      'Add an instance, or free resources on the others (aws ecs update-service --cluster prod --service web --desired-count N).',
+    );
   });
 
   it('finds no room where the instances have no network interface left, by their type and their trunk', async () => {
@@ -184,12 +187,12 @@ describe('a plan', () => {
     expect(requestsLost.withoutDrain).toBeGreaterThan(0);
     expect(rates).toMatchObject([{ service: 'web' }]);
     expect(presentRequestsLost(requestsLost)).toMatch(
-      /^0 \(\d+ without a drain\) of 1 of 2 services; of the other one not known: CloudWatch does not say how many come/,
+      /^0 \(\d+ without a drain\) of 1 of 2 services; of the other one not known: CloudWatch has no request count; give one with --assume$/,
     );
   });
 
   it.each([
-    [{ counted: 0, services: 3 }, /^not known: CloudWatch does not say/],
+    [{ counted: 0, services: 3 }, /^not known: CloudWatch has no request count; give one with --assume$/],
     [{ counted: 0, services: 0 }, /^none, because no service is behind a load balancer$/],
     [{ counted: 3, services: 3 }, /^0 \(7 without a drain\)$/],
     [{ counted: 1, services: 3 }, /^0 \(7 without a drain\) of 1 of 3 services; of the other 2 not known: /],
@@ -275,7 +278,9 @@ describe('a plan', () => {
       {
         group: 'service:web',
         causes: ['replacements fail to start or to become healthy'],
-        fix: expect.stringMatching(/^Repair the service before the change/),
+        fix: expect.stringMatching(
+          /^Check the stopped tasks and the health checks of the service \(aws ecs describe-services /,
+        ),
       },
     ]);
   });
@@ -328,7 +333,7 @@ describe('a plan', () => {
           group: 'service:web',
           causes: expect.arrayContaining(['the deployment of the service has failed']),
           fix: expect.stringContaining(
-            'Deploy a task definition that starts before the change: aws ecs update-service',
+            'Wait, or find out why the deployment does not complete (aws ecs describe-services ',
           ),
         },
       ];

@@ -10,7 +10,9 @@ describe('the page of a plan', () => {
   it('begins with the verdict, and what gets stuck with its fix', () => {
     expect(page).toContain('<h1>Do not go ahead yet.</h1>');
     expect(page).toContain('<p class="lead">During a scale-in by 2, 1 of 2 drains may end as timed-out.</p>');
-    expect(page).toContain('<p>ECS finds no room for a replacement.</p><p>Add an instance before the change.</p>');
+    expect(page).toContain(
+      '<p>ECS finds no room for a replacement.</p><p>Add an instance, or free resources on the others.</p>',
+    );
     expect(page.indexOf('id="stuck"')).toBeLessThan(page.indexOf('id="drains"'));
   });
 
@@ -44,6 +46,12 @@ describe('the page of a plan', () => {
 
   it('is the same for the same plan', () => {
     expect(planPage(aPlan(), DRILLS)).toBe(page);
+  });
+
+  it('says how many tasks may be killed, as the terminal does', () => {
+    expect(page).toContain(
+      'Tasks that may be killed: with ecs-drain 2; without a drain 6, 6 of them before they could finish.',
+    );
   });
 
   it('says so where nothing is stuck or left out', () => {

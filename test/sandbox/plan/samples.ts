@@ -157,7 +157,7 @@ export function aPlan(more: Partial<Plan> = {}): Plan {
         trials: 17,
         kinds: ['no-room'],
         causes: ['ECS finds no room for a replacement'],
-        fix: 'Add an instance before the change.',
+        fix: 'Add an instance, or free resources on the others.',
       },
       {
         group: 'service:<b>',
@@ -165,7 +165,7 @@ export function aPlan(more: Partial<Plan> = {}): Plan {
         trials: 17,
         kinds: ['daemon-last'],
         causes: [],
-        fix: undefined,
+        fix: 'Check the events of the service and the health of its tasks.',
       },
     ],
     failures: [],
