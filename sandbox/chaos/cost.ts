@@ -12,7 +12,7 @@ const COST = {
   drains: 9,
   /** Of what may stay in service: its mark, and that a sweep looks whether it is in service again. */
   stayingMinutes: 3,
-  /** The second cluster is searched as well. */
+  /** The second cluster is searched as well, by the copies too. */
   drainsInTwoClusters: 8,
   /**
    * Where drains are parked, a stop wakes them; where they watch, polls are frequent again after it. A stop on an instance that a
@@ -112,7 +112,7 @@ function causesOf(played: Played): Causes {
     minutesInTwoClusters: searchesEmptyCluster ? seconds / 60 : 0,
     drains: held.length + (isNotice ? 1 : 0),
     stayingMinutes: staying ? ((isNotice ? 1 : world.instances) * seconds) / 60 : 0,
-    drainsInTwoClusters: searchesEmptyCluster ? held.length : 0,
+    drainsInTwoClusters: searchesEmptyCluster ? held.length + copies : 0,
     tasks: sumOfHeld(({ tasks }) => tasks) + tasksDrainedByHand,
     heldMinutes: heldSeconds / 60,
     heartbeats: heldSeconds / (settings.heartbeatTimeoutSeconds / 2),
