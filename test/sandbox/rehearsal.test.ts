@@ -185,7 +185,7 @@ describe('with ecs-drain', () => {
     ]);
     for (const { blockers, message } of explained) {
       expect(blockers).toMatchObject([
-        { group: 'service:web', causes: [{ cause: 'cannot-replace', desiredCount: 4, maximumPercent: 100 }] },
+        { group: 'service:web', causes: [{ cause: 'cannot-replace', desiredCount: 4, maximumPercent: 110 }] },
         {
           group: 'service:search',
           causes: [
