@@ -32,6 +32,8 @@ const COST = {
   lostAnswers: 1,
   /** A look searches for further registrations, and comes more often. */
   silentMinutes: 13,
+  /** While calls are slow, rounds overlap, and what wakes the drain meanwhile looks as well. */
+  slowMinutes: 16,
   /** What is refused is tried again within seconds at first, and every call is made four times. */
   minutesWithoutEcs: 35,
   /** A sweep's list in each cluster as well. */
@@ -121,6 +123,7 @@ function causesOf(played: Played): Causes {
     pollsOfCopies: polls * copies,
     lostAnswers: calls.filter(({ operation, failedWith }) => failedWith === ANSWER_LOST && !PUTS.has(operation)).length,
     silentMinutes: sumOfHeld((action) => silentSeconds(world, action, seconds)) / 60,
+    slowMinutes: heldMinutesWithout('calls are slow'),
     minutesWithoutEcs: heldMinutesWithout(...ECS),
     sweptMinutesWithoutEcs: minutesOf(world, ECS, 0, seconds) * (searchesEmptyCluster ? 2 : 1),
     minutesWithoutAutoScaling: minutesOf(world, AUTO_SCALING, 0, seconds),
