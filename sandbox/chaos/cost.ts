@@ -87,12 +87,19 @@ function causesOf(played: Played): Causes {
   // What fails comes again, and may have been continued before.
   const failures = works.filter(({ result }) => result === 'failed').length;
   const deadlineSeconds = Math.min(...everySettings.map((each) => each.deadlineSeconds));
-  const minutesToEnd = ({ since, until = seconds, emptySince = Infinity }: Held) =>
-    minutesOf(world, AUTO_SCALING, Math.min(emptySince, since + deadlineSeconds), until);
   // Where drains poll, copies of the event that came before the end go on beside it, and each learns of the end at its next look.
   const chainsOver = waiting === 'watch' ? 1 + deliveries.duplicatedAt.length : 1;
+  const minutesOverOf = ({ until = seconds }: Held) => chainsOver * minutesSilentAfter(world, until);
+  // Of an empty instance that EC2 has taken, or whose hook is gone, the drain goes on to say that it may end.
+  const isToEndWhenOver = ({ endedBy, until = seconds, emptySince = Infinity }: Held) =>
+    endedBy !== 'completion' && emptySince <= until;
+  const minutesToEnd = (action: Held) => {
+    const { since, until = seconds, emptySince = Infinity } = action;
+    const minutesBefore = minutesOf(world, AUTO_SCALING, Math.min(emptySince, since + deadlineSeconds), until);
+    return minutesBefore + (isToEndWhenOver(action) ? minutesOverOf(action) : 0);
+  };
   const minutesOver = [
-    ...held.map(({ until = seconds }) => chainsOver * minutesSilentAfter(world, until)),
+    ...held.filter((action) => !isToEndWhenOver(action)).map(minutesOverOf),
     ...deliveries.duplicatedAt
       .filter((at) => held.some(({ until = seconds }) => until <= at))
       .map((at) => minutesSilentAfter(world, at)),
