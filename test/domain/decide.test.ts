@@ -108,6 +108,11 @@ describe('the work of an invocation', () => {
     const late = { ...drain, lastHeartbeatAtMs: drain.lastHeartbeatAtMs - 1 };
     expect(decide(situation({ drain: late, refused: refused('queue') }))).toEqual({ kind: 'heartbeat' });
   });
+
+  it('records no heartbeat right after one: it would be too early again after each slow call', () => {
+    const drain = drainOf({ hook: hookLimits(105), lastHeartbeatAtMs: at(5) });
+    expect(decide(situation({ drain, refused: refused('queue') }))).toEqual({ kind: 'hand-over' });
+  });
 });
 
 describe('a round begins', () => {
@@ -204,6 +209,21 @@ describe('an instance without a holding task', () => {
     const unread = (since: typeof closed) => decide(unsettled({ drain: drainOf({ closed: since, hook: undefined }) }));
     expect(unread(closed)).toEqual(parkUntil(12, 'queue'));
     expect(unread(late)).toEqual({ kind: 'read-hook' });
+  });
+
+  it('is not said to have killed none at its deadline before they settle, though the queue refuses the wait', () => {
+    const atDeadline = (sinceSeconds: number) =>
+      decide(
+        unsettled({
+          drain: drainOf({ closed: { ...closed, sinceMs: at(sinceSeconds) }, lastHeartbeatAtMs: at(7_190) }),
+          observation: emptied(7_201, 7_201),
+          nowMs: at(7_202),
+          refused: refused('queue'),
+          isStartVerified: true,
+        }),
+      ).kind;
+    expect(atDeadline(7_200)).toBe('park');
+    expect(atDeadline(7_190)).toBe('complete');
   });
 
   it('is looked at again on time when they settle', () => {
@@ -485,6 +505,14 @@ describe('a drain on a notice of EC2', () => {
     expect(decide(situation({ drain, nowMs: at(7_200) - 1 })).kind).toBe('park');
     const verdict = { kind: 'timed-out', killedTasks: [], sparedTasks: [holdingTaskOf()] };
     expect(decide(situation({ drain, nowMs: at(7_200) }))).toMatchObject({ verdict });
+  });
+
+  it('is reported with the tasks of a lost agent after a recommendation too: EC2 may have taken the instance', () => {
+    const agentSilence = { sinceMs: at(0), seenLastAtMs: at(1_000), containerInstances: [] };
+    const drain = { ...notice('rebalance-recommendation'), agentSilence };
+    const observation = seenOf([holdingTaskOf()], { searchedAtMs: at(1_000) });
+    const verdict = { kind: 'agent-lost', killedTasks: [holdingTaskOf()] };
+    expect(decide(situation({ drain, observation, nowMs: at(1_000) }))).toMatchObject({ verdict });
   });
 
   it('stops no task ahead of the deadline of a recommendation, which kills none', () => {
