@@ -3,6 +3,7 @@
 import {
   type ActionDrain,
   type Drain,
+  type HeldDrain,
   type HookChoices,
   type HookLimits,
   hookLimits,
@@ -256,37 +257,25 @@ export function nearDeadlineAtMs(drain: Drain, policy: Policy): number {
   return drain.startedAtMs + (deadlineAtMs(drain, policy) - drain.startedAtMs) * NEAR_DEADLINE;
 }
 
-/**
- * When the next heartbeat is due; never, where nothing is held, or ECS keeps its own hook open. A hook that is not read yet may be
- * one of the shortest.
- */
+/** When the next heartbeat is due; never, where nothing is held, or ECS keeps its own hook open. */
 export function heartbeatDueAtMs(drain: Drain, policy: Policy): number {
   if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
-  const timeoutSeconds = drain.hook?.heartbeatTimeoutSeconds ?? SHORTEST_HOOK.heartbeatTimeoutSeconds;
-  return drain.lastHeartbeatAtMs + timeoutSeconds * policy.heartbeatFraction * 1000;
+  return drain.lastHeartbeatAtMs + heartbeatTimeoutSeconds(drain) * policy.heartbeatFraction * 1000;
 }
 
 /** When Auto Scaling decides without us, unless a heartbeat of ours comes first; never, where we send none. */
-export function hookTimesOutAtMs(drain: Drain, policy: Policy): number {
+export function hookTimesOutAtMs(drain: Drain): number {
   if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
-  return drain.lastHeartbeatAtMs + limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
+  return drain.lastHeartbeatAtMs + heartbeatTimeoutSeconds(drain) * 1000;
+}
+
+/** How long the hook holds the instance after a heartbeat. One that is not read yet may be one of the shortest. */
+export function heartbeatTimeoutSeconds({ hook = SHORTEST_HOOK }: HeldDrain): number {
+  return hook.heartbeatTimeoutSeconds;
 }
 
 /** A hook is never shorter (facts 18 hook-timeouts). */
 export const SHORTEST_HOOK: HookLimits = hookLimits(30);
-/** For a heartbeat that is tried again, before the hook times out. */
-const HEARTBEAT_RESERVE_SECONDS = 10;
-
-/**
- * When a heartbeat must be tried at the latest, whatever else hangs; never, where nothing is held. A hook that was not read yet
- * may be one of the shortest, unless such a one would have timed out already.
- */
-export function heartbeatNeededAtMs(drain: Drain, policy: Policy, nowMs: number): number {
-  if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
-  const shortestMs = drain.lastHeartbeatAtMs + SHORTEST_HOOK.heartbeatTimeoutSeconds * 1000;
-  const timesOutAtMs = drain.hook || nowMs >= shortestMs ? hookTimesOutAtMs(drain, policy) : shortestMs;
-  return timesOutAtMs - HEARTBEAT_RESERVE_SECONDS * 1000;
-}
 
 /** When the agents count as lost: after the policy's grace, and not before a new registration would be listed. */
 export function agentLostAtMs(silence: AgentSilence, closed: Closed | undefined, policy: Policy): number {

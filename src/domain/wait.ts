@@ -5,8 +5,8 @@ import type { Drain, HeldDrain } from './drain.ts';
 import {
   deadlineAtMs,
   HAND_OVER_SECONDS,
+  heartbeatTimeoutSeconds,
   hookTimesOutAtMs,
-  limitsOf,
   SCHEDULE_LATE_SECONDS,
   SCHEDULE_MIN_SECONDS,
   wholeSecond,
@@ -44,13 +44,12 @@ export function withoutQueue(situation: Situation<Drain>): Decision {
     waits.push({ decision: { kind: 'leave' }, endsByMs: comesAgainAtMs + HAND_OVER_SECONDS * 1000 });
   }
   const inTime = waits.filter(({ endsByMs }) => drain.kind !== 'notice' || endsByMs <= deadlineAtMs(drain, policy));
-  const wait = inTime.find(({ endsByMs }) => endsByMs <= hookTimesOutAtMs(drain, policy));
+  const wait = inTime.find(({ endsByMs }) => endsByMs <= hookTimesOutAtMs(drain));
   if (wait) return wait.decision;
+  if (drain.kind !== 'held' || isJustVerified(drain, nowMs) || refused.has('heartbeat')) return handOver(situation);
   // A heartbeat gives the hook its whole time again.
-  const timeoutMs = limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
-  const isLongEnough = inTime.some(({ endsByMs }) => endsByMs - nowMs <= timeoutMs);
-  const isFresh = drain.kind === 'held' && isJustVerified(drain, nowMs);
-  return isLongEnough && !isFresh && !refused.has('heartbeat') ? { kind: 'heartbeat' } : handOver(situation);
+  const isLongEnough = inTime.some(({ endsByMs }) => endsByMs - nowMs <= heartbeatTimeoutSeconds(drain) * 1000);
+  return isLongEnough ? { kind: 'heartbeat' } : handOver(situation);
 }
 
 /** A drain without a schedule or a lifecycle action: nothing confirms what comes through the bus (`loadUntrusted`). */

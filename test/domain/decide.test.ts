@@ -93,6 +93,10 @@ describe('the work of an invocation', () => {
   it.each<[string, Partial<Situation>]>([
     ['the operator wants none', { policy: WATCH }],
     ['Scheduler refuses as well', { refused: refused('queue', 'park') }],
+    [
+      'its hook, which is not read, may be too short for one',
+      { drain: drainOf({ hook: undefined }), refused: refused('queue', 'read-hook') },
+    ],
     ['its hook is too short for one', { drain: drainOf({ hook: hookLimits(104), lastHeartbeatAtMs: at(10) }) }],
     [
       'a heartbeat that its hook needs first is refused',
@@ -711,7 +715,7 @@ describe('any decision', () => {
       ];
       const lateMs = decision.on === 'schedule' ? SCHEDULE_LATE_SECONDS * 1000 : 0;
       // Without the queue a drain may be late by a schedule's minute, but not for its hook.
-      const mustKeep = given.refused.has('queue') ? [hookTimesOutAtMs(drain, policy)] : due;
+      const mustKeep = given.refused.has('queue') ? [hookTimesOutAtMs(drain)] : due;
       for (const dueMs of mustKeep.filter((each) => each > nowMs)) {
         expect(decision.untilMs + lateMs).toBeLessThanOrEqual(wholeSecond(dueMs));
       }
