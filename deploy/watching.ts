@@ -82,10 +82,10 @@ function alarmsOf(form: Form): Readonly<Record<string, Alarm>> {
     TimedOutAlarm: {
       name: 'timed-out',
       description:
-        'A drain reached its deadline while tasks had not stopped. They were killed with their instance, unless EC2 had only recommended to rebalance it. The log names the tasks and says why they stayed.',
+        'A drain reached its deadline while tasks had not stopped, and they were killed with their instance. The log names the tasks and says why they stayed.',
       runbook: 'Timed out',
       ...ours,
-      metric: 'Drains',
+      metric: 'TasksKilledAtDeadline',
       dimensions: { service, outcome: 'timed-out' },
       statistic: 'Sum',
       threshold: 1,

@@ -80,7 +80,7 @@ export function drainKeys(drain: Drain) {
 function lineOf(drain: Drain, entry: Exclude<TelemetryEntry, { kind: 'looked' }>): Line {
   switch (entry.kind) {
     case 'decided':
-      return decisionLine(entry.decision, entry.observation);
+      return decisionLine(drain, entry.decision, entry.observation);
     case 'refused':
       return {
         level: 'warn',
@@ -140,22 +140,24 @@ function requestLine({ by, message, deadlineAtMs }: OperatorNote): Line {
   };
 }
 
-function decisionLine(decision: Decision, observation: Observation | undefined): Line {
+function decisionLine({ kind }: Drain, decision: Decision, observation: Observation | undefined): Line {
   const fields = { decision: decision.kind, observation: observation?.kind };
+  const sentence = sentenceOn(decision, kind);
   if (observation?.kind === 'unavailable') {
     const message = 'ECS or Auto Scaling did not answer: trying again later';
     return { level: 'warn', message, ...fields, reason: observation.reason };
   }
   const holdingTasks = observation?.kind === 'seen' ? observation.tasks?.holding.map(presentTask) : undefined;
-  if (!holdingTasks) return { level: 'info', message: sentenceOn(decision), ...fields };
-  const message = `${sentenceOn(decision)}; holding tasks: ${holdingTasks.length}`;
+  if (!holdingTasks) return { level: 'info', message: sentence, ...fields };
+  const message = `${sentence}; holding tasks: ${holdingTasks.length}`;
   return { level: 'info', message, ...fields, holdingTasks };
 }
 
-function sentenceOn(decision: Decision): string {
+function sentenceOn(decision: Decision, drainKind: Drain['kind']): string {
   switch (decision.kind) {
     case 'complete':
-      return `Completing the lifecycle action: ${decision.verdict.kind}`;
+      // Nothing holds the instance of a notice.
+      return `${drainKind === 'notice' ? 'Ending the drain' : 'Completing the lifecycle action'}: ${decision.verdict.kind}`;
     case 'finish':
       return 'The drain of ECS managed draining has ended';
     case 'set-draining':

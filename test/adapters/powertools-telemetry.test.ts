@@ -157,6 +157,14 @@ describe('a decision', () => {
   const decided = (decision: Decision, observation: Observation | undefined) =>
     linesFor({ kind: 'decided', decision, observation }).log;
 
+  it('completes no lifecycle action where there is none', () => {
+    const { log } = linesFor(
+      { kind: 'decided', decision: { kind: 'complete', verdict: outcomes.drained }, observation: seen },
+      noticeDrain,
+    );
+    expect(log).toMatchObject({ message: 'Ending the drain: drained; holding tasks: 1' });
+  });
+
   it('names the tasks that hold the instance, for people and for queries', () => {
     expect(decided(look, seen)).toMatchObject({
       level: 'INFO',

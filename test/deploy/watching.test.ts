@@ -36,13 +36,31 @@ const letGo: Scenario = {
   },
 };
 
+/** EC2 recommends to rebalance an instance whose job outlasts the deadline, and nothing takes the instance. */
+const recommended: Scenario = {
+  ...SCENARIOS.rebalance,
+  group: { ...SCENARIOS.rebalance.group, capacityRebalance: false },
+  jobs: SCENARIOS.retained.jobs,
+  params: { ...SCENARIOS.rebalance.params, deadlineSeconds: 600 },
+  begin: ({ autoScaling }, [first = '']) => autoScaling.recommendRebalance(first),
+};
+
 /** A continuation that the function cannot read. */
 const unreadable = { source: 'ecs-drain.main', 'detail-type': 'ECS Drain Continuation', resources: [], detail: {} };
 
 let quiet: Package;
 let wired: Package;
 let drills: Record<
-  'rolling-update' | 'stuck' | 'agent-lost' | 'forgotten' | 'unheard' | 'unreadable' | 'failing' | 'late' | 'letGo',
+  | 'rolling-update'
+  | 'stuck'
+  | 'agent-lost'
+  | 'forgotten'
+  | 'unheard'
+  | 'unreadable'
+  | 'failing'
+  | 'late'
+  | 'letGo'
+  | 'recommended',
   Heard
 >;
 
@@ -58,6 +76,7 @@ beforeAll(async () => {
     'agent-lost': await hear({ scenario: 'agent-lost', seed: SEED }, 3_600),
     forgotten: await hear({ scenario: 'stuck', variant: forgotten, seed: SEED }, 1_200),
     letGo: await hear({ scenario: 'scale-in', variant: letGo, seed: SEED }, 900),
+    recommended: await hear({ scenario: 'rebalance', variant: recommended, seed: SEED }, 1_200),
     unheard: await hear({ scenario: 'scale-in', variant: unheard, seed: SEED }, 1_200),
     unreadable: await hear({ scenario: 'scale-in', seed: SEED }, 2_400, ({ region }) => {
       region.eventBridge.publish(unreadable);
@@ -104,6 +123,7 @@ describe('an alarm', () => {
     expect(alarmsDuring(drills['agent-lost'])).toEqual(['AgentLostAlarm']);
     expect(alarmsDuring(drills.letGo)).toEqual(['TasksUnaccountedAlarm']);
     expect(alarmsDuring(drills.forgotten)).toEqual([]); // nothing is known of its tasks: 0 would be wrong, and so would 1
+    expect(alarmsDuring(drills.recommended)).toEqual(['NearDeadlineAlarm']); // its deadline kills nothing
     expect(alarmsDuring(drills.late)).toEqual([]);
     expect(alarmsDuring(drills.unheard)).toEqual([]);
     expect(alarmsDuring(drills.unreadable)).toEqual(['DeadLettersAlarm']);
