@@ -69,6 +69,8 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
         const names = [
           ...lifecycleHooks.map((hook) => scheduleName(instanceId, hook)),
           ...notices.map((kind) => noticeScheduleName({ kind, instanceId })),
+          // Version 0.2.0 had one for both notices.
+          ...(notices.length > 0 ? [`${instanceId}-notice`] : []),
         ];
         const answers = await Promise.allSettled(names.map(calls.get));
         const drains = answers.flatMap((answer) => (answer.status === 'fulfilled' ? (answer.value ?? []) : []));

@@ -68,11 +68,12 @@ export async function findLostDrains(scope: Scope, policy: Policy, ports: Ports)
   };
   const groups = Map.groupBy(unattended, ({ autoScalingGroup }) => autoScalingGroup);
   const found: Work[] = [];
+  let writtenAtMs: ReadonlyMap<string, number> | undefined; // of the schedules of all groups
   for (const [group, instances] of groups) {
     const holds = (await apart(overdueHolds(group, instances, scope, policy, ports))) ?? [];
     if (holds.length === 0) continue;
     const hooks = (await apart(ports.lifecycleActions.hooksOf(group))) ?? [];
-    const writtenAtMs = ports.schedules ? await apart(ports.schedules.writtenAtMs()) : new Map<string, number>();
+    writtenAtMs ??= ports.schedules ? await apart(ports.schedules.writtenAtMs()) : new Map();
     if (!writtenAtMs) continue;
     for (const hold of holds) {
       const work = await apart(resumeIfLost(hold, hooks, writtenAtMs, scope, policy, ports));

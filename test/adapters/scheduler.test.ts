@@ -307,7 +307,12 @@ describe('the drains that are parked on an instance', () => {
     expect(names()?.toSorted()).toEqual([NAME, `${INSTANCE_ID}-d9298a10`, ...ofNotices].toSorted());
     const callsBefore = region.calls.length;
     expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([drain, other, noticeDrain, recommended]);
-    expect(operations().slice(callsBefore)).toEqual(Array(4).fill('GetSchedule'));
+    expect(operations().slice(callsBefore)).toEqual(Array(5).fill('GetSchedule'));
+  });
+
+  it('are found under the name that version 0.2.0 gave to the drains on all notices', async () => {
+    await schedules.put(recommended, `${INSTANCE_ID}-notice`, LATER_MS, 'absent');
+    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([recommended]);
   });
 
   it('are not looked for on notices where there are none', async () => {

@@ -89,6 +89,7 @@ describe('a sweep', () => {
       ['prod', [OTHER]],
     ]);
     expect(aws.callsNamed('hooksOf').map(({ args }) => args)).toEqual([['web'], ['batch']]);
+    expect(aws.callsNamed('writtenAtMs')).toHaveLength(1); // the schedules of all groups
   });
 
   it('searches the cluster of the group first, and the others only for what is not there', async () => {
