@@ -1,7 +1,7 @@
-/** What becomes of a drain after a decision and its answer: the only place where a drain changes. Pure. */
+/** What becomes of a drain after a decision and its answer: the only place where a drain changes in a round. Pure. */
 
 import type { Decision, DecisionKind, Situation } from './decision.ts';
-import { type Drain, type HookLimits, instanceIdOf, type Outcome, type SupervisedDrain, unreachable } from './drain.ts';
+import { type Drain, type HookLimits, type Outcome, type SupervisedDrain, unreachable } from './drain.ts';
 import {
   activeIn,
   agentSilenceIn,
@@ -15,15 +15,7 @@ import {
   type Seen,
 } from './observation.ts';
 import type { OperatorRequest } from './operator.ts';
-import {
-  longerPollIntervalSeconds,
-  maxSilenceGapSeconds,
-  type Policy,
-  SAFETY_NET_SECONDS,
-  SHORTEST_HOOK,
-  SPARE_CONTINUATIONS,
-  settledAtMs,
-} from './policy.ts';
+import { maxSilenceGapSeconds, type Policy, SHORTEST_HOOK, settledAtMs } from './policy.ts';
 
 /** A drain in a round, and what the round has found out about it. */
 export interface Work
@@ -35,7 +27,7 @@ export interface Work
   readonly reported: readonly ContainerInstance[];
   readonly lastSeen: LastSeen | undefined;
   readonly steps: number;
-  /** How often the queue has brought its message, which it does again if it is left there; undefined if there is none. */
+  /** How often the queue has brought its message, which may be left there; undefined if there is none, or only a wake-up. */
   readonly receives?: number | undefined;
 }
 
@@ -85,36 +77,6 @@ export function workOn(
   const isWoken = reported.length > 0;
   const nothing = { observation: undefined, refused: new Set<never>(), isStartVerified: false, isHookStale: false };
   return { drain, isClaimed, ...nothing, lastSeen: lastSeenIn(drain.known), reported, isWoken, isFleet, steps: 0 };
-}
-
-/** The drain after a further invocation has received it. */
-export function continued(drain: Drain, emptiedAtMs?: number): Drain {
-  return { ...drain, continuations: drain.continuations + 1, ...(emptiedAtMs !== undefined && { emptiedAtMs }) };
-}
-
-/** @returns the sentence to fail with if the drain has been continued too often for its age. */
-export function excessOf(drain: Drain, nowMs: number): string | undefined {
-  const seconds = Math.max(0, Math.ceil((nowMs - drain.startedAtMs) / 1000));
-  if (drain.continuations <= seconds + SPARE_CONTINUATIONS) return undefined;
-  return `The drain of ${instanceIdOf(drain)} was continued ${drain.continuations} times in ${seconds} s, above the cap of one a second and ${SPARE_CONTINUATIONS} more: something continues it without waiting. Its hook now runs into its own timeout; complete the lifecycle action by hand or send the event again.`;
-}
-
-/** The drain as it is written into its schedule, or sent to the queue, for its next round. */
-export function withPark(
-  drain: Drain,
-  { untilMs, on }: Extract<Decision, { kind: 'park' }>,
-  schedule: string | undefined,
-  policy: Policy,
-  random: number,
-): Drain {
-  // A schedule is a long wait: what comes after it begins with short ones again.
-  const pollIntervalSeconds =
-    on === 'schedule' ? policy.pollMinSeconds : longerPollIntervalSeconds(drain.pollIntervalSeconds, policy);
-  const firesAtMs = on === 'both' ? untilMs + SAFETY_NET_SECONDS * 1000 : untilMs;
-  if (schedule === undefined) return { ...drain, pollIntervalSeconds };
-  // Until AWS confirms it, each attempt has the same turn: any of them may have been written.
-  const turn = drain.unconfirmedTurn ?? random;
-  return { ...drain, pollIntervalSeconds, parked: { schedule, untilMs, firesAtMs, turn }, unconfirmedTurn: undefined };
 }
 
 /** The next state of the work, or its result. */

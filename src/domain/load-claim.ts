@@ -1,9 +1,10 @@
 /** A drain from the bus: whoever may put events there can claim anything, so its state comes from elsewhere. */
 
 import type { ActionDrain, Drain } from './drain.ts';
-import { continued, correctedStart, excessOf, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
+import { correctedStart, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
 import { isHeld } from './group-place.ts';
 import { heldOpen } from './held-open.ts';
+import { continued, excessOf } from './next-round.ts';
 import { type Policy, pollIntervalWithin, stuckAtMs } from './policy.ts';
 import { errorOf, type Ports } from './ports.ts';
 import { storedCopyOf } from './stored-drain.ts';

@@ -2,9 +2,10 @@
 
 import { byCluster, isValue } from './by-cluster.ts';
 import { type Drain, isOwnWait, isSameDrain, isWrittenSince, unreachable } from './drain.ts';
-import { continued, excessOf, type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
+import { type Result, type Work, withHeartbeat, workOn } from './evolve.ts';
 import { heldOpen } from './held-open.ts';
 import { claimAgain, isPending, loadUntrusted } from './load-claim.ts';
+import { continued, excessOf } from './next-round.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
 import { latestRequests, type OperatorRequest } from './operator.ts';
 import { FEW_DRAINS, LEFT_AT_FIRST, type Policy } from './policy.ts';
@@ -56,7 +57,7 @@ export async function load(arrivals: readonly Arrival[], policy: Policy, given: 
       case 'drain':
         return [arrival, [await loadNew(arrival, isFleet, ports)]];
       case 'lost':
-        return [arrival, [sentFirst(arrival.work, ports)]];
+        return [arrival, [arrival.work]];
       case 'continuation':
         return [arrival, [await loadContinuation(arrival, policy, ports)]];
       case 'request':
@@ -100,17 +101,7 @@ async function loadNew(
   ports: Ports,
 ): Promise<Work> {
   const parked = comesAgain(receives) ? await storedCopyOf(drain, ports) : undefined;
-  return sentFirst({ ...workOn(parked ? continued(parked) : drain, { isFleet }), receives }, ports);
-}
-
-/**
- * Nothing brings an event again that was given to the function directly, nor what a sweep has found. So the message about the next
- * wait of its drain is sent before that wait is written, and knows it by this turn (`perform.ts`).
- */
-function sentFirst(work: Work, { schedules, random }: Ports): Work {
-  const { receives, drain } = work;
-  if (receives !== undefined || !schedules) return work;
-  return { ...work, drain: { ...drain, unconfirmedTurn: drain.unconfirmedTurn ?? random() } };
+  return { ...workOn(parked ? continued(parked) : drain, { isFleet }), receives };
 }
 
 /**
@@ -132,7 +123,7 @@ async function loadContinuation(
       : await loadUntrusted(drain, policy, ports);
     if ('steps' in result) {
       const excess = excessOf(result.drain, ports.clock.nowMs());
-      return excess ? { kind: 'failed', drain, error: new Error(excess) } : sentFirst({ ...result, receives }, ports);
+      return excess ? { kind: 'failed', drain, error: new Error(excess) } : { ...result, receives };
     }
     return result;
   } catch (error) {

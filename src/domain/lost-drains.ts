@@ -13,8 +13,9 @@ import {
   newActionDrain,
   unreachable,
 } from './drain.ts';
-import { continued, type Work, withHeartbeat, withPark, workOn } from './evolve.ts';
+import { type Work, withHeartbeat, workOn } from './evolve.ts';
 import { choiceOf, type GroupChoice } from './groups.ts';
+import { continued, withPark } from './next-round.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
 import { ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
 import { ClusterMissing, errorOf, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';

@@ -17,7 +17,7 @@ import { explain } from './explain.ts';
 import { type Ask, observe } from './observe.ts';
 import { limitsOf, type Policy } from './policy.ts';
 import { type DrainEvent, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
-import { writeSchedule } from './write-schedule.ts';
+import { waiting, writeSchedule } from './write-schedule.ts';
 
 /** What was decided for a drain. */
 export interface Step<D extends Decision = Decision> {
@@ -211,44 +211,43 @@ export async function publishBestEffort(
   }
 }
 
+/** A drain that parks, and its state while it waits. */
+interface Wait extends StepOf<'park'> {
+  readonly next: Drain;
+}
+
 /** Writes the state into the drain's schedule, where it has one, and sends the message, which is only an alarm clock for it. */
 async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Ports): Promise<Map<Work, Answer>> {
-  const sentFirst = steps.filter(isSentFirst);
-  const unsent = await sendWaits(
-    sentFirst.map(({ work, decision }) => ({ work, drain: work.drain, atMs: decision.untilMs })),
-    ports,
-  );
+  const waits = steps.map((step) => ({ ...step, next: waiting(step.work.drain, step.decision, policy, ports) }));
+  const unsent = await sendWaits(waits.filter(isSentFirst), ({ work }) => work.drain, ports);
   const written = await eachApart(
-    steps.filter(({ work }) => !unsent.has(work)),
-    ({ work, decision }) => writeSchedule(work.drain, decision, policy, ports),
+    waits.filter(({ work }) => !unsent.has(work)),
+    ({ work, next, decision }) => writeSchedule(work.drain, next, decision, ports),
   );
-  const waits = steps.flatMap((step) => {
-    const { work, decision } = step;
-    const answer = written.get(work);
-    return decision.on !== 'schedule' && answer?.kind === 'parked' && !isSentFirst(step)
-      ? [{ work, drain: answer.drain, atMs: decision.untilMs }]
-      : [];
-  });
-  return new Map([...unsent, ...written, ...(await sendWaits(waits, ports))]);
+  const isParked = ({ work }: Wait) => written.get(work)?.kind === 'parked';
+  const sentLast = waits.filter((wait) => isParked(wait) && wait.decision.on !== 'schedule' && !isSentFirst(wait));
+  return new Map([...unsent, ...written, ...(await sendWaits(sentLast, ({ next }) => next, ports))]);
 }
 
 /**
  * No message comes again for an operator's request, a replayed event or a drain that the sweep has found. If its invocation dies, the
- * schedule alone may be too late for a short hook. So the message is on its way before the schedule has the wait, whose turn it knows.
+ * schedule alone may be too late for a short hook. So the message is on its way before the schedule has the wait.
  */
-function isSentFirst({ work: { drain, receives }, decision }: StepOf<'park'>): boolean {
-  return receives === undefined && drain.unconfirmedTurn !== undefined && decision.on !== 'schedule';
+function isSentFirst({ work: { receives, isWoken }, decision }: StepOf<'park'>): boolean {
+  return receives === undefined && !isWoken && decision.on !== 'schedule';
 }
 
-/** @returns the drains whose messages the queue did not take. */
+/** @returns the drains whose messages the queue did not take, with the state that they then have. */
 async function sendWaits(
-  waits: readonly { readonly work: Work; readonly drain: Drain; readonly atMs: number }[],
+  waits: readonly Wait[],
+  unsent: (wait: Wait) => Drain,
   { continuations }: Ports,
 ): Promise<Map<Work, Answer>> {
-  const failures = await failuresOf(waits, continuations.continueAt);
-  const refused = waits.flatMap(({ work, drain }, i): [Work, Answer][] => {
+  const messages = waits.map(({ next, decision }) => ({ drain: next, atMs: decision.untilMs }));
+  const failures = await failuresOf(messages, continuations.continueAt);
+  const refused = waits.flatMap((wait, i): [Work, Answer][] => {
     const failure = failures[i];
-    return failure ? [[work, { kind: 'queue-refused', drain, reason: failure.message }]] : [];
+    return failure ? [[wait.work, { kind: 'queue-refused', drain: unsent(wait), reason: failure.message }]] : [];
   });
   return new Map(refused);
 }

@@ -1,7 +1,8 @@
 /** What operators ask of a drain under way: to keep a note, or to end by another deadline. */
 
 import { type Drain, instanceIdOf } from './drain.ts';
-import { continued, type Result, type Work, workOn } from './evolve.ts';
+import { type Result, type Work, workOn } from './evolve.ts';
+import { continued } from './next-round.ts';
 import { type OperatorNote, type OperatorRequest, withNote } from './operator.ts';
 import { latestDeadlineAtMs, type Policy } from './policy.ts';
 import { type Ports, reasonOf } from './ports.ts';
@@ -19,8 +20,7 @@ export async function loadRequest(request: OperatorRequest, policy: Policy, port
     const reason = whyNotPossible(drain, request, policy, nowMs);
     if (reason !== undefined) return { kind: 'refused', drain, request, reason };
     const note = noteOf(request, nowMs);
-    // The message about its next wait goes first, and knows that wait by the turn.
-    const next = { ...drain, unconfirmedTurn: ports.random(), operator: withNote(drain.operator, note) };
+    const next = { ...drain, operator: withNote(drain.operator, note) };
     ports.telemetry.record(next, { kind: 'requested', note });
     return workOn(continued(next));
   } catch (error) {

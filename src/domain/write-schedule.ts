@@ -2,26 +2,27 @@
 
 import type { Decision } from './decision.ts';
 import { type Drain, isOwnWait } from './drain.ts';
-import { type Answer, withPark } from './evolve.ts';
+import type { Answer } from './evolve.ts';
+import { withPark } from './next-round.ts';
 import { LONGEST_CALL_SECONDS, type Policy } from './policy.ts';
 import { type DrainSchedules, type Ports, reasonOf } from './ports.ts';
 
-/** Writes the drain's state into its schedule, where it must have one. */
-export async function writeSchedule(
-  drain: Drain,
-  decision: Extract<Decision, { kind: 'park' }>,
-  policy: Policy,
-  ports: Ports,
-): Promise<Answer> {
-  const { schedules, clock, random } = ports;
-  if (decision.on === 'queue' || !schedules) {
-    return { kind: 'parked', drain: withPark(drain, decision, undefined, policy, random()) };
-  }
+type Park = Extract<Decision, { kind: 'park' }>;
+
+/** The state of the drain while it waits: on the queue alone it has no schedule, or keeps the one of an earlier wait. */
+export function waiting(drain: Drain, decision: Park, policy: Policy, { schedules, random }: Ports): Drain {
+  const schedule = decision.on === 'queue' ? undefined : schedules?.nameOf(drain);
+  return withPark(drain, decision, schedule, policy, random());
+}
+
+/** Writes the next state of the drain into its schedule, where it must have one. */
+export async function writeSchedule(drain: Drain, next: Drain, { on, untilMs }: Park, ports: Ports): Promise<Answer> {
+  const { schedules, clock } = ports;
+  if (on === 'queue' || !schedules) return { kind: 'parked', drain: next };
   const schedule = schedules.nameOf(drain);
   const before = stateOf(schedule, drain, clock.nowMs());
-  const next = withPark(drain, decision, schedule, policy, random());
   try {
-    const { firesAtMs = decision.untilMs } = next.parked ?? {};
+    const { firesAtMs = untilMs } = next.parked ?? {};
     const answer = await schedules.put(next, schedule, firesAtMs, before);
     // An earlier version named it otherwise. It goes last, so that the drain has a schedule at any time.
     if (drain.parked && drain.parked.schedule !== schedule) await deleteSchedule(drain, ports);

@@ -5,16 +5,14 @@ import type { Decision } from '../../src/domain/decision.ts';
 import { type Drain, hookLimits, isSameDrain } from '../../src/domain/drain.ts';
 import {
   type Answer,
-  continued,
   correctedStart,
   evolve,
-  excessOf,
   type Result,
   type Work,
   withHeartbeat,
-  withPark,
   workOn,
 } from '../../src/domain/evolve.ts';
+import { continued, excessOf, withPark } from '../../src/domain/next-round.ts';
 import type { HoldingTask, LastSeen, Observation } from '../../src/domain/observation.ts';
 import { supervise } from '../../src/domain/supervise.ts';
 import { anySituation, anySupervision, anyTasks, NOW, sometimes } from './any-situation.ts';

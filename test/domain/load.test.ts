@@ -93,28 +93,6 @@ describe('new drains', () => {
   });
 });
 
-describe('a drain whose event nothing brings again', () => {
-  it.each<[string, Arrival]>([
-    ['a new one', { kind: 'drain', drain: drainOf() }],
-    ['from the queue', trusted(drainOf())],
-    ['from the bus', untrusted(drainOf())],
-    ['that a sweep has found', { kind: 'lost', work: workOn(drainOf()) }],
-  ])('has a turn for its next wait: %s', async (_, arrival) => {
-    const ofTurn = (unconfirmedTurn: number | undefined) => [
-      [expect.objectContaining({ drain: expect.objectContaining({ unconfirmedTurn }) })],
-    ];
-    expect(await loaded(fakeAws({ random: [0.25] }), [arrival])).toEqual(ofTurn(0.25));
-    if (arrival.kind === 'lost') return;
-    const [again = []] = await loaded(fakeAws(), [brought(arrival)]);
-    expect(again[0]?.drain?.unconfirmedTurn).toBeUndefined();
-  });
-
-  it('keeps the turn of a wait that AWS has not confirmed', async () => {
-    const drain = drainOf({ unconfirmedTurn: 0.75 });
-    expect(await loaded(fakeAws(), [trusted(drain)])).toMatchObject([[{ drain: { unconfirmedTurn: 0.75 } }]]);
-  });
-});
-
 describe('a continuation from the queue or a schedule', () => {
   it('goes on with the next round', async () => {
     const aws = await storing(parked);

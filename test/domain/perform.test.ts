@@ -40,7 +40,10 @@ async function performed(
   given: Steps,
   { policy = POLICY, ports = (own: Ports) => own }: { policy?: typeof POLICY; ports?: (own: Ports) => Ports } = {},
 ): Promise<(Answer | undefined)[]> {
-  const steps = given.map(([drain, decision, work]) => ({ work: { ...workOn(drain), ...work }, decision }));
+  const steps = given.map(([drain, decision, work]) => ({
+    work: { ...workOn(drain), receives: 1, ...work },
+    decision,
+  }));
   const answers = await aws.inInvocation((own) => perform(steps, policy, ports(own)));
   return steps.map(({ work }) => answers.get(work));
 }
@@ -365,6 +368,31 @@ describe('parking', () => {
     expect(scheduled && [scheduled.firesAtMs, scheduled.drain.parked]).toEqual(place && [place.firesAtMs, place]);
     const sent = { drain: answer?.kind === 'parked' && answer.drain, atMs: at(60) };
     expect(aws.callsNamed('continueAt').map(({ args }) => args)).toMatchObject(on === 'schedule' ? [] : [[[sent]]]);
+  });
+
+  describe('where nothing brings the event again', () => {
+    const direct = { receives: undefined };
+
+    it('sends the message before it writes the state, and the message says of the wait what the schedule will', async () => {
+      const aws = fakeAws();
+      await performed(aws, [[drain, until('both'), direct]]);
+      expect(namesOf(aws)).toEqual(['continueAt', 'put']);
+      const [[wait] = []] = aws.callsNamed('continueAt').map(({ args: [waits] }) => waits as { drain: Drain }[]);
+      expect(wait?.drain.parked).toEqual(parked(180));
+      expect(aws.schedules.get(schedule)?.drain).toEqual(wait?.drain);
+    });
+
+    it('writes the state first for a drain that was woken: the queue brings its wake-up again', async () => {
+      const aws = fakeAws();
+      await performed(aws, [[drain, until('both'), { ...direct, isWoken: true }]]);
+      expect(namesOf(aws)).toEqual(['put', 'continueAt']);
+    });
+
+    it('writes nothing where the queue does not take the message', async () => {
+      const aws = fakeAws({ outages: [{ of: 'queue', span: [0, 1] }] });
+      expect(await performed(aws, [[drain, until('both'), direct]])).toMatchObject([{ kind: 'queue-refused', drain }]);
+      expect(namesOf(aws)).toEqual(['continueAt']);
+    });
   });
 
   it('sends the messages of all drains together', async () => {

@@ -1017,6 +1017,15 @@ describe('an event that was replayed, which nothing brings again', () => {
     expect(aws.completion()).toMatchObject({ holding: [] });
   });
 
+  it.each([1, 12])('is reported once, though a message comes after the end: %i drains', async (count) => {
+    const aws = fakeAws({ ...fleetOf(count, { stopsAtSeconds: 40 }), random: [0.3, 0.5, 0.7, 0.9] });
+    await aws.round();
+    await aws.run();
+    const endings = aws.published.flatMap(({ event }) => (event.kind === 'finished' ? [event.outcome.kind] : []));
+    expect(endings).toEqual(Array(count).fill('drained'));
+    expect(aws.schedules.size).toBe(0);
+  });
+
   it('leaves no schedule behind where its drain ends by the message that was sent first', async () => {
     const aws = fakeAws({ tasks: [{ ...job, stopsAtSeconds: 12 }], events: 'none' });
     await aws.round(aws.heldDrains().map((drain) => begin(drain)));
