@@ -16,7 +16,7 @@ import type { Answer, Work } from './evolve.ts';
 import { explain } from './explain.ts';
 import { type Ask, observe } from './observe.ts';
 import { limitsOf, type Policy } from './policy.ts';
-import { type DrainEvent, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { type DrainEvent, errorOf, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
 import { waiting, writeSchedule } from './write-schedule.ts';
 
 /** What was decided for a drain. */
@@ -88,11 +88,15 @@ async function complete(drain: Drain, verdict: Verdict, ports: Ports): Promise<A
   }
 }
 
-/** A drain whose schedule is gone was ended by another delivery of the same event, which has reported it. */
-async function afterTheEnd({ parked }: Drain, { schedules }: Ports): Promise<Answer> {
+/**
+ * A drain whose schedule is gone was ended by another delivery of the same event, which has reported it. One whose schedule cannot
+ * be read comes again when that fires, if it is still there.
+ */
+async function afterTheEnd({ parked }: Drain, { schedules, clock }: Ports): Promise<Answer> {
   if (!parked || !schedules) return { kind: 'already-completed' };
-  const stored = await schedules.get(parked.schedule).catch(() => 'not known');
-  return { kind: stored === undefined ? 'taken' : 'already-completed' };
+  const stored = await schedules.get(parked.schedule).catch(errorOf);
+  const isReported = stored instanceof Error ? parked.firesAtMs > clock.nowMs() : stored === undefined;
+  return { kind: isReported ? 'taken' : 'already-completed' };
 }
 
 function resultOf(verdict: Verdict): LifecycleResult {

@@ -122,6 +122,10 @@ describe('heartbeats and completions', () => {
       const itself = { kind: 'already-completed' };
       expect(await performed(fakeAws({ holds: [], fault: unread }), [[parked, decision]])).toEqual([itself]);
       expect(await performed(fakeAws({ holds: [] }), [[parked, decision]], { ports: without })).toEqual([itself]);
+      // The schedule brings the drain again, unless another delivery has ended it and deleted that.
+      const pending = drainOf({ parked: { schedule: 'its-own', untilMs: at(0), firesAtMs: at(1) } });
+      const silent = fakeAws({ holds: [], fault: unread });
+      expect(await performed(silent, [[pending, decision]])).toEqual([{ kind: 'taken' }]);
       const aws = fakeAws({ holds: [] });
       aws.schedules.set('its-own', { drain: parked, firesAtMs: at(0), writtenAtMs: at(0), hasFired: true });
       expect(await performed(aws, [[parked, decision]])).toEqual([itself]);

@@ -634,6 +634,54 @@ describe('a registration that is known', () => {
   });
 });
 
+describe('a drain that has ended', () => {
+  it.each([
+    [30, 120],
+    [1_600, 3_600],
+  ])(
+    'at %i s is reported once, though Scheduler fails when a message comes later: a hook of %i s',
+    async (stop, hook) => {
+      const world = {
+        tasks: [{ id: 'web', stopsAtSeconds: stop }],
+        instances: [{ id: 'one', goneAtSeconds: stop + 20 }],
+      };
+      const policy = { ...POLICY, deadlineSeconds: 1_800 };
+      const ended = async (outages: World['outages']) => {
+        const aws = fakeAws({ ...world, hook: hookLimits(hook), outages: outages ?? [] });
+        for (const drain of aws.heldDrains()) aws.send(() => begin(drain), at(0));
+        await aws.round([], { policy });
+        await aws.run();
+        return aws;
+      };
+      const calm = await ended([]);
+      const lastSeconds = Math.max(...calm.secondsOf('get'));
+      expect(lastSeconds).toBeGreaterThan(stop + 20);
+      const aws = await ended([{ of: 'scheduler', span: [lastSeconds - 1, lastSeconds + 2] }]);
+      expect(aws.refusals()).toContainEqual({ doing: 'load', reason: 'get: throttled' });
+      expect(aws.telemetry.flatMap(({ entry }) => (entry.kind === 'finished' ? [entry.outcome.kind] : []))).toEqual([
+        'drained',
+      ]);
+    },
+  );
+
+  it('by someone else is reported when its schedule fires, where it could not be read before', async () => {
+    const hook = hookLimits(120);
+    const outage = { of: 'scheduler', span: [55, 75] } as const;
+    const holds = [{ instanceId: INSTANCE_ID, completedAtSeconds: 50 }];
+    const aws = fakeAws({
+      tasks: [endless],
+      hook,
+      holds,
+      outages: [outage],
+      instances: [{ id: 'one', goneAtSeconds: 55 }],
+    });
+    for (const drain of aws.heldDrains()) aws.send(() => begin(drain), at(0));
+    await aws.run();
+    expect(aws.finished()).toMatchObject([{ outcome: { kind: 'already-completed', lastSeen: { tasks: [{}] } } }]);
+    expect(aws.finished()[0]?.atSeconds).toBeGreaterThan(75);
+  });
+});
+
 describe('calls that hang', () => {
   it.each(
     (['ecs-reads', 'ecs-changes', 'scheduler', 'diagnostics'] as const).flatMap((hanging) =>
