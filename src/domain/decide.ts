@@ -21,6 +21,7 @@ import {
   deadlineAtMs,
   heartbeatDueAtMs,
   isJustEmptied,
+  latestDeadlineAtMs,
   nearDeadlineAtMs,
   type ParkedLook,
   parkedLookAtMs,
@@ -133,33 +134,36 @@ function atDeadline(situation: Situation): Decision | undefined {
 
 /** What the deadline, a silent agent or a straggler calls for, if anything yet. */
 function lastResort(seen: Seen, situation: Situation): Decision | undefined {
-  const { drain, policy, nowMs, isStartVerified } = situation;
+  const { drain, policy, isStartVerified } = situation;
+  const due = dueBy(deadlineAtMs(drain, policy), seen, situation);
+  if (!due || drain.kind !== 'held') return due;
+  const mayBeMoved = policy.waiting === 'park' && !situation.isScheduleRead;
+  if (!isStartVerified && (due.kind !== 'stop-tasks' || mayBeMoved)) return { kind: 'verify-start' };
+  // Without an answer of Scheduler the drain goes on for as long as an operator could have asked.
+  return mayBeMoved ? dueBy(latestDeadlineAtMs(drain, policy), seen, situation) : due;
+}
+
+/** What they call for if this is the deadline. */
+function dueBy(deadlineMs: number, seen: Seen, situation: Situation): Decision | undefined {
+  const { policy, nowMs } = situation;
   const holding = seen.tasks?.holding ?? [];
-  const verdict = lethalVerdict(holding, situation);
+  const verdict = lethalVerdict(holding, deadlineMs, situation);
   if (!verdict) {
-    const stragglers = holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineAtMs(drain, policy), policy));
-    if (stragglers.length === 0) return undefined;
-    return mayBeCopy(situation) ? { kind: 'verify-start' } : { kind: 'stop-tasks', tasks: stragglers };
+    const stragglers = holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineMs, policy));
+    return stragglers.length > 0 ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
   }
-  if (drain.kind === 'held' && !isStartVerified) return { kind: 'verify-start' };
   // A lost agent may have registered again and run tasks: a search comes right before the end.
   const isSearched = verdict.kind === 'timed-out' || seen.searchedAtMs !== undefined;
   if (!seen.tasks || !isSearched) return { kind: 'look', scope: { registrations: 'search', tasks: 'list' } };
   return { kind: 'complete', verdict };
 }
 
-/** Whether the drain may be a copy of one that is parked, and know nothing of the deadline that an operator has set there. */
-function mayBeCopy(situation: Situation): boolean {
-  const { kind, parked } = situation.drain;
-  return kind === 'held' && !parked && !situation.isStartVerified && mayUseSchedule(situation);
-}
-
 /** The verdict that lets the instance go with its tasks, if it is due. */
 function lethalVerdict(
   holding: readonly HoldingTask[],
+  deadlineMs: number,
   { drain, policy, nowMs }: Situation,
 ): LethalVerdict | undefined {
-  const deadlineMs = deadlineAtMs(drain, policy);
   const result = policy.deadlineResult;
   if (nowMs >= deadlineMs) {
     const left = isOnlyRecommended(drain) ? { killedTasks: [], sparedTasks: holding } : { killedTasks: holding };

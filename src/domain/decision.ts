@@ -15,7 +15,7 @@ export type Decision =
   | { readonly kind: 'look'; readonly scope: Scope }
   /** Ask Auto Scaling how long the hook holds: there is something to wait for. */
   | { readonly kind: 'read-hook' }
-  /** What comes next kills tasks and depends on a time from an event: compare it with Auto Scaling's, and look for another copy. */
+  /** What comes next kills tasks and depends on times that may be wrong: ask Auto Scaling for the start, and the schedule for the deadline. */
   | { readonly kind: 'verify-start' }
   | { readonly kind: 'stop-tasks'; readonly tasks: readonly HoldingTask[] }
   | { readonly kind: 'heartbeat' }
@@ -44,6 +44,8 @@ export interface Situation<D extends Drain = OurDrain> {
   readonly refused: ReadonlySet<DecisionKind | 'queue'>;
   /** Whether Auto Scaling has confirmed or corrected the start in this round. */
   readonly isStartVerified: boolean;
+  /** Whether this round has read the drain's schedule: an operator may have set another deadline there. */
+  readonly isScheduleRead: boolean;
   /** Whether a heartbeat was accepted in this round: AWS may count by what the hook is now, which may have been edited. */
   readonly isHookStale: boolean;
   /** Whether an ECS event woke the drain. */

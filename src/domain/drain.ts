@@ -173,6 +173,12 @@ export function isWrittenSince(stored: Drain, drain: Drain): boolean {
   return stored.parked.untilMs > untilMs || (stored.parked.untilMs === untilMs && stored.parked.turn !== turn);
 }
 
+/** Whether another delivery of the drain continues it: it has written a later wait, or one that this delivery knows nothing of. */
+export function isContinuedElsewhere(stored: Drain, drain: Drain, nowMs: number): boolean {
+  if (drain.parked) return isWrittenSince(stored, drain);
+  return !isOwnWait(stored, drain) && (stored.parked?.firesAtMs ?? 0) > nowMs;
+}
+
 /** Whether the stored wait is one that this delivery has tried to write. */
 export function isOwnWait({ parked }: Drain, { unconfirmedTurn }: Drain): boolean {
   return parked?.turn !== undefined && parked.turn === unconfirmedTurn;

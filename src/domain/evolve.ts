@@ -14,12 +14,15 @@ import {
   type Observation,
   type Seen,
 } from './observation.ts';
-import type { OperatorRequest } from './operator.ts';
+import type { OperatorRequest, OperatorRequests } from './operator.ts';
 import { maxSilenceGapSeconds, type Policy, SHORTEST_HOOK, settledAtMs } from './policy.ts';
 
 /** A drain in a round, and what the round has found out about it. */
 export interface Work
-  extends Pick<Situation, 'observation' | 'isStartVerified' | 'isHookStale' | 'isWoken' | 'isFleet' | 'refused'> {
+  extends Pick<
+    Situation,
+    'observation' | 'isStartVerified' | 'isScheduleRead' | 'isHookStale' | 'isWoken' | 'isFleet' | 'refused'
+  > {
   readonly drain: Drain;
   /** Whether its state comes from a continuation on the bus: any other copy of the drain is more reliable. */
   readonly isClaimed: boolean;
@@ -44,12 +47,20 @@ export type Answer =
   | { readonly kind: 'observed'; readonly observation: Observation }
   /** Undefined if the group has no such hook any more. */
   | { readonly kind: 'hook'; readonly limits: HookLimits | undefined }
-  /** Undefined if Auto Scaling does not say. */
-  | { readonly kind: 'start'; readonly startedAtMs: number | undefined }
+  | Start
   /** By Auto Scaling, some time after it was asked. */
   | { readonly kind: 'accepted'; readonly askedAtMs: number }
   | { readonly kind: 'already-completed' | 'done' | 'taken' | 'handed-over' | 'left' }
   | { readonly kind: 'parked'; readonly drain: Drain };
+
+/** What a drain that is about to kill tasks must know. */
+export interface Start {
+  readonly kind: 'start';
+  /** Undefined if Auto Scaling does not say. */
+  readonly startedAtMs: number | undefined;
+  /** What operators ask of the drain, by its schedule as well; `unread` while Scheduler does not answer. */
+  readonly operator: OperatorRequests | undefined | 'unread';
+}
 
 /** How a round's work on a drain ended. */
 export type Result =
@@ -72,11 +83,13 @@ export type Result =
 /** A drain at the beginning of a round. */
 export function workOn(
   drain: Drain,
-  { reported = [], isFleet = false, isClaimed = false }: Partial<Pick<Work, 'reported' | 'isFleet' | 'isClaimed'>> = {},
+  given: Partial<Pick<Work, 'reported' | 'isFleet' | 'isClaimed' | 'isScheduleRead'>> = {},
 ): Work {
+  const { reported = [], isFleet = false, isClaimed = false, isScheduleRead = false } = given;
   const isWoken = reported.length > 0;
   const nothing = { observation: undefined, refused: new Set<never>(), isStartVerified: false, isHookStale: false };
-  return { drain, isClaimed, ...nothing, lastSeen: lastSeenIn(drain.known), reported, isWoken, isFleet, steps: 0 };
+  const known = { isScheduleRead, lastSeen: lastSeenIn(drain.known) };
+  return { drain, isClaimed, ...nothing, ...known, reported, isWoken, isFleet, steps: 0 };
 }
 
 /** The next state of the work, or its result. */
@@ -100,7 +113,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
       if (!answer.limits) return work.isHookStale ? { ...work, isHookStale: false } : alreadyCompleted(work);
       return { ...work, isHookStale: false, drain: withHook(drain, answer.limits) };
     case 'start':
-      return (answer.startedAtMs === undefined && noLongerHeld(work)) || withStart(work, answer.startedAtMs);
+      return (answer.startedAtMs === undefined && noLongerHeld(work)) || withStart(work, answer);
     case 'already-completed':
       return finishAlreadyCompleted(work, decision, nowMs);
     case 'accepted':
@@ -216,15 +229,22 @@ function noLongerHeld(work: Work): Result | undefined {
   return { kind: 'finished', drain, outcome: { kind: 'drained', lastTaskStoppedAtMs: tasks.lastStoppedAtMs } };
 }
 
-/** The start that Auto Scaling knows, where the two cannot both be true. A search that was made before it must be made again. */
-function withStart(work: Work, startedAtMs: number | undefined): Work {
+/**
+ * The start that Auto Scaling knows, where the two cannot both be true, and what operators ask by the schedule. A search that was
+ * made before must be made again.
+ */
+function withStart(work: Work, { startedAtMs, operator }: Start): Work {
   const { observation } = work;
   const verified: Work = {
     ...work,
     isStartVerified: true,
     observation: observation?.kind === 'seen' ? { ...observation, searchedAtMs: undefined } : observation,
   };
-  return { ...verified, drain: correctedStart(work.drain, startedAtMs) };
+  const drain = correctedStart(work.drain, startedAtMs);
+  // It is asked again within seconds.
+  if (operator === 'unread')
+    return { ...verified, drain, refused: new Set([...work.refused, 'verify-start'] as const) };
+  return { ...verified, drain: { ...drain, operator }, isScheduleRead: true };
 }
 
 /** The drain with the start that Auto Scaling knows, where an event's cannot be true. */

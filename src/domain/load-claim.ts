@@ -22,7 +22,8 @@ export async function loadUntrusted(untrusted: Drain, policy: Policy, ports: Por
     // Whoever repeats a continuation before it is due must not use up what the drain may be continued.
     const isDue = stored.parked === undefined || stored.parked.untilMs <= nowMs;
     const announced = plausiblyAnnounced(stored, untrusted, policy, nowMs);
-    return workOn({ ...(isDue ? continued(stored) : stored), pollIntervalSeconds, announced });
+    const drain = { ...(isDue ? continued(stored) : stored), pollIntervalSeconds, announced };
+    return workOn(drain, { isScheduleRead: true });
   }
   const sanitized = { ...continued(untrusted), pollIntervalSeconds, ...NOTHING_KNOWN };
   if (sanitized.kind === 'notice') {

@@ -101,7 +101,8 @@ async function loadNew(
   ports: Ports,
 ): Promise<Work> {
   const parked = comesAgain(receives) ? await storedCopyOf(drain, ports) : undefined;
-  return { ...workOn(parked ? continued(parked) : drain, { isFleet }), receives };
+  const work = workOn(parked ? continued(parked) : drain, { isFleet, isScheduleRead: parked !== undefined });
+  return { ...work, receives };
 }
 
 /**
@@ -144,7 +145,8 @@ async function loadContinuation(
 async function loadTrusted(drain: Drain, isAgain: boolean, ports: Ports): Promise<Work | Result> {
   const { parked } = drain;
   if (!parked || !ports.schedules) {
-    return workOn(continued((isAgain ? await storedCopyOf(drain, ports) : undefined) ?? drain));
+    const stored = isAgain ? await storedCopyOf(drain, ports) : undefined;
+    return workOn(continued(stored ?? drain), { isScheduleRead: stored !== undefined });
   }
   const stored = await storedOf(drain, ports);
   if (stored instanceof Error) return workOn(continued(drain));
@@ -156,7 +158,7 @@ async function loadTrusted(drain: Drain, isAgain: boolean, ports: Ports): Promis
   const isMissing = operator !== stored.operator;
   if (isElsewhere && !isMissing && !isAgain) return { kind: 'superseded', drain };
   const own = isOwnWait(stored, drain) ? { ...drain, parked: stored.parked, unconfirmedTurn: undefined } : drain;
-  return workOn(continued({ ...(isElsewhere ? stored : own), operator }));
+  return workOn(continued({ ...(isElsewhere ? stored : own), operator }), { isScheduleRead: true });
 }
 
 /** The schedule is gone because the drain has ended, or because an invocation crashed while it wrote it again. */
@@ -204,7 +206,7 @@ async function loadParkedOn(
   try {
     const drains = (await schedules?.parkedOn(instanceId)) ?? [];
     const asleep = drains.filter((drain) => !knowsEmptiness(drain));
-    return asleep.map((drain) => workOn(continued(drain, clock.nowMs()), { reported }));
+    return asleep.map((drain) => workOn(continued(drain, clock.nowMs()), { reported, isScheduleRead: true }));
   } catch (error) {
     // Without an answer the drain looks for itself when its schedule fires.
     return error instanceof Unavailable ? [] : [{ kind: 'failed', error }];

@@ -6,17 +6,19 @@ import {
   type ActionDrain,
   type Drain,
   instanceIdOf,
-  isOwnWait,
+  isContinuedElsewhere,
   isSameDrain,
   type LifecycleResult,
   MANAGED_DRAINING_HOOK,
   type Verdict,
 } from './drain.ts';
-import type { Answer, Work } from './evolve.ts';
+import type { Answer, Start, Work } from './evolve.ts';
 import { explain } from './explain.ts';
 import { type Ask, observe } from './observe.ts';
+import { latestRequests } from './operator.ts';
 import { limitsOf, type Policy } from './policy.ts';
 import { type DrainEvent, errorOf, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { storedOf } from './stored-drain.ts';
 import { waiting, writeSchedule } from './write-schedule.ts';
 
 /** What was decided for a drain. */
@@ -39,7 +41,7 @@ export async function perform(steps: readonly Step[], policy: Policy, ports: Por
     byGroup(ofKind(steps, 'read-hook'), (drains, group) =>
       readHooks(drains, group, ports).catch((error) => assumedHooks(error, drains, policy, ports)),
     ),
-    byGroup(ofKind(steps, 'verify-start'), (drains, group) => readStarts(drains, group, ports)),
+    verifyStarts(ofKind(steps, 'verify-start'), ports),
     announce(ofKind(steps, 'announce'), policy, ports),
     park(ofKind(steps, 'park'), policy, ports),
     handOver(ofKind(steps, 'hand-over'), ports),
@@ -155,24 +157,34 @@ function assumedHooks(error: unknown, drains: readonly ActionDrain[], policy: Po
   return (drain: ActionDrain): Answer => ({ kind: 'hook', limits: limitsOf(drain, policy) });
 }
 
-async function readStarts(drains: readonly ActionDrain[], group: string, ports: Ports) {
-  const [since, ...areParked] = await Promise.all([
-    ports.lifecycleActions.terminatingSinceMs(group),
-    ...drains.map((drain) => isParkedElsewhere(drain, ports)),
+/** Asks Auto Scaling since when it holds the instances, and Scheduler what operators ask of their drains. */
+async function verifyStarts(steps: readonly StepOf<'verify-start'>[], ports: Ports): Promise<Map<Work, Answer>> {
+  const [starts, requests] = await Promise.all([
+    byGroup(steps, async (_, group) => {
+      const since = await ports.lifecycleActions.terminatingSinceMs(group);
+      return ({ action, operator }) => ({ kind: 'start', startedAtMs: since.get(action.instanceId), operator });
+    }),
+    Promise.all(steps.map(async ({ work }) => [work, await readRequests(work, ports)] as const)),
   ]);
-  return (drain: ActionDrain): Answer =>
-    areParked[drains.indexOf(drain)]
-      ? { kind: 'taken' }
-      : { kind: 'start', startedAtMs: since.get(drain.action.instanceId) };
+  for (const [work, operator] of requests) {
+    const start = starts.get(work);
+    if (operator === 'taken') starts.set(work, { kind: 'taken' });
+    else if (start?.kind === 'start') starts.set(work, { ...start, operator });
+  }
+  return starts;
 }
 
-/** Whether a drain that has no schedule is a copy of one that has: only that one knows the deadline that an operator has set. */
-async function isParkedElsewhere(drain: ActionDrain, { schedules, clock }: Ports): Promise<boolean> {
-  if (drain.kind !== 'held' || drain.parked || !schedules) return false;
-  // A drain must end at its deadline though Scheduler does not answer.
-  const stored = await schedules.get(schedules.nameOf(drain)).catch(() => undefined);
-  if (!stored || !isSameDrain(stored, drain) || isOwnWait(stored, drain)) return false;
-  return (stored.parked?.firesAtMs ?? 0) > clock.nowMs();
+/** What operators ask of a drain. Only its schedule knows of a request since it was written, or since it was copied. */
+async function readRequests({ drain, isScheduleRead }: Work, ports: Ports): Promise<Start['operator'] | 'taken'> {
+  if (drain.kind !== 'held' || isScheduleRead || !ports.schedules) return drain.operator;
+  const stored = await storedOf(drain, ports);
+  if (stored instanceof Unavailable) return 'unread';
+  // What can never be read keeps no drain from its end.
+  if (!stored || stored instanceof Error || !isSameDrain(stored, drain)) return drain.operator;
+  const operator = latestRequests(stored.operator, drain.operator);
+  // A round that knew nothing of the latest request has written the schedule after it.
+  const isMissing = operator !== stored.operator;
+  return !isMissing && isContinuedElsewhere(stored, drain, ports.clock.nowMs()) ? 'taken' : operator;
 }
 
 /** Best effort: what the bus does not take is recorded and never fails the drain. */

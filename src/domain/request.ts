@@ -22,7 +22,7 @@ export async function loadRequest(request: OperatorRequest, policy: Policy, port
     const note = noteOf(request, nowMs);
     const next = { ...drain, operator: withNote(drain.operator, note) };
     ports.telemetry.record(next, { kind: 'requested', note });
-    return workOn(continued(next));
+    return workOn(continued(next), { isScheduleRead: true });
   } catch (error) {
     const reason = `The schedule of the drain of ${instanceId} could not be read: ${reasonOf(error)}`;
     return { kind: 'refused', request, reason };

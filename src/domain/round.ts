@@ -126,6 +126,7 @@ function knowsMore(one: Work, other: Work): boolean {
   if (one.isClaimed !== other.isClaimed) return other.isClaimed;
   // An instance that stayed may be held once more: the earlier action is over.
   if (!isSameDrain(one.drain, other.drain)) return one.drain.startedAtMs > other.drain.startedAtMs;
+  if (one.isScheduleRead !== other.isScheduleRead) return one.isScheduleRead;
   return one.drain.parked !== undefined && other.drain.parked === undefined;
 }
 

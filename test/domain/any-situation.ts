@@ -111,6 +111,7 @@ const around = {
     .subarray<DecisionKind | 'queue'>(['heartbeat', 'read-hook', 'set-draining', 'look', 'complete', 'park', 'queue'])
     .map((kinds) => new Set(kinds)),
   isStartVerified: fc.boolean(),
+  isScheduleRead: fc.boolean(),
   isHookStale: fc.boolean(),
   isWoken: fc.boolean(),
   isFleet: fc.boolean(),

@@ -52,6 +52,7 @@ function situation(overrides: Partial<Situation> = {}): Situation {
     observation: seenOf(),
     refused: new Set(),
     isStartVerified: false,
+    isScheduleRead: true,
     isHookStale: false,
     isWoken: false,
     isFleet: false,
@@ -356,6 +357,53 @@ describe('the deadline', () => {
 
   it('never lets go of an instance that cannot be observed', () => {
     expect(decide(late({ observation: THROTTLED, nowMs: at(7_300) })).kind).toBe('park');
+  });
+});
+
+describe('a deadline that an operator may have moved, by a schedule that was not read', () => {
+  const job = holdingTaskOf({ class: 'standalone', stopTimeoutSeconds: 60 });
+  const unread = (overrides: Partial<Situation> = {}) =>
+    situation({ drain: beatenAt(7_100), nowMs: at(7_200), isScheduleRead: false, ...overrides });
+  const stopping = { policy: { ...POLICY, stopStragglers: 'all' as const }, observation: seenOf([job]) };
+  const verified = { isStartVerified: true, refused: refused('verify-start') };
+  // The hook holds the instance for 172,800 s, and the end may take 240 s.
+  const latest = { drain: beatenAt(172_500), nowMs: at(172_560) };
+
+  it('is asked for before tasks are killed, and before they are stopped', () => {
+    expect(decide(unread())).toEqual({ kind: 'verify-start' });
+    expect(decide(unread({ ...stopping, nowMs: at(7_130) }))).toEqual({ kind: 'verify-start' });
+    expect(decide(unread({ ...stopping, nowMs: at(7_130) - 1 })).kind).toBe('park');
+  });
+
+  it('kills and stops nothing without an answer: the drain asks again within seconds', () => {
+    expect(decide(unread(verified))).toEqual(parkUntil(7_202, 'both'));
+    expect(decide(unread({ ...verified, ...stopping, nowMs: at(7_130) }))).toEqual(parkUntil(7_132, 'both'));
+    expect(decide(unread({ ...verified, refused: refused('verify-start', 'queue') }))).toMatchObject({
+      kind: 'park',
+      on: 'schedule',
+    });
+  });
+
+  it('has come once the hook allows no later one', () => {
+    expect(decide(unread({ ...verified, ...latest, nowMs: at(172_560) - 1 })).kind).toBe('park');
+    expect(decide(unread({ ...verified, ...latest }))).toMatchObject({ verdict: { kind: 'timed-out' } });
+    expect(decide(unread({ ...verified, ...latest, ...stopping, nowMs: at(172_490) }))).toMatchObject({
+      kind: 'stop-tasks',
+    });
+  });
+
+  it('keeps no drain whose agent is lost', () => {
+    const silence = { sinceMs: at(100), seenLastAtMs: at(990), containerInstances: [containerInstanceOf().arn] };
+    const observation = seenOf([holdingTaskOf()], { searchedAtMs: at(1_000) });
+    const lost = { drain: drainOf({ agentSilence: silence }), observation, nowMs: at(1_000) };
+    expect(decide(unread({ ...verified, ...lost }))).toMatchObject({ verdict: { kind: 'agent-lost' } });
+  });
+
+  it('is the policy’s where there is no schedule that an operator could have written', () => {
+    const timedOut = { kind: 'complete', verdict: { kind: 'timed-out', deadlineAtMs: at(7_200) } };
+    expect(decide(unread({ ...verified, policy: WATCH }))).toMatchObject(timedOut);
+    const notice = noticeDrainOf('rebalance-recommendation', UNDER_WAY);
+    expect(decide(unread({ drain: notice }))).toMatchObject(timedOut);
   });
 });
 

@@ -56,6 +56,7 @@ describe('the work on a drain', () => {
       lastSeen: undefined,
       refused: new Set(),
       isStartVerified: false,
+      isScheduleRead: false,
       isHookStale: false,
       reported: [],
       isWoken: false,
@@ -249,20 +250,34 @@ describe('the start of a drain', () => {
   const silence = { sinceMs: at(0), seenLastAtMs: at(0), containerInstances: [] };
   const drain = drainOf({ startedAtMs: at(0), agentSilence: silence });
   const verified = (startedAtMs: number | undefined, observation: Observation = seenOf([], { searchedAtMs: at(1) })) =>
-    next(workOf(drain, { observation }), { kind: 'verify-start' }, { kind: 'start', startedAtMs });
+    next(workOf(drain, { observation }), { kind: 'verify-start' }, { kind: 'start', startedAtMs, operator: undefined });
 
   it('is verified once Auto Scaling has answered, and a search before that proves nothing any more', () => {
     const observation = seenOf([], { searchedAtMs: undefined });
-    expect(verified(at(0))).toEqual(workOf(drain, { observation, isStartVerified: true }));
+    const known = { isStartVerified: true, isScheduleRead: true };
+    expect(verified(at(0))).toEqual(workOf(drain, { observation, ...known }));
     const throttled: Observation = { kind: 'unavailable', reason: 'throttled' };
-    expect(verified(undefined, throttled)).toEqual(workOf(drain, { observation: throttled, isStartVerified: true }));
+    expect(verified(undefined, throttled)).toEqual(workOf(drain, { observation: throttled, ...known }));
+  });
+
+  it('comes with what operators ask, and is verified though Scheduler does not say that', () => {
+    const operator = { deadlineAtMs: at(900), notes: [] };
+    const answer = (given: typeof operator | 'unread') =>
+      next(workOf(drain), { kind: 'verify-start' }, { kind: 'start', startedAtMs: at(0), operator: given });
+    expect(answer(operator)).toMatchObject({ drain: { operator }, isScheduleRead: true, refused: new Set() });
+    const refused = new Set(['verify-start']);
+    expect(answer('unread')).toMatchObject({ drain, isStartVerified: true, isScheduleRead: false, refused });
   });
 
   it('that Auto Scaling does not know any more is the end of a drain of ECS’s own whose instance was seen empty', () => {
     const closed = { sinceMs: at(0), containerInstances: [], silent: [] };
     const supervised = supervisedDrainOf({ closed });
     const answered = (observation: Observation) =>
-      next(workOf(supervised, { observation }), { kind: 'verify-start' }, { kind: 'start', startedAtMs: undefined });
+      next(
+        workOf(supervised, { observation }),
+        { kind: 'verify-start' },
+        { kind: 'start', startedAtMs: undefined, operator: undefined },
+      );
     const seenAt = (listedAtMs: number, holding: HoldingTask[] = []) =>
       seenOf(holding, { tasks: { holding, lastStoppedAtMs: at(5), listedAtMs } });
     expect(answered(seenAt(at(10)))).toEqual({
@@ -405,7 +420,11 @@ describe('whatever AWS answers', () => {
       case 'read-hook':
         return one(refused, { kind: 'hook', limits: undefined }, { kind: 'hook', limits: hookLimits(30) });
       case 'verify-start':
-        return one(refused, { kind: 'start', startedAtMs: draw(() => sometimes(fc.constantFrom(at(0), nowMs))) });
+        return one(refused, {
+          kind: 'start',
+          startedAtMs: draw(() => sometimes(fc.constantFrom(at(0), nowMs))),
+          operator: draw(() => sometimes(fc.constant('unread' as const))),
+        });
       case 'heartbeat':
         return one(refused, { kind: 'accepted', askedAtMs: nowMs }, { kind: 'already-completed' });
       case 'complete': {

@@ -29,6 +29,9 @@ const trusted = (drain: Drain): Arrival => ({ kind: 'continuation', drain, isTru
 const untrusted = (drain: Drain): Arrival => ({ kind: 'continuation', drain, isTrusted: false });
 /** As the queue brings it for the first time. */
 const brought = <T extends object>(what: T) => ({ ...what, receives: 1 });
+/** A round on what the schedule of the drain holds. */
+const workOnStored = (drain: Drain, given: Parameters<typeof workOn>[1] = {}) =>
+  workOn(drain, { ...given, isScheduleRead: true });
 const namesOf = (aws: Aws) => aws.calls.map(({ name }) => name);
 const withSchedules =
   (schedules: Partial<NonNullable<Ports['schedules']>> | undefined) =>
@@ -80,7 +83,7 @@ describe('new drains', () => {
   it('go on from their schedules where the queue brings their events again: an invocation may have crashed', async () => {
     const arrivalOf = (receives: number): Arrival => ({ kind: 'drain', drain: drainOf(), receives });
     const again = await storing(parked);
-    const work = { ...workOn({ ...parked, continuations: 1 }), receives: 2 };
+    const work = { ...workOnStored({ ...parked, continuations: 1 }), receives: 2 };
     expect(await loaded(again, [arrivalOf(2)])).toEqual([[work]]);
     const first = await storing(parked);
     expect(await loaded(first, [arrivalOf(1)])).toEqual([[{ ...workOn(drainOf()), receives: 1 }]]);
@@ -96,7 +99,9 @@ describe('new drains', () => {
 describe('a continuation from the queue or a schedule', () => {
   it('goes on with the next round', async () => {
     const aws = await storing(parked);
-    expect(await loaded(aws, [brought(trusted(parked))])).toEqual([[brought(workOn({ ...parked, continuations: 1 }))]]);
+    expect(await loaded(aws, [brought(trusted(parked))])).toEqual([
+      [brought(workOnStored({ ...parked, continuations: 1 }))],
+    ]);
     expect(namesOf(aws)).toEqual(['get']);
   });
 
@@ -126,7 +131,7 @@ describe('a continuation from the queue or a schedule', () => {
     const later = parkedUntil(90);
     const aws = await storing(later);
     const again = { ...trusted(drain), receives: 2 };
-    expect(await loaded(aws, [again])).toEqual([[{ ...workOn({ ...later, continuations: 1 }), receives: 2 }]]);
+    expect(await loaded(aws, [again])).toEqual([[{ ...workOnStored({ ...later, continuations: 1 }), receives: 2 }]]);
   });
 
   describe('that an earlier version has parked under another name', () => {
@@ -189,7 +194,9 @@ describe('a continuation from the queue or a schedule', () => {
     'goes on as it says where its schedule cannot be read for a reason that %s',
     async (_, error, reason) => {
       const aws = fakeAws({ fault: () => error });
-      expect(await loaded(aws, [trusted(parked)])).toMatchObject([[{ drain: { ...parked, continuations: 1 } }]]);
+      expect(await loaded(aws, [trusted(parked)])).toMatchObject([
+        [{ drain: { ...parked, continuations: 1 }, isScheduleRead: false }],
+      ]);
       expect(aws.refusals()).toEqual([{ doing: 'load', reason }]);
     },
   );
@@ -239,7 +246,7 @@ describe('a continuation from the bus', () => {
     const aws = await storing(stored);
     const claims = { ...forged, parked: parked.parked };
     expect(await loaded(aws, [brought(untrusted(claims))])).toEqual([
-      [brought(workOn({ ...stored, pollIntervalSeconds: 10 }))],
+      [brought(workOnStored({ ...stored, pollIntervalSeconds: 10 }))],
     ]);
     expect(namesOf(aws)).toEqual(['get']);
   });
@@ -457,7 +464,7 @@ describe('an ECS event about a container instance', () => {
     const event = changeOf(aws, 'one');
     const drain = { ...parked, continuations: 1, emptiedAtMs: at(30) };
     const reported = [aws.containerInstance('one')];
-    expect(await loaded(aws, [event])).toEqual([[workOn(drain, { reported })]]);
+    expect(await loaded(aws, [event])).toEqual([[workOnStored(drain, { reported })]]);
     expect((await loaded(aws, [event]))[0]).toMatchObject([{ isWoken: true }]);
     expect(new Set(namesOf(aws))).toEqual(new Set(['parkedOn']));
   });

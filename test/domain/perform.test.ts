@@ -190,9 +190,8 @@ describe('what Auto Scaling knows of a group', () => {
       ['hooksOf', 'web'],
       ['hooksOf', 'batch'],
       ['terminatingSinceMs', 'web'],
-      ...[first, second].map((drain) => ['get', `${instanceIdOf(drain)}-ecs-drain`]),
       ['terminatingSinceMs', 'batch'],
-      ['get', `${instanceIdOf(inBatch)}-ecs-drain`],
+      ...[first, second, inBatch].map((drain) => ['get', `${instanceIdOf(drain)}-ecs-drain`]),
     ]);
   });
 
@@ -205,6 +204,71 @@ describe('what Auto Scaling knows of a group', () => {
       const steps = [first, second, inBatch].map((drain) => [drain, { kind: 'verify-start' }] as const);
       expect(await performed(aws, steps)).toEqual([refusal, refusal, { kind: 'start', startedAtMs: undefined }]);
     }
+  });
+
+  describe('comes with what operators ask, which the schedule of the drain says', () => {
+    const schedule = `${INSTANCE_ID}-ecs-drain`;
+    const operator = { deadlineAtMs: at(9_000), notes: [{ atMs: at(1), by: 'ann' }] };
+    const waitOf = (firesAtSeconds: number, turn: number) => ({
+      schedule,
+      untilMs: at(firesAtSeconds),
+      firesAtMs: at(firesAtSeconds),
+      turn,
+    });
+    const verifiedWith = async (drain: Drain, stored: Drain | undefined, work: Partial<Work> = {}, world?: World) => {
+      const aws = fakeAws(world);
+      if (stored) aws.schedules.set(schedule, { drain: stored, firesAtMs: at(0), writtenAtMs: at(0), hasFired: true });
+      await aws.waitUntil(60);
+      const [answer] = await performed(aws, [[drain, { kind: 'verify-start' }, work]]);
+      return { answer, calls: namesOf(aws) };
+    };
+    const own = drainOf({ parked: waitOf(60, 0.5) });
+    const start = { kind: 'start', startedAtMs: at(0) };
+
+    it.each<[string, Drain, Drain]>([
+      ['its wait', own, { ...own, operator }],
+      [
+        'a wait that AWS did not confirm',
+        drainOf({ unconfirmedTurn: 0.5 }),
+        drainOf({ parked: waitOf(90, 0.5), operator }),
+      ],
+      ['a wait of its own from before, of which it has lost the turn', drainOf(), { ...own, operator }],
+    ])('where that has %s', async (_, drain, stored) => {
+      expect(await verifiedWith(drain, stored)).toMatchObject({ answer: { ...start, operator } });
+    });
+
+    it('unless it knows of a later request than the other delivery that continues it', async () => {
+      const stored = drainOf({ parked: waitOf(90, 0.7) });
+      expect(await verifiedWith({ ...own, operator }, stored)).toMatchObject({ answer: { ...start, operator } });
+    });
+
+    it('unless it was read in this round', async () => {
+      const { answer, calls } = await verifiedWith(own, { ...own, operator }, { isScheduleRead: true });
+      expect(answer).toEqual({ ...start, operator: undefined });
+      expect(calls).toEqual(['terminatingSinceMs']);
+    });
+
+    it.each<[string, Drain, Drain]>([
+      ['later than its own', own, drainOf({ parked: waitOf(90, 0.7) })],
+      ['of another turn', own, drainOf({ parked: waitOf(60, 0.7) })],
+      ['of which it knows nothing', drainOf(), drainOf({ parked: waitOf(90, 0.7) })],
+    ])('or ends the drain where another delivery has written a wait %s', async (_, drain, stored) => {
+      expect(await verifiedWith(drain, stored)).toMatchObject({ answer: { kind: 'taken' } });
+    });
+
+    it('as far as it can be read: it is asked again only where Scheduler may answer later', async () => {
+      const failing = (error: Error): World => ({ fault: ({ name }) => (name === 'get' ? error : undefined) });
+      const unread = await verifiedWith(own, undefined, {}, failing(throttled));
+      expect(unread.answer).toEqual({ ...start, operator: 'unread' });
+      const another = drainOf({ action: { ...ACTION, token: 'another' }, operator, parked: waitOf(90, 0.7) });
+      for (const never of [
+        await verifiedWith(own, undefined, {}, failing(denied)),
+        await verifiedWith(own, undefined),
+        await verifiedWith(own, another),
+      ]) {
+        expect(never.answer).toEqual({ ...start, operator: undefined });
+      }
+    });
   });
 
   it('waits for a hook that Auto Scaling does not describe now, and assumes it where the read is denied', async () => {

@@ -46,6 +46,7 @@ describe('a deadline that an operator sets', () => {
       { kind: 'finished', outcome: { kind: 'timed-out', result: 'ABANDON', killedTasks: [{}] } },
     ]);
     expect(now.aws.completion()).toMatchObject({ result: 'ABANDON' });
+    expect(now.aws.secondsOf('get')).toEqual([100]);
   });
 
   it('does not delay the end of a drain whose tasks have stopped', async () => {
@@ -204,14 +205,67 @@ describe('a copy of the event of a drain whose deadline was moved', () => {
     expect(aws.completion()).toBeUndefined();
   });
 
-  it('ends it at the deadline of the policy where Scheduler does not answer: no drain may stay for that', async () => {
-    const { aws, ask } = await parkedWorld({ outages: [{ of: 'scheduler', span: [7_000, 8_000] }] });
+  it('ends it at the deadline of the policy where its schedule may not be read: no answer will come', async () => {
+    const { aws, ask } = await parkedWorld({ outages: [{ of: 'scheduler', span: [7_000, 8_000], denied: true }] });
     await ask({ deadlineSeconds: 14_000 });
     await aws.waitUntil(7_300);
     const [drain = drainOf()] = aws.heldDrains();
     await aws.round([{ kind: 'drain', drain }]);
     await aws.waitUntil(7_500);
     expect(aws.finished()).toMatchObject([{ outcome: { kind: 'timed-out', deadlineAtMs: at(7_200) } }]);
+  });
+});
+
+describe('a deadline that an operator has moved while Scheduler does not answer', () => {
+  const random = Array.from({ length: 997 }, (_, i) => i / 997);
+  const job: FakeTask = { ...LONG, stopsAtSeconds: 3_000, class: 'standalone' };
+
+  it.each(['none', 'standalone'] as const)(
+    'holds for the message that was sent before it: nothing is killed, nor stopped early (stragglers: %s)',
+    async (stopStragglers) => {
+      const policy = { ...POLICY, deadlineSeconds: 1_800, stopStragglers };
+      // The message for the old deadline, or for the stop ahead of it.
+      const [from, to] = stopStragglers === 'none' ? [1_799, 1_802] : [1_758, 1_762];
+      const world: World = { tasks: [job], random, outages: [{ of: 'scheduler', span: [from, to] }] };
+      const { aws, ask, stored } = await parkedWorld(world, policy);
+      await aws.waitUntil(1_600);
+      await ask({ deadlineSeconds: 1_900 });
+      await aws.run(() => aws.completion() !== undefined);
+      expect(aws.refusals()).toContainEqual({ doing: 'load', reason: 'get: throttled' });
+      expect(aws.completion()).toMatchObject({ atSeconds: 3_000.5, holding: [] });
+      expect(aws.secondsOf('stopTask')).toEqual([]);
+      expect(stored()).toBeUndefined();
+    },
+  );
+
+  it.each<[string, World['outages']]>([
+    ['nor the queue takes messages', [{ of: 'queue', span: [1_500, 2_600] }]],
+    ['and the queue works', []],
+  ])('holds for a drain that goes on through the bus, though it is not said there: %s', async (_, outages = []) => {
+    const policy = { ...POLICY, deadlineSeconds: 1_800 };
+    const outage = { of: 'scheduler', span: [1_500, 2_600] } as const;
+    const { aws, ask } = await parkedWorld({ tasks: [LONG], random, outages: [outage, ...outages] }, policy);
+    await aws.waitUntil(1_000);
+    await ask({ deadlineSeconds: 2_600 });
+    await aws.run(() => aws.finished().length > 0);
+    expect(aws.finished()).toMatchObject([{ outcome: { kind: 'timed-out', deadlineAtMs: at(3_600) } }]);
+    expect(aws.completion()?.atSeconds).toBeLessThan(3_600 + POLICY.pollMaxSeconds);
+  });
+
+  it('holds no drain for longer than its hook allows, and stragglers are stopped ahead of that', async () => {
+    const hook = hookLimits(100); // 10,000 s in all, and 240 s for the end
+    const policy = { ...POLICY, stopStragglers: 'all' as const };
+    const { aws, ask } = await parkedWorld(
+      { hook, random, outages: [{ of: 'scheduler', span: [1_000, 20_000] }] },
+      policy,
+    );
+    await ask({ deadlineSeconds: 9_000 });
+    await aws.run(() => aws.finished().length > 0);
+    expect(aws.secondsOf('stopTask')).toHaveLength(1);
+    expect(aws.finished()).toMatchObject([{ outcome: { kind: 'drained' } }]);
+    const [stoppedAtSeconds = 0] = aws.secondsOf('stopTask');
+    expect(stoppedAtSeconds).toBeGreaterThanOrEqual(9_760 - 340);
+    expect(stoppedAtSeconds).toBeLessThan(9_760 - 340 + POLICY.pollMaxSeconds + 1);
   });
 });
 

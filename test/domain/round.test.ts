@@ -823,6 +823,24 @@ describe('copies of a message', () => {
     }
   });
 
+  it('go on from the state that was read where a schedule answered one of them only, whichever comes first', async () => {
+    const parked = { schedule: SCHEDULE, untilMs: at(0), firesAtMs: at(0), turn: 0.5 };
+    const drain = drainOf({ known: knownOf(), hook: HOOK, announced: 'started', closed: CLOSED, parked });
+    const stored = { ...drain, announced: 'stuck' } as const;
+    for (const isFirst of [true, false]) {
+      let reads = 0;
+      const fault: World['fault'] = ({ name }) =>
+        name === 'get' && reads++ === 0 ? new Unavailable('throttled') : undefined;
+      const aws = fakeAws({ instances: [draining], tasks: [web], fault });
+      aws.schedules.set(SCHEDULE, { drain: stored, firesAtMs: at(0), writtenAtMs: at(0), hasFired: true });
+      const reported = { ...aws.containerInstance('one'), isEmpty: true };
+      const wakeUp: Arrival = { kind: 'wake-up', containerInstance: reported, reported, sentAtMs: at(0) };
+      const continuation: Arrival = { kind: 'continuation', drain, isTrusted: true };
+      const results = await aws.round(isFirst ? [wakeUp, continuation] : [continuation, wakeUp]);
+      expect(results).toMatchObject([{ drain: { announced: 'stuck' } }, { drain: { announced: 'stuck' } }]);
+    }
+  });
+
   it.each(WAITS)('never go on from what a claim over the bus says, whichever comes first: %s', async (_, policy) => {
     const known = { known: knownOf(), heartbeats: 3, announced: 'started' as const };
     const claimed = drainOf({ startedAtMs: at(900), continuations: 19_000, heartbeats: 99 });
