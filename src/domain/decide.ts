@@ -29,10 +29,10 @@ import {
   SCHEDULE_LATE_SECONDS,
   SCHEDULE_MIN_SECONDS,
   settledAtMs,
-  stopDueAtMs,
   stuckAtMs,
 } from './policy.ts';
-import { handOver, isJustVerified, mayUseSchedule, waitUntil, withoutQueue } from './wait.ts';
+import { stopDueAtMs, stragglersIn } from './stragglers.ts';
+import { handOver, isJustVerified, mayUseSchedule, retryAtMs, waitUntil, withoutQueue } from './wait.ts';
 
 /** An observation to go on from: ECS knows the instance, or does not answer. */
 type Usable = Exclude<Observation, { kind: 'absent' }>;
@@ -145,12 +145,12 @@ function lastResort(seen: Seen, situation: Situation): Decision | undefined {
 
 /** What they call for if this is the deadline. */
 function dueBy(deadlineMs: number, seen: Seen, situation: Situation): Decision | undefined {
-  const { policy, nowMs } = situation;
+  const { policy, nowMs, refused } = situation;
   const holding = seen.tasks?.holding ?? [];
   const verdict = lethalVerdict(holding, deadlineMs, situation);
   if (!verdict) {
-    const stragglers = holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineMs, policy));
-    return stragglers.length > 0 ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+    const stragglers = stragglersIn(holding, deadlineMs, policy, nowMs);
+    return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
   }
   // A lost agent may have registered again and run tasks: a search comes right before the end.
   const isSearched = verdict.kind === 'timed-out' || seen.searchedAtMs !== undefined;
@@ -226,15 +226,15 @@ function nextLook(observation: Usable, { drain, policy, nowMs, refused, isFleet 
   return isOnlyEnding || isRegistering(observation) || drain.agentSilence ? 'closely' : 'safely';
 }
 
-function lookAtMs(look: ParkedLook | 'poll', observation: Usable, { drain, nowMs, random }: Situation): number {
+function lookAtMs(look: ParkedLook | 'poll', observation: Usable, situation: Situation): number {
+  const { drain, nowMs, random, refused } = situation;
   if (look !== 'poll') return parkedLookAtMs(look, nowMs, random);
-  // Drains that AWS throttles together do not ask again together.
-  const jitter = observation.kind === 'unavailable' ? 0.5 + random : 1;
-  return nowMs + drain.pollIntervalSeconds * jitter * 1000;
+  const isThrottled = observation.kind === 'unavailable' || refused.has('stop-tasks');
+  return isThrottled ? retryAtMs(situation) : nowMs + drain.pollIntervalSeconds * 1000;
 }
 
 /** What must not be missed, as far as it is still to come. */
-function dueInstants(observation: Usable, { drain, policy, nowMs }: Situation): number[] {
+function dueInstants(observation: Usable, { drain, policy, nowMs, random }: Situation): number[] {
   const deadlineMs = deadlineAtMs(drain, policy);
   const holding = observation.kind === 'seen' ? (observation.tasks?.holding ?? []) : [];
   const { agentSilence, closed } = drain;
@@ -243,7 +243,7 @@ function dueInstants(observation: Usable, { drain, policy, nowMs }: Situation): 
     heartbeatDueAtMs(drain, policy),
     requestSettlesAtMs(drain.operator),
     ...(agentSilence ? [agentLostAtMs(agentSilence, closed, policy)] : []),
-    ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy)),
+    ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy, random)),
   ];
   return instants.filter((instantMs) => instantMs > nowMs);
 }

@@ -7,6 +7,7 @@ import {
   agentSilenceIn,
   type ContainerInstance,
   closedIn,
+  type EcsRef,
   knownFrom,
   type LastSeen,
   lastSeenAfter,
@@ -16,6 +17,7 @@ import {
 } from './observation.ts';
 import type { OperatorRequest, OperatorRequests } from './operator.ts';
 import { maxSilenceGapSeconds, type Policy, SHORTEST_HOOK, settledAtMs } from './policy.ts';
+import { withStops } from './stragglers.ts';
 
 /** A drain in a round, and what the round has found out about it. */
 export interface Work
@@ -36,8 +38,8 @@ export interface Work
 
 /** The result of a decision. */
 export type Answer =
-  /** AWS cannot do it now. With the drain where that has changed all the same. */
-  | { readonly kind: 'refused'; readonly reason: string; readonly drain?: Drain }
+  /** AWS cannot do it now. With the drain where that has changed all the same, and the tasks that ECS was asked to stop. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly drain?: Drain; readonly stopped?: readonly EcsRef[] }
   /** The queue took no message. */
   | { readonly kind: 'queue-refused'; readonly drain: Drain; readonly reason: string }
   /** It fails until someone fixes something. */
@@ -99,7 +101,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
     case 'refused':
       return decision.kind === 'hand-over' && work.receives === undefined
         ? failed(drain, answer.reason)
-        : withRefusal({ ...work, drain: answer.drain ?? drain }, decision, answer.reason);
+        : withRefusal(work, decision, answer);
     case 'queue-refused':
       return { ...work, drain: answer.drain, refused: new Set([...work.refused, 'queue'] as const) };
     case 'failed':
@@ -164,9 +166,12 @@ function withHook(drain: Drain, limits: HookLimits): Drain {
 }
 
 /** A refusal of these says nothing about the instance. After any other, its state is not known any more. */
-const KEEPS_OBSERVATION: readonly DecisionKind[] = ['heartbeat', 'announce', 'park', 'hand-over'];
+const KEEPS_OBSERVATION: readonly DecisionKind[] = ['heartbeat', 'stop-tasks', 'announce', 'park', 'hand-over'];
 
-function withRefusal(work: Work, decision: Decision, reason: string): Work {
+type Refusal = Extract<Answer, { kind: 'refused' }>;
+
+function withRefusal(before: Work, decision: Decision, { reason, drain = before.drain, stopped = [] }: Refusal): Work {
+  const work = { ...before, drain, observation: withStops(before.observation, stopped) };
   const refused = new Set([...work.refused, decision.kind]);
   if (decision.kind === 'read-hook') {
     // A hook that cannot be read again may be one of the shortest by now.
@@ -274,11 +279,6 @@ export function withHeartbeat(drain: Drain, askedAtMs: number): Drain {
 
 function afterDone(work: Work, decision: Decision): Work {
   if (decision.kind === 'announce') return { ...work, drain: { ...work.drain, announced: decision.event } };
-  if (decision.kind !== 'stop-tasks' || work.observation?.kind !== 'seen' || !work.observation.tasks) return work;
-  // ECS may take a moment to show that a stop was requested; requesting it again would not hurry it.
-  const stopped = new Set(decision.tasks.map(({ arn }) => arn));
-  const holding = work.observation.tasks.holding.map((task) =>
-    stopped.has(task.arn) ? { ...task, stopRequested: true } : task,
-  );
-  return { ...work, observation: { ...work.observation, tasks: { ...work.observation.tasks, holding } } };
+  if (decision.kind !== 'stop-tasks') return work;
+  return { ...work, observation: withStops(work.observation, decision.tasks) };
 }

@@ -107,16 +107,14 @@ function resultOf(verdict: Verdict): LifecycleResult {
 
 async function stopTasks({ work: { drain }, decision }: StepOf<'stop-tasks'>, ports: Ports): Promise<Answer> {
   const reason = `ecs-drain: the drain of ${instanceIdOf(drain)} is near its deadline`;
-  const stopped = await Promise.allSettled(
+  const answers = await Promise.allSettled(
     decision.tasks.map((task) => ports.containerInstances.stopTask(task, reason)),
   );
   // One task that cannot be stopped must not cost the others their grace, nor the drain its end.
-  for (const each of stopped) {
-    if (each.status === 'rejected') {
-      ports.telemetry.record(drain, { kind: 'refused', doing: 'stop-tasks', reason: reasonOf(each.reason) });
-    }
-  }
-  return { kind: 'done' };
+  const failure = answers.find((each) => each.status === 'rejected');
+  if (!failure) return { kind: 'done' };
+  const stopped = decision.tasks.filter((_, i) => answers[i]?.status === 'fulfilled');
+  return { kind: 'refused', reason: reasonOf(failure.reason), stopped };
 }
 
 /** Asks once for each Auto Scaling group. */

@@ -1,14 +1,8 @@
 /** Which settings cannot work together: found when the service is packaged and when the function starts. */
 
 import type { HookChoices, HookLimits } from './drain.ts';
-import {
-  COMPLETION_RESERVE_SECONDS,
-  HAND_OVER_SECONDS,
-  type Policy,
-  policyWith,
-  STOP_RESERVE_SECONDS,
-  stopsMore,
-} from './policy.ts';
+import { COMPLETION_RESERVE_SECONDS, HAND_OVER_SECONDS, type Policy, policyWith, stopsMore } from './policy.ts';
+import { STOP_RESERVE_SECONDS } from './stragglers.ts';
 
 /** What a policy has to work with: the invocation, and the hook where the deployment creates it. */
 export interface Limits {

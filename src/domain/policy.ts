@@ -13,7 +13,7 @@ import {
   type Stragglers,
   type SupervisedDrain,
 } from './drain.ts';
-import type { AgentSilence, Closed, HoldingTask } from './observation.ts';
+import type { AgentSilence, Closed } from './observation.ts';
 
 /** The operator's choices for every drain. */
 export interface Policy {
@@ -85,9 +85,6 @@ export const QUEUE_WAIT_SECONDS = 900;
 
 /** How long after a wait on the queue the schedule fires in case the message is lost. */
 export const SAFETY_NET_SECONDS = 120;
-
-/** Between StopTask and the task's stop timeout: for the agent to act on it, and for us to see it stopped. */
-export const STOP_RESERVE_SECONDS = 10;
 
 /**
  * How much more often than once a second a drain may be continued, since its start: a bound on what nothing in AWS bounds
@@ -295,15 +292,6 @@ export function isJustEmptied({ emptiedAtMs }: Drain, nowMs: number): boolean {
 /** The longest that agents may go unobserved for their silence to count as one. */
 export function maxSilenceGapSeconds(policy: Policy): number {
   return Math.max(2 * policy.pollMaxSeconds + 60, PARKED_LOOKS_SECONDS.closely.from + SCHEDULE_LATE_SECONDS + 30);
-}
-
-/** When the task must be stopped to have its whole grace before the deadline; never, if the policy leaves it alone. */
-export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Policy): number {
-  if (policy.stopStragglers === 'none' || task.stopRequested) return Number.POSITIVE_INFINITY;
-  if (policy.stopStragglers === 'standalone' && task.class !== 'standalone') return Number.POSITIVE_INFINITY;
-  const deregistrationSeconds = task.class === 'service' ? policy.deregistrationDelaySeconds : 0;
-  const stopTimeoutSeconds = task.stopTimeoutSeconds ?? policy.containerStopTimeoutSeconds;
-  return deadlineMs - (deregistrationSeconds + stopTimeoutSeconds + STOP_RESERVE_SECONDS) * 1000;
 }
 
 /** The poll interval after a look at which nothing had changed. */

@@ -18,10 +18,10 @@ import {
   SCHEDULE_LATE_SECONDS,
   SCHEDULE_MIN_SECONDS,
   settledAtMs,
-  stopDueAtMs,
   stuckAtMs,
 } from './policy.ts';
-import { handOver, mayUseSchedule, waitUntil, withoutQueue } from './wait.ts';
+import { stopDueAtMs, stragglersIn } from './stragglers.ts';
+import { handOver, mayUseSchedule, retryAtMs, waitUntil, withoutQueue } from './wait.ts';
 
 type Supervision = Situation<SupervisedDrain>;
 
@@ -102,8 +102,8 @@ function atDeadline(seen: Seen, { drain, policy, nowMs, isStartVerified, refused
   const isClosed = activeIn(seen).length === 0;
   if (nowMs < deadlineMs) {
     if (!isClosed) return undefined;
-    const stragglers = holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineMs, policy));
-    return stragglers.length > 0 ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+    const stragglers = stragglersIn(holding, deadlineMs, policy, nowMs);
+    return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
   }
   if (!isStartVerified) return refused.has('verify-start') ? undefined : { kind: 'verify-start' };
   if (isClosed && seen.tasks && holding.length === 0 && seen.tasks.listedAtMs >= settledAtMs(drain.closed)) {
@@ -131,9 +131,10 @@ function isCompleting({ tasks }: Seen, { drain, nowMs }: Supervision): boolean {
 
 /** A schedule may come a minute late: it brings looks and reports, and no instant that tasks depend on. */
 function waitFor(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): Decision {
-  const { drain, policy, nowMs, random } = situation;
+  const { drain, policy, nowMs, random, refused } = situation;
   const reports = [stuckAtMs(drain, policy), nearDeadlineAtMs(drain, policy)].filter((instantMs) => instantMs > nowMs);
-  const softMs = Math.min(parkedLookAtMs(nextLook(observation, situation), nowMs, random), ...reports);
+  const lookMs = parkedLookAtMs(nextLook(observation, situation), nowMs, random);
+  const softMs = Math.min(refused.has('stop-tasks') ? retryAtMs(situation) : lookMs, ...reports);
   const dueMs = Math.min(...dueInstants(observation, situation).filter((instantMs) => instantMs > nowMs));
   const untilMs = Math.min(softMs, dueMs);
   if (!mayUseSchedule(situation)) return waitUntil(Math.min(untilMs, nowMs + QUEUE_WAIT_SECONDS * 1000), 'queue');
@@ -145,7 +146,7 @@ function waitFor(observation: Exclude<Observation, { kind: 'absent' }>, situatio
 
 /** What must not be late: the deadline and the stops before it, if we end the drain, and the first list that proves something. */
 function dueInstants(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): number[] {
-  const { drain, policy, isFleet } = situation;
+  const { drain, policy, random, isFleet } = situation;
   if (observation.kind !== 'seen') return [];
   const { tasks } = observation;
   const settledMs = settledAtMs(drain.closed);
@@ -153,7 +154,7 @@ function dueInstants(observation: Exclude<Observation, { kind: 'absent' }>, situ
   const lists = !isFleet && tasks && tasks.listedAtMs < settledMs ? [settledMs] : [];
   if (managedResult(drain, policy) === 'none') return lists;
   const deadlineMs = deadlineAtMs(drain, policy);
-  return [...lists, deadlineMs, ...(tasks?.holding ?? []).map((task) => stopDueAtMs(task, deadlineMs, policy))];
+  return [...lists, deadlineMs, ...(tasks?.holding ?? []).map((task) => stopDueAtMs(task, deadlineMs, policy, random))];
 }
 
 /** ECS may take two days, and an event reports an instance that has become empty, so most looks are rare. */

@@ -28,6 +28,11 @@ export function waitUntil(instantMs: number, on: 'schedule' | 'queue' | 'both'):
   return { kind: 'park', untilMs: wholeSecond(instantMs), on };
 }
 
+/** When what AWS has refused is tried again: drains that it throttles together do not ask again together. */
+export function retryAtMs({ drain, nowMs, random }: Situation<Drain>): number {
+  return nowMs + drain.pollIntervalSeconds * (0.5 + random) * 1000;
+}
+
 /**
  * Waits on a schedule alone, or for the queue to bring the message again. Both may be late, but while the queue takes no
  * messages, handing over would run one invocation after another. Only a drain that can do neither, or whose hook would time

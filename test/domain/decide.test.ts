@@ -13,9 +13,9 @@ import {
   policyOf,
   SCHEDULE_LATE_SECONDS,
   settledAtMs,
-  stopDueAtMs,
   wholeSecond,
 } from '../../src/domain/policy.ts';
+import { stopDueAtMs } from '../../src/domain/stragglers.ts';
 import { anySituation } from './any-situation.ts';
 import {
   at,
@@ -371,8 +371,8 @@ describe('a deadline that an operator may have moved, by a schedule that was not
 
   it('is asked for before tasks are killed, and before they are stopped', () => {
     expect(decide(unread())).toEqual({ kind: 'verify-start' });
-    expect(decide(unread({ ...stopping, nowMs: at(7_130) }))).toEqual({ kind: 'verify-start' });
-    expect(decide(unread({ ...stopping, nowMs: at(7_130) - 1 })).kind).toBe('park');
+    expect(decide(unread({ ...stopping, nowMs: at(7_110) }))).toEqual({ kind: 'verify-start' });
+    expect(decide(unread({ ...stopping, nowMs: at(7_110) - 1 })).kind).toBe('park');
   });
 
   it('kills and stops nothing without an answer: the drain asks again within seconds', () => {
@@ -451,20 +451,48 @@ describe('stragglers', () => {
     expect(decidedAt(7_199, 'none').kind).toBe('park');
   });
 
-  it('get their stop timeout and ten seconds more before the deadline', () => {
-    expect(decidedAt(7_130 - 0.001, 'standalone').kind).toBe('park');
-    expect(decidedAt(7_130, 'standalone')).toEqual({ kind: 'stop-tasks', tasks: [job] });
+  it('get their stop timeout and ten to thirty seconds more before the deadline', () => {
+    expect(decidedAt(7_110 - 0.001, 'standalone').kind).toBe('park');
+    expect(decidedAt(7_110, 'standalone')).toEqual({ kind: 'stop-tasks', tasks: [job] });
+  });
+
+  it('of many drains with one deadline are stopped over twenty seconds, because ECS would throttle the calls', () => {
+    const drain = beatenAt(7_000);
+    const policy = { ...POLICY, stopStragglers: 'standalone' as const };
+    const waits = (random: number) =>
+      decide(situation({ drain, observation: seenOf([job]), policy, nowMs: at(7_050), random }));
+    expect([0, 0.25, 0.99].map(waits)).toEqual([7_110, 7_115, 7_130].map((seconds) => parkUntil(seconds, 'both')));
   });
 
   it('of a service, but not of a daemon, get the deregistration delay of their load balancer as well', () => {
-    expect(decidedAt(6_770 - 0.001, 'all').kind).toBe('park');
-    expect(decidedAt(6_770, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service] });
-    expect(decidedAt(7_159, 'all', [daemon]).kind).toBe('park');
-    expect(decidedAt(7_160, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service, daemon, job] });
+    expect(decidedAt(6_750 - 0.001, 'all').kind).toBe('park');
+    expect(decidedAt(6_750, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service] });
+    expect(decidedAt(7_139, 'all', [daemon]).kind).toBe('park');
+    expect(decidedAt(7_140, 'all')).toEqual({ kind: 'stop-tasks', tasks: [service, daemon, job] });
   });
 
   it('are never asked to stop twice', () => {
     expect(decidedAt(7_199, 'all', [{ ...job, stopRequested: true }]).kind).toBe('park');
+  });
+
+  it('that ECS has not stopped are tried again within seconds, not by all drains at the same time, until the deadline', () => {
+    const drain = drainOf({ pollIntervalSeconds: 10, lastHeartbeatAtMs: at(7_100) });
+    const refusedAt = (seconds: number, random: number) =>
+      decide(
+        situation({
+          drain,
+          observation: seenOf([job]),
+          policy: { ...POLICY, stopStragglers: 'standalone' },
+          nowMs: at(seconds),
+          refused: refused('stop-tasks'),
+          random,
+        }),
+      );
+    expect([0, 0.5, 0.9].map((random) => refusedAt(7_140, random))).toEqual(
+      [7_145, 7_150, 7_154].map((seconds) => parkUntil(seconds, 'both')),
+    );
+    expect(refusedAt(7_195, 0.9)).toEqual(parkUntil(7_200, 'both'));
+    expect(refusedAt(7_200, 0.9)).toEqual({ kind: 'verify-start' });
   });
 });
 
@@ -623,7 +651,7 @@ describe('a wait', () => {
 
   it.each<[string, number, number, Partial<Situation>]>([
     ['the deadline', 7_200, 510, {}],
-    ['the moment to stop a straggler', 7_130, 510, { observation: seenOf([job]), policy: standalone }],
+    ['the moment to stop a straggler', 7_120, 510, { observation: seenOf([job]), policy: standalone }],
     ['the end of the agent’s grace', 6_900, 45, { drain: silentSince(6_000, 6_300) }],
     ['a heartbeat', 1_800, 510, { drain: beatenAt(0) }],
   ])('until %s is on the queue: a schedule is 75 s late at worst', (_, due, lookSeconds, overrides) => {
@@ -638,7 +666,7 @@ describe('a wait', () => {
     const near = (overrides: Partial<Situation>) => decide(situation({ nowMs: at(7_100), ...overrides }));
     expect(near({ drain: beatenAt(7_050) })).toEqual(parkUntil(7_200, 'both'));
     const straggler = { observation: seenOf([job, holdingTaskOf()]), policy: standalone };
-    expect(near({ drain: beatenAt(7_050), ...straggler })).toEqual(parkUntil(7_130, 'both'));
+    expect(near({ drain: beatenAt(7_050), ...straggler })).toEqual(parkUntil(7_120, 'both'));
     expect(near({ drain: silentSince(6_220, 7_050) })).toEqual(parkUntil(7_120, 'both'));
   });
 
@@ -759,7 +787,7 @@ describe('any decision', () => {
         deadlineMs,
         heartbeatDueAtMs(drain, policy),
         drain.agentSilence ? agentLostAtMs(drain.agentSilence, drain.closed, policy) : Number.POSITIVE_INFINITY,
-        ...holding.map((each) => stopDueAtMs(each, deadlineMs, policyOf(drain, policy))),
+        ...holding.map((each) => stopDueAtMs(each, deadlineMs, policyOf(drain, policy), given.random)),
       ];
       const lateMs = decision.on === 'schedule' ? SCHEDULE_LATE_SECONDS * 1000 : 0;
       // Without the queue a drain may be late by a schedule's minute, but not for its hook.

@@ -112,26 +112,35 @@ describe('what AWS refuses', () => {
   const refusal = { kind: 'refused', reason: 'throttled' } as const;
   const unavailable = { kind: 'unavailable', reason: 'throttled' };
 
-  it.each<Decision>([
-    LOOK,
-    GONE,
-    { kind: 'set-draining' },
-    { kind: 'verify-start' },
-    { kind: 'stop-tasks', tasks: [] },
-  ])('leaves nothing observed to decide by: $kind', (decision) => {
-    const work = workOf(drainOf(), { refused: new Set(['heartbeat']) });
-    const refused = new Set(['heartbeat', decision.kind]);
-    expect(next(work, decision, refusal)).toEqual({ ...work, refused, observation: unavailable });
-  });
+  it.each<Decision>([LOOK, GONE, { kind: 'set-draining' }, { kind: 'verify-start' }])(
+    'leaves nothing observed to decide by: $kind',
+    (decision) => {
+      const work = workOf(drainOf(), { refused: new Set(['heartbeat']) });
+      const refused = new Set(['heartbeat', decision.kind]);
+      expect(next(work, decision, refusal)).toEqual({ ...work, refused, observation: unavailable });
+    },
+  );
 
   it.each<Decision>([
     PARK,
     { kind: 'heartbeat' },
     { kind: 'read-hook' },
     { kind: 'announce', event: 'stuck', deadlineAtMs: at(1) },
+    { kind: 'stop-tasks', tasks: [holdingTaskOf()] },
   ])('leaves the observation as good as it was, where it says nothing of the instance: $kind', (decision) => {
     const work = workOf();
     expect(next(work, decision, refusal)).toEqual({ ...work, refused: new Set([decision.kind]) });
+  });
+
+  it('leaves the stops that ECS has taken', () => {
+    const [a, b] = [holdingTaskOf({ arn: 'a' }), holdingTaskOf({ arn: 'b' })];
+    const work = workOf(drainOf(), { observation: seenOf([a, b]) });
+    const observation = seenOf([{ ...a, stopRequested: true }, b]);
+    expect(next(work, { kind: 'stop-tasks', tasks: [a, b] }, { ...refusal, stopped: [a] })).toEqual({
+      ...work,
+      refused: new Set(['stop-tasks']),
+      observation,
+    });
   });
 
   it('on the queue is remembered separately from the schedule', () => {

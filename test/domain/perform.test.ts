@@ -165,12 +165,21 @@ describe('heartbeats and completions', () => {
 describe('stopping stragglers', () => {
   const tasks = ['a', 'b', 'c'].map((arn) => holdingTaskOf({ arn }));
 
-  it('gives the reason that the task shows; a refused stop does not affect the others', async () => {
-    const aws = fakeAws({ fault: ({ args: [arn] }) => (arn === 'b' ? denied : undefined) });
-    expect(await performed(aws, [[first, { kind: 'stop-tasks', tasks }]])).toEqual([{ kind: 'done' }]);
-    const reason = `ecs-drain: the drain of ${INSTANCE_ID} is near its deadline`;
-    expect(aws.calls.map(({ args }) => args)).toEqual(['a', 'b', 'c'].map((arn) => [arn, reason]));
-    expect(aws.refusals()).toEqual([{ doing: 'stop-tasks', reason: 'not authorized' }]);
+  it.each([denied, throttled])(
+    'gives the reason that the task shows; a refused stop does not affect the others: %s',
+    async (error) => {
+      const aws = fakeAws({ fault: ({ args: [arn] }) => (arn === 'b' ? error : undefined) });
+      const stopped = tasks.filter(({ arn }) => arn !== 'b');
+      expect(await performed(aws, [[first, { kind: 'stop-tasks', tasks }]])).toEqual([
+        { kind: 'refused', reason: error.message, stopped },
+      ]);
+      const reason = `ecs-drain: the drain of ${INSTANCE_ID} is near its deadline`;
+      expect(aws.calls.map(({ args }) => args)).toEqual(['a', 'b', 'c'].map((arn) => [arn, reason]));
+    },
+  );
+
+  it('is done where ECS takes every stop', async () => {
+    expect(await performed(fakeAws(), [[first, { kind: 'stop-tasks', tasks }]])).toEqual([{ kind: 'done' }]);
   });
 });
 

@@ -16,10 +16,10 @@ import {
   policyOf,
   pollIntervalWithin,
   settledAtMs,
-  stopDueAtMs,
   stuckAtMs,
   wholeSecond,
 } from '../../src/domain/policy.ts';
+import { stopDueAtMs } from '../../src/domain/stragglers.ts';
 import { at, drainOf, HOOK, holdingTaskOf, noticeDrainOf, POLICY } from './samples.ts';
 
 const closed = { sinceMs: at(0), containerInstances: [], silent: [] };
@@ -97,13 +97,13 @@ describe('the deadline', () => {
 
 describe('a task that is stopped ahead of the deadline', () => {
   const dueBefore = (stopStragglers: 'none' | 'standalone' | 'all', task: Parameters<typeof holdingTaskOf>[0]) =>
-    (at(7_200) - stopDueAtMs(holdingTaskOf(task), at(7_200), { ...POLICY, stopStragglers })) / 1000;
+    (at(7_200) - stopDueAtMs(holdingTaskOf(task), at(7_200), { ...POLICY, stopStragglers }, 0.75)) / 1000;
 
-  it('is stopped so early that it has its stop timeout and ten seconds, and a service’s its deregistration delay', () => {
-    expect(dueBefore('all', { class: 'service', stopTimeoutSeconds: 120 })).toBe(430);
-    expect(dueBefore('all', { class: 'daemon', stopTimeoutSeconds: 120 })).toBe(130);
-    expect(dueBefore('standalone', { class: 'standalone', stopTimeoutSeconds: 120 })).toBe(130);
-    expect(dueBefore('all', { class: 'standalone', stopTimeoutSeconds: undefined })).toBe(40);
+  it('is stopped so early that it has its stop timeout and ten to thirty seconds, and a service’s its deregistration delay', () => {
+    expect(dueBefore('all', { class: 'service', stopTimeoutSeconds: 120 })).toBe(435);
+    expect(dueBefore('all', { class: 'daemon', stopTimeoutSeconds: 120 })).toBe(135);
+    expect(dueBefore('standalone', { class: 'standalone', stopTimeoutSeconds: 120 })).toBe(135);
+    expect(dueBefore('all', { class: 'standalone', stopTimeoutSeconds: undefined })).toBe(45);
   });
 
   it('is never stopped if the policy leaves it alone, or ECS was asked already', () => {

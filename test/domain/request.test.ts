@@ -60,7 +60,7 @@ describe('a deadline that an operator sets', () => {
     const { aws, ask } = await parkedWorld({}, { ...POLICY, stopStragglers: 'all' });
     await ask({ deadlineSeconds: 14_000 });
     await aws.run(() => aws.finished().length > 0);
-    expect(aws.secondsOf('stopTask')).toEqual([14_100 - 300 - 30 - 10]);
+    expect(aws.secondsOf('stopTask')).toEqual([14_100 - 300 - 30 - 20]);
   });
 
   it('is at most what the hook allows, less the time that the end takes', async () => {
@@ -225,7 +225,7 @@ describe('a deadline that an operator has moved while Scheduler does not answer'
     async (stopStragglers) => {
       const policy = { ...POLICY, deadlineSeconds: 1_800, stopStragglers };
       // The message for the old deadline, or for the stop ahead of it.
-      const [from, to] = stopStragglers === 'none' ? [1_799, 1_802] : [1_758, 1_762];
+      const [from, to] = stopStragglers === 'none' ? [1_799, 1_802] : [1_739, 1_762];
       const world: World = { tasks: [job], random, outages: [{ of: 'scheduler', span: [from, to] }] };
       const { aws, ask, stored } = await parkedWorld(world, policy);
       await aws.waitUntil(1_600);
@@ -264,7 +264,7 @@ describe('a deadline that an operator has moved while Scheduler does not answer'
     expect(aws.secondsOf('stopTask')).toHaveLength(1);
     expect(aws.finished()).toMatchObject([{ outcome: { kind: 'drained' } }]);
     const [stoppedAtSeconds = 0] = aws.secondsOf('stopTask');
-    expect(stoppedAtSeconds).toBeGreaterThanOrEqual(9_760 - 340);
+    expect(stoppedAtSeconds).toBeGreaterThanOrEqual(9_760 - 340 - 20);
     expect(stoppedAtSeconds).toBeLessThan(9_760 - 340 + POLICY.pollMaxSeconds + 1);
   });
 });

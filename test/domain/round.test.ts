@@ -310,7 +310,27 @@ describe('the deadline', () => {
     expect(await aws.runToEnd({ policy: { ...waits, stopStragglers: 'standalone' } })).toMatchObject([
       { kind: 'drained' },
     ]);
-    expect(aws.secondsOf('stopTask')).toEqual([7_070]);
+    expect(aws.secondsOf('stopTask')).toEqual([7_060]);
+  });
+
+  it('is preceded by a second stop of the stragglers that ECS has throttled, still in time for their grace', async () => {
+    const tasks = [0, 1].map((i) => ({ ...endless, id: `job${i}`, stopTimeoutSeconds: 30 }));
+    const fault: World['fault'] = ({ name, args: [id], atSeconds }) =>
+      name === 'stopTask' && id === 'job1' && atSeconds < 7_155 ? new Unavailable('throttled') : undefined;
+    const aws = fakeAws({ tasks, fault });
+    expect(await aws.runToEnd({ policy: { ...POLICY, stopStragglers: 'standalone' } })).toMatchObject([
+      { kind: 'drained' },
+    ]);
+    const stopsOf = (id: string) =>
+      aws
+        .callsNamed('stopTask')
+        .filter(({ args }) => args[0] === id)
+        .map(({ atSeconds }) => atSeconds);
+    expect(stopsOf('job0')).toEqual([7_150]);
+    const stops = stopsOf('job1');
+    expect(stops[0]).toBe(7_150);
+    expect(stops.at(-1)).toBeLessThanOrEqual(7_160);
+    expect(aws.refusals()).toContainEqual({ doing: 'stop-tasks', reason: 'throttled' });
   });
 
   it('is the one that the hook chooses for its group, with the result and the stragglers that it chooses', async () => {
@@ -1005,7 +1025,7 @@ describe('a warning of a Spot interruption', () => {
       aws.send(() => begin({ ...noticeDrainOf(), startedAtMs: at(warned) }), at(warned));
       aws.send(() => begin({ ...recommendation, startedAtMs: at(recommended) }), at(recommended));
       await aws.run();
-      expect(aws.secondsOf('stopTask')).toEqual([warned + 45]);
+      expect(aws.secondsOf('stopTask')).toEqual([warned + 35]);
       const ends = aws.published.flatMap(({ drain, event }) =>
         event.kind === 'finished' && drain.kind === 'notice' ? [drain.notice.kind] : [],
       );

@@ -183,8 +183,8 @@ function callIn({ method, path, headers, body }: WireRequest): Omit<Mutation, 'a
 const LONGEST_SENTENCE = 1_500;
 const LONGEST_LOG_LINE = 8_000;
 
-/** A standalone task is stopped its stop timeout and 10 s of reserve before the deadline. */
-const STOPS_BEFORE_MS = (TASK.stopTimeoutSeconds + 10) * 1000;
+/** A standalone task is stopped its stop timeout and 10 to 30 s before the deadline. */
+const STOPS_BEFORE_MS = (TASK.stopTimeoutSeconds + 30) * 1000;
 
 /** The name of the schedule for our hook on an instance. */
 export function scheduleOf(instanceId: string): string {

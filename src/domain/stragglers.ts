@@ -1,0 +1,46 @@
+/** The tasks that are stopped ahead of the deadline. Pure. */
+
+import type { EcsRef, HoldingTask, Observation } from './observation.ts';
+import type { Policy } from './policy.ts';
+
+/** Between StopTask and the task's stop timeout: for the agent to act on it, and for us to see it stopped. */
+export const STOP_RESERVE_SECONDS = 10;
+
+/**
+ * How much earlier than necessary StopTask may come: of many drains with one deadline, ECS would throttle the calls
+ * (facts 17 ecs-throttling).
+ */
+const STOP_SPREAD_SECONDS = 20;
+
+/**
+ * When the task is stopped, to have its whole grace before the deadline; never, if the policy leaves it alone. `random` (from 0, the
+ * earliest, to 1, without 1) spreads the stops of many drains.
+ */
+export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Policy, random: number): number {
+  if (policy.stopStragglers === 'none' || task.stopRequested) return Number.POSITIVE_INFINITY;
+  if (policy.stopStragglers === 'standalone' && task.class !== 'standalone') return Number.POSITIVE_INFINITY;
+  const deregistrationSeconds = task.class === 'service' ? policy.deregistrationDelaySeconds : 0;
+  const stopTimeoutSeconds = task.stopTimeoutSeconds ?? policy.containerStopTimeoutSeconds;
+  const graceSeconds = deregistrationSeconds + stopTimeoutSeconds + STOP_RESERVE_SECONDS;
+  return deadlineMs - Math.round((graceSeconds + STOP_SPREAD_SECONDS * (1 - random)) * 1000);
+}
+
+/** The tasks that are stopped now, if any. */
+export function stragglersIn(
+  holding: readonly HoldingTask[],
+  deadlineMs: number,
+  policy: Policy,
+  nowMs: number,
+): readonly HoldingTask[] {
+  return holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineMs, policy, 0));
+}
+
+/** The observation after ECS was asked to stop these tasks. It may take a moment to show it, and to ask again would not hurry it. */
+export function withStops(observation: Observation | undefined, tasks: readonly EcsRef[]): Observation | undefined {
+  if (observation?.kind !== 'seen' || !observation.tasks) return observation;
+  const stopped = new Set(tasks.map(({ arn }) => arn));
+  const holding = observation.tasks.holding.map((task) =>
+    stopped.has(task.arn) ? { ...task, stopRequested: true } : task,
+  );
+  return { ...observation, tasks: { ...observation.tasks, holding } };
+}
