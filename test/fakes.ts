@@ -357,7 +357,7 @@ export function fakeAws(world: World = {}) {
           const own = among(cluster, arns);
           // Facts 11 set-draining: only ACTIVE ones become DRAINING.
           for (const instance of own) if (statusOf(instance) === 'ACTIVE') draining.add(instance.id);
-          return own.map((instance) => described(instance));
+          return { found: own.map((instance) => described(instance)) };
         },
         async mark(cluster, arns, mark) {
           await called('mark', 'ecs-changes', cluster, arns, mark);

@@ -15,7 +15,7 @@ export function dryContainerInstances(ecs: ContainerInstances): ContainerInstanc
   return {
     ...ecs,
     describe,
-    setDraining: describe,
+    setDraining: async (cluster, arns) => ({ found: await describe(cluster, arns) }),
     mark: nothing,
     unmark: nothing,
     setActive: async () => [],

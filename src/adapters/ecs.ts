@@ -19,7 +19,7 @@ import {
   STAGES,
   type Task,
 } from '../domain/observation.ts';
-import type { ContainerInstances, TaskList } from '../domain/ports.ts';
+import { type ContainerInstances, errorOf, type Registrations, type TaskList } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { callInCluster, type Ecs, refuseFailures } from './ecs-call.ts';
 import { ecsMarks } from './ecs-marks.ts';
@@ -97,10 +97,12 @@ export async function describedInstances(
  * What ECS refuses is described: it may be DRAINING already, or still REGISTERING. Because of it ECS may have refused the
  * others of its call too: they are set without it. A call that fails costs the others nothing.
  */
-async function setDraining(ecs: Ecs, cluster: string, arns: readonly string[]): Promise<ContainerInstance[]> {
+async function setDraining(ecs: Ecs, cluster: string, arns: readonly string[]): Promise<Registrations> {
   const calls = batches(arns, UPDATE_BATCH).map(async (containerInstances) => {
     const update = { cluster, containerInstances, status: 'DRAINING' } as const;
-    const answer = await callInCluster(`set ${containerInstances.join(', ')} to DRAINING`, () =>
+    // The error is that of drains whose instance is in another batch as well.
+    const attempted = `set ${containerInstances.length} container instances of cluster ${cluster} to DRAINING`;
+    const answer = await callInCluster(attempted, () =>
       ecs.client
         .send(new UpdateContainerInstancesStateCommand(update), { abortSignal: ecs.abortSignal })
         .catch((error: Error) => {
@@ -116,17 +118,26 @@ async function setDraining(ecs: Ecs, cluster: string, arns: readonly string[]): 
   if (answered.length === 0) await Promise.all(calls);
   const updated = answered.flat().filter(({ status }) => status !== 'ACTIVE');
   const failed = batches(arns, UPDATE_BATCH).flatMap((batch, i) => (answers[i]?.status === 'rejected' ? batch : []));
+  const failure = answers.find((answer) => answer.status === 'rejected');
+  const error = failure && errorOf(failure.reason);
   const others = arns.filter((arn) => !failed.includes(arn) && updated.every((instance) => instance.arn !== arn));
-  if (others.length === 0) return updated;
-  const orNothing = (error: unknown) => {
-    if (updated.length === 0) throw error;
-    return [];
-  };
-  const described = await describeRegistrations(ecs, cluster, others).catch(orNothing);
+  if (others.length === 0) return { found: updated, error };
+  const rest = await setRefused(ecs, cluster, others).catch((thrown) => {
+    if (updated.length === 0) throw thrown;
+    return { found: [], error: errorOf(thrown) };
+  });
+  return { found: [...updated, ...rest.found], error: error ?? rest.error };
+}
+
+async function setRefused(ecs: Ecs, cluster: string, arns: readonly string[]): Promise<Registrations> {
+  const described = await describeRegistrations(ecs, cluster, arns);
   const active = described.filter(({ status }) => status === 'ACTIVE').map(({ arn }) => arn);
-  if (active.length === 0 || active.length === others.length) return [...updated, ...described];
+  if (active.length === 0 || active.length === arns.length) return { found: described };
   const settled = described.filter(({ status }) => status !== 'ACTIVE');
-  return [...updated, ...settled, ...(await setDraining(ecs, cluster, active).catch(orNothing))];
+  const { found, error } = await setDraining(ecs, cluster, active).catch((thrown): Registrations => {
+    return { found: [], error: errorOf(thrown) };
+  });
+  return { found: [...settled, ...found], error };
 }
 
 /** The ARNs of the tasks on a container instance. */

@@ -4,7 +4,7 @@ import { batches, byCluster, isValue, MOST_AT_ONCE } from './by-cluster.ts';
 import { type Drain, instanceIdOf } from './drain.ts';
 import type { Work } from './evolve.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
-import { ClusterMissing, type ContainerInstances, errorOf, Unavailable } from './ports.ts';
+import { ClusterMissing, type ContainerInstances, errorOf, type Registrations, Unavailable } from './ports.ts';
 
 /** The registrations of one drain's instance, or why they are not known. */
 export type Found =
@@ -20,7 +20,7 @@ export function describeUnreported(works: readonly Work[], ecs: ContainerInstanc
     const answers = arns.map((arn) => reported.get(arn) ?? byArn(arn));
     const error = answers.find((answer) => answer instanceof Error);
     if (error) throw error;
-    return answers.filter(isValue);
+    return { found: answers.filter(isValue) };
   };
 }
 
@@ -72,13 +72,13 @@ export interface Searching {
 }
 
 /** What a cluster says: registrations, and why there may be more. */
-interface Searched {
-  readonly found: readonly ContainerInstance[];
-  readonly error?: Error;
+interface Searched extends Registrations {
+  /** Whether ECS lists registrations that it does not describe, and so does not say of which instance. */
+  readonly isInPart?: boolean;
 }
 
 /** The registrations as they are now; what could not be asked for is left out. */
-type Resolve = (cluster: string, arns: readonly string[]) => Promise<readonly ContainerInstance[]>;
+export type Resolve = (cluster: string, arns: readonly string[]) => Promise<Registrations>;
 
 /**
  * Searches the clusters for the registrations of the drains' instances, and resolves each. The named cluster of a drain comes
@@ -98,16 +98,26 @@ export async function search(
     // A call that fails costs no drains but those that it was about.
     const searches = searching.clusters.flatMap((cluster) => {
       const own = left.filter((work) => clustersOf(work).includes(cluster));
-      return batches(own, MOST_AT_ONCE).map(async (some) => ({
-        some,
-        searched: await searchCluster(cluster, some, resolve, searching.ecs),
-      }));
+      return batches(own, MOST_AT_ONCE).map((some) => searchApart(cluster, some, resolve, searching));
     });
-    for (const { some, searched } of await Promise.all(searches)) {
-      for (const work of some) found.set(work, merged(found.get(work), searched, work.drain, searching));
+    for (const [work, searched] of (await Promise.all(searches)).flat()) {
+      found.set(work, merged(found.get(work), searched, work.drain, searching));
     }
   }
   return found;
+}
+
+/** Where ECS does not say of which instance a registration is, halves are searched, until only the drain of that one has to wait. */
+async function searchApart(
+  cluster: string,
+  works: readonly Work[],
+  resolve: Resolve,
+  searching: Searching,
+): Promise<(readonly [Work, Searched])[]> {
+  const searched = await searchCluster(cluster, works, resolve, searching.ecs);
+  if (!searched.isInPart || searching.takesParts || works.length === 1) return works.map((work) => [work, searched]);
+  const halves = batches(works, Math.ceil(works.length / 2));
+  return (await Promise.all(halves.map((half) => searchApart(cluster, half, resolve, searching)))).flat();
 }
 
 async function searchCluster(
@@ -119,10 +129,11 @@ async function searchCluster(
   try {
     const ids = [...new Set(works.map(({ drain }) => instanceIdOf(drain)))];
     const arns = await ecs.list(cluster, ids);
-    const found = arns.length > 0 ? await resolve(cluster, arns) : [];
-    if (found.length === arns.length) return { found };
+    const searched = arns.length > 0 ? await resolve(cluster, arns) : { found: [] };
+    const { found, error } = searched;
+    if (error || found.length === arns.length) return searched;
     const reason = `ECS lists ${arns.length} registrations in cluster ${cluster} and describes ${found.length}.`;
-    return { found, error: new Unavailable(reason) };
+    return { found, error: new Unavailable(reason), isInPart: true };
   } catch (error) {
     return { found: [], error: errorOf(error) };
   }

@@ -36,7 +36,7 @@ export interface ContainerInstances {
    * is DRAINING already (facts 11 set-draining). What a call failed for is left out.
    * @throws if no call was answered.
    */
-  setDraining(cluster: string, arns: readonly string[]): Promise<readonly ContainerInstance[]>;
+  setDraining(cluster: string, arns: readonly string[]): Promise<Registrations>;
   /**
    * Writes our mark on registrations. It stays with the registration, and so ends with it
    * (facts 96 container-instance-attributes).
@@ -62,6 +62,12 @@ export interface ContainerInstances {
   diagnose(tasks: readonly HoldingTask[]): Promise<Diagnostics>;
   /** Asks ECS to stop the task with its usual grace; `reason` is shown with the task. */
   stopTask(task: EcsRef, reason: string): Promise<void>;
+}
+
+export interface Registrations {
+  readonly found: readonly ContainerInstance[];
+  /** Why others are left out. */
+  readonly error?: Error | undefined;
 }
 
 export interface TaskList {

@@ -3,7 +3,7 @@
 import { instanceIdOf } from './drain.ts';
 import type { Work } from './evolve.ts';
 import type { Trigger } from './mark.ts';
-import { type Found, type Searching, search } from './observe-registrations.ts';
+import { type Found, type Resolve, type Searching, search } from './observe-registrations.ts';
 import { type Ports, reasonOf, Unavailable } from './ports.ts';
 
 /** A drain whose instance must be set to DRAINING, and what its mark names; undefined if it needs none. */
@@ -20,9 +20,7 @@ export async function setDraining(
 ): Promise<Map<Work, Found>> {
   const found = [...Map.groupBy(toDrain, ({ mark }) => mark)].map(([trigger, alike]) => {
     const works = alike.map(({ work }) => work);
-    const resolve = trigger
-      ? markAndDrain(trigger, works, ports)
-      : (cluster: string, arns: readonly string[]) => ports.containerInstances.setDraining(cluster, arns);
+    const resolve = trigger ? markAndDrain(trigger, works, ports) : ports.containerInstances.setDraining;
     return search(works, resolve, searching);
   });
   return new Map((await Promise.all(found)).flatMap((each) => [...each]));
@@ -36,12 +34,12 @@ function markAndDrain(
   trigger: Trigger,
   works: readonly Work[],
   { containerInstances: ecs, clock, telemetry }: Pick<Ports, 'containerInstances' | 'clock' | 'telemetry'>,
-) {
-  return async (cluster: string, arns: readonly string[]) => {
+): Resolve {
+  return async (cluster, arns) => {
     const described = await ecs.describe(cluster, arns);
     const taking = described.filter(({ status }) => status === 'ACTIVE');
     const active = taking.map(({ arn }) => arn);
-    if (active.length === 0) return described;
+    if (active.length === 0) return { found: described };
     try {
       await ecs.mark(cluster, active, { trigger, atMs: clock.nowMs() });
     } catch (error) {
@@ -52,7 +50,7 @@ function markAndDrain(
         telemetry.record(drain, { kind: 'refused', doing: 'mark', reason: reasonOf(error) });
       }
     }
-    const drained = await ecs.setDraining(cluster, active);
-    return [...described.filter(({ arn }) => !active.includes(arn)), ...drained];
+    const { found, error } = await ecs.setDraining(cluster, active);
+    return { found: [...described.filter(({ arn }) => !active.includes(arn)), ...found], error };
   };
 }

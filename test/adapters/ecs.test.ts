@@ -181,9 +181,9 @@ describe('setting registrations to DRAINING', () => {
   it('sets ten at a time, and returns them as ECS has them now', async () => {
     const endpoint = await aws(updating());
     const arns = range(12).map((n) => containerInstanceArn(n));
-    expect(await ecsAt(endpoint).setDraining(CLUSTER, arns)).toEqual(
-      range(12).map((n) => containerInstance(n, { status: 'DRAINING' })),
-    );
+    expect(await ecsAt(endpoint).setDraining(CLUSTER, arns)).toEqual({
+      found: range(12).map((n) => containerInstance(n, { status: 'DRAINING' })),
+    });
     expect(endpoint.inputsOf('UpdateContainerInstancesState')).toEqual([
       { cluster: CLUSTER, containerInstances: arns.slice(0, 10), status: 'DRAINING' },
       { cluster: CLUSTER, containerInstances: arns.slice(10), status: 'DRAINING' },
@@ -192,7 +192,7 @@ describe('setting registrations to DRAINING', () => {
   });
 
   it.each(['UpdateContainerInstancesState', 'DescribeContainerInstances'])(
-    'leaves out what a throttled %s was about: what was answered counts',
+    'leaves out what a throttled %s was about, and says so: what was answered counts',
     async (action) => {
       const endpoint = await aws({
         ...updating(),
@@ -208,7 +208,12 @@ describe('setting registrations to DRAINING', () => {
         },
       });
       const arns = range(12).map((n) => containerInstanceArn(n));
-      expect(arnsOf(await ecsAt(endpoint).setDraining(CLUSTER, arns))).toEqual(arns.slice(0, 10));
+      const { found, error } = await ecsAt(endpoint).setDraining(CLUSTER, arns);
+      expect(arnsOf(found)).toEqual(arns.slice(0, 10));
+      const isUpdate = action === 'UpdateContainerInstancesState';
+      const attempted = `${isUpdate ? 'set' : 'describe'} 2 container instances of cluster ${CLUSTER}${isUpdate ? ' to DRAINING' : ''}`;
+      expect(error).toBeInstanceOf(Unavailable);
+      expect(error?.message).toBe(`Could not ${attempted}: ThrottlingException: Rate exceeded`);
     },
   );
 
@@ -220,9 +225,9 @@ describe('setting registrations to DRAINING', () => {
   ])('describes those of which the answer says that %s', async (_, containerInstances, failures) => {
     const answer = { ...(containerInstances && { containerInstances }), ...(failures && { failures }) };
     const endpoint = await aws({ ...describing('REGISTERING'), UpdateContainerInstancesState: answer });
-    expect(await ecsAt(endpoint).setDraining(CLUSTER, [containerInstanceArn()])).toEqual([
-      containerInstance(1, { status: 'REGISTERING' }),
-    ]);
+    expect(await ecsAt(endpoint).setDraining(CLUSTER, [containerInstanceArn()])).toEqual({
+      found: [containerInstance(1, { status: 'REGISTERING' })],
+    });
   });
 
   it.each(['InvalidParameterException', 'ClientException'])(
@@ -238,8 +243,8 @@ describe('setting registrations to DRAINING', () => {
           containerInstances.length === 10 ? refused : { containerInstances: set },
       });
       const arns = range(12).map((n) => containerInstanceArn(n));
-      const draining = await ecsAt(endpoint).setDraining(CLUSTER, arns);
-      expect(arnsOf(draining).toSorted()).toEqual(arns);
+      const { found } = await ecsAt(endpoint).setDraining(CLUSTER, arns);
+      expect(arnsOf(found).toSorted()).toEqual(arns);
       expect(endpoint.inputsOf('DescribeContainerInstances')).toEqual([
         { cluster: CLUSTER, containerInstances: arns.slice(0, 10) },
       ]);
@@ -267,11 +272,28 @@ describe('setting registrations to DRAINING of which ECS refuses one', () => {
         return { containerInstances: described(accepted), failures: [{ arn: old, reason: 'DRAINING' }] };
       },
     });
-    const set = await ecsAt(endpoint).setDraining(CLUSTER, [old, ...fresh]);
+    const { found: set } = await ecsAt(endpoint).setDraining(CLUSTER, [old, ...fresh]);
     expect(arnsOf(set).toSorted()).toEqual([old, ...fresh]);
     expect(set.map(({ status }) => status)).toEqual(['DRAINING', 'DRAINING', 'DRAINING']);
     expect(endpoint.inputsOf('UpdateContainerInstancesState')).toHaveLength(isWhole ? 2 : 1);
   });
+});
+
+it('a registration that ECS refused is known, though ECS throttles the call without it', async () => {
+  const [old = '', fresh = ''] = range(2).map((n) => containerInstanceArn(n));
+  const endpoint = await aws({
+    DescribeContainerInstances: {
+      containerInstances: [
+        recordedInstance({ containerInstanceArn: old, status: 'DRAINING' }),
+        recordedInstance({ containerInstanceArn: fresh, status: 'ACTIVE' }),
+      ],
+    },
+    UpdateContainerInstancesState: ({ containerInstances = [] }) =>
+      containerInstances.includes(old) ? fault('ClientException', 'It is not ACTIVE.') : throttled,
+  });
+  const { found, error } = await ecsAt(endpoint).setDraining(CLUSTER, [old, fresh]);
+  expect(arnsOf(found)).toEqual([old]);
+  expect(error).toBeInstanceOf(Unavailable);
 });
 
 describe('listing the tasks on a registration', () => {
@@ -504,7 +526,7 @@ const calls: [keyof Script, (ecs: ContainerInstances) => Promise<unknown>, attem
   [
     'UpdateContainerInstancesState',
     (ecs) => ecs.setDraining(CLUSTER, [containerInstanceArn(1), containerInstanceArn(2)]),
-    `set ${containerInstanceArn(1)}, ${containerInstanceArn(2)} to DRAINING`,
+    'set 2 container instances of cluster prod to DRAINING',
   ],
   ['ListTasks', (ecs) => ecs.listTasks(containerInstance()), `list the RUNNING tasks on ${containerInstanceArn()}`],
   ['DescribeTasks', (ecs) => ecs.describeTasks(CLUSTER, [taskArn()]), 'describe 1 tasks of cluster prod'],

@@ -109,7 +109,9 @@ describe('setting instances to DRAINING', () => {
 
   it('is refused where ECS leaves a registration ACTIVE, and names those', async () => {
     const aws = fakeAws({ instances: [{ id: 'stays' }, { id: 'also' }, { id: 'done', status: 'DRAINING' }] });
-    const describing = withEcs((ecs) => ({ setDraining: ecs.describe }));
+    const describing = withEcs((ecs) => ({
+      setDraining: async (...given) => ({ found: await ecs.describe(...given) }),
+    }));
     expect(await observed(aws, [setDraining(drainOf())], { ports: describing })).toEqual([
       {
         kind: 'refused',
@@ -232,7 +234,7 @@ describe('a search', () => {
   it('is without an answer where ECS lists a registration that it does not describe, except for what was set to DRAINING', async () => {
     const aws = fakeAws({ instances: [there, { id: 'two', cluster: 'batch' }] });
     const ports = withEcs((ecs) => ({
-      setDraining: async (cluster, arns) => (await ecs.setDraining(cluster, arns)).slice(1),
+      setDraining: async (cluster, arns) => ({ found: (await ecs.setDraining(cluster, arns)).found.slice(1) }),
     }));
     const others = setDraining(drainOn(OTHER, { namedCluster: 'batch' }));
     expect(
@@ -242,6 +244,47 @@ describe('a search', () => {
       { kind: 'refused', reason: 'ECS lists 2 registrations in cluster batch and describes 1.' },
     ]);
   });
+
+  it('keeps only the drain of the instance waiting of which ECS lists a registration that it does not describe', async () => {
+    const { instances } = fleetOf(60);
+    const aws = fakeAws({ instances: instances.map((each) => ({ ...each, status: 'DRAINING' })) });
+    const unknown = containerInstanceOf().arn.replace('one', 'unknown');
+    const ports = withEcs((ecs) => ({
+      list: async (cluster, ids) => [...(await ecs.list(cluster, ids)), ...(ids.includes('i-17') ? [unknown] : [])],
+    }));
+    const answers = await observed(
+      aws,
+      instances.map(({ ec2InstanceId }) => look(drainOn(ec2InstanceId ?? ''), { registrations: 'search' })),
+      { ports },
+    );
+    const waiting = instances.filter((_, i) => answers[i]?.kind !== 'observed');
+    expect(waiting.map(({ ec2InstanceId }) => ec2InstanceId)).toEqual(['i-17']);
+    expect(answers[17]).toEqual({
+      kind: 'refused',
+      reason: 'ECS lists 2 registrations in cluster prod and describes 1.',
+    });
+    expect(aws.callsNamed('list').length).toBeLessThanOrEqual(1 + 2 * Math.ceil(Math.log2(60)));
+  });
+
+  it.each(['lifecycle-action', undefined] as const)(
+    'says why a part of the instances could not be set to DRAINING (mark: %s)',
+    async (mark) => {
+      const aws = fakeAws({ instances: [there, { id: 'two', cluster: 'batch' }] });
+      const ports = withEcs((ecs) => ({
+        setDraining: async (cluster, arns) => ({
+          found: (await ecs.setDraining(cluster, arns)).found.slice(1),
+          error: new Unavailable('throttled'),
+        }),
+      }));
+      const asks = [drainOf({ namedCluster: 'batch' }), drainOn(OTHER, { namedCluster: 'batch' })].map(
+        (drain): Ask => ({ work: workOn(drain), decision: { kind: 'set-draining', mark } }),
+      );
+      expect(await observed(aws, asks, { clusters, ports })).toMatchObject([
+        { observation: { containerInstances: [{ status: 'DRAINING' }] } },
+        { kind: 'refused', reason: 'throttled' },
+      ]);
+    },
+  );
 });
 
 describe('a look at what is known', () => {

@@ -142,7 +142,8 @@ describe('a drain', () => {
     let refusals = 2;
     const ports = (own: Ports): Ports => {
       const { describe, setDraining } = own.containerInstances;
-      const change: typeof setDraining = (...given) => (refusals-- > 0 ? describe(...given) : setDraining(...given));
+      const change: typeof setDraining = async (...given) =>
+        refusals-- > 0 ? { found: await describe(...given) } : setDraining(...given);
       return { ...own, containerInstances: { ...own.containerInstances, setDraining: change } };
     };
     const aws = fakeAws({ tasks: [web] });
