@@ -64,10 +64,15 @@ export function decide(given: Situation): Decision {
   }
 }
 
-/** Where the drain continues: at what it knew, or at a search when an event says that the instance is empty. */
-export function firstScope({ drain, isWoken }: Situation<Drain>): Scope {
-  const isListed = drain.known?.tasks !== undefined && drain.known.tasks.listedAtMs >= settledAtMs(drain.closed);
-  return { registrations: isWoken ? 'search' : 'known', tasks: isListed ? 'known' : 'list' };
+/**
+ * Where the drain continues: at what it knew, or at a search when an event says that the instance is empty. Where an earlier round saw
+ * no task left and could not end the drain, a list says when the last one stopped. ECS's own drains are empty for long: each of their
+ * looks would list.
+ */
+export function firstScope({ drain: { kind, known, closed }, isWoken }: Situation<Drain>): Scope {
+  const isListed = known?.tasks !== undefined && known.tasks.listedAtMs >= settledAtMs(closed);
+  const saysWhen = kind === 'supervised' || known?.tasks?.holding.length !== 0;
+  return { registrations: isWoken ? 'search' : 'known', tasks: isListed && saysWhen ? 'known' : 'list' };
 }
 
 /** What closes the instance to new tasks, or proves that no task holds it, regardless of time limits. */

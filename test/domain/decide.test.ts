@@ -123,8 +123,8 @@ describe('the work of an invocation', () => {
 describe('a round begins', () => {
   const begin = (drain: Situation['drain'], isWoken = false) =>
     decide(situation({ drain, isWoken, observation: undefined }));
-  const known = (listedAt: number) =>
-    knownOf(seenOf([], { tasks: { holding: [], lastStoppedAtMs: undefined, listedAtMs: at(listedAt) } }));
+  const known = (listedAt: number, holding = [holdingTaskOf()]) =>
+    knownOf(seenOf([], { tasks: { holding, lastStoppedAtMs: undefined, listedAtMs: at(listedAt) } }));
 
   it('with setting the instance to DRAINING, where nothing is known of it', () => {
     expect(begin(drainOf({ known: undefined }))).toEqual({ kind: 'set-draining' });
@@ -138,6 +138,10 @@ describe('a round begins', () => {
     expect(begin(drainOf({ known: knownOf(unlisted('DRAINING')) }))).toEqual(look('known', 'list'));
     expect(begin(drainOf({ known: known(-50.001) }))).toEqual(look('known', 'list'));
     expect(begin(drainOf({ known: known(-50) }))).toEqual(look('known', 'known'));
+  });
+
+  it('with a list of the tasks, where none was left before: it says when the last one stopped', () => {
+    expect(begin(drainOf({ known: known(-50, []) }))).toEqual(look('known', 'list'));
   });
 
   it('with a search, where an event has called the instance empty: it may end at once', () => {
