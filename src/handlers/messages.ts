@@ -131,7 +131,7 @@ function requestIn({ id: messageId, receives, read }: Message, invocation: Invoc
       case 'arrival':
         refuseFutureStart(received.arrival, nowMs);
         if (received.warning !== undefined) logger.warn(received.warning, { messageId });
-        return { kind: 'arrival', arrival: { ...received.arrival, receives } };
+        return { kind: 'arrival', arrival: { ...heldByNow(received.arrival, nowMs), receives } };
       case 'sweep':
         if (nowMs - received.scheduledAtMs > SWEEP_STALE_MS) return ignored('a newer sweep has come', invocation);
         return { kind: 'sweep' };
@@ -160,6 +160,13 @@ function refuseFutureStart(arrival: Arrival, nowMs: number): void {
   const time = new Date(startedAtMs).toISOString();
   const sentence = `The event cannot be understood: the drain starts at ${time}, which is in the future.`;
   refuseFuture(startedAtMs, nowMs, sentence);
+}
+
+/** Where the clock of the event is ahead, the hook's timeout runs since now at the latest: a short one would not outlast that. */
+function heldByNow(arrival: Arrival, nowMs: number): Arrival {
+  if (arrival.kind !== 'drain' || arrival.drain.kind !== 'held') return arrival;
+  const { drain } = arrival;
+  return { ...arrival, drain: { ...drain, lastHeartbeatAtMs: Math.min(drain.lastHeartbeatAtMs, nowMs) } };
 }
 
 /** Logs what telemetry does not: results that no decision led to. */

@@ -201,6 +201,21 @@ describe('a drain', () => {
     expect(region.killedTasks).toEqual([]);
   });
 
+  it.each([0, 40])(
+    'keeps a hook of a minute alive though the clock of its event is %i s ahead',
+    async (aheadSeconds) => {
+      install();
+      region.autoScaling.putLifecycleHook({ ...HOOK, group: 'web', heartbeatTimeoutSeconds: 60 });
+      runTask('report', 300);
+      lostEvents = 1;
+      terminate();
+      await bring(terminationOf(INSTANCE, 'web', START_MS + aheadSeconds * 1000));
+      await released();
+      expect(region.autoScaling.completions).toMatchObject([{ by: 'completion' }]);
+      expect(region.killedTasks).toEqual([]);
+    },
+  );
+
   it('names the tasks that it gives up at the deadline, in the log and in the metric', async () => {
     install();
     runTask('endless', 1_000_000);
