@@ -4,7 +4,14 @@ import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
 import { concluded, type Plan, presentStopped, sentenceOn } from '../sandbox/plan/conclude.ts';
 import { deploymentFor } from '../sandbox/plan/deployment.ts';
 import { estimatesOf } from '../sandbox/plan/estimates.ts';
-import { hookNamesIn, metadataOf, type Prerequisite, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
+import {
+  hookNamesIn,
+  isUndeployed,
+  metadataOf,
+  type Prerequisite,
+  prerequisitesOf,
+  rehearsedParams,
+} from '../sandbox/plan/hooks.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, type SnapshotService, serviceOf } from '../sandbox/plan/snapshot.ts';
@@ -97,12 +104,12 @@ function stackFinding({ drain }: Snapshot, where: string): Finding {
 
 /** The terminating hooks of the group; with those that a deployment creates, where there is none yet or the hooks are not known. */
 function hooksOf(
-  { group: { hooks }, drain }: Snapshot,
+  { group: { hooks }, drain, unknown }: Snapshot,
   ourNames: readonly string[],
   created: readonly { readonly name: string; readonly heartbeatTimeoutSeconds: number }[],
 ): LifecycleHook[] {
   const there = (hooks ?? []).filter(({ transition }) => transition === 'terminating');
-  const isToCome = !hooks || (!drain && !there.some(({ name }) => ourNames.includes(name)));
+  const isToCome = !hooks || (isUndeployed({ drain, unknown }) && !there.some(({ name }) => ourNames.includes(name)));
   const missing = isToCome ? created : [];
   return [
     ...there.map((hook) => {

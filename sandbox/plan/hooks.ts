@@ -109,6 +109,11 @@ export interface Prerequisite {
   readonly because: string;
 }
 
+/** Whether there is no function. Where it could not be read, one may be deployed, and a missing hook is still missing. */
+export function isUndeployed({ drain, unknown }: Pick<Snapshot, 'drain' | 'unknown'>): boolean {
+  return !drain && !unknown.some(({ call }) => call === 'lambda:GetFunctionConfiguration');
+}
+
 /** `params` are those of the deployment, before `rehearsedParams`. */
 export function prerequisitesOf(snapshot: Snapshot, params: Params): Prerequisite[] {
   return [...prerequisites(snapshot, params)];
@@ -117,7 +122,8 @@ export function prerequisitesOf(snapshot: Snapshot, params: Params): Prerequisit
 function* prerequisites({ drain, group, cluster, unknown }: Snapshot, params: Params): Generator<Prerequisite> {
   const isUnheld = group.hooks !== undefined && !isHeld(group, params);
   const nothingHolds = `no hook of ecs-drain holds the instances of the group ${group.name}`;
-  if (!drain && !unknown.some(({ call }) => call === 'lambda:GetFunctionConfiguration')) {
+  const isToDeploy = isUndeployed({ drain, unknown });
+  if (isToDeploy) {
     const because = `no function of it was found${isUnheld ? `, and ${nothingHolds}` : ''}`;
     yield { kind: 'deploy', first: `deploy ecs-drain for the group ${group.name}`, because };
   }
@@ -130,7 +136,7 @@ function* prerequisites({ drain, group, cluster, unknown }: Snapshot, params: Pa
     const because = `a dry run changes nothing${isUnheld ? '' : `: ${meanwhile}`}`;
     yield { kind: 'dry-run', first: 'deploy with dryRun=false', because };
   }
-  if (drain && isUnheld) {
+  if (isUnheld && !isToDeploy) {
     const first = `create the hook ${hookNamesIn(params)[0]} (createLifecycleHooks=true does, or whoever manages the group)`;
     yield { kind: 'hook', first, because: nothingHolds };
   }

@@ -80,6 +80,18 @@ describe('ecs-drain doctor of a group without a stack', () => {
     expect(plan.prerequisites.map(({ kind }) => kind)).toEqual(['group', 'dry-run', 'hook']);
   });
 
+  it('finds a hook that is missing where it may not read the function', async () => {
+    const unknown = [{ call: 'lambda:GetFunctionConfiguration', why: 'AccessDenied', missing: 'the settings' }];
+    const path = await fileWith({ group: { hooks: [], instances: [] }, drain: undefined, unknown });
+    const { findings }: Answer = JSON.parse((await run('doctor', '--snapshot', path, '--json')).stdout);
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        level: 'error',
+        what: expect.stringContaining('it has no terminating hook ecs-drain'),
+      }),
+    );
+  });
+
   it('warns of what holds up a drain that ends as drained, for which the plan is a Go', async () => {
     // The job runs for three hours, and the deadline is later.
     const drain = { function: 'ecs-drain-main-drain', params: { deadlineSeconds: '14400' }, drainsGroup: true };

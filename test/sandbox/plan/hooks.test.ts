@@ -152,6 +152,8 @@ describe('what has to be done before the change', () => {
     expect(kinds({ drain: undefined })).toEqual(['deploy']);
     const unknown = [{ call: 'lambda:GetFunctionConfiguration', why: 'AccessDenied', missing: 'the settings' }];
     expect(kinds({ drain: undefined, unknown })).toEqual([]);
+    // A function that may be there drains nothing that no hook holds.
+    expect(kinds({ drain: undefined, unknown, group: { hooks: [] } })).toEqual(['hook']);
     const [first] = prerequisitesOf(aSnapshot({ drain: undefined, group: { hooks: [] } }), {});
     expect(first).toEqual({
       kind: 'deploy',
