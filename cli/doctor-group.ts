@@ -5,7 +5,6 @@ import { concluded, type Plan, presentStopped, sentenceOn } from '../sandbox/pla
 import { deploymentFor } from '../sandbox/plan/deployment.ts';
 import { estimatesOf } from '../sandbox/plan/estimates.ts';
 import {
-  hookNamesIn,
   isUndeployed,
   metadataOf,
   type Prerequisite,
@@ -205,7 +204,7 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
     hookTroubles: [],
     ...played,
   });
-  const limits = limitsOf({ ...snapshot, unknown: [] }, change, hookNamesIn(params));
+  const limits = limitsOf({ ...snapshot, unknown: [] }, change);
   const where = `rehearsal of ${fullest}, the fullest instance`;
   const stuck = plan.stuck.filter(({ kinds }) => !kinds.some((kind) => SAID.includes(kind)));
   return [

@@ -10,7 +10,7 @@ import { CONTINUATION_DETAIL_TYPE } from '../src/adapters/continuation.ts';
 import { type LifecycleHook, MANAGED_DRAINING_HOOK, newHeldDrain } from '../src/domain/drain.ts';
 import { choicesWithout, type GroupChoice, isPattern } from '../src/domain/groups.ts';
 import { deadlineAtMs, policyWith } from '../src/domain/policy.ts';
-import { conflictsIn } from '../src/domain/policy-conflicts.ts';
+import { conflictsIn, interferenceOf } from '../src/domain/policy-conflicts.ts';
 import { type Page, styled } from '../terminal/layout.ts';
 import { type Aws, awsOf, type QueueState, queueNameIn, queueStateOf, sqsOf } from './aws.ts';
 import {
@@ -26,7 +26,7 @@ import {
 } from './common.ts';
 import { otherStageFindings } from './doctor-stages.ts';
 import type { Check, Finding } from './finding.ts';
-import { interferenceOf, metadataTrouble } from './hooks.ts';
+import { metadataTrouble } from './hooks.ts';
 import { type Need, operatorFindings, simulate } from './permissions.ts';
 import { clusterFindings, type Ours, type Time } from './services.ts';
 
@@ -518,7 +518,7 @@ export function* hookFindings(
   for (const hook of ours) yield* ourHookFindings(group, hook, settings, timeoutSeconds);
   const deadlineSeconds = Math.max(...ours.map((hook) => timeOf(hook, { settings }).deadlineSeconds));
   for (const hook of hooks) {
-    const what = interferenceOf(hook, settings, deadlineSeconds);
+    const what = interferenceOf(hook, settings.lifecycleHooks, deadlineSeconds);
     const fix = 'Give it the default result CONTINUE, or a timeout that is longer than a drain.';
     if (what) yield { level: 'warning', where: `hook ${hook.name} of group ${group}`, what, fix };
   }

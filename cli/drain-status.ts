@@ -21,6 +21,7 @@ import {
   type Policy,
   SCHEDULE_LATE_SECONDS,
 } from '../src/domain/policy.ts';
+import { interferenceOf } from '../src/domain/policy-conflicts.ts';
 import { hooksOf } from '../src/handlers/settings.ts';
 import type { Aws } from './aws.ts';
 import { between, counted, type Deployment, dueAt, isoTime, relativeTo } from './common.ts';
@@ -33,7 +34,7 @@ import {
   type Registrations,
   readHoldingTasks,
 } from './drain-reads.ts';
-import { interferenceOf, metadataTrouble } from './hooks.ts';
+import { metadataTrouble } from './hooks.ts';
 
 /** How the drain of one instance stands; undefined is what is not known. */
 export interface DrainStatus {
@@ -189,7 +190,9 @@ function hookRemarks(
   }
   // The metadata of ECS's own hook is not read.
   const trouble = settings.lifecycleHooks.includes(hook.name) ? metadataTrouble(hook, settings) : undefined;
-  const interferences = group.hooks.flatMap((other) => interferenceOf(other, settings, deadlineSeconds) ?? []);
+  const interferences = group.hooks.flatMap(
+    (other) => interferenceOf(other, settings.lifecycleHooks, deadlineSeconds) ?? [],
+  );
   const troubles = [...(trouble ? [trouble.what] : []), ...interferences];
   const names = group.hooks.map(({ name }) => name).join(', ');
   return [

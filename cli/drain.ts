@@ -8,12 +8,13 @@ import { presentTask } from '../src/adapters/event-bridge.ts';
 import type { LifecycleHook } from '../src/domain/drain.ts';
 import { choiceOf } from '../src/domain/groups.ts';
 import type { HoldingTask } from '../src/domain/observation.ts';
+import { interferenceOf } from '../src/domain/policy-conflicts.ts';
 import { hooksOf } from '../src/handlers/settings.ts';
 import { type Aws, awsOf } from './aws.ts';
 import { counted, type Deployment, deploymentOf, sentenceOf, type Target, UsageError } from './common.ts';
 import { readHoldingTasks } from './drain-reads.ts';
 import { presentTaskCounts } from './drain-status.ts';
-import { interferenceOf, metadataTrouble } from './hooks.ts';
+import { metadataTrouble } from './hooks.ts';
 import { type InstanceState, readInstance, schedulesOf } from './instance.ts';
 import { askerOf, leaveNote, type NoteLeft } from './request.ts';
 import { hasConsent, refuseWithoutConsent, type Session } from './session.ts';
@@ -196,7 +197,7 @@ async function outlookFor(instanceId: string, deployment: Deployment, aws: Aws):
   const trouble = settings.lifecycleHooks.includes(hook.name) ? metadataTrouble(hook, settings) : undefined;
   if (trouble?.level === 'error') return refused(trouble.what);
   const interferences = hooks.flatMap(
-    (other) => interferenceOf(other, settings, settings.policy.deadlineSeconds) ?? [],
+    (other) => interferenceOf(other, settings.lifecycleHooks, settings.policy.deadlineSeconds) ?? [],
   );
   const missing =
     registered.length > 0

@@ -5,7 +5,7 @@ import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../sandbox/plan/change.ts';
 import { concluded } from '../sandbox/plan/conclude.ts';
 import { assumptionsFrom, estimatesOf } from '../sandbox/plan/estimates.ts';
-import { hookNamesIn, hookTroublesOf, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
+import { hookTroublesOf, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, snapshotFrom } from '../sandbox/plan/snapshot.ts';
@@ -57,7 +57,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     const trials = wholeNumber('--trials', options.trials, 1, 1_000);
     const firstSeed = wholeNumber('--seed', options.seed, 0, 999_999_999);
     const estimates = estimatesOf(snapshot, await assumptionsFor(options, snapshot));
-    const limits = limitsOf(snapshot, change, hookNamesIn(params));
+    const limits = limitsOf(snapshot, change);
     const prerequisites = prerequisitesOf(snapshot, given);
     const hookTroubles = hookTroublesOf(snapshot, params);
     const progress = progressOn(process.stderr);

@@ -196,7 +196,7 @@ export async function rehearse<D extends Benchmarked | Judged = Drainer>({
       tasksDelayedSigterm: region.killedTasks.filter(({ fate }) => fate === 'delayed SIGTERM').length,
       requestsLost: region.ecs.requestsLost(),
       memoryReservation: { min: Math.min(...memory.map(({ percent }) => percent)), series: memory },
-      drains: drainsOf(region, installed, events, startMs),
+      drains: drainsOf(region, installed, events, startMs, rehearsal.variant?.foreignHooks),
       events,
       virtualSeconds: second(),
       wallSeconds: (performance.now() - wallStartMs) / 1000,
@@ -216,6 +216,7 @@ export function drainsOf(
   installed: Installed,
   events: readonly DrillEvent[],
   startMs: number,
+  foreignHooks: readonly string[] = [],
 ): DrainResult[] {
   const lastStop = new Map<string, number>();
   const killed = new Set<string>();
@@ -243,12 +244,14 @@ export function drainsOf(
     );
     return { endSecond, drain: { ...end, ...costOf(own, 0) } };
   });
-  const held = region.autoScaling.completions.map((completion: Completion) => {
-    const { instanceId, by, result, atMs, heldSinceMs, heartbeats } = completion;
+  const held = endsOfHolds(region, foreignHooks).map((completion: Completion) => {
+    const { instanceId, by, result, atMs, heldSinceMs, heartbeats, hook } = completion;
     const idleSinceMs = Math.max(heldSinceMs, startMs + (lastStop.get(instanceId) ?? 0) * 1000);
+    // The drainer notices later that another hook has ended its drain.
+    const unreported = foreignHooks.includes(hook) ? 'already-completed' : undefined;
     const drain = {
       instanceId,
-      outcome: outcomes.get(instanceId) ?? (by === 'timeout' ? 'left to the hook’s timeout' : result),
+      outcome: outcomes.get(instanceId) ?? unreported ?? (by === 'timeout' ? 'left to the hook’s timeout' : result),
       seconds: (atMs - heldSinceMs) / 1000,
       slackSeconds: killed.has(instanceId) ? 0 : Math.max(0, atMs - idleSinceMs) / 1000,
       ...costOf(works.get(instanceId) ?? [], heartbeats),
@@ -256,6 +259,14 @@ export function drainsOf(
     return { endSecond: (atMs - startMs) / 1000, drain };
   });
   return [...onNotices, ...held].toSorted((a, b) => a.endSecond - b.endSecond).map(({ drain }) => drain);
+}
+
+/** Of the holds by the hooks that drainers know; a hook of others that ends with ABANDON ends them too (facts 19 hook-results). */
+function endsOfHolds({ autoScaling }: Region, foreignHooks: readonly string[]): readonly Completion[] {
+  const { completions } = autoScaling;
+  const isForeign = ({ hook }: Completion) => foreignHooks.includes(hook);
+  const ended = new Set(completions.flatMap((each) => (isForeign(each) ? [] : each.instanceId)));
+  return completions.filter((each) => !isForeign(each) || (each.result === 'ABANDON' && !ended.has(each.instanceId)));
 }
 
 /** What the drainer reports of a drain on a notice of EC2, and when. */

@@ -23,6 +23,8 @@ export interface Scenario {
   readonly managedDraining?: boolean;
   /** ECS adds instances to the group, by a capacity provider of its name. */
   readonly managedScaling?: ScalingSettings;
+  /** Hooks of the group that no drainer knows: what holds an instance by them is no drain. */
+  readonly foreignHooks?: readonly string[];
   readonly services: readonly ServiceSpec[];
   /** Standalone tasks, by the place in the group of the instance they are put on. */
   readonly jobs: readonly (Omit<StandaloneTaskSpec, 'cluster'> & { readonly on: number })[];

@@ -126,6 +126,31 @@ export function deploymentCase(seed: number): Case {
   return { name: 'deployment', scenario, change: terminateFirst, seed, past: { begin, seconds: 60 } };
 }
 
+/** A group in which something is amiss when its snapshot is taken. */
+export function troubledCases(seed: number): Case[] {
+  const scenario: Scenario = {
+    description: 'a group of three instances',
+    group: group(3),
+    services: [replicas('web', 3), replicas('api', 6), logRouter],
+    jobs: [],
+    params: {},
+    begin: () => {},
+  };
+  const { name } = scenario.group;
+  const putHook = (heartbeatTimeoutSeconds: number, defaultResult: 'CONTINUE' | 'ABANDON') => {
+    return ({ autoScaling }: Region) =>
+      autoScaling.putLifecycleHook({ name: 'logs', group: name, heartbeatTimeoutSeconds, defaultResult });
+  };
+  const troubled = (what: string, begin: (region: Region) => void, more: Partial<Case> = {}): Case => {
+    return { name: what, scenario, change: terminateFirst, seed, past: { begin, seconds: 60 }, ...more };
+  };
+  const hooked = { scenario: { ...scenario, foreignHooks: ['logs'] } };
+  return [
+    troubled('another hook with ABANDON', putHook(30, 'ABANDON'), hooked),
+    troubled('another hook with CONTINUE', putHook(1_200, 'CONTINUE'), hooked),
+  ];
+}
+
 /** Worlds in which nothing goes wrong, by a seed number. */
 export function worldCases(count: number, seed: number): Case[] {
   return fc.sample(worlds('park').map(withoutFaults), { numRuns: count, seed }).map((world, i) => {

@@ -12,7 +12,7 @@ import type { CapacityProvider } from '../region/ecs/views.ts';
 import type { Region } from '../region/region.ts';
 import type { Params } from '../scenarios.ts';
 import type { Estimates } from './estimates.ts';
-import { hookSpecsOf } from './hooks.ts';
+import { foreignHookSpecsOf, hookSpecsOf } from './hooks.ts';
 import {
   type Snapshot,
   type SnapshotInstance,
@@ -28,6 +28,8 @@ export interface Blueprint {
   readonly group: GroupSpec;
   /** The hooks of ecs-drain that the group has: without any, the deployment creates one. */
   readonly hooks: readonly HookSpec[];
+  /** The terminating hooks of others: an instance is held by them with and without ecs-drain. */
+  readonly foreignHooks: readonly HookSpec[];
   /** The capacity provider of the group, and what ECS manages by it. */
   readonly provider:
     | ({ readonly name: string } & Pick<CapacityProvider, 'managedDraining' | 'managedScaling'>)
@@ -58,6 +60,7 @@ export function blueprintOf(snapshot: Snapshot, estimates: Estimates, params: Pa
   return {
     group: groupOf(snapshot, estimates),
     hooks: hookSpecsOf(snapshot, params),
+    foreignHooks: foreignHookSpecsOf(snapshot, params),
     provider: providerOf(snapshot),
     others,
     services: servicesOf(snapshot, estimates),
@@ -308,11 +311,11 @@ function standingOf(task: SnapshotTask, takenAtMs: number): StandingTask {
 
 /** Builds it, at the beginning of the Region's time. Returns the instances that are in service. */
 export function build(region: Region, blueprint: Blueprint): readonly string[] {
-  const { group, hooks, provider, others, services, standalone } = blueprint;
+  const { group, hooks, foreignHooks, provider, others, services, standalone } = blueprint;
   const { ecs, autoScaling } = region;
   ecs.createCluster(group.cluster);
   const ids = autoScaling.createGroup(group, { running: true });
-  for (const hook of hooks) autoScaling.putLifecycleHook(hook);
+  for (const hook of [...hooks, ...foreignHooks]) autoScaling.putLifecycleHook(hook);
   if (provider) region.createCapacityProvider(provider.name, group.name, provider);
   const registered = others.map((host) => {
     const { ec2InstanceId, registeredSecondsAgo, agentConnected } = host;

@@ -3,7 +3,7 @@ import { duration } from '../../src/adapters/duration.ts';
 import { choicesIn } from '../../src/adapters/hook-metadata.ts';
 import { hookLimits, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { policyWith } from '../../src/domain/policy.ts';
-import { conflictsIn } from '../../src/domain/policy-conflicts.ts';
+import { conflictsIn, interferenceOf } from '../../src/domain/policy-conflicts.ts';
 import { clustersOf, InvalidSettings } from '../../src/handlers/settings.ts';
 import { groupsSetting } from '../drainers/ecs-drain.ts';
 import type { HookSpec } from '../region/auto-scaling/model.ts';
@@ -11,7 +11,10 @@ import type { Params } from '../scenarios.ts';
 import type { Estimate } from './estimates.ts';
 import { BadSnapshot, type Snapshot } from './snapshot.ts';
 
-/** What holds the instances in a rehearsal: the hooks of ecs-drain that the group has, else the one that the stack creates. */
+/**
+ * What holds the instances in a rehearsal: the hooks of ecs-drain that the group has, else the one that the stack creates; and beside
+ * them the hooks of others.
+ */
 
 export type SnapshotHook = NonNullable<Snapshot['group']['hooks']>[number];
 
@@ -26,6 +29,12 @@ export function hookNamesIn(params: Params): string[] {
 function ownHooksIn({ hooks = [] }: Snapshot['group'], params: Params): SnapshotHook[] {
   const ours = hookNamesIn(params);
   return hooks.filter(({ name, transition }) => transition === 'terminating' && ours.includes(name));
+}
+
+/** Those of others: an instance that leaves waits for them as well. */
+function foreignHooksIn({ hooks = [] }: Snapshot['group'], params: Params): SnapshotHook[] {
+  const known = [...hookNamesIn(params), MANAGED_DRAINING_HOOK];
+  return hooks.filter(({ name, transition }) => transition === 'terminating' && !known.includes(name));
 }
 
 /** Where ecs-drain watches managed draining, the group has the hook of ECS alone. */
@@ -50,14 +59,21 @@ function isHeld(group: Snapshot['group'], params: Params): boolean {
   return ownHooksIn(group, params).length > 0 || watchedHookIn(group, params) !== undefined;
 }
 
-/** The hooks that the group has from the start. */
+/** The hooks of ours that the group has from the start. */
 export function hookSpecsOf({ group }: Pick<Snapshot, 'group'>, params: Params): HookSpec[] {
-  return ownHooksIn(group, params).map((hook) => {
-    const { name, heartbeatTimeoutSeconds, defaultResult } = hook;
-    const notificationMetadata = metadataOf(hook);
-    const metadata = notificationMetadata !== undefined && { notificationMetadata };
-    return { name, group: group.name, heartbeatTimeoutSeconds, defaultResult, ...metadata };
-  });
+  return ownHooksIn(group, params).map((hook) => toSpec(hook, group.name));
+}
+
+/** The hooks of others that the group has. Who completes them is not known, so nothing does. */
+export function foreignHookSpecsOf({ group }: Pick<Snapshot, 'group'>, params: Params): HookSpec[] {
+  return foreignHooksIn(group, params).map((hook) => toSpec(hook, group.name));
+}
+
+function toSpec(hook: SnapshotHook, group: string): HookSpec {
+  const { name, heartbeatTimeoutSeconds, defaultResult } = hook;
+  const notificationMetadata = metadataOf(hook);
+  const metadata = notificationMetadata !== undefined && { notificationMetadata };
+  return { name, group, heartbeatTimeoutSeconds, defaultResult, ...metadata };
 }
 
 /** The notification metadata of a hook, of which a snapshot has the choices as text. */
@@ -88,11 +104,15 @@ export function hookTimesOf({ group }: Snapshot, params: Params): (Estimate & { 
     const source = 'the hook of ECS managed draining, which ecs-drain watches';
     times.push({ what: what(watched.name), seconds: watched.heartbeatTimeoutSeconds, source });
   }
-  if (times.length > 0) return times.map((time) => ({ ...time, assumed: false }));
+  const foreign = foreignHooksIn(group, params).map(({ name, heartbeatTimeoutSeconds: seconds, defaultResult }) => {
+    const source = `the hook is not of ecs-drain, and nothing completes it in the plan; then ${defaultResult}`;
+    return { what: `hold of an instance by the hook ${name}`, seconds, source, assumed: true };
+  });
+  if (times.length > 0) return [...times.map((time) => ({ ...time, assumed: false })), ...foreign];
   const { name = '', seconds, result } = createdHook(params);
   const why = group.hooks ? 'the group has no hook of ecs-drain yet' : 'the hooks of the group are not known';
   const source = `the hook that createLifecycleHooks creates, because ${why}${end(seconds, result)}`;
-  return [{ what: what(name), seconds, source, assumed: group.hooks === undefined }];
+  return [{ what: what(name), seconds, source, assumed: group.hooks === undefined }, ...foreign];
 }
 
 function createdHook(params: Params) {
@@ -149,7 +169,11 @@ function* prerequisites({ drain, group, cluster, unknown }: Snapshot, params: Pa
 export function hookTroublesOf({ group, cluster }: Snapshot, params: Params): string[] {
   const { settings } = deployedWith(params, group.name, cluster.name);
   const policy = { ...settings, clusters: clustersOf(settings) };
-  return ownHooksIn(group, params).flatMap((hook) => {
+  const interferences = foreignHooksIn(group, params).flatMap((hook) => {
+    const limits = hookLimits(hook.heartbeatTimeoutSeconds);
+    return interferenceOf({ ...hook, limits }, hookNamesIn(params), settings.deadlineSeconds) ?? [];
+  });
+  const ours = ownHooksIn(group, params).flatMap((hook) => {
     const { name, heartbeatTimeoutSeconds, rejected } = hook;
     if (rejected) {
       return `The notification metadata of the hook ${name} cannot be used: its events are rejected, and nothing drains its instances. Put the hook with metadata such as {"deadlineSeconds": 900}, or with none.`;
@@ -159,6 +183,7 @@ export function hookTroublesOf({ group, cluster }: Snapshot, params: Params): st
     const chosen = policyWith(choicesIn(metadataOf(hook)), policy);
     return conflictsIn(chosen, limits).map((conflict) => `The hook ${name}: ${conflict}`);
   });
+  return [...ours, ...interferences];
 }
 
 /** @throws BadSnapshot if the settings cannot work */

@@ -1,5 +1,4 @@
 import { duration } from '../../src/adapters/duration.ts';
-import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { hostsIn, isUnderstood, newTasksFail, STARTING } from './build.ts';
 import type { Change } from './change.ts';
 import { estimatesOf } from './estimates.ts';
@@ -14,9 +13,9 @@ export interface Limit {
 }
 
 /** All of them: a plan that has one says so in its verdict. */
-export function limitsOf(snapshot: Snapshot, change: Change, ownHooks: readonly string[]): Limit[] {
+export function limitsOf(snapshot: Snapshot, change: Change): Limit[] {
   return [
-    ...groupLimits(snapshot, ownHooks),
+    ...groupLimits(snapshot),
     ...instanceLimits(snapshot),
     ...snapshot.cluster.services.flatMap((service) => [...serviceLimits(service, snapshot)]),
     ...taskLimits(snapshot),
@@ -27,12 +26,12 @@ export function limitsOf(snapshot: Snapshot, change: Change, ownHooks: readonly 
   ];
 }
 
-function* groupLimits({ group, cluster }: Snapshot, ownHooks: readonly string[]): Generator<Limit> {
+function* groupLimits({ group, cluster }: Snapshot): Generator<Limit> {
   for (const { name, transition } of group.hooks ?? []) {
-    if (transition === 'terminating' && [...ownHooks, MANAGED_DRAINING_HOOK].includes(name)) continue;
+    if (transition !== 'launching') continue;
     yield {
-      what: `The ${transition} hook ${name} of the group is not of ecs-drain.`,
-      effect: `Each ${transition === 'launching' ? 'new' : 'leaving'} instance waits for it as well: everything takes longer.`,
+      what: `The group has the launching hook ${name}.`,
+      effect: 'Each new instance waits for it before it is in service: the change takes longer.',
     };
   }
   const suspended = group.suspendedProcesses.filter((process) => process !== 'AZRebalance');

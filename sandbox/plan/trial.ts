@@ -87,10 +87,11 @@ const SUPERVISED_AFTERMATH_SECONDS = 2_400;
 export function play({ blueprint, change, params, ...trial }: Trial): Promise<TrialResult> {
   const { group } = blueprint;
   const managedDraining = blueprint.provider?.managedDraining ?? false;
-  // Without a drain nothing holds an instance.
+  // Without a drain only the hooks of others hold an instance.
   const hooks = trial.install ? blueprint.hooks : [];
   const built = (region: Region) => build(region, { ...blueprint, hooks });
-  const scenario = { group, services: [], jobs: [], params, managedDraining, build: built };
+  const foreignHooks = blueprint.foreignHooks.map(({ name }) => name);
+  const scenario = { group, services: [], jobs: [], params, managedDraining, foreignHooks, build: built };
   return playChange(scenario, change, trial);
 }
 

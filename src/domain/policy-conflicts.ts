@@ -1,6 +1,6 @@
-/** Which settings cannot work together: found when the service is packaged and when the function starts. */
+/** Which settings and hooks cannot work together: found when the service is packaged, and when the function starts. */
 
-import type { HookChoices, HookLimits } from './drain.ts';
+import { type HookChoices, type HookLimits, type LifecycleHook, MANAGED_DRAINING_HOOK } from './drain.ts';
 import { COMPLETION_RESERVE_SECONDS, HAND_OVER_SECONDS, type Policy, policyWith, stopsMore } from './policy.ts';
 import { STOP_RESERVE_SECONDS } from './stragglers.ts';
 
@@ -96,4 +96,19 @@ function* stragglerConflicts({
   if (graceSeconds >= deadlineSeconds) {
     yield `stopStragglers ${stopStragglers} would stop tasks at once: deregistrationDelaySeconds ${delaySeconds} + containerStopTimeoutSeconds ${containerStopTimeoutSeconds} + ${STOP_RESERVE_SECONDS} s of reserve = ${graceSeconds} s, not below deadlineSeconds ${deadlineSeconds}; raise deadlineSeconds.`;
   }
+}
+
+/**
+ * How a hook that is not ours may end the wait of ours: ABANDON stops the other hooks (facts 19 hook-results). ECS's own hook is
+ * a matter of its own.
+ */
+export function interferenceOf(
+  { name, limits, defaultResult }: LifecycleHook,
+  ourHooks: readonly string[],
+  deadlineSeconds: number,
+): string | undefined {
+  if (ourHooks.includes(name) || name === MANAGED_DRAINING_HOOK || defaultResult === 'CONTINUE') return undefined;
+  const { heartbeatTimeoutSeconds: timeoutSeconds } = limits;
+  if (timeoutSeconds >= deadlineSeconds) return undefined;
+  return `The hook ${name}, which is not ours, times out after ${timeoutSeconds} s without a heartbeat, and its default result ABANDON ends the wait of every hook: a drain may need up to ${deadlineSeconds} s.`;
 }

@@ -5,6 +5,7 @@ import {
   managedScalingCase,
   placementCase,
   scenarioCases,
+  troubledCases,
   worldCases,
 } from '../../bench/plan/cases.ts';
 import { errorsOf, prove } from '../../bench/plan/prove.ts';
@@ -20,6 +21,7 @@ const CASES = [
   interfacesCase(2),
   managedScalingCase(2),
   deploymentCase(2),
+  ...troubledCases(2),
   ...worldCases(4, 11),
 ];
 const TRIALS = 2;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { hookLimits } from '../../src/domain/drain.ts';
+import { hookLimits, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import type { Policy } from '../../src/domain/policy.ts';
-import { choiceConflictsIn, choicesBeyond, conflictsIn } from '../../src/domain/policy-conflicts.ts';
+import { choiceConflictsIn, choicesBeyond, conflictsIn, interferenceOf } from '../../src/domain/policy-conflicts.ts';
 import { HOOK, POLICY } from './samples.ts';
 
 const conflicts = (policy: Partial<Policy>, functionTimeoutSeconds = 60, heartbeatTimeoutSeconds?: number) => {
@@ -145,5 +145,21 @@ describe('settings that cannot work together are refused with the arithmetic', (
 
   it('all of them at once', () => {
     expect(conflicts({ pollMinSeconds: 30, heartbeatFraction: 1 }, 10)).toHaveLength(3);
+  });
+});
+
+describe('a hook of others', () => {
+  const hook = { name: 'logs', limits: hookLimits(600), defaultResult: 'ABANDON' } as const;
+  const said = (more: object, deadlineSeconds = 601) => interferenceOf({ ...hook, ...more }, ['ours'], deadlineSeconds);
+
+  it('ends our wait if it times out first, and ABANDON is its result', () => {
+    expect(said({})).toBe(
+      'The hook logs, which is not ours, times out after 600 s without a heartbeat, and its default result ABANDON ends the wait of every hook: a drain may need up to 601 s.',
+    );
+    expect(said({ defaultResult: undefined })).toBeDefined();
+    expect(said({}, 600)).toBeUndefined();
+    expect(said({ defaultResult: 'CONTINUE' })).toBeUndefined();
+    expect(said({ name: 'ours' })).toBeUndefined();
+    expect(said({ name: MANAGED_DRAINING_HOOK })).toBeUndefined();
   });
 });

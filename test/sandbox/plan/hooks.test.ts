@@ -113,6 +113,44 @@ describe('the hook that a plan rehearses', () => {
     ]);
   });
 
+  describe('beside one of others', () => {
+    const other = (more: Partial<SnapshotHook>) => ({ group: { hooks: [HOOK, { ...HOOK, name: 'logs', ...more }] } });
+
+    it('ends when that one ends the wait of all, and the verdict says why', async () => {
+      const plan = await planOf(other({ heartbeatTimeoutSeconds: 120, defaultResult: 'ABANDON' }));
+      expect(plan).toMatchObject({
+        go: false,
+        drains: [{ instanceId: INSTANCES[0], outcomes: { 'already-completed': 1 }, seconds: { p50: 120 } }],
+        killed: { withDrain: { tasks: 2 } },
+        heldBy: ['ecs-drain', 'logs'],
+      });
+      expect(plan.verdict).toContain(
+        'The hook logs, which is not ours, times out after 120 s without a heartbeat, and its default result ABANDON ends the wait of every hook',
+      );
+    });
+
+    it('drains no later, and the change waits for both, with and without a drain', async () => {
+      const plan = await planOf(other({ heartbeatTimeoutSeconds: 3_600 }));
+      expect(plan).toMatchObject({
+        go: true,
+        hookTroubles: [],
+        drains: [{ outcomes: { drained: 1 } }],
+        seconds: { p50: 3_600 },
+        killed: { withDrain: { tasks: 0 } },
+      });
+      expect(plan.drains[0]?.seconds.p95).toBeLessThan(215);
+      expect(holds(plan)).toMatchObject([
+        { what: expect.stringContaining('ecs-drain'), assumed: false },
+        {
+          what: 'hold of an instance by the hook logs',
+          seconds: 3_600,
+          source: 'the hook is not of ecs-drain, and nothing completes it in the plan; then CONTINUE',
+          assumed: true,
+        },
+      ]);
+    });
+  });
+
   it('is assumed where the hooks of the group are not known', async () => {
     const plan = await planOf({ group: { hooks: undefined } });
     expect(plan).toMatchObject({ go: true, prerequisites: [] });

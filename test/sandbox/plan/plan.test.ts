@@ -5,7 +5,7 @@ import { blueprintOf, hostsIn, membersOf } from '../../../sandbox/plan/build.ts'
 import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
 import { concluded, presentRequestsLost } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
-import { hookNamesIn, hookTroublesOf, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
+import { hookTroublesOf, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
 import type { Snapshot, SnapshotInstance, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
 import { type PlannedDrain, play, type TrialResult } from '../../../sandbox/plan/trial.ts';
@@ -43,7 +43,7 @@ async function planOf(snapshot: Snapshot, change: Change = TERMINATE, typed = {}
     change,
     params,
     estimates,
-    limits: limitsOf(snapshot, change, hookNamesIn(params)),
+    limits: limitsOf(snapshot, change),
     prerequisites: prerequisitesOf(snapshot, given),
     hookTroubles: hookTroublesOf(snapshot, params),
     withDrain: [await play({ ...trial, install })],
@@ -264,7 +264,7 @@ describe('a plan', () => {
 
     it('says so where the snapshot does not say which tasks are on which', () => {
       const instances = [now, second, lost].map((each) => ({ ...each, id: undefined }));
-      expect(limitsOf(aSnapshot({ cluster: { instances } }), TERMINATE, ['ecs-drain'])).toMatchObject([
+      expect(limitsOf(aSnapshot({ cluster: { instances } }), TERMINATE)).toMatchObject([
         { effect: expect.stringContaining('The snapshot does not say which tasks are on it') },
       ]);
     });
@@ -502,7 +502,7 @@ describe('a plan', () => {
     expect(group).toMatchObject({ desiredCapacity: 1, minSize: 0, maxSize: 3 });
     expect(others.map(({ ec2InstanceId }) => ec2InstanceId)).toEqual([first.id]);
     expect(services[0]?.standing).toHaveLength(4);
-    expect(limitsOf(snapshot, TERMINATE, []).map(({ what }) => what)).toContain(
+    expect(limitsOf(snapshot, TERMINATE).map(({ what }) => what)).toContain(
       `${first.id} is Terminating:Wait and ACTIVE.`,
     );
   });
@@ -640,7 +640,7 @@ describe('the verdict of a plan', () => {
 
 describe('what a plan does not model', () => {
   const limits = (changes: Changes, change: Change = TERMINATE) =>
-    limitsOf(aSnapshot(changes), change, ['ecs-drain']).map(({ what }) => what);
+    limitsOf(aSnapshot(changes), change).map(({ what }) => what);
   const hook = {
     name: 'logs',
     transition: 'terminating',
@@ -657,10 +657,7 @@ describe('what a plan does not model', () => {
   };
 
   it.each<[Changes, string]>([
-    [
-      { group: { hooks: [{ ...hook, name: 'ecs-drain' }, hook] } },
-      'The terminating hook logs of the group is not of ecs-drain.',
-    ],
+    [{ group: { hooks: [hook, { ...hook, transition: 'launching' }] } }, 'The group has the launching hook logs.'],
     [{ group: { suspendedProcesses: ['Launch'] } }, 'The processes Launch of the group are suspended.'],
     [{ group: { loadBalancers: ['nlb'] } }, 'Auto Scaling itself registers instances with nlb.'],
     [
