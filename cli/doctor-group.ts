@@ -14,6 +14,7 @@ import {
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, type SnapshotService, serviceOf } from '../sandbox/plan/snapshot.ts';
+import { groupTroubles } from '../sandbox/plan/troubles.ts';
 import { choicesIn } from '../src/adapters/hook-metadata.ts';
 import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
 import { hookLimits, type LifecycleHook } from '../src/domain/drain.ts';
@@ -71,6 +72,7 @@ async function findingsOn(snapshot: Snapshot, target: Target): Promise<Finding[]
     ),
     ...presentUnknown(snapshot.unknown).map((what) => ({ level: 'unchecked', where, what }) as const),
     ...groupFindings(where, { returnsToWarmPool: group.warmPool?.reuseOnScaleIn ?? false }),
+    ...groupTroubles(snapshot).map((trouble) => ({ level: 'error', where, ...trouble }) as const),
     ...hookFindings(group.name, hooks, ours, { settings, timeoutSeconds }),
     ...(await Promise.all(onServices)).flat(),
     ...(await rehearsalFindings(snapshot)),
@@ -201,7 +203,7 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
     estimates,
     limits: [],
     prerequisites: [],
-    hookTroubles: [],
+    troubles: [],
     ...played,
   });
   const limits = limitsOf({ ...snapshot, unknown: [] }, change);

@@ -5,10 +5,11 @@ import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../sandbox/plan/change.ts';
 import { concluded } from '../sandbox/plan/conclude.ts';
 import { assumptionsFrom, estimatesOf } from '../sandbox/plan/estimates.ts';
-import { hookTroublesOf, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
+import { prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, snapshotFrom } from '../sandbox/plan/snapshot.ts';
+import { troublesOf } from '../sandbox/plan/troubles.ts';
 import { sentenceOf } from '../src/adapters/schemas.ts';
 import { settingsEntries } from '../src/handlers/settings.ts';
 import { documentAt, type Output, type Target, UsageError } from './common.ts';
@@ -59,7 +60,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     const estimates = estimatesOf(snapshot, await assumptionsFor(options, snapshot));
     const limits = limitsOf(snapshot, change);
     const prerequisites = prerequisitesOf(snapshot, given);
-    const hookTroubles = hookTroublesOf(snapshot, params);
+    const troubles = troublesOf(snapshot, params);
     const progress = progressOn(process.stderr);
     const played = await playAll({
       blueprint: blueprintOf(snapshot, estimates, params),
@@ -69,7 +70,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
       reports: options.report !== undefined,
       onProgress: progress.show,
     }).finally(progress.end);
-    const found = concluded({ snapshot, change, params, estimates, limits, prerequisites, hookTroubles, ...played });
+    const found = concluded({ snapshot, change, params, estimates, limits, prerequisites, troubles, ...played });
     printJson(found);
     print(presentPlan(found, page));
     if (options.report !== undefined) {

@@ -145,7 +145,13 @@ export function troubledCases(seed: number): Case[] {
     return { name: what, scenario, change: terminateFirst, seed, past: { begin, seconds: 60 }, ...more };
   };
   const hooked = { scenario: { ...scenario, foreignHooks: ['logs'] } };
+  const silence =
+    (on: number) =>
+    ({ autoScaling, ecs }: Region) =>
+      ecs.setAgentConnected(autoScaling.instancesOf(name)[on]?.instanceId ?? '', false);
   return [
+    troubled('a silent agent', silence(0)),
+    troubled('a silent agent elsewhere', silence(1)),
     troubled('another hook with ABANDON', putHook(30, 'ABANDON'), hooked),
     troubled('another hook with CONTINUE', putHook(1_200, 'CONTINUE'), hooked),
   ];

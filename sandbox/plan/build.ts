@@ -26,6 +26,8 @@ import { taskInterfacesOf } from './task-interfaces.ts';
 /** A cluster as the local Region can build it. */
 export interface Blueprint {
   readonly group: GroupSpec;
+  /** Its instances whose agents are disconnected, and stay so. */
+  readonly silent: readonly string[];
   /** The hooks of ecs-drain that the group has: without any, the deployment creates one. */
   readonly hooks: readonly HookSpec[];
   /** The terminating hooks of others: an instance is held by them with and without ecs-drain. */
@@ -52,13 +54,13 @@ export interface Blueprint {
 /** What the Region builds of a snapshot, with what is known or assumed of time, and for a deployment with these params. */
 export function blueprintOf(snapshot: Snapshot, estimates: Estimates, params: Params): Blueprint {
   const { cluster, takenAtMs } = snapshot;
-  const inService = new Set(membersOf(snapshot).map(({ instanceId }) => instanceId));
-  const members = new Set([...hostsIn(cluster).values()].filter(({ ec2InstanceId }) => inService.has(ec2InstanceId)));
+  const members = new Set(hostsInService(snapshot));
   const others = cluster.instances
     .filter((host) => !members.has(host))
     .map((host) => ({ ...host, registeredSecondsAgo: Math.max(1, (takenAtMs - host.registeredAtMs) / 1000) }));
   return {
     group: groupOf(snapshot, estimates),
+    silent: [...members].flatMap(({ ec2InstanceId, agentConnected }) => (agentConnected ? [] : ec2InstanceId)),
     hooks: hookSpecsOf(snapshot, params),
     foreignHooks: foreignHookSpecsOf(snapshot, params),
     provider: providerOf(snapshot),
@@ -92,13 +94,20 @@ export function hostsIn({ instances }: Snapshot['cluster']): ReadonlyMap<string,
   return new Map(bestLast.map((host) => [host.ec2InstanceId, host]));
 }
 
-/** The instances of the group that are in service, and registered as ACTIVE. */
-export function membersOf({ group, cluster }: Snapshot): Member[] {
+/** The container instances of the group's instances that are in service, and registered as ACTIVE. */
+export function hostsInService({ group, cluster }: Snapshot): SnapshotInstance[] {
   const hosts = hostsIn(cluster);
-  return group.instances.flatMap(({ id, state, protectedFromScaleIn }) => {
+  return group.instances.flatMap(({ id, state }) => {
     const host = hosts.get(id);
-    if (state !== 'InService' || host?.status !== 'ACTIVE') return [];
-    return { instanceId: id, ...registeredWith(host), protectedFromScaleIn };
+    return state === 'InService' && host?.status === 'ACTIVE' ? host : [];
+  });
+}
+
+export function membersOf(snapshot: Snapshot): Member[] {
+  const isProtected = new Map(snapshot.group.instances.map((each) => [each.id, each.protectedFromScaleIn]));
+  return hostsInService(snapshot).map((host) => {
+    const { ec2InstanceId: instanceId } = host;
+    return { instanceId, ...registeredWith(host), protectedFromScaleIn: isProtected.get(instanceId) ?? false };
   });
 }
 
@@ -311,10 +320,11 @@ function standingOf(task: SnapshotTask, takenAtMs: number): StandingTask {
 
 /** Builds it, at the beginning of the Region's time. Returns the instances that are in service. */
 export function build(region: Region, blueprint: Blueprint): readonly string[] {
-  const { group, hooks, foreignHooks, provider, others, services, standalone } = blueprint;
+  const { group, silent, hooks, foreignHooks, provider, others, services, standalone } = blueprint;
   const { ecs, autoScaling } = region;
   ecs.createCluster(group.cluster);
   const ids = autoScaling.createGroup(group, { running: true });
+  for (const id of silent) ecs.setAgentConnected(id, false);
   for (const hook of [...hooks, ...foreignHooks]) autoScaling.putLifecycleHook(hook);
   if (provider) region.createCapacityProvider(provider.name, group.name, provider);
   const registered = others.map((host) => {

@@ -31,8 +31,8 @@ export interface Plan {
   readonly go: boolean;
   /** What has to be done before the change. The rehearsals show what comes then. */
   readonly prerequisites: readonly Prerequisite[];
-  /** What is wrong with the hooks of the group. */
-  readonly hookTroubles: readonly string[];
+  /** What is wrong with the group and its hooks. */
+  readonly troubles: readonly string[];
   /** Whether every drain of every trial ended as drained, and the change came to its end. */
   readonly drainsAll: boolean;
   readonly seconds: Spread;
@@ -96,13 +96,13 @@ export interface Findings {
   readonly estimates: Estimates;
   readonly limits: readonly Limit[];
   readonly prerequisites: readonly Prerequisite[];
-  readonly hookTroubles: readonly string[];
+  readonly troubles: readonly string[];
   readonly withDrain: readonly TrialResult[];
   readonly withoutDrain: readonly TrialResult[];
 }
 
 export function concluded(findings: Findings): Plan {
-  const { snapshot, change, params, estimates, limits, prerequisites, hookTroubles } = findings;
+  const { snapshot, change, params, estimates, limits, prerequisites, troubles } = findings;
   const { withDrain, withoutDrain } = findings;
   const { group, cluster } = snapshot;
   const drains = forecasts(withDrain);
@@ -125,7 +125,7 @@ export function concluded(findings: Findings): Plan {
     drainsAll,
     go: drainsAll && prerequisites.length === 0,
     prerequisites,
-    hookTroubles,
+    troubles,
     seconds: spread(withDrain.map(({ seconds }) => seconds)),
     drains,
     services: servicesOf(snapshot, withDrain),
@@ -330,7 +330,7 @@ function verdictOn(plan: Omit<Plan, 'verdict'>): string {
   const sentences = [
     plan.go ? `${go}: ${comes}` : `Do not go ahead yet: ${firstly === '' ? comes : `first ${firstly}.`}`,
     ...(firstly === '' ? [] : [`${plan.drainsAll ? 'Then' : 'Even then,'} ${comes}`]),
-    ...plan.hookTroubles,
+    ...plan.troubles,
     ...failures.map((failure) => `The change itself fails: ${failure}`),
     ...weakPoints(limits.length, times.filter(({ assumed }) => assumed).length),
   ];

@@ -89,16 +89,6 @@ function* instanceLimits({ group, cluster }: Snapshot): Generator<Limit> {
           : 'The plan has these tasks stay there until the instance ends, because no agent stops them. What ECS does with them is not documented.',
     };
   }
-  const silent = [...hosts.values()].filter(
-    ({ ec2InstanceId, agentConnected }) =>
-      !agentConnected && group.instances.some(({ id, state }) => id === ec2InstanceId && state === 'InService'),
-  );
-  for (const { ec2InstanceId } of silent) {
-    yield {
-      what: `The agent of ${ec2InstanceId} is disconnected.`,
-      effect: 'The plan takes it to be connected; if it stays away, the drain ends as agent-lost.',
-    };
-  }
 }
 
 function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Generator<Limit> {

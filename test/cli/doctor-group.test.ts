@@ -67,9 +67,18 @@ describe('ecs-drain doctor of a group without a stack', () => {
     expect(said).toContain('a deployment of the service is in progress.');
   });
 
-  it('finds a hook that is missing, a dry run, and a group that the deployed function does not drain', async () => {
+  it('finds a hook that is missing, a dry run, a silent agent, and a group that the deployed function does not drain', async () => {
     const drain = { function: 'ecs-drain-main-drain', params: { dryRun: 'true' }, drainsGroup: false };
-    const { plan, doctor, said } = await opinionsOn(await fileWith({ group: { hooks: [] }, drain }));
+    const instances = aSnapshot().cluster.instances.map((each, i) => ({ ...each, agentConnected: i === 0 }));
+    const path = await fileWith({ group: { hooks: [] }, cluster: { instances }, drain });
+    const { plan, doctor, said } = await opinionsOn(path);
+    expect(plan.troubles).toEqual([expect.stringContaining(`The agent of ${INSTANCES[1]} is disconnected`)]);
+    expect(doctor.findings).toContainEqual(
+      expect.objectContaining({
+        level: 'error',
+        what: plan.troubles[0]?.replace(' Check the ECS agent on the instance.', ''),
+      }),
+    );
     expect([plan.go, doctor.healthy]).toEqual([false, false]);
     expect(said).toEqual(
       expect.arrayContaining([

@@ -13,6 +13,7 @@ import {
   type SnapshotHook,
 } from '../../../sandbox/plan/hooks.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
+import { troublesOf } from '../../../sandbox/plan/troubles.ts';
 import type { DrillEvent, DrillResult } from '../../../sandbox/result.ts';
 import { aSnapshot, type Changes, DEPLOYED, HOOK, INSTANCES } from './samples.ts';
 
@@ -38,7 +39,7 @@ async function planOf(changes: Changes): Promise<Plan & { readonly heldBy: reado
     estimates,
     limits: [],
     prerequisites: prerequisitesOf(snapshot, given),
-    hookTroubles: hookTroublesOf(snapshot, params),
+    troubles: troublesOf(snapshot, params),
     withDrain: [await play({ ...trial, install, onDrill })],
     withoutDrain: [await play({ ...trial, install: undefined })],
   });
@@ -133,7 +134,7 @@ describe('the hook that a plan rehearses', () => {
       const plan = await planOf(other({ heartbeatTimeoutSeconds: 3_600 }));
       expect(plan).toMatchObject({
         go: true,
-        hookTroubles: [],
+        troubles: [],
         drains: [{ outcomes: { drained: 1 } }],
         seconds: { p50: 3_600 },
         killed: { withDrain: { tasks: 0 } },

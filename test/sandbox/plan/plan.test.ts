@@ -5,10 +5,11 @@ import { blueprintOf, hostsIn, membersOf } from '../../../sandbox/plan/build.ts'
 import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
 import { concluded, presentRequestsLost } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
-import { hookTroublesOf, prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
+import { prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
 import type { Snapshot, SnapshotInstance, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
 import { type PlannedDrain, play, type TrialResult } from '../../../sandbox/plan/trial.ts';
+import { troublesOf } from '../../../sandbox/plan/troubles.ts';
 import type { DrillEvent, DrillResult } from '../../../sandbox/result.ts';
 import { START_MS } from '../start.ts';
 import { aSnapshot, aTask, type Changes, INSTANCES, WEB } from './samples.ts';
@@ -45,7 +46,7 @@ async function planOf(snapshot: Snapshot, change: Change = TERMINATE, typed = {}
     estimates,
     limits: limitsOf(snapshot, change),
     prerequisites: prerequisitesOf(snapshot, given),
-    hookTroubles: hookTroublesOf(snapshot, params),
+    troubles: troublesOf(snapshot, params),
     withDrain: [await play({ ...trial, install })],
     withoutDrain: [await play({ ...trial, install: undefined })],
   });
@@ -267,6 +268,33 @@ describe('a plan', () => {
       expect(limitsOf(aSnapshot({ cluster: { instances } }), TERMINATE)).toMatchObject([
         { effect: expect.stringContaining('The snapshot does not say which tasks are on it') },
       ]);
+    });
+  });
+
+  describe('of a group in which an agent is disconnected', () => {
+    const silence = (which: number): Changes => ({
+      cluster: {
+        instances: aSnapshot().cluster.instances.map((each, i) => ({ ...each, agentConnected: i !== which })),
+      },
+    });
+
+    it('loses what is on the instance, if that is the one to leave', async () => {
+      const plan = await planOf(aSnapshot(silence(0)));
+      expect(plan).toMatchObject({
+        go: false,
+        drains: [{ outcomes: { 'agent-lost': 1 } }],
+        killed: { withDrain: { tasks: 2 } },
+        limits: [],
+      });
+      expect(plan.verdict).toContain(
+        `The agent of ${INSTANCES[0]} is disconnected: ECS starts and stops no task there, so a drain of it ends as agent-lost. Check the ECS agent on the instance.`,
+      );
+    });
+
+    it('finds no room there for the tasks of another', async () => {
+      const shrink = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true } as const;
+      const plan = await planOf(aSnapshot(silence(1)), shrink, { deadlineSeconds: 600 });
+      expect(plan).toMatchObject({ go: false, stuck: [{ kinds: ['no-room'] }], killed: { withDrain: { tasks: 2 } } });
     });
   });
 
@@ -604,7 +632,7 @@ describe('the verdict of a plan', () => {
   const verdict = (more: Partial<TrialResult>, change: Change = ROLLING) => {
     const snapshot = aSnapshot();
     const withDrain = [{ ...trial, ...more }];
-    const given = { snapshot, change, params: {}, limits: [], prerequisites: [], hookTroubles: [] };
+    const given = { snapshot, change, params: {}, limits: [], prerequisites: [], troubles: [] };
     return concluded({ ...given, estimates: estimatesOf(snapshot), withDrain, withoutDrain: [] }).verdict;
   };
 

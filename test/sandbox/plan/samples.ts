@@ -126,7 +126,7 @@ export function aPlan(more: Partial<Plan> = {}): Plan {
     drainsAll: false,
     go: false,
     prerequisites: [],
-    hookTroubles: [],
+    troubles: [],
     seconds: { p50: 1_800, p95: 1_810 },
     drains: [
       {
