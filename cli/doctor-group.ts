@@ -72,7 +72,7 @@ async function findingsOn(snapshot: Snapshot, target: Target): Promise<Finding[]
     ),
     ...presentUnknown(snapshot.unknown).map((what) => ({ level: 'unchecked', where, what }) as const),
     ...groupFindings(where, { returnsToWarmPool: group.warmPool?.reuseOnScaleIn ?? false }),
-    ...groupTroubles(snapshot).map((trouble) => ({ level: 'error', where, ...trouble }) as const),
+    ...groupTroubles(snapshot).map((trouble) => ({ where, ...trouble })),
     ...hookFindings(group.name, hooks, ours, { settings, timeoutSeconds }),
     ...(await Promise.all(onServices)).flat(),
     ...(await rehearsalFindings(snapshot)),

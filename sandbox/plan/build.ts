@@ -1,4 +1,10 @@
-import type { GroupSpec, HookSpec, Member } from '../region/auto-scaling/model.ts';
+import {
+  type GroupSpec,
+  type HookSpec,
+  type Member,
+  SCALING_PROCESSES,
+  type ScalingProcess,
+} from '../region/auto-scaling/views.ts';
 import { AwsError } from '../region/aws-error.ts';
 import { clusterQuery } from '../region/ecs/cluster-query.ts';
 import type {
@@ -26,6 +32,8 @@ import { taskInterfacesOf } from './task-interfaces.ts';
 /** A cluster as the local Region can build it. */
 export interface Blueprint {
   readonly group: GroupSpec;
+  /** The processes of the group that are suspended, and stay so. */
+  readonly suspended: readonly ScalingProcess[];
   /** Its instances whose agents are disconnected, and stay so. */
   readonly silent: readonly string[];
   /** The hooks of ecs-drain that the group has: without any, the deployment creates one. */
@@ -60,6 +68,7 @@ export function blueprintOf(snapshot: Snapshot, estimates: Estimates, params: Pa
     .map((host) => ({ ...host, registeredSecondsAgo: Math.max(1, (takenAtMs - host.registeredAtMs) / 1000) }));
   return {
     group: groupOf(snapshot, estimates),
+    suspended: suspendedIn(snapshot),
     silent: [...members].flatMap(({ ec2InstanceId, agentConnected }) => (agentConnected ? [] : ec2InstanceId)),
     hooks: hookSpecsOf(snapshot, params),
     foreignHooks: foreignHookSpecsOf(snapshot, params),
@@ -92,6 +101,10 @@ export function hostsIn({ instances }: Snapshot['cluster']): ReadonlyMap<string,
     (a, b) => Number(a.agentConnected) - Number(b.agentConnected) || a.registeredAtMs - b.registeredAtMs,
   );
   return new Map(bestLast.map((host) => [host.ec2InstanceId, host]));
+}
+
+export function suspendedIn({ group }: Pick<Snapshot, 'group'>): ScalingProcess[] {
+  return SCALING_PROCESSES.filter((process) => group.suspendedProcesses.includes(process));
 }
 
 /** The container instances of the group's instances that are in service, and registered as ACTIVE. */
@@ -320,10 +333,12 @@ function standingOf(task: SnapshotTask, takenAtMs: number): StandingTask {
 
 /** Builds it, at the beginning of the Region's time. Returns the instances that are in service. */
 export function build(region: Region, blueprint: Blueprint): readonly string[] {
-  const { group, silent, hooks, foreignHooks, provider, others, services, standalone } = blueprint;
+  const { group, suspended, silent, hooks, foreignHooks, provider, others, services, standalone } = blueprint;
   const { ecs, autoScaling } = region;
   ecs.createCluster(group.cluster);
   const ids = autoScaling.createGroup(group, { running: true });
+  // Without a name all of them would be.
+  if (suspended.length > 0) autoScaling.suspendProcesses(group.name, suspended);
   for (const id of silent) ecs.setAgentConnected(id, false);
   for (const hook of [...hooks, ...foreignHooks]) autoScaling.putLifecycleHook(hook);
   if (provider) region.createCapacityProvider(provider.name, group.name, provider);

@@ -1,4 +1,5 @@
 import { rollingUpdate } from '../region/auto-scaling/deployments.ts';
+import { NEEDED } from '../region/auto-scaling/instance-refresh.ts';
 import type { Region } from '../region/region.ts';
 import { membersOf } from './build.ts';
 import { BadSnapshot, type Snapshot } from './snapshot.ts';
@@ -112,6 +113,12 @@ export function begin(change: Change, region: Region, group: string): () => bool
     default:
       return change satisfies never;
   }
+}
+
+/** Whether the change waits for what does not come in a plan, so that there is nothing to watch for two weeks. */
+export function isEndless(change: Change, { autoScaling }: Region, group: string): boolean {
+  const { suspended } = autoScaling.group(group);
+  return change.kind === 'instance-refresh' && NEEDED.some((process) => suspended.has(process));
 }
 
 /** The change in words. */

@@ -34,11 +34,10 @@ function* groupLimits({ group, cluster }: Snapshot): Generator<Limit> {
       effect: 'Each new instance waits for it before it is in service: the change takes longer.',
     };
   }
-  const suspended = group.suspendedProcesses.filter((process) => process !== 'AZRebalance');
-  if (suspended.length > 0) {
+  if (group.suspendedProcesses.includes('AddToLoadBalancer') && group.loadBalancers.length > 0) {
     yield {
-      what: `The processes ${suspended.join(', ')} of the group are suspended.`,
-      effect: 'Instances are not launched, terminated or replaced as the plan has it.',
+      what: 'The process AddToLoadBalancer of the group is suspended.',
+      effect: `A new instance is not registered with ${group.loadBalancers.join(', ')}, and gets no requests from there.`,
     };
   }
   if (new Set(group.instances.map(({ type }) => type)).size > 1 || (group.instanceTypes?.length ?? 0) > 1) {

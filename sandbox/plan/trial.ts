@@ -7,7 +7,7 @@ import { rehearse } from '../rehearsal.ts';
 import type { Drainer, DrillEvent, DrillResult } from '../result.ts';
 import type { Params, Scenario } from '../scenarios.ts';
 import { type Blueprint, build } from './build.ts';
-import { begin, type Change } from './change.ts';
+import { begin, type Change, isEndless } from './change.ts';
 
 /** One change, played once. */
 export interface Trial {
@@ -103,6 +103,7 @@ export async function playChange(
 ): Promise<TrialResult> {
   let region: Region | undefined;
   let isDone = () => false;
+  let endless = false;
   let endedAtMs: number | undefined;
   let startMs = 0;
   const variant: Scenario = {
@@ -112,10 +113,12 @@ export async function playChange(
       region = there;
       startMs = there.time.nowMs();
       isDone = begin(change, there, scenario.group.name);
+      endless = isEndless(change, there, scenario.group.name);
     },
   };
   const aftermathSeconds = scenario.managedDraining ? SUPERVISED_AFTERMATH_SECONDS : AFTERMATH_SECONDS;
   const isOver = () => {
+    if (endless) return true;
     const nowMs = region?.time.nowMs() ?? 0;
     if (endedAtMs === undefined && isDone()) {
       endedAtMs = nowMs;
@@ -157,7 +160,7 @@ function toTrialResult(result: DrillResult, region: Region, seconds: number | un
   }
   return {
     seed: result.seed,
-    seconds: seconds ?? result.virtualSeconds,
+    seconds: seconds ?? Math.max(LONGEST_SECONDS, result.virtualSeconds),
     ended: seconds !== undefined,
     failure: failure?.kind === 'deployment' ? failure.message : undefined,
     drains: drains.map(({ instanceId, outcome, seconds, apiCalls }) => ({

@@ -1,10 +1,12 @@
+import type { ScalingProcess } from '../region/auto-scaling/views.ts';
 import type { Params } from '../scenarios.ts';
-import { hostsInService } from './build.ts';
+import { hostsInService, suspendedIn } from './build.ts';
 import { hookTroublesOf } from './hooks.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What is wrong with a group before anything changes it. The rehearsals have it, and the verdict names it. */
 export interface Trouble {
+  readonly level: 'error' | 'warning';
   /** A sentence, as is the fix. */
   readonly what: string;
   readonly fix: string;
@@ -19,14 +21,36 @@ export function troublesOf(snapshot: Snapshot, params: Params): string[] {
 }
 
 export function groupTroubles(snapshot: Snapshot): Trouble[] {
-  return [...agentTroubles(snapshot)];
+  return [...agentTroubles(snapshot), ...suspensions(snapshot)];
 }
 
 function* agentTroubles(snapshot: Snapshot): Generator<Trouble> {
   for (const { ec2InstanceId } of hostsInService(snapshot).filter(({ agentConnected }) => !agentConnected)) {
     yield {
+      level: 'error',
       what: `The agent of ${ec2InstanceId} is disconnected: ECS starts and stops no task there, so a drain of it ends as agent-lost.`,
       fix: 'Check the ECS agent on the instance.',
+    };
+  }
+}
+
+/** What a change waits for, or does without, while a process is suspended; the others have no part in it. */
+const WITHOUT: Partial<Record<ScalingProcess, string>> = {
+  Launch: 'no new instance is launched, and an instance refresh waits',
+  Terminate: 'a lower desired capacity terminates no instance, and an instance refresh waits',
+  InstanceRefresh: 'an instance refresh waits',
+};
+
+function* suspensions(snapshot: Snapshot): Generator<Trouble> {
+  const { name } = snapshot.group;
+  for (const process of suspendedIn(snapshot)) {
+    const effect = WITHOUT[process];
+    if (effect === undefined) continue;
+    const command = `aws autoscaling resume-processes --auto-scaling-group-name ${name} --scaling-processes ${process}`;
+    yield {
+      level: 'warning',
+      what: `The process ${process} of the group ${name} is suspended: ${effect}.`,
+      fix: `Resume it (${command}).`,
     };
   }
 }

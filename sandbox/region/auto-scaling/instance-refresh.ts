@@ -14,7 +14,7 @@ type Refresh = { -readonly [K in keyof RefreshView]: RefreshView[K] } & {
 const PROTECTED_WAIT_SECONDS = 3_600;
 
 /** A refresh stands still while one of these is suspended (user guide, suspend processes). */
-const NEEDED: readonly ScalingProcess[] = ['Launch', 'Terminate', 'InstanceRefresh'];
+export const NEEDED: readonly ScalingProcess[] = ['Launch', 'Terminate', 'InstanceRefresh'];
 
 /** The instance refreshes of all groups. */
 export class InstanceRefreshes {

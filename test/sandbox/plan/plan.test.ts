@@ -298,6 +298,45 @@ describe('a plan', () => {
     });
   });
 
+  describe('of a group with suspended processes', () => {
+    const suspended = (...suspendedProcesses: string[]): Changes => ({ group: { suspendedProcesses } });
+    const full: Changes['cluster'] = {
+      taskDefinitions: aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB: 3_500 })),
+    };
+
+    it('launches no instance, where room would need one', async () => {
+      const without = aSnapshot({ ...suspended('Launch'), cluster: full });
+      const plan = await planOf(without, TERMINATE, { deadlineSeconds: 600 });
+      expect(plan).toMatchObject({ go: false, stuck: [{ kinds: ['no-room'] }], limits: [] });
+      expect(plan.verdict).toContain(
+        'The process Launch of the group web is suspended: no new instance is launched, and an instance refresh waits. Resume it (aws autoscaling resume-processes --auto-scaling-group-name web --scaling-processes Launch).',
+      );
+      expect(await planOf(aSnapshot({ cluster: full }))).toMatchObject({ go: true, troubles: [] });
+    });
+
+    it('terminates none, so that a scale-in does nothing and an instance refresh does not end', async () => {
+      const none = await planOf(aSnapshot(suspended('Terminate')), { kind: 'scale-in', count: 1 });
+      expect(none).toMatchObject({
+        go: false,
+        drains: [],
+        troubles: [expect.stringContaining('The process Terminate')],
+      });
+      const refresh = {
+        kind: 'instance-refresh',
+        minHealthyPercent: 50,
+        maxHealthyPercent: 100,
+        warmupSeconds: 0,
+      } as const;
+      const endless = await planOf(aSnapshot(suspended('InstanceRefresh')), refresh);
+      expect(endless).toMatchObject({ go: false, drains: [], failures: ['It has not ended after two weeks.'] });
+    });
+
+    it('is as ever without those that have no part in a change', async () => {
+      const plan = await planOf(aSnapshot(suspended('AZRebalance', 'AlarmNotification', 'HealthCheck', 'Whatever')));
+      expect(plan).toMatchObject({ go: true, troubles: [], limits: [] });
+    });
+  });
+
   it('gets stuck on a service whose new tasks fail now, in the words of a stuck drain', async () => {
     const service: Changes['service'] = { obstacles: ['replacements-fail'] };
     const plan = await planOf(aSnapshot({ service }), TERMINATE, { deadlineSeconds: 900 });
@@ -686,7 +725,10 @@ describe('what a plan does not model', () => {
 
   it.each<[Changes, string]>([
     [{ group: { hooks: [hook, { ...hook, transition: 'launching' }] } }, 'The group has the launching hook logs.'],
-    [{ group: { suspendedProcesses: ['Launch'] } }, 'The processes Launch of the group are suspended.'],
+    [
+      { group: { suspendedProcesses: ['AddToLoadBalancer'], loadBalancers: ['nlb'] } },
+      'The process AddToLoadBalancer of the group is suspended.',
+    ],
     [{ group: { loadBalancers: ['nlb'] } }, 'Auto Scaling itself registers instances with nlb.'],
     [
       { service: { placementConstraints: [{ type: 'memberOf', expression: 'ebs == fast' }] } },
