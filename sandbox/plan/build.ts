@@ -178,7 +178,8 @@ function typicalOf(members: readonly Member[]): Member | undefined {
   return [...alike.values()].toSorted((a, b) => b.length - a.length)[0]?.[0];
 }
 
-function servicesOf({ cluster, takenAtMs }: Snapshot, estimates: Estimates): Blueprint['services'] {
+function servicesOf(snapshot: Snapshot, estimates: Estimates): Blueprint['services'] {
+  const { cluster } = snapshot;
   const tasksOf = Map.groupBy(cluster.tasks, serviceOf);
   return cluster.services.flatMap((service) => {
     const times = estimates.services.get(service.name);
@@ -213,7 +214,10 @@ function servicesOf({ cluster, takenAtMs }: Snapshot, estimates: Estimates): Blu
     };
     return {
       spec,
-      standing: tasks.map((task) => ({ ...standingOf(task, takenAtMs), deployment: deploymentOf(task, service) })),
+      standing: tasks.map((task) => ({
+        ...standingOf(task, snapshot, estimates),
+        deployment: deploymentOf(task, service),
+      })),
       deployments: deploymentsOf(service, cluster, tasks, startFails),
     };
   });
@@ -294,11 +298,15 @@ export function isUnderstood({ type, expression = '' }: Placement['constraints']
   }
 }
 
-function standaloneTasksOf({ cluster, takenAtMs }: Snapshot, estimates: Estimates): Blueprint['standalone'] {
+/** Those of services that the snapshot does not have are among them: nothing replaces them, and no one knows when they end. */
+function standaloneTasksOf(snapshot: Snapshot, estimates: Estimates): Blueprint['standalone'] {
+  const { cluster, takenAtMs } = snapshot;
   const definitions = new Map(cluster.taskDefinitions.map((each) => [each.name, each]));
   return cluster.tasks.flatMap((task) => {
-    if (serviceOf(task) !== undefined) return [];
-    const runs = estimates.standalone.get(task.group)?.seconds ?? 0;
+    const service = serviceOf(task);
+    if (service !== undefined && estimates.services.has(service)) return [];
+    const runs =
+      service === undefined ? (estimates.standalone.get(task.group)?.seconds ?? 0) : Number.POSITIVE_INFINITY;
     const sinceSeconds = task.startedAtMs === undefined ? 0 : (takenAtMs - task.startedAtMs) / 1000;
     const definition = definitions.get(task.taskDefinition);
     const spec: StandaloneTaskSpec = {
@@ -310,22 +318,49 @@ function standaloneTasksOf({ cluster, takenAtMs }: Snapshot, estimates: Estimate
       stopTimeoutSeconds: definition?.stopTimeoutSeconds ?? 30,
       ...(task.startedBy !== undefined && { startedBy: task.startedBy }),
     };
-    return { spec, group: task.group, standing: standingOf(task, takenAtMs) };
+    return { spec, group: task.group, standing: standingOf(task, snapshot, estimates) };
   });
 }
 
 /** What a task goes through before it runs. */
-export const STARTING: ReadonlySet<string> = new Set(['PROVISIONING', 'PENDING', 'ACTIVATING']);
+const STARTING: ReadonlySet<string> = new Set(['PROVISIONING', 'PENDING', 'ACTIVATING']);
+
+/** What takes so much longer than it should has another cause than chance. */
+const OVERDUE_SECONDS = 60;
+
+/** Whether a task has been stopping for longer than its deregistration and its stop timeout allow: who knows what it waits for. */
+export function hangsInStopping(
+  task: SnapshotTask,
+  { cluster, takenAtMs }: Snapshot,
+  { services }: Estimates,
+): boolean {
+  const { desiredStatus, stoppingAtMs = takenAtMs, taskDefinition } = task;
+  const times = services.get(serviceOf(task) ?? '');
+  const stopTimeoutSeconds =
+    cluster.taskDefinitions.find(({ name }) => name === taskDefinition)?.stopTimeoutSeconds ?? 30;
+  const stops = (times?.deregistration?.seconds ?? 0) + Math.max(stopTimeoutSeconds, times?.stop.seconds ?? 0);
+  return desiredStatus === 'STOPPED' && (takenAtMs - stoppingAtMs) / 1000 > stops + OVERDUE_SECONDS;
+}
+
+/** Whether a task has been starting for longer than others of its service do. */
+export function hangsInStarting(task: SnapshotTask, { takenAtMs }: Snapshot, { services }: Estimates): boolean {
+  const { desiredStatus, lastStatus, createdAtMs } = task;
+  const times = services.get(serviceOf(task) ?? '');
+  if (!times || desiredStatus === 'STOPPED' || !STARTING.has(lastStatus)) return false;
+  return (takenAtMs - createdAtMs) / 1000 > 2 * times.start.seconds + OVERDUE_SECONDS;
+}
 
 /** Its container instance is by the id that the snapshot has. */
-function standingOf(task: SnapshotTask, takenAtMs: number): StandingTask {
+function standingOf(task: SnapshotTask, snapshot: Snapshot, estimates: Estimates): StandingTask {
+  const { takenAtMs } = snapshot;
   const { ec2InstanceId, containerInstance, lastStatus, desiredStatus, createdAtMs, stoppingAtMs = takenAtMs } = task;
   const on = { ec2InstanceId, containerInstance };
   const since = (atMs: number) => Math.max(0, takenAtMs - atMs) / 1000;
   if (desiredStatus === 'STOPPED') {
     // What has never run has nothing to stop.
     const reached = STARTING.has(lastStatus) ? 'DEPROVISIONING' : lastStatus;
-    return { ...on, phase: 'stopping', progress: { lastStatus: reached, seconds: since(stoppingAtMs) } };
+    const hangs = hangsInStopping(task, snapshot, estimates);
+    return { ...on, phase: 'stopping', progress: { lastStatus: reached, seconds: since(stoppingAtMs), hangs } };
   }
   if (!STARTING.has(lastStatus)) return { ...on, phase: 'running' };
   return { ...on, phase: 'starting', progress: { lastStatus, seconds: since(createdAtMs) } };

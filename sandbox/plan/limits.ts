@@ -1,5 +1,5 @@
 import { duration } from '../../src/adapters/duration.ts';
-import { hostsIn, isUnderstood, newTasksFail, STARTING } from './build.ts';
+import { hangsInStarting, hangsInStopping, hostsIn, isUnderstood, newTasksFail } from './build.ts';
 import type { Change } from './change.ts';
 import { estimatesOf } from './estimates.ts';
 import { type Snapshot, type SnapshotService, type SnapshotTaskDefinition, serviceOf } from './snapshot.ts';
@@ -166,30 +166,22 @@ function isDeployedUnseen(service: SnapshotService, { tasks }: Snapshot['cluster
   return !tasks.some(({ startedBy, lastStatus }) => startedBy === newest.id && lastStatus === 'RUNNING');
 }
 
-/** What takes so much longer than it should has another cause than chance. */
-const OVERDUE_SECONDS = 60;
-
-/** Tasks on their way up or down for longer than the plan has it. */
+/** Tasks on their way up or down for longer than usual. */
 function* overdueTasks(snapshot: Snapshot): Generator<Limit> {
   const { cluster, takenAtMs } = snapshot;
-  const { services } = estimatesOf(snapshot);
-  const definitions = new Map(cluster.taskDefinitions.map((each) => [each.name, each]));
+  const estimates = estimatesOf(snapshot);
+  const since = (atMs: number) => duration((takenAtMs - atMs) / 1000);
   for (const task of cluster.tasks) {
-    const { id, group, desiredStatus, lastStatus, createdAtMs, stoppingAtMs = takenAtMs } = task;
-    const times = services.get(serviceOf(task) ?? '');
-    const stopTimeoutSeconds = definitions.get(task.taskDefinition)?.stopTimeoutSeconds ?? 30;
-    const stops = (times?.deregistration?.seconds ?? 0) + Math.max(stopTimeoutSeconds, times?.stop.seconds ?? 0);
-    const since = (atMs: number) => (takenAtMs - atMs) / 1000;
-    if (desiredStatus === 'STOPPED' && since(stoppingAtMs) > stops + OVERDUE_SECONDS) {
+    const { id, group, createdAtMs, stoppingAtMs = takenAtMs } = task;
+    if (hangsInStopping(task, snapshot, estimates)) {
       yield {
-        what: `The task ${id} (${group}) has been stopping for ${duration(since(stoppingAtMs))}, longer than its deregistration and its stop timeout allow.`,
-        effect: 'The plan has it stop at once. If it does not, its instance is held until the deadline.',
+        what: `The task ${id} (${group}) has been stopping for ${since(stoppingAtMs)}, longer than its deregistration and its stop timeout allow.`,
+        effect: 'The plan has it never stop, so that it holds its instance until the deadline.',
       };
     }
-    const isStarting = desiredStatus !== 'STOPPED' && STARTING.has(lastStatus);
-    if (isStarting && times && since(createdAtMs) > 2 * times.start.seconds + OVERDUE_SECONDS) {
+    if (hangsInStarting(task, snapshot, estimates)) {
       yield {
-        what: `The task ${id} (${group}) has been starting for ${duration(since(createdAtMs))}, longer than other tasks of the service.`,
+        what: `The task ${id} (${group}) has been starting for ${since(createdAtMs)}, longer than other tasks of the service.`,
         effect:
           'The plan has it run at once. If it does not, the service may have fewer tasks, and drains take longer.',
       };
@@ -214,7 +206,7 @@ function* taskLimits({ cluster }: Snapshot): Generator<Limit> {
   for (const service of new Set(groups)) {
     yield {
       what: `Tasks of the service ${service} run, and the snapshot does not have that service.`,
-      effect: 'They are not in the plan: they take room, and hold their instances.',
+      effect: 'Nothing replaces them in the plan, and they hold their instances until the deadline.',
     };
   }
 }

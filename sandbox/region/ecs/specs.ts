@@ -119,6 +119,8 @@ export interface StandaloneTaskSpec extends TaskSize {
 export interface Progress {
   readonly lastStatus: string;
   readonly seconds: number;
+  /** A fault: it gets no further. */
+  readonly hangs?: boolean;
 }
 
 /** It is at the beginning of its way. */

@@ -75,7 +75,10 @@ export class TaskLifecycle {
     agents.deliver(task.instance, () => this.#send(task, stoppingRoute(task, stopSeconds)));
   }
 
-  /** A task that has begun to stop before the Region's time began: what takes longer than usual ends with SIGKILL. */
+  /**
+   * A task that has begun to stop before the Region's time began: what takes longer than usual ends with SIGKILL, unless it
+   * hangs.
+   */
   standStopping(instance: ContainerInstance, launch: Launch, stop: Stop, progress: Progress): void {
     const { agents, time } = this.#options;
     const task = this.stand(instance, launch);
@@ -179,6 +182,7 @@ function restOf(route: readonly Stage[], progress: Progress | undefined): readon
     0,
     route.findIndex(([status]) => status === progress.lastStatus),
   );
+  if (progress.hangs) return route.slice(at, at + 1).map(([status]): Stage => [status, Number.POSITIVE_INFINITY]);
   let { seconds } = progress;
   return route.map(([status, lasts], i): Stage => {
     if (i > at) return [status, lasts];

@@ -223,6 +223,30 @@ describe('a plan', () => {
     expect(await secondsOf(leaving(0, 'PENDING'))).toBeLessThan(35);
   });
 
+  describe('of an instance with a task of which no one knows when it stops', () => {
+    const held = {
+      go: false,
+      drains: [{ outcomes: { 'timed-out': 1 } }],
+      killed: { withDrain: { tasks: 1 } },
+    };
+
+    it.each(['STOPPING', 'DEACTIVATING', 'DEPROVISIONING'])('is stuck if one hangs in %s', async (lastStatus) => {
+      const stoppingAtMs = START_MS + 3_600_000 - 1_200_000;
+      const tasks = [
+        ...aSnapshot().cluster.tasks,
+        aTask('x', INSTANCES[0], { desiredStatus: 'STOPPED', lastStatus, stoppingAtMs }),
+      ];
+      const plan = await planOf(aSnapshot({ cluster: { tasks } }), TERMINATE, { deadlineSeconds: 900 });
+      expect(plan).toMatchObject({ ...held, stuck: [{ group: 'service:web' }] });
+    });
+
+    it('is stuck if one is of a service that the snapshot does not have', async () => {
+      const tasks = [...aSnapshot().cluster.tasks, aTask('x', INSTANCES[0], { group: 'service:gone' })];
+      const plan = await planOf(aSnapshot({ cluster: { tasks } }), TERMINATE, { deadlineSeconds: 900 });
+      expect(plan).toMatchObject({ ...held, stuck: [{ group: 'service:gone' }] });
+    });
+  });
+
   describe('of an instance whose agent has registered again', () => {
     const [first, second] = aSnapshot().cluster.instances;
     if (!first || !second) throw new Error('The sample has two instances.');
