@@ -189,7 +189,7 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
   const fullest = fullestOf(snapshot);
   if (fullest === undefined) {
     const { group, cluster } = snapshot;
-    const what = `no instance is InService and ACTIVE in the cluster ${cluster.name}: there is nothing to drain.`;
+    const what = `no instance is InService, and ACTIVE or DRAINING, in the cluster ${cluster.name}: there is nothing to drain.`;
     return [{ level: 'warning', where: `group ${group.name}`, what }];
   }
   const change = { kind: 'terminate', instanceIds: [fullest], shrinks: false } as const;

@@ -152,6 +152,14 @@ export function troubledCases(seed: number): Case[] {
   return [
     troubled('a silent agent', silence(0)),
     troubled('a silent agent elsewhere', silence(1)),
+    troubled(
+      'an instance that is DRAINING by hand',
+      ({ autoScaling, ecs }) => {
+        const [registration] = ecs.registrationsOf(autoScaling.instancesOf(name)[1]?.instanceId ?? '');
+        if (registration) ecs.setInstanceStatus(registration, 'DRAINING');
+      },
+      { change: () => rolling(3, 300) },
+    ),
     troubled('a group that launches nothing', ({ autoScaling }) => autoScaling.suspendProcesses(name, ['Launch'])),
     troubled('another hook with ABANDON', putHook(30, 'ABANDON'), hooked),
     troubled('another hook with CONTINUE', putHook(1_200, 'CONTINUE'), hooked),

@@ -36,6 +36,8 @@ export interface Blueprint {
   readonly suspended: readonly ScalingProcess[];
   /** Its instances whose agents are disconnected, and stay so. */
   readonly silent: readonly string[];
+  /** Its instances that are DRAINING already. */
+  readonly draining: readonly string[];
   /** The hooks of ecs-drain that the group has: without any, the deployment creates one. */
   readonly hooks: readonly HookSpec[];
   /** The terminating hooks of others: an instance is held by them with and without ecs-drain. */
@@ -70,6 +72,7 @@ export function blueprintOf(snapshot: Snapshot, estimates: Estimates, params: Pa
     group: groupOf(snapshot, estimates),
     suspended: suspendedIn(snapshot),
     silent: [...members].flatMap(({ ec2InstanceId, agentConnected }) => (agentConnected ? [] : ec2InstanceId)),
+    draining: [...members].flatMap(({ ec2InstanceId, status }) => (status === 'DRAINING' ? ec2InstanceId : [])),
     hooks: hookSpecsOf(snapshot, params),
     foreignHooks: foreignHookSpecsOf(snapshot, params),
     provider: providerOf(snapshot),
@@ -107,14 +110,16 @@ export function suspendedIn({ group }: Pick<Snapshot, 'group'>): ScalingProcess[
   return SCALING_PROCESSES.filter((process) => group.suspendedProcesses.includes(process));
 }
 
-/** The container instances of the group's instances that are in service, and registered as ACTIVE. */
+/** The container instances of the group's instances that are in service: ACTIVE, or DRAINING because someone has set them so. */
 export function hostsInService({ group, cluster }: Snapshot): SnapshotInstance[] {
   const hosts = hostsIn(cluster);
   return group.instances.flatMap(({ id, state }) => {
     const host = hosts.get(id);
-    return state === 'InService' && host?.status === 'ACTIVE' ? host : [];
+    return state === 'InService' && host && SERVING.has(host.status) ? host : [];
   });
 }
+
+const SERVING: ReadonlySet<string> = new Set(['ACTIVE', 'DRAINING']);
 
 export function membersOf(snapshot: Snapshot): Member[] {
   const isProtected = new Map(snapshot.group.instances.map((each) => [each.id, each.protectedFromScaleIn]));
@@ -368,7 +373,7 @@ function standingOf(task: SnapshotTask, snapshot: Snapshot, estimates: Estimates
 
 /** Builds it, at the beginning of the Region's time. Returns the instances that are in service. */
 export function build(region: Region, blueprint: Blueprint): readonly string[] {
-  const { group, suspended, silent, hooks, foreignHooks, provider, others, services, standalone } = blueprint;
+  const { group, suspended, silent, draining, hooks, foreignHooks, provider, others, services, standalone } = blueprint;
   const { ecs, autoScaling } = region;
   ecs.createCluster(group.cluster);
   const ids = autoScaling.createGroup(group, { running: true });
@@ -390,9 +395,10 @@ export function build(region: Region, blueprint: Blueprint): readonly string[] {
   };
   for (const { spec, standing, deployments } of services) ecs.createService(spec, standing.map(placed), deployments);
   for (const { spec, group, standing } of standalone) ecs.standTask(spec, group, placed(standing));
-  for (const { ec2InstanceId, status, arn } of registered) {
-    const registration = ecs.registrationsOf(ec2InstanceId).find((each) => each.arn === arn);
-    if (registration && status !== 'ACTIVE') ecs.setInstanceStatus(registration, 'DRAINING');
-  }
+  const own = draining.flatMap((id) => ecs.registrationsOf(id).at(-1) ?? []);
+  const away = registered.flatMap(({ ec2InstanceId, status, arn }) =>
+    status === 'ACTIVE' ? [] : ecs.registrationsOf(ec2InstanceId).filter((each) => each.arn === arn),
+  );
+  for (const registration of [...own, ...away]) ecs.setInstanceStatus(registration, 'DRAINING');
   return ids;
 }

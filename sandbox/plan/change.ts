@@ -33,7 +33,7 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
   const { name, minSize, maxSize } = snapshot.group;
   const members = membersOf(snapshot);
   if (members.length === 0) {
-    return `No instance of the group ${name} is InService and ACTIVE in the cluster ${snapshot.cluster.name}: there is nothing to drain.`;
+    return `No instance of the group ${name} is InService, and ACTIVE or DRAINING, in the cluster ${snapshot.cluster.name}: there is nothing to drain.`;
   }
   switch (change.kind) {
     case 'rolling-update':

@@ -1,5 +1,5 @@
 import { duration } from '../../src/adapters/duration.ts';
-import { hangsInStarting, hangsInStopping, hostsIn, isUnderstood, newTasksFail } from './build.ts';
+import { hangsInStarting, hangsInStopping, hostsIn, hostsInService, isUnderstood, newTasksFail } from './build.ts';
 import type { Change } from './change.ts';
 import { estimatesOf } from './estimates.ts';
 import { type Snapshot, type SnapshotService, type SnapshotTaskDefinition, serviceOf } from './snapshot.ts';
@@ -62,10 +62,11 @@ function* groupLimits({ group, cluster }: Snapshot): Generator<Limit> {
   }
 }
 
-function* instanceLimits({ group, cluster }: Snapshot): Generator<Limit> {
+function* instanceLimits(snapshot: Snapshot): Generator<Limit> {
+  const { group, cluster } = snapshot;
   const hosts = hostsIn(cluster);
-  const away = group.instances.filter(({ id, state }) => state !== 'InService' || hosts.get(id)?.status !== 'ACTIVE');
-  for (const { id, state } of away) {
+  const serving = new Set(hostsInService(snapshot).map(({ ec2InstanceId }) => ec2InstanceId));
+  for (const { id, state } of group.instances.filter((each) => !serving.has(each.id))) {
     const status = hosts.get(id)?.status ?? 'not registered with ECS';
     yield {
       what: `${id} is ${state} and ${status}.`,

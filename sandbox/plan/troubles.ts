@@ -21,7 +21,7 @@ export function troublesOf(snapshot: Snapshot, params: Params): string[] {
 }
 
 export function groupTroubles(snapshot: Snapshot): Trouble[] {
-  return [...agentTroubles(snapshot), ...suspensions(snapshot)];
+  return [...agentTroubles(snapshot), ...drainedByHand(snapshot), ...suspensions(snapshot)];
 }
 
 function* agentTroubles(snapshot: Snapshot): Generator<Trouble> {
@@ -30,6 +30,18 @@ function* agentTroubles(snapshot: Snapshot): Generator<Trouble> {
       level: 'error',
       what: `The agent of ${ec2InstanceId} is disconnected: ECS starts and stops no task there, so a drain of it ends as agent-lost.`,
       fix: 'Check the ECS agent on the instance.',
+    };
+  }
+}
+
+function* drainedByHand(snapshot: Snapshot): Generator<Trouble> {
+  const { name: cluster } = snapshot.cluster;
+  for (const { ec2InstanceId, id = 'ID' } of hostsInService(snapshot).filter(({ status }) => status === 'DRAINING')) {
+    const command = `aws ecs update-container-instances-state --cluster ${cluster} --container-instances ${id} --status ACTIVE`;
+    yield {
+      level: 'warning',
+      what: `${ec2InstanceId} is DRAINING, although it is in service: ECS starts no task there.`,
+      fix: `Terminate it, or set it to ACTIVE again (${command}).`,
     };
   }
 }

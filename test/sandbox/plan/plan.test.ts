@@ -322,6 +322,39 @@ describe('a plan', () => {
     });
   });
 
+  describe('of a group with an instance that someone has set to DRAINING', () => {
+    const byHand = (cluster: Partial<Snapshot['cluster']> = {}) => {
+      const instances = aSnapshot().cluster.instances.map((each, i) =>
+        i === 0 ? { ...each, status: 'DRAINING' } : each,
+      );
+      return aSnapshot({ cluster: { instances, ...cluster } });
+    };
+
+    it('replaces it like the others, and says how it is', async () => {
+      const plan = await planOf(byHand(), ROLLING);
+      expect(plan).toMatchObject({ go: true, limits: [], trials: 1 });
+      expect(plan.drains.map(({ instanceId }) => instanceId).toSorted()).toEqual(INSTANCES);
+      expect(plan.verdict).toContain(
+        `${INSTANCES[0]} is DRAINING, although it is in service: ECS starts no task there. Terminate it, or set it to ACTIVE again (aws ecs update-container-instances-state --cluster prod --container-instances ID --status ACTIVE).`,
+      );
+      expect(blueprintOf(byHand(), estimatesOf(byHand()), {}).group).toMatchObject({ desiredCapacity: 2, maxSize: 4 });
+    });
+
+    it('is stuck on a job there', async () => {
+      const plan = await planOf(byHand(withJob()), ROLLING, { deadlineSeconds: 900 });
+      expect(plan).toMatchObject({
+        go: false,
+        killed: { withDrain: { tasks: 1 } },
+        stuck: [{ group: 'family:report' }],
+      });
+    });
+
+    it('moves its services away before the change comes to it', async () => {
+      const plan = await planOf(byHand(), { ...TERMINATE, instanceIds: [INSTANCES[1]] } as Change);
+      expect(plan.drains).toMatchObject([{ instanceId: INSTANCES[1], outcomes: { drained: 1 } }]);
+    });
+  });
+
   describe('of a group with suspended processes', () => {
     const suspended = (...suspendedProcesses: string[]): Changes => ({ group: { suspendedProcesses } });
     const full: Changes['cluster'] = {
