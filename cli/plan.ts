@@ -1,7 +1,7 @@
 import { appendFile, writeFile } from 'node:fs/promises';
 import { createLogUpdate } from 'log-update';
 import * as v from 'valibot';
-import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
+import { blueprintOf, sizesOf } from '../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../sandbox/plan/change.ts';
 import { concluded } from '../sandbox/plan/conclude.ts';
 import { assumptionsFrom, estimatesOf } from '../sandbox/plan/estimates.ts';
@@ -108,8 +108,7 @@ async function assumptionsFor({ assume }: PlanOptions, snapshot: Snapshot) {
 
 function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {
   const { change, minInService, warmup, instance = [], decrement = false } = options;
-  const { desiredCapacity, maxSize } = snapshot.group;
-  const most = membersOf(snapshot).length;
+  const { desiredCapacity, maxSize } = sizesOf(snapshot);
   switch (change) {
     case 'rolling-update':
       return {
@@ -129,7 +128,7 @@ function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {
         warmupSeconds: warmup === undefined ? undefined : secondsFrom('--warmup', warmup),
       };
     case 'scale-in':
-      return { kind: change, count: wholeNumber('--count', options.count, 1, Math.max(1, most)) };
+      return { kind: change, count: wholeNumber('--count', options.count, 1, Math.max(1, desiredCapacity)) };
     case 'terminate':
       if (instance.length === 0) throw new UsageError('Name the instances to terminate with --instance.');
       return { kind: change, instanceIds: [...new Set(instance)], shrinks: decrement };

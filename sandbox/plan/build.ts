@@ -135,20 +135,32 @@ function registeredWith(host: SnapshotInstance) {
   return { memoryMiB, cpuUnits, gpus, attributes, capacityProvider, taskInterfaces: taskInterfacesOf(host) };
 }
 
-/** Those that are not in service do not count: the sizes shrink with them. */
+/** The sizes of the group in a rehearsal. Instances that are not in service do not count: the sizes shrink with them. */
+export function sizesOf(snapshot: Snapshot) {
+  const { minSize, maxSize, desiredCapacity } = snapshot.group;
+  const inService = membersOf(snapshot).length;
+  const away = Math.max(0, desiredCapacity - inService);
+  return {
+    minSize: Math.max(0, Math.min(inService, minSize - away)),
+    maxSize: Math.max(inService, maxSize - away),
+    desiredCapacity: inService,
+    away,
+  };
+}
+
 function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
   const { group, cluster } = snapshot;
   const members = membersOf(snapshot);
-  const missing = Math.max(0, group.desiredCapacity - members.length);
+  const { minSize, maxSize, desiredCapacity } = sizesOf(snapshot);
   const typical = typicalOf(members);
   const zones = [...new Set(members.flatMap(({ attributes }) => attributes['ecs.availability-zone'] ?? []))];
   const { warmPool } = group;
   return {
     name: group.name,
     cluster: cluster.name,
-    minSize: Math.min(members.length, group.minSize),
-    maxSize: Math.max(members.length, group.maxSize - missing),
-    desiredCapacity: members.length,
+    minSize,
+    maxSize,
+    desiredCapacity,
     members,
     memoryMiB: typical?.memoryMiB ?? 0,
     cpuUnits: typical?.cpuUnits ?? 0,

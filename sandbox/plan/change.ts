@@ -1,7 +1,7 @@
 import { rollingUpdate } from '../region/auto-scaling/deployments.ts';
 import { NEEDED } from '../region/auto-scaling/instance-refresh.ts';
 import type { Region } from '../region/region.ts';
-import { membersOf } from './build.ts';
+import { membersOf, sizesOf } from './build.ts';
 import { BadSnapshot, type Snapshot } from './snapshot.ts';
 
 /** A change of the group. */
@@ -30,7 +30,10 @@ export function refuseImpossible(change: Change, snapshot: Snapshot): void {
 }
 
 function complaintAbout(change: Change, snapshot: Snapshot): string | undefined {
-  const { name, minSize, maxSize } = snapshot.group;
+  const { name } = snapshot.group;
+  const { minSize, maxSize, away } = sizesOf(snapshot);
+  const without =
+    away === 0 ? '' : ` without the ${presentCount(away)} that ${away === 1 ? 'is' : 'are'} not in service`;
   const members = membersOf(snapshot);
   if (members.length === 0) {
     return `No instance of the group ${name} is InService, and ACTIVE or DRAINING, in the cluster ${snapshot.cluster.name}: there is nothing to drain.`;
@@ -38,7 +41,7 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
   switch (change.kind) {
     case 'rolling-update':
       if (change.minInService >= maxSize) {
-        return `--min-in-service ${change.minInService} must be less than the maximum size of the group ${name}, which is ${maxSize}: CloudFormation refuses the update.`;
+        return `--min-in-service ${change.minInService} must be less than the maximum size of the group ${name}, which is ${maxSize}${without}: CloudFormation refuses the update.`;
       }
       return undefined;
     case 'instance-refresh':
@@ -55,7 +58,7 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
         return `--count ${change.count} is too many: ${free} of the instances of the group ${name} ${free === 1 ? 'is' : 'are'} not protected from scale-in, and Auto Scaling terminates no other. End their protection first.`;
       }
       if (members.length - change.count < minSize) {
-        return `--count ${change.count} leaves ${presentCount(members.length - change.count)}, fewer than the minimum size of the group ${name}, which is ${minSize}.`;
+        return `--count ${change.count} leaves ${presentCount(members.length - change.count)}, fewer than the minimum size of the group ${name}, which is ${minSize}${without}.`;
       }
       return undefined;
     }
@@ -63,7 +66,7 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
       const stranger = change.instanceIds.find((id) => !members.some(({ instanceId }) => instanceId === id));
       if (stranger !== undefined) return `--instance ${stranger} is not an instance in service of the group ${name}.`;
       if (change.shrinks && members.length - change.instanceIds.length < minSize) {
-        return `--decrement leaves ${presentCount(members.length - change.instanceIds.length)}, fewer than the minimum size of the group ${name}, which is ${minSize}.`;
+        return `--decrement leaves ${presentCount(members.length - change.instanceIds.length)}, fewer than the minimum size of the group ${name}, which is ${minSize}${without}.`;
       }
       return undefined;
     }

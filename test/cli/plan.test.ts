@@ -149,6 +149,12 @@ describe('ecs-drain plan', () => {
       /^--min-in-service 9 must be less than the maximum size/,
     ],
     [
+      // Its default has to be one that the group without it can keep to.
+      'nothing but the trials of a group with an instance that is launching',
+      ['--snapshot', JSON.stringify(aSnapshot({ group: { desiredCapacity: 3, maxSize: 3 } })), '--trials', '0'],
+      /^--trials 0 /,
+    ],
+    [
       'a batch of none',
       ['--snapshot', WEB, '--max-batch-size', '0'],
       /^--max-batch-size 0 is not a whole number from 1 to 100\.$/,

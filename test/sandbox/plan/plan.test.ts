@@ -694,6 +694,18 @@ describe('a change', () => {
       {},
       /^--max-healthy-percent 160 is more than 100 above --min-healthy-percent 50/,
     ],
+    [
+      'more in service than there may be without what is launching',
+      ROLLING,
+      { group: { desiredCapacity: 4 } },
+      /^--min-in-service 2 must be less than the maximum size of the group web, which is 2 without the 2 instances that are not in service: /,
+    ],
+    [
+      'a termination below the minimum, where an instance is not in service',
+      { ...TERMINATE, shrinks: true } as Change,
+      { group: { desiredCapacity: 3, minSize: 3 } },
+      /^--decrement leaves 1 instance, fewer than the minimum size of the group web, which is 2 without the 1 instance that is not in service\.$/,
+    ],
     ['a group in which nothing is in service', TERMINATE, { group: { instances: [] } }, /there is nothing to drain\.$/],
   ])('that needs %s is refused in a sentence', (_, change, changes, sentence) => {
     expect(refusal(change, changes)).toMatch(sentence);
@@ -702,6 +714,9 @@ describe('a change', () => {
   it('that is possible is not refused', () => {
     expect(refusal(ROLLING)).toBeUndefined();
     expect(refusal(TERMINATE)).toBeUndefined();
+    // The third instance keeps the group above its minimum.
+    const shrink = { ...TERMINATE, shrinks: true } as Change;
+    expect(refusal(shrink, { group: { desiredCapacity: 3, minSize: 2 } })).toBeUndefined();
   });
 });
 
