@@ -116,7 +116,7 @@ function changeFrom(options: PlanOptions, snapshot: Snapshot): Change {
         minInService:
           minInService === undefined
             ? Math.min(desiredCapacity, maxSize - 1)
-            : wholeNumber('--min-in-service', minInService, 0, 2_000),
+            : wholeNumber('--min-in-service', minInService, 0, 10_000),
         maxBatchSize: wholeNumber('--max-batch-size', options.maxBatchSize, 1, 100),
         pauseSeconds: secondsFrom('--pause', options.pause),
         waitsForSignals: options.signals,

@@ -180,6 +180,9 @@ async function readHooks(autoScaling: AutoScalingClient, group: string, reader: 
   return hooks && (hooks.LifecycleHooks ?? []).map(toHook);
 }
 
+/** A registration that comes later is that of an agent that has registered again, and says nothing about the launch. */
+const LONGEST_LAUNCH_SECONDS = 3_600;
+
 /** From the start of a launch, as Auto Scaling has it, until the instance registered with ECS. */
 async function readLaunchSeconds(
   autoScaling: AutoScalingClient,
@@ -205,8 +208,9 @@ async function readLaunchSeconds(
   return (activities ?? []).flatMap(({ Description: description = '', StartTime: startedAt }) => {
     const [, id] = /^Launching a new EC2 instance: (i-\w+)/.exec(description) ?? [];
     const registered = registeredAt.get(id);
-    if (!startedAt || !registered || registered < startedAt) return [];
-    return (registered.getTime() - startedAt.getTime()) / 1000;
+    if (!startedAt || !registered) return [];
+    const seconds = (registered.getTime() - startedAt.getTime()) / 1000;
+    return seconds >= 0 && seconds <= LONGEST_LAUNCH_SECONDS ? [seconds] : [];
   });
 }
 

@@ -135,6 +135,9 @@ function registeredWith(host: SnapshotInstance) {
   return { memoryMiB, cpuUnits, gpus, attributes, capacityProvider, taskInterfaces: taskInterfacesOf(host) };
 }
 
+/** A group has no reason to grow to more in a rehearsal, and the Region plays no more than twice as many. */
+const MOST_PLAYED = 10_000;
+
 /** The sizes of the group in a rehearsal. Instances that are not in service do not count: the sizes shrink with them. */
 export function sizesOf(snapshot: Snapshot) {
   const { minSize, maxSize, desiredCapacity } = snapshot.group;
@@ -142,7 +145,7 @@ export function sizesOf(snapshot: Snapshot) {
   const away = Math.max(0, desiredCapacity - inService);
   return {
     minSize: Math.max(0, Math.min(inService, minSize - away)),
-    maxSize: Math.max(inService, maxSize - away),
+    maxSize: Math.max(inService, Math.min(maxSize - away, MOST_PLAYED)),
     desiredCapacity: inService,
     away,
   };
@@ -178,11 +181,11 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     }),
     ...(warmPool && {
       warmPool: {
-        minSize: warmPool.minSize,
+        minSize: Math.min(warmPool.minSize, MOST_PLAYED),
         poolState: warmPool.poolState === 'Running' ? 'Running' : 'Stopped',
         reuseOnScaleIn: warmPool.reuseOnScaleIn,
         ...(warmPool.maxGroupPreparedCapacity !== undefined && {
-          maxGroupPreparedCapacity: warmPool.maxGroupPreparedCapacity,
+          maxGroupPreparedCapacity: Math.min(warmPool.maxGroupPreparedCapacity, MOST_PLAYED),
         }),
       },
     }),

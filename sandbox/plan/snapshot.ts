@@ -19,7 +19,8 @@ const seconds = numberBetween(0, 172_800, 'seconds');
 const percent = numberBetween(0, 10_000, 'percent');
 const amount = numberBetween(0, 1e9, 'an amount');
 const port = numberBetween(0, 65_535, 'a port');
-const capacity = v.pipe(count, v.maxValue(MOST_INSTANCES, `expected a count up to ${MOST_INSTANCES}`));
+/** A size says what a group may grow to, which can be far more than it has. */
+const size = v.pipe(count, v.maxValue(1e6, 'expected a count up to 1000000'));
 const list = <const S extends v.GenericSchema>(item: S, most = MOST_TASKS) =>
   v.pipe(v.array(item, 'expected a list'), v.maxLength(most, `expected ${most} entries at most`));
 const oneOf = <const T extends readonly string[]>(...choices: T) =>
@@ -50,9 +51,9 @@ const groupInstance = record({
 
 const group = record({
   name: text,
-  minSize: capacity,
-  maxSize: capacity,
-  desiredCapacity: capacity,
+  minSize: size,
+  maxSize: size,
+  desiredCapacity: size,
   capacityRebalance: flag,
   newInstancesProtected: flag,
   defaultInstanceWarmupSeconds: optional(seconds),
@@ -65,8 +66,8 @@ const group = record({
   loadBalancers: list(text, 100),
   warmPool: optional(
     record({
-      minSize: capacity,
-      maxGroupPreparedCapacity: optional(capacity),
+      minSize: size,
+      maxGroupPreparedCapacity: optional(size),
       poolState: oneOf('Stopped', 'Running', 'Hibernated'),
       reuseOnScaleIn: flag,
     }),
@@ -203,7 +204,7 @@ const capacityProvider = record({
   managedScaling: flag,
   targetCapacityPercent: optional(percent),
   /** How many instances managed scaling adds at once. */
-  minimumStep: optional(capacity),
+  minimumStep: optional(numberBetween(0, 10_000, 'instances')),
   maximumStep: optional(numberBetween(1, 10_000, 'instances')),
   managedTerminationProtection: flag,
   managedDraining: flag,

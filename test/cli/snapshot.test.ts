@@ -127,6 +127,19 @@ describe('ecs-drain snapshot', () => {
     expect(whole(snapshot).cluster.tasks).toHaveLength(4);
   });
 
+  it('says how long a launch took, unless the agent has registered again long after it', async () => {
+    const { region, take, pass } = await snapshotOf();
+    const launched = region.autoScaling.launchInstance('web');
+    await pass(120);
+    const launchSeconds = async () => whole((await take()).snapshot).group.launchSeconds;
+    expect(await launchSeconds()).toEqual([expect.closeTo(60, -1)]);
+    for (const registration of region.ecs.registrationsOf(launched)) region.ecs.deregisterInstance(registration);
+    await pass(4_000);
+    const size = { memoryMiB: 4_096, cpuUnits: 2_048 };
+    region.ecs.registerInstance({ cluster: 'prod', ec2InstanceId: launched, ...size });
+    expect(await launchSeconds()).toEqual([]);
+  });
+
   it('has tasks that are about to stop, because they hold their instance', async () => {
     const { region, instanceIds, take, pass } = await snapshotOf();
     region.autoScaling.terminateInstance(instanceIds[0] ?? '');

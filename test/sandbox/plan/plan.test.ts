@@ -611,6 +611,13 @@ describe('a plan', () => {
     expect(blueprintOf(others, estimatesOf(others), {}).provider).toBeUndefined();
   });
 
+  it('has a group whose sizes are beyond what the Region can play, with its warm pool', async () => {
+    const warmPool = { minSize: 50_000, poolState: 'Stopped', reuseOnScaleIn: false } as const;
+    expect(await planOf(aSnapshot({ group: { maxSize: 100_000 } }), ROLLING)).toMatchObject({ drainsAll: true });
+    const snapshot = aSnapshot({ group: { maxSize: 100_000, warmPool } });
+    expect(await planOf(snapshot, { kind: 'scale-in', count: 1 })).toMatchObject({ drainsAll: true });
+  });
+
   it('keeps the ids of the instances, and gives new ones to those that come', () => {
     const snapshot = aSnapshot();
     const { group, others } = blueprintOf(snapshot, estimatesOf(snapshot), {});

@@ -138,6 +138,11 @@ describe('a snapshot', () => {
     ).toBe('');
   });
 
+  it('may have a group that can grow to more instances than a snapshot has', () => {
+    const warmPool = { minSize: 3_000, maxGroupPreparedCapacity: 5_000, poolState: 'Stopped', reuseOnScaleIn: false };
+    expect(complaintAbout((it) => Object.assign(it.group, { maxSize: 5_000, warmPool }))).toBe('');
+  });
+
   it('has another account number where names have the own one', () => {
     const snapshot = aSnapshot();
     const named = { ...snapshot, cluster: { ...snapshot.cluster, name: 'prod-210987654321' } };
