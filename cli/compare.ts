@@ -80,10 +80,10 @@ export async function compare(file: string, options: CompareOptions, target: Tar
   const plan = await planIn(file);
   const ended = await endedDrains(plan, options, target);
   const rows = rowsOf(plan, ended);
-  const isAsPlanned = rows.every(isRowAsPlanned);
-  output.printJson({ group: plan.group, asPlanned: isAsPlanned, drains: rows });
-  output.print(present(rows, plan, output.page));
-  return isAsPlanned ? 0 : 1;
+  const reasons = differences(rows, plan, options);
+  output.printJson({ group: plan.group, asPlanned: reasons.length === 0, drains: rows });
+  output.print(present(rows, plan, reasons, output.page));
+  return reasons.length === 0 ? 0 : 1;
 }
 
 function isRowAsPlanned({ planned, came, error = 1 }: Row): boolean {
@@ -171,9 +171,8 @@ function errorOf(seconds: number, { p50, p95 }: { readonly p50: number; readonly
   return seconds <= p95 ? 0 : p95 === 0 ? 1 : (seconds - p95) / p95;
 }
 
-function present(rows: readonly Row[], plan: PlanFile, page: Page): string {
-  const ended = rows.flatMap(({ came }) => came ?? []);
-  const killed = presentKilled(ended.map(({ killedTasks }) => killedTasks));
+function present(rows: readonly Row[], plan: PlanFile, reasons: readonly string[], page: Page): string {
+  const killed = presentKilled(rows.flatMap(({ came }) => (came ? [came.killedTasks] : [])));
   const table = tableOf(
     ['instance', 'planned', 'actual', 'off by'],
     rows.map(({ instanceId, planned, came, error }) => [
@@ -186,25 +185,33 @@ function present(rows: readonly Row[], plan: PlanFile, page: Page): string {
     ]),
     page,
   );
-  return `${verdictOn(rows, plan)}\n\n${table}\n\nTasks killed: ${killed}; planned: ${plan.killed.withDrain.tasks} at most.`;
+  const verdict = reasons.length > 0 ? `Not as planned: ${reasons.join('; ')}.` : presentAsPlanned(rows.length, plan);
+  return `${verdict}\n\n${table}\n\nTasks killed: ${killed}; planned: ${plan.killed.withDrain.tasks} at most.`;
 }
 
-function verdictOn(rows: readonly Row[], { group }: PlanFile): string {
-  if (rows.length === 0) return `As planned: no instance of the group ${group} was drained.`;
-  if (rows.every(isRowAsPlanned)) {
-    return `As planned: ${counted(rows.length, 'drain')} of the group ${group}${rows.length > 1 ? ', each' : ''} with its outcome and within 10 % of its time.`;
-  }
+function presentAsPlanned(drains: number, { group }: PlanFile): string {
+  if (drains === 0) return `As planned: no instance of the group ${group} was drained.`;
+  return `As planned: ${counted(drains, 'drain')} of the group ${group}${drains > 1 ? ', each' : ''} with its outcome and within 10 % of its time.`;
+}
+
+/** What did not come as planned, in words. */
+function differences(rows: readonly Row[], { killed }: PlanFile, { since }: CompareOptions): string[] {
   const open = rows.filter(({ came }) => !came).length;
   const unplanned = rows.filter(({ planned }) => !planned).length;
   const other = rows.filter((row) => row.came && row.planned && !isRowAsPlanned(row)).length;
-  const reasons = [
+  const kills = rows.reduce((sum, { came }) => sum + (came?.killedTasks ?? 0), 0);
+  const most = killed.withDrain.tasks;
+  const within = since === undefined ? '' : ` within the last ${since} (--since)`;
+  return [
     ...(open > 0
       ? [
-          `${counted(open, 'drain')} of the plan ${open === 1 ? 'has not ended, or has' : 'have not ended, or have'} not begun`,
+          `${counted(open, 'drain')} of the plan ${open === 1 ? 'has not ended' : 'have not ended'}${within}, or ${open === 1 ? 'has' : 'have'} not begun`,
         ]
       : []),
     ...(unplanned > 0 ? [`${counted(unplanned, 'drain')} ${unplanned === 1 ? 'was' : 'were'} not in the plan`] : []),
     ...(other > 0 ? [`${counted(other, 'drain')} ended with another outcome or after another time`] : []),
+    ...(kills > most
+      ? [`${counted(kills, 'task')} ${kills === 1 ? 'was' : 'were'} killed, and the plan had ${most} at most`]
+      : []),
   ];
-  return `Not as planned: ${reasons.join('; ')}.`;
 }

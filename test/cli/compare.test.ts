@@ -73,6 +73,23 @@ describe('ecs-drain compare', () => {
     expect(open.stdout).toMatch(/\nTasks killed: 0; planned: 0 at most\.\n$/);
   });
 
+  it('is not as planned where more tasks were killed than planned, though each drain ended as planned', async () => {
+    const { region, instanceIds, pass, run, json } = await deployedRegion({
+      params: { deadlineSeconds: '600' },
+      services: [{ name: 'web', maximumPercent: 100 }],
+    });
+    const [first = ''] = instanceIds;
+    region.autoScaling.terminateInstance(first);
+    await pass(900);
+    const plan = aPlan(first, 600, 620, 'timed-out');
+    const { status, answer } = await json('compare', await fileWith(plan));
+    expect({ status, answer }).toMatchObject({ status: 1, answer: { asPlanned: false } });
+    const { stdout } = await run('compare', await fileWith(plan));
+    expect(stdout).toMatch(/^Not as planned: 2 tasks were killed, and the plan had 0 at most\.\n/);
+    const expected = { ...plan, killed: { withDrain: { tasks: 2 } } };
+    expect(await run('compare', await fileWith(expected))).toMatchObject({ status: 0 });
+  });
+
   it('counts no drain that ended before the snapshot was taken, nor one of another instance that had begun', async () => {
     const { region, instanceIds, pass, run } = await deployedRegion();
     const [first = '', second = ''] = instanceIds;
@@ -134,7 +151,11 @@ describe('ecs-drain compare', () => {
     await pass(3_600);
     const path = await fileWith(aPlan(first, 330, 350));
     expect((await run('compare', path)).stdout).toMatch(/^As planned/);
-    expect((await run('compare', path, '--since', '30m')).stdout).toContain('not ended');
+    const { stdout } = await run('compare', path, '--since', '30m');
+    expect(stdout).toMatch(
+      /^Not as planned: 1 drain of the plan has not ended within the last 30m \(--since\), or has not begun\.\n/,
+    );
+    expect(stdout).toContain('│ not ended ');
     expect((await run('compare', path, '--since', '2h')).stdout).toMatch(/^As planned/);
   });
 
