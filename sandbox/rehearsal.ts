@@ -251,6 +251,7 @@ export function drainsOf(
     const unreported = foreignHooks.includes(hook) ? 'already-completed' : undefined;
     const drain = {
       instanceId,
+      hook,
       outcome: outcomes.get(instanceId) ?? unreported ?? (by === 'timeout' ? 'left to the hook’s timeout' : result),
       seconds: (atMs - heldSinceMs) / 1000,
       slackSeconds: killed.has(instanceId) ? 0 : Math.max(0, atMs - idleSinceMs) / 1000,

@@ -18,6 +18,8 @@ export interface DrainResult {
   readonly instanceId: string;
   /** The notice of EC2 on which it drained; nothing was held then. */
   readonly notice?: string;
+  /** The hook that held it. */
+  readonly hook?: string;
   /** The drainer's own word where it has one (`drained`, `timed-out`, …), else how the action ended. */
   readonly outcome: string;
   /** From the hold to the completion; from the notice to the drain's end. */

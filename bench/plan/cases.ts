@@ -99,6 +99,22 @@ export function managedScalingCase(seed: number): Case {
   return { name: 'managed-scaling', scenario, change: () => ({ kind: 'scale-in', count: 1 }), seed };
 }
 
+/** ECS holds each instance as well, by a hook of its own. */
+export function managedDrainingCase(seed: number): Case {
+  // ECS looks every 30 s whether the instance is empty: that chance does not decide by a whole look, no drain ends close to one.
+  const loadBalancer = { deregistrationDelaySeconds: 315, requestsPerSecond: 50 };
+  const scenario: Scenario = {
+    description: 'a group with the hook of ecs-drain beside that of ECS managed draining',
+    group: group(3),
+    managedDraining: true,
+    services: [replicas('web', 4, { loadBalancer }), logRouter],
+    jobs: [],
+    params: {},
+    begin: () => {},
+  };
+  return { name: 'managed-draining', scenario, change: () => rolling(3, 300), seed };
+}
+
 /** A deployment whose tasks fail, and which its circuit breaker rolls back while the instance drains. */
 export function deploymentCase(seed: number): Case {
   const circuitBreaker = {

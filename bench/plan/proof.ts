@@ -6,6 +6,7 @@ import { percentile } from '../../sandbox/prices.ts';
 import {
   deploymentCase,
   interfacesCase,
+  managedDrainingCase,
   managedScalingCase,
   placementCase,
   scenarioCases,
@@ -30,7 +31,14 @@ async function proof(args: string[]): Promise<void> {
   });
   const [worlds, seed] = [worldsFrom(values.worlds), seedFrom(values.seed)];
   const sets = {
-    scenarios: [...scenarioCases(1), placementCase(1), interfacesCase(1), managedScalingCase(1), deploymentCase(1)],
+    scenarios: [
+      ...scenarioCases(1),
+      placementCase(1),
+      interfacesCase(1),
+      managedScalingCase(1),
+      managedDrainingCase(1),
+      deploymentCase(1),
+    ],
     'worlds of the chaos': worldCases(worlds, seed),
   };
   const rows: string[] = [];

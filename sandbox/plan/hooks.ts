@@ -25,6 +25,12 @@ export function hookNamesIn(params: Params): string[] {
     .map((name) => name.trim());
 }
 
+/** The names of the hooks that ecs-drain drains for: its own, and that of ECS where it watches managed draining. */
+export function drainedHooksIn(params: Params): string[] {
+  const watched = params['superviseManagedDraining'] === 'true' ? [MANAGED_DRAINING_HOOK] : [];
+  return [...hookNamesIn(params), ...watched];
+}
+
 /** Those of the group that are ours, and hold an instance that leaves. */
 function ownHooksIn({ hooks = [] }: Snapshot['group'], params: Params): SnapshotHook[] {
   const ours = hookNamesIn(params);

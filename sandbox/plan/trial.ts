@@ -4,10 +4,11 @@ import type { ServiceView } from '../region/ecs/views.ts';
 import type { Region } from '../region/region.ts';
 import type { Fate } from '../region/trace.ts';
 import { rehearse } from '../rehearsal.ts';
-import type { Drainer, DrillEvent, DrillResult } from '../result.ts';
+import type { Drainer, DrainResult, DrillEvent, DrillResult } from '../result.ts';
 import type { Params, Scenario } from '../scenarios.ts';
 import { type Blueprint, build } from './build.ts';
 import { begin, type Change, isEndless } from './change.ts';
+import { drainedHooksIn } from './hooks.ts';
 
 /** One change, played once. */
 export interface Trial {
@@ -138,7 +139,21 @@ export async function playChange(
   const result = { ...rehearsed, seed };
   onDrill?.(result);
   if (!region) throw new Error('The change did not begin.');
-  return toTrialResult(result, region, endedAtMs === undefined ? undefined : (endedAtMs - startMs) / 1000);
+  // A hook of others is among them where it has ended the drain.
+  const hooks = [...drainedHooksIn(scenario.params), ...(scenario.foreignHooks ?? [])];
+  const drains = drainsOfOurs(result.drains, hooks);
+  const seconds = endedAtMs === undefined ? undefined : (endedAtMs - startMs) / 1000;
+  return toTrialResult({ ...result, drains }, region, seconds);
+}
+
+/**
+ * Those of the hooks that ecs-drain drains for. Where several of these hold an instance, the drain of the one that lets go last says how
+ * long the instance is held, and it has the calls for all of them.
+ */
+function drainsOfOurs(drains: readonly DrainResult[], hooks: readonly string[]): DrainResult[] {
+  const ours = drains.filter(({ hook }) => hook === undefined || hooks.includes(hook));
+  const last = new Map(ours.map(({ instanceId, hook }) => [instanceId, hook]));
+  return ours.filter(({ instanceId, hook }) => hook === last.get(instanceId));
 }
 
 function toTrialResult(result: DrillResult, region: Region, seconds: number | undefined): TrialResult {

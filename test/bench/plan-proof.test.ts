@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   deploymentCase,
   interfacesCase,
+  managedDrainingCase,
   managedScalingCase,
   placementCase,
   scenarioCases,
@@ -20,6 +21,7 @@ const CASES = [
   placementCase(2),
   interfacesCase(2),
   managedScalingCase(2),
+  managedDrainingCase(2),
   deploymentCase(2),
   ...troubledCases(2),
   ...worldCases(4, 11),

@@ -98,6 +98,21 @@ describe('the hook that a plan rehearses', () => {
     expect(unwatched.heldBy.toSorted()).toEqual(['ecs-drain', ECS_HOOK.name]);
   });
 
+  it('has one drain for an instance that several hooks hold, with its calls once', async () => {
+    const provider = { name: 'p', managedScaling: false, managedTerminationProtection: false, managedDraining: true };
+    const cluster = { capacityProviders: [{ ...provider, autoScalingGroup: 'web' }] };
+    const alone = await planOf({});
+    const besides = await planOf({ group: { hooks: [HOOK, ECS_HOOK] }, cluster });
+    expect(besides.heldBy).toHaveLength(2);
+    expect(besides).toMatchObject({ drains: [{ outcomes: { drained: 1 } }] });
+    expect(Math.abs(besides.calls.p50 - alone.calls.p50)).toBeLessThan(5);
+    const two = { ...DEPLOYED, params: { lifecycleHook: 'first,second' } };
+    const hooks = ['first', 'second'].map((name): SnapshotHook => ({ ...HOOK, name }));
+    const both = await planOf({ group: { hooks }, drain: two });
+    expect(both.heldBy.toSorted()).toEqual(['first', 'second']);
+    expect(both).toMatchObject({ go: true, drains: [{ outcomes: { drained: 1 } }] });
+  });
+
   it('is the one that the stack creates where the group has none, and the verdict says what to do first', async () => {
     const plan = await planOf({ group: { hooks: [] } });
     expect(plan).toMatchObject({ go: false, drainsAll: true, heldBy: ['ecs-drain'] });
