@@ -4,7 +4,8 @@ import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { ECSClient } from '@aws-sdk/client-ecs';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { LambdaClient } from '@aws-sdk/client-lambda';
-import { checkedSnapshot, type Snapshot, withoutAccount } from '../sandbox/plan/snapshot.ts';
+import { checkedSnapshot, type Snapshot, withoutAccount, withoutArns } from '../sandbox/plan/snapshot.ts';
+import { nameInArn } from '../src/adapters/schemas.ts';
 import { connectionTo, counted, functionNameOf, type Output, type Target, UsageError } from './common.ts';
 import { readSnapshot } from './snapshot/read.ts';
 import { Reader } from './snapshot/reader.ts';
@@ -52,6 +53,9 @@ export async function takeSnapshot(
   { group, cluster, anonymise = false, images = false, maxCalls }: SnapshotOptions,
   target: Target,
 ): Promise<{ readonly snapshot: Snapshot; readonly calls: number }> {
+  if (cluster?.startsWith('arn:')) {
+    throw new UsageError(`--cluster ${cluster} is an ARN: write the name, ${nameInArn(cluster)}.`);
+  }
   const { config, nowMs } = connectionTo(target);
   const reader = new Reader(maxCalls === undefined ? MOST_CALLS : callsFrom(maxCalls));
   const clients = {
@@ -69,8 +73,9 @@ export async function takeSnapshot(
     nowMs,
   };
   const { snapshot, account } = await readSnapshot(clients, request, reader);
+  const named = withoutArns(snapshot);
   return {
-    snapshot: checkedSnapshot(anonymise ? withoutAccount(snapshot, account) : snapshot, 'What AWS answered'),
+    snapshot: checkedSnapshot(anonymise ? withoutAccount(named, account) : named, 'What AWS answered'),
     calls: reader.calls,
   };
 }

@@ -43,5 +43,10 @@ export async function readDeployedSettings(
     scope.success &&
     choiceOf(scope.output.autoScalingGroups, group) !== undefined &&
     clustersOf(scope.output).includes(cluster);
-  return { function: functionName, params: Object.fromEntries(params), drainsGroup };
+  return { function: nameOfFunction(functionName), params: Object.fromEntries(params), drainsGroup };
+}
+
+/** Lambda takes an ARN, whole or in part, where a name is asked for. */
+function nameOfFunction(typed: string): string {
+  return /(?:^|:)function:([^:]+)/.exec(typed)?.[1] ?? typed;
 }

@@ -76,9 +76,9 @@ export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks
   }) as Omit<Snapshot['group'], 'hooks' | 'launchSeconds'>;
 }
 
-/** `web` in `arn:…:targetgroup/web/0123456789abcdef`. */
+/** `web` in `arn:…:targetgroup/web/0123456789abcdef`, and `tg-01` in `arn:…:targetgroup/tg-01` of VPC Lattice, which has no name. */
 export function targetGroupName(arn: string): string {
-  return arn.split('/').at(-2) ?? arn;
+  return arn.split('/')[1] ?? arn;
 }
 
 function lastPart(identifier: string): string {

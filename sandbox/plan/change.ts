@@ -1,7 +1,7 @@
 import { rollingUpdate } from '../region/auto-scaling/deployments.ts';
 import { NEEDED } from '../region/auto-scaling/instance-refresh.ts';
 import type { Region } from '../region/region.ts';
-import { membersOf, sizesOf } from './build.ts';
+import { hostsIn, membersOf, sizesOf } from './build.ts';
 import { BadSnapshot, type Snapshot } from './snapshot.ts';
 
 /** A change of the group. */
@@ -64,7 +64,7 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
     }
     case 'terminate': {
       const stranger = change.instanceIds.find((id) => !members.some(({ instanceId }) => instanceId === id));
-      if (stranger !== undefined) return `--instance ${stranger} is not an instance in service of the group ${name}.`;
+      if (stranger !== undefined) return `--instance ${stranger} ${presentStranger(stranger, snapshot)}.`;
       if (change.shrinks && members.length - change.instanceIds.length < minSize) {
         return `--decrement leaves ${presentCount(members.length - change.instanceIds.length)}, fewer than the minimum size of the group ${name}, which is ${minSize}${without}.`;
       }
@@ -73,6 +73,14 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
     default:
       return change satisfies never;
   }
+}
+
+/** What an instance is that is not in service in the group, or not ACTIVE in the cluster. */
+function presentStranger(id: string, { group, cluster }: Snapshot): string {
+  const state = group.instances.find((each) => each.id === id)?.state;
+  if (state === undefined) return `is not an instance of the group ${group.name}`;
+  const status = hostsIn(cluster).get(id)?.status ?? 'not registered';
+  return `is ${state} in the group ${group.name} and ${status} in the cluster ${cluster.name}: a plan terminates what is InService and ACTIVE`;
 }
 
 function presentCount(instances: number): string {

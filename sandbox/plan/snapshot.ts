@@ -353,8 +353,16 @@ export function serviceOf({ group }: { readonly group: string }): string | undef
 
 /** Every text in it that has the number of the account says 123456789012 instead. */
 export function withoutAccount(snapshot: Snapshot, account: string): Snapshot {
-  if (account === '') return snapshot;
-  return JSON.parse(JSON.stringify(snapshot), (_, value) =>
-    typeof value === 'string' ? value.replaceAll(account, '123456789012') : value,
-  );
+  return account === '' ? snapshot : withTexts(snapshot, (text) => text.replaceAll(account, '123456789012'));
+}
+
+const ARN = /\barn:[\w-]+:[\w-]*:[\w-]*:\d*:[^\s,'"()[\]]+/g;
+
+/** Every ARN in its texts is what it ends with: an attribute still equals what a constraint compares it with. */
+export function withoutArns(snapshot: Snapshot): Snapshot {
+  return withTexts(snapshot, (text) => text.replace(ARN, (arn) => arn.split(/[:/]/).at(-1) ?? ''));
+}
+
+function withTexts(snapshot: Snapshot, changed: (text: string) => string): Snapshot {
+  return JSON.parse(JSON.stringify(snapshot), (_, value) => (typeof value === 'string' ? changed(value) : value));
 }

@@ -122,6 +122,19 @@ describe('the translation of what AWS answers', () => {
     expect(of(-1, -1)).toBeUndefined();
   });
 
+  it('names what Auto Scaling registers instances with, of every kind', () => {
+    const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:123456789012:targetgroup/${rest}`;
+    const TargetGroupARNs = [arn('elasticloadbalancing', 'web/0123456789abcdef')];
+    const TrafficSources = [...TargetGroupARNs, arn('vpc-lattice', 'tg-0123'), 'classic'].map((Identifier) => ({
+      Identifier,
+    }));
+    expect(translate.toGroup({ TargetGroupARNs, TrafficSources } as never).loadBalancers).toEqual([
+      'web',
+      'tg-0123',
+      'classic',
+    ]);
+  });
+
   it('notes the trunk network interface of an instance, and not its id', () => {
     const attributes = [{ name: 'ecs.awsvpc-trunk-id', value: 'eni-1' }];
     expect(translate.toContainerInstance({ attributes })).toMatchObject({ trunk: true, attributes: {} });

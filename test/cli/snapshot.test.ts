@@ -72,6 +72,14 @@ describe('ecs-drain snapshot', () => {
     expect(text, 'no ARN, and with it no account number').not.toMatch(/arn:aws|123456789012/);
   });
 
+  it('has no ARN either where the function is named by one', async () => {
+    const { take } = await snapshotOf();
+    const arn = 'arn:aws:lambda:eu-west-1:123456789012:function:ecs-drain-main-drain';
+    const { text, snapshot } = await take('--function', arn);
+    expect(whole(snapshot).drain).toMatchObject({ function: 'ecs-drain-main-drain', drainsGroup: true });
+    expect(text).not.toMatch(/arn:aws|123456789012/);
+  });
+
   it('has no image and no environment variable, and images only when they are asked for', async () => {
     const { take } = await snapshotOf();
     expect((await take()).text).not.toMatch(/latest|environment/i);
@@ -290,6 +298,11 @@ describe('ecs-drain snapshot', () => {
       'a cluster that does not exist',
       ['--group', 'web', '--cluster', 'produ'],
       /^There is no cluster produ in this Region: correct --cluster, /,
+    ],
+    [
+      'the ARN of a cluster',
+      ['--group', 'web', '--cluster', 'arn:aws:ecs:eu-west-1:123456789012:cluster/prod'],
+      /^--cluster arn:\S+ is an ARN: write the name, prod\.$/,
     ],
     [
       'a cluster that the group is not in',

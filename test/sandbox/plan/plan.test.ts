@@ -16,6 +16,7 @@ import { aSnapshot, aTask, type Changes, INSTANCES, WEB } from './samples.ts';
 
 const STRANGER = { ...aSnapshot().cluster.instances[0], ec2InstanceId: 'i-0000000000000000c' } as SnapshotInstance;
 const TERMINATE: Change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: false };
+const LEAVING = { state: 'Terminating:Wait' };
 const ROLLING: Change = {
   kind: 'rolling-update',
   minInService: 2,
@@ -687,7 +688,19 @@ describe('a change', () => {
       'an instance of another group',
       { ...TERMINATE, instanceIds: ['i-00000000000000009'] } as Change,
       {},
-      /^--instance i-00000000000000009 is not an instance in service of the group web\.$/,
+      /^--instance i-00000000000000009 is not an instance of the group web\.$/,
+    ],
+    [
+      'an instance that is not registered any more',
+      TERMINATE,
+      { cluster: { instances: aSnapshot().cluster.instances.slice(1) } },
+      /^--instance \S+a is InService in the group web and not registered in the cluster prod: a plan terminates what is InService and ACTIVE\.$/,
+    ],
+    [
+      'an instance that is on its way out',
+      TERMINATE,
+      { group: { instances: aSnapshot().group.instances.map((each, i) => ({ ...each, ...(i === 0 && LEAVING) })) } },
+      /^--instance \S+a is Terminating:Wait in the group web and ACTIVE in the cluster prod: /,
     ],
     [
       'a termination below the minimum',

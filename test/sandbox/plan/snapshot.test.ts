@@ -6,6 +6,7 @@ import {
   type Snapshot,
   snapshotFrom,
   withoutAccount,
+  withoutArns,
 } from '../../../sandbox/plan/snapshot.ts';
 import { START_MS } from '../start.ts';
 import { aSnapshot } from './samples.ts';
@@ -148,6 +149,21 @@ describe('a snapshot', () => {
     const named = { ...snapshot, cluster: { ...snapshot.cluster, name: 'prod-210987654321' } };
     expect(withoutAccount(named, '210987654321').cluster.name).toBe('prod-123456789012');
     expect(withoutAccount(named, '')).toEqual(named);
+  });
+
+  it('has no ARN, and a constraint still equals the attribute that it asks for', () => {
+    const arn = 'arn:aws:outposts:eu-west-1:123456789012:outpost/op-01';
+    const { cluster } = aSnapshot({
+      service: { placementConstraints: [{ type: 'memberOf', expression: `attribute:ecs.outpost-arn in [${arn}]` }] },
+    });
+    const instances = cluster.instances.map((each) => ({ ...each, attributes: { 'ecs.outpost-arn': arn } }));
+    const named = withoutArns({ ...aSnapshot(), cluster: { ...cluster, instances } });
+    expect(JSON.stringify(named)).not.toContain('arn:aws');
+    expect(named.cluster.instances[0]?.attributes).toEqual({ 'ecs.outpost-arn': 'op-01' });
+    expect(named.cluster.services[0]?.placementConstraints).toEqual([
+      { type: 'memberOf', expression: 'attribute:ecs.outpost-arn in [op-01]' },
+    ]);
+    expect(withoutArns(aSnapshot())).toEqual(aSnapshot());
   });
 });
 
