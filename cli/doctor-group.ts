@@ -27,6 +27,9 @@ import { type SnapshotSource, snapshotFor } from './plan.ts';
 import { type Ask, fixFor, mayRunOnOurs, serviceFindings } from './services.ts';
 import { presentUnknown } from './snapshot.ts';
 
+/** Nothing is judged by how many requests come. */
+const REQUEST_RATES = 'cloudwatch:GetMetricData';
+
 /** One rehearsal says whether there is room. A plan says how much differs from one rehearsal to the next. */
 const SEEDS = [1];
 
@@ -70,7 +73,9 @@ async function findingsOn(snapshot: Snapshot, target: Target): Promise<Finding[]
     ...prerequisitesOf(snapshot, snapshot.drain?.params ?? {}).flatMap(
       (each) => prerequisiteFinding(each, where) ?? [],
     ),
-    ...presentUnknown(snapshot.unknown).map((what) => ({ level: 'unchecked', where, what }) as const),
+    ...presentUnknown(snapshot.unknown.filter(({ call }) => call !== REQUEST_RATES)).map(
+      (what) => ({ level: 'unchecked', where, what }) as const,
+    ),
     ...groupFindings(where, { returnsToWarmPool: group.warmPool?.reuseOnScaleIn ?? false }),
     ...groupTroubles(snapshot).map((trouble) => ({ where, ...trouble })),
     ...hookFindings(group.name, hooks, ours, { settings, timeoutSeconds }),

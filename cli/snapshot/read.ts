@@ -30,7 +30,6 @@ import {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import { SNAPSHOT_VERSION, type Snapshot, serviceOf } from '../../sandbox/plan/snapshot.ts';
-import { AwsCallFailed, AwsUnavailable } from '../../src/adapters/aws-call.ts';
 import { describedInstances, describedTasks } from '../../src/adapters/ecs.ts';
 import type { Ecs } from '../../src/adapters/ecs-call.ts';
 import { describedServices, PROTECTION_BATCH, protectionOf } from '../../src/adapters/ecs-services.ts';
@@ -39,7 +38,7 @@ import { batches } from '../../src/domain/by-cluster.ts';
 import { loadBalancingOf, placementOf } from '../cluster.ts';
 import { counted, hasCode, UsageError } from '../common.ts';
 import { readDeployedSettings } from './deployed-settings.ts';
-import type { Reader } from './reader.ts';
+import type { PageLimit, Reader } from './reader.ts';
 import {
   targetGroupName,
   toCapacityProvider,
@@ -75,8 +74,13 @@ export interface SnapshotRequest {
 const PAGE = 100;
 const SERVICES_AT_ONCE = 10;
 const TARGET_GROUPS_AT_ONCE = 20;
-/** So many pages of stopped tasks and of scaling activities are enough of the past. */
+/** So many pages of scaling activities are enough of the past. */
 const PAST_PAGES = 2;
+/**
+ * Among stopped tasks are those that are still stopping, and hold their instance: as many pages are read as a quarter of the calls that
+ * are left allows, with two calls for each.
+ */
+const STOPPED_PAGES = { least: 2, most: 10, share: 1 / 8 };
 /** In an account with more clusters it has to be said which is meant. */
 const MOST_CLUSTERS_SEARCHED = 20;
 
@@ -199,7 +203,7 @@ async function readLaunchSeconds(
           new DescribeScalingActivitiesCommand({ AutoScalingGroupName: group, MaxRecords: PAGE, NextToken }),
         ),
       { items: (page) => page.Activities, next: (page) => page.NextToken },
-      PAST_PAGES,
+      { mostPages: PAST_PAGES },
     ),
   );
   // An agent may have registered again long after the launch.
@@ -297,13 +301,13 @@ async function readTasks(
   cluster: string,
   desiredStatus: 'RUNNING' | 'STOPPED',
   reader: Reader,
-  mostPages?: number,
+  limit?: PageLimit,
 ): Promise<Task[]> {
   const arns = await reader.readAll(
     `list the ${desiredStatus} tasks of cluster ${cluster}`,
     (nextToken) => ecs.send(new ListTasksCommand({ cluster, desiredStatus, maxResults: PAGE, nextToken })),
     { items: (page) => page.taskArns, next: (page) => page.nextToken },
-    mostPages,
+    limit,
   );
   const tasks: Task[] = [];
   for (const some of batches(arns, PAGE)) {
@@ -314,10 +318,18 @@ async function readTasks(
 
 /** Tasks with the desired status STOPPED: some have stopped within the last hour, others still hold their instance. */
 async function readLeaving(ecs: ECSClient, cluster: string, reader: Reader): Promise<Task[]> {
+  const call = 'ecs:ListTasks';
   const missing = 'tasks that are about to stop, and how long those took that have stopped within the last hour';
-  return (
-    (await reader.tryTo('ecs:ListTasks', missing, () => readTasks(ecs, cluster, 'STOPPED', reader, PAST_PAGES))) ?? []
-  );
+  const { least, most, share } = STOPPED_PAGES;
+  const mostPages = Math.max(least, Math.min(most, Math.floor(reader.callsLeft * share)));
+  const limit = {
+    mostPages,
+    onCut: () => {
+      const why = `the snapshot has read ${mostPages * PAGE} of them${mostPages < most ? ', and --max-calls allows more' : ''}`;
+      reader.note({ call, why, missing: `other ${missing}; one that is still about to stop holds its instance` });
+    },
+  };
+  return (await reader.tryTo(call, missing, () => readTasks(ecs, cluster, 'STOPPED', reader, limit))) ?? [];
 }
 
 /** How many tasks of each service are protected from scale-in. */
@@ -436,10 +448,7 @@ const HOUR_SECONDS = 3_600;
 /** GetMetricData takes so many queries (CloudWatch API reference). */
 const QUERIES_AT_ONCE = 500;
 
-/**
- * How many requests a target of each target group got in a second of the last hour. A plan goes without them where CloudWatch
- * is not permitted: it says that it does not know the requests that are lost.
- */
+/** How many requests a target of each target group got in a second of the last hour. */
 async function readRequestRates(
   cloudWatch: CloudWatchClient,
   targetGroups: readonly string[],
@@ -447,18 +456,16 @@ async function readRequestRates(
   reader: Reader,
 ): Promise<ReadonlyMap<string, number>> {
   const asked = targetGroups.slice(0, QUERIES_AT_ONCE);
-  if (asked.length === 0 || reader.callsLeft === 0) return new Map();
+  if (asked.length === 0) return new Map();
   const input = {
     StartTime: new Date(nowMs - HOUR_SECONDS * 1000),
     EndTime: new Date(nowMs),
     MetricDataQueries: asked.map((arn, i) => ({ Id: `t${i}`, MetricStat: requestsOfTarget(arn) })),
   };
-  const answer = await reader
-    .read('read how many requests come', () => cloudWatch.send(new GetMetricDataCommand(input)))
-    .catch((error) => {
-      if (error instanceof AwsCallFailed || error instanceof AwsUnavailable) return undefined;
-      throw error;
-    });
+  const missing = `how many requests come to ${counted(asked.length, 'target group')}`;
+  const answer = await reader.tryTo('cloudwatch:GetMetricData', missing, () =>
+    reader.read('read how many requests come', () => cloudWatch.send(new GetMetricDataCommand(input))),
+  );
   return new Map(
     asked.flatMap((arn, i) => {
       const { Values: values = [] } = answer?.MetricDataResults?.find(({ Id }) => Id === `t${i}`) ?? {};

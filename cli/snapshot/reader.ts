@@ -16,6 +16,12 @@ export const REAL_PACE: Pace = {
 export const BURST = 40;
 export const PER_SECOND = 8;
 
+/** How many pages are enough, and what to do where there are more. */
+export interface PageLimit {
+  readonly mostPages?: number;
+  readonly onCut?: () => void;
+}
+
 /** Makes the calls of one snapshot: paced, counted, and with a note of what AWS does not permit. */
 export class Reader {
   readonly unknown: Snapshot['unknown'] = [];
@@ -52,7 +58,7 @@ export class Reader {
     return call();
   }
 
-  /** Reads all pages: `next` gives the token of the page that follows. */
+  /** Reads all pages, or as many as are enough: `next` gives the token of the page that follows. */
   async readAll<P, T>(
     attempted: string,
     page: (token: string | undefined) => Promise<P>,
@@ -60,7 +66,7 @@ export class Reader {
       items,
       next,
     }: { readonly items: (page: P) => readonly T[] | undefined; readonly next: (page: P) => string | undefined },
-    mostPages = Number.POSITIVE_INFINITY,
+    { mostPages = Number.POSITIVE_INFINITY, onCut = () => {} }: PageLimit = {},
   ): Promise<T[]> {
     const all: T[] = [];
     let token: string | undefined;
@@ -68,8 +74,9 @@ export class Reader {
       const answer = await this.read(attempted, () => page(token));
       all.push(...(items(answer) ?? []));
       token = next(answer);
-      if (!token) break;
+      if (!token) return all;
     }
+    onCut();
     return all;
   }
 
@@ -79,19 +86,19 @@ export class Reader {
    */
   async tryTo<T>(call: string, missing: string, read: () => Promise<T>, reserved = 0): Promise<T | undefined> {
     if (this.callsLeft <= reserved) {
-      this.#note({ call, why: `the snapshot may make ${this.#maxCalls} calls, and --max-calls allows more`, missing });
+      this.note({ call, why: `the snapshot may make ${this.#maxCalls} calls, and --max-calls allows more`, missing });
       return undefined;
     }
     try {
       return await read();
     } catch (error) {
       if (!(error instanceof AwsCallFailed || error instanceof AwsUnavailable)) throw error;
-      this.#note({ call, why: error.code, missing });
+      this.note({ call, why: error.code, missing });
       return undefined;
     }
   }
 
-  #note(note: Snapshot['unknown'][number]): void {
+  note(note: Snapshot['unknown'][number]): void {
     this.unknown.push(note);
   }
 

@@ -284,7 +284,10 @@ function* unknownLimits({ unknown }: Snapshot): Generator<Limit> {
     const { missing = '', why = '' } = notes[0] ?? {};
     yield {
       what: `Not known (${call}: ${why}): ${missing}${notes.length > 1 ? `, and ${notes.length - 1} more` : ''}.`,
-      effect: 'The plan assumes what a cluster usually has.',
+      effect:
+        call === 'cloudwatch:GetMetricData'
+          ? 'The plan does not know how many requests are lost.'
+          : 'The plan assumes what a cluster usually has.',
     };
   }
 }

@@ -143,6 +143,13 @@ describe('ecs-drain doctor of a group without a stack', () => {
     expect(stdout).toContain('The snapshot lacks the deregistration delay of the target group web.');
   });
 
+  it('does not need to know how many requests come', async () => {
+    const unknown = [{ call: 'cloudwatch:GetMetricData', why: 'AccessDenied', missing: 'how many requests come' }];
+    const { status, stdout } = await run('doctor', '--snapshot', await fileWith({ unknown }));
+    expect(status).toBe(0);
+    expect(stdout).not.toContain('how many requests come');
+  });
+
   it('says of each service what it says where a stack is deployed', async () => {
     const services = [
       { name: 'fine' },

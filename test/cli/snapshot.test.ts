@@ -14,11 +14,12 @@ import { type Snapshot, snapshotFrom } from '../../sandbox/plan/snapshot.ts';
 import { AwsError } from '../../sandbox/region/aws-error.ts';
 import { targetGroupArn } from '../../sandbox/region/ecs/describe.ts';
 import { clientOf, inRegion, pass, regionOfTest, WEB } from '../sandbox/region/clients.ts';
-import { deployedRegion, permissionOf, type World } from './deployed-region.ts';
+import { type Deployed, deployedRegion, permissionOf, type World } from './deployed-region.ts';
 
 /** Takes a snapshot with the command, over the wire. */
 async function snapshotOf(world: World = {}, ...args: string[]) {
   const region = await deployedRegion(world);
+  countRequests(region);
   const folder = await mkdtemp(join(tmpdir(), 'ecs-drain-snapshot-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const file = join(folder, 'web.json');
@@ -28,6 +29,13 @@ async function snapshotOf(world: World = {}, ...args: string[]) {
     return { ...ran, text, snapshot: text === '' ? undefined : snapshotFrom(text, 'web.json') };
   };
   return { ...region, take, file };
+}
+
+/** CloudWatch knows how many requests come to other target groups; the Region itself counts none. */
+function countRequests({ region }: Pick<Deployed, 'region'>): void {
+  const metric = { namespace: 'AWS/ApplicationELB', name: 'RequestCountPerTarget', unit: 'Count' };
+  const dimensions = { TargetGroup: 'targetgroup/others/1' };
+  region.measure({ ...metric, dimensions, value: 1, atMs: region.time.nowMs() });
 }
 
 function whole(snapshot: Snapshot | undefined): Snapshot {
@@ -122,7 +130,9 @@ describe('ecs-drain snapshot', () => {
     );
     const denied = whole((await take()).snapshot);
     expect(denied.cluster.targetGroups[0]).not.toHaveProperty('requestsPerTargetPerSecond');
-    expect(denied.unknown).toEqual([]);
+    expect(denied.unknown).toEqual([
+      { call: 'cloudwatch:GetMetricData', why: 'AccessDenied', missing: 'how many requests come to 1 target group' },
+    ]);
   });
 
   it('says how long tasks took that stopped recently', async () => {
@@ -154,6 +164,31 @@ describe('ecs-drain snapshot', () => {
     await pass(60);
     const { snapshot } = await take();
     expect(whole(snapshot).cluster.tasks.map(({ lastStatus }) => lastStatus)).toContain('DEACTIVATING');
+  });
+
+  it('says that it leaves out stopped tasks, where there are more than it reads', async () => {
+    const { region, take, pass } = await snapshotOf();
+    const [instanceId = ''] = region.autoScaling.instancesOf('web').map((each) => each.instanceId);
+    const job = { cluster: 'prod', name: 'job', memoryMiB: 1, cpuUnits: 1, runsForSeconds: 1, stopTimeoutSeconds: 1 };
+    const run = (times: number) => {
+      for (let i = 0; i < times; i++) region.ecs.runTask({ ...job, ec2InstanceId: instanceId });
+    };
+    run(200);
+    await pass(300);
+    const few = ['--max-calls', '28'];
+    const enough = whole((await take(...few)).snapshot);
+    expect(enough.cluster.stoppedTasks).toHaveLength(200);
+    expect(enough.unknown).toEqual([]);
+    run(1);
+    await pass(300);
+    const { snapshot, stdout } = await take(...few);
+    expect(whole(snapshot).cluster.stoppedTasks).toHaveLength(200);
+    expect(stdout).toContain(
+      'Not known (ecs:ListTasks: the snapshot has read 200 of them, and --max-calls allows more): other tasks that are about to stop, ',
+    );
+    const { cluster, unknown } = whole((await take()).snapshot);
+    expect(cluster.stoppedTasks).toHaveLength(201);
+    expect(unknown).toEqual([]);
   });
 
   it('has a task once that begins to stop while it is read', async () => {
@@ -361,7 +396,8 @@ describe('ecs-drain snapshot', () => {
   });
 
   it('knows no settings where nothing is deployed', async () => {
-    const { url } = await deployedRegion();
+    const { url, region } = await deployedRegion();
+    countRequests({ region });
     const target = { stage: 'main', function: 'nobody', endpointUrl: url };
     const { snapshot } = await takeSnapshot({ group: 'web' }, target);
     expect(snapshot.drain).toBeUndefined();

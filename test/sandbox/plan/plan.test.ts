@@ -890,6 +890,13 @@ describe('what a plan does not model', () => {
     expect(limits(changes)).toContain(what);
   });
 
+  it('is how many requests are lost where CloudWatch was not permitted, and nothing is assumed of them', () => {
+    const unknown = [{ call: 'cloudwatch:GetMetricData', why: 'AccessDenied', missing: 'how many requests come' }];
+    expect(limitsOf(aSnapshot({ unknown }), TERMINATE, ['ecs-drain'])).toMatchObject([
+      { effect: 'The plan does not know how many requests are lost.' },
+    ]);
+  });
+
   it('begins with the tasks that there are, and has ECS start the others', async () => {
     const plan = await planOf(aSnapshot({ service: { desiredCount: 6 } }));
     expect(plan.services).toEqual([{ name: 'web', desired: 6, fewestRunning: 4 }]);
