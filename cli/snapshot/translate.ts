@@ -46,6 +46,7 @@ export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks
     capacityRebalance: group.CapacityRebalance ?? false,
     newInstancesProtected: group.NewInstancesProtectedFromScaleIn ?? false,
     defaultInstanceWarmupSeconds: group.DefaultInstanceWarmup,
+    healthCheckGraceSeconds: group.HealthCheckGracePeriod,
     retainOnAbandon: group.InstanceLifecyclePolicy?.RetentionTriggers?.TerminateHookAbandon === 'retain',
     maintenance: maintenanceOf(group),
     suspendedProcesses: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []),

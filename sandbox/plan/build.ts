@@ -179,6 +179,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     ...(group.defaultInstanceWarmupSeconds !== undefined && {
       defaultInstanceWarmupSeconds: group.defaultInstanceWarmupSeconds,
     }),
+    ...(group.healthCheckGraceSeconds !== undefined && { healthCheckGraceSeconds: group.healthCheckGraceSeconds }),
     ...(warmPool && {
       warmPool: {
         minSize: Math.min(warmPool.minSize, MOST_PLAYED),

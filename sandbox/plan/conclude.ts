@@ -153,7 +153,7 @@ export function concluded(findings: Findings): Plan {
       withDrain.map(({ dollars }) => dollars),
       50,
     ),
-    times: [...hookTimesOf(snapshot, params), ...timesOf(estimates, change)],
+    times: [...hookTimesOf(snapshot, params), ...warmupsOf(change, snapshot), ...timesOf(estimates, change)],
     rates,
     limits,
   };
@@ -274,6 +274,20 @@ function timesOf({ launch, services, standalone }: Estimates, change: Change): P
     ]),
     ...[...standalone].map(([group, runs]) => ({ what: `run of a standalone task of ${group}`, ...runs })),
   ];
+}
+
+/** How long an instance refresh waits once a new instance is in service (facts 66 instance-refresh). */
+function warmupsOf(change: Change, { group }: Snapshot): Plan['times'] {
+  if (change.kind !== 'instance-refresh') return [];
+  const what = 'warmup of a new instance, for which the instance refresh waits';
+  const { defaultInstanceWarmupSeconds, healthCheckGraceSeconds } = group;
+  const known: readonly (readonly [number | undefined, string])[] = [
+    [change.warmupSeconds, '--warmup'],
+    [defaultInstanceWarmupSeconds, 'the default instance warmup of the group'],
+    [healthCheckGraceSeconds, 'the health check grace period of the group, which has no default instance warmup'],
+  ];
+  for (const [seconds, source] of known) if (seconds !== undefined) return [{ what, seconds, source, assumed: false }];
+  return [{ what, seconds: 0, source: 'the snapshot has no health check grace period of the group', assumed: true }];
 }
 
 function ratesOf({ services }: Estimates): Plan['rates'] {

@@ -57,6 +57,8 @@ const group = record({
   capacityRebalance: flag,
   newInstancesProtected: flag,
   defaultInstanceWarmupSeconds: optional(seconds),
+  /** An instance refresh takes it for the warmup where there is no default. */
+  healthCheckGraceSeconds: optional(seconds),
   retainOnAbandon: flag,
   /** Its instance maintenance policy: what an instance refresh keeps to that says nothing else. */
   maintenance: optional(record({ minHealthyPercent: percent, maxHealthyPercent: percent })),

@@ -58,6 +58,7 @@ describe('ecs-drain snapshot', () => {
       minSize: 0,
       maxSize: 4,
       desiredCapacity: 2,
+      healthCheckGraceSeconds: 0,
       hooks: [{ name: 'ecs-drain', transition: 'terminating', heartbeatTimeoutSeconds: 3_600 }],
       instances: instanceIds.map((id) => ({ id, state: 'InService', protectedFromScaleIn: false })),
     });

@@ -28,7 +28,7 @@ export function describedGroup(group: GroupView, instances: readonly InstanceVie
     LoadBalancerNames: [],
     TargetGroupARNs: [],
     HealthCheckType: 'EC2',
-    HealthCheckGracePeriod: 0,
+    HealthCheckGracePeriod: group.healthCheckGraceSeconds ?? 0,
     Instances: instances.map((instance) => describedInstance(instance, group.availabilityZone)),
     CreatedTime: new Date(group.createdAtMs),
     SuspendedProcesses: [...group.suspended].map(([ProcessName, sinceMs]) => ({

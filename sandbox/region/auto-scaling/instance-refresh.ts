@@ -34,7 +34,8 @@ export class InstanceRefreshes {
     preferences: Partial<RefreshPreferences>,
     desiredConfiguration?: object,
   ): string {
-    const { name, warmPool, defaultInstanceWarmupSeconds = 0 } = group.spec;
+    const { name, warmPool, healthCheckGraceSeconds = 0 } = group.spec;
+    const { defaultInstanceWarmupSeconds = healthCheckGraceSeconds } = group.spec; // Facts 66 instance-refresh.
     const { minHealthyPercentage = 90, maxHealthyPercentage = 100 } = preferences;
     refusePercentages(preferences);
     if (this.#active(group)) {

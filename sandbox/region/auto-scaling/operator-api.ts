@@ -180,6 +180,7 @@ function updateGroup(model: AutoScalingModel, input: UpdateAutoScalingGroupType)
     CapacityRebalance: capacityRebalance,
     NewInstancesProtectedFromScaleIn: newInstancesProtected,
     DefaultInstanceWarmup: defaultInstanceWarmupSeconds,
+    HealthCheckGracePeriod: healthCheckGraceSeconds,
     InstanceLifecyclePolicy: policy,
     ...others
   } = input;
@@ -192,6 +193,7 @@ function updateGroup(model: AutoScalingModel, input: UpdateAutoScalingGroupType)
     capacityRebalance,
     newInstancesProtected,
     defaultInstanceWarmupSeconds,
+    healthCheckGraceSeconds,
     retainOnAbandon: abandoned === undefined ? undefined : abandoned === 'retain',
   };
   model.updateGroup(name, Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)));

@@ -52,6 +52,8 @@ export interface GroupSettings {
   readonly capacityRebalance?: boolean;
   readonly newInstancesProtected?: boolean;
   readonly defaultInstanceWarmupSeconds?: number;
+  /** 0 where it is left out (API reference, CreateAutoScalingGroup). An instance refresh waits for it without a default warmup. */
+  readonly healthCheckGraceSeconds?: number;
 }
 
 /** Instances that have booted once and wait, stopped or running, until the group needs them. */

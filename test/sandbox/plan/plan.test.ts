@@ -582,6 +582,23 @@ describe('a plan', () => {
     expect(before.drains.map(({ bound }) => bound)).toEqual(Array(2).fill('load balancer deregistration'));
   });
 
+  it('waits in an instance refresh for what the group has its new instances warm up, and says where that is from', async () => {
+    const refresh = { kind: 'instance-refresh', minHealthyPercent: 100, maxHealthyPercent: 100 } as const;
+    const planWith = async (group: Partial<Snapshot['group']>, warmupSeconds?: number) => {
+      const { seconds, times } = await planOf(aSnapshot({ group }), { ...refresh, warmupSeconds });
+      const warmup = times.find(({ what }) => what.startsWith('warmup of a new instance'));
+      return { whole: seconds.p50, warmup: warmup && [warmup.seconds, warmup.assumed, warmup.source] };
+    };
+    const unknown = await planWith({});
+    expect(unknown.warmup).toEqual([0, true, expect.stringContaining('no health check grace period')]);
+    const grace = await planWith({ healthCheckGraceSeconds: 1_000 });
+    expect(grace.warmup).toEqual([1_000, false, expect.stringMatching(/^the health check grace period of the group/)]);
+    expect(grace.whole - unknown.whole).toBeGreaterThan(900);
+    const both = { healthCheckGraceSeconds: 1_000, defaultInstanceWarmupSeconds: 600 };
+    expect((await planWith(both)).warmup).toEqual([600, false, 'the default instance warmup of the group']);
+    expect((await planWith(both, 30)).warmup).toEqual([30, false, '--warmup']);
+  });
+
   it('says that the change itself fails', async () => {
     const snapshot = aSnapshot({ group: { launchSeconds: [2_000] } });
     const plan = await planOf(snapshot, ROLLING);

@@ -150,6 +150,7 @@ describe('DescribeAutoScalingGroups', () => {
       MaxSize: 9,
       CapacityRebalance: true,
       DefaultInstanceWarmup: 40,
+      HealthCheckGracePeriod: 60,
       NewInstancesProtectedFromScaleIn: true,
       InstanceLifecyclePolicy: { RetentionTriggers: { TerminateHookAbandon: 'retain' } },
     });
@@ -160,6 +161,7 @@ describe('DescribeAutoScalingGroups', () => {
         MaxSize: 9,
         CapacityRebalance: true,
         DefaultInstanceWarmup: 40,
+        HealthCheckGracePeriod: 60,
         NewInstancesProtectedFromScaleIn: true,
         InstanceLifecyclePolicy: { RetentionTriggers: { TerminateHookAbandon: 'retain' } },
         SuspendedProcesses: [

@@ -339,6 +339,16 @@ describe('an instance refresh', () => {
     });
   });
 
+  it.each([
+    ['has no default warmup', { healthCheckGraceSeconds: 90 }, 90],
+    ['has a default warmup of none', { healthCheckGraceSeconds: 90, defaultInstanceWarmupSeconds: 0 }, 0],
+    ['has neither', {}, 0],
+  ])('waits for the health check grace period of the group only where it %s', (_, settings, seconds) => {
+    const world = autoScalingWorld(settings);
+    world.model.startInstanceRefresh('web');
+    expect(latest(world)?.preferences.instanceWarmupSeconds).toBe(seconds);
+  });
+
   it('is one at a time', async () => {
     const world = autoScalingWorld();
     await started(world);
