@@ -50,6 +50,7 @@ export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks
     retainOnAbandon: group.InstanceLifecyclePolicy?.RetentionTriggers?.TerminateHookAbandon === 'retain',
     maintenance: maintenanceOf(group),
     suspendedProcesses: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []),
+    terminationPolicies: group.TerminationPolicies,
     instanceTypes: types,
     loadBalancers: [
       ...(group.LoadBalancerNames ?? []),

@@ -50,6 +50,7 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   104: 'clients of the SDKs sign for the Region that they ask',
   106: 'it takes a role that Auto Scaling may assume',
   107: 'clients of the SDKs write the numbers of lists themselves',
+  108: 'what a scale-in takes by the default policy may be chance',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';

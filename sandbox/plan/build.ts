@@ -110,10 +110,18 @@ export function suspendedIn({ group }: Pick<Snapshot, 'group'>): ScalingProcess[
   return SCALING_PROCESSES.filter((process) => group.suspendedProcesses.includes(process));
 }
 
-/** The container instances of the group's instances that are in service: ACTIVE, or DRAINING because someone has set them so. */
+/**
+ * The container instances of the group's instances that are in service: ACTIVE, or DRAINING because someone has set them so. In the order
+ * in which a scale-in takes them: AWS lists them in any order, and their registrations tell their age.
+ */
 export function hostsInService({ group, cluster }: Snapshot): SnapshotInstance[] {
   const hosts = hostsIn(cluster);
-  return group.instances.flatMap(({ id, state }) => {
+  const newestFirst = cluster.instances.toSorted((a, b) => b.registeredAtMs - a.registeredAtMs);
+  // An agent may have registered again.
+  const first = new Map(newestFirst.map(({ ec2InstanceId, registeredAtMs }) => [ec2InstanceId, registeredAtMs]));
+  const oldestFirst = group.instances.toSorted((a, b) => (first.get(a.id) ?? 0) - (first.get(b.id) ?? 0));
+  const inOrder = group.terminationPolicies?.[0] === 'NewestInstance' ? oldestFirst.toReversed() : oldestFirst;
+  return inOrder.flatMap(({ id, state }) => {
     const host = hosts.get(id);
     return state === 'InService' && host && SERVING.has(host.status) ? host : [];
   });

@@ -212,12 +212,23 @@ function* taskLimits({ cluster }: Snapshot): Generator<Limit> {
   }
 }
 
+/** Those by which the plan can tell which instance a scale-in takes. */
+const BY_AGE = ['OldestInstance', 'NewestInstance'];
+
 function* changeLimits({ group }: Snapshot, change: Change): Generator<Limit> {
+  const { terminationPolicies: policies } = group;
+  if (change.kind === 'scale-in' && !BY_AGE.includes(policies?.[0] ?? '')) {
+    const by = policies ? ` ${policies.join(', ')} of the group` : ' of the group, which are not in the snapshot';
+    yield {
+      what: `Auto Scaling chooses by the termination policies${by}.`,
+      effect:
+        'Another instance than in the plan may leave: the plan takes the oldest. --change terminate --decrement plans the others.',
+    };
+  }
   if (change.kind === 'scale-in' && new Set(group.instances.map(({ zone }) => zone)).size > 1) {
     yield {
       what: 'The group is in several Availability Zones.',
-      effect:
-        'Auto Scaling takes an instance of the fullest zone, by the termination policies; the plan takes the oldest.',
+      effect: 'Auto Scaling takes an instance of the fullest zone first; the plan chooses among all of them.',
     };
   }
   if (change.kind === 'instance-refresh' && group.instances.some(({ protectedFromScaleIn }) => protectedFromScaleIn)) {

@@ -63,6 +63,8 @@ const group = record({
   /** Its instance maintenance policy: what an instance refresh keeps to that says nothing else. */
   maintenance: optional(record({ minHealthyPercent: percent, maxHealthyPercent: percent })),
   suspendedProcesses: list(text, 20),
+  /** How a scale-in chooses, in this order. */
+  terminationPolicies: optional(list(text, 20)),
   instanceTypes: optional(list(text, 100)),
   /** Names of target groups and load balancers that Auto Scaling itself registers instances with. */
   loadBalancers: list(text, 100),

@@ -59,6 +59,7 @@ describe('ecs-drain snapshot', () => {
       maxSize: 4,
       desiredCapacity: 2,
       healthCheckGraceSeconds: 0,
+      terminationPolicies: ['OldestInstance'],
       hooks: [{ name: 'ecs-drain', transition: 'terminating', heartbeatTimeoutSeconds: 3_600 }],
       instances: instanceIds.map((id) => ({ id, state: 'InService', protectedFromScaleIn: false })),
     });

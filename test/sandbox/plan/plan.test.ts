@@ -599,6 +599,24 @@ describe('a plan', () => {
     expect((await planWith(both, 30)).warmup).toEqual([30, false, '--warmup']);
   });
 
+  it('has a scale-in take the oldest instance, wherever AWS lists it, or the newest if that is the policy', async () => {
+    const [first, second] = aSnapshot().cluster.instances;
+    if (!first || !second) throw new Error('The sample has two instances.');
+    const dayBefore = START_MS - 86_400_000;
+    const instances = [
+      { ...first, id: 'first' },
+      // Its agent has registered again since.
+      { ...second, id: 'again', registeredAtMs: START_MS + 60_000 },
+      { ...second, id: 'before', registeredAtMs: dayBefore, agentConnected: false, status: 'DRAINING' },
+    ];
+    const drained = async (terminationPolicies: string[]) => {
+      const snapshot = aSnapshot({ cluster: { instances }, group: { terminationPolicies } });
+      return (await planOf(snapshot, { kind: 'scale-in', count: 1 })).drains.map(({ instanceId }) => instanceId);
+    };
+    expect(await drained(['OldestInstance'])).toEqual([INSTANCES[1]]);
+    expect(await drained(['NewestInstance'])).toEqual([INSTANCES[0]]);
+  });
+
   it('says that the change itself fails', async () => {
     const snapshot = aSnapshot({ group: { launchSeconds: [2_000] } });
     const plan = await planOf(snapshot, ROLLING);
@@ -912,6 +930,19 @@ describe('what a plan does not model', () => {
     expect(limitsOf(aSnapshot({ unknown }), TERMINATE, ['ecs-drain'])).toMatchObject([
       { effect: 'The plan does not know how many requests are lost.' },
     ]);
+  });
+
+  it('is which instance a scale-in takes, unless the termination policy goes by age', () => {
+    const change: Change = { kind: 'scale-in', count: 1 };
+    const by = (terminationPolicies?: string[]) =>
+      limits({ group: { terminationPolicies } as Changes['group'] & {} }, change);
+    expect(by(['OldestInstance', 'Default'])).toEqual([]);
+    expect(by(['NewestInstance'])).toEqual([]);
+    expect(by(['Default'])).toEqual(['Auto Scaling chooses by the termination policies Default of the group.']);
+    expect(by()).toEqual([
+      'Auto Scaling chooses by the termination policies of the group, which are not in the snapshot.',
+    ]);
+    expect(limits({ group: { terminationPolicies: ['Default'] } }, TERMINATE)).toEqual([]);
   });
 
   it('begins with the tasks that there are, and has ECS start the others', async () => {

@@ -38,6 +38,7 @@ export function aSnapshot(changes: Changes = {}): Snapshot {
       newInstancesProtected: false,
       retainOnAbandon: false,
       suspendedProcesses: [],
+      terminationPolicies: ['OldestInstance'],
       loadBalancers: [],
       instances: INSTANCES.map((id) => ({ id, state: 'InService', zone: 'eu-west-1a', protectedFromScaleIn: false })),
       hooks: [HOOK],
