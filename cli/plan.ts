@@ -5,7 +5,7 @@ import { blueprintOf, sizesOf } from '../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../sandbox/plan/change.ts';
 import { concluded } from '../sandbox/plan/conclude.ts';
 import { assumptionsFrom, estimatesOf } from '../sandbox/plan/estimates.ts';
-import { prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
+import { overruled, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, snapshotFrom } from '../sandbox/plan/snapshot.ts';
@@ -148,7 +148,7 @@ function healthyPercentsFrom(options: PlanOptions, { maintenance }: Snapshot['gr
 }
 
 /** The settings of the deployed stack, or none, which stands for the defaults, with what was typed. */
-function paramsFrom({ drain }: Snapshot, param: readonly string[] = []): Record<string, string> {
+function paramsFrom(snapshot: Snapshot, param: readonly string[] = []): Record<string, string> {
   const names = new Set<string>();
   const typed = param.map((text): [string, string] => {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
@@ -169,7 +169,12 @@ function paramsFrom({ drain }: Snapshot, param: readonly string[] = []): Record<
     names.add(name);
     return [name, value];
   });
-  return { ...drain?.params, ...Object.fromEntries(typed) };
+  const params = { ...snapshot.drain?.params, ...Object.fromEntries(typed) };
+  for (const [name, value] of typed) {
+    const why = overruled(name, snapshot, params);
+    if (why !== undefined) throw new UsageError(`--param ${name}=${value} changes nothing: ${why}. Leave it out.`);
+  }
+  return params;
 }
 
 /** Seconds, or a duration as CloudFormation writes it, such as PT5M. */

@@ -81,21 +81,42 @@ export type Assumptions = v.InferInput<typeof assumptionsSchema>;
  */
 export function assumptionsFrom(text: string, where: string, { cluster }: Snapshot): Assumptions {
   let json: unknown;
+  let hasList = false;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(text, (_, value) => {
+      hasList ||= Array.isArray(value);
+      return value;
+    });
   } catch {
     throw new BadSnapshot(`${where} is not JSON.`);
   }
+  if (hasList) throw new BadSnapshot(`${where} is no file for --assume: it has a list, and none is expected.`);
   const result = v.safeParse(assumptionsSchema, json, { abortPipeEarly: true });
   if (!result.success) throw new BadSnapshot(`${where} is no file for --assume: ${sentenceOf(result.issues)}`);
-  const services = new Set(cluster.services.map((service) => service.name));
-  const groups = new Set(cluster.tasks.map(({ group }) => group));
-  const stranger =
-    Object.keys(result.output.services).find((each) => !services.has(each)) ??
-    Object.keys(result.output.standaloneTasks).find((each) => !groups.has(each));
-  if (stranger !== undefined)
-    throw new BadSnapshot(`${where} assumes something of ${stranger}, which the snapshot does not have.`);
+  const idle = idleIn(result.output, cluster);
+  if (idle !== undefined) throw new BadSnapshot(`${where} assumes ${idle}.`);
   return result.output;
+}
+
+/** What of the assumptions would change nothing. */
+function idleIn({ services, standaloneTasks }: v.InferOutput<typeof assumptionsSchema>, cluster: Snapshot['cluster']) {
+  for (const [name, given] of Object.entries(services)) {
+    const service = cluster.services.find((each) => each.name === name);
+    if (!service) return `something of ${name}, which the snapshot does not have`;
+    const ofLoadBalancer = (['deregistrationDelaySeconds', 'requestsPerSecond'] as const).find((each) => each in given);
+    if (ofLoadBalancer && !isBalanced(service)) return `${ofLoadBalancer} of ${name}, which is behind no load balancer`;
+    const stopTimeout = stopTimeoutOf(service, cluster, given.stopTimeoutSeconds).seconds;
+    if (given.stopSeconds !== undefined && given.stopSeconds > stopTimeout) {
+      return `that a task of ${name} stops in ${given.stopSeconds} s, and ECS ends it after its stop timeout of ${stopTimeout} s: give stopTimeoutSeconds as well`;
+    }
+  }
+  const groups = new Set(cluster.tasks.filter((task) => serviceOf(task) === undefined).map(({ group }) => group));
+  const stranger = Object.keys(standaloneTasks).find((each) => !groups.has(each));
+  return stranger && `how long ${stranger} runs, which is no standalone task of the snapshot`;
+}
+
+function isBalanced({ targetGroups, otherLoadBalancers }: SnapshotService): boolean {
+  return targetGroups.length + otherLoadBalancers.length > 0;
 }
 
 /** All that a rehearsal of the snapshot has to know of time. */
@@ -116,12 +137,7 @@ export function estimatesOf(snapshot: Snapshot, assumptions: Assumptions = {}): 
 
 function estimatesOfService(service: SnapshotService, snapshot: Snapshot, assumptions: Assumptions): ServiceEstimates {
   const given = assumptions.services?.[service.name] ?? {};
-  const definition = snapshot.cluster.taskDefinitions.find((each) => each.name === service.taskDefinition);
-  const stopTimeout =
-    assumed(given.stopTimeoutSeconds) ??
-    (definition
-      ? { seconds: definition.stopTimeoutSeconds, source: 'its task definition', assumed: false }
-      : guess(STOP_TIMEOUT_SECONDS, 'its task definition could not be read'));
+  const stopTimeout = stopTimeoutOf(service, snapshot.cluster, given.stopTimeoutSeconds);
   const deregistration = deregistrationOf(service, snapshot, given.deregistrationDelaySeconds);
   return {
     start: assumed(given.startSeconds) ?? startOf(service, snapshot),
@@ -130,6 +146,17 @@ function estimatesOfService(service: SnapshotService, snapshot: Snapshot, assump
     deregistration,
     requests: requestsOf(service, snapshot, given.requestsPerSecond),
   };
+}
+
+function stopTimeoutOf(
+  { taskDefinition }: SnapshotService,
+  { taskDefinitions }: Snapshot['cluster'],
+  given: number | undefined,
+): Estimate {
+  if (given !== undefined) return { seconds: given, source: '--assume', assumed: false };
+  const definition = taskDefinitions.find((each) => each.name === taskDefinition);
+  if (!definition) return guess(STOP_TIMEOUT_SECONDS, 'its task definition could not be read');
+  return { seconds: definition.stopTimeoutSeconds, source: 'its task definition', assumed: false };
 }
 
 /** The time of the tasks that run, and what the load balancer takes to find them healthy. */
@@ -167,10 +194,10 @@ function stopOf(
       return (executionStoppedAtMs - stoppingAtMs) / 1000 - deregistrationSeconds;
     })
     .filter((each) => each >= 0);
-  return (
-    median(stops, 'task', 'of the service that stopped recently') ??
-    guess(stopTimeout.seconds, 'its stop timeout, because no task of the service stopped recently')
-  );
+  const stop = median(stops, 'task', 'of the service that stopped recently');
+  if (!stop) return guess(stopTimeout.seconds, 'its stop timeout, because no task of the service stopped recently');
+  if (stop.seconds <= stopTimeout.seconds) return stop;
+  return { ...stop, seconds: stopTimeout.seconds, source: `its stop timeout, which ${stop.source} is above` };
 }
 
 function deregistrationOf(
@@ -178,7 +205,7 @@ function deregistrationOf(
   { cluster }: Snapshot,
   given: number | undefined,
 ): Estimate | undefined {
-  if (service.targetGroups.length + service.otherLoadBalancers.length === 0) return undefined;
+  if (!isBalanced(service)) return undefined;
   const delays = targetGroupsOf(service, cluster).map(({ deregistrationDelaySeconds }) => deregistrationDelaySeconds);
   const known = delays.filter((each) => each !== undefined);
   if (given !== undefined) return assumed(given);

@@ -192,6 +192,32 @@ export function hookTroublesOf({ group, cluster }: Snapshot, params: Params): st
   return [...ours, ...interferences];
 }
 
+/** What the hooks of a group may choose for its drains. */
+const CHOSEN = ['deadlineSeconds', 'deadlineResult', 'stopStragglers', 'deregistrationDelaySeconds'] as const;
+
+/** Why the setting changes nothing in a rehearsal with these params: the hooks of the group decide; undefined if it may change something. */
+export function overruled(name: string, snapshot: Snapshot, params: Params): string | undefined {
+  const { group, cluster, drain } = snapshot;
+  const own = ownHooksIn(group, params);
+  const [hook = watchedHookIn(group, params)] = own;
+  if (hook && name === 'heartbeatTimeoutSeconds') {
+    return `it is for hooks that the stack creates, and the group ${group.name} has the hook ${hook.name}, of ${duration(hook.heartbeatTimeoutSeconds)}`;
+  }
+  const choice = CHOSEN.find((each) => each === name);
+  if (!choice || own.length === 0) return undefined;
+  const [typed, deployed] = [params, drain?.params ?? {}].map((each) => {
+    const { settings } = deployedWith(rehearsedParams(snapshot, each), group.name, cluster.name);
+    return { ...settings, clusters: clustersOf(settings) };
+  });
+  const isChosen = own.every((each) => {
+    const choices = choicesIn(metadataOf(each));
+    if (choices?.[choice] === undefined || !typed || !deployed) return false;
+    return policyWith(choices, typed)[choice] === policyWith(choices, deployed)[choice];
+  });
+  if (!isChosen) return undefined;
+  return own.map((each) => `the hook ${each.name} chooses ${choice}=${each.settings?.[choice]}`).join(', and ');
+}
+
 /** @throws BadSnapshot if the settings cannot work */
 export function deployedWith(params: Params, group: string, cluster: string) {
   try {

@@ -176,6 +176,11 @@ describe('ecs-drain plan', () => {
       /^--param deadlineSeconds is repeated: name it once\.$/,
     ],
     [
+      'a param that the hook of the group overrules',
+      ['--snapshot', WEB, '--param', 'heartbeatTimeoutSeconds=600'],
+      /^--param heartbeatTimeoutSeconds=600 changes nothing: it is for hooks that the stack creates, and the group web has the hook ecs-drain, of 1 h\. Leave it out\.$/,
+    ],
+    [
       'a param that the snapshot has',
       ['--snapshot', WEB, '--param', 'cluster=x'],
       /^--param cluster=x: cluster is taken from the snapshot\. Leave it out\.$/,

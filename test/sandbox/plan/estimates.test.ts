@@ -48,6 +48,14 @@ describe('the times of a plan', () => {
     });
   });
 
+  it('have no stop that is longer than the stop timeout, after which ECS ends a task', () => {
+    expect(web({ cluster: { stoppedTasks: [stopped(45)] } }).stop).toEqual({
+      seconds: 30,
+      source: 'its stop timeout, which the median of 1 task of the service that stopped recently is above',
+      assumed: false,
+    });
+  });
+
   it('are assumed where nothing is known, and say so', () => {
     const nothing = { tasks: [], taskDefinitions: [], targetGroups: [{ name: 'web' }] };
     expect(web({ cluster: nothing })).toEqual({
@@ -132,6 +140,22 @@ describe('a file for --assume', () => {
       '{"launchSeconds": -1}',
       'times.json is no file for --assume: launchSeconds is -1: expected seconds from 0 to 172800.',
     ],
+    ['is a list', '[]', 'times.json is no file for --assume: it has a list, and none is expected.'],
+    [
+      'has a list in it',
+      '{"services": {"web": []}}',
+      'times.json is no file for --assume: it has a list, and none is expected.',
+    ],
+    [
+      'names a service as a standalone task',
+      '{"standaloneTasks": {"service:web": {"runsForSeconds": 1}}}',
+      'times.json assumes how long service:web runs, which is no standalone task of the snapshot.',
+    ],
+    [
+      'has a stop that the stop timeout does not allow',
+      '{"services": {"web": {"stopSeconds": 100}}}',
+      'times.json assumes that a task of web stops in 100 s, and ECS ends it after its stop timeout of 30 s: give stopTimeoutSeconds as well.',
+    ],
     [
       'names another service',
       '{"services": {"wbe": {}}}',
@@ -139,6 +163,23 @@ describe('a file for --assume', () => {
     ],
   ])('that %s is refused in a sentence', (_, text, sentence) => {
     expect(() => read(text)).toThrow(sentence);
+  });
+
+  it.each(['deregistrationDelaySeconds', 'requestsPerSecond'])(
+    'that assumes %s of a service without a load balancer is refused in a sentence',
+    (field) => {
+      const text = JSON.stringify({ services: { web: { [field]: 5 } } });
+      const internal = aSnapshot({ service: { targetGroups: [] } });
+      expect(() => assumptionsFrom(text, 'times.json', internal)).toThrow(
+        `times.json assumes ${field} of web, which is behind no load balancer.`,
+      );
+      expect(read(text).services).toEqual({ web: { [field]: 5 } });
+    },
+  );
+
+  it('may have a longer stop together with its stop timeout', () => {
+    const web = { stopSeconds: 100, stopTimeoutSeconds: 120 };
+    expect(read(JSON.stringify({ services: { web } })).services).toEqual({ web });
   });
 
   it('may be empty', () => {

@@ -8,6 +8,7 @@ import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import {
   hookSpecsOf,
   hookTroublesOf,
+  overruled,
   prerequisitesOf,
   rehearsedParams,
   type SnapshotHook,
@@ -188,6 +189,38 @@ describe('the hook that a plan rehearses', () => {
     const held = await planOf({ group: { hooks: [rejected] } });
     expect(held).toMatchObject({ go: false, drains: [{ outcomes: { 'left to the hook’s timeout': 1 } }] });
     expect(held.verdict).toContain('The notification metadata of the hook ecs-drain cannot be used:');
+  });
+});
+
+describe('a setting that someone has typed', () => {
+  const CHOOSING: SnapshotHook = { ...HOOK, settings: { deadlineSeconds: '120', stopStragglers: 'none' } };
+  const why = (typed: Record<string, string>, changes: Changes, deployed = {}) => {
+    const snapshot = aSnapshot({ ...changes, drain: { ...DEPLOYED, params: deployed } });
+    const [name = ''] = Object.keys(typed);
+    return overruled(name, snapshot, { ...deployed, ...typed });
+  };
+
+  it('changes nothing where it is of a hook that is not created', () => {
+    const timeout = { heartbeatTimeoutSeconds: '600' };
+    expect(why(timeout, {})).toBe(
+      'it is for hooks that the stack creates, and the group web has the hook ecs-drain, of 1 h',
+    );
+    expect(why(timeout, { group: { hooks: [] } })).toBeUndefined();
+    const watched = { superviseManagedDraining: 'true' };
+    expect(why(timeout, { group: { hooks: [ECS_HOOK] } }, watched)).toContain(`has the hook ${ECS_HOOK.name}, of 1 h`);
+  });
+
+  it('changes nothing where each hook chooses something stricter', () => {
+    const deadline = (seconds: number) => ({ deadlineSeconds: String(seconds) });
+    const group = { hooks: [CHOOSING] };
+    expect(why(deadline(3_600), { group })).toBe('the hook ecs-drain chooses deadlineSeconds=120');
+    expect(why({ stopStragglers: 'all' }, { group })).toBe('the hook ecs-drain chooses stopStragglers=none');
+    expect(why(deadline(60), { group }), 'what is stricter still').toBeUndefined();
+    expect(why(deadline(3_600), {}), 'without a choice').toBeUndefined();
+    expect(why({ deadlineResult: 'ABANDON' }, { group }), 'another choice').toBeUndefined();
+    expect(why({ agentGraceSeconds: '60' }, { group }), 'what no hook chooses').toBeUndefined();
+    const hooks = [CHOOSING, { ...HOOK, name: 'second' }];
+    expect(why(deadline(3_600), { group: { hooks } }, { lifecycleHook: 'ecs-drain,second' })).toBeUndefined();
   });
 });
 

@@ -927,7 +927,7 @@ describe('what a plan does not model', () => {
 
   it('is how many requests are lost where CloudWatch was not permitted, and nothing is assumed of them', () => {
     const unknown = [{ call: 'cloudwatch:GetMetricData', why: 'AccessDenied', missing: 'how many requests come' }];
-    expect(limitsOf(aSnapshot({ unknown }), TERMINATE, ['ecs-drain'])).toMatchObject([
+    expect(limitsOf(aSnapshot({ unknown }), TERMINATE)).toMatchObject([
       { effect: 'The plan does not know how many requests are lost.' },
     ]);
   });
