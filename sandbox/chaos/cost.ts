@@ -19,6 +19,8 @@ const COST = {
    * person drains is looked into as well: its drain could be ours.
    */
   tasks: 4,
+  /** Each is a look, and another one a minute later. */
+  asked: 20,
   /** Sweeps look at what is held for long, and so does the drain itself. */
   heldMinutes: 11,
   heartbeats: 4,
@@ -71,7 +73,7 @@ function referenceCost(played: Played): number {
 
 /** What happened in the world that calls are made for, as far as the service does not decide about it itself. */
 function causesOf(played: Played): Causes {
-  const { world, held, works, calls, deliveries, tasksDrainedByHand, seconds } = played;
+  const { world, held, works, asked, calls, deliveries, tasksDrainedByHand, seconds } = played;
   const { waiting, settings, releases, searchesEmptyCluster, staying } = world;
   const everySettings = [settings, ...releases.map((release) => release.settings)];
   const pollSeconds = Math.min(...everySettings.map(({ pollMaxSeconds }) => pollMaxSeconds));
@@ -122,6 +124,7 @@ function causesOf(played: Played): Causes {
     drains: held.length + (isNotice ? 1 : 0),
     stayingMinutes: staying ? ((isNotice ? 1 : world.instances) * seconds) / 60 : 0,
     drainsInTwoClusters: searchesEmptyCluster ? held.length + copies : 0,
+    asked: asked.length,
     tasks: sumOfHeld(({ tasks }) => tasks) + tasksDrainedByHand,
     heldMinutes: heldSeconds / 60,
     heartbeats: heldSeconds / (settings.heartbeatTimeoutSeconds / 2),

@@ -88,7 +88,7 @@ export function linesOf(tally: Tally): string {
 }
 
 function countIn(tally: Record<string, number>, played: Played): void {
-  const { world, held, works, calls, failedCalls, deliveries } = played;
+  const { world, held, works, asked, calls, failedCalls, deliveries } = played;
   const add = (what: string, count: number) => {
     tally[what] = (tally[what] ?? 0) + count;
   };
@@ -109,6 +109,7 @@ function countIn(tally: Record<string, number>, played: Played): void {
   add('agents registered again', world.registrations.length);
   add('instances taken by EC2', world.losses.length);
   add('deployments mid-drain', world.releases.length);
+  add('requests of operators', asked.filter(({ isDone }) => isDone).length);
   add('clusters deleted', world.searchesEmptyCluster && world.clusterVanishesAtSecond !== undefined ? 1 : 0);
   add('groups deleted', world.groupDeletedAtSecond !== undefined ? 1 : 0);
   const { movesToSecondCluster, leftInSecondCluster } = world;

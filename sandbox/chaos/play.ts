@@ -1,6 +1,7 @@
 import type { SQSRecord } from 'aws-lambda';
 import { CONTINUATION_DETAIL_TYPE } from '../../src/adapters/continuation.ts';
 import { type Drain, instanceIdOf, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
+import type { OperatorRequest } from '../../src/domain/operator.ts';
 import { createDrainHandler } from '../../src/handlers/drain-handler.ts';
 import { variableOf } from '../../src/handlers/settings.ts';
 import type { Installed } from '../drainers/drainer.ts';
@@ -60,6 +61,18 @@ export interface Work {
   readonly result: string;
 }
 
+/** What an operator asked of a drain. */
+export interface Asked {
+  readonly instanceId: string;
+  /** When the invocation began and ended that took the request. */
+  readonly from: number;
+  readonly until: number;
+  /** The deadline, counted from then; undefined if there is only a note. */
+  readonly deadlineSeconds: number | undefined;
+  /** Whether the function answered that the drain has it; it may have it otherwise too. */
+  readonly isDone: boolean;
+}
+
 /** A registration of an instance that is InService. */
 export interface Serving {
   readonly instanceId: string;
@@ -73,6 +86,7 @@ export interface Played {
   readonly world: World;
   readonly held: readonly Held[];
   readonly works: readonly Work[];
+  readonly asked: readonly Asked[];
   /** The function's own. */
   readonly calls: readonly Call[];
   /** When it asked Auto Scaling to complete an action. */
@@ -154,6 +168,7 @@ export async function play(world: World, build: Build = fromSource): Promise<Pla
       stoppedTasks,
       tasksDrainedByHand,
       works: invocations.flatMap((each) => worksOf(each, installed, startMs)),
+      asked: invocations.flatMap((each) => askedIn(each, startMs)),
       calls,
       completionsAt: calls.flatMap(({ operation, atMs }) =>
         operation === 'CompleteLifecycleAction' ? [(atMs - startMs) / 1000] : [],
@@ -223,6 +238,15 @@ function worksOf({ startedAtMs, ...invocation }: Invocation, installed: Installe
     const result = results?.get(about ?? '') ?? 'nothing';
     return { from, until, about, result: error === undefined ? result : 'failed' };
   });
+}
+
+function askedIn({ event, result, error, startedAtMs, billedSeconds }: Invocation, startMs: number): Asked[] {
+  const { request } = event as { readonly request?: OperatorRequest };
+  if (!request) return [];
+  const from = (startedAtMs - startMs) / 1000;
+  const { instanceId, deadlineSeconds } = request;
+  const isDone = error === undefined && (result as { readonly kind: string }).kind !== 'refused';
+  return [{ instanceId, from, until: from + billedSeconds, deadlineSeconds, isDone }];
 }
 
 /** At which seconds a message came again that an invocation had dealt with. */

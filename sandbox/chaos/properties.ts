@@ -1,5 +1,5 @@
 import { mostCalls } from './cost.ts';
-import { type Held, isOwed, LONGEST_WORLD_SECONDS, type Played, type Victim, type Work } from './play.ts';
+import { type Asked, type Held, isOwed, LONGEST_WORLD_SECONDS, type Played, type Victim, type Work } from './play.ts';
 import { faultsEndAt, type Settings, type World } from './world.ts';
 
 /** Something that holds of every world that was played. */
@@ -14,6 +14,7 @@ export const PROPERTIES: readonly Property[] = [
     name: 'we let no instance go before its tasks have STOPPED, its deadline has passed or its agent’s grace',
     breaches: early,
   },
+  { name: 'what may be stopped ahead of a deadline is not killed at it without that', breaches: killsUnasked },
   {
     name: 'we complete every lifecycle action, once faults have ended, and soon after nothing keeps it',
     breaches: late,
@@ -41,11 +42,13 @@ const COMPLETION_RESERVE_SECONDS = 240;
 /** From the beginning of the last look to the completion: five calls, each as slow as calls get, and tried again. */
 const LONGEST_LOOK_SECONDS = 60;
 
-function early({ held, world }: Played): string[] {
-  return held.flatMap(({ instanceId, since, until = 0, endedBy, victims, lookedAt = 0 }) => {
+function early({ held, world, asked }: Played): string[] {
+  return held.flatMap((action) => {
+    const { instanceId, since, until = 0, endedBy, victims, lookedAt = 0 } = action;
     if (endedBy !== 'completion') return [];
     const inForce = settingsAt(world, until);
-    const deadline = since + Math.min(...inForce.map(({ deadlineSeconds }) => deadlineSeconds), hookAllows(world));
+    const wanted = since + Math.min(...inForce.map(({ deadlineSeconds }) => deadlineSeconds), hookAllows(world));
+    const deadline = Math.min(...deadlinesOf(action, wanted, asked, world));
     if (until >= deadline - CLOCK_SECONDS) return [];
     const grace = Math.min(...inForce.map(({ agentGraceSeconds }) => agentGraceSeconds));
     // What came after the last look began, that look may not have seen: a task that was placed, an agent that was heard; nor a
@@ -62,6 +65,29 @@ function early({ held, world }: Played): string[] {
           `${instanceId} was let go at ${until} s with a task of ${group} ${status}, placed at ${placedAt} s: its deadline was ${deadline} s, and the last look began at ${lookedAt} s.`,
       );
   });
+}
+
+/** The deadlines that a drain may go by: the settings', unless the function has confirmed another to an operator. */
+function deadlinesOf(
+  { instanceId, since, until = Infinity }: Held,
+  wanted: number,
+  asked: readonly Asked[],
+  world: World,
+) {
+  const own = asked.filter((each) => each.instanceId === instanceId && since <= each.from && each.from <= until);
+  return own.reduce(
+    (deadlines, { from, deadlineSeconds, isDone }) => {
+      if (deadlineSeconds === undefined) return deadlines;
+      const isKept = isDone && !isForgetful(world);
+      return [...(isKept ? [] : deadlines), from + deadlineSeconds];
+    },
+    [wanted],
+  );
+}
+
+/** Whether a drain may begin again: what an operator asked is only in continuations, and this version cannot read those of the next. */
+function isForgetful({ releases }: World): boolean {
+  return releases.some(({ continuations }) => continuations === 'of a newer version');
 }
 
 /** When a look could see the task: ECS lists a new registration late, until faults have ended. */
@@ -87,6 +113,30 @@ function hookAllows({ settings }: World): number {
   return Math.min(172_800, 100 * settings.heartbeatTimeoutSeconds) - COMPLETION_RESERVE_SECONDS;
 }
 
+/** So long before a deadline stragglers are known, at most: what is placed or heard since may be too late. */
+const STRAGGLERS_SECONDS = 300;
+/** Those of a task that no one has asked to stop. */
+const UNASKED: ReadonlySet<string> = new Set(['PROVISIONING', 'PENDING', 'ACTIVATING', 'RUNNING']);
+
+/** In the second phase, and where no release or operator has changed which tasks are stopped, or when. */
+function killsUnasked({ held, world, asked }: Played): string[] {
+  const { settings, releases, managedDraining } = world;
+  if (settings.stopStragglers === 'none' || managedDraining || releases.length > 0) return [];
+  const mayBeStopped = ({ group }: Victim) => settings.stopStragglers === 'all' || !group.startsWith('service:');
+  return held.flatMap(({ instanceId, since, until = 0, endedBy, outcomes, victims }) => {
+    const knownAt = until - STRAGGLERS_SECONDS;
+    const isMoved = asked.some((each) => each.instanceId === instanceId);
+    const isOurs = endedBy === 'completion' && outcomes[0] === 'timed-out' && !isMoved;
+    if (!isOurs || Math.max(since, faultsEndAt(world)) > knownAt) return [];
+    return victims
+      .filter((each) => mayBeStopped(each) && UNASKED.has(each.status) && each.placedAt < knownAt && !each.silence)
+      .map(
+        ({ group }) =>
+          `A task of ${group} was killed with ${instanceId} at ${until} s, and no one had asked it to stop.`,
+      );
+  });
+}
+
 // --- Liveness: once the faults have ended, every hold ends by us --------------------------------------------------------
 
 /**
@@ -94,10 +144,11 @@ function hookAllows({ settings }: World): number {
  * that began before is not, once there was time to recover. Each ends soon after nothing keeps it any more: no fault, and no
  * task or else the deadline.
  */
-function late({ held, world }: Played): string[] {
+function late({ held, world, asked }: Played): string[] {
   if (world.managedDraining) return []; // ECS completes them, or hangs.
   const faultsEnd = faultsEndAt(world);
-  return held.flatMap(({ instanceId, since, until, endedBy, emptySince = Infinity, beats }) => {
+  return held.flatMap((action) => {
+    const { instanceId, since, until, endedBy, emptySince = Infinity, beats } = action;
     const holding = `${instanceId}, held since ${since} s,`;
     if (until === undefined) return [`${holding} was never let go.`];
     if (endedBy === 'loss' || endedBy === 'deletion') return [];
@@ -107,7 +158,8 @@ function late({ held, world }: Played): string[] {
         `${holding} timed out at ${until} s, after the heartbeat at ${beats.at(-1)} s: faults ended at ${faultsEnd} s.`,
       ];
     }
-    const freeAt = Math.max(faultsEnd, Math.min(emptySince, since + latestDeadlineSeconds(world)));
+    const deadline = Math.max(...deadlinesOf(action, since + latestDeadlineSeconds(world), asked, world));
+    const freeAt = Math.max(faultsEnd, Math.min(emptySince, deadline));
     const noticing = noticingSeconds(world) + restartsBetween(world, since, until) * SETTLING_SECONDS;
     const most = since < faultsEnd ? recoverySeconds(world) : noticing;
     if (until <= freeAt + most) return [];

@@ -1,8 +1,9 @@
+import type { ListFunctionsResponse } from '@aws-sdk/client-lambda';
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { CONTINUATION_VERSION } from '../../src/adapters/continuation.ts';
 import { sentenceOf } from '../../src/adapters/schemas.ts';
-import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
+import { type Drain, instanceIdOf, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { AwsError } from '../region/aws-error.ts';
 import { type Faults, NO_FAULTS } from '../region/faults.ts';
 import type { Region } from '../region/region.ts';
@@ -124,6 +125,8 @@ const world = object({
   ),
   /** A person sets the registration of an instance to DRAINING, if it is ACTIVE and has no mark of ours. */
   drainedByHand: v.optional(object(strike)),
+  /** An operator asks the drain of the instance, if it is parked, for a deadline counted from then; null only leaves a note. */
+  operator: v.optional(object({ ...strike, deadlineSeconds: v.nullable(seconds()) })),
   /**
    * The second phase: from here on nothing goes wrong any more. Outages end, events come once and in time, lists lag no longer,
    * agents are heard again and lose no state. Without it, what goes wrong goes on.
@@ -254,6 +257,8 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
   beginDeletions(world, region);
   beginMoves(world, region, instanceIds, strike);
   beginStaying(world, region, strike);
+  const { operator } = world;
+  if (operator) strike(operator, (instanceId) => ask(region, instanceId, operator.deadlineSeconds));
   const endsAt = faultsEndAt(world);
   const isInTime = ({ atSecond }: Strike) => atSecond < endsAt;
   for (const registration of world.registrations.filter(isInTime)) {
@@ -341,6 +346,21 @@ function beginStaying(
     ecs.setInstanceStatus(newest, 'DRAINING');
     drainedByHand.set(region, new Set([...drainedByHandIn(region), newest.id]));
   });
+}
+
+/** Asks as the operators' commands do: the function is invoked directly, for a drain that a schedule holds. */
+function ask(region: Region, instanceId: string, deadlineSeconds: number | null): void {
+  const drains = [...region.scheduler.pending()].map(([schedule, input]) => {
+    const { drain }: { readonly drain: Drain } = JSON.parse(input);
+    return { schedule, drain };
+  });
+  const schedule = drains.find(({ drain }) => instanceIdOf(drain) === instanceId)?.schedule;
+  if (schedule === undefined) return;
+  const { Functions = [] } = region.ask('lambda', 'ListFunctions', {}) as ListFunctionsResponse;
+  const by = 'arn:aws:iam::123456789012:user/operator';
+  const asked = deadlineSeconds === null ? { message: 'we look into it' } : { deadlineSeconds };
+  const Payload = JSON.stringify({ request: { instanceId, schedule, by, ...asked } });
+  region.ask('lambda', 'Invoke', { FunctionName: Functions[0]?.FunctionName, Payload });
 }
 
 /** Whether it has room for a job: ECS would refuse to place it elsewhere. */
@@ -554,6 +574,12 @@ const anyStaying: fc.Arbitrary<World['staying']> = fc.oneof(
 /** More often than not just before a job is placed, or a moment after the draining. */
 const anyMove = fc.record({ on: anyInstance, atSecond: fc.constantFrom(0, 1, 3, 4, 10, 60, 200) });
 
+const anyRequest = fc.record({
+  on: anyInstance,
+  atSecond: fc.constantFrom(20, 40, 60, 90, 150, 300),
+  deadlineSeconds: fc.constantFrom(null, 0, 60, 300, 900, 2_000),
+});
+
 /** Any world in which drains wait so. */
 export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
   const termination = fc.record({ on: anyInstance, atSecond: fc.constantFrom(0, 0, 1, 20, 90), shrinks: fc.boolean() });
@@ -597,10 +623,18 @@ export function worlds(waiting: World['waiting']): fc.Arbitrary<World> {
       groupDeletedAtSecond: rarely(anySecond(400), 14),
       movesToSecondCluster: rarely(anyMove, 6),
       leftInSecondCluster: rarely(anyInstance, 6),
+      operator: rarely(anyRequest, 2),
     })
+    .map(asksOfWhatIsHeld)
     .map(withoutMystery)
     .map(withFewCopies)
     .map(withoutLostChains);
+}
+
+/** Of a random instance there would seldom be a drain to ask for. */
+function asksOfWhatIsHeld(world: World): World {
+  const { operator, terminations } = world;
+  return operator ? { ...world, operator: { ...operator, on: terminations[0]?.on ?? operator.on } } : world;
 }
 
 /**

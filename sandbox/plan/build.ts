@@ -112,7 +112,7 @@ export function suspendedIn({ group }: Pick<Snapshot, 'group'>): ScalingProcess[
 
 /**
  * The container instances of the group's instances that are in service: ACTIVE, or DRAINING because someone has set them so. In the order
- * in which a scale-in takes them: AWS lists them in any order, and their registrations tell their age.
+ * in which a scale-in takes them: AWS lists them in any order, and their registrations show their age.
  */
 export function hostsInService({ group, cluster }: Snapshot): SnapshotInstance[] {
   const hosts = hostsIn(cluster);

@@ -212,7 +212,7 @@ function* taskLimits({ cluster }: Snapshot): Generator<Limit> {
   }
 }
 
-/** Those by which the plan can tell which instance a scale-in takes. */
+/** Those by which the plan knows which instance a scale-in takes. */
 const BY_AGE = ['OldestInstance', 'NewestInstance'];
 
 function* changeLimits({ group }: Snapshot, change: Change): Generator<Limit> {

@@ -49,6 +49,31 @@ const BUGS: readonly Bug[] = [
     happening: { registrations: [{ on: 0, atSecond: 5 }], faultsEndAtSecond: 6 },
   },
   {
+    property: 'we let no instance go',
+    bug: 'the deadline that an operator has set is not kept',
+    waiting: 'park',
+    build: withBug(({ request, carry }) => {
+      request.body = textOf(request.body).replaceAll(/(operator\\+":\{)\\+"deadlineAtMs\\+":[\d.]+,/g, '$1');
+      return carry();
+    }),
+    happening: {
+      services: [{ ...SERVICE, stopping: 'never' }],
+      operator: { on: 0, atSecond: 60, deadlineSeconds: 900 },
+    },
+  },
+  {
+    property: 'what may be stopped',
+    bug: 'StopTask is never sent',
+    waiting: 'park',
+    build: withBug(({ operation, carry }) => {
+      return operation === 'StopTask' ? Promise.resolve({ status: 200, body: '{}' }) : carry();
+    }),
+    happening: {
+      settings: { ...CALM.settings, deadlineSeconds: 420, stopStragglers: 'standalone' },
+      jobs: [{ on: 0, atSecond: 0, runsForSeconds: 1_000, stopTimeoutSeconds: 30 }],
+    },
+  },
+  {
     property: 'we complete every lifecycle action',
     bug: 'schedules are kept nowhere',
     waiting: 'park',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mostCalls } from '../../sandbox/chaos/cost.ts';
-import type { Held, Played, Serving, Victim, Work } from '../../sandbox/chaos/play.ts';
+import type { Asked, Held, Played, Serving, Victim, Work } from '../../sandbox/chaos/play.ts';
 import { noticingSeconds, PROPERTIES, recoverySeconds } from '../../sandbox/chaos/properties.ts';
 import type { World } from '../../sandbox/chaos/world.ts';
 import { CALM } from './samples.ts';
@@ -21,7 +21,12 @@ const HELD: Held = {
   places: 0,
 };
 
-function playedOf(held: Partial<Held>, world: Partial<Played['world']> = {}, works: readonly Work[] = []): Played {
+function playedOf(
+  held: Partial<Held>,
+  world: Partial<Played['world']> = {},
+  works: readonly Work[] = [],
+  asked: readonly Asked[] = [],
+): Played {
   return {
     world: { ...CALM, ...world },
     held: [{ ...HELD, ...held }],
@@ -31,6 +36,7 @@ function playedOf(held: Partial<Held>, world: Partial<Played['world']> = {}, wor
     failedCalls: 0,
     stoppedTasks: 0,
     tasksDrainedByHand: 0,
+    asked,
     deliveries: { lostAt: [], duplicatedAt: [], delayed: 0 },
     continuedAtMs: new Map(),
     schedulesLeft: [],
@@ -150,12 +156,74 @@ describe('an instance is let go early', () => {
     expect(breachesOf('we let no instance go', atDeadline, replacedAt(839))).toHaveLength(1);
   });
 
+  it('not at a deadline that the function has confirmed, but at one that it may have at most', () => {
+    const victims = [victim];
+    const asked = { instanceId: HELD.instanceId, from: 100, until: 101, deadlineSeconds: 1_000, isDone: true };
+    const earlyAt = (until: number, change: Partial<Asked> = {}, world: Partial<World> = {}) =>
+      breachesOf(
+        'we let no instance go',
+        { until, lookedAt: until - 1, victims },
+        world,
+        [],
+        [{ ...asked, ...change }],
+      );
+    expect(earlyAt(1_100)).toEqual([]);
+    expect(earlyAt(1_098)).toHaveLength(1);
+    expect(earlyAt(1_098, { isDone: false })).toEqual([]);
+    expect(earlyAt(400, { deadlineSeconds: 300 })).toEqual([]);
+    expect(earlyAt(398, { deadlineSeconds: 300, isDone: false })).toHaveLength(1);
+    expect(earlyAt(900, { deadlineSeconds: undefined })).toEqual([]);
+    expect(earlyAt(900, { instanceId: 'i-another' })).toEqual([]);
+    const isForgetful = { atSecond: 200, settings: CALM.settings, continuations: 'of a newer version' as const };
+    expect(earlyAt(900, {}, { releases: [isForgetful] })).toEqual([]);
+  });
+
   it('over an agent that was heard when the last look began, or not silent for its grace', () => {
     const silent = (since: number, heardAt?: number) => ({ ...victim, silence: { since, heardAt } });
     expect(early({ victims: [silent(260)] })).toEqual([]);
     expect(early({ victims: [silent(261)] })).toHaveLength(1);
     expect(early({ victims: [silent(100, 498)] })).toHaveLength(1);
     expect(early({ victims: [silent(100, 499.5)] })).toEqual([]);
+  });
+});
+
+describe('a task that may be stopped', () => {
+  const victim: Victim = {
+    group: 'family:job',
+    status: 'RUNNING',
+    placedAt: 0,
+    registeredAt: -900,
+    silence: undefined,
+  };
+  const ends = { until: 900, outcomes: ['timed-out'] };
+  const stops: Partial<World> = {
+    settings: { ...CALM.settings, stopStragglers: 'standalone' },
+    faultsEndAtSecond: 600,
+  };
+  const killed = (change: Partial<Victim> = {}, world: Partial<World> = {}, held: Partial<Held> = {}) =>
+    breachesOf(
+      'what may be stopped',
+      { ...ends, victims: [{ ...victim, ...change }], ...held },
+      { ...stops, ...world },
+    );
+
+  it('is not killed at a deadline unasked', () => {
+    expect(killed()).toEqual([
+      'A task of family:job was killed with i-00000000000000001 at 900 s, and no one had asked it to stop.',
+    ]);
+    expect(killed({ status: 'STOPPING' })).toEqual([]);
+    expect(killed({ group: 'service:web' })).toEqual([]);
+    expect(killed({ group: 'service:web' }, { settings: { ...CALM.settings, stopStragglers: 'all' } })).toHaveLength(1);
+    expect(killed({}, { settings: CALM.settings })).toEqual([]);
+  });
+
+  it('may be where it was placed late, its agent was silent, faults lasted until then, or another ended the hold', () => {
+    expect(killed({ placedAt: 600 })).toEqual([]);
+    expect(killed({ silence: { since: 100, heardAt: 200 } })).toEqual([]);
+    expect(killed({}, { faultsEndAtSecond: 601 })).toEqual([]);
+    expect(killed({}, {}, { since: 601 })).toEqual([]);
+    expect(killed({}, {}, { endedBy: 'loss' })).toEqual([]);
+    expect(killed({}, {}, { outcomes: ['agent-lost'] })).toEqual([]);
   });
 });
 
@@ -181,6 +249,23 @@ describe('a hold is late', () => {
     expect(late({ emptySince: 300, until: 300 + recovery })).toEqual([]);
     expect(late({ emptySince: undefined, until: 900 + recovery })).toEqual([]);
     expect(late({ emptySince: undefined, until: 901 + recovery })).toHaveLength(1);
+  });
+
+  it('where an operator has set an earlier deadline, or before one that may be later', () => {
+    const asked = { instanceId: HELD.instanceId, from: 100, until: 101, isDone: true };
+    const lateAt = (until: number, deadlineSeconds: number, isDone = true) =>
+      breachesOf(
+        'we complete every',
+        { emptySince: undefined, until },
+        ended,
+        [],
+        [{ ...asked, deadlineSeconds, isDone }],
+      );
+    expect(lateAt(400 + recovery, 300)).toEqual([]);
+    expect(lateAt(402 + recovery, 300)).toHaveLength(1);
+    expect(lateAt(900 + recovery, 300, false)).toEqual([]);
+    expect(lateAt(1_100 + recovery, 1_000)).toEqual([]);
+    expect(lateAt(1_102 + recovery, 1_000)).toHaveLength(1);
   });
 
   it('that begins in the second phase, and does not notice in time that nothing keeps it', () => {
