@@ -221,7 +221,9 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
       const level = plan.drainsAll ? 'warning' : 'error';
       return { level, where, what: `${group}: ${causes.join('; ') || NO_CAUSE}.`, fix };
     }),
-    ...limits.map(({ what, effect }) => ({ level: 'warning', where, what: `not modeled: ${what} ${effect}` }) as const),
+    ...limits.map(({ what, effect, isRisk }): Finding => {
+      return { level: isRisk ? 'unchecked' : 'warning', where, what: `not modeled: ${what} ${effect}` };
+    }),
   ];
 }
 

@@ -48,7 +48,7 @@ export async function doctor({ verbose }: DoctorOptions, target: Target, output:
 
 /**
  * Prints the findings on what was `judged`, the worst first, and the checks that passed only if `verbose`. The exit status is 0 if
- * there is nothing wrong, 1 for an error, and 3 if AWS did not answer a check.
+ * there is nothing wrong, 1 for an error, and 3 if something could not be checked.
  */
 export function reportFindings(
   findings: readonly Finding[],
@@ -63,7 +63,7 @@ export function reportFindings(
   const shown = worstFirst.filter(({ level }) => verbose || level !== 'ok');
   for (const finding of shown) print(linesOn(finding, page));
   print(`${shown.length > 0 ? '\n' : ''}${summaryOf(findings, verbose)}`);
-  if (isUnanswered) print('What AWS did not answer may prevent drains as well.');
+  if (isUnanswered) print('What was not checked may prevent drains as well.');
   if (hasError) return 1;
   return isUnanswered ? NOT_CHECKED : 0;
 }

@@ -201,10 +201,9 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
   };
 }
 
-/** New instances are as most of the group are. */
+/** New instances are as the smallest of the group are: no one knows which of several types Auto Scaling launches. */
 function typicalOf(members: readonly Member[]): Member | undefined {
-  const alike = Map.groupBy(members, ({ memoryMiB, cpuUnits, gpus }) => `${memoryMiB}/${cpuUnits}/${gpus}`);
-  return [...alike.values()].toSorted((a, b) => b.length - a.length)[0]?.[0];
+  return members.toSorted((a, b) => a.memoryMiB - b.memoryMiB || a.cpuUnits - b.cpuUnits)[0];
 }
 
 function servicesOf(snapshot: Snapshot, estimates: Estimates): Blueprint['services'] {

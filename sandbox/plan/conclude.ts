@@ -27,7 +27,7 @@ export interface Plan {
   /** Of the deployment, as far as they are not the defaults. */
   readonly params: Params;
   readonly verdict: string;
-  /** Whether the change can be made now: every drain comes to its end, and nothing has to be done first. */
+  /** Whether the change can be made now: every drain comes to its end, nothing has to be done first, and no limit is a risk. */
   readonly go: boolean;
   /** What has to be done before the change. The rehearsals show what comes then. */
   readonly prerequisites: readonly Prerequisite[];
@@ -123,7 +123,7 @@ export function concluded(findings: Findings): Plan {
     trials: withDrain.length,
     params,
     drainsAll,
-    go: drainsAll && prerequisites.length === 0,
+    go: drainsAll && prerequisites.length === 0 && !limits.some(({ isRisk }) => isRisk),
     prerequisites,
     troubles,
     seconds: spread(withDrain.map(({ seconds }) => seconds)),
@@ -340,10 +340,17 @@ function verdictOn(plan: Omit<Plan, 'verdict'>): string {
     ? `${presentChange(plan.change)} ${presentDrains(plan)}; ${takes}, and ${kills}${without}${stopped}.`
     : `during ${presentChange(plan.change)}, ${presentDrains(plan)}, and ${kills}${without}${stopped}.`;
   const go = stops === undefined ? 'Go' : `Go, but ${stops}`;
+  const mayBe = plan.drainsAll && prerequisites.length === 0;
+  const risks = limits.filter(({ isRisk }) => isRisk).map(({ what, effect }) => `${what} ${effect}`);
   const firstly = prerequisites.map(({ first, because }) => `${first}, because ${because}`).join('; and ');
   const sentences = [
-    plan.go ? `${go}: ${comes}` : `Do not go ahead yet: ${firstly === '' ? comes : `first ${firstly}.`}`,
+    plan.go
+      ? `${go}: ${comes}`
+      : mayBe
+        ? `Check first: ${comes}`
+        : `Do not go ahead yet: ${firstly === '' ? comes : `first ${firstly}.`}`,
     ...(firstly === '' ? [] : [`${plan.drainsAll ? 'Then' : 'Even then,'} ${comes}`]),
+    ...(risks.length > 0 ? [`${mayBe ? 'But the' : 'The'} plan does not model this: ${risks.join(' ')}`] : []),
     ...plan.troubles,
     ...failures.map((failure) => `The change itself fails: ${failure}`),
     ...weakPoints(limits.length, times.filter(({ assumed }) => assumed).length),

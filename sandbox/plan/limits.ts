@@ -1,5 +1,13 @@
 import { duration } from '../../src/adapters/duration.ts';
-import { hangsInStarting, hangsInStopping, hostsIn, hostsInService, isUnderstood, newTasksFail } from './build.ts';
+import {
+  hangsInStarting,
+  hangsInStopping,
+  hostsIn,
+  hostsInService,
+  isUnderstood,
+  newTasksFail,
+  suspendedIn,
+} from './build.ts';
 import type { Change } from './change.ts';
 import { estimatesOf } from './estimates.ts';
 import { type Snapshot, type SnapshotService, type SnapshotTaskDefinition, serviceOf } from './snapshot.ts';
@@ -10,13 +18,16 @@ export interface Limit {
   readonly what: string;
   /** What may be otherwise because of it. */
   readonly effect: string;
+  /** Tasks may be killed because of it, a drain may get stuck, or the change may fail: then the verdict is not *Go*. */
+  readonly isRisk?: true;
 }
 
-/** All of them: a plan that has one says so in its verdict. */
+/** All of them: a plan that has one says so in its verdict, and names each that is a risk. */
 export function limitsOf(snapshot: Snapshot, change: Change): Limit[] {
   return [
     ...groupLimits(snapshot),
-    ...instanceLimits(snapshot),
+    ...sizeLimits(snapshot, change),
+    ...instanceLimits(snapshot, change),
     ...snapshot.cluster.services.flatMap((service) => [...serviceLimits(service, snapshot)]),
     ...taskLimits(snapshot),
     ...overdueTasks(snapshot),
@@ -40,12 +51,6 @@ function* groupLimits({ group, cluster }: Snapshot): Generator<Limit> {
       effect: `A new instance is not registered with ${group.loadBalancers.join(', ')}, and gets no requests from there.`,
     };
   }
-  if (new Set(group.instances.map(({ type }) => type)).size > 1 || (group.instanceTypes?.length ?? 0) > 1) {
-    yield {
-      what: 'The group has instances of several types.',
-      effect: 'A new instance may be smaller or larger than most of the group, which the plan takes it to be like.',
-    };
-  }
   if (group.loadBalancers.length > 0) {
     yield {
       what: `Auto Scaling itself registers instances with ${group.loadBalancers.join(', ')}.`,
@@ -62,15 +67,49 @@ function* groupLimits({ group, cluster }: Snapshot): Generator<Limit> {
   }
 }
 
-function* instanceLimits(snapshot: Snapshot): Generator<Limit> {
+/** Whether the group launches instances for the change. */
+function launches(change: Change): boolean {
+  return change.kind === 'terminate' ? !change.shrinks : change.kind !== 'scale-in';
+}
+
+/** What new instances are like, and whether any come. */
+function* sizeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
+  const { name, instances, instanceTypes = [], desiredCapacity } = snapshot.group;
+  const types = new Set(instances.flatMap(({ type }) => type ?? []));
+  const unseen = instanceTypes.filter((type) => !types.has(type));
+  if (types.size > 1 || instanceTypes.length > 1) {
+    const unknown = `; one of type ${unseen.join(', ')} may be smaller still, so that tasks find no room and drains get stuck`;
+    yield {
+      what: 'The group has instances of several types.',
+      effect: `The plan takes a new instance to be like the smallest of the group${unseen.length > 0 ? unknown : ''}.`,
+      ...(unseen.length > 0 && launches(change) && { isRisk: true }),
+    };
+  }
+  const there = instances.filter(({ state }) => state === 'InService' || state.startsWith('Pending')).length;
+  if (there < desiredCapacity && launches(change) && !suspendedIn(snapshot).includes('Launch')) {
+    yield {
+      what: `The group ${name} wants ${desiredCapacity} instances, and ${there} are in service or on their way.`,
+      effect:
+        'It may be unable to launch any, which its scaling activities show: then no instance comes for one that leaves, and drains get stuck.',
+      isRisk: true,
+    };
+  }
+}
+
+function* instanceLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
   const { group, cluster } = snapshot;
   const hosts = hostsIn(cluster);
   const serving = new Set(hostsInService(snapshot).map(({ ec2InstanceId }) => ec2InstanceId));
   for (const { id, state } of group.instances.filter((each) => !serving.has(each.id))) {
     const status = hosts.get(id)?.status ?? 'not registered with ECS';
+    const isReplaced = change.kind === 'rolling-update' || change.kind === 'instance-refresh';
+    const isUnregistered = state === 'InService' && isReplaced;
     yield {
       what: `${id} is ${state} and ${status}.`,
-      effect: 'It is no part of the change: its drain, or its launch, is not played.',
+      effect: isUnregistered
+        ? 'The change terminates it without a drain, whatever runs on it: the plan does not play that.'
+        : 'It is no part of the change: its drain, or its launch, is not played.',
+      ...(isUnregistered && { isRisk: true }),
     };
   }
   const best = new Set(hosts.values());
@@ -85,8 +124,9 @@ function* instanceLimits(snapshot: Snapshot): Generator<Limit> {
       what: `${ec2InstanceId} has another registration in the cluster${id === undefined ? '' : `, ${id}, with ${tasks} ${tasks === 1 ? 'task' : 'tasks'}`}: its agent has registered again.`,
       effect:
         id === undefined
-          ? 'The snapshot does not say which tasks are on it: the plan has all of them on the registration whose agent is connected.'
+          ? 'The snapshot does not say which tasks are on it: the plan has all of them on the registration whose agent is connected, and those on the other would be killed.'
           : 'The plan has these tasks stay there until the instance ends, because no agent stops them. What ECS does with them is not documented.',
+      ...(id === undefined && { isRisk: true }),
     };
   }
 }
@@ -98,7 +138,8 @@ function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Genera
   for (const { type, expression } of constraints.filter((constraint) => !isUnderstood(constraint))) {
     yield {
       what: `The service ${name} has the placement constraint ${expression ? `${type} ${expression}` : type}, which the plan cannot read.`,
-      effect: 'Its tasks may find less room than in the plan.',
+      effect: 'Its tasks may find less room than in the plan, and drains get stuck.',
+      isRisk: true,
     };
   }
   const other = service.placementStrategies.find(({ type }) => !['spread', 'binpack'].includes(type));
@@ -127,14 +168,16 @@ function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Genera
   if (service.deploymentController !== 'ECS') {
     yield {
       what: `The service ${name} is deployed by ${service.deploymentController}.`,
-      effect: 'Whether draining replaces its tasks depends on that controller.',
+      effect: 'Whether draining replaces its tasks depends on that controller: drains may get stuck.',
+      ...(tasks > 0 && { isRisk: true }),
     };
   }
   if (isDeployedUnseen(service, cluster)) {
     yield {
       what: `The service ${name} is being deployed, and none of its new tasks runs yet.`,
       effect:
-        'The plan takes them to start. If they fail, the deployment goes on longer, or its circuit breaker ends it.',
+        'The plan takes them to start. If they fail, the deployment goes on longer, or its circuit breaker ends it, and drains may get stuck.',
+      isRisk: true,
     };
   }
   if (service.zoneRebalancing) {
@@ -155,8 +198,9 @@ function* interfaceLimits(
     .map(({ attributes }) => attributes['ecs.instance-type'] ?? 'unknown');
   if (definition?.networkMode !== 'awsvpc' || unknownTypes.length === 0) return;
   yield {
+    isRisk: true,
     what: `Tasks of ${whose} have a network interface of their own (awsvpc), and how many of them an instance of type ${[...new Set(unknownTypes)].join(', ')} takes is not known.`,
-    effect: 'An instance may run out of network interfaces before it runs out of memory.',
+    effect: 'An instance may run out of network interfaces before it runs out of memory, and drains get stuck.',
   };
 }
 
@@ -184,7 +228,8 @@ function* overdueTasks(snapshot: Snapshot): Generator<Limit> {
       yield {
         what: `The task ${id} (${group}) has been starting for ${since(createdAtMs)}, longer than other tasks of the service.`,
         effect:
-          'The plan has it run at once. If it does not, the service may have fewer tasks, and drains take longer.',
+          'The plan has it run at once. If it does not, the service has fewer tasks, and drains take longer or get stuck.',
+        isRisk: true,
       };
     }
   }
@@ -229,6 +274,16 @@ function* changeLimits({ group }: Snapshot, change: Change): Generator<Limit> {
     yield {
       what: 'The group is in several Availability Zones.',
       effect: 'Auto Scaling takes an instance of the fullest zone first; the plan chooses among all of them.',
+    };
+  }
+  // By default (API reference, RefreshPreferences, StandbyInstances).
+  const standby = group.instances.filter(({ state }) => /Standby$/.test(state)).map(({ id }) => id);
+  if (change.kind === 'instance-refresh' && standby.length > 0) {
+    yield {
+      what: `${standby.join(', ')} ${standby.length === 1 ? 'is' : 'are'} in standby.`,
+      effect:
+        'Unless its StandbyInstances is Terminate or Ignore, the instance refresh waits for an hour until they return to service, and then fails.',
+      isRisk: true,
     };
   }
   if (change.kind === 'instance-refresh' && group.instances.some(({ protectedFromScaleIn }) => protectedFromScaleIn)) {
@@ -295,10 +350,18 @@ function* unknownLimits({ unknown }: Snapshot): Generator<Limit> {
     const { missing = '', why = '' } = notes[0] ?? {};
     yield {
       what: `Not known (${call}: ${why}): ${missing}${notes.length > 1 ? `, and ${notes.length - 1} more` : ''}.`,
-      effect:
-        call === 'cloudwatch:GetMetricData'
-          ? 'The plan does not know how many requests are lost.'
-          : 'The plan assumes what a cluster usually has.',
+      ...unknownEffect(call),
     };
+  }
+}
+
+function unknownEffect(call: string): Pick<Limit, 'effect' | 'isRisk'> {
+  switch (call) {
+    case 'autoscaling:DescribeLifecycleHooks':
+      return { effect: 'If no hook of ecs-drain holds the instances, their tasks are killed.', isRisk: true };
+    case 'cloudwatch:GetMetricData':
+      return { effect: 'The plan does not know how many requests are lost.' };
+    default:
+      return { effect: 'The plan assumes what a cluster usually has.' };
   }
 }

@@ -28,7 +28,7 @@ export function planPage(plan: Plan, drills: readonly DrillResult[]): string {
 ${PATTERNS}
 <header>
 <p class="kicker">ecs-drain plan <span>group <b>${plan.group}</b></span> <span>cluster <b>${plan.cluster}</b></span> <span>snapshot of <b>${plan.takenAt.slice(0, 16).replace('T', ' ')}</b></span></p>
-<h1>${plan.go ? 'Go.' : 'Do not go ahead yet.'}</h1>
+<h1>${headingOf(plan.verdict)}</h1>
 <p class="lead">${reasonsIn(plan.verdict)}</p>
 </header>
 <main>
@@ -46,9 +46,16 @@ ${limitsSection(plan)}
   return page.text;
 }
 
-/** What follows the first words of the verdict, which are the heading. */
+/** The first words of a verdict. */
+const HEADING = /^(Go|Check first|Do not go ahead yet)[:,] /;
+
+function headingOf(verdict: string): string {
+  return `${HEADING.exec(verdict)?.[1] ?? verdict}.`;
+}
+
+/** What follows the heading. */
 function reasonsIn(verdict: string): string {
-  return capitalised(verdict.replace(/^(Go|Do not go ahead yet)[:,] /, ''));
+  return capitalised(verdict.replace(HEADING, ''));
 }
 
 function capitalised(text: string): string {

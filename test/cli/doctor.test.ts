@@ -591,7 +591,7 @@ describe('ecs-drain doctor', () => {
     const { status, answer } = await json('doctor');
     expect({ status, healthy: answer.healthy }).toEqual({ status: 3, healthy: false });
     expect((await run('doctor')).stdout).toMatch(
-      /15 not checked, 1 passed\. --verbose lists all\.\nWhat AWS did not answer may prevent drains as well\.\n$/,
+      /15 not checked, 1 passed\. --verbose lists all\.\nWhat was not checked may prevent drains as well\.\n$/,
     );
   });
 
@@ -626,7 +626,7 @@ describe('what the doctor finds', () => {
       'not checked  check 2: it is so.',
       'note         check 4: it is so.',
     ];
-    const late = 'What AWS did not answer may prevent drains as well.';
+    const late = 'What was not checked may prevent drains as well.';
     expect(reported(FINDINGS).lines).toEqual([
       ...worst,
       '\n1 error, 1 warning, 1 not checked, 2 passed. --verbose lists all.',

@@ -802,6 +802,25 @@ describe('the verdict of a plan', () => {
     return concluded({ ...given, estimates: estimatesOf(snapshot), withDrain, withoutDrain: [] }).verdict;
   };
 
+  it('asks for a check of what is not modeled and a risk, and names it beside what gets stuck', () => {
+    const limit = { what: 'A thing is so.', effect: 'Drains may get stuck.' };
+    const said = (outcome: string, isRisk: boolean) => {
+      const snapshot = aSnapshot();
+      const limits = [{ ...limit, ...(isRisk && { isRisk }) }];
+      const given = { snapshot, change: TERMINATE, params: {}, limits, prerequisites: [], troubles: [] };
+      const withDrain = [{ ...trial, drains: [drain(outcome)] }];
+      return concluded({ ...given, estimates: estimatesOf(snapshot), withDrain, withoutDrain: [] });
+    };
+    expect(said('drained', true).go).toBe(false);
+    expect(said('drained', true).verdict).toMatch(
+      /^Check first: the termination of \S+ drains its instance in the one rehearsal; it takes 5 min, and no task is killed\. But the plan does not model this: A thing is so\. Drains may get stuck\. This rests on 1 thing /,
+    );
+    expect(said('timed-out', true).verdict).toMatch(
+      /^Do not go ahead yet: .*\. The plan does not model this: A thing is so\. Drains may get stuck\./,
+    );
+    expect(said('drained', false)).toMatchObject({ go: true, verdict: expect.not.stringContaining('A thing is so') });
+  });
+
   it.each<[Partial<TrialResult>, string]>([
     [
       { drains: [drain('drained', 1), drain('drained', 2)] },
@@ -948,6 +967,74 @@ describe('what a plan does not model', () => {
   it('begins with the tasks that there are, and has ECS start the others', async () => {
     const plan = await planOf(aSnapshot({ service: { desiredCount: 6 } }));
     expect(plan.services).toEqual([{ name: 'web', desired: 6, fewestRunning: 4 }]);
+  });
+
+  const [standby, other] = aSnapshot().group.instances;
+  if (!standby || !other) throw new Error('The sample has two instances.');
+  const refresh: Change = { kind: 'instance-refresh', minHealthyPercent: 90, maxHealthyPercent: 100, warmupSeconds: 0 };
+  const scaleIn: Change = { kind: 'scale-in', count: 1 };
+  const typed = aSnapshot().group.instances.map((each) => ({ ...each, type: 'm5.large' }));
+
+  it.each<[string, Changes, Change, Change | undefined]>([
+    ['a group that may be unable to launch', { group: { desiredCapacity: 3, maxSize: 5 } }, TERMINATE, scaleIn],
+    [
+      'a type of instance that the group does not have',
+      { group: { instances: typed, instanceTypes: ['m5.large', 'c5.large'] } },
+      ROLLING,
+      scaleIn,
+    ],
+    [
+      'an instance in standby',
+      { group: { desiredCapacity: 1, instances: [{ ...standby, state: 'Standby' }, other] } },
+      refresh,
+      ROLLING,
+    ],
+    [
+      'an instance that is not registered',
+      { group: { instances: [...aSnapshot().group.instances, { ...other, id: 'i-0000000000000000d' }] } },
+      refresh,
+      TERMINATE,
+    ],
+    [
+      'hooks that could not be read',
+      { unknown: [{ call: 'autoscaling:DescribeLifecycleHooks', why: 'AccessDenied', missing: 'the hooks' }] },
+      TERMINATE,
+      undefined,
+    ],
+    [
+      'a constraint that cannot be read',
+      { service: { placementConstraints: [{ type: 'memberOf', expression: 'ebs == fast' }] } },
+      TERMINATE,
+      undefined,
+    ],
+    ['a service of another controller', { service: { deploymentController: 'EXTERNAL' } }, TERMINATE, undefined],
+    ['a deployment of which no task runs yet', { service: { deployments: ROLLING_OUT } }, TERMINATE, undefined],
+    ['a task that hangs in starting', overdue({ lastStatus: 'PENDING', createdAtMs: START_MS }), TERMINATE, undefined],
+  ])('is a risk: %s', (_, changes, change, harmless) => {
+    const risks = (of: Change) => limitsOf(aSnapshot(changes), of).filter(({ isRisk }) => isRisk);
+    expect(risks(change)).toHaveLength(1);
+    expect(risks(change)[0]?.effect).toMatch(/get stuck|killed|fails|without a drain/);
+    if (harmless) expect(risks(harmless)).toEqual([]);
+  });
+
+  it('is no risk where the group launches nothing, as its plan shows', () => {
+    const group = { desiredCapacity: 3, maxSize: 5, suspendedProcesses: ['Launch'] };
+    expect(limits({ group })).toEqual([]);
+    expect(limits({ group: { ...group, suspendedProcesses: [] } })).toEqual([
+      'The group web wants 3 instances, and 2 are in service or on their way.',
+    ]);
+    const launching = [...aSnapshot().group.instances, { ...other, id: 'i-0000000000000000d', state: 'Pending:Wait' }];
+    expect(limits({ group: { desiredCapacity: 3, instances: launching } })).toEqual([
+      'i-0000000000000000d is Pending:Wait and not registered with ECS.',
+    ]);
+  });
+
+  it('launches instances like the smallest of several types', async () => {
+    const [first, second] = aSnapshot().cluster.instances;
+    if (!first || !second) throw new Error('The sample has two instances.');
+    const large = { ...first, memoryMiB: 15_360 };
+    const snapshot = aSnapshot({ cluster: { instances: [large, second] } });
+    expect(blueprintOf(snapshot, estimatesOf(snapshot), {}).group).toMatchObject({ memoryMiB: 7_680 });
   });
 
   it('is nothing in a plain cluster', () => {

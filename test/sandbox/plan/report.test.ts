@@ -16,6 +16,12 @@ describe('the page of a plan', () => {
     expect(page.indexOf('id="stuck"')).toBeLessThan(page.indexOf('id="drains"'));
   });
 
+  it('says above all to check first', () => {
+    const checked = planPage(aPlan({ verdict: 'Check first: a scale-in by 2 drains both instances.' }), []);
+    expect(checked).toContain('<h1>Check first.</h1>');
+    expect(checked).toContain('<p class="lead">A scale-in by 2 drains both instances.</p>');
+  });
+
   it('has a reservation of its verdict in the first sentence', () => {
     const verdict = 'Go, but the drain itself stops 1 task before its deadline (1 of service:web): a scale-in …';
     expect(planPage(aPlan({ go: true, verdict }), [])).toContain(
