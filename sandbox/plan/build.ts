@@ -139,8 +139,8 @@ export function membersOf(snapshot: Snapshot): Member[] {
 
 /** What an instance of the snapshot registers with. */
 function registeredWith(host: SnapshotInstance) {
-  const { memoryMiB, cpuUnits, gpus, capacityProvider, attributes } = host;
-  return { memoryMiB, cpuUnits, gpus, attributes, capacityProvider, taskInterfaces: taskInterfacesOf(host) };
+  const { memoryMiB, cpuUnits, gpus, ports, capacityProvider, attributes } = host;
+  return { memoryMiB, cpuUnits, gpus, ports, attributes, capacityProvider, taskInterfaces: taskInterfacesOf(host) };
 }
 
 /** A group has no reason to grow to more in a rehearsal, and the Region plays no more than twice as many. */
@@ -178,6 +178,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     attributes: typical?.attributes ?? {},
     taskInterfaces: typical?.taskInterfaces,
     gpus: typical?.gpus,
+    ports: typical?.ports,
     capacityProvider: typical?.capacityProvider,
     ...(zones.length > 0 && { zones }),
     launchSeconds: launch.seconds,

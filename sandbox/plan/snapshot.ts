@@ -93,7 +93,7 @@ const containerInstance = record({
   cpuUnits: amount,
   memoryMiB: amount,
   gpus: optional(amount),
-  /** Ports that are reserved by the agent or by tasks. */
+  /** Ports that the agent keeps from tasks. */
   ports: list(port),
   attributes: v.record(
     text,

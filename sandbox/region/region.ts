@@ -161,8 +161,8 @@ export function createRegion(options: RegionOptions): Region {
     trace,
     publish,
     launched: (ec2InstanceId, { cluster, memoryMiB, cpuUnits, attributes = {}, ...more }: GroupSpec) => {
-      const { taskInterfaces, gpus, capacityProvider } = more;
-      const size = { memoryMiB, cpuUnits, taskInterfaces, gpus };
+      const { taskInterfaces, gpus, ports, capacityProvider } = more;
+      const size = { memoryMiB, cpuUnits, taskInterfaces, gpus, ports };
       ecs.registerInstance({ cluster, ec2InstanceId, attributes, capacityProvider, ...size });
     },
     terminate: (ec2InstanceId) => {

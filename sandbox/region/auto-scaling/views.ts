@@ -16,6 +16,8 @@ export interface GroupSpec extends GroupSettings {
   /** How many tasks in the network mode awsvpc each of them takes; any number if left out. */
   readonly taskInterfaces?: number | undefined;
   readonly gpus?: number | undefined;
+  /** Ports that the agent keeps from tasks. */
+  readonly ports?: readonly number[] | undefined;
   readonly capacityProvider?: string | undefined;
   /** Availability Zones to launch into, each with as many instances as the others; all in one if it is left out. */
   readonly zones?: readonly string[];
@@ -37,6 +39,8 @@ export interface Member {
   readonly attributes: Readonly<Record<string, string>>;
   readonly taskInterfaces?: number | undefined;
   readonly gpus?: number | undefined;
+  /** Ports that the agent keeps from tasks. */
+  readonly ports?: readonly number[] | undefined;
   readonly capacityProvider?: string | undefined;
   readonly protectedFromScaleIn: boolean;
 }

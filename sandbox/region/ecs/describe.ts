@@ -9,7 +9,7 @@ import type {
   PlacementStrategyType,
   Resource,
 } from '@aws-sdk/client-ecs';
-import { freeGpusOf, freeOf } from './room.ts';
+import { freeGpusOf, freeOf, portsInUseOf } from './room.ts';
 import type { CircuitBreaker } from './specs.ts';
 import { desiredCountOf } from './state.ts';
 import type {
@@ -198,8 +198,16 @@ export function describeInstance(instance: InstanceView): EcsContainerInstance {
     agentConnected: instance.agentConnected,
     version: instance.version,
     versionInfo: { agentVersion: instance.agentVersion, agentHash: '00000000', dockerVersion: 'DockerVersion: 25.0.8' },
-    registeredResources: [...describeResources(capacity), ...describeGpus(instance, instance.gpus)],
-    remainingResources: [...describeResources(freeOf(instance)), ...describeGpus(instance, freeGpusOf(instance))],
+    registeredResources: [
+      ...describeResources(capacity),
+      ...describePorts(instance),
+      ...describeGpus(instance, instance.gpus),
+    ],
+    remainingResources: [
+      ...describeResources(freeOf(instance)),
+      ...describePorts(instance, portsInUseOf(instance)),
+      ...describeGpus(instance, freeGpusOf(instance)),
+    ],
     runningTasksCount: tally.running,
     pendingTasksCount: tally.pending,
     registeredAt: new Date(instance.registeredAtMs),
@@ -214,6 +222,13 @@ function describeResources({ memoryMiB, cpuUnits }: Resources): Resource[] {
     { name: 'CPU', ...integer, integerValue: cpuUnits },
     { name: 'MEMORY', ...integer, integerValue: memoryMiB },
   ];
+}
+
+/** Those that its agent keeps, and those in use. */
+function describePorts({ ports }: InstanceView, inUse: readonly number[] = []): Resource[] {
+  if (!ports) return [];
+  const stringSetValue = [...ports, ...inUse].map(String);
+  return [{ name: 'PORTS', type: 'STRINGSET', doubleValue: 0, longValue: 0, integerValue: 0, stringSetValue }];
 }
 
 /** So many of its GPUs, by their ids: only an instance that has some has the resource. */

@@ -111,7 +111,7 @@ export class EcsModel {
   /** The agent of an EC2 instance registers it. Returns the container instance's ARN. */
   registerInstance(instance: InstanceSpec): string {
     const { cluster, ec2InstanceId, memoryMiB, cpuUnits, attributes = {}, ...more } = instance;
-    const { taskInterfaces, gpus, capacityProvider, registeredSecondsAgo = 0 } = more;
+    const { taskInterfaces, gpus, ports, capacityProvider, registeredSecondsAgo = 0 } = more;
     const capacity = { memoryMiB, cpuUnits };
     const host = {
       ec2InstanceId,
@@ -119,6 +119,7 @@ export class EcsModel {
       attributes: new Map(Object.entries(attributes)),
       taskInterfaces,
       gpus,
+      ports,
       capacityProvider,
     };
     const registeredAtMs = this.nowMs() - registeredSecondsAgo * 1000;

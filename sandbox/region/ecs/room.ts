@@ -31,9 +31,13 @@ function hasInterface({ holding, taskInterfaces }: InstanceView, { networkMode }
 }
 
 /** A task gives back its ports when it has stopped, as it does with what else it reserves. */
-function usesPort({ holding }: InstanceView, ports: readonly number[]): boolean {
+export function portsInUseOf({ holding }: InstanceView): number[] {
+  return [...holding].flatMap(({ definition }) => definition.hostPorts);
+}
+
+function usesPort(instance: InstanceView, ports: readonly number[]): boolean {
   if (ports.length === 0) return false;
-  return [...holding].some(({ definition }) => definition.hostPorts.some((port) => ports.includes(port)));
+  return [...(instance.ports ?? []), ...portsInUseOf(instance)].some((port) => ports.includes(port));
 }
 
 /** A task gives back its GPUs when it has stopped. */

@@ -27,6 +27,8 @@ export interface InstanceSpec extends Size {
   /** How many tasks in the network mode awsvpc it takes; any number if left out (facts 100 task-interfaces). */
   readonly taskInterfaces?: number | undefined;
   readonly gpus?: number | undefined;
+  /** Ports that its agent keeps from tasks. */
+  readonly ports?: readonly number[] | undefined;
   /** The capacity provider of its group. */
   readonly capacityProvider?: string | undefined;
   /** How long ago it registered; now if it is left out. */

@@ -108,7 +108,7 @@ export interface Task extends TaskView {
 /** What registers as a container instance. */
 export type Host = Pick<
   InstanceView,
-  'ec2InstanceId' | 'capacity' | 'attributes' | 'taskInterfaces' | 'gpus' | 'capacityProvider'
+  'ec2InstanceId' | 'capacity' | 'attributes' | 'taskInterfaces' | 'gpus' | 'ports' | 'capacityProvider'
 >;
 
 /** What a task is started with. */
@@ -279,7 +279,7 @@ export class EcsState {
   // --- Container instances --------------------------------------------------------------------------------------------
 
   addInstance(cluster: Cluster, host: Host, registeredAtMs = this.nowMs()): ContainerInstance {
-    const { ec2InstanceId, capacity, attributes, taskInterfaces, gpus, capacityProvider } = host;
+    const { ec2InstanceId, capacity, attributes, taskInterfaces, gpus, ports, capacityProvider } = host;
     const id = this.#drawnId();
     const instance: ContainerInstance = {
       id,
@@ -290,6 +290,7 @@ export class EcsState {
       capacity,
       taskInterfaces,
       gpus,
+      ports,
       capacityProvider,
       reserved: { memoryMiB: 0, cpuUnits: 0 },
       registeredAtMs,

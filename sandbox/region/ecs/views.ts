@@ -41,6 +41,8 @@ export interface InstanceView {
   readonly taskInterfaces?: number | undefined;
   /** None if undefined. */
   readonly gpus?: number | undefined;
+  /** Ports that its agent keeps from tasks. */
+  readonly ports?: readonly number[] | undefined;
   readonly capacityProvider?: string | undefined;
   /** By tasks that have not stopped. */
   readonly reserved: Resources;

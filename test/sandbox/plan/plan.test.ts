@@ -168,6 +168,16 @@ describe('a plan', () => {
       expect((await planWith({ taskDefinitions: [first], tasks: unread([32_768]) })).stuck).toEqual([]);
     });
 
+    it('finds no room where the agent keeps its static port', async () => {
+      const taskDefinitions = [{ ...web, hostPorts: [8_080] }];
+      const keeping = (port: number) => aSnapshot().cluster.instances.map((each) => ({ ...each, ports: [22, port] }));
+      expect(await planWith({ taskDefinitions, instances: keeping(8_080) })).toMatchObject({
+        go: false,
+        stuck: noRoom,
+      });
+      expect(await planWith({ taskDefinitions, instances: keeping(8_081) })).toMatchObject({ drainsAll: true });
+    });
+
     it('finds no room where no GPU is left', async () => {
       const taskDefinitions = [{ ...web, gpus: 1 }];
       const instances = (gpus?: number) =>

@@ -186,6 +186,20 @@ describe('the placement of services', () => {
     expect(region.ecs.clusters.get('prod')?.tally).toEqual({ running: 4, pending: 0 });
   });
 
+  it('keeps the ports of its agent from tasks, and describes which ports are in use', async () => {
+    const { region, ids, counts } = await placed({ desiredCount: 4, hostPorts: [8_080] }, undefined, { ports: [22] });
+    expect(counts).toEqual([1, 1, 1, 1]);
+    const [instance] = region.ecs.registrationsOf(ids[0] ?? '');
+    const ports = { name: 'PORTS', type: 'STRINGSET' };
+    expect(instance && describeInstance(instance)).toMatchObject({
+      registeredResources: [{ name: 'CPU' }, { name: 'MEMORY' }, { ...ports, stringSetValue: ['22'] }],
+      remainingResources: [{ name: 'CPU' }, { name: 'MEMORY' }, { ...ports, stringSetValue: ['22', '8080'] }],
+    });
+    expect((await placed({ desiredCount: 4, hostPorts: [22] }, undefined, { ports: [22] })).counts).toEqual([
+      0, 0, 0, 0,
+    ]);
+  });
+
   it('gives each GPU to one task (facts 62 run-task)', async () => {
     const { region, ids, counts, events } = await placed({ desiredCount: 9, gpus: 1 }, undefined, { gpus: 2 });
     expect(counts).toEqual([2, 2, 2, 2]);
