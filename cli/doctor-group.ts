@@ -21,7 +21,7 @@ import { hookLimits, type LifecycleHook } from '../src/domain/drain.ts';
 import { settingsFrom } from '../src/handlers/settings.ts';
 import type { ClusterService, Providers } from './cluster.ts';
 import { counted, duration, type Output, type Target, UsageError } from './common.ts';
-import { type DoctorOptions, groupFindings, hookFindings, reportFindings, timeOf } from './doctor.ts';
+import { type DoctorOptions, hookFindings, reportFindings, timeOf } from './doctor.ts';
 import type { Finding } from './finding.ts';
 import { type SnapshotSource, snapshotFor } from './plan.ts';
 import { type Ask, fixFor, mayRunOnOurs, serviceFindings } from './services.ts';
@@ -76,7 +76,6 @@ async function findingsOn(snapshot: Snapshot, target: Target): Promise<Finding[]
     ...presentUnknown(snapshot.unknown.filter(({ call }) => call !== REQUEST_RATES)).map(
       (what) => ({ level: 'unchecked', where, what }) as const,
     ),
-    ...groupFindings(where, { returnsToWarmPool: group.warmPool?.reuseOnScaleIn ?? false }),
     ...groupTroubles(snapshot).map((trouble) => ({ where, ...trouble })),
     ...hookFindings(group.name, hooks, ours, { settings, timeoutSeconds }),
     ...(await Promise.all(onServices)).flat(),

@@ -7,6 +7,7 @@ import {
 import type { Group } from '../src/adapters/auto-scaling.ts';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../src/adapters/continuation.ts';
+import { WARM_POOL_REUSE } from '../src/adapters/present-explanation.ts';
 import { type LifecycleHook, MANAGED_DRAINING_HOOK, newHeldDrain } from '../src/domain/drain.ts';
 import { choicesWithout, type GroupChoice, isPattern } from '../src/domain/groups.ts';
 import { deadlineAtMs, policyWith } from '../src/domain/policy.ts';
@@ -483,11 +484,9 @@ function missingGroupFinding(choice: GroupChoice): Finding {
   return { level: 'error', where, what: 'Auto Scaling has no such group.', fix };
 }
 
-export function groupFindings(where: string, group: Pick<Group, 'returnsToWarmPool'>): Finding[] {
+function groupFindings(where: string, group: Pick<Group, 'returnsToWarmPool'>): Finding[] {
   if (!group.returnsToWarmPool) return [];
-  const what = 'its instances return to a warm pool: one that does waits until the hook times out.';
-  const fix = 'Remove the group from autoScalingGroups, or turn the reuse of instances on scale-in off.';
-  return [{ level: 'warning', where, what, fix }];
+  return [{ level: 'warning', where, ...WARM_POOL_REUSE }];
 }
 
 /** How long the hook lets a drain take. */

@@ -9,7 +9,6 @@ import type {
   TaskDefinition,
 } from '@aws-sdk/client-ecs';
 import type { TargetGroup, TargetGroupAttribute } from '@aws-sdk/client-elastic-load-balancing-v2';
-import * as v from 'valibot';
 import {
   OBSTACLES,
   type Snapshot,
@@ -20,8 +19,8 @@ import {
   type StoppedTask,
 } from '../../sandbox/plan/snapshot.ts';
 import { longestStopSeconds, toService as toDomainService } from '../../src/adapters/ecs-services.ts';
-import { choicesIn, hookMetadata } from '../../src/adapters/hook-metadata.ts';
-import { jsonIn, nameInArn } from '../../src/adapters/schemas.ts';
+import { choicesIn, isRejected } from '../../src/adapters/hook-metadata.ts';
+import { nameInArn } from '../../src/adapters/schemas.ts';
 import { obstaclesOf } from '../../src/domain/diagnose.ts';
 import { loadBalancingOf } from '../cluster.ts';
 
@@ -65,6 +64,7 @@ export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks
         maxGroupPreparedCapacity: (pool.MaxGroupPreparedCapacity ?? -1) < 0 ? undefined : pool.MaxGroupPreparedCapacity,
         poolState: pool.PoolState ?? 'Stopped',
         reuseOnScaleIn: pool.InstanceReusePolicy?.ReuseOnScaleIn ?? false,
+        size: group.WarmPoolSize,
       }),
     instances: Instances.map((each) =>
       defined({
@@ -97,7 +97,6 @@ function maintenanceOf({ InstanceMaintenancePolicy: policy = {} }: AutoScalingGr
 export function toHook(hook: LifecycleHook): NonNullable<Snapshot['group']['hooks']>[number] {
   const metadata = hook.NotificationMetadata;
   const choices = choicesIn(metadata);
-  const isRejected = jsonIn(metadata) !== undefined && !v.is(hookMetadata, jsonIn(metadata));
   return {
     name: hook.LifecycleHookName ?? '',
     transition: hook.LifecycleTransition === 'autoscaling:EC2_INSTANCE_LAUNCHING' ? 'launching' : 'terminating',
@@ -106,7 +105,7 @@ export function toHook(hook: LifecycleHook): NonNullable<Snapshot['group']['hook
     ...(choices && {
       settings: Object.fromEntries(Object.entries(choices).map(([name, value]) => [name, String(value)])),
     }),
-    ...(isRejected && { rejected: true }),
+    ...(isRejected(metadata) && { rejected: true }),
   };
 }
 

@@ -166,6 +166,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
   const typical = typicalOf(members);
   const zones = [...new Set(members.flatMap(({ attributes }) => attributes['ecs.availability-zone'] ?? []))];
   const { warmPool } = group;
+  const reuses = warmPool?.reuseOnScaleIn ?? false;
   return {
     name: group.name,
     cluster: cluster.name,
@@ -190,10 +191,12 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     }),
     ...(group.healthCheckGraceSeconds !== undefined && { healthCheckGraceSeconds: group.healthCheckGraceSeconds }),
     ...(warmPool && {
+      // To a pool that has room, an instance returns, and is not drained: where the size is not known, the plan expects that.
+      warmPoolSize: warmPool.size === undefined ? (reuses ? 0 : undefined) : Math.min(warmPool.size, MOST_PLAYED),
       warmPool: {
         minSize: Math.min(warmPool.minSize, MOST_PLAYED),
         poolState: warmPool.poolState === 'Running' ? 'Running' : 'Stopped',
-        reuseOnScaleIn: warmPool.reuseOnScaleIn,
+        reuseOnScaleIn: reuses,
         ...(warmPool.maxGroupPreparedCapacity !== undefined && {
           maxGroupPreparedCapacity: Math.min(warmPool.maxGroupPreparedCapacity, MOST_PLAYED),
         }),

@@ -1,6 +1,6 @@
 import { DEFAULT_STAGE, PARAMS, paramsOf } from '../../deploy/params.ts';
 import { duration } from '../../src/adapters/duration.ts';
-import { choicesIn } from '../../src/adapters/hook-metadata.ts';
+import { choicesIn, isRejected } from '../../src/adapters/hook-metadata.ts';
 import { hookLimits, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { policyWith } from '../../src/domain/policy.ts';
 import { conflictsIn, interferenceOf } from '../../src/domain/policy-conflicts.ts';
@@ -180,8 +180,8 @@ export function hookTroublesOf({ group, cluster }: Snapshot, params: Params): st
     return interferenceOf({ ...hook, limits }, hookNamesIn(params), settings.deadlineSeconds) ?? [];
   });
   const ours = ownHooksIn(group, params).flatMap((hook) => {
-    const { name, heartbeatTimeoutSeconds, rejected } = hook;
-    if (rejected) {
+    const { name, heartbeatTimeoutSeconds } = hook;
+    if (isRejected(metadataOf(hook))) {
       return `The notification metadata of the hook ${name} cannot be used: its events are rejected, and nothing drains its instances. Put the hook with metadata such as {"deadlineSeconds": 900}, or with none.`;
     }
     const { functionTimeoutSeconds } = settings;

@@ -51,6 +51,14 @@ function* groupLimits({ group, cluster }: Snapshot): Generator<Limit> {
       effect: `A new instance is not registered with ${group.loadBalancers.join(', ')}, and gets no requests from there.`,
     };
   }
+  if (group.warmPool && group.warmPool.size === undefined) {
+    yield {
+      what: 'How many instances the warm pool of the group has is not known.',
+      effect: group.warmPool.reuseOnScaleIn
+        ? 'The plan takes it to be empty. If it is full, instances that leave do not return to it, and are drained.'
+        : 'The plan takes it to be full. If it is not, new instances may take longer.',
+    };
+  }
   if (group.loadBalancers.length > 0) {
     yield {
       what: `Auto Scaling itself registers instances with ${group.loadBalancers.join(', ')}.`,

@@ -74,6 +74,8 @@ const group = record({
       maxGroupPreparedCapacity: optional(size),
       poolState: oneOf('Stopped', 'Running', 'Hibernated'),
       reuseOnScaleIn: flag,
+      /** How many instances it has. */
+      size: optional(size),
     }),
   ),
   instances: list(groupInstance, MOST_INSTANCES),

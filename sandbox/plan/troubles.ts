@@ -1,3 +1,4 @@
+import { WARM_POOL_REUSE } from '../../src/adapters/present-explanation.ts';
 import type { ScalingProcess } from '../region/auto-scaling/views.ts';
 import type { Params } from '../scenarios.ts';
 import { hostsInService, suspendedIn } from './build.ts';
@@ -21,7 +22,7 @@ export function troublesOf(snapshot: Snapshot, params: Params): string[] {
 }
 
 export function groupTroubles(snapshot: Snapshot): Trouble[] {
-  return [...agentTroubles(snapshot), ...drainedByHand(snapshot), ...suspensions(snapshot)];
+  return [...agentTroubles(snapshot), ...drainedByHand(snapshot), ...suspensions(snapshot), ...poolReuse(snapshot)];
 }
 
 function* agentTroubles(snapshot: Snapshot): Generator<Trouble> {
@@ -65,4 +66,8 @@ function* suspensions(snapshot: Snapshot): Generator<Trouble> {
       fix: `Resume it (${command}).`,
     };
   }
+}
+
+function* poolReuse({ group }: Snapshot): Generator<Trouble> {
+  if (group.warmPool?.reuseOnScaleIn) yield { level: 'warning', ...WARM_POOL_REUSE };
 }

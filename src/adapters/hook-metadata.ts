@@ -23,6 +23,11 @@ export const hookMetadata = v.pipe(
   v.looseObject({ cluster: v.optional(clusterName), ...choicesEntries }, expected),
 );
 
+/** Whether the function rejects the events of a hook with this metadata. What is no JSON is of another program. */
+export function isRejected(metadata: string | undefined): boolean {
+  return jsonIn(metadata) !== undefined && !v.is(hookMetadata, jsonIn(metadata));
+}
+
 /** What the metadata chooses; undefined if that is nothing, or cannot be understood. */
 export function choicesIn(metadata: string | undefined): HookChoices | undefined {
   const { success, output } = v.safeParse(v.object(choicesEntries), jsonIn(metadata));

@@ -122,6 +122,12 @@ export function presentLastSeen(lastSeen: LastSeen | undefined) {
   );
 }
 
+/** Of a group whose instances return to a warm pool. */
+export const WARM_POOL_REUSE = {
+  what: 'Instances of the group return to its warm pool: one that does waits until the hook times out.',
+  fix: 'Remove the group from autoScalingGroups, or turn the reuse of instances on scale-in off.',
+};
+
 /** Where AWS reports no cause. */
 export const NO_CAUSE = 'AWS reports no cause';
 export const REMEDY_WITHOUT_CAUSE = 'check the events of the service and the health of its tasks';

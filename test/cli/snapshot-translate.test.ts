@@ -122,6 +122,17 @@ describe('the translation of what AWS answers', () => {
     expect(of(-1, -1)).toBeUndefined();
   });
 
+  it('notes how many instances the warm pool of a group has', () => {
+    const WarmPoolConfiguration = { MinSize: 3, InstanceReusePolicy: { ReuseOnScaleIn: true } };
+    expect(translate.toGroup({ WarmPoolConfiguration, WarmPoolSize: 2 } as never).warmPool).toEqual({
+      minSize: 3,
+      poolState: 'Stopped',
+      reuseOnScaleIn: true,
+      size: 2,
+    });
+    expect(translate.toGroup({ WarmPoolConfiguration } as never).warmPool).not.toHaveProperty('size');
+  });
+
   it('names what Auto Scaling registers instances with, of every kind', () => {
     const arn = (service: string, rest: string) => `arn:aws:${service}:eu-west-1:123456789012:targetgroup/${rest}`;
     const TargetGroupARNs = [arn('elasticloadbalancing', 'web/0123456789abcdef')];

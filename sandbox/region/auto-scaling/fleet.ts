@@ -34,6 +34,7 @@ export class Fleet {
     const {
       desiredCapacity,
       warmPool,
+      warmPoolSize = poolTarget(group),
       members = Array.from({ length: desiredCapacity }, () => undefined),
     } = group.spec;
     const served = members.map((member) => this.#newInstance(group, group.active, member));
@@ -41,7 +42,7 @@ export class Fleet {
       this.#register(instance);
       this.#enterService(instance);
     }
-    for (let missing = poolTarget(group); missing > 0; missing--) {
+    for (let missing = warmPoolSize; missing > 0; missing--) {
       const instance = this.#newInstance(group, group.pool);
       this.#become(instance, `Warmed:${warmPool?.poolState ?? 'Stopped'}`);
     }

@@ -24,6 +24,8 @@ export interface GroupSpec extends GroupSettings {
   /** Its instances, where they are given; else there are as many as are desired, all alike. */
   readonly members?: readonly Member[];
   readonly warmPool?: WarmPoolSpec;
+  /** How many instances its warm pool has from the start; as many as it prepares if it is left out. */
+  readonly warmPoolSize?: number | undefined;
   readonly tags?: Readonly<Record<string, string>>;
   /** Its instances are Spot instances. */
   readonly spot?: boolean;

@@ -189,6 +189,11 @@ describe('the hook that a plan rehearses', () => {
     const held = await planOf({ group: { hooks: [rejected] } });
     expect(held).toMatchObject({ go: false, drains: [{ outcomes: { 'left to the hook’s timeout': 1 } }] });
     expect(held.verdict).toContain('The notification metadata of the hook ecs-drain cannot be used:');
+    // Someone has edited the file.
+    const edited: SnapshotHook = { ...HOOK, settings: { deadlineSeconds: 'soon' } };
+    expect(hookTroublesOf(aSnapshot({ group: { hooks: [edited] } }), {})).toEqual([
+      expect.stringMatching(/^The notification metadata of the hook ecs-drain cannot be used: /),
+    ]);
   });
 });
 

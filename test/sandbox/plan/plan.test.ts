@@ -664,6 +664,41 @@ describe('a plan', () => {
     expect(await planOf(snapshot, { kind: 'scale-in', count: 1 })).toMatchObject({ drainsAll: true });
   });
 
+  describe('of a scale-in of a group with a warm pool', () => {
+    const change: Change = { kind: 'scale-in', count: 1 };
+    const pool = { minSize: 3, maxGroupPreparedCapacity: 2, poolState: 'Stopped', reuseOnScaleIn: true } as const;
+    const planWith = (more: object) => planOf(aSnapshot({ group: { warmPool: { ...pool, ...more } } }), change);
+    const trouble =
+      'Instances of the group return to its warm pool: one that does waits until the hook times out. Remove the group from autoScalingGroups, or turn the reuse of instances on scale-in off.';
+
+    it('says why no drain ends and what to do, where the instance returns to the pool', async () => {
+      const plan = await planWith({ size: 1 });
+      expect(plan).toMatchObject({
+        go: false,
+        drains: [{ outcomes: { 'left to the hook’s timeout': 1 } }],
+        limits: [],
+      });
+      expect(plan.verdict).toContain(trouble);
+    });
+
+    it('warns where the pool is full as well, as the doctor does', async () => {
+      const plan = await planWith({ size: 3 });
+      expect(plan).toMatchObject({ go: true, drains: [{ outcomes: { drained: 1 } }], limits: [] });
+      expect(plan.verdict).toContain(trouble);
+    });
+
+    it('has nothing to say where the instances do not return, and takes the pool to be full if that is not known', async () => {
+      const plan = await planWith({ reuseOnScaleIn: false });
+      expect(plan).toMatchObject({ go: true, troubles: [] });
+      expect(plan.limits.map(({ what }) => what)).toEqual([
+        'How many instances the warm pool of the group has is not known.',
+      ]);
+      // Where they may return, that is expected.
+      const returning = await planWith({});
+      expect(returning).toMatchObject({ go: false, limits: [{ effect: expect.stringContaining('to be empty') }] });
+    });
+  });
+
   it('keeps the ids of the instances, and gives new ones to those that come', () => {
     const snapshot = aSnapshot();
     const { group, others } = blueprintOf(snapshot, estimatesOf(snapshot), {});
