@@ -48,7 +48,7 @@ function isContinued(situation: HoldSituation): boolean {
   const { drain, hook, writtenAtMs, policy, nowMs } = situation;
   if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, drain.hook ?? hook.limits, policy, drain.kind);
   if (policy.waiting !== 'watch') return false;
-  return drain.kind === 'supervised' || looksDrained(situation); // Nothing shows that a watched drain is lost.
+  return drain.kind === 'supervised' || looksDrained(situation); // Nothing shows that a drain that polls is lost.
 }
 
 /** If ECS's hook is not the only one, it is not known which hook holds the instance: only the event can start the drain. */

@@ -22,7 +22,7 @@ export type Decision =
   /** Publish that the drain has begun to wait, or that it waits for too long. */
   | { readonly kind: 'announce'; readonly event: 'started' | 'stuck'; readonly deadlineAtMs: number }
   | { readonly kind: 'complete'; readonly verdict: Verdict }
-  /** The watched drain has ended: there is nothing to complete. */
+  /** The supervised drain has ended: there is nothing to complete. */
   | { readonly kind: 'finish'; readonly ending: Exclude<Verdict, LethalVerdict> | 'already-completed' }
   /**
    * End the work on the drain until then. A schedule holds its state where ECS events find it, and is late by up to a minute;

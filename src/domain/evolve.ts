@@ -184,7 +184,7 @@ function withRefusal(before: Work, decision: Decision, { reason, drain = before.
 function withObservation(work: Work, observed: Observation, policy: Policy, nowMs: number): Work {
   const observation = withLastStop(observed, work.observation);
   const next = { ...work, observation, reported: [] };
-  // What was known of a watched drain still says how it ended.
+  // What was known of a supervised drain still says how it ended.
   if (observation.kind === 'absent' && work.drain.kind === 'supervised') return next;
   const closed = closedIn(observation, work.drain.closed, nowMs);
   if (observation.kind !== 'seen') return { ...next, drain: { ...work.drain, closed } };

@@ -25,7 +25,7 @@ import { storedIn } from './stored-drain.ts';
 export interface Scope {
   readonly autoScalingGroups: readonly GroupChoice[];
   readonly lifecycleHooks: readonly string[];
-  /** Whether drains of ECS managed draining are watched. */
+  /** Whether drains of ECS managed draining are supervised. */
   readonly superviseManagedDraining: boolean;
   /** What the metadata of a hook names; undefined if its events are rejected because of it. */
   readonly readMetadata: (hook: LifecycleHook) => { readonly cluster?: string | undefined } | undefined;

@@ -106,7 +106,7 @@ function answerOf({ work, decision }: Ask, { found, tasks, refreshed }: Answers,
   return { kind: 'refused', reason: `ECS did not set ${arns} of ${instanceIdOf(work.drain)} to DRAINING.` };
 }
 
-/** Only a watched drain still needs to know what became of its tasks. */
+/** Only a supervised drain still needs to know what became of its tasks. */
 function absence({ drain }: Work, tasks: TasksSeen | Error | undefined, clusters: readonly string[]): Answer {
   if (drain.kind !== 'supervised') return { kind: 'observed', observation: { kind: 'absent', clusters } };
   if (tasks instanceof Unavailable) return refusalOf(tasks);

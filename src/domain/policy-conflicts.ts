@@ -35,11 +35,11 @@ export function choicesBeyond(choices: HookChoices, policy: Policy): string[] {
 function* beyond(choices: HookChoices, policy: Policy): Generator<string> {
   for (const name of ['deadlineSeconds', 'deregistrationDelaySeconds'] as const) {
     if ((choices[name] ?? 0) > policy[name]) {
-      yield `${name} ${choices[name]} is above the stack's own ${name} ${policy[name]}, which holds instead: lower it, or raise the param and deploy again.`;
+      yield `${name} ${choices[name]} is above the stack's own ${name} ${policy[name]}, which holds instead: lower it, or raise the setting and deploy again.`;
     }
   }
   if (stopsMore(choices.stopStragglers ?? 'none', policy.stopStragglers)) {
-    yield `stopStragglers ${choices.stopStragglers} would stop more than the stack's own stopStragglers ${policy.stopStragglers}, which holds instead: choose that or less, or change the param and deploy again.`;
+    yield `stopStragglers ${choices.stopStragglers} would stop more than the stack's own stopStragglers ${policy.stopStragglers}, which holds instead: choose that or less, or change the setting and deploy again.`;
   }
 }
 

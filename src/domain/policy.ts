@@ -186,7 +186,7 @@ export function deadlineAtMs(drain: Drain, policy: Policy): number {
   return drain.startedAtMs + allowedSeconds(drain, policy) * 1000;
 }
 
-/** The result with which we end a watched drain at its deadline, if any. */
+/** The result with which we end a supervised drain at its deadline, if any. */
 export function managedResult({ isCompletionDenied }: SupervisedDrain, policy: Policy): LifecycleResult | 'none' {
   return isCompletionDenied ? 'none' : policy.managedDrainingDeadline;
 }

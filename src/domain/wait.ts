@@ -15,7 +15,7 @@ import {
 /** An action is not verified again within one round. */
 const VERIFIED_SECONDS = 10;
 
-/** Whether Auto Scaling has just answered that the hook still holds the instance. */
+/** Whether Auto Scaling has just said that the hook holds the instance: in its event, or in the answer to a heartbeat. */
 export function isJustVerified({ lastHeartbeatAtMs }: HeldDrain, nowMs: number): boolean {
   return nowMs < lastHeartbeatAtMs + VERIFIED_SECONDS * 1000;
 }

@@ -50,9 +50,9 @@ describe('what a hook chooses', () => {
     const beyond = { deadlineSeconds: 7_201, stopStragglers: 'standalone', deregistrationDelaySeconds: 301 } as const;
     expect(choiceConflictsIn(beyond, POLICY)).toEqual([]);
     expect(choicesBeyond(beyond, POLICY)).toEqual([
-      "deadlineSeconds 7201 is above the stack's own deadlineSeconds 7200, which holds instead: lower it, or raise the param and deploy again.",
-      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300, which holds instead: lower it, or raise the param and deploy again.",
-      "stopStragglers standalone would stop more than the stack's own stopStragglers none, which holds instead: choose that or less, or change the param and deploy again.",
+      "deadlineSeconds 7201 is above the stack's own deadlineSeconds 7200, which holds instead: lower it, or raise the setting and deploy again.",
+      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300, which holds instead: lower it, or raise the setting and deploy again.",
+      "stopStragglers standalone would stop more than the stack's own stopStragglers none, which holds instead: choose that or less, or change the setting and deploy again.",
     ]);
   });
 

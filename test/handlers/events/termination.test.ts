@@ -202,15 +202,15 @@ describe('the cluster of a drain', () => {
   it.each([
     [
       '{"deadlineSeconds": 1801}',
-      "deadlineSeconds 1801 is above the stack's own deadlineSeconds 1800, which holds instead: lower it, or raise the param and deploy again.",
+      "deadlineSeconds 1801 is above the stack's own deadlineSeconds 1800, which holds instead: lower it, or raise the setting and deploy again.",
     ],
     [
       '{"deregistrationDelaySeconds": 301}',
-      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300, which holds instead: lower it, or raise the param and deploy again.",
+      "deregistrationDelaySeconds 301 is above the stack's own deregistrationDelaySeconds 300, which holds instead: lower it, or raise the setting and deploy again.",
     ],
     [
       '{"stopStragglers": "standalone"}',
-      "stopStragglers standalone would stop more than the stack's own stopStragglers none, which holds instead: choose that or less, or change the param and deploy again.",
+      "stopStragglers standalone would stop more than the stack's own stopStragglers none, which holds instead: choose that or less, or change the setting and deploy again.",
     ],
   ])('may come with a choice beyond the settings, which may have been lowered since: %s', (metadata, words) => {
     begun(withMetadata(metadata)).toMatchObject({
