@@ -75,12 +75,12 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
   }
 }
 
-/** What an instance is that is not in service in the group, or not ACTIVE in the cluster. */
+/** What an instance is that is not in service in the group, or not in the cluster. */
 function presentStranger(id: string, { group, cluster }: Snapshot): string {
   const state = group.instances.find((each) => each.id === id)?.state;
   if (state === undefined) return `is not an instance of the group ${group.name}`;
   const status = hostsIn(cluster).get(id)?.status ?? 'not registered';
-  return `is ${state} in the group ${group.name} and ${status} in the cluster ${cluster.name}: a plan terminates what is InService and ACTIVE`;
+  return `is ${state} in the group ${group.name} and ${status} in the cluster ${cluster.name}: a plan terminates what is InService, and ACTIVE or DRAINING`;
 }
 
 function presentCount(instances: number): string {

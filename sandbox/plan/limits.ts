@@ -5,6 +5,7 @@ import {
   hostsIn,
   hostsInService,
   isUnderstood,
+  membersOf,
   newTasksFail,
   suspendedIn,
 } from './build.ts';
@@ -268,20 +269,38 @@ function* taskLimits({ cluster }: Snapshot): Generator<Limit> {
 /** Those by which the plan knows which instance a scale-in takes. */
 const BY_AGE = ['OldestInstance', 'NewestInstance'];
 
-function* changeLimits({ group }: Snapshot, change: Change): Generator<Limit> {
+/** Of a scale-in that may take other instances than the plan: a risk, if something keeps one of those from being drained. */
+function chosenOtherwise(snapshot: Snapshot, count: number): Pick<Limit, 'effect' | 'isRisk'> {
+  const { services, tasks } = snapshot.cluster;
+  const effect = 'Another instance than in the plan may leave. --change terminate --decrement plans the others.';
+  const replaced = new Set(services.map(({ name }) => `service:${name}`));
+  const kept = new Set(tasks.flatMap(({ group, ec2InstanceId }) => (replaced.has(group) ? [] : ec2InstanceId)));
+  for (const { ec2InstanceId, agentConnected } of hostsInService(snapshot)) {
+    if (!agentConnected) kept.add(ec2InstanceId);
+  }
+  const others = membersOf(snapshot)
+    .filter(({ protectedFromScaleIn }) => !protectedFromScaleIn)
+    .slice(count);
+  const harder = others.flatMap(({ instanceId }) => (kept.has(instanceId) ? instanceId : []));
+  if (harder.length === 0) return { effect };
+  const why = 'where draining does not stop every task, or the agent is disconnected';
+  return { effect: `${effect} It may get stuck if it is ${harder.join(' or ')}, ${why}.`, isRisk: true };
+}
+
+function* changeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
+  const { group } = snapshot;
   const { terminationPolicies: policies } = group;
   if (change.kind === 'scale-in' && !BY_AGE.includes(policies?.[0] ?? '')) {
     const by = policies ? ` ${policies.join(', ')} of the group` : ' of the group, which are not in the snapshot';
     yield {
-      what: `Auto Scaling chooses by the termination policies${by}.`,
-      effect:
-        'Another instance than in the plan may leave: the plan takes the oldest. --change terminate --decrement plans the others.',
+      what: `Auto Scaling chooses by the termination policies${by}, and the plan by age.`,
+      ...chosenOtherwise(snapshot, change.count),
     };
   }
   if (change.kind === 'scale-in' && new Set(group.instances.map(({ zone }) => zone)).size > 1) {
     yield {
-      what: 'The group is in several Availability Zones.',
-      effect: 'Auto Scaling takes an instance of the fullest zone first; the plan chooses among all of them.',
+      what: 'The group is in several Availability Zones: Auto Scaling takes an instance of the fullest one first, and the plan of any.',
+      ...chosenOtherwise(snapshot, change.count),
     };
   }
   // By default (API reference, RefreshPreferences, StandbyInstances).

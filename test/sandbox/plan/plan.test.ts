@@ -774,7 +774,7 @@ describe('a change', () => {
       'an instance that is not registered any more',
       TERMINATE,
       { cluster: { instances: aSnapshot().cluster.instances.slice(1) } },
-      /^--instance \S+a is InService in the group web and not registered in the cluster prod: a plan terminates what is InService and ACTIVE\.$/,
+      /^--instance \S+a is InService in the group web and not registered in the cluster prod: a plan terminates what is InService, and ACTIVE or DRAINING\.$/,
     ],
     [
       'an instance that is on its way out',
@@ -1002,11 +1002,37 @@ describe('what a plan does not model', () => {
       limits({ group: { terminationPolicies } as Changes['group'] & {} }, change);
     expect(by(['OldestInstance', 'Default'])).toEqual([]);
     expect(by(['NewestInstance'])).toEqual([]);
-    expect(by(['Default'])).toEqual(['Auto Scaling chooses by the termination policies Default of the group.']);
+    expect(by(['Default'])).toEqual([
+      'Auto Scaling chooses by the termination policies Default of the group, and the plan by age.',
+    ]);
     expect(by()).toEqual([
-      'Auto Scaling chooses by the termination policies of the group, which are not in the snapshot.',
+      'Auto Scaling chooses by the termination policies of the group, which are not in the snapshot, and the plan by age.',
     ]);
     expect(limits({ group: { terminationPolicies: ['Default'] } }, TERMINATE)).toEqual([]);
+  });
+
+  it('is a risk in a scale-in if another instance than that of the plan is harder to drain', () => {
+    const change: Change = { kind: 'scale-in', count: 1 };
+    const zones = aSnapshot().group.instances.map((each, i) => ({ ...each, zone: `eu-west-1${'ab'[i]}` }));
+    const risks = (
+      cluster: Changes['cluster'] & {},
+      group: Changes['group'] & {} = { terminationPolicies: ['Default'] },
+    ) => limitsOf(aSnapshot({ cluster, group }), change).filter(({ isRisk }) => isRisk);
+    const jobOn = (id: string) => ({ tasks: [...aSnapshot().cluster.tasks, aTask('j', id, { group: 'family:job' })] });
+    const silent = aSnapshot().cluster.instances.map((each, i) => ({ ...each, agentConnected: i === 0 }));
+    for (const cluster of [jobOn(INSTANCES[1]), { instances: silent }]) {
+      expect(risks(cluster)).toMatchObject([
+        { effect: expect.stringContaining(`It may get stuck if it is ${INSTANCES[1]}, `) },
+      ]);
+    }
+    expect(risks(jobOn(INSTANCES[1]), { terminationPolicies: ['OldestInstance'], instances: zones })).toHaveLength(1);
+    // What is on the instance that the plan takes is in the plan.
+    expect(risks(jobOn(INSTANCES[0]))).toEqual([]);
+    expect(risks(jobOn(INSTANCES[1]), { terminationPolicies: ['OldestInstance'] })).toEqual([]);
+    const [first, second] = aSnapshot().group.instances;
+    if (!first || !second) throw new Error('The sample has two instances.');
+    const instances = [first, { ...second, protectedFromScaleIn: true }];
+    expect(risks(jobOn(INSTANCES[1]), { terminationPolicies: ['Default'], instances })).toEqual([]);
   });
 
   it('begins with the tasks that there are, and has ECS start the others', async () => {
