@@ -28,7 +28,7 @@ async function opinionsOn(path: string) {
   return { plan, doctor, said: doctor.findings.map(({ what }) => what) };
 }
 
-/** A standalone task that runs for three hours, longer than a drain may take. */
+/** A standalone task that runs for 40 minutes, longer than most drains here may take. */
 const JOB: Changes['cluster'] = {
   tasks: [...aSnapshot().cluster.tasks, aTask('0j', INSTANCES[0], { group: 'family:job' })],
   stoppedTasks: [
@@ -38,7 +38,7 @@ const JOB: Changes['cluster'] = {
       stopCode: 'EssentialContainerExited',
       createdAtMs: 0,
       startedAtMs: 0,
-      executionStoppedAtMs: 3 * 3_600_000,
+      executionStoppedAtMs: 40 * 60_000,
     },
   ],
 };
@@ -68,7 +68,11 @@ describe('ecs-drain doctor of a group without a stack', () => {
   });
 
   it('finds a hook that is missing, a dry run, a silent agent, and a group that the deployed function does not drain', async () => {
-    const drain = { function: 'ecs-drain-main-drain', params: { dryRun: 'true' }, drainsGroup: false };
+    const drain = {
+      function: 'ecs-drain-main-drain',
+      params: { dryRun: 'true', deadlineSeconds: '1800' },
+      drainsGroup: false,
+    };
     const instances = aSnapshot().cluster.instances.map((each, i) => ({ ...each, agentConnected: i === 0 }));
     const path = await fileWith({ group: { hooks: [] }, cluster: { instances }, drain });
     const { plan, doctor, said } = await opinionsOn(path);
@@ -102,8 +106,8 @@ describe('ecs-drain doctor of a group without a stack', () => {
   });
 
   it('warns of what holds up a drain that ends as drained, for which the plan is a Go', async () => {
-    // The job runs for three hours, and the deadline is later.
-    const drain = { function: 'ecs-drain-main-drain', params: { deadlineSeconds: '14400' }, drainsGroup: true };
+    // The job ends before the deadline.
+    const drain = { function: 'ecs-drain-main-drain', params: { deadlineSeconds: '3600' }, drainsGroup: true };
     const { plan, doctor } = await opinionsOn(await fileWith({ cluster: JOB, drain }));
     expect([plan.go, doctor.healthy]).toEqual([true, true]);
     expect(doctor.findings).toContainEqual(
