@@ -329,9 +329,12 @@ function addSlack(metrics: Metrics, drain: Drain, outcome: Outcome, finishedAtMs
   if (slack !== undefined) metrics.addMetric('DrainSlack', MetricUnit.Seconds, slack);
 }
 
-/** The slack of a drain that ended as drained. Tasks that stopped before it began do not count. */
-function slackSeconds({ kind, startedAtMs }: Drain, outcome: Outcome, finishedAtMs: number): number | undefined {
+/** The slack of a drain that ended as drained, if it is known. Tasks that stopped before it began do not count. */
+function slackSeconds(drain: Drain, outcome: Outcome, finishedAtMs: number): number | undefined {
+  const { kind, startedAtMs, announced } = drain;
   if (outcome.kind !== 'drained' || kind === 'supervised') return undefined; // The slack of a supervised drain is ECS's.
+  // It waited for tasks. An earlier round saw the last of them stop, and could not end the drain.
+  if (outcome.lastTaskStoppedAtMs === undefined && announced) return undefined;
   return secondsBetween(Math.max(startedAtMs, outcome.lastTaskStoppedAtMs ?? startedAtMs), finishedAtMs);
 }
 

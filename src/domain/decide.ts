@@ -30,6 +30,7 @@ import {
   SCHEDULE_MIN_SECONDS,
   settledAtMs,
   stuckAtMs,
+  UNREAD_DEADLINE_SECONDS,
 } from './policy.ts';
 import { stopDueAtMs, stragglersIn } from './stragglers.ts';
 import { handOver, isJustVerified, mayUseSchedule, retryAtMs, waitUntil, withoutQueue } from './wait.ts';
@@ -64,15 +65,10 @@ export function decide(given: Situation): Decision {
   }
 }
 
-/**
- * Where the drain continues: at what it knew, or at a search when an event says that the instance is empty. Where an earlier round saw
- * no task left and could not end the drain, a list says when the last one stopped. ECS's own drains are empty for long: each of their
- * looks would list.
- */
-export function firstScope({ drain: { kind, known, closed }, isWoken }: Situation<Drain>): Scope {
-  const isListed = known?.tasks !== undefined && known.tasks.listedAtMs >= settledAtMs(closed);
-  const saysWhen = kind === 'supervised' || known?.tasks?.holding.length !== 0;
-  return { registrations: isWoken ? 'search' : 'known', tasks: isListed && saysWhen ? 'known' : 'list' };
+/** Where the drain continues: at what it knew, or at a search when an event says that the instance is empty. */
+export function firstScope({ drain, isWoken }: Situation<Drain>): Scope {
+  const isListed = drain.known?.tasks !== undefined && drain.known.tasks.listedAtMs >= settledAtMs(drain.closed);
+  return { registrations: isWoken ? 'search' : 'known', tasks: isListed ? 'known' : 'list' };
 }
 
 /** What closes the instance to new tasks, or proves that no task holds it, regardless of time limits. */
@@ -139,13 +135,21 @@ function atDeadline(situation: Situation): Decision | undefined {
 
 /** What the deadline, a silent agent or a straggler calls for, if anything yet. */
 function lastResort(seen: Seen, situation: Situation): Decision | undefined {
-  const { drain, policy, isStartVerified } = situation;
-  const due = dueBy(deadlineAtMs(drain, policy), seen, situation);
+  const { drain, policy, nowMs, isStartVerified, refused } = situation;
+  const deadlineMs = deadlineAtMs(drain, policy);
+  const due = dueBy(deadlineMs, seen, situation);
   if (!due || drain.kind !== 'held') return due;
   const mayBeMoved = policy.waiting === 'park' && !situation.isScheduleRead;
-  if (!isStartVerified && (due.kind !== 'stop-tasks' || mayBeMoved)) return { kind: 'verify-start' };
-  // Without an answer of Scheduler the drain goes on for as long as an operator could have asked.
-  return mayBeMoved ? dueBy(latestDeadlineAtMs(drain, policy), seen, situation) : due;
+  if (!isStartVerified && (due.kind !== 'stop-tasks' || mayBeMoved)) {
+    if (!refused.has('verify-start')) return { kind: 'verify-start' };
+    if (due.kind !== 'stop-tasks') return undefined;
+  }
+  if (!mayBeMoved) return due;
+  // The end waits for Scheduler. Tasks are stopped without its answer rather than killed without their grace.
+  const late = stragglersIn(seen.tasks?.holding ?? [], deadlineMs, policy, nowMs, 'at the latest');
+  if (late.length > 0 && !refused.has('stop-tasks')) return { kind: 'stop-tasks', tasks: late };
+  const movedMs = Math.min(latestDeadlineAtMs(drain, policy), deadlineMs + UNREAD_DEADLINE_SECONDS * 1000);
+  return dueBy(movedMs, seen, situation);
 }
 
 /** What they call for if this is the deadline. */

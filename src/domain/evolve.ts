@@ -166,7 +166,14 @@ function withHook(drain: Drain, limits: HookLimits): Drain {
 }
 
 /** A refusal of these says nothing about the instance. After any other, its state is not known any more. */
-const KEEPS_OBSERVATION: readonly DecisionKind[] = ['heartbeat', 'stop-tasks', 'announce', 'park', 'hand-over'];
+const KEEPS_OBSERVATION: readonly DecisionKind[] = [
+  'heartbeat',
+  'verify-start',
+  'stop-tasks',
+  'announce',
+  'park',
+  'hand-over',
+];
 
 type Refusal = Extract<Answer, { kind: 'refused' }>;
 

@@ -168,7 +168,9 @@ async function loadUnparked(drain: Drain, isAgain: boolean, ports: Ports): Promi
   }
   const nowMs = ports.clock.nowMs();
   if (!(await isPending(drain, ports))) return { kind: 'superseded', drain };
-  return workOn(withHeartbeat(continued({ ...drain, parked: undefined }), nowMs));
+  // Of two deliveries that find it gone, the one that makes it again knows its wait by the turn.
+  const { unconfirmedTurn = drain.parked?.turn } = drain;
+  return workOn(withHeartbeat(continued({ ...drain, parked: undefined, unconfirmedTurn }), nowMs));
 }
 
 /**

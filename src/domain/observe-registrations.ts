@@ -73,8 +73,8 @@ export interface Searching {
 
 /** What a cluster says: registrations, and why there may be more. */
 interface Searched extends Registrations {
-  /** Whether ECS lists registrations that it does not describe, and so does not say of which instance. */
-  readonly isInPart?: boolean;
+  /** How many registrations ECS lists and does not describe, and so does not say of which instances they are. */
+  readonly undescribed?: number;
 }
 
 /** The registrations as they are now; what could not be asked for is left out. */
@@ -107,6 +107,9 @@ export async function search(
   return found;
 }
 
+/** To find more than this among a hundred would cost more calls than it saves. */
+const FEW_UNDESCRIBED = 4;
+
 /** Where ECS does not say of which instance a registration is, halves are searched, until only the drain of that one has to wait. */
 async function searchApart(
   cluster: string,
@@ -115,7 +118,9 @@ async function searchApart(
   searching: Searching,
 ): Promise<(readonly [Work, Searched])[]> {
   const searched = await searchCluster(cluster, works, resolve, searching.ecs);
-  if (!searched.isInPart || searching.takesParts || works.length === 1) return works.map((work) => [work, searched]);
+  const { undescribed = 0 } = searched;
+  const isSplit = undescribed > 0 && undescribed <= FEW_UNDESCRIBED && works.length > 1 && !searching.takesParts;
+  if (!isSplit) return works.map((work) => [work, searched]);
   const halves = batches(works, Math.ceil(works.length / 2));
   return (await Promise.all(halves.map((half) => searchApart(cluster, half, resolve, searching)))).flat();
 }
@@ -133,7 +138,7 @@ async function searchCluster(
     const { found, error } = searched;
     if (error || found.length === arns.length) return searched;
     const reason = `ECS lists ${arns.length} registrations in cluster ${cluster} and describes ${found.length}.`;
-    return { found, error: new Unavailable(reason), isInPart: true };
+    return { found, error: new Unavailable(reason), undescribed: arns.length - found.length };
   } catch (error) {
     return { found: [], error: errorOf(error) };
   }

@@ -173,7 +173,10 @@ async function verifyStarts(steps: readonly StepOf<'verify-start'>[], ports: Por
 }
 
 /** What operators ask of a drain. Only its schedule knows of a request since it was written, or since it was copied. */
-async function readRequests({ drain, isScheduleRead }: Work, ports: Ports): Promise<Start['operator'] | 'taken'> {
+async function readRequests(
+  { drain, isScheduleRead, receives = 1 }: Work,
+  ports: Ports,
+): Promise<Start['operator'] | 'taken'> {
   if (drain.kind !== 'held' || isScheduleRead || !ports.schedules) return drain.operator;
   const stored = await storedOf(drain, ports);
   if (stored instanceof Unavailable) return 'unread';
@@ -182,7 +185,9 @@ async function readRequests({ drain, isScheduleRead }: Work, ports: Ports): Prom
   const operator = latestRequests(stored.operator, drain.operator);
   // A round that knew nothing of the latest request has written the schedule after it.
   const isMissing = operator !== stored.operator;
-  return !isMissing && isContinuedElsewhere(stored, drain, ports.clock.nowMs()) ? 'taken' : operator;
+  // A message that comes again may be all that is left of the delivery that wrote the schedule.
+  const isElsewhere = receives <= 1 && isContinuedElsewhere(stored, drain, ports.clock.nowMs());
+  return isElsewhere && !isMissing ? 'taken' : operator;
 }
 
 /** Best effort: what the bus does not take is recorded and never fails the drain. */

@@ -2,7 +2,7 @@
 
 import { type HookChoices, type HookLimits, type LifecycleHook, MANAGED_DRAINING_HOOK } from './drain.ts';
 import { COMPLETION_RESERVE_SECONDS, HAND_OVER_SECONDS, type Policy, policyWith, stopsMore } from './policy.ts';
-import { STOP_RESERVE_SECONDS } from './stragglers.ts';
+import { STOP_RESERVE_SECONDS, STOP_SPREAD_SECONDS } from './stragglers.ts';
 
 /** What a policy has to work with: the invocation, and the hook where the deployment creates it. */
 export interface Limits {
@@ -92,9 +92,10 @@ function* stragglerConflicts({
 }: Policy): Generator<string> {
   if (stopStragglers === 'none') return;
   const delaySeconds = stopStragglers === 'all' ? deregistrationDelaySeconds : 0;
-  const graceSeconds = delaySeconds + containerStopTimeoutSeconds + STOP_RESERVE_SECONDS;
+  const reserveSeconds = STOP_RESERVE_SECONDS + STOP_SPREAD_SECONDS;
+  const graceSeconds = delaySeconds + containerStopTimeoutSeconds + reserveSeconds;
   if (graceSeconds >= deadlineSeconds) {
-    yield `stopStragglers ${stopStragglers} would stop tasks at once: deregistrationDelaySeconds ${delaySeconds} + containerStopTimeoutSeconds ${containerStopTimeoutSeconds} + ${STOP_RESERVE_SECONDS} s of reserve = ${graceSeconds} s, not below deadlineSeconds ${deadlineSeconds}; raise deadlineSeconds.`;
+    yield `stopStragglers ${stopStragglers} would stop tasks at once: deregistrationDelaySeconds ${delaySeconds} + containerStopTimeoutSeconds ${containerStopTimeoutSeconds} + ${reserveSeconds} s of reserve = ${graceSeconds} s, not below deadlineSeconds ${deadlineSeconds}; raise deadlineSeconds.`;
   }
 }
 

@@ -65,6 +65,9 @@ export const SCHEDULE_LATE_SECONDS = 60 + HAND_OVER_SECONDS;
 /** How long an event may be on its way: a crashed invocation comes again after a minute or two. */
 export const ON_THE_WAY_SECONDS = 180;
 
+/** How long a drain goes on after its deadline while Scheduler does not say whether an operator has set a later one. */
+export const UNREAD_DEADLINE_SECONDS = 900;
+
 /** The shortest wait on a schedule: a shorter one is imprecise by more than its length. */
 export const SCHEDULE_MIN_SECONDS = 30;
 
@@ -260,10 +263,15 @@ export function heartbeatDueAtMs(drain: Drain, policy: Policy): number {
   return drain.lastHeartbeatAtMs + heartbeatTimeoutSeconds(drain) * policy.heartbeatFraction * 1000;
 }
 
-/** When Auto Scaling decides without us, unless a heartbeat of ours comes first; never, where we send none. */
-export function hookTimesOutAtMs(drain: Drain): number {
+/**
+ * When Auto Scaling decides without us, unless a heartbeat of ours comes first; never, where we send none. A hook that was not read
+ * yet may be one of the shortest, unless such a one would have timed out already.
+ */
+export function hookTimesOutAtMs(drain: Drain, policy: Policy, nowMs: number): number {
   if (drain.kind !== 'held') return Number.POSITIVE_INFINITY;
-  return drain.lastHeartbeatAtMs + heartbeatTimeoutSeconds(drain) * 1000;
+  const soonestMs = drain.lastHeartbeatAtMs + heartbeatTimeoutSeconds(drain) * 1000;
+  const assumedMs = drain.lastHeartbeatAtMs + limitsOf(drain, policy).heartbeatTimeoutSeconds * 1000;
+  return nowMs < soonestMs ? soonestMs : assumedMs;
 }
 
 /** How long the hook holds the instance after a heartbeat. One that is not read yet may be one of the shortest. */

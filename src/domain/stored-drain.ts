@@ -9,7 +9,8 @@ export async function storedOf(drain: Drain, ports: Ports): Promise<Drain | unde
   const named = drain.parked?.schedule ?? name;
   if (named !== name) {
     const moved = await storedIn(name, drain, ports);
-    if (moved && !(moved instanceof Error) && isSameDrain(moved, drain)) return moved;
+    // One that cannot be read now may be there, and knows more than the earlier one.
+    if (moved instanceof Error || (moved && isSameDrain(moved, drain))) return moved;
   }
   return storedIn(named, drain, ports);
 }

@@ -10,7 +10,7 @@ export const STOP_RESERVE_SECONDS = 10;
  * How much earlier than necessary StopTask may come: of many drains with one deadline, ECS would throttle the calls
  * (facts 17 ecs-throttling).
  */
-const STOP_SPREAD_SECONDS = 20;
+export const STOP_SPREAD_SECONDS = 20;
 
 /**
  * When the task is stopped, to have its whole grace before the deadline; never, if the policy leaves it alone. `random` (from 0, the
@@ -25,14 +25,16 @@ export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Polic
   return deadlineMs - Math.round((graceSeconds + STOP_SPREAD_SECONDS * (1 - random)) * 1000);
 }
 
-/** The tasks that are stopped now, if any. */
+/** The tasks that may be stopped now, or those that cannot wait any longer. */
 export function stragglersIn(
   holding: readonly HoldingTask[],
   deadlineMs: number,
   policy: Policy,
   nowMs: number,
+  when: 'at the earliest' | 'at the latest' = 'at the earliest',
 ): readonly HoldingTask[] {
-  return holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineMs, policy, 0));
+  const random = when === 'at the earliest' ? 0 : 1;
+  return holding.filter((task) => nowMs >= stopDueAtMs(task, deadlineMs, policy, random));
 }
 
 /** The observation after ECS was asked to stop these tasks. It may take a moment to show it, and to ask again would not hurry it. */

@@ -49,7 +49,7 @@ export function withoutQueue(situation: Situation<Drain>): Decision {
     waits.push({ decision: { kind: 'leave' }, endsByMs: comesAgainAtMs + HAND_OVER_SECONDS * 1000 });
   }
   const inTime = waits.filter(({ endsByMs }) => drain.kind !== 'notice' || endsByMs <= deadlineAtMs(drain, policy));
-  const wait = inTime.find(({ endsByMs }) => endsByMs <= hookTimesOutAtMs(drain));
+  const wait = inTime.find(({ endsByMs }) => endsByMs <= hookTimesOutAtMs(drain, policy, nowMs));
   if (wait) return wait.decision;
   if (drain.kind !== 'held' || isJustVerified(drain, nowMs) || refused.has('heartbeat')) return handOver(situation);
   // A heartbeat gives the hook its whole time again.

@@ -665,7 +665,12 @@ describe('the metrics of a drain', () => {
     ['the last task stopped before it', drain.startedAtMs - 60 * SECOND],
     ['there was no task', undefined],
   ])('count slack from the beginning of the drain where %s', (_, lastTaskStoppedAtMs) => {
-    expect(metricsOf({ kind: 'drained', lastTaskStoppedAtMs }).values).toMatchObject({ DrainSlack: 600 });
+    const atOnce = { ...drain, announced: undefined };
+    expect(metricsOf({ kind: 'drained', lastTaskStoppedAtMs }, atOnce).values).toMatchObject({ DrainSlack: 600 });
+  });
+
+  it('have no slack where the drain has waited for tasks and it is not known when the last one stopped', () => {
+    expect(metricsOf({ kind: 'drained', lastTaskStoppedAtMs: undefined }).values).not.toHaveProperty('DrainSlack');
   });
 
   it('are never negative, whatever the clocks of two machines say', () => {

@@ -123,8 +123,8 @@ describe('the work of an invocation', () => {
 describe('a round begins', () => {
   const begin = (drain: Situation['drain'], isWoken = false) =>
     decide(situation({ drain, isWoken, observation: undefined }));
-  const known = (listedAt: number, holding = [holdingTaskOf()]) =>
-    knownOf(seenOf([], { tasks: { holding, lastStoppedAtMs: undefined, listedAtMs: at(listedAt) } }));
+  const known = (listedAt: number) =>
+    knownOf(seenOf([], { tasks: { holding: [], lastStoppedAtMs: undefined, listedAtMs: at(listedAt) } }));
 
   it('with setting the instance to DRAINING, where nothing is known of it', () => {
     expect(begin(drainOf({ known: undefined }))).toEqual({ kind: 'set-draining' });
@@ -138,10 +138,6 @@ describe('a round begins', () => {
     expect(begin(drainOf({ known: knownOf(unlisted('DRAINING')) }))).toEqual(look('known', 'list'));
     expect(begin(drainOf({ known: known(-50.001) }))).toEqual(look('known', 'list'));
     expect(begin(drainOf({ known: known(-50) }))).toEqual(look('known', 'known'));
-  });
-
-  it('with a list of the tasks, where none was left before: it says when the last one stopped', () => {
-    expect(begin(drainOf({ known: known(-50, []) }))).toEqual(look('known', 'list'));
   });
 
   it('with a search, where an event has called the instance empty: it may end at once', () => {
@@ -370,8 +366,6 @@ describe('a deadline that an operator may have moved, by a schedule that was not
     situation({ drain: beatenAt(7_100), nowMs: at(7_200), isScheduleRead: false, ...overrides });
   const stopping = { policy: { ...POLICY, stopStragglers: 'all' as const }, observation: seenOf([job]) };
   const verified = { isStartVerified: true, refused: refused('verify-start') };
-  // The hook holds the instance for 172,800 s, and the end may take 240 s.
-  const latest = { drain: beatenAt(172_500), nowMs: at(172_560) };
 
   it('is asked for before tasks are killed, and before they are stopped', () => {
     expect(decide(unread())).toEqual({ kind: 'verify-start' });
@@ -379,21 +373,38 @@ describe('a deadline that an operator may have moved, by a schedule that was not
     expect(decide(unread({ ...stopping, nowMs: at(7_110) - 1 })).kind).toBe('park');
   });
 
-  it('kills and stops nothing without an answer: the drain asks again within seconds', () => {
+  it('kills no task without an answer: the drain asks again within seconds', () => {
     expect(decide(unread(verified))).toEqual(parkUntil(7_202, 'both'));
-    expect(decide(unread({ ...verified, ...stopping, nowMs: at(7_130) }))).toEqual(parkUntil(7_132, 'both'));
     expect(decide(unread({ ...verified, refused: refused('verify-start', 'queue') }))).toMatchObject({
       kind: 'park',
       on: 'schedule',
     });
   });
 
-  it('has come once the hook allows no later one', () => {
-    expect(decide(unread({ ...verified, ...latest, nowMs: at(172_560) - 1 })).kind).toBe('park');
-    expect(decide(unread({ ...verified, ...latest }))).toMatchObject({ verdict: { kind: 'timed-out' } });
-    expect(decide(unread({ ...verified, ...latest, ...stopping, nowMs: at(172_490) }))).toMatchObject({
-      kind: 'stop-tasks',
-    });
+  it('is waited for as long as tasks still get their whole grace: they are stopped then, with or without an answer', () => {
+    expect(decide(unread({ ...verified, ...stopping, nowMs: at(7_130) - 1 }))).toEqual(parkUntil(7_132, 'both'));
+    expect(decide(unread({ ...verified, ...stopping, nowMs: at(7_130) }))).toMatchObject({ kind: 'stop-tasks' });
+  });
+
+  it('costs no task its stop: what the drain did not stop in time, such as in an outage of the queue, is stopped late', () => {
+    const late = { ...verified, ...stopping, nowMs: at(7_300) };
+    expect(decide(unread(late))).toMatchObject({ kind: 'stop-tasks' });
+    expect(decide(unread({ ...late, refused: refused('verify-start', 'stop-tasks') })).kind).toBe('park');
+  });
+
+  it('is not asked for again in a round in which Auto Scaling does not answer: tasks are stopped, and none is killed', () => {
+    const silent = { refused: refused('verify-start') };
+    expect(decide(unread({ ...silent, ...stopping, nowMs: at(7_130) }))).toMatchObject({ kind: 'stop-tasks' });
+    expect(decide(unread(silent)).kind).toBe('park');
+  });
+
+  it('is waited for no longer than 15 minutes, nor for longer than the hook allows', () => {
+    const timedOut = { verdict: { kind: 'timed-out' } };
+    expect(decide(unread({ ...verified, nowMs: at(8_100) - 1 })).kind).toBe('park');
+    expect(decide(unread({ ...verified, nowMs: at(8_100) }))).toMatchObject(timedOut);
+    const drain = drainOf({ hook: hookLimits(75), lastHeartbeatAtMs: at(7_259) }); // 7,500 s in all
+    expect(decide(unread({ ...verified, drain, nowMs: at(7_260) - 1 })).kind).toBe('park');
+    expect(decide(unread({ ...verified, drain, nowMs: at(7_260) }))).toMatchObject(timedOut);
   });
 
   it('keeps no drain whose agent is lost', () => {
@@ -795,7 +806,7 @@ describe('any decision', () => {
       ];
       const lateMs = decision.on === 'schedule' ? SCHEDULE_LATE_SECONDS * 1000 : 0;
       // Without the queue a drain may be late by a schedule's minute, but not for its hook.
-      const mustKeep = given.refused.has('queue') ? [hookTimesOutAtMs(drain)] : due;
+      const mustKeep = given.refused.has('queue') ? [hookTimesOutAtMs(drain, policy, given.nowMs)] : due;
       for (const dueMs of mustKeep.filter((each) => each > nowMs)) {
         expect(decision.untilMs + lateMs).toBeLessThanOrEqual(wholeSecond(dueMs));
       }

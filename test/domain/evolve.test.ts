@@ -112,7 +112,7 @@ describe('what AWS refuses', () => {
   const refusal = { kind: 'refused', reason: 'throttled' } as const;
   const unavailable = { kind: 'unavailable', reason: 'throttled' };
 
-  it.each<Decision>([LOOK, GONE, { kind: 'set-draining' }, { kind: 'verify-start' }])(
+  it.each<Decision>([LOOK, GONE, { kind: 'set-draining' }])(
     'leaves nothing observed to decide by: $kind',
     (decision) => {
       const work = workOf(drainOf(), { refused: new Set(['heartbeat']) });
@@ -126,6 +126,7 @@ describe('what AWS refuses', () => {
     { kind: 'heartbeat' },
     { kind: 'read-hook' },
     { kind: 'announce', event: 'stuck', deadlineAtMs: at(1) },
+    { kind: 'verify-start' },
     { kind: 'stop-tasks', tasks: [holdingTaskOf()] },
   ])('leaves the observation as good as it was, where it says nothing of the instance: $kind', (decision) => {
     const work = workOf();

@@ -155,6 +155,15 @@ describe('a continuation from the queue or a schedule', () => {
       }
     });
 
+    it('goes on as it says where the schedule of today’s name cannot be read: it may know more than the earlier one', async () => {
+      const fault: World['fault'] = ({ name, args }) =>
+        name === 'get' && args[0] === SCHEDULE ? new Unavailable('throttled') : undefined;
+      const aws = fakeAws({ fault });
+      aws.schedules.set('one', { drain: earlier, firesAtMs: at(60), writtenAtMs: at(0), hasFired: true });
+      await aws.waitUntil(60);
+      expect(await loaded(aws, [trusted(earlier)])).toMatchObject([[{ isScheduleRead: false }]]);
+    });
+
     it('goes on though an earlier drain of the instance has left its schedule', async () => {
       const aws = await storing(earlier);
       const drain = drainOf({ known, action: { ...ACTION, token: 'another' } });
@@ -177,7 +186,8 @@ describe('a continuation from the queue or a schedule', () => {
     const [works] = await loaded(aws, [brought(trusted(parked))]);
     // The hook’s timeout may run since the heartbeat was asked for.
     const beaten = { lastHeartbeatAtMs: at(30), heartbeats: 1 };
-    expect(works).toEqual([brought(workOn({ ...parked, parked: undefined, continuations: 1, ...beaten }))]);
+    const unconfirmed = { parked: undefined, unconfirmedTurn: parked.parked?.turn };
+    expect(works).toEqual([brought(workOn({ ...parked, ...unconfirmed, continuations: 1, ...beaten }))]);
     expect(namesOf(aws)).toEqual(['get', 'recordHeartbeat']);
   });
 

@@ -266,6 +266,16 @@ describe('a search', () => {
     expect(aws.callsNamed('list').length).toBeLessThanOrEqual(1 + 2 * Math.ceil(Math.log2(60)));
   });
 
+  it('searches no part again where ECS describes none of many: that would take more calls than a retry', async () => {
+    const { instances } = fleetOf(60);
+    const aws = fakeAws({ instances: instances.map((each) => ({ ...each, status: 'DRAINING' })) });
+    const ports = withEcs((ecs) => ({ describe: async (cluster, arns) => ecs.describe(cluster, arns.slice(5)) }));
+    const asks = instances.map(({ ec2InstanceId = '' }) => look(drainOn(ec2InstanceId), { registrations: 'search' }));
+    const answers = await observed(aws, asks, { ports });
+    expect(new Set(answers.map((answer) => answer?.kind))).toEqual(new Set(['refused']));
+    expect(aws.callsNamed('list')).toHaveLength(1);
+  });
+
   it.each(['lifecycle-action', undefined] as const)(
     'says why a part of the instances could not be set to DRAINING (mark: %s)',
     async (mark) => {

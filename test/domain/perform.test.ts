@@ -251,6 +251,12 @@ describe('what Auto Scaling knows of a group', () => {
       expect(await verifiedWith({ ...own, operator }, stored)).toMatchObject({ answer: { ...start, operator } });
     });
 
+    it('unless the message comes again: the delivery that wrote the schedule may have crashed', async () => {
+      const stored = drainOf({ parked: waitOf(90, 0.7), operator });
+      expect(await verifiedWith(own, stored, { receives: 1 })).toMatchObject({ answer: { kind: 'taken' } });
+      expect(await verifiedWith(own, stored, { receives: 2 })).toMatchObject({ answer: { ...start, operator } });
+    });
+
     it('unless it was read in this round', async () => {
       const { answer, calls } = await verifiedWith(own, { ...own, operator }, { isScheduleRead: true });
       expect(answer).toEqual({ ...start, operator: undefined });

@@ -26,10 +26,10 @@ describe('settings work together', () => {
     ['five seconds are left for a round beside the margin', {}, 25],
     ['a heartbeat that is due leaves just the time to hand over', { deadlineSeconds: 60 }, 60, 30],
     ['the deadline leaves just the reserve to the hook', { deadlineSeconds: 2_760 }, 60, 30],
-    ['stragglers have a second before they are stopped', { stopStragglers: 'all', deadlineSeconds: 341 }],
+    ['stragglers have a second before they are stopped', { stopStragglers: 'all', deadlineSeconds: 361 }],
     [
       'standalone stragglers have a second before they are stopped',
-      { stopStragglers: 'standalone', deadlineSeconds: 41 },
+      { stopStragglers: 'standalone', deadlineSeconds: 61 },
     ],
   ])('where %s', (_, policy, functionTimeoutSeconds, heartbeatTimeoutSeconds) => {
     expect(conflicts(policy, functionTimeoutSeconds, heartbeatTimeoutSeconds)).toEqual([]);
@@ -127,17 +127,17 @@ describe('settings that cannot work together are refused with the arithmetic', (
     ],
     [
       'stragglers stopped as soon as the drain begins',
-      { stopStragglers: 'all', deadlineSeconds: 340 },
+      { stopStragglers: 'all', deadlineSeconds: 360 },
       60,
       undefined,
-      'stopStragglers all would stop tasks at once: deregistrationDelaySeconds 300 + containerStopTimeoutSeconds 30 + 10 s of reserve = 340 s, not below deadlineSeconds 340; raise deadlineSeconds.',
+      'stopStragglers all would stop tasks at once: deregistrationDelaySeconds 300 + containerStopTimeoutSeconds 30 + 30 s of reserve = 360 s, not below deadlineSeconds 360; raise deadlineSeconds.',
     ],
     [
       'standalone stragglers stopped as soon as the drain begins',
-      { stopStragglers: 'standalone', deadlineSeconds: 40 },
+      { stopStragglers: 'standalone', deadlineSeconds: 60 },
       60,
       undefined,
-      'stopStragglers standalone would stop tasks at once: deregistrationDelaySeconds 0 + containerStopTimeoutSeconds 30 + 10 s of reserve = 40 s, not below deadlineSeconds 40; raise deadlineSeconds.',
+      'stopStragglers standalone would stop tasks at once: deregistrationDelaySeconds 0 + containerStopTimeoutSeconds 30 + 30 s of reserve = 60 s, not below deadlineSeconds 60; raise deadlineSeconds.',
     ],
   ])('%s', (_, policy, functionTimeoutSeconds, heartbeatTimeoutSeconds, sentence) => {
     expect(conflicts(policy, functionTimeoutSeconds, heartbeatTimeoutSeconds)).toEqual([sentence]);

@@ -225,7 +225,7 @@ describe('a deadline that an operator has moved while Scheduler does not answer'
     async (stopStragglers) => {
       const policy = { ...POLICY, deadlineSeconds: 1_800, stopStragglers };
       // The message for the old deadline, or for the stop ahead of it.
-      const [from, to] = stopStragglers === 'none' ? [1_799, 1_802] : [1_739, 1_762];
+      const [from, to] = stopStragglers === 'none' ? [1_799, 1_802] : [1_739, 1_755];
       const world: World = { tasks: [job], random, outages: [{ of: 'scheduler', span: [from, to] }] };
       const { aws, ask, stored } = await parkedWorld(world, policy);
       await aws.waitUntil(1_600);
@@ -252,20 +252,21 @@ describe('a deadline that an operator has moved while Scheduler does not answer'
     expect(aws.completion()?.atSeconds).toBeLessThan(3_600 + POLICY.pollMaxSeconds);
   });
 
-  it('holds no drain for longer than its hook allows, and stragglers are stopped ahead of that', async () => {
-    const hook = hookLimits(100); // 10,000 s in all, and 240 s for the end
-    const policy = { ...POLICY, stopStragglers: 'all' as const };
-    const { aws, ask } = await parkedWorld(
-      { hook, random, outages: [{ of: 'scheduler', span: [1_000, 20_000] }] },
-      policy,
-    );
-    await ask({ deadlineSeconds: 9_000 });
-    await aws.run(() => aws.finished().length > 0);
-    expect(aws.secondsOf('stopTask')).toHaveLength(1);
-    expect(aws.finished()).toMatchObject([{ outcome: { kind: 'drained' } }]);
-    const [stoppedAtSeconds = 0] = aws.secondsOf('stopTask');
-    expect(stoppedAtSeconds).toBeGreaterThanOrEqual(9_760 - 340 - 20);
-    expect(stoppedAtSeconds).toBeLessThan(9_760 - 340 + POLICY.pollMaxSeconds + 1);
+  it('holds no drain for more than 15 minutes, and costs no straggler its stop', async () => {
+    const policy = { ...POLICY, deadlineSeconds: 1_800, stopStragglers: 'standalone' as const };
+    const outages: World['outages'] = [{ of: 'scheduler', span: [1_000, 20_000] }];
+    const ends = async (task: FakeTask) => {
+      const { aws } = await parkedWorld({ tasks: [task], random, outages }, policy);
+      await aws.run(() => aws.finished().length > 0);
+      return { stops: aws.secondsOf('stopTask'), atSeconds: aws.completion()?.atSeconds ?? 0, ends: aws.finished() };
+    };
+    const stopped = await ends({ ...job, stopTimeoutSeconds: 20 });
+    expect(stopped).toMatchObject({ stops: [expect.any(Number)], ends: [{ outcome: { kind: 'drained' } }] });
+    expect(stopped.stops[0]).toBeLessThan(1_770 + POLICY.pollMaxSeconds);
+    const service = await ends({ ...job, class: 'service' });
+    expect(service).toMatchObject({ stops: [], ends: [{ outcome: { kind: 'timed-out' } }] });
+    expect(service.atSeconds).toBeGreaterThanOrEqual(2_700);
+    expect(service.atSeconds).toBeLessThan(2_700 + POLICY.pollMaxSeconds + 1);
   });
 });
 

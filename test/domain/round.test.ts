@@ -440,12 +440,6 @@ describe('an outage', () => {
     }
   });
 
-  it('of Auto Scaling after the last task has stopped leaves it known when that was', async () => {
-    const aws = fakeAws({ tasks: [web], outages: [{ of: 'auto-scaling', span: [330, 340] }] });
-    expect(await aws.runToEnd()).toEqual([{ kind: 'drained', lastTaskStoppedAtMs: at(335) }]);
-    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(340);
-  });
-
   it('of ECS past the deadline ends nothing that cannot be seen', async () => {
     const aws = fakeAws({
       tasks: [{ ...web, stopsAtSeconds: 7_500 }],

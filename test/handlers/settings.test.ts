@@ -356,8 +356,8 @@ describe('settings that cannot work together', () => {
     ['a heartbeat after the timeout', { HEARTBEAT_FRACTION: '1' }, 'heartbeatFraction 1 is not below 1'],
     [
       'stragglers stopped at once',
-      { STOP_STRAGGLERS: 'all', DEADLINE_SECONDS: '340' },
-      'deregistrationDelaySeconds 300 + containerStopTimeoutSeconds 30 + 10 s of reserve = 340 s, not below deadlineSeconds 340',
+      { STOP_STRAGGLERS: 'all', DEADLINE_SECONDS: '360' },
+      'deregistrationDelaySeconds 300 + containerStopTimeoutSeconds 30 + 30 s of reserve = 360 s, not below deadlineSeconds 360',
     ],
   ])('are refused with the arithmetic: %s', (_, changes, arithmetic) => {
     expect(complaintOf(changes)).toContain(arithmetic);
