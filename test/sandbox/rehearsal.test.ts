@@ -309,7 +309,7 @@ describe.each(EVERY_RUN)('%s with %s', (scenario, drainer) => {
     expect(Object.keys(result.memoryReservation)).toEqual(['min', 'series']);
     for (const drain of result.drains) {
       expect(Object.keys(drain)).toEqual(
-        'instanceId outcome seconds slackSeconds billedSeconds apiCalls heartbeats continuations'.split(' '),
+        'instanceId hook outcome seconds slackSeconds billedSeconds apiCalls heartbeats continuations'.split(' '),
       );
     }
   });
