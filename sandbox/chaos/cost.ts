@@ -14,6 +14,8 @@ const COST = {
   stayingMinutes: 3,
   /** The second cluster is searched as well, by the copies too. */
   drainsInTwoClusters: 8,
+  /** Of an instance whose agent has moved to the second cluster, every look asks about two registrations and their tasks. */
+  drainsOfMoved: 12,
   /**
    * Where drains are parked, a stop wakes them; where they watch, polls are frequent again after it. A stop on an instance that a
    * person drains is looked into as well: its drain could be ours.
@@ -124,6 +126,7 @@ function causesOf(played: Played): Causes {
     drains: held.length + (isNotice ? 1 : 0),
     stayingMinutes: staying ? ((isNotice ? 1 : world.instances) * seconds) / 60 : 0,
     drainsInTwoClusters: searchesEmptyCluster ? held.length + copies : 0,
+    drainsOfMoved: searchesEmptyCluster && world.movesToSecondCluster ? 1 : 0,
     asked: asked.length,
     tasks: sumOfHeld(({ tasks }) => tasks) + tasksDrainedByHand,
     heldMinutes: heldSeconds / 60,

@@ -41,6 +41,13 @@ describe('in a world in which a drain that polls is begun twice, and Auto Scalin
   });
 });
 
+describe('in a world in which an agent moves to the second cluster while its instance is drained', () => {
+  it('each look asks about both registrations: its calls keep to their budget', async () => {
+    const held = await heldIn(fixedWorld('moved-while-drained'));
+    expect(held).toMatchObject({ endedBy: 'completion', outcomes: ['agent-lost'] });
+  });
+});
+
 describe('in a world in which EC2 takes an instance while Auto Scaling is down', () => {
   it('its drain has nothing left to wait for, and tries to end until Auto Scaling answers: its calls keep to their budget', async () => {
     const held = await heldIn(fixedWorld('taken-while-auto-scaling-is-down'));
