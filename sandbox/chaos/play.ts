@@ -64,9 +64,8 @@ export interface Work {
 /** What an operator asked of a drain. */
 export interface Asked {
   readonly instanceId: string;
-  /** When the invocation began and ended that took the request. */
+  /** When the invocation began that took the request. */
   readonly from: number;
-  readonly until: number;
   /** The deadline, counted from then; undefined if there is only a note. */
   readonly deadlineSeconds: number | undefined;
   /** Whether the function answered that the drain has it; it may have it otherwise too. */
@@ -240,13 +239,12 @@ function worksOf({ startedAtMs, ...invocation }: Invocation, installed: Installe
   });
 }
 
-function askedIn({ event, result, error, startedAtMs, billedSeconds }: Invocation, startMs: number): Asked[] {
+function askedIn({ event, result, error, startedAtMs }: Invocation, startMs: number): Asked[] {
   const { request } = event as { readonly request?: OperatorRequest };
   if (!request) return [];
-  const from = (startedAtMs - startMs) / 1000;
   const { instanceId, deadlineSeconds } = request;
   const isDone = error === undefined && (result as { readonly kind: string }).kind !== 'refused';
-  return [{ instanceId, from, until: from + billedSeconds, deadlineSeconds, isDone }];
+  return [{ instanceId, from: (startedAtMs - startMs) / 1000, deadlineSeconds, isDone }];
 }
 
 /** At which seconds a message came again that an invocation had dealt with. */

@@ -125,7 +125,7 @@ const world = object({
   ),
   /** A person sets the registration of an instance to DRAINING, if it is ACTIVE and has no mark of ours. */
   drainedByHand: v.optional(object(strike)),
-  /** An operator asks the drain of the instance, if it is parked, for a deadline counted from then; null only leaves a note. */
+  /** An operator's request about the drain of the instance, if it is parked. It sets a deadline, or leaves a note where that is null. */
   operator: v.optional(object({ ...strike, deadlineSeconds: v.nullable(seconds()) })),
   /**
    * The second phase: from here on nothing goes wrong any more. Outages end, events come once and in time, lists lag no longer,
@@ -258,7 +258,7 @@ function begin(world: World, region: Region, instanceIds: readonly string[]): vo
   beginMoves(world, region, instanceIds, strike);
   beginStaying(world, region, strike);
   const { operator } = world;
-  if (operator) strike(operator, (instanceId) => ask(region, instanceId, operator.deadlineSeconds));
+  if (operator) strike(operator, (instanceId) => sendRequest(region, instanceId, operator.deadlineSeconds));
   const endsAt = faultsEndAt(world);
   const isInTime = ({ atSecond }: Strike) => atSecond < endsAt;
   for (const registration of world.registrations.filter(isInTime)) {
@@ -348,8 +348,8 @@ function beginStaying(
   });
 }
 
-/** Asks as the operators' commands do: the function is invoked directly, for a drain that a schedule holds. */
-function ask(region: Region, instanceId: string, deadlineSeconds: number | null): void {
+/** Invokes the function with the request, as `ecs-drain extend` does. It needs the name of the drain's schedule. */
+function sendRequest(region: Region, instanceId: string, deadlineSeconds: number | null): void {
   const drains = [...region.scheduler.pending()].map(([schedule, input]) => {
     const { drain }: { readonly drain: Drain } = JSON.parse(input);
     return { schedule, drain };

@@ -158,7 +158,7 @@ describe('an instance is let go early', () => {
 
   it('not at a deadline that the function has confirmed, but at one that it may have at most', () => {
     const victims = [victim];
-    const asked = { instanceId: HELD.instanceId, from: 100, until: 101, deadlineSeconds: 1_000, isDone: true };
+    const asked = { instanceId: HELD.instanceId, from: 100, deadlineSeconds: 1_000, isDone: true };
     const earlyAt = (until: number, change: Partial<Asked> = {}, world: Partial<World> = {}) =>
       breachesOf(
         'we let no instance go',
@@ -252,7 +252,7 @@ describe('a hold is late', () => {
   });
 
   it('where an operator has set an earlier deadline, or before one that may be later', () => {
-    const asked = { instanceId: HELD.instanceId, from: 100, until: 101, isDone: true };
+    const asked = { instanceId: HELD.instanceId, from: 100, isDone: true };
     const lateAt = (until: number, deadlineSeconds: number, isDone = true) =>
       breachesOf(
         'we complete every',
