@@ -14,7 +14,7 @@ import {
 import type { Result } from '../src/domain/evolve.ts';
 import { choiceOf, groupNamed } from '../src/domain/groups.ts';
 import type { Arrival } from '../src/domain/load.ts';
-import { findLostDrains, type Scope, type Swept } from '../src/domain/lost-drains.ts';
+import { findLostDrains, type SweepScope, type Swept } from '../src/domain/lost-drains.ts';
 import type { Mark, Returned } from '../src/domain/mark.ts';
 import type { ContainerInstance, ContainerInstanceStatus, HoldingTask, Task } from '../src/domain/observation.ts';
 import type { Policy } from '../src/domain/policy.ts';
@@ -148,7 +148,7 @@ const VISIBILITY_SECONDS = 60;
 const MAX_RECEIVES = 5;
 
 /** What the sweep of tests looks at. */
-export const SCOPE: Scope = {
+export const SCOPE: SweepScope = {
   autoScalingGroups: [groupNamed('web'), groupNamed('batch')],
   lifecycleHooks: ['ecs-drain', 'another-of-ours'],
   superviseManagedDraining: true,
@@ -696,7 +696,7 @@ export function fakeAws(world: World = {}) {
     },
 
     /** Looks for lost drains now; `isContinued` lets the next invocation continue what was found. */
-    async sweep(given: Options & { readonly scope?: Scope; readonly isContinued?: boolean } = {}): Promise<Swept> {
+    async sweep(given: Options & { readonly scope?: SweepScope; readonly isContinued?: boolean } = {}): Promise<Swept> {
       const { scope = SCOPE, isContinued = false, ...others } = given;
       options = { ...options, ...others };
       const swept = await inInvocation((ports) => findLostDrains(scope, options.policy ?? POLICY, ports));

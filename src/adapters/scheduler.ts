@@ -50,11 +50,11 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
     nameOf: (drain) =>
       drain.kind === 'notice'
         ? noticeScheduleName(drain.notice)
-        : scheduleName(drain.action.instanceId, drain.action.lifecycleHook),
+        : scheduleNameOf(drain.action.instanceId, drain.action.lifecycleHook),
 
     earlierNamesOf: ({ action }, containerInstanceArn) => {
       const id = containerInstanceArn.split('/').at(-1) ?? '';
-      return [scheduleName(id, action.lifecycleHook), id];
+      return [scheduleNameOf(id, action.lifecycleHook), id];
     },
 
     put: (drain, name, firesAtMs, before) =>
@@ -67,7 +67,7 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
     parkedOn: (instanceId) =>
       awsCall(`look for drains that are parked on ${instanceId}`, async () => {
         const names = [
-          ...lifecycleHooks.map((hook) => scheduleName(instanceId, hook)),
+          ...lifecycleHooks.map((hook) => scheduleNameOf(instanceId, hook)),
           ...notices.map((kind) => noticeScheduleName({ kind, instanceId })),
           // Version 0.2.0 had one for both notices.
           ...(notices.length > 0 ? [`${instanceId}-notice`] : []),
@@ -241,7 +241,7 @@ function scheduleOf(
  * Two hooks may hold one instance, each with a drain of its own. The name of a hook may be longer than the name of a schedule.
  * The group is left out, because an ECS event does not name it and an instance is in one group at a time.
  */
-function scheduleName(instanceId: string, lifecycleHook: string): string {
+function scheduleNameOf(instanceId: string, lifecycleHook: string): string {
   const hook = createHash('sha256').update(lifecycleHook).digest('hex').slice(0, 8);
   return `${instanceId}-${hook}`;
 }

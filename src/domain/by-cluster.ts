@@ -7,7 +7,7 @@ import { ClusterMissing, errorOf } from './ports.ts';
 export type ByArn<T> = (arn: string) => T | Error | undefined;
 
 /** The most items that one call lists or describes (facts 13 counting-trap, 14 instance-lookup). */
-export const MOST_AT_ONCE = 100;
+export const DESCRIBED_AT_ONCE = 100;
 
 /** The items in groups of at most this size. */
 export function batches<T>(items: readonly T[], size: number): T[][] {
@@ -25,7 +25,7 @@ export async function byCluster<T extends { readonly arn: string }>(
 ): Promise<ByArn<T>> {
   const answers = new Map<string, T | Error>();
   const calls = [...Map.groupBy(refs, ({ cluster }) => cluster)].flatMap(([cluster, own]) =>
-    batches([...new Set(own.map(({ arn }) => arn))], MOST_AT_ONCE).map(async (arns) => {
+    batches([...new Set(own.map(({ arn }) => arn))], DESCRIBED_AT_ONCE).map(async (arns) => {
       try {
         for (const each of await describe(cluster, arns)) answers.set(each.arn, each);
       } catch (error) {

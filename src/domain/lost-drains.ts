@@ -22,7 +22,7 @@ import { ClusterMissing, errorOf, type HeldInstance, type Ports, reasonOf, Unava
 import { storedIn } from './stored-drain.ts';
 
 /** The groups and hooks whose instances we drain. */
-export interface Scope {
+export interface SweepScope {
   readonly autoScalingGroups: readonly GroupChoice[];
   readonly lifecycleHooks: readonly string[];
   /** Whether drains of ECS managed draining are supervised. */
@@ -54,7 +54,7 @@ interface OverdueHold extends HeldInstance {
  * alive by when its schedule was written last.
  * @throws Unavailable if AWS does not say what is held.
  */
-export async function findLostDrains(scope: Scope, policy: Policy, ports: Ports): Promise<Swept> {
+export async function findLostDrains(scope: SweepScope, policy: Policy, ports: Ports): Promise<Swept> {
   const held = await ports.lifecycleActions.heldInstances(scope.autoScalingGroups);
   const unattended = held.filter(({ instanceId }) => !scope.attended.has(instanceId));
   const failures: unknown[] = [];
@@ -92,7 +92,7 @@ export function lastingFailureIn({ failures }: Swept): unknown {
 async function overdueHolds(
   group: string,
   instances: readonly HeldInstance[],
-  scope: Scope,
+  scope: SweepScope,
   policy: Policy,
   { lifecycleActions, containerInstances: ecs, clock }: Ports,
 ): Promise<OverdueHold[]> {
@@ -134,7 +134,7 @@ async function resumeIfLost(
   hold: OverdueHold,
   hooks: readonly LifecycleHook[],
   writtenAtMs: ReadonlyMap<string, number>,
-  scope: Scope,
+  scope: SweepScope,
   policy: Policy,
   ports: Ports,
 ): Promise<Work | undefined> {
@@ -197,7 +197,12 @@ async function createSchedule(
   return workOn(parked);
 }
 
-function freshDrain(hold: OverdueHold, hook: LifecycleHook, scope: Scope, policy: Policy): ActionDrain | undefined {
+function freshDrain(
+  hold: OverdueHold,
+  hook: LifecycleHook,
+  scope: SweepScope,
+  policy: Policy,
+): ActionDrain | undefined {
   const metadata = metadataOf(hook, scope);
   if (!metadata) return undefined;
   const { autoScalingGroup, instanceId, sinceMs, staysInGroup } = hold;
@@ -207,7 +212,7 @@ function freshDrain(hold: OverdueHold, hook: LifecycleHook, scope: Scope, policy
 }
 
 /** ECS's hook has no metadata of ours. */
-function metadataOf(hook: LifecycleHook, scope: Scope): { readonly cluster?: string | undefined } | undefined {
+function metadataOf(hook: LifecycleHook, scope: SweepScope): { readonly cluster?: string | undefined } | undefined {
   if (hook.name === MANAGED_DRAINING_HOOK) return scope.superviseManagedDraining ? {} : undefined;
   return scope.lifecycleHooks.includes(hook.name) ? scope.readMetadata(hook) : undefined;
 }

@@ -1,6 +1,6 @@
 /** The registrations of many drains' instances: those that are known, or what a search of the clusters finds. */
 
-import { batches, byCluster, isValue, MOST_AT_ONCE } from './by-cluster.ts';
+import { batches, byCluster, DESCRIBED_AT_ONCE, isValue } from './by-cluster.ts';
 import { type Drain, instanceIdOf } from './drain.ts';
 import type { Work } from './evolve.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
@@ -98,7 +98,7 @@ export async function search(
     // A call that fails costs no drains but those that it was about.
     const searches = searching.clusters.flatMap((cluster) => {
       const own = left.filter((work) => clustersOf(work).includes(cluster));
-      return batches(own, MOST_AT_ONCE).map((some) => searchApart(cluster, some, resolve, searching));
+      return batches(own, DESCRIBED_AT_ONCE).map((some) => searchApart(cluster, some, resolve, searching));
     });
     for (const [work, searched] of (await Promise.all(searches)).flat()) {
       found.set(work, merged(found.get(work), searched, work.drain, searching));

@@ -44,7 +44,7 @@ export async function perform(steps: readonly Step[], policy: Policy, ports: Por
     verifyStarts(ofKind(steps, 'verify-start'), ports),
     announce(ofKind(steps, 'announce'), policy, ports),
     park(ofKind(steps, 'park'), policy, ports),
-    handOver(ofKind(steps, 'hand-over'), ports),
+    putContinuations(ofKind(steps, 'hand-over'), ports),
     ofKind(steps, 'leave').map(({ work }) => [work, { kind: 'left' }] as const),
   ]);
   return new Map(answers.flatMap((each) => [...each]));
@@ -271,7 +271,7 @@ async function sendWaits(
   return new Map(refused);
 }
 
-async function handOver(steps: readonly StepOf<'hand-over'>[], ports: Ports): Promise<Map<Work, Answer>> {
+async function putContinuations(steps: readonly StepOf<'hand-over'>[], ports: Ports): Promise<Map<Work, Answer>> {
   const failures = await failuresOf(
     steps.map(({ work }) => work.drain),
     ports.continuations.continueNow,

@@ -19,7 +19,7 @@ export interface ReturnSweep {
 }
 
 /** What one call takes (facts 11 set-draining, 96 container-instance-attributes). */
-const MOST_AT_ONCE = 10;
+const STATES_AT_ONCE = 10;
 
 /** Auto Scaling may still answer InService for an instance whose event has just come. */
 const STATE_SETTLES_SECONDS = 60;
@@ -87,7 +87,7 @@ export async function returnToService(policy: Policy, ports: Ports): Promise<Ret
   const active = new Set<string>();
   await inEachCluster(ended, async (cluster, arns) => {
     // What fails for some must not keep the others from being reported.
-    for (const some of batches(arns, MOST_AT_ONCE)) {
+    for (const some of batches(arns, STATES_AT_ONCE)) {
       const set = await apart(ecs.setActive(cluster, some));
       for (const arn of set ?? []) active.add(arn);
       // The mark goes last: an invocation that crashes in between leaves one that the next sweep finds.

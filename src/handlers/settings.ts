@@ -2,13 +2,13 @@ import * as v from 'valibot';
 import type { SchedulerSettings } from '../adapters/scheduler.ts';
 import { clusterName, sentenceOf } from '../adapters/schemas.ts';
 import { MANAGED_DRAINING_HOOK, type NoticeKind } from '../domain/drain.ts';
-import type { Scope } from '../domain/lost-drains.ts';
+import type { SweepScope } from '../domain/lost-drains.ts';
 import type { Policy } from '../domain/policy.ts';
 import { conflictsIn } from '../domain/policy-conflicts.ts';
 import { group, itemsIn } from './groups-setting.ts';
 
 /** What the operator set, as the handlers use it. Events of other groups and hooks are ignored. */
-export interface Settings extends Omit<Scope, 'readMetadata' | 'attended'> {
+export interface Settings extends Omit<SweepScope, 'readMetadata' | 'attended'> {
   readonly policy: Policy;
   /** The notices of EC2 that begin a drain. */
   readonly notices: readonly NoticeKind[];

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hookLimits, type LifecycleAction } from '../../src/domain/drain.ts';
 import { workOn } from '../../src/domain/evolve.ts';
 import { groupNamed } from '../../src/domain/groups.ts';
-import { lastingFailureIn, type Scope, type Swept } from '../../src/domain/lost-drains.ts';
+import { lastingFailureIn, type SweepScope, type Swept } from '../../src/domain/lost-drains.ts';
 import type { ContainerInstanceStatus } from '../../src/domain/observation.ts';
 import { lostAtMs, ON_THE_WAY_SECONDS } from '../../src/domain/policy.ts';
 import { type Ports, Unavailable } from '../../src/domain/ports.ts';
@@ -179,7 +179,8 @@ describe('an instance whose event was lost', () => {
   });
 
   it('is drained in the cluster that its hook’s metadata names, as its event would have been', async () => {
-    const readMetadata: Scope['readMetadata'] = ({ notificationMetadata = '{}' }) => JSON.parse(notificationMetadata);
+    const readMetadata: SweepScope['readMetadata'] = ({ notificationMetadata = '{}' }) =>
+      JSON.parse(notificationMetadata);
     const scope = { ...SCOPE, readMetadata, autoScalingGroups: [groupNamed('web', 'batch')] };
     const named = forgotten({ hooks: [{ notificationMetadata: '{"cluster":"prod"}' }] });
     expect(drainsIn(await sweptAt(named, 200, { scope }))).toMatchObject([{ namedCluster: 'prod' }]);
