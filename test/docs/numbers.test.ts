@@ -170,11 +170,12 @@ describe('the table in docs/settings.md', () => {
   });
 });
 
-it('README.md and docs/operations.md have the version of the package', () => {
+it('README.md, docs/operations.md and docs/accounts.md have the version of the package', () => {
   const { version } = JSON.parse(read('package.json'));
   expect(wordsOf('README.md')).toContain(`Version ${version}, `);
   expect(wordsOf('README.md')).toContain(`npm install ../ecs-drain/ecs-drain-${version}.tgz`);
   expect(wordsOf('docs/operations.md')).toContain(`npm install --global ./ecs-drain-${version}.tgz`);
+  expect(wordsOf('docs/accounts.md')).toContain(`ParameterValue=ecs-drain/${version}.zip`);
 });
 
 describe('what docs/soak.md says about its month', () => {
