@@ -222,7 +222,8 @@ function lowestOf(run: DrillResult): string {
   return `${low.percent === 0 ? 'fell to' : 'never fell below'} ${percent(low.percent)} ${told}${after}`;
 }
 
-export function timelineSection(chosen: DrillResult): Html {
+/** `note` stands under the heading. */
+export function timelineSection(chosen: DrillResult, note?: string): Html {
   const all = timelineOf(chosen);
   const instances = all.slice(0, MAX_INSTANCES);
   const outcomes = new Map(chosen.drains.map((drain) => [drain.instanceId, drain]));
@@ -245,7 +246,7 @@ export function timelineSection(chosen: DrillResult): Html {
   );
   return html`<section aria-labelledby="timeline">
 <h2 id="timeline">What happened on each instance</h2>
-<p>A row is an instance, from its start to its end; in it each bar is a task, through its phases. While the hook holds the instance (the frame along the top of a row) the drain starts the tasks’ replacements elsewhere and waits until the last of the old ones has stopped. A deactivating task still answers requests: the load balancer is taking it out of use.</p>
+<p>A row is an instance, from its start to its end; in it each bar is a task, through its phases. While the hook holds the instance (the frame along the top of a row) the drain starts the tasks’ replacements elsewhere and waits until the last of the old ones has stopped. A deactivating task still answers requests: the load balancer is taking it out of use.${note && html` ${note}`}</p>
 <figure>
 <figcaption>${sentence}${cap}</figcaption>
 <ul class="legend">${[...PHASES, 'killed' as const, ...marksSeen].map((sign) => html`<li>${swatchOf(sign)} ${LEGEND[sign]}</li>`)}</ul>
@@ -287,7 +288,7 @@ function detailOf(instance: InstanceLife, drain: DrainResult | undefined): strin
 function taskRow(instance: InstanceLife, { taskId, group, stretches, endedAt, killed }: InstanceLife['tasks'][number]) {
   const begins = PHASES.map((phase) => stretches.find((stretch) => stretch.phase === phase)?.from);
   const minutes = [...begins, endedAt].map((second) => (second === undefined ? '–' : figure(second / 60)));
-  const end = killed ? 'killed' : endedAt === undefined ? 'outlived the drill' : 'stopped';
+  const end = killed ? 'killed' : endedAt === undefined ? 'still there at the end' : 'stopped';
   return [taskId, group, instance.instanceId, ...minutes, end];
 }
 

@@ -34,14 +34,16 @@ function defined<T extends object>(object: T): Defined<T> {
 
 export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks' | 'launchSeconds'> {
   const { Instances = [], WarmPoolConfiguration: pool } = group;
-  const types = group.MixedInstancesPolicy?.LaunchTemplate?.Overrides?.flatMap(
-    ({ InstanceType }) => InstanceType ?? [],
-  );
+  const overrides = group.MixedInstancesPolicy?.LaunchTemplate?.Overrides;
+  const unitsPerInstance = unitsPerInstanceOf(Instances);
+  const desiredCapacity = Math.ceil((group.DesiredCapacity ?? 0) / unitsPerInstance);
   return defined({
     name: group.AutoScalingGroupName ?? '',
-    minSize: group.MinSize ?? 0,
-    maxSize: group.MaxSize ?? 0,
-    desiredCapacity: group.DesiredCapacity ?? 0,
+    minSize: Math.ceil((group.MinSize ?? 0) / unitsPerInstance),
+    // A group of different instances may have one more than its maximum in units.
+    maxSize: Math.max(desiredCapacity, Math.floor((group.MaxSize ?? 0) / unitsPerInstance)),
+    desiredCapacity,
+    unitsPerInstance: unitsPerInstance === 1 ? undefined : unitsPerInstance,
     capacityRebalance: group.CapacityRebalance ?? false,
     newInstancesProtected: group.NewInstancesProtectedFromScaleIn ?? false,
     defaultInstanceWarmupSeconds: group.DefaultInstanceWarmup,
@@ -50,7 +52,8 @@ export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks
     maintenance: maintenanceOf(group),
     suspendedProcesses: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []),
     terminationPolicies: group.TerminationPolicies,
-    instanceTypes: types,
+    instanceTypes: overrides?.flatMap(({ InstanceType }) => InstanceType ?? []),
+    typesByRequirements: overrides?.some(({ InstanceRequirements }) => InstanceRequirements) || undefined,
     loadBalancers: [
       ...(group.LoadBalancerNames ?? []),
       ...(group.TargetGroupARNs ?? []).map(targetGroupName),
@@ -76,6 +79,12 @@ export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks
       }),
     ),
   }) as Omit<Snapshot['group'], 'hooks' | 'launchSeconds'>;
+}
+
+/** A group with weights counts its capacity in units; each of its instances says how many it is (facts 109 capacity-units). */
+function unitsPerInstanceOf(instances: NonNullable<AutoScalingGroup['Instances']>): number {
+  const units = instances.map(({ WeightedCapacity }) => Number(WeightedCapacity ?? 1));
+  return units.length === 0 ? 1 : units.reduce((sum, each) => sum + each, 0) / units.length;
 }
 
 /** `web` in `arn:…:targetgroup/web/0123456789abcdef`, and `tg-01` in `arn:…:targetgroup/tg-01` of VPC Lattice, which has no name. */

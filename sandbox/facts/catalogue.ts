@@ -51,6 +51,7 @@ const UNOBSERVED: Readonly<Record<number, string>> = {
   106: 'it takes a role that Auto Scaling may assume',
   107: 'clients of the SDKs write the numbers of lists themselves',
   108: 'what a scale-in takes by the default policy may be chance',
+  109: 'the types of a group differ in price',
 };
 
 const BEGIN = '<!-- written by `npm run facts -- --docs` -->';

@@ -176,7 +176,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     members,
     memoryMiB: typical?.memoryMiB ?? 0,
     cpuUnits: typical?.cpuUnits ?? 0,
-    attributes: typical?.attributes ?? {},
+    attributes: launchedWith(typical, members),
     taskInterfaces: typical?.taskInterfaces,
     gpus: typical?.gpus,
     ports: typical?.ports,
@@ -208,6 +208,16 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
 /** New instances are as the smallest of the group are: no one knows which of several types Auto Scaling launches. */
 function typicalOf(members: readonly Member[]): Member | undefined {
   return members.toSorted((a, b) => a.memoryMiB - b.memoryMiB || a.cpuUnits - b.cpuUnits)[0];
+}
+
+/**
+ * The attributes of a new instance. One of the cluster's own that some instances lack may have been set by hand, and new ones do
+ * not have it.
+ */
+function launchedWith(typical: Member | undefined, members: readonly Member[]): Member['attributes'] {
+  const isOfAll = ([name, value]: [string, string]) =>
+    name.startsWith('ecs.') || members.every(({ attributes }) => attributes[name] === value);
+  return Object.fromEntries(Object.entries(typical?.attributes ?? {}).filter(isOfAll));
 }
 
 function servicesOf(snapshot: Snapshot, estimates: Estimates): Blueprint['services'] {

@@ -83,7 +83,14 @@ function launches(change: Change): boolean {
 
 /** What new instances are like, and whether any come. */
 function* sizeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
-  const { name, instances, instanceTypes = [], desiredCapacity } = snapshot.group;
+  const {
+    name,
+    instances,
+    instanceTypes = [],
+    typesByRequirements,
+    desiredCapacity,
+    unitsPerInstance,
+  } = snapshot.group;
   const types = new Set(instances.flatMap(({ type }) => type ?? []));
   const unseen = instanceTypes.filter((type) => !types.has(type));
   if (types.size > 1 || instanceTypes.length > 1) {
@@ -92,6 +99,21 @@ function* sizeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
       what: 'The group has instances of several types.',
       effect: `The plan takes a new instance to be like the smallest of the group${unseen.length > 0 ? unknown : ''}.`,
       ...(unseen.length > 0 && launches(change) && { isRisk: true }),
+    };
+  }
+  if (typesByRequirements) {
+    yield {
+      what: `The group ${name} chooses its instance types by requirements.`,
+      effect:
+        'The plan takes a new instance to be like the smallest of the group; one of another type may be smaller still, so that tasks find no room and drains get stuck.',
+      ...(launches(change) && { isRisk: true }),
+    };
+  }
+  if (unitsPerInstance !== undefined) {
+    yield {
+      what: `The group ${name} counts its capacity in units, and an instance has ${Math.round(unitsPerInstance * 10) / 10} on average.`,
+      effect:
+        'The plan and its options count instances, and take each to have as many units: of instances with other weights, more or fewer may be replaced at a time.',
     };
   }
   const there = instances.filter(({ state }) => state === 'InService' || state.startsWith('Pending')).length;

@@ -36,7 +36,7 @@ ${stuckSection(plan)}
 ${drainsSection(plan)}
 ${chosen && runningSection(plan, chosen)}
 ${drills.length > 0 ? memorySection(drills) : undefined}
-${chosen && timelineSection(chosen)}
+${chosen && timelineSection(chosen, 'The ids of tasks are those of the rehearsal, not of your cluster.')}
 ${timesSection(plan)}
 ${limitsSection(plan)}
 </main>

@@ -54,6 +54,8 @@ const group = record({
   minSize: size,
   maxSize: size,
   desiredCapacity: size,
+  /** Where the group counts capacity in units: how many of them an instance is, on average. The sizes are in instances. */
+  unitsPerInstance: optional(amount),
   capacityRebalance: flag,
   newInstancesProtected: flag,
   defaultInstanceWarmupSeconds: optional(seconds),
@@ -66,6 +68,8 @@ const group = record({
   /** How a scale-in chooses, in this order. */
   terminationPolicies: optional(list(text, 20)),
   instanceTypes: optional(list(text, 100)),
+  /** Whether Auto Scaling chooses the types by what they have to have. */
+  typesByRequirements: optional(flag),
   /** Names of target groups and load balancers that Auto Scaling itself registers instances with. */
   loadBalancers: list(text, 100),
   warmPool: optional(

@@ -13,7 +13,7 @@ export interface TaskLife {
   readonly taskId: string;
   readonly group: string;
   readonly stretches: { readonly phase: Phase; readonly from: number; to: number }[];
-  /** When it had stopped or was killed; unless it outlived the drill. */
+  /** When it had stopped or was killed; unless it is still there at the end. */
   endedAt?: number;
   killed: boolean;
 }

@@ -122,6 +122,24 @@ describe('the translation of what AWS answers', () => {
     expect(of(-1, -1)).toBeUndefined();
   });
 
+  it('counts a group with weights in instances, as many as its capacity needs', () => {
+    const Instances = [{ WeightedCapacity: '4' }, { WeightedCapacity: '4' }, { WeightedCapacity: '2' }];
+    const sizes = { MinSize: 4, DesiredCapacity: 10, MaxSize: 16 };
+    const counted = { minSize: 2, desiredCapacity: 3, maxSize: 4, unitsPerInstance: 10 / 3 };
+    expect(translate.toGroup({ ...sizes, Instances } as never)).toMatchObject(counted);
+    expect(translate.toGroup({ ...sizes, Instances, MaxSize: 10 } as never)).toMatchObject({ maxSize: 3 });
+    const plain = translate.toGroup({ ...sizes, Instances: [{}, { WeightedCapacity: '1' }] } as never);
+    expect(plain).toMatchObject({ minSize: 4, desiredCapacity: 10, maxSize: 16 });
+    expect(plain).not.toHaveProperty('unitsPerInstance');
+  });
+
+  it('notes that a group chooses its instance types by requirements', () => {
+    const withOverride = (override: object) =>
+      translate.toGroup({ MixedInstancesPolicy: { LaunchTemplate: { Overrides: [override] } } } as never);
+    expect(withOverride({ InstanceRequirements: {} })).toMatchObject({ instanceTypes: [], typesByRequirements: true });
+    expect(withOverride({ InstanceType: 'm5.large' })).not.toHaveProperty('typesByRequirements');
+  });
+
   it('notes how many instances the warm pool of a group has', () => {
     const WarmPoolConfiguration = { MinSize: 3, InstanceReusePolicy: { ReuseOnScaleIn: true } };
     expect(translate.toGroup({ WarmPoolConfiguration, WarmPoolSize: 2 } as never).warmPool).toEqual({

@@ -1054,6 +1054,7 @@ describe('what a plan does not model', () => {
       ROLLING,
       scaleIn,
     ],
+    ['types that Auto Scaling chooses by requirements', { group: { typesByRequirements: true } }, ROLLING, scaleIn],
     [
       'an instance in standby',
       { group: { desiredCapacity: 1, instances: [{ ...standby, state: 'Standby' }, other] } },
@@ -1106,6 +1107,35 @@ describe('what a plan does not model', () => {
     const large = { ...first, memoryMiB: 15_360 };
     const snapshot = aSnapshot({ cluster: { instances: [large, second] } });
     expect(blueprintOf(snapshot, estimatesOf(snapshot), {}).group).toMatchObject({ memoryMiB: 7_680 });
+  });
+
+  it('launches instances with what all instances have, not with what some were given by hand', () => {
+    const [first, second] = aSnapshot().cluster.instances;
+    if (!first || !second) throw new Error('The sample has two instances.');
+    const attributesOf = (ofFirst: object, ofSecond: object) => {
+      const instances = [ofFirst, ofSecond].map((more, i) => {
+        const each = i === 0 ? first : second;
+        return { ...each, attributes: { ...each.attributes, ...more } };
+      });
+      const snapshot = aSnapshot({ cluster: { instances } });
+      return blueprintOf(snapshot, estimatesOf(snapshot), {}).group.attributes;
+    };
+    const [ssd, hdd] = [{ disk: 'ssd' }, { disk: 'hdd' }];
+    expect(attributesOf(ssd, ssd)).toMatchObject(ssd);
+    for (const [ofFirst, ofSecond] of [
+      [ssd, {}],
+      [{}, ssd],
+      [ssd, hdd],
+    ] as const) {
+      expect(attributesOf(ofFirst, ofSecond)).not.toHaveProperty('disk');
+    }
+    expect(attributesOf({}, {})).toMatchObject({ 'ecs.instance-type': expect.any(String) });
+  });
+
+  it('says that a group counts in units', () => {
+    expect(limits({ group: { unitsPerInstance: 10 / 3 } })).toEqual([
+      'The group web counts its capacity in units, and an instance has 3.3 on average.',
+    ]);
   });
 
   it('is nothing in a plain cluster', () => {

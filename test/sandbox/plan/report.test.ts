@@ -45,6 +45,10 @@ describe('the page of a plan', () => {
     expect(page).toContain('The service web rebalances Availability Zones.');
   });
 
+  it('says that the ids of its tasks are not those of the cluster', () => {
+    expect(page).toContain('The ids of tasks are those of the rehearsal, not of your cluster.');
+  });
+
   it('has names as text, whatever is in them, and no script', () => {
     expect(page).toContain('service:&#60;b&#62;');
     expect(page).not.toMatch(/<script|<b>-|href=/);
