@@ -7,7 +7,7 @@ import { heldOpen } from './held-open.ts';
 import { claimAgain, isPending, loadUntrusted } from './load-claim.ts';
 import { continued, excessOf } from './next-round.ts';
 import type { ContainerInstance, EcsRef } from './observation.ts';
-import { latestRequests, type OperatorRequest } from './operator.ts';
+import { mergedRequests, type OperatorRequest } from './operator.ts';
 import { FEW_DRAINS, LEFT_AT_FIRST, type Policy } from './policy.ts';
 import { type LifecycleActions, type Ports, Unavailable } from './ports.ts';
 import { loadRequest } from './request.ts';
@@ -153,7 +153,7 @@ async function loadTrusted(drain: Drain, isAgain: boolean, ports: Ports): Promis
   if (!stored) return loadUnparked(drain, isAgain, ports);
   if (!isSameDrain(stored, drain)) return { kind: 'superseded', drain };
   const isElsewhere = isWrittenSince(stored, drain);
-  const operator = latestRequests(stored.operator, drain.operator);
+  const operator = mergedRequests(stored.operator, drain.operator);
   // A round that knew nothing of an operator's request has written the schedule after it.
   const isMissing = operator !== stored.operator;
   if (isElsewhere && !isMissing && !isAgain) return { kind: 'superseded', drain };

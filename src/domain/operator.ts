@@ -41,9 +41,19 @@ const SETTLES_SECONDS = 60;
 
 /** The requests with one more. */
 export function withNote(requests: OperatorRequests | undefined, note: OperatorNote): OperatorRequests {
-  const { deadlineAtMs = requests?.deadlineAtMs } = note;
-  const notes = [...(requests?.notes ?? []), note].slice(-MOST_NOTES);
-  return { ...(deadlineAtMs !== undefined && { deadlineAtMs }), notes };
+  return requestsWith([...(requests?.notes ?? []), note], requests?.deadlineAtMs);
+}
+
+/** The deadline is that of the newest note that has one. The note stays among those that are kept, so that copies can be merged. */
+function requestsWith(notes: readonly OperatorNote[], earlierAtMs: number | undefined): OperatorRequests {
+  const newest = notes.findLast((note) => note.deadlineAtMs !== undefined);
+  const { deadlineAtMs = earlierAtMs } = newest ?? {};
+  const kept = notes.slice(-MOST_NOTES);
+  const isLeftOut = newest !== undefined && !kept.includes(newest);
+  return {
+    ...(deadlineAtMs !== undefined && { deadlineAtMs }),
+    notes: isLeftOut ? [newest, ...kept.slice(1)] : kept,
+  };
 }
 
 /** When another look makes sure that the latest request is kept; never if there is no request. */
@@ -51,12 +61,28 @@ export function requestSettlesAtMs(requests: OperatorRequests | undefined): numb
   return requests ? latestMs(requests) + SETTLES_SECONDS * 1000 : Number.POSITIVE_INFINITY;
 }
 
-/** The newer of the requests that two copies of one drain know; the first if both know the same. */
-export function latestRequests(
+/** The requests of two copies of one drain. It is the copy itself that knows them all, the first if both do. */
+export function mergedRequests(
   one: OperatorRequests | undefined,
   other: OperatorRequests | undefined,
 ): OperatorRequests | undefined {
-  return latestMs(other) > latestMs(one) ? other : one;
+  if (!one || !other) return one ?? other;
+  const isIn = ({ notes }: OperatorRequests) => {
+    return (note: OperatorNote) => notes.some((each) => isSameNote(each, note));
+  };
+  const further = other.notes.filter((note) => !isIn(one)(note));
+  const notes = [...one.notes, ...further].toSorted((a, b) => a.atMs - b.atMs);
+  const merged = requestsWith(notes, one.deadlineAtMs ?? other.deadlineAtMs);
+  return [one, other].find((copy) => merged.notes.every(isIn(copy))) ?? merged;
+}
+
+function isSameNote(one: OperatorNote, other: OperatorNote): boolean {
+  return (
+    one.atMs === other.atMs &&
+    one.by === other.by &&
+    one.message === other.message &&
+    one.deadlineAtMs === other.deadlineAtMs
+  );
 }
 
 function latestMs(requests: OperatorRequests | undefined): number {

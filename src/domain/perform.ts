@@ -15,7 +15,7 @@ import {
 import type { Answer, Start, Work } from './evolve.ts';
 import { explain } from './explain.ts';
 import { type Ask, observe } from './observe.ts';
-import { latestRequests } from './operator.ts';
+import { mergedRequests } from './operator.ts';
 import { limitsOf, type Policy } from './policy.ts';
 import { type DrainEvent, errorOf, type Failure, type Ports, reasonOf, Unavailable } from './ports.ts';
 import { storedOf } from './stored-drain.ts';
@@ -182,8 +182,8 @@ async function readRequests(
   if (stored instanceof Unavailable) return 'unread';
   // What can never be read keeps no drain from its end.
   if (!stored || stored instanceof Error || !isSameDrain(stored, drain)) return drain.operator;
-  const operator = latestRequests(stored.operator, drain.operator);
-  // A round that knew nothing of the latest request has written the schedule after it.
+  const operator = mergedRequests(stored.operator, drain.operator);
+  // A round that knew nothing of a request has written the schedule after it.
   const isMissing = operator !== stored.operator;
   // A message that comes again may be all that is left of the delivery that wrote the schedule.
   const isElsewhere = receives <= 1 && isContinuedElsewhere(stored, drain, ports.clock.nowMs());

@@ -8,7 +8,7 @@ import { explain } from './explain.ts';
 import { heldOpen } from './held-open.ts';
 import { type Arrival, type Loaded, load } from './load.ts';
 import { fingerprintOf } from './observation.ts';
-import { latestRequests } from './operator.ts';
+import { mergedRequests } from './operator.ts';
 import { perform, publishBestEffort, type Step } from './perform.ts';
 import { deadlineUsedPercent, LEFT_AT_FIRST, type Policy } from './policy.ts';
 import type { Ending, Ports, Telemetry } from './ports.ts';
@@ -117,7 +117,7 @@ function mergedWork(one: Work, other: Work): Work {
   const reported = [...one.reported, ...other.reported];
   const receives = Math.max(one.receives ?? 0, other.receives ?? 0) || undefined;
   const areSame = isSameDrain(one.drain, other.drain);
-  const operator = areSame ? latestRequests(one.drain.operator, other.drain.operator) : best.drain.operator;
+  const operator = areSame ? mergedRequests(one.drain.operator, other.drain.operator) : best.drain.operator;
   const drain = { ...best.drain, operator };
   return { ...best, drain, reported, isWoken: one.isWoken || other.isWoken, receives };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { hookLimits } from '../../src/domain/drain.ts';
-import { latestRequests, type OperatorRequest, withNote } from '../../src/domain/operator.ts';
+import { mergedRequests, type OperatorRequest, withNote } from '../../src/domain/operator.ts';
 import { Unavailable } from '../../src/domain/ports.ts';
 import { type FakeTask, fakeAws, type World } from '../fakes.ts';
 import { ACTION, at, drainOf, HOOK, INSTANCE_ID, noticeDrainOf, POLICY, supervisedDrainOf } from './samples.ts';
@@ -177,6 +177,16 @@ describe('what an operator asks', () => {
     expect(stored()?.operator?.deadlineAtMs).toBe(at(14_100));
   });
 
+  it('survives another request at the same time, and keeps the deadline that only one of them sets', async () => {
+    const aws = fakeAws({ tasks: [{ id: 'web', stopsAtSeconds: 9_000 }], callSeconds: 0.3 });
+    const asked = { instanceId: INSTANCE_ID, schedule: `${INSTANCE_ID}-ecs-drain`, by: BY };
+    aws.send(() => ({ kind: 'request', request: { ...asked, deadlineSeconds: 10_000 } }), at(3_000));
+    aws.send(() => ({ kind: 'request', request: { ...asked, message: 'web is slow' } }), at(3_000.2));
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.completion()).toMatchObject({ holding: [] });
+    expect(aws.finished()[0]?.drain.operator?.notes).toHaveLength(2);
+  });
+
   it('cannot be claimed by a continuation from the bus', async () => {
     const { aws, stored } = await parkedWorld();
     const operator = withNote(undefined, { atMs: at(90), by: BY, deadlineAtMs: at(95) });
@@ -271,19 +281,35 @@ describe('a deadline that an operator has moved while Scheduler does not answer'
 });
 
 describe('the requests of a drain', () => {
-  it('are the latest ten, and the latest deadline that any of them has set', () => {
-    let requests = withNote(undefined, { atMs: 0, by: BY, deadlineAtMs: 99 });
+  it('are ten: the one that has set the deadline, however many came after it, and the latest', () => {
+    const first = withNote(undefined, { atMs: 0, by: BY, deadlineAtMs: 99 });
+    let requests = first;
     for (let atMs = 1; atMs <= 12; atMs += 1) requests = withNote(requests, { atMs, by: BY });
     expect(requests.deadlineAtMs).toBe(99);
-    expect(requests.notes.map(({ atMs }) => atMs)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(requests.notes.map(({ atMs }) => atMs)).toEqual([0, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(mergedRequests(first, requests)).toBe(requests);
   });
 
-  it('are those of the copy that knows more', () => {
+  it('are those of both copies, by time, and the copy itself that knows them all', () => {
     const older = withNote(undefined, { atMs: 1, by: BY });
     const newer = withNote(older, { atMs: 2, by: BY });
-    expect(latestRequests(older, newer)).toBe(newer);
-    expect(latestRequests(newer, older)).toBe(newer);
-    expect(latestRequests(undefined, older)).toBe(older);
-    expect(latestRequests(undefined, undefined)).toBeUndefined();
+    expect(mergedRequests(older, newer)).toBe(newer);
+    expect(mergedRequests(newer, older)).toBe(newer);
+    expect(mergedRequests(newer, { ...newer })).toBe(newer);
+    expect(mergedRequests(undefined, older)).toBe(older);
+    expect(mergedRequests(older, undefined)).toBe(older);
+    expect(mergedRequests(undefined, undefined)).toBeUndefined();
+    const other = withNote(older, { atMs: 1.5, by: BY, deadlineAtMs: 99 });
+    const both = { deadlineAtMs: 99, notes: [...other.notes, ...newer.notes.slice(1)] };
+    expect(mergedRequests(newer, other)).toEqual(both);
+    expect(mergedRequests(other, newer)).toEqual(both);
+  });
+
+  it('have the deadline of the latest that has set one, whichever copy has it', () => {
+    const sooner = withNote(undefined, { atMs: 1, by: BY, deadlineAtMs: 50 });
+    const later = withNote(withNote(undefined, { atMs: 2, by: BY, deadlineAtMs: 99 }), { atMs: 3, by: BY });
+    const last = withNote(sooner, { atMs: 4, by: BY });
+    expect(mergedRequests(last, later)?.deadlineAtMs).toBe(99);
+    expect(mergedRequests(later, last)?.deadlineAtMs).toBe(99);
   });
 });
