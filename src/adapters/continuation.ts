@@ -230,13 +230,18 @@ const anyContinuation = v.variant(
 );
 
 const beginning = { startedAtMs: instantMs, continuations };
-const staysInGroup = v.fallback(v.optional(v.literal(true)), undefined);
+const whetherStaying = v.fallback(v.optional(v.literal(true)), undefined);
 
 /** The part of a continuation of a later version from which a drain can start again; the rest is left out. */
 const laterContinuation = v.object({
   version: v.pipe(count, v.gtValue(CONTINUATION_VERSION)),
   drain: v.union([
-    v.object({ ...beginning, action: v.object(lifecycleAction.entries), staysInGroup }),
+    v.object({
+      ...beginning,
+      action: v.object(lifecycleAction.entries),
+      staysInGroup: whetherStaying,
+      mayBeRetained: whetherStaying,
+    }),
     v.object({ ...beginning, notice: v.object(notice.entries) }),
   ]),
 });
@@ -245,7 +250,8 @@ const laterContinuation = v.object({
 function begun({ startedAtMs, ...drain }: v.InferOutput<typeof laterContinuation>['drain']): Drain {
   const start: Beginning = { startedAtMs, pollIntervalSeconds: 1 };
   if ('notice' in drain) return newNoticeDrain(drain.notice, start);
-  return newActionDrain(drain.action, { ...start, staysInGroup: drain.staysInGroup });
+  const { staysInGroup, mayBeRetained } = drain;
+  return newActionDrain(drain.action, { ...start, staysInGroup, mayBeRetained });
 }
 
 /** A schedule of versions 1 to 4 was named after the container instance alone. */

@@ -3,6 +3,7 @@
  * invocation may crash.
  */
 
+import { beginDrain, type HookMetadata } from './begin-drain.ts';
 import { decideOnHold } from './decide-hold.ts';
 import {
   type ActionDrain,
@@ -10,7 +11,6 @@ import {
   isSameDrain,
   type LifecycleHook,
   MANAGED_DRAINING_HOOK,
-  newActionDrain,
   unreachable,
 } from './drain.ts';
 import { type Work, withHeartbeat, workOn } from './evolve.ts';
@@ -28,7 +28,7 @@ export interface SweepScope {
   /** Whether drains of ECS managed draining are supervised. */
   readonly superviseManagedDraining: boolean;
   /** What the metadata of a hook names; undefined if its events are rejected because of it. */
-  readonly readMetadata: (hook: LifecycleHook) => { readonly cluster?: string | undefined } | undefined;
+  readonly readMetadata: (hook: LifecycleHook) => HookMetadata | undefined;
   /** The EC2 ids of the instances that other events of the same batch are about: the next sweep looks at those. */
   readonly attended: ReadonlySet<string>;
 }
@@ -205,14 +205,13 @@ function freshDrain(
 ): ActionDrain | undefined {
   const metadata = metadataOf(hook, scope);
   if (!metadata) return undefined;
-  const { autoScalingGroup, instanceId, sinceMs, staysInGroup } = hold;
-  const namedCluster = metadata.cluster ?? choiceOf(scope.autoScalingGroups, autoScalingGroup)?.cluster;
-  const beginning = { startedAtMs: sinceMs, namedCluster, pollIntervalSeconds: policy.pollMinSeconds, staysInGroup };
-  return newActionDrain({ autoScalingGroup, lifecycleHook: hook.name, instanceId }, beginning);
+  const { autoScalingGroup, instanceId, sinceMs: startedAtMs, staysInGroup } = hold;
+  const action = { autoScalingGroup, lifecycleHook: hook.name, instanceId };
+  return beginDrain(action, { startedAtMs, staysInGroup }, metadata, { ...scope, policy });
 }
 
 /** ECS's hook has no metadata of ours. */
-function metadataOf(hook: LifecycleHook, scope: SweepScope): { readonly cluster?: string | undefined } | undefined {
+function metadataOf(hook: LifecycleHook, scope: SweepScope): HookMetadata | undefined {
   if (hook.name === MANAGED_DRAINING_HOOK) return scope.superviseManagedDraining ? {} : undefined;
   return scope.lifecycleHooks.includes(hook.name) ? scope.readMetadata(hook) : undefined;
 }

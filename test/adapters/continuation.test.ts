@@ -378,6 +378,12 @@ describe('a continuation of a later version', () => {
     expect(written(restarted)).toEqual({ kind: 'drain', drain: restarted });
   });
 
+  it('starts the drain of an instance again that may stay: it still needs its mark', () => {
+    const staying = { staysInGroup: true, mayBeRetained: true } as const;
+    const later = { version: 9, drain: { kind: 'held', action, startedAtMs, continuations: 0, ...staying } };
+    expect(decode(later, 'detail')).toMatchObject({ drain: staying });
+  });
+
   it('starts a drain of ECS managed draining again, by the name of its hook', () => {
     const ofEcs = { ...action, lifecycleHook: MANAGED_DRAINING_HOOK };
     const later = { version: 9, drain: { kind: 'otherwise', action: ofEcs, startedAtMs, continuations: 0 } };

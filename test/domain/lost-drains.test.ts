@@ -187,6 +187,15 @@ describe('an instance whose event was lost', () => {
     expect(drainsIn(await sweptAt(forgotten(), 200, { scope }))).toMatchObject([{ namedCluster: 'batch' }]);
   });
 
+  it('is marked where its hook chooses ABANDON, as by its event: the group may retain it', async () => {
+    const aws = forgotten();
+    const scope: SweepScope = { ...SCOPE, readMetadata: () => ({ deadlineResult: 'ABANDON' }) };
+    await aws.waitUntil(200);
+    await aws.sweep({ scope, isContinued: true });
+    await aws.next();
+    expect([...aws.marks.keys()]).toEqual(['one']);
+  });
+
   it('is left alone where its event would have been rejected for the metadata of its hook', async () => {
     const aws = forgotten();
     const scope = { ...SCOPE, readMetadata: () => undefined };

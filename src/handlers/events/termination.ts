@@ -1,8 +1,7 @@
 import * as v from 'valibot';
 import { hookMetadata } from '../../adapters/hook-metadata.ts';
 import { instanceId, jsonIn, name, shown, token } from '../../adapters/schemas.ts';
-import { type LifecycleResult, newActionDrain } from '../../domain/drain.ts';
-import { choiceOf } from '../../domain/groups.ts';
+import { beginDrain, type HookMetadata } from '../../domain/begin-drain.ts';
 import { choiceConflictsIn, choicesBeyond } from '../../domain/policy-conflicts.ts';
 import type { Settings } from '../settings.ts';
 import { type Envelope, ignored, isTestNotification, parsed, type Received, RejectedEvent } from './event.ts';
@@ -38,16 +37,9 @@ export function receiveTermination({ detail, sentAtMs: startedAtMs }: Envelope, 
     return ignored(`the transition is ${event.LifecycleTransition}, not ${TERMINATING}`);
   }
   if (event.Destination === 'WarmPool') return ignored('the instance returns to its warm pool');
-  const { cluster, warning, deadlineResult } = readMetadata(event.NotificationMetadata, action.lifecycleHook, settings);
-  const namedCluster = cluster ?? choiceOf(settings.autoScalingGroups, action.autoScalingGroup)?.cluster;
-  const beginning = { startedAtMs, namedCluster, pollIntervalSeconds: settings.policy.pollMinSeconds };
+  const { warning, ...metadata } = readMetadata(event.NotificationMetadata, action.lifecycleHook, settings);
   const staysInGroup = event.Destination === 'AutoScalingGroup' || event.Action === REPLACE_ROOT_VOLUME;
-  const mayBeRetained = deadlineResult === 'ABANDON';
-  const drain = newActionDrain(action, {
-    ...beginning,
-    ...(staysInGroup && { staysInGroup }),
-    ...(mayBeRetained && { mayBeRetained }),
-  });
+  const drain = beginDrain(action, { startedAtMs, staysInGroup }, metadata, settings);
   const notOurs = whyNotOurs(drain, settings);
   return notOurs ? ignored(notOurs) : { kind: 'arrival', arrival: { kind: 'drain', drain }, warning };
 }
@@ -58,9 +50,7 @@ function readMetadata(metadata: string | undefined, hook: string, settings: Sett
 }
 
 /** What a hook says about its drains in its metadata. */
-interface Metadata {
-  readonly cluster?: string | undefined;
-  readonly deadlineResult?: LifecycleResult | undefined;
+interface Metadata extends HookMetadata {
   /** What of it is ignored. */
   readonly warning?: string;
 }
