@@ -241,11 +241,19 @@ async function park(steps: readonly StepOf<'park'>[], policy: Policy, ports: Por
   const unsent = await sendWaits(waits.filter(isSentFirst), ({ work }) => work.drain, ports);
   const written = await eachApart(
     waits.filter(({ work }) => !unsent.has(work)),
-    ({ work, next, decision }) => writeSchedule(work.drain, next, decision, ports),
+    async ({ work, next, decision }) => {
+      const answer = await writeSchedule(work.drain, next, decision, ports);
+      return answer.kind === 'taken' ? takenOrLeft(work) : answer;
+    },
   );
   const isParked = ({ work }: Wait) => written.get(work)?.kind === 'parked';
   const sentLast = waits.filter((wait) => isParked(wait) && wait.decision.on !== 'schedule' && !isSentFirst(wait));
   return new Map([...unsent, ...written, ...(await sendWaits(sentLast, ({ next }) => next, ports))]);
+}
+
+/** What has parked the drain may be an invocation that died: its message comes once more, and goes on from the schedule. */
+function takenOrLeft({ receives = 1, isScheduleRead }: Work): Answer {
+  return { kind: receives > 1 && !isScheduleRead ? 'left' : 'taken' };
 }
 
 /**

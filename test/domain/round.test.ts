@@ -812,6 +812,28 @@ describe('an invocation that crashes', () => {
   );
 });
 
+describe('an event that comes again after a crash', () => {
+  it('keeps a short hook open though the schedule cannot be read then, and is left to come once more', async () => {
+    const policy = { ...POLICY, heartbeatTimeoutSeconds: 150 };
+    const world: World = {
+      tasks: [{ ...endless, stopsAtSeconds: 2_000 }],
+      hook: { ...HOOK, heartbeatTimeoutSeconds: 150 },
+      lateSeconds: 30,
+    };
+    const whole = fakeAws(world);
+    await whole.runToEnd({ policy });
+    let reads = 0;
+    const aws = fakeAws({
+      ...world,
+      crashes: [whole.calls.findIndex(({ name }) => name === 'put') + 1],
+      fault: ({ name }) => (name === 'get' && ++reads === 1 ? new Unavailable('throttled') : undefined),
+    });
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.invocations.flatMap(({ results }) => results.map(({ kind }) => kind))).toContain('left');
+    expect(aws.completion()).toMatchObject({ holding: [] });
+  });
+});
+
 describe('copies of a message', () => {
   it('in one batch are one drain, and each has its result', async () => {
     const aws = fakeAws({ instances: [draining], tasks: [web] });
