@@ -37,8 +37,11 @@ export interface WakeUp {
   readonly sentAtMs: number;
 }
 
-/** How long what an event reports need not be asked for again: it has not waited, and someone may have changed it since. */
-const REPORT_SECONDS = 30;
+/**
+ * How long what an event reports need not be asked for again. Someone may have set the instance to ACTIVE for a while since. In the
+ * usual case the event takes two to four seconds: the bus, the window of the queue, a cold start, and its time has whole seconds.
+ */
+const REPORT_SECONDS = 5;
 
 /** What an arrival leads to: work, or a result where there is nothing to do; none for a wake-up that no one awaits. */
 export type Loaded = ReadonlyMap<Arrival, readonly (Work | Result)[]>;

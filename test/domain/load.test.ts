@@ -470,18 +470,21 @@ describe('an ECS event about a container instance', () => {
 
   it('that describes it as empty wakes what is parked there, without a question to ECS', async () => {
     const aws = await storing(parked, { instances: [one] });
-    await aws.waitUntil(30);
+    await aws.waitUntil(5);
     const event = changeOf(aws, 'one');
-    const drain = { ...parked, continuations: 1, emptiedAtMs: at(30) };
+    const drain = { ...parked, continuations: 1, emptiedAtMs: at(5) };
     const reported = [aws.containerInstance('one')];
     expect(await loaded(aws, [event])).toEqual([[workOnStored(drain, { reported })]]);
     expect((await loaded(aws, [event]))[0]).toMatchObject([{ isWoken: true }]);
     expect(new Set(namesOf(aws))).toEqual(new Set(['parkedOn']));
   });
 
-  it('that is more than half a minute old says too little: ECS is asked', async () => {
+  it('that is more than five seconds old says too little: ECS is asked', async () => {
     const aws = await storing(parked, { instances: [one] });
-    await aws.waitUntil(31);
+    await aws.waitUntil(5);
+    await loaded(aws, [changeOf(aws, 'one')]);
+    expect(namesOf(aws)).not.toContain('describe');
+    await aws.waitUntil(6);
     expect((await loaded(aws, [changeOf(aws, 'one')]))[0]).toMatchObject([{ isWoken: true }]);
     expect(namesOf(aws)).toContain('describe');
   });

@@ -653,6 +653,17 @@ describe('a registration that is known', () => {
     await aws.run();
     expect(aws.completion()).toMatchObject({ holding: [] });
   });
+
+  it('is described again where someone had set it to ACTIVE in the seconds since the event', async () => {
+    const fresh: FakeTask = { ...job, id: 'new', listedAtSeconds: 403, stopsAtSeconds: 2_000 };
+    const instance: FakeInstance = { id: 'one', activeSpans: [[402, 410]] };
+    const aws = fakeAws({ instances: [instance], tasks: [{ ...web, stopsAtSeconds: 400 }, fresh], events: 'none' });
+    const reported = containerInstanceOf({ status: 'DRAINING', countedTasks: 0, isEmpty: true });
+    const containerInstance = { arn: reported.arn, cluster: 'prod' };
+    aws.send(() => ({ kind: 'wake-up', containerInstance, reported, sentAtMs: at(401) }), at(425));
+    await aws.runToEnd();
+    expect(aws.completion()).toMatchObject({ holding: [] });
+  });
 });
 
 describe('a drain that has ended', () => {
