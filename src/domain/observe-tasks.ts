@@ -22,17 +22,26 @@ export async function observeTasks(
   const known = new Map(
     asks.flatMap(({ work, on }) => {
       const tasks = refreshed.get(work);
-      return tasks && isComplete(tasks, work.drain, on) ? [[work, tasks]] : [];
+      return tasks && isComplete(tasks, work.drain, on, listedAtMs) ? [[work, tasks]] : [];
     }),
   );
   const toList = asks.filter(({ work }) => !known.has(work));
   return new Map([...known, ...(await listTasks(toList, ecs, listedAtMs))]);
 }
 
-/** Where ECS counts tasks that no one has listed, there must be others than those that are known. */
-function isComplete(tasks: TasksSeen | Error, drain: Drain, on: readonly ContainerInstance[]): boolean {
+/** ECS's counts of tasks may be so much older than a list of them. */
+const COUNTS_LAG_SECONDS = 60;
+
+/**
+ * Where ECS counts tasks that no one has listed, there must be others than those that are known: someone may have set the instance to
+ * ACTIVE for a while. Counts that lag behind are no such sign, so a list that is newer than they can be is believed.
+ */
+function isComplete(tasks: TasksSeen | Error, drain: Drain, on: readonly ContainerInstance[], nowMs: number): boolean {
   if (!knowsTasksOf(drain, on)) return false;
-  return tasks instanceof Error || tasks.holding.length > 0 || countedOn(on) === 0;
+  if (tasks instanceof Error) return true;
+  const known = tasks.holding.filter(({ stopRequested }) => !stopRequested);
+  const isJustListed = tasks.holding.length > 0 && nowMs < tasks.listedAtMs + COUNTS_LAG_SECONDS * 1000;
+  return isJustListed || countedOn(on) <= known.length;
 }
 
 function knowsTasksOf({ known }: Drain, containerInstances: readonly ContainerInstance[]): boolean {

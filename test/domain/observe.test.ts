@@ -511,6 +511,23 @@ describe('the tasks', () => {
     expect(answer).toMatchObject({ observation: { tasks: { holding: [{ arn: 'a' }], listedAtMs: at(0) } } });
   });
 
+  it.each([
+    [59, 1, false],
+    [60, 1, true],
+    [60, 0, false],
+  ])(
+    'that were listed %i s ago, and besides which ECS counts %i, are listed again: %s',
+    async (ago, others, isListed) => {
+      const tasks = [a, { ...a, id: 'stopping', deactivatesAtSeconds: 0 }, { ...a, id: 'b' }].slice(0, 2 + others);
+      const aws = fakeAws({ instances: [draining], tasks });
+      const { known, ...drain } = seenBefore(['one'], ['a', 'stopping']);
+      const holding = known?.tasks?.holding ?? [];
+      const listed = { containerInstances: [refTo('one')], tasks: { holding, listedAtMs: at(-ago) } };
+      await observed(aws, [look({ ...drain, known: listed })]);
+      expect(aws.callsNamed('listTasks')).toHaveLength(isListed ? 1 : 0);
+    },
+  );
+
   it('that ECS lists as running and does not describe may hold the instance', async () => {
     const aws = fakeAws({ instances: [draining], tasks: [a, { ...a, id: 'b' }, { ...a, id: 'c' }] });
     const ports = withEcs((ecs) => ({

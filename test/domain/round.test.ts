@@ -823,6 +823,26 @@ describe('an invocation that crashes', () => {
   );
 });
 
+describe('a task that comes while someone has the instance ACTIVE, beside one that stays', () => {
+  const tasks: FakeTask[] = [
+    { id: 'web', stopsAtSeconds: Infinity, stopTimeoutSeconds: 60 },
+    { id: 'late', listedAtSeconds: 101, stopsAtSeconds: Infinity, stopTimeoutSeconds: 60 },
+  ];
+  const world: World = { instances: [{ id: 'one', activeSpans: [[100, 110]] }], tasks };
+
+  it('is stopped ahead of the deadline like the other', async () => {
+    const aws = fakeAws(world);
+    const [outcome] = await aws.runToEnd({ policy: { ...POLICY, stopStragglers: 'all', deadlineSeconds: 2_400 } });
+    expect(aws.callsNamed('stopTask').map(({ args }) => args[0])).toEqual(['web', 'late']);
+    expect(outcome).toMatchObject({ kind: 'drained' });
+  });
+
+  it('is reported among those that are killed', async () => {
+    const [outcome] = await fakeAws(world).runToEnd({ policy: { ...POLICY, deadlineSeconds: 2_400 } });
+    expect(outcome).toMatchObject({ kind: 'timed-out', killedTasks: [{ arn: 'web' }, { arn: 'late' }] });
+  });
+});
+
 describe('an event that comes again after a crash', () => {
   it('keeps a short hook open though the schedule cannot be read then, and is left to come once more', async () => {
     const policy = { ...POLICY, heartbeatTimeoutSeconds: 150 };
