@@ -2,7 +2,7 @@
 
 import type { ActionDrain, LifecycleHook } from './drain.ts';
 import type { ContainerInstance } from './observation.ts';
-import { givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy } from './policy.ts';
+import { deadlineAtMs, givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy } from './policy.ts';
 
 export type HoldDecision =
   /** Something continues its drain, or may. */
@@ -15,10 +15,10 @@ export type HoldDecision =
    */
   | 'send'
   /**
-   * Create its schedule before anything else. A drain that cannot be parked waits on the queue, where nothing shows that it is alive.
-   * If it is after all, it is superseded when it parks. One that cannot be parked now is left alone: each sweep would begin another.
+   * Write its schedule before anything else. A drain that cannot be parked waits on the queue, where nothing shows that it is alive.
+   * If it is after all, one of the two is superseded. One that cannot be parked now is left alone: each sweep would begin another.
    */
-  | 'create-schedule'
+  | 'write-schedule'
   /** Go on with it in this round. */
   | 'resume';
 
@@ -37,11 +37,18 @@ export interface HoldSituation {
 }
 
 export function decideOnHold(situation: HoldSituation): HoldDecision {
-  const { drain, hook, writtenAtMs, policy, nowMs } = situation;
+  const { drain, hook, policy, nowMs } = situation;
   if (isContinued(situation) || isAnothers(situation)) return 'leave';
   if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) return 'give-up';
   if (policy.waiting === 'watch') return 'send';
-  return writtenAtMs === undefined && looksDrained(situation) ? 'create-schedule' : 'resume';
+  return looksDrained(situation) && !hasOutlivedDeadline(situation) ? 'write-schedule' : 'resume';
+}
+
+/** Whether the drain in the schedule would have ended by its deadline if anything continued it: then it needs no schedule to be found. */
+function hasOutlivedDeadline({ drain, hook, writtenAtMs, policy, nowMs }: HoldSituation): boolean {
+  if (writtenAtMs === undefined) return false;
+  const limits = drain.hook ?? hook.limits;
+  return nowMs >= lostAtMs(deadlineAtMs({ ...drain, hook: limits }, policy), limits, policy, drain.kind);
 }
 
 function isContinued(situation: HoldSituation): boolean {

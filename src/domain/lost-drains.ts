@@ -15,11 +15,12 @@ import {
 } from './drain.ts';
 import { type Work, withHeartbeat, workOn } from './evolve.ts';
 import { choiceOf, type GroupChoice } from './groups.ts';
-import { continued, withPark } from './next-round.ts';
+import { continued } from './next-round.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
 import { ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
-import { ClusterMissing, errorOf, type HeldInstance, type Ports, reasonOf, Unavailable } from './ports.ts';
+import { ClusterMissing, errorOf, type HeldInstance, type Ports, Unavailable } from './ports.ts';
 import { storedIn } from './stored-drain.ts';
+import { waiting, writeSchedule } from './write-schedule.ts';
 
 /** The groups and hooks whose instances we drain. */
 export interface SweepScope {
@@ -158,8 +159,8 @@ async function resumeIfLost(
     switch (decision) {
       case 'send':
         return send(next, ports);
-      case 'create-schedule':
-        return createSchedule(next, policy, ports);
+      case 'write-schedule':
+        return writeFirst(next, policy, ports);
       case 'resume':
         ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
         return workOn(next);
@@ -176,25 +177,20 @@ async function send(drain: Drain, { continuations, telemetry, clock }: Ports): P
   else telemetry.record(drain, { kind: 'found', lost: 'event' });
 }
 
-async function createSchedule(
-  drain: Drain,
-  policy: Policy,
-  { schedules, telemetry, clock, random }: Ports,
-): Promise<Work | undefined> {
-  if (!schedules) return undefined;
-  const schedule = schedules.nameOf(drain);
-  const now = { kind: 'park', untilMs: wholeSecond(clock.nowMs()), on: 'both' } as const;
-  const parked = withPark(drain, now, schedule, policy, random());
-  try {
-    const firesAtMs = parked.parked?.firesAtMs ?? clock.nowMs();
-    if ((await schedules.put(parked, schedule, firesAtMs, 'absent')) === 'taken') return undefined;
-  } catch (error) {
-    telemetry.record(drain, { kind: 'refused', doing: 'park', reason: reasonOf(error) });
-    return undefined;
-  }
+async function writeFirst(drain: Drain, policy: Policy, ports: Ports): Promise<Work | undefined> {
+  if (!ports.schedules) return undefined;
+  const now = { kind: 'park', untilMs: wholeSecond(ports.clock.nowMs()), on: 'both' } as const;
+  const answer = await writeSchedule(drain, waiting(drain, now, policy, ports), now, ports);
+  if (answer.kind === 'refused') {
+    ports.telemetry.record(drain, { kind: 'refused', doing: 'park', reason: answer.reason });
+    // One that has fired may be deleted by now, and then its state is here alone.
+    const isDeleted = drain.parked && (await storedIn(drain.parked.schedule, drain, ports)) === undefined;
+    if (!isDeleted) return undefined;
+  } else if (answer.kind !== 'parked') return undefined;
   // Where ECS drains, an instance that takes no more tasks does not mean that a drain of ours is alive.
-  telemetry.record(drain, { kind: 'found', lost: drain.kind === 'supervised' ? 'event' : 'continuation' });
-  return workOn(parked);
+  const isEvent = drain.kind === 'supervised' && !drain.parked;
+  ports.telemetry.record(drain, { kind: 'found', lost: isEvent ? 'event' : 'continuation' });
+  return workOn(answer.drain ?? drain);
 }
 
 function freshDrain(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decideOnHold, type HoldDecision, type HoldSituation } from '../../src/domain/decide-hold.ts';
-import { givenUpAtMs, lostAtMs } from '../../src/domain/policy.ts';
+import { deadlineAtMs, givenUpAtMs, lostAtMs } from '../../src/domain/policy.ts';
 import { at, containerInstanceOf, drainOf, HOOK, POLICY, supervisedDrainOf } from './samples.ts';
 
 const ours = { name: 'ecs-drain', limits: HOOK, notificationMetadata: undefined };
@@ -10,6 +10,7 @@ const watch = { ...POLICY, waiting: 'watch' } as const;
 const nowMs = at(1_000);
 const justNow = nowMs - 1_000;
 const longAgo = nowMs - (lostAtMs(nowMs, HOOK, POLICY) - nowMs);
+const outlivedAtMs = lostAtMs(deadlineAtMs(drainOf({ hook: HOOK }), POLICY), HOOK, POLICY);
 const isGivenUp = givenUpAtMs(drainOf({ hook: HOOK }), POLICY);
 
 describe('of an instance that a hook holds, the sweep', () => {
@@ -22,15 +23,30 @@ describe('of an instance that a hook holds, the sweep', () => {
     ['give-up', 'that was rescued for long enough', { nowMs: isGivenUp }],
     ['resume', 'that was not yet', { nowMs: isGivenUp - 1 }],
     ['send', 'that still takes tasks, where drains poll', { policy: watch }],
-    ['create-schedule', 'that takes no tasks and has no schedule', { registrations: [draining] }],
+    ['write-schedule', 'that takes no tasks and has no schedule', { registrations: [draining] }],
     [
-      'create-schedule',
+      'write-schedule',
       'of which only a new registration takes tasks',
       {
         registrations: [draining, { ...active, registeredAtMs: justNow }],
       },
     ],
-    ['resume', 'whose schedule is too old', { writtenAtMs: longAgo, registrations: [draining] }],
+    [
+      'write-schedule',
+      'that takes no tasks and whose schedule is too old',
+      { writtenAtMs: longAgo, registrations: [draining] },
+    ],
+    [
+      'resume',
+      'that takes no tasks, and whose drain would have ended by its deadline if anything continued it',
+      { writtenAtMs: longAgo, registrations: [draining], nowMs: outlivedAtMs },
+    ],
+    [
+      'write-schedule',
+      'that takes no tasks, right before',
+      { writtenAtMs: longAgo, registrations: [draining], nowMs: outlivedAtMs - 1 },
+    ],
+    ['resume', 'that takes tasks and whose schedule is too old', { writtenAtMs: longAgo }],
     ['resume', 'that still takes tasks', {}],
     ['resume', 'that no cluster knows', { registrations: [] }],
   ])('decides to %s one %s', (decision, _, overrides) => {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { hookLimits, type LifecycleAction } from '../../src/domain/drain.ts';
+import { type Drain, hookLimits, type LifecycleAction } from '../../src/domain/drain.ts';
 import { workOn } from '../../src/domain/evolve.ts';
 import { groupNamed } from '../../src/domain/groups.ts';
 import { lastingFailureIn, type SweepScope, type Swept } from '../../src/domain/lost-drains.ts';
 import type { ContainerInstanceStatus } from '../../src/domain/observation.ts';
 import { lostAtMs, ON_THE_WAY_SECONDS } from '../../src/domain/policy.ts';
 import { type Ports, Unavailable } from '../../src/domain/ports.ts';
-import { fakeAws, SCOPE, type World } from '../fakes.ts';
+import { type Call, fakeAws, SCOPE, type World } from '../fakes.ts';
 import { ACTION, at, containerInstanceOf, drainOf, HOOK, INSTANCE_ID, POLICY } from './samples.ts';
 
 const OTHER = 'i-00000000000000001';
@@ -262,7 +262,7 @@ describe('a drain whose continuation was lost', () => {
     };
     expect((await sweeping(lostSeconds - 0.001)).found).toEqual([]);
     const { aws, found } = await sweeping(lostSeconds);
-    expect(found).toMatchObject([{ drain: { continuations: 3, parked: { schedule: 'one-ecs-drain' } } }]);
+    expect(found).toMatchObject([{ drain: { continuations: 3, parked: { schedule: SCHEDULE } } }]);
     await aws.next();
     expect([...aws.schedules.keys()]).toEqual([SCHEDULE]);
   });
@@ -309,6 +309,15 @@ describe('a drain whose continuation was lost', () => {
 });
 
 describe('while Scheduler creates no schedules and lists them', () => {
+  /** Its schedule has fired at second 60, and the message was lost. */
+  function parkedBefore(broken: World) {
+    const aws = forgotten({ ...broken, instances: [{ id: 'one', status: 'DRAINING' }] });
+    const parked = { schedule: SCHEDULE, untilMs: at(60), firesAtMs: at(60) };
+    const drain = drainOf({ hook: HOOK, parked, operator: { deadlineAtMs: at(7_200), notes: [] } });
+    aws.schedules.set(SCHEDULE, { drain, firesAtMs: at(60), writtenAtMs: at(0), hasFired: true });
+    return aws;
+  }
+
   const world = (until: number): World => ({
     fault: ({ name, atSeconds }) => (name === 'put' && atSeconds < until ? new Unavailable('throttled') : undefined),
   });
@@ -320,6 +329,44 @@ describe('while Scheduler creates no schedules and lists them', () => {
     expect(await ended).toMatchObject([{ kind: 'drained' }]);
     expect(aws.telemetry.filter(({ entry }) => entry.kind === 'found')).toEqual([]);
     expect(aws.completion()?.holding).toEqual([]);
+  });
+
+  it.each(['denied', 'throttled'])('a drain that was parked before gets no second chain either: %s', async (reason) => {
+    const error = reason === 'denied' ? new Error(reason) : new Unavailable(reason);
+    const broken = {
+      tasks: [{ id: 'web', stopsAtSeconds: 3_000 }],
+      fault: ({ name, atSeconds }: Call) => (name === 'put' && atSeconds > 100 ? error : undefined),
+    };
+    const alone = fakeAws(broken);
+    await alone.runToEnd();
+    const aws = fakeAws(broken);
+    const ended = aws.runToEnd();
+    aws.sweepEvery(60);
+    expect(await ended).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.telemetry.filter(({ entry }) => entry.kind === 'found')).toEqual([]);
+    const looks = (of: Aws) => of.callsNamed('describeTasks').length;
+    expect(looks(aws)).toBe(looks(alone));
+  });
+
+  it('a drain that was parked before and is lost is found as soon as it can be parked', async () => {
+    const aws = parkedBefore(world(2_000));
+    expect((await sweptAt(aws, 1_999)).found).toEqual([]);
+    const [found] = drainsIn(await sweptAt(aws, 2_000));
+    expect(found).toMatchObject({ continuations: 1, parked: { schedule: SCHEDULE, firesAtMs: at(2_120) } });
+    expect(aws.schedules.get(SCHEDULE)?.firesAtMs).toBe(at(2_120));
+  });
+
+  it('a drain whose schedule was deleted to be made again goes on with what it held', async () => {
+    const aws = parkedBefore({});
+    const ports = (own: Ports): Ports => {
+      const put = async (_: Drain, name: string) => {
+        await own.schedules?.delete(name);
+        throw new Unavailable('throttled');
+      };
+      return { ...own, schedules: own.schedules && { ...own.schedules, put } };
+    };
+    expect(drainsIn(await sweptAt(aws, 2_000, { ports }))).toMatchObject([{ operator: { deadlineAtMs: at(7_200) } }]);
+    expect((await sweptAt(aws, 2_060, { ports })).found).toEqual([]);
   });
 
   it('a drain that is lost is found as soon as it can be parked, and has a schedule from then on', async () => {
