@@ -114,7 +114,10 @@ function mayBeOver({ drain, nowMs, refused }: Situation, seen?: Seen): boolean {
   return (mayBeTerminated || drain.staysInGroup === true) && !isJustVerified(drain, nowMs);
 }
 
-/** Whether a heartbeat is due and Auto Scaling may accept it: the hook must survive before anything slow is tried. */
+/**
+ * Whether a heartbeat is due and Auto Scaling may accept it: the hook must survive before an instance is set to DRAINING, or ECS's lists
+ * settle. A drain that knows its instance looks there first.
+ */
 function canBeat({ drain, policy, nowMs, refused, isHookStale }: Situation): boolean {
   return !isHookStale && nowMs >= heartbeatDueAtMs(drain, policy) && !refused.has('heartbeat');
 }

@@ -1,4 +1,7 @@
-/** What becomes of a drain after a decision and its answer: the only place where a drain changes in a round. Pure. */
+/**
+ * What becomes of a drain after a decision and its answer. Pure. Apart from this, a drain changes in a round as it is written into its
+ * schedule (`withPark`, `writeSchedule`), and as the copies of one drain that arrive together are merged (`mergedWork`).
+ */
 
 import type { Decision, DecisionKind, Situation } from './decision.ts';
 import { type Drain, type HookLimits, type Outcome, type SupervisedDrain, unreachable } from './drain.ts';

@@ -1,4 +1,4 @@
-/** Carries out what was decided for many drains, with shared calls where AWS has them. The effects, and nothing else. */
+/** Carries out what was decided for many drains, with shared calls. AWS's answers also show whether another delivery has the drain. */
 
 import type { Decision, DecisionKind } from './decision.ts';
 import type { Explanation } from './diagnose.ts';
