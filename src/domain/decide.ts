@@ -204,7 +204,9 @@ function heartbeatByMs(situation: Situation): number {
   const dueMs = heartbeatDueAtMs(drain, policy);
   if (drain.kind !== 'held' || !mayUseSchedule(situation)) return dueMs;
   const scheduleMs = (SCHEDULE_MIN_SECONDS + SCHEDULE_LATE_SECONDS) * 1000;
-  return dueMs - drain.lastHeartbeatAtMs > scheduleMs ? dueMs - scheduleMs : dueMs;
+  const intervalMs = dueMs - drain.lastHeartbeatAtMs;
+  // The next heartbeat must not be due before the round of this one has ended.
+  return intervalMs > scheduleMs ? dueMs - Math.min(scheduleMs, intervalMs / 2) : dueMs;
 }
 
 /**

@@ -548,11 +548,18 @@ describe('a heartbeat', () => {
     expect(decide(situation({ drain, nowMs: dueMs }))).toEqual({ kind: 'heartbeat' });
   });
 
-  it('of a hook of 212 s comes so early that a schedule fits between', () => {
-    const drain = drainOf({ hook: hookLimits(212), lastHeartbeatAtMs: at(100) });
-    expect(decide(situation({ drain, nowMs: at(101) - 1 })).kind).toBe('park');
-    expect(decide(situation({ drain, nowMs: at(101) }))).toEqual({ kind: 'heartbeat' });
-  });
+  it.each([
+    [212, 53],
+    [420, 105],
+    [422, 106],
+  ])(
+    'of a hook of %i s comes so early that a schedule fits between, but not within %i s',
+    (timeoutSeconds, seconds) => {
+      const drain = drainOf({ hook: hookLimits(timeoutSeconds), lastHeartbeatAtMs: at(100) });
+      expect(decide(situation({ drain, nowMs: at(100 + seconds) - 1 })).kind).toBe('park');
+      expect(decide(situation({ drain, nowMs: at(100 + seconds) }))).toEqual({ kind: 'heartbeat' });
+    },
+  );
 });
 
 describe('an event on the bus', () => {

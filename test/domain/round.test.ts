@@ -565,6 +565,21 @@ describe('a hook', () => {
     expect(aws.completion()).toMatchObject({ holding: [] });
   });
 
+  it.each([
+    [212, 0.6],
+    [220, 3],
+  ])('of %i s gets no heartbeat after the other where Auto Scaling takes %f s a call', async (seconds, slow) => {
+    const aws = fakeAws({
+      hook: hookLimits(seconds),
+      tasks: [{ ...web, stopsAtSeconds: 400 }],
+      callSeconds: (of) => (of === 'auto-scaling' ? slow : 0.05),
+    });
+    await aws.runToEnd({ policy: { ...POLICY, heartbeatTimeoutSeconds: seconds } });
+    expect(aws.secondsOf('recordHeartbeat').length).toBeLessThan(8);
+    expect(aws.deadLetters).toEqual([]);
+    expect(aws.completion()).toMatchObject({ holding: [] });
+  });
+
   it('that is made shorter while it holds is kept, if AWS counts each heartbeat by what it is then', async () => {
     const edited: { aws?: Aws } = {};
     const beats = () => edited.aws?.secondsOf('recordHeartbeat') ?? [];
