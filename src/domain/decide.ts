@@ -33,7 +33,16 @@ import {
   UNREAD_DEADLINE_SECONDS,
 } from './policy.ts';
 import { stopDueAtMs, stragglersIn } from './stragglers.ts';
-import { handOver, isJustVerified, mayUseSchedule, retryAtMs, waitUntil, withoutQueue } from './wait.ts';
+import {
+  handOver,
+  isJustVerified,
+  isListedLater,
+  listingAtMs,
+  mayUseSchedule,
+  retryAtMs,
+  waitUntil,
+  withoutQueue,
+} from './wait.ts';
 
 /** An observation to go on from: ECS knows the instance, or does not answer. */
 type Usable = Exclude<Observation, { kind: 'absent' }>;
@@ -73,14 +82,13 @@ export function firstScope({ drain, isWoken }: Situation<Drain>): Scope {
 
 /** What closes the instance to new tasks, or proves that no task holds it, regardless of time limits. */
 function closeOrEnd(seen: Seen, situation: Situation): Decision | undefined {
-  const { drain, nowMs, isFleet } = situation;
+  const { drain, nowMs } = situation;
   const { tasks, searchedAtMs = Number.NEGATIVE_INFINITY } = seen;
   if (activeIn(seen).length > 0) {
     return canBeat(situation) || mayBeOver(situation) ? { kind: 'heartbeat' } : setDraining(situation);
   }
-  // A fleet's first listings are spread over time.
-  const isListingLater = isFleet && !tasks;
-  if (isRegistering(seen) || isListingLater || (tasks && tasks.holding.length > 0)) return undefined;
+  const hasToWait = tasks ? tasks.holding.length > 0 : isListedLater(situation);
+  if (isRegistering(seen) || hasToWait) return undefined;
   const settledMs = settledAtMs(drain.closed);
   // Before ECS's lists have settled, a list of tasks proves nothing.
   if (nowMs < settledMs) {
@@ -226,25 +234,33 @@ function waitFor(observation: Usable, situation: Situation): Decision {
   return waitUntil(Math.min(softMs, dueMs), 'both');
 }
 
-/** What cannot wait: when AWS refuses it, it is tried again within seconds. */
-const URGENT: readonly DecisionKind[] = ['set-draining', 'heartbeat', 'verify-start', 'stop-tasks', 'complete', 'park'];
+/** What cannot wait: when AWS refuses it, it is tried again within seconds, and soon enough for several attempts. */
+const URGENT: readonly DecisionKind[] = ['set-draining', 'heartbeat', 'verify-start', 'stop-tasks', 'complete'];
+
+function isUrgent({ refused }: Situation): boolean {
+  return URGENT.some((kind) => refused.has(kind));
+}
 
 /** The next look: a poll within seconds, or one of those at a parked drain. */
-function nextLook(observation: Usable, { drain, policy, nowMs, refused, isFleet }: Situation): ParkedLook | 'poll' {
-  if (policy.waiting === 'watch' || URGENT.some((kind) => refused.has(kind))) return 'poll';
-  // An instance that may be given tasks is not left alone.
-  if (observation.kind === 'unavailable') return drain.closed && !isJustEmptied(drain, nowMs) ? 'listing' : 'poll';
-  if (!observation.tasks) return isFleet ? 'listing' : 'poll';
+function nextLook(observation: Usable, situation: Situation): ParkedLook | 'poll' {
+  const { drain, policy, nowMs, refused } = situation;
+  // Without a schedule, the queue brings the next look.
+  if (policy.waiting === 'watch' || refused.has('park') || isUrgent(situation)) return 'poll';
+  if (observation.kind === 'unavailable' || !observation.tasks) {
+    // An instance that may be given tasks is not left alone.
+    return drain.closed && !isJustEmptied(drain, nowMs) && isListedLater(situation) ? 'listing' : 'poll';
+  }
   const isOnlyEnding = observation.tasks.holding.every(isEnding);
   if (isOnlyEnding && isJustEmptied(drain, nowMs)) return 'poll';
   return isOnlyEnding || isRegistering(observation) || drain.agentSilence ? 'closely' : 'safely';
 }
 
 function lookAtMs(look: ParkedLook | 'poll', observation: Usable, situation: Situation): number {
-  const { drain, nowMs, random, refused } = situation;
+  const { drain, nowMs, random } = situation;
+  if (look === 'listing') return listingAtMs(situation);
   if (look !== 'poll') return parkedLookAtMs(look, nowMs, random);
-  const isThrottled = observation.kind === 'unavailable' || refused.has('stop-tasks');
-  return isThrottled ? retryAtMs(situation) : nowMs + drain.pollIntervalSeconds * 1000;
+  const isRefused = observation.kind === 'unavailable' || isUrgent(situation);
+  return isRefused ? retryAtMs(situation) : nowMs + drain.pollIntervalSeconds * 1000;
 }
 
 /** What must not be missed, as far as it is still to come. */

@@ -23,10 +23,13 @@ export function withPark(
   schedule: string | undefined,
   policy: Policy,
   random: number,
+  nowMs = untilMs,
 ): Drain {
-  // A schedule is a long wait: what comes after it begins with short ones again.
-  const pollIntervalSeconds =
-    on === 'schedule' ? policy.pollMinSeconds : longerPollIntervalSeconds(drain.pollIntervalSeconds, policy);
+  // What comes after a wait that was longer than any poll begins with short ones again.
+  const isPoll = on !== 'schedule' && untilMs <= nowMs + (1.5 * drain.pollIntervalSeconds + 1) * 1000;
+  const pollIntervalSeconds = isPoll
+    ? longerPollIntervalSeconds(drain.pollIntervalSeconds, policy)
+    : policy.pollMinSeconds;
   const firesAtMs = on === 'both' ? untilMs + SAFETY_NET_SECONDS * 1000 : untilMs;
   if (schedule === undefined) return { ...drain, pollIntervalSeconds };
   // Until AWS confirms it, each attempt has the same turn: any of them may have been written.

@@ -130,10 +130,19 @@ const PARKED_LOOKS_SECONDS = {
 /** Which of the looks at a parked drain comes next. */
 export type ParkedLook = keyof typeof PARKED_LOOKS_SECONDS;
 
-/** When that look is due; `random` (from 0 to 1, without 1) spreads the looks of many drains. */
-export function parkedLookAtMs(look: ParkedLook, nowMs: number, random: number): number {
+/**
+ * When that look is due; `random` (from 0 to 1, without 1) spreads the looks of many drains, as far as `beforeMs` leaves time for
+ * that.
+ */
+export function parkedLookAtMs(
+  look: ParkedLook,
+  nowMs: number,
+  random: number,
+  beforeMs = Number.POSITIVE_INFINITY,
+): number {
   const { from, spread } = PARKED_LOOKS_SECONDS[look];
-  return nowMs + Math.round((from + spread * random) * 1000);
+  const shorterSpread = Math.max(0, Math.min(spread, (beforeMs - nowMs) / 1000 - from));
+  return nowMs + Math.round((from + shorterSpread * random) * 1000);
 }
 
 /** The instant in whole seconds, never earlier: schedules and delays have no fractions. */

@@ -1,6 +1,6 @@
 /** The tasks that are stopped ahead of the deadline. Pure. */
 
-import type { EcsRef, HoldingTask, Observation } from './observation.ts';
+import type { EcsRef, HoldingTask, Observation, TasksSeen } from './observation.ts';
 import type { Policy } from './policy.ts';
 
 /** Between StopTask and the task's stop timeout: for the agent to act on it, and for us to see it stopped. */
@@ -12,17 +12,33 @@ export const STOP_RESERVE_SECONDS = 10;
  */
 export const STOP_SPREAD_SECONDS = 20;
 
+/** The stop timeout that a task may have which was not seen yet: few have a longer one, and Fargate allows none. */
+const UNSEEN_STOP_TIMEOUT_SECONDS = 120;
+
 /**
  * When the task is stopped, to have its whole grace before the deadline; never, if the policy leaves it alone. `random` (from 0, the
  * earliest, to 1, without 1) spreads the stops of many drains.
  */
-export function stopDueAtMs(task: HoldingTask, deadlineMs: number, policy: Policy, random: number): number {
+export function stopDueAtMs(
+  task: Pick<HoldingTask, 'class' | 'stopRequested' | 'stopTimeoutSeconds'>,
+  deadlineMs: number,
+  policy: Policy,
+  random: number,
+): number {
   if (policy.stopStragglers === 'none' || task.stopRequested) return Number.POSITIVE_INFINITY;
   if (policy.stopStragglers === 'standalone' && task.class !== 'standalone') return Number.POSITIVE_INFINITY;
   const deregistrationSeconds = task.class === 'service' ? policy.deregistrationDelaySeconds : 0;
   const stopTimeoutSeconds = task.stopTimeoutSeconds ?? policy.containerStopTimeoutSeconds;
   const graceSeconds = deregistrationSeconds + stopTimeoutSeconds + STOP_RESERVE_SECONDS;
   return deadlineMs - Math.round((graceSeconds + STOP_SPREAD_SECONDS * (1 - random)) * 1000);
+}
+
+/** The latest instant at which each task is stopped, if at all. Before the tasks were seen, it is that of any that may be there. */
+export function latestStopsAtMs(tasks: TasksSeen | undefined, deadlineMs: number, policy: Policy): number[] {
+  const stopTimeoutSeconds = Math.max(UNSEEN_STOP_TIMEOUT_SECONDS, policy.containerStopTimeoutSeconds);
+  const taskClass = policy.stopStragglers === 'all' ? 'service' : 'standalone';
+  const unseen = { class: taskClass, stopRequested: false, stopTimeoutSeconds } as const;
+  return (tasks?.holding ?? [unseen]).map((task) => stopDueAtMs(task, deadlineMs, policy, 1));
 }
 
 /** The tasks that may be stopped now, or those that cannot wait any longer. */

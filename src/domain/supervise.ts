@@ -4,7 +4,7 @@
  */
 
 import { firstScope, readHook } from './decide.ts';
-import type { Decision, Situation } from './decision.ts';
+import type { Decision, DecisionKind, Situation } from './decision.ts';
 import { type SupervisedDrain, unreachable } from './drain.ts';
 import { activeIn, isWithoutAgent, type Observation, type Seen } from './observation.ts';
 import {
@@ -21,9 +21,12 @@ import {
   stuckAtMs,
 } from './policy.ts';
 import { stopDueAtMs, stragglersIn } from './stragglers.ts';
-import { handOver, mayUseSchedule, retryAtMs, waitUntil, withoutQueue } from './wait.ts';
+import { handOver, isListedLater, listingAtMs, mayUseSchedule, retryAtMs, waitUntil, withoutQueue } from './wait.ts';
 
 type Supervision = Situation<SupervisedDrain>;
+
+/** What ends the drain at its deadline, and the stops before it. */
+const RETRIED: readonly DecisionKind[] = ['stop-tasks', 'verify-start', 'complete'];
 
 /** How long ECS may take to complete its hook once no task is left. */
 const COMPLETION_SECONDS = 300;
@@ -36,13 +39,13 @@ const GONE_SECONDS = 1_800;
 
 /** The first step that applies (docs/decisions/0024). None sets the instance to DRAINING, and none is a heartbeat. */
 export function supervise(situation: Supervision): Decision {
-  const { observation, drain, isOutOfTime, refused, isFleet, nowMs, random } = situation;
+  const { observation, drain, isOutOfTime, refused } = situation;
   if (isOutOfTime) return handOver(situation);
   if (refused.has('queue')) return withoutQueue(situation);
   if (!observation) {
     if (drain.known) return { kind: 'look', scope: firstScope(situation) };
     // The first looks at a fleet are spread over time.
-    if (isFleet) return waitUntil(parkedLookAtMs('listing', nowMs, random), 'queue');
+    if (isListedLater(situation)) return waitUntil(listingAtMs(situation), 'queue');
     return { kind: 'look', scope: { registrations: 'search', tasks: 'list' } };
   }
   switch (observation.kind) {
@@ -131,10 +134,9 @@ function isCompleting({ tasks }: Seen, { drain, nowMs }: Supervision): boolean {
 
 /** A schedule may come a minute late: it brings looks and reports, and no instant that tasks depend on. */
 function waitFor(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): Decision {
-  const { drain, policy, nowMs, random, refused } = situation;
+  const { drain, policy, nowMs } = situation;
   const reports = [stuckAtMs(drain, policy), nearDeadlineAtMs(drain, policy)].filter((instantMs) => instantMs > nowMs);
-  const lookMs = parkedLookAtMs(nextLook(observation, situation), nowMs, random);
-  const softMs = Math.min(refused.has('stop-tasks') ? retryAtMs(situation) : lookMs, ...reports);
+  const softMs = Math.min(lookAtMs(observation, situation), ...reports);
   const dueMs = Math.min(...dueInstants(observation, situation).filter((instantMs) => instantMs > nowMs));
   const untilMs = Math.min(softMs, dueMs);
   if (!mayUseSchedule(situation)) return waitUntil(Math.min(untilMs, nowMs + QUEUE_WAIT_SECONDS * 1000), 'queue');
@@ -146,21 +148,27 @@ function waitFor(observation: Exclude<Observation, { kind: 'absent' }>, situatio
 
 /** What must not be late: the deadline and the stops before it, if we end the drain, and the first list that proves something. */
 function dueInstants(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): number[] {
-  const { drain, policy, random, isFleet } = situation;
-  if (observation.kind !== 'seen') return [];
-  const { tasks } = observation;
+  const { drain, policy, random } = situation;
+  const tasks = observation.kind === 'seen' ? observation.tasks : undefined;
   const settledMs = settledAtMs(drain.closed);
   // ECS may complete its hook as soon as the last task has stopped: how the drain ended is only known of tasks that are listed.
-  const lists = !isFleet && tasks && tasks.listedAtMs < settledMs ? [settledMs] : [];
+  const lists = !isListedLater(situation) && tasks && tasks.listedAtMs < settledMs ? [settledMs] : [];
   if (managedResult(drain, policy) === 'none') return lists;
   const deadlineMs = deadlineAtMs(drain, policy);
   return [...lists, deadlineMs, ...(tasks?.holding ?? []).map((task) => stopDueAtMs(task, deadlineMs, policy, random))];
 }
 
+/** What AWS refuses is tried again within seconds; the first looks at many drains are spread over time. */
+function lookAtMs(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): number {
+  const { nowMs, random, refused } = situation;
+  if (RETRIED.some((kind) => refused.has(kind))) return retryAtMs(situation);
+  if (observation.kind === 'seen') return parkedLookAtMs(nextLook(observation, situation), nowMs, random);
+  return isListedLater(situation) ? listingAtMs(situation) : retryAtMs(situation);
+}
+
 /** ECS may take two days, and an event reports an instance that has become empty, so most looks are rare. */
-function nextLook(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): ParkedLook {
-  const { drain, policy, nowMs, refused } = situation;
-  if (observation.kind === 'unavailable' || refused.has('complete') || refused.has('verify-start')) return 'listing';
+function nextLook(observation: Seen, situation: Supervision): ParkedLook {
+  const { drain, policy, nowMs } = situation;
   if (isCompleting(observation, situation)) return 'closely';
   // ECS should set the instance to DRAINING within a minute.
   return activeIn(observation).length > 0 && nowMs < stuckAtMs(drain, policy) ? 'closely' : 'rarely';

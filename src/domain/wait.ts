@@ -7,10 +7,12 @@ import {
   HAND_OVER_SECONDS,
   heartbeatTimeoutSeconds,
   hookTimesOutAtMs,
+  parkedLookAtMs,
   SCHEDULE_LATE_SECONDS,
   SCHEDULE_MIN_SECONDS,
   wholeSecond,
 } from './policy.ts';
+import { latestStopsAtMs } from './stragglers.ts';
 
 /** An action is not verified again within one round. */
 const VERIFIED_SECONDS = 10;
@@ -28,9 +30,46 @@ export function waitUntil(instantMs: number, on: 'schedule' | 'queue' | 'both'):
   return { kind: 'park', untilMs: wholeSecond(instantMs), on };
 }
 
-/** When what AWS has refused is tried again: drains that it throttles together do not ask again together. */
-export function retryAtMs({ drain, nowMs, random }: Situation<Drain>): number {
-  return nowMs + drain.pollIntervalSeconds * (0.5 + random) * 1000;
+/**
+ * When what AWS has refused is tried again: drains that it throttles together do not ask again together. It is no later than after
+ * half of the time that is left until something is lost, so that several attempts fit before.
+ */
+export function retryAtMs(situation: Situation<Drain>): number {
+  const { drain, nowMs, random } = situation;
+  const thirdSeconds = (lossAtMs(situation) - nowMs) / 3000;
+  const seconds = Math.min(drain.pollIntervalSeconds, Math.max(SHORTEST_RETRY_SECONDS, thirdSeconds));
+  return nowMs + seconds * (0.5 + random) * 1000;
+}
+
+/** Queues and schedules know no fractions of it. */
+const SHORTEST_RETRY_SECONDS = 1;
+
+/** What is lost next if AWS goes on to refuse: the hold, where no heartbeat is accepted, or the grace of a task. */
+function lossAtMs(situation: Situation<Drain>): number {
+  const { drain, policy, nowMs, refused } = situation;
+  const holds = refused.has('heartbeat') ? [hookTimesOutAtMs(drain, policy, nowMs)] : [];
+  return Math.min(...[...holds, ...latestStops(situation)].filter((instantMs) => instantMs > nowMs));
+}
+
+function latestStops({ drain, observation, policy }: Situation<Drain>): number[] {
+  const tasks = observation?.kind === 'seen' ? observation.tasks : undefined;
+  return latestStopsAtMs(tasks, deadlineAtMs(drain, policy), policy);
+}
+
+/** Whether the first list of a drain's tasks waits, because many drains begin together: if no task may have to be stopped soon. */
+export function isListedLater(situation: Situation<Drain>): boolean {
+  const earliestMs = parkedLookAtMs('listing', situation.nowMs, 0);
+  return situation.isFleet && halfwayMs(situation) >= earliestMs;
+}
+
+/** When one of many drains has its tasks listed. */
+export function listingAtMs(situation: Situation<Drain>): number {
+  return parkedLookAtMs('listing', situation.nowMs, situation.random, halfwayMs(situation));
+}
+
+/** The middle of the time that is left to stop the first task with its whole grace. */
+function halfwayMs(situation: Situation<Drain>): number {
+  return (situation.nowMs + Math.min(...latestStops(situation))) / 2;
 }
 
 /**

@@ -10,9 +10,9 @@ import { type DrainSchedules, type Ports, reasonOf } from './ports.ts';
 type Park = Extract<Decision, { kind: 'park' }>;
 
 /** The state of the drain while it waits: on the queue alone it has no schedule, or keeps the one of an earlier wait. */
-export function waiting(drain: Drain, decision: Park, policy: Policy, { schedules, random }: Ports): Drain {
+export function waiting(drain: Drain, decision: Park, policy: Policy, { schedules, random, clock }: Ports): Drain {
   const schedule = decision.on === 'queue' ? undefined : schedules?.nameOf(drain);
-  return withPark(drain, decision, schedule, policy, random());
+  return withPark(drain, decision, schedule, policy, random(), clock.nowMs());
 }
 
 /** Writes the next state of the drain into its schedule, where it must have one. */

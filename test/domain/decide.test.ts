@@ -290,6 +290,17 @@ describe('one of many drains that begin together', () => {
     expect(fleet({ policy: WATCH })).toEqual(parkUntil(12, 'queue'));
   });
 
+  it('has them listed by half of the time in which a task with 120 s to stop may wait for that, or at once', () => {
+    const policy = { ...POLICY, deadlineSeconds: 190, stopStragglers: 'standalone' as const };
+    expect([0, 0.5, 0.999].map((random) => fleet({ policy, random }))).toEqual(
+      [25, 30, 35].map((seconds) => parkUntil(seconds, 'both')),
+    );
+    expect(fleet({ policy: { ...policy, deadlineSeconds: 160 } })).toEqual(look('known', 'list'));
+    const spot = noticeDrainOf('spot-interruption', UNDER_WAY);
+    expect(fleet({ drain: spot, policy: { ...POLICY, stopStragglers: 'all' } })).toEqual(look('known', 'list'));
+    expect(fleet({ drain: spot }).kind).toBe('park');
+  });
+
   it('reads its hook and reports that it waits before that', () => {
     expect(fleet({ drain: drainOf({ hook: undefined }) })).toEqual({ kind: 'read-hook' });
     expect(fleet({ drain: drainOf({ announced: undefined }) }).kind).toBe('announce');
@@ -382,7 +393,7 @@ describe('a deadline that an operator may have moved, by a schedule that was not
   });
 
   it('is waited for as long as tasks still get their whole grace: they are stopped then, with or without an answer', () => {
-    expect(decide(unread({ ...verified, ...stopping, nowMs: at(7_130) - 1 }))).toEqual(parkUntil(7_132, 'both'));
+    expect(decide(unread({ ...verified, ...stopping, nowMs: at(7_130) - 1 }))).toEqual(parkUntil(7_131, 'both'));
     expect(decide(unread({ ...verified, ...stopping, nowMs: at(7_130) }))).toMatchObject({ kind: 'stop-tasks' });
   });
 
@@ -506,6 +517,9 @@ describe('stragglers', () => {
     expect([0, 0.5, 0.9].map((random) => refusedAt(7_140, random))).toEqual(
       [7_145, 7_150, 7_154].map((seconds) => parkUntil(seconds, 'both')),
     );
+    expect([0, 0.5, 0.9].map((random) => refusedAt(7_112, random))).toEqual(
+      [7_115, 7_118, 7_121].map((seconds) => parkUntil(seconds, 'both')),
+    );
     expect(refusedAt(7_195, 0.9)).toEqual(parkUntil(7_200, 'both'));
     expect(refusedAt(7_200, 0.9)).toEqual({ kind: 'verify-start' });
   });
@@ -558,6 +572,21 @@ describe('a heartbeat', () => {
       const drain = drainOf({ hook: hookLimits(timeoutSeconds), lastHeartbeatAtMs: at(100) });
       expect(decide(situation({ drain, nowMs: at(100 + seconds) - 1 })).kind).toBe('park');
       expect(decide(situation({ drain, nowMs: at(100 + seconds) }))).toEqual({ kind: 'heartbeat' });
+    },
+  );
+
+  it.each([0, 0.5, 0.999])(
+    'that Auto Scaling refuses is tried again before half of the time of a short hook has passed (%f)',
+    (random) => {
+      const drain = drainOf({ hook: hookLimits(30), lastHeartbeatAtMs: at(100), pollIntervalSeconds: 20 });
+      const again = (seconds: number) => {
+        const decision = decide(situation({ drain, nowMs: at(seconds), refused: refused('heartbeat'), random }));
+        return decision.kind === 'park' ? (decision.untilMs - at(0)) / 1000 : Number.NaN;
+      };
+      const [first, second] = [again(115), again(122.5)];
+      expect([first >= 116, first <= 123]).toEqual([true, true]);
+      expect([second >= 123, second <= 127]).toEqual([true, true]);
+      expect(again(131)).toBeGreaterThan(139);
     },
   );
 });
@@ -723,23 +752,44 @@ describe('a wait for an ECS that does not answer', () => {
   const unanswered = (drain: Situation['drain'], random = 0.5) =>
     decide(situation({ drain, random, observation: THROTTLED, refused: refused('look') }));
 
-  it('is 15 to 135 s once the instance takes no tasks, with a schedule in case the message is lost', () => {
-    expect(unanswered(drainOf(), 0)).toEqual(parkUntil(25, 'both'));
-    expect(unanswered(drainOf(), 0.5)).toEqual(parkUntil(85, 'both'));
-  });
-
-  it('is a poll interval, half of it shorter or longer by chance, while the instance may take tasks', () => {
+  it('is a poll interval, half of it shorter or longer by chance, with a schedule in case the message is lost', () => {
+    const drain = drainOf({ pollIntervalSeconds: 20 });
     const open = drainOf({ closed: undefined, known: undefined, pollIntervalSeconds: 20 });
-    expect([0, 0.5, 0.75].map((random) => unanswered(open, random))).toEqual([
-      parkUntil(20, 'queue'),
-      parkUntil(30, 'queue'),
-      parkUntil(35, 'queue'),
-    ]);
+    for (const [each, on] of [[drain, 'both'] as const, [open, 'queue'] as const]) {
+      expect([0, 0.5, 0.75].map((random) => unanswered(each, random))).toEqual([
+        parkUntil(20, on),
+        parkUntil(30, on),
+        parkUntil(35, on),
+      ]);
+    }
   });
 
-  it('is a poll interval after an event has called the instance empty: no other will come', () => {
-    expect(unanswered(drainOf({ emptiedAtMs: at(9) }))).toEqual(parkUntil(12, 'both'));
-    expect(unanswered(drainOf({ emptiedAtMs: at(-50) }))).toEqual(parkUntil(85, 'both'));
+  it('is 15 to 135 s for one of many drains that begin together, once its instance takes no tasks', () => {
+    const fleet = (drain: Situation['drain'], random: number) =>
+      decide(situation({ drain, random, observation: THROTTLED, refused: refused('look'), isFleet: true }));
+    expect(fleet(drainOf(), 0)).toEqual(parkUntil(25, 'both'));
+    expect(fleet(drainOf(), 0.5)).toEqual(parkUntil(85, 'both'));
+    expect(fleet(drainOf({ closed: undefined }), 0.5)).toEqual(parkUntil(12, 'both'));
+    expect(fleet(drainOf({ emptiedAtMs: at(9) }), 0.5)).toEqual(parkUntil(12, 'both'));
+  });
+
+  it('is shorter where tasks may have to be stopped soon: at most half of the time until then, for a task with 120 s', () => {
+    const policy = { ...POLICY, stopStragglers: 'standalone' as const };
+    const near = (seconds: number, random: number) =>
+      decide(
+        situation({
+          drain: { ...beatenAt(7_000), pollIntervalSeconds: 20 },
+          observation: THROTTLED,
+          policy,
+          nowMs: at(seconds),
+          random,
+        }),
+      );
+    expect([0, 0.5, 0.999].map((random) => near(7_040, random))).toEqual(
+      [7_045, 7_050, 7_055].map((seconds) => parkUntil(seconds, 'both')),
+    );
+    // Later a task may still have its grace if its stop timeout is shorter.
+    expect(near(7_071, 0.5)).toEqual(parkUntil(7_091, 'both'));
   });
 });
 

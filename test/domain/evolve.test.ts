@@ -102,6 +102,19 @@ describe('a parked drain', () => {
     expect(parked('queue')).toEqual(drainOf({ pollIntervalSeconds: 12 }));
   });
 
+  it('on the queue for longer than any poll polls quickly after that', () => {
+    const intervalAfter = (seconds: number) =>
+      withPark(
+        drainOf({ pollIntervalSeconds: 8 }),
+        { kind: 'park', untilMs: at(90), on: 'both' },
+        'one',
+        POLICY,
+        0.5,
+        at(90 - seconds),
+      ).pollIntervalSeconds;
+    expect([12, 13, 13.001, 60].map(intervalAfter)).toEqual([12, 12, 2, 2]);
+  });
+
   it('on both has a schedule that fires two minutes later, in case the message is lost', () => {
     const state = { schedule: 'one', untilMs: at(90), firesAtMs: at(210), turn: 0.5 };
     expect(parked('both', 'one')).toEqual(drainOf({ pollIntervalSeconds: 12, parked: state }));

@@ -444,7 +444,7 @@ describe('parking', () => {
     expect(namesOf(aws)).toEqual(calls);
     expect(answer).toMatchObject({
       kind: 'parked',
-      drain: { ...drain, pollIntervalSeconds: on === 'schedule' ? 2 : 3 },
+      drain: { ...drain, pollIntervalSeconds: 2 },
     });
     expect(answer?.kind === 'parked' && answer.drain.parked).toEqual(place);
     const scheduled = aws.schedules.get(schedule);

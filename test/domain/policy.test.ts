@@ -167,6 +167,12 @@ describe('a look at a parked drain', () => {
     expect(parkedLookAtMs(look, at(1), 0.5)).toBe(at(1 + middle));
   });
 
+  it('is spread no further than there is time for that', () => {
+    expect([0, 0.5].map((random) => parkedLookAtMs('listing', at(1), random, at(36)))).toEqual([at(16), at(26)]);
+    expect(parkedLookAtMs('listing', at(1), 0.5, at(2))).toBe(at(16));
+    expect(parkedLookAtMs('listing', at(1), 0.5, at(500))).toBe(at(76));
+  });
+
   it('is in whole milliseconds', () => {
     expect(parkedLookAtMs('listing', at(0), 0.123_456_7)).toBe(at(0) + 29_815);
   });

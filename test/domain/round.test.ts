@@ -219,6 +219,23 @@ describe('many drains', () => {
     expect(shared).toEqual(['list', 'list', 'setDraining', 'setDraining', 'hooksOf', 'publish', 'continueAt']);
   });
 
+  it.each([
+    ['of lifecycle actions', 120, { deadlineSeconds: 180, stopStragglers: 'standalone' }],
+    ['of Spot interruptions', 90, { stopStragglers: 'all' }],
+  ] as const)(
+    'of a fleet %s list their tasks in time to stop them with their whole grace',
+    async (what, stopTimeoutSeconds, choices) => {
+      const fleet = fleetOf(11, { ...endless, stopTimeoutSeconds });
+      const isSpot = what === 'of Spot interruptions';
+      const aws = fakeAws({ ...fleet, ...(isSpot && { holds: [] }), random: [0.9] });
+      const warned = fleet.instances.map(({ ec2InstanceId = '' }) =>
+        noticeDrainOf('spot-interruption', { notice: { instanceId: ec2InstanceId, token: ec2InstanceId } }),
+      );
+      const outcomes = await aws.runToEnd({ ...(isSpot && { drains: warned }), policy: { ...POLICY, ...choices } });
+      expect(outcomes.map((outcome) => outcome?.kind)).toEqual(Array(11).fill('drained'));
+    },
+  );
+
   it.each(['listTasks', 'recordHeartbeat', 'complete', 'put'])(
     'are none the worse for one of them for which %s is denied',
     async (call) => {
@@ -547,6 +564,64 @@ describe('an outage', () => {
     expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'timed-out', killedTasks: [{}] }]);
     expect(aws.completion()?.atSeconds).toBeLessThan(600 + 2 * 60);
     expect(aws.calls.length).toBeLessThan(600);
+  });
+});
+
+describe('a single refusal', () => {
+  const job = (stopTimeoutSeconds: number): FakeTask => ({ ...endless, stopTimeoutSeconds });
+  /** Refuses the first call of that name after that second. */
+  const refuseOnce = (refused: string, afterSeconds = 0): NonNullable<World['fault']> => {
+    let isRefused = false;
+    return ({ name, atSeconds }) => {
+      if (isRefused || name !== refused || atSeconds < afterSeconds) return undefined;
+      isRefused = true;
+      return new Unavailable('Rate exceeded');
+    };
+  };
+
+  it.each([
+    [30, {}],
+    [40, {}],
+    [120, { pollMaxSeconds: 60 }],
+    [240, { pollMaxSeconds: 300 }],
+  ])('of a heartbeat loses no hook of %i s (%o)', async (seconds, changes) => {
+    const tasks = [{ ...web, stopsAtSeconds: 2_000 }];
+    const aws = fakeAws({ hook: hookLimits(seconds), tasks, fault: refuseOnce('recordHeartbeat', 900) });
+    await aws.runToEnd({ policy: { ...POLICY, ...changes, heartbeatTimeoutSeconds: seconds } });
+    expect(aws.completion()).toMatchObject({ holding: [] });
+  });
+
+  it('of a stop costs no task its grace where the hook is short', async () => {
+    const policy = { ...POLICY, deadlineSeconds: 2_400, stopStragglers: 'all', heartbeatTimeoutSeconds: 60 } as const;
+    const fault = refuseOnce('stopTask', 2_259);
+    const aws = fakeAws({ tasks: [job(120)], hook: hookLimits(60), lateSeconds: 30, callSeconds: 0.05, fault });
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'drained' }]);
+  });
+
+  it('of the look at which tasks must be stopped costs none its grace', async () => {
+    const aws = fakeAws({ tasks: [job(120)], random: [0.9], fault: refuseOnce('describe', 2_240) });
+    const policy = { ...POLICY, deadlineSeconds: 2_400, stopStragglers: 'standalone' } as const;
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'drained' }]);
+  });
+
+  it('of the first list costs no task of a Spot instance its grace', async () => {
+    const aws = fakeAws({ holds: [], tasks: [job(90)], random: [0.95], fault: refuseOnce('listTasks') });
+    const policy = { ...POLICY, stopStragglers: 'all' } as const;
+    expect(await aws.runToEnd({ drains: [noticeDrainOf()], policy })).toMatchObject([{ kind: 'drained' }]);
+  });
+
+  it('of the first list keeps an empty instance for seconds', async () => {
+    const aws = fakeAws({ random: [0.95], fault: refuseOnce('listTasks') });
+    await aws.runToEnd();
+    expect(aws.completion()?.atSeconds).toBeLessThan(20);
+  });
+
+  it('of a look does not give a silent agent its grace again', async () => {
+    const instances: FakeInstance[] = [{ id: 'one', silences: [[100, Infinity]] }];
+    const silent: World = { instances, tasks: [endless], random: [0.95], lateSeconds: 10 };
+    const [calm, refused] = [fakeAws(silent), fakeAws({ ...silent, fault: refuseOnce('describe', 800) })];
+    for (const aws of [calm, refused]) await aws.runToEnd();
+    expect(Math.abs((refused.completion()?.atSeconds ?? 0) - (calm.completion()?.atSeconds ?? 0))).toBeLessThan(60);
   });
 });
 

@@ -110,6 +110,14 @@ describe('a drain of ECS managed draining', () => {
     expect(stops.at(-1)).toBeLessThanOrEqual(7_105);
   });
 
+  it('stops stragglers in time though ECS does not answer for six seconds just when it should', async () => {
+    const job: FakeTask = { ...NEVER, class: 'standalone', stopTimeoutSeconds: 120 };
+    const aws = drainedByEcs({ tasks: [job], random: [0.9], outages: [{ of: 'ecs-reads', span: [2_266, 2_272] }] });
+    const policy = { ...ENDING, deadlineSeconds: 2_400, stopStragglers: 'standalone' } as const;
+    expect(await aws.runToEnd({ policy })).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.secondsOf('stopTask')[0]).toBeLessThan(2_278);
+  });
+
   it('stops stragglers and ends on time, however late schedules come', async () => {
     const policy = { ...ENDING, stopStragglers: 'standalone' } as const;
     const aws = drainedByEcs({ tasks: [{ ...NEVER, class: 'standalone', stopTimeoutSeconds: 90 }], lateSeconds: 60 });
@@ -345,7 +353,12 @@ describe('a decision about a drain of ECS managed draining', () => {
   });
 
   it('searches and lists first, and for one of many only some time later', () => {
-    const first = given.map((situation) => withDrain({ ...situation, observation: undefined }, { known: undefined }));
+    const first = given.map((situation) =>
+      withDrain(
+        { ...situation, observation: undefined, policy: { ...situation.policy, stopStragglers: 'none' } },
+        { known: undefined },
+      ),
+    );
     decisions(first, (decision, { isFleet }) =>
       expect(decision).toEqual(
         isFleet
