@@ -39,7 +39,9 @@ import {
   isListedLater,
   listingAtMs,
   mayUseSchedule,
+  mustStopSoon,
   retryAtMs,
+  WAIT_WITHOUT_QUEUE_SECONDS,
   waitUntil,
   withoutQueue,
 } from './wait.ts';
@@ -135,11 +137,15 @@ export function readHook({ drain, isHookStale, refused }: Situation<Drain>): Dec
   return { kind: 'read-hook' };
 }
 
-/** The deadline does not wait for the queue to take messages again. It waits for a list that can be believed. */
+/**
+ * The deadline does not wait for the queue to take messages again, and neither do the stops before it. It waits for a list that can
+ * be believed.
+ */
 function deadlineWithoutQueue(situation: Situation): Decision | undefined {
   const { observation, drain } = situation;
   if (observation?.kind !== 'seen' || activeIn(observation).length > 0) return undefined;
   const { tasks } = observation;
+  if (!tasks && mustStopSoon(situation)) return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };
   const saysTooLittle = tasks?.holding.length === 0 && tasks.listedAtMs < settledAtMs(drain.closed);
   return saysTooLittle ? undefined : lastResort(observation, situation);
 }
@@ -169,7 +175,10 @@ function dueBy(deadlineMs: number, seen: Seen, situation: Situation): Decision |
   const holding = seen.tasks?.holding ?? [];
   const verdict = lethalVerdict(holding, deadlineMs, situation);
   if (!verdict) {
-    const stragglers = stragglersIn(holding, deadlineMs, policy, nowMs);
+    // Without the queue, the next round may be too late for what is due before it.
+    const stragglers = refused.has('queue')
+      ? stragglersIn(holding, deadlineMs, policy, nowMs + WAIT_WITHOUT_QUEUE_SECONDS * 1000, 'at the latest')
+      : stragglersIn(holding, deadlineMs, policy, nowMs);
     return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
   }
   // A lost agent may have registered again and run tasks: a search comes right before the end.

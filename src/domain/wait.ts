@@ -72,6 +72,14 @@ function halfwayMs(situation: Situation<Drain>): number {
   return (situation.nowMs + Math.min(...latestStops(situation))) / 2;
 }
 
+/** The longest wait where the queue takes no messages. */
+export const WAIT_WITHOUT_QUEUE_SECONDS = SCHEDULE_MIN_SECONDS + SCHEDULE_LATE_SECONDS;
+
+/** Whether a task that was not listed yet may have to be stopped before such a wait ends. */
+export function mustStopSoon(situation: Situation<Drain>): boolean {
+  return Math.min(...latestStops(situation)) < situation.nowMs + WAIT_WITHOUT_QUEUE_SECONDS * 1000;
+}
+
 /**
  * Waits on a schedule alone, or for the queue to bring the message again. Both may be late, but while the queue takes no
  * messages, handing over would run one invocation after another. Only a drain that can do neither, or whose hook would time

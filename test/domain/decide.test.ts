@@ -501,6 +501,17 @@ describe('stragglers', () => {
     expect(decidedAt(7_199, 'all', [{ ...job, stopRequested: true }]).kind).toBe('park');
   });
 
+  it('are stopped before a wait without the queue, which may last 105 s, if they would lose their grace in it', () => {
+    const policy = { ...POLICY, stopStragglers: 'standalone' as const };
+    const unsent = (seconds: number, observation: Observation = seenOf([job])) =>
+      decide(situation({ drain: beatenAt(7_000), observation, policy, nowMs: at(seconds), refused: refused('queue') }));
+    expect(unsent(7_025 - 0.001)).toMatchObject({ kind: 'park', on: 'schedule' });
+    expect(unsent(7_025)).toEqual({ kind: 'stop-tasks', tasks: [job] });
+    // A task that was not listed yet may have a stop timeout of 120 s.
+    expect(unsent(6_960, unlisted('DRAINING'))).toMatchObject({ kind: 'park', on: 'schedule' });
+    expect(unsent(6_966, unlisted('DRAINING'))).toEqual(look('known', 'list'));
+  });
+
   it('that ECS has not stopped are tried again within seconds, not by all drains at the same time, until the deadline', () => {
     const drain = drainOf({ pollIntervalSeconds: 10, lastHeartbeatAtMs: at(7_100) });
     const refusedAt = (seconds: number, random: number) =>

@@ -495,6 +495,14 @@ describe('an outage', () => {
     expect(aws.refusals()).toEqual([{ doing: 'park', reason: 'continueAt: throttled' }]);
   });
 
+  it('of the queue for six seconds costs no task of a Spot instance its grace', async () => {
+    const job: FakeTask = { ...endless, stopTimeoutSeconds: 90 };
+    const aws = fakeAws({ holds: [], tasks: [job], outages: [{ of: 'queue', span: [0, 6] }], lateSeconds: 60 });
+    const policy = { ...POLICY, stopStragglers: 'all' } as const;
+    expect(await aws.runToEnd({ drains: [noticeDrainOf()], policy })).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.calls.length).toBeLessThan(25);
+  });
+
   it('of the queue after its schedule was written lets the drain wait on that schedule, and no hook times out', async () => {
     for (const heartbeatTimeoutSeconds of [215, 240, 250, 270]) {
       const hook = hookLimits(heartbeatTimeoutSeconds);
