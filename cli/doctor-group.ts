@@ -210,7 +210,7 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
     troubles: [],
     ...played,
   });
-  const limits = limitsOf({ ...snapshot, unknown: [] }, change);
+  const limits = limitsOf({ ...snapshot, unknown: [] }, change, { estimates, params });
   const where = `rehearsal of ${fullest}, the fullest instance`;
   const stuck = plan.stuck.filter(({ kinds }) => !kinds.some((kind) => SAID.includes(kind)));
   return [

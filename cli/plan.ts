@@ -58,7 +58,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     const trials = wholeNumber('--trials', options.trials, 1, 1_000);
     const firstSeed = wholeNumber('--seed', options.seed, 0, 999_999_999);
     const estimates = estimatesOf(snapshot, await assumptionsFor(options, snapshot));
-    const limits = limitsOf(snapshot, change);
+    const limits = limitsOf(snapshot, change, { estimates, params });
     const prerequisites = prerequisitesOf(snapshot, given);
     const troubles = troublesOf(snapshot, params);
     const progress = progressOn(process.stderr);

@@ -42,9 +42,13 @@ const START_SECONDS = 40;
 const LAUNCH_SECONDS = 120;
 const STOP_TIMEOUT_SECONDS = 30;
 const DEREGISTRATION_SECONDS = 300;
-const STANDALONE_SECONDS = 3_600;
+/** Not half of the default deadline: the report of a stuck drain would meet the task as it stops. */
+const STANDALONE_SECONDS = 2_700;
 /** An image that was pulled for an hour says nothing about the next start. */
 const LONGEST_START_SECONDS = 3_600;
+
+/** The longest that a target group may have (Elastic Load Balancing user guide, deregistration delay). */
+export const LONGEST_DEREGISTRATION_SECONDS = 3_600;
 
 const seconds = numberBetween(0, 172_800, 'seconds');
 const optional = v.optional;
@@ -59,7 +63,7 @@ const assumptionsSchema = record({
         startSeconds: optional(seconds),
         stopSeconds: optional(seconds),
         stopTimeoutSeconds: optional(seconds),
-        deregistrationDelaySeconds: optional(numberBetween(0, 3_600, 'seconds')),
+        deregistrationDelaySeconds: optional(numberBetween(0, LONGEST_DEREGISTRATION_SECONDS, 'seconds')),
         requestsPerSecond: optional(numberBetween(0, 1e9, 'requests a second')),
       }),
       'expected an object',

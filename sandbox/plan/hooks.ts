@@ -1,8 +1,8 @@
 import { DEFAULT_STAGE, PARAMS, paramsOf } from '../../deploy/params.ts';
 import { duration } from '../../src/adapters/duration.ts';
 import { choicesIn, isRejected } from '../../src/adapters/hook-metadata.ts';
-import { hookLimits, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
-import { policyWith } from '../../src/domain/policy.ts';
+import { hookLimits, MANAGED_DRAINING_HOOK, newHeldDrain } from '../../src/domain/drain.ts';
+import { deadlineAtMs, type Policy, policyOf, policyWith } from '../../src/domain/policy.ts';
 import { conflictsIn, interferenceOf } from '../../src/domain/policy-conflicts.ts';
 import { clustersOf, InvalidSettings } from '../../src/handlers/settings.ts';
 import { groupsSetting } from '../drainers/ecs-drain.ts';
@@ -125,6 +125,29 @@ function createdHook(params: Params) {
   const [name] = hookNamesIn(params);
   const seconds = Number(params['heartbeatTimeoutSeconds'] ?? PARAMS.heartbeatTimeoutSeconds.default);
   return { name, seconds, result: String(params['hookDefaultResult'] ?? PARAMS.hookDefaultResult.default) };
+}
+
+/**
+ * How drains of the group go, by each hook of ecs-drain that holds its instances, with the deadline that the hook leaves them.
+ * @throws BadSnapshot if the settings cannot work
+ */
+export function policiesOf(
+  { group, cluster }: Snapshot,
+  params: Params,
+): Pick<Policy, 'deadlineSeconds' | 'stopStragglers'>[] {
+  const { settings } = deployedWith(params, group.name, cluster.name);
+  const policy = { ...settings, clusters: clustersOf(settings) };
+  const { name = '', seconds } = createdHook(params);
+  const own = ownHooksIn(group, params);
+  const hooks = own.length > 0 ? own : [{ name, heartbeatTimeoutSeconds: seconds }];
+  return hooks.map((hook) => {
+    const choices = 'transition' in hook ? choicesIn(metadataOf(hook)) : undefined;
+    const action = { autoScalingGroup: group.name, lifecycleHook: hook.name, instanceId: '' };
+    const limits = { ...hookLimits(hook.heartbeatTimeoutSeconds), choices };
+    const drain = { ...newHeldDrain(action, { startedAtMs: 0, pollIntervalSeconds: 0 }), hook: limits };
+    const { stopStragglers } = policyOf(drain, policy);
+    return { stopStragglers, deadlineSeconds: deadlineAtMs(drain, policy) / 1000 };
+  });
 }
 
 /** What has to be done before the change, because it goes as rehearsed only then. */

@@ -1,16 +1,18 @@
 import { duration } from '../../src/adapters/duration.ts';
+import type { Params } from '../scenarios.ts';
 import {
   hangsInStarting,
   hangsInStopping,
   hostsIn,
   hostsInService,
   isUnderstood,
-  membersOf,
   newTasksFail,
   suspendedIn,
 } from './build.ts';
 import type { Change } from './change.ts';
-import { estimatesOf } from './estimates.ts';
+import { type Estimates, estimatesOf, LONGEST_DEREGISTRATION_SECONDS } from './estimates.ts';
+import { policiesOf } from './hooks.ts';
+import { harderToDrain, isChosenByAge, isInOneZone, leavingIn, othersThatMayLeave } from './leaving.ts';
 import { type Snapshot, type SnapshotService, type SnapshotTaskDefinition, serviceOf } from './snapshot.ts';
 import { taskInterfacesOf } from './task-interfaces.ts';
 
@@ -23,18 +25,34 @@ export interface Limit {
   readonly isRisk?: true;
 }
 
-/** All of them: a plan that has one says so in its verdict, and names each that is a risk. */
-export function limitsOf(snapshot: Snapshot, change: Change): Limit[] {
+/** What a plan takes from elsewhere than the snapshot. */
+interface Given {
+  readonly estimates: Estimates;
+  /** Of the deployment. */
+  readonly params: Params;
+}
+
+/**
+ * All of them: a plan that has one says so in its verdict, and names each that is a risk.
+ * @throws BadSnapshot if the settings cannot work
+ */
+export function limitsOf(
+  snapshot: Snapshot,
+  change: Change,
+  given: Given = { estimates: estimatesOf(snapshot), params: snapshot.drain?.params ?? {} },
+): Limit[] {
   return [
     ...groupLimits(snapshot),
     ...sizeLimits(snapshot, change),
     ...instanceLimits(snapshot, change),
     ...snapshot.cluster.services.flatMap((service) => [...serviceLimits(service, snapshot)]),
+    ...protectedTasks(snapshot, change),
     ...taskLimits(snapshot),
-    ...overdueTasks(snapshot),
+    ...endlessTasks(snapshot, change, given),
+    ...overdueTasks(snapshot, given),
     ...changeLimits(snapshot, change),
     ...inconsistencies(snapshot),
-    ...unknownLimits(snapshot),
+    ...unknownLimits(snapshot, given),
   ];
 }
 
@@ -96,7 +114,7 @@ function* sizeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
   if (types.size > 1 || instanceTypes.length > 1) {
     const unknown = `; one of type ${unseen.join(', ')} may be smaller still, so that tasks find no room and drains get stuck`;
     yield {
-      what: 'The group has instances of several types.',
+      what: `The group ${types.size > 1 ? 'has' : 'may launch'} instances of several types.`,
       effect: `The plan takes a new instance to be like the smallest of the group${unseen.length > 0 ? unknown : ''}.`,
       ...(unseen.length > 0 && launches(change) && { isRisk: true }),
     };
@@ -181,14 +199,7 @@ function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Genera
     };
   }
   yield* interfaceLimits(`the service ${name}`, definition, cluster);
-  const { protectedTasks = 0 } = service;
   const tasks = cluster.tasks.filter((task) => serviceOf(task) === name).length;
-  if (protectedTasks > 0 && protectedTasks < tasks) {
-    yield {
-      what: `${protectedTasks} of ${tasks} tasks of the service ${name} are protected from scale-in.`,
-      effect: 'The plan takes all of them to be. A deployment of the service may replace the others earlier.',
-    };
-  }
   const slow = cluster.targetGroups.filter((each) => service.targetGroups.includes(each.name) && each.slowStartSeconds);
   for (const { name: targetGroup, slowStartSeconds } of slow) {
     yield {
@@ -242,10 +253,75 @@ function isDeployedUnseen(service: SnapshotService, { tasks }: Snapshot['cluster
   return !tasks.some(({ startedBy, lastStatus }) => startedBy === newest.id && lastStatus === 'RUNNING');
 }
 
-/** Tasks on their way up or down for longer than usual. */
-function* overdueTasks(snapshot: Snapshot): Generator<Limit> {
+/** What the plan does with tasks that are protected from scale-in (facts 39 task-protection). */
+const PROTECTION_EFFECT =
+  'AWS does not document whether draining stops tasks that are protected. The plan has them replaced and stopped as others are.';
+
+/** Of the services on instances that may leave. */
+function* protectedTasks(snapshot: Snapshot, change: Change): Generator<Limit> {
+  const { services, tasks } = snapshot.cluster;
+  const mayLeave = new Set([...leavingIn(snapshot, change), ...othersThatMayLeave(snapshot, change)]);
+  for (const { name, protectedTasks = 0 } of services) {
+    const own = tasks.filter((task) => serviceOf(task) === name);
+    if (protectedTasks === 0 || !own.some(({ ec2InstanceId }) => mayLeave.has(ec2InstanceId))) continue;
+    const count = Math.max(own.length, protectedTasks);
+    yield {
+      what: `${protectedTasks} of ${count} tasks of the service ${name} ${protectedTasks === 1 ? 'is' : 'are'} protected from scale-in.`,
+      effect: PROTECTION_EFFECT,
+    };
+  }
+}
+
+/** A rehearsal plays each time with 10 % more or less. */
+const CHANCE = 1.1;
+
+/** Standalone tasks on instances that leave, of which the plan does not know when they end. */
+function* endlessTasks(snapshot: Snapshot, change: Change, given: Given): Generator<Limit> {
   const { cluster, takenAtMs } = snapshot;
-  const estimates = estimatesOf(snapshot);
+  const leaving = new Set(leavingIn(snapshot, change));
+  const jobs = cluster.tasks.filter(
+    (task) => serviceOf(task) === undefined && task.desiredStatus !== 'STOPPED' && leaving.has(task.ec2InstanceId),
+  );
+  const past: string[] = [];
+  const unknown: string[] = [];
+  let assumed = '';
+  for (const [group, tasks] of Map.groupBy(jobs, (task) => task.group)) {
+    const runs = given.estimates.standalone.get(group);
+    if (!runs) continue;
+    const ran = Math.max(...tasks.map(({ startedAtMs = takenAtMs }) => (takenAtMs - startedAtMs) / 1000));
+    if (ran >= runs.seconds * (runs.assumed ? 1 : CHANCE)) {
+      past.push(
+        `${group} has run for ${duration(ran)}, and ${duration(runs.seconds)} ${runs.assumed ? 'is assumed' : `is ${runs.source}`}`,
+      );
+    } else if (runs.assumed) {
+      unknown.push(group);
+      assumed = duration(runs.seconds);
+    }
+  }
+  const stops = policiesOf(snapshot, given.params).every(({ stopStragglers }) => stopStragglers !== 'none');
+  const otherwise = stops
+    ? 'Otherwise the drain stops them before its deadline.'
+    : 'Otherwise drains get stuck, because draining does not stop standalone tasks.';
+  const isRisk = stops ? {} : ({ isRisk: true } as const);
+  if (past.length > 0) {
+    yield {
+      what: `When standalone tasks end is not known: ${past.join('; ')}.`,
+      effect: `The plan has them end after the same time once more. ${otherwise} Wait until they have ended, or give with --assume how long they run in all.`,
+      ...isRisk,
+    };
+  }
+  if (unknown.length > 0) {
+    yield {
+      what: `When the standalone tasks of ${unknown.join(', ')} end is not known.`,
+      effect: `The plan has them run for ${assumed} in all. ${otherwise} Give with --assume how long they run.`,
+      ...isRisk,
+    };
+  }
+}
+
+/** Tasks on their way up or down for longer than usual. */
+function* overdueTasks(snapshot: Snapshot, { estimates }: Given): Generator<Limit> {
+  const { cluster, takenAtMs } = snapshot;
   const since = (atMs: number) => duration((takenAtMs - atMs) / 1000);
   for (const task of cluster.tasks) {
     const { id, group, createdAtMs, stoppingAtMs = takenAtMs } = task;
@@ -288,41 +364,38 @@ function* taskLimits({ cluster }: Snapshot): Generator<Limit> {
   }
 }
 
-/** Those by which the plan knows which instance a scale-in takes. */
-const BY_AGE = ['OldestInstance', 'NewestInstance'];
+const MAY_BE_ANOTHER = 'Another instance than in the plan may leave.';
 
-/** Of a scale-in that may take other instances than the plan: a risk, if something keeps one of those from being drained. */
-function chosenOtherwise(snapshot: Snapshot, count: number): Pick<Limit, 'effect' | 'isRisk'> {
-  const { services, tasks } = snapshot.cluster;
-  const effect = 'Another instance than in the plan may leave. --change terminate --decrement plans the others.';
-  const replaced = new Set(services.map(({ name }) => `service:${name}`));
-  const kept = new Set(tasks.flatMap(({ group, ec2InstanceId }) => (replaced.has(group) ? [] : ec2InstanceId)));
-  for (const { ec2InstanceId, agentConnected } of hostsInService(snapshot)) {
-    if (!agentConnected) kept.add(ec2InstanceId);
-  }
-  const others = membersOf(snapshot)
-    .filter(({ protectedFromScaleIn }) => !protectedFromScaleIn)
-    .slice(count);
-  const harder = others.flatMap(({ instanceId }) => (kept.has(instanceId) ? instanceId : []));
-  if (harder.length === 0) return { effect };
-  const why = 'where draining does not stop every task, or the agent is disconnected';
-  return { effect: `${effect} It may get stuck if it is ${harder.join(' or ')}, ${why}.`, isRisk: true };
+/** More names than these are a number. */
+const MOST_NAMED = 3;
+
+/** Of a scale-in that may take other instances than the plan: a risk, if something may keep one of those from being drained. */
+function chosenOtherwise(snapshot: Snapshot, change: Change): Pick<Limit, 'effect' | 'isRisk'> {
+  const effect = `${MAY_BE_ANOTHER} --change terminate --decrement plans the others.`;
+  const { instanceIds, causes } = harderToDrain(snapshot, change);
+  if (instanceIds.length === 0) return { effect };
+  const which = instanceIds.length > MOST_NAMED ? `one of ${instanceIds.length} instances` : instanceIds.join(' or ');
+  return {
+    effect: `${effect} It may get stuck if it is ${which}, because of ${causes.join(' or ')} there.`,
+    isRisk: true,
+  };
 }
 
 function* changeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
   const { group } = snapshot;
   const { terminationPolicies: policies } = group;
-  if (change.kind === 'scale-in' && !BY_AGE.includes(policies?.[0] ?? '')) {
+  if (change.kind === 'scale-in' && !isChosenByAge(snapshot)) {
     const by = policies ? ` ${policies.join(', ')} of the group` : ' of the group, which are not in the snapshot';
     yield {
       what: `Auto Scaling chooses by the termination policies${by}, and the plan by age.`,
-      ...chosenOtherwise(snapshot, change.count),
+      ...chosenOtherwise(snapshot, change),
     };
   }
-  if (change.kind === 'scale-in' && new Set(group.instances.map(({ zone }) => zone)).size > 1) {
+  if (change.kind === 'scale-in' && !isInOneZone(snapshot)) {
     yield {
       what: 'The group is in several Availability Zones: Auto Scaling takes an instance of the fullest one first, and the plan of any.',
-      ...chosenOtherwise(snapshot, change.count),
+      // What that may lead to is said once.
+      ...(isChosenByAge(snapshot) ? chosenOtherwise(snapshot, change) : { effect: MAY_BE_ANOTHER }),
     };
   }
   // By default (API reference, RefreshPreferences, StandbyInstances).
@@ -333,12 +406,6 @@ function* changeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
       effect:
         'Unless its StandbyInstances is Terminate or Ignore, the instance refresh waits for an hour until they return to service, and then fails.',
       isRisk: true,
-    };
-  }
-  if (change.kind === 'instance-refresh' && group.instances.some(({ protectedFromScaleIn }) => protectedFromScaleIn)) {
-    yield {
-      what: 'Instances are protected from scale-in.',
-      effect: 'The instance refresh waits for them for an hour, and then fails.',
     };
   }
 }
@@ -394,23 +461,50 @@ function* overfullInstances({ instances, tasks, taskDefinitions }: Snapshot['clu
   }
 }
 
-function* unknownLimits({ unknown }: Snapshot): Generator<Limit> {
-  for (const [call, notes] of Map.groupBy(unknown, (note) => note.call)) {
+function* unknownLimits(snapshot: Snapshot, given: Given): Generator<Limit> {
+  for (const [call, notes] of Map.groupBy(snapshot.unknown, (note) => note.call)) {
     const { missing = '', why = '' } = notes[0] ?? {};
     yield {
       what: `Not known (${call}: ${why}): ${missing}${notes.length > 1 ? `, and ${notes.length - 1} more` : ''}.`,
-      ...unknownEffect(call),
+      ...unknownEffect(call, snapshot, given),
     };
   }
 }
 
-function unknownEffect(call: string): Pick<Limit, 'effect' | 'isRisk'> {
+function unknownEffect(call: string, snapshot: Snapshot, given: Given): Pick<Limit, 'effect' | 'isRisk'> {
   switch (call) {
     case 'autoscaling:DescribeLifecycleHooks':
       return { effect: 'If no hook of ecs-drain holds the instances, their tasks are killed.', isRisk: true };
+    case 'lambda:GetFunctionConfiguration':
+      return {
+        effect:
+          'If ecs-drain is not deployed, is in a dry run, or drains other groups, nothing drains the instances, and their tasks are killed.',
+        isRisk: true,
+      };
+    case 'ecs:DescribeTaskDefinition':
+      return {
+        effect: 'If tasks have a long stop timeout, static ports or placement constraints, drains may get stuck.',
+        isRisk: true,
+      };
+    case 'elasticloadbalancing:DescribeTargetGroupAttributes':
+      return {
+        effect: `The plan assumes what a target group usually has. A deregistration may take up to ${duration(LONGEST_DEREGISTRATION_SECONDS)}.`,
+        ...(mayDeregisterForTooLong(snapshot, given) && { isRisk: true }),
+      };
+    case 'ecs:GetTaskProtection':
+      return { effect: PROTECTION_EFFECT };
     case 'cloudwatch:GetMetricData':
       return { effect: 'The plan does not know how many requests are lost.' };
     default:
       return { effect: 'The plan assumes what a cluster usually has.' };
   }
+}
+
+/** Whether a service of which the delay is not known may have one that a drain has no time for. */
+function mayDeregisterForTooLong(snapshot: Snapshot, { estimates, params }: Given): boolean {
+  const deadlineSeconds = Math.min(...policiesOf(snapshot, params).map((policy) => policy.deadlineSeconds));
+  return [...estimates.services.values()].some(
+    ({ deregistration, stopTimeout }) =>
+      deregistration?.assumed && LONGEST_DEREGISTRATION_SECONDS + stopTimeout.seconds >= deadlineSeconds,
+  );
 }

@@ -28,9 +28,12 @@ async function opinionsOn(path: string) {
   return { plan, doctor, said: doctor.findings.map(({ what }) => what) };
 }
 
+const { takenAtMs } = aSnapshot();
+const JUST_STARTED = { group: 'family:job', createdAtMs: takenAtMs - 40_000, startedAtMs: takenAtMs };
+
 /** A standalone task that runs for 40 minutes, longer than most drains here may take. */
 const JOB: Changes['cluster'] = {
-  tasks: [...aSnapshot().cluster.tasks, aTask('0j', INSTANCES[0], { group: 'family:job' })],
+  tasks: [...aSnapshot().cluster.tasks, aTask('0j', INSTANCES[0], JUST_STARTED)],
   stoppedTasks: [
     {
       group: 'family:job',

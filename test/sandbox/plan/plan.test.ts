@@ -12,7 +12,7 @@ import { type PlannedDrain, play, type TrialResult } from '../../../sandbox/plan
 import { troublesOf } from '../../../sandbox/plan/troubles.ts';
 import type { DrillEvent, DrillResult } from '../../../sandbox/result.ts';
 import { START_MS } from '../start.ts';
-import { aSnapshot, aTask, type Changes, INSTANCES, WEB } from './samples.ts';
+import { aSnapshot, aTask, type Changes, HOOK, INSTANCES, WEB } from './samples.ts';
 
 const STRANGER = { ...aSnapshot().cluster.instances[0], ec2InstanceId: 'i-0000000000000000c' } as SnapshotInstance;
 const TERMINATE: Change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: false };
@@ -34,6 +34,12 @@ const ROLLING_OUT: SnapshotService['deployments'] = [
   { id: 'ecs-svc/1', taskDefinition: 'web:1', state: 'COMPLETED', failedTasks: 0 },
 ];
 
+/** A standalone task that has ended by itself. */
+function ranFor(seconds: number): Snapshot['cluster']['stoppedTasks'][number] {
+  const of = { group: 'family:job', taskDefinition: 'web:1', stopCode: 'EssentialContainerExited' };
+  return { ...of, createdAtMs: START_MS, startedAtMs: START_MS, executionStoppedAtMs: START_MS + seconds * 1000 };
+}
+
 /** A plan of one trial. */
 async function planOf(snapshot: Snapshot, change: Change = TERMINATE, typed = {}) {
   const given = { ...snapshot.drain?.params, ...typed };
@@ -45,7 +51,7 @@ async function planOf(snapshot: Snapshot, change: Change = TERMINATE, typed = {}
     change,
     params,
     estimates,
-    limits: limitsOf(snapshot, change),
+    limits: limitsOf(snapshot, change, { estimates, params }),
     prerequisites: prerequisitesOf(snapshot, given),
     troubles: troublesOf(snapshot, params),
     withDrain: [await play({ ...trial, install })],
@@ -952,7 +958,7 @@ describe('what a plan does not model', () => {
       'Tasks of family:job have a network interface of their own (awsvpc), and how many of them an instance of type unknown takes is not known.',
     ],
     [{ service: { placementStrategies: [{ type: 'random' }] } }, 'The service web has the placement strategy random.'],
-    [{ service: { protectedTasks: 1 } }, '1 of 4 tasks of the service web are protected from scale-in.'],
+    [{ service: { protectedTasks: 1 } }, '1 of 4 tasks of the service web is protected from scale-in.'],
     [
       { cluster: { targetGroups: [{ name: 'web', deregistrationDelaySeconds: 120, slowStartSeconds: 30 }] } },
       'The target group web of the service web has a slow start of 30 s.',
@@ -1018,11 +1024,14 @@ describe('what a plan does not model', () => {
       cluster: Changes['cluster'] & {},
       group: Changes['group'] & {} = { terminationPolicies: ['Default'] },
     ) => limitsOf(aSnapshot({ cluster, group }), change).filter(({ isRisk }) => isRisk);
-    const jobOn = (id: string) => ({ tasks: [...aSnapshot().cluster.tasks, aTask('j', id, { group: 'family:job' })] });
+    const jobOn = (id: string) => ({
+      tasks: [...aSnapshot().cluster.tasks, aTask('j', id, { group: 'family:job' })],
+      stoppedTasks: [ranFor(7_200)],
+    });
     const silent = aSnapshot().cluster.instances.map((each, i) => ({ ...each, agentConnected: i === 0 }));
     for (const cluster of [jobOn(INSTANCES[1]), { instances: silent }]) {
       expect(risks(cluster)).toMatchObject([
-        { effect: expect.stringContaining(`It may get stuck if it is ${INSTANCES[1]}, `) },
+        { effect: expect.stringContaining(`It may get stuck if it is ${INSTANCES[1]}, because of `) },
       ]);
     }
     expect(risks(jobOn(INSTANCES[1]), { terminationPolicies: ['OldestInstance'], instances: zones })).toHaveLength(1);
@@ -1035,16 +1044,144 @@ describe('what a plan does not model', () => {
     expect(risks(jobOn(INSTANCES[1]), { terminationPolicies: ['Default'], instances })).toEqual([]);
   });
 
-  it('begins with the tasks that there are, and has ECS start the others', async () => {
-    const plan = await planOf(aSnapshot({ service: { desiredCount: 6 } }));
-    expect(plan.services).toEqual([{ name: 'web', desired: 6, fewestRunning: 4 }]);
-  });
-
   const [standby, other] = aSnapshot().group.instances;
   if (!standby || !other) throw new Error('The sample has two instances.');
   const refresh: Change = { kind: 'instance-refresh', minHealthyPercent: 90, maxHealthyPercent: 100, warmupSeconds: 0 };
   const scaleIn: Change = { kind: 'scale-in', count: 1 };
   const typed = aSnapshot().group.instances.map((each) => ({ ...each, type: 'm5.large' }));
+
+  it.each<[string, Partial<SnapshotService>, number[]]>([
+    ['that cannot be replaced', { maximumPercent: 100 }, []],
+    ['with a constraint', { placementConstraints: [{ type: 'distinctInstance' }] }, []],
+    ['with a static port', {}, [8_080]],
+  ])('is a risk in a scale-in if another instance than that of the plan has a service %s', (_, more, hostPorts) => {
+    const { cluster } = aSnapshot();
+    const one = { ...WEB, name: 'one', desiredCount: 1, taskDefinition: 'one:1', targetGroups: [], ...more };
+    const definitions = cluster.taskDefinitions.map((each) => ({ ...each, name: 'one:1', hostPorts }));
+    const risks = (...on: string[]) => {
+      const tasks = on.map((id, i) => aTask(`o${i}`, id, { group: 'service:one', taskDefinition: 'one:1' }));
+      const changes = {
+        group: { terminationPolicies: ['Default'] },
+        cluster: {
+          services: [WEB, { ...one, desiredCount: on.length }],
+          tasks: [...cluster.tasks, ...tasks],
+          taskDefinitions: [...cluster.taskDefinitions, ...definitions],
+        },
+      };
+      return limitsOf(aSnapshot(changes), scaleIn).filter(({ isRisk }) => isRisk);
+    };
+    expect(risks(INSTANCES[1])).toMatchObject([
+      {
+        effect: expect.stringContaining(`It may get stuck if it is ${INSTANCES[1]}, because of service:one there.`),
+      },
+    ]);
+    // The rehearsals have it.
+    expect(risks(...INSTANCES)).toEqual([]);
+  });
+
+  describe('is when a standalone task ends', () => {
+    const job = (ranSeconds: number, earlier: number[], on: string = INSTANCES[0]): Changes => {
+      const startedAtMs = aSnapshot().takenAtMs - ranSeconds * 1000;
+      const task = aTask('j', on, { group: 'family:job', createdAtMs: startedAtMs, startedAtMs });
+      return {
+        cluster: { tasks: [...aSnapshot().cluster.tasks, task], stoppedTasks: earlier.map((ran) => ranFor(ran)) },
+      };
+    };
+
+    it.each([
+      [
+        'is not known',
+        job(300, []),
+        'When the standalone tasks of family:job end is not known. The plan has them run for 45 min in all.',
+      ],
+      [
+        'is not known, and is later than the plan assumes',
+        job(259_200, []),
+        'When standalone tasks end is not known: family:job has run for 3 d, and 45 min is assumed.',
+      ],
+      [
+        'is later than that of the tasks before',
+        job(259_200, [600]),
+        'When standalone tasks end is not known: family:job has run for 3 d, and 10 min is the median of 1 task of family:job that ended recently.',
+      ],
+    ])('which is a risk if it %s', async (_, changes, sentence) => {
+      const { go, verdict } = await planOf(aSnapshot(changes));
+      expect(go).toBe(false);
+      expect(verdict).toMatch(/^Check first: /);
+      expect(verdict).toContain(sentence);
+      expect(verdict).toContain('Otherwise drains get stuck, because draining does not stop standalone tasks.');
+    });
+
+    it('unless it is known, or the task is on no instance that leaves', async () => {
+      expect(await planOf(aSnapshot(job(300, [600])))).toMatchObject({ go: true, limits: [] });
+      // Chance.
+      expect(limits(job(650, [600]))).toEqual([]);
+      expect(limits(job(300, [], INSTANCES[1]))).toEqual([]);
+      const snapshot = aSnapshot(job(300, []));
+      const estimates = estimatesOf(snapshot, { standaloneTasks: { 'family:job': { runsForSeconds: 900 } } });
+      expect(limitsOf(snapshot, TERMINATE, { estimates, params: {} })).toEqual([]);
+    });
+
+    it('which is no risk where the drain stops it', () => {
+      const snapshot = aSnapshot(job(300, []));
+      const given = { estimates: estimatesOf(snapshot), params: { stopStragglers: 'standalone' } };
+      const [limit, ...others] = limitsOf(snapshot, TERMINATE, given);
+      expect(others).toEqual([]);
+      expect(limit?.effect).toContain('Otherwise the drain stops them before its deadline.');
+      expect(limit).not.toHaveProperty('isRisk');
+    });
+  });
+
+  it('is whether draining stops protected tasks, if there are any on an instance that leaves', () => {
+    const service = { desiredCount: 2, protectedTasks: 2 };
+    const on = (id: string) => ({ service, cluster: { tasks: [aTask('a', id), aTask('b', id)] } });
+    expect(limitsOf(aSnapshot(on(INSTANCES[0])), TERMINATE)).toEqual([
+      {
+        what: '2 of 2 tasks of the service web are protected from scale-in.',
+        effect:
+          'AWS does not document whether draining stops tasks that are protected. The plan has them replaced and stopped as others are.',
+      },
+    ]);
+    expect(limits(on(INSTANCES[1]))).toEqual([]);
+    // ECS keeps what is protected beyond what the service wants.
+    expect(limits({ service: { desiredCount: 1, protectedTasks: 4 } })).toHaveLength(1);
+  });
+
+  it('is a deregistration delay that could not be read, and a risk if a drain may be too short for it', () => {
+    const call = 'elasticloadbalancing:DescribeTargetGroupAttributes';
+    const changes = {
+      unknown: [{ call, why: 'AccessDenied', missing: 'the deregistration delay of web' }],
+      cluster: { targetGroups: [{ name: 'web' }] },
+    };
+    const isRisk = (deadlineSeconds: string, group: Changes['group'] = {}) => {
+      const snapshot = aSnapshot({
+        ...changes,
+        group: { hooks: [{ ...HOOK, heartbeatTimeoutSeconds: 7_200 }], ...group },
+      });
+      const given = { estimates: estimatesOf(snapshot), params: { deadlineSeconds } };
+      return limitsOf(snapshot, TERMINATE, given).some((limit) => limit.isRisk);
+    };
+    expect(isRisk('1800')).toBe(true);
+    expect(isRisk('7200')).toBe(false);
+    // The hook may choose less.
+    expect(isRisk('7200', { hooks: [{ ...HOOK, settings: { deadlineSeconds: '900' } }] })).toBe(true);
+  });
+
+  it('names the several types that a group has or may launch', () => {
+    const [first, second] = typed;
+    const several = (instances: Snapshot['group']['instances'], instanceTypes: string[]) =>
+      limits({ group: { instances, instanceTypes } }, scaleIn);
+    expect(several(typed, ['m5.large', 'c5.large'])).toEqual(['The group may launch instances of several types.']);
+    if (!first || !second) throw new Error('The sample has two instances.');
+    expect(several([first, { ...second, type: 'c5.large' }], [])).toEqual([
+      'The group has instances of several types.',
+    ]);
+  });
+
+  it('begins with the tasks that there are, and has ECS start the others', async () => {
+    const plan = await planOf(aSnapshot({ service: { desiredCount: 6 } }));
+    expect(plan.services).toEqual([{ name: 'web', desired: 6, fewestRunning: 4 }]);
+  });
 
   it.each<[string, Changes, Change, Change | undefined]>([
     ['a group that may be unable to launch', { group: { desiredCapacity: 3, maxSize: 5 } }, TERMINATE, scaleIn],
@@ -1070,6 +1207,18 @@ describe('what a plan does not model', () => {
     [
       'hooks that could not be read',
       { unknown: [{ call: 'autoscaling:DescribeLifecycleHooks', why: 'AccessDenied', missing: 'the hooks' }] },
+      TERMINATE,
+      undefined,
+    ],
+    [
+      'settings that could not be read',
+      { unknown: [{ call: 'lambda:GetFunctionConfiguration', why: 'AccessDenied', missing: 'its settings' }] },
+      TERMINATE,
+      undefined,
+    ],
+    [
+      'a task definition that could not be read',
+      { unknown: [{ call: 'ecs:DescribeTaskDefinition', why: 'AccessDenied', missing: 'web:1' }] },
       TERMINATE,
       undefined,
     ],
@@ -1140,8 +1289,6 @@ describe('what a plan does not model', () => {
 
   it('is nothing in a plain cluster', () => {
     expect(limits({})).toEqual([]);
-    expect(limits({ service: { protectedTasks: 4 } })).toEqual([]);
-    expect(limits({ service: { desiredCount: 1, protectedTasks: 4 } })).toEqual([]);
     expect(WEB.placementConstraints).toEqual([]);
   });
 });
