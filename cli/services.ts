@@ -4,6 +4,7 @@ import {
   DescribeTargetGroupAttributesCommand,
   ElasticLoadBalancingV2Client,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { presentNeed, TOO_SHORT_REMEDY } from '../sandbox/plan/drain-time.ts';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import type { Ecs } from '../src/adapters/ecs-call.ts';
 import { PROTECTION_BATCH, protectionOf, readStopTimeoutSeconds } from '../src/adapters/ecs-services.ts';
@@ -156,7 +157,7 @@ export async function serviceFindings(
   const delaySeconds = loadBalancing.unread.length > 0 ? Math.max(readSeconds, assumedSeconds) : readSeconds;
 
   const neededSeconds = delaySeconds + stopSeconds;
-  const arithmetic = `its tasks may need ${delaySeconds} s of deregistration + ${stopSeconds} s of stop timeout = ${neededSeconds} s`;
+  const arithmetic = presentNeed(delaySeconds, stopSeconds);
   findings.push(...timeFindings(where, arithmetic, neededSeconds, time));
   if (stopStragglers === 'all' && delaySeconds > assumedSeconds) {
     findings.push({
@@ -221,7 +222,7 @@ function* timeFindings(
       level: 'error',
       where,
       what: `${arithmetic}, and a drain has ${deadlineSeconds} s to its deadline: they are killed.`,
-      fix: "Raise deadlineSeconds, and the hook's heartbeat timeout if its global timeout is the limit.",
+      fix: TOO_SHORT_REMEDY,
     };
   } else if (neededSeconds >= heartbeatSeconds) {
     yield {

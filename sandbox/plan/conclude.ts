@@ -5,11 +5,13 @@ import { percentile } from '../prices.ts';
 import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
 import type { Params } from '../scenarios.ts';
 import { type Change, presentChange } from './change.ts';
+import { presentNeed, TOO_SHORT_REMEDY } from './drain-time.ts';
 import type { Estimate, Estimates, Rate } from './estimates.ts';
-import { hookTimesOf, type Prerequisite } from './hooks.ts';
+import { hookTimesOf, type Prerequisite, policiesOf } from './hooks.ts';
+import { leavingIn, othersThatMayLeave } from './leaving.ts';
 import type { Limit } from './limits.ts';
-import type { Snapshot } from './snapshot.ts';
-import { type Bound, countsOf, type TrialResult } from './trial.ts';
+import { type Snapshot, serviceOf } from './snapshot.ts';
+import { type Blocking, type Bound, countsOf, type TrialResult } from './trial.ts';
 
 /** What the trials of a plan come to. */
 
@@ -106,6 +108,8 @@ export function concluded(findings: Findings): Plan {
   const { withDrain, withoutDrain } = findings;
   const { group, cluster } = snapshot;
   const drains = forecasts(withDrain);
+  const stuck = obstaclesIn(findings);
+  const allLimits = [...limits, ...unseenObstacles(snapshot, change, stuck)];
   const failures = [...new Set(withDrain.flatMap(({ failure, ended }) => failure ?? (ended ? [] : NEVER_ENDS)))];
   const rates = ratesOf(estimates);
   const most = (results: readonly TrialResult[], of: (result: TrialResult) => number) =>
@@ -123,7 +127,7 @@ export function concluded(findings: Findings): Plan {
     trials: withDrain.length,
     params,
     drainsAll,
-    go: drainsAll && prerequisites.length === 0 && !limits.some(({ isRisk }) => isRisk),
+    go: drainsAll && prerequisites.length === 0 && !allLimits.some(({ isRisk }) => isRisk),
     prerequisites,
     troubles,
     seconds: spread(withDrain.map(({ seconds }) => seconds)),
@@ -146,8 +150,8 @@ export function concluded(findings: Findings): Plan {
       counted: rates.length,
       services: [...estimates.services.values()].filter(({ deregistration }) => deregistration).length,
     },
-    stuck: obstaclesIn(withDrain, snapshot),
-    failures,
+    stuck,
+    failures: failures.map((failure) => presentFailure(failure, findings)),
     calls: spread(withDrain.map(({ calls }) => calls)),
     dollars: percentile(
       withDrain.map(({ dollars }) => dollars),
@@ -155,12 +159,21 @@ export function concluded(findings: Findings): Plan {
     ),
     times: [...hookTimesOf(snapshot, params), ...warmupsOf(change, snapshot), ...timesOf(estimates, change)],
     rates,
-    limits,
+    limits: allLimits,
   };
-  return { ...plan, verdict: verdictOn(plan) };
+  return { ...plan, verdict: verdictOn(plan, snapshot) };
 }
 
 const NEVER_ENDS = 'It has not ended after two weeks.';
+
+/** A sentence, with what to do about it. */
+function presentFailure(failure: string, { snapshot: { group }, change }: Findings): string {
+  const said = `${failure.charAt(0).toUpperCase()}${failure.slice(1).replace(/[.]$/, '')}.`;
+  const kept = group.instances.flatMap(({ id, protectedFromScaleIn }) => (protectedFromScaleIn ? id : []));
+  if (change.kind !== 'instance-refresh' || kept.length === 0) return said;
+  const command = `aws autoscaling set-instance-protection --auto-scaling-group-name ${group.name} --no-protected-from-scale-in --instance-ids ${kept.join(' ')}`;
+  return `${said} End their protection first (${command}).`;
+}
 
 function killedIn({ killed }: TrialResult): number {
   return killed['cut off'] + killed['delayed SIGTERM'] + killed.unharmed;
@@ -203,23 +216,59 @@ function servicesOf({ cluster }: Snapshot, results: readonly TrialResult[]): Pla
 // --- What gets stuck --------------------------------------------------------------------------------------------------
 
 /** Those that something can be done about first; daemons only wait for the others. */
-function obstaclesIn(results: readonly TrialResult[], snapshot: Snapshot): Obstacle[] {
-  const blocking = results.flatMap(({ seed, blocking: all }) => all.map((each) => ({ ...each, seed })));
-  const alike = Map.groupBy(blocking, ({ group, causes }) => JSON.stringify([group, causes.map(({ cause }) => cause)]));
+function obstaclesIn({ snapshot, params, estimates, withDrain }: Findings): Obstacle[] {
+  const deadlineSeconds = Math.min(...policiesOf(snapshot, params).map((policy) => policy.deadlineSeconds));
+  const blocking = withDrain.flatMap(({ seed, blocking: all }) =>
+    all.map((each) => ({ ...each, seed, lack: lackOfTime(each, estimates, deadlineSeconds) })),
+  );
+  const alike = Map.groupBy(blocking, ({ group, causes, lack }) =>
+    JSON.stringify([group, lack ?? causes.map(({ cause }) => cause)]),
+  );
   return [...alike.values()]
     .map((each): Obstacle => {
-      const { group = '', causes = [] } = each.at(-1) ?? {};
-      const fixes = causes.map((cause) => fixFor(cause, group, snapshot));
+      const { group = '', causes = [], lack } = each.at(-1) ?? {};
+      const fixes = lack === undefined ? causes.map((cause) => fixFor(cause, group, snapshot)) : [TOO_SHORT_REMEDY];
       return {
         group,
         instances: [...new Set(each.map(({ instanceId }) => instanceId))],
         trials: new Set(each.map(({ seed }) => seed)).size,
         kinds: causes.map(({ cause }) => cause),
-        causes: causes.map(sentenceOn),
+        causes: lack === undefined ? causes.map(sentenceOn) : [lack],
         fix: fixes.length > 0 ? [...new Set(fixes)].join(' ') : sentence(REMEDY_WITHOUT_CAUSE),
       };
     })
     .toSorted((a, b) => Number(a.kinds.includes('daemon-last')) - Number(b.kinds.includes('daemon-last')));
+}
+
+/** What only takes its time. */
+const ON_ITS_WAY: readonly string[] = ['starting', 'deregistering', 'stopping', 'stop-timeout'] satisfies CauseKind[];
+
+/** That a drain may end before a task has had the time to leave; undefined if it has the time, or something else is in the way. */
+function lackOfTime({ group, causes }: Blocking, { services }: Estimates, deadlineSeconds: number): string | undefined {
+  const times = services.get(serviceOf({ group }) ?? '');
+  if (!times || !causes.every(({ cause }) => ON_ITS_WAY.includes(cause))) return undefined;
+  const [deregistration, stop] = [times.deregistration?.seconds ?? 0, times.stopTimeout.seconds];
+  if (deregistration + stop < deadlineSeconds) return undefined;
+  return `${presentNeed(deregistration, stop)}, and a drain has ${deadlineSeconds} s to its deadline`;
+}
+
+/** What ECS reported of services on instances that may leave when the snapshot was taken, and no rehearsal has met. */
+function* unseenObstacles(snapshot: Snapshot, change: Change, stuck: readonly Obstacle[]): Generator<Limit> {
+  const { services, tasks } = snapshot.cluster;
+  const mayLeave = new Set([...leavingIn(snapshot, change), ...othersThatMayLeave(snapshot, change)]);
+  const groups = new Set(tasks.flatMap(({ group, ec2InstanceId }) => (mayLeave.has(ec2InstanceId) ? group : [])));
+  for (const { name, obstacles = [], deployments } of services.filter(({ name }) => groups.has(`service:${name}`))) {
+    const met = new Set(stuck.flatMap(({ group, kinds }) => (group === `service:${name}` ? kinds : [])));
+    // A deployment that has not ended is played.
+    if (deployments.some(({ state }) => state !== 'COMPLETED')) met.add('deployment');
+    for (const cause of obstacles.filter((each) => !met.has(each))) {
+      yield {
+        what: `The snapshot says of the service ${name}: ${sentenceOn({ cause })}.`,
+        effect: 'No rehearsal meets that, so the cluster has what the plan does not know, and drains may get stuck.',
+        isRisk: true,
+      };
+    }
+  }
 }
 
 export type LoggedCause = { readonly cause: string } & Readonly<Record<string, unknown>>;
@@ -325,7 +374,25 @@ export function presentStopped({ stopped, drains }: Pick<Plan, 'stopped' | 'drai
   return `${who} ${tasksOf(count)} before ${whose} (${of.join(', ')})`;
 }
 
-function verdictOn(plan: Omit<Plan, 'verdict'>): string {
+/** The services that have no running task at some time of the change, and what that costs; undefined if there is none. */
+function presentOutages({ services, requestsLost }: Pick<Plan, 'services' | 'requestsLost'>, snapshot: Snapshot) {
+  const { tasks, services: all } = snapshot.cluster;
+  const had = new Set(tasks.flatMap(({ group, lastStatus }) => (lastStatus === 'RUNNING' ? group : [])));
+  const daemons = new Set(all.flatMap(({ name, strategy }) => (strategy === 'DAEMON' ? name : [])));
+  const down = services.flatMap(({ name, desired, fewestRunning }) =>
+    fewestRunning === 0 && desired > 0 && had.has(`service:${name}`) && !daemons.has(name) ? name : [],
+  );
+  if (down.length === 0) return undefined;
+  const who = down.length > MOST_DOWN ? `${down.length} services` : down.join(' and ');
+  const { withDrain: lost = 0 } = requestsLost;
+  const requests = lost > 0 ? `, and ${lost} requests may be lost` : '';
+  return `${who} ${down.length === 1 ? 'has' : 'have'} no running task for a while${requests}`;
+}
+
+/** More names than these are a number. */
+const MOST_DOWN = 3;
+
+function verdictOn(plan: Omit<Plan, 'verdict'>, snapshot: Snapshot): string {
   const { killed, seconds, limits, times, failures, prerequisites } = plan;
   const takes = `it takes ${duration(seconds.p50)}${seconds.p95 > seconds.p50 * 1.02 ? ` (95 %: ${duration(seconds.p95)})` : ''}`;
   const { withDrain, withoutDrain } = killed;
@@ -334,12 +401,13 @@ function verdictOn(plan: Omit<Plan, 'verdict'>): string {
       ? 'no task is killed'
       : `${withDrain.tasks} ${withDrain.tasks === 1 ? 'task' : 'tasks'} may be killed`;
   const without = withoutDrain.tasks > 0 ? `; without a drain, ${withoutDrain.tasks} would be` : '';
-  const stops = presentStopped(plan);
-  const stopped = stops === undefined || plan.go ? '' : `; ${stops}`;
+  const harms = [presentStopped(plan), presentOutages(plan, snapshot)].filter((each) => each !== undefined);
+  const harm = harms.join('; ');
+  const stopped = harm === '' || plan.go ? '' : `; ${harm}`;
   const comes = plan.drainsAll
     ? `${presentChange(plan.change)} ${presentDrains(plan)}; ${takes}, and ${kills}${without}${stopped}.`
     : `during ${presentChange(plan.change)}, ${presentDrains(plan)}, and ${kills}${without}${stopped}.`;
-  const go = stops === undefined ? 'Go' : `Go, but ${stops}`;
+  const go = harm === '' ? 'Go' : `Go, but ${harm}`;
   const mayBe = plan.drainsAll && prerequisites.length === 0;
   const risks = limits.filter(({ isRisk }) => isRisk).map(({ what, effect }) => `${what} ${effect}`);
   const firstly = prerequisites.map(({ first, because }) => `${first}, because ${because}`).join('; and ');

@@ -210,9 +210,10 @@ export class InstanceRefreshes {
     }
     refresh.endedAtMs = this.#options.time.nowMs();
     refresh.ended = true;
-    const { status } = refresh;
+    const { status, statusReason } = refresh;
     this.#publish(refresh, status === 'Successful' ? 'Succeeded' : status);
-    this.#say(refresh, status === 'Successful' ? success : `instance refresh ${status.toLowerCase()}`);
+    const because = status === 'Failed' && statusReason ? `: ${statusReason}` : '';
+    this.#say(refresh, status === 'Successful' ? success : `instance refresh ${status.toLowerCase()}${because}`);
   }
 
   #publish({ of: group, id }: Refresh, what: string): void {

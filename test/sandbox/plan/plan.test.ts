@@ -119,6 +119,60 @@ describe('a plan', () => {
     );
   });
 
+  it('says that a service has no running task for a while, and what that costs', async () => {
+    const { tasks } = aSnapshot().cluster;
+    const service = { desiredCount: 1, minimumHealthyPercent: 0, maximumPercent: 100 };
+    const targetGroups = [{ name: 'web', deregistrationDelaySeconds: 120, requestsPerTargetPerSecond: 10 }];
+    const plan = await planOf(aSnapshot({ service, cluster: { targetGroups, tasks: tasks.slice(0, 1) } }));
+    expect(plan).toMatchObject({ go: true, services: [{ name: 'web', desired: 1, fewestRunning: 0 }] });
+    const { withDrain } = plan.requestsLost;
+    expect(withDrain).toBeGreaterThan(300);
+    expect(plan.verdict).toContain(
+      `Go, but web has no running task for a while, and ${withDrain} requests may be lost: the termination of `,
+    );
+  });
+
+  it('asks for a check if ECS reports what no rehearsal meets', async () => {
+    const service = { obstacles: ['no-room' as const] };
+    expect(await planOf(aSnapshot({ service }))).toMatchObject({
+      go: false,
+      drainsAll: true,
+      limits: [{ what: 'The snapshot says of the service web: ECS finds no room for a replacement.', isRisk: true }],
+      verdict: expect.stringMatching(/^Check first: /),
+    });
+    // A deployment is played.
+    const deployments: SnapshotService['deployments'] = [{ id: 'ecs-svc/1', state: 'IN_PROGRESS', failedTasks: 0 }];
+    const tasks = aSnapshot().cluster.tasks.map((each) => ({ ...each, startedBy: 'ecs-svc/1' }));
+    const deployed = aSnapshot({ service: { obstacles: ['deployment'], deployments }, cluster: { tasks } });
+    expect(await planOf(deployed)).toMatchObject({ go: true, limits: [] });
+    const elsewhere = aSnapshot().cluster.tasks.filter(({ ec2InstanceId }) => ec2InstanceId === INSTANCES[1]);
+    const none = await planOf(aSnapshot({ service: { ...service, desiredCount: 2 }, cluster: { tasks: elsewhere } }));
+    expect(none).toMatchObject({ go: true, limits: [] });
+  });
+
+  it('does not repeat what ECS reports and a rehearsal meets', async () => {
+    const taskDefinitions = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB: 3_500 }));
+    const snapshot = aSnapshot({ cluster: { taskDefinitions }, service: { obstacles: ['no-room'] } });
+    const change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true } as const;
+    expect(await planOf(snapshot, change, { deadlineSeconds: 600 })).toMatchObject({
+      stuck: [{ causes: ['ECS finds no room for a replacement'] }],
+      limits: [],
+    });
+  });
+
+  it('says that the deadline is too short for a deregistration and a stop', async () => {
+    const { stuck } = await planOf(aSnapshot(), TERMINATE, { deadlineSeconds: 60 });
+    expect(stuck).toMatchObject([
+      {
+        group: 'service:web',
+        causes: [
+          'its tasks may need 120 s of deregistration + 30 s of stop timeout = 150 s, and a drain has 60 s to its deadline',
+        ],
+        fix: "Raise deadlineSeconds, and the hook's heartbeat timeout if its global timeout is the limit.",
+      },
+    ]);
+  });
+
   it('finds no room where the instances are full', async () => {
     const memoryMiB = 3_500;
     const full = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB }));
@@ -631,6 +685,21 @@ describe('a plan', () => {
     };
     expect(await drained(['OldestInstance'])).toEqual([INSTANCES[1]]);
     expect(await drained(['NewestInstance'])).toEqual([INSTANCES[0]]);
+  });
+
+  it('says why an instance refresh of protected instances fails, and how to end that', async () => {
+    const instances = aSnapshot().group.instances.map((each) => ({ ...each, protectedFromScaleIn: true }));
+    const change = {
+      kind: 'instance-refresh',
+      minHealthyPercent: 50,
+      maxHealthyPercent: 100,
+      warmupSeconds: 0,
+    } as const;
+    const { failures, limits } = await planOf(aSnapshot({ group: { instances } }), change);
+    expect(failures).toEqual([
+      `Instance refresh failed: Instances stayed protected from scale-in for an hour. End their protection first (aws autoscaling set-instance-protection --auto-scaling-group-name web --no-protected-from-scale-in --instance-ids ${INSTANCES.join(' ')}).`,
+    ]);
+    expect(limits).toEqual([]);
   });
 
   it('says that the change itself fails', async () => {

@@ -1,0 +1,8 @@
+/** How long a task needs to leave, beside how long a drain has. */
+export function presentNeed(deregistrationSeconds: number, stopSeconds: number): string {
+  const sum = deregistrationSeconds + stopSeconds;
+  return `its tasks may need ${deregistrationSeconds} s of deregistration + ${stopSeconds} s of stop timeout = ${sum} s`;
+}
+
+export const TOO_SHORT_REMEDY =
+  "Raise deadlineSeconds, and the hook's heartbeat timeout if its global timeout is the limit.";
