@@ -25,8 +25,9 @@ export function withPark(
   random: number,
   nowMs = untilMs,
 ): Drain {
-  // What comes after a wait that was longer than any poll begins with short ones again.
-  const isPoll = on !== 'schedule' && untilMs <= nowMs + (1.5 * drain.pollIntervalSeconds + 1) * 1000;
+  // What comes after a wait that was longer than any poll begins with short ones again. A drain that watches only polls.
+  const isShort = untilMs <= nowMs + (1.5 * drain.pollIntervalSeconds + 1) * 1000;
+  const isPoll = on !== 'schedule' && (isShort || policy.waiting === 'watch');
   const pollIntervalSeconds = isPoll
     ? longerPollIntervalSeconds(drain.pollIntervalSeconds, policy)
     : policy.pollMinSeconds;

@@ -103,16 +103,17 @@ describe('a parked drain', () => {
   });
 
   it('on the queue for longer than any poll polls quickly after that', () => {
-    const intervalAfter = (seconds: number) =>
+    const intervalAfter = (seconds: number, waiting: 'park' | 'watch' = 'park') =>
       withPark(
         drainOf({ pollIntervalSeconds: 8 }),
         { kind: 'park', untilMs: at(90), on: 'both' },
         'one',
-        POLICY,
+        { ...POLICY, waiting },
         0.5,
         at(90 - seconds),
       ).pollIntervalSeconds;
-    expect([12, 13, 13.001, 60].map(intervalAfter)).toEqual([12, 12, 2, 2]);
+    expect([12, 13, 13.001, 60].map((seconds) => intervalAfter(seconds))).toEqual([12, 12, 2, 2]);
+    expect(intervalAfter(60, 'watch')).toBe(12);
   });
 
   it('on both has a schedule that fires two minutes later, in case the message is lost', () => {
