@@ -21,6 +21,8 @@ const COST = {
    * person drains is looked into as well: its drain could be ours.
    */
   tasks: 4,
+  /** Where tasks are stopped ahead of the deadline, a list of them asks for their stop timeouts as well, in copies too. */
+  drainsThatStop: 4,
   /** Each is a look, and another one a minute later. */
   asked: 20,
   /** Sweeps look at what is held for long, and so does the drain itself. */
@@ -127,6 +129,7 @@ function causesOf(played: Played): Causes {
     stayingMinutes: staying ? ((isNotice ? 1 : world.instances) * seconds) / 60 : 0,
     drainsInTwoClusters: searchesEmptyCluster ? held.length + copies : 0,
     drainsOfMoved: searchesEmptyCluster && world.movesToSecondCluster ? 1 : 0,
+    drainsThatStop: everySettings.some(({ stopStragglers }) => stopStragglers !== 'none') ? held.length + copies : 0,
     asked: asked.length,
     tasks: sumOfHeld(({ tasks }) => tasks) + tasksDrainedByHand,
     heldMinutes: heldSeconds / 60,

@@ -48,6 +48,13 @@ describe('in a world in which an agent moves to the second cluster while its ins
   });
 });
 
+describe('in a world in which two copies of an event list tasks that may be stopped', () => {
+  it('each copy asks for the stop timeouts: their calls keep to their budget', async () => {
+    const held = await heldIn(fixedWorld('begun-twice-where-tasks-are-stopped'));
+    expect(held).toMatchObject({ endedBy: 'completion', outcomes: ['drained', 'already-completed'] });
+  });
+});
+
 describe('in a world in which EC2 takes an instance while Auto Scaling is down', () => {
   it('its drain has nothing left to wait for, and tries to end until Auto Scaling answers: its calls keep to their budget', async () => {
     const held = await heldIn(fixedWorld('taken-while-auto-scaling-is-down'));
