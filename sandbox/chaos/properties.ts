@@ -343,6 +343,7 @@ function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Playe
   const breaches = (isCutOff ? [] : schedulesLeft).map(
     (name) => `The schedule ${name} is still to come when all is over.`,
   );
+  const mayLeaveRegistrations = world.managedDraining !== undefined || world.silences.length > 0;
   for (const action of held) {
     const { instanceId, until = Infinity, endedBy } = action;
     const isStillThere = world.staying?.what === 'root volumes' || endedBy === 'deletion';
@@ -351,7 +352,7 @@ function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Playe
     const own = worksOf(action, works, held);
     for (const { from, result } of own) {
       if (from <= over || !['parked', 'handed-over'].includes(result)) continue;
-      if (world.managedDraining && finishesOnceSettled(from, own)) continue;
+      if (mayLeaveRegistrations && finishesOnceSettled(from, own)) continue;
       breaches.push(
         `${instanceId} was let go at ${until} s, and its drain was ${result} by the invocation of ${from} s.`,
       );
@@ -361,8 +362,9 @@ function continuesAfterEnd({ held, works, world, schedulesLeft, seconds }: Playe
 }
 
 /**
- * A copy of an event begins a watched drain again. If the terminated instance has left a registration behind, the drain does not
- * say that no task is left before ECS's lists have settled.
+ * A copy of an event begins a watched drain again, and copies of a drain that polls go on beside it. If the terminated instance
+ * has left a registration behind, as one does whose agent is silent, a drain does not say that no task is left before ECS's lists
+ * have settled.
  */
 function finishesOnceSettled(second: number, works: readonly Work[]): boolean {
   const settledAt = second + SETTLING_SECONDS + ROUND_SECONDS;

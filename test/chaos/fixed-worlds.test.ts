@@ -55,6 +55,13 @@ describe('in a world in which two copies of an event list tasks that may be stop
   });
 });
 
+describe('in a world in which copies of a drain that polls look just after one of them has let its silent instance go', () => {
+  it('they wait until the lists of ECS have settled, and end', async () => {
+    const { outcomes } = await heldIn(fixedWorld('polled-just-after-its-end'));
+    expect(outcomes).toEqual(['timed-out', ...Array(4).fill('already-completed')]);
+  });
+});
+
 describe('in a world in which EC2 takes an instance while Auto Scaling is down', () => {
   it('its drain has nothing left to wait for, and tries to end until Auto Scaling answers: its calls keep to their budget', async () => {
     const held = await heldIn(fixedWorld('taken-while-auto-scaling-is-down'));
