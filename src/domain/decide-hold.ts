@@ -2,7 +2,8 @@
 
 import type { ActionDrain, LifecycleHook } from './drain.ts';
 import type { ContainerInstance } from './observation.ts';
-import { deadlineAtMs, givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy } from './policy.ts';
+import { deadlineAtMs, givenUpAtMs, lostAtMs, ON_THE_WAY_SECONDS, type Policy, policyOf } from './policy.ts';
+import { latestStopsAtMs } from './stragglers.ts';
 
 export type HoldDecision =
   /** Something continues its drain, or may. */
@@ -41,14 +42,25 @@ export function decideOnHold(situation: HoldSituation): HoldDecision {
   if (isContinued(situation) || isAnothers(situation)) return 'leave';
   if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) return 'give-up';
   if (policy.waiting === 'watch') return 'send';
-  return looksDrained(situation) && !hasOutlivedDeadline(situation) ? 'write-schedule' : 'resume';
+  return looksDrained(situation) && !isNeeded(situation) ? 'write-schedule' : 'resume';
 }
 
-/** Whether the drain in the schedule would have ended by its deadline if anything continued it: then it needs no schedule to be found. */
-function hasOutlivedDeadline({ drain, hook, writtenAtMs, policy, nowMs }: HoldSituation): boolean {
+/** Two sweeps, of one a minute. */
+const BEFORE_STOPS_SECONDS = 120;
+
+/**
+ * Whether the drain in the schedule is needed, written or not: a task may have to be stopped soon, or the instance is empty, or the
+ * deadline is over. If anything continued the drain, it would end then, so few chains come of it.
+ */
+function isNeeded({ drain: stored, hook, registrations, writtenAtMs, policy, nowMs }: HoldSituation): boolean {
   if (writtenAtMs === undefined) return false;
-  const limits = drain.hook ?? hook.limits;
-  return nowMs >= lostAtMs(deadlineAtMs({ ...drain, hook: limits }, policy), limits, policy, drain.kind);
+  const limits = stored.hook ?? hook.limits;
+  const drain = { ...stored, hook: limits };
+  const deadlineMs = deadlineAtMs(drain, policy);
+  const stopsMs = latestStopsAtMs(undefined, deadlineMs, policyOf(drain, policy));
+  const neededMs = stopsMs.map((stopMs) => stopMs - BEFORE_STOPS_SECONDS * 1000);
+  const isEmpty = registrations.length > 0 && registrations.every((each) => each.isEmpty);
+  return isEmpty || nowMs >= Math.min(lostAtMs(deadlineMs, limits, policy, drain.kind), ...neededMs);
 }
 
 function isContinued(situation: HoldSituation): boolean {

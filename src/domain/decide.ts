@@ -37,6 +37,7 @@ import {
   handOver,
   isJustVerified,
   isListedLater,
+  isRetriedLater,
   listingAtMs,
   mayUseSchedule,
   mustStopSoon,
@@ -257,7 +258,8 @@ function nextLook(observation: Usable, situation: Situation): ParkedLook | 'poll
   if (policy.waiting === 'watch' || refused.has('park') || isUrgent(situation)) return 'poll';
   if (observation.kind === 'unavailable' || !observation.tasks) {
     // An instance that may be given tasks is not left alone.
-    return drain.closed && !isJustEmptied(drain, nowMs) && isListedLater(situation) ? 'listing' : 'poll';
+    const isSpread = observation.kind === 'unavailable' ? isRetriedLater(situation) : isListedLater(situation);
+    return drain.closed && !isJustEmptied(drain, nowMs) && isSpread ? 'listing' : 'poll';
   }
   const isOnlyEnding = observation.tasks.holding.every(isEnding);
   if (isOnlyEnding && isJustEmptied(drain, nowMs)) return 'poll';

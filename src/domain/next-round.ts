@@ -25,9 +25,11 @@ export function withPark(
   random: number,
   nowMs = untilMs,
 ): Drain {
-  // What comes after a wait that was longer than any poll begins with short ones again. A drain that watches only polls.
+  // What comes after a wait that was longer than any poll begins with short ones again, unless AWS has refused for a while. A drain
+  // that watches only polls.
   const isShort = untilMs <= nowMs + (1.5 * drain.pollIntervalSeconds + 1) * 1000;
-  const isPoll = on !== 'schedule' && (isShort || policy.waiting === 'watch');
+  const isPoll =
+    on !== 'schedule' && (isShort || policy.waiting === 'watch' || drain.pollIntervalSeconds >= policy.pollMaxSeconds);
   const pollIntervalSeconds = isPoll
     ? longerPollIntervalSeconds(drain.pollIntervalSeconds, policy)
     : policy.pollMinSeconds;

@@ -26,7 +26,14 @@ export async function observeTasks(
     }),
   );
   const toList = asks.filter(({ work }) => !known.has(work));
-  return new Map([...known, ...(await listTasks(toList, ecs, listedAtMs))]);
+  const listed = await listTasks(toList, ecs, listedAtMs);
+  // What is known still says which tasks hold the instance, where ECS does not list them now.
+  for (const { work, on } of toList) {
+    const tasks = refreshed.get(work);
+    if (!(listed.get(work) instanceof Unavailable) || !tasks || tasks instanceof Error) continue;
+    if (tasks.holding.length > 0 && knowsTasksOf(work.drain, on)) listed.set(work, tasks);
+  }
+  return new Map([...known, ...listed]);
 }
 
 /** ECS's counts of tasks may be so much older than a list of them. */

@@ -21,7 +21,16 @@ import {
   stuckAtMs,
 } from './policy.ts';
 import { stopDueAtMs, stragglersIn } from './stragglers.ts';
-import { handOver, isListedLater, listingAtMs, mayUseSchedule, retryAtMs, waitUntil, withoutQueue } from './wait.ts';
+import {
+  handOver,
+  isListedLater,
+  isRetriedLater,
+  listingAtMs,
+  mayUseSchedule,
+  retryAtMs,
+  waitUntil,
+  withoutQueue,
+} from './wait.ts';
 
 type Supervision = Situation<SupervisedDrain>;
 
@@ -163,7 +172,7 @@ function lookAtMs(observation: Exclude<Observation, { kind: 'absent' }>, situati
   const { nowMs, random, refused } = situation;
   if (RETRIED.some((kind) => refused.has(kind))) return retryAtMs(situation);
   if (observation.kind === 'seen') return parkedLookAtMs(nextLook(observation, situation), nowMs, random);
-  return isListedLater(situation) ? listingAtMs(situation) : retryAtMs(situation);
+  return isRetriedLater(situation) ? listingAtMs(situation) : retryAtMs(situation);
 }
 
 /** ECS may take two days, and an event reports an instance that has become empty, so most looks are rare. */

@@ -62,6 +62,12 @@ export function isListedLater(situation: Situation<Drain>): boolean {
   return situation.isFleet && halfwayMs(situation) >= earliestMs;
 }
 
+/** Whether the next look at an ECS that does not answer is spread in the same way: after some refusals, many drains may meet them. */
+export function isRetriedLater(situation: Situation<Drain>): boolean {
+  const { drain, policy, isFleet } = situation;
+  return isListedLater({ ...situation, isFleet: isFleet || drain.pollIntervalSeconds >= policy.pollMaxSeconds });
+}
+
 /** When one of many drains has its tasks listed. */
 export function listingAtMs(situation: Situation<Drain>): number {
   return parkedLookAtMs('listing', situation.nowMs, situation.random, halfwayMs(situation));

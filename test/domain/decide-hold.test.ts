@@ -11,6 +11,9 @@ const nowMs = at(1_000);
 const justNow = nowMs - 1_000;
 const longAgo = nowMs - (lostAtMs(nowMs, HOOK, POLICY) - nowMs);
 const outlivedAtMs = lostAtMs(deadlineAtMs(drainOf({ hook: HOOK }), POLICY), HOOK, POLICY);
+const stopping = { ...POLICY, stopStragglers: 'standalone' } as const;
+/** Two sweeps before the latest stop of a task that has 120 s, with 10 s of reserve. */
+const neededAtMs = deadlineAtMs(drainOf({ hook: HOOK }), POLICY) - (120 + 10 + 120) * 1000;
 const isGivenUp = givenUpAtMs(drainOf({ hook: HOOK }), POLICY);
 
 describe('of an instance that a hook holds, the sweep', () => {
@@ -45,6 +48,21 @@ describe('of an instance that a hook holds, the sweep', () => {
       'write-schedule',
       'that takes no tasks, right before',
       { writtenAtMs: longAgo, registrations: [draining], nowMs: outlivedAtMs - 1 },
+    ],
+    [
+      'resume',
+      'that is empty, and whose schedule is too old',
+      { writtenAtMs: longAgo, registrations: [{ ...draining, isEmpty: true }] },
+    ],
+    [
+      'resume',
+      'of which a task may have to be stopped soon',
+      { writtenAtMs: longAgo, registrations: [draining], policy: stopping, nowMs: neededAtMs },
+    ],
+    [
+      'write-schedule',
+      'of which one may have to be a moment later',
+      { writtenAtMs: longAgo, registrations: [draining], policy: stopping, nowMs: neededAtMs - 1 },
     ],
     ['resume', 'that takes tasks and whose schedule is too old', { writtenAtMs: longAgo }],
     ['resume', 'that still takes tasks', {}],

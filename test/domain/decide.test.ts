@@ -764,15 +764,21 @@ describe('a wait for an ECS that does not answer', () => {
     decide(situation({ drain, random, observation: THROTTLED, refused: refused('look') }));
 
   it('is a poll interval, half of it shorter or longer by chance, with a schedule in case the message is lost', () => {
-    const drain = drainOf({ pollIntervalSeconds: 20 });
-    const open = drainOf({ closed: undefined, known: undefined, pollIntervalSeconds: 20 });
+    const drain = drainOf({ pollIntervalSeconds: 16 });
+    const open = drainOf({ closed: undefined, known: undefined, pollIntervalSeconds: 16 });
     for (const [each, on] of [[drain, 'both'] as const, [open, 'queue'] as const]) {
       expect([0, 0.5, 0.75].map((random) => unanswered(each, random))).toEqual([
-        parkUntil(20, on),
+        parkUntil(18, on),
+        parkUntil(26, on),
         parkUntil(30, on),
-        parkUntil(35, on),
       ]);
     }
+  });
+
+  it('is 15 to 135 s after the longest poll interval, because many drains may be refused together', () => {
+    const drain = drainOf({ pollIntervalSeconds: 20 });
+    expect([0, 0.5].map((random) => unanswered(drain, random))).toEqual([parkUntil(25, 'both'), parkUntil(85, 'both')]);
+    expect(unanswered({ ...drain, closed: undefined })).toEqual(parkUntil(30, 'both'));
   });
 
   it('is 15 to 135 s for one of many drains that begin together, once its instance takes no tasks', () => {
@@ -789,7 +795,7 @@ describe('a wait for an ECS that does not answer', () => {
     const near = (seconds: number, random: number) =>
       decide(
         situation({
-          drain: { ...beatenAt(7_000), pollIntervalSeconds: 20 },
+          drain: { ...beatenAt(7_000), pollIntervalSeconds: 16 },
           observation: THROTTLED,
           policy,
           nowMs: at(seconds),
@@ -800,7 +806,7 @@ describe('a wait for an ECS that does not answer', () => {
       [7_045, 7_050, 7_055].map((seconds) => parkUntil(seconds, 'both')),
     );
     // Later a task may still have its grace if its stop timeout is shorter.
-    expect(near(7_071, 0.5)).toEqual(parkUntil(7_091, 'both'));
+    expect(near(7_071, 0.5)).toEqual(parkUntil(7_087, 'both'));
   });
 });
 

@@ -334,7 +334,7 @@ describe('while Scheduler creates no schedules and lists them', () => {
   it.each(['denied', 'throttled'])('a drain that was parked before gets no second chain either: %s', async (reason) => {
     const error = reason === 'denied' ? new Error(reason) : new Unavailable(reason);
     const broken = {
-      tasks: [{ id: 'web', stopsAtSeconds: 3_000 }],
+      tasks: [{ id: 'web', stopsAtSeconds: 3_030 }],
       fault: ({ name, atSeconds }: Call) => (name === 'put' && atSeconds > 100 ? error : undefined),
     };
     const alone = fakeAws(broken);

@@ -3,7 +3,7 @@ import { type Drain, type HeldDrain, type HookLimits, hookLimits } from '../../s
 import type { Arrival } from '../../src/domain/load.ts';
 import { HAND_OVER_SECONDS, LISTS_SETTLE_SECONDS, SCHEDULE_LATE_SECONDS } from '../../src/domain/policy.ts';
 import { type Ports, Unavailable } from '../../src/domain/ports.ts';
-import { type FakeInstance, type FakeTask, fakeAws, type World } from '../fakes.ts';
+import { type Call, type FakeInstance, type FakeTask, fakeAws, type World } from '../fakes.ts';
 import {
   ACTION,
   at,
@@ -938,6 +938,43 @@ describe('a task that comes while someone has the instance ACTIVE, beside one th
   it('is reported among those that are killed', async () => {
     const [outcome] = await fakeAws(world).runToEnd({ policy: { ...POLICY, deadlineSeconds: 2_400 } });
     expect(outcome).toMatchObject({ kind: 'timed-out', killedTasks: [{ arn: 'web' }, { arn: 'late' }] });
+  });
+});
+
+describe('while ECS refuses to list tasks', () => {
+  const refusing = (from: number, until: number) => (call: Call) =>
+    call.name === 'listTasks' && from <= call.atSeconds && call.atSeconds < until
+      ? new Unavailable('throttled')
+      : undefined;
+
+  it('those that are known are stopped, though ECS counts one more', async () => {
+    const aws = fakeAws({
+      instances: [{ id: 'one', activeSpans: [[300, 330]] }],
+      tasks: [
+        { id: 'job', class: 'standalone', stopsAtSeconds: Infinity },
+        { id: 'late', class: 'standalone', stopsAtSeconds: Infinity, listedAtSeconds: 310 },
+      ],
+      fault: refusing(400, 2_000),
+    });
+    await aws.runToEnd({ policy: { ...POLICY, stopStragglers: 'standalone', deadlineSeconds: 1_800 } });
+    expect(aws.callsNamed('stopTask').map(({ args }) => args[0])).toEqual(['job']);
+  });
+
+  it('many drains soon ask rarely, as they do where they begin', async () => {
+    const numbers = Array.from({ length: 40 }, (_, i) => i);
+    const aws = fakeAws({
+      random: numbers.map((i) => i / 40),
+      instances: numbers.map((i) => ({ id: `one${i}`, ec2InstanceId: `i-${i}` })),
+      tasks: numbers.map((i) => ({ id: `web${i}`, on: `one${i}`, stopsAtSeconds: 3_000 })),
+      fault: refusing(0, 900),
+    });
+    for (const drain of aws.heldDrains()) aws.send(() => ({ kind: 'drain', drain }), at(0));
+    await aws.round([]);
+    await aws.waitUntil(900);
+    const lists = aws.secondsOf('listTasks').filter((second) => second >= 300);
+    // A drain asks every 75 s on average; with polls it would be every 20 s.
+    expect(lists.length).toBeLessThan((40 * 600) / 50);
+    expect(lists.length).toBeGreaterThan((40 * 600) / 150);
   });
 });
 
