@@ -44,7 +44,8 @@ const COST = {
   minutesWithoutEcs: 35,
   /** A sweep's list in each cluster as well. */
   sweptMinutesWithoutEcs: 4,
-  minutesWithoutAutoScaling: 16,
+  /** A hook that is not read may be one of the shortest, so what is refused is tried again within ten seconds or so. */
+  minutesWithoutAutoScaling: 19,
   /** A drain that could end tries to, after a look each time. */
   minutesToEndWithoutAutoScaling: 40,
   /** So does a drain whose action is over, which only Auto Scaling can say: the hook timed out, or an event came once more. */

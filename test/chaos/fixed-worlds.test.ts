@@ -62,6 +62,13 @@ describe('in a world in which copies of a drain that polls look just after one o
   });
 });
 
+describe('in a world in which Auto Scaling is down before the hook of a drain was read', () => {
+  it('heartbeats are tried again in time for the shortest hook: its calls keep to their budget', async () => {
+    const held = await heldIn(fixedWorld('begun-while-auto-scaling-is-down'));
+    expect(held).toMatchObject({ endedBy: 'completion', outcomes: ['drained'] });
+  });
+});
+
 describe('in a world in which EC2 takes an instance while Auto Scaling is down', () => {
   it('its drain has nothing left to wait for, and tries to end until Auto Scaling answers: its calls keep to their budget', async () => {
     const held = await heldIn(fixedWorld('taken-while-auto-scaling-is-down'));
