@@ -10,7 +10,7 @@ import {
   suspendedIn,
 } from './build.ts';
 import type { Change } from './change.ts';
-import { type Estimates, estimatesOf, LONGEST_DEREGISTRATION_SECONDS } from './estimates.ts';
+import { type Estimates, LONGEST_DEREGISTRATION_SECONDS } from './estimates.ts';
 import { policiesOf } from './hooks.ts';
 import { harderToDrain, isChosenByAge, isInOneZone, leavingIn, othersThatMayLeave } from './leaving.ts';
 import { type Snapshot, type SnapshotService, type SnapshotTaskDefinition, serviceOf } from './snapshot.ts';
@@ -36,11 +36,7 @@ interface Given {
  * All of them: a plan that has one says so in its verdict, and names each that is a risk.
  * @throws BadSnapshot if the settings cannot work
  */
-export function limitsOf(
-  snapshot: Snapshot,
-  change: Change,
-  given: Given = { estimates: estimatesOf(snapshot), params: snapshot.drain?.params ?? {} },
-): Limit[] {
+export function limitsOf(snapshot: Snapshot, change: Change, given: Given): Limit[] {
   return [
     ...groupLimits(snapshot),
     ...sizeLimits(snapshot, change),

@@ -55,7 +55,7 @@ export function decide(given: Situation): Decision {
   const situation = { ...given, policy: policyOf(given.drain, given.policy) };
   const { observation, drain, isOutOfTime, refused } = situation;
   if (isOutOfTime) return handOver(situation);
-  if (refused.has('queue')) return readHook(situation) ?? deadlineWithoutQueue(situation) ?? withoutQueue(situation);
+  if (refused.has('queue')) return readHook(situation) ?? dueWithoutQueue(situation) ?? withoutQueue(situation);
   if (!observation) {
     if (drain.known) return { kind: 'look', scope: firstScope(situation) };
     return canBeat(situation) || mayBeOver(situation) ? { kind: 'heartbeat' } : setDraining(situation);
@@ -142,7 +142,7 @@ export function readHook({ drain, isHookStale, refused }: Situation<Drain>): Dec
  * The deadline does not wait for the queue to take messages again, and neither do the stops before it. It waits for a list that can
  * be believed.
  */
-function deadlineWithoutQueue(situation: Situation): Decision | undefined {
+function dueWithoutQueue(situation: Situation): Decision | undefined {
   const { observation, drain } = situation;
   if (observation?.kind !== 'seen' || activeIn(observation).length > 0) return undefined;
   const { tasks } = observation;

@@ -23,7 +23,7 @@ export function withPark(
   schedule: string | undefined,
   policy: Policy,
   random: number,
-  nowMs = untilMs,
+  nowMs: number,
 ): Drain {
   // What comes after a wait that was longer than any poll begins with short ones again, unless AWS has refused for a while. A drain
   // that watches only polls.

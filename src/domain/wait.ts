@@ -36,6 +36,7 @@ export function waitUntil(instantMs: number, on: 'schedule' | 'queue' | 'both'):
  */
 export function retryAtMs(situation: Situation<Drain>): number {
   const { drain, nowMs, random } = situation;
+  // With the longest draw, a third of the time is half of it.
   const thirdSeconds = (lossAtMs(situation) - nowMs) / 3000;
   const seconds = Math.min(drain.pollIntervalSeconds, Math.max(SHORTEST_RETRY_SECONDS, thirdSeconds));
   return nowMs + seconds * (0.5 + random) * 1000;

@@ -27,6 +27,7 @@ import {
   noticeDrainOf,
   POLICY,
   seenOf,
+  UNDISTURBED,
 } from './samples.ts';
 
 const WATCH: Policy = { ...POLICY, waiting: 'watch' };
@@ -50,15 +51,7 @@ function situation(overrides: Partial<Situation> = {}): Situation {
   return {
     drain: drainOf(),
     observation: seenOf(),
-    refused: new Set(),
-    isStartVerified: false,
-    isScheduleRead: true,
-    isHookStale: false,
-    isWoken: false,
-    isFleet: false,
-    isOutOfTime: false,
-    comesAgainAtMs: undefined,
-    wasLeft: false,
+    ...UNDISTURBED,
     policy: POLICY,
     nowMs: at(10),
     random: 0.5,
@@ -790,7 +783,7 @@ describe('a wait for an ECS that does not answer', () => {
     expect(fleet(drainOf({ emptiedAtMs: at(9) }), 0.5)).toEqual(parkUntil(12, 'both'));
   });
 
-  it('is shorter where tasks may have to be stopped soon: at most half of the time until then, for a task with 120 s', () => {
+  it('leaves half of the time until a task with 120 s would have to be stopped', () => {
     const policy = { ...POLICY, stopStragglers: 'standalone' as const };
     const near = (seconds: number, random: number) =>
       decide(

@@ -58,6 +58,19 @@ export const POLICY: Policy = {
 
 const BEGINNING = { startedAtMs: START_MS, pollIntervalSeconds: POLICY.pollMinSeconds };
 
+/** A round in which nothing is refused, out of time or special in another way. */
+export const UNDISTURBED = {
+  refused: new Set<never>(),
+  isStartVerified: false,
+  isScheduleRead: true,
+  isHookStale: false,
+  isWoken: false,
+  isFleet: false,
+  isOutOfTime: false,
+  comesAgainAtMs: undefined,
+  wasLeft: false,
+} as const;
+
 /** A new drain of a lifecycle action. */
 export function drainOf(overrides: Partial<HeldDrain> = {}): HeldDrain {
   return { ...newHeldDrain(ACTION, BEGINNING), ...overrides };

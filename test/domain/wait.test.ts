@@ -3,7 +3,7 @@ import type { Situation } from '../../src/domain/decision.ts';
 import { type Drain, hookLimits } from '../../src/domain/drain.ts';
 import { deadlineAtMs, HAND_OVER_SECONDS } from '../../src/domain/policy.ts';
 import { handOver, withoutQueue } from '../../src/domain/wait.ts';
-import { at, drainOf, knownOf, noticeDrainOf, POLICY, seenOf } from './samples.ts';
+import { at, drainOf, knownOf, noticeDrainOf, POLICY, seenOf, UNDISTURBED } from './samples.ts';
 
 const LEAVE = { kind: 'leave' };
 const HAND_OVER = { kind: 'hand-over' };
@@ -19,15 +19,8 @@ function situation(overrides: Partial<Situation<Drain>> = {}): Situation<Drain> 
   return {
     drain: drainOf({ hook: hookLimits(3_600), lastHeartbeatAtMs: at(-100) }),
     observation: seenOf(),
-    refused: new Set(),
-    isStartVerified: false,
-    isScheduleRead: true,
-    isHookStale: false,
-    isWoken: false,
-    isFleet: false,
-    isOutOfTime: false,
+    ...UNDISTURBED,
     comesAgainAtMs: at(60),
-    wasLeft: false,
     policy: { ...POLICY, waiting: 'watch' },
     nowMs: at(10),
     random: 0.5,

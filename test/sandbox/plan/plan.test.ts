@@ -40,6 +40,10 @@ function ranFor(seconds: number): Snapshot['cluster']['stoppedTasks'][number] {
   return { ...of, createdAtMs: START_MS, startedAtMs: START_MS, executionStoppedAtMs: START_MS + seconds * 1000 };
 }
 
+/** What the plan of a change does not model, by what the snapshot itself says. */
+const limitsIn = (snapshot: Snapshot, change: Change) =>
+  limitsOf(snapshot, change, { estimates: estimatesOf(snapshot), params: snapshot.drain?.params ?? {} });
+
 /** A plan of one trial. */
 async function planOf(snapshot: Snapshot, change: Change = TERMINATE, typed = {}) {
   const given = { ...snapshot.drain?.params, ...typed };
@@ -360,7 +364,7 @@ describe('a plan', () => {
 
     it('says so where the snapshot does not say which tasks are on which', () => {
       const instances = [now, second, lost].map((each) => ({ ...each, id: undefined }));
-      expect(limitsOf(aSnapshot({ cluster: { instances } }), TERMINATE)).toMatchObject([
+      expect(limitsIn(aSnapshot({ cluster: { instances } }), TERMINATE)).toMatchObject([
         { effect: expect.stringContaining('The snapshot does not say which tasks are on it') },
       ]);
     });
@@ -789,7 +793,7 @@ describe('a plan', () => {
     expect(group).toMatchObject({ desiredCapacity: 1, minSize: 0, maxSize: 3 });
     expect(others.map(({ ec2InstanceId }) => ec2InstanceId)).toEqual([first.id]);
     expect(services[0]?.standing).toHaveLength(4);
-    expect(limitsOf(snapshot, TERMINATE).map(({ what }) => what)).toContain(
+    expect(limitsIn(snapshot, TERMINATE).map(({ what }) => what)).toContain(
       `${first.id} is Terminating:Wait and ACTIVE.`,
     );
   });
@@ -973,7 +977,7 @@ describe('the verdict of a plan', () => {
 
 describe('what a plan does not model', () => {
   const limits = (changes: Changes, change: Change = TERMINATE) =>
-    limitsOf(aSnapshot(changes), change).map(({ what }) => what);
+    limitsIn(aSnapshot(changes), change).map(({ what }) => what);
   const hook = {
     name: 'logs',
     transition: 'terminating',
@@ -1066,7 +1070,7 @@ describe('what a plan does not model', () => {
 
   it('is how many requests are lost where CloudWatch was not permitted, and nothing is assumed of them', () => {
     const unknown = [{ call: 'cloudwatch:GetMetricData', why: 'AccessDenied', missing: 'how many requests come' }];
-    expect(limitsOf(aSnapshot({ unknown }), TERMINATE)).toMatchObject([
+    expect(limitsIn(aSnapshot({ unknown }), TERMINATE)).toMatchObject([
       { effect: 'The plan does not know how many requests are lost.' },
     ]);
   });
@@ -1092,7 +1096,7 @@ describe('what a plan does not model', () => {
     const risks = (
       cluster: Changes['cluster'] & {},
       group: Changes['group'] & {} = { terminationPolicies: ['Default'] },
-    ) => limitsOf(aSnapshot({ cluster, group }), change).filter(({ isRisk }) => isRisk);
+    ) => limitsIn(aSnapshot({ cluster, group }), change).filter(({ isRisk }) => isRisk);
     const jobOn = (id: string) => ({
       tasks: [...aSnapshot().cluster.tasks, aTask('j', id, { group: 'family:job' })],
       stoppedTasks: [ranFor(7_200)],
@@ -1137,7 +1141,7 @@ describe('what a plan does not model', () => {
           taskDefinitions: [...cluster.taskDefinitions, ...definitions],
         },
       };
-      return limitsOf(aSnapshot(changes), scaleIn).filter(({ isRisk }) => isRisk);
+      return limitsIn(aSnapshot(changes), scaleIn).filter(({ isRisk }) => isRisk);
     };
     expect(risks(INSTANCES[1])).toMatchObject([
       {
@@ -1204,7 +1208,7 @@ describe('what a plan does not model', () => {
   it('is whether draining stops protected tasks, if there are any on an instance that leaves', () => {
     const service = { desiredCount: 2, protectedTasks: 2 };
     const on = (id: string) => ({ service, cluster: { tasks: [aTask('a', id), aTask('b', id)] } });
-    expect(limitsOf(aSnapshot(on(INSTANCES[0])), TERMINATE)).toEqual([
+    expect(limitsIn(aSnapshot(on(INSTANCES[0])), TERMINATE)).toEqual([
       {
         what: '2 of 2 tasks of the service web are protected from scale-in.',
         effect:
@@ -1301,7 +1305,7 @@ describe('what a plan does not model', () => {
     ['a deployment of which no task runs yet', { service: { deployments: ROLLING_OUT } }, TERMINATE, undefined],
     ['a task that hangs in starting', overdue({ lastStatus: 'PENDING', createdAtMs: START_MS }), TERMINATE, undefined],
   ])('is a risk: %s', (_, changes, change, harmless) => {
-    const risks = (of: Change) => limitsOf(aSnapshot(changes), of).filter(({ isRisk }) => isRisk);
+    const risks = (of: Change) => limitsIn(aSnapshot(changes), of).filter(({ isRisk }) => isRisk);
     expect(risks(change)).toHaveLength(1);
     expect(risks(change)[0]?.effect).toMatch(/get stuck|killed|fails|without a drain/);
     if (harmless) expect(risks(harmless)).toEqual([]);
