@@ -199,7 +199,8 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
   const change = { kind: 'terminate', instanceIds: [fullest], shrinks: false } as const;
   const params = paramsIn(snapshot);
   const estimates = estimatesOf(snapshot);
-  const played = await playAll({ blueprint: blueprintOf(snapshot, estimates, params), change, params, seeds: SEEDS });
+  const blueprint = blueprintOf(snapshot, estimates, params);
+  const played = await playAll({ blueprint, change, others: [], params, seeds: SEEDS });
   const plan = concluded({
     snapshot,
     change,

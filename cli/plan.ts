@@ -6,6 +6,7 @@ import { type Change, refuseImpossible } from '../sandbox/plan/change.ts';
 import { concluded } from '../sandbox/plan/conclude.ts';
 import { assumptionsFrom, estimatesOf } from '../sandbox/plan/estimates.ts';
 import { overruled, prerequisitesOf, rehearsedParams } from '../sandbox/plan/hooks.ts';
+import { otherChoices } from '../sandbox/plan/leaving.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, snapshotFrom } from '../sandbox/plan/snapshot.ts';
@@ -65,6 +66,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     const played = await playAll({
       blueprint: blueprintOf(snapshot, estimates, params),
       change,
+      others: otherChoices(snapshot, change),
       params,
       seeds: Array.from({ length: trials }, (_, i) => firstSeed + i),
       reports: options.report !== undefined,

@@ -36,6 +36,7 @@ const cpuBefore = process.cpuUsage();
 const { withDrain } = await playAll({
   blueprint: blueprintOf(snapshot, estimatesOf(snapshot), {}),
   change,
+  others: [],
   params: {},
   seeds: Array.from({ length: TRIALS }, (_, i) => i + 1),
 });

@@ -90,7 +90,16 @@ export async function prove({ name, scenario, change, seed, past }: Case, trials
     withDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: rehearsed, onDrill }));
     withoutDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: undefined, onDrill }));
   }
-  const given = { snapshot, change: planned, params, estimates, limits: [], prerequisites: [], troubles: [] };
+  const given = {
+    snapshot,
+    change: planned,
+    params,
+    estimates,
+    limits: [],
+    prerequisites: [],
+    troubles: [],
+    others: [],
+  };
   const plan = concluded({ ...given, withDrain, withoutDrain });
   return { name, seed, plan, actual, actualWithoutDrain, drills };
 }

@@ -1,5 +1,11 @@
 import { duration } from '../../src/adapters/duration.ts';
-import { REMEDIES, REMEDY_WITHOUT_CAUSE, sentenceOnCause, tasksOf } from '../../src/adapters/present-explanation.ts';
+import {
+  NO_CAUSE,
+  REMEDIES,
+  REMEDY_WITHOUT_CAUSE,
+  sentenceOnCause,
+  tasksOf,
+} from '../../src/adapters/present-explanation.ts';
 import type { Cause, CauseKind } from '../../src/domain/diagnose.ts';
 import { percentile } from '../prices.ts';
 import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
@@ -101,6 +107,8 @@ export interface Findings {
   readonly troubles: readonly string[];
   readonly withDrain: readonly TrialResult[];
   readonly withoutDrain: readonly TrialResult[];
+  /** Of what may come instead of the change, with a drain (leaving.ts, `otherChoices`). */
+  readonly others: readonly TrialResult[];
 }
 
 export function concluded(findings: Findings): Plan {
@@ -109,7 +117,7 @@ export function concluded(findings: Findings): Plan {
   const { group, cluster } = snapshot;
   const drains = forecasts(withDrain);
   const stuck = obstaclesIn(findings);
-  const allLimits = [...limits, ...unseenObstacles(snapshot, change, stuck)];
+  const allLimits = [...limits, ...harderChoices(findings), ...unseenObstacles(snapshot, change, stuck)];
   const failures = [...new Set(withDrain.flatMap(({ failure, ended }) => failure ?? (ended ? [] : NEVER_ENDS)))];
   const rates = ratesOf(estimates);
   const most = (results: readonly TrialResult[], of: (result: TrialResult) => number) =>
@@ -252,6 +260,28 @@ function lackOfTime({ group, causes }: Blocking, { services }: Estimates, deadli
   return `${presentNeed(deregistration, stop)}, and a drain has ${deadlineSeconds} s to its deadline`;
 }
 
+/** That the change gets stuck if Auto Scaling chooses other instances than the plan. */
+function* harderChoices(findings: Findings): Generator<Limit> {
+  const planned = new Set(leavingIn(findings.snapshot, findings.change));
+  const failing = findings.others.filter(
+    (other) => killedIn(other) > 0 || other.drains.some(({ outcome }) => outcome !== 'drained'),
+  );
+  const drains = failing.flatMap((other) => other.drains.filter(({ instanceId }) => !planned.has(instanceId)));
+  if (drains.length === 0) return;
+  const ids = [...new Set(drains.map(({ instanceId }) => instanceId))];
+  const which = ids.length > MOST_NAMED ? `one of ${ids.length} instances` : ids.join(' or ');
+  const outcomes = [...new Set(drains.map(({ outcome }) => outcome))].join(' or ');
+  const killed = Math.max(...failing.map(killedIn));
+  const why = obstaclesIn({ ...findings, withDrain: failing })
+    .filter(({ instances }) => instances.some((id) => ids.includes(id)))
+    .map(({ group, causes }) => `${group} there: ${causes.join('; ') || NO_CAUSE}.`);
+  yield {
+    what: `If the scale-in takes ${which} instead, its drain may end as ${outcomes}, and ${presentMayBeKilled(killed)}.`,
+    effect: `${why.join(' ')} --change terminate --decrement --instance ${ids[0]} plans that.`.trim(),
+    isRisk: true,
+  };
+}
+
 /** What ECS reported of services on instances that may leave when the snapshot was taken, and no rehearsal has met. */
 function* unseenObstacles(snapshot: Snapshot, change: Change, stuck: readonly Obstacle[]): Generator<Limit> {
   const { services, tasks } = snapshot.cluster;
@@ -383,23 +413,20 @@ function presentOutages({ services, requestsLost }: Pick<Plan, 'services' | 'req
     fewestRunning === 0 && desired > 0 && had.has(`service:${name}`) && !daemons.has(name) ? name : [],
   );
   if (down.length === 0) return undefined;
-  const who = down.length > MOST_DOWN ? `${down.length} services` : down.join(' and ');
+  const who = down.length > MOST_NAMED ? `${down.length} services` : down.join(' and ');
   const { withDrain: lost = 0 } = requestsLost;
   const requests = lost > 0 ? `, and ${lost} requests may be lost` : '';
   return `${who} ${down.length === 1 ? 'has' : 'have'} no running task for a while${requests}`;
 }
 
 /** More names than these are a number. */
-const MOST_DOWN = 3;
+const MOST_NAMED = 3;
 
 function verdictOn(plan: Omit<Plan, 'verdict'>, snapshot: Snapshot): string {
   const { killed, seconds, limits, times, failures, prerequisites } = plan;
   const takes = `it takes ${duration(seconds.p50)}${seconds.p95 > seconds.p50 * 1.02 ? ` (95 %: ${duration(seconds.p95)})` : ''}`;
   const { withDrain, withoutDrain } = killed;
-  const kills =
-    withDrain.tasks === 0
-      ? 'no task is killed'
-      : `${withDrain.tasks} ${withDrain.tasks === 1 ? 'task' : 'tasks'} may be killed`;
+  const kills = presentMayBeKilled(withDrain.tasks);
   const without = withoutDrain.tasks > 0 ? `; without a drain, ${withoutDrain.tasks} would be` : '';
   const harms = [presentStopped(plan), presentOutages(plan, snapshot)].filter((each) => each !== undefined);
   const harm = harms.join('; ');
@@ -418,12 +445,17 @@ function verdictOn(plan: Omit<Plan, 'verdict'>, snapshot: Snapshot): string {
         ? `Check first: ${comes}`
         : `Do not go ahead yet: ${firstly === '' ? comes : `first ${firstly}.`}`,
     ...(firstly === '' ? [] : [`${plan.drainsAll ? 'Then' : 'Even then,'} ${comes}`]),
-    ...(risks.length > 0 ? [`${mayBe ? 'But the' : 'The'} plan does not model this: ${risks.join(' ')}`] : []),
+    // Of a change that does not drain they are beside the point.
+    ...(plan.drainsAll && risks.length > 0 ? [`But the plan does not model this: ${risks.join(' ')}`] : []),
     ...plan.troubles,
     ...failures.map((failure) => `The change itself fails: ${failure}`),
     ...weakPoints(limits.length, times.filter(({ assumed }) => assumed).length),
   ];
   return sentences.join(' ');
+}
+
+function presentMayBeKilled(tasks: number): string {
+  return tasks === 0 ? 'no task is killed' : `${tasksOf(tasks)} may be killed`;
 }
 
 function presentDrains({ drains, drainsAll, trials }: Omit<Plan, 'verdict'>): string {

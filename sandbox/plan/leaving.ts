@@ -1,7 +1,6 @@
-import { canReplace } from '../../src/domain/diagnose.ts';
-import { hostsInService, membersOf } from './build.ts';
+import { hostsIn, membersOf } from './build.ts';
 import type { Change } from './change.ts';
-import { type Snapshot, type SnapshotService, serviceOf } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** Which instances leave in a change. */
 
@@ -36,31 +35,40 @@ function unprotectedIn(snapshot: Snapshot): string[] {
   );
 }
 
-/** Those of the others that may be harder to drain than the instances of the plan, and what on them may be the cause. */
-export function harderToDrain(snapshot: Snapshot, change: Change) {
-  const { services, tasks } = snapshot.cluster;
-  const known = new Map(services.map((service) => [service.name, service]));
-  const planned = new Set(leavingIn(snapshot, change));
-  const rehearsed = new Set(tasks.flatMap(({ group, ec2InstanceId }) => (planned.has(ec2InstanceId) ? group : [])));
-  const others = new Set(othersThatMayLeave(snapshot, change));
-  const hard = tasks.filter((task) => {
-    const service = known.get(serviceOf(task) ?? '');
-    return !service || (!rehearsed.has(task.group) && isDelicate(service, snapshot.cluster));
+/** One rehearsal each of so many. */
+const MOST_REHEARSED = 20;
+
+/**
+ * The same with one of the others, to be rehearsed as well: first those with a service, a job or a lost agent that no rehearsal before has,
+ * then the fullest.
+ */
+export function otherChoices(snapshot: Snapshot, change: Change): Extract<Change, { kind: 'terminate' }>[] {
+  const [, ...rest] = leavingIn(snapshot, change);
+  const met = new Set(leavingIn(snapshot, change).flatMap((id) => featuresOf(id, snapshot)));
+  const fullestFirst = othersThatMayLeave(snapshot, change).toSorted(
+    (a, b) => memoryOn(b, snapshot) - memoryOn(a, snapshot),
+  );
+  const isNew = (id: string) => {
+    const features = featuresOf(id, snapshot).filter((feature) => !met.has(feature));
+    for (const feature of features) met.add(feature);
+    return features.length > 0;
+  };
+  const inOrder = new Set([...fullestFirst.filter(isNew), ...fullestFirst]);
+  return [...inOrder].slice(0, MOST_REHEARSED).map((id) => {
+    return { kind: 'terminate', instanceIds: [...rest, id], shrinks: true };
   });
-  const found = [
-    ...hard.map(({ ec2InstanceId, group }) => ({ ec2InstanceId, why: group })),
-    ...hostsInService(snapshot)
-      .filter(({ agentConnected }) => !agentConnected)
-      .map(({ ec2InstanceId }) => ({ ec2InstanceId, why: 'a disconnected agent' })),
-  ].filter(({ ec2InstanceId }) => others.has(ec2InstanceId));
-  const there = new Set(found.map(({ ec2InstanceId }) => ec2InstanceId));
-  return { instanceIds: [...others].filter((id) => there.has(id)), causes: [...new Set(found.map(({ why }) => why))] };
 }
 
-/** Whether it takes more than memory and CPU to replace a task of the service. */
-function isDelicate(service: SnapshotService, { taskDefinitions }: Snapshot['cluster']): boolean {
-  if (service.strategy === 'DAEMON') return false;
-  const definition = taskDefinitions.find(({ name }) => name === service.taskDefinition);
-  const constraints = [...service.placementConstraints, ...(definition?.placementConstraints ?? [])];
-  return !canReplace(service) || constraints.length > 0 || (definition?.hostPorts.length ?? 0) > 0;
+/** What may make one instance harder to drain than another. */
+function featuresOf(instanceId: string, snapshot: Snapshot): string[] {
+  const { agentConnected } = hostsIn(snapshot.cluster).get(instanceId) ?? {};
+  return [...tasksOn(instanceId, snapshot).map(({ group }) => group), ...(agentConnected ? [] : ['no agent'])];
+}
+
+function memoryOn(instanceId: string, snapshot: Snapshot): number {
+  return tasksOn(instanceId, snapshot).reduce((sum, { memoryMiB }) => sum + memoryMiB, 0);
+}
+
+function tasksOn(instanceId: string, { cluster }: Snapshot) {
+  return cluster.tasks.filter(({ ec2InstanceId }) => ec2InstanceId === instanceId);
 }

@@ -12,7 +12,7 @@ import {
 import type { Change } from './change.ts';
 import { type Estimates, LONGEST_DEREGISTRATION_SECONDS } from './estimates.ts';
 import { policiesOf } from './hooks.ts';
-import { harderToDrain, isChosenByAge, isInOneZone, leavingIn, othersThatMayLeave } from './leaving.ts';
+import { isChosenByAge, isInOneZone, leavingIn, otherChoices, othersThatMayLeave } from './leaving.ts';
 import { type Snapshot, type SnapshotService, type SnapshotTaskDefinition, serviceOf } from './snapshot.ts';
 import { taskInterfacesOf } from './task-interfaces.ts';
 
@@ -271,12 +271,12 @@ function* protectedTasks(snapshot: Snapshot, change: Change): Generator<Limit> {
 /** A rehearsal plays each time with 10 % more or less. */
 const CHANCE = 1.1;
 
-/** Standalone tasks on instances that leave, of which the plan does not know when they end. */
+/** Standalone tasks on instances that may leave, of which the plan does not know when they end. */
 function* endlessTasks(snapshot: Snapshot, change: Change, given: Given): Generator<Limit> {
   const { cluster, takenAtMs } = snapshot;
-  const leaving = new Set(leavingIn(snapshot, change));
+  const mayLeave = new Set([...leavingIn(snapshot, change), ...othersThatMayLeave(snapshot, change)]);
   const jobs = cluster.tasks.filter(
-    (task) => serviceOf(task) === undefined && task.desiredStatus !== 'STOPPED' && leaving.has(task.ec2InstanceId),
+    (task) => serviceOf(task) === undefined && task.desiredStatus !== 'STOPPED' && mayLeave.has(task.ec2InstanceId),
   );
   const past: string[] = [];
   const unknown: string[] = [];
@@ -301,15 +301,15 @@ function* endlessTasks(snapshot: Snapshot, change: Change, given: Given): Genera
   const isRisk = stops ? {} : ({ isRisk: true } as const);
   if (past.length > 0) {
     yield {
-      what: `When standalone tasks end is not known: ${past.join('; ')}.`,
+      what: `Standalone tasks run for an unknown time: ${past.join('; ')}.`,
       effect: `The plan has them end after the same time once more. ${otherwise} Wait until they have ended, or give with --assume how long they run in all.`,
       ...isRisk,
     };
   }
   if (unknown.length > 0) {
     yield {
-      what: `When the standalone tasks of ${unknown.join(', ')} end is not known.`,
-      effect: `The plan has them run for ${assumed} in all. ${otherwise} Give with --assume how long they run.`,
+      what: `The standalone tasks of ${unknown.join(', ')} run for an unknown time.`,
+      effect: `The plan assumes ${assumed} in all. ${otherwise} Give with --assume how long they run.`,
       ...isRisk,
     };
   }
@@ -360,38 +360,21 @@ function* taskLimits({ cluster }: Snapshot): Generator<Limit> {
   }
 }
 
-const MAY_BE_ANOTHER = 'Another instance than in the plan may leave.';
-
-/** More names than these are a number. */
-const MOST_NAMED = 3;
-
-/** Of a scale-in that may take other instances than the plan: a risk, if something may keep one of those from being drained. */
-function chosenOtherwise(snapshot: Snapshot, change: Change): Pick<Limit, 'effect' | 'isRisk'> {
-  const effect = `${MAY_BE_ANOTHER} --change terminate --decrement plans the others.`;
-  const { instanceIds, causes } = harderToDrain(snapshot, change);
-  if (instanceIds.length === 0) return { effect };
-  const which = instanceIds.length > MOST_NAMED ? `one of ${instanceIds.length} instances` : instanceIds.join(' or ');
-  return {
-    effect: `${effect} It may get stuck if it is ${which}, because of ${causes.join(' or ')} there.`,
-    isRisk: true,
-  };
-}
-
 function* changeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
   const { group } = snapshot;
-  const { terminationPolicies: policies } = group;
-  if (change.kind === 'scale-in' && !isChosenByAge(snapshot)) {
-    const by = policies ? ` ${policies.join(', ')} of the group` : ' of the group, which are not in the snapshot';
+  const others = othersThatMayLeave(snapshot, change).length;
+  if (others > 0) {
+    const rehearsed = otherChoices(snapshot, change).length;
+    const count =
+      rehearsed < others
+        ? `${rehearsed} of the ${others} others are`
+        : others === 1
+          ? 'That is'
+          : 'Each of the others is';
     yield {
-      what: `Auto Scaling chooses by the termination policies${by}, and the plan by age.`,
-      ...chosenOtherwise(snapshot, change),
-    };
-  }
-  if (change.kind === 'scale-in' && !isInOneZone(snapshot)) {
-    yield {
-      what: 'The group is in several Availability Zones: Auto Scaling takes an instance of the fullest one first, and the plan of any.',
-      // What that may lead to is said once.
-      ...(isChosenByAge(snapshot) ? chosenOtherwise(snapshot, change) : { effect: MAY_BE_ANOTHER }),
+      what: choiceOf(snapshot),
+      // conclude.ts says what comes of them.
+      effect: `Another instance than in the plan may leave. ${count} rehearsed once.`,
     };
   }
   // By default (API reference, RefreshPreferences, StandbyInstances).
@@ -404,6 +387,20 @@ function* changeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
       isRisk: true,
     };
   }
+}
+
+/** How Auto Scaling chooses the instances of a scale-in, where the plan does not know which. */
+function choiceOf(snapshot: Snapshot): string {
+  const { terminationPolicies: policies } = snapshot.group;
+  const by = policies ? ` ${policies.join(', ')} of the group` : ' of the group, which are not in the snapshot';
+  return [
+    ...(isChosenByAge(snapshot) ? [] : [`Auto Scaling chooses by the termination policies${by}, and the plan by age.`]),
+    ...(isInOneZone(snapshot)
+      ? []
+      : [
+          'The group is in several Availability Zones: Auto Scaling takes an instance of the fullest one first, and the plan of any.',
+        ]),
+  ].join(' ');
 }
 
 /** What AWS may answer while a cluster changes, and a file may say that someone has edited: what the plan takes. */

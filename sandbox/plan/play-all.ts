@@ -18,6 +18,8 @@ const WORTH_A_LANE = 4;
 export interface Rehearsals {
   readonly blueprint: Blueprint;
   readonly change: Change;
+  /** What may come instead of the change: each is played once with ecs-drain. */
+  readonly others: readonly Change[];
   readonly params: Params;
   readonly seeds: readonly number[];
   /** Whether to return the full record of the first trial, with and without a drain. */
@@ -27,11 +29,14 @@ export interface Rehearsals {
 }
 
 /** Plays the change once for each seed number with ecs-drain, and for the first of them without, on all cores of the machine. */
-export async function playAll({ blueprint, change, params, seeds, reports = false, onProgress }: Rehearsals): Promise<{
+export async function playAll(rehearsals: Rehearsals): Promise<{
   readonly withDrain: TrialResult[];
   readonly withoutDrain: TrialResult[];
+  /** In the order of the others. */
+  readonly others: TrialResult[];
   readonly drills: DrillResult<Drainer>[];
 }> {
+  const { blueprint, change, others, params, seeds, reports = false, onProgress } = rehearsals;
   const { cluster, name } = blueprint.group;
   // Once, before several lanes would each do it.
   await packagedOnce({ cluster, autoScalingGroups: groupsSetting(name), ...params });
@@ -40,12 +45,19 @@ export async function playAll({ blueprint, change, params, seeds, reports = fals
     (seed: number, i: number): Task => {
       return { blueprint, change, params, seed, drains, reports: reports && i === 0 };
     };
-  const tasks = [...seeds.map(task(true)), ...seeds.slice(0, MOST_WITHOUT_DRAIN).map(task(false))];
+  const without = seeds.slice(0, MOST_WITHOUT_DRAIN);
+  const [seed = 1] = seeds;
+  const tasks = [
+    ...seeds.map(task(true)),
+    ...without.map(task(false)),
+    ...others.map((other): Task => ({ blueprint, change: other, params, seed, drains: true, reports: false })),
+  ];
   const played = await inLanes(tasks, (done) => onProgress?.(done, tasks.length));
   const results = played.map(({ result }) => result);
   return {
     withDrain: results.slice(0, seeds.length),
-    withoutDrain: results.slice(seeds.length),
+    withoutDrain: results.slice(seeds.length, seeds.length + without.length),
+    others: results.slice(seeds.length + without.length),
     drills: played.flatMap(({ drill }) => drill ?? []),
   };
 }

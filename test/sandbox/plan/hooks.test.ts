@@ -43,6 +43,7 @@ async function planOf(changes: Changes): Promise<Plan & { readonly heldBy: reado
     troubles: troublesOf(snapshot, params),
     withDrain: [await play({ ...trial, install, onDrill })],
     withoutDrain: [await play({ ...trial, install: undefined })],
+    others: [],
   });
   const heldBy = events.flatMap((each) => (each.kind === 'lifecycle' && each.what === 'held' ? each.hook : []));
   return { ...plan, heldBy };

@@ -6,6 +6,7 @@ import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
 import { concluded, presentRequestsLost } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import { prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
+import { otherChoices } from '../../../sandbox/plan/leaving.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
 import type { Snapshot, SnapshotInstance, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
 import { type PlannedDrain, play, type TrialResult } from '../../../sandbox/plan/trial.ts';
@@ -16,6 +17,7 @@ import { aSnapshot, aTask, type Changes, HOOK, INSTANCES, WEB } from './samples.
 
 const STRANGER = { ...aSnapshot().cluster.instances[0], ec2InstanceId: 'i-0000000000000000c' } as SnapshotInstance;
 const TERMINATE: Change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: false };
+const SCALE_IN: Change = { kind: 'scale-in', count: 1 };
 const LEAVING = { state: 'Terminating:Wait' };
 const ROLLING: Change = {
   kind: 'rolling-update',
@@ -60,6 +62,9 @@ async function planOf(snapshot: Snapshot, change: Change = TERMINATE, typed = {}
     troubles: troublesOf(snapshot, params),
     withDrain: [await play({ ...trial, install })],
     withoutDrain: [await play({ ...trial, install: undefined })],
+    others: await Promise.all(
+      otherChoices(snapshot, change).map((other) => play({ ...trial, change: other, install })),
+    ),
   });
 }
 
@@ -899,6 +904,113 @@ describe('a change', () => {
   });
 });
 
+describe('a scale-in of which the plan does not know the instance', () => {
+  const BY_DEFAULT = { terminationPolicies: ['Default'] };
+  const [, second] = INSTANCES;
+  const { cluster: sample } = aSnapshot();
+  /** With an instance of another group, so that there is room. */
+  const roomy = [...sample.instances, STRANGER];
+  const jobOn = (id: string) => ({
+    instances: roomy,
+    tasks: [...sample.tasks, aTask('j', id, { group: 'family:job' })],
+    stoppedTasks: [ranFor(14_400)],
+  });
+  /** A service with one task, on the instance that the plan does not take. */
+  const oneMore = (service: Partial<SnapshotService> = {}, definition = {}) => {
+    const needs = { name: 'one:1', ...definition };
+    const deployments = WEB.deployments.map((each) => ({ ...each, taskDefinition: 'one:1' }));
+    const one = { ...WEB, name: 'one', desiredCount: 1, taskDefinition: 'one:1', targetGroups: [], deployments };
+    return {
+      instances: roomy,
+      services: [WEB, { ...one, ...service }],
+      tasks: [...sample.tasks, aTask('o', second, { group: 'service:one', taskDefinition: 'one:1', ...definition })],
+      taskDefinitions: [...sample.taskDefinitions, ...sample.taskDefinitions.map((each) => ({ ...each, ...needs }))],
+    };
+  };
+
+  it.each<[string, Changes['cluster'] & {}, RegExp]>([
+    ['a job that runs on', jobOn(second), /family:job there: draining does not stop standalone tasks/],
+    [
+      'a disconnected agent',
+      { instances: roomy.map((each) => ({ ...each, agentConnected: each.ec2InstanceId !== second })) },
+      /service:web there: /,
+    ],
+    ['a service that cannot be replaced', oneMore({ maximumPercent: 100 }), /service:one there: the service cannot/],
+    [
+      'a static port that the others have taken',
+      {
+        ...oneMore({}, { hostPorts: [8_080] }),
+        instances: roomy.map((each) => ({ ...each, ports: each.ec2InstanceId === second ? [22] : [22, 8_080] })),
+      },
+      /service:one there: ECS finds no room/,
+    ],
+    [
+      'a task that needs an instance of its own',
+      {
+        ...oneMore({}, { memoryMiB: 5_000 }),
+        instances: roomy.map((each) => ({ ...each, memoryMiB: each.ec2InstanceId === second ? 7_680 : 5_120 })),
+      },
+      /service:one there: ECS finds no room/,
+    ],
+  ])('is to be checked first if another one has %s', async (_, cluster, why) => {
+    const plan = await planOf(aSnapshot({ group: BY_DEFAULT, cluster }), SCALE_IN);
+    expect(plan.verdict).toMatch(/^Check first: a scale-in by 1 drains its instance/);
+    expect(plan.verdict).toMatch(
+      new RegExp(
+        `If the scale-in takes ${second} instead, its drain may end as .*, and [0-9]+ tasks? may be killed\\.`,
+      ),
+    );
+    expect(plan.verdict).toMatch(why);
+    expect(plan.verdict).toContain(`--change terminate --decrement --instance ${second} plans that.`);
+    expect(plan.go).toBe(false);
+  });
+
+  it.each<[string, Changes]>([
+    ['the others drain as well', { group: BY_DEFAULT, cluster: oneMore() }],
+    ['Auto Scaling goes by age', { cluster: jobOn(second) }],
+    [
+      'the others are protected',
+      {
+        group: {
+          ...BY_DEFAULT,
+          instances: aSnapshot().group.instances.map((each, i) => ({ ...each, protectedFromScaleIn: i === 1 })),
+        },
+        cluster: jobOn(second),
+      },
+    ],
+  ])('is a Go if %s', async (_, changes) => {
+    expect(await planOf(aSnapshot(changes), SCALE_IN)).toMatchObject({ go: true });
+  });
+
+  it('rehearses each job, service and lost agent that it may meet, and then the fullest instances', () => {
+    const ids = Array.from({ length: 30 }, (_, i) => `i-${String(i).padStart(17, '0')}`);
+    const { group, cluster } = aSnapshot();
+    const snapshot = aSnapshot({
+      group: {
+        ...BY_DEFAULT,
+        instances: ids.flatMap((id) => group.instances.slice(0, 1).map((each) => ({ ...each, id }))),
+      },
+      cluster: {
+        instances: ids.flatMap((ec2InstanceId, i) =>
+          cluster.instances.slice(0, 1).map((each) => ({ ...each, ec2InstanceId, agentConnected: i !== 28 })),
+        ),
+        tasks: [
+          ...ids.map((id, i) => aTask(`w${i}`, id, { memoryMiB: 100 + i })),
+          aTask('j', ids[1] as string, { group: 'family:job', memoryMiB: 1 }),
+        ],
+      },
+    });
+    const choices = otherChoices(snapshot, { kind: 'scale-in', count: 2 });
+    expect(choices).toHaveLength(20);
+    expect(choices[0]).toEqual({ kind: 'terminate', instanceIds: [ids[1], ids[28]], shrinks: true });
+    expect(choices.map(({ instanceIds }) => instanceIds[1]).slice(1, 3)).toEqual([ids[29], ids[27]]);
+    expect(limitsIn(snapshot, { kind: 'scale-in', count: 2 })).toContainEqual({
+      what: 'Auto Scaling chooses by the termination policies Default of the group, and the plan by age.',
+      effect: 'Another instance than in the plan may leave. 20 of the 28 others are rehearsed once.',
+    });
+  });
+});
+
 describe('the verdict of a plan', () => {
   const trial: TrialResult = {
     seed: 1,
@@ -923,24 +1035,24 @@ describe('the verdict of a plan', () => {
     const snapshot = aSnapshot();
     const withDrain = [{ ...trial, ...more }];
     const given = { snapshot, change, params: {}, limits: [], prerequisites: [], troubles: [] };
-    return concluded({ ...given, estimates: estimatesOf(snapshot), withDrain, withoutDrain: [] }).verdict;
+    return concluded({ ...given, estimates: estimatesOf(snapshot), withDrain, withoutDrain: [], others: [] }).verdict;
   };
 
-  it('asks for a check of what is not modeled and a risk, and names it beside what gets stuck', () => {
+  it('asks for a check of what is not modeled and a risk, unless the change gets stuck anyway', () => {
     const limit = { what: 'A thing is so.', effect: 'Drains may get stuck.' };
     const said = (outcome: string, isRisk: boolean) => {
       const snapshot = aSnapshot();
       const limits = [{ ...limit, ...(isRisk && { isRisk }) }];
       const given = { snapshot, change: TERMINATE, params: {}, limits, prerequisites: [], troubles: [] };
       const withDrain = [{ ...trial, drains: [drain(outcome)] }];
-      return concluded({ ...given, estimates: estimatesOf(snapshot), withDrain, withoutDrain: [] });
+      return concluded({ ...given, estimates: estimatesOf(snapshot), withDrain, withoutDrain: [], others: [] });
     };
     expect(said('drained', true).go).toBe(false);
     expect(said('drained', true).verdict).toMatch(
       /^Check first: the termination of \S+ drains its instance in the one rehearsal; it takes 5 min, and no task is killed\. But the plan does not model this: A thing is so\. Drains may get stuck\. This rests on 1 thing /,
     );
     expect(said('timed-out', true).verdict).toMatch(
-      /^Do not go ahead yet: .*\. The plan does not model this: A thing is so\. Drains may get stuck\./,
+      /^Do not go ahead yet: .*\. This rests on 1 thing that the plan does not model/,
     );
     expect(said('drained', false)).toMatchObject({ go: true, verdict: expect.not.stringContaining('A thing is so') });
   });
@@ -1090,67 +1202,10 @@ describe('what a plan does not model', () => {
     expect(limits({ group: { terminationPolicies: ['Default'] } }, TERMINATE)).toEqual([]);
   });
 
-  it('is a risk in a scale-in if another instance than that of the plan is harder to drain', () => {
-    const change: Change = { kind: 'scale-in', count: 1 };
-    const zones = aSnapshot().group.instances.map((each, i) => ({ ...each, zone: `eu-west-1${'ab'[i]}` }));
-    const risks = (
-      cluster: Changes['cluster'] & {},
-      group: Changes['group'] & {} = { terminationPolicies: ['Default'] },
-    ) => limitsIn(aSnapshot({ cluster, group }), change).filter(({ isRisk }) => isRisk);
-    const jobOn = (id: string) => ({
-      tasks: [...aSnapshot().cluster.tasks, aTask('j', id, { group: 'family:job' })],
-      stoppedTasks: [ranFor(7_200)],
-    });
-    const silent = aSnapshot().cluster.instances.map((each, i) => ({ ...each, agentConnected: i === 0 }));
-    for (const cluster of [jobOn(INSTANCES[1]), { instances: silent }]) {
-      expect(risks(cluster)).toMatchObject([
-        { effect: expect.stringContaining(`It may get stuck if it is ${INSTANCES[1]}, because of `) },
-      ]);
-    }
-    expect(risks(jobOn(INSTANCES[1]), { terminationPolicies: ['OldestInstance'], instances: zones })).toHaveLength(1);
-    // What is on the instance that the plan takes is in the plan.
-    expect(risks(jobOn(INSTANCES[0]))).toEqual([]);
-    expect(risks(jobOn(INSTANCES[1]), { terminationPolicies: ['OldestInstance'] })).toEqual([]);
-    const [first, second] = aSnapshot().group.instances;
-    if (!first || !second) throw new Error('The sample has two instances.');
-    const instances = [first, { ...second, protectedFromScaleIn: true }];
-    expect(risks(jobOn(INSTANCES[1]), { terminationPolicies: ['Default'], instances })).toEqual([]);
-  });
-
   const [standby, other] = aSnapshot().group.instances;
   if (!standby || !other) throw new Error('The sample has two instances.');
   const refresh: Change = { kind: 'instance-refresh', minHealthyPercent: 90, maxHealthyPercent: 100, warmupSeconds: 0 };
-  const scaleIn: Change = { kind: 'scale-in', count: 1 };
   const typed = aSnapshot().group.instances.map((each) => ({ ...each, type: 'm5.large' }));
-
-  it.each<[string, Partial<SnapshotService>, number[]]>([
-    ['that cannot be replaced', { maximumPercent: 100 }, []],
-    ['with a constraint', { placementConstraints: [{ type: 'distinctInstance' }] }, []],
-    ['with a static port', {}, [8_080]],
-  ])('is a risk in a scale-in if another instance than that of the plan has a service %s', (_, more, hostPorts) => {
-    const { cluster } = aSnapshot();
-    const one = { ...WEB, name: 'one', desiredCount: 1, taskDefinition: 'one:1', targetGroups: [], ...more };
-    const definitions = cluster.taskDefinitions.map((each) => ({ ...each, name: 'one:1', hostPorts }));
-    const risks = (...on: string[]) => {
-      const tasks = on.map((id, i) => aTask(`o${i}`, id, { group: 'service:one', taskDefinition: 'one:1' }));
-      const changes = {
-        group: { terminationPolicies: ['Default'] },
-        cluster: {
-          services: [WEB, { ...one, desiredCount: on.length }],
-          tasks: [...cluster.tasks, ...tasks],
-          taskDefinitions: [...cluster.taskDefinitions, ...definitions],
-        },
-      };
-      return limitsIn(aSnapshot(changes), scaleIn).filter(({ isRisk }) => isRisk);
-    };
-    expect(risks(INSTANCES[1])).toMatchObject([
-      {
-        effect: expect.stringContaining(`It may get stuck if it is ${INSTANCES[1]}, because of service:one there.`),
-      },
-    ]);
-    // The rehearsals have it.
-    expect(risks(...INSTANCES)).toEqual([]);
-  });
 
   describe('is when a standalone task ends', () => {
     const job = (ranSeconds: number, earlier: number[], on: string = INSTANCES[0]): Changes => {
@@ -1165,17 +1220,17 @@ describe('what a plan does not model', () => {
       [
         'is not known',
         job(300, []),
-        'When the standalone tasks of family:job end is not known. The plan has them run for 45 min in all.',
+        'The standalone tasks of family:job run for an unknown time. The plan assumes 45 min in all.',
       ],
       [
         'is not known, and is later than the plan assumes',
         job(259_200, []),
-        'When standalone tasks end is not known: family:job has run for 3 d, and 45 min is assumed.',
+        'Standalone tasks run for an unknown time: family:job has run for 3 d, and 45 min is assumed.',
       ],
       [
         'is later than that of the tasks before',
         job(259_200, [600]),
-        'When standalone tasks end is not known: family:job has run for 3 d, and 10 min is the median of 1 task of family:job that ended recently.',
+        'Standalone tasks run for an unknown time: family:job has run for 3 d, and 10 min is the median of 1 task of family:job that ended recently.',
       ],
     ])('which is a risk if it %s', async (_, changes, sentence) => {
       const { go, verdict } = await planOf(aSnapshot(changes));
@@ -1243,7 +1298,7 @@ describe('what a plan does not model', () => {
   it('names the several types that a group has or may launch', () => {
     const [first, second] = typed;
     const several = (instances: Snapshot['group']['instances'], instanceTypes: string[]) =>
-      limits({ group: { instances, instanceTypes } }, scaleIn);
+      limits({ group: { instances, instanceTypes } }, SCALE_IN);
     expect(several(typed, ['m5.large', 'c5.large'])).toEqual(['The group may launch instances of several types.']);
     if (!first || !second) throw new Error('The sample has two instances.');
     expect(several([first, { ...second, type: 'c5.large' }], [])).toEqual([
@@ -1257,14 +1312,14 @@ describe('what a plan does not model', () => {
   });
 
   it.each<[string, Changes, Change, Change | undefined]>([
-    ['a group that may be unable to launch', { group: { desiredCapacity: 3, maxSize: 5 } }, TERMINATE, scaleIn],
+    ['a group that may be unable to launch', { group: { desiredCapacity: 3, maxSize: 5 } }, TERMINATE, SCALE_IN],
     [
       'a type of instance that the group does not have',
       { group: { instances: typed, instanceTypes: ['m5.large', 'c5.large'] } },
       ROLLING,
-      scaleIn,
+      SCALE_IN,
     ],
-    ['types that Auto Scaling chooses by requirements', { group: { typesByRequirements: true } }, ROLLING, scaleIn],
+    ['types that Auto Scaling chooses by requirements', { group: { typesByRequirements: true } }, ROLLING, SCALE_IN],
     [
       'an instance in standby',
       { group: { desiredCapacity: 1, instances: [{ ...standby, state: 'Standby' }, other] } },
