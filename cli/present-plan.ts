@@ -1,4 +1,4 @@
-import { type Obstacle, type Plan, presentKills, presentRequestsLost } from '../sandbox/plan/conclude.ts';
+import { type Obstacle, type Plan, presentFigures } from '../sandbox/plan/conclude.ts';
 import { duration } from '../src/adapters/duration.ts';
 import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
 import { NO_TERMINAL, type Page, tableOf } from '../terminal/layout.ts';
@@ -35,17 +35,10 @@ export function presentPlan(plan: Plan, page: Page = NO_TERMINAL): string {
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
-function figuresOf({ seconds, lowestReservationPercent, killed, requestsLost, calls, dollars }: Plan): string {
-  const rows = [
-    ['the whole change', `${duration(seconds.p50)}, 95 % within ${duration(seconds.p95)}`],
-    ['tasks killed at most', presentKills(killed)],
-    ['requests lost', presentRequestsLost(requestsLost)],
-    ['lowest memory reservation', `${lowestReservationPercent} %`],
-    ['calls to AWS', `${calls.p50}`],
-    ['cost of the drains', `$ ${dollars.toFixed(5)}`],
-  ];
-  const width = Math.max(...rows.map(([name = '']) => name.length));
-  return rows.map(([name = '', value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+function figuresOf(plan: Plan): string {
+  const rows = presentFigures(plan);
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
 }
 
 function drainTable({ drains, trials }: Plan, page: Page): string {

@@ -376,7 +376,7 @@ function ratesOf({ services }: Estimates): Plan['rates'] {
 }
 
 /** How many tasks are killed, with a drain and without one. */
-export function presentKills({ withDrain, withoutDrain }: Plan['killed']): string {
+function presentKills({ withDrain, withoutDrain }: Plan['killed']): string {
   const cutOff = withoutDrain.cutOff > 0 ? `, ${withoutDrain.cutOff} of them before they could finish` : '';
   return `with ecs-drain ${withDrain.tasks}; without a drain ${withoutDrain.tasks}${cutOff}`;
 }
@@ -390,6 +390,18 @@ export function presentRequestsLost({ withDrain, withoutDrain, counted, services
   if (counted === services) return lost;
   const others = services - counted;
   return `${lost} of ${counted} of ${services} services; of the other ${others === 1 ? 'one' : others} not known: ${unknown}`;
+}
+
+/** The figures of a plan, each with its name. */
+export function presentFigures({ seconds, lowestReservationPercent, killed, requestsLost, calls, dollars }: Plan) {
+  return [
+    ['the whole change', `${duration(seconds.p50)}, 95 % within ${duration(seconds.p95)}`],
+    ['tasks killed at most', presentKills(killed)],
+    ['requests lost', presentRequestsLost(requestsLost)],
+    ['lowest memory reservation', `${lowestReservationPercent} %`],
+    ['calls to AWS', `${calls.p50}`],
+    ['cost of the drains', `$ ${dollars.toFixed(5)}`],
+  ] as const;
 }
 
 /** That the drains stop tasks themselves, whatever becomes of their services and jobs; undefined if they stop none. */

@@ -4,7 +4,7 @@ import { PATTERNS, type Steps, stepsChart, stepsSwatchOf } from '../report/chart
 import { type Html, html } from '../report/html.ts';
 import { memorySection, STYLE, scrolling, tableOf, timelineSection } from '../report.ts';
 import type { DrillResult } from '../result.ts';
-import { type Plan, presentKills, presentRequestsLost } from './conclude.ts';
+import { type Plan, presentFigures } from './conclude.ts';
 
 /** A plan on one page of HTML that needs nothing else. */
 
@@ -95,11 +95,11 @@ function drainsSection(plan: Plan): Html {
     duration(seconds.p95),
     bound,
   ]);
-  const { killed, requestsLost, seconds } = plan;
+  const figures = presentFigures(plan).map(([name, value]) => [capitalised(name), value]);
   return html`<section aria-labelledby="drains">
 <h2 id="drains">The drains</h2>
-<p>The whole change takes ${duration(seconds.p50)}, and ${duration(seconds.p95)} or less in 95 % of the rehearsals. Tasks that may be killed: ${presentKills(killed)}. Requests lost: ${presentRequestsLost(requestsLost)}.</p>
-${scrolling('Drains', tableOf('Each drain, over all rehearsals', ['Instance', 'Outcome', 'Takes', '95 %', 'Bound by'], rows))}
+${scrolling('Figures', tableOf('Over all rehearsals', ['What', 'Value'], figures))}
+${scrolling('Drains', tableOf('Each drain', ['Instance', 'Outcome', 'Takes', '95 %', 'Bound by'], rows))}
 </section>`;
 }
 

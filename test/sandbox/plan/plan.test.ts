@@ -952,7 +952,7 @@ describe('a scale-in of which the plan does not know the instance', () => {
       },
       /service:one there: ECS finds no room/,
     ],
-  ])('is to be checked first if another one has %s', async (_, cluster, why) => {
+  ])('asks for a check if another one has %s', async (_, cluster, why) => {
     const plan = await planOf(aSnapshot({ group: BY_DEFAULT, cluster }), SCALE_IN);
     expect(plan.verdict).toMatch(/^Check first: a scale-in by 1 drains its instance/);
     expect(plan.verdict).toMatch(

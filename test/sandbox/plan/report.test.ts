@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { presentFigures } from '../../../sandbox/plan/conclude.ts';
 import { planPage } from '../../../sandbox/plan/report.ts';
 import { drillResult } from '../report-samples.ts';
 import { aPlan } from './samples.ts';
@@ -45,6 +46,13 @@ describe('the page of a plan', () => {
     expect(page).toContain('The service web rebalances Availability Zones.');
   });
 
+  it('has the figures that the terminal has', () => {
+    for (const [name, value] of presentFigures(aPlan())) {
+      const row = `<th scope="row">${name.charAt(0).toUpperCase()}${name.slice(1)}</th><td>${value}</td>`;
+      expect(page).toContain(row);
+    }
+  });
+
   it('says that the ids of its tasks are not those of the cluster', () => {
     expect(page).toContain('The ids of tasks are those of the rehearsal, not of your cluster.');
   });
@@ -56,12 +64,6 @@ describe('the page of a plan', () => {
 
   it('is the same for the same plan', () => {
     expect(planPage(aPlan(), DRILLS)).toBe(page);
-  });
-
-  it('says how many tasks may be killed, as the terminal does', () => {
-    expect(page).toContain(
-      'Tasks that may be killed: with ecs-drain 2; without a drain 6, 6 of them before they could finish.',
-    );
   });
 
   it('says so where nothing is stuck or left out', () => {
