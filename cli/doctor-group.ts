@@ -17,7 +17,7 @@ import { BadSnapshot, type Snapshot, type SnapshotService, serviceOf } from '../
 import { groupTroubles } from '../sandbox/plan/troubles.ts';
 import { choicesIn } from '../src/adapters/hook-metadata.ts';
 import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
-import { hookLimits, type LifecycleHook } from '../src/domain/drain.ts';
+import { hookLimits, type LifecycleHook, MANAGED_DRAINING_HOOK } from '../src/domain/drain.ts';
 import { settingsFrom } from '../src/handlers/settings.ts';
 import type { ClusterService, Providers } from './cluster.ts';
 import { counted, duration, type Output, type Target, UsageError } from './common.ts';
@@ -50,7 +50,9 @@ export async function doctorGroup(
 async function findingsOn(snapshot: Snapshot, target: Target): Promise<Finding[]> {
   const { group, takenAtMs } = snapshot;
   const { environment, timeoutSeconds, hooks: created } = await deploymentFor(snapshot, paramsIn(snapshot));
-  const settings = settingsFrom(environment);
+  // Whether something watches ECS is judged as it is, not as it is rehearsed.
+  const superviseManagedDraining = snapshot.drain?.params['superviseManagedDraining'] === 'true';
+  const settings = { ...settingsFrom(environment), superviseManagedDraining };
   const hooks = hooksOf(snapshot, settings.lifecycleHooks, created);
   const ours = hooks.filter(({ name }) => settings.lifecycleHooks.includes(name));
   const times = ours.map((hook) => timeOf(hook, { settings }));
@@ -89,7 +91,7 @@ function paramsIn(snapshot: Snapshot) {
 
 /** That nothing is deployed yet is no finding here, and that a hook is missing is one of the checks of the hooks. */
 function prerequisiteFinding({ kind, first, because }: Prerequisite, where: string): Finding | undefined {
-  if (kind === 'deploy' || kind === 'hook') return undefined;
+  if (kind === 'deploy' || kind === 'setting' || kind === 'hook') return undefined;
   return {
     level: kind === 'dry-run' ? 'warning' : 'error',
     where,
@@ -109,12 +111,14 @@ function stackFinding({ drain }: Snapshot, where: string): Finding {
 
 /** The terminating hooks of the group; with those that a deployment creates, where there is none yet or the hooks are not known. */
 function hooksOf(
-  { group: { hooks }, drain, unknown }: Snapshot,
+  snapshot: Snapshot,
   ourNames: readonly string[],
   created: readonly { readonly name: string; readonly heartbeatTimeoutSeconds: number }[],
 ): LifecycleHook[] {
+  const { hooks } = snapshot.group;
   const there = (hooks ?? []).filter(({ transition }) => transition === 'terminating');
-  const isToCome = !hooks || (isUndeployed({ drain, unknown }) && !there.some(({ name }) => ourNames.includes(name)));
+  const isMissing = !there.some(({ name }) => ourNames.includes(name) || name === MANAGED_DRAINING_HOOK);
+  const isToCome = !hooks || (isUndeployed(snapshot) && isMissing);
   const missing = isToCome ? created : [];
   return [
     ...there.map((hook) => {

@@ -7,7 +7,7 @@ import {
 import type { Group } from '../src/adapters/auto-scaling.ts';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import { CONTINUATION_DETAIL_TYPE } from '../src/adapters/continuation.ts';
-import { WARM_POOL_REUSE } from '../src/adapters/present-explanation.ts';
+import { MANAGED_DRAINING, WARM_POOL_REUSE } from '../src/adapters/present-explanation.ts';
 import { type LifecycleHook, MANAGED_DRAINING_HOOK, newHeldDrain } from '../src/domain/drain.ts';
 import { choicesWithout, type GroupChoice, isPattern } from '../src/domain/groups.ts';
 import { deadlineAtMs, policyWith } from '../src/domain/policy.ts';
@@ -527,17 +527,8 @@ export function* hookFindings(
 /** ECS managed draining: supervised where we have no hook, and one drain too many where we have one. */
 function managedDrainingFinding(group: string, isOurs: boolean, settings: Deployment['settings']): Finding {
   const where = `group ${group}`;
-  if (isOurs) {
-    const what = 'ECS managed draining holds its instances as well.';
-    const fix =
-      'Turn it off on the capacity provider; or delete our hook from the group and set superviseManagedDraining=true, to supervise it.';
-    return { level: 'warning', where, what, fix };
-  }
-  if (!settings.superviseManagedDraining) {
-    const what = 'ECS managed draining drains its instances, for up to 48 hours each, and nothing reports it.';
-    const fix = 'Deploy with superviseManagedDraining=true, or turn managed draining off on the capacity provider.';
-    return { level: 'warning', where, what, fix };
-  }
+  if (isOurs) return { level: 'warning', where, ...MANAGED_DRAINING.besideOurs };
+  if (!settings.superviseManagedDraining) return { level: 'warning', where, ...MANAGED_DRAINING.unwatched };
   const { managedDrainingDeadline: result, deadlineSeconds } = settings.policy;
   const end =
     result === 'none' ? 'leaves the end to ECS' : `completes its hook with ${result} after ${deadlineSeconds} s`;

@@ -49,16 +49,22 @@ function watchedHookIn({ hooks = [] }: Snapshot['group'], params: Params): Snaps
   return hooks.find(({ name }) => name === MANAGED_DRAINING_HOOK);
 }
 
+/** Whether ECS drains the instances, and no hook of ours does: the way to deploy then is to watch it (docs/decisions/0024). */
+export function isDrainedByEcs({ group }: Pick<Snapshot, 'group'>, params: Params): boolean {
+  return (group.hooks ?? []).some(({ name }) => name === MANAGED_DRAINING_HOOK) && ownHooksIn(group, params).length === 0;
+}
+
 /**
- * The params that a rehearsal deploys with. The stack creates a hook only where the group has none yet. A dry run is rehearsed as
- * what comes after it, because a function that changes nothing has nothing to plan.
+ * The params that a rehearsal deploys with. The stack creates a hook only where the group has none yet, and ECS does not drain. A dry run
+ * is rehearsed as what comes after it, because a function that changes nothing has nothing to plan.
  */
 export function rehearsedParams({ group }: Pick<Snapshot, 'group'>, params: Params): Params {
-  return {
+  const rehearsed = {
     ...params,
     ...(params['dryRun'] === 'true' && { dryRun: 'false' }),
-    ...(isHeld(group, params) && { createLifecycleHooks: 'false' }),
+    ...(isDrainedByEcs({ group }, params) && { superviseManagedDraining: 'true' }),
   };
+  return { ...rehearsed, ...(isHeld(group, rehearsed) && { createLifecycleHooks: 'false' }) };
 }
 
 function isHeld(group: Snapshot['group'], params: Params): boolean {
@@ -152,7 +158,7 @@ export function policiesOf(
 
 /** What has to be done before the change, because it goes as rehearsed only then. */
 export interface Prerequisite {
-  readonly kind: 'deploy' | 'group' | 'dry-run' | 'hook';
+  readonly kind: 'deploy' | 'group' | 'dry-run' | 'setting' | 'hook';
   /** An instruction. */
   readonly first: string;
   readonly because: string;
@@ -168,27 +174,45 @@ export function prerequisitesOf(snapshot: Snapshot, params: Params): Prerequisit
   return [...prerequisites(snapshot, params)];
 }
 
-function* prerequisites({ drain, group, cluster, unknown }: Snapshot, params: Params): Generator<Prerequisite> {
-  const isUnheld = group.hooks !== undefined && !isHeld(group, params);
+function* prerequisites(snapshot: Snapshot, params: Params): Generator<Prerequisite> {
+  const { drain, group, cluster } = snapshot;
+  const isOfEcs = isDrainedByEcs(snapshot, params);
+  const isUnheld = group.hooks !== undefined && !isHeld(group, params) && !isOfEcs;
   const nothingHolds = `no hook of ecs-drain holds the instances of the group ${group.name}`;
-  const isToDeploy = isUndeployed({ drain, unknown });
+  const isToDeploy = isUndeployed(snapshot) && !isOfEcs;
+  const tried = triedSettings(snapshot, params);
   if (isToDeploy) {
     const because = `no function of it was found${isUnheld ? `, and ${nothingHolds}` : ''}`;
-    yield { kind: 'deploy', first: `deploy ecs-drain for the group ${group.name}`, because };
+    const settings = tried.length > 0 ? ` with ${tried.map(({ typed }) => typed).join(' and ')}` : '';
+    yield { kind: 'deploy', first: `deploy ecs-drain for the group ${group.name}${settings}`, because };
   }
-  if (drain?.drainsGroup === false) {
+  if (drain?.drainsGroup === false && !isOfEcs) {
     const first = `add the group ${group.name} to autoScalingGroups and ${cluster.name} to cluster, and deploy again`;
     yield { kind: 'group', first, because: `${drain.function} does not drain this group in this cluster` };
   }
-  if ([params, drain?.params].some((each) => each?.['dryRun'] === 'true')) {
+  if ([params, drain?.params].some((each) => each?.['dryRun'] === 'true') && !isOfEcs) {
     const meanwhile = 'each instance is held until its hook times out or something else completes it';
     const because = `a dry run changes nothing${isUnheld ? '' : `: ${meanwhile}`}`;
     yield { kind: 'dry-run', first: 'deploy with dryRun=false', because };
+  }
+  if (tried.length > 0 && !isToDeploy) {
+    const now = tried.map(({ deployed }) => deployed).join(' and ');
+    const because = drain ? `${drain.function} has ${now}` : 'the settings of the deployed function are not known';
+    yield { kind: 'setting', first: `deploy with ${tried.map(({ typed }) => typed).join(' and ')}`, because };
   }
   if (isUnheld && !isToDeploy) {
     const first = `create the hook ${hookNamesIn(params)[0]} (createLifecycleHooks=true does, or whoever manages the group)`;
     yield { kind: 'hook', first, because: nothingHolds };
   }
+}
+
+/** The settings of a plan that the deployed function does not have. */
+function triedSettings({ drain }: Snapshot, params: Params) {
+  return Object.entries(params).flatMap(([name, value]) => {
+    const deployed = drain?.params[name] ?? PARAMS[name as keyof typeof PARAMS]?.default;
+    if (name === 'dryRun' || String(value) === String(deployed)) return [];
+    return { typed: `${name}=${value}`, deployed: `${name}=${deployed}` };
+  });
 }
 
 /**

@@ -1,8 +1,9 @@
-import { WARM_POOL_REUSE } from '../../src/adapters/present-explanation.ts';
+import { MANAGED_DRAINING, WARM_POOL_REUSE } from '../../src/adapters/present-explanation.ts';
+import { MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import type { ScalingProcess } from '../region/auto-scaling/views.ts';
 import type { Params } from '../scenarios.ts';
 import { hostsInService, suspendedIn } from './build.ts';
-import { hookTroublesOf } from './hooks.ts';
+import { hookTroublesOf, isDrainedByEcs } from './hooks.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What is wrong with a group before anything changes it. The rehearsals have it, and the verdict names it. */
@@ -18,7 +19,17 @@ export interface Trouble {
  * @throws BadSnapshot if the settings cannot work
  */
 export function troublesOf(snapshot: Snapshot, params: Params): string[] {
-  return [...hookTroublesOf(snapshot, params), ...groupTroubles(snapshot).map(({ what, fix }) => `${what} ${fix}`)];
+  const troubles = [...managedDraining(snapshot, params), ...groupTroubles(snapshot)];
+  return [...hookTroublesOf(snapshot, params), ...troubles.map(({ what, fix }) => `${what} ${fix}`)];
+}
+
+/** What `doctor` says of the hooks. */
+function* managedDraining(snapshot: Snapshot, params: Params): Generator<Trouble> {
+  const { group, drain } = snapshot;
+  if (!group.hooks?.some(({ name }) => name === MANAGED_DRAINING_HOOK)) return;
+  const isWatched = drain?.params['superviseManagedDraining'] === 'true';
+  if (!isDrainedByEcs(snapshot, params)) yield { level: 'warning', ...MANAGED_DRAINING.besideOurs };
+  else if (!isWatched) yield { level: 'warning', ...MANAGED_DRAINING.unwatched };
 }
 
 export function groupTroubles(snapshot: Snapshot): Trouble[] {

@@ -128,6 +128,18 @@ export const WARM_POOL_REUSE = {
   fix: 'Remove the group from autoScalingGroups, or turn the reuse of instances on scale-in off.',
 };
 
+/** Of a group whose instances ECS drains by itself: with a hook of ours as well, or with nothing that watches. */
+export const MANAGED_DRAINING = {
+  besideOurs: {
+    what: 'ECS managed draining holds the instances of the group as well.',
+    fix: 'Turn it off on the capacity provider; or delete our hook from the group and set superviseManagedDraining=true, to supervise it.',
+  },
+  unwatched: {
+    what: 'ECS managed draining drains the instances of the group, for up to 48 hours each, and nothing reports it.',
+    fix: 'Deploy with superviseManagedDraining=true, or turn managed draining off on the capacity provider.',
+  },
+};
+
 /** Where AWS reports no cause. */
 export const NO_CAUSE = 'AWS reports no cause';
 export const REMEDY_WITHOUT_CAUSE = 'check the events of the service and the health of its tasks';

@@ -47,7 +47,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
   [
     'managed draining',
     { hooks: [{}, { name: 'ecs-managed-draining-termination-hook' }] },
-    { level: 'warning', where: 'group web', what: 'ECS managed draining holds its instances as well.' },
+    { level: 'warning', where: 'group web', what: 'ECS managed draining holds the instances of the group as well.' },
   ],
   [
     'a hook whose metadata chooses more than the stack allows',
@@ -69,7 +69,7 @@ const CHANGED: [name: string, world: World, trouble: Partial<Finding>][] = [
     {
       level: 'warning',
       where: 'group web',
-      what: 'ECS managed draining drains its instances, for up to 48 hours each, and nothing reports it.',
+      what: 'ECS managed draining drains the instances of the group, for up to 48 hours each, and nothing reports it.',
     },
   ],
   [

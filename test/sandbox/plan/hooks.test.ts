@@ -13,6 +13,7 @@ import {
   rehearsedParams,
   type SnapshotHook,
 } from '../../../sandbox/plan/hooks.ts';
+import type { Snapshot } from '../../../sandbox/plan/snapshot.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
 import { troublesOf } from '../../../sandbox/plan/troubles.ts';
 import type { DrillEvent, DrillResult } from '../../../sandbox/result.ts';
@@ -94,10 +95,15 @@ describe('the hook that a plan rehearses', () => {
     const plan = await planOf({ group: { hooks: [ECS_HOOK] }, drain, cluster });
     expect(plan).toMatchObject({ go: true, prerequisites: [], heldBy: [ECS_HOOK.name] });
     expect(holds(plan)).toMatchObject([{ source: 'the hook of ECS managed draining, which ecs-drain watches' }]);
-    // Where nothing watches it, a hook of ours is missing.
-    const unwatched = await planOf({ group: { hooks: [ECS_HOOK] }, cluster });
-    expect(unwatched.prerequisites.map(({ kind }) => kind)).toEqual(['hook']);
-    expect(unwatched.heldBy.toSorted()).toEqual(['ecs-drain', ECS_HOOK.name]);
+    expect(plan.troubles).toEqual([]);
+    // Where nothing watches it, or nothing is deployed, it drains all the same.
+    for (const deployed of [DEPLOYED, undefined]) {
+      const unwatched = await planOf({ group: { hooks: [ECS_HOOK] }, cluster, drain: deployed });
+      expect(unwatched).toMatchObject({ go: true, prerequisites: [], heldBy: [ECS_HOOK.name] });
+      expect(unwatched.troubles).toEqual([
+        'ECS managed draining drains the instances of the group, for up to 48 hours each, and nothing reports it. Deploy with superviseManagedDraining=true, or turn managed draining off on the capacity provider.',
+      ]);
+    }
   });
 
   it('has one drain for an instance that several hooks hold, with its calls once', async () => {
@@ -106,6 +112,7 @@ describe('the hook that a plan rehearses', () => {
     const alone = await planOf({});
     const besides = await planOf({ group: { hooks: [HOOK, ECS_HOOK] }, cluster });
     expect(besides.heldBy).toHaveLength(2);
+    expect(besides.verdict).toContain('ECS managed draining holds the instances of the group as well. Turn it off');
     expect(besides).toMatchObject({ drains: [{ outcomes: { drained: 1 } }] });
     expect(Math.abs(besides.calls.p50 - alone.calls.p50)).toBeLessThan(5);
     const two = { ...DEPLOYED, params: { lifecycleHook: 'first,second' } };
@@ -239,6 +246,27 @@ describe('what has to be done before the change', () => {
 
   it('is nothing where ecs-drain drains the group', () => {
     expect(kinds({})).toEqual([]);
+  });
+
+  it('is to deploy the settings that the plan tries and the function does not have', () => {
+    const firsts = (drain: Changes['drain'], typed: Record<string, string>, unknown: Snapshot['unknown'] = []) =>
+      prerequisitesOf(aSnapshot({ drain, unknown }), { ...drain?.params, ...typed });
+    const deployed = { ...DEPLOYED, params: { deadlineSeconds: '1800' } };
+    expect(firsts(deployed, { deadlineSeconds: '7200', stopStragglers: 'all' })).toEqual([
+      {
+        kind: 'setting',
+        first: 'deploy with deadlineSeconds=7200 and stopStragglers=all',
+        because: 'ecs-drain-main-drain has deadlineSeconds=1800 and stopStragglers=none',
+      },
+    ]);
+    expect(firsts(deployed, { deadlineSeconds: '1800', stopStragglers: 'none' })).toEqual([]);
+    expect(firsts(undefined, { deadlineSeconds: '600' })).toMatchObject([
+      { kind: 'deploy', first: 'deploy ecs-drain for the group web with deadlineSeconds=600' },
+    ]);
+    const unknown = [{ call: 'lambda:GetFunctionConfiguration', why: 'AccessDenied', missing: 'the settings' }];
+    expect(firsts(undefined, { deadlineSeconds: '600' }, unknown)).toMatchObject([
+      { kind: 'setting', because: 'the settings of the deployed function are not known' },
+    ]);
   });
 
   it('begins with the deployment where no function was found, unless it could not be read', () => {

@@ -46,9 +46,10 @@ function ranFor(seconds: number): Snapshot['cluster']['stoppedTasks'][number] {
 const limitsIn = (snapshot: Snapshot, change: Change) =>
   limitsOf(snapshot, change, { estimates: estimatesOf(snapshot), params: snapshot.drain?.params ?? {} });
 
-/** A plan of one trial. */
-async function planOf(snapshot: Snapshot, change: Change = TERMINATE, typed = {}) {
-  const given = { ...snapshot.drain?.params, ...typed };
+/** A plan of one trial, with these settings of the deployed function. */
+async function planOf({ drain, ...read }: Snapshot, change: Change = TERMINATE, settings = {}) {
+  const given = { ...drain?.params, ...settings };
+  const snapshot = { ...read, ...(drain && { drain: { ...drain, params: given } }) };
   const params = rehearsedParams(snapshot, given);
   const estimates = estimatesOf(snapshot);
   const trial = { blueprint: blueprintOf(snapshot, estimates, params), change, params, seed: 1 };
