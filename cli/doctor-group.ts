@@ -183,7 +183,7 @@ function reportedFindings({ name, obstacles = [] }: SnapshotService, cluster: st
     level: 'warning',
     where: `service ${name} of cluster ${cluster}`,
     what: `${sentenceOn({ cause })}.`,
-    fix: fixFor(cause),
+    fix: fixFor({ kind: cause }),
   }));
 }
 

@@ -199,7 +199,10 @@ function program({ stdout, stderr }: Streams, run: (command: Command, action: Ac
     .option('--snapshot <file>', 'or a file that snapshot wrote')
     .option('--cluster <name>', 'its cluster, if the group is in more than one or there are many clusters')
     .option('--change <kind>', 'rolling-update, instance-refresh, scale-in or terminate')
-    .option('--min-in-service <number>', 'rolling-update: MinInstancesInService; by default as many as are desired')
+    .option(
+      '--min-in-service <number>',
+      'rolling-update: MinInstancesInService; by default as many as are desired, or one less than the maximum size',
+    )
     .option('--max-batch-size <number>', 'rolling-update: MaxBatchSize', '1')
     .option('--pause <time>', 'rolling-update: PauseTime', 'PT5M')
     .option('--no-signals', 'rolling-update: it pauses instead of waiting for signals')

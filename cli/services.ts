@@ -8,9 +8,9 @@ import { presentNeed, TOO_SHORT_REMEDY } from '../sandbox/plan/drain-time.ts';
 import { awsCall } from '../src/adapters/aws-call.ts';
 import type { Ecs } from '../src/adapters/ecs-call.ts';
 import { PROTECTION_BATCH, protectionOf, readStopTimeoutSeconds } from '../src/adapters/ecs-services.ts';
-import { REMEDIES, sentenceOnCause } from '../src/adapters/present-explanation.ts';
+import { remedyFor, sentenceOnCause } from '../src/adapters/present-explanation.ts';
 import { batches } from '../src/domain/by-cluster.ts';
-import { type CauseKind, obstaclesOf } from '../src/domain/diagnose.ts';
+import { obstaclesOf } from '../src/domain/diagnose.ts';
 import { choiceOf, type GroupChoice } from '../src/domain/groups.ts';
 import { ClusterMissing } from '../src/domain/ports.ts';
 import {
@@ -176,13 +176,13 @@ export async function serviceFindings(
 function* obstacleFindings(service: ClusterService, where: string, nowMs: number): Generator<Finding> {
   for (const cause of obstaclesOf(service, nowMs, nowMs)) {
     const level = cause.kind === 'cannot-replace' ? 'error' : 'warning';
-    yield { level, where, what: `${sentenceOnCause(cause, nowMs)}.`, fix: fixFor(cause.kind) };
+    yield { level, where, what: `${sentenceOnCause(cause, nowMs)}.`, fix: fixFor(cause) };
   }
 }
 
 /** What to do about a cause, and where more is said about it. */
-export function fixFor(cause: CauseKind): string {
-  const remedy = REMEDIES[cause];
+export function fixFor(cause: Parameters<typeof remedyFor>[0]): string {
+  const remedy = remedyFor(cause);
   return `${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}: ${documentAt('operations.md#why-a-drain-is-stuck')}`;
 }
 
@@ -202,7 +202,7 @@ async function protectionFindings(
         level: 'warning',
         where,
         what: `${counted(protection.length, 'task')}: ${sentence}.`,
-        fix: fixFor('protected'),
+        fix: fixFor({ kind: 'protected' }),
       },
     ];
   } catch (error) {

@@ -3,6 +3,7 @@ import {
   NO_CAUSE,
   REMEDIES,
   REMEDY_WITHOUT_CAUSE,
+  remedyFor,
   sentenceOnCause,
   tasksOf,
 } from '../../src/adapters/present-explanation.ts';
@@ -13,7 +14,7 @@ import type { Params } from '../scenarios.ts';
 import { type Change, presentChange } from './change.ts';
 import { presentNeed, TOO_SHORT_REMEDY } from './drain-time.ts';
 import type { Estimate, Estimates, Rate } from './estimates.ts';
-import { hookTimesOf, type Prerequisite, policiesOf } from './hooks.ts';
+import { deadlineTimesOf, hookTimesOf, type Prerequisite, policiesOf } from './hooks.ts';
 import { leavingIn, othersThatMayLeave } from './leaving.ts';
 import type { Limit } from './limits.ts';
 import { type Snapshot, serviceOf } from './snapshot.ts';
@@ -165,7 +166,12 @@ export function concluded(findings: Findings): Plan {
       withDrain.map(({ dollars }) => dollars),
       50,
     ),
-    times: [...hookTimesOf(snapshot, params), ...warmupsOf(change, snapshot), ...timesOf(estimates, change)],
+    times: [
+      ...deadlineTimesOf(snapshot, params),
+      ...hookTimesOf(snapshot, params),
+      ...warmupsOf(change, snapshot),
+      ...timesOf(estimates, change),
+    ],
     rates,
     limits: allLimits,
   };
@@ -232,7 +238,11 @@ function obstaclesIn({ snapshot, params, estimates, withDrain }: Findings): Obst
   const alike = Map.groupBy(blocking, ({ group, causes, lack }) =>
     JSON.stringify([group, lack ?? causes.map(({ cause }) => cause)]),
   );
+  const known = new Set(snapshot.cluster.services.map(({ name }) => name));
+  const isUnknown = (group: string) => serviceOf({ group }) !== undefined && !known.has(serviceOf({ group }) ?? '');
+  const explained = new Set(blocking.flatMap(({ group, causes }) => (causes.length > 0 ? group : [])));
   return [...alike.values()]
+    .filter(([first]) => first?.lack !== undefined || first?.causes.length || !explained.has(first?.group ?? ''))
     .map((each): Obstacle => {
       const { group = '', causes = [], lack } = each.at(-1) ?? {};
       const fixes = lack === undefined ? causes.map((cause) => fixFor(cause, group, snapshot)) : [TOO_SHORT_REMEDY];
@@ -241,12 +251,14 @@ function obstaclesIn({ snapshot, params, estimates, withDrain }: Findings): Obst
         instances: [...new Set(each.map(({ instanceId }) => instanceId))],
         trials: new Set(each.map(({ seed }) => seed)).size,
         kinds: causes.map(({ cause }) => cause),
-        causes: lack === undefined ? causes.map(sentenceOn) : [lack],
+        causes: lack !== undefined ? [lack] : isUnknown(group) ? [NOT_IN_SNAPSHOT] : causes.map(sentenceOn),
         fix: fixes.length > 0 ? [...new Set(fixes)].join(' ') : sentence(REMEDY_WITHOUT_CAUSE),
       };
     })
     .toSorted((a, b) => Number(a.kinds.includes('daemon-last')) - Number(b.kinds.includes('daemon-last')));
 }
+
+const NOT_IN_SNAPSHOT = 'the snapshot does not have the service, so nothing replaces its tasks in the plan';
 
 /** What only takes its time. */
 const ON_ITS_WAY: readonly string[] = ['starting', 'deregistering', 'stopping', 'stop-timeout'] satisfies CauseKind[];
@@ -256,8 +268,11 @@ function lackOfTime({ group, causes }: Blocking, { services }: Estimates, deadli
   const times = services.get(serviceOf({ group }) ?? '');
   if (!times || !causes.every(({ cause }) => ON_ITS_WAY.includes(cause))) return undefined;
   const [deregistration, stop] = [times.deregistration?.seconds ?? 0, times.stopTimeout.seconds];
-  if (deregistration + stop < deadlineSeconds) return undefined;
-  return `${presentNeed(deregistration, stop)}, and a drain has ${deadlineSeconds} s to its deadline`;
+  const start = Math.round(times.start.seconds);
+  const deadline = `a drain has ${deadlineSeconds} s to its deadline`;
+  if (deregistration + stop >= deadlineSeconds) return `${presentNeed(deregistration, stop)}, and ${deadline}`;
+  if (start + deregistration + stop < deadlineSeconds) return undefined;
+  return `${presentNeed(deregistration, stop, start)}, and ${deadline}`;
 }
 
 /** That the change gets stuck if Auto Scaling chooses other instances than the plan. */
@@ -309,9 +324,12 @@ export function sentenceOn(logged: LoggedCause): string {
 }
 
 /** What `explain` says to do, with the command where there is one. */
-function fixFor({ cause }: LoggedCause, group: string, { cluster }: Snapshot): string {
-  const remedy = REMEDIES[cause as CauseKind];
-  const command = commandFor(cause as CauseKind, cluster.name, group.replace(/^service:/, ''));
+function fixFor({ cause, message }: LoggedCause, group: string, { cluster }: Snapshot): string {
+  const kind = cause as CauseKind;
+  const remedy = remedyFor({ kind, message: String(message) });
+  // To run fewer tasks frees memory and CPU, and little else.
+  const isUsual = remedy === REMEDIES[kind];
+  const command = isUsual ? commandFor(kind, cluster.name, group.replace(/^service:/, '')) : undefined;
   return sentence(command === undefined ? remedy : `${remedy} (aws ecs ${command})`);
 }
 
@@ -392,9 +410,15 @@ export function presentRequestsLost({ withDrain, withoutDrain, counted, services
   return `${lost} of ${counted} of ${services} services; of the other ${others === 1 ? 'one' : others} not known: ${unknown}`;
 }
 
+/** A plan sets it where the group has a hook. */
+const IMPLIED = { createLifecycleHooks: true };
+
 /** The figures of a plan, each with its name. */
-export function presentFigures({ seconds, lowestReservationPercent, killed, requestsLost, calls, dollars }: Plan) {
+export function presentFigures(plan: Plan) {
+  const { seconds, lowestReservationPercent, killed, requestsLost, calls, dollars, params } = plan;
+  const settings = Object.entries(params).flatMap(([name, value]) => (name in IMPLIED ? [] : `${name}=${value}`));
   return [
+    ['settings', settings.length > 0 ? settings.join(', ') : 'the defaults'],
     ['the whole change', `${duration(seconds.p50)}, 95 % within ${duration(seconds.p95)}`],
     ['tasks killed at most', presentKills(killed)],
     ['requests lost', presentRequestsLost(requestsLost)],
@@ -457,6 +481,9 @@ function verdictOn(plan: Omit<Plan, 'verdict'>, snapshot: Snapshot): string {
         ? `Check first: ${comes}`
         : `Do not go ahead yet: ${firstly === '' ? comes : `first ${firstly}.`}`,
     ...(firstly === '' ? [] : [`${plan.drainsAll ? 'Then' : 'Even then,'} ${comes}`]),
+    ...(plan.stuck.some(({ kinds }) => kinds.includes('no-room'))
+      ? limits.flatMap(({ mayMakeRoom, what, effect }) => (mayMakeRoom ? `${what} ${effect}` : []))
+      : []),
     // Of a change that does not drain they are beside the point.
     ...(plan.drainsAll && risks.length > 0 ? [`But the plan does not model this: ${risks.join(' ')}`] : []),
     ...plan.troubles,

@@ -10,6 +10,8 @@ export interface Estimate {
   readonly source: string;
   /** True if no one has observed or configured it. */
   readonly assumed: boolean;
+  /** The longest of those observed, where they differ. */
+  readonly longestSeconds?: number;
 }
 
 /** How many requests come to a service. */
@@ -180,6 +182,7 @@ function startOf(service: SnapshotService, { cluster }: Snapshot): Estimate {
   return {
     ...start,
     seconds: start.seconds + health,
+    ...(start.longestSeconds !== undefined && { longestSeconds: start.longestSeconds + health }),
     source: `${start.source}, and ${health} s to its first health check`,
   };
 }
@@ -263,5 +266,11 @@ function median(values: readonly number[], noun: string, of: string): Estimate |
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
   const count = `${values.length} ${noun}${values.length === 1 ? '' : noun.endsWith('ch') ? 'es' : 's'}`;
-  return { seconds: Math.round(middle * 10) / 10, source: `the median of ${count} ${of}`, assumed: false };
+  const longest = sorted.at(-1) ?? 0;
+  return {
+    seconds: Math.round(middle * 10) / 10,
+    source: `the median of ${count} ${of}`,
+    assumed: false,
+    ...(longest > middle && { longestSeconds: longest }),
+  };
 }

@@ -49,9 +49,11 @@ function watchedHookIn({ hooks = [] }: Snapshot['group'], params: Params): Snaps
   return hooks.find(({ name }) => name === MANAGED_DRAINING_HOOK);
 }
 
-/** Whether ECS drains the instances, and no hook of ours does: the way to deploy then is to watch it (docs/decisions/0024). */
+/** Whether ECS drains the instances, and no hook of ours does: ecs-drain only watches it then (docs/decisions/0024). */
 export function isDrainedByEcs({ group }: Pick<Snapshot, 'group'>, params: Params): boolean {
-  return (group.hooks ?? []).some(({ name }) => name === MANAGED_DRAINING_HOOK) && ownHooksIn(group, params).length === 0;
+  return (
+    (group.hooks ?? []).some(({ name }) => name === MANAGED_DRAINING_HOOK) && ownHooksIn(group, params).length === 0
+  );
 }
 
 /**
@@ -153,6 +155,25 @@ export function policiesOf(
     const drain = { ...newHeldDrain(action, { startedAtMs: 0, pollIntervalSeconds: 0 }), hook: limits };
     const { stopStragglers } = policyOf(drain, policy);
     return { stopStragglers, deadlineSeconds: deadlineAtMs(drain, policy) / 1000 };
+  });
+}
+
+/**
+ * How long a drain has, by each hook of ecs-drain.
+ * @throws BadSnapshot if the settings cannot work
+ */
+export function deadlineTimesOf(snapshot: Snapshot, params: Params): (Estimate & { readonly what: string })[] {
+  if (isDrainedByEcs(snapshot, params)) return [];
+  const setting = Number(params['deadlineSeconds'] ?? PARAMS.deadlineSeconds.default);
+  const own = ownHooksIn(snapshot.group, params);
+  return policiesOf(snapshot, params).map(({ deadlineSeconds }, i) => {
+    const { name, settings } = own[i] ?? {};
+    const source =
+      settings?.['deadlineSeconds'] !== undefined && deadlineSeconds < setting
+        ? 'its hook chooses that'
+        : `deadlineSeconds=${setting}${deadlineSeconds < setting ? ', and its hook holds no longer' : ''}`;
+    const by = own.length > 1 ? ` by the hook ${name}` : '';
+    return { what: `deadline of a drain${by}`, seconds: deadlineSeconds, source, assumed: false };
   });
 }
 

@@ -23,6 +23,8 @@ export interface Limit {
   readonly effect: string;
   /** Tasks may be killed because of it, a drain may get stuck, or the change may fail: then the verdict is not *Go*. */
   readonly isRisk?: true;
+  /** What finds no room in the plan may find it because of this: a verdict that rests on that names it. */
+  readonly mayMakeRoom?: true;
 }
 
 /** What a plan takes from elsewhere than the snapshot. */
@@ -45,6 +47,7 @@ export function limitsOf(snapshot: Snapshot, change: Change, given: Given): Limi
     ...protectedTasks(snapshot, change),
     ...taskLimits(snapshot),
     ...endlessTasks(snapshot, change, given),
+    ...slowerThanPlanned(snapshot, change, given),
     ...overdueTasks(snapshot, given),
     ...changeLimits(snapshot, change),
     ...inconsistencies(snapshot),
@@ -85,6 +88,7 @@ function* groupLimits({ group, cluster }: Snapshot): Generator<Limit> {
       yield {
         what: `The capacity provider ${name} scales another group, which services of the cluster use too.`,
         effect: 'ECS may add instances to that group where the plan finds no room, or take some away.',
+        mayMakeRoom: true,
       };
     }
   }
@@ -147,12 +151,11 @@ function* instanceLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
   const serving = new Set(hostsInService(snapshot).map(({ ec2InstanceId }) => ec2InstanceId));
   for (const { id, state } of group.instances.filter((each) => !serving.has(each.id))) {
     const status = hosts.get(id)?.status ?? 'not registered with ECS';
-    const isReplaced = change.kind === 'rolling-update' || change.kind === 'instance-refresh';
-    const isUnregistered = state === 'InService' && isReplaced;
+    const isUnregistered = state === 'InService' && change.kind !== 'terminate';
     yield {
       what: `${id} is ${state} and ${status}.`,
       effect: isUnregistered
-        ? 'The change terminates it without a drain, whatever runs on it: the plan does not play that.'
+        ? `The change ${change.kind === 'scale-in' ? 'may terminate' : 'terminates'} it without a drain, whatever runs on it: the plan does not play that.`
         : 'It is no part of the change: its drain, or its launch, is not played.',
       ...(isUnregistered && { isRisk: true }),
     };
@@ -294,11 +297,7 @@ function* endlessTasks(snapshot: Snapshot, change: Change, given: Given): Genera
       assumed = duration(runs.seconds);
     }
   }
-  const stops = policiesOf(snapshot, given.params).every(({ stopStragglers }) => stopStragglers !== 'none');
-  const otherwise = stops
-    ? 'Otherwise the drain stops them before its deadline.'
-    : 'Otherwise drains get stuck, because draining does not stop standalone tasks.';
-  const isRisk = stops ? {} : ({ isRisk: true } as const);
+  const { otherwise, isRisk } = ifTheyRunLonger(snapshot, given);
   if (past.length > 0) {
     yield {
       what: `Standalone tasks run for an unknown time: ${past.join('; ')}.`,
@@ -313,6 +312,52 @@ function* endlessTasks(snapshot: Snapshot, change: Change, given: Given): Genera
       ...isRisk,
     };
   }
+}
+
+function ifTheyRunLonger(snapshot: Snapshot, { params }: Given) {
+  const stops = policiesOf(snapshot, params).every(({ stopStragglers }) => stopStragglers !== 'none');
+  return stops
+    ? { otherwise: 'If they run longer, the drain stops them before its deadline.', isRisk: {} }
+    : {
+        otherwise: 'If they run longer, drains get stuck, because draining does not stop standalone tasks.',
+        isRisk: { isRisk: true } as const,
+      };
+}
+
+/** What has taken so long before that a drain would have no time for it, although it has for the median that the plan takes. */
+function* slowerThanPlanned(snapshot: Snapshot, change: Change, given: Given): Generator<Limit> {
+  const { cluster, takenAtMs } = snapshot;
+  const { services, standalone } = given.estimates;
+  const deadlineSeconds = deadlineIn(snapshot, given.params);
+  const mayLeave = new Set([...leavingIn(snapshot, change), ...othersThatMayLeave(snapshot, change)]);
+  for (const [group, tasks] of Map.groupBy(cluster.tasks, (task) => task.group)) {
+    const there = tasks.filter(({ ec2InstanceId }) => mayLeave.has(ec2InstanceId));
+    const job = standalone.get(group);
+    const ran = there.map(({ startedAtMs = takenAtMs }) => (takenAtMs - startedAtMs) / 1000);
+    const leftSeconds = (job?.longestSeconds ?? 0) - Math.min(...ran);
+    if (job && there.length > 0 && leftSeconds >= deadlineSeconds) {
+      const { otherwise, isRisk } = ifTheyRunLonger(snapshot, given);
+      yield {
+        what: `Standalone tasks of ${group} have run for up to ${duration(job.longestSeconds ?? 0)}.`,
+        effect: `The plan has each run for ${duration(job.seconds)}, ${job.source}. ${otherwise}`,
+        ...isRisk,
+      };
+    }
+    const { start, deregistration, stopTimeout } = services.get(serviceOf({ group }) ?? '') ?? {};
+    if (!start?.longestSeconds || there.length === 0) continue;
+    const rest = (deregistration?.seconds ?? 0) + (stopTimeout?.seconds ?? 0);
+    if (start.longestSeconds + rest >= deadlineSeconds && start.seconds + rest < deadlineSeconds) {
+      yield {
+        what: `Tasks of ${group} have taken up to ${duration(start.longestSeconds)} to start.`,
+        effect: `The plan has each take ${duration(start.seconds)}, ${start.source}. If one takes as long again, drains get stuck.`,
+        isRisk: true,
+      };
+    }
+  }
+}
+
+function deadlineIn(snapshot: Snapshot, params: Params): number {
+  return Math.min(...policiesOf(snapshot, params).map((policy) => policy.deadlineSeconds));
 }
 
 /** Tasks on their way up or down for longer than usual. */
@@ -375,6 +420,16 @@ function* changeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
       what: choiceOf(snapshot),
       // conclude.ts says what comes of them.
       effect: `Another instance than in the plan may leave. ${count} rehearsed once.`,
+    };
+  }
+  // Facts 68 suspended-processes.
+  const needed = ['Launch', 'Terminate', ...(group.loadBalancers.length > 0 ? ['AddToLoadBalancer'] : [])];
+  const missing = suspendedIn(snapshot).filter((process) => needed.includes(process));
+  if (change.kind === 'rolling-update' && missing.length > 0) {
+    yield {
+      what: `A rolling update of CloudFormation needs the processes ${needed.join(', ')}, and ${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} suspended.`,
+      effect: 'The update may wait or fail.',
+      isRisk: true,
     };
   }
   // By default (API reference, RefreshPreferences, StandbyInstances).
@@ -495,7 +550,7 @@ function unknownEffect(call: string, snapshot: Snapshot, given: Given): Pick<Lim
 
 /** Whether a service of which the delay is not known may have one that a drain has no time for. */
 function mayDeregisterForTooLong(snapshot: Snapshot, { estimates, params }: Given): boolean {
-  const deadlineSeconds = Math.min(...policiesOf(snapshot, params).map((policy) => policy.deadlineSeconds));
+  const deadlineSeconds = deadlineIn(snapshot, params);
   return [...estimates.services.values()].some(
     ({ deregistration, stopTimeout }) =>
       deregistration?.assumed && LONGEST_DEREGISTRATION_SECONDS + stopTimeout.seconds >= deadlineSeconds,

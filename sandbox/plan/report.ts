@@ -35,7 +35,7 @@ ${PATTERNS}
 ${stuckSection(plan)}
 ${drainsSection(plan)}
 ${chosen && runningSection(plan, chosen)}
-${drills.length > 0 ? memorySection(drills) : undefined}
+${chosen && memorySection([chosen])}
 ${chosen && timelineSection(chosen, 'The ids of tasks are those of the rehearsal, not of your cluster.')}
 ${timesSection(plan)}
 ${limitsSection(plan)}

@@ -67,7 +67,7 @@ export function sentenceOnBlocker(
   const why = causes.map((cause) => sentenceOnCause(cause, atMs)).join('; ') || NO_CAUSE;
   const what = `${tasksOf(tasks.length)} of ${group}, ${where.join(', ')}: ${why}`;
   if (advice === 'without advice') return what;
-  const remedies = causes.length > 0 ? new Set(causes.map(({ kind }) => REMEDIES[kind])) : [REMEDY_WITHOUT_CAUSE];
+  const remedies = causes.length > 0 ? new Set(causes.map(remedyFor)) : [REMEDY_WITHOUT_CAUSE];
   return `${what}. What to do: ${[...remedies].join('; ')}`;
 }
 
@@ -160,6 +160,20 @@ export const REMEDIES: Readonly<Record<CauseKind, string>> = {
   stopping: 'wait for the stop timeout of the task',
   'stop-timeout': 'lower the stop timeout of the task, or raise deadlineSeconds',
 };
+
+/** What gives a task room, by what the closest instance lacks (facts 38 service-events). */
+const WAYS_TO_ROOM: readonly (readonly [RegExp, string])[] = [
+  [/using a port/, 'free its static port on another instance, or add an instance'],
+  [/constraint|missing an attribute/, 'add an instance that its placement constraints allow, or loosen them'],
+  [/RESOURCE:GPU/, 'add an instance with a GPU, or free one'],
+  [/RESOURCE:ENI/, 'add an instance with a network interface for it, or free one'],
+];
+
+/** What to do about this one. */
+export function remedyFor({ kind, message = '' }: { readonly kind: CauseKind; readonly message?: string }): string {
+  const way = kind === 'no-room' ? WAYS_TO_ROOM.find(([phrase]) => phrase.test(message)) : undefined;
+  return way?.[1] ?? REMEDIES[kind];
+}
 
 /** A cause, without a full stop; without `nowMs` no instants, because those of a rehearsal mean nothing. */
 export function sentenceOnCause(cause: Cause, nowMs?: number): string {

@@ -43,6 +43,7 @@ describe('the times of a plan', () => {
     const stoppedTasks = [stopped(12), stopped(14), stopped(13), stopped(1, { stopCode: 'EssentialContainerExited' })];
     expect(web({ cluster: { stoppedTasks } }).stop).toEqual({
       seconds: 13,
+      longestSeconds: 14,
       source: 'the median of 3 tasks of the service that stopped recently',
       assumed: false,
     });
@@ -94,7 +95,12 @@ describe('the times of a plan', () => {
 
   it('are those of recent launches of the group', () => {
     const { launch } = estimatesOf(aSnapshot({ group: { launchSeconds: [80, 95, 90] } }));
-    expect(launch).toEqual({ seconds: 90, source: 'the median of 3 launches of the group', assumed: false });
+    expect(launch).toEqual({
+      seconds: 90,
+      source: 'the median of 3 launches of the group',
+      assumed: false,
+      longestSeconds: 95,
+    });
   });
 
   it('are those of standalone tasks of the same group that ended by themselves', () => {

@@ -248,7 +248,7 @@ describe('what has to be done before the change', () => {
     expect(kinds({})).toEqual([]);
   });
 
-  it('is to deploy the settings that the plan tries and the function does not have', () => {
+  it('has the settings that the plan tries and the function lacks', () => {
     const firsts = (drain: Changes['drain'], typed: Record<string, string>, unknown: Snapshot['unknown'] = []) =>
       prerequisitesOf(aSnapshot({ drain, unknown }), { ...drain?.params, ...typed });
     const deployed = { ...DEPLOYED, params: { deadlineSeconds: '1800' } };

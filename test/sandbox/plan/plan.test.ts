@@ -3,9 +3,9 @@ import { fromSourceForGroup } from '../../../bench/plan/prove.ts';
 import { installedFrom } from '../../../sandbox/drainers/ecs-drain.ts';
 import { blueprintOf, hostsIn, membersOf } from '../../../sandbox/plan/build.ts';
 import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
-import { concluded, presentRequestsLost } from '../../../sandbox/plan/conclude.ts';
+import { concluded, presentFigures, presentRequestsLost } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
-import { prerequisitesOf, rehearsedParams } from '../../../sandbox/plan/hooks.ts';
+import { prerequisitesOf, rehearsedParams, type SnapshotHook } from '../../../sandbox/plan/hooks.ts';
 import { otherChoices } from '../../../sandbox/plan/leaving.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
 import type { Snapshot, SnapshotInstance, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
@@ -183,6 +183,59 @@ describe('a plan', () => {
     ]);
   });
 
+  it('says so too if it is the start of a replacement for which there is no time', async () => {
+    const { stuck } = await planOf(aSnapshot(), TERMINATE, { deadlineSeconds: 170 });
+    expect(stuck).toMatchObject([
+      {
+        causes: [
+          'its tasks may need 40 s to start a replacement + 120 s of deregistration + 30 s of stop timeout = 190 s, and a drain has 170 s to its deadline',
+        ],
+      },
+    ]);
+  });
+
+  it('says of a service that the snapshot does not have that nothing replaces its tasks', async () => {
+    const plan = await planOf(aSnapshot({ service: { name: 'other' } }), TERMINATE, { deadlineSeconds: 600 });
+    expect(plan.stuck).toMatchObject([
+      {
+        group: 'service:web',
+        causes: ['the snapshot does not have the service, so nothing replaces its tasks in the plan'],
+      },
+    ]);
+  });
+
+  it('names another group that ECS may scale where it finds no room', async () => {
+    const cluster = { ...withJob(), capacityProviders: [{ ...SCALED, autoScalingGroup: 'others' }] };
+    const settings = { deadlineSeconds: 600 };
+    const relief = 'ECS may add instances to that group where the plan finds no room, or take some away.';
+    const full = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB: 3_500 }));
+    const shrink = { ...TERMINATE, shrinks: true };
+    const noRoom = await planOf(aSnapshot({ cluster: { ...cluster, taskDefinitions: full } }), shrink, settings);
+    expect(noRoom.verdict).toContain(
+      `The capacity provider p scales another group, which services of the cluster use too. ${relief}`,
+    );
+    const other = await planOf(aSnapshot({ cluster }), TERMINATE, settings);
+    expect(other).toMatchObject({ drainsAll: false, verdict: expect.not.stringContaining(relief) });
+  });
+
+  it('names its settings, and the deadline with its source', async () => {
+    const said = async (hook: Partial<SnapshotHook>, settings = {}) => {
+      const plan = await planOf(aSnapshot({ group: { hooks: [{ ...HOOK, ...hook }] } }), TERMINATE, settings);
+      const deadline = plan.times.find(({ what }) => what === 'deadline of a drain');
+      return [presentFigures(plan)[0], deadline?.seconds, deadline?.source];
+    };
+    expect(await said({})).toEqual([['settings', 'the defaults'], 7_200, 'deadlineSeconds=7200']);
+    expect(await said({}, { deadlineSeconds: 900, stopStragglers: 'all' })).toEqual([
+      ['settings', 'deadlineSeconds=900, stopStragglers=all'],
+      900,
+      'deadlineSeconds=900',
+    ]);
+    expect((await said({ settings: { deadlineSeconds: '600' } })).slice(1)).toEqual([600, 'its hook chooses that']);
+    const short = await said({ heartbeatTimeoutSeconds: 60 });
+    expect(short[1]).toBeLessThan(7_200);
+    expect(short[2]).toBe('deadlineSeconds=7200, and its hook holds no longer');
+  });
+
   it('finds no room where the instances are full', async () => {
     const memoryMiB = 3_500;
     const full = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB }));
@@ -205,7 +258,8 @@ describe('a plan', () => {
     const taskDefinitions = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, networkMode: 'awsvpc' }));
     const change = { kind: 'terminate', instanceIds: [INSTANCES[0]], shrinks: true } as const;
     const plan = await planOf(aSnapshot({ cluster: { taskDefinitions } }), change, { deadlineSeconds: 600 });
-    expect(plan.stuck).toMatchObject([{ group: 'service:web', causes: ['ECS finds no room for a replacement'] }]);
+    const fix = 'Add an instance with a network interface for it, or free one.';
+    expect(plan.stuck).toMatchObject([{ group: 'service:web', causes: ['ECS finds no room for a replacement'], fix }]);
     expect(plan.limits).toEqual([]);
     const instances = aSnapshot().cluster.instances.map((each) => ({ ...each, trunk: true }));
     expect(await planOf(aSnapshot({ cluster: { taskDefinitions, instances } }), change)).toMatchObject({ stuck: [] });
@@ -223,6 +277,8 @@ describe('a plan', () => {
         deadlineSeconds: 600,
       });
     const noRoom = [{ group: 'service:web', causes: ['ECS finds no room for a replacement'] }];
+    const withFix = (fix: string) => [{ ...noRoom[0], fix }];
+    const freePort = 'Free its static port on another instance, or add an instance.';
 
     it('finds no room where a standalone task has its static port', async () => {
       const taskDefinitions = [{ ...web, hostPorts: [8_080] }, exporter];
@@ -243,7 +299,7 @@ describe('a plan', () => {
       const keeping = (port: number) => aSnapshot().cluster.instances.map((each) => ({ ...each, ports: [22, port] }));
       expect(await planWith({ taskDefinitions, instances: keeping(8_080) })).toMatchObject({
         go: false,
-        stuck: noRoom,
+        stuck: withFix(freePort),
       });
       expect(await planWith({ taskDefinitions, instances: keeping(8_081) })).toMatchObject({ drainsAll: true });
     });
@@ -252,7 +308,9 @@ describe('a plan', () => {
       const taskDefinitions = [{ ...web, gpus: 1 }];
       const instances = (gpus?: number) =>
         aSnapshot().cluster.instances.map((each) => ({ ...each, ...(gpus && { gpus }) }));
-      expect((await planWith({ taskDefinitions, instances: instances() })).stuck).toMatchObject(noRoom);
+      expect((await planWith({ taskDefinitions, instances: instances() })).stuck).toMatchObject(
+        withFix('Add an instance with a GPU, or free one.'),
+      );
       const plan = await planWith({ taskDefinitions, instances: instances(1) });
       expect(plan).toMatchObject({ drainsAll: true, limits: [] });
     });
@@ -1238,7 +1296,19 @@ describe('what a plan does not model', () => {
       expect(go).toBe(false);
       expect(verdict).toMatch(/^Check first: /);
       expect(verdict).toContain(sentence);
-      expect(verdict).toContain('Otherwise drains get stuck, because draining does not stop standalone tasks.');
+      expect(verdict).toContain(
+        'If they run longer, drains get stuck, because draining does not stop standalone tasks.',
+      );
+    });
+
+    it('which is a risk if a single one before ran for too long', async () => {
+      const { go, verdict } = await planOf(aSnapshot(job(300, [600, 600, 10_900])));
+      expect(go).toBe(false);
+      expect(verdict).toContain(
+        'Standalone tasks of family:job have run for up to 3 h 2 min. The plan has each run for 10 min, the median of 3 tasks of family:job that ended recently. If they run longer, drains get stuck',
+      );
+      expect(limits(job(300, [600, 600, 6_000]))).toEqual([]);
+      expect(limits(job(300, [600, 600, 10_900], INSTANCES[1]))).toEqual([]);
     });
 
     it('unless it is known, or the task is on no instance that leaves', async () => {
@@ -1256,7 +1326,7 @@ describe('what a plan does not model', () => {
       const given = { estimates: estimatesOf(snapshot), params: { stopStragglers: 'standalone' } };
       const [limit, ...others] = limitsOf(snapshot, TERMINATE, given);
       expect(others).toEqual([]);
-      expect(limit?.effect).toContain('Otherwise the drain stops them before its deadline.');
+      expect(limit?.effect).toContain('If they run longer, the drain stops them before its deadline.');
       expect(limit).not.toHaveProperty('isRisk');
     });
   });
@@ -1334,6 +1404,12 @@ describe('what a plan does not model', () => {
       TERMINATE,
     ],
     [
+      'an instance that is not registered, and that a scale-in may take',
+      { group: { instances: [...aSnapshot().group.instances, { ...other, id: 'i-0000000000000000d' }] } },
+      SCALE_IN,
+      TERMINATE,
+    ],
+    [
       'hooks that could not be read',
       { unknown: [{ call: 'autoscaling:DescribeLifecycleHooks', why: 'AccessDenied', missing: 'the hooks' }] },
       TERMINATE,
@@ -1365,6 +1441,43 @@ describe('what a plan does not model', () => {
     expect(risks(change)).toHaveLength(1);
     expect(risks(change)[0]?.effect).toMatch(/get stuck|killed|fails|without a drain/);
     if (harmless) expect(risks(harmless)).toEqual([]);
+  });
+
+  it('is a risk if a single task of a service took too long to start', () => {
+    const started = (seconds: number[], deadlineSeconds: string) => {
+      const tasks = seconds.map((each, i) =>
+        aTask(`s${i}`, INSTANCES[i % 2] ?? '', { startedAtMs: START_MS + each * 1000 }),
+      );
+      const snapshot = aSnapshot({ cluster: { tasks }, service: { desiredCount: seconds.length } });
+      const given = { estimates: estimatesOf(snapshot), params: { deadlineSeconds } };
+      return limitsOf(snapshot, TERMINATE, given);
+    };
+    expect(started([60, 60, 3_000], '1800')).toEqual([
+      {
+        what: 'Tasks of service:web have taken up to 50 min to start.',
+        effect:
+          'The plan has each take 1 min, the median of 3 tasks of the service. If one takes as long again, drains get stuck.',
+        isRisk: true,
+      },
+    ]);
+    expect(started([60, 60, 3_000], '7200')).toEqual([]);
+  });
+
+  it.each([
+    [
+      ['Terminate'],
+      [],
+      'A rolling update of CloudFormation needs the processes Launch, Terminate, and Terminate is suspended.',
+    ],
+    [
+      ['AddToLoadBalancer'],
+      ['the target group web'],
+      'A rolling update of CloudFormation needs the processes Launch, Terminate, AddToLoadBalancer, and AddToLoadBalancer is suspended.',
+    ],
+  ])('is a rolling update without the process %s', (suspendedProcesses, loadBalancers, sentence) => {
+    const snapshot = aSnapshot({ group: { suspendedProcesses, loadBalancers } });
+    expect(limitsIn(snapshot, ROLLING).filter(({ isRisk }) => isRisk)).toMatchObject([{ what: sentence }]);
+    expect(limitsIn(snapshot, SCALE_IN).filter(({ isRisk }) => isRisk)).toEqual([]);
   });
 
   it('is no risk where the group launches nothing, as its plan shows', () => {
