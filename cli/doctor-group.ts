@@ -1,7 +1,7 @@
 /** `ecs-drain doctor --group` and `doctor --snapshot`: judges a group from its snapshot, with or without a deployed stack. */
 
 import { blueprintOf, membersOf } from '../sandbox/plan/build.ts';
-import { concluded, type Plan, presentStopped, sentenceOn } from '../sandbox/plan/conclude.ts';
+import { concluded } from '../sandbox/plan/conclude.ts';
 import { deploymentFor } from '../sandbox/plan/deployment.ts';
 import { estimatesOf } from '../sandbox/plan/estimates.ts';
 import {
@@ -12,9 +12,12 @@ import {
   rehearsedParams,
 } from '../sandbox/plan/hooks.ts';
 import { limitsOf } from '../sandbox/plan/limits.ts';
+import { sentenceOn } from '../sandbox/plan/obstacles.ts';
+import type { Plan } from '../sandbox/plan/plan.ts';
 import { playAll } from '../sandbox/plan/play-all.ts';
 import { BadSnapshot, type Snapshot, type SnapshotService, serviceOf } from '../sandbox/plan/snapshot.ts';
 import { groupTroubles } from '../sandbox/plan/troubles.ts';
+import { presentStopped } from '../sandbox/plan/verdict.ts';
 import { choicesIn } from '../src/adapters/hook-metadata.ts';
 import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
 import { hookLimits, type LifecycleHook, MANAGED_DRAINING_HOOK } from '../src/domain/drain.ts';

@@ -1,4 +1,5 @@
-import { type Obstacle, type Plan, presentFigures } from '../sandbox/plan/conclude.ts';
+import type { Obstacle, Plan } from '../sandbox/plan/plan.ts';
+import { presentFigures } from '../sandbox/plan/verdict.ts';
 import { duration } from '../src/adapters/duration.ts';
 import { NO_CAUSE } from '../src/adapters/present-explanation.ts';
 import { NO_TERMINAL, type Page, tableOf } from '../terminal/layout.ts';

@@ -418,7 +418,7 @@ function* changeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
           : 'Each of the others is';
     yield {
       what: choiceOf(snapshot),
-      // conclude.ts says what comes of them.
+      // obstacles.ts says what comes of them.
       effect: `Another instance than in the plan may leave. ${count} rehearsed once.`,
     };
   }

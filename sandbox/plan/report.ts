@@ -4,7 +4,8 @@ import { PATTERNS, type Steps, stepsChart, stepsSwatchOf } from '../report/chart
 import { type Html, html } from '../report/html.ts';
 import { memorySection, STYLE, scrolling, tableOf, timelineSection } from '../report.ts';
 import type { DrillResult } from '../result.ts';
-import { type Plan, presentFigures } from './conclude.ts';
+import type { Plan } from './plan.ts';
+import { presentFigures } from './verdict.ts';
 
 /** A plan on one page of HTML that needs nothing else. */
 

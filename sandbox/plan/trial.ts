@@ -271,6 +271,15 @@ function blockingIn(events: readonly DrillEvent[]): Blocking[] {
   });
 }
 
+/** How many tasks are killed in all. */
+export function killedIn({ killed }: TrialResult): number {
+  return killed['cut off'] + killed['delayed SIGTERM'] + killed.unharmed;
+}
+
+export function sumOf(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
 /** How often each value is there. */
 export function countsOf(values: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {};

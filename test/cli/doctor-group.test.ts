@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Finding } from '../../cli/finding.ts';
-import type { Plan } from '../../sandbox/plan/conclude.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { aSnapshot, aTask, type Changes, INSTANCES } from '../sandbox/plan/samples.ts';
 import { deployedRegion, run } from './deployed-region.ts';
 

@@ -3,7 +3,7 @@ import { fromSourceForGroup } from '../../../bench/plan/prove.ts';
 import { installedFrom } from '../../../sandbox/drainers/ecs-drain.ts';
 import { blueprintOf } from '../../../sandbox/plan/build.ts';
 import type { Change } from '../../../sandbox/plan/change.ts';
-import { concluded, type Plan } from '../../../sandbox/plan/conclude.ts';
+import { concluded } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import {
   hookSpecsOf,
@@ -13,6 +13,7 @@ import {
   rehearsedParams,
   type SnapshotHook,
 } from '../../../sandbox/plan/hooks.ts';
+import type { Plan } from '../../../sandbox/plan/plan.ts';
 import type { Snapshot } from '../../../sandbox/plan/snapshot.ts';
 import { play } from '../../../sandbox/plan/trial.ts';
 import { troublesOf } from '../../../sandbox/plan/troubles.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { presentFigures } from '../../../sandbox/plan/conclude.ts';
 import { planPage } from '../../../sandbox/plan/report.ts';
+import { presentFigures } from '../../../sandbox/plan/verdict.ts';
 import { drillResult } from '../report-samples.ts';
 import { aPlan } from './samples.ts';
 

@@ -1,4 +1,4 @@
-import type { Plan } from '../../../sandbox/plan/conclude.ts';
+import type { Plan } from '../../../sandbox/plan/plan.ts';
 import type { Snapshot, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
 import { START_MS } from '../start.ts';
 

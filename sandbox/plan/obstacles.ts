@@ -1,0 +1,145 @@
+import {
+  NO_CAUSE,
+  REMEDIES,
+  REMEDY_WITHOUT_CAUSE,
+  remedyFor,
+  sentenceOnCause,
+} from '../../src/adapters/present-explanation.ts';
+import type { Cause, CauseKind } from '../../src/domain/diagnose.ts';
+import type { Change } from './change.ts';
+import { presentNeed, TOO_SHORT_REMEDY } from './drain-time.ts';
+import type { Estimates } from './estimates.ts';
+import { policiesOf } from './hooks.ts';
+import { leavingIn, othersThatMayLeave } from './leaving.ts';
+import type { Limit } from './limits.ts';
+import type { Findings, Obstacle } from './plan.ts';
+import { type Snapshot, serviceOf } from './snapshot.ts';
+import { type Blocking, killedIn } from './trial.ts';
+import { MOST_NAMED, presentMayBeKilled } from './verdict.ts';
+
+/** What gets stuck in the rehearsals, why, and what to do about it. */
+
+/** Those that something can be done about first; daemons only wait for the others. */
+export function obstaclesIn({ snapshot, params, estimates, withDrain }: Findings): Obstacle[] {
+  const deadlineSeconds = Math.min(...policiesOf(snapshot, params).map((policy) => policy.deadlineSeconds));
+  const blocking = withDrain.flatMap(({ seed, blocking: all }) =>
+    all.map((each) => ({ ...each, seed, lack: lackOfTime(each, estimates, deadlineSeconds) })),
+  );
+  const alike = Map.groupBy(blocking, ({ group, causes, lack }) =>
+    JSON.stringify([group, lack ?? causes.map(({ cause }) => cause)]),
+  );
+  const known = new Set(snapshot.cluster.services.map(({ name }) => name));
+  const isUnknown = (group: string) => serviceOf({ group }) !== undefined && !known.has(serviceOf({ group }) ?? '');
+  const explained = new Set(blocking.flatMap(({ group, causes }) => (causes.length > 0 ? group : [])));
+  return [...alike.values()]
+    .filter(([first]) => first?.lack !== undefined || first?.causes.length || !explained.has(first?.group ?? ''))
+    .map((each): Obstacle => {
+      const { group = '', causes = [], lack } = each.at(-1) ?? {};
+      const fixes = lack === undefined ? causes.map((cause) => fixFor(cause, group, snapshot)) : [TOO_SHORT_REMEDY];
+      return {
+        group,
+        instances: [...new Set(each.map(({ instanceId }) => instanceId))],
+        trials: new Set(each.map(({ seed }) => seed)).size,
+        kinds: causes.map(({ cause }) => cause),
+        causes: lack !== undefined ? [lack] : isUnknown(group) ? [NOT_IN_SNAPSHOT] : causes.map(sentenceOn),
+        fix: fixes.length > 0 ? [...new Set(fixes)].join(' ') : sentence(REMEDY_WITHOUT_CAUSE),
+      };
+    })
+    .toSorted((a, b) => Number(a.kinds.includes('daemon-last')) - Number(b.kinds.includes('daemon-last')));
+}
+
+const NOT_IN_SNAPSHOT = 'the snapshot does not have the service, so nothing replaces its tasks in the plan';
+
+/** What only takes its time. */
+const ON_ITS_WAY: readonly string[] = ['starting', 'deregistering', 'stopping', 'stop-timeout'] satisfies CauseKind[];
+
+/** That a drain may end before a task has had the time to leave; undefined if it has the time, or something else is in the way. */
+function lackOfTime({ group, causes }: Blocking, { services }: Estimates, deadlineSeconds: number): string | undefined {
+  const times = services.get(serviceOf({ group }) ?? '');
+  if (!times || !causes.every(({ cause }) => ON_ITS_WAY.includes(cause))) return undefined;
+  const [deregistration, stop] = [times.deregistration?.seconds ?? 0, times.stopTimeout.seconds];
+  const start = Math.round(times.start.seconds);
+  const deadline = `a drain has ${deadlineSeconds} s to its deadline`;
+  if (deregistration + stop >= deadlineSeconds) return `${presentNeed(deregistration, stop)}, and ${deadline}`;
+  if (start + deregistration + stop < deadlineSeconds) return undefined;
+  return `${presentNeed(deregistration, stop, start)}, and ${deadline}`;
+}
+
+/** That the change gets stuck if Auto Scaling chooses other instances than the plan. */
+export function* harderChoices(findings: Findings): Generator<Limit> {
+  const planned = new Set(leavingIn(findings.snapshot, findings.change));
+  const failing = findings.others.filter(
+    (other) => killedIn(other) > 0 || other.drains.some(({ outcome }) => outcome !== 'drained'),
+  );
+  const drains = failing.flatMap((other) => other.drains.filter(({ instanceId }) => !planned.has(instanceId)));
+  if (drains.length === 0) return;
+  const ids = [...new Set(drains.map(({ instanceId }) => instanceId))];
+  const which = ids.length > MOST_NAMED ? `one of ${ids.length} instances` : ids.join(' or ');
+  const outcomes = [...new Set(drains.map(({ outcome }) => outcome))].join(' or ');
+  const killed = Math.max(...failing.map(killedIn));
+  const why = obstaclesIn({ ...findings, withDrain: failing })
+    .filter(({ instances }) => instances.some((id) => ids.includes(id)))
+    .map(({ group, causes }) => `${group} there: ${causes.join('; ') || NO_CAUSE}.`);
+  yield {
+    what: `If the scale-in takes ${which} instead, its drain may end as ${outcomes}, and ${presentMayBeKilled(killed)}.`,
+    effect: `${why.join(' ')} --change terminate --decrement --instance ${ids[0]} plans that.`.trim(),
+    isRisk: true,
+  };
+}
+
+/** What ECS reported of services on instances that may leave when the snapshot was taken, and no rehearsal has met. */
+export function* unseenObstacles(snapshot: Snapshot, change: Change, stuck: readonly Obstacle[]): Generator<Limit> {
+  const { services, tasks } = snapshot.cluster;
+  const mayLeave = new Set([...leavingIn(snapshot, change), ...othersThatMayLeave(snapshot, change)]);
+  const groups = new Set(tasks.flatMap(({ group, ec2InstanceId }) => (mayLeave.has(ec2InstanceId) ? group : [])));
+  for (const { name, obstacles = [], deployments } of services.filter(({ name }) => groups.has(`service:${name}`))) {
+    const met = new Set(stuck.flatMap(({ group, kinds }) => (group === `service:${name}` ? kinds : [])));
+    // A deployment that has not ended is played.
+    if (deployments.some(({ state }) => state !== 'COMPLETED')) met.add('deployment');
+    for (const cause of obstacles.filter((each) => !met.has(each))) {
+      yield {
+        what: `The snapshot says of the service ${name}: ${sentenceOn({ cause })}.`,
+        effect: 'No rehearsal meets that, so the cluster has what the plan does not know, and drains may get stuck.',
+        isRisk: true,
+      };
+    }
+  }
+}
+
+export type LoggedCause = { readonly cause: string } & Readonly<Record<string, unknown>>;
+
+/** In the words of `explain`, without the instants of a rehearsal. */
+export function sentenceOn(logged: LoggedCause): string {
+  return sentenceOnCause({ ...logged, kind: logged.cause } as unknown as Cause);
+}
+
+/** What `explain` says to do, with the command where there is one. */
+function fixFor({ cause, message }: LoggedCause, group: string, { cluster }: Snapshot): string {
+  const kind = cause as CauseKind;
+  const remedy = remedyFor({ kind, message: String(message) });
+  // To run fewer tasks frees memory and CPU, and little else.
+  const isUsual = remedy === REMEDIES[kind];
+  const command = isUsual ? commandFor(kind, cluster.name, group.replace(/^service:/, '')) : undefined;
+  return sentence(command === undefined ? remedy : `${remedy} (aws ecs ${command})`);
+}
+
+function commandFor(cause: CauseKind, cluster: string, service: string): string | undefined {
+  const update = `update-service --cluster ${cluster} --service ${service}`;
+  switch (cause) {
+    case 'cannot-replace':
+      return `${update} --deployment-configuration maximumPercent=200,minimumHealthyPercent=100`;
+    case 'no-room':
+      return `${update} --desired-count N`;
+    case 'replacements-fail':
+    case 'deployment':
+      return `describe-services --cluster ${cluster} --services ${service}`;
+    case 'standalone':
+      return `stop-task --cluster ${cluster} --task ID`;
+    default:
+      return undefined;
+  }
+}
+
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+}
