@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   type GroupSpec,
   type HookSpec,
@@ -29,9 +30,14 @@ import {
 } from './snapshot.ts';
 import { taskInterfacesOf } from './task-interfaces.ts';
 
+/** What the instances that a group launches have. */
+type Kind = Omit<Member, 'instanceId' | 'protectedFromScaleIn'>;
+
 /** A cluster as the local Region can build it. */
 export interface Blueprint {
   readonly group: GroupSpec;
+  /** What a new instance may be like, the smallest first: a rehearsal launches one of them, by its seed number. */
+  readonly kinds: readonly Kind[];
   /** The processes of the group that are suspended, and stay so. */
   readonly suspended: readonly ScalingProcess[];
   /** Its instances whose agents are disconnected, and stay so. */
@@ -65,11 +71,13 @@ export interface Blueprint {
 export function blueprintOf(snapshot: Snapshot, estimates: Estimates, params: Params): Blueprint {
   const { cluster, takenAtMs } = snapshot;
   const members = new Set(hostsInService(snapshot));
+  const kinds = kindsIn(snapshot);
   const others = cluster.instances
     .filter((host) => !members.has(host))
     .map((host) => ({ ...host, registeredSecondsAgo: Math.max(1, (takenAtMs - host.registeredAtMs) / 1000) }));
   return {
-    group: groupOf(snapshot, estimates),
+    group: groupOf(snapshot, estimates, kinds[0]),
+    kinds,
     suspended: suspendedIn(snapshot),
     silent: [...members].flatMap(({ ec2InstanceId, agentConnected }) => (agentConnected ? [] : ec2InstanceId)),
     draining: [...members].flatMap(({ ec2InstanceId, status }) => (status === 'DRAINING' ? ec2InstanceId : [])),
@@ -159,12 +167,13 @@ export function sizesOf(snapshot: Snapshot) {
   };
 }
 
-function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
+const NOTHING: Kind = { memoryMiB: 0, cpuUnits: 0, attributes: {} };
+
+function groupOf(snapshot: Snapshot, { launch }: Estimates, kind: Kind = NOTHING): GroupSpec {
   const { group, cluster } = snapshot;
   const members = membersOf(snapshot);
   const { minSize, maxSize, desiredCapacity } = sizesOf(snapshot);
-  const typical = typicalOf(members);
-  const zones = [...new Set(members.flatMap(({ attributes }) => attributes['ecs.availability-zone'] ?? []))];
+  const zones = [...new Set(members.flatMap(({ attributes }) => attributes[ZONE] ?? []))];
   const { warmPool } = group;
   const reuses = warmPool?.reuseOnScaleIn ?? false;
   return {
@@ -174,13 +183,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
     maxSize,
     desiredCapacity,
     members,
-    memoryMiB: typical?.memoryMiB ?? 0,
-    cpuUnits: typical?.cpuUnits ?? 0,
-    attributes: launchedWith(typical, members),
-    taskInterfaces: typical?.taskInterfaces,
-    gpus: typical?.gpus,
-    ports: typical?.ports,
-    capacityProvider: typical?.capacityProvider,
+    ...kind,
     ...(zones.length > 0 && { zones }),
     launchSeconds: launch.seconds,
     capacityRebalance: group.capacityRebalance,
@@ -205,19 +208,27 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates): GroupSpec {
   };
 }
 
-/** New instances are as the smallest of the group are: no one knows which of several types Auto Scaling launches. */
-function typicalOf(members: readonly Member[]): Member | undefined {
-  return members.toSorted((a, b) => a.memoryMiB - b.memoryMiB || a.cpuUnits - b.cpuUnits)[0];
+/** No one knows which of its types Auto Scaling launches: a new instance is like one of the members, in any zone. */
+function kindsIn(snapshot: Snapshot): Kind[] {
+  const members = membersOf(snapshot);
+  const isLaunched = launchedAttributes(members);
+  const smallestFirst = members.toSorted((a, b) => a.memoryMiB - b.memoryMiB || a.cpuUnits - b.cpuUnits);
+  const kinds = smallestFirst.map(({ instanceId, protectedFromScaleIn, attributes, ...kind }): Kind => {
+    return { ...kind, attributes: Object.fromEntries(Object.entries(attributes).filter(([name]) => isLaunched(name))) };
+  });
+  return kinds.filter((kind, i) => kinds.findIndex((other) => isDeepStrictEqual(kind, other)) === i);
 }
 
 /**
- * The attributes of a new instance. One of the cluster's own that some instances lack may have been set by hand, and new ones do
- * not have it.
+ * Which attributes a new instance has. One of the cluster's own that some instances lack may have been set by hand, and new ones do not
+ * have it. Their zone is the group's choice.
  */
-function launchedWith(typical: Member | undefined, members: readonly Member[]): Member['attributes'] {
-  const isOfAll = ([name, value]: [string, string]) =>
-    name.startsWith('ecs.') || members.every(({ attributes }) => attributes[name] === value);
-  return Object.fromEntries(Object.entries(typical?.attributes ?? {}).filter(isOfAll));
+function launchedAttributes(members: readonly Member[]): (name: string) => boolean {
+  const all = Object.entries(members[0]?.attributes ?? {}).filter(([name, value]) =>
+    members.every(({ attributes }) => attributes[name] === value),
+  );
+  const ofAll = new Map(all);
+  return (name) => name !== ZONE && (name.startsWith('ecs.') || ofAll.has(name));
 }
 
 function servicesOf(snapshot: Snapshot, estimates: Estimates): Blueprint['services'] {
@@ -312,6 +323,9 @@ function deploymentOf({ startedBy, taskDefinition }: SnapshotTask, { deployments
   const started = deployments.findIndex(({ id }) => id === startedBy);
   return Math.max(0, started < 0 ? deployments.findIndex((each) => each.taskDefinition === taskDefinition) : started);
 }
+
+/** The group gives it to each of its new instances. */
+const ZONE = 'ecs.availability-zone';
 
 /** Without a strategy ECS spreads a service over the zones (ECS developer guide, task placement strategies). */
 const DEFAULT_STRATEGIES: Placement['strategies'] = [

@@ -112,10 +112,10 @@ function* sizeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
   const types = new Set(instances.flatMap(({ type }) => type ?? []));
   const unseen = instanceTypes.filter((type) => !types.has(type));
   if (types.size > 1 || instanceTypes.length > 1) {
-    const unknown = `; one of type ${unseen.join(', ')} may be smaller still, so that tasks find no room and drains get stuck`;
+    const unknown = `. One of type ${unseen.join(', ')} may be smaller still, so that tasks find no room and drains get stuck`;
     yield {
       what: `The group ${types.size > 1 ? 'has' : 'may launch'} instances of several types.`,
-      effect: `The plan takes a new instance to be like the smallest of the group${unseen.length > 0 ? unknown : ''}.`,
+      effect: `New instances are like those of the group: like the smallest in the first rehearsal, like the next kind in the next, and so on${unseen.length > 0 ? unknown : ''}.`,
       ...(unseen.length > 0 && launches(change) && { isRisk: true }),
     };
   }
@@ -123,7 +123,7 @@ function* sizeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
     yield {
       what: `The group ${name} chooses its instance types by requirements.`,
       effect:
-        'The plan takes a new instance to be like the smallest of the group; one of another type may be smaller still, so that tasks find no room and drains get stuck.',
+        'The plan takes a new instance to be like those of the group. One of another type may be smaller still, so that tasks find no room and drains get stuck.',
       ...(launches(change) && { isRisk: true }),
     };
   }

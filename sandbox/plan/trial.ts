@@ -86,14 +86,19 @@ const SUPERVISED_AFTERMATH_SECONDS = 2_400;
 
 /** Builds the cluster and plays the change. The same trial gives the same result. */
 export function play({ blueprint, change, params, ...trial }: Trial): Promise<TrialResult> {
-  const { group } = blueprint;
+  const group = groupFor(blueprint, trial.seed);
   const managedDraining = blueprint.provider?.managedDraining ?? false;
   // Without a drain only the hooks of others hold an instance.
   const hooks = trial.install ? blueprint.hooks : [];
-  const built = (region: Region) => build(region, { ...blueprint, hooks });
+  const built = (region: Region) => build(region, { ...blueprint, group, hooks });
   const foreignHooks = blueprint.foreignHooks.map(({ name }) => name);
   const scenario = { group, services: [], jobs: [], params, managedDraining, foreignHooks, build: built };
   return playChange(scenario, change, trial);
+}
+
+/** The group as one rehearsal has it: by its seed number, new instances are of one kind after the other. */
+function groupFor({ group, kinds }: Blueprint, seed: number): Blueprint['group'] {
+  return { ...group, ...kinds.at((seed - 1) % kinds.length) };
 }
 
 /** Plays a change of a scenario, in place of what sets it going. */

@@ -47,8 +47,8 @@ function ranFor(seconds: number): Snapshot['cluster']['stoppedTasks'][number] {
 const limitsIn = (snapshot: Snapshot, change: Change) =>
   limitsOf(snapshot, change, { estimates: estimatesOf(snapshot), params: snapshot.drain?.params ?? {} });
 
-/** A plan of one trial, with these settings of the deployed function. */
-async function planOf({ drain, ...read }: Snapshot, change: Change = TERMINATE, settings = {}) {
+/** A plan with these settings of the deployed function, of one trial or of as many as there are seed numbers. */
+async function planOf({ drain, ...read }: Snapshot, change: Change = TERMINATE, settings = {}, seeds = [1]) {
   const given = { ...drain?.params, ...settings };
   const snapshot = { ...read, ...(drain && { drain: { ...drain, params: given } }) };
   const params = rehearsedParams(snapshot, given);
@@ -62,7 +62,7 @@ async function planOf({ drain, ...read }: Snapshot, change: Change = TERMINATE, 
     limits: limitsOf(snapshot, change, { estimates, params }),
     prerequisites: prerequisitesOf(snapshot, given),
     troubles: troublesOf(snapshot, params),
-    withDrain: [await play({ ...trial, install })],
+    withDrain: await Array.fromAsync(seeds, (seed) => play({ ...trial, seed, install })),
     withoutDrain: [await play({ ...trial, install: undefined })],
     others: await Promise.all(
       otherChoices(snapshot, change).map((other) => play({ ...trial, change: other, install })),
@@ -492,6 +492,39 @@ describe('a plan', () => {
     it('moves its services away before the change comes to it', async () => {
       const plan = await planOf(byHand(), { ...TERMINATE, instanceIds: [INSTANCES[1]] } as Change);
       expect(plan.drains).toMatchObject([{ instanceId: INSTANCES[1], outcomes: { drained: 1 } }]);
+    });
+  });
+
+  describe('of a group with instances of several kinds', () => {
+    const [large, second] = aSnapshot().cluster.instances;
+    if (!large || !second) throw new Error('The sample has two instances.');
+    const type = (name: string) => ({ attributes: { ...large.attributes, 'ecs.instance-type': name } });
+    const xlarge = { ...second, memoryMiB: 15_360, ...type('m5.xlarge') };
+    const outcomesOf = async (changes: Changes, seeds: number[], change: Change = TERMINATE) => {
+      const { drains } = await planOf(aSnapshot(changes), change, { deadlineSeconds: 600 }, seeds);
+      return drains.map(({ outcomes }) => outcomes);
+    };
+
+    it('launches instances of one kind after the other, the smallest first', async () => {
+      const pinned = [{ type: 'memberOf', expression: 'attribute:ecs.instance-type == m5.large' }];
+      const changes = { cluster: { instances: [large, xlarge] }, service: { placementConstraints: pinned } };
+      expect(await outcomesOf(changes, [1])).toEqual([{ drained: 1 }]);
+      expect(await outcomesOf(changes, [1, 2, 3, 4])).toEqual([{ drained: 2, 'timed-out': 2 }]);
+    });
+
+    it.each<[string, Partial<SnapshotInstance>]>([
+      ['GPUs', { gpus: 1 }],
+      ['CPU units', { cpuUnits: 1_024 }],
+      ['attributes of AWS', type('m6g.large')],
+    ])('knows them apart by their %s', (_, more) => {
+      const snapshot = aSnapshot({ cluster: { instances: [large, { ...second, ...more }] } });
+      expect(blueprintOf(snapshot, estimatesOf(snapshot), {}).kinds).toHaveLength(2);
+    });
+
+    it('does not take the zone for a kind', () => {
+      const elsewhere = { attributes: { ...second.attributes, 'ecs.availability-zone': 'eu-west-1b' } };
+      const snapshot = aSnapshot({ cluster: { instances: [large, { ...second, ...elsewhere }] } });
+      expect(blueprintOf(snapshot, estimatesOf(snapshot), {}).kinds).toHaveLength(1);
     });
   });
 
@@ -1491,14 +1524,6 @@ describe('what a plan does not model', () => {
     expect(limits({ group: { desiredCapacity: 3, instances: launching } })).toEqual([
       'i-0000000000000000d is Pending:Wait and not registered with ECS.',
     ]);
-  });
-
-  it('launches instances like the smallest of several types', async () => {
-    const [first, second] = aSnapshot().cluster.instances;
-    if (!first || !second) throw new Error('The sample has two instances.');
-    const large = { ...first, memoryMiB: 15_360 };
-    const snapshot = aSnapshot({ cluster: { instances: [large, second] } });
-    expect(blueprintOf(snapshot, estimatesOf(snapshot), {}).group).toMatchObject({ memoryMiB: 7_680 });
   });
 
   it('launches instances with what all instances have, not with what some were given by hand', () => {
