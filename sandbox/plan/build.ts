@@ -212,9 +212,12 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates, kind: Kind = NOTHING
 function kindsIn(snapshot: Snapshot): Kind[] {
   const members = membersOf(snapshot);
   const isLaunched = launchedAttributes(members);
+  const provider = providerOf(snapshot);
   const smallestFirst = members.toSorted((a, b) => a.memoryMiB - b.memoryMiB || a.cpuUnits - b.cpuUnits);
   const kinds = smallestFirst.map(({ instanceId, protectedFromScaleIn, attributes, ...kind }): Kind => {
-    return { ...kind, attributes: Object.fromEntries(Object.entries(attributes).filter(([name]) => isLaunched(name))) };
+    const launched = Object.fromEntries(Object.entries(attributes).filter(([name]) => isLaunched(name)));
+    // Instances that registered before the group had a provider are without it.
+    return { ...kind, attributes: launched, ...(provider && { capacityProvider: provider.name }) };
   });
   return kinds.filter((kind, i) => kinds.findIndex((other) => isDeepStrictEqual(kind, other)) === i);
 }

@@ -771,6 +771,19 @@ describe('a plan', () => {
     expect((await planWith(both, 30)).warmup).toEqual([30, false, '--warmup']);
   });
 
+  it('places a service on new instances of a capacity provider that was made after the others had registered', async () => {
+    const changes = {
+      service: { capacityProviders: [{ name: 'p', base: 0, weight: 1 }] },
+      cluster: { capacityProviders: [{ ...SCALED, managedScaling: false, autoScalingGroup: 'web' }] },
+    };
+    const params = { deadlineSeconds: 600 };
+    expect(await planOf(aSnapshot(changes), ROLLING, params)).toMatchObject({ drainsAll: true, stuck: [] });
+    expect(await planOf(aSnapshot(changes), SCALE_IN, params)).toMatchObject({
+      drainsAll: false,
+      stuck: [{ kinds: ['no-room'] }],
+    });
+  });
+
   it('has a scale-in take the oldest instance, wherever AWS lists it, or the newest if that is the policy', async () => {
     const [first, second] = aSnapshot().cluster.instances;
     if (!first || !second) throw new Error('The sample has two instances.');
