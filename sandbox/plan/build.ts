@@ -74,7 +74,11 @@ export function blueprintOf(snapshot: Snapshot, estimates: Estimates, params: Pa
   const kinds = kindsIn(snapshot);
   const others = cluster.instances
     .filter((host) => !members.has(host))
-    .map((host) => ({ ...host, registeredSecondsAgo: Math.max(1, (takenAtMs - host.registeredAtMs) / 1000) }));
+    .map((host) => ({
+      ...host,
+      status: isLeaving(host.ec2InstanceId, snapshot) ? 'DRAINING' : host.status,
+      registeredSecondsAgo: Math.max(1, (takenAtMs - host.registeredAtMs) / 1000),
+    }));
   return {
     group: groupOf(snapshot, estimates, kinds[0]),
     kinds,
@@ -88,6 +92,11 @@ export function blueprintOf(snapshot: Snapshot, estimates: Estimates, params: Pa
     services: servicesOf(snapshot, estimates),
     standalone: standaloneTasksOf(snapshot, estimates),
   };
+}
+
+/** Whether an instance is on its way out of the group: until it is DRAINING, ECS starts tasks there that end with it. */
+export function isLeaving(id: string, { group }: Snapshot): boolean {
+  return group.instances.some((each) => each.id === id && /^(Warmed:)?(Terminat|Detach)/.test(each.state));
 }
 
 function providerOf({ cluster, group }: Snapshot): Blueprint['provider'] {

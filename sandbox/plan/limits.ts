@@ -5,6 +5,7 @@ import {
   hangsInStopping,
   hostsIn,
   hostsInService,
+  isLeaving,
   isUnderstood,
   newTasksFail,
   suspendedIn,
@@ -152,6 +153,10 @@ function* instanceLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
   for (const { id, state } of group.instances.filter((each) => !serving.has(each.id))) {
     const status = hosts.get(id)?.status ?? 'not registered with ECS';
     const isUnregistered = state === 'InService' && change.kind !== 'terminate';
+    if (status === 'ACTIVE' && isLeaving(id, snapshot)) {
+      yield endingUndrained(id, state, cluster);
+      continue;
+    }
     yield {
       what: `${id} is ${state} and ${status}.`,
       effect: isUnregistered
@@ -177,6 +182,17 @@ function* instanceLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
       ...(id === undefined && { isRisk: true }),
     };
   }
+}
+
+/** An instance that leaves the group, while ECS still starts tasks there. */
+function endingUndrained(id: string, state: string, { tasks }: Snapshot['cluster']): Limit {
+  const own = tasks.filter((task) => task.ec2InstanceId === id && serviceOf(task) !== undefined).length;
+  const killed = `. Unless a drain of it begins in time, ${own === 1 ? '1 task of a service is' : `${own} tasks of services are`} killed`;
+  return {
+    what: `${id} is ${state} and ACTIVE.`,
+    effect: `It leaves the group, so the plan takes it to be DRAINING: no task starts there${own > 0 ? killed : ''}.`,
+    ...(own > 0 && { isRisk: true }),
+  };
 }
 
 function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Generator<Limit> {

@@ -528,6 +528,44 @@ describe('a plan', () => {
     });
   });
 
+  describe('of a group with an instance that is on its way out, and still ACTIVE', () => {
+    const [first] = aSnapshot().group.instances;
+    if (!first) throw new Error('The sample has instances.');
+    const full = aSnapshot().cluster.taskDefinitions.map((each) => ({ ...each, memoryMiB: 3_500 }));
+    const leaving = (state: string, cluster: Partial<Snapshot['cluster']> = {}) =>
+      aSnapshot({
+        group: { instances: [...aSnapshot().group.instances, { ...first, id: STRANGER.ec2InstanceId, state }] },
+        cluster: {
+          instances: [...aSnapshot().cluster.instances, STRANGER],
+          taskDefinitions: full,
+          ...cluster,
+        },
+      });
+    const planWith = (snapshot: Snapshot) => planOf(snapshot, SCALE_IN, { deadlineSeconds: 600 });
+
+    it.each(['Terminating', 'Terminating:Wait', 'Detaching'])('finds no room there if it is %s', async (state) => {
+      const plan = await planWith(leaving(state));
+      expect(plan).toMatchObject({ go: false, stuck: [{ kinds: ['no-room'] }] });
+      expect(plan.limits).toContainEqual({
+        what: `${STRANGER.ec2InstanceId} is ${state} and ACTIVE.`,
+        effect: 'It leaves the group, so the plan takes it to be DRAINING: no task starts there.',
+      });
+    });
+
+    it('finds room there if it does not leave', async () => {
+      expect(await planWith(leaving('Standby'))).toMatchObject({ go: true });
+    });
+
+    it('asks for a check if tasks of services are on it, which may be killed', async () => {
+      const tasks = [...aSnapshot().cluster.tasks, aTask('x', STRANGER.ec2InstanceId)];
+      const plan = await planWith(
+        leaving('Terminating:Wait', { tasks, taskDefinitions: aSnapshot().cluster.taskDefinitions }),
+      );
+      expect(plan).toMatchObject({ go: false, drainsAll: true });
+      expect(plan.verdict).toContain('Unless a drain of it begins in time, 1 task of a service is killed.');
+    });
+  });
+
   describe('of a group with suspended processes', () => {
     const suspended = (...suspendedProcesses: string[]): Changes => ({ group: { suspendedProcesses } });
     const full: Changes['cluster'] = {
