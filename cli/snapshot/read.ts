@@ -29,6 +29,7 @@ import {
   type ElasticLoadBalancingV2Client,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { LambdaClient } from '@aws-sdk/client-lambda';
+import { attributesNamedIn } from '../../sandbox/plan/placement-attributes.ts';
 import { SNAPSHOT_VERSION, type Snapshot, serviceOf } from '../../sandbox/plan/snapshot.ts';
 import { describedInstances, describedTasks } from '../../src/adapters/ecs.ts';
 import type { Ecs } from '../../src/adapters/ecs-call.ts';
@@ -107,8 +108,8 @@ export async function readSnapshot(
     );
   });
   refuseStrangers(group, ids, cluster, hosts);
-  const described = await readServices(clients.ecs, cluster, reader);
-  const services = described.filter((service) => service.status !== 'INACTIVE' && placementOf(service) !== 'elsewhere');
+  const all = await readServices(clients.ecs, cluster, reader);
+  const services = all.filter((service) => service.status !== 'INACTIVE' && placementOf(service) !== 'elsewhere');
   const ec2IdOf = new Map(
     hosts.map(({ containerInstanceArn, ec2InstanceId }) => [containerInstanceArn, ec2InstanceId]),
   );
@@ -138,15 +139,17 @@ export async function readSnapshot(
   );
   const targetGroups = await readTargetGroups(clients, services, request.nowMs(), reader);
   const protections = await readProtections(clients.ecs, cluster, there, reader);
+  const described = services.map((service) => toService(service, protections, request.nowMs()));
+  const named = attributesNamedIn({ services: described, taskDefinitions: definitions });
   const snapshot: Snapshot = {
     version: SNAPSHOT_VERSION,
     takenAtMs: request.nowMs(), // The answers of AWS have set the clock by now.
     group: { ...toGroup(group), ...(hooks && { hooks }), launchSeconds },
     cluster: {
       name: cluster,
-      instances: hosts.map(toContainerInstance),
+      instances: hosts.map((host) => toContainerInstance(host, named)),
       capacityProviders,
-      services: services.map((service) => toService(service, protections, request.nowMs())),
+      services: described,
       tasks: there.map((task) => toTask(task, ec2IdOf.get(task.containerInstanceArn) ?? '')),
       stoppedTasks: leaving.filter(({ lastStatus }) => lastStatus === 'STOPPED').map(toStoppedTask),
       taskDefinitions: definitions,

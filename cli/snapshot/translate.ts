@@ -9,6 +9,7 @@ import type {
   TaskDefinition,
 } from '@aws-sdk/client-ecs';
 import type { TargetGroup, TargetGroupAttribute } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { isRarelyAsked } from '../../sandbox/plan/placement-attributes.ts';
 import {
   OBSTACLES,
   type Snapshot,
@@ -118,17 +119,14 @@ export function toHook(hook: LifecycleHook): NonNullable<Snapshot['group']['hook
   };
 }
 
-/** Attributes that constraints and strategies ask for; what the agent can do is not among them. */
-const AGENTS_OWN =
-  /^(com\.amazonaws\.|ecs\.capability\.|ecs\.ami-id$|ecs\.vpc-id$|ecs\.subnet-id$|ecs\.awsvpc-trunk-id$)/;
-
 const TRUNK = 'ecs.awsvpc-trunk-id';
 
-export function toContainerInstance(instance: ContainerInstance): SnapshotInstance {
+/** With those of its attributes by which tasks are placed; `named` are those that a constraint or a strategy names. */
+export function toContainerInstance(instance: ContainerInstance, named: ReadonlySet<string>): SnapshotInstance {
   const amount = (wanted: string) => instance.registeredResources?.find(({ name }) => name === wanted);
   const ports = (instance.registeredResources?.find(({ name }) => name === 'PORTS')?.stringSetValue ?? []).map(Number);
   const all = instance.attributes ?? [];
-  const attributes = all.filter(({ name = '' }) => !AGENTS_OWN.test(name));
+  const attributes = all.filter(({ name = '' }) => named.has(name) || !isRarelyAsked(name));
   return defined({
     id: instance.containerInstanceArn && nameInArn(instance.containerInstanceArn),
     ec2InstanceId: instance.ec2InstanceId ?? '',

@@ -20,6 +20,7 @@ import type { Region } from '../region/region.ts';
 import type { Params } from '../scenarios.ts';
 import type { Estimates } from './estimates.ts';
 import { foreignHookSpecsOf, hookSpecsOf } from './hooks.ts';
+import { attributesIn, isRarelyAsked } from './placement-attributes.ts';
 import {
   type Snapshot,
   type SnapshotInstance,
@@ -193,7 +194,7 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates, kind: Kind = NOTHING
     desiredCapacity,
     members,
     ...kind,
-    ...(zones.length > 0 && { zones }),
+    ...(zones.length > 0 && { zones, zoneAttributes: subnetsOf(members) }),
     launchSeconds: launch.seconds,
     capacityRebalance: group.capacityRebalance,
     retainOnAbandon: group.retainOnAbandon,
@@ -217,6 +218,15 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates, kind: Kind = NOTHING
   };
 }
 
+/** The subnet of an instance goes with its zone. */
+function subnetsOf(members: readonly Member[]): GroupSpec['zoneAttributes'] {
+  return Object.fromEntries(
+    members.flatMap(({ attributes: { [ZONE]: zone, [SUBNET]: subnet } }) =>
+      zone !== undefined && subnet !== undefined ? [[zone, { [SUBNET]: subnet }]] : [],
+    ),
+  );
+}
+
 /** No one knows which of its types Auto Scaling launches: a new instance is like one of the members, in any zone. */
 function kindsIn(snapshot: Snapshot): Kind[] {
   const members = membersOf(snapshot);
@@ -233,14 +243,14 @@ function kindsIn(snapshot: Snapshot): Kind[] {
 
 /**
  * Which attributes a new instance has. One of the cluster's own that some instances lack may have been set by hand, and new ones do not
- * have it. Their zone is the group's choice.
+ * have it. Their zone and subnet are the group's choice.
  */
 function launchedAttributes(members: readonly Member[]): (name: string) => boolean {
   const all = Object.entries(members[0]?.attributes ?? {}).filter(([name, value]) =>
     members.every(({ attributes }) => attributes[name] === value),
   );
   const ofAll = new Map(all);
-  return (name) => name !== ZONE && (name.startsWith('ecs.') || ofAll.has(name));
+  return (name) => name !== ZONE && name !== SUBNET && (name.startsWith('ecs.') || ofAll.has(name));
 }
 
 function servicesOf(snapshot: Snapshot, estimates: Estimates): Blueprint['services'] {
@@ -262,7 +272,7 @@ function servicesOf(snapshot: Snapshot, estimates: Estimates): Blueprint['servic
       minimumHealthyPercent: service.minimumHealthyPercent,
       maximumPercent: service.maximumPercent,
       ...sizeOf(service.taskDefinition, cluster, tasks),
-      placement: placementOf(service, definition),
+      placement: placementOf(service, definition, cluster.instances),
       ...(service.capacityProviders.length > 0 && { capacityProviders: service.capacityProviders }),
       startSeconds: fails && !startFails ? Number.POSITIVE_INFINITY : times.start.seconds,
       startFails,
@@ -336,8 +346,9 @@ function deploymentOf({ startedBy, taskDefinition }: SnapshotTask, { deployments
   return Math.max(0, started < 0 ? deployments.findIndex((each) => each.taskDefinition === taskDefinition) : started);
 }
 
-/** The group gives it to each of its new instances. */
+/** The group gives these to each of its new instances. */
 const ZONE = 'ecs.availability-zone';
+const SUBNET = 'ecs.subnet-id';
 
 /** Without a strategy ECS spreads a service over the zones (ECS developer guide, task placement strategies). */
 const DEFAULT_STRATEGIES: Placement['strategies'] = [
@@ -345,18 +356,27 @@ const DEFAULT_STRATEGIES: Placement['strategies'] = [
   { type: 'spread', field: 'instanceId' },
 ];
 
-function placementOf(service: SnapshotService, definition: SnapshotTaskDefinition | undefined): Placement {
-  const { placementConstraints, placementStrategies } = service;
+function placementOf(
+  { placementConstraints, placementStrategies }: SnapshotService,
+  definition: SnapshotTaskDefinition | undefined,
+  instances: readonly SnapshotInstance[],
+): Placement {
+  const constraints = [...placementConstraints, ...(definition?.placementConstraints ?? [])];
   return {
-    constraints: [...placementConstraints, ...(definition?.placementConstraints ?? [])].filter(isUnderstood),
+    constraints: constraints.filter((each) => isUnderstood(each, instances)),
     strategies: placementStrategies.length > 0 ? placementStrategies : DEFAULT_STRATEGIES,
   };
 }
 
-/** Whether the Region knows which instances a constraint allows. */
-export function isUnderstood({ type, expression = '' }: Placement['constraints'][number]): boolean {
+/** Whether the Region knows which instances a constraint allows. An older snapshot may lack the attribute that it names. */
+export function isUnderstood(
+  { type, expression = '' }: Placement['constraints'][number],
+  instances: readonly SnapshotInstance[],
+): boolean {
   if (type === 'distinctInstance') return true;
   if (type !== 'memberOf') return false;
+  const lacks = (name: string) => isRarelyAsked(name) && !instances.some(({ attributes }) => name in attributes);
+  if (attributesIn(expression).some(lacks)) return false;
   try {
     clusterQuery(expression);
     return true;

@@ -14,6 +14,7 @@ import type { Change } from './change.ts';
 import { type Estimates, LONGEST_DEREGISTRATION_SECONDS } from './estimates.ts';
 import { policiesOf } from './hooks.ts';
 import { isChosenByAge, isInOneZone, leavingIn, otherChoices, othersThatMayLeave } from './leaving.ts';
+import { attributesNamedIn } from './placement-attributes.ts';
 import { type Snapshot, type SnapshotService, type SnapshotTaskDefinition, serviceOf } from './snapshot.ts';
 import { taskInterfacesOf } from './task-interfaces.ts';
 
@@ -128,6 +129,14 @@ function* sizeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
       ...(launches(change) && { isRisk: true }),
     };
   }
+  if (attributesNamedIn(snapshot.cluster).has('ecs.ami-id') && launches(change)) {
+    yield {
+      what: 'Tasks are placed by the image of an instance (ecs.ami-id).',
+      effect:
+        'The plan takes new instances to have the same images. If they have another one, tasks may find no room, and drains get stuck.',
+      isRisk: true,
+    };
+  }
   if (unitsPerInstance !== undefined) {
     yield {
       what: `The group ${name} counts its capacity in units, and an instance has ${Math.round(unitsPerInstance * 10) / 10} on average.`,
@@ -199,7 +208,7 @@ function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Genera
   const { name } = service;
   const definition = cluster.taskDefinitions.find((each) => each.name === service.taskDefinition);
   const constraints = [...service.placementConstraints, ...(definition?.placementConstraints ?? [])];
-  for (const { type, expression } of constraints.filter((constraint) => !isUnderstood(constraint))) {
+  for (const { type, expression } of constraints.filter((constraint) => !isUnderstood(constraint, cluster.instances))) {
     yield {
       what: `The service ${name} has the placement constraint ${expression ? `${type} ${expression}` : type}, which the plan cannot read.`,
       effect: 'Its tasks may find less room than in the plan, and drains get stuck.',

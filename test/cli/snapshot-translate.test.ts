@@ -30,7 +30,11 @@ describe('the translation of what AWS answers', () => {
       ),
     ],
     ['a hook', translate.toHook, anything('LifecycleHookName', 'HeartbeatTimeout', 'DefaultResult')],
-    ['a container instance', translate.toContainerInstance, lists('registeredResources', 'attributes')],
+    [
+      'a container instance',
+      (it: object) => translate.toContainerInstance(it, new Set()),
+      lists('registeredResources', 'attributes'),
+    ],
     [
       'a service',
       (it: object) => translate.toService(it, new Map(), 0),
@@ -166,8 +170,8 @@ describe('the translation of what AWS answers', () => {
 
   it('notes the trunk network interface of an instance, and not its id', () => {
     const attributes = [{ name: 'ecs.awsvpc-trunk-id', value: 'eni-1' }];
-    expect(translate.toContainerInstance({ attributes })).toMatchObject({ trunk: true, attributes: {} });
-    expect(translate.toContainerInstance({})).not.toHaveProperty('trunk');
+    expect(translate.toContainerInstance({ attributes }, new Set())).toMatchObject({ trunk: true, attributes: {} });
+    expect(translate.toContainerInstance({}, new Set())).not.toHaveProperty('trunk');
   });
 
   it('notes the deployments of a service, the newest first, and its circuit breaker with the defaults', () => {

@@ -97,6 +97,23 @@ describe('ecs-drain snapshot', () => {
     expect(whole(snapshot).cluster.taskDefinitions[0]?.images).toEqual(['web:latest']);
   });
 
+  it('has of the attributes that AWS sets those that a constraint or a strategy names', async () => {
+    const placement = {
+      constraints: [{ type: 'memberOf', expression: 'attribute:ecs.ami-id exists and (attribute:disk == ssd)' }],
+      strategies: [{ type: 'spread', field: 'attribute:ecs.subnet-id' }],
+    } as const;
+    const { region, take } = await snapshotOf({ services: [{ name: 'web', placement }] });
+    const set = { 'ecs.ami-id': 'ami-1', 'ecs.subnet-id': 'subnet-1', 'ecs.vpc-id': 'vpc-1', disk: 'ssd' };
+    for (const instance of region.ecs.clusters.get('prod')?.instances.values() ?? []) {
+      region.ecs.putAttributes(instance, new Map(Object.entries(set)));
+    }
+    const named = { 'ecs.ami-id': 'ami-1', 'ecs.subnet-id': 'subnet-1', disk: 'ssd' };
+    expect(whole((await take()).snapshot).cluster.instances.map(({ attributes }) => attributes)).toEqual([
+      named,
+      named,
+    ]);
+  });
+
   it('has the capacity provider of the group', async () => {
     const { region, take } = await snapshotOf();
     region.ecs.createCapacityProvider('of-web', region.autoScaling.group('web').arn);

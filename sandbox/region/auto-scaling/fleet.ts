@@ -223,7 +223,8 @@ export class Fleet {
     if (registered) this.#options.restarted(instanceId, 'reconnects');
     else {
       const { attributes } = { ...group.spec, ...member };
-      const inZone = zone !== undefined && { attributes: { ...attributes, [ZONE]: zone } };
+      const ofZone = group.spec.zoneAttributes?.[zone ?? ''];
+      const inZone = zone !== undefined && { attributes: { ...ofZone, ...attributes, [ZONE]: zone } };
       this.#options.launched(instanceId, { ...group.spec, ...member, ...inZone });
     }
   }

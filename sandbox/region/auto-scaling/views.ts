@@ -21,6 +21,8 @@ export interface GroupSpec extends GroupSettings {
   readonly capacityProvider?: string | undefined;
   /** Availability Zones to launch into, each with as many instances as the others; all in one if it is left out. */
   readonly zones?: readonly string[];
+  /** Attributes of the container instances that it launches into a zone, by the zone. */
+  readonly zoneAttributes?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
   /** Its instances, where they are given; else there are as many as are desired, all alike. */
   readonly members?: readonly Member[];
   readonly warmPool?: WarmPoolSpec;

@@ -822,6 +822,46 @@ describe('a plan', () => {
     });
   });
 
+  describe('of a service that is placed by an attribute that AWS sets', () => {
+    const { instances: hosts } = aSnapshot().cluster;
+    const withEach = (...attributes: Record<string, string>[]) =>
+      hosts.map((host, i) => ({ ...host, attributes: { ...host.attributes, ...attributes[i] } }));
+    const placedWhere = (expression: string, instances: Snapshot['cluster']['instances']) =>
+      aSnapshot({ service: { placementConstraints: [{ type: 'memberOf', expression }] }, cluster: { instances } });
+    const [old, fresh] = [{ 'ecs.ami-id': 'ami-1' }, { 'ecs.ami-id': 'ami-2' }];
+
+    it.each([
+      ['finds room where the others have it', withEach(fresh, fresh), true],
+      ['finds none where they have another one', withEach(fresh, old), false],
+    ])('%s', async (_, instances, drainsAll) => {
+      const plan = await planOf(placedWhere('attribute:ecs.ami-id == ami-2', instances), SCALE_IN, {
+        deadlineSeconds: 600,
+      });
+      expect(plan).toMatchObject({ drainsAll, limits: [] });
+    });
+
+    it('asks for a check if the snapshot does not have it', async () => {
+      const plan = await planOf(placedWhere('not(attribute:ecs.ami-id == ami-1)', hosts), SCALE_IN);
+      expect(plan).toMatchObject({ go: false, drainsAll: true, limits: [{ isRisk: true }] });
+    });
+
+    it('asks for a check if new instances may have another image', async () => {
+      const plan = await planOf(placedWhere('attribute:ecs.ami-id == ami-2', withEach(fresh, fresh)), TERMINATE);
+      expect(plan).toMatchObject({ go: false, drainsAll: true });
+      expect(plan.verdict).toContain('Tasks are placed by the image of an instance (ecs.ami-id).');
+    });
+
+    it('has new instances in the subnets of their zones', async () => {
+      const inZone = (zone: string) => ({ 'ecs.availability-zone': zone, 'ecs.subnet-id': `subnet-of-${zone}` });
+      const snapshot = placedWhere(
+        'attribute:ecs.subnet-id == subnet-of-eu-west-1a',
+        withEach(inZone('eu-west-1a'), inZone('eu-west-1b')),
+      );
+      const plan = await planOf(snapshot, ROLLING, { deadlineSeconds: 600 }, [1, 2]);
+      expect(plan).toMatchObject({ go: true, limits: [] });
+    });
+  });
+
   it('has a scale-in take the oldest instance, wherever AWS lists it, or the newest if that is the policy', async () => {
     const [first, second] = aSnapshot().cluster.instances;
     if (!first || !second) throw new Error('The sample has two instances.');
