@@ -159,6 +159,7 @@ export function toService(service: Service, protections: ReadonlyMap<string, num
     taskDefinition: service.taskDefinition && nameInArn(service.taskDefinition),
     circuitBreaker: toCircuitBreaker(deploymentConfiguration.deploymentCircuitBreaker),
     deploymentController: service.deploymentController?.type ?? 'ECS',
+    deploymentStrategy: deploymentConfiguration.strategy === 'ROLLING' ? undefined : deploymentConfiguration.strategy,
     deployments: toDeployments(service.deployments),
     placementConstraints: (service.placementConstraints ?? []).map(toConstraint),
     placementStrategies: (service.placementStrategy ?? []).map(({ type = '', field }) => defined({ type, field })),

@@ -238,6 +238,16 @@ function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Genera
       ...(tasks > 0 && { isRisk: true }),
     };
   }
+  const { deploymentStrategy = 'ROLLING' } = service;
+  if (deploymentStrategy !== 'ROLLING') {
+    const inProgress = isBeingDeployed(service);
+    yield {
+      what: `The service ${name} has the deployment strategy ${deploymentStrategy}${inProgress ? ', and a deployment is in progress' : ''}.`,
+      effect:
+        'The plan has deployments replace the tasks one after the other (ROLLING). With this strategy, the old and the new tasks run side by side until the bake time is over: others may find no room meanwhile, and drains get stuck.',
+      ...(inProgress && { isRisk: true }),
+    };
+  }
   if (isDeployedUnseen(service, cluster)) {
     yield {
       what: `The service ${name} is being deployed, and none of its new tasks runs yet.`,
@@ -268,6 +278,10 @@ function* interfaceLimits(
     what: `Tasks of ${whose} have a network interface of their own (awsvpc), and how many of them an instance of type ${[...new Set(unknownTypes)].join(', ')} takes is not known.`,
     effect: 'An instance may run out of network interfaces before it runs out of memory, and drains get stuck.',
   };
+}
+
+function isBeingDeployed({ deployments }: SnapshotService): boolean {
+  return deployments.length > 1 || deployments[0]?.state === 'IN_PROGRESS';
 }
 
 /** Whether a deployment is in progress, and no task shows yet if its tasks start. */
@@ -495,16 +509,9 @@ function* inconsistencies({ group, cluster }: Snapshot): Generator<Limit> {
       effect: 'The plan places tasks there, and nothing terminates or replaces them.',
     };
   }
-  for (const {
-    name,
-    strategy,
-    desiredCount,
-    deployments,
-    deploymentController,
-    protectedTasks = 0,
-  } of cluster.services) {
-    const isBeingDeployed = deployments.length > 1 || deployments[0]?.state === 'IN_PROGRESS';
-    if (strategy === 'DAEMON' || deploymentController !== 'ECS' || isBeingDeployed) continue;
+  for (const service of cluster.services) {
+    const { name, strategy, desiredCount, deploymentController, protectedTasks = 0 } = service;
+    if (strategy === 'DAEMON' || deploymentController !== 'ECS' || isBeingDeployed(service)) continue;
     const found = cluster.tasks.filter((task) => serviceOf(task) === name && task.desiredStatus === 'RUNNING').length;
     // ECS keeps what is protected beyond what the service wants.
     if (found === desiredCount || (found > desiredCount && found <= desiredCount + protectedTasks)) continue;

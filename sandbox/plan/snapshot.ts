@@ -138,6 +138,8 @@ const service = record({
   taskDefinition: optional(text),
   circuitBreaker: optional(circuitBreaker),
   deploymentController: text,
+  /** How the controller ECS deploys it, unless it is ROLLING. */
+  deploymentStrategy: optional(text),
   /** The newest first; more than one while the service is being deployed. */
   deployments: list(deployment, 100),
   placementConstraints: list(record({ type: text, expression: optional(v.string('expected text')) }), 20),

@@ -206,6 +206,13 @@ describe('the translation of what AWS answers', () => {
     expect(breaker({ enable: false, rollback: true })).toBeUndefined();
   });
 
+  it('notes the deployment strategy of a service that is not deployed step by step', () => {
+    const of = (strategy: 'ROLLING' | 'CANARY') =>
+      translate.toService({ deploymentConfiguration: { strategy } }, new Map(), 0);
+    expect(of('CANARY')).toMatchObject({ deploymentStrategy: 'CANARY' });
+    expect(of('ROLLING')).not.toHaveProperty('deploymentStrategy');
+  });
+
   it('notes what ECS reports that keeps tasks of a service from being replaced', () => {
     const at = (seconds: number) => new Date(1_000 * seconds);
     const service = (message: string, more: object = {}) =>

@@ -1333,6 +1333,7 @@ describe('what a plan does not model', () => {
       'The target group web of the service web has a slow start of 30 s.',
     ],
     [{ service: { deploymentController: 'CODE_DEPLOY' } }, 'The service web is deployed by CODE_DEPLOY.'],
+    [{ service: { deploymentStrategy: 'BLUE_GREEN' } }, 'The service web has the deployment strategy BLUE_GREEN.'],
     [
       { service: { deployments: ROLLING_OUT } },
       'The service web is being deployed, and none of its new tasks runs yet.',
@@ -1560,6 +1561,15 @@ describe('what a plan does not model', () => {
     ],
     ['a service of another controller', { service: { deploymentController: 'EXTERNAL' } }, TERMINATE, undefined],
     ['a deployment of which no task runs yet', { service: { deployments: ROLLING_OUT } }, TERMINATE, undefined],
+    [
+      'a deployment that keeps the old tasks beside the new ones for a while',
+      {
+        service: { deploymentStrategy: 'BLUE_GREEN', deployments: ROLLING_OUT },
+        cluster: { tasks: aSnapshot().cluster.tasks.map((task) => ({ ...task, startedBy: 'ecs-svc/2' })) },
+      },
+      TERMINATE,
+      undefined,
+    ],
     ['a task that hangs in starting', overdue({ lastStatus: 'PENDING', createdAtMs: START_MS }), TERMINATE, undefined],
   ])('is a risk: %s', (_, changes, change, harmless) => {
     const risks = (of: Change) => limitsIn(aSnapshot(changes), of).filter(({ isRisk }) => isRisk);
