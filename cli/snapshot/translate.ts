@@ -53,6 +53,7 @@ export function toGroup(group: AutoScalingGroup): Omit<Snapshot['group'], 'hooks
     maintenance: maintenanceOf(group),
     suspendedProcesses: (group.SuspendedProcesses ?? []).flatMap(({ ProcessName }) => ProcessName ?? []),
     terminationPolicies: group.TerminationPolicies,
+    zones: group.AvailabilityZones,
     instanceTypes: overrides?.flatMap(({ InstanceType }) => InstanceType ?? []),
     typesByRequirements: overrides?.some(({ InstanceRequirements }) => InstanceRequirements) || undefined,
     loadBalancers: [

@@ -183,7 +183,8 @@ function groupOf(snapshot: Snapshot, { launch }: Estimates, kind: Kind = NOTHING
   const { group, cluster } = snapshot;
   const members = membersOf(snapshot);
   const { minSize, maxSize, desiredCapacity } = sizesOf(snapshot);
-  const zones = [...new Set(members.flatMap(({ attributes }) => attributes[ZONE] ?? []))];
+  const inUse = new Set(members.flatMap(({ attributes }) => attributes[ZONE] ?? []));
+  const zones = inUse.size > 0 ? (group.zones ?? [...inUse]) : [];
   const { warmPool } = group;
   const reuses = warmPool?.reuseOnScaleIn ?? false;
   return {

@@ -67,6 +67,8 @@ const group = record({
   suspendedProcesses: list(text, 20),
   /** How a scale-in chooses, in this order. */
   terminationPolicies: optional(list(text, 20)),
+  /** Availability Zones that it launches instances into. */
+  zones: optional(list(text, 100)),
   instanceTypes: optional(list(text, 100)),
   /** Whether Auto Scaling chooses the types by what they have to have. */
   typesByRequirements: optional(flag),

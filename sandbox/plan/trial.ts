@@ -96,9 +96,16 @@ export function play({ blueprint, change, params, ...trial }: Trial): Promise<Tr
   return playChange(scenario, change, trial);
 }
 
-/** The group as one rehearsal has it: by its seed number, new instances are of one kind after the other. */
+/**
+ * The group as one rehearsal has it. The rehearsals take turns by their seed numbers: new instances are of one kind after the other, and
+ * where several zones have the fewest instances, the first one goes into one after the other.
+ */
 function groupFor({ group, kinds }: Blueprint, seed: number): Blueprint['group'] {
-  return { ...group, ...kinds.at((seed - 1) % kinds.length) };
+  const turn = seed - 1;
+  const { zones = [] } = group;
+  const first = Math.floor(turn / kinds.length) % zones.length;
+  const rotated = [...zones.slice(first), ...zones.slice(0, first)];
+  return { ...group, ...kinds.at(turn % kinds.length), ...(zones.length > 0 && { zones: rotated }) };
 }
 
 /** Plays a change of a scenario, in place of what sets it going. */

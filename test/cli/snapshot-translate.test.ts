@@ -137,6 +137,12 @@ describe('the translation of what AWS answers', () => {
     expect(plain).not.toHaveProperty('unitsPerInstance');
   });
 
+  it('notes the zones of a group, also those without an instance', () => {
+    const AvailabilityZones = ['eu-west-1a', 'eu-west-1b'];
+    expect(translate.toGroup({ AvailabilityZones } as never)).toMatchObject({ zones: AvailabilityZones });
+    expect(translate.toGroup({} as never)).not.toHaveProperty('zones');
+  });
+
   it('notes that a group chooses its instance types by requirements', () => {
     const withOverride = (override: object) =>
       translate.toGroup({ MixedInstancesPolicy: { LaunchTemplate: { Overrides: [override] } } } as never);

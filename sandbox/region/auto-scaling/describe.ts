@@ -24,7 +24,7 @@ export function describedGroup(group: GroupView, instances: readonly InstanceVie
     MaxSize: group.maxSize,
     DesiredCapacity: group.desiredCapacity,
     DefaultCooldown: 300,
-    AvailabilityZones: [group.availabilityZone],
+    AvailabilityZones: [...(group.zones ?? [group.availabilityZone])],
     LoadBalancerNames: [],
     TargetGroupARNs: [],
     HealthCheckType: 'EC2',

@@ -566,6 +566,41 @@ describe('a plan', () => {
     });
   });
 
+  describe('of a group in several zones, with a service that needs one more instance in one of them', () => {
+    const zones = ['eu-west-1a', 'eu-west-1b'];
+    const third = STRANGER.ec2InstanceId;
+    const bound = (more: Changes['group'] = {}) => {
+      const zoneOf = (id: string) => (id === third ? 'eu-west-1b' : 'eu-west-1a');
+      const instances = [...aSnapshot().cluster.instances, STRANGER].map((each) => ({
+        ...each,
+        attributes: { ...each.attributes, 'ecs.availability-zone': zoneOf(each.ec2InstanceId) },
+      }));
+      const members = instances.map(({ ec2InstanceId: id }) => {
+        return { id, state: 'InService', zone: zoneOf(id), protectedFromScaleIn: false };
+      });
+      const placementConstraints = [
+        { type: 'memberOf', expression: 'attribute:ecs.availability-zone == eu-west-1a' },
+        { type: 'distinctInstance' },
+      ];
+      const tasks = [aTask('a', INSTANCES[0]), aTask('b', INSTANCES[1])];
+      return aSnapshot({
+        service: { desiredCount: 2, placementConstraints },
+        cluster: { instances, tasks },
+        group: { desiredCapacity: 3, instances: members, ...more },
+      });
+    };
+    const outcomesOf = async (snapshot: Snapshot, seeds: number[]) =>
+      (await planOf(snapshot, TERMINATE, { deadlineSeconds: 600 }, seeds)).drains[0]?.outcomes;
+
+    it('launches into one zone after the other where both have as many', async () => {
+      expect(await outcomesOf(bound(), [1, 2, 3, 4])).toEqual({ drained: 2, 'timed-out': 2 });
+    });
+
+    it('launches into a zone of the group that has no instance yet', async () => {
+      expect(await outcomesOf(bound({ zones: [...zones, 'eu-west-1c'] }), [1, 2])).toEqual({ 'timed-out': 2 });
+    });
+  });
+
   describe('of a group with suspended processes', () => {
     const suspended = (...suspendedProcesses: string[]): Changes => ({ group: { suspendedProcesses } });
     const full: Changes['cluster'] = {
