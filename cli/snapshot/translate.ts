@@ -125,7 +125,8 @@ const TRUNK = 'ecs.awsvpc-trunk-id';
 /** With those of its attributes by which tasks are placed; `named` are those that a constraint or a strategy names. */
 export function toContainerInstance(instance: ContainerInstance, named: ReadonlySet<string>): SnapshotInstance {
   const amount = (wanted: string) => instance.registeredResources?.find(({ name }) => name === wanted);
-  const ports = (instance.registeredResources?.find(({ name }) => name === 'PORTS')?.stringSetValue ?? []).map(Number);
+  const ports = (wanted: string) => (amount(wanted)?.stringSetValue ?? []).map(Number);
+  const udpPorts = ports('PORTS_UDP');
   const all = instance.attributes ?? [];
   const attributes = all.filter(({ name = '' }) => named.has(name) || !isRarelyAsked(name));
   return defined({
@@ -137,7 +138,8 @@ export function toContainerInstance(instance: ContainerInstance, named: Readonly
     cpuUnits: amount('CPU')?.integerValue ?? 0,
     memoryMiB: amount('MEMORY')?.integerValue ?? 0,
     gpus: amount('GPU')?.stringSetValue?.length,
-    ports,
+    ports: ports('PORTS'),
+    udpPorts: udpPorts.length > 0 ? udpPorts : undefined,
     attributes: Object.fromEntries(attributes.map(({ name = '', value = '' }) => [name, value])),
     capacityProvider: instance.capacityProviderName,
     trunk: all.some(({ name }) => name === TRUNK) || undefined,
@@ -246,9 +248,14 @@ export function toTaskDefinition(
     containers.reduce((sum, container) => sum + (of(container) ?? 0), 0);
   const ports = containers.flatMap(({ portMappings = [] }) => portMappings);
   // In the mode host a container has the ports of its instance; in awsvpc, those of its own interface.
-  const hostPorts = ports.flatMap(({ hostPort, containerPort }) =>
-    networkMode === 'awsvpc' ? [] : networkMode === 'host' ? (hostPort ?? containerPort ?? []) : (hostPort ?? []),
-  );
+  const hostPorts = (wanted: 'tcp' | 'udp') => {
+    const ofProtocol = ports.filter(({ protocol = 'tcp' }) => protocol === wanted);
+    const found = ofProtocol.flatMap(({ hostPort, containerPort }) =>
+      networkMode === 'awsvpc' ? [] : networkMode === 'host' ? (hostPort ?? containerPort ?? []) : (hostPort ?? []),
+    );
+    return [...new Set(found.filter((port) => port > 0))];
+  };
+  const udpHostPorts = hostPorts('udp');
   const gpus = total((each) =>
     each.resourceRequirements?.reduce((sum, { type, value }) => sum + (type === 'GPU' ? Number(value) : 0), 0),
   );
@@ -258,7 +265,8 @@ export function toTaskDefinition(
     memoryMiB: Number(definition.memory ?? total(({ memoryReservation, memory }) => memoryReservation ?? memory)),
     networkMode,
     stopTimeoutSeconds: longestStopSeconds(containers, stopTimeoutSeconds),
-    hostPorts: [...new Set(hostPorts.filter((port) => port > 0))],
+    hostPorts: hostPorts('tcp'),
+    udpHostPorts: udpHostPorts.length > 0 ? udpHostPorts : undefined,
     gpus: gpus > 0 ? gpus : undefined,
     placementConstraints: (definition.placementConstraints ?? []).map(toConstraint),
     dependsOn: containers.some(({ dependsOn = [] }) => dependsOn.length > 0),

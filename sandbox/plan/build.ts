@@ -157,8 +157,14 @@ export function membersOf(snapshot: Snapshot): Member[] {
 
 /** What an instance of the snapshot registers with. */
 function registeredWith(host: SnapshotInstance) {
-  const { memoryMiB, cpuUnits, gpus, ports, capacityProvider, attributes } = host;
+  const { memoryMiB, cpuUnits, gpus, capacityProvider, attributes } = host;
+  const ports = portsOf(host.ports, host.udpPorts);
   return { memoryMiB, cpuUnits, gpus, ports, attributes, capacityProvider, taskInterfaces: taskInterfacesOf(host) };
+}
+
+/** The Region knows no protocols: in a plan, the ports of UDP have numbers of their own. */
+function portsOf(tcp: readonly number[], udp: readonly number[] = []): number[] {
+  return [...tcp, ...udp.map((port) => 65_536 + port)];
 }
 
 /** A group has no reason to grow to more in a rehearsal, and the Region plays no more than twice as many. */
@@ -318,7 +324,9 @@ function sizeOf(name: string | undefined, cluster: Snapshot['cluster'], tasks: r
   const alike = tasks.find(({ taskDefinition }) => taskDefinition === name) ?? tasks[0];
   const { memoryMiB, cpuUnits } = definition ?? alike ?? { memoryMiB: 0, cpuUnits: 0 };
   const networkMode = definition?.networkMode === 'awsvpc' ? ('awsvpc' as const) : undefined;
-  const hostPorts = definition?.hostPorts ?? alike?.hostPorts.filter((port) => port < FIRST_DYNAMIC_PORT) ?? [];
+  const hostPorts = definition
+    ? portsOf(definition.hostPorts, definition.udpHostPorts)
+    : (alike?.hostPorts.filter((port) => port < FIRST_DYNAMIC_PORT) ?? []);
   return { memoryMiB, cpuUnits, hostPorts, gpus: definition?.gpus, networkMode };
 }
 

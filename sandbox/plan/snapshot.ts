@@ -101,8 +101,9 @@ const containerInstance = record({
   cpuUnits: amount,
   memoryMiB: amount,
   gpus: optional(amount),
-  /** Ports that the agent keeps from tasks. */
+  /** TCP ports that the agent keeps from tasks, and UDP ports. */
   ports: list(port),
+  udpPorts: optional(list(port)),
   attributes: v.record(
     text,
     v.pipe(v.string('expected text'), v.maxLength(1_024, 'expected 1024 characters at most')),
@@ -195,7 +196,9 @@ const taskDefinition = record({
   networkMode: optional(text),
   /** The longest of its containers. */
   stopTimeoutSeconds: seconds,
+  /** Of TCP. */
   hostPorts: list(port, 200),
+  udpHostPorts: optional(list(port, 200)),
   gpus: optional(amount),
   placementConstraints: list(record({ type: text, expression: optional(v.string('expected text')) }), 20),
   /** Whether a container waits for another, which makes them stop one after the other. */

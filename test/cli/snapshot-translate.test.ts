@@ -92,6 +92,20 @@ describe('the translation of what AWS answers', () => {
     expect(portsIn('bridge')).toEqual([]);
   });
 
+  it('keeps the ports of UDP apart from those of TCP', () => {
+    const portMappings = [
+      { containerPort: 53, hostPort: 53 },
+      { containerPort: 53, hostPort: 53, protocol: 'udp' as const },
+    ];
+    const definition = translate.toTaskDefinition({ containerDefinitions: [{ portMappings }] }, false, 30);
+    expect(definition).toMatchObject({ hostPorts: [53], udpHostPorts: [53] });
+    const registeredResources = [{ name: 'PORTS_UDP', stringSetValue: ['53'] }];
+    expect(translate.toContainerInstance({ registeredResources }, new Set())).toMatchObject({
+      ports: [],
+      udpPorts: [53],
+    });
+  });
+
   it('takes the longest stop timeout of the containers, 30 s where one says nothing', () => {
     const of = (...timeouts: (number | undefined)[]) =>
       translate.toTaskDefinition(

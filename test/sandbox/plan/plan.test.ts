@@ -305,6 +305,17 @@ describe('a plan', () => {
       expect(await planWith({ taskDefinitions, instances: keeping(8_081) })).toMatchObject({ drainsAll: true });
     });
 
+    it('finds room where another task has the same port of UDP', async () => {
+      const tasks = [...one.tasks, aTask('job', INSTANCES[1], { ...exports, startedAtMs: START_MS + 3_500_000 })];
+      const udp = { ...exporter, hostPorts: [], udpHostPorts: [8_080] };
+      const withPorts = (ports: object) => planWith({ taskDefinitions: [{ ...web, ...ports }, udp], tasks });
+      expect(await withPorts({ hostPorts: [8_080] })).toMatchObject({ drainsAll: true, limits: [] });
+      expect((await withPorts({ udpHostPorts: [8_080] })).stuck).toMatchObject(noRoom);
+      const instances = aSnapshot().cluster.instances.map((each) => ({ ...each, udpPorts: [8_080] }));
+      const taskDefinitions = [{ ...web, udpHostPorts: [8_080] }];
+      expect((await planWith({ taskDefinitions, instances })).stuck).toMatchObject(noRoom);
+    });
+
     it('finds no room where no GPU is left', async () => {
       const taskDefinitions = [{ ...web, gpus: 1 }];
       const instances = (gpus?: number) =>
