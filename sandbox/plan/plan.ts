@@ -2,7 +2,6 @@ import type { Params } from '../scenarios.ts';
 import type { Change } from './change.ts';
 import type { Estimate, Estimates, Rate } from './estimates.ts';
 import type { Prerequisite } from './hooks.ts';
-import type { Limit } from './limits.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Bound, TrialResult } from './trial.ts';
 
@@ -96,4 +95,22 @@ export interface Findings {
   readonly withoutDrain: readonly TrialResult[];
   /** Of what may come instead of the change, with a drain (leaving.ts, `otherChoices`). */
   readonly others: readonly TrialResult[];
+}
+
+/** Something of the snapshot that the plan does not model. */
+export interface Limit {
+  readonly what: string;
+  /** What may be otherwise because of it. */
+  readonly effect: string;
+  /** Tasks may be killed because of it, a drain may get stuck, or the change may fail: then the verdict is not *Go*. */
+  readonly isRisk?: true;
+  /** What finds no room in the plan may find it because of this: a verdict that rests on that names it. */
+  readonly mayMakeRoom?: true;
+}
+
+/** What a plan takes from elsewhere than the snapshot. */
+export interface Given {
+  readonly estimates: Estimates;
+  /** Of the deployment. */
+  readonly params: Params;
 }
