@@ -33,8 +33,8 @@ import { presentUnknown } from './snapshot.ts';
 /** Nothing is judged by how many requests come. */
 const REQUEST_RATES = 'cloudwatch:GetMetricData';
 
-/** One rehearsal says whether there is room. A plan says how much differs from one rehearsal to the next. */
-const SEEDS = [1];
+/** A rehearsal for each kind of new instance says whether there is room. A plan says how much else may differ. */
+const MOST_REHEARSALS = 10;
 
 export async function doctorGroup(
   { verbose, ...source }: SnapshotSource & DoctorOptions,
@@ -207,7 +207,8 @@ async function rehearsalFindings(snapshot: Snapshot): Promise<Finding[]> {
   const params = paramsIn(snapshot);
   const estimates = estimatesOf(snapshot);
   const blueprint = blueprintOf(snapshot, estimates, params);
-  const played = await playAll({ blueprint, change, others: [], params, seeds: SEEDS });
+  const seeds = blueprint.kinds.slice(0, MOST_REHEARSALS).map((_, i) => i + 1);
+  const played = await playAll({ blueprint, change, others: [], params, seeds });
   const plan = concluded({
     snapshot,
     change,
@@ -239,7 +240,7 @@ function outcomeFinding(plan: Plan, where: string): Finding {
   const [drain] = drains;
   const { tasks } = killed.withDrain;
   if (!drain || !drainsAll) {
-    const outcome = Object.keys(drain?.outcomes ?? {})[0] ?? 'not drained';
+    const outcome = Object.keys(drain?.outcomes ?? {}).find((each) => each !== 'drained') ?? 'not drained';
     const kills = tasks === 0 ? 'no task is killed' : `${counted(tasks, 'task')} may be killed`;
     return { level: 'error', where, what: `it ends as ${outcome}, and ${kills}.` };
   }

@@ -77,7 +77,7 @@ export async function plan(options: PlanOptions, target: Target, { print, printJ
     print(presentPlan(found, page));
     if (options.report !== undefined) {
       const { planPage } = await import('../sandbox/plan/report.ts'); // the charting library takes a second to load
-      await writeFile(options.report, planPage(found, played.drills));
+      await writeFile(options.report, planPage(found, played.drill));
       print(`\nThe report is in ${options.report}.`);
     }
     return found.go ? 0 : 1;

@@ -138,11 +138,19 @@ export function hostsInService({ group, cluster }: Snapshot): SnapshotInstance[]
   // An agent may have registered again.
   const first = new Map(newestFirst.map(({ ec2InstanceId, registeredAtMs }) => [ec2InstanceId, registeredAtMs]));
   const oldestFirst = group.instances.toSorted((a, b) => (first.get(a.id) ?? 0) - (first.get(b.id) ?? 0));
-  const inOrder = group.terminationPolicies?.[0] === 'NewestInstance' ? oldestFirst.toReversed() : oldestFirst;
-  return inOrder.flatMap(({ id, state }) => {
+  const byAge = group.terminationPolicies?.[0] === 'NewestInstance' ? oldestFirst.toReversed() : oldestFirst;
+  return fullestZoneFirst(byAge).flatMap(({ id, state }) => {
     const host = hosts.get(id);
     return state === 'InService' && host && SERVING.has(host.status) ? host : [];
   });
+}
+
+/** Auto Scaling takes an instance of the zone that has most of them (facts 108 termination-policies). */
+function fullestZoneFirst<Of extends { readonly zone?: string | undefined }>(instances: readonly Of[]): Of[] {
+  const zones = [...Map.groupBy(instances, ({ zone }) => zone).values()];
+  const place = new Map(instances.map((each, i) => [each, i]));
+  const first = ([each]: readonly Of[]) => (each ? (place.get(each) ?? 0) : 0);
+  return instances.flatMap(() => zones.sort((a, b) => b.length - a.length || first(a) - first(b))[0]?.shift() ?? []);
 }
 
 const SERVING: ReadonlySet<string> = new Set(['ACTIVE', 'DRAINING']);
@@ -235,7 +243,7 @@ function subnetsOf(members: readonly Member[]): GroupSpec['zoneAttributes'] {
 }
 
 /** No one knows which of its types Auto Scaling launches: a new instance is like one of the members, in any zone. */
-function kindsIn(snapshot: Snapshot): Kind[] {
+export function kindsIn(snapshot: Snapshot): Kind[] {
   const members = membersOf(snapshot);
   const isLaunched = launchedAttributes(members);
   const provider = providerOf(snapshot);

@@ -55,7 +55,7 @@ function complaintAbout(change: Change, snapshot: Snapshot): string | undefined 
       );
       const free = members.filter(({ instanceId }) => !isProtected.has(instanceId)).length;
       if (change.count > free) {
-        return `--count ${change.count} is too many: ${free} of the instances of the group ${name} ${free === 1 ? 'is' : 'are'} not protected from scale-in, and Auto Scaling terminates no other. End their protection first.`;
+        return `--count ${change.count} is too many: ${free === 0 ? 'all instances' : `all but ${free} of the instances`} of the group ${name} are protected from scale-in, and Auto Scaling terminates none of these. End their protection first.`;
       }
       if (members.length - change.count < minSize) {
         return `--count ${change.count} leaves ${presentCount(members.length - change.count)}, fewer than the minimum size of the group ${name}, which is ${minSize}${without}.`;
@@ -130,6 +130,11 @@ export function begin(change: Change, region: Region, group: string): () => bool
 export function isEndless(change: Change, { autoScaling }: Region, group: string): boolean {
   const { suspended } = autoScaling.group(group);
   return change.kind === 'instance-refresh' && NEEDED.some((process) => suspended.has(process));
+}
+
+/** Whether the group launches instances for the change. */
+export function launches(change: Change): boolean {
+  return change.kind === 'terminate' ? !change.shrinks : change.kind !== 'scale-in';
 }
 
 /** The change in words. */

@@ -3,7 +3,7 @@ import { SIGNAL_SECONDS } from '../region/auto-scaling/deployments.ts';
 import type { Change } from './change.ts';
 import type { Estimates } from './estimates.ts';
 import { deadlineTimesOf, hookTimesOf } from './hooks.ts';
-import { harderChoices, obstaclesIn, unseenObstacles } from './obstacles.ts';
+import { harderChoices, obstaclesIn, unplayedKinds, unseenObstacles } from './obstacles.ts';
 import type { DrainForecast, Findings, Plan, Spread } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';
 import { type Bound, countsOf, killedIn, sumOf, type TrialResult } from './trial.ts';
@@ -17,7 +17,12 @@ export function concluded(findings: Findings): Plan {
   const { group, cluster } = snapshot;
   const drains = forecasts(withDrain);
   const stuck = obstaclesIn(findings);
-  const allLimits = [...limits, ...harderChoices(findings), ...unseenObstacles(snapshot, change, stuck)];
+  const allLimits = [
+    ...limits,
+    ...unplayedKinds(findings),
+    ...harderChoices(findings),
+    ...unseenObstacles(snapshot, change, stuck),
+  ];
   const failures = [...new Set(withDrain.flatMap(({ failure, ended }) => failure ?? (ended ? [] : NEVER_ENDS)))];
   const rates = ratesOf(estimates);
   const most = (results: readonly TrialResult[], of: (result: TrialResult) => number) =>

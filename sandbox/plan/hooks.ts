@@ -227,10 +227,14 @@ function* prerequisites(snapshot: Snapshot, params: Params): Generator<Prerequis
   }
 }
 
+export function defaultOf(setting: string) {
+  return PARAMS[setting as keyof typeof PARAMS]?.default;
+}
+
 /** The settings of a plan that the deployed function does not have. */
 function triedSettings({ drain }: Snapshot, params: Params) {
   return Object.entries(params).flatMap(([name, value]) => {
-    const deployed = drain?.params[name] ?? PARAMS[name as keyof typeof PARAMS]?.default;
+    const deployed = drain?.params[name] ?? defaultOf(name);
     if (name === 'dryRun' || String(value) === String(deployed)) return [];
     return { typed: `${name}=${value}`, deployed: `${name}=${deployed}` };
   });

@@ -22,10 +22,16 @@ export function leavingIn(snapshot: Snapshot, change: Change): string[] {
   return membersOf(snapshot).map(({ instanceId }) => instanceId);
 }
 
-/** Those that may leave instead, because the plan does not know how Auto Scaling chooses. */
+/** Those that may leave instead, because the plan does not know how Auto Scaling chooses within the fullest zones, or of two that are alike. */
 export function othersThatMayLeave(snapshot: Snapshot, change: Change): string[] {
   if (change.kind !== 'scale-in' || (isChosenByAge(snapshot) && isInOneZone(snapshot))) return [];
-  return unprotectedIn(snapshot).slice(change.count);
+  const zoneOf = new Map(snapshot.group.instances.map(({ id, zone }) => [id, zone]));
+  const sizes = Map.groupBy(snapshot.group.instances, ({ zone }) => zone);
+  const fullest = Math.max(...[...sizes.values()].map(({ length }) => length));
+  const mayLose = (zone: string | undefined) => (sizes.get(zone)?.length ?? 0) > fullest - change.count;
+  return unprotectedIn(snapshot)
+    .slice(change.count)
+    .filter((id) => mayLose(zoneOf.get(id)));
 }
 
 /** In the order in which a scale-in takes them in a plan. */
@@ -39,24 +45,42 @@ function unprotectedIn(snapshot: Snapshot): string[] {
 const MOST_REHEARSED = 20;
 
 /**
- * The same with one of the others, to be rehearsed as well: first those with a service, a job or a lost agent that no rehearsal before has,
- * then the fullest.
+ * The same with others in their place, to be rehearsed as well. First come those with a service, a job or a lost agent that no rehearsal
+ * before has, then the fullest. Where several leave, those that share what few have leave together.
  */
 export function otherChoices(snapshot: Snapshot, change: Change): Extract<Change, { kind: 'terminate' }>[] {
-  const [, ...rest] = leavingIn(snapshot, change);
-  const met = new Set(leavingIn(snapshot, change).flatMap((id) => featuresOf(id, snapshot)));
-  const fullestFirst = othersThatMayLeave(snapshot, change).toSorted(
-    (a, b) => memoryOn(b, snapshot) - memoryOn(a, snapshot),
-  );
+  const planned = leavingIn(snapshot, change);
+  const others = othersThatMayLeave(snapshot, change);
+  const swaps = newFirst(others, planned, snapshot).map((id) => [...planned.slice(1), id]);
+  const alike = rarestFirst([...planned, ...others], snapshot);
+  const groups = planned.length < 2 ? [] : others.map((_, i) => alike.slice(i, i + planned.length));
+  const choices = [...groups.slice(0, MOST_REHEARSED / 2), ...swaps];
+  return choices
+    .filter((instanceIds) => instanceIds.some((id) => others.includes(id)))
+    .slice(0, MOST_REHEARSED)
+    .map((instanceIds) => ({ kind: 'terminate', instanceIds, shrinks: true }));
+}
+
+function newFirst(instanceIds: readonly string[], before: readonly string[], snapshot: Snapshot): string[] {
+  const met = new Set(before.flatMap((id) => featuresOf(id, snapshot)));
+  const fullestFirst = instanceIds.toSorted((a, b) => memoryOn(b, snapshot) - memoryOn(a, snapshot));
   const isNew = (id: string) => {
     const features = featuresOf(id, snapshot).filter((feature) => !met.has(feature));
     for (const feature of features) met.add(feature);
     return features.length > 0;
   };
-  const inOrder = new Set([...fullestFirst.filter(isNew), ...fullestFirst]);
-  return [...inOrder].slice(0, MOST_REHEARSED).map((id) => {
-    return { kind: 'terminate', instanceIds: [...rest, id], shrinks: true };
-  });
+  return [...new Set([...fullestFirst.filter(isNew), ...fullestFirst])];
+}
+
+function rarestFirst(instanceIds: readonly string[], snapshot: Snapshot): string[] {
+  const features = new Map(instanceIds.map((id) => [id, new Set(featuresOf(id, snapshot))]));
+  const having = Map.groupBy(
+    [...features.values()].flatMap((each) => [...each]),
+    (feature) => feature,
+  );
+  const rarityOf = (id: string) =>
+    Math.min(...[...(features.get(id) ?? [])].map((each) => having.get(each)?.length ?? 0));
+  return instanceIds.toSorted((a, b) => rarityOf(a) - rarityOf(b) || memoryOn(b, snapshot) - memoryOn(a, snapshot));
 }
 
 /** What may make one instance harder to drain than another. */

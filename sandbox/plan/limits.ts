@@ -1,6 +1,6 @@
 import { duration } from '../../src/adapters/duration.ts';
 import { hostsIn, hostsInService, isLeaving, isUnderstood, newTasksFail, suspendedIn } from './build.ts';
-import type { Change } from './change.ts';
+import { type Change, launches } from './change.ts';
 import { LONGEST_DEREGISTRATION_SECONDS } from './estimates.ts';
 import { isChosenByAge, isInOneZone, leavingIn, otherChoices, othersThatMayLeave } from './leaving.ts';
 import { attributesNamedIn } from './placement-attributes.ts';
@@ -67,11 +67,6 @@ function* groupLimits({ group, cluster }: Snapshot): Generator<Limit> {
       };
     }
   }
-}
-
-/** Whether the group launches instances for the change. */
-function launches(change: Change): boolean {
-  return change.kind === 'terminate' ? !change.shrinks : change.kind !== 'scale-in';
 }
 
 /** What new instances are like, and whether any come. */
@@ -217,7 +212,7 @@ function* serviceLimits(service: SnapshotService, { cluster }: Snapshot): Genera
     yield {
       what: `The service ${name} has the deployment strategy ${deploymentStrategy}${inProgress ? ', and a deployment is in progress' : ''}.`,
       effect:
-        'The plan has deployments replace the tasks one after the other (ROLLING). With this strategy, the old and the new tasks run side by side until the bake time is over: others may find no room meanwhile, and drains get stuck.',
+        'The plan has deployments replace the tasks one after the other (ROLLING). During a deployment with this strategy, the old and the new tasks run side by side until the bake time is over: others may find no room meanwhile, and drains get stuck.',
       ...(inProgress && { isRisk: true }),
     };
   }
@@ -310,8 +305,10 @@ function* changeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
   const others = othersThatMayLeave(snapshot, change).length;
   if (others > 0) {
     const rehearsed = otherChoices(snapshot, change).length;
-    const count =
-      rehearsed < others
+    const several = change.kind === 'scale-in' && change.count > 1;
+    const count = several
+      ? `${rehearsed} other choices are`
+      : rehearsed < others
         ? `${rehearsed} of the ${others} others are`
         : others === 1
           ? 'That is'
@@ -327,7 +324,7 @@ function* changeLimits(snapshot: Snapshot, change: Change): Generator<Limit> {
   const missing = suspendedIn(snapshot).filter((process) => needed.includes(process));
   if (change.kind === 'rolling-update' && missing.length > 0) {
     yield {
-      what: `A rolling update of CloudFormation needs the processes ${needed.join(', ')}, and ${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} suspended.`,
+      what: `A rolling update of CloudFormation needs the processes ${needed.join(' and ')}; of these, ${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} suspended.`,
       effect: 'The update may wait or fail.',
       isRisk: true,
     };

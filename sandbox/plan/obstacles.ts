@@ -6,7 +6,8 @@ import {
   sentenceOnCause,
 } from '../../src/adapters/present-explanation.ts';
 import type { Cause, CauseKind } from '../../src/domain/diagnose.ts';
-import type { Change } from './change.ts';
+import { kindsIn } from './build.ts';
+import { type Change, launches } from './change.ts';
 import { presentNeed, TOO_SHORT_REMEDY } from './drain-time.ts';
 import type { Estimates } from './estimates.ts';
 import { policiesOf } from './hooks.ts';
@@ -34,7 +35,12 @@ export function obstaclesIn({ snapshot, params, estimates, withDrain }: Findings
     .filter(([first]) => first?.lack !== undefined || first?.causes.length || !explained.has(first?.group ?? ''))
     .map((each): Obstacle => {
       const { group = '', causes = [], lack } = each.at(-1) ?? {};
-      const fixes = lack === undefined ? causes.map((cause) => fixFor(cause, group, snapshot)) : [TOO_SHORT_REMEDY];
+      const fixes =
+        lack !== undefined
+          ? [TOO_SHORT_REMEDY]
+          : isUnknown(group)
+            ? ['Take the snapshot again; if the service has been deleted, stop its tasks.']
+            : causes.map((cause) => fixFor(cause, group, snapshot));
       return {
         group,
         instances: [...new Set(each.map(({ instanceId }) => instanceId))],
@@ -71,6 +77,7 @@ export function* harderChoices(findings: Findings): Generator<Limit> {
     (other) => killedIn(other) > 0 || other.drains.some(({ outcome }) => outcome !== 'drained'),
   );
   const drains = failing.flatMap((other) => other.drains.filter(({ instanceId }) => !planned.has(instanceId)));
+  const first = failing[0]?.drains.map(({ instanceId }) => instanceId) ?? [];
   if (drains.length === 0) return;
   const ids = [...new Set(drains.map(({ instanceId }) => instanceId))];
   const which = ids.length > MOST_NAMED ? `one of ${ids.length} instances` : ids.join(' or ');
@@ -80,8 +87,19 @@ export function* harderChoices(findings: Findings): Generator<Limit> {
     .filter(({ instances }) => instances.some((id) => ids.includes(id)))
     .map(({ group, causes }) => `${group} there: ${causes.join('; ') || NO_CAUSE}.`);
   yield {
-    what: `If the scale-in takes ${which} instead, its drain may end as ${outcomes}, and ${presentMayBeKilled(killed)}.`,
-    effect: `${why.join(' ')} --change terminate --decrement --instance ${ids[0]} plans that.`.trim(),
+    what: `If the scale-in takes ${which} instead, a drain may end as ${outcomes}, and ${presentMayBeKilled(killed)}.`,
+    effect: `${why.join(' ')} --change terminate --decrement --instance ${first.join(' ')} plans that.`.trim(),
+    isRisk: true,
+  };
+}
+
+/** That there are more kinds of instances to launch than rehearsals. */
+export function* unplayedKinds({ snapshot, change, withDrain }: Findings): Generator<Limit> {
+  const kinds = kindsIn(snapshot).length;
+  if (withDrain.length >= kinds || !launches(change)) return;
+  yield {
+    what: `The group has ${kinds} kinds of instances, and the plan launches ${withDrain.length} of them.`,
+    effect: `On one of the others tasks may find no room, and drains get stuck: --trials ${kinds} rehearses each.`,
     isRisk: true,
   };
 }
@@ -115,11 +133,19 @@ export function sentenceOn(logged: LoggedCause): string {
 /** What `explain` says to do, with the command where there is one. */
 function fixFor({ cause, message }: LoggedCause, group: string, { cluster }: Snapshot): string {
   const kind = cause as CauseKind;
-  const remedy = remedyFor({ kind, message: String(message) });
+  // The Region says of a lack of instances of a capacity provider, too, that constraints are in the way.
+  const isBound = hasConstraints(group, cluster) || !/constraint/.test(String(message));
+  const remedy = remedyFor({ kind, message: isBound ? String(message) : '' });
   // To run fewer tasks frees memory and CPU, and little else.
   const isUsual = remedy === REMEDIES[kind];
   const command = isUsual ? commandFor(kind, cluster.name, group.replace(/^service:/, '')) : undefined;
   return sentence(command === undefined ? remedy : `${remedy} (aws ecs ${command})`);
+}
+
+function hasConstraints(group: string, { services, taskDefinitions }: Snapshot['cluster']): boolean {
+  const service = services.find(({ name }) => name === serviceOf({ group }));
+  const definition = taskDefinitions.find(({ name }) => name === service?.taskDefinition);
+  return [service, definition].some((each) => (each?.placementConstraints.length ?? 0) > 0);
 }
 
 function commandFor(cause: CauseKind, cluster: string, service: string): string | undefined {

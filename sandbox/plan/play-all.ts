@@ -6,7 +6,7 @@ import type { Drainer, DrillResult } from '../result.ts';
 import type { Params } from '../scenarios.ts';
 import type { Blueprint } from './build.ts';
 import type { Change } from './change.ts';
-import type { TrialResult } from './trial.ts';
+import { killedIn, type TrialResult } from './trial.ts';
 import type { Played, Task } from './worker.ts';
 
 /** Without a drain the tasks end nearly alike in every rehearsal. */
@@ -22,7 +22,7 @@ export interface Rehearsals {
   readonly others: readonly Change[];
   readonly params: Params;
   readonly seeds: readonly number[];
-  /** Whether to return the full record of the first trial, with and without a drain. */
+  /** Whether to return the full record of a trial: of the first that fails, else of the first. */
   readonly reports?: boolean;
   /** Called after each trial with the number of trials done. */
   readonly onProgress?: (done: number, all: number) => void;
@@ -34,32 +34,36 @@ export async function playAll(rehearsals: Rehearsals): Promise<{
   readonly withoutDrain: TrialResult[];
   /** In the order of the others. */
   readonly others: TrialResult[];
-  readonly drills: DrillResult<Drainer>[];
+  readonly drill: DrillResult<Drainer> | undefined;
 }> {
   const { blueprint, change, others, params, seeds, reports = false, onProgress } = rehearsals;
   const { cluster, name } = blueprint.group;
   // Once, before several lanes would each do it.
   await packagedOnce({ cluster, autoScalingGroups: groupsSetting(name), ...params });
   const task =
-    (drains: boolean) =>
-    (seed: number, i: number): Task => {
-      return { blueprint, change, params, seed, drains, reports: reports && i === 0 };
-    };
+    (drains: boolean, played = change, reports = false) =>
+    (seed: number): Task => ({ blueprint, change: played, params, seed, drains, reports });
   const without = seeds.slice(0, MOST_WITHOUT_DRAIN);
-  const [seed = 1] = seeds;
   const tasks = [
     ...seeds.map(task(true)),
     ...without.map(task(false)),
-    ...others.map((other): Task => ({ blueprint, change: other, params, seed, drains: true, reports: false })),
+    ...others.flatMap((other) => seeds.slice(0, 1).map(task(true, other))),
   ];
   const played = await inLanes(tasks, (done) => onProgress?.(done, tasks.length));
   const results = played.map(({ result }) => result);
+  const withDrain = results.slice(0, seeds.length);
+  const shown = reports ? (withDrain.find(isFailure) ?? withDrain[0]) : undefined;
+  const [again] = shown ? await inLanes([task(true, change, true)(shown.seed)], () => {}) : [];
   return {
-    withDrain: results.slice(0, seeds.length),
+    withDrain,
     withoutDrain: results.slice(seeds.length, seeds.length + without.length),
     others: results.slice(seeds.length + without.length),
-    drills: played.flatMap(({ drill }) => drill ?? []),
+    drill: again?.drill,
   };
+}
+
+function isFailure(result: TrialResult): boolean {
+  return killedIn(result) > 0 || result.drains.some(({ outcome }) => outcome !== 'drained');
 }
 
 /** The results, in the order of the tasks. */

@@ -12,9 +12,8 @@ import { presentFigures } from './verdict.ts';
 /** More lines than these look alike. */
 const MOST_LINES = 4;
 
-/** The drills are the first rehearsal, with and without a drain. */
-export function planPage(plan: Plan, drills: readonly DrillResult[]): string {
-  const [chosen] = drills;
+/** With one rehearsal in full: the first that fails, else the first. */
+export function planPage(plan: Plan, chosen: DrillResult | undefined): string {
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -35,6 +34,7 @@ ${PATTERNS}
 <main>
 ${stuckSection(plan)}
 ${drainsSection(plan)}
+${chosen && html`<p>The charts show one rehearsal: the first that fails, or the first if none does.</p>`}
 ${chosen && runningSection(plan, chosen)}
 ${chosen && memorySection([chosen])}
 ${chosen && timelineSection(chosen, 'The ids of tasks are those of the rehearsal, not of your cluster.')}
@@ -116,7 +116,7 @@ function runningSection({ services }: Plan, drill: DrillResult): Html | undefine
   return html`<section aria-labelledby="running">
 <h2 id="running">How many tasks run</h2>
 <figure>
-<figcaption>The first rehearsal${services.length > shown.length ? `, and the ${shown.length} services that lose most` : ''}.</figcaption>
+<figcaption>${services.length > shown.length ? `The ${shown.length} services that lose most.` : 'Each service.'}</figcaption>
 <ul class="legend">${lines.map((line, i) => html`<li>${stepsSwatchOf(i)} ${line.name}</li>`)}</ul>
 ${scrolling(name, stepsChart(lines, drill.virtualSeconds, name), 'chart')}
 </figure>

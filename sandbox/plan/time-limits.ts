@@ -1,7 +1,9 @@
 import { duration } from '../../src/adapters/duration.ts';
 import type { Params } from '../scenarios.ts';
 import { hangsInStarting, hangsInStopping } from './build.ts';
-import type { Change } from './change.ts';
+import { type Change, launches } from './change.ts';
+import { presentNeed } from './drain-time.ts';
+import type { ServiceEstimates } from './estimates.ts';
 import { policiesOf } from './hooks.ts';
 import { leavingIn, othersThatMayLeave } from './leaving.ts';
 import type { Given, Limit } from './plan.ts';
@@ -81,17 +83,37 @@ export function* slowerThanPlanned(snapshot: Snapshot, change: Change, given: Gi
         ...isRisk,
       };
     }
-    const { start, deregistration, stopTimeout } = services.get(serviceOf({ group }) ?? '') ?? {};
-    if (!start?.longestSeconds || there.length === 0) continue;
-    const rest = (deregistration?.seconds ?? 0) + (stopTimeout?.seconds ?? 0);
-    if (start.longestSeconds + rest >= deadlineSeconds && start.seconds + rest < deadlineSeconds) {
-      yield {
-        what: `Tasks of ${group} have taken up to ${duration(start.longestSeconds)} to start.`,
-        effect: `The plan has each take ${duration(start.seconds)}, ${start.source}. If one takes as long again, drains get stuck.`,
-        isRisk: true,
-      };
-    }
+    const service = services.get(serviceOf({ group }) ?? '');
+    if (service && there.length > 0) yield* slowService(group, service, deadlineSeconds);
   }
+  const { longestSeconds = 0, seconds, source } = given.estimates.launch;
+  if (launches(change) && longestSeconds >= deadlineSeconds) {
+    yield {
+      what: `Instances of the group have taken up to ${duration(longestSeconds)} to launch.`,
+      effect: `The plan has each take ${duration(seconds)}, ${source}. If one takes as long again, drains that need its room get stuck.`,
+      isRisk: true,
+    };
+  }
+}
+
+function* slowService(group: string, times: ServiceEstimates, deadlineSeconds: number): Generator<Limit> {
+  const { start, stop, deregistration, stopTimeout } = times;
+  const leaves = deregistration?.seconds ?? 0;
+  if (leaves + stopTimeout.seconds >= deadlineSeconds && leaves + stop.seconds < deadlineSeconds) {
+    yield {
+      what: `Of ${group}, ${presentNeed(leaves, stopTimeout.seconds)}, and a drain has ${deadlineSeconds} s to its deadline.`,
+      effect: `The plan has each stop within ${duration(stop.seconds)}, ${stop.source}. One that takes its whole stop timeout is killed.`,
+      isRisk: true,
+    };
+  }
+  const rest = leaves + stopTimeout.seconds;
+  if (!start.longestSeconds || start.longestSeconds + rest < deadlineSeconds || start.seconds + rest >= deadlineSeconds)
+    return;
+  yield {
+    what: `Tasks of ${group} have taken up to ${duration(start.longestSeconds)} to start.`,
+    effect: `The plan has each take ${duration(start.seconds)}, ${start.source}. If one takes as long again, drains get stuck.`,
+    isRisk: true,
+  };
 }
 
 export function deadlineIn(snapshot: Snapshot, params: Params): number {

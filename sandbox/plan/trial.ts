@@ -153,9 +153,16 @@ export async function playChange(
   if (!region) throw new Error('The change did not begin.');
   // A hook of others is among them where it has ended the drain.
   const hooks = [...drainedHooksIn(scenario.params), ...(scenario.foreignHooks ?? [])];
-  const drains = drainsOfOurs(result.drains, hooks);
   const seconds = endedAtMs === undefined ? undefined : (endedAtMs - startMs) / 1000;
+  const later = heldAfter(seconds, result.events);
+  const drains = drainsOfOurs(result.drains, hooks).filter(({ instanceId }) => !later.has(instanceId));
   return toTrialResult({ ...result, drains }, region, seconds);
+}
+
+/** The instances that leave only after the change has ended, because ECS or Auto Scaling scales the group in. */
+function heldAfter(seconds = Number.POSITIVE_INFINITY, events: readonly DrillEvent[]): ReadonlySet<string> {
+  const holds = events.flatMap((event) => (event.kind === 'lifecycle' && event.what === 'held' ? event : []));
+  return new Set(holds.flatMap(({ instanceId, second }) => (second > seconds ? instanceId : [])));
 }
 
 /**

@@ -1,6 +1,7 @@
 import { duration } from '../../src/adapters/duration.ts';
 import { tasksOf } from '../../src/adapters/present-explanation.ts';
 import { presentChange } from './change.ts';
+import { defaultOf } from './hooks.ts';
 import type { Plan, RequestsLost } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';
 import { sumOf } from './trial.ts';
@@ -25,12 +26,14 @@ export function presentRequestsLost({ withDrain, withoutDrain, counted, services
 }
 
 /** A plan sets it where the group has a hook. */
-const IMPLIED = { createLifecycleHooks: true };
+const IMPLIED = 'createLifecycleHooks';
 
 /** The figures of a plan, each with its name. */
 export function presentFigures(plan: Plan) {
   const { seconds, lowestReservationPercent, killed, requestsLost, calls, dollars, params } = plan;
-  const settings = Object.entries(params).flatMap(([name, value]) => (name in IMPLIED ? [] : `${name}=${value}`));
+  const settings = Object.entries(params).flatMap(([name, value]) =>
+    name === IMPLIED || String(value) === String(defaultOf(name)) ? [] : `${name}=${value}`,
+  );
   return [
     ['settings', settings.length > 0 ? settings.join(', ') : 'the defaults'],
     ['the whole change', `${duration(seconds.p50)}, 95 % within ${duration(seconds.p95)}`],
@@ -99,7 +102,7 @@ export function verdictOn(plan: Omit<Plan, 'verdict'>, snapshot: Snapshot): stri
       ? limits.flatMap(({ mayMakeRoom, what, effect }) => (mayMakeRoom ? `${what} ${effect}` : []))
       : []),
     // Of a change that does not drain they are beside the point.
-    ...(plan.drainsAll && risks.length > 0 ? [`But the plan does not model this: ${risks.join(' ')}`] : []),
+    ...(plan.drainsAll && risks.length > 0 ? [`But check this: ${risks.join(' ')}`] : []),
     ...plan.troubles,
     ...failures.map((failure) => `The change itself fails: ${failure}`),
     ...weakPoints(limits.length, times.filter(({ assumed }) => assumed).length),

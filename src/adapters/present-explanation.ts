@@ -136,7 +136,7 @@ export const MANAGED_DRAINING = {
   },
   unwatched: {
     what: 'ECS managed draining drains the instances of the group, for up to 48 hours each, and nothing reports it.',
-    fix: 'Deploy with superviseManagedDraining=true, or turn managed draining off on the capacity provider.',
+    fix: 'Deploy with superviseManagedDraining=true.',
   },
 };
 

@@ -83,7 +83,7 @@ async function drawPlan(path: string): Promise<void> {
   if (!stuck) throw new Error('There is no scenario stuck.');
   const { plan, drills } = await prove(stuck, 5);
   const file = join(folder, 'plan.html');
-  await writeFile(file, planPage(plan, drills));
+  await writeFile(file, planPage(plan, drills[0]));
   const page = await browser.newPage({ viewport: { width: 1160, height: 900 }, deviceScaleFactor: SCALE });
   await page.goto(pathToFileURL(file).href);
   const box = await page.locator('section').nth(2).boundingBox();

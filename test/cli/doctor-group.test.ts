@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -47,6 +47,30 @@ const JOB: Changes['cluster'] = {
 };
 
 describe('ecs-drain doctor of a group without a stack', () => {
+  it('rehearses each kind of instance that the group may launch, as the plan does', async () => {
+    const types = ['m5.large', 'm5.xlarge'];
+    const { instances } = aSnapshot().cluster;
+    const path = await fileWith({
+      service: { placementConstraints: [{ type: 'memberOf', expression: 'attribute:ecs.instance-type == m5.large' }] },
+      cluster: {
+        instances: instances.map((each, i) => ({
+          ...each,
+          memoryMiB: 7_680 * (i + 1),
+          attributes: { ...each.attributes, 'ecs.instance-type': types[i] ?? '' },
+        })),
+        tasks: aSnapshot().cluster.tasks.map((each) => ({ ...each, ec2InstanceId: INSTANCES[0] })),
+      },
+    });
+    const { doctor, said } = await opinionsOn(path);
+    expect(doctor.healthy).toBe(false);
+    expect(said).toContain('it ends as timed-out, and 4 tasks may be killed.');
+    const report = `${path}.html`;
+    const change = ['--change', 'terminate', '--instance', INSTANCES[0], '--trials', '2', '--report', report];
+    expect((await run('plan', '--snapshot', path, ...change)).status).toBe(1);
+    // The page shows the rehearsal that fails.
+    expect(await readFile(report, 'utf8')).toMatch(/\d+ tasks ran on it; 4 were killed/);
+  });
+
   it('finds nothing wrong with a healthy group, as the plan does, and says with what settings it judges', async () => {
     const { plan, doctor, said } = await opinionsOn(await fileWith({ group: { hooks: [] }, drain: undefined }));
     expect([plan.drainsAll, doctor.healthy]).toEqual([true, true]);

@@ -200,7 +200,7 @@ describe('what docs/soak.md says about its month', () => {
 describe('what docs/plan.md says about the calls of a snapshot', () => {
   it('is what it makes', () => {
     const page = wordsOf('docs/plan.md');
-    expect(page).toContain(`A snapshot makes ${MOST_CALLS} calls, or as many as`);
+    expect(page).toContain(`A snapshot makes ${MOST_CALLS} calls at most, or as many as`);
     expect(page).toContain(`It paces itself to ${BURST} calls at once and ${PER_SECOND} a second`);
   });
 });

@@ -102,9 +102,19 @@ describe('the hook that a plan rehearses', () => {
       const unwatched = await planOf({ group: { hooks: [ECS_HOOK] }, cluster, drain: deployed });
       expect(unwatched).toMatchObject({ go: true, prerequisites: [], heldBy: [ECS_HOOK.name] });
       expect(unwatched.troubles).toEqual([
-        'ECS managed draining drains the instances of the group, for up to 48 hours each, and nothing reports it. Deploy with superviseManagedDraining=true, or turn managed draining off on the capacity provider.',
+        'ECS managed draining drains the instances of the group, for up to 48 hours each, and nothing reports it. Deploy with superviseManagedDraining=true.',
       ]);
     }
+  });
+
+  it('has no drain of what ECS scales in after the change', async () => {
+    const provider = { name: 'p', managedScaling: true, managedTerminationProtection: false, managedDraining: true };
+    const instances = aSnapshot().cluster.instances.map((each) => ({ ...each, capacityProvider: 'p' }));
+    const cluster = { instances, capacityProviders: [{ ...provider, autoScalingGroup: 'web' }] };
+    const drain = { ...DEPLOYED, params: { superviseManagedDraining: 'true' } };
+    const { drains, heldBy } = await planOf({ group: { hooks: [ECS_HOOK] }, drain, cluster });
+    expect(drains.map(({ instanceId }) => instanceId)).toEqual([INSTANCES[0]]);
+    expect(heldBy).toHaveLength(2);
   });
 
   it('has one drain for an instance that several hooks hold, with its calls once', async () => {

@@ -6,7 +6,7 @@ import { type Change, refuseImpossible } from '../../../sandbox/plan/change.ts';
 import { concluded } from '../../../sandbox/plan/conclude.ts';
 import { estimatesOf } from '../../../sandbox/plan/estimates.ts';
 import { prerequisitesOf, rehearsedParams, type SnapshotHook } from '../../../sandbox/plan/hooks.ts';
-import { otherChoices } from '../../../sandbox/plan/leaving.ts';
+import { leavingIn, otherChoices, othersThatMayLeave } from '../../../sandbox/plan/leaving.ts';
 import { limitsOf } from '../../../sandbox/plan/limits.ts';
 import type { Snapshot, SnapshotInstance, SnapshotService, SnapshotTask } from '../../../sandbox/plan/snapshot.ts';
 import { type PlannedDrain, play, type TrialResult } from '../../../sandbox/plan/trial.ts';
@@ -1076,7 +1076,7 @@ describe('a change', () => {
           instances: aSnapshot().group.instances.map((each, i) => ({ ...each, protectedFromScaleIn: i === 0 })),
         },
       },
-      /^--count 2 is too many: 1 of the instances of the group web is not protected from scale-in, and Auto Scaling terminates no other\./,
+      /^--count 2 is too many: all but 1 of the instances of the group web are protected from scale-in, and Auto Scaling terminates none of these\./,
     ],
     [
       'an instance of another group',
@@ -1186,9 +1186,7 @@ describe('a scale-in of which the plan does not know the instance', () => {
     const plan = await planOf(aSnapshot({ group: BY_DEFAULT, cluster }), SCALE_IN);
     expect(plan.verdict).toMatch(/^Check first: a scale-in by 1 drains its instance/);
     expect(plan.verdict).toMatch(
-      new RegExp(
-        `If the scale-in takes ${second} instead, its drain may end as .*, and [0-9]+ tasks? may be killed\\.`,
-      ),
+      new RegExp(`If the scale-in takes ${second} instead, a drain may end as .*, and [0-9]+ tasks? may be killed\\.`),
     );
     expect(plan.verdict).toMatch(why);
     expect(plan.verdict).toContain(`--change terminate --decrement --instance ${second} plans that.`);
@@ -1230,14 +1228,34 @@ describe('a scale-in of which the plan does not know the instance', () => {
         ],
       },
     });
-    const choices = otherChoices(snapshot, { kind: 'scale-in', count: 2 });
+    const choices = otherChoices(snapshot, SCALE_IN).map(({ instanceIds }) => instanceIds);
     expect(choices).toHaveLength(20);
-    expect(choices[0]).toEqual({ kind: 'terminate', instanceIds: [ids[1], ids[28]], shrinks: true });
-    expect(choices.map(({ instanceIds }) => instanceIds[1]).slice(1, 3)).toEqual([ids[29], ids[27]]);
-    expect(limitsIn(snapshot, { kind: 'scale-in', count: 2 })).toContainEqual({
+    expect(choices.slice(0, 4)).toEqual([[ids[28]], [ids[1]], [ids[29]], [ids[27]]]);
+    expect(limitsIn(snapshot, SCALE_IN)).toContainEqual({
       what: 'Auto Scaling chooses by the termination policies Default of the group, and the plan by age.',
-      effect: 'Another instance than in the plan may leave. 20 of the 28 others are rehearsed once.',
+      effect: 'Another instance than in the plan may leave. 20 of the 29 others are rehearsed once.',
     });
+    // Of several, those with what few have leave together.
+    const pairs = otherChoices(snapshot, { kind: 'scale-in', count: 2 }).map(({ instanceIds }) => instanceIds);
+    expect(pairs[0]).toEqual([ids[28], ids[1]]);
+    expect(pairs).toContainEqual([ids[1], ids[29]]);
+  });
+
+  it('may take the other instance of the fullest zone, and none of another', () => {
+    const zones = ['a', 'a', 'b'];
+    const ids = zones.map((_, i) => `i-0000000000000000${i}`);
+    const { group, cluster } = aSnapshot();
+    const of = <Each>(each: readonly Each[], more: (i: number) => Partial<Each>) =>
+      ids.flatMap((_, i) => each.slice(0, 1).map((one) => ({ ...one, ...more(i) })));
+    const snapshot = aSnapshot({
+      group: { ...BY_DEFAULT, instances: of(group.instances, (i) => ({ id: ids[i] ?? '', zone: zones[i] ?? '' })) },
+      cluster: {
+        instances: of(cluster.instances, (i) => ({ ec2InstanceId: ids[i] ?? '', registeredAtMs: START_MS + 9 - i })),
+        tasks: [],
+      },
+    });
+    expect(leavingIn(snapshot, SCALE_IN)).toEqual([ids[1]]);
+    expect(othersThatMayLeave(snapshot, SCALE_IN)).toEqual([ids[0]]);
   });
 });
 
@@ -1279,7 +1297,7 @@ describe('the verdict of a plan', () => {
     };
     expect(said('drained', true).go).toBe(false);
     expect(said('drained', true).verdict).toMatch(
-      /^Check first: the termination of \S+ drains its instance in the one rehearsal; it takes 5 min, and no task is killed\. But the plan does not model this: A thing is so\. Drains may get stuck\. This rests on 1 thing /,
+      /^Check first: the termination of \S+ drains its instance in the one rehearsal; it takes 5 min, and no task is killed\. But check this: A thing is so\. Drains may get stuck\. This rests on 1 thing /,
     );
     expect(said('timed-out', true).verdict).toMatch(
       /^Do not go ahead yet: .*\. This rests on 1 thing that the plan does not model/,
@@ -1624,6 +1642,52 @@ describe('what a plan does not model', () => {
     if (harmless) expect(risks(harmless)).toEqual([]);
   });
 
+  it('is a risk if a task may take its whole stop timeout, even if those before were quick', () => {
+    const [web] = aSnapshot().cluster.taskDefinitions;
+    if (!web) throw new Error('The sample has a task definition.');
+    const stopped = [5, 5, 6].map((each) => ({
+      group: 'service:web',
+      taskDefinition: 'web:1',
+      stopCode: 'ServiceSchedulerInitiated',
+      createdAtMs: START_MS,
+      startedAtMs: START_MS,
+      stoppingAtMs: START_MS + 1_000,
+      executionStoppedAtMs: START_MS + 1_000 + (120 + each) * 1000,
+    }));
+    const cluster = { taskDefinitions: [{ ...web, stopTimeoutSeconds: 3_600 }], stoppedTasks: stopped };
+    const snapshot = aSnapshot({ cluster });
+    const limitsWith = (deadlineSeconds: string) =>
+      limitsOf(snapshot, TERMINATE, { estimates: estimatesOf(snapshot), params: { deadlineSeconds } });
+    expect(limitsWith('1800')).toEqual([
+      {
+        what: 'Of service:web, its tasks may need 120 s of deregistration + 3600 s of stop timeout = 3720 s, and a drain has 1800 s to its deadline.',
+        effect:
+          'The plan has each stop within 5 s, the median of 3 tasks of the service that stopped recently. One that takes its whole stop timeout is killed.',
+        isRisk: true,
+      },
+    ]);
+    expect(limitsWith('7200')).toEqual([]);
+  });
+
+  it('is a risk if a single instance took longer to launch than a drain has', () => {
+    const snapshot = aSnapshot({ group: { launchSeconds: [90, 92, 9_000] } });
+    const risks = (change: Change) => limitsIn(snapshot, change).filter(({ isRisk }) => isRisk);
+    expect(risks(TERMINATE)).toMatchObject([{ what: 'Instances of the group have taken up to 2 h 30 min to launch.' }]);
+    expect(risks(SCALE_IN)).toEqual([]);
+  });
+
+  it('is a risk if there are more kinds of instances to launch than rehearsals', async () => {
+    const instances = aSnapshot().cluster.instances.map((each, i) => ({ ...each, memoryMiB: 7_680 * (i + 1) }));
+    const plan = await planOf(aSnapshot({ cluster: { instances } }));
+    expect(plan).toMatchObject({ go: false, drainsAll: true });
+    expect(plan.limits).toContainEqual(
+      expect.objectContaining({
+        what: 'The group has 2 kinds of instances, and the plan launches 1 of them.',
+        effect: 'On one of the others tasks may find no room, and drains get stuck: --trials 2 rehearses each.',
+      }),
+    );
+  });
+
   it('is a risk if a single task of a service took too long to start', () => {
     const started = (seconds: number[], deadlineSeconds: string) => {
       const tasks = seconds.map((each, i) =>
@@ -1648,12 +1712,12 @@ describe('what a plan does not model', () => {
     [
       ['Terminate'],
       [],
-      'A rolling update of CloudFormation needs the processes Launch, Terminate, and Terminate is suspended.',
+      'A rolling update of CloudFormation needs the processes Launch and Terminate; of these, Terminate is suspended.',
     ],
     [
       ['AddToLoadBalancer'],
       ['the target group web'],
-      'A rolling update of CloudFormation needs the processes Launch, Terminate, AddToLoadBalancer, and AddToLoadBalancer is suspended.',
+      'A rolling update of CloudFormation needs the processes Launch and Terminate and AddToLoadBalancer; of these, AddToLoadBalancer is suspended.',
     ],
   ])('is a rolling update without the process %s', (suspendedProcesses, loadBalancers, sentence) => {
     const snapshot = aSnapshot({ group: { suspendedProcesses, loadBalancers } });
