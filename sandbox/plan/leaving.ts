@@ -45,8 +45,8 @@ function unprotectedIn(snapshot: Snapshot): string[] {
 const MOST_REHEARSED = 20;
 
 /**
- * The same with others in their place, to be rehearsed as well. First come those with a service, a job or a lost agent that no rehearsal
- * before has, then the fullest. Where several leave, those that share what few have leave together.
+ * The same with others in their place, to be rehearsed as well. First come those with a service, a job, an attribute or a lost agent that
+ * no rehearsal before has, then the fullest. Where several leave, those that share what few have leave together.
  */
 export function otherChoices(snapshot: Snapshot, change: Change): Extract<Change, { kind: 'terminate' }>[] {
   const planned = leavingIn(snapshot, change);
@@ -54,11 +54,20 @@ export function otherChoices(snapshot: Snapshot, change: Change): Extract<Change
   const swaps = newFirst(others, planned, snapshot).map((id) => [...planned.slice(1), id]);
   const alike = rarestFirst([...planned, ...others], snapshot);
   const groups = planned.length < 2 ? [] : others.map((_, i) => alike.slice(i, i + planned.length));
-  const choices = [...groups.slice(0, MOST_REHEARSED / 2), ...swaps];
-  return choices
+  const all = [...combinations([...planned, ...others], planned.length).take(MOST_REHEARSED + 2)];
+  const choices = all.length <= MOST_REHEARSED + 1 ? all : [...groups.slice(0, MOST_REHEARSED / 2), ...swaps];
+  return (planned.length < 2 ? swaps : choices)
     .filter((instanceIds) => instanceIds.some((id) => others.includes(id)))
     .slice(0, MOST_REHEARSED)
     .map((instanceIds) => ({ kind: 'terminate', instanceIds, shrinks: true }));
+}
+
+/** Each choice of so many. */
+function* combinations(of: readonly string[], size: number): Generator<string[]> {
+  if (size === 0) return yield [];
+  for (const [i, first] of of.entries()) {
+    for (const rest of combinations(of.slice(i + 1), size - 1)) yield [first, ...rest];
+  }
 }
 
 function newFirst(instanceIds: readonly string[], before: readonly string[], snapshot: Snapshot): string[] {
@@ -83,10 +92,15 @@ function rarestFirst(instanceIds: readonly string[], snapshot: Snapshot): string
   return instanceIds.toSorted((a, b) => rarityOf(a) - rarityOf(b) || memoryOn(b, snapshot) - memoryOn(a, snapshot));
 }
 
-/** What may make one instance harder to drain than another. */
+/** What may make one instance harder to drain than another: what runs there, and what others may lack. */
 function featuresOf(instanceId: string, snapshot: Snapshot): string[] {
-  const { agentConnected } = hostsIn(snapshot.cluster).get(instanceId) ?? {};
-  return [...tasksOn(instanceId, snapshot).map(({ group }) => group), ...(agentConnected ? [] : ['no agent'])];
+  const { agentConnected, attributes = {}, gpus = 0 } = hostsIn(snapshot.cluster).get(instanceId) ?? {};
+  return [
+    ...tasksOn(instanceId, snapshot).map(({ group }) => group),
+    ...(agentConnected ? [] : ['no agent']),
+    ...(gpus > 0 ? ['GPUs'] : []),
+    ...Object.entries(attributes).map(([name, value]) => `${name}=${value}`),
+  ];
 }
 
 function memoryOn(instanceId: string, snapshot: Snapshot): number {

@@ -80,14 +80,16 @@ export function* harderChoices(findings: Findings): Generator<Limit> {
   const first = failing[0]?.drains.map(({ instanceId }) => instanceId) ?? [];
   if (drains.length === 0) return;
   const ids = [...new Set(drains.map(({ instanceId }) => instanceId))];
-  const which = ids.length > MOST_NAMED ? `one of ${ids.length} instances` : ids.join(' or ');
-  const outcomes = [...new Set(drains.map(({ outcome }) => outcome))].join(' or ');
+  const few = ids.length > MOST_NAMED ? `one of ${ids.length} instances` : ids.join(' or ');
+  const which = first.length > 1 ? `${first.join(' and ')}${failing.length > 1 ? ', for example,' : ''}` : few;
+  const outcomes = new Set(drains.map(({ outcome }) => outcome));
+  if (outcomes.size > 1) outcomes.delete('drained');
   const killed = Math.max(...failing.map(killedIn));
   const why = obstaclesIn({ ...findings, withDrain: failing })
     .filter(({ instances }) => instances.some((id) => ids.includes(id)))
     .map(({ group, causes }) => `${group} there: ${causes.join('; ') || NO_CAUSE}.`);
   yield {
-    what: `If the scale-in takes ${which} instead, a drain may end as ${outcomes}, and ${presentMayBeKilled(killed)}.`,
+    what: `If the scale-in takes ${which} instead, a drain may end as ${[...outcomes].join(' or ')}, and ${presentMayBeKilled(killed)}.`,
     effect: `${why.join(' ')} --change terminate --decrement --instance ${first.join(' ')} plans that.`.trim(),
     isRisk: true,
   };

@@ -54,6 +54,8 @@ async function planOf({ drain, ...read }: Snapshot, change: Change = TERMINATE, 
   const params = rehearsedParams(snapshot, given);
   const estimates = estimatesOf(snapshot);
   const trial = { blueprint: blueprintOf(snapshot, estimates, params), change, params, seed: 1 };
+  const others: TrialResult[] = [];
+  for (const other of otherChoices(snapshot, change)) others.push(await play({ ...trial, change: other, install }));
   return concluded({
     snapshot,
     change,
@@ -64,9 +66,7 @@ async function planOf({ drain, ...read }: Snapshot, change: Change = TERMINATE, 
     troubles: troublesOf(snapshot, params),
     withDrain: await Array.fromAsync(seeds, (seed) => play({ ...trial, seed, install })),
     withoutDrain: [await play({ ...trial, install: undefined })],
-    others: await Promise.all(
-      otherChoices(snapshot, change).map((other) => play({ ...trial, change: other, install })),
-    ),
+    others,
   });
 }
 
@@ -1191,6 +1191,28 @@ describe('a scale-in of which the plan does not know the instance', () => {
     expect(plan.verdict).toMatch(why);
     expect(plan.verdict).toContain(`--change terminate --decrement --instance ${second} plans that.`);
     expect(plan.go).toBe(false);
+  });
+
+  it('asks for a check if two others together have what a service needs', async () => {
+    const ids = ['c', 'd'].map((letter) => `i-0000000000000000${letter}`);
+    const { group } = aSnapshot();
+    const more = <Each>(each: readonly Each[], of: (id: string) => Partial<Each>) => [
+      ...each,
+      ...ids.flatMap((id) => each.slice(0, 1).map((one) => ({ ...one, ...of(id) }))),
+    ];
+    const needsGpu = oneMore({}, { gpus: 1 });
+    const cluster = {
+      ...needsGpu,
+      instances: more(sample.instances, (ec2InstanceId) => ({ ec2InstanceId, gpus: 1, registeredAtMs: START_MS + 1 })),
+      tasks: needsGpu.tasks.map((each) => (each.id === 'o' ? { ...each, ec2InstanceId: ids[0] ?? '' } : each)),
+    };
+    const instances = more(group.instances, (id) => ({ id }));
+    const sizes = { desiredCapacity: 4, maxSize: 8 };
+    const byTwo = { kind: 'scale-in', count: 2 } as const;
+    const plan = await planOf(aSnapshot({ group: { ...BY_DEFAULT, ...sizes, instances }, cluster }), byTwo);
+    expect(plan.verdict).toMatch(
+      /^Check first: .* If the scale-in takes i-\S+[cd] and i-\S+[cd] instead, a drain may end as timed-out, and 1 task may be killed\. service:one there: ECS finds no room for a replacement\. --change terminate --decrement --instance i-\S+[cd] i-\S+[cd] plans that\./,
+    );
   });
 
   it.each<[string, Changes]>([
