@@ -11,7 +11,7 @@ import {
   type Outcome,
   unreachable,
 } from '../domain/drain.ts';
-import type { Observation } from '../domain/observation.ts';
+import { type Observation, partlySeenIn } from '../domain/observation.ts';
 import type { OperatorNote } from '../domain/operator.ts';
 import type { Ending, Telemetry, TelemetryEntry } from '../domain/ports.ts';
 import { presentNotes, presentReturn, presentTask } from './event-bridge.ts';
@@ -143,11 +143,12 @@ function requestLine({ by, message, deadlineAtMs }: OperatorNote): Line {
 function decisionLine({ kind }: Drain, decision: Decision, observation: Observation | undefined): Line {
   const fields = { decision: decision.kind, observation: observation?.kind };
   const sentence = sentenceOn(decision, kind);
+  const holdingTasks = partlySeenIn(observation)?.tasks?.holding.map(presentTask);
   if (observation?.kind === 'unavailable') {
-    const message = 'ECS or Auto Scaling did not answer: trying again later';
-    return { level: 'warn', message, ...fields, reason: observation.reason };
+    const again = 'ECS or Auto Scaling did not answer: trying again later';
+    const message = decision.kind === 'stop-tasks' ? `${sentence}. ${again}` : again;
+    return { level: 'warn', message, ...fields, reason: observation.reason, ...(holdingTasks && { holdingTasks }) };
   }
-  const holdingTasks = observation?.kind === 'seen' ? observation.tasks?.holding.map(presentTask) : undefined;
   if (!holdingTasks) return { level: 'info', message: sentence, ...fields };
   const message = `${sentence}; holding tasks: ${holdingTasks.length}`;
   return { level: 'info', message, ...fields, holdingTasks };

@@ -32,7 +32,7 @@ import {
   stuckAtMs,
   UNREAD_DEADLINE_SECONDS,
 } from './policy.ts';
-import { stopDueAtMs, stragglersIn } from './stragglers.ts';
+import { holdingIn, stopDueAtMs, stragglersIn } from './stragglers.ts';
 import {
   handOver,
   isJustVerified,
@@ -64,7 +64,7 @@ export function decide(given: Situation): Decision {
     case 'absent':
       return { kind: 'complete', verdict: { kind: 'gone', clusters: observation.clusters } };
     case 'unavailable':
-      return readHook(situation) ?? keepAlive(observation, situation);
+      return readHook(situation) ?? lastResort(observation, situation) ?? keepAlive(observation, situation);
     case 'seen':
       return (
         closeOrEnd(observation, situation) ??
@@ -144,6 +144,7 @@ export function readHook({ drain, isHookStale, refused }: Situation<Drain>): Dec
  */
 function dueWithoutQueue(situation: Situation): Decision | undefined {
   const { observation, drain } = situation;
+  if (observation?.kind === 'unavailable') return lastResort(observation, situation);
   if (observation?.kind !== 'seen' || activeIn(observation).length > 0) return undefined;
   const { tasks } = observation;
   if (!tasks && mustStopSoon(situation)) return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };
@@ -152,10 +153,10 @@ function dueWithoutQueue(situation: Situation): Decision | undefined {
 }
 
 /** What the deadline, a silent agent or a straggler calls for, if anything yet. */
-function lastResort(seen: Seen, situation: Situation): Decision | undefined {
+function lastResort(observation: Usable, situation: Situation): Decision | undefined {
   const { drain, policy, nowMs, isStartVerified, refused } = situation;
   const deadlineMs = deadlineAtMs(drain, policy);
-  const due = dueBy(deadlineMs, seen, situation);
+  const due = dueBy(deadlineMs, observation, situation);
   if (!due || drain.kind !== 'held') return due;
   const mayBeMoved = policy.waiting === 'park' && !situation.isScheduleRead;
   if (!isStartVerified && (due.kind !== 'stop-tasks' || mayBeMoved)) {
@@ -164,24 +165,30 @@ function lastResort(seen: Seen, situation: Situation): Decision | undefined {
   }
   if (!mayBeMoved) return due;
   // The end waits for Scheduler. Tasks are stopped without its answer rather than killed without their grace.
-  const late = stragglersIn(seen.tasks?.holding ?? [], deadlineMs, policy, nowMs, 'at the latest');
+  const late = stragglersIn(holdingIn(observation), deadlineMs, policy, nowMs, 'at the latest');
   if (late.length > 0 && !refused.has('stop-tasks')) return { kind: 'stop-tasks', tasks: late };
   const movedMs = Math.min(latestDeadlineAtMs(drain, policy), deadlineMs + UNREAD_DEADLINE_SECONDS * 1000);
-  return dueBy(movedMs, seen, situation);
+  return dueBy(movedMs, observation, situation);
 }
 
-/** What they call for if this is the deadline. */
-function dueBy(deadlineMs: number, seen: Seen, situation: Situation): Decision | undefined {
+/** What they call for if this is the deadline. Not knowing all tasks is never a reason to let an instance go with them. */
+function dueBy(deadlineMs: number, observation: Usable, situation: Situation): Decision | undefined {
+  const end = observation.kind === 'seen' ? endBy(deadlineMs, observation, situation) : undefined;
+  return end ?? stopsBy(deadlineMs, holdingIn(observation), situation);
+}
+
+function stopsBy(deadlineMs: number, holding: readonly HoldingTask[], situation: Situation): Decision | undefined {
   const { policy, nowMs, refused } = situation;
-  const holding = seen.tasks?.holding ?? [];
-  const verdict = lethalVerdict(holding, deadlineMs, situation);
-  if (!verdict) {
-    // Without the queue, the next round may be too late for what is due before it.
-    const stragglers = refused.has('queue')
-      ? stragglersIn(holding, deadlineMs, policy, nowMs + WAIT_WITHOUT_QUEUE_SECONDS * 1000, 'at the latest')
-      : stragglersIn(holding, deadlineMs, policy, nowMs);
-    return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
-  }
+  // Without the queue, the next round may be too late for what is due before it.
+  const stragglers = refused.has('queue')
+    ? stragglersIn(holding, deadlineMs, policy, nowMs + WAIT_WITHOUT_QUEUE_SECONDS * 1000, 'at the latest')
+    : stragglersIn(holding, deadlineMs, policy, nowMs);
+  return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+}
+
+function endBy(deadlineMs: number, seen: Seen, situation: Situation): Decision | undefined {
+  const verdict = lethalVerdict(seen.tasks?.holding ?? [], deadlineMs, situation);
+  if (!verdict) return undefined;
   // A lost agent may have registered again and run tasks: a search comes right before the end.
   const isSearched = verdict.kind === 'timed-out' || seen.searchedAtMs !== undefined;
   if (!seen.tasks || !isSearched) return { kind: 'look', scope: { registrations: 'search', tasks: 'list' } };
@@ -277,14 +284,13 @@ function lookAtMs(look: ParkedLook | 'poll', observation: Usable, situation: Sit
 /** What must not be missed, as far as it is still to come. */
 function dueInstants(observation: Usable, { drain, policy, nowMs, random }: Situation): number[] {
   const deadlineMs = deadlineAtMs(drain, policy);
-  const holding = observation.kind === 'seen' ? (observation.tasks?.holding ?? []) : [];
   const { agentSilence, closed } = drain;
   const instants = [
     deadlineMs,
     heartbeatDueAtMs(drain, policy),
     requestSettlesAtMs(drain.operator),
     ...(agentSilence ? [agentLostAtMs(agentSilence, closed, policy)] : []),
-    ...holding.map((task) => stopDueAtMs(task, deadlineMs, policy, random)),
+    ...holdingIn(observation).map((task) => stopDueAtMs(task, deadlineMs, policy, random)),
   ];
   return instants.filter((instantMs) => instantMs > nowMs);
 }

@@ -41,8 +41,14 @@ export interface Work
 
 /** The result of a decision. */
 export type Answer =
-  /** AWS cannot do it now. With the drain where that has changed all the same, and the tasks that ECS was asked to stop. */
-  | { readonly kind: 'refused'; readonly reason: string; readonly drain?: Drain; readonly stopped?: readonly EcsRef[] }
+  /** AWS cannot do it now. With the drain where that has changed, the tasks that ECS was asked to stop, and what it said in part. */
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      readonly drain?: Drain;
+      readonly stopped?: readonly EcsRef[];
+      readonly partial?: Seen | undefined;
+    }
   /** The queue took no message. */
   | { readonly kind: 'queue-refused'; readonly drain: Drain; readonly reason: string }
   /** It fails until someone fixes something. */
@@ -103,7 +109,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
   switch (answer.kind) {
     case 'refused':
       return decision.kind === 'hand-over' && work.receives === undefined
-        ? failed(drain, answer.reason)
+        ? { kind: 'failed', drain, error: new Error(answer.reason) }
         : withRefusal(work, decision, answer);
     case 'queue-refused':
       return { ...work, drain: answer.drain, refused: new Set([...work.refused, 'queue'] as const) };
@@ -135,10 +141,6 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
     default:
       return unreachable(answer);
   }
-}
-
-function failed(drain: Drain, reason: string): Result {
-  return { kind: 'failed', drain, error: new Error(reason) };
 }
 
 function finished(work: Work, ending: Extract<Decision, { kind: 'finish' }>['ending']): Result {
@@ -180,7 +182,8 @@ const KEEPS_OBSERVATION: readonly DecisionKind[] = [
 
 type Refusal = Extract<Answer, { kind: 'refused' }>;
 
-function withRefusal(before: Work, decision: Decision, { reason, drain = before.drain, stopped = [] }: Refusal): Work {
+function withRefusal(before: Work, decision: Decision, refusal: Refusal): Work {
+  const { reason, drain = before.drain, stopped = [], partial } = refusal;
   const work = { ...before, drain, observation: withStops(before.observation, stopped) };
   const refused = new Set([...work.refused, decision.kind]);
   if (decision.kind === 'read-hook') {
@@ -188,7 +191,7 @@ function withRefusal(before: Work, decision: Decision, { reason, drain = before.
     return { ...work, refused, drain: work.isHookStale ? withHook(work.drain, SHORTEST_HOOK) : work.drain };
   }
   if (KEEPS_OBSERVATION.includes(decision.kind)) return { ...work, refused };
-  return { ...work, refused, observation: { kind: 'unavailable', reason } };
+  return { ...work, refused, observation: { kind: 'unavailable', reason, partial } };
 }
 
 function withObservation(work: Work, observed: Observation, policy: Policy, nowMs: number): Work {

@@ -2,8 +2,10 @@
 
 import { type Diagnostics, diagnose, type Explanation, NO_DIAGNOSTICS } from './diagnose.ts';
 import type { Work } from './evolve.ts';
+import { partlySeenIn } from './observation.ts';
 import { deadlineAtMs, type Policy } from './policy.ts';
 import { type Ports, reasonOf } from './ports.ts';
+import { holdingIn } from './stragglers.ts';
 
 type Explained = Pick<Work, 'drain' | 'observation'>;
 
@@ -14,9 +16,7 @@ export async function explain<W extends Explained>(
   { containerInstances, clock }: Ports,
 ): Promise<Map<W, Explanation>> {
   const nowMs = clock.nowMs();
-  const holding = works.flatMap(({ observation }) =>
-    observation?.kind === 'seen' ? (observation.tasks?.holding ?? []) : [],
-  );
+  const holding = works.flatMap(({ observation }) => holdingIn(observation));
   const diagnostics =
     holding.length === 0
       ? NO_DIAGNOSTICS
@@ -37,13 +37,14 @@ function explanationOf(
   nowMs: number,
 ): Explanation {
   const unknown = (reason: string) => ({ atMs: nowMs, blockers: [], unknown: [reason] });
-  if (observation?.kind === 'unavailable') return unknown(observation.reason);
-  if (observation?.kind !== 'seen' || !observation.tasks) return unknown('The tasks were not listed yet.');
-  const { holding } = observation.tasks;
+  const seen = partlySeenIn(observation);
+  const refusals = observation?.kind === 'unavailable' ? [observation.reason] : [];
+  if (!seen?.tasks) return unknown(refusals[0] ?? 'The tasks were not listed yet.');
+  const { holding } = seen.tasks;
   if (holding.length === 0) return unknown(drain.kind === 'supervised' ? NOT_COMPLETED : REGISTERING);
   return diagnose(holding, {
-    diagnostics,
-    containerInstances: observation.containerInstances,
+    diagnostics: { ...diagnostics, unknown: [...diagnostics.unknown, ...refusals] },
+    containerInstances: seen.containerInstances,
     agentSilence: drain.agentSilence,
     startedAtMs: drain.startedAtMs,
     deadlineAtMs: deadlineAtMs(drain, policy),

@@ -91,8 +91,8 @@ export interface Scope {
 
 /** What ECS says now. */
 export type Observation =
-  /** ECS could not be asked; nothing follows from it. */
-  | { readonly kind: 'unavailable'; readonly reason: string }
+  /** ECS could not be asked. Where it only refused to list further tasks, `partial` has those that are known to hold the instance. */
+  | { readonly kind: 'unavailable'; readonly reason: string; readonly partial?: Seen | undefined }
   /** No configured cluster has a live registration of the instance. */
   | {
       readonly kind: 'absent';
@@ -180,6 +180,12 @@ export function isLive({ status }: Pick<ContainerInstance, 'status'>): boolean {
   return !DEAD.includes(status);
 }
 
+/** What ECS says of the instance, where there may be further tasks as well. */
+export function partlySeenIn(observation: Observation | undefined): Seen | undefined {
+  if (observation?.kind === 'unavailable') return observation.partial;
+  return observation?.kind === 'seen' ? observation : undefined;
+}
+
 /** The registrations that ECS may still place tasks on. */
 export function activeIn({ containerInstances }: Seen): readonly ContainerInstance[] {
   return containerInstances.filter(({ status }) => status === 'ACTIVE');
@@ -217,9 +223,8 @@ export function isEnding({ lastStatus }: HoldingTask): boolean {
 
 /** The holding tasks and their statuses as one text, to compare observations by. */
 export function fingerprintOf(observation: Observation | undefined): string | undefined {
-  if (observation?.kind !== 'seen') return undefined;
-  return observation.tasks?.holding
-    .map(({ arn, lastStatus }) => `${arn} ${lastStatus}`)
+  return partlySeenIn(observation)
+    ?.tasks?.holding.map(({ arn, lastStatus }) => `${arn} ${lastStatus}`)
     .sort()
     .join();
 }

@@ -26,14 +26,7 @@ export async function observeTasks(
     }),
   );
   const toList = asks.filter(({ work }) => !known.has(work));
-  const listed = await listTasks(toList, ecs, listedAtMs);
-  // What is known still says which tasks hold the instance, where ECS does not list them now.
-  for (const { work, on } of toList) {
-    const tasks = refreshed.get(work);
-    if (!(listed.get(work) instanceof Unavailable) || !tasks || tasks instanceof Error) continue;
-    if (tasks.holding.length > 0 && knowsTasksOf(work.drain, on)) listed.set(work, tasks);
-  }
-  return new Map([...known, ...listed]);
+  return new Map([...known, ...(await listTasks(toList, ecs, listedAtMs))]);
 }
 
 /** ECS's counts of tasks may be so much older than a list of them. */

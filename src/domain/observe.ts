@@ -1,5 +1,6 @@
 /** Looks at the instances of many drains with shared calls, and sets them to DRAINING. */
 
+import { isValue } from './by-cluster.ts';
 import type { Decision } from './decision.ts';
 import { type Drain, instanceIdOf } from './drain.ts';
 import type { Answer, Work } from './evolve.ts';
@@ -96,10 +97,17 @@ interface Answers {
 
 function answerOf({ work, decision }: Ask, { found, tasks, refreshed }: Answers, clusters: readonly string[]): Answer {
   if (!found || 'error' in found) return refusalOf(found?.error);
-  if (tasks instanceof Error) return refusalOf(tasks);
   const containerInstances = found.containerInstances.filter(isLive);
+  const { searchedAtMs } = found;
+  if (tasks instanceof Error) {
+    const areKnown = isValue(refreshed) && refreshed.holding.length > 0;
+    return refusalOf(
+      tasks,
+      areKnown ? { kind: 'seen', containerInstances, tasks: refreshed, searchedAtMs } : undefined,
+    );
+  }
   if (containerInstances.length === 0) return absence(work, refreshed, clusters);
-  const seen: Seen = { kind: 'seen', containerInstances, tasks, searchedAtMs: found.searchedAtMs };
+  const seen: Seen = { kind: 'seen', containerInstances, tasks, searchedAtMs };
   const active = activeIn(seen);
   if (decision.kind === 'look' || active.length === 0) return { kind: 'observed', observation: seen };
   const arns = active.map(({ arn }) => arn).join(', ');
@@ -118,7 +126,7 @@ function absence({ drain }: Work, tasks: TasksSeen | Error | undefined, clusters
   };
 }
 
-function refusalOf(error: unknown): Answer {
+function refusalOf(error: unknown, partial?: Seen): Answer {
   if (!(error instanceof Unavailable)) return { kind: 'failed', error };
-  return { kind: 'refused', reason: reasonOf(error) };
+  return { kind: 'refused', reason: reasonOf(error), partial };
 }

@@ -14,6 +14,7 @@ import {
 } from './drain.ts';
 import type { Answer, Start, Work } from './evolve.ts';
 import { explain } from './explain.ts';
+import { partlySeenIn } from './observation.ts';
 import { type Ask, observe } from './observe.ts';
 import { mergedRequests } from './operator.ts';
 import { limitsOf, type Policy } from './policy.ts';
@@ -212,7 +213,7 @@ async function announce(
 }
 
 function eventOf({ observation }: Work, deadlineAtMs: number, explanation: Explanation | undefined) {
-  const holdingTasks = observation?.kind === 'seen' ? observation.tasks?.holding : undefined;
+  const holdingTasks = partlySeenIn(observation)?.tasks?.holding;
   const event = { deadlineAtMs, holdingTasks };
   return explanation ? ({ kind: 'stuck', ...event, explanation } as const) : ({ kind: 'started', ...event } as const);
 }

@@ -1,6 +1,6 @@
 /** The tasks that are stopped ahead of the deadline. Pure. */
 
-import type { EcsRef, HoldingTask, Observation, TasksSeen } from './observation.ts';
+import { type EcsRef, type HoldingTask, type Observation, partlySeenIn, type TasksSeen } from './observation.ts';
 import type { Policy } from './policy.ts';
 
 /** Between StopTask and the task's stop timeout: for the agent to act on it, and for us to see it stopped. */
@@ -33,6 +33,11 @@ export function stopDueAtMs(
   return deadlineMs - Math.round((graceSeconds + STOP_SPREAD_SECONDS * (1 - random)) * 1000);
 }
 
+/** The tasks that are known to hold the instance: there may be others. */
+export function holdingIn(observation: Observation | undefined): readonly HoldingTask[] {
+  return partlySeenIn(observation)?.tasks?.holding ?? [];
+}
+
 /** The latest instant at which each task is stopped, if at all. Before the tasks were seen, it is that of any that may be there. */
 export function latestStopsAtMs(tasks: TasksSeen | undefined, deadlineMs: number, policy: Policy): number[] {
   const stopTimeoutSeconds = Math.max(UNSEEN_STOP_TIMEOUT_SECONDS, policy.containerStopTimeoutSeconds);
@@ -55,6 +60,10 @@ export function stragglersIn(
 
 /** The observation after ECS was asked to stop these tasks. It may take a moment to show it, and to ask again would not hurry it. */
 export function withStops(observation: Observation | undefined, tasks: readonly EcsRef[]): Observation | undefined {
+  if (observation?.kind === 'unavailable') {
+    const partial = withStops(observation.partial, tasks);
+    return partial?.kind === 'seen' ? { ...observation, partial } : observation;
+  }
   if (observation?.kind !== 'seen' || !observation.tasks) return observation;
   const stopped = new Set(tasks.map(({ arn }) => arn));
   const holding = observation.tasks.holding.map((task) =>

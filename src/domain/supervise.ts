@@ -6,7 +6,7 @@
 import { firstScope, readHook } from './decide.ts';
 import type { Decision, DecisionKind, Situation } from './decision.ts';
 import { type SupervisedDrain, unreachable } from './drain.ts';
-import { activeIn, isWithoutAgent, type Observation, type Seen } from './observation.ts';
+import { activeIn, isWithoutAgent, type Observation, partlySeenIn, type Seen } from './observation.ts';
 import {
   deadlineAtMs,
   limitsOf,
@@ -61,7 +61,7 @@ export function supervise(situation: Supervision): Decision {
     case 'absent':
       return afterwards(observation, drain);
     case 'unavailable':
-      return readHook(situation) ?? waitFor(observation, situation);
+      return readHook(situation) ?? stopsIn(observation, situation) ?? waitFor(observation, situation);
     case 'seen':
       return (
         readHook(situation) ??
@@ -105,18 +105,23 @@ function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined 
   return mayVerify && ((isLate && isDoubtful) || isLeftBehind) ? { kind: 'verify-start' } : undefined;
 }
 
+/** The stops before the deadline, where the policy has a result for it and the instance takes no tasks. */
+function stopsIn(observation: Observation, { drain, policy, nowMs, refused }: Supervision): Decision | undefined {
+  const seen = partlySeenIn(observation);
+  if (!seen?.tasks || activeIn(seen).length > 0 || managedResult(drain, policy) === 'none') return undefined;
+  const stragglers = stragglersIn(seen.tasks.holding, deadlineAtMs(drain, policy), policy, nowMs);
+  return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+}
+
 /** What the deadline calls for, where the policy has a result for it. */
-function atDeadline(seen: Seen, { drain, policy, nowMs, isStartVerified, refused }: Supervision): Decision | undefined {
+function atDeadline(seen: Seen, situation: Supervision): Decision | undefined {
+  const { drain, policy, nowMs, isStartVerified, refused } = situation;
   const result = managedResult(drain, policy);
   if (result === 'none' || refused.has('complete')) return undefined;
   const deadlineMs = deadlineAtMs(drain, policy);
   const holding = seen.tasks?.holding ?? [];
+  if (nowMs < deadlineMs) return stopsIn(seen, situation);
   const isClosed = activeIn(seen).length === 0;
-  if (nowMs < deadlineMs) {
-    if (!isClosed) return undefined;
-    const stragglers = stragglersIn(holding, deadlineMs, policy, nowMs);
-    return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
-  }
   if (!isStartVerified) return refused.has('verify-start') ? undefined : { kind: 'verify-start' };
   if (isClosed && seen.tasks && holding.length === 0 && seen.tasks.listedAtMs >= settledAtMs(drain.closed)) {
     const { lastStoppedAtMs } = seen.tasks;
@@ -158,7 +163,7 @@ function waitFor(observation: Exclude<Observation, { kind: 'absent' }>, situatio
 /** What must not be late: the deadline and the stops before it, if we end the drain, and the first list that proves something. */
 function dueInstants(observation: Exclude<Observation, { kind: 'absent' }>, situation: Supervision): number[] {
   const { drain, policy, random } = situation;
-  const tasks = observation.kind === 'seen' ? observation.tasks : undefined;
+  const tasks = partlySeenIn(observation)?.tasks;
   const settledMs = settledAtMs(drain.closed);
   // ECS may complete its hook as soon as the last task has stopped: how the drain ended is only known of tasks that are listed.
   const lists = !isListedLater(situation) && tasks && tasks.listedAtMs < settledMs ? [settledMs] : [];

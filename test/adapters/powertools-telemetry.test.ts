@@ -229,6 +229,17 @@ describe('a decision', () => {
     });
   });
 
+  it('names the tasks that are known and those that it stops, though ECS refuses to list the others', () => {
+    const observation: Observation = { kind: 'unavailable', reason: 'Rate exceeded', partial: seen };
+    expect(decided({ kind: 'stop-tasks', tasks: killedTasks }, observation)).toMatchObject({
+      level: 'WARN',
+      message:
+        'Stopping 2 tasks ahead of the deadline, early enough for the stop timeout. ECS or Auto Scaling did not answer: trying again later',
+      reason: 'Rate exceeded',
+      holdingTasks: [{ task: expect.any(String) }],
+    });
+  });
+
   it('is a warning, with the reason, when AWS did not do what was asked', () => {
     const { log, emf } = linesFor({
       kind: 'refused',

@@ -61,6 +61,10 @@ const seen: fc.Arbitrary<Seen> = fc
 const observation: fc.Arbitrary<Observation | undefined> = fc.oneof(
   { weight: 6, arbitrary: seen },
   { weight: 1, arbitrary: fc.constant<Observation>({ kind: 'unavailable', reason: 'throttled' }) },
+  {
+    weight: 1,
+    arbitrary: seen.map((partial): Observation => ({ kind: 'unavailable', reason: 'throttled', partial })),
+  },
   { weight: 1, arbitrary: fc.constant(undefined) },
   { weight: 1, arbitrary: fc.constant<Observation>({ kind: 'absent', clusters: ['prod'] }) },
 );

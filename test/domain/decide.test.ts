@@ -15,7 +15,7 @@ import {
   settledAtMs,
   wholeSecond,
 } from '../../src/domain/policy.ts';
-import { stopDueAtMs } from '../../src/domain/stragglers.ts';
+import { holdingIn, stopDueAtMs } from '../../src/domain/stragglers.ts';
 import { anySituation } from './any-situation.ts';
 import {
   at,
@@ -359,8 +359,9 @@ describe('the deadline', () => {
     expect(decide(late({ drain, nowMs: at(2_760) }))).toMatchObject({ verdict: { kind: 'timed-out' } });
   });
 
-  it('never lets go of an instance that cannot be observed', () => {
+  it('never lets go of an instance that cannot be observed, or whose further tasks cannot be listed', () => {
     expect(decide(late({ observation: THROTTLED, nowMs: at(7_300) })).kind).toBe('park');
+    expect(decide(late({ observation: { ...THROTTLED, partial: seenOf() }, nowMs: at(7_300) })).kind).toBe('park');
   });
 });
 
@@ -468,6 +469,26 @@ describe('stragglers', () => {
 
   it('are left alone unless the policy names them', () => {
     expect(decidedAt(7_199, 'none').kind).toBe('park');
+  });
+
+  it('are stopped though ECS refuses to list what else is there, even where the queue takes no message', () => {
+    const partly = (changes: Partial<Situation>) =>
+      decide(
+        situation({
+          drain: beatenAt(7_109),
+          observation: { ...THROTTLED, partial: seenOf([service, job]) },
+          refused: refused('look'),
+          policy: { ...POLICY, stopStragglers: 'standalone' },
+          nowMs: at(7_110),
+          ...changes,
+        }),
+      );
+    expect(partly({})).toEqual({ kind: 'stop-tasks', tasks: [job] });
+    expect(partly({ refused: refused('look', 'queue') })).toEqual({ kind: 'stop-tasks', tasks: [job] });
+    // As before any stop, the schedule may have a later deadline.
+    expect(partly({ isScheduleRead: false })).toEqual({ kind: 'verify-start' });
+    // Before that is due, the look is tried again within seconds.
+    expect(partly({ drain: beatenAt(7_099), nowMs: at(7_100), random: 0 })).toEqual(parkUntil(7_101, 'both'));
   });
 
   it('get their stop timeout and ten to thirty seconds more before the deadline', () => {
@@ -864,7 +885,7 @@ describe('any decision', () => {
       expect(decision.untilMs).toBeGreaterThan(nowMs);
       expect(decision.untilMs).toBeLessThanOrEqual(nowMs + 900_000);
       const deadlineMs = deadlineAtMs(drain, policy);
-      const holding = observation?.kind === 'seen' ? (observation.tasks?.holding ?? []) : [];
+      const holding = holdingIn(observation);
       const due = [
         deadlineMs,
         heartbeatDueAtMs(drain, policy),

@@ -160,6 +160,15 @@ describe('what AWS refuses', () => {
     });
   });
 
+  it('leaves what ECS said in part, and the stops of it', () => {
+    const partial = seenOf([holdingTaskOf()]);
+    const work = next(workOf(), LOOK, { ...refusal, partial }) as Work;
+    expect(work.observation).toEqual({ ...unavailable, partial });
+    const stopped = next(work, { kind: 'stop-tasks', tasks: [holdingTaskOf()] }, { kind: 'done' }) as Work;
+    const observation = { ...unavailable, partial: seenOf([holdingTaskOf({ stopRequested: true })]) };
+    expect(stopped.observation).toEqual(observation);
+  });
+
   it('on the queue is remembered separately from the schedule', () => {
     const work = workOf(drainOf(), { refused: new Set(['park']) });
     const drain = drainOf({ parked: { schedule: 'one', untilMs: at(90), firesAtMs: at(210), turn: 0.5 } });

@@ -528,6 +528,26 @@ describe('the tasks', () => {
     },
   );
 
+  it('that are known and hold the instance come with the refusal to list the others', async () => {
+    const tasks = [a, { ...a, id: 'b' }];
+    const aws = fakeAws({ instances: [draining], tasks });
+    const ports = withEcs(() => ({ listTasks: () => Promise.reject(new Unavailable('throttled')) }));
+    const knows = (...arns: string[]) => {
+      const { known, ...drain } = seenBefore(['one'], arns);
+      const holding = known?.tasks?.holding ?? [];
+      return look({ ...drain, known: { containerInstances: [refTo('one')], tasks: { holding, listedAtMs: at(-60) } } });
+    };
+    expect(await observed(aws, [knows('a')], { ports })).toMatchObject([
+      {
+        kind: 'refused',
+        reason: 'throttled',
+        partial: { containerInstances: [{ countedTasks: 2 }], tasks: { holding: [{ arn: 'a' }] } },
+      },
+    ]);
+    // None of the known ones is left.
+    expect(await observed(aws, [knows('forgotten')], { ports })).toEqual([{ kind: 'refused', reason: 'throttled' }]);
+  });
+
   it('that ECS lists as running and does not describe may hold the instance', async () => {
     const aws = fakeAws({ instances: [draining], tasks: [a, { ...a, id: 'b' }, { ...a, id: 'c' }] });
     const ports = withEcs((ecs) => ({

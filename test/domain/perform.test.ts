@@ -405,6 +405,14 @@ describe('an explanation', () => {
     expect(aws.calls.map(({ args }) => args)).toEqual([[[holdingTaskOf().arn]]]);
   });
 
+  it('says why the known tasks hold the instance where ECS refuses to list the others, and that it does', async () => {
+    const observation = { kind: 'unavailable', reason: 'throttled', partial: seenOf() } as const;
+    expect(await explained(fakeAws(), { observation })).toMatchObject({
+      blockers: [{ tasks: [{ arn: holdingTaskOf().arn }] }],
+      unknown: ['throttled'],
+    });
+  });
+
   it('asks ECS once for the tasks of all drains, and gives each its own', async () => {
     const observations = ['a', 'b'].map((arn) => seenOf([holdingTaskOf({ arn })]));
     const works = [...observations, seenOf([])].map((observation) => ({ ...workOn(drainOf()), observation }));

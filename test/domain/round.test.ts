@@ -960,6 +960,41 @@ describe('while ECS refuses to list tasks', () => {
     expect(aws.callsNamed('stopTask').map(({ args }) => args[0])).toEqual(['job']);
   });
 
+  /** A task comes that no one has listed, and the look at 475 s finds it. */
+  const unlisted = async (fault: (call: Call) => Error | undefined, stopStragglers: 'none' | 'all') => {
+    const aws = fakeAws({
+      instances: [{ id: 'one', activeSpans: [[100, 110]] }],
+      tasks: [
+        { id: 'job', class: 'standalone', stopsAtSeconds: Infinity, stopTimeoutSeconds: 30 },
+        { id: 'late', stopsAtSeconds: Infinity, listedAtSeconds: 101, stopTimeoutSeconds: 30 },
+      ],
+      fault,
+    });
+    const policy = { ...POLICY, stopStragglers, deadlineSeconds: 950, deregistrationDelaySeconds: 300 };
+    const [outcome] = await aws.runToEnd({ policy });
+    return { aws, outcome };
+  };
+
+  it('one of which ECS counts more than the drain knows is listed soon after, and the refusal is recorded', async () => {
+    let refusals = 0;
+    const once = (call: Call) =>
+      refusing(150, Infinity)(call) && ++refusals === 1 ? new Unavailable('busy') : undefined;
+    const { aws } = await unlisted(once, 'all');
+    expect(aws.refusals()).toEqual([{ doing: 'look', reason: 'busy' }]);
+    const [, refusedAt = 0, again = 0] = aws.secondsOf('listTasks');
+    expect(again - refusedAt).toBeLessThan(5);
+    // The service's task gets its deregistration delay and its stop timeout.
+    const late = aws.callsNamed('stopTask').find(({ args }) => args[0] === 'late');
+    expect(late?.atSeconds).toBeLessThanOrEqual(950 - 300 - 30 - 10);
+  });
+
+  it('none is killed at the deadline that the report leaves out', async () => {
+    const { aws, outcome } = await unlisted(refusing(150, 1_500), 'none');
+    expect(outcome).toMatchObject({ kind: 'timed-out', killedTasks: [{ arn: 'job' }, { arn: 'late' }] });
+    expect(aws.completion()?.holding).toEqual(['job', 'late']);
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(1_500);
+  });
+
   it('many drains soon ask rarely, as they do where they begin', async () => {
     const numbers = Array.from({ length: 40 }, (_, i) => i);
     const aws = fakeAws({

@@ -386,6 +386,22 @@ describe('a decision about a drain of ECS managed draining', () => {
     });
   });
 
+  it('stops the known tasks ahead of the deadline though ECS refuses to list the others, and does not end it', () => {
+    const [situation] = fc.sample(given, 1) as [Supervision];
+    const policy = { ...POLICY, managedDrainingDeadline: 'CONTINUE', stopStragglers: 'all' } as const;
+    const atSecond = (seconds: number, status: 'ACTIVE' | 'DRAINING', stopRequested = false) => {
+      const tasks = [holdingTaskOf({ stopRequested })];
+      const partial = seenOf(tasks, { containerInstances: [containerInstanceOf({ status })] });
+      const observation = { kind: 'unavailable', reason: 'throttled', partial } as const;
+      const now = { observation, nowMs: at(seconds), policy, isStartVerified: true };
+      const drain = { hook: HOOK, startedAtMs: at(0), announced: 'stuck', isCompletionDenied: undefined } as const;
+      return supervise(withDrain({ ...situation, ...now }, drain)).kind;
+    };
+    expect(atSecond(7_100, 'DRAINING')).toBe('stop-tasks');
+    expect(atSecond(7_100, 'ACTIVE')).toBe('park');
+    expect(atSecond(7_300, 'DRAINING', true)).toBe('park');
+  });
+
   it('ends it half an hour after its hook must have ended it, and not a second before', () => {
     const hook = { ...HOOK, globalTimeoutSeconds: 3_600 };
     const [situation] = fc.sample(given, 1) as [Supervision];
