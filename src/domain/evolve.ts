@@ -94,10 +94,9 @@ export type Result =
 /** A drain at the beginning of a round. */
 export function workOn(
   drain: Drain,
-  given: Partial<Pick<Work, 'reported' | 'isFleet' | 'isClaimed' | 'isScheduleRead'>> = {},
+  given: Partial<Pick<Work, 'reported' | 'isWoken' | 'isFleet' | 'isClaimed' | 'isScheduleRead'>> = {},
 ): Work {
-  const { reported = [], isFleet = false, isClaimed = false, isScheduleRead = false } = given;
-  const isWoken = reported.length > 0;
+  const { reported = [], isWoken = false, isFleet = false, isClaimed = false, isScheduleRead = false } = given;
   const nothing = { observation: undefined, refused: new Set<never>(), isStartVerified: false, isHookStale: false };
   const known = { isScheduleRead, lastSeen: lastSeenIn(drain.known) };
   return { drain, isClaimed, ...nothing, ...known, reported, isWoken, isFleet, steps: 0 };

@@ -178,20 +178,29 @@ async function loadUnparked(drain: Drain, isAgain: boolean, ports: Ports): Promi
 
 /**
  * The parked drains of instances that have become empty. An event about the instance itself says so; where only a stopped
- * task was reported, ECS is asked once for all of them.
+ * task was reported, ECS is asked once for all of them. What an older event reports is a reason to look, and the drain asks ECS.
  */
 async function loadWoken(wakeUps: readonly WakeUp[], ports: Ports): Promise<Map<string, (Work | Result)[]>> {
   const freshSinceMs = ports.clock.nowMs() - REPORT_SECONDS * 1000;
-  const reported = wakeUps.flatMap((each) => (each.sentAtMs >= freshSinceMs && each.reported ? [each.reported] : []));
+  const late = new Set(wakeUps.filter(({ sentAtMs }) => sentAtMs < freshSinceMs).map(({ reported }) => reported));
+  const reported = wakeUps
+    .map((each) => each.reported)
+    .filter(isValue)
+    .filter(isEmptied);
   const arns = new Set(reported.map(({ arn }) => arn));
-  const unreported = wakeUps.map(({ containerInstance }) => containerInstance).filter(({ arn }) => !arns.has(arn));
-  const described = [...reported, ...(await describeAll(unreported, ports))];
-  const emptied = described.filter(({ status, isEmpty }) => status === 'DRAINING' && isEmpty);
+  const stops = wakeUps.filter((each) => !each.reported && !arns.has(each.containerInstance.arn));
+  const onStops = stops.map(({ containerInstance }) => containerInstance);
+  const emptied = [...reported, ...(await describeAll(onStops, ports)).filter(isEmptied)];
   const parked = [...Map.groupBy(emptied, ({ ec2InstanceId }) => ec2InstanceId)].map(async ([instanceId, own]) => {
-    const works = await loadParkedOn(instanceId, own, ports);
+    const fresh = own.filter((each) => !late.has(each));
+    const works = await loadParkedOn(instanceId, fresh, ports);
     return own.map(({ arn }) => [arn, works] as const);
   });
   return new Map((await Promise.all(parked)).flat());
+}
+
+function isEmptied({ status, isEmpty }: ContainerInstance): boolean {
+  return status === 'DRAINING' && isEmpty;
 }
 
 async function describeAll(
@@ -211,7 +220,9 @@ async function loadParkedOn(
   try {
     const drains = (await schedules?.parkedOn(instanceId)) ?? [];
     const asleep = drains.filter((drain) => !knowsEmptiness(drain));
-    return asleep.map((drain) => workOn(continued(drain, clock.nowMs()), { reported, isScheduleRead: true }));
+    return asleep.map((drain) =>
+      workOn(continued(drain, clock.nowMs()), { reported, isWoken: true, isScheduleRead: true }),
+    );
   } catch (error) {
     // Without an answer the drain looks for itself when its schedule fires.
     return error instanceof Unavailable ? [] : [{ kind: 'failed', error }];

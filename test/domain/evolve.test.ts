@@ -65,9 +65,9 @@ describe('the work on a drain', () => {
     });
   });
 
-  it('knows whether an event woke the drain, by what the event reported, and whether many begin together', () => {
+  it('knows whether an event woke the drain, what that reported, and whether many begin together', () => {
     const reported = [containerInstanceOf()];
-    expect(workOn(drainOf(), { reported })).toMatchObject({ reported, isWoken: true, isFleet: false });
+    expect(workOn(drainOf(), { reported, isWoken: true })).toMatchObject({ reported, isWoken: true, isFleet: false });
     expect(workOn(drainOf(), { isFleet: true })).toMatchObject({ isWoken: false, isFleet: true });
   });
 });

@@ -474,19 +474,30 @@ describe('an ECS event about a container instance', () => {
     const event = changeOf(aws, 'one');
     const drain = { ...parked, continuations: 1, emptiedAtMs: at(5) };
     const reported = [aws.containerInstance('one')];
-    expect(await loaded(aws, [event])).toEqual([[workOnStored(drain, { reported })]]);
-    expect((await loaded(aws, [event]))[0]).toMatchObject([{ isWoken: true }]);
+    expect(await loaded(aws, [event])).toEqual([[workOnStored(drain, { reported, isWoken: true })]]);
     expect(new Set(namesOf(aws))).toEqual(new Set(['parkedOn']));
   });
 
-  it('that is more than five seconds old says too little: ECS is asked', async () => {
+  it('that is more than five seconds old is a reason to look and says no more', async () => {
     const aws = await storing(parked, { instances: [one] });
-    await aws.waitUntil(5);
-    await loaded(aws, [changeOf(aws, 'one')]);
-    expect(namesOf(aws)).not.toContain('describe');
     await aws.waitUntil(6);
-    expect((await loaded(aws, [changeOf(aws, 'one')]))[0]).toMatchObject([{ isWoken: true }]);
-    expect(namesOf(aws)).toContain('describe');
+    const drain = { ...parked, continuations: 1, emptiedAtMs: at(6) };
+    expect(await loaded(aws, [changeOf(aws, 'one')])).toEqual([[workOnStored(drain, { isWoken: true })]]);
+    expect(namesOf(aws)).toEqual(['parkedOn']);
+  });
+
+  it('says what the newest of several does, whichever comes first', async () => {
+    const aws = await storing(parked, { instances: [one] });
+    await aws.waitUntil(6);
+    const newer = { ...changeOf(aws, 'one'), sentAtMs: at(5) };
+    for (const events of [
+      [changeOf(aws, 'one'), newer],
+      [newer, changeOf(aws, 'one'), stopOn('one')],
+    ]) {
+      const [works] = await loaded(aws, events);
+      expect(works).toMatchObject([{ isWoken: true, reported: [{ arn: refOf('one').arn }] }]);
+    }
+    expect(namesOf(aws)).not.toContain('describe');
   });
 
   it.each<[string, Partial<ReturnType<Aws['containerInstance']>>]>([

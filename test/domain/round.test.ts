@@ -575,6 +575,25 @@ describe('an outage', () => {
   });
 });
 
+describe('an event that an instance is empty, while ECS refuses all reads for some seconds', () => {
+  it.each([4, 6, 10])('wakes its drain though it comes %i s late, and the refusal is recorded', async (seconds) => {
+    const aws = fakeAws({
+      events: 'none',
+      tasks: [{ ...web, deactivatesAtSeconds: 60, stopsAtSeconds: 100 }],
+      outages: [{ of: 'ecs-reads', span: [103, 115] }],
+    });
+    const reported = containerInstanceOf({ countedTasks: 0, isEmpty: true });
+    const wakeUp = { kind: 'wake-up', containerInstance: reported, sentAtMs: at(101) } as const;
+    aws.send(() => ({ ...wakeUp, reported }), at(101 + seconds));
+    // The event about the stop of the task finds ECS down as well.
+    aws.send(() => ({ ...wakeUp, reported: undefined }), at(112));
+    await aws.runToEnd();
+    expect(aws.completion()).toMatchObject({ holding: [] });
+    expect(aws.completion()?.atSeconds).toBeLessThan(120);
+    expect(aws.refusals()).toContainEqual(expect.objectContaining({ doing: 'look' }));
+  });
+});
+
 describe('a single refusal', () => {
   const job = (stopTimeoutSeconds: number): FakeTask => ({ ...endless, stopTimeoutSeconds });
   /** Refuses the first call of that name after that second. */
