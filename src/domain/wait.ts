@@ -7,6 +7,7 @@ import {
   HAND_OVER_SECONDS,
   heartbeatTimeoutSeconds,
   hookTimesOutAtMs,
+  maxSilenceGapSeconds,
   parkedLookAtMs,
   SCHEDULE_LATE_SECONDS,
   SCHEDULE_MIN_SECONDS,
@@ -45,11 +46,18 @@ export function retryAtMs(situation: Situation<Drain>): number {
 /** Queues and schedules know no fractions of it. */
 const SHORTEST_RETRY_SECONDS = 1;
 
-/** What is lost next if AWS goes on to refuse: the hold, where no heartbeat is accepted, or the grace of a task. */
+/** What is lost next if AWS goes on to refuse: the hold, where no heartbeat is accepted, the grace of a task, or a silence. */
 function lossAtMs(situation: Situation<Drain>): number {
   const { drain, policy, nowMs, refused } = situation;
   const holds = refused.has('heartbeat') ? [hookTimesOutAtMs(drain, policy, nowMs)] : [];
-  return Math.min(...[...holds, ...latestStops(situation)].filter((instantMs) => instantMs > nowMs));
+  const losses = [...holds, ...latestStops(situation), silenceBreaksAtMs(situation)];
+  return Math.min(...losses.filter((instantMs) => instantMs > nowMs));
+}
+
+/** When the silence of the agents counts no more, unless a look comes before; never, where there is none. */
+function silenceBreaksAtMs({ drain: { agentSilence }, policy, nowMs }: Situation<Drain>): number {
+  const breaksAtMs = agentSilence ? agentSilence.seenLastAtMs + maxSilenceGapSeconds(policy) * 1000 : 0;
+  return breaksAtMs > nowMs ? breaksAtMs : Number.POSITIVE_INFINITY;
 }
 
 function latestStops({ drain, observation, policy }: Situation<Drain>): number[] {
@@ -74,9 +82,9 @@ export function listingAtMs(situation: Situation<Drain>): number {
   return parkedLookAtMs('listing', situation.nowMs, situation.random, halfwayMs(situation));
 }
 
-/** The middle of the time that is left to stop the first task with its whole grace. */
+/** The middle of the time that is left to stop the first task with its whole grace, or until a silence of the agents breaks. */
 function halfwayMs(situation: Situation<Drain>): number {
-  return (situation.nowMs + Math.min(...latestStops(situation))) / 2;
+  return (situation.nowMs + Math.min(...latestStops(situation), silenceBreaksAtMs(situation))) / 2;
 }
 
 /** The longest wait where the queue takes no messages. */

@@ -795,6 +795,24 @@ describe('a wait for an ECS that does not answer', () => {
     expect(unanswered({ ...drain, closed: undefined })).toEqual(parkUntil(30, 'both'));
   });
 
+  it('comes before the silence of an agent counts no more, and is spread as far as that allows', () => {
+    const silentSince = (seenLast: number, random: number) => {
+      const agentSilence = { sinceMs: at(-900), seenLastAtMs: at(seenLast), containerInstances: [] };
+      return unanswered(drainOf({ pollIntervalSeconds: 20, agentSilence }), random);
+    };
+    // It breaks 150 s after it was seen last.
+    expect([0, 0.999].map((random) => silentSince(-60, random))).toEqual([
+      parkUntil(25, 'both'),
+      parkUntil(50, 'both'),
+    ]);
+    expect([0, 0.999].map((random) => silentSince(-122, random))).toEqual([
+      parkUntil(13, 'both'),
+      parkUntil(19, 'both'),
+    ]);
+    // Then nothing is lost any more.
+    expect(silentSince(-140, 0.5)).toEqual(parkUntil(85, 'both'));
+  });
+
   it('is 15 to 135 s for one of many drains that begin together, once its instance takes no tasks', () => {
     const fleet = (drain: Situation['drain'], random: number) =>
       decide(situation({ drain, random, observation: THROTTLED, refused: refused('look'), isFleet: true }));

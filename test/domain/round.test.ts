@@ -380,6 +380,7 @@ describe('the deadline', () => {
 });
 
 describe('an agent', () => {
+  const tenths = [0, 0.6, 0.2, 0.8, 0.4, 0.1, 0.7, 0.3, 0.9, 0.5];
   const silent = (...silences: [number, number][]): FakeInstance[] => [{ ...draining, silences }];
 
   it.each(WAITS)('that stays silent is given up after its grace, right after a search: %s', async (_, policy) => {
@@ -406,6 +407,22 @@ describe('an agent', () => {
     });
     expect(await aws.runToEnd({ policy: WATCH })).toMatchObject([{ kind: 'drained' }]);
   });
+
+  it.each([60, 70])(
+    'that stays silent is given up after its grace though ECS does not answer for %i s',
+    async (outage) => {
+      for (const draw of tenths) {
+        const aws = fakeAws({
+          random: tenths.map((each) => (each + draw) % 1),
+          instances: silent([200, Infinity]),
+          tasks: [endless],
+          outages: [{ of: 'ecs-reads', span: [1_300, 1_300 + outage] }],
+        });
+        expect(await aws.runToEnd()).toMatchObject([{ kind: 'agent-lost' }]);
+        expect(aws.completion()?.atSeconds).toBeLessThan(1_500);
+      }
+    },
+  );
 
   it('that registered again is not given up: tasks run there', async () => {
     const instances = [...silent([30, Infinity]), { id: 'two', comesAtSeconds: 30 }];
