@@ -1,7 +1,7 @@
 /** The state of a drain that parks, in its schedule. */
 
 import type { Decision } from './decision.ts';
-import { type Drain, isOwnWait } from './drain.ts';
+import { type Drain, isSameDrain } from './drain.ts';
 import type { Answer } from './evolve.ts';
 import { withPark } from './next-round.ts';
 import { LONGEST_CALL_SECONDS, type Policy } from './policy.ts';
@@ -52,9 +52,10 @@ export async function deleteSchedule(drain: Drain, { schedules, telemetry }: Por
   }
 }
 
+/** Of a drain that AWS has refused a wait: the one before may still be there, or the refused one after all. */
 async function unconfirmedOf(drain: Drain, schedules: Ports['schedules']): Promise<string | undefined> {
   if (drain.unconfirmedTurn === undefined || !schedules) return undefined;
   const schedule = schedules.nameOf(drain);
   const stored = await schedules.get(schedule);
-  return stored && isOwnWait(stored, drain) ? schedule : undefined;
+  return stored && isSameDrain(stored, drain) ? schedule : undefined;
 }

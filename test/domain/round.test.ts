@@ -1433,6 +1433,18 @@ describe('the schedule of a drain that has ended', () => {
     await aws.run(); // It fires once more.
     expect(aws.callsNamed('complete').length).toBeLessThanOrEqual(2);
   });
+
+  it('is deleted though Scheduler has refused to write it again since it fired', async () => {
+    const aws = fakeAws({
+      // Waits of different turns.
+      random: [0, 0.6, 0.2, 0.8, 0.4],
+      events: 'none',
+      tasks: [{ ...web, stopsAtSeconds: 1_500 }],
+      fault: ({ name, atSeconds }) => (name === 'put' && atSeconds >= 400 ? new Unavailable('throttled') : undefined),
+    });
+    expect(await aws.runToEnd()).toMatchObject([{ kind: 'drained' }]);
+    expect(aws.schedules.size).toBe(0);
+  });
 });
 
 describe('the telemetry', () => {
