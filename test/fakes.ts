@@ -18,7 +18,14 @@ import { findLostDrains, type SweepScope, type Swept } from '../src/domain/lost-
 import type { Mark, Returned } from '../src/domain/mark.ts';
 import type { ContainerInstance, ContainerInstanceStatus, HoldingTask, Task } from '../src/domain/observation.ts';
 import type { Policy } from '../src/domain/policy.ts';
-import { ClusterMissing, type DrainEvent, type Ports, type TelemetryEntry, Unavailable } from '../src/domain/ports.ts';
+import {
+  ClusterMissing,
+  type DrainEvent,
+  errorOf,
+  type Ports,
+  type TelemetryEntry,
+  Unavailable,
+} from '../src/domain/ports.ts';
 import { type ReturnSweep, returnToService } from '../src/domain/return-to-service.ts';
 import { runRound } from '../src/domain/round.ts';
 import {
@@ -505,7 +512,11 @@ export function fakeAws(world: World = {}) {
                 return schedules.get(name)?.drain;
               },
               async parkedOn(instanceId) {
-                await called('parkedOn', 'scheduler', instanceId);
+                try {
+                  await called('parkedOn', 'scheduler', instanceId);
+                } catch (error) {
+                  return [errorOf(error)];
+                }
                 return [...schedules]
                   .filter(([name]) => name.startsWith(`${instanceId}-`))
                   .map(([, { drain }]) => drain);

@@ -13,7 +13,7 @@ import {
 } from '@aws-sdk/client-scheduler';
 import { type Drain, instanceIdOf, isSameDrain, type Notice, type NoticeKind, unreachable } from '../domain/drain.ts';
 import { LONGEST_CALL_SECONDS, wholeSecond } from '../domain/policy.ts';
-import type { Clock, DrainSchedules } from '../domain/ports.ts';
+import { type Clock, type DrainSchedules, errorOf } from '../domain/ports.ts';
 import { awsCall } from './aws-call.ts';
 import { decode, encode } from './continuation.ts';
 import { jsonIn } from './schemas.ts';
@@ -64,21 +64,17 @@ function schedulesUntil(abortSignal: AbortSignal, options: SchedulerOptions): Dr
 
     get: (name) => awsCall(`read the schedule ${name}`, () => calls.get(name)),
 
-    parkedOn: (instanceId) =>
-      awsCall(`look for drains that are parked on ${instanceId}`, async () => {
-        const names = [
-          ...lifecycleHooks.map((hook) => scheduleNameOf(instanceId, hook)),
-          ...notices.map((kind) => noticeScheduleName({ kind, instanceId })),
-          // Version 0.2.0 had one for both notices.
-          ...(notices.length > 0 ? [`${instanceId}-notice`] : []),
-        ];
-        const answers = await Promise.allSettled(names.map(calls.get));
-        const drains = answers.flatMap((answer) => (answer.status === 'fulfilled' ? (answer.value ?? []) : []));
-        // A schedule that cannot be read must not keep the drains of other hooks asleep.
-        const refused = answers.find((answer) => answer.status === 'rejected');
-        if (refused && drains.length === 0) throw refused.reason;
-        return drains;
-      }),
+    parkedOn: async (instanceId) => {
+      const names = [
+        ...lifecycleHooks.map((hook) => scheduleNameOf(instanceId, hook)),
+        ...notices.map((kind) => noticeScheduleName({ kind, instanceId })),
+        // Version 0.2.0 had one for both notices.
+        ...(notices.length > 0 ? [`${instanceId}-notice`] : []),
+      ];
+      const attempted = `look for drains that are parked on ${instanceId}`;
+      const answers = await Promise.all(names.map((name) => awsCall(attempted, () => calls.get(name)).catch(errorOf)));
+      return answers.flatMap((answer) => answer ?? []);
+    },
 
     writtenAtMs: () =>
       awsCall(`list the schedules of ${GroupName}`, async () => {

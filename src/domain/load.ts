@@ -217,16 +217,15 @@ async function loadParkedOn(
   reported: readonly ContainerInstance[],
   { schedules, clock }: Ports,
 ): Promise<(Work | Result)[]> {
-  try {
-    const drains = (await schedules?.parkedOn(instanceId)) ?? [];
-    const asleep = drains.filter((drain) => !knowsEmptiness(drain));
-    return asleep.map((drain) =>
-      workOn(continued(drain, clock.nowMs()), { reported, isWoken: true, isScheduleRead: true }),
-    );
-  } catch (error) {
-    // Without an answer the drain looks for itself when its schedule fires.
-    return error instanceof Unavailable ? [] : [{ kind: 'failed', error }];
-  }
+  const parked = (await schedules?.parkedOn(instanceId)) ?? [];
+  const drains = parked.filter(isValue);
+  // A schedule that cannot be read must not keep the drains of other hooks asleep. Its own drain looks for itself when it fires.
+  const error = parked.find((each) => each instanceof Error && !(each instanceof Unavailable));
+  if (drains.length === 0 && error) return [{ kind: 'failed', error }];
+  const asleep = drains.filter((drain) => !knowsEmptiness(drain));
+  return asleep.map((drain) =>
+    workOn(continued(drain, clock.nowMs()), { reported, isWoken: true, isScheduleRead: true }),
+  );
 }
 
 /** Whether the drain only waits for ECS to complete its hook: that the instance is empty is no news to it. */

@@ -140,8 +140,11 @@ export interface DrainSchedules {
    * @throws Error if what is there cannot be understood.
    */
   get(schedule: string): Promise<Drain | undefined>;
-  /** The drains of any of our hooks, or on notices, that are parked on the EC2 instance. */
-  parkedOn(instanceId: string): Promise<readonly Drain[]>;
+  /**
+   * The drains of any of our hooks, or on notices, that are parked on the EC2 instance; an error for each schedule that cannot be read,
+   * and that may hold another.
+   */
+  parkedOn(instanceId: string): Promise<readonly (Drain | Error)[]>;
   /** When each schedule was written last, by name, in epoch milliseconds. */
   writtenAtMs(): Promise<ReadonlyMap<string, number>>;
   /** Deletes the schedule; that there is none is no error. */

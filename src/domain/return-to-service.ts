@@ -3,7 +3,7 @@
  * volume or has put a retained instance back, or EC2 has not taken them after its notice (docs/decisions/0023).
  */
 
-import { batches } from './by-cluster.ts';
+import { batches, isValue } from './by-cluster.ts';
 import type { Drain } from './drain.ts';
 import type { GroupPlace } from './group-place.ts';
 import type { Mark, MarkedInstance, Returned } from './mark.ts';
@@ -127,7 +127,10 @@ async function hasEnded(
   { schedules, clock }: Ports,
 ): Promise<boolean> {
   const parked = (await schedules?.parkedOn(ec2InstanceId)) ?? [];
-  const others = parked.filter(({ kind }) => kind === 'notice' || mark.trigger !== 'lifecycle-action');
+  const error = parked.find((each) => each instanceof Error);
+  // What cannot be read may be a drain that goes on.
+  if (error) throw error;
+  const others = parked.filter(isValue).filter(({ kind }) => kind === 'notice' || mark.trigger !== 'lifecycle-action');
   return others.every((drain) => clock.nowMs() >= surelyEndedAtMs(drain, policy));
 }
 

@@ -360,15 +360,20 @@ describe('the state in a schedule', () => {
     await expect(schedules.get(NAME)).rejects.toThrow(
       `Could not read the schedule ${NAME}: UnreadableSchedule: ${sentence}`,
     );
-    await expect(schedules.parkedOn(INSTANCE_ID)).rejects.toThrow(
-      `Could not look for drains that are parked on ${INSTANCE_ID}: UnreadableSchedule: ${sentence}`,
-    );
   });
 
-  it('that cannot be understood does not keep another drain of the instance asleep', async () => {
+  it('that cannot be understood, or is refused, is an error beside the other drains of the instance', async () => {
     leave({ version: 8, drain: { ...drain, heartbeats: 'many' } });
     await schedules.put(noticeDrain, NOTICE_NAME, LATER_MS, 'absent');
-    expect(await schedules.parkedOn(INSTANCE_ID)).toEqual([noticeDrain]);
+    const [unreadable, ...others] = await schedules.parkedOn(INSTANCE_ID);
+    const sentence = `Could not look for drains that are parked on ${INSTANCE_ID}: `;
+    expect((unreadable as Error).message).toMatch(`${sentence}UnreadableSchedule: The schedule ${NAME} `);
+    expect(others).toEqual([noticeDrain]);
+    failing = ({ operation }) =>
+      operation === 'GetSchedule' ? new AwsError('ThrottlingException', 'Rate exceeded', 429) : undefined;
+    const refused = await schedules.parkedOn(INSTANCE_ID);
+    expect(refused).toEqual(Array(5).fill(expect.any(Unavailable)));
+    expect((refused[0] as Error).message).toBe(`${sentence}ThrottlingException: Rate exceeded`);
   });
 
   it.each<[string, object]>([
@@ -548,11 +553,11 @@ it('the end of an invocation ends each call that has not been answered', async (
   const asked = [
     ...(['absent', 'pending', 'fired'] as const).map((before) => ended.put(drain, NAME, LATER_MS, before)),
     ended.get(NAME),
-    ended.parkedOn(INSTANCE_ID),
     ended.writtenAtMs(),
     ended.delete(NAME),
   ];
   for (const answer of await Promise.allSettled(asked)) {
     expect(answer).toMatchObject({ status: 'rejected', reason: expect.any(Unavailable) });
   }
+  expect(await ended.parkedOn(INSTANCE_ID)).toEqual(Array(5).fill(expect.any(Unavailable)));
 });

@@ -557,6 +557,15 @@ describe('an ECS event about a container instance', () => {
     expect(await loaded(aws, [stopOn('one')])).toEqual([[{ kind: 'failed', error }]]);
   });
 
+  it.each([new Unavailable('throttled'), new Error('unreadable')])(
+    'wakes a drain though the schedule of another hook cannot be read: %s',
+    async (error) => {
+      const aws = fakeAws({ instances: [one] });
+      const ports = withSchedules({ parkedOn: async () => [error, parked] });
+      expect(await loaded(aws, [stopOn('one')], ports)).toMatchObject([[{ isWoken: true, drain: { action: ACTION } }]]);
+    },
+  );
+
   it('wakes nothing where drains are not parked', async () => {
     const aws = fakeAws({ instances: [one] });
     expect(await loaded(aws, [stopOn('one')], withSchedules(undefined))).toEqual([[]]);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Drain } from '../../src/domain/drain.ts';
 import { type Mark, markOf, type Trigger } from '../../src/domain/mark.ts';
 import type { Policy } from '../../src/domain/policy.ts';
-import type { Ports } from '../../src/domain/ports.ts';
+import { type Ports, Unavailable } from '../../src/domain/ports.ts';
 import { fakeAws, type World } from '../fakes.ts';
 import { at, containerInstanceOf, drainOf, INSTANCE_ID, noticeDrainOf, POLICY } from './samples.ts';
 
@@ -202,6 +202,19 @@ describe('an instance that EC2 gave notice of', () => {
     const aws = staying({}, 'rebalance-recommendation');
     expect((await sweptAt(aws, POLICY.deadlineSeconds - 1, { policy: WATCH })).returned).toEqual([]);
     expect((await sweptAt(aws, POLICY.deadlineSeconds, { policy: WATCH })).returned).toHaveLength(1);
+  });
+
+  it('is left alone for now where one of its schedules cannot be read, which may hold a drain', async () => {
+    const aws = staying({});
+    const unread = new Unavailable('throttled');
+    // The drain of the lifecycle action that is over left its schedule.
+    const ports = (own: Ports): Ports => ({
+      ...own,
+      schedules: own.schedules && { ...own.schedules, parkedOn: async () => [drainOf(), unread] },
+    });
+    expect(await sweptAt(aws, 940, { ports })).toEqual({ returned: [], failures: [unread] });
+    expect(statusIn(aws)).toBe('DRAINING');
+    expect((await sweptAt(aws, 960, { ports: (own) => own })).returned).toHaveLength(1);
   });
 
   it('is left alone for now where the schedules do not answer', async () => {
