@@ -17,7 +17,7 @@ export type HoldDecision =
   | 'send'
   /**
    * Write its schedule before anything else. A drain that cannot be parked waits on the queue, where nothing shows that it is alive.
-   * If it is after all, one of the two is superseded. One that cannot be parked now is left alone: each sweep would begin another.
+   * If it is after all, one of the two is superseded. Where Scheduler refuses, see `decideUnwritten`.
    */
   | 'write-schedule'
   /** Go on with it in this round. */
@@ -42,25 +42,30 @@ export function decideOnHold(situation: HoldSituation): HoldDecision {
   if (isContinued(situation) || isAnothers(situation)) return 'leave';
   if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) return 'give-up';
   if (policy.waiting === 'watch') return 'send';
-  return looksDrained(situation) && !isNeeded(situation) ? 'write-schedule' : 'resume';
+  return looksDrained(situation) ? 'write-schedule' : 'resume';
 }
 
 /** Two sweeps, of one a minute. */
-const BEFORE_STOPS_SECONDS = 120;
+const BEFORE_END_SECONDS = 120;
 
 /**
- * Whether the drain in the schedule is needed, written or not: a task may have to be stopped soon, or the instance is empty, or the
- * deadline is over. If anything continued the drain, it would end then, so few chains come of it.
+ * What becomes of a drain whose schedule Scheduler does not take, so that nothing shows whether it is alive. If each sweep began a chain,
+ * they would grow in number without end. So the sweep leaves the drain alone until something cannot wait, and then works on it for one
+ * round. That is where the instance is empty, a task may have to be stopped, or the deadline comes.
  */
-function isNeeded({ drain: stored, hook, registrations, writtenAtMs, policy, nowMs }: HoldSituation): boolean {
-  if (writtenAtMs === undefined) return false;
-  const limits = stored.hook ?? hook.limits;
-  const drain = { ...stored, hook: limits };
+export function decideUnwritten({
+  drain: stored,
+  hook,
+  registrations,
+  policy,
+  nowMs,
+}: HoldSituation): 'leave' | 'once' {
+  const drain = { ...stored, hook: stored.hook ?? hook.limits };
+  // ECS itself completes the hook of a supervised drain.
+  if (drain.kind === 'held' && registrations.every(({ isEmpty }) => isEmpty)) return 'once';
   const deadlineMs = deadlineAtMs(drain, policy);
-  const stopsMs = latestStopsAtMs(undefined, deadlineMs, policyOf(drain, policy));
-  const neededMs = stopsMs.map((stopMs) => stopMs - BEFORE_STOPS_SECONDS * 1000);
-  const isEmpty = registrations.length > 0 && registrations.every((each) => each.isEmpty);
-  return isEmpty || nowMs >= Math.min(lostAtMs(deadlineMs, limits, policy, drain.kind), ...neededMs);
+  const endMs = Math.min(deadlineMs, ...latestStopsAtMs(undefined, deadlineMs, policyOf(drain, policy)));
+  return nowMs >= endMs - BEFORE_END_SECONDS * 1000 ? 'once' : 'leave';
 }
 
 function isContinued(situation: HoldSituation): boolean {

@@ -4,7 +4,7 @@
  */
 
 import { beginDrain, type HookMetadata } from './begin-drain.ts';
-import { decideOnHold } from './decide-hold.ts';
+import { decideOnHold, decideUnwritten, type HoldSituation } from './decide-hold.ts';
 import {
   type ActionDrain,
   type Drain,
@@ -17,6 +17,7 @@ import { type Work, withHeartbeat, workOn } from './evolve.ts';
 import { choiceOf, type GroupChoice } from './groups.ts';
 import { continued } from './next-round.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
+import { workOnce } from './once.ts';
 import { ON_THE_WAY_SECONDS, type Policy, wholeSecond } from './policy.ts';
 import { ClusterMissing, errorOf, type HeldInstance, type Ports, Unavailable } from './ports.ts';
 import { storedIn } from './stored-drain.ts';
@@ -160,7 +161,7 @@ async function resumeIfLost(
       case 'send':
         return send(next, ports);
       case 'write-schedule':
-        return writeFirst(next, policy, ports);
+        return writeFirst(next, { ...situation, drain }, ports);
       case 'resume':
         ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
         return workOn(next);
@@ -177,15 +178,16 @@ async function send(drain: Drain, { continuations, telemetry, clock }: Ports): P
   else telemetry.record(drain, { kind: 'found', lost: 'event' });
 }
 
-async function writeFirst(drain: Drain, policy: Policy, ports: Ports): Promise<Work | undefined> {
+async function writeFirst(drain: Drain, situation: HoldSituation, ports: Ports): Promise<Work | undefined> {
   if (!ports.schedules) return undefined;
+  const { policy } = situation;
   const now = { kind: 'park', untilMs: wholeSecond(ports.clock.nowMs()), on: 'both' } as const;
   const answer = await writeSchedule(drain, waiting(drain, now, policy, ports), now, ports);
   if (answer.kind === 'refused') {
     ports.telemetry.record(drain, { kind: 'refused', doing: 'park', reason: answer.reason });
     // One that has fired may be deleted by now, and then its state is here alone.
     const isDeleted = drain.parked && (await storedIn(drain.parked.schedule, drain, ports)) === undefined;
-    if (!isDeleted) return undefined;
+    if (!isDeleted) return decideUnwritten(situation) === 'once' ? workOnce(drain) : undefined;
   } else if (answer.kind !== 'parked') return undefined;
   // Where ECS drains, an instance that takes no more tasks does not mean that a drain of ours is alive.
   const isEvent = drain.kind === 'supervised' && !drain.parked;

@@ -8,6 +8,7 @@ import { explain } from './explain.ts';
 import { heldOpen } from './held-open.ts';
 import { type Arrival, type Loaded, load } from './load.ts';
 import { fingerprintOf } from './observation.ts';
+import { beforeWait, insteadOfWait } from './once.ts';
 import { mergedRequests } from './operator.ts';
 import { perform, publishBestEffort, type Step } from './perform.ts';
 import { deadlineUsedPercent, LEFT_AT_FIRST, type Policy } from './policy.ts';
@@ -44,11 +45,17 @@ export async function runRound(arrivals: readonly Arrival[], policy: Policy, giv
   }
 
   for (let active = [...works.values()]; active.length > 0; ) {
-    const steps = active.map((work): Step => ({ work, decision: decision(work, policy, ports) }));
+    const decided = active.map((work): Step => ({ work, decision: decision(work, policy, ports) }));
+    const nowMs = ports.clock.nowMs();
+    const instead = new Map(decided.map(({ work, decision }) => [work, insteadOfWait(work, decision, nowMs)]));
+    const steps = decided.filter(({ work }) => !instead.get(work));
     for (const { work, decision } of steps) recordDecision(work, decision, policy, ports);
     const drains = active.map(({ drain }) => drain);
     const answers = await perform(steps, policy, heldOpen(drains, policy, ports));
-    const evolved = steps.map((step) => ({ step, next: nextOf(step, answers.get(step.work), policy, ports) }));
+    const evolved = decided.map((step) => ({
+      step,
+      next: instead.get(step.work) ?? nextOf(step, answers.get(step.work), policy, ports),
+    }));
     for (const { step, next } of evolved) if (!isWork(next)) results.set(keyOf(step.work.drain), next);
     const finished = evolved.flatMap(({ step, next }) => asFinished(next, step.work));
     reports.push(recordEndings(finished, policy, ports));
@@ -65,7 +72,10 @@ function decision(work: Work, policy: Policy, ports: Ports): Decision {
   const now = { nowMs: clock.nowMs(), isOutOfTime: isOutOfTime(policy, ports), random: random() };
   const situation = { ...work, ...now, policy, comesAgainAtMs, wasLeft };
   const { drain } = work;
-  return drain.kind === 'supervised' ? supervise({ ...situation, drain }) : decide({ ...situation, drain });
+  return beforeWait(
+    work,
+    drain.kind === 'supervised' ? supervise({ ...situation, drain }) : decide({ ...situation, drain }),
+  );
 }
 
 /** Whether only the margin is left, which is for handing over. */

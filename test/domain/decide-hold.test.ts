@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decideOnHold, type HoldDecision, type HoldSituation } from '../../src/domain/decide-hold.ts';
+import { decideOnHold, decideUnwritten, type HoldDecision, type HoldSituation } from '../../src/domain/decide-hold.ts';
 import { deadlineAtMs, givenUpAtMs, lostAtMs } from '../../src/domain/policy.ts';
 import { at, containerInstanceOf, drainOf, HOOK, POLICY, supervisedDrainOf } from './samples.ts';
 
@@ -10,10 +10,11 @@ const watch = { ...POLICY, waiting: 'watch' } as const;
 const nowMs = at(1_000);
 const justNow = nowMs - 1_000;
 const longAgo = nowMs - (lostAtMs(nowMs, HOOK, POLICY) - nowMs);
-const outlivedAtMs = lostAtMs(deadlineAtMs(drainOf({ hook: HOOK }), POLICY), HOOK, POLICY);
 const stopping = { ...POLICY, stopStragglers: 'standalone' } as const;
-/** Two sweeps before the latest stop of a task that has 120 s, with 10 s of reserve. */
-const neededAtMs = deadlineAtMs(drainOf({ hook: HOOK }), POLICY) - (120 + 10 + 120) * 1000;
+const deadlineMs = deadlineAtMs(drainOf({ hook: HOOK }), POLICY);
+/** Of a task that has 120 s, with 10 s of reserve. */
+const latestStopMs = deadlineMs - (120 + 10) * 1000;
+const twoSweepsMs = 120_000;
 const isGivenUp = givenUpAtMs(drainOf({ hook: HOOK }), POLICY);
 
 describe('of an instance that a hook holds, the sweep', () => {
@@ -39,36 +40,29 @@ describe('of an instance that a hook holds, the sweep', () => {
       'that takes no tasks and whose schedule is too old',
       { writtenAtMs: longAgo, registrations: [draining] },
     ],
-    [
-      'resume',
-      'that takes no tasks, and whose drain would have ended by its deadline if anything continued it',
-      { writtenAtMs: longAgo, registrations: [draining], nowMs: outlivedAtMs },
-    ],
-    [
-      'write-schedule',
-      'that takes no tasks, right before',
-      { writtenAtMs: longAgo, registrations: [draining], nowMs: outlivedAtMs - 1 },
-    ],
-    [
-      'resume',
-      'that is empty, and whose schedule is too old',
-      { writtenAtMs: longAgo, registrations: [{ ...draining, isEmpty: true }] },
-    ],
-    [
-      'resume',
-      'of which a task may have to be stopped soon',
-      { writtenAtMs: longAgo, registrations: [draining], policy: stopping, nowMs: neededAtMs },
-    ],
-    [
-      'write-schedule',
-      'of which one may have to be a moment later',
-      { writtenAtMs: longAgo, registrations: [draining], policy: stopping, nowMs: neededAtMs - 1 },
-    ],
     ['resume', 'that takes tasks and whose schedule is too old', { writtenAtMs: longAgo }],
     ['resume', 'that still takes tasks', {}],
     ['resume', 'that no cluster knows', { registrations: [] }],
   ])('decides to %s one %s', (decision, _, overrides) => {
     const usual = { drain: drainOf(), hook: ours, isOnlyHook: true, registrations: [active], writtenAtMs: undefined };
     expect(decideOnHold({ ...usual, policy: POLICY, nowMs, ...overrides })).toBe(decision);
+  });
+});
+
+describe('while Scheduler refuses its schedule, the sweep', () => {
+  const empty = { ...draining, isEmpty: true };
+  it.each<['leave' | 'once', string, Partial<HoldSituation>]>([
+    ['leave', 'may be alive', {}],
+    ['once', 'only has to end: its instance is empty', { registrations: [empty] }],
+    ['leave', 'is not empty on each registration', { registrations: [draining, empty] }],
+    ['leave', 'ECS ends', { drain: supervisedDrainOf({ hook: HOOK }), registrations: [empty] }],
+    ['once', 'may have to stop a task', { policy: stopping, nowMs: latestStopMs - twoSweepsMs }],
+    ['leave', 'may have to later', { policy: stopping, nowMs: latestStopMs - twoSweepsMs - 1 }],
+    ['once', 'has its deadline', { nowMs: deadlineMs - twoSweepsMs }],
+    ['leave', 'has it later', { nowMs: deadlineMs - twoSweepsMs - 1 }],
+    ['once', 'is past its deadline', { nowMs: deadlineMs + 1 }],
+  ])('decides to %s a drain that %s', (decision, _, overrides) => {
+    const usual = { drain: drainOf(), hook: ours, isOnlyHook: true, registrations: [draining], writtenAtMs: undefined };
+    expect(decideUnwritten({ ...usual, policy: POLICY, nowMs, ...overrides })).toBe(decision);
   });
 });

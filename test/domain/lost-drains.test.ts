@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Drain, hookLimits, type LifecycleAction } from '../../src/domain/drain.ts';
+import { type Drain, hookLimits, type LifecycleAction, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
 import { workOn } from '../../src/domain/evolve.ts';
 import { groupNamed } from '../../src/domain/groups.ts';
 import { lastingFailureIn, type SweepScope, type Swept } from '../../src/domain/lost-drains.ts';
@@ -377,6 +377,97 @@ describe('while Scheduler creates no schedules and lists them', () => {
     expect(aws.schedules.get(SCHEDULE)?.firesAtMs).toBeGreaterThan(at(400));
     await aws.sweep();
     expect(aws.telemetry.filter(({ entry }) => entry.kind === 'found')).toHaveLength(1);
+  });
+
+  describe('a drain that is alive gets no further chain', () => {
+    const refusedAfter = (seconds: number): World => ({
+      fault: ({ name, atSeconds }) =>
+        name === 'put' && atSeconds > seconds ? new Unavailable('throttled') : undefined,
+    });
+    const found = (aws: Aws) => aws.telemetry.filter(({ entry }) => entry.kind === 'found');
+    /** How many messages its chains have sent until the end, beside a sweep a minute and alone. */
+    async function messagesOf(world: World, options: Parameters<Aws['round']>[1] = {}, seconds = 7_300) {
+      const run = async (isSwept: boolean) => {
+        const aws = fakeAws(world);
+        for (const drain of aws.heldDrains()) aws.send(() => ({ kind: 'drain', drain }), at(0));
+        if (isSwept) aws.sweepEvery(60);
+        await aws.round([], options);
+        await aws.waitUntil(seconds);
+        expect(found(aws)).toEqual([]);
+        return aws.callsNamed('continueAt').length;
+      };
+      return { swept: await run(true), alone: await run(false) };
+    }
+
+    it.each([300, 3_600])('while it stops its tasks, with a deregistration delay of %i s', async (delay) => {
+      const policy = { ...POLICY, stopStragglers: 'all', deregistrationDelaySeconds: delay } as const;
+      const tasks = [{ id: 'web', class: 'service', stopsAtSeconds: Infinity, stopTimeoutSeconds: delay } as const];
+      const { swept, alone } = await messagesOf({ ...refusedAfter(100), tasks }, { policy });
+      expect(swept).toBeLessThanOrEqual(alone);
+    });
+
+    it('while ECS does not complete its own hook', async () => {
+      const managed = {
+        hooks: [{ name: MANAGED_DRAINING_HOOK }],
+        holds: [{ instanceId: INSTANCE_ID, lifecycleHook: MANAGED_DRAINING_HOOK }],
+        instances: [{ id: 'one', activeSpans: [[0, 30]] as const }],
+        tasks: [{ id: 'web', stopsAtSeconds: 300 }],
+      };
+      const { swept, alone } = await messagesOf({ ...refusedAfter(400), ...managed });
+      expect(swept).toBe(alone);
+    });
+
+    it('while a task that has freed its memory does not stop', async () => {
+      const ports = (own: Ports): Ports => ({
+        ...own,
+        containerInstances: {
+          ...own.containerInstances,
+          describe: async (...given) =>
+            (await own.containerInstances.describe(...given)).map((each) => ({ ...each, isEmpty: true })),
+        },
+      });
+      const tasks = [{ id: 'web', deactivatesAtSeconds: 20, stopsAtSeconds: Infinity }];
+      const { swept, alone } = await messagesOf({ ...refusedAfter(0), tasks }, { ports }, 3_000);
+      expect(swept).toBe(alone);
+    });
+
+    it('nor is it reported as lost where the sweep ends it', async () => {
+      const tasks = [{ id: 'web', stopsAtSeconds: 2_999 }];
+      const { swept, alone } = await messagesOf({ ...refusedAfter(250), events: 'none', tasks }, {}, 4_000);
+      expect(swept).toBeLessThanOrEqual(alone);
+    });
+  });
+
+  describe('a drain that is lost and never had one', () => {
+    const unwritten = (tasks: NonNullable<World['tasks']>, options: Parameters<Aws['round']>[1] = {}) => {
+      const aws = forgotten({ ...world(Infinity), tasks, instances: [{ id: 'one', status: 'DRAINING' }] });
+      aws.sweepEvery(60);
+      return aws.round([], options).then(() => aws);
+    };
+
+    it('ends when its instance is empty', async () => {
+      const aws = await unwritten([{ id: 'web', stopsAtSeconds: 400 }]);
+      await aws.waitUntil(500);
+      expect(aws.completion()).toMatchObject({ atSeconds: 430, holding: [] });
+    });
+
+    it('has its tasks stopped with their whole grace', async () => {
+      const policy = { ...POLICY, stopStragglers: 'standalone' } as const;
+      const aws = await unwritten([{ id: 'job', class: 'standalone', stopsAtSeconds: Infinity }], { policy });
+      await aws.waitUntil(8_000);
+      const [stoppedAt = 0] = aws.secondsOf('stopTask');
+      expect(aws.secondsOf('stopTask')).toHaveLength(1);
+      expect(stoppedAt).toBeGreaterThanOrEqual(7_200 - 30 - 10 - 105);
+      expect(stoppedAt).toBeLessThanOrEqual(7_200 - 30 - 10);
+      expect(aws.completion()?.holding).toEqual([]);
+    });
+
+    it('ends at its deadline, within a sweep', async () => {
+      const aws = await unwritten([{ id: 'web', stopsAtSeconds: Infinity }]);
+      await aws.waitUntil(8_000);
+      expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(7_260);
+      expect(aws.published.filter(({ event }) => event.kind !== 'finished')).toEqual([]);
+    });
   });
 
   it('an instance that takes tasks is drained all the same: no one else does', async () => {
