@@ -38,11 +38,11 @@ export interface HoldSituation {
 }
 
 export function decideOnHold(situation: HoldSituation): HoldDecision {
-  const { drain, hook, policy, nowMs } = situation;
+  const { drain, hook, registrations, policy, nowMs } = situation;
   if (isContinued(situation) || isAnothers(situation)) return 'leave';
   if (nowMs >= givenUpAtMs({ ...drain, hook: drain.hook ?? hook.limits }, policy)) return 'give-up';
   if (policy.waiting === 'watch') return 'send';
-  return looksDrained(situation) ? 'write-schedule' : 'resume';
+  return looksDrained(registrations, nowMs) ? 'write-schedule' : 'resume';
 }
 
 /** Two sweeps, of one a minute. */
@@ -69,10 +69,10 @@ export function decideUnwritten({
 }
 
 function isContinued(situation: HoldSituation): boolean {
-  const { drain, hook, writtenAtMs, policy, nowMs } = situation;
+  const { drain, hook, registrations, writtenAtMs, policy, nowMs } = situation;
   if (writtenAtMs !== undefined) return nowMs < lostAtMs(writtenAtMs, drain.hook ?? hook.limits, policy, drain.kind);
   if (policy.waiting !== 'watch') return false;
-  return drain.kind === 'supervised' || looksDrained(situation); // Nothing shows that a drain that polls is lost.
+  return drain.kind === 'supervised' || looksDrained(registrations, nowMs); // Nothing shows that a drain that polls is lost.
 }
 
 /** If ECS's hook is not the only one, it is not known which hook holds the instance: only the event can start the drain. */
@@ -84,7 +84,7 @@ function isAnothers({ drain, isOnlyHook, registrations }: HoldSituation): boolea
  * Whether the instance looks as if someone drained it: it takes no more tasks, except for a registration that the agent has just
  * made. Without a schedule, nothing else shows that a drain is alive.
  */
-function looksDrained({ registrations, nowMs }: HoldSituation): boolean {
+export function looksDrained(registrations: readonly ContainerInstance[], nowMs: number): boolean {
   const isNew = ({ registeredAtMs = 0 }: ContainerInstance) => nowMs - registeredAtMs < ON_THE_WAY_SECONDS * 1000;
   const isClosed = ({ status }: ContainerInstance) => status !== 'ACTIVE';
   return registrations.some(isClosed) && registrations.every((each) => isClosed(each) || isNew(each));

@@ -4,7 +4,8 @@
  */
 
 import { beginDrain, type HookMetadata } from './begin-drain.ts';
-import { decideOnHold, decideUnwritten, type HoldSituation } from './decide-hold.ts';
+import { batches, isValue } from './by-cluster.ts';
+import { decideOnHold, decideUnwritten, type HoldSituation, looksDrained } from './decide-hold.ts';
 import {
   type ActionDrain,
   type Drain,
@@ -51,6 +52,22 @@ interface OverdueHold extends HeldInstance {
   readonly registrations: readonly ContainerInstance[];
 }
 
+/** A hold, and the terminating hooks of its group. */
+interface Suspect {
+  readonly hold: OverdueHold;
+  readonly hooks: readonly LifecycleHook[];
+}
+
+interface Sweep {
+  readonly scope: SweepScope;
+  readonly policy: Policy;
+  readonly ports: Ports;
+  /** When each schedule was written last, by name. */
+  readonly writtenAtMs: ReadonlyMap<string, number>;
+  /** What Scheduler has answered so far in this sweep. */
+  readonly puts: { refused: number; accepted: number };
+}
+
 /**
  * Looks for instances that our hooks hold and no one drains. One call where nothing is held; a parked drain is known to be
  * alive by when its schedule was written last.
@@ -70,20 +87,34 @@ export async function findLostDrains(scope: SweepScope, policy: Policy, ports: P
     }
   };
   const groups = Map.groupBy(unattended, ({ autoScalingGroup }) => autoScalingGroup);
-  const found: Work[] = [];
+  const suspects: Suspect[] = [];
   let writtenAtMs: ReadonlyMap<string, number> | undefined; // of the schedules of all groups
   for (const [group, instances] of groups) {
     const holds = (await apart(overdueHolds(group, instances, scope, policy, ports))) ?? [];
     if (holds.length === 0) continue;
     const hooks = (await apart(ports.lifecycleActions.hooksOf(group))) ?? [];
     writtenAtMs ??= ports.schedules ? await apart(ports.schedules.writtenAtMs()) : new Map();
-    if (!writtenAtMs) continue;
-    for (const hold of holds) {
-      const work = await apart(resumeIfLost(hold, hooks, writtenAtMs, scope, policy, ports));
-      if (work) found.push(work);
-    }
+    if (writtenAtMs) suspects.push(...holds.map((hold) => ({ hold, hooks })));
+  }
+  const sweep = { scope, policy, ports, writtenAtMs: writtenAtMs ?? new Map(), puts: { refused: 0, accepted: 0 } };
+  const found: Work[] = [];
+  for (const some of batches(byUrgency(suspects, ports.clock.nowMs()), AT_ONCE)) {
+    const works = await Promise.all(some.map((suspect) => apart(resumeIfLost(suspect, sweep))));
+    found.push(...works.filter(isValue));
   }
   return { held: held.length, found, failures };
+}
+
+/** So many instances are looked into at once: of a thousand drains that cannot be parked, a sweep must get to the last in time. */
+const AT_ONCE = 10;
+
+/** First what no one drains for certain, then what only has to end, then what is held longest: its deadline comes first. */
+function byUrgency(suspects: readonly Suspect[], nowMs: number): Suspect[] {
+  const rankOf = ({ registrations }: OverdueHold) => {
+    if (!looksDrained(registrations, nowMs)) return 0;
+    return registrations.every(({ isEmpty }) => isEmpty) ? 1 : 2;
+  };
+  return suspects.toSorted(({ hold: a }, { hold: b }) => rankOf(a) - rankOf(b) || a.sinceMs - b.sinceMs);
 }
 
 /** The error that a sweep fails with; undefined if every failure passes by itself. */
@@ -132,14 +163,8 @@ async function liveIn(clusters: readonly string[], ids: readonly string[], ecs: 
 }
 
 /** The drain of an overdue hold, if nothing continues it. */
-async function resumeIfLost(
-  hold: OverdueHold,
-  hooks: readonly LifecycleHook[],
-  writtenAtMs: ReadonlyMap<string, number>,
-  scope: SweepScope,
-  policy: Policy,
-  ports: Ports,
-): Promise<Work | undefined> {
+async function resumeIfLost({ hold, hooks }: Suspect, sweep: Sweep): Promise<Work | undefined> {
+  const { scope, policy, ports, writtenAtMs } = sweep;
   const { registrations } = hold;
   for (const hook of hooks) {
     const fresh = freshDrain(hold, hook, scope, policy);
@@ -161,7 +186,7 @@ async function resumeIfLost(
       case 'send':
         return send(next, ports);
       case 'write-schedule':
-        return writeFirst(next, { ...situation, drain }, ports);
+        return writeFirst(next, { ...situation, drain }, sweep);
       case 'resume':
         ports.telemetry.record(next, { kind: 'found', lost: stored ? 'continuation' : 'event' });
         return workOn(next);
@@ -178,16 +203,23 @@ async function send(drain: Drain, { continuations, telemetry, clock }: Ports): P
   else telemetry.record(drain, { kind: 'found', lost: 'event' });
 }
 
-async function writeFirst(drain: Drain, situation: HoldSituation, ports: Ports): Promise<Work | undefined> {
+async function writeFirst(
+  drain: Drain,
+  situation: HoldSituation,
+  { policy, ports, puts }: Sweep,
+): Promise<Work | undefined> {
   if (!ports.schedules) return undefined;
-  const { policy } = situation;
+  const unwritten = () => (decideUnwritten(situation) === 'once' ? workOnce(drain) : undefined);
+  // What Scheduler refuses of one drain, it refuses of the others, and each attempt takes seconds.
+  if (puts.refused > 0 && puts.accepted === 0) return unwritten();
   const now = { kind: 'park', untilMs: wholeSecond(ports.clock.nowMs()), on: 'both' } as const;
   const answer = await writeSchedule(drain, waiting(drain, now, policy, ports), now, ports);
+  puts[answer.kind === 'refused' ? 'refused' : 'accepted'] += 1;
   if (answer.kind === 'refused') {
     ports.telemetry.record(drain, { kind: 'refused', doing: 'park', reason: answer.reason });
     // One that has fired may be deleted by now, and then its state is here alone.
     const isDeleted = drain.parked && (await storedIn(drain.parked.schedule, drain, ports)) === undefined;
-    if (!isDeleted) return decideUnwritten(situation) === 'once' ? workOnce(drain) : undefined;
+    if (!isDeleted) return unwritten();
   } else if (answer.kind !== 'parked') return undefined;
   // Where ECS drains, an instance that takes no more tasks does not mean that a drain of ours is alive.
   const isEvent = drain.kind === 'supervised' && !drain.parked;

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type Drain, hookLimits, type LifecycleAction, MANAGED_DRAINING_HOOK } from '../../src/domain/drain.ts';
+import {
+  type Drain,
+  hookLimits,
+  instanceIdOf,
+  type LifecycleAction,
+  MANAGED_DRAINING_HOOK,
+} from '../../src/domain/drain.ts';
 import { workOn } from '../../src/domain/evolve.ts';
 import { groupNamed } from '../../src/domain/groups.ts';
 import { lastingFailureIn, type SweepScope, type Swept } from '../../src/domain/lost-drains.ts';
@@ -467,6 +473,64 @@ describe('while Scheduler creates no schedules and lists them', () => {
       await aws.waitUntil(8_000);
       expect(aws.completion()?.atSeconds).toBeLessThanOrEqual(7_260);
       expect(aws.published.filter(({ event }) => event.kind !== 'finished')).toEqual([]);
+    });
+  });
+
+  describe('a fleet that drains', () => {
+    /** All are on the queue since Scheduler refuses, and each call takes 50 ms. */
+    async function fleetOf(size: number, others: World['instances'] = []) {
+      const drained = Array.from({ length: size }, (_, i) => ({ id: `one${i}`, ec2InstanceId: `i-${1_000 + i}` }));
+      const instances = [...drained.map((each) => ({ ...each, status: 'DRAINING' }) as const), ...others];
+      const aws = forgotten({
+        instances,
+        holds: instances.map(({ ec2InstanceId = INSTANCE_ID }) => ({ instanceId: ec2InstanceId })),
+        tasks: drained.map(({ id }) => ({ id: `task-${id}`, on: id, stopsAtSeconds: 9_000 })),
+        fault: ({ name }) => (name === 'put' ? new Unavailable('throttled') : undefined),
+        callSeconds: 0.05,
+      });
+      for (const { ec2InstanceId } of drained) {
+        const schedule = `${ec2InstanceId}-ecs-drain`;
+        const parked = { schedule, untilMs: at(60), firesAtMs: at(60) };
+        const drain = drainOf({ action: { ...ACTION, instanceId: ec2InstanceId }, hook: HOOK, parked });
+        aws.schedules.set(schedule, { drain, firesAtMs: at(60), writtenAtMs: at(0), hasFired: true });
+      }
+      await aws.waitUntil(1_500);
+      return aws;
+    }
+
+    it('is asked about in time, and Scheduler is not asked about each', async () => {
+      const aws = await fleetOf(1_000);
+      await aws.sweep();
+      expect(aws.callsNamed('recordHeartbeat')).toHaveLength(1_000);
+      expect(aws.secondsOf('recordHeartbeat').at(-1)).toBeLessThan(1_500 + 30);
+      expect(aws.callsNamed('put').length).toBeLessThanOrEqual(10);
+      expect(aws.refusals().length).toBeLessThanOrEqual(10);
+    });
+
+    it('comes after an instance that no one drains, and one that is empty', async () => {
+      const aws = await fleetOf(20, [
+        { id: 'empty', ec2InstanceId: 'i-empty', status: 'DRAINING' },
+        { id: 'active', ec2InstanceId: 'i-active' },
+      ]);
+      const { found } = await aws.sweep();
+      const first = aws.callsNamed('recordHeartbeat').slice(0, 2);
+      expect(first.map(({ args: [action] }) => (action as LifecycleAction).instanceId).toSorted()).toEqual([
+        'i-active',
+        'i-empty',
+      ]);
+      expect(found).toHaveLength(2);
+    });
+
+    it('is asked about in the order of the deadlines', async () => {
+      const aws = await fleetOf(30);
+      const since = new Map(aws.heldDrains().map((drain, i) => [instanceIdOf(drain), at(i === 29 ? -60 : 0)]));
+      const ports = (own: Ports): Ports => ({
+        ...own,
+        lifecycleActions: { ...own.lifecycleActions, terminatingSinceMs: async () => since },
+      });
+      await aws.sweep({ ports });
+      const [first] = aws.callsNamed('recordHeartbeat');
+      expect(first?.args).toMatchObject([{ instanceId: 'i-1029' }]);
     });
   });
 
