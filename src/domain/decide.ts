@@ -174,16 +174,7 @@ function lastResort(observation: Usable, situation: Situation): Decision | undef
 /** What they call for if this is the deadline. Not knowing all tasks is never a reason to let an instance go with them. */
 function dueBy(deadlineMs: number, observation: Usable, situation: Situation): Decision | undefined {
   const end = observation.kind === 'seen' ? endBy(deadlineMs, observation, situation) : undefined;
-  return end ?? stopsBy(deadlineMs, holdingIn(observation), situation);
-}
-
-function stopsBy(deadlineMs: number, holding: readonly HoldingTask[], situation: Situation): Decision | undefined {
-  const { policy, nowMs, refused } = situation;
-  // Without the queue, the next round may be too late for what is due before it.
-  const stragglers = refused.has('queue')
-    ? stragglersIn(holding, deadlineMs, policy, nowMs + WAIT_WITHOUT_QUEUE_SECONDS * 1000, 'at the latest')
-    : stragglersIn(holding, deadlineMs, policy, nowMs);
-  return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+  return end ?? stopStragglers(holdingIn(observation), deadlineMs, situation);
 }
 
 function endBy(deadlineMs: number, seen: Seen, situation: Situation): Decision | undefined {
@@ -193,6 +184,18 @@ function endBy(deadlineMs: number, seen: Seen, situation: Situation): Decision |
   const isSearched = verdict.kind === 'timed-out' || seen.searchedAtMs !== undefined;
   if (!seen.tasks || !isSearched) return { kind: 'look', scope: { registrations: 'search', tasks: 'list' } };
   return { kind: 'complete', verdict };
+}
+
+/** Without the queue, the next round may be too late for what is due before it. */
+export function stopStragglers(
+  holding: readonly HoldingTask[],
+  deadlineMs: number,
+  { policy, nowMs, refused }: Situation<Drain>,
+): Decision | undefined {
+  const stragglers = refused.has('queue')
+    ? stragglersIn(holding, deadlineMs, policy, nowMs + WAIT_WITHOUT_QUEUE_SECONDS * 1000, 'at the latest')
+    : stragglersIn(holding, deadlineMs, policy, nowMs);
+  return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
 }
 
 /** The verdict that lets the instance go with its tasks, if it is due. */

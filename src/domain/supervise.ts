@@ -3,7 +3,7 @@
  * the policy says so. Pure, as `decide`.
  */
 
-import { firstScope, readHook } from './decide.ts';
+import { firstScope, readHook, stopStragglers } from './decide.ts';
 import type { Decision, DecisionKind, Situation } from './decision.ts';
 import { type SupervisedDrain, unreachable } from './drain.ts';
 import { activeIn, isWithoutAgent, type Observation, partlySeenIn, type Seen } from './observation.ts';
@@ -20,7 +20,7 @@ import {
   settledAtMs,
   stuckAtMs,
 } from './policy.ts';
-import { stopDueAtMs, stragglersIn } from './stragglers.ts';
+import { stopDueAtMs } from './stragglers.ts';
 import {
   handOver,
   isListedLater,
@@ -50,7 +50,10 @@ const GONE_SECONDS = 1_800;
 export function supervise(situation: Supervision): Decision {
   const { observation, drain, isOutOfTime, refused } = situation;
   if (isOutOfTime) return handOver(situation);
-  if (refused.has('queue')) return withoutQueue(situation);
+  if (refused.has('queue')) {
+    const due = observation?.kind === 'seen' ? atDeadline(observation, situation) : undefined;
+    return due ?? withoutQueue(situation);
+  }
   if (!observation) {
     if (drain.known) return { kind: 'look', scope: firstScope(situation) };
     // The first looks at a fleet are spread over time.
@@ -106,11 +109,11 @@ function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined 
 }
 
 /** The stops before the deadline, where the policy has a result for it and the instance takes no tasks. */
-function stopsIn(observation: Observation, { drain, policy, nowMs, refused }: Supervision): Decision | undefined {
+function stopsIn(observation: Observation, situation: Supervision): Decision | undefined {
+  const { drain, policy } = situation;
   const seen = partlySeenIn(observation);
   if (!seen?.tasks || activeIn(seen).length > 0 || managedResult(drain, policy) === 'none') return undefined;
-  const stragglers = stragglersIn(seen.tasks.holding, deadlineAtMs(drain, policy), policy, nowMs);
-  return stragglers.length > 0 && !refused.has('stop-tasks') ? { kind: 'stop-tasks', tasks: stragglers } : undefined;
+  return stopStragglers(seen.tasks.holding, deadlineAtMs(drain, policy), situation);
 }
 
 /** What the deadline calls for, where the policy has a result for it. */

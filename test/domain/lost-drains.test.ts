@@ -468,6 +468,21 @@ describe('while Scheduler creates no schedules and lists them', () => {
       expect(aws.completion()?.holding).toEqual([]);
     });
 
+    it('has its tasks stopped in time where ECS drains as well', async () => {
+      const aws = forgotten({
+        ...world(Infinity),
+        hooks: [{ name: MANAGED_DRAINING_HOOK }],
+        holds: [{ instanceId: INSTANCE_ID, lifecycleHook: MANAGED_DRAINING_HOOK }],
+        instances: [{ id: 'one', status: 'DRAINING' }],
+        tasks: [{ id: 'job', class: 'standalone', stopsAtSeconds: Infinity, stopTimeoutSeconds: 60 }],
+      });
+      aws.sweepEvery(60);
+      await aws.round([], { policy: { ...POLICY, stopStragglers: 'standalone', managedDrainingDeadline: 'CONTINUE' } });
+      await aws.waitUntil(8_000);
+      expect(aws.secondsOf('stopTask')).toHaveLength(1);
+      expect(aws.secondsOf('stopTask')[0]).toBeLessThanOrEqual(7_200 - 60 - 10);
+    });
+
     it('ends at its deadline, within a sweep', async () => {
       const aws = await unwritten([{ id: 'web', stopsAtSeconds: Infinity }]);
       await aws.waitUntil(8_000);

@@ -5,7 +5,18 @@ import { MANAGED_DRAINING_HOOK, type SupervisedDrain } from '../../src/domain/dr
 import { supervise } from '../../src/domain/supervise.ts';
 import { type FakeTask, fakeAws, type World } from '../fakes.ts';
 import { anySupervision } from './any-situation.ts';
-import { at, containerInstanceOf, HOOK, holdingTaskOf, INSTANCE_ID, knownOf, POLICY, seenOf } from './samples.ts';
+import {
+  at,
+  containerInstanceOf,
+  HOOK,
+  holdingTaskOf,
+  INSTANCE_ID,
+  knownOf,
+  POLICY,
+  seenOf,
+  supervisedDrainOf,
+  UNDISTURBED,
+} from './samples.ts';
 
 type Supervision = Situation<SupervisedDrain>;
 
@@ -346,10 +357,33 @@ describe('a decision about a drain of ECS managed draining', () => {
     decisions(
       given.map((situation) => ({ ...situation, refused: new Set(['queue' as const]) })),
       (decision) => {
-        expect(['park', 'leave', 'hand-over', 'heartbeat']).toContain(decision.kind);
+        const due = ['verify-start', 'stop-tasks', 'complete'];
+        expect(['park', 'leave', 'hand-over', 'heartbeat', ...due]).toContain(decision.kind);
         if (decision.kind === 'park') expect(decision.on).toBe('schedule');
       },
     );
+  });
+
+  it('stops tasks before a wait that the outage of the queue may make too long, and ends at the deadline all the same', () => {
+    const deadlineMs = at(POLICY.deadlineSeconds);
+    const policy = { ...ENDING, stopStragglers: 'standalone' } as const;
+    const job = holdingTaskOf({ class: 'standalone', stopTimeoutSeconds: 60 });
+    const drain = supervisedDrainOf({ hook: HOOK, closed: closedAt(0) });
+    const refused = new Set(['queue', 'park'] as const);
+    const seen = {
+      ...UNDISTURBED,
+      drain,
+      policy,
+      refused,
+      isStartVerified: true,
+      observation: seenOf([job]),
+      random: 0,
+    };
+    const deciding = (nowMs: number) => supervise({ ...seen, nowMs }).kind;
+    const latestStopMs = deadlineMs - (60 + 10) * 1000;
+    expect(deciding(latestStopMs - 106_000)).not.toBe('stop-tasks');
+    expect(deciding(latestStopMs - 105_000)).toBe('stop-tasks');
+    expect(deciding(deadlineMs)).toBe('complete');
   });
 
   it('searches and lists first, and for one of many only some time later', () => {
