@@ -219,7 +219,8 @@ const isTaken = (event: unknown) => Buffer.byteLength(JSON.stringify(event) ?? '
 /** Brings the function this message alone, and lets all happen that comes of it. */
 async function broughtTo(world: HostileWorld, message: unknown): Promise<string> {
   const { service, logs } = world;
-  service.queue.send(message === undefined ? '' : JSON.stringify(message));
+  // SQS has no message without a body.
+  service.queue.send(JSON.stringify(message) ?? 'undefined');
   await world.settle();
   const [first] = service.results;
   if (first) return first.kind;
