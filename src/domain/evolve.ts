@@ -165,7 +165,7 @@ function finishAlreadyCompleted(work: Work, decision: Decision, nowMs: number): 
 }
 
 /** Of a hook that is read again only the timeout counts: a drain under way keeps its deadline and its choices. */
-function withHook(drain: Drain, limits: HookLimits): Drain {
+export function withHook(drain: Drain, limits: HookLimits): Drain {
   if (drain.kind === 'notice') return drain;
   const { heartbeatTimeoutSeconds } = limits;
   return { ...drain, hook: drain.hook ? { ...drain.hook, heartbeatTimeoutSeconds } : limits };

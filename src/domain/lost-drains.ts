@@ -14,7 +14,7 @@ import {
   MANAGED_DRAINING_HOOK,
   unreachable,
 } from './drain.ts';
-import { type Work, withHeartbeat, workOn } from './evolve.ts';
+import { type Work, withHeartbeat, withHook, workOn } from './evolve.ts';
 import { choiceOf, type GroupChoice } from './groups.ts';
 import { continued } from './next-round.ts';
 import { type ContainerInstance, isLive } from './observation.ts';
@@ -209,7 +209,9 @@ async function writeFirst(
   { policy, ports, puts }: Sweep,
 ): Promise<Work | undefined> {
   if (!ports.schedules) return undefined;
-  const unwritten = () => (decideUnwritten(situation) === 'once' ? workOnce(drain) : undefined);
+  // Its round goes by the hook that the sweep has read: it may have no second attempt before tasks are stopped.
+  const once = () => workOnce(withHook(drain, situation.hook.limits));
+  const unwritten = () => (decideUnwritten(situation) === 'once' ? once() : undefined);
   // What Scheduler refuses of one drain, it refuses of the others, and each attempt takes seconds.
   if (puts.refused > 0 && puts.accepted === 0) return unwritten();
   const now = { kind: 'park', untilMs: wholeSecond(ports.clock.nowMs()), on: 'both' } as const;

@@ -483,6 +483,27 @@ describe('while Scheduler creates no schedules and lists them', () => {
       expect(aws.secondsOf('stopTask')[0]).toBeLessThanOrEqual(7_200 - 60 - 10);
     });
 
+    it('stops no task that its hook spares, though the round of the sweep cannot read the hook again', async () => {
+      let readAt = -1;
+      const isReadAgain = (atSeconds: number) => {
+        const isAgain = atSeconds < readAt + 1;
+        readAt = atSeconds;
+        return isAgain;
+      };
+      const aws = forgotten({
+        instances: [{ id: 'one', status: 'DRAINING' }],
+        hooks: [{ limits: { ...HOOK, choices: { stopStragglers: 'none' } } }],
+        tasks: [{ id: 'web', stopsAtSeconds: 9_000 }],
+        fault: ({ name, atSeconds }) =>
+          name === 'put' || (name === 'hooksOf' && isReadAgain(atSeconds)) ? new Unavailable('throttled') : undefined,
+      });
+      aws.sweepEvery(60);
+      await aws.round([], { policy: { ...POLICY, stopStragglers: 'all' } });
+      await aws.waitUntil(7_300);
+      expect(aws.callsNamed('stopTask')).toEqual([]);
+      expect(aws.completion()?.holding).toEqual(['web']);
+    });
+
     it('ends at its deadline, within a sweep', async () => {
       const aws = await unwritten([{ id: 'web', stopsAtSeconds: Infinity }]);
       await aws.waitUntil(8_000);
