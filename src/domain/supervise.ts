@@ -5,7 +5,7 @@
 
 import { firstScope, readHook, stopStragglers } from './decide.ts';
 import type { Decision, DecisionKind, Situation } from './decision.ts';
-import { type SupervisedDrain, unreachable } from './drain.ts';
+import type { SupervisedDrain } from './drain.ts';
 import { activeIn, isWithoutAgent, type Observation, partlySeenIn, type Seen } from './observation.ts';
 import {
   deadlineAtMs,
@@ -50,32 +50,22 @@ const GONE_SECONDS = 1_800;
 export function supervise(situation: Supervision): Decision {
   const { observation, drain, isOutOfTime, refused } = situation;
   if (isOutOfTime) return handOver(situation);
-  if (refused.has('queue')) {
-    const due = observation?.kind === 'seen' ? atDeadline(observation, situation) : undefined;
-    return due ?? withoutQueue(situation);
-  }
+  if (refused.has('queue')) return (observation && atDeadline(observation, situation)) ?? withoutQueue(situation);
   if (!observation) {
     if (drain.known) return { kind: 'look', scope: firstScope(situation) };
     // The first looks at a fleet are spread over time.
     if (isListedLater(situation)) return waitUntil(listingAtMs(situation), 'queue');
     return { kind: 'look', scope: { registrations: 'search', tasks: 'list' } };
   }
-  switch (observation.kind) {
-    case 'absent':
-      return afterwards(observation, drain);
-    case 'unavailable':
-      return readHook(situation) ?? stopsIn(observation, situation) ?? waitFor(observation, situation);
-    case 'seen':
-      return (
-        readHook(situation) ??
-        afterItsTime(observation, situation) ??
-        atDeadline(observation, situation) ??
-        announcement(observation, situation) ??
-        waitFor(observation, situation)
-      );
-    default:
-      return unreachable(observation);
-  }
+  if (observation.kind === 'absent') return afterwards(observation, drain);
+  const seen = partlySeenIn(observation);
+  return (
+    readHook(situation) ??
+    afterItsTime(observation, situation) ??
+    atDeadline(observation, situation) ??
+    (seen && announcement(seen, situation)) ??
+    waitFor(observation, situation)
+  );
 }
 
 /** How it ended, now that the instance has left its cluster: by ECS if every task that was known had stopped before. */
@@ -97,7 +87,8 @@ function afterwards({ clusters, tasks }: Extract<Observation, { kind: 'absent' }
  * allows. An instance that takes tasks is not drained, or is back in service. One that has been empty for a while, or whose
  * agent is disconnected, may be terminated. Auto Scaling says which.
  */
-function afterItsTime(seen: Seen, situation: Supervision): Decision | undefined {
+function afterItsTime(seen: Observation, situation: Supervision): Decision | undefined {
+  if (seen.kind !== 'seen') return undefined;
   const { drain, policy, nowMs, isStartVerified, refused } = situation;
   const heldUntilMs = drain.startedAtMs + limitsOf(drain, policy).globalTimeoutSeconds * 1000;
   if (nowMs >= heldUntilMs + GONE_SECONDS * 1000) return { kind: 'finish', ending: 'already-completed' };
@@ -116,9 +107,13 @@ function stopsIn(observation: Observation, situation: Supervision): Decision | u
   return stopStragglers(seen.tasks.holding, deadlineAtMs(drain, policy), situation);
 }
 
-/** What the deadline calls for, where the policy has a result for it. */
-function atDeadline(seen: Seen, situation: Supervision): Decision | undefined {
+/**
+ * What the deadline calls for, where the policy has a result for it. Not knowing all tasks is never a reason to end the drain with them,
+ * but those that are known are stopped.
+ */
+function atDeadline(seen: Observation, situation: Supervision): Decision | undefined {
   const { drain, policy, nowMs, isStartVerified, refused } = situation;
+  if (seen.kind !== 'seen') return stopsIn(seen, situation);
   const result = managedResult(drain, policy);
   if (result === 'none' || refused.has('complete')) return undefined;
   const deadlineMs = deadlineAtMs(drain, policy);

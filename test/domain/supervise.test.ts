@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Decision, Situation } from '../../src/domain/decision.ts';
 import { MANAGED_DRAINING_HOOK, type SupervisedDrain } from '../../src/domain/drain.ts';
+import type { Observation } from '../../src/domain/observation.ts';
 import { supervise } from '../../src/domain/supervise.ts';
 import { type FakeTask, fakeAws, type World } from '../fakes.ts';
 import { anySupervision } from './any-situation.ts';
@@ -376,14 +377,28 @@ describe('a decision about a drain of ECS managed draining', () => {
       policy,
       refused,
       isStartVerified: true,
-      observation: seenOf([job]),
       random: 0,
     };
-    const deciding = (nowMs: number) => supervise({ ...seen, nowMs }).kind;
+    const deciding = (nowMs: number, observation: Observation = seenOf([job])) =>
+      supervise({ ...seen, nowMs, observation }).kind;
     const latestStopMs = deadlineMs - (60 + 10) * 1000;
     expect(deciding(latestStopMs - 106_000)).not.toBe('stop-tasks');
     expect(deciding(latestStopMs - 105_000)).toBe('stop-tasks');
     expect(deciding(deadlineMs)).toBe('complete');
+    const partly = { kind: 'unavailable', reason: 'throttled', partial: seenOf([job]) } as const;
+    expect(deciding(latestStopMs - 105_000, partly)).toBe('stop-tasks');
+    expect(deciding(deadlineMs, partly)).not.toBe('complete');
+  });
+
+  it('reports a drain as stuck with the known tasks, though ECS refuses to list the others', () => {
+    const [situation] = fc.sample(given, 1) as [Supervision];
+    const atSecond = (seconds: number, partial?: typeof held) => {
+      const observation = { kind: 'unavailable', reason: 'throttled', partial } as const;
+      const drain = { hook: HOOK, startedAtMs: at(0), announced: 'started' } as const;
+      return supervise(withDrain({ ...situation, observation, nowMs: at(seconds), policy: POLICY }, drain)).kind;
+    };
+    expect([atSecond(3_599, held), atSecond(3_600, held)]).toEqual(['park', 'announce']);
+    expect(atSecond(3_600)).toBe('park');
   });
 
   it('searches and lists first, and for one of many only some time later', () => {
