@@ -1,6 +1,6 @@
 /** The tasks that are stopped ahead of the deadline. Pure. */
 
-import { type EcsRef, type HoldingTask, type Observation, partlySeenIn, type TasksSeen } from './observation.ts';
+import { type EcsRef, type HoldingTask, type Observation, partlySeenIn } from './observation.ts';
 import type { Policy } from './policy.ts';
 
 /** Between StopTask and the task's stop timeout: for the agent to act on it, and for us to see it stopped. */
@@ -38,12 +38,14 @@ export function holdingIn(observation: Observation | undefined): readonly Holdin
   return partlySeenIn(observation)?.tasks?.holding ?? [];
 }
 
-/** The latest instant at which each task is stopped, if at all. Before the tasks were seen, it is that of any that may be there. */
-export function latestStopsAtMs(tasks: TasksSeen | undefined, deadlineMs: number, policy: Policy): number[] {
+/** The latest instant at which each task is stopped, if at all. Where others may be there than are known, also that of any such. */
+export function latestStopsAtMs(observation: Observation | undefined, deadlineMs: number, policy: Policy): number[] {
   const stopTimeoutSeconds = Math.max(UNSEEN_STOP_TIMEOUT_SECONDS, policy.containerStopTimeoutSeconds);
   const taskClass = policy.stopStragglers === 'all' ? 'service' : 'standalone';
   const unseen = { class: taskClass, stopRequested: false, stopTimeoutSeconds } as const;
-  return (tasks?.holding ?? [unseen]).map((task) => stopDueAtMs(task, deadlineMs, policy, 1));
+  const areListed = observation?.kind === 'seen' && observation.tasks;
+  const tasks = [...holdingIn(observation), ...(areListed ? [] : [unseen])];
+  return tasks.map((task) => stopDueAtMs(task, deadlineMs, policy, 1));
 }
 
 /** The tasks that may be stopped now, or those that cannot wait any longer. */

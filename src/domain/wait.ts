@@ -61,8 +61,7 @@ function silenceBreaksAtMs({ drain: { agentSilence }, policy, nowMs }: Situation
 }
 
 function latestStops({ drain, observation, policy }: Situation<Drain>): number[] {
-  const tasks = observation?.kind === 'seen' ? observation.tasks : undefined;
-  return latestStopsAtMs(tasks, deadlineAtMs(drain, policy), policy);
+  return latestStopsAtMs(observation, deadlineAtMs(drain, policy), policy);
 }
 
 /** Whether the first list of a drain's tasks waits, because many drains begin together: if no task may have to be stopped soon. */

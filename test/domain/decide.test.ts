@@ -840,6 +840,24 @@ describe('a wait for an ECS that does not answer', () => {
     // Later a task may still have its grace if its stop timeout is shorter.
     expect(near(7_071, 0.5)).toEqual(parkUntil(7_087, 'both'));
   });
+
+  it('leaves half of the time until a known task must be stopped, though one with 120 s would be too late', () => {
+    const job = holdingTaskOf({ class: 'standalone', stopTimeoutSeconds: 30 });
+    const again = (seconds: number, random: number) =>
+      decide(
+        situation({
+          drain: { ...beatenAt(7_000), pollIntervalSeconds: 16 },
+          observation: { ...THROTTLED, partial: seenOf([job]) },
+          refused: refused('look', 'stop-tasks'),
+          policy: { ...POLICY, stopStragglers: 'standalone' },
+          nowMs: at(seconds),
+          random,
+        }),
+      );
+    expect([0, 0.5, 0.999].map((random) => again(7_142, random))).toEqual(
+      [7_145, 7_148, 7_151].map((seconds) => parkUntil(seconds, 'both')),
+    );
+  });
 });
 
 describe('an instance that an event has just called empty', () => {
