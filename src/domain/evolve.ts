@@ -111,7 +111,7 @@ export function evolve(work: Work, decision: Decision, answer: Answer, policy: P
     case 'refused':
       return decision.kind === 'hand-over' && work.receives === undefined
         ? { kind: 'failed', drain, error: new Error(answer.reason) }
-        : withRefusal(work, decision, answer);
+        : withRefusal(work, decision, answer, policy, nowMs);
     case 'queue-refused':
       return { ...work, drain: answer.drain, refused: new Set([...work.refused, 'queue'] as const) };
     case 'failed':
@@ -183,7 +183,7 @@ const KEEPS_OBSERVATION: readonly DecisionKind[] = [
 
 type Refusal = Extract<Answer, { kind: 'refused' }>;
 
-function withRefusal(before: Work, decision: Decision, refusal: Refusal): Work {
+function withRefusal(before: Work, decision: Decision, refusal: Refusal, policy: Policy, nowMs: number): Work {
   const { reason, drain = before.drain, stopped = [], partial } = refusal;
   const work = { ...before, drain, observation: withStops(before.observation, stopped) };
   const refused = new Set([...work.refused, decision.kind]);
@@ -192,7 +192,17 @@ function withRefusal(before: Work, decision: Decision, refusal: Refusal): Work {
     return { ...work, refused, drain: work.isHookStale ? withHook(work.drain, SHORTEST_HOOK) : work.drain };
   }
   if (KEEPS_OBSERVATION.includes(decision.kind)) return { ...work, refused };
-  return { ...work, refused, observation: { kind: 'unavailable', reason, partial } };
+  const observation = { kind: 'unavailable', reason, partial } as const;
+  return {
+    ...work,
+    refused,
+    observation,
+    drain: { ...drain, agentSilence: silenceAfter(work, observation, policy, nowMs) },
+  };
+}
+
+function silenceAfter({ drain }: Work, observation: Observation, policy: Policy, nowMs: number) {
+  return agentSilenceIn(observation, drain.agentSilence, nowMs, maxSilenceGapSeconds(policy));
 }
 
 function withObservation(work: Work, observed: Observation, policy: Policy, nowMs: number): Work {
@@ -202,7 +212,7 @@ function withObservation(work: Work, observed: Observation, policy: Policy, nowM
   if (observation.kind === 'absent' && work.drain.kind === 'supervised') return next;
   const closed = closedIn(observation, work.drain.closed, nowMs);
   if (observation.kind !== 'seen') return { ...next, drain: { ...work.drain, closed } };
-  const { known, agentSilence, pollIntervalSeconds } = work.drain;
+  const { known, pollIntervalSeconds } = work.drain;
   const { tasks, containerInstances } = observation;
   const hasChanged = tasks && known?.tasks && tasks.holding.length !== known.tasks.holding.length;
   const drain: Drain = {
@@ -210,7 +220,7 @@ function withObservation(work: Work, observed: Observation, policy: Policy, nowM
     closed,
     cluster: containerInstances[0]?.cluster ?? work.drain.cluster,
     known: knownFrom(observation, known, nowMs),
-    agentSilence: agentSilenceIn(observation, agentSilence, nowMs, maxSilenceGapSeconds(policy)),
+    agentSilence: silenceAfter(work, observation, policy, nowMs),
     pollIntervalSeconds: hasChanged ? policy.pollMinSeconds : pollIntervalSeconds,
     ...(work.drain.kind === 'supervised' && { emptySinceMs: emptySinceMs(observation, work.drain, nowMs) }),
   };

@@ -257,11 +257,12 @@ export function isWithoutAgent({ containerInstances }: Seen): boolean {
  * of registrations with holding tasks count.
  */
 export function agentSilenceIn(
-  { tasks, containerInstances }: Seen,
+  observation: Observation,
   before: AgentSilence | undefined,
   nowMs: number,
   maxGapSeconds: number,
 ): AgentSilence | undefined {
+  const { tasks, containerInstances = [] } = partlySeenIn(observation) ?? {};
   if (!tasks) return before;
   const holders = new Set(tasks.holding.map(({ containerInstanceArn }) => containerInstanceArn));
   const hosts = containerInstances.filter(({ arn }) => holders.has(arn));

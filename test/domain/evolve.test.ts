@@ -169,6 +169,13 @@ describe('what AWS refuses', () => {
     expect(stopped.observation).toEqual(observation);
   });
 
+  it('leaves the silence of the agents as ECS describes them, though it does not list the tasks', () => {
+    const partial = seenOf([holdingTaskOf()], { containerInstances: [containerInstanceOf({ agentConnected: false })] });
+    const silenceAfter = (answer: Answer) => (next(workOf(), LOOK, answer) as Work).drain.agentSilence;
+    expect(silenceAfter({ ...refusal, partial })).toMatchObject({ sinceMs: NOW_MS, seenLastAtMs: NOW_MS });
+    expect(silenceAfter(refusal)).toBeUndefined();
+  });
+
   it('on the queue is remembered separately from the schedule', () => {
     const work = workOf(drainOf(), { refused: new Set(['park']) });
     const drain = drainOf({ parked: { schedule: 'one', untilMs: at(90), firesAtMs: at(210), turn: 0.5 } });

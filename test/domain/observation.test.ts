@@ -145,6 +145,16 @@ describe('the silence of agents', () => {
   it('stays as it was where the tasks were not listed', () => {
     const unlisted = seenOf([], { containerInstances: [heard], tasks: undefined });
     expect(agentSilenceIn(unlisted, forAMinute, START_MS, 100)).toBe(forAMinute);
+    expect(agentSilenceIn(THROTTLED, forAMinute, START_MS, 100)).toBe(forAMinute);
+  });
+
+  it('counts for the known tasks where ECS refuses to list the others', () => {
+    const partly = (containerInstances: readonly ContainerInstance[]) => {
+      const partial = seenOf([holdingTaskOf({ containerInstanceArn: 'silent' })], { containerInstances });
+      return agentSilenceIn({ ...THROTTLED, partial }, forAMinute, START_MS, 100);
+    };
+    expect(partly([silent])).toEqual({ ...forAMinute, seenLastAtMs: START_MS });
+    expect(partly([{ ...silent, agentConnected: true }])).toBeUndefined();
   });
 });
 
