@@ -4,8 +4,8 @@ import { type Drain, instanceIdOf } from './drain.ts';
 import { type Result, type Work, workOn } from './evolve.ts';
 import { continued } from './next-round.ts';
 import { type OperatorNote, type OperatorRequest, withNote } from './operator.ts';
-import { latestDeadlineAtMs, type Policy } from './policy.ts';
-import { type Ports, reasonOf } from './ports.ts';
+import { deadlineAtMs, latestDeadlineAtMs, type Policy } from './policy.ts';
+import { errorOf, type Ports, reasonOf } from './ports.ts';
 
 /** The drain whose state the schedule holds, with what the operator asks; or why that is not possible. */
 export async function loadRequest(request: OperatorRequest, policy: Policy, ports: Ports): Promise<Work | Result> {
@@ -21,12 +21,33 @@ export async function loadRequest(request: OperatorRequest, policy: Policy, port
     if (reason !== undefined) return { kind: 'refused', drain, request, reason };
     const note = noteOf(request, nowMs);
     const next = { ...drain, operator: withNote(drain.operator, note) };
+    if (deadlineAtMs(next, policy) > deadlineAtMs(drain, policy)) {
+      const unwritten = await whyNotWritten(next, request, ports);
+      if (unwritten !== undefined) return { kind: 'refused', drain, request, reason: unwritten };
+    }
     ports.telemetry.record(next, { kind: 'requested', note });
     return workOn(continued(next), { isScheduleRead: true });
   } catch (error) {
     const reason = `The schedule of the drain of ${instanceId} could not be read: ${reasonOf(error)}`;
     return { kind: 'refused', request, reason };
   }
+}
+
+/**
+ * Writes the request into the schedule, and keeps the wait there. Whatever else continues the drain would end it at an earlier deadline
+ * if it found no later one, so the operator must know when Scheduler refuses.
+ */
+async function whyNotWritten(
+  drain: Drain,
+  { instanceId, schedule = '' }: OperatorRequest,
+  { schedules, clock }: Ports,
+): Promise<string | undefined> {
+  const { firesAtMs = clock.nowMs() } = drain.parked ?? {};
+  // An update never deletes the state, also of one that has fired.
+  const answer = await schedules?.put(drain, schedule, firesAtMs, 'pending').catch(errorOf);
+  if (answer === 'parked') return undefined;
+  const reason = answer instanceof Error ? answer.message : 'another invocation has just written it';
+  return `The drain of ${instanceId} keeps its deadline, because its schedule could not be written. Ask again when EventBridge Scheduler answers: ${reason}`;
 }
 
 function whyNotPossible(

@@ -49,6 +49,39 @@ describe('a deadline that an operator sets', () => {
     expect(now.aws.secondsOf('get')).toEqual([100]);
   });
 
+  it.each(['is alive', 'is swept as well'])(
+    'is refused while Scheduler does not write it, where the drain %s',
+    async (how) => {
+      const fault: World['fault'] = ({ name, atSeconds }) =>
+        name === 'put' && atSeconds > 100 && atSeconds < 5_000 ? new Unavailable('throttled') : undefined;
+      const { aws, ask } = await parkedWorld({ events: 'none', fault });
+      if (how !== 'is alive') aws.sweepEvery(60);
+      await aws.waitUntil(3_000);
+      const reason = `The drain of ${INSTANCE_ID} keeps its deadline, because its schedule could not be written. Ask again when EventBridge Scheduler answers: throttled`;
+      expect(await ask({ deadlineSeconds: 7_200 })).toMatchObject([{ kind: 'refused', reason }]);
+      expect(aws.telemetry.filter(({ entry }) => entry.kind === 'requested')).toEqual([]);
+      // What can only end the drain sooner needs no schedule.
+      expect(await ask({ deadlineSeconds: 4_000 })).toMatchObject([{ kind: 'parked' }]);
+      expect(await ask({ message: 'wait for Bob' })).toMatchObject([{ kind: 'parked' }]);
+      await aws.waitUntil(5_100);
+      await ask({ deadlineSeconds: 5_100 });
+      await aws.run(() => aws.completion() !== undefined);
+      expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(10_200);
+    },
+  );
+
+  it('is kept where Scheduler writes it, and refuses the wait after that', async () => {
+    let puts = 0;
+    const fault: World['fault'] = ({ name, atSeconds }) =>
+      name === 'put' && atSeconds >= 3_000 && puts++ > 0 ? new Unavailable('throttled') : undefined;
+    const { aws, ask } = await parkedWorld({ events: 'none', fault });
+    await aws.waitUntil(3_000);
+    aws.sweepEvery(60);
+    expect(await ask({ deadlineSeconds: 7_200 })).toMatchObject([{ kind: 'parked' }]);
+    await aws.run(() => aws.completion() !== undefined);
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(10_200);
+  });
+
   it('does not delay the end of a drain whose tasks have stopped', async () => {
     const { aws, ask } = await parkedWorld({ tasks: [{ id: 'short', stopsAtSeconds: 900 }] });
     await ask({ deadlineSeconds: 20_000 });
