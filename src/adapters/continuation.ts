@@ -162,6 +162,7 @@ const state = {
     }),
   ),
   unconfirmedTurn: v.optional(turn), // not in versions 5 to 7
+  isOnce: v.optional(v.literal(true, 'expected true')), // not in versions 5 to 7
   operator: v.optional(operator), // not in versions 5 and 6
 };
 

@@ -112,6 +112,8 @@ interface DrainState {
   readonly parked?: Parked | undefined;
   /** The turn of a wait which AWS may have written into the schedule, although it did not confirm it. */
   readonly unconfirmedTurn?: number | undefined;
+  /** Whether only the next sweep continues it: see `once.ts`. */
+  readonly isOnce?: true | undefined;
   /** Undefined as long as no operator has asked for anything. */
   readonly operator?: OperatorRequests | undefined;
 }

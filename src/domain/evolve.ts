@@ -35,8 +35,6 @@ export interface Work
   readonly reported: readonly ContainerInstance[];
   readonly lastSeen: LastSeen | undefined;
   readonly steps: number;
-  /** Whether the work ends with this round, because another delivery may continue the drain: see `once.ts`. */
-  readonly isOnce?: true | undefined;
   /** How often the queue has brought its message, which may be left there; undefined if there is none, or only a wake-up. */
   readonly receives?: number | undefined;
 }

@@ -43,6 +43,7 @@ const NOTHING_KNOWN = {
   closed: undefined,
   agentSilence: undefined,
   operator: undefined,
+  isOnce: undefined,
 };
 const NOTHING_BEGUN = { hook: undefined, emptySinceMs: undefined, isCompletionDenied: undefined };
 

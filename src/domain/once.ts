@@ -1,37 +1,29 @@
 /** Work for one round: nothing continues it but the next sweep, so it adds no chain to a drain that may be alive. Pure. */
 
-import type { Decision } from './decision.ts';
+import type { Decision, Situation } from './decision.ts';
 import type { Drain } from './drain.ts';
-import { type Result, type Work, workOn } from './evolve.ts';
-import { isAllFree } from './observation.ts';
+import { type Work, workOn } from './evolve.ts';
+import { isAllFree, isRegistering } from './observation.ts';
 import { settledAtMs } from './policy.ts';
 
 /** The work on a drain whose schedule Scheduler refuses. The next sweep would repeat what it announces. */
 export function workOnce(drain: Drain): Work {
-  return {
-    ...workOn({ ...drain, announced: 'stuck' }, { isScheduleRead: true }),
-    refused: new Set(['park'] as const),
-    isOnce: true,
-  };
-}
-
-/** The tasks of an empty instance are listed before its drain would wait for lists to settle: it waits only if there are none. */
-export function beforeWait({ isOnce, observation }: Work, decision: Decision): Decision {
-  if (!isOnce || decision.kind !== 'park' || observation?.kind !== 'seen') return decision;
-  if (observation.tasks || !isAllFree(observation)) return decision;
-  return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };
+  return workOn({ ...drain, announced: 'stuck', isOnce: true }, { isScheduleRead: true });
 }
 
 /**
- * What comes of a wait. Instead of it, the work does what is due before the next sweep, as where the queue takes no messages, and ends.
- * Only where nothing holds an empty instance, and ECS's lists have yet to settle, the drain goes on: it ends within seconds.
+ * The decision, given those where AWS refuses such waits. Instead of a wait, the round does what is due before the next sweep, as where the
+ * queue takes no messages, and ends. Only where nothing holds an empty instance, it waits for seconds, until ECS's lists have settled.
  */
-export function insteadOfWait(work: Work, { kind }: Decision, nowMs: number): Work | Result | undefined {
-  const { drain, observation, refused, steps } = work;
-  if (!work.isOnce) return undefined;
-  if (kind === 'hand-over') return { kind: 'left', drain };
-  if (kind !== 'park') return undefined;
-  const isEmpty = observation?.kind === 'seen' && isAllFree(observation) && observation.tasks?.holding.length === 0;
-  if (isEmpty && nowMs < settledAtMs(drain.closed)) return undefined;
-  return { ...work, refused: new Set([...refused, 'queue'] as const), steps: steps + 1 };
+export function decideOnce(
+  { drain, observation, nowMs }: Situation<Drain>,
+  decideWithout: (...refused: ('park' | 'queue')[]) => Decision,
+): Decision {
+  const decision = decideWithout('park');
+  if (decision.kind !== 'park') return decision;
+  if (observation?.kind === 'seen' && isAllFree(observation) && !isRegistering(observation)) {
+    if (!observation.tasks) return { kind: 'look', scope: { registrations: 'known', tasks: 'list' } };
+    if (observation.tasks.holding.length === 0 && nowMs < settledAtMs(drain.closed)) return decision;
+  }
+  return decideWithout('park', 'queue');
 }

@@ -280,13 +280,16 @@ async function sendWaits(
   return new Map(refused);
 }
 
+/** The next sweep continues what is worked on for one round, without a message. */
 async function putContinuations(steps: readonly StepOf<'hand-over'>[], ports: Ports): Promise<Map<Work, Answer>> {
+  const sent = steps.filter(({ work }) => !work.drain.isOnce);
   const failures = await failuresOf(
-    steps.map(({ work }) => work.drain),
+    sent.map(({ work }) => work.drain),
     ports.continuations.continueNow,
   );
+  const failed = new Map(sent.map(({ work }, i) => [work, failures[i]]));
   return new Map(
-    steps.map(({ work }, i) => [work, failures[i] ? answerTo(failures[i]) : ({ kind: 'handed-over' } as const)]),
+    steps.map(({ work }) => [work, failed.get(work) ? answerTo(failed.get(work)) : ({ kind: 'handed-over' } as const)]),
   );
 }
 

@@ -8,7 +8,7 @@ import { explain } from './explain.ts';
 import { heldOpen } from './held-open.ts';
 import { type Arrival, type Loaded, load } from './load.ts';
 import { fingerprintOf } from './observation.ts';
-import { beforeWait, insteadOfWait } from './once.ts';
+import { decideOnce } from './once.ts';
 import { mergedRequests } from './operator.ts';
 import { perform, publishBestEffort, type Step } from './perform.ts';
 import { deadlineUsedPercent, LEFT_AT_FIRST, type Policy } from './policy.ts';
@@ -45,17 +45,11 @@ export async function runRound(arrivals: readonly Arrival[], policy: Policy, giv
   }
 
   for (let active = [...works.values()]; active.length > 0; ) {
-    const decided = active.map((work): Step => ({ work, decision: decision(work, policy, ports) }));
-    const nowMs = ports.clock.nowMs();
-    const instead = new Map(decided.map(({ work, decision }) => [work, insteadOfWait(work, decision, nowMs)]));
-    const steps = decided.filter(({ work }) => !instead.get(work));
+    const steps = active.map((work): Step => ({ work, decision: decision(work, policy, ports) }));
     for (const { work, decision } of steps) recordDecision(work, decision, policy, ports);
     const drains = active.map(({ drain }) => drain);
     const answers = await perform(steps, policy, heldOpen(drains, policy, ports));
-    const evolved = decided.map((step) => ({
-      step,
-      next: instead.get(step.work) ?? nextOf(step, answers.get(step.work), policy, ports),
-    }));
+    const evolved = steps.map((step) => ({ step, next: nextOf(step, answers.get(step.work), policy, ports) }));
     for (const { step, next } of evolved) if (!isWork(next)) results.set(keyOf(step.work.drain), next);
     const finished = evolved.flatMap(({ step, next }) => asFinished(next, step.work));
     reports.push(recordEndings(finished, policy, ports));
@@ -67,15 +61,16 @@ export async function runRound(arrivals: readonly Arrival[], policy: Policy, giv
 
 function decision(work: Work, policy: Policy, ports: Ports): Decision {
   const { clock, random, invocation } = ports;
-  const comesAgainAtMs = work.receives === undefined ? undefined : invocation.endsAtMs;
+  const { drain } = work;
+  const comesAgainAtMs = work.receives === undefined || drain.isOnce ? undefined : invocation.endsAtMs;
   const wasLeft = work.receives !== undefined && work.receives > LEFT_AT_FIRST;
   const now = { nowMs: clock.nowMs(), isOutOfTime: isOutOfTime(policy, ports), random: random() };
   const situation = { ...work, ...now, policy, comesAgainAtMs, wasLeft };
-  const { drain } = work;
-  return beforeWait(
-    work,
-    drain.kind === 'supervised' ? supervise({ ...situation, drain }) : decide({ ...situation, drain }),
-  );
+  const decideWithout = (...kinds: ('park' | 'queue')[]) => {
+    const given = { ...situation, refused: new Set([...work.refused, ...kinds]) };
+    return drain.kind === 'supervised' ? supervise({ ...given, drain }) : decide({ ...given, drain });
+  };
+  return drain.isOnce ? decideOnce(situation, decideWithout) : decideWithout();
 }
 
 /** Whether only the margin is left, which is for handing over. */
@@ -136,6 +131,7 @@ function knowsMore(one: Work, other: Work): boolean {
   if (one.isClaimed !== other.isClaimed) return other.isClaimed;
   // An instance that stayed may be held once more: the earlier action is over.
   if (!isSameDrain(one.drain, other.drain)) return one.drain.startedAtMs > other.drain.startedAtMs;
+  if (one.drain.isOnce !== other.drain.isOnce) return other.drain.isOnce === true;
   if (one.isScheduleRead !== other.isScheduleRead) return one.isScheduleRead;
   return one.drain.parked !== undefined && other.drain.parked === undefined;
 }
@@ -178,6 +174,7 @@ async function recordEndings(finished: readonly Finished[], policy: Policy, port
 function recordDecision(work: Work, decision: Decision, policy: Policy, { telemetry, clock }: Ports): void {
   const { drain, observation } = work;
   if (decision.kind === 'look' || decision.kind === 'verify-start') return;
+  if (decision.kind === 'hand-over' && drain.isOnce) return;
   telemetry.record(drain, { kind: 'decided', decision, observation });
   if (!observation) return;
   telemetry.record(drain, { kind: 'looked', deadlineUsedPercent: deadlineUsedPercent(drain, policy, clock.nowMs()) });

@@ -49,6 +49,7 @@ describe('a continuation', () => {
     ['that has used all of its continuations', { ...drain, continuations: 192_800 }],
     ['whose instance stays in its group', { ...drain, staysInGroup: true }],
     ['whose instance may be retained', { ...drain, mayBeRetained: true }],
+    ['that only the next sweep continues', { ...drain, isOnce: true }],
     [
       'whose deadline an operator has set',
       {

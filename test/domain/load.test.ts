@@ -327,6 +327,7 @@ describe('a continuation from the bus', () => {
       agentSilence: silence,
       closed,
       unconfirmedTurn: 0.5,
+      isOnce: true as const,
       hook: { ...hookLimits(7_200), choices: { deadlineSeconds: 1 } },
     };
     const [works] = await loaded(aws, [
@@ -340,6 +341,7 @@ describe('a continuation from the bus', () => {
             known: undefined,
             parked: undefined,
             unconfirmedTurn: undefined,
+            isOnce: undefined,
             closed: undefined,
             agentSilence: undefined,
             hook: undefined,

@@ -437,6 +437,30 @@ describe('while Scheduler creates no schedules and lists them', () => {
       expect(swept).toBe(alone);
     });
 
+    it.each<[string, World['instances']]>([
+      [
+        'an instance that has drained goes on registering',
+        [
+          { id: 'old', status: 'DRAINING' },
+          { id: 'new', status: 'REGISTERING' },
+        ],
+      ],
+      ['an instance goes on registering', [{ id: 'new', status: 'REGISTERING' }]],
+    ])('while %s', async (_, instances = []) => {
+      const { swept, alone } = await messagesOf({ ...refusedAfter(-1), instances, tasks: [] }, {}, 3_600);
+      expect(swept).toBe(alone);
+    });
+
+    it('while Auto Scaling refuses to complete its action: each sweep sends one message at most', async () => {
+      const world: World = {
+        tasks: [{ id: 'web', stopsAtSeconds: 300 }],
+        fault: ({ name }) => (name === 'put' || name === 'complete' ? new Unavailable('throttled') : undefined),
+      };
+      const { swept, alone } = await messagesOf(world, {}, 3_600);
+      // Two messages of one second arrive together, and go on as one.
+      expect(swept).toBeLessThanOrEqual(alone + 60);
+    });
+
     it('nor is it reported as lost where the sweep ends it', async () => {
       const tasks = [{ id: 'web', stopsAtSeconds: 2_999 }];
       const { swept, alone } = await messagesOf({ ...refusedAfter(250), events: 'none', tasks }, {}, 4_000);

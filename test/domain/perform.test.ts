@@ -614,6 +614,14 @@ describe('handing over', () => {
     ]);
   });
 
+  it('sends nothing of a drain that only the next sweep continues', async () => {
+    const aws = fakeAws();
+    expect(await performed(aws, [[drainOf({ isOnce: true }), { kind: 'hand-over' }]])).toEqual([
+      { kind: 'handed-over' },
+    ]);
+    expect(aws.calls).toEqual([]);
+  });
+
   it('that the bus refuses altogether is refused for each', async () => {
     const aws = fakeAws({ outages: [{ of: 'bus', span: [0, 1] }] });
     const refused = { kind: 'refused', reason: 'continueNow: throttled' };

@@ -1121,6 +1121,20 @@ describe('copies of a message', () => {
     }
   });
 
+  it('go on from the one that its messages continue, and not only the next sweep, whichever comes first', async () => {
+    const once = drainOf({ known: knownOf(), hook: HOOK, announced: 'stuck', isOnce: true });
+    const { isOnce: _, ...alive } = once;
+    for (const drains of [
+      [once, alive],
+      [alive, once],
+    ]) {
+      const aws = fakeAws({ instances: [draining], tasks: [web] });
+      const results = await aws.round(drains.map((drain) => ({ kind: 'continuation', drain, isTrusted: true })));
+      expect(results).toMatchObject([{ kind: 'parked' }, { kind: 'parked' }]);
+      expect(results[0]?.drain?.isOnce).toBeUndefined();
+    }
+  });
+
   it.each(WAITS)('never go on from what a claim over the bus says, whichever comes first: %s', async (_, policy) => {
     const known = { known: knownOf(), heartbeats: 3, announced: 'started' as const };
     const claimed = drainOf({ startedAtMs: at(900), continuations: 19_000, heartbeats: 99 });
