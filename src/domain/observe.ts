@@ -62,8 +62,16 @@ export async function observe(
     const on = decision.kind === 'look' ? toListIn(found.get(work), work.drain) : [];
     return on.length > 0 ? [{ work, on }] : [];
   });
-  const refreshed = await refreshing;
-  const tasks = await observeTasks(closed, refreshed, ecs, clock.nowMs());
+  const known = await refreshing;
+  const tasks = await observeTasks(closed, known, ecs, clock.nowMs());
+  // Where ECS refuses to list the tasks, those that are known still hold the instance.
+  const works = closed.map(({ work }) => work);
+  const refused = works.filter((work) => tasks.get(work) instanceof Unavailable && work.drain.known?.tasks);
+  const late = await refreshTasks(
+    refused.filter((work) => !known.has(work)),
+    ecs,
+  );
+  const refreshed = new Map([...known, ...late]);
   return new Map(
     asks.map((ask) => {
       const { work } = ask;

@@ -532,10 +532,11 @@ describe('the tasks', () => {
     const tasks = [a, { ...a, id: 'b' }];
     const aws = fakeAws({ instances: [draining], tasks });
     const ports = withEcs(() => ({ listTasks: () => Promise.reject(new Unavailable('throttled')) }));
-    const knows = (...arns: string[]) => {
-      const { known, ...drain } = seenBefore(['one'], arns);
+    const knows = (arn: string, tasks: Scope['tasks'] = 'known') => {
+      const { known, ...drain } = seenBefore(['one'], [arn]);
       const holding = known?.tasks?.holding ?? [];
-      return look({ ...drain, known: { containerInstances: [refTo('one')], tasks: { holding, listedAtMs: at(-60) } } });
+      const seen = { containerInstances: [refTo('one')], tasks: { holding, listedAtMs: at(-60) } };
+      return look({ ...drain, known: seen }, { tasks });
     };
     expect(await observed(aws, [knows('a')], { ports })).toMatchObject([
       {
@@ -544,6 +545,9 @@ describe('the tasks', () => {
         partial: { containerInstances: [{ countedTasks: 2 }], tasks: { holding: [{ arn: 'a' }] } },
       },
     ]);
+    // Also where they would not have been asked about, because all are listed again.
+    const refused = { kind: 'refused', partial: { tasks: { holding: [{ arn: 'a' }] } } };
+    expect(await observed(aws, [knows('a', 'list')], { ports })).toMatchObject([refused]);
     // None of the known ones is left.
     expect(await observed(aws, [knows('forgotten')], { ports })).toEqual([{ kind: 'refused', reason: 'throttled' }]);
   });
