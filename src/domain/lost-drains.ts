@@ -219,9 +219,9 @@ async function writeFirst(
   puts[answer.kind === 'refused' ? 'refused' : 'accepted'] += 1;
   if (answer.kind === 'refused') {
     ports.telemetry.record(drain, { kind: 'refused', doing: 'park', reason: answer.reason });
-    // One that has fired may be deleted by now, and then its state is here alone.
-    const isDeleted = drain.parked && (await storedIn(drain.parked.schedule, drain, ports)) === undefined;
-    if (!isDeleted) return unwritten();
+    // One that has fired may be deleted by now, also if it cannot be read. Then its state is here alone.
+    const isThere = !drain.parked || isValue(await storedIn(drain.parked.schedule, drain, ports));
+    if (isThere) return unwritten();
   } else if (answer.kind !== 'parked') return undefined;
   // Where ECS drains, an instance that takes no more tasks does not mean that a drain of ours is alive.
   const isEvent = drain.kind === 'supervised' && !drain.parked;

@@ -362,14 +362,23 @@ describe('while Scheduler creates no schedules and lists them', () => {
     expect(aws.schedules.get(SCHEDULE)?.firesAtMs).toBe(at(2_120));
   });
 
-  it('a drain whose schedule was deleted to be made again goes on with what it held', async () => {
+  it.each([
+    ['', undefined],
+    [', also if Scheduler does not say that it is gone', new Unavailable('throttled')],
+  ])('a drain whose schedule was deleted to be made again goes on with what it held%s', async (_, afterwards) => {
     const aws = parkedBefore({});
+    let isDeleted = false;
     const ports = (own: Ports): Ports => {
       const put = async (_: Drain, name: string) => {
         await own.schedules?.delete(name);
+        isDeleted = true;
         throw new Unavailable('throttled');
       };
-      return { ...own, schedules: own.schedules && { ...own.schedules, put } };
+      const get = async (name: string) => {
+        if (isDeleted && afterwards) throw afterwards;
+        return own.schedules?.get(name);
+      };
+      return { ...own, schedules: own.schedules && { ...own.schedules, put, get } };
     };
     expect(drainsIn(await sweptAt(aws, 2_000, { ports }))).toMatchObject([{ operator: { deadlineAtMs: at(7_200) } }]);
     expect((await sweptAt(aws, 2_060, { ports })).found).toEqual([]);
