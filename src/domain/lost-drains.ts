@@ -77,7 +77,7 @@ export async function findLostDrains(scope: SweepScope, policy: Policy, ports: P
   const held = await ports.lifecycleActions.heldInstances(scope.autoScalingGroups);
   const unattended = held.filter(({ instanceId }) => !scope.attended.has(instanceId));
   const failures: unknown[] = [];
-  // What fails for one instance must not cost the others their drains.
+  // What fails for one group or instance must not cost the others their drains.
   const apart = async <T>(task: Promise<T>): Promise<T | undefined> => {
     try {
       return await task;
@@ -86,26 +86,26 @@ export async function findLostDrains(scope: SweepScope, policy: Policy, ports: P
       return undefined;
     }
   };
-  const groups = Map.groupBy(unattended, ({ autoScalingGroup }) => autoScalingGroup);
-  const suspects: Suspect[] = [];
-  let writtenAtMs: ReadonlyMap<string, number> | undefined; // of the schedules of all groups
-  for (const [group, instances] of groups) {
-    const holds = (await apart(overdueHolds(group, instances, scope, policy, ports))) ?? [];
-    if (holds.length === 0) continue;
-    const hooks = (await apart(ports.lifecycleActions.hooksOf(group))) ?? [];
-    writtenAtMs ??= ports.schedules ? await apart(ports.schedules.writtenAtMs()) : new Map();
-    if (writtenAtMs) suspects.push(...holds.map((hold) => ({ hold, hooks })));
-  }
-  const sweep = { scope, policy, ports, writtenAtMs: writtenAtMs ?? new Map(), puts: { refused: 0, accepted: 0 } };
-  const found: Work[] = [];
-  for (const some of batches(byUrgency(suspects, ports.clock.nowMs()), AT_ONCE)) {
-    const works = await Promise.all(some.map((suspect) => apart(resumeIfLost(suspect, sweep))));
-    found.push(...works.filter(isValue));
-  }
+  const tenAtOnce = async <T, R extends object>(items: readonly T[], task: (item: T) => Promise<R | undefined>) => {
+    const answers: R[] = [];
+    for (const some of batches(items, AT_ONCE)) {
+      const each = await Promise.all(some.map((item) => apart(task(item))));
+      answers.push(...each.filter((answer) => answer !== undefined));
+    }
+    return answers;
+  };
+  const groups = [...Map.groupBy(unattended, ({ autoScalingGroup }) => autoScalingGroup)];
+  const suspects = (await tenAtOnce(groups, (group) => suspectsIn(group, scope, policy, ports))).flat();
+  const { schedules } = ports;
+  const writtenAtMs = schedules && suspects.length > 0 ? await apart(schedules.writtenAtMs()) : new Map();
+  if (!writtenAtMs) return { held: held.length, found: [], failures };
+  const sweep = { scope, policy, ports, writtenAtMs, puts: { refused: 0, accepted: 0 } };
+  const urgentFirst = byUrgency(suspects, ports.clock.nowMs());
+  const found = await tenAtOnce(urgentFirst, (suspect) => resumeIfLost(suspect, sweep));
   return { held: held.length, found, failures };
 }
 
-/** So many instances are looked into at once: of a thousand drains that cannot be parked, a sweep must get to the last in time. */
+/** Of a thousand drains that cannot be parked, or of hundreds of groups, a sweep must get to the last in time. */
 const AT_ONCE = 10;
 
 /** First what no one drains for certain, then what only has to end, then what is held longest: its deadline comes first. */
@@ -120,6 +120,17 @@ function byUrgency(suspects: readonly Suspect[], nowMs: number): Suspect[] {
 /** The error that a sweep fails with; undefined if every failure passes by itself. */
 export function lastingFailureIn({ failures }: Swept): unknown {
   return failures.find((error) => !(error instanceof Unavailable));
+}
+
+async function suspectsIn(
+  [group, instances]: readonly [string, readonly HeldInstance[]],
+  scope: SweepScope,
+  policy: Policy,
+  ports: Ports,
+): Promise<Suspect[]> {
+  const holds = await overdueHolds(group, instances, scope, policy, ports);
+  const hooks = holds.length > 0 ? await ports.lifecycleActions.hooksOf(group) : [];
+  return holds.map((hold) => ({ hold, hooks }));
 }
 
 async function overdueHolds(

@@ -98,6 +98,18 @@ describe('a sweep', () => {
     expect(aws.callsNamed('writtenAtMs')).toHaveLength(1); // the schedules of all groups
   });
 
+  it('gets to the first lost drain of many groups long before its invocation ends', async () => {
+    const numbers = Array.from({ length: 150 }, (_, i) => i);
+    const aws = forgotten({
+      instances: numbers.map((i) => ({ id: `one${i}`, ec2InstanceId: `i-${i}` })),
+      holds: numbers.map((i) => ({ instanceId: `i-${i}`, autoScalingGroup: `group-${i}` })),
+      callSeconds: 0.1,
+    });
+    const scope = { ...SCOPE, autoScalingGroups: numbers.map((i) => groupNamed(`group-${i}`)) };
+    expect((await sweptAt(aws, 200, { scope })).found).toHaveLength(150);
+    expect(aws.secondsOf('recordHeartbeat')[0]).toBeLessThan(200 + 20);
+  });
+
   it('searches the cluster of the group first, and the others only for what is not there', async () => {
     const instances = [
       { id: 'one', cluster: 'batch' },
@@ -659,7 +671,6 @@ describe('an AWS that does not answer', () => {
     ['terminatingSinceMs', 0],
     ['list', 0],
     ['hooksOf', 0],
-    ['writtenAtMs', 0],
     ['recordHeartbeat', 0],
   ])('to %s costs one group its sweep, and the others nothing', async (call) => {
     const holds = [{ instanceId: INSTANCE_ID }, { instanceId: OTHER, autoScalingGroup: 'batch' }];
@@ -667,8 +678,14 @@ describe('an AWS that does not answer', () => {
     const fault: World['fault'] = ({ name }) =>
       name === call && failures++ === 0 ? new Unavailable('throttled') : undefined;
     const swept = await sweptAt(forgotten({ holds, fault }), 200);
-    expect(drainsIn(swept)).toMatchObject([{ action: { instanceId: OTHER } }]);
+    expect(swept.found).toHaveLength(1);
     expect(swept.failures).toEqual([new Unavailable('throttled')]);
+  });
+
+  it('about schedules leaves everything to the next sweep: nothing else shows which drains are alive', async () => {
+    const outages: World['outages'] = [{ of: 'scheduler', span: [0, 300] }];
+    const swept = await sweptAt(forgotten({ outages }), 200);
+    expect(swept).toEqual({ held: 1, found: [], failures: [new Unavailable('writtenAtMs: throttled')] });
   });
 
   it('about one instance does not affect the others; the sweep fails with the error that does not pass', async () => {
