@@ -171,7 +171,9 @@ const WAYS_TO_ROOM: readonly (readonly [RegExp, string])[] = [
 
 /** What to do about this one. */
 export function remedyFor({ kind, message = '' }: { readonly kind: CauseKind; readonly message?: string }): string {
-  const way = kind === 'no-room' ? WAYS_TO_ROOM.find(([phrase]) => phrase.test(message)) : undefined;
+  // The name of the service comes first, and may read like a phrase.
+  const said = message.replace(/^\(service [^)]*\)/, '');
+  const way = kind === 'no-room' ? WAYS_TO_ROOM.find(([phrase]) => phrase.test(said)) : undefined;
   return way?.[1] ?? REMEDIES[kind];
 }
 

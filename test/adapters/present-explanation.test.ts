@@ -97,6 +97,21 @@ describe('an explanation in words', () => {
   });
 });
 
+describe('the advice on room for a task', () => {
+  it.each([
+    ['constraint-solver', 'has insufficient memory available', 'add an instance, or free resources on the others'],
+    [
+      'web',
+      'is already using a port required by your task',
+      'free its static port on another instance, or add an instance',
+    ],
+  ])('goes by what the closest instance lacks, whatever the name of the service: %s', (name, lack, remedy) => {
+    const message = `(service ${name}) was unable to place a task because no container instance met all of its requirements. The closest matching (container-instance 0501) ${lack}.`;
+    const blockers = [blockerOf({ causes: [{ kind: 'no-room', message, atMs }] })];
+    expect(inSentences({ atMs, blockers, unknown: [] })).toContain(`What to do: ${remedy}`);
+  });
+});
+
 describe('a blocker', () => {
   it('lists its tasks with their status and since when they are in it', () => {
     const tasks = [
