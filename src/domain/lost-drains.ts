@@ -221,10 +221,10 @@ async function writeFirst(
 ): Promise<Work | undefined> {
   if (!ports.schedules) return undefined;
   // Its round goes by the hook that the sweep has read: it may have no second attempt before tasks are stopped.
-  const once = () => workOnce(withHook(drain, situation.hook.limits));
-  const unwritten = () => (decideUnwritten(situation) === 'once' ? once() : undefined);
+  const once = (state: Drain) => workOnce(withHook(state, situation.hook.limits));
+  const unwritten = (state = drain) => (decideUnwritten(situation) === 'once' ? once(state) : undefined);
   // What Scheduler refuses of one drain, it refuses of the others, and each attempt takes seconds.
-  if (puts.refused > 0 && puts.accepted === 0) return unwritten();
+  if (puts.refused >= AT_ONCE && puts.accepted === 0) return unwritten();
   const now = { kind: 'park', untilMs: wholeSecond(ports.clock.nowMs()), on: 'both' } as const;
   const answer = await writeSchedule(drain, waiting(drain, now, policy, ports), now, ports);
   puts[answer.kind === 'refused' ? 'refused' : 'accepted'] += 1;
@@ -232,7 +232,8 @@ async function writeFirst(
     ports.telemetry.record(drain, { kind: 'refused', doing: 'park', reason: answer.reason });
     // One that has fired may be deleted by now, also if it cannot be read. Then its state is here alone.
     const isThere = !drain.parked || isValue(await storedIn(drain.parked.schedule, drain, ports));
-    if (isThere) return unwritten();
+    // AWS may have written it all the same: whoever ends the drain deletes it.
+    if (isThere) return unwritten({ ...drain, unconfirmedTurn: answer.drain?.unconfirmedTurn });
   } else if (answer.kind !== 'parked') return undefined;
   // Where ECS drains, an instance that takes no more tasks does not mean that a drain of ours is alive.
   const isEvent = drain.kind === 'supervised' && !drain.parked;

@@ -615,6 +615,55 @@ describe('while Scheduler creates no schedules and lists them', () => {
     });
   });
 
+  it('one that it makes and does not confirm is deleted with the drain that the sweep ends', async () => {
+    const aws = fakeAws({
+      events: 'none',
+      instances: [{ id: 'one', status: 'DRAINING' }],
+      tasks: [],
+      random: [0.13, 0.71, 0.42, 0.93],
+    });
+    let puts = 0;
+    const ports = (own: Ports): Ports => {
+      const schedules = own.schedules as NonNullable<Ports['schedules']>;
+      const put: typeof schedules.put = async (...args) => {
+        const answer = await schedules.put(...args);
+        if (puts++ === 0) throw new Unavailable('not heard');
+        return answer;
+      };
+      return { ...own, schedules: { ...schedules, put } };
+    };
+    await aws.round([], { ports });
+    aws.sweepEvery(60);
+    await aws.waitUntil(4_000);
+    expect(aws.finished().map(({ outcome }) => outcome.kind)).toEqual(['drained']);
+    expect(aws.schedules.size).toBe(0);
+  });
+
+  it('one that it refuses keeps no other lost drain from being found', async () => {
+    const ids = Array.from({ length: 12 }, (_, i) => `i-${String(i).padStart(2, '0')}`);
+    let refusals = 1;
+    const aws = fakeAws({
+      events: 'none',
+      instances: ids.map((id) => ({ id, ec2InstanceId: id, status: 'DRAINING' as const })),
+      tasks: ids.map((id) => ({ id: `t${id}`, on: id, stopsAtSeconds: 6_000 })),
+      fault: ({ name }: Call) => (name === 'put' && refusals-- > 0 ? new Unavailable('throttled') : undefined),
+    });
+    await aws.waitUntil(2_000);
+    const lost = ['i-00', 'i-11'];
+    for (const instanceId of ids) {
+      const schedule = `${instanceId}-ecs-drain`;
+      const [firesAtMs, writtenAtMs] = lost.includes(instanceId) ? [at(60), at(0)] : [at(2_500), at(1_950)];
+      const parked = { schedule, untilMs: firesAtMs, firesAtMs, turn: 0.3 };
+      const known = {
+        containerInstances: [{ arn: containerInstanceOf().arn.replace('one', instanceId), cluster: 'prod' }],
+      };
+      const drain = drainOf({ action: { ...ACTION, instanceId }, hook: HOOK, known, parked });
+      aws.schedules.set(schedule, { drain, firesAtMs, writtenAtMs, hasFired: lost.includes(instanceId) });
+    }
+    const { found } = await aws.sweep();
+    expect(found.map(({ drain }) => instanceIdOf(drain))).toContain('i-11');
+  });
+
   it('an instance that takes tasks is drained all the same: no one else does', async () => {
     expect((await sweptAt(forgotten(world(1_000)), 200)).found).toHaveLength(1);
   });
