@@ -1,9 +1,10 @@
 /** What operators ask of a drain under way: to keep a note, or to end by another deadline. */
 
+import { isValue } from './by-cluster.ts';
 import { type Drain, instanceIdOf } from './drain.ts';
 import { type Result, type Work, workOn } from './evolve.ts';
 import { continued } from './next-round.ts';
-import { type OperatorNote, type OperatorRequest, withNote } from './operator.ts';
+import { mergedRequests, type OperatorNote, type OperatorRequest, withNote } from './operator.ts';
 import { deadlineAtMs, latestDeadlineAtMs, type Policy } from './policy.ts';
 import { errorOf, type Ports, reasonOf } from './ports.ts';
 
@@ -46,8 +47,12 @@ async function whyNotWritten(
   // An update never deletes the state, also of one that has fired.
   const answer = await schedules?.put(drain, schedule, firesAtMs, 'pending').catch(errorOf);
   if (answer === 'parked') return undefined;
+  // AWS may have written it, and the answer was lost.
+  const stored = answer instanceof Error ? await schedules?.get(schedule).catch(errorOf) : undefined;
+  if (isValue(stored) && mergedRequests(stored.operator, drain.operator) === stored.operator) return undefined;
   const reason = answer instanceof Error ? answer.message : 'another invocation has just written it';
-  return `The drain of ${instanceId} keeps its deadline, because its schedule could not be written. Ask again when EventBridge Scheduler answers: ${reason}`;
+  const keeps = stored instanceof Error ? 'may keep' : 'keeps';
+  return `The drain of ${instanceId} ${keeps} its deadline, because its schedule could not be written. Ask again when EventBridge Scheduler answers: ${reason}`;
 }
 
 function whyNotPossible(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hookLimits } from '../../src/domain/drain.ts';
 import { mergedRequests, type OperatorRequest, withNote } from '../../src/domain/operator.ts';
-import { Unavailable } from '../../src/domain/ports.ts';
+import { type Ports, Unavailable } from '../../src/domain/ports.ts';
 import { type FakeTask, fakeAws, type World } from '../fakes.ts';
 import { ACTION, at, drainOf, HOOK, INSTANCE_ID, noticeDrainOf, POLICY, supervisedDrainOf } from './samples.ts';
 
@@ -69,6 +69,38 @@ describe('a deadline that an operator sets', () => {
       expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(10_200);
     },
   );
+
+  it.each([
+    ['is kept where Scheduler writes it and its answer is lost', false, [{ kind: 'parked' }]],
+    [
+      'may be kept where Scheduler does not say it either',
+      true,
+      [{ kind: 'refused', reason: expect.stringContaining(' may keep its deadline, because ') }],
+    ],
+  ])('%s', async (_, isUnread, answers) => {
+    const { aws, schedule } = await parkedWorld();
+    await aws.waitUntil(500);
+    const deaf = (own: Ports): Ports => {
+      const schedules = own.schedules as NonNullable<Ports['schedules']>;
+      let puts = 0;
+      const unheard = async () => Promise.reject(new Unavailable('not heard'));
+      return {
+        ...own,
+        schedules: {
+          ...schedules,
+          put: async (...args) => {
+            const answer = await schedules.put(...args);
+            return puts++ === 0 ? unheard() : answer;
+          },
+          get: (name) => (isUnread && puts > 0 ? unheard() : schedules.get(name)),
+        },
+      };
+    };
+    const request = { instanceId: INSTANCE_ID, schedule, by: BY, deadlineSeconds: 9_000 };
+    expect(await aws.round([{ kind: 'request', request }], { ports: deaf })).toMatchObject(answers);
+    await aws.run(() => aws.completion() !== undefined);
+    expect(aws.completion()?.atSeconds).toBeGreaterThanOrEqual(9_500);
+  });
 
   it('is kept where Scheduler writes it, and refuses the wait after that', async () => {
     let puts = 0;
