@@ -88,8 +88,8 @@ export async function prove({ name, scenario, change, seed, past }: Case, trials
   const drills: DrillResult[] = [];
   for (let i = 1; i <= trials; i++) {
     const onDrill = i === 1 ? (drill: DrillResult) => void drills.push(drill) : undefined;
-    withDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: rehearsed, onDrill }));
-    withoutDrain.push(await play({ ...trial, seed: seed + 1_000 * i, install: undefined, onDrill }));
+    withDrain.push(await play({ ...trial, seed: seed + 1_000 + i, install: rehearsed, onDrill }));
+    withoutDrain.push(await play({ ...trial, seed: seed + 1_000 + i, install: undefined, onDrill }));
   }
   const given = {
     snapshot,
