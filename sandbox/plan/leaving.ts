@@ -51,12 +51,19 @@ const MOST_REHEARSED = 20;
 export function otherChoices(snapshot: Snapshot, change: Change): Extract<Change, { kind: 'terminate' }>[] {
   const planned = leavingIn(snapshot, change);
   const others = othersThatMayLeave(snapshot, change);
+  if (others.length === 0) return [];
+  const candidates = [...planned, ...others];
   const swaps = newFirst(others, planned, snapshot).map((id) => [...planned.slice(1), id]);
-  const alike = rarestFirst([...planned, ...others], snapshot);
+  // Of more candidates there are too many combinations.
+  const all =
+    candidates.length <= MOST_REHEARSED + 1
+      ? [...combinations(candidates, planned.length).take(MOST_REHEARSED + 2)]
+      : [];
+  const alike = rarestFirst(candidates, snapshot);
   const groups = planned.length < 2 ? [] : others.map((_, i) => alike.slice(i, i + planned.length));
-  const all = [...combinations([...planned, ...others], planned.length).take(MOST_REHEARSED + 2)];
-  const choices = all.length <= MOST_REHEARSED + 1 ? all : [...groups.slice(0, MOST_REHEARSED / 2), ...swaps];
-  return (planned.length < 2 ? swaps : choices)
+  const some = [...groups.slice(0, MOST_REHEARSED / 2), ...swaps];
+  const choices = all.length > 0 && all.length <= MOST_REHEARSED + 1 ? all : some;
+  return choices
     .filter((instanceIds) => instanceIds.some((id) => others.includes(id)))
     .slice(0, MOST_REHEARSED)
     .map((instanceIds) => ({ kind: 'terminate', instanceIds, shrinks: true }));

@@ -10,18 +10,18 @@ import { kindsIn } from './build.ts';
 import { type Change, launches } from './change.ts';
 import { presentNeed, TOO_SHORT_REMEDY } from './drain-time.ts';
 import type { Estimates } from './estimates.ts';
-import { policiesOf } from './hooks.ts';
 import { leavingIn, othersThatMayLeave } from './leaving.ts';
 import type { Findings, Limit, Obstacle } from './plan.ts';
 import { type Snapshot, serviceOf } from './snapshot.ts';
-import { type Blocking, killedIn } from './trial.ts';
+import { deadlineIn } from './time-limits.ts';
+import { type Blocking, hasFailed, killedIn } from './trial.ts';
 import { MOST_NAMED, presentMayBeKilled } from './verdict.ts';
 
 /** What gets stuck in the rehearsals, why, and what to do about it. */
 
 /** Those that something can be done about first; daemons only wait for the others. */
 export function obstaclesIn({ snapshot, params, estimates, withDrain }: Findings): Obstacle[] {
-  const deadlineSeconds = Math.min(...policiesOf(snapshot, params).map((policy) => policy.deadlineSeconds));
+  const deadlineSeconds = deadlineIn(snapshot, params);
   const blocking = withDrain.flatMap(({ seed, blocking: all }) =>
     all.map((each) => ({ ...each, seed, lack: lackOfTime(each, estimates, deadlineSeconds) })),
   );
@@ -73,9 +73,7 @@ function lackOfTime({ group, causes }: Blocking, { services }: Estimates, deadli
 /** That the change gets stuck if Auto Scaling chooses other instances than the plan. */
 export function* harderChoices(findings: Findings): Generator<Limit> {
   const planned = new Set(leavingIn(findings.snapshot, findings.change));
-  const failing = findings.others.filter(
-    (other) => killedIn(other) > 0 || other.drains.some(({ outcome }) => outcome !== 'drained'),
-  );
+  const failing = findings.others.filter(hasFailed);
   const drains = failing.flatMap((other) => other.drains.filter(({ instanceId }) => !planned.has(instanceId)));
   const first = failing[0]?.drains.map(({ instanceId }) => instanceId) ?? [];
   if (drains.length === 0) return;

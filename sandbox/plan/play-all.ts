@@ -6,7 +6,7 @@ import type { Drainer, DrillResult } from '../result.ts';
 import type { Params } from '../scenarios.ts';
 import type { Blueprint } from './build.ts';
 import type { Change } from './change.ts';
-import { killedIn, type TrialResult } from './trial.ts';
+import { hasFailed, type TrialResult } from './trial.ts';
 import type { Played, Task } from './worker.ts';
 
 /** Without a drain the tasks end nearly alike in every rehearsal. */
@@ -52,7 +52,7 @@ export async function playAll(rehearsals: Rehearsals): Promise<{
   const played = await inLanes(tasks, (done) => onProgress?.(done, tasks.length));
   const results = played.map(({ result }) => result);
   const withDrain = results.slice(0, seeds.length);
-  const shown = reports ? (withDrain.find(isFailure) ?? withDrain[0]) : undefined;
+  const shown = reports ? (withDrain.find(hasFailed) ?? withDrain[0]) : undefined;
   const [again] = shown ? await inLanes([task(true, change, true)(shown.seed)], () => {}) : [];
   return {
     withDrain,
@@ -60,10 +60,6 @@ export async function playAll(rehearsals: Rehearsals): Promise<{
     others: results.slice(seeds.length + without.length),
     drill: again?.drill,
   };
-}
-
-function isFailure(result: TrialResult): boolean {
-  return killedIn(result) > 0 || result.drains.some(({ outcome }) => outcome !== 'drained');
 }
 
 /** The results, in the order of the tasks. */

@@ -295,6 +295,11 @@ export function killedIn({ killed }: TrialResult): number {
   return killed['cut off'] + killed['delayed SIGTERM'] + killed.unharmed;
 }
 
+/** Whether a drain did not end as drained, or a task was killed. */
+export function hasFailed(result: TrialResult): boolean {
+  return killedIn(result) > 0 || result.drains.some(({ outcome }) => outcome !== 'drained');
+}
+
 export function sumOf(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }

@@ -1263,6 +1263,17 @@ describe('a scale-in of which the plan does not know the instance', () => {
     expect(pairs).toContainEqual([ids[1], ids[29]]);
   });
 
+  it('has no other choice where all leave, of however many instances', () => {
+    const ids = Array.from({ length: 9_000 }, (_, i) => `i-${String(i).padStart(17, '0')}`);
+    const { group, cluster } = aSnapshot();
+    const instances = ids.flatMap((id) => group.instances.slice(0, 1).map((each) => ({ ...each, id })));
+    const hosts = ids.flatMap((ec2InstanceId) =>
+      cluster.instances.slice(0, 1).map((each) => ({ ...each, ec2InstanceId })),
+    );
+    const snapshot = aSnapshot({ group: { ...BY_DEFAULT, instances }, cluster: { instances: hosts, tasks: [] } });
+    expect(otherChoices(snapshot, ROLLING)).toEqual([]);
+  });
+
   it('may take the other instance of the fullest zone, and none of another', () => {
     const zones = ['a', 'a', 'b'];
     const ids = zones.map((_, i) => `i-0000000000000000${i}`);
